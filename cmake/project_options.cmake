@@ -1,0 +1,60 @@
+# Compiler settings shared by every target, and the two functions that make one: a folder is a target.
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE_PROGRAM}")
+  set(CMAKE_C_COMPILER_LAUNCHER "${CCACHE_PROGRAM}")
+endif()
+
+add_library(project_options INTERFACE)
+target_include_directories(project_options INTERFACE "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}/generated")
+target_compile_options(project_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror
+  # GCC 12 reports these for correct library code that it inlined.
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow -Wno-restrict>
+  # A precompiled header is found by its checksum, so that ccache may serve it.
+  $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
+find_program(LLD_PROGRAM ld.lld)
+if(LLD_PROGRAM)
+  target_link_options(project_options INTERFACE -fuse-ld=lld)
+endif()
+if(WATCHKEEPER_SANITIZE)
+  target_compile_options(project_options INTERFACE
+    -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(project_options INTERFACE -fsanitize=address,undefined)
+endif()
+
+# watchkeeper_library(<folder> [targets it links to publicly ...])
+# Makes the library watchkeeper_<folder> of every .cpp directly in the folder and one level below it.
+function(watchkeeper_library name)
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp" "${CMAKE_CURRENT_SOURCE_DIR}/*/*.cpp")
+  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
+  if(sources)
+    add_library(watchkeeper_${name} STATIC ${sources})
+    target_link_libraries(watchkeeper_${name} PUBLIC project_options ${ARGN})
+  else()
+    add_library(watchkeeper_${name} INTERFACE)
+    target_link_libraries(watchkeeper_${name} INTERFACE project_options ${ARGN})
+  endif()
+endfunction()
+
+# watchkeeper_test(<folder> [targets ...])
+# Makes the Boost.Test program <folder>_test of every *_test.cpp in tests/<folder>.
+function(watchkeeper_test name)
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp")
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(${name}_test ${sources} test_main.cpp)
+  target_link_libraries(${name}_test PRIVATE project_options ${ARGN})
+  target_compile_definitions(${name}_test PRIVATE BOOST_TEST_DYN_LINK
+    WATCHKEEPER_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  target_link_libraries(${name}_test PRIVATE boost_unit_test_framework)
+  target_precompile_headers(${name}_test PRIVATE <boost/test/unit_test.hpp>)
+  add_test(NAME ${name} COMMAND ${name}_test)
+  set_tests_properties(${name} PROPERTIES TIMEOUT 600)
+endfunction()

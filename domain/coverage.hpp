@@ -1,0 +1,65 @@
+#pragma once
+
+#include <boost/container/small_vector.hpp>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "domain/limits.hpp"
+#include "domain/units.hpp"
+
+namespace watchkeeper {
+
+/// Half-open: [from_ms, to_ms) of media time, 0 <= from_ms < to_ms.
+struct media_interval {
+  media_ms from_ms = 0;
+  media_ms to_ms = 0;
+  [[nodiscard]] media_ms length_ms() const noexcept { return to_ms - from_ms; }
+  friend bool operator==(const media_interval&, const media_interval&) = default;
+};
+
+/// The set of media time that a student has seen of a module: sorted, disjoint intervals with gaps
+/// of more than limits::gap_closed_ms between them (smaller gaps are closed and count as seen).
+/// Uniting is idempotent, commutative and associative, the closing of gaps included.
+class coverage {
+ public:
+  using intervals = boost::container::small_vector<media_interval, 2>;
+
+  coverage() = default;
+
+  /// What uniting with `added` would change, without doing it.
+  struct gain {
+    media_ms new_ms = 0;         // media time that becomes covered, closed gaps included
+    media_ms closed_gap_ms = 0;  // the part of it that lies outside `added`
+    std::size_t pieces = 0;      // number of intervals afterwards
+  };
+  [[nodiscard]] gain gain_of(media_interval added) const noexcept;
+
+  /// Unites; returns the media time that became covered. Precondition: from_ms < to_ms.
+  media_ms add(media_interval added);
+  void unite(const coverage& other);
+
+  [[nodiscard]] media_ms covered_ms() const noexcept;
+  [[nodiscard]] bool contains(media_interval wanted) const noexcept;
+  [[nodiscard]] bool empty() const noexcept { return intervals_.empty(); }
+  [[nodiscard]] std::span<const media_interval> pieces() const noexcept {
+    return {intervals_.data(), intervals_.size()};
+  }
+
+  /// The storage format (docs/storage-format.md): per interval two big-endian uint32, from and to.
+  [[nodiscard]] std::string encode() const;
+  /// Nothing unless `bytes` is exactly what `encode` gives of some coverage: a multiple of 8 bytes,
+  /// sorted, not touching, at most limits::coverage_intervals_max intervals.
+  static std::optional<coverage> decode(std::string_view bytes);
+
+  friend bool operator==(const coverage& a, const coverage& b) noexcept {
+    return a.intervals_ == b.intervals_;
+  }
+
+ private:
+  intervals intervals_;
+};
+
+}  // namespace watchkeeper

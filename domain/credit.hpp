@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+
+#include "domain/credit_bucket.hpp"
+#include "domain/ids.hpp"
+#include "domain/problem.hpp"
+#include "domain/progress.hpp"
+#include "domain/replay_window.hpp"
+
+namespace watchkeeper {
+
+/// A verified heartbeat that asks for credit. `interval` lies within the module's duration already.
+struct credit_request {
+  student_id student;
+  module_id module;
+  thumbprint device;
+  session_id session;
+  std::uint32_t sequence = 0;
+  media_interval interval;
+  unix_ms played_at_ms = 0;         // `iat`
+  unix_ms now_ms = 0;               // the server's clock
+  media_ms duration_ms = 0;         // of the module, from the catalogue
+  media_ms mastery_covered_ms = 0;  // see mastery_covered_ms(const module_rules&)
+  std::int32_t rate_permille = 0;   // of the credit bucket: max_rate × 1.1
+
+  [[nodiscard]] pair_key pair() const noexcept { return {student, module}; }
+  [[nodiscard]] session_key_id session_key() const noexcept { return {device, session}; }
+};
+
+enum class credit_status : std::uint8_t { credited = 0, limited = 1, duplicate = 2, rejected = 3 };
+
+struct credit_outcome {
+  credit_status status = credit_status::rejected;
+  problem why = problem::none;  // of `rejected`: stale_token, session_mismatch, implausible_interval,
+                                // unknown_device (student erased), storage_unavailable
+  media_ms credited_ms = 0;     // length of the part of the interval that counted
+  bool newly_mastered = false;
+  progress_summary now;         // afterwards; zero where rejected
+};
+
+/// What is kept of a session; one that is empty has not been seen.
+struct session_state {
+  module_id module;  // the first `cid`; empty: unbound
+  replay_window window;
+  friend bool operator==(const session_state&, const session_state&) = default;
+};
+
+/// The rules of docs/protocol.md section 5 (4 to 7) in their order: session binding, replay window,
+/// bucket, coverage, mastery. The one definition of what a heartbeat earns: the Redis function
+/// mirrors it, every store is tested against it. Changes the three states only when the outcome is
+/// `credited` or `limited` (then all three are to be stored together).
+///
+/// 1. `session.module` set and different: rejected, session_mismatch.
+/// 2. Window: seen -> duplicate; too old -> rejected, stale_token.
+/// 3. The bucket is refilled with `now_ms` and `rate_permille`; allowed = min(length, available).
+///    allowed < length -> limited, the interval is cut at its end to `allowed`. It may become empty:
+///    then coverage and playtime stay, but the number counts as seen and resume_ms moves.
+/// 4. A coverage that would have more than limits::coverage_intervals_max pieces: rejected,
+///    implausible_interval (checked before anything changes).
+/// 5. The bucket is charged the (cut) length plus the gap that was closed outside of it.
+/// 6. resume_ms = interval.to_ms (uncut) when played_at_ms >= resume_at_ms; updated_ms = max(now);
+///    duration_ms = request's; playtime_ms += cut length.
+/// 7. covered_ms >= mastery_covered_ms and not mastered yet: mastered_ms = now_ms, newly_mastered.
+credit_outcome apply_credit(const credit_request& request, session_state& session,
+                            credit_bucket& bucket, progress& pair);
+
+}  // namespace watchkeeper

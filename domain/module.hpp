@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+
+#include "domain/ids.hpp"
+#include "domain/progress.hpp"
+
+namespace watchkeeper {
+
+/// A module of the catalogue.
+struct module_record {
+  module_id id;
+  std::string title;  // UTF-8, at most 512 bytes
+  module_rules rules;
+  unix_ms updated_ms = 0;
+  friend bool operator==(const module_record&, const module_record&) = default;
+};
+
+}  // namespace watchkeeper

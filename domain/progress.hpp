@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+
+#include "domain/coverage.hpp"
+#include "domain/ids.hpp"
+#include "domain/units.hpp"
+
+namespace watchkeeper {
+
+/// What is kept of a {student, module} pair. `mastered_ms` = 0: not mastered.
+struct progress {
+  coverage covered;
+  media_ms duration_ms = 0;       // of the module when last credited
+  std::int64_t playtime_ms = 0;   // all that was credited, rewatching included
+  media_ms resume_ms = 0;         // end of the interval played last by the device's clock
+  unix_ms resume_at_ms = 0;       // `iat` of that interval
+  unix_ms updated_ms = 0;         // server's clock at the last credit
+  unix_ms mastered_ms = 0;
+  friend bool operator==(const progress&, const progress&) = default;
+};
+
+/// The numbers of a progress without its coverage: what an answer to a device needs.
+struct progress_summary {
+  media_ms covered_ms = 0;
+  media_ms duration_ms = 0;
+  std::int64_t playtime_ms = 0;
+  media_ms resume_ms = 0;
+  unix_ms updated_ms = 0;
+  unix_ms mastered_ms = 0;
+  friend bool operator==(const progress_summary&, const progress_summary&) = default;
+};
+progress_summary summarize(const progress& p) noexcept;
+
+/// Two copies of one pair become one: coverage is united, times and playtime take the larger, the
+/// resume position the later one, the earliest mastery wins. Idempotent, commutative, associative.
+/// `duration_ms` takes that of the copy updated last (the larger on a tie).
+void merge(progress& into, const progress& other);
+
+/// floor(covered_ms / 1000).
+std::int64_t seconds_watched(media_ms covered_ms) noexcept;
+/// covered / duration × 100 in hundredths of a percent, rounded down, at most 10000; 0 for no duration.
+std::int32_t completion_centipercent(media_ms covered_ms, media_ms duration_ms) noexcept;
+
+/// What the catalogue says of a module.
+struct module_rules {
+  media_ms duration_ms = 0;
+  std::int32_t mastery_centipercent = 9500;  // 95.00 %
+  std::int32_t max_rate_permille = 2000;     // 2.0 ×
+  friend bool operator==(const module_rules&, const module_rules&) = default;
+};
+/// The coverage from which a pair is mastered: the smallest covered_ms with
+/// covered_ms / duration_ms × 100 >= threshold; at least 1.
+media_ms mastery_covered_ms(const module_rules& rules) noexcept;
+
+}  // namespace watchkeeper

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+/// The seam between the HTTP/2 layer and what answers requests: neither includes the other.
+namespace watchkeeper::net {
+
+enum class http_method : std::uint8_t { get, head, post, put, del, options, other };
+std::string_view name_of(http_method method) noexcept;
+
+/// IPv6, or IPv4 mapped into it.
+struct peer_address {
+  std::array<std::uint8_t, 16> bytes{};
+  friend bool operator==(const peer_address&, const peer_address&) = default;
+};
+std::string to_string(const peer_address& address);
+
+/// Where an answer goes. A value: stays valid, and harmless, when the connection has gone.
+struct reply_address {
+  std::uint64_t connection = 0;  // unique in the process, never used again
+  std::uint32_t io_thread = 0;
+  std::int32_t stream = 0;
+  friend bool operator==(const reply_address&, const reply_address&) = default;
+};
+
+struct http_request {
+  http_method method = http_method::get;
+  std::string path;   // as sent, percent-encoding included, without the query
+  std::string query;  // without the '?'
+  std::string authorization;
+  std::string content_type;
+  std::string prefer;
+  std::string body;
+  peer_address peer;
+  reply_address reply_to;
+};
+
+struct http_response {
+  int status = 200;
+  std::string content_type;  // empty: no content
+  std::string body;
+  std::vector<std::pair<std::string, std::string>> headers;  // lower-case names
+};
+
+/// Takes answers from any thread and sends them on the I/O thread of the connection. Answers to
+/// connections or streams that are gone are dropped.
+class reply_port {
+ public:
+  virtual ~reply_port() = default;
+  /// The whole answer. Exactly one for each request that was delivered.
+  virtual void respond(const reply_address& to, http_response&& response) noexcept = 0;
+  /// For a streamed request: header fields now, `chunk`s later; `last` ends the answer.
+  virtual void begin(const reply_address& to, http_response&& head) noexcept = 0;
+  virtual void send(const reply_address& to, std::string&& chunk, bool last) noexcept = 0;
+  /// Flow control of a streamed request: `bytes` of its body were dealt with, more may come.
+  virtual void consumed(const reply_address& to, std::size_t bytes) noexcept = 0;
+};
+
+enum class body_mode : std::uint8_t { whole, streamed };
+
+/// What the HTTP/2 layer hands requests to. Called on I/O threads; must not block or throw.
+class request_sink {
+ public:
+  virtual ~request_sink() = default;
+
+  struct body_policy {
+    body_mode mode = body_mode::whole;
+    std::size_t bytes_max = 0;  // of a whole body; a longer one is answered 413 by the HTTP/2 layer
+  };
+  virtual body_policy policy_of(http_method method, std::string_view path) noexcept = 0;
+
+  /// A whole request, or (streamed) its header fields with an empty body.
+  virtual void on_request(http_request&& request) noexcept = 0;
+  /// Streamed requests only: the next piece of the body; `last` when the client has ended it.
+  virtual void on_data(const reply_address& from, std::string_view bytes, bool last) noexcept = 0;
+  /// Streamed requests only: the stream or its connection has gone; nothing follows.
+  virtual void on_gone(const reply_address& from) noexcept = 0;
+};
+
+}  // namespace watchkeeper::net

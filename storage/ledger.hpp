@@ -1,0 +1,119 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "domain/device.hpp"
+#include "domain/ids.hpp"
+#include "domain/module.hpp"
+#include "domain/progress.hpp"
+#include "storage/hot_store.hpp"
+#include "storage/storage_error.hpp"
+
+namespace watchkeeper {
+
+/// The fact that a pair was mastered: one row of the outbox, there exactly once for each pair and
+/// rule version.
+struct completion {
+  std::int64_t sequence = 0;  // increases in the order in which completions become visible
+  student_id student;
+  module_id module;
+  std::int32_t rule_version = 1;
+  media_ms covered_ms = 0;
+  media_ms duration_ms = 0;
+  std::int32_t threshold_centipercent = 9500;
+  unix_ms mastered_ms = 0;
+  friend bool operator==(const completion&, const completion&) = default;
+};
+
+/// What another gateway changed in the registry, so that this one forgets its copy.
+struct registry_change {
+  enum class kind : std::uint8_t { module = 0, device = 1, assignment = 2, student_erased = 3 };
+  std::int64_t sequence = 0;
+  kind what = kind::module;
+  std::string key;  // module id · kid in base64url · "student/module" · student id
+};
+
+template <class T>
+struct page {
+  std::vector<T> items;
+  std::optional<std::string> next;  // cursor of the following page
+};
+
+/// The system of record: PostgreSQL or SQLite. Holds the catalogue, the devices, what was
+/// checkpointed of each pair, the outbox of completions and the audit trail.
+///
+/// Thread: each instance is used by one thread at a time and blocks; it connects by itself and again
+/// after a failure. Calls are transactions: a failure as a whole changes nothing, save that of
+/// `unavailable` the effect is unknown. Writes are idempotent.
+class ledger {
+ public:
+  virtual ~ledger() = default;
+
+  /// Applies the migrations that are missing and checks that the deployment's fixed settings
+  /// (number of partitions) are this build's: `mismatch` if not. Several gateways may call it at once.
+  virtual stored<ok_t> migrate() = 0;
+  /// The newest migration that is applied, and the newest this build knows.
+  struct schema_version { int applied = 0; int known = 0; };
+  virtual stored<schema_version> version() = 0;
+
+  // Progress.
+  virtual stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) = 0;
+  /// Unites each state with the row (watchkeeper::merge, gaps closed as coverage closes them) and, in
+  /// the same transaction, sets mastered_ms where the united coverage reaches the module's threshold
+  /// (`now_ms`, unless the state brings its own), and creates the completion of each mastered pair that has none. Gives the united
+  /// states in the order of `pairs`. At most limits::checkpoint_batch_pairs_max pairs, each once.
+  virtual stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs,
+                                                   unix_ms now_ms) = 0;
+  virtual stored<page<pair_progress>> progress_of_student(const student_id& student,
+                                                          std::string_view cursor,
+                                                          std::size_t limit) = 0;
+  virtual stored<page<pair_progress>> progress_of_module(const module_id& module,
+                                                         std::string_view cursor,
+                                                         std::size_t limit) = 0;
+  virtual stored<std::vector<completion>> completions(std::int64_t after_sequence,
+                                                      std::size_t limit) = 0;
+
+  // Catalogue. A module that is removed keeps its progress; put again, it is back.
+  virtual stored<ok_t> put_module(const module_record& module) = 0;
+  virtual stored<std::optional<module_record>> get_module(const module_id& id) = 0;
+  virtual stored<bool> remove_module(const module_id& id) = 0;  // false: there was none
+  virtual stored<page<module_record>> list_modules(std::string_view cursor, std::size_t limit) = 0;
+
+  // Devices. `put_device`: true when done; false when the kid is enrolled for another student (then
+  // nothing changes). Putting a revoked device again enrols it again.
+  virtual stored<bool> put_device(const device_record& device) = 0;
+  virtual stored<std::vector<std::optional<device_record>>> get_devices(
+      std::span<const thumbprint> kids) = 0;
+  virtual stored<bool> revoke_device(const thumbprint& kid) = 0;  // false: not enrolled
+  virtual stored<std::vector<device_record>> devices_of(const student_id& student) = 0;
+
+  // Assignments.
+  virtual stored<ok_t> put_assignment(const pair_key& pair, unix_ms now_ms) = 0;
+  virtual stored<bool> remove_assignment(const pair_key& pair) = 0;
+  virtual stored<bool> is_assigned(const pair_key& pair) = 0;
+
+  /// Deletes progress, completions, assignments and devices of the student; leaves an audit row that
+  /// says when and by whom, with a SHA-256 of the id and not the id. False: nothing was there.
+  virtual stored<bool> erase_student(const student_id& student, std::string_view actor,
+                                     std::string_view student_digest_hex, unix_ms now_ms) = 0;
+
+  /// Changes after `after_sequence`, oldest first; `last_change` where to start.
+  virtual stored<std::vector<registry_change>> changes(std::int64_t after_sequence,
+                                                       std::size_t limit) = 0;
+  virtual stored<std::int64_t> last_change() = 0;
+
+  /// A round trip; "PostgreSQL 15.18, synchronous_commit on".
+  virtual stored<std::string> health() = 0;
+};
+
+/// Any connection string libpq takes, `postgresql://…` usually.
+/// Time limits: 2 s to connect, 5 s a statement.
+std::unique_ptr<ledger> make_postgres_ledger(const std::string& url);
+std::unique_ptr<ledger> make_sqlite_ledger(const std::string& path);
+
+}  // namespace watchkeeper
