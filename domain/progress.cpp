@@ -1,0 +1,50 @@
+#include "domain/progress.hpp"
+
+#include <algorithm>
+
+namespace watchkeeper {
+
+progress_summary summarize(const progress& p) noexcept {
+  return {p.covered.covered_ms(), p.duration_ms, p.playtime_ms, p.resume_ms,
+          p.updated_ms,           p.mastered_ms};
+}
+
+void merge(progress& into, const progress& other) {
+  into.covered.unite(other.covered);
+  if (other.updated_ms > into.updated_ms)
+    into.duration_ms = other.duration_ms;
+  else if (other.updated_ms == into.updated_ms)
+    into.duration_ms = std::max(into.duration_ms, other.duration_ms);
+  into.updated_ms = std::max(into.updated_ms, other.updated_ms);
+  into.playtime_ms = std::max(into.playtime_ms, other.playtime_ms);
+
+  // On a tie the farther position, so that the order of merging does not matter.
+  if (other.resume_at_ms > into.resume_at_ms) {
+    into.resume_at_ms = other.resume_at_ms;
+    into.resume_ms = other.resume_ms;
+  } else if (other.resume_at_ms == into.resume_at_ms) {
+    into.resume_ms = std::max(into.resume_ms, other.resume_ms);
+  }
+
+  if (into.mastered_ms == 0)
+    into.mastered_ms = other.mastered_ms;
+  else if (other.mastered_ms != 0)
+    into.mastered_ms = std::min(into.mastered_ms, other.mastered_ms);
+}
+
+std::int64_t seconds_watched(media_ms covered_ms) noexcept {
+  return covered_ms / 1000;
+}
+
+std::int32_t completion_centipercent(media_ms covered_ms, media_ms duration_ms) noexcept {
+  if (duration_ms <= 0 || covered_ms <= 0) return 0;
+  return static_cast<std::int32_t>(
+      std::min<std::int64_t>(std::int64_t{covered_ms} * 10'000 / duration_ms, 10'000));
+}
+
+media_ms mastery_covered_ms(const module_rules& rules) noexcept {
+  const auto scaled = std::int64_t{rules.duration_ms} * rules.mastery_centipercent;
+  return static_cast<media_ms>(std::max<std::int64_t>((scaled + 9'999) / 10'000, 1));
+}
+
+}  // namespace watchkeeper
