@@ -1,0 +1,78 @@
+#include <fmt/format.h>
+
+#include "domain/limits.hpp"
+#include "server/config/load_steps.hpp"
+
+namespace watchkeeper::server {
+namespace {
+
+bool is_loopback(std::string_view listen) {
+  return listen.starts_with("127.") || listen.starts_with("[::1]");
+}
+
+// Where the reader should look: the key that was set by somebody, not one that was left alone.
+std::string where_of(const loaded_configuration& loaded, const std::string& first,
+                     const std::string& second) {
+  for (const auto& path : {first, second})
+    if (const auto& origin = loaded.origins.at(path); origin != "default") return origin;
+  return "default";
+}
+
+}  // namespace
+
+void check_together(loaded_configuration& into) {
+  const auto& v = into.values;
+  const auto complain = [&](const std::string& first, const std::string& second, std::string what) {
+    into.problems.push_back({where_of(into, first, second), std::move(what)});
+  };
+  const auto warn = [&](const std::string& path, std::string what) {
+    into.warnings.push_back({into.origins.at(path), std::move(what)});
+  };
+
+  if (v.tls.certificate.empty() != v.tls.key.empty())
+    complain(
+        "tls.certificate", "tls.key",
+        fmt::format("tls.{} is set without tls.{}; set both, or neither for a self-signed pair",
+                    v.tls.key.empty() ? "certificate" : "key",
+                    v.tls.key.empty() ? "key" : "certificate"));
+  if (v.listen.empty() && v.h2c_listen.empty())
+    complain("listen", "h2c_listen",
+             "listen and h2c_listen are both empty; nobody could reach the gateway");
+  if (!v.listen.empty() && v.listen == v.h2c_listen && !v.listen.ends_with(":0"))
+    complain(
+        "h2c_listen", "listen",
+        fmt::format("listen and h2c_listen are both {}; give each a port of its own", v.listen));
+  if ((v.policy.max_age_s + v.policy.max_skew_s) * 1000 >= limits::session_ttl_ms)
+    complain(
+        "policy.max_age_s", "policy.max_skew_s",
+        fmt::format("policy.max_age_s + policy.max_skew_s must be below {}, or a heartbeat "
+                    "could be sent again after its session was forgotten; together they are {}",
+                    limits::session_ttl_ms / 1000, v.policy.max_age_s + v.policy.max_skew_s));
+  if (v.limits.connections_per_address_max > v.limits.connections_max)
+    complain("limits.connections_per_address_max", "limits.connections_max",
+             fmt::format("limits.connections_per_address_max ({}) must not be above "
+                         "limits.connections_max ({})",
+                         v.limits.connections_per_address_max, v.limits.connections_max));
+  if (v.rate.device_burst < v.rate.device_per_s)
+    complain("rate.device_burst", "rate.device_per_s",
+             "rate.device_burst must not be below rate.device_per_s");
+  if (v.rate.address_failures_burst < v.rate.address_failures_per_s)
+    complain("rate.address_failures_burst", "rate.address_failures_per_s",
+             "rate.address_failures_burst must not be below rate.address_failures_per_s");
+
+  if (!v.h2c_listen.empty() && !is_loopback(v.h2c_listen))
+    warn("h2c_listen",
+         fmt::format("h2c_listen = {} takes cleartext from other machines; only a balancer that "
+                     "ends TLS should reach it",
+                     v.h2c_listen));
+  if (v.tokens.empty())
+    warn("token",
+         "there is no [[token]], so nobody can administer or read; make one with "
+         "`watchkeeper token --role admin --name NAME`");
+  if (v.store.require_durability == "memory")
+    warn("store.require_durability",
+         "store.require_durability = memory allows acknowledgements that a restart of the store "
+         "forgets");
+}
+
+}  // namespace watchkeeper::server

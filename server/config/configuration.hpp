@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "domain/result.hpp"
+#include "storage/storage_error.hpp"
+
+namespace watchkeeper::server {
+
+/// What a bearer token allows (docs/protocol.md, section 7).
+enum class token_role : std::uint8_t { viewer, admin, operator_ };
+std::string_view name_of(token_role role) noexcept;  // "viewer", "admin", "operator"
+
+/// One [[token]]: the secret itself is never kept, only its SHA-256.
+struct access_token {
+  std::string name;
+  token_role role = token_role::viewer;
+  std::string sha256;  // 64 lower-case hexadecimal digits
+  friend bool operator==(const access_token&, const access_token&) = default;
+};
+
+/// Every setting with its default. The initialisers below are the defaults of the product; what a
+/// setting means and may be is said once, in keys.cpp, and docs/configuration.md is made from both.
+/// Paths are relative to the working directory, save that of `store.ledger`.
+/// A plain value: once loaded without problems, every member lies within its limits.
+struct configuration {
+  std::string listen = "127.0.0.1:8443";
+  std::string h2c_listen;
+  std::string data_dir = "var";
+  std::int64_t io_threads = 0;      // 0: half the cores, at least 1
+  std::int64_t worker_threads = 0;  // 0: one a core
+  std::int64_t shards = 0;          // 0: two a worker
+  std::int64_t drain_timeout_s = 10;
+
+  struct {
+    std::string certificate;  // both empty: a self-signed pair in data_dir
+    std::string key;
+  } tls;
+
+  struct {
+    std::string hot = "embedded";
+    std::string ledger = "sqlite:watchkeeper.db";
+    std::int64_t checkpoint_interval_s = 30;
+    std::string require_durability = "log";
+  } store;
+
+  struct {
+    std::int64_t max_age_s = 900;
+    std::int64_t max_skew_s = 30;
+    std::int64_t max_interval_ms = 30'000;
+    bool require_assignment = false;
+    std::string signature = "session";
+  } policy;
+
+  struct {
+    std::int64_t connections_max = 65'536;
+    std::int64_t connections_per_address_max = 65'536;
+    std::int64_t concurrent_streams_max = 128;
+    std::int64_t idle_timeout_s = 300;
+  } limits;
+
+  struct {
+    std::int64_t device_per_s = 4;
+    std::int64_t device_burst = 64;
+    std::int64_t address_failures_per_s = 100;
+    std::int64_t address_failures_burst = 2000;
+  } rate;
+
+  struct {
+    std::string level = "info";
+    std::string file;  // empty: standard error
+  } log;
+
+  struct {
+    std::string source = "urn:watchkeeper:deployment:default";
+  } events;
+
+  std::vector<access_token> tokens;
+};
+
+/// `store.require_durability` as the stores know it.
+durability required_durability(const configuration& settings) noexcept;
+
+/// The file of `store.ledger = "sqlite:…"`, with data_dir put before a relative path; empty when
+/// the ledger is not SQLite.
+std::string sqlite_ledger_path(const configuration& settings);
+/// The file of `store.hot = "embedded"`: hot.db in data_dir; empty when the hot store is another.
+std::string embedded_store_path(const configuration& settings);
+
+}  // namespace watchkeeper::server

@@ -1,0 +1,128 @@
+#include "server/config/load.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "server/config/keys.hpp"
+#include "server/config/load_steps.hpp"
+#include "server/config/text_checks.hpp"
+
+namespace watchkeeper::server {
+namespace {
+
+void read_file(loaded_configuration& into) {
+  const auto& name = into.sources.file;
+  if (name.empty()) return;
+  errno = 0;
+  std::ifstream file(name, std::ios::binary);
+  if (!file) {
+    const int why = errno;
+    if (why == ENOENT && !into.sources.file_must_exist) return;
+    into.problems.push_back({name, fmt::format("cannot be read: {}", std::strerror(why))});
+    return;
+  }
+  std::string text(configuration_file_bytes_max + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (file.bad()) {
+    into.problems.push_back({name, "cannot be read: is it a directory?"});
+  } else if (text.size() > configuration_file_bytes_max) {
+    into.problems.push_back({name, "is larger than 1 MiB: is it the right file?"});
+  } else {
+    read_toml(text, name, into);
+  }
+}
+
+}  // namespace
+
+std::string suggestion(std::string_view unknown) {
+  std::string_view best;
+  std::size_t best_distance = 3;  // more than two slips is another word
+  for (const auto& key : all_keys()) {
+    const auto distance = edit_distance(unknown, key.path);
+    // Not "x for y": most of the word must have been right.
+    if (distance < best_distance && distance * 2 < key.path.size()) {
+      best = key.path;
+      best_distance = distance;
+    }
+  }
+  if (best.empty()) {
+    // A key that was written into the wrong section, or a section misspelt.
+    const auto last_dot = unknown.rfind('.');
+    const auto name = last_dot == std::string_view::npos ? unknown : unknown.substr(last_dot + 1);
+    for (const auto& key : all_keys()) {
+      const auto section = section_of(key.path);
+      const auto own = section.empty() ? key.path : key.path.substr(section.size() + 1);
+      if (own == name || (edit_distance(unknown, section) <= 2 && section.size() > 2)) {
+        if (own == name) return fmt::format("; did you mean {}?", key.path);
+        return fmt::format("; did you mean the section [{}]?", section);
+      }
+    }
+    return {};
+  }
+  return fmt::format("; did you mean {}?", best);
+}
+
+void add_token(std::string_view name, std::string_view role, std::string_view sha256,
+               const std::string& where, loaded_configuration& into) {
+  const auto before = into.problems.size();
+  const auto complain = [&](std::string what) {
+    into.problems.push_back({where, std::move(what)});
+  };
+  access_token token{std::string(name), token_role::viewer, std::string(sha256)};
+  if (auto wrong = check_token_name(name); !wrong.empty()) complain(std::move(wrong));
+  bool role_known = false;
+  for (const auto each : {token_role::viewer, token_role::admin, token_role::operator_}) {
+    if (name_of(each) != role) continue;
+    token.role = each;
+    role_known = true;
+  }
+  if (!role_known)
+    complain(fmt::format("role must be viewer, admin or operator, not {}", toml_quote(role)));
+  if (auto wrong = check_sha256(sha256); !wrong.empty()) complain("sha256 " + wrong);
+  if (into.values.tokens.size() >= access_tokens_max)
+    complain(fmt::format("more than {} tokens", access_tokens_max));
+  for (const auto& other : into.values.tokens) {
+    if (other.name == token.name)
+      complain(fmt::format("two tokens are named {}; give each a name of its own", token.name));
+    if (other.sha256 == token.sha256)
+      complain(
+          fmt::format("tokens {} and {} have the same secret; make one anew with "
+                      "`watchkeeper token`",
+                      other.name, token.name));
+  }
+  if (into.problems.size() == before) into.values.tokens.push_back(std::move(token));
+}
+
+loaded_configuration load_configuration(configuration_sources sources) {
+  loaded_configuration loaded;
+  loaded.sources = std::move(sources);
+  for (const auto& key : all_keys()) loaded.origins[std::string(key.path)] = "default";
+  loaded.origins["token"] = "default";
+  read_file(loaded);
+  read_environment(loaded);
+  read_flags(loaded);
+  check_together(loaded);
+  return loaded;
+}
+
+std::string describe(const std::vector<configuration_problem>& problems) {
+  std::string out;
+  for (const auto& problem : problems) out += fmt::format("{}: {}\n", problem.where, problem.what);
+  return out;
+}
+
+std::vector<std::string> watchkeeper_environment() {
+  std::vector<std::string> out;
+  for (char** each = environ; each != nullptr && *each != nullptr; ++each)
+    if (std::string_view(*each).starts_with("WATCHKEEPER_")) out.emplace_back(*each);
+  return out;
+}
+
+}  // namespace watchkeeper::server

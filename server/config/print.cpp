@@ -1,0 +1,64 @@
+#include "server/config/print.hpp"
+
+#include <fmt/format.h>
+
+#include "server/config/keys.hpp"
+
+namespace watchkeeper::server {
+namespace {
+
+std::string own_name(const key_description& key) {
+  const auto section = section_of(key.path);
+  return std::string(section.empty() ? key.path : key.path.substr(section.size() + 1));
+}
+
+// In a Markdown table a bar ends the cell.
+std::string escape_cell(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '|') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string print_configuration(const loaded_configuration& loaded) {
+  std::string out;
+  std::string_view section;
+  for (const auto& key : all_keys()) {
+    if (section_of(key.path) != section) {
+      section = section_of(key.path);
+      out += fmt::format("\n[{}]\n", section);
+    }
+    out += fmt::format("{} = {}  # {}\n", own_name(key), toml_value(key, loaded.values, true),
+                       loaded.origins.at(std::string(key.path)));
+  }
+  for (const auto& token : loaded.values.tokens)
+    out += fmt::format("\n[[token]]  # {}\nname = {}\nrole = {}\nsha256 = \"{}…\"\n",
+                       loaded.origins.at("token"), toml_quote(token.name),
+                       toml_quote(name_of(token.role)), token.sha256.substr(0, 8));
+  return out;
+}
+
+std::string markdown_tables() {
+  const configuration defaults;
+  std::string out;
+  std::string_view section = "-";
+  for (const auto& key : all_keys()) {
+    if (section_of(key.path) != section) {
+      section = section_of(key.path);
+      if (section.empty())
+        out += "### Top level\n\n";
+      else
+        out += fmt::format("\n### [{}]\n\n", section);
+      out += "| key | default | allowed | meaning |\n|---|---|---|---|\n";
+    }
+    out += fmt::format("| `{}` | `{}` | {} | {} |\n", key.path, toml_value(key, defaults, true),
+                       escape_cell(allowed_values(key)), escape_cell(key.help));
+  }
+  return out;
+}
+
+}  // namespace watchkeeper::server

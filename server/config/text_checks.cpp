@@ -1,0 +1,121 @@
+#include "server/config/text_checks.hpp"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <vector>
+
+#include "server/config/keys.hpp"
+
+namespace watchkeeper::server {
+namespace {
+
+bool is_port(std::string_view text) {
+  unsigned port = 0;
+  const auto* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, port);
+  return error == std::errc{} && stop == end && port <= 65'535;
+}
+
+bool is_address(int family, std::string_view text) {
+  unsigned char bytes[16];
+  return inet_pton(family, std::string(text).c_str(), bytes) == 1;
+}
+
+}  // namespace
+
+std::string check_listen_address(std::string_view text) {
+  if (text.empty()) return {};
+  constexpr std::string_view right = "such as 127.0.0.1:8443, 0.0.0.0:8443 or [::1]:8443";
+  const auto colon = text.rfind(':');
+  if (colon == std::string_view::npos)
+    return fmt::format("must be an address and a port, {}, not {}", right, toml_quote(text));
+  if (!is_port(text.substr(colon + 1)))
+    return fmt::format("the port of {} must be 0 to 65535 (0: any free one)", toml_quote(text));
+  const auto host = text.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    if (is_address(AF_INET6, host.substr(1, host.size() - 2))) return {};
+  } else if (is_address(AF_INET, host)) {
+    return {};
+  }
+  if (is_address(AF_INET6, host))
+    return fmt::format("an IPv6 address needs brackets: [{}]{}", host, text.substr(colon));
+  return fmt::format("must be a numeric address and a port, {}, not {}", right, toml_quote(text));
+}
+
+// None of these repeats the text: it may hold a password.
+std::string check_hot_store(std::string_view text) {
+  if (text == "embedded") return {};
+  if (text.starts_with("redis://"))
+    return text.size() > 8 ? "" : "names no host; write redis://host:6379";
+  if (text.starts_with("redis+unix://"))
+    return text.size() > 14 && text[13] == '/'
+               ? ""
+               : "names no socket; write redis+unix:///path/to/socket";
+  if (text.starts_with("rediss://"))
+    return "Redis over TLS is not spoken; write redis:// and put a TLS tunnel between";
+  return "must be embedded, redis://host:port or redis+unix:///path/to/socket";
+}
+
+std::string check_ledger(std::string_view text) {
+  if (text.starts_with("sqlite:"))
+    return text.size() > 7 ? "" : "names no file; write sqlite:watchkeeper.db";
+  if (text.starts_with("postgresql://") || text.starts_with("postgres://")) return {};
+  return "must be sqlite:FILE or postgresql://user@host/database";
+}
+
+std::string check_not_empty(std::string_view text) {
+  return text.empty() ? "must not be empty" : "";
+}
+
+std::string check_uri_reference(std::string_view text) {
+  if (text.empty()) return "must not be empty; write such as urn:watchkeeper:deployment:north";
+  const auto bad = std::ranges::find_if(text, [](char c) {
+    return static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f ||
+           std::string_view("\"<>\\^`{|}").find(c) != std::string_view::npos;
+  });
+  if (bad == text.end()) return {};
+  return "must be a URI, without spaces or quotes, such as urn:watchkeeper:deployment:north";
+}
+
+std::string check_token_name(std::string_view text) {
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  };
+  if (text.empty() || text.size() > 64 || !std::ranges::all_of(text, allowed))
+    return "a token's name must be 1 to 64 of A-Z a-z 0-9 . _ -";
+  return {};
+}
+
+std::string check_sha256(std::string_view text) {
+  const auto hexadecimal = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  if (text.size() == 64 && std::ranges::all_of(text, hexadecimal)) return {};
+  if (text.starts_with("wk_"))
+    return "must be the SHA-256 of the secret, not the secret; `watchkeeper token` gives both";
+  return fmt::format(
+      "must be 64 lower-case hexadecimal digits, as `watchkeeper token` gives them; "
+      "these are {} characters",
+      text.size());
+}
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) last[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      row[j] =
+          std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        row[j] = std::min(row[j], before[j - 2] + 1);
+    }
+    std::swap(before, last);
+    std::swap(last, row);
+  }
+  return last[b.size()];
+}
+
+}  // namespace watchkeeper::server

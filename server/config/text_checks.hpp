@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+/// Checks of single texts: a sentence that says what is wrong and what would be right, or nothing.
+namespace watchkeeper::server {
+
+std::string check_listen_address(std::string_view text);  // empty is allowed: do not listen
+std::string check_hot_store(std::string_view text);
+std::string check_ledger(std::string_view text);
+std::string check_not_empty(std::string_view text);
+std::string check_uri_reference(std::string_view text);
+/// The name of a token: 1 to 64 of A-Z a-z 0-9 . _ -
+std::string check_token_name(std::string_view text);
+/// 64 lower-case hexadecimal digits.
+std::string check_sha256(std::string_view text);
+
+/// The number of insertions, deletions, replacements and swaps of neighbours between the two.
+std::size_t edit_distance(std::string_view a, std::string_view b);
+
+}  // namespace watchkeeper::server
