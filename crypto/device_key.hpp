@@ -14,7 +14,7 @@ enum class key_error : std::uint8_t {
   wrong_length,
   not_on_curve,   // P-256: coordinates out of range, off the curve, or the point at infinity
   small_order,    // Ed25519: one of the points that make forgeries verify
-  not_canonical,  // Ed25519: y >= 2^255 - 19, or not a point
+  not_canonical,  // Ed25519: y >= 2^255 - 19, or not a point of the prime-order subgroup
 };
 std::string_view describe(key_error error) noexcept;
 
