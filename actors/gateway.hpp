@@ -8,6 +8,8 @@
 #include <optional>
 #include <string>
 
+#include "actors/heartbeat.hpp"
+#include "actors/policy.hpp"
 #include "actors/registry.hpp"
 #include "actors/statistics.hpp"
 #include "domain/credit.hpp"
@@ -18,39 +20,6 @@
 /// The actor layer as the rest of the server sees it.
 namespace watchkeeper::actors {
 
-/// What becomes of one heartbeat.
-struct heartbeat_result {
-  bool parsed = false;  // sid and sn below are known
-  session_id session;
-  std::uint32_t sequence = 0;
-  credit_outcome outcome;
-  std::string_view detail;         // of a refusal: a sentence in static storage; may be empty
-  std::int64_t retry_after_ms = 0; // of rate_limited
-};
-
-/// Receives the results of one request's tokens, in any order and on any thread, each exactly once:
-/// a heartbeat that is lost inside answers itself with `overloaded`.
-class heartbeat_listener {
- public:
-  virtual ~heartbeat_listener() = default;
-  virtual void on_result(std::size_t index, const heartbeat_result& result) noexcept = 0;
-};
-
-struct heartbeat_request {
-  std::string token;
-  std::shared_ptr<heartbeat_listener> listener;
-  std::size_t index = 0;  // handed back to the listener
-  std::array<std::uint8_t, 16> peer{};
-};
-
-struct gateway_policy {
-  time_policy time;
-  media_ms max_interval_ms = 30'000;
-  bool require_assignment = false;
-  bool session_keys_allowed = true;  // HS256; refused while there are no session keys
-  rate_limit device_rate{250'000, 64};         // tokens that verified
-  rate_limit address_failures{10'000, 2'000};  // tokens that did not
-};
 
 using hot_store_factory = std::function<std::unique_ptr<hot_store>()>;
 using ledger_factory = std::function<std::unique_ptr<ledger>()>;
@@ -63,7 +32,8 @@ struct gateway_options {
   gateway_policy policy;
   hot_store_factory make_hot_store;
   ledger_factory make_ledger;
-  std::function<unix_ms()> now;  // the wall clock
+  std::function<unix_ms()> now;                // the wall clock
+  std::function<std::uint64_t()> monotonic_us;  // for durations
   /// Called for what an operator should read; any thread. level: 0 info, 1 warning, 2 error.
   std::function<void(int level, const std::string& component, const std::string& message)> log;
 };

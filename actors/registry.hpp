@@ -1,24 +1,21 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
-#include <shared_mutex>
 
+#include "actors/striped_cache.hpp"
 #include "domain/device.hpp"
 #include "domain/ids.hpp"
 #include "domain/module.hpp"
 #include "domain/rate_limiter.hpp"
-#include "storage/ledger.hpp"
 
 namespace watchkeeper::actors {
 
 /// A device as the hot path sees it: what the ledger says, and its rate.
 struct device_entry {
-  device_record record;
+  explicit device_entry(const device_record& r) : record(r) {}
+  const device_record record;
   mutable rate_limiter rate;
 };
 
@@ -32,39 +29,63 @@ class registry {
   static constexpr std::size_t entries_max = 2'000'000;
   static constexpr std::int64_t absence_ttl_ms = 2'000;
 
-  registry();
-  ~registry();
+  using devices_cache = striped_cache<thumbprint, const device_entry>;
+  using modules_cache = striped_cache<module_id, const module_record>;
+  using assignments_cache = striped_cache<pair_key, const bool>;
 
-  template <class T>
-  struct lookup {
-    bool known = false;        // false: not in memory, load it
-    std::shared_ptr<T> entry;  // known and null: does not exist
-  };
-  [[nodiscard]] lookup<const device_entry> find_device(const thumbprint& kid, unix_ms now_ms) const;
-  [[nodiscard]] lookup<const module_record> find_module(const module_id& id, unix_ms now_ms) const;
-  [[nodiscard]] lookup<const bool> find_assignment(const pair_key& pair, unix_ms now_ms) const;
+  [[nodiscard]] devices_cache::lookup find_device(const thumbprint& kid, unix_ms now_ms) const {
+    return devices_.find(kid, now_ms);
+  }
+  [[nodiscard]] modules_cache::lookup find_module(const module_id& id, unix_ms now_ms) const {
+    return modules_.find(id, now_ms);
+  }
+  [[nodiscard]] assignments_cache::lookup find_assignment(const pair_key& p, unix_ms now_ms) const {
+    return assignments_.find(p, now_ms);
+  }
 
-  // What was read from the ledger, or has just been written to it. `generation` was taken before
-  // the read: a result that was overtaken by an invalidation is not kept.
-  [[nodiscard]] std::uint64_t generation() const noexcept;
+  // For whoever reads the ledger: take the generation, read, keep. A result that was overtaken by an
+  // invalidation is not kept.
+  [[nodiscard]] std::uint64_t generation(const thumbprint& kid) const noexcept {
+    return devices_.generation(kid);
+  }
+  [[nodiscard]] std::uint64_t generation(const module_id& id) const noexcept {
+    return modules_.generation(id);
+  }
+  [[nodiscard]] std::uint64_t generation(const pair_key& pair) const noexcept {
+    return assignments_.generation(pair);
+  }
   void keep_device(const thumbprint& kid, const std::optional<device_record>& record,
-                   std::uint64_t generation, unix_ms now_ms);
+                   std::uint64_t generation, unix_ms now_ms) {
+    devices_.keep(kid, record ? std::make_shared<const device_entry>(*record) : nullptr, generation,
+                  now_ms);
+  }
   void keep_module(const module_id& id, const std::optional<module_record>& record,
-                   std::uint64_t generation, unix_ms now_ms);
+                   std::uint64_t generation, unix_ms now_ms) {
+    modules_.keep(id, record ? std::make_shared<const module_record>(*record) : nullptr, generation,
+                  now_ms);
+  }
   void keep_assignment(const pair_key& pair, bool assigned, std::uint64_t generation,
-                       unix_ms now_ms);
+                       unix_ms now_ms) {
+    assignments_.keep(pair, assigned ? std::make_shared<const bool>(true) : nullptr, generation,
+                      now_ms);
+  }
 
-  void forget_device(const thumbprint& kid);
-  void forget_module(const module_id& id);
-  void forget_assignment(const pair_key& pair);
-  void forget_devices_of(const student_id& student);
+  // Called after the ledger was changed.
+  void forget_device(const thumbprint& kid) { devices_.forget(kid); }
+  void forget_module(const module_id& id) { modules_.forget(id); }
+  void forget_assignment(const pair_key& pair) { assignments_.forget(pair); }
+  void forget_devices_of(const student_id& student) {
+    devices_.forget_if(
+        [&](const device_entry& entry) { return entry.record.student == student; });
+  }
 
-  [[nodiscard]] std::size_t devices() const;
-  [[nodiscard]] std::size_t modules() const;
+  [[nodiscard]] std::size_t devices() const { return devices_.size(); }
+  [[nodiscard]] std::size_t modules() const { return modules_.size(); }
 
  private:
-  struct implementation;
-  std::unique_ptr<implementation> implementation_;
+  devices_cache devices_{entries_max, absence_ttl_ms};
+  modules_cache modules_{entries_max, absence_ttl_ms};
+  assignments_cache assignments_{entries_max, absence_ttl_ms};
 };
 
 }  // namespace watchkeeper::actors

@@ -15,7 +15,9 @@ target_include_directories(project_options INTERFACE "${CMAKE_SOURCE_DIR}" "${CM
 target_compile_options(project_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror
   # GCC 12 reports these for correct library code that it inlined.
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow -Wno-restrict>
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread -Wno-restrict>
+  # A struct with defaults is made with the members that matter named.
+  -Wno-missing-field-initializers
   # A precompiled header is found by its checksum, so that ccache may serve it.
   $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
 find_program(LLD_PROGRAM ld.lld)

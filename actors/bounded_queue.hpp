@@ -1,0 +1,71 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace watchkeeper::actors {
+
+/// The queue in front of a thread that blocks on a store. Any number of producers, one consumer that
+/// takes everything at once.
+template <class T>
+class bounded_queue {
+ public:
+  explicit bounded_queue(std::size_t items_max) : items_max_(items_max) {}
+
+  /// False, and `item` untouched, when the queue is full or closed.
+  [[nodiscard]] bool push(T&& item) {
+    {
+      std::lock_guard lock(mutex_);
+      if (closed_ || items_.size() >= items_max_) return false;
+      items_.push_back(std::move(item));
+    }
+    ready_.notify_one();
+    return true;
+  }
+
+  /// Waits for an item, the time limit or the end. Empty at the time limit, and once the queue was
+  /// closed and emptied.
+  [[nodiscard]] std::vector<T> take_all(std::chrono::milliseconds wait,
+                                        std::size_t items_max = SIZE_MAX) {
+    std::unique_lock lock(mutex_);
+    ready_.wait_for(lock, wait, [&] { return closed_ || !items_.empty(); });
+    std::vector<T> taken;
+    const auto count = std::min(items_max, items_.size());
+    taken.reserve(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      taken.push_back(std::move(items_.front()));
+      items_.pop_front();
+    }
+    return taken;
+  }
+
+  /// Nothing more comes in; what is in it can still be taken.
+  void close() {
+    {
+      std::lock_guard lock(mutex_);
+      closed_ = true;
+    }
+    ready_.notify_all();
+  }
+  [[nodiscard]] bool finished() const {
+    std::lock_guard lock(mutex_);
+    return closed_ && items_.empty();
+  }
+  [[nodiscard]] std::size_t size() const {
+    std::lock_guard lock(mutex_);
+    return items_.size();
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable ready_;
+  std::deque<T> items_;
+  std::size_t items_max_;
+  bool closed_ = false;
+};
+
+}  // namespace watchkeeper::actors

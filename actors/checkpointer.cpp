@@ -1,0 +1,128 @@
+#include "actors/checkpointer.hpp"
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace watchkeeper::actors {
+
+namespace {
+constexpr std::size_t urgent_batches_max = 4096;
+}
+
+checkpointer::checkpointer(surroundings around)
+    : around_(std::move(around)), urgent_(urgent_batches_max) {}
+
+checkpointer::~checkpointer() { stop(false); }
+
+void checkpointer::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void checkpointer::stop(bool last_checkpoint) {
+  if (!thread_.joinable()) return;
+  want_last_ = last_checkpoint;
+  urgent_.close();
+  thread_.join();
+}
+
+void checkpointer::checkpoint_now(std::vector<pair_progress> pairs) {
+  (void)urgent_.push(std::move(pairs));
+}
+
+void checkpointer::run() {
+  auto next_ms = around_.now() + around_.interval_ms;
+  while (!urgent_.finished()) {
+    const auto wait_ms = std::clamp<std::int64_t>(next_ms - around_.now(), 0, around_.interval_ms);
+    auto taken = urgent_.take_all(std::chrono::milliseconds(wait_ms));
+    if (!taken.empty()) {
+      // A pair may have been mastered in two batches' eyes; a checkpoint wants each pair once.
+      std::unordered_map<pair_key, progress> distinct;
+      for (auto& batch : taken)
+        for (auto& pair : batch) merge(distinct[pair.key], pair.state);
+      std::vector<pair_progress> pairs;
+      for (auto& [key, state] : distinct) pairs.push_back({key, std::move(state)});
+      (void)write(pairs, nullptr);
+    }
+    // A clock that was set back must not stretch the wait.
+    if (around_.now() >= next_ms || next_ms > around_.now() + around_.interval_ms) {
+      (void)checkpoint_all();
+      next_ms = around_.now() + around_.interval_ms;
+    }
+  }
+  last_complete_ = want_last_ && checkpoint_all();
+}
+
+bool checkpointer::checkpoint_all() {
+  const auto started_ms = around_.now();
+  std::uint64_t pairs = 0;
+  bool complete = true;
+  for (partition_index p = 0; p < limits::partitions && complete; ++p)
+    complete = checkpoint_partition(p, pairs);
+  around_.probe.dirty_pairs = pairs;
+  if (!complete) return false;
+  around_.probe.last_checkpoint_ms = around_.now();
+  around_.done(started_ms);
+  return true;
+}
+
+bool checkpointer::checkpoint_partition(partition_index partition, std::uint64_t& pairs) {
+  // Pairs may become dirty again as fast as they are written; a round takes what was there at its
+  // beginning, give or take, and leaves the rest to the next.
+  std::size_t rounds_left = limits::shard_pairs_max / limits::checkpoint_batch_pairs_max + 1;
+  while (rounds_left-- > 0) {
+    auto dirty = around_.hot->read_dirty(partition, limits::checkpoint_batch_pairs_max);
+    if (!dirty) {
+      around_.hot_probe.failed(dirty.error());
+      return false;
+    }
+    if (dirty->empty()) return true;
+    std::vector<pair_progress> states;
+    states.reserve(dirty->size());
+    for (const auto& pair : *dirty) states.push_back({pair.key, pair.state});
+    std::vector<progress> united;
+    if (!write(states, &united)) return false;
+    pairs += states.size();
+
+    // Where the ledger knew more, the hot store learns it: a pair may have been started anew there
+    // while the ledger was away.
+    std::vector<pair_progress> richer;
+    for (std::size_t i = 0; i < states.size(); ++i)
+      if (united[i].covered.covered_ms() != states[i].state.covered.covered_ms() ||
+          united[i].mastered_ms != states[i].state.mastered_ms)
+        richer.push_back({states[i].key, united[i]});
+    if (!richer.empty())
+      if (auto merged = around_.hot->merge(richer, false); !merged) {
+        around_.hot_probe.failed(merged.error());
+        return false;
+      }
+    if (auto cleaned = around_.hot->mark_clean(partition, *dirty); !cleaned) {
+      around_.hot_probe.failed(cleaned.error());
+      return false;
+    }
+    if (dirty->size() < limits::checkpoint_batch_pairs_max) return true;
+  }
+  return true;
+}
+
+bool checkpointer::write(std::vector<pair_progress>& pairs, std::vector<progress>* united) {
+  std::size_t first = 0;
+  while (first < pairs.size()) {
+    const auto count = std::min(pairs.size() - first, limits::checkpoint_batch_pairs_max);
+    const auto started_us = around_.monotonic_us();
+    auto done = around_.behind->checkpoint({pairs.data() + first, count}, around_.now());
+    around_.probe.latency.record_us(around_.monotonic_us() - started_us);
+    if (!done) {
+      around_.probe.up = false;
+      around_.probe.failed(done.error());
+      around_.log(1, "ledger", "a checkpoint failed and will be tried again: " + done.error().detail);
+      return false;
+    }
+    around_.probe.up = true;
+    bump(around_.probe.checkpointed_pairs, count);
+    if (united) std::move(done->begin(), done->end(), std::back_inserter(*united));
+    first += count;
+  }
+  return true;
+}
+
+}  // namespace watchkeeper::actors

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "actors/bounded_queue.hpp"
+#include "actors/probes.hpp"
+#include "domain/ids.hpp"
+#include "storage/hot_store.hpp"
+#include "storage/ledger.hpp"
+
+namespace watchkeeper::actors {
+
+/// The thread that brings what the hot store holds into the ledger: every interval all dirty pairs of
+/// all partitions (whichever gateway made them dirty), a pair that was just mastered at once, and all
+/// once more at the end.
+class checkpointer {
+ public:
+  struct surroundings {
+    std::unique_ptr<hot_store> hot;
+    std::unique_ptr<ledger> behind;
+    ledger_probe& probe;
+    hot_store_probe& hot_probe;
+    std::int64_t interval_ms = 30'000;
+    std::function<unix_ms()> now;
+    std::function<std::uint64_t()> monotonic_us;
+    std::function<void(unix_ms started_ms)> done;  // everything before is in the ledger
+    std::function<void(int, const std::string&, const std::string&)> log;
+  };
+  explicit checkpointer(surroundings around);
+  ~checkpointer();
+
+  /// One complete checkpoint on the caller's thread; only before `start`. False when a store failed:
+  /// what is left follows later.
+  bool checkpoint_all();
+  void start();
+  /// Any thread. At the queue's limit passed over: the pairs are dirty, and the next round has them.
+  void checkpoint_now(std::vector<pair_progress> pairs);
+  /// Ends the thread after a last complete checkpoint; `wanted` false skips that.
+  void stop(bool last_checkpoint);
+  [[nodiscard]] bool last_one_complete() const noexcept { return last_complete_; }
+
+ private:
+  void run();
+  bool checkpoint_partition(partition_index partition, std::uint64_t& pairs);
+  bool write(std::vector<pair_progress>& pairs, std::vector<progress>* united);
+
+  surroundings around_;
+  bounded_queue<std::vector<pair_progress>> urgent_;
+  std::atomic<bool> want_last_{true};
+  std::atomic<bool> last_complete_{false};
+  std::thread thread_;
+};
+
+}  // namespace watchkeeper::actors

@@ -1,0 +1,388 @@
+#include "actors/gateway.hpp"
+
+#include <algorithm>
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/send.hpp>
+#include <stdexcept>
+#include <thread>
+
+#include "actors/address_guard.hpp"
+#include "actors/checkpointer.hpp"
+#include "actors/hot_writer.hpp"
+#include "actors/progress_shard.hpp"
+#include "actors/screening.hpp"
+#include "actors/session.hpp"
+#include "actors/session_directory.hpp"
+#include "actors/store_reader.hpp"
+#include "actors/watcher.hpp"
+
+namespace watchkeeper::actors {
+
+namespace {
+
+constexpr std::int64_t idle_session_ms = 300'000;
+
+latency_summary summarize(const latency_histogram& histogram) {
+  return {histogram.count(), histogram.sum_us(), histogram.quantile_us(0.5),
+          histogram.quantile_us(0.99)};
+}
+
+unsigned worker_count(const gateway_options& options) {
+  if (options.worker_threads > 0) return options.worker_threads;
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
+struct system_config : caf::actor_system_config {
+  explicit system_config(unsigned workers) {
+    set("scheduler.max-threads", workers);
+    // A hot shard must not hold a worker for ever.
+    set("scheduler.max-throughput", std::size_t{64});
+    // Sharing wakes an idle worker at once; stealing lets it sleep up to 10 ms (measured: a batch of
+    // one waited 10 ms), and the hand-over of a heartbeat is all that happens here.
+    set("scheduler.policy", caf::atom("sharing"));
+    set("logger.verbosity", caf::atom("quiet"));
+  }
+};
+
+}  // namespace
+
+struct gateway::implementation final : shard_services {
+  explicit implementation(gateway_options given)
+      : options(std::move(given)),
+        addresses(options.policy.address_failures, reinterpret_cast<std::uintptr_t>(this)),
+        config(worker_count(options)),
+        system(config) {
+    const auto shard_count = options.shards > 0 ? options.shards : 2 * worker_count(options);
+    shard_probes = std::vector<shard_probe>(std::min(shard_count, limits::partitions));
+
+    auto first_ledger = options.make_ledger();
+    require(first_ledger->migrate(), "store.ledger");
+    const auto last_change = require(first_ledger->last_change(), "store.ledger");
+    ledger_state.up = true;
+    auto first_hot = options.make_hot_store();
+    const bool hot_is_there = admit_hot_store(*first_hot);
+
+    auto log = [this](int level, const std::string& component, const std::string& message) {
+      options.log(level, component, message);
+    };
+    checkpoints = std::make_unique<checkpointer>(checkpointer::surroundings{
+        .hot = options.make_hot_store(),
+        .behind = options.make_ledger(),
+        .probe = ledger_state,
+        .hot_probe = hot_state,
+        .interval_ms = options.checkpoint_interval_ms,
+        .now = options.now,
+        .monotonic_us = options.monotonic_us,
+        .done =
+            [this](unix_ms started_ms) {
+              for (auto& shard : shards)
+                caf::anon_send(shard, checkpoint_done{started_ms, options.now()});
+            },
+        .log = log});
+    if (hot_is_there) recover();
+
+    writer = std::make_unique<hot_writer>(hot_writer::surroundings{
+        .hot = std::move(first_hot),
+        .behind = std::move(first_ledger),
+        .hot_probe = hot_state,
+        .behind_probe = ledger_state,
+        .now = options.now,
+        .monotonic_us = options.monotonic_us,
+        .stored =
+            [this](std::shared_ptr<credit_batch> batch) {
+              auto& shard = shards[batch->shard];
+              caf::anon_send(shard, batch_stored{std::move(batch)});
+            },
+        .log = log,
+        .shards = shard_probes.size(),
+        .start_degraded = !hot_is_there});
+    reader = std::make_unique<store_reader>(store_reader::surroundings{
+        .hot = options.make_hot_store(),
+        .behind = options.make_ledger(),
+        .known = known,
+        .behind_probe = ledger_state,
+        .now = options.now,
+        .screened_again = [this](heartbeat_job_ptr job) { screen(std::move(job)); },
+        .found =
+            [this](progress_found found) {
+              auto& shard = shard_for(found.query->key.student);
+              caf::anon_send(shard, std::move(found));
+            }});
+    start_shards();
+    around_sessions.emplace(session_surroundings{
+        .policy = options.policy,
+        .addresses = addresses,
+        .probe = verifications,
+        .shards = shards,
+        .monotonic_us = options.monotonic_us,
+        .verified =
+            [this](const session_key_id& key, const session_actor& actor, unix_ms now_ms) {
+              sessions.keep(key, actor, now_ms);
+            }});
+    checkpoints->start();
+    look_out = std::make_unique<watcher>(watcher::surroundings{
+        .hot = options.make_hot_store(),
+        .behind = options.make_ledger(),
+        .known = known,
+        .hot_probe = hot_state,
+        .behind_probe = ledger_state,
+        .required = options.require_durability,
+        .last_change = last_change,
+        .student_erased =
+            [this](const student_id& student) {
+              caf::anon_send(shard_for(student), student_erased{student, nullptr});
+            },
+        .housekeeping =
+            [this] {
+              sessions.sweep(options.now() - idle_session_ms);
+              for (auto& shard : shards) caf::anon_send(shard, shard_tick{});
+            },
+        .log = log});
+  }
+
+  ~implementation() override { (void)stop(std::chrono::milliseconds(0)); }
+
+  // -- start ------------------------------------------------------------------------------------
+
+  template <class T>
+  static T require(stored<T> outcome, const std::string& what) {
+    if (!outcome) throw std::runtime_error(what + ": " + outcome.error().detail);
+    return *std::move(outcome);
+  }
+
+  /// False: not reachable, the gateway starts on the ledger alone.
+  bool admit_hot_store(hot_store& hot) {
+    auto health = hot.health();
+    if (!health) {
+      if (health.error().code == storage_error::mismatch || health.error().code == storage_error::corrupt)
+        throw std::runtime_error("store.hot: " + health.error().detail);
+      hot_state.failed(health.error());
+      hot_state.degraded = true;
+      options.log(1, "hot_store", "not reachable at start; heartbeats are stored in the ledger: " +
+                                      health.error().detail);
+      return false;
+    }
+    hot_state.up = true;
+    hot_state.worth = health->worth;
+    hot_state.description.set(health->description);
+    if (health->worth < options.require_durability)
+      throw std::runtime_error(
+          "store.hot: an acknowledgement would be worth less than store.require_durability demands: " +
+          health->description);
+    return true;
+  }
+
+  void recover() {
+    if (checkpoints->checkpoint_all()) {
+      if (const auto left = ledger_state.dirty_pairs.load(); left > 0)
+        options.log(0, "ledger", "recovered " + std::to_string(left) +
+                                     " pairs that an earlier process had not checkpointed");
+    } else {
+      options.log(1, "ledger", "could not checkpoint what an earlier process left; trying again later");
+    }
+  }
+
+  void start_shards() {
+    shards.reserve(shard_probes.size());
+    for (std::uint32_t i = 0; i < shard_probes.size(); ++i)
+      shards.push_back(system.spawn(progress_shard, shard_surroundings{
+                                                        .index = i,
+                                                        .services = *this,
+                                                        .probe = shard_probes[i],
+                                                        .hot = hot_state,
+                                                        .now = options.now,
+                                                        .monotonic_us = options.monotonic_us}));
+  }
+
+  // -- the way of a heartbeat -------------------------------------------------------------------
+
+  void submit(heartbeat_request&& request) {
+    const bool admitted = heartbeats.admit(limits::heartbeats_in_flight_max);
+    if (!admitted) {
+      heartbeat_result result;
+      result.outcome.why = problem::overloaded;
+      result.detail = "too many heartbeats are under way; send it again a little later";
+      heartbeats.refused_at_the_door(problem::overloaded);
+      request.listener->on_result(request.index, result);
+      return;
+    }
+    auto job = std::make_shared<heartbeat_job>(std::move(request), heartbeats, &read_clock, this);
+    if (draining.load(std::memory_order_relaxed))
+      return job->refuse(problem::draining, "the gateway is about to stop; send it again");
+    const auto verdict = parse_job(*job, options.policy, options.now());
+    if (verdict.what == screening_verdict::kind::refused)
+      return job->refuse(verdict.why, verdict.detail, verdict.retry_after_ms);
+    screen(std::move(job));
+  }
+
+  void screen(heartbeat_job_ptr job) {
+    using kind = screening_verdict::kind;
+    const auto now_ms = options.now();
+    const auto verdict = screen_job(*job, options.policy, known, addresses, now_ms);
+    switch (verdict.what) {
+      case kind::refused: return job->refuse(verdict.why, verdict.detail, verdict.retry_after_ms);
+      case kind::device_unknown: return reader->supply(std::move(job), store_reader::lacking::device);
+      case kind::module_unknown: return reader->supply(std::move(job), store_reader::lacking::module);
+      case kind::assignment_unknown:
+        return reader->supply(std::move(job), store_reader::lacking::assignment);
+      case kind::pass: break;
+    }
+    auto actor = sessions.find(job->credit.session_key(), now_ms);
+    if (!actor) actor = system.spawn(session, &*around_sessions);
+    caf::anon_send(actor, std::move(job));
+  }
+
+  static std::uint64_t read_clock(const void* self) {
+    return static_cast<const implementation*>(self)->options.monotonic_us();
+  }
+
+  progress_shard_actor& shard_for(const student_id& student) {
+    return shards[shard_of(student, shards.size())];
+  }
+
+  // -- shard_services ---------------------------------------------------------------------------
+
+  void store(std::shared_ptr<credit_batch> batch) override { writer->store(std::move(batch)); }
+  void refill(std::vector<pair_progress> pairs) override { writer->refill(std::move(pairs)); }
+  void load(std::shared_ptr<progress_query> query) override { reader->load(std::move(query)); }
+  void checkpoint_now(std::vector<pair_progress> pairs) override {
+    checkpoints->checkpoint_now(std::move(pairs));
+  }
+
+  // -- the end ----------------------------------------------------------------------------------
+
+  bool stop(std::chrono::milliseconds deadline) {
+    if (stopped.exchange(true)) return stopped_well;
+    draining = true;
+    // What is in flight is answered by threads that are still running.
+    const bool all_answered = heartbeats.wait_until_idle(deadline);
+    look_out.reset();
+    if (checkpoints) checkpoints->stop(true);
+    const bool all_written = checkpoints && checkpoints->last_one_complete();
+    sessions.clear();
+    writer.reset();  // hands back what it still had
+    reader.reset();
+    for (auto& shard : shards) caf::anon_send_exit(shard, caf::exit_reason::user_shutdown);
+    shards.clear();
+    stopped_well = all_answered && all_written;
+    return stopped_well;
+  }
+
+  gateway_options options;
+  registry known;
+  heartbeat_probe heartbeats;
+  verification_probe verifications;
+  hot_store_probe hot_state;
+  ledger_probe ledger_state;
+  std::vector<shard_probe> shard_probes;
+  address_guard addresses;
+  std::atomic<bool> draining{false};
+  std::atomic<bool> stopped{false};
+  bool stopped_well = false;
+
+  system_config config;
+  caf::actor_system system;
+  std::vector<progress_shard_actor> shards;
+  session_directory sessions;
+  std::optional<session_surroundings> around_sessions;
+  std::unique_ptr<checkpointer> checkpoints;
+  std::unique_ptr<hot_writer> writer;
+  std::unique_ptr<store_reader> reader;
+  std::unique_ptr<watcher> look_out;
+};
+
+gateway::gateway(gateway_options options)
+    : implementation_(std::make_unique<implementation>(std::move(options))) {}
+gateway::~gateway() = default;
+
+void gateway::submit(heartbeat_request&& request) noexcept {
+  implementation_->submit(std::move(request));
+}
+
+std::future<stored<std::optional<progress>>> gateway::progress_of(const pair_key& pair) {
+  auto query = std::make_shared<progress_query>(pair);
+  auto future = query->future();
+  caf::anon_send(implementation_->shard_for(pair.student), progress_wanted{std::move(query)});
+  return future;
+}
+
+stored<ok_t> gateway::forget_student(const student_id& student) {
+  auto& self = *implementation_;
+  self.known.forget_devices_of(student);
+  // First the shard, so that no batch with this student follows; then the store; then the shard
+  // again, for what was under way in between.
+  auto forgotten = [&] {
+    auto promise = std::make_shared<std::promise<void>>();
+    auto done = promise->get_future();
+    caf::anon_send(self.shard_for(student), student_erased{student, std::move(promise)});
+    done.wait();
+  };
+  forgotten();
+  auto erased = self.writer->forget_student(student);
+  if (erased) forgotten();
+  return erased;
+}
+
+stored<ok_t> gateway::readmit_student(const student_id& student) {
+  return implementation_->writer->readmit_student(student);
+}
+
+registry& gateway::known() noexcept { return implementation_->known; }
+
+gateway_statistics gateway::statistics() const {
+  const auto& self = *implementation_;
+  gateway_statistics s;
+  for (std::size_t i = 0; i < s.heartbeats_by_status.size(); ++i)
+    s.heartbeats_by_status[i] = self.heartbeats.by_status(i);
+  for (std::size_t i = 0; i < s.heartbeats_by_problem.size(); ++i)
+    s.heartbeats_by_problem[i] = self.heartbeats.by_problem(i);
+  for (std::size_t i = 0; i < s.verification.size(); ++i) {
+    s.verification[i] = summarize(self.verifications.latency[i]);
+    s.verification_failures[i] = self.verifications.failures[i];
+  }
+  s.heartbeats_in_flight = self.heartbeats.in_flight();
+  s.sessions = self.sessions.size();
+  s.devices_cached = self.known.devices();
+  s.modules_cached = self.known.modules();
+  s.heartbeat_latency = summarize(self.heartbeats.latency());
+  for (const auto& probe : self.shard_probes)
+    s.shards.push_back({probe.pairs, probe.dirty, probe.parked, probe.queued, probe.batches,
+                        probe.batch_heartbeats, probe.batch_size_max,
+                        summarize(probe.batch_latency)});
+  s.hot = {self.hot_state.up,
+           self.hot_state.degraded,
+           self.hot_state.description.get(),
+           self.hot_state.worth,
+           summarize(self.hot_state.latency),
+           self.hot_state.failures,
+           self.hot_state.last_failure.get()};
+  const auto last_ms = self.ledger_state.last_checkpoint_ms.load();
+  s.ledger = {self.ledger_state.up,
+              self.ledger_state.description.get(),
+              summarize(self.ledger_state.latency),
+              self.ledger_state.checkpointed_pairs,
+              self.ledger_state.completions_created,
+              last_ms > 0 ? std::max<std::int64_t>(0, self.options.now() - last_ms) : 0,
+              self.ledger_state.dirty_pairs,
+              self.ledger_state.failures,
+              self.ledger_state.last_failure.get()};
+  return s;
+}
+
+bool gateway::ready(std::string* why_not) const {
+  const auto& self = *implementation_;
+  const char* reason = nullptr;
+  if (self.draining)
+    reason = "draining";
+  else if (!self.ledger_state.up && (self.hot_state.degraded || !self.hot_state.up))
+    reason = "neither the hot store nor the ledger can be reached";
+  if (reason && why_not) *why_not = reason;
+  return reason == nullptr;
+}
+
+void gateway::begin_drain() noexcept { implementation_->draining = true; }
+
+bool gateway::stop(std::chrono::milliseconds deadline) { return implementation_->stop(deadline); }
+
+}  // namespace watchkeeper::actors

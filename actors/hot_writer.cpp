@@ -1,0 +1,145 @@
+#include "actors/hot_writer.hpp"
+
+#include <algorithm>
+
+namespace watchkeeper::actors {
+
+namespace {
+
+constexpr std::size_t refills_queued_max = 4096;
+constexpr std::chrono::milliseconds idle_wait{500};
+
+}  // namespace
+
+hot_writer::hot_writer(surroundings around)
+    : around_(std::move(around)),
+      tiers_(*around_.hot, *around_.behind,
+             {.mode_changed =
+                  [this](bool degraded, const std::string& why) {
+                    around_.hot_probe.degraded = degraded;
+                    around_.hot_probe.up = !degraded;
+                    // In either direction the shards hand over what only they hold.
+                    around_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
+                    around_.log(degraded ? 2 : 0, "hot_store",
+                                degraded ? "away; heartbeats are stored in the ledger: " + why
+                                         : "back: " + why);
+                  },
+              .hot_failed =
+                  [this](const storage_failure& failure) { around_.hot_probe.failed(failure); },
+              .ledger_failed =
+                  [this](const storage_failure& failure) { around_.behind_probe.failed(failure); },
+              .data_lost =
+                  [this] {
+                    around_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
+                    around_.log(1, "hot_store", "lacks pairs that it held; filling it again");
+                  }}),
+      orders_(around_.shards + refills_queued_max) {
+  if (around_.start_degraded) tiers_.start_degraded("not reachable at start");
+  thread_ = std::thread([this] { run(); });
+}
+
+hot_writer::~hot_writer() {
+  orders_.close();
+  if (thread_.joinable()) thread_.join();
+}
+
+void hot_writer::store(std::shared_ptr<credit_batch> batch) {
+  order o;
+  o.batch = batch;
+  if (orders_.push(std::move(o))) return;
+  batch->results.assign(batch->requests.size(), {});
+  around_.stored(std::move(batch));
+}
+
+void hot_writer::refill(std::vector<pair_progress> pairs) {
+  order o;
+  o.pairs = std::move(pairs);
+  if (!orders_.push(std::move(o)))
+    around_.log(1, "hot_store", "too many pairs wait to be handed over; they follow later");
+}
+
+watchkeeper::stored<ok_t> hot_writer::command(const student_id& student, bool erase) {
+  order o;
+  o.student = std::make_shared<student_order>();
+  o.student->student = student;
+  o.student->erase = erase;
+  auto done = o.student->done.get_future();
+  if (!orders_.push(std::move(o)))
+    return storage_failure{storage_error::unavailable, "the writer is stopping"};
+  return done.get();
+}
+
+watchkeeper::stored<ok_t> hot_writer::forget_student(const student_id& student) {
+  return command(student, true);
+}
+watchkeeper::stored<ok_t> hot_writer::readmit_student(const student_id& student) {
+  return command(student, false);
+}
+
+void hot_writer::run() {
+  std::vector<std::shared_ptr<credit_batch>> batches;
+  while (!orders_.finished()) {
+    auto taken = orders_.take_all(idle_wait);
+    if (taken.empty()) {
+      tiers_.try_recover(around_.now());
+      continue;
+    }
+    for (auto& o : taken) {
+      if (o.batch) {
+        batches.push_back(std::move(o.batch));
+        continue;
+      }
+      store_together(batches);  // what came before an erasure is done before it
+      if (o.student)
+        obey(*o.student);
+      else
+        (void)tiers_.refill(o.pairs, around_.now());
+    }
+    store_together(batches);
+  }
+}
+
+void hot_writer::store_together(std::vector<std::shared_ptr<credit_batch>>& batches) {
+  std::size_t first = 0;
+  while (first < batches.size()) {
+    std::vector<tiered_request> requests = std::move(batches[first]->requests);
+    std::size_t last = first + 1;
+    while (last < batches.size() &&
+           requests.size() + batches[last]->requests.size() <= limits::batch_heartbeats_max) {
+      auto& more = batches[last++]->requests;
+      std::move(more.begin(), more.end(), std::back_inserter(requests));
+    }
+    const auto started_us = around_.monotonic_us();
+    auto results = tiers_.apply(requests, around_.now());
+    around_.hot_probe.latency.record_us(around_.monotonic_us() - started_us);
+    std::size_t next = 0;
+    for (; first < last; ++first) {
+      auto& batch = batches[first];
+      // The shard knows how many it sent: hand back requests and results in step.
+      const auto count = batch->count;
+      auto request = requests.begin() + static_cast<std::ptrdiff_t>(next);
+      auto result = results.begin() + static_cast<std::ptrdiff_t>(next);
+      batch->requests.assign(std::move_iterator(request),
+                             std::move_iterator(request + static_cast<std::ptrdiff_t>(count)));
+      batch->results.assign(std::move_iterator(result),
+                            std::move_iterator(result + static_cast<std::ptrdiff_t>(count)));
+      next += count;
+      around_.stored(std::move(batch));
+    }
+  }
+  batches.clear();
+}
+
+void hot_writer::obey(student_order& asked) {
+  auto done = asked.erase ? around_.hot->erase(asked.student) : around_.hot->readmit(asked.student);
+  // While the hot store is away only this process holds anything of the student, besides the ledger;
+  // its copy in the hot store is erased before the hot store is used again.
+  if (asked.erase)
+    tiers_.forget_student(asked.student);
+  else
+    tiers_.readmit_student(asked.student);
+  if (!done && tiers_.degraded()) done = ok;
+  asked.done.set_value(std::move(done));
+}
+
+}  // namespace watchkeeper::actors

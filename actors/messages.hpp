@@ -1,0 +1,88 @@
+#pragma once
+
+#include <caf/allowed_unsafe_message_type.hpp>
+#include <future>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "actors/heartbeat_job.hpp"
+#include "storage/hot_store.hpp"
+#include "storage/tiered_store.hpp"
+
+/// What actors send each other. All stay within the process: a message is a shared pointer or a
+/// small value, never serialised.
+namespace watchkeeper::actors {
+
+/// A verified heartbeat that asks the shard for credit.
+struct credit_job {
+  heartbeat_job_ptr job;
+};
+
+/// One batch of one shard, on its way to the hot store and back.
+struct credit_batch {
+  std::uint32_t shard = 0;
+  std::size_t count = 0;  // of `requests`
+  std::uint64_t sent_at_us = 0;
+  std::vector<tiered_request> requests;
+  std::vector<applied_credit> results;  // in the order of `requests`, once it is back
+};
+struct batch_stored {
+  std::shared_ptr<credit_batch> batch;
+};
+
+/// Somebody wants to know a pair's progress. Answers itself with a failure when it is lost.
+class progress_query {
+ public:
+  explicit progress_query(const pair_key& wanted) : key(wanted) {}
+  ~progress_query() {
+    if (!answered_)
+      promise_.set_value(storage_failure{storage_error::unavailable, "the query was lost"});
+  }
+  void answer(stored<std::optional<progress>> found) {
+    if (answered_) return;
+    answered_ = true;
+    promise_.set_value(std::move(found));
+  }
+  std::future<stored<std::optional<progress>>> future() { return promise_.get_future(); }
+
+  const pair_key key;
+
+ private:
+  std::promise<stored<std::optional<progress>>> promise_;
+  bool answered_ = false;
+};
+struct progress_wanted {
+  std::shared_ptr<progress_query> query;
+};
+/// The stores' word on a query that memory could not answer.
+struct progress_found {
+  std::shared_ptr<progress_query> query;
+  std::shared_ptr<stored<std::optional<progress>>> found;
+};
+
+/// Everything that was changed before `started_ms` is in the ledger.
+struct checkpoint_done {
+  unix_ms started_ms = 0;
+  unix_ms now_ms = 0;
+};
+
+/// The student is erased: forget, and refuse what waits.
+struct student_erased {
+  student_id student;
+  std::shared_ptr<std::promise<void>> forgotten;  // may be null
+};
+
+/// About once a second: a shard without traffic looks up from its mailbox too.
+struct shard_tick {};
+
+}  // namespace watchkeeper::actors
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::heartbeat_job_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::credit_job)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::batch_stored)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::progress_wanted)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::progress_found)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::checkpoint_done)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::student_erased)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::shard_tick)

@@ -1,0 +1,234 @@
+#include "actors/progress_shard.hpp"
+
+#include <algorithm>
+
+namespace watchkeeper::actors {
+
+progress_shard_core::~progress_shard_core() = default;  // the jobs that wait answer by themselves
+
+void progress_shard_core::take(heartbeat_job_ptr job) {
+  waiting_.push_back(std::move(job));
+  if (parked_.empty()) send_batch();
+  tell_probe();
+}
+
+void progress_shard_core::send_batch() {
+  if (waiting_.empty()) return;
+  auto batch = std::make_shared<credit_batch>();
+  const auto count = std::min(waiting_.size(), limits::batch_heartbeats_max);
+  batch->shard = around_.index;
+  batch->count = count;
+  batch->requests.reserve(count);
+  parked_.reserve(count);
+  const auto now_ms = around_.now();
+  for (std::size_t i = 0; i < count; ++i) {
+    auto& job = waiting_.front();
+    job->credit.now_ms = now_ms;
+    tiered_request request{job->credit, std::nullopt};
+    if (auto held = pairs_.find(job->credit.pair()); held != pairs_.end())
+      request.known = held->second.state;
+    batch->requests.push_back(std::move(request));
+    parked_.push_back(std::move(job));
+    waiting_.pop_front();
+  }
+  bump(around_.probe.batches);
+  bump(around_.probe.batch_heartbeats, count);
+  if (count > around_.probe.batch_size_max) around_.probe.batch_size_max = count;
+  batch->sent_at_us = around_.monotonic_us();
+  around_.services.store(std::move(batch));
+}
+
+void progress_shard_core::stored(credit_batch& batch) {
+  around_.probe.batch_latency.record_us(around_.monotonic_us() - batch.sent_at_us);
+  // The next batch goes out before this one's replies: the store works while they are sent.
+  auto replies = std::move(parked_);
+  parked_.clear();
+  std::vector<pair_progress> mastered;
+  for (std::size_t i = 0; i < replies.size(); ++i) remember(batch.requests[i], batch.results[i]);
+  erased_in_flight_.clear();
+  send_batch();
+  for (std::size_t i = 0; i < replies.size(); ++i)
+    settle(*replies[i], batch.requests[i], batch.results[i], mastered);
+  if (!mastered.empty()) around_.services.checkpoint_now(std::move(mastered));
+  refill_if_wanted();
+  tell_probe();
+}
+
+void progress_shard_core::remember(const tiered_request& request, const applied_credit& applied) {
+  const auto& outcome = applied.outcome;
+  if (applied.how != applied_credit::state::done || outcome.status == credit_status::rejected)
+    return;
+  const auto& credit = request.credit;
+  if (std::find(erased_in_flight_.begin(), erased_in_flight_.end(), credit.student) !=
+      erased_in_flight_.end())
+    return;
+  auto held = pairs_.find(credit.pair());
+  if (applied.covered) {
+    if (held == pairs_.end()) {
+      make_room();
+      held = pairs_.try_emplace(credit.pair()).first;
+    }
+    held->second.state.covered = *applied.covered;
+  } else if (held == pairs_.end()) {
+    return;  // given up while the batch was under way: the stores have it
+  } else if (outcome.credited_ms > 0) {
+    held->second.state.covered.add(
+        {credit.interval.from_ms, credit.interval.from_ms + outcome.credited_ms});
+  }
+  auto& pair = held->second;
+  auto& state = pair.state;
+  if (state.covered.covered_ms() != outcome.now.covered_ms) {
+    // Another gateway credits this pair too. Forget it: the next look at it reads the store.
+    // (A later element of this batch may have brought the union already; then it is kept.)
+    if (outcome.now.updated_ms >= state.updated_ms) {
+      set_dirty(pair, false);
+      pairs_.erase(held);
+    }
+    return;
+  }
+  state.duration_ms = outcome.now.duration_ms;
+  state.playtime_ms = outcome.now.playtime_ms;
+  state.resume_at_ms = std::max(state.resume_at_ms, credit.played_at_ms);
+  state.resume_ms = outcome.now.resume_ms;
+  state.updated_ms = outcome.now.updated_ms;
+  state.mastered_ms = outcome.now.mastered_ms;
+  pair.used_ms = credit.now_ms;
+  if (outcome.status != credit_status::duplicate) set_dirty(pair, true);
+}
+
+void progress_shard_core::settle(heartbeat_job& job, const tiered_request& request,
+                                 applied_credit& applied, std::vector<pair_progress>& mastered) {
+  if (applied.how != applied_credit::state::done) {
+    job.refuse(problem::storage_unavailable, "the credit could not be stored and is not counted");
+    return;
+  }
+  const auto& outcome = applied.outcome;
+  std::string_view detail;
+  switch (outcome.why) {
+    case problem::stale_token: detail = "sn is older than the last 64 of the session"; break;
+    case problem::session_mismatch: detail = "the session is bound to another module"; break;
+    case problem::unknown_device: detail = "the student was erased"; break;
+    case problem::implausible_interval: detail = "the coverage is in too many pieces"; break;
+    default: break;
+  }
+  job.answer(outcome, detail);
+  if (!outcome.newly_mastered) return;
+  const auto key = request.credit.pair();
+  if (auto held = pairs_.find(key); held != pairs_.end())
+    mastered.push_back({key, held->second.state});
+  // A pair that is not held is dirty in the hot store: the checkpointer finds it there.
+}
+
+void progress_shard_core::asked(std::shared_ptr<progress_query> query) {
+  if (auto held = pairs_.find(query->key); held != pairs_.end()) {
+    query->answer(std::optional<progress>(held->second.state));
+    return;
+  }
+  around_.services.load(std::move(query));
+}
+
+void progress_shard_core::found(progress_query& query,
+                                watchkeeper::stored<std::optional<progress>>& found) {
+  // A heartbeat may have brought the pair meanwhile: memory is then the newer.
+  if (auto held = pairs_.find(query.key); held != pairs_.end()) {
+    query.answer(std::optional<progress>(held->second.state));
+    return;
+  }
+  query.answer(std::move(found));
+}
+
+void progress_shard_core::checkpointed(unix_ms started_ms, unix_ms now_ms) {
+  // One pass does both: what is in the ledger is clean, and what is clean and idle is given up.
+  const auto idle_before_ms = now_ms - around_.idle_pair_ms;
+  boost::unordered::erase_if(pairs_, [&](auto& item) {
+    auto& pair = item.second;
+    if (pair.dirty && pair.state.updated_ms < started_ms) set_dirty(pair, false);
+    return !pair.dirty && pair.used_ms < idle_before_ms;
+  });
+  tell_probe();
+}
+
+void progress_shard_core::forget(const student_id& student) {
+  for (auto& job : waiting_)
+    if (job->credit.student == student) job->refuse(problem::unknown_device, "the student was erased");
+  std::erase_if(waiting_, [&](const auto& job) { return job->credit.student == student; });
+  if (!parked_.empty()) erased_in_flight_.push_back(student);
+  boost::unordered::erase_if(pairs_, [&](auto& item) {
+    if (item.first.student != student) return false;
+    set_dirty(item.second, false);
+    return true;
+  });
+  tell_probe();
+}
+
+void progress_shard_core::tick() {
+  refill_if_wanted();
+  tell_probe();
+}
+
+void progress_shard_core::refill_if_wanted() {
+  const auto epoch = around_.hot.refill_epoch.load(std::memory_order_acquire);
+  if (epoch == refill_epoch_) return;
+  refill_epoch_ = epoch;
+  std::vector<pair_progress> unsaved;
+  for (const auto& [key, pair] : pairs_) {
+    if (!pair.dirty) continue;
+    unsaved.push_back({key, pair.state});
+    if (unsaved.size() == limits::checkpoint_batch_pairs_max) {
+      around_.services.refill(std::move(unsaved));
+      unsaved.clear();
+    }
+  }
+  if (!unsaved.empty()) around_.services.refill(std::move(unsaved));
+}
+
+void progress_shard_core::make_room() {
+  if (pairs_.size() < around_.pairs_max) return;
+  // Look at a few: a clean pair costs nothing to give up; a dirty one is in the hot store as well.
+  auto victim = pairs_.begin();
+  std::size_t looked_at = 0;
+  for (auto it = pairs_.begin(); it != pairs_.end() && looked_at < 32; ++it, ++looked_at) {
+    const auto worse = [](const held_pair& a, const held_pair& b) {
+      return a.dirty != b.dirty ? b.dirty : a.used_ms < b.used_ms;
+    };
+    if (worse(it->second, victim->second)) victim = it;
+  }
+  if (victim == pairs_.end()) return;
+  set_dirty(victim->second, false);
+  pairs_.erase(victim);
+}
+
+void progress_shard_core::set_dirty(held_pair& pair, bool dirty) noexcept {
+  if (pair.dirty == dirty) return;
+  pair.dirty = dirty;
+  if (dirty)
+    ++dirty_;
+  else
+    --dirty_;
+}
+
+void progress_shard_core::tell_probe() noexcept {
+  around_.probe.pairs.store(pairs_.size(), std::memory_order_relaxed);
+  around_.probe.dirty.store(dirty_, std::memory_order_relaxed);
+  around_.probe.parked.store(parked_.size(), std::memory_order_relaxed);
+  around_.probe.queued.store(waiting_.size(), std::memory_order_relaxed);
+}
+
+progress_shard_actor::behavior_type progress_shard(
+    progress_shard_actor::stateful_pointer<progress_shard_state> self, shard_surroundings around) {
+  self->state.core.emplace(around);
+  return {
+      [self](credit_job& message) { self->state.core->take(std::move(message.job)); },
+      [self](batch_stored& message) { self->state.core->stored(*message.batch); },
+      [self](progress_wanted& message) { self->state.core->asked(std::move(message.query)); },
+      [self](progress_found& message) { self->state.core->found(*message.query, *message.found); },
+      [self](checkpoint_done message) { self->state.core->checkpointed(message.started_ms, message.now_ms); },
+      [self](student_erased& message) {
+        self->state.core->forget(message.student);
+        if (message.forgotten) message.forgotten->set_value();
+      },
+      [self](shard_tick) { self->state.core->tick(); },
+  };
+}
+
+}  // namespace watchkeeper::actors

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "actors/actors.hpp"
+#include "actors/probes.hpp"
+#include "actors/shard_services.hpp"
+
+namespace watchkeeper::actors {
+
+struct shard_surroundings {
+  std::uint32_t index = 0;
+  shard_services& services;
+  shard_probe& probe;
+  hot_store_probe& hot;
+  std::function<unix_ms()> now;
+  std::function<std::uint64_t()> monotonic_us;
+  std::size_t pairs_max = limits::shard_pairs_max;
+  std::int64_t idle_pair_ms = 600'000;  // a clean pair is given up after so long without a heartbeat
+};
+
+/// The core of the shard, without its actor. One thread at a time.
+class progress_shard_core {
+ public:
+  explicit progress_shard_core(const shard_surroundings& around) : around_(around) {}
+  ~progress_shard_core();
+
+  void take(heartbeat_job_ptr job);
+  void stored(credit_batch& batch);
+  void asked(std::shared_ptr<progress_query> query);
+  void found(progress_query& query, watchkeeper::stored<std::optional<progress>>& found);
+  void checkpointed(unix_ms started_ms, unix_ms now_ms);
+  void forget(const student_id& student);
+  void tick();
+
+  [[nodiscard]] std::size_t pairs() const noexcept { return pairs_.size(); }
+
+ private:
+  struct held_pair {
+    progress state;
+    unix_ms used_ms = 0;
+    bool dirty = false;
+  };
+
+  void send_batch();
+  void settle(heartbeat_job& job, const tiered_request& request, applied_credit& applied,
+              std::vector<pair_progress>& mastered);
+  void remember(const tiered_request& request, const applied_credit& applied);
+  void refill_if_wanted();
+  void make_room();
+  void set_dirty(held_pair& pair, bool dirty) noexcept;
+  void tell_probe() noexcept;
+
+  const shard_surroundings around_;
+  boost::unordered_flat_map<pair_key, held_pair, std::hash<pair_key>> pairs_;
+  std::uint64_t dirty_ = 0;
+  std::deque<heartbeat_job_ptr> waiting_;   // bounded by limits::heartbeats_in_flight_max at admission
+  std::vector<heartbeat_job_ptr> parked_;   // their batch is under way; same order as its requests
+  std::vector<student_id> erased_in_flight_;
+  std::uint64_t refill_epoch_ = 0;
+};
+
+struct progress_shard_state {
+  std::optional<progress_shard_core> core;
+  static inline const char* name = "progress_shard";
+};
+
+progress_shard_actor::behavior_type progress_shard(
+    progress_shard_actor::stateful_pointer<progress_shard_state> self, shard_surroundings around);
+
+}  // namespace watchkeeper::actors

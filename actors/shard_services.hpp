@@ -1,0 +1,24 @@
+#pragma once
+
+#include <memory>
+
+#include "actors/messages.hpp"
+
+namespace watchkeeper::actors {
+
+/// What a shard needs of the threads that block on the stores: everything it cannot do without
+/// waiting. Each call is answered by a message to the shard. Any thread; calls return at once.
+class shard_services {
+ public:
+  virtual ~shard_services() = default;
+  /// Answered by `batch_stored`, always. A shard has at most one batch under way.
+  virtual void store(std::shared_ptr<credit_batch> batch) = 0;
+  /// Pairs whose last changes may be in no store but memory. Not answered.
+  virtual void refill(std::vector<pair_progress> pairs) = 0;
+  /// Answered by `progress_found`, always.
+  virtual void load(std::shared_ptr<progress_query> query) = 0;
+  /// Pairs that have just been mastered: to the ledger at once. Not answered.
+  virtual void checkpoint_now(std::vector<pair_progress> pairs) = 0;
+};
+
+}  // namespace watchkeeper::actors

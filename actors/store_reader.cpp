@@ -1,0 +1,116 @@
+#include "actors/store_reader.hpp"
+
+#include <algorithm>
+
+namespace watchkeeper::actors {
+
+namespace {
+constexpr std::chrono::milliseconds idle_wait{1000};
+constexpr std::size_t devices_per_question_max = 512;
+}  // namespace
+
+store_reader::store_reader(surroundings around)
+    : around_(std::move(around)), orders_(limits::registry_lookups_queued_max) {
+  thread_ = std::thread([this] { run(); });
+}
+
+store_reader::~store_reader() {
+  orders_.close();
+  if (thread_.joinable()) thread_.join();
+}
+
+void store_reader::supply(heartbeat_job_ptr job, lacking what) {
+  // Let go of unanswered when the queue is full: the job then answers `overloaded` by itself.
+  (void)orders_.push({std::move(job), what, nullptr});
+}
+
+void store_reader::load(std::shared_ptr<progress_query> query) {
+  (void)orders_.push({nullptr, lacking::device, std::move(query)});
+}
+
+void store_reader::run() {
+  while (!orders_.finished()) {
+    auto taken = orders_.take_all(idle_wait, devices_per_question_max);
+    std::vector<heartbeat_job_ptr> want_device;
+    for (auto& taken_order : taken) {
+      if (taken_order.query)
+        answer(taken_order.query);
+      else if (taken_order.what == lacking::device)
+        want_device.push_back(std::move(taken_order.job));
+      else if (taken_order.what == lacking::module)
+        supply_module(taken_order.job);
+      else
+        supply_assignment(taken_order.job);
+    }
+    if (!want_device.empty()) supply_devices(want_device);
+  }
+}
+
+void store_reader::fail(heartbeat_job& job, const storage_failure& failure) {
+  around_.behind_probe.failed(failure);
+  job.refuse(problem::storage_unavailable, "the registry cannot be read at the moment");
+}
+
+void store_reader::supply_devices(std::vector<heartbeat_job_ptr>& jobs) {
+  std::vector<thumbprint> kids;
+  for (const auto& job : jobs)
+    if (!around_.known.find_device(job->token.device, around_.now()).known)
+      kids.push_back(job->token.device);
+  std::sort(kids.begin(), kids.end());
+  kids.erase(std::unique(kids.begin(), kids.end()), kids.end());
+  if (!kids.empty()) {
+    std::vector<std::uint64_t> generations;
+    for (const auto& kid : kids) generations.push_back(around_.known.generation(kid));
+    auto records = around_.behind->get_devices(kids);
+    if (!records) {
+      for (auto& job : jobs) fail(*job, records.error());
+      return;
+    }
+    for (std::size_t i = 0; i < kids.size(); ++i)
+      around_.known.keep_device(kids[i], (*records)[i], generations[i], around_.now());
+  }
+  for (auto& job : jobs) around_.screened_again(std::move(job));
+}
+
+void store_reader::supply_module(heartbeat_job_ptr& job) {
+  const auto& id = job->token.claims.module;
+  if (!around_.known.find_module(id, around_.now()).known) {
+    const auto generation = around_.known.generation(id);
+    auto record = around_.behind->get_module(id);
+    if (!record) return fail(*job, record.error());
+    around_.known.keep_module(id, *record, generation, around_.now());
+  }
+  around_.screened_again(std::move(job));
+}
+
+void store_reader::supply_assignment(heartbeat_job_ptr& job) {
+  const pair_key pair{job->token.claims.student, job->token.claims.module};
+  if (!around_.known.find_assignment(pair, around_.now()).known) {
+    const auto generation = around_.known.generation(pair);
+    auto assigned = around_.behind->is_assigned(pair);
+    if (!assigned) return fail(*job, assigned.error());
+    around_.known.keep_assignment(pair, *assigned, generation, around_.now());
+  }
+  around_.screened_again(std::move(job));
+}
+
+void store_reader::answer(const std::shared_ptr<progress_query>& query) {
+  using answer_type = stored<std::optional<progress>>;
+  const pair_key keys[] = {query->key};
+  auto result = std::make_shared<answer_type>(std::optional<progress>{});
+  auto hot = around_.hot->read(keys);
+  const bool in_hot = hot && (*hot)[0];
+  auto row = in_hot ? stored<std::vector<std::optional<progress>>>(
+                          std::vector<std::optional<progress>>{std::nullopt})
+                    : around_.behind->read(keys);
+  if (in_hot) {
+    *result = answer_type((*hot)[0]);
+  } else if (!row) {
+    *result = answer_type(row.error());
+  } else {
+    *result = answer_type((*row)[0]);
+  }
+  around_.found({query, std::move(result)});
+}
+
+}  // namespace watchkeeper::actors

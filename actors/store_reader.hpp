@@ -1,0 +1,56 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <thread>
+#include <variant>
+
+#include "actors/bounded_queue.hpp"
+#include "actors/messages.hpp"
+#include "actors/registry.hpp"
+#include "storage/hot_store.hpp"
+#include "storage/ledger.hpp"
+
+namespace watchkeeper::actors {
+
+/// The thread that reads what is not in memory: devices, modules and assignments for heartbeats that
+/// wait for them, and pairs that somebody asks about. Equal questions are asked once.
+class store_reader {
+ public:
+  struct surroundings {
+    std::unique_ptr<hot_store> hot;
+    std::unique_ptr<ledger> behind;
+    registry& known;
+    ledger_probe& behind_probe;
+    std::function<unix_ms()> now;
+    std::function<void(heartbeat_job_ptr)> screened_again;  // what the heartbeat lacked is known now
+    std::function<void(progress_found)> found;
+  };
+  explicit store_reader(surroundings around);
+  ~store_reader();
+
+  enum class lacking : std::uint8_t { device, module, assignment };
+  /// Any thread. Refuses the heartbeat (`overloaded`) when the queue is full.
+  void supply(heartbeat_job_ptr job, lacking what);
+  void load(std::shared_ptr<progress_query> query);
+
+ private:
+  struct order {
+    heartbeat_job_ptr job;
+    lacking what = lacking::device;
+    std::shared_ptr<progress_query> query;
+  };
+
+  void run();
+  void supply_devices(std::vector<heartbeat_job_ptr>& jobs);
+  void supply_module(heartbeat_job_ptr& job);
+  void supply_assignment(heartbeat_job_ptr& job);
+  void answer(const std::shared_ptr<progress_query>& query);
+  void fail(heartbeat_job& job, const storage_failure& failure);
+
+  surroundings around_;
+  bounded_queue<order> orders_;
+  std::thread thread_;
+};
+
+}  // namespace watchkeeper::actors

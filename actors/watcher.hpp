@@ -1,0 +1,47 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "actors/bounded_queue.hpp"
+#include "actors/probes.hpp"
+#include "actors/registry.hpp"
+#include "storage/hot_store.hpp"
+#include "storage/ledger.hpp"
+
+namespace watchkeeper::actors {
+
+/// The thread that looks around once a second: what other gateways changed in the registry, whether
+/// the stores are there and what their word is worth; and that lets the owner do its housekeeping.
+class watcher {
+ public:
+  struct surroundings {
+    std::unique_ptr<hot_store> hot;
+    std::unique_ptr<ledger> behind;
+    registry& known;
+    hot_store_probe& hot_probe;
+    ledger_probe& behind_probe;
+    durability required = durability::log;
+    std::int64_t last_change = 0;  // registry changes up to here are known
+    std::function<void(const student_id&)> student_erased;  // by another gateway, or by this one
+    std::function<void()> housekeeping;
+    std::function<void(int, const std::string&, const std::string&)> log;
+    std::chrono::milliseconds interval{1000};
+  };
+  explicit watcher(surroundings around);
+  ~watcher();
+
+ private:
+  void run();
+  void follow_registry();
+  void obey(const registry_change& change);
+  void look_at_stores();
+
+  surroundings around_;
+  bool warned_of_worth_ = false;
+  bounded_queue<int> end_;  // nothing is ever pushed: closing it ends the wait
+  std::thread thread_;
+};
+
+}  // namespace watchkeeper::actors

@@ -1,0 +1,237 @@
+#include "storage/tiered_store.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+namespace watchkeeper {
+
+namespace {
+
+/// The distinct pairs of the chosen requests, in order of first appearance.
+std::vector<pair_key> distinct_pairs(std::span<const tiered_request> requests,
+                                     const std::vector<std::size_t>& which) {
+  std::vector<pair_key> keys;
+  keys.reserve(which.size());
+  for (auto i : which) keys.push_back(requests[i].credit.pair());
+  std::sort(keys.begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+  return keys;
+}
+
+std::size_t index_of(const std::vector<pair_key>& sorted, const pair_key& key) {
+  return static_cast<std::size_t>(std::lower_bound(sorted.begin(), sorted.end(), key) -
+                                  sorted.begin());
+}
+
+std::vector<std::size_t> all_of(std::size_t count) {
+  std::vector<std::size_t> which(count);
+  std::iota(which.begin(), which.end(), std::size_t{0});
+  return which;
+}
+
+}  // namespace
+
+tiered_store::tiered_store(hot_store& hot, ledger& behind, observer told)
+    : hot_(hot), ledger_(behind), told_(std::move(told)) {}
+
+std::vector<applied_credit> tiered_store::apply(std::span<const tiered_request> requests,
+                                                unix_ms now_ms) {
+  results out(requests.size());
+  if (degraded_) try_recover(now_ms);
+  if (!degraded_ && apply_hot(requests, out)) return out;
+  apply_through_ledger(requests, all_of(requests.size()), out, now_ms);
+  return out;
+}
+
+bool tiered_store::apply_hot(std::span<const tiered_request> requests, results& out) {
+  std::vector<hot_request> batch;
+  batch.reserve(requests.size());
+  for (const auto& request : requests) batch.push_back({request.credit, !request.known});
+  auto applied = hot_.apply(batch);
+  if (!applied) {
+    told_.hot_failed(applied.error());
+    enter_degraded(applied.error().detail);
+    return false;
+  }
+  out = *std::move(applied);
+  std::vector<std::size_t> missing;
+  for (std::size_t i = 0; i < out.size(); ++i)
+    if (out[i].how == applied_credit::state::pair_missing) missing.push_back(i);
+  if (missing.empty() || supply_missing(requests, missing, out)) return true;
+  // The hot store broke off in between: what is still missing goes through the ledger.
+  apply_through_ledger(requests, missing, out, requests.front().credit.now_ms);
+  return true;
+}
+
+bool tiered_store::supply_missing(std::span<const tiered_request> requests,
+                                  const std::vector<std::size_t>& missing, results& out) {
+  const auto keys = distinct_pairs(requests, missing);
+  std::vector<pair_progress> states(keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) states[i].key = keys[i];
+
+  // With the ledger away too, the pair starts from what is known here; the next checkpoint unites it
+  // with the row that could not be read now, and gives the union back to the hot store.
+  auto rows = ledger_.read(keys);
+  if (!rows) {
+    told_.ledger_failed(rows.error());
+  } else {
+    for (std::size_t i = 0; i < keys.size(); ++i)
+      if ((*rows)[i]) merge(states[i].state, *(*rows)[i]);
+  }
+  bool lost = false;
+  std::vector<pair_progress> unsaved;
+  for (auto i : missing) {
+    const auto& request = requests[i];
+    if (!request.known) continue;
+    lost = true;
+    merge(states[index_of(keys, request.credit.pair())].state, *request.known);
+  }
+  // What only memory knew must reach the ledger: those pairs are dirty.
+  if (auto merged = hot_.merge(states, lost); !merged) {
+    told_.hot_failed(merged.error());
+    enter_degraded(merged.error().detail);
+    return false;
+  }
+  if (lost) told_.data_lost();
+
+  std::vector<hot_request> again;
+  again.reserve(missing.size());
+  for (auto i : missing) again.push_back({requests[i].credit, true});
+  auto applied = hot_.apply(again);
+  if (!applied) {
+    told_.hot_failed(applied.error());
+    enter_degraded(applied.error().detail);
+    return false;
+  }
+  for (std::size_t i = 0; i < missing.size(); ++i) {
+    auto& element = (*applied)[i];
+    if (element.how == applied_credit::state::pair_missing)  // lost again in between
+      element.how = applied_credit::state::failed;
+    out[missing[i]] = std::move(element);
+  }
+  return true;
+}
+
+bool tiered_store::load_into_overlay(std::span<const tiered_request> requests,
+                                     const std::vector<std::size_t>& which) {
+  std::vector<pair_key> absent;
+  for (const auto& key : distinct_pairs(requests, which))
+    if (!overlay_.pairs.contains(key)) absent.push_back(key);
+  if (absent.empty()) return true;
+  if (overlay_.pairs.size() + absent.size() > overlay_pairs_max) return false;
+  auto rows = ledger_.read(absent);
+  if (!rows) {
+    told_.ledger_failed(rows.error());
+    return false;
+  }
+  for (std::size_t i = 0; i < absent.size(); ++i)
+    overlay_.pairs.emplace(absent[i], (*rows)[i] ? *(*rows)[i] : progress{});
+  for (auto i : which) {
+    const auto& request = requests[i];
+    if (request.known) merge(overlay_.pairs[request.credit.pair()], *request.known);
+  }
+  return true;
+}
+
+void tiered_store::apply_through_ledger(std::span<const tiered_request> requests,
+                                        const std::vector<std::size_t>& which, results& out,
+                                        unix_ms now_ms) {
+  if (which.empty()) return;
+  for (auto i : which) out[i] = {};
+  if (!load_into_overlay(requests, which)) return;
+
+  // Work on copies: they replace the originals only once the ledger has committed.
+  map<pair_key, progress> pairs;
+  map<session_key_id, session_state> sessions;
+  map<student_id, credit_bucket> buckets;
+  for (auto i : which) {
+    const auto& credit = requests[i].credit;
+    auto& result = out[i];
+    if (overlay_.erased.contains(credit.student)) {
+      result.how = applied_credit::state::done;
+      result.outcome.why = problem::unknown_device;
+      continue;
+    }
+    auto& pair = pairs.try_emplace(credit.pair(), overlay_.pairs[credit.pair()]).first->second;
+    auto& session =
+        sessions.try_emplace(credit.session_key(), overlay_.sessions[credit.session_key()])
+            .first->second;
+    auto& bucket =
+        buckets.try_emplace(credit.student, overlay_.buckets[credit.student]).first->second;
+    result.outcome = apply_credit(credit, session, bucket, pair);
+    result.how = applied_credit::state::done;
+    if (!requests[i].known) result.covered = pair.covered;
+  }
+  std::vector<pair_progress> states;
+  states.reserve(pairs.size());
+  for (auto& [key, state] : pairs) states.push_back({key, state});
+  auto stored_states = ledger_.checkpoint(states, now_ms);
+  if (!stored_states) {
+    told_.ledger_failed(stored_states.error());
+    for (auto i : which) out[i] = {};
+    return;
+  }
+  for (std::size_t i = 0; i < states.size(); ++i)
+    overlay_.pairs[states[i].key] = std::move((*stored_states)[i]);
+  for (auto& [key, state] : sessions) overlay_.sessions[key] = state;
+  for (auto& [key, state] : buckets) overlay_.buckets[key] = state;
+}
+
+stored<ok_t> tiered_store::refill(std::span<const pair_progress> pairs, unix_ms now_ms) {
+  if (pairs.empty()) return ok;
+  if (degraded_) {
+    auto done = ledger_.checkpoint(pairs, now_ms);
+    if (!done) {
+      told_.ledger_failed(done.error());
+      return done.error();
+    }
+    return ok;
+  }
+  auto done = hot_.merge(pairs, true);
+  if (!done) told_.hot_failed(done.error());
+  return done;
+}
+
+void tiered_store::try_recover(unix_ms now_ms) {
+  if (!degraded_ || now_ms < next_retry_ms_) return;
+  next_retry_ms_ = now_ms + retry_interval_ms;
+  auto health = hot_.health();
+  if (!health) return;
+
+  std::vector<pair_progress> states;
+  for (const auto& [student, when] : overlay_.erased)
+    if (!hot_.erase(student)) return;
+  auto flush = [&] {
+    const bool done = hot_.merge(states, true).has_value();
+    states.clear();
+    return done;
+  };
+  for (const auto& [key, state] : overlay_.pairs) {
+    if (overlay_.erased.contains(key.student)) continue;
+    states.push_back({key, state});
+    if (states.size() == limits::batch_heartbeats_max && !flush()) return;
+  }
+  if (!states.empty() && !flush()) return;
+  overlay_ = {};
+  degraded_ = false;
+  told_.mode_changed(false, health->description);
+}
+
+void tiered_store::enter_degraded(const std::string& why) {
+  if (degraded_) return;
+  degraded_ = true;
+  next_retry_ms_ = 0;
+  told_.mode_changed(true, why);
+}
+
+void tiered_store::forget_student(const student_id& student) {
+  if (!degraded_) return;
+  boost::unordered::erase_if(overlay_.pairs,
+                             [&](const auto& item) { return item.first.student == student; });
+  overlay_.buckets.erase(student);
+  overlay_.erased[student] = 0;
+}
+
+void tiered_store::readmit_student(const student_id& student) { overlay_.erased.erase(student); }
+
+}  // namespace watchkeeper

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <atomic>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "domain/credit.hpp"
+#include "storage/hot_store.hpp"
+#include "storage/ledger.hpp"
+
+namespace watchkeeper {
+
+/// A request for credit, with what the shard knows of the pair already.
+struct tiered_request {
+  credit_request credit;
+  std::optional<progress> known;  // the last durable state; nothing: never seen by this process
+};
+
+/// The hot store with the ledger behind it: what makes credit durable, whichever of the two is there.
+///
+/// - A pair that the hot store lacks is read from the ledger, united with what the caller knows,
+///   put into the hot store, and then credited.
+/// - While the hot store is away or refuses to write, the same rules run here and the ledger makes
+///   their outcome durable (`degraded`); sessions and buckets are then kept in this object. When the
+///   hot store is back, what was credited meanwhile is united into it.
+/// - Both away: the elements are `failed`, and nothing was changed.
+///
+/// Thread: one, and it blocks. Borrows both stores.
+class tiered_store {
+ public:
+  struct observer {
+    std::function<void(bool degraded, const std::string& why)> mode_changed;
+    std::function<void(const storage_failure&)> hot_failed;
+    std::function<void(const storage_failure&)> ledger_failed;
+    /// The hot store lacks pairs that it had: what is known elsewhere should be handed to `refill`.
+    std::function<void()> data_lost;
+  };
+
+  tiered_store(hot_store& hot, ledger& behind, observer told);
+
+  /// One element a request, in order; `done` or `failed`, never `pair_missing`. `covered` is set for
+  /// each `done` request without `known`. At most limits::batch_heartbeats_max requests.
+  std::vector<applied_credit> apply(std::span<const tiered_request> requests, unix_ms now_ms);
+
+  /// Unites states that may be in no store yet: into the hot store, or (degraded) into the ledger.
+  stored<ok_t> refill(std::span<const pair_progress> pairs, unix_ms now_ms);
+
+  /// Tries to leave degraded mode; called by `apply`, and by the owner when there is no traffic.
+  /// Does nothing more often than every `retry_interval_ms`.
+  void try_recover(unix_ms now_ms);
+  /// Enters degraded mode: the hot store was not there at start.
+  void start_degraded(const std::string& why) { enter_degraded(why); }
+
+  void forget_student(const student_id& student);
+  void readmit_student(const student_id& student);
+
+  [[nodiscard]] bool degraded() const noexcept { return degraded_; }
+
+  static constexpr std::int64_t retry_interval_ms = 500;
+  static constexpr std::size_t overlay_pairs_max = 200'000;
+
+ private:
+  using results = std::vector<applied_credit>;
+  template <class K, class V>
+  using map = boost::unordered_flat_map<K, V, std::hash<K>>;
+
+  /// What degraded mode holds that no store does.
+  struct overlay {
+    map<pair_key, progress> pairs;
+    map<session_key_id, session_state> sessions;
+    map<student_id, credit_bucket> buckets;
+    map<student_id, unix_ms> erased;
+  };
+
+  bool apply_hot(std::span<const tiered_request> requests, results& out);
+  bool supply_missing(std::span<const tiered_request> requests, const std::vector<std::size_t>& missing,
+                      results& out);
+  void apply_through_ledger(std::span<const tiered_request> requests,
+                            const std::vector<std::size_t>& which, results& out, unix_ms now_ms);
+  bool load_into_overlay(std::span<const tiered_request> requests,
+                         const std::vector<std::size_t>& which);
+  void enter_degraded(const std::string& why);
+
+  hot_store& hot_;
+  ledger& ledger_;
+  observer told_;
+  bool degraded_ = false;
+  unix_ms next_retry_ms_ = 0;
+  overlay overlay_;
+};
+
+}  // namespace watchkeeper
