@@ -19,7 +19,8 @@ struct pair_progress {
   progress state;
 };
 
-/// A pair whose state the ledger may not have yet. `version` counts the pair's changes in the store.
+/// A pair whose state the ledger may not have yet. `version` is another one after each change of the
+/// pair; it starts anywhere, so that a pair that was erased and came back is not taken for the old one.
 struct dirty_pair {
   pair_key key;
   progress state;
@@ -70,6 +71,8 @@ class hot_store {
 
   /// Unites (watchkeeper::merge) each state with what is held; creates the pairs that are missing.
   /// `dirty`: mark them as not checkpointed. Pairs of an erased student are passed over.
+  /// A pair whose union would have more than limits::coverage_intervals_max pieces is left as it is and
+  /// the answer is `refused`; the others are merged all the same.
   virtual stored<ok_t> merge(std::span<const pair_progress> pairs, bool dirty) = 0;
 
   /// The modules of which the store holds a pair of this student; any order.
@@ -84,6 +87,8 @@ class hot_store {
 
   /// Forgets everything of the student and refuses credit for limits::student_ttl_ms, so that a
   /// heartbeat on its way brings nothing back. `readmit` ends the refusal (the student enrols anew).
+  /// Replay windows name a device and no student; they stay until limits::session_ttl_ms have passed,
+  /// so that a heartbeat from before the erasure is not credited after a readmission either.
   virtual stored<ok_t> erase(const student_id& student) = 0;
   virtual stored<ok_t> readmit(const student_id& student) = 0;
 
@@ -91,12 +96,14 @@ class hot_store {
   virtual stored<hot_store_health> health() = 0;
 };
 
-/// `redis://[user:password@]host[:port][/db]`, `redis+unix:///path[?db=N]`.
-/// Time limits: 1 s to connect, 2 s a call.
+/// `redis://[user:password@]host[:port][/db]`, `redis+unix://[user:password@]/path[?db=N]`
+/// (storage/redis_url.hpp checks one beforehand). Time limits: 1 s to connect, 2 s a call.
+/// Null when `url` is not of that form.
 std::unique_ptr<hot_store> make_redis_store(const std::string& url);
-/// A SQLite file in WAL mode; one transaction a batch. `worth` log: synchronous = NORMAL; fsync: FULL.
+/// A SQLite file of its own in WAL mode, made if absent; one transaction a batch. `worth` log: synchronous = NORMAL; fsync: FULL.
 std::unique_ptr<hot_store> make_embedded_store(const std::string& path, durability worth);
-/// The reference model; also serves while the hot store is away. Not shared between instances.
-std::unique_ptr<hot_store> make_memory_store();
+/// The reference model; also serves while the hot store is away. Not shared between instances. Holds
+/// at most `pairs_max` pairs: a merge that would create one more is `refused`.
+std::unique_ptr<hot_store> make_memory_store(std::size_t pairs_max = limits::shard_pairs_max);
 
 }  // namespace watchkeeper

@@ -1,0 +1,126 @@
+// What redis_store does on connecting, and what it says about the server.
+#include <fmt/format.h>
+#include <hiredis/hiredis.h>
+
+#include "storage/redis_keys.hpp"
+#include "storage/redis_library.hpp"
+#include "storage/redis_store.hpp"
+
+namespace watchkeeper {
+
+namespace {
+
+/// The value of a line "name:value" of INFO.
+std::string_view info_value(std::string_view info, std::string_view name) {
+  for (std::size_t at = 0; at < info.size();) {
+    auto end = info.find("\r\n", at);
+    if (end == std::string_view::npos) end = info.size();
+    const auto line = info.substr(at, end - at);
+    if (line.size() > name.size() && line.starts_with(name) && line[name.size()] == ':')
+      return line.substr(name.size() + 1);
+    at = end + 2;
+  }
+  return {};
+}
+
+/// The value of a name in the flat list of names and values that CONFIG GET gives.
+std::string_view config_value(const redisReply& reply, std::string_view name) {
+  if (reply.type != REDIS_REPLY_ARRAY) return {};
+  for (std::size_t i = 0; i + 1 < reply.elements; i += 2)
+    if (text_of(*reply.element[i]) == name) return text_of(*reply.element[i + 1]);
+  return {};
+}
+
+}  // namespace
+
+stored<ok_t> redis_store::ready() {
+  if (connection_.usable()) return ok;
+  if (auto opened = connection_.open(); !opened) return opened;
+  auto fine = load_library();
+  if (fine) fine = check_deployment();
+  if (!fine) connection_.close();
+  return fine;
+}
+
+stored<ok_t> redis_store::load_library() {
+  auto asked = connection_.run({"FCALL", "wk_version", "0"});
+  if (!asked) return asked.error();
+  const auto& reply = *asked.value();
+  if (reply.type == REDIS_REPLY_INTEGER) {
+    if (reply.integer == redis_library_version) return ok;
+    if (reply.integer > redis_library_version)
+      return storage_failure{
+          storage_error::mismatch,
+          fmt::format("the Redis function library is of version {}, newer than {}", reply.integer,
+                      redis_library_version)};
+  } else if (is_error(reply) && text_of(reply).starts_with("ERR unknown command")) {
+    return storage_failure{storage_error::mismatch, "Redis 7 or newer is needed"};
+  } else if (!is_function_missing(reply)) {
+    return is_error(reply) ? failure_of(reply)
+                           : storage_failure{storage_error::corrupt, "wk_version: a foreign reply"};
+  }
+  auto loaded = connection_.run({"FUNCTION", "LOAD", "REPLACE", redis_library_source});
+  if (!loaded) return loaded.error();
+  if (is_error(*loaded.value())) return failure_of(*loaded.value());
+  return ok;
+}
+
+stored<ok_t> redis_store::check_deployment() {
+  const auto partitions = std::to_string(limits::partitions);
+  const redis_command get{"HMGET", redis_keys::deployment, "partitions", "format"};
+  // The second round is for a Redis that was empty; of two gateways that fill it one comes first.
+  for (int round = 0; round < 2; ++round) {
+    auto held = connection_.run(get);
+    if (!held) return held.error();
+    const auto& reply = *held.value();
+    if (is_error(reply)) return failure_of(reply);
+    if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 2) break;
+    if (text_of(*reply.element[0]) == partitions && text_of(*reply.element[1]) == redis_format)
+      return ok;
+    if (reply.element[0]->type != REDIS_REPLY_NIL && reply.element[1]->type != REDIS_REPLY_NIL)
+      break;
+    const redis_command put[] = {
+        {"HSETNX", redis_keys::deployment, "partitions", partitions},
+        {"HSETNX", redis_keys::deployment, "format", redis_format},
+    };
+    auto set = connection_.run(put);
+    if (!set) return set.error();
+    for (const auto& answer : set.value())
+      if (is_error(*answer)) return failure_of(*answer);
+  }
+  return storage_failure{storage_error::mismatch,
+                         fmt::format("wk:deployment is not that of {} partitions, format {}",
+                                     partitions, redis_format)};
+}
+
+stored<hot_store_health> redis_store::health() {
+  std::vector<redis_command> questions;
+  questions.push_back({"INFO", "server"});
+  questions.push_back({"CONFIG", "GET", "appendonly", "appendfsync", "no-appendfsync-on-rewrite"});
+  questions.push_back({"INFO", "persistence"});
+  auto got = run(std::move(questions));
+  if (!got) return got.error();
+  const auto& config = *got.value()[1];
+  const auto version = info_value(text_of(*got.value()[0]), "redis_version");
+  hot_store_health found;
+  if (is_error(config) || config_value(config, "appendonly").empty()) {
+    // Managed services refuse CONFIG.
+    const auto enabled = info_value(text_of(*got.value()[2]), "aof_enabled");
+    if (enabled.empty())
+      return storage_failure{storage_error::refused, "Redis tells nothing about its persistence"};
+    found.worth = enabled == "1" ? durability::log : durability::memory;
+    found.description = fmt::format("Redis {}, appendonly {}, appendfsync not told", version,
+                                    enabled == "1" ? "yes" : "no");
+    return found;
+  }
+  const bool appends = config_value(config, "appendonly") == "yes";
+  const auto fsync = config_value(config, "appendfsync");
+  const bool pauses = config_value(config, "no-appendfsync-on-rewrite") == "yes";
+  if (appends) found.worth = fsync == "always" && !pauses ? durability::fsync : durability::log;
+  found.description =
+      fmt::format("Redis {}, appendonly {}, appendfsync {}{}", version, appends ? "yes" : "no",
+                  fsync, appends && pauses ? ", not while the log is rewritten" : "");
+  return found;
+}
+
+}  // namespace watchkeeper
