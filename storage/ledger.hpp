@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "domain/device.hpp"
@@ -16,13 +17,20 @@
 
 namespace watchkeeper {
 
+/// The version of the rule that makes a completion (docs/protocol.md section 5, rule 7).
+inline constexpr std::int32_t completion_rule_version = 1;
+
+/// How long registry changes, and the ids of erased students, stay readable. Who has not asked for
+/// changes for that long must forget every copy, for it may have missed some.
+inline constexpr std::int64_t registry_change_retention_ms = 3'600'000;
+
 /// The fact that a pair was mastered: one row of the outbox, there exactly once for each pair and
 /// rule version.
 struct completion {
   std::int64_t sequence = 0;  // increases in the order in which completions become visible
   student_id student;
   module_id module;
-  std::int32_t rule_version = 1;
+  std::int32_t rule_version = completion_rule_version;
   media_ms covered_ms = 0;
   media_ms duration_ms = 0;
   std::int32_t threshold_centipercent = 9500;
@@ -47,26 +55,38 @@ struct page {
 /// The system of record: PostgreSQL or SQLite. Holds the catalogue, the devices, what was
 /// checkpointed of each pair, the outbox of completions and the audit trail.
 ///
-/// Thread: each instance is used by one thread at a time and blocks; it connects by itself and again
-/// after a failure. Calls are transactions: a failure as a whole changes nothing, save that of
-/// `unavailable` the effect is unknown. Writes are idempotent.
+/// Thread: each instance is used by one thread at a time and blocks; it connects by itself and
+/// again after a failure. Calls are transactions: a failure as a whole changes nothing, save that
+/// of `unavailable` the effect is unknown. Writes are idempotent. Paging: an empty cursor starts;
+/// `limit` is brought into 1 … limits::list_items_max; items come in the byte order of their ids. A
+/// cursor that no page gave (it is no id) yields an empty page.
 class ledger {
  public:
   virtual ~ledger() = default;
 
   /// Applies the migrations that are missing and checks that the deployment's fixed settings
-  /// (number of partitions) are this build's: `mismatch` if not. Several gateways may call it at once.
+  /// (number of partitions) are this build's: `mismatch` if not. Several gateways may call it at
+  /// once.
   virtual stored<ok_t> migrate() = 0;
   /// The newest migration that is applied, and the newest this build knows.
-  struct schema_version { int applied = 0; int known = 0; };
+  struct schema_version {
+    int applied = 0;
+    int known = 0;
+  };
   virtual stored<schema_version> version() = 0;
 
   // Progress.
   virtual stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) = 0;
-  /// Unites each state with the row (watchkeeper::merge, gaps closed as coverage closes them) and, in
-  /// the same transaction, sets mastered_ms where the united coverage reaches the module's threshold
-  /// (`now_ms`, unless the state brings its own), and creates the completion of each mastered pair that has none. Gives the united
-  /// states in the order of `pairs`. At most limits::checkpoint_batch_pairs_max pairs, each once.
+  /// Unites each state with the row (watchkeeper::merge, gaps closed as coverage closes them) and,
+  /// in the same transaction, sets mastered_ms where the united coverage reaches the module's
+  /// threshold
+  /// (`now_ms`, unless the state brings its own), and creates the completion of each mastered pair
+  /// that has none. Gives the united states in the order of `pairs`. At most
+  /// limits::checkpoint_batch_pairs_max pairs, each once.
+  /// The threshold and the duration are the catalogue's; of a module it does not hold, 95.00 % of
+  /// the state's own duration (a duration of 0 masters nothing).
+  /// Pairs of a student who was erased within registry_change_retention_ms, and has enrolled no
+  /// device since, are passed over: nothing is written, an empty state comes back.
   virtual stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs,
                                                    unix_ms now_ms) = 0;
   virtual stored<page<pair_progress>> progress_of_student(const student_id& student,
@@ -85,7 +105,8 @@ class ledger {
   virtual stored<page<module_record>> list_modules(std::string_view cursor, std::size_t limit) = 0;
 
   // Devices. `put_device`: true when done; false when the kid is enrolled for another student (then
-  // nothing changes). Putting a revoked device again enrols it again.
+  // nothing changes). Putting a revoked device again enrols it again; `created_ms` stays the first.
+  // `devices_of`: oldest first, at most limits::list_items_max.
   virtual stored<bool> put_device(const device_record& device) = 0;
   virtual stored<std::vector<std::optional<device_record>>> get_devices(
       std::span<const thumbprint> kids) = 0;
@@ -97,8 +118,10 @@ class ledger {
   virtual stored<bool> remove_assignment(const pair_key& pair) = 0;
   virtual stored<bool> is_assigned(const pair_key& pair) = 0;
 
-  /// Deletes progress, completions, assignments and devices of the student; leaves an audit row that
-  /// says when and by whom, with a SHA-256 of the id and not the id. False: nothing was there.
+  /// Deletes progress, completions, assignments and devices of the student; leaves an audit row
+  /// that says when and by whom, with a SHA-256 of the id and not the id, and how many rows went.
+  /// False: nothing was there (the audit row and the refusal of late checkpoints are made all the
+  /// same). The registry changes that name the student go with the others, after the retention.
   virtual stored<bool> erase_student(const student_id& student, std::string_view actor,
                                      std::string_view student_digest_hex, unix_ms now_ms) = 0;
 

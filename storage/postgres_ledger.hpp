@@ -1,0 +1,58 @@
+#pragma once
+
+#include <string>
+
+#include "storage/ledger.hpp"
+#include "storage/postgres_session.hpp"
+
+namespace watchkeeper::postgres {
+
+/// The port over PostgreSQL 15. Progress: postgres_progress.cpp; catalogue, devices, assignments
+/// and erasure: postgres_registry.cpp; schema: postgres_migrate.cpp; SQL: postgres_statements.cpp.
+class postgres_ledger final : public ledger {
+ public:
+  explicit postgres_ledger(const std::string& url) : session_(url) {}
+
+  stored<ok_t> migrate() override;
+  stored<schema_version> version() override;
+
+  stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) override;
+  stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs,
+                                           unix_ms now_ms) override;
+  stored<page<pair_progress>> progress_of_student(const student_id& student,
+                                                  std::string_view cursor,
+                                                  std::size_t limit) override;
+  stored<page<pair_progress>> progress_of_module(const module_id& module, std::string_view cursor,
+                                                 std::size_t limit) override;
+  stored<std::vector<completion>> completions(std::int64_t after_sequence,
+                                              std::size_t limit) override;
+
+  stored<ok_t> put_module(const module_record& module) override;
+  stored<std::optional<module_record>> get_module(const module_id& id) override;
+  stored<bool> remove_module(const module_id& id) override;
+  stored<page<module_record>> list_modules(std::string_view cursor, std::size_t limit) override;
+
+  stored<bool> put_device(const device_record& device) override;
+  stored<std::vector<std::optional<device_record>>> get_devices(
+      std::span<const thumbprint> kids) override;
+  stored<bool> revoke_device(const thumbprint& kid) override;
+  stored<std::vector<device_record>> devices_of(const student_id& student) override;
+
+  stored<ok_t> put_assignment(const pair_key& pair, unix_ms now_ms) override;
+  stored<bool> remove_assignment(const pair_key& pair) override;
+  stored<bool> is_assigned(const pair_key& pair) override;
+
+  stored<bool> erase_student(const student_id& student, std::string_view actor,
+                             std::string_view student_digest_hex, unix_ms now_ms) override;
+
+  stored<std::vector<registry_change>> changes(std::int64_t after_sequence,
+                                               std::size_t limit) override;
+  stored<std::int64_t> last_change() override;
+  stored<std::string> health() override;
+
+ private:
+  session session_;
+  unsigned idle_polls_ = 0;  // of changes(), since it last let old rows be forgotten
+};
+
+}  // namespace watchkeeper::postgres
