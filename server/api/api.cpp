@@ -1,0 +1,208 @@
+#include "server/api/api.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "net/problem_response.hpp"
+#include "net/router.hpp"
+#include "server/api/api_limits.hpp"
+#include "server/api/gatekeeper.hpp"
+#include "server/api/json_body.hpp"
+#include "server/api/readiness.hpp"
+#include "server/api/refusal.hpp"
+#include "server/api/route_table.hpp"
+#include "server/api/worker_pool.hpp"
+
+namespace watchkeeper::server {
+namespace {
+
+using net::http_response;
+using steady = std::chrono::steady_clock;
+
+/// For what must not happen: nothing of the reason leaves the process.
+http_response internal_error(unix_ms now_ms) {
+  http_response response;
+  response.status = 500;
+  response.content_type = "application/problem+json";
+  response.body =
+      R"({"type":"about:blank","title":"Internal Server Error","status":500,)"
+      R"("detail":"The request failed inside the gateway; its log says why.","server_time":)" +
+      net::numeric_date(now_ms) + '}';
+  return response;
+}
+
+http_response text_response(std::string body, std::string type = "text/plain; charset=utf-8") {
+  http_response response;
+  response.content_type = std::move(type);
+  response.body = std::move(body);
+  return response;
+}
+
+}  // namespace
+
+struct api::implementation {
+  explicit implementation(api_dependencies given)
+      : with(std::move(given)),
+        tokens(with.tokens),
+        ready(with.gateway),
+        pool(
+            api_limits::threads, limits::api_requests_queued_max,
+            [this](queued_request&& queued, stores& own) { run(std::move(queued), own); },
+            with.make_ledger, with.make_hot_store) {}
+
+  void respond(const net::http_request& request, http_response&& response) noexcept {
+    // What GET would have got, without the content (RFC 9110, section 9.3.2).
+    if (request.method == net::http_method::head) response.body.clear();
+    with.replies.respond(request.reply_to, std::move(response));
+  }
+
+  void refuse(const net::http_request& request, problem what, std::string_view detail) {
+    respond(request, refusal_response(what, detail, with.now()));
+  }
+
+  void admit(net::http_request&& request) {
+    const auto matched = routes.match(request.method, request.path);
+    switch (matched.what) {
+      case net::router::verdict::not_found:
+        return refuse(request, problem::not_found, "There is no such resource");
+      case net::router::verdict::malformed:
+        return refuse(request, problem::malformed_request,
+                      "The path has a bad percent escape, or a segment that is too long");
+      case net::router::verdict::method_not_allowed: {
+        auto response = refusal_response(problem::method_not_allowed,
+                                         "The resource does not have this method", with.now());
+        response.headers.emplace_back("allow", std::string(matched.allow));
+        return respond(request, std::move(response));
+      }
+      case net::router::verdict::found:
+        break;
+    }
+    const auto& found = all_routes()[matched.id];
+    identity caller;
+    if (auto refused = check_access(tokens, request, found.needs, with.now(), with.log, caller))
+      return respond(request, *std::move(refused));
+    if (found.how == route::kind::health) return respond(request, text_response("ok"));
+    if (found.how == route::kind::readiness) return respond(request, ready.answer(with.now()));
+
+    queued_request queued{std::move(request), &found, {}, std::move(caller), steady::now()};
+    // `matched` borrows the path, which has been moved with the request: short strings move by
+    // copy.
+    const auto again = routes.match(queued.request.method, queued.request.path);
+    for (std::size_t i = 0; i < again.captures; ++i)
+      queued.captured.emplace_back(again.captured(i));
+    if (pool.push(std::move(queued))) return;
+    // Not taken, so `queued` is as it was.
+    if (stopped)
+      refuse(queued.request, problem::draining, "The gateway is stopping");
+    else
+      refuse(queued.request, problem::overloaded, "Too many requests wait already");
+  }
+
+  /// On an API thread.
+  void run(queued_request&& queued, stores& own) noexcept {
+    http_response response;
+    try {
+      response = answer_or_problem(queued, own);
+    } catch (...) {  // out of memory while saying so
+      response = http_response{.status = 503, .content_type = {}, .body = {}, .headers = {}};
+    }
+    respond(queued.request, std::move(response));
+  }
+
+  http_response answer_or_problem(const queued_request& queued, stores& own) {
+    const auto now_ms = with.now();
+    try {
+      return answer(queued, own, now_ms);
+    } catch (const refusal& refused) {
+      return refusal_response(refused.reason(), refused.detail(), now_ms);
+    } catch (const storage_fault& fault) {
+      with.log(2, "api", "storage: " + fault.failure().detail);
+      return refusal_response(problem::storage_unavailable,
+                              "A store could not be reached; whether something was written is not "
+                              "known. The call may be repeated",
+                              now_ms);
+    } catch (const std::exception& error) {
+      with.log(2, "api", std::string("a request failed: ") + error.what());
+      return internal_error(now_ms);
+    }
+  }
+
+  http_response answer(const queued_request& queued, stores& own, unix_ms now_ms) {
+    const auto waited = steady::now() - queued.queued_at;
+    if (waited > std::chrono::milliseconds(api_limits::queued_ms_max))
+      throw refusal(problem::overloaded, "The request waited too long for its turn");
+    const auto& found = *queued.found;
+    query_parameters query(queued.request.query, found.parameters);
+    if (found.how == route::kind::metrics)
+      return text_response(metrics_text(snapshot()), "text/plain; version=0.0.4; charset=utf-8");
+    if (found.how == route::kind::statistics) return statistics(query);
+    call current{queued.request, queued.captured,   std::move(query), queued.caller, own,
+                 with.gateway,   with.event_source, now_ms,           with.log};
+    return found.run(current);
+  }
+
+  http_response statistics(const query_parameters& query) {
+    const auto format = query.find("format").value_or("json");
+    if (format != "json" && format != "text")
+      throw refusal(problem::malformed_request, "The query parameter format must be json or text");
+    const auto document =
+        stats_document(snapshot(), query.find("filter").value_or(std::string_view{}));
+    return format == "text" ? text_response(stats_text(document)) : json_response(dump(document));
+  }
+
+  statistics_snapshot snapshot() {
+    statistics_snapshot now;
+    now.build = with.build;
+    now.uptime_s = std::chrono::duration<double>(steady::now() - started).count();
+    now.server = with.server_statistics();
+    now.gateway = with.gateway.statistics();
+    now.resident_bytes = resident_memory_bytes();
+    return now;
+  }
+
+  const api_dependencies with;
+  const net::router routes = make_router();
+  const steady::time_point started = steady::now();
+  authenticator tokens;
+  readiness ready;
+  std::atomic<bool> stopped{false};
+  worker_pool pool;  // last: its threads use everything above
+};
+
+api::api(api_dependencies with)
+    : implementation_(std::make_unique<implementation>(std::move(with))) {}
+
+api::~api() {
+  stop();
+}
+
+bool api::accepts(net::http_method method, std::string_view path) const noexcept {
+  return implementation_->routes.match(method, path).what != net::router::verdict::not_found;
+}
+
+void api::submit(net::http_request&& request) noexcept {
+  const auto reply_to = request.reply_to;
+  try {
+    implementation_->admit(std::move(request));
+  } catch (...) {  // out of memory: nothing has been answered yet
+    implementation_->with.replies.respond(
+        reply_to, {.status = 503, .content_type = {}, .body = {}, .headers = {}});
+  }
+}
+
+void api::replace_tokens(const std::vector<configured_token>& tokens) {
+  implementation_->tokens.replace(tokens);
+}
+
+void api::begin_drain() {
+  implementation_->ready.begin_drain();
+}
+
+void api::stop() {
+  implementation_->stopped = true;
+  implementation_->pool.stop();
+}
+
+}  // namespace watchkeeper::server

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/http.hpp"
+#include "net/server.hpp"
+#include "server/api/gateway_port.hpp"
+#include "server/api/stats_document.hpp"
+#include "server/config/configuration.hpp"
+#include "storage/hot_store.hpp"
+#include "storage/ledger.hpp"
+
+namespace watchkeeper::server {
+
+/// What the API is made of. The references outlive it.
+struct api_dependencies {
+  gateway_port& gateway;
+  net::reply_port& replies;
+  std::function<std::unique_ptr<ledger>()> make_ledger;        // called on an API thread
+  std::function<std::unique_ptr<hot_store>()> make_hot_store;  // likewise
+  std::vector<configured_token> tokens;
+  std::function<net::server_statistics()> server_statistics;
+  build_info build;
+  std::string event_source;  // of completion events: the deployment's URI
+  std::function<unix_ms()> now;
+  /// level: 0 info, 1 warning, 2 error. Any thread.
+  std::function<void(int level, const std::string& component, const std::string& message)> log;
+};
+
+/// The reading and administering calls of docs/protocol.md, section 7.
+///
+/// A request is authenticated on the I/O thread that brings it (one SHA-256), then run by one of
+/// api_limits::threads threads, which have ledger and hot store of their own. At most
+/// limits::api_requests_queued_max wait; more are answered `overloaded`. Every request that is
+/// submitted is answered exactly once, whatever happens.
+class api {
+ public:
+  explicit api(api_dependencies with);
+  ~api();  // as stop()
+  api(const api&) = delete;
+  api& operator=(const api&) = delete;
+
+  /// Whether the path is one of the API's, for any method. Any thread.
+  [[nodiscard]] bool accepts(net::http_method method, std::string_view path) const noexcept;
+
+  /// Answers through `replies`, now or later; also paths that are not the API's (404) and methods
+  /// that a path has not (405 with `allow`). Any thread; does not block.
+  void submit(net::http_request&& request) noexcept;
+
+  /// SIGHUP: from now on these tokens. Any thread.
+  void replace_tokens(const std::vector<configured_token>& tokens);
+
+  /// /readyz says no from now on; everything else goes on. Any thread.
+  void begin_drain();
+
+  /// Answers what is queued, then ends the threads; later requests are answered `draining`. Blocks.
+  void stop();
+
+ private:
+  struct implementation;
+  std::unique_ptr<implementation> implementation_;
+};
+
+}  // namespace watchkeeper::server

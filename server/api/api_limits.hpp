@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "domain/limits.hpp"
+#include "domain/rate_limiter.hpp"
+
+/// What the reading and administering API bounds, beside domain/limits.hpp.
+namespace watchkeeper::server::api_limits {
+
+inline constexpr unsigned threads = 2;
+/// A request that waited longer for a thread is answered 503: whoever sent it has given up by now.
+inline constexpr std::int64_t queued_ms_max = 10'000;
+/// How long a call waits for the actors.
+inline constexpr std::int64_t progress_wait_ms = 2'500;
+
+inline constexpr std::size_t tokens_max = 256;
+inline constexpr std::size_t bearer_bytes_max = 512;
+inline constexpr std::size_t token_name_bytes_max = 64;
+/// Wrong tokens of one address: twenty at once, then one in three seconds.
+inline constexpr rate_limit wrong_tokens{3'000'000, 20};
+inline constexpr std::size_t wrong_token_addresses_max = 4096;
+
+inline constexpr std::size_t query_bytes_max = 1024;
+inline constexpr std::size_t cursor_bytes_max = 256;
+inline constexpr std::size_t list_items_default = 100;
+static_assert(list_items_default <= limits::list_items_max);
+/// Modules of one student that a list looks at.
+inline constexpr std::size_t student_modules_max = 10'000;
+
+inline constexpr std::size_t json_depth_max = 8;
+inline constexpr std::size_t title_bytes_max = 512;
+
+/// /readyz needs no token, so what it tells is computed at most this often.
+inline constexpr std::int64_t readiness_kept_ms = 250;
+
+}  // namespace watchkeeper::server::api_limits

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "crypto/digest.hpp"
+#include "domain/rate_limiter.hpp"
+#include "domain/units.hpp"
+#include "net/http.hpp"
+#include "server/config/configuration.hpp"
+
+namespace watchkeeper::server {
+
+/// What a call asks for (docs/protocol.md, section 7): `viewer` calls are open to viewers and
+/// admins, `admin` calls to admins, `operator_role` calls to operators only: who looks after the
+/// machines sees nothing of students, and the other way round.
+enum class access : std::uint8_t { anyone, viewer, admin, operator_role };
+bool allows(access wanted, token_role held) noexcept;
+
+struct identity {
+  std::string name;  // for the log and the audit trail
+  token_role role = token_role::viewer;
+};
+
+/// Says whose token a request carries. Thread: any. Costs one SHA-256 and a comparison of constant
+/// time with every token; blocks on nothing but short locks.
+/// Wrong tokens are counted by address (IPv6: by /64); beyond api_limits::wrong_tokens the address
+/// is told to wait before any token of it is looked at. The table is bounded: when full, an address
+/// that has nothing to wait for gives way, else an arbitrary one.
+class authenticator {
+ public:
+  explicit authenticator(const std::vector<configured_token>& tokens);
+
+  /// From now on these are the tokens. At most api_limits::tokens_max; more are not looked at, nor
+  /// those whose digest is not 64 hexadecimal digits (the configuration has refused them before).
+  void replace(const std::vector<configured_token>& tokens);
+
+  struct missing {};  // no bearer token in the header field
+  struct wrong {};    // one that nobody has
+  struct too_many {
+    std::int64_t retry_after_ms;
+  };  // wrong tokens from this address
+  using verdict = std::variant<identity, missing, wrong, too_many>;
+
+  [[nodiscard]] verdict identify(std::string_view authorization, const net::peer_address& from,
+                                 unix_ms now_ms);
+
+ private:
+  struct known_token {
+    identity owner;
+    crypto::sha256_digest digest{};
+  };
+  using token_list = std::shared_ptr<const std::vector<known_token>>;
+  using address_key = std::string;
+
+  [[nodiscard]] std::int64_t wait_of(const address_key& key, unix_ms now_ms) const;
+  void count_wrong(const address_key& key, unix_ms now_ms);
+
+  mutable std::mutex mutex_;
+  token_list tokens_;                                       // guarded by mutex_
+  std::unordered_map<address_key, rate_limiter> wrong_of_;  // guarded by mutex_
+};
+
+}  // namespace watchkeeper::server

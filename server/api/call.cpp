@@ -1,0 +1,73 @@
+#include "server/api/call.hpp"
+
+#include "domain/base64url.hpp"
+#include "server/api/refusal.hpp"
+
+namespace watchkeeper::server {
+namespace {
+
+template <class Id>
+Id id_at(const call& c, std::size_t index, const char* what) {
+  const auto id = Id::parse(c.captured[index]);
+  if (!id)
+    throw refusal(problem::malformed_request,
+                  std::string("The ") + what +
+                      " in the path is not an id: 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -");
+  return *id;
+}
+
+/// Makes what is missing; a factory that fails is tried anew with the next request.
+template <class Store>
+Store& made(std::unique_ptr<Store>& held, const std::function<std::unique_ptr<Store>()>& make) {
+  if (!held) {
+    try {
+      held = make();
+    } catch (const std::exception& error) {
+      throw storage_fault({storage_error::unavailable, error.what()});
+    }
+    if (!held) throw storage_fault({storage_error::unavailable, "the store could not be made"});
+  }
+  return *held;
+}
+
+}  // namespace
+
+ledger& stores::book() {
+  return made(ledger_, make_ledger_);
+}
+hot_store& stores::hot() {
+  return made(hot_, make_hot_store_);
+}
+
+module_id call::module_at(std::size_t index) const {
+  return id_at<module_id>(*this, index, "module");
+}
+
+student_id call::student_at(std::size_t index) const {
+  return id_at<student_id>(*this, index, "student");
+}
+
+thumbprint call::kid_at(std::size_t index) const {
+  const auto kid = base64url::decode_thumbprint(captured[index]);
+  if (!kid)
+    throw refusal(problem::malformed_request,
+                  "The kid in the path is not a key thumbprint: 43 characters of base64url, the "
+                  "SHA-256 of RFC 7638");
+  return *kid;
+}
+
+net::http_response json_response(std::string body, int status) {
+  net::http_response response;
+  response.status = status;
+  response.content_type = "application/json";
+  response.body = std::move(body);
+  return response;
+}
+
+net::http_response no_content() {
+  net::http_response response;
+  response.status = 204;
+  return response;
+}
+
+}  // namespace watchkeeper::server

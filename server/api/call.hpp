@@ -1,0 +1,78 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "domain/ids.hpp"
+#include "domain/units.hpp"
+#include "net/http.hpp"
+#include "server/api/authenticator.hpp"
+#include "server/api/gateway_port.hpp"
+#include "server/api/query.hpp"
+#include "storage/hot_store.hpp"
+#include "storage/ledger.hpp"
+
+namespace watchkeeper::server {
+
+/// One API thread's own connections, made when first wanted.
+class stores {
+ public:
+  using ledger_factory = std::function<std::unique_ptr<ledger>()>;
+  using hot_store_factory = std::function<std::unique_ptr<hot_store>()>;
+  stores(const ledger_factory& make_ledger, const hot_store_factory& make_hot_store)
+      : make_ledger_(make_ledger), make_hot_store_(make_hot_store) {}
+
+  // Throw storage_fault when there is none to be had.
+  ledger& book();
+  hot_store& hot();
+
+ private:
+  const ledger_factory& make_ledger_;
+  const hot_store_factory& make_hot_store_;
+  std::unique_ptr<ledger> ledger_;
+  std::unique_ptr<hot_store> hot_;
+};
+
+/// Everything a handler may use for one request. Borrowed for the time of the call.
+struct call {
+  const net::http_request& request;
+  std::span<const std::string> captured;  // of the pattern, percent-decoded
+  query_parameters query;
+  const identity& caller;
+  stores& store;
+  gateway_port& gateway;
+  const std::string& event_source;
+  unix_ms now_ms;
+  const std::function<void(int, const std::string&, const std::string&)>& log;
+
+  // What a pattern captured, as an id; refusal(malformed_request) that names it otherwise.
+  [[nodiscard]] module_id module_at(std::size_t index) const;
+  [[nodiscard]] student_id student_at(std::size_t index) const;
+  [[nodiscard]] thumbprint kid_at(std::size_t index) const;
+};
+
+using handler = net::http_response (*)(call&);
+
+// The handlers, by resource. They throw refusal and storage_fault.
+net::http_response put_module(call& c);
+net::http_response get_module(call& c);
+net::http_response delete_module(call& c);
+net::http_response list_modules(call& c);
+net::http_response list_module_students(call& c);
+net::http_response put_device(call& c);
+net::http_response get_device(call& c);
+net::http_response delete_device(call& c);
+net::http_response put_assignment(call& c);
+net::http_response delete_assignment(call& c);
+net::http_response list_student_progress(call& c);
+net::http_response get_progress(call& c);
+net::http_response delete_student(call& c);
+net::http_response list_completions(call& c);
+
+/// 200 (or `status`) with a JSON body.
+net::http_response json_response(std::string body, int status = 200);
+net::http_response no_content();
+
+}  // namespace watchkeeper::server

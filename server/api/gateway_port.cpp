@@ -1,0 +1,44 @@
+#include "server/api/gateway_port.hpp"
+
+#include "actors/gateway.hpp"
+
+namespace watchkeeper::server {
+namespace {
+
+class actor_gateway_port final : public gateway_port {
+ public:
+  explicit actor_gateway_port(actors::gateway& gateway) : gateway_(gateway) {}
+
+  std::future<stored<std::optional<progress>>> progress_of(const pair_key& pair) override {
+    return gateway_.progress_of(pair);
+  }
+  stored<ok_t> forget_student(const student_id& student) override {
+    return gateway_.forget_student(student);
+  }
+  stored<ok_t> readmit_student(const student_id& student) override {
+    return gateway_.readmit_student(student);
+  }
+  void forget_module(const module_id& id) override { gateway_.known().forget_module(id); }
+  void forget_device(const thumbprint& kid) override { gateway_.known().forget_device(kid); }
+  void forget_assignment(const pair_key& pair) override {
+    gateway_.known().forget_assignment(pair);
+  }
+  void forget_devices_of(const student_id& student) override {
+    gateway_.known().forget_devices_of(student);
+  }
+  [[nodiscard]] actors::gateway_statistics statistics() const override {
+    return gateway_.statistics();
+  }
+  [[nodiscard]] bool ready(std::string* why_not) const override { return gateway_.ready(why_not); }
+
+ private:
+  actors::gateway& gateway_;
+};
+
+}  // namespace
+
+std::unique_ptr<gateway_port> make_gateway_port(actors::gateway& gateway) {
+  return std::make_unique<actor_gateway_port>(gateway);
+}
+
+}  // namespace watchkeeper::server

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "actors/statistics.hpp"
+#include "domain/ids.hpp"
+#include "domain/progress.hpp"
+#include "storage/storage_error.hpp"
+
+namespace watchkeeper::actors {
+class gateway;
+}
+
+namespace watchkeeper::server {
+
+/// What the API needs of the actors: a seam, so that its tests run without them.
+/// Thread: any but an actor's. Calls that give `stored` block.
+class gateway_port {
+ public:
+  virtual ~gateway_port() = default;
+
+  virtual std::future<stored<std::optional<progress>>> progress_of(const pair_key& pair) = 0;
+  virtual stored<ok_t> forget_student(const student_id& student) = 0;
+  virtual stored<ok_t> readmit_student(const student_id& student) = 0;
+
+  // What changed in the ledger, so that the registry's copy goes.
+  virtual void forget_module(const module_id& id) = 0;
+  virtual void forget_device(const thumbprint& kid) = 0;
+  virtual void forget_assignment(const pair_key& pair) = 0;
+  virtual void forget_devices_of(const student_id& student) = 0;
+
+  [[nodiscard]] virtual actors::gateway_statistics statistics() const = 0;
+  [[nodiscard]] virtual bool ready(std::string* why_not) const = 0;
+};
+
+/// The real one. Borrows the gateway, which outlives it.
+std::unique_ptr<gateway_port> make_gateway_port(actors::gateway& gateway);
+
+}  // namespace watchkeeper::server

@@ -1,0 +1,89 @@
+// /v1/modules: the catalogue.
+#include "net/problem_response.hpp"
+#include "server/api/api_limits.hpp"
+#include "server/api/call.hpp"
+#include "server/api/json_body.hpp"
+#include "server/api/refusal.hpp"
+
+namespace watchkeeper::server {
+namespace {
+
+nlohmann::ordered_json document_of(const module_record& module) {
+  nlohmann::ordered_json out;
+  out["module"] = module.id.view();
+  out["title"] = module.title;
+  out["duration_ms"] = module.rules.duration_ms;
+  out["mastery_threshold"] = module.rules.mastery_centipercent / 100.0;
+  out["max_rate"] = module.rules.max_rate_permille / 1000.0;
+  out["updated_at"] = net::rfc3339(module.updated_ms);
+  return out;
+}
+
+bool is_title(const std::string& text) {
+  if (text.empty() || text.size() > api_limits::title_bytes_max) return false;
+  for (const char c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return false;
+  return true;
+}
+
+module_record read_module(const call& c) {
+  const auto body = parse_object(c.request);
+  const object_reader members(body, "");
+  members.only({"title", "duration_ms", "mastery_threshold", "max_rate"});
+
+  module_record module;
+  module.id = c.module_at(0);
+  constexpr auto title_right = "a string of 1 to 512 bytes of UTF-8 without control characters";
+  module.title = members.text("title", title_right);
+  if (!is_title(module.title)) members.fail("title", title_right);
+  module.rules.duration_ms =
+      static_cast<media_ms>(members.integer("duration_ms", 1, limits::media_duration_ms_max));
+  if (members.has("mastery_threshold"))
+    module.rules.mastery_centipercent = static_cast<std::int32_t>(
+        members.scaled("mastery_threshold", 0.01, 100.0, 2,
+                       "a number of percent from 0.01 to 100 with at most two decimals"));
+  if (members.has("max_rate"))
+    module.rules.max_rate_permille = static_cast<std::int32_t>(members.scaled(
+        "max_rate", 0.25, 16.0, 3, "a number from 0.25 to 16 with at most three decimals"));
+  module.updated_ms = c.now_ms;
+  return module;
+}
+
+module_record existing(call& c) {
+  auto module = need(c.store.book().get_module(c.module_at(0)));
+  if (!module) throw refusal(problem::not_found, "There is no such module");
+  return *std::move(module);
+}
+
+}  // namespace
+
+net::http_response put_module(call& c) {
+  const auto module = read_module(c);
+  const bool is_new = !need(c.store.book().get_module(module.id)).has_value();
+  need(c.store.book().put_module(module));
+  c.gateway.forget_module(module.id);
+  return json_response(dump(document_of(module)), is_new ? 201 : 200);
+}
+
+net::http_response get_module(call& c) {
+  return json_response(dump(document_of(existing(c))));
+}
+
+net::http_response delete_module(call& c) {
+  const auto id = c.module_at(0);
+  // Gone before or gone now: a repeated request gets the same answer.
+  (void)need(c.store.book().remove_module(id));
+  c.gateway.forget_module(id);
+  return no_content();
+}
+
+net::http_response list_modules(call& c) {
+  const auto found = need(c.store.book().list_modules(c.query.cursor(), c.query.limit()));
+  nlohmann::ordered_json out;
+  out["items"] = nlohmann::ordered_json::array();
+  for (const auto& module : found.items) out["items"].push_back(document_of(module));
+  out["next"] = found.next ? nlohmann::ordered_json(*found.next) : nlohmann::ordered_json(nullptr);
+  return json_response(dump(out));
+}
+
+}  // namespace watchkeeper::server

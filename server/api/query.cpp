@@ -1,0 +1,95 @@
+#include "server/api/query.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "net/router.hpp"
+#include "server/api/api_limits.hpp"
+#include "server/api/refusal.hpp"
+
+namespace watchkeeper::server {
+namespace {
+
+std::string decoded(std::string_view text) {
+  std::string plain(text);
+  std::replace(plain.begin(), plain.end(), '+', ' ');
+  std::string out(plain.size(), '\0');
+  const auto size = net::percent_decode(plain, out.data(), out.size());
+  if (size == std::string_view::npos)
+    throw refusal(problem::malformed_request,
+                  "The query has a % that is not followed by two hexadecimal digits");
+  out.resize(size);
+  return out;
+}
+
+std::string names_of(std::span<const std::string_view> known) {
+  std::string names;
+  for (const auto name : known) {
+    if (!names.empty()) names += ", ";
+    names += name;
+  }
+  return names.empty() ? "this call takes none" : "this call takes " + names;
+}
+
+template <class Integer>
+Integer integer_between(std::string_view text, std::string_view name, Integer low, Integer high) {
+  Integer value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value < low || value > high)
+    throw refusal(problem::malformed_request,
+                  "The query parameter " + std::string(name) + " must be an integer from " +
+                      std::to_string(low) + " to " + std::to_string(high));
+  return value;
+}
+
+}  // namespace
+
+query_parameters::query_parameters(std::string_view query,
+                                   std::span<const std::string_view> known) {
+  if (query.size() > api_limits::query_bytes_max)
+    throw refusal(problem::malformed_request, "The query is longer than 1024 bytes");
+  while (!query.empty()) {
+    const auto item = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), item.size() + 1));
+    if (item.empty()) continue;
+    const auto equals = item.find('=');
+    auto name = decoded(item.substr(0, equals));
+    auto value = equals == item.npos ? std::string{} : decoded(item.substr(equals + 1));
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      throw refusal(problem::malformed_request,
+                    "The query has a parameter that is not known; " + names_of(known));
+    if (find(name))
+      throw refusal(problem::malformed_request, "The query gives " + name + " more than once");
+    items_.emplace_back(std::move(name), std::move(value));
+  }
+}
+
+std::optional<std::string_view> query_parameters::find(std::string_view name) const {
+  for (const auto& [held, value] : items_)
+    if (held == name) return value;
+  return std::nullopt;
+}
+
+std::size_t query_parameters::limit() const {
+  const auto text = find("limit");
+  if (!text) return api_limits::list_items_default;
+  return integer_between<std::size_t>(*text, "limit", 1, limits::list_items_max);
+}
+
+std::string_view query_parameters::cursor() const {
+  const auto text = find("cursor").value_or(std::string_view{});
+  const bool printable =
+      std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
+  if (!printable || text.size() > api_limits::cursor_bytes_max)
+    throw refusal(problem::malformed_request,
+                  "The query parameter cursor must be what the page before gave as next");
+  return text;
+}
+
+std::int64_t query_parameters::sequence(std::string_view name) const {
+  const auto text = find(name);
+  if (!text) return 0;
+  return integer_between<std::int64_t>(*text, name, 0, INT64_MAX);
+}
+
+}  // namespace watchkeeper::server

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "net/http.hpp"
+#include "server/api/call.hpp"
+#include "server/api/route_table.hpp"
+
+namespace watchkeeper::server {
+
+/// A request that is to be run.
+struct queued_request {
+  net::http_request request;
+  const route* found = nullptr;
+  std::vector<std::string> captured;
+  identity caller;
+  std::chrono::steady_clock::time_point queued_at;
+};
+
+/// A few threads, each with stores of its own, and one bounded queue before them.
+class worker_pool {
+ public:
+  /// `run` is called for each request that was taken, on one of the threads, and must not throw.
+  worker_pool(unsigned threads, std::size_t queued_max,
+              std::function<void(queued_request&&, stores&)> run,
+              stores::ledger_factory make_ledger, stores::hot_store_factory make_hot_store);
+  ~worker_pool();
+  worker_pool(const worker_pool&) = delete;
+  worker_pool& operator=(const worker_pool&) = delete;
+
+  /// False, and nothing was taken, when the queue is full or the pool stops. Any thread; never
+  /// blocks for long.
+  bool push(queued_request&& request);
+
+  /// Takes nothing more, runs what is queued, ends the threads. Blocks. Once or more often.
+  void stop();
+
+ private:
+  void work();
+
+  const std::size_t queued_max_;
+  const std::function<void(queued_request&&, stores&)> run_;
+  const stores::ledger_factory make_ledger_;
+  const stores::hot_store_factory make_hot_store_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<queued_request> queue_;  // guarded by mutex_
+  bool stopping_ = false;             // guarded by mutex_
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace watchkeeper::server
