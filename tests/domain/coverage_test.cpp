@@ -1,0 +1,197 @@
+#include <boost/test/unit_test.hpp>
+
+#include <algorithm>
+#include <vector>
+
+#include "domain/coverage.hpp"
+#include "tests/domain/media_bitmap.hpp"
+#include "tests/domain/support.hpp"
+
+using namespace watchkeeper;
+
+namespace {
+
+constexpr media_ms universe_ms = 6'000;
+
+media_interval random_interval(test::random_source& random) {
+  const auto from = random.between<media_ms>(0, universe_ms - 2);
+  const auto longest = std::min<media_ms>(random.one_in(4) ? 2'000 : 150, universe_ms - from);
+  return {from, from + random.between<media_ms>(1, longest)};
+}
+
+coverage random_coverage(test::random_source& random, test::media_bitmap* model = nullptr) {
+  coverage made;
+  for (int n = random.between(0, 8); n > 0; --n) {
+    const auto added = random_interval(random);
+    made.add(added);
+    if (model) model->add(added);
+  }
+  return made;
+}
+
+coverage united(coverage a, const coverage& b) {
+  a.unite(b);
+  return a;
+}
+
+std::string raw(std::initializer_list<std::uint32_t> values) {
+  std::string bytes;
+  for (auto v : values)
+    for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(v >> shift & 0xff);
+  return bytes;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(coverages)
+
+BOOST_AUTO_TEST_CASE(a_gap_of_250_is_closed_and_one_of_251_is_not) {
+  coverage c;
+  BOOST_TEST(c.add({0, 1000}) == 1000);
+  BOOST_TEST(c.add({1250, 2000}) == 1000);
+  BOOST_TEST(c.pieces().size() == 1u);
+  BOOST_TEST(c.covered_ms() == 2000);
+  BOOST_TEST(c.add({2251, 3000}) == 749);
+  BOOST_TEST(c.pieces().size() == 2u);
+  const auto bridge = c.gain_of({2100, 2200});
+  BOOST_TEST(bridge.new_ms == 251);
+  BOOST_TEST(bridge.closed_gap_ms == 151);
+  BOOST_TEST(bridge.pieces == 1u);
+}
+
+// The gap before the first interval is not between two, so it stays.
+BOOST_AUTO_TEST_CASE(nothing_is_closed_towards_the_start) {
+  coverage c;
+  c.add({100, 200});
+  BOOST_TEST(c.covered_ms() == 100);
+  BOOST_TEST(!c.contains({0, 100}));
+}
+
+BOOST_AUTO_TEST_CASE(any_sequence_equals_a_bitmap_of_milliseconds) {
+  test::random_source random;
+  WATCHKEEPER_REPLAY(random) {
+    for (int round = 0; round < 60; ++round) {
+      coverage c;
+      test::media_bitmap model(universe_ms);
+      for (int step = 0; step < 25; ++step) {
+        const auto added = random_interval(random);
+        const auto before = c;
+        const auto expected = model.add(added);
+        const auto predicted = c.gain_of(added);
+        BOOST_REQUIRE((c == before));
+        BOOST_REQUIRE_EQUAL(predicted.new_ms, expected.new_ms);
+        BOOST_REQUIRE_EQUAL(predicted.closed_gap_ms, expected.closed_gap_ms);
+        BOOST_REQUIRE_EQUAL(c.add(added), expected.new_ms);
+        BOOST_REQUIRE_EQUAL(predicted.pieces, c.pieces().size());
+        BOOST_REQUIRE_EQUAL(c.covered_ms(), model.covered_ms());
+        const auto runs = model.runs();
+        BOOST_REQUIRE(std::ranges::equal(c.pieces(), runs));
+        const auto asked = random_interval(random);
+        BOOST_REQUIRE_EQUAL(c.contains(asked), model.contains(asked));
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(union_is_idempotent_commutative_and_associative) {
+  test::random_source random;
+  WATCHKEEPER_REPLAY(random) {
+    for (int round = 0; round < 3'000; ++round) {
+      const auto a = random_coverage(random), b = random_coverage(random),
+                 c = random_coverage(random);
+      BOOST_REQUIRE((united(a, a) == a));
+      BOOST_REQUIRE((united(a, coverage{}) == a));
+      BOOST_REQUIRE((united(coverage{}, a) == a));
+      BOOST_REQUIRE((united(a, b) == united(b, a)));
+      BOOST_REQUIRE((united(united(a, b), c) == united(a, united(b, c))));
+      BOOST_REQUIRE((united(united(a, b), b) == united(a, b)));
+      auto self = a;
+      self.unite(self);
+      BOOST_REQUIRE((self == a));
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(union_equals_adding_one_by_one) {
+  test::random_source random;
+  WATCHKEEPER_REPLAY(random) {
+    for (int round = 0; round < 300; ++round) {
+      test::media_bitmap model(universe_ms);
+      auto a = random_coverage(random, &model);
+      const auto b = random_coverage(random, &model);
+      auto one_by_one = a;
+      for (const auto& piece : b.pieces()) one_by_one.add(piece);
+      a.unite(b);
+      BOOST_REQUIRE((a == one_by_one));
+      BOOST_REQUIRE(std::ranges::equal(a.pieces(), model.runs()));
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(encoding_has_golden_bytes) {
+  coverage c;
+  c.add({0, 10'000});
+  c.add({66'000, 70'000});
+  BOOST_TEST(c.encode() == raw({0, 10'000, 66'000, 70'000}));
+  BOOST_TEST(c.encode().substr(4, 4) == std::string({0, 0, '\x27', '\x10'}));
+  BOOST_TEST(coverage{}.encode().empty());
+}
+
+BOOST_AUTO_TEST_CASE(decoding_gives_back_what_was_encoded) {
+  test::random_source random;
+  WATCHKEEPER_REPLAY(random) {
+    for (int round = 0; round < 500; ++round) {
+      const auto c = random_coverage(random);
+      const auto again = coverage::decode(c.encode());
+      BOOST_REQUIRE(again.has_value());
+      BOOST_REQUIRE((*again == c));
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(decoding_refuses_what_encoding_never_gives) {
+  BOOST_TEST(coverage::decode("").has_value());
+  BOOST_TEST(coverage::decode(raw({0, 0x7fff'ffff})).has_value());
+  BOOST_TEST(!coverage::decode(raw({0, 0x8000'0000})));
+  BOOST_TEST(!coverage::decode(raw({0xffff'fff0, 0xffff'ffff})));
+  BOOST_TEST(!coverage::decode(raw({5, 5})));
+  BOOST_TEST(!coverage::decode(raw({6, 5})));
+  BOOST_TEST(!coverage::decode(raw({1000, 2000, 0, 500})));   // not sorted
+  BOOST_TEST(!coverage::decode(raw({0, 2000, 1000, 3000})));  // overlapping
+  BOOST_TEST(!coverage::decode(raw({0, 1000, 1000, 2000})));  // touching
+  BOOST_TEST(!coverage::decode(raw({0, 1000, 1250, 2000})));  // a gap that is closed
+  BOOST_TEST(coverage::decode(raw({0, 1000, 1251, 2000})).has_value());
+  const auto good = raw({0, 1000, 2000, 3000});
+  for (std::size_t n = 1; n < good.size(); ++n)
+    BOOST_TEST(coverage::decode(good.substr(0, n)).has_value() == (n % 8 == 0));
+}
+
+BOOST_AUTO_TEST_CASE(decoding_stops_at_the_limit_of_intervals) {
+  coverage c;
+  for (std::size_t i = 0; i < limits::coverage_intervals_max; ++i)
+    c.add({static_cast<media_ms>(i) * 1000, static_cast<media_ms>(i) * 1000 + 1});
+  BOOST_TEST(c.pieces().size() == limits::coverage_intervals_max);
+  BOOST_TEST(coverage::decode(c.encode()).has_value());
+  c.add({2'000'000, 2'000'001});
+  BOOST_TEST(!coverage::decode(c.encode()));
+}
+
+BOOST_AUTO_TEST_CASE(positions_at_the_end_of_the_type_do_not_overflow) {
+  auto c = coverage::decode(raw({0x7fff'ff00, 0x7fff'ffff})).value();
+  BOOST_TEST(c.gain_of({0, 10}).pieces == 2u);
+  BOOST_TEST(c.add({0x7fff'fe00, 0x7fff'fe10}) == 256);
+  BOOST_TEST(c.pieces().size() == 1u);
+  BOOST_TEST(c.add({0x7fff'fffe, 0x7fff'ffff}) == 0);
+}
+
+BOOST_AUTO_TEST_CASE(asking_for_the_gain_allocates_nothing) {
+  coverage c;
+  for (media_ms i = 0; i < 100; ++i) c.add({i * 1000, i * 1000 + 100});
+  const auto before = test::allocations_of_this_thread();
+  const auto gain = c.gain_of({50'000, 60'000});
+  c.add({99'000, 99'900});  // the last piece grows
+  BOOST_TEST(test::allocations_of_this_thread() == before);
+  BOOST_TEST(gain.pieces == 90u);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,68 @@
+#include <boost/test/unit_test.hpp>
+
+#include <set>
+
+#include "domain/ids.hpp"
+#include "tests/domain/support.hpp"
+
+using namespace watchkeeper;
+
+BOOST_AUTO_TEST_SUITE(ids)
+
+BOOST_AUTO_TEST_CASE(every_byte_is_in_the_alphabet_or_not) {
+  const std::string alphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:@-";
+  for (int c = 0; c < 256; ++c) {
+    const std::string text{'x', static_cast<char>(c)};
+    const bool wanted = alphabet.find(static_cast<char>(c)) != std::string::npos;
+    BOOST_TEST(student_id::parse(text).has_value() == wanted, "byte " << c);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(length_is_1_to_64) {
+  BOOST_TEST(!student_id::parse(""));
+  BOOST_TEST(student_id::parse(std::string(1, 'a')).has_value());
+  BOOST_TEST(student_id::parse(std::string(64, 'a')).has_value());
+  BOOST_TEST(!student_id::parse(std::string(65, 'a')));
+  BOOST_TEST(student_id{}.empty());
+}
+
+BOOST_AUTO_TEST_CASE(compares_by_text) {
+  const auto a = *student_id::parse("a"), ab = *student_id::parse("ab"),
+             b = *student_id::parse("b");
+  BOOST_TEST((a < ab && ab < b));
+  BOOST_TEST((a == *student_id::parse("a")));
+  BOOST_TEST((a != student_id{}));
+}
+
+// The published test values of XXH64: a changed hash would scatter every stored pair.
+BOOST_AUTO_TEST_CASE(stable_hash_has_golden_values) {
+  BOOST_TEST(stable_hash("") == 0xef46db3751d8e999ull);
+  BOOST_TEST(stable_hash("a") == 0xd24ec4f1a98c6e5bull);
+  BOOST_TEST(stable_hash("abc") == 0x44bc2cf5ad770999ull);
+}
+
+BOOST_AUTO_TEST_CASE(partitions_are_the_hash_modulo_256_and_all_used) {
+  std::set<partition_index> used;
+  for (int i = 0; i < 5000; ++i) {
+    const auto id = *student_id::parse("student-" + std::to_string(i));
+    const auto partition = partition_of(id);
+    BOOST_TEST(partition == stable_hash(id.view()) % 256);
+    used.insert(partition);
+  }
+  BOOST_TEST(used.size() == 256u);
+  BOOST_TEST(partition_of(*student_id::parse("abc")) == 0x99);
+}
+
+BOOST_AUTO_TEST_CASE(hashes_of_keys_tell_their_parts_apart) {
+  const auto a = *student_id::parse("a");
+  const pair_key one{a, *module_id::parse("b")},
+      other{*student_id::parse("b"), *module_id::parse("a")};
+  BOOST_TEST(std::hash<pair_key>{}(one) != std::hash<pair_key>{}(other));
+  thumbprint t;
+  t.bytes[0] = 1;
+  const auto s = *session_id::parse("s");
+  BOOST_TEST(std::hash<session_key_id>{}({t, s}) != std::hash<session_key_id>{}({thumbprint{}, s}));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
