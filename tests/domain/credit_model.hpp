@@ -1,0 +1,110 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+
+#include "domain/credit.hpp"
+#include "tests/domain/media_bitmap.hpp"
+
+namespace watchkeeper::test {
+
+/// What docs/protocol.md section 5 (rules 4 to 7) says, written down a second time from the text:
+/// flags a millisecond, the set of all numbers ever seen, time earned one millisecond at a time.
+/// One student with one session and any modules.
+class credit_model {
+ public:
+  explicit credit_model(media_ms universe_ms) : universe_ms_(universe_ms) {}
+
+  credit_outcome apply(const credit_request& request) {
+    credit_outcome out;
+    const std::string module{request.module.view()};
+    auto& pair = pairs_.try_emplace(module, pair_model{media_bitmap{universe_ms_}}).first->second;
+    if (!bound_to_.empty() && bound_to_ != module) {
+      out.why = problem::session_mismatch;
+      return out;
+    }
+    if (seen_.count(request.sequence) != 0 && *seen_.rbegin() - request.sequence < 64) {
+      out.status = credit_status::duplicate;
+      out.now = summary(pair);
+      return out;
+    }
+    if (!seen_.empty() && std::int64_t{*seen_.rbegin()} - std::int64_t{request.sequence} >= 64) {
+      out.why = problem::stale_token;
+      return out;
+    }
+
+    std::int64_t level_us = level_us_;
+    unix_ms refilled_at = refilled_at_;
+    if (refilled_at == 0) refilled_at = request.now_ms;
+    for (; refilled_at < request.now_ms; ++refilled_at) {
+      level_us += request.rate_permille;
+      if (level_us > 120'000'000) level_us = 120'000'000;
+    }
+    const auto asked = request.interval.to_ms - request.interval.from_ms;
+    media_ms allowed = 0;
+    while (allowed < asked && (allowed + 1) * std::int64_t{1000} <= level_us) ++allowed;
+
+    auto covered = pair.covered;
+    media_bitmap::change change;
+    if (allowed > 0)
+      change = covered.add({request.interval.from_ms, request.interval.from_ms + allowed});
+    if (covered.runs().size() > 1024) {
+      out.why = problem::implausible_interval;
+      return out;
+    }
+    level_us_ = level_us - (allowed + change.closed_gap_ms) * std::int64_t{1000};
+    refilled_at_ = refilled_at;
+    bound_to_ = module;
+    seen_.insert(request.sequence);
+    pair.covered = covered;
+    pair.playtime_ms += allowed;
+    pair.duration_ms = request.duration_ms;
+    if (request.now_ms > pair.updated_ms) pair.updated_ms = request.now_ms;
+    if (request.played_at_ms >= pair.resume_at_ms) {
+      pair.resume_at_ms = request.played_at_ms;
+      pair.resume_ms = request.interval.to_ms;
+    }
+    if (pair.mastered_ms == 0 && pair.covered.covered_ms() >= request.mastery_covered_ms) {
+      pair.mastered_ms = request.now_ms;
+      out.newly_mastered = true;
+    }
+    out.status = allowed < asked ? credit_status::limited : credit_status::credited;
+    out.credited_ms = allowed;
+    out.now = summary(pair);
+    return out;
+  }
+
+  [[nodiscard]] credit_bucket bucket() const { return {level_us_, refilled_at_}; }
+  [[nodiscard]] bool has_seen(std::uint32_t n) const { return seen_.count(n) != 0; }
+  [[nodiscard]] std::string bound_to() const { return bound_to_; }
+  [[nodiscard]] std::vector<media_interval> runs(const std::string& module) const {
+    const auto found = pairs_.find(module);
+    return found == pairs_.end() ? std::vector<media_interval>{} : found->second.covered.runs();
+  }
+
+ private:
+  struct pair_model {
+    media_bitmap covered;
+    media_ms duration_ms = 0;
+    std::int64_t playtime_ms = 0;
+    media_ms resume_ms = 0;
+    unix_ms resume_at_ms = 0;
+    unix_ms updated_ms = 0;
+    unix_ms mastered_ms = 0;
+  };
+  static progress_summary summary(const pair_model& p) {
+    return {p.covered.covered_ms(), p.duration_ms, p.playtime_ms, p.resume_ms,
+            p.updated_ms,           p.mastered_ms};
+  }
+
+  media_ms universe_ms_;
+  std::map<std::string, pair_model> pairs_;
+  std::string bound_to_;
+  std::set<std::uint32_t> seen_;
+  std::int64_t level_us_ = 60'000'000;
+  unix_ms refilled_at_ = 0;
+};
+
+}  // namespace watchkeeper::test

@@ -1,0 +1,226 @@
+#include <boost/test/unit_test.hpp>
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "domain/credit.hpp"
+#include "tests/domain/credit_model.hpp"
+#include "tests/domain/support.hpp"
+
+using namespace watchkeeper;
+
+namespace {
+
+constexpr unix_ms start_ms = 1'763'812'345'000;
+
+credit_request request_for(std::uint32_t sequence, media_interval interval,
+                           unix_ms now_ms = start_ms) {
+  credit_request r;
+  r.student = *student_id::parse("student");
+  r.module = *module_id::parse("module-a");
+  r.session = *session_id::parse("session");
+  r.sequence = sequence;
+  r.interval = interval;
+  r.now_ms = now_ms;
+  r.played_at_ms = now_ms;
+  r.duration_ms = 600'000;
+  r.mastery_covered_ms = 570'000;
+  r.rate_permille = 2200;
+  return r;
+}
+
+struct fixture {
+  session_state session;
+  credit_bucket bucket;
+  progress pair;
+
+  credit_outcome apply(const credit_request& r) { return apply_credit(r, session, bucket, pair); }
+
+  /// Applies what must be refused, and checks that nothing has moved.
+  problem refused(const credit_request& r) {
+    const auto before = *this;
+    const auto out = apply(r);
+    BOOST_TEST((out.status == credit_status::rejected));
+    BOOST_TEST((out.now == progress_summary{}));
+    BOOST_TEST((session == before.session));
+    BOOST_TEST((bucket == before.bucket));
+    BOOST_TEST((pair == before.pair));
+    return out.why;
+  }
+};
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_SUITE(credits, fixture)
+
+BOOST_AUTO_TEST_CASE(a_first_heartbeat_is_credited) {
+  const auto out = apply(request_for(0, {0, 10'000}));
+  BOOST_TEST((out.status == credit_status::credited));
+  BOOST_TEST((out.why == problem::none));
+  BOOST_TEST(out.credited_ms == 10'000);
+  BOOST_TEST((out.now == progress_summary{10'000, 600'000, 10'000, 10'000, start_ms, 0}));
+  BOOST_TEST((session.module == *module_id::parse("module-a")));
+  BOOST_TEST(bucket.level_us() == 50'000'000);
+  BOOST_TEST(bucket.refilled_at_ms() == start_ms);
+}
+
+BOOST_AUTO_TEST_CASE(a_session_keeps_to_its_first_module) {
+  apply(request_for(0, {0, 10'000}));
+  auto other = request_for(1, {0, 10'000});
+  other.module = *module_id::parse("module-b");
+  BOOST_TEST((refused(other) == problem::session_mismatch));
+}
+
+BOOST_AUTO_TEST_CASE(a_duplicate_changes_nothing_and_tells_the_progress) {
+  apply(request_for(7, {0, 10'000}));
+  const auto before = *this;
+  const auto out = apply(request_for(7, {20'000, 30'000}, start_ms + 9'000));
+  BOOST_TEST((out.status == credit_status::duplicate));
+  BOOST_TEST(out.credited_ms == 0);
+  BOOST_TEST((out.now == summarize(before.pair)));
+  BOOST_TEST((bucket == before.bucket));
+  BOOST_TEST((pair == before.pair));
+  BOOST_TEST((session == before.session));
+}
+
+BOOST_AUTO_TEST_CASE(a_number_behind_the_window_is_stale) {
+  apply(request_for(100, {0, 1'000}));
+  BOOST_TEST((refused(request_for(36, {1'000, 2'000}, start_ms + 5'000)) == problem::stale_token));
+  BOOST_TEST((apply(request_for(37, {1'000, 2'000})).status == credit_status::credited));
+}
+
+BOOST_AUTO_TEST_CASE(an_interval_over_the_budget_is_cut_at_its_end) {
+  bucket = credit_bucket{4'000'500, start_ms};
+  const auto out = apply(request_for(0, {10'000, 20'000}));
+  BOOST_TEST((out.status == credit_status::limited));
+  BOOST_TEST(out.credited_ms == 4'000);
+  BOOST_TEST(out.now.covered_ms == 4'000);
+  BOOST_TEST(out.now.playtime_ms == 4'000);
+  BOOST_TEST(out.now.resume_ms == 20'000);
+  BOOST_TEST(bucket.level_us() == 500);
+  BOOST_TEST(pair.covered.contains({10'000, 14'000}));
+}
+
+BOOST_AUTO_TEST_CASE(an_empty_budget_still_counts_the_number_as_seen) {
+  bucket = credit_bucket{999, start_ms};
+  const auto out = apply(request_for(0, {10'000, 20'000}));
+  BOOST_TEST((out.status == credit_status::limited));
+  BOOST_TEST(out.credited_ms == 0);
+  BOOST_TEST((out.now == progress_summary{0, 600'000, 0, 20'000, start_ms, 0}));
+  BOOST_TEST(pair.covered.empty());
+  BOOST_TEST((apply(request_for(0, {10'000, 20'000})).status == credit_status::duplicate));
+}
+
+BOOST_AUTO_TEST_CASE(a_closed_gap_is_charged_and_may_lead_into_debt) {
+  bucket = credit_bucket{30'000'000, start_ms};
+  apply(request_for(0, {0, 10'000}));
+  apply(request_for(1, {10'600, 20'600}));
+  bucket = credit_bucket{100'000, start_ms};
+  const auto out = apply(request_for(2, {10'250, 10'350}));
+  BOOST_TEST((out.status == credit_status::credited));
+  BOOST_TEST(out.now.covered_ms == 20'600);
+  BOOST_TEST(out.now.playtime_ms == 20'100);
+  BOOST_TEST(bucket.level_us() == -500'000);
+}
+
+BOOST_AUTO_TEST_CASE(rewatching_adds_playtime_and_never_coverage) {
+  apply(request_for(0, {0, 10'000}));
+  const auto out = apply(request_for(1, {0, 10'000}));
+  BOOST_TEST(out.now.covered_ms == 10'000);
+  BOOST_TEST(out.now.playtime_ms == 20'000);
+}
+
+BOOST_AUTO_TEST_CASE(the_position_is_the_one_played_last_by_the_devices_clock) {
+  auto late = request_for(1, {50'000, 60'000});
+  apply(late);
+  auto early = request_for(0, {0, 10'000}, start_ms + 100);
+  early.played_at_ms = start_ms - 1;
+  BOOST_TEST(apply(early).now.resume_ms == 60'000);
+  auto tie = request_for(2, {20'000, 21'000}, start_ms - 50);
+  tie.played_at_ms = start_ms;
+  const auto out = apply(tie);
+  BOOST_TEST(out.now.resume_ms == 21'000);
+  BOOST_TEST(out.now.updated_ms == start_ms + 100);  // the server's clock went back meanwhile
+}
+
+BOOST_AUTO_TEST_CASE(mastery_comes_once_and_stays) {
+  auto r = request_for(0, {0, 10'000});
+  r.mastery_covered_ms = 15'000;
+  BOOST_TEST(!apply(r).newly_mastered);
+  r.sequence = 1, r.interval = {10'000, 15'000}, r.now_ms += 5'000;
+  const auto out = apply(r);
+  BOOST_TEST(out.newly_mastered);
+  BOOST_TEST(out.now.mastered_ms == r.now_ms);
+  r.sequence = 2, r.interval = {15'000, 20'000}, r.now_ms += 5'000;
+  const auto again = apply(r);
+  BOOST_TEST(!again.newly_mastered);
+  BOOST_TEST(again.now.mastered_ms == out.now.mastered_ms);
+  r.sequence = 3, r.mastery_covered_ms = 500'000;
+  BOOST_TEST(apply(r).now.mastered_ms == out.now.mastered_ms);
+}
+
+BOOST_AUTO_TEST_CASE(more_pieces_than_the_limit_are_implausible) {
+  for (media_ms i = 0; i < 1024; ++i) pair.covered.add({i * 500, i * 500 + 10});
+  apply(request_for(0, {0, 5}));
+  BOOST_TEST(
+      (refused(request_for(1, {599'000, 599'010}, start_ms + 1)) == problem::implausible_interval));
+  BOOST_TEST((apply(request_for(1, {599'000, 599'010})).why == problem::implausible_interval));
+  BOOST_TEST((apply(request_for(1, {511'500, 511'600})).status == credit_status::credited));
+  BOOST_TEST(pair.covered.pieces().size() == 1024u);
+}
+
+BOOST_AUTO_TEST_CASE(any_sequence_equals_the_slow_model) {
+  test::random_source random;
+  constexpr media_ms universe_ms = 40'000;
+  std::array<int, 4> outcomes{};
+  int mastered = 0;
+  WATCHKEEPER_REPLAY(random) {
+    for (int round = 0; round < 40; ++round) {
+      test::credit_model model{universe_ms};
+      session_state mine;
+      credit_bucket budget;
+      std::map<std::string, progress> pairs;
+      unix_ms now = start_ms;
+      std::uint32_t near = 0;
+      media_ms place = 0;
+      for (int step = 0; step < 60; ++step) {
+        now += random.one_in(20) ? random.between<unix_ms>(-3'000, 60'000)
+                                 : random.between<unix_ms>(0, 3'000);
+        if (random.one_in(15)) near += random.between(0u, 70u);
+        if (random.one_in(5)) place = random.between<media_ms>(0, universe_ms - 1);
+        const auto from =
+            std::clamp<media_ms>(place + random.between<media_ms>(-300, 300), 0, universe_ms - 1);
+        const auto to = random.between<media_ms>(
+            from + 1, std::min<media_ms>(from + (random.one_in(4) ? 10 : 6'000), universe_ms));
+        place = std::min(to, universe_ms - 1);
+        auto r =
+            request_for(random.one_in(6) ? random.between(0u, near + 3) : near++, {from, to}, now);
+        r.played_at_ms = now - random.between<unix_ms>(0, 5'000);
+        r.duration_ms = universe_ms;
+        r.mastery_covered_ms = random.between<media_ms>(20'000, universe_ms);
+        r.rate_permille = random.between<std::int32_t>(0, round % 2 == 0 ? 2200 : 300);
+        if (random.one_in(12)) r.module = *module_id::parse("module-b");
+
+        const std::string module{r.module.view()};
+        auto& mine_pair = pairs[module];
+        const auto expected = model.apply(r);
+        const auto got = apply_credit(r, mine, budget, mine_pair);
+        BOOST_REQUIRE((got.status == expected.status));
+        BOOST_REQUIRE((got.why == expected.why));
+        BOOST_REQUIRE_EQUAL(got.credited_ms, expected.credited_ms);
+        BOOST_REQUIRE_EQUAL(got.newly_mastered, expected.newly_mastered);
+        BOOST_REQUIRE((got.now == expected.now));
+        BOOST_REQUIRE((budget == model.bucket()));
+        BOOST_REQUIRE_EQUAL(mine.module.view(), model.bound_to());
+        BOOST_REQUIRE(std::ranges::equal(mine_pair.covered.pieces(), model.runs(module)));
+        ++outcomes[static_cast<std::size_t>(got.status)];
+        mastered += got.newly_mastered ? 1 : 0;
+      }
+    }
+  }
+  for (const int count : outcomes) BOOST_TEST(count > 20);  // nothing above was vacuous
+  BOOST_TEST(mastered > 0);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,117 @@
+#include <boost/test/unit_test.hpp>
+
+#include "domain/progress.hpp"
+#include "tests/domain/support.hpp"
+
+using namespace watchkeeper;
+
+namespace {
+
+// Few distinct values, so that ties are frequent.
+progress random_progress(test::random_source& random) {
+  progress p;
+  for (int n = random.between(0, 4); n > 0; --n) {
+    const auto from = random.between<media_ms>(0, 5'000);
+    p.covered.add({from, from + random.between<media_ms>(1, 900)});
+  }
+  p.duration_ms = random.between<media_ms>(5, 7) * 1000;
+  p.playtime_ms = random.between<std::int64_t>(0, 5);
+  p.resume_ms = random.between<media_ms>(0, 3);
+  p.resume_at_ms = random.between<unix_ms>(0, 2);
+  p.updated_ms = random.between<unix_ms>(0, 2);
+  p.mastered_ms = random.between<unix_ms>(0, 2);
+  return p;
+}
+
+progress merged(progress a, const progress& b) {
+  merge(a, b);
+  return a;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(progresses)
+
+BOOST_AUTO_TEST_CASE(merging_is_idempotent_commutative_and_associative) {
+  test::random_source random;
+  WATCHKEEPER_REPLAY(random) {
+    for (int round = 0; round < 5'000; ++round) {
+      const auto a = random_progress(random), b = random_progress(random),
+                 c = random_progress(random);
+      BOOST_REQUIRE((merged(a, a) == a));
+      BOOST_REQUIRE((merged(a, b) == merged(b, a)));
+      BOOST_REQUIRE((merged(merged(a, b), c) == merged(a, merged(b, c))));
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(merging_never_takes_anything_back) {
+  test::random_source random;
+  WATCHKEEPER_REPLAY(random) {
+    for (int round = 0; round < 2'000; ++round) {
+      const auto a = random_progress(random), b = random_progress(random);
+      const auto both = merged(a, b);
+      for (const auto& piece : a.covered.pieces()) BOOST_REQUIRE(both.covered.contains(piece));
+      for (const auto& piece : b.covered.pieces()) BOOST_REQUIRE(both.covered.contains(piece));
+      BOOST_REQUIRE(both.playtime_ms >= a.playtime_ms);
+      BOOST_REQUIRE(both.updated_ms >= a.updated_ms);
+      if (a.mastered_ms != 0) {
+        BOOST_REQUIRE(both.mastered_ms != 0);
+        BOOST_REQUIRE(both.mastered_ms <= a.mastered_ms);
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_later_position_wins_and_the_earliest_mastery) {
+  progress a, b;
+  a.resume_ms = 9'000, a.resume_at_ms = 100, a.mastered_ms = 0, a.duration_ms = 5, a.updated_ms = 1;
+  b.resume_ms = 1'000, b.resume_at_ms = 200, b.mastered_ms = 70, b.duration_ms = 4,
+  b.updated_ms = 2;
+  const auto both = merged(a, b);
+  BOOST_TEST(both.resume_ms == 1'000);
+  BOOST_TEST(both.resume_at_ms == 200);
+  BOOST_TEST(both.mastered_ms == 70);
+  BOOST_TEST(both.duration_ms == 4);
+}
+
+BOOST_AUTO_TEST_CASE(a_summary_has_the_numbers) {
+  progress p;
+  p.covered.add({0, 1'500});
+  p.duration_ms = 3'000, p.playtime_ms = 9, p.resume_ms = 8, p.updated_ms = 7, p.mastered_ms = 6;
+  BOOST_TEST((summarize(p) == progress_summary{1'500, 3'000, 9, 8, 7, 6}));
+}
+
+BOOST_AUTO_TEST_CASE(percentages_are_rounded_down) {
+  BOOST_TEST(seconds_watched(999) == 0);
+  BOOST_TEST(seconds_watched(170'999) == 170);
+  BOOST_TEST(completion_centipercent(170'000, 600'000) == 2833);
+  BOOST_TEST(completion_centipercent(599'999, 600'000) == 9999);
+  BOOST_TEST(completion_centipercent(600'000, 600'000) == 10'000);
+  BOOST_TEST(completion_centipercent(700'000, 600'000) == 10'000);
+  BOOST_TEST(completion_centipercent(1, 0) == 0);
+  BOOST_TEST(completion_centipercent(limits::media_duration_ms_max,
+                                     limits::media_duration_ms_max) == 10'000);
+}
+
+BOOST_AUTO_TEST_CASE(mastery_begins_exactly_where_the_percentage_reaches_the_threshold) {
+  test::random_source random;
+  WATCHKEEPER_REPLAY(random) {
+    for (int round = 0; round < 20'000; ++round) {
+      module_rules rules;
+      rules.duration_ms = random.one_in(2) ? random.between<media_ms>(1, 2'000)
+                                           : random.between<media_ms>(1, 86'400'000);
+      rules.mastery_centipercent = random.between<std::int32_t>(1, 10'000);
+      const auto needed = mastery_covered_ms(rules);
+      BOOST_REQUIRE(completion_centipercent(needed, rules.duration_ms) >=
+                    rules.mastery_centipercent);
+      BOOST_REQUIRE(completion_centipercent(needed - 1, rules.duration_ms) <
+                    rules.mastery_centipercent);
+    }
+  }
+  BOOST_TEST(mastery_covered_ms({600'000, 9500, 2000}) == 570'000);
+  BOOST_TEST(mastery_covered_ms({600'000, 0, 2000}) == 1);
+  BOOST_TEST(mastery_covered_ms({0, 9500, 2000}) == 1);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
