@@ -1,5 +1,7 @@
 #include "server/config/configuration.hpp"
 
+#include <fmt/format.h>
+
 #include <filesystem>
 
 namespace watchkeeper::server {
@@ -33,6 +35,29 @@ std::string sqlite_ledger_path(const configuration& settings) {
 std::string embedded_store_path(const configuration& settings) {
   if (settings.store.hot != "embedded") return {};
   return (std::filesystem::path(settings.data_dir) / "hot.db").string();
+}
+
+std::string prepare_data_dir(const configuration& settings) {
+  std::error_code error;
+  std::filesystem::create_directories(settings.data_dir, error);
+  if (error)
+    return fmt::format("data_dir: cannot make the directory {}: {}", settings.data_dir,
+                       error.message());
+  return {};
+}
+
+std::unique_ptr<hot_store> open_hot_store(const configuration& settings) {
+  if (const auto path = embedded_store_path(settings); !path.empty()) {
+    const bool sync = required_durability(settings) == durability::fsync;
+    return make_embedded_store(path, sync ? durability::fsync : durability::log);
+  }
+  return make_redis_store(settings.store.hot);
+}
+
+std::unique_ptr<ledger> open_ledger(const configuration& settings) {
+  if (const auto path = sqlite_ledger_path(settings); !path.empty())
+    return make_sqlite_ledger(path);
+  return make_postgres_ledger(settings.store.ledger);
 }
 
 }  // namespace watchkeeper::server

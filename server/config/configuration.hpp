@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "domain/result.hpp"
+#include "storage/hot_store.hpp"
+#include "storage/ledger.hpp"
 #include "storage/storage_error.hpp"
 
 namespace watchkeeper::server {
@@ -15,11 +17,11 @@ enum class token_role : std::uint8_t { viewer, admin, operator_ };
 std::string_view name_of(token_role role) noexcept;  // "viewer", "admin", "operator"
 
 /// One [[token]]: the secret itself is never kept, only its SHA-256.
-struct access_token {
+struct configured_token {
   std::string name;
   token_role role = token_role::viewer;
   std::string sha256;  // 64 lower-case hexadecimal digits
-  friend bool operator==(const access_token&, const access_token&) = default;
+  friend bool operator==(const configured_token&, const configured_token&) = default;
 };
 
 /// Every setting with its default. The initialisers below are the defaults of the product; what a
@@ -78,7 +80,7 @@ struct configuration {
     std::string source = "urn:watchkeeper:deployment:default";
   } events;
 
-  std::vector<access_token> tokens;
+  std::vector<configured_token> tokens;
 };
 
 /// `store.require_durability` as the stores know it.
@@ -89,5 +91,13 @@ durability required_durability(const configuration& settings) noexcept;
 std::string sqlite_ledger_path(const configuration& settings);
 /// The file of `store.hot = "embedded"`: hot.db in data_dir; empty when the hot store is another.
 std::string embedded_store_path(const configuration& settings);
+/// Makes data_dir, where an embedded store or the self-signed pair needs it. The error in a
+/// sentence, or nothing.
+std::string prepare_data_dir(const configuration& settings);
+
+/// What opens the configured stores; they connect at their first call. The embedded store syncs
+/// each batch where `store.require_durability` is fsync, else it promises what a log promises.
+std::unique_ptr<hot_store> open_hot_store(const configuration& settings);
+std::unique_ptr<ledger> open_ledger(const configuration& settings);
 
 }  // namespace watchkeeper::server

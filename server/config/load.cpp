@@ -75,7 +75,7 @@ void add_token(std::string_view name, std::string_view role, std::string_view sh
   const auto complain = [&](std::string what) {
     into.problems.push_back({where, std::move(what)});
   };
-  access_token token{std::string(name), token_role::viewer, std::string(sha256)};
+  configured_token token{std::string(name), token_role::viewer, std::string(sha256)};
   if (auto wrong = check_token_name(name); !wrong.empty()) complain(std::move(wrong));
   bool role_known = false;
   for (const auto each : {token_role::viewer, token_role::admin, token_role::operator_}) {
@@ -86,8 +86,8 @@ void add_token(std::string_view name, std::string_view role, std::string_view sh
   if (!role_known)
     complain(fmt::format("role must be viewer, admin or operator, not {}", toml_quote(role)));
   if (auto wrong = check_sha256(sha256); !wrong.empty()) complain("sha256 " + wrong);
-  if (into.values.tokens.size() >= access_tokens_max)
-    complain(fmt::format("more than {} tokens", access_tokens_max));
+  if (into.values.tokens.size() >= configured_tokens_max)
+    complain(fmt::format("more than {} tokens", configured_tokens_max));
   for (const auto& other : into.values.tokens) {
     if (other.name == token.name)
       complain(fmt::format("two tokens are named {}; give each a name of its own", token.name));

@@ -10,7 +10,7 @@
 namespace watchkeeper::server {
 
 inline constexpr std::size_t configuration_file_bytes_max = 1024 * 1024;
-inline constexpr std::size_t access_tokens_max = 1000;
+inline constexpr std::size_t configured_tokens_max = 256;
 
 /// Where the values come from, weakest first: defaults, the file, the environment, the flags.
 /// A plain value, so that SIGHUP can load the same sources again.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "server/config/keys.hpp"
+#include "storage/redis_url.hpp"
 
 namespace watchkeeper::server {
 namespace {
@@ -47,15 +48,13 @@ std::string check_listen_address(std::string_view text) {
 
 // None of these repeats the text: it may hold a password.
 std::string check_hot_store(std::string_view text) {
-  if (text == "embedded") return {};
-  if (text.starts_with("redis://"))
-    return text.size() > 8 ? "" : "names no host; write redis://host:6379";
-  if (text.starts_with("redis+unix://"))
-    return text.size() > 14 && text[13] == '/'
-               ? ""
-               : "names no socket; write redis+unix:///path/to/socket";
+  if (text == "embedded" || parse_redis_url(text)) return {};
   if (text.starts_with("rediss://"))
-    return "Redis over TLS is not spoken; write redis:// and put a TLS tunnel between";
+    return "is Redis over TLS, which is not spoken; write redis:// and put a TLS tunnel between";
+  if (text.starts_with("redis://"))
+    return "is no good address; write redis://host:6379, user:password@ before the host if needed";
+  if (text.starts_with("redis+unix://"))
+    return "is no good address; write redis+unix:///path/to/socket";
   return "must be embedded, redis://host:port or redis+unix:///path/to/socket";
 }
 

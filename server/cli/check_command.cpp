@@ -1,0 +1,201 @@
+#include <fmt/format.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <memory>
+#include <ostream>
+
+#include "server/cli/commands.hpp"
+#include "server/log/redaction.hpp"
+
+namespace watchkeeper::server {
+namespace {
+
+std::string_view name_of(durability worth) {
+  switch (worth) {
+    case durability::memory:
+      return "memory";
+    case durability::log:
+      return "log";
+    case durability::fsync:
+      return "fsync";
+  }
+  return "memory";
+}
+
+// A list of what was looked at: good, bad with what to do, or just to know.
+class check_list {
+ public:
+  explicit check_list(std::ostream& out) : out_(out) {}
+
+  void good(std::string_view what, std::string_view found) { line("✓", what, found); }
+  void note(std::string_view what, std::string_view found) { line("·", what, found); }
+  void bad(std::string_view what, std::string_view found, std::string_view to_do) {
+    line("✗", what, found);
+    if (!to_do.empty()) out_ << fmt::format("  {:<14}→ {}\n", "", to_do);
+    ++bad_;
+  }
+  [[nodiscard]] int bad_count() const { return bad_; }
+
+ private:
+  void line(std::string_view mark, std::string_view what, std::string_view found) {
+    out_ << fmt::format("{} {:<14}{}\n", mark, what, mask_secrets(found));
+  }
+
+  std::ostream& out_;
+  int bad_ = 0;
+};
+
+void check_settings(const loaded_configuration& loaded, check_list& list) {
+  const auto& file = loaded.sources.file;
+  for (const auto& problem : loaded.problems)
+    list.bad("configuration", fmt::format("{}: {}", problem.where, problem.what), "");
+  if (loaded.usable()) {
+    const bool there = !file.empty() && std::filesystem::exists(file);
+    list.good("configuration", there ? file : "no file; defaults, environment and flags");
+  }
+  for (const auto& warning : loaded.warnings)
+    list.note("configuration", fmt::format("{}: {}", warning.where, warning.what));
+}
+
+void check_data_dir(const configuration& settings, check_list& list) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const fs::path directory(settings.data_dir);
+  if (fs::is_directory(directory, error)) {
+    if (::access(directory.c_str(), W_OK | X_OK) == 0)
+      list.good("data_dir", settings.data_dir);
+    else
+      list.bad("data_dir", settings.data_dir + " cannot be written to",
+               "give the gateway's user the right to write there, or set data_dir");
+  } else if (fs::exists(directory, error)) {
+    list.bad("data_dir", settings.data_dir + " is not a directory", "set data_dir to another path");
+  } else {
+    list.note("data_dir", settings.data_dir + " will be made at the first start");
+  }
+}
+
+// Loads the pair as the gateway will.
+void check_tls(const configuration& settings, unix_ms now_ms, check_list& list) {
+  if (settings.listen.empty()) return list.note("tls", "no TLS listener is configured");
+  if (settings.tls.certificate.empty())
+    return list.note("tls", "a self-signed certificate in data_dir will be used");
+  const std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context(SSL_CTX_new(TLS_server_method()),
+                                                             SSL_CTX_free);
+  const auto& files = settings.tls;
+  if (!context ||
+      SSL_CTX_use_certificate_chain_file(context.get(), files.certificate.c_str()) != 1) {
+    list.bad("tls", files.certificate + " holds no certificate that can be read",
+             "tls.certificate must be a PEM file that the gateway's user may read");
+  } else if (SSL_CTX_use_PrivateKey_file(context.get(), files.key.c_str(), SSL_FILETYPE_PEM) != 1 ||
+             SSL_CTX_check_private_key(context.get()) != 1) {
+    list.bad("tls", files.key + " is not the private key of " + files.certificate,
+             "tls.key must be the unencrypted PEM key that the certificate was made for");
+  } else {
+    auto now_s = static_cast<std::time_t>(now_ms / 1000);
+    const auto* end = X509_get0_notAfter(SSL_CTX_get0_certificate(context.get()));
+    int days = 0;
+    int seconds = 0;
+    const std::unique_ptr<ASN1_TIME, void (*)(ASN1_TIME*)> now(ASN1_TIME_set(nullptr, now_s),
+                                                               ASN1_TIME_free);
+    ASN1_TIME_diff(&days, &seconds, now.get(), end);
+    if (days < 0 || seconds < 0)
+      list.bad("tls", files.certificate + " has expired", "renew it, then send SIGHUP");
+    else if (days < 14)
+      list.note("tls", fmt::format("{} expires in {} days", files.certificate, days));
+    else
+      list.good("tls", fmt::format("{}, valid for {} more days", files.certificate, days));
+  }
+  ERR_clear_error();
+}
+
+// An embedded file that is not there is no problem, and `check` must not make it.
+bool will_be_made(const std::string& path) {
+  return !path.empty() && !std::filesystem::exists(path);
+}
+
+void check_hot_store(const configuration& settings, check_list& list) {
+  const auto file = embedded_store_path(settings);
+  if (will_be_made(file)) return list.note("store.hot", file + " will be made at the first start");
+  const auto health = open_hot_store(settings)->health();
+  if (!health)
+    return list.bad("store.hot", health.error().detail,
+                    file.empty() ? "is Redis running, and is store.hot its address?"
+                                 : "may the gateway's user read and write the file?");
+  const auto worth = health->worth;
+  const auto found =
+      fmt::format("{}; an acknowledgement is worth: {}", health->description, name_of(worth));
+  if (worth >= required_durability(settings)) return list.good("store.hot", found);
+  list.bad("store.hot", found,
+           settings.store.require_durability == "fsync"
+               ? "set `appendonly yes` and `appendfsync always` in Redis, or lower "
+                 "store.require_durability"
+               : "set `appendonly yes` in Redis, or lower store.require_durability");
+}
+
+void check_ledger_of(const configuration& settings, check_list& list) {
+  const auto file = sqlite_ledger_path(settings);
+  if (will_be_made(file))
+    return list.note("store.ledger", file + " will be made at the first start");
+  const auto opened = open_ledger(settings);
+  const auto health = opened->health();
+  if (!health)
+    return list.bad("store.ledger", health.error().detail,
+                    file.empty() ? "is PostgreSQL running, and is store.ledger right?"
+                                 : "may the gateway's user read and write the file?");
+  const auto version = opened->version();
+  if (!version) return list.bad("store.ledger", version.error().detail, "");
+  const auto found =
+      fmt::format("{}; schema {} of {}", health.value(), version->applied, version->known);
+  if (version->applied > version->known)
+    list.bad("store.ledger", found, "a newer watchkeeper has migrated it: run that version");
+  else if (version->applied < version->known)
+    list.note("store.ledger", found + "; the next start migrates it, or `watchkeeper migrate`");
+  else
+    list.good("store.ledger", found);
+}
+
+}  // namespace
+
+int run_check(const loaded_configuration& loaded, unix_ms now_ms, std::ostream& out) {
+  check_list list(out);
+  check_settings(loaded, list);
+  if (loaded.usable()) {
+    check_data_dir(loaded.values, list);
+    check_tls(loaded.values, now_ms, list);
+    check_hot_store(loaded.values, list);
+    check_ledger_of(loaded.values, list);
+  }
+  if (list.bad_count() == 0) {
+    out << "\nReady to start.\n";
+    return exit_ok;
+  }
+  out << fmt::format("\n{} problem{} to solve.\n", list.bad_count(),
+                     list.bad_count() == 1 ? "" : "s");
+  return exit_problem;
+}
+
+int run_migrate(const loaded_configuration& loaded, std::ostream& out, std::ostream& err) {
+  const auto failed = [&](const std::string& why) {
+    err << "watchkeeper migrate: " << mask_secrets(why) << '\n';
+    return static_cast<int>(exit_problem);
+  };
+  if (!sqlite_ledger_path(loaded.values).empty())
+    if (auto wrong = prepare_data_dir(loaded.values); !wrong.empty()) return failed(wrong);
+  const auto opened = open_ledger(loaded.values);
+  const auto before = opened->version();
+  if (!before) return failed(before.error().detail);
+  if (const auto done = opened->migrate(); !done) return failed(done.error().detail);
+  const auto after = opened->version();
+  if (!after) return failed(after.error().detail);
+  if (before->applied == after->applied)
+    out << fmt::format("The ledger is at schema {}; nothing to do.\n", after->applied);
+  else
+    out << fmt::format("Migrated the ledger from schema {} to {}.\n", before->applied,
+                       after->applied);
+  return exit_ok;
+}
+
+}  // namespace watchkeeper::server

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <functional>
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+#include "domain/units.hpp"
+#include "fleet/fleet.hpp"
+#include "fleet/top.hpp"
+#include "server/config/load.hpp"
+
+/// The command line: one program, a subcommand a task.
+namespace watchkeeper::server {
+
+/// What a shell sees. 1 covers "no" as well: `check` that found something, a drain cut short.
+enum exit_code : int { exit_ok = 0, exit_problem = 1, exit_usage = 2 };
+
+/// What the commands need from outside; main and the tests fill it.
+struct command_handlers {
+  /// Run with a usable configuration; `loaded.sources` load it again on SIGHUP.
+  std::function<int(const loaded_configuration& loaded)> serve;
+  std::function<int(const fleet::fleet_options& options)> fleet;
+  std::function<int(const fleet::top_options& options)> top;
+
+  std::function<unix_ms()> now;
+  std::vector<std::string> environment;  // WATCHKEEPER_…, see watchkeeper_environment()
+  std::ostream& out;
+  std::ostream& err;
+};
+
+/// Parses, runs and gives the process's exit code. Throws only what a handler throws.
+int run_command_line(int argc, const char* const* argv, command_handlers& handlers);
+
+}  // namespace watchkeeper::server
