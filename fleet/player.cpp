@@ -1,0 +1,119 @@
+#include "fleet/player.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "fleet/fleet_limits.hpp"
+
+namespace watchkeeper::fleet {
+
+session_id make_session_id(player::random& source) {
+  const auto high = source();
+  const auto low = source();
+  return *session_id::parse(fmt::format("{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}", high >> 32,
+                                        high >> 16 & 0xffff, high & 0xfff,
+                                        0x8000 | (low >> 48 & 0x3fff), low & 0xffff'ffff'ffff));
+}
+
+player::player(player_key key, student_id student, std::size_t number,
+               std::span<const played_module> modules, unsigned sessions, media_ms start_ms,
+               bool cheats, random& source)
+    : key_(std::move(key)), student_(student), modules_(modules), cheats_(cheats) {
+  for (unsigned i = 0; i < sessions; ++i) {
+    const auto module = (number + i) % modules.size();
+    sessions_.push_back({make_session_id(source), module,
+                         start_ms < modules[module].duration_ms ? start_ms : 0, 0});
+  }
+}
+
+heartbeat player::play(const playing_rules& rules, unix_ms now_ms, random& source) {
+  auto& session = sessions_[turn_++ % sessions_.size()];
+  const auto& module = modules_[session.module];
+
+  token_claims claims;
+  claims.student = student_;
+  claims.module = module.id;
+  claims.session = session.id;
+  claims.sequence = session.next_sequence++;
+  claims.interval.from_ms = session.position_ms;
+  claims.interval.to_ms = std::min(session.position_ms + rules.heartbeat_ms, module.duration_ms);
+  claims.playback_rate_permille = rules.rate_permille;
+  claims.issued_at_ms = now_ms;
+
+  session.position_ms = claims.interval.to_ms;
+  if (cheats_) session.position_ms += std::uniform_int_distribution<media_ms>(0, 60'000)(source);
+  if (session.position_ms >= module.duration_ms)
+    session = {make_session_id(source), (session.module + 1) % modules_.size(), 0, 0};
+
+  heartbeat made;
+  made.token = key_.sign_token(claims);
+  made.session = claims.session;
+  made.module = claims.module;
+  made.sequence = claims.sequence;
+  made.interval = claims.interval;
+  return made;
+}
+
+std::size_t player::trim(std::size_t buffer_heartbeats) {
+  std::size_t dropped = 0;
+  for (; pending_.size() > buffer_heartbeats; ++dropped) pending_.pop_front();
+  return dropped;
+}
+
+std::size_t player::add(heartbeat&& made, std::size_t buffer_heartbeats) {
+  pending_.push_back(std::move(made));
+  return trim(buffer_heartbeats);
+}
+
+void player::stamp(time_point due) noexcept {
+  for (auto& waiting : pending_)
+    if (waiting.due == time_point{}) waiting.due = due;
+}
+
+std::span<const heartbeat> player::take(std::size_t tokens_max, time_point now) {
+  const auto count = std::min(tokens_max, pending_.size());
+  const auto end = pending_.begin() + static_cast<std::ptrdiff_t>(count);
+  in_flight_.assign(std::make_move_iterator(pending_.begin()), std::make_move_iterator(end));
+  pending_.erase(pending_.begin(), end);
+  for (auto& sent : in_flight_) {
+    ++sent.attempts;
+    if (sent.due == time_point{}) sent.due = now;
+  }
+  return in_flight_;
+}
+
+std::size_t player::land(const std::vector<bool>& again, std::chrono::milliseconds retry_after,
+                         time_point now, std::size_t buffer_heartbeats, random& source) {
+  std::size_t kept = 0;
+  // From the last to the first, each to the front: the order stays.
+  for (std::size_t i = in_flight_.size(); i-- > 0;) {
+    if (!again[i]) continue;
+    pending_.push_front(std::move(in_flight_[i]));
+    ++kept;
+  }
+  in_flight_.clear();
+  if (kept == 0) {
+    failures_ = 0;
+    return 0;
+  }
+  const auto ceiling =
+      std::min(fleet_limits::retry_cap,
+               fleet_limits::retry_base * (std::int64_t{1} << std::min(failures_, 10u)));
+  ++failures_;
+  const std::chrono::milliseconds jitter{
+      std::uniform_int_distribution<std::int64_t>(0, ceiling.count())(source)};
+  not_before_ = now + retry_after + jitter;
+  return trim(buffer_heartbeats);
+}
+
+std::size_t player::abandon() noexcept {
+  const auto count = pending_.size() + in_flight_.size();
+  pending_.clear();
+  in_flight_.clear();
+  return count;
+}
+
+}  // namespace watchkeeper::fleet
