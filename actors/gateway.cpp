@@ -103,7 +103,10 @@ struct gateway::implementation final : shard_services {
         .known = known,
         .behind_probe = ledger_state,
         .now = options.now,
-        .screened_again = [this](heartbeat_job_ptr job) { screen(std::move(job)); },
+        .screened_again = [this](heartbeat_job_ptr job) {
+              route none;
+              screen(std::move(job), none);
+            },
         .found =
             [this](progress_found found) {
               auto& shard = shard_for(found.query->key.student);
@@ -197,7 +200,14 @@ struct gateway::implementation final : shard_services {
 
   // -- the way of a heartbeat -------------------------------------------------------------------
 
-  void submit(heartbeat_request&& request) {
+  /// The session that the heartbeat before it in the same request went to: tokens of a buffer
+  /// belong to one session mostly, and must reach it in order before it is in the directory.
+  struct route {
+    session_key_id key;
+    session_actor actor;
+  };
+
+  void submit(heartbeat_request&& request, route& last) {
     const bool admitted = heartbeats.admit(limits::heartbeats_in_flight_max);
     if (!admitted) {
       heartbeat_result result;
@@ -213,10 +223,10 @@ struct gateway::implementation final : shard_services {
     const auto verdict = parse_job(*job, options.policy, options.now());
     if (verdict.what == screening_verdict::kind::refused)
       return job->refuse(verdict.why, verdict.detail, verdict.retry_after_ms);
-    screen(std::move(job));
+    screen(std::move(job), last);
   }
 
-  void screen(heartbeat_job_ptr job) {
+  void screen(heartbeat_job_ptr job, route& last) {
     using kind = screening_verdict::kind;
     const auto now_ms = options.now();
     const auto verdict = screen_job(*job, options.policy, known, addresses, now_ms);
@@ -228,9 +238,13 @@ struct gateway::implementation final : shard_services {
         return reader->supply(std::move(job), store_reader::lacking::assignment);
       case kind::pass: break;
     }
-    auto actor = sessions.find(job->credit.session_key(), now_ms);
-    if (!actor) actor = system.spawn(session, &*around_sessions);
-    caf::anon_send(actor, std::move(job));
+    const auto key = job->credit.session_key();
+    if (!last.actor || last.key != key) {
+      last.key = key;
+      last.actor = sessions.find(key, now_ms);
+      if (!last.actor) last.actor = system.spawn(session, &*around_sessions);
+    }
+    caf::anon_send(last.actor, std::move(job));
   }
 
   static std::uint64_t read_clock(const void* self) {
@@ -296,8 +310,9 @@ gateway::gateway(gateway_options options)
     : implementation_(std::make_unique<implementation>(std::move(options))) {}
 gateway::~gateway() = default;
 
-void gateway::submit(heartbeat_request&& request) noexcept {
-  implementation_->submit(std::move(request));
+void gateway::submit(std::span<heartbeat_request> requests) noexcept {
+  implementation::route last;
+  for (auto& request : requests) implementation_->submit(std::move(request), last);
 }
 
 std::future<stored<std::optional<progress>>> gateway::progress_of(const pair_key& pair) {

@@ -6,6 +6,7 @@
 #include <future>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "actors/heartbeat.hpp"
@@ -48,8 +49,9 @@ class gateway {
   gateway(const gateway&) = delete;
   gateway& operator=(const gateway&) = delete;
 
-  /// Takes a heartbeat. The listener is told in every case, possibly before this returns. Any thread.
-  void submit(heartbeat_request&& request) noexcept;
+  /// Takes the heartbeats of one request, in order. The listener of each is told in every case,
+  /// possibly before this returns. Any thread.
+  void submit(std::span<heartbeat_request> requests) noexcept;
 
   /// A pair's progress: from memory, else the hot store, else the ledger. Nothing: never seen.
   /// Not to be waited for on an actor's thread.

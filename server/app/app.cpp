@@ -1,0 +1,201 @@
+#include "server/app/app.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <stdexcept>
+#include <thread>
+
+#include "actors/gateway.hpp"
+#include "net/server.hpp"
+#include "server/api/api.hpp"
+#include "server/app/build.hpp"
+#include "server/app/clocks.hpp"
+#include "server/app/front_desk.hpp"
+#include "server/app/signals.hpp"
+#include "server/heartbeats/heartbeat_endpoint.hpp"
+#include "server/log/log.hpp"
+#include "server/tls_pair.hpp"
+
+namespace watchkeeper::server {
+
+namespace {
+
+void log_from_below(int level, const std::string& component, const std::string& message) {
+  log_event(level >= 2   ? log_level::error
+            : level == 1 ? log_level::warning
+                         : log_level::info,
+            component, message);
+}
+
+unsigned io_thread_count(const configuration& settings) {
+  if (settings.io_threads > 0) return static_cast<unsigned>(settings.io_threads);
+  return std::max(1u, std::thread::hardware_concurrency() / 2);
+}
+
+/// The configured pair, or the one that the gateway makes for itself.
+net::tls_files tls_files_of(const configuration& settings) {
+  if (!settings.tls.certificate.empty()) return {settings.tls.certificate, settings.tls.key};
+  auto pair = make_self_signed_pair(settings.data_dir, wall_clock_ms());
+  if (!pair) throw std::runtime_error("tls: " + pair.error());
+  log_event(log_level::info, "tls", pair->made_now ? "made a self-signed certificate"
+                                                   : "using the self-signed certificate",
+            {{"certificate", pair->certificate_path}, {"sha256", pair->fingerprint}});
+  return {pair->certificate_path, pair->key_path};
+}
+
+net::server_options server_options_of(const configuration& settings) {
+  net::server_options options;
+  options.tls_listen = settings.listen;
+  options.h2c_listen = settings.h2c_listen;
+  if (!settings.listen.empty()) options.tls = tls_files_of(settings);
+  options.io_threads = io_thread_count(settings);
+  options.connections_max = static_cast<std::size_t>(settings.limits.connections_max);
+  options.connections_per_address_max =
+      static_cast<std::size_t>(settings.limits.connections_per_address_max);
+  options.concurrent_streams_max =
+      static_cast<std::uint32_t>(settings.limits.concurrent_streams_max);
+  options.idle_timeout_ms = settings.limits.idle_timeout_s * 1000;
+  return options;
+}
+
+actors::gateway_options gateway_options_of(const configuration& settings) {
+  actors::gateway_options options;
+  options.worker_threads = static_cast<unsigned>(settings.worker_threads);
+  options.shards = static_cast<unsigned>(settings.shards);
+  options.checkpoint_interval_ms = settings.store.checkpoint_interval_s * 1000;
+  options.require_durability = required_durability(settings);
+  auto& policy = options.policy;
+  policy.time = {settings.policy.max_age_s * 1000, settings.policy.max_skew_s * 1000};
+  policy.max_interval_ms = static_cast<media_ms>(settings.policy.max_interval_ms);
+  policy.require_assignment = settings.policy.require_assignment;
+  policy.session_keys_allowed = settings.policy.signature == "session";
+  policy.device_rate = {1'000'000 / settings.rate.device_per_s, settings.rate.device_burst};
+  policy.address_failures = {1'000'000 / settings.rate.address_failures_per_s,
+                             settings.rate.address_failures_burst};
+  options.make_hot_store = [settings] { return open_hot_store(settings); };
+  options.make_ledger = [settings] { return open_ledger(settings); };
+  options.now = wall_clock_ms;
+  options.monotonic_us = monotonic_clock_us;
+  options.log = log_from_below;
+  return options;
+}
+
+/// Everything that runs, in the order in which it is made; it ends in the opposite one.
+class running_gateway {
+ public:
+  explicit running_gateway(const configuration& settings)
+      : settings_(settings),
+        gateway_(gateway_options_of(settings)),
+        port_(make_gateway_port(gateway_)),
+        server_(server_options_of(settings), desk_),
+        heartbeats_(gateway_, server_.replies(), wall_clock_ms),
+        api_({.gateway = *port_,
+              .replies = server_.replies(),
+              .make_ledger = [settings] { return open_ledger(settings); },
+              .make_hot_store = [settings] { return open_hot_store(settings); },
+              .tokens = settings.tokens,
+              .server_statistics = [this] { return server_.statistics(); },
+              .build = this_build(),
+              .event_source = settings.events.source,
+              .now = wall_clock_ms,
+              .log = log_from_below}) {
+    desk_.open(heartbeats_, api_);
+    server_.start();
+    log_event(log_level::info, "server", "ready",
+              {{"tls_port", server_.tls_port()},
+               {"h2c_port", server_.h2c_port()},
+               {"hot_store", gateway_.statistics().hot.description}});
+  }
+
+  /// Takes over what can change while running; says what cannot be used.
+  void reload(const loaded_configuration& loaded) {
+    if (!loaded.usable()) {
+      log_event(log_level::error, "config", "not reloaded; nothing has changed",
+                {{"problems", describe(loaded.problems)}});
+      return;
+    }
+    const auto& fresh = loaded.values;
+    if (auto* log = installed_log()) {
+      const auto level = log_level_from_name(fresh.log.level);
+      if (auto why = log->reopen({level.value_or(log_level::info), fresh.log.file}); !why.empty())
+        log_event(log_level::error, "log", "not reopened", {{"reason", why}});
+    }
+    if (!settings_.listen.empty()) {
+      try {
+        if (auto why = server_.reload_tls(tls_files_of(fresh)); !why.empty())
+          log_event(log_level::error, "tls", "the certificate was not reloaded; the old one stays",
+                    {{"reason", why}});
+      } catch (const std::exception& e) {
+        log_event(log_level::error, "tls", "the certificate was not reloaded; the old one stays",
+                  {{"reason", e.what()}});
+      }
+    }
+    api_.replace_tokens(fresh.tokens);
+    log_event(log_level::info, "config", "reloaded", {{"tokens", fresh.tokens.size()}});
+  }
+
+  /// Answers what is in flight, writes the last checkpoint. True when all of it was done in time.
+  bool stop() {
+    using std::chrono::milliseconds;
+    const auto limit = milliseconds(settings_.drain_timeout_s * 1000);
+    const auto end_us = monotonic_clock_us() + static_cast<std::uint64_t>(limit.count()) * 1000;
+    auto left = [&] {
+      const auto now_us = monotonic_clock_us();
+      return milliseconds(now_us < end_us ? (end_us - now_us) / 1000 : 0);
+    };
+    log_event(log_level::info, "server", "stopping", {{"limit_s", settings_.drain_timeout_s}});
+    api_.begin_drain();
+    heartbeats_.begin_drain();
+    const bool answered = server_.drain(limit);
+    api_.stop();
+    const bool stored = gateway_.stop(std::max(left(), milliseconds(1000)));
+    log_event(answered && stored ? log_level::info : log_level::warning, "server", "stopped",
+              {{"all_answered", answered}, {"all_checkpointed", stored}});
+    return answered && stored;
+  }
+
+ private:
+  const configuration settings_;
+  actors::gateway gateway_;
+  std::unique_ptr<gateway_port> port_;
+  front_desk desk_;
+  net::server server_;
+  heartbeat_endpoint heartbeats_;
+  api api_;
+};
+
+}  // namespace
+
+int serve(const loaded_configuration& loaded) {
+  const awaited_signals signals;
+  const auto& settings = loaded.values;
+  try {
+    event_log log({log_level_from_name(settings.log.level).value_or(log_level::info),
+                   settings.log.file});
+    install_log(&log);
+    struct uninstall {
+      ~uninstall() { install_log(nullptr); }
+    } at_the_end;
+    for (const auto& warning : loaded.warnings)
+      log_event(log_level::warning, "config", warning.what, {{"where", warning.where}});
+    try {
+      if (auto why = prepare_data_dir(settings); !why.empty()) throw std::runtime_error(why);
+      running_gateway running(settings);
+      for (;;) {
+        if (signals.wait() != SIGHUP) break;
+        running.reload(load_configuration(loaded.sources));
+      }
+      return running.stop() ? 0 : 1;
+    } catch (const std::exception& e) {
+      log_event(log_level::error, "server", "could not start", {{"reason", e.what()}});
+      return 1;
+    }
+  } catch (const std::exception& e) {
+    // No log to say it in.
+    std::fprintf(stderr, "watchkeeper: %s\n", e.what());
+    return 1;
+  }
+}
+
+}  // namespace watchkeeper::server

@@ -1,0 +1,151 @@
+#include "server/heartbeats/heartbeat_endpoint.hpp"
+
+#include <string_view>
+#include <vector>
+
+#include "net/problem_response.hpp"
+#include "server/heartbeats/heartbeat_stream.hpp"
+#include "server/heartbeats/pending_answer.hpp"
+
+namespace watchkeeper::server {
+
+namespace {
+
+/// The value of `token=` in the query; a JWS needs no percent-encoding.
+std::string_view token_of_query(std::string_view query) {
+  while (!query.empty()) {
+    const auto end = query.find('&');
+    const auto item = query.substr(0, end);
+    if (item.starts_with("token=")) return item.substr(6);
+    if (end == std::string_view::npos) break;
+    query.remove_prefix(end + 1);
+  }
+  return {};
+}
+
+bool asks_for_minimal(std::string_view prefer) {
+  return prefer.find("return=minimal") != std::string_view::npos;
+}
+
+/// `application/jose`, with or without parameters; nothing said passes as well.
+bool is_jose(std::string_view content_type) {
+  const auto type = content_type.substr(0, content_type.find(';'));
+  return type.empty() || type == "application/jose" || type == "application/jose ";
+}
+
+}  // namespace
+
+heartbeat_endpoint::heartbeat_endpoint(actors::gateway& gateway, net::reply_port& replies,
+                                       std::function<unix_ms()> now)
+    : gateway_(gateway), replies_(replies), now_(std::move(now)) {}
+heartbeat_endpoint::~heartbeat_endpoint() = default;
+
+bool heartbeat_endpoint::acceptable(const net::http_request& request) {
+  if (request.method != net::http_method::post) {
+    auto problem = net::make_problem(problem::method_not_allowed,
+                                     "heartbeats are sent with POST", now_());
+    problem.headers.emplace_back("allow", "POST");
+    replies_.respond(request.reply_to, std::move(problem));
+    return false;
+  }
+  if (!is_jose(request.content_type)) {
+    replies_.respond(request.reply_to,
+                     net::make_problem(problem::unsupported_media_type,
+                                       "the content type of heartbeats is application/jose", now_()));
+    return false;
+  }
+  return true;
+}
+
+void heartbeat_endpoint::on_request(net::http_request&& request) noexcept {
+  if (!acceptable(request)) return;
+  auto refuse = [&](problem why, std::string_view detail) {
+    replies_.respond(request.reply_to, net::make_problem(why, detail, now_()));
+  };
+  std::string_view text = request.body;
+  const auto from_query = token_of_query(request.query);
+  if (!from_query.empty()) {
+    if (!text.empty())
+      return refuse(problem::malformed_request, "a token is in the query or in the body, not in both");
+    text = from_query;
+  }
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  if (text.empty())
+    return refuse(problem::malformed_token,
+                  "the body holds no token; one, or up to 16 separated by line ends, are expected");
+
+  std::array<std::string_view, limits::tokens_per_request_max> tokens;
+  std::size_t count = 0;
+  for (std::string_view rest = text;;) {
+    const auto end = rest.find('\n');
+    if (count == tokens.size())
+      return refuse(problem::too_many_tokens, "a request holds at most 16 tokens; send the rest in another");
+    tokens[count++] = rest.substr(0, end);
+    if (end == std::string_view::npos) break;
+    rest.remove_prefix(end + 1);
+  }
+  auto listener = std::make_shared<pending_answer>(replies_, request.reply_to, count,
+                                                   asks_for_minimal(request.prefer), now_);
+  if (count == 1 && text.size() == request.body.size()) {  // the usual case: no copy
+    actors::heartbeat_request one{std::move(request.body), std::move(listener), 0,
+                                  request.peer.bytes};
+    gateway_.submit({&one, 1});
+    return;
+  }
+  std::vector<actors::heartbeat_request> all;
+  all.reserve(count);
+  for (std::size_t i = 0; i < count; ++i)
+    all.push_back({std::string(tokens[i]), listener, i, request.peer.bytes});
+  gateway_.submit(all);
+}
+
+void heartbeat_endpoint::on_stream_opened(net::http_request&& request) noexcept {
+  if (!acceptable(request)) return;
+  auto opened = std::make_shared<heartbeat_stream>(gateway_, replies_, request.reply_to,
+                                                   request.peer.bytes);
+  {
+    std::lock_guard lock(streams_mutex_);
+    streams_.emplace(request.reply_to, std::move(opened));
+  }
+  net::http_response head;
+  head.content_type = "application/x-ndjson";
+  head.headers.emplace_back("cache-control", "no-store");
+  replies_.begin(request.reply_to, std::move(head));
+}
+
+std::shared_ptr<heartbeat_stream> heartbeat_endpoint::stream_of(const net::reply_address& from) {
+  std::lock_guard lock(streams_mutex_);
+  const auto found = streams_.find(from);
+  return found == streams_.end() ? nullptr : found->second;
+}
+
+void heartbeat_endpoint::on_stream_data(const net::reply_address& from, std::string_view bytes,
+                                        bool last) noexcept {
+  if (auto stream = stream_of(from))
+    stream->on_data(bytes, last);
+  else
+    replies_.consumed(from, bytes.size());  // of a request that was refused
+}
+
+void heartbeat_endpoint::begin_drain() {
+  std::vector<std::shared_ptr<heartbeat_stream>> open;
+  {
+    std::lock_guard lock(streams_mutex_);
+    for (const auto& [address, stream] : streams_) open.push_back(stream);
+  }
+  for (const auto& stream : open) stream->finish();
+}
+
+void heartbeat_endpoint::on_stream_gone(const net::reply_address& from) noexcept {
+  std::shared_ptr<heartbeat_stream> stream;
+  {
+    std::lock_guard lock(streams_mutex_);
+    const auto found = streams_.find(from);
+    if (found == streams_.end()) return;
+    stream = std::move(found->second);
+    streams_.erase(found);
+  }
+  stream->on_gone();
+}
+
+}  // namespace watchkeeper::server

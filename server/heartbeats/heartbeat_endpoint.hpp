@@ -1,0 +1,56 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+
+#include "actors/gateway.hpp"
+#include "net/http.hpp"
+
+namespace watchkeeper::server {
+
+class heartbeat_stream;
+
+/// POST /v1/heartbeats and POST /v1/heartbeats/stream: takes tokens out of requests, hands them to
+/// the actors, and writes the answer when the last result of a request is there.
+/// Thread: requests on I/O threads, results on any. Never blocks. Borrows gateway and reply port.
+class heartbeat_endpoint {
+ public:
+  heartbeat_endpoint(actors::gateway& gateway, net::reply_port& replies,
+                     std::function<unix_ms()> now);
+  ~heartbeat_endpoint();
+
+  static constexpr std::string_view path = "/v1/heartbeats";
+  static constexpr std::string_view stream_path = "/v1/heartbeats/stream";
+  /// Of a body taken whole: more than 16 tokens fit, so that too many or too long ones are named.
+  static constexpr std::size_t body_bytes_max = 65'536;
+
+  void on_request(net::http_request&& request) noexcept;
+  void on_stream_opened(net::http_request&& request) noexcept;
+  void on_stream_data(const net::reply_address& from, std::string_view bytes, bool last) noexcept;
+  void on_stream_gone(const net::reply_address& from) noexcept;
+
+  /// Ends the streams that are open, each after the results of what it holds. Any thread.
+  void begin_drain();
+
+ private:
+  struct address_hash {
+    std::size_t operator()(const net::reply_address& a) const noexcept {
+      return (a.connection * 0x9e3779b97f4a7c15ull) ^ static_cast<std::size_t>(a.stream);
+    }
+  };
+  std::shared_ptr<heartbeat_stream> stream_of(const net::reply_address& from);
+  [[nodiscard]] bool acceptable(const net::http_request& request);
+
+  actors::gateway& gateway_;
+  net::reply_port& replies_;
+  std::function<unix_ms()> now_;
+  std::mutex streams_mutex_;
+  // At most one entry a stream that the HTTP/2 layer holds open.
+  std::unordered_map<net::reply_address, std::shared_ptr<heartbeat_stream>, address_hash> streams_;
+};
+
+}  // namespace watchkeeper::server

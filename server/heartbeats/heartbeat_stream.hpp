@@ -1,0 +1,60 @@
+#pragma once
+
+#include <array>
+#include <bitset>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "actors/gateway.hpp"
+#include "domain/limits.hpp"
+#include "net/http.hpp"
+
+namespace watchkeeper::server {
+
+/// One POST /v1/heartbeats/stream: cuts the body into tokens, and writes a result line for each, in
+/// order. At most limits::stream_tokens_in_flight_max tokens are under way; what follows waits in
+/// the stream's flow-control window, since bytes are only given free once their result is written.
+/// Thread: any; one lock. Kept alive by its tokens that are under way.
+class heartbeat_stream final : public actors::heartbeat_listener,
+                               public std::enable_shared_from_this<heartbeat_stream> {
+ public:
+  heartbeat_stream(actors::gateway& gateway, net::reply_port& replies, const net::reply_address& to,
+                   const std::array<std::uint8_t, 16>& peer)
+      : gateway_(gateway), replies_(replies), to_(to), peer_(peer) {}
+
+  void on_data(std::string_view bytes, bool last);
+  void on_gone();
+  /// Takes no more; ends the answer once what is under way has its result.
+  void finish();
+  void on_result(std::size_t slot, const actors::heartbeat_result& result) noexcept override;
+
+ private:
+  static constexpr std::size_t slots = limits::stream_tokens_in_flight_max;
+
+  struct line {
+    std::string text;        // a finished result, or empty while it is under way
+    std::size_t bytes = 0;   // of the body, to be given free with it
+  };
+
+  void take_lines(std::unique_lock<std::mutex>& lock);
+  void write_finished(std::unique_lock<std::mutex>& lock);
+
+  actors::gateway& gateway_;
+  net::reply_port& replies_;
+  const net::reply_address to_;
+  const std::array<std::uint8_t, 16> peer_;
+
+  std::mutex mutex_;
+  std::string unread_;              // bounded by the stream's window
+  std::size_t skipped_bytes_ = 0;   // of a line that is too long, dropped already
+  std::array<line, slots> lines_;
+  std::size_t first_ = 0;           // slot of the oldest line under way
+  std::size_t under_way_ = 0;
+  bool body_ended_ = false;
+  bool answer_ended_ = false;
+  bool gone_ = false;
+};
+
+}  // namespace watchkeeper::server

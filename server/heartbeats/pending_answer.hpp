@@ -1,0 +1,39 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <functional>
+
+#include "actors/heartbeat.hpp"
+#include "domain/limits.hpp"
+#include "net/http.hpp"
+
+namespace watchkeeper::server {
+
+/// The answer of one request, until each of its tokens has a result. Whichever thread brings the
+/// last one writes it.
+class pending_answer final : public actors::heartbeat_listener {
+ public:
+  pending_answer(net::reply_port& replies, const net::reply_address& to, std::size_t tokens,
+                 bool minimal, const std::function<unix_ms()>& now)
+      : replies_(replies), to_(to), tokens_(tokens), minimal_(minimal), now_(now), left_(tokens) {}
+
+  void on_result(std::size_t index, const actors::heartbeat_result& result) noexcept override;
+
+ private:
+  void finish() noexcept;
+
+  net::reply_port& replies_;
+  net::reply_address to_;
+  std::size_t tokens_;
+  bool minimal_;
+  const std::function<unix_ms()>& now_;  // the endpoint's, which outlives every request
+  std::atomic<std::size_t> left_;
+  actors::heartbeat_result first_;  // one token is the rule: no allocation for it
+  std::unique_ptr<std::array<actors::heartbeat_result, limits::tokens_per_request_max>> all_ =
+      tokens_ > 1
+          ? std::make_unique<std::array<actors::heartbeat_result, limits::tokens_per_request_max>>()
+          : nullptr;
+};
+
+}  // namespace watchkeeper::server

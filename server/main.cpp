@@ -1,0 +1,21 @@
+#include <iostream>
+
+#include "fleet/fleet.hpp"
+#include "fleet/top.hpp"
+#include "server/app/app.hpp"
+#include "server/app/clocks.hpp"
+#include "server/cli/cli.hpp"
+
+int main(int argc, char** argv) {
+  using namespace watchkeeper;
+  server::command_handlers handlers{
+      .serve = server::serve,
+      .fleet = fleet::run_fleet,
+      .top = fleet::run_top,
+      .now = server::wall_clock_ms,
+      .environment = server::watchkeeper_environment(),
+      .out = std::cout,
+      .err = std::cerr,
+  };
+  return server::run_command_line(argc, argv, handlers);
+}
