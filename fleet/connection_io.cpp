@@ -34,8 +34,13 @@ void http2_connection::read_all() {
       if (bytes < 0 && errno == EINTR) continue;
       if (bytes < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
       if (bytes <= 0)
-        return fail(bytes == 0 ? "the server closed the connection"
-                               : fmt::format("the connection was lost: {}", std::strerror(errno)));
+        return fail(
+            bytes < 0 ? fmt::format("the connection was lost: {}", std::strerror(errno))
+            : state_ == state::greeting
+                ? fmt::format("{} closed the connection without answering as HTTP/2; if it speaks "
+                              "TLS, the URL must begin with https://",
+                              client_.options_.server.authority)
+                : std::string{"the server closed the connection"});
       plain_.down += static_cast<std::uint64_t>(bytes);
     }
     const auto taken =

@@ -22,7 +22,10 @@ std::string bar(double fraction) {
 
 }  // namespace
 
-progress_line::progress_line(bool quiet) : quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1) {}
+progress_line::progress_line(bool quiet) : quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1) {
+  // What is over within five seconds needs no line of its own in a log.
+  if (!terminal_) last_ = std::chrono::steady_clock::now();
+}
 
 progress_line::~progress_line() {
   if (drawn_) std::fputs("\r\033[K", stderr);
