@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "storage/ledger.hpp"
+
+namespace watchkeeper {
+
+/// The namespace of the ids of completion events (RFC 4122 section 4.3). Never changed: a receiver
+/// knows a completion that is delivered again by its id.
+inline constexpr std::string_view completion_event_namespace =
+    "710f712c-be26-4e1b-9efc-43441fe973c4";
+
+/// UUID version 5 of "<student>/<module>/<rule version>", lower case. Ids hold no '/'.
+std::string completion_event_id(const completion& event);
+
+/// The event of docs/protocol.md section 8: CloudEvents 1.0, structured JSON, one line, members in
+/// a fixed order. `source` is the deployment's URI. `completion_percentage` and `threshold` have
+/// two decimals; times are RFC 3339 with milliseconds, UTC.
+std::string completion_event_json(const completion& event, std::string_view source);
+
+}  // namespace watchkeeper

@@ -1,0 +1,344 @@
+#include <boost/test/unit_test.hpp>
+#include <numeric>
+
+#include "tests/storage/ledger_fixtures.hpp"
+#include "tests/storage/ledger_model.hpp"
+
+namespace watchkeeper::test {
+namespace {
+
+/// Random calls on the adapter and the model; every answer and, after each call, what can be read.
+class random_walk {
+ public:
+  random_walk(ledger& tested, std::uint64_t seed) : tested_(tested), random_(seed) {}
+
+  void step() {
+    switch (random_() % 13) {
+      case 0:
+      case 1:
+      case 2:
+      case 3:
+        return checkpoint();
+      case 4:
+        return put_module();
+      case 5:
+        a_module();
+        BOOST_TEST(need(tested_.remove_module(last_module_)) == model_.remove_module(last_module_));
+        return;
+      case 6:
+      case 7:
+        return put_device();
+      case 8: {
+        const auto kid = device(number(), "x").kid;
+        BOOST_TEST(need(tested_.revoke_device(kid)) == model_.revoke_device(kid));
+        return;
+      }
+      case 9: {
+        const auto key = a_pair();
+        need(tested_.put_assignment(key, now_ms_));
+        model_.put_assignment(key);
+        return;
+      }
+      case 10: {
+        const auto key = a_pair();
+        BOOST_TEST(need(tested_.remove_assignment(key)) == model_.remove_assignment(key));
+        return;
+      }
+      case 11:
+        if (random_() % 4 == 0) {
+          const auto who = a_student();
+          BOOST_TEST(need(tested_.erase_student(who, "admin", "digest", now_ms_)) ==
+                     model_.erase_student(who));
+        }
+        return;
+      default:
+        return compare();
+    }
+  }
+
+  void compare() {
+    compare_progress();
+    compare_registry();
+    compare_changes();
+  }
+
+ private:
+  std::uint8_t number() { return static_cast<std::uint8_t>(random_() % 6); }
+  student_id a_student() { return student("s" + std::to_string(number())); }
+  module_id a_module() { return last_module_ = module("m:" + std::to_string(number())); }
+  pair_key a_pair() { return {a_student(), a_module()}; }
+
+  void checkpoint() {
+    now_ms_ += 1'000;
+    std::map<ledger_model::key, pair_progress> batch;
+    for (auto left = 1 + random_() % 6; left > 0; --left) {
+      const auto key = a_pair();
+      batch[ledger_model::key_of(key)] = {key, random_progress(random_, 12'000)};
+    }
+    std::vector<pair_progress> given;
+    for (const auto& [key, one] : batch) given.push_back(one);
+    std::shuffle(given.begin(), given.end(), random_);
+    const auto states = need(tested_.checkpoint(given, now_ms_));
+    const auto expected = model_.checkpoint(given, now_ms_);
+    BOOST_TEST(states == expected, boost::test_tools::per_element());
+    compare_completions();
+  }
+
+  void put_module() {
+    module_record record{a_module(), "Title \"\\'{},\xc3\xa9 NULL", {}, now_ms_};
+    record.rules.duration_ms = 8'000 + static_cast<media_ms>(random_() % 3) * 4'000;
+    record.rules.mastery_centipercent = 5'000 + static_cast<std::int32_t>(random_() % 5'001);
+    need(tested_.put_module(record));
+    model_.put_module(record);
+  }
+
+  void put_device() {
+    const auto n = number();
+    auto record = device(n, a_student().view(), n % 2 == 0);
+    record.created_ms += static_cast<unix_ms>(random_() % 3);
+    BOOST_TEST(need(tested_.put_device(record)) == model_.put_device(record));
+  }
+
+  /// What is new in the outbox since the last look is what the model has more.
+  void compare_completions() {
+    const auto fresh = need(tested_.completions(outbox_read_, 500));
+    for (auto event : fresh) {
+      BOOST_TEST(event.sequence > outbox_read_);
+      outbox_read_ = event.sequence;
+      event.sequence = 0;
+      const auto expected =
+          model_.completions.find(ledger_model::key_of({event.student, event.module}));
+      BOOST_REQUIRE(expected != model_.completions.end());
+      BOOST_TEST(event == expected->second);
+    }
+    const auto all = need(tested_.completions(0, 500));
+    BOOST_TEST(all.size() == model_.completions.size());
+  }
+
+  void compare_progress() {
+    std::vector<pair_key> keys;
+    for (unsigned s = 0; s < 6; ++s)
+      for (unsigned m = 0; m < 6; ++m)
+        keys.push_back(pair("s" + std::to_string(s), "m:" + std::to_string(m)));
+    keys.push_back(keys.front());
+    const auto states = need(tested_.read(keys));
+    BOOST_REQUIRE(states.size() == keys.size());
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      const auto expected = model_.pairs.find(ledger_model::key_of(keys[i]));
+      BOOST_TEST(states[i].has_value() == (expected != model_.pairs.end()));
+      if (states[i] && expected != model_.pairs.end()) BOOST_TEST(*states[i] == expected->second);
+    }
+
+    const auto who = a_student();
+    std::vector<std::pair<std::string, progress>> listed;
+    std::string cursor;
+    for (bool more = true; more;) {
+      const auto limit = 1 + random_() % 4;
+      auto part = need(tested_.progress_of_student(who, cursor, limit));
+      BOOST_TEST(part.items.size() <= limit);
+      for (auto& item : part.items) {
+        BOOST_TEST((item.key.student == who));
+        listed.emplace_back(item.key.module.view(), item.state);
+      }
+      more = part.next.has_value();
+      if (more) cursor = *part.next;
+    }
+    std::vector<std::pair<std::string, progress>> expected;
+    for (const auto& [key, state] : model_.pairs)
+      if (key.first == who.view()) expected.emplace_back(key.second, state);
+    BOOST_TEST((listed == expected));
+
+    a_module();
+    const auto of_module = need(tested_.progress_of_module(last_module_, "s2", 500));
+    std::size_t after_s2 = 0;
+    for (const auto& [key, state] : model_.pairs)
+      after_s2 += key.second == last_module_.view() && key.first > "s2" ? 1 : 0;
+    BOOST_TEST(of_module.items.size() == after_s2);
+    BOOST_TEST(!of_module.next.has_value());
+  }
+
+  void compare_registry() {
+    const auto id = a_module();
+    const auto record = need(tested_.get_module(id));
+    const auto known = model_.modules.find(std::string(id.view()));
+    BOOST_TEST(record.has_value() == (known != model_.modules.end()));
+    if (record && known != model_.modules.end()) BOOST_TEST((*record == known->second));
+
+    std::vector<module_record> modules;
+    for (std::optional<std::string> cursor{""}; cursor;) {
+      auto part = need(tested_.list_modules(*cursor, 2));
+      modules.insert(modules.end(), part.items.begin(), part.items.end());
+      cursor = part.next;
+    }
+    BOOST_TEST(modules.size() == model_.modules.size());
+    auto expected = model_.modules.begin();
+    for (const auto& one : modules) BOOST_TEST((one == (expected++)->second));
+
+    std::vector<thumbprint> kids;
+    for (std::uint8_t n = 0; n < 7; ++n) kids.push_back(device(n, "x").kid);
+    kids.push_back(kids[2]);
+    const auto devices = need(tested_.get_devices(kids));
+    BOOST_REQUIRE(devices.size() == kids.size());
+    for (std::size_t i = 0; i < kids.size(); ++i) {
+      const auto held = model_.devices.find(kids[i]);
+      BOOST_TEST(devices[i].has_value() == (held != model_.devices.end()));
+      if (devices[i] && held != model_.devices.end()) BOOST_TEST((*devices[i] == held->second));
+    }
+    const auto who = a_student();
+    BOOST_TEST((need(tested_.devices_of(who)) == model_.devices_of(who)));
+
+    const auto key = a_pair();
+    BOOST_TEST(need(tested_.is_assigned(key)) ==
+               model_.assignments.contains(ledger_model::key_of(key)));
+  }
+
+  void compare_changes() {
+    for (auto part = need(tested_.changes(changes_read_, 3)); !part.empty();
+         part = need(tested_.changes(changes_read_, 3)))
+      for (const auto& change : part) {
+        BOOST_TEST(change.sequence > changes_read_);
+        changes_read_ = change.sequence;
+        BOOST_REQUIRE(changes_seen_ < model_.changes.size());
+        const auto& [what, key] = model_.changes[changes_seen_++];
+        BOOST_TEST((change.what == what));
+        BOOST_TEST(change.key == key);
+      }
+    BOOST_TEST(changes_seen_ == model_.changes.size());
+    BOOST_TEST(need(tested_.last_change()) == changes_read_);
+  }
+
+  ledger& tested_;
+  ledger_model model_;
+  std::mt19937_64 random_;
+  unix_ms now_ms_ = 1'700'000'100'000;
+  module_id last_module_;
+  std::int64_t outbox_read_ = 0;
+  std::int64_t changes_read_ = 0;
+  std::size_t changes_seen_ = 0;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(ledger_contract)
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(any_sequence_of_calls_equals_the_model, Place, places) {
+  const auto seed = ledger_seed();
+  BOOST_TEST_CONTEXT(Place::name << ", replay: WATCHKEEPER_SEED=" << seed) {
+    for (std::uint64_t round = 0; round < 3; ++round) {
+      const Place place;
+      const auto tested = make_migrated(place);
+      random_walk walk(*tested, seed + round);
+      for (int i = 0; i < 120; ++i) walk.step();
+      walk.compare();
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_full_batch_comes_back_in_its_order, Place, places) {
+  const Place place;
+  const auto tested = make_migrated(place);
+  std::mt19937_64 random(ledger_seed());
+  std::vector<pair_progress> batch;
+  for (std::size_t i = 0; i < limits::checkpoint_batch_pairs_max; ++i)
+    batch.push_back({pair("s" + std::to_string(i * 7919 % 1000), "m" + std::to_string(i)),
+                     random_progress(random, 1'000'000)});
+  for (auto& one : batch) one.state.mastered_ms = 0;
+  auto states = need(tested->checkpoint(batch, 5));
+  for (std::size_t i = 0; i < batch.size(); ++i) BOOST_TEST(states[i] == batch[i].state);
+  states = need(tested->checkpoint(batch, 6));
+  for (std::size_t i = 0; i < batch.size(); ++i) BOOST_TEST(states[i] == batch[i].state);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_union_may_have_more_pieces_than_a_device_may_report, Place,
+                              places) {
+  const Place place;
+  const auto tested = make_migrated(place);
+  progress even, odd;
+  for (media_ms i = 0; i < static_cast<media_ms>(limits::coverage_intervals_max); ++i) {
+    even.covered.add({i * 2'000, i * 2'000 + 500});
+    odd.covered.add({i * 2'000 + 1'000, i * 2'000 + 1'500});
+  }
+  even.duration_ms = odd.duration_ms = 80'000'000;
+  const auto key = pair("s", "m");
+  need(tested->checkpoint(std::vector<pair_progress>{{key, even}}, 1));
+  auto states = need(tested->checkpoint(std::vector<pair_progress>{{key, odd}}, 2));
+  merge(even, odd);
+  BOOST_TEST(even.covered.pieces().size() == 2 * limits::coverage_intervals_max);
+  BOOST_TEST((states[0] == even));
+  BOOST_TEST((need(tested->read(std::vector<pair_key>{key}))[0] == even));
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(mastery_is_decided_by_the_catalogue, Place, places) {
+  const Place place;
+  const auto tested = make_migrated(place);
+  need(tested->put_module(
+      {module("m"), "M", {.duration_ms = 10'000, .mastery_centipercent = 9'000}, 1}));
+  progress state{.covered = covering({{0, 8'999}}), .duration_ms = 10'000};
+  const auto checkpoint = [&](std::string_view m, unix_ms now_ms) {
+    return need(tested->checkpoint(std::vector<pair_progress>{{pair("s", m), state}}, now_ms))[0];
+  };
+  BOOST_TEST(checkpoint("m", 100).mastered_ms == 0);
+  state.covered.add({8'999, 9'000});
+  BOOST_TEST(checkpoint("m", 200).mastered_ms == 200);
+  BOOST_TEST(checkpoint("m", 300).mastered_ms == 200);  // once and for good
+  BOOST_TEST(checkpoint("unknown", 400).mastered_ms == 0);
+  state.covered.add({9'000, 9'500});
+  BOOST_TEST(checkpoint("unknown", 500).mastered_ms == 500);  // 95.00 % of its own duration
+  need(tested->remove_module(module("m")));
+  BOOST_TEST(checkpoint("m", 600).mastered_ms == 200);
+  state.duration_ms = 0;
+  BOOST_TEST(checkpoint("no-duration", 700).mastered_ms == 0);
+
+  const auto events = need(tested->completions(0, 10));
+  BOOST_REQUIRE(events.size() == 2u);
+  const completion first{
+      events[0].sequence, student("s"), module("m"), 1, 9'000, 10'000, 9'000, 200};
+  BOOST_TEST(events[0] == first);
+  BOOST_TEST(events[1].threshold_centipercent == 9'500);
+  BOOST_TEST(need(tested->completions(events[0].sequence, 10)).size() == 1u);
+  BOOST_TEST(need(tested->completions(0, 1)).size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(what_is_carried_of_an_erased_student_is_not_written, Place, places) {
+  const Place place;
+  const auto tested = make_migrated(place);
+  const std::vector<pair_progress> late{
+      {pair("gone", "m"), {.covered = covering({{0, 9'999}}), .duration_ms = 10'000}},
+      {pair("here", "m"), {.covered = covering({{0, 5}}), .duration_ms = 10'000}}};
+  need(tested->checkpoint(late, 1));
+  BOOST_TEST(need(tested->erase_student(student("gone"), "admin", "00ff", 2)));
+  BOOST_TEST(!need(tested->erase_student(student("gone"), "admin", "00ff", 3)));
+  BOOST_TEST(need(tested->completions(0, 10)).empty());
+
+  const auto states = need(tested->checkpoint(late, 4));
+  BOOST_TEST(states[0] == progress{});
+  BOOST_TEST(states[1] == late[1].state);
+  BOOST_TEST(!need(tested->read(std::vector<pair_key>{late[0].key}))[0].has_value());
+  BOOST_TEST(need(tested->completions(0, 10)).empty());
+
+  BOOST_TEST(need(tested->put_device(device(1, "gone"))));  // enrols anew
+  BOOST_TEST(need(tested->checkpoint(late, 5))[0].mastered_ms == 5);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(strange_arguments_are_harmless, Place, places) {
+  const Place place;
+  const auto tested = make_migrated(place);
+  need(tested->checkpoint(std::vector<pair_progress>{{pair("NULL", "null"), {}}}, 1));
+  BOOST_TEST(need(tested->read(std::vector<pair_key>{pair("NULL", "null")}))[0].has_value());
+  BOOST_TEST(need(tested->read({})).empty());
+  BOOST_TEST(need(tested->checkpoint({}, 1)).empty());
+  BOOST_TEST(need(tested->get_devices({})).empty());
+  for (const std::string_view cursor : {"\xff", "a b", "' OR 1=1 --", "{", "%"}) {
+    BOOST_TEST(need(tested->progress_of_student(student("NULL"), cursor, 10)).items.empty());
+    BOOST_TEST(need(tested->progress_of_module(module("null"), cursor, 10)).items.empty());
+    BOOST_TEST(need(tested->list_modules(cursor, 10)).items.empty());
+  }
+  BOOST_TEST(need(tested->progress_of_student(student("NULL"), "", 0)).items.size() == 1u);
+  BOOST_TEST(need(tested->progress_of_student(student("NULL"), "", 1'000'000)).items.size() == 1u);
+  BOOST_TEST(!need(tested->revoke_device(device(9, "x").kid)));
+  BOOST_TEST(!need(tested->health()).empty());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace watchkeeper::test

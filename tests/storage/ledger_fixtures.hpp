@@ -1,0 +1,139 @@
+#pragma once
+
+#include <array>
+#include <boost/test/unit_test.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <ostream>
+#include <random>
+#include <string>
+#include <string_view>
+
+#include "storage/ledger.hpp"
+#include "tests/storage/postgres_server.hpp"
+
+/// What the tests of both ledgers share.
+namespace watchkeeper::test {
+
+inline std::uint64_t ledger_seed() {
+  const char* given = std::getenv("WATCHKEEPER_SEED");
+  return given != nullptr ? std::strtoull(given, nullptr, 10) : 20251122;
+}
+
+/// A place for a ledger that is new and empty; any number of instances may work on it.
+struct sqlite_place {
+  static constexpr const char* name = "SQLite";
+  std::filesystem::path folder;
+  std::string url;
+
+  sqlite_place() {
+    auto path = (std::filesystem::temp_directory_path() / "wk-ledger-XXXXXX").string();
+    BOOST_REQUIRE(::mkdtemp(path.data()) != nullptr);
+    folder = path;
+    url = (folder / "ledger.db").string();
+  }
+  ~sqlite_place() {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder, ignored);
+  }
+  sqlite_place(const sqlite_place&) = delete;
+  sqlite_place& operator=(const sqlite_place&) = delete;
+  [[nodiscard]] std::unique_ptr<ledger> make() const { return make_sqlite_ledger(url); }
+};
+
+struct postgres_place {
+  static constexpr const char* name = "PostgreSQL";
+  std::string url = postgres_server::instance().new_database();
+  [[nodiscard]] std::unique_ptr<ledger> make() const { return make_postgres_ledger(url); }
+};
+
+using places = std::tuple<sqlite_place, postgres_place>;
+
+/// The value, or a failed test that says why there is none.
+template <class T>
+T need(stored<T>&& result) {
+  if (!result) BOOST_FAIL("storage failure: " + result.error().detail);
+  return std::move(result).value();
+}
+
+template <class Place>
+std::unique_ptr<ledger> make_migrated(const Place& place) {
+  auto made = place.make();
+  need(made->migrate());
+  return made;
+}
+
+inline student_id student(std::string_view text) {
+  return student_id::parse(text).value();
+}
+inline module_id module(std::string_view text) {
+  return module_id::parse(text).value();
+}
+inline pair_key pair(std::string_view s, std::string_view m) {
+  return {student(s), module(m)};
+}
+
+inline coverage covering(std::initializer_list<media_interval> pieces) {
+  coverage made;
+  for (const auto& piece : pieces) made.add(piece);
+  return made;
+}
+
+inline device_record device(std::uint8_t number, std::string_view owner, bool eddsa = false) {
+  device_record made;
+  made.kid.bytes.fill(number);
+  made.kid.bytes[0] = '\\';  // bytes that mean something in a text form
+  made.kid.bytes[1] = 0;
+  made.student = student(owner);
+  made.key.algorithm = eddsa ? signature_algorithm::eddsa : signature_algorithm::es256;
+  for (std::size_t i = 0; i < made.key.raw().size(); ++i)
+    made.key.bytes[i] = static_cast<std::uint8_t>(number + i);
+  made.created_ms = 1'000 + number;
+  return made;
+}
+
+/// Pieces on a grid that makes gaps of 0, 249, 250, 251 ms and large ones all likely.
+inline coverage random_coverage(std::mt19937_64& random, int pieces_max, media_ms duration_ms) {
+  static constexpr std::array<media_ms, 6> gaps{0, 1, 249, 250, 251, 4'000};
+  coverage made;
+  const auto pieces = static_cast<int>(random() % static_cast<unsigned>(pieces_max + 1));
+  auto at = static_cast<media_ms>(random() % 3'000);
+  for (int i = 0; i < pieces && at < duration_ms; ++i) {
+    const auto length = static_cast<media_ms>(1 + random() % 3'000);
+    made.add({at, std::min(at + length, duration_ms)});
+    at += length + gaps[random() % gaps.size()];
+  }
+  return made;
+}
+
+inline progress random_progress(std::mt19937_64& random, media_ms duration_ms) {
+  progress made;
+  made.covered = random_coverage(random, 6, duration_ms);
+  made.duration_ms = duration_ms;
+  made.playtime_ms = static_cast<std::int64_t>(random() % 100'000);
+  made.resume_ms = static_cast<media_ms>(random() % 20'000);
+  made.resume_at_ms = static_cast<unix_ms>(1'700'000'000'000 + random() % 5);
+  made.updated_ms = static_cast<unix_ms>(1'700'000'000'000 + random() % 5);
+  if (random() % 12 == 0) made.mastered_ms = static_cast<unix_ms>(1'600'000'000'000 + random() % 9);
+  return made;
+}
+
+}  // namespace watchkeeper::test
+
+/// So that a check that fails can say what the values were.
+namespace watchkeeper {
+inline std::ostream& operator<<(std::ostream& out, const progress& p) {
+  out << "{";
+  for (const auto& piece : p.covered.pieces())
+    out << "[" << piece.from_ms << "," << piece.to_ms << ")";
+  return out << " duration " << p.duration_ms << " playtime " << p.playtime_ms << " resume "
+             << p.resume_ms << "@" << p.resume_at_ms << " updated " << p.updated_ms << " mastered "
+             << p.mastered_ms << "}";
+}
+inline std::ostream& operator<<(std::ostream& out, const completion& c) {
+  return out << "{" << c.student.view() << "/" << c.module.view() << " v" << c.rule_version << " "
+             << c.covered_ms << "/" << c.duration_ms << " >= " << c.threshold_centipercent << " at "
+             << c.mastered_ms << "}";
+}
+}  // namespace watchkeeper
