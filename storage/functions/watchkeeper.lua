@@ -302,10 +302,11 @@ local function credit(keys, args)
     out[i] = reply
   end
 
+  -- The marks first: they are the only writes that can fail, on a key of a foreign type.
   for pair_key, dirty_key in pairs(pairs_new) do
-    save_pair(pair_key, pairs_held[pair_key])
     call('SADD', dirty_key, member_of(pair_key, dirty_key))
   end
+  for pair_key in pairs(pairs_new) do save_pair(pair_key, pairs_held[pair_key]) end
   for key, s in pairs(sessions_new) do
     call('SET', key, pack(WINDOW, s[1], s[2], s[3]) .. s[4], 'PX', SESSION_TTL_MS)
   end

@@ -1,0 +1,178 @@
+// What every store does at its limits, and after the times that end things.
+#include <boost/test/unit_test.hpp>
+
+#include "storage/faulty_store.hpp"
+#include "tests/storage/hot_world.hpp"
+#include "tests/storage/redis_server.hpp"
+
+using namespace watchkeeper;
+using namespace watchkeeper::testing;
+
+namespace {
+
+/// Runs the check on each kind of store.
+template <class Check>
+void on_each(Check check) {
+  redis_server server;
+  temporary_directory directory;
+  BOOST_TEST_CONTEXT("memory") {
+    check(*make_memory_store());
+  }
+  BOOST_TEST_CONTEXT("embedded") {
+    check(*make_embedded_store(directory.file("hot.db"), durability::log));
+  }
+  BOOST_TEST_CONTEXT("redis") {
+    check(*make_redis_store(server.url()));
+  }
+}
+
+coverage every_other(std::size_t pieces, media_ms first) {
+  coverage covered;
+  for (std::size_t i = 0; i < pieces; ++i) {
+    const auto from = first + static_cast<media_ms>(i) * 1000;
+    covered.add({from, from + 100});
+  }
+  return covered;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(hot_limits)
+
+BOOST_AUTO_TEST_CASE(a_coverage_in_too_many_pieces) {
+  on_each([](hot_store& store) {
+    const auto pair = pair_of("ada", "m1");
+    pair_progress held{pair, {}};
+    held.state.covered = every_other(limits::coverage_intervals_max, 0);
+    must(store.merge(std::span(&held, 1), false));
+
+    auto beyond = heartbeat(pair, 0, 2'000'000, 2'000'100);
+    beyond.credit.duration_ms = 3'000'000;
+    BOOST_TEST(int(apply_one(store, beyond).outcome.why) == int(problem::implausible_interval));
+    // It joins two: one piece less.
+    auto joining = heartbeat(pair, 0, 5000, 6000);
+    joining.want_coverage = true;
+    const auto answer = apply_one(store, joining);
+    BOOST_TEST(int(answer.outcome.status) == int(credit_status::credited));
+    BOOST_TEST(answer.covered->pieces().size() == limits::coverage_intervals_max - 1);
+
+    pair_progress other{pair, {}};
+    other.state.covered = every_other(limits::coverage_intervals_max, 500'000'000);
+    const pair_progress innocent{pair_of("bob", "m1"), {}};
+    const std::vector<pair_progress> both{other, innocent};
+    const auto merged = store.merge(both, true);
+    BOOST_REQUIRE(!merged.has_value());
+    BOOST_TEST(int(merged.error().code) == int(storage_error::refused));
+    const std::vector<pair_key> keys{pair, innocent.key};
+    const auto read = must(store.read(keys));
+    BOOST_TEST((read[0]->covered == *answer.covered));
+    BOOST_TEST(read[1].has_value());
+  });
+}
+
+BOOST_AUTO_TEST_CASE(an_erased_student_is_refused_whatever_is_asked) {
+  on_each([](hot_store& store) {
+    const auto pair = pair_of("ada", "m1");
+    create(store, {pair});
+    apply_one(store, heartbeat(pair, 0, 0, 1000));
+    must(store.erase(pair.student));
+    const auto late = apply_one(store, heartbeat(pair, 1, 1000, 2000));
+    BOOST_TEST(int(late.how) == int(applied_credit::state::done));
+    BOOST_TEST(int(late.outcome.why) == int(problem::unknown_device));
+    create(store, {pair});
+    BOOST_TEST(!must(store.read(std::span(&pair, 1))).at(0).has_value());
+    BOOST_TEST(must(store.modules_of(pair.student)).empty());
+    BOOST_TEST(must(store.dirty_count()) == 0u);
+
+    must(store.readmit(pair.student));
+    BOOST_TEST(int(apply_one(store, heartbeat(pair, 1, 1000, 2000)).how) ==
+               int(applied_credit::state::pair_missing));
+    create(store, {pair});
+    // A number from before the erasure stays used up.
+    BOOST_TEST(int(apply_one(store, heartbeat(pair, 0, 0, 1000)).outcome.status) ==
+               int(credit_status::duplicate));
+    BOOST_TEST(int(apply_one(store, heartbeat(pair, 1, 1000, 2000)).outcome.status) ==
+               int(credit_status::credited));
+  });
+}
+
+BOOST_AUTO_TEST_CASE(a_pair_that_came_back_is_not_taken_for_the_old_one) {
+  on_each([](hot_store& store) {
+    const auto pair = pair_of("ada", "m1");
+    create(store, {pair});
+    apply_one(store, heartbeat(pair, 0, 0, 1000));
+    const auto before = must(store.read_dirty(partition_of(pair.student), 10));
+    must(store.erase(pair.student));
+    must(store.readmit(pair.student));
+    create(store, {pair});
+    apply_one(store, heartbeat(pair, 1, 1000, 2000));
+    must(store.mark_clean(partition_of(pair.student), before));
+    BOOST_TEST(must(store.dirty_count()) == 1u);
+  });
+}
+
+BOOST_AUTO_TEST_CASE(the_largest_batch) {
+  on_each([](hot_store& store) {
+    std::vector<pair_key> keys;
+    std::vector<hot_request> requests;
+    for (std::size_t i = 0; i < limits::batch_heartbeats_max; ++i) {
+      keys.push_back(pair_of(fmt::format("student-{}", i), "m1"));
+      requests.push_back(heartbeat(keys.back(), 0, 0, 10'000));
+      requests.back().credit.session = id_of<session_id>(fmt::format("s{}", i));
+    }
+    create(store, keys);
+    for (const auto& answer : must(store.apply(requests)))
+      BOOST_TEST(answer.outcome.credited_ms == 10'000);
+    BOOST_TEST(must(store.dirty_count()) == limits::batch_heartbeats_max);
+    BOOST_TEST(must(store.apply({})).empty());
+    BOOST_TEST(must(store.read({})).empty());
+    must(store.merge({}, true));
+  });
+}
+
+BOOST_AUTO_TEST_CASE(the_memory_store_is_bounded) {
+  const auto store = make_memory_store(2);
+  create(*store, {pair_of("ada", "m1"), pair_of("bob", "m1")});
+  const pair_progress third{pair_of("cyd", "m1"), {}};
+  const auto merged = store->merge(std::span(&third, 1), false);
+  BOOST_REQUIRE(!merged.has_value());
+  BOOST_TEST(int(merged.error().code) == int(storage_error::refused));
+  must(store->erase(id_of<student_id>("bob")));
+  must(store->merge(std::span(&third, 1), false));
+}
+
+BOOST_AUTO_TEST_CASE(faults_come_as_they_are_planned) {
+  const auto inner = make_memory_store();
+  const auto pair = pair_of("ada", "m1");
+  create(*inner, {pair});
+  std::vector<std::string> operations;
+  auto script = scripted_faults({store_fault::lost_request, store_fault::lost_answer,
+                                 store_fault::refused, store_fault::corrupt});
+  faulty_store store(*inner, [&](std::string_view operation) {
+    operations.emplace_back(operation);
+    return script(operation);
+  });
+  const auto request = heartbeat(pair, 0, 0, 1000);
+  const auto held = [&] { return must(inner->read(std::span(&pair, 1))).at(0)->playtime_ms; };
+  BOOST_TEST(int(error_of_apply(store, request)) == int(storage_error::unavailable));
+  BOOST_TEST(held() == 0);
+  BOOST_TEST(int(error_of_apply(store, request)) == int(storage_error::unavailable));
+  BOOST_TEST(held() == 1000);
+  BOOST_TEST(int(error_of_apply(store, request)) == int(storage_error::refused));
+  BOOST_TEST(int(error_of_apply(store, request)) == int(storage_error::corrupt));
+  BOOST_TEST(int(apply_one(store, request).outcome.status) == int(credit_status::duplicate));
+  BOOST_TEST(operations.size() == 5u);
+  BOOST_TEST(operations.back() == "apply");
+
+  auto one = random_faults(5, 0.5);
+  auto same = random_faults(5, 0.5);
+  int faults = 0;
+  for (int i = 0; i < 1000; ++i) {
+    const auto fault = one("apply");
+    BOOST_TEST(int(fault) == int(same("apply")));
+    faults += fault != store_fault::none;
+  }
+  BOOST_TEST((faults > 400 && faults < 600));
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,356 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <cstdlib>
+#include <map>
+#include <random>
+#include <string>
+
+#include "storage/hot_store.hpp"
+
+namespace watchkeeper::testing {
+
+inline std::uint64_t seed_or(std::uint64_t fixed) {
+  const char* const chosen = std::getenv("WATCHKEEPER_SEED");
+  return chosen ? std::strtoull(chosen, nullptr, 10) : fixed;
+}
+
+template <class Id>
+Id id_of(std::string_view text) {
+  return Id::parse(text).value();
+}
+inline pair_key pair_of(std::string_view student, std::string_view module) {
+  return {id_of<student_id>(student), id_of<module_id>(module)};
+}
+inline thumbprint kid_of(std::uint8_t number) {
+  thumbprint kid;
+  kid.bytes.fill(number);
+  return kid;
+}
+
+constexpr unix_ms some_time_ms = 1'763'812'345'000;
+
+/// A heartbeat like most: device 1, session "s", rate 2.2, of a module of ten minutes.
+inline hot_request heartbeat(const pair_key& pair, std::uint32_t sequence, media_ms from_ms,
+                             media_ms to_ms, unix_ms now_ms = some_time_ms) {
+  hot_request request;
+  auto& credit = request.credit;
+  credit.student = pair.student;
+  credit.module = pair.module;
+  credit.device = kid_of(1);
+  credit.session = id_of<session_id>("s");
+  credit.sequence = sequence;
+  credit.interval = {from_ms, to_ms};
+  credit.played_at_ms = credit.now_ms = now_ms;
+  credit.duration_ms = 600'000;
+  credit.mastery_covered_ms = 570'000;
+  credit.rate_permille = 2200;
+  return request;
+}
+
+inline std::string text_of(const coverage& covered) {
+  std::string text;
+  for (const auto& piece : covered.pieces())
+    text += fmt::format("[{},{})", piece.from_ms, piece.to_ms);
+  return text;
+}
+inline std::string text_of(const progress& p) {
+  return fmt::format("duration {} playtime {} resume {}@{} updated {} mastered {} {}",
+                     p.duration_ms, p.playtime_ms, p.resume_ms, p.resume_at_ms, p.updated_ms,
+                     p.mastered_ms, text_of(p.covered));
+}
+inline std::string text_of(const applied_credit& a) {
+  const auto& o = a.outcome;
+  return fmt::format(
+      "how {} status {} why {} credited {} newly {} covered {} duration {} playtime {} resume {} "
+      "updated {} mastered {} {}",
+      int(a.how), int(o.status), int(o.why), o.credited_ms, o.newly_mastered, o.now.covered_ms,
+      o.now.duration_ms, o.now.playtime_ms, o.now.resume_ms, o.now.updated_ms, o.now.mastered_ms,
+      a.covered ? text_of(*a.covered) : "-");
+}
+inline std::string text_of(const pair_key& key) {
+  return fmt::format("{}/{}", key.student.view(), key.module.view());
+}
+
+/// Fails the test with what went wrong.
+template <class T>
+T must(stored<T> answer) {
+  if (!answer)
+    throw std::runtime_error(
+        fmt::format("storage error {}: {}", int(answer.error().code), answer.error().detail));
+  return std::move(answer).value();
+}
+
+/// Creates the pairs, empty.
+inline void create(hot_store& store, std::vector<pair_key> keys) {
+  std::vector<pair_progress> pairs;
+  for (const auto& key : keys) pairs.push_back({key, {}});
+  must(store.merge(pairs, false));
+}
+
+inline applied_credit apply_one(hot_store& store, const hot_request& request) {
+  return must(store.apply(std::span(&request, 1))).at(0);
+}
+
+inline storage_error error_of_apply(hot_store& store, const hot_request& request) {
+  const auto answer = store.apply(std::span(&request, 1));
+  BOOST_REQUIRE(!answer.has_value());
+  return answer.error().code;
+}
+
+/// Plays random operations against a store and the model, and compares every answer.
+class contract_run {
+ public:
+  /// `stores` share their data; each operation goes to one of them. `advance_max_ms` a heartbeat.
+  contract_run(std::vector<hot_store*> stores, std::uint64_t seed, unix_ms advance_max_ms,
+               unix_ms back_max_ms)
+      : stores_(std::move(stores)),
+        model_(make_memory_store()),
+        random_(seed),
+        seed_(seed),
+        advance_max_ms_(advance_max_ms),
+        back_max_ms_(back_max_ms) {}
+
+  void run(int operations) {
+    for (int i = 0; i < operations; ++i) {
+      const auto before = failures_;
+      operation();
+      if (failures_ != before) {
+        BOOST_ERROR(fmt::format("operation {} of WATCHKEEPER_SEED={}", i, seed_));
+        return;
+      }
+    }
+    read_all();
+    // Credited, duplicate, stale, bound elsewhere, erased, missing; limited, where time goes
+    // slowly.
+    BOOST_TEST(outcomes_.size() >= (advance_max_ms_ <= 100 ? 7u : 6u));
+  }
+
+ private:
+  std::size_t below(std::size_t n) {
+    return std::uniform_int_distribution<std::size_t>(0, n - 1)(random_);
+  }
+  bool chance(double p) { return std::bernoulli_distribution(p)(random_); }
+  media_ms between(media_ms low, media_ms high) {
+    return std::uniform_int_distribution<media_ms>(low, high)(random_);
+  }
+  hot_store& store() { return *stores_[below(stores_.size())]; }
+
+  // Ids that a careless key format would confuse.
+  student_id any_student() {
+    constexpr std::string_view names[] = {"a", "a:b", "student-3", "~@.:_"};
+    return id_of<student_id>(names[below(4)]);
+  }
+  module_id any_module() {
+    constexpr std::string_view names[] = {"m", "b:m", "c"};
+    return id_of<module_id>(names[below(3)]);
+  }
+  pair_key any_pair() { return {any_student(), any_module()}; }
+
+  void same(std::string_view what, const std::string& model, const std::string& tested) {
+    if (model == tested) return;
+    ++failures_;
+    BOOST_ERROR(fmt::format("{}\n  model:  {}\n  tested: {}", what, model, tested));
+  }
+
+  hot_request any_request() {
+    const auto pair = any_pair();
+    hot_request request = heartbeat(pair, 0, 0, 1);
+    auto& credit = request.credit;
+    // A device belongs to one student.
+    credit.device = kid_of(static_cast<std::uint8_t>(pair.student.view().size() * 2 + below(2)));
+    // Usually a session of this module alone; at times one that another module may be bound to.
+    credit.session = id_of<session_id>(
+        chance(0.9) ? fmt::format("s{}-{}", below(2), pair.module.view()) : std::string("shared"));
+    auto& next = next_sequence_[{text_of(pair), std::string(credit.session.view())}];
+    const auto kind = below(100);
+    if (kind < 65)
+      credit.sequence = next++;
+    else if (kind < 75)
+      credit.sequence = next == 0 ? 0 : next - 1;
+    else if (kind < 90)
+      credit.sequence = next - std::min<std::uint32_t>(next, static_cast<std::uint32_t>(below(90)));
+    else
+      credit.sequence = next += static_cast<std::uint32_t>(below(100));
+
+    static constexpr media_ms durations[] = {600'000, 20'000, 5'000};
+    const auto kind_of_module = pair.module.view().size() % 3;
+    credit.duration_ms = durations[kind_of_module];
+    credit.mastery_covered_ms = credit.duration_ms * 95 / 100;
+    auto& position = position_[text_of(pair)];
+    if (chance(0.3)) position = between(0, credit.duration_ms - 1);
+    if (chance(0.1)) position = std::min(credit.duration_ms - 1, position + between(1, 600));
+    if (position >= credit.duration_ms - 1) position = 0;
+    const media_ms longest = chance(0.05) ? 30'000 : chance(0.5) ? 2'000 : 300;
+    const media_ms to = std::min(credit.duration_ms, position + between(1, longest));
+    credit.interval = {position, to};
+    position = to;
+
+    now_ms_ += static_cast<unix_ms>(below(static_cast<std::size_t>(advance_max_ms_) + 1));
+    credit.now_ms = now_ms_;
+    if (back_max_ms_ > 0 && chance(0.1))
+      credit.now_ms -= between(0, static_cast<media_ms>(back_max_ms_));
+    credit.played_at_ms = credit.now_ms - between(-1000, 5000);
+    credit.rate_permille = chance(0.8) ? 2200 : between(0, 4400);
+    request.want_coverage = chance(0.3);
+    return request;
+  }
+
+  progress any_progress() {
+    progress p;
+    const auto pieces = below(6);
+    for (std::size_t i = 0; i < pieces; ++i) {
+      const auto from = between(0, 20'000);
+      p.covered.add({from, from + between(1, 1500)});
+    }
+    p.duration_ms = between(5'000, 600'000);
+    p.playtime_ms = between(0, 100'000);
+    p.resume_ms = between(0, 20'000);
+    p.resume_at_ms = now_ms_ - between(0, 10'000);
+    p.updated_ms = chance(0.2) ? 0 : now_ms_ - between(0, 10'000);
+    p.mastered_ms = chance(0.1) ? now_ms_ - between(0, 10'000) : 0;
+    return p;
+  }
+
+  void operation() {
+    const auto kind = below(100);
+    if (kind < 40)
+      apply();
+    else if (kind < 60)
+      merge();
+    else if (kind < 70)
+      read_all();
+    else if (kind < 80)
+      read_dirty();
+    else if (kind < 90)
+      mark_clean();
+    else if (kind < 93)
+      modules_of();
+    else if (kind < 96)
+      count();
+    else if (kind < 98)
+      erase();
+    else
+      readmit();
+  }
+
+  void apply() {
+    std::vector<hot_request> requests(chance(0.1) ? 1 + below(200) : 1 + below(12));
+    for (auto& request : requests) request = any_request();
+    const auto expected = must(model_->apply(requests));
+    const auto got = must(store().apply(requests));
+    BOOST_REQUIRE_EQUAL(expected.size(), got.size());
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      same(fmt::format("apply [{}] {} sn {}", i, text_of(requests[i].credit.pair()),
+                       requests[i].credit.sequence),
+           text_of(expected[i]), text_of(got[i]));
+      outcomes_[{int(got[i].how), int(got[i].outcome.status), int(got[i].outcome.why)}]++;
+    }
+  }
+
+  void merge() {
+    std::vector<pair_progress> pairs(1 + below(4));
+    for (auto& pair : pairs) pair = {any_pair(), any_progress()};
+    const bool dirty = chance(0.5);
+    must(model_->merge(pairs, dirty));
+    must(store().merge(pairs, dirty));
+  }
+
+  void read_all() {
+    std::vector<pair_key> keys;
+    for (int i = 0; i < 8; ++i) keys.push_back(any_pair());
+    const auto expected = must(model_->read(keys));
+    const auto got = must(store().read(keys));
+    BOOST_REQUIRE_EQUAL(expected.size(), got.size());
+    for (std::size_t i = 0; i < got.size(); ++i)
+      same("read " + text_of(keys[i]), expected[i] ? text_of(*expected[i]) : "none",
+           got[i] ? text_of(*got[i]) : "none");
+  }
+
+  /// Everything that is dirty, by its key; the versions are each store's own.
+  std::map<std::string, dirty_pair> dirty_of(hot_store& from, partition_index partition) {
+    std::map<std::string, dirty_pair> found;
+    for (auto& pair : must(from.read_dirty(partition, 1000))) found[text_of(pair.key)] = pair;
+    return found;
+  }
+
+  void read_dirty() {
+    const auto partition = partition_of(any_student());
+    captured_model_ = dirty_of(*model_, partition);
+    captured_ = dirty_of(store(), partition);
+    captured_partition_ = partition;
+    const auto list = [](const auto& pairs) {
+      std::string text;
+      for (const auto& [name, pair] : pairs) text += name + " " + text_of(pair.state) + "\n";
+      return text;
+    };
+    same("read_dirty", list(captured_model_), list(captured_));
+    const auto some = must(store().read_dirty(partition, 2));
+    same("read_dirty, two", std::to_string(std::min<std::size_t>(2, captured_model_.size())),
+         std::to_string(some.size()));
+  }
+
+  /// Of pairs read some operations ago: some have changed since.
+  void mark_clean() {
+    std::vector<dirty_pair> of_model, of_store;
+    for (const auto& [name, pair] : captured_model_) {
+      if (chance(0.3)) continue;
+      of_model.push_back(pair);
+      of_store.push_back(captured_.at(name));
+    }
+    must(model_->mark_clean(captured_partition_, of_model));
+    must(store().mark_clean(captured_partition_, of_store));
+    count();
+  }
+
+  void modules_of() {
+    const auto student = any_student();
+    const auto list = [](std::vector<module_id> modules) {
+      std::sort(modules.begin(), modules.end());
+      std::string text;
+      for (const auto& module : modules) text += std::string(module.view()) + " ";
+      return text;
+    };
+    same("modules_of", list(must(model_->modules_of(student))),
+         list(must(store().modules_of(student))));
+  }
+
+  void count() {
+    same("dirty_count", std::to_string(must(model_->dirty_count())),
+         std::to_string(must(store().dirty_count())));
+  }
+
+  void erase() {
+    const auto student = any_student();
+    must(model_->erase(student));
+    must(store().erase(student));
+  }
+
+  void readmit() {
+    // Most of the time everybody is let in again, so that something happens.
+    for (int i = 0; i < 4; ++i) {
+      const auto student = any_student();
+      must(model_->readmit(student));
+      must(store().readmit(student));
+    }
+  }
+
+  std::vector<hot_store*> stores_;
+  std::unique_ptr<hot_store> model_;
+  std::mt19937_64 random_;
+  std::uint64_t seed_;
+  unix_ms advance_max_ms_;
+  unix_ms back_max_ms_;
+  unix_ms now_ms_ = some_time_ms;
+  std::map<std::pair<std::string, std::string>, std::uint32_t> next_sequence_;
+  std::map<std::string, media_ms> position_;
+  std::map<std::string, dirty_pair> captured_model_, captured_;
+  partition_index captured_partition_ = 0;
+  std::map<std::tuple<int, int, int>, int> outcomes_;
+  int failures_ = 0;
+};
+
+}  // namespace watchkeeper::testing
