@@ -278,9 +278,16 @@ BOOST_AUTO_TEST_CASE(fleet_gets_its_flags_and_gives_its_exit_code) {
 
 BOOST_AUTO_TEST_CASE(top_gets_its_flags) {
   program p;
-  BOOST_TEST(p.run({"top", "--url", "https://h:1"}) == exit_ok);
+  BOOST_TEST(p.run({"top", "--url", "https://h:1", "--ca", "c.pem", "--token", "t", "--interval",
+                    "0.5", "--once"}) == exit_ok);
   BOOST_REQUIRE(p.top_run.has_value());
   BOOST_TEST(p.top_run->url == "https://h:1");
+  BOOST_TEST(p.top_run->ca_file == "c.pem");
+  BOOST_TEST(p.top_run->token == "t");
+  BOOST_TEST(p.top_run->interval_s == 0.5);
+  BOOST_TEST(p.top_run->once);
+  BOOST_TEST(!p.top_run->insecure);
+  BOOST_TEST(p.run({"top", "--interval", "0"}) == exit_usage);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
