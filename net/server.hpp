@@ -17,8 +17,8 @@ struct tls_files {
 };
 
 struct server_options {
-  std::string tls_listen;   // "127.0.0.1:8443", "[::1]:8443", "0.0.0.0:8443"; empty: none
-  std::string h2c_listen;   // cleartext HTTP/2 with prior knowledge; empty: none
+  std::string tls_listen;  // "127.0.0.1:8443", "[::1]:8443", "0.0.0.0:8443"; empty: none
+  std::string h2c_listen;  // cleartext HTTP/2 with prior knowledge; empty: none
   tls_files tls;
   unsigned io_threads = 1;
   std::size_t connections_max = 65'536;
@@ -35,15 +35,15 @@ struct server_options {
 struct server_statistics {
   std::uint64_t connections_open = 0;
   std::uint64_t connections_accepted = 0;
-  std::uint64_t connections_refused = 0;     // over a limit
-  std::uint64_t connections_punished = 0;    // closed for what they did
+  std::uint64_t connections_refused = 0;   // over a limit
+  std::uint64_t connections_punished = 0;  // closed for what they did
   std::uint64_t handshakes_failed = 0;
   std::uint64_t handshakes_full = 0;
   std::uint64_t handshakes_resumed = 0;
   std::uint64_t streams_open = 0;
   std::uint64_t requests = 0;
-  std::uint64_t responses_dropped = 0;       // the stream had gone
-  std::uint64_t bytes_received = 0;          // on the socket, TLS included
+  std::uint64_t responses_dropped = 0;  // the stream had gone
+  std::uint64_t bytes_received = 0;     // on the socket, TLS included
   std::uint64_t bytes_sent = 0;
 };
 

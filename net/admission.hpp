@@ -1,0 +1,39 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <mutex>
+#include <unordered_map>
+
+#include "net/http.hpp"
+
+namespace watchkeeper::net {
+
+/// How many connections there may be, in all and from one address. Asked once a connection, so a
+/// mutex will do. Any thread.
+class admission {
+ public:
+  admission(std::size_t connections_max, std::size_t per_address_max);
+
+  /// False: over a limit, and nothing was counted. May throw std::bad_alloc.
+  [[nodiscard]] bool enter(const peer_address& peer);
+  void leave(const peer_address& peer) noexcept;
+
+  /// True when there is no connection, at the latest at the deadline.
+  bool wait_until_empty(std::chrono::steady_clock::time_point deadline);
+
+ private:
+  struct hash_of_address {
+    std::size_t operator()(const peer_address& address) const noexcept;
+  };
+  const std::size_t connections_max_;
+  const std::size_t per_address_max_;
+  const bool counts_addresses_;
+  std::mutex mutex_;
+  std::condition_variable emptied_;
+  std::size_t connections_ = 0;
+  std::unordered_map<peer_address, std::size_t, hash_of_address> by_address_;
+};
+
+}  // namespace watchkeeper::net

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+/// The limits of the HTTP/2 layer that are not the operator's to set (those: server_options).
+namespace watchkeeper::net::bounds {
+
+// Buffers of an I/O thread, shared by its connections.
+inline constexpr std::size_t read_buffer_bytes = 16 * 1024;
+inline constexpr std::size_t output_buffer_bytes = 16 * 1024;  // one TLS record
+inline constexpr int reads_per_event_max = 8;                  // then the others get their turn
+inline constexpr int accepts_per_event_max = 64;
+
+// A request's header fields. Past the first bound the request is answered 431; past the second the
+// stream is reset, so that a few compressed bytes cannot make us look at megabytes.
+inline constexpr std::size_t header_list_bytes_max = 16 * 1024;
+inline constexpr std::size_t header_fields_max = 100;
+inline constexpr std::size_t header_list_bytes_cut = 64 * 1024;
+inline constexpr std::size_t header_fields_cut = 2000;
+
+// Flow control and the memory that it bounds.
+inline constexpr std::uint32_t stream_window_bytes = 64 * 1024;
+inline constexpr std::int32_t connection_window_bytes = 256 * 1024;
+/// Incomplete whole bodies of a connection, and of all connections of an I/O thread. A body that
+/// would pass them is answered 503, `overloaded`: waiting instead could dead-lock a client that
+/// interleaves many bodies.
+inline constexpr std::size_t connection_bodies_bytes_max = 2 * 1024 * 1024;
+inline constexpr std::size_t thread_bodies_bytes_max = 256 * 1024 * 1024;
+
+// Answers.
+inline constexpr std::size_t response_fields_max = 32;  // those in http_response::headers
+/// Unsent output of one streamed answer. Beyond it the client does not read: the stream is reset
+/// with ENHANCE_YOUR_CALM.
+inline constexpr std::size_t stream_output_bytes_max = 256 * 1024;
+/// Streamed chunks on their way to one I/O thread; beyond it the chunk's stream is reset.
+inline constexpr std::size_t inbox_chunk_bytes_max = 64 * 1024 * 1024;
+inline constexpr std::size_t outbound_frames_max = 8192;  // queued in one session
+
+// Ends.
+inline constexpr std::int64_t linger_ms = 1000;        // for a client to read our last frames
+inline constexpr std::int64_t drain_notice_ms = 1000;  // for the round trip before the last GOAWAY
+
+/// Gaps in the stream numbers of one client that are remembered.
+inline constexpr std::size_t skipped_ranges_max = 8;
+
+static_assert(header_list_bytes_max < header_list_bytes_cut);
+static_assert(stream_window_bytes <= connection_window_bytes);
+static_assert(connection_bodies_bytes_max <= thread_bodies_bytes_max);
+
+}  // namespace watchkeeper::net::bounds

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "net/http.hpp"
+
+namespace watchkeeper::net {
+
+/// One request and its answer. Owned by its http2_session, whose streams form a list.
+struct http2_stream {
+  http_request request;    // moved away on delivery
+  http_response response;  // its body is the queue of a streamed answer
+  http2_stream* previous = nullptr;
+  http2_stream* next = nullptr;
+
+  std::size_t body_bytes_max = 0;
+  std::size_t buffered = 0;    // of a whole body, counted against the budgets
+  std::size_t unconsumed = 0;  // of a streamed body: handed over, not yet consumed()
+  std::size_t sent = 0;        // of response.body
+  std::int64_t content_length = -1;
+  std::int64_t body_deadline_ms = 0;  // 0: not waiting for a whole body
+  std::int64_t progress_ms = 0;       // when output last moved
+  std::int32_t id = 0;
+
+  // Request.
+  bool is_head = false;
+  bool is_connect = false;
+  bool host_differs = false;
+  bool oversized_headers = false;
+  bool streamed = false;      // the sink gets the body as it comes, and is told when we go
+  bool delivered = false;     // the sink knows of it and owes an answer
+  bool remote_ended = false;  // END_STREAM was received
+
+  // Answer.
+  bool answered = false;  // header fields were handed to nghttp2; nothing else may be
+  bool ended = false;     // response.body holds the rest
+  bool deferred = false;  // nghttp2 waits for more of response.body
+  bool finished = false;  // END_STREAM was sent
+  std::array<char, 3> status_text{};
+  std::array<char, 20> length_text{};
+
+  [[nodiscard]] bool has_output() const noexcept {
+    return answered && !finished && (ended || sent < response.body.size());
+  }
+};
+
+}  // namespace watchkeeper::net

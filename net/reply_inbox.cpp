@@ -1,0 +1,39 @@
+#include "net/reply_inbox.hpp"
+
+#include <utility>
+
+namespace watchkeeper::net {
+
+bool reply_inbox::push(reply&& answer) noexcept {
+  const std::scoped_lock lock(mutex_);
+  const bool was_empty = replies_.empty() && lost_.count == 0 && !lost_.all;
+  if (answer.what == reply::kind::send) {
+    const auto size = answer.response.body.size();
+    if (size > bounds::inbox_chunk_bytes_max - chunk_bytes_) {
+      answer.what = reply::kind::overflow;
+      answer.response.body = {};
+    } else {
+      chunk_bytes_ += size;
+    }
+  }
+  const auto connection = answer.to.connection;
+  try {
+    replies_.push_back(std::move(answer));
+  } catch (...) {
+    if (lost_.count < lost_.connections.size())
+      lost_.connections[lost_.count++] = connection;
+    else
+      lost_.all = true;
+  }
+  return was_empty;
+}
+
+void reply_inbox::take(std::vector<reply>& into, lost_replies& lost) noexcept {
+  const std::scoped_lock lock(mutex_);
+  std::swap(replies_, into);
+  chunk_bytes_ = 0;
+  lost = lost_;
+  lost_ = {};
+}
+
+}  // namespace watchkeeper::net

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include "net/bounds.hpp"
+#include "net/reply.hpp"
+
+namespace watchkeeper::net {
+
+/// Replies on their way to an I/O thread. Bounded: one whole answer a request in flight, and
+/// bounds::inbox_chunk_bytes_max of streamed chunks, beyond which a chunk becomes `overflow`.
+/// Any thread pushes, the I/O thread takes.
+class reply_inbox {
+ public:
+  /// Connections whose reply could not be kept for lack of memory: they must be cut, since a
+  /// request of theirs would wait for ever. `all`: there were too many to remember.
+  struct lost_replies {
+    std::array<std::uint64_t, 64> connections{};
+    std::size_t count = 0;
+    bool all = false;
+  };
+
+  /// True: the inbox was empty, wake the I/O thread.
+  [[nodiscard]] bool push(reply&& answer) noexcept;
+  /// Swaps everything out into `into`, which must be empty: its storage is used for what comes
+  /// next.
+  void take(std::vector<reply>& into, lost_replies& lost) noexcept;
+
+ private:
+  std::mutex mutex_;
+  std::vector<reply> replies_;
+  std::size_t chunk_bytes_ = 0;
+  lost_replies lost_;
+};
+
+}  // namespace watchkeeper::net

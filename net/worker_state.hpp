@@ -1,0 +1,44 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "net/calendar.hpp"
+#include "net/http.hpp"
+#include "net/server.hpp"
+
+namespace watchkeeper::net {
+
+/// Written by one thread, read by any: no locked instruction.
+class single_writer_counter {
+ public:
+  void add(std::uint64_t n) noexcept { value_.store(read() + n, std::memory_order_relaxed); }
+  void subtract(std::uint64_t n) noexcept { value_.store(read() - n, std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t read() const noexcept {
+    return value_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+/// The same fields as server_statistics, of one I/O thread.
+struct worker_counters {
+  single_writer_counter connections_open, connections_accepted, connections_refused,
+      connections_punished, handshakes_failed, handshakes_full, handshakes_resumed, streams_open,
+      requests, responses_dropped, bytes_received, bytes_sent;
+};
+
+/// What the connections of one I/O thread share. Thread: that one; the counters may be read by any.
+struct worker_state {
+  const server_options& options;
+  request_sink& sink;
+  const std::uint32_t index;
+  std::int64_t now_ms = 0;       // CLOCK_MONOTONIC when the current event began
+  unix_ms wall_ms = 0;           // CLOCK_REALTIME then
+  http_date date{};              // of wall_ms
+  std::size_t bodies_bytes = 0;  // of incomplete whole bodies
+  worker_counters count;
+};
+
+}  // namespace watchkeeper::net

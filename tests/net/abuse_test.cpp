@@ -1,0 +1,199 @@
+// What a hostile client gets: an end, soon, while others are served.
+#include <boost/test/unit_test.hpp>
+
+#include "net/frame_guard.hpp"
+#include "net/server.hpp"
+#include "raw_client.hpp"
+#include "test_sink.hpp"
+
+using namespace watchkeeper::net;
+using namespace watchkeeper::net::test;
+
+namespace {
+
+/// Sends `once` up to 20,000 times; the server has to end the connection with `code`.
+template <class Once>
+void check_punished(Once once, std::uint32_t code = NGHTTP2_ENHANCE_YOUR_CALM) {
+  test_server s(test_server::h2c_options());
+  auto client = raw_client::connect_h2c(s.running.h2c_port());
+  client.greet();
+  client.request(1, "POST", "/hold", false);
+  int sent = 0;
+  while (sent < 20'000 && once(client, sent)) ++sent;
+  const auto ending = client.read_to_end();
+  BOOST_TEST(ending.closed);
+  // The end may overtake the GOAWAY when the client is still writing.
+  if (ending.goaway) BOOST_TEST(*ending.goaway == code);
+  BOOST_TEST(s.running.statistics().connections_punished == 1u);
+  auto other = raw_client::connect_h2c(s.running.h2c_port());
+  other.greet();
+  other.request(1, "GET", "/echo", true);
+  BOOST_TEST(other.read_answer(1).status() == "200");
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(abuse_test)
+
+BOOST_AUTO_TEST_CASE(rapid_reset) {
+  check_punished([](raw_client& c, int i) {
+    const int stream = 3 + 2 * i;
+    return c.request(stream, "GET", "/hold", true) &&
+           c.send_frame(NGHTTP2_RST_STREAM, 0, stream, be32(NGHTTP2_CANCEL));
+  });
+}
+
+BOOST_AUTO_TEST_CASE(made_you_reset) {
+  // A window of zero increment is a stream error: the server resets its own stream.
+  check_punished([](raw_client& c, int i) {
+    const int stream = 3 + 2 * i;
+    return c.request(stream, "POST", "/hold", true) &&
+           c.send_frame(NGHTTP2_WINDOW_UPDATE, 0, stream, be32(0));
+  });
+}
+
+BOOST_AUTO_TEST_CASE(empty_data) {
+  check_punished([](raw_client& c, int) { return c.send_frame(NGHTTP2_DATA, 0, 1, ""); });
+}
+
+BOOST_AUTO_TEST_CASE(padding_only_data) {
+  check_punished([](raw_client& c, int) {
+    return c.send_frame(NGHTTP2_DATA, NGHTTP2_FLAG_PADDED, 1, std::string("\x02\0\0", 3));
+  });
+}
+
+BOOST_AUTO_TEST_CASE(ping) {
+  check_punished([](raw_client& c, int) { return c.send_frame(NGHTTP2_PING, 0, 0, "12345678"); });
+}
+
+BOOST_AUTO_TEST_CASE(settings) {
+  check_punished([](raw_client& c, int) { return c.send_frame(NGHTTP2_SETTINGS, 0, 0, ""); });
+}
+
+BOOST_AUTO_TEST_CASE(window_update) {
+  check_punished(
+      [](raw_client& c, int) { return c.send_frame(NGHTTP2_WINDOW_UPDATE, 0, 0, be32(1)); });
+}
+
+BOOST_AUTO_TEST_CASE(priority) {
+  check_punished([](raw_client& c, int i) {
+    return c.send_frame(NGHTTP2_PRIORITY, 0, 3 + 2 * i, be32(0) + '\x10');
+  });
+}
+
+BOOST_AUTO_TEST_CASE(unknown_frames) {
+  check_punished([](raw_client& c, int) { return c.send_frame(0x77, 0, 0, ""); });
+}
+
+BOOST_AUTO_TEST_CASE(a_skipped_stream_cannot_be_opened_later) {
+  test_server s(test_server::h2c_options());
+  auto client = raw_client::connect_h2c(s.running.h2c_port());
+  client.greet();
+  client.request(1, "GET", "/echo", true);
+  client.request(7, "GET", "/echo", true);
+  BOOST_TEST(client.read_answer(7).status() == "200");
+  client.request(5, "GET", "/echo", true);
+  const auto ending = client.read_to_end();
+  BOOST_TEST(ending.closed);
+  BOOST_TEST(ending.goaway.value_or(99) == static_cast<std::uint32_t>(NGHTTP2_PROTOCOL_ERROR));
+}
+
+BOOST_AUTO_TEST_CASE(trailers_of_a_closed_stream_are_no_skipped_stream) {
+  test_server s(test_server::h2c_options());
+  auto client = raw_client::connect_h2c(s.running.h2c_port());
+  client.greet();
+  client.request(1, "POST", "/echo", false);
+  client.send_data(1, "with ", false);
+  client.send_data(1, "trailers", false);
+  client.send_headers(1, {{"x-checksum", "1"}}, true);
+  BOOST_TEST(client.read_answer(1).body == "with trailers");
+}
+
+BOOST_AUTO_TEST_CASE(continuations_have_a_limit) {
+  test_server s(test_server::h2c_options());
+  auto client = raw_client::connect_h2c(s.running.h2c_port());
+  client.greet();
+  client.send_frame(NGHTTP2_HEADERS, 0, 1, raw_client::encode({{":method", "GET"}}));
+  for (int i = 0; i < 1000; ++i)
+    if (!client.send_frame(NGHTTP2_CONTINUATION, 0, 1, "")) break;
+  BOOST_TEST(client.read_to_end().closed);
+}
+
+BOOST_AUTO_TEST_CASE(other_protocols_are_turned_away) {
+  test_server s(test_server::h2c_options());
+  auto client = raw_client::connect_h2c(s.running.h2c_port());
+  client.send_bytes("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const auto ending = client.read_to_end();
+  BOOST_TEST(ending.closed);
+  BOOST_TEST(ending.goaway.value_or(99) == static_cast<std::uint32_t>(NGHTTP2_PROTOCOL_ERROR));
+}
+
+BOOST_AUTO_TEST_CASE(connections_per_address) {
+  auto options = test_server::h2c_options();
+  options.connections_per_address_max = 2;
+  test_server s(options);
+  auto one = raw_client::connect_h2c(s.running.h2c_port());
+  auto two = raw_client::connect_h2c(s.running.h2c_port());
+  one.greet();
+  two.greet();
+  two.request(1, "GET", "/echo", true);
+  BOOST_TEST(two.read_answer(1).status() == "200");
+  auto three = raw_client::connect_h2c(s.running.h2c_port());
+  BOOST_TEST(three.read_to_end().closed);
+  BOOST_TEST(s.running.statistics().connections_refused == 1u);
+  one.close();
+  BOOST_TEST(eventually(s.running, [](const auto& n) { return n.connections_open == 1; }));
+  auto four = raw_client::connect_h2c(s.running.h2c_port());
+  four.greet();
+  four.request(1, "GET", "/echo", true);
+  BOOST_TEST(four.read_answer(1).status() == "200");
+}
+
+BOOST_AUTO_TEST_CASE(connections_in_all) {
+  auto options = test_server::h2c_options();
+  options.connections_max = 1;
+  test_server s(options);
+  auto one = raw_client::connect_h2c(s.running.h2c_port());
+  one.greet();
+  one.request(1, "GET", "/echo", true);
+  BOOST_TEST(one.read_answer(1).status() == "200");
+  auto two = raw_client::connect_h2c(s.running.h2c_port());
+  BOOST_TEST(two.read_to_end().closed);
+  one.request(3, "GET", "/echo", true);
+  BOOST_TEST(one.read_answer(3).status() == "200");
+}
+
+BOOST_AUTO_TEST_CASE(an_honest_client_is_never_punished) {
+  // A day of one heartbeat in ten seconds and one ping a second.
+  frame_guard guard;
+  std::int64_t now = 1'000'000;
+  bool fine = true;
+  for (int second = 0; second < 86'400; ++second, now += 1000) {
+    fine &= guard.charge(frame_guard::kind::ping, now) && guard.charge_bytes(17, 0, now);
+    if (second % 10 != 0) continue;
+    fine &= guard.charge(frame_guard::kind::window_update, now);
+    fine &= guard.charge(frame_guard::kind::empty_data, now);
+    fine &= guard.charge_bytes(700, 650, now);
+  }
+  BOOST_TEST(fine);
+}
+
+BOOST_AUTO_TEST_CASE(buckets_fill_and_leak) {
+  for (std::size_t k = 0; k < frame_guard::kinds; ++k) {
+    frame_guard guard;
+    const auto what = static_cast<frame_guard::kind>(k);
+    const auto bucket = frame_guard::buckets[k];
+    for (int i = 0; i < bucket.burst; ++i) BOOST_REQUIRE(guard.charge(what, 5000));
+    BOOST_TEST(!guard.charge(what, 5999));
+    for (int i = 0; i < bucket.per_second; ++i) BOOST_REQUIRE(guard.charge(what, 6000));
+    BOOST_TEST(!guard.charge(what, 6000));
+    guard.credit(what, 1);
+    BOOST_TEST(guard.charge(what, 6000));
+    BOOST_TEST(!guard.charge(what, 6000));
+  }
+  frame_guard guard;
+  BOOST_TEST(guard.charge_bytes(frame_guard::overhead_bytes_max, 0, 1000));
+  BOOST_TEST(!guard.charge_bytes(1, 0, 1000));
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <nghttp2/nghttp2.h>
+#include <openssl/ssl.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace watchkeeper::net::test {
+
+struct raw_frame {
+  std::uint8_t type = 0;
+  std::uint8_t flags = 0;
+  std::int32_t stream = 0;
+  std::string payload;
+};
+
+using field_list = std::vector<std::pair<std::string, std::string>>;
+
+struct raw_answer {
+  std::map<std::string, std::string> fields;
+  std::string body;
+  bool ended = false;                  // END_STREAM came
+  std::optional<std::uint32_t> reset;  // RST_STREAM's code
+  [[nodiscard]] std::string status() const {
+    const auto at = fields.find(":status");
+    return at == fields.end() ? "" : at->second;
+  }
+};
+
+/// An HTTP/2 client that does exactly what it is told, right or wrong. Blocking, with a time limit
+/// on every wait: what does not come in time is reported as absent.
+class raw_client {
+ public:
+  struct tls_settings {
+    std::string alpn = "\x02h2";  // wire format; empty: no list
+    int version_max = 0;          // 0: the library's
+    SSL_SESSION* resume = nullptr;
+  };
+  static raw_client connect_h2c(std::uint16_t port);
+  /// `established()` tells how the handshake went.
+  static raw_client connect_tls(std::uint16_t port, const tls_settings& settings);
+  raw_client(raw_client&& other) noexcept;
+  ~raw_client();
+
+  [[nodiscard]] bool established() const { return established_; }
+  /// The alert that ended the handshake, as OpenSSL numbers its reasons; 0: none.
+  [[nodiscard]] int handshake_error() const { return handshake_error_; }
+  [[nodiscard]] SSL* ssl() { return ssl_; }
+
+  /// Preface and SETTINGS; the frames that follow are sent as they are made.
+  void greet(const std::string& settings_payload = "");
+  bool send_bytes(std::string_view bytes);
+  bool send_frame(std::uint8_t type, std::uint8_t flags, std::int32_t stream,
+                  std::string_view payload);
+  bool send_headers(std::int32_t stream, const field_list& fields, bool end_stream);
+  bool send_data(std::int32_t stream, std::string_view bytes, bool end_stream);
+  /// A GET, or a POST whose body follows.
+  bool request(std::int32_t stream, const std::string& method, const std::string& path, bool end,
+               const field_list& more = {});
+
+  /// The next frame; nothing when the connection has ended or the time is up.
+  std::optional<raw_frame> read_frame(int timeout_ms = 5000);
+  /// Reads until the stream has ended or was reset. Acknowledges SETTINGS and PING on the way.
+  raw_answer read_answer(std::int32_t stream, int timeout_ms = 5000);
+  /// Reads until the connection ends; the code of the last GOAWAY, if there was one.
+  struct ending {
+    bool closed = false;
+    std::optional<std::uint32_t> goaway;
+  };
+  ending read_to_end(int timeout_ms = 5000);
+  void close();
+
+  static std::string encode(const field_list& fields);
+
+ private:
+  raw_client() = default;
+  bool fill(int timeout_ms);
+  void digest(const raw_frame& frame);
+
+  int fd_ = -1;
+  SSL_CTX* context_ = nullptr;
+  SSL* ssl_ = nullptr;
+  nghttp2_hd_inflater* inflater_ = nullptr;
+  bool established_ = false;
+  bool ended_ = false;
+  int handshake_error_ = 0;
+  std::string buffered_;
+  std::map<std::int32_t, raw_answer> answers_;
+  std::optional<std::uint32_t> goaway_;
+};
+
+std::string be32(std::uint32_t value);
+
+}  // namespace watchkeeper::net::test

@@ -1,0 +1,124 @@
+#include "test_sink.hpp"
+
+namespace watchkeeper::net::test {
+namespace {
+
+http_response text(int status, std::string body) {
+  http_response response;
+  response.status = status;
+  response.content_type = "text/plain";
+  response.body = std::move(body);
+  return response;
+}
+
+}  // namespace
+
+request_sink::body_policy test_sink::policy_of(http_method, std::string_view path) noexcept {
+  if (path == "/stream" || path == "/stall" || path == "/flood") return {body_mode::streamed, 0};
+  return {body_mode::whole, body_bytes_max};
+}
+
+void test_sink::on_request(http_request&& request) noexcept {
+  const auto to = request.reply_to;
+  if (request.path == "/echo") return port->respond(to, text(200, std::move(request.body)));
+  if (request.path == "/describe") {
+    std::string body = std::string(name_of(request.method)) + "\n" + request.path + "\n" +
+                       request.query + "\n" + request.authorization + "\n" + request.content_type +
+                       "\n" + request.prefer + "\n" + to_string(request.peer) + "\n" + request.body;
+    auto answer = text(200, std::move(body));
+    answer.headers.emplace_back("x-more", "yes");
+    return port->respond(to, std::move(answer));
+  }
+  if (request.path.starts_with("/status/"))
+    return port->respond(to, text(std::stoi(request.path.substr(8)), "status"));
+  if (request.path == "/big") return port->respond(to, text(200, std::string(1 << 20, 'b')));
+  if (request.path == "/hold") {
+    const std::scoped_lock lock(mutex_);
+    held_.push_back(to);
+    changed_.notify_all();
+    return;
+  }
+  if (request.path == "/stream" || request.path == "/stall" || request.path == "/flood") {
+    {
+      const std::scoped_lock lock(mutex_);
+      streams_[to.connection][to.stream] = request.path;
+    }
+    port->begin(to, text(200, ""));
+    if (request.path == "/flood")
+      for (int i = 0; i < 8; ++i) port->send(to, std::string(64 * 1024, 'f'), false);
+    return;
+  }
+  port->respond(to, text(404, "no such path"));
+}
+
+void test_sink::on_data(const reply_address& from, std::string_view bytes, bool last) noexcept {
+  std::string path;
+  {
+    const std::scoped_lock lock(mutex_);
+    path = streams_[from.connection][from.stream];
+    if (path == "/stall") {
+      stalled_bytes_ += bytes.size();
+      stalled_ = from;
+      changed_.notify_all();
+      if (last) port->send(from, "done", true);
+      return;
+    }
+  }
+  port->send(from, std::string(bytes), last);
+  port->consumed(from, bytes.size());
+}
+
+void test_sink::on_gone(const reply_address& from) noexcept {
+  const std::scoped_lock lock(mutex_);
+  streams_[from.connection].erase(from.stream);
+  ++gone_;
+  changed_.notify_all();
+}
+
+bool test_sink::wait_held(std::size_t count) {
+  return wait([&] { return held_.size() >= count; });
+}
+bool test_sink::wait_gone(std::size_t count) {
+  return wait([&] { return gone_ >= count; });
+}
+bool test_sink::wait_stalled_bytes(std::size_t count) {
+  return wait([&] { return stalled_bytes_ >= count; });
+}
+
+std::vector<reply_address> test_sink::held() {
+  const std::scoped_lock lock(mutex_);
+  return held_;
+}
+
+void test_sink::release() {
+  std::vector<reply_address> waiting;
+  {
+    const std::scoped_lock lock(mutex_);
+    waiting.swap(held_);
+  }
+  for (const auto& to : waiting) port->respond(to, text(200, "released"));
+}
+
+void test_sink::consume_stalled() {
+  const std::scoped_lock lock(mutex_);
+  if (stalled_) port->consumed(*stalled_, stalled_bytes_);
+  stalled_bytes_ = 0;
+}
+
+std::size_t test_sink::stalled_bytes() {
+  const std::scoped_lock lock(mutex_);
+  return stalled_bytes_;
+}
+
+server_options test_server::h2c_options() {
+  server_options options;
+  options.h2c_listen = "127.0.0.1:0";
+  return options;
+}
+
+test_server::test_server(server_options options) : running(std::move(options), sink) {
+  sink.port = &running.replies();
+  running.start();
+}
+
+}  // namespace watchkeeper::net::test

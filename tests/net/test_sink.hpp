@@ -1,0 +1,81 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "net/server.hpp"
+
+namespace watchkeeper::net::test {
+
+/// Answers by path:
+///   /echo           the body, at once, on the I/O thread
+///   /describe       the request's fields, one a line
+///   /status/NNN     that status, body "status"
+///   /big            1 MiB
+///   /hold           nothing, until release() answers all that were held
+///   /stream         (streamed) the body comes back as it arrives, consumed at once
+///   /stall          (streamed) begins an answer, consumes nothing until consume_stalled()
+///   /flood          (streamed) begins an answer and sends 64 KiB chunks, 8 of them
+/// Thread: any; a mutex guards all.
+class test_sink : public request_sink {
+ public:
+  reply_port* port = nullptr;  // set before the first request
+  std::size_t body_bytes_max = 64 * 1024;
+
+  body_policy policy_of(http_method method, std::string_view path) noexcept override;
+  void on_request(http_request&& request) noexcept override;
+  void on_data(const reply_address& from, std::string_view bytes, bool last) noexcept override;
+  void on_gone(const reply_address& from) noexcept override;
+
+  /// Waits for `count` requests held; false after 5 s.
+  bool wait_held(std::size_t count);
+  bool wait_gone(std::size_t count);
+  bool wait_stalled_bytes(std::size_t count);
+  std::vector<reply_address> held();
+  void release();
+  void consume_stalled();
+  std::size_t stalled_bytes();
+
+ private:
+  template <class Condition>
+  bool wait(Condition condition) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(5), condition);
+  }
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<reply_address> held_;
+  std::map<std::uint64_t, std::map<std::int32_t, std::string>> streams_;  // path by stream
+  std::size_t gone_ = 0;
+  std::size_t stalled_bytes_ = 0;
+  std::optional<reply_address> stalled_;
+};
+
+/// A server on free ports of 127.0.0.1 with a sink; stopped by the destructor.
+struct test_server {
+  explicit test_server(server_options options);
+  static server_options h2c_options();
+  test_sink sink;
+  server running;
+};
+
+/// Waits until `condition` of the statistics holds; false after 5 s.
+template <class Condition>
+bool eventually(const server& from, Condition condition) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  std::mutex mutex;
+  std::condition_variable never;
+  std::unique_lock lock(mutex);
+  while (!condition(from.statistics())) {
+    if (std::chrono::steady_clock::now() > until) return false;
+    never.wait_for(lock, std::chrono::milliseconds(5));
+  }
+  return true;
+}
+
+}  // namespace watchkeeper::net::test
