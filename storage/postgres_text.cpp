@@ -111,9 +111,11 @@ std::optional<coverage> parse_multirange(std::string_view text) {
     const auto to = take_number(text, ')');
     if (!to || *from < 0 || *from >= *to) return std::nullopt;
     covered.add({*from, *to});
-    // A piece that touched another one had no place in the stored form.
-    if (covered.pieces().size() != ++pieces) return std::nullopt;
-    if (text.starts_with(",[")) text.remove_prefix(1);
+    // A piece that touched another, or came before it, has no place in the stored form.
+    if (covered.pieces().size() != ++pieces || covered.pieces().back().to_ms != *to)
+      return std::nullopt;
+    if (!text.starts_with(",[")) break;
+    text.remove_prefix(1);
   }
   if (text != "}") return std::nullopt;
   return covered;

@@ -1,0 +1,145 @@
+#include <barrier>
+#include <boost/test/unit_test.hpp>
+#include <pqxx/connection.hxx>
+#include <pqxx/nontransaction.hxx>
+#include <thread>
+
+#include "storage/migrations.hpp"
+#include "storage/sqlite_database.hpp"
+#include "tests/storage/ledger_fixtures.hpp"
+
+namespace watchkeeper::test {
+namespace {
+
+/// Past the port: what another build, or an operator, might have done.
+void execute(const sqlite_place& place, const std::string& sql) {
+  sqlite_database(place.url, {}).execute(sql);
+}
+void execute(const postgres_place& place, const std::string& sql) {
+  pqxx::connection connection(place.url);
+  pqxx::nontransaction(connection).exec(sql);
+}
+
+template <class T>
+storage_error code_of(const stored<T>& answer) {
+  BOOST_REQUIRE(!answer.has_value());
+  return answer.error().code;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(ledger_migration)
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(migrating_twice_changes_nothing, Place, places) {
+  const Place place;
+  const auto tested = place.make();
+  auto version = need(tested->version());
+  BOOST_TEST(version.applied == 0);
+  BOOST_TEST(version.known >= 1);
+  need(tested->migrate());
+  need(tested->put_module({module("m"), "M", {.duration_ms = 1}, 1}));
+  need(tested->migrate());
+  version = need(place.make()->version());
+  BOOST_TEST(version.applied == version.known);
+  BOOST_TEST(need(tested->get_module(module("m"))).has_value());
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(several_gateways_start_at_once, Place, places) {
+  for (int round = 0; round < 3; ++round) {
+    const Place place;
+    constexpr int gateways = 4;
+    std::barrier together(gateways);
+    std::vector<std::string> failures(gateways);
+    {
+      std::vector<std::jthread> threads;
+      for (int i = 0; i < gateways; ++i)
+        threads.emplace_back([&, i] {
+          const auto own = place.make();
+          together.arrive_and_wait();
+          const auto done = own->migrate();
+          if (!done) failures[static_cast<std::size_t>(i)] = done.error().detail;
+        });
+    }
+    for (const auto& failure : failures) BOOST_TEST(failure == "");
+    const auto version = need(place.make()->version());
+    BOOST_TEST(version.applied == version.known);
+  }
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(another_deployment_is_refused, Place, places) {
+  const Place place;
+  const auto tested = make_migrated(place);
+  execute(place, "UPDATE deployment SET value = '128' WHERE key = 'partitions'");
+  const auto answer = tested->migrate();
+  BOOST_TEST((code_of(answer) == storage_error::mismatch));
+  BOOST_TEST(answer.error().detail.find("partitions = 128") != std::string::npos);
+  execute(place, "UPDATE deployment SET value = '256' WHERE key = 'partitions'");
+  need(tested->migrate());
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_newer_schema_is_refused, Place, places) {
+  const Place place;
+  const auto tested = make_migrated(place);
+  execute(place, "INSERT INTO schema_migration (number, name) VALUES (999, 'from the future')");
+  BOOST_TEST((code_of(tested->migrate()) == storage_error::mismatch));
+  BOOST_TEST(need(tested->version()).applied == 999);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(an_empty_database_is_a_mismatch, Place, places) {
+  const Place place;
+  const auto tested = place.make();
+  BOOST_TEST((code_of(tested->last_change()) == storage_error::mismatch));
+  need(tested->migrate());
+  BOOST_TEST(need(tested->last_change()) == 0);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(ids_of_erased_students_are_forgotten, Place, places) {
+  constexpr bool sqlite = std::is_same_v<Place, sqlite_place>;
+  const Place place;
+  const auto tested = make_migrated(place);
+  need(tested->erase_student(student("gone"), "admin", "00", 1));
+  BOOST_TEST(need(tested->changes(0, 10)).size() == 1u);
+
+  const std::string hour_ago =
+      sqlite ? "unixepoch() - 3605" : "now() - interval '1 hour 5 seconds'";
+  const auto age = [&] {
+    execute(place, "UPDATE registry_change SET noted_at = " + hour_ago);
+    execute(place, "UPDATE erased_student SET erased_at = " + hour_ago);
+  };
+  age();
+  const auto sequence = need(tested->last_change());
+  need(tested->put_module({module("m"), "M", {.duration_ms = 1}, 1}));  // any write
+  const auto left = need(tested->changes(0, 10));
+  BOOST_REQUIRE(left.size() == 1u);
+  BOOST_TEST(left[0].key == "m");
+  BOOST_TEST(left[0].sequence > sequence);
+
+  // Nobody writes any more: polling alone does it, sooner or later.
+  need(tested->erase_student(student("gone"), "admin", "00", 1));
+  const auto newest = need(tested->last_change());
+  age();
+  for (int poll = 0; poll < 300; ++poll) need(tested->changes(newest, 10));
+  BOOST_TEST(need(tested->changes(0, 10)).empty());
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(what_cannot_be_read_is_corrupt, Place, places) {
+  constexpr bool sqlite = std::is_same_v<Place, sqlite_place>;
+  const Place place;
+  const auto tested = make_migrated(place);
+  const std::vector<pair_progress> batch{{pair("s", "m"), {.covered = covering({{0, 9}})}}};
+  need(tested->checkpoint(batch, 1));
+  need(tested->put_device(device(1, "s")));
+  // A gap of 100 ms that is not closed.
+  execute(place, sqlite ? "UPDATE progress SET coverage = x'00000000000000090000006d000000ff'"
+                        : "UPDATE progress SET coverage = '{[0,9),[109,255)}'");
+  execute(place, "UPDATE device SET algorithm = 1");
+  BOOST_TEST(
+      (code_of(tested->read(std::vector<pair_key>{batch[0].key})) == storage_error::corrupt));
+  BOOST_TEST((code_of(tested->progress_of_student(student("s"), "", 1)) == storage_error::corrupt));
+  BOOST_TEST((code_of(tested->devices_of(student("s"))) == storage_error::corrupt));
+  BOOST_TEST(need(tested->last_change()) > 0);  // the others still work
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace watchkeeper::test
