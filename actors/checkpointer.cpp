@@ -93,7 +93,7 @@ bool checkpointer::checkpoint_partition(partition_index partition, std::uint64_t
     if (!richer.empty())
       if (auto merged = around_.hot->merge(richer, false); !merged) {
         around_.hot_probe.failed(merged.error());
-        return false;
+        if (merged.error().code != storage_error::refused) return false;
       }
     if (auto cleaned = around_.hot->mark_clean(partition, *dirty); !cleaned) {
       around_.hot_probe.failed(cleaned.error());

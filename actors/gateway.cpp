@@ -132,6 +132,7 @@ struct gateway::implementation final : shard_services {
         .behind_probe = ledger_state,
         .required = options.require_durability,
         .last_change = last_change,
+        .now = options.now,
         .student_erased =
             [this](const student_id& student) {
               caf::anon_send(shard_for(student), student_erased{student, nullptr});

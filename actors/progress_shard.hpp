@@ -30,6 +30,8 @@ class progress_shard_core {
  public:
   explicit progress_shard_core(const shard_surroundings& around) : around_(around) {}
   ~progress_shard_core();
+  progress_shard_core(const progress_shard_core&) = delete;
+  progress_shard_core& operator=(const progress_shard_core&) = delete;
 
   void take(heartbeat_job_ptr job);
   void stored(credit_batch& batch);

@@ -78,6 +78,12 @@ class registry {
     devices_.forget_if(
         [&](const device_entry& entry) { return entry.record.student == student; });
   }
+  /// Changes may have been missed.
+  void forget_everything() {
+    devices_.forget_if([](const auto&) { return true; });
+    modules_.forget_if([](const auto&) { return true; });
+    assignments_.forget_if([](const auto&) { return true; });
+  }
 
   [[nodiscard]] std::size_t devices() const { return devices_.size(); }
   [[nodiscard]] std::size_t modules() const { return modules_.size(); }

@@ -52,13 +52,14 @@ class striped_cache {
     s.generation.fetch_add(1, std::memory_order_acq_rel);
     s.entries.erase(key);
   }
+  /// Forgets what matches, and everything that is known not to exist.
   template <class Predicate>
   void forget_if(Predicate&& matches) {
     for (auto& s : all_) {
       std::unique_lock lock(s.mutex);
       s.generation.fetch_add(1, std::memory_order_acq_rel);
       boost::unordered::erase_if(
-          s.entries, [&](const auto& item) { return item.second.value && matches(*item.second.value); });
+          s.entries, [&](const auto& item) { return !item.second.value || matches(*item.second.value); });
     }
   }
   [[nodiscard]] std::size_t size() const {

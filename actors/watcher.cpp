@@ -29,6 +29,12 @@ void watcher::run() {
 }
 
 void watcher::follow_registry() {
+  const auto now_ms = around_.now();
+  // The ledger keeps changes for a while only; after a longer silence no copy can be trusted.
+  if (followed_ms_ > 0 && now_ms - followed_ms_ > registry_change_retention_ms / 2) {
+    around_.known.forget_everything();
+    followed_ms_ = now_ms;
+  }
   for (int i = 0; i < questions_per_look; ++i) {
     auto changes = around_.behind->changes(around_.last_change, changes_per_question);
     if (!changes) {
@@ -39,6 +45,7 @@ void watcher::follow_registry() {
       obey(change);
       around_.last_change = change.sequence;
     }
+    followed_ms_ = now_ms;
     if (changes->size() < changes_per_question) return;
   }
 }

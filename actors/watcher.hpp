@@ -24,6 +24,7 @@ class watcher {
     ledger_probe& behind_probe;
     durability required = durability::log;
     std::int64_t last_change = 0;  // registry changes up to here are known
+    std::function<unix_ms()> now;
     std::function<void(const student_id&)> student_erased;  // by another gateway, or by this one
     std::function<void()> housekeeping;
     std::function<void(int, const std::string&, const std::string&)> log;
@@ -40,6 +41,7 @@ class watcher {
 
   surroundings around_;
   bool warned_of_worth_ = false;
+  unix_ms followed_ms_ = 0;  // when the changes were last read
   bounded_queue<int> end_;  // nothing is ever pushed: closing it ends the wait
   std::thread thread_;
 };

@@ -57,6 +57,8 @@ function(watchkeeper_test name)
     WATCHKEEPER_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   target_link_libraries(${name}_test PRIVATE boost_unit_test_framework)
   target_precompile_headers(${name}_test PRIVATE <boost/test/unit_test.hpp>)
+  # The module's main is made by a macro that must come before the header.
+  set_source_files_properties(test_main.cpp PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
   add_test(NAME ${name} COMMAND ${name}_test)
   set_tests_properties(${name} PROPERTIES TIMEOUT 600)
 endfunction()

@@ -79,7 +79,6 @@ bool tiered_store::supply_missing(std::span<const tiered_request> requests,
       if ((*rows)[i]) merge(states[i].state, *(*rows)[i]);
   }
   bool lost = false;
-  std::vector<pair_progress> unsaved;
   for (auto i : missing) {
     const auto& request = requests[i];
     if (!request.known) continue;
@@ -89,8 +88,12 @@ bool tiered_store::supply_missing(std::span<const tiered_request> requests,
   // What only memory knew must reach the ledger: those pairs are dirty.
   if (auto merged = hot_.merge(states, lost); !merged) {
     told_.hot_failed(merged.error());
-    enter_degraded(merged.error().detail);
-    return false;
+    // One pair may be in too many pieces to be merged: the others are there all the same, and a
+    // store that refuses everything says so again at the next call.
+    if (merged.error().code != storage_error::refused) {
+      enter_degraded(merged.error().detail);
+      return false;
+    }
   }
   if (lost) told_.data_lost();
 
@@ -202,7 +205,12 @@ void tiered_store::try_recover(unix_ms now_ms) {
   for (const auto& [student, when] : overlay_.erased)
     if (!hot_.erase(student)) return;
   auto flush = [&] {
-    const bool done = hot_.merge(states, true).has_value();
+    auto merged = hot_.merge(states, true);
+    bool done = merged.has_value();
+    // `refused` may be about one pair that is in too many pieces: it stays behind, in the ledger. A
+    // store that takes none of them is not back.
+    if (!done && merged.error().code == storage_error::refused)
+      for (const auto& pair : states) done = hot_.merge({&pair, 1}, true).has_value() || done;
     states.clear();
     return done;
   };

@@ -1,0 +1,233 @@
+#include "actors/progress_shard.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include "tests/actors/support.hpp"
+
+using namespace watchkeeper;
+using namespace watchkeeper::actors;
+using namespace watchkeeper::actors::testing;
+
+namespace {
+
+struct world {
+  explicit world(std::size_t pairs_max = 1000)
+      : shard(std::make_unique<progress_shard_core>(
+            shard_surroundings{.index = 3,
+                               .services = services,
+                               .probe = probe,
+                               .hot = hot_probe,
+                               .now = [this] { return clock.now_ms; },
+                               .monotonic_us = [this] { return clock.monotonic_us; },
+                               .pairs_max = pairs_max,
+                               .idle_pair_ms = 60'000})) {}
+
+  void heartbeat(int who, std::uint32_t sequence, media_ms from_ms, media_ms to_ms,
+                 media_ms duration_ms = 600'000) {
+    shard->take(verified_job(listener, heartbeats, clock, student(who), sequence, from_ms, to_ms,
+                            duration_ms));
+  }
+  /// Lets the oldest batch become durable.
+  void finish_batch() {
+    BOOST_REQUIRE(!services.batches.empty());
+    auto batch = services.batches.front();
+    services.batches.erase(services.batches.begin());
+    store_batch(*batch, *hot);
+    shard->stored(*batch);
+  }
+  std::optional<progress> ask(int who) {
+    auto query = std::make_shared<progress_query>(pair_key{student(who), module_named("m1")});
+    auto future = query->future();
+    shard->asked(query);
+    if (!services.queries.empty()) return std::nullopt;
+    auto found = future.get();
+    BOOST_REQUIRE(found.has_value());
+    return *found;
+  }
+
+  manual_clock clock;
+  heartbeat_probe heartbeats;
+  shard_probe probe;
+  hot_store_probe hot_probe;
+  scripted_services services;
+  std::unique_ptr<hot_store> hot = make_memory_store();
+  std::shared_ptr<told> listener = std::make_shared<told>();
+  std::unique_ptr<progress_shard_core> shard;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(progress_shard)
+
+BOOST_AUTO_TEST_CASE(nobody_is_answered_before_the_batch_is_durable) {
+  world w;
+  w.heartbeat(1, 0, 0, 10'000);
+  BOOST_TEST(w.services.batches.size() == 1u);
+  BOOST_TEST(w.listener->results.empty());
+  BOOST_TEST(w.heartbeats.in_flight() == 1u);
+  w.finish_batch();
+  BOOST_REQUIRE(w.listener->results.size() == 1u);
+  const auto& result = w.listener->results[0];
+  BOOST_CHECK(result.outcome.status == credit_status::credited);
+  BOOST_TEST(result.outcome.credited_ms == 10'000);
+  BOOST_TEST(w.heartbeats.in_flight() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(one_batch_is_under_way_while_the_next_fills) {
+  world w;
+  w.heartbeat(1, 0, 0, 10'000);
+  for (int i = 2; i < 40; ++i) w.heartbeat(i, 0, 0, 10'000);
+  BOOST_TEST(w.services.batches.size() == 1u);
+  BOOST_TEST(w.probe.queued == 38u);
+  BOOST_TEST(w.probe.parked == 1u);
+  w.finish_batch();
+  BOOST_REQUIRE(w.services.batches.size() == 1u);
+  BOOST_TEST(w.services.batches[0]->requests.size() == 38u);
+  w.finish_batch();
+  BOOST_TEST(w.services.batches.empty());
+  BOOST_TEST(w.listener->results.size() == 39u);
+  BOOST_TEST(w.probe.batch_size_max == 38u);
+}
+
+BOOST_AUTO_TEST_CASE(a_batch_holds_no_more_than_its_limit) {
+  world w;
+  const auto count = static_cast<int>(limits::batch_heartbeats_max) + 7;
+  for (int i = 0; i <= count; ++i) w.heartbeat(i, 0, 0, 1'000);
+  w.finish_batch();  // the one that went alone
+  BOOST_TEST(w.services.batches[0]->requests.size() == limits::batch_heartbeats_max);
+  w.finish_batch();
+  BOOST_TEST(w.services.batches[0]->requests.size() == 7u);
+  w.finish_batch();
+  BOOST_TEST(w.listener->results.size() == static_cast<std::size_t>(count) + 1);
+}
+
+BOOST_AUTO_TEST_CASE(what_could_not_be_stored_is_refused_and_not_remembered) {
+  world w;
+  w.heartbeat(1, 0, 0, 10'000);
+  auto batch = w.services.batches.front();
+  w.services.batches.clear();
+  batch->results.assign(1, {});
+  w.shard->stored(*batch);
+  BOOST_REQUIRE(w.listener->results.size() == 1u);
+  BOOST_CHECK(w.listener->results[0].outcome.status == credit_status::rejected);
+  BOOST_CHECK(w.listener->results[0].outcome.why == problem::storage_unavailable);
+  BOOST_TEST(w.shard->pairs() == 0u);
+  // Sent again, it is credited: the number did not count as seen.
+  w.heartbeat(1, 0, 0, 10'000);
+  w.finish_batch();
+  BOOST_CHECK(w.listener->results[1].outcome.status == credit_status::credited);
+}
+
+BOOST_AUTO_TEST_CASE(memory_follows_the_store) {
+  world w;
+  for (std::uint32_t i = 0; i < 5; ++i) {
+    w.heartbeat(1, i, static_cast<media_ms>(i) * 10'000, static_cast<media_ms>(i + 1) * 10'000);
+    w.finish_batch();
+    w.clock.now_ms += 10'000;
+  }
+  const auto held = w.ask(1);
+  BOOST_REQUIRE(held.has_value());
+  const pair_key keys[] = {{student(1), module_named("m1")}};
+  const auto stored_state = w.hot->read(keys);
+  BOOST_CHECK(held == (*stored_state)[0]);
+  BOOST_TEST(held->covered.covered_ms() == 50'000);
+}
+
+BOOST_AUTO_TEST_CASE(a_pair_that_another_gateway_changed_is_read_anew) {
+  world w;
+  w.heartbeat(1, 0, 0, 10'000);
+  w.finish_batch();
+  pair_progress elsewhere{{student(1), module_named("m1")}, {}};
+  elsewhere.state.covered.add({100'000, 120'000});
+  BOOST_REQUIRE(w.hot->merge({&elsewhere, 1}, true).has_value());
+  w.heartbeat(1, 1, 10'000, 20'000);
+  w.finish_batch();
+  BOOST_TEST(w.listener->results[1].outcome.now.covered_ms == 40'000);
+  BOOST_TEST(w.shard->pairs() == 0u);
+  BOOST_CHECK(!w.ask(1).has_value());  // goes to the reader
+  BOOST_TEST(w.services.queries.size() == 1u);
+  w.services.queries.clear();  // a lost query answers itself
+}
+
+BOOST_AUTO_TEST_CASE(a_student_erased_while_a_batch_is_under_way_leaves_nothing_behind) {
+  world w;
+  w.heartbeat(1, 0, 0, 10'000);
+  w.heartbeat(1, 1, 10'000, 20'000);  // waits
+  w.shard->forget(student(1));
+  BOOST_REQUIRE(w.listener->results.size() == 1u);
+  BOOST_CHECK(w.listener->results[0].outcome.why == problem::unknown_device);
+  w.finish_batch();
+  BOOST_TEST(w.shard->pairs() == 0u);
+  BOOST_TEST(w.probe.dirty == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(dirty_pairs_are_handed_over_when_the_hot_store_may_have_lost_them) {
+  world w;
+  for (int i = 0; i < 3; ++i) {
+    w.heartbeat(i, 0, 0, 10'000);
+    w.finish_batch();
+  }
+  BOOST_TEST(w.probe.dirty == 3u);
+  w.clock.now_ms += 1;
+  w.shard->checkpointed(w.clock.now_ms, w.clock.now_ms);
+  BOOST_TEST(w.probe.dirty == 0u);
+  w.heartbeat(1, 1, 10'000, 20'000);
+  w.finish_batch();
+  w.hot_probe.refill_epoch = 1;
+  w.shard->tick();
+  BOOST_REQUIRE(w.services.refilled.size() == 1u);
+  BOOST_REQUIRE(w.services.refilled[0].size() == 1u);
+  BOOST_TEST(w.services.refilled[0][0].state.covered.covered_ms() == 20'000);
+  w.shard->tick();  // the same epoch: nothing more
+  BOOST_TEST(w.services.refilled.size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(memory_is_bounded_and_idle_pairs_are_given_up) {
+  world w(10);
+  for (int i = 0; i < 25; ++i) {
+    w.heartbeat(i, 0, 0, 10'000);
+    w.finish_batch();
+    w.clock.now_ms += 1;
+  }
+  BOOST_TEST(w.shard->pairs() == 10u);
+  w.clock.now_ms += 60'001;
+  w.shard->checkpointed(w.clock.now_ms, w.clock.now_ms);
+  BOOST_TEST(w.shard->pairs() == 0u);
+  BOOST_TEST(w.probe.dirty == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(mastery_goes_to_the_ledger_at_once_and_once) {
+  world w;
+  for (std::uint32_t i = 0; i < 2; ++i) {
+    w.heartbeat(1, i, static_cast<media_ms>(i) * 10'000, static_cast<media_ms>(i + 1) * 10'000,
+                20'000);
+    w.finish_batch();
+  }
+  BOOST_REQUIRE(w.services.mastered.size() == 1u);
+  BOOST_TEST(w.services.mastered[0][0].state.mastered_ms == w.clock.now_ms);
+  w.heartbeat(1, 2, 0, 10'000, 20'000);
+  w.finish_batch();
+  BOOST_TEST(w.services.mastered.size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(a_job_that_is_dropped_answers_itself) {
+  heartbeat_probe probe;
+  manual_clock clock;
+  auto listener = std::make_shared<told>();
+  { auto job = verified_job(listener, probe, clock, student(1), 0, 0, 1000); }
+  BOOST_REQUIRE(listener->results.size() == 1u);
+  BOOST_CHECK(listener->results[0].outcome.why == problem::overloaded);
+  BOOST_TEST(probe.in_flight() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_shard_that_ends_answers_all_it_holds) {
+  world w;
+  w.heartbeat(1, 0, 0, 10'000);
+  w.heartbeat(2, 0, 0, 10'000);
+  BOOST_TEST(w.heartbeats.in_flight() == 2u);
+  w.shard.reset();
+  BOOST_TEST(w.listener->results.size() == 2u);
+  BOOST_TEST(w.heartbeats.in_flight() == 0u);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "actors/actors.hpp"
+#include "actors/heartbeat_job.hpp"
+#include "actors/shard_services.hpp"
+#include "crypto/device_signer.hpp"
+#include "domain/base64url.hpp"
+
+namespace watchkeeper::actors::testing {
+
+/// What a device was told; the tests look at it.
+struct told final : heartbeat_listener {
+  void on_result(std::size_t, const heartbeat_result& result) noexcept override {
+    results.push_back(result);
+  }
+  std::vector<heartbeat_result> results;
+};
+
+struct manual_clock {
+  unix_ms now_ms = 1'800'000'000'000;
+  std::uint64_t monotonic_us = 1;
+  static std::uint64_t read(const void* self) {
+    return static_cast<const manual_clock*>(self)->monotonic_us;
+  }
+};
+
+inline student_id student(int n) { return *student_id::parse("student-" + std::to_string(n)); }
+inline module_id module_named(const std::string& name) { return *module_id::parse(name); }
+
+inline token_claims claims_of(const student_id& who, std::uint32_t sequence, media_ms from_ms,
+                              media_ms to_ms, unix_ms now_ms, const std::string& session = "s1",
+                              const std::string& module = "m1") {
+  token_claims claims;
+  claims.student = who;
+  claims.module = module_named(module);
+  claims.session = *session_id::parse(session);
+  claims.sequence = sequence;
+  claims.interval = {from_ms, to_ms};
+  claims.issued_at_ms = now_ms;
+  return claims;
+}
+
+/// A job as it is after its signature was checked: ready for a shard.
+inline heartbeat_job_ptr verified_job(const std::shared_ptr<told>& listener, heartbeat_probe& probe,
+                                      const manual_clock& clock, const student_id& who,
+                                      std::uint32_t sequence, media_ms from_ms, media_ms to_ms,
+                                      media_ms duration_ms = 600'000) {
+  (void)probe.admit(limits::heartbeats_in_flight_max);
+  auto job = std::make_shared<heartbeat_job>(heartbeat_request{"", listener, 0, {}}, probe,
+                                             &manual_clock::read, &clock);
+  job->parsed = true;
+  job->token.claims = claims_of(who, sequence, from_ms, to_ms, clock.now_ms);
+  job->received_ms = clock.now_ms;
+  auto& credit = job->credit;
+  credit.student = who;
+  const auto device_number = stable_hash(who.view());  // a device a student
+  std::memcpy(credit.device.bytes.data(), &device_number, sizeof device_number);
+  credit.module = job->token.claims.module;
+  credit.session = job->token.claims.session;
+  credit.sequence = sequence;
+  credit.interval = {from_ms, to_ms};
+  credit.played_at_ms = clock.now_ms;
+  credit.duration_ms = duration_ms;
+  credit.mastery_covered_ms = mastery_covered_ms({duration_ms, 9500, 2000});
+  credit.rate_permille = 2200;
+  return job;
+}
+
+/// The threads behind a shard, played by the test: nothing happens until it says so.
+struct scripted_services final : shard_services {
+  void store(std::shared_ptr<credit_batch> batch) override { batches.push_back(std::move(batch)); }
+  void refill(std::vector<pair_progress> pairs) override { refilled.push_back(std::move(pairs)); }
+  void load(std::shared_ptr<progress_query> query) override { queries.push_back(std::move(query)); }
+  void checkpoint_now(std::vector<pair_progress> pairs) override {
+    mastered.push_back(std::move(pairs));
+  }
+  std::vector<std::shared_ptr<credit_batch>> batches;
+  std::vector<std::vector<pair_progress>> refilled;
+  std::vector<std::shared_ptr<progress_query>> queries;
+  std::vector<std::vector<pair_progress>> mastered;
+};
+
+/// Stores a batch in `hot`, as the writer would, for pairs that the hot store may not know yet.
+inline void store_batch(credit_batch& batch, hot_store& hot) {
+  std::vector<pair_progress> blank;
+  std::vector<hot_request> requests;
+  for (const auto& request : batch.requests) {
+    blank.push_back({request.credit.pair(), {}});
+    requests.push_back({request.credit, !request.known});
+  }
+  (void)hot.merge(blank, false).has_value();
+  batch.results = *hot.apply(requests);
+}
+
+}  // namespace watchkeeper::actors::testing

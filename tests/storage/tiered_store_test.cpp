@@ -1,0 +1,182 @@
+#include "storage/tiered_store.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <filesystem>
+#include <unistd.h>
+
+#include "storage/faulty_store.hpp"
+
+using namespace watchkeeper;
+
+namespace {
+
+struct world {
+  world() {
+    BOOST_REQUIRE(behind->migrate().has_value());
+    module_record module;
+    module.id = *module_id::parse("m1");
+    module.title = "one";
+    module.rules.duration_ms = 100'000;
+    BOOST_REQUIRE(behind->put_module(module).has_value());
+  }
+  ~world() { std::filesystem::remove_all(folder); }
+
+  tiered_request request(std::uint32_t sequence, media_ms from_ms, media_ms to_ms) {
+    tiered_request r;
+    r.credit.student = who;
+    r.credit.module = *module_id::parse("m1");
+    r.credit.session = *session_id::parse("s1");
+    r.credit.sequence = sequence;
+    r.credit.interval = {from_ms, to_ms};
+    r.credit.played_at_ms = now_ms;
+    r.credit.now_ms = now_ms;
+    r.credit.duration_ms = 100'000;
+    r.credit.mastery_covered_ms = 95'000;
+    r.credit.rate_permille = 2200;
+    return r;
+  }
+  applied_credit apply_one(const tiered_request& r) {
+    auto all = tiers.apply({&r, 1}, now_ms);
+    BOOST_REQUIRE(all.size() == 1u);
+    return all[0];
+  }
+  std::optional<progress> in_ledger() {
+    const pair_key keys[] = {{who, *module_id::parse("m1")}};
+    return (*behind->read(keys))[0];
+  }
+  std::optional<progress> in_hot() {
+    const pair_key keys[] = {{who, *module_id::parse("m1")}};
+    return (*inner->read(keys))[0];
+  }
+
+  std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / ("tiered-" + std::to_string(getpid()));
+  unix_ms now_ms = 1'800'000'000'000;
+  student_id who = *student_id::parse("ann");
+  std::unique_ptr<hot_store> inner = make_memory_store();
+  store_fault fault = store_fault::none;  // of every call, until it is changed
+  faulty_store hot{*inner, [this](std::string_view) { return fault; }};
+  std::unique_ptr<ledger> behind = make_sqlite_ledger((folder_made() / "ledger.db").string());
+  int lost = 0;
+  std::vector<bool> modes;
+  tiered_store tiers{hot, *behind,
+                     {.mode_changed = [this](bool degraded, const std::string&) { modes.push_back(degraded); },
+                      .hot_failed = [](const storage_failure&) {},
+                      .ledger_failed = [](const storage_failure&) {},
+                      .data_lost = [this] { ++lost; }}};
+
+  std::filesystem::path folder_made() {
+    std::filesystem::remove_all(folder);
+    std::filesystem::create_directories(folder);
+    return folder;
+  }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(tiered)
+
+BOOST_AUTO_TEST_CASE(a_pair_the_hot_store_lacks_comes_from_the_ledger) {
+  world w;
+  pair_progress earlier{{w.who, *module_id::parse("m1")}, {}};
+  earlier.state.covered.add({0, 40'000});
+  earlier.state.duration_ms = 100'000;
+  BOOST_REQUIRE(w.behind->checkpoint({&earlier, 1}, w.now_ms).has_value());
+  const auto applied = w.apply_one(w.request(0, 40'000, 50'000));
+  BOOST_CHECK(applied.how == applied_credit::state::done);
+  BOOST_TEST(applied.outcome.now.covered_ms == 50'000);
+  BOOST_REQUIRE(applied.covered.has_value());
+  BOOST_TEST(applied.covered->covered_ms() == 50'000);
+  BOOST_TEST(w.lost == 0);
+}
+
+BOOST_AUTO_TEST_CASE(what_memory_knows_fills_an_emptied_hot_store) {
+  world w;
+  auto r = w.request(7, 20'000, 30'000);
+  r.known.emplace();
+  r.known->covered.add({0, 20'000});
+  const auto applied = w.apply_one(r);
+  BOOST_TEST(applied.outcome.now.covered_ms == 30'000);
+  BOOST_TEST(w.lost == 1);
+  BOOST_TEST(*w.inner->dirty_count() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(the_ledger_takes_over_while_the_hot_store_is_away_and_gives_back) {
+  world w;
+  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).how == applied_credit::state::done);
+  w.fault = store_fault::lost_request;
+  auto r = w.request(1, 10'000, 20'000);
+  r.known.emplace();
+  r.known->covered.add({0, 10'000});
+  auto applied = w.apply_one(r);
+  BOOST_CHECK(applied.how == applied_credit::state::done);
+  BOOST_CHECK(applied.outcome.status == credit_status::credited);
+  BOOST_TEST(applied.outcome.now.covered_ms == 20'000);
+  BOOST_TEST(w.tiers.degraded());
+  BOOST_REQUIRE(w.in_ledger().has_value());
+  BOOST_TEST(w.in_ledger()->covered.covered_ms() == 20'000);
+  // A retry is a duplicate here too.
+  BOOST_CHECK(w.apply_one(r).outcome.status == credit_status::duplicate);
+
+  w.fault = store_fault::none;
+  w.now_ms += tiered_store::retry_interval_ms;
+  applied = w.apply_one(w.request(2, 20'000, 30'000));
+  BOOST_TEST(!w.tiers.degraded());
+  BOOST_TEST(applied.outcome.now.covered_ms == 30'000);
+  BOOST_TEST(w.in_hot()->covered.covered_ms() == 30'000);
+  BOOST_CHECK((w.modes == std::vector<bool>{true, false}));
+}
+
+BOOST_AUTO_TEST_CASE(nothing_counts_when_both_are_away) {
+  world w;
+  w.fault = store_fault::lost_request;
+  // A ledger that cannot be opened: its folder is a file.
+  auto broken = make_sqlite_ledger("/dev/null/ledger.db");
+  tiered_store tiers{w.hot, *broken,
+                     {.mode_changed = [](bool, const std::string&) {},
+                      .hot_failed = [](const storage_failure&) {},
+                      .ledger_failed = [](const storage_failure&) {},
+                      .data_lost = [] {}}};
+  const auto r = w.request(0, 0, 10'000);
+  BOOST_CHECK(tiers.apply({&r, 1}, w.now_ms)[0].how == applied_credit::state::failed);
+  BOOST_CHECK(tiers.apply({&r, 1}, w.now_ms)[0].how == applied_credit::state::failed);
+}
+
+BOOST_AUTO_TEST_CASE(a_lost_answer_is_not_credited_twice) {
+  world w;
+  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).how == applied_credit::state::done);
+  w.fault = store_fault::lost_answer;
+  const auto r = w.request(1, 10'000, 20'000);
+  BOOST_CHECK(w.apply_one(r).how == applied_credit::state::done);
+  w.fault = store_fault::none;
+  w.now_ms += tiered_store::retry_interval_ms;
+  const auto again = w.apply_one(r);
+  BOOST_CHECK(again.outcome.status == credit_status::duplicate);
+  BOOST_TEST(again.outcome.now.covered_ms == 20'000);
+}
+
+BOOST_AUTO_TEST_CASE(degraded_mastery_makes_one_completion) {
+  world w;
+  w.fault = store_fault::refused;
+  for (std::uint32_t i = 0; i < 10; ++i) {
+    const auto from_ms = static_cast<media_ms>(i) * 10'000;
+    BOOST_CHECK(w.apply_one(w.request(i, from_ms, from_ms + 10'000)).how ==
+                applied_credit::state::done);
+    w.now_ms += 10'000;
+  }
+  BOOST_TEST(w.behind->completions(0, 10)->size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(an_erased_student_stays_erased_while_degraded) {
+  world w;
+  w.fault = store_fault::lost_request;
+  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).how == applied_credit::state::done);
+  w.tiers.forget_student(w.who);
+  const auto applied = w.apply_one(w.request(1, 10'000, 20'000));
+  BOOST_CHECK(applied.outcome.status == credit_status::rejected);
+  BOOST_CHECK(applied.outcome.why == problem::unknown_device);
+  w.tiers.readmit_student(w.who);
+  BOOST_CHECK(w.apply_one(w.request(2, 0, 10'000)).outcome.status == credit_status::credited);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
