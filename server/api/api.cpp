@@ -52,9 +52,8 @@ struct api::implementation {
             [this](queued_request&& queued, stores& own) { run(std::move(queued), own); },
             with.make_ledger, with.make_hot_store) {}
 
+  // The content of an answer to HEAD is left out by the HTTP/2 layer.
   void respond(const net::http_request& request, http_response&& response) noexcept {
-    // What GET would have got, without the content (RFC 9110, section 9.3.2).
-    if (request.method == net::http_method::head) response.body.clear();
     with.replies.respond(request.reply_to, std::move(response));
   }
 

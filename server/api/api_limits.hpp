@@ -17,13 +17,11 @@ inline constexpr std::int64_t progress_wait_ms = 2'500;
 
 inline constexpr std::size_t tokens_max = 256;
 inline constexpr std::size_t bearer_bytes_max = 512;
-inline constexpr std::size_t token_name_bytes_max = 64;
 /// Wrong tokens of one address: twenty at once, then one in three seconds.
 inline constexpr rate_limit wrong_tokens{3'000'000, 20};
 inline constexpr std::size_t wrong_token_addresses_max = 4096;
 
 inline constexpr std::size_t query_bytes_max = 1024;
-inline constexpr std::size_t cursor_bytes_max = 256;
 inline constexpr std::size_t list_items_default = 100;
 static_assert(list_items_default <= limits::list_items_max);
 /// Modules of one student that a list looks at.

@@ -146,9 +146,8 @@ net::http_response delete_device(call& c) {
   const auto kid = c.kid_at(0);
   // Unlike elsewhere, nothing to delete is an error: a kid that is not known was probably mistyped,
   // and the device that was meant would go on earning.
-  if (!find_device(c, kid))
+  if (!need(c.store.book().revoke_device(kid)))
     throw refusal(problem::not_found, "No device is enrolled under this kid");
-  (void)need(c.store.book().revoke_device(kid));
   c.gateway.forget_device(kid);
   return no_content();
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "domain/ids.hpp"
 #include "net/router.hpp"
 #include "server/api/api_limits.hpp"
 #include "server/api/refusal.hpp"
@@ -78,9 +79,8 @@ std::size_t query_parameters::limit() const {
 
 std::string_view query_parameters::cursor() const {
   const auto text = find("cursor").value_or(std::string_view{});
-  const bool printable =
-      std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
-  if (!printable || text.size() > api_limits::cursor_bytes_max)
+  // Every list goes on behind the id that its page before ended with.
+  if (!text.empty() && !student_id::parse(text))
     throw refusal(problem::malformed_request,
                   "The query parameter cursor must be what the page before gave as next");
   return text;

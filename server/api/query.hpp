@@ -23,7 +23,7 @@ class query_parameters {
 
   /// `limit`: 1 … limits::list_items_max; api_limits::list_items_default where it is not given.
   [[nodiscard]] std::size_t limit() const;
-  /// `cursor`: empty where it is not given; printable ASCII without spaces.
+  /// `cursor`: the id that the page before ended with; empty where it is not given.
   [[nodiscard]] std::string_view cursor() const;
   /// A sequence number, 0 … 2^63-1.
   [[nodiscard]] std::int64_t sequence(std::string_view name) const;
