@@ -1,0 +1,71 @@
+// A small HTTP/2 client on node:http2: one connection, plain promises.
+import http2 from 'node:http2';
+import { within } from './wait.mjs';
+
+export class Client {
+  constructor(origin) {
+    this.origin = origin;
+    this.open();
+  }
+
+  open() {
+    // The certificate is the gateway's own; who it belongs to is not what these tests are about.
+    this.session = http2.connect(this.origin, { rejectUnauthorized: false });
+    this.session.on('error', () => {});
+  }
+
+  /** A stream for tests that write the body piece by piece. */
+  stream(method, path, headers = {}) {
+    if (this.session.closed || this.session.destroyed) this.open();
+    return this.session.request({ ':method': method, ':path': path, ...headers }, { endStream: false });
+  }
+
+  async request(method, path, { body, headers = {}, token, timeout_ms = 20_000 } = {}) {
+    const sent = { ...headers };
+    if (token) sent.authorization = `Bearer ${token}`;
+    if (body !== undefined && typeof body !== 'string' && !Buffer.isBuffer(body)) {
+      body = JSON.stringify(body);
+      sent['content-type'] ??= 'application/json';
+    }
+    const stream = this.stream(method, path, sent);
+    const answer = answerOf(stream);
+    stream.end(body);
+    try {
+      return await within(`${method} ${path.slice(0, 80)}`, answer, timeout_ms);
+    } catch (error) {
+      stream.close(http2.constants.NGHTTP2_CANCEL);
+      throw error;
+    }
+  }
+
+  close() {
+    return new Promise((resolve) => {
+      if (this.session.destroyed) return resolve();
+      this.session.once('close', resolve);
+      this.session.destroy();
+    });
+  }
+}
+
+/** {status, headers, text, json} of a stream once it has ended. */
+export function answerOf(stream) {
+  return new Promise((resolve, reject) => {
+    const chunks = [];
+    let headers;
+    stream.on('response', (fields) => (headers = fields));
+    stream.on('data', (chunk) => chunks.push(chunk));
+    stream.on('error', reject);
+    stream.on('close', () => {
+      if (!headers) return reject(new Error(`closed without an answer (code ${stream.rstCode})`));
+      const text = Buffer.concat(chunks).toString('utf8');
+      resolve({
+        status: headers[':status'],
+        headers,
+        text,
+        get json() {
+          return JSON.parse(text);
+        },
+      });
+    });
+  });
+}

@@ -1,0 +1,154 @@
+// Starts the real program on a free loopback port with a data directory of its own.
+import { spawn } from 'node:child_process';
+import crypto from 'node:crypto';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { Client } from './client.mjs';
+import { Stores, root, temporaryDirectory } from './stores.mjs';
+import { until, within } from './wait.mjs';
+
+export const program =
+  process.env.WATCHKEEPER_PROGRAM ?? path.join(root, 'build', 'release', 'watchkeeper');
+
+export const tokens = { viewer: 'viewer-secret', admin: 'admin-secret', operator: 'operator-secret' };
+
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const probe = net.createServer();
+    probe.once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const { port } = probe.address();
+      probe.close(() => resolve(port));
+    });
+  });
+}
+
+export const tokenTable = (name, role, secret) =>
+  `\n[[token]]\nname = "${name}"\nrole = "${role}"\n` +
+  `sha256 = "${crypto.createHash('sha256').update(secret).digest('hex')}"\n`;
+
+export class Gateway {
+  /** `settings`: TOML after the top-level keys; `top`: more top-level keys. */
+  static async start({ variant = 'embedded', settings = '', top = '' } = {}) {
+    const gateway = new Gateway();
+    gateway.stores = Stores.start(variant);
+    gateway.directory = temporaryDirectory('gateway');
+    gateway.file = path.join(gateway.directory, 'watchkeeper.toml');
+    gateway.top = top;
+    gateway.settings = settings;
+    try {
+      await gateway.launch();
+    } catch (error) {
+      gateway.remove();
+      throw error;
+    }
+    return gateway;
+  }
+
+  writeConfiguration(extra = '') {
+    const text = `listen = "127.0.0.1:${this.port}"\nh2c_listen = "127.0.0.1:${this.cleartextPort}"\n` +
+      `data_dir = "${path.join(this.directory, 'data')}"\n${this.top}\n${this.stores.settings}\n` +
+      `${this.settings}\n` +
+      Object.entries(tokens).map(([role, secret]) => tokenTable(role, role, secret)).join('') + extra;
+    fs.writeFileSync(this.file, text);
+  }
+
+  /** Starts the process, also again after it ended: on the same data, and the same port if given. */
+  async launch(port) {
+    this.port = port ?? (await freePort());
+    this.cleartextPort = await freePort();
+    this.writeConfiguration();
+    this.log = '';
+    this.child = spawn(program, ['--config', this.file], { stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const output of [this.child.stdout, this.child.stderr])
+      output.on('data', (chunk) => (this.log += chunk));
+    this.ended = new Promise((resolve) =>
+      this.child.once('exit', (code, signal) => resolve({ code, signal })));
+    this.child.once('error', (error) => (this.log += error.message));
+    this.origin = `https://127.0.0.1:${this.port}`;
+    this.cleartextOrigin = `http://127.0.0.1:${this.cleartextPort}`;
+    try {
+      await until('the gateway is ready', async () => {
+        if (this.child.exitCode !== null) throw new Error('it has ended');
+        const probe = new Client(this.origin);
+        try {
+          return (await probe.request('GET', '/readyz', { timeout_ms: 2000 })).status === 200;
+        } finally {
+          await probe.close();
+        }
+      });
+    } catch (error) {
+      this.child.kill('SIGKILL');
+      throw new Error(`${error.message}\n${this.log}`);
+    }
+    this.client = new Client(this.origin);
+  }
+
+  get admin() {
+    return (method, path, body) => this.client.request(method, path, { body, token: tokens.admin });
+  }
+  get viewer() {
+    return (method, path) => this.client.request(method, path, { token: tokens.viewer });
+  }
+  get operator() {
+    return (method, path) => this.client.request(method, path, { token: tokens.operator });
+  }
+
+  /** POST /v1/heartbeats with these tokens. */
+  send(list, { headers = {}, client = this.client } = {}) {
+    const body = Array.isArray(list) ? list.join('\n') : list;
+    return client.request('POST', '/v1/heartbeats',
+                          { body, headers: { 'content-type': 'application/jose', ...headers } });
+  }
+
+  async putModule(id, duration_ms, more = {}) {
+    const answer = await this.admin('PUT', `/v1/modules/${id}`,
+                                    { title: `Module ${id}`, duration_ms, ...more });
+    if (answer.status >= 300) throw new Error(`PUT module: ${answer.status} ${answer.text}`);
+  }
+  async enrol(device, student) {
+    const answer = await this.admin('PUT', `/v1/devices/${device.kid}`, { student, jwk: device.jwk });
+    if (answer.status >= 300) throw new Error(`PUT device: ${answer.status} ${answer.text}`);
+  }
+  async progress(student, module) {
+    const answer = await this.viewer('GET', `/v1/progress/${student}/${module}`);
+    if (answer.status !== 200) throw new Error(`GET progress: ${answer.status} ${answer.text}`);
+    return answer.json;
+  }
+  /** All completions of the outbox. */
+  async completions() {
+    const all = [];
+    let after = '0';
+    for (;;) {
+      const page = (await this.viewer('GET', `/v1/completions?limit=500&after=${after}`)).json;
+      all.push(...page.items);
+      if (page.next === null) return all;
+      after = page.next;
+    }
+  }
+
+  /** Ends the process with the signal and gives {code, signal}. */
+  async end(signal = 'SIGTERM') {
+    await this.client?.close();
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill(signal);
+    try {
+      return await within(`the gateway ends after ${signal}`, this.ended, 20_000);
+    } catch (error) {
+      this.child.kill('SIGKILL');
+      throw new Error(`${error.message}\n${this.log}`);
+    }
+  }
+  remove() {
+    if (this.child && this.child.exitCode === null) this.child.kill('SIGKILL');
+    this.stores.stop();
+    fs.rmSync(this.directory, { recursive: true, force: true });
+  }
+  async stop() {
+    try {
+      return await this.end();
+    } finally {
+      this.remove();
+    }
+  }
+}

@@ -1,0 +1,66 @@
+// One student with an enrolled device and a session, ready to send.
+import assert from 'node:assert/strict';
+import { Device, claims, uuid } from './device.mjs';
+
+let scenes = 0;
+
+export class Scene {
+  /** A module of its own unless one is given. */
+  static async make(gateway, { alg = 'ES256', module, duration_ms = 60_000, more = {} } = {}) {
+    const scene = new Scene();
+    scene.gateway = gateway;
+    scene.student = `student-${process.pid}-${++scenes}`;
+    scene.module = module ?? `module-${process.pid}-${scenes}`;
+    if (!module) await gateway.putModule(scene.module, duration_ms, more);
+    scene.device = await Device.make(alg);
+    await gateway.enrol(scene.device, scene.student);
+    scene.sid = uuid();
+    scene.sn = 0;
+    return scene;
+  }
+
+  claims(from, to, over = {}) {
+    return claims(this.student, this.module, this.sid, this.sn++, from, to, over);
+  }
+  token(from, to, over = {}) {
+    return this.device.token(this.claims(from, to, over));
+  }
+  async play(from, to, over = {}) {
+    return this.gateway.send(await this.token(from, to, over));
+  }
+  /** Sends and gives the one result of a 200. */
+  async credited(from, to, over = {}) {
+    const answer = await this.play(from, to, over);
+    assert.equal(answer.status, 200, answer.text);
+    return answer.json.results[0];
+  }
+  progress() {
+    return this.gateway.progress(this.student, this.module);
+  }
+}
+
+/** Checks a problem+json answer: its status and name. */
+export function assertProblem(answer, status, name) {
+  assert.equal(answer.status, status, `${answer.status}: ${answer.text}`);
+  assert.equal(answer.headers['content-type'], 'application/problem+json');
+  const body = answer.json;
+  assert.equal(body.type, `urn:watchkeeper:problem:${name}`, answer.text);
+  assert.equal(body.status, status);
+  assert.equal(typeof body.title, 'string');
+  assert.ok(Math.abs(body.server_time * 1000 - Date.now()) < 60_000, answer.text);
+  assert.ok(answer.headers.date);
+  if (status === 429 || status === 503) assert.match(answer.headers['retry-after'], /^[0-9]+$/);
+}
+
+/** Total length of a union of [from, to] pairs; gaps up to 250 ms are closed. */
+export function union(intervals, gap_ms = 250) {
+  const sorted = [...intervals].sort((a, b) => a[0] - b[0]);
+  const joined = [];
+  for (const [from, to] of sorted) {
+    const last = joined.at(-1);
+    if (last && from - last[1] <= gap_ms) last[1] = Math.max(last[1], to);
+    else joined.push([from, to]);
+  }
+  return joined;
+}
+export const lengthOf = (intervals) => intervals.reduce((sum, [from, to]) => sum + to - from, 0);
