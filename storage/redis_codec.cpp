@@ -45,6 +45,7 @@ std::string encode_numbers(const progress& state, std::uint64_t version) {
   put.i64(state.updated_ms);
   put.i64(state.mastered_ms);
   put.u64(version);
+  put.u8(0);
   assert(out.size() == numbers_bytes);
   return out;
 }
@@ -62,8 +63,9 @@ std::optional<versioned_progress> decode_pair(std::string_view covered, std::str
   pair.state.updated_ms = in.i64();
   pair.state.mastered_ms = in.i64();
   pair.version = in.u64();
+  const auto marked = in.u8();
   if (!in.good() || !in.at_end() || covered_ms != decoded->covered_ms() ||
-      pair.state.playtime_ms < 0 || pair.version == 0)
+      pair.state.playtime_ms < 0 || pair.version == 0 || marked > 1)
     return std::nullopt;
   pair.state.covered = std::move(*decoded);
   return pair;

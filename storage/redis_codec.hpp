@@ -14,9 +14,9 @@
 /// strict: what is not exactly of the format is nothing.
 namespace watchkeeper::redis_codec {
 
-inline constexpr std::size_t numbers_bytes = 52;
+inline constexpr std::size_t numbers_bytes = 53;
 
-/// The `numbers` field of a pair.
+/// The `numbers` field of a pair; its mark is left to the function library.
 std::string encode_numbers(const progress& state, std::uint64_t version);
 
 struct versioned_progress {

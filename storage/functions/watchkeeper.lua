@@ -12,15 +12,23 @@ local CAPACITY_US = 120000000
 local START_US = 60000000
 local SESSION_TTL_MS = '3600000'
 local STUDENT_TTL_MS = '86400000'
+-- Setting a time to live costs more than all the rest of a write: it is done anew after an eighth of it.
+local SESSION_RENEWED_S = 450
+local STUDENT_RENEWED_S = 10800
+-- A marked pair is marked again at every 16th change, should its mark have been lost.
+local MARKED_AGAIN = 16
 local ERASED = 'erased'
 
--- covered_ms, duration_ms, resume_ms, playtime_ms, resume_at_ms, updated_ms, mastered_ms, version
-local NUMBERS = '>I4I4I4i8i8i8i8I8'
-local NUMBERS_BYTES = 52
-local BUCKET = '>i8i8'
-local BUCKET_BYTES = 16
-local WINDOW = '>I4I4I4'
-local WINDOW_BYTES = 12
+-- covered_ms, duration_ms, resume_ms, playtime_ms, resume_at_ms, updated_ms, mastered_ms, version,
+-- marked (1: in the dirty set)
+local NUMBERS = '>I4I4I4i8i8i8i8I8B'
+local NUMBERS_BYTES = 53
+-- level_us, refilled_at_ms, and the second of the server's clock when the time to live was set
+local BUCKET = '>i8i8I4'
+local BUCKET_BYTES = 20
+-- highest, seen (upper and lower half), and that second; the module's id follows
+local WINDOW = '>I4I4I4I4'
+local WINDOW_BYTES = 16
 local PIECE = '>I4I4'
 -- flags, sequence, from_ms, to_ms, played_at_ms, now_ms, duration_ms, mastery_covered_ms,
 -- rate_permille, module
@@ -136,15 +144,16 @@ local function load_pair(key)
   if not covered or not numbers or #numbers ~= NUMBERS_BYTES or #covered % 8 ~= 0 then
     return false
   end
-  local pair = { covered = covered, stored = covered }
-  pair.covered_ms, pair.duration_ms, pair.resume_ms, pair.playtime_ms, pair.resume_at_ms,
-    pair.updated_ms, pair.mastered_ms, pair.version = unpack_bytes(NUMBERS, numbers)
-  return pair
+  local covered_ms, duration_ms, resume_ms, playtime_ms, resume_at_ms, updated_ms, mastered_ms,
+    version, marked = unpack_bytes(NUMBERS, numbers)
+  return { covered = covered, stored = covered, covered_ms = covered_ms, duration_ms = duration_ms,
+    resume_ms = resume_ms, playtime_ms = playtime_ms, resume_at_ms = resume_at_ms,
+    updated_ms = updated_ms, mastered_ms = mastered_ms, version = version, marked = marked }
 end
 
 local function save_pair(key, p)
   local numbers = pack(NUMBERS, p.covered_ms, p.duration_ms, p.resume_ms, p.playtime_ms,
-    p.resume_at_ms, p.updated_ms, p.mastered_ms, p.version)
+    p.resume_at_ms, p.updated_ms, p.mastered_ms, p.version, p.marked)
   if p.covered == p.stored then
     call('HSET', key, 'numbers', numbers)
   else
@@ -158,18 +167,36 @@ local function member_of(pair_key, dirty_key)
 end
 
 local function load_bucket(value)
-  if not value then return { START_US, 0 } end
+  if not value then return { START_US, 0, false } end
   if value == ERASED then return ERASED end
   if #value ~= BUCKET_BYTES then return false end
-  local level_us, refilled_at_ms = unpack_bytes(BUCKET, value)
-  return { level_us, refilled_at_ms }
+  local level_us, refilled_at_ms, renewed_s = unpack_bytes(BUCKET, value)
+  return { level_us, refilled_at_ms, renewed_s }
+end
+
+local function save_bucket(key, b, now_s)
+  local renewed_s = b[3]
+  if renewed_s and now_s >= renewed_s and now_s - renewed_s < STUDENT_RENEWED_S then
+    call('SETRANGE', key, '0', pack(BUCKET, b[1], b[2], renewed_s))
+  else
+    call('SET', key, pack(BUCKET, b[1], b[2], now_s), 'PX', STUDENT_TTL_MS)
+  end
 end
 
 local function load_session(value)
-  if not value then return { 0, 0, 0, '' } end
+  if not value then return { 0, 0, 0, '', false } end
   if #value <= WINDOW_BYTES then return false end
-  local highest, high, low = unpack_bytes(WINDOW, value)
-  return { highest, high, low, sub(value, WINDOW_BYTES + 1) }
+  local highest, high, low, renewed_s = unpack_bytes(WINDOW, value)
+  return { highest, high, low, sub(value, WINDOW_BYTES + 1), renewed_s }
+end
+
+local function save_session(key, s, now_s)
+  local renewed_s = s[5]
+  if renewed_s and now_s >= renewed_s and now_s - renewed_s < SESSION_RENEWED_S then
+    call('SETRANGE', key, '0', pack(WINDOW, s[1], s[2], s[3], renewed_s))
+  else
+    call('SET', key, pack(WINDOW, s[1], s[2], s[3], now_s) .. s[4], 'PX', SESSION_TTL_MS)
+  end
 end
 
 -- The window of a session after `sequence`, in the halves of its 64 bits.
@@ -204,6 +231,7 @@ local function credit(keys, args)
   local students, sessions, pairs_held = {}, {}, {}
   local students_new, sessions_new, pairs_new = {}, {}, {}
   local out = {}
+  local latest_ms = 0
   for i = 1, n do
     local flags, sequence, from, to, played_at_ms, now_ms, duration_ms, mastery_ms, rate, module
     flags, sequence, from, to, played_at_ms, now_ms, duration_ms, mastery_ms, rate, module, position =
@@ -282,6 +310,7 @@ local function credit(keys, args)
           end
           status = allowed_ms < length_ms and LIMITED or CREDITED
           credited_ms = allowed_ms
+          if now_ms > latest_ms then latest_ms = now_ms end
           students_new[student_key], sessions_new[session_key] = bucket, session
           pairs_new[pair_key] = keys[3 * n + i]
         end
@@ -304,20 +333,21 @@ local function credit(keys, args)
 
   -- The marks first: they are the only writes that can fail, on a key of a foreign type.
   for pair_key, dirty_key in pairs(pairs_new) do
-    call('SADD', dirty_key, member_of(pair_key, dirty_key))
+    local pair = pairs_held[pair_key]
+    if pair.marked == 0 or pair.version % MARKED_AGAIN == 0 then
+      call('SADD', dirty_key, member_of(pair_key, dirty_key))
+      pair.marked = 1
+    end
   end
+  local now_s = floor(latest_ms / 1000)
   for pair_key in pairs(pairs_new) do save_pair(pair_key, pairs_held[pair_key]) end
-  for key, s in pairs(sessions_new) do
-    call('SET', key, pack(WINDOW, s[1], s[2], s[3]) .. s[4], 'PX', SESSION_TTL_MS)
-  end
-  for key, b in pairs(students_new) do
-    call('SET', key, pack(BUCKET, b[1], b[2]), 'PX', STUDENT_TTL_MS)
-  end
+  for key, session in pairs(sessions_new) do save_session(key, session, now_s) end
+  for key, bucket in pairs(students_new) do save_bucket(key, bucket, now_s) end
   return concat(out)
 end
 
 -- KEYS: pair, student, dirty and pairs key of one pair after the other. ARGV: "1" to mark them dirty,
--- then coverage and packed numbers (their version unused) of one after the other.
+-- then coverage and packed numbers (their version and mark unused) of one after the other.
 -- Replies with the numbers of pairs that were corrupt and of those left alone for too many pieces.
 local function merge(keys, args)
   local n = #keys / 4
@@ -342,12 +372,13 @@ local function merge(keys, args)
         -- The version starts at the clock: a pair that was erased and comes back has another one.
         save_pair(pair_key, { covered = covered, covered_ms = covered_ms, duration_ms = duration_ms,
           resume_ms = resume_ms, playtime_ms = playtime_ms, resume_at_ms = resume_at_ms,
-          updated_ms = updated_ms, mastered_ms = mastered_ms, version = version })
+          updated_ms = updated_ms, mastered_ms = mastered_ms, version = version,
+          marked = mark_dirty and 1 or 0 })
         local module = sub(member, string.find(member, '/', 1, true) + 1)
         call('SADD', pairs_key, module)
       else
         local before = pack(NUMBERS, held.covered_ms, held.duration_ms, held.resume_ms,
-          held.playtime_ms, held.resume_at_ms, held.updated_ms, held.mastered_ms, 0)
+          held.playtime_ms, held.resume_at_ms, held.updated_ms, held.mastered_ms, 0, 0)
         local united, united_ms, pieces = held.covered, held.covered_ms, 0
         if covered ~= united then united, united_ms, pieces = unite(united, covered) end
         if pieces > PIECES_MAX then
@@ -372,9 +403,11 @@ local function merge(keys, args)
             held.mastered_ms = mastered_ms
           end
           local after = pack(NUMBERS, held.covered_ms, held.duration_ms, held.resume_ms,
-            held.playtime_ms, held.resume_at_ms, held.updated_ms, held.mastered_ms, 0)
-          if after ~= before or held.covered ~= held.stored then
-            held.version = held.version + 1
+            held.playtime_ms, held.resume_at_ms, held.updated_ms, held.mastered_ms, 0, 0)
+          local changed = after ~= before or held.covered ~= held.stored
+          if changed then held.version = held.version + 1 end
+          if changed or (mark_dirty and held.marked == 0) then
+            if mark_dirty then held.marked = 1 end
             save_pair(pair_key, held)
           end
         end
@@ -395,6 +428,10 @@ local function mark_clean(keys, args)
     local held = load_pair(keys[i])
     if (held == nil and version == 0) or (held and held.version == version) then
       cleaned = cleaned + call('SREM', dirty_key, member_of(keys[i], dirty_key))
+      if held then
+        held.marked = 0
+        save_pair(keys[i], held)
+      end
     end
   end
   return cleaned
@@ -428,7 +465,7 @@ local function show(keys)
   if held == false then return 'corrupt' end
   local text = {}
   for _, name in ipairs({ 'covered_ms', 'duration_ms', 'playtime_ms', 'resume_ms', 'resume_at_ms',
-    'updated_ms', 'mastered_ms', 'version' }) do
+    'updated_ms', 'mastered_ms', 'version', 'marked' }) do
     text[#text + 1] = string.format('%s=%.0f', name, held[name])
   end
   text[#text + 1] = 'state=' .. (held.mastered_ms ~= 0 and 'MASTERED' or 'IN_PROGRESS')

@@ -50,16 +50,19 @@ BOOST_AUTO_TEST_CASE(the_bytes_are_those_of_the_storage_format) {
              "0000019aab6884a8"    // resume_at_ms
              "0000019aab6884a8"    // updated_ms
              "0000000000000000");  // mastered_ms
-  BOOST_TEST(numbers.size() == 52u);
+  BOOST_TEST(numbers.size() == 53u);
+  BOOST_TEST(hex(numbers.substr(52)) == "01");  // marked
   BOOST_TEST(hex(server.command({"GET", key_of("student", pair)})) ==
-             "0000000002625a00"    // level_us 40,000,000
-             "0000019aab6884a8");  // refilled_at_ms
+             "0000000002625a00"  // level_us 40,000,000
+             "0000019aab6884a8"  // refilled_at_ms
+             "6921a3f9");        // the second in which the time to live was set
   const auto session = fmt::format("wk:{{p{}}}:session:{}:s", partition_of(pair.student),
                                    "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE");
   BOOST_TEST(hex(server.command({"GET", session})) ==
              "00000002"  // highest
              "00000000"  // seen, upper half
              "00000005"  // seen, lower half: 2 and 0
+             "6921a3f9"  // the second in which the time to live was set
              "6d31");    // "m1"
   BOOST_TEST(server.command({"SMEMBERS", key_of("dirty", pair)}) == "ada/m1\n");
   BOOST_TEST(server.command({"SMEMBERS", key_of("pairs", pair)}) == "m1\n");
