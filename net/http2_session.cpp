@@ -47,6 +47,10 @@ http2_session::~http2_session() {
 bool http2_session::receive(std::span<const std::uint8_t> bytes) noexcept {
   if (condemned_) return false;
   payload_bytes_ = 0;
+  if (!walker_.walk(bytes, [&](const frame_head& frame) { return charge_frame(frame); })) {
+    terminate();
+    return false;
+  }
   const auto result = nghttp2_session_mem_recv(session_, bytes.data(), bytes.size());
   if (result < 0 && !condemned_) {
     punished_ = result == NGHTTP2_ERR_FLOODED;
@@ -85,36 +89,38 @@ bool http2_session::finished() const noexcept {
          nghttp2_session_want_write(session_) == 0;
 }
 
-int http2_session::on_begin_frame(const nghttp2_frame_hd& frame) {
+bool http2_session::charge_frame(const frame_head& frame) noexcept {
   using kind = frame_guard::kind;
-  // A block that the library gave up on ends without another word.
-  if (frame.type != NGHTTP2_CONTINUATION) end_header_block();
   switch (frame.type) {
     case NGHTTP2_DATA:
-      if (frame.length == 0 && (frame.flags & NGHTTP2_FLAG_END_STREAM) == 0)
-        return charge(kind::empty_data);
-      return 0;
+      return frame.length != 0 || (frame.flags & NGHTTP2_FLAG_END_STREAM) != 0 ||
+             charge(kind::empty_data) == 0;
     case NGHTTP2_HEADERS:
-      payload_bytes_ += frame.length;
-      if (was_skipped(frame.stream_id)) return condemn(NGHTTP2_PROTOCOL_ERROR);
-      note_new_stream(frame.stream_id);
-      return 0;
     case NGHTTP2_CONTINUATION:
       payload_bytes_ += frame.length;
-      return 0;
+      return true;
     case NGHTTP2_PRIORITY:
-      return charge(kind::priority);
+      return charge(kind::priority) == 0;
     case NGHTTP2_RST_STREAM:
-      return charge(kind::reset_received);
+      return charge(kind::reset_received) == 0;
     case NGHTTP2_SETTINGS:
-      return charge(kind::settings);
+      return charge(kind::settings) == 0;
     case NGHTTP2_PING:
-      return charge(kind::ping);
+      return charge(kind::ping) == 0;
     case NGHTTP2_WINDOW_UPDATE:
-      return charge(kind::window_update);
+      return charge(kind::window_update) == 0;
     default:
-      return charge(kind::other);
+      return charge(kind::other) == 0;
   }
+}
+
+int http2_session::on_begin_frame(const nghttp2_frame_hd& frame) {
+  if (frame.type == NGHTTP2_CONTINUATION) return 0;
+  end_header_block();  // one that the library gave up on ends without another word
+  if (frame.type != NGHTTP2_HEADERS) return 0;
+  if (was_skipped(frame.stream_id)) return condemn(NGHTTP2_PROTOCOL_ERROR);
+  note_new_stream(frame.stream_id);
+  return 0;
 }
 
 int http2_session::on_begin_headers(const nghttp2_frame& frame) {

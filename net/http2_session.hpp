@@ -11,6 +11,7 @@
 #include "domain/problem.hpp"
 #include "net/bounds.hpp"
 #include "net/frame_guard.hpp"
+#include "net/frame_walker.hpp"
 #include "net/http.hpp"
 #include "net/http2_stream.hpp"
 #include "net/reply.hpp"
@@ -89,6 +90,7 @@ class http2_session {
   // Ends.
   int condemn(std::uint32_t code) noexcept;  // always NGHTTP2_ERR_CALLBACK_FAILURE
   int charge(frame_guard::kind what) noexcept;
+  [[nodiscard]] bool charge_frame(const frame_head& frame) noexcept;
   void terminate() noexcept;  // what condemn could not do inside a callback
   [[nodiscard]] bool was_skipped(std::int32_t stream_id) const noexcept;
   void note_new_stream(std::int32_t stream_id) noexcept;
@@ -104,6 +106,7 @@ class http2_session {
   std::uint64_t connection_id_;
   peer_address peer_;
   frame_guard guard_;
+  frame_walker walker_;
 
   std::size_t bodies_bytes_ = 0;
   std::size_t payload_bytes_ = 0;  // in the bytes that are being received

@@ -2,6 +2,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "net/frame_guard.hpp"
+#include "net/frame_walker.hpp"
 #include "net/server.hpp"
 #include "raw_client.hpp"
 #include "test_sink.hpp"
@@ -44,11 +45,11 @@ BOOST_AUTO_TEST_CASE(rapid_reset) {
 }
 
 BOOST_AUTO_TEST_CASE(made_you_reset) {
-  // A window of zero increment is a stream error: the server resets its own stream.
+  // A window that overflows is a stream error: the server resets its own stream.
   check_punished([](raw_client& c, int i) {
     const int stream = 3 + 2 * i;
     return c.request(stream, "POST", "/hold", true) &&
-           c.send_frame(NGHTTP2_WINDOW_UPDATE, 0, stream, be32(0));
+           c.send_frame(NGHTTP2_WINDOW_UPDATE, 0, stream, be32(0x7fff'ffff));
   });
 }
 
@@ -176,6 +177,32 @@ BOOST_AUTO_TEST_CASE(an_honest_client_is_never_punished) {
     fine &= guard.charge_bytes(700, 650, now);
   }
   BOOST_TEST(fine);
+}
+
+BOOST_AUTO_TEST_CASE(the_walker_sees_frames_in_pieces_of_any_size) {
+  std::string bytes = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+  for (int i = 0; i < 5; ++i) {
+    bytes += be32(static_cast<std::uint32_t>(i * 7)).substr(1);
+    bytes += static_cast<char>(i + 3);
+    bytes += static_cast<char>(i);
+    bytes += be32(1) + std::string(static_cast<std::size_t>(i * 7), 'p');
+  }
+  for (std::size_t piece = 1; piece < bytes.size(); ++piece) {
+    frame_walker walker;
+    std::string seen;
+    for (std::size_t at = 0; at < bytes.size(); at += piece) {
+      const auto part = bytes.substr(at, piece);
+      const bool went_on =
+          walker.walk({reinterpret_cast<const std::uint8_t*>(part.data()), part.size()},
+                      [&](const frame_head& head) {
+                        seen += std::to_string(head.type) + "/" + std::to_string(head.flags) + "/" +
+                                std::to_string(head.length) + " ";
+                        return true;
+                      });
+      BOOST_REQUIRE(went_on);
+    }
+    BOOST_REQUIRE(seen == "3/0/0 4/1/7 5/2/14 6/3/21 7/4/28 ");
+  }
 }
 
 BOOST_AUTO_TEST_CASE(buckets_fill_and_leak) {

@@ -104,7 +104,11 @@ raw_client::~raw_client() {
 }
 
 void raw_client::close() {
-  if (ssl_ != nullptr) SSL_free(std::exchange(ssl_, nullptr));
+  if (ssl_ != nullptr) {
+    // Without this OpenSSL takes the session for a broken one and forbids its resumption.
+    SSL_set_shutdown(ssl_, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    SSL_free(std::exchange(ssl_, nullptr));
+  }
   if (context_ != nullptr) SSL_CTX_free(std::exchange(context_, nullptr));
   if (inflater_ != nullptr) nghttp2_hd_inflate_del(std::exchange(inflater_, nullptr));
   if (fd_ >= 0) ::close(std::exchange(fd_, -1));
@@ -137,6 +141,15 @@ bool raw_client::send_frame(std::uint8_t type, std::uint8_t flags, std::int32_t 
 void raw_client::greet(const std::string& settings_payload) {
   send_bytes("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
   send_frame(NGHTTP2_SETTINGS, 0, 0, settings_payload);
+}
+
+bool raw_client::greet_and_wait() {
+  greet();
+  for (;;) {
+    const auto frame = read_frame();
+    if (!frame) return false;
+    if (frame->type == NGHTTP2_SETTINGS && (frame->flags & NGHTTP2_FLAG_ACK) != 0) return true;
+  }
 }
 
 std::string raw_client::encode(const field_list& fields) {
@@ -267,11 +280,11 @@ void raw_client::digest(const raw_frame& frame) {
       goaway_ = number(4);
       break;
     case NGHTTP2_SETTINGS:
-      if ((frame.flags & NGHTTP2_FLAG_ACK) == 0)
+      if (acknowledges && (frame.flags & NGHTTP2_FLAG_ACK) == 0)
         send_frame(NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, "");
       break;
     case NGHTTP2_PING:
-      if ((frame.flags & NGHTTP2_FLAG_ACK) == 0)
+      if (acknowledges && (frame.flags & NGHTTP2_FLAG_ACK) == 0)
         send_frame(NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, frame.payload);
       break;
     default:

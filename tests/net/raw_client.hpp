@@ -55,6 +55,9 @@ class raw_client {
 
   /// Preface and SETTINGS; the frames that follow are sent as they are made.
   void greet(const std::string& settings_payload = "");
+  /// Then also reads, and acknowledges, the server's SETTINGS: its windows hold from here.
+  bool greet_and_wait();
+  bool acknowledges = true;  // SETTINGS and PING, by itself
   bool send_bytes(std::string_view bytes);
   bool send_frame(std::uint8_t type, std::uint8_t flags, std::int32_t stream,
                   std::string_view payload);

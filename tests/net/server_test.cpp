@@ -176,7 +176,7 @@ BOOST_AUTO_TEST_CASE(streams_echo_and_both_sides_may_end) {
 BOOST_AUTO_TEST_CASE(an_unconsumed_stream_exhausts_its_window_only) {
   test_server s(test_server::h2c_options());
   auto client = raw_client::connect_h2c(s.running.h2c_port());
-  client.greet();
+  BOOST_REQUIRE(client.greet_and_wait());
   client.request(1, "POST", "/stall", false);
   client.send_data(1, std::string(bounds::stream_window_bytes, 's'), false);
   BOOST_REQUIRE(s.sink.wait_stalled_bytes(bounds::stream_window_bytes));
@@ -200,8 +200,7 @@ BOOST_AUTO_TEST_CASE(an_unconsumed_stream_exhausts_its_window_only) {
 BOOST_AUTO_TEST_CASE(a_client_that_sends_past_the_window_is_an_error) {
   test_server s(test_server::h2c_options());
   auto client = raw_client::connect_h2c(s.running.h2c_port());
-  client.greet();
-  client.read_frame();  // our acknowledgement makes the announced window valid
+  BOOST_REQUIRE(client.greet_and_wait());
   client.request(1, "POST", "/stall", false);
   client.send_data(1, std::string(bounds::stream_window_bytes + 1, 's'), false);
   BOOST_TEST(client.read_answer(1).reset.value_or(99) ==
