@@ -2,13 +2,19 @@
 // one thread: the fastest of several rounds, so that a neighbour on the machine does not count.
 //
 //   verify_bench [--json]
+//
+// The ways to verify ES256 with OpenSSL are those that docs/adr/0002-es256-verification.md
+// compares.
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/ec.h>
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/obj_mac.h>
 #include <openssl/param_build.h>
 
 #include <algorithm>
@@ -20,8 +26,11 @@
 #include <vector>
 
 #include "crypto/device_signer.hpp"
+#include "crypto/digest.hpp"
 #include "crypto/signature_verifier.hpp"
 #include "domain/engagement_token.hpp"
+
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"  // ECDSA_do_verify is compared
 
 namespace {
 
@@ -42,7 +51,7 @@ void require(bool condition) {
 struct measurement {
   std::string_view name;
   std::string_view what;
-  double cpu_us;
+  double value;  // microseconds of CPU time, unless the name says bytes
 };
 
 template <class Operation>
@@ -73,22 +82,117 @@ EVP_PKEY* evp_key(const device_public_key& key) {
   return made;
 }
 
-/// What the documentation of OpenSSL leads to: the raw signature made DER, then EVP_DigestVerify.
-bool evp_one_shot(EVP_PKEY* key, std::string_view input, const std::array<std::uint8_t, 64>& raw) {
+using raw_signature = std::array<std::uint8_t, 64>;
+
+ECDSA_SIG* parsed(const raw_signature& raw) {
   ECDSA_SIG* signature = ECDSA_SIG_new();
   ECDSA_SIG_set0(signature, BN_bin2bn(raw.data(), 32, nullptr),
                  BN_bin2bn(raw.data() + 32, 32, nullptr));
-  unsigned char* der = nullptr;
-  const int size = i2d_ECDSA_SIG(signature, &der);
+  return signature;
+}
+
+/// The EVP functions want the signature as DER.
+struct der_signature {
+  unsigned char* bytes = nullptr;
+  std::size_t size = 0;
+  explicit der_signature(const raw_signature& raw) {
+    ECDSA_SIG* signature = parsed(raw);
+    size = static_cast<std::size_t>(i2d_ECDSA_SIG(signature, &bytes));
+    ECDSA_SIG_free(signature);
+  }
+  ~der_signature() { OPENSSL_free(bytes); }
+  der_signature(const der_signature&) = delete;
+  der_signature& operator=(const der_signature&) = delete;
+};
+
+/// `context` is new (then with a key), or was used with its key before.
+bool evp_digest_verify(EVP_MD_CTX* context, EVP_PKEY* key, std::string_view input,
+                       const raw_signature& raw) {
+  const der_signature der{raw};
+  return EVP_DigestVerifyInit(context, nullptr, key ? EVP_sha256() : nullptr, nullptr, key) == 1 &&
+         EVP_DigestVerify(context, der.bytes, der.size,
+                          reinterpret_cast<const unsigned char*>(input.data()), input.size()) == 1;
+}
+
+/// What the documentation of OpenSSL leads to.
+bool evp_one_shot(EVP_PKEY* key, std::string_view input, const raw_signature& raw) {
   EVP_MD_CTX* context = EVP_MD_CTX_new();
-  const bool valid =
-      EVP_DigestVerifyInit(context, nullptr, EVP_sha256(), nullptr, key) == 1 &&
-      EVP_DigestVerify(context, der, static_cast<std::size_t>(size),
-                       reinterpret_cast<const unsigned char*>(input.data()), input.size()) == 1;
+  const bool valid = evp_digest_verify(context, key, input, raw);
   EVP_MD_CTX_free(context);
-  OPENSSL_free(der);
-  ECDSA_SIG_free(signature);
   return valid;
+}
+
+EC_KEY* low_level_key(const device_public_key& key) {
+  unsigned char point[65] = {4};
+  std::copy(key.bytes.begin(), key.bytes.end(), point + 1);
+  EC_KEY* made = EC_KEY_new_by_curve_name(NID_X9_62_prime256v1);
+  require(EC_KEY_oct2key(made, point, sizeof point, nullptr) == 1);
+  return made;
+}
+
+bool low_level_verify(EC_KEY* key, std::string_view input, const raw_signature& raw) {
+  const auto digest = crypto::sha256(input);
+  ECDSA_SIG* signature = parsed(raw);
+  const int valid = ECDSA_do_verify(digest.data(), 32, signature, key);
+  ECDSA_SIG_free(signature);
+  return valid == 1;
+}
+
+/// Bytes of heap that one more kept key takes.
+template <class Make, class Free>
+double heap_bytes(Make&& make, Free&& free) {
+  constexpr std::size_t keys = 200;
+  std::vector<decltype(make())> kept;
+  kept.reserve(keys);
+  const auto before = mallinfo2().uordblks;
+  for (std::size_t i = 0; i < keys; ++i) kept.push_back(make());
+  const auto after = mallinfo2().uordblks;
+  for (auto* object : kept) free(object);
+  return static_cast<double>(after - before) / keys;
+}
+
+/// Re-used contexts and low-level keys, the alternatives of the decision record.
+void compare_es256(const device_public_key& key, std::string_view input, const raw_signature& raw,
+                   std::vector<measurement>& results) {
+  EVP_PKEY* evp = evp_key(key);
+  EVP_MD_CTX* digest_context = EVP_MD_CTX_new();
+  require(evp_digest_verify(digest_context, evp, input, raw));
+  results.push_back(
+      {"es256_verify_evp_kept_context", "ES256, EVP_DigestVerify, context kept",
+       measure(500, [&] { require(evp_digest_verify(digest_context, nullptr, input, raw)); })});
+  EVP_MD_CTX_free(digest_context);
+
+  EVP_PKEY_CTX* context = EVP_PKEY_CTX_new(evp, nullptr);
+  require(EVP_PKEY_verify_init(context) == 1);
+  results.push_back(
+      {"es256_verify_evp_pkey", "ES256, SHA-256 + EVP_PKEY_verify, context kept", measure(500, [&] {
+         const auto digest = crypto::sha256(input);
+         const der_signature der{raw};
+         require(EVP_PKEY_verify(context, der.bytes, der.size, digest.data(), digest.size()) == 1);
+       })});
+  EVP_PKEY_CTX_free(context);
+  EVP_PKEY_free(evp);
+
+  EC_KEY* low_level = low_level_key(key);
+  results.push_back({"es256_verify_low_level", "ES256, SHA-256 + ECDSA_do_verify, key kept",
+                     measure(500, [&] { require(low_level_verify(low_level, input, raw)); })});
+  EC_KEY_free(low_level);
+
+  const auto with_context = [&] {
+    EVP_PKEY* owner = evp_key(key);
+    EVP_PKEY_CTX* made = EVP_PKEY_CTX_new(owner, nullptr);
+    require(EVP_PKEY_verify_init(made) == 1);
+    EVP_PKEY_free(owner);  // the context holds it
+    return made;
+  };
+  results.push_back({"evp_pkey_bytes", "heap bytes of an EVP_PKEY",
+                     heap_bytes([&] { return evp_key(key); }, EVP_PKEY_free)});
+  results.push_back({"evp_pkey_ctx_bytes", "heap bytes of an EVP_PKEY with its EVP_PKEY_CTX",
+                     heap_bytes(with_context, EVP_PKEY_CTX_free)});
+  results.push_back({"ec_key_bytes", "heap bytes of an EC_KEY",
+                     heap_bytes([&] { return low_level_key(key); }, EC_KEY_free)});
+  results.push_back({"signature_verifier_bytes", "bytes of a signature_verifier",
+                     static_cast<double>(sizeof(crypto::signature_verifier))});
 }
 
 std::vector<measurement> run() {
@@ -116,6 +220,7 @@ std::vector<measurement> run() {
   results.push_back({"es256_verify_evp", "ES256, EVP one-shot, key kept",
                      measure(500, [&] { require(evp_one_shot(kept, input, signature)); })});
   EVP_PKEY_free(kept);
+  compare_es256(p256.public_key(), input, signature, results);
   const crypto::signature_verifier p256_verifier{p256.public_key()};
   results.push_back({"es256_verify", "ES256, signature_verifier",
                      measure(500, [&] { require(p256_verifier.verify(input, signature)); })});
@@ -156,10 +261,11 @@ int main(int argc, char** argv) {
   }
   const auto results = run();
   if (!json) {
-    for (const auto& r : results) fmt::print("{:<45} {:>9.2f} us CPU\n", r.what, r.cpu_us);
+    fmt::print("{:<50} {:>9}\n", "microseconds of CPU time, one thread", "");
+    for (const auto& r : results) fmt::print("{:<50} {:>9.2f}\n", r.what, r.value);
     return 0;
   }
-  fmt::print("{{\"unit\":\"us_cpu\"");
-  for (const auto& r : results) fmt::print(",\"{}\":{:.3f}", r.name, r.cpu_us);
+  fmt::print("{{\"unit\":\"microseconds of CPU time\"");
+  for (const auto& r : results) fmt::print(",\"{}\":{:.3f}", r.name, r.value);
   fmt::print("}}\n");
 }
