@@ -1,8 +1,11 @@
+#include "storage/ledger.hpp"
 #include "storage/postgres_session.hpp"
 
 /// Every statement of the PostgreSQL ledger. Batches come as arrays, one a column.
 namespace watchkeeper::postgres {
 namespace {
+
+static_assert(registry_change_retention_ms == 3'600'000, "the SQL says: interval '1 hour'");
 
 // What a progress is read from, in this order: see progress_from in postgres_progress.cpp.
 #define WATCHKEEPER_STATE(table)                                                               \
