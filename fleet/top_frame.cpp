@@ -55,12 +55,11 @@ std::string shard_row(const top_model& m, std::size_t i) {
   const auto at = fmt::format("/shards/{}", i);
   const auto of = [&](const char* member) { return m.number(at + "/" + member); };
   return right(count(of("index").value_or(static_cast<double>(i))), 5) +
-         right(count(of("pairs")), 11) + right(count(of("dirty")), 10) +
-         right(count(of("parked_replies")), 8) + right(count(of("queue_depth")), 8) +
-         right(rate(m.per_second(at + "/batches")), 11) + right(rate(of("batch_size_mean")), 7) +
-         right(count(of("batch_size_max")), 6) + "  " +
-         right(time_us(of("batch_latency_us/p50")), 8) + "  " +
-         right(time_us(of("batch_latency_us/p99")), 8);
+         right(count(of("pairs")), 10) + right(count(of("dirty")), 8) +
+         right(count(of("parked_replies")), 7) + right(count(of("queue_depth")), 7) +
+         right(rate(m.per_second(at + "/batches")), 11) + right(rate(of("batch_size_mean")), 6) +
+         right(count(of("batch_size_max")), 5) + right(time_us(of("batch_latency_us/p50")), 10) +
+         right(time_us(of("batch_latency_us/p99")), 10);
 }
 
 }  // namespace
@@ -95,7 +94,7 @@ std::vector<frame_line> draw_frame(const top_model& m, const frame_note& note, s
                  line_style::title});
   if (!note.failure.empty())
     out.push_back({"NOT REACHED, trying again: " + note.failure, line_style::alert});
-  out.push_back({fmt::format("connections {}   streams {}   sessions {}   in flight {}   memory {}",
+  out.push_back({fmt::format("connections {}  streams {}  sessions {}  in flight {}  memory {}",
                              count(m.number("/connections/open")), count(m.number("/streams/open")),
                              count(m.number("/sessions")), count(m.number("/heartbeats/in_flight")),
                              memory(m.number("/memory/resident_bytes")))});
@@ -132,15 +131,15 @@ std::vector<frame_line> draw_frame(const top_model& m, const frame_note& note, s
                            fmt::format("  acknowledges: {}", worth.empty() ? unknown : worth)));
   if (const auto what = m.text("/hot_store/description"); !what.empty())
     out.push_back({"              " + what});
+  out.push_back(store_line(m, "Ledger", "/ledger", {}));
   const auto lag = m.number("/ledger/lag_ms");
-  out.push_back(store_line(
-      m, "Ledger", "/ledger",
-      fmt::format("  lag {}  dirty {}", lag ? time_us(maybe{*lag * 1000}) : std::string{unknown},
-                  count(m.number("/ledger/dirty_pairs")))));
-  out.push_back(
-      {fmt::format("              checkpointed {}   completions {}   {}",
-                   count(m.number("/ledger/checkpointed_pairs")),
-                   count(m.number("/ledger/completions_created")), m.text("/ledger/description"))});
+  out.push_back({fmt::format("              lag {}  dirty {}  checkpointed {}  completions {}",
+                             lag ? time_us(maybe{*lag * 1000}) : std::string{unknown},
+                             count(m.number("/ledger/dirty_pairs")),
+                             count(m.number("/ledger/checkpointed_pairs")),
+                             count(m.number("/ledger/completions_created")))});
+  if (const auto what = m.text("/ledger/description"); !what.empty())
+    out.push_back({"              " + what});
 
   // The last rows are for problems and keys; the shards take what is left between.
   std::string problems = "Problems     ";
@@ -151,9 +150,8 @@ std::vector<frame_line> draw_frame(const top_model& m, const frame_note& note, s
   const std::size_t tail = 2 + (note.hint ? 1 : 0);
   const auto left = rows > out.size() + tail + 2 ? rows - out.size() - tail - 2 : 0;
   out.push_back({});
-  out.push_back(
-      {"Shard      Pairs     Dirty  Parked   Queue  Batches/s   Mean   Max       p50       p99",
-       line_style::heading});
+  out.push_back({"Shard     Pairs   Dirty Parked  Queue  Batches/s  Mean  Max       p50       p99",
+                 line_style::heading});
   const auto shown = m.shards() <= left ? m.shards() : left > 0 ? left - 1 : 0;
   for (std::size_t i = 0; i < shown; ++i) out.push_back({shard_row(m, i)});
   if (shown < m.shards()) out.push_back({fmt::format("      … and {} more", m.shards() - shown)});

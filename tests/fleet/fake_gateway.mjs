@@ -15,7 +15,7 @@ import http2 from 'node:http2';
 import fs from 'node:fs';
 import crypto from 'node:crypto';
 
-const settings = {port: 0, retry_after: 0, verify: true, admin_token: 'admin', ...JSON.parse(process.argv[2] ?? '{}')};
+const settings = {port: 0, host: '127.0.0.1', retry_after: 0, verify: true, admin_token: 'admin', ...JSON.parse(process.argv[2] ?? '{}')};
 const devices = new Map(); // kid -> {student, key}
 const modules = new Map(); // id -> duration_ms
 const seen = new Map();    // kid/sid/sn -> from-to
@@ -149,6 +149,7 @@ server.on('stream', (stream, headers) => {
     try {
       const body = Buffer.concat(chunks).toString('utf8');
       const path = headers[':path'];
+      if (path === '/silence') return;
       if (path === '/counts') return json(stream, 200, counts);
       if (path.startsWith('/v1/heartbeats') && headers[':method'] === 'POST') return heartbeats(stream, headers, body);
       return administer(stream, headers, body);
@@ -174,6 +175,6 @@ process.on('SIGTERM', () => {
       modules: [...modules], seen: [...seen], watched: [...watched], counts}));
   process.exit(0);
 });
-server.listen({port: settings.port, host: '127.0.0.1', backlog: 4096}, () => {
+server.listen({port: settings.port, host: settings.host, backlog: 4096}, () => {
   console.log(JSON.stringify({port: server.address().port}));
 });

@@ -1,0 +1,163 @@
+#include "fleet/player.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <set>
+
+#include "crypto/signature_verifier.hpp"
+
+using namespace watchkeeper;
+using namespace watchkeeper::fleet;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct fixture {
+  std::vector<played_module> modules{{*module_id::parse("short"), 25'000},
+                                     {*module_id::parse("long"), 600'000}};
+  player::random source{7};
+  playing_rules rules;
+  player::time_point now{std::chrono::hours(1)};
+
+  player make(unsigned sessions = 1, bool cheats = false, media_ms start_ms = 0) {
+    return {player_key::generate(),
+            *student_id::parse("ada"),
+            0,
+            modules,
+            sessions,
+            start_ms,
+            cheats,
+            source};
+  }
+  std::vector<std::uint32_t> take_sequences(player& who) {
+    std::vector<std::uint32_t> numbers;
+    for (const auto& beat : who.take(16, now)) numbers.push_back(beat.sequence);
+    return numbers;
+  }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(player_suite)
+
+BOOST_FIXTURE_TEST_CASE(the_token_is_what_the_strict_parser_and_the_verifier_accept, fixture) {
+  auto who = make(1, false, 5'000);
+  rules.rate_permille = 1250;
+  const auto beat = who.play(rules, 1'763'812'345'123, source);
+  std::string_view detail;
+  const auto parsed = parse_engagement_token(beat.token, &detail);
+  BOOST_REQUIRE_MESSAGE(parsed, detail);
+  BOOST_CHECK(parsed->algorithm == signature_algorithm::es256);
+  BOOST_CHECK(parsed->device == who.key().kid());
+  BOOST_CHECK(parsed->claims.student == who.student());
+  BOOST_CHECK(parsed->claims.module == modules[0].id);
+  BOOST_CHECK(parsed->claims.session == beat.session);
+  BOOST_CHECK_EQUAL(parsed->claims.sequence, 0);
+  BOOST_CHECK((parsed->claims.interval == media_interval{5'000, 15'000}));
+  BOOST_CHECK_EQUAL(parsed->claims.playback_rate_permille, 1250);
+  BOOST_CHECK_EQUAL(parsed->claims.issued_at_ms, 1'763'812'345'123);
+  const crypto::signature_verifier verifier{who.key().public_key()};
+  BOOST_CHECK(verifier.verify(parsed->signing_input, parsed->signature));
+}
+
+BOOST_FIXTURE_TEST_CASE(at_the_end_of_a_module_the_next_begins_in_a_new_session, fixture) {
+  auto who = make();
+  std::vector<heartbeat> beats;
+  for (int i = 0; i < 5; ++i) beats.push_back(who.play(rules, 1'000, source));
+  BOOST_CHECK((beats[2].interval == media_interval{20'000, 25'000}));  // cut at the duration
+  BOOST_CHECK(beats[2].session == beats[0].session);
+  BOOST_CHECK(beats[3].session != beats[0].session);
+  BOOST_CHECK(beats[3].module == modules[1].id);
+  BOOST_CHECK_EQUAL(beats[3].sequence, 0);
+  BOOST_CHECK((beats[4].interval == media_interval{10'000, 20'000}));
+}
+
+BOOST_FIXTURE_TEST_CASE(sessions_take_turns_and_count_for_themselves, fixture) {
+  auto who = make(3);
+  std::set<std::string> sessions;
+  for (int i = 0; i < 6; ++i) {
+    const auto beat = who.play(rules, 1'000, source);
+    sessions.insert(std::string{beat.session.view()});
+    BOOST_CHECK_EQUAL(beat.sequence, i / 3);
+  }
+  BOOST_CHECK_EQUAL(sessions.size(), 3);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_cheater_leaves_gaps, fixture) {
+  auto who = make(1, true);
+  modules = {modules[1]};
+  int gaps = 0;
+  auto last = who.play(rules, 1'000, source);
+  for (int i = 0; i < 5; ++i) {
+    const auto next = who.play(rules, 1'000, source);
+    if (next.session == last.session && next.interval.from_ms > last.interval.to_ms) ++gaps;
+    last = next;
+  }
+  BOOST_CHECK_GT(gaps, 0);
+}
+
+BOOST_FIXTURE_TEST_CASE(the_sixth_undelivered_heartbeat_pushes_the_oldest_out, fixture) {
+  auto who = make();
+  modules = {modules[1]};
+  for (int i = 0; i < 5; ++i) BOOST_CHECK_EQUAL(who.add(who.play(rules, 1'000, source), 5), 0);
+  BOOST_CHECK_EQUAL(who.add(who.play(rules, 1'000, source), 5), 1);
+  BOOST_CHECK((take_sequences(who) == std::vector<std::uint32_t>{1, 2, 3, 4, 5}));
+  // Two more fall due while the five are on their way; the transport fails.
+  BOOST_CHECK_EQUAL(who.add(who.play(rules, 1'000, source), 5), 0);
+  BOOST_CHECK_EQUAL(who.add(who.play(rules, 1'000, source), 5), 0);
+  BOOST_CHECK(!who.ready(now + 1h));
+  BOOST_CHECK_EQUAL(who.land(std::vector<bool>(5, true), 0s, now, 5, source), 2);
+  now += 1h;
+  BOOST_CHECK((take_sequences(who) == std::vector<std::uint32_t>{3, 4, 5, 6, 7}));
+  for (const auto& beat : who.in_flight())
+    BOOST_CHECK_EQUAL(beat.attempts, beat.sequence <= 5 ? 2 : 1);
+}
+
+BOOST_FIXTURE_TEST_CASE(only_what_was_not_acknowledged_is_sent_again_in_order, fixture) {
+  auto who = make();
+  modules = {modules[1]};
+  for (int i = 0; i < 4; ++i) (void)who.add(who.play(rules, 1'000, source), 5);
+  (void)who.take(16, now);
+  BOOST_CHECK_EQUAL(who.land({false, true, false, true}, 0s, now, 5, source), 0);
+  now += 1h;
+  BOOST_CHECK((take_sequences(who) == std::vector<std::uint32_t>{1, 3}));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_retry_waits_for_retry_after_and_a_doubling_jitter, fixture) {
+  auto who = make();
+  (void)who.add(who.play(rules, 1'000, source), 5);
+  std::chrono::milliseconds ceiling = fleet_limits::retry_base;
+  auto longest = 0ms;
+  for (int failure = 0; failure < 9; ++failure) {
+    (void)who.take(16, now);
+    (void)who.land({true}, 3s, now, 5, source);
+    const auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(who.not_before() - now);
+    BOOST_CHECK_GE(wait.count(), 3000);
+    BOOST_CHECK_LE(wait.count(), 3000 + ceiling.count());
+    BOOST_CHECK(!who.ready(who.not_before() - 1ms));
+    BOOST_CHECK(who.ready(who.not_before()));
+    longest = std::max(longest, wait);
+    ceiling = std::min(ceiling * 2, fleet_limits::retry_cap);
+    now = who.not_before();
+  }
+  BOOST_CHECK_GT(longest.count(), 3000 + fleet_limits::retry_base.count());  // it did grow
+  // Success begins anew.
+  (void)who.take(16, now);
+  (void)who.land({false}, 0s, now, 5, source);
+  (void)who.add(who.play(rules, 1'000, source), 5);
+  (void)who.take(16, now);
+  (void)who.land({true}, 0s, now, 5, source);
+  BOOST_CHECK_LE((who.not_before() - now).count(),
+                 std::chrono::nanoseconds(fleet_limits::retry_base).count());
+}
+
+BOOST_FIXTURE_TEST_CASE(latency_counts_from_the_due_time_over_all_attempts, fixture) {
+  auto who = make();
+  (void)who.add(who.play(rules, 1'000, source), 5);
+  who.stamp(now);
+  BOOST_CHECK(who.take(1, now + 5s)[0].due == now);
+  (void)who.land({true}, 0s, now + 6s, 5, source);
+  who.stamp(now + 7s);
+  BOOST_CHECK(who.take(1, now + 1h)[0].due == now);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
