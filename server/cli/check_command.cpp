@@ -34,14 +34,14 @@ class check_list {
   void note(std::string_view what, std::string_view found) { line("·", what, found); }
   void bad(std::string_view what, std::string_view found, std::string_view to_do) {
     line("✗", what, found);
-    if (!to_do.empty()) out_ << fmt::format("  {:<14}→ {}\n", "", to_do);
+    if (!to_do.empty()) out_ << fmt::format("  {:<16}→ {}\n", "", to_do);
     ++bad_;
   }
   [[nodiscard]] int bad_count() const { return bad_; }
 
  private:
   void line(std::string_view mark, std::string_view what, std::string_view found) {
-    out_ << fmt::format("{} {:<14}{}\n", mark, what, mask_secrets(found));
+    out_ << fmt::format("{} {:<16}{}\n", mark, what, mask_secrets(found));
   }
 
   std::ostream& out_;
@@ -50,14 +50,12 @@ class check_list {
 
 void check_settings(const loaded_configuration& loaded, check_list& list) {
   const auto& file = loaded.sources.file;
-  for (const auto& problem : loaded.problems)
-    list.bad("configuration", fmt::format("{}: {}", problem.where, problem.what), "");
+  for (const auto& problem : loaded.problems) list.bad("configuration", describe(problem), "");
   if (loaded.usable()) {
     const bool there = !file.empty() && std::filesystem::exists(file);
     list.good("configuration", there ? file : "no file; defaults, environment and flags");
   }
-  for (const auto& warning : loaded.warnings)
-    list.note("configuration", fmt::format("{}: {}", warning.where, warning.what));
+  for (const auto& warning : loaded.warnings) list.note("configuration", describe(warning));
 }
 
 void check_data_dir(const configuration& settings, check_list& list) {

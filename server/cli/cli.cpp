@@ -8,6 +8,7 @@
 
 #include "server/cli/commands.hpp"
 #include "server/cli/fleet_commands.hpp"
+#include "server/cli/help_format.hpp"
 #include "server/config/keys.hpp"
 #include "server/config/print.hpp"
 #include "server/config/text_checks.hpp"
@@ -117,6 +118,11 @@ command_set add_commands(CLI::App& app, parsed_line& line) {
   set.top = add_top_command(app, line.top);
   set.fleet = add_fleet_command(app, line.fleet);
   set.version = app.add_subcommand("version", "Print the version and stop");
+  // A subcommand inherits the program's examples unless it has its own.
+  for (auto* plain : {set.run, set.check, set.migrate, set.token, set.version})
+    plain->footer("\nSettings as for the program: see `watchkeeper config --help`.");
+  set.token->footer("");
+  set.version->footer("");
   return set;
 }
 
@@ -172,7 +178,7 @@ int run_command_line(int argc, const char* const* argv, command_handlers& handle
   parsed_line line;
   app.fallthrough();
   app.require_subcommand(0, 1);
-  app.get_formatter()->column_width(34);
+  app.formatter(std::make_shared<help_format>());
   app.footer(std::string(examples));
   add_settings(app, line);
   bool version_wanted = false;
@@ -183,8 +189,8 @@ int run_command_line(int argc, const char* const* argv, command_handlers& handle
   for (int i = argc - 1; i > 0; --i) arguments.push_back(with_dashes(argv[i]));
   try {
     app.parse(arguments);
-  } catch (const CLI::CallForHelp& help) {
-    app.exit(help, handlers.out, handlers.err);
+  } catch (const CLI::CallForHelp&) {
+    handlers.out << tidy_help(app.help());
     return exit_ok;
   } catch (const CLI::ExtrasError&) {
     for (const auto& extra : app.remaining(true)) {

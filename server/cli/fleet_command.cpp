@@ -56,8 +56,9 @@ void add_players(CLI::App& app, fleet_options& o) {
       ->capture_default_str()
       ->type_name("ID")
       ->group(group);
-  app.add_flag("--create-modules,!--no-create-modules", o.create_modules,
-               "Create the modules first (the default), or take them as they are")
+  app.add_flag_callback(
+         "--no-create-modules", [&o] { o.create_modules = false; },
+         "Take the modules as they are instead of creating them first")
       ->group(group);
   app.add_option("--module-duration", o.module_duration_s, "Seconds of media of a module")
       ->capture_default_str()

@@ -9,11 +9,16 @@
 #include <fstream>
 #include <sstream>
 
+#include "server/api/api_limits.hpp"
 #include "server/config/keys.hpp"
 #include "server/config/load_steps.hpp"
 #include "server/config/text_checks.hpp"
 
 namespace watchkeeper::server {
+
+static_assert(configured_tokens_max <= api_limits::tokens_max,
+              "every token that may be configured must be looked at");
+
 namespace {
 
 void read_file(loaded_configuration& into) {
@@ -112,9 +117,14 @@ loaded_configuration load_configuration(configuration_sources sources) {
   return loaded;
 }
 
+std::string describe(const configuration_problem& problem) {
+  if (problem.where == "default") return problem.what;
+  return fmt::format("{}: {}", problem.where, problem.what);
+}
+
 std::string describe(const std::vector<configuration_problem>& problems) {
   std::string out;
-  for (const auto& problem : problems) out += fmt::format("{}: {}\n", problem.where, problem.what);
+  for (const auto& problem : problems) out += describe(problem) + '\n';
   return out;
 }
 

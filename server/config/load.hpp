@@ -41,7 +41,9 @@ struct loaded_configuration {
 /// Never throws for what is in the sources: everything ends up in `problems`.
 loaded_configuration load_configuration(configuration_sources sources);
 
-/// "where: what", one a line.
+/// "where: what"; of what is left at its default, the sentence alone.
+std::string describe(const configuration_problem& problem);
+/// One a line.
 std::string describe(const std::vector<configuration_problem>& problems);
 
 /// The process's environment, the variables WATCHKEEPER_… only.
