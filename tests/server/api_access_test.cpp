@@ -1,5 +1,9 @@
 #include <boost/test/unit_test.hpp>
 
+#include <cctype>
+#include <fstream>
+#include <set>
+
 #include "server/api/api_limits.hpp"
 #include "server/api/authenticator.hpp"
 #include "server/api/route_table.hpp"
@@ -61,6 +65,30 @@ BOOST_AUTO_TEST_CASE(roles_are_as_documented) {
   BOOST_TEST(!allows(access::operator_role, token_role::viewer));
   BOOST_TEST(!allows(access::operator_role, token_role::admin));
   BOOST_TEST(allows(access::operator_role, token_role::operator_));
+}
+
+BOOST_AUTO_TEST_CASE(every_call_is_in_the_published_description) {
+  std::ifstream file(WATCHKEEPER_SOURCE_DIR "/docs/openapi.yaml");
+  BOOST_REQUIRE(file.good());
+  std::set<std::string> described;
+  std::string line;
+  std::string path;
+  while (std::getline(file, line)) {
+    if (line.starts_with("  /") || line.starts_with("  \"/"))
+      path = line.substr(2, line.rfind(':') - 2);
+    std::erase(path, '"');
+    for (const std::string method : {"get", "put", "post", "delete"})
+      if (line == "    " + method + ":") described.insert(method + ' ' + path);
+  }
+  described.erase("post /v1/heartbeats");
+  described.erase("post /v1/heartbeats/stream");
+  std::set<std::string> routed;
+  for (const auto& route : all_routes()) {
+    std::string method(net::name_of(route.method));
+    for (auto& c : method) c = static_cast<char>(std::tolower(c));
+    routed.insert(method + ' ' + std::string(route.pattern));
+  }
+  BOOST_TEST(described == routed, boost::test_tools::per_element());
 }
 
 BOOST_FIXTURE_TEST_CASE(wrong_tokens_are_refused_logged_and_not_repeated, api_fixture) {
