@@ -38,6 +38,9 @@ inline constexpr std::size_t inbox_chunk_bytes_max = 64 * 1024 * 1024;
 inline constexpr std::size_t outbound_frames_max = 8192;  // queued in one session
 
 // Ends.
+/// Between an answer that did not wait for the request's end and the reset that stops the request:
+/// clients that get both at once (curl 7.88 for one) report the reset and lose the answer.
+inline constexpr std::int64_t early_answer_ms = 500;
 inline constexpr std::int64_t linger_ms = 1000;        // for a client to read our last frames
 inline constexpr std::int64_t drain_notice_ms = 1000;  // for the round trip before the last GOAWAY
 

@@ -207,7 +207,7 @@ int http2_session::on_frame_sent(const nghttp2_frame& frame) {
   if (stream == nullptr) return 0;
   stream->finished = true;
   // Answered before the body's end: RFC 9113 section 8.1 asks the client to stop sending.
-  if (!stream->remote_ended) reset(*stream, NGHTTP2_NO_ERROR);
+  if (!stream->remote_ended) stream->reset_at_ms = worker_.now_ms + bounds::early_answer_ms;
   return 0;
 }
 
@@ -294,6 +294,9 @@ void http2_session::sweep() noexcept {
       if (stream->body_deadline_ms != 0 && now > stream->body_deadline_ms) {
         refund(*stream);
         submit_problem(*stream, problem::request_timeout, "the body did not come in time");
+      } else if (stream->reset_at_ms != 0 && now > stream->reset_at_ms) {
+        stream->reset_at_ms = 0;
+        reset(*stream, NGHTTP2_NO_ERROR);
       } else if (stream->has_output() && now - stream->progress_ms > options.write_timeout_ms) {
         stream->progress_ms = now;
         reset(*stream, NGHTTP2_CANCEL);

@@ -22,6 +22,7 @@ struct http2_stream {
   std::int64_t content_length = -1;
   std::int64_t body_deadline_ms = 0;  // 0: not waiting for a whole body
   std::int64_t progress_ms = 0;       // when output last moved
+  std::int64_t reset_at_ms = 0;       // answered early: when to stop the client; 0: not so
   std::int32_t id = 0;
 
   // Request.

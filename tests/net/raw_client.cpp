@@ -65,8 +65,8 @@ raw_client raw_client::connect_tls(std::uint16_t port, const tls_settings& setti
   made.fd_ = connect_to(port);
   nghttp2_hd_inflate_new(&made.inflater_);
   made.context_ = SSL_CTX_new(TLS_client_method());
-  SSL_CTX_set_security_level(made.context_, 0);  // lets it offer TLS 1.1
-  SSL_CTX_set_session_cache_mode(made.context_, SSL_SESS_CACHE_CLIENT);
+  SSL_CTX_set_security_level(made.context_, 0);                       // lets it offer TLS 1.1
+  SSL_CTX_set_session_cache_mode(made.context_, SSL_SESS_CACHE_OFF);  // it would end them
   if (settings.version_max != 0) {
     SSL_CTX_set_min_proto_version(made.context_, TLS1_VERSION);
     SSL_CTX_set_max_proto_version(made.context_, settings.version_max);
