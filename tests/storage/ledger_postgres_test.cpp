@@ -3,6 +3,7 @@
 #include <pqxx/connection.hxx>
 #include <pqxx/nontransaction.hxx>
 #include <pqxx/result.hxx>
+#include <thread>
 
 #include "storage/postgres_session.hpp"
 #include "storage/postgres_text.hpp"
@@ -121,6 +122,30 @@ BOOST_AUTO_TEST_CASE(a_lock_that_is_held_too_long_is_unavailable) {
     BOOST_TEST((waited.error().code == storage_error::unavailable));
   }
   need(tested->checkpoint(some_batch, 3));
+}
+
+BOOST_AUTO_TEST_CASE(changes_become_visible_in_the_order_of_their_numbers) {
+  const postgres_place place;
+  const auto tested = make_migrated(place);
+  pqxx::connection first(place.url), observer(place.url);
+  pqxx::nontransaction early(first), sql(observer);
+  early.exec("BEGIN");
+  early.exec("SELECT watchkeeper_note_change(0, 'drawn-first')");
+
+  // The later one has to wait, or a reader could see it and go on past the earlier one.
+  std::jthread later([&] { need(tested->put_module({module("later"), "", {}, 1})); });
+  const auto end = std::chrono::steady_clock::now() + 4s;
+  int waiting = 0;
+  while (waiting == 0 && std::chrono::steady_clock::now() < end)
+    waiting = sql.exec("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+                  .at(0)[0]
+                  .as<int>();
+  BOOST_TEST(waiting == 1);
+  early.exec("COMMIT");
+  later.join();
+  const auto changes = need(tested->changes(0, 10));
+  BOOST_REQUIRE(changes.size() == 2u);
+  BOOST_TEST(changes[0].key == "drawn-first");
 }
 
 BOOST_AUTO_TEST_CASE(a_connection_ended_by_the_server_is_made_anew) {
