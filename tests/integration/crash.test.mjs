@@ -42,7 +42,7 @@ const contains = (set, [from, to]) => set.some(([a, b]) => a <= from && to <= b)
 
 for (const variant of variants) {
   describe(`a killed gateway, ${variant}`, () => {
-    test('every acknowledged heartbeat is in the coverage', async () => {
+    test('every acknowledged heartbeat is in the coverage', async (t) => {
       const gateway = await Gateway.start({ variant });
       let fleet;
       try {
@@ -97,6 +97,11 @@ for (const variant of variants) {
         const subjects = events.map((event) => event.subject);
         assert.deepEqual(subjects.length, new Set(subjects).size);
         assert.equal(subjects.length, mastered);
+        const lines = readLog(log);
+        const count = (event, test) => lines.filter((line) => line.event === event && test(line)).length;
+        t.diagnostic(`${count('sent', () => true)} sent, ` +
+          `${count('answered', (line) => promised.has(line.status))} acknowledged, ` +
+          `${count('answered', (line) => line.status === 'retry')} to be repeated, ${mastered} mastered`);
       } finally {
         if (fleet && fleet.exitCode === null) fleet.kill('SIGKILL');
         await gateway.end('SIGKILL').catch(() => {});

@@ -9,7 +9,7 @@ import { until } from './lib/wait.mjs';
 for (const variant of variants) {
   describe(`the whole way, ${variant}`, () => {
     let gateway;
-    before(async () => (gateway = await Gateway.start({ variant })));
+    before(async () => (gateway = await Gateway.start({ variant, store: 'checkpoint_interval_s = 2' })));
     after(() => gateway?.stop());
 
     for (const alg of ['ES256', 'EdDSA']) {

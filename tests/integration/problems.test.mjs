@@ -195,13 +195,19 @@ describe('problems under other policies', () => {
       settings: '[rate]\naddress_failures_per_s = 1\naddress_failures_burst = 50\n',
     });
     try {
+      const scene = await Scene.make(gateway);
+      const forged = scene.device.rawToken(JSON.stringify(scene.device.header),
+                                           JSON.stringify(scene.claims(0, 1000)), Buffer.alloc(64, 1));
       let limited;
+      let failures = 0;
       for (let i = 0; i < 80 && !limited; ++i) {
-        const answer = await gateway.send('rubbish');
+        const answer = await gateway.send(forged);
         if (answer.status === 429) limited = answer;
-        else assertProblem(answer, 400, 'malformed-token');
+        else assertProblem(answer, 401, 'bad-signature');
+        ++failures;
       }
       assertProblem(limited, 429, 'rate-limited');
+      assert.ok(failures > 50, `${failures}`);
     } finally {
       await gateway.stop();
     }

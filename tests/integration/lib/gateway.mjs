@@ -29,13 +29,13 @@ export const tokenTable = (name, role, secret) =>
   `sha256 = "${crypto.createHash('sha256').update(secret).digest('hex')}"\n`;
 
 export class Gateway {
-  /** `settings`: TOML after the top-level keys; `top`: more top-level keys. */
-  static async start({ variant = 'embedded', settings = '', top = '' } = {}) {
+  /** `settings`: more tables of the configuration; `store`: more keys of its table [store]. */
+  static async start({ variant = 'embedded', settings = '', store = '' } = {}) {
     const gateway = new Gateway();
     gateway.stores = Stores.start(variant);
     gateway.directory = temporaryDirectory('gateway');
     gateway.file = path.join(gateway.directory, 'watchkeeper.toml');
-    gateway.top = top;
+    gateway.store = store;
     gateway.settings = settings;
     try {
       await gateway.launch();
@@ -48,8 +48,8 @@ export class Gateway {
 
   writeConfiguration(extra = '') {
     const text = `listen = "127.0.0.1:${this.port}"\nh2c_listen = "127.0.0.1:${this.cleartextPort}"\n` +
-      `data_dir = "${path.join(this.directory, 'data')}"\n${this.top}\n${this.stores.settings}\n` +
-      `${this.settings}\n` +
+      `data_dir = "${path.join(this.directory, 'data')}"\n` +
+      `[store]\n${this.stores.settings}\n${this.store}\n${this.settings}\n` +
       Object.entries(tokens).map(([role, secret]) => tokenTable(role, role, secret)).join('') + extra;
     fs.writeFileSync(this.file, text);
   }

@@ -34,7 +34,7 @@ export class Stores {
       stores.stop();
       throw error;
     }
-    stores.settings = `\n[store]\nhot = "${stores.redisUrl}"\nledger = "${stores.postgresUrl}"\n`;
+    stores.settings = `hot = "${stores.redisUrl}"\nledger = "${stores.postgresUrl}"\n`;
     return stores;
   }
 
