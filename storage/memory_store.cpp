@@ -116,18 +116,18 @@ stored<ok_t> memory_store::merge(std::span<const pair_progress> pairs, bool dirt
   for (const auto& [key, state] : pairs) {
     if (is_erased(key.student, latest_now_ms_)) continue;
     auto it = pairs_.find(key);
+    auto united = it == pairs_.end() ? state : it->second.state;
+    if (it != pairs_.end()) watchkeeper::merge(united, state);
+    if (united.covered.pieces().size() > limits::coverage_intervals_max) {
+      too_many_pieces = true;
+      continue;
+    }
     if (it == pairs_.end()) {
       if (pairs_.size() >= pairs_max_) return full();
-      it = pairs_.emplace(key, held_pair{state, ++last_version_}).first;
+      pairs_.emplace(key, held_pair{std::move(united), ++last_version_});
       modules_[key.student].insert(key.module);
-    } else {
-      auto united = it->second.state;
-      watchkeeper::merge(united, state);
-      if (united.covered.pieces().size() > limits::coverage_intervals_max) {
-        too_many_pieces = true;
-        continue;
-      }
-      if (united != it->second.state) it->second = {std::move(united), ++last_version_};
+    } else if (united != it->second.state) {
+      it->second = {std::move(united), ++last_version_};
     }
     if (dirty) dirty_[partition_of(key.student)].insert(key);
   }

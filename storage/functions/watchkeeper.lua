@@ -368,6 +368,9 @@ local function merge(keys, args)
       if held == false then
         corrupt = corrupt + 1
         usable = false
+      elseif held == nil and #covered > PIECES_MAX * 8 then
+        too_many = too_many + 1
+        usable = false
       elseif held == nil then
         -- The version starts at the clock: a pair that was erased and comes back has another one.
         save_pair(pair_key, { covered = covered, covered_ms = covered_ms, duration_ms = duration_ms,

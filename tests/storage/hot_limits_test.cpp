@@ -67,6 +67,13 @@ BOOST_AUTO_TEST_CASE(a_coverage_in_too_many_pieces) {
     const auto read = must(store.read(keys));
     BOOST_TEST((read[0]->covered == *answer.covered));
     BOOST_TEST(read[1].has_value());
+
+    pair_progress absent{pair_of("cyd", "m1"), {}};
+    absent.state.covered = every_other(limits::coverage_intervals_max + 1, 0);
+    const auto created = store.merge(std::span(&absent, 1), true);
+    BOOST_REQUIRE(!created.has_value());
+    BOOST_TEST(int(created.error().code) == int(storage_error::refused));
+    BOOST_TEST(!must(store.read(std::span(&absent.key, 1))).at(0).has_value());
   });
 }
 
