@@ -72,8 +72,9 @@ struct fleet_options {
   bool minimal = false;
   /// Seconds until a request counts as lost.
   double request_timeout_s = 30;
-  /// Seconds until all connections must be open; with at least one open the run begins anyway.
-  double connect_timeout_s = 60;
+  /// Seconds without one more open connection until the run begins with those that are open; with
+  /// none, it ends.
+  double connect_timeout_s = 20;
   /// Seconds to wait at the end for what is not answered yet.
   double drain_s = 10;
   /// Of the jitter and of the cheaters' seeking. Keys and session ids are always new.

@@ -72,10 +72,15 @@ playback::~playback() {
 
 bool playback::connect() {
   for (auto& each : lines_) each.connection->open();
-  const auto deadline = event_loop::clock::now() + seconds(options_.connect_timeout_s);
+  const auto patience = seconds(options_.connect_timeout_s);
+  auto most = open_;
+  auto deadline = event_loop::clock::now() + patience;
   while (open_ < lines_.size() && event_loop::clock::now() < deadline && !stop_()) {
     loop().run_once(std::min(deadline, loop().now() + 200ms));
     progress_.step("connecting", open_, lines_.size(), loop().now());
+    if (open_ <= most) continue;
+    most = open_;  // as long as it goes on, it may take its time
+    deadline = event_loop::clock::now() + patience;
   }
   return open_ > 0;
 }
