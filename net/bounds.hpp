@@ -47,6 +47,10 @@ inline constexpr std::int64_t drain_notice_ms = 1000;  // for the round trip bef
 /// Gaps in the stream numbers of one client that are remembered.
 inline constexpr std::size_t skipped_ranges_max = 8;
 
+/// Streams that the client ended last: DATA or HEADERS on one of them is an error. On a stream that
+/// we ended they may just be late.
+inline constexpr std::size_t ended_streams_remembered = 16;
+
 static_assert(header_list_bytes_max < header_list_bytes_cut);
 static_assert(stream_window_bytes <= connection_window_bytes);
 static_assert(connection_bodies_bytes_max <= thread_bodies_bytes_max);

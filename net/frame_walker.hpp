@@ -14,6 +14,7 @@ struct frame_head {
   std::uint32_t length;
   std::uint8_t type;
   std::uint8_t flags;
+  std::int32_t stream;
 };
 
 /// Follows the frames of a client's byte stream, in pieces of any size, and sees all of them:
@@ -38,7 +39,8 @@ class frame_walker {
       if (have_ < head_.size()) break;
       have_ = 0;
       const frame_head head{static_cast<std::uint32_t>(head_[0] << 16 | head_[1] << 8 | head_[2]),
-                            head_[3], head_[4]};
+                            head_[3], head_[4],
+                            (head_[5] & 0x7f) << 24 | head_[6] << 16 | head_[7] << 8 | head_[8]};
       skip_ = head.length;
       if (!visit(head)) return false;
     }

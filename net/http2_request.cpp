@@ -45,7 +45,10 @@ int http2_session::take_field(http2_stream& stream, std::string_view name, nghtt
       }
       break;
     case 6:
-      if (name == "prefer") request.prefer.assign(text);
+      if (name == "prefer") {  // a list, which may come in several fields (RFC 7240 section 2)
+        if (!request.prefer.empty()) request.prefer += ", ";
+        request.prefer += text;
+      }
       break;
     case 7:
       if (name == ":method") {

@@ -24,10 +24,13 @@ http2_session::http2_session(worker_state& worker, std::uint64_t connection_id,
   if (nghttp2_session_server_new2(&session_, shared_session_callbacks(), this,
                                   shared_session_options()) != 0)
     throw std::bad_alloc();
-  const std::array<nghttp2_settings_entry, 3> settings{{
+  const std::array<nghttp2_settings_entry, 4> settings{{
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, worker.options.concurrent_streams_max},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, bounds::header_list_bytes_max},
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, bounds::stream_window_bytes},
+      // With RFC 7540's priorities nghttp2 would keep every closed stream, up to the number of
+      // concurrent ones, for the sake of the dependency tree: 30 KB a connection.
+      {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
   }};
   if (nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings.data(), settings.size()) != 0 ||
       nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0,
@@ -91,6 +94,12 @@ bool http2_session::finished() const noexcept {
 
 bool http2_session::charge_frame(const frame_head& frame) noexcept {
   using kind = frame_guard::kind;
+  // nghttp2 forgets closed streams here (see the constructor) and would ignore such a frame.
+  if ((frame.type == NGHTTP2_DATA || frame.type == NGHTTP2_HEADERS) && frame.stream != 0 &&
+      std::find(ended_.begin(), ended_.end(), frame.stream) != ended_.end()) {
+    condemn(NGHTTP2_STREAM_CLOSED);  // RFC 9113 section 5.1, closed
+    return false;
+  }
   switch (frame.type) {
     case NGHTTP2_DATA:
       return frame.length != 0 || (frame.flags & NGHTTP2_FLAG_END_STREAM) != 0 ||
@@ -177,6 +186,9 @@ int http2_session::on_frame(const nghttp2_frame& frame) {
       if (stream != nullptr) finish_body(*stream);
       return 0;
     }
+    case NGHTTP2_RST_STREAM:
+      if (auto* stream = find(frame.hd.stream_id)) stream->remote_ended = true;
+      return 0;
     case NGHTTP2_SETTINGS:
       if ((frame.hd.flags & NGHTTP2_FLAG_ACK) == 0) settings_seen_ = true;
       return 0;
@@ -224,6 +236,10 @@ void http2_session::on_stream_closed(std::int32_t stream_id) {
   // What the sink held of this body must not stay missing from the connection's window.
   if (stream->unconsumed > 0 && !condemned_)
     static_cast<void>(nghttp2_session_consume_connection(session_, stream->unconsumed));
+  if (stream->remote_ended) {
+    ended_[ended_next_] = stream_id;
+    ended_next_ = static_cast<std::uint8_t>((ended_next_ + 1) % ended_.size());
+  }
   discard(stream);
   if (streams_ == nullptr) idle_since_ms_ = worker_.now_ms;
 }

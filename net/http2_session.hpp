@@ -125,6 +125,8 @@ class http2_session {
   std::int32_t highest_stream_ = -1;
   std::array<range, bounds::skipped_ranges_max> skipped_{};
   std::uint8_t skipped_count_ = 0;
+  std::array<std::int32_t, bounds::ended_streams_remembered> ended_{};  // by the client, and closed
+  std::uint8_t ended_next_ = 0;
   drain_stage drain_ = drain_stage::none;
   bool settings_seen_ = false;
   bool condemned_ = false;   // to be ended with condemned_code_

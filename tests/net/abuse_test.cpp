@@ -110,6 +110,46 @@ BOOST_AUTO_TEST_CASE(trailers_of_a_closed_stream_are_no_skipped_stream) {
   BOOST_TEST(client.read_answer(1).body == "with trailers");
 }
 
+BOOST_AUTO_TEST_CASE(a_stream_that_the_client_ended_is_closed) {
+  for (const bool by_reset : {false, true})
+    for (const bool with_data : {false, true}) {
+      test_server s(test_server::h2c_options());
+      auto client = raw_client::connect_h2c(s.running.h2c_port());
+      client.greet();
+      if (by_reset) {
+        client.request(1, "GET", "/hold", true);
+        BOOST_REQUIRE(s.sink.wait_held(1));
+        client.send_frame(NGHTTP2_RST_STREAM, 0, 1, be32(NGHTTP2_CANCEL));
+        BOOST_REQUIRE(eventually(s.running, [](const auto& n) { return n.streams_open == 0; }));
+      } else {
+        client.request(1, "GET", "/echo", true);
+        BOOST_TEST(client.read_answer(1).status() == "200");
+      }
+      if (with_data)
+        client.send_data(1, "late", true);
+      else
+        client.request(1, "GET", "/echo", true);
+      const auto ending = client.read_to_end();
+      BOOST_TEST(ending.closed);
+      BOOST_TEST(ending.goaway.value_or(99) == static_cast<std::uint32_t>(NGHTTP2_STREAM_CLOSED));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(late_frames_of_a_stream_that_we_ended_are_ignored) {
+  test_server s(test_server::h2c_options());
+  s.sink.body_bytes_max = 10;
+  auto client = raw_client::connect_h2c(s.running.h2c_port());
+  client.greet();
+  client.request(1, "POST", "/echo", false);
+  client.send_data(1, "more than ten", false);
+  BOOST_TEST(client.read_answer(1).status() == "413");
+  BOOST_REQUIRE(eventually(s.running, [](const auto& n) { return n.streams_open == 0; }));
+  client.send_data(1, "late", false);
+  client.send_headers(1, {{"x-late", "1"}}, true);
+  client.request(3, "GET", "/echo", true);
+  BOOST_TEST(client.read_answer(3).status() == "200");
+}
+
 BOOST_AUTO_TEST_CASE(continuations_have_a_limit) {
   test_server s(test_server::h2c_options());
   auto client = raw_client::connect_h2c(s.running.h2c_port());

@@ -24,15 +24,17 @@ BOOST_AUTO_TEST_CASE(fields_and_body_reach_the_sink) {
                  {{"authorization", "Bearer x"},
                   {"content-type", "application/jose"},
                   {"prefer", "return=minimal"},
+                  {"prefer", "wait=5"},
                   {"host", "LOCALHOST"},
                   {"x-ignored", "y"}});
   client.send_data(1, "hello ", false);
   client.send_data(1, "world", true);
   const auto answer = client.read_answer(1);
   BOOST_TEST(answer.status() == "200");
-  BOOST_TEST(answer.body ==
-             "POST\n/describe\na=b&c=%20?\nBearer x\napplication/jose\nreturn=minimal\n127.0.0.1\n"
-             "hello world");
+  BOOST_TEST(
+      answer.body ==
+      "POST\n/describe\na=b&c=%20?\nBearer x\napplication/jose\nreturn=minimal, wait=5\n127.0.0.1\n"
+      "hello world");
   BOOST_TEST(answer.fields.at("server") == "watchkeeper");
   BOOST_TEST(answer.fields.at("date").size() == 29u);
   BOOST_TEST(answer.fields.at("date").ends_with(" GMT"));
