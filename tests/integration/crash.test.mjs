@@ -11,7 +11,7 @@ import { variants } from './lib/stores.mjs';
 import { until, within } from './lib/wait.mjs';
 
 const promised = new Set(['credited', 'limited', 'duplicate', 'accepted']);
-const devices = 40;
+const devices = 120;
 const module_s = 30;
 
 function readLog(file) {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { Device, b64, uuid } from './lib/device.mjs';
-import { Gateway } from './lib/gateway.mjs';
+import { Gateway, tokens } from './lib/gateway.mjs';
 import { Scene, assertProblem } from './lib/scene.mjs';
 
 // Beyond the limits that would answer 429 instead: these tests are about the parser.
@@ -210,6 +210,24 @@ describe('hostile input', () => {
       const answer = await gateway.admin('PUT', `/v1/devices/${kid}`,
                                          { student: 's', jwk: { kty: 'EC', crv: 'P-256', x, y } });
       assertProblem(answer, 400, 'malformed-request');
+    }
+  });
+
+  test('documents cut at every byte, or with any byte flipped, are refused or taken, never 500', async () => {
+    const text = JSON.stringify({ title: 'Täst "x"', duration_ms: 60000, mastery_threshold: 95.5, max_rate: 2 });
+    const bytes = Buffer.from(text);
+    const put = (body) => gateway.client.request('PUT', '/v1/modules/damaged', {
+      body, token: tokens.admin, headers: { 'content-type': 'application/json' },
+    });
+    for (let i = 0; i < bytes.length; ++i)
+      assertProblem(await put(bytes.subarray(0, i)), 400, 'malformed-request');
+    for (let i = 0; i < bytes.length; ++i) {
+      for (let bit = 0; bit < 8; ++bit) {
+        const flipped = Buffer.from(bytes);
+        flipped[i] ^= 1 << bit;
+        const answer = await put(flipped);
+        if (answer.status !== 200 && answer.status !== 201) assertProblem(answer, 400, 'malformed-request');
+      }
     }
   });
 
