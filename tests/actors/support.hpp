@@ -45,7 +45,24 @@ inline token_claims claims_of(const student_id& who, std::uint32_t sequence, med
   return claims;
 }
 
-/// A job as it is after its signature was checked: ready for a shard.
+/// What screening makes of the claims.
+inline credit_request credit_of(const token_claims& claims, const thumbprint& device,
+                                unix_ms now_ms, media_ms duration_ms) {
+  credit_request credit;
+  credit.student = claims.student;
+  credit.module = claims.module;
+  credit.device = device;
+  credit.session = claims.session;
+  credit.sequence = claims.sequence;
+  credit.interval = claims.interval;
+  credit.played_at_ms = now_ms;
+  credit.duration_ms = duration_ms;
+  credit.mastery_covered_ms = mastery_covered_ms({duration_ms, 9500, 2000});
+  credit.rate_permille = 2200;
+  return credit;
+}
+
+/// A job as it is after its signature was checked: ready for a shard. A device a student.
 inline heartbeat_job_ptr verified_job(const std::shared_ptr<told>& listener, heartbeat_probe& probe,
                                       const manual_clock& clock, const student_id& who,
                                       std::uint32_t sequence, media_ms from_ms, media_ms to_ms,
@@ -53,21 +70,13 @@ inline heartbeat_job_ptr verified_job(const std::shared_ptr<told>& listener, hea
   (void)probe.admit(limits::heartbeats_in_flight_max);
   auto job = std::make_shared<heartbeat_job>(heartbeat_request{"", listener, 0, {}}, probe,
                                              &manual_clock::read, &clock);
+  thumbprint device;
+  const auto device_number = stable_hash(who.view());
+  std::memcpy(device.bytes.data(), &device_number, sizeof device_number);
   job->parsed = true;
   job->token.claims = claims_of(who, sequence, from_ms, to_ms, clock.now_ms);
   job->received_ms = clock.now_ms;
-  auto& credit = job->credit;
-  credit.student = who;
-  const auto device_number = stable_hash(who.view());  // a device a student
-  std::memcpy(credit.device.bytes.data(), &device_number, sizeof device_number);
-  credit.module = job->token.claims.module;
-  credit.session = job->token.claims.session;
-  credit.sequence = sequence;
-  credit.interval = {from_ms, to_ms};
-  credit.played_at_ms = clock.now_ms;
-  credit.duration_ms = duration_ms;
-  credit.mastery_covered_ms = mastery_covered_ms({duration_ms, 9500, 2000});
-  credit.rate_permille = 2200;
+  job->credit = credit_of(job->token.claims, device, clock.now_ms, duration_ms);
   return job;
 }
 
