@@ -31,6 +31,32 @@ static_assert(limits::bucket_capacity_us == 120'000'000 && limits::bucket_start_
 static_assert(limits::session_ttl_ms == 3'600'000 && limits::student_ttl_ms == 86'400'000);
 static_assert(limits::replay_window_numbers == 64);
 
+struct pair_numbers {
+  media_ms covered_ms = 0;
+  media_ms duration_ms = 0;
+  media_ms resume_ms = 0;
+  std::int64_t playtime_ms = 0;
+  unix_ms resume_at_ms = 0;
+  unix_ms updated_ms = 0;
+  unix_ms mastered_ms = 0;
+  std::uint64_t version = 0;
+};
+
+std::optional<pair_numbers> decode_numbers(byte_reader& in) {
+  pair_numbers read;
+  read.covered_ms = in.media();
+  read.duration_ms = in.media();
+  read.resume_ms = in.media();
+  read.playtime_ms = in.i64();
+  read.resume_at_ms = in.i64();
+  read.updated_ms = in.i64();
+  read.mastered_ms = in.i64();
+  read.version = in.u64();
+  const auto marked = in.u8();
+  if (!in.good() || read.playtime_ms < 0 || read.version == 0 || marked > 1) return std::nullopt;
+  return read;
+}
+
 }  // namespace
 
 std::string encode_numbers(const progress& state, std::uint64_t version) {
@@ -52,22 +78,19 @@ std::string encode_numbers(const progress& state, std::uint64_t version) {
 
 std::optional<versioned_progress> decode_pair(std::string_view covered, std::string_view numbers) {
   auto decoded = coverage::decode(covered);
-  if (!decoded || numbers.size() != numbers_bytes) return std::nullopt;
   byte_reader in(numbers);
-  versioned_progress pair;
-  const auto covered_ms = in.media();
-  pair.state.duration_ms = in.media();
-  pair.state.resume_ms = in.media();
-  pair.state.playtime_ms = in.i64();
-  pair.state.resume_at_ms = in.i64();
-  pair.state.updated_ms = in.i64();
-  pair.state.mastered_ms = in.i64();
-  pair.version = in.u64();
-  const auto marked = in.u8();
-  if (!in.good() || !in.at_end() || covered_ms != decoded->covered_ms() ||
-      pair.state.playtime_ms < 0 || pair.version == 0 || marked > 1)
+  const auto read = decode_numbers(in);
+  if (!decoded || !read || !in.at_end() || read->covered_ms != decoded->covered_ms())
     return std::nullopt;
+  versioned_progress pair;
   pair.state.covered = std::move(*decoded);
+  pair.state.duration_ms = read->duration_ms;
+  pair.state.playtime_ms = read->playtime_ms;
+  pair.state.resume_ms = read->resume_ms;
+  pair.state.resume_at_ms = read->resume_at_ms;
+  pair.state.updated_ms = read->updated_ms;
+  pair.state.mastered_ms = read->mastered_ms;
+  pair.version = read->version;
   return pair;
 }
 
@@ -94,7 +117,10 @@ std::optional<applied_credit> decode_outcome(byte_reader& in, bool want_coverage
   applied_credit answer;
   const auto status = in.u8();
   const auto why = in.u8();
-  if (!in.good() || status > reply_corrupt || why >= problem_count) return std::nullopt;
+  const auto newly = in.u8();
+  const auto credited_ms = in.media();
+  if (!in.good() || status > reply_corrupt || why >= problem_count || newly > 1)
+    return std::nullopt;
   if (status == reply_corrupt) {
     corrupt = true;
     return answer;  // failed
@@ -107,19 +133,15 @@ std::optional<applied_credit> decode_outcome(byte_reader& in, bool want_coverage
   auto& outcome = answer.outcome;
   outcome.status = static_cast<credit_status>(status);
   outcome.why = static_cast<problem>(why);
+  outcome.newly_mastered = newly == 1;
+  outcome.credited_ms = credited_ms;
   if ((outcome.status == credit_status::rejected) != (outcome.why != problem::none))
     return std::nullopt;
   if (outcome.status != credit_status::rejected) {
-    const auto newly = in.u8();
-    if (newly > 1) return std::nullopt;
-    outcome.newly_mastered = newly == 1;
-    outcome.credited_ms = in.media();
-    outcome.now.covered_ms = in.media();
-    outcome.now.duration_ms = in.media();
-    outcome.now.playtime_ms = in.i64();
-    outcome.now.resume_ms = in.media();
-    outcome.now.updated_ms = in.i64();
-    outcome.now.mastered_ms = in.i64();
+    const auto numbers = decode_numbers(in);
+    if (!numbers) return std::nullopt;
+    outcome.now = {numbers->covered_ms, numbers->duration_ms, numbers->playtime_ms,
+                   numbers->resume_ms,  numbers->updated_ms,  numbers->mastered_ms};
   }
   if (want_coverage) {
     const auto size = in.u32();

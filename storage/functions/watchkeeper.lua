@@ -33,9 +33,8 @@ local PIECE = '>I4I4'
 -- flags, sequence, from_ms, to_ms, played_at_ms, now_ms, duration_ms, mastery_covered_ms,
 -- rate_permille, module
 local REQUEST = '>BI4I4I4i8i8I4I4I4Bc0'
--- status, problem, newly mastered, credited_ms, covered_ms, duration_ms, playtime_ms, resume_ms,
--- updated_ms, mastered_ms
-local OUTCOME = '>BBBI4I4I4i8I4i8i8'
+-- status, problem, newly mastered, credited_ms; the pair's NUMBERS follow
+local OUTCOME = '>BBBI4'
 
 -- Status 0 to 3 are credit_status; problems are the numbers of domain/problem.hpp.
 local CREDITED, LIMITED, DUPLICATE, REJECTED, PAIR_MISSING, CORRUPT = 0, 1, 2, 3, 4, 5
@@ -135,8 +134,8 @@ local function unite(a, b)
   return concat(pieces), covered_ms, count
 end
 
--- What is held of a pair: a table, nil when there is none, false when it is not of the format.
-local function load_pair(key)
+-- The two fields of a pair as they are stored; nil when there is none, false when not of the format.
+local function load_fields(key)
   local fields = pcall_redis('HMGET', key, 'covered', 'numbers')
   if fields.err then return false end
   local covered, numbers = fields[1], fields[2]
@@ -144,11 +143,19 @@ local function load_pair(key)
   if not covered or not numbers or #numbers ~= NUMBERS_BYTES or #covered % 8 ~= 0 then
     return false
   end
+  return fields
+end
+
+-- The same as a table, for what is not called with every heartbeat.
+local function load_pair(key)
+  local fields = load_fields(key)
+  if not fields then return fields end
   local covered_ms, duration_ms, resume_ms, playtime_ms, resume_at_ms, updated_ms, mastered_ms,
-    version, marked = unpack_bytes(NUMBERS, numbers)
-  return { covered = covered, stored = covered, covered_ms = covered_ms, duration_ms = duration_ms,
-    resume_ms = resume_ms, playtime_ms = playtime_ms, resume_at_ms = resume_at_ms,
-    updated_ms = updated_ms, mastered_ms = mastered_ms, version = version, marked = marked }
+    version, marked = unpack_bytes(NUMBERS, fields[2])
+  return { covered = fields[1], stored = fields[1], covered_ms = covered_ms,
+    duration_ms = duration_ms, resume_ms = resume_ms, playtime_ms = playtime_ms,
+    resume_at_ms = resume_at_ms, updated_ms = updated_ms, mastered_ms = mastered_ms,
+    version = version, marked = marked }
 end
 
 local function save_pair(key, p)
@@ -164,39 +171,6 @@ end
 -- The member "<student>/<module>" of the dirty set: what follows "...progress:" in the pair's key.
 local function member_of(pair_key, dirty_key)
   return sub(pair_key, #dirty_key + 5)
-end
-
-local function load_bucket(value)
-  if not value then return { START_US, 0, false } end
-  if value == ERASED then return ERASED end
-  if #value ~= BUCKET_BYTES then return false end
-  local level_us, refilled_at_ms, renewed_s = unpack_bytes(BUCKET, value)
-  return { level_us, refilled_at_ms, renewed_s }
-end
-
-local function save_bucket(key, b, now_s)
-  local renewed_s = b[3]
-  if renewed_s and now_s >= renewed_s and now_s - renewed_s < STUDENT_RENEWED_S then
-    call('SETRANGE', key, '0', pack(BUCKET, b[1], b[2], renewed_s))
-  else
-    call('SET', key, pack(BUCKET, b[1], b[2], now_s), 'PX', STUDENT_TTL_MS)
-  end
-end
-
-local function load_session(value)
-  if not value then return { 0, 0, 0, '', false } end
-  if #value <= WINDOW_BYTES then return false end
-  local highest, high, low, renewed_s = unpack_bytes(WINDOW, value)
-  return { highest, high, low, sub(value, WINDOW_BYTES + 1), renewed_s }
-end
-
-local function save_session(key, s, now_s)
-  local renewed_s = s[5]
-  if renewed_s and now_s >= renewed_s and now_s - renewed_s < SESSION_RENEWED_S then
-    call('SETRANGE', key, '0', pack(WINDOW, s[1], s[2], s[3], renewed_s))
-  else
-    call('SET', key, pack(WINDOW, s[1], s[2], s[3], now_s) .. s[4], 'PX', SESSION_TTL_MS)
-  end
 end
 
 -- The window of a session after `sequence`, in the halves of its 64 bits.
@@ -222,37 +196,47 @@ local function is_marked(high, low, age)
   return floor(low / POWER[age]) % 2 == 1
 end
 
+-- What is held under a key of the MGET or of an earlier request: the value in its format, '' when there
+-- is none, false when it is not of the format.
+local function checked(value, bytes, and_more)
+  if not value then return '' end
+  if #value == bytes or (and_more and #value > bytes) then return value end
+  return false
+end
+
 -- KEYS: n student keys, n session keys, n pair keys, n dirty keys. ARGV: n packed requests in one.
 -- Replies with n packed outcomes in one string.
+-- The states stay the strings they are stored as: unpacking one again costs less than a table.
 local function credit(keys, args)
   local n = #keys / 4
   local blob, position = args[1], 1
   local values = call('MGET', unpack(keys, 1, 2 * n))
-  local students, sessions, pairs_held = {}, {}, {}
-  local students_new, sessions_new, pairs_new = {}, {}, {}
-  local out = {}
-  local latest_ms = 0
+  local buckets, sessions, pairs_held = {}, {}, {}
+  -- What is to be written: a key maps to whether its time to live, its coverage is written, too.
+  local buckets_new, sessions_new, pairs_new, marks_new = {}, {}, {}, {}
+  local out, used = {}, 0
   for i = 1, n do
     local flags, sequence, from, to, played_at_ms, now_ms, duration_ms, mastery_ms, rate, module
     flags, sequence, from, to, played_at_ms, now_ms, duration_ms, mastery_ms, rate, module, position =
       unpack_bytes(REQUEST, blob, position)
     local student_key, session_key, pair_key = keys[i], keys[n + i], keys[2 * n + i]
 
-    local bucket = students[student_key]
+    local bucket = buckets[student_key]
     if bucket == nil then
-      bucket = load_bucket(values[i])
-      students[student_key] = bucket
+      bucket = values[i]
+      if bucket ~= ERASED then bucket = checked(bucket, BUCKET_BYTES) end
+      buckets[student_key] = bucket
     end
     local session = sessions[session_key]
     if session == nil then
-      session = load_session(values[n + i])
+      session = checked(values[n + i], WINDOW_BYTES + 1, true)
       sessions[session_key] = session
     end
     local pair
     if bucket ~= ERASED then
       pair = pairs_held[pair_key]
       if pair == nil then
-        pair = load_pair(pair_key)
+        pair = load_fields(pair_key)
         pairs_held[pair_key] = pair
       end
     end
@@ -264,15 +248,21 @@ local function credit(keys, args)
       status = PAIR_MISSING
     elseif not bucket or not session or not pair then
       status = CORRUPT
-    elseif session[4] ~= '' and session[4] ~= module then
+    elseif session ~= '' and sub(session, WINDOW_BYTES + 1) ~= module then
       why = SESSION_MISMATCH
     else
-      local highest, high, low = session[1], session[2], session[3]
+      local highest, high, low, session_renewed_s = 0, 0, 0, 0
+      if session ~= '' then
+        highest, high, low, session_renewed_s = unpack_bytes(WINDOW, session)
+      end
       local age = highest - sequence
       if age >= 0 and (high ~= 0 or low ~= 0) and (age >= 64 or is_marked(high, low, age)) then
         if age >= 64 then why = STALE_TOKEN else status = DUPLICATE end
       else
-        local level, refilled_at_ms = bucket[1], bucket[2]
+        local level, refilled_at_ms, bucket_renewed_s = START_US, 0, 0
+        if bucket ~= '' then
+          level, refilled_at_ms, bucket_renewed_s = unpack_bytes(BUCKET, bucket)
+        end
         if refilled_at_ms == 0 then
           refilled_at_ms = now_ms
         elseif now_ms > refilled_at_ms then
@@ -285,64 +275,100 @@ local function credit(keys, args)
         local allowed_ms = floor(level / 1000)
         if allowed_ms < 0 then allowed_ms = 0 end
         if allowed_ms > length_ms then allowed_ms = length_ms end
-        local covered, gained, closed, pieces = pair.covered, 0, 0, 0
+        local covered, gained, closed, pieces = pair[1], 0, 0, 0
         if allowed_ms > 0 then
           covered, gained, closed, pieces = cover(covered, from, from + allowed_ms)
         end
         if pieces > PIECES_MAX then
           why = IMPLAUSIBLE_INTERVAL
         else
-          bucket[1], bucket[2] = level - (allowed_ms + closed) * 1000, refilled_at_ms
-          session[1], session[2], session[3] = mark(highest, high, low, sequence)
-          session[4] = module
-          pair.covered = covered
-          pair.covered_ms = pair.covered_ms + gained
-          if played_at_ms >= pair.resume_at_ms then
-            pair.resume_ms, pair.resume_at_ms = to, played_at_ms
+          local now_s = floor(now_ms / 1000)
+          local since_s = now_s - bucket_renewed_s
+          if since_s < 0 or since_s >= STUDENT_RENEWED_S then
+            bucket_renewed_s = now_s
+            buckets_new[student_key] = true
+          elseif not buckets_new[student_key] then
+            buckets_new[student_key] = false
           end
-          if now_ms > pair.updated_ms then pair.updated_ms = now_ms end
-          pair.duration_ms = duration_ms
-          pair.playtime_ms = pair.playtime_ms + allowed_ms
-          pair.version = pair.version + 1
-          if pair.mastered_ms == 0 and pair.covered_ms >= mastery_ms then
-            pair.mastered_ms = now_ms
+          buckets[student_key] =
+            pack(BUCKET, level - (allowed_ms + closed) * 1000, refilled_at_ms, bucket_renewed_s)
+
+          since_s = now_s - session_renewed_s
+          if since_s < 0 or since_s >= SESSION_RENEWED_S then
+            session_renewed_s = now_s
+            sessions_new[session_key] = true
+          elseif not sessions_new[session_key] then
+            sessions_new[session_key] = false
+          end
+          highest, high, low = mark(highest, high, low, sequence)
+          sessions[session_key] = pack(WINDOW, highest, high, low, session_renewed_s) .. module
+
+          local covered_ms, _, resume_ms, playtime_ms, resume_at_ms, updated_ms, mastered_ms,
+            version, marked = unpack_bytes(NUMBERS, pair[2])
+          covered_ms = covered_ms + gained
+          if played_at_ms >= resume_at_ms then resume_ms, resume_at_ms = to, played_at_ms end
+          if now_ms > updated_ms then updated_ms = now_ms end
+          version = version + 1
+          if mastered_ms == 0 and covered_ms >= mastery_ms then
+            mastered_ms = now_ms
             newly = 1
           end
+          if marked == 0 or version % MARKED_AGAIN == 0 then
+            marks_new[pair_key] = keys[3 * n + i]
+          end
+          if covered ~= pair[1] then
+            pair[1] = covered
+            pairs_new[pair_key] = true
+          elseif not pairs_new[pair_key] then
+            pairs_new[pair_key] = false
+          end
+          pair[2] = pack(NUMBERS, covered_ms, duration_ms, resume_ms, playtime_ms + allowed_ms,
+            resume_at_ms, updated_ms, mastered_ms, version, 1)
           status = allowed_ms < length_ms and LIMITED or CREDITED
           credited_ms = allowed_ms
-          if now_ms > latest_ms then latest_ms = now_ms end
-          students_new[student_key], sessions_new[session_key] = bucket, session
-          pairs_new[pair_key] = keys[3 * n + i]
         end
       end
     end
 
-    local reply
+    out[used + 1] = pack(OUTCOME, status, why, newly, credited_ms)
+    used = used + 1
     if status <= DUPLICATE then
-      reply = pack(OUTCOME, status, why, newly, credited_ms, pair.covered_ms, pair.duration_ms,
-        pair.playtime_ms, pair.resume_ms, pair.updated_ms, pair.mastered_ms)
-    else
-      reply = pack('BB', status, why)
+      used = used + 1
+      out[used] = pair[2]
     end
     if status <= REJECTED and flags == 1 then
-      local covered = pair and pair.covered or ''
-      reply = reply .. pack('>I4', #covered) .. covered
+      local covered = pair and pair[1] or ''
+      out[used + 1], out[used + 2] = pack('>I4', #covered), covered
+      used = used + 2
     end
-    out[i] = reply
   end
 
   -- The marks first: they are the only writes that can fail, on a key of a foreign type.
-  for pair_key, dirty_key in pairs(pairs_new) do
-    local pair = pairs_held[pair_key]
-    if pair.marked == 0 or pair.version % MARKED_AGAIN == 0 then
-      call('SADD', dirty_key, member_of(pair_key, dirty_key))
-      pair.marked = 1
+  for pair_key, dirty_key in pairs(marks_new) do
+    call('SADD', dirty_key, member_of(pair_key, dirty_key))
+  end
+  for key, with_coverage in pairs(pairs_new) do
+    local pair = pairs_held[key]
+    if with_coverage then
+      call('HSET', key, 'covered', pair[1], 'numbers', pair[2])
+    else
+      call('HSET', key, 'numbers', pair[2])
     end
   end
-  local now_s = floor(latest_ms / 1000)
-  for pair_key in pairs(pairs_new) do save_pair(pair_key, pairs_held[pair_key]) end
-  for key, session in pairs(sessions_new) do save_session(key, session, now_s) end
-  for key, bucket in pairs(students_new) do save_bucket(key, bucket, now_s) end
+  for key, renews in pairs(sessions_new) do
+    if renews then
+      call('SET', key, sessions[key], 'PX', SESSION_TTL_MS)
+    else
+      call('SETRANGE', key, '0', sub(sessions[key], 1, WINDOW_BYTES))
+    end
+  end
+  for key, renews in pairs(buckets_new) do
+    if renews then
+      call('SET', key, buckets[key], 'PX', STUDENT_TTL_MS)
+    else
+      call('SETRANGE', key, '0', buckets[key])
+    end
+  end
   return concat(out)
 end
 
