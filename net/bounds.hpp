@@ -28,6 +28,9 @@ inline constexpr std::int32_t connection_window_bytes = 256 * 1024;
 inline constexpr std::size_t connection_bodies_bytes_max = 2 * 1024 * 1024;
 inline constexpr std::size_t thread_bodies_bytes_max = 256 * 1024 * 1024;
 
+/// Memory taken for a body because its content-length says so, before it has come.
+inline constexpr std::size_t body_reserve_bytes_max = 16 * 1024;
+
 // Answers.
 inline constexpr std::size_t response_fields_max = 32;  // those in http_response::headers
 /// Unsent output of one streamed answer. Beyond it the client does not read: the stream is reset

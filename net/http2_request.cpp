@@ -119,8 +119,8 @@ void http2_session::finish_headers(http2_stream& stream, bool ended) {
   if (stream.content_length > static_cast<std::int64_t>(policy.bytes_max))
     return submit_problem(stream, problem::payload_too_large, "the body is too long");
   if (stream.content_length > 0)
-    request.body.reserve(std::min(static_cast<std::size_t>(stream.content_length),
-                                  std::size_t{bounds::stream_window_bytes}));
+    request.body.reserve(
+        std::min(static_cast<std::size_t>(stream.content_length), bounds::body_reserve_bytes_max));
   stream.body_deadline_ms = worker_.now_ms + worker_.options.body_timeout_ms;
 }
 

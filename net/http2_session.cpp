@@ -225,7 +225,7 @@ int http2_session::on_frame_sent(const nghttp2_frame& frame) {
 
 int http2_session::on_invalid_frame() {
   end_header_block();
-  return charge(frame_guard::kind::reset_sent);  // most of them make the library reset a stream
+  return 0;  // a reset that comes of it is counted when it is sent
 }
 
 void http2_session::on_stream_closed(std::int32_t stream_id) {

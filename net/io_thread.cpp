@@ -247,8 +247,9 @@ void io_thread::admit(int descriptor, const peer_address& peer, bool tls) {
       return;
     }
     id = table_.reserve();
-    // Room to bury every connection, so that burying cannot fail.
-    dead_.reserve(table_.places());
+    // Room to bury every connection, so that burying cannot fail; places are reused in between.
+    if (const auto room = dead_.size() + table_.places(); dead_.capacity() < room)
+      dead_.reserve(2 * room);
     const auto context = tls ? tls_->current() : nullptr;
     table_.fill(id, std::make_unique<connection>(*this, id, std::move(held), peer, context.get()));
   } catch (...) {

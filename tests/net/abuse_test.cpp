@@ -1,5 +1,11 @@
 // What a hostile client gets: an end, soon, while others are served.
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <boost/test/unit_test.hpp>
+#include <ctime>
+#include <vector>
 
 #include "net/frame_guard.hpp"
 #include "net/frame_walker.hpp"
@@ -31,6 +37,32 @@ void check_punished(Once once, std::uint32_t code = NGHTTP2_ENHANCE_YOUR_CALM) {
   other.request(1, "GET", "/echo", true);
   BOOST_TEST(other.read_answer(1).status() == "200");
 }
+
+/// Leaves the process so many free descriptors.
+class few_descriptors {
+ public:
+  explicit few_descriptors(std::size_t left) {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    auto low = before_;
+    low.rlim_cur = 256;
+    ::setrlimit(RLIMIT_NOFILE, &low);
+    for (int fd; (fd = ::open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0;) held_.push_back(fd);
+    for (std::size_t i = 0; i < left && !held_.empty(); ++i) {
+      ::close(held_.back());
+      held_.pop_back();
+    }
+  }
+  ~few_descriptors() {
+    for (const int fd : held_) ::close(fd);
+    ::setrlimit(RLIMIT_NOFILE, &before_);
+  }
+  few_descriptors(const few_descriptors&) = delete;
+  few_descriptors& operator=(const few_descriptors&) = delete;
+
+ private:
+  rlimit before_{};
+  std::vector<int> held_;
+};
 
 }  // namespace
 
@@ -188,6 +220,25 @@ BOOST_AUTO_TEST_CASE(connections_per_address) {
   four.greet();
   four.request(1, "GET", "/echo", true);
   BOOST_TEST(four.read_answer(1).status() == "200");
+}
+
+BOOST_AUTO_TEST_CASE(out_of_descriptors_new_clients_wait) {
+  test_server s(test_server::h2c_options());  // raises the limit
+  const few_descriptors left(3);
+  auto one = raw_client::connect_h2c(s.running.h2c_port());  // two of them: both ends
+  one.greet();
+  one.request(1, "GET", "/echo", true);
+  BOOST_TEST(one.read_answer(1).status() == "200");
+  auto two = raw_client::connect_h2c(s.running.h2c_port());  // the third; none to accept with
+  two.greet();
+  two.request(1, "GET", "/echo", true);
+  const auto before = std::clock();
+  BOOST_TEST(two.read_answer(1, 500).status() == "");
+  BOOST_TEST(std::clock() - before < CLOCKS_PER_SEC / 5);  // nobody spins
+  one.request(3, "GET", "/echo", true);
+  BOOST_TEST(one.read_answer(3).status() == "200");
+  one.close();
+  BOOST_TEST(two.read_answer(1).status() == "200");
 }
 
 BOOST_AUTO_TEST_CASE(connections_in_all) {
