@@ -66,6 +66,7 @@ class redis_server {
     pid_ = fork();
     if (pid_ == 0) {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
+      setpgid(0, 0);
       execvp(argv[0], argv.data());
       _exit(127);
     }
@@ -81,6 +82,8 @@ class redis_server {
 
   void kill() {
     if (pid_ <= 0) return;
+    // With its group: a child that rewrites the log would outlive it and write on.
+    ::kill(-pid_, SIGKILL);
     ::kill(pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
     pid_ = -1;
