@@ -19,7 +19,8 @@ class address_guard {
   address_guard(rate_limit limit, std::uint64_t hash_key)
       : limit_(limit), hash_key_(hash_key), counters_(slots) {}
 
-  [[nodiscard]] bool admits(const std::array<std::uint8_t, 16>& peer, unix_ms now_ms) const noexcept {
+  [[nodiscard]] bool admits(const std::array<std::uint8_t, 16>& peer,
+                            unix_ms now_ms) const noexcept {
     return counters_[slot_of(peer)].admits(now_ms, limit_);
   }
   void failed(const std::array<std::uint8_t, 16>& peer, unix_ms now_ms) noexcept {

@@ -9,8 +9,8 @@
 
 namespace watchkeeper::actors {
 
-/// The queue in front of a thread that blocks on a store. Any number of producers, one consumer that
-/// takes everything at once.
+/// The queue in front of a thread that blocks on a store. Any number of producers, one consumer
+/// that takes everything at once.
 template <class T>
 class bounded_queue {
  public:

@@ -12,7 +12,9 @@ constexpr std::size_t urgent_batches_max = 4096;
 checkpointer::checkpointer(surroundings around)
     : around_(std::move(around)), urgent_(urgent_batches_max) {}
 
-checkpointer::~checkpointer() { stop(false); }
+checkpointer::~checkpointer() {
+  stop(false);
+}
 
 void checkpointer::start() {
   thread_ = std::thread([this] { run(); });
@@ -56,8 +58,14 @@ bool checkpointer::checkpoint_all() {
   const auto started_ms = around_.now();
   std::uint64_t pairs = 0;
   bool complete = true;
-  for (partition_index p = 0; p < limits::partitions && complete; ++p)
-    complete = checkpoint_partition(p, pairs);
+  for (partition_index p = 0; p < limits::partitions; ++p) {
+    const auto failure = checkpoint_partition(p, pairs);
+    if (!failure) continue;
+    complete = false;
+    // One value that cannot be read must not keep the other partitions from the ledger; a store
+    // that is away is not asked 255 times more.
+    if (*failure == storage_error::unavailable) break;
+  }
   around_.probe.dirty_pairs = pairs;
   if (!complete) return false;
   around_.probe.last_checkpoint_ms = around_.now();
@@ -65,22 +73,26 @@ bool checkpointer::checkpoint_all() {
   return true;
 }
 
-bool checkpointer::checkpoint_partition(partition_index partition, std::uint64_t& pairs) {
+std::optional<storage_error> checkpointer::hot_failed(const storage_failure& failure) {
+  around_.hot_probe.failed(failure);
+  around_.log(1, "hot_store", "a checkpoint could not read or mark pairs: " + failure.detail);
+  return failure.code;
+}
+
+std::optional<storage_error> checkpointer::checkpoint_partition(partition_index partition,
+                                                                std::uint64_t& pairs) {
   // Pairs may become dirty again as fast as they are written; a round takes what was there at its
   // beginning, give or take, and leaves the rest to the next.
   std::size_t rounds_left = limits::shard_pairs_max / limits::checkpoint_batch_pairs_max + 1;
   while (rounds_left-- > 0) {
     auto dirty = around_.hot->read_dirty(partition, limits::checkpoint_batch_pairs_max);
-    if (!dirty) {
-      around_.hot_probe.failed(dirty.error());
-      return false;
-    }
-    if (dirty->empty()) return true;
+    if (!dirty) return hot_failed(dirty.error());
+    if (dirty->empty()) return std::nullopt;
     std::vector<pair_progress> states;
     states.reserve(dirty->size());
     for (const auto& pair : *dirty) states.push_back({pair.key, pair.state});
     std::vector<progress> united;
-    if (!write(states, &united)) return false;
+    if (auto failure = write(states, &united)) return failure;
     pairs += states.size();
 
     // Where the ledger knew more, the hot store learns it: a pair may have been started anew there
@@ -91,20 +103,17 @@ bool checkpointer::checkpoint_partition(partition_index partition, std::uint64_t
           united[i].mastered_ms != states[i].state.mastered_ms)
         richer.push_back({states[i].key, united[i]});
     if (!richer.empty())
-      if (auto merged = around_.hot->merge(richer, false); !merged) {
-        around_.hot_probe.failed(merged.error());
-        if (merged.error().code != storage_error::refused) return false;
-      }
-    if (auto cleaned = around_.hot->mark_clean(partition, *dirty); !cleaned) {
-      around_.hot_probe.failed(cleaned.error());
-      return false;
-    }
-    if (dirty->size() < limits::checkpoint_batch_pairs_max) return true;
+      if (auto merged = around_.hot->merge(richer, false); !merged)
+        if (auto code = hot_failed(merged.error()); code != storage_error::refused) return code;
+    if (auto cleaned = around_.hot->mark_clean(partition, *dirty); !cleaned)
+      return hot_failed(cleaned.error());
+    if (dirty->size() < limits::checkpoint_batch_pairs_max) return std::nullopt;
   }
-  return true;
+  return std::nullopt;
 }
 
-bool checkpointer::write(std::vector<pair_progress>& pairs, std::vector<progress>* united) {
+std::optional<storage_error> checkpointer::write(std::vector<pair_progress>& pairs,
+                                                 std::vector<progress>* united) {
   std::size_t first = 0;
   while (first < pairs.size()) {
     const auto count = std::min(pairs.size() - first, limits::checkpoint_batch_pairs_max);
@@ -114,15 +123,16 @@ bool checkpointer::write(std::vector<pair_progress>& pairs, std::vector<progress
     if (!done) {
       around_.probe.up = false;
       around_.probe.failed(done.error());
-      around_.log(1, "ledger", "a checkpoint failed and will be tried again: " + done.error().detail);
-      return false;
+      around_.log(1, "ledger",
+                  "a checkpoint failed and will be tried again: " + done.error().detail);
+      return done.error().code;
     }
     around_.probe.up = true;
     bump(around_.probe.checkpointed_pairs, count);
     if (united) std::move(done->begin(), done->end(), std::back_inserter(*united));
     first += count;
   }
-  return true;
+  return std::nullopt;
 }
 
 }  // namespace watchkeeper::actors

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -14,9 +15,9 @@
 
 namespace watchkeeper::actors {
 
-/// The thread that brings what the hot store holds into the ledger: every interval all dirty pairs of
-/// all partitions (whichever gateway made them dirty), a pair that was just mastered at once, and all
-/// once more at the end.
+/// The thread that brings what the hot store holds into the ledger: every interval all dirty pairs
+/// of all partitions (whichever gateway made them dirty), a pair that was just mastered at once,
+/// and all once more at the end.
 class checkpointer {
  public:
   struct surroundings {
@@ -33,11 +34,12 @@ class checkpointer {
   explicit checkpointer(surroundings around);
   ~checkpointer();
 
-  /// One complete checkpoint on the caller's thread; only before `start`. False when a store failed:
-  /// what is left follows later.
+  /// One complete checkpoint on the caller's thread; only before `start`. False when a store
+  /// failed: what is left follows later.
   bool checkpoint_all();
   void start();
-  /// Any thread. At the queue's limit passed over: the pairs are dirty, and the next round has them.
+  /// Any thread. At the queue's limit passed over: the pairs are dirty, and the next round has
+  /// them.
   void checkpoint_now(std::vector<pair_progress> pairs);
   /// Ends the thread after a last complete checkpoint; `wanted` false skips that.
   void stop(bool last_checkpoint);
@@ -45,8 +47,12 @@ class checkpointer {
 
  private:
   void run();
-  bool checkpoint_partition(partition_index partition, std::uint64_t& pairs);
-  bool write(std::vector<pair_progress>& pairs, std::vector<progress>* united);
+  // Nothing: done. Else what failed.
+  std::optional<storage_error> checkpoint_partition(partition_index partition,
+                                                    std::uint64_t& pairs);
+  std::optional<storage_error> write(std::vector<pair_progress>& pairs,
+                                     std::vector<progress>* united);
+  std::optional<storage_error> hot_failed(const storage_failure& failure);
 
   surroundings around_;
   bounded_queue<std::vector<pair_progress>> urgent_;

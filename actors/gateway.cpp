@@ -38,8 +38,8 @@ struct system_config : caf::actor_system_config {
     set("scheduler.max-threads", workers);
     // A hot shard must not hold a worker for ever.
     set("scheduler.max-throughput", std::size_t{64});
-    // Sharing wakes an idle worker at once; stealing lets it sleep up to 10 ms (measured: a batch of
-    // one waited 10 ms), and the hand-over of a heartbeat is all that happens here.
+    // Sharing wakes an idle worker at once; stealing lets it sleep up to 10 ms (measured: a batch
+    // of one waited 10 ms), and the hand-over of a heartbeat is all that happens here.
     set("scheduler.policy", caf::atom("sharing"));
     set("logger.verbosity", caf::atom("quiet"));
   }
@@ -82,36 +82,37 @@ struct gateway::implementation final : shard_services {
         .log = log});
     if (hot_is_there) recover();
 
-    writer = std::make_unique<hot_writer>(hot_writer::surroundings{
-        .hot = std::move(first_hot),
-        .behind = std::move(first_ledger),
-        .hot_probe = hot_state,
-        .behind_probe = ledger_state,
-        .now = options.now,
-        .monotonic_us = options.monotonic_us,
-        .stored =
-            [this](std::shared_ptr<credit_batch> batch) {
-              auto& shard = shards[batch->shard];
-              caf::anon_send(shard, batch_stored{std::move(batch)});
-            },
-        .log = log,
-        .shards = shard_probes.size(),
-        .start_degraded = !hot_is_there});
-    reader = std::make_unique<store_reader>(store_reader::surroundings{
-        .hot = options.make_hot_store(),
-        .behind = options.make_ledger(),
-        .known = known,
-        .behind_probe = ledger_state,
-        .now = options.now,
-        .screened_again = [this](heartbeat_job_ptr job) {
-              route none;
-              screen(std::move(job), none);
-            },
-        .found =
-            [this](progress_found found) {
-              auto& shard = shard_for(found.query->key.student);
-              caf::anon_send(shard, std::move(found));
-            }});
+    writer = std::make_unique<hot_writer>(
+        hot_writer::surroundings{.hot = std::move(first_hot),
+                                 .behind = std::move(first_ledger),
+                                 .hot_probe = hot_state,
+                                 .behind_probe = ledger_state,
+                                 .now = options.now,
+                                 .monotonic_us = options.monotonic_us,
+                                 .stored =
+                                     [this](std::shared_ptr<credit_batch> batch) {
+                                       auto& shard = shards[batch->shard];
+                                       caf::anon_send(shard, batch_stored{std::move(batch)});
+                                     },
+                                 .log = log,
+                                 .shards = shard_probes.size(),
+                                 .start_degraded = !hot_is_there});
+    reader = std::make_unique<store_reader>(
+        store_reader::surroundings{.hot = options.make_hot_store(),
+                                   .behind = options.make_ledger(),
+                                   .known = known,
+                                   .behind_probe = ledger_state,
+                                   .now = options.now,
+                                   .screened_again =
+                                       [this](heartbeat_job_ptr job) {
+                                         route none;
+                                         screen(std::move(job), none);
+                                       },
+                                   .found =
+                                       [this](progress_found found) {
+                                         auto& shard = shard_for(found.query->key.student);
+                                         caf::anon_send(shard, std::move(found));
+                                       }});
     start_shards();
     around_sessions.emplace(session_surroundings{
         .policy = options.policy,
@@ -119,10 +120,9 @@ struct gateway::implementation final : shard_services {
         .probe = verifications,
         .shards = shards,
         .monotonic_us = options.monotonic_us,
-        .verified =
-            [this](const session_key_id& key, const session_actor& actor, unix_ms now_ms) {
-              sessions.keep(key, actor, now_ms);
-            }});
+        .verified = [this](const session_key_id& key, const session_actor& actor, unix_ms now_ms) {
+          sessions.keep(key, actor, now_ms);
+        }});
     checkpoints->start();
     look_out = std::make_unique<watcher>(watcher::surroundings{
         .hot = options.make_hot_store(),
@@ -159,12 +159,14 @@ struct gateway::implementation final : shard_services {
   bool admit_hot_store(hot_store& hot) {
     auto health = hot.health();
     if (!health) {
-      if (health.error().code == storage_error::mismatch || health.error().code == storage_error::corrupt)
+      if (health.error().code == storage_error::mismatch ||
+          health.error().code == storage_error::corrupt)
         throw std::runtime_error("store.hot: " + health.error().detail);
       hot_state.failed(health.error());
       hot_state.degraded = true;
-      options.log(1, "hot_store", "not reachable at start; heartbeats are stored in the ledger: " +
-                                      health.error().detail);
+      options.log(
+          1, "hot_store",
+          "not reachable at start; heartbeats are stored in the ledger: " + health.error().detail);
       return false;
     }
     hot_state.up = true;
@@ -172,7 +174,8 @@ struct gateway::implementation final : shard_services {
     hot_state.description.set(health->description);
     if (health->worth < options.require_durability)
       throw std::runtime_error(
-          "store.hot: an acknowledgement would be worth less than store.require_durability demands: " +
+          "store.hot: an acknowledgement would be worth less than store.require_durability "
+          "demands: " +
           health->description);
     return true;
   }
@@ -180,23 +183,25 @@ struct gateway::implementation final : shard_services {
   void recover() {
     if (checkpoints->checkpoint_all()) {
       if (const auto left = ledger_state.dirty_pairs.load(); left > 0)
-        options.log(0, "ledger", "recovered " + std::to_string(left) +
-                                     " pairs that an earlier process had not checkpointed");
+        options.log(0, "ledger",
+                    "recovered " + std::to_string(left) +
+                        " pairs that an earlier process had not checkpointed");
     } else {
-      options.log(1, "ledger", "could not checkpoint what an earlier process left; trying again later");
+      options.log(1, "ledger",
+                  "could not checkpoint what an earlier process left; trying again later");
     }
   }
 
   void start_shards() {
     shards.reserve(shard_probes.size());
     for (std::uint32_t i = 0; i < shard_probes.size(); ++i)
-      shards.push_back(system.spawn(progress_shard, shard_surroundings{
-                                                        .index = i,
-                                                        .services = *this,
-                                                        .probe = shard_probes[i],
-                                                        .hot = hot_state,
-                                                        .now = options.now,
-                                                        .monotonic_us = options.monotonic_us}));
+      shards.push_back(
+          system.spawn(progress_shard, shard_surroundings{.index = i,
+                                                          .services = *this,
+                                                          .probe = shard_probes[i],
+                                                          .hot = hot_state,
+                                                          .now = options.now,
+                                                          .monotonic_us = options.monotonic_us}));
   }
 
   // -- the way of a heartbeat -------------------------------------------------------------------
@@ -232,12 +237,16 @@ struct gateway::implementation final : shard_services {
     const auto now_ms = options.now();
     const auto verdict = screen_job(*job, options.policy, known, addresses, now_ms);
     switch (verdict.what) {
-      case kind::refused: return job->refuse(verdict.why, verdict.detail, verdict.retry_after_ms);
-      case kind::device_unknown: return reader->supply(std::move(job), store_reader::lacking::device);
-      case kind::module_unknown: return reader->supply(std::move(job), store_reader::lacking::module);
+      case kind::refused:
+        return job->refuse(verdict.why, verdict.detail, verdict.retry_after_ms);
+      case kind::device_unknown:
+        return reader->supply(std::move(job), store_reader::lacking::device);
+      case kind::module_unknown:
+        return reader->supply(std::move(job), store_reader::lacking::module);
       case kind::assignment_unknown:
         return reader->supply(std::move(job), store_reader::lacking::assignment);
-      case kind::pass: break;
+      case kind::pass:
+        break;
     }
     const auto key = job->credit.session_key();
     if (!last.actor || last.key != key) {
@@ -344,7 +353,9 @@ stored<ok_t> gateway::readmit_student(const student_id& student) {
   return implementation_->writer->readmit_student(student);
 }
 
-registry& gateway::known() noexcept { return implementation_->known; }
+registry& gateway::known() noexcept {
+  return implementation_->known;
+}
 
 gateway_statistics gateway::statistics() const {
   const auto& self = *implementation_;
@@ -397,8 +408,12 @@ bool gateway::ready(std::string* why_not) const {
   return reason == nullptr;
 }
 
-void gateway::begin_drain() noexcept { implementation_->draining = true; }
+void gateway::begin_drain() noexcept {
+  implementation_->draining = true;
+}
 
-bool gateway::stop(std::chrono::milliseconds deadline) { return implementation_->stop(deadline); }
+bool gateway::stop(std::chrono::milliseconds deadline) {
+  return implementation_->stop(deadline);
+}
 
 }  // namespace watchkeeper::actors

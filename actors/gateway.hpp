@@ -21,7 +21,6 @@
 /// The actor layer as the rest of the server sees it.
 namespace watchkeeper::actors {
 
-
 using hot_store_factory = std::function<std::unique_ptr<hot_store>()>;
 using ledger_factory = std::function<std::unique_ptr<ledger>()>;
 
@@ -33,7 +32,7 @@ struct gateway_options {
   gateway_policy policy;
   hot_store_factory make_hot_store;
   ledger_factory make_ledger;
-  std::function<unix_ms()> now;                // the wall clock
+  std::function<unix_ms()> now;                 // the wall clock
   std::function<std::uint64_t()> monotonic_us;  // for durations
   /// Called for what an operator should read; any thread. level: 0 info, 1 warning, 2 error.
   std::function<void(int level, const std::string& component, const std::string& message)> log;

@@ -13,8 +13,8 @@ namespace watchkeeper::actors {
 /// A heartbeat on its way: the token's text, what was learned of it so far, and whom to tell.
 /// It answers exactly once: with `answer`, or by itself (`overloaded`) when the last owner lets go
 /// of it unanswered, so that no path, not even a dying actor, can lose a reply.
-/// Ownership: shared by whoever holds it in turn; touched by one thread at a time. Not movable, since
-/// `token` borrows `text`.
+/// Ownership: shared by whoever holds it in turn; touched by one thread at a time. Not movable,
+/// since `token` borrows `text`.
 class heartbeat_job {
  public:
   heartbeat_job(heartbeat_request&& request, heartbeat_probe& probe,

@@ -132,8 +132,8 @@ void hot_writer::store_together(std::vector<std::shared_ptr<credit_batch>>& batc
 
 void hot_writer::obey(student_order& asked) {
   auto done = asked.erase ? around_.hot->erase(asked.student) : around_.hot->readmit(asked.student);
-  // While the hot store is away only this process holds anything of the student, besides the ledger;
-  // its copy in the hot store is erased before the hot store is used again.
+  // While the hot store is away only this process holds anything of the student, besides the
+  // ledger; its copy in the hot store is erased before the hot store is used again.
   if (asked.erase)
     tiers_.forget_student(asked.student);
   else

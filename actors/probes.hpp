@@ -118,8 +118,8 @@ struct hot_store_probe {
   remembered_text last_failure;
   counter failures{0};
   latency_histogram latency;
-  /// Moves whenever what the hot store holds may have been lost or left behind: the shards then hand
-  /// over what they know of the pairs that are not checkpointed.
+  /// Moves whenever what the hot store holds may have been lost or left behind: the shards then
+  /// hand over what they know of the pairs that are not checkpointed.
   std::atomic<std::uint64_t> refill_epoch{0};
 
   void failed(const storage_failure& failure) {

@@ -105,11 +105,20 @@ void progress_shard_core::settle(heartbeat_job& job, const tiered_request& reque
   const auto& outcome = applied.outcome;
   std::string_view detail;
   switch (outcome.why) {
-    case problem::stale_token: detail = "sn is older than the last 64 of the session"; break;
-    case problem::session_mismatch: detail = "the session is bound to another module"; break;
-    case problem::unknown_device: detail = "the student was erased"; break;
-    case problem::implausible_interval: detail = "the coverage is in too many pieces"; break;
-    default: break;
+    case problem::stale_token:
+      detail = "sn is older than the last 64 of the session";
+      break;
+    case problem::session_mismatch:
+      detail = "the session is bound to another module";
+      break;
+    case problem::unknown_device:
+      detail = "the student was erased";
+      break;
+    case problem::implausible_interval:
+      detail = "the coverage is in too many pieces";
+      break;
+    default:
+      break;
   }
   job.answer(outcome, detail);
   if (!outcome.newly_mastered) return;
@@ -150,7 +159,8 @@ void progress_shard_core::checkpointed(unix_ms started_ms, unix_ms now_ms) {
 
 void progress_shard_core::forget(const student_id& student) {
   for (auto& job : waiting_)
-    if (job->credit.student == student) job->refuse(problem::unknown_device, "the student was erased");
+    if (job->credit.student == student)
+      job->refuse(problem::unknown_device, "the student was erased");
   std::erase_if(waiting_, [&](const auto& job) { return job->credit.student == student; });
   if (!parked_.empty()) erased_in_flight_.push_back(student);
   boost::unordered::erase_if(pairs_, [&](auto& item) {
@@ -222,7 +232,9 @@ progress_shard_actor::behavior_type progress_shard(
       [self](batch_stored& message) { self->state.core->stored(*message.batch); },
       [self](progress_wanted& message) { self->state.core->asked(std::move(message.query)); },
       [self](progress_found& message) { self->state.core->found(*message.query, *message.found); },
-      [self](checkpoint_done message) { self->state.core->checkpointed(message.started_ms, message.now_ms); },
+      [self](checkpoint_done message) {
+        self->state.core->checkpointed(message.started_ms, message.now_ms);
+      },
       [self](student_erased& message) {
         self->state.core->forget(message.student);
         if (message.forgotten) message.forgotten->set_value();

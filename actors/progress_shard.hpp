@@ -22,7 +22,8 @@ struct shard_surroundings {
   std::function<unix_ms()> now;
   std::function<std::uint64_t()> monotonic_us;
   std::size_t pairs_max = limits::shard_pairs_max;
-  std::int64_t idle_pair_ms = 600'000;  // a clean pair is given up after so long without a heartbeat
+  std::int64_t idle_pair_ms =
+      600'000;  // a clean pair is given up after so long without a heartbeat
 };
 
 /// The core of the shard, without its actor. One thread at a time.
@@ -62,8 +63,9 @@ class progress_shard_core {
   const shard_surroundings around_;
   boost::unordered_flat_map<pair_key, held_pair, std::hash<pair_key>> pairs_;
   std::uint64_t dirty_ = 0;
-  std::deque<heartbeat_job_ptr> waiting_;   // bounded by limits::heartbeats_in_flight_max at admission
-  std::vector<heartbeat_job_ptr> parked_;   // their batch is under way; same order as its requests
+  std::deque<heartbeat_job_ptr>
+      waiting_;  // bounded by limits::heartbeats_in_flight_max at admission
+  std::vector<heartbeat_job_ptr> parked_;  // their batch is under way; same order as its requests
   std::vector<student_id> erased_in_flight_;
   std::uint64_t refill_epoch_ = 0;
 };

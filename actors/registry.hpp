@@ -22,8 +22,9 @@ struct device_entry {
 /// The gateway's copy of catalogue, devices and assignments: read on the way of every heartbeat,
 /// filled from the ledger on a miss, forgotten entry by entry when something changes.
 /// Thread: any; look-ups take a shared lock of one of 64 stripes.
-/// Bounded: entries_max of each kind; at the limit an arbitrary entry is given up and read anew when
-/// it is wanted. Absence is remembered too, until an invalidation or `absence_ttl_ms` have passed.
+/// Bounded: entries_max of each kind; at the limit an arbitrary entry is given up and read anew
+/// when it is wanted. Absence is remembered too, until an invalidation or `absence_ttl_ms` have
+/// passed.
 class registry {
  public:
   static constexpr std::size_t entries_max = 2'000'000;
@@ -43,8 +44,8 @@ class registry {
     return assignments_.find(p, now_ms);
   }
 
-  // For whoever reads the ledger: take the generation, read, keep. A result that was overtaken by an
-  // invalidation is not kept.
+  // For whoever reads the ledger: take the generation, read, keep. A result that was overtaken by
+  // an invalidation is not kept.
   [[nodiscard]] std::uint64_t generation(const thumbprint& kid) const noexcept {
     return devices_.generation(kid);
   }
@@ -75,8 +76,7 @@ class registry {
   void forget_module(const module_id& id) { modules_.forget(id); }
   void forget_assignment(const pair_key& pair) { assignments_.forget(pair); }
   void forget_devices_of(const student_id& student) {
-    devices_.forget_if(
-        [&](const device_entry& entry) { return entry.record.student == student; });
+    devices_.forget_if([&](const device_entry& entry) { return entry.record.student == student; });
   }
   /// Changes may have been missed.
   void forget_everything() {

@@ -13,9 +13,9 @@ namespace watchkeeper::actors {
 /// What the cheap checks say of a heartbeat, before its signature is looked at.
 struct screening_verdict {
   enum class kind : std::uint8_t {
-    pass,              // on to the session
-    refused,           // `why`
-    device_unknown,    // not in memory: load it, then screen again
+    pass,            // on to the session
+    refused,         // `why`
+    device_unknown,  // not in memory: load it, then screen again
     module_unknown,
     assignment_unknown,
   };
@@ -28,12 +28,11 @@ struct screening_verdict {
 /// Parses `job.text`; sets `parsed` and `token`.
 screening_verdict parse_job(heartbeat_job& job, const gateway_policy& policy, unix_ms now_ms);
 
-/// Everything of docs/protocol.md sections 4 and 5 that needs no signature, in the order of its cost:
-/// device known, not revoked, for this student; module known; interval plausible; assignment; rates.
-/// On `pass`, `job.device` and `job.credit` are set (but for `now_ms`, which the shard sets).
-/// Thread: any. Precondition: parse_job passed.
+/// Everything of docs/protocol.md sections 4 and 5 that needs no signature, in the order of its
+/// cost: device known, not revoked, for this student; module known; interval plausible; assignment;
+/// rates. On `pass`, `job.device` and `job.credit` are set (but for `now_ms`, which the shard
+/// sets). Thread: any. Precondition: parse_job passed.
 screening_verdict screen_job(heartbeat_job& job, const gateway_policy& policy,
-                             const registry& known, const address_guard& addresses,
-                             unix_ms now_ms);
+                             const registry& known, const address_guard& addresses, unix_ms now_ms);
 
 }  // namespace watchkeeper::actors

@@ -44,11 +44,11 @@ struct hot_store_statistics {
 struct ledger_statistics {
   bool up = false;
   std::string description;
-  latency_summary latency;           // of a checkpoint batch
+  latency_summary latency;  // of a checkpoint batch
   std::uint64_t checkpointed_pairs = 0;
   std::uint64_t completions_created = 0;
-  std::int64_t lag_ms = 0;           // since the last complete checkpoint
-  std::uint64_t dirty_pairs = 0;     // in the hot store at the last checkpoint
+  std::int64_t lag_ms = 0;        // since the last complete checkpoint
+  std::uint64_t dirty_pairs = 0;  // in the hot store at the last checkpoint
   std::uint64_t failures = 0;
   std::string last_failure;
 };

@@ -13,8 +13,8 @@
 
 namespace watchkeeper::actors {
 
-/// The thread that reads what is not in memory: devices, modules and assignments for heartbeats that
-/// wait for them, and pairs that somebody asks about. Equal questions are asked once.
+/// The thread that reads what is not in memory: devices, modules and assignments for heartbeats
+/// that wait for them, and pairs that somebody asks about. Equal questions are asked once.
 class store_reader {
  public:
   struct surroundings {
@@ -23,7 +23,8 @@ class store_reader {
     registry& known;
     ledger_probe& behind_probe;
     std::function<unix_ms()> now;
-    std::function<void(heartbeat_job_ptr)> screened_again;  // what the heartbeat lacked is known now
+    std::function<void(heartbeat_job_ptr)>
+        screened_again;  // what the heartbeat lacked is known now
     std::function<void(progress_found)> found;
   };
   explicit store_reader(surroundings around);

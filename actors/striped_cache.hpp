@@ -58,8 +58,9 @@ class striped_cache {
     for (auto& s : all_) {
       std::unique_lock lock(s.mutex);
       s.generation.fetch_add(1, std::memory_order_acq_rel);
-      boost::unordered::erase_if(
-          s.entries, [&](const auto& item) { return !item.second.value || matches(*item.second.value); });
+      boost::unordered::erase_if(s.entries, [&](const auto& item) {
+        return !item.second.value || matches(*item.second.value);
+      });
     }
   }
   [[nodiscard]] std::size_t size() const {

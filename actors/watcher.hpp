@@ -42,7 +42,7 @@ class watcher {
   surroundings around_;
   bool warned_of_worth_ = false;
   unix_ms followed_ms_ = 0;  // when the changes were last read
-  bounded_queue<int> end_;  // nothing is ever pushed: closing it ends the wait
+  bounded_queue<int> end_;   // nothing is ever pushed: closing it ends the wait
   std::thread thread_;
 };
 

@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "server/cli/commands.hpp"
+#include "server/cli/device_command.hpp"
 #include "server/cli/fleet_commands.hpp"
 #include "server/cli/help_format.hpp"
 #include "server/config/keys.hpp"
@@ -33,6 +34,9 @@ struct parsed_line {
   configuration_sources sources;
   bool as_markdown = false;
   token_request token;
+  device_request device;
+  bool kid_only = false;
+  sign_request sign;
   fleet::fleet_options fleet;
   fleet::top_options top;
 };
@@ -86,10 +90,37 @@ struct command_set {
   CLI::App* config;
   CLI::App* migrate;
   CLI::App* token;
+  CLI::App* device;
+  CLI::App* sign;
   CLI::App* top;
   CLI::App* fleet;
   CLI::App* version;
 };
+
+void add_device_commands(CLI::App& app, parsed_line& line, command_set& set) {
+  set.device = app.add_subcommand(
+      "device", "Make a device's key for trying things by hand; print its document");
+  set.device->fallthrough(false);
+  set.device->add_option("--key", line.device.key_file, "Its key file, made when it is not there")
+      ->required()
+      ->type_name("FILE");
+  set.device->add_option("--student", line.device.student, "Whose device it is")->type_name("NAME");
+  set.device->add_flag("--kid", line.kid_only, "Print its kid and nothing else");
+  set.device->footer(R"(
+Example:
+  curl --data-binary "$(watchkeeper device --key d.key --student ann)" -X PUT ... \
+       https://localhost:8443/v1/devices/$(watchkeeper device --key d.key --kid))");
+
+  set.sign = app.add_subcommand("sign", "Print one engagement token, signed now by a device's key");
+  set.sign->fallthrough(false);
+  set.sign->add_option("--key", line.sign.key_file, "The device's key file")->required()->type_name("FILE");
+  set.sign->add_option("--module", line.sign.module, "cid, the module")->capture_default_str()->type_name("ID");
+  set.sign->add_option("--session", line.sign.session, "sid, the playback")->capture_default_str()->type_name("ID");
+  set.sign->add_option("--sn", line.sign.sequence, "Number in the session")->capture_default_str();
+  set.sign->add_option("--from", line.sign.from_ms, "Start in milliseconds of media")->capture_default_str();
+  set.sign->add_option("--to", line.sign.to_ms, "End in milliseconds of media")->capture_default_str();
+  set.sign->footer("");
+}
 
 command_set add_commands(CLI::App& app, parsed_line& line) {
   command_set set{};
@@ -115,6 +146,7 @@ command_set add_commands(CLI::App& app, parsed_line& line) {
   set.token->add_option("--append", line.token.append_to, "Configuration file to append it to")
       ->type_name("FILE");
 
+  add_device_commands(app, line, set);
   set.top = add_top_command(app, line.top);
   set.fleet = add_fleet_command(app, line.fleet);
   set.version = app.add_subcommand("version", "Print the version and stop");
@@ -144,6 +176,9 @@ int dispatch(const command_set& set, parsed_line& line, command_handlers& handle
     return exit_ok;
   }
   if (set.token->parsed()) return run_token(line.token, handlers.out, handlers.err);
+  if (set.device->parsed())
+    return run_device(line.device, line.kid_only, handlers.out, handlers.err);
+  if (set.sign->parsed()) return run_sign(line.sign, handlers.now(), handlers.out, handlers.err);
   if (set.fleet->parsed()) return handlers.fleet(line.fleet);
   if (set.top->parsed()) return handlers.top(line.top);
   if (set.config->parsed() && line.as_markdown) {
