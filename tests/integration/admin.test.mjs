@@ -203,8 +203,9 @@ if (variants.includes('servers')) {
           if (answer.status === 200) return true;
           assertProblem(answer, 503, 'storage-unavailable');
         });
-        const ready = (await gateway.client.request('GET', '/readyz')).json;
-        assert.equal(ready.degraded, true);
+        // The answer of /readyz may be a quarter of a second old.
+        await until('/readyz says degraded', async () =>
+          (await gateway.client.request('GET', '/readyz')).json.degraded === true, { timeout_ms: 3_000 });
         assert.equal((await scene.progress()).seconds_watched, 2);
         gateway.stores.halt('private-postgres');
         scene.sn = 2;
