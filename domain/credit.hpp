@@ -32,11 +32,12 @@ enum class credit_status : std::uint8_t { credited = 0, limited = 1, duplicate =
 
 struct credit_outcome {
   credit_status status = credit_status::rejected;
-  problem why = problem::none;  // of `rejected`: stale_token, session_mismatch, implausible_interval,
-                                // unknown_device (student erased), storage_unavailable
-  media_ms credited_ms = 0;     // length of the part of the interval that counted
+  problem why =
+      problem::none;         // of `rejected`: stale_token, session_mismatch, implausible_interval,
+                             // unknown_device (student erased), storage_unavailable
+  media_ms credited_ms = 0;  // length of the part of the interval that counted
   bool newly_mastered = false;
-  progress_summary now;         // afterwards; zero where rejected
+  progress_summary now;  // afterwards; zero where rejected
 };
 
 /// What is kept of a session; one that is empty has not been seen.
@@ -54,8 +55,8 @@ struct session_state {
 /// 1. `session.module` set and different: rejected, session_mismatch.
 /// 2. Window: seen -> duplicate; too old -> rejected, stale_token.
 /// 3. The bucket is refilled with `now_ms` and `rate_permille`; allowed = min(length, available).
-///    allowed < length -> limited, the interval is cut at its end to `allowed`. It may become empty:
-///    then coverage and playtime stay, but the number counts as seen and resume_ms moves.
+///    allowed < length -> limited, the interval is cut at its end to `allowed`. It may become
+///    empty: then coverage and playtime stay, but the number counts as seen and resume_ms moves.
 /// 4. A coverage that would have more than limits::coverage_intervals_max pieces: rejected,
 ///    implausible_interval (checked before anything changes).
 /// 5. The bucket is charged the (cut) length plus the gap that was closed outside of it.

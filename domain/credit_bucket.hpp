@@ -6,8 +6,8 @@
 namespace watchkeeper {
 
 /// How much media time a student may still earn (docs/protocol.md, section 5, rule 5), over all
-/// devices, sessions and modules together. Closing a gap is charged after the fact, so the level may
-/// fall below zero by at most 2 × limits::gap_closed_ms; it is then repaid first.
+/// devices, sessions and modules together. Closing a gap is charged after the fact, so the level
+/// may fall below zero by at most 2 × limits::gap_closed_ms; it is then repaid first.
 class credit_bucket {
  public:
   credit_bucket() = default;  // a student seen for the first time
@@ -15,7 +15,8 @@ class credit_bucket {
       : level_us_(level_us), refilled_at_ms_(refilled_at_ms) {}
 
   /// Earns `rate_permille` microseconds a millisecond since the last refill, up to the capacity.
-  /// A clock that went back earns nothing and is not remembered. The first refill only sets the time.
+  /// A clock that went back earns nothing and is not remembered. The first refill only sets the
+  /// time.
   void refill(unix_ms now_ms, std::int32_t rate_permille) noexcept;
 
   /// Whole milliseconds that may be spent; never negative.

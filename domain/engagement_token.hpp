@@ -20,11 +20,11 @@ std::string_view name_of(signature_algorithm algorithm) noexcept;  // "ES256"
 
 /// The claims of docs/protocol.md section 2, by value.
 struct token_claims {
-  student_id student;    // sub
-  module_id module;      // cid
-  session_id session;    // sid
-  std::uint32_t sequence = 0;  // sn
-  media_interval interval;     // from, to
+  student_id student;                          // sub
+  module_id module;                            // cid
+  session_id session;                          // sid
+  std::uint32_t sequence = 0;                  // sn
+  media_interval interval;                     // from, to
   std::int32_t playback_rate_permille = 1000;  // pr, rounded to the nearest thousandth
   unix_ms issued_at_ms = 0;                    // iat, rounded down
   std::optional<unix_ms> expires_at_ms;        // exp
@@ -33,17 +33,18 @@ struct token_claims {
 /// A token that is well-formed. Nothing about its signature is known yet.
 struct engagement_token {
   signature_algorithm algorithm = signature_algorithm::es256;
-  thumbprint device;        // kid; of HS256 the part before the dot
+  thumbprint device;  // kid; of HS256 the part before the dot
   token_claims claims;
   std::string_view signing_input;  // `header.payload`; borrows the text that was parsed
   std::array<std::uint8_t, 64> signature{};
-  std::uint8_t signature_bytes = 0;  // more than 64 are cut to 65: never right, refused by the verifier
+  std::uint8_t signature_bytes =
+      0;  // more than 64 are cut to 65: never right, refused by the verifier
 };
 
-/// Parses a JWS in compact serialisation, strictly (docs/protocol.md section 2; RFC 7515 section 7.1,
-/// RFC 8725): one pass, no allocation. Errors: token_too_large, malformed_token. `detail`, where
-/// given, is set to a sentence in static storage that says what is wrong.
-/// HS256 needs `kid` = `<device kid>.<sid>` with the sid of the claims; an HS256 token is parsed, and
+/// Parses a JWS in compact serialisation, strictly (docs/protocol.md section 2; RFC 7515
+/// section 7.1, RFC 8725): one pass, no allocation. Errors: token_too_large, malformed_token.
+/// `detail`, where given, is set to a sentence in static storage that says what is wrong. HS256
+/// needs `kid` = `<device kid>.<sid>` with the sid of the claims; an HS256 token is parsed, and
 /// refused by policy elsewhere.
 result<engagement_token, problem> parse_engagement_token(std::string_view text,
                                                          std::string_view* detail = nullptr);

@@ -12,7 +12,8 @@ namespace watchkeeper::limits {
 inline constexpr std::size_t token_bytes_max = 1023;
 inline constexpr std::size_t tokens_per_request_max = 16;
 inline constexpr std::size_t id_chars_max = 64;
-inline constexpr std::size_t heartbeat_body_bytes_max = tokens_per_request_max * (token_bytes_max + 1);
+inline constexpr std::size_t heartbeat_body_bytes_max =
+    tokens_per_request_max * (token_bytes_max + 1);
 inline constexpr std::size_t api_body_bytes_max = 64 * 1024;
 inline constexpr std::uint32_t sequence_max = 0x7fff'ffff;
 
@@ -39,8 +40,8 @@ inline constexpr std::int64_t student_ttl_ms = 86'400'000;
 // The way of a heartbeat through the process.
 inline constexpr std::size_t heartbeats_in_flight_max = 65'536;  // admitted, not yet answered
 inline constexpr std::size_t sessions_max = 1'000'000;
-inline constexpr std::size_t batch_heartbeats_max = 512;   // one batch of one shard
-inline constexpr std::size_t function_heartbeats_max = 64; // one call of the Redis function
+inline constexpr std::size_t batch_heartbeats_max = 512;    // one batch of one shard
+inline constexpr std::size_t function_heartbeats_max = 64;  // one call of the Redis function
 inline constexpr std::size_t shard_pairs_max = 2'000'000;
 inline constexpr std::size_t api_requests_queued_max = 1024;
 inline constexpr std::size_t registry_lookups_queued_max = 16'384;

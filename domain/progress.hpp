@@ -11,11 +11,11 @@ namespace watchkeeper {
 /// What is kept of a {student, module} pair. `mastered_ms` = 0: not mastered.
 struct progress {
   coverage covered;
-  media_ms duration_ms = 0;       // of the module when last credited
-  std::int64_t playtime_ms = 0;   // all that was credited, rewatching included
-  media_ms resume_ms = 0;         // end of the interval played last by the device's clock
-  unix_ms resume_at_ms = 0;       // `iat` of that interval
-  unix_ms updated_ms = 0;         // server's clock at the last credit
+  media_ms duration_ms = 0;      // of the module when last credited
+  std::int64_t playtime_ms = 0;  // all that was credited, rewatching included
+  media_ms resume_ms = 0;        // end of the interval played last by the device's clock
+  unix_ms resume_at_ms = 0;      // `iat` of that interval
+  unix_ms updated_ms = 0;        // server's clock at the last credit
   unix_ms mastered_ms = 0;
   friend bool operator==(const progress&, const progress&) = default;
 };
@@ -39,7 +39,8 @@ void merge(progress& into, const progress& other);
 
 /// floor(covered_ms / 1000).
 std::int64_t seconds_watched(media_ms covered_ms) noexcept;
-/// covered / duration × 100 in hundredths of a percent, rounded down, at most 10000; 0 for no duration.
+/// covered / duration × 100 in hundredths of a percent, rounded down, at most 10000; 0 for no
+/// duration.
 std::int32_t completion_centipercent(media_ms covered_ms, media_ms duration_ms) noexcept;
 
 /// What the catalogue says of a module.

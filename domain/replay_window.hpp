@@ -6,8 +6,8 @@
 
 namespace watchkeeper {
 
-/// The last 64 sequence numbers of a session: which were credited (docs/protocol.md, section 5, rule 6).
-/// Bit i of `seen` stands for the number `highest - i`.
+/// The last 64 sequence numbers of a session: which were credited (docs/protocol.md, section 5,
+/// rule 6). Bit i of `seen` stands for the number `highest - i`.
 class replay_window {
  public:
   enum class verdict : std::uint8_t { fresh, seen, too_old };

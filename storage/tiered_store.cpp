@@ -69,8 +69,8 @@ bool tiered_store::supply_missing(std::span<const tiered_request> requests,
   std::vector<pair_progress> states(keys.size());
   for (std::size_t i = 0; i < keys.size(); ++i) states[i].key = keys[i];
 
-  // With the ledger away too, the pair starts from what is known here; the next checkpoint unites it
-  // with the row that could not be read now, and gives the union back to the hot store.
+  // With the ledger away too, the pair starts from what is known here; the next checkpoint unites
+  // it with the row that could not be read now, and gives the union back to the hot store.
   auto rows = ledger_.read(keys);
   if (!rows) {
     told_.ledger_failed(rows.error());
@@ -240,6 +240,8 @@ void tiered_store::forget_student(const student_id& student) {
   overlay_.erased[student] = 0;
 }
 
-void tiered_store::readmit_student(const student_id& student) { overlay_.erased.erase(student); }
+void tiered_store::readmit_student(const student_id& student) {
+  overlay_.erased.erase(student);
+}
 
 }  // namespace watchkeeper

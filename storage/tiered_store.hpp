@@ -21,13 +21,14 @@ struct tiered_request {
   std::optional<progress> known;  // the last durable state; nothing: never seen by this process
 };
 
-/// The hot store with the ledger behind it: what makes credit durable, whichever of the two is there.
+/// The hot store with the ledger behind it: what makes credit durable, whichever of the two is
+/// there.
 ///
 /// - A pair that the hot store lacks is read from the ledger, united with what the caller knows,
 ///   put into the hot store, and then credited.
 /// - While the hot store is away or refuses to write, the same rules run here and the ledger makes
-///   their outcome durable (`degraded`); sessions and buckets are then kept in this object. When the
-///   hot store is back, what was credited meanwhile is united into it.
+///   their outcome durable (`degraded`); sessions and buckets are then kept in this object. When
+///   the hot store is back, what was credited meanwhile is united into it.
 /// - Both away: the elements are `failed`, and nothing was changed.
 ///
 /// Thread: one, and it blocks. Borrows both stores.
@@ -43,8 +44,8 @@ class tiered_store {
 
   tiered_store(hot_store& hot, ledger& behind, observer told);
 
-  /// One element a request, in order; `done` or `failed`, never `pair_missing`. `covered` is set for
-  /// each `done` request without `known`. At most limits::batch_heartbeats_max requests.
+  /// One element a request, in order; `done` or `failed`, never `pair_missing`. `covered` is set
+  /// for each `done` request without `known`. At most limits::batch_heartbeats_max requests.
   std::vector<applied_credit> apply(std::span<const tiered_request> requests, unix_ms now_ms);
 
   /// Unites states that may be in no store yet: into the hot store, or (degraded) into the ledger.
@@ -78,8 +79,8 @@ class tiered_store {
   };
 
   bool apply_hot(std::span<const tiered_request> requests, results& out);
-  bool supply_missing(std::span<const tiered_request> requests, const std::vector<std::size_t>& missing,
-                      results& out);
+  bool supply_missing(std::span<const tiered_request> requests,
+                      const std::vector<std::size_t>& missing, results& out);
   void apply_through_ledger(std::span<const tiered_request> requests,
                             const std::vector<std::size_t>& which, results& out, unix_ms now_ms);
   bool load_into_overlay(std::span<const tiered_request> requests,

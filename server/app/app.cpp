@@ -38,8 +38,8 @@ net::tls_files tls_files_of(const configuration& settings) {
   if (!settings.tls.certificate.empty()) return {settings.tls.certificate, settings.tls.key};
   auto pair = make_self_signed_pair(settings.data_dir, wall_clock_ms());
   if (!pair) throw std::runtime_error("tls: " + pair.error());
-  log_event(log_level::info, "tls", pair->made_now ? "made a self-signed certificate"
-                                                   : "using the self-signed certificate",
+  log_event(log_level::info, "tls",
+            pair->made_now ? "made a self-signed certificate" : "using the self-signed certificate",
             {{"certificate", pair->certificate_path}, {"sha256", pair->fingerprint}});
   return {pair->certificate_path, pair->key_path};
 }
@@ -171,8 +171,8 @@ int serve(const loaded_configuration& loaded) {
   const awaited_signals signals;
   const auto& settings = loaded.values;
   try {
-    event_log log({log_level_from_name(settings.log.level).value_or(log_level::info),
-                   settings.log.file});
+    event_log log(
+        {log_level_from_name(settings.log.level).value_or(log_level::info), settings.log.file});
     install_log(&log);
     struct uninstall {
       ~uninstall() { install_log(nullptr); }

@@ -106,19 +106,27 @@ void add_device_commands(CLI::App& app, parsed_line& line, command_set& set) {
       ->type_name("FILE");
   set.device->add_option("--student", line.device.student, "Whose device it is")->type_name("NAME");
   set.device->add_flag("--kid", line.kid_only, "Print its kid and nothing else");
-  set.device->footer(R"(
+  set.device->footer(R"text(
 Example:
   curl --data-binary "$(watchkeeper device --key d.key --student ann)" -X PUT ... \
-       https://localhost:8443/v1/devices/$(watchkeeper device --key d.key --kid))");
+       https://localhost:8443/v1/devices/$(watchkeeper device --key d.key --kid))text");
 
   set.sign = app.add_subcommand("sign", "Print one engagement token, signed now by a device's key");
   set.sign->fallthrough(false);
-  set.sign->add_option("--key", line.sign.key_file, "The device's key file")->required()->type_name("FILE");
-  set.sign->add_option("--module", line.sign.module, "cid, the module")->capture_default_str()->type_name("ID");
-  set.sign->add_option("--session", line.sign.session, "sid, the playback")->capture_default_str()->type_name("ID");
+  set.sign->add_option("--key", line.sign.key_file, "The device's key file")
+      ->required()
+      ->type_name("FILE");
+  set.sign->add_option("--module", line.sign.module, "cid, the module")
+      ->capture_default_str()
+      ->type_name("ID");
+  set.sign->add_option("--session", line.sign.session, "sid, the playback")
+      ->capture_default_str()
+      ->type_name("ID");
   set.sign->add_option("--sn", line.sign.sequence, "Number in the session")->capture_default_str();
-  set.sign->add_option("--from", line.sign.from_ms, "Start in milliseconds of media")->capture_default_str();
-  set.sign->add_option("--to", line.sign.to_ms, "End in milliseconds of media")->capture_default_str();
+  set.sign->add_option("--from", line.sign.from_ms, "Start in milliseconds of media")
+      ->capture_default_str();
+  set.sign->add_option("--to", line.sign.to_ms, "End in milliseconds of media")
+      ->capture_default_str();
   set.sign->footer("");
 }
 

@@ -42,16 +42,17 @@ heartbeat_endpoint::~heartbeat_endpoint() = default;
 
 bool heartbeat_endpoint::acceptable(const net::http_request& request) {
   if (request.method != net::http_method::post) {
-    auto problem = net::make_problem(problem::method_not_allowed,
-                                     "heartbeats are sent with POST", now_());
+    auto problem =
+        net::make_problem(problem::method_not_allowed, "heartbeats are sent with POST", now_());
     problem.headers.emplace_back("allow", "POST");
     replies_.respond(request.reply_to, std::move(problem));
     return false;
   }
   if (!is_jose(request.content_type)) {
-    replies_.respond(request.reply_to,
-                     net::make_problem(problem::unsupported_media_type,
-                                       "the content type of heartbeats is application/jose", now_()));
+    replies_.respond(
+        request.reply_to,
+        net::make_problem(problem::unsupported_media_type,
+                          "the content type of heartbeats is application/jose", now_()));
     return false;
   }
   return true;
@@ -66,7 +67,8 @@ void heartbeat_endpoint::on_request(net::http_request&& request) noexcept {
   const auto from_query = token_of_query(request.query);
   if (!from_query.empty()) {
     if (!text.empty())
-      return refuse(problem::malformed_request, "a token is in the query or in the body, not in both");
+      return refuse(problem::malformed_request,
+                    "a token is in the query or in the body, not in both");
     text = from_query;
   }
   if (text.ends_with('\n')) text.remove_suffix(1);
@@ -79,7 +81,8 @@ void heartbeat_endpoint::on_request(net::http_request&& request) noexcept {
   for (std::string_view rest = text;;) {
     const auto end = rest.find('\n');
     if (count == tokens.size())
-      return refuse(problem::too_many_tokens, "a request holds at most 16 tokens; send the rest in another");
+      return refuse(problem::too_many_tokens,
+                    "a request holds at most 16 tokens; send the rest in another");
     tokens[count++] = rest.substr(0, end);
     if (end == std::string_view::npos) break;
     rest.remove_prefix(end + 1);
@@ -101,8 +104,8 @@ void heartbeat_endpoint::on_request(net::http_request&& request) noexcept {
 
 void heartbeat_endpoint::on_stream_opened(net::http_request&& request) noexcept {
   if (!acceptable(request)) return;
-  auto opened = std::make_shared<heartbeat_stream>(gateway_, replies_, request.reply_to,
-                                                   request.peer.bytes);
+  auto opened =
+      std::make_shared<heartbeat_stream>(gateway_, replies_, request.reply_to, request.peer.bytes);
   {
     std::lock_guard lock(streams_mutex_);
     streams_.emplace(request.reply_to, std::move(opened));

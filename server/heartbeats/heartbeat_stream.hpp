@@ -34,8 +34,8 @@ class heartbeat_stream final : public actors::heartbeat_listener,
   static constexpr std::size_t slots = limits::stream_tokens_in_flight_max;
 
   struct line {
-    std::string text;        // a finished result, or empty while it is under way
-    std::size_t bytes = 0;   // of the body, to be given free with it
+    std::string text;       // a finished result, or empty while it is under way
+    std::size_t bytes = 0;  // of the body, to be given free with it
   };
 
   void take_lines(std::unique_lock<std::mutex>& lock);
@@ -47,10 +47,10 @@ class heartbeat_stream final : public actors::heartbeat_listener,
   const std::array<std::uint8_t, 16> peer_;
 
   std::mutex mutex_;
-  std::string unread_;              // bounded by the stream's window
-  std::size_t skipped_bytes_ = 0;   // of a line that is too long, dropped already
+  std::string unread_;             // bounded by the stream's window
+  std::size_t skipped_bytes_ = 0;  // of a line that is too long, dropped already
   std::array<line, slots> lines_;
-  std::size_t first_ = 0;           // slot of the oldest line under way
+  std::size_t first_ = 0;  // slot of the oldest line under way
   std::size_t under_way_ = 0;
   bool body_ended_ = false;
   bool answer_ended_ = false;

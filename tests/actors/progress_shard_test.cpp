@@ -25,7 +25,7 @@ struct world {
   void heartbeat(int who, std::uint32_t sequence, media_ms from_ms, media_ms to_ms,
                  media_ms duration_ms = 600'000) {
     shard->take(verified_job(listener, heartbeats, clock, student(who), sequence, from_ms, to_ms,
-                            duration_ms));
+                             duration_ms));
   }
   /// Lets the oldest batch become durable.
   void finish_batch() {

@@ -14,9 +14,9 @@
 #include "storage/memory_store.hpp"
 #include "tests/actors/support.hpp"
 
-/// A seeded simulation: real session and shard actors on CAF's testing scheduler, whose job queue is
-/// reordered from the seed; a hot store with faults; devices that retry. What the devices were told
-/// must be what the store holds.
+/// A seeded simulation: real session and shard actors on CAF's testing scheduler, whose job queue
+/// is reordered from the seed; a hot store with faults; devices that retry. What the devices were
+/// told must be what the store holds.
 ///
 /// replay: WATCHKEEPER_SEED=<seed> actors_test --run_test=simulation
 
@@ -51,7 +51,7 @@ struct simulated_services final : shard_services {
 struct simulated_device {
   crypto::device_signer signer = crypto::device_signer::generate(signature_algorithm::es256);
   std::shared_ptr<told> listener = std::make_shared<told>();
-  std::vector<media_interval> played;             // by sequence number
+  std::vector<media_interval> played;  // by sequence number
   std::set<std::uint32_t> acknowledged;
   std::map<std::uint32_t, media_ms> credited_ms;  // as told
   std::size_t read = 0;                           // results looked at
@@ -62,22 +62,21 @@ class simulation {
   explicit simulation(std::uint64_t seed)
       : random_(seed), system_(config_), addresses_({10'000, 1000}, seed) {
     for (std::uint32_t i = 0; i < 2; ++i)
-      shards_.push_back(system_.spawn(progress_shard, shard_surroundings{
-                                                          .index = i,
-                                                          .services = services_,
-                                                          .probe = shard_probes_[i],
-                                                          .hot = hot_probe_,
-                                                          .now = [this] { return clock_.now_ms; },
-                                                          .monotonic_us = [this] { return clock_.monotonic_us; },
-                                                          .pairs_max = 3}));
+      shards_.push_back(system_.spawn(
+          progress_shard, shard_surroundings{.index = i,
+                                             .services = services_,
+                                             .probe = shard_probes_[i],
+                                             .hot = hot_probe_,
+                                             .now = [this] { return clock_.now_ms; },
+                                             .monotonic_us = [this] { return clock_.monotonic_us; },
+                                             .pairs_max = 3}));
     around_.emplace(session_surroundings{.policy = policy_,
                                          .addresses = addresses_,
                                          .probe = verifications_,
                                          .shards = shards_,
                                          .monotonic_us = [this] { return clock_.monotonic_us; },
                                          .verified = [](const auto&, const auto&, unix_ms) {}});
-    for (int i = 0; i < student_count; ++i)
-      sessions_.push_back(system_.spawn(session, &*around_));
+    for (int i = 0; i < student_count; ++i) sessions_.push_back(system_.spawn(session, &*around_));
   }
   ~simulation() {
     for (auto& actor : sessions_) caf::anon_send_exit(actor, caf::exit_reason::kill);
@@ -91,11 +90,19 @@ class simulation {
     for (int step = 0; step < 150; ++step) {
       switch (below(6)) {
         case 0:
-        case 1: play(); break;
-        case 2: retry(); break;
+        case 1:
+          play();
+          break;
+        case 2:
+          retry();
+          break;
         case 3:
-        case 4: turn_of_an_actor(); break;
-        case 5: turn_of_the_store(); break;
+        case 4:
+          turn_of_an_actor();
+          break;
+        case 5:
+          turn_of_the_store();
+          break;
       }
       clock_.now_ms += below(4000);
     }
@@ -145,7 +152,7 @@ class simulation {
     const auto text = device.signer.sign_token(claims);
     (void)heartbeats_.admit(limits::heartbeats_in_flight_max);
     auto job = std::make_shared<heartbeat_job>(heartbeat_request{text, device.listener, 0, {}},
-                                                 heartbeats_, &manual_clock::read, &clock_);
+                                               heartbeats_, &manual_clock::read, &clock_);
     job->token = *parse_engagement_token(job->text);
     job->parsed = true;
     job->received_ms = clock_.now_ms;
@@ -231,7 +238,7 @@ class simulation {
       BOOST_CHECK(both == covered);  // I1: acknowledged is credited
       both = sent;
       both.unite(covered);
-      BOOST_CHECK(both == sent);  // I2: credited was sent
+      BOOST_CHECK(both == sent);                     // I2: credited was sent
       BOOST_TEST(services_.mastered[keys[0]] <= 1);  // I3
     }
   }
@@ -268,8 +275,8 @@ BOOST_AUTO_TEST_CASE(devices_are_told_what_the_store_holds) {
   std::int64_t credited_ms = 0;
   std::size_t refused = 0;
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {
-    BOOST_TEST_CONTEXT("replay: WATCHKEEPER_SEED=" << seed
-                                                   << " actors_test --run_test=simulation_of_the_actors") {
+    BOOST_TEST_CONTEXT(
+        "replay: WATCHKEEPER_SEED=" << seed << " actors_test --run_test=simulation_of_the_actors") {
       simulation one(seed);
       one.run();
       credited_ms += one.credited_ms();

@@ -29,8 +29,12 @@ struct manual_clock {
   }
 };
 
-inline student_id student(int n) { return *student_id::parse("student-" + std::to_string(n)); }
-inline module_id module_named(const std::string& name) { return *module_id::parse(name); }
+inline student_id student(int n) {
+  return *student_id::parse("student-" + std::to_string(n));
+}
+inline module_id module_named(const std::string& name) {
+  return *module_id::parse(name);
+}
 
 inline token_claims claims_of(const student_id& who, std::uint32_t sequence, media_ms from_ms,
                               media_ms to_ms, unix_ms now_ms, const std::string& session = "s1",

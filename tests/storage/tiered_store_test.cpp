@@ -1,8 +1,8 @@
 #include "storage/tiered_store.hpp"
 
+#include <unistd.h>
 #include <boost/test/unit_test.hpp>
 #include <filesystem>
-#include <unistd.h>
 
 #include "storage/faulty_store.hpp"
 
@@ -59,11 +59,13 @@ struct world {
   std::unique_ptr<ledger> behind = make_sqlite_ledger((folder_made() / "ledger.db").string());
   int lost = 0;
   std::vector<bool> modes;
-  tiered_store tiers{hot, *behind,
-                     {.mode_changed = [this](bool degraded, const std::string&) { modes.push_back(degraded); },
-                      .hot_failed = [](const storage_failure&) {},
-                      .ledger_failed = [](const storage_failure&) {},
-                      .data_lost = [this] { ++lost; }}};
+  tiered_store tiers{
+      hot,
+      *behind,
+      {.mode_changed = [this](bool degraded, const std::string&) { modes.push_back(degraded); },
+       .hot_failed = [](const storage_failure&) {},
+       .ledger_failed = [](const storage_failure&) {},
+       .data_lost = [this] { ++lost; }}};
 
   std::filesystem::path folder_made() {
     std::filesystem::remove_all(folder);
@@ -132,7 +134,8 @@ BOOST_AUTO_TEST_CASE(nothing_counts_when_both_are_away) {
   w.fault = store_fault::lost_request;
   // A ledger that cannot be opened: its folder is a file.
   auto broken = make_sqlite_ledger("/dev/null/ledger.db");
-  tiered_store tiers{w.hot, *broken,
+  tiered_store tiers{w.hot,
+                     *broken,
                      {.mode_changed = [](bool, const std::string&) {},
                       .hot_failed = [](const storage_failure&) {},
                       .ledger_failed = [](const storage_failure&) {},
