@@ -211,6 +211,7 @@ struct gateway::implementation final : shard_services {
   struct route {
     session_key_id key;
     session_actor actor;
+    bool waits = false;  // one of them is with the reader: the others queue up behind it
   };
 
   void submit(heartbeat_request&& request, route& last) {
@@ -236,16 +237,23 @@ struct gateway::implementation final : shard_services {
     using kind = screening_verdict::kind;
     const auto now_ms = options.now();
     const auto verdict = screen_job(*job, options.policy, known, addresses, now_ms);
+    auto wait_for = [&](store_reader::lacking what) {
+      last.waits = true;
+      reader->supply(std::move(job), what);
+    };
     switch (verdict.what) {
       case kind::refused:
+        // A made-up device costs a look into the ledger: it counts like a signature that fails.
+        if (verdict.why == problem::unknown_device) addresses.failed(job->peer, now_ms);
         return job->refuse(verdict.why, verdict.detail, verdict.retry_after_ms);
       case kind::device_unknown:
-        return reader->supply(std::move(job), store_reader::lacking::device);
+        return wait_for(store_reader::lacking::device);
       case kind::module_unknown:
-        return reader->supply(std::move(job), store_reader::lacking::module);
+        return wait_for(store_reader::lacking::module);
       case kind::assignment_unknown:
-        return reader->supply(std::move(job), store_reader::lacking::assignment);
+        return wait_for(store_reader::lacking::assignment);
       case kind::pass:
+        if (last.waits) return wait_for(store_reader::lacking::device);
         break;
     }
     const auto key = job->credit.session_key();
@@ -287,6 +295,7 @@ struct gateway::implementation final : shard_services {
     sessions.clear();
     writer.reset();  // hands back what it still had
     reader.reset();
+    after_reading = {};  // it may hold a session, for which the actor system would wait
     for (auto& shard : shards) caf::anon_send_exit(shard, caf::exit_reason::user_shutdown);
     shards.clear();
     stopped_well = all_answered && all_written;
@@ -294,6 +303,7 @@ struct gateway::implementation final : shard_services {
   }
 
   gateway_options options;
+  route after_reading;  // the reader thread's
   registry known;
   heartbeat_probe heartbeats;
   verification_probe verifications;

@@ -43,6 +43,10 @@ screening_verdict screen_job(heartbeat_job& job, const gateway_policy& policy,
   const auto& token = job.token;
   const auto& claims = token.claims;
 
+  if (!addresses.admits(job.peer, now_ms))
+    return refused(problem::rate_limited, "too many tokens from this address did not verify",
+                   addresses.retry_after_ms(job.peer, now_ms));
+
   const auto device = known.find_device(token.device, now_ms);
   if (!device.known) return {kind::device_unknown};
   if (!device.entry) return refused(problem::unknown_device, "no device is enrolled with this kid");
@@ -75,9 +79,6 @@ screening_verdict screen_job(heartbeat_job& job, const gateway_policy& policy,
   if (!device.entry->rate.admits(now_ms, policy.device_rate))
     return refused(problem::rate_limited, "the device sends more tokens than it plays",
                    device.entry->rate.retry_after_ms(now_ms, policy.device_rate));
-  if (!addresses.admits(job.peer, now_ms))
-    return refused(problem::rate_limited, "too many tokens from this address did not verify",
-                   addresses.retry_after_ms(job.peer, now_ms));
 
   job.device = device.entry;
   auto& credit = job.credit;

@@ -199,6 +199,9 @@ BOOST_AUTO_TEST_CASE(tokens_that_do_not_verify_count_against_their_address) {
     BOOST_TEST(!w.passes(session, token));
   }
   BOOST_CHECK(w.screened(w.signer.sign_token(w.claims(9))) == problem::rate_limited);
+  // Before anything else is looked up: made-up devices from there cost no look into the ledger.
+  const auto stranger = crypto::device_signer::generate(signature_algorithm::es256);
+  BOOST_CHECK(w.screened(stranger.sign_token(w.claims())) == problem::rate_limited);
 }
 
 BOOST_AUTO_TEST_CASE(the_directory_is_bounded_and_forgets_the_idle) {
