@@ -50,7 +50,7 @@ bool tiered_store::apply_hot(std::span<const tiered_request> requests, results& 
   auto applied = hot_.apply(batch);
   if (!applied) {
     told_.hot_failed(applied.error());
-    enter_degraded(applied.error().detail);
+    enter_degraded(applied.error().detail, requests.front().credit.now_ms);
     return false;
   }
   out = *std::move(applied);
@@ -91,7 +91,7 @@ bool tiered_store::supply_missing(std::span<const tiered_request> requests,
     // One pair may be in too many pieces to be merged: the others are there all the same, and a
     // store that refuses everything says so again at the next call.
     if (merged.error().code != storage_error::refused) {
-      enter_degraded(merged.error().detail);
+      enter_degraded(merged.error().detail, requests.front().credit.now_ms);
       return false;
     }
   }
@@ -103,7 +103,7 @@ bool tiered_store::supply_missing(std::span<const tiered_request> requests,
   auto applied = hot_.apply(again);
   if (!applied) {
     told_.hot_failed(applied.error());
-    enter_degraded(applied.error().detail);
+    enter_degraded(applied.error().detail, requests.front().credit.now_ms);
     return false;
   }
   for (std::size_t i = 0; i < missing.size(); ++i) {
@@ -225,10 +225,11 @@ void tiered_store::try_recover(unix_ms now_ms) {
   told_.mode_changed(false, health->description);
 }
 
-void tiered_store::enter_degraded(const std::string& why) {
+void tiered_store::enter_degraded(const std::string& why, unix_ms now_ms) {
   if (degraded_) return;
   degraded_ = true;
-  next_retry_ms_ = 0;
+  // Not at once: a store that greets well and then fails must not be tried with every batch.
+  next_retry_ms_ = now_ms + retry_interval_ms;
   told_.mode_changed(true, why);
 }
 

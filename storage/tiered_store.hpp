@@ -55,7 +55,7 @@ class tiered_store {
   /// Does nothing more often than every `retry_interval_ms`.
   void try_recover(unix_ms now_ms);
   /// Enters degraded mode: the hot store was not there at start.
-  void start_degraded(const std::string& why) { enter_degraded(why); }
+  void start_degraded(const std::string& why) { enter_degraded(why, 0); }
 
   void forget_student(const student_id& student);
   void readmit_student(const student_id& student);
@@ -85,7 +85,7 @@ class tiered_store {
                             const std::vector<std::size_t>& which, results& out, unix_ms now_ms);
   bool load_into_overlay(std::span<const tiered_request> requests,
                          const std::vector<std::size_t>& which);
-  void enter_degraded(const std::string& why);
+  void enter_degraded(const std::string& why, unix_ms now_ms);
 
   hot_store& hot_;
   ledger& ledger_;
