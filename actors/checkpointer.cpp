@@ -13,16 +13,17 @@ checkpointer::checkpointer(surroundings around)
     : around_(std::move(around)), urgent_(urgent_batches_max) {}
 
 checkpointer::~checkpointer() {
-  stop(false);
+  stop(false, 0);
 }
 
 void checkpointer::start() {
   thread_ = std::thread([this] { run(); });
 }
 
-void checkpointer::stop(bool last_checkpoint) {
+void checkpointer::stop(bool last_checkpoint, std::uint64_t end_us) {
   if (!thread_.joinable()) return;
   want_last_ = last_checkpoint;
+  give_up_at_us_ = end_us;
   urgent_.close();
   thread_.join();
 }
@@ -36,22 +37,34 @@ void checkpointer::run() {
   while (!urgent_.finished()) {
     const auto wait_ms = std::clamp<std::int64_t>(next_ms - around_.now(), 0, around_.interval_ms);
     auto taken = urgent_.take_all(std::chrono::milliseconds(wait_ms));
-    if (!taken.empty()) {
-      // A pair may have been mastered in two batches' eyes; a checkpoint wants each pair once.
-      std::unordered_map<pair_key, progress> distinct;
-      for (auto& batch : taken)
-        for (auto& pair : batch) merge(distinct[pair.key], pair.state);
-      std::vector<pair_progress> pairs;
-      for (auto& [key, state] : distinct) pairs.push_back({key, std::move(state)});
-      (void)write(pairs, nullptr);
-    }
-    // A clock that was set back must not stretch the wait.
-    if (around_.now() >= next_ms || next_ms > around_.now() + around_.interval_ms) {
-      (void)checkpoint_all();
-      next_ms = around_.now() + around_.interval_ms;
+    try {
+      write_mastered(taken);
+      // A clock that was set back must not stretch the wait.
+      if (around_.now() >= next_ms || next_ms > around_.now() + around_.interval_ms) {
+        next_ms = around_.now() + around_.interval_ms;
+        (void)checkpoint_all();
+      }
+    } catch (const std::exception& e) {
+      around_.log(2, "ledger",
+                  std::string("a checkpoint failed and will be tried again: ") + e.what());
     }
   }
-  last_complete_ = want_last_ && checkpoint_all();
+  try {
+    last_complete_ = want_last_ && checkpoint_all();
+  } catch (const std::exception& e) {
+    around_.log(2, "ledger", std::string("the last checkpoint failed: ") + e.what());
+  }
+}
+
+void checkpointer::write_mastered(std::vector<std::vector<pair_progress>>& batches) {
+  if (batches.empty()) return;
+  // A pair may have been mastered in two batches' eyes; a checkpoint wants each pair once.
+  std::unordered_map<pair_key, progress> distinct;
+  for (auto& batch : batches)
+    for (auto& pair : batch) merge(distinct[pair.key], pair.state);
+  std::vector<pair_progress> pairs;
+  for (auto& [key, state] : distinct) pairs.push_back({key, std::move(state)});
+  (void)write(pairs, nullptr);
 }
 
 bool checkpointer::checkpoint_all() {
@@ -59,6 +72,7 @@ bool checkpointer::checkpoint_all() {
   std::uint64_t pairs = 0;
   bool complete = true;
   for (partition_index p = 0; p < limits::partitions; ++p) {
+    if (around_.monotonic_us() >= give_up_at_us_) return false;
     const auto failure = checkpoint_partition(p, pairs);
     if (!failure) continue;
     complete = false;
@@ -83,11 +97,20 @@ std::optional<storage_error> checkpointer::checkpoint_partition(partition_index 
                                                                 std::uint64_t& pairs) {
   // Pairs may become dirty again as fast as they are written; a round takes what was there at its
   // beginning, give or take, and leaves the rest to the next.
+  bool was_short = false;
   std::size_t rounds_left = limits::shard_pairs_max / limits::checkpoint_batch_pairs_max + 1;
   while (rounds_left-- > 0) {
     auto dirty = around_.hot->read_dirty(partition, limits::checkpoint_batch_pairs_max);
     if (!dirty) return hot_failed(dirty.error());
-    if (dirty->empty()) return std::nullopt;
+    // A sample may be short because pairs have vanished from the store meanwhile: only the second
+    // short one in a row says that there is no more.
+    const bool is_short = dirty->size() < limits::checkpoint_batch_pairs_max;
+    const bool last_round = is_short && was_short;
+    was_short = is_short;
+    if (dirty->empty()) {
+      if (last_round) return std::nullopt;
+      continue;
+    }
     std::vector<pair_progress> states;
     states.reserve(dirty->size());
     for (const auto& pair : *dirty) states.push_back({pair.key, pair.state});
@@ -107,7 +130,8 @@ std::optional<storage_error> checkpointer::checkpoint_partition(partition_index 
         if (auto code = hot_failed(merged.error()); code != storage_error::refused) return code;
     if (auto cleaned = around_.hot->mark_clean(partition, *dirty); !cleaned)
       return hot_failed(cleaned.error());
-    if (dirty->size() < limits::checkpoint_batch_pairs_max) return std::nullopt;
+    if (last_round) return std::nullopt;
+    if (around_.monotonic_us() >= give_up_at_us_) return storage_error::unavailable;
   }
   return std::nullopt;
 }

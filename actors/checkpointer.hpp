@@ -41,12 +41,14 @@ class checkpointer {
   /// Any thread. At the queue's limit passed over: the pairs are dirty, and the next round has
   /// them.
   void checkpoint_now(std::vector<pair_progress> pairs);
-  /// Ends the thread after a last complete checkpoint; `wanted` false skips that.
-  void stop(bool last_checkpoint);
+  /// Ends the thread after a last complete checkpoint, which is given up at `end_us` (monotonic, as
+  /// far as a statement under way allows).
+  void stop(bool last_checkpoint, std::uint64_t end_us);
   [[nodiscard]] bool last_one_complete() const noexcept { return last_complete_; }
 
  private:
   void run();
+  void write_mastered(std::vector<std::vector<pair_progress>>& batches);
   // Nothing: done. Else what failed.
   std::optional<storage_error> checkpoint_partition(partition_index partition,
                                                     std::uint64_t& pairs);
@@ -58,6 +60,7 @@ class checkpointer {
   bounded_queue<std::vector<pair_progress>> urgent_;
   std::atomic<bool> want_last_{true};
   std::atomic<bool> last_complete_{false};
+  std::atomic<std::uint64_t> give_up_at_us_{UINT64_MAX};
   std::thread thread_;
 };
 

@@ -22,6 +22,7 @@ namespace watchkeeper::actors {
 namespace {
 
 constexpr std::int64_t idle_session_ms = 300'000;
+constexpr std::int64_t least_time_to_checkpoint_us = 1'000'000;
 
 latency_summary summarize(const latency_histogram& histogram) {
   return {histogram.count(), histogram.sum_us(), histogram.quantile_us(0.5),
@@ -105,8 +106,8 @@ struct gateway::implementation final : shard_services {
                                    .now = options.now,
                                    .screened_again =
                                        [this](heartbeat_job_ptr job) {
-                                         route none;
-                                         screen(std::move(job), none);
+                                         after_reading.waits = false;
+                                         screen(std::move(job), after_reading);
                                        },
                                    .found =
                                        [this](progress_found found) {
@@ -136,6 +137,7 @@ struct gateway::implementation final : shard_services {
         .student_erased =
             [this](const student_id& student) {
               caf::anon_send(shard_for(student), student_erased{student, nullptr});
+              writer->forget_copies(student);
             },
         .housekeeping =
             [this] {
@@ -276,7 +278,9 @@ struct gateway::implementation final : shard_services {
   // -- shard_services ---------------------------------------------------------------------------
 
   void store(std::shared_ptr<credit_batch> batch) override { writer->store(std::move(batch)); }
-  void refill(std::vector<pair_progress> pairs) override { writer->refill(std::move(pairs)); }
+  bool refill(std::vector<pair_progress> pairs) override {
+    return writer->refill(std::move(pairs));
+  }
   void load(std::shared_ptr<progress_query> query) override { reader->load(std::move(query)); }
   void checkpoint_now(std::vector<pair_progress> pairs) override {
     checkpoints->checkpoint_now(std::move(pairs));
@@ -287,16 +291,25 @@ struct gateway::implementation final : shard_services {
   bool stop(std::chrono::milliseconds deadline) {
     if (stopped.exchange(true)) return stopped_well;
     draining = true;
+    const auto end_us =
+        options.monotonic_us() + static_cast<std::uint64_t>(std::max<std::int64_t>(
+                                     deadline.count() * 1000, least_time_to_checkpoint_us));
     // What is in flight is answered by threads that are still running.
     const bool all_answered = heartbeats.wait_until_idle(deadline);
     look_out.reset();
-    if (checkpoints) checkpoints->stop(true);
-    const bool all_written = checkpoints && checkpoints->last_one_complete();
+    // The threads end first, but what they are stays: an actor that still hands something over gets
+    // it back as failed, and answers.
+    if (writer) writer->close();
+    if (reader) reader->close();
+    bool all_written = false;
+    if (checkpoints) {
+      checkpoints->stop(true, end_us);
+      all_written = checkpoints->last_one_complete();
+    }
+    after_reading = {};
     sessions.clear();
-    writer.reset();  // hands back what it still had
-    reader.reset();
-    after_reading = {};  // it may hold a session, for which the actor system would wait
     for (auto& shard : shards) caf::anon_send_exit(shard, caf::exit_reason::user_shutdown);
+    system.await_all_actors_done();
     shards.clear();
     stopped_well = all_answered && all_written;
     return stopped_well;

@@ -52,9 +52,10 @@ class heartbeat_job {
     result.outcome = outcome;
     result.detail = detail;
     result.retry_after_ms = retry_after_ms;
+    // In this order: nobody may think that all is answered while the last answer is being written.
+    listener->on_result(index_, result);
     const auto now_us = monotonic_us_(clock_);
     probe_.answered(outcome, now_us > admitted_at_us_ ? now_us - admitted_at_us_ : 0);
-    listener->on_result(index_, result);
   }
 
   const std::string text;

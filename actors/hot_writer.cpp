@@ -6,7 +6,9 @@ namespace watchkeeper::actors {
 
 namespace {
 
-constexpr std::size_t refills_queued_max = 4096;
+constexpr std::size_t refills_waiting_max = 4096;
+constexpr std::size_t student_orders_max = 256;
+constexpr std::int64_t refill_again_after_ms = 5'000;
 constexpr std::chrono::milliseconds idle_wait{500};
 
 }  // namespace
@@ -33,12 +35,16 @@ hot_writer::hot_writer(surroundings around)
                     around_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
                     around_.log(1, "hot_store", "lacks pairs that it held; filling it again");
                   }}),
-      orders_(around_.shards + refills_queued_max) {
+      orders_(around_.shards + refills_waiting_max + student_orders_max) {
   if (around_.start_degraded) tiers_.start_degraded("not reachable at start");
   thread_ = std::thread([this] { run(); });
 }
 
 hot_writer::~hot_writer() {
+  close();
+}
+
+void hot_writer::close() {
   orders_.close();
   if (thread_.joinable()) thread_.join();
 }
@@ -51,11 +57,21 @@ void hot_writer::store(std::shared_ptr<credit_batch> batch) {
   around_.stored(std::move(batch));
 }
 
-void hot_writer::refill(std::vector<pair_progress> pairs) {
+bool hot_writer::refill(std::vector<pair_progress> pairs) {
+  // Counted apart, so that they never take the place of a batch that devices wait for.
+  if (refills_waiting_.fetch_add(1) < refills_waiting_max) {
+    order o;
+    o.pairs = std::move(pairs);
+    if (orders_.push(std::move(o))) return true;
+  }
+  refills_waiting_.fetch_sub(1);
+  return false;
+}
+
+void hot_writer::forget_copies(const student_id& student) {
   order o;
-  o.pairs = std::move(pairs);
-  if (!orders_.push(std::move(o)))
-    around_.log(1, "hot_store", "too many pairs wait to be handed over; they follow later");
+  o.forgotten = student;
+  (void)orders_.push(std::move(o));
 }
 
 watchkeeper::stored<ok_t> hot_writer::command(const student_id& student, bool erase) {
@@ -79,23 +95,53 @@ watchkeeper::stored<ok_t> hot_writer::readmit_student(const student_id& student)
 void hot_writer::run() {
   std::vector<std::shared_ptr<credit_batch>> batches;
   while (!orders_.finished()) {
-    auto taken = orders_.take_all(idle_wait);
-    if (taken.empty()) {
-      tiers_.try_recover(around_.now());
-      continue;
+    auto taken = orders_.take_all(refills_.empty() ? idle_wait : std::chrono::milliseconds(0));
+    try {
+      if (taken.empty()) tiers_.try_recover(around_.now());
+      for (auto& o : taken) take(o, batches);
+      store_together(batches);
+      refill_one();
+    } catch (const std::exception& e) {
+      around_.log(2, "hot_store", std::string("the writer failed and goes on: ") + e.what());
     }
-    for (auto& o : taken) {
-      if (o.batch) {
-        batches.push_back(std::move(o.batch));
-        continue;
-      }
-      store_together(batches);  // what came before an erasure is done before it
-      if (o.student)
-        obey(*o.student);
-      else
-        (void)tiers_.refill(o.pairs, around_.now());
+    // After a fault some batches are left; each shard waits for its own.
+    for (auto& batch : batches) {
+      if (!batch) continue;
+      batch->results.assign(batch->count, {});
+      batch->requests.resize(batch->count);
+      around_.stored(std::move(batch));
     }
-    store_together(batches);
+    batches.clear();
+  }
+}
+
+void hot_writer::take(order& taken, std::vector<std::shared_ptr<credit_batch>>& batches) {
+  if (taken.batch) {
+    batches.push_back(std::move(taken.batch));
+  } else if (taken.student || taken.forgotten) {
+    store_together(batches);  // what came before an erasure is done before it
+    if (taken.student)
+      obey(*taken.student);
+    else
+      tiers_.forget_student(*taken.forgotten);
+  } else {
+    refills_.push_back(std::move(taken.pairs));
+  }
+}
+
+/// One at a time: the batches of heartbeats come first.
+void hot_writer::refill_one() {
+  const auto now_ms = around_.now();
+  if (!refills_.empty()) {
+    const auto pairs = std::move(refills_.front());
+    refills_.pop_front();
+    refills_waiting_.fetch_sub(1);
+    if (!tiers_.refill(pairs, now_ms) && refill_again_ms_ == 0)
+      refill_again_ms_ = now_ms + refill_again_after_ms;
+  }
+  if (refill_again_ms_ != 0 && now_ms >= refill_again_ms_) {
+    refill_again_ms_ = 0;
+    around_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
   }
 }
 

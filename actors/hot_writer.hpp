@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <deque>
 #include <functional>
 #include <future>
 #include <memory>
@@ -32,12 +34,18 @@ class hot_writer {
     bool start_degraded = false;
   };
   explicit hot_writer(surroundings around);
-  ~hot_writer();  // finishes what is queued
+  ~hot_writer();  // as close()
+
+  /// Finishes what is queued and ends the thread; from then on every batch comes back failed at
+  /// once.
+  void close();
 
   /// Any thread. Always answered through `stored`; at the queue's limit at once, with failures.
   void store(std::shared_ptr<credit_batch> batch);
-  /// Any thread. At the queue's limit the pairs are passed over: the next epoch brings them again.
-  void refill(std::vector<pair_progress> pairs);
+  /// Any thread. False at the limit of what may wait: hand them over again later.
+  [[nodiscard]] bool refill(std::vector<pair_progress> pairs);
+  /// Any thread. Another gateway erased the student: what is kept here for degraded mode goes.
+  void forget_copies(const student_id& student);
   /// Any thread but this one's. Waits until the student is forgotten in the hot store and here.
   watchkeeper::stored<ok_t> forget_student(const student_id& student);
   watchkeeper::stored<ok_t> readmit_student(const student_id& student);
@@ -52,9 +60,12 @@ class hot_writer {
     std::shared_ptr<credit_batch> batch;
     std::vector<pair_progress> pairs;
     std::shared_ptr<student_order> student;
+    std::optional<student_id> forgotten;
   };
 
   void run();
+  void take(order& taken, std::vector<std::shared_ptr<credit_batch>>& batches);
+  void refill_one();
   void store_together(std::vector<std::shared_ptr<credit_batch>>& batches);
   void obey(student_order& asked);
   watchkeeper::stored<ok_t> command(const student_id& student, bool erase);
@@ -62,6 +73,9 @@ class hot_writer {
   surroundings around_;
   tiered_store tiers_;
   bounded_queue<order> orders_;
+  std::atomic<std::size_t> refills_waiting_{0};
+  std::deque<std::vector<pair_progress>> refills_;  // the thread's; counted in refills_waiting_
+  unix_ms refill_again_ms_ = 0;  // when to ask for what could not be refilled; 0: nothing failed
   std::thread thread_;
 };
 

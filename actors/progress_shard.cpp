@@ -81,6 +81,9 @@ void progress_shard_core::remember(const tiered_request& request, const applied_
     // Another gateway credits this pair too. Forget it: the next look at it reads the store.
     // (A later element of this batch may have brought the union already; then it is kept.)
     if (outcome.now.updated_ms >= state.updated_ms) {
+      // Or the store went back in time: then what is known here must not be lost with the copy.
+      if (state.covered.covered_ms() > outcome.now.covered_ms)
+        (void)around_.services.refill({{credit.pair(), state}});
       set_dirty(pair, false);
       pairs_.erase(held);
     }
@@ -179,17 +182,20 @@ void progress_shard_core::tick() {
 void progress_shard_core::refill_if_wanted() {
   const auto epoch = around_.hot.refill_epoch.load(std::memory_order_acquire);
   if (epoch == refill_epoch_) return;
-  refill_epoch_ = epoch;
+  bool all_taken = true;
   std::vector<pair_progress> unsaved;
+  auto hand_over = [&] {
+    if (!unsaved.empty()) all_taken = around_.services.refill(std::move(unsaved)) && all_taken;
+    unsaved.clear();
+  };
   for (const auto& [key, pair] : pairs_) {
     if (!pair.dirty) continue;
     unsaved.push_back({key, pair.state});
-    if (unsaved.size() == limits::checkpoint_batch_pairs_max) {
-      around_.services.refill(std::move(unsaved));
-      unsaved.clear();
-    }
+    if (unsaved.size() == limits::checkpoint_batch_pairs_max) hand_over();
+    if (!all_taken) return;  // the next tick begins again: uniting twice is uniting once
   }
-  if (!unsaved.empty()) around_.services.refill(std::move(unsaved));
+  hand_over();
+  if (all_taken) refill_epoch_ = epoch;
 }
 
 void progress_shard_core::make_room() {

@@ -22,6 +22,12 @@ bool session_core::signature_holds(const heartbeat_job& job) {
 
 bool session_core::verify(heartbeat_job& job) {
   const auto now_ms = job.received_ms;
+  // Screening let it pass, but others may have been charged since: many at once are no way around.
+  if (!job.device->rate.admits(now_ms, around_.policy.device_rate)) {
+    job.refuse(problem::rate_limited, "the device sends more tokens than it plays",
+               job.device->rate.retry_after_ms(now_ms, around_.policy.device_rate));
+    return false;
+  }
   if (!signature_holds(job)) {
     around_.addresses.failed(job.peer, now_ms);
     job.refuse(problem::bad_signature, "the signature is not the device's");

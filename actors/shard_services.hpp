@@ -13,8 +13,9 @@ class shard_services {
   virtual ~shard_services() = default;
   /// Answered by `batch_stored`, always. A shard has at most one batch under way.
   virtual void store(std::shared_ptr<credit_batch> batch) = 0;
-  /// Pairs whose last changes may be in no store but memory. Not answered.
-  virtual void refill(std::vector<pair_progress> pairs) = 0;
+  /// Pairs whose last changes may be in no store but memory. Not answered. False: too many wait,
+  /// try again later.
+  [[nodiscard]] virtual bool refill(std::vector<pair_progress> pairs) = 0;
   /// Answered by `progress_found`, always.
   virtual void load(std::shared_ptr<progress_query> query) = 0;
   /// Pairs that have just been mastered: to the ledger at once. Not answered.

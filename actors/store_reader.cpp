@@ -15,6 +15,10 @@ store_reader::store_reader(surroundings around)
 }
 
 store_reader::~store_reader() {
+  close();
+}
+
+void store_reader::close() {
   orders_.close();
   if (thread_.joinable()) thread_.join();
 }
@@ -31,45 +35,47 @@ void store_reader::load(std::shared_ptr<progress_query> query) {
 void store_reader::run() {
   while (!orders_.finished()) {
     auto taken = orders_.take_all(idle_wait, devices_per_question_max);
-    std::vector<heartbeat_job_ptr> want_device;
-    for (auto& taken_order : taken) {
-      if (taken_order.query)
-        answer(taken_order.query);
-      else if (taken_order.what == lacking::device)
-        want_device.push_back(std::move(taken_order.job));
-      else if (taken_order.what == lacking::module)
-        supply_module(taken_order.job);
-      else
-        supply_assignment(taken_order.job);
+    try {
+      read_devices(taken);
+      // In the order in which they came: the tokens of a request must not overtake each other.
+      for (auto& each : taken) serve(each);
+    } catch (const std::exception& e) {
+      // What was not served answers by itself when it is let go of.
+      around_.behind_probe.failed({storage_error::unavailable, e.what()});
     }
-    if (!want_device.empty()) supply_devices(want_device);
   }
+}
+
+void store_reader::serve(order& taken) {
+  if (taken.query) return answer(taken.query);
+  if (taken.what == lacking::module) return supply_module(taken.job);
+  if (taken.what == lacking::assignment) return supply_assignment(taken.job);
+  if (!around_.known.find_device(taken.job->token.device, around_.now()).known)
+    return fail(*taken.job, {storage_error::unavailable, "a device could not be read"});
+  around_.screened_again(std::move(taken.job));
+}
+
+/// All devices that are lacking, with one question.
+void store_reader::read_devices(const std::vector<order>& orders) {
+  std::vector<thumbprint> kids;
+  for (const auto& each : orders)
+    if (each.job && each.what == lacking::device &&
+        !around_.known.find_device(each.job->token.device, around_.now()).known)
+      kids.push_back(each.job->token.device);
+  if (kids.empty()) return;
+  std::sort(kids.begin(), kids.end());
+  kids.erase(std::unique(kids.begin(), kids.end()), kids.end());
+  std::vector<std::uint64_t> generations;
+  for (const auto& kid : kids) generations.push_back(around_.known.generation(kid));
+  auto records = around_.behind->get_devices(kids);
+  if (!records) return around_.behind_probe.failed(records.error());
+  for (std::size_t i = 0; i < kids.size(); ++i)
+    around_.known.keep_device(kids[i], (*records)[i], generations[i], around_.now());
 }
 
 void store_reader::fail(heartbeat_job& job, const storage_failure& failure) {
   around_.behind_probe.failed(failure);
   job.refuse(problem::storage_unavailable, "the registry cannot be read at the moment");
-}
-
-void store_reader::supply_devices(std::vector<heartbeat_job_ptr>& jobs) {
-  std::vector<thumbprint> kids;
-  for (const auto& job : jobs)
-    if (!around_.known.find_device(job->token.device, around_.now()).known)
-      kids.push_back(job->token.device);
-  std::sort(kids.begin(), kids.end());
-  kids.erase(std::unique(kids.begin(), kids.end()), kids.end());
-  if (!kids.empty()) {
-    std::vector<std::uint64_t> generations;
-    for (const auto& kid : kids) generations.push_back(around_.known.generation(kid));
-    auto records = around_.behind->get_devices(kids);
-    if (!records) {
-      for (auto& job : jobs) fail(*job, records.error());
-      return;
-    }
-    for (std::size_t i = 0; i < kids.size(); ++i)
-      around_.known.keep_device(kids[i], (*records)[i], generations[i], around_.now());
-  }
-  for (auto& job : jobs) around_.screened_again(std::move(job));
 }
 
 void store_reader::supply_module(heartbeat_job_ptr& job) {

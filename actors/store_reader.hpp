@@ -28,7 +28,10 @@ class store_reader {
     std::function<void(progress_found)> found;
   };
   explicit store_reader(surroundings around);
-  ~store_reader();
+  ~store_reader();  // as close()
+
+  /// Finishes what is queued and ends the thread; what comes later answers `overloaded` by itself.
+  void close();
 
   enum class lacking : std::uint8_t { device, module, assignment };
   /// Any thread. Refuses the heartbeat (`overloaded`) when the queue is full.
@@ -43,7 +46,8 @@ class store_reader {
   };
 
   void run();
-  void supply_devices(std::vector<heartbeat_job_ptr>& jobs);
+  void read_devices(const std::vector<order>& orders);
+  void serve(order& taken);
   void supply_module(heartbeat_job_ptr& job);
   void supply_assignment(heartbeat_job_ptr& job);
   void answer(const std::shared_ptr<progress_query>& query);

@@ -22,9 +22,13 @@ void watcher::run() {
   while (!end_.finished()) {
     (void)end_.take_all(around_.interval);
     if (end_.finished()) return;
-    follow_registry();
-    look_at_stores();
-    around_.housekeeping();
+    try {
+      follow_registry();
+      look_at_stores();
+      around_.housekeeping();
+    } catch (const std::exception& e) {
+      around_.log(2, "watcher", std::string("failed and goes on: ") + e.what());
+    }
   }
 }
 

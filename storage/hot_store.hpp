@@ -19,8 +19,9 @@ struct pair_progress {
   progress state;
 };
 
-/// A pair whose state the ledger may not have yet. `version` is another one after each change of the
-/// pair; it starts anywhere, so that a pair that was erased and came back is not taken for the old one.
+/// A pair whose state the ledger may not have yet. `version` is another one after each change of
+/// the pair; it starts anywhere, so that a pair that was erased and came back is not taken for the
+/// old one.
 struct dirty_pair {
   pair_key key;
   progress state;
@@ -31,7 +32,8 @@ struct dirty_pair {
 struct applied_credit {
   enum class state : std::uint8_t {
     done,          // `outcome` is durable
-    pair_missing,  // nothing changed: the store does not hold the pair; merge() it, then apply again
+    pair_missing,  // nothing changed: the store does not hold the pair; merge() it, then apply
+                   // again
     failed,        // not known to have taken effect
   };
   state how = state::failed;
@@ -61,18 +63,18 @@ class hot_store {
  public:
   virtual ~hot_store() = default;
 
-  /// Applies `apply_credit` to each request in order; the answer has one element a request. Requests
-  /// of a student that was erased: outcome rejected, unknown_device. Everything that is `done` is
-  /// durable when this returns. A failure as a whole means that each element may or may not have
-  /// taken effect. Precondition: at most limits::batch_heartbeats_max requests.
+  /// Applies `apply_credit` to each request in order; the answer has one element a request.
+  /// Requests of a student that was erased: outcome rejected, unknown_device. Everything that is
+  /// `done` is durable when this returns. A failure as a whole means that each element may or may
+  /// not have taken effect. Precondition: at most limits::batch_heartbeats_max requests.
   virtual stored<std::vector<applied_credit>> apply(std::span<const hot_request> requests) = 0;
 
   virtual stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) = 0;
 
   /// Unites (watchkeeper::merge) each state with what is held; creates the pairs that are missing.
   /// `dirty`: mark them as not checkpointed. Pairs of an erased student are passed over.
-  /// A pair whose union would have more than limits::coverage_intervals_max pieces is left as it is and
-  /// the answer is `refused`; the others are merged all the same.
+  /// A pair whose union would have more than limits::coverage_intervals_max pieces is left as it is
+  /// and the answer is `refused`; the others are merged all the same.
   virtual stored<ok_t> merge(std::span<const pair_progress> pairs, bool dirty) = 0;
 
   /// The modules of which the store holds a pair of this student; any order.
@@ -86,9 +88,10 @@ class hot_store {
   virtual stored<std::uint64_t> dirty_count() = 0;
 
   /// Forgets everything of the student and refuses credit for limits::student_ttl_ms, so that a
-  /// heartbeat on its way brings nothing back. `readmit` ends the refusal (the student enrols anew).
-  /// Replay windows name a device and no student; they stay until limits::session_ttl_ms have passed,
-  /// so that a heartbeat from before the erasure is not credited after a readmission either.
+  /// heartbeat on its way brings nothing back. `readmit` ends the refusal (the student enrols
+  /// anew). Replay windows name a device and no student; they stay until limits::session_ttl_ms
+  /// have passed, so that a heartbeat from before the erasure is not credited after a readmission
+  /// either.
   virtual stored<ok_t> erase(const student_id& student) = 0;
   virtual stored<ok_t> readmit(const student_id& student) = 0;
 
@@ -100,10 +103,11 @@ class hot_store {
 /// (storage/redis_url.hpp checks one beforehand). Time limits: 1 s to connect, 2 s a call.
 /// Null when `url` is not of that form.
 std::unique_ptr<hot_store> make_redis_store(const std::string& url);
-/// A SQLite file of its own in WAL mode, made if absent; one transaction a batch. `worth` log: synchronous = NORMAL; fsync: FULL.
+/// A SQLite file of its own in WAL mode, made if absent; one transaction a batch. `worth` log:
+/// synchronous = NORMAL; fsync: FULL.
 std::unique_ptr<hot_store> make_embedded_store(const std::string& path, durability worth);
-/// The reference model; also serves while the hot store is away. Not shared between instances. Holds
-/// at most `pairs_max` pairs: a merge that would create one more is `refused`.
+/// The reference model; also serves while the hot store is away. Not shared between instances.
+/// Holds at most `pairs_max` pairs: a merge that would create one more is `refused`.
 std::unique_ptr<hot_store> make_memory_store(std::size_t pairs_max = limits::shard_pairs_max);
 
 }  // namespace watchkeeper

@@ -147,6 +147,13 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
   map<pair_key, progress> pairs;
   map<session_key_id, session_state> sessions;
   map<student_id, credit_bucket> buckets;
+  auto working = [](auto& copies, const auto& originals, const auto& key) -> auto& {
+    auto found = copies.find(key);
+    if (found != copies.end()) return found->second;
+    const auto held = originals.find(key);
+    return copies[key] =
+               held == originals.end() ? std::decay_t<decltype(copies[key])>{} : held->second;
+  };
   for (auto i : which) {
     const auto& credit = requests[i].credit;
     auto& result = out[i];
@@ -155,15 +162,16 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
       result.outcome.why = problem::unknown_device;
       continue;
     }
-    auto& pair = pairs.try_emplace(credit.pair(), overlay_.pairs[credit.pair()]).first->second;
-    auto& session =
-        sessions.try_emplace(credit.session_key(), overlay_.sessions[credit.session_key()])
-            .first->second;
-    auto& bucket =
-        buckets.try_emplace(credit.student, overlay_.buckets[credit.student]).first->second;
+    auto& pair = working(pairs, overlay_.pairs, credit.pair());
+    auto& session = working(sessions, overlay_.sessions, credit.session_key());
+    auto& bucket = working(buckets, overlay_.buckets, credit.student);
     result.outcome = apply_credit(credit, session, bucket, pair);
     result.how = applied_credit::state::done;
     if (!requests[i].known) result.covered = pair.covered;
+  }
+  if (overlay_.sessions.size() + sessions.size() > overlay_sessions_max) {
+    for (auto i : which) out[i] = {};
+    return;
   }
   std::vector<pair_progress> states;
   states.reserve(pairs.size());
@@ -174,8 +182,23 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
     for (auto i : which) out[i] = {};
     return;
   }
-  for (std::size_t i = 0; i < states.size(); ++i)
-    overlay_.pairs[states[i].key] = std::move((*stored_states)[i]);
+  map<pair_key, bool> passed_over;
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    auto& united = (*stored_states)[i];
+    // The ledger passes over a student whom another gateway has erased: that is no credit.
+    if (united.covered.covered_ms() < states[i].state.covered.covered_ms()) {
+      passed_over[states[i].key] = true;
+      overlay_.pairs.erase(states[i].key);
+    } else {
+      overlay_.pairs[states[i].key] = std::move(united);
+    }
+  }
+  for (auto i : which)
+    if (passed_over.contains(requests[i].credit.pair())) {
+      out[i] = {};
+      out[i].how = applied_credit::state::done;
+      out[i].outcome.why = problem::unknown_device;
+    }
   for (auto& [key, state] : sessions) overlay_.sessions[key] = state;
   for (auto& [key, state] : buckets) overlay_.buckets[key] = state;
 }
@@ -204,6 +227,8 @@ void tiered_store::try_recover(unix_ms now_ms) {
   std::vector<pair_progress> states;
   for (const auto& [student, when] : overlay_.erased)
     if (!hot_.erase(student)) return;
+  for (const auto& [student, when] : overlay_.readmitted)
+    if (!hot_.readmit(student)) return;
   auto flush = [&] {
     auto merged = hot_.merge(states, true);
     bool done = merged.has_value();

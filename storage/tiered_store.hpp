@@ -59,11 +59,15 @@ class tiered_store {
 
   void forget_student(const student_id& student);
   void readmit_student(const student_id& student);
+  /// While degraded: the student may earn again, and the hot store is told when it is back. False:
+  /// not degraded, or too many wait.
+  [[nodiscard]] bool readmit_later(const student_id& student);
 
   [[nodiscard]] bool degraded() const noexcept { return degraded_; }
 
   static constexpr std::int64_t retry_interval_ms = 500;
   static constexpr std::size_t overlay_pairs_max = 200'000;
+  static constexpr std::size_t overlay_sessions_max = 400'000;
 
  private:
   using results = std::vector<applied_credit>;
@@ -75,7 +79,8 @@ class tiered_store {
     map<pair_key, progress> pairs;
     map<session_key_id, session_state> sessions;
     map<student_id, credit_bucket> buckets;
-    map<student_id, unix_ms> erased;
+    map<student_id, unix_ms> erased;      // the hot store was told, but not that all is forgotten
+    map<student_id, unix_ms> readmitted;  // the hot store is to be told when it is back
   };
 
   bool apply_hot(std::span<const tiered_request> requests, results& out);

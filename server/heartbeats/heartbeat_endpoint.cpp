@@ -106,14 +106,17 @@ void heartbeat_endpoint::on_stream_opened(net::http_request&& request) noexcept 
   if (!acceptable(request)) return;
   auto opened =
       std::make_shared<heartbeat_stream>(gateway_, replies_, request.reply_to, request.peer.bytes);
+  bool draining = false;
   {
     std::lock_guard lock(streams_mutex_);
-    streams_.emplace(request.reply_to, std::move(opened));
+    streams_.emplace(request.reply_to, opened);
+    draining = draining_;
   }
   net::http_response head;
   head.content_type = "application/x-ndjson";
   head.headers.emplace_back("cache-control", "no-store");
   replies_.begin(request.reply_to, std::move(head));
+  if (draining) opened->finish();  // it would hold up the end
 }
 
 std::shared_ptr<heartbeat_stream> heartbeat_endpoint::stream_of(const net::reply_address& from) {
@@ -134,6 +137,7 @@ void heartbeat_endpoint::begin_drain() {
   std::vector<std::shared_ptr<heartbeat_stream>> open;
   {
     std::lock_guard lock(streams_mutex_);
+    draining_ = true;
     for (const auto& [address, stream] : streams_) open.push_back(stream);
   }
   for (const auto& stream : open) stream->finish();

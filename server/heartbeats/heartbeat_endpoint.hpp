@@ -49,6 +49,7 @@ class heartbeat_endpoint {
   net::reply_port& replies_;
   std::function<unix_ms()> now_;
   std::mutex streams_mutex_;
+  bool draining_ = false;
   // At most one entry a stream that the HTTP/2 layer holds open.
   std::unordered_map<net::reply_address, std::shared_ptr<heartbeat_stream>, address_hash> streams_;
 };

@@ -18,53 +18,72 @@ void heartbeat_stream::on_gone() {
   std::unique_lock lock(mutex_);
   gone_ = true;
   unread_.clear();
+  read_ = 0;
 }
 
 void heartbeat_stream::finish() {
   std::unique_lock lock(mutex_);
   // Half a token is no token: the device has no result for it and sends it again.
-  unread_.resize(unread_.rfind('\n') == std::string::npos ? 0 : unread_.rfind('\n') + 1);
+  const auto end = unread_.rfind('\n');
+  unread_.resize(std::max(read_, end == std::string::npos ? 0 : end + 1));
   skipped_bytes_ = 0;
   body_ended_ = true;
   take_lines(lock);
 }
 
-void heartbeat_stream::take_lines(std::unique_lock<std::mutex>& lock) {
-  while (!gone_ && under_way_ < slots) {
-    auto end = unread_.find('\n');
-    bool terminated = end != std::string::npos;
-    if (!terminated && body_ended_ && !(unread_.empty() && skipped_bytes_ == 0)) {
-      end = unread_.size();  // the last token may come without a line end
-      terminated = true;
-    }
-    if (!terminated) {
-      // More than a token without a line end: keep what shows that it is too long, drop the rest.
-      constexpr auto kept = limits::token_bytes_max + 1;
-      if (unread_.size() > kept) {
-        const auto dropped = unread_.size() - kept;
-        skipped_bytes_ += dropped;
-        unread_.resize(kept);
-        lock.unlock();
-        replies_.consumed(to_, dropped);
-        lock.lock();
-      }
-      break;
-    }
-    std::string token = unread_.substr(0, end);
-    const auto eaten = std::min(end + 1, unread_.size());
-    unread_.erase(0, eaten);
-    skipped_bytes_ = 0;
-    const auto slot = (first_ + under_way_) % slots;
-    lines_[slot].text.clear();
-    lines_[slot].bytes = eaten;
-    ++under_way_;
-    actors::heartbeat_request request{std::move(token), shared_from_this(), slot, peer_};
-    // A result may come back on this very thread.
-    lock.unlock();
-    gateway_.submit({&request, 1});
-    lock.lock();
+std::optional<heartbeat_stream::cut> heartbeat_stream::cut_line() {
+  const auto rest = std::string_view(unread_).substr(read_);
+  auto end = rest.find('\n');
+  if (end == std::string_view::npos) {
+    // The last token may come without a line end.
+    if (!body_ended_ || (rest.empty() && skipped_bytes_ == 0)) return std::nullopt;
+    end = rest.size();
   }
-  write_finished(lock);
+  cut found{std::string(rest.substr(0, end)), std::min(end + 1, rest.size())};
+  read_ += found.bytes;
+  skipped_bytes_ = 0;
+  return found;
+}
+
+void heartbeat_stream::take_lines(std::unique_lock<std::mutex>& lock) {
+  // A result may come back while its token is being handed over, on this very thread: whoever takes
+  // lines goes on until there is nothing more to do, and nobody takes them inside of that.
+  if (taking_) return;
+  taking_ = true;
+  bool more = true;
+  while (more && !gone_) {
+    more = false;
+    while (!gone_ && under_way_ < slots) {
+      auto next = cut_line();
+      if (!next) break;
+      more = true;
+      const auto slot = (first_ + under_way_) % slots;
+      lines_[slot].text.clear();
+      lines_[slot].bytes = next->bytes;
+      ++under_way_;
+      actors::heartbeat_request request{std::move(next->token), shared_from_this(), slot, peer_};
+      lock.unlock();
+      gateway_.submit({&request, 1});
+      lock.lock();
+    }
+    write_finished();
+  }
+  taking_ = false;
+  unread_.erase(0, read_);
+  read_ = 0;
+  drop_overlong();
+}
+
+void heartbeat_stream::drop_overlong() {
+  // More than a token without a line end: keep what shows that it is too long, drop the rest.
+  constexpr auto kept = limits::token_bytes_max + 1;
+  if (gone_ || under_way_ == slots || unread_.size() <= kept ||
+      unread_.find('\n') != std::string::npos)
+    return;
+  const auto dropped = unread_.size() - kept;
+  skipped_bytes_ += dropped;
+  unread_.resize(kept);
+  replies_.consumed(to_, dropped);
 }
 
 void heartbeat_stream::on_result(std::size_t slot,
@@ -74,12 +93,12 @@ void heartbeat_stream::on_result(std::size_t slot,
   text += '\n';
   std::unique_lock lock(mutex_);
   lines_[slot].text = std::move(text);
-  if (slot != first_) return;  // an older one is still under way
-  write_finished(lock);
-  if (!gone_ && !unread_.empty()) take_lines(lock);
+  if (taking_ || slot != first_) return;  // written by whoever takes lines, or after an older one
+  write_finished();
+  take_lines(lock);
 }
 
-void heartbeat_stream::write_finished(std::unique_lock<std::mutex>& lock) {
+void heartbeat_stream::write_finished() {
   std::string chunk;
   std::size_t bytes = 0;
   while (under_way_ > 0 && !lines_[first_].text.empty()) {
@@ -89,13 +108,12 @@ void heartbeat_stream::write_finished(std::unique_lock<std::mutex>& lock) {
     first_ = (first_ + 1) % slots;
     --under_way_;
   }
-  const bool last = body_ended_ && under_way_ == 0 && unread_.empty() && !answer_ended_;
+  const bool last = body_ended_ && under_way_ == 0 && read_ == unread_.size() && !answer_ended_;
   if (last) answer_ended_ = true;
   if (gone_ || (chunk.empty() && !last)) return;
   // Under the lock: chunks must reach the port in order. The port only queues.
   replies_.send(to_, std::move(chunk), last);
   if (bytes > 0) replies_.consumed(to_, bytes);
-  (void)lock;
 }
 
 }  // namespace watchkeeper::server

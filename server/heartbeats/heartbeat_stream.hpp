@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "actors/gateway.hpp"
@@ -38,8 +39,16 @@ class heartbeat_stream final : public actors::heartbeat_listener,
     std::size_t bytes = 0;  // of the body, to be given free with it
   };
 
+  struct cut {
+    std::string token;
+    std::size_t bytes = 0;  // with its line end
+  };
+
+  // All with the lock held.
   void take_lines(std::unique_lock<std::mutex>& lock);
-  void write_finished(std::unique_lock<std::mutex>& lock);
+  std::optional<cut> cut_line();
+  void drop_overlong();
+  void write_finished();
 
   actors::gateway& gateway_;
   net::reply_port& replies_;
@@ -48,6 +57,8 @@ class heartbeat_stream final : public actors::heartbeat_listener,
 
   std::mutex mutex_;
   std::string unread_;             // bounded by the stream's window
+  std::size_t read_ = 0;           // how much of it was cut into lines
+  bool taking_ = false;            // somebody is in take_lines
   std::size_t skipped_bytes_ = 0;  // of a line that is too long, dropped already
   std::array<line, slots> lines_;
   std::size_t first_ = 0;  // slot of the oldest line under way

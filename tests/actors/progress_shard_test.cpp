@@ -174,6 +174,10 @@ BOOST_AUTO_TEST_CASE(dirty_pairs_are_handed_over_when_the_hot_store_may_have_los
   w.heartbeat(1, 1, 10'000, 20'000);
   w.finish_batch();
   w.hot_probe.refill_epoch = 1;
+  w.services.refuse_refills = true;  // too many wait: nothing is forgotten
+  w.shard->tick();
+  BOOST_TEST(w.services.refilled.empty());
+  w.services.refuse_refills = false;
   w.shard->tick();
   BOOST_REQUIRE(w.services.refilled.size() == 1u);
   BOOST_REQUIRE(w.services.refilled[0].size() == 1u);

@@ -39,7 +39,7 @@ constexpr media_ms duration_ms = 200'000;
 /// Services of the shards that run when the simulation gives them a turn.
 struct simulated_services final : shard_services {
   void store(std::shared_ptr<credit_batch> batch) override { batches.push_back(std::move(batch)); }
-  void refill(std::vector<pair_progress>) override {}
+  bool refill(std::vector<pair_progress>) override { return true; }
   void load(std::shared_ptr<progress_query>) override {}
   void checkpoint_now(std::vector<pair_progress> pairs) override {
     for (const auto& pair : pairs) ++mastered[pair.key];

@@ -87,7 +87,12 @@ inline heartbeat_job_ptr verified_job(const std::shared_ptr<told>& listener, hea
 /// The threads behind a shard, played by the test: nothing happens until it says so.
 struct scripted_services final : shard_services {
   void store(std::shared_ptr<credit_batch> batch) override { batches.push_back(std::move(batch)); }
-  void refill(std::vector<pair_progress> pairs) override { refilled.push_back(std::move(pairs)); }
+  bool refill(std::vector<pair_progress> pairs) override {
+    if (refuse_refills) return false;
+    refilled.push_back(std::move(pairs));
+    return true;
+  }
+  bool refuse_refills = false;
   void load(std::shared_ptr<progress_query> query) override { queries.push_back(std::move(query)); }
   void checkpoint_now(std::vector<pair_progress> pairs) override {
     mastered.push_back(std::move(pairs));

@@ -112,6 +112,24 @@ describe('transport', () => {
     await within('the answer ends with the body', ended);
   });
 
+  test('a stream of nothing but line ends is answered, or reset, and harms nothing', async () => {
+    for (const lines of [1000, 100_000]) {
+      const stream = gateway.client.stream('POST', '/v1/heartbeats/stream', { 'content-type': 'application/jose' });
+      let seen = 0;
+      const ended = new Promise((resolve) => {
+        stream.on('data', (chunk) => { seen += chunk.toString().split('\n').length - 1; });
+        stream.once('end', () => resolve('end'));
+        stream.once('error', (error) => resolve(error.message));
+      });
+      stream.end('\n'.repeat(lines));
+      const how = await within('the stream ends', ended);
+      // An answer is a hundred times as long as an empty line: more than the gateway keeps for a slow reader.
+      if (lines === 1000) assert.deepEqual([how, seen], ['end', lines]);
+      else assert.match(how, /^end$|ENHANCE_YOUR_CALM/);
+      assert.equal((await gateway.client.request('GET', '/healthz')).status, 200);
+    }
+  });
+
   test('unknown paths and wrong methods', async () => {
     for (const target of ['/', '/v1', '/v1/heartbeat', '/v1/heartbeats/', '/favicon.ico', '/v1/keys/x', '/..', '//v1/modules'])
       assertProblem(await gateway.client.request('GET', target), 404, 'not-found');
