@@ -412,7 +412,7 @@ gateway_statistics gateway::statistics() const {
               self.ledger_state.description.get(),
               summarize(self.ledger_state.latency),
               self.ledger_state.checkpointed_pairs,
-              self.ledger_state.completions_created,
+              self.heartbeats.mastered(),
               last_ms > 0 ? std::max<std::int64_t>(0, self.options.now() - last_ms) : 0,
               self.ledger_state.dirty_pairs,
               self.ledger_state.failures,

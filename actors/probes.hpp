@@ -46,6 +46,7 @@ class heartbeat_probe {
     bump(by_status_[static_cast<std::size_t>(outcome.status)]);
     if (outcome.status == credit_status::rejected)
       bump(by_problem_[static_cast<std::size_t>(outcome.why)]);
+    if (outcome.newly_mastered) bump(mastered_);
     latency_.record_us(latency_us);
     leave();
   }
@@ -73,6 +74,7 @@ class heartbeat_probe {
   }
   [[nodiscard]] std::uint64_t by_status(std::size_t i) const noexcept { return by_status_[i]; }
   [[nodiscard]] std::uint64_t by_problem(std::size_t i) const noexcept { return by_problem_[i]; }
+  [[nodiscard]] std::uint64_t mastered() const noexcept { return mastered_; }
   [[nodiscard]] const latency_histogram& latency() const noexcept { return latency_; }
 
  private:
@@ -84,6 +86,7 @@ class heartbeat_probe {
 
   std::array<counter, 4> by_status_{};
   std::array<counter, problem_count> by_problem_{};
+  counter mastered_{0};
   latency_histogram latency_;
   std::atomic<std::uint64_t> in_flight_{0};
   std::atomic<bool> somebody_waits_{false};
@@ -134,7 +137,6 @@ struct ledger_probe {
   remembered_text last_failure;
   counter failures{0};
   counter checkpointed_pairs{0};
-  counter completions_created{0};
   std::atomic<std::uint64_t> dirty_pairs{0};
   std::atomic<unix_ms> last_checkpoint_ms{0};
   latency_histogram latency;

@@ -46,7 +46,8 @@ struct ledger_statistics {
   std::string description;
   latency_summary latency;  // of a checkpoint batch
   std::uint64_t checkpointed_pairs = 0;
-  std::uint64_t completions_created = 0;
+  std::uint64_t completions_created =
+      0;                          // pairs that heartbeats of this gateway mastered: one each
   std::int64_t lag_ms = 0;        // since the last complete checkpoint
   std::uint64_t dirty_pairs = 0;  // in the hot store at the last checkpoint
   std::uint64_t failures = 0;

@@ -192,7 +192,8 @@ void write_stores(exposition& out, const actors::gateway_statistics& gateway) {
           "Pairs that the last checkpoint found to be written.", ledger.dirty_pairs);
   out.one("watchkeeper_ledger_checkpointed_pairs_total", counter, "Pairs written to the ledger.",
           ledger.checkpointed_pairs);
-  out.one("watchkeeper_ledger_completions_total", counter, "Completion events created.",
+  out.one("watchkeeper_ledger_completions_total", counter,
+          "Pairs mastered by heartbeats of this gateway; one completion event each.",
           ledger.completions_created);
   out.one("watchkeeper_ledger_failures_total", counter, "Checkpoint batches that failed.",
           ledger.failures);
