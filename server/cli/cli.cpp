@@ -108,7 +108,8 @@ void add_device_commands(CLI::App& app, parsed_line& line, command_set& set) {
   set.device->add_flag("--kid", line.kid_only, "Print its kid and nothing else");
   set.device->footer(R"text(
 Example:
-  curl --data-binary "$(watchkeeper device --key d.key --student ann)" -X PUT ... \
+  curl --data-binary "$(watchkeeper device --key d.key --student ann)" -X PUT \
+       -H "authorization: Bearer $admin_token" -H "content-type: application/json" \
        https://localhost:8443/v1/devices/$(watchkeeper device --key d.key --kid))text");
 
   set.sign = app.add_subcommand("sign", "Print one engagement token, signed now by a device's key");
