@@ -177,14 +177,16 @@ void hot_writer::store_together(std::vector<std::shared_ptr<credit_batch>>& batc
 }
 
 void hot_writer::obey(student_order& asked) {
+  // An erasure that the hot store was not told is none: it fails, and is asked for again. A student
+  // who enrols anew while the hot store is away may earn at once, and the hot store is told later.
   auto done = asked.erase ? around_.hot->erase(asked.student) : around_.hot->readmit(asked.student);
-  // While the hot store is away only this process holds anything of the student, besides the
-  // ledger; its copy in the hot store is erased before the hot store is used again.
-  if (asked.erase)
-    tiers_.forget_student(asked.student);
-  else
+  if (asked.erase) {
+    if (done) tiers_.forget_student(asked.student);
+  } else if (done) {
     tiers_.readmit_student(asked.student);
-  if (!done && tiers_.degraded()) done = ok;
+  } else if (tiers_.readmit_later(asked.student)) {
+    done = ok;
+  }
   asked.done.set_value(std::move(done));
 }
 

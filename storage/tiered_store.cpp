@@ -270,4 +270,11 @@ void tiered_store::readmit_student(const student_id& student) {
   overlay_.erased.erase(student);
 }
 
+bool tiered_store::readmit_later(const student_id& student) {
+  if (!degraded_ || overlay_.readmitted.size() >= overlay_pairs_max) return false;
+  overlay_.erased.erase(student);
+  overlay_.readmitted[student] = 0;
+  return true;
+}
+
 }  // namespace watchkeeper

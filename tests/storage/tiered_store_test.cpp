@@ -182,4 +182,23 @@ BOOST_AUTO_TEST_CASE(an_erased_student_stays_erased_while_degraded) {
   BOOST_CHECK(w.apply_one(w.request(2, 0, 10'000)).outcome.status == credit_status::credited);
 }
 
+BOOST_AUTO_TEST_CASE(a_student_enrolled_anew_while_degraded_earns_in_the_hot_store_afterwards) {
+  world w;
+  BOOST_REQUIRE(w.inner->erase(w.who).has_value());  // before the outage
+  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).outcome.why == problem::unknown_device);
+  BOOST_TEST(!w.tiers.readmit_later(w.who));  // not degraded: the hot store can be told itself
+  w.fault = store_fault::lost_request;
+  auto other = w.request(0, 0, 10'000);
+  other.credit.student = *student_id::parse("bob");
+  BOOST_CHECK(w.apply_one(other).how == applied_credit::state::done);
+  BOOST_TEST(w.tiers.readmit_later(w.who));
+  BOOST_CHECK(w.apply_one(w.request(1, 0, 10'000)).outcome.status == credit_status::credited);
+  w.fault = store_fault::none;
+  w.now_ms += tiered_store::retry_interval_ms;
+  const auto applied = w.apply_one(w.request(2, 10'000, 20'000));
+  BOOST_TEST(!w.tiers.degraded());
+  BOOST_CHECK(applied.outcome.status == credit_status::credited);
+  BOOST_TEST(applied.outcome.now.covered_ms == 20'000);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
