@@ -84,16 +84,17 @@ for (const variant of variants) {
     test('6: out of order and many at once come to the same', async () => {
       const scene = await Scene.make(gateway);
       const list = [];
-      for (let i = 0; i < 40; ++i) list.push(await scene.token(i * 1000, (i + 1) * 1000));
+      // 60 in all: a device may send 64 at once.
+      for (let i = 0; i < 30; ++i) list.push(await scene.token(i * 1000, (i + 1) * 1000));
       for (let i = list.length - 1; i > 0; --i) {
         const j = (i * 7919) % (i + 1);
         [list[i], list[j]] = [list[j], list[i]];
       }
       const answers = await Promise.all([...list, ...list].map((token) => gateway.send(token)));
       const statuses = answers.map((a) => a.json.results[0].status);
-      assert.equal(statuses.filter((s) => s === 'credited').length, 40);
-      assert.equal(statuses.filter((s) => s === 'duplicate').length, 40);
-      assert.deepEqual((await scene.progress()).coverage, [[0, 40_000]]);
+      assert.equal(statuses.filter((s) => s === 'credited').length, 30);
+      assert.equal(statuses.filter((s) => s === 'duplicate').length, 30);
+      assert.deepEqual((await scene.progress()).coverage, [[0, 30_000]]);
     });
 
     test('7: mastery is at the threshold, not below, and for good', async () => {
