@@ -179,7 +179,8 @@ describe('transport', () => {
         stream.close();
         await answer.catch(() => {});
       } finally {
-        await client.close();
+        // Not an orderly end: a half of the body is still waiting to be sent.
+        client.session.destroy();
       }
     }
   });
