@@ -103,6 +103,15 @@ void hot_writer::run() {
       refill_one();
     } catch (const std::exception& e) {
       around_.log(2, "hot_store", std::string("the writer failed and goes on: ") + e.what());
+      // What was taken and not come to yet must be answered as well.
+      for (auto& o : taken) {
+        if (o.batch) batches.push_back(std::move(o.batch));
+        if (!o.student) continue;
+        try {
+          o.student->done.set_value(storage_failure{storage_error::unavailable, e.what()});
+        } catch (const std::future_error&) {  // it was answered before the fault
+        }
+      }
     }
     // After a fault some batches are left; each shard waits for its own.
     for (auto& batch : batches) {
@@ -112,6 +121,12 @@ void hot_writer::run() {
       around_.stored(std::move(batch));
     }
     batches.clear();
+  }
+  // At the end what only memory knew is still handed over; the first failure ends that.
+  try {
+    while (!refills_.empty() && refill_again_ms_ == 0) refill_one();
+  } catch (const std::exception& e) {
+    around_.log(2, "hot_store", std::string("pairs were not handed over at the end: ") + e.what());
   }
 }
 
