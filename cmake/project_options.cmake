@@ -6,8 +6,13 @@ endif()
 
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE_PROGRAM}")
-  set(CMAKE_C_COMPILER_LAUNCHER "${CCACHE_PROGRAM}")
+  # Without the first, ccache leaves alone what uses a precompiled header; the others let clones in
+  # different folders share their objects.
+  set(ccache_launcher "${CMAKE_COMMAND}" -E env
+    CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+    "CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}" CCACHE_NOHASHDIR=1 "${CCACHE_PROGRAM}")
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${ccache_launcher}")
+  set(CMAKE_C_COMPILER_LAUNCHER "${ccache_launcher}")
 endif()
 
 add_library(project_options INTERFACE)
@@ -53,8 +58,15 @@ function(watchkeeper_test name)
   endif()
   add_executable(${name}_test ${sources} test_main.cpp)
   target_link_libraries(${name}_test PRIVATE project_options ${ARGN})
-  target_compile_definitions(${name}_test PRIVATE BOOST_TEST_DYN_LINK
-    WATCHKEEPER_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  target_compile_definitions(${name}_test PRIVATE BOOST_TEST_DYN_LINK)
+  # Only what reads files of the tree is told where it is: the rest compiles alike in every clone.
+  foreach(source IN LISTS sources)
+    file(STRINGS "${source}" mentions REGEX "WATCHKEEPER_SOURCE_DIR|\"[^\"]*vectors.hpp\"" LIMIT_COUNT 1)
+    if(mentions)
+      set_source_files_properties("${source}" PROPERTIES
+        COMPILE_DEFINITIONS "WATCHKEEPER_SOURCE_DIR=\"${CMAKE_SOURCE_DIR}\"")
+    endif()
+  endforeach()
   target_link_libraries(${name}_test PRIVATE boost_unit_test_framework)
   target_precompile_headers(${name}_test PRIVATE <boost/test/unit_test.hpp>)
   # The module's main is made by a macro that must come before the header.
