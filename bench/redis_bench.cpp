@@ -1,0 +1,221 @@
+// What a heartbeat costs Redis: CPU time of its main thread, by the number of heartbeats in a
+// batch.
+//
+//   redis_bench <url of an empty Redis> [students] [rounds a batch size]
+//
+// Each student plays one module in one session, forward, a heartbeat every 10 s of the clock that
+// the requests carry. Sessions began at different times, so that in every round some have to be
+// renewed; before every third round a checkpoint takes the marks, as one of 30 s does. Beside it,
+// in the same Redis: the cheapest way to write a pair down without deciding anything, one pipelined
+// HSET of two fields a heartbeat.
+
+#include <fmt/format.h>
+#include <hiredis/hiredis.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "storage/hot_store.hpp"
+#include "storage/redis_connection.hpp"
+
+namespace {
+
+using namespace watchkeeper;
+
+constexpr unix_ms epoch_ms = 1'763'812'345'000;
+constexpr unix_ms period_ms = 10'000;
+constexpr int phases = 45;  // of the 450 s after which a session is written anew
+constexpr int rounds_a_checkpoint = 3;
+constexpr media_ms duration_ms = 24 * 3'600'000;
+
+template <class T>
+T must(stored<T> answer) {
+  if (!answer) throw std::runtime_error(answer.error().detail);
+  return std::move(answer).value();
+}
+
+/// The server, as it tells of itself.
+class observed_redis {
+ public:
+  explicit observed_redis(const redis_url& address) : connection_(address) {
+    must(connection_.open());
+  }
+
+  /// The number on the line "name:number" of INFO.
+  double info(std::string_view name) {
+    const auto reply = must(connection_.run({"INFO", "everything"}));
+    const std::string text(text_of(*reply));
+    const auto at = text.find(fmt::format("\n{}:", name));
+    if (at == std::string::npos) throw std::runtime_error(fmt::format("INFO without {}", name));
+    return std::strtod(text.c_str() + at + name.size() + 2, nullptr);
+  }
+  double cpu_us() {
+    return 1e6 * (info("used_cpu_user_main_thread") + info("used_cpu_sys_main_thread"));
+  }
+  std::vector<redis_reply> run(std::span<const redis_command> commands) {
+    return must(connection_.run(commands));
+  }
+  long long keys() { return must(connection_.run({"DBSIZE"}))->integer; }
+
+ private:
+  redis_connection connection_;
+};
+
+class school {
+ public:
+  school(hot_store& store, std::size_t students) : store_(store) {
+    for (std::size_t i = 0; i < students; ++i) {
+      hot_request r;
+      auto& credit = r.credit;
+      credit.student = student_id::parse(fmt::format("student-{:06}", i)).value();
+      credit.module = module_id::parse(fmt::format("algebra-{:02}", i % 40)).value();
+      for (std::size_t b = 0; b < credit.device.bytes.size(); ++b)
+        credit.device.bytes[b] = static_cast<std::uint8_t>((i >> (b % 3 * 8)) + b);
+      credit.session = session_id::parse(fmt::format("session-{:012}", i)).value();
+      credit.duration_ms = duration_ms;
+      credit.mastery_covered_ms = duration_ms / 100 * 95;
+      credit.rate_permille = 2200;
+      // The first heartbeat of each: at a time of its own within the last 450 s.
+      credit.interval = {0, 10'000};
+      credit.now_ms = credit.played_at_ms =
+          epoch_ms - period_ms * static_cast<unix_ms>(1 + i % phases);
+      requests_.push_back(r);
+    }
+    for (std::size_t at = 0; at < students; at += 64) {
+      std::vector<pair_progress> pairs;
+      for (std::size_t i = at; i < std::min(students, at + 64); ++i)
+        pairs.push_back({requests_[i].credit.pair(), {}});
+      must(store_.merge(pairs, false));
+    }
+    send(64);
+    now_ms_ = epoch_ms;
+  }
+
+  /// One heartbeat of every student.
+  void play(std::size_t batch) {
+    for (auto& r : requests_) {
+      auto& credit = r.credit;
+      ++credit.sequence;
+      credit.interval = {credit.interval.to_ms, credit.interval.to_ms + 10'000};
+      credit.now_ms = credit.played_at_ms = now_ms_;
+    }
+    send(batch);
+    now_ms_ += period_ms;
+  }
+
+  /// Takes the marks of all pairs; returns how many there were.
+  std::size_t checkpoint() {
+    std::size_t pairs = 0;
+    for (partition_index p = 0; p < limits::partitions; ++p) {
+      const auto dirty = must(store_.read_dirty(p, limits::checkpoint_batch_pairs_max));
+      must(store_.mark_clean(p, dirty));
+      pairs += dirty.size();
+    }
+    return pairs;
+  }
+
+ private:
+  void send(std::size_t batch) {
+    for (std::size_t at = 0; at < requests_.size(); at += batch) {
+      const auto size = std::min(batch, requests_.size() - at);
+      for (const auto& answer : must(store_.apply(std::span(requests_).subspan(at, size))))
+        if (answer.how != applied_credit::state::done || answer.outcome.credited_ms != 10'000)
+          throw std::runtime_error("a heartbeat was not credited");
+    }
+  }
+
+  hot_store& store_;
+  std::vector<hot_request> requests_;
+  unix_ms now_ms_ = epoch_ms;
+};
+
+double seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+void run(const std::string& url, std::size_t students, int rounds) {
+  const auto address = parse_redis_url(url);
+  if (!address) throw std::runtime_error("not the URL of a Redis: " + url);
+  observed_redis redis(*address);
+  if (redis.keys() != 0) throw std::runtime_error("this Redis is in use: give an empty one");
+  const auto store = make_redis_store(url);
+  fmt::print("{}; {} students, {} heartbeats a batch size\n", must(store->health()).description,
+             students, students * static_cast<std::size_t>(rounds));
+
+  const auto empty_bytes = redis.info("used_memory");
+  school school(*store, students);
+  const auto full_bytes = redis.info("used_memory");
+  fmt::print("memory: {:.0f} bytes a student of one pair and one session, all keys together\n",
+             (full_bytes - empty_bytes) / static_cast<double>(students));
+
+  fmt::print("{:>8} {:>24} {:>16} {:>24} {:>24}\n", "batch", "Redis CPU us/heartbeat",
+             "heartbeats/s", "log bytes/heartbeat", "checkpoint us/pair");
+  for (const std::size_t batch : {1, 8, 32, 64, 128, 512}) {
+    const auto count = static_cast<double>(students) * rounds;
+    double cpu_us = 0, wall_s = 0, log_bytes = 0, checkpoint_us = 0, checkpointed = 0;
+    for (int round = 0; round < rounds; ++round) {
+      if (round % rounds_a_checkpoint == 0) {
+        const auto before_us = redis.cpu_us();
+        checkpointed += static_cast<double>(school.checkpoint());
+        checkpoint_us += redis.cpu_us() - before_us;
+      }
+      const auto before_us = redis.cpu_us();
+      const auto before_s = seconds();
+      const auto before_bytes = redis.info("aof_current_size");
+      school.play(batch);
+      wall_s += seconds() - before_s;
+      cpu_us += redis.cpu_us() - before_us;
+      log_bytes += redis.info("aof_current_size") - before_bytes;
+    }
+    fmt::print("{:>8} {:>24.2f} {:>16.0f} {:>24.0f} {:>24.2f}\n", batch, cpu_us / count,
+               count / wall_s, log_bytes / count, checkpoint_us / std::max(1.0, checkpointed));
+    std::fflush(stdout);
+  }
+
+  fmt::print("{:>8} {:>24}\n", "pipeline", "Redis CPU us/HSET");
+  const std::string numbers(53, 'n'), covered(8, 'c');
+  for (const std::size_t batch : {1, 8, 32, 64, 128, 512}) {
+    const auto before_us = redis.cpu_us();
+    for (int round = 0; round < rounds; ++round) {
+      for (std::size_t at = 0; at < students; at += batch) {
+        std::vector<redis_command> commands;
+        for (std::size_t i = at; i < std::min(students, at + batch); ++i)
+          commands.push_back({"HSET",
+                              fmt::format("wk:{{p{}}}:plain:student-{:06}/algebra", i % 256, i),
+                              "covered", covered, "numbers", numbers});
+        redis.run(commands);
+      }
+    }
+    fmt::print("{:>8} {:>24.2f}\n", batch,
+               (redis.cpu_us() - before_us) / (static_cast<double>(students) * rounds));
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2 || argc > 4) {
+    std::fputs("usage: redis_bench <url of an empty Redis> [students] [rounds]\n", stderr);
+    return 2;
+  }
+  const auto number = [&](int at, long fallback) {
+    return argc > at ? std::strtol(argv[at], nullptr, 10) : fallback;
+  };
+  const auto students = number(2, 10'000);
+  const auto rounds = number(3, 6);
+  if (students < 1 || students > 1'000'000 || rounds < 1 || rounds > 1000) {
+    std::fputs("redis_bench: 1 to 1,000,000 students, 1 to 1000 rounds\n", stderr);
+    return 2;
+  }
+  try {
+    run(argv[1], static_cast<std::size_t>(students), static_cast<int>(rounds));
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "redis_bench: {}\n", e.what());
+    return 1;
+  }
+}
