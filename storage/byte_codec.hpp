@@ -49,6 +49,7 @@ class byte_reader {
     return static_cast<std::int32_t>(v & 0x7fff'ffffu);
   }
 
+  [[nodiscard]] std::string_view rest() const noexcept { return in_; }
   [[nodiscard]] bool good() const noexcept { return good_; }
   [[nodiscard]] bool at_end() const noexcept { return in_.empty(); }
 

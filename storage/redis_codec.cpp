@@ -1,6 +1,8 @@
 #include "storage/redis_codec.hpp"
 
+#include <array>
 #include <cassert>
+#include <cstring>
 
 namespace watchkeeper::redis_codec {
 
@@ -15,6 +17,10 @@ constexpr std::int64_t exact_max = std::int64_t{1} << 53;
 // What the function replies in the place of a credit_status.
 constexpr std::uint8_t reply_pair_missing = 4;
 constexpr std::uint8_t reply_corrupt = 5;
+constexpr std::uint8_t reply_mastered = 6;  // added to credited or limited
+
+constexpr std::size_t windows_max = 4;
+constexpr std::size_t window_bytes = 24;
 
 // Numbers that are written in watchkeeper.lua.
 static_assert(static_cast<int>(credit_status::credited) == 0);
@@ -30,6 +36,9 @@ static_assert(limits::coverage_intervals_max == 1024);
 static_assert(limits::bucket_capacity_us == 120'000'000 && limits::bucket_start_us == 60'000'000);
 static_assert(limits::session_ttl_ms == 3'600'000 && limits::student_ttl_ms == 86'400'000);
 static_assert(limits::replay_window_numbers == 64);
+static_assert(limits::partitions <= 256 && limits::function_heartbeats_max * 2 < 256,
+              "a place and a partition are one byte each");
+static_assert(problem_count < 256);
 
 struct pair_numbers {
   media_ms covered_ms = 0;
@@ -76,12 +85,14 @@ std::string encode_numbers(const progress& state, std::uint64_t version) {
   return out;
 }
 
-std::optional<versioned_progress> decode_pair(std::string_view covered, std::string_view numbers) {
-  auto decoded = coverage::decode(covered);
-  byte_reader in(numbers);
+std::optional<versioned_progress> decode_pair(std::string_view value) {
+  byte_reader in(value);
   const auto read = decode_numbers(in);
-  if (!decoded || !read || !in.at_end() || read->covered_ms != decoded->covered_ms())
-    return std::nullopt;
+  const std::size_t windows = in.u8();
+  in.bytes(windows * window_bytes);
+  if (!read || !in.good() || windows > windows_max) return std::nullopt;
+  auto decoded = coverage::decode(in.rest());
+  if (!decoded || read->covered_ms != decoded->covered_ms()) return std::nullopt;
   versioned_progress pair;
   pair.state.covered = std::move(*decoded);
   pair.state.duration_ms = read->duration_ms;
@@ -94,12 +105,23 @@ std::optional<versioned_progress> decode_pair(std::string_view covered, std::str
   return pair;
 }
 
-void encode_request(const hot_request& request, std::string& out) {
+std::uint64_t session_tag(const session_key_id& session) noexcept {
+  std::array<char, sizeof(thumbprint::bytes) + limits::id_chars_max> text;
+  const auto sid = session.session.view();
+  std::memcpy(text.data(), session.device.bytes.data(), session.device.bytes.size());
+  std::memcpy(text.data() + session.device.bytes.size(), sid.data(), sid.size());
+  return stable_hash({text.data(), session.device.bytes.size() + sid.size()}) >> 11;
+}
+
+void encode_request(const hot_request& request, const key_places& places, std::string& out) {
   const auto& credit = request.credit;
   assert(credit.interval.from_ms >= 0 && credit.interval.from_ms < credit.interval.to_ms);
   assert(is_exact(credit.played_at_ms) && is_exact(credit.now_ms));
   byte_writer put(out);
   put.u8(request.want_coverage ? 1 : 0);
+  put.u8(static_cast<std::uint8_t>(places.partition));
+  put.u8(static_cast<std::uint8_t>(places.student));
+  put.u8(static_cast<std::uint8_t>(places.pair));
   put.u32(credit.sequence);
   put.u32(static_cast<std::uint32_t>(credit.interval.from_ms));
   put.u32(static_cast<std::uint32_t>(credit.interval.to_ms));
@@ -108,19 +130,17 @@ void encode_request(const hot_request& request, std::string& out) {
   put.u32(static_cast<std::uint32_t>(credit.duration_ms));
   put.u32(static_cast<std::uint32_t>(credit.mastery_covered_ms));
   put.u32(static_cast<std::uint32_t>(credit.rate_permille));
-  put.u8(static_cast<std::uint8_t>(credit.module.view().size()));
-  put.bytes(credit.module.view());
+  put.u64(session_tag(credit.session_key()));
 }
 
-std::optional<applied_credit> decode_outcome(byte_reader& in, bool want_coverage, bool& corrupt) {
+std::optional<applied_credit> decode_outcome(byte_reader& in, const hot_request& request,
+                                             bool& corrupt) {
   corrupt = false;
   applied_credit answer;
-  const auto status = in.u8();
-  const auto why = in.u8();
-  const auto newly = in.u8();
-  const auto credited_ms = in.media();
-  if (!in.good() || status > reply_corrupt || why >= problem_count || newly > 1)
-    return std::nullopt;
+  auto status = in.u8();
+  const bool mastered = status >= reply_mastered;
+  if (mastered) status -= reply_mastered;
+  if (!in.good() || status > (mastered ? 1 : reply_corrupt)) return std::nullopt;
   if (status == reply_corrupt) {
     corrupt = true;
     return answer;  // failed
@@ -132,18 +152,22 @@ std::optional<applied_credit> decode_outcome(byte_reader& in, bool want_coverage
   answer.how = applied_credit::state::done;
   auto& outcome = answer.outcome;
   outcome.status = static_cast<credit_status>(status);
-  outcome.why = static_cast<problem>(why);
-  outcome.newly_mastered = newly == 1;
-  outcome.credited_ms = credited_ms;
-  if ((outcome.status == credit_status::rejected) != (outcome.why != problem::none))
-    return std::nullopt;
-  if (outcome.status != credit_status::rejected) {
+  outcome.newly_mastered = mastered;
+  if (outcome.status == credit_status::rejected) {
+    const auto why = in.u8();
+    if (why == 0 || why >= problem_count) return std::nullopt;
+    outcome.why = static_cast<problem>(why);
+  } else {
     const auto numbers = decode_numbers(in);
     if (!numbers) return std::nullopt;
     outcome.now = {numbers->covered_ms, numbers->duration_ms, numbers->playtime_ms,
                    numbers->resume_ms,  numbers->updated_ms,  numbers->mastered_ms};
+    if (outcome.status == credit_status::credited)
+      outcome.credited_ms = request.credit.interval.length_ms();
+    else if (outcome.status == credit_status::limited)
+      outcome.credited_ms = in.media();
   }
-  if (want_coverage) {
+  if (request.want_coverage) {
     const auto size = in.u32();
     const auto bytes = in.bytes(size);
     if (!in.good()) return std::nullopt;

@@ -16,21 +16,31 @@ namespace watchkeeper::redis_codec {
 
 inline constexpr std::size_t numbers_bytes = 53;
 
-/// The `numbers` field of a pair; its mark is left to the function library.
+/// The numbers of a pair; its mark is left to the function library.
 std::string encode_numbers(const progress& state, std::uint64_t version);
 
 struct versioned_progress {
   progress state;
   std::uint64_t version = 0;
 };
-/// From the two fields of a pair.
-std::optional<versioned_progress> decode_pair(std::string_view covered, std::string_view numbers);
+/// From the value of a pair.
+std::optional<versioned_progress> decode_pair(std::string_view value);
 
-/// Appends the arguments of one request of wk_credit.
-void encode_request(const hot_request& request, std::string& out);
+/// What a session is known by among those of its student: 53 bits, exact in the function library.
+std::uint64_t session_tag(const session_key_id& session) noexcept;
+
+/// The places of a request's keys among those of the call, from 1 on.
+struct key_places {
+  partition_index partition = 0;
+  std::size_t student = 0;
+  std::size_t pair = 0;
+};
+/// Appends one request of wk_credit.
+void encode_request(const hot_request& request, const key_places& places, std::string& out);
 
 /// Reads one outcome of wk_credit's reply; nothing when it is not of the format.
 /// `corrupt` is set when the function found the stored states to be so.
-std::optional<applied_credit> decode_outcome(byte_reader& in, bool want_coverage, bool& corrupt);
+std::optional<applied_credit> decode_outcome(byte_reader& in, const hot_request& request,
+                                             bool& corrupt);
 
 }  // namespace watchkeeper::redis_codec

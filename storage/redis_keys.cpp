@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "domain/base64url.hpp"
-
 namespace watchkeeper::redis_keys {
 
 std::string progress(partition_index partition, const pair_key& pair) {
@@ -13,11 +11,6 @@ std::string progress(partition_index partition, const pair_key& pair) {
 
 std::string student(partition_index partition, const student_id& student) {
   return fmt::format("wk:{{p{}}}:student:{}", partition, student.view());
-}
-
-std::string session(partition_index partition, const session_key_id& session) {
-  return fmt::format("wk:{{p{}}}:session:{}:{}", partition, base64url::encode(session.device),
-                     session.session.view());
 }
 
 std::string dirty(partition_index partition) {

@@ -14,7 +14,6 @@ inline constexpr std::string_view deployment = "wk:deployment";
 
 std::string progress(partition_index partition, const pair_key& pair);
 std::string student(partition_index partition, const student_id& student);
-std::string session(partition_index partition, const session_key_id& session);
 std::string dirty(partition_index partition);
 std::string pairs(partition_index partition, const student_id& student);
 

@@ -8,9 +8,9 @@ namespace watchkeeper {
 extern const std::string_view redis_library_source;
 /// Its VERSION. Raised with every change of the file: a Redis that holds an older one is upgraded,
 /// a gateway that meets a newer one refuses to work with it.
-inline constexpr long long redis_library_version = 1;
+inline constexpr long long redis_library_version = 2;
 
 /// Of the keys and values; stored in wk:deployment.
-inline constexpr std::string_view redis_format = "1";
+inline constexpr std::string_view redis_format = "2";
 
 }  // namespace watchkeeper

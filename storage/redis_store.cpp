@@ -4,6 +4,7 @@
 #include <hiredis/hiredis.h>
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 
 #include "storage/redis_codec.hpp"
@@ -25,36 +26,60 @@ std::vector<redis_command> one(redis_command command) {
   return commands;
 }
 
-redis_command credit_call(std::span<const hot_request> requests) {
-  std::vector<partition_index> partitions;
-  partitions.reserve(requests.size());
-  for (const auto& r : requests) partitions.push_back(partition_of(r.credit.student));
+/// The different keys of a call. Open addressing: a call has at most function_heartbeats_max of
+/// them.
+template <class Key>
+class distinct_keys {
+ public:
+  /// The place of the key, from 0 on; a key that is new goes to the end.
+  std::size_t place_of(const Key& key, std::size_t hash) {
+    for (auto at = hash * 0x9e3779b97f4a7c15u >> 56;; at = (at + 1) % slots_.size()) {
+      if (slots_[at] == 0) {
+        keys_.push_back(key);
+        slots_[at] = static_cast<std::uint8_t>(keys_.size());
+        return keys_.size() - 1;
+      }
+      if (keys_[slots_[at] - 1u] == key) return slots_[at] - 1u;
+    }
+  }
+  [[nodiscard]] const std::vector<Key>& keys() const noexcept { return keys_; }
 
-  redis_command call{"FCALL", "wk_credit", std::to_string(requests.size() * 4)};
-  std::string packed;
-  for (std::size_t i = 0; i < requests.size(); ++i)
-    call.add(redis_keys::student(partitions[i], requests[i].credit.student));
-  for (std::size_t i = 0; i < requests.size(); ++i)
-    call.add(redis_keys::session(partitions[i], requests[i].credit.session_key()));
-  for (std::size_t i = 0; i < requests.size(); ++i)
-    call.add(redis_keys::progress(partitions[i], requests[i].credit.pair()));
+ private:
+  std::array<std::uint8_t, 256> slots_{};  // number of the key; 0: free
+  std::vector<Key> keys_;
+};
+static_assert(limits::function_heartbeats_max <= 128, "distinct_keys stays half empty");
+
+redis_command credit_call(std::span<const hot_request> requests) {
+  distinct_keys<student_id> students;
+  distinct_keys<pair_key> pairs;
+  std::vector<redis_codec::key_places> places(requests.size());
   for (std::size_t i = 0; i < requests.size(); ++i) {
-    call.add(redis_keys::dirty(partitions[i]));
-    redis_codec::encode_request(requests[i], packed);
+    const auto pair = requests[i].credit.pair();
+    places[i] = {partition_of(pair.student),
+                 students.place_of(pair.student, std::hash<student_id>{}(pair.student)) + 1,
+                 pairs.place_of(pair, std::hash<pair_key>{}(pair)) + 1};
+  }
+  redis_command call{"FCALL", "wk_credit",
+                     std::to_string(students.keys().size() + pairs.keys().size())};
+  for (const auto& student : students.keys())
+    call.add(redis_keys::student(partition_of(student), student));
+  for (const auto& pair : pairs.keys())
+    call.add(redis_keys::progress(partition_of(pair.student), pair));
+  std::string packed;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    places[i].pair += students.keys().size();
+    redis_codec::encode_request(requests[i], places[i], packed);
   }
   call.add(packed);
   return call;
 }
 
-/// `covered` and `numbers` as HMGET gives them. The outer nothing: not of the format.
+/// What GET or an element of MGET gives of a pair. The outer nothing: not of the format.
 std::optional<std::optional<redis_codec::versioned_progress>> pair_of(const redisReply& reply) {
-  if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 2) return std::nullopt;
-  const auto& covered = *reply.element[0];
-  const auto& numbers = *reply.element[1];
-  if (covered.type == REDIS_REPLY_NIL && numbers.type == REDIS_REPLY_NIL)
-    return std::optional<redis_codec::versioned_progress>{};
-  if (covered.type != REDIS_REPLY_STRING || numbers.type != REDIS_REPLY_STRING) return std::nullopt;
-  auto pair = redis_codec::decode_pair(text_of(covered), text_of(numbers));
+  if (reply.type == REDIS_REPLY_NIL) return std::optional<redis_codec::versioned_progress>{};
+  if (reply.type != REDIS_REPLY_STRING) return std::nullopt;
+  auto pair = redis_codec::decode_pair(text_of(reply));
   if (!pair) return std::nullopt;
   return pair;
 }
@@ -100,7 +125,7 @@ std::optional<storage_failure> redis_store::take_credits(const redis_reply& repl
   std::optional<storage_failure> failure;
   for (std::size_t i = 0; i < requests.size(); ++i) {
     bool is_corrupt = false;
-    auto answer = redis_codec::decode_outcome(in, requests[i].want_coverage, is_corrupt);
+    auto answer = redis_codec::decode_outcome(in, requests[i], is_corrupt);
     if (!answer) return corrupt("wk_credit: a malformed reply");
     if (is_corrupt) failure = corrupt("a stored pair, bucket or window is not of the format");
     answers[i] = std::move(*answer);
@@ -140,8 +165,7 @@ stored<std::vector<std::optional<progress>>> redis_store::read(std::span<const p
   if (keys.empty()) return found;
   std::vector<redis_command> calls;
   for (const auto& key : keys)
-    calls.push_back(
-        {"HMGET", redis_keys::progress(partition_of(key.student), key), "covered", "numbers"});
+    calls.push_back({"GET", redis_keys::progress(partition_of(key.student), key)});
   auto got = run_all(std::move(calls));
   if (!got) return got.error();
   for (const auto& reply : got.value()) {
@@ -222,7 +246,7 @@ stored<std::vector<dirty_pair>> redis_store::read_dirty(partition_index partitio
     if (!key || partition_of(key->student) != partition)
       return corrupt("dirty: a member that is no pair of the partition");
     keys.push_back(*key);
-    calls.push_back({"HMGET", redis_keys::progress(partition, *key), "covered", "numbers"});
+    calls.push_back({"GET", redis_keys::progress(partition, *key)});
   }
   if (keys.empty()) return found;
   auto got = run(std::move(calls));

@@ -103,6 +103,92 @@ BOOST_AUTO_TEST_CASE(an_erased_student_is_refused_whatever_is_asked) {
   });
 }
 
+BOOST_AUTO_TEST_CASE(more_sessions_of_a_pair_than_its_value_has_room_for) {
+  on_each([](hot_store& store) {
+    const auto pair = pair_of("ada", "m1");
+    const auto other = pair_of("ada", "m2");
+    create(store, {pair, other});
+    const auto of_session = [&](int session, std::uint32_t sequence) {
+      auto request = heartbeat(pair, sequence, 0, 100);
+      request.credit.session = id_of<session_id>(fmt::format("s{}", session));
+      return request;
+    };
+    for (std::uint32_t sequence = 0; sequence < 5; sequence += 2)
+      for (int session = 0; session < 7; ++session)
+        BOOST_TEST(int(apply_one(store, of_session(session, sequence)).outcome.status) ==
+                   int(credit_status::credited));
+    for (int session = 0; session < 7; ++session)
+      for (std::uint32_t sequence = 0; sequence < 6; ++sequence)
+        BOOST_TEST(int(apply_one(store, of_session(session, sequence)).outcome.status) ==
+                   int(sequence % 2 ? credit_status::credited : credit_status::duplicate));
+    for (int session = 0; session < 7; ++session) {
+      auto elsewhere = of_session(session, 6);
+      elsewhere.credit.module = other.module;
+      BOOST_TEST(int(apply_one(store, elsewhere).outcome.why) == int(problem::session_mismatch));
+    }
+    // The same number of all, in one batch, and again.
+    std::vector<hot_request> batch;
+    for (int i = 0; i < 14; ++i) batch.push_back(of_session(i % 7, 7));
+    const auto answers = must(store.apply(batch));
+    for (std::size_t i = 0; i < answers.size(); ++i)
+      BOOST_TEST(int(answers[i].outcome.status) ==
+                 int(i < 7 ? credit_status::credited : credit_status::duplicate));
+  });
+}
+
+BOOST_AUTO_TEST_CASE(a_session_is_bound_within_a_batch) {
+  on_each([](hot_store& store) {
+    const auto pair = pair_of("ada", "m1");
+    const auto other = pair_of("ada", "m2");
+    create(store, {pair, other});
+    const std::vector<hot_request> batch{heartbeat(pair, 0, 0, 100), heartbeat(other, 1, 0, 100),
+                                         heartbeat(pair, 1, 0, 100), heartbeat(pair, 0, 0, 100)};
+    const auto answers = must(store.apply(batch));
+    BOOST_TEST(int(answers[0].outcome.status) == int(credit_status::credited));
+    BOOST_TEST(int(answers[1].outcome.why) == int(problem::session_mismatch));
+    BOOST_TEST(int(answers[2].outcome.status) == int(credit_status::credited));
+    BOOST_TEST(int(answers[3].outcome.status) == int(credit_status::duplicate));
+    // What is rejected binds nothing, another device's session of the same name is another one.
+    auto second = heartbeat(other, 1, 0, 100);
+    second.credit.device = kid_of(2);
+    BOOST_TEST(int(apply_one(store, second).outcome.status) == int(credit_status::credited));
+  });
+}
+
+BOOST_AUTO_TEST_CASE(sessions_and_buckets_end_by_the_clock_of_the_requests) {
+  on_each([](hot_store& store) {
+    const auto pair = pair_of("ada", "m1");
+    const auto other = pair_of("ada", "m2");
+    create(store, {pair, other});
+    const auto status_of = [&](const pair_key& key, std::uint32_t sequence, unix_ms after_ms) {
+      return int(apply_one(store, heartbeat(key, sequence, 0, 100, some_time_ms + after_ms))
+                     .outcome.status);
+    };
+    BOOST_TEST(status_of(pair, 5, 0) == int(credit_status::credited));
+    // In use, it lives on; an hour after the last use it is forgotten.
+    unix_ms now_ms = 0;
+    for (std::uint32_t sequence = 6; sequence < 26; ++sequence) {
+      now_ms += 10 * 60'000;
+      BOOST_TEST(status_of(pair, sequence, now_ms) == int(credit_status::credited));
+    }
+    BOOST_TEST(status_of(pair, 20, now_ms + 50 * 60'000) == int(credit_status::duplicate));
+    BOOST_TEST(status_of(other, 0, now_ms + 50 * 60'000) == int(credit_status::rejected));
+    now_ms += limits::session_ttl_ms;
+    BOOST_TEST(status_of(other, 0, now_ms) == int(credit_status::credited));
+    BOOST_TEST(status_of(pair, 30, now_ms) == int(credit_status::rejected));
+    now_ms += limits::session_ttl_ms;
+    BOOST_TEST(status_of(pair, 20, now_ms) == int(credit_status::credited));
+
+    // A bucket that rested for less than a day is full, then it begins anew.
+    now_ms += limits::student_ttl_ms - 1;
+    auto longest = heartbeat(pair, 40, 0, 130'000, some_time_ms + now_ms);
+    BOOST_TEST(apply_one(store, longest).outcome.credited_ms == 120'000);
+    now_ms += limits::student_ttl_ms;
+    longest = heartbeat(pair, 41, 0, 130'000, some_time_ms + now_ms);
+    BOOST_TEST(apply_one(store, longest).outcome.credited_ms == 60'000);
+  });
+}
+
 BOOST_AUTO_TEST_CASE(a_pair_that_came_back_is_not_taken_for_the_old_one) {
   on_each([](hot_store& store) {
     const auto pair = pair_of("ada", "m1");

@@ -24,6 +24,11 @@ std::string key_of(std::string_view kind, const pair_key& pair) {
   return fmt::format("{}{}:{}", prefix, kind, pair.student.view());
 }
 
+std::string session_key_of(const pair_key& pair, std::string_view tag) {
+  return fmt::format("wk:{{p{}}}:session:{}/{}", partition_of(pair.student), pair.student.view(),
+                     tag);
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(hot_redis)
@@ -37,12 +42,10 @@ BOOST_AUTO_TEST_CASE(the_bytes_are_those_of_the_storage_format) {
   apply_one(*store, heartbeat(pair, 2, 20'000, 30'000));
 
   BOOST_TEST(server.command({"KEYS", "wk:deployment"}) == "wk:deployment\n");
-  BOOST_TEST(server.command({"HMGET", "wk:deployment", "partitions", "format"}) == "256\n1\n");
-  BOOST_TEST(hex(server.command({"HGET", key_of("progress", pair), "covered"})) ==
-             "0000000000002710"
-             "00004e2000007530");
-  const auto numbers = server.command({"HGET", key_of("progress", pair), "numbers"});
-  BOOST_TEST(hex(numbers.substr(0, 44)) ==
+  BOOST_TEST(server.command({"HMGET", "wk:deployment", "partitions", "format"}) == "256\n2\n");
+  const auto value = server.command({"GET", key_of("progress", pair)});
+  BOOST_REQUIRE_EQUAL(value.size(), 94u);
+  BOOST_TEST(hex(value.substr(0, 44)) ==
              "00004e20"            // covered_ms 20,000
              "000927c0"            // duration_ms 600,000
              "00007530"            // resume_ms 30,000
@@ -50,31 +53,40 @@ BOOST_AUTO_TEST_CASE(the_bytes_are_those_of_the_storage_format) {
              "0000019aab6884a8"    // resume_at_ms
              "0000019aab6884a8"    // updated_ms
              "0000000000000000");  // mastered_ms
-  BOOST_TEST(numbers.size() == 53u);
-  BOOST_TEST(hex(numbers.substr(52)) == "01");  // marked
+  BOOST_TEST(hex(value.substr(52)) ==
+             "01"                  // marked
+             "01"                  // one window
+             "000acc63017b638e"    // the session's tag
+             "00000002"            // highest
+             "00000000"            // seen, upper half
+             "00000005"            // seen, lower half: 2 and 0
+             "6921a3f9"            // the second in which the session's key was written
+             "0000000000002710"    // [0,10000)
+             "00004e2000007530");  // [20000,30000)
   BOOST_TEST(hex(server.command({"GET", key_of("student", pair)})) ==
-             "0000000002625a00"  // level_us 40,000,000
-             "0000019aab6884a8"  // refilled_at_ms
-             "6921a3f9");        // the second in which the time to live was set
-  const auto session = fmt::format("wk:{{p{}}}:session:{}:s", partition_of(pair.student),
-                                   "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE");
+             "0000000002625a00"    // level_us 40,000,000
+             "0000019aab6884a8");  // refilled_at_ms
+  BOOST_TEST(server.command({"TTL", key_of("student", pair)}) == "-1");
+  const auto session = session_key_of(pair, "0acc63017b638e");
   BOOST_TEST(hex(server.command({"GET", session})) ==
-             "00000002"  // highest
+             "00000000"  // highest: as it was when the key was written
              "00000000"  // seen, upper half
-             "00000005"  // seen, lower half: 2 and 0
-             "6921a3f9"  // the second in which the time to live was set
+             "00000001"  // seen, lower half
+             "6921a3f9"  // the second in which it was written
              "6d31");    // "m1"
   BOOST_TEST(server.command({"SMEMBERS", key_of("dirty", pair)}) == "ada/m1\n");
   BOOST_TEST(server.command({"SMEMBERS", key_of("pairs", pair)}) == "m1\n");
   const auto session_ttl = std::stoll(server.command({"PTTL", session}));
   BOOST_TEST((session_ttl > 3'500'000 && session_ttl <= limits::session_ttl_ms));
-  const auto student_ttl = std::stoll(server.command({"PTTL", key_of("student", pair)}));
-  BOOST_TEST((student_ttl > 86'300'000 && student_ttl <= limits::student_ttl_ms));
   BOOST_TEST(server.command({"FCALL_RO", "wk_show", "1", key_of("progress", pair)})
                  .starts_with("covered_ms=20000 duration_ms=600000 playtime_ms=20000 "));
 
   must(store->erase(pair.student));
   BOOST_TEST(server.command({"GET", key_of("student", pair)}) == "erased");
+  const auto student_ttl = std::stoll(server.command({"PTTL", key_of("student", pair)}));
+  BOOST_TEST((student_ttl > 86'300'000 && student_ttl <= limits::student_ttl_ms));
+  // The window outlives the pair.
+  BOOST_TEST(hex(server.command({"GET", session}).substr(0, 12)) == "000000020000000000000005");
   BOOST_TEST(server.command({"EXISTS", key_of("progress", pair)}) == "0");
   BOOST_TEST(server.command({"EXISTS", key_of("pairs", pair)}) == "0");
   BOOST_TEST(server.command({"EXISTS", key_of("dirty", pair)}) == "0");
@@ -161,13 +173,14 @@ BOOST_AUTO_TEST_CASE(an_older_library_is_replaced_and_a_newer_refused) {
 
 BOOST_AUTO_TEST_CASE(another_deployment_is_refused) {
   redis_server server;
-  server.command({"HSET", "wk:deployment", "partitions", "128", "format", "1"});
   const auto pair = pair_of("ada", "m1");
-  BOOST_TEST(int(error_of_apply(*make_redis_store(server.url()), heartbeat(pair, 0, 0, 1000))) ==
-             int(storage_error::mismatch));
-  server.command({"HSET", "wk:deployment", "partitions", "256", "format", "2"});
-  BOOST_TEST(int(error_of_apply(*make_redis_store(server.url()), heartbeat(pair, 0, 0, 1000))) ==
-             int(storage_error::mismatch));
+  const std::vector<std::pair<std::string, std::string>> others{
+      {"128", "2"}, {"256", "1"}, {"256", "3"}};
+  for (const auto& [partitions, format] : others) {
+    server.command({"HSET", "wk:deployment", "partitions", partitions, "format", format});
+    BOOST_TEST(int(error_of_apply(*make_redis_store(server.url()), heartbeat(pair, 0, 0, 1000))) ==
+               int(storage_error::mismatch));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_full_memory_refuses_credit_but_lets_the_checkpoint_go_on) {
@@ -260,24 +273,38 @@ BOOST_AUTO_TEST_CASE(a_corrupt_pair_fails_alone) {
   both[1].credit.device = kid_of(2);
   apply_one(*store, both[0]);
   const auto key = key_of("progress", sick);
-  const std::string numbers = server.command({"HGET", key, "numbers"});
+  const std::string intact = server.command({"GET", key});
+  const auto student = key_of("student", sick);
+  const std::string bucket = server.command({"GET", student});
+  BOOST_REQUIRE_EQUAL(intact.size(), 86u);
+  const auto with_count = [&](char windows) {
+    return intact.substr(0, 53) + std::string(1, windows) + intact.substr(54);
+  };
   // Each is repaired before the next.
   const std::vector<std::vector<std::string>> damages{
-      {"HSET", key, "numbers", "short"},
-      {"HSET", key, "covered", "not eight"},
-      {"HDEL", key, "covered"},
-      {"SET", key, "of another type"},
-      {"SET", key_of("student", sick), "three"},
+      {"SET", key, "short"},
+      {"SET", key, intact.substr(0, 53)},
+      {"SET", key, intact + "not eight"},
+      {"SET", key, intact.substr(0, 60)},
+      {"SET", key, with_count(5)},
+      {"SET", key, with_count(2)},
+      {"HSET", key, "of", "another type"},
+      {"SET", student, "three"},
+      {"LPUSH", student, "of another type"},
+      {"LPUSH", session_key_of(sick, "0b10d9fe6383a3"), "of another type"},
+      {"SET", session_key_of(sick, "0b10d9fe6383a3"), "short"},
   };
   std::uint32_t sequence = 1;
   for (const auto& damage : damages) {
-    BOOST_TEST_CONTEXT(damage[0] << " " << damage[2]) {
-      server.command({"DEL", key});
-      server.command({"DEL", key_of("student", sick)});
-      server.command(
-          {"HSET", key, "covered", "", "numbers", std::string(4, '\0') + numbers.substr(4)});
+    BOOST_TEST_CONTEXT(damage[0] << " " << damage[1] << " " << hex(damage[2])) {
+      server.command({"SET", key, intact});
+      server.command({"SET", student, bucket});
+      server.command({"DEL", damage[1]});
       server.command(damage);
+      const auto dump = server.command({"DUMP", damage[1]});
       both[0].credit.sequence = both[1].credit.sequence = sequence++;
+      // Another session than that of the pair's window: its own key is looked at.
+      both[0].credit.session = id_of<session_id>("other");
       const auto answers = must(store->apply(both));
       BOOST_TEST(int(answers[0].how) == int(applied_credit::state::failed));
       BOOST_TEST(int(answers[1].how) == int(applied_credit::state::done));
@@ -291,16 +318,41 @@ BOOST_AUTO_TEST_CASE(a_corrupt_pair_fails_alone) {
         BOOST_REQUIRE(!merged.has_value());
         BOOST_TEST(int(merged.error().code) == int(storage_error::corrupt));
       }
+      BOOST_TEST(server.command({"DUMP", damage[1]}) == dump);  // left as it was
     }
   }
-  // What the function cannot see is seen when it is decoded: pieces out of order.
-  server.command({"DEL", key});
-  server.command({"HSET", key, "covered",
-                  std::string("\0\0\x27\x10\0\0\x27\x11\0\0\0\0\0\0\0\1", 16), "numbers",
-                  std::string("\0\0\0\2", 4) + numbers.substr(4)});
-  const auto read = store->read(std::span(&sick, 1));
-  BOOST_REQUIRE(!read.has_value());
-  BOOST_TEST(int(read.error().code) == int(storage_error::corrupt));
+  // What the function cannot see is seen when it is decoded: pieces out of order, a wrong length.
+  for (const auto& coverage :
+       {std::string("\0\0\x27\x10\0\0\x27\x11\0\0\0\0\0\0\0\1", 16), std::string()}) {
+    server.command({"SET", key, intact.substr(0, 78) + coverage});
+    const auto read = store->read(std::span(&sick, 1));
+    BOOST_REQUIRE(!read.has_value());
+    BOOST_TEST(int(read.error().code) == int(storage_error::corrupt));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_checkpoint_leaves_out_what_is_corrupt) {
+  redis_server server;
+  const auto store = make_redis_store(server.url());
+  const auto sick = pair_of("ada", "m1");
+  const auto well = pair_of("ada", "m2");
+  create(*store, {sick, well});
+  const auto partition = partition_of(sick.student);
+  apply_one(*store, heartbeat(sick, 0, 0, 1000));
+  auto other = heartbeat(well, 0, 0, 1000);
+  other.credit.session = id_of<session_id>("other");
+  apply_one(*store, other);
+  server.command({"DEL", key_of("progress", sick)});
+  server.command({"LPUSH", key_of("progress", sick), "of another type"});
+  const auto dirty = must(store->read_dirty(partition, 10));
+  BOOST_REQUIRE_EQUAL(dirty.size(), 1u);
+  BOOST_TEST(text_of(dirty[0].key) == "ada/m2");
+  must(store->mark_clean(partition, dirty));
+  BOOST_TEST(server.command({"SMEMBERS", key_of("dirty", sick)}) == "ada/m1\n");
+  // The mark is off: the next change marks again.
+  other.credit.sequence = 1;
+  apply_one(*store, other);
+  BOOST_TEST(must(store->dirty_count()) == 2u);
 }
 
 BOOST_AUTO_TEST_CASE(a_call_that_fails_leaves_the_others_of_its_batch_done) {
