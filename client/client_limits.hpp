@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "domain/limits.hpp"
+
+/// What the device SDK never exceeds; what happens at each is tested.
+namespace watchkeeper::client::client_limits {
+
+/// Kept while they cannot be delivered. Those of a request under way come on top until it is over.
+inline constexpr std::size_t buffer_heartbeats = 5;
+inline constexpr std::size_t claims_max = 2 * buffer_heartbeats;
+inline constexpr std::int64_t heartbeat_ms = 10'000;     // media time of one heartbeat
+inline constexpr std::int64_t interval_ms_max = 30'000;  // what the gateway takes in one
+inline constexpr std::size_t answer_bytes_max = 64 * 1024;
+inline constexpr std::size_t stored_bytes_max = 8 * 1024;
+
+inline constexpr std::int64_t backoff_base_ms = 1'000;
+inline constexpr std::int64_t backoff_cap_ms = 60'000;
+inline constexpr std::int64_t retry_after_ms_max = 3'600'000;
+inline constexpr std::int64_t storage_retry_ms = 5'000;
+inline constexpr std::int64_t request_timeout_ms = 15'000;
+inline constexpr std::int64_t idle_connection_ms = 60'000;
+
+/// Signed again with a corrected clock so many times, then given up.
+inline constexpr int clock_tries_max = 2;
+/// So many `session-key-unknown` in a row, and the session goes on with device signatures only.
+inline constexpr int session_key_losses_max = 3;
+/// A gateway without session keys is asked again after so long.
+inline constexpr std::int64_t keys_retry_ms = 3'600'000;
+/// Of a gateway's key set, only the first is used; more than these are not read.
+inline constexpr std::size_t gateway_keys_max = 16;
+/// With minimal answers one in so many is asked for in full, so that the app learns its progress.
+inline constexpr unsigned full_answer_every = 6;
+inline constexpr std::size_t events_max = 64;
+
+static_assert(claims_max <= limits::tokens_per_request_max, "the buffer goes out as one request");
+
+}  // namespace watchkeeper::client::client_limits

@@ -1,0 +1,251 @@
+// What comes back: answers, failures, and what the app is told of them.
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+#include "client/engine.hpp"
+
+namespace watchkeeper::client {
+
+bool engine::answered(std::uint64_t id, http_answer&& answer) {
+  if (!flight_ || flight_->id != id || stashed_) return false;
+  if (sending_) {
+    stashed_ = stashed{id, std::move(answer), true, {}};
+    return true;
+  }
+  const auto when = now();
+  over(trouble::transport);
+  if (answer.body.size() > client_limits::answer_bytes_max) {
+    answer.too_long = true;
+    answer.body.clear();
+  }
+  if (flight_->asks_for_keys)
+    read_keys(std::move(answer), when);
+  else
+    land(std::move(answer), when);
+  persist(when);
+  return true;
+}
+
+bool engine::failed(std::uint64_t id, bool sent, std::string_view why) {
+  if (!flight_ || flight_->id != id || stashed_) return false;
+  if (sending_) {
+    stashed_ = stashed{id, std::nullopt, sent, std::string{why}};
+    return true;
+  }
+  const auto when = now();
+  const bool keys = flight_->asks_for_keys;
+  flight_.reset();
+  tell_trouble(trouble::transport, std::string{why});
+  if (!keys) {
+    const auto count = buffer_.in_flight();
+    if (sent)
+      for (std::size_t i = 0; i < count; ++i) buffer_.at(i).in_doubt = true;
+    dirty_ = true;
+    tell_dropped(buffer_.land(std::vector<bool>(count, false)));
+  }
+  pause(when, std::nullopt);
+  persist(when);
+  return true;
+}
+
+void engine::read_keys(http_answer&& answer, const instant& now) {
+  flight_.reset();
+  keys_asked_ = true;
+  if (answer.status == 200 && !answer.too_long) gateway_key_ = read_key_set(answer.body);
+  // Heartbeats do not wait for it: they go with the device's signature.
+  const bool later = answer.status == 429 || answer.status >= 500;
+  keys_not_before_ms_ = now.monotonic_ms + (later ? std::max(options_.backoff_cap_ms,
+                                                             answer.retry_after_ms.value_or(0))
+                                                  : client_limits::keys_retry_ms);
+}
+
+void engine::land(http_answer&& answer, const instant& now) {
+  auto flown = std::move(*flight_);
+  flight_.reset();
+  const auto retry_after_ms = answer.retry_after_ms;
+  const auto status = answer.status;
+  auto reading = read_heartbeat_answer(answer, flown.tokens);
+
+  bool clock_moved = false;
+  if (reading.server_time_ms) {
+    const auto before = clock_.at(now);
+    const bool known = clock_.known();
+    clock_.learn(*reading.server_time_ms, now.monotonic_ms - flown.sent_ms, now);
+    clock_moved = !known || std::abs(clock_.at(now) - before) > 1000;
+  }
+  if (flown.offer && key_ && reading.outcomes[*flown.offer].what == verdict::accepted)
+    key_->key = derive_session_key(key_->z, flown.offer_input);
+
+  const auto& held = buffer_.claims();
+  const std::vector<claim> sent(held.begin(),
+                                held.begin() + static_cast<std::ptrdiff_t>(buffer_.in_flight()));
+  std::vector<bool> removed;
+  std::vector<dropped_claim> dropped;
+  bool pauses = reading.pause;
+  bool lost_key = false;
+  for (std::size_t i = 0; i < sent.size(); ++i) {
+    const auto& outcome = reading.outcomes[i];
+    lost_key = lost_key || outcome.what == verdict::sign_by_device;
+    if (outcome.what == verdict::accepted && flown.tokens[i].session_key) key_losses_ = 0;
+    removed.push_back(land_one(buffer_.at(i), outcome, clock_moved, pauses, dropped));
+  }
+  if (lost_key) {
+    if (key_) key_->key.reset();  // the pair stays: the same `epk` is offered again
+    if (++key_losses_ >= client_limits::session_key_losses_max - 1) {
+      // The gateways' own key may be another by now.
+      drop_session_key();
+      gateway_key_.reset();
+      keys_not_before_ms_ = 0;
+    }
+  }
+  dirty_ = true;
+  auto pushed_out = buffer_.land(removed);
+  one_by_one_ = reading.one_by_one || (one_by_one_ && !buffer_.empty());
+  tell_progress(sent, reading.outcomes);
+  tell_dropped(std::move(dropped));
+  tell_dropped(pushed_out);
+
+  const auto said = "status " + std::to_string(status);
+  if (reading.odd == oddity::redirected)
+    tell_trouble(trouble::redirect, "the gateway redirects (" + said + "), which is not followed");
+  else if (reading.odd != oddity::none)
+    tell_trouble(trouble::answer, "the answer is not one of a gateway (" + said + ")");
+  if (reading.odd == oddity::none) {
+    over(trouble::answer);
+    over(trouble::redirect);
+  }
+  if (pauses)
+    pause(now, retry_after_ms);
+  else
+    cooldown_.succeeded();
+}
+
+bool engine::land_one(claim& of, const token_outcome& outcome, bool clock_moved, bool& pauses,
+                      std::vector<dropped_claim>& dropped) {
+  switch (outcome.what) {
+    case verdict::accepted:
+      ++counts_.acknowledged;
+      if (outcome.limited) ++counts_.limited;
+      return true;
+    case verdict::keep:
+      // It was in doubt from an earlier attempt: then this answer says nothing about that one.
+      return false;
+    case verdict::keep_in_doubt:
+      of.in_doubt = true;
+      return false;
+    case verdict::sign_by_device:
+      of.device_signature = true;
+      return false;
+    case verdict::refused:
+      dropped.push_back({of, drop_reason::refused, outcome.problem});
+      return true;
+    case verdict::set_clock:
+      break;
+  }
+  if (clock_moved && of.clock_tries < client_limits::clock_tries_max) {
+    ++of.clock_tries;
+    return false;  // signed again at once
+  }
+  if (std::string_view{outcome.problem} == "future-token") {
+    // No heartbeat of ours is dated later than the gateway's own clock: it will be right soon.
+    of.clock_tries = 0;
+    pauses = true;
+    return false;
+  }
+  dropped.push_back({of, drop_reason::too_old, outcome.problem});
+  return true;
+}
+
+void engine::pause(const instant& now, std::optional<std::int64_t> retry_after_ms) {
+  cooldown_.failed(now.monotonic_ms, retry_after_ms, ports_.random());
+}
+
+// -- What the app is told.
+
+void engine::tell_progress(const std::vector<claim>& claims,
+                           const std::vector<token_outcome>& outcomes) {
+  // The tokens of a request may be credited in another order than their results have: what counts
+  // of a module is the largest, and the place of the last.
+  std::vector<event> made;
+  for (std::size_t i = 0; i < claims.size(); ++i) {
+    if (!outcomes[i].progress) continue;
+    const auto& report = *outcomes[i].progress;
+    auto at = std::find_if(made.begin(), made.end(),
+                           [&](const event& each) { return each.module == claims[i].module; });
+    if (at == made.end()) {
+      made.emplace_back();
+      at = made.end() - 1;
+      at->what = event::kind::progress;
+      at->module = claims[i].module;
+    }
+    at->session = claims[i].session;
+    at->progress.resume_ms = report.resume_ms;
+    at->progress.mastered = at->progress.mastered || report.mastered;
+    if (report.seconds_watched >= at->progress.seconds_watched) {
+      at->progress.seconds_watched = report.seconds_watched;
+      at->progress.completion_percentage = report.completion_percentage;
+    }
+  }
+  for (auto& each : made) {
+    const bool own = open_ && each.module == module_;
+    each.newly_mastered = each.progress.mastered && !(own && progress_ && progress_->mastered);
+    if (own) progress_ = each.progress;
+    push(std::move(each));
+  }
+}
+
+void engine::tell_dropped(std::vector<dropped_claim> dropped) {
+  if (dropped.empty()) return;
+  counts_.dropped += dropped.size();
+  event made;
+  made.what = event::kind::drop;
+  made.dropped = std::move(dropped);
+  push(std::move(made));
+}
+
+void engine::tell_dropped(const std::vector<claim>& pushed_out) {
+  std::vector<dropped_claim> dropped;
+  dropped.reserve(pushed_out.size());
+  for (const auto& each : pushed_out) dropped.push_back({each, drop_reason::buffer_full, ""});
+  tell_dropped(std::move(dropped));
+}
+
+void engine::tell_trouble(trouble which, std::string text) {
+  const auto bit = 1u << static_cast<unsigned>(which);
+  if (troubles_ & bit) return;
+  troubles_ |= bit;
+  event made;
+  made.which = which;
+  made.text = std::move(text);
+  push(std::move(made));
+}
+
+void engine::push(event&& made) {
+  // One report may push out thousands: they are told together.
+  if (made.what == event::kind::drop && !events_.empty() &&
+      events_.back().what == event::kind::drop) {
+    auto& last = events_.back().dropped;
+    last.insert(last.end(), made.dropped.begin(), made.dropped.end());
+    return;
+  }
+  // Nobody takes them: what the app may do without goes first.
+  if (events_.size() >= client_limits::events_max) {
+    const auto idle = std::find_if(events_.begin(), events_.end(), [](const event& each) {
+      return each.what != event::kind::drop;
+    });
+    events_.erase(idle == events_.end() ? events_.begin() : idle);
+  }
+  events_.push_back(std::move(made));
+}
+
+std::optional<event> engine::take_event() {
+  if (events_.empty()) return std::nullopt;
+  auto made = std::move(events_.front());
+  events_.erase(events_.begin());
+  if (events_.empty()) events_.shrink_to_fit();
+  return made;
+}
+
+}  // namespace watchkeeper::client

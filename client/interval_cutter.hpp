@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "domain/coverage.hpp"
+#include "domain/units.hpp"
+
+namespace watchkeeper::client {
+
+/// Takes what a player does and gives the intervals of media time that were really played: one for
+/// each `heartbeat_ms` of media, and the rest at each pause, seek, change of rate, stall, step into
+/// the background and end. Time runs only while the player plays, is not stalled, not seeking and
+/// in the foreground. Nothing is filled in: a position that is further on than the clock allows
+/// (and any that lies behind) was sought, whether the player said so or not, and what lies between
+/// is not claimed.
+///
+/// Pure: positions in milliseconds of media, `now_ms` of a monotonic clock. A position that is not
+/// known is `unknown`: the last one that was told then counts. Every report is followed by `next`
+/// until it gives nothing more; intervals come in the order in which they were played.
+class interval_cutter {
+ public:
+  static constexpr media_ms unknown = -1;
+  /// How far a position may run ahead of the clock: 500 ms (players report four times a second and
+  /// round) and one percent (the clocks of sound and system differ) since playback began to run.
+  static constexpr std::int64_t slack_ms = 500;
+
+  explicit interval_cutter(media_ms heartbeat_ms = 10'000) noexcept : heartbeat_ms_(heartbeat_ms) {}
+
+  void play(media_ms at, std::int64_t now_ms) noexcept;
+  void pause(media_ms at, std::int64_t now_ms) noexcept;
+  void position(media_ms at, std::int64_t now_ms) noexcept;
+  /// The user begins to seek at `at`; until `sought` nothing counts.
+  void seeking(media_ms at, std::int64_t now_ms) noexcept;
+  void sought(media_ms to, std::int64_t now_ms) noexcept;
+  /// False, and nothing counts until a good rate comes: the rate is not within 250 … 4000.
+  bool rate(media_ms at, std::int32_t permille, std::int64_t now_ms) noexcept;
+  void stalled(media_ms at, std::int64_t now_ms) noexcept;
+  void resumed(media_ms at, std::int64_t now_ms) noexcept;
+  void background(media_ms at, std::int64_t now_ms) noexcept;
+  void foreground(media_ms at, std::int64_t now_ms) noexcept;
+  void ended(media_ms at, std::int64_t now_ms) noexcept { pause(at, now_ms); }
+
+  struct piece {
+    media_interval interval;
+    std::int32_t rate_permille = 1000;
+  };
+  [[nodiscard]] std::optional<piece> next() noexcept;
+
+  [[nodiscard]] bool running() const noexcept { return run_.has_value(); }
+  /// Where the player was last, or `unknown`.
+  [[nodiscard]] media_ms last_position() const noexcept { return last_; }
+
+ private:
+  /// Playback without a break, which began at `at` when the clock said `since_ms`.
+  struct run {
+    media_ms at = 0;
+    std::int64_t since_ms = 0;
+  };
+  void advance(media_ms at, std::int64_t now_ms) noexcept;
+  void stop() noexcept;
+  void go_on(media_ms at, std::int64_t now_ms) noexcept;
+
+  media_ms heartbeat_ms_;
+  std::int32_t rate_permille_ = 1000;
+  bool playing_ = false;
+  bool stalled_ = false;
+  bool seeking_ = false;
+  bool background_ = false;
+  bool bad_rate_ = false;
+  media_ms last_ = unknown;
+  std::optional<run> run_;
+  media_ms cut_ = 0;  // of the run, what is before this was given out
+  // What was played before the run now running, and not given out yet. One report ends at most one
+  // run, and `next` empties it before the following report.
+  media_interval closed_{};
+  std::int32_t closed_rate_permille_ = 1000;
+};
+
+}  // namespace watchkeeper::client
