@@ -80,6 +80,7 @@ void engine::close() {
 
 void engine::poll() {
   const auto when = now();
+  if (!loaded_ && when.monotonic_ms >= storage_retry_ms_) load(when);  // before anything newer goes
   ports_.network->poll(when.monotonic_ms, *this);
   if (flight_ && when.monotonic_ms - flight_->sent_ms >= options_.request_timeout_ms) {
     const auto id = flight_->id;
@@ -102,7 +103,7 @@ std::int64_t engine::next_due_ms() {
   const auto at_most = [&due](std::int64_t ms) {
     if (ms >= 0) due = due < 0 ? ms : std::min(due, ms);
   };
-  if (dirty_ && ports_.storage != nullptr)
+  if ((dirty_ || !loaded_) && ports_.storage != nullptr)
     at_most(std::max<std::int64_t>(0, storage_retry_ms_ - when));
   at_most(ports_.network->next_due_ms(when));
   if (flight_)
@@ -256,6 +257,8 @@ void engine::load(const instant& now) {
     return;
   }
   loaded_ = true;
+  storage_failing_ = false;
+  over(trouble::storage_load);
   auto stored = decode_buffer(*content, options_.student);
   if (stored.foreign) {
     foreign_ = true;

@@ -1,0 +1,537 @@
+#include "client/engine.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <random>
+
+#include "client/buffer_codec.hpp"
+#include "crypto/signature_verifier.hpp"
+#include "tests/client/support.hpp"
+
+using namespace watchkeeper;
+using namespace watchkeeper::client;
+using namespace watchkeeper::client::testing;
+
+namespace {
+
+std::string problem_text(const std::string& name, unix_ms server_ms = 0) {
+  return R"({"type":"urn:watchkeeper:problem:)" + name + R"(","status":401)" +
+         (server_ms == 0 ? "" : R"(,"server_time":)" + std::to_string(server_ms / 1000)) + "}";
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(engine_suite)
+
+BOOST_FIXTURE_TEST_CASE(a_heartbeat_goes_out_signed_and_its_answer_is_told, device) {
+  start();
+  BOOST_CHECK_EQUAL(on->next_due_ms(), -1);
+  play();
+  BOOST_CHECK_EQUAL(on->next_due_ms(), 0);
+  BOOST_CHECK(network.requests.empty());  // a report sends nothing
+  on->poll();
+  const auto sent = tokens();
+  BOOST_REQUIRE_EQUAL(sent.size(), 1);
+  std::string_view detail;
+  const auto token = parse_engagement_token(sent[0], &detail);
+  BOOST_REQUIRE_MESSAGE(token, detail);
+  BOOST_CHECK((token->claims.interval == media_interval{0, 10'000}));
+  BOOST_CHECK_EQUAL(token->claims.issued_at_ms, clock.at.wall_ms);
+  BOOST_CHECK(crypto::signature_verifier{key.key.public_key()}.verify(token->signing_input,
+                                                                      token->signature));
+  on->poll();
+  BOOST_CHECK(network.requests.empty());  // one at a time
+  answer(200, answer_for(sent, credited, clock.at.wall_ms));
+  const auto told = events();
+  BOOST_REQUIRE_EQUAL(told.size(), 1);
+  BOOST_CHECK_EQUAL(told[0].progress.seconds_watched, 10);
+  BOOST_CHECK_CLOSE(told[0].progress.completion_percentage, 1.66, 1e-6);
+  BOOST_CHECK(!told[0].newly_mastered);
+  BOOST_CHECK(on->buffer().empty());
+  BOOST_CHECK_EQUAL(on->counts().acknowledged, 1);
+  BOOST_CHECK_EQUAL(on->next_due_ms(), -1);
+  BOOST_CHECK(storage.content.ends_with("ada\n"));
+}
+
+BOOST_FIXTURE_TEST_CASE(mastery_is_told_as_new_once, device) {
+  start();
+  for (int i = 0; i < 2; ++i) {
+    play();
+    on->poll();
+    answer(200,
+           answer_for(tokens(), R"("status":"credited","seconds_watched":60,)"
+                                R"("completion_percentage":100,"state":"MASTERED","resume_ms":1)"));
+    const auto told = events();
+    BOOST_REQUIRE_EQUAL(told.size(), 1);
+    BOOST_CHECK(told[0].progress.mastered);
+    BOOST_CHECK_EQUAL(told[0].newly_mastered, i == 0);
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(what_cannot_be_delivered_waits_joins_and_goes_out_in_order_as_one_batch,
+                        device) {
+  start();
+  // Nothing leaves: each try ends before the gateway has seen anything.
+  for (int i = 0; i < 15; ++i) {
+    play();
+    on->poll();
+    if (const auto made = request()) on->failed(made->id, false, "no route");
+  }
+  BOOST_CHECK_EQUAL(on->buffer().size(), 5);  // of 30 s each
+  BOOST_CHECK_EQUAL(on->counts().dropped, 0);
+  clock.pass(60'000);
+  on->poll();
+  const auto sent = tokens();
+  BOOST_REQUIRE_EQUAL(sent.size(), 5);
+  media_ms next = 0;
+  for (const auto& token : sent) {
+    const auto claims = claims_of(token);
+    BOOST_CHECK_EQUAL(claims.interval.from_ms, next);
+    BOOST_CHECK_EQUAL(claims.interval.length_ms(), 30'000);
+    next = claims.interval.to_ms;
+  }
+  BOOST_CHECK_EQUAL(next, 150'000);
+  answer(200, answer_for(sent, credited));
+  BOOST_CHECK(on->buffer().empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(the_oldest_beyond_the_buffer_goes_and_it_is_told, device) {
+  start();
+  for (int i = 0; i < 17; ++i) {
+    play();
+    on->poll();
+    if (const auto made = request()) on->failed(made->id, false, "no route");
+  }
+  const auto gone = drops();
+  BOOST_REQUIRE_GE(gone.size(), 1);
+  BOOST_CHECK(gone[0].why == drop_reason::buffer_full);
+  BOOST_CHECK((gone[0].what.interval == media_interval{0, 30'000}));
+  BOOST_CHECK_EQUAL(on->counts().dropped, gone.size());
+  BOOST_CHECK_EQUAL(on->buffer().size(), 5);
+  BOOST_CHECK_EQUAL(on->buffer().claims().back().interval.to_ms, 170'000);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_heartbeat_in_doubt_is_sent_again_as_it_was, device) {
+  start();
+  play();
+  on->poll();
+  const auto first = claims_of(tokens()[0]);
+  on->failed(last_id, true, "connection lost");
+  for (int i = 0; i < 6; ++i) play();  // the buffer is over-full: others are joined, it is not
+  on->poll();
+  const auto again = claims_of(tokens()[0]);
+  BOOST_CHECK_EQUAL(again.sequence, first.sequence);
+  BOOST_CHECK((again.interval == first.interval));
+  BOOST_CHECK_EQUAL(again.issued_at_ms, first.issued_at_ms);
+}
+
+BOOST_FIXTURE_TEST_CASE(the_cooldown_doubles_has_jitter_and_honours_retry_after, device) {
+  start();
+  play();
+  std::int64_t ceiling = 1000;
+  for (int i = 0; i < 9; ++i) {
+    random = static_cast<std::uint64_t>(ceiling);  // the longest of the jitter
+    on->poll();
+    BOOST_REQUIRE_EQUAL(tokens().size(), 1);
+    answer(503, problem_text("overloaded"), 3000);
+    BOOST_CHECK_EQUAL(on->cooldown_ms(), 3000 + ceiling);
+    BOOST_CHECK_EQUAL(on->next_due_ms(), 3000 + ceiling);
+    clock.pass(3000 + ceiling - 1);
+    on->poll();
+    BOOST_CHECK(network.requests.empty());
+    clock.pass(1);
+    ceiling = std::min<std::int64_t>(ceiling * 2, 60'000);
+  }
+  // flush does not wait out the jitter, but what the gateway asked for.
+  on->poll();
+  (void)tokens();
+  answer(429, problem_text("rate-limited"), 5000);
+  on->flush();
+  BOOST_CHECK(network.requests.empty());
+  clock.pass(5000);
+  on->flush();
+  BOOST_CHECK_EQUAL(tokens().size(), 1);
+  BOOST_CHECK_EQUAL(on->counts().dropped, 0);
+}
+
+BOOST_FIXTURE_TEST_CASE(problems_for_good_are_dropped_and_never_sent_again, device) {
+  start();
+  for (const char* name :
+       {"malformed-token", "token-too-large", "too-many-tokens", "unknown-device", "bad-signature",
+        "revoked-device", "subject-mismatch", "session-mismatch", "not-assigned", "unknown-module",
+        "implausible-interval"}) {
+    play();
+    on->poll();
+    const auto sent = tokens();
+    BOOST_REQUIRE_EQUAL(sent.size(), 1);
+    answer(403, problem_text(name));
+    const auto gone = drops();
+    BOOST_REQUIRE_EQUAL(gone.size(), 1);
+    BOOST_CHECK_EQUAL(gone[0].problem, name);
+    BOOST_CHECK(gone[0].why == drop_reason::refused);
+    on->poll();
+    BOOST_CHECK(network.requests.empty());
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(one_bad_token_of_a_batch_harms_no_other, device) {
+  start();
+  for (int i = 0; i < 3; ++i) play();
+  on->poll();
+  const auto sent = tokens();
+  BOOST_REQUIRE_EQUAL(sent.size(), 3);
+  answer(200,
+         R"({"results":[)" + result_of(sent[0], credited) + "," +
+             result_of(sent[1], R"("status":"rejected","problem":"implausible-interval")") + "," +
+             result_of(sent[2], R"("status":"rejected","problem":"storage-unavailable")") + "]}");
+  BOOST_CHECK_EQUAL(drops().size(), 1);
+  BOOST_REQUIRE_EQUAL(on->buffer().size(), 1);
+  BOOST_CHECK_EQUAL(on->buffer().claims()[0].sequence, 2);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_batch_that_is_refused_as_a_whole_is_sent_one_by_one, device) {
+  start();
+  for (int i = 0; i < 3; ++i) play();
+  on->poll();
+  BOOST_REQUIRE_EQUAL(tokens().size(), 3);
+  answer(413, problem_text("token-too-large"));
+  for (int i = 0; i < 3; ++i) {
+    on->poll();
+    const auto sent = tokens();
+    BOOST_REQUIRE_EQUAL(sent.size(), 1);
+    answer(200, answer_for(sent, credited));
+  }
+  BOOST_CHECK(on->buffer().empty());
+  BOOST_CHECK_EQUAL(on->counts().dropped, 0);
+}
+
+BOOST_FIXTURE_TEST_CASE(what_is_no_answer_of_a_gateway_loses_nothing, device) {
+  start();
+  const std::pair<int, std::string> answers[] = {{200, "<html>Sign in</html>"},
+                                                 {200, ""},
+                                                 {200, "{}"},
+                                                 {200, R"({"results":[]})"},
+                                                 {200, R"({"results":[{},{}]})"},
+                                                 {201, "{}"},
+                                                 {302, ""},
+                                                 {404, "not here"},
+                                                 {407, "{}"},
+                                                 {403, R"({"type":"about:blank"})"},
+                                                 {500, "oops"},
+                                                 {502, ""},
+                                                 {504, ""},
+                                                 {429, ""},
+                                                 {503, ""},
+                                                 {0, ""},
+                                                 {401, problem_text("some-problem-of-tomorrow")},
+                                                 {200, std::string(70'000, '[')}};
+  for (const auto& [status, body] : answers) {
+    play();
+    clock.pass(100'000);
+    on->poll();
+    const auto sent = tokens();
+    BOOST_REQUIRE(!sent.empty());
+    answer(status, body);
+    BOOST_TEST_INFO("status " << status << ": " << body.substr(0, 80));
+    BOOST_CHECK_EQUAL(on->buffer().size(), 1);
+    BOOST_CHECK(drops().empty());
+    clock.pass(100'000);
+    on->poll();
+    answer(200, answer_for(tokens(), credited));
+    BOOST_CHECK(on->buffer().empty());
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(a_request_without_an_answer_is_given_up_in_time_and_a_late_answer_ignored,
+                        device) {
+  start();
+  play();
+  on->poll();
+  (void)tokens();
+  BOOST_CHECK_EQUAL(on->next_due_ms(), client_limits::request_timeout_ms);
+  clock.pass(client_limits::request_timeout_ms);
+  random = 500;
+  on->poll();
+  BOOST_CHECK_EQUAL(network.cancelled.size(), 1);
+  BOOST_CHECK(!on->answered(last_id, {}));
+  BOOST_CHECK(!on->failed(last_id, true, ""));
+  BOOST_CHECK_EQUAL(on->buffer().size(), 1);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_clock_that_is_off_is_set_by_the_answer_and_the_heartbeat_signed_again,
+                        device) {
+  start();
+  play();
+  const auto real = clock.at.wall_ms + 3'600'000;
+  on->poll();
+  const auto first = claims_of(tokens()[0]);
+  answer(401, problem_text("stale-token", real));
+  on->poll();  // at once, without a pause
+  const auto again = claims_of(tokens()[0]);
+  BOOST_CHECK_EQUAL(again.sequence, first.sequence);
+  BOOST_CHECK_LE(std::abs(again.issued_at_ms - real), 1000);
+  // A gateway that goes on about it is not argued with for ever.
+  answer(401, problem_text("stale-token", real));
+  const auto gone = drops();
+  BOOST_REQUIRE_EQUAL(gone.size(), 1);
+  BOOST_CHECK(gone[0].why == drop_reason::too_old);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_gateway_that_calls_everything_the_future_is_asked_again_later, device) {
+  start();
+  play();
+  for (int i = 0; i < 5; ++i) {
+    random = 100;
+    on->poll();
+    BOOST_REQUIRE_EQUAL(tokens().size(), 1);
+    answer(401, problem_text("future-token", clock.at.wall_ms));
+    BOOST_CHECK_EQUAL(on->buffer().size(), 1);
+    clock.pass(100'000);
+  }
+  BOOST_CHECK(drops().empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(
+    a_wall_clock_that_jumps_back_an_hour_changes_nothing_once_the_offset_is_known, device) {
+  start();
+  play();
+  on->poll();
+  answer(200, answer_for(tokens(), credited, clock.at.wall_ms));
+  play();
+  const auto ended = clock.at.wall_ms;
+  clock.at.wall_ms -= 3'600'000;
+  on->poll();
+  BOOST_CHECK_EQUAL(claims_of(tokens()[0]).issued_at_ms, ended);
+  answer(200, answer_for({}, ""));  // nonsense: kept
+  play();
+  clock.pass(100'000);
+  on->poll();
+  const auto sent = tokens();
+  BOOST_REQUIRE_EQUAL(sent.size(), 2);
+  BOOST_CHECK_EQUAL(claims_of(sent[0]).issued_at_ms, ended);
+  BOOST_CHECK_EQUAL(claims_of(sent[1]).issued_at_ms, ended + 10'000);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_jump_before_the_first_answer_and_over_a_restart_loses_nothing, device) {
+  start();
+  play();
+  on.reset();  // killed: what is stored is by the device's clock, which ran an hour ahead
+  clock.at.wall_ms -= 3'600'000;
+  start("s2");
+  on->poll();
+  const auto sent = tokens();
+  BOOST_REQUIRE_EQUAL(sent.size(), 1);
+  BOOST_CHECK_EQUAL(claims_of(sent[0]).issued_at_ms, clock.at.wall_ms);  // never the future
+  BOOST_CHECK_EQUAL(claims_of(sent[0]).session.view(), "s1");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_restart_delivers_what_was_stored_before_what_is_new, device) {
+  start();
+  for (int i = 0; i < 3; ++i) play();
+  on.reset();
+  at = 70'000;
+  start("s2");
+  play();
+  on->poll();
+  const auto sent = tokens();
+  BOOST_REQUIRE_EQUAL(sent.size(), 4);
+  BOOST_CHECK_EQUAL(claims_of(sent[0]).sequence, 0);
+  BOOST_CHECK_EQUAL(claims_of(sent[2]).interval.to_ms, 30'000);
+  BOOST_CHECK_EQUAL(claims_of(sent[3]).session.view(), "s2");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_storage_that_cannot_be_written_keeps_all_in_memory_and_is_tried_again,
+                        device) {
+  start();
+  storage.save_fails = true;
+  play();
+  play();
+  BOOST_CHECK(on->storage_failing());
+  auto told = events();
+  BOOST_REQUIRE_EQUAL(told.size(), 1);  // once
+  BOOST_CHECK(told[0].which == trouble::storage_save);
+  on->poll();
+  BOOST_CHECK_EQUAL(tokens().size(), 2);
+  BOOST_CHECK_EQUAL(on->next_due_ms(), client_limits::storage_retry_ms);
+  storage.save_fails = false;
+  clock.pass(client_limits::storage_retry_ms);
+  on->poll();
+  BOOST_CHECK(!on->storage_failing());
+  BOOST_CHECK_EQUAL(decode_buffer(storage.content, options.student).claims.size(), 2);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_storage_that_cannot_be_read_is_not_written_over, device) {
+  start();
+  play();
+  on.reset();
+  const auto kept = storage.content;
+  storage.load_fails = true;
+  start("s2");
+  play();
+  BOOST_CHECK_EQUAL(storage.content, kept);
+  storage.load_fails = false;
+  clock.pass(client_limits::storage_retry_ms);
+  on->poll();
+  BOOST_CHECK_EQUAL(tokens().size(), 2);  // both of them
+  BOOST_CHECK_EQUAL(decode_buffer(storage.content, options.student).claims.size(), 2);
+}
+
+BOOST_FIXTURE_TEST_CASE(damaged_records_are_left_out_told_and_harm_no_other, device) {
+  start();
+  for (int i = 0; i < 3; ++i) play();
+  on.reset();
+  storage.content[storage.content.find("10000 20000")] = '9';
+  start("s2");
+  const auto told = events();
+  BOOST_REQUIRE_EQUAL(told.size(), 1);
+  BOOST_CHECK(told[0].which == trouble::storage_damaged);
+  on->poll();
+  BOOST_CHECK_EQUAL(tokens().size(), 2);
+}
+
+BOOST_FIXTURE_TEST_CASE(what_is_stored_of_another_student_is_left_alone, device) {
+  start();
+  play();
+  on.reset();
+  const auto kept = storage.content;
+  options.student = *student_id::parse("grace");
+  start("s2");
+  BOOST_CHECK(on->foreign());
+  play();
+  on->close();
+  BOOST_CHECK_EQUAL(storage.content, kept);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_signer_that_fails_sends_nothing_and_loses_nothing, device) {
+  start();
+  key.fails = true;
+  play();
+  random = 700;
+  on->poll();
+  BOOST_CHECK(network.requests.empty());
+  const auto told = events();
+  BOOST_REQUIRE_EQUAL(told.size(), 1);
+  BOOST_CHECK(told[0].which == trouble::signer);
+  BOOST_CHECK_EQUAL(on->cooldown_ms(), 700);
+  key.fails = false;
+  clock.pass(700);
+  on->poll();
+  BOOST_CHECK_EQUAL(tokens().size(), 1);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_transport_may_answer_within_send_and_may_refuse, device) {
+  start();
+  network.at_once = [](const test_transport::sent& request, transport_events& events) {
+    http_answer made;
+    made.status = 200;
+    made.body = answer_for(lines_of(request.body), credited);
+    BOOST_CHECK(events.answered(request.id, std::move(made)));
+    BOOST_CHECK(!events.failed(request.id, true, ""));  // one answer a request
+  };
+  play();
+  on->poll();
+  BOOST_CHECK(on->buffer().empty());
+  network.at_once = nullptr;
+  network.refuses = true;
+  play();
+  random = 10;
+  on->poll();
+  BOOST_CHECK_EQUAL(on->buffer().size(), 1);
+  BOOST_CHECK(!on->in_flight());
+  BOOST_CHECK_EQUAL(on->cooldown_ms(), 10);
+}
+
+BOOST_FIXTURE_TEST_CASE(minimal_answers_are_asked_for_but_for_one_in_six, device) {
+  options.minimal_answers = true;
+  start();
+  int minimal = 0;
+  for (int i = 0; i < 12; ++i) {
+    play();
+    on->poll();
+    const auto made = request();
+    BOOST_REQUIRE(made);
+    last_id = made->id;
+    if (made->prefer.empty()) {
+      answer(200, answer_for(lines_of(made->body), credited));
+    } else {
+      ++minimal;
+      answer(204, "");
+    }
+    BOOST_CHECK(on->buffer().empty());
+  }
+  BOOST_CHECK_EQUAL(minimal, 10);
+}
+
+BOOST_FIXTURE_TEST_CASE(close_cuts_and_stores_what_was_played, device) {
+  start();
+  clock.pass(3000);
+  on->player()->position(3000, clock.at.monotonic_ms);
+  on->collect();
+  on->close();
+  const auto stored = decode_buffer(storage.content, options.student);
+  BOOST_REQUIRE_EQUAL(stored.claims.size(), 1);
+  BOOST_CHECK((stored.claims[0].interval == media_interval{0, 3000}));
+}
+
+BOOST_AUTO_TEST_CASE(whatever_goes_wrong_each_played_second_is_credited_dropped_or_kept) {
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    std::mt19937_64 random{seed};
+    const auto pick = [&](int below) {
+      return std::uniform_int_distribution<int>(0, below - 1)(random);
+    };
+    device d;
+    d.start();
+    std::vector<char> credited_s(4000), dropped_s(4000);
+    const auto mark = [](std::vector<char>& in, media_interval of) {
+      for (auto s = of.from_ms / 1000; s < of.to_ms / 1000; ++s)
+        in[static_cast<std::size_t>(s)] = 1;
+    };
+    int session = 1;
+    for (int step = 0; step < 200; ++step) {
+      d.random = random();
+      if (pick(3) == 0) d.play(1000 * (1 + pick(12)));
+      d.clock.pass(pick(4000));
+      d.on->player()->pause(d.at, d.clock.at.monotonic_ms);
+      d.on->collect();
+      d.on->player()->play(d.at, d.clock.at.monotonic_ms);
+      d.on->poll();
+      if (d.network.requests.empty()) continue;
+      const auto sent = d.tokens();
+      switch (pick(7)) {
+        case 0:
+          d.on->failed(d.last_id, false, "");
+          break;
+        case 1:  // the gateway credits, the answer is lost
+          for (const auto& token : sent) mark(credited_s, claims_of(token).interval);
+          d.on->failed(d.last_id, true, "");
+          break;
+        case 2:
+          d.answer(503, "");
+          break;
+        case 3:
+          d.answer(200, "garbage");
+          break;
+        case 4: {  // killed and started again
+          for (const auto& each : d.drops()) mark(dropped_s, each.what.interval);
+          d.on.reset();
+          d.start(("s" + std::to_string(++session)).c_str());
+          break;
+        }
+        default:
+          for (const auto& token : sent) mark(credited_s, claims_of(token).interval);
+          d.answer(200, answer_for(sent, credited, d.clock.at.wall_ms));
+      }
+      for (const auto& each : d.drops()) mark(dropped_s, each.what.interval);
+      BOOST_REQUIRE_LE(d.on->buffer().size(), client_limits::claims_max);
+    }
+    d.on->player()->pause(d.at, d.clock.at.monotonic_ms);
+    d.on->collect();
+    for (const auto& each : d.drops()) mark(dropped_s, each.what.interval);
+    std::vector<char> kept_s(4000);
+    for (const auto& each : d.on->buffer().claims()) mark(kept_s, each.interval);
+    for (std::size_t s = 0; s < static_cast<std::size_t>(d.at / 1000); ++s)
+      BOOST_REQUIRE_MESSAGE(credited_s[s] || dropped_s[s] || kept_s[s],
+                            "seed " << seed << ": second " << s << " is nowhere");
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
