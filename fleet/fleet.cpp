@@ -62,7 +62,7 @@ result<std::vector<fleet_device>, std::string> make_devices(const fleet_options&
           "'{}' cannot begin the ids of students: at most 57 characters of A-Z a-z 0-9 "
           ". _ ~ : @ - are allowed",
           prefix);
-    made.push_back({player_key::generate(), *student});
+    made.push_back({client::software_key::generate(), *student});
     progress.step("making keys", i, options.devices, event_loop::clock::now());
   }
   return made;

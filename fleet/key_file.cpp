@@ -21,8 +21,8 @@ namespace {
 
 constexpr std::string_view first_line = "watchkeeper-fleet-keys 1";
 
-std::optional<player_key::secret> parse_secret(std::string_view text) {
-  player_key::secret out;
+std::optional<client::software_key::secret> parse_secret(std::string_view text) {
+  client::software_key::secret out;
   if (text.size() != out.size() * 2) return std::nullopt;
   for (std::size_t i = 0; i < out.size(); ++i) {
     const auto* digits = text.data() + 2 * i;
@@ -47,7 +47,7 @@ result<std::vector<fleet_device>, std::string> load_keys(const std::string& path
     const auto student = student_id::parse(std::string_view{line}.substr(0, space));
     const auto secret =
         space == line.npos ? std::nullopt : parse_secret(std::string_view{line}.substr(space + 1));
-    auto key = secret ? player_key::from_secret(*secret) : std::nullopt;
+    auto key = secret ? client::software_key::from_secret(*secret) : std::nullopt;
     if (!student || !key)
       return fmt::format("{}:{}: not a device: '<student> <64 hexadecimal digits>' is expected",
                          path, number);

@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
+#include "client/software_key.hpp"
 #include "domain/ids.hpp"
 #include "domain/result.hpp"
-#include "fleet/player_key.hpp"
 
 /// The devices of a fleet in a text file, so that a later run goes on as the same devices:
 ///
@@ -18,7 +18,7 @@
 namespace watchkeeper::fleet {
 
 struct fleet_device {
-  player_key key;
+  client::software_key key;
   student_id student;
 };
 

@@ -18,35 +18,58 @@ session_id make_session_id(player::random& source) {
                                         0x8000 | (low >> 48 & 0x3fff), low & 0xffff'ffff'ffff));
 }
 
-player::player(player_key key, student_id student, std::size_t number,
+player::player(client::software_key key, student_id student, std::size_t number,
                std::span<const played_module> modules, unsigned sessions, media_ms start_ms,
                bool cheats, random& source)
     : key_(std::move(key)), student_(student), modules_(modules), cheats_(cheats) {
   for (unsigned i = 0; i < sessions; ++i) {
     const auto module = (number + i) % modules.size();
-    sessions_.push_back({make_session_id(source), module,
-                         start_ms < modules[module].duration_ms ? start_ms : 0, 0});
+    sessions_.push_back(
+        begin(module, start_ms < modules[module].duration_ms ? start_ms : 0, source));
   }
+}
+
+player::playback_session player::begin(std::size_t module, media_ms at_ms, random& source) const {
+  playback_session made;
+  made.id = make_session_id(source);
+  made.module = module;
+  // A heartbeat is cut by the pause behind it, at the length that the options say.
+  made.cutter = client::interval_cutter{limits::media_duration_ms_max};
+  made.cutter.position(at_ms, 0);
+  return made;
 }
 
 heartbeat player::play(const playing_rules& rules, unix_ms now_ms, random& source) {
   auto& session = sessions_[turn_++ % sessions_.size()];
   const auto& module = modules_[session.module];
+  auto& cutter = session.cutter;
+
+  const auto from_ms = cutter.last_position();
+  const auto to_ms = std::min(from_ms + rules.heartbeat_ms, module.duration_ms);
+  cutter.rate(from_ms, rules.rate_permille, session.played_until_ms);
+  cutter.play(from_ms, session.played_until_ms);
+  // Rounded up: the last position must lie within what the clock allows.
+  session.played_until_ms +=
+      (std::int64_t{to_ms - from_ms} * 1000 + rules.rate_permille - 1) / rules.rate_permille;
+  cutter.pause(to_ms, session.played_until_ms);
+  const auto piece = cutter.next();
 
   token_claims claims;
   claims.student = student_;
   claims.module = module.id;
   claims.session = session.id;
   claims.sequence = session.next_sequence++;
-  claims.interval.from_ms = session.position_ms;
-  claims.interval.to_ms = std::min(session.position_ms + rules.heartbeat_ms, module.duration_ms);
-  claims.playback_rate_permille = rules.rate_permille;
+  claims.interval = piece->interval;
+  claims.playback_rate_permille = piece->rate_permille;
   claims.issued_at_ms = now_ms;
 
-  session.position_ms = claims.interval.to_ms;
-  if (cheats_) session.position_ms += std::uniform_int_distribution<media_ms>(0, 60'000)(source);
-  if (session.position_ms >= module.duration_ms)
-    session = {make_session_id(source), (session.module + 1) % modules_.size(), 0, 0};
+  auto position_ms = to_ms;
+  if (cheats_) {
+    position_ms += std::uniform_int_distribution<media_ms>(0, 60'000)(source);
+    cutter.sought(std::min(position_ms, module.duration_ms), session.played_until_ms);
+  }
+  if (position_ms >= module.duration_ms)
+    session = begin((session.module + 1) % modules_.size(), 0, source);
 
   heartbeat made;
   made.token = key_.sign_token(claims);

@@ -8,9 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "client/interval_cutter.hpp"
+#include "client/software_key.hpp"
 #include "fleet/catalogue.hpp"
 #include "fleet/heartbeat.hpp"
-#include "fleet/player_key.hpp"
 
 namespace watchkeeper::fleet {
 
@@ -29,11 +30,11 @@ class player {
   using time_point = std::chrono::steady_clock::time_point;
   using random = std::mt19937_64;
 
-  player(player_key key, student_id student, std::size_t number,
+  player(client::software_key key, student_id student, std::size_t number,
          std::span<const played_module> modules, unsigned sessions, media_ms start_ms, bool cheats,
          random& source);
 
-  [[nodiscard]] const player_key& key() const noexcept { return key_; }
+  [[nodiscard]] const client::software_key& key() const noexcept { return key_; }
   [[nodiscard]] const student_id& student() const noexcept { return student_; }
   [[nodiscard]] bool cheats() const noexcept { return cheats_; }
 
@@ -70,12 +71,14 @@ class player {
   struct playback_session {
     session_id id;
     std::size_t module = 0;
-    media_ms position_ms = 0;
     std::uint32_t next_sequence = 0;
+    client::interval_cutter cutter;
+    std::int64_t played_until_ms = 0;  // the session's own clock, which a heartbeat moves on
   };
+  playback_session begin(std::size_t module, media_ms at_ms, random& source) const;
   std::size_t trim(std::size_t buffer_heartbeats);
 
-  player_key key_;
+  client::software_key key_;
   student_id student_;
   std::span<const played_module> modules_;
   bool cheats_;

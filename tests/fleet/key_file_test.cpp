@@ -12,8 +12,8 @@ using namespace watchkeeper::fleet;
 
 namespace {
 
-player_key::secret secret_of(std::uint8_t last) {
-  player_key::secret made{};
+client::software_key::secret secret_of(std::uint8_t last) {
+  client::software_key::secret made{};
   made.back() = last;
   return made;
 }
@@ -34,17 +34,17 @@ BOOST_AUTO_TEST_CASE(the_public_key_of_scalar_1_is_the_base_point) {
   constexpr std::uint8_t g_x[] = {0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6,
                                   0xe5, 0x63, 0xa4, 0x40, 0xf2, 0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb,
                                   0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96};
-  const auto key = player_key::from_secret(secret_of(1));
+  const auto key = client::software_key::from_secret(secret_of(1));
   BOOST_REQUIRE(key);
   BOOST_CHECK_EQUAL_COLLECTIONS(std::begin(g_x), std::end(g_x), key->public_key().bytes.begin(),
                                 key->public_key().bytes.begin() + 32);
 }
 
 BOOST_AUTO_TEST_CASE(scalars_out_of_range_are_no_keys) {
-  BOOST_CHECK(!player_key::from_secret(secret_of(0)));
-  player_key::secret all_ones;
+  BOOST_CHECK(!client::software_key::from_secret(secret_of(0)));
+  client::software_key::secret all_ones;
   all_ones.fill(0xff);
-  BOOST_CHECK(!player_key::from_secret(all_ones));
+  BOOST_CHECK(!client::software_key::from_secret(all_ones));
 }
 
 BOOST_AUTO_TEST_CASE(devices_come_back_as_they_were) {
@@ -52,7 +52,7 @@ BOOST_AUTO_TEST_CASE(devices_come_back_as_they_were) {
   const auto path = directory.file("keys");
   std::vector<fleet_device> devices;
   for (const char* student : {"ada", "grace:hopper@navy", "x"})
-    devices.push_back({player_key::generate(), *student_id::parse(student)});
+    devices.push_back({client::software_key::generate(), *student_id::parse(student)});
   BOOST_REQUIRE_EQUAL(save_keys(path, devices), "");
   struct stat info {};
   BOOST_REQUIRE_EQUAL(stat(path.c_str(), &info), 0);

@@ -19,7 +19,7 @@ struct fixture {
   player::time_point now{std::chrono::hours(1)};
 
   player make(unsigned sessions = 1, bool cheats = false, media_ms start_ms = 0) {
-    return {player_key::generate(),
+    return {client::software_key::generate(),
             *student_id::parse("ada"),
             0,
             modules,
