@@ -1,0 +1,86 @@
+// libFuzzer target of what the device SDK reads from outside: answers to heartbeats, the gateway's
+// key set, what is stored, DER signatures. The first byte says which; of an answer the second gives
+// the number of tokens and the status.
+//
+//   answer_fuzz -max_total_time=60 -max_len=4096 new_corpus tests/fuzz/corpus/answer
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "client/answer.hpp"
+#include "client/buffer_codec.hpp"
+#include "client/client_limits.hpp"
+#include "client/der_signature.hpp"
+#include "client/key_set.hpp"
+
+using namespace watchkeeper;
+using namespace watchkeeper::client;
+
+namespace {
+
+#define REQUIRE(condition)                                                              \
+  do {                                                                                  \
+    if (!(condition)) {                                                                 \
+      std::fprintf(stderr, "answer_fuzz: %s:%d: %s\n", __FILE__, __LINE__, #condition); \
+      std::abort();                                                                     \
+    }                                                                                   \
+  } while (false)
+
+void check_answer(std::uint8_t kind, const std::string& body) {
+  static constexpr int statuses[] = {200, 204, 302, 401, 403, 429, 500, 503};
+  std::vector<sent_token> sent(kind % 16 + 1u);
+  for (std::size_t i = 0; i < sent.size(); ++i)
+    sent[i] = {*session_id::parse("s"), static_cast<std::uint32_t>(i), i % 2 == 1};
+  http_answer answer;
+  answer.status = statuses[kind / 16 % 8];
+  answer.body = body;
+  const auto reading = read_heartbeat_answer(answer, sent);
+  REQUIRE(reading.outcomes.size() == sent.size());
+  for (const auto& each : reading.outcomes) {
+    REQUIRE(each.problem != nullptr);
+    // Nothing is let go of but for a problem that is known.
+    REQUIRE(each.what != verdict::refused || each.problem[0] != '\0');
+    REQUIRE(each.what != verdict::refused || (answer.status >= 200 && answer.status < 500));
+    REQUIRE(each.what != verdict::accepted || answer.status == 200 || answer.status == 204);
+    if (each.progress) {
+      REQUIRE(each.progress->completion_percentage >= 0 &&
+              each.progress->completion_percentage <= 100);
+      REQUIRE(each.progress->resume_ms >= 0);
+    }
+  }
+  if (answer.status >= 500 || answer.status == 429) REQUIRE(reading.pause);
+}
+
+void check_stored(const std::string& content) {
+  const auto student = *student_id::parse("ada");
+  const auto stored = decode_buffer(content, student);
+  REQUIRE(stored.claims.size() <= client_limits::claims_max);
+  // What was read can be written, and read again.
+  const auto again = decode_buffer(encode_buffer(student, stored.claims, {}), student);
+  REQUIRE(again.damaged == 0 && again.claims.size() == stored.claims.size());
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size < 2) return 0;
+  std::string rest{reinterpret_cast<const char*>(data) + 2, size - 2};
+  switch (data[0] % 4) {
+    case 0:
+      check_answer(data[1], rest);
+      break;
+    case 1:
+      if (const auto key = read_key_set(rest)) REQUIRE(!key->kid.empty() && key->kid.size() <= 64);
+      break;
+    case 2:
+      check_stored(rest);
+      break;
+    default:
+      (void)raw_signature_of({data + 2, size - 2});
+  }
+  return 0;
+}
