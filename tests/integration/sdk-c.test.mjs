@@ -2,6 +2,7 @@
 // are none.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
+import crypto from 'node:crypto';
 import fs from 'node:fs';
 import http2 from 'node:http2';
 import path from 'node:path';
@@ -168,7 +169,7 @@ describe('the C SDK', { concurrency: 1 }, () => {
 });
 
 /** An HTTP/2 server that answers as `respond(stream, body, number)` does. */
-async function impostor(directory, respond) {
+async function impostor(directory, respond, keys) {
   const key = path.join(directory, 'impostor-key.pem');
   const cert = path.join(directory, 'impostor.pem');
   execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj',
@@ -190,8 +191,8 @@ async function impostor(directory, respond) {
       const body = Buffer.concat(chunks).toString();
       seen.push({ path: headers[':path'], headers, body });
       if (headers[':path'] === '/v1/keys') {
-        stream.respond({ ':status': 404 });
-        return stream.end();
+        stream.respond({ ':status': keys ? 200 : 404 });
+        return stream.end(keys);
       }
       respond(stream, body, seen.filter((each) => each.path === '/v1/heartbeats').length);
     });
@@ -223,7 +224,8 @@ describe('the C SDK and servers that are no gateway', { concurrency: 1 }, () => 
   after(() => fs.rmSync(directory, { recursive: true, force: true }));
 
   async function against(respond, ...more) {
-    const server = await impostor(directory, respond);
+    const keys = typeof more[0] === 'object' ? JSON.stringify(more.shift()) : undefined;
+    const server = await impostor(directory, respond, keys);
     const watcher = new Watcher(directory);
     Object.assign(watcher, { url: server.url, ca: server.cert, module: 'm' });
     const { code } = await watcher.play('--seconds', '2', ...quick, ...more).ended();
@@ -295,5 +297,127 @@ describe('the C SDK and servers that are no gateway', { concurrency: 1 }, () => 
     assert.equal(refused, 1);
     assert.ok(Math.abs(watcher.status.clock_offset_ms - 3_600_000) < 1000);
     assert.equal(claimsOf(posts[0].body).sn, claimsOf(posts[1].body).sn);
+  });
+
+  /** The gateway's side of session keys, out of section 6 of the protocol and Node's own cryptography. */
+  class Keeper {
+    constructor() {
+      this.pair = crypto.createECDH('prime256v1');
+      const point = this.pair.generateKeys();
+      const [x, y] = [point.subarray(1, 33), point.subarray(33)].map((half) => half.toString('base64url'));
+      this.set = { keys: [{ kty: 'EC', crv: 'P-256', use: 'enc', alg: 'ECDH-ES', kid: 'gateway-1', x, y }] };
+      this.algorithms = [];
+    }
+    /** The problem's name, or undefined. */
+    receive(token) {
+      const input = token.slice(0, token.lastIndexOf('.'));
+      const { alg, kid } = JSON.parse(Buffer.from(token.split('.')[0], 'base64url'));
+      const { epk, skid, sid } = claimsOf(token);
+      this.algorithms.push(alg);
+      if (alg === 'HS256') {
+        assert.ok(kid.endsWith(`.${sid}`));
+        if (!this.key) return 'session-key-unknown';
+        const mac = crypto.createHmac('sha256', this.key).update(input).digest('base64url');
+        return token === `${input}.${mac}` ? undefined : 'bad-signature';
+      }
+      if (!epk) return undefined;
+      assert.equal(skid, 'gateway-1');
+      const point = Buffer.concat([Buffer.from([4]), Buffer.from(epk.x, 'base64url'), Buffer.from(epk.y, 'base64url')]);
+      const salt = crypto.createHash('sha256').update(input).digest();
+      this.key = Buffer.from(crypto.hkdfSync('sha256', this.pair.computeSecret(point), salt,
+                                             'watchkeeper session key v1', 32));
+      return undefined;
+    }
+    respond(stream, body) {
+      const problem = this.receive(body);
+      if (!problem) return credit(stream, body);
+      stream.respond({ ':status': 401, 'content-type': 'application/problem+json' });
+      stream.end(JSON.stringify({ type: `urn:watchkeeper:problem:${problem}`, server_time: Date.now() / 1000 }));
+    }
+  }
+
+  test('one signature a session; a gateway that forgot the key costs one request', async () => {
+    const keeper = new Keeper();
+    const { watcher, code, posts } = await against((stream, body, number) => {
+      if (number === 4) keeper.key = undefined;
+      keeper.respond(stream, body);
+    }, keeper.set, '--heartbeat-ms', '250');
+    assert.equal(code, 0, watcher.out);
+    assert.deepEqual(keeper.algorithms,
+                     ['ES256', 'HS256', 'HS256', 'HS256', 'ES256', 'HS256', 'HS256', 'HS256', 'HS256']);
+    assert.equal(claimsOf(posts[3].body).sn, claimsOf(posts[4].body).sn);
+    assert.equal(claimsOf(posts[0].body).epk.x, claimsOf(posts[4].body).epk.x);
+    assert.equal(watcher.status.session_signatures, 7);
+    assert.equal(watcher.status.dropped, 0);
+  });
+
+  test('a heartbeat by a session key is under 480 bytes up', async (t) => {
+    const runs = [];
+    for (const seconds of ['2', '12']) {
+      const keeper = new Keeper();
+      const { watcher, code } = await against((stream, body) => {
+        for (const token of body.split('\n')) assert.equal(keeper.receive(token), undefined);
+        credit(stream, body);
+      }, keeper.set, '--seconds', seconds, '--heartbeat-ms', '200');
+      assert.equal(code, 0, watcher.out);
+      assert.equal(watcher.status.device_signatures, 1);
+      runs.push(watcher.status);
+    }
+    const up = (runs[1].bytes_up - runs[0].bytes_up) / (runs[1].acknowledged - runs[0].acknowledged);
+    t.diagnostic(`HS256: ${up.toFixed(0)} up`);
+    assert.ok(up > 300 && up < 480);
+  });
+});
+
+describe('what a heartbeat of the C SDK weighs', { concurrency: 1 }, () => {
+  let gateway;
+  let directory;
+  before(async () => {
+    gateway = await Gateway.start({ settings: '[rate]\ndevice_per_s = 100\ndevice_burst = 200\n' });
+    directory = temporaryDirectory('sdk-c');
+  });
+  after(async () => {
+    await gateway.stop();
+    fs.rmSync(directory, { recursive: true, force: true });
+  });
+
+  async function run(beats, more) {
+    const watcher = new Watcher(directory);
+    await watcher.enrol(gateway, 'c-bytes');
+    await watcher.play('--seconds', String(beats / 5), '--heartbeat-ms', '200', ...more).ended();
+    return watcher.status;
+  }
+  /** Bytes on the socket of each of 100 heartbeats: a run of 110 less one of 10, each with its handshake. */
+  async function weigh(...more) {
+    for (let attempt = 0; attempt < 4; ++attempt) {
+      const [few, many] = [await run(10, more), await run(110, more)];
+      // On a machine that is busy two heartbeats may share a request: that is not what is weighed.
+      if (many.acknowledged - few.acknowledged !== 100 || many.requests - few.requests !== 100) continue;
+      return { up: (many.bytes_up - few.bytes_up) / 100, down: (many.bytes_down - few.bytes_down) / 100,
+               status: many };
+    }
+    throw new Error('the machine is too busy to send each heartbeat by itself');
+  }
+
+  test('signed by the device: under 600 bytes up, and 200 down with minimal answers', async (t) => {
+    const full = await weigh('--no-session-keys');
+    const minimal = await weigh('--no-session-keys', '--minimal');
+    t.diagnostic(`ES256, full answers: ${full.up.toFixed(0)} up, ${full.down.toFixed(0)} down`);
+    t.diagnostic(`ES256, minimal answers: ${minimal.up.toFixed(0)} up, ${minimal.down.toFixed(0)} down`);
+    assert.ok(full.up > 300 && full.up < 600);
+    assert.ok(minimal.up < 600);
+    assert.ok(minimal.down > 20 && minimal.down < 200);
+    assert.ok(minimal.down < full.down);
+  });
+
+  test('by a session key: under 480 bytes up', async (t) => {
+    if ((await gateway.client.request('GET', '/v1/keys')).status === 404)
+      return t.skip('this gateway has no session keys');
+    const full = await weigh();
+    const minimal = await weigh('--minimal');
+    t.diagnostic(`HS256, full answers: ${full.up.toFixed(0)} up, ${full.down.toFixed(0)} down`);
+    t.diagnostic(`HS256, minimal answers: ${minimal.up.toFixed(0)} up, ${minimal.down.toFixed(0)} down`);
+    assert.ok(full.status.session_signatures >= 100);
+    assert.ok(full.up < 480);
   });
 });
