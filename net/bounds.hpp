@@ -33,6 +33,7 @@ inline constexpr std::size_t body_reserve_bytes_max = 16 * 1024;
 
 // Answers.
 inline constexpr std::size_t response_fields_max = 32;  // those in http_response::headers
+inline constexpr std::size_t common_fields_max = 8;     // those of request_sink::common_fields
 /// Unsent output of one streamed answer. Beyond it the client does not read: the stream is reset
 /// with ENHANCE_YOUR_CALM.
 inline constexpr std::size_t stream_output_bytes_max = 256 * 1024;

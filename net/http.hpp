@@ -28,6 +28,16 @@ struct reply_address {
   friend bool operator==(const reply_address&, const reply_address&) = default;
 };
 
+/// Fields that only some requests have: kept beside the others when they come.
+enum class request_field : std::uint8_t {
+  origin,
+  access_control_request_method,
+  if_none_match,
+  if_modified_since,
+  range,
+  if_range,
+};
+
 struct http_request {
   http_method method = http_method::get;
   std::string path;   // as sent, percent-encoding included, without the query
@@ -36,15 +46,25 @@ struct http_request {
   std::string content_type;
   std::string prefer;
   std::string body;
+  std::vector<std::pair<request_field, std::string>> others;
   peer_address peer;
   reply_address reply_to;
+
+  /// Empty: the request has no such field. One that came several times is joined by ", ".
+  [[nodiscard]] std::string_view field(request_field which) const noexcept {
+    for (const auto& [name, value] : others)
+      if (name == which) return value;
+    return {};
+  }
 };
+
+using header_fields = std::vector<std::pair<std::string, std::string>>;  // lower-case names
 
 struct http_response {
   int status = 200;
   std::string content_type;  // empty: no content
   std::string body;
-  std::vector<std::pair<std::string, std::string>> headers;  // lower-case names
+  header_fields headers;
 };
 
 /// Takes answers from any thread and sends them on the I/O thread of the connection. Answers to
@@ -73,6 +93,10 @@ class request_sink {
     std::size_t bytes_max = 0;  // of a whole body; a longer one is answered 413 by the HTTP/2 layer
   };
   virtual body_policy policy_of(http_method method, std::string_view path) noexcept = 0;
+
+  /// Fields that every answer to this request gets beside its own, the HTTP/2 layer's answers too;
+  /// null: none. Asked once its header fields are there. What it points to outlives the server.
+  virtual const header_fields* common_fields(const http_request&) noexcept { return nullptr; }
 
   /// A whole request, or (streamed) its header fields with an empty body.
   virtual void on_request(http_request&& request) noexcept = 0;

@@ -67,7 +67,7 @@ void http2_session::submit(http2_stream& stream, http_response&& response, bool 
   if (answer.status < 200 || answer.status > 599) answer.status = 500;
   std::to_chars(stream.status_text.data(), stream.status_text.data() + 3, answer.status);
 
-  std::array<nghttp2_nv, bounds::response_fields_max + 5> fields;
+  std::array<nghttp2_nv, bounds::response_fields_max + bounds::common_fields_max + 5> fields;
   std::size_t count = 0;
   fields[count++] = field(":status", {stream.status_text.data(), stream.status_text.size()});
   fields[count++] = field("server", "watchkeeper");
@@ -84,6 +84,9 @@ void http2_session::submit(http2_stream& stream, http_response&& response, bool 
         std::to_chars(begin, begin + stream.length_text.size(), answer.body.size()).ptr;
     fields[count++] = field("content-length", {begin, static_cast<std::size_t>(end - begin)});
   }
+  if (stream.common_fields != nullptr)
+    for (const auto& [name, value] : *stream.common_fields)
+      if (count < bounds::common_fields_max + 5) fields[count++] = field(name, value);
   for (const auto& [name, value] : answer.headers)
     if (count < fields.size() && sendable(name, value)) fields[count++] = field(name, value);
 

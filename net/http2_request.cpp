@@ -30,6 +30,15 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
 int http2_session::take_field(http2_stream& stream, std::string_view name, nghttp2_rcbuf* value) {
   const auto text = text_of(value);
   auto& request = stream.request;
+  const auto keep = [&](request_field which) {
+    for (auto& [known, kept] : request.others)
+      if (known == which) {
+        kept += ", ";
+        kept += text;
+        return;
+      }
+    request.others.emplace_back(which, text);
+  };
   // By length first: most fields are told apart, or ignored, with one comparison.
   switch (name.size()) {
     case 4:
@@ -38,6 +47,7 @@ int http2_session::take_field(http2_stream& stream, std::string_view name, nghtt
         stream.host_differs = true;
       break;
     case 5:
+      if (name == "range") keep(request_field::range);
       if (name == ":path") {
         const auto mark = text.find('?');
         request.path.assign(text.substr(0, mark));
@@ -45,6 +55,7 @@ int http2_session::take_field(http2_stream& stream, std::string_view name, nghtt
       }
       break;
     case 6:
+      if (name == "origin") keep(request_field::origin);
       if (name == "prefer") {  // a list, which may come in several fields (RFC 7240 section 2)
         if (!request.prefer.empty()) request.prefer += ", ";
         request.prefer += text;
@@ -57,6 +68,9 @@ int http2_session::take_field(http2_stream& stream, std::string_view name, nghtt
         stream.is_connect = text == "CONNECT";
       }
       break;
+    case 8:
+      if (name == "if-range") keep(request_field::if_range);
+      break;
     case 10:
       if (name == ":authority" && authority_ == nullptr) {
         nghttp2_rcbuf_incref(value);
@@ -68,10 +82,18 @@ int http2_session::take_field(http2_stream& stream, std::string_view name, nghtt
       break;
     case 13:
       if (name == "authorization") request.authorization.assign(text);
+      if (name == "if-none-match") keep(request_field::if_none_match);
       break;
     case 14:
       if (name == "content-length")  // digits only: nghttp2 saw to that
         std::from_chars(text.data(), text.data() + text.size(), stream.content_length);
+      break;
+    case 17:
+      if (name == "if-modified-since") keep(request_field::if_modified_since);
+      break;
+    case 29:
+      if (name == "access-control-request-method")
+        keep(request_field::access_control_request_method);
       break;
     default:
       break;
@@ -99,6 +121,7 @@ void http2_session::finish_headers(http2_stream& stream, bool ended) {
   request.peer = peer_;
   request.reply_to = address_of(stream);
   worker_.count.requests.add(1);
+  stream.common_fields = worker_.sink.common_fields(request);
   if (stream.oversized_headers) return submit_too_large_headers(stream);
   if (stream.is_connect) {
     auto refusal = make_problem(problem::method_not_allowed, "this is no proxy", worker_.wall_ms);

@@ -10,8 +10,9 @@ namespace watchkeeper::net {
 
 /// One request and its answer. Owned by its http2_session, whose streams form a list.
 struct http2_stream {
-  http_request request;    // moved away on delivery
-  http_response response;  // its body is the queue of a streamed answer
+  http_request request;                          // moved away on delivery
+  http_response response;                        // its body is the queue of a streamed answer
+  const header_fields* common_fields = nullptr;  // of every answer; the sink's
   http2_stream* previous = nullptr;
   http2_stream* next = nullptr;
 

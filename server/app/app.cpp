@@ -88,6 +88,7 @@ class running_gateway {
       : settings_(settings),
         gateway_(gateway_options_of(settings)),
         port_(make_gateway_port(gateway_)),
+        desk_(cors(settings.cors.origins, settings.cors.max_age_s)),
         server_(server_options_of(settings), desk_),
         heartbeats_(gateway_, server_.replies(), wall_clock_ms),
         api_({.gateway = *port_,
@@ -100,7 +101,7 @@ class running_gateway {
               .event_source = settings.events.source,
               .now = wall_clock_ms,
               .log = log_from_below}) {
-    desk_.open(heartbeats_, api_);
+    desk_.open(server_.replies(), heartbeats_, api_);
     server_.start();
     log_event(log_level::info, "server", "ready",
               {{"tls_port", server_.tls_port()},

@@ -17,6 +17,8 @@ net::request_sink::body_policy front_desk::policy_of(net::http_method method,
 }
 
 void front_desk::on_request(net::http_request&& request) noexcept {
+  if (request.method == net::http_method::options && sharing_.is_preflight(request))
+    return replies_->respond(request.reply_to, sharing_.preflight(request));
   if (request.path == endpoint::path) return heartbeats_->on_request(std::move(request));
   if (request.path == endpoint::stream_path)
     return heartbeats_->on_stream_opened(std::move(request));

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "net/http.hpp"
+#include "server/app/cors.hpp"
 
 namespace watchkeeper::server {
 
@@ -14,18 +15,26 @@ class heartbeat_endpoint;
 /// It exists before both, since the HTTP/2 server wants a sink and both want its reply port.
 class front_desk final : public net::request_sink {
  public:
-  /// Called before the server starts; both outlive it.
-  void open(heartbeat_endpoint& heartbeats, api& others) noexcept {
+  explicit front_desk(cors sharing) : sharing_(std::move(sharing)) {}
+
+  /// Called before the server starts; all outlive it.
+  void open(net::reply_port& replies, heartbeat_endpoint& heartbeats, api& others) noexcept {
+    replies_ = &replies;
     heartbeats_ = &heartbeats;
     api_ = &others;
   }
 
   body_policy policy_of(net::http_method method, std::string_view path) noexcept override;
+  const net::header_fields* common_fields(const net::http_request& request) noexcept override {
+    return sharing_.fields_for(request);
+  }
   void on_request(net::http_request&& request) noexcept override;
   void on_data(const net::reply_address& from, std::string_view bytes, bool last) noexcept override;
   void on_gone(const net::reply_address& from) noexcept override;
 
  private:
+  const cors sharing_;
+  net::reply_port* replies_ = nullptr;
   heartbeat_endpoint* heartbeats_ = nullptr;
   api* api_ = nullptr;
 };

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "domain/limits.hpp"
 #include "server/config/load_steps.hpp"
 
@@ -59,6 +61,11 @@ void check_together(loaded_configuration& into) {
   if (v.rate.address_failures_burst < v.rate.address_failures_per_s)
     complain("rate.address_failures_burst", "rate.address_failures_per_s",
              "rate.address_failures_burst must not be below rate.address_failures_per_s");
+
+  const auto& origins = v.cors.origins;
+  if (origins.size() > 1 && std::ranges::find(origins, "*") != origins.end())
+    complain("cors.origins", "cors.origins",
+             "cors.origins holds * and others; * alone already lets every origin in");
 
   if (!v.h2c_listen.empty() && !is_loopback(v.h2c_listen))
     warn("h2c_listen",

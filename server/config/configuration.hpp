@@ -72,6 +72,11 @@ struct configuration {
   } rate;
 
   struct {
+    std::vector<std::string> origins;  // empty: no CORS at all
+    std::int64_t max_age_s = 3600;
+  } cors;
+
+  struct {
     std::string level = "info";
     std::string file;  // empty: standard error
   } log;

@@ -10,6 +10,7 @@ namespace {
 using settings = configuration;
 using text = std::string&;
 using integer = std::int64_t&;
+using list = std::vector<std::string>&;
 
 // A session's replay window must outlive every token that may still be credited, and a burst must
 // admit one full request (docs/protocol.md, sections 3 and 5).
@@ -151,6 +152,17 @@ constexpr auto table = std::to_array<key_description>({
      .help = "Tokens that fail to verify that an address may send at once.",
      .minimum = burst_min,
      .maximum = 1'000'000},
+
+    {.path = "cors.origins",
+     .member = [](settings& s) -> list { return s.cors.origins; },
+     .help = "Web origins whose pages may send heartbeats and read progress; none: no CORS.",
+     .check = check_origin,
+     .form = "a list of https://host[:port], or of * alone"},
+    {.path = "cors.max_age_s",
+     .member = [](settings& s) -> integer { return s.cors.max_age_s; },
+     .help = "Seconds that a browser may keep the answer to a preflight.",
+     .minimum = 0,
+     .maximum = 86'400},
 
     {.path = "log.level",
      .member = [](settings& s) -> text { return s.log.level; },

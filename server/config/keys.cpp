@@ -46,8 +46,22 @@ std::string set_integer(const key_description& key, std::int64_t& member, std::i
   return {};
 }
 
+std::string set_list(const key_description& key, std::vector<std::string>& member,
+                     const std::vector<std::string>& value) {
+  if (value.size() > list_texts_max)
+    return fmt::format("must be at most {} texts, not {}", list_texts_max, value.size());
+  for (const auto& each : value) {
+    if (each.find('\0') != std::string::npos) return "must not hold a NUL character";
+    if (key.check != nullptr)
+      if (auto wrong = key.check(each); !wrong.empty()) return wrong;
+  }
+  member = value;
+  return {};
+}
+
 std::string_view kind_of(const key_value& value) {
-  constexpr std::string_view names[] = {"a text", "a whole number", "true or false"};
+  constexpr std::string_view names[] = {"a text", "a whole number", "true or false",
+                                        "a list of texts"};
   return names[value.index()];
 }
 
@@ -109,6 +123,11 @@ std::string toml_value(const key_description& key, const configuration& settings
   const auto value = value_of(key, settings);
   if (const auto* truth = std::get_if<bool>(&value)) return *truth ? "true" : "false";
   if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
+  if (const auto* list = std::get_if<std::vector<std::string>>(&value)) {
+    std::string out = "[";
+    for (const auto& each : *list) out += (out.size() > 1 ? ", " : "") + toml_quote(each);
+    return out + ']';
+  }
   const auto& text = std::get<std::string>(value);
   return toml_quote(mask && key.may_hold_secret ? mask_url_password(text) : text);
 }
@@ -133,6 +152,8 @@ std::string set_value(const key_description& key, configuration& settings, const
           return set_text(key, target, *given);
         } else if constexpr (std::is_same_v<wanted, std::int64_t>) {
           return set_integer(key, target, *given);
+        } else if constexpr (std::is_same_v<wanted, std::vector<std::string>>) {
+          return set_list(key, target, *given);
         } else {
           target = *given;
           return {};
@@ -156,6 +177,15 @@ std::string set_from_text(const key_description& key, configuration& settings,
     if (text == "true" || text == "1") return set_value(key, settings, true);
     if (text == "false" || text == "0") return set_value(key, settings, false);
     return fmt::format("must be true or false, not {}", toml_quote(text));
+  }
+  if (std::holds_alternative<key_description::list_member>(key.member)) {
+    std::vector<std::string> list;
+    while (!text.empty()) {
+      const auto comma = text.find(',');
+      list.emplace_back(text.substr(0, comma));
+      text = comma == std::string_view::npos ? std::string_view{} : text.substr(comma + 1);
+    }
+    return set_value(key, settings, std::move(list));
   }
   return set_value(key, settings, std::string(text));
 }

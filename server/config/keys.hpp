@@ -16,16 +16,17 @@ struct key_description {
   using text_member = std::string& (*)(configuration&);
   using integer_member = std::int64_t& (*)(configuration&);
   using boolean_member = bool& (*)(configuration&);
+  using list_member = std::vector<std::string>& (*)(configuration&);
   /// Says in a sentence what is wrong with a text and what would be right; empty: nothing.
   using text_check = std::string (*)(std::string_view);
 
   std::string_view path;  // "store.hot"; no dot: a key of the top level
-  std::variant<text_member, integer_member, boolean_member> member;
+  std::variant<text_member, integer_member, boolean_member, list_member> member;
   std::string_view help;     // one sentence
   std::int64_t minimum = 0;  // of integers, inclusive
   std::int64_t maximum = 0;
   std::string_view choices{};    // of texts: the words allowed, separated by '|'; empty: any
-  text_check check = nullptr;    // of texts
+  text_check check = nullptr;    // of texts, and of each text of a list
   std::string_view form{};       // of checked texts: what is allowed, for people
   bool may_hold_secret = false;  // a URL with a password: masked wherever it is shown
 };
@@ -41,7 +42,9 @@ std::string flag_name(const key_description& key);
 /// "store" of "store.hot"; empty for the top level.
 std::string_view section_of(std::string_view path) noexcept;
 
-using key_value = std::variant<std::string, std::int64_t, bool>;
+inline constexpr std::size_t list_texts_max = 64;
+
+using key_value = std::variant<std::string, std::int64_t, bool, std::vector<std::string>>;
 key_value value_of(const key_description& key, const configuration& settings);
 /// As TOML writes it. `mask`: passwords are replaced.
 std::string toml_value(const key_description& key, const configuration& settings, bool mask);
@@ -50,7 +53,8 @@ std::string allowed_values(const key_description& key);
 
 /// Sets the key, or changes nothing and says why not: "must be 1 to 3600, not 0".
 std::string set_value(const key_description& key, configuration& settings, const key_value& value);
-/// The same from the text of an environment variable or a flag.
+/// The same from the text of an environment variable or a flag; the texts of a list are joined by
+/// commas there.
 std::string set_from_text(const key_description& key, configuration& settings,
                           std::string_view text);
 

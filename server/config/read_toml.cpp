@@ -38,7 +38,8 @@ std::string_view type_name(const toml::node& node) {
 }
 
 std::string_view wanted_type(const key_description& key) {
-  constexpr std::string_view names[] = {"a text in quotes", "a whole number", "true or false"};
+  constexpr std::string_view names[] = {"a text in quotes", "a whole number", "true or false",
+                                        "a list of texts"};
   return names[key.member.index()];
 }
 
@@ -46,6 +47,15 @@ std::optional<key_value> scalar(const toml::node& node) {
   if (const auto* text = node.as_string()) return key_value{text->get()};
   if (const auto* number = node.as_integer()) return key_value{number->get()};
   if (const auto* truth = node.as_boolean()) return key_value{truth->get()};
+  if (const auto* list = node.as_array()) {
+    std::vector<std::string> texts;
+    for (const auto& each : *list) {
+      const auto* text = each.as_string();
+      if (text == nullptr) return {};
+      texts.push_back(text->get());
+    }
+    return key_value{std::move(texts)};
+  }
   return {};
 }
 

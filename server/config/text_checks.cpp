@@ -79,6 +79,35 @@ std::string check_uri_reference(std::string_view text) {
   return "must be a URI, without spaces or quotes, such as urn:watchkeeper:deployment:north";
 }
 
+std::string check_origin(std::string_view text) {
+  if (text == "*") return {};
+  const auto wrong = [&](std::string_view why) {
+    return fmt::format("must be origins such as https://player.example or *, not {}{}",
+                       toml_quote(text), why);
+  };
+  if (text == "null") return wrong(": any page can send that one");
+  const bool secure = text.starts_with("https://");
+  if (!secure && !text.starts_with("http://")) return wrong(": it begins with https:// or http://");
+  auto host = text.substr(secure ? 8 : 7);
+  if (host.find_first_of("/?#@") != std::string_view::npos)
+    return wrong(": nothing follows host and port, not even a slash");
+  const auto colon = host.rfind(':');
+  if (colon != std::string_view::npos && !host.ends_with(']')) {
+    const auto port = host.substr(colon + 1);
+    if (port.empty() || port.front() == '0' || !is_port(port)) return wrong(": the port is wrong");
+    if (port == (secure ? "443" : "80")) return wrong(": browsers leave the usual port out");
+    host = host.substr(0, colon);
+  }
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
+  };
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (bracketed ? !is_address(AF_INET6, host.substr(1, host.size() - 2))
+                : host.empty() || !std::ranges::all_of(host, allowed))
+    return wrong(": the host is wrong; write it in lower case, international names as xn--");
+  return {};
+}
+
 std::string check_token_name(std::string_view text) {
   const auto allowed = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||

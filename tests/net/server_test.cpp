@@ -43,6 +43,39 @@ BOOST_AUTO_TEST_CASE(fields_and_body_reach_the_sink) {
   BOOST_TEST(answer.fields.at("x-more") == "yes");
 }
 
+BOOST_AUTO_TEST_CASE(fields_that_are_rare_reach_the_sink) {
+  test_server s(test_server::h2c_options());
+  auto client = raw_client::connect_h2c(s.running.h2c_port());
+  client.greet();
+  client.request(1, "GET", "/describe", true,
+                 {{"origin", "https://a"},
+                  {"access-control-request-method", "POST"},
+                  {"if-none-match", "\"x\""},
+                  {"if-modified-since", "then"},
+                  {"range", "bytes=0-1"},
+                  {"if-range", "\"y\""},
+                  {"if-none-match", "\"z\""}});
+  const auto body = client.read_answer(1).body;
+  BOOST_TEST(body.substr(body.find("127.0.0.1\n")) ==
+             "127.0.0.1\n\n0=https://a\n1=POST\n2=\"x\", \"z\"\n3=then\n4=bytes=0-1\n5=\"y\"");
+}
+
+BOOST_AUTO_TEST_CASE(common_fields_are_on_every_answer_also_of_this_layer) {
+  test_server s(test_server::h2c_options());
+  auto client = raw_client::connect_h2c(s.running.h2c_port());
+  client.greet();
+  client.request(1, "GET", "/shared", true);
+  auto answer = client.read_answer(1);
+  BOOST_TEST(answer.status() == "404");
+  BOOST_TEST(answer.fields.at("x-common") == "yes");
+  client.request(3, "POST", "/shared", false, {{"content-length", "10000000"}});
+  answer = client.read_answer(3);
+  BOOST_TEST(answer.status() == "413");
+  BOOST_TEST(answer.fields.at("x-common") == "yes");
+  client.request(5, "GET", "/status/200", true);
+  BOOST_TEST(client.read_answer(5).fields.count("x-common") == 0u);
+}
+
 BOOST_AUTO_TEST_CASE(answers_without_content) {
   test_server s(test_server::h2c_options());
   auto client = raw_client::connect_h2c(s.running.h2c_port());

@@ -18,6 +18,11 @@ request_sink::body_policy test_sink::policy_of(http_method, std::string_view pat
   return {body_mode::whole, body_bytes_max};
 }
 
+const header_fields* test_sink::common_fields(const http_request& request) noexcept {
+  static const header_fields fields{{"x-common", "yes"}};
+  return request.path.starts_with("/shared") ? &fields : nullptr;
+}
+
 void test_sink::on_request(http_request&& request) noexcept {
   const auto to = request.reply_to;
   if (request.path == "/echo") return port->respond(to, text(200, std::move(request.body)));
@@ -25,6 +30,8 @@ void test_sink::on_request(http_request&& request) noexcept {
     std::string body = std::string(name_of(request.method)) + "\n" + request.path + "\n" +
                        request.query + "\n" + request.authorization + "\n" + request.content_type +
                        "\n" + request.prefer + "\n" + to_string(request.peer) + "\n" + request.body;
+    for (const auto& [field, value] : request.others)
+      body += "\n" + std::to_string(static_cast<int>(field)) + "=" + value;
     auto answer = text(200, std::move(body));
     answer.headers.emplace_back("x-more", "yes");
     return port->respond(to, std::move(answer));

@@ -15,6 +15,7 @@ namespace watchkeeper::net::test {
 /// Answers by path:
 ///   /echo           the body, at once, on the I/O thread
 ///   /describe       the request's fields, one a line
+///   /shared…        as others, and each answer has the common field `x-common`
 ///   /status/NNN     that status, body "status"
 ///   /big            1 MiB
 ///   /hold           nothing, until release() answers all that were held
@@ -28,6 +29,7 @@ class test_sink : public request_sink {
   std::size_t body_bytes_max = 64 * 1024;
 
   body_policy policy_of(http_method method, std::string_view path) noexcept override;
+  const header_fields* common_fields(const http_request& request) noexcept override;
   void on_request(http_request&& request) noexcept override;
   void on_data(const reply_address& from, std::string_view bytes, bool last) noexcept override;
   void on_gone(const reply_address& from) noexcept override;

@@ -83,6 +83,8 @@ BOOST_AUTO_TEST_CASE(every_key_is_a_member_of_its_own) {
             value += "x";
           else if constexpr (std::is_same_v<kind, bool>)
             value = !value;
+          else if constexpr (std::is_same_v<kind, std::vector<std::string>>)
+            value.push_back("x");
           else
             value += 1;
         },
@@ -92,6 +94,60 @@ BOOST_AUTO_TEST_CASE(every_key_is_a_member_of_its_own) {
       BOOST_TEST((value_of(other, changed) != value_of(other, defaults)) == (&other == &key),
                  key.path << " and " << other.path);
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_list_of_texts_comes_from_file_environment_and_flag) {
+  using texts = std::vector<std::string>;
+  auto loaded = load_text("[cors]\norigins = [\"https://a.example\", \"http://localhost:5173\"]\n");
+  BOOST_TEST(describe(loaded.problems) == "");
+  BOOST_TEST((loaded.values.cors.origins == texts{"https://a.example", "http://localhost:5173"}));
+  BOOST_TEST(print_configuration(loaded).find(
+                 "origins = [\"https://a.example\", \"http://localhost:5173\"]  # ") !=
+             std::string::npos);
+  loaded = load_text("[cors]\norigins = [\"*\"]\n",
+                     {"WATCHKEEPER_CORS_ORIGINS=https://b.example,https://c.example"});
+  BOOST_TEST((loaded.values.cors.origins == texts{"https://b.example", "https://c.example"}));
+  loaded = load_text("", {}, {{"cors.origins", "*"}});
+  BOOST_TEST((loaded.values.cors.origins == texts{"*"}));
+  BOOST_TEST(load_text("[cors]\norigins = []\n").values.cors.origins.empty());
+  BOOST_TEST(problems_of("[cors]\norigins = \"*\"\n") ==
+             "f:2:11: cors.origins must be a list of texts, not a text\n");
+  BOOST_TEST(problems_of("[cors]\norigins = [1]\n") ==
+             "f:2:11: cors.origins must be a list of texts, not an array\n");
+  std::string many = "[cors]\norigins = [";
+  for (int i = 0; i < 65; ++i) many += "\"https://h" + std::to_string(i) + "\",";
+  BOOST_TEST(problems_of(many + "]\n") ==
+             "f:2:11: cors.origins must be at most 64 texts, not 65\n");
+  BOOST_TEST(problems_of("[cors]\norigins = [\"*\", \"https://a.example\"]\n")
+                 .find("* alone already lets every origin in") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(an_origin_is_what_a_browser_sends) {
+  for (const auto* good : {"*", "https://player.example", "http://localhost", "https://a.b:8443",
+                           "http://127.0.0.1:5173", "http://[::1]:8080", "https://[2001:db8::1]"})
+    BOOST_TEST(check_origin(good) == "", good);
+  for (const auto* bad : {"",
+                          "null",
+                          "player.example",
+                          "ftp://a",
+                          "https://",
+                          "https://a/",
+                          "https://a/b",
+                          "https://a?x",
+                          "https://u@a",
+                          "https://A.example",
+                          "https://a:443",
+                          "http://a:80",
+                          "http://[::1]:80",
+                          "https://a:",
+                          "https://a:0443",
+                          "https://a:99999",
+                          "https://*.a",
+                          "https://ü.example",
+                          "https://[::g]",
+                          "https://a b",
+                          "https://a\r\nx"})
+    BOOST_TEST(check_origin(bad) != "", bad);
 }
 
 BOOST_AUTO_TEST_CASE(a_whole_file_is_read) {

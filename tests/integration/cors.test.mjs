@@ -1,0 +1,93 @@
+// What a page of another origin may do: preflight, answers and problems, by node and by a browser's rules.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { Gateway } from './lib/gateway.mjs';
+import { Scene, assertProblem } from './lib/scene.mjs';
+
+const page = 'https://player.example';
+
+describe('a page of a listed origin', () => {
+  let gateway;
+  let scene;
+  before(async () => {
+    gateway = await Gateway.start({ settings: `[cors]\norigins = ["${page}"]\nmax_age_s = 600\n` });
+    scene = await Scene.make(gateway);
+  });
+  after(() => gateway?.stop());
+
+  const preflight = (path, method, headers = {}) =>
+    gateway.client.request('OPTIONS', path, {
+      headers: { origin: page, 'access-control-request-method': method,
+                 'access-control-request-headers': 'content-type', ...headers } });
+
+  test('is let in by a preflight, for heartbeats and for reading progress', async () => {
+    for (const [path, method] of [['/v1/heartbeats', 'POST'], ['/v1/heartbeats/stream', 'POST'],
+                                  ['/v1/keys', 'GET'], ['/v1/progress/ann/m', 'GET'],
+                                  ['/v1/students/ann/progress', 'GET']]) {
+      const answer = await preflight(path, method);
+      assert.equal(answer.status, 204, path);
+      assert.equal(answer.headers['access-control-allow-origin'], page);
+      assert.equal(answer.headers.vary, 'origin');
+      assert.ok(answer.headers['access-control-allow-methods'].split(', ').includes(method));
+      assert.ok(answer.headers['access-control-allow-headers'].split(', ').includes('content-type'));
+      assert.equal(answer.headers['access-control-max-age'], '600');
+      assert.equal(answer.headers['access-control-allow-credentials'], undefined);
+      assert.equal(answer.text, '');
+    }
+  });
+
+  test('can read the answer to a heartbeat, and when to come again', async () => {
+    const token = await scene.token(0, 1000);
+    const answer = await gateway.send(token, { headers: { origin: page } });
+    assert.equal(answer.status, 200, answer.text);
+    assert.equal(answer.headers['access-control-allow-origin'], page);
+    assert.equal(answer.headers['access-control-expose-headers'], 'retry-after, date');
+  });
+
+  test('can read problems: of heartbeats, of reading, and of the HTTP/2 layer', async () => {
+    const refused = await gateway.send('nonsense', { headers: { origin: page } });
+    assertProblem(refused, 400, 'malformed-token');
+    assert.equal(refused.headers['access-control-allow-origin'], page);
+    const reading = await gateway.client.request('GET', '/v1/progress/ann/m', { headers: { origin: page } });
+    assertProblem(reading, 401, 'unauthorized');
+    assert.equal(reading.headers['access-control-allow-origin'], page);
+    const large = await gateway.send('x'.repeat(70_000), { headers: { origin: page } });
+    assert.equal(large.status, 413);
+    assert.equal(large.headers['access-control-allow-origin'], page);
+  });
+
+  test('has a stream of its own', async () => {
+    const stream = gateway.client.stream('POST', '/v1/heartbeats/stream',
+                                         { 'content-type': 'application/jose', origin: page });
+    const head = await new Promise((resolve) => stream.once('response', resolve));
+    assert.equal(head['access-control-allow-origin'], page);
+    stream.end();
+    stream.resume();
+    await new Promise((resolve) => stream.once('close', resolve));
+  });
+
+  test('is alone: other origins and other calls get nothing', async () => {
+    const stranger = await preflight('/v1/heartbeats', 'POST', { origin: 'https://other.example' });
+    assert.equal(stranger.status, 405);
+    assert.equal(stranger.headers['access-control-allow-origin'], undefined);
+    assert.equal(stranger.headers.vary, 'origin');
+    const administering = await preflight('/v1/modules/x', 'PUT');
+    assert.equal(administering.headers['access-control-allow-origin'], undefined);
+    const sent = await gateway.send('nonsense', { headers: { origin: 'https://other.example' } });
+    assert.equal(sent.headers['access-control-allow-origin'], undefined);
+  });
+});
+
+test('a gateway without [cors] says nothing of it', async () => {
+  const gateway = await Gateway.start();
+  try {
+    const headers = { origin: page, 'access-control-request-method': 'POST' };
+    const answer = await gateway.client.request('OPTIONS', '/v1/heartbeats', { headers });
+    assert.equal(answer.status, 405);
+    const sent = await gateway.send('nonsense', { headers: { origin: page } });
+    for (const { headers: got } of [answer, sent])
+      assert.deepEqual(Object.keys(got).filter((name) => name.startsWith('access-') || name === 'vary'), []);
+  } finally {
+    await gateway.stop();
+  }
+});
