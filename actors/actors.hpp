@@ -9,8 +9,15 @@
 namespace watchkeeper::actors {
 
 /// The SESSION is one playback by one device: it verifies the signature of each of its heartbeats
-/// with a key parsed once, holds the session to its module, and passes on to the student's shard.
+/// with a key parsed once, agrees on the session's key, holds the session to its module, and passes
+/// on to the student's shard. Heartbeats whose MAC fits the session's key do not come here.
 using session_actor = caf::typed_actor<caf::reacts_to<heartbeat_job_ptr>>;
+
+/// A session as others find it.
+struct known_session {
+  session_actor actor;
+  std::shared_ptr<session_memory> memory;  // null as long as it has verified nothing
+};
 
 /// The PROGRESS SHARD owns the progress of every pair whose student hashes to one of its
 /// partitions. It collects heartbeats into batches, one in flight at a time, parks their replies

@@ -121,9 +121,9 @@ struct gateway::implementation final : shard_services {
         .probe = verifications,
         .shards = shards,
         .monotonic_us = options.monotonic_us,
-        .verified = [this](const session_key_id& key, const session_actor& actor, unix_ms now_ms) {
-          sessions.keep(key, actor, now_ms);
-        }});
+        .verified = [this](const session_key_id& key, const known_session& session,
+                           unix_ms now_ms) { sessions.keep(key, session, now_ms); },
+        .keys = options.session_keys});
     checkpoints->start();
     look_out = std::make_unique<watcher>(watcher::surroundings{
         .hot = options.make_hot_store(),
@@ -212,7 +212,7 @@ struct gateway::implementation final : shard_services {
   /// belong to one session mostly, and must reach it in order before it is in the directory.
   struct route {
     session_key_id key;
-    session_actor actor;
+    known_session known;
     bool waits = false;  // one of them is with the reader: the others queue up behind it
   };
 
@@ -259,12 +259,26 @@ struct gateway::implementation final : shard_services {
         break;
     }
     const auto key = job->credit.session_key();
-    if (!last.actor || last.key != key) {
-      last.key = key;
-      last.actor = sessions.find(key, now_ms);
-      if (!last.actor) last.actor = system.spawn(session, &*around_sessions);
+    if (last.key != key) last.known = {};
+    last.key = key;
+    // Looked for again as long as it was not in there: its first heartbeat is being verified.
+    if (!last.known.memory)
+      if (auto found = sessions.find(key, now_ms); found.actor) last.known = std::move(found);
+    if (job->token.algorithm == signature_algorithm::hs256) {
+      // No actor for a session that nothing is known of: it could only say so.
+      if (!last.known.actor) return refuse_without_key(*job);
+      if (last.known.memory) {
+        const auto mac = verify_mac(*job, *last.known.memory, *around_sessions);
+        if (mac == mac_verdict::refused) return;
+        if (mac == mac_verdict::holds) {
+          auto& shard = shard_for(job->credit.student);
+          caf::anon_send(shard, credit_job{std::move(job)});
+          return;
+        }
+      }
     }
-    caf::anon_send(last.actor, std::move(job));
+    if (!last.known.actor) last.known.actor = system.spawn(session, &*around_sessions);
+    caf::anon_send(last.known.actor, std::move(job));
   }
 
   static std::uint64_t read_clock(const void* self) {

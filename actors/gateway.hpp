@@ -13,6 +13,7 @@
 #include "actors/policy.hpp"
 #include "actors/registry.hpp"
 #include "actors/statistics.hpp"
+#include "crypto/agreement_key.hpp"
 #include "domain/credit.hpp"
 #include "domain/engagement_token.hpp"
 #include "storage/hot_store.hpp"
@@ -30,6 +31,8 @@ struct gateway_options {
   std::int64_t checkpoint_interval_ms = 30'000;
   durability require_durability = durability::log;
   gateway_policy policy;
+  /// Outlives the gateway; null: no session gets a key.
+  const crypto::agreement_key_ring* session_keys = nullptr;
   hot_store_factory make_hot_store;
   ledger_factory make_ledger;
   std::function<unix_ms()> now;                 // the wall clock

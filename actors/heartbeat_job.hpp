@@ -5,6 +5,7 @@
 #include "actors/heartbeat.hpp"
 #include "actors/probes.hpp"
 #include "actors/registry.hpp"
+#include "actors/session_memory.hpp"
 #include "domain/credit.hpp"
 #include "domain/engagement_token.hpp"
 
@@ -43,6 +44,12 @@ class heartbeat_job {
               std::int64_t retry_after_ms = 0) noexcept {
     auto listener = std::move(listener_);
     if (!listener) return;
+    // Before the device knows: its next heartbeat may be here at once.
+    if (key_offer) {
+      key_offer->session->settle(key_offer->number, key_offer->key,
+                                 outcome.status != credit_status::rejected);
+      key_offer.reset();
+    }
     heartbeat_result result;
     result.parsed = parsed;
     if (parsed) {
@@ -67,6 +74,9 @@ class heartbeat_job {
   // Filled in by screening.
   std::shared_ptr<const device_entry> device;
   credit_request credit;
+
+  // Set by the session where the token offers a key.
+  std::unique_ptr<offered_session_key> key_offer;
 
  private:
   std::shared_ptr<heartbeat_listener> listener_;

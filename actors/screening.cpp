@@ -19,14 +19,11 @@ screening_verdict parse_job(heartbeat_job& job, const gateway_policy& policy, un
   job.token = *parsed;
   job.parsed = true;
   job.received_ms = now_ms;
-  // Session keys (docs/protocol.md section 6) are not held by this version: the answer is the one a
-  // gateway without the session's key gives, so that a device goes on with its own signature.
-  if (job.token.algorithm == signature_algorithm::hs256)
-    return policy.session_keys_allowed
-               ? refused(problem::session_key_unknown,
-                         "no key is held for this session; sign the heartbeat with the device key")
-               : refused(problem::bad_signature,
-                         "this deployment takes device signatures only (ES256, EdDSA)");
+  // Not bad-signature, upon which a device would drop the heartbeat: it can still sign it.
+  if (job.token.algorithm == signature_algorithm::hs256 && !policy.session_keys_allowed)
+    return refused(problem::session_key_unknown,
+                   "this deployment takes device signatures only; sign the heartbeat with the "
+                   "device key, and those after it");
   switch (check_time(job.token.claims, now_ms, policy.time)) {
     case problem::stale_token:
       return refused(problem::stale_token, "iat or exp is too long ago by the server's clock");
@@ -52,10 +49,16 @@ screening_verdict screen_job(heartbeat_job& job, const gateway_policy& policy,
   if (!device.entry) return refused(problem::unknown_device, "no device is enrolled with this kid");
   const auto& record = device.entry->record;
   if (record.revoked) return refused(problem::revoked_device, "the device was revoked");
-  if (record.key.algorithm != token.algorithm)
-    return refused(problem::bad_signature, "alg is not that of the device's key");
-  if (token.signature_bytes != 64)
-    return refused(problem::bad_signature, "a signature has 64 bytes: r and s, not DER");
+  // The key decides the algorithm: HS256 is only ever checked with a session's key.
+  if (token.algorithm == signature_algorithm::hs256) {
+    if (token.signature_bytes != signature_size(token.algorithm))
+      return refused(problem::bad_signature, "a MAC has 32 bytes");
+  } else {
+    if (record.key.algorithm != token.algorithm)
+      return refused(problem::bad_signature, "alg is not that of the device's key");
+    if (token.signature_bytes != signature_size(token.algorithm))
+      return refused(problem::bad_signature, "a signature has 64 bytes: r and s, not DER");
+  }
   if (record.student != claims.student)
     return refused(problem::subject_mismatch, "the device is enrolled for another student");
 

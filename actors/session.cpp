@@ -20,27 +20,104 @@ bool session_core::signature_holds(const heartbeat_job& job) {
   return holds;
 }
 
-bool session_core::verify(heartbeat_job& job) {
+namespace {
+
+/// What authenticates a heartbeat in either way is charged to its device. Screening let it pass,
+/// but others may have been charged since: many at once are no way around.
+bool rate_admits(heartbeat_job& job, const session_surroundings& around) {
   const auto now_ms = job.received_ms;
-  // Screening let it pass, but others may have been charged since: many at once are no way around.
-  if (!job.device->rate.admits(now_ms, around_.policy.device_rate)) {
-    job.refuse(problem::rate_limited, "the device sends more tokens than it plays",
-               job.device->rate.retry_after_ms(now_ms, around_.policy.device_rate));
+  if (job.device->rate.admits(now_ms, around.policy.device_rate)) return true;
+  job.refuse(problem::rate_limited, "the device sends more tokens than it plays",
+             job.device->rate.retry_after_ms(now_ms, around.policy.device_rate));
+  return false;
+}
+
+bool admit_authentic(heartbeat_job& job, session_memory& session,
+                     const session_surroundings& around) {
+  job.device->rate.charge(job.received_ms, around.policy.device_rate);
+  if (session.bind(job.token.claims.module)) return true;
+  job.refuse(problem::session_mismatch, "the session is bound to another module");
+  return false;
+}
+
+session_memory::verdict check_mac(const heartbeat_job& job, const session_memory& session,
+                                  const session_surroundings& around, bool last_look) {
+  const auto& token = job.token;
+  constexpr auto algorithm = static_cast<std::size_t>(signature_algorithm::hs256);
+  const auto started_us = around.monotonic_us();
+  const auto verdict = session.check(token.signing_input, {token.signature.data(), 32});
+  using enum session_memory::verdict;
+  if (verdict == holds || (verdict == wrong && last_look))
+    around.probe.latency[algorithm].record_us(around.monotonic_us() - started_us);
+  return verdict;
+}
+
+}  // namespace
+
+mac_verdict verify_mac(heartbeat_job& job, session_memory& session,
+                       const session_surroundings& around) {
+  if (!rate_admits(job, around)) return mac_verdict::refused;
+  if (check_mac(job, session, around, false) != session_memory::verdict::holds)
+    return mac_verdict::undecided;
+  return admit_authentic(job, session, around) ? mac_verdict::holds : mac_verdict::refused;
+}
+
+void refuse_without_key(heartbeat_job& job) {
+  job.refuse(problem::session_key_unknown,
+             "no key is held for this session; sign the heartbeat with the device key");
+}
+
+bool session_core::decide_mac(heartbeat_job& job) {
+  switch (check_mac(job, *memory_, around_, true)) {
+    case session_memory::verdict::holds:
+      return admit_authentic(job, *memory_, around_);
+    case session_memory::verdict::no_key:
+      refuse_without_key(job);
+      return false;
+    case session_memory::verdict::wrong:
+      break;
+  }
+  bump(around_.probe.failures[static_cast<std::size_t>(signature_algorithm::hs256)]);
+  around_.addresses.failed(job.peer, job.received_ms);
+  job.refuse(problem::bad_signature, "the MAC is not that of the session's key");
+  return false;
+}
+
+bool session_core::take_offer(heartbeat_job& job) {
+  using failure = crypto::agreement_key_ring::failure;
+  const auto& offer = *job.token.claims.key_offer;
+  static const crypto::agreement_key_ring no_keys;
+  const auto& ring = around_.keys && around_.policy.session_keys_allowed ? *around_.keys : no_keys;
+  auto key = ring.accept(offer, job.token.signing_input);
+  if (!key && key.error() == failure::bad_point) {
+    job.refuse(problem::malformed_token, "epk is not a point of P-256");
     return false;
   }
+  // A key that this gateway cannot compute costs the device nothing but a signature later: the
+  // heartbeat is credited, and the next MAC answered session-key-unknown. An older key must not
+  // stay either, or that MAC would be taken for a forgery.
+  auto held = std::make_unique<offered_session_key>();
+  held->session = memory_;
+  if (key) held->key = *key;
+  held->number = memory_->offer(held->key);
+  job.key_offer = std::move(held);
+  return true;
+}
+
+bool session_core::verify_signature(heartbeat_job& job) {
   if (!signature_holds(job)) {
-    around_.addresses.failed(job.peer, now_ms);
+    around_.addresses.failed(job.peer, job.received_ms);
     job.refuse(problem::bad_signature, "the signature is not the device's");
     return false;
   }
-  job.device->rate.charge(now_ms, around_.policy.device_rate);
-  if (module_.empty()) {
-    module_ = job.token.claims.module;
-  } else if (module_ != job.token.claims.module) {
-    job.refuse(problem::session_mismatch, "the session is bound to another module");
-    return false;
-  }
-  return true;
+  if (!admit_authentic(job, *memory_, around_)) return false;
+  return !job.token.claims.key_offer || take_offer(job);
+}
+
+bool session_core::verify(heartbeat_job& job) {
+  if (!rate_admits(job, around_)) return false;
+  return job.token.algorithm == signature_algorithm::hs256 ? decide_mac(job)
+                                                           : verify_signature(job);
 }
 
 session_actor::behavior_type session(session_actor::stateful_pointer<session_actor_state> self,
@@ -51,7 +128,8 @@ session_actor::behavior_type session(session_actor::stateful_pointer<session_act
     const bool known_before = core.has_verified();
     if (!core.verify(*job)) return;
     if (!known_before)
-      surroundings->verified(job->credit.session_key(), caf::actor_cast<session_actor>(self),
+      surroundings->verified(job->credit.session_key(),
+                             {caf::actor_cast<session_actor>(self), core.memory()},
                              job->received_ms);
     const auto& shards = surroundings->shards;
     const auto& shard = shards[shard_of(job->credit.student, shards.size())];

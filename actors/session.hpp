@@ -10,6 +10,8 @@
 #include "actors/address_guard.hpp"
 #include "actors/policy.hpp"
 #include "actors/probes.hpp"
+#include "actors/session_memory.hpp"
+#include "crypto/agreement_key.hpp"
 #include "crypto/signature_verifier.hpp"
 
 namespace watchkeeper::actors {
@@ -22,8 +24,19 @@ struct session_surroundings {
   const std::vector<progress_shard_actor>& shards;
   std::function<std::uint64_t()> monotonic_us;
   /// Called after the first heartbeat that verified: from now on the session is worth keeping.
-  std::function<void(const session_key_id&, const session_actor&, unix_ms)> verified;
+  std::function<void(const session_key_id&, const known_session&, unix_ms)> verified;
+  /// Null: this gateway has none, and no session gets a key.
+  const crypto::agreement_key_ring* keys = nullptr;
 };
+
+/// A look at the MAC of an HS256 heartbeat on whatever thread has it: 1 µs, where the way through
+/// the session's actor costs more than that. `undecided` (no key, or a MAC that does not fit it) is
+/// the actor's to say, behind the offers of keys that may be on their way to it.
+enum class mac_verdict : std::uint8_t { holds, refused, undecided };
+mac_verdict verify_mac(heartbeat_job& job, session_memory& session,
+                       const session_surroundings& around);
+/// The answer to an HS256 heartbeat of a session that nothing is known of.
+void refuse_without_key(heartbeat_job& job);
 
 /// The core of the session, without its actor: verifies and decides.
 class session_core {
@@ -32,15 +45,19 @@ class session_core {
 
   /// True: the heartbeat is authentic and goes on to its shard. False: it was answered.
   bool verify(heartbeat_job& job);
-  [[nodiscard]] bool has_verified() const noexcept { return !module_.empty(); }
+  [[nodiscard]] bool has_verified() const { return memory_->bound(); }
+  [[nodiscard]] const std::shared_ptr<session_memory>& memory() const noexcept { return memory_; }
 
  private:
+  bool verify_signature(heartbeat_job& job);
+  bool decide_mac(heartbeat_job& job);
   bool signature_holds(const heartbeat_job& job);
+  bool take_offer(heartbeat_job& job);
 
   const session_surroundings& around_;
   std::shared_ptr<const device_entry> device_;
   std::optional<crypto::signature_verifier> verifier_;
-  module_id module_;  // the first `cid` that verified
+  std::shared_ptr<session_memory> memory_ = std::make_shared<session_memory>();
 };
 
 struct session_actor_state {

@@ -2,22 +2,22 @@
 
 namespace watchkeeper::actors {
 
-session_actor session_directory::find(const session_key_id& key, unix_ms now_ms) {
+known_session session_directory::find(const session_key_id& key, unix_ms now_ms) {
   auto& s = stripe_of(key);
   std::lock_guard lock(s.mutex);
   const auto found = s.sessions.find(key);
   if (found == s.sessions.end()) return {};
   found->second.used_ms = now_ms;
-  return found->second.actor;
+  return found->second.session;
 }
 
-void session_directory::keep(const session_key_id& key, const session_actor& actor,
+void session_directory::keep(const session_key_id& key, const known_session& session,
                              unix_ms now_ms) {
   auto& s = stripe_of(key);
   std::lock_guard lock(s.mutex);
   if (s.sessions.size() >= stripe_max_ && !s.sessions.contains(key)) give_one_up(s);
   // Two first heartbeats of one session may have verified in two actors: the first to come stays.
-  s.sessions.try_emplace(key, entry{actor, now_ms});
+  s.sessions.try_emplace(key, entry{session, now_ms});
 }
 
 void session_directory::give_one_up(stripe& s) {

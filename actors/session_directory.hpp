@@ -11,19 +11,19 @@
 
 namespace watchkeeper::actors {
 
-/// Finds the actor of a session. Holds only sessions that have verified a heartbeat, so that tokens
-/// with a made-up session cost no memory; an actor that is not in here ends with its last message.
-/// Thread: any; a look-up locks one of 64 stripes.
-/// Bounded: at `sessions_max` the session of the stripe that was used longest ago among a few is
-/// given up; it starts anew with its next heartbeat.
+/// Finds a session: its actor, and what is known of it. Holds only sessions that have verified a
+/// heartbeat, so that tokens with a made-up session cost no memory; an actor that is not in here
+/// ends with its last message. Thread: any; a look-up locks one of 64 stripes. Bounded: at
+/// `sessions_max` the session of the stripe that was used longest ago among a few is given up; it
+/// starts anew with its next heartbeat.
 class session_directory {
  public:
   explicit session_directory(std::size_t sessions_max = limits::sessions_max)
       : stripe_max_(sessions_max / stripes_ + 1) {}
 
   /// Null when there is none. Marks it as used.
-  [[nodiscard]] session_actor find(const session_key_id& key, unix_ms now_ms);
-  void keep(const session_key_id& key, const session_actor& actor, unix_ms now_ms);
+  [[nodiscard]] known_session find(const session_key_id& key, unix_ms now_ms);
+  void keep(const session_key_id& key, const known_session& session, unix_ms now_ms);
   /// Gives up what was not used since `before_ms`; looks at one stripe a call, in turn.
   void sweep(unix_ms before_ms);
   void clear();
@@ -36,7 +36,7 @@ class session_directory {
   static constexpr std::size_t victims_looked_at = 16;
 
   struct entry {
-    session_actor actor;
+    known_session session;
     unix_ms used_ms = 0;
   };
   struct stripe {

@@ -100,7 +100,9 @@ std::array<std::uint8_t, 64> device_signer::sign(std::string_view signing_input)
   return signature;
 }
 
-std::string device_signer::sign_token(const token_claims& claims) const {
+namespace {
+
+std::string payload_of(const token_claims& claims) {
   // The alphabet of the ids has no character that JSON would have to escape.
   fmt::memory_buffer payload;
   auto out = std::back_inserter(payload);
@@ -112,11 +114,34 @@ std::string device_signer::sign_token(const token_claims& claims) const {
                    claims.playback_rate_permille % 1000);
   put_date(payload, "iat", claims.issued_at_ms);
   if (claims.expires_at_ms) put_date(payload, "exp", *claims.expires_at_ms);
+  if (claims.key_offer) {
+    const std::span point(claims.key_offer->point);
+    fmt::format_to(out, R"(,"epk":{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}},"skid":"{}")",
+                   base64url::encode(point.first(32)), base64url::encode(point.last(32)),
+                   base64url::encode(claims.key_offer->gateway_key));
+  }
   payload.push_back('}');
+  return base64url::encode(bytes_of(payload));
+}
 
+}  // namespace
+
+std::string device_signer::mac_token(const token_claims& claims, const hmac_sha256& key) const {
+  fmt::memory_buffer header;
+  fmt::format_to(std::back_inserter(header),
+                 R"({{"alg":"HS256","kid":"{}.{}","typ":"engagement+jwt"}})",
+                 base64url::encode(implementation_->kid), claims.session.view());
+  auto token = base64url::encode(bytes_of(header)) + '.' + payload_of(claims);
+  const auto mac = key.mac(token);
+  token += '.';
+  token += base64url::encode(mac);
+  return token;
+}
+
+std::string device_signer::sign_token(const token_claims& claims) const {
   auto token = implementation_->header;
   token += '.';
-  token += base64url::encode(bytes_of(payload));
+  token += payload_of(claims);
   const auto signature = sign(token);
   token += '.';
   token += base64url::encode(signature);

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "crypto/hmac.hpp"
 #include "domain/device.hpp"
 
 namespace watchkeeper::crypto {
@@ -24,6 +25,8 @@ class device_signer {
   [[nodiscard]] std::array<std::uint8_t, 64> sign(std::string_view signing_input) const;
   /// The whole token for these claims: header, payload, signature.
   [[nodiscard]] std::string sign_token(const token_claims& claims) const;
+  /// The same with HS256, by the key of the session that `claims` names. They offer no key.
+  [[nodiscard]] std::string mac_token(const token_claims& claims, const hmac_sha256& key) const;
 
  private:
   struct implementation;

@@ -2,6 +2,7 @@
 
 #include <openssl/bn.h>
 #include <openssl/ec.h>
+#include <openssl/ecdh.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/obj_mac.h>
@@ -61,6 +62,22 @@ workspace& of_this_thread() noexcept {
   return mine;
 }
 
+owned<BIGNUM, BN_clear_free> scalar_of(const private_key& secret) noexcept {
+  owned<BIGNUM, BN_clear_free> scalar{
+      BN_bin2bn(secret.data(), static_cast<int>(secret.size()), nullptr)};
+  require(scalar != nullptr);
+  BN_set_flags(scalar.get(), BN_FLG_CONSTTIME);
+  return scalar;
+}
+
+void write_point(const EC_GROUP* group, const EC_POINT* point,
+                 std::span<std::uint8_t, 64> out) noexcept {
+  std::array<unsigned char, 65> octets;
+  require(EC_POINT_point2oct(group, point, POINT_CONVERSION_UNCOMPRESSED, octets.data(),
+                             octets.size(), nullptr) == octets.size());
+  std::copy(octets.begin() + 1, octets.end(), out.begin());
+}
+
 /// Takes back what OpenSSL adds to the thread's error queue.
 class quiet_errors {
  public:
@@ -94,19 +111,43 @@ void generate(private_key& secret, std::span<std::uint8_t, 64> point) noexcept {
   require(key && EC_KEY_generate_key(key.get()) == 1);
   require(BN_bn2binpad(EC_KEY_get0_private_key(key.get()), secret.data(),
                        static_cast<int>(secret.size())) == static_cast<int>(secret.size()));
-  std::array<unsigned char, 65> octets;
-  require(EC_POINT_point2oct(EC_KEY_get0_group(key.get()), EC_KEY_get0_public_key(key.get()),
-                             POINT_CONVERSION_UNCOMPRESSED, octets.data(), octets.size(),
-                             nullptr) == octets.size());
-  std::copy(octets.begin() + 1, octets.end(), point.begin());
+  write_point(EC_KEY_get0_group(key.get()), EC_KEY_get0_public_key(key.get()), point);
+}
+
+bool public_of(const private_key& secret, std::span<std::uint8_t, 64> point) noexcept {
+  const quiet_errors quiet;
+  const auto scalar = scalar_of(secret);
+  const owned<EC_GROUP, EC_GROUP_free> group{EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1)};
+  require(group != nullptr);
+  if (BN_is_zero(scalar.get()) || BN_cmp(scalar.get(), EC_GROUP_get0_order(group.get())) >= 0)
+    return false;
+  const owned<EC_POINT, EC_POINT_free> made{EC_POINT_new(group.get())};
+  require(made && EC_POINT_mul(group.get(), made.get(), scalar.get(), nullptr, nullptr, nullptr));
+  write_point(group.get(), made.get(), point);
+  return true;
+}
+
+bool agree(const private_key& secret, point_bytes point,
+           std::span<std::uint8_t, 32> shared) noexcept {
+  const quiet_errors quiet;
+  auto& work = of_this_thread();
+  if (!work.read_point(point)) return false;
+  const auto scalar = scalar_of(secret);
+  if (BN_is_zero(scalar.get()) || BN_cmp(scalar.get(), EC_GROUP_get0_order(work.group())) >= 0)
+    return false;
+  require(EC_KEY_set_private_key(work.key.get(), scalar.get()) == 1);
+  const int size =
+      ECDH_compute_key(shared.data(), shared.size(), work.point.get(), work.key.get(), nullptr);
+  // The thread's key is clean afterwards; the function says 0 when it has done so.
+  static_cast<void>(EC_KEY_set_private_key(work.key.get(), nullptr));
+  return size == static_cast<int>(shared.size());
 }
 
 raw_signature sign(const private_key& secret, const sha256_digest& digest) noexcept {
   const quiet_errors quiet;
   auto& work = of_this_thread();
-  const owned<BIGNUM, BN_clear_free> scalar{
-      BN_bin2bn(secret.data(), static_cast<int>(secret.size()), nullptr)};
-  require(scalar && EC_KEY_set_private_key(work.key.get(), scalar.get()) == 1);
+  const auto scalar = scalar_of(secret);
+  require(EC_KEY_set_private_key(work.key.get(), scalar.get()) == 1);
   const owned<ECDSA_SIG, ECDSA_SIG_free> made{
       ECDSA_do_sign(digest.data(), static_cast<int>(digest.size()), work.key.get())};
   require(made != nullptr);

@@ -26,6 +26,14 @@ bool verify(point_bytes point, const sha256_digest& digest,
             std::span<const std::uint8_t, 64> signature) noexcept;
 
 void generate(private_key& secret, std::span<std::uint8_t, 64> point) noexcept;
+/// False for a secret of zero, or not below the order of the group.
+bool public_of(const private_key& secret, std::span<std::uint8_t, 64> point) noexcept;
+/// SP 800-56A section 5.7.1.2: the x of secret × point. False for a point that is not on the curve
+/// (there is none of small order) and for a secret that public_of refuses. Takes the same time for
+/// every secret, and leaves no copy of it behind.
+bool agree(const private_key& secret, point_bytes point,
+           std::span<std::uint8_t, 32> shared) noexcept;
+
 raw_signature sign(const private_key& secret, const sha256_digest& digest) noexcept;
 
 }  // namespace watchkeeper::crypto::p256

@@ -34,10 +34,10 @@ class name_list {
   std::size_t count_ = 0;
 };
 
-/// Reads one object that fills `json` to its end; `member(name)` reads each value.
+/// Reads one object; `member(name)` reads each value. `no_object`: what to say of another value.
 template <class Member>
-complaint read_object(json_scanner& json, Member&& member) noexcept {
-  if (!json.consume('{')) return "header and payload must be JSON objects";
+complaint read_members(json_scanner& json, complaint no_object, Member&& member) noexcept {
+  if (!json.consume('{')) return no_object;
   name_list names;
   if (!json.consume('}')) {
     do {
@@ -49,6 +49,14 @@ complaint read_object(json_scanner& json, Member&& member) noexcept {
     } while (json.consume(','));
     if (!json.consume('}')) return "an object is not closed";
   }
+  return nullptr;
+}
+
+/// One object that fills `json` to its end.
+template <class Member>
+complaint read_object(json_scanner& json, Member&& member) noexcept {
+  if (const auto wrong = read_members(json, "header and payload must be JSON objects", member))
+    return wrong;
   return json.at_end() ? nullptr : "bytes follow the JSON object";
 }
 
@@ -112,7 +120,45 @@ complaint read_date(json_scanner& json, unix_ms& out) noexcept {
   return nullptr;
 }
 
+/// `epk`: a JWK of exactly these members (RFC 7517; RFC 7518 section 6.2.1).
+complaint read_point(json_scanner& json, std::array<std::uint8_t, 64>& point) noexcept {
+  bool has_kty = false, has_crv = false, has_x = false, has_y = false;
+  const auto wrong =
+      read_members(json, "epk must be a JSON object", [&](std::string_view name) -> complaint {
+        const auto text = json.string();
+        if (!text) return "a member of epk is not a valid JSON string";
+        if (name == "kty") {
+          has_kty = true;
+          return *text == "EC" ? nullptr : "kty of epk must be EC";
+        }
+        if (name == "crv") {
+          has_crv = true;
+          return *text == "P-256" ? nullptr : "crv of epk must be P-256";
+        }
+        if (name != "x" && name != "y") return "epk may hold kty, crv, x and y only";
+        (name == "x" ? has_x : has_y) = true;
+        // Coordinates have the form of a thumbprint: 32 bytes, canonical.
+        const auto coordinate = base64url::decode_thumbprint(*text);
+        if (!coordinate) return "x and y of epk must be 32 bytes in base64url";
+        std::copy(coordinate->bytes.begin(), coordinate->bytes.end(),
+                  point.begin() + (name == "x" ? 0 : 32));
+        return nullptr;
+      });
+  if (wrong) return wrong;
+  return has_kty && has_crv && has_x && has_y ? nullptr : "epk lacks one of kty, crv, x and y";
+}
+
+complaint read_gateway_key(json_scanner& json, thumbprint& out) noexcept {
+  const auto text = json.string();
+  const auto kid = text ? base64url::decode_thumbprint(*text) : std::nullopt;
+  if (!kid) return "skid must be the kid of a gateway's key, a SHA-256 thumbprint in base64url";
+  out = *kid;
+  return nullptr;
+}
+
 complaint read_claims(json_scanner& json, token_claims& claims) noexcept {
+  session_key_offer offer;
+  bool has_point = false, has_gateway_key = false;
   bool has_sequence = false, has_from = false, has_to = false, has_issued = false;
   const auto wrong = read_object(json, [&](std::string_view name) -> complaint {
     if (name == "sub") return read_id(json, claims.student);
@@ -136,6 +182,14 @@ complaint read_claims(json_scanner& json, token_claims& claims) noexcept {
       return read_date(json, claims.issued_at_ms);
     }
     if (name == "exp") return read_date(json, claims.expires_at_ms.emplace());
+    if (name == "epk") {
+      has_point = true;
+      return read_point(json, offer.point);
+    }
+    if (name == "skid") {
+      has_gateway_key = true;
+      return read_gateway_key(json, offer.gateway_key);
+    }
     return json.skip_value() ? nullptr : "the value of an unknown claim is not valid JSON";
   });
   if (wrong) return wrong;
@@ -143,6 +197,8 @@ complaint read_claims(json_scanner& json, token_claims& claims) noexcept {
       !has_from || !has_to || !has_issued)
     return "one of sub, cid, sid, sn, from, to and iat is missing";
   if (claims.interval.from_ms >= claims.interval.to_ms) return "from must be less than to";
+  if (has_point != has_gateway_key) return "epk and skid come together";
+  if (has_point) claims.key_offer = offer;
   return nullptr;
 }
 
@@ -162,6 +218,7 @@ complaint check_header(const protected_header& header, engagement_token& token) 
     if (device.size() <= thumbprint_chars || device[thumbprint_chars] != '.' ||
         device.substr(thumbprint_chars + 1) != token.claims.session.view())
       return "with HS256 kid must be the device's kid, a dot, and the sid";
+    if (token.claims.key_offer) return "epk comes with a device signature only, not with HS256";
     device = device.substr(0, thumbprint_chars);
   }
   const auto kid = base64url::decode_thumbprint(device);

@@ -18,6 +18,14 @@ enum class signature_algorithm : std::uint8_t { es256 = 0, eddsa = 1, hs256 = 2 
 inline constexpr std::size_t signature_algorithm_count = 3;
 std::string_view name_of(signature_algorithm algorithm) noexcept;  // "ES256"
 
+/// The claims `epk` and `skid` (docs/protocol.md, section 6): the device offers to agree on a key
+/// for its session.
+struct session_key_offer {
+  std::array<std::uint8_t, 64> point{};  // epk, x‖y; not known to be on the curve
+  thumbprint gateway_key;                // skid
+  friend bool operator==(const session_key_offer&, const session_key_offer&) = default;
+};
+
 /// The claims of docs/protocol.md section 2, by value.
 struct token_claims {
   student_id student;                          // sub
@@ -28,6 +36,7 @@ struct token_claims {
   std::int32_t playback_rate_permille = 1000;  // pr, rounded to the nearest thousandth
   unix_ms issued_at_ms = 0;                    // iat, rounded down
   std::optional<unix_ms> expires_at_ms;        // exp
+  std::optional<session_key_offer> key_offer;  // epk and skid
 };
 
 /// A token that is well-formed. Nothing about its signature is known yet.
@@ -35,8 +44,8 @@ struct engagement_token {
   signature_algorithm algorithm = signature_algorithm::es256;
   thumbprint device;  // kid; of HS256 the part before the dot
   token_claims claims;
-  std::string_view signing_input;  // `header.payload`; borrows the text that was parsed
-  std::array<std::uint8_t, 64> signature{};
+  std::string_view signing_input;            // `header.payload`; borrows the text that was parsed
+  std::array<std::uint8_t, 64> signature{};  // of HS256 the first 32: its MAC
   std::uint8_t signature_bytes =
       0;  // more than 64 are cut to 65: never right, refused by the verifier
 };
@@ -44,10 +53,14 @@ struct engagement_token {
 /// Parses a JWS in compact serialisation, strictly (docs/protocol.md section 2; RFC 7515
 /// section 7.1, RFC 8725): one pass, no allocation. Errors: token_too_large, malformed_token.
 /// `detail`, where given, is set to a sentence in static storage that says what is wrong. HS256
-/// needs `kid` = `<device kid>.<sid>` with the sid of the claims; an HS256 token is parsed, and
-/// refused by policy elsewhere.
+/// needs `kid` = `<device kid>.<sid>` with the sid of the claims, and offers no key of its own.
 result<engagement_token, problem> parse_engagement_token(std::string_view text,
                                                          std::string_view* detail = nullptr);
+
+/// Of a signature or MAC; any other length is bad_signature.
+constexpr std::size_t signature_size(signature_algorithm algorithm) noexcept {
+  return algorithm == signature_algorithm::hs256 ? 32 : 64;
+}
 
 /// Bounds of rule 1 of section 5 and of `exp`.
 struct time_policy {

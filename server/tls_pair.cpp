@@ -1,6 +1,5 @@
 #include "server/tls_pair.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <openssl/bio.h>
 #include <openssl/ec.h>
@@ -10,15 +9,14 @@
 #include <openssl/rand.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
-#include <unistd.h>
 
 #include <array>
-#include <cerrno>
-#include <cstring>
 #include <ctime>
 #include <filesystem>
 #include <memory>
 #include <optional>
+
+#include "server/whole_file.hpp"
 
 namespace watchkeeper::server {
 namespace {
@@ -110,37 +108,6 @@ std::string text_of(BIO* memory) {
   char* data = nullptr;
   const auto length = BIO_get_mem_data(memory, &data);
   return {data, static_cast<std::size_t>(length)};
-}
-
-// Writes a file of its own, syncs it and puts it in place of the old one. The error, or nothing.
-std::string write_whole(const std::string& path, const std::string& text, mode_t mode) {
-  const auto temporary = fmt::format("{}.{}.new", path, getpid());
-  const auto failed = [&](int why) {
-    ::unlink(temporary.c_str());
-    return fmt::format("cannot write {}: {}", path, std::strerror(why));
-  };
-  ::unlink(temporary.c_str());  // of a crashed process that had the same id
-  const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-  if (file < 0) return failed(errno);
-  std::size_t done = 0;
-  while (done < text.size()) {
-    const auto written = ::write(file, text.data() + done, text.size() - done);
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) {
-      const int why = errno;
-      ::close(file);
-      return failed(why);
-    }
-    done += static_cast<std::size_t>(written);
-  }
-  if (::fsync(file) != 0) {
-    const int why = errno;
-    ::close(file);
-    return failed(why);
-  }
-  if (::close(file) != 0) return failed(errno);
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return failed(errno);
-  return {};
 }
 
 }  // namespace

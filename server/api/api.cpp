@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "domain/base64url.hpp"
 #include "net/problem_response.hpp"
 #include "net/router.hpp"
 #include "server/api/api_limits.hpp"
@@ -14,6 +15,8 @@
 #include "server/api/refusal.hpp"
 #include "server/api/route_table.hpp"
 #include "server/api/worker_pool.hpp"
+#include "server/entity_tag.hpp"
+#include "server/keys/key_file.hpp"
 
 namespace watchkeeper::server {
 namespace {
@@ -37,6 +40,21 @@ http_response text_response(std::string body, std::string type = "text/plain; ch
   http_response response;
   response.content_type = std::move(type);
   response.body = std::move(body);
+  return response;
+}
+
+/// A matter of microseconds, so it is done on the I/O thread.
+http_response session_keys_response(const agreement_keys& keys, const net::http_request& request) {
+  http_response response;
+  const auto tag =
+      '"' + (keys.empty() ? std::string("none") : base64url::encode(keys.front().kid())) + '"';
+  response.headers = {{"cache-control", "public, max-age=300"}, {"etag", tag}};
+  if (names_tag(request.field(net::request_field::if_none_match), tag)) {
+    response.status = 304;
+    return response;
+  }
+  response.content_type = "application/jwk-set+json";
+  response.body = announced_key_set(keys);
   return response;
 }
 
@@ -83,6 +101,8 @@ struct api::implementation {
     if (auto refused = check_access(tokens, request, found.needs, with.now(), with.log, caller))
       return respond(request, *std::move(refused));
     if (found.how == route::kind::health) return respond(request, text_response("ok"));
+    if (found.how == route::kind::session_keys)
+      return respond(request, session_keys_response(*with.session_keys.all(), request));
     if (found.how == route::kind::readiness) return respond(request, ready.answer(with.now()));
 
     queued_request queued{std::move(request), &found, {}, std::move(caller), steady::now()};

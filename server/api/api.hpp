@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "crypto/agreement_key.hpp"
 #include "net/http.hpp"
 #include "net/server.hpp"
 #include "server/api/gateway_port.hpp"
@@ -22,6 +23,7 @@ struct api_dependencies {
   std::function<std::unique_ptr<ledger>()> make_ledger;        // called on an API thread
   std::function<std::unique_ptr<hot_store>()> make_hot_store;  // likewise
   std::vector<configured_token> tokens;
+  const crypto::agreement_key_ring& session_keys;
   std::function<net::server_statistics()> server_statistics;
   build_info build;
   std::string event_source;  // of completion events: the deployment's URI

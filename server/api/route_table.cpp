@@ -37,6 +37,7 @@ const std::vector<route>& all_routes() {
       {get, "/v1/completions", access::viewer, kind::handled, list_completions, {"after", "limit"}},
       {get, "/v1/stats", access::operator_role, kind::statistics, nullptr, {"format", "filter"}},
       {get, "/metrics", access::operator_role, kind::metrics, nullptr, {}},
+      {get, "/v1/keys", access::anyone, kind::session_keys, nullptr, {}},
       {get, "/healthz", access::anyone, kind::health, nullptr, {}},
       {get, "/readyz", access::anyone, kind::readiness, nullptr, {}},
   };

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "actors/gateway.hpp"
+#include "domain/base64url.hpp"
 #include "net/server.hpp"
 #include "server/api/api.hpp"
 #include "server/app/build.hpp"
@@ -14,6 +15,7 @@
 #include "server/app/front_desk.hpp"
 #include "server/app/signals.hpp"
 #include "server/heartbeats/heartbeat_endpoint.hpp"
+#include "server/keys/key_file.hpp"
 #include "server/log/log.hpp"
 #include "server/tls_pair.hpp"
 
@@ -59,7 +61,8 @@ net::server_options server_options_of(const configuration& settings) {
   return options;
 }
 
-actors::gateway_options gateway_options_of(const configuration& settings) {
+actors::gateway_options gateway_options_of(const configuration& settings,
+                                           const crypto::agreement_key_ring& keys) {
   actors::gateway_options options;
   options.worker_threads = static_cast<unsigned>(settings.worker_threads);
   options.shards = static_cast<unsigned>(settings.shards);
@@ -73,6 +76,7 @@ actors::gateway_options gateway_options_of(const configuration& settings) {
   policy.device_rate = {1'000'000 / settings.rate.device_per_s, settings.rate.device_burst};
   policy.address_failures = {1'000'000 / settings.rate.address_failures_per_s,
                              settings.rate.address_failures_burst};
+  options.session_keys = &keys;
   options.make_hot_store = [settings] { return open_hot_store(settings); };
   options.make_ledger = [settings] { return open_ledger(settings); };
   options.now = wall_clock_ms;
@@ -81,12 +85,25 @@ actors::gateway_options gateway_options_of(const configuration& settings) {
   return options;
 }
 
+/// The keys of the file, unless the policy wants a signature on every heartbeat. Throws.
+agreement_keys session_keys_of(const configuration& settings) {
+  if (settings.policy.signature != "session") return {};
+  auto held = load_session_keys(settings, wall_clock_ms());
+  if (!held) throw std::runtime_error("session_keys: " + held.error());
+  log_event(log_level::info, "session_keys",
+            held->made_now ? "made a key for session keys" : "read the keys for session keys",
+            {{"file", held->path},
+             {"keys", held->keys.size()},
+             {"announced", base64url::encode(held->keys.front().kid())}});
+  return std::move(held->keys);
+}
+
 /// Everything that runs, in the order in which it is made; it ends in the opposite one.
 class running_gateway {
  public:
   explicit running_gateway(const configuration& settings)
       : settings_(settings),
-        gateway_(gateway_options_of(settings)),
+        gateway_(gateway_options_of(settings, keys_)),
         port_(make_gateway_port(gateway_)),
         desk_(cors(settings.cors.origins, settings.cors.max_age_s)),
         server_(server_options_of(settings), desk_),
@@ -96,11 +113,13 @@ class running_gateway {
               .make_ledger = [settings] { return open_ledger(settings); },
               .make_hot_store = [settings] { return open_hot_store(settings); },
               .tokens = settings.tokens,
+              .session_keys = keys_,
               .server_statistics = [this] { return server_.statistics(); },
               .build = this_build(),
               .event_source = settings.events.source,
               .now = wall_clock_ms,
               .log = log_from_below}) {
+    keys_.replace(session_keys_of(settings));
     desk_.open(server_.replies(), heartbeats_, api_);
     server_.start();
     log_event(log_level::info, "server", "ready",
@@ -133,6 +152,14 @@ class running_gateway {
       }
     }
     api_.replace_tokens(fresh.tokens);
+    try {
+      auto following = fresh;
+      following.policy.signature = settings_.policy.signature;  // needs a restart
+      keys_.replace(session_keys_of(following));
+    } catch (const std::exception& e) {
+      log_event(log_level::error, "session_keys", "not reloaded; the old keys stay",
+                {{"reason", e.what()}});
+    }
     log_event(log_level::info, "config", "reloaded", {{"tokens", fresh.tokens.size()}});
   }
 
@@ -158,6 +185,7 @@ class running_gateway {
 
  private:
   const configuration settings_;
+  crypto::agreement_key_ring keys_;
   actors::gateway gateway_;
   std::unique_ptr<gateway_port> port_;
   front_desk desk_;

@@ -109,6 +109,28 @@ void check_tls(const configuration& settings, unix_ms now_ms, check_list& list) 
   ERR_clear_error();
 }
 
+// Reads the keys as the gateway will.
+void check_session_keys(const configuration& settings, check_list& list) {
+  constexpr auto what = "session_keys";
+  if (settings.policy.signature != "session")
+    return list.note(what, "none: policy.signature = every wants a signature on each heartbeat");
+  const auto path = session_key_path(settings);
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) {
+    if (settings.session_keys.file.empty())
+      return list.note(what, path + " will be made at the first start");
+    return list.bad(what, path + " is not there",
+                    "`watchkeeper keys new` makes it; give it to every gateway of the deployment");
+  }
+  const auto found = read_session_keys(path);
+  if (!found)
+    return list.bad(what, found.error(),
+                    "it must be a JWK set or PEM file of P-256 private keys, for the gateway's "
+                    "user alone");
+  list.good(what, fmt::format("{}, {} key{}", path, found->keys.size(),
+                              found->keys.size() == 1 ? "" : "s"));
+}
+
 // An embedded file that is not there is no problem, and `check` must not make it.
 bool will_be_made(const std::string& path) {
   return !path.empty() && !std::filesystem::exists(path);
@@ -163,6 +185,7 @@ int run_check(const loaded_configuration& loaded, unix_ms now_ms, std::ostream& 
   if (loaded.usable()) {
     check_data_dir(loaded.values, list);
     check_tls(loaded.values, now_ms, list);
+    check_session_keys(loaded.values, list);
     check_hot_store(loaded.values, list);
     check_ledger_of(loaded.values, list);
   }

@@ -34,6 +34,7 @@ struct parsed_line {
   configuration_sources sources;
   bool as_markdown = false;
   token_request token;
+  keys_request keys;
   device_request device;
   bool kid_only = false;
   sign_request sign;
@@ -90,6 +91,10 @@ struct command_set {
   CLI::App* config;
   CLI::App* migrate;
   CLI::App* token;
+  CLI::App* keys;
+  CLI::App* keys_new;
+  CLI::App* keys_list;
+  CLI::App* keys_rotate;
   CLI::App* device;
   CLI::App* sign;
   CLI::App* top;
@@ -131,6 +136,23 @@ Example:
   set.sign->footer("");
 }
 
+void add_keys_commands(CLI::App& app, parsed_line& line, command_set& set) {
+  set.keys = app.add_subcommand("keys", "Make, list or rotate the gateway's keys for session keys");
+  set.keys->require_subcommand(1);
+  set.keys->fallthrough();
+  set.keys_new = set.keys->add_subcommand("new", "Make the file of session_keys.file with one key");
+  set.keys_list = set.keys->add_subcommand("list", "Print the keys' kids, the announced one first");
+  set.keys_rotate = set.keys->add_subcommand(
+      "rotate", "Add a key, which is announced from the next SIGHUP on, and remove the oldest");
+  set.keys_rotate
+      ->add_option("--keep", line.keys.kept, "How many keys stay; sessions of older ones sign anew")
+      ->capture_default_str();
+  for (auto* each : {set.keys, set.keys_new, set.keys_list, set.keys_rotate}) {
+    each->fallthrough();
+    each->footer("\nSettings as for the program: see `watchkeeper config --help`.");
+  }
+}
+
 command_set add_commands(CLI::App& app, parsed_line& line) {
   command_set set{};
   set.run = app.add_subcommand("run", "Serve until told to stop; also what no command at all does");
@@ -155,6 +177,7 @@ command_set add_commands(CLI::App& app, parsed_line& line) {
   set.token->add_option("--append", line.token.append_to, "Configuration file to append it to")
       ->type_name("FILE");
 
+  add_keys_commands(app, line, set);
   add_device_commands(app, line, set);
   set.top = add_top_command(app, line.top);
   set.fleet = add_fleet_command(app, line.fleet);
@@ -206,6 +229,15 @@ int dispatch(const command_set& set, parsed_line& line, command_handlers& handle
       handlers.out << print_configuration(loaded);
       handlers.err << describe(loaded.warnings);
       return static_cast<int>(exit_ok);
+    });
+  if (set.keys->parsed())
+    return with_configuration(line, handlers, "keys", [&](const auto& loaded) {
+      const auto& settings = loaded.values;
+      if (set.keys_new->parsed())
+        return run_keys_new(settings, handlers.now(), handlers.out, handlers.err);
+      if (set.keys_rotate->parsed())
+        return run_keys_rotate(settings, line.keys, handlers.now(), handlers.out, handlers.err);
+      return run_keys_list(settings, handlers.out, handlers.err);
     });
   if (set.migrate->parsed())
     return with_configuration(line, handlers, "migrate", [&](const auto& loaded) {

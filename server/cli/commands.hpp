@@ -4,6 +4,7 @@
 #include <string>
 
 #include "server/cli/cli.hpp"
+#include "server/keys/key_file.hpp"
 
 /// The commands that need no handler from outside. Internal to server/cli.
 namespace watchkeeper::server {
@@ -13,6 +14,16 @@ struct token_request {
   std::string name;
   std::string append_to;  // a configuration file; empty: print only
 };
+
+struct keys_request {
+  std::int64_t kept = static_cast<std::int64_t>(session_keys_kept);
+};
+// `watchkeeper keys …`: the file of session_keys.file.
+int run_keys_new(const configuration& settings, unix_ms now_ms, std::ostream& out,
+                 std::ostream& err);
+int run_keys_list(const configuration& settings, std::ostream& out, std::ostream& err);
+int run_keys_rotate(const configuration& settings, const keys_request& request, unix_ms now_ms,
+                    std::ostream& out, std::ostream& err);
 
 int run_check(const loaded_configuration& loaded, unix_ms now_ms, std::ostream& out);
 int run_migrate(const loaded_configuration& loaded, std::ostream& out, std::ostream& err);

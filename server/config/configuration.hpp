@@ -72,6 +72,10 @@ struct configuration {
   } rate;
 
   struct {
+    std::string file;  // empty: session-keys.json in data_dir
+  } session_keys;
+
+  struct {
     std::vector<std::string> origins;  // empty: no CORS at all
     std::int64_t max_age_s = 3600;
   } cors;

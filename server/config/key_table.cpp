@@ -153,6 +153,12 @@ constexpr auto table = std::to_array<key_description>({
      .minimum = burst_min,
      .maximum = 1'000'000},
 
+    {.path = "session_keys.file",
+     .member = [](settings& s) -> text { return s.session_keys.file; },
+     .help = "Private keys for session keys, shared by the gateways of a deployment; empty makes "
+             "session-keys.json in data_dir.",
+     .form = "a JWK set or PEM file, or empty"},
+
     {.path = "cors.origins",
      .member = [](settings& s) -> list { return s.cors.origins; },
      .help = "Web origins whose pages may send heartbeats and read progress; none: no CORS.",

@@ -17,7 +17,7 @@ bool equal(const token_claims& a, const token_claims& b) {
   return a.student == b.student && a.module == b.module && a.session == b.session &&
          a.sequence == b.sequence && a.interval == b.interval &&
          a.playback_rate_permille == b.playback_rate_permille && a.issued_at_ms == b.issued_at_ms &&
-         a.expires_at_ms == b.expires_at_ms;
+         a.expires_at_ms == b.expires_at_ms && a.key_offer == b.key_offer;
 }
 
 bool equal(const result<engagement_token, problem>& a, const result<engagement_token, problem>& b) {
@@ -141,6 +141,15 @@ parts random_token(random_source& random) {
   if (random.one_in(2))
     payload.emplace_back(quoted(random, "exp"),
                          random_number(random, random.between<std::int64_t>(0, 1'999'999'999)));
+  if (!hs256 && random.one_in(3)) {
+    json_members epk = {{quoted(random, "kty"), quoted(random, "EC")},
+                        {quoted(random, "crv"), quoted(random, "P-256")},
+                        {quoted(random, "x"), quoted(random, some_kid)},
+                        {quoted(random, "y"), quoted(random, some_kid)}};
+    std::shuffle(epk.begin(), epk.end(), random.engine());
+    if (!random.one_in(20)) payload.emplace_back(quoted(random, "epk"), spaced(random, epk));
+    if (!random.one_in(20)) payload.emplace_back(quoted(random, "skid"), quoted(random, some_kid));
+  }
   for (int n = random.between(0, 3); n > 0; --n)
     payload.emplace_back(quoted(random, "x" + std::to_string(n)), random_value(random, 3));
   std::shuffle(header.begin(), header.end(), random.engine());

@@ -146,6 +146,41 @@ bool id_of(const std::map<std::string, member>& all, const std::string& name, Id
   return id.has_value();
 }
 
+bool read_offer(const std::string& payload, token_claims& claims) {
+  // The members of an inner object, each once: nlohmann alone would keep the last of two.
+  std::vector<std::string> names;
+  int depth = 0;
+  bool inside = false, twice = false;
+  const json whole = json::parse(payload, [&](int at, json::parse_event_t event, json& value) {
+    if (event == json::parse_event_t::key) {
+      depth = at;
+      if (depth == 1) inside = value == "epk";
+      if (depth == 2 && inside) {
+        twice |= std::find(names.begin(), names.end(), value) != names.end();
+        names.push_back(value);
+      }
+    }
+    return true;
+  });
+  if (whole.contains("epk") != whole.contains("skid")) return false;
+  if (!whole.contains("epk")) return true;
+  const auto& epk = whole["epk"];
+  if (twice || !epk.is_object() || epk.size() != 4 || !whole["skid"].is_string()) return false;
+  for (const auto* name : {"kty", "crv", "x", "y"})
+    if (!epk.contains(name) || !epk[name].is_string()) return false;
+  if (epk["kty"] != "EC" || epk["crv"] != "P-256") return false;
+  const auto x = decode_base64url_slowly(epk["x"].get<std::string>());
+  const auto y = decode_base64url_slowly(epk["y"].get<std::string>());
+  const auto skid = decode_base64url_slowly(whole["skid"].get<std::string>());
+  if (!x || !y || !skid || x->size() != 32 || y->size() != 32 || skid->size() != 32) return false;
+  session_key_offer offer;
+  std::copy(x->begin(), x->end(), offer.point.begin());
+  std::copy(y->begin(), y->end(), offer.point.begin() + 32);
+  std::copy(skid->begin(), skid->end(), offer.gateway_key.bytes.begin());
+  claims.key_offer = offer;
+  return true;
+}
+
 bool read_claims(const std::map<std::string, member>& all, token_claims& claims) {
   if (!id_of(all, "sub", claims.student) || !id_of(all, "cid", claims.module) ||
       !id_of(all, "sid", claims.session))
@@ -193,6 +228,7 @@ bool read_header(const std::map<std::string, member>& all, engagement_token& tok
   if (token.algorithm == signature_algorithm::hs256) {
     const auto end = "." + std::string{token.claims.session.view()};
     if (kid.size() != 43 + end.size() || kid.substr(43) != end) return false;
+    if (token.claims.key_offer) return false;
     kid.resize(43);
   }
   const auto bytes = decode_base64url_slowly(kid);
@@ -255,7 +291,8 @@ std::optional<result<engagement_token, problem>> parse_token_slowly(std::string_
   if (!header_members || !payload_members) return refused(problem::malformed_token);
 
   engagement_token token;
-  if (!read_claims(*payload_members, token.claims) || !read_header(*header_members, token))
+  if (!read_claims(*payload_members, token.claims) || !read_offer(*payload, token.claims) ||
+      !read_header(*header_members, token))
     return refused(problem::malformed_token);
   token.signing_input = text.substr(0, second);
   token.signature_bytes = static_cast<std::uint8_t>(std::min<std::size_t>(signature->size(), 65));

@@ -45,6 +45,7 @@ bool same(const engagement_token& a, const engagement_token& b) {
          a.claims.playback_rate_permille == b.claims.playback_rate_permille &&
          a.claims.issued_at_ms == b.claims.issued_at_ms &&
          a.claims.expires_at_ms == b.claims.expires_at_ms &&
+         a.claims.key_offer == b.claims.key_offer &&
          a.signing_input.size() == b.signing_input.size() && a.signature == b.signature &&
          a.signature_bytes == b.signature_bytes;
 }

@@ -163,6 +163,7 @@ class api_fixture {
             .tokens = {token_named("viewer", token_role::viewer),
                        token_named("admin", token_role::admin),
                        token_named("operator", token_role::operator_)},
+            .session_keys = session_keys,
             .server_statistics = [] { return net::server_statistics{}; },
             .build = {"0.1.0", "abc", "g++", "Release"},
             .event_source = "urn:test",
@@ -211,6 +212,7 @@ class api_fixture {
 
   temporary_directory directory;
   std::atomic<unix_ms> now_ms{start_ms};
+  crypto::agreement_key_ring session_keys;
   fake_gateway gateway;
   collected_replies replies;
   std::mutex log_mutex;

@@ -1,0 +1,157 @@
+#include "server/keys/key_file.hpp"
+
+#include <fmt/format.h>
+#include <openssl/crypto.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "domain/base64url.hpp"
+#include "server/keys/pem_keys.hpp"
+#include "server/whole_file.hpp"
+
+namespace watchkeeper::server {
+namespace {
+
+using json = nlohmann::ordered_json;
+using crypto::agreement_key;
+using failure = std::string;
+
+constexpr mode_t readable_by_everybody = S_IROTH | S_IWOTH | S_IXOTH;
+
+json public_members(const agreement_key& key) {
+  const std::span point(key.public_key().bytes);
+  return {{"kty", "EC"},
+          {"crv", "P-256"},
+          {"kid", base64url::encode(key.kid())},
+          {"use", "enc"},
+          {"x", base64url::encode(point.first(32))},
+          {"y", base64url::encode(point.last(32))}};
+}
+
+std::string text_member(const json& jwk, const char* name) {
+  const auto found = jwk.find(name);
+  return found != jwk.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+result<agreement_key, failure> read_jwk(const json& jwk) {
+  if (!jwk.is_object()) return failure("is not a JSON object");
+  if (text_member(jwk, "kty") != "EC" || text_member(jwk, "crv") != "P-256")
+    return failure("is not a key of P-256 (kty EC, crv P-256)");
+  if (jwk.contains("use") && text_member(jwk, "use") != "enc")
+    return failure("has a use that is not enc");
+  auto encoded = text_member(jwk, "d");
+  crypto::p256::private_key secret{};
+  const bool decoded = encoded.size() == 43 && base64url::decode(encoded, secret) == secret.size();
+  OPENSSL_cleanse(encoded.data(), encoded.size());
+  if (!decoded) return failure("has no private member d of 32 bytes in base64url");
+  const auto issued = jwk.find("iat");
+  unix_ms created_ms = 0;
+  if (issued != jwk.end() && issued->is_number_unsigned() &&
+      issued->get<std::uint64_t>() < 253'402'300'799)
+    created_ms = static_cast<unix_ms>(issued->get<std::uint64_t>()) * 1000;
+  const auto key = agreement_key::from_secret(secret, created_ms);
+  OPENSSL_cleanse(secret.data(), secret.size());
+  if (!key) return failure("has a d that is no scalar of P-256");
+  const auto right = public_members(*key);
+  if (text_member(jwk, "x") != right["x"] || text_member(jwk, "y") != right["y"])
+    return failure("has an x or y that does not belong to its d");
+  if (jwk.contains("kid") && text_member(jwk, "kid") != right["kid"])
+    return failure("has a kid that is not its thumbprint");
+  return *key;
+}
+
+result<agreement_keys, failure> read_key_set(const std::string& text) {
+  const auto document = json::parse(text, nullptr, false);
+  if (document.is_discarded()) return failure("is not JSON");
+  const auto list = document.find("keys");
+  if (!document.is_object() || list == document.end() || !list->is_array())
+    return failure("is no JWK set: an object with a list `keys`");
+  agreement_keys keys;
+  for (std::size_t i = 0; i < list->size() && i <= session_keys_max; ++i) {
+    auto key = read_jwk((*list)[i]);
+    if (!key) return fmt::format("its key {} {}", i + 1, key.error());
+    keys.push_back(std::move(*key));
+  }
+  return keys;
+}
+
+}  // namespace
+
+std::string session_key_path(const configuration& settings) {
+  if (!settings.session_keys.file.empty()) return settings.session_keys.file;
+  return (std::filesystem::path(settings.data_dir) / "session-keys.json").string();
+}
+
+result<session_key_file, std::string> read_session_keys(const std::string& path) {
+  auto file = read_whole(path, session_key_file_bytes_max);
+  if (!file) return file.error();
+  struct wiped {
+    std::string& text;
+    ~wiped() { OPENSSL_cleanse(text.data(), text.size()); }
+  } at_the_end{file->text};
+  const auto failed = [&](const std::string& why) { return fmt::format("{}: {}", path, why); };
+  if ((file->mode & readable_by_everybody) != 0)
+    return failed(
+        fmt::format("everybody on this machine may use it (mode {:o}); chmod 600 it", file->mode));
+  const auto begin = file->text.find_first_not_of(" \t\r\n");
+  session_key_file found;
+  found.is_pem = begin != std::string::npos && file->text.compare(begin, 5, "-----") == 0;
+  if (!found.is_pem && (begin == std::string::npos || file->text[begin] != '{'))
+    return failed("is neither a JWK set nor PEM");
+  auto keys =
+      found.is_pem ? read_pem_keys(file->text, session_keys_max + 1) : read_key_set(file->text);
+  if (!keys) return failed(keys.error());
+  found.keys = std::move(*keys);
+  if (found.keys.empty()) return failed("holds no key");
+  if (found.keys.size() > session_keys_max)
+    return failed(fmt::format("holds more than {} keys", session_keys_max));
+  for (auto key = found.keys.begin(); key != found.keys.end(); ++key)
+    if (std::find_if(found.keys.begin(), key,
+                     [&](const auto& other) { return other.kid() == key->kid(); }) != key)
+      return failed("holds the key " + base64url::encode(key->kid()) + " twice");
+  return found;
+}
+
+std::string private_key_set(const agreement_keys& keys) {
+  json list = json::array();
+  for (const auto& key : keys) {
+    auto members = public_members(key);
+    members["d"] = base64url::encode(key.secret());
+    if (key.created_ms() > 0) members["iat"] = key.created_ms() / 1000;
+    list.push_back(std::move(members));
+  }
+  return json{{"keys", std::move(list)}}.dump(1) + '\n';
+}
+
+std::string announced_key_set(const agreement_keys& keys) {
+  json list = json::array();
+  if (!keys.empty()) list.push_back(public_members(keys.front()));
+  return json{{"keys", std::move(list)}}.dump();
+}
+
+result<held_session_keys, std::string> load_session_keys(const configuration& settings,
+                                                         unix_ms now_ms) {
+  held_session_keys held;
+  held.path = session_key_path(settings);
+  std::error_code error;
+  if (settings.session_keys.file.empty() && !std::filesystem::exists(held.path, error)) {
+    const agreement_keys made{crypto::agreement_key::generate(now_ms)};
+    auto wrong = create_whole(held.path, private_key_set(made), 0600);
+    // Another one may have made it at the same time: then that one counts.
+    held.made_now = wrong.empty();
+    if (!wrong.empty() && !std::filesystem::exists(held.path, error)) return wrong;
+  }
+  auto found = read_session_keys(held.path);
+  if (!found) {
+    if (!std::filesystem::exists(held.path, error))
+      return found.error() + "; `watchkeeper keys new` makes one";
+    return found.error();
+  }
+  held.keys = std::move(found->keys);
+  return held;
+}
+
+}  // namespace watchkeeper::server
