@@ -1,0 +1,109 @@
+/** Reads what came back for a POST of heartbeats. Believes nothing that does not look as it must. */
+import type { Claim } from './buffer.js';
+
+export type Status = 'credited' | 'limited' | 'duplicate';
+
+export interface Accepted {
+  status: Status;
+  creditedMs: number;
+  secondsWatched: number;
+  completionPercentage: number;
+  state: 'IN_PROGRESS' | 'MASTERED';
+  resumeMs: number;
+}
+
+export type Verdict = { accepted: Accepted | undefined } | { problem: string; detail: string };
+
+/** `verdicts`: one a token. `problem`: the request as a whole was refused by the gateway. */
+export interface Answer {
+  serverMs?: number;
+  verdicts?: Verdict[];
+  problem?: { name: string; detail: string };
+}
+
+const PREFIX = 'urn:watchkeeper:problem:';
+type Json = Record<string, unknown>;
+
+const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isAmount = (value: unknown): value is number => typeof value === 'number' && value >= 0 && value < 2 ** 53;
+
+/** NumericDate to milliseconds, if it is a time that can be: later than 2001, earlier than 5138. */
+function serverMs(value: unknown): number | undefined {
+  return isAmount(value) && value > 1e9 && value < 1e11 ? value * 1000 : undefined;
+}
+
+function verdictOf(result: unknown, claim: Claim): Verdict | undefined {
+  if (!isObject(result)) return undefined;
+  const { status, problem } = result;
+  if (status === 'rejected') return typeof problem === 'string' ? { problem, detail: '' } : undefined;
+  const known = status === 'credited' || status === 'limited' || status === 'duplicate';
+  const {
+    credited_ms: creditedMs, seconds_watched: secondsWatched,
+    completion_percentage: completionPercentage, state, resume_ms: resumeMs,
+  } = result;
+  if (
+    !known || result['sid'] !== claim.sid || result['sn'] !== claim.sn ||
+    !isAmount(creditedMs) || !isAmount(secondsWatched) || !isAmount(resumeMs) ||
+    !isAmount(completionPercentage) || completionPercentage > 100 ||
+    (state !== 'IN_PROGRESS' && state !== 'MASTERED')
+  ) return undefined;
+  return { accepted: { status, creditedMs, secondsWatched, completionPercentage, state, resumeMs } };
+}
+
+/**
+ * undefined: this is not an answer of a gateway, whatever its status says. `minimal`: an answer
+ * without content was asked for.
+ */
+export function readAnswer(
+  status: number,
+  text: string,
+  claims: readonly Claim[],
+  minimal: boolean,
+): Answer | undefined {
+  if (status === 204) return minimal ? { verdicts: claims.map(() => ({ accepted: undefined })) } : undefined;
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (!isObject(body)) return undefined;
+  const answer: Answer = {};
+  const time = serverMs(body['server_time']);
+  if (time !== undefined) answer.serverMs = time;
+  if (status === 200) {
+    const { results } = body;
+    if (!Array.isArray(results) || results.length !== claims.length) return undefined;
+    const verdicts = results.map((result, i) => verdictOf(result, claims[i]!));
+    if (verdicts.includes(undefined)) return undefined;
+    answer.verdicts = verdicts as Verdict[];
+    return answer;
+  }
+  const { type, title, detail } = body;
+  if (status < 400 || typeof type !== 'string' || !type.startsWith(PREFIX)) return undefined;
+  const name = type.slice(PREFIX.length);
+  answer.problem = { name, detail: String(detail ?? title ?? '').slice(0, 500) };
+  if (claims.length === 1) answer.verdicts = [{ problem: name, detail: answer.problem.detail }];
+  return answer;
+}
+
+/** What a problem means for the heartbeat that has it. */
+export type Reaction = 'never' | 'later' | 'clock' | 'device-key' | 'enrol';
+
+const REACTIONS: Record<string, Reaction> = {
+  'stale-token': 'clock',
+  'future-token': 'clock',
+  'session-key-unknown': 'device-key',
+  'unknown-device': 'enrol',
+  'rate-limited': 'later',
+  overloaded: 'later',
+  'storage-unavailable': 'later',
+  draining: 'later',
+  'request-timeout': 'later',
+};
+
+/** A name that is not known is taken by the status: below 500 it is about the token, and for good. */
+export function reactionTo(name: string, status: number): Reaction {
+  return REACTIONS[name] ?? (status >= 500 || status === 429 || status === 408 ? 'later' : 'never');
+}

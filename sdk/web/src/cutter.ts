@@ -1,0 +1,103 @@
+/**
+ * Cuts what a media element played into intervals. Pure: time and position come as arguments.
+ *
+ * It believes a position only as far as the clock allows: from one observation to the next the
+ * position may move by what the playback rate gives, and a little more. Anything else was a jump,
+ * and what lies between is not reported. Nothing is ever filled in.
+ */
+
+/** A half-open piece of media time that was played at one rate. */
+export interface Interval {
+  fromMs: number;
+  toMs: number;
+  rate: number;
+}
+
+/** What the media element looked like at one moment. */
+export interface Snapshot {
+  /** A clock that never goes back, milliseconds. */
+  atMs: number;
+  /** Media time, milliseconds; fractions are cut off. */
+  positionMs: number;
+  /** The playback rate that is in force from now on. */
+  rate: number;
+  /** Whether media plays and may be credited: not paused, seeking, stalled, ended or hidden. */
+  active: boolean;
+}
+
+/**
+ * Why the cutter is asked: `tick`, time went by; `cut`, playback is interrupted and everything up to
+ * here is to be reported; `jump`, the position was moved and says nothing about what was played.
+ */
+export type Cause = 'tick' | 'cut' | 'jump';
+
+export interface CutterLimits {
+  /** A heartbeat is due after so much media time. */
+  heartbeatMs: number;
+}
+
+/** The rates that an engagement token can carry. */
+export const MIN_RATE = 0.25;
+export const MAX_RATE = 4;
+/** Players tell their position about four times a second and not at exact moments. */
+export const TOLERANCE_MS = 250;
+/** Whoever has not looked for longer than this does not know what happened meanwhile. */
+export const MAX_STEP_MS = 5_000;
+/** Less is not worth a heartbeat; the gateway closes gaps of this size by itself. */
+export const MIN_INTERVAL_MS = 100;
+
+export class Cutter {
+  readonly #limits: CutterLimits;
+  #running = false;
+  #fromMs = 0;
+  #last: Snapshot = { atMs: 0, positionMs: 0, rate: 1, active: false };
+
+  constructor(limits: CutterLimits) {
+    this.#limits = limits;
+  }
+
+  /** Takes one observation and gives the intervals that are complete, in the order they were played. */
+  observe(snapshot: Snapshot, cause: Cause = 'tick'): Interval[] {
+    const now = { ...snapshot, positionMs: Math.floor(snapshot.positionMs) };
+    const done: Interval[] = [];
+    if (this.#running) {
+      const jumped = cause === 'jump' || !this.#couldPlayTo(now);
+      if (!jumped) this.#last = { ...now, rate: this.#last.rate };
+      this.#takeFull(done);
+      if (jumped || cause === 'cut' || !now.active || now.rate !== this.#last.rate) this.#close(done);
+    }
+    if (!this.#running && now.active && now.rate >= MIN_RATE && now.rate <= MAX_RATE) {
+      this.#running = true;
+      this.#fromMs = now.positionMs;
+    }
+    this.#last = now;
+    return done;
+  }
+
+  /** Media time that was played and is not reported yet. */
+  get pendingMs(): number {
+    return this.#running ? this.#last.positionMs - this.#fromMs : 0;
+  }
+
+  #couldPlayTo(now: Snapshot): boolean {
+    const movedMs = now.positionMs - this.#last.positionMs;
+    const passedMs = now.atMs - this.#last.atMs;
+    if (!(movedMs >= 0 && passedMs >= 0 && passedMs <= MAX_STEP_MS)) return false;
+    return movedMs <= passedMs * this.#last.rate + TOLERANCE_MS;
+  }
+
+  #takeFull(done: Interval[]): void {
+    const length = this.#limits.heartbeatMs;
+    while (this.#last.positionMs - this.#fromMs >= length) {
+      done.push({ fromMs: this.#fromMs, toMs: this.#fromMs + length, rate: this.#last.rate });
+      this.#fromMs += length;
+    }
+  }
+
+  #close(done: Interval[]): void {
+    this.#running = false;
+    if (this.#last.positionMs - this.#fromMs >= MIN_INTERVAL_MS) {
+      done.push({ fromMs: this.#fromMs, toMs: this.#last.positionMs, rate: this.#last.rate });
+    }
+  }
+}

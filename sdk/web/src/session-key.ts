@@ -1,0 +1,88 @@
+/**
+ * Session keys: one ECDSA signature a session, a MAC for every heartbeat after it. The key is agreed
+ * on by ECDH with the gateway's public key; it is never stored and cannot be extracted.
+ */
+import { type PublicJwk, publicJwk, utf8 } from './token.js';
+
+const CURVE = { name: 'ECDH', namedCurve: 'P-256' };
+const INFO = 'watchkeeper session key v1';
+/** So many refusals of fresh keys in a row mean that the gateway does not want session keys. */
+const MAX_MISSES = 3;
+
+export interface GatewayKey {
+  kid: string;
+  key: CryptoKey;
+}
+
+/** The key-agreement key of a JWK set, or undefined when there is none that this can use. */
+export async function gatewayKey(set: unknown): Promise<GatewayKey | undefined> {
+  const keys = (set as { keys?: unknown } | null)?.keys;
+  if (!Array.isArray(keys)) return undefined;
+  for (const jwk of keys as (Partial<Record<string, unknown>> | null)[]) {
+    if (jwk?.['kty'] !== 'EC' || jwk['crv'] !== 'P-256' || jwk['use'] !== 'enc') continue;
+    const { kid, x, y } = jwk;
+    if (typeof kid !== 'string' || typeof x !== 'string' || typeof y !== 'string') continue;
+    try {
+      const key = await crypto.subtle.importKey('jwk', { kty: 'EC', crv: 'P-256', x, y }, CURVE, false, []);
+      return { kid, key };
+    } catch {
+      // Not a point on the curve: as good as absent.
+    }
+  }
+  return undefined;
+}
+
+/** The HMAC key of a session whose first token had this signing input. */
+export async function deriveSessionKey(
+  ephemeral: CryptoKey,
+  gateway: CryptoKey,
+  signingInput: string,
+): Promise<CryptoKey> {
+  const { subtle } = crypto;
+  const z = await subtle.deriveBits({ name: 'ECDH', public: gateway }, ephemeral, 256);
+  const salt = await subtle.digest('SHA-256', utf8(signingInput));
+  return subtle.deriveKey(
+    { name: 'HKDF', hash: 'SHA-256', salt, info: utf8(INFO) },
+    await subtle.importKey('raw', z, 'HKDF', false, ['deriveKey']),
+    { name: 'HMAC', hash: 'SHA-256', length: 256 },
+    false,
+    ['sign'],
+  );
+}
+
+/** What one session does about its key. */
+export class SessionKey {
+  /** The key for the next tokens; undefined: the device key signs. */
+  mac: CryptoKey | undefined;
+  #pair: CryptoKeyPair | undefined;
+  #epk: PublicJwk | undefined;
+  #misses = 0;
+
+  get wanted(): boolean {
+    return this.#misses < MAX_MISSES;
+  }
+
+  /** The claims that offer a key: the same ephemeral key each time. */
+  async offer(gateway: GatewayKey): Promise<{ epk: PublicJwk; skid: string }> {
+    this.#pair ??= await crypto.subtle.generateKey(CURVE, false, ['deriveBits']);
+    this.#epk ??= await publicJwk(this.#pair.publicKey);
+    return { epk: this.#epk, skid: gateway.kid };
+  }
+
+  /** The gateway accepted the token that made the offer. */
+  async accepted(gateway: GatewayKey, signingInput: string): Promise<void> {
+    if (!this.wanted) return;
+    this.mac = await deriveSessionKey(this.#pair!.privateKey, gateway.key, signingInput);
+  }
+
+  /** The gateway credited a token with the session's key. */
+  worked(): void {
+    this.#misses = 0;
+  }
+
+  /** The gateway does not hold the key (any more): the device key signs, and offers again. */
+  missed(): void {
+    this.mac = undefined;
+    ++this.#misses;
+  }
+}

@@ -1,0 +1,111 @@
+/** Signs claims: with the session's key where there is one, else with the device's. */
+import type { Claim } from './buffer.js';
+import type { Clock } from './clock.js';
+import type { DeviceKey } from './device.js';
+import { type Environment, type Traffic, exchange } from './http.js';
+import { type GatewayKey, SessionKey, gatewayKey } from './session-key.js';
+import { signWithDevice, signWithSession } from './token.js';
+
+const KEYS_TIMEOUT_MS = 5_000;
+const MAX_KEYS_TRIES = 5;
+
+/** One claim on its way. */
+export interface Signed {
+  claim: Claim;
+  text: string;
+  /** Signed with the session's key. */
+  bySession: boolean;
+  iat: number;
+  /** To be called when the gateway has accepted it. */
+  accepted: () => Promise<void> | void;
+}
+
+export class Signer {
+  readonly #environment: Environment;
+  readonly #traffic: Traffic;
+  readonly #gateway: string;
+  readonly #session: string;
+  readonly #device: Promise<DeviceKey>;
+  readonly #clock: Clock;
+  readonly #key = new SessionKey();
+  #gatewayKey: GatewayKey | undefined;
+  #keysTries: number;
+
+  /** `sessionKeys` false: every token is signed by the device. */
+  constructor(
+    environment: Environment,
+    traffic: Traffic,
+    gateway: string,
+    session: string,
+    sessionKeys: boolean,
+    device: Promise<DeviceKey>,
+    clock: Clock,
+  ) {
+    this.#environment = environment;
+    this.#traffic = traffic;
+    this.#gateway = gateway;
+    this.#session = session;
+    this.#keysTries = sessionKeys ? MAX_KEYS_TRIES : 0;
+    this.#device = device;
+    this.#clock = clock;
+  }
+
+  /** When the claim's interval ended, in the gateway's time, to a tenth of a second. */
+  iat(claim: Claim): number {
+    return Math.round(this.#clock.serverTimeOf(claim.ended, this.#environment.reading()) / 100) / 10;
+  }
+
+  /** The gateway does not know the session's key: the device signs the next one, and offers again. */
+  missed(): void {
+    this.#key.missed();
+  }
+
+  /** `calm`: the last request went well, so that one for the gateway's key may be worth it. */
+  async sign(claims: readonly Claim[], calm: boolean): Promise<Signed[]> {
+    const { kid, privateKey } = await this.#device;
+    const key = this.#key;
+    // The gateway may credit a batch in any order, so only one token of it offers a key.
+    let gateway = claims.some((claim) => this.#isOwn(claim)) ? await this.#loadGatewayKey(calm) : undefined;
+    const signed: Signed[] = [];
+    for (const claim of claims) {
+      const { sub, cid, sid, sn, fromMs: from, toMs: to, rate } = claim;
+      const iat = this.iat(claim);
+      const payload = { sub, cid, sid, sn, from, to, pr: rate === 1 ? undefined : rate, iat };
+      const mac = this.#isOwn(claim) ? key.mac : undefined;
+      if (mac) {
+        const { text } = await signWithSession(kid, mac, payload);
+        signed.push({ claim, text, bySession: true, iat, accepted: () => key.worked() });
+        continue;
+      }
+      const offered = this.#isOwn(claim) ? gateway : undefined;
+      const offer = offered && (await key.offer(offered));
+      if (offered) gateway = undefined;
+      const { text, signingInput } = await signWithDevice(kid, privateKey, { ...payload, ...offer });
+      const accepted = (): Promise<void> | void => offered && key.accepted(offered, signingInput);
+      signed.push({ claim, text, bySession: false, iat, accepted });
+    }
+    return signed;
+  }
+
+  #isOwn(claim: Claim): boolean {
+    return claim.sid === this.#session;
+  }
+
+  /** The gateway's key, asked for until there is an answer; undefined where there is none. */
+  async #loadGatewayKey(calm: boolean): Promise<GatewayKey | undefined> {
+    if (!this.#key.wanted) return undefined;
+    if (!this.#gatewayKey && this.#keysTries > 0 && calm) {
+      --this.#keysTries;
+      try {
+        const url = `${this.#gateway}/v1/keys`;
+        const { status, text } = await exchange(this.#environment, this.#traffic, url, KEYS_TIMEOUT_MS);
+        // Anything else than a fault that may pass is an answer.
+        if (status < 500 && status !== 429) this.#keysTries = 0;
+        if (status === 200) this.#gatewayKey = await gatewayKey(JSON.parse(text));
+      } catch {
+        // Not JSON, or not reached; the device key serves as well.
+      }
+    }
+    return this.#gatewayKey;
+  }
+}

@@ -1,0 +1,252 @@
+/**
+ * Where keys and unsent heartbeats are kept: IndexedDB, or memory where that does not work (a private
+ * window, a full disk). All tabs of an origin share one database.
+ */
+import type { Claim } from './buffer.js';
+import type { ModuleProgress } from './types.js';
+
+const DATABASE = 'watchkeeper';
+/** Some browsers leave a request without any answer for ever. */
+const TIMEOUT_MS = 5_000;
+
+/** What the tabs of an origin know together about one queue. */
+export interface QueueState {
+  /** Failures in a row. */
+  failures: number;
+  /** Nothing is sent before this time of the device's clock … */
+  untilMs: number;
+  /** … and never for longer than this. */
+  waitMs: number;
+  /** The gateway asked for the wait. */
+  asked?: boolean;
+  /** The device is not enrolled: nothing is sent until the application says so. */
+  halted?: boolean;
+  /** The last answer by module. */
+  progress: Record<string, ModuleProgress>;
+}
+
+/** A queue as a transaction sees it: to be changed by putting other arrays and objects in. */
+export interface Draft {
+  claims: Claim[];
+  state: QueueState;
+}
+export type Transaction<R> = (draft: Draft) => R;
+
+export interface Store {
+  readonly kind: 'indexeddb' | 'memory';
+  /** Adds a claim at the end of its queue; the request to write is made before this returns. */
+  append(claim: Claim): Promise<void>;
+  /** Reads and writes a queue and its state in one step. `change` runs at least once. */
+  transact<R>(queue: string, change: Transaction<R>): Promise<R>;
+  /** What is stored under `name`, or else `value`, which is then stored. */
+  getOrPut<T>(name: string, value?: T): Promise<T | undefined>;
+}
+
+const emptyState = (): QueueState => ({ failures: 0, untilMs: 0, waitMs: 0, progress: {} });
+
+export class MemoryStore implements Store {
+  readonly kind = 'memory';
+  readonly #queues = new Map<string, Draft>();
+  readonly #named = new Map<string, unknown>();
+  // Apart from the ids that the database gave to claims which were taken over from it.
+  #nextId = 2 ** 40;
+
+  /** Takes over what another store held. */
+  adopt(name: string, { claims, state }: Draft): void {
+    const withIds = claims.map((claim) => (claim.id === undefined ? { ...claim, id: this.#nextId++ } : claim));
+    this.#queues.set(name, { claims: withIds, state });
+  }
+
+  append(claim: Claim): Promise<void> {
+    return this.transact(claim.queue, (draft) => {
+      draft.claims = [...draft.claims, claim];
+    });
+  }
+
+  async transact<R>(name: string, change: Transaction<R>): Promise<R> {
+    const draft = { claims: [], state: emptyState(), ...this.#queues.get(name) };
+    const result = change(draft);
+    this.adopt(name, draft);
+    return result;
+  }
+
+  async getOrPut<T>(name: string, value?: T): Promise<T | undefined> {
+    if (!this.#named.has(name) && value !== undefined) this.#named.set(name, value);
+    return this.#named.get(name) as T | undefined;
+  }
+}
+
+class IndexedDbStore implements Store {
+  readonly kind = 'indexeddb';
+  readonly #database: IDBDatabase;
+
+  constructor(database: IDBDatabase) {
+    this.#database = database;
+    // Another version of this module wants to change the database: do not stand in its way.
+    database.onversionchange = () => database.close();
+  }
+
+  append(claim: Claim): Promise<void> {
+    return this.#run(['queue'], (transaction) => {
+      transaction.objectStore('queue').add(claim);
+      // Written even if the page goes away right now.
+      transaction.commit?.();
+      return () => undefined;
+    });
+  }
+
+  transact<R>(name: string, change: Transaction<R>): Promise<R> {
+    return this.#run(['queue', 'state'], (transaction) => {
+      const queue = transaction.objectStore('queue');
+      const states = transaction.objectStore('state');
+      const claims = queue.index('queue').getAll(name) as IDBRequest<Claim[]>;
+      const state = states.get(name) as IDBRequest<QueueState | undefined>;
+      let result: R;
+      // Requests of a transaction are answered in order, so both are there.
+      state.onsuccess = () => {
+        const before = claims.result;
+        const draft: Draft = { claims: before, state: state.result ?? emptyState() };
+        result = change(draft);
+        const kept = new Set(draft.claims.map((claim) => claim.id));
+        for (const claim of before) if (!kept.has(claim.id)) queue.delete(claim.id!);
+        for (const claim of draft.claims) if (!before.includes(claim)) queue.put(claim);
+        if (draft.state !== state.result) states.put(draft.state, name);
+      };
+      return () => result;
+    });
+  }
+
+  getOrPut<T>(name: string, value?: T): Promise<T | undefined> {
+    return this.#run(['named'], (transaction) => {
+      const named = transaction.objectStore('named');
+      const found = named.get(name) as IDBRequest<T | undefined>;
+      found.onsuccess = () => {
+        if (found.result === undefined && value !== undefined) named.put(value, name);
+      };
+      return () => found.result ?? value;
+    });
+  }
+
+  #run<R>(stores: string[], work: (transaction: IDBTransaction) => () => R): Promise<R> {
+    return inTime((resolve, reject) => {
+      const transaction = this.#database.transaction(stores, 'readwrite');
+      const result = work(transaction);
+      transaction.oncomplete = () => resolve(result());
+      transaction.onabort = transaction.onerror = () => reject(transaction.error);
+    });
+  }
+}
+
+function inTime<R>(work: (resolve: (value: R) => void, reject: (error: unknown) => void) => void): Promise<R> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('IndexedDB does not answer')), TIMEOUT_MS);
+    const settled = <A>(settle: (value: A) => void) => (value: A): void => {
+      clearTimeout(timer);
+      settle(value);
+    };
+    try {
+      work(settled(resolve), settled(reject));
+    } catch (error) {
+      settled(reject)(error);
+    }
+  });
+}
+
+function open(factory: IDBFactory): Promise<Store> {
+  return inTime((resolve, reject) => {
+    const request = factory.open(DATABASE, 1);
+    request.onupgradeneeded = () => {
+      const database = request.result;
+      database.createObjectStore('queue', { keyPath: 'id', autoIncrement: true }).createIndex('queue', 'queue');
+      database.createObjectStore('state');
+      database.createObjectStore('named');
+    };
+    request.onsuccess = () => resolve(new IndexedDbStore(request.result));
+    request.onerror = () => reject(request.error);
+  });
+}
+
+/**
+ * IndexedDB for as long as it works. A failed operation is tried once more on a fresh connection;
+ * then memory takes over, with all that was last seen of the queue, and `onFallback` is told why.
+ */
+export class DurableStore implements Store {
+  #current: Store | undefined;
+  #opening: Promise<Store> | undefined;
+  readonly #seen = new Map<string, Draft>();
+  readonly #names = new Map<string, unknown>();
+  readonly #factory: () => IDBFactory | undefined;
+  readonly #onFallback: (reason: string) => void;
+
+  constructor(factory: () => IDBFactory | undefined, onFallback: (reason: string) => void) {
+    this.#factory = factory;
+    this.#onFallback = onFallback;
+  }
+
+  get kind(): 'indexeddb' | 'memory' {
+    return this.#current?.kind ?? 'indexeddb';
+  }
+
+  append(claim: Claim): Promise<void> {
+    return this.#attempt((store) => store.append(claim)).then(() => {
+      const seen = this.#seen.get(claim.queue);
+      // Without an id of its own it is only a copy for the case that the database goes away.
+      if (seen) seen.claims = [...seen.claims, claim];
+    });
+  }
+
+  transact<R>(queue: string, change: Transaction<R>): Promise<R> {
+    return this.#attempt((store) =>
+      store.transact(queue, (draft) => {
+        const result = change(draft);
+        this.#seen.set(queue, { ...draft });
+        return result;
+      }),
+    );
+  }
+
+  async getOrPut<T>(name: string, value?: T): Promise<T | undefined> {
+    const found = await this.#attempt((store) => store.getOrPut(name, value));
+    if (found !== undefined) this.#names.set(name, found);
+    return found;
+  }
+
+  async #attempt<R>(work: (store: Store) => Promise<R>): Promise<R> {
+    // Without waiting where the store is open: at the end of a page there is no later.
+    try {
+      return await work(this.#current ?? (await this.#reopen()));
+    } catch (first) {
+      if (this.#current?.kind === 'memory') throw first;
+      try {
+        this.#current = undefined;
+        this.#opening = undefined;
+        return await work(await this.#reopen());
+      } catch (error) {
+        return work(this.#fallBack(error));
+      }
+    }
+  }
+
+  async #reopen(): Promise<Store> {
+    if (this.#current) return this.#current;
+    this.#opening ??= (async () => {
+      const factory = this.#factory();
+      if (!factory) throw new Error('there is no IndexedDB');
+      return open(factory);
+    })();
+    this.#current = await this.#opening;
+    return this.#current;
+  }
+
+  #fallBack(error: unknown): Store {
+    // Another operation may have been faster.
+    if (this.#current?.kind === 'memory') return this.#current;
+    const memory = new MemoryStore();
+    for (const [name, draft] of this.#seen) memory.adopt(name, draft);
+    for (const [name, value] of this.#names) void memory.getOrPut(name, value);
+    this.#current = memory;
+    this.#opening = Promise.resolve(memory);
+    this.#onFallback(error instanceof Error ? error.message : String(error));
+    return memory;
+  }
+}

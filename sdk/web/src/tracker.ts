@@ -1,0 +1,227 @@
+/** Ties a media element to the cutter and the sender. */
+import type { Claim } from './buffer.js';
+import { type Cause, Cutter, type Snapshot } from './cutter.js';
+import { type DeviceKey, type Enrolment, deviceKey } from './device.js';
+import { Emitter } from './emitter.js';
+import type { Environment } from './http.js';
+import { Sender } from './sender.js';
+import { DurableStore } from './store.js';
+import { base64url } from './token.js';
+import type { Events, ModuleProgress, Options, Status } from './types.js';
+
+const ID = /^[A-Za-z0-9._~:@-]{1,64}$/;
+const MAX_HEARTBEATS = 5;
+const MAX_INTERVAL_MS = 30_000;
+const MAX_SEQUENCE = 2 ** 31 - 1;
+/** HTMLMediaElement.HAVE_FUTURE_DATA: with less, playback stands still. */
+const FUTURE_DATA = 3;
+
+/** When to look, and how. */
+const CAUSES: Record<string, Cause> = {
+  play: 'tick', playing: 'tick', timeupdate: 'tick', ratechange: 'tick', seeked: 'tick',
+  pause: 'cut', waiting: 'cut', ended: 'cut',
+  seeking: 'jump', emptied: 'jump',
+};
+
+function browser(): Environment {
+  return {
+    fetch: (input, init) => fetch(input, init),
+    random: () => Math.random(),
+    reading: () => ({ wallMs: Date.now(), monoMs: performance.now() }),
+    newId: () => base64url(crypto.getRandomValues(new Uint8Array(16))),
+    hidden: () => document.visibilityState === 'hidden',
+    setTimer: (work, ms) => setTimeout(work, ms),
+    clearTimer: (timer) => clearTimeout(timer as number),
+    locks: navigator.locks,
+  };
+}
+
+function indexedDb(): IDBFactory | undefined {
+  return globalThis.indexedDB;
+}
+
+/** A number option within its limits. Throws a RangeError that names it. */
+function within(name: string, value: number | undefined, otherwise: number, min: number, max: number): number {
+  if (value === undefined) return otherwise;
+  if (!(value >= min && value <= max)) throw new RangeError(`watchkeeper: ${name} must be ${min} to ${max}`);
+  return value;
+}
+
+function id(name: string, value: string): string {
+  if (!ID.test(value)) throw new TypeError(`watchkeeper: ${name} must be 1 to 64 of A-Z a-z 0-9 . _ ~ : @ -`);
+  return value;
+}
+
+/** Makes this browser's key for the student, or finds it, and gives its public half to be enrolled. */
+export async function enrolment(student: string): Promise<Enrolment> {
+  const store = new DurableStore(indexedDb, () => undefined);
+  const { kid, jwk } = await deviceKey(store, id('student', student));
+  return { kid, jwk, persistent: store.kind === 'indexeddb' };
+}
+
+export class Tracker extends Emitter<Events> {
+  /** Resolves with what the gateway last said about this module in this browser, if it ever did. */
+  readonly ready: Promise<{ progress: ModuleProgress | undefined }>;
+  /** Names this playback. */
+  readonly session: string;
+  readonly #media: HTMLMediaElement;
+  readonly #options: Options;
+  readonly #environment: Environment;
+  readonly #cutter: Cutter;
+  readonly #sender: Sender;
+  readonly #device: Promise<DeviceKey>;
+  readonly #store: DurableStore;
+  readonly #queue: string;
+  readonly #channel: BroadcastChannel | undefined;
+  readonly #detach = new AbortController();
+  #sequence = 0;
+  #gone = false;
+  #done: Promise<void> | undefined;
+
+  /** Throws a TypeError or RangeError for an option that cannot be; nothing else is ever thrown. */
+  constructor(media: HTMLMediaElement, options: Options, environment: Environment = browser()) {
+    super();
+    id('student', options.student);
+    id('module', options.module);
+    const gateway = new URL(options.gateway, globalThis.location?.href).href.replace(/\/+$/, '');
+    const longestMs = within('maxIntervalMs', options.maxIntervalMs, MAX_INTERVAL_MS, 1_000, MAX_INTERVAL_MS);
+    const heartbeatMs = within('heartbeatMs', options.heartbeatMs, Math.min(10_000, longestMs), 1_000, longestMs);
+    this.#media = media;
+    this.#options = options;
+    this.#environment = environment;
+    this.session = environment.newId();
+    this.#queue = `${gateway} ${options.student}`;
+    this.#cutter = new Cutter({ heartbeatMs });
+    this.#store = new DurableStore(indexedDb, (detail) => {
+      this.emit('problem', { name: 'storage', status: 0, detail, retry: 'later' });
+      this.#sender.changed();
+    });
+    this.#device = deviceKey(this.#store, options.student);
+    // Whoever waits for the key is told; nobody has to.
+    this.#device.catch(() => undefined);
+    this.#sender = new Sender(
+      {
+        gateway,
+        queue: this.#queue,
+        module: options.module,
+        session: this.session,
+        fullAnswerEvery: within('fullAnswerEvery', options.fullAnswerEvery, 1, 1, 1e6),
+        sessionKeys: options.sessionKeys ?? true,
+        timeoutMs: within('timeoutMs', options.timeoutMs, 15_000, 100, 120_000),
+        buffer: { maxHeartbeats: MAX_HEARTBEATS, maxIntervalMs: longestMs },
+        backoff: {
+          baseMs: within('backoffBaseMs', options.backoffBaseMs, 1_000, 10, 60_000),
+          maxMs: within('backoffMaxMs', options.backoffMaxMs, 60_000, 10, 600_000),
+        },
+      },
+      environment,
+      this.#store,
+      this.#device,
+      (name, event) => {
+        this.emit(name, event);
+        if (name === 'progress') this.#channel?.postMessage(event);
+      },
+    );
+    this.#channel = this.#openChannel();
+    this.#listen();
+    this.ready = this.#sender.progress().then((progress) => ({ progress }));
+    // What an earlier page had to leave behind.
+    void this.ready.then(({ progress }) => {
+      if (progress) this.#sender.heard(progress);
+      return this.#sender.flush();
+    });
+    this.#look('tick');
+  }
+
+  /** The public key to be enrolled. Rejects where the browser makes no keys. */
+  async enrolment(): Promise<Enrolment> {
+    const { kid, jwk } = await this.#device;
+    return { kid, jwk, persistent: this.#store.kind === 'indexeddb' };
+  }
+
+  status(): Status {
+    return this.#sender.status();
+  }
+
+  /**
+   * Reports what was played up to now and tries to send all that is kept, now; after an enrolment
+   * too. A time that the gateway asked to wait is waited. Resolves when the attempt is over.
+   */
+  async flush(): Promise<void> {
+    await this.#look('cut');
+    await this.#sender.hurry();
+  }
+
+  /** Reports what was played, sends it if that works now, and lets go of the media element. */
+  stop(): Promise<void> {
+    this.#done ??= (async () => {
+      const last = this.#look('cut');
+      this.#gone = true;
+      this.#detach.abort();
+      await last;
+      await this.#sender.flush();
+      this.#sender.stop();
+      this.#channel?.close();
+    })();
+    return this.#done;
+  }
+
+  #listen(): void {
+    const { signal } = this.#detach;
+    for (const [name, cause] of Object.entries(CAUSES)) {
+      this.#media.addEventListener(name, () => void this.#look(cause), { signal });
+    }
+    document.addEventListener('visibilitychange', () => void this.#look('tick'), { signal });
+    window.addEventListener('pagehide', () => void this.#look('cut'), { signal });
+    window.addEventListener('online', () => void this.#sender.hurry(), { signal });
+  }
+
+  #openChannel(): BroadcastChannel | undefined {
+    if (typeof BroadcastChannel === 'undefined') return undefined;
+    const channel = new BroadcastChannel(`watchkeeper ${this.#queue}`);
+    channel.onmessage = ({ data }: MessageEvent<Events['progress']>) => {
+      if (data.module !== this.#options.module) return;
+      this.emit('progress', data);
+      this.#sender.heard(data);
+    };
+    return channel;
+  }
+
+  #snapshot(): Snapshot {
+    const media = this.#media;
+    return {
+      atMs: this.#environment.reading().monoMs,
+      positionMs: media.currentTime * 1000,
+      rate: media.playbackRate,
+      active:
+        !this.#gone && !media.paused && !media.ended && !media.seeking &&
+        media.readyState >= FUTURE_DATA && !this.#environment.hidden(),
+    };
+  }
+
+  #look(cause: Cause): Promise<void> {
+    if (this.#gone) return Promise.resolve();
+    const snapshot = this.#snapshot();
+    // While the element seeks, its position is where it goes to and not what was played.
+    const intervals = this.#cutter.observe(snapshot, this.#media.seeking ? 'jump' : cause);
+    if (!intervals.length) return Promise.resolve();
+    // At an interruption the application is likely to show where the student stands.
+    if (!snapshot.active) this.#sender.wantFull = true;
+    const { student: sub, module: cid } = this.#options;
+    const ended = this.#sender.clock.moment(this.#environment.reading());
+    return Promise.all(
+      intervals.map(({ fromMs, toMs, rate }) => {
+        if (this.#sequence > MAX_SEQUENCE) return undefined;
+        const claim: Claim = {
+          queue: this.#queue, sub, cid, sid: this.session, sn: this.#sequence++, fromMs, toMs, rate, ended,
+        };
+        return this.#sender.add(claim);
+      }),
+    ).then(() => undefined);
+  }
+}
+
+/** Reports what is played in `media` from now on. */
+export function track(media: HTMLMediaElement, options: Options): Tracker {
+  return new Tracker(media, options);
+}

@@ -1,0 +1,98 @@
+/** What an application sees. */
+
+export type MasteryState = 'IN_PROGRESS' | 'MASTERED';
+
+/** How far the student is in a module, as the gateway last said. */
+export interface ModuleProgress {
+  module: string;
+  /** Whole seconds of different media time that were seen. */
+  secondsWatched: number;
+  /** 0 to 100, two decimals. */
+  completionPercentage: number;
+  state: MasteryState;
+  /** Where playback ended last: the place to resume. */
+  resumeMs: number;
+}
+
+/** `progress`: the gateway has answered for a heartbeat. */
+export interface ProgressEvent extends ModuleProgress {
+  session: string;
+  sequence: number;
+  /** The interval that was answered for, milliseconds of media time. */
+  fromMs: number;
+  toMs: number;
+  /** `limited`: only the beginning of the interval counted. `duplicate`: it had been counted before. */
+  status: 'credited' | 'limited' | 'duplicate';
+  creditedMs: number;
+}
+
+/** `drop`: heartbeats that will never be credited. */
+export interface DropEvent {
+  count: number;
+  /** `buffer-full`, or the name of the gateway's problem. */
+  reason: string;
+  heartbeats: { module: string; session: string; sequence: number; fromMs: number; toMs: number }[];
+}
+
+/** `problem`: something went wrong, whether or not heartbeats were lost by it. */
+export interface ProblemEvent {
+  /**
+   * The gateway's name for it, or one of this module's own: `unreachable` (no connection, or no
+   * answer in time), `redirect`, `bad-answer` (not the gateway's), `storage` (memory is used instead),
+   * `no-key` (the browser makes no keys; the page is not https://, most likely).
+   */
+  name: string;
+  /** The HTTP status, 0 when there was none. */
+  status: number;
+  detail: string;
+  /** `now`: sent again already; `later`: kept; `enrol`: kept until `flush()`; `never`: dropped. */
+  retry: 'now' | 'later' | 'enrol' | 'never';
+}
+
+/** `status`: what `status()` gives has changed. */
+export interface Status {
+  /**
+   * `idle`: nothing is waiting. `sending`. `waiting`: something failed, there will be another try.
+   * `not-enrolled`: kept until `flush()`. `stopped`.
+   */
+  state: 'idle' | 'sending' | 'waiting' | 'not-enrolled' | 'stopped';
+  /** Heartbeats that are not answered yet. */
+  buffered: number;
+  /** Milliseconds until the next try, 0 when none is planned. */
+  nextTryMs: number;
+  /** `memory`: what is buffered, and the key, do not outlive the page. */
+  storage: 'indexeddb' | 'memory';
+  /** The gateway's clock less the device's, milliseconds; 0 while it is unknown. */
+  clockOffsetMs: number;
+  /** What this page has sent and received in bodies, without header fields and TLS. */
+  traffic: { requests: number; heartbeats: number; bytesUp: number; bytesDown: number };
+}
+
+export interface Events {
+  progress: ProgressEvent;
+  /** The module has reached MASTERED; once. */
+  mastered: ModuleProgress;
+  drop: DropEvent;
+  problem: ProblemEvent;
+  status: Status;
+}
+
+export interface Options {
+  /** Where the gateway is: `https://gateway.example`. */
+  gateway: string;
+  student: string;
+  module: string;
+  /** Media time of one heartbeat, milliseconds; 10 000 unless given, at most 30 000. */
+  heartbeatMs?: number;
+  /** Longest interval that kept heartbeats are joined to, milliseconds; 30 000 unless given, at most that. */
+  maxIntervalMs?: number;
+  /** Every which heartbeat asks for a full answer, with progress; 1 unless given. */
+  fullAnswerEvery?: number;
+  /** Whether to agree on a session key where the gateway offers it; true unless given. */
+  sessionKeys?: boolean;
+  /** Backoff after the first failure and at most, milliseconds; 1 000 and 60 000 unless given. */
+  backoffBaseMs?: number;
+  backoffMaxMs?: number;
+  /** How long to wait for an answer, milliseconds; 15 000 unless given. */
+  timeoutMs?: number;
+}

@@ -1,0 +1,141 @@
+import { describe, expect, test } from 'vitest';
+import { type Cause, Cutter, type Interval, MAX_STEP_MS, MIN_INTERVAL_MS, type Snapshot } from '../src/cutter.js';
+import { randomFrom } from './random.js';
+
+const limits = { heartbeatMs: 10_000 };
+const at = (atMs: number, positionMs: number, more: Partial<Snapshot> = {}): Snapshot =>
+  ({ atMs, positionMs, rate: 1, active: true, ...more });
+
+/** Plays from 0 with four observations a second. */
+function play(cutter: Cutter, untilMs: number, rate = 1): Interval[] {
+  const out: Interval[] = [];
+  for (let t = 0; t <= untilMs; t += 250) out.push(...cutter.observe(at(t, t * rate, { rate })));
+  return out;
+}
+
+describe('the cutter', () => {
+  test('gives a heartbeat for each ten seconds of media, whatever the rate', () => {
+    expect(play(new Cutter(limits), 25_000)).toEqual([
+      { fromMs: 0, toMs: 10_000, rate: 1 }, { fromMs: 10_000, toMs: 20_000, rate: 1 }]);
+    expect(play(new Cutter(limits), 12_500, 2)).toEqual([
+      { fromMs: 0, toMs: 10_000, rate: 2 }, { fromMs: 10_000, toMs: 20_000, rate: 2 }]);
+  });
+
+  test('reports up to the very position of a pause, and nothing while paused', () => {
+    const cutter = new Cutter(limits);
+    play(cutter, 3_000);
+    expect(cutter.observe(at(3_100, 3_100, { active: false }), 'cut')).toEqual([{ fromMs: 0, toMs: 3_100, rate: 1 }]);
+    expect(cutter.observe(at(60_000, 3_100, { active: false }))).toEqual([]);
+    expect(cutter.pendingMs).toBe(0);
+    expect(cutter.observe(at(61_000, 3_100))).toEqual([]);
+    expect(cutter.observe(at(62_000, 4_100), 'cut')).toEqual([{ fromMs: 3_100, toMs: 4_100, rate: 1 }]);
+  });
+
+  test('does not take a seek for playing, announced or not', () => {
+    for (const cause of ['jump', 'tick'] as Cause[]) {
+      const cutter = new Cutter(limits);
+      play(cutter, 2_000);
+      expect(cutter.observe(at(2_100, 55_000), cause)).toEqual([{ fromMs: 0, toMs: 2_000, rate: 1 }]);
+      expect(cutter.observe(at(3_100, 56_000), 'cut')).toEqual([{ fromMs: 55_000, toMs: 56_000, rate: 1 }]);
+    }
+  });
+
+  test('cuts where the rate changes', () => {
+    const cutter = new Cutter(limits);
+    play(cutter, 1_000);
+    expect(cutter.observe(at(1_200, 1_200, { rate: 2 }))).toEqual([{ fromMs: 0, toMs: 1_200, rate: 1 }]);
+    expect(cutter.observe(at(2_200, 3_200, { rate: 2 }), 'cut')).toEqual([{ fromMs: 1_200, toMs: 3_200, rate: 2 }]);
+  });
+
+  test('reports nothing at a rate that no token can carry', () => {
+    for (const rate of [0.1, 8, Number.NaN]) expect(play(new Cutter(limits), 5_000, rate)).toEqual([]);
+  });
+
+  test('does not know what happened while it did not look', () => {
+    const cutter = new Cutter(limits);
+    play(cutter, 1_000);
+    const t = 1_000 + MAX_STEP_MS;
+    expect(cutter.observe(at(t + 1, t + 1))).toEqual([{ fromMs: 0, toMs: 1_000, rate: 1 }]);
+  });
+
+  test('believes no clock that goes back', () => {
+    const cutter = new Cutter(limits);
+    play(cutter, 1_000);
+    expect(cutter.observe(at(-3_600_000, 1_100))).toEqual([{ fromMs: 0, toMs: 1_000, rate: 1 }]);
+    expect(cutter.observe(at(-3_599_000, 2_100), 'cut')).toEqual([{ fromMs: 1_100, toMs: 2_100, rate: 1 }]);
+  });
+
+  test('is silent about less than a tenth of a second', () => {
+    const cutter = new Cutter(limits);
+    cutter.observe(at(0, 0));
+    expect(cutter.observe(at(MIN_INTERVAL_MS - 1, MIN_INTERVAL_MS - 1), 'cut')).toEqual([]);
+    expect(cutter.observe(at(2 * MIN_INTERVAL_MS, 2 * MIN_INTERVAL_MS), 'cut')).toHaveLength(1);
+  });
+});
+
+interface Played { from: number; to: number; rate: number }
+
+/** A player that is used at random, and a slow record of every stretch that it truly played in view. */
+function simulate(seed: number): { played: Played[]; reported: Interval[] } {
+  const random = randomFrom(seed);
+  const cutter = new Cutter({ heartbeatMs: 2_000 + Math.floor(random() * 28_001) });
+  const played: Played[] = [];
+  const reported: Interval[] = [];
+  let now = random() * 1e6, position = random() * 60_000, rate = 1;
+  let paused = true, hidden = false, stalled = false;
+  let stretch: Played | undefined;
+  const look = (cause: Cause = 'tick'): void => {
+    const active = !paused && !hidden && !stalled;
+    reported.push(...cutter.observe({ atMs: now, positionMs: position, rate, active }, cause));
+    if (!active || cause === 'jump' || (stretch && stretch.rate !== rate)) stretch = undefined;
+    if (active && !stretch) played.push((stretch = { from: position, to: position, rate }));
+  };
+  const pass = (): void => {
+    const ms = 1 + random() * 249;
+    now += ms;
+    if (paused || stalled) return;
+    position += ms * rate;
+    if (stretch) stretch.to = position;
+  };
+  for (let i = 0; i < 400; ++i) {
+    pass();
+    const dice = random();
+    if (dice < 0.80) look();
+    else if (dice < 0.84) { paused = !paused; look(paused ? 'cut' : 'tick'); }
+    else if (dice < 0.88) { position = random() * 600_000; look('jump'); }
+    else if (dice < 0.91) { rate = [0.25, 0.5, 1, 1.5, 2, 4][Math.floor(random() * 6)]!; look(); }
+    else if (dice < 0.95) { hidden = !hidden; look(); }
+    else { stalled = !stalled; look(stalled ? 'cut' : 'tick'); }
+  }
+  look('cut');
+  return { played, reported };
+}
+
+describe('the cutter against a slow reference', () => {
+  test('every interval lies in one stretch that was played, and no moment is reported twice', () => {
+    for (let seed = 1; seed <= 400; ++seed) {
+      const { played, reported } = simulate(seed);
+      let stretch = 0, position = -1;
+      for (const { fromMs, toMs, rate } of reported) {
+        const inside = (p: Played): boolean =>
+          p.rate === rate && fromMs >= Math.floor(p.from) && toMs <= p.to && (p !== played[stretch] || fromMs >= position);
+        while (stretch < played.length && !inside(played[stretch]!)) { ++stretch; position = -1; }
+        expect(stretch, `seed ${seed}: ${fromMs} to ${toMs} was not played`).toBeLessThan(played.length);
+        expect(toMs).toBeGreaterThan(fromMs);
+        expect(toMs - fromMs).toBeLessThanOrEqual(30_000);
+        position = toMs;
+      }
+    }
+  });
+
+  test('the sum never exceeds what was played, and misses only the moments before a jump', () => {
+    for (let seed = 1; seed <= 400; ++seed) {
+      const { played, reported } = simulate(seed);
+      const sum = reported.reduce((ms, { fromMs, toMs }) => ms + toMs - fromMs, 0);
+      const truth = played.reduce((ms, { from, to }) => ms + to - from, 0);
+      expect(sum, `seed ${seed}`).toBeLessThanOrEqual(truth + played.length);
+      const missable = played.reduce((ms, { rate }) => ms + 250 * rate + MIN_INTERVAL_MS, 0);
+      expect(sum, `seed ${seed}`).toBeGreaterThanOrEqual(truth - missable);
+    }
+  });
+});
