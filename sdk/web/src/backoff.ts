@@ -7,6 +7,8 @@ export interface BackoffLimits {
 
 /** A gateway that asks for more patience than this is asked again all the same. */
 export const MAX_RETRY_AFTER_MS = 600_000;
+/** Clocks are put right by less than this all the time. */
+const CLOCK_SLEW_MS = 1_000;
 
 /**
  * Exponential with full jitter: any time up to `base × 2^failures`, so that devices which failed
@@ -32,9 +34,10 @@ export function retryAfterMs(value: string | null, nowMs: number): number | unde
 }
 
 /**
- * What is left of a wait that was noted by the device's clock. The clock may have been set
- * meanwhile: never longer than the whole wait.
+ * What is left of a wait that was noted by the device's clock. A clock that says an earlier time than
+ * when the wait began was set back, and says nothing about the wait any more: it is over.
  */
 export function remainingMs(untilMs: number, waitedMs: number, nowMs: number): number {
-  return Math.max(0, Math.min(untilMs - nowMs, waitedMs));
+  const leftMs = untilMs - nowMs;
+  return leftMs > waitedMs + CLOCK_SLEW_MS ? 0 : Math.max(0, leftMs);
 }

@@ -101,7 +101,7 @@ export class Sender {
   async hurry(): Promise<void> {
     await this.#change((draft) => {
       draft.state = { ...draft.state, halted: false };
-      if (!draft.state.asked) draft.state.waitMs = 0;
+      if (!draft.state.asked) draft.state.untilMs = 0;
     });
     return this.flush();
   }

@@ -1,0 +1,192 @@
+/**
+ * A gateway as the module sees it, in memory: verifies with jose, keeps a coverage, and can be told to
+ * fail in every way that a network and a server can. What it believes is checked by the tests.
+ */
+import { calculateJwkThumbprint, compactVerify, decodeProtectedHeader, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
+import type { Environment } from '../src/http.js';
+
+export interface Claims {
+  sub: string; cid: string; sid: string; sn: number; from: number; to: number;
+  pr?: number; iat: number; epk?: JWK; skid?: string;
+}
+
+type Answer = Response | Error;
+export type Trouble = (request: { url: string; body: string; tokens: string[] }) => Answer | undefined;
+
+export const problem = (name: string, status: number, headers: Record<string, string> = {}, more: object = {}): Response =>
+  new Response(JSON.stringify({ type: `urn:watchkeeper:problem:${name}`, title: name, status, detail: `it is ${name}`, ...more }),
+    { status, headers: { 'content-type': 'application/problem+json', ...headers } });
+
+export class ModelGateway {
+  devices = new Map<string, JWK>();
+  /** The gateway's clock less that of the tests, milliseconds. */
+  offsetMs = 0;
+  maxAgeMs = 900_000;
+  /** Asked before anything else; what it gives is the answer. */
+  trouble: Trouble | undefined;
+  /** Answers get lost after the gateway has done its work. */
+  loseAnswers = 0;
+  sessionKeys = false;
+  limitTo: number | undefined;
+  credited: Claims[] = [];
+  algorithms: string[] = [];
+  requests: { url: string; tokens: string[]; init: RequestInit | undefined }[] = [];
+  macs = new Map<string, CryptoKey>();
+  private seen = new Map<string, Claims>();
+  private agreement: Promise<{ kid: string; jwk: JWK; pair: CryptoKeyPair }> | undefined;
+
+  constructor(readonly now: () => number) {}
+
+  get time(): number {
+    return (this.now() + this.offsetMs) / 1000;
+  }
+
+  key(): Promise<{ kid: string; jwk: JWK; pair: CryptoKeyPair }> {
+    this.agreement ??= (async () => {
+      const pair = (await generateKeyPair('ECDH-ES', { crv: 'P-256', extractable: true })) as unknown as CryptoKeyPair;
+      const jwk = await exportJWK(pair.publicKey);
+      return { kid: await calculateJwkThumbprint(jwk), jwk, pair };
+    })();
+    return this.agreement;
+  }
+
+  fetch = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
+    const url = String(input);
+    const body = String(init?.body ?? '');
+    const tokens = body ? body.split('\n') : [];
+    this.requests.push({ url, tokens, init });
+    const answer = this.trouble?.({ url, body, tokens });
+    if (answer instanceof Error) throw answer;
+    if (answer) return answer;
+    if (url.endsWith('/v1/keys')) {
+      if (!this.sessionKeys) return problem('not-found', 404);
+      const { kid, jwk } = await this.key();
+      return Response.json({ keys: [{ ...jwk, kid, use: 'enc', alg: 'ECDH-ES' }] });
+    }
+    const results = [];
+    for (const token of tokens) results.push(await this.credit(token));
+    if (this.loseAnswers > 0) {
+      --this.loseAnswers;
+      throw new TypeError('Failed to fetch');
+    }
+    const [first] = results;
+    if (results.length === 1 && first!.status === 'rejected')
+      return problem(first!.problem!, first!.http!, {}, { server_time: this.time });
+    if (new Headers(init?.headers).get('prefer') === 'return=minimal' && results.every(({ status }) => status !== 'rejected' && status !== 'limited'))
+      return new Response(null, { status: 204 });
+    return Response.json({ server_time: this.time, results });
+  };
+
+  private async credit(token: string): Promise<{ status: string; problem?: string; http?: number }> {
+    const { alg, kid, typ } = decodeProtectedHeader(token);
+    this.algorithms.push(alg!);
+    if (typ !== 'engagement+jwt') return { status: 'rejected', problem: 'malformed-token', http: 400 };
+    const device = kid!.split('.')[0]!;
+    const jwk = this.devices.get(device);
+    if (!jwk) return { status: 'rejected', problem: 'unknown-device', http: 401 };
+    let payload: Uint8Array;
+    if (alg === 'HS256') {
+      const mac = this.macs.get(kid!);
+      if (!mac) return { status: 'rejected', problem: 'session-key-unknown', http: 401 };
+      ({ payload } = await compactVerify(token, mac));
+    } else {
+      ({ payload } = await compactVerify(token, await importJWK(jwk, 'ES256'), { algorithms: ['ES256'] }));
+    }
+    const claims = JSON.parse(new TextDecoder().decode(payload)) as Claims;
+    if (claims.iat * 1000 < this.time * 1000 - this.maxAgeMs) return { status: 'rejected', problem: 'stale-token', http: 401 };
+    if (claims.iat > this.time + 30) return { status: 'rejected', problem: 'future-token', http: 401 };
+    const seen = this.seen.has(`${claims.sid} ${claims.sn}`);
+    let credited_ms = seen ? 0 : claims.to - claims.from;
+    let status = seen ? 'duplicate' : 'credited';
+    if (!seen) {
+      this.seen.set(`${claims.sid} ${claims.sn}`, claims);
+      if (this.limitTo !== undefined && credited_ms > this.limitTo) {
+        credited_ms = this.limitTo;
+        status = 'limited';
+      }
+      this.credited.push({ ...claims, to: claims.from + credited_ms });
+    }
+    if (claims.epk) {
+      const { kid: own, pair } = await this.key();
+      if (claims.skid !== own) throw new Error('a key that was never offered');
+      const epk = await crypto.subtle.importKey('jwk', claims.epk as JsonWebKey, { name: 'ECDH', namedCurve: 'P-256' }, true, []);
+      const input = token.slice(0, token.lastIndexOf('.'));
+      this.macs.set(`${device}.${claims.sid}`, await deriveVerifyingKey(pair.privateKey, epk, input));
+    }
+    const seconds_watched = Math.floor(this.coveredMs / 1000);
+    return {
+      status,
+      ...{ sid: claims.sid, sn: claims.sn, credited_ms, seconds_watched, completion_percentage: Math.min(100, seconds_watched),
+        state: seconds_watched >= 95 ? 'MASTERED' : 'IN_PROGRESS', resume_ms: claims.to },
+    };
+  }
+
+  /** Different media time, in milliseconds. */
+  get coveredMs(): number {
+    let end = 0, sum = 0;
+    for (const { from, to } of [...this.credited].sort((a, b) => a.from - b.from)) {
+      if (to > end) sum += to - Math.max(from, end);
+      end = Math.max(end, to);
+    }
+    return sum;
+  }
+}
+
+/** The same derivation with a key that may verify, as only the gateway needs to. */
+async function deriveVerifyingKey(own: CryptoKey, other: CryptoKey, input: string): Promise<CryptoKey> {
+  const { subtle } = crypto;
+  // By hand and not by the module's own function, which would agree with itself whatever it did.
+  const z = await subtle.deriveBits({ name: 'ECDH', public: other }, await asDeriving(own), 256);
+  const salt = await subtle.digest('SHA-256', new TextEncoder().encode(input));
+  const prk = await subtle.sign('HMAC', await hmac(salt), z);
+  const okm = await subtle.sign('HMAC', await hmac(prk), new TextEncoder().encode('watchkeeper session key v1\x01'));
+  return subtle.importKey('raw', okm, { name: 'HMAC', hash: 'SHA-256' }, false, ['verify', 'sign']);
+}
+const hmac = (key: ArrayBuffer): Promise<CryptoKey> =>
+  crypto.subtle.importKey('raw', key, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign']);
+const asDeriving = async (key: CryptoKey): Promise<CryptoKey> =>
+  crypto.subtle.importKey('jwk', (await crypto.subtle.exportKey('jwk', key)) as JsonWebKey, { name: 'ECDH', namedCurve: 'P-256' }, false, ['deriveBits']);
+
+
+/** Time that passes only when it is told to, and timers on it. */
+export class Time {
+  wallMs = Date.parse('2025-11-22T12:00:00Z');
+  monoMs = 1_000;
+  private timers = new Map<number, { at: number; work: () => void }>();
+  private next = 0;
+  hidden = false;
+  random = 0.5;
+  ids = 0;
+
+  environment(gateway: ModelGateway): Environment {
+    return {
+      fetch: gateway.fetch,
+      random: () => this.random,
+      reading: () => ({ wallMs: this.wallMs, monoMs: this.monoMs }),
+      newId: () => `id-${++this.ids}`,
+      hidden: () => this.hidden,
+      setTimer: (work, ms) => {
+        this.timers.set(++this.next, { at: this.monoMs + ms, work });
+        return this.next;
+      },
+      clearTimer: (timer) => void this.timers.delete(timer as number),
+      locks: undefined,
+    };
+  }
+
+  get nextTimerMs(): number | undefined {
+    const times = [...this.timers.values()].map(({ at }) => at - this.monoMs);
+    return times.length ? Math.min(...times) : undefined;
+  }
+
+  /** Lets time pass, and runs what is due. */
+  pass(ms: number): void {
+    this.wallMs += ms;
+    this.monoMs += ms;
+    for (const [timer, { at, work }] of [...this.timers]) {
+      if (at > this.monoMs) continue;
+      this.timers.delete(timer);
+      work();
+    }
+  }
+}
