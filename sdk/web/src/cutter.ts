@@ -1,9 +1,9 @@
 /**
  * Cuts what a media element played into intervals. Pure: time and position come as arguments.
  *
- * It believes a position only as far as the clock allows: from one observation to the next the
- * position may move by what the playback rate gives, and a little more. Anything else was a jump,
- * and what lies between is not reported. Nothing is ever filled in.
+ * It believes a position only as far as the clock allows: since playback began the position may have
+ * moved by what the playback rate gives, and a little more. Anything else was a jump, and what lies
+ * between is not reported. Nothing is ever filled in.
  */
 
 /** A half-open piece of media time that was played at one rate. */
@@ -39,8 +39,8 @@ export interface CutterLimits {
 /** The rates that an engagement token can carry. */
 export const MIN_RATE = 0.25;
 export const MAX_RATE = 4;
-/** Players tell their position about four times a second and not at exact moments. */
-export const TOLERANCE_MS = 250;
+/** A busy browser tells a position late. So much in all, from one interruption to the next. */
+export const TOLERANCE_MS = 750;
 /** Whoever has not looked for longer than this does not know what happened meanwhile. */
 export const MAX_STEP_MS = 5_000;
 /** Less is not worth a heartbeat; the gateway closes gaps of this size by itself. */
@@ -50,6 +50,8 @@ export class Cutter {
   readonly #limits: CutterLimits;
   #running = false;
   #fromMs = 0;
+  /** Where and when playback began. */
+  #begun: Snapshot = { atMs: 0, positionMs: 0, rate: 1, active: false };
   #last: Snapshot = { atMs: 0, positionMs: 0, rate: 1, active: false };
 
   constructor(limits: CutterLimits) {
@@ -68,22 +70,20 @@ export class Cutter {
     }
     if (!this.#running && now.active && now.rate >= MIN_RATE && now.rate <= MAX_RATE) {
       this.#running = true;
+      this.#begun = now;
       this.#fromMs = now.positionMs;
     }
     this.#last = now;
     return done;
   }
 
-  /** Media time that was played and is not reported yet. */
-  get pendingMs(): number {
-    return this.#running ? this.#last.positionMs - this.#fromMs : 0;
-  }
-
-  #couldPlayTo(now: Snapshot): boolean {
-    const movedMs = now.positionMs - this.#last.positionMs;
-    const passedMs = now.atMs - this.#last.atMs;
-    if (!(movedMs >= 0 && passedMs >= 0 && passedMs <= MAX_STEP_MS)) return false;
-    return movedMs <= passedMs * this.#last.rate + TOLERANCE_MS;
+  #couldPlayTo({ positionMs, atMs }: Snapshot): boolean {
+    const { rate } = this.#begun;
+    const passedMs = atMs - this.#last.atMs;
+    return (
+      positionMs >= this.#last.positionMs && passedMs >= 0 && passedMs <= MAX_STEP_MS &&
+      positionMs - this.#begun.positionMs <= (atMs - this.#begun.atMs + TOLERANCE_MS) * rate
+    );
   }
 
   #takeFull(done: Interval[]): void {

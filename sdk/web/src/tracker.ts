@@ -12,6 +12,8 @@ import type { Events, ModuleProgress, Options, Status } from './types.js';
 const ID = /^[A-Za-z0-9._~:@-]{1,64}$/;
 const MAX_HEARTBEATS = 5;
 const MAX_INTERVAL_MS = 30_000;
+/** How long to wait for an answer. */
+const TIMEOUT_MS = 15_000;
 const MAX_SEQUENCE = 2 ** 31 - 1;
 /** HTMLMediaElement.HAVE_FUTURE_DATA: with less, playback stands still. */
 const FUTURE_DATA = 3;
@@ -107,12 +109,9 @@ export class Tracker extends Emitter<Events> {
         session: this.session,
         fullAnswerEvery: within('fullAnswerEvery', options.fullAnswerEvery, 1, 1, 1e6),
         sessionKeys: options.sessionKeys ?? true,
-        timeoutMs: within('timeoutMs', options.timeoutMs, 15_000, 100, 120_000),
+        timeoutMs: TIMEOUT_MS,
         buffer: { maxHeartbeats: MAX_HEARTBEATS, maxIntervalMs: longestMs },
-        backoff: {
-          baseMs: within('backoffBaseMs', options.backoffBaseMs, 1_000, 10, 60_000),
-          maxMs: within('backoffMaxMs', options.backoffMaxMs, 60_000, 10, 600_000),
-        },
+        backoff: { baseMs: 1_000, maxMs: 60_000 },
       },
       environment,
       this.#store,

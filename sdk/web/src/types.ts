@@ -90,9 +90,4 @@ export interface Options {
   fullAnswerEvery?: number;
   /** Whether to agree on a session key where the gateway offers it; true unless given. */
   sessionKeys?: boolean;
-  /** Backoff after the first failure and at most, milliseconds; 1 000 and 60 000 unless given. */
-  backoffBaseMs?: number;
-  backoffMaxMs?: number;
-  /** How long to wait for an answer, milliseconds; 15 000 unless given. */
-  timeoutMs?: number;
 }

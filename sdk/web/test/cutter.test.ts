@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Cause, Cutter, type Interval, MAX_STEP_MS, MIN_INTERVAL_MS, type Snapshot } from '../src/cutter.js';
+import { type Cause, Cutter, type Interval, MAX_STEP_MS, MIN_INTERVAL_MS, TOLERANCE_MS, type Snapshot } from '../src/cutter.js';
 import { randomFrom } from './random.js';
 
 const limits = { heartbeatMs: 10_000 };
@@ -26,7 +26,6 @@ describe('the cutter', () => {
     play(cutter, 3_000);
     expect(cutter.observe(at(3_100, 3_100, { active: false }), 'cut')).toEqual([{ fromMs: 0, toMs: 3_100, rate: 1 }]);
     expect(cutter.observe(at(60_000, 3_100, { active: false }))).toEqual([]);
-    expect(cutter.pendingMs).toBe(0);
     expect(cutter.observe(at(61_000, 3_100))).toEqual([]);
     expect(cutter.observe(at(62_000, 4_100), 'cut')).toEqual([{ fromMs: 3_100, toMs: 4_100, rate: 1 }]);
   });
@@ -110,6 +109,23 @@ function simulate(seed: number): { played: Played[]; reported: Interval[] } {
   look('cut');
   return { played, reported };
 }
+
+describe('how far the cutter believes the position', () => {
+  test('a late position is believed, once and for all up to the next interruption', () => {
+    const cutter = new Cutter(limits);
+    cutter.observe(at(0, 0));
+    expect(cutter.observe(at(300, 300 + TOLERANCE_MS))).toEqual([]);
+    expect(cutter.observe(at(600, 601 + TOLERANCE_MS))).toEqual([{ fromMs: 0, toMs: 300 + TOLERANCE_MS, rate: 1 }]);
+  });
+
+  test('small steps forward, each within reason, do not add up', () => {
+    const cutter = new Cutter(limits);
+    const reported: Interval[] = [];
+    for (let i = 0; i <= 100; ++i) reported.push(...cutter.observe(at(i * 250, i * 450), i === 100 ? 'cut' : 'tick'));
+    // In 25 s of time 45 s of media went by; each run may be ahead by the tolerance, and is cut then.
+    for (const { fromMs, toMs } of reported) expect(toMs - fromMs).toBeLessThanOrEqual(3 * TOLERANCE_MS + 450);
+  });
+});
 
 describe('the cutter against a slow reference', () => {
   test('every interval lies in one stretch that was played, and no moment is reported twice', () => {

@@ -1,0 +1,100 @@
+// Debian's Chromium, without a window, and the player page in it.
+import { chromium } from 'playwright-core';
+import { until } from './wait.mjs';
+
+const executablePath = process.env.WATCHKEEPER_CHROMIUM ?? '/usr/bin/chromium';
+
+export function launchBrowser() {
+  // Playwright gives it an empty user data directory, and removes that in the end.
+  return chromium.launch({
+    executablePath,
+    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+      '--disable-background-networking', '--disable-component-update', '--disable-sync',
+      '--autoplay-policy=no-user-gesture-required', '--ignore-certificate-errors'],
+  });
+}
+
+/** A browser profile with the player page of one student. */
+export class PlayerPage {
+  /** `origin` has the page, `gateway` takes the heartbeats; `query` is given to the page. */
+  static async open(browser, { origin, gateway, student, module, query = {}, hash = '', options = {} }) {
+    const player = new PlayerPage();
+    player.context = await browser.newContext({ ignoreHTTPSErrors: true, ...options });
+    player.page = await player.context.newPage();
+    player.errors = [];
+    player.page.on('pageerror', (error) => player.errors.push(String(error)));
+    player.student = student;
+    player.module = module;
+    const parameters = new URLSearchParams({ student, module, ...query });
+    if (gateway) parameters.set('gateway', gateway);
+    player.address = `${origin}/player/?${parameters}`;
+    await player.load(player.address + hash);
+    return player;
+  }
+
+  async load(address = this.address) {
+    await this.page.goto(address);
+    await this.page.waitForFunction(() => globalThis.tracker && document.querySelector('video').readyState >= 3, null, { timeout: 60_000 });
+    // All that the tracker says, for the tests to look at.
+    await this.page.evaluate(() => {
+      globalThis.heard = { progress: [], mastered: [], drop: [], problem: [] };
+      for (const [name, list] of Object.entries(heard)) tracker.on(name, (event) => list.push(event));
+    });
+  }
+
+  evaluate(work, argument) {
+    return this.page.evaluate(work, argument);
+  }
+  heard() {
+    return this.evaluate(() => globalThis.heard);
+  }
+  status() {
+    return this.evaluate(() => tracker.status());
+  }
+  position() {
+    return this.evaluate(() => document.querySelector('video').currentTime * 1000);
+  }
+  play(rate = 1) {
+    return this.evaluate((playbackRate) => {
+      const video = document.querySelector('video');
+      video.playbackRate = playbackRate;
+      return video.play();
+    }, rate);
+  }
+  pause() {
+    return this.evaluate(() => document.querySelector('video').pause());
+  }
+  seek(positionMs) {
+    return this.evaluate((ms) => new Promise((resolve) => {
+      const video = document.querySelector('video');
+      video.addEventListener('seeked', () => resolve(), { once: true });
+      video.currentTime = ms / 1000;
+    }), positionMs);
+  }
+
+  /** Enrols the page's key for its student, as the learning platform's backend does. */
+  async enrol(gateway) {
+    const { kid, jwk } = await this.evaluate(() => tracker.enrolment());
+    await gateway.enrol({ kid, jwk }, this.student);
+    await this.evaluate(() => tracker.flush());
+    return { kid, jwk };
+  }
+
+  reaches(positionMs, timeout_ms = 120_000) {
+    return until(`the video is at ${positionMs} ms`, async () => (await this.position()) >= positionMs, { timeout_ms, every_ms: 200 });
+  }
+  ends(timeout_ms = 120_000) {
+    return until('the video has ended', () => this.evaluate(() => document.querySelector('video').ended), { timeout_ms, every_ms: 200 });
+  }
+  /** Everything that was played is answered for. */
+  async settled(timeout_ms = 90_000) {
+    await this.evaluate(() => tracker.flush());
+    await until('nothing waits any more', async () => (await this.status()).buffered === 0, { timeout_ms, every_ms: 200 });
+  }
+  text(id) {
+    return this.page.locator(`#${id}`).innerText();
+  }
+  close() {
+    return this.context.close();
+  }
+}

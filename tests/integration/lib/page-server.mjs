@@ -1,0 +1,57 @@
+// Serves the player page from an origin of its own, as a learning platform would.
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import http2 from 'node:http2';
+import path from 'node:path';
+import { root, temporaryDirectory } from './stores.mjs';
+
+const types = {
+  html: 'text/html; charset=utf-8', js: 'text/javascript', css: 'text/css', m3u8: 'application/vnd.apple.mpegurl',
+  m4s: 'video/iso.segment', mp4: 'video/mp4',
+};
+
+export class PageServer {
+  /** `folders`: what lies under which path, the most particular first. */
+  static async start(folders) {
+    const server = new PageServer();
+    server.directory = temporaryDirectory('page');
+    const file = (name) => path.join(server.directory, name);
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2',
+      '-subj', '/CN=127.0.0.1', '-keyout', file('key.pem'), '-out', file('certificate.pem')], { stdio: 'ignore' });
+    const options = { key: fs.readFileSync(file('key.pem')), cert: fs.readFileSync(file('certificate.pem')), allowHTTP1: true };
+    server.sockets = new Set();
+    server.listener = http2.createSecureServer(options, (request, response) => {
+      const where = decodeURIComponent(new URL(request.url, 'https://page').pathname);
+      const [prefix, folder] = Object.entries(folders).find(([at]) => where.startsWith(at)) ?? [];
+      const wanted = folder && path.join(folder, where.slice(prefix.length) || 'index.html');
+      if (!wanted?.startsWith(folder) || !fs.existsSync(wanted)) {
+        response.writeHead(404).end();
+        return;
+      }
+      response.writeHead(200, { 'content-type': types[wanted.split('.').at(-1)] ?? 'application/octet-stream' });
+      response.end(fs.readFileSync(wanted));
+    });
+    server.listener.on('secureConnection', (socket) => {
+      server.sockets.add(socket);
+      socket.on('close', () => server.sockets.delete(socket));
+      socket.on('error', () => {});
+    });
+    await new Promise((resolve) => server.listener.listen(0, '127.0.0.1', resolve));
+    server.origin = `https://127.0.0.1:${server.listener.address().port}`;
+    return server;
+  }
+
+  stop() {
+    for (const socket of this.sockets) socket.destroy();
+    fs.rmSync(this.directory, { recursive: true, force: true });
+    return new Promise((resolve) => this.listener.close(resolve));
+  }
+}
+
+/** The page and its video, both built if they are not there. */
+export function playerFolders(seconds) {
+  const media = path.join(root, 'build', 'demo-video');
+  execFileSync(path.join(root, 'scripts', 'build-web'), { stdio: ['ignore', 'ignore', 'inherit'] });
+  execFileSync(path.join(root, 'scripts', 'make-demo-video'), [media, String(seconds)], { stdio: ['ignore', 'ignore', 'inherit'] });
+  return { page: path.join(root, 'player', 'dist'), media };
+}

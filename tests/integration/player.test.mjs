@@ -1,0 +1,237 @@
+// The player page in a real browser, against the real gateway: what the student sees and what is credited.
+import assert from 'node:assert/strict';
+import { compactVerify, importJWK } from 'jose';
+import { after, before, describe, test } from 'node:test';
+import { PlayerPage, launchBrowser } from './lib/browser.mjs';
+import { Gateway } from './lib/gateway.mjs';
+import { PageServer, playerFolders } from './lib/page-server.mjs';
+import { lengthOf } from './lib/scene.mjs';
+import { until } from './lib/wait.mjs';
+
+const video_s = 90;
+const video_ms = video_s * 1000;
+let browser;
+let server;
+let opened = 0;
+
+before(async () => {
+  const { page, media } = playerFolders(video_s);
+  server = await PageServer.start({ '/player/media/': media, '/player/': page });
+  browser = await launchBrowser();
+}, { timeout: 180_000 });
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+/** A student of their own in a profile of their own, enrolled, with the video ready. */
+async function arrive(gateway, { enrol = true, ...more } = {}) {
+  const student = `viewer-${process.pid}-${++opened}`;
+  const player = await PlayerPage.open(browser, { origin: server.origin, gateway: gateway.origin, student, module: 'demo', ...more });
+  if (enrol) await player.enrol(gateway);
+  return player;
+}
+
+const startGateway = async () => {
+  const gateway = await Gateway.start({ settings: `[cors]\norigins = ["${server.origin}"]\n` });
+  await gateway.putModule('demo', video_ms);
+  return gateway;
+};
+
+/** The parts of the module that are not credited, by more than a player's precision. */
+function holes(coverage, from = 0, to = video_ms) {
+  const out = [];
+  let at = from;
+  for (const [start, end] of coverage) {
+    if (start - at > 300) out.push([at, start]);
+    at = Math.max(at, end);
+  }
+  if (to - at > 300) out.push([at, to]);
+  return out;
+}
+
+describe('the player in a browser', { concurrency: 3 }, () => {
+  let gateway;
+  before(async () => { gateway = await startGateway(); });
+  after(() => gateway?.stop());
+
+  test('who plays the whole video, at double speed, reaches MASTERED', { timeout: 180_000 }, async () => {
+    const player = await arrive(gateway);
+    await player.play(2);
+    await player.ends();
+    await player.settled();
+    const progress = await gateway.progress(player.student, 'demo');
+    assert.equal(progress.state, 'MASTERED');
+    assert.deepEqual(holes(progress.coverage), []);
+    const heard = await player.heard();
+    assert.equal(heard.mastered.length, 1);
+    assert.deepEqual(heard.drop, []);
+    assert.deepEqual(heard.problem, []);
+    assert.equal(await player.text('badge'), 'MASTERED');
+    assert.ok(Number(await player.text('percentage')) >= 95);
+    assert.deepEqual(player.errors, []);
+    const completions = (await gateway.completions()).filter(({ data }) => data.student === player.student);
+    assert.equal(completions.length, 1);
+    await player.close();
+  });
+
+  test('who seeks to the end stays where they were', { timeout: 120_000 }, async () => {
+    const player = await arrive(gateway);
+    await player.play();
+    await player.reaches(4_000);
+    await player.page.locator('#skip').click();
+    await player.ends();
+    await player.settled();
+    const progress = await gateway.progress(player.student, 'demo');
+    assert.ok(progress.completion_percentage < 15, JSON.stringify(progress));
+    assert.equal(progress.state, 'IN_PROGRESS');
+    assert.ok(lengthOf(progress.coverage) >= 4_000, JSON.stringify(progress));
+    assert.ok(holes(progress.coverage).some(([from, to]) => from < 8_000 && to > video_ms - 4_000));
+    assert.equal(Number(await player.text('percentage')), progress.completion_percentage);
+    await player.close();
+  });
+
+  test('a reload in the middle loses nothing, and the place to resume is known', { timeout: 120_000 }, async () => {
+    const player = await arrive(gateway);
+    await player.play(1.5);
+    await player.reaches(13_000);
+    const left = await player.position();
+    await player.load();
+    await player.settled();
+    const after = await gateway.progress(player.student, 'demo');
+    const { progress } = await player.evaluate(() => tracker.ready);
+    assert.ok(progress.resumeMs > 0 && progress.resumeMs <= left, `${progress.resumeMs}`);
+    // What was cut off by the reload was kept in the browser, and was sent by the new page.
+    assert.ok(after.resume_ms >= left - 400, `${after.resume_ms} of ${left}`);
+    assert.deepEqual(holes(after.coverage, 0, after.resume_ms), []);
+    await player.seek(after.resume_ms);
+    await player.play(2);
+    await player.ends();
+    await player.settled();
+    const whole = await gateway.progress(player.student, 'demo');
+    assert.equal(whole.state, 'MASTERED');
+    assert.deepEqual(holes(whole.coverage), []);
+    await player.close();
+  });
+
+  test('nothing is credited while paused, and nothing in a hidden tab', { timeout: 120_000 }, async () => {
+    const player = await arrive(gateway, { query: { heartbeat: 1000 } });
+    const hide = (state) => player.evaluate((visibility) => {
+      Object.defineProperty(document, 'visibilityState', { value: visibility, configurable: true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, state);
+    await player.play();
+    await player.reaches(3_000);
+    await hide('hidden');
+    const hidden = await player.position();
+    await player.reaches(hidden + 5_000);
+    await hide('visible');
+    const seen = await player.position();
+    await player.reaches(seen + 3_000);
+    await player.pause();
+    const paused = await player.position();
+    await player.settled();
+    const { coverage } = await gateway.progress(player.student, 'demo');
+    const [gap] = holes(coverage, 0, paused);
+    assert.equal(coverage.length, 2, JSON.stringify(coverage));
+    assert.ok(Math.abs(gap[0] - hidden) < 500 && Math.abs(gap[1] - seen) < 500, JSON.stringify({ coverage, hidden, seen }));
+    await player.close();
+  });
+
+  test('what is played before the enrolment is kept, and the tokens are those of jose', { timeout: 120_000 }, async () => {
+    const player = await arrive(gateway, { enrol: false, query: { heartbeat: 2000 } });
+    const tokens = [];
+    player.page.on('request', (request) => {
+      if (request.method() === 'POST') tokens.push(...request.postData().split('\n'));
+    });
+    await player.play();
+    await player.reaches(5_000);
+    await until('the gateway has refused', async () => (await player.status()).state === 'not-enrolled');
+    assert.match(await player.text('notice'), /not enrolled/);
+    const { kid, jwk } = await player.enrol(gateway);
+    await player.reaches(8_000);
+    await player.pause();
+    await player.settled();
+    const { coverage } = await gateway.progress(player.student, 'demo');
+    assert.equal(coverage.length, 1);
+    assert.ok(coverage[0][0] < 300 && coverage[0][1] > 7_700, JSON.stringify(coverage));
+    assert.deepEqual((await player.heard()).drop, []);
+    const key = await importJWK(jwk, 'ES256');
+    let verified = 0;
+    for (const token of tokens) {
+      const { alg } = JSON.parse(Buffer.from(token.split('.')[0], 'base64url'));
+      if (alg !== 'ES256') continue;
+      const { protectedHeader, payload } = await compactVerify(token, key);
+      assert.deepEqual(protectedHeader, { alg: 'ES256', kid, typ: 'engagement+jwt' });
+      assert.equal(JSON.parse(Buffer.from(payload)).sub, player.student);
+      ++verified;
+    }
+    assert.ok(verified >= 2);
+    await player.close();
+  });
+
+  test('a browser without IndexedDB plays and earns all the same, and says what that means', { timeout: 120_000 }, async () => {
+    const student = `viewer-${process.pid}-${++opened}`;
+    const context = await browser.newContext({ ignoreHTTPSErrors: true });
+    await context.addInitScript(() => {
+      indexedDB.open = () => { throw new DOMException('denied', 'SecurityError'); };
+    });
+    const wrapped = { newContext: async () => context };
+    const player = await PlayerPage.open(wrapped, { origin: server.origin, gateway: gateway.origin, student, module: 'demo', query: { heartbeat: 2000 } });
+    await player.enrol(gateway);
+    await player.play();
+    await player.reaches(5_000);
+    await player.pause();
+    await player.settled();
+    assert.equal((await player.status()).storage, 'memory');
+    assert.match(await player.text('notice'), /keeps nothing on disk/);
+    assert.ok((await gateway.progress(student, 'demo')).seconds_watched >= 4);
+    await player.close();
+  });
+});
+
+describe('an outage of the gateway', () => {
+  let gateway;
+  before(async () => { gateway = await startGateway(); });
+  after(() => gateway?.stop());
+
+  test('of forty seconds loses nothing; past five heartbeats the oldest go, and are named', { timeout: 240_000 }, async () => {
+    // The second player's heartbeats are short, and may be joined to six seconds only: forty seconds are
+    // to it what three minutes are to the first.
+    const [patient, short] = await Promise.all([arrive(gateway), arrive(gateway, { query: { heartbeat: 2000, interval: 6000 } })]);
+    await Promise.all([patient.play(), short.play()]);
+    await Promise.all([patient.reaches(12_000), short.reaches(12_000)]);
+    const { port } = gateway;
+    await gateway.end('SIGKILL');
+    const from = await short.position();
+    await Promise.all([patient, short].map((player) => player.reaches(from + 40_000)));
+    const kept = await patient.status();
+    assert.ok(kept.buffered >= 2 && kept.buffered <= 5, JSON.stringify(kept));
+    assert.equal((await short.status()).buffered, 5);
+    await gateway.launch(port);
+    // As when the browser says that it is online again; else the next try may be a minute away.
+    for (const player of [patient, short]) await player.evaluate(() => tracker.flush());
+    await Promise.all([patient, short].map((player) => player.reaches(from + 50_000)));
+    await Promise.all([patient.pause(), short.pause()]);
+    await Promise.all([patient.settled(), short.settled()]);
+
+    const all = await gateway.progress(patient.student, 'demo');
+    const end = await patient.position();
+    assert.deepEqual(holes(all.coverage, 0, end), [], 'the first player has a hole');
+    assert.deepEqual((await patient.heard()).drop, []);
+
+    const { drop } = await short.heard();
+    const lost = drop.flatMap(({ heartbeats }) => heartbeats);
+    assert.ok(lost.length > 0);
+    assert.ok(drop.every(({ reason, count, heartbeats }) => reason === 'buffer-full' && count === heartbeats.length));
+    const some = await gateway.progress(short.student, 'demo');
+    const missing = holes(some.coverage, 0, await short.position());
+    // What is missing is what was named, no more.
+    for (const [start, stop] of missing)
+      assert.ok(lost.some(({ fromMs, toMs }) => fromMs <= start + 300 && toMs >= stop - 300) ||
+        lengthOf(missing) <= lost.reduce((ms, { fromMs, toMs }) => ms + toMs - fromMs, 0) + 600, JSON.stringify({ missing, lost }));
+    // The oldest went; the newest five, and the one that was tried meanwhile, are there.
+    assert.ok(lost.every(({ toMs }) => toMs <= from + 40_000 - 4 * 6_000), JSON.stringify(lost));
+    await Promise.all([patient.close(), short.close()]);
+  });
+});
