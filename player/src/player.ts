@@ -2,12 +2,13 @@
  * The page of the demonstration: plays a video and shows what the gateway credits.
  *
  * ?student= and ?module= name the pair, ?gateway= another gateway than the page's own, ?video= another
- * playlist; ?heartbeat= and ?interval= (milliseconds) shorten the heartbeats. #enrol=<admin token> lets
+ * playlist; ?heartbeat= and ?interval= (milliseconds) shorten the heartbeats, ?full= makes full answers
+ * rarer, ?session=off does without session keys. #enrol=<admin token> lets
  * the page enrol its own key. That is for a demonstration: a real page never holds such a token.
  */
 import Hls from 'hls.js/light';
 import { type ModuleProgress, type Options, type Tracker, track } from '@watchkeeper/web';
-import { type Span, Strip } from './strip.js';
+import { type Span, Strip, without } from './strip.js';
 
 function element<T extends Element>(id: string): T {
   return document.getElementById(id) as unknown as T;
@@ -37,6 +38,8 @@ for (const [name, option] of [['heartbeat', 'heartbeatMs'], ['interval', 'maxInt
   const value = parameters.get(name);
   if (value) options[option] = Number(value);
 }
+
+if (parameters.get('session') === 'off') options.sessionKeys = false;
 
 function notice(text: string): void {
   const line = element<HTMLElement>('notice');
@@ -104,6 +107,7 @@ async function enrol(tracker: Tracker): Promise<void> {
 function listen(tracker: Tracker): void {
   let kept: Span[] = [];
   let from: number | undefined;
+  let seen = 0;
   const durationMs = (): number => video.duration * 1000;
   // What this page believes to have played: only for the picture, the reports are the tracker's.
   const draw = (): void => {
@@ -111,12 +115,25 @@ function listen(tracker: Tracker): void {
     strip.draw([...kept, ...open], durationMs());
     strip.at(video.currentTime * 1000, durationMs());
   };
-  const close = (): void => {
+  const close = (event: Event): void => {
+    // After a jump the position says nothing about what was played; the last look does.
+    if (from !== undefined) kept.push([from, event.type === 'seeking' ? seen : video.currentTime * 1000]);
     from = undefined;
     draw();
   };
+  const settle = (...spans: Span[]): void => {
+    if (from !== undefined) {
+      kept.push([from, video.currentTime * 1000]);
+      from = video.currentTime * 1000;
+    }
+    for (const span of spans) kept = without(kept, span);
+    draw();
+  };
   video.addEventListener('timeupdate', () => {
-    if (!video.paused && !video.seeking) from ??= video.currentTime * 1000;
+    if (!video.paused && !video.seeking) {
+      seen = video.currentTime * 1000;
+      from ??= seen;
+    }
     draw();
   });
   for (const name of ['pause', 'seeking', 'waiting', 'ended']) video.addEventListener(name, close);
@@ -127,19 +144,19 @@ function listen(tracker: Tracker): void {
     if (progress.creditedMs > 0) strip.add([progress.fromMs, progress.fromMs + progress.creditedMs]);
     else if (progress.status === 'duplicate') strip.add([progress.fromMs, progress.toMs]);
     remember();
-    kept = [];
-    if (from !== undefined) from = Math.max(from, Math.min(progress.toMs, video.currentTime * 1000));
-    draw();
+    settle([progress.fromMs, progress.toMs]);
     say('answer', progress.status, `${range(progress)}, ${progress.completionPercentage.toFixed(2)} %`);
   });
   tracker.on('mastered', (progress) => {
     show(progress);
     say('mastered', 'MASTERED', `${progress.secondsWatched} seconds watched`);
   });
-  tracker.on('drop', ({ count, reason, heartbeats }) =>
-    say('drop', `${count} dropped`, `${reason}: ${heartbeats.map(range).join(', ')}`));
+  tracker.on('drop', ({ count, reason, heartbeats }) => {
+    settle(...heartbeats.map(({ fromMs, toMs }): Span => [fromMs, toMs]));
+    say('drop', `${count} dropped`, `${reason}: ${heartbeats.map(range).join(', ')}`);
+  });
   tracker.on('problem', ({ name, status, detail, retry }) => {
-    say('problem', name, `${status || ''} ${detail} (${{ now: 'sent again', later: 'kept', enrol: 'kept until enrolled', never: 'dropped' }[retry]})`.trim());
+    say('problem', name, `${status > 200 ? status : ''} ${detail} (${{ now: 'sent again', later: 'kept', enrol: 'kept until enrolled', never: 'dropped' }[retry]})`.trim());
     if (name === 'unknown-device') notice('This browser is not enrolled. Open the link that scripts/run prints, or register the key below; what you play is kept meanwhile.');
     if (name === 'storage') notice('This browser keeps nothing on disk: what is not sent is lost when the page goes, and so is the key.');
   });

@@ -13,6 +13,13 @@ export function union(spans: Span[], gapMs = 250): Span[] {
   return out;
 }
 
+/** `spans` without `gone`. */
+export function without(spans: Span[], [from, to]: Span): Span[] {
+  return spans
+    .flatMap(([a, b]): Span[] => [[a, Math.min(b, from)], [Math.max(a, to), b]])
+    .filter(([a, b]) => b > a);
+}
+
 export class Strip {
   readonly #svg: SVGSVGElement;
   #credited: Span[] = [];

@@ -1,6 +1,8 @@
-import { defineConfig } from 'vite';
+import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
+  // A loaded machine is slow, not wrong.
+  test: { testTimeout: 60_000 },
   build: {
     target: 'es2022',
     lib: { entry: 'src/index.ts', formats: ['es'], fileName: () => 'watchkeeper.js' },
