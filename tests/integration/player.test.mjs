@@ -43,7 +43,7 @@ function holes(coverage, from = 0, to = video_ms) {
   const out = [];
   let at = from;
   for (const [start, end] of coverage) {
-    if (start - at > 300) out.push([at, start]);
+    if (Math.min(start, to) - at > 300) out.push([at, Math.min(start, to)]);
     at = Math.max(at, end);
   }
   if (to - at > 300) out.push([at, to]);
@@ -170,6 +170,36 @@ describe('the player in a browser', { concurrency: 3 }, () => {
     await player.close();
   });
 
+  test('two tabs of one student share the buffer, send in turn, and hear of each other', { timeout: 120_000 }, async () => {
+    const first = await arrive(gateway, { query: { heartbeat: 1000 } });
+    const second = new PlayerPage();
+    Object.assign(second, { page: await first.context.newPage(), student: first.student });
+    let under_way = 0;
+    let most = 0;
+    for (const { page } of [first, second]) {
+      const isHeartbeat = (request) => request.method() === 'POST' && request.url().endsWith('/v1/heartbeats');
+      page.on('request', (request) => { if (isHeartbeat(request)) most = Math.max(most, ++under_way); });
+      for (const end of ['requestfinished', 'requestfailed']) page.on(end, (request) => { if (isHeartbeat(request)) --under_way; });
+    }
+    await second.load(first.address);
+    assert.deepEqual(await second.evaluate(() => tracker.enrolment()), await first.evaluate(() => tracker.enrolment()));
+    await second.seek(40_000);
+    await Promise.all([first.play(), second.play()]);
+    await Promise.all([first.reaches(8_000), second.reaches(48_000)]);
+    await Promise.all([first.pause(), second.pause()]);
+    await Promise.all([first.settled(), second.settled()]);
+    const { coverage } = await gateway.progress(first.student, 'demo');
+    const end = [await first.position(), await second.position()];
+    assert.deepEqual(holes(coverage, 0, end[0]), []);
+    assert.deepEqual(holes(coverage, 40_000, end[1]), []);
+    assert.equal(most, 1, 'requests at a time');
+    for (const player of [first, second]) {
+      const sessions = new Set((await player.heard()).progress.map(({ session }) => session));
+      assert.equal(sessions.size, 2);
+    }
+    await first.close();
+  });
+
   test('a browser without IndexedDB plays and earns all the same, and says what that means', { timeout: 120_000 }, async () => {
     const student = `viewer-${process.pid}-${++opened}`;
     const context = await browser.newContext({ ignoreHTTPSErrors: true });
@@ -198,9 +228,10 @@ describe('an outage of the gateway', () => {
   test('of forty seconds loses nothing; past five heartbeats the oldest go, and are named', { timeout: 240_000 }, async () => {
     // The second player's heartbeats are short, and may be joined to six seconds only: forty seconds are
     // to it what three minutes are to the first.
-    const [patient, short] = await Promise.all([arrive(gateway), arrive(gateway, { query: { heartbeat: 2000, interval: 6000 } })]);
-    await Promise.all([patient.play(), short.play()]);
-    await Promise.all([patient.reaches(12_000), short.reaches(12_000)]);
+    const [patient, leaver, short] = await Promise.all(
+      [{}, {}, { heartbeat: 2000, interval: 6000 }].map((query) => arrive(gateway, { query })));
+    await Promise.all([patient, leaver, short].map((player) => player.play()));
+    await Promise.all([patient, leaver, short].map((player) => player.reaches(12_000)));
     const { port } = gateway;
     await gateway.end('SIGKILL');
     const from = await short.position();
@@ -208,9 +239,14 @@ describe('an outage of the gateway', () => {
     const kept = await patient.status();
     assert.ok(kept.buffered >= 2 && kept.buffered <= 5, JSON.stringify(kept));
     assert.equal((await short.status()).buffered, 5);
+    // Who closes the page meanwhile finds everything again in the next one.
+    await leaver.pause();
+    const left = await leaver.position();
+    await leaver.load();
+    assert.ok((await leaver.status()).buffered > 0);
     await gateway.launch(port);
     // As when the browser says that it is online again; else the next try may be a minute away.
-    for (const player of [patient, short]) await player.evaluate(() => tracker.flush());
+    for (const player of [patient, leaver, short]) await player.evaluate(() => tracker.flush());
     await Promise.all([patient, short].map((player) => player.reaches(from + 50_000)));
     await Promise.all([patient.pause(), short.pause()]);
     await Promise.all([patient.settled(), short.settled()]);
@@ -219,6 +255,9 @@ describe('an outage of the gateway', () => {
     const end = await patient.position();
     assert.deepEqual(holes(all.coverage, 0, end), [], 'the first player has a hole');
     assert.deepEqual((await patient.heard()).drop, []);
+
+    await leaver.settled();
+    assert.deepEqual(holes((await gateway.progress(leaver.student, 'demo')).coverage, 0, left), [], 'the one who left has a hole');
 
     const { drop } = await short.heard();
     const lost = drop.flatMap(({ heartbeats }) => heartbeats);
@@ -232,6 +271,6 @@ describe('an outage of the gateway', () => {
         lengthOf(missing) <= lost.reduce((ms, { fromMs, toMs }) => ms + toMs - fromMs, 0) + 600, JSON.stringify({ missing, lost }));
     // The oldest went; the newest five, and the one that was tried meanwhile, are there.
     assert.ok(lost.every(({ toMs }) => toMs <= from + 40_000 - 4 * 6_000), JSON.stringify(lost));
-    await Promise.all([patient.close(), short.close()]);
+    await Promise.all([patient, leaver, short].map((player) => player.close()));
   });
 });

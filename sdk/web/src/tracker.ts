@@ -15,13 +15,14 @@ const MAX_INTERVAL_MS = 30_000;
 /** How long to wait for an answer. */
 const TIMEOUT_MS = 15_000;
 const MAX_SEQUENCE = 2 ** 31 - 1;
-/** HTMLMediaElement.HAVE_FUTURE_DATA: with less, playback stands still. */
-const FUTURE_DATA = 3;
 
-/** When to look, and how. */
+/**
+ * When to look, and how. Around a stall there are cuts and no more: its time is not played, since the
+ * position stands still. Where it moves all the same, the sound plays on while the picture waits.
+ */
 const CAUSES: Record<string, Cause> = {
-  play: 'tick', playing: 'tick', timeupdate: 'tick', ratechange: 'tick', seeked: 'tick',
-  pause: 'cut', waiting: 'cut', ended: 'cut',
+  play: 'tick', timeupdate: 'tick', ratechange: 'tick', seeked: 'tick',
+  pause: 'cut', waiting: 'cut', playing: 'cut', ended: 'cut',
   seeking: 'jump', emptied: 'jump',
 };
 
@@ -192,9 +193,7 @@ export class Tracker extends Emitter<Events> {
       atMs: this.#environment.reading().monoMs,
       positionMs: media.currentTime * 1000,
       rate: media.playbackRate,
-      active:
-        !this.#gone && !media.paused && !media.ended && !media.seeking &&
-        media.readyState >= FUTURE_DATA && !this.#environment.hidden(),
+      active: !this.#gone && !media.paused && !media.ended && !media.seeking && !this.#environment.hidden(),
     };
   }
 
