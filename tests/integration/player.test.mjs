@@ -50,228 +50,231 @@ function holes(coverage, from = 0, to = video_ms) {
   return out;
 }
 
-describe('the player in a browser', { concurrency: 3 }, () => {
-  let gateway;
-  before(async () => { gateway = await startGateway(); });
-  after(() => gateway?.stop());
+// Side by side: most of the time is playback.
+describe('the player page', { concurrency: 2 }, () => {
+  describe('the player in a browser', { concurrency: 3 }, () => {
+    let gateway;
+    before(async () => { gateway = await startGateway(); });
+    after(() => gateway?.stop());
 
-  test('who plays the whole video, at double speed, reaches MASTERED', { timeout: 180_000 }, async () => {
-    const player = await arrive(gateway);
-    await player.play(2);
-    await player.ends();
-    await player.settled();
-    const progress = await gateway.progress(player.student, 'demo');
-    assert.equal(progress.state, 'MASTERED');
-    assert.deepEqual(holes(progress.coverage), []);
-    const heard = await player.heard();
-    assert.equal(heard.mastered.length, 1);
-    assert.deepEqual(heard.drop, []);
-    assert.deepEqual(heard.problem, []);
-    assert.equal(await player.text('badge'), 'MASTERED');
-    assert.ok(Number(await player.text('percentage')) >= 95);
-    assert.deepEqual(player.errors, []);
-    const completions = (await gateway.completions()).filter(({ data }) => data.student === player.student);
-    assert.equal(completions.length, 1);
-    await player.close();
-  });
-
-  test('who seeks to the end stays where they were', { timeout: 120_000 }, async () => {
-    const player = await arrive(gateway);
-    await player.play();
-    await player.reaches(4_000);
-    await player.page.locator('#skip').click();
-    await player.ends();
-    await player.settled();
-    const progress = await gateway.progress(player.student, 'demo');
-    assert.ok(progress.completion_percentage < 15, JSON.stringify(progress));
-    assert.equal(progress.state, 'IN_PROGRESS');
-    assert.ok(lengthOf(progress.coverage) >= 4_000, JSON.stringify(progress));
-    assert.ok(holes(progress.coverage).some(([from, to]) => from < 8_000 && to > video_ms - 4_000));
-    assert.equal(Number(await player.text('percentage')), progress.completion_percentage);
-    await player.close();
-  });
-
-  test('a reload in the middle loses nothing, and the place to resume is known', { timeout: 120_000 }, async () => {
-    const player = await arrive(gateway);
-    await player.play(1.5);
-    await player.reaches(13_000);
-    const left = await player.position();
-    await player.load();
-    await player.settled();
-    const after = await gateway.progress(player.student, 'demo');
-    const { progress } = await player.evaluate(() => tracker.ready);
-    assert.ok(progress.resumeMs > 0 && progress.resumeMs <= left, `${progress.resumeMs}`);
-    // What was cut off by the reload was kept in the browser, and was sent by the new page.
-    assert.ok(after.resume_ms >= left - 400, `${after.resume_ms} of ${left}`);
-    assert.deepEqual(holes(after.coverage, 0, after.resume_ms), []);
-    await player.seek(after.resume_ms);
-    await player.play(2);
-    await player.ends();
-    await player.settled();
-    const whole = await gateway.progress(player.student, 'demo');
-    assert.equal(whole.state, 'MASTERED');
-    assert.deepEqual(holes(whole.coverage), []);
-    await player.close();
-  });
-
-  test('nothing is credited while paused, and nothing in a hidden tab', { timeout: 120_000 }, async () => {
-    const player = await arrive(gateway, { query: { heartbeat: 1000 } });
-    const hide = (state) => player.evaluate((visibility) => {
-      Object.defineProperty(document, 'visibilityState', { value: visibility, configurable: true });
-      document.dispatchEvent(new Event('visibilitychange'));
-    }, state);
-    await player.play();
-    await player.reaches(3_000);
-    await hide('hidden');
-    const hidden = await player.position();
-    await player.reaches(hidden + 5_000);
-    await hide('visible');
-    const seen = await player.position();
-    await player.reaches(seen + 3_000);
-    await player.pause();
-    const paused = await player.position();
-    await player.settled();
-    const { coverage } = await gateway.progress(player.student, 'demo');
-    const [gap] = holes(coverage, 0, paused);
-    assert.equal(coverage.length, 2, JSON.stringify(coverage));
-    assert.ok(Math.abs(gap[0] - hidden) < 500 && Math.abs(gap[1] - seen) < 500, JSON.stringify({ coverage, hidden, seen }));
-    await player.close();
-  });
-
-  test('what is played before the enrolment is kept, and the tokens are those of jose', { timeout: 120_000 }, async () => {
-    const player = await arrive(gateway, { enrol: false, query: { heartbeat: 2000 } });
-    const tokens = [];
-    player.page.on('request', (request) => {
-      if (request.method() === 'POST') tokens.push(...request.postData().split('\n'));
+    test('who plays the whole video, at double speed, reaches MASTERED', { timeout: 180_000 }, async () => {
+      const player = await arrive(gateway);
+      await player.play(2);
+      await player.ends();
+      await player.settled();
+      const progress = await gateway.progress(player.student, 'demo');
+      assert.equal(progress.state, 'MASTERED');
+      assert.deepEqual(holes(progress.coverage), []);
+      const heard = await player.heard();
+      assert.equal(heard.mastered.length, 1);
+      assert.deepEqual(heard.drop, []);
+      assert.deepEqual(heard.problem, []);
+      assert.equal(await player.text('badge'), 'MASTERED');
+      assert.ok(Number(await player.text('percentage')) >= 95);
+      assert.deepEqual(player.errors, []);
+      const completions = (await gateway.completions()).filter(({ data }) => data.student === player.student);
+      assert.equal(completions.length, 1);
+      await player.close();
     });
-    await player.play();
-    await player.reaches(5_000);
-    await until('the gateway has refused', async () => (await player.status()).state === 'not-enrolled');
-    assert.match(await player.text('notice'), /not enrolled/);
-    const { kid, jwk } = await player.enrol(gateway);
-    await player.reaches(8_000);
-    await player.pause();
-    await player.settled();
-    const { coverage } = await gateway.progress(player.student, 'demo');
-    assert.equal(coverage.length, 1);
-    assert.ok(coverage[0][0] < 300 && coverage[0][1] > 7_700, JSON.stringify(coverage));
-    assert.deepEqual((await player.heard()).drop, []);
-    const key = await importJWK(jwk, 'ES256');
-    let verified = 0;
-    for (const token of tokens) {
-      const { alg } = JSON.parse(Buffer.from(token.split('.')[0], 'base64url'));
-      if (alg !== 'ES256') continue;
-      const { protectedHeader, payload } = await compactVerify(token, key);
-      assert.deepEqual(protectedHeader, { alg: 'ES256', kid, typ: 'engagement+jwt' });
-      assert.equal(JSON.parse(Buffer.from(payload)).sub, player.student);
-      ++verified;
-    }
-    assert.ok(verified >= 2);
-    await player.close();
-  });
 
-  test('two tabs of one student share the buffer, send in turn, and hear of each other', { timeout: 120_000 }, async () => {
-    const first = await arrive(gateway, { query: { heartbeat: 1000 } });
-    const second = new PlayerPage();
-    Object.assign(second, { page: await first.context.newPage(), student: first.student });
-    let under_way = 0;
-    let most = 0;
-    for (const { page } of [first, second]) {
-      const isHeartbeat = (request) => request.method() === 'POST' && request.url().endsWith('/v1/heartbeats');
-      page.on('request', (request) => { if (isHeartbeat(request)) most = Math.max(most, ++under_way); });
-      for (const end of ['requestfinished', 'requestfailed']) page.on(end, (request) => { if (isHeartbeat(request)) --under_way; });
-    }
-    await second.load(first.address);
-    assert.deepEqual(await second.evaluate(() => tracker.enrolment()), await first.evaluate(() => tracker.enrolment()));
-    await second.seek(40_000);
-    await Promise.all([first.play(), second.play()]);
-    await Promise.all([first.reaches(8_000), second.reaches(48_000)]);
-    await Promise.all([first.pause(), second.pause()]);
-    await Promise.all([first.settled(), second.settled()]);
-    const { coverage } = await gateway.progress(first.student, 'demo');
-    const end = [await first.position(), await second.position()];
-    assert.deepEqual(holes(coverage, 0, end[0]), []);
-    assert.deepEqual(holes(coverage, 40_000, end[1]), []);
-    assert.equal(most, 1, 'requests at a time');
-    for (const player of [first, second]) {
-      const sessions = new Set((await player.heard()).progress.map(({ session }) => session));
-      assert.equal(sessions.size, 2);
-    }
-    await first.close();
-  });
-
-  test('a browser without IndexedDB plays and earns all the same, and says what that means', { timeout: 120_000 }, async () => {
-    const student = `viewer-${process.pid}-${++opened}`;
-    const context = await browser.newContext({ ignoreHTTPSErrors: true });
-    await context.addInitScript(() => {
-      indexedDB.open = () => { throw new DOMException('denied', 'SecurityError'); };
+    test('who seeks to the end stays where they were', { timeout: 120_000 }, async () => {
+      const player = await arrive(gateway);
+      await player.play();
+      await player.reaches(4_000);
+      await player.page.locator('#skip').click();
+      await player.ends();
+      await player.settled();
+      const progress = await gateway.progress(player.student, 'demo');
+      assert.ok(progress.completion_percentage < 15, JSON.stringify(progress));
+      assert.equal(progress.state, 'IN_PROGRESS');
+      assert.ok(lengthOf(progress.coverage) >= 4_000, JSON.stringify(progress));
+      assert.ok(holes(progress.coverage).some(([from, to]) => from < 8_000 && to > video_ms - 4_000));
+      assert.equal(Number(await player.text('percentage')), progress.completion_percentage);
+      await player.close();
     });
-    const wrapped = { newContext: async () => context };
-    const player = await PlayerPage.open(wrapped, { origin: server.origin, gateway: gateway.origin, student, module: 'demo', query: { heartbeat: 2000 } });
-    await player.enrol(gateway);
-    await player.play();
-    await player.reaches(5_000);
-    await player.pause();
-    await player.settled();
-    assert.equal((await player.status()).storage, 'memory');
-    assert.match(await player.text('notice'), /keeps nothing on disk/);
-    assert.ok((await gateway.progress(student, 'demo')).seconds_watched >= 4);
-    await player.close();
+
+    test('a reload in the middle loses nothing, and the place to resume is known', { timeout: 120_000 }, async () => {
+      const player = await arrive(gateway);
+      await player.play(1.5);
+      await player.reaches(13_000);
+      const left = await player.position();
+      await player.load();
+      await player.settled();
+      const after = await gateway.progress(player.student, 'demo');
+      const { progress } = await player.evaluate(() => tracker.ready);
+      assert.ok(progress.resumeMs > 0 && progress.resumeMs <= left, `${progress.resumeMs}`);
+      // What was cut off by the reload was kept in the browser, and was sent by the new page.
+      assert.ok(after.resume_ms >= left - 400, `${after.resume_ms} of ${left}`);
+      assert.deepEqual(holes(after.coverage, 0, after.resume_ms), []);
+      await player.seek(after.resume_ms);
+      await player.play(2);
+      await player.ends();
+      await player.settled();
+      const whole = await gateway.progress(player.student, 'demo');
+      assert.equal(whole.state, 'MASTERED');
+      assert.deepEqual(holes(whole.coverage), []);
+      await player.close();
+    });
+
+    test('nothing is credited while paused, and nothing in a hidden tab', { timeout: 120_000 }, async () => {
+      const player = await arrive(gateway, { query: { heartbeat: 1000 } });
+      const hide = (state) => player.evaluate((visibility) => {
+        Object.defineProperty(document, 'visibilityState', { value: visibility, configurable: true });
+        document.dispatchEvent(new Event('visibilitychange'));
+      }, state);
+      await player.play();
+      await player.reaches(3_000);
+      await hide('hidden');
+      const hidden = await player.position();
+      await player.reaches(hidden + 5_000);
+      await hide('visible');
+      const seen = await player.position();
+      await player.reaches(seen + 3_000);
+      await player.pause();
+      const paused = await player.position();
+      await player.settled();
+      const { coverage } = await gateway.progress(player.student, 'demo');
+      const [gap] = holes(coverage, 0, paused);
+      assert.equal(coverage.length, 2, JSON.stringify(coverage));
+      assert.ok(Math.abs(gap[0] - hidden) < 500 && Math.abs(gap[1] - seen) < 500, JSON.stringify({ coverage, hidden, seen }));
+      await player.close();
+    });
+
+    test('what is played before the enrolment is kept, and the tokens are those of jose', { timeout: 120_000 }, async () => {
+      const player = await arrive(gateway, { enrol: false, query: { heartbeat: 2000 } });
+      const tokens = [];
+      player.page.on('request', (request) => {
+        if (request.method() === 'POST') tokens.push(...request.postData().split('\n'));
+      });
+      await player.play();
+      await player.reaches(5_000);
+      await until('the gateway has refused', async () => (await player.status()).state === 'not-enrolled');
+      assert.match(await player.text('notice'), /not enrolled/);
+      const { kid, jwk } = await player.enrol(gateway);
+      await player.reaches(8_000);
+      await player.pause();
+      await player.settled();
+      const { coverage } = await gateway.progress(player.student, 'demo');
+      assert.equal(coverage.length, 1);
+      assert.ok(coverage[0][0] < 300 && coverage[0][1] > 7_700, JSON.stringify(coverage));
+      assert.deepEqual((await player.heard()).drop, []);
+      const key = await importJWK(jwk, 'ES256');
+      let verified = 0;
+      for (const token of tokens) {
+        const { alg } = JSON.parse(Buffer.from(token.split('.')[0], 'base64url'));
+        if (alg !== 'ES256') continue;
+        const { protectedHeader, payload } = await compactVerify(token, key);
+        assert.deepEqual(protectedHeader, { alg: 'ES256', kid, typ: 'engagement+jwt' });
+        assert.equal(JSON.parse(Buffer.from(payload)).sub, player.student);
+        ++verified;
+      }
+      assert.ok(verified >= 2);
+      await player.close();
+    });
+
+    test('two tabs of one student share the buffer, send in turn, and hear of each other', { timeout: 120_000 }, async () => {
+      const first = await arrive(gateway, { query: { heartbeat: 1000 } });
+      const second = new PlayerPage();
+      Object.assign(second, { page: await first.context.newPage(), student: first.student });
+      let under_way = 0;
+      let most = 0;
+      for (const { page } of [first, second]) {
+        const isHeartbeat = (request) => request.method() === 'POST' && request.url().endsWith('/v1/heartbeats');
+        page.on('request', (request) => { if (isHeartbeat(request)) most = Math.max(most, ++under_way); });
+        for (const end of ['requestfinished', 'requestfailed']) page.on(end, (request) => { if (isHeartbeat(request)) --under_way; });
+      }
+      await second.load(first.address);
+      assert.deepEqual(await second.evaluate(() => tracker.enrolment()), await first.evaluate(() => tracker.enrolment()));
+      await second.seek(40_000);
+      await Promise.all([first.play(), second.play()]);
+      await Promise.all([first.reaches(8_000), second.reaches(48_000)]);
+      await Promise.all([first.pause(), second.pause()]);
+      await Promise.all([first.settled(), second.settled()]);
+      const { coverage } = await gateway.progress(first.student, 'demo');
+      const end = [await first.position(), await second.position()];
+      assert.deepEqual(holes(coverage, 0, end[0]), []);
+      assert.deepEqual(holes(coverage, 40_000, end[1]), []);
+      assert.equal(most, 1, 'requests at a time');
+      for (const player of [first, second]) {
+        const sessions = new Set((await player.heard()).progress.map(({ session }) => session));
+        assert.equal(sessions.size, 2);
+      }
+      await first.close();
+    });
+
+    test('a browser without IndexedDB plays and earns all the same, and says what that means', { timeout: 120_000 }, async () => {
+      const student = `viewer-${process.pid}-${++opened}`;
+      const context = await browser.newContext({ ignoreHTTPSErrors: true });
+      await context.addInitScript(() => {
+        indexedDB.open = () => { throw new DOMException('denied', 'SecurityError'); };
+      });
+      const wrapped = { newContext: async () => context };
+      const player = await PlayerPage.open(wrapped, { origin: server.origin, gateway: gateway.origin, student, module: 'demo', query: { heartbeat: 2000 } });
+      await player.enrol(gateway);
+      await player.play();
+      await player.reaches(5_000);
+      await player.pause();
+      await player.settled();
+      assert.equal((await player.status()).storage, 'memory');
+      assert.match(await player.text('notice'), /keeps nothing on disk/);
+      assert.ok((await gateway.progress(student, 'demo')).seconds_watched >= 4);
+      await player.close();
+    });
   });
-});
 
-describe('an outage of the gateway', () => {
-  let gateway;
-  before(async () => { gateway = await startGateway(); });
-  after(() => gateway?.stop());
+  describe('an outage of the gateway', () => {
+    let gateway;
+    before(async () => { gateway = await startGateway(); });
+    after(() => gateway?.stop());
 
-  test('of forty seconds loses nothing; past five heartbeats the oldest go, and are named', { timeout: 240_000 }, async () => {
-    // The second player's heartbeats are short, and may be joined to six seconds only: forty seconds are
-    // to it what three minutes are to the first.
-    const [patient, leaver, short] = await Promise.all(
-      [{}, {}, { heartbeat: 2000, interval: 6000 }].map((query) => arrive(gateway, { query })));
-    await Promise.all([patient, leaver, short].map((player) => player.play()));
-    await Promise.all([patient, leaver, short].map((player) => player.reaches(12_000)));
-    const { port } = gateway;
-    await gateway.end('SIGKILL');
-    const from = await short.position();
-    await Promise.all([patient, short].map((player) => player.reaches(from + 40_000)));
-    const kept = await patient.status();
-    assert.ok(kept.buffered >= 2 && kept.buffered <= 5, JSON.stringify(kept));
-    assert.equal((await short.status()).buffered, 5);
-    // Who closes the page meanwhile finds everything again in the next one.
-    await leaver.pause();
-    const left = await leaver.position();
-    await leaver.load();
-    assert.ok((await leaver.status()).buffered > 0);
-    await gateway.launch(port);
-    // As when the browser says that it is online again; else the next try may be a minute away.
-    for (const player of [patient, leaver, short]) await player.evaluate(() => tracker.flush());
-    const back = await short.position();
-    await Promise.all([patient, short].map((player) => player.reaches(from + 50_000)));
-    await Promise.all([patient.pause(), short.pause()]);
-    await Promise.all([patient.settled(), short.settled()]);
+    test('of forty seconds loses nothing; past five heartbeats the oldest go, and are named', { timeout: 240_000 }, async () => {
+      // The second player's heartbeats are short, and may be joined to six seconds only: forty seconds are
+      // to it what three minutes are to the first.
+      const [patient, leaver, short] = await Promise.all(
+        [{}, {}, { heartbeat: 2000, interval: 6000 }].map((query) => arrive(gateway, { query })));
+      await Promise.all([patient, leaver, short].map((player) => player.play()));
+      await Promise.all([patient, leaver, short].map((player) => player.reaches(12_000)));
+      const { port } = gateway;
+      await gateway.end('SIGKILL');
+      const from = await short.position();
+      await Promise.all([patient, short].map((player) => player.reaches(from + 40_000)));
+      const kept = await patient.status();
+      assert.ok(kept.buffered >= 2 && kept.buffered <= 5, JSON.stringify(kept));
+      assert.equal((await short.status()).buffered, 5);
+      // Who closes the page meanwhile finds everything again in the next one.
+      await leaver.pause();
+      const left = await leaver.position();
+      await leaver.load();
+      assert.ok((await leaver.status()).buffered > 0);
+      await gateway.launch(port);
+      // As when the browser says that it is online again; else the next try may be a minute away.
+      for (const player of [patient, leaver, short]) await player.evaluate(() => tracker.flush());
+      const back = await short.position();
+      await Promise.all([patient, short].map((player) => player.reaches(from + 50_000)));
+      await Promise.all([patient.pause(), short.pause()]);
+      await Promise.all([patient.settled(), short.settled()]);
 
-    const all = await gateway.progress(patient.student, 'demo');
-    const end = await patient.position();
-    assert.deepEqual(holes(all.coverage, 0, end), [], 'the first player has a hole');
-    assert.deepEqual((await patient.heard()).drop, []);
+      const all = await gateway.progress(patient.student, 'demo');
+      const end = await patient.position();
+      assert.deepEqual(holes(all.coverage, 0, end), [], 'the first player has a hole');
+      assert.deepEqual((await patient.heard()).drop, []);
 
-    await leaver.settled();
-    assert.deepEqual(holes((await gateway.progress(leaver.student, 'demo')).coverage, 0, left), [], 'the one who left has a hole');
+      await leaver.settled();
+      assert.deepEqual(holes((await gateway.progress(leaver.student, 'demo')).coverage, 0, left), [], 'the one who left has a hole');
 
-    const { drop } = await short.heard();
-    const lost = drop.flatMap(({ heartbeats }) => heartbeats);
-    assert.ok(lost.length > 0);
-    assert.ok(drop.every(({ reason, count, heartbeats }) => reason === 'buffer-full' && count === heartbeats.length));
-    const some = await gateway.progress(short.student, 'demo');
-    const missing = holes(some.coverage, 0, await short.position());
-    // What is missing is what was named, no more.
-    for (const [start, stop] of missing)
-      assert.ok(lost.some(({ fromMs, toMs }) => fromMs <= start + 300 && toMs >= stop - 300) ||
-        lengthOf(missing) <= lost.reduce((ms, { fromMs, toMs }) => ms + toMs - fromMs, 0) + 600, JSON.stringify({ missing, lost }));
-    // The oldest went; of the five that are kept, the first and the last may be short.
-    assert.ok(lost.every(({ toMs }) => toMs <= back - 3 * 6_000), JSON.stringify({ back, lost }));
-    await Promise.all([patient, leaver, short].map((player) => player.close()));
+      const { drop } = await short.heard();
+      const lost = drop.flatMap(({ heartbeats }) => heartbeats);
+      assert.ok(lost.length > 0);
+      assert.ok(drop.every(({ reason, count, heartbeats }) => reason === 'buffer-full' && count === heartbeats.length));
+      const some = await gateway.progress(short.student, 'demo');
+      const missing = holes(some.coverage, 0, await short.position());
+      // What is missing is what was named, no more.
+      for (const [start, stop] of missing)
+        assert.ok(lost.some(({ fromMs, toMs }) => fromMs <= start + 300 && toMs >= stop - 300) ||
+          lengthOf(missing) <= lost.reduce((ms, { fromMs, toMs }) => ms + toMs - fromMs, 0) + 600, JSON.stringify({ missing, lost }));
+      // The oldest went; of the five that are kept, the first and the last may be short.
+      assert.ok(lost.every(({ toMs }) => toMs <= back - 3 * 6_000), JSON.stringify({ back, lost }));
+      await Promise.all([patient, leaver, short].map((player) => player.close()));
+    });
   });
 });
