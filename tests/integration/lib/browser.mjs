@@ -4,6 +4,9 @@ import { until } from './wait.mjs';
 
 const executablePath = process.env.WATCHKEEPER_CHROMIUM ?? '/usr/bin/chromium';
 
+/** Without a graphics card the processor paints, and there are several players on it. */
+const small = { width: 360, height: 480 };
+
 export function launchBrowser() {
   // Playwright gives it an empty user data directory, and removes that in the end.
   return chromium.launch({
@@ -19,7 +22,7 @@ export class PlayerPage {
   /** `origin` has the page, `gateway` takes the heartbeats; `query` is given to the page. */
   static async open(browser, { origin, gateway, student, module, query = {}, hash = '', options = {} }) {
     const player = new PlayerPage();
-    player.context = await browser.newContext({ ignoreHTTPSErrors: true, ...options });
+    player.context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: small, ...options });
     player.page = await player.context.newPage();
     player.errors = [];
     player.page.on('pageerror', (error) => player.errors.push(String(error)));
