@@ -65,6 +65,7 @@ struct http_response {
   std::string content_type;  // empty: no content
   std::string body;
   header_fields headers;
+  bool pulled = false;  // of `begin`: request_sink::on_drained asks for each chunk
 };
 
 /// Takes answers from any thread and sends them on the I/O thread of the connection. Answers to
@@ -102,6 +103,9 @@ class request_sink {
   virtual void on_request(http_request&& request) noexcept = 0;
   /// Streamed requests only: the next piece of the body; `last` when the client has ended it.
   virtual void on_data(const reply_address& from, std::string_view bytes, bool last) noexcept = 0;
+  /// Of an answer begun as `pulled`: all of it so far is on its way, the next chunk is welcome.
+  /// Once after `begin`, and once after each chunk but the last.
+  virtual void on_drained(const reply_address&) noexcept {}
   /// Streamed requests only: the stream or its connection has gone; nothing follows.
   virtual void on_gone(const reply_address& from) noexcept = 0;
 };

@@ -37,11 +37,12 @@ ssize_t http2_session::read_body(nghttp2_session*, std::int32_t, std::uint8_t* i
                                  std::size_t size, std::uint32_t* flags,
                                  nghttp2_data_source* source, void* user) noexcept {
   auto& stream = *static_cast<http2_stream*>(source->ptr);
+  auto& session = *static_cast<http2_session*>(user);
   auto& body = stream.response.body;
   const auto count = std::min(size, body.size() - stream.sent);
   std::memcpy(into, body.data() + stream.sent, count);
   stream.sent += count;
-  stream.progress_ms = static_cast<http2_session*>(user)->worker_.now_ms;
+  stream.progress_ms = session.worker_.now_ms;
   if (stream.sent == body.size()) {
     if (stream.ended) {
       *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -50,6 +51,7 @@ ssize_t http2_session::read_body(nghttp2_session*, std::int32_t, std::uint8_t* i
       stream.sent = 0;
       if (count == 0) {
         stream.deferred = true;
+        if (stream.response.pulled) session.worker_.sink.on_drained(session.address_of(stream));
         return NGHTTP2_ERR_DEFERRED;
       }
     }

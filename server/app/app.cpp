@@ -14,6 +14,7 @@
 #include "server/app/clocks.hpp"
 #include "server/app/front_desk.hpp"
 #include "server/app/signals.hpp"
+#include "server/files/static_files.hpp"
 #include "server/heartbeats/heartbeat_endpoint.hpp"
 #include "server/keys/key_file.hpp"
 #include "server/log/log.hpp"
@@ -108,6 +109,7 @@ class running_gateway {
         desk_(cors(settings.cors.origins, settings.cors.max_age_s)),
         server_(server_options_of(settings), desk_),
         heartbeats_(gateway_, server_.replies(), wall_clock_ms),
+        files_(settings.static_folders, server_.replies(), wall_clock_ms),
         api_({.gateway = *port_,
               .replies = server_.replies(),
               .make_ledger = [settings] { return open_ledger(settings); },
@@ -120,7 +122,7 @@ class running_gateway {
               .now = wall_clock_ms,
               .log = log_from_below}) {
     keys_.replace(session_keys_of(settings));
-    desk_.open(server_.replies(), heartbeats_, api_);
+    desk_.open(server_.replies(), heartbeats_, files_, api_);
     server_.start();
     log_event(log_level::info, "server", "ready",
               {{"tls_port", server_.tls_port()},
@@ -177,6 +179,7 @@ class running_gateway {
     heartbeats_.begin_drain();
     const bool answered = server_.drain(limit);
     api_.stop();
+    files_.stop();
     const bool stored = gateway_.stop(std::max(left(), milliseconds(1000)));
     log_event(answered && stored ? log_level::info : log_level::warning, "server", "stopped",
               {{"all_answered", answered}, {"all_checkpointed", stored}});
@@ -191,6 +194,7 @@ class running_gateway {
   front_desk desk_;
   net::server server_;
   heartbeat_endpoint heartbeats_;
+  static_files files_;
   api api_;
 };
 

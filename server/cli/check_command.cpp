@@ -131,6 +131,22 @@ void check_session_keys(const configuration& settings, check_list& list) {
                               found->keys.size() == 1 ? "" : "s"));
 }
 
+void check_static_folders(const configuration& settings, check_list& list) {
+  for (const auto& folder : settings.static_folders) {
+    std::error_code error;
+    if (!std::filesystem::is_directory(folder.folder, error))
+      list.bad("static", folder.folder + " is not a directory",
+               fmt::format("it is to be served at {}; paths are relative to where the gateway is "
+                           "started",
+                           folder.path));
+    else if (::access(folder.folder.c_str(), R_OK | X_OK) != 0)
+      list.bad("static", folder.folder + " cannot be read",
+               "give the gateway's user the right to read it");
+    else
+      list.good("static", fmt::format("{} at {}", folder.folder, folder.path));
+  }
+}
+
 // An embedded file that is not there is no problem, and `check` must not make it.
 bool will_be_made(const std::string& path) {
   return !path.empty() && !std::filesystem::exists(path);
@@ -186,6 +202,7 @@ int run_check(const loaded_configuration& loaded, unix_ms now_ms, std::ostream& 
     check_data_dir(loaded.values, list);
     check_tls(loaded.values, now_ms, list);
     check_session_keys(loaded.values, list);
+    check_static_folders(loaded.values, list);
     check_hot_store(loaded.values, list);
     check_ledger_of(loaded.values, list);
   }

@@ -24,6 +24,19 @@ struct configured_token {
   friend bool operator==(const configured_token&, const configured_token&) = default;
 };
 
+/// One [[static]]: files that the gateway serves beside its API.
+struct static_folder {
+  std::string path;              // "/player/": where requests find it
+  std::string folder;            // where it lies
+  std::int64_t max_age_s = 300;  // how long a client may keep a file unasked
+  std::string immutable;         // "assets/": below it, names change with content; empty: nowhere
+  std::string content_security_policy =
+      "default-src 'self'; connect-src 'self' https:; img-src 'self' data: https:; "
+      "media-src 'self' blob: https:; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; "
+      "object-src 'none'; base-uri 'none'; frame-ancestors 'self'";  // of its pages
+  friend bool operator==(const static_folder&, const static_folder&) = default;
+};
+
 /// Every setting with its default. The initialisers below are the defaults of the product; what a
 /// setting means and may be is said once, in keys.cpp, and docs/configuration.md is made from both.
 /// Paths are relative to the working directory, save that of `store.ledger`.
@@ -90,6 +103,7 @@ struct configuration {
   } events;
 
   std::vector<configured_token> tokens;
+  std::vector<static_folder> static_folders;
 };
 
 /// `store.require_durability` as the stores know it.

@@ -105,11 +105,35 @@ void add_token(std::string_view name, std::string_view role, std::string_view sh
   if (into.problems.size() == before) into.values.tokens.push_back(std::move(token));
 }
 
+void add_static_folder(static_folder folder, const std::string& where, loaded_configuration& into) {
+  const auto before = into.problems.size();
+  const auto complain = [&](std::string what) {
+    into.problems.push_back({where, std::move(what)});
+  };
+  if (auto wrong = check_static_path(folder.path); !wrong.empty()) complain("path " + wrong);
+  if (folder.folder.empty()) complain("folder must not be empty");
+  if (folder.max_age_s < 0 || folder.max_age_s > 31'536'000)
+    complain(fmt::format("max_age_s must be 0 to 31536000, not {}", folder.max_age_s));
+  if (!folder.immutable.empty() &&
+      (folder.immutable.front() == '/' || folder.immutable.back() != '/'))
+    complain(fmt::format("immutable must be a folder in it such as assets/, not {}",
+                         toml_quote(folder.immutable)));
+  if (auto wrong = check_header_value(folder.content_security_policy); !wrong.empty())
+    complain("content_security_policy " + wrong);
+  if (into.values.static_folders.size() >= static_folders_max)
+    complain(fmt::format("more than {} folders", static_folders_max));
+  for (const auto& other : into.values.static_folders)
+    if (other.path == folder.path)
+      complain(fmt::format("two folders are at {}; give each a path of its own", folder.path));
+  if (into.problems.size() == before) into.values.static_folders.push_back(std::move(folder));
+}
+
 loaded_configuration load_configuration(configuration_sources sources) {
   loaded_configuration loaded;
   loaded.sources = std::move(sources);
   for (const auto& key : all_keys()) loaded.origins[std::string(key.path)] = "default";
   loaded.origins["token"] = "default";
+  loaded.origins["static"] = "default";
   read_file(loaded);
   read_environment(loaded);
   read_flags(loaded);

@@ -11,6 +11,7 @@ namespace watchkeeper::server {
 
 inline constexpr std::size_t configuration_file_bytes_max = 1024 * 1024;
 inline constexpr std::size_t configured_tokens_max = 256;
+inline constexpr std::size_t static_folders_max = 16;
 
 /// Where the values come from, weakest first: defaults, the file, the environment, the flags.
 /// A plain value, so that SIGHUP can load the same sources again.
@@ -29,7 +30,7 @@ struct configuration_problem {
 
 struct loaded_configuration {
   configuration values;  // usable only if there are no problems
-  /// By key path (and "token"): "default" or as configuration_problem::where.
+  /// By key path (and "token", "static"): "default" or as configuration_problem::where.
   std::map<std::string, std::string> origins;
   std::vector<configuration_problem> problems;  // every one that was found
   std::vector<configuration_problem> warnings;  // allowed, but probably not what is wanted

@@ -18,6 +18,9 @@ void check_together(loaded_configuration& into);
 void add_token(std::string_view name, std::string_view role, std::string_view sha256,
                const std::string& where, loaded_configuration& into);
 
+/// Checks one [[static]].
+void add_static_folder(static_folder folder, const std::string& where, loaded_configuration& into);
+
 /// "; did you mean 'store.hot'?" or nothing.
 std::string suggestion(std::string_view unknown);
 

@@ -39,6 +39,12 @@ std::string print_configuration(const loaded_configuration& loaded) {
     out += fmt::format("\n[[token]]  # {}\nname = {}\nrole = {}\nsha256 = \"{}…\"\n",
                        loaded.origins.at("token"), toml_quote(token.name),
                        toml_quote(name_of(token.role)), token.sha256.substr(0, 8));
+  for (const auto& folder : loaded.values.static_folders)
+    out += fmt::format(
+        "\n[[static]]  # {}\npath = {}\nfolder = {}\nmax_age_s = {}\nimmutable = {}\n"
+        "content_security_policy = {}\n",
+        loaded.origins.at("static"), toml_quote(folder.path), toml_quote(folder.folder),
+        folder.max_age_s, toml_quote(folder.immutable), toml_quote(folder.content_security_policy));
   return out;
 }
 

@@ -68,6 +68,8 @@ class toml_reader {
       const auto path = prefix + std::string(key.str());
       if (path == "token") {
         read_tokens(node);
+      } else if (path == "static") {
+        read_static_folders(node);
       } else if (const auto* known = find_key(path)) {
         read_key(*known, node, key.source());
       } else if (const auto* section = node.as_table(); section != nullptr && is_section(path)) {
@@ -110,6 +112,55 @@ class toml_reader {
       return complain(node.source(), "token must be a list of tables; write each as [[token]]");
     into_.origins["token"] = where(node.source());
     for (const auto& element : *list) read_token(*element.as_table());
+  }
+
+  void read_static_folders(const toml::node& node) {
+    const auto* list = node.as_array();
+    if (list == nullptr || !std::ranges::all_of(*list, [](auto& n) { return n.is_table(); }))
+      return complain(node.source(), "static must be a list of tables; write each as [[static]]");
+    into_.origins["static"] = where(node.source());
+    for (const auto& element : *list) read_static_folder(*element.as_table());
+  }
+
+  void read_static_folder(const toml::table& table) {
+    static_folder folder;
+    const std::pair<std::string_view, std::string*> texts[] = {
+        {"path", &folder.path},
+        {"folder", &folder.folder},
+        {"immutable", &folder.immutable},
+        {"content_security_policy", &folder.content_security_policy}};
+    bool complete = true;
+    for (const auto& [key, node] : table) {
+      const auto wrong_type = [&](std::string_view right) {
+        complete = false;
+        complain(node.source(),
+                 fmt::format("{} must be {}, not {}", key.str(), right, type_name(node)));
+      };
+      const auto text = std::ranges::find(texts, key.str(), [](const auto& t) { return t.first; });
+      if (text != std::end(texts)) {
+        const auto* value = node.as_string();
+        if (value == nullptr)
+          wrong_type("a text in quotes");
+        else
+          *text->second = value->get();
+      } else if (key.str() == "max_age_s") {
+        const auto* value = node.as_integer();
+        if (value == nullptr)
+          wrong_type("a whole number");
+        else
+          folder.max_age_s = value->get();
+      } else {
+        complain(key.source(), fmt::format("unknown key {} in a [[static]]; it has path, folder, "
+                                           "max_age_s, immutable and content_security_policy",
+                                           key.str()));
+      }
+    }
+    for (const std::string_view needed : {"path", "folder"})
+      if (!table.contains(needed)) {
+        complete = false;
+        complain(table.source(), fmt::format("this [[static]] lacks {}", needed));
+      }
+    if (complete) add_static_folder(std::move(folder), where(table.source()), into_);
   }
 
   void read_token(const toml::table& token) {

@@ -108,6 +108,32 @@ std::string check_origin(std::string_view text) {
   return {};
 }
 
+std::string check_static_path(std::string_view text) {
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-' || c == '~' || c == '/';
+  };
+  if (text.empty() || text.front() != '/' || text.back() != '/' || text.size() > 256 ||
+      text.find("//") != std::string_view::npos || text.find("/.") != std::string_view::npos ||
+      !std::ranges::all_of(text, allowed))
+    return fmt::format(
+        "must begin and end with a slash and be made of A-Z a-z 0-9 . _ ~ -, such as "
+        "/player/, not {}",
+        toml_quote(text));
+  for (const std::string_view own : {"/v1/", "/metrics/", "/healthz/", "/readyz/"})
+    if (text.starts_with(own))
+      return fmt::format("must not be one of the gateway's own, which {} is", toml_quote(text));
+  return {};
+}
+
+std::string check_header_value(std::string_view text) {
+  const auto printable = [](char c) { return c >= 0x20 && c < 0x7f; };
+  if (!text.empty() && text.front() != ' ' && text.back() != ' ' && text.size() <= 4096 &&
+      std::ranges::all_of(text, printable))
+    return {};
+  return "must be 1 to 4096 printable characters, without a space at either end";
+}
+
 std::string check_token_name(std::string_view text) {
   const auto allowed = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||

@@ -13,6 +13,10 @@ std::string check_not_empty(std::string_view text);
 std::string check_uri_reference(std::string_view text);
 /// An origin as a browser sends it (RFC 6454, section 6.2), or *.
 std::string check_origin(std::string_view text);
+/// Where a folder is served: "/" or "/player/", none of the gateway's own paths.
+std::string check_static_path(std::string_view text);
+/// Printable ASCII, not empty.
+std::string check_header_value(std::string_view text);
 /// The name of a token: 1 to 64 of A-Z a-z 0-9 . _ -
 std::string check_token_name(std::string_view text);
 /// 64 lower-case hexadecimal digits.

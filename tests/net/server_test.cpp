@@ -114,6 +114,31 @@ BOOST_AUTO_TEST_CASE(a_large_answer_waits_for_the_clients_window) {
   BOOST_TEST((whole.body == std::string(1 << 20, 'b')));
 }
 
+BOOST_AUTO_TEST_CASE(a_pulled_answer_asks_for_a_chunk_when_the_one_before_was_taken) {
+  test_server s(test_server::h2c_options());
+  auto client = raw_client::connect_h2c(s.running.h2c_port());
+  client.greet();
+  client.request(1, "GET", "/pull", true);
+  // The client's window holds one chunk but for a byte: no second one is made for it.
+  auto part = client.read_answer(1, 300);
+  BOOST_TEST(part.body.size() == 65'535u);
+  BOOST_TEST(s.sink.pulled() == 1u);
+  client.send_frame(NGHTTP2_WINDOW_UPDATE, 0, 0, be32(65'536));
+  client.send_frame(NGHTTP2_WINDOW_UPDATE, 0, 1, be32(65'536));
+  part = client.read_answer(1, 300);
+  BOOST_TEST(part.body.size() == 2 * 65'536u - 1);
+  BOOST_TEST(s.sink.pulled() == 2u);
+  client.send_frame(NGHTTP2_WINDOW_UPDATE, 0, 0, be32(1 << 20));
+  client.send_frame(NGHTTP2_WINDOW_UPDATE, 0, 1, be32(1 << 20));
+  const auto whole = client.read_answer(1);
+  BOOST_TEST(whole.ended);
+  BOOST_TEST(whole.body.size() == 1u << 20);
+  BOOST_TEST(s.sink.pulled() == 16u);
+  std::string right;
+  for (int i = 1; i <= 16; ++i) right += std::string(64 * 1024, static_cast<char>('a' + i));
+  BOOST_TEST((whole.body == right));
+}
+
 BOOST_AUTO_TEST_CASE(a_body_over_the_limit_is_refused_at_once) {
   test_server s(test_server::h2c_options());
   s.sink.body_bytes_max = 1000;

@@ -14,7 +14,8 @@ http_response text(int status, std::string body) {
 }  // namespace
 
 request_sink::body_policy test_sink::policy_of(http_method, std::string_view path) noexcept {
-  if (path == "/stream" || path == "/stall" || path == "/flood") return {body_mode::streamed, 0};
+  if (path == "/stream" || path == "/stall" || path == "/flood" || path == "/pull")
+    return {body_mode::streamed, 0};
   return {body_mode::whole, body_bytes_max};
 }
 
@@ -45,6 +46,15 @@ void test_sink::on_request(http_request&& request) noexcept {
     changed_.notify_all();
     return;
   }
+  if (request.path == "/pull") {
+    {
+      const std::scoped_lock lock(mutex_);
+      streams_[to.connection][to.stream] = request.path;
+    }
+    auto head = text(200, "");
+    head.pulled = true;
+    return port->begin(to, std::move(head));
+  }
   if (request.path == "/stream" || request.path == "/stall" || request.path == "/flood") {
     {
       const std::scoped_lock lock(mutex_);
@@ -58,7 +68,27 @@ void test_sink::on_request(http_request&& request) noexcept {
   port->respond(to, text(404, "no such path"));
 }
 
+void test_sink::on_drained(const reply_address& to) noexcept {
+  std::size_t number = 0;
+  {
+    const std::scoped_lock lock(mutex_);
+    number = ++pulled_;
+  }
+  port->send(to, std::string(64 * 1024, static_cast<char>('a' + number)), number == 16);
+}
+
+bool test_sink::is_pulled(const reply_address& from) {
+  const std::scoped_lock lock(mutex_);
+  return streams_[from.connection][from.stream] == "/pull";
+}
+
+std::size_t test_sink::pulled() {
+  const std::scoped_lock lock(mutex_);
+  return pulled_;
+}
+
 void test_sink::on_data(const reply_address& from, std::string_view bytes, bool last) noexcept {
+  if (is_pulled(from)) return;
   std::string path;
   {
     const std::scoped_lock lock(mutex_);

@@ -21,6 +21,7 @@ namespace watchkeeper::net::test {
 ///   /hold           nothing, until release() answers all that were held
 ///   /stream         (streamed) the body comes back as it arrives, consumed at once
 ///   /stall          (streamed) begins an answer, consumes nothing until consume_stalled()
+///   /pull           (streamed) 1 MiB in chunks of 64 KiB, each when it is asked for
 ///   /flood          (streamed) begins an answer and sends 64 KiB chunks, 8 of them
 /// Thread: any; a mutex guards all.
 class test_sink : public request_sink {
@@ -32,7 +33,9 @@ class test_sink : public request_sink {
   const header_fields* common_fields(const http_request& request) noexcept override;
   void on_request(http_request&& request) noexcept override;
   void on_data(const reply_address& from, std::string_view bytes, bool last) noexcept override;
+  void on_drained(const reply_address& to) noexcept override;
   void on_gone(const reply_address& from) noexcept override;
+  std::size_t pulled();
 
   /// Waits for `count` requests held; false after 5 s.
   bool wait_held(std::size_t count);
@@ -44,6 +47,7 @@ class test_sink : public request_sink {
   std::size_t stalled_bytes();
 
  private:
+  bool is_pulled(const reply_address& from);
   template <class Condition>
   bool wait(Condition condition) {
     std::unique_lock lock(mutex_);
@@ -54,6 +58,7 @@ class test_sink : public request_sink {
   std::vector<reply_address> held_;
   std::map<std::uint64_t, std::map<std::int32_t, std::string>> streams_;  // path by stream
   std::size_t gone_ = 0;
+  std::size_t pulled_ = 0;
   std::size_t stalled_bytes_ = 0;
   std::optional<reply_address> stalled_;
 };

@@ -122,6 +122,41 @@ BOOST_AUTO_TEST_CASE(a_list_of_texts_comes_from_file_environment_and_flag) {
                  .find("* alone already lets every origin in") != std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(folders_to_serve_are_a_list_of_tables) {
+  const auto loaded = load_text(
+      "[[static]]\npath = \"/player/\"\nfolder = \"/srv/player\"\nimmutable = \"assets/\"\n"
+      "[[static]]\npath = \"/\"\nfolder = \"web\"\nmax_age_s = 0\n"
+      "content_security_policy = \"default-src 'none'\"\n");
+  BOOST_TEST(describe(loaded.problems) == "");
+  BOOST_REQUIRE(loaded.values.static_folders.size() == 2u);
+  BOOST_TEST(loaded.values.static_folders[0].immutable == "assets/");
+  BOOST_TEST(loaded.values.static_folders[0].max_age_s == 300);
+  BOOST_TEST(loaded.values.static_folders[1].content_security_policy == "default-src 'none'");
+  const auto printed = print_configuration(loaded);
+  BOOST_TEST(printed.find("path = \"/player/\"\nfolder = \"/srv/player\"") != std::string::npos);
+  const auto refused = [](const std::string& text, const std::string& why) {
+    const auto problems = problems_of("[[static]]\n" + text);
+    BOOST_TEST(problems.find(why) != std::string::npos, problems);
+  };
+  refused("path = \"/a/\"\n", "lacks folder");
+  refused("folder = \"x\"\n", "lacks path");
+  refused("path = \"/a/\"\nfolder = \"\"\n", "must not be empty");
+  refused("path = 1\nfolder = \"x\"\n", "path must be a text in quotes");
+  refused("path = \"/a/\"\nfolder = \"x\"\nmax_age_s = -1\n", "0 to 31536000");
+  refused("path = \"/a/\"\nfolder = \"x\"\nmax_age_s = \"1\"\n", "a whole number");
+  refused("path = \"/a/\"\nfolder = \"x\"\nimmutable = \"/assets\"\n", "such as assets/");
+  refused("path = \"/a/\"\nfolder = \"x\"\ncontent_security_policy = \"a\\nb\"\n", "printable");
+  refused("path = \"/a/\"\nfolder = \"x\"\ncolour = 1\n", "unknown key colour");
+  refused("path = \"/a/\"\nfolder = \"x\"\n[[static]]\npath = \"/a/\"\nfolder = \"y\"\n",
+          "two folders");
+  BOOST_TEST(problems_of("static = 1\n").find("[[static]]") != std::string::npos);
+  for (const auto* good : {"/", "/a/", "/player/v1/", "/v10/", "/A-b_c.d~/"})
+    BOOST_TEST(check_static_path(good) == "", good);
+  for (const auto* bad : {"", "a/", "/a", "//", "/a//b/", "/../", "/.a/", "/a b/", "/%61/", "/v1/",
+                          "/v1/x/", "/metrics/", "/readyz/", "/healthz/"})
+    BOOST_TEST(check_static_path(bad) != "", bad);
+}
+
 BOOST_AUTO_TEST_CASE(an_origin_is_what_a_browser_sends) {
   for (const auto* good : {"*", "https://player.example", "http://localhost", "https://a.b:8443",
                            "http://127.0.0.1:5173", "http://[::1]:8080", "https://[2001:db8::1]"})
