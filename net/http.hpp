@@ -36,6 +36,10 @@ enum class request_field : std::uint8_t {
   if_modified_since,
   range,
   if_range,
+  cookie,  // crumbs of several fields are joined by "; " (RFC 9113, section 8.2.3)
+  csrf,    // x-watchkeeper-csrf
+  last_event_id,
+  accept_encoding,
 };
 
 struct http_request {
@@ -50,7 +54,8 @@ struct http_request {
   peer_address peer;
   reply_address reply_to;
 
-  /// Empty: the request has no such field. One that came several times is joined by ", ".
+  /// Empty: the request has no such field. One that came several times is joined by ", ";
+  /// cookie by "; ".
   [[nodiscard]] std::string_view field(request_field which) const noexcept {
     for (const auto& [name, value] : others)
       if (name == which) return value;

@@ -33,7 +33,7 @@ int http2_session::take_field(http2_stream& stream, std::string_view name, nghtt
   const auto keep = [&](request_field which) {
     for (auto& [known, kept] : request.others)
       if (known == which) {
-        kept += ", ";
+        kept += which == request_field::cookie ? "; " : ", ";
         kept += text;
         return;
       }
@@ -56,6 +56,7 @@ int http2_session::take_field(http2_stream& stream, std::string_view name, nghtt
       break;
     case 6:
       if (name == "origin") keep(request_field::origin);
+      if (name == "cookie") keep(request_field::cookie);
       if (name == "prefer") {  // a list, which may come in several fields (RFC 7240 section 2)
         if (!request.prefer.empty()) request.prefer += ", ";
         request.prefer += text;
@@ -83,13 +84,20 @@ int http2_session::take_field(http2_stream& stream, std::string_view name, nghtt
     case 13:
       if (name == "authorization") request.authorization.assign(text);
       if (name == "if-none-match") keep(request_field::if_none_match);
+      if (name == "last-event-id") keep(request_field::last_event_id);
       break;
     case 14:
       if (name == "content-length")  // digits only: nghttp2 saw to that
         std::from_chars(text.data(), text.data() + text.size(), stream.content_length);
       break;
+    case 15:
+      if (name == "accept-encoding") keep(request_field::accept_encoding);
+      break;
     case 17:
       if (name == "if-modified-since") keep(request_field::if_modified_since);
+      break;
+    case 18:
+      if (name == "x-watchkeeper-csrf") keep(request_field::csrf);
       break;
     case 29:
       if (name == "access-control-request-method")

@@ -14,6 +14,7 @@
 #include "server/api/readiness.hpp"
 #include "server/api/refusal.hpp"
 #include "server/api/route_table.hpp"
+#include "server/api/sign_in.hpp"
 #include "server/api/worker_pool.hpp"
 #include "server/entity_tag.hpp"
 #include "server/keys/key_file.hpp"
@@ -64,6 +65,7 @@ struct api::implementation {
   explicit implementation(api_dependencies given)
       : with(std::move(given)),
         tokens(with.tokens),
+        console(tokens, with.console_seal, with.console_session_ms),
         ready(with.gateway),
         pool(
             api_limits::threads, limits::api_requests_queued_max,
@@ -98,11 +100,13 @@ struct api::implementation {
     }
     const auto& found = all_routes()[matched.id];
     identity caller;
-    if (auto refused = check_access(tokens, request, found.needs, with.now(), with.log, caller))
+    if (auto refused =
+            check_access(tokens, console, request, found.needs, with.now(), with.log, caller))
       return respond(request, *std::move(refused));
     if (found.how == route::kind::health) return respond(request, text_response("ok"));
     if (found.how == route::kind::session_keys)
       return respond(request, session_keys_response(*with.session_keys.all(), request));
+    if (found.how == route::kind::session) return respond(request, session_answer(request));
     if (found.how == route::kind::readiness) return respond(request, ready.answer(with.now()));
 
     queued_request queued{std::move(request), &found, {}, std::move(caller), steady::now()};
@@ -117,6 +121,15 @@ struct api::implementation {
       refuse(queued.request, problem::draining, "The gateway is stopping");
     else
       refuse(queued.request, problem::overloaded, "Too many requests wait already");
+  }
+
+  http_response session_answer(const net::http_request& request) {
+    const auto now_ms = with.now();
+    try {
+      return console.answer(request, now_ms, with.log);
+    } catch (const refusal& refused) {
+      return refusal_response(refused.reason(), refused.detail(), now_ms);
+    }
   }
 
   /// On an API thread.
@@ -185,6 +198,7 @@ struct api::implementation {
   const net::router routes = make_router();
   const steady::time_point started = steady::now();
   authenticator tokens;
+  sign_in console;
   readiness ready;
   std::atomic<bool> stopped{false};
   worker_pool pool;  // last: its threads use everything above

@@ -11,6 +11,7 @@
 #include "server/api/gateway_port.hpp"
 #include "server/api/stats_document.hpp"
 #include "server/config/configuration.hpp"
+#include "server/console/session_cookie.hpp"
 #include "storage/hot_store.hpp"
 #include "storage/ledger.hpp"
 
@@ -24,6 +25,8 @@ struct api_dependencies {
   std::function<std::unique_ptr<hot_store>()> make_hot_store;  // likewise
   std::vector<configured_token> tokens;
   const crypto::agreement_key_ring& session_keys;
+  session_seal console_seal;
+  std::int64_t console_session_ms = 12 * 3'600'000;
   std::function<net::server_statistics()> server_statistics;
   build_info build;
   std::string event_source;  // of completion events: the deployment's URI

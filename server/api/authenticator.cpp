@@ -71,7 +71,7 @@ void authenticator::replace(const std::vector<configured_token>& tokens) {
   for (const auto& token : tokens) {
     if (known.size() == api_limits::tokens_max) break;
     if (const auto digest = digest_of(token.sha256))
-      known.push_back({{token.name, token.role}, *digest});
+      known.push_back({{token.name, token.role}, *digest, fingerprint_of(*digest)});
   }
   auto made = std::make_shared<const std::vector<known_token>>(std::move(known));
   const std::lock_guard lock(mutex_);
@@ -82,6 +82,15 @@ authenticator::verdict authenticator::identify(std::string_view authorization,
                                                const net::peer_address& from, unix_ms now_ms) {
   const auto bearer = bearer_of(authorization);
   if (bearer.empty()) return missing{};
+  auto found = identify_token(bearer, from, now_ms);
+  if (const auto* wait = std::get_if<too_many>(&found)) return *wait;
+  if (auto* held = std::get_if<holder>(&found)) return std::move(held->owner);
+  return wrong{};
+}
+
+authenticator::token_verdict authenticator::identify_token(std::string_view bearer,
+                                                           const net::peer_address& from,
+                                                           unix_ms now_ms) {
   const auto key = key_of(from);
   token_list tokens;
   {
@@ -89,17 +98,28 @@ authenticator::verdict authenticator::identify(std::string_view authorization,
     if (const auto wait_ms = wait_of(key, now_ms); wait_ms > 0) return too_many{wait_ms};
     tokens = tokens_;
   }
-  const identity* found = nullptr;
+  const known_token* found = nullptr;
   if (bearer.size() <= api_limits::bearer_bytes_max) {
     const auto digest = crypto::sha256(bearer);
     // Every token is compared, so that the time does not tell which one was nearly it.
     for (const auto& token : *tokens)
-      if (crypto::constant_time_equal(digest, token.digest)) found = &token.owner;
+      if (crypto::constant_time_equal(digest, token.digest)) found = &token;
   }
-  if (found != nullptr) return *found;
+  if (found != nullptr) return holder{found->owner, found->fingerprint};
   const std::lock_guard lock(mutex_);
   count_wrong(key, now_ms);
   return wrong{};
+}
+
+std::optional<identity> authenticator::holder_of(const token_fingerprint& fingerprint) const {
+  token_list tokens;
+  {
+    const std::lock_guard lock(mutex_);
+    tokens = tokens_;
+  }
+  for (const auto& token : *tokens)
+    if (token.fingerprint == fingerprint) return token.owner;
+  return std::nullopt;
 }
 
 std::int64_t authenticator::wait_of(const address_key& key, unix_ms now_ms) const {

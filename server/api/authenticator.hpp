@@ -1,8 +1,10 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -14,6 +16,7 @@
 #include "domain/units.hpp"
 #include "net/http.hpp"
 #include "server/config/configuration.hpp"
+#include "server/console/session_cookie.hpp"
 
 namespace watchkeeper::server {
 
@@ -26,6 +29,7 @@ bool allows(access wanted, token_role held) noexcept;
 struct identity {
   std::string name;  // for the log and the audit trail
   token_role role = token_role::viewer;
+  unix_ms expires_ms = 0;  // of a console session; 0: a token, which does not expire
 };
 
 /// Says whose token a request carries. Thread: any. Costs one SHA-256 and a comparison of constant
@@ -51,10 +55,23 @@ class authenticator {
   [[nodiscard]] verdict identify(std::string_view authorization, const net::peer_address& from,
                                  unix_ms now_ms);
 
+  using token_fingerprint = std::array<std::uint8_t, console_session::fingerprint_bytes>;
+  struct holder {
+    identity owner;
+    token_fingerprint fingerprint{};
+  };
+  using token_verdict = std::variant<holder, wrong, too_many>;
+  /// The same for the token itself, as somebody signs in with it.
+  [[nodiscard]] token_verdict identify_token(std::string_view token, const net::peer_address& from,
+                                             unix_ms now_ms);
+  /// Whose token has this fingerprint; nothing when it is configured no more.
+  [[nodiscard]] std::optional<identity> holder_of(const token_fingerprint& fingerprint) const;
+
  private:
   struct known_token {
     identity owner;
     crypto::sha256_digest digest{};
+    token_fingerprint fingerprint{};
   };
   using token_list = std::shared_ptr<const std::vector<known_token>>;
   using address_key = std::string;

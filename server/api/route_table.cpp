@@ -38,6 +38,9 @@ const std::vector<route>& all_routes() {
       {get, "/v1/stats", access::operator_role, kind::statistics, nullptr, {"format", "filter"}},
       {get, "/metrics", access::operator_role, kind::metrics, nullptr, {}},
       {get, "/v1/keys", access::anyone, kind::session_keys, nullptr, {}},
+      {post, "/v1/session", access::anyone, kind::session, nullptr, {}},
+      {get, "/v1/session", access::anyone, kind::session, nullptr, {}},
+      {del, "/v1/session", access::anyone, kind::session, nullptr, {}},
       {get, "/healthz", access::anyone, kind::health, nullptr, {}},
       {get, "/readyz", access::anyone, kind::readiness, nullptr, {}},
   };

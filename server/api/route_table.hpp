@@ -12,7 +12,15 @@ namespace watchkeeper::server {
 /// One call of docs/protocol.md, section 7.
 struct route {
   /// Who runs it: a handler on an API thread, or the api itself.
-  enum class kind : std::uint8_t { handled, health, readiness, session_keys, statistics, metrics };
+  enum class kind : std::uint8_t {
+    handled,
+    health,
+    readiness,
+    session_keys,
+    session,
+    statistics,
+    metrics
+  };
   net::http_method method = net::http_method::get;
   std::string_view pattern;  // "/v1/modules/{module}"
   access needs = access::anyone;

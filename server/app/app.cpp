@@ -47,6 +47,12 @@ net::tls_files tls_files_of(const configuration& settings) {
   return {pair->certificate_path, pair->key_path};
 }
 
+session_seal console_seal_of(const configuration& settings) {
+  auto key = load_session_key(settings.data_dir);
+  if (!key) throw std::runtime_error("console: " + key.error());
+  return session_seal(*key);
+}
+
 net::server_options server_options_of(const configuration& settings) {
   net::server_options options;
   options.tls_listen = settings.listen;
@@ -116,6 +122,8 @@ class running_gateway {
               .make_hot_store = [settings] { return open_hot_store(settings); },
               .tokens = settings.tokens,
               .session_keys = keys_,
+              .console_seal = console_seal_of(settings),
+              .console_session_ms = settings.console.session_hours * 3'600'000,
               .server_statistics = [this] { return server_.statistics(); },
               .build = this_build(),
               .event_source = settings.events.source,

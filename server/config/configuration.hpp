@@ -94,6 +94,10 @@ struct configuration {
   } cors;
 
   struct {
+    std::int64_t session_hours = 12;
+  } console;
+
+  struct {
     std::string level = "info";
     std::string file;  // empty: standard error
   } log;

@@ -170,6 +170,12 @@ constexpr auto table = std::to_array<key_description>({
      .minimum = 0,
      .maximum = 86'400},
 
+    {.path = "console.session_hours",
+     .member = [](settings& s) -> integer { return s.console.session_hours; },
+     .help = "Hours after which who signed in to the console has to do so again.",
+     .minimum = 1,
+     .maximum = 720},
+
     {.path = "log.level",
      .member = [](settings& s) -> text { return s.log.level; },
      .help = "The least important events that are logged.",

@@ -53,11 +53,17 @@ BOOST_AUTO_TEST_CASE(fields_that_are_rare_reach_the_sink) {
                   {"if-none-match", "\"x\""},
                   {"if-modified-since", "then"},
                   {"range", "bytes=0-1"},
+                  {"cookie", "a=1"},
+                  {"x-watchkeeper-csrf", "c"},
+                  {"last-event-id", "7"},
+                  {"accept-encoding", "br, gzip"},
+                  {"cookie", "b=2"},
                   {"if-range", "\"y\""},
                   {"if-none-match", "\"z\""}});
   const auto body = client.read_answer(1).body;
   BOOST_TEST(body.substr(body.find("127.0.0.1\n")) ==
-             "127.0.0.1\n\n0=https://a\n1=POST\n2=\"x\", \"z\"\n3=then\n4=bytes=0-1\n5=\"y\"");
+             "127.0.0.1\n\n0=https://a\n1=POST\n2=\"x\", \"z\"\n3=then\n4=bytes=0-1\n6=a=1; b=2\n7=c\n8=7\n9=br, gzip\n"
+             "5=\"y\"");
 }
 
 BOOST_AUTO_TEST_CASE(common_fields_are_on_every_answer_also_of_this_layer) {

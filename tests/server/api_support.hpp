@@ -164,6 +164,8 @@ class api_fixture {
                        token_named("admin", token_role::admin),
                        token_named("operator", token_role::operator_)},
             .session_keys = session_keys,
+            .console_seal = session_seal(session_seal::key{1, 2, 3}),
+            .console_session_ms = 3'600'000,
             .server_statistics = [] { return net::server_statistics{}; },
             .build = {"0.1.0", "abc", "g++", "Release"},
             .event_source = "urn:test",
