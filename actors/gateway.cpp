@@ -51,6 +51,7 @@ struct system_config : caf::actor_system_config {
 struct gateway::implementation final : shard_services {
   explicit implementation(gateway_options given)
       : options(std::move(given)),
+        watching(options.observers),
         addresses(options.policy.address_failures, reinterpret_cast<std::uintptr_t>(this)),
         config(worker_count(options)),
         system(config) {
@@ -203,7 +204,8 @@ struct gateway::implementation final : shard_services {
                                                           .probe = shard_probes[i],
                                                           .hot = hot_state,
                                                           .now = options.now,
-                                                          .monotonic_us = options.monotonic_us}));
+                                                          .monotonic_us = options.monotonic_us,
+                                                          .watching = &watching}));
   }
 
   // -- the way of a heartbeat -------------------------------------------------------------------
@@ -222,14 +224,17 @@ struct gateway::implementation final : shard_services {
       heartbeat_result result;
       result.outcome.why = problem::overloaded;
       result.detail = "too many heartbeats are under way; send it again a little later";
+      watching.refused({problem::overloaded, result.detail, options.now(), nullptr});
       heartbeats.refused_at_the_door(problem::overloaded);
       request.listener->on_result(request.index, result);
       return;
     }
-    auto job = std::make_shared<heartbeat_job>(std::move(request), heartbeats, &read_clock, this);
+    auto job = std::make_shared<heartbeat_job>(std::move(request), heartbeats, &read_clock, this,
+                                               &watching);
+    job->received_ms = options.now();
     if (draining.load(std::memory_order_relaxed))
       return job->refuse(problem::draining, "the gateway is about to stop; send it again");
-    const auto verdict = parse_job(*job, options.policy, options.now());
+    const auto verdict = parse_job(*job, options.policy, job->received_ms);
     if (verdict.what == screening_verdict::kind::refused)
       return job->refuse(verdict.why, verdict.detail, verdict.retry_after_ms);
     screen(std::move(job), last);
@@ -332,6 +337,7 @@ struct gateway::implementation final : shard_services {
   gateway_options options;
   route after_reading;  // the reader thread's
   registry known;
+  watch_observers watching;
   heartbeat_probe heartbeats;
   verification_probe verifications;
   hot_store_probe hot_state;

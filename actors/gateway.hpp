@@ -8,12 +8,14 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "actors/heartbeat.hpp"
 #include "actors/policy.hpp"
 #include "actors/registry.hpp"
 #include "actors/statistics.hpp"
 #include "crypto/agreement_key.hpp"
+#include "actors/watch_observer.hpp"
 #include "domain/credit.hpp"
 #include "domain/engagement_token.hpp"
 #include "storage/hot_store.hpp"
@@ -37,6 +39,8 @@ struct gateway_options {
   ledger_factory make_ledger;
   std::function<unix_ms()> now;                 // the wall clock
   std::function<std::uint64_t()> monotonic_us;  // for durations
+  /// Told what becomes of every heartbeat; they live as long as the gateway at least.
+  std::vector<std::shared_ptr<watch_observer>> observers;
   /// Called for what an operator should read; any thread. level: 0 info, 1 warning, 2 error.
   std::function<void(int level, const std::string& component, const std::string& message)> log;
 };

@@ -6,6 +6,7 @@
 #include "actors/probes.hpp"
 #include "actors/registry.hpp"
 #include "actors/session_memory.hpp"
+#include "actors/watch_observer.hpp"
 #include "domain/credit.hpp"
 #include "domain/engagement_token.hpp"
 
@@ -19,7 +20,8 @@ namespace watchkeeper::actors {
 class heartbeat_job {
  public:
   heartbeat_job(heartbeat_request&& request, heartbeat_probe& probe,
-                std::uint64_t (*monotonic_us)(const void*), const void* clock)
+                std::uint64_t (*monotonic_us)(const void*), const void* clock,
+                watch_observer* watching = nullptr)
       : text(std::move(request.token)),
         peer(request.peer),
         listener_(std::move(request.listener)),
@@ -27,6 +29,7 @@ class heartbeat_job {
         probe_(probe),
         monotonic_us_(monotonic_us),
         clock_(clock),
+        watching_(watching),
         admitted_at_us_(monotonic_us(clock)) {}
   heartbeat_job(const heartbeat_job&) = delete;
   heartbeat_job& operator=(const heartbeat_job&) = delete;
@@ -59,6 +62,8 @@ class heartbeat_job {
     result.outcome = outcome;
     result.detail = detail;
     result.retry_after_ms = retry_after_ms;
+    if (watching_ && outcome.status == credit_status::rejected)
+      watching_->refused({outcome.why, detail, received_ms, parsed ? &token : nullptr});
     // In this order: nobody may think that all is answered while the last answer is being written.
     listener->on_result(index_, result);
     const auto now_us = monotonic_us_(clock_);
@@ -69,7 +74,7 @@ class heartbeat_job {
   engagement_token token;  // valid once `parsed`
   bool parsed = false;
   std::array<std::uint8_t, 16> peer;
-  unix_ms received_ms = 0;
+  unix_ms received_ms = 0;  // the server's clock at admission
 
   // Filled in by screening.
   std::shared_ptr<const device_entry> device;
@@ -84,6 +89,7 @@ class heartbeat_job {
   heartbeat_probe& probe_;
   std::uint64_t (*monotonic_us_)(const void*);
   const void* clock_;
+  watch_observer* watching_;
   std::uint64_t admitted_at_us_;
 };
 

@@ -62,32 +62,67 @@ void progress_shard_core::remember(const tiered_request& request, const applied_
   if (std::find(erased_in_flight_.begin(), erased_in_flight_.end(), credit.student) !=
       erased_in_flight_.end())
     return;
+  settled_heartbeat told{.request = credit, .outcome = outcome};
+  if (outcome.credited_ms > 0 && outcome.status != credit_status::duplicate)
+    told.played = {credit.interval.from_ms, credit.interval.from_ms + outcome.credited_ms};
+  coverage::intervals fresh;
+  const auto* pair = update(request, applied, told, fresh);
+  if (!around_.watching) return;
+  told.fresh = {fresh.data(), fresh.size()};
+  told.covered = pair ? &pair->state.covered : nullptr;
+  around_.watching->settled(told);
+}
+
+progress_shard_core::held_pair* progress_shard_core::update(const tiered_request& request,
+                                                            const applied_credit& applied,
+                                                            settled_heartbeat& told,
+                                                            coverage::intervals& fresh) {
+  const auto& credit = request.credit;
+  const auto& outcome = applied.outcome;
+  const auto played = told.played;
+  told.fresh_known = played.from_ms == played.to_ms;
   auto held = pairs_.find(credit.pair());
   if (applied.covered) {
     if (held == pairs_.end()) {
       make_room();
       held = pairs_.try_emplace(credit.pair()).first;
+      // The first credit of all: what is covered now is what is new. Of any other only the store
+      // knows what was covered before.
+      if (outcome.now.playtime_ms == outcome.credited_ms && !told.fresh_known &&
+          applied.covered->covered_ms() == outcome.credited_ms) {
+        told.fresh_known = true;
+        fresh.push_back(played);
+      }
+    } else if (!told.fresh_known && held->second.state.updated_ms != 0) {
+      // Another heartbeat of the batch has brought the pair already.
+      auto before = held->second.state.covered;
+      fresh = before.fresh_ranges(played);
+      before.add(played);
+      told.fresh_known = before == *applied.covered;
     }
     held->second.state.covered = *applied.covered;
   } else if (held == pairs_.end()) {
-    return;  // given up while the batch was under way: the stores have it
-  } else if (outcome.credited_ms > 0) {
-    held->second.state.covered.add(
-        {credit.interval.from_ms, credit.interval.from_ms + outcome.credited_ms});
+    return nullptr;  // given up while the batch was under way: the stores have it
+  } else if (played.from_ms < played.to_ms) {
+    told.fresh_known = true;
+    fresh = held->second.state.covered.fresh_ranges(played);
+    held->second.state.covered.add(played);
   }
+  if (!told.fresh_known) fresh.clear();
   auto& pair = held->second;
   auto& state = pair.state;
   if (state.covered.covered_ms() != outcome.now.covered_ms) {
     // Another gateway credits this pair too. Forget it: the next look at it reads the store.
     // (A later element of this batch may have brought the union already; then it is kept.)
-    if (outcome.now.updated_ms >= state.updated_ms) {
-      // Or the store went back in time: then what is known here must not be lost with the copy.
-      if (state.covered.covered_ms() > outcome.now.covered_ms)
-        (void)around_.services.refill({{credit.pair(), state}});
-      set_dirty(pair, false);
-      pairs_.erase(held);
-    }
-    return;
+    told.fresh_known = played.from_ms == played.to_ms;
+    fresh.clear();
+    if (outcome.now.updated_ms < state.updated_ms) return &pair;
+    // Or the store went back in time: then what is known here must not be lost with the copy.
+    if (state.covered.covered_ms() > outcome.now.covered_ms)
+      (void)around_.services.refill({{credit.pair(), state}});
+    set_dirty(pair, false);
+    pairs_.erase(held);
+    return nullptr;
   }
   state.duration_ms = outcome.now.duration_ms;
   state.playtime_ms = outcome.now.playtime_ms;
@@ -97,6 +132,7 @@ void progress_shard_core::remember(const tiered_request& request, const applied_
   state.mastered_ms = outcome.now.mastered_ms;
   pair.used_ms = credit.now_ms;
   if (outcome.status != credit_status::duplicate) set_dirty(pair, true);
+  return &pair;
 }
 
 void progress_shard_core::settle(heartbeat_job& job, const tiered_request& request,

@@ -11,6 +11,7 @@
 #include "actors/actors.hpp"
 #include "actors/probes.hpp"
 #include "actors/shard_services.hpp"
+#include "actors/watch_observer.hpp"
 
 namespace watchkeeper::actors {
 
@@ -23,7 +24,8 @@ struct shard_surroundings {
   std::function<std::uint64_t()> monotonic_us;
   std::size_t pairs_max = limits::shard_pairs_max;
   std::int64_t idle_pair_ms =
-      600'000;  // a clean pair is given up after so long without a heartbeat
+      600'000;                         // a clean pair is given up after so long without a heartbeat
+  watch_observer* watching = nullptr;  // told of every heartbeat that is settled; may be null
 };
 
 /// The core of the shard, without its actor. One thread at a time.
@@ -55,6 +57,9 @@ class progress_shard_core {
   void settle(heartbeat_job& job, const tiered_request& request, applied_credit& applied,
               std::vector<pair_progress>& mastered);
   void remember(const tiered_request& request, const applied_credit& applied);
+  /// Takes the outcome into what is known of the pair. Null: the shard does not hold it (any more).
+  held_pair* update(const tiered_request& request, const applied_credit& applied,
+                    settled_heartbeat& told, coverage::intervals& fresh);
   void refill_if_wanted();
   void make_room();
   void set_dirty(held_pair& pair, bool dirty) noexcept;

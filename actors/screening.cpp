@@ -13,12 +13,12 @@ screening_verdict refused(problem why, std::string_view detail, std::int64_t ret
 }  // namespace
 
 screening_verdict parse_job(heartbeat_job& job, const gateway_policy& policy, unix_ms now_ms) {
+  job.received_ms = now_ms;
   std::string_view detail;
   auto parsed = parse_engagement_token(job.text, &detail);
   if (!parsed) return refused(parsed.error(), detail);
   job.token = *parsed;
   job.parsed = true;
-  job.received_ms = now_ms;
   // Not bad-signature, upon which a device would drop the heartbeat: it can still sign it.
   if (job.token.algorithm == signature_algorithm::hs256 && !policy.session_keys_allowed)
     return refused(problem::session_key_unknown,

@@ -70,6 +70,24 @@ coverage::gain coverage::gain_of(media_interval added) const noexcept {
   return change;
 }
 
+coverage::intervals coverage::fresh_ranges(media_interval added) const {
+  assert(added.from_ms < added.to_ms);
+  const auto hit = touched_by(pieces(), added);
+  intervals fresh;
+  if (hit.first == hit.last) {
+    fresh.push_back(added);
+    return fresh;
+  }
+  // Between the outermost of `added` and the pieces that it joins, what is no piece is new.
+  auto from_ms = std::min(intervals_[hit.first].from_ms, added.from_ms);
+  for (auto i = hit.first; i < hit.last; ++i) {
+    if (from_ms < intervals_[i].from_ms) fresh.push_back({from_ms, intervals_[i].from_ms});
+    from_ms = intervals_[i].to_ms;
+  }
+  if (from_ms < added.to_ms) fresh.push_back({from_ms, added.to_ms});
+  return fresh;
+}
+
 media_ms coverage::add(media_interval added) {
   assert(added.from_ms < added.to_ms);
   const auto hit = touched_by(pieces(), added);
@@ -119,6 +137,22 @@ media_ms coverage::covered_ms() const noexcept {
   media_ms sum = 0;
   for (const auto& piece : intervals_) sum += piece.length_ms();
   return sum;
+}
+
+coverage::intervals coverage::without(const coverage& other) const {
+  intervals rest;
+  auto hole = other.intervals_.begin();
+  const auto end = other.intervals_.end();
+  for (const auto& piece : intervals_) {
+    auto from_ms = piece.from_ms;
+    while (hole != end && hole->to_ms <= from_ms) ++hole;
+    for (auto next = hole; next != end && next->from_ms < piece.to_ms; ++next) {
+      if (from_ms < next->from_ms) rest.push_back({from_ms, next->from_ms});
+      from_ms = next->to_ms;
+    }
+    if (from_ms < piece.to_ms) rest.push_back({from_ms, piece.to_ms});
+  }
+  return rest;
 }
 
 bool coverage::contains(media_interval wanted) const noexcept {

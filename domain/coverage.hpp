@@ -37,11 +37,18 @@ class coverage {
   };
   [[nodiscard]] gain gain_of(media_interval added) const noexcept;
 
+  /// The ranges that uniting with `added` would make covered, gaps that it closes included: sorted,
+  /// disjoint; their sum is gain_of(added).new_ms. Precondition: from_ms < to_ms.
+  [[nodiscard]] intervals fresh_ranges(media_interval added) const;
+
   /// Unites; returns the media time that became covered. Precondition: from_ms < to_ms.
   media_ms add(media_interval added);
   void unite(const coverage& other);
 
   [[nodiscard]] media_ms covered_ms() const noexcept;
+  /// The ranges covered here and not in `other`: sorted and disjoint. Other than in a coverage,
+  /// they may lie less than limits::gap_closed_ms apart.
+  [[nodiscard]] intervals without(const coverage& other) const;
   [[nodiscard]] bool contains(media_interval wanted) const noexcept;
   [[nodiscard]] bool empty() const noexcept { return intervals_.empty(); }
   [[nodiscard]] std::span<const media_interval> pieces() const noexcept {

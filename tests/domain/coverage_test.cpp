@@ -34,6 +34,17 @@ coverage united(coverage a, const coverage& b) {
   return a;
 }
 
+/// Also that the ranges are sorted, disjoint and none of them empty.
+media_ms length_of(const coverage::intervals& ranges) {
+  media_ms sum = 0;
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    BOOST_REQUIRE_LT(ranges[i].from_ms, ranges[i].to_ms);
+    if (i > 0) BOOST_REQUIRE_LT(ranges[i - 1].to_ms, ranges[i].from_ms);
+    sum += ranges[i].length_ms();
+  }
+  return sum;
+}
+
 std::string raw(std::initializer_list<std::uint32_t> values) {
   std::string bytes;
   for (auto v : values)
@@ -80,10 +91,13 @@ BOOST_AUTO_TEST_CASE(any_sequence_equals_a_bitmap_of_milliseconds) {
         const auto predicted = c.gain_of(added);
         BOOST_REQUIRE((c == before));
         BOOST_REQUIRE_EQUAL(predicted.new_ms, expected.new_ms);
+        const auto fresh = c.fresh_ranges(added);
+        BOOST_REQUIRE_EQUAL(length_of(fresh), expected.new_ms);
         BOOST_REQUIRE_EQUAL(predicted.closed_gap_ms, expected.closed_gap_ms);
         BOOST_REQUIRE_EQUAL(c.add(added), expected.new_ms);
         BOOST_REQUIRE_EQUAL(predicted.pieces, c.pieces().size());
         BOOST_REQUIRE_EQUAL(c.covered_ms(), model.covered_ms());
+        BOOST_REQUIRE((c.without(before) == fresh));
         const auto runs = model.runs();
         BOOST_REQUIRE(std::ranges::equal(c.pieces(), runs));
         const auto asked = random_interval(random);
@@ -124,6 +138,26 @@ BOOST_AUTO_TEST_CASE(union_equals_adding_one_by_one) {
       a.unite(b);
       BOOST_REQUIRE((a == one_by_one));
       BOOST_REQUIRE(std::ranges::equal(a.pieces(), model.runs()));
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_difference_equals_that_of_two_bitmaps) {
+  test::random_source random;
+  WATCHKEEPER_REPLAY(random) {
+    for (int round = 0; round < 600; ++round) {
+      const auto a = random_coverage(random), b = random_coverage(random);
+      const auto rest = a.without(b);
+      length_of(rest);
+      std::vector<bool> in_rest(universe_ms);
+      for (const auto& range : rest)
+        for (auto t = range.from_ms; t < range.to_ms; ++t)
+          in_rest[static_cast<std::size_t>(t)] = true;
+      for (media_ms t = 0; t < universe_ms; ++t)
+        BOOST_REQUIRE_EQUAL(in_rest[static_cast<std::size_t>(t)],
+                            a.contains({t, t + 1}) && !b.contains({t, t + 1}));
+      BOOST_REQUIRE(a.without(a).empty());
+      BOOST_REQUIRE(std::ranges::equal(a.without({}), a.pieces()));
     }
   }
 }
