@@ -1,0 +1,35 @@
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "domain/units.hpp"
+#include "net/http.hpp"
+#include "server/console/assets.hpp"
+
+namespace watchkeeper::server {
+
+/// Serves the console: "/" (which leads to it) and everything under /console/. A path that is no
+/// file of it is a view of its one page. Read-only once made: any thread.
+class console_pages {
+ public:
+  explicit console_pages(std::span<const console_asset> assets = console_assets())
+      : assets_(assets) {}
+
+  [[nodiscard]] static bool serves(std::string_view path) noexcept {
+    return path == "/" || path == "/console" || path.starts_with("/console/");
+  }
+  /// Precondition: serves(request.path).
+  [[nodiscard]] net::http_response answer(const net::http_request& request, unix_ms now_ms) const;
+
+ private:
+  [[nodiscard]] const console_asset* find(std::string_view name) const noexcept;
+  std::span<const console_asset> assets_;
+};
+
+enum class content_coding { identity, gzip, brotli };
+/// The best of what a client takes (RFC 9110, section 12.5.3) and `asset` has. Identity even where
+/// the client wants none of it: an answer it may not read is better than none.
+content_coding coding_for(std::string_view accept_encoding, const console_asset& asset) noexcept;
+
+}  // namespace watchkeeper::server
