@@ -38,6 +38,21 @@ struct completion {
   friend bool operator==(const completion&, const completion&) = default;
 };
 
+/// Which completions are wanted; an empty id is all.
+struct completion_filter {
+  student_id student;
+  module_id module;
+};
+
+/// The pairs of one module, summed up.
+struct module_summary {
+  module_id module;
+  std::int64_t students = 0;  // pairs that are checkpointed
+  std::int64_t mastered = 0;
+  std::int32_t average_centipercent = 0;  // of their completion, 0 … 10000
+  friend bool operator==(const module_summary&, const module_summary&) = default;
+};
+
 /// What another gateway changed in the registry, so that this one forgets its copy.
 struct registry_change {
   enum class kind : std::uint8_t { module = 0, device = 1, assignment = 2, student_erased = 3 };
@@ -96,7 +111,10 @@ class ledger {
                                                          std::string_view cursor,
                                                          std::size_t limit) = 0;
   virtual stored<std::vector<completion>> completions(std::int64_t after_sequence,
-                                                      std::size_t limit) = 0;
+                                                      std::size_t limit,
+                                                      const completion_filter& wanted = {}) = 0;
+  /// Every module that has a pair, by id. Looks at every pair: not for each request.
+  virtual stored<std::vector<module_summary>> summarize_modules() = 0;
 
   // Catalogue. A module that is removed keeps its progress; put again, it is back.
   virtual stored<ok_t> put_module(const module_record& module) = 0;

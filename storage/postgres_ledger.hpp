@@ -24,8 +24,9 @@ class postgres_ledger final : public ledger {
                                                   std::size_t limit) override;
   stored<page<pair_progress>> progress_of_module(const module_id& module, std::string_view cursor,
                                                  std::size_t limit) override;
-  stored<std::vector<completion>> completions(std::int64_t after_sequence,
-                                              std::size_t limit) override;
+  stored<std::vector<completion>> completions(std::int64_t after_sequence, std::size_t limit,
+                                              const completion_filter& wanted) override;
+  stored<std::vector<module_summary>> summarize_modules() override;
 
   stored<ok_t> put_module(const module_record& module) override;
   stored<std::optional<module_record>> get_module(const module_id& id) override;

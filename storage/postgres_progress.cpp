@@ -207,11 +207,13 @@ stored<page<pair_progress>> postgres_ledger::progress_of_module(const module_id&
 }
 
 stored<std::vector<completion>> postgres_ledger::completions(std::int64_t after_sequence,
-                                                             std::size_t limit) {
+                                                             std::size_t limit,
+                                                             const completion_filter& wanted) {
   return session_.call([&](pqxx::connection& connection) {
     pqxx::nontransaction reading(connection);
-    const auto rows = reading.exec_prepared("completions", after_sequence,
-                                            static_cast<std::int64_t>(page_items(limit)));
+    const auto rows = reading.exec_prepared(
+        "completions", after_sequence, static_cast<std::int64_t>(page_items(limit)),
+        text(wanted.student.view()), text(wanted.module.view()));
     std::vector<completion> items;
     items.reserve(rows.size());
     for (const auto& row : rows)
@@ -224,6 +226,21 @@ stored<std::vector<completion>> postgres_ledger::completions(std::int64_t after_
                        .threshold_centipercent = number_of<std::int32_t>(row[6]),
                        .mastered_ms = number_of<unix_ms>(row[7])});
     return items;
+  });
+}
+
+stored<std::vector<module_summary>> postgres_ledger::summarize_modules() {
+  return session_.call([&](pqxx::connection& connection) {
+    pqxx::nontransaction reading(connection);
+    const auto rows = reading.exec_prepared("summarize_modules");
+    std::vector<module_summary> found;
+    found.reserve(rows.size());
+    for (const auto& row : rows)
+      found.push_back({.module = id_of<module_id>(row[0]),
+                       .students = number_of<std::int64_t>(row[1]),
+                       .mastered = number_of<std::int64_t>(row[2]),
+                       .average_centipercent = number_of<std::int32_t>(row[3])});
+    return found;
   });
 }
 

@@ -175,13 +175,16 @@ stored<page<pair_progress>> sqlite_ledger::progress_of_module(const module_id& m
 }
 
 stored<std::vector<completion>> sqlite_ledger::completions(std::int64_t after_sequence,
-                                                           std::size_t limit) {
+                                                           std::size_t limit,
+                                                           const completion_filter& wanted) {
   return call([&](sqlite_database& database) {
     auto& row = database.prepared(
         "SELECT sequence, student_id, module_id, rule_version, covered_ms, duration_ms,"
         " threshold_centipercent, mastered_ms FROM completion WHERE sequence > ?1"
+        " AND (?3 = '' OR student_id = ?3) AND (?4 = '' OR module_id = ?4)"
         " ORDER BY sequence LIMIT ?2");
     row.bind(1, after_sequence).bind(2, static_cast<std::int64_t>(page_items(limit)));
+    row.bind_text(3, wanted.student.view()).bind_text(4, wanted.module.view());
     std::vector<completion> items;
     while (row.step())
       items.push_back({.sequence = row.integer(0),
@@ -193,6 +196,35 @@ stored<std::vector<completion>> sqlite_ledger::completions(std::int64_t after_se
                        .threshold_centipercent = static_cast<std::int32_t>(row.integer(6)),
                        .mastered_ms = row.integer(7)});
     return items;
+  });
+}
+
+stored<std::vector<module_summary>> sqlite_ledger::summarize_modules() {
+  return call([&](sqlite_database& database) {
+    auto& row = database.prepared(
+        "SELECT module_id, coverage, duration_ms, mastered_ms FROM progress ORDER BY module_id");
+    std::vector<module_summary> found;
+    std::int64_t centipercent = 0;
+    const auto finish = [&] {
+      if (!found.empty())
+        found.back().average_centipercent =
+            static_cast<std::int32_t>(centipercent / found.back().students);
+      centipercent = 0;
+    };
+    while (row.step()) {
+      if (found.empty() || found.back().module.view() != row.text(0)) {
+        finish();
+        found.push_back({.module = sqlite_id<module_id>(row, 0)});
+      }
+      const auto covered = coverage::decode(row.blob(1));
+      if (!covered) throw_corrupt("a coverage is not of the storage format");
+      ++found.back().students;
+      if (row.integer(3) != 0) ++found.back().mastered;
+      centipercent +=
+          completion_centipercent(covered->covered_ms(), static_cast<media_ms>(row.integer(2)));
+    }
+    finish();
+    return found;
   });
 }
 

@@ -11,6 +11,7 @@
 #include "server/api/api_limits.hpp"
 #include "server/api/gatekeeper.hpp"
 #include "server/api/json_body.hpp"
+#include "server/api/overview.hpp"
 #include "server/api/readiness.hpp"
 #include "server/api/refusal.hpp"
 #include "server/api/route_table.hpp"
@@ -107,6 +108,7 @@ struct api::implementation {
     if (found.how == route::kind::session_keys)
       return respond(request, session_keys_response(*with.session_keys.all(), request));
     if (found.how == route::kind::session) return respond(request, session_answer(request));
+    if (found.how == route::kind::live) return open_live(request, found, caller);
     if (found.how == route::kind::readiness) return respond(request, ready.answer(with.now()));
 
     queued_request queued{std::move(request), &found, {}, std::move(caller), steady::now()};
@@ -121,6 +123,24 @@ struct api::implementation {
       refuse(queued.request, problem::draining, "The gateway is stopping");
     else
       refuse(queued.request, problem::overloaded, "Too many requests wait already");
+  }
+
+  void open_live(const net::http_request& request, const route& found, const identity& caller) {
+    try {
+      const query_parameters query(request.query, found.parameters);
+      std::optional<module_id> module;
+      if (const auto wanted = query.find("module")) {
+        module = module_id::parse(*wanted);
+        if (!module)
+          throw refusal(problem::malformed_request,
+                        "The query parameter module must be an id: 1 to 64 characters of A-Z a-z "
+                        "0-9 . _ ~ : @ -");
+      }
+      if (!with.live.open(request, module, caller.expires_ms))
+        refuse(request, problem::overloaded, "Too many watch already");
+    } catch (const refusal& refused) {
+      refuse(request, refused.reason(), refused.detail());
+    }
   }
 
   http_response session_answer(const net::http_request& request) {
@@ -170,6 +190,7 @@ struct api::implementation {
     if (found.how == route::kind::metrics)
       return text_response(metrics_text(snapshot()), "text/plain; version=0.0.4; charset=utf-8");
     if (found.how == route::kind::statistics) return statistics(query);
+    if (found.how == route::kind::overview) return summary.answer(own, with.gateway, now_ms);
     call current{queued.request, queued.captured,   std::move(query), queued.caller, own,
                  with.gateway,   with.event_source, now_ms,           with.log};
     return found.run(current);
@@ -190,6 +211,7 @@ struct api::implementation {
     now.uptime_s = std::chrono::duration<double>(steady::now() - started).count();
     now.server = with.server_statistics();
     now.gateway = with.gateway.statistics();
+    now.live = with.gateway.live_statistics();
     now.resident_bytes = resident_memory_bytes();
     return now;
   }
@@ -200,6 +222,7 @@ struct api::implementation {
   authenticator tokens;
   sign_in console;
   readiness ready;
+  overview summary;
   std::atomic<bool> stopped{false};
   worker_pool pool;  // last: its threads use everything above
 };
@@ -227,6 +250,7 @@ void api::submit(net::http_request&& request) noexcept {
 
 void api::replace_tokens(const std::vector<configured_token>& tokens) {
   implementation_->tokens.replace(tokens);
+  implementation_->with.live.end_all();  // whoever may still watch comes back
 }
 
 void api::begin_drain() {

@@ -12,6 +12,7 @@
 #include "server/api/stats_document.hpp"
 #include "server/config/configuration.hpp"
 #include "server/console/session_cookie.hpp"
+#include "server/live/live_endpoint.hpp"
 #include "storage/hot_store.hpp"
 #include "storage/ledger.hpp"
 
@@ -21,6 +22,7 @@ namespace watchkeeper::server {
 struct api_dependencies {
   gateway_port& gateway;
   net::reply_port& replies;
+  live_endpoint& live;
   std::function<std::unique_ptr<ledger>()> make_ledger;        // called on an API thread
   std::function<std::unique_ptr<hot_store>()> make_hot_store;  // likewise
   std::vector<configured_token> tokens;

@@ -32,6 +32,9 @@ inline constexpr std::size_t student_modules_max = 10'000;
 inline constexpr std::size_t json_depth_max = 8;
 inline constexpr std::size_t title_bytes_max = 512;
 
+/// The numbers of /v1/overview are computed at most this often.
+inline constexpr std::int64_t overview_kept_ms = 5000;
+
 /// /readyz needs no token, so what it tells is computed at most this often.
 inline constexpr std::int64_t readiness_kept_ms = 250;
 

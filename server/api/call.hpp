@@ -69,7 +69,10 @@ net::http_response delete_assignment(call& c);
 net::http_response list_student_progress(call& c);
 net::http_response get_progress(call& c);
 net::http_response delete_student(call& c);
+net::http_response list_student_devices(call& c);
+net::http_response list_student_refusals(call& c);
 net::http_response list_completions(call& c);
+net::http_response list_completions_csv(call& c);
 
 /// 200 (or `status`) with a JSON body.
 net::http_response json_response(std::string body, int status = 200);

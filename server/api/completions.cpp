@@ -1,12 +1,46 @@
-// /v1/completions: the outbox, read in order.
+// /v1/completions: the outbox, read in order, as events or as a table.
+#include <fmt/format.h>
+
+#include <iterator>
+
+#include "net/problem_response.hpp"
 #include "server/api/call.hpp"
 #include "server/api/refusal.hpp"
 #include "storage/completion_event.hpp"
 
 namespace watchkeeper::server {
+namespace {
+
+template <class Id>
+Id wanted(const call& c, std::string_view name) {
+  const auto text = c.query.find(name);
+  if (!text) return {};
+  const auto id = Id::parse(*text);
+  if (!id)
+    throw refusal(problem::malformed_request,
+                  "The query parameter " + std::string(name) +
+                      " must be an id: 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -");
+  return *id;
+}
+
+std::vector<completion> read(call& c) {
+  return need(c.store.book().completions(
+      c.query.sequence("after"), c.query.limit(),
+      {wanted<student_id>(c, "student"), wanted<module_id>(c, "module")}));
+}
+
+/// A cell of RFC 4180. A spreadsheet takes a text that begins like a formula for one, so such a
+/// text gets an apostrophe in front; ids hold neither commas nor quotes nor line ends.
+std::string cell(std::string_view id) {
+  const bool formula =
+      !id.empty() && std::string_view("=+-@\t\r").find(id.front()) != std::string_view::npos;
+  return (formula ? "'" : "") + std::string(id);
+}
+
+}  // namespace
 
 net::http_response list_completions(call& c) {
-  const auto found = need(c.store.book().completions(c.query.sequence("after"), c.query.limit()));
+  const auto found = read(c);
   std::string body = R"({"items":[)";
   for (const auto& item : found) {
     if (&item != &found.front()) body += ',';
@@ -18,6 +52,30 @@ net::http_response list_completions(call& c) {
   body += found.empty() ? "null" : '"' + std::to_string(found.back().sequence) + '"';
   body += '}';
   return json_response(std::move(body));
+}
+
+net::http_response list_completions_csv(call& c) {
+  const auto found = read(c);
+  std::string body =
+      "sequence,student,module,seconds_watched,duration_seconds,completion_percentage,"
+      "threshold,rule_version,mastered_at\r\n";
+  for (const auto& item : found) {
+    const auto centipercent = completion_centipercent(item.covered_ms, item.duration_ms);
+    fmt::format_to(std::back_inserter(body), "{},{},{},{},{}.{:03},{}.{:02},{}.{:02},{},{}\r\n",
+                   item.sequence, cell(item.student.view()), cell(item.module.view()),
+                   seconds_watched(item.covered_ms), item.duration_ms / 1000,
+                   item.duration_ms % 1000, centipercent / 100, centipercent % 100,
+                   item.threshold_centipercent / 100, item.threshold_centipercent % 100,
+                   item.rule_version, net::rfc3339(item.mastered_ms));
+  }
+  net::http_response response;
+  response.content_type = "text/csv; charset=utf-8";
+  response.body = std::move(body);
+  response.headers.emplace_back("content-disposition", "attachment; filename=\"completions.csv\"");
+  // Where the next part begins; left out when nothing has come since.
+  if (!found.empty())
+    response.headers.emplace_back("x-next-after", std::to_string(found.back().sequence));
+  return response;
 }
 
 }  // namespace watchkeeper::server

@@ -81,7 +81,7 @@ nlohmann::ordered_json jwk_of(const device_public_key& key) {
   return out;
 }
 
-net::http_response answer_with(const device_record& device, int status) {
+nlohmann::ordered_json document_of(const device_record& device) {
   nlohmann::ordered_json out;
   out["kid"] = base64url::encode(device.kid);
   out["student"] = device.student.view();
@@ -89,7 +89,11 @@ net::http_response answer_with(const device_record& device, int status) {
   out["jwk"] = jwk_of(device.key);
   out["revoked"] = device.revoked;
   out["created_at"] = net::rfc3339(device.created_ms);
-  return json_response(dump(out), status);
+  return out;
+}
+
+net::http_response answer_with(const device_record& device, int status) {
+  return json_response(dump(document_of(device)), status);
 }
 
 std::optional<device_record> find_device(call& c, const thumbprint& kid) {
@@ -140,6 +144,15 @@ net::http_response get_device(call& c) {
   const auto device = find_device(c, c.kid_at(0));
   if (!device) throw refusal(problem::not_found, "No device is enrolled under this kid");
   return answer_with(*device, 200);
+}
+
+net::http_response list_student_devices(call& c) {
+  const auto devices = need(c.store.book().devices_of(c.student_at(0)));
+  nlohmann::ordered_json out;
+  out["items"] = nlohmann::ordered_json::array();
+  for (const auto& device : devices) out["items"].push_back(document_of(device));
+  out["next"] = nullptr;  // one page holds them all: limits::list_items_max
+  return json_response(dump(out));
 }
 
 net::http_response delete_device(call& c) {

@@ -7,12 +7,15 @@ namespace {
 
 class actor_gateway_port final : public gateway_port {
  public:
-  explicit actor_gateway_port(actors::gateway& gateway) : gateway_(gateway) {}
+  actor_gateway_port(actors::gateway& gateway, actors::live_feed& live,
+                     actors::refusal_log& refusals)
+      : gateway_(gateway), live_(live), refusals_(refusals) {}
 
   std::future<stored<std::optional<progress>>> progress_of(const pair_key& pair) override {
     return gateway_.progress_of(pair);
   }
   stored<ok_t> forget_student(const student_id& student) override {
+    refusals_.forget(student);
     return gateway_.forget_student(student);
   }
   stored<ok_t> readmit_student(const student_id& student) override {
@@ -26,6 +29,16 @@ class actor_gateway_port final : public gateway_port {
   void forget_devices_of(const student_id& student) override {
     gateway_.known().forget_devices_of(student);
   }
+  [[nodiscard]] std::vector<actors::module_activity> activity() const override {
+    return live_.activity();
+  }
+  [[nodiscard]] std::vector<actors::refusal_entry> refusals_of(const student_id& student,
+                                                               std::size_t limit) const override {
+    return refusals_.of(student, limit);
+  }
+  [[nodiscard]] actors::live_feed_statistics live_statistics() const override {
+    return live_.statistics();
+  }
   [[nodiscard]] actors::gateway_statistics statistics() const override {
     return gateway_.statistics();
   }
@@ -33,12 +46,15 @@ class actor_gateway_port final : public gateway_port {
 
  private:
   actors::gateway& gateway_;
+  actors::live_feed& live_;
+  actors::refusal_log& refusals_;
 };
 
 }  // namespace
 
-std::unique_ptr<gateway_port> make_gateway_port(actors::gateway& gateway) {
-  return std::make_unique<actor_gateway_port>(gateway);
+std::unique_ptr<gateway_port> make_gateway_port(actors::gateway& gateway, actors::live_feed& live,
+                                                actors::refusal_log& refusals) {
+  return std::make_unique<actor_gateway_port>(gateway, live, refusals);
 }
 
 }  // namespace watchkeeper::server

@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 
+#include "actors/live_feed.hpp"
+#include "actors/refusal_log.hpp"
 #include "actors/statistics.hpp"
 #include "domain/ids.hpp"
 #include "domain/progress.hpp"
@@ -32,11 +34,18 @@ class gateway_port {
   virtual void forget_assignment(const pair_key& pair) = 0;
   virtual void forget_devices_of(const student_id& student) = 0;
 
+  // Those who watch.
+  [[nodiscard]] virtual std::vector<actors::module_activity> activity() const = 0;
+  [[nodiscard]] virtual std::vector<actors::refusal_entry> refusals_of(const student_id& student,
+                                                                       std::size_t limit) const = 0;
+  [[nodiscard]] virtual actors::live_feed_statistics live_statistics() const = 0;
+
   [[nodiscard]] virtual actors::gateway_statistics statistics() const = 0;
   [[nodiscard]] virtual bool ready(std::string* why_not) const = 0;
 };
 
-/// The real one. Borrows the gateway, which outlives it.
-std::unique_ptr<gateway_port> make_gateway_port(actors::gateway& gateway);
+/// The real one. Borrows all, who outlive it.
+std::unique_ptr<gateway_port> make_gateway_port(actors::gateway& gateway, actors::live_feed& live,
+                                                actors::refusal_log& refusals);
 
 }  // namespace watchkeeper::server

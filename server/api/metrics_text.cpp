@@ -104,6 +104,17 @@ void write_server(exposition& out, const net::server_statistics& server) {
           server.bytes_sent);
 }
 
+void write_live(exposition& out, const actors::live_feed_statistics& live) {
+  out.one("watchkeeper_live_subscribers", gauge, "Clients of the live view.", live.subscribers);
+  out.one("watchkeeper_live_subscribers_refused_total", counter,
+          "Clients of the live view that were told that too many watch.", live.subscribers_refused);
+  out.one("watchkeeper_live_updates_lost_total", counter,
+          "Heartbeats that no event of the live view told of.", live.updates_lost);
+  if (live.channel.shared)
+    out.one("watchkeeper_live_channel_up", gauge, "1 while gateways can tell each other.",
+            live.channel.up ? 1 : 0);
+}
+
 void write_heartbeats(exposition& out, const actors::gateway_statistics& gateway) {
   static constexpr std::string_view statuses[] = {"credited", "limited", "duplicate", "rejected"};
   out.family("watchkeeper_heartbeats_total", counter, "Heartbeats answered, by status.");
@@ -205,6 +216,7 @@ std::string metrics_text(const statistics_snapshot& now) {
   exposition out;
   write_process(out, now);
   write_server(out, now.server);
+  write_live(out, now.live);
   write_heartbeats(out, now.gateway);
   if (!now.gateway.shards.empty()) write_shards(out, now.gateway);
   write_stores(out, now.gateway);

@@ -18,6 +18,8 @@ struct route {
     readiness,
     session_keys,
     session,
+    live,
+    overview,
     statistics,
     metrics
   };

@@ -101,6 +101,22 @@ json ledger_of(const actors::ledger_statistics& ledger) {
           {"last_failure", ledger.last_failure}};
 }
 
+json live_of(const actors::live_feed_statistics& live) {
+  const auto& channel = live.channel;
+  return {{"subscribers", live.subscribers},
+          {"subscribers_refused", live.subscribers_refused},
+          {"modules", live.modules},
+          {"events", live.events},
+          {"updates_lost", live.updates_lost},
+          {"channel",
+           {{"shared", channel.shared},
+            {"up", channel.up},
+            {"published", channel.published},
+            {"received", channel.received},
+            {"dropped", channel.dropped},
+            {"failures", channel.failures}}}};
+}
+
 bool wanted(std::string_view name, std::string_view filter) {
   if (filter.empty()) return true;
   while (!filter.empty()) {
@@ -154,6 +170,7 @@ nlohmann::ordered_json stats_document(const statistics_snapshot& now, std::strin
   add("shards", [&] { return shards(gateway); });
   add("hot_store", [&] { return hot_store_of(gateway.hot); });
   add("ledger", [&] { return ledger_of(gateway.ledger); });
+  add("live", [&] { return live_of(now.live); });
   add("memory", [&]() -> json { return {{"resident_bytes", now.resident_bytes}}; });
   return out;
 }

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "actors/live_feed.hpp"
 #include "actors/statistics.hpp"
 #include "net/server.hpp"
 
@@ -22,6 +23,7 @@ struct statistics_snapshot {
   double uptime_s = 0;
   net::server_statistics server;
   actors::gateway_statistics gateway;
+  actors::live_feed_statistics live;
   std::uint64_t resident_bytes = 0;
 };
 

@@ -7,6 +7,8 @@
 #include <thread>
 
 #include "actors/gateway.hpp"
+#include "actors/live_feed.hpp"
+#include "actors/refusal_log.hpp"
 #include "domain/base64url.hpp"
 #include "net/server.hpp"
 #include "server/api/api.hpp"
@@ -17,8 +19,10 @@
 #include "server/files/static_files.hpp"
 #include "server/heartbeats/heartbeat_endpoint.hpp"
 #include "server/keys/key_file.hpp"
+#include "server/live/live_endpoint.hpp"
 #include "server/log/log.hpp"
 #include "server/tls_pair.hpp"
+#include "storage/live_channel.hpp"
 
 namespace watchkeeper::server {
 
@@ -68,8 +72,16 @@ net::server_options server_options_of(const configuration& settings) {
   return options;
 }
 
-actors::gateway_options gateway_options_of(const configuration& settings,
-                                           const crypto::agreement_key_ring& keys) {
+actors::live_feed::surroundings live_surroundings_of(const configuration& settings) {
+  const bool alone = settings.store.hot == "embedded";
+  return {.now = wall_clock_ms,
+          .channel = alone ? make_null_live_channel() : make_redis_live_channel(settings.store.hot),
+          .log = log_from_below};
+}
+
+actors::gateway_options gateway_options_of(
+    const configuration& settings, const crypto::agreement_key_ring& keys,
+    std::vector<std::shared_ptr<actors::watch_observer>> observers) {
   actors::gateway_options options;
   options.worker_threads = static_cast<unsigned>(settings.worker_threads);
   options.shards = static_cast<unsigned>(settings.shards);
@@ -89,6 +101,7 @@ actors::gateway_options gateway_options_of(const configuration& settings,
   options.now = wall_clock_ms;
   options.monotonic_us = monotonic_clock_us;
   options.log = log_from_below;
+  options.observers = std::move(observers);
   return options;
 }
 
@@ -110,14 +123,18 @@ class running_gateway {
  public:
   explicit running_gateway(const configuration& settings)
       : settings_(settings),
-        gateway_(gateway_options_of(settings, keys_)),
-        port_(make_gateway_port(gateway_)),
-        desk_(cors(settings.cors.origins, settings.cors.max_age_s)),
+        live_(std::make_shared<actors::live_feed>(live_surroundings_of(settings))),
+        refusals_(std::make_shared<actors::refusal_log>()),
+        gateway_(gateway_options_of(settings, keys_, {live_, refusals_})),
+        port_(make_gateway_port(gateway_, *live_, *refusals_)),
+        desk_(cors(settings.cors.origins, settings.cors.max_age_s), wall_clock_ms),
         server_(server_options_of(settings), desk_),
         heartbeats_(gateway_, server_.replies(), wall_clock_ms),
         files_(settings.static_folders, server_.replies(), wall_clock_ms),
+        watching_(*live_, server_.replies()),
         api_({.gateway = *port_,
               .replies = server_.replies(),
+              .live = watching_,
               .make_ledger = [settings] { return open_ledger(settings); },
               .make_hot_store = [settings] { return open_hot_store(settings); },
               .tokens = settings.tokens,
@@ -130,13 +147,17 @@ class running_gateway {
               .now = wall_clock_ms,
               .log = log_from_below}) {
     keys_.replace(session_keys_of(settings));
-    desk_.open(server_.replies(), heartbeats_, files_, api_);
+    desk_.open(server_.replies(), heartbeats_, files_, watching_, api_);
     server_.start();
+    // Last: what it counts is there now, and nothing after it fails.
+    live_->start([this] { return live_counts_now(); });
     log_event(log_level::info, "server", "ready",
               {{"tls_port", server_.tls_port()},
                {"h2c_port", server_.h2c_port()},
                {"hot_store", gateway_.statistics().hot.description}});
   }
+
+  ~running_gateway() { live_->stop(); }  // it looks at what goes before it
 
   /// Takes over what can change while running; says what cannot be used.
   void reload(const loaded_configuration& loaded) {
@@ -185,6 +206,7 @@ class running_gateway {
     log_event(log_level::info, "server", "stopping", {{"limit_s", settings_.drain_timeout_s}});
     api_.begin_drain();
     heartbeats_.begin_drain();
+    live_->stop();
     const bool answered = server_.drain(limit);
     api_.stop();
     files_.stop();
@@ -195,14 +217,25 @@ class running_gateway {
   }
 
  private:
+  actors::live_counts live_counts_now() const {
+    const auto gateway = gateway_.statistics();
+    return {.by_status = gateway.heartbeats_by_status,
+            .by_problem = gateway.heartbeats_by_problem,
+            .sessions = gateway.sessions,
+            .connections = server_.statistics().connections_open};
+  }
+
   const configuration settings_;
   crypto::agreement_key_ring keys_;
+  std::shared_ptr<actors::live_feed> live_;
+  std::shared_ptr<actors::refusal_log> refusals_;
   actors::gateway gateway_;
   std::unique_ptr<gateway_port> port_;
   front_desk desk_;
   net::server server_;
   heartbeat_endpoint heartbeats_;
   static_files files_;
+  live_endpoint watching_;
   api api_;
 };
 

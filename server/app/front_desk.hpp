@@ -5,26 +5,29 @@
 
 #include "net/http.hpp"
 #include "server/app/cors.hpp"
+#include "server/console/console_pages.hpp"
 
 namespace watchkeeper::server {
 
 class api;
 class heartbeat_endpoint;
 class static_files;
+class live_endpoint;
 
-/// Where every request arrives: heartbeats go to the heartbeat endpoint, files to
-/// the folders, all others to the API.
+/// Where every request arrives: heartbeats go to the heartbeat endpoint, files to the folders, the
+/// console's pages are answered here, all others go to the API.
 /// It exists before both, since the HTTP/2 server wants a sink and both want its reply port.
 class front_desk final : public net::request_sink {
  public:
-  explicit front_desk(cors sharing) : sharing_(std::move(sharing)) {}
+  front_desk(cors sharing, unix_ms (*now)()) : sharing_(std::move(sharing)), now_(now) {}
 
   /// Called before the server starts; all outlive it.
   void open(net::reply_port& replies, heartbeat_endpoint& heartbeats, static_files& files,
-            api& others) noexcept {
+            live_endpoint& live, api& others) noexcept {
     replies_ = &replies;
     heartbeats_ = &heartbeats;
     files_ = &files;
+    live_ = &live;
     api_ = &others;
   }
 
@@ -38,10 +41,15 @@ class front_desk final : public net::request_sink {
   void on_gone(const net::reply_address& from) noexcept override;
 
  private:
+  void show_console(const net::http_request& request) noexcept;
+
   const cors sharing_;
+  unix_ms (*const now_)();
+  const console_pages pages_;
   net::reply_port* replies_ = nullptr;
   heartbeat_endpoint* heartbeats_ = nullptr;
   static_files* files_ = nullptr;
+  live_endpoint* live_ = nullptr;
   api* api_ = nullptr;
 };
 

@@ -90,6 +90,14 @@ class fake_gateway final : public gateway_port {
   void forget_devices_of(const student_id& student) override {
     (void)note("forget_devices_of", student.view());
   }
+  [[nodiscard]] std::vector<actors::module_activity> activity() const override { return active; }
+  [[nodiscard]] std::vector<actors::refusal_entry> refusals_of(const student_id& student,
+                                                               std::size_t limit) const override {
+    return refusals.of(student, limit);
+  }
+  [[nodiscard]] actors::live_feed_statistics live_statistics() const override {
+    return told_of_live;
+  }
   [[nodiscard]] actors::gateway_statistics statistics() const override { return told; }
   [[nodiscard]] bool ready(std::string* why_not) const override {
     if (!is_ready) *why_not = "the ledger is away";
@@ -109,6 +117,9 @@ class fake_gateway final : public gateway_port {
   bool fails = false;
   std::atomic<bool> is_ready{true};
   actors::gateway_statistics told;
+  actors::live_feed_statistics told_of_live;
+  std::vector<actors::module_activity> active;
+  actors::refusal_log refusals;
 
  private:
   stored<ok_t> note(std::string_view what, std::string_view of) {
@@ -158,6 +169,7 @@ class api_fixture {
   api_dependencies dependencies() {
     return {.gateway = gateway,
             .replies = replies,
+            .live = live,
             .make_ledger = [this] { return make_ledger(); },
             .make_hot_store = [this] { return make_hot_store(); },
             .tokens = {token_named("viewer", token_role::viewer),
@@ -217,6 +229,10 @@ class api_fixture {
   crypto::agreement_key_ring session_keys;
   fake_gateway gateway;
   collected_replies replies;
+  actors::live_feed feed{{.now = [this] { return now_ms.load(); },
+                          .channel = make_null_live_channel(),
+                          .log = [](int, const std::string&, const std::string&) {}}};
+  live_endpoint live{feed, replies};
   std::mutex log_mutex;
   std::vector<std::string> log;
   std::unique_ptr<ledger> ledger_store;

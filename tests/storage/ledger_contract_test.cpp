@@ -113,6 +113,38 @@ class random_walk {
     }
     const auto all = need(tested_.completions(0, 500));
     BOOST_TEST(all.size() == model_.completions.size());
+    for (unsigned n = 0; n < 6; ++n) {
+      const completion_filter wanted{pair("s" + std::to_string(n), "m:0").student,
+                                     n % 2 == 0 ? module_id{} : pair("s0", "m:1").module};
+      auto expected = all;
+      std::erase_if(expected, [&](const auto& event) {
+        return event.student != wanted.student ||
+               (!wanted.module.empty() && event.module != wanted.module);
+      });
+      BOOST_TEST((need(tested_.completions(0, 500, wanted)) == expected));
+    }
+    compare_summaries();
+  }
+
+  void compare_summaries() {
+    std::map<std::string, module_summary> expected;
+    std::map<std::string, std::int64_t> centipercent;
+    for (const auto& [key, state] : model_.pairs) {
+      const auto name = key.second;
+      auto& summary = expected[name];
+      summary.module = *module_id::parse(name);
+      ++summary.students;
+      if (state.mastered_ms != 0) ++summary.mastered;
+      centipercent[name] += completion_centipercent(state.covered.covered_ms(), state.duration_ms);
+    }
+    const auto found = need(tested_.summarize_modules());
+    BOOST_REQUIRE(found.size() == expected.size());
+    auto next = expected.begin();
+    for (const auto& summary : found) {
+      auto& [name, wanted] = *next++;
+      wanted.average_centipercent = static_cast<std::int32_t>(centipercent[name] / wanted.students);
+      BOOST_TEST((summary == wanted), name);
+    }
   }
 
   void compare_progress() {

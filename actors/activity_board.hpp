@@ -1,0 +1,58 @@
+#pragma once
+
+#include <array>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include "domain/credit.hpp"
+#include "domain/ids.hpp"
+#include "domain/units.hpp"
+
+namespace watchkeeper::actors {
+
+/// What went on in a module lately, at this gateway.
+struct module_activity {
+  static constexpr std::size_t slots = 60;
+  static constexpr std::int64_t slot_ms = 5000;
+  module_id module;
+  std::uint32_t active = 0;                     // students with a heartbeat in the last active_ms
+  std::array<std::uint32_t, slots> credited{};  // heartbeats that earned something, oldest first
+};
+
+/// Counts by module who is there and how much is credited. `count` is called with each heartbeat by
+/// any thread and takes one short lock of its student's stripe; `sweep` once a second.
+/// Bounded: modules and students beyond the limits are not counted.
+class activity_board {
+ public:
+  static constexpr std::int64_t active_ms = 30'000;
+  static constexpr std::size_t stripes = 32;
+  static constexpr std::size_t modules_max = 10'000;
+  static constexpr std::size_t stripe_students_max = 65'536;
+
+  void count(const pair_key& pair, credit_status status, unix_ms now_ms);
+  /// Forgets who has gone, and moves what was counted to the board.
+  void sweep(unix_ms now_ms);
+  /// The modules with something to tell, as of the last sweep, by id.
+  [[nodiscard]] std::vector<module_activity> read() const;
+
+ private:
+  struct counted {
+    std::uint32_t credited = 0;
+    boost::unordered_flat_map<std::uint64_t, unix_ms> seen;  // by the hash of the student
+  };
+  struct stripe {
+    std::mutex mutex;
+    boost::unordered_flat_map<module_id, counted, std::hash<module_id>>
+        modules;               // guarded by mutex
+    std::size_t students = 0;  // in all of them
+  };
+  std::array<stripe, stripes> stripes_;
+  mutable std::mutex mutex_;
+  boost::unordered_flat_map<module_id, module_activity, std::hash<module_id>>
+      board_;              // guarded by mutex_
+  std::int64_t slot_ = 0;  // now_ms / slot_ms, guarded
+};
+
+}  // namespace watchkeeper::actors

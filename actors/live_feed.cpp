@@ -1,0 +1,413 @@
+#include "actors/live_feed.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iterator>
+
+#include "crypto/digest.hpp"
+
+namespace watchkeeper::actors {
+namespace {
+
+std::uint64_t random_number() {
+  std::array<std::uint8_t, 8> bytes{};
+  crypto::random_bytes(bytes);
+  std::uint64_t number = 0;
+  for (const auto byte : bytes) number = number << 8 | byte;
+  return number;
+}
+
+std::string totals_json(const live_counts& now, const live_counts& before, std::int64_t elapsed_ms,
+                        const std::vector<module_activity>& activity) {
+  const auto grown = [](std::uint64_t a, std::uint64_t b) { return a >= b ? a - b : 0; };
+  const auto status = [&](credit_status of) {
+    const auto i = static_cast<std::size_t>(of);
+    return grown(now.by_status[i], before.by_status[i]);
+  };
+  std::uint64_t all = 0;
+  for (std::size_t i = 0; i < now.by_status.size(); ++i)
+    all += grown(now.by_status[i], before.by_status[i]);
+  std::string out;
+  const auto to = std::back_inserter(out);
+  fmt::format_to(
+      to, R"({{"heartbeats_per_s":{:.1f},"credited":{},"limited":{},"duplicate":{},"rejected":{{)",
+      static_cast<double>(all) * 1000.0 /
+          static_cast<double>(std::max<std::int64_t>(1, elapsed_ms)),
+      status(credit_status::credited), status(credit_status::limited),
+      status(credit_status::duplicate));
+  bool first = true;
+  for (std::size_t i = 1; i < problem_count; ++i) {
+    const auto count = grown(now.by_problem[i], before.by_problem[i]);
+    if (count == 0) continue;
+    fmt::format_to(to, "{}\"{}\":{}", first ? "" : ",", describe(static_cast<problem>(i)).name,
+                   count);
+    first = false;
+  }
+  out += R"(},"active":{)";
+  first = true;
+  for (const auto& module : activity) {
+    if (module.active == 0) continue;
+    fmt::format_to(to, "{}\"{}\":{}", first ? "" : ",", module.module.view(), module.active);
+    first = false;
+  }
+  fmt::format_to(to, R"(}},"sessions":{},"connections":{}}})", now.sessions, now.connections);
+  return out;
+}
+
+}  // namespace
+
+live_feed::live_feed(surroundings around)
+    : around_(std::move(around)), gateway_(random_number()), totals_only_(std::nullopt) {}
+
+live_feed::~live_feed() {
+  stop();
+}
+
+void live_feed::start(std::function<live_counts()> counts) {
+  counts_ = std::move(counts);
+  told_ = counts_();
+  totals_at_ms_ = kept_alive_ms_ = around_.now();
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = false;
+  }
+  around_.channel->start({.message =
+                              [this](std::string_view text) {
+                                {
+                                  const std::lock_guard lock(queue_mutex_);
+                                  if (message_bytes_ + text.size() > queued_message_bytes_max) {
+                                    gap_ = true;
+                                  } else {
+                                    message_bytes_ += text.size();
+                                    messages_.emplace_back(text);
+                                  }
+                                }
+                                ready_.notify_one();
+                              },
+                          .gap =
+                              [this] {
+                                {
+                                  const std::lock_guard lock(queue_mutex_);
+                                  gap_ = true;
+                                  interest_changed_ = true;
+                                }
+                                ready_.notify_one();
+                              }});
+  thread_ = std::thread([this] { run(); });
+}
+
+void live_feed::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+  }
+  end_all();
+  {
+    const std::lock_guard lock(queue_mutex_);
+    stopping_ = true;
+  }
+  ready_.notify_one();
+  if (thread_.joinable()) thread_.join();
+  around_.channel->stop();
+}
+
+void live_feed::settled(const settled_heartbeat& heartbeat) noexcept {
+  try {
+    const auto pair = heartbeat.request.pair();
+    board_.count(pair, heartbeat.outcome.status, heartbeat.request.now_ms);
+    if (watched_[bucket_of(pair.module)].load(std::memory_order_relaxed) == 0) return;
+    raw_update raw{pair.module, update_of(heartbeat)};
+    bool first = false;
+    {
+      const std::lock_guard lock(queue_mutex_);
+      first = queue_.empty();
+      if (queue_.size() < queued_updates_max) {
+        queue_.push_back(std::move(raw));
+      } else {
+        lost_.fetch_add(1, std::memory_order_relaxed);
+        gap_ = gap_is_ours_ = true;
+      }
+    }
+    if (first) ready_.notify_one();
+  } catch (...) {  // out of memory: a live view is not worth more
+    lost_.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+std::uint64_t live_feed::subscribe(std::shared_ptr<live_subscriber> who,
+                                   const std::optional<module_id>& module,
+                                   std::string_view last_event_id, unix_ms until_ms) {
+  const auto now_ms = around_.now();
+  std::uint64_t number = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    auto* stream = closed_ || subscriptions_.size() >= subscribers_max ? nullptr
+                   : module ? find_or_make(*module, now_ms)
+                            : &totals_only_;
+    if (stream == nullptr) {
+      ++refused_;
+      return 0;
+    }
+    number = ++last_number_;
+    stream->subscribers.emplace(number, who.get());
+    who->write(stream->greeting(last_event_id, now_ms, retry_ms));
+    subscriptions_.emplace(number, subscription{std::move(who), stream, until_ms});
+  }
+  if (module) {
+    {
+      const std::lock_guard lock(queue_mutex_);
+      interest_changed_ = true;
+    }
+    ready_.notify_one();
+  }
+  return number;
+}
+
+void live_feed::unsubscribe(std::uint64_t number) {
+  const std::lock_guard lock(mutex_);
+  remove_subscriber(number, false);
+}
+
+void live_feed::end_all() {
+  const std::lock_guard lock(mutex_);
+  while (!subscriptions_.empty()) remove_subscriber(subscriptions_.begin()->first, true);
+}
+
+void live_feed::remove_subscriber(std::uint64_t number, bool tell) {
+  const auto found = subscriptions_.find(number);
+  if (found == subscriptions_.end()) return;
+  auto& stream = *found->second.stream;
+  stream.subscribers.erase(number);
+  if (stream.subscribers.empty()) stream.wanted_until_ms = around_.now() + linger_ms;
+  if (tell) found->second.who->end();
+  subscriptions_.erase(found);
+}
+
+live_stream* live_feed::find(const module_id& module) noexcept {
+  const auto found = streams_.find(module);
+  return found != streams_.end() ? found->second.get() : nullptr;
+}
+
+live_stream* live_feed::find_or_make(const module_id& module, unix_ms now_ms) {
+  if (auto* held = find(module)) return held;
+  if (streams_.size() >= streams_max) {
+    housekeep(now_ms);
+    if (streams_.size() >= streams_max) return nullptr;
+  }
+  auto& made = streams_[module];
+  made = std::make_unique<live_stream>(module);
+  watched_[bucket_of(module)].fetch_add(1, std::memory_order_relaxed);
+  return made.get();
+}
+
+void live_feed::run() {
+  using clock = std::chrono::steady_clock;
+  auto burst_at = clock::now();
+  auto second_at = clock::now() + std::chrono::milliseconds(totals_ms);
+  for (;;) {
+    {
+      std::unique_lock lock(queue_mutex_);
+      // At once after a pause, and never sooner than burst_ms after the burst before.
+      ready_.wait_until(lock, burst_at, [&] { return stopping_; });
+      ready_.wait_until(lock, second_at, [&] {
+        return stopping_ || !queue_.empty() || !messages_.empty() || gap_ || interest_changed_ ||
+               unfinished_;
+      });
+      if (stopping_) return;
+    }
+    const auto now_ms = around_.now();
+    try {
+      burst(now_ms);
+      if (clock::now() >= second_at) {
+        board_.sweep(now_ms);
+        tell_totals(now_ms);
+        const std::lock_guard lock(mutex_);
+        housekeep(now_ms);
+        second_at = std::max(second_at + std::chrono::milliseconds(totals_ms), clock::now());
+      }
+    } catch (const std::exception& error) {
+      around_.log(2, "live", std::string("a live event was lost: ") + error.what());
+      lost_.fetch_add(1, std::memory_order_relaxed);
+    }
+    burst_at = clock::now() + std::chrono::milliseconds(burst_ms);
+  }
+}
+
+void live_feed::burst(unix_ms now_ms) {
+  std::vector<raw_update> raw;
+  bool gap = false;
+  bool ours = false;
+  {
+    const std::lock_guard lock(queue_mutex_);
+    raw.swap(queue_);
+    std::swap(gap, gap_);
+    std::swap(ours, gap_is_ours_);
+    unfinished_ = false;
+  }
+  const std::lock_guard lock(mutex_);
+  if (gap) gap_everywhere();
+  if (ours && around_.channel->state().shared)
+    around_.channel->publish(encode({gateway_, live_gap{}}));
+  take_messages(now_ms);
+  take_updates(std::move(raw), now_ms);
+  bool more = false;
+  for (auto& [module, stream] : streams_) {
+    const auto text = stream->next_burst(now_ms, events_);
+    if (!text.empty())
+      for (const auto& [number, who] : stream->subscribers) who->write(text);
+    more = more || stream->has_pending();
+  }
+  tell_interest(now_ms);
+  if (!more) return;
+  // Nothing may come that would wake the thread for the rest.
+  const std::lock_guard queue_lock(queue_mutex_);
+  unfinished_ = true;
+}
+
+void live_feed::take_messages(unix_ms now_ms) {
+  std::vector<std::string> texts;
+  {
+    const std::lock_guard lock(queue_mutex_);
+    texts.swap(messages_);
+    message_bytes_ = 0;
+  }
+  for (const auto& text : texts) {
+    const auto message = decode_live_message(text);
+    if (!message || message->gateway == gateway_) continue;
+    if (const auto* interest = std::get_if<live_interest>(&message->what)) {
+      for (const auto& module : interest->modules)
+        if (auto* stream = find_or_make(module, now_ms))
+          stream->remote_until_ms = now_ms + interest_ms;
+    } else if (const auto* updates = std::get_if<live_updates>(&message->what)) {
+      if (auto* stream = find(updates->module))
+        for (const auto& item : updates->items)
+          if (!stream->add(item)) lost_.fetch_add(1, std::memory_order_relaxed);
+    } else {
+      gap_everywhere();
+    }
+  }
+}
+
+void live_feed::take_updates(std::vector<raw_update>&& raw, unix_ms now_ms) {
+  // Together by module, each module's in their order.
+  std::stable_sort(raw.begin(), raw.end(),
+                   [](const auto& a, const auto& b) { return a.module < b.module; });
+  for (auto at = raw.begin(); at != raw.end();) {
+    const auto end =
+        std::find_if(at, raw.end(), [&](const auto& each) { return each.module != at->module; });
+    auto* stream = find(at->module);  // none: another module of the same bucket is watched
+    if (stream != nullptr) {
+      std::vector<live_update> coalesced;
+      boost::unordered_flat_map<student_id, std::size_t, std::hash<student_id>> places;
+      for (auto each = at; each != end; ++each) {
+        if (!stream->add(each->update)) {
+          lost_.fetch_add(1, std::memory_order_relaxed);
+          continue;
+        }
+        if (stream->remote_until_ms <= now_ms) continue;
+        const auto [place, is_new] = places.emplace(each->update.student, coalesced.size());
+        if (is_new)
+          coalesced.push_back(std::move(each->update));
+        else
+          coalesced[place->second].append(each->update);
+      }
+      if (!coalesced.empty()) publish(*stream, coalesced);
+    }
+    at = end;
+  }
+}
+
+void live_feed::publish(const live_stream& stream, std::span<const live_update> updates) {
+  constexpr std::size_t chunk_bytes = live_message::bytes_max / 4;
+  std::vector<const live_update*> chunk;
+  std::size_t bytes = 0;
+  const auto send = [&] {
+    if (!chunk.empty()) around_.channel->publish(encode_updates(gateway_, *stream.module(), chunk));
+    chunk.clear();
+    bytes = 0;
+  };
+  for (const auto& update : updates) {
+    // A line at its longest: the numbers of the head, and ten characters a number of each range.
+    const auto size = 256 + 20 * (update.fresh.pieces().size() + update.played.size());
+    if (chunk.size() == live_message::items_max || bytes + size > chunk_bytes) send();
+    chunk.push_back(&update);
+    bytes += size;
+  }
+  send();
+}
+
+void live_feed::tell_interest(unix_ms now_ms) {
+  bool changed = false;
+  {
+    const std::lock_guard lock(queue_mutex_);
+    std::swap(changed, interest_changed_);
+  }
+  if (!changed && now_ms - interest_told_ms_ < interest_told_ms) return;
+  interest_told_ms_ = now_ms;
+  if (!around_.channel->state().shared) return;
+  live_interest interest;
+  for (const auto& [module, stream] : streams_)
+    if (!stream->subscribers.empty() || stream->wanted_until_ms > now_ms)
+      if (interest.modules.size() < live_message::modules_max) interest.modules.push_back(module);
+  if (!interest.modules.empty()) around_.channel->publish(encode({gateway_, std::move(interest)}));
+}
+
+void live_feed::tell_totals(unix_ms now_ms) {
+  // Outside of the lock: it looks at the whole gateway.
+  const auto counts = counts_();
+  const auto activity = board_.read();
+  const std::lock_guard lock(mutex_);
+  const auto data = totals_json(counts, told_, now_ms - totals_at_ms_, activity);
+  told_ = counts;
+  totals_at_ms_ = now_ms;
+  const bool keep_alive = now_ms - kept_alive_ms_ >= keep_alive_ms;
+  if (keep_alive) kept_alive_ms_ = now_ms;
+  const auto tell = [&](const live_stream& stream) {
+    if (stream.subscribers.empty()) return;
+    auto text = stream.passing("totals", data);
+    if (keep_alive) text = ":\n\n" + text;
+    ++events_;
+    for (const auto& [number, who] : stream.subscribers) who->write(text);
+  };
+  tell(totals_only_);
+  for (const auto& [module, stream] : streams_) tell(*stream);
+}
+
+void live_feed::housekeep(unix_ms now_ms) {
+  for (auto at = subscriptions_.begin(); at != subscriptions_.end();) {
+    const auto number = at->first;
+    const auto until_ms = at->second.until_ms;
+    ++at;
+    if (until_ms != 0 && until_ms <= now_ms) remove_subscriber(number, true);
+  }
+  std::erase_if(streams_, [&](const auto& each) {
+    const auto& stream = *each.second;
+    if (!stream.subscribers.empty() || stream.wanted_until_ms > now_ms ||
+        stream.remote_until_ms > now_ms)
+      return false;
+    watched_[bucket_of(each.first)].fetch_sub(1, std::memory_order_relaxed);
+    return true;
+  });
+}
+
+void live_feed::gap_everywhere() {
+  for (const auto& [module, stream] : streams_) {
+    const auto text = stream->reset();
+    ++events_;
+    for (const auto& [number, who] : stream->subscribers) who->write(text);
+  }
+}
+
+live_feed_statistics live_feed::statistics() const {
+  const std::lock_guard lock(mutex_);
+  return {.subscribers = subscriptions_.size(),
+          .modules = streams_.size(),
+          .events = events_,
+          .updates_lost = lost_.load(std::memory_order_relaxed),
+          .subscribers_refused = refused_,
+          .channel = around_.channel->state()};
+}
+
+}  // namespace watchkeeper::actors

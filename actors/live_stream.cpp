@@ -1,0 +1,158 @@
+#include "actors/live_stream.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <ctime>
+#include <iterator>
+
+#include "crypto/digest.hpp"
+
+namespace watchkeeper::actors {
+namespace {
+
+std::uint64_t random_serial() {
+  std::array<std::uint8_t, 8> bytes{};
+  crypto::random_bytes(bytes);
+  std::uint64_t serial = 0;
+  for (const auto byte : bytes) serial = serial << 8 | byte;
+  return serial;
+}
+
+std::string event_text(std::string_view id, std::string_view kind, std::string_view data) {
+  return fmt::format("id: {}\nevent: {}\ndata: {}\n\n", id, kind, data);
+}
+
+}  // namespace
+
+std::string live_time(unix_ms time_ms) {
+  const auto seconds = static_cast<std::time_t>(time_ms / 1000);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(seconds), time_ms % 1000);
+}
+
+live_stream::live_stream(std::optional<module_id> module)
+    : module_(std::move(module)), serial_(random_serial()) {}
+
+bool live_stream::add(const live_update& update) {
+  if (const auto place = places_.find(update.student); place != places_.end()) {
+    order_[place->second - order_base_].append(update);
+  } else {
+    if (order_.size() >= pending_students_max) return false;
+    places_.emplace(update.student, order_base_ + order_.size());
+    order_.push_back(update);
+  }
+  add_heat(update);
+  return true;
+}
+
+void live_stream::add_heat(const live_update& update) {
+  const auto bins = bins_of(update.now.duration_ms);
+  if (update.now.duration_ms <= 0) return;
+  if (bins.duration_ms != bins_.duration_ms) {
+    // The module was cut anew: deltas in bins of another width say nothing.
+    heat_.clear();
+    bins_ = bins;
+  }
+  const auto spread = [&](const media_interval& range, std::int64_t heat::*member) {
+    const auto end = std::min(range.to_ms, bins.duration_ms);
+    for (auto from = range.from_ms; from < end;) {
+      const auto bin = from / bins.bin_ms;
+      const auto to = std::min<media_ms>(end, (bin + 1) * bins.bin_ms);
+      heat_[static_cast<std::uint32_t>(bin)].*member += to - from;
+      from = to;
+    }
+  };
+  for (const auto& range : update.fresh.pieces()) spread(range, &heat::fresh_ms);
+  for (const auto& range : update.played) spread(range, &heat::played_ms);
+}
+
+std::string live_stream::next_burst(unix_ms now_ms, std::uint64_t& events) {
+  std::string out;
+  if (!order_.empty()) {
+    auto data =
+        fmt::format(R"({{"module":"{}","at":"{}","items":[)", module_->view(), live_time(now_ms));
+    for (bool first = true; !order_.empty() && data.size() < event_bytes_max; first = false) {
+      if (!first) data += ',';
+      append_item(data, order_.front());
+      places_.erase(order_.front().student);
+      order_.pop_front();
+      ++order_base_;
+    }
+    data += "]}";
+    out += keep("progress", data);
+    ++events;
+  }
+  if (!heat_.empty()) {
+    auto data = fmt::format(R"({{"module":"{}","bins":[)", module_->view());
+    bool first = true;
+    for (const auto& [bin, added] : heat_) {
+      const auto begin = static_cast<media_ms>(bin) * bins_.bin_ms;
+      const double length = std::min(bins_.bin_ms, bins_.duration_ms - begin);
+      fmt::format_to(std::back_inserter(data), "{}[{},{:.4f},{:.4f}]", first ? "" : ",", bin,
+                     static_cast<double>(added.fresh_ms) / length,
+                     static_cast<double>(added.played_ms) / length);
+      first = false;
+    }
+    data += "]}";
+    heat_.clear();
+    out += keep("heatmap", data);
+    ++events;
+  }
+  return out;
+}
+
+std::string live_stream::reset() {
+  kept_.clear();
+  kept_bytes_ = 0;
+  auto text = event_text(id_of(++number_), "reset", "{}");
+  kept_from_ = number_;
+  return text;
+}
+
+std::string live_stream::keep(std::string_view kind, std::string_view data) {
+  auto text = event_text(id_of(++number_), kind, data);
+  kept_bytes_ += text.size();
+  kept_.push_back({number_, text});
+  while (kept_.size() > kept_events_max || kept_bytes_ > kept_bytes_max) {
+    kept_from_ = kept_.front().number;
+    kept_bytes_ -= kept_.front().text.size();
+    kept_.pop_front();
+  }
+  return text;
+}
+
+std::string live_stream::id_of(std::uint64_t number) const {
+  return fmt::format("{:016x}-{}", serial_, number);
+}
+
+std::string live_stream::passing(std::string_view kind, std::string_view data) const {
+  return event_text(id_of(number_), kind, data);
+}
+
+std::string live_stream::greeting(std::string_view last_event_id, unix_ms now_ms,
+                                  std::int64_t retry_ms) const {
+  const auto hello =
+      fmt::format(R"({{"server_time":"{}","retry_ms":{}}})", live_time(now_ms), retry_ms);
+  const auto begin = fmt::format("retry: {}\n", retry_ms);
+  // Totals are whole by themselves: nothing is missed.
+  if (last_event_id.empty() || !module_) return begin + passing("hello", hello);
+  const auto ours = fmt::format("{:016x}-", serial_);
+  std::uint64_t seen = 0;
+  const auto* const end = last_event_id.data() + last_event_id.size();
+  bool resumable = last_event_id.starts_with(ours);
+  if (resumable) {
+    const auto parsed = std::from_chars(last_event_id.data() + ours.size(), end, seen);
+    resumable =
+        parsed.ec == std::errc{} && parsed.ptr == end && seen >= kept_from_ && seen <= number_;
+  }
+  if (!resumable) return begin + passing("hello", hello) + passing("reset", "{}");
+  // With the id that the client has: if it goes away in the middle, it comes back for the rest.
+  auto out = begin + event_text(id_of(seen), "hello", hello);
+  for (const auto& event : kept_)
+    if (event.number > seen) out += event.text;
+  return out;
+}
+
+}  // namespace watchkeeper::actors

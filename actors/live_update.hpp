@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "actors/watch_observer.hpp"
+#include "domain/coverage.hpp"
+#include "domain/credit.hpp"
+#include "domain/ids.hpp"
+
+namespace watchkeeper::actors {
+
+/// What became of a student in a module since it was told last: the latest numbers, and what was
+/// played meanwhile. A value.
+struct live_update {
+  /// Passes that are told one by one; beyond it a pass makes the last one longer (from the smaller
+  /// of both starts to the larger of both ends).
+  static constexpr std::size_t passes_max = 64;
+
+  student_id student;
+  credit_status status = credit_status::duplicate;
+  progress_summary now;
+  media_interval last;                 // of the latest heartbeat, as the device sent it
+  coverage fresh;                      // what became covered
+  std::vector<media_interval> played;  // what counted, in the order of playing
+
+  /// `newer` happened after this one, by whichever gateway.
+  void append(const live_update& newer);
+};
+
+live_update update_of(const settled_heartbeat& heartbeat);
+
+/// The bins of a module's heatmap, as far as a live view has to add to them.
+struct live_bins {
+  media_ms bin_ms = 1000;
+  media_ms duration_ms = 0;
+};
+/// 1 s each up to 600 s of video, 1,000 equal ones above (docs/protocol.md, section 7).
+live_bins bins_of(media_ms duration_ms) noexcept;
+
+/// One element of `items` of a progress event.
+void append_item(std::string& out, const live_update& update);
+
+}  // namespace watchkeeper::actors

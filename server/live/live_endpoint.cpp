@@ -1,0 +1,68 @@
+#include "server/live/live_endpoint.hpp"
+
+#include <memory>
+#include <string>
+
+namespace watchkeeper::server {
+namespace {
+
+net::http_response stream_head() {
+  net::http_response head;
+  head.content_type = "text/event-stream";
+  // The last is for proxies that would collect the answer before they pass it on.
+  head.headers = {{"cache-control", "no-store"}, {"x-accel-buffering", "no"}};
+  return head;
+}
+
+/// Begins the answer with the first events, when it is sure that there will be a stream.
+class client final : public actors::live_subscriber {
+ public:
+  client(net::reply_port& replies, const net::reply_address& to) : replies_(replies), to_(to) {}
+
+  void write(std::string_view events) noexcept override {
+    try {
+      if (!begun_) replies_.begin(to_, stream_head());
+      begun_ = true;
+      replies_.send(to_, std::string(events), false);
+    } catch (...) {  // out of memory: the client sees a gap in nothing but time, and asks again
+      replies_.send(to_, {}, true);
+    }
+  }
+  void end() noexcept override { replies_.send(to_, {}, true); }
+
+ private:
+  net::reply_port& replies_;
+  const net::reply_address to_;
+  bool begun_ = false;
+};
+
+}  // namespace
+
+bool live_endpoint::open(const net::http_request& request, const std::optional<module_id>& module,
+                         unix_ms until_ms) {
+  if (request.method == net::http_method::head) {
+    replies_.respond(request.reply_to, stream_head());
+    return true;
+  }
+  // Its I/O thread is here: it cannot tell of the client's end before the number is noted.
+  const auto number = feed_.subscribe(std::make_shared<client>(replies_, request.reply_to), module,
+                                      request.field(net::request_field::last_event_id), until_ms);
+  if (number == 0) return false;
+  const std::lock_guard lock(mutex_);
+  open_[key_of(request.reply_to)] = number;
+  return true;
+}
+
+void live_endpoint::on_gone(const net::reply_address& from) noexcept {
+  std::uint64_t number = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = open_.find(key_of(from));
+    if (found == open_.end()) return;
+    number = found->second;
+    open_.erase(found);
+  }
+  feed_.unsubscribe(number);
+}
+
+}  // namespace watchkeeper::server
