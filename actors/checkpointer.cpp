@@ -69,22 +69,43 @@ void checkpointer::write_mastered(std::vector<std::vector<pair_progress>>& batch
 
 bool checkpointer::checkpoint_all() {
   const auto started_ms = around_.now();
+  around_.heat.round_begins();
   std::uint64_t pairs = 0;
-  bool complete = true;
-  for (partition_index p = 0; p < limits::partitions; ++p) {
-    if (around_.monotonic_us() >= give_up_at_us_) return false;
-    const auto failure = checkpoint_partition(p, pairs);
-    if (!failure) continue;
-    complete = false;
-    // One value that cannot be read must not keep the other partitions from the ledger; a store
-    // that is away is not asked 255 times more.
-    if (*failure == storage_error::unavailable) break;
+  const bool complete = checkpoint_partitions(pairs);
+  if (around_.monotonic_us() < give_up_at_us_)
+    if (const auto failure = around_.heat.flush_plays(*around_.behind)) {
+      around_.probe.failed(*failure);
+      around_.log(1, "ledger", "plays could not be written, and will be: " + failure->detail);
+    }
+  around_.heat.round_ends(complete, *around_.behind);
+  if (const auto left_out = around_.heat.left_out(); left_out != left_out_) {
+    around_.log(
+        1, "heatmap",
+        std::to_string(left_out - left_out_) +
+            " heartbeats were counted as viewers but not as plays: too many modules at once");
+    left_out_ = left_out;
   }
   around_.probe.dirty_pairs = pairs;
   if (!complete) return false;
   around_.probe.last_checkpoint_ms = around_.now();
   around_.done(started_ms);
   return true;
+}
+
+bool checkpointer::checkpoint_partitions(std::uint64_t& pairs) {
+  bool complete = true;
+  for (partition_index p = 0; p < limits::partitions; ++p) {
+    if (around_.monotonic_us() >= give_up_at_us_) return false;
+    around_.heat.partition_begins(p);
+    const auto failure = checkpoint_partition(p, pairs);
+    around_.heat.partition_ends(p);
+    if (!failure) continue;
+    complete = false;
+    // One value that cannot be read must not keep the other partitions from the ledger; a store
+    // that is away is not asked 255 times more.
+    if (*failure == storage_error::unavailable) break;
+  }
+  return complete;
 }
 
 std::optional<storage_error> checkpointer::hot_failed(const storage_failure& failure) {
@@ -142,7 +163,12 @@ std::optional<storage_error> checkpointer::write(std::vector<pair_progress>& pai
   while (first < pairs.size()) {
     const auto count = std::min(pairs.size() - first, limits::checkpoint_batch_pairs_max);
     const auto started_us = around_.monotonic_us();
-    auto done = around_.behind->checkpoint({pairs.data() + first, count}, around_.now());
+    std::vector<heatmap_delta> grown;
+    // Until the heatmap has heard of it nobody reads there what this writes.
+    auto turn = around_.heat.ledger_turn();
+    auto done = around_.behind->checkpoint({pairs.data() + first, count}, around_.now(), &grown);
+    if (done) around_.heat.grown(grown);
+    turn.unlock();
     around_.probe.latency.record_us(around_.monotonic_us() - started_us);
     if (!done) {
       around_.probe.up = false;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "actors/bounded_queue.hpp"
+#include "actors/heatmap.hpp"
 #include "actors/probes.hpp"
 #include "domain/ids.hpp"
 #include "storage/hot_store.hpp"
@@ -25,6 +26,7 @@ class checkpointer {
     std::unique_ptr<ledger> behind;
     ledger_probe& probe;
     hot_store_probe& hot_probe;
+    heatmap& heat;  // hears what the ledger's heatmaps grew by; its plays are written
     std::int64_t interval_ms = 30'000;
     std::function<unix_ms()> now;
     std::function<std::uint64_t()> monotonic_us;
@@ -48,6 +50,7 @@ class checkpointer {
 
  private:
   void run();
+  bool checkpoint_partitions(std::uint64_t& pairs);  // false: not all of them
   void write_mastered(std::vector<std::vector<pair_progress>>& batches);
   // Nothing: done. Else what failed.
   std::optional<storage_error> checkpoint_partition(partition_index partition,
@@ -57,6 +60,7 @@ class checkpointer {
   std::optional<storage_error> hot_failed(const storage_failure& failure);
 
   surroundings around_;
+  std::uint64_t left_out_ = 0;  // heartbeats, of which the log was told
   bounded_queue<std::vector<pair_progress>> urgent_;
   std::atomic<bool> want_last_{true};
   std::atomic<bool> last_complete_{false};

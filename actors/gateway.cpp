@@ -9,6 +9,7 @@
 
 #include "actors/address_guard.hpp"
 #include "actors/checkpointer.hpp"
+#include "actors/heatmap.hpp"
 #include "actors/hot_writer.hpp"
 #include "actors/progress_shard.hpp"
 #include "actors/screening.hpp"
@@ -34,6 +35,19 @@ unsigned worker_count(const gateway_options& options) {
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
+unsigned shards_of(const gateway_options& options) {
+  const auto wanted = options.shards > 0 ? options.shards : 2 * worker_count(options);
+  return std::min(wanted, limits::partitions);
+}
+
+std::vector<std::shared_ptr<watch_observer>> with(
+    std::shared_ptr<watch_observer> first,
+    const std::vector<std::shared_ptr<watch_observer>>& more) {
+  std::vector<std::shared_ptr<watch_observer>> all{std::move(first)};
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
 struct system_config : caf::actor_system_config {
   explicit system_config(unsigned workers) {
     set("scheduler.max-threads", workers);
@@ -51,12 +65,12 @@ struct system_config : caf::actor_system_config {
 struct gateway::implementation final : shard_services {
   explicit implementation(gateway_options given)
       : options(std::move(given)),
-        watching(options.observers),
+        heat(std::make_shared<heatmap>(shards_of(options))),
+        watching(with(heat, options.observers)),
         addresses(options.policy.address_failures, reinterpret_cast<std::uintptr_t>(this)),
         config(worker_count(options)),
         system(config) {
-    const auto shard_count = options.shards > 0 ? options.shards : 2 * worker_count(options);
-    shard_probes = std::vector<shard_probe>(std::min(shard_count, limits::partitions));
+    shard_probes = std::vector<shard_probe>(shards_of(options));
 
     auto first_ledger = options.make_ledger();
     require(first_ledger->migrate(), "store.ledger");
@@ -73,6 +87,7 @@ struct gateway::implementation final : shard_services {
         .behind = options.make_ledger(),
         .probe = ledger_state,
         .hot_probe = hot_state,
+        .heat = *heat,
         .interval_ms = options.checkpoint_interval_ms,
         .now = options.now,
         .monotonic_us = options.monotonic_us,
@@ -84,21 +99,22 @@ struct gateway::implementation final : shard_services {
         .log = log});
     if (hot_is_there) recover();
 
-    writer = std::make_unique<hot_writer>(
-        hot_writer::surroundings{.hot = std::move(first_hot),
-                                 .behind = std::move(first_ledger),
-                                 .hot_probe = hot_state,
-                                 .behind_probe = ledger_state,
-                                 .now = options.now,
-                                 .monotonic_us = options.monotonic_us,
-                                 .stored =
-                                     [this](std::shared_ptr<credit_batch> batch) {
-                                       auto& shard = shards[batch->shard];
-                                       caf::anon_send(shard, batch_stored{std::move(batch)});
-                                     },
-                                 .log = log,
-                                 .shards = shard_probes.size(),
-                                 .start_degraded = !hot_is_there});
+    writer = std::make_unique<hot_writer>(hot_writer::surroundings{
+        .hot = std::move(first_hot),
+        .behind = std::move(first_ledger),
+        .hot_probe = hot_state,
+        .behind_probe = ledger_state,
+        .now = options.now,
+        .monotonic_us = options.monotonic_us,
+        .stored =
+            [this](std::shared_ptr<credit_batch> batch) {
+              auto& shard = shards[batch->shard];
+              caf::anon_send(shard, batch_stored{std::move(batch)});
+            },
+        .heatmaps_grown = [this](const std::vector<heatmap_delta>& deltas) { heat->grown(deltas); },
+        .log = log,
+        .shards = shard_probes.size(),
+        .start_degraded = !hot_is_there});
     reader = std::make_unique<store_reader>(
         store_reader::surroundings{.hot = options.make_hot_store(),
                                    .behind = options.make_ledger(),
@@ -337,6 +353,7 @@ struct gateway::implementation final : shard_services {
   gateway_options options;
   route after_reading;  // the reader thread's
   registry known;
+  std::shared_ptr<heatmap> heat;
   watch_observers watching;
   heartbeat_probe heartbeats;
   verification_probe verifications;
@@ -394,6 +411,15 @@ stored<ok_t> gateway::forget_student(const student_id& student) {
 
 stored<ok_t> gateway::readmit_student(const student_id& student) {
   return implementation_->writer->readmit_student(student);
+}
+
+stored<heatmap_view> gateway::heatmap_of(const module_id& module, media_ms duration_ms,
+                                         ledger& behind) {
+  return implementation_->heat->read(module, duration_ms, behind);
+}
+
+void gateway::forget_heatmap_rows() {
+  implementation_->heat->forget_rows();
 }
 
 registry& gateway::known() noexcept {

@@ -11,11 +11,12 @@
 #include <vector>
 
 #include "actors/heartbeat.hpp"
+#include "actors/heatmap.hpp"
 #include "actors/policy.hpp"
 #include "actors/registry.hpp"
 #include "actors/statistics.hpp"
-#include "crypto/agreement_key.hpp"
 #include "actors/watch_observer.hpp"
+#include "crypto/agreement_key.hpp"
 #include "domain/credit.hpp"
 #include "domain/engagement_token.hpp"
 #include "storage/hot_store.hpp"
@@ -68,6 +69,12 @@ class gateway {
   stored<ok_t> forget_student(const student_id& student);
   /// The student may earn credit again: called when a device is enrolled. Blocks.
   stored<ok_t> readmit_student(const student_id& student);
+
+  /// A module's heatmap with everything that was credited until now; see actors::heatmap. Reads the
+  /// ledger through `behind`, the caller's own. Blocks; any thread but an actor's.
+  stored<heatmap_view> heatmap_of(const module_id& module, media_ms duration_ms, ledger& behind);
+  /// The ledger's heatmaps were changed by an erasure or a recount.
+  void forget_heatmap_rows();
 
   [[nodiscard]] registry& known() noexcept;
   [[nodiscard]] gateway_statistics statistics() const;

@@ -34,7 +34,8 @@ hot_writer::hot_writer(surroundings around)
                   [this] {
                     around_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
                     around_.log(1, "hot_store", "lacks pairs that it held; filling it again");
-                  }}),
+                  },
+              .heatmaps_grown = around_.heatmaps_grown}),
       orders_(around_.shards + refills_waiting_max + student_orders_max) {
   if (around_.start_degraded) tiers_.start_degraded("not reachable at start");
   thread_ = std::thread([this] { run(); });

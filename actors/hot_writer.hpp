@@ -29,6 +29,7 @@ class hot_writer {
     std::function<unix_ms()> now;
     std::function<std::uint64_t()> monotonic_us;
     std::function<void(std::shared_ptr<credit_batch>)> stored;  // hands a batch back to its shard
+    std::function<void(const std::vector<heatmap_delta>&)> heatmaps_grown;  // may be empty
     std::function<void(int, const std::string&, const std::string&)> log;
     std::size_t shards = 1;
     bool start_degraded = false;

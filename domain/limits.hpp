@@ -49,6 +49,16 @@ inline constexpr std::size_t stream_tokens_in_flight_max = 64;  // of one stream
 inline constexpr std::size_t checkpoint_batch_pairs_max = 512;
 inline constexpr std::size_t list_items_max = 500;
 
+// The heatmap.
+inline constexpr media_ms heatmap_bin_ms_min = 1000;
+inline constexpr std::size_t heatmap_bins_max = 1000;     // of one module
+inline constexpr std::size_t heatmap_findings_max = 5;    // hotspots, and drop-offs
+inline constexpr std::size_t heatmap_modules_max = 4096;  // with plays not yet in the ledger
+inline constexpr std::size_t heatmap_unread_pairs_max =
+    16'384;  // whose coverage in the ledger must be looked up
+inline constexpr std::size_t heatmap_play_modules_max = 64;  // of one write to the ledger
+inline constexpr std::size_t attention_students_max = 50'000;
+
 static_assert(function_heartbeats_max <= batch_heartbeats_max);
 static_assert(batch_heartbeats_max <= heartbeats_in_flight_max);
 static_assert(tokens_per_request_max <= replay_window_numbers,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "domain/device.hpp"
+#include "domain/heatmap_bins.hpp"
 #include "domain/ids.hpp"
 #include "domain/module.hpp"
 #include "domain/progress.hpp"
@@ -61,6 +62,29 @@ struct registry_change {
   std::string key;  // module id · kid in base64url · "student/module" · student id
 };
 
+/// Media time of one module, bin by bin, that is added to its heatmap or was.
+struct heatmap_delta {
+  module_id module;
+  media_ms duration_ms = 0;
+  bin_sums ms;  // of heatmap_layout::of(duration_ms)
+};
+
+/// What the ledger knows of a module's viewers.
+struct heatmap_record {
+  heatmap_bins bins;
+  std::uint64_t students = 0;  // who have progress in it
+};
+
+/// What a recount found.
+struct heatmap_recount {
+  std::uint64_t students = 0;
+  std::uint64_t recorded_ms = 0;  // sum of the viewers' bins before
+  std::uint64_t counted_ms = 0;   // and as counted from every pair's coverage
+  std::size_t wrong_bins = 0;
+  bool other_duration = false;  // the bins were of another duration than the catalogue's
+  [[nodiscard]] bool right() const noexcept { return wrong_bins == 0 && !other_duration; }
+};
+
 template <class T>
 struct page {
   std::vector<T> items;
@@ -81,7 +105,7 @@ class ledger {
 
   /// Applies the migrations that are missing and checks that the deployment's fixed settings
   /// (number of partitions) are this build's: `mismatch` if not. Several gateways may call it at
-  /// once.
+  /// once. A ledger from before heatmaps has those of all modules counted.
   virtual stored<ok_t> migrate() = 0;
   /// The newest migration that is applied, and the newest this build knows.
   struct schema_version {
@@ -102,19 +126,48 @@ class ledger {
   /// the state's own duration (a duration of 0 masters nothing).
   /// Pairs of a student who was erased within registry_change_retention_ms, and has enrolled no
   /// device since, are passed over: nothing is written, an empty state comes back.
+  /// What each coverage grew by is added to the heatmap of its module in the same transaction;
+  /// `grown`, if given, is told what that was, a module at most once.
   virtual stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs,
-                                                   unix_ms now_ms) = 0;
+                                                   unix_ms now_ms,
+                                                   std::vector<heatmap_delta>* grown) = 0;
+  stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs, unix_ms now_ms) {
+    return checkpoint(pairs, now_ms, nullptr);
+  }
   virtual stored<page<pair_progress>> progress_of_student(const student_id& student,
                                                           std::string_view cursor,
                                                           std::size_t limit) = 0;
   virtual stored<page<pair_progress>> progress_of_module(const module_id& module,
                                                          std::string_view cursor,
                                                          std::size_t limit) = 0;
+  /// How many students have progress in the module.
+  virtual stored<std::uint64_t> students_of(const module_id& module) = 0;
   virtual stored<std::vector<completion>> completions(std::int64_t after_sequence,
                                                       std::size_t limit,
                                                       const completion_filter& wanted = {}) = 0;
   /// Every module that has a pair, by id. Looks at every pair: not for each request.
   virtual stored<std::vector<module_summary>> summarize_modules() = 0;
+
+  // Heatmaps. The viewers' bins are, at every moment, what the coverages of the module's pairs
+  // give: each student counts once for each millisecond. Their layout is that of the module's
+  // duration when they were begun or last recounted; what lies behind its end counts in the last
+  // bin. Nothing: nobody has progress in the module.
+  virtual stored<std::optional<heatmap_record>> heatmap_of(const module_id& module) = 0;
+  /// Adds plays. `sequence` grows by one with each addition of a `writer` (an id of the process, 1
+  /// to 64 characters): one that was made already is not made again, so that it may be repeated
+  /// after `unavailable`, by the same writer and within a day. At most
+  /// limits::heatmap_play_modules_max.
+  virtual stored<ok_t> add_plays(std::span<const heatmap_delta> plays, std::string_view writer,
+                                 std::int64_t sequence) = 0;
+  /// Counts a module's viewers anew from every pair's coverage, in the bins of the catalogue's
+  /// duration (of a module that it does not hold: of the longest that a pair knows). Plays are
+  /// brought into these bins. `write` false: only says what is wrong; nothing changes. Checkpoints
+  /// of the module wait meanwhile; limit 10 minutes.
+  virtual stored<heatmap_recount> recount_heatmap(const module_id& module, bool write) = 0;
+  /// The first module after `after` (byte order; nothing: the first of all) that has progress or a
+  /// heatmap.
+  virtual stored<std::optional<module_id>> next_watched_module(
+      const std::optional<module_id>& after) = 0;
 
   // Catalogue. A module that is removed keeps its progress; put again, it is back.
   virtual stored<ok_t> put_module(const module_record& module) = 0;
@@ -136,7 +189,8 @@ class ledger {
   virtual stored<bool> remove_assignment(const pair_key& pair) = 0;
   virtual stored<bool> is_assigned(const pair_key& pair) = 0;
 
-  /// Deletes progress, completions, assignments and devices of the student; leaves an audit row
+  /// Deletes progress, completions, assignments and devices of the student, takes what the student
+  /// saw off the heatmaps' viewers (plays name nobody, and stay); leaves an audit row
   /// that says when and by whom, with a SHA-256 of the id and not the id, and how many rows went.
   /// False: nothing was there (the audit row and the refusal of late checkpoints are made all the
   /// same). The registry changes that name the student go with the others, after the retention.

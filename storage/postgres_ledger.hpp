@@ -7,8 +7,9 @@
 
 namespace watchkeeper::postgres {
 
-/// The port over PostgreSQL 15. Progress: postgres_progress.cpp; catalogue, devices, assignments
-/// and erasure: postgres_registry.cpp; schema: postgres_migrate.cpp; SQL: postgres_statements.cpp.
+/// The port over PostgreSQL 15. Progress: postgres_progress.cpp; heatmaps: postgres_heatmap.cpp;
+/// catalogue, devices, assignments and erasure: postgres_registry.cpp; schema:
+/// postgres_migrate.cpp; SQL: postgres_statements.cpp.
 class postgres_ledger final : public ledger {
  public:
   explicit postgres_ledger(const std::string& url) : session_(url) {}
@@ -17,8 +18,9 @@ class postgres_ledger final : public ledger {
   stored<schema_version> version() override;
 
   stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) override;
-  stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs,
-                                           unix_ms now_ms) override;
+  using ledger::checkpoint;
+  stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs, unix_ms now_ms,
+                                           std::vector<heatmap_delta>* grown) override;
   stored<page<pair_progress>> progress_of_student(const student_id& student,
                                                   std::string_view cursor,
                                                   std::size_t limit) override;
@@ -27,6 +29,14 @@ class postgres_ledger final : public ledger {
   stored<std::vector<completion>> completions(std::int64_t after_sequence, std::size_t limit,
                                               const completion_filter& wanted) override;
   stored<std::vector<module_summary>> summarize_modules() override;
+  stored<std::uint64_t> students_of(const module_id& module) override;
+
+  stored<std::optional<heatmap_record>> heatmap_of(const module_id& module) override;
+  stored<ok_t> add_plays(std::span<const heatmap_delta> plays, std::string_view writer,
+                         std::int64_t sequence) override;
+  stored<heatmap_recount> recount_heatmap(const module_id& module, bool write) override;
+  stored<std::optional<module_id>> next_watched_module(
+      const std::optional<module_id>& after) override;
 
   stored<ok_t> put_module(const module_record& module) override;
   stored<std::optional<module_record>> get_module(const module_id& id) override;
@@ -52,6 +62,8 @@ class postgres_ledger final : public ledger {
   stored<std::string> health() override;
 
  private:
+  stored<ok_t> count_heatmaps_once();
+
   session session_;
   unsigned idle_polls_ = 0;  // of changes(), since it last let old rows be forgotten
 };

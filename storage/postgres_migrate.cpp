@@ -61,7 +61,7 @@ void check_deployment(pqxx::connection& connection) {
 }  // namespace
 
 stored<ok_t> postgres_ledger::migrate() {
-  return session_.call(
+  auto done = session_.call(
       [](pqxx::connection& connection) {
         while (apply_next(connection)) {
         }
@@ -69,6 +69,8 @@ stored<ok_t> postgres_ledger::migrate() {
         return ok;
       },
       migration_limit);
+  if (!done) return done;
+  return count_heatmaps_once();
 }
 
 stored<ledger::schema_version> postgres_ledger::version() {

@@ -3,7 +3,9 @@
 #include <pqxx/nontransaction.hxx>
 #include <pqxx/transaction.hxx>
 
+#include "storage/heatmap_growth.hpp"
 #include "storage/ledger_rules.hpp"
+#include "storage/postgres_heatmap.hpp"
 #include "storage/postgres_ledger.hpp"
 #include "storage/postgres_row.hpp"
 #include "storage/postgres_text.hpp"
@@ -135,7 +137,9 @@ stored<std::vector<std::optional<progress>>> postgres_ledger::read(std::span<con
 }
 
 stored<std::vector<progress>> postgres_ledger::checkpoint(std::span<const pair_progress> pairs,
-                                                          unix_ms now_ms) {
+                                                          unix_ms now_ms,
+                                                          std::vector<heatmap_delta>* grown) {
+  if (grown) grown->clear();
   if (pairs.empty()) return std::vector<progress>{};
   const auto key_at = [&](std::size_t i) -> const pair_key& { return pairs[i].key; };
   const auto places = sorted_places(pairs.size(), key_at);
@@ -154,6 +158,7 @@ stored<std::vector<progress>> postgres_ledger::checkpoint(std::span<const pair_p
     std::vector<progress> states(pairs.size());
     std::vector<pair_key> newly_mastered;
     std::vector<completion> events;
+    heatmap_growth growth;
     for (const auto& row : rows) {
       const auto place = *find_place(places, key_from(row), key_at);
       const auto& key = pairs[place].key;
@@ -165,6 +170,9 @@ stored<std::vector<progress>> postgres_ledger::checkpoint(std::span<const pair_p
       if (!row[after_state].is_null())
         rules = {.duration_ms = number_of<media_ms>(row[after_state]),
                  .mastery_centipercent = number_of<std::int32_t>(row[after_state + 1])};
+      const auto fresh = parse_ranges(text_of(row[after_state + 3]));
+      if (!fresh) throw decode_error("what a coverage grew by is not sorted");
+      growth.add(key.module, rules ? rules->duration_ms : state.duration_ms, *fresh);
       const auto decision = decide_mastery(key, state, rules, now_ms);
       if (decision.newly) {
         state.mastered_ms = now_ms;
@@ -174,8 +182,10 @@ stored<std::vector<progress>> postgres_ledger::checkpoint(std::span<const pair_p
         events.push_back(decision.event);
     }
     set_mastered(work, newly_mastered, now_ms);
+    auto added = change_viewers(work, growth, true);
     add_completions(work, events);
     work.commit();
+    if (grown) *grown = std::move(added);
     return states;
   });
 }

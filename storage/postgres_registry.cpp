@@ -3,7 +3,9 @@
 #include <pqxx/transaction.hxx>
 
 #include "domain/base64url.hpp"
+#include "storage/heatmap_growth.hpp"
 #include "storage/ledger_rules.hpp"
+#include "storage/postgres_heatmap.hpp"
 #include "storage/postgres_ledger.hpp"
 #include "storage/postgres_row.hpp"
 #include "storage/postgres_text.hpp"
@@ -179,6 +181,13 @@ stored<bool> postgres_ledger::erase_student(const student_id& student, std::stri
     pqxx::work work(connection);
     // A statement of its own: the next one has to see what the checkpoints it waited for wrote.
     work.exec_prepared("lock_erasure");
+    heatmap_growth seen;
+    for (const auto& row : work.exec_prepared("seen_by_student", text(student.view()))) {
+      const auto covered = parse_multirange(text_of(row[1]));
+      if (!covered) throw decode_error("a coverage is not sorted, or its gaps are not closed");
+      seen.add(id_of<module_id>(row[0]), 0, covered->pieces());
+    }
+    change_viewers(work, seen, false);
     const auto rows = work.exec_prepared("erase_student", text(student.view()), text(actor),
                                          text(student_digest_hex), now_ms);
     const auto gone = number_of<std::int64_t>(rows.at(0)[0]);

@@ -28,10 +28,9 @@ constexpr struct {
               " JOIN progress p ON p.student_id = k.student_id AND p.module_id = k.module_id"},
 
     // watchkeeper::merge (domain/progress.cpp), column by column. Rows in the order of their key,
-    // so
-    // that two gateways cannot wait for each other. Uniting is left out where one coverage holds
-    // the
-    // other, which is the rule: the hot store sends all that was ever credited.
+    // so that two gateways cannot wait for each other. Uniting is left out where one coverage holds
+    // the other, which is the rule: the hot store sends all that was ever credited. `prior` is what
+    // the row held when it was locked: what lies between is counted once, whoever came first.
     {"checkpoint",
      "WITH given AS ("
      " SELECT * FROM unnest($1::text[], $2::text[], $3::int4multirange[], $4::int4[], $5::int8[],"
@@ -40,8 +39,10 @@ constexpr struct {
      " WHERE NOT EXISTS (SELECT FROM erased_student e WHERE e.student_id = g.student_id"
      "  AND e.erased_at >= now() - interval '1 hour')"
      "), united AS ("
-     " INSERT INTO progress AS p SELECT * FROM given ORDER BY student_id, module_id"
-     " ON CONFLICT (student_id, module_id) DO UPDATE SET"
+     " INSERT INTO progress AS p (student_id, module_id, coverage, duration_ms, playtime_ms,"
+     "  resume_ms, resume_at_ms, updated_ms, mastered_ms)"
+     "  SELECT * FROM given ORDER BY student_id, module_id"
+     " ON CONFLICT (student_id, module_id) DO UPDATE SET prior = p.coverage,"
      "  coverage = CASE WHEN excluded.coverage @> p.coverage THEN excluded.coverage"
      "   WHEN p.coverage @> excluded.coverage THEN p.coverage"
      "   ELSE watchkeeper_unite(p.coverage, excluded.coverage) END,"
@@ -61,7 +62,7 @@ constexpr struct {
      "SELECT u.student_id, u.module_id, " WATCHKEEPER_STATE(
          "u") ", m.duration_ms, m.mastery_centipercent,"
               " EXISTS (SELECT FROM completion c WHERE c.student_id = u.student_id"
-              "  AND c.module_id = u.module_id AND c.rule_version = $10)"
+              "  AND c.module_id = u.module_id AND c.rule_version = $10), u.coverage - u.prior"
               " FROM united u LEFT JOIN module m ON m.module_id = u.module_id"},
     {"set_mastered",
      "UPDATE progress p SET mastered_ms = $3::int8"
@@ -81,6 +82,59 @@ constexpr struct {
     {"progress_of_module", "SELECT p.student_id, p.module_id, " WATCHKEEPER_STATE(
                                "p") " FROM progress p WHERE p.module_id = $1 AND p.student_id > $2"
                                     " ORDER BY p.student_id LIMIT $3"},
+    {"students_of_module", "SELECT count(*) FROM progress WHERE module_id = $1"},
+    {"next_watched_module",
+     "SELECT min(m) FROM (SELECT min(module_id) AS m FROM progress WHERE module_id > $1"
+     " UNION ALL SELECT min(module_id) FROM heatmap WHERE module_id > $1) AS both_of_them"},
+
+    // Heatmaps. The order of locks: postgres_heatmap.hpp.
+    {"read_heatmap", "SELECT duration_ms FROM heatmap WHERE module_id = $1"},
+    {"lock_heatmap", "SELECT duration_ms FROM heatmap WHERE module_id = $1 FOR UPDATE"},
+    {"lock_heatmaps",
+     "SELECT module_id, duration_ms FROM heatmap WHERE module_id = ANY ($1::text[])"
+     " ORDER BY module_id FOR KEY SHARE"},
+    {"lock_heatmaps_alone",
+     "SELECT module_id, duration_ms FROM heatmap WHERE module_id = ANY ($1::text[])"
+     " ORDER BY module_id FOR UPDATE"},
+    {"add_heatmap",
+     "INSERT INTO heatmap (module_id, duration_ms) VALUES ($1, $2)"
+     " ON CONFLICT (module_id) DO NOTHING"},
+    {"add_heatmaps",
+     "INSERT INTO heatmap (module_id, duration_ms)"
+     " SELECT * FROM unnest($1::text[], $2::int4[]) AS g (module_id, duration_ms)"
+     " ORDER BY module_id ON CONFLICT (module_id) DO NOTHING"},
+    {"heatmap_parts", "SELECT part, viewer_ms, play_ms FROM heatmap_part WHERE module_id = $1"},
+    {"add_viewers",
+     "INSERT INTO heatmap_part AS h (module_id, part, viewer_ms, play_ms)"
+     " SELECT g.module_id, g.part, g.bins::int8[], array_fill(0::int8, ARRAY[64])"
+     " FROM unnest($1::text[], $2::int4[], $3::text[]) AS g (module_id, part, bins)"
+     " ORDER BY g.module_id, g.part ON CONFLICT (module_id, part)"
+     " DO UPDATE SET viewer_ms = watchkeeper_add_bins(h.viewer_ms, excluded.viewer_ms)"},
+    {"add_plays",
+     "INSERT INTO heatmap_part AS h (module_id, part, viewer_ms, play_ms)"
+     " SELECT g.module_id, g.part, array_fill(0::int8, ARRAY[64]), g.bins::int8[]"
+     " FROM unnest($1::text[], $2::int4[], $3::text[]) AS g (module_id, part, bins)"
+     " ORDER BY g.module_id, g.part ON CONFLICT (module_id, part)"
+     " DO UPDATE SET play_ms = watchkeeper_add_bins(h.play_ms, excluded.play_ms)"},
+    // Of an erasure.
+    {"take_viewers",
+     "UPDATE heatmap_part h SET viewer_ms = watchkeeper_add_bins(h.viewer_ms, g.bins::int8[])"
+     " FROM unnest($1::text[], $2::int4[], $3::text[]) AS g (module_id, part, bins)"
+     " WHERE h.module_id = g.module_id AND h.part = g.part"},
+    {"note_plays",
+     "WITH old AS (DELETE FROM play_writer WHERE written_at < now() - interval '1 day'"
+     "  AND writer_id <> $1)"
+     "INSERT INTO play_writer AS w (writer_id, sequence) VALUES ($1, $2)"
+     " ON CONFLICT (writer_id) DO UPDATE SET sequence = excluded.sequence, written_at = now()"
+     " WHERE w.sequence < excluded.sequence RETURNING 1"},
+    {"right_duration",
+     "SELECT coalesce((SELECT duration_ms FROM module WHERE module_id = $1),"
+     " (SELECT max(duration_ms) FROM progress WHERE module_id = $1), 0)"},
+    {"clear_heatmap",
+     "WITH gone AS (DELETE FROM heatmap_part WHERE module_id = $1)"
+     "UPDATE heatmap SET duration_ms = $2 WHERE module_id = $1"},
+    {"seen_by_student", "SELECT module_id, coverage FROM progress WHERE student_id = $1"},
+
     {"completions",
      "SELECT sequence, student_id, module_id, rule_version, covered_ms, duration_ms,"
      " threshold_centipercent, mastered_ms FROM completion WHERE sequence > $1"

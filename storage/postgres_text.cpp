@@ -99,26 +99,50 @@ std::string multirange(const coverage& covered) {
   return text;
 }
 
-std::optional<coverage> parse_multirange(std::string_view text) {
+std::optional<std::vector<media_interval>> parse_ranges(std::string_view text) {
   if (!text.starts_with('{')) return std::nullopt;
   text.remove_prefix(1);
-  coverage covered;
-  std::size_t pieces = 0;
+  std::vector<media_interval> ranges;
   while (text.starts_with('[')) {
     text.remove_prefix(1);
     const auto from = take_number(text, ',');
     if (!from) return std::nullopt;
     const auto to = take_number(text, ')');
     if (!to || *from < 0 || *from >= *to) return std::nullopt;
-    covered.add({*from, *to});
-    // A piece that touched another, or came before it, has no place in the stored form.
-    if (covered.pieces().size() != ++pieces || covered.pieces().back().to_ms != *to)
-      return std::nullopt;
+    if (!ranges.empty() && *from <= ranges.back().to_ms) return std::nullopt;
+    ranges.push_back({*from, *to});
     if (!text.starts_with(",[")) break;
     text.remove_prefix(1);
   }
   if (text != "}") return std::nullopt;
+  return ranges;
+}
+
+std::optional<coverage> parse_multirange(std::string_view text) {
+  const auto ranges = parse_ranges(text);
+  if (!ranges) return std::nullopt;
+  coverage covered;
+  for (const auto& range : *ranges) covered.add(range);
+  // A piece that lies too near to another has no place in the stored form.
+  if (covered.pieces().size() != ranges->size()) return std::nullopt;
   return covered;
+}
+
+std::optional<std::vector<std::int64_t>> parse_numbers(std::string_view text) {
+  std::vector<std::int64_t> numbers;
+  if (text == "{}") return numbers;
+  if (!text.starts_with('{') || !text.ends_with('}')) return std::nullopt;
+  const auto* at = text.data() + 1;
+  const auto* const end = text.data() + text.size();
+  for (;;) {
+    std::int64_t number = 0;
+    const auto [after, error] = std::from_chars(at, end, number);
+    if (error != std::errc{} || after == end) return std::nullopt;
+    numbers.push_back(number);
+    if (*after == '}') return after + 1 == end ? std::optional(std::move(numbers)) : std::nullopt;
+    if (*after != ',') return std::nullopt;
+    at = after + 1;
+  }
 }
 
 }  // namespace watchkeeper::postgres

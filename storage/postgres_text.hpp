@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "domain/coverage.hpp"
 
@@ -37,5 +38,12 @@ std::string multirange(const coverage& covered);
 /// Nothing unless `text` is what `multirange` gives of some coverage. Any number of pieces: a union
 /// may have more than limits::coverage_intervals_max.
 std::optional<coverage> parse_multirange(std::string_view text);
+
+/// Ranges as a multirange has them: `{[0,100),[200,300)}`, sorted and disjoint, with gaps of any
+/// size. Nothing where the text is none.
+std::optional<std::vector<media_interval>> parse_ranges(std::string_view text);
+
+/// An array of numbers, `{1,2,3}`. Nothing where the text is none.
+std::optional<std::vector<std::int64_t>> parse_numbers(std::string_view text);
 
 }  // namespace watchkeeper::postgres

@@ -72,12 +72,14 @@ void throw_corrupt(const std::string& what) {
 }
 
 stored<ok_t> sqlite_ledger::migrate() {
-  return call([](sqlite_database& database) {
+  auto done = call([](sqlite_database& database) {
     while (apply_next(database)) {
     }
     check_deployment(database);
     return ok;
   });
+  if (!done) return done;
+  return count_heatmaps_once();
 }
 
 stored<ledger::schema_version> sqlite_ledger::version() {

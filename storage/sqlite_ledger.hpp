@@ -9,8 +9,9 @@
 namespace watchkeeper {
 
 /// The port over a SQLite file in WAL mode, synchronous = FULL: it is the system of record, and
-/// what it has committed is on the disk. Progress: sqlite_ledger_progress.cpp; catalogue, devices,
-/// assignments, erasure: sqlite_ledger_registry.cpp; schema: sqlite_ledger.cpp.
+/// what it has committed is on the disk. Progress: sqlite_ledger_progress.cpp; heatmaps:
+/// sqlite_ledger_heatmap.cpp; catalogue, devices, assignments, erasure: sqlite_ledger_registry.cpp;
+/// schema: sqlite_ledger.cpp.
 class sqlite_ledger final : public ledger {
  public:
   explicit sqlite_ledger(std::string path) : path_(std::move(path)) {}
@@ -19,8 +20,9 @@ class sqlite_ledger final : public ledger {
   stored<schema_version> version() override;
 
   stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) override;
-  stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs,
-                                           unix_ms now_ms) override;
+  using ledger::checkpoint;
+  stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs, unix_ms now_ms,
+                                           std::vector<heatmap_delta>* grown) override;
   stored<page<pair_progress>> progress_of_student(const student_id& student,
                                                   std::string_view cursor,
                                                   std::size_t limit) override;
@@ -29,6 +31,14 @@ class sqlite_ledger final : public ledger {
   stored<std::vector<completion>> completions(std::int64_t after_sequence, std::size_t limit,
                                               const completion_filter& wanted) override;
   stored<std::vector<module_summary>> summarize_modules() override;
+  stored<std::uint64_t> students_of(const module_id& module) override;
+
+  stored<std::optional<heatmap_record>> heatmap_of(const module_id& module) override;
+  stored<ok_t> add_plays(std::span<const heatmap_delta> plays, std::string_view writer,
+                         std::int64_t sequence) override;
+  stored<heatmap_recount> recount_heatmap(const module_id& module, bool write) override;
+  stored<std::optional<module_id>> next_watched_module(
+      const std::optional<module_id>& after) override;
 
   stored<ok_t> put_module(const module_record& module) override;
   stored<std::optional<module_record>> get_module(const module_id& id) override;
@@ -70,6 +80,8 @@ class sqlite_ledger final : public ledger {
     }
   }
 
+  stored<ok_t> count_heatmaps_once();
+
   std::string path_;
   std::unique_ptr<sqlite_database> database_;
   unsigned idle_polls_ = 0;  // of changes(), since it last let old rows be forgotten
@@ -79,6 +91,14 @@ class sqlite_ledger final : public ledger {
 /// older than registry_change_retention_ms.
 void note_change(sqlite_database& database, registry_change::kind what, std::string_view key);
 void forget_old(sqlite_database& database);
+
+/// Inside a transaction that writes: what it changes of the heatmaps, added to the viewers or taken
+/// off. Gives what was added.
+class heatmap_growth;
+std::vector<heatmap_delta> change_viewers(sqlite_database& database, const heatmap_growth& growth,
+                                          bool add);
+/// A coverage as it is stored; any number of pieces.
+coverage decode_coverage(std::string_view bytes);
 
 /// Thrown inside `call` where a row is not of the documented format.
 [[noreturn]] void throw_corrupt(const std::string& what);

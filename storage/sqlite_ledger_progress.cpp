@@ -1,3 +1,4 @@
+#include "storage/heatmap_growth.hpp"
 #include "storage/ledger_rules.hpp"
 #include "storage/sqlite_ledger.hpp"
 
@@ -6,21 +7,6 @@ namespace {
 
 #define WATCHKEEPER_STATE \
   "coverage, duration_ms, playtime_ms, resume_ms, resume_at_ms, updated_ms, mastered_ms"
-
-/// As coverage::decode, but a union may have more pieces than one device's coverage may.
-coverage decode_coverage(std::string_view bytes) {
-  constexpr std::size_t part_bytes = limits::coverage_intervals_max * 8;
-  coverage whole;
-  for (std::size_t at = 0; at < bytes.size(); at += part_bytes) {
-    const auto part = coverage::decode(bytes.substr(at, part_bytes));
-    if (!part) throw_corrupt("a coverage is not of the documented format");
-    whole.unite(*part);
-  }
-  // Uniting made the parts fit each other: what was stored has to have been so already.
-  if (bytes.size() > part_bytes && whole.encode() != bytes)
-    throw_corrupt("a coverage is not sorted, or its gaps are not closed");
-  return whole;
-}
 
 /// The columns of WATCHKEEPER_STATE, of which `first` is the first.
 progress progress_from(const sqlite_statement& row, int first) {
@@ -98,13 +84,16 @@ void add_completion(sqlite_database& database, const completion& event) {
       .run();
 }
 
-progress checkpoint_one(sqlite_database& database, const pair_progress& pair, unix_ms now_ms) {
+progress checkpoint_one(sqlite_database& database, const pair_progress& pair, unix_ms now_ms,
+                        heatmap_growth& growth) {
   if (is_erased(database, pair.key.student)) return {};
   const auto held = read_one(database, pair.key);
   progress state = pair.state;
   if (held) merge(state, *held);
-  const auto decision =
-      decide_mastery(pair.key, state, rules_of(database, pair.key.module), now_ms);
+  const auto rules = rules_of(database, pair.key.module);
+  const auto fresh = state.covered.without(held ? held->covered : coverage{});
+  growth.add(pair.key.module, rules ? rules->duration_ms : state.duration_ms, fresh);
+  const auto decision = decide_mastery(pair.key, state, rules, now_ms);
   if (decision.newly) state.mastered_ms = now_ms;
   if (!held || *held != state) write_one(database, pair.key, state);
   if (state.mastered_ms != 0) add_completion(database, decision.event);
@@ -121,6 +110,21 @@ std::vector<pair_progress> read_pairs(sqlite_statement& row) {
 
 }  // namespace
 
+/// As coverage::decode, but a union may have more pieces than one device's coverage may.
+coverage decode_coverage(std::string_view bytes) {
+  constexpr std::size_t part_bytes = limits::coverage_intervals_max * 8;
+  coverage whole;
+  for (std::size_t at = 0; at < bytes.size(); at += part_bytes) {
+    const auto part = coverage::decode(bytes.substr(at, part_bytes));
+    if (!part) throw_corrupt("a coverage is not of the documented format");
+    whole.unite(*part);
+  }
+  // Uniting made the parts fit each other: what was stored has to have been so already.
+  if (bytes.size() > part_bytes && whole.encode() != bytes)
+    throw_corrupt("a coverage is not sorted, or its gaps are not closed");
+  return whole;
+}
+
 stored<std::vector<std::optional<progress>>> sqlite_ledger::read(std::span<const pair_key> keys) {
   return call([&](sqlite_database& database) {
     std::vector<std::optional<progress>> states;
@@ -133,13 +137,17 @@ stored<std::vector<std::optional<progress>>> sqlite_ledger::read(std::span<const
 }
 
 stored<std::vector<progress>> sqlite_ledger::checkpoint(std::span<const pair_progress> pairs,
-                                                        unix_ms now_ms) {
+                                                        unix_ms now_ms,
+                                                        std::vector<heatmap_delta>* grown) {
   return call([&](sqlite_database& database) {
     std::vector<progress> states;
     states.reserve(pairs.size());
     sqlite_transaction work(database, sqlite_transaction::mode::write);
-    for (const auto& pair : pairs) states.push_back(checkpoint_one(database, pair, now_ms));
+    heatmap_growth growth;
+    for (const auto& pair : pairs) states.push_back(checkpoint_one(database, pair, now_ms, growth));
+    auto added = change_viewers(database, growth, true);
     work.commit();
+    if (grown) *grown = std::move(added);
     return states;
   });
 }

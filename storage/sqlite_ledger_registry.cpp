@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "domain/base64url.hpp"
+#include "storage/heatmap_growth.hpp"
 #include "storage/ledger_rules.hpp"
 #include "storage/sqlite_ledger.hpp"
 
@@ -237,6 +238,13 @@ stored<bool> sqlite_ledger::erase_student(const student_id& student, std::string
                                           std::string_view student_digest_hex, unix_ms now_ms) {
   return call([&](sqlite_database& database) {
     sqlite_transaction work(database, mode::write);
+    heatmap_growth seen;
+    auto& rows =
+        database.prepared("SELECT module_id, coverage FROM progress WHERE student_id = ?1");
+    rows.bind_text(1, student.view());
+    while (rows.step())
+      seen.add(sqlite_id<module_id>(rows, 0), 0, decode_coverage(rows.blob(1)).pieces());
+    change_viewers(database, seen, false);
     const auto pairs = delete_of(database, "DELETE FROM progress WHERE student_id = ?1", student);
     const auto completions_gone =
         delete_of(database, "DELETE FROM completion WHERE student_id = ?1", student);

@@ -176,7 +176,7 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
   std::vector<pair_progress> states;
   states.reserve(pairs.size());
   for (auto& [key, state] : pairs) states.push_back({key, state});
-  auto stored_states = ledger_.checkpoint(states, now_ms);
+  auto stored_states = checkpoint(states, now_ms);
   if (!stored_states) {
     told_.ledger_failed(stored_states.error());
     for (auto i : which) out[i] = {};
@@ -203,10 +203,18 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
   for (auto& [key, state] : buckets) overlay_.buckets[key] = state;
 }
 
+stored<std::vector<progress>> tiered_store::checkpoint(std::span<const pair_progress> pairs,
+                                                       unix_ms now_ms) {
+  std::vector<heatmap_delta> grown;
+  auto done = ledger_.checkpoint(pairs, now_ms, &grown);
+  if (done && told_.heatmaps_grown && !grown.empty()) told_.heatmaps_grown(grown);
+  return done;
+}
+
 stored<ok_t> tiered_store::refill(std::span<const pair_progress> pairs, unix_ms now_ms) {
   if (pairs.empty()) return ok;
   if (degraded_) {
-    auto done = ledger_.checkpoint(pairs, now_ms);
+    auto done = checkpoint(pairs, now_ms);
     if (!done) {
       told_.ledger_failed(done.error());
       return done.error();

@@ -40,6 +40,8 @@ class tiered_store {
     std::function<void(const storage_failure&)> ledger_failed;
     /// The hot store lacks pairs that it had: what is known elsewhere should be handed to `refill`.
     std::function<void()> data_lost;
+    /// The ledger's heatmaps grew by what was made durable through it. May be empty.
+    std::function<void(const std::vector<heatmap_delta>&)> heatmaps_grown;
   };
 
   tiered_store(hot_store& hot, ledger& behind, observer told);
@@ -90,6 +92,8 @@ class tiered_store {
                             const std::vector<std::size_t>& which, results& out, unix_ms now_ms);
   bool load_into_overlay(std::span<const tiered_request> requests,
                          const std::vector<std::size_t>& which);
+  /// Into the ledger; the observer is told of what its heatmaps grew by.
+  stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs, unix_ms now_ms);
   void enter_degraded(const std::string& why, unix_ms now_ms);
 
   hot_store& hot_;

@@ -9,6 +9,7 @@
 #include "net/problem_response.hpp"
 #include "net/router.hpp"
 #include "server/api/api_limits.hpp"
+#include "server/api/attention_lists.hpp"
 #include "server/api/gatekeeper.hpp"
 #include "server/api/json_body.hpp"
 #include "server/api/overview.hpp"
@@ -191,8 +192,8 @@ struct api::implementation {
       return text_response(metrics_text(snapshot()), "text/plain; version=0.0.4; charset=utf-8");
     if (found.how == route::kind::statistics) return statistics(query);
     if (found.how == route::kind::overview) return summary.answer(own, with.gateway, now_ms);
-    call current{queued.request, queued.captured,   std::move(query), queued.caller, own,
-                 with.gateway,   with.event_source, now_ms,           with.log};
+    call current{queued.request, queued.captured, std::move(query),  queued.caller, own,
+                 with.gateway,   attention,       with.event_source, now_ms,        with.log};
     return found.run(current);
   }
 
@@ -224,6 +225,7 @@ struct api::implementation {
   readiness ready;
   overview summary;
   std::atomic<bool> stopped{false};
+  attention_lists attention;
   worker_pool pool;  // last: its threads use everything above
 };
 

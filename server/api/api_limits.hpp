@@ -29,6 +29,12 @@ static_assert(list_items_default <= limits::list_items_max);
 /// Modules of one student that a list looks at.
 inline constexpr std::size_t student_modules_max = 10'000;
 
+/// Lists of students in the order of their need: how long one is given to those who begin to read
+/// it, how many are kept for those who read on, and up to how many students count as of now.
+inline constexpr std::int64_t attention_fresh_ms = 3'000;
+inline constexpr std::size_t attention_lists_max = 8;
+inline constexpr std::size_t attention_fresh_students_max = 5'000;
+
 inline constexpr std::size_t json_depth_max = 8;
 inline constexpr std::size_t title_bytes_max = 512;
 

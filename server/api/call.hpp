@@ -35,6 +35,8 @@ class stores {
   std::unique_ptr<hot_store> hot_;
 };
 
+class attention_lists;
+
 /// Everything a handler may use for one request. Borrowed for the time of the call.
 struct call {
   const net::http_request& request;
@@ -43,6 +45,7 @@ struct call {
   const identity& caller;
   stores& store;
   gateway_port& gateway;
+  attention_lists& attention;
   const std::string& event_source;
   unix_ms now_ms;
   const std::function<void(int, const std::string&, const std::string&)>& log;
@@ -61,6 +64,8 @@ net::http_response get_module(call& c);
 net::http_response delete_module(call& c);
 net::http_response list_modules(call& c);
 net::http_response list_module_students(call& c);
+net::http_response list_by_attention(call& c, const module_id& module);
+net::http_response get_heatmap(call& c);
 net::http_response put_device(call& c);
 net::http_response get_device(call& c);
 net::http_response delete_device(call& c);

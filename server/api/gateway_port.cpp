@@ -21,6 +21,11 @@ class actor_gateway_port final : public gateway_port {
   stored<ok_t> readmit_student(const student_id& student) override {
     return gateway_.readmit_student(student);
   }
+  stored<actors::heatmap_view> heatmap_of(const module_id& module, media_ms duration_ms,
+                                          ledger& book) override {
+    return gateway_.heatmap_of(module, duration_ms, book);
+  }
+  void forget_heatmap_rows() override { gateway_.forget_heatmap_rows(); }
   void forget_module(const module_id& id) override { gateway_.known().forget_module(id); }
   void forget_device(const thumbprint& kid) override { gateway_.known().forget_device(kid); }
   void forget_assignment(const pair_key& pair) override {

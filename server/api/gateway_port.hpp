@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "actors/heatmap.hpp"
 #include "actors/live_feed.hpp"
 #include "actors/refusal_log.hpp"
 #include "actors/statistics.hpp"
@@ -27,6 +28,11 @@ class gateway_port {
   virtual std::future<stored<std::optional<progress>>> progress_of(const pair_key& pair) = 0;
   virtual stored<ok_t> forget_student(const student_id& student) = 0;
   virtual stored<ok_t> readmit_student(const student_id& student) = 0;
+
+  /// As actors::gateway::heatmap_of. `book` is the caller's own.
+  virtual stored<actors::heatmap_view> heatmap_of(const module_id& module, media_ms duration_ms,
+                                                  ledger& book) = 0;
+  virtual void forget_heatmap_rows() = 0;
 
   // What changed in the ledger, so that the registry's copy goes.
   virtual void forget_module(const module_id& id) = 0;

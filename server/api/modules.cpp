@@ -62,6 +62,13 @@ net::http_response put_module(call& c) {
   const bool is_new = !need(c.store.book().get_module(module.id)).has_value();
   need(c.store.book().put_module(module));
   c.gateway.forget_module(module.id);
+  // Another duration has other bins. Looked up where they are kept, so that a request that is
+  // repeated after a failure in between finds it too.
+  const auto held = need(c.store.book().heatmap_of(module.id));
+  if (held && held->bins.layout.duration_ms != module.rules.duration_ms) {
+    need(c.store.book().recount_heatmap(module.id, true));
+    c.gateway.forget_heatmap_rows();
+  }
   return json_response(dump(document_of(module)), is_new ? 201 : 200);
 }
 

@@ -86,6 +86,13 @@ std::string_view query_parameters::cursor() const {
   return text;
 }
 
+std::optional<std::size_t> query_parameters::count(std::string_view name, std::size_t low,
+                                                   std::size_t high) const {
+  const auto text = find(name);
+  if (!text) return std::nullopt;
+  return integer_between<std::size_t>(*text, name, low, high);
+}
+
 std::int64_t query_parameters::sequence(std::string_view name) const {
   const auto text = find(name);
   if (!text) return 0;

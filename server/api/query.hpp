@@ -25,6 +25,9 @@ class query_parameters {
   [[nodiscard]] std::size_t limit() const;
   /// `cursor`: the id that the page before ended with; empty where it is not given.
   [[nodiscard]] std::string_view cursor() const;
+  /// An integer; nothing where it is not given. refusal(malformed_request) outside low … high.
+  [[nodiscard]] std::optional<std::size_t> count(std::string_view name, std::size_t low,
+                                                 std::size_t high) const;
   /// A sequence number, 0 … 2^63-1.
   [[nodiscard]] std::int64_t sequence(std::string_view name) const;
 

@@ -73,6 +73,11 @@ net::http_response list_student_progress(call& c) {
 
 net::http_response list_module_students(call& c) {
   const auto module = c.module_at(0);
+  const auto order = c.query.find("order").value_or("student");
+  if (order == "attention") return list_by_attention(c, module);
+  if (order != "student")
+    throw refusal(problem::malformed_request,
+                  "The query parameter order must be student or attention");
   auto page = need(c.store.book().progress_of_module(module, c.query.cursor(), c.query.limit()));
   std::vector<pair_key> keys;
   std::vector<std::optional<progress>> recorded;
@@ -81,7 +86,12 @@ net::http_response list_module_students(call& c) {
     recorded.emplace_back(std::move(item.state));
   }
   const auto items = known_of(keys, freshest(c, keys, std::move(recorded)));
-  return json_response(progress_list(items, page.next));
+  auto body = progress_list(items, page.next);
+  if (c.query.cursor().empty()) {
+    body.pop_back();  // its brace: one member more
+    body += ",\"total\":" + std::to_string(need(c.store.book().students_of(module))) + '}';
+  }
+  return json_response(std::move(body));
 }
 
 net::http_response delete_student(call& c) {
@@ -91,6 +101,7 @@ net::http_response delete_student(call& c) {
   const auto digest = crypto::hex(crypto::sha256(student.view()));
   const bool erased = need(c.store.book().erase_student(student, c.caller.name, digest, c.now_ms));
   c.gateway.forget_devices_of(student);
+  c.gateway.forget_heatmap_rows();
   // No id here: it must not outlive the student in a log.
   c.log(0, "api",
         erased ? "a student was erased by " + c.caller.name

@@ -35,6 +35,7 @@ struct parsed_line {
   bool as_markdown = false;
   token_request token;
   keys_request keys;
+  recount_request recount;
   device_request device;
   bool kid_only = false;
   sign_request sign;
@@ -90,6 +91,7 @@ struct command_set {
   CLI::App* check;
   CLI::App* config;
   CLI::App* migrate;
+  CLI::App* recount;
   CLI::App* token;
   CLI::App* keys;
   CLI::App* keys_new;
@@ -164,6 +166,11 @@ command_set add_commands(CLI::App& app, parsed_line& line) {
                        "Print the tables of docs/configuration.md instead");
   set.config->footer(settings_help());
   set.migrate = app.add_subcommand("migrate", "Bring the ledger's schema up to date and stop");
+  set.recount = app.add_subcommand(
+      "recount", "Count the heatmaps' viewers anew from what every student has seen");
+  set.recount->add_option("--module", line.recount.module, "Only this module")->type_name("ID");
+  set.recount->add_flag("--check", line.recount.check_only,
+                        "Change nothing; exit with 1 when a heatmap is wrong");
 
   set.token = app.add_subcommand("token", "Make a bearer token: its secret and its [[token]]");
   set.token->fallthrough(false);
@@ -183,7 +190,7 @@ command_set add_commands(CLI::App& app, parsed_line& line) {
   set.fleet = add_fleet_command(app, line.fleet);
   set.version = app.add_subcommand("version", "Print the version and stop");
   // A subcommand inherits the program's examples unless it has its own.
-  for (auto* plain : {set.run, set.check, set.migrate, set.token, set.version})
+  for (auto* plain : {set.run, set.check, set.migrate, set.recount, set.token, set.version})
     plain->footer("\nSettings as for the program: see `watchkeeper config --help`.");
   set.token->footer("");
   set.version->footer("");
@@ -242,6 +249,10 @@ int dispatch(const command_set& set, parsed_line& line, command_handlers& handle
   if (set.migrate->parsed())
     return with_configuration(line, handlers, "migrate", [&](const auto& loaded) {
       return run_migrate(loaded, handlers.out, handlers.err);
+    });
+  if (set.recount->parsed())
+    return with_configuration(line, handlers, "recount", [&](const auto& loaded) {
+      return run_recount(loaded, line.recount, handlers.out, handlers.err);
     });
   return with_configuration(line, handlers, "run", handlers.serve);
 }

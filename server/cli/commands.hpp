@@ -27,6 +27,12 @@ int run_keys_rotate(const configuration& settings, const keys_request& request, 
 
 int run_check(const loaded_configuration& loaded, unix_ms now_ms, std::ostream& out);
 int run_migrate(const loaded_configuration& loaded, std::ostream& out, std::ostream& err);
+struct recount_request {
+  std::string module;  // empty: all
+  bool check_only = false;
+};
+int run_recount(const loaded_configuration& loaded, const recount_request& request,
+                std::ostream& out, std::ostream& err);
 int run_token(const token_request& request, std::ostream& out, std::ostream& err);
 std::string version_text();
 

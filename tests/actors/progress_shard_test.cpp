@@ -10,6 +10,31 @@ using namespace watchkeeper::actors::testing;
 
 namespace {
 
+/// What an observer was told, copied.
+struct watched final : watch_observer {
+  struct event {
+    credit_status status;
+    media_interval played;
+    std::vector<media_interval> fresh;
+    bool fresh_known;
+    media_ms covered_ms;  // of the coverage that came along; -1: none came
+  };
+  void settled(const settled_heartbeat& told) noexcept override {
+    events.push_back({told.outcome.status,
+                      told.played,
+                      {told.fresh.begin(), told.fresh.end()},
+                      told.fresh_known,
+                      told.covered ? told.covered->covered_ms() : -1});
+  }
+  void refused(const refused_heartbeat& told) noexcept override {
+    refusals.push_back(told.why);
+    BOOST_TEST(told.token != nullptr);
+    BOOST_TEST(told.received_ms > 0);
+  }
+  std::vector<event> events;
+  std::vector<problem> refusals;
+};
+
 struct world {
   explicit world(std::size_t pairs_max = 1000)
       : shard(std::make_unique<progress_shard_core>(
@@ -20,12 +45,13 @@ struct world {
                                .now = [this] { return clock.now_ms; },
                                .monotonic_us = [this] { return clock.monotonic_us; },
                                .pairs_max = pairs_max,
-                               .idle_pair_ms = 60'000})) {}
+                               .idle_pair_ms = 60'000,
+                               .watching = &watching})) {}
 
   void heartbeat(int who, std::uint32_t sequence, media_ms from_ms, media_ms to_ms,
                  media_ms duration_ms = 600'000) {
     shard->take(verified_job(listener, heartbeats, clock, student(who), sequence, from_ms, to_ms,
-                             duration_ms));
+                             duration_ms, &watching));
   }
   /// Lets the oldest batch become durable.
   void finish_batch() {
@@ -46,6 +72,7 @@ struct world {
   }
 
   manual_clock clock;
+  watched watching;
   heartbeat_probe heartbeats;
   shard_probe probe;
   hot_store_probe hot_probe;
@@ -232,6 +259,98 @@ BOOST_AUTO_TEST_CASE(a_shard_that_ends_answers_all_it_holds) {
   w.shard.reset();
   BOOST_TEST(w.listener->results.size() == 2u);
   BOOST_TEST(w.heartbeats.in_flight() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(an_observer_learns_what_is_new) {
+  world w;
+  const auto next = [&](std::uint32_t sequence, media_ms from_ms, media_ms to_ms) {
+    w.heartbeat(1, sequence, from_ms, to_ms);
+    w.finish_batch();
+    return w.watching.events.back();
+  };
+  const auto first = next(0, 0, 10'000);
+  BOOST_TEST(first.fresh_known);
+  BOOST_TEST((first.fresh == std::vector<media_interval>{{0, 10'000}}));
+  BOOST_TEST(first.covered_ms == 10'000);
+  // Half of it again, and the gap of 200 ms that is closed.
+  BOOST_TEST((next(1, 20'000, 25'000).fresh == std::vector<media_interval>{{20'000, 25'000}}));
+  const auto bridge = next(2, 5'000, 19'800);
+  BOOST_TEST((bridge.played == media_interval{5'000, 19'800}));
+  BOOST_TEST((bridge.fresh == std::vector<media_interval>{{10'000, 20'000}}));
+  BOOST_TEST(bridge.covered_ms == 25'000);
+  const auto rewatched = next(3, 1'000, 9'000);
+  BOOST_TEST(rewatched.fresh_known);
+  BOOST_TEST(rewatched.fresh.empty());
+  const auto again = next(3, 1'000, 9'000);
+  BOOST_CHECK(again.status == credit_status::duplicate);
+  BOOST_TEST(again.played.length_ms() == 0);
+  BOOST_TEST(again.fresh_known);
+  BOOST_TEST(again.fresh.empty());
+  // 60 s of reserve, most of it spent: what is cut off was not played.
+  const auto limited = next(4, 100'000, 130'000);
+  BOOST_CHECK(limited.status == credit_status::limited);
+  BOOST_TEST(limited.played.to_ms < 130'000);
+  BOOST_TEST((limited.fresh == std::vector<media_interval>{limited.played}));
+  BOOST_TEST(w.watching.refusals.empty());
+}
+
+BOOST_AUTO_TEST_CASE(what_was_covered_before_the_shard_knew_the_pair_is_not_guessed) {
+  world w;
+  progress earlier;
+  earlier.covered.add({0, 15'000});
+  earlier.playtime_ms = 15'000;
+  const pair_progress held{{student(1), module_named("m1")}, earlier};
+  BOOST_TEST(w.hot->merge({&held, 1}, false).has_value());
+  w.heartbeat(1, 0, 10'000, 20'000);
+  w.heartbeat(1, 1, 20'000, 30'000);
+  w.heartbeat(1, 2, 25'000, 35'000);
+  w.finish_batch();
+  BOOST_REQUIRE(w.watching.events.size() == 1u);
+  BOOST_TEST(!w.watching.events[0].fresh_known);
+  BOOST_TEST(w.watching.events[0].fresh.empty());
+  BOOST_TEST(w.watching.events[0].covered_ms == 20'000);
+  w.finish_batch();
+  BOOST_REQUIRE(w.watching.events.size() == 3u);
+  BOOST_TEST((w.watching.events[1].fresh == std::vector<media_interval>{{20'000, 30'000}}));
+  BOOST_TEST((w.watching.events[2].fresh == std::vector<media_interval>{{30'000, 35'000}}));
+}
+
+BOOST_AUTO_TEST_CASE(two_first_heartbeats_in_one_batch_are_both_known) {
+  world w;
+  w.heartbeat(2, 0, 0, 1'000);  // keeps the next two together
+  w.heartbeat(1, 0, 0, 10'000);
+  w.heartbeat(1, 1, 10'000, 20'000);
+  w.finish_batch();
+  w.finish_batch();
+  BOOST_REQUIRE(w.watching.events.size() == 3u);
+  BOOST_TEST((w.watching.events[1].fresh == std::vector<media_interval>{{0, 10'000}}));
+  BOOST_TEST((w.watching.events[2].fresh == std::vector<media_interval>{{10'000, 20'000}}));
+}
+
+BOOST_AUTO_TEST_CASE(another_gateway_at_the_same_pair_is_told_as_unknown) {
+  world w;
+  w.heartbeat(1, 0, 0, 10'000);
+  w.finish_batch();
+  progress elsewhere;
+  elsewhere.covered.add({10'000, 20'000});
+  const pair_progress held{{student(1), module_named("m1")}, elsewhere};
+  BOOST_TEST(w.hot->merge({&held, 1}, true).has_value());
+  w.heartbeat(1, 1, 20'000, 30'000);
+  w.finish_batch();
+  BOOST_TEST(!w.watching.events.back().fresh_known);
+  BOOST_TEST(w.watching.events.back().fresh.empty());
+  BOOST_TEST((w.watching.events.back().played == media_interval{20'000, 30'000}));
+}
+
+BOOST_AUTO_TEST_CASE(a_refusal_of_the_store_is_told_once) {
+  world w;
+  w.heartbeat(1, 70, 0, 10'000);
+  w.finish_batch();
+  w.heartbeat(1, 1, 0, 10'000);
+  w.finish_batch();
+  BOOST_TEST(w.watching.events.size() == 1u);
+  BOOST_REQUIRE(w.watching.refusals.size() == 1u);
+  BOOST_CHECK(w.watching.refusals[0] == problem::stale_token);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

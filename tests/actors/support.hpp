@@ -70,10 +70,11 @@ inline credit_request credit_of(const token_claims& claims, const thumbprint& de
 inline heartbeat_job_ptr verified_job(const std::shared_ptr<told>& listener, heartbeat_probe& probe,
                                       const manual_clock& clock, const student_id& who,
                                       std::uint32_t sequence, media_ms from_ms, media_ms to_ms,
-                                      media_ms duration_ms = 600'000) {
+                                      media_ms duration_ms = 600'000,
+                                      watch_observer* watching = nullptr) {
   (void)probe.admit(limits::heartbeats_in_flight_max);
   auto job = std::make_shared<heartbeat_job>(heartbeat_request{"", listener, 0, {}}, probe,
-                                             &manual_clock::read, &clock);
+                                             &manual_clock::read, &clock, watching);
   thumbprint device;
   const auto device_number = stable_hash(who.view());
   std::memcpy(device.bytes.data(), &device_number, sizeof device_number);

@@ -79,6 +79,11 @@ class fake_gateway final : public gateway_port {
   stored<ok_t> readmit_student(const student_id& student) override {
     return note("readmit_student", student.view());
   }
+  stored<actors::heatmap_view> heatmap_of(const module_id& module, media_ms duration_ms,
+                                          ledger& book) override {
+    return heat.read(module, duration_ms, book);
+  }
+  void forget_heatmap_rows() override { heat.forget_rows(); }
   void forget_module(const module_id& id) override { (void)note("forget_module", id.view()); }
   void forget_device(const thumbprint& kid) override {
     (void)note("forget_device", base64url::encode(kid));
@@ -110,6 +115,7 @@ class fake_gateway final : public gateway_port {
     return std::exchange(notes, {});
   }
 
+  actors::heatmap heat{2};
   mutable std::mutex mutex;
   std::map<pair_key, progress> memory;
   std::vector<std::string> notes;

@@ -58,6 +58,7 @@ class random_walk {
 
   void compare() {
     compare_progress();
+    compare_heatmaps();
     compare_registry();
     compare_changes();
   }
@@ -187,6 +188,27 @@ class random_walk {
       after_s2 += key.second == last_module_.view() && key.first > "s2" ? 1 : 0;
     BOOST_TEST(of_module.items.size() == after_s2);
     BOOST_TEST(!of_module.next.has_value());
+  }
+
+  /// The bins are what the coverages of the model give, one millisecond after the other.
+  void compare_heatmaps() {
+    const auto id = a_module();
+    const auto held = need(tested_.heatmap_of(id));
+    const auto layout = held ? held->bins.layout : heatmap_layout{};
+    bin_sums expected(layout.bins);
+    std::size_t students = 0;
+    for (const auto& [key, state] : model_.pairs) {
+      if (key.second != id.view()) continue;
+      ++students;
+      for (const auto& piece : state.covered.pieces())
+        for (auto at = piece.from_ms; at < piece.to_ms; ++at) {
+          BOOST_REQUIRE(held.has_value());
+          ++expected[layout.bin_at(at)];
+        }
+    }
+    if (!held) return;
+    BOOST_TEST(held->students == students);
+    BOOST_TEST(held->bins.viewer_ms == expected, boost::test_tools::per_element());
   }
 
   void compare_registry() {

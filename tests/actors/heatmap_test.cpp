@@ -1,0 +1,267 @@
+#include "actors/heatmap.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <map>
+#include <numeric>
+#include <random>
+#include <set>
+
+#include "tests/actors/support.hpp"
+#include "tests/domain/support.hpp"
+#include "tests/storage/ledger_fixtures.hpp"
+
+using namespace watchkeeper;
+using namespace watchkeeper::actors;
+namespace wt = watchkeeper::test;
+
+namespace {
+
+constexpr media_ms duration_ms = 30'000;
+
+/// Shards, hot store and checkpointer, played: what happens when is the test's choice.
+class stage {
+ public:
+  explicit stage(std::size_t lanes = 3) : heat(lanes) {}
+
+  /// `known`: whether the shard knew the pair before.
+  void play(const student_id& who, const module_id& what, media_interval interval,
+            bool known = true) {
+    credit_request request;
+    request.student = who;
+    request.module = what;
+    request.duration_ms = duration_ms;
+    request.interval = interval;
+    auto& state = hot[{who, what}];
+    const auto fresh = state.covered.fresh_ranges(interval);
+    state.covered.add(interval);
+    state.duration_ms = duration_ms;
+    state.playtime_ms += interval.length_ms();
+    dirty.insert({who, what});
+    credit_outcome outcome;
+    outcome.status = credit_status::credited;
+    outcome.credited_ms = interval.length_ms();
+    outcome.now = summarize(state);
+    settled_heartbeat told{.request = request, .outcome = outcome};
+    told.played = interval;
+    if (known) told.fresh = {fresh.data(), fresh.size()};
+    told.fresh_known = known;
+    told.covered = &state.covered;
+    heat.settled(told);
+    add_range(played[what], heatmap_layout::of(duration_ms), interval);
+  }
+
+  /// One round; `in_between` is called wherever something may happen.
+  template <class InBetween>
+  void round(InBetween&& in_between, bool fails = false, bool flush = true) {
+    heat.round_begins();
+    in_between();
+    const auto broken_at = fails ? 100 : limits::partitions;
+    for (partition_index p = 0; p < broken_at; ++p) {
+      if (!used.contains(p)) continue;
+      heat.partition_begins(p);
+      in_between();
+      std::vector<pair_progress> pairs;
+      for (const auto& key : dirty)
+        if (partition_of(key.student) == p) pairs.push_back({key, hot[key]});
+      for (const auto& pair : pairs) dirty.erase(pair.key);
+      in_between();  // what is played now is dirty again, and not in what is written
+      write(pairs);
+      in_between();
+      heat.partition_ends(p);
+      in_between();
+    }
+    if (flush) BOOST_TEST(!heat.flush_plays(*book).has_value());
+    in_between();
+    heat.round_ends(!fails, *book);
+    in_between();
+  }
+  void write(const std::vector<pair_progress>& pairs) {
+    if (pairs.empty()) return;
+    const auto turn = heat.ledger_turn();
+    for (std::size_t first = 0; first < pairs.size(); first += limits::checkpoint_batch_pairs_max) {
+      const auto count = std::min(limits::checkpoint_batch_pairs_max, pairs.size() - first);
+      std::vector<heatmap_delta> grown;
+      wt::need(book->checkpoint({pairs.data() + first, count}, 1, &grown));
+      heat.grown(grown);
+    }
+  }
+
+  bin_sums truth(const module_id& what) {
+    bin_sums sums(heatmap_layout::of(duration_ms).bins);
+    for (const auto& [key, state] : hot)
+      if (key.module == what)
+        for (const auto& piece : state.covered.pieces())
+          add_range(sums, heatmap_layout::of(duration_ms), piece);
+    return sums;
+  }
+  heatmap_view look(const module_id& what) {
+    return wt::need(heat.read(what, duration_ms, *reader));
+  }
+  void check(const module_id& what) {
+    const auto view = look(what);
+    const auto expected = truth(what);
+    BOOST_REQUIRE(view.bins.viewer_ms == expected);
+    auto plays = played[what];
+    if (plays.empty()) plays.resize(expected.size());
+    for (std::size_t i = 0; i < plays.size(); ++i) plays[i] = std::max(plays[i], expected[i]);
+    BOOST_REQUIRE(view.bins.play_ms == plays);
+  }
+
+  wt::sqlite_place place;
+  std::unique_ptr<ledger> book = wt::make_migrated(place);
+  std::unique_ptr<ledger> reader = place.make();
+  heatmap heat;
+  std::map<pair_key, progress> hot;
+  std::set<pair_key> dirty;
+  std::set<partition_index> used;
+  std::map<module_id, bin_sums> played;
+};
+
+student_id who(int n) {
+  return testing::student(n);
+}
+const module_id m1 = *module_id::parse("m1");
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(heatmap_on_top_of_the_ledger)
+
+/// With one gateway: exact at every moment, whatever is being written.
+BOOST_AUTO_TEST_CASE(what_is_shown_is_what_was_credited) {
+  wt::random_source random;
+  WATCHKEEPER_REPLAY(random) {
+    for (int world = 0; world < 12; ++world) {
+      stage s(random.between<std::size_t>(1, 4));
+      constexpr int students = 6;
+      for (int i = 0; i < students; ++i) s.used.insert(partition_of(who(i)));
+      const module_id modules[] = {m1, *module_id::parse("m2")};
+      const auto something = [&] {
+        while (!random.one_in(3)) {
+          const auto from = random.between<media_ms>(0, duration_ms - 1);
+          s.play(who(random.between(0, students - 1)), modules[random.between(0, 1)],
+                 {from, random.between<media_ms>(from + 1, std::min(duration_ms, from + 8'000))});
+        }
+        if (random.one_in(4)) s.check(modules[random.between(0, 1)]);
+        // A pair that was just mastered is written at once.
+        if (random.one_in(12) && !s.hot.empty()) {
+          auto any = s.hot.begin();
+          std::advance(any, random.between<std::size_t>(0, s.hot.size() - 1));
+          s.write({{any->first, any->second}});
+        }
+      };
+      for (int round = 0; round < 5; ++round) {
+        something();
+        s.round(something, random.one_in(4), !random.one_in(4));
+        for (const auto& module : modules) s.check(module);
+      }
+      for (const auto& module : modules) s.check(module);
+      BOOST_REQUIRE_EQUAL(s.heat.left_out(), 0u);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_heartbeat_is_seen_at_once) {
+  stage s;
+  s.play(who(1), m1, {500, 2'500});
+  auto view = s.look(m1);
+  BOOST_TEST(view.bins.layout.bins == 30u);
+  BOOST_TEST(view.bins.viewer_ms[0] == 500u);
+  BOOST_TEST(view.bins.viewer_ms[1] == 1'000u);
+  BOOST_TEST(view.students == 1u);
+  s.play(who(1), m1, {500, 2'500});
+  view = s.look(m1);
+  BOOST_TEST(view.bins.viewer_ms[1] == 1'000u);
+  BOOST_TEST(view.bins.play_ms[1] == 2'000u);
+  BOOST_TEST(view.students == 1u);
+  const auto nobody = s.look(*module_id::parse("nobody"));
+  BOOST_TEST(nobody.bins.viewer_ms == bin_sums(30), boost::test_tools::per_element());
+}
+
+/// After a start the shards do not know what was covered: the ledger does.
+BOOST_AUTO_TEST_CASE(pairs_from_before_a_start_are_read) {
+  stage s;
+  const auto key = pair_key{who(1), m1};
+  s.used.insert(partition_of(who(1)));
+  s.hot[key] = {
+      .covered = wt::covering({{0, 10'000}}), .duration_ms = duration_ms, .playtime_ms = 10'000};
+  s.write({{key, s.hot[key]}});
+  s.play(who(1), m1, {8'000, 12'000}, false);
+  BOOST_TEST(s.look(m1).bins.viewer_ms == s.truth(m1), boost::test_tools::per_element());
+  s.play(who(1), m1, {12'000, 14'000});
+  BOOST_TEST(s.look(m1).bins.viewer_ms == s.truth(m1), boost::test_tools::per_element());
+  s.play(who(1), m1, {5'000, 15'000}, false);  // the shard gave the pair up in between
+  BOOST_TEST(s.look(m1).bins.viewer_ms == s.truth(m1), boost::test_tools::per_element());
+  s.round([] {});
+  BOOST_TEST(s.look(m1).bins.viewer_ms == s.truth(m1), boost::test_tools::per_element());
+  // One that nobody looked at is in the ledger after the round like any other.
+  s.play(who(1), m1, {20'000, 22'000}, false);
+  s.round([] {});
+  BOOST_TEST(s.look(m1).bins.viewer_ms == s.truth(m1), boost::test_tools::per_element());
+}
+
+/// Another gateway wrote a part: each round brings what is shown back to what the ledger holds.
+BOOST_AUTO_TEST_CASE(another_gateway_is_seen_after_the_next_round) {
+  stage s;
+  s.used = {partition_of(who(1))};
+  s.play(who(1), m1, {0, 5'000});
+  s.check(m1);
+  s.hot[{who(2), m1}] = {.covered = wt::covering({{0, 9'000}}), .duration_ms = duration_ms};
+  wt::need(
+      s.place.make()->checkpoint(std::vector<pair_progress>{{{who(2), m1}, s.hot[{who(2), m1}]},
+                                                            {{who(1), m1}, s.hot[{who(1), m1}]}},
+                                 1));
+  s.round([] {});
+  BOOST_TEST(s.look(m1).bins.viewer_ms == s.truth(m1), boost::test_tools::per_element());
+  BOOST_TEST(s.look(m1).students == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(plays_that_could_not_be_written_are_kept) {
+  stage s;
+  s.play(who(1), m1, {0, 3'000});
+  const wt::sqlite_place elsewhere;
+  const auto broken = elsewhere.make();  // not migrated: it has no tables
+  BOOST_TEST(s.heat.flush_plays(*broken).has_value());
+  s.play(who(1), m1, {0, 3'000});
+  BOOST_TEST(s.heat.flush_plays(*broken).has_value());
+  BOOST_TEST(s.look(m1).bins.play_ms[1] == 2'000u);
+  BOOST_TEST(!s.heat.flush_plays(*s.book).has_value());  // the first
+  BOOST_TEST(!s.heat.flush_plays(*s.book).has_value());  // what came meanwhile
+  BOOST_TEST(!s.heat.flush_plays(*s.book).has_value());  // nothing
+  BOOST_TEST(s.look(m1).bins.play_ms[1] == 2'000u);
+  BOOST_TEST(wt::need(s.book->heatmap_of(m1))->bins.play_ms[1] == 2'000u);
+}
+
+BOOST_AUTO_TEST_CASE(modules_beyond_the_limit_are_left_out_and_shown_from_the_ledger) {
+  stage s;
+  for (std::size_t i = 0; i < limits::heatmap_modules_max; ++i)
+    s.play(who(1), *module_id::parse("module-" + std::to_string(i)), {0, 1'000});
+  s.play(who(1), m1, {0, 1'000});
+  BOOST_TEST(s.look(m1).bins.viewer_ms[0] == 0u);
+  BOOST_TEST(s.heat.left_out() == 1u);
+  s.used = {partition_of(who(1))};
+  std::vector<pair_progress> one{{{who(1), m1}, s.hot[{who(1), m1}]}};
+  s.write(one);
+  BOOST_TEST(s.look(m1).bins.viewer_ms[0] == 1'000u);
+  BOOST_TEST(s.look(*module_id::parse("module-7")).bins.viewer_ms[0] == 1'000u);
+  s.round([] {});
+  s.round([] {});  // what is idle makes room
+  s.play(who(2), m1, {0, 1'000});
+  BOOST_TEST(s.look(m1).bins.viewer_ms[0] == 2'000u);
+  BOOST_TEST(s.heat.left_out() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(a_module_whose_duration_changes_keeps_its_totals) {
+  module_overlay overlay;
+  overlay.layout = heatmap_layout::of(10'000);
+  heatmap_event event;
+  event.played = {0, 9'000};
+  event.fresh.push_back({0, 9'000});
+  overlay.take(event, false);
+  overlay.change_layout(heatmap_layout::of(4'000));
+  const auto shown = overlay.shown();
+  BOOST_TEST(shown.bins.viewer_ms == (bin_sums{1'000, 1'000, 1'000, 6'000}),
+             boost::test_tools::per_element());
+  BOOST_TEST(shown.bins.play_ms == shown.bins.viewer_ms, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
