@@ -14,7 +14,7 @@
 namespace watchkeeper::server {
 
 /// Signing in to the console with a token, and staying so with a cookie: /v1/session. The cookie
-/// says everything itself (docs/adr/0007-sealed-cookie.md), so nothing is kept of who is signed
+/// says everything itself (docs/adr/0009-sealed-cookie.md), so nothing is kept of who is signed
 /// in; only of who signed out, so that a copy of the cookie is of no use. Thread: any.
 class sign_in {
  public:

@@ -10,7 +10,7 @@
 #include "domain/result.hpp"
 #include "domain/units.hpp"
 
-/// The cookie that keeps a person signed in to the console (docs/adr/0007-sealed-cookie.md).
+/// The cookie that keeps a person signed in to the console (docs/adr/0009-sealed-cookie.md).
 namespace watchkeeper::server {
 
 inline constexpr std::string_view session_cookie_name = "__Host-wk";
