@@ -1,0 +1,67 @@
+import type { BinDelta } from './heat';
+import type { LiveItem } from './students';
+
+/** The events of GET /v1/live, decoded. What does not have the documented shape is left out. */
+export interface ProgressEvent {
+  module: string;
+  at_ms: number;
+  items: LiveItem[];
+}
+export interface TotalsEvent {
+  heartbeats_per_s: number;
+  credited: number;
+  limited: number;
+  duplicate: number;
+  rejected: Record<string, number>;
+  active: Record<string, number>;
+  sessions: number;
+  connections: number;
+}
+
+function parse(data: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(data);
+    return value !== null && typeof value === 'object' ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** `at` may be a date or seconds since 1970, as `server_time` is. */
+export function timeOf(at: unknown, now_ms: number): number {
+  const ms = typeof at === 'number' ? at * 1000 : typeof at === 'string' ? Date.parse(at) : NaN;
+  return Number.isFinite(ms) ? ms : now_ms;
+}
+
+export function progressEvent(data: string, now_ms: number): ProgressEvent | undefined {
+  const value = parse(data);
+  if (!value || !Array.isArray(value['items'])) return undefined;
+  return { module: String(value['module'] ?? ''), at_ms: timeOf(value['at'], now_ms), items: value['items'] as LiveItem[] };
+}
+
+export function heatmapEvent(data: string): { module: string; bins: BinDelta[] } | undefined {
+  const value = parse(data);
+  if (!value || !Array.isArray(value['bins'])) return undefined;
+  return { module: String(value['module'] ?? ''), bins: value['bins'] as BinDelta[] };
+}
+
+const count = (value: unknown): number => (typeof value === 'number' && Number.isFinite(value) ? value : 0);
+const counts = (value: unknown): Record<string, number> =>
+  value !== null && typeof value === 'object'
+    ? Object.fromEntries(Object.entries(value).map(([name, n]) => [name, count(n)]))
+    : {};
+
+export function totalsEvent(data: string): TotalsEvent | undefined {
+  const value = parse(data);
+  if (!value) return undefined;
+  return {
+    heartbeats_per_s: count(value['heartbeats_per_s']),
+    credited: count(value['credited']),
+    limited: count(value['limited']),
+    duplicate: count(value['duplicate']),
+    rejected: counts(value['rejected']),
+    active: counts(value['active']),
+    sessions: count(value['sessions']),
+    connections: count(value['connections']),
+  };
+}

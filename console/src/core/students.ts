@@ -1,0 +1,133 @@
+import type { List, ProgressDocument } from './api';
+import { attentionOf, type Attention, type State } from './attention';
+import { CLOSED_GAP_MS, subtract, unite, type Range } from './ranges';
+
+/** At most so many students are held; who wants one beyond them opens them by id. */
+export const ROWS_MAX = 20_000;
+/** Of each student, so many pieces that passed again are kept for drawing. */
+export const AGAIN_MAX = 200;
+
+export interface Row {
+  student: string;
+  state: State;
+  completion_percentage: number;
+  seconds_watched: number;
+  coverage: readonly Range[];
+  /** What was seen to pass again while this page was open. */
+  again: readonly Range[];
+  rewatched_ms: number;
+  resume_ms: number;
+  updated_ms: number;
+  attention: Attention;
+  /** Grows with every change, so that what did not change is not drawn. */
+  version: number;
+}
+
+/** One student of an `event: progress`. */
+export interface LiveItem {
+  student: string;
+  seconds_watched: number;
+  completion_percentage: number;
+  state: State;
+  resume_ms: number;
+  from_ms: number;
+  to_ms: number;
+  status: string;
+  new?: Range[];
+  played?: Range[];
+}
+
+export function rowOf(document: ProgressDocument, now_ms: number): Row {
+  const covered_ms = document.coverage.reduce((sum, [from, to]) => sum + to - from, 0);
+  return {
+    student: document.student,
+    state: document.state,
+    completion_percentage: document.completion_percentage,
+    seconds_watched: document.seconds_watched,
+    coverage: document.coverage,
+    again: [],
+    rewatched_ms: document.rewatched_ms ?? Math.max(0, document.playtime_ms - covered_ms),
+    resume_ms: document.resume_ms,
+    updated_ms: Date.parse(document.updated_at),
+    attention: document.attention ?? attentionOf(document, now_ms),
+    version: 0,
+  };
+}
+
+/** What `item` changes in a row. Pure. */
+export function withLive(row: Row, item: LiveItem, at_ms: number): Row {
+  const played = item.played ?? (item.to_ms > item.from_ms ? [[item.from_ms, item.to_ms] as const] : []);
+  const passed = item.new ? subtract(played, item.new) : played;
+  const coverage = unite(row.coverage, item.new ?? [], CLOSED_GAP_MS);
+  const again = unite(row.again, passed).slice(-AGAIN_MAX);
+  const next = {
+    student: row.student,
+    // Progress never falls: an event that was overtaken must not take anything back.
+    state: row.state === 'MASTERED' ? row.state : item.state,
+    completion_percentage: Math.max(row.completion_percentage, item.completion_percentage),
+    seconds_watched: Math.max(row.seconds_watched, item.seconds_watched),
+    coverage,
+    again,
+    rewatched_ms: row.rewatched_ms + passed.reduce((sum, [from, to]) => sum + to - from, 0),
+    resume_ms: item.resume_ms,
+    updated_ms: Math.max(row.updated_ms, at_ms),
+    version: row.version + 1,
+  };
+  return {
+    ...next,
+    attention: attentionOf({ ...next, updated_at: new Date(next.updated_ms).toISOString() }, at_ms),
+  };
+}
+
+/** The students of a module as far as they were read, in the order they were read in. */
+export class StudentRows {
+  readonly rows: Row[] = [];
+  total = 0;
+  complete = false;
+  /** Students that changed since they were put in order. */
+  readonly changed = new Set<string>();
+  private readonly index = new Map<string, number>();
+  private cursor: string | undefined;
+
+  get nextCursor(): string | undefined {
+    return this.cursor;
+  }
+  get full(): boolean {
+    return this.rows.length >= ROWS_MAX;
+  }
+
+  add(page: List<ProgressDocument>, now_ms: number): void {
+    if (page.total !== undefined) this.total = page.total;
+    for (const document of page.items) {
+      if (this.full) break;
+      const at = this.index.get(document.student);
+      // The order shifts while pages are read: who comes twice is shown once.
+      if (at !== undefined) {
+        const old = this.rows[at]!;
+        this.rows[at] = { ...rowOf(document, now_ms), again: old.again, version: old.version + 1 };
+        continue;
+      }
+      this.index.set(document.student, this.rows.length);
+      this.rows.push(rowOf(document, now_ms));
+    }
+    this.cursor = page.next ?? undefined;
+    this.complete = page.next === null;
+    if (this.complete) this.total = this.rows.length;
+    this.total = Math.max(this.total, this.rows.length);
+  }
+
+  /** Gives the students that are not among the rows. */
+  apply(items: readonly LiveItem[], at_ms: number): string[] {
+    const unknown: string[] = [];
+    for (const item of items) {
+      const at = this.index.get(item.student);
+      if (at === undefined) {
+        unknown.push(item.student);
+        continue;
+      }
+      this.rows[at] = withLive(this.rows[at]!, item, at_ms);
+      this.changed.add(item.student);
+    }
+    return unknown;
+  }
+}

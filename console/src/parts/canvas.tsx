@@ -1,0 +1,38 @@
+import { useEffect, useRef } from 'preact/hooks';
+import { shade } from '../core/theme';
+import { useStore } from '../core/store';
+
+/** Draws in device pixels: `scale` of them make a CSS pixel. */
+export type Draw = (context: CanvasRenderingContext2D, width: number, height: number, scale: number) => void;
+
+/**
+ * A canvas as wide as `width` CSS pixels, drawn again when `keys`, size or theme change. It is
+ * decoration for assistive technology: what surrounds it says the same in words.
+ */
+export function Canvas({ width, height, draw, keys, class: name }: {
+  width: number;
+  height: number;
+  draw: Draw;
+  keys: readonly unknown[];
+  class?: string;
+}) {
+  const element = useRef<HTMLCanvasElement>(null);
+  const theme = useStore(shade);
+  useEffect(() => {
+    const canvas = element.current;
+    if (!canvas || width <= 0) return;
+    const scale = Math.max(1, devicePixelRatio || 1);
+    const device_width = Math.round(width * scale);
+    const device_height = Math.round(height * scale);
+    if (canvas.width !== device_width) canvas.width = device_width;
+    if (canvas.height !== device_height) canvas.height = device_height;
+    const context = canvas.getContext('2d');
+    if (!context) return;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, device_width, device_height);
+    draw(context, device_width, device_height, scale);
+  }, [width, height, theme, ...keys]);
+  return (
+    <canvas ref={element} class={name} aria-hidden="true" style={{ width: `${width}px`, height: `${height}px` }} />
+  );
+}

@@ -1,0 +1,111 @@
+import { useState } from 'preact/hooks';
+import { api, Problem, type ModuleDocument } from '../core/api';
+import { durationText, parseModule, type ModuleMistakes, type ModuleText } from '../core/module_input';
+import { t } from '../text/en';
+import { Dialog, Field } from './controls';
+
+/** Adds a module, or edits `of`. */
+export function ModuleForm({ of, onClose, onSaved }: {
+  of?: ModuleDocument | undefined;
+  onClose: () => void;
+  onSaved: (module: ModuleDocument) => void;
+}) {
+  const [text, setText] = useState<ModuleText>({
+    id: of?.module ?? '',
+    title: of?.title ?? '',
+    duration: of ? durationText(of.duration_ms) : '',
+    threshold: String(of?.mastery_threshold ?? 95),
+    rate: String(of?.max_rate ?? 2),
+    preview: of?.preview_url ?? '',
+  });
+  const [mistakes, setMistakes] = useState<ModuleMistakes>({});
+  const [refused, setRefused] = useState<string>();
+  const [busy, setBusy] = useState(false);
+  const words = t.module_form;
+  const wrong: Record<keyof ModuleText, string> = {
+    id: words.bad_id,
+    title: words.bad_title,
+    duration: words.bad_duration,
+    threshold: words.bad_threshold,
+    rate: words.bad_rate,
+    preview: words.bad_preview,
+  };
+  const field = (name: keyof ModuleText, label: string, hint?: string, more: { inputMode?: 'decimal' | 'url'; disabled?: boolean } = {}) => (
+    <Field label={label} hint={hint} error={mistakes[name] ? wrong[name] : undefined}>
+      {(ids) => (
+        <input
+          {...ids}
+          {...more}
+          name={name}
+          value={text[name]}
+          autocomplete="off"
+          onInput={(event) => setText({ ...text, [name]: event.currentTarget.value })}
+        />
+      )}
+    </Field>
+  );
+  return (
+    <Dialog title={of ? words.edit_title : words.new_title} onClose={onClose}>
+      <form
+        noValidate
+        onSubmit={async (event) => {
+          event.preventDefault();
+          const form = event.currentTarget;
+          const { input, mistakes: found } = parseModule(text);
+          setMistakes(found);
+          setRefused(undefined);
+          if (!input) {
+            const first = Object.keys(found)[0];
+            if (first) (form.elements.namedItem(first) as HTMLElement | null)?.focus();
+            return;
+          }
+          setBusy(true);
+          try {
+            if (!of && (await exists(text.id))) {
+              setRefused(words.taken);
+              setBusy(false);
+              return;
+            }
+            onSaved(await api.putModule(text.id, input));
+          } catch (problem) {
+            setRefused(problem instanceof Problem && problem.status > 0 ? t.state.fault(problem.detail) : t.state.unreachable_title);
+            setBusy(false);
+          }
+        }}
+      >
+        {field('id', words.id, words.id_hint, { disabled: of !== undefined })}
+        {field('title', words.name)}
+        <div class="two">
+          {field('duration', words.duration, words.duration_hint)}
+          {field('threshold', words.threshold, undefined, { inputMode: 'decimal' })}
+        </div>
+        {field('rate', words.rate, words.rate_hint, { inputMode: 'decimal' })}
+        {field('preview', words.preview, words.preview_hint, { inputMode: 'url' })}
+        {refused && (
+          <p class="refused" role="alert">
+            {refused}
+          </p>
+        )}
+        <footer>
+          <button type="button" class="button" onClick={onClose}>
+            {words.cancel}
+          </button>
+          <button type="submit" class="button primary" disabled={busy}>
+            {busy ? words.saving : words.save}
+          </button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}
+
+/** PUT replaces: a new module must not silently take the place of another. */
+async function exists(id: string): Promise<boolean> {
+  try {
+    await api.module(id);
+    return true;
+  } catch (problem) {
+    if (problem instanceof Problem && problem.status === 404) return false;
+    throw problem;
+  }
+}

@@ -1,0 +1,116 @@
+import type { ComponentChildren } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import type { Problem } from '../core/api';
+import { BASE } from '../core/router';
+import { session } from '../core/session';
+import type { StreamState } from '../core/sse';
+import { useStore } from '../core/store';
+import { t } from '../text/en';
+import { Icon, type IconName } from './icons';
+
+/** Something calm in the place of what is not there. */
+export function Notice({ icon, title, children, action, small }: {
+  icon: IconName;
+  title: string;
+  children?: ComponentChildren;
+  action?: ComponentChildren;
+  small?: boolean;
+}) {
+  return (
+    <div class={small ? 'notice notice-small' : 'notice'} role="status">
+      <span class="notice-icon">
+        <Icon name={icon} size={22} />
+      </span>
+      <h2>{title}</h2>
+      {children && <p>{children}</p>}
+      {action && <div class="notice-action">{action}</div>}
+    </div>
+  );
+}
+
+export function Loading() {
+  return (
+    <div class="loading" role="status">
+      <span class="visually-hidden">{t.state.loading}</span>
+      <i />
+      <i />
+      <i />
+    </div>
+  );
+}
+
+export const ToModules = () => (
+  <a class="button" href={BASE}>
+    {t.state.to_modules}
+  </a>
+);
+
+/** A refusal of the gateway, said so that it helps. A 401 is left to the sign-in dialog. */
+export function ProblemNotice({ problem, retry, missing }: {
+  problem: Problem;
+  retry: () => void;
+  missing?: { title: string; text: string };
+}) {
+  const who = useStore(session);
+  const again = (
+    <button type="button" class="button" onClick={retry}>
+      {t.state.retry}
+    </button>
+  );
+  if (problem.status === 401) return <Loading />;
+  if (problem.status === 403) {
+    const role = who.phase === 'in' ? t.role[who.who.role] : '';
+    return (
+      <Notice icon="lock" title={t.state.forbidden_title}>
+        {t.state.forbidden(role)}
+      </Notice>
+    );
+  }
+  if (problem.status === 404 && missing)
+    return (
+      <Notice icon="empty" title={missing.title} action={<ToModules />}>
+        {missing.text}
+      </Notice>
+    );
+  if (problem.status === 0 || problem.status >= 500)
+    return (
+      <Notice icon="away" title={t.state.unreachable_title} action={again}>
+        {problem.detail || t.state.unreachable}
+      </Notice>
+    );
+  return (
+    <Notice icon="alert" title={t.state.fault_title} action={again}>
+      {t.state.fault(problem.detail)}
+    </Notice>
+  );
+}
+
+/** Whether what is shown is live; quiet while it is, plain when it is not. */
+export function LiveMark({ state, retry }: { state: StreamState; retry: () => void }) {
+  const [now, setNow] = useState(Date.now());
+  const waiting = state.phase === 'waiting';
+  useEffect(() => {
+    if (!waiting) return;
+    setNow(Date.now());
+    const timer = setInterval(() => setNow(Date.now()), 500);
+    return () => clearInterval(timer);
+  }, [waiting, state]);
+  let text = t.live.open;
+  if (state.phase === 'connecting') text = t.live.connecting;
+  if (state.phase === 'ended') text = t.live.ended;
+  if (state.phase === 'waiting') {
+    const seconds = Math.ceil((state.retry_at_ms - now) / 1000);
+    text = seconds > 1 ? t.live.waiting(seconds) : t.live.reconnecting;
+  }
+  return (
+    <span class={`live-mark live-${state.phase}`} title={waiting ? t.live.explain : undefined} data-stream={state.phase}>
+      <i aria-hidden="true" />
+      <span role="status">{text}</span>
+      {waiting && (
+        <button type="button" class="link" onClick={retry}>
+          {t.live.retry}
+        </button>
+      )}
+    </span>
+  );
+}

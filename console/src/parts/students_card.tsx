@@ -1,0 +1,237 @@
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import { api, Problem } from '../core/api';
+import { go } from '../core/place';
+import { pathOf } from '../core/router';
+import { StudentRows, type LiveItem } from '../core/students';
+import { useNow, useRedraw, useRevision, useWidth } from '../core/use';
+import { t } from '../text/en';
+import { Choice, TableToggle } from './controls';
+import { Loading, Notice, ProblemNotice } from './states';
+import { StudentRow } from './student_rows';
+import { VirtualRows } from './virtual';
+
+const FIRST_PAGE = 60;
+const PAGE = 500;
+/** Students that a live event names and no page has yet: asked for one by one, so many at most. */
+const ASKED_MAX = 8;
+
+export type Order = 'attention' | 'student';
+
+/** Follows the live stream through `feed`, which the view hands its events to. */
+export interface Feed {
+  progress?: (items: readonly LiveItem[], at_ms: number) => void;
+  reset?: () => void;
+}
+
+export function StudentsCard({ module, duration_ms, feed, onPlay }: {
+  module: string;
+  duration_ms: number;
+  feed: Feed;
+  onPlay: ((at_ms: number) => void) | undefined;
+}) {
+  const revision = useRevision();
+  const [order, setOrder] = useState<Order>('attention');
+  const [table, setTable] = useState(false);
+  const [turn, setTurn] = useState(0);
+  const [problem, setProblem] = useState<Problem>();
+  const redraw = useRedraw();
+  const now_ms = useNow(10_000);
+  const [narrow, setNarrow] = useState(matchMedia('(max-width: 760px)').matches);
+  const [measure, strip_width] = useWidth<HTMLSpanElement>();
+  const rows = useRef<StudentRows | undefined>(undefined);
+  const wanted = useRef(0);
+  const loading = useRef(false);
+  const asked = useRef(new Set<string>());
+
+  useEffect(() => {
+    const query = matchMedia('(max-width: 760px)');
+    const changed = () => setNarrow(query.matches);
+    query.addEventListener('change', changed);
+    return () => query.removeEventListener('change', changed);
+  }, []);
+
+  // Pages are read one after the other, as far as somebody looks.
+  const controller = useRef<AbortController | undefined>(undefined);
+  const read = useCallback(async () => {
+    const of = controller.current;
+    if (loading.current || !of) return;
+    loading.current = true;
+    try {
+      for (;;) {
+        const held = rows.current;
+        if (held && (held.complete || held.full || held.rows.length >= wanted.current + FIRST_PAGE)) break;
+        const page = await api.students(
+          module,
+          { order, limit: held ? PAGE : FIRST_PAGE, cursor: held?.nextCursor },
+          of.signal,
+        );
+        if (of.signal.aborted) return;
+        const into = held ?? new StudentRows();
+        into.add(page, Date.now());
+        rows.current = into;
+        setProblem(undefined);
+        redraw();
+      }
+    } catch (error) {
+      if (of.signal.aborted) return;
+      setProblem(error instanceof Problem ? error : new Problem('fault', 0, ''));
+    } finally {
+      if (controller.current === of) loading.current = false;
+    }
+  }, [module, order, turn, revision]);
+
+  useEffect(() => {
+    const fresh = new AbortController();
+    controller.current = fresh;
+    loading.current = false;
+    rows.current = undefined;
+    asked.current.clear();
+    wanted.current = 0;
+    redraw();
+    void read();
+    return () => fresh.abort();
+  }, [read]);
+
+  feed.progress = (items, at_ms) => {
+    const held = rows.current;
+    if (!held) return;
+    const unknown = held.apply(items, at_ms);
+    redraw();
+    // Only where all were read can somebody be new; else they are on a page still to come.
+    if (!held.complete) return;
+    for (const student of unknown) {
+      if (asked.current.has(student) || asked.current.size >= ASKED_MAX) continue;
+      asked.current.add(student);
+      api
+        .progress(student, module, controller.current?.signal)
+        .then((document) => {
+          if (rows.current !== held) return;
+          held.add({ items: [document], next: null }, Date.now());
+          redraw();
+        })
+        .catch(() => {})
+        .finally(() => asked.current.delete(student));
+    }
+  };
+  feed.reset = () => setTurn((n) => n + 1);
+
+  const held = rows.current;
+  const bad_cursor = problem?.status === 400 && held !== undefined;
+  const row_height = narrow ? 76 : 40;
+  const words = t.students.column;
+  const range = useCallback(
+    (_first: number, last: number) => {
+      if (last <= wanted.current) return;
+      wanted.current = last;
+      void read();
+    },
+    [read],
+  );
+  return (
+    <section class="card students" aria-labelledby="students-title">
+      <div class="card-head">
+        <h2 id="students-title">{t.students.title}</h2>
+        {held && <span class="count">{t.students.count(held.total)}</span>}
+        <ul class="legend">
+          <li><i class="key key-seen" />{t.students.legend.seen}</li>
+          <li><i class="key key-strip-again" />{t.students.legend.again}</li>
+          <li><i class="key key-missing" />{t.students.legend.missing}</li>
+        </ul>
+        <span class="push" />
+        <Choice
+          label={t.students.order}
+          value={order}
+          onChange={setOrder}
+          options={[
+            { value: 'attention', text: t.students.by_need },
+            { value: 'student', text: t.students.by_name },
+          ]}
+        />
+        <TableToggle on={table} onChange={setTable} />
+      </div>
+      <div class="students-tools">
+        <form
+          class="find"
+          role="search"
+          onSubmit={(event) => {
+            event.preventDefault();
+            const id = (event.currentTarget.elements.namedItem('student') as HTMLInputElement).value.trim();
+            if (id) go(pathOf({ view: 'student', student: id }));
+          }}
+        >
+          <input name="student" aria-label={t.students.find} placeholder={t.students.find} autocomplete="off" />
+          <button type="submit" class="button">{t.students.find_go}</button>
+        </form>
+        {held && held.changed.size > 0 && order === 'attention' && (
+          <span class="changed">
+            {t.students.changed(held.changed.size)}
+            <button type="button" class="link" onClick={() => setTurn((n) => n + 1)}>
+              {t.students.reorder}
+            </button>
+          </span>
+        )}
+      </div>
+      {problem && !bad_cursor && !held && <ProblemNotice problem={problem} retry={() => setTurn((n) => n + 1)} />}
+      {bad_cursor && (
+        <Notice
+          small
+          icon="alert"
+          title={t.state.bad_cursor_title}
+          action={
+            <button type="button" class="button" onClick={() => setTurn((n) => n + 1)}>
+              {t.state.from_start}
+            </button>
+          }
+        >
+          {t.state.bad_cursor}
+        </Notice>
+      )}
+      {!held && !problem && <Loading />}
+      {held && held.total === 0 && (
+        <Notice small icon="empty" title={t.students.none_title}>
+          {t.students.none}
+        </Notice>
+      )}
+      {held && held.total > 0 && (
+        <div role="table" aria-labelledby="students-title" aria-rowcount={held.total + 1} class="student-table">
+          <div role="rowgroup" class="student-head">
+            <div role="row" class="student-row" aria-rowindex={1}>
+              <span role="columnheader" class="cell-need">{words.attention}</span>
+              <span role="columnheader" class="cell-student">{words.student}</span>
+              <span role="columnheader" class="cell-strip">
+                <span ref={measure}>{table ? t.students.missing_parts : words.strip}</span>
+              </span>
+              <span role="columnheader" class="cell-done">{words.completion}</span>
+              <span role="columnheader" class="cell-seen">{words.seen}</span>
+            </div>
+          </div>
+          <VirtualRows count={Math.min(held.total, held.full ? held.rows.length : held.total)} row_height={row_height} onRange={range}>
+            {(first, last) =>
+              Array.from({ length: Math.max(last - first, 0) }, (_, at) => (
+                <StudentRow
+                  key={first + at}
+                  row={held.rows[first + at]}
+                  index={first + at}
+                  duration_ms={duration_ms}
+                  width={strip_width}
+                  table={table}
+                  now_ms={now_ms}
+                  onPlay={onPlay}
+                />
+              ))
+            }
+          </VirtualRows>
+          {held.full && <p class="faint">{t.state.limit_reached}</p>}
+          {problem && !bad_cursor && (
+            <p class="refused" role="alert">
+              {t.state.unreachable_title}{' '}
+              <button type="button" class="link" onClick={() => void read()}>
+                {t.state.retry}
+              </button>
+            </p>
+          )}
+        </div>
+      )}
+    </section>
+  );
+}

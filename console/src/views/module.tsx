@@ -1,0 +1,221 @@
+import { useRef, useState } from 'preact/hooks';
+import type { ViewProps } from '../app';
+import { api, query, type ModuleDocument, type ModuleOverview } from '../core/api';
+import { Heat, type BinDelta } from '../core/heat';
+import { heatmapEvent, progressEvent, totalsEvent } from '../core/live_events';
+import { ID } from '../core/module_input';
+import { BASE, pathOf } from '../core/router';
+import { Ring } from '../core/ring';
+import { session } from '../core/session';
+import type { SseEvent } from '../core/sse';
+import { useStore } from '../core/store';
+import type { LiveItem } from '../core/students';
+import { useLoad, useNow, usePolling, useRedraw, useStream } from '../core/use';
+import { Figure } from '../parts/controls';
+import { HeatCard } from '../parts/heat_card';
+import { Icon } from '../parts/icons';
+import { ModuleForm } from '../parts/module_form';
+import { Preview } from '../parts/preview';
+import { LiveMark, Loading, Notice, ProblemNotice, ToModules } from '../parts/states';
+import { StudentsCard, type Feed } from '../parts/students_card';
+import { t } from '../text/en';
+import { clock, clockRange, compact, decimal, percent, since } from '../text/format';
+
+const RECENT = 6;
+/** The live stream only adds: from time to time the whole picture is asked for again. */
+const HEATMAP_AGAIN_MS = 60_000;
+const OVERVIEW_EVERY_MS = 10_000;
+
+interface Recent {
+  at_ms: number;
+  item: LiveItem;
+}
+
+function Facts({ module, overview, active }: { module: ModuleDocument; overview: ModuleOverview | undefined; active: number | undefined }) {
+  const words = t.module;
+  return (
+    <dl class="figures">
+      <Figure label={words.active} value={compact(active ?? overview?.active ?? 0)} />
+      <Figure label={words.students} value={compact(overview?.students ?? 0)} />
+      <Figure label={words.completion} value={percent(overview?.average_completion ?? 0)} />
+      <Figure
+        label={words.mastered}
+        value={compact(overview?.mastered ?? 0)}
+        note={overview && overview.students > 0 ? t.modules.mastered_share(overview.mastered / overview.students) : undefined}
+      />
+      <Figure label={words.threshold} value={percent(module.mastery_threshold)} />
+      <Figure label={words.rate} value={`${decimal(module.max_rate)}×`} />
+    </dl>
+  );
+}
+
+function RecentList({ recent }: { recent: readonly Recent[] }) {
+  const now_ms = useNow(1000);
+  return (
+    <section class="card recent" aria-label={t.heat.recent_label}>
+      <div class="card-head">
+        <h2>{t.heat.recent}</h2>
+      </div>
+      {recent.length === 0 ? (
+        <p class="faint">{t.heat.recent_none}</p>
+      ) : (
+        <ul>
+          {recent.map(({ at_ms, item }) => (
+            <li key={`${item.student} ${at_ms} ${item.to_ms}`} data-recent={item.student} data-to-ms={item.to_ms}>
+              <a href={pathOf({ view: 'student', student: item.student })}>{item.student}</a>
+              <span>{clockRange(item.from_ms, item.to_ms)}</span>
+              <b>{percent(item.completion_percentage)}</b>
+              <small>{since(at_ms, Math.max(now_ms, at_ms))}</small>
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+function Opened({ module, reload }: { module: ModuleDocument; reload: () => void }) {
+  const who = useStore(session);
+  const [form, setForm] = useState(false);
+  const [preview, setPreview] = useState<{ at_ms: number; turn: number }>();
+  const [overview, setOverview] = useState<ModuleOverview>();
+  const [active, setActive] = useState<number>();
+  const redraw = useRedraw();
+  const feed = useRef<Feed>({});
+  const recent = useRef(new Ring<Recent>(RECENT));
+  const heat = useRef<Heat | undefined>(undefined);
+  const version = useRef(0);
+  /** Deltas since the picture was asked for: whatever came after `as_of` is not in it. */
+  const pending = useRef<{ at_ms: number; bins: BinDelta[] }[]>([]);
+  const greeted = useRef<{ skew_ms: number }>({ skew_ms: 0 });
+  const [turn, setTurn] = useState(0);
+
+  usePolling(async (signal) => setOverview((await api.overview(signal)).modules[module.module]), OVERVIEW_EVERY_MS, [module.module]);
+  const picture = useLoad(
+    async (signal) => {
+      pending.current = [];
+      const document = await api.heatmap(module.module, signal);
+      const fresh = new Heat(document);
+      const as_of_ms = Date.parse(document.as_of);
+      for (const { at_ms, bins } of pending.current)
+        if (at_ms + greeted.current.skew_ms > as_of_ms) fresh.apply(bins);
+      pending.current = [];
+      heat.current = fresh;
+      ++version.current;
+      return document;
+    },
+    [module.module, module.duration_ms, turn],
+  );
+  const again = useRef(0);
+  usePolling(
+    async () => {
+      if (++again.current > 1) setTurn((n) => n + 1);
+    },
+    HEATMAP_AGAIN_MS,
+    [module.module],
+  );
+
+  const { state, retry } = useStream(`/v1/live${query({ module: module.module })}`, (event: SseEvent) => {
+    const now_ms = Date.now();
+    if (event.event === 'hello') {
+      const { server_time } = JSON.parse(event.data) as { server_time?: number };
+      if (typeof server_time === 'number') greeted.current.skew_ms = server_time * 1000 - now_ms;
+    } else if (event.event === 'heatmap') {
+      const deltas = heatmapEvent(event.data);
+      if (!deltas || deltas.module !== module.module) return;
+      heat.current?.apply(deltas.bins);
+      ++version.current;
+      if (picture.loading && pending.current.length < 1000) pending.current.push({ at_ms: now_ms, bins: deltas.bins });
+    } else if (event.event === 'progress') {
+      const progress = progressEvent(event.data, now_ms);
+      if (!progress || progress.module !== module.module) return;
+      for (const item of progress.items) recent.current.push({ at_ms: now_ms, item });
+      feed.current.progress?.(progress.items, progress.at_ms);
+    } else if (event.event === 'totals') {
+      setActive(totalsEvent(event.data)?.active[module.module] ?? 0);
+    } else if (event.event === 'reset') {
+      feed.current.reset?.();
+      setTurn((n) => n + 1);
+    }
+    redraw();
+  });
+
+  const play = module.preview_url
+    ? (at_ms: number) => setPreview((old) => ({ at_ms, turn: (old?.turn ?? 0) + 1 }))
+    : undefined;
+  const admin = who.phase === 'in' && who.who.role === 'admin';
+  return (
+    <>
+      <a class="back" href={BASE}>
+        <Icon name="back" size={16} />
+        {t.module.back}
+      </a>
+      <header class="view-head">
+        <div>
+          <h1>{module.title}</h1>
+          <p class="lead">
+            <code>{module.module}</code> · {clock(module.duration_ms)}
+          </p>
+        </div>
+        <div class="view-actions">
+          <LiveMark state={state} retry={retry} />
+          {play && (
+            <button type="button" class="button" onClick={() => play(0)}>
+              <Icon name="play" size={16} />
+              {t.preview.title}
+            </button>
+          )}
+          {admin && (
+            <button type="button" class="button" onClick={() => setForm(true)}>
+              <Icon name="edit" size={16} />
+              {t.modules.edit}
+            </button>
+          )}
+        </div>
+      </header>
+      <Facts module={module} overview={overview} active={active} />
+      <div class="heat-and-recent">
+        {heat.current && picture.data ? (
+          <HeatCard heat={heat.current} version={version.current} onPlay={play} />
+        ) : picture.problem ? (
+          <section class="card">
+            <ProblemNotice problem={picture.problem} retry={picture.reload} />
+          </section>
+        ) : (
+          <section class="card heat-card">
+            <Loading />
+          </section>
+        )}
+        <RecentList recent={recent.current.toArray().reverse()} />
+      </div>
+      <StudentsCard module={module.module} duration_ms={module.duration_ms} feed={feed.current} onPlay={play} />
+      {preview && module.preview_url && (
+        <Preview url={module.preview_url} at_ms={preview.at_ms} turn={preview.turn} onClose={() => setPreview(undefined)} />
+      )}
+      {form && (
+        <ModuleForm
+          of={module}
+          onClose={() => setForm(false)}
+          onSaved={() => {
+            setForm(false);
+            reload();
+          }}
+        />
+      )}
+    </>
+  );
+}
+
+export function Module({ id }: ViewProps) {
+  const loaded = useLoad((signal) => api.module(id, signal), [id]);
+  const missing = { title: t.state.module_missing_title, text: t.state.module_missing(id) };
+  // The gateway would refuse the path; the answer for people is the same as for an unknown one.
+  if (!ID.test(id))
+    return (
+      <Notice icon="empty" title={missing.title} action={<ToModules />}>
+        {`“${id}” ${t.state.bad_module_id}`}
+      </Notice>
+    );
+  if (loaded.data) return <Opened module={loaded.data} reload={loaded.reload} />;
+  return loaded.problem ? <ProblemNotice problem={loaded.problem} retry={loaded.reload} missing={missing} /> : <Loading />;
+}
