@@ -38,14 +38,14 @@ export function generate({ db, credit, refuse, students, rate }) {
       let end = duration;
       if (kind > 0.45) end = kind < 0.58 ? duration * 0.42 : kind < 0.66 ? duration * 0.71 : duration * (0.1 + random() * 0.88);
       end = Math.round(end / 1000) * 1000;
-      const skip = random() < 0.14 ? [end * 0.3, end * (0.4 + random() * 0.3)] : undefined;
+      const skip = random() < 0.14 ? [end * 0.3, end * (0.4 + random() * 0.3)].map(Math.round) : undefined;
       let position = 0;
       while (position < end) {
         if (skip && position >= skip[0] && position < skip[1]) {
-          position = Math.round(skip[1]);
+          position = skip[1];
           continue;
         }
-        const next = Math.min(position + 10_000, end, skip && position < skip[0] ? Math.round(skip[0]) : end);
+        const next = Math.min(position + 10_000, end, skip && position < skip[0] ? skip[0] : end);
         credit(student, module, position, next, seen);
         position = next;
       }

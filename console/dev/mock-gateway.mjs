@@ -209,7 +209,6 @@ const rank = { skipping: 0, stalled: 1, nearly_done: 2, none: 3 };
 function attention(document) {
   if (document.state === 'MASTERED') return 'none';
   for (let at = 1; at < document.coverage.length; ++at) if (document.coverage[at][0] - document.coverage[at - 1][1] > 5000 && document.resume_ms >= document.coverage[at][0]) return 'skipping';
-  if (document.coverage[0]?.[0] > 5000) return 'skipping';
   if (Date.now() - Date.parse(document.updated_at) > 86_400_000) return 'stalled';
   return document.completion_percentage >= 80 ? 'nearly_done' : 'none';
 }

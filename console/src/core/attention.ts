@@ -1,4 +1,4 @@
-import { gaps, type Range } from './ranges';
+import type { Range } from './ranges';
 
 export type Attention = 'skipping' | 'stalled' | 'nearly_done' | 'none';
 export type State = 'IN_PROGRESS' | 'MASTERED';
@@ -22,8 +22,12 @@ export function attentionOf(
   now_ms: number,
 ): Attention {
   if (progress.state === 'MASTERED') return 'none';
-  for (const [from, to] of gaps(progress.coverage, progress.resume_ms))
-    if (to - from > SKIPPED_GAP_MS && progress.coverage.some((piece) => piece[0] >= to)) return 'skipping';
+  // Gaps between two pieces; that a student began later is no gap of this kind.
+  for (let at = 1; at < progress.coverage.length; ++at) {
+    const from = progress.coverage[at - 1]![1];
+    const to = progress.coverage[at]![0];
+    if (to - from > SKIPPED_GAP_MS && progress.resume_ms >= to) return 'skipping';
+  }
   if (now_ms - Date.parse(progress.updated_at) >= STALLED_AFTER_MS) return 'stalled';
   if (progress.completion_percentage >= NEARLY_DONE_PERCENT) return 'nearly_done';
   return 'none';

@@ -66,6 +66,12 @@ export class Heat {
   get peak(): number {
     return this.plays.reduce((most, value) => Math.max(most, value), 0);
   }
+
+  /** Those who came since the document was made are at least as many as one bin has viewers. */
+  get students(): number {
+    const seen = this.viewers.reduce((most, value) => Math.max(most, value), 0);
+    return Math.max(this.document.students, Math.ceil(seen - 0.01));
+  }
 }
 
 /**
@@ -94,12 +100,13 @@ export function resample(values: Float64Array, bin_ms: number, duration_ms: numb
   return means;
 }
 
-/** The next "round" number not below `value`: 1, 2, 5 times a power of ten. */
-export function niceCeiling(value: number): number {
-  if (!(value > 0)) return 1;
-  const power = 10 ** Math.floor(Math.log10(value));
-  for (const step of [1, 2, 5, 10]) if (step * power >= value * (1 - 1e-9)) return step * power;
-  return 10 * power;
+/** A round end of a scale not below `value`, and into how many round steps it is cut. */
+export function niceScale(value: number): { most: number; steps: number } {
+  if (!(value > 0)) return { most: 1, steps: 2 };
+  const power = 10 ** Math.floor(Math.log10(value) + 1e-9);
+  const ends = [[1, 4], [1.5, 3], [2, 4], [3, 3], [4, 4], [5, 5], [6, 3], [8, 4], [10, 4]] as const;
+  const [end, steps] = ends.find(([one]) => one * power >= value * (1 - 1e-9)) ?? [10, 4];
+  return { most: end * power, steps };
 }
 
 /** A step between marks of a time axis of `duration_ms` so that there are at most `most` of them. */

@@ -55,6 +55,7 @@ export function Curve({ title, series, data, format, height = 220 }: {
             </li>
           ))}
         </ul>
+        <span class="push" />
         <TableToggle on={table} onChange={setTable} />
       </div>
       {table ? (

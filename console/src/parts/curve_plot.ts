@@ -26,8 +26,8 @@ export class Plot {
         cursor: { points: { size: 6 }, drag: { x: false, y: false } },
         scales: { y: { range: (_plot, _low, high) => [0, Math.max(high * 1.1, 1)] } },
         axes: [
-          { ...axis, space: 90, values: (_plot, splits) => splits.map((at) => timeOfDay(at * 1000)) },
-          { ...axis, size: 54, values: (_plot, splits) => splits.map(format) },
+          { ...axis, space: 90, size: 32, values: (_plot, splits) => splits.map((at) => timeOfDay(at * 1000)) },
+          { ...axis, size: 48, values: (_plot, splits) => splits.map(format) },
         ],
         series: [
           {},

@@ -20,7 +20,7 @@ export function HeatCard({ heat, version, onPlay }: {
   const [at_ms, setAt] = useState<number>();
   const [measure, width] = useWidth<HTMLDivElement>();
   const theme = useStore(shade);
-  const { hotspots, drop_offs, students } = heat.document;
+  const { hotspots, drop_offs } = heat.document;
   const show = (ms: number) => {
     setTable(false);
     setAt(ms);
@@ -30,6 +30,7 @@ export function HeatCard({ heat, version, onPlay }: {
     <section class="card heat-card" aria-labelledby="heat-title">
       <div class="card-head">
         <h2 id="heat-title">{t.heat.title}</h2>
+        <span class="count">{t.heat.of_students(heat.students)}</span>
         <ul class="legend">
           <li><i class="key key-viewers" />{t.heat.viewers}</li>
           <li><i class="key key-again" />{t.heat.again}</li>
@@ -46,10 +47,8 @@ export function HeatCard({ heat, version, onPlay }: {
         />
         <TableToggle on={table} onChange={setTable} />
       </div>
-      <p class="card-lead">
-        {theme === 'dark' ? t.heat.lead_dark : t.heat.lead} <span class="faint">{t.heat.of_students(students)}</span>
-      </p>
-      <div ref={measure}>
+      <p class="card-lead">{theme === 'dark' ? t.heat.lead_dark : t.heat.lead}</p>
+      <div class="heat-frame" ref={measure}>
         {heat.peak === 0 ? (
           <Notice small icon="empty" title={t.heat.empty_title}>
             {t.heat.empty}

@@ -1,5 +1,5 @@
 import { useRef, useState } from 'preact/hooks';
-import { niceCeiling, resample, timeStep, type Heat } from '../core/heat';
+import { niceScale, resample, timeStep, type Heat } from '../core/heat';
 import { msAt, xOf } from '../core/strip';
 import { colour } from '../core/theme';
 import { t } from '../text/en';
@@ -17,7 +17,8 @@ const BOTTOM = 24;
 
 function draw(heat: Heat, scale_by: Scale): Draw {
   return (context, width, height, scale) => {
-    const { duration_ms, bin_ms, students, hotspots, drop_offs } = heat.document;
+    const { duration_ms, bin_ms, hotspots, drop_offs } = heat.document;
+    const { students } = heat;
     const left = Math.round(LEFT * scale);
     const plot_width = width - left - Math.round(RIGHT * scale);
     const top = Math.round(TOP * scale);
@@ -28,14 +29,13 @@ function draw(heat: Heat, scale_by: Scale): Draw {
     const whole = scale_by === 'share' ? Math.max(students, 1) : 1;
     const viewers = resample(heat.viewers, bin_ms, duration_ms, plot_width);
     const plays = resample(heat.plays, bin_ms, duration_ms, plot_width);
-    const most = niceCeiling(heat.peak / whole);
+    const { most, steps } = niceScale(heat.peak / whole);
     const font = `${Math.round(11.5 * scale)}px ${getComputedStyle(document.body).fontFamily}`;
     context.font = font;
     context.textBaseline = 'middle';
 
     // Lines at quarters of the scale, under everything.
     context.textAlign = 'right';
-    const steps = most / whole < 4 && scale_by === 'absolute' && most < 4 ? most : 4;
     for (let step = 0; step <= steps; ++step) {
       const value = (most * step) / steps;
       const y = Math.round(floor - (tall * step) / steps);
@@ -119,7 +119,8 @@ export function Heatmap({ heat, version, width, scale, at_ms, onMove, onPlay }: 
   onMove: (at_ms: number | undefined) => void;
   onPlay: ((at_ms: number) => void) | undefined;
 }) {
-  const { duration_ms, students, bin_ms } = heat.document;
+  const { duration_ms, bin_ms } = heat.document;
+  const { students } = heat;
   const plot_width = Math.max(width - LEFT - RIGHT, 1);
   const frame = useRef<HTMLDivElement>(null);
   const [focused, setFocused] = useState(false);
@@ -198,7 +199,8 @@ const TABLE_ROWS_MAX = 60;
 
 /** The same in words: at most so many rows, each the mean of its bins. */
 export function HeatTable({ heat }: { heat: Heat }) {
-  const { duration_ms, bin_ms, students } = heat.document;
+  const { duration_ms, bin_ms } = heat.document;
+  const { students } = heat;
   const rows = Math.min(heat.bins, TABLE_ROWS_MAX);
   const viewers = resample(heat.viewers, bin_ms, duration_ms, rows);
   const plays = resample(heat.plays, bin_ms, duration_ms, rows);

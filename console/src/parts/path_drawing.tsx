@@ -47,9 +47,12 @@ export function PathDrawing({ stats, rates }: { stats: Stats; rates: Rates }) {
           <marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">
             <path d="M0 .8L7 4L0 7.2z" class="path-tip" />
           </marker>
+          <marker id="tip-flow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">
+            <path d="M0 .8L7 4L0 7.2z" class="path-tip-flow" />
+          </marker>
         </defs>
         {lines.map(({ d, kind }) => (
-          <path key={d} d={d} class={`path-line path-${kind}`} marker-end="url(#tip)" />
+          <path key={d} d={d} class={`path-line path-${kind}`} marker-end={kind === 'flow' ? 'url(#tip-flow)' : 'url(#tip)'} />
         ))}
         {nodes.map(({ name, x, y, facts, tone }) => (
           <g key={name} class={`path-node ${tone ? `path-${tone}` : ''}`}>

@@ -1,14 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-
-const OVERSCAN = 8;
-
-/** Which rows of a list of equal heights lie in the window. Pure. */
-export function visibleRows(top: number, window_height: number, row_height: number, count: number, overscan = OVERSCAN): [number, number] {
-  const first = Math.max(0, Math.floor(-top / row_height) - overscan);
-  const last = Math.min(count, Math.ceil((window_height - top) / row_height) + overscan);
-  return first < last ? [first, last] : [0, Math.min(count, overscan)];
-}
+import { visibleRows } from './visible';
 
 /** A list that scrolls with the page and has only the rows in the document that can be seen. */
 export function VirtualRows({ count, row_height, onRange, children }: {

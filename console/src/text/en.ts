@@ -101,13 +101,12 @@ export const t = {
     no_match: (text: string) => `No module matches “${text}”.`,
     clear: 'Clear the search',
     sum_active: 'Students active now',
-    sum_students: 'Enrolled progress',
+    sum_students: 'Enrolments',
     sum_mastered: 'Mastered',
     sum_average: 'Average completion',
-    pairs: (n: number) => plural(n, { one: '{n} student × module', other: '{n} students × modules' }),
     spark: (peak: number, now: number) =>
       `Credited heartbeats each 5 s over 5 minutes: ${number(now)} in the last, ${number(peak)} at most`,
-    mastered_share: (s: number) => `${share(s)} of students`,
+    mastered_share: (s: number) => share(s),
     never: 'not watched yet',
   },
 
@@ -172,7 +171,7 @@ export const t = {
     empty_title: 'Nobody has watched this yet',
     empty: 'The picture grows by itself as soon as the first heartbeat is credited.',
     column: { time: 'Time', viewers: 'Viewers', share: 'Share of students', plays: 'Plays', again: 'Seen again' },
-    of_students: (n: number) => plural(n, { one: 'of {n} student', other: 'of {n} students' }),
+    of_students: (n: number) => plural(n, { one: '{n} student', other: '{n} students' }),
     recent: 'Just now',
     recent_none: 'Heartbeats appear here within a second of being credited.',
     recent_label: 'Latest credited heartbeats',
@@ -383,7 +382,6 @@ export const t = {
     per_connection: 'For each connection',
     traffic: 'Traffic, in / out',
     answer: 'Answer',
-    since_start: 'since the start',
     durability: {
       memory: 'survives nothing',
       log: 'survives the end of any process',

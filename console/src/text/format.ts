@@ -12,6 +12,7 @@ const percents = new Intl.NumberFormat(locale, { style: 'percent', maximumFracti
 const rules = new Intl.PluralRules(locale);
 const timeOnly = new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const dayAndTime = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' });
+const dayOnly = new Intl.DateTimeFormat(locale, { dateStyle: 'medium' });
 const fullTime = new Intl.DateTimeFormat(locale, { dateStyle: 'full', timeStyle: 'long' });
 const ago = new Intl.RelativeTimeFormat(locale, { numeric: 'auto', style: 'narrow' });
 
@@ -44,6 +45,7 @@ export function clock(ms: number): string {
 export const clockRange = (from_ms: number, to_ms: number): string => `${clock(from_ms)}–${clock(to_ms)}`;
 
 export const timeOfDay = (at_ms: number): string => timeOnly.format(at_ms);
+export const date = (at_ms: number): string => dayOnly.format(at_ms);
 export const dateTime = (at_ms: number): string => dayAndTime.format(at_ms);
 export const fullDateTime = (at_ms: number): string => fullTime.format(at_ms);
 

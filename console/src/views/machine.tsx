@@ -175,7 +175,7 @@ export function Machine() {
       </section>
       <dl class="figures">
         <Figure label={t.live_view.rate} value={decimal(rates.heartbeats)} />
-        <Figure label={`${words.answer} ${words.p50} / ${words.p99}`} value={`${microseconds(stats.heartbeats.latency_us.p50)} / ${microseconds(stats.heartbeats.latency_us.p99)}`} note={words.since_start} />
+        <Figure label={`${words.answer} ${words.p50} / ${words.p99}`} value={`${microseconds(stats.heartbeats.latency_us.p50)} / ${microseconds(stats.heartbeats.latency_us.p99)}`} />
         <Figure label={t.live_view.connections} value={compact(stats.connections.open)} />
         <Figure label={words.memory} value={bytes(stats.memory.resident_bytes)} />
       </dl>

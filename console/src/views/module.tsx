@@ -21,7 +21,7 @@ import { StudentsCard, type Feed } from '../parts/students_card';
 import { t } from '../text/en';
 import { clock, clockRange, compact, decimal, percent, since } from '../text/format';
 
-const RECENT = 6;
+const RECENT = 8;
 /** The live stream only adds: from time to time the whole picture is asked for again. */
 const HEATMAP_AGAIN_MS = 60_000;
 const OVERVIEW_EVERY_MS = 10_000;

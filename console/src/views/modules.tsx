@@ -133,7 +133,7 @@ export function Modules({ search }: ViewProps) {
             <Figure label={t.modules.sum_active} value={compact(all.reduce((sum, one) => sum + one.active, 0))} />
             <Figure label={t.modules.sum_average} value={percent(average)} />
             <Figure label={t.modules.sum_mastered} value={compact(mastered)} note={students > 0 ? t.modules.mastered_share(mastered / students) : undefined} />
-            <Figure label={t.modules.sum_students} value={compact(students)} note={t.modules.pairs(students)} />
+            <Figure label={t.modules.sum_students} value={compact(students)} />
           </dl>
           <div class="toolbar">
             <label class="search">

@@ -15,7 +15,7 @@ import { missingText, Strip } from '../parts/strip';
 import { NeedMark } from '../parts/student_rows';
 import { gaps } from '../core/ranges';
 import { t } from '../text/en';
-import { clock, clockRange, dateTime, fullDateTime, percent, since } from '../text/format';
+import { clock, clockRange, date, dateTime, fullDateTime, percent, since } from '../text/format';
 
 const MODULES_MAX = 1_000;
 
@@ -122,7 +122,7 @@ function Devices({ student }: { student: string }) {
                 <tr key={device.kid} data-device={device.kid}>
                   <td><code class="kid" title={device.kid}>{device.kid}</code></td>
                   <td>{device.algorithm}</td>
-                  <td title={fullDateTime(Date.parse(device.created_at))}>{dateTime(Date.parse(device.created_at))}</td>
+                  <td class="nowrap" title={fullDateTime(Date.parse(device.created_at))}>{date(Date.parse(device.created_at))}</td>
                   <td>{device.revoked ? <span class="chip chip-off">{t.student.device_revoked}</span> : <span class="chip chip-on">{t.student.device_active}</span>}</td>
                   <td class="right">
                     {!device.revoked && (
