@@ -44,7 +44,7 @@ if (option('config')) {
 // ---- state -----------------------------------------------------------------------------------
 const db = { modules: {}, progress: {}, devices: {}, completions: [], refusals: {}, seen: {}, erased: {} };
 if (state_file && fs.existsSync(state_file)) Object.assign(db, JSON.parse(fs.readFileSync(state_file, 'utf8')));
-const cookies = new Map();
+const cookies = new Map(Object.entries(db.cookies ?? {}));
 const live = new Set();
 const activity = new Map();
 const counts = { credited: 0, limited: 0, duplicate: 0, rejected: 0, problems: {}, requests: 0 };
@@ -451,7 +451,7 @@ for (const signal of ['SIGTERM', 'SIGINT'])
   process.on(signal, () => {
     if (state_file) {
       fs.mkdirSync(path.dirname(state_file), { recursive: true });
-      fs.writeFileSync(state_file, JSON.stringify(db));
+      fs.writeFileSync(state_file, JSON.stringify({ ...db, cookies: Object.fromEntries(cookies) }));
     }
     process.exit(0);
   });

@@ -4,6 +4,20 @@ export type Theme = 'system' | 'light' | 'dark';
 const KEY = 'watchkeeper.theme';
 const dark = matchMedia('(prefers-color-scheme: dark)');
 
+/** Asking the style sheet makes the browser lay out the page; once for each theme is enough. */
+const colours = new Map<string, string>();
+
+/** A colour of the style sheet, for canvases. */
+export function colour(name: string): string {
+  let value = colours.get(name);
+  if (value === undefined) {
+    value = getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+    // Before the style sheet is there, there is nothing to keep.
+    if (value !== '') colours.set(name, value);
+  }
+  return value;
+}
+
 function stored(): Theme {
   try {
     const value = localStorage.getItem(KEY);
@@ -18,6 +32,7 @@ export const theme = new Store<Theme>(stored());
 export const shade = new Store<'light' | 'dark'>('light');
 
 function apply(): void {
+  colours.clear();
   const chosen = theme.value;
   if (chosen === 'system') delete document.documentElement.dataset['theme'];
   else document.documentElement.dataset['theme'] = chosen;
@@ -38,7 +53,3 @@ export function chooseTheme(next: Theme): void {
 dark.addEventListener('change', apply);
 apply();
 
-/** A colour of the style sheet, for canvases. */
-export function colour(name: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-}

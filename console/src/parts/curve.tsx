@@ -59,7 +59,7 @@ export function Curve({ title, series, data, format, height = 220 }: {
         <TableToggle on={table} onChange={setTable} />
       </div>
       {table ? (
-        <div class="scroll" tabIndex={0} role="region" aria-label={title}>
+        <div class="scroll" tabIndex={0} role="group" aria-label={title}>
           <table>
             <thead>
               <tr>

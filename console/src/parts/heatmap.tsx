@@ -206,7 +206,7 @@ export function HeatTable({ heat }: { heat: Heat }) {
   const plays = resample(heat.plays, bin_ms, duration_ms, rows);
   const { time, viewers: seen, share: part, plays: all, again } = t.heat.column;
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label={t.heat.title}>
+    <div class="scroll" tabIndex={0} role="group" aria-label={t.heat.title}>
       <table>
         <thead>
           <tr>

@@ -41,7 +41,7 @@ export function PathDrawing({ stats, rates }: { stats: Stats; rates: Rates }) {
     { d: 'M222 250C150 250 100 210 94 140', kind: 'back' },
   ];
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label={t.machine.path}>
+    <div class="scroll" tabIndex={0} role="group" aria-label={t.machine.path}>
       <svg class={busy ? 'path path-busy' : 'path'} viewBox="0 0 1036 324" role="img" aria-label={`${t.machine.path_label}. ${nodes.map(({ name, facts }) => `${name}: ${facts.join(', ')}`).join('. ')}`}>
         <defs>
           <marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">

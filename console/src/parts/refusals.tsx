@@ -44,7 +44,7 @@ function Timeline({ items }: { items: readonly Refusal[] }) {
   const x_of = (at: number) => LEFT + 12 + ((at - (newest - reach)) / reach) * (WIDTH - LEFT - 30);
   const long = reach > 86_400_000;
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label={t.student.timeline(items.length)}>
+    <div class="scroll" tabIndex={0} role="group" aria-label={t.student.timeline(items.length)}>
       <svg class="timeline" viewBox={`0 0 ${WIDTH} ${height}`} role="img" aria-label={t.student.timeline(items.length)}>
         {kinds.map((kind, lane) => (
           <g key={kind}>
@@ -98,7 +98,7 @@ export function Refusals({ items }: { items: readonly Refusal[] }) {
       ) : (
         <>
           {!table && <Timeline items={items} />}
-          <div class="scroll" tabIndex={0} role="region" aria-label={t.student.refusals}>
+          <div class="scroll" tabIndex={0} role="group" aria-label={t.student.refusals}>
             <table>
               <thead>
                 <tr>

@@ -15,6 +15,9 @@ const PAGE = 500;
 /** Students that a live event names and no page has yet: asked for one by one, so many at most. */
 const ASKED_MAX = 8;
 
+/** Rows that leave the window give their elements to those that come: nothing is made anew. */
+const slotsFor = (rows: number): number => 2 ** Math.ceil(Math.log2(Math.max(rows, 64)));
+
 export type Order = 'attention' | 'student';
 
 /** Follows the live stream through `feed`, which the view hands its events to. */
@@ -209,7 +212,7 @@ export function StudentsCard({ module, duration_ms, feed, onPlay }: {
             {(first, last) =>
               Array.from({ length: Math.max(last - first, 0) }, (_, at) => (
                 <StudentRow
-                  key={first + at}
+                  key={(first + at) % slotsFor(last - first)}
                   row={held.rows[first + at]}
                   index={first + at}
                   duration_ms={duration_ms}

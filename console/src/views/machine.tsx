@@ -33,7 +33,7 @@ function Shards({ shards }: { shards: Stats['shards'] }) {
         <h2 id="shards-title">{words.shards}</h2>
         <span class="count">{number(shards.length)}</span>
       </div>
-      <div class="scroll" tabIndex={0} role="region" aria-label={words.shards}>
+      <div class="scroll" tabIndex={0} role="group" aria-label={words.shards}>
         <table>
           <thead>
             <tr>

@@ -106,7 +106,7 @@ function Devices({ student }: { student: string }) {
       ) : list.data.items.length === 0 ? (
         <p class="faint pad">{t.student.no_devices}</p>
       ) : (
-        <div class="scroll" tabIndex={0} role="region" aria-label={t.student.devices}>
+        <div class="scroll" tabIndex={0} role="group" aria-label={t.student.devices}>
           <table>
             <thead>
               <tr>

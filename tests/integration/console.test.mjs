@@ -1,0 +1,365 @@
+// The web console in a browser, against the gateway: views, roles, states, accessibility.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { Browser, runsOf } from './lib/console.mjs';
+import { Gateway, tokens } from './lib/gateway.mjs';
+import { Scene } from './lib/scene.mjs';
+import { until } from './lib/wait.mjs';
+
+// Runs once the gateway serves /console/ and the calls behind it.
+const skip = process.env.WATCHKEEPER_CONSOLE_TEST === '1' ? false : 'WATCHKEEPER_CONSOLE_TEST=1 runs it';
+const NASTY = '<img src=x onerror="document.title=1"> & <b>"Fire"</b>';
+
+describe('the console', { skip }, () => {
+  let gateway;
+  let browser;
+  /** A student who watched through, and one who skipped a part, in one module of 60 s. */
+  let through;
+  let skipper;
+  before(async () => {
+    gateway = await Gateway.start({ store: 'checkpoint_interval_s = 1' });
+    await gateway.admin('PUT', '/v1/modules/nasty', { title: NASTY, duration_ms: 60_000 });
+    through = await Scene.make(gateway, { module: 'nasty' });
+    for (let at = 0; at < 60_000; at += 10_000) await through.credited(at, at + 10_000);
+    skipper = await Scene.make(gateway, { module: 'nasty' });
+    await skipper.credited(0, 15_000);
+    await skipper.credited(30_000, 45_000);
+    const refused = await skipper.play(0, 55_000);
+    assert.equal(refused.status, 422, refused.text);
+    await until('both are in the ledger', async () =>
+      (await gateway.viewer('GET', '/v1/modules/nasty/students')).json.items.length === 2, { timeout_ms: 90_000, every_ms: 250 });
+    browser = await Browser.open(gateway.origin);
+  });
+  after(async () => {
+    await browser?.close();
+    await gateway?.stop();
+  });
+
+  const fresh = async (role, place, context) => {
+    const another = await Browser.open(gateway.origin, context);
+    if (role) await another.signIn(role, place);
+    return another;
+  };
+  const page = () => browser.page;
+
+  test('signing in: a wrong token is told, the right one becomes a cookie and is not kept', async () => {
+    const answer = await browser.goto('modules/nasty');
+    const policy = answer.headers()['content-security-policy'];
+    assert.match(policy, /default-src 'none'/);
+    assert.doesNotMatch(policy, /unsafe/);
+    await page().getByLabel('Access token').fill('wk_viewer_wrong');
+    await page().getByRole('button', { name: 'Sign in' }).click();
+    await page().getByRole('alert').getByText('not known').waitFor();
+    await page().getByLabel('Access token').fill(tokens.admin);
+    await page().keyboard.press('Enter');
+    // And it is the place that was asked for, not the front page.
+    await browser.heading(NASTY);
+    await page().getByText('Administrator').waitFor();
+    const [cookie] = await browser.context.cookies();
+    assert.equal(cookie.name, '__Host-wk');
+    assert.deepEqual([cookie.httpOnly, cookie.secure, cookie.sameSite, cookie.path], [true, true, 'Strict', '/']);
+    const kept = await page().evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
+    assert.ok(!kept.includes(tokens.admin));
+    await page().reload();
+    await browser.heading(NASTY);
+  });
+
+  test('modules: HTML in a title is text, the search finds, the figures are there', async () => {
+    await page().getByRole('navigation').getByText('Modules').click();
+    await browser.heading('Modules');
+    const row = page().locator('[data-module=nasty]');
+    await row.getByText(NASTY, { exact: true }).waitFor();
+    assert.equal(await page().locator('main img').count(), 0);
+    await row.getByText(/^2$/).first().waitFor();
+    await page().getByLabel('Search title or id').fill('zzz');
+    await page().getByText('No module matches “zzz”.').waitFor();
+    assert.match(page().url(), /q=zzz/);
+    await page().getByRole('button', { name: 'Clear the search' }).click();
+    await row.waitFor();
+    assert.notEqual(await page().title(), '1');
+  });
+
+  test('modules: an admin adds one and edits it; mistakes are told by field', async () => {
+    await browser.goto();
+    await page().getByRole('button', { name: 'New module' }).click();
+    const dialog = page().getByRole('dialog');
+    await dialog.getByLabel('Id', { exact: true }).fill('not good');
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    assert.equal(await dialog.getByRole('alert').count(), 3);
+    await dialog.getByLabel('Id', { exact: true }).fill('nasty');
+    await dialog.getByLabel('Title').fill('Made here');
+    await dialog.getByLabel('Duration').fill('1:30');
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.getByText('There is a module with this id already.').waitFor();
+    await dialog.getByLabel('Id', { exact: true }).fill('made-here');
+    await dialog.getByLabel('Preview').fill('/preview/made-here.mp4');
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await browser.heading('Made here');
+    await page().getByText('Nobody has watched this yet').waitFor();
+    await page().getByRole('button', { name: 'Edit' }).click();
+    await dialog.getByLabel('Title').fill('Made and mended');
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await browser.heading('Made and mended');
+    const stored = (await gateway.viewer('GET', '/v1/modules/made-here')).json;
+    assert.deepEqual([stored.title, stored.duration_ms, stored.preview_url], ['Made and mended', 90_000, '/preview/made-here.mp4']);
+  });
+
+  test('a module: what was skipped is a gap of pixels, in the right place', async () => {
+    await browser.goto('modules/nasty');
+    const row = page().locator(`[data-student="${skipper.student}"]`);
+    await row.locator('canvas').waitFor();
+    await row.getByText('Skips').waitFor();
+    await row.getByText('50%').waitFor();
+    const runs = (await runsOf(row.locator('canvas'))).filter(([, from, to]) => to - from > 0.01);
+    assert.equal(runs.length, 4, JSON.stringify(runs));
+    const [seen, gap, seen_too, rest] = runs;
+    assert.equal(seen[0], seen_too[0]);
+    assert.equal(gap[0], rest[0]);
+    assert.notEqual(seen[0], gap[0]);
+    for (const [run, from, to] of [[seen, 0, 0.25], [gap, 0.25, 0.5], [seen_too, 0.5, 0.75], [rest, 0.75, 1]])
+      assert.ok(Math.abs(run[1] - from) < 0.01 && Math.abs(run[2] - to) < 0.01, JSON.stringify(runs));
+    assert.match(await row.getByRole('img').getAttribute('aria-label'), /missing 0:15–0:30, 0:45–1:00/);
+    // Who needs something comes before who is done.
+    const order = await page().locator('[data-student]').evaluateAll((all) => all.map((one) => one.dataset.student));
+    assert.deepEqual(order, [skipper.student, through.student]);
+    // The pointer tells the second.
+    const box = await row.locator('canvas').boundingBox();
+    await page().mouse.move(box.x + box.width * 0.4, box.y + 5);
+    await row.getByText('0:24 · not seen').waitFor();
+    await page().mouse.move(box.x + box.width * 0.6, box.y + 5);
+    await row.getByText('0:36 · seen').waitFor();
+  });
+
+  test('a module: the heatmap by keyboard, as share and number, and as a table', async () => {
+    await browser.goto('modules/nasty');
+    const slider = page().getByRole('slider', { name: 'Position in the video' });
+    await slider.focus();
+    await page().keyboard.press('End');
+    assert.match(await slider.getAttribute('aria-valuetext'), /^0:59: 1 viewers \(50%\), 1 plays$/);
+    await page().keyboard.press('Home');
+    assert.match(await slider.getAttribute('aria-valuetext'), /^0:00: 2 viewers \(100%\), 2 plays$/);
+    for (let press = 0; press < 2; ++press) await page().keyboard.press('PageUp');
+    await page().keyboard.press('ArrowLeft');
+    assert.match(await slider.getAttribute('aria-valuetext'), /^0:19: 1 viewers/);
+    await page().getByText('Number', { exact: true }).click();
+    const card = page().getByRole('region', { name: 'Engagement' }).first();
+    await card.getByRole('button', { name: 'Show as table' }).click();
+    const cells = await page().getByRole('row', { name: /^0:19–0:20/ }).getByRole('cell').allTextContents();
+    assert.deepEqual(cells, ['1', '50%', '1', '0']);
+  });
+
+  test('a module: a click on a time opens its preview there', async () => {
+    await browser.goto('modules/made-here');
+    const scene = await Scene.make(gateway, { module: 'made-here' });
+    await page().locator('[data-stream=open]').waitFor();
+    await scene.credited(0, 30_000);
+    const slider = page().getByRole('slider', { name: 'Position in the video' });
+    await slider.waitFor();
+    const box = await slider.boundingBox();
+    await page().mouse.click(box.x + box.width / 2, box.y + 120);
+    const preview = page().getByRole('complementary', { name: 'Preview' });
+    // No file is behind this address: that is told, and the address can be opened.
+    await preview.getByText('cannot be played here').waitFor();
+    assert.match(await preview.getByRole('link').getAttribute('href'), /\/preview\/made-here\.mp4$/);
+    await preview.getByRole('button', { name: 'Close the preview' }).click();
+    await preview.waitFor({ state: 'detached' });
+  });
+
+  test('a student: strips, refusals with their reasons, completions, devices', async () => {
+    await browser.goto(`students/${skipper.student}`);
+    await browser.heading(skipper.student);
+    await page().locator('[data-module=nasty]').getByText('50%').waitFor();
+    await page().getByRole('cell', { name: 'Implausible piece' }).waitFor();
+    await page().getByText('No module is mastered yet.').waitFor();
+    const device = page().locator(`[data-device="${skipper.device.kid}"]`);
+    await device.getByText('active').waitFor();
+    await device.getByRole('button', { name: 'Revoke' }).click();
+    await page().getByRole('dialog').getByRole('button', { name: 'Revoke' }).click();
+    await device.getByText('revoked').waitFor();
+    assert.equal((await skipper.play(15_000, 20_000)).status, 403);
+    await browser.goto(`students/${through.student}`);
+    await page().getByText(/Mastered .*20\d\d/).waitFor();
+  });
+
+  test('a student is erased only after the id was typed', async () => {
+    const scene = await Scene.make(gateway, { module: 'nasty' });
+    await scene.credited(0, 10_000);
+    await browser.goto(`students/${scene.student}`);
+    await page().getByRole('button', { name: 'Erase…' }).click();
+    const dialog = page().getByRole('dialog');
+    const last = dialog.getByRole('button', { name: 'Erase for good' });
+    assert.ok(await last.isDisabled());
+    await dialog.getByLabel(/Type/).fill(`${scene.student}x`);
+    assert.ok(await last.isDisabled());
+    await dialog.getByLabel(/Type/).fill(scene.student);
+    await last.click();
+    await page().getByText('The student was erased').waitFor();
+    assert.equal((await gateway.viewer('GET', `/v1/progress/${scene.student}/nasty`)).status, 404);
+  });
+
+  test('completions: the feed, a filter that is part of the address, and the export', async () => {
+    await browser.goto('completions');
+    await page().getByRole('cell', { name: through.student }).waitFor();
+    await page().getByLabel('Student').fill('nobody');
+    await page().getByRole('button', { name: 'Filter' }).click();
+    await page().getByText('No completion matches this filter.').waitFor();
+    assert.match(page().url(), /student=nobody/);
+    await page().getByRole('button', { name: 'Clear the filter' }).click();
+    await page().getByRole('cell', { name: through.student }).waitFor();
+    const href = await page().getByRole('link', { name: 'Export as CSV' }).getAttribute('href');
+    const csv = await page().request.get(gateway.origin + href);
+    assert.match(csv.headers()['content-type'], /^text\/csv/);
+    assert.ok((await csv.text()).includes(through.student));
+  });
+
+  test('live: heartbeats and refusals are counted as they happen', async () => {
+    await browser.goto('live');
+    await page().locator('[data-stream=open]').waitFor();
+    const scene = await Scene.make(gateway);
+    await scene.credited(0, 10_000);
+    assert.equal((await scene.play(0, 55_000)).status, 422);
+    await page().getByText('Implausible piece').waitFor();
+    await page().getByText(scene.module).first().waitFor();
+    await page().locator('.u-wrap').waitFor();
+    await page().getByRole('button', { name: 'Show as table' }).click();
+    await page().getByRole('columnheader', { name: 'Credited' }).waitFor();
+  });
+
+  test('roles: each sees what is theirs, and the gateway holds to it', async () => {
+    const viewer = await fresh('viewer', 'modules/nasty');
+    try {
+      await viewer.heading(NASTY);
+      assert.equal(await viewer.page.getByRole('button', { name: 'Edit' }).count(), 0);
+      await viewer.goto(`students/${through.student}`);
+      await viewer.page.getByText('Devices are shown to administrators.').waitFor();
+      assert.equal(await viewer.page.getByRole('button', { name: 'Erase…' }).count(), 0);
+      await viewer.goto('machine');
+      await viewer.page.getByText('This is not for your role').waitFor();
+      const { csrf } = await (await viewer.page.request.get(`${gateway.origin}/v1/session`)).json();
+      const erase = await viewer.page.request.delete(`${gateway.origin}/v1/students/${through.student}`, { headers: { 'x-watchkeeper-csrf': csrf } });
+      assert.equal(erase.status(), 403);
+    } finally {
+      await viewer.close();
+    }
+    // An admin's cookie without the csrf field changes nothing either.
+    const forged = await page().request.put(`${gateway.origin}/v1/modules/nasty`, { data: { title: 'forged', duration_ms: 1000 } });
+    assert.equal(forged.status(), 403);
+    const operator = await fresh('operator');
+    try {
+      await operator.heading('Machine');
+      await operator.page.getByRole('img', { name: /The path of a heartbeat.*Hot store/ }).waitFor();
+      await operator.page.getByRole('cell', { name: /ms|µs/ }).first().waitFor();
+      assert.equal(await operator.page.getByRole('navigation').getByRole('link').count(), 1);
+      await operator.goto('modules/nasty');
+      await operator.page.getByText('This is not for your role').waitFor();
+    } finally {
+      await operator.close();
+    }
+  });
+
+  test('states: unknown addresses, modules and places in a list', async () => {
+    await browser.goto('nowhere/at/all');
+    await page().getByText('Nothing is here').waitFor();
+    await browser.goto('modules/unknown');
+    await page().getByText('There is no such module').waitFor();
+    await browser.goto('modules/%3Cb%3Ebold%3C%2Fb%3E');
+    await page().getByText('“<b>bold</b>”').waitFor();
+    await browser.goto('completions?after=beyond');
+    await page().getByText('This place in the list is not valid').waitFor();
+    await page().getByRole('button', { name: 'Start from the beginning' }).click();
+    await page().getByRole('cell', { name: through.student }).waitFor();
+  });
+
+  test('a cookie that ends asks to sign in again and keeps the place', async () => {
+    const viewer = await fresh('viewer', 'completions?module=nasty');
+    try {
+      await viewer.page.getByRole('cell', { name: through.student }).waitFor();
+      await viewer.context.clearCookies();
+      const dialog = viewer.page.getByRole('dialog', { name: 'Your sign-in has ended' });
+      await dialog.waitFor();
+      await viewer.page.keyboard.press('Escape');
+      assert.ok(await dialog.isVisible());
+      await dialog.getByLabel('Access token').fill(tokens.viewer);
+      await viewer.page.keyboard.press('Enter');
+      await dialog.waitFor({ state: 'detached' });
+      assert.match(viewer.page.url(), /completions\?module=nasty$/);
+      await viewer.page.getByRole('cell', { name: through.student }).waitFor();
+      await viewer.page.getByRole('button', { name: 'Sign out' }).click();
+      await viewer.page.getByText('You are signed out.').waitFor();
+      assert.deepEqual(await viewer.context.cookies(), []);
+      await viewer.page.reload();
+      await viewer.page.getByLabel('Access token').waitFor();
+    } finally {
+      await viewer.close();
+    }
+  });
+
+  test('every view keeps to the rules of accessibility, light, dark and on a phone', async () => {
+    const kinds = [
+      { colorScheme: 'light', viewport: { width: 1360, height: 900 } },
+      { colorScheme: 'dark', viewport: { width: 1360, height: 900 } },
+      { colorScheme: 'light', viewport: { width: 375, height: 780 } },
+    ];
+    const places = {
+      admin: ['', 'modules/nasty', `students/${skipper.student}`, 'live', 'completions', 'modules/unknown'],
+      operator: ['machine'],
+    };
+    for (const context of kinds)
+      for (const [role, all] of Object.entries(places)) {
+        const another = await fresh(undefined, undefined, context);
+        try {
+          await another.goto();
+          assert.deepEqual(await another.violations(), [], 'sign-in');
+          await another.signIn(role);
+          for (const place of all) {
+            await another.goto(place);
+            await another.page.locator('h1, main h2').first().waitFor();
+            await until(`${place} is loaded`, async () => (await another.page.locator('.loading, .student-waits').count()) === 0);
+            const where = `${place} ${context.colorScheme} ${context.viewport.width}`;
+            assert.deepEqual(await another.violations(), [], where);
+            const wide = await another.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+            assert.ok(wide <= 0, `${where}: ${wide} px wider than the window`);
+          }
+          assert.deepEqual(another.faults, []);
+        } finally {
+          await another.close();
+        }
+      }
+  });
+
+  test('the keyboard reaches everything, and the focus is seen', async () => {
+    await browser.goto();
+    await page().locator('[data-module=nasty]').waitFor();
+    const reached = [];
+    for (let press = 0; press < 30; ++press) {
+      await page().keyboard.press('Tab');
+      // Behind the last one the focus leaves the page.
+      if (await page().evaluate(() => document.activeElement === document.body)) break;
+      reached.push(await page().evaluate(() => {
+        const element = document.activeElement;
+        const ring = element.closest('.choice label') ?? element;
+        const { outlineStyle, outlineWidth } = getComputedStyle(ring);
+        return { name: element.getAttribute('aria-label') ?? element.textContent, seen: outlineStyle !== 'none' && parseFloat(outlineWidth) >= 1 };
+      }));
+    }
+    assert.ok(reached.every(({ seen }) => seen), JSON.stringify(reached));
+    assert.ok(reached.some(({ name }) => name === 'New module') && reached.some(({ name }) => name === NASTY), JSON.stringify(reached));
+  });
+
+  test('a gateway that restarts: told calmly, and live again by itself', async () => {
+    await browser.goto('modules/nasty');
+    await page().locator('[data-stream=open]').waitFor();
+    const { port } = gateway;
+    await gateway.end();
+    await page().locator('[data-stream=waiting]').waitFor();
+    await page().getByText(/Reconnecting/).waitFor();
+    // What was on screen stays there.
+    await page().locator(`[data-student="${through.student}"]`).waitFor();
+    await gateway.launch(port);
+    await page().locator('[data-stream=open]').waitFor({ timeout: 30_000 });
+    const scene = await Scene.make(gateway, { module: 'nasty' });
+    await scene.credited(0, 10_000);
+    await page().locator(`[data-recent="${scene.student}"]`).waitFor();
+    assert.deepEqual(browser.faults, []);
+  });
+});

@@ -1,0 +1,117 @@
+// The console under load: how soon a heartbeat is on screen, and ten thousand students in a module.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { after, before, describe, test } from 'node:test';
+import { Browser } from './lib/console.mjs';
+import { Gateway, program, tokens } from './lib/gateway.mjs';
+import { Scene } from './lib/scene.mjs';
+import { until, within } from './lib/wait.mjs';
+
+const skip = process.env.WATCHKEEPER_CONSOLE_TEST === '1' ? false : 'WATCHKEEPER_CONSOLE_TEST=1 runs it';
+const STUDENTS = 10_000;
+
+/** `watchkeeper fleet` with these arguments, to its end. */
+async function fleet(gateway, ...args) {
+  const child = spawn(program, ['fleet', '--url', gateway.origin, '--insecure', '--admin-token', tokens.admin, '--quiet', ...args],
+                      { stdio: ['ignore', 'pipe', 'pipe'] });
+  let printed = '';
+  for (const output of [child.stdout, child.stderr]) output.on('data', (chunk) => (printed += chunk));
+  try {
+    const code = await within('the fleet has played', new Promise((resolve) => child.once('exit', resolve)), 240_000);
+    assert.equal(code, 0, printed);
+  } finally {
+    child.kill('SIGKILL');
+  }
+}
+
+const quantile = (values, q) => values.sort((a, b) => a - b)[Math.min(values.length - 1, Math.ceil(q * values.length) - 1)];
+
+describe('the console under load', { skip }, () => {
+  let gateway;
+  let browser;
+  before(async () => {
+    gateway = await Gateway.start({ store: 'checkpoint_interval_s = 1' });
+    browser = await Browser.open(gateway.origin);
+    await browser.signIn('viewer');
+  });
+  after(async () => {
+    await browser?.close();
+    await gateway?.stop();
+  });
+
+  test('a heartbeat is on screen within a second of its answer', async () => {
+    const scenes = [await Scene.make(gateway, { duration_ms: 600_000 })];
+    const { module } = scenes[0];
+    while (scenes.length < 5) scenes.push(await Scene.make(gateway, { module }));
+    await browser.goto(`modules/${module}`);
+    await browser.page.locator('[data-stream=open]').waitFor();
+    await browser.page.evaluate(() => {
+      globalThis.arrived = {};
+      new MutationObserver(() => {
+        for (const row of document.querySelectorAll('[data-recent]'))
+          globalThis.arrived[`${row.dataset.recent} ${row.dataset.toMs}`] ??= Date.now();
+      }).observe(document.body, { childList: true, subtree: true, attributes: true });
+    });
+    const answered = {};
+    for (let at = 0; at < 6; ++at)
+      for (const scene of scenes) {
+        await scene.credited(at * 7_000, (at + 1) * 7_000);
+        answered[`${scene.student} ${(at + 1) * 7_000}`] = Date.now();
+        // Spread over the stream's own rhythm, so that no heartbeat is coalesced with another.
+        await until('it is on screen', () =>
+          browser.page.evaluate((key) => globalThis.arrived[key] !== undefined, `${scene.student} ${(at + 1) * 7_000}`), { timeout_ms: 5_000 });
+      }
+    const arrived = await browser.page.evaluate(() => globalThis.arrived);
+    const delays = Object.entries(answered).map(([key, at]) => Math.max(0, arrived[key] - at));
+    const p95 = quantile(delays, 0.95);
+    console.log(`console: from answer to screen p50 ${quantile(delays, 0.5)} ms, p95 ${p95} ms, of ${delays.length}`);
+    assert.ok(p95 <= 1000, `p95 ${p95} ms`);
+    // And the heatmap has them as well.
+    const slider = browser.page.getByRole('slider', { name: 'Position in the video' });
+    await slider.focus();
+    await browser.page.keyboard.press('Home');
+    await until('the heatmap counts five', async () => /: 5 viewers/.test(await slider.getAttribute('aria-valuetext')));
+  });
+
+  test('ten thousand students: the first strip within a second, and scrolling without a hitch', async () => {
+    await fleet(gateway, '--devices', String(STUDENTS), '--connections', '50', '--burst', '--module', 'crowd');
+    await until('all are in the ledger', async () =>
+      (await gateway.viewer('GET', '/v1/modules/crowd/students?order=attention&limit=1')).json.total === STUDENTS,
+      { timeout_ms: 120_000, every_ms: 500 });
+    const { page } = browser;
+    await browser.goto();
+    const link = page.locator('[data-module=crowd] a');
+    await link.waitFor();
+    await page.evaluate(() => {
+      globalThis.tasks = [];
+      new PerformanceObserver((list) => globalThis.tasks.push(...list.getEntries().map(({ duration }) => duration)))
+        .observe({ type: 'longtask' });
+    });
+    const first_ms = await link.evaluate(async (element) => {
+      const started = performance.now();
+      element.click();
+      while (!document.querySelector('[data-student] canvas')) await new Promise(requestAnimationFrame);
+      return performance.now() - started;
+    });
+    await page.getByText('10,000 students').first().waitFor();
+    await page.evaluate(() => (globalThis.tasks.length = 0));
+    // As somebody at the wheel does it: down through all of them, while pages are read.
+    const list = page.locator('.virtual');
+    const { y, height } = await list.boundingBox();
+    await page.evaluate(async ([top, whole]) => {
+      for (let step = 0; step <= 150; ++step) {
+        scrollTo(0, top + (whole * step) / 150);
+        await new Promise(requestAnimationFrame);
+        await new Promise(requestAnimationFrame);
+      }
+    }, [y, height]);
+    await until('the last ones are read', () => page.evaluate((count) =>
+      document.querySelector(`[aria-rowindex="${count + 1}"][data-student]`) !== null, STUDENTS), { timeout_ms: 30_000 });
+    const longest = await page.evaluate(() => Math.max(0, ...globalThis.tasks));
+    const rows = await page.locator('[data-student]').count();
+    console.log(`console: first strip after ${Math.round(first_ms)} ms, longest task while scrolling ${Math.round(longest)} ms, ${rows} rows in the document`);
+    assert.ok(first_ms < 1000, `${first_ms} ms`);
+    assert.ok(longest <= 100, `a task of ${longest} ms`);
+    assert.ok(rows < 100, `${rows} rows`);
+  });
+});
