@@ -57,6 +57,7 @@ function Opened({ route, search }: { route: Exclude<Route, { view: 'not-found' }
   if (component === 'failed')
     return (
       <Notice
+        page
         icon="away"
         title={t.state.unreachable_title}
         action={
@@ -130,6 +131,7 @@ export function App() {
     return (
       <main class="alone">
         <Notice
+          page
           icon="away"
           title={t.state.unreachable_title}
           action={
@@ -177,11 +179,11 @@ export function App() {
       </header>
       <main id="content" ref={main} tabIndex={-1} class={now.phase === 'expired' ? 'content hidden-content' : 'content'}>
         {!allowed ? (
-          <Notice icon="lock" title={t.state.forbidden_title}>
+          <Notice page icon="lock" title={t.state.forbidden_title}>
             {t.state.forbidden(t.role[who.role])}
           </Notice>
         ) : route.view === 'not-found' ? (
-          <Notice icon="empty" title={t.state.not_found_title} action={<ToModules />}>
+          <Notice page icon="empty" title={t.state.not_found_title} action={<ToModules />}>
             {t.state.not_found}
           </Notice>
         ) : (

@@ -9,19 +9,22 @@ import { t } from '../text/en';
 import { Icon, type IconName } from './icons';
 
 /** Something calm in the place of what is not there. */
-export function Notice({ icon, title, children, action, small }: {
+export function Notice({ icon, title, children, action, small, page }: {
   icon: IconName;
   title: string;
   children?: ComponentChildren;
   action?: ComponentChildren;
   small?: boolean;
+  /** It is all there is in the view: its title is the page's. */
+  page?: boolean;
 }) {
+  const Title = page ? 'h1' : 'h2';
   return (
     <div class={small ? 'notice notice-small' : 'notice'} role="status">
       <span class="notice-icon">
         <Icon name={icon} size={22} />
       </span>
-      <h2>{title}</h2>
+      <Title>{title}</Title>
       {children && <p>{children}</p>}
       {action && <div class="notice-action">{action}</div>}
     </div>
@@ -46,9 +49,10 @@ export const ToModules = () => (
 );
 
 /** A refusal of the gateway, said so that it helps. A 401 is left to the sign-in dialog. */
-export function ProblemNotice({ problem, retry, missing }: {
+export function ProblemNotice({ problem, retry, missing, page = false }: {
   problem: Problem;
   retry: () => void;
+  page?: boolean;
   missing?: { title: string; text: string };
 }) {
   const who = useStore(session);
@@ -61,25 +65,25 @@ export function ProblemNotice({ problem, retry, missing }: {
   if (problem.status === 403) {
     const role = who.phase === 'in' ? t.role[who.who.role] : '';
     return (
-      <Notice icon="lock" title={t.state.forbidden_title}>
+      <Notice page={page} icon="lock" title={t.state.forbidden_title}>
         {t.state.forbidden(role)}
       </Notice>
     );
   }
   if (problem.status === 404 && missing)
     return (
-      <Notice icon="empty" title={missing.title} action={<ToModules />}>
+      <Notice page={page} icon="empty" title={missing.title} action={<ToModules />}>
         {missing.text}
       </Notice>
     );
   if (problem.status === 0 || problem.status >= 500)
     return (
-      <Notice icon="away" title={t.state.unreachable_title} action={again}>
+      <Notice page={page} icon="away" title={t.state.unreachable_title} action={again}>
         {problem.detail || t.state.unreachable}
       </Notice>
     );
   return (
-    <Notice icon="alert" title={t.state.fault_title} action={again}>
+    <Notice page={page} icon="alert" title={t.state.fault_title} action={again}>
       {t.state.fault(problem.detail)}
     </Notice>
   );

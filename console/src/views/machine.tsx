@@ -147,7 +147,7 @@ export function Machine() {
     const at = all.map(({ at_s }) => at_s);
     return [[at, all.map(({ rates }) => rates.credited), all.map(({ rates }) => rates.refused)], [at, all.map(({ p99_ms }) => p99_ms)]];
   }, [now]);
-  if (!now) return problem ? <ProblemNotice problem={problem} retry={() => setTurn((n) => n + 1)} /> : <Loading />;
+  if (!now) return problem ? <ProblemNotice page problem={problem} retry={() => setTurn((n) => n + 1)} /> : <Loading />;
   const words = t.machine;
   const { stats } = now.moment;
   const { rates } = now;

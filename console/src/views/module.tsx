@@ -212,10 +212,10 @@ export function Module({ id }: ViewProps) {
   // The gateway would refuse the path; the answer for people is the same as for an unknown one.
   if (!ID.test(id))
     return (
-      <Notice icon="empty" title={missing.title} action={<ToModules />}>
+      <Notice page icon="empty" title={missing.title} action={<ToModules />}>
         {`“${id}” ${t.state.bad_module_id}`}
       </Notice>
     );
   if (loaded.data) return <Opened module={loaded.data} reload={loaded.reload} />;
-  return loaded.problem ? <ProblemNotice problem={loaded.problem} retry={loaded.reload} missing={missing} /> : <Loading />;
+  return loaded.problem ? <ProblemNotice page problem={loaded.problem} retry={loaded.reload} missing={missing} /> : <Loading />;
 }

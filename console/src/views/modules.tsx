@@ -102,7 +102,7 @@ export function Modules({ search }: ViewProps) {
     );
     return ordered(matching, overview, order);
   }, [modules, text, overview, order]);
-  if (!modules) return catalogue.problem ? <ProblemNotice problem={catalogue.problem} retry={catalogue.reload} /> : <Loading />;
+  if (!modules) return catalogue.problem ? <ProblemNotice page problem={catalogue.problem} retry={catalogue.reload} /> : <Loading />;
 
   const all = Object.values(overview?.modules ?? {});
   const students = all.reduce((sum, one) => sum + one.students, 0);

@@ -262,7 +262,7 @@ export function Student({ id }: ViewProps) {
   const refusals = useLoad(async (signal) => (valid ? (await api.refusals(id, signal)).items : []), [id]);
   if (erased)
     return (
-      <Notice icon="check" title={t.student.erased_title} action={<ToModules />}>
+      <Notice page icon="check" title={t.student.erased_title} action={<ToModules />}>
         {t.student.erased}
       </Notice>
     );
