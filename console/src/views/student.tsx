@@ -296,7 +296,7 @@ export function Student({ id }: ViewProps) {
               {refusals.problem ? <ProblemNotice problem={refusals.problem} retry={refusals.reload} /> : <Loading />}
             </section>
           )}
-          <div class="side-by-side">
+          <div class="side-by-side side-wide">
             <Completions student={id} modules={loaded.data?.modules ?? new Map()} />
             {admin ? <Devices student={id} /> : <section class="card"><div class="card-head"><h2>{t.student.devices}</h2></div><p class="faint pad">{t.student.devices_admin}</p></section>}
           </div>
