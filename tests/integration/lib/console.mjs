@@ -1,36 +1,23 @@
-// A browser for the tests of the console: Debian's Chromium, driven by playwright-core.
-import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
+// A browser with the console in it, for its tests.
 import axe from 'axe-core';
-import { chromium } from 'playwright-core';
+import { launchBrowser } from './browser.mjs';
 import { tokens } from './gateway.mjs';
-
-const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-  '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
 export class Browser {
   /** `context`: viewport, colorScheme and so on. Everything of it goes with `close`. */
   static async open(origin, context = {}) {
     const browser = new Browser();
     browser.origin = origin;
-    browser.profile = fs.mkdtempSync(path.join(os.tmpdir(), 'watchkeeper-browser-'));
-    try {
-      browser.context = await chromium.launchPersistentContext(browser.profile, {
-        executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-        args: flags,
-        ignoreHTTPSErrors: true,
-        locale: 'en-GB',
-        timezoneId: 'Europe/Berlin',
-        reducedMotion: 'reduce',
-        viewport: { width: 1360, height: 900 },
-        ...context,
-      });
-    } catch (error) {
-      fs.rmSync(browser.profile, { recursive: true, force: true });
-      throw error;
-    }
-    browser.page = browser.context.pages()[0] ?? (await browser.context.newPage());
+    browser.program = await launchBrowser();
+    browser.context = await browser.program.newContext({
+      ignoreHTTPSErrors: true,
+      locale: 'en-GB',
+      timezoneId: 'Europe/Berlin',
+      reducedMotion: 'reduce',
+      viewport: { width: 1360, height: 900 },
+      ...context,
+    });
+    browser.page = await browser.context.newPage();
     browser.page.setDefaultTimeout(15_000);
     // What the page says is wrong, but for the refusals that a test provokes on purpose.
     browser.faults = [];
@@ -82,8 +69,7 @@ export class Browser {
   }
 
   async close() {
-    await this.context.close();
-    fs.rmSync(this.profile, { recursive: true, force: true });
+    await this.program.close();
   }
 }
 
