@@ -4,7 +4,7 @@ import { contains, gaps, type Range } from '../core/ranges';
 import { msAt, pixelRuns, xOf } from '../core/strip';
 import { colour } from '../core/theme';
 import { t } from '../text/en';
-import { clock, clockRange } from '../text/format';
+import { clockRange } from '../text/format';
 import { Canvas } from './canvas';
 
 export const STRIP_HEIGHT = 18;
@@ -84,7 +84,6 @@ export const Strip = memo(function Strip({ coverage, again, duration_ms, width, 
           </span>
         </>
       )}
-      <span class="visually-hidden">{clock(duration_ms)}</span>
     </div>
   );
 });

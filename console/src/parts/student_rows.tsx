@@ -2,7 +2,7 @@ import type { Row } from '../core/students';
 import { pathOf } from '../core/router';
 import { gaps } from '../core/ranges';
 import { t } from '../text/en';
-import { clock, clockRange, fullDateTime, percent, since } from '../text/format';
+import { clockRange, fullDateTime, percent, since } from '../text/format';
 import { Icon, type IconName } from './icons';
 import { memo } from './memo';
 import { missingText, Strip } from './strip';
@@ -28,6 +28,8 @@ export function NeedMark({ row }: { row: Pick<Row, 'state' | 'attention'> }) {
 }
 
 const TABLE_RANGES_MAX = 6;
+const NOTHING: readonly (readonly [number, number])[] = [];
+const WAITING = { state: 'IN_PROGRESS', attention: 'none' } as const;
 
 function rangesText(ranges: readonly (readonly [number, number])[]): string {
   const named = ranges.slice(0, TABLE_RANGES_MAX).map(([from, to]) => clockRange(from, to)).join(', ');
@@ -43,56 +45,48 @@ export const StudentRow = memo(function StudentRow({ row, index, duration_ms, wi
   now_ms: number;
   onPlay: ((at_ms: number) => void) | undefined;
 }) {
-  if (!row)
-    return (
-      <div class="student-row student-waits" role="row" aria-rowindex={index + 2}>
-        <span role="cell" class="cell-need" />
-        <span role="cell" class="cell-student">
-          <span class="visually-hidden">{t.students.loading_rows}</span>
-          <i />
-        </span>
-        <span role="cell" class="cell-strip">
-          <i style={{ width: `${width}px` }} />
-        </span>
-        <span role="cell" class="cell-done" />
-        <span role="cell" class="cell-seen" />
-      </div>
-    );
-  const missing = missingText(row.coverage, duration_ms);
+  // A row that is still being read has the same elements as one that is there: scrolling past
+  // thousands of them then makes and removes none.
+  const coverage = row?.coverage ?? NOTHING;
+  const missing = row ? missingText(coverage, duration_ms) : '';
   return (
-    <div class="student-row" role="row" aria-rowindex={index + 2} data-student={row.student}>
+    <div
+      class={row ? 'student-row' : 'student-row student-waits'}
+      role="row"
+      aria-rowindex={index + 2}
+      data-student={row?.student}
+    >
       <span role="cell" class="cell-need">
-        <NeedMark row={row} />
+        <NeedMark row={row ?? WAITING} />
       </span>
       <span role="rowheader" class="cell-student">
-        <a href={pathOf({ view: 'student', student: row.student })} title={row.student}>
-          {row.student}
+        <a {...(row ? { href: pathOf({ view: 'student', student: row.student }), title: row.student } : {})}>
+          {row ? row.student : t.students.loading_rows}
         </a>
       </span>
       <span role="cell" class="cell-strip">
         {table ? (
-          <span class="strip-words">{rangesText(gaps(row.coverage, duration_ms))}</span>
+          <span class="strip-words">{row && rangesText(gaps(coverage, duration_ms))}</span>
         ) : (
           <Strip
-            coverage={row.coverage}
-            again={row.again}
+            coverage={coverage}
+            again={row?.again ?? NOTHING}
             duration_ms={duration_ms}
             width={width}
-            version={row.version}
-            resume_ms={row.resume_ms}
-            label={t.students.strip_label(row.student, row.completion_percentage, missing)}
+            version={row?.version ?? 0}
+            resume_ms={row?.resume_ms ?? duration_ms}
+            label={row ? t.students.strip_label(row.student, row.completion_percentage, missing) : t.students.loading_rows}
             onPlay={onPlay}
           />
         )}
       </span>
       <span role="cell" class="cell-done">
-        <b>{percent(row.completion_percentage)}</b>
-        {row.rewatched_ms >= 1000 && <small title={t.students.again_hint}>{t.students.again(row.rewatched_ms)}</small>}
+        <b>{row && percent(row.completion_percentage)}</b>
+        <small title={t.students.again_hint}>{row && row.rewatched_ms >= 1000 ? t.students.again(row.rewatched_ms) : ''}</small>
       </span>
-      <span role="cell" class="cell-seen" title={fullDateTime(row.updated_ms)}>
-        {since(row.updated_ms, now_ms)}
+      <span role="cell" class="cell-seen" title={row && fullDateTime(row.updated_ms)}>
+        {row && since(row.updated_ms, now_ms)}
       </span>
-      <span class="visually-hidden" role="cell">{clock(row.resume_ms)}</span>
     </div>
   );
 });

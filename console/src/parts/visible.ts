@@ -1,5 +1,5 @@
 /** Rows that are drawn beyond the window, so that scrolling does not show empty ones. */
-export const OVERSCAN = 8;
+export const OVERSCAN = 4;
 
 /** Which rows of a list of equal heights lie in the window; `top` is where the list begins. Pure. */
 export function visibleRows(top: number, window_height: number, row_height: number, count: number, overscan = OVERSCAN): [number, number] {
