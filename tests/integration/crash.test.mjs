@@ -50,7 +50,7 @@ for (const variant of variants) {
         // Half a second of media in 0.4 s: the module ends before the test does.
         fleet = spawn(program, ['fleet', '--url', gateway.origin, '--insecure', '--admin-token', tokens.admin,
           '--devices', String(devices), '--connections', '8', '--interval', '0.4', '--playback-rate', '2',
-          '--duration', '20', '--module-duration', String(module_s), '--module', 'crash-a', '--module', 'crash-b',
+          '--duration', '40', '--module-duration', String(module_s), '--module', 'crash-a', '--module', 'crash-b',
           '--ack-log', log, '--quiet', '--json', '--request-timeout', '3', '--drain', '5'],
           { stdio: ['ignore', 'pipe', 'pipe'] });
         let said = '';

@@ -131,7 +131,10 @@ describe('transport', () => {
   });
 
   test('unknown paths and wrong methods', async () => {
-    for (const target of ['/', '/v1', '/v1/heartbeat', '/v1/heartbeats/', '/favicon.ico', '/v1/keys/x', '/..', '//v1/modules'])
+    const home = await gateway.client.request('GET', '/');
+    assert.equal(home.status, 302);
+    assert.equal(home.headers.location, '/console/');
+    for (const target of ['/v1', '/v1/heartbeat', '/v1/heartbeats/', '/favicon.ico', '/v1/keys/x', '/..', '//v1/modules'])
       assertProblem(await gateway.client.request('GET', target), 404, 'not-found');
     for (const [method, target, allow] of [
       ['GET', '/v1/heartbeats', /POST/], ['PUT', '/v1/heartbeats', /POST/],
