@@ -38,10 +38,10 @@ export async function exchange(
   traffic: Traffic,
   url: string,
   timeoutMs: number,
-  more?: RequestInit & { body: string },
+  more: RequestInit & { body?: string },
 ): Promise<Reply> {
   ++traffic.requests;
-  traffic.bytesUp += more?.body.length ?? 0;
+  traffic.bytesUp += more.body?.length ?? 0;
   const response = await environment.fetch(url, {
     redirect: 'manual',
     credentials: 'omit',

@@ -80,9 +80,13 @@ export class SessionKey {
     this.#misses = 0;
   }
 
-  /** The gateway does not hold the key (any more): the device key signs, and offers again. */
-  missed(): void {
+  /**
+   * The gateway does not hold the key (any more): the device key signs, and offers again. Gives
+   * whether that is the second time in a row. The refusals of one batch are one.
+   */
+  missed(): boolean {
+    if (!this.mac) return false;
     this.mac = undefined;
-    ++this.#misses;
+    return ++this.#misses === 2;
   }
 }

@@ -30,6 +30,7 @@ export class Signer {
   readonly #key = new SessionKey();
   #gatewayKey: GatewayKey | undefined;
   #keysTries: number;
+  #cache: RequestCache = 'default';
 
   /** `sessionKeys` false: every token is signed by the device. */
   constructor(
@@ -57,7 +58,11 @@ export class Signer {
 
   /** The gateway does not know the session's key: the device signs the next one, and offers again. */
   missed(): void {
-    this.#key.missed();
+    if (!this.#key.missed()) return;
+    // The offer was for a key that the gateway has no longer, or never had; so much a cache must not hide.
+    this.#gatewayKey = undefined;
+    this.#keysTries = MAX_KEYS_TRIES;
+    this.#cache = 'reload';
   }
 
   /** `calm`: the last request went well, so that one for the gateway's key may be worth it. */
@@ -98,7 +103,7 @@ export class Signer {
       --this.#keysTries;
       try {
         const url = `${this.#gateway}/v1/keys`;
-        const { status, text } = await exchange(this.#environment, this.#traffic, url, KEYS_TIMEOUT_MS);
+        const { status, text } = await exchange(this.#environment, this.#traffic, url, KEYS_TIMEOUT_MS, { cache: this.#cache });
         // Anything else than a fault that may pass is an answer.
         if (status < 500 && status !== 429) this.#keysTries = 0;
         if (status === 200) this.#gatewayKey = await gatewayKey(JSON.parse(text));

@@ -50,6 +50,12 @@ export class ModelGateway {
     return this.agreement;
   }
 
+  /** Starts again: with a key-agreement key of its own, unless one is kept in a file, and without sessions. */
+  restart({ sameKey = false } = {}): void {
+    if (!sameKey) this.agreement = undefined;
+    this.macs.clear();
+  }
+
   fetch = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
     const url = String(input);
     const body = String(init?.body ?? '');
@@ -88,9 +94,17 @@ export class ModelGateway {
     if (alg === 'HS256') {
       const mac = this.macs.get(kid!);
       if (!mac) return { status: 'rejected', problem: 'session-key-unknown', http: 401 };
-      ({ payload } = await compactVerify(token, mac));
+      try {
+        ({ payload } = await compactVerify(token, mac));
+      } catch {
+        return { status: 'rejected', problem: 'bad-signature', http: 401 };
+      }
     } else {
-      ({ payload } = await compactVerify(token, await importJWK(jwk, 'ES256'), { algorithms: ['ES256'] }));
+      try {
+        ({ payload } = await compactVerify(token, await importJWK(jwk, 'ES256'), { algorithms: ['ES256'] }));
+      } catch {
+        return { status: 'rejected', problem: 'bad-signature', http: 401 };
+      }
     }
     const claims = JSON.parse(new TextDecoder().decode(payload)) as Claims;
     if (claims.iat * 1000 < this.time * 1000 - this.maxAgeMs) return { status: 'rejected', problem: 'stale-token', http: 401 };
@@ -106,9 +120,10 @@ export class ModelGateway {
       }
       this.credited.push({ ...claims, to: claims.from + credited_ms });
     }
-    if (claims.epk) {
-      const { kid: own, pair } = await this.key();
-      if (claims.skid !== own) throw new Error('a key that was never offered');
+    const { kid: own, pair } = await this.key();
+    // An offer to another key than this gateway's leaves the session without one.
+    if (claims.epk && claims.skid !== own) this.macs.delete(`${device}.${claims.sid}`);
+    if (claims.epk && claims.skid === own) {
       const epk = await crypto.subtle.importKey('jwk', claims.epk as JsonWebKey, { name: 'ECDH', namedCurve: 'P-256' }, true, []);
       const input = token.slice(0, token.lastIndexOf('.'));
       this.macs.set(`${device}.${claims.sid}`, await deriveVerifyingKey(pair.privateKey, epk, input));

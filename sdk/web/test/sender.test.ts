@@ -1,3 +1,4 @@
+import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Claim } from '../src/buffer.js';
 import { type DeviceKey, deviceKey } from '../src/device.js';
@@ -384,6 +385,93 @@ describe('session keys', () => {
     expect(gateway.coveredMs).toBe(50_000);
     expect(problems()).toEqual([]);
     expect(of('drop')).toEqual([]);
+  });
+
+  const keyRequests = (): (RequestCache | undefined)[] =>
+    gateway.requests.filter(({ url }) => url.endsWith('/keys')).map(({ init }) => init?.cache);
+  const sent = (): number[] =>
+    gateway.requests.flatMap(({ tokens }) => tokens).map((token) => (decodeJwt(token) as { sn: number }).sn);
+
+  test('a restart with another key of the gateway: at the second refusal the key is asked for past the cache', async () => {
+    await play(2);
+    expect(keyRequests()).toEqual(['default']);
+    const before = gateway.credited[0]!.skid;
+    gateway.restart();
+    gateway.algorithms = [];
+    await play();
+    // The offer to the old key is credited, and sets nothing.
+    expect(gateway.algorithms).toEqual(['HS256', 'ES256']);
+    expect(gateway.credited.at(-1)!.skid).toBe(before);
+    expect(keyRequests()).toEqual(['default']);
+    await play(3);
+    expect(gateway.algorithms).toEqual(['HS256', 'ES256', 'HS256', 'ES256', 'HS256', 'HS256']);
+    expect(keyRequests()).toEqual(['default', 'reload']);
+    expect(gateway.credited[3]!.skid).toBe((await gateway.key()).kid);
+    expect(sent()).toEqual([0, 1, 2, 2, 3, 3, 4, 5]);
+    expect(gateway.coveredMs).toBe(60_000);
+    expect(problems()).toEqual([]);
+    expect(of('drop')).toEqual([]);
+  });
+
+  test('a restart to the policy "every": no key any more, and signatures from then on', async () => {
+    await play(2);
+    gateway.restart();
+    gateway.trouble = ({ url }) => (url.endsWith('/keys') ? Response.json({ keys: [] }) : undefined);
+    gateway.macs.set = () => gateway.macs;
+    gateway.algorithms = [];
+    await play(5);
+    expect(gateway.algorithms).toEqual(['HS256', 'ES256', 'HS256', 'ES256', 'ES256', 'ES256', 'ES256']);
+    expect(keyRequests()).toEqual(['default', 'reload']);
+    expect(gateway.credited.at(-1)!.epk).toBeUndefined();
+    expect(gateway.coveredMs).toBe(70_000);
+  });
+
+  test('a MAC that does not fit: the same heartbeat is signed, with an offer, and not dropped', async () => {
+    await play(2);
+    // Another gateway of the deployment still has the key of an earlier offer.
+    const other = await crypto.subtle.generateKey({ name: 'HMAC', hash: 'SHA-256' }, false, ['sign', 'verify']);
+    gateway.macs.set(`${device.kid}.one`, other);
+    gateway.algorithms = [];
+    await play(2);
+    expect(gateway.algorithms).toEqual(['HS256', 'ES256', 'HS256']);
+    expect(sent()).toEqual([0, 1, 2, 2, 3]);
+    expect(gateway.credited[2]!.epk).toBeDefined();
+    expect(problems()).toEqual(['bad-signature now']);
+    expect(of('drop')).toEqual([]);
+    expect(gateway.coveredMs).toBe(40_000);
+  });
+
+  test('dropped only when the signed one is refused too', async () => {
+    await play(2);
+    gateway.trouble = ({ tokens }) => (tokens.length ? problem('bad-signature', 401) : undefined);
+    gateway.requests = [];
+    await play();
+    expect(gateway.requests.map(({ tokens }) => decodeProtectedHeader(tokens[0]!).alg)).toEqual(['HS256', 'ES256']);
+    expect(problems()).toEqual(['bad-signature now', 'bad-signature never']);
+    expect(of('drop')).toMatchObject([{ count: 1, reason: 'bad-signature', heartbeats: [{ sequence: 2 }] }]);
+    gateway.trouble = undefined;
+    await play(2);
+    expect(gateway.coveredMs).toBe(40_000);
+    expect(gateway.algorithms.at(-1)).toBe('HS256');
+  });
+
+  test('the refusals of one batch are one: the session gets a key again', async () => {
+    await play();
+    gateway.macs.clear();
+    gateway.algorithms = [];
+    // Kept while another tab was sending, so that they go out together.
+    for (let i = 0; i < 4; ++i, position += 10_000) {
+      await store.append({
+        queue: QUEUE, sub: 'ann', cid: 'm', sid: 'one', sn: sequence++, fromMs: position, toMs: position + 10_000, rate: 1,
+        ended: sender.clock.moment({ wallMs: time.wallMs, monoMs: time.monoMs }),
+      });
+    }
+    await sender.flush();
+    expect(gateway.algorithms).toEqual([...Array(4).fill('HS256'), ...Array(4).fill('ES256')]);
+    expect(keyRequests()).toEqual(['default']);
+    await play();
+    expect(gateway.algorithms.at(-1)).toBe('HS256');
+    expect(gateway.coveredMs).toBe(60_000);
   });
 
   test('a key that was set by a lost answer is set again by the repetition', async () => {
