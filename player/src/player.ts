@@ -3,8 +3,9 @@
  *
  * ?student= and ?module= name the pair, ?gateway= another gateway than the page's own, ?video= another
  * playlist; ?heartbeat= and ?interval= (milliseconds) shorten the heartbeats, ?full= makes full answers
- * rarer, ?session=off does without session keys. #enrol=<admin token> lets
- * the page enrol its own key. That is for a demonstration: a real page never holds such a token.
+ * rarer, ?session=off does without session keys, ?buffer= (seconds) loads more of the video ahead.
+ * #enrol=<admin token> lets the page enrol its own key. That is for a demonstration: a real page never
+ * holds such a token.
  */
 import Hls from 'hls.js/light';
 import { type ModuleProgress, type Options, type Tracker, track } from '@watchkeeper/web';
@@ -171,7 +172,9 @@ function listen(tracker: Tracker): void {
 function load(): void {
   const source = parameters.get('video') ?? 'media/demo.m3u8';
   if (Hls.isSupported()) {
-    const hls = new Hls({ enableWorker: false });
+    const bufferS = Number(parameters.get('buffer'));
+    // Fragmented MP4 is only passed on: there is no work for a worker, and the page's policy allows none.
+    const hls = new Hls({ enableWorker: false, ...(bufferS > 0 && { maxBufferLength: bufferS }) });
     hls.on(Hls.Events.ERROR, (_, { fatal, details }) => {
       if (fatal) notice(`The video cannot be played: ${details}. scripts/make-demo-video makes one.`);
     });

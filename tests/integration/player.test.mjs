@@ -1,39 +1,35 @@
-// The player page in a real browser, against the real gateway: what the student sees and what is credited.
+// The player page in a real browser, served by the real gateway: what the student sees and what is credited.
 import assert from 'node:assert/strict';
 import { compactVerify, importJWK } from 'jose';
 import { after, before, describe, test } from 'node:test';
 import { PlayerPage, launchBrowser } from './lib/browser.mjs';
-import { Gateway } from './lib/gateway.mjs';
-import { PageServer, playerFolders } from './lib/page-server.mjs';
+import { Gateway, tokens as secrets } from './lib/gateway.mjs';
+import { PageServer, playerFolders, playerSettings } from './lib/page-server.mjs';
 import { lengthOf } from './lib/scene.mjs';
 import { until } from './lib/wait.mjs';
 
 const video_s = 90;
 const video_ms = video_s * 1000;
 let browser;
-let server;
+let folders;
 let opened = 0;
 
 before(async () => {
-  const { page, media } = playerFolders(video_s);
-  server = await PageServer.start({ '/player/media/': media, '/player/': page });
+  folders = playerFolders(video_s);
   browser = await launchBrowser();
 }, { timeout: 180_000 });
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+after(() => browser?.close());
 
-/** A student of their own in a profile of their own, enrolled, with the video ready. */
+/** A student of their own in a profile of their own, enrolled, with the video ready; the page is the gateway's. */
 async function arrive(gateway, { enrol = true, ...more } = {}) {
   const student = `viewer-${process.pid}-${++opened}`;
-  const player = await PlayerPage.open(browser, { origin: server.origin, gateway: gateway.origin, student, module: 'demo', ...more });
+  const player = await PlayerPage.open(browser, { origin: gateway.origin, student, module: 'demo', ...more });
   if (enrol) await player.enrol(gateway);
   return player;
 }
 
-const startGateway = async () => {
-  const gateway = await Gateway.start({ settings: `[cors]\norigins = ["${server.origin}"]\n` });
+const startGateway = async (settings = '') => {
+  const gateway = await Gateway.start({ settings: settings + playerSettings(folders) });
   await gateway.putModule('demo', video_ms);
   return gateway;
 };
@@ -50,6 +46,12 @@ function holes(coverage, from = 0, to = video_ms) {
   return out;
 }
 
+/** What a token says of itself. */
+function decode(token) {
+  const [header, claims] = token.split('.').slice(0, 2).map((part) => JSON.parse(Buffer.from(part, 'base64url')));
+  return { alg: header.alg, sid: claims.sid, sn: claims.sn, epk: claims.epk };
+}
+
 // Side by side: most of the time is playback.
 describe('the player page', { concurrency: 2 }, () => {
   describe('the player in a browser', { concurrency: 3 }, () => {
@@ -58,7 +60,12 @@ describe('the player page', { concurrency: 2 }, () => {
     after(() => gateway?.stop());
 
     test('who plays the whole video, at double speed, reaches MASTERED', { timeout: 180_000 }, async () => {
-      const player = await arrive(gateway);
+      const player = await arrive(gateway, { enrol: false, hash: `#enrol=${secrets.admin}` });
+      // The token has left the address, and nothing of it stays in the browser.
+      await until('the page has enrolled itself', async () =>
+        (await gateway.admin('GET', `/v1/devices/${(await player.evaluate(() => tracker.enrolment())).kid}`)).status === 200);
+      assert.equal(player.page.url(), player.address);
+      assert.ok(!JSON.stringify(await player.evaluate(() => [{ ...localStorage }, { ...sessionStorage }, history.state])).includes(secrets.admin));
       await player.play(2);
       await player.ends();
       await player.settled();
@@ -209,7 +216,7 @@ describe('the player page', { concurrency: 2 }, () => {
         indexedDB.open = () => { throw new DOMException('denied', 'SecurityError'); };
       });
       const wrapped = { newContext: async () => context };
-      const player = await PlayerPage.open(wrapped, { origin: server.origin, gateway: gateway.origin, student, module: 'demo', query: { heartbeat: 2000 } });
+      const player = await PlayerPage.open(wrapped, { origin: gateway.origin, student, module: 'demo', query: { heartbeat: 2000 } });
       await player.enrol(gateway);
       await player.play();
       await player.reaches(5_000);
@@ -223,15 +230,32 @@ describe('the player page', { concurrency: 2 }, () => {
   });
 
   describe('an outage of the gateway', () => {
-    let gateway;
-    before(async () => { gateway = await startGateway(); });
-    after(() => gateway?.stop());
+    let gateway, platform;
+    before(async () => {
+      platform = await PageServer.start({ '/player/media/': folders.media, '/player/': folders.page });
+      gateway = await startGateway(`[cors]\norigins = ["${platform.origin}"]\n`);
+    });
+    after(async () => {
+      await gateway?.stop();
+      await platform?.stop();
+    });
 
     test('of forty seconds loses nothing; past five heartbeats the oldest go, and are named', { timeout: 240_000 }, async () => {
       // The second player's heartbeats are short, and may be joined to six seconds only: forty seconds are
       // to it what three minutes are to the first.
-      const [patient, leaver, short] = await Promise.all(
-        [{}, {}, { heartbeat: 2000, interval: 6000 }].map((query) => arrive(gateway, { query })));
+      // Their page and video are the gateway's and go with it; the one who loads the page again meanwhile has it
+      // from a learning platform.
+      const buffer = video_s * 2;
+      const [patient, leaver, short] = await Promise.all([
+        arrive(gateway, { query: { buffer } }),
+        arrive(gateway, { origin: platform.origin, gateway: gateway.origin }),
+        arrive(gateway, { query: { buffer, heartbeat: 2000, interval: 6000 } }),
+      ]);
+      await Promise.all([patient, short].map((player) => player.loaded()));
+      const sent = [];
+      patient.page.on('request', (request) => {
+        if (request.method() === 'POST') sent.push(request.postData().split('\n').map(decode));
+      });
       await Promise.all([patient, leaver, short].map((player) => player.play()));
       await Promise.all([patient, leaver, short].map((player) => player.reaches(12_000)));
       const { port } = gateway;
@@ -246,6 +270,10 @@ describe('the player page', { concurrency: 2 }, () => {
       const left = await leaver.position();
       await leaver.load();
       assert.ok((await leaver.status()).buffered > 0);
+      assert.equal(sent[0][0].alg, 'ES256');
+      assert.ok(sent[0][0].epk, 'no key was offered');
+      assert.equal(sent.at(-1)[0].alg, 'HS256');
+      sent.length = 0;
       await gateway.launch(port);
       // As when the browser says that it is online again; else the next try may be a minute away.
       for (const player of [patient, leaver, short]) await player.evaluate(() => tracker.flush());
@@ -258,6 +286,11 @@ describe('the player page', { concurrency: 2 }, () => {
       const end = await patient.position();
       assert.deepEqual(holes(all.coverage, 0, end), [], 'the first player has a hole');
       assert.deepEqual((await patient.heard()).drop, []);
+
+      // The new process has no key of the session: the same heartbeat came again, signed and with an offer.
+      const signed = sent.find(([{ alg, epk }]) => alg === 'ES256' && epk)[0];
+      assert.ok(sent.flat().some(({ alg, sid, sn }) => alg === 'HS256' && sid === signed.sid && sn === signed.sn), JSON.stringify(sent));
+      assert.equal(sent.at(-1).at(-1).alg, 'HS256', JSON.stringify(sent));
 
       await leaver.settled();
       assert.deepEqual(holes((await gateway.progress(leaver.student, 'demo')).coverage, 0, left), [], 'the one who left has a hole');

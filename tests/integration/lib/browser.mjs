@@ -26,6 +26,9 @@ export class PlayerPage {
     player.page = await player.context.newPage();
     player.errors = [];
     player.page.on('pageerror', (error) => player.errors.push(String(error)));
+    player.page.on('console', (message) => {
+      if (message.text().includes('Content Security Policy')) player.errors.push(message.text());
+    });
     player.student = student;
     player.module = module;
     const parameters = new URLSearchParams({ student, module, ...query });
@@ -63,6 +66,13 @@ export class PlayerPage {
       video.playbackRate = playbackRate;
       return video.play();
     }, rate);
+  }
+  /** The whole video is in the browser: it plays on without its server. */
+  loaded() {
+    return until('the video is loaded', () => this.evaluate(() => {
+      const { buffered, duration } = document.querySelector('video');
+      return buffered.length === 1 && buffered.end(0) > duration - 0.5;
+    }), { timeout_ms: 60_000, every_ms: 200 });
   }
   pause() {
     return this.evaluate(() => document.querySelector('video').pause());

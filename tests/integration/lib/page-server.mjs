@@ -55,3 +55,11 @@ export function playerFolders(seconds) {
   execFileSync(path.join(root, 'scripts', 'make-demo-video'), [media, String(seconds)], { stdio: ['ignore', 'ignore', 'inherit'] });
   return { page: path.join(root, 'player', 'dist'), media };
 }
+
+/** The gateway's own settings that serve both, with the policy that scripts/run gives the page. */
+export function playerSettings({ page, media }) {
+  const policy = fs.readFileSync(path.join(root, 'player', 'content-security-policy'), 'utf8').trim();
+  return `[[static]]\npath = "/player/"\nfolder = "${page}"\nimmutable = "assets/"\n` +
+    `content_security_policy = "${policy}"\n` +
+    `[[static]]\npath = "/player/media/"\nfolder = "${media}"\n`;
+}
