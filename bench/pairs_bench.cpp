@@ -1,6 +1,6 @@
 // Whether a heartbeat costs a shard more when it holds more pairs: CPU time of one thread, the
-// stores not included. Each heartbeat goes to a pair drawn at random, so nothing is in the cache by
-// luck.
+// stores not included, the heatmap included. Each heartbeat goes to a pair drawn at random, so
+// nothing is in the cache by luck.
 //
 //   pairs_bench [pairs ...]      default: 10000 100000 1000000
 
@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/heatmap.hpp"
 #include "actors/progress_shard.hpp"
 
 namespace {
@@ -132,12 +133,14 @@ class experiment {
   shard_probe shard_probe_;
   hot_store_probe hot_probe_;
   generous_store store_;
+  heatmap heat_{1};
   progress_shard_core shard_{{.index = 0,
                               .services = store_,
                               .probe = shard_probe_,
                               .hot = hot_probe_,
                               .now = [] { return unix_ms{1'763'812'345'000}; },
-                              .monotonic_us = [] { return std::uint64_t{0}; }}};
+                              .monotonic_us = [] { return std::uint64_t{0}; },
+                              .watching = &heat_}};
 };
 
 }  // namespace

@@ -142,14 +142,15 @@ BOOST_AUTO_TEST_CASE(what_is_shown_is_what_was_credited) {
                  {from, random.between<media_ms>(from + 1, std::min(duration_ms, from + 8'000))});
         }
         if (random.one_in(4)) s.check(modules[random.between(0, 1)]);
-        // A pair that was just mastered is written at once.
-        if (random.one_in(12) && !s.hot.empty()) {
+      };
+      for (int round = 0; round < 5; ++round) {
+        something();
+        // Between two rounds a pair that was just mastered is written at once.
+        if (random.one_in(3) && !s.hot.empty()) {
           auto any = s.hot.begin();
           std::advance(any, random.between<std::size_t>(0, s.hot.size() - 1));
           s.write({{any->first, any->second}});
         }
-      };
-      for (int round = 0; round < 5; ++round) {
         something();
         s.round(something, random.one_in(4), !random.one_in(4));
         for (const auto& module : modules) s.check(module);

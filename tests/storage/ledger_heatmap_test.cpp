@@ -250,7 +250,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_broken_part_is_corrupt, Place, places) {
   const auto tested = make_migrated(place);
   checkpoint(*tested, {seen("ann", "m", covering({{0, 1'000}}), 1'000)});
   // A number behind the end of the module.
-  execute(place, sqlite ? "UPDATE heatmap_part SET viewer_ms = zeroblob(504) || x'0000000000000001'"
+  execute(place, sqlite ? "UPDATE heatmap_part SET viewer_ms = x'" + std::string(1023, '0') + "1'"
                         : "UPDATE heatmap_part SET viewer_ms[64] = 1");
   const auto answer = tested->heatmap_of(module("m"));
   BOOST_REQUIRE(!answer.has_value());
