@@ -13,6 +13,7 @@ struct module_record {
   std::string title;  // UTF-8, at most 512 bytes
   module_rules rules;
   unix_ms updated_ms = 0;
+  std::string preview_url;  // https or an absolute path; empty: none
   friend bool operator==(const module_record&, const module_record&) = default;
 };
 

@@ -28,7 +28,8 @@ module_record module_from(const pqxx::row& row) {
           .rules = {.duration_ms = number_of<media_ms>(row[2]),
                     .mastery_centipercent = number_of<std::int32_t>(row[3]),
                     .max_rate_permille = number_of<std::int32_t>(row[4])},
-          .updated_ms = number_of<unix_ms>(row[5])};
+          .updated_ms = number_of<unix_ms>(row[5]),
+          .preview_url = text(text_of(row[6]))};
 }
 
 device_record device_from(const pqxx::row& row) {
@@ -56,7 +57,7 @@ stored<ok_t> postgres_ledger::put_module(const module_record& module) {
     pqxx::nontransaction writing(connection);
     writing.exec_prepared("put_module", text(module.id.view()), module.title,
                           module.rules.duration_ms, module.rules.mastery_centipercent,
-                          module.rules.max_rate_permille, module.updated_ms);
+                          module.rules.max_rate_permille, module.updated_ms, module.preview_url);
     return ok;
   });
 }

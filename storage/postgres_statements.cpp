@@ -152,21 +152,22 @@ constexpr struct {
     // The writes of the registry: the change is noted last, since its lock is held to the commit.
     {"put_module",
      "WITH put AS (INSERT INTO module AS m (module_id, title, duration_ms, mastery_centipercent,"
-     "  max_rate_permille, updated_ms) VALUES ($1, $2, $3, $4, $5, $6)"
+     "  max_rate_permille, updated_ms, preview_url) VALUES ($1, $2, $3, $4, $5, $6, $7)"
      " ON CONFLICT (module_id) DO UPDATE SET title = excluded.title,"
      "  duration_ms = excluded.duration_ms, mastery_centipercent = excluded.mastery_centipercent,"
-     "  max_rate_permille = excluded.max_rate_permille, updated_ms = excluded.updated_ms"
+     "  max_rate_permille = excluded.max_rate_permille, updated_ms = excluded.updated_ms,"
+     "  preview_url = excluded.preview_url"
      " RETURNING m.module_id)"
      "SELECT watchkeeper_note_change(0, put.module_id) FROM put"},
     {"get_module",
-     "SELECT module_id, title, duration_ms, mastery_centipercent, max_rate_permille, updated_ms"
-     " FROM module WHERE module_id = $1"},
+     "SELECT module_id, title, duration_ms, mastery_centipercent, max_rate_permille, updated_ms,"
+     " preview_url FROM module WHERE module_id = $1"},
     {"remove_module",
      "WITH gone AS (DELETE FROM module WHERE module_id = $1 RETURNING module_id)"
      "SELECT watchkeeper_note_change(0, gone.module_id) FROM gone"},
     {"list_modules",
-     "SELECT module_id, title, duration_ms, mastery_centipercent, max_rate_permille, updated_ms"
-     " FROM module WHERE module_id > $1 ORDER BY module_id LIMIT $2"},
+     "SELECT module_id, title, duration_ms, mastery_centipercent, max_rate_permille, updated_ms,"
+     " preview_url FROM module WHERE module_id > $1 ORDER BY module_id LIMIT $2"},
 
     {"put_device",
      "WITH put AS (INSERT INTO device AS d (kid, student_id, algorithm, public_key, revoked,"

@@ -25,7 +25,8 @@ module_record module_from(const sqlite_statement& row) {
           .rules = {.duration_ms = static_cast<media_ms>(row.integer(2)),
                     .mastery_centipercent = static_cast<std::int32_t>(row.integer(3)),
                     .max_rate_permille = static_cast<std::int32_t>(row.integer(4))},
-          .updated_ms = row.integer(5)};
+          .updated_ms = row.integer(5),
+          .preview_url = std::string(row.text(6))};
 }
 
 device_record device_from(const sqlite_statement& row) {
@@ -60,14 +61,15 @@ stored<ok_t> sqlite_ledger::put_module(const module_record& module) {
     database
         .prepared(
             "INSERT OR REPLACE INTO module (module_id, title, duration_ms,"
-            " mastery_centipercent, max_rate_permille, updated_ms)"
-            " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+            " mastery_centipercent, max_rate_permille, updated_ms, preview_url)"
+            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")
         .bind_text(1, module.id.view())
         .bind_text(2, module.title)
         .bind(3, module.rules.duration_ms)
         .bind(4, module.rules.mastery_centipercent)
         .bind(5, module.rules.max_rate_permille)
         .bind(6, module.updated_ms)
+        .bind_text(7, module.preview_url)
         .run();
     note_change(database, kind::module, module.id.view());
     work.commit();
@@ -78,8 +80,8 @@ stored<ok_t> sqlite_ledger::put_module(const module_record& module) {
 stored<std::optional<module_record>> sqlite_ledger::get_module(const module_id& id) {
   return call([&](sqlite_database& database) -> std::optional<module_record> {
     auto& row = database.prepared(
-        "SELECT module_id, title, duration_ms, mastery_centipercent, max_rate_permille, updated_ms"
-        " FROM module WHERE module_id = ?1");
+        "SELECT module_id, title, duration_ms, mastery_centipercent, max_rate_permille, updated_ms,"
+        " preview_url FROM module WHERE module_id = ?1");
     row.bind_text(1, id.view());
     if (!row.step()) return std::nullopt;
     auto module = module_from(row);
@@ -105,8 +107,8 @@ stored<page<module_record>> sqlite_ledger::list_modules(std::string_view cursor,
   return call([&](sqlite_database& database) {
     const auto items = page_items(limit);
     auto& row = database.prepared(
-        "SELECT module_id, title, duration_ms, mastery_centipercent, max_rate_permille, updated_ms"
-        " FROM module WHERE module_id > ?1 ORDER BY module_id LIMIT ?2");
+        "SELECT module_id, title, duration_ms, mastery_centipercent, max_rate_permille, updated_ms,"
+        " preview_url FROM module WHERE module_id > ?1 ORDER BY module_id LIMIT ?2");
     row.bind_text(1, cursor).bind(2, static_cast<std::int64_t>(items + 1));
     std::vector<module_record> modules;
     while (row.step()) modules.push_back(module_from(row));

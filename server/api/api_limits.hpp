@@ -37,6 +37,7 @@ inline constexpr std::size_t attention_fresh_students_max = 5'000;
 
 inline constexpr std::size_t json_depth_max = 8;
 inline constexpr std::size_t title_bytes_max = 512;
+inline constexpr std::size_t preview_url_bytes_max = 2048;
 
 /// The numbers of /v1/overview are computed at most this often.
 inline constexpr std::int64_t overview_kept_ms = 5000;

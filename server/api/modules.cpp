@@ -15,6 +15,7 @@ nlohmann::ordered_json document_of(const module_record& module) {
   out["duration_ms"] = module.rules.duration_ms;
   out["mastery_threshold"] = module.rules.mastery_centipercent / 100.0;
   out["max_rate"] = module.rules.max_rate_permille / 1000.0;
+  if (!module.preview_url.empty()) out["preview_url"] = module.preview_url;
   out["updated_at"] = net::rfc3339(module.updated_ms);
   return out;
 }
@@ -26,10 +27,23 @@ bool is_title(const std::string& text) {
   return true;
 }
 
+/// What a page of the console may be made to play: never javascript: or another page's //host.
+bool is_preview_url(std::string_view url) {
+  if (url.size() > api_limits::preview_url_bytes_max) return false;
+  for (const char c : url)
+    if (c <= 0x20 || c > 0x7e || std::string_view("\"<>\\^`{|}").find(c) != std::string_view::npos)
+      return false;
+  constexpr std::string_view https = "https://";
+  if (!url.starts_with(https)) return url.starts_with('/') && !url.starts_with("//");
+  const auto rest = url.substr(https.size());
+  const auto host = rest.substr(0, rest.find_first_of("/?#"));
+  return !host.empty() && host.front() != ':' && host.find('@') == std::string_view::npos;
+}
+
 module_record read_module(const call& c) {
   const auto body = parse_object(c.request);
   const object_reader members(body, "");
-  members.only({"title", "duration_ms", "mastery_threshold", "max_rate"});
+  members.only({"title", "duration_ms", "mastery_threshold", "max_rate", "preview_url"});
 
   module_record module;
   module.id = c.module_at(0);
@@ -45,6 +59,13 @@ module_record read_module(const call& c) {
   if (members.has("max_rate"))
     module.rules.max_rate_permille = static_cast<std::int32_t>(members.scaled(
         "max_rate", 0.25, 16.0, 3, "a number from 0.25 to 16 with at most three decimals"));
+  if (members.has("preview_url")) {
+    constexpr auto preview_right =
+        "a URL that begins with https:// and a host, or a path that begins with one slash: at most "
+        "2048 characters of a URI, others percent-encoded";
+    module.preview_url = members.text("preview_url", preview_right);
+    if (!is_preview_url(module.preview_url)) members.fail("preview_url", preview_right);
+  }
   module.updated_ms = c.now_ms;
   return module;
 }

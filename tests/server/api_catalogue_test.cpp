@@ -49,6 +49,28 @@ BOOST_FIXTURE_TEST_CASE(a_module_is_put_read_listed_and_removed, api_fixture) {
   check_problem(get("/v1/modules/m1"), 404, "not-found");
 }
 
+BOOST_FIXTURE_TEST_CASE(a_module_may_have_a_preview, api_fixture) {
+  const auto answer_to = [&](const std::string& url) {
+    return put("/v1/modules/m", {{"title", "t"}, {"duration_ms", 1}, {"preview_url", url}});
+  };
+  for (const std::string good :
+       {"https://video.example/a.m3u8?x=1#t", "https://[::1]:8443", "/media/a%20b.mp4", "/"}) {
+    const auto answer = answer_to(good);
+    BOOST_TEST(answer.status < 300, good);
+    BOOST_TEST(json_of(answer)["preview_url"] == good);
+    BOOST_TEST(json_of(get("/v1/modules/m"))["preview_url"] == good);
+  }
+  for (const std::string bad :
+       {"", "http://video.example/", "//video.example/", "javascript:alert(1)", "https://",
+        "https:///a", "https://:443/", "https://user@video.example/", "/a b", "/a\"b", "/a<b",
+        "/a\\b", "/\xc3\xb6", "/a\nb", "media/a.mp4"})
+    check_problem(answer_to(bad), 400, "malformed-request");
+  check_problem(answer_to("/" + std::string(2048, 'a')), 400, "malformed-request");
+  BOOST_TEST(answer_to("/" + std::string(2047, 'a')).status == 200);
+  put("/v1/modules/m", {{"title", "t"}, {"duration_ms", 1}});
+  BOOST_TEST(!json_of(get("/v1/modules/m")).contains("preview_url"));
+}
+
 BOOST_FIXTURE_TEST_CASE(module_documents_are_read_strictly, api_fixture) {
   const auto refused = [&](const std::string& body, const std::string& named) {
     const auto response = call(http_method::put, "/v1/modules/m", body);

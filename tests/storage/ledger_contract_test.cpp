@@ -89,6 +89,7 @@ class random_walk {
     module_record record{a_module(), "Title \"\\'{},\xc3\xa9 NULL", {}, now_ms_};
     record.rules.duration_ms = 8'000 + static_cast<media_ms>(random_() % 3) * 4'000;
     record.rules.mastery_centipercent = 5'000 + static_cast<std::int32_t>(random_() % 5'001);
+    if (random_() % 2 == 0) record.preview_url = "https://video.example/a'b?c=1";
     need(tested_.put_module(record));
     model_.put_module(record);
   }
