@@ -145,12 +145,12 @@ void heatmap::grown(const std::vector<heatmap_delta>& deltas) noexcept {
     std::lock_guard lock(mutex_);
     for (const auto& delta : deltas) {
       const auto layout = heatmap_layout::of(delta.duration_ms);
-      // Without an overlay there is nothing that it could be in twice.
+      // Its heartbeats may be in the lanes still: an overlay is made for them if there is none.
       const auto found = modules_.find(delta.module);
-      if (found == modules_.end()) continue;
-      auto& overlay = found->second;
-      if (overlay.layout.bins == 0) overlay.layout = layout;
-      add_sums(overlay.grown, rebinned(delta.ms, layout, overlay.layout));
+      auto* overlay = found == modules_.end() ? overlay_of(delta.module, layout) : &found->second;
+      if (!overlay) continue;  // nor is there room for its heartbeats
+      if (overlay->layout.bins == 0) overlay->layout = layout;
+      add_sums(overlay->grown, rebinned(delta.ms, layout, overlay->layout));
     }
   } catch (...) {  // out of memory: until the next round some may be shown twice
     ++left_out_;

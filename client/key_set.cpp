@@ -1,6 +1,5 @@
 #include "client/key_set.hpp"
 
-#include <algorithm>
 #include <span>
 #include <string_view>
 
@@ -40,14 +39,9 @@ bool read_key(json_scanner& json, jwk& into) {
   return json.consume('}');
 }
 
-bool usable_kid(std::string_view kid) {
-  return !kid.empty() && kid.size() <= limits::id_chars_max &&
-         std::all_of(kid.begin(), kid.end(),
-                     [](char c) { return c > ' ' && c < 0x7f && c != '"' && c != '\\'; });
-}
-
 std::optional<gateway_key> usable(const jwk& key) {
-  if (key.kty != "EC" || key.crv != "P-256" || key.use != "enc" || !usable_kid(key.kid))
+  if (key.kty != "EC" || key.crv != "P-256" || key.use != "enc" ||
+      !base64url::decode_thumbprint(key.kid))
     return std::nullopt;
   gateway_key made;
   made.kid = key.kid;

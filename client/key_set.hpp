@@ -9,7 +9,7 @@ namespace watchkeeper::client {
 
 /// The gateway's key-agreement key.
 struct gateway_key {
-  std::string kid;                       // 1 … 64 printable characters that JSON need not escape
+  std::string kid;                       // a thumbprint: a token that names another is malformed
   std::array<std::uint8_t, 64> point{};  // x‖y, on the curve
 };
 

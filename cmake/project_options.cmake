@@ -60,6 +60,8 @@ function(watchkeeper_test name)
   target_link_libraries(${name}_test PRIVATE project_options ${ARGN})
   target_compile_definitions(${name}_test PRIVATE BOOST_TEST_DYN_LINK)
   # Only what reads files of the tree is told where it is: the rest compiles alike in every clone.
+  # (A source that begins to do so must be looked at anew.)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${sources})
   foreach(source IN LISTS sources)
     file(STRINGS "${source}" mentions REGEX "WATCHKEEPER_SOURCE_DIR|\"[^\"]*vectors.hpp\"" LIMIT_COUNT 1)
     if(mentions)

@@ -1,10 +1,13 @@
 #include "actors/heatmap.hpp"
 
+#include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <map>
+#include <mutex>
 #include <numeric>
 #include <random>
 #include <set>
+#include <thread>
 
 #include "tests/actors/support.hpp"
 #include "tests/domain/support.hpp"
@@ -176,6 +179,60 @@ BOOST_AUTO_TEST_CASE(a_heartbeat_is_seen_at_once) {
   BOOST_TEST(view.students == 1u);
   const auto nobody = s.look(*module_id::parse("nobody"));
   BOOST_TEST(nobody.bins.viewer_ms == bin_sums(30), boost::test_tools::per_element());
+}
+
+/// Shards, readers and the checkpointer side by side: nothing is lost, nothing counts twice.
+BOOST_AUTO_TEST_CASE(many_threads_at_once) {
+  constexpr int writers = 3;
+  constexpr int students_each = 40;
+  constexpr int steps = 25;
+  stage s(writers);
+  std::mutex hot_mutex;
+  std::atomic<int> writing{writers};
+  std::atomic<int> vanished{0};  // plays that were seen, and then not
+  std::vector<std::thread> threads;
+  for (int w = 0; w < writers; ++w)
+    threads.emplace_back([&, w] {
+      for (int step = 0; step < steps; ++step)
+        for (int i = 0; i < students_each; ++i) {
+          const std::lock_guard lock(hot_mutex);  // the stage's, not the heatmap's
+          s.play(who(w * students_each + i), m1, {step * 1'000, step * 1'000 + 1'000});
+        }
+      --writing;
+    });
+  threads.emplace_back([&] {
+    std::uint64_t before = 0;
+    while (writing > 0) {
+      const auto view = s.look(m1);
+      const auto now =
+          std::accumulate(view.bins.play_ms.begin(), view.bins.play_ms.end(), std::uint64_t{0});
+      if (now < before) ++vanished;
+      before = now;
+    }
+  });
+  for (int w = 0; w < writers * students_each; ++w) s.used.insert(partition_of(who(w)));
+  while (writing > 0) {
+    s.heat.round_begins();
+    for (const auto p : s.used) {
+      s.heat.partition_begins(p);
+      std::vector<pair_progress> pairs;
+      {
+        const std::lock_guard lock(hot_mutex);
+        for (const auto& [key, state] : s.hot)
+          if (partition_of(key.student) == p) pairs.push_back({key, state});
+      }
+      s.write(pairs);
+      s.heat.partition_ends(p);
+    }
+    BOOST_TEST(!s.heat.flush_plays(*s.book).has_value());
+    s.heat.round_ends(true, *s.book);
+  }
+  for (auto& each : threads) each.join();
+  BOOST_TEST(vanished == 0);
+  s.check(m1);
+  s.round([] {});
+  s.check(m1);
+  BOOST_TEST(s.look(m1).students == std::uint64_t{writers * students_each});
 }
 
 /// After a start the shards do not know what was covered: the ledger does.

@@ -263,28 +263,30 @@ BOOST_AUTO_TEST_CASE(a_session_key_that_does_not_fit_is_answered_by_the_devices_
 
 BOOST_AUTO_TEST_CASE(key_sets_good_and_bad) {
   const auto key = software_key::generate();
+  const auto& kid = key.kid_text();
   const auto x = base64url::encode(key.public_key().raw().first(32));
   const auto y = base64url::encode(key.public_key().raw().subspan(32));
-  const auto jwk = [&](std::string use, std::string kid, const std::string& ex) {
-    return R"({"kty":"EC","crv":"P-256","use":")" + use + R"(","kid":")" + kid + R"(","x":")" + ex +
+  const auto jwk = [&](const std::string& use, const std::string& id, const std::string& ex) {
+    return R"({"kty":"EC","crv":"P-256","use":")" + use + R"(","kid":")" + id + R"(","x":")" + ex +
            R"(","y":")" + y + R"(","alg":"ECDH-ES"})";
   };
   std::string good =
-      R"({"keys":[{"kty":"OKP","x":"AA"},)" + jwk("sig", "a", x) + "," + jwk("enc", "b", x) + "]}";
+      R"({"keys":[{"kty":"OKP","x":"AA"},)" + jwk("sig", "a", x) + "," + jwk("enc", kid, x) + "]}";
   const auto found = read_key_set(good);
   BOOST_REQUIRE(found);
-  BOOST_CHECK_EQUAL(found->kid, "b");
+  BOOST_CHECK_EQUAL(found->kid, kid);
   BOOST_CHECK(std::equal(found->point.begin(), found->point.end(), key.public_key().bytes.begin()));
   std::string seventeen = R"({"keys":[)";
-  for (int i = 0; i < 17; ++i) seventeen += (i ? "," : "") + jwk("enc", "b", x);
+  for (int i = 0; i < 17; ++i) seventeen += (i ? "," : "") + jwk("enc", kid, x);
   for (std::string bad :
        {std::string{}, std::string{"{}"}, std::string{"[]"}, std::string{R"({"keys":{}})"},
         std::string{R"({"keys":[]})"}, std::string{R"({"keys":[1]})"},
-        R"({"keys":[)" + jwk("enc", "", x) + "]}", R"({"keys":[)" + jwk("enc", "a\\\"b", x) + "]}",
-        R"({"keys":[)" + jwk("enc", std::string(65, 'k'), x) + "]}",
-        R"({"keys":[)" + jwk("enc", "b", y) + "]}",  // not on the curve
-        R"({"keys":[)" + jwk("enc", "b", x.substr(1)) + "]}",
-        R"({"keys":[)" + jwk("enc", "b", x) + "]} x", seventeen + "]}"})
+        R"({"keys":[)" + jwk("enc", kid.substr(1), x) + "]}",
+        R"({"keys":[)" + jwk("enc", "a\\\"b", x) + "]}",
+        R"({"keys":[)" + jwk("enc", kid + "k", x) + "]}",
+        R"({"keys":[)" + jwk("enc", kid, y) + "]}",  // not on the curve
+        R"({"keys":[)" + jwk("enc", kid, x.substr(1)) + "]}",
+        R"({"keys":[)" + jwk("enc", kid, x) + "]} x", seventeen + "]}"})
     BOOST_CHECK_MESSAGE(!read_key_set(bad), bad);
 }
 

@@ -1,8 +1,10 @@
 // Session keys between an engine and a gateway's side that is written here, out of the protocol.
 
 #include <boost/test/unit_test.hpp>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "client/token_writer.hpp"
 #include "domain/base64url.hpp"
 #include "tests/client/support.hpp"
 
@@ -29,8 +31,8 @@ struct keyed_device : device {
 
   std::string keys() {
     const auto point = gateway.public_key().raw();
-    return R"({"keys":[{"kty":"EC","crv":"P-256","use":"enc","kid":"g1","x":")" +
-           base64url::encode(point.first(32)) + R"(","y":")" +
+    return R"({"keys":[{"kty":"EC","crv":"P-256","use":"enc","kid":")" + gateway.kid_text() +
+           R"(","x":")" + base64url::encode(point.first(32)) + R"(","y":")" +
            base64url::encode(point.subspan(32)) + R"("}]})";
   }
   void answer_keys(int status, const std::string& body) {
@@ -57,7 +59,7 @@ struct keyed_device : device {
                  : "bad-signature";
     }
     if (!claims.contains("epk")) return "";
-    BOOST_CHECK_EQUAL(claims["skid"].get<std::string>(), "g1");
+    BOOST_CHECK_EQUAL(claims["skid"].get<std::string>(), gateway.kid_text());
     epk_x = claims["epk"]["x"];
     std::array<std::uint8_t, 64> point;
     BOOST_REQUIRE(base64url::decode(epk_x, std::span{point}.first(32)));
@@ -89,6 +91,39 @@ struct keyed_device : device {
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(session_key_flow_suite)
+
+BOOST_AUTO_TEST_CASE(the_published_vectors_come_out) {
+  std::ifstream file{WATCHKEEPER_SOURCE_DIR "/docs/vectors/session-key.json"};
+  const auto document = nlohmann::json::parse(file);
+  std::size_t macs = 0;
+  for (const auto& vector : document["vectors"]) {
+    const auto bytes = [](const nlohmann::json& text, std::span<std::uint8_t> into) {
+      BOOST_REQUIRE(base64url::decode(text.get<std::string>(), into) == into.size());
+    };
+    std::array<std::uint8_t, 64> peer;
+    std::array<std::uint8_t, 32> scalar, expected;
+    shared_secret z;
+    bytes(vector["gateway"]["x"], std::span{peer}.first(32));
+    bytes(vector["gateway"]["y"], std::span{peer}.last(32));
+    bytes(vector["ephemeral"]["d"], scalar);
+    BOOST_REQUIRE(agree_with(scalar, peer, z));
+    bytes(vector["z"], expected);
+    BOOST_CHECK(z == expected);
+    const auto first = vector["first_token"].get<std::string>();
+    const auto key = derive_session_key(z, std::string_view{first}.substr(0, first.rfind('.')));
+    bytes(vector["key"], expected);
+    BOOST_CHECK(key == expected);
+    for (const auto& each : vector["tokens"]) {
+      const auto token = each["token"].get<std::string>();
+      const auto header = decoded(std::string_view{token}.substr(0, token.find('.')));
+      if (each["verdict"] != "accept" || header.find("HS256") == std::string::npos) continue;
+      const auto input = token.substr(0, token.rfind('.'));
+      BOOST_CHECK_EQUAL(finish_token(input, hmac_sha256(key, input)), token);
+      ++macs;
+    }
+  }
+  BOOST_CHECK_GE(macs, 2);
+}
 
 BOOST_FIXTURE_TEST_CASE(one_signature_a_session_then_macs, keyed_device) {
   start();

@@ -139,6 +139,22 @@ describe('the C SDK', { concurrency: 1 }, () => {
     assert.equal(progress.coverage[1]?.[0] ?? 100_000, 100_000);
   });
 
+  test('signs once a session, and once more for a gateway that was restarted', async () => {
+    const watcher = new Watcher(directory);
+    await watcher.enrol(gateway, 'c-keys');
+    watcher.play('--seconds', '8', '--linger', '15', ...quick);
+    await until('three heartbeats are credited', () => count(watcher.out, 'progress') >= 3);
+    await gateway.end('SIGKILL');
+    await gateway.launch(gateway.port);
+    const { code } = await watcher.ended();
+    assert.equal(code, 0, watcher.out);
+    assert.deepEqual((await gateway.progress(watcher.student, 'c-keys')).coverage, [[0, 8000]]);
+    assert.equal(watcher.status.dropped, 0);
+    // One, and one for each heartbeat that had been signed with the key that was lost.
+    assert.ok(watcher.status.device_signatures >= 2 && watcher.status.device_signatures <= 5, watcher.out);
+    assert.ok(watcher.status.session_signatures >= 4, watcher.out);
+  });
+
   test('a refusal for good is told and not repeated', async () => {
     const watcher = new Watcher(directory);
     await watcher.enrol(gateway, 'c-refused');
@@ -305,7 +321,9 @@ describe('the C SDK and servers that are no gateway', { concurrency: 1 }, () => 
       this.pair = crypto.createECDH('prime256v1');
       const point = this.pair.generateKeys();
       const [x, y] = [point.subarray(1, 33), point.subarray(33)].map((half) => half.toString('base64url'));
-      this.set = { keys: [{ kty: 'EC', crv: 'P-256', use: 'enc', alg: 'ECDH-ES', kid: 'gateway-1', x, y }] };
+      const members = JSON.stringify({ crv: 'P-256', kty: 'EC', x, y });
+      this.kid = crypto.createHash('sha256').update(members).digest('base64url');
+      this.set = { keys: [{ kty: 'EC', crv: 'P-256', use: 'enc', alg: 'ECDH-ES', kid: this.kid, x, y }] };
       this.algorithms = [];
     }
     /** The problem's name, or undefined. */
@@ -321,7 +339,7 @@ describe('the C SDK and servers that are no gateway', { concurrency: 1 }, () => 
         return token === `${input}.${mac}` ? undefined : 'bad-signature';
       }
       if (!epk) return undefined;
-      assert.equal(skid, 'gateway-1');
+      assert.equal(skid, this.kid);
       const point = Buffer.concat([Buffer.from([4]), Buffer.from(epk.x, 'base64url'), Buffer.from(epk.y, 'base64url')]);
       const salt = crypto.createHash('sha256').update(input).digest();
       this.key = Buffer.from(crypto.hkdfSync('sha256', this.pair.computeSecret(point), salt,
