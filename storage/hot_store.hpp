@@ -89,8 +89,8 @@ class hot_store {
 
   /// Forgets everything of the student and refuses credit for limits::student_ttl_ms, so that a
   /// heartbeat on its way brings nothing back. `readmit` ends the refusal (the student enrols
-  /// anew). Replay windows stay until limits::session_ttl_ms have passed, so that a heartbeat from before the erasure is not credited after a readmission
-  /// either.
+  /// anew). Replay windows stay until limits::session_ttl_ms have passed, so that a heartbeat from
+  /// before the erasure is not credited after a readmission either.
   virtual stored<ok_t> erase(const student_id& student) = 0;
   virtual stored<ok_t> readmit(const student_id& student) = 0;
 

@@ -62,7 +62,8 @@ BOOST_AUTO_TEST_CASE(fields_that_are_rare_reach_the_sink) {
                   {"if-none-match", "\"z\""}});
   const auto body = client.read_answer(1).body;
   BOOST_TEST(body.substr(body.find("127.0.0.1\n")) ==
-             "127.0.0.1\n\n0=https://a\n1=POST\n2=\"x\", \"z\"\n3=then\n4=bytes=0-1\n6=a=1; b=2\n7=c\n8=7\n9=br, gzip\n"
+             "127.0.0.1\n\n0=https://a\n1=POST\n2=\"x\", \"z\"\n3=then\n4=bytes=0-1\n6=a=1; "
+             "b=2\n7=c\n8=7\n9=br, gzip\n"
              "5=\"y\"");
 }
 
