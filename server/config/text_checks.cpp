@@ -120,7 +120,7 @@ std::string check_static_path(std::string_view text) {
         "must begin and end with a slash and be made of A-Z a-z 0-9 . _ ~ -, such as "
         "/player/, not {}",
         toml_quote(text));
-  for (const std::string_view own : {"/v1/", "/metrics/", "/healthz/", "/readyz/"})
+  for (const std::string_view own : {"/v1/", "/metrics/", "/healthz/", "/readyz/", "/console/"})
     if (text.starts_with(own))
       return fmt::format("must not be one of the gateway's own, which {} is", toml_quote(text));
   return {};

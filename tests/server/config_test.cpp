@@ -152,8 +152,9 @@ BOOST_AUTO_TEST_CASE(folders_to_serve_are_a_list_of_tables) {
   BOOST_TEST(problems_of("static = 1\n").find("[[static]]") != std::string::npos);
   for (const auto* good : {"/", "/a/", "/player/v1/", "/v10/", "/A-b_c.d~/"})
     BOOST_TEST(check_static_path(good) == "", good);
-  for (const auto* bad : {"", "a/", "/a", "//", "/a//b/", "/../", "/.a/", "/a b/", "/%61/", "/v1/",
-                          "/v1/x/", "/metrics/", "/readyz/", "/healthz/"})
+  for (const auto* bad :
+       {"", "a/", "/a", "//", "/a//b/", "/../", "/.a/", "/a b/", "/%61/", "/v1/", "/v1/x/",
+        "/metrics/", "/readyz/", "/healthz/", "/console/", "/console/x/"})
     BOOST_TEST(check_static_path(bad) != "", bad);
 }
 
