@@ -19,8 +19,8 @@ void begin_line(std::string& line, std::string_view event, const player& device,
                  R"({{"event":"{}","t_ms":{},"kid":"{}","student":"{}","module":"{}","sid":"{}",)"
                  R"("sn":{},"from":{},"to":{},"attempt":{})",
                  event, now_ms, device.key().kid_text(), device.student().view(),
-                 beat.module.view(), beat.session.view(), beat.sequence, beat.interval.from_ms,
-                 beat.interval.to_ms, beat.attempts);
+                 beat.claims.module.view(), beat.claims.session.view(), beat.claims.sequence,
+                 beat.claims.interval.from_ms, beat.claims.interval.to_ms, beat.attempts);
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ std::string clean(std::string_view name) {
 
 bool worth_a_retry(std::string_view problem) {
   return problem == "rate-limited" || problem == "overloaded" || problem == "storage-unavailable" ||
-         problem == "draining";
+         problem == "draining" || problem == session_key_unknown;
 }
 
 outcome refused(std::string_view problem, int status) {

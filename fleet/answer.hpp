@@ -25,6 +25,9 @@ constexpr bool is_acknowledged(outcome_kind kind) noexcept {
   return kind <= outcome_kind::accepted;
 }
 
+/// The reason that asks for a signature by the device: `retry`, signed again.
+inline constexpr std::string_view session_key_unknown = "session-key-unknown";
+
 /// What became of one heartbeat.
 struct outcome {
   outcome_kind kind = outcome_kind::retry;

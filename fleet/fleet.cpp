@@ -14,6 +14,7 @@
 #include "fleet/catalogue.hpp"
 #include "fleet/enrolment.hpp"
 #include "fleet/fleet_check.hpp"
+#include "fleet/gateway_key.hpp"
 #include "fleet/key_file.hpp"
 #include "fleet/playback.hpp"
 #include "fleet/report.hpp"
@@ -70,6 +71,7 @@ result<std::vector<fleet_device>, std::string> make_devices(const fleet_options&
 
 struct prepared_fleet {
   std::vector<played_module> modules;
+  std::optional<client::gateway_key> gateway;  // with session keys
   std::vector<fleet_device> devices;
 };
 
@@ -84,6 +86,11 @@ result<prepared_fleet, std::string> prepare(const fleet_options& options, http2_
     auto modules = prepare_modules(options, **admin);
     if (!modules) return modules.error();
     made.modules = std::move(modules).value();
+    if (options.session_keys) {
+      auto key = read_gateway_key(**admin);
+      if (!key) return key.error();
+      made.gateway = std::move(key).value();
+    }
   }
   bool fresh = false;
   auto devices = make_devices(options, progress, fresh);
@@ -125,9 +132,11 @@ int complain(const std::string& sentence) {
   return exit_unusable;
 }
 
-int write_uris(const fleet_options& options, std::vector<player>& players, player::random& seeded,
+int write_uris(const fleet_options& options, std::vector<player>& players,
+               const client::gateway_key* gateway, player::random& seeded,
                progress_line& progress) {
   playing_rules rules;
+  rules.gateway = gateway;
   rules.heartbeat_ms =
       static_cast<media_ms>(std::lround(options.interval_s * options.playback_rate * 1000));
   rules.rate_permille = static_cast<std::int32_t>(std::lround(options.playback_rate * 1000));
@@ -173,10 +182,11 @@ int run_fleet(const fleet_options& options) {
     if (stop_signal::requested()) return complain("stopped before anything was sent");
     player::random seeded{options.seed};
     auto players = make_players(options, *fleet, seeded);
-    if (!options.uri_file.empty()) return write_uris(options, players, seeded, progress);
+    const auto* gateway = fleet->gateway ? &*fleet->gateway : nullptr;
+    if (!options.uri_file.empty()) return write_uris(options, players, gateway, seeded, progress);
 
-    playback run{options, connections, **client, players,
-                 log,     counts,      progress, stop_signal::requested};
+    playback run{options,  connections,           **client, players, gateway, log, counts,
+                 progress, stop_signal::requested};
     if (!run.connect())
       return complain((*client)->last_failure().empty() ? "no connection could be opened in time"
                                                         : (*client)->last_failure());

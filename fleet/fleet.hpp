@@ -68,6 +68,9 @@ struct fleet_options {
   unsigned window = 32;
   /// Tokens a request, 1 … 16. Paced mode: a device collects so many heartbeats before it sends.
   unsigned batch = 1;
+  /// Sessions agree on a key with their first heartbeat and sign the others with it
+  /// (docs/protocol.md, section 6). Otherwise every heartbeat is signed by the device's key.
+  bool session_keys = false;
   /// Ask for `204` instead of a result (`prefer: return=minimal`); progress is then not known.
   bool minimal = false;
   /// Seconds until a request counts as lost.

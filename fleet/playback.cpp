@@ -43,8 +43,8 @@ std::uint64_t resident_bytes() {
 }  // namespace
 
 playback::playback(const fleet_options& options, std::size_t connections, http2_client& client,
-                   std::vector<player>& players, ack_log& log, tally& counts,
-                   progress_line& progress, std::function<bool()> stop)
+                   std::vector<player>& players, const client::gateway_key* gateway, ack_log& log,
+                   tally& counts, progress_line& progress, std::function<bool()> stop)
     : options_(options),
       client_(client),
       players_(players),
@@ -58,6 +58,7 @@ playback::playback(const fleet_options& options, std::size_t connections, http2_
   rules_.heartbeat_ms =
       static_cast<media_ms>(std::lround(options.interval_s * options.playback_rate * 1000));
   rules_.rate_permille = static_cast<std::int32_t>(std::lround(options.playback_rate * 1000));
+  rules_.gateway = gateway;
   // A presigned stock is no offline buffer, and a batch must fit while it is collected.
   rules_.buffer_heartbeats =
       options.presign ? std::size_t{options.heartbeats_per_device}
@@ -271,6 +272,7 @@ void playback::answered(std::uint32_t number, line& on, const http2_response& re
     const auto waited = std::chrono::duration_cast<std::chrono::microseconds>(now - beats[i].due);
     latencies_us.push_back(static_cast<std::uint64_t>(std::max<std::int64_t>(0, waited.count())));
     again.push_back(outcomes[i].kind == outcome_kind::retry);
+    if (again.back() && outcomes[i].reason == session_key_unknown) who.sign_again(i, rules_);
     if (outcomes[i].mastered && !std::exchange(places_[number].mastered, true))
       ++counts_.students_mastered;
   }

@@ -18,12 +18,12 @@
 namespace watchkeeper::fleet {
 
 /// Lets players send over connections, in one of three modes: paced, burst, presigned. One thread.
-/// Borrows everything it is made of.
+/// Borrows everything it is made of. Without a gateway's key devices sign every heartbeat.
 class playback final : public connection_observer {
  public:
   playback(const fleet_options& options, std::size_t connections, http2_client& client,
-           std::vector<player>& players, ack_log& log, tally& counts, progress_line& progress,
-           std::function<bool()> stop);
+           std::vector<player>& players, const client::gateway_key* gateway, ack_log& log,
+           tally& counts, progress_line& progress, std::function<bool()> stop);
   ~playback() override;
 
   /// Opens the connections. False, when none could be opened in time; why: client.last_failure().

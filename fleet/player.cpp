@@ -6,6 +6,7 @@
 #include <iterator>
 #include <utility>
 
+#include "client/token_writer.hpp"
 #include "fleet/fleet_limits.hpp"
 
 namespace watchkeeper::fleet {
@@ -68,16 +69,42 @@ heartbeat player::play(const playing_rules& rules, unix_ms now_ms, random& sourc
     position_ms += std::uniform_int_distribution<media_ms>(0, 60'000)(source);
     cutter.sought(std::min(position_ms, module.duration_ms), session.played_until_ms);
   }
-  if (position_ms >= module.duration_ms)
-    session = begin((session.module + 1) % modules_.size(), 0, source);
 
   heartbeat made;
-  made.token = key_.sign_token(claims);
-  made.session = claims.session;
-  made.module = claims.module;
-  made.sequence = claims.sequence;
-  made.interval = claims.interval;
+  made.token = sign(claims, &session, rules);
+  made.claims = claims;
+  if (position_ms >= module.duration_ms)
+    session = begin((session.module + 1) % modules_.size(), 0, source);
   return made;
+}
+
+std::string player::sign(const token_claims& claims, playback_session* session,
+                         const playing_rules& rules) const {
+  if (rules.gateway == nullptr || session == nullptr) return key_.sign_token(claims);
+  if (session->key) {
+    auto input =
+        client::signing_input(client::session_header(key_.kid_text(), claims.session), claims);
+    const auto mac = client::hmac_sha256(*session->key, input);
+    return client::finish_token(std::move(input), mac);
+  }
+  client::key_offer offer;
+  client::shared_secret z;
+  if (!client::agree(rules.gateway->point, offer.point, z)) return key_.sign_token(claims);
+  offer.gateway_kid = rules.gateway->kid;
+  auto input = client::signing_input(client::device_header(key_.kid_text()), claims, &offer);
+  const auto signature = key_.sign(input);
+  session->key = client::derive_session_key(z, input);
+  return client::finish_token(std::move(input), signature);
+}
+
+void player::sign_again(std::size_t in_flight, const playing_rules& rules) {
+  auto& beat = in_flight_.at(in_flight);
+  const auto session =
+      std::find_if(sessions_.begin(), sessions_.end(),
+                   [&](const playback_session& each) { return each.id == beat.claims.session; });
+  const bool goes_on = session != sessions_.end();
+  if (goes_on) session->key.reset();
+  beat.token = sign(beat.claims, goes_on ? &*session : nullptr, rules);
 }
 
 std::size_t player::trim(std::size_t buffer_heartbeats) {

@@ -3,12 +3,15 @@
 #include <chrono>
 #include <cstddef>
 #include <deque>
+#include <optional>
 #include <random>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "client/interval_cutter.hpp"
+#include "client/key_set.hpp"
+#include "client/session_key.hpp"
 #include "client/software_key.hpp"
 #include "fleet/catalogue.hpp"
 #include "fleet/heartbeat.hpp"
@@ -20,6 +23,9 @@ struct playing_rules {
   media_ms heartbeat_ms = 10'000;  // media time of one heartbeat
   std::int32_t rate_permille = 1000;
   std::size_t buffer_heartbeats = 5;  // kept while they cannot be delivered
+  /// The gateway's key: each session agrees on a key with its first heartbeat, and the others are
+  /// signed with that (docs/protocol.md, section 6). Borrowed; none: every one by the device's key.
+  const client::gateway_key* gateway = nullptr;
 };
 
 /// One simulated device: what it plays, what it has not delivered yet, when it may try again. At
@@ -41,6 +47,10 @@ class player {
   /// Plays on by one heartbeat and signs it. At a module's end: the heartbeat is cut there, and the
   /// next module begins in a new session. Sessions take turns.
   [[nodiscard]] heartbeat play(const playing_rules& rules, unix_ms now_ms, random& source);
+
+  /// The gateway does not know the session's key: the heartbeat in flight is signed by the device,
+  /// and its session agrees on a key anew.
+  void sign_again(std::size_t in_flight, const playing_rules& rules);
 
   /// Adds to what is to be sent. Returns the heartbeats that had to go, the oldest first, for there
   /// may be only `buffer_heartbeats` of them.
@@ -74,7 +84,10 @@ class player {
     std::uint32_t next_sequence = 0;
     client::interval_cutter cutter;
     std::int64_t played_until_ms = 0;  // the session's own clock, which a heartbeat moves on
+    std::optional<client::session_mac_key> key;
   };
+  std::string sign(const token_claims& claims, playback_session* session,
+                   const playing_rules& rules) const;
   playback_session begin(std::size_t module, media_ms at_ms, random& source) const;
   std::size_t trim(std::size_t buffer_heartbeats);
 

@@ -134,6 +134,9 @@ void add_pace(CLI::App& app, fleet_options& o) {
       ->check(CLI::Range(1U, static_cast<unsigned>(limits::tokens_per_request_max)))
       ->type_name("N")
       ->group(group);
+  app.add_flag("--session-keys", o.session_keys,
+               "Sign by a key of the session, which it agrees on with its first heartbeat")
+      ->group(group);
   app.add_flag("--minimal", o.minimal, "Ask for 204 instead of a result")->group(group);
   app.add_option("--request-timeout", o.request_timeout_s, "Seconds until a request counts as lost")
       ->capture_default_str()

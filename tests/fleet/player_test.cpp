@@ -3,7 +3,9 @@
 #include <boost/test/unit_test.hpp>
 #include <set>
 
+#include "crypto/agreement_key.hpp"
 #include "crypto/signature_verifier.hpp"
+#include "domain/base64url.hpp"
 
 using namespace watchkeeper;
 using namespace watchkeeper::fleet;
@@ -30,7 +32,7 @@ struct fixture {
   }
   std::vector<std::uint32_t> take_sequences(player& who) {
     std::vector<std::uint32_t> numbers;
-    for (const auto& beat : who.take(16, now)) numbers.push_back(beat.sequence);
+    for (const auto& beat : who.take(16, now)) numbers.push_back(beat.claims.sequence);
     return numbers;
   }
 };
@@ -50,7 +52,7 @@ BOOST_FIXTURE_TEST_CASE(the_token_is_what_the_strict_parser_and_the_verifier_acc
   BOOST_CHECK(parsed->device == who.key().kid());
   BOOST_CHECK(parsed->claims.student == who.student());
   BOOST_CHECK(parsed->claims.module == modules[0].id);
-  BOOST_CHECK(parsed->claims.session == beat.session);
+  BOOST_CHECK(parsed->claims.session == beat.claims.session);
   BOOST_CHECK_EQUAL(parsed->claims.sequence, 0);
   BOOST_CHECK((parsed->claims.interval == media_interval{5'000, 15'000}));
   BOOST_CHECK_EQUAL(parsed->claims.playback_rate_permille, 1250);
@@ -63,12 +65,12 @@ BOOST_FIXTURE_TEST_CASE(at_the_end_of_a_module_the_next_begins_in_a_new_session,
   auto who = make();
   std::vector<heartbeat> beats;
   for (int i = 0; i < 5; ++i) beats.push_back(who.play(rules, 1'000, source));
-  BOOST_CHECK((beats[2].interval == media_interval{20'000, 25'000}));  // cut at the duration
-  BOOST_CHECK(beats[2].session == beats[0].session);
-  BOOST_CHECK(beats[3].session != beats[0].session);
-  BOOST_CHECK(beats[3].module == modules[1].id);
-  BOOST_CHECK_EQUAL(beats[3].sequence, 0);
-  BOOST_CHECK((beats[4].interval == media_interval{10'000, 20'000}));
+  BOOST_CHECK((beats[2].claims.interval == media_interval{20'000, 25'000}));  // cut at the duration
+  BOOST_CHECK(beats[2].claims.session == beats[0].claims.session);
+  BOOST_CHECK(beats[3].claims.session != beats[0].claims.session);
+  BOOST_CHECK(beats[3].claims.module == modules[1].id);
+  BOOST_CHECK_EQUAL(beats[3].claims.sequence, 0);
+  BOOST_CHECK((beats[4].claims.interval == media_interval{10'000, 20'000}));
 }
 
 BOOST_FIXTURE_TEST_CASE(sessions_take_turns_and_count_for_themselves, fixture) {
@@ -76,8 +78,8 @@ BOOST_FIXTURE_TEST_CASE(sessions_take_turns_and_count_for_themselves, fixture) {
   std::set<std::string> sessions;
   for (int i = 0; i < 6; ++i) {
     const auto beat = who.play(rules, 1'000, source);
-    sessions.insert(std::string{beat.session.view()});
-    BOOST_CHECK_EQUAL(beat.sequence, i / 3);
+    sessions.insert(std::string{beat.claims.session.view()});
+    BOOST_CHECK_EQUAL(beat.claims.sequence, i / 3);
   }
   BOOST_CHECK_EQUAL(sessions.size(), 3);
 }
@@ -89,10 +91,61 @@ BOOST_FIXTURE_TEST_CASE(a_cheater_leaves_gaps, fixture) {
   auto last = who.play(rules, 1'000, source);
   for (int i = 0; i < 5; ++i) {
     const auto next = who.play(rules, 1'000, source);
-    if (next.session == last.session && next.interval.from_ms > last.interval.to_ms) ++gaps;
+    if (next.claims.session == last.claims.session &&
+        next.claims.interval.from_ms > last.claims.interval.to_ms)
+      ++gaps;
     last = next;
   }
   BOOST_CHECK_GT(gaps, 0);
+}
+
+BOOST_FIXTURE_TEST_CASE(with_session_keys_only_the_first_heartbeat_is_signed_by_the_device,
+                        fixture) {
+  const auto pair = crypto::agreement_key::generate(0);
+  crypto::agreement_key_ring ring;
+  ring.replace({pair});
+  const client::gateway_key gateway{base64url::encode(pair.kid()), pair.public_key().bytes};
+  rules.gateway = &gateway;
+  modules = {modules[1]};
+  auto who = make();
+  const auto first = who.play(rules, 1'000, source);
+  const auto second = who.play(rules, 1'000, source);
+
+  const auto offer = parse_engagement_token(first.token, nullptr);
+  BOOST_REQUIRE(offer && offer->claims.key_offer);
+  BOOST_CHECK(offer->algorithm == signature_algorithm::es256);
+  BOOST_CHECK(crypto::signature_verifier{who.key().public_key()}.verify(offer->signing_input,
+                                                                        offer->signature));
+  const auto key = ring.accept(*offer->claims.key_offer, offer->signing_input);
+  BOOST_REQUIRE(key);
+  const auto by_key = parse_engagement_token(second.token, nullptr);
+  BOOST_REQUIRE(by_key);
+  BOOST_CHECK(by_key->algorithm == signature_algorithm::hs256);
+  BOOST_CHECK(by_key->device == who.key().kid());
+  BOOST_CHECK(!by_key->claims.key_offer);
+  BOOST_CHECK_EQUAL(by_key->claims.sequence, 1);
+  BOOST_CHECK(key->verify(by_key->signing_input, std::span{by_key->signature}.first<32>()));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_gateway_that_lost_the_key_gets_the_same_heartbeat_with_a_new_offer,
+                        fixture) {
+  const auto pair = crypto::agreement_key::generate(0);
+  const client::gateway_key gateway{base64url::encode(pair.kid()), pair.public_key().bytes};
+  rules.gateway = &gateway;
+  modules = {modules[1]};
+  auto who = make();
+  for (int i = 0; i < 2; ++i) (void)who.add(who.play(rules, 1'000, source), 5);
+  (void)who.take(16, now);
+  who.sign_again(1, rules);
+  BOOST_CHECK_EQUAL(who.land({false, true}, 0s, now, 5, source), 0);
+  const auto beats = who.take(16, now + 1h);
+  BOOST_REQUIRE_EQUAL(beats.size(), 1);
+  const auto again = parse_engagement_token(beats[0].token, nullptr);
+  BOOST_REQUIRE(again);
+  BOOST_CHECK(again->algorithm == signature_algorithm::es256);
+  BOOST_CHECK(again->claims.key_offer.has_value());
+  BOOST_CHECK_EQUAL(again->claims.sequence, 1);
+  BOOST_CHECK((again->claims.interval == media_interval{10'000, 20'000}));
 }
 
 BOOST_FIXTURE_TEST_CASE(the_sixth_undelivered_heartbeat_pushes_the_oldest_out, fixture) {
@@ -109,7 +162,7 @@ BOOST_FIXTURE_TEST_CASE(the_sixth_undelivered_heartbeat_pushes_the_oldest_out, f
   now += 1h;
   BOOST_CHECK((take_sequences(who) == std::vector<std::uint32_t>{3, 4, 5, 6, 7}));
   for (const auto& beat : who.in_flight())
-    BOOST_CHECK_EQUAL(beat.attempts, beat.sequence <= 5 ? 2 : 1);
+    BOOST_CHECK_EQUAL(beat.attempts, beat.claims.sequence <= 5 ? 2 : 1);
 }
 
 BOOST_FIXTURE_TEST_CASE(only_what_was_not_acknowledged_is_sent_again_in_order, fixture) {
