@@ -123,6 +123,7 @@ class reader {
     const auto& token = sent_[into.size()];
     std::string_view status, problem, state;
     progress_report progress;
+    std::optional<media_ms> credited_ms;
     int members = 0;
     bool same = true;
     const bool good = object([&](std::string_view name) {
@@ -138,6 +139,11 @@ class reader {
       if (name == "sn") {
         const auto value = whole(json_, limits::sequence_max);
         same = same && value == std::int64_t{token.sequence};
+        return value.has_value();
+      }
+      if (name == "credited_ms") {
+        const auto value = whole(json_, limits::media_duration_ms_max);
+        if (value) credited_ms = static_cast<media_ms>(*value);
         return value.has_value();
       }
       if (name == "seconds_watched" || name == "resume_ms") {
@@ -167,6 +173,7 @@ class reader {
     } else if (status == "credited" || status == "limited" || status == "duplicate") {
       made.what = verdict::accepted;
       made.limited = status == "limited";
+      made.credited_ms = credited_ms;
       progress.mastered = state == "MASTERED";
       if (members == 3 && (progress.mastered || state == "IN_PROGRESS")) made.progress = progress;
     } else {

@@ -40,6 +40,7 @@ struct token_outcome {
   verdict what = verdict::keep_in_doubt;
   const char* problem = "";  // its name, of static storage; empty where there is none
   bool limited = false;
+  std::optional<media_ms> credited_ms;  // of the interval, from its beginning
   std::optional<progress_report> progress;
 };
 

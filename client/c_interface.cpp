@@ -281,7 +281,8 @@ void wk_client_destroy(wk_client* client) {
 wk_result wk_client_open(wk_client* client, const char* module, const char* session) {
   return guarded(client, [&](engine& on) {
     const auto of = module_id::parse(text_of(module));
-    const auto as = session_id::parse(session == nullptr ? make_uuid() : std::string{session});
+    const auto as = session_id::parse(
+        session == nullptr ? make_uuid(random_number(), random_number()) : std::string{session});
     if (!of || !as) return WK_ERROR_ARGUMENT;
     on.open(*of, *as);
     return WK_OK;

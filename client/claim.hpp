@@ -36,6 +36,7 @@ struct claim {
   bool in_flight = false;
   bool device_signature = false;  // the gateway did not know the session's key
   std::uint8_t clock_tries = 0;
+  std::uint8_t remainders = 0;  // it is what was left of one over the budget, for so many times
 };
 
 }  // namespace watchkeeper::client

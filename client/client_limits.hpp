@@ -25,6 +25,13 @@ inline constexpr std::int64_t idle_connection_ms = 60'000;
 
 /// Signed again with a corrected clock so many times, then given up.
 inline constexpr int clock_tries_max = 2;
+/// A heartbeat this old, or one of several in a request, had been waiting. For a while from then on
+/// the student's budget may be used up by what came late, and what it has no room for is sent
+/// again, when the budget has had time to fill, and so many times.
+inline constexpr std::int64_t late_ms = 15'000;
+inline constexpr std::int64_t catching_up_ms = 120'000;
+inline constexpr std::int64_t remainder_wait_ms_max = 30'000;
+inline constexpr int remainders_max = 3;
 /// So many `session-key-unknown` in a row, and the session goes on with device signatures only.
 inline constexpr int session_key_losses_max = 3;
 /// A gateway without session keys is asked again after so long.

@@ -90,9 +90,7 @@ std::uint64_t random_number() {
   return number;
 }
 
-std::string make_uuid() {
-  const auto high = random_number();
-  const auto low = random_number();
+std::string make_uuid(std::uint64_t high, std::uint64_t low) {
   std::array<char, 40> text;
   std::snprintf(text.data(), text.size(), "%08x-%04x-4%03x-%04x-%012llx",
                 static_cast<unsigned>(high >> 32), static_cast<unsigned>(high >> 16 & 0xffff),

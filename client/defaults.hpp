@@ -46,8 +46,8 @@ class file_storage final : public claim_storage {
   std::string path_;
 };
 
-/// A random UUID (RFC 9562 version 4).
-std::string make_uuid();
+/// A UUID (RFC 9562 version 4) of 122 of these random bits.
+std::string make_uuid(std::uint64_t high, std::uint64_t low);
 std::uint64_t random_number();
 
 }  // namespace watchkeeper::client

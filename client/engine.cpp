@@ -139,8 +139,14 @@ bool engine::send_keys_request(const instant& now) {
   return send(request);
 }
 
+/// All that waits, in order. Where the last attempt left heartbeats in doubt the oldest goes ahead
+/// alone: who answers nonsense must not put the rest in doubt as well, which may still be joined.
+std::size_t engine::batch_size() const noexcept {
+  return one_by_one_ || probing_ ? 1 : std::min(buffer_.size(), client_limits::claims_max);
+}
+
 bool engine::send_heartbeats(const instant& now) {
-  const auto count = one_by_one_ ? 1 : std::min(buffer_.size(), client_limits::claims_max);
+  const auto count = batch_size();
   flight made;
   made.sent_ms = now.monotonic_ms;
   std::string body;

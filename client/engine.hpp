@@ -151,6 +151,7 @@ class engine final : public transport_events {
   void pump(const instant& now);
   bool wants_keys(const instant& now) const noexcept;
   bool send_keys_request(const instant& now);
+  std::size_t batch_size() const noexcept;
   bool send_heartbeats(const instant& now);
   bool send(const transport_request& request);
   std::optional<std::string> make_token(claim& of, const instant& now, flight& with);
@@ -161,6 +162,7 @@ class engine final : public transport_events {
   void land(http_answer&& answer, const instant& now);
   bool land_one(claim& of, const token_outcome& outcome, bool clock_moved, bool& pause,
                 std::vector<dropped_claim>& dropped);
+  bool keep_remainder(claim& of, const token_outcome& outcome, const instant& now);
   void tell_progress(const std::vector<claim>& claims, const std::vector<token_outcome>& outcomes);
   void pause(const instant& now, std::optional<std::int64_t> retry_after_ms);
 
@@ -198,6 +200,8 @@ class engine final : public transport_events {
   bool sending_ = false;
   std::optional<stashed> stashed_;
   bool one_by_one_ = false;
+  bool probing_ = false;  // the last attempt left heartbeats in doubt
+  std::int64_t catching_up_until_ms_ = 0;
   unsigned since_full_answer_ = client_limits::full_answer_every;
 
   bool foreign_ = false;

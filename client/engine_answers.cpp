@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "client/defaults.hpp"
 #include "client/engine.hpp"
 
 namespace watchkeeper::client {
@@ -40,8 +41,10 @@ bool engine::failed(std::uint64_t id, bool sent, std::string_view why) {
   tell_trouble(trouble::transport, std::string{why});
   if (!keys) {
     const auto count = buffer_.in_flight();
-    if (sent)
+    if (sent) {
+      probing_ = true;
       for (std::size_t i = 0; i < count; ++i) buffer_.at(i).in_doubt = true;
+    }
     dirty_ = true;
     tell_dropped(buffer_.land(std::vector<bool>(count, false)));
   }
@@ -84,12 +87,26 @@ void engine::land(http_answer&& answer, const instant& now) {
   std::vector<bool> removed;
   std::vector<dropped_claim> dropped;
   bool pauses = reading.pause;
+  const bool late =
+      sent.size() > 1 || std::any_of(sent.begin(), sent.end(), [&](const claim& each) {
+        return clock_.at(now) - clock_.issued_at(each, now) >= client_limits::late_ms;
+      });
+  if (late) catching_up_until_ms_ = now.monotonic_ms + client_limits::catching_up_ms;
+  probing_ =
+      std::any_of(reading.outcomes.begin(), reading.outcomes.end(),
+                  [](const token_outcome& each) { return each.what == verdict::keep_in_doubt; });
   bool lost_key = false;
+  std::int64_t remaining_ms = 0;
   for (std::size_t i = 0; i < sent.size(); ++i) {
     const auto& outcome = reading.outcomes[i];
+    auto& held_one = buffer_.at(i);
     lost_key = lost_key || outcome.what == verdict::sign_by_device;
     if (outcome.what == verdict::accepted && flown.tokens[i].session_key) key_losses_ = 0;
-    removed.push_back(land_one(buffer_.at(i), outcome, clock_moved, pauses, dropped));
+    removed.push_back(land_one(held_one, outcome, clock_moved, pauses, dropped));
+    if (removed.back() && keep_remainder(held_one, outcome, now)) {
+      removed.back() = false;
+      remaining_ms += held_one.interval.length_ms();
+    }
   }
   if (lost_key) {
     if (key_) key_->key.reset();  // the pair stays: the same `epk` is offered again
@@ -116,10 +133,31 @@ void engine::land(http_answer&& answer, const instant& now) {
     over(trouble::answer);
     over(trouble::redirect);
   }
-  if (pauses)
+  if (pauses) {
     pause(now, retry_after_ms);
-  else
-    cooldown_.succeeded();
+    return;
+  }
+  cooldown_.succeeded();
+  // The budget fills while time passes; asked too early, the remainder would only be cut again.
+  if (remaining_ms > 0) pause(now, std::min(remaining_ms, client_limits::remainder_wait_ms_max));
+}
+
+/// What the budget had no room for, while late heartbeats use it up: `of` becomes the rest of it, a
+/// session of its own. Otherwise playback is faster than the module allows, and that is final.
+bool engine::keep_remainder(claim& of, const token_outcome& outcome, const instant& now) {
+  if (!outcome.limited || !outcome.credited_ms || of.remainders >= client_limits::remainders_max ||
+      now.monotonic_ms >= catching_up_until_ms_ || *outcome.credited_ms >= of.interval.length_ms())
+    return false;
+  const auto session = session_id::parse(make_uuid(ports_.random(), ports_.random()));
+  if (!session) return false;
+  of.session = *session;
+  of.sequence = 0;
+  of.interval.from_ms += *outcome.credited_ms;
+  of.in_doubt = of.device_signature = false;
+  of.clock_tries = 0;
+  ++of.remainders;
+  ++counts_.made;
+  return true;
 }
 
 bool engine::land_one(claim& of, const token_outcome& outcome, bool clock_moved, bool& pauses,

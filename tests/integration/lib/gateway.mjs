@@ -30,8 +30,9 @@ export const tokenTable = (name, role, secret) =>
 
 export class Gateway {
   /** `settings`: more tables of the configuration; `store`: more keys of its table [store]. */
-  static async start({ variant = 'embedded', settings = '', store = '' } = {}) {
+  static async start({ variant = 'embedded', settings = '', store = '', environment = {} } = {}) {
     const gateway = new Gateway();
+    gateway.environment = environment;
     gateway.stores = Stores.start(variant);
     gateway.directory = temporaryDirectory('gateway');
     gateway.file = path.join(gateway.directory, 'watchkeeper.toml');
@@ -60,7 +61,8 @@ export class Gateway {
     this.cleartextPort = await freePort();
     this.writeConfiguration();
     this.log = '';
-    this.child = spawn(program, ['--config', this.file], { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child = spawn(program, ['--config', this.file],
+                       { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...this.environment } });
     for (const output of [this.child.stdout, this.child.stderr])
       output.on('data', (chunk) => (this.log += chunk));
     this.ended = new Promise((resolve) =>
