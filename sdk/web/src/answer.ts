@@ -37,18 +37,17 @@ function verdictOf(result: unknown, claim: Claim): Verdict | undefined {
   if (!isObject(result)) return undefined;
   const { status, problem } = result;
   if (status === 'rejected') return typeof problem === 'string' ? { problem, detail: '' } : undefined;
-  const known = status === 'credited' || status === 'limited' || status === 'duplicate';
   const {
     credited_ms: creditedMs, seconds_watched: secondsWatched,
     completion_percentage: completionPercentage, state, resume_ms: resumeMs,
   } = result;
   if (
-    !known || result['sid'] !== claim.sid || result['sn'] !== claim.sn ||
+    !['credited', 'limited', 'duplicate'].includes(status as Status) || result['sid'] !== claim.sid || result['sn'] !== claim.sn ||
     !isAmount(creditedMs) || !isAmount(secondsWatched) || !isAmount(resumeMs) ||
     !isAmount(completionPercentage) || completionPercentage > 100 ||
     (state !== 'IN_PROGRESS' && state !== 'MASTERED')
   ) return undefined;
-  return { accepted: { status, creditedMs, secondsWatched, completionPercentage, state, resumeMs } };
+  return { accepted: { status: status as Status, creditedMs, secondsWatched, completionPercentage, state, resumeMs } };
 }
 
 /**
@@ -100,7 +99,6 @@ const REACTIONS: Record<string, Reaction> = {
   overloaded: 'later',
   'storage-unavailable': 'later',
   draining: 'later',
-  'request-timeout': 'later',
 };
 
 /** A name that is not known is taken by the status: below 500 it is about the token, and for good. */

@@ -27,15 +27,9 @@ export class Clock {
     this.life = life;
   }
 
-  /** An answer with the gateway's time arrived; how far this page was off, in milliseconds. */
-  learn(serverMs: number, now: Reading): number {
-    const offMs = serverMs - this.nowMs(now);
+  /** An answer with the gateway's time arrived. */
+  learn(serverMs: number, now: Reading): void {
     this.#anchor = { serverMs, monoMs: now.monoMs };
-    return offMs;
-  }
-
-  get known(): boolean {
-    return this.#anchor !== undefined;
   }
 
   /** The gateway's time, or the device's while the gateway has not answered. */

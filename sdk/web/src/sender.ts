@@ -3,38 +3,30 @@
  * what each answer means for the heartbeats, and never forgets one without saying so.
  */
 import { type Accepted, type Verdict, reactionTo, readAnswer } from './answer.js';
-import { type BackoffLimits, remainingMs, waitMs } from './backoff.js';
-import { type BufferLimits, type Claim, settle } from './buffer.js';
+import type { Claim } from './buffer.js';
 import { Clock } from './clock.js';
 import type { DeviceKey } from './device.js';
 import { type Environment, type Reply, exchange } from './http.js';
-import { type Signed, Signer } from './signer.js';
-import type { QueueState, Store, Transaction } from './store.js';
+import { pieceOf, remainderOf, remember, retryOf } from './outcome.js';
+import { Queue, type QueueOptions } from './queue.js';
+import { type Signed, Signer, type SignerOptions } from './signer.js';
+import type { QueueState, Store } from './store.js';
 import type { Events, ModuleProgress, ProblemEvent, Status } from './types.js';
 
-/** A request may carry so many tokens. */
-const MAX_TOKENS = 16;
-/** So often the clock is set for one heartbeat. */
-const MAX_CORRECTIONS = 2;
-/** A heartbeat that was over the budget when it was this old had been waiting in the buffer. */
-const LATE_MS = 15_000;
-/** So often what was left of a late heartbeat is sent again. */
-const MAX_REMAINDERS = 3;
-const MAX_REMAINDER_WAIT_MS = 30_000;
-const MAX_MODULES_REMEMBERED = 32;
-const LOCK_TIMEOUT_MS = 30_000;
 
-export interface SenderOptions {
-  gateway: string;
-  queue: string;
+export interface SenderOptions extends QueueOptions, SignerOptions {
   module: string;
-  session: string;
   fullAnswerEvery: number;
-  sessionKeys: boolean;
   timeoutMs: number;
-  buffer: BufferLimits;
-  backoff: BackoffLimits;
 }
+
+/** A heartbeat this old had been waiting, as had all of a batch. */
+const LATE_MS = 15_000;
+/** So long after that the budget may be used up by what came late. */
+const CATCHING_UP_MS = 120_000;
+const MAX_REMAINDER_WAIT_MS = 30_000;
+/** Before the first: a wait that is none yet. */
+const NO_FAILURE = -1;
 
 type Emit = <K extends keyof Events>(name: K, event: Events[K]) => void;
 
@@ -48,12 +40,11 @@ export class Sender {
   readonly #signer: Signer;
   readonly #emit: Emit;
   readonly #traffic = { requests: 0, heartbeats: 0, bytesUp: 0, bytesDown: 0 };
-  readonly #busy = new Set<number>();
+  readonly #queue: Queue;
+  #catchingUpUntilMs = 0;
   #answers = 0;
   /** The gateway refused several tokens at once: so many go one by one, each to its own verdict. */
   #alone = 0;
-  #buffered = 0;
-  #state: QueueState | undefined;
   #timer: unknown;
   #running: Promise<void> | undefined;
   #again = false;
@@ -67,8 +58,8 @@ export class Sender {
     this.#store = store;
     this.#emit = emit;
     this.clock = new Clock(environment.newId());
-    const { gateway, session, sessionKeys } = options;
-    this.#signer = new Signer(environment, this.#traffic, gateway, session, sessionKeys, device, this.clock);
+    this.#queue = new Queue(options, store, environment);
+    this.#signer = new Signer(options, environment, this.#traffic, device, this.clock);
   }
 
   /** Keeps the claim, then sends. */
@@ -85,7 +76,8 @@ export class Sender {
       while (this.#again) {
         this.#again = false;
         try {
-          await this.#exclusively(() => this.#sendAll());
+          // Another tab is busy for that long: its turn, and ours later.
+          if (!(await this.#queue.exclusively(() => this.#sendAll()))) this.#schedule(this.#options.backoff.baseMs);
         } catch (error) {
           // No key can be had: what is kept stays.
           this.#problem('no-key', 0, String(error), 'later');
@@ -99,7 +91,7 @@ export class Sender {
 
   /** Somebody knows better: a connection is back, the device is enrolled. A wait asked for stays. */
   async hurry(): Promise<void> {
-    await this.#change((draft) => {
+    await this.#queue.change((draft) => {
       draft.state = { ...draft.state, halted: false };
       if (!draft.state.asked) draft.state.untilMs = 0;
     });
@@ -114,19 +106,19 @@ export class Sender {
 
   /** What the gateway last said about the module, in this page or an earlier one. */
   async progress(): Promise<ModuleProgress | undefined> {
-    await this.#change(() => undefined);
+    await this.#queue.change(() => undefined);
     this.changed();
-    return this.#state!.progress[this.#options.module];
+    return this.#queue.state!.progress[this.#options.module];
   }
 
   status(): Status {
-    const nextTryMs = this.#state && this.#buffered ? this.#waitLeftMs(this.#state) : 0;
+    const nextTryMs = this.#queue.state && this.#queue.buffered ? this.#queue.waitLeftMs(this.#queue.state) : 0;
     return {
       state: this.#stopped ? 'stopped'
-        : this.#state?.halted ? 'not-enrolled'
-        : this.#busy.size ? 'sending'
+        : this.#queue.state?.halted ? 'not-enrolled'
+        : this.#queue.busy.size ? 'sending'
         : nextTryMs ? 'waiting' : 'idle',
-      buffered: this.#buffered,
+      buffered: this.#queue.buffered,
       nextTryMs,
       storage: this.#store.kind,
       clockOffsetMs: Math.round(this.clock.offsetMs(this.#environment.reading())),
@@ -150,75 +142,30 @@ export class Sender {
     this.#emit('status', status);
   }
 
-  async #change<R>(change: Transaction<R>): Promise<R> {
-    return this.#store.transact(this.#options.queue, (draft) => {
-      const result = change(draft);
-      this.#buffered = draft.claims.length;
-      this.#state = draft.state;
-      return result;
-    });
-  }
-
-  async #exclusively(work: () => Promise<void>): Promise<void> {
-    const { locks } = this.#environment;
-    if (!locks) return work();
-    let begun = false;
-    try {
-      const signal = AbortSignal.timeout(LOCK_TIMEOUT_MS);
-      await locks.request(`watchkeeper ${this.#options.queue}`, { signal }, () => {
-        begun = true;
-        return work();
-      });
-    } catch (error) {
-      if (begun) throw error;
-      // Another tab is busy for that long: its turn, and ours later.
-      if ((error as Error).name === 'TimeoutError') this.#schedule(this.#options.backoff.baseMs);
-      // Locks are forbidden here, in a sandboxed frame for example.
-      else await work();
-    }
-  }
-
   async #sendAll(): Promise<void> {
     let goOn = true;
     while (goOn) {
-      const claims = await this.#take();
-      if (!claims.length) return;
-      for (const claim of claims) this.#busy.add(claim.id!);
+      const [dropped, claims] = await this.#queue.take(this.#alone > 0);
+      this.#drop(dropped, 'buffer-full');
+      if (!claims.length) {
+        const { state, buffered } = this.#queue;
+        if (buffered && !state!.halted) this.#schedule(this.#queue.waitLeftMs(state!));
+        return;
+      }
+      for (const claim of claims) this.#queue.busy.add(claim.id!);
       this.changed();
       try {
         goOn = await this.#deliver(claims);
       } finally {
-        this.#busy.clear();
+        this.#queue.busy.clear();
       }
     }
-  }
-
-  /** Settles the queue and gives what is to be sent now, marked as sent. */
-  async #take(): Promise<Claim[]> {
-    const [dropped, taken] = await this.#change((draft) => {
-      const { state } = draft;
-      const { kept, dropped } = settle(draft.claims, this.#options.buffer, this.#busy);
-      draft.claims = kept;
-      const leftMs = this.#waitLeftMs(state);
-      if (state.halted || leftMs) {
-        if (kept.length && !state.halted) this.#schedule(leftMs);
-        return [dropped, []];
-      }
-      // After a failure the oldest goes ahead alone: it was sent before, and so the others may still be joined.
-      const taken = kept
-        .slice(0, state.failures || this.#alone ? 1 : MAX_TOKENS)
-        .map((claim) => ({ ...claim, sent: true }));
-      kept.splice(0, taken.length, ...taken);
-      return [dropped, taken];
-    });
-    this.#drop(dropped, 'buffer-full');
-    return taken;
   }
 
   /** Gives whether to go on with what is left. */
   async #deliver(claims: Claim[]): Promise<boolean> {
     const options = this.#options;
-    const signed = await this.#signer.sign(claims, !this.#state!.failures);
+    const signed = await this.#signer.sign(claims, !this.#queue.state!.failures);
     const full = this.wantFull || claims.length > 1 || this.#answers % options.fullAnswerEvery === 0;
     const headers: Record<string, string> = { 'content-type': 'application/jose' };
     if (!full) headers['prefer'] = 'return=minimal';
@@ -258,11 +205,14 @@ export class Sender {
     const drops = new Map<string, Claim[]>();
     let keep = false;
     let halt = false;
+    const nowMs = this.#environment.reading().monoMs;
+    if (signed[1] || this.clock.nowMs(this.#environment.reading()) - signed[0]!.iat * 1000 >= LATE_MS)
+      this.#catchingUpUntilMs = nowMs + CATCHING_UP_MS;
     for (const [i, verdict] of verdicts.entries()) {
       const one = signed[i]!;
       const { claim } = one;
       if ('problem' in verdict) {
-        const retry = this.#retryOf(one, verdict.problem, status);
+        const retry = retryOf(one, verdict.problem, status, this.#signer);
         keep ||= retry === 'later';
         halt ||= retry === 'enrol';
         // That a session key is gone is nothing the application has to know.
@@ -273,22 +223,22 @@ export class Sender {
         await one.accepted();
         if (verdict.accepted) {
           told.push([claim, verdict.accepted]);
-          remainders.push(...this.#remainderOf(claim, verdict.accepted));
+          // Otherwise playback is faster than the module allows, and that is final.
+          if (nowMs < this.#catchingUpUntilMs)
+            remainders.push(...remainderOf(claim, verdict.accepted, this.#environment.newId()));
         }
       }
       finished.add(claim.id!);
     }
-    await this.#change((draft) => {
+    await this.#queue.change((draft) => {
       const { failures, progress } = draft.state;
       const state: QueueState = { failures: 0, untilMs: 0, waitMs: 0, progress: remember(progress, told) };
       draft.state = state;
-      if (keep) this.#wait(state, failures, askedMs);
+      if (keep) this.#queue.wait(state, failures, askedMs);
       else if (remainders.length) {
         // The budget fills up while time passes; then there is room for what is left.
         const restMs = remainders.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0);
-        state.waitMs = Math.min(restMs, MAX_REMAINDER_WAIT_MS);
-        state.untilMs = this.#environment.reading().wallMs + state.waitMs;
-        state.asked = true;
+        this.#queue.wait(state, NO_FAILURE, Math.min(restMs, MAX_REMAINDER_WAIT_MS));
       }
       if (halt) state.halted = true;
       const taken = new Map(signed.map(({ claim }) => [claim.id, claim]));
@@ -298,63 +248,24 @@ export class Sender {
         .concat(remainders);
     });
     for (const [claim, accepted] of told) {
-      const progress: ModuleProgress = { ...this.#state!.progress[claim.cid]!, resumeMs: accepted.resumeMs };
-      const { sid: session, sn: sequence, fromMs, toMs } = claim;
+      const progress: ModuleProgress = { ...this.#queue.state!.progress[claim.cid]!, resumeMs: accepted.resumeMs };
       const { status, creditedMs } = accepted;
-      this.#emit('progress', { ...progress, session, sequence, fromMs, toMs, status, creditedMs });
+      this.#emit('progress', { ...progress, ...pieceOf(claim), status, creditedMs });
       if (claim.cid === this.#options.module) this.heard(progress);
     }
     for (const [reason, claims] of drops) this.#drop(claims, reason);
     return true;
   }
 
-  /** What becomes of a heartbeat that was refused. */
-  #retryOf({ claim, bySession, iat }: Signed, problem: string, status: number): ProblemEvent['retry'] {
-    const reaction = reactionTo(problem, status);
-    // Also where the gateway has another key than this page: the device key settles it.
-    if (reaction === 'device-key' || (problem === 'bad-signature' && bySession)) {
-      this.#signer.missed();
-      return bySession ? 'now' : 'later';
-    }
-    if (reaction !== 'clock') return reaction;
-    claim.corrections = (claim.corrections ?? 0) + 1;
-    // Signed with the right time already: then it is too old, and always will be.
-    const isNew = Math.abs(this.#signer.iat(claim) - iat) >= 1;
-    if (isNew && claim.corrections <= MAX_CORRECTIONS) return 'now';
-    claim.corrections = 0;
-    return problem === 'stale-token' ? 'never' : 'later';
-  }
-
-  /** What the budget had no room for, if the heartbeat came out of the buffer; as a session of its own. */
-  #remainderOf(claim: Claim, { status, creditedMs }: Accepted): Claim[] {
-    const fromMs = claim.fromMs + creditedMs;
-    const remainder = (claim.remainder ?? 0) + 1;
-    const ageMs = this.clock.nowMs(this.#environment.reading()) - this.#signer.iat(claim) * 1000;
-    if (status !== 'limited' || fromMs >= claim.toMs || remainder > MAX_REMAINDERS || ageMs < LATE_MS) return [];
-    const { id: _, sent: __, ...rest } = claim;
-    return [{ ...rest, sid: this.#environment.newId(), sn: 0, fromMs, remainder }];
-  }
-
   /** Nothing came back that counts: everything stays, the next try is later. Gives false. */
   async #fail(name: string, { status, text, askedMs }: Reply): Promise<false> {
-    await this.#change((draft) => {
+    await this.#queue.change((draft) => {
       draft.state = { ...draft.state };
-      this.#wait(draft.state, draft.state.failures, askedMs);
+      this.#queue.wait(draft.state, draft.state.failures, askedMs);
     });
-    this.#schedule(this.#waitLeftMs(this.#state!));
+    this.#schedule(this.#queue.waitLeftMs(this.#queue.state!));
     this.#problem(name, status, text.slice(0, 200), 'later');
     return false;
-  }
-
-  #wait(state: QueueState, failures: number, askedMs: number | undefined): void {
-    state.waitMs = waitMs(failures, askedMs, this.#options.backoff, this.#environment.random);
-    state.untilMs = this.#environment.reading().wallMs + state.waitMs;
-    state.failures = Math.min(failures + 1, 30);
-    state.asked = askedMs !== undefined;
-  }
-
-  #waitLeftMs({ untilMs, waitMs }: QueueState): number {
-    return remainingMs(untilMs, waitMs, this.#environment.reading().wallMs);
   }
 
   #schedule(ms: number): void {
@@ -369,24 +280,6 @@ export class Sender {
 
   #drop(claims: Claim[], reason: string): void {
     if (!claims.length) return;
-    const heartbeats = claims.map(({ cid: module, sid: session, sn: sequence, fromMs, toMs }) => ({
-      module, session, sequence, fromMs, toMs,
-    }));
-    this.#emit('drop', { count: claims.length, reason, heartbeats });
+    this.#emit('drop', { count: claims.length, reason, heartbeats: claims.map(pieceOf) });
   }
-}
-
-/** The progress by module with these answers. Those of one request may have been given in any order. */
-function remember(known: QueueState['progress'], told: [Claim, Accepted][]): QueueState['progress'] {
-  const best: QueueState['progress'] = {};
-  for (const [{ cid: module }, accepted] of told) {
-    const { secondsWatched, completionPercentage, resumeMs } = accepted;
-    const before = best[module];
-    const further = before && before.secondsWatched > secondsWatched ? before : { secondsWatched, completionPercentage };
-    const state = before?.state === 'MASTERED' ? before.state : accepted.state;
-    best[module] = { ...further, module, state, resumeMs };
-  }
-  // The module that was heard of last is last.
-  const others = Object.entries(known).filter(([module]) => !best[module]);
-  return Object.fromEntries([...others, ...Object.entries(best)].slice(-MAX_MODULES_REMEMBERED));
 }

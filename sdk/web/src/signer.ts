@@ -20,11 +20,17 @@ export interface Signed {
   accepted: () => Promise<void> | void;
 }
 
+export interface SignerOptions {
+  gateway: string;
+  session: string;
+  /** False: every token is signed by the device. */
+  sessionKeys: boolean;
+}
+
 export class Signer {
   readonly #environment: Environment;
   readonly #traffic: Traffic;
-  readonly #gateway: string;
-  readonly #session: string;
+  readonly #options: SignerOptions;
   readonly #device: Promise<DeviceKey>;
   readonly #clock: Clock;
   readonly #key = new SessionKey();
@@ -32,21 +38,17 @@ export class Signer {
   #keysTries: number;
   #cache: RequestCache = 'default';
 
-  /** `sessionKeys` false: every token is signed by the device. */
   constructor(
+    options: SignerOptions,
     environment: Environment,
     traffic: Traffic,
-    gateway: string,
-    session: string,
-    sessionKeys: boolean,
     device: Promise<DeviceKey>,
     clock: Clock,
   ) {
+    this.#options = options;
     this.#environment = environment;
     this.#traffic = traffic;
-    this.#gateway = gateway;
-    this.#session = session;
-    this.#keysTries = sessionKeys ? MAX_KEYS_TRIES : 0;
+    this.#keysTries = options.sessionKeys ? MAX_KEYS_TRIES : 0;
     this.#device = device;
     this.#clock = clock;
   }
@@ -93,7 +95,7 @@ export class Signer {
   }
 
   #isOwn(claim: Claim): boolean {
-    return claim.sid === this.#session;
+    return claim.sid === this.#options.session;
   }
 
   /** The gateway's key, asked for until there is an answer; undefined where there is none. */
@@ -102,7 +104,7 @@ export class Signer {
     if (!this.#gatewayKey && this.#keysTries > 0 && calm) {
       --this.#keysTries;
       try {
-        const url = `${this.#gateway}/v1/keys`;
+        const url = `${this.#options.gateway}/v1/keys`;
         const { status, text } = await exchange(this.#environment, this.#traffic, url, KEYS_TIMEOUT_MS, { cache: this.#cache });
         // Anything else than a fault that may pass is an answer.
         if (status < 500 && status !== 429) this.#keysTries = 0;

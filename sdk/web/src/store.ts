@@ -231,7 +231,7 @@ export class DurableStore implements Store {
     if (this.#current) return this.#current;
     this.#opening ??= (async () => {
       const factory = this.#factory();
-      if (!factory) throw new Error('there is no IndexedDB');
+      if (!factory) throw new Error('no IndexedDB');
       return open(factory);
     })();
     this.#current = await this.#opening;

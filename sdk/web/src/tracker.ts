@@ -51,7 +51,7 @@ function within(name: string, value: number | undefined, otherwise: number, min:
 }
 
 function id(name: string, value: string): string {
-  if (!ID.test(value)) throw new TypeError(`watchkeeper: ${name} must be 1 to 64 of A-Z a-z 0-9 . _ ~ : @ -`);
+  if (!ID.test(value)) throw new TypeError(`watchkeeper: ${name} must be ${ID.source}`);
   return value;
 }
 

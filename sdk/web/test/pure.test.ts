@@ -106,7 +106,7 @@ describe('the clock', () => {
     const clock = new Clock('a');
     expect(clock.nowMs({ wallMs: 5, monoMs: 1 })).toBe(5);
     expect(clock.offsetMs({ wallMs: 5, monoMs: 1 })).toBe(0);
-    expect(clock.learn(T, { wallMs: T - 3_600_000, monoMs: 100 })).toBe(3_600_000);
+    clock.learn(T, { wallMs: T - 3_600_000, monoMs: 100 });
     expect(clock.nowMs({ wallMs: 0, monoMs: 1_100 })).toBe(T + 1_000);
   });
   test('an hour that the device goes back changes nothing once the gateway has answered', () => {

@@ -268,6 +268,21 @@ describe('what the gateway says about a heartbeat', () => {
     expect(late.map(({ from, to }) => [from, to])).toEqual(expect.arrayContaining([[20_000, 26_000], [26_000, 30_000]]));
     expect(of('drop')).toEqual([]);
   });
+
+  test('what is played right after an outage is not cut by it for good', async () => {
+    gateway.trouble = () => new TypeError('Failed to fetch');
+    await play(3);
+    gateway.trouble = undefined;
+    await settle();
+    gateway.limitTo = 6_000;
+    await play();
+    await settle();
+    expect(gateway.coveredMs).toBe(40_000);
+    time.pass(120_000);
+    await play();
+    await settle();
+    expect(gateway.coveredMs).toBe(46_000);
+  });
 });
 
 describe('clocks', () => {

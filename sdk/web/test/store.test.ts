@@ -90,7 +90,7 @@ describe('the store', () => {
     const store = new DurableStore(() => undefined, (reason) => reasons.push(reason));
     await store.append(claim(0));
     expect(await numbers(store)).toEqual([0]);
-    expect(reasons).toEqual(['there is no IndexedDB']);
+    expect(reasons).toEqual(['no IndexedDB']);
   });
 
   test('a database that fails later costs neither key nor claims', async () => {

@@ -1,0 +1,63 @@
+/** What becomes of a heartbeat that was answered. */
+import { type Accepted, reactionTo } from './answer.js';
+import type { Claim } from './buffer.js';
+import type { Signed, Signer } from './signer.js';
+import type { QueueState } from './store.js';
+import type { DropEvent, ProblemEvent } from './types.js';
+
+/** So often the clock is set for one heartbeat. */
+const MAX_CORRECTIONS = 2;
+/** So often what was left of a heartbeat over the budget is sent again. */
+const MAX_REMAINDERS = 3;
+const MAX_MODULES_REMEMBERED = 32;
+
+/** What events call it. */
+export const pieceOf = ({ cid: module, sid: session, sn: sequence, fromMs, toMs }: Claim): DropEvent['heartbeats'][number] => ({
+  module, session, sequence, fromMs, toMs,
+});
+
+/** Of one that was refused. */
+export function retryOf(
+  { claim, bySession, iat }: Signed,
+  problem: string,
+  status: number,
+  signer: Signer,
+): ProblemEvent['retry'] {
+  const reaction = reactionTo(problem, status);
+  // Also where the gateway has another key than this page: the device key settles it.
+  if (reaction === 'device-key' || (problem === 'bad-signature' && bySession)) {
+    signer.missed();
+    return bySession ? 'now' : 'later';
+  }
+  if (reaction !== 'clock') return reaction;
+  claim.corrections = (claim.corrections ?? 0) + 1;
+  // Signed with the right time already: then it is too old, and always will be.
+  const isNew = Math.abs(signer.iat(claim) - iat) >= 1;
+  if (isNew && claim.corrections <= MAX_CORRECTIONS) return 'now';
+  claim.corrections = 0;
+  return problem === 'stale-token' ? 'never' : 'later';
+}
+
+/** What the budget had no room for, as the session `sid` of its own. */
+export function remainderOf(claim: Claim, { status, creditedMs }: Accepted, sid: string): Claim[] {
+  const fromMs = claim.fromMs + creditedMs;
+  const remainder = (claim.remainder ?? 0) + 1;
+  if (status !== 'limited' || fromMs >= claim.toMs || remainder > MAX_REMAINDERS) return [];
+  const { id: _, sent: __, ...rest } = claim;
+  return [{ ...rest, sid, sn: 0, fromMs, remainder }];
+}
+
+/** The progress by module with these answers. Those of one request may have been given in any order. */
+export function remember(known: QueueState['progress'], told: [Claim, Accepted][]): QueueState['progress'] {
+  const best: QueueState['progress'] = {};
+  for (const [{ cid: module }, accepted] of told) {
+    const { secondsWatched, completionPercentage, resumeMs } = accepted;
+    const before = best[module];
+    const further = before && before.secondsWatched > secondsWatched ? before : { secondsWatched, completionPercentage };
+    const state = before?.state === 'MASTERED' ? before.state : accepted.state;
+    best[module] = { ...further, module, state, resumeMs };
+  }
+  // The module that was heard of last is last.
+  const others = Object.entries(known).filter(([module]) => !best[module]);
+  return Object.fromEntries([...others, ...Object.entries(best)].slice(-MAX_MODULES_REMEMBERED));
+}

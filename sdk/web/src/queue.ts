@@ -1,0 +1,91 @@
+/** What is kept for one gateway and student, and when it may be sent: the same for all tabs of the origin. */
+import { type BackoffLimits, remainingMs, waitMs } from './backoff.js';
+import { type BufferLimits, type Claim, settle } from './buffer.js';
+import type { Environment } from './http.js';
+import type { QueueState, Store, Transaction } from './store.js';
+
+/** A request may carry so many tokens. */
+const MAX_TOKENS = 16;
+const LOCK_TIMEOUT_MS = 30_000;
+
+export interface QueueOptions {
+  queue: string;
+  buffer: BufferLimits;
+  backoff: BackoffLimits;
+}
+
+export class Queue {
+  /** Under way: neither joined, nor dropped, nor counted. */
+  readonly busy = new Set<number>();
+  /** As the last transaction left them. */
+  buffered = 0;
+  state: QueueState | undefined;
+  readonly #options: QueueOptions;
+  readonly #store: Store;
+  readonly #environment: Environment;
+
+  constructor(options: QueueOptions, store: Store, environment: Environment) {
+    this.#options = options;
+    this.#store = store;
+    this.#environment = environment;
+  }
+
+  async change<R>(change: Transaction<R>): Promise<R> {
+    return this.#store.transact(this.#options.queue, (draft) => {
+      const result = change(draft);
+      this.buffered = draft.claims.length;
+      this.state = draft.state;
+      return result;
+    });
+  }
+
+  /** Does `work` while no other tab does the like. False: another was busy for too long. */
+  async exclusively(work: () => Promise<void>): Promise<boolean> {
+    const { locks } = this.#environment;
+    if (locks) {
+      let begun = false;
+      try {
+        const signal = AbortSignal.timeout(LOCK_TIMEOUT_MS);
+        await locks.request(`watchkeeper ${this.#options.queue}`, { signal }, () => {
+          begun = true;
+          return work();
+        });
+        return true;
+      } catch (error) {
+        if (begun) throw error;
+        if ((error as Error).name === 'TimeoutError') return false;
+        // Locks are forbidden here, in a sandboxed frame for example.
+      }
+    }
+    await work();
+    return true;
+  }
+
+  /** Settles, and gives what had to go and what is to be sent now, marked as sent. */
+  take(alone: boolean): Promise<[dropped: Claim[], taken: Claim[]]> {
+    return this.change((draft) => {
+      const { state } = draft;
+      const { kept, dropped } = settle(draft.claims, this.#options.buffer, this.busy);
+      draft.claims = kept;
+      if (state.halted || this.waitLeftMs(state)) return [dropped, []];
+      // After a failure the oldest goes ahead alone: it was sent before, and so the others may still be joined.
+      const taken = kept
+        .slice(0, state.failures || alone ? 1 : MAX_TOKENS)
+        .map((claim) => ({ ...claim, sent: true }));
+      kept.splice(0, taken.length, ...taken);
+      return [dropped, taken];
+    });
+  }
+
+  /** Puts off the next try, in the draft of a transaction. */
+  wait(state: QueueState, failures: number, askedMs: number | undefined): void {
+    state.waitMs = waitMs(failures, askedMs, this.#options.backoff, this.#environment.random);
+    state.untilMs = this.#environment.reading().wallMs + state.waitMs;
+    state.failures = Math.min(failures + 1, 30);
+    state.asked = askedMs !== undefined;
+  }
+
+  waitLeftMs({ untilMs, waitMs }: QueueState): number {
+    return remainingMs(untilMs, waitMs, this.#environment.reading().wallMs);
+  }
+}
