@@ -475,6 +475,26 @@ describe('the C SDK as it is installed', { concurrency: 1 }, () => {
     identityOf(out);
   });
 
+  test('what the documentation shows compiles as it stands there', () => {
+    const text = fs.readFileSync(path.join(source, 'docs/sdk-c.md'), 'utf8');
+    const blocks = [...text.matchAll(/^```c\n(.*?)^```$/gms)].map(([, block]) => block);
+    assert.ok(blocks.length >= 3);
+    // What the host has: names that the text takes for granted.
+    let program = `#include <watchkeeper.h>
+      int platform_begin(void *user, wk_client *client, const wk_request *request);
+      void platform_cancel(void *user, uint64_t id);\n`;
+    blocks.forEach((block, i) => {
+      const client = block.includes('wk_client *client =') ? '' : 'wk_client *client, ';
+      program += block.startsWith('static') ? block
+        : `void shown_${i}(${client}int64_t position_ms);\nvoid shown_${i}(${client}int64_t position_ms) {
+             char text[256]; (void)text; (void)position_ms;\n${block}}\n`;
+    });
+    const file = path.join(directory, 'shown.c');
+    fs.writeFileSync(file, program);
+    execFileSync('cc', ['-std=c11', '-Wall', '-Wextra', '-Wpedantic', '-Werror', '-Wno-unused-function', '-c', file,
+                        '-o', path.join(directory, 'shown.o'), ...flags().filter((flag) => flag.startsWith('-I'))]);
+  });
+
   test('and against the static one', () => {
     const out = path.join(directory, 'static');
     const libdir = environment.LD_LIBRARY_PATH;
