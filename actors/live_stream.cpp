@@ -48,21 +48,17 @@ bool live_stream::add(const live_update& update) {
 }
 
 void live_stream::add_heat(const live_update& update) {
-  const auto bins = bins_of(update.now.duration_ms);
-  if (update.now.duration_ms <= 0) return;
-  if (bins.duration_ms != bins_.duration_ms) {
+  const auto layout = heatmap_layout::of(update.now.duration_ms);
+  if (layout.bins == 0) return;
+  if (layout != layout_) {
     // The module was cut anew: deltas in bins of another width say nothing.
     heat_.clear();
-    bins_ = bins;
+    layout_ = layout;
   }
   const auto spread = [&](const media_interval& range, std::int64_t heat::*member) {
-    const auto end = std::min(range.to_ms, bins.duration_ms);
-    for (auto from = range.from_ms; from < end;) {
-      const auto bin = from / bins.bin_ms;
-      const auto to = std::min<media_ms>(end, (bin + 1) * bins.bin_ms);
-      heat_[static_cast<std::uint32_t>(bin)].*member += to - from;
-      from = to;
-    }
+    layout.for_each_bin(range, [&](std::size_t bin, media_ms ms) {
+      heat_[static_cast<std::uint32_t>(bin)].*member += ms;
+    });
   };
   for (const auto& range : update.fresh.pieces()) spread(range, &heat::fresh_ms);
   for (const auto& range : update.played) spread(range, &heat::played_ms);
@@ -88,8 +84,7 @@ std::string live_stream::next_burst(unix_ms now_ms, std::uint64_t& events) {
     auto data = fmt::format(R"({{"module":"{}","bins":[)", module_->view());
     bool first = true;
     for (const auto& [bin, added] : heat_) {
-      const auto begin = static_cast<media_ms>(bin) * bins_.bin_ms;
-      const double length = std::min(bins_.bin_ms, bins_.duration_ms - begin);
+      const double length = layout_.length_ms(bin);
       fmt::format_to(std::back_inserter(data), "{}[{},{:.4f},{:.4f}]", first ? "" : ",", bin,
                      static_cast<double>(added.fresh_ms) / length,
                      static_cast<double>(added.played_ms) / length);

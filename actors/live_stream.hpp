@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "actors/live_update.hpp"
+#include "domain/heatmap_bins.hpp"
 
 namespace watchkeeper::actors {
 
@@ -87,7 +88,7 @@ class live_stream {
   std::uint64_t order_base_ = 0;   // the place of order_.front()
   boost::unordered_flat_map<student_id, std::uint64_t, std::hash<student_id>> places_;
   std::map<std::uint32_t, heat> heat_;
-  live_bins bins_;
+  heatmap_layout layout_;
 };
 
 /// RFC 3339 with milliseconds, UTC.

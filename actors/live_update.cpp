@@ -72,13 +72,6 @@ live_update update_of(const settled_heartbeat& heartbeat) {
   return update;
 }
 
-live_bins bins_of(media_ms duration_ms) noexcept {
-  constexpr media_ms fine_up_to_ms = 600'000;
-  constexpr media_ms bins_above = 1000;
-  if (duration_ms <= fine_up_to_ms) return {1000, duration_ms};
-  return {(duration_ms + bins_above - 1) / bins_above, duration_ms};
-}
-
 void append_item(std::string& out, const live_update& update) {
   const auto& now = update.now;
   const auto centipercent = completion_centipercent(now.covered_ms, now.duration_ms);

@@ -32,14 +32,6 @@ struct live_update {
 
 live_update update_of(const settled_heartbeat& heartbeat);
 
-/// The bins of a module's heatmap, as far as a live view has to add to them.
-struct live_bins {
-  media_ms bin_ms = 1000;
-  media_ms duration_ms = 0;
-};
-/// 1 s each up to 600 s of video, 1,000 equal ones above (docs/protocol.md, section 7).
-live_bins bins_of(media_ms duration_ms) noexcept;
-
 /// One element of `items` of a progress event.
 void append_item(std::string& out, const live_update& update);
 
