@@ -1,4 +1,5 @@
 import { useEffect, useRef } from 'preact/hooks';
+import { drawing } from '../core/drawing';
 import { shade } from '../core/theme';
 import { useStore } from '../core/store';
 
@@ -29,8 +30,10 @@ export function Canvas({ width, height, draw, keys, class: name }: {
     const context = canvas.getContext('2d');
     if (!context) return;
     context.setTransform(1, 0, 0, 1, 0, 0);
+    // At once, so that a row that is used again never shows the strip of somebody else.
     context.clearRect(0, 0, device_width, device_height);
-    draw(context, device_width, device_height, scale);
+    drawing.draw(canvas, () => draw(context, device_width, device_height, scale));
+    return () => drawing.drop(canvas);
   }, [width, height, theme, ...keys]);
   return (
     <canvas ref={element} class={name} aria-hidden="true" style={{ width: `${width}px`, height: `${height}px` }} />

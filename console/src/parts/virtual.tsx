@@ -2,6 +2,9 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { visibleRows } from './visible';
 
+/** Rows that are all others than before are put in so often at most: nobody reads while they fly by. */
+const REPLACED_EVERY_MS = 60;
+
 /** A list that scrolls with the page and has only the rows in the document that can be seen. */
 export function VirtualRows({ count, row_height, onRange, children }: {
   count: number;
@@ -11,14 +14,27 @@ export function VirtualRows({ count, row_height, onRange, children }: {
 }) {
   const frame = useRef<HTMLDivElement>(null);
   const [[first, last], setRange] = useState<[number, number]>([0, Math.min(count, 24)]);
+  const shown = useRef<[number, number]>([first, last]);
+  const replaced_at = useRef(0);
   useLayoutEffect(() => {
     let waiting = 0;
+    let again: ReturnType<typeof setTimeout> | undefined;
     const measure = () => {
       waiting = 0;
       const element = frame.current;
       if (!element) return;
       const next = visibleRows(element.getBoundingClientRect().top, innerHeight, row_height, count);
-      setRange((now) => (now[0] === next[0] && now[1] === next[1] ? now : next));
+      const now = shown.current;
+      if (now[0] === next[0] && now[1] === next[1]) return;
+      const wait_ms = next[0] >= now[1] || next[1] <= now[0] ? replaced_at.current + REPLACED_EVERY_MS - performance.now() : 0;
+      clearTimeout(again);
+      if (wait_ms > 0) {
+        again = setTimeout(later, wait_ms);
+        return;
+      }
+      replaced_at.current = performance.now();
+      shown.current = next;
+      setRange(next);
     };
     const later = () => (waiting ||= requestAnimationFrame(measure));
     measure();
@@ -32,6 +48,7 @@ export function VirtualRows({ count, row_height, onRange, children }: {
       removeEventListener('resize', later);
       observer.disconnect();
       cancelAnimationFrame(waiting);
+      clearTimeout(again);
     };
   }, [count, row_height]);
   useEffect(() => onRange(first, last), [first, last, count]);

@@ -2,7 +2,7 @@ import { useRef, useState } from 'preact/hooks';
 import type { ViewProps } from '../app';
 import { api, query, type ModuleDocument, type ModuleOverview } from '../core/api';
 import { Heat, type BinDelta } from '../core/heat';
-import { heatmapEvent, progressEvent, totalsEvent } from '../core/live_events';
+import { heatmapEvent, progressEvent, timeOf, totalsEvent } from '../core/live_events';
 import { ID } from '../core/module_input';
 import { BASE, pathOf } from '../core/router';
 import { Ring } from '../core/ring';
@@ -118,8 +118,8 @@ function Opened({ module, reload }: { module: ModuleDocument; reload: () => void
   const { state, retry } = useStream(`/v1/live${query({ module: module.module })}`, (event: SseEvent) => {
     const now_ms = Date.now();
     if (event.event === 'hello') {
-      const { server_time } = JSON.parse(event.data) as { server_time?: number };
-      if (typeof server_time === 'number') greeted.current.skew_ms = server_time * 1000 - now_ms;
+      const { server_time } = JSON.parse(event.data) as { server_time?: unknown };
+      greeted.current.skew_ms = timeOf(server_time, now_ms) - now_ms;
     } else if (event.event === 'heatmap') {
       const deltas = heatmapEvent(event.data);
       if (!deltas || deltas.module !== module.module) return;
