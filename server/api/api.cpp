@@ -69,6 +69,10 @@ struct api::implementation {
         tokens(with.tokens),
         console(tokens, with.console_seal, with.console_session_ms),
         ready(with.gateway),
+        recounts(
+            1, api_limits::recounts_queued_max,
+            [this](queued_request&& queued, stores& own) { run(std::move(queued), own); },
+            with.make_ledger, with.make_hot_store),
         pool(
             api_limits::threads, limits::api_requests_queued_max,
             [this](queued_request&& queued, stores& own) { run(std::move(queued), own); },
@@ -157,7 +161,19 @@ struct api::implementation {
   void run(queued_request&& queued, stores& own) noexcept {
     http_response response;
     try {
-      response = answer_or_problem(queued, own);
+      try {
+        response = answer_or_problem(queued, own);
+      } catch (const recount_wanted& rest) {
+        queued.rest = rest;
+        queued.queued_at = steady::now();
+        // Not taken: `queued` is as it was. The module is put; a repeated request finds what is
+        // left to do.
+        if (recounts.push(std::move(queued))) return;
+        response = refusal_response(stopped ? problem::draining : problem::overloaded,
+                                    "The module is stored, but too many heatmaps wait to be "
+                                    "counted in new bins: repeat the request later",
+                                    with.now());
+      }
     } catch (...) {  // out of memory while saying so
       response = http_response{.status = 503, .content_type = {}, .body = {}, .headers = {}};
     }
@@ -176,6 +192,8 @@ struct api::implementation {
                               "A store could not be reached; whether something was written is not "
                               "known. The call may be repeated",
                               now_ms);
+    } catch (const recount_wanted&) {
+      throw;
     } catch (const std::exception& error) {
       with.log(2, "api", std::string("a request failed: ") + error.what());
       return internal_error(now_ms);
@@ -184,7 +202,9 @@ struct api::implementation {
 
   http_response answer(const queued_request& queued, stores& own, unix_ms now_ms) {
     const auto waited = steady::now() - queued.queued_at;
-    if (waited > std::chrono::milliseconds(api_limits::queued_ms_max))
+    if (queued.rest && stopped)
+      throw refusal(problem::draining, "The gateway is stopping; repeat the request");
+    if (!queued.rest && waited > std::chrono::milliseconds(api_limits::queued_ms_max))
       throw refusal(problem::overloaded, "The request waited too long for its turn");
     const auto& found = *queued.found;
     query_parameters query(queued.request.query, found.parameters);
@@ -194,7 +214,7 @@ struct api::implementation {
     if (found.how == route::kind::overview) return summary.answer(own, with.gateway, now_ms);
     call current{queued.request, queued.captured, std::move(query),  queued.caller, own,
                  with.gateway,   attention,       with.event_source, now_ms,        with.log};
-    return found.run(current);
+    return queued.rest ? finish_put_module(current, queued.rest->is_new) : found.run(current);
   }
 
   http_response statistics(const query_parameters& query) {
@@ -226,6 +246,7 @@ struct api::implementation {
   overview summary;
   std::atomic<bool> stopped{false};
   attention_lists attention;
+  worker_pool recounts;
   worker_pool pool;  // last: its threads use everything above
 };
 
@@ -262,6 +283,7 @@ void api::begin_drain() {
 void api::stop() {
   implementation_->stopped = true;
   implementation_->pool.stop();
+  implementation_->recounts.stop();
 }
 
 }  // namespace watchkeeper::server

@@ -41,7 +41,8 @@ struct api_dependencies {
 ///
 /// A request is authenticated on the I/O thread that brings it (one SHA-256), then run by one of
 /// api_limits::threads threads, which have ledger and hot store of their own. At most
-/// limits::api_requests_queued_max wait; more are answered `overloaded`. Every request that is
+/// limits::api_requests_queued_max wait; more are answered `overloaded`. Recounts of heatmaps have
+/// a thread and a bounded queue of their own. Every request that is
 /// submitted is answered exactly once, whatever happens.
 class api {
  public:

@@ -12,6 +12,8 @@ namespace watchkeeper::server::api_limits {
 inline constexpr unsigned threads = 2;
 /// A request that waited longer for a thread is answered 503: whoever sent it has given up by now.
 inline constexpr std::int64_t queued_ms_max = 10'000;
+/// Recounts of a heatmap, which may take minutes: one at a time, and so many more wait.
+inline constexpr std::size_t recounts_queued_max = 4;
 /// How long a call waits for the actors.
 inline constexpr std::int64_t progress_wait_ms = 2'500;
 

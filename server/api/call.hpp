@@ -37,6 +37,13 @@ class stores {
 
 class attention_lists;
 
+/// Thrown by a handler whose work is done but for a recount of the module's heatmap. That takes as
+/// long as the module has students, so it waits for a thread of its own, and `finish_put_module`
+/// answers there.
+struct recount_wanted {
+  bool is_new = false;  // the module was not there before
+};
+
 /// Everything a handler may use for one request. Borrowed for the time of the call.
 struct call {
   const net::http_request& request;
@@ -60,6 +67,7 @@ using handler = net::http_response (*)(call&);
 
 // The handlers, by resource. They throw refusal and storage_fault.
 net::http_response put_module(call& c);
+net::http_response finish_put_module(call& c, bool is_new);
 net::http_response get_module(call& c);
 net::http_response delete_module(call& c);
 net::http_response list_modules(call& c);

@@ -86,10 +86,16 @@ net::http_response put_module(call& c) {
   // Another duration has other bins. Looked up where they are kept, so that a request that is
   // repeated after a failure in between finds it too.
   const auto held = need(c.store.book().heatmap_of(module.id));
-  if (held && held->bins.layout.duration_ms != module.rules.duration_ms) {
-    need(c.store.book().recount_heatmap(module.id, true));
-    c.gateway.forget_heatmap_rows();
-  }
+  if (held && held->bins.layout.duration_ms != module.rules.duration_ms)
+    throw recount_wanted{is_new};
+  return json_response(dump(document_of(module)), is_new ? 201 : 200);
+}
+
+net::http_response finish_put_module(call& c, bool is_new) {
+  const auto module = read_module(c);
+  // Whatever the catalogue says by now counts: the module may have been put once more meanwhile.
+  need(c.store.book().recount_heatmap(module.id, true));
+  c.gateway.forget_heatmap_rows();
   return json_response(dump(document_of(module)), is_new ? 201 : 200);
 }
 
