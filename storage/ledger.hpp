@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -52,6 +53,12 @@ struct module_summary {
   std::int64_t mastered = 0;
   std::int32_t average_centipercent = 0;  // of their completion, 0 … 10000
   friend bool operator==(const module_summary&, const module_summary&) = default;
+};
+
+/// A console session that somebody signed out of.
+struct console_session_end {
+  std::array<std::uint8_t, 16> id{};
+  unix_ms expires_ms = 0;  // when it would have ended by itself
 };
 
 /// What another gateway changed in the registry, so that this one forgets its copy.
@@ -196,6 +203,13 @@ class ledger {
   /// same). The registry changes that name the student go with the others, after the retention.
   virtual stored<bool> erase_student(const student_id& student, std::string_view actor,
                                      std::string_view student_digest_hex, unix_ms now_ms) = 0;
+
+  // Console sessions that were ended. Writing is idempotent, and forgets those that would have
+  // ended by themselves by `now_ms`; reading gives those that would not, the longest first.
+  virtual stored<ok_t> end_console_sessions(std::span<const console_session_end> ended,
+                                            unix_ms now_ms) = 0;
+  virtual stored<std::vector<console_session_end>> ended_console_sessions(unix_ms now_ms,
+                                                                          std::size_t limit) = 0;
 
   /// Changes after `after_sequence`, oldest first; `last_change` where to start.
   virtual stored<std::vector<registry_change>> changes(std::int64_t after_sequence,

@@ -213,6 +213,14 @@ constexpr struct {
      "  RETURNING progress_rows + completion_rows + assignment_rows + device_rows AS gone)"
      "SELECT audited.gone, watchkeeper_note_change(3, $1) FROM audited"},
 
+    {"forget_console_ends", "DELETE FROM console_session_end WHERE expires_ms <= $1"},
+    {"end_console_session",
+     "INSERT INTO console_session_end (session_id, expires_ms) VALUES ($1::bytea, $2)"
+     " ON CONFLICT DO NOTHING"},
+    {"ended_console_sessions",
+     "SELECT session_id, expires_ms FROM console_session_end WHERE expires_ms > $1"
+     " ORDER BY expires_ms DESC LIMIT $2"},
+
     {"changes",
      "SELECT sequence, kind, key FROM registry_change WHERE sequence > $1"
      " ORDER BY sequence LIMIT $2"},

@@ -67,7 +67,8 @@ struct api::implementation {
   explicit implementation(api_dependencies given)
       : with(std::move(given)),
         tokens(with.tokens),
-        console(tokens, with.console_seal, with.console_session_ms),
+        ends({.make_ledger = with.make_session_ledger, .now = with.now, .log = with.log}),
+        console(tokens, ends, with.console_seal, with.console_session_ms),
         ready(with.gateway),
         recounts(
             1, api_limits::recounts_queued_max,
@@ -112,6 +113,11 @@ struct api::implementation {
     if (found.how == route::kind::health) return respond(request, text_response("ok"));
     if (found.how == route::kind::session_keys)
       return respond(request, session_keys_response(*with.session_keys.all(), request));
+    if (found.how == route::kind::session && request.method == net::http_method::del)
+      return console.close(request, with.now(),
+                           [this, to = request.reply_to](http_response&& response) {
+                             with.replies.respond(to, std::move(response));
+                           });
     if (found.how == route::kind::session) return respond(request, session_answer(request));
     if (found.how == route::kind::live) return open_live(request, found, caller);
     if (found.how == route::kind::readiness) return respond(request, ready.answer(with.now()));
@@ -241,6 +247,7 @@ struct api::implementation {
   const net::router routes = make_router();
   const steady::time_point started = steady::now();
   authenticator tokens;
+  session_ends ends;
   sign_in console;
   readiness ready;
   overview summary;
@@ -284,6 +291,7 @@ void api::stop() {
   implementation_->stopped = true;
   implementation_->pool.stop();
   implementation_->recounts.stop();
+  implementation_->ends.stop();
 }
 
 }  // namespace watchkeeper::server

@@ -25,6 +25,8 @@ struct api_dependencies {
   live_endpoint& live;
   std::function<std::unique_ptr<ledger>()> make_ledger;        // called on an API thread
   std::function<std::unique_ptr<hot_store>()> make_hot_store;  // likewise
+  /// For session_ends, on its thread; empty: a sign-out is known to this process only.
+  std::function<std::unique_ptr<ledger>()> make_session_ledger;
   std::vector<configured_token> tokens;
   const crypto::agreement_key_ring& session_keys;
   session_seal console_seal;

@@ -1,6 +1,5 @@
 #include "server/api/sign_in.hpp"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "net/problem_response.hpp"
@@ -26,7 +25,6 @@ bool is_write(http_method method) noexcept {
 net::http_response sign_in::answer(const net::http_request& request, unix_ms now_ms,
                                    const log_function& log) {
   if (request.method == http_method::post) return open(request, now_ms, log);
-  if (request.method == http_method::del) return close(request, now_ms);
   if (const auto who = find(request, now_ms)) return document(*who);
   return refusal_response(problem::unauthorized, "Nobody is signed in", now_ms);
 }
@@ -42,11 +40,7 @@ std::optional<sign_in::signed_in> sign_in::find(const net::http_request& request
   const auto cookie = session_cookie_of(request.field(request_field::cookie));
   if (cookie.empty()) return std::nullopt;
   const auto session = seal_.open(cookie, now_ms);
-  if (!session) return std::nullopt;
-  {
-    const std::lock_guard lock(mutex_);
-    if (signed_out_.contains(session->id)) return std::nullopt;
-  }
+  if (!session || ends_.has(session->id)) return std::nullopt;
   auto owner = tokens_.holder_of(session->token);
   if (!owner) return std::nullopt;
   owner->expires_ms = session->expires_ms;
@@ -91,14 +85,19 @@ net::http_response sign_in::open(const net::http_request& request, unix_ms now_m
   return response;
 }
 
-net::http_response sign_in::close(const net::http_request& request, unix_ms now_ms) {
-  if (const auto who = find(request, now_ms)) {
-    if (!may_write(request, who->session)) return csrf_refusal(now_ms);
-    note_signed_out(who->session, now_ms);
-  }
-  auto response = no_content();
-  response.headers.emplace_back("set-cookie", set_session_cookie({}, 0));
-  return response;
+void sign_in::close(const net::http_request& request, unix_ms now_ms,
+                    std::function<void(net::http_response&&)> respond) {
+  const auto who = find(request, now_ms);
+  if (who && !may_write(request, who->session)) return respond(csrf_refusal(now_ms));
+  auto done = [respond = std::move(respond)] {
+    auto response = no_content();
+    response.headers.emplace_back("set-cookie", set_session_cookie({}, 0));
+    respond(std::move(response));
+  };
+  if (who)
+    ends_.end(who->session.id, who->session.expires_ms, std::move(done));
+  else
+    done();
 }
 
 net::http_response sign_in::document(const signed_in& who) const {
@@ -110,19 +109,6 @@ net::http_response sign_in::document(const signed_in& who) const {
   auto response = json_response(dump(out));
   response.headers.emplace_back("cache-control", "no-store");
   return response;
-}
-
-void sign_in::note_signed_out(const console_session& session, unix_ms now_ms) {
-  const std::lock_guard lock(mutex_);
-  if (signed_out_.size() >= api_limits::signed_out_max) {
-    std::erase_if(signed_out_, [&](const auto& each) { return each.second <= now_ms; });
-    // Still full: the one that ends soonest by itself gives way.
-    if (signed_out_.size() >= api_limits::signed_out_max)
-      signed_out_.erase(
-          std::min_element(signed_out_.begin(), signed_out_.end(),
-                           [](const auto& a, const auto& b) { return a.second < b.second; }));
-  }
-  signed_out_[session.id] = session.expires_ms;
 }
 
 }  // namespace watchkeeper::server

@@ -137,6 +137,7 @@ class running_gateway {
               .live = watching_,
               .make_ledger = [settings] { return open_ledger(settings); },
               .make_hot_store = [settings] { return open_hot_store(settings); },
+              .make_session_ledger = [settings] { return open_ledger(settings); },
               .tokens = settings.tokens,
               .session_keys = keys_,
               .console_seal = console_seal_of(settings),

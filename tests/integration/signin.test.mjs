@@ -77,6 +77,17 @@ describe('the console signs people in', () => {
     assertProblem(await call('GET', '/v1/session', admin), 401, 'unauthorized');
   });
 
+  test('signing out holds after a restart', async () => {
+    const viewer = await signIn('viewer');
+    const stays = await signIn('viewer');
+    assert.equal((await call('DELETE', '/v1/session', viewer)).status, 204);
+    gateway.child.kill('SIGKILL');  // it was kept before it was answered
+    await gateway.ended;
+    await gateway.launch();
+    assertProblem(await call('GET', '/v1/session', viewer), 401, 'unauthorized');
+    assert.equal((await call('GET', '/v1/session', stays)).status, 200);
+  });
+
   test('curl keeps it in its jar', async () => {
     const jar = `${gateway.directory}/jar`;
     const curl = async (...more) =>

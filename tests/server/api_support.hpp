@@ -178,6 +178,7 @@ class api_fixture {
             .live = live,
             .make_ledger = [this] { return make_ledger(); },
             .make_hot_store = [this] { return make_hot_store(); },
+            .make_session_ledger = {},
             .tokens = {token_named("viewer", token_role::viewer),
                        token_named("admin", token_role::admin),
                        token_named("operator", token_role::operator_)},

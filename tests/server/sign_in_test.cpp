@@ -6,6 +6,7 @@
 
 #include "server/api/api_limits.hpp"
 #include "server/console/session_cookie.hpp"
+#include "server/console/session_ends.hpp"
 #include "tests/server/api_support.hpp"
 
 using namespace watchkeeper;
@@ -177,6 +178,80 @@ BOOST_FIXTURE_TEST_CASE(a_cookie_outlives_the_process, signing_in) {
   made = std::make_unique<api>(dependencies());
   BOOST_TEST(ask(http_method::get, "/v1/modules", "", {{request_field::cookie, cookie}}).status ==
              200);
+}
+
+BOOST_FIXTURE_TEST_CASE(signing_out_holds_at_every_gateway_and_after_a_restart, signing_in) {
+  const auto connected = [&] {
+    auto with = dependencies();
+    with.make_session_ledger = [this] { return make_ledger(); };
+    return with;
+  };
+  made = std::make_unique<api>(connected());
+  // Another gateway of the deployment: the same key and the same ledger.
+  auto elsewhere = std::make_unique<api>(connected());
+  const auto read_at = [&](api& which, const std::string& cookie) {
+    net::http_request request;
+    request.path = "/v1/modules";
+    request.others = {{request_field::cookie, cookie}};
+    request.reply_to.connection = ++requests;
+    which.submit(std::move(request));
+    return replies.wait_for(requests).status;
+  };
+  const auto answer = sign_in_as("admin");
+  const auto cookie = cookie_of(answer);
+  const auto stays = cookie_of(sign_in_as("admin"));
+  BOOST_TEST(read_at(*elsewhere, cookie) == 200);
+  BOOST_TEST(ask(http_method::del, "/v1/session", "",
+                 {{request_field::cookie, cookie},
+                  {request_field::csrf, json_of(answer)["csrf"].get<std::string>()}})
+                 .status == 204);
+  BOOST_TEST(read_at(*made, cookie) == 401);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (read_at(*elsewhere, cookie) != 401)
+    BOOST_REQUIRE(std::chrono::steady_clock::now() < deadline);
+  BOOST_TEST(read_at(*elsewhere, stays) == 200);
+  elsewhere.reset();
+  made = std::make_unique<api>(connected());
+  BOOST_TEST(read_at(*made, cookie) == 401);
+  BOOST_TEST(read_at(*made, stays) == 200);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_sign_out_waits_for_a_ledger_that_is_away, signing_in) {
+  std::atomic<bool> away{false};
+  auto with = dependencies();
+  with.make_session_ledger = [&, this]() -> std::unique_ptr<ledger> {
+    if (away) throw std::runtime_error("no ledger");
+    return make_ledger();
+  };
+  away = true;
+  made = std::make_unique<api>(std::move(with));
+  const auto answer = sign_in_as("admin");
+  const auto cookie = cookie_of(answer);
+  BOOST_TEST(ask(http_method::del, "/v1/session", "",
+                 {{request_field::cookie, cookie},
+                  {request_field::csrf, json_of(answer)["csrf"].get<std::string>()}})
+                 .status == 204);
+  BOOST_TEST(ask(http_method::get, "/v1/session", "", {{request_field::cookie, cookie}}).status ==
+             401);
+  BOOST_TEST(logged().find("who signed out") != std::string::npos);
+  away = false;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (ledger_store->ended_console_sessions(now_ms, 10).value().empty())
+    BOOST_REQUIRE(std::chrono::steady_clock::now() < deadline);
+}
+
+BOOST_AUTO_TEST_CASE(so_many_ended_sessions_are_remembered) {
+  session_ends ends({.make_ledger = {}, .now = [] { return unix_ms{now_ms}; }, .log = {}});
+  const auto numbered = [](std::size_t i) {
+    session_ends::number id{};
+    for (auto& byte : id) byte = static_cast<std::uint8_t>(i), i >>= 8;
+    return id;
+  };
+  for (std::size_t i = 0; i <= api_limits::signed_out_max; ++i)
+    ends.end(numbered(i), now_ms + 1 + static_cast<unix_ms>(i), [] {});
+  BOOST_TEST(!ends.has(numbered(0)));  // ends soonest by itself
+  BOOST_TEST(ends.has(numbered(1)));
+  BOOST_TEST(ends.has(numbered(api_limits::signed_out_max)));
 }
 
 BOOST_FIXTURE_TEST_CASE(wrong_tokens_are_refused_slowed_down_and_not_logged, signing_in) {
