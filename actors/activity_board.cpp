@@ -1,20 +1,39 @@
 #include "actors/activity_board.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 namespace watchkeeper::actors {
 
 void activity_board::count(const pair_key& pair, credit_status status, unix_ms now_ms) {
   const auto hash = stable_hash(pair.student.view());
+  const std::uint32_t credited =
+      status == credit_status::credited || status == credit_status::limited ? 1 : 0;
   auto& s = stripes_[hash % stripes];
   const std::lock_guard lock(s.mutex);
+  add(s, hash, pair, credited, now_ms);
+  if (!keeps_told_.load(std::memory_order_relaxed)) return;
+  if (s.told.size() < stripe_told_max)
+    s.told.push_back({pair, credited});
+  else
+    told_lost_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void activity_board::count_elsewhere(const pair_key& pair, std::uint32_t credited, unix_ms now_ms) {
+  const auto hash = stable_hash(pair.student.view());
+  auto& s = stripes_[hash % stripes];
+  const std::lock_guard lock(s.mutex);
+  add(s, hash, pair, credited, now_ms);
+}
+
+void activity_board::add(stripe& s, std::uint64_t hash, const pair_key& pair,
+                         std::uint32_t credited, unix_ms now_ms) {
   auto held = s.modules.find(pair.module);
   if (held == s.modules.end()) {
     if (s.modules.size() == modules_max) return;
     held = s.modules.try_emplace(pair.module).first;
   }
-  if (status == credit_status::credited || status == credit_status::limited)
-    ++held->second.credited;
+  held->second.credited += credited;
   auto& seen = held->second.seen;
   if (const auto known = seen.find(hash); known != seen.end()) {
     known->second = now_ms;
@@ -22,6 +41,31 @@ void activity_board::count(const pair_key& pair, credit_status status, unix_ms n
     seen.emplace(hash, now_ms);
     ++s.students;
   }
+}
+
+std::vector<activity_board::told_pair> activity_board::take_told() {
+  std::vector<told_pair> all;
+  for (auto& s : stripes_) {
+    std::vector<told_pair> taken;
+    {
+      const std::lock_guard lock(s.mutex);
+      taken.swap(s.told);
+    }
+    all.insert(all.end(), taken.begin(), taken.end());
+  }
+  const auto key = [](const told_pair& each) {
+    return std::tie(each.pair.module, each.pair.student);
+  };
+  std::sort(all.begin(), all.end(), [&](const auto& a, const auto& b) { return key(a) < key(b); });
+  std::size_t kept = 0;
+  for (const auto& each : all) {
+    if (kept > 0 && key(all[kept - 1]) == key(each))
+      all[kept - 1].credited += each.credited;
+    else
+      all[kept++] = each;
+  }
+  all.resize(kept);
+  return all;
 }
 
 void activity_board::sweep(unix_ms now_ms) {

@@ -65,7 +65,7 @@ struct system_config : caf::actor_system_config {
 struct gateway::implementation final : shard_services {
   explicit implementation(gateway_options given)
       : options(std::move(given)),
-        heat(std::make_shared<heatmap>(shards_of(options))),
+        heat(std::make_shared<heatmap>(shards_of(options), options.shared_stores)),
         watching(with(heat, options.observers)),
         addresses(options.policy.address_failures, reinterpret_cast<std::uintptr_t>(this)),
         config(worker_count(options)),
@@ -414,8 +414,13 @@ stored<ok_t> gateway::readmit_student(const student_id& student) {
 }
 
 stored<heatmap_view> gateway::heatmap_of(const module_id& module, media_ms duration_ms,
-                                         ledger& behind) {
-  return implementation_->heat->read(module, duration_ms, behind);
+                                         ledger& behind, hot_store& hot) {
+  return implementation_->heat->read(module, duration_ms, behind, hot);
+}
+
+void gateway::seen_elsewhere(const module_id& module,
+                             std::span<const student_id> students) noexcept {
+  implementation_->heat->seen_elsewhere(module, students);
 }
 
 void gateway::forget_heatmap_rows() {

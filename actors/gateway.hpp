@@ -33,6 +33,7 @@ struct gateway_options {
   unsigned shards = 0;          // 0: two a worker
   std::int64_t checkpoint_interval_ms = 30'000;
   durability require_durability = durability::log;
+  bool shared_stores = false;  // other gateways may be at them
   gateway_policy policy;
   /// Outlives the gateway; null: no session gets a key.
   const crypto::agreement_key_ring* session_keys = nullptr;
@@ -71,8 +72,11 @@ class gateway {
   stored<ok_t> readmit_student(const student_id& student);
 
   /// A module's heatmap with everything that was credited until now; see actors::heatmap. Reads the
-  /// ledger through `behind`, the caller's own. Blocks; any thread but an actor's.
-  stored<heatmap_view> heatmap_of(const module_id& module, media_ms duration_ms, ledger& behind);
+  /// stores through `behind` and `hot`, the caller's own. Blocks; any thread but an actor's.
+  stored<heatmap_view> heatmap_of(const module_id& module, media_ms duration_ms, ledger& behind,
+                                  hot_store& hot);
+  /// Another gateway settled heartbeats of these students; of nobody: it is there. Any thread.
+  void seen_elsewhere(const module_id& module, std::span<const student_id> students) noexcept;
   /// The ledger's heatmaps were changed by an erasure or a recount.
   void forget_heatmap_rows();
 

@@ -20,8 +20,8 @@ std::string random_id() {
 
 }  // namespace
 
-heatmap::heatmap(std::size_t lanes)
-    : lanes_(std::max<std::size_t>(lanes, 1)), writer_(random_id()) {
+heatmap::heatmap(std::size_t lanes, bool shared)
+    : lanes_(std::max<std::size_t>(lanes, 1)), shared_(shared), writer_(random_id()) {
   for (auto& each : lanes_) each.events.reserve(lane_events);
 }
 heatmap::~heatmap() = default;
@@ -76,12 +76,13 @@ module_overlay* heatmap::overlay_of(const module_id& module, const heatmap_layou
 
 void heatmap::apply(const std::vector<heatmap_event>& events) {
   for (const auto& event : events) {
+    const bool since = event.round == round_ && round_ > 0;
+    if (shared_) touch(event.module, event.student, since);
     auto* overlay = overlay_of(event.module, heatmap_layout::of(event.duration_ms));
     if (!overlay) {
       ++left_out_;
       continue;
     }
-    const bool since = event.round == round_ && round_ > 0;
     overlay->take(event, since);
     if (!event.unread) continue;
     auto pair = overlay->unread.find(event.student);
@@ -99,6 +100,7 @@ void heatmap::round_begins() {
   drain();
   std::lock_guard lock(mutex_);
   ++round_;
+  in_round_ = true;
 }
 
 void heatmap::partition_begins(partition_index partition) {
@@ -121,6 +123,7 @@ void heatmap::round_ends(bool complete, ledger& behind) {
   {
     std::lock_guard lock(mutex_);
     unread_ = 0;
+    settle_touched(complete);
     for (auto at = modules_.begin(); at != modules_.end();) {
       auto& [module, overlay] = *at;
       if (complete) {
@@ -240,10 +243,7 @@ std::optional<storage_failure> heatmap::read_unread(const module_id& module, led
   return std::nullopt;
 }
 
-stored<heatmap_view> heatmap::read(const module_id& module, media_ms duration_ms, ledger& behind) {
-  // While this is held no checkpoint of this gateway comes between the ledger and the overlay.
-  const auto turn = ledger_turn();
-  drain();
+stored<heatmap_record> heatmap::read_sums(const module_id& module, ledger& behind) {
   bool room = true;
   bool row_wanted = true;
   {
@@ -268,6 +268,29 @@ stored<heatmap_view> heatmap::read(const module_id& module, media_ms duration_ms
       shown = found->second.shown();
     }
   }
+  return shown;
+}
+
+stored<heatmap_view> heatmap::read(const module_id& module, media_ms duration_ms, ledger& behind,
+                                   hot_store& hot) {
+  // While this is held no checkpoint of this gateway comes between the ledger and the overlay.
+  const auto turn = ledger_turn();
+  drain();
+  bool others = false;
+  {
+    std::lock_guard lock(mutex_);
+    others = others_for_rounds_ > 0;
+  }
+  std::optional<heatmap_record> found;
+  // A hot store that is away has nothing to add: each gateway knows its own then.
+  if (others)
+    if (auto pairs = read_pairs(module, duration_ms, behind, hot)) found = *std::move(pairs);
+  if (!found) {
+    auto sums = read_sums(module, behind);
+    if (!sums) return sums.error();
+    found = *std::move(sums);
+  }
+  auto& shown = *found;
   heatmap_view view{std::move(shown.bins), shown.students};
   if (view.bins.layout.bins == 0) {
     view.bins.layout = heatmap_layout::of(duration_ms);

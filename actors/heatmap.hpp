@@ -2,16 +2,19 @@
 
 #include <array>
 #include <atomic>
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "actors/heatmap_overlay.hpp"
 #include "actors/watch_observer.hpp"
+#include "storage/hot_store.hpp"
 #include "storage/ledger.hpp"
 
 namespace watchkeeper::actors {
@@ -31,13 +34,24 @@ struct heatmap_view {
 /// Of what a checkpoint writes: a heartbeat that was told before its partition's turn is in the
 /// ledger when the round is complete; one told after it is not; one told while the partition was
 /// being written may be either. Since a checkpoint says by what the heatmaps grew, those are told
-/// apart by their sum: with one gateway at the stores what is shown is exact at every moment. With
-/// several, the others' heartbeats are seen with the next complete checkpoint, and until then what
-/// another one has written early may count twice in a module that nobody had looked at before.
+/// apart by their sum: with one gateway at the stores what is shown is exact at every moment.
+///
+/// Several gateways tell each other who had a heartbeat (live_feed). While another one is heard of,
+/// sums are not trusted: what is shown is the ledger's heatmap, and of each pair that may have
+/// something that is not in it (credited by whichever gateway since this one's last complete
+/// checkpoint began) what the hot store's coverage has beyond the ledger's. A message that is late
+/// or lost makes it late, never wrong, and nothing counts twice. The others' plays are there when
+/// they have written them.
 class heatmap final : public watch_observer {
  public:
-  /// As many lanes as there are shards.
-  explicit heatmap(std::size_t lanes);
+  /// Pairs that are remembered to be looked up, of all modules; others are seen with the next
+  /// checkpoint.
+  static constexpr std::size_t touched_pairs_max = 200'000;
+  /// Of one module, for one reader.
+  static constexpr std::size_t looked_up_max = 20'000;
+
+  /// As many lanes as there are shards. `shared`: other gateways may be at the stores.
+  explicit heatmap(std::size_t lanes, bool shared = false);
   ~heatmap() override;
   heatmap(const heatmap&) = delete;
   heatmap& operator=(const heatmap&) = delete;
@@ -62,10 +76,14 @@ class heatmap final : public watch_observer {
   /// A transaction added this to the ledger's heatmaps. Any thread.
   void grown(const std::vector<heatmap_delta>& deltas) noexcept;
 
-  /// Reads what is missing with `behind`, the caller's own. Any thread but an actor's; waits for a
-  /// batch of a checkpoint at most. `duration_ms` is the catalogue's, for a module that nobody has
-  /// watched yet.
-  stored<heatmap_view> read(const module_id& module, media_ms duration_ms, ledger& behind);
+  /// Another gateway settled heartbeats of these; of nobody: it is there. Any thread.
+  void seen_elsewhere(const module_id& module, std::span<const student_id> students) noexcept;
+
+  /// Reads what is missing with `behind` and `hot`, the caller's own. Any thread but an actor's;
+  /// waits for a batch of a checkpoint at most. `duration_ms` is the catalogue's, for a module that
+  /// nobody has watched yet.
+  stored<heatmap_view> read(const module_id& module, media_ms duration_ms, ledger& behind,
+                            hot_store& hot);
   /// The ledger has changed otherwise (an erasure, a recount): what was read of it is forgotten.
   void forget_rows();
 
@@ -93,6 +111,12 @@ class heatmap final : public watch_observer {
   void apply(const std::vector<heatmap_event>& events);
   module_overlay* overlay_of(const module_id& module, const heatmap_layout& layout);
   void gather_plays();
+  void settle_touched(bool complete);
+  void touch(const module_id& module, const student_id& student, bool since);
+  std::vector<pair_key> touched_in(const module_id& module);
+  stored<heatmap_record> read_pairs(const module_id& module, media_ms duration_ms, ledger& behind,
+                                    hot_store& hot);
+  stored<heatmap_record> read_sums(const module_id& module, ledger& behind);
   std::optional<storage_failure> load_row(const module_id& module, ledger& behind);
   std::optional<storage_failure> read_unread(const module_id& module, ledger& behind);
 
@@ -102,6 +126,12 @@ class heatmap final : public watch_observer {
   std::map<module_id, module_overlay> modules_;
   std::uint32_t round_ = 0;
   std::size_t unread_ = 0;
+  // Pairs that may not be in the ledger; true: touched since the round began.
+  const bool shared_;
+  std::map<module_id, boost::unordered_flat_map<student_id, bool, std::hash<student_id>>> touched_;
+  std::size_t touched_pairs_ = 0;
+  bool in_round_ = false;
+  int others_for_rounds_ = 0;  // so many complete rounds more others are reckoned with
   // Plays on their way; touched by the checkpointer only.
   std::vector<play_batch> under_way_;
   std::int64_t sequence_ = 0;

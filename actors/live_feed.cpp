@@ -19,27 +19,36 @@ std::uint64_t random_number() {
   return number;
 }
 
-std::string totals_json(const live_counts& now, const live_counts& before, std::int64_t elapsed_ms,
-                        const std::vector<module_activity>& activity) {
+live_second grown_since(const live_counts& before, const live_counts& now,
+                        std::int64_t elapsed_ms) {
   const auto grown = [](std::uint64_t a, std::uint64_t b) { return a >= b ? a - b : 0; };
+  live_second second{std::max<std::int64_t>(1, elapsed_ms), now};
+  for (std::size_t i = 0; i < now.by_status.size(); ++i)
+    second.grown.by_status[i] = grown(now.by_status[i], before.by_status[i]);
+  for (std::size_t i = 0; i < problem_count; ++i)
+    second.grown.by_problem[i] = grown(now.by_problem[i], before.by_problem[i]);
+  return second;
+}
+
+std::string totals_json(const live_second& second, std::size_t gateways,
+                        const std::vector<module_activity>& activity) {
+  const auto& grown = second.grown;
   const auto status = [&](credit_status of) {
-    const auto i = static_cast<std::size_t>(of);
-    return grown(now.by_status[i], before.by_status[i]);
+    return grown.by_status[static_cast<std::size_t>(of)];
   };
   std::uint64_t all = 0;
-  for (std::size_t i = 0; i < now.by_status.size(); ++i)
-    all += grown(now.by_status[i], before.by_status[i]);
+  for (const auto count : grown.by_status) all += count;
   std::string out;
   const auto to = std::back_inserter(out);
   fmt::format_to(
-      to, R"({{"heartbeats_per_s":{:.1f},"credited":{},"limited":{},"duplicate":{},"rejected":{{)",
-      static_cast<double>(all) * 1000.0 /
-          static_cast<double>(std::max<std::int64_t>(1, elapsed_ms)),
+      to,
+      R"({{"gateways":{},"heartbeats_per_s":{:.1f},"credited":{},"limited":{},"duplicate":{},"rejected":{{)",
+      gateways, static_cast<double>(all) * 1000.0 / static_cast<double>(second.elapsed_ms),
       status(credit_status::credited), status(credit_status::limited),
       status(credit_status::duplicate));
   bool first = true;
   for (std::size_t i = 1; i < problem_count; ++i) {
-    const auto count = grown(now.by_problem[i], before.by_problem[i]);
+    const auto count = grown.by_problem[i];
     if (count == 0) continue;
     fmt::format_to(to, "{}\"{}\":{}", first ? "" : ",", describe(static_cast<problem>(i)).name,
                    count);
@@ -52,7 +61,7 @@ std::string totals_json(const live_counts& now, const live_counts& before, std::
     fmt::format_to(to, "{}\"{}\":{}", first ? "" : ",", module.module.view(), module.active);
     first = false;
   }
-  fmt::format_to(to, R"(}},"sessions":{},"connections":{}}})", now.sessions, now.connections);
+  fmt::format_to(to, R"(}},"sessions":{},"connections":{}}})", grown.sessions, grown.connections);
   return out;
 }
 
@@ -65,8 +74,10 @@ live_feed::~live_feed() {
   stop();
 }
 
-void live_feed::start(std::function<live_counts()> counts) {
+void live_feed::start(std::function<live_counts()> counts, seen_function seen_elsewhere) {
   counts_ = std::move(counts);
+  seen_elsewhere_ = std::move(seen_elsewhere);
+  board_.keep_told(around_.channel->state().shared);
   told_ = counts_();
   totals_at_ms_ = kept_alive_ms_ = around_.now();
   {
@@ -206,12 +217,16 @@ void live_feed::run() {
   using clock = std::chrono::steady_clock;
   auto burst_at = clock::now();
   auto second_at = clock::now() + std::chrono::milliseconds(totals_ms);
+  const bool shared = around_.channel->state().shared;
   for (;;) {
+    // Others are to be told of heartbeats that nobody here watches as well.
+    const auto look_at =
+        shared ? std::min(second_at, burst_at + std::chrono::milliseconds(burst_ms)) : second_at;
     {
       std::unique_lock lock(queue_mutex_);
       // At once after a pause, and never sooner than burst_ms after the burst before.
       ready_.wait_until(lock, burst_at, [&] { return stopping_; });
-      ready_.wait_until(lock, second_at, [&] {
+      ready_.wait_until(lock, look_at, [&] {
         return stopping_ || !queue_.empty() || !messages_.empty() || gap_ || interest_changed_ ||
                unfinished_;
       });
@@ -252,6 +267,7 @@ void live_feed::burst(unix_ms now_ms) {
     around_.channel->publish(encode({gateway_, live_gap{}}));
   take_messages(now_ms);
   take_updates(std::move(raw), now_ms);
+  tell_seen();
   bool more = false;
   for (auto& [module, stream] : streams_) {
     const auto text = stream->next_burst(now_ms, events_);
@@ -284,10 +300,55 @@ void live_feed::take_messages(unix_ms now_ms) {
       if (auto* stream = find(updates->module))
         for (const auto& item : updates->items)
           if (!stream->add(item)) lost_.fetch_add(1, std::memory_order_relaxed);
+    } else if (const auto* seen = std::get_if<live_seen>(&message->what)) {
+      take_seen(*seen, now_ms);
+    } else if (const auto* second = std::get_if<live_second>(&message->what)) {
+      if (others_.size() < gateways_max || others_.contains(message->gateway))
+        others_[message->gateway] = {*second, now_ms};
+      // One that has no heartbeats of its own brings those of others to the ledger all the same.
+      if (seen_elsewhere_) seen_elsewhere_({}, {});
     } else {
       gap_everywhere();
     }
   }
+}
+
+void live_feed::take_seen(const live_seen& seen, unix_ms now_ms) {
+  std::vector<student_id> students;
+  students.reserve(seen.students.size());
+  for (const auto& one : seen.students) {
+    board_.count_elsewhere({one.student, seen.module}, one.credited, now_ms);
+    students.push_back(one.student);
+  }
+  if (seen_elsewhere_) seen_elsewhere_(seen.module, students);
+}
+
+void live_feed::tell_seen() {
+  const auto told = board_.take_told();
+  for (auto at = told.begin(); at != told.end();) {
+    live_seen seen{at->pair.module, {}};
+    for (; at != told.end() && at->pair.module == seen.module &&
+           seen.students.size() < live_message::students_max;
+         ++at)
+      seen.students.push_back({at->pair.student, at->credited});
+    around_.channel->publish(encode({gateway_, std::move(seen)}));
+  }
+}
+
+live_second live_feed::of_all(const live_second& second, unix_ms now_ms) {
+  std::erase_if(others_,
+                [&](const auto& each) { return each.second.heard_ms + gateway_ms <= now_ms; });
+  auto all = second;
+  for (const auto& [number, other] : others_) {
+    // Each tells of about a second, which need not be this one.
+    for (std::size_t i = 0; i < all.grown.by_status.size(); ++i)
+      all.grown.by_status[i] += other.second.grown.by_status[i];
+    for (std::size_t i = 0; i < problem_count; ++i)
+      all.grown.by_problem[i] += other.second.grown.by_problem[i];
+    all.grown.sessions += other.second.grown.sessions;
+    all.grown.connections += other.second.grown.connections;
+  }
+  return all;
 }
 
 void live_feed::take_updates(std::vector<raw_update>&& raw, unix_ms now_ms) {
@@ -359,7 +420,10 @@ void live_feed::tell_totals(unix_ms now_ms) {
   const auto counts = counts_();
   const auto activity = board_.read();
   const std::lock_guard lock(mutex_);
-  const auto data = totals_json(counts, told_, now_ms - totals_at_ms_, activity);
+  const auto second = grown_since(told_, counts, now_ms - totals_at_ms_);
+  if (around_.channel->state().shared) around_.channel->publish(encode({gateway_, second}));
+  const auto all = of_all(second, now_ms);
+  const auto data = totals_json(all, 1 + others_.size(), activity);
   told_ = counts;
   totals_at_ms_ = now_ms;
   const bool keep_alive = now_ms - kept_alive_ms_ >= keep_alive_ms;
@@ -407,6 +471,7 @@ live_feed_statistics live_feed::statistics() const {
           .events = events_,
           .updates_lost = lost_.load(std::memory_order_relaxed),
           .subscribers_refused = refused_,
+          .gateways = 1 + others_.size(),
           .channel = around_.channel->state()};
 }
 

@@ -25,20 +25,13 @@
 
 namespace watchkeeper::actors {
 
-/// Sums since the start that `totals` events tell the growth of.
-struct live_counts {
-  std::array<std::uint64_t, 4> by_status{};  // index: credit_status
-  std::array<std::uint64_t, problem_count> by_problem{};
-  std::uint64_t sessions = 0;
-  std::uint64_t connections = 0;
-};
-
 struct live_feed_statistics {
   std::uint64_t subscribers = 0;
   std::uint64_t modules = 0;       // that are watched, here or at another gateway
   std::uint64_t events = 0;        // written, each counted once
   std::uint64_t updates_lost = 0;  // heartbeats that no event told of
   std::uint64_t subscribers_refused = 0;
+  std::uint64_t gateways = 1;  // that tell each other, this one included
   live_channel::statistics channel;
 };
 
@@ -49,7 +42,8 @@ struct live_feed_statistics {
 /// is queued. One thread coalesces, encodes once a module, and hands the text to each subscriber.
 /// Each event has an id; a subscriber that comes back with the last one it saw is given what it
 /// missed, or told to fetch again (`reset`). With a live_channel, gateways tell each other of the
-/// modules that the other one has watchers for.
+/// modules that the other one has watchers for, of who had a heartbeat in any module, and of the
+/// sums of each second: `totals` and `activity` are those of all gateways.
 class live_feed final : public watch_observer {
  public:
   static constexpr std::size_t subscribers_max = 1000;
@@ -60,6 +54,9 @@ class live_feed final : public watch_observer {
   static constexpr std::int64_t linger_ms = 60'000;    // a module nobody watches any more
   static constexpr std::int64_t interest_ms = 15'000;  // of another gateway
   static constexpr std::int64_t interest_told_ms = 5000;  // how often it is repeated
+  /// Another gateway that has not said a word for so long has gone.
+  static constexpr std::int64_t gateway_ms = 3500;
+  static constexpr std::size_t gateways_max = 64;
   static constexpr std::size_t queued_updates_max = 65'536;
   static constexpr std::size_t queued_message_bytes_max = 16 * 1024 * 1024;
   static constexpr std::size_t streams_max = 2048;
@@ -72,8 +69,11 @@ class live_feed final : public watch_observer {
   explicit live_feed(surroundings around);
   ~live_feed() override;  // as stop()
 
-  /// Starts the thread. `counts` is called on it.
-  void start(std::function<live_counts()> counts);
+  /// Students who had heartbeats settled at another gateway; nobody: it is there.
+  using seen_function =
+      std::function<void(const module_id& module, std::span<const student_id> students)>;
+  /// Starts the thread. Both are called on it; `seen_elsewhere` may be empty.
+  void start(std::function<live_counts()> counts, seen_function seen_elsewhere = {});
   /// Ends every subscription and the thread. Blocks. Once or more often.
   void stop();
 
@@ -108,6 +108,10 @@ class live_feed final : public watch_observer {
   void burst(unix_ms now_ms);
   void take_messages(unix_ms now_ms);
   void take_updates(std::vector<raw_update>&& raw, unix_ms now_ms);
+  void take_seen(const live_seen& seen, unix_ms now_ms);
+  void tell_seen();
+  /// What all gateways' last second was; `second` is this one's.
+  [[nodiscard]] live_second of_all(const live_second& second, unix_ms now_ms);
   void publish(const live_stream& stream, std::span<const live_update> updates);
   void tell_interest(unix_ms now_ms);
   void tell_totals(unix_ms now_ms);
@@ -119,6 +123,7 @@ class live_feed final : public watch_observer {
 
   surroundings around_;
   std::function<live_counts()> counts_;
+  seen_function seen_elsewhere_;
   activity_board board_;
   const std::uint64_t gateway_;
 
@@ -143,6 +148,11 @@ class live_feed final : public watch_observer {
     live_stream* stream = nullptr;
     unix_ms until_ms = 0;
   };
+  struct other_gateway {
+    live_second second;
+    unix_ms heard_ms = 0;
+  };
+  std::map<std::uint64_t, other_gateway> others_;
   std::map<std::uint64_t, subscription> subscriptions_;
   std::map<module_id, std::unique_ptr<live_stream>> streams_;
   live_stream totals_only_;

@@ -65,6 +65,32 @@ void append_line(std::string& out, const live_update& update) {
   out += '\n';
 }
 
+std::optional<problem> problem_named(std::string_view name) {
+  for (std::size_t i = 1; i < problem_count; ++i)
+    if (describe(static_cast<problem>(i)).name == name) return static_cast<problem>(i);
+  return std::nullopt;
+}
+
+std::string encode(std::uint64_t gateway, const live_second& second) {
+  const auto& grown = second.grown;
+  auto out = fmt::format("{} {:x} second {} {} {}", version, gateway, second.elapsed_ms,
+                         grown.sessions, grown.connections);
+  for (const auto count : grown.by_status) fmt::format_to(std::back_inserter(out), " {}", count);
+  out += '\n';
+  for (std::size_t i = 1; i < problem_count; ++i)
+    if (grown.by_problem[i] > 0)
+      fmt::format_to(std::back_inserter(out), "{} {}\n", describe(static_cast<problem>(i)).name,
+                     grown.by_problem[i]);
+  return out;
+}
+
+std::string encode(std::uint64_t gateway, const live_seen& seen) {
+  auto out = fmt::format("{} {:x} seen {}\n", version, gateway, seen.module.view());
+  for (const auto& one : seen.students)
+    fmt::format_to(std::back_inserter(out), "{} {}\n", one.student.view(), one.credited);
+  return out;
+}
+
 std::optional<live_update> read_line(std::string_view line) {
   constexpr std::int64_t time_max = INT64_MAX;
   line_reader in(line);
@@ -105,6 +131,10 @@ std::string encode(const live_message& message) {
     for (const auto& item : updates->items) items.push_back(&item);
     return encode_updates(message.gateway, updates->module, items);
   }
+  if (const auto* second = std::get_if<live_second>(&message.what))
+    return encode(message.gateway, *second);
+  if (const auto* seen = std::get_if<live_seen>(&message.what))
+    return encode(message.gateway, *seen);
   if (std::holds_alternative<live_gap>(message.what))
     return fmt::format("{} {:x} gap\n", version, message.gateway);
   auto out = fmt::format("{} {:x} interest\n", version, message.gateway);
@@ -142,6 +172,38 @@ std::optional<live_message> decode_live_message(std::string_view text) {
     }
     if (!head.finished()) return std::nullopt;
     message.what = std::move(interest);
+    return message;
+  }
+  if (kind == "second") {
+    live_second second;
+    second.elapsed_ms = head.number<std::int64_t>(1, INT64_MAX);
+    second.grown.sessions = head.number<std::uint64_t>(0, UINT64_MAX);
+    second.grown.connections = head.number<std::uint64_t>(0, UINT64_MAX);
+    for (auto& count : second.grown.by_status) count = head.number<std::uint64_t>(0, UINT64_MAX);
+    if (!head.finished()) return std::nullopt;
+    while (!text.empty()) {
+      line_reader line(take_line());
+      const auto why = problem_named(line.word());
+      const auto count = line.number<std::uint64_t>(0, UINT64_MAX);
+      if (!line.finished()) return std::nullopt;
+      // A problem of a newer version: only its name is not known here.
+      if (why) second.grown.by_problem[static_cast<std::size_t>(*why)] = count;
+    }
+    message.what = second;
+    return message;
+  }
+  if (kind == "seen") {
+    live_seen seen;
+    seen.module = head.id<module_id>();
+    while (head.finished() && !text.empty()) {
+      line_reader line(take_line());
+      const live_seen::one one{line.id<student_id>(), line.number<std::uint32_t>(0, UINT32_MAX)};
+      if (!line.finished() || seen.students.size() == live_message::students_max)
+        return std::nullopt;
+      seen.students.push_back(one);
+    }
+    if (!head.finished()) return std::nullopt;
+    message.what = std::move(seen);
     return message;
   }
   if (kind != "updates") return std::nullopt;

@@ -22,8 +22,8 @@ class actor_gateway_port final : public gateway_port {
     return gateway_.readmit_student(student);
   }
   stored<actors::heatmap_view> heatmap_of(const module_id& module, media_ms duration_ms,
-                                          ledger& book) override {
-    return gateway_.heatmap_of(module, duration_ms, book);
+                                          ledger& book, hot_store& hot) override {
+    return gateway_.heatmap_of(module, duration_ms, book, hot);
   }
   void forget_heatmap_rows() override { gateway_.forget_heatmap_rows(); }
   void forget_module(const module_id& id) override { gateway_.known().forget_module(id); }

@@ -31,7 +31,7 @@ class gateway_port {
 
   /// As actors::gateway::heatmap_of. `book` is the caller's own.
   virtual stored<actors::heatmap_view> heatmap_of(const module_id& module, media_ms duration_ms,
-                                                  ledger& book) = 0;
+                                                  ledger& book, hot_store& hot) = 0;
   virtual void forget_heatmap_rows() = 0;
 
   // What changed in the ledger, so that the registry's copy goes.

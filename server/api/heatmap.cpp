@@ -89,7 +89,8 @@ net::http_response get_heatmap(call& c) {
   const auto bins =
       c.query.count("bins", 1, limits::heatmap_bins_max).value_or(limits::heatmap_bins_max);
   const auto module = existing(c, c.module_at(0));
-  const auto view = need(c.gateway.heatmap_of(module.id, module.rules.duration_ms, c.store.book()));
+  const auto view = need(
+      c.gateway.heatmap_of(module.id, module.rules.duration_ms, c.store.book(), c.store.hot()));
   return json_response(document_of(module.id, view, bins, c.now_ms));
 }
 

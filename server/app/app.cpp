@@ -87,6 +87,7 @@ actors::gateway_options gateway_options_of(
   options.shards = static_cast<unsigned>(settings.shards);
   options.checkpoint_interval_ms = settings.store.checkpoint_interval_s * 1000;
   options.require_durability = required_durability(settings);
+  options.shared_stores = settings.store.hot != "embedded";
   auto& policy = options.policy;
   policy.time = {settings.policy.max_age_s * 1000, settings.policy.max_skew_s * 1000};
   policy.max_interval_ms = static_cast<media_ms>(settings.policy.max_interval_ms);
@@ -151,7 +152,10 @@ class running_gateway {
     desk_.open(server_.replies(), heartbeats_, files_, watching_, api_);
     server_.start();
     // Last: what it counts is there now, and nothing after it fails.
-    live_->start([this] { return live_counts_now(); });
+    live_->start([this] { return live_counts_now(); },
+                 [this](const module_id& module, std::span<const student_id> students) {
+                   gateway_.seen_elsewhere(module, students);
+                 });
     log_event(log_level::info, "server", "ready",
               {{"tls_port", server_.tls_port()},
                {"h2c_port", server_.h2c_port()},

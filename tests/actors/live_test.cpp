@@ -339,6 +339,56 @@ BOOST_AUTO_TEST_CASE(gateways_tell_each_other_of_what_is_watched) {
   BOOST_TEST(count_of(who->text(), "\"bob\"") == 1u);  // not once more by the wire
 }
 
+BOOST_AUTO_TEST_CASE(totals_are_those_of_all_gateways) {
+  wire between;
+  feeding here(std::make_unique<wire::end_point>(between));
+  feeding there(std::make_unique<wire::end_point>(between));
+  auto who = std::make_shared<reader>();
+  BOOST_TEST(here.feed.subscribe(who, std::nullopt, "", 0) != 0u);
+  {
+    const std::lock_guard lock(there.mutex);
+    there.counts.by_status = {7, 1, 2, 3};
+    there.counts.by_problem[static_cast<std::size_t>(problem::bad_signature)] = 3;
+    there.counts.sessions = 5;
+    there.counts.connections = 6;
+  }
+  {
+    const std::lock_guard lock(here.mutex);
+    here.counts.sessions = 10;
+  }
+  // One student at both gateways is one; nobody watches the module anywhere.
+  play(here.feed, film, "amy", 0, 1000);
+  play(there.feed, film, "amy", 1000, 2000);
+  play(there.feed, film, "bob", 0, 1000);
+  who->wait_for(R"("credited":7,"limited":1,"duplicate":2,"rejected":{"bad-signature":3})");
+  who->wait_for(R"({"gateways":2,)");
+  who->wait_for(R"("active":{"film":2},"sessions":15,"connections":6})");
+  const auto seen = here.feed.activity();
+  BOOST_REQUIRE_EQUAL(seen.size(), 1u);
+  BOOST_TEST(seen[0].credited.back() == 3u);
+  // Who says nothing any more has gone.
+  there.feed.stop();
+  here.now_ms += live_feed::gateway_ms;
+  who->wait_for(R"({"gateways":1,)");
+  here.feed.stop();
+}
+
+BOOST_AUTO_TEST_CASE(what_is_told_to_other_gateways_has_a_limit) {
+  activity_board board;
+  const pair_key amy{student("amy"), film};
+  board.count(amy, credit_status::credited, noon_ms);
+  BOOST_TEST(board.take_told().empty());  // nobody is told
+  board.keep_told(true);
+  for (std::size_t i = 0; i <= activity_board::stripe_told_max; ++i)
+    board.count(amy, credit_status::credited, noon_ms);
+  board.count_elsewhere({student("bob"), film}, 1, noon_ms);
+  const auto told = board.take_told();
+  BOOST_REQUIRE_EQUAL(told.size(), 1u);
+  BOOST_TEST(told[0].credited == activity_board::stripe_told_max);
+  BOOST_TEST(board.told_lost() == 1u);
+  BOOST_TEST(board.take_told().empty());
+}
+
 BOOST_AUTO_TEST_CASE(messages_between_gateways_come_back_as_they_were) {
   live_update update;
   update.student = student("a:b@c");
@@ -370,13 +420,41 @@ BOOST_AUTO_TEST_CASE(messages_between_gateways_come_back_as_they_were) {
     changed[i] = static_cast<char>(changed[i] ^ 0x15);
     (void)decode_live_message(changed);
   }
-  for (const auto* bad :
-       {"", "\n", "wk2 1 gap\n", "wk1 1 gap", "wk1 1 gap\nfilm\n", "wk1 g gap\n", "wk1 1 what\n",
-        "wk1 1 interest\na b\n", "wk1 1 updates\n", "wk1 1 updates film\namy\n",
-        "wk1 1 updates film\namy 3 0 0 0 0 0 0 0 1 0 0\n",
-        "wk1 1 updates film\namy 0 0 0 0 0 0 0 1 1 0 0\n",
-        "wk1 1 updates film\namy 0 0 0 0 0 0 0 0 1 0 65\n",
-        "wk1 1 updates film\namy 0 0 0 0 0 0 0 0 1 0 0 7\n"})
+  const std::string seen = "wk1 2a seen film\namy 3\nbob 0\n";
+  BOOST_TEST(encode(*decode_live_message(seen)) == seen);
+  const std::string second = "wk1 2a second 1004 5 6 1 2 3 4\nstale-token 1\nbad-signature 3\n";
+  const auto told = decode_live_message(second);
+  BOOST_REQUIRE(told);
+  const auto& grown = std::get<live_second>(told->what).grown;
+  BOOST_TEST(grown.by_problem[static_cast<std::size_t>(problem::bad_signature)] == 3u);
+  BOOST_TEST(encode(*decode_live_message(encode(*told))) == encode(*told));
+  // A problem of a newer version does not make the rest unreadable.
+  BOOST_TEST(decode_live_message("wk1 2a second 1 0 0 0 0 0 0\nnew-thing 1\n").has_value());
+  std::string crowd = "wk1 1 seen film\n";
+  for (std::size_t i = 0; i < live_message::students_max; ++i) crowd += "amy 1\n";
+  BOOST_TEST(decode_live_message(crowd).has_value());
+  BOOST_TEST(!decode_live_message(crowd + "amy 1\n"));
+  for (const auto* bad : {"wk1 1 seen film\namy\n",
+                          "wk1 1 seen film\namy -1\n",
+                          "wk1 1 seen\n",
+                          "wk1 1 second 0 0 0 0 0 0 0\n",
+                          "wk1 1 second 1 0 0 0 0 0\n",
+                          "wk1 1 second 1 0 0 0 0 0 0 0\n",
+                          "wk1 1 second 1 0 0 0 0 0 0\nstale-token x\n",
+                          "",
+                          "\n",
+                          "wk2 1 gap\n",
+                          "wk1 1 gap",
+                          "wk1 1 gap\nfilm\n",
+                          "wk1 g gap\n",
+                          "wk1 1 what\n",
+                          "wk1 1 interest\na b\n",
+                          "wk1 1 updates\n",
+                          "wk1 1 updates film\namy\n",
+                          "wk1 1 updates film\namy 3 0 0 0 0 0 0 0 1 0 0\n",
+                          "wk1 1 updates film\namy 0 0 0 0 0 0 0 1 1 0 0\n",
+                          "wk1 1 updates film\namy 0 0 0 0 0 0 0 0 1 0 65\n",
+                          "wk1 1 updates film\namy 0 0 0 0 0 0 0 0 1 0 0 7\n"})
     BOOST_TEST(!decode_live_message(bad), bad);
 }
 

@@ -10,6 +10,9 @@ import { Scene, assertProblem, lengthOf } from './lib/scene.mjs';
 import { variants } from './lib/stores.mjs';
 import { until } from './lib/wait.mjs';
 
+/** Each begins in the middle of the one before. */
+const seconds_of = (turn) => 5_000 + turn * 5_000;
+
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 
 async function heatmap(gateway, module, query = '') {
@@ -236,6 +239,66 @@ if (variants.includes('servers'))
         const checked = await recount(one, '--check');
         assert.equal(checked.code, 0, checked.text);
         assert.match(checked.text, /1 module, 0 wrong/);
+      } finally {
+        if (two.child) await two.end().catch(() => {});
+        if (two.directory) fs.rmSync(two.directory, { recursive: true, force: true });
+        await one.stop();
+      }
+    });
+
+    test('what one credits the other shows at once, with nobody watching, and once', async () => {
+      const one = await Gateway.start({ variant: 'servers', store: 'checkpoint_interval_s = 600' });
+      const two = new Gateway();
+      try {
+        two.stores = { settings: one.stores.settings, stop() {} };
+        two.directory = fs.mkdtempSync(`${one.directory}-two-`);
+        two.file = path.join(two.directory, 'watchkeeper.toml');
+        two.store = one.store;
+        two.settings = '';
+        await two.launch();
+        const scene = await Scene.make(one, { duration_ms: 60_000 });
+        const other = await Scene.make(one, { module: scene.module });
+        const shows = async (gateway, seconds, students) => {
+          const begun = Date.now();
+          await until('it is shown', async () => {
+            const map = await heatmap(gateway, scene.module);
+            assert.ok(sum(map.viewers) <= seconds, `${sum(map.viewers)} of ${seconds}: counted twice`);
+            return sum(map.viewers) === seconds && map.students === students;
+          }, { timeout_ms: 5_000, every_ms: 20 });
+          return Date.now() - begun;
+        };
+        await scene.credited(0, 10_000);
+        const first_ms = await shows(two, 10, 1);
+        assert.equal(await shows(one, 10, 1) < 1_000, true);
+        // The same student at both in turn, and another one, between them.
+        const delays = [first_ms];
+        let seconds = 10;
+        let students = 1;
+        for (let turn = 0; turn < 4; ++turn) {
+          scene.gateway = turn % 2 === 0 ? two : one;
+          await scene.credited(seconds_of(turn), seconds_of(turn) + 10_000);
+          seconds += 5;
+          delays.push(await shows(turn % 2 === 0 ? one : two, seconds, students));
+          if (turn !== 1) continue;
+          other.gateway = one;
+          await other.credited(0, 10_000);
+          seconds += 10;
+          students = 2;
+          delays.push(await shows(two, seconds, students));
+        }
+        console.log(`two gateways: shown by the other after ${delays.join(', ')} ms`);
+        assert.ok(Math.max(...delays) < 1_000, `${delays}`);
+        await until('both students are active, at either', async () =>
+          (await two.viewer('GET', '/v1/overview')).json.modules[scene.module].active === 2);
+        // The last checkpoints, of both at once; then nothing is left to be added.
+        await Promise.all([one.end(), two.end()]);
+        await one.launch();
+        const truth = await fromCoverages(one, scene.module, 60, 1_000);
+        const map = await heatmap(one, scene.module);
+        assert.deepEqual(map.viewers, truth.viewers);
+        assert.equal(sum(map.viewers), seconds);
+        const checked = await recount(one, '--check');
+        assert.equal(checked.code, 0, checked.text);
       } finally {
         if (two.child) await two.end().catch(() => {});
         if (two.directory) fs.rmSync(two.directory, { recursive: true, force: true });

@@ -247,6 +247,40 @@ describe('refusals, overview, devices and completions', () => {
   });
 });
 
+describe('many who watch', () => {
+  test('the limit is 1,000 streams: more are told when to come back, and nobody is cut off', async () => {
+    const gateway = await Gateway.start();
+    const clients = [];
+    try {
+      const scene = await Scene.make(gateway, { duration_ms: 600_000 });
+      const open = [];
+      // A connection takes a hundred streams.
+      for (let i = 0; i < 20; ++i) {
+        const client = new Client(gateway.origin);
+        clients.push(client);
+        open.push(...await Promise.all(Array.from({ length: 50 }, () =>
+          Events.open(client, { module: scene.module, token: tokens.viewer }))));
+      }
+      assert.ok(open.every((events) => events.status === 200));
+      const late = await gateway.viewer('GET', `/v1/live?module=${scene.module}`);
+      assertProblem(late, 503, 'overloaded');
+      assert.ok(Number(late.headers['retry-after']) > 0);
+      await scene.credited(0, 10_000);
+      await Promise.all(open.map((events) => events.find('the heartbeat', itemOf(scene.student))));
+      await open[0].close();
+      await until('there is room again', async () => {
+        const again = await Events.open(gateway.client, { module: scene.module, token: tokens.viewer });
+        if (again.status !== 200) return false;
+        await again.close();
+        return true;
+      });
+    } finally {
+      await Promise.all(clients.map((client) => client.close()));
+      await gateway.stop();
+    }
+  });
+});
+
 describe('two gateways', { skip: !variants.includes('servers') }, () => {
   let one, two;
   before(async () => {
@@ -278,6 +312,8 @@ describe('two gateways', { skip: !variants.includes('servers') }, () => {
     };
     await playUntilSeen();
     assert.equal(watching.of('reset').length, 0);
+    const both = await watching.find('totals of both', (event) => event.event === 'totals' && event.data.gateways === 2);
+    assert.ok(both.data.connections >= 2);
     const stats = (await two.operator('GET', '/v1/stats?filter=live')).json.live;
     assert.equal(stats.channel.up, true);
     assert.ok(stats.channel.received > 0);

@@ -80,8 +80,8 @@ class fake_gateway final : public gateway_port {
     return note("readmit_student", student.view());
   }
   stored<actors::heatmap_view> heatmap_of(const module_id& module, media_ms duration_ms,
-                                          ledger& book) override {
-    return heat.read(module, duration_ms, book);
+                                          ledger& book, hot_store& hot) override {
+    return heat.read(module, duration_ms, book, hot);
   }
   void forget_heatmap_rows() override { heat.forget_rows(); }
   void forget_module(const module_id& id) override { (void)note("forget_module", id.view()); }
