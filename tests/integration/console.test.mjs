@@ -1,9 +1,13 @@
 // The web console in a browser, against the gateway: views, roles, states, accessibility.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Browser, runsOf } from './lib/console.mjs';
 import { Gateway, tokens } from './lib/gateway.mjs';
 import { Scene } from './lib/scene.mjs';
+import { root, temporaryDirectory, variants } from './lib/stores.mjs';
 import { until } from './lib/wait.mjs';
 
 /** What the page itself gets, cookie and all: Playwright's own requests speak HTTP/1.1 only. */
@@ -369,4 +373,93 @@ describe('the console', () => {
     await page().locator(`[data-recent="${scene.student}"]`).waitFor();
     assert.deepEqual(browser.faults, []);
   });
+});
+
+test('a click on the heatmap plays the video there', async () => {
+  const folder = temporaryDirectory('video');
+  // The video of the demonstration, in one file.
+  execFileSync(path.join(root, 'scripts', 'make-demo-video'), [folder, '20'], { stdio: 'inherit' });
+  execFileSync('ffmpeg', ['-loglevel', 'error', '-nostdin', '-i', path.join(folder, 'demo.m3u8'), '-c', 'copy',
+    '-movflags', '+faststart', path.join(folder, 'demo.mp4')], { stdio: 'inherit' });
+  const gateway = await Gateway.start({ store: 'checkpoint_interval_s = 1', settings: `[[static]]\npath = "/video/"\nfolder = "${folder}"\n` });
+  let browser;
+  try {
+    const scene = await Scene.make(gateway, { duration_ms: 20_000, more: { preview_url: '/video/demo.mp4' } });
+    await scene.credited(0, 10_000);
+    await until('the student is in the list', async () =>
+      (await gateway.viewer('GET', `/v1/modules/${scene.module}/students?order=attention`)).json.total === 1);
+    browser = await Browser.open(gateway.origin);
+    const { page } = browser;
+    await browser.signIn('viewer', `modules/${scene.module}`);
+    const slider = page.getByRole('slider', { name: 'Position in the video' });
+    await slider.waitFor();
+    const { x, y, width } = await slider.boundingBox();
+    const video = page.getByRole('complementary', { name: 'Preview' }).locator('video');
+    const plays = (from_s, to_s) => until(`it plays at ${from_s} s`, () => video.evaluate((element, [from, to]) =>
+      !element.paused && element.readyState >= 2 && element.currentTime > from && element.currentTime < to, [from_s, to_s]));
+    await page.mouse.click(x + width * 0.25, y + 120);
+    await plays(4.5, 8);
+    // And while it plays, somewhere else: forwards, and back.
+    await page.mouse.click(x + width * 0.75, y + 120);
+    await plays(14.5, 18);
+    await page.mouse.click(x + width * 0.05, y + 120);
+    await plays(0.7, 5);
+    // What is on it is the video: the pattern has colours, an empty one has none.
+    const colours = await video.evaluate((element) => {
+      const canvas = new OffscreenCanvas(32, 18).getContext('2d');
+      canvas.drawImage(element, 0, 0, 32, 18);
+      const { data } = canvas.getImageData(0, 0, 32, 18);
+      return new Set(Array.from({ length: data.length / 4 }, (_, at) => data.slice(4 * at, 4 * at + 3).join())).size;
+    });
+    assert.ok(colours > 20, `${colours} colours`);
+    // From a student's strip as well.
+    const strip = page.locator(`[data-student="${scene.student}"] canvas`);
+    const box = await strip.boundingBox();
+    await page.mouse.click(box.x + box.width * 0.5, box.y + 5);
+    await plays(9.5, 13);
+    assert.deepEqual(browser.faults, []);
+  } finally {
+    await browser?.close();
+    await gateway.stop();
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test('Redis away during a live view: told calmly, live all the same, and back by itself', { skip: !variants.includes('servers') }, async () => {
+  const gateway = await Gateway.start({ variant: 'servers', store: 'checkpoint_interval_s = 1' });
+  const browsers = [];
+  try {
+    const scene = await Scene.make(gateway, { duration_ms: 600_000 });
+    await scene.credited(0, 10_000);
+    const viewer = await Browser.open(gateway.origin);
+    browsers.push(viewer);
+    await viewer.signIn('viewer', `modules/${scene.module}`);
+    await viewer.page.locator('[data-stream=open]').waitFor();
+    const operator = await Browser.open(gateway.origin);
+    browsers.push(operator);
+    await operator.signIn('operator');
+    await operator.heading('Machine');
+    const onScreen = (to_ms) => viewer.page.locator(`[data-recent="${scene.student}"][data-to-ms="${to_ms}"]`).waitFor();
+    await scene.credited(10_000, 15_000);
+    await onScreen(15_000);
+
+    gateway.stores.halt('private-redis');
+    await until('the ledger takes it', async () => (await scene.play(15_000, 20_000)).status === 200);
+    await operator.page.getByText('degraded: the ledger acknowledges').waitFor();
+    await onScreen(20_000);
+    assert.equal(await viewer.page.locator('[data-stream=open]').count(), 1);
+    assert.equal(await viewer.page.getByRole('alert').count(), 0);
+    await viewer.page.locator(`[data-student="${scene.student}"]`).waitFor();
+
+    gateway.stores.run('private-redis');
+    await operator.page.getByText('degraded: the ledger acknowledges').waitFor({ state: 'detached', timeout: 30_000 });
+    await until('the channel is there again', async () =>
+      (await gateway.operator('GET', '/v1/stats?filter=live')).json.live.channel.up, { timeout_ms: 30_000 });
+    await scene.credited(20_000, 25_000);
+    await onScreen(25_000);
+    for (const browser of browsers) assert.deepEqual(browser.faults, []);
+  } finally {
+    for (const browser of browsers) await browser.close();
+    await gateway.stop();
+  }
 });
