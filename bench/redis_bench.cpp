@@ -3,6 +3,9 @@
 //
 //   redis_bench <url of an empty Redis> [students] [groups] [batch]
 //
+// Two ways by turns, each with students of its own: `credit`, where Redis decides (wk_credit), and
+// `swap`, where the gateway does and Redis compares and writes (wk_swap), as it is by default.
+//
 // Each student plays one module in one session, forward, a heartbeat every 10 s of the clock that
 // the requests carry. Sessions began at different times, so that in every round some have to be
 // renewed; before every third round a checkpoint takes the marks, as one of 30 s does. Beside it,
@@ -12,9 +15,11 @@
 #include <fmt/format.h>
 #include <hiredis/hiredis.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -22,6 +27,7 @@
 
 #include "storage/hot_store.hpp"
 #include "storage/redis_connection.hpp"
+#include "storage/redis_store.hpp"
 
 namespace {
 
@@ -68,11 +74,11 @@ class observed_redis {
 
 class school {
  public:
-  school(hot_store& store, std::size_t students) : store_(store) {
+  school(hot_store& store, std::size_t students, std::string_view name) : store_(store) {
     for (std::size_t i = 0; i < students; ++i) {
       hot_request r;
       auto& credit = r.credit;
-      credit.student = student_id::parse(fmt::format("student-{:06}", i)).value();
+      credit.student = student_id::parse(fmt::format("{}-{:06}", name, i)).value();
       credit.module = module_id::parse(fmt::format("algebra-{:02}", i % 40)).value();
       for (std::size_t b = 0; b < credit.device.bytes.size(); ++b)
         credit.device.bytes[b] = static_cast<std::uint8_t>((i >> (b % 3 * 8)) + b);
@@ -138,10 +144,27 @@ class school {
 /// count.
 struct cost {
   double cpu_us = 0;
+  double client_cpu_us = 0;  // of this process: what the store costs a gateway
   double heartbeats_a_second = 0;
   double log_bytes = 0;
   double checkpoint_us = 0;
+
+  static cost none() { return {1e12, 1e12, 0, 1e12, 1e12}; }
+  void take(const cost& now) {
+    cpu_us = std::min(cpu_us, now.cpu_us);
+    client_cpu_us = std::min(client_cpu_us, now.client_cpu_us);
+    heartbeats_a_second = std::max(heartbeats_a_second, now.heartbeats_a_second);
+    log_bytes = std::min(log_bytes, now.log_bytes);
+    checkpoint_us = std::min(checkpoint_us, now.checkpoint_us);
+  }
 };
+
+/// User and system time of this process.
+double client_cpu_us() {
+  timespec now{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return 1e6 * static_cast<double>(now.tv_sec) + 1e-3 * static_cast<double>(now.tv_nsec);
+}
 
 double seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -153,43 +176,49 @@ void run(const std::string& url, std::size_t students, int groups,
   if (!address) throw std::runtime_error("not the URL of a Redis: " + url);
   observed_redis redis(*address);
   if (redis.keys() != 0) throw std::runtime_error("this Redis is in use: give an empty one");
-  const auto store = make_redis_store(url);
-  fmt::print("{}; {} students, {} heartbeats a batch size\n", must(store->health()).description,
-             students, students * static_cast<std::size_t>(groups * rounds_a_checkpoint));
+  redis_store credit_store(*address, {.swap = false});
+  redis_store swap_store(*address);
+  fmt::print("{}; {} students each way, {} heartbeats a batch size and way\n",
+             must(swap_store.health()).description, students,
+             students * static_cast<std::size_t>(groups * rounds_a_checkpoint));
 
   // A rewrite of the log in the midst of a run would count for whatever batch size it meets.
   redis.run(std::vector{redis_command{"CONFIG", "SET", "auto-aof-rewrite-percentage", "0"}});
 
   const auto empty_bytes = redis.info("used_memory");
-  school school(*store, students);
+  school ways[] = {{credit_store, students, "student"}, {swap_store, students, "learner"}};
   const auto full_bytes = redis.info("used_memory");
   fmt::print("memory: {:.0f} bytes a student of one pair and one session, all keys together\n",
-             (full_bytes - empty_bytes) / static_cast<double>(students));
+             (full_bytes - empty_bytes) / static_cast<double>(2 * students));
 
-  fmt::print("{:>8} {:>24} {:>16} {:>24} {:>24}\n", "batch", "Redis CPU us/heartbeat",
-             "heartbeats/s", "log bytes/heartbeat", "checkpoint us/pair");
+  fmt::print("{:>8} {:>7} {:>18} {:>18} {:>14} {:>12} {:>20}\n", "batch", "way", "Redis CPU us/hb",
+             "client CPU us/hb", "heartbeats/s", "log bytes/hb", "checkpoint us/pair");
   for (const auto batch : batches) {
     const auto count = static_cast<double>(students) * rounds_a_checkpoint;
-    cost best{1e12, 0, 1e12, 1e12};
-    for (int group = 0; group < groups; ++group) {
-      cost now;
-      const auto start_us = redis.cpu_us();
-      const auto pairs = static_cast<double>(school.checkpoint());
-      now.checkpoint_us = (redis.cpu_us() - start_us) / std::max(1.0, pairs);
-      const auto before_bytes = redis.info("aof_current_size");
-      const auto before_s = seconds();
-      const auto before_us = redis.cpu_us();
-      for (int round = 0; round < rounds_a_checkpoint; ++round) school.play(batch);
-      now.cpu_us = (redis.cpu_us() - before_us) / count;
-      now.heartbeats_a_second = count / (seconds() - before_s);
-      now.log_bytes = (redis.info("aof_current_size") - before_bytes) / count;
-      best = {std::min(best.cpu_us, now.cpu_us),
-              std::max(best.heartbeats_a_second, now.heartbeats_a_second),
-              std::min(best.log_bytes, now.log_bytes),
-              std::min(best.checkpoint_us, now.checkpoint_us)};
-    }
-    fmt::print("{:>8} {:>24.2f} {:>16.0f} {:>24.0f} {:>24.2f}\n", batch, best.cpu_us,
-               best.heartbeats_a_second, best.log_bytes, best.checkpoint_us);
+    cost best[] = {cost::none(), cost::none()};
+    for (int group = 0; group < groups; ++group)
+      for (int way = 0; way < 2; ++way) {
+        cost now;
+        const auto start_us = redis.cpu_us();
+        // Of both, but only this one has played since the last.
+        const auto pairs = static_cast<double>(ways[way].checkpoint());
+        now.checkpoint_us = (redis.cpu_us() - start_us) / std::max(1.0, pairs);
+        const auto before_bytes = redis.info("aof_current_size");
+        const auto before_s = seconds();
+        const auto before_client_us = client_cpu_us();
+        const auto before_us = redis.cpu_us();
+        for (int round = 0; round < rounds_a_checkpoint; ++round) ways[way].play(batch);
+        now.cpu_us = (redis.cpu_us() - before_us) / count;
+        now.client_cpu_us = (client_cpu_us() - before_client_us) / count;
+        now.heartbeats_a_second = count / (seconds() - before_s);
+        now.log_bytes = (redis.info("aof_current_size") - before_bytes) / count;
+        best[way].take(now);
+      }
+    for (int way = 0; way < 2; ++way)
+      fmt::print("{:>8} {:>7} {:>18.2f} {:>18.2f} {:>14.0f} {:>12.0f} {:>20.2f}\n", batch,
+                 way == 0 ? "credit" : "swap", best[way].cpu_us, best[way].client_cpu_us,
+                 best[way].heartbeats_a_second, best[way].log_bytes, best[way].checkpoint_us);
+    fmt::print("{:>8} {:>7} {:>18.2f}\n", "", "ratio", best[1].cpu_us / best[0].cpu_us);
     std::fflush(stdout);
   }
 

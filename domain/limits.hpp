@@ -42,6 +42,11 @@ inline constexpr std::size_t heartbeats_in_flight_max = 65'536;  // admitted, no
 inline constexpr std::size_t sessions_max = 1'000'000;
 inline constexpr std::size_t batch_heartbeats_max = 512;    // one batch of one shard
 inline constexpr std::size_t function_heartbeats_max = 64;  // one call of the Redis function
+inline constexpr std::size_t function_swaps_max = 64;       // pairs of one call of wk_swap
+// What the writer remembers of what Redis holds: a student takes about 0.4 KB, so 100 MB at most.
+// Whoever is not in it costs one more look-up.
+inline constexpr std::size_t swap_cache_students_max = 262'144;
+inline constexpr std::size_t swap_cache_bytes_max = 64 * 1024 * 1024;  // of values alone
 inline constexpr std::size_t shard_pairs_max = 2'000'000;
 inline constexpr std::size_t api_requests_queued_max = 1024;
 inline constexpr std::size_t registry_lookups_queued_max = 16'384;

@@ -19,9 +19,6 @@ constexpr std::uint8_t reply_pair_missing = 4;
 constexpr std::uint8_t reply_corrupt = 5;
 constexpr std::uint8_t reply_mastered = 6;  // added to credited or limited
 
-constexpr std::size_t windows_max = 4;
-constexpr std::size_t window_bytes = 24;
-
 // Numbers that are written in watchkeeper.lua.
 static_assert(static_cast<int>(credit_status::credited) == 0);
 static_assert(static_cast<int>(credit_status::limited) == 1);

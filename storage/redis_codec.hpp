@@ -15,6 +15,10 @@
 namespace watchkeeper::redis_codec {
 
 inline constexpr std::size_t numbers_bytes = 53;
+inline constexpr std::size_t mark_offset = 52;  // of a pair's mark
+inline constexpr std::size_t windows_max = 4;
+inline constexpr std::size_t window_bytes = 24;
+inline constexpr std::size_t bucket_bytes = 16;
 
 /// The numbers of a pair; its mark is left to the function library.
 std::string encode_numbers(const progress& state, std::uint64_t version);

@@ -32,6 +32,12 @@ class redis_command {
     ends_.push_back(bytes_.size());
     return *this;
   }
+  /// Adds the words of another one behind its own.
+  redis_command& append(const redis_command& more) {
+    for (const auto end : more.ends_) ends_.push_back(bytes_.size() + end);
+    bytes_ += more.bytes_;
+    return *this;
+  }
   [[nodiscard]] std::size_t size() const noexcept { return ends_.size(); }
   [[nodiscard]] std::string_view word(std::size_t i) const noexcept {
     const auto begin = i == 0 ? 0 : ends_[i - 1];

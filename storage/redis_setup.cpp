@@ -35,6 +35,7 @@ std::string_view config_value(const redisReply& reply, std::string_view name) {
 
 stored<ok_t> redis_store::ready() {
   if (connection_.usable()) return ok;
+  cache_.clear();  // Redis may have come back with less, or be another one
   if (auto opened = connection_.open(); !opened) return opened;
   auto fine = load_library();
   if (fine) fine = check_deployment();

@@ -4,8 +4,6 @@
 #include <hiredis/hiredis.h>
 
 #include <algorithm>
-#include <array>
-#include <cassert>
 
 #include "storage/redis_codec.hpp"
 #include "storage/redis_keys.hpp"
@@ -26,55 +24,6 @@ std::vector<redis_command> one(redis_command command) {
   return commands;
 }
 
-/// The different keys of a call. Open addressing: a call has at most function_heartbeats_max of
-/// them.
-template <class Key>
-class distinct_keys {
- public:
-  /// The place of the key, from 0 on; a key that is new goes to the end.
-  std::size_t place_of(const Key& key, std::size_t hash) {
-    for (auto at = hash * 0x9e3779b97f4a7c15u >> 56;; at = (at + 1) % slots_.size()) {
-      if (slots_[at] == 0) {
-        keys_.push_back(key);
-        slots_[at] = static_cast<std::uint8_t>(keys_.size());
-        return keys_.size() - 1;
-      }
-      if (keys_[slots_[at] - 1u] == key) return slots_[at] - 1u;
-    }
-  }
-  [[nodiscard]] const std::vector<Key>& keys() const noexcept { return keys_; }
-
- private:
-  std::array<std::uint8_t, 256> slots_{};  // number of the key; 0: free
-  std::vector<Key> keys_;
-};
-static_assert(limits::function_heartbeats_max <= 128, "distinct_keys stays half empty");
-
-redis_command credit_call(std::span<const hot_request> requests) {
-  distinct_keys<student_id> students;
-  distinct_keys<pair_key> pairs;
-  std::vector<redis_codec::key_places> places(requests.size());
-  for (std::size_t i = 0; i < requests.size(); ++i) {
-    const auto pair = requests[i].credit.pair();
-    places[i] = {partition_of(pair.student),
-                 students.place_of(pair.student, std::hash<student_id>{}(pair.student)) + 1,
-                 pairs.place_of(pair, std::hash<pair_key>{}(pair)) + 1};
-  }
-  redis_command call{"FCALL", "wk_credit",
-                     std::to_string(students.keys().size() + pairs.keys().size())};
-  for (const auto& student : students.keys())
-    call.add(redis_keys::student(partition_of(student), student));
-  for (const auto& pair : pairs.keys())
-    call.add(redis_keys::progress(partition_of(pair.student), pair));
-  std::string packed;
-  for (std::size_t i = 0; i < requests.size(); ++i) {
-    places[i].pair += students.keys().size();
-    redis_codec::encode_request(requests[i], places[i], packed);
-  }
-  call.add(packed);
-  return call;
-}
-
 /// What GET or an element of MGET gives of a pair. The outer nothing: not of the format.
 std::optional<std::optional<redis_codec::versioned_progress>> pair_of(const redisReply& reply) {
   if (reply.type == REDIS_REPLY_NIL) return std::optional<redis_codec::versioned_progress>{};
@@ -86,7 +35,10 @@ std::optional<std::optional<redis_codec::versioned_progress>> pair_of(const redi
 
 }  // namespace
 
-redis_store::redis_store(redis_url address) : connection_(std::move(address)) {}
+redis_store::redis_store(redis_url address, options chosen)
+    : connection_(std::move(address)),
+      options_(chosen),
+      cache_(chosen.cached_students_max, chosen.cached_bytes_max) {}
 
 stored<redis_store::replies> redis_store::run(std::vector<redis_command> commands) {
   if (auto fine = ready(); !fine) return fine.error();
@@ -114,50 +66,6 @@ stored<redis_store::replies> redis_store::run_all(std::vector<redis_command> com
   for (const auto& reply : got.value())
     if (is_error(*reply)) return failure_of(*reply);
   return got;
-}
-
-std::optional<storage_failure> redis_store::take_credits(const redis_reply& reply,
-                                                         std::span<const hot_request> requests,
-                                                         std::span<applied_credit> answers) {
-  if (is_error(*reply)) return failure_of(*reply);
-  if (reply->type != REDIS_REPLY_STRING) return corrupt("wk_credit: a reply of a foreign type");
-  byte_reader in(text_of(*reply));
-  std::optional<storage_failure> failure;
-  for (std::size_t i = 0; i < requests.size(); ++i) {
-    bool is_corrupt = false;
-    auto answer = redis_codec::decode_outcome(in, requests[i], is_corrupt);
-    if (!answer) return corrupt("wk_credit: a malformed reply");
-    if (is_corrupt) failure = corrupt("a stored pair, bucket or window is not of the format");
-    answers[i] = std::move(*answer);
-  }
-  if (!in.at_end()) return corrupt("wk_credit: a reply that is too long");
-  return failure;
-}
-
-stored<std::vector<applied_credit>> redis_store::apply(std::span<const hot_request> requests) {
-  assert(requests.size() <= limits::batch_heartbeats_max);
-  std::vector<applied_credit> answers(requests.size());
-  if (requests.empty()) return answers;
-  constexpr auto step = limits::function_heartbeats_max;
-  std::vector<redis_command> calls;
-  for (std::size_t at = 0; at < requests.size(); at += step)
-    calls.push_back(credit_call(requests.subspan(at, std::min(step, requests.size() - at))));
-  auto got = run(std::move(calls));
-  if (!got) return got.error();
-
-  std::optional<storage_failure> failure;
-  for (std::size_t call = 0; call < got.value().size(); ++call) {
-    const auto at = call * step;
-    const auto size = std::min(step, requests.size() - at);
-    const auto failed = take_credits(got.value()[call], requests.subspan(at, size),
-                                     std::span(answers).subspan(at, size));
-    if (failed) failure = failed;
-  }
-  const bool none_known = std::all_of(answers.begin(), answers.end(), [](const auto& a) {
-    return a.how == applied_credit::state::failed;
-  });
-  if (failure && none_known) return *failure;
-  return answers;
 }
 
 stored<std::vector<std::optional<progress>>> redis_store::read(std::span<const pair_key> keys) {
@@ -196,6 +104,7 @@ stored<ok_t> redis_store::merge(std::span<const pair_progress> pairs, bool dirty
     }
     calls.push_back(std::move(call));
   }
+  for (const auto& pair : pairs) cache_.forget(pair.key.student);
   auto got = run_all(std::move(calls));
   if (!got) return got.error();
   long long corrupt_pairs = 0;
@@ -308,6 +217,7 @@ stored<std::uint64_t> redis_store::dirty_count() {
 }
 
 stored<ok_t> redis_store::erase(const student_id& student) {
+  cache_.forget(student);
   const auto partition = partition_of(student);
   auto got = run_all(one({"FCALL", "wk_erase", "3", redis_keys::student(partition, student),
                           redis_keys::pairs(partition, student), redis_keys::dirty(partition)}));
@@ -316,6 +226,7 @@ stored<ok_t> redis_store::erase(const student_id& student) {
 }
 
 stored<ok_t> redis_store::readmit(const student_id& student) {
+  cache_.forget(student);
   auto got = run_all(
       one({"FCALL", "wk_readmit", "1", redis_keys::student(partition_of(student), student)}));
   if (!got) return got.error();

@@ -6,16 +6,27 @@
 
 #include "storage/hot_store.hpp"
 #include "storage/redis_connection.hpp"
+#include "storage/swap_cache.hpp"
 
 namespace watchkeeper {
 
 /// The hot store in Redis 7: one connection, everything that must be atomic done by the function
 /// library (storage/functions/watchkeeper.lua), calls of up to limits::function_heartbeats_max
 /// heartbeats pipelined. On connecting it brings the library up to date and checks `wk:deployment`.
+///
+/// Where it knows what Redis holds of a student, it decides itself and lets Redis compare and write
+/// (wk_swap, docs/adr/0011-compare-and-swap.md); everything else, and what was not as it thought,
+/// is decided in Redis (wk_credit). The outcomes are the same.
 /// Thread: one at a time.
 class redis_store final : public hot_store {
  public:
-  explicit redis_store(redis_url address);
+  struct options {
+    bool swap = true;  // false: wk_credit decides everything
+    std::size_t cached_students_max = limits::swap_cache_students_max;
+    std::size_t cached_bytes_max = limits::swap_cache_bytes_max;
+  };
+  explicit redis_store(redis_url address) : redis_store(std::move(address), options{}) {}
+  redis_store(redis_url address, options chosen);
 
   stored<std::vector<applied_credit>> apply(std::span<const hot_request> requests) override;
   stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) override;
@@ -40,12 +51,33 @@ class redis_store final : public hot_store {
   stored<replies> run(std::vector<redis_command> commands);
   /// The same, where an error reply to any of them fails the whole.
   stored<replies> run_all(std::vector<redis_command> commands);
-  /// Puts the answers of one wk_credit call into their places.
-  std::optional<storage_failure> take_credits(const redis_reply& reply,
-                                              std::span<const hot_request> requests,
-                                              std::span<applied_credit> answers);
+
+  // Applying a batch (redis_credit.cpp). Groups and requests go by their number in the batch.
+  struct student_group;
+  struct batch;
+  struct swap_call;
+  struct places_of_calls {
+    std::vector<std::vector<std::uint16_t>> credits;
+    std::vector<std::vector<pair_key>> look_ups;
+  };
+  static batch group_by_student(std::span<const hot_request> requests,
+                                std::span<applied_credit> answers);
+  void remember(std::span<const pair_key> pairs, const redisReply& values);
+  std::optional<storage_failure> look_up_missing(const batch& asked);
+  /// The calls of wk_swap; `others` receives the groups that are not for it.
+  std::vector<redis_command> plan_swaps(const batch& asked, std::vector<swap_call>& planned,
+                                        std::vector<std::uint16_t>& others);
+  void take_swap(const batch& asked, const redis_reply& reply, swap_call& call,
+                 std::vector<std::uint16_t>& others);
+  /// The calls of wk_credit, and those that read what it made of the pairs.
+  std::vector<redis_command> plan_credits(const batch& asked, std::span<const std::uint16_t> groups,
+                                          places_of_calls& which);
+  static std::optional<storage_failure> take_credits(const batch& asked, const redis_reply& reply,
+                                                     std::span<const std::uint16_t> which);
 
   redis_connection connection_;
+  options options_;
+  swap_cache cache_;
 };
 
 }  // namespace watchkeeper

@@ -4,7 +4,7 @@
 -- Every number here is an integer below 2^53, so doubles are exact.
 -- A function computes first and writes last: an error in between leaves nothing half done.
 
-local VERSION = 2
+local VERSION = 3
 
 local GAP_MS = 250
 local PIECES_MAX = 1024
@@ -14,6 +14,8 @@ local SESSION_TTL_MS = 3600000
 local ERASED_TTL_MS, BUCKET_FORGOTTEN_MS = 86400000, 86400000
 -- A session's own key is written anew after an eighth of its time to live.
 local SESSION_RENEWED_MS = 450000
+-- What else a group of wk_swap may need: the sum of them.
+local MARK_ANEW, RENEW_SESSION = 1, 2
 -- A marked pair is marked again at every 16th change, should its mark have been lost.
 local MARKED_AGAIN = 16
 local ERASED = 'erased'
@@ -199,6 +201,19 @@ end
 local function is_marked(high, low, age)
   if age >= 32 then return floor(high / POWER[age - 32]) % 2 == 1 end
   return floor(low / POWER[age]) % 2 == 1
+end
+
+-- Adds the pair to what is to be put into the dirty set of its partition.
+local function add_mark(marks, partition, pair_key)
+  marks = marks or {}
+  local dirty_key = DIRTY[partition]
+  local members = marks[dirty_key]
+  if not members then
+    members = {}
+    marks[dirty_key] = members
+  end
+  members[#members + 1] = member_of(pair_key, dirty_key)
+  return marks
 end
 
 -- Looks for the window of a session that is not the first of its pair: among the others, then under
@@ -404,13 +419,7 @@ local function credit(keys, args)
             status = status + MASTERED
           end
           if marked == 0 or version % MARKED_AGAIN == 0 then
-            local dirty_key = DIRTY[partition]
-            local members = marks[dirty_key]
-            if not members then
-              members = {}
-              marks[dirty_key] = members
-            end
-            members[#members + 1] = member_of(pair_key, dirty_key)
+            add_mark(marks, partition, pair_key)
           end
 
           local after
@@ -459,6 +468,59 @@ local function credit(keys, args)
     end
   end
   write_all(keys, values, changed, marks, sessions)
+  return concat(out)
+end
+
+-- KEYS: student and pair key of one group after the other. ARGV: the groups' partitions, a byte each; which
+-- groups (a byte, from 1 on) need more than the write, and what (a byte); then of each group four
+-- values: bucket and pair as they should be, with the mark set, and as they shall become.
+-- Replies with the numbers of the groups that were not so, a byte each: nothing of them is changed.
+local function swap(keys, args)
+  local held = call('MGET', unpack(keys))
+  local writes, used = {}, 0
+  local missed, marks
+  local arg = 3
+  for at = 1, #keys, 2 do
+    local pair, expected = held[at + 1], args[arg + 1]
+    local same = held[at] == args[arg]
+    if same and pair ~= expected then  -- it may be that a checkpoint took the mark
+      same = pair == sub(expected, 1, MARK_AT - 1) .. '\0' .. sub(expected, MARK_AT + 1)
+      if same then marks = add_mark(marks, byte(args[1], (at + 1) / 2), keys[at + 1]) end
+    end
+    if same then
+      writes[used + 1], writes[used + 2] = keys[at], args[arg + 2]
+      writes[used + 3], writes[used + 4] = keys[at + 1], args[arg + 3]
+      used = used + 4
+    else
+      missed = missed or {}
+      missed[(at + 1) / 2] = true
+    end
+    arg = arg + 4
+  end
+
+  local sessions = {}
+  local more = args[2]
+  for i = 1, #more, 2 do
+    local group, what = byte(more, i, i + 1)
+    if not (missed and missed[group]) then
+      local key = keys[2 * group]
+      if what % 2 == MARK_ANEW then marks = add_mark(marks, byte(args[1], group), key) end
+      if what >= RENEW_SESSION then
+        local prefix, student, module = parts_of(key)
+        local window = sub(args[4 * group + 2], COUNTED_BYTES + 1, HEAD_BYTES)
+        sessions[session_key_of(prefix, student, unpack_bytes('>I8', window))] =
+          sub(window, 9) .. module
+      end
+    end
+  end
+  if marks then
+    for dirty_key, members in pairs(marks) do call('SADD', dirty_key, unpack(members)) end
+  end
+  for key, value in pairs(sessions) do call('SET', key, value, 'PX', SESSION_TTL_MS) end
+  if used > 0 then call('MSET', unpack(writes, 1, used)) end
+  if not missed then return '' end
+  local out = {}
+  for group in pairs(missed) do out[#out + 1] = BYTE[group] end
   return concat(out)
 end
 
@@ -631,6 +693,7 @@ end
 -- Without allow-oom Redis refuses a call at its start when memory is full, before anything happens.
 -- What frees memory, or has to go through all the same, is let through.
 redis.register_function('wk_credit', bound(credit))
+redis.register_function('wk_swap', bound(swap))
 redis.register_function('wk_merge', bound(merge))
 redis.register_function{ function_name = 'wk_mark_clean', callback = bound(mark_clean),
   flags = { 'allow-oom' } }

@@ -1,0 +1,324 @@
+// How redis_store applies a batch: wk_swap for what can be decided here, wk_credit for the rest.
+#include <hiredis/hiredis.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cassert>
+
+#include "storage/redis_codec.hpp"
+#include "storage/redis_keys.hpp"
+#include "storage/redis_store.hpp"
+
+namespace watchkeeper {
+
+namespace {
+
+storage_failure corrupt(std::string what) {
+  return {storage_error::corrupt, std::move(what)};
+}
+
+/// The different keys of a batch, by open addressing.
+template <class Key, std::size_t keys_max>
+class distinct_keys {
+ public:
+  /// The place of the key, from 0 on; a key that is new goes to the end.
+  std::size_t place_of(const Key& key, std::size_t hash) {
+    for (auto at = hash * 0x9e3779b97f4a7c15u >> 48 & (slots - 1);; at = (at + 1) & (slots - 1)) {
+      if (slots_[at] == 0) {
+        keys_.push_back(key);
+        slots_[at] = static_cast<std::uint16_t>(keys_.size());
+        return keys_.size() - 1;
+      }
+      if (keys_[slots_[at] - 1u] == key) return slots_[at] - 1u;
+    }
+  }
+  [[nodiscard]] const std::vector<Key>& keys() const noexcept { return keys_; }
+
+ private:
+  static constexpr std::size_t slots = std::bit_ceil(2 * keys_max);  // half empty at least
+  static_assert(slots <= 65'536);
+  std::array<std::uint16_t, slots> slots_{};  // number of the key; 0: free
+  std::vector<Key> keys_;
+};
+
+using places = std::vector<std::uint16_t>;
+
+redis_command credit_call(std::span<const hot_request> requests,
+                          std::span<const std::uint16_t> which) {
+  distinct_keys<student_id, limits::function_heartbeats_max> students;
+  distinct_keys<pair_key, limits::function_heartbeats_max> pairs;
+  std::vector<redis_codec::key_places> at(which.size());
+  for (std::size_t i = 0; i < which.size(); ++i) {
+    const auto pair = requests[which[i]].credit.pair();
+    at[i] = {partition_of(pair.student),
+             students.place_of(pair.student, std::hash<student_id>{}(pair.student)) + 1,
+             pairs.place_of(pair, std::hash<pair_key>{}(pair)) + 1};
+  }
+  redis_command call{"FCALL", "wk_credit",
+                     std::to_string(students.keys().size() + pairs.keys().size())};
+  for (const auto& student : students.keys())
+    call.add(redis_keys::student(partition_of(student), student));
+  for (const auto& pair : pairs.keys())
+    call.add(redis_keys::progress(partition_of(pair.student), pair));
+  std::string packed;
+  for (std::size_t i = 0; i < which.size(); ++i) {
+    at[i].pair += students.keys().size();
+    redis_codec::encode_request(requests[which[i]], at[i], packed);
+  }
+  call.add(packed);
+  return call;
+}
+
+redis_command look_up_call(std::span<const pair_key> pairs) {
+  redis_command call{"MGET"};
+  for (const auto& pair : pairs) {
+    const auto partition = partition_of(pair.student);
+    call.add(redis_keys::student(partition, pair.student));
+    call.add(redis_keys::progress(partition, pair));
+  }
+  return call;
+}
+
+constexpr auto step = limits::function_heartbeats_max;
+static_assert(limits::function_swaps_max < 256, "the number of a group is one byte");
+static_assert(limits::batch_heartbeats_max <= 65'535, "places are 16 bits");
+
+// What wk_swap is asked for beside the write; as in watchkeeper.lua.
+constexpr std::uint8_t mark_anew = 1;
+constexpr std::uint8_t renew_session = 2;
+
+}  // namespace
+
+/// The heartbeats of one student in a batch.
+struct redis_store::student_group {
+  pair_key pair;
+  bool several_pairs = false;
+  std::uint16_t first = 0, count = 0;  // of the batch's order
+};
+
+struct redis_store::batch {
+  std::span<const hot_request> requests;
+  std::span<applied_credit> answers;
+  std::vector<student_group> groups;
+  places order;  // the requests' numbers, those of a group together, each in its turn
+
+  [[nodiscard]] std::span<const std::uint16_t> chain(const student_group& group) const {
+    return std::span(order).subspan(group.first, group.count);
+  }
+};
+
+/// A call of wk_swap on its way: what each of its groups becomes if Redis finds it as expected.
+struct redis_store::swap_call {
+  std::vector<std::uint16_t> groups;
+  std::vector<redis_swap::values> after;
+};
+
+redis_store::batch redis_store::group_by_student(std::span<const hot_request> requests,
+                                                 std::span<applied_credit> answers) {
+  batch made{requests, answers, {}, places(requests.size())};
+  distinct_keys<student_id, limits::batch_heartbeats_max> students;
+  places group_of(requests.size());
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const auto& credit = requests[i].credit;
+    const auto at = students.place_of(credit.student, std::hash<student_id>{}(credit.student));
+    if (at == made.groups.size()) made.groups.push_back({credit.pair()});
+    auto& group = made.groups[at];
+    if (group.pair.module != credit.module) group.several_pairs = true;
+    ++group.count;
+    group_of[i] = static_cast<std::uint16_t>(at);
+  }
+  std::uint16_t next = 0;
+  for (auto& group : made.groups) {
+    group.first = next;
+    next = static_cast<std::uint16_t>(next + std::exchange(group.count, std::uint16_t{0}));
+  }
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    auto& group = made.groups[group_of[i]];
+    made.order[group.first + group.count++] = static_cast<std::uint16_t>(i);
+  }
+  return made;
+}
+
+void redis_store::remember(std::span<const pair_key> pairs, const redisReply& values) {
+  // An error, or a value of a foreign type: wk_credit says what is wrong.
+  if (values.type != REDIS_REPLY_ARRAY || values.elements != 2 * pairs.size()) return;
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    auto held = redis_swap::from_stored(text_of(*values.element[2 * i + 1]),
+                                        text_of(*values.element[2 * i]));
+    if (held) cache_.put(pairs[i], std::move(*held));
+  }
+}
+
+std::optional<storage_failure> redis_store::look_up_missing(const batch& asked) {
+  std::vector<pair_key> missing;
+  for (const auto& group : asked.groups)
+    if (!group.several_pairs && !cache_.find(group.pair)) missing.push_back(group.pair);
+  if (missing.empty()) return std::nullopt;
+  std::vector<redis_command> calls;
+  for (std::size_t at = 0; at < missing.size(); at += step)
+    calls.push_back(
+        look_up_call(std::span(missing).subspan(at, std::min(step, missing.size() - at))));
+  auto got = run(std::move(calls));
+  if (!got) return got.error();
+  for (std::size_t at = 0; at < missing.size(); at += step)
+    remember(std::span(missing).subspan(at, std::min(step, missing.size() - at)),
+             *got.value()[at / step]);
+  return std::nullopt;
+}
+
+std::vector<redis_command> redis_store::plan_swaps(const batch& asked,
+                                                   std::vector<swap_call>& planned,
+                                                   std::vector<std::uint16_t>& others) {
+  std::vector<redis_command> calls;
+  swap_call now;
+  std::string partitions, more;
+  std::vector<std::string> keys;
+  redis_command values;
+  const auto finish = [&] {
+    if (now.groups.empty()) return;
+    redis_command call{"FCALL", "wk_swap", std::to_string(keys.size())};
+    for (const auto& key : keys) call.add(key);
+    call.add(partitions).add(more).append(values);
+    calls.push_back(std::move(call));
+    planned.push_back(std::move(now));
+    now = {};
+    keys.clear();
+    values = {};
+    partitions.clear();
+    more.clear();
+  };
+  for (std::size_t at = 0; at < asked.groups.size(); ++at) {
+    const auto& group = asked.groups[at];
+    const auto* before = group.several_pairs ? nullptr : cache_.find(group.pair);
+    std::optional<redis_swap::plan> plan;
+    if (before)
+      plan = redis_swap::decide(*before, asked.requests, asked.chain(group), asked.answers);
+    if (!plan) {
+      others.push_back(static_cast<std::uint16_t>(at));
+      continue;
+    }
+    const auto partition = partition_of(group.pair.student);
+    keys.push_back(redis_keys::student(partition, group.pair.student));
+    keys.push_back(redis_keys::progress(partition, group.pair));
+    partitions += static_cast<char>(partition);
+    values.add(before->bucket).add(before->pair).add(plan->after.bucket).add(plan->after.pair);
+    now.groups.push_back(static_cast<std::uint16_t>(at));
+    now.after.push_back(std::move(plan->after));
+    if (plan->mark_again || plan->renew_session) {
+      more += static_cast<char>(now.groups.size());
+      more += static_cast<char>((plan->mark_again ? mark_anew : 0) |
+                                (plan->renew_session ? renew_session : 0));
+    }
+    if (now.groups.size() == limits::function_swaps_max) finish();
+  }
+  finish();
+  return calls;
+}
+
+void redis_store::take_swap(const batch& asked, const redis_reply& reply, swap_call& call,
+                            std::vector<std::uint16_t>& others) {
+  // Of a call that failed it is not known here what it did. wk_credit finds it in the replay
+  // windows, or fails in the same way.
+  const bool whole = reply->type != REDIS_REPLY_STRING;
+  const auto missed = text_of(*reply);
+  for (std::size_t i = 0; i < call.groups.size(); ++i) {
+    const auto at = call.groups[i];
+    if (whole || missed.find(static_cast<char>(i + 1)) != std::string_view::npos)
+      others.push_back(at);
+    else
+      cache_.put(asked.groups[at].pair, std::move(call.after[i]));
+  }
+}
+
+std::vector<redis_command> redis_store::plan_credits(const batch& asked,
+                                                     std::span<const std::uint16_t> groups,
+                                                     places_of_calls& which) {
+  places chosen;
+  std::vector<pair_key> pairs;
+  for (const auto at : groups) {
+    const auto& group = asked.groups[at];
+    const auto chain = asked.chain(group);
+    chosen.insert(chosen.end(), chain.begin(), chain.end());
+    cache_.forget(group.pair.student);
+    if (options_.swap && !group.several_pairs) pairs.push_back(group.pair);
+  }
+  std::sort(chosen.begin(), chosen.end());
+  std::vector<redis_command> calls;
+  for (std::size_t at = 0; at < chosen.size(); at += step) {
+    const auto end = std::min(at + step, chosen.size());
+    which.credits.emplace_back(chosen.begin() + static_cast<std::ptrdiff_t>(at),
+                               chosen.begin() + static_cast<std::ptrdiff_t>(end));
+    calls.push_back(credit_call(asked.requests, which.credits.back()));
+  }
+  // What wk_credit made of them is read in the same round trip: the next heartbeat is swapped.
+  for (std::size_t at = 0; at < pairs.size(); at += step) {
+    const auto end = std::min(at + step, pairs.size());
+    which.look_ups.emplace_back(pairs.begin() + static_cast<std::ptrdiff_t>(at),
+                                pairs.begin() + static_cast<std::ptrdiff_t>(end));
+    calls.push_back(look_up_call(which.look_ups.back()));
+  }
+  return calls;
+}
+
+std::optional<storage_failure> redis_store::take_credits(const batch& asked,
+                                                         const redis_reply& reply,
+                                                         std::span<const std::uint16_t> which) {
+  for (const auto i : which) asked.answers[i] = {};
+  if (is_error(*reply)) return failure_of(*reply);
+  if (reply->type != REDIS_REPLY_STRING) return corrupt("wk_credit: a reply of a foreign type");
+  byte_reader in(text_of(*reply));
+  std::optional<storage_failure> failure;
+  for (const auto i : which) {
+    bool is_corrupt = false;
+    auto answer = redis_codec::decode_outcome(in, asked.requests[i], is_corrupt);
+    if (!answer) return corrupt("wk_credit: a malformed reply");
+    if (is_corrupt) failure = corrupt("a stored pair, bucket or window is not of the format");
+    asked.answers[i] = std::move(*answer);
+  }
+  if (!in.at_end()) return corrupt("wk_credit: a reply that is too long");
+  return failure;
+}
+
+stored<std::vector<applied_credit>> redis_store::apply(std::span<const hot_request> requests) {
+  assert(requests.size() <= limits::batch_heartbeats_max);
+  std::vector<applied_credit> answers(requests.size());
+  if (requests.empty()) return answers;
+  const auto asked = group_by_student(requests, answers);
+
+  std::vector<swap_call> swaps;
+  std::vector<redis_command> calls;
+  std::vector<std::uint16_t> others;
+  if (options_.swap) {
+    if (auto failed = look_up_missing(asked)) return *failed;
+    calls = plan_swaps(asked, swaps, others);
+  } else {
+    others.resize(asked.groups.size());
+    for (std::size_t i = 0; i < others.size(); ++i) others[i] = static_cast<std::uint16_t>(i);
+  }
+
+  // A second round only for what another gateway changed meanwhile.
+  std::optional<storage_failure> failure;
+  while (!calls.empty() || !others.empty()) {
+    places_of_calls which;
+    auto credits = plan_credits(asked, others, which);
+    std::move(credits.begin(), credits.end(), std::back_inserter(calls));
+    others.clear();
+    auto got = run(std::move(calls));
+    calls.clear();
+    if (!got) return got.error();
+    auto reply = got.value().begin();
+    for (auto& call : swaps) take_swap(asked, *reply++, call, others);
+    swaps.clear();
+    for (const auto& call : which.credits)
+      if (auto failed = take_credits(asked, *reply++, call)) failure = failed;
+    for (const auto& pairs : which.look_ups) remember(pairs, **reply++);
+  }
+  const bool none_known = std::all_of(answers.begin(), answers.end(), [](const auto& a) {
+    return a.how == applied_credit::state::failed;
+  });
+  if (failure && none_known) return *failure;
+  return answers;
+}
+
+}  // namespace watchkeeper
