@@ -29,7 +29,7 @@ class bounded_queue {
 
   /// Waits for an item, the time limit or the end. Empty at the time limit, and once the queue was
   /// closed and emptied.
-  [[nodiscard]] std::vector<T> take_all(std::chrono::milliseconds wait,
+  [[nodiscard]] std::vector<T> take_all(std::chrono::microseconds wait,
                                         std::size_t items_max = SIZE_MAX) {
     std::unique_lock lock(mutex_);
     ready_.wait_for(lock, wait, [&] { return closed_ || !items_.empty(); });

@@ -53,7 +53,9 @@ void hot_writer::close() {
 void hot_writer::store(std::shared_ptr<credit_batch> batch) {
   order o;
   o.batch = batch;
+  batch->open();
   if (orders_.push(std::move(o))) return;
+  batch->close();
   batch->results.assign(batch->requests.size(), {});
   around_.stored(std::move(batch));
 }
@@ -96,7 +98,7 @@ watchkeeper::stored<ok_t> hot_writer::readmit_student(const student_id& student)
 void hot_writer::run() {
   std::vector<std::shared_ptr<credit_batch>> batches;
   while (!orders_.finished()) {
-    auto taken = orders_.take_all(refills_.empty() ? idle_wait : std::chrono::milliseconds(0));
+    auto taken = take_orders();
     try {
       if (taken.empty()) tiers_.try_recover(around_.now());
       for (auto& o : taken) take(o, batches);
@@ -129,6 +131,34 @@ void hot_writer::run() {
   } catch (const std::exception& e) {
     around_.log(2, "hot_store", std::string("pairs were not handed over at the end: ") + e.what());
   }
+}
+
+std::vector<hot_writer::order> hot_writer::take_orders() {
+  auto taken = orders_.take_all(refills_.empty() ? idle_wait : std::chrono::milliseconds(0));
+  std::size_t in_hand = 0;
+  const auto count = [&] {
+    in_hand = 0;
+    for (const auto& o : taken)
+      if (o.batch) in_hand += o.batch->waiting();
+  };
+  count();
+  // What is in hand grows meanwhile, too: the shards add to the batches that wait.
+  const auto begun_us = around_.monotonic_us();
+  for (auto now_us = begun_us; const auto wait_us = linger_.wait_us(in_hand, now_us);) {
+    const auto passed_us = now_us - begun_us;
+    if (passed_us >= batch_linger::wait_us_max) break;
+    auto more = orders_.take_all(
+        std::chrono::microseconds(std::min(wait_us, batch_linger::wait_us_max - passed_us)));
+    const bool time_is_up = more.empty();
+    for (auto& o : more) taken.push_back(std::move(o));
+    count();
+    if (time_is_up) break;
+    now_us = around_.monotonic_us();
+  }
+  for (auto& o : taken)
+    if (o.batch) (void)o.batch->close();
+  if (in_hand > 0) linger_.took(in_hand, around_.monotonic_us());
+  return taken;
 }
 
 void hot_writer::take(order& taken, std::vector<std::shared_ptr<credit_batch>>& batches) {

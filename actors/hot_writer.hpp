@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "actors/batch_linger.hpp"
 #include "actors/bounded_queue.hpp"
 #include "actors/messages.hpp"
 #include "actors/probes.hpp"
@@ -18,7 +19,8 @@ namespace watchkeeper::actors {
 
 /// The thread that makes credit durable: it takes the batches of all shards that wait, stores them
 /// in one round trip, and hands them back. While one round trip is under way the next batches fill:
-/// group commit without a timer.
+/// group commit. Under load it also waits for up to batch_linger::wait_us_max, so that a round trip
+/// is worth its price.
 class hot_writer {
  public:
   struct surroundings {
@@ -65,6 +67,9 @@ class hot_writer {
   };
 
   void run();
+  /// The orders that wait; with batches among them, under load, those that come within a moment
+  /// too.
+  std::vector<order> take_orders();
   void take(order& taken, std::vector<std::shared_ptr<credit_batch>>& batches);
   void refill_one();
   void store_together(std::vector<std::shared_ptr<credit_batch>>& batches);
@@ -73,6 +78,7 @@ class hot_writer {
 
   surroundings around_;
   tiered_store tiers_;
+  batch_linger linger_;
   bounded_queue<order> orders_;
   std::atomic<std::size_t> refills_waiting_{0};
   std::deque<std::vector<pair_progress>> refills_;  // the thread's; counted in refills_waiting_

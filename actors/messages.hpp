@@ -3,6 +3,7 @@
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <vector>
 
@@ -19,13 +20,42 @@ struct credit_job {
   heartbeat_job_ptr job;
 };
 
-/// One batch of one shard, on its way to the hot store and back.
+/// One batch of one shard, on its way to the hot store and back. While it waits for the writer its
+/// shard may add to it; from `close` on it belongs to the writer alone, until it comes back.
 struct credit_batch {
   std::uint32_t shard = 0;
   std::size_t count = 0;  // of `requests`
   std::uint64_t sent_at_us = 0;
   std::vector<tiered_request> requests;
   std::vector<applied_credit> results;  // in the order of `requests`, once it is back
+
+  /// The writer's, before anybody may find it waiting.
+  void open() {
+    std::lock_guard lock(mutex_);
+    open_ = true;
+  }
+  /// The writer's, before it looks at the requests. Returns their number.
+  std::size_t close() {
+    std::lock_guard lock(mutex_);
+    open_ = false;
+    return count;
+  }
+  /// The shard's. False, and `request` untouched, when the batch waits no longer or is full.
+  [[nodiscard]] bool join(tiered_request&& request) {
+    std::lock_guard lock(mutex_);
+    if (!open_ || count >= limits::batch_heartbeats_max) return false;
+    requests.push_back(std::move(request));
+    ++count;
+    return true;
+  }
+  [[nodiscard]] std::size_t waiting() const {
+    std::lock_guard lock(mutex_);
+    return count;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  bool open_ = false;
 };
 struct batch_stored {
   std::shared_ptr<credit_batch> batch;

@@ -8,8 +8,28 @@ progress_shard_core::~progress_shard_core() = default;  // the jobs that wait an
 
 void progress_shard_core::take(heartbeat_job_ptr job) {
   waiting_.push_back(std::move(job));
-  if (parked_.empty()) send_batch();
+  if (parked_.empty())
+    send_batch();
+  else if (waiting_.size() == 1)  // none that came before waits for the next batch
+    join_batch();
   tell_probe();
+}
+
+tiered_request progress_shard_core::request_of(heartbeat_job& job, unix_ms now_ms) const {
+  job.credit.now_ms = now_ms;
+  tiered_request request{job.credit, std::nullopt};
+  if (auto held = pairs_.find(job.credit.pair()); held != pairs_.end())
+    request.known = held->second.state;
+  return request;
+}
+
+void progress_shard_core::join_batch() {
+  auto& job = waiting_.back();
+  if (!under_way_ || !under_way_->join(request_of(*job, around_.now()))) return;
+  parked_.push_back(std::move(job));
+  waiting_.pop_back();
+  bump(around_.probe.batch_heartbeats);
+  if (parked_.size() > around_.probe.batch_size_max) around_.probe.batch_size_max = parked_.size();
 }
 
 void progress_shard_core::send_batch() {
@@ -23,11 +43,7 @@ void progress_shard_core::send_batch() {
   const auto now_ms = around_.now();
   for (std::size_t i = 0; i < count; ++i) {
     auto& job = waiting_.front();
-    job->credit.now_ms = now_ms;
-    tiered_request request{job->credit, std::nullopt};
-    if (auto held = pairs_.find(job->credit.pair()); held != pairs_.end())
-      request.known = held->second.state;
-    batch->requests.push_back(std::move(request));
+    batch->requests.push_back(request_of(*job, now_ms));
     parked_.push_back(std::move(job));
     waiting_.pop_front();
   }
@@ -35,6 +51,7 @@ void progress_shard_core::send_batch() {
   bump(around_.probe.batch_heartbeats, count);
   if (count > around_.probe.batch_size_max) around_.probe.batch_size_max = count;
   batch->sent_at_us = around_.monotonic_us();
+  under_way_ = batch;
   around_.services.store(std::move(batch));
 }
 
@@ -43,6 +60,7 @@ void progress_shard_core::stored(credit_batch& batch) {
   // The next batch goes out before this one's replies: the store works while they are sent.
   auto replies = std::move(parked_);
   parked_.clear();
+  under_way_.reset();
   std::vector<pair_progress> mastered;
   for (std::size_t i = 0; i < replies.size(); ++i) remember(batch.requests[i], batch.results[i]);
   erased_in_flight_.clear();

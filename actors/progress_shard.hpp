@@ -54,6 +54,9 @@ class progress_shard_core {
   };
 
   void send_batch();
+  /// Adds the heartbeat that came last to the batch under way, if the writer has not come to it.
+  void join_batch();
+  tiered_request request_of(heartbeat_job& job, unix_ms now_ms) const;
   void settle(heartbeat_job& job, const tiered_request& request, applied_credit& applied,
               std::vector<pair_progress>& mastered);
   void remember(const tiered_request& request, const applied_credit& applied);
@@ -71,6 +74,7 @@ class progress_shard_core {
   std::deque<heartbeat_job_ptr>
       waiting_;  // bounded by limits::heartbeats_in_flight_max at admission
   std::vector<heartbeat_job_ptr> parked_;  // their batch is under way; same order as its requests
+  std::shared_ptr<credit_batch> under_way_;
   std::vector<student_id> erased_in_flight_;
   std::uint64_t refill_epoch_ = 0;
 };

@@ -100,6 +100,42 @@ BOOST_AUTO_TEST_CASE(nobody_is_answered_before_the_batch_is_durable) {
   BOOST_TEST(w.heartbeats.in_flight() == 0u);
 }
 
+BOOST_AUTO_TEST_CASE(a_batch_that_waits_for_the_writer_is_added_to) {
+  world w;
+  w.heartbeat(1, 0, 0, 10'000);
+  auto& batch = *w.services.batches.at(0);
+  batch.open();  // as the writer does
+  w.heartbeat(2, 0, 0, 10'000);
+  w.heartbeat(1, 1, 10'000, 20'000);
+  BOOST_TEST(batch.waiting() == 3u);
+  BOOST_TEST(w.probe.parked == 3u);
+  BOOST_TEST(w.probe.queued == 0u);
+  BOOST_TEST(batch.close() == 3u);
+  w.heartbeat(3, 0, 0, 10'000);
+  BOOST_TEST(batch.waiting() == 3u);
+  BOOST_TEST(w.probe.queued == 1u);
+  w.finish_batch();
+  BOOST_REQUIRE_EQUAL(w.listener->results.size(), 3u);
+  for (const auto& result : w.listener->results)
+    BOOST_CHECK(result.outcome.status == credit_status::credited);
+  BOOST_TEST(w.ask(1)->covered.covered_ms() == 20'000);
+  w.finish_batch();
+  BOOST_TEST(w.listener->results.size() == 4u);
+}
+
+BOOST_AUTO_TEST_CASE(a_batch_that_waits_is_added_to_up_to_its_limit) {
+  world w;
+  w.heartbeat(1, 0, 0, 10'000);
+  w.services.batches.at(0)->open();
+  const auto most = static_cast<int>(limits::batch_heartbeats_max);
+  for (int i = 2; i <= most + 2; ++i) w.heartbeat(i, 0, 0, 10'000);
+  BOOST_TEST(w.services.batches.at(0)->close() == limits::batch_heartbeats_max);
+  BOOST_TEST(w.probe.queued == 2u);
+  w.finish_batch();
+  w.finish_batch();
+  BOOST_TEST(w.listener->results.size() == limits::batch_heartbeats_max + 2);
+}
+
 BOOST_AUTO_TEST_CASE(one_batch_is_under_way_while_the_next_fills) {
   world w;
   w.heartbeat(1, 0, 0, 10'000);
