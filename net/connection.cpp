@@ -84,8 +84,12 @@ void connection::open_session() {
 
 void connection::read_some() {
   const auto buffer = owner_.read_buffer();
+  // Half a TLS record is pending as well, and nothing can be done with it before the other half is
+  // there: what a read wants is waited for.
+  bool more = false;
   for (int i = 0; i < bounds::reads_per_event_max; ++i) {
     const auto got = transport_.read(buffer);
+    more = got.what == transport::status::done && transport_.has_pending();
     if (got.what == transport::status::wants_read) break;
     if (got.what == transport::status::wants_write) {
       wait(true);
@@ -100,12 +104,12 @@ void connection::read_some() {
       break;
     }
     // A full buffer is the only other reason to look again: the reactor tells of the rest.
-    if (!transport_.has_pending() && got.bytes < buffer.size()) break;
+    if (!more && got.bytes < buffer.size()) break;
   }
   count_traffic();
   owner_.flush_soon(*this);
   if (ends_when_sent_) return;
-  if (transport_.has_pending())
+  if (more)
     owner_.read_again_soon(*this);
   else
     wait(false);

@@ -1,4 +1,7 @@
+#include <sys/socket.h>
+
 #include <boost/test/unit_test.hpp>
+#include <ctime>
 #include <fstream>
 #include <memory>
 
@@ -129,6 +132,24 @@ BOOST_AUTO_TEST_CASE(garbage_instead_of_a_hello) {
   }
   BOOST_TEST(eventually(s.running, [](const auto& n) { return n.connections_open == 0; }));
   BOOST_TEST(s.running.statistics().handshakes_failed == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(half_a_record_is_waited_for) {
+  auto client = connect();
+  BOOST_REQUIRE(client.established());
+  client.greet();
+  client.request(1, "GET", "/echo", true);
+  BOOST_TEST(client.read_answer(1).status() == "200");
+  const int fd = SSL_get_fd(client.ssl());
+  const std::string half("\x17\x03\x03\x40\x00half", 9);
+  BOOST_REQUIRE(::send(fd, half.data(), half.size(), MSG_NOSIGNAL) == 9);
+  auto other = connect();
+  other.greet();
+  const auto before = std::clock();
+  BOOST_TEST(other.read_answer(1, 500).status() == "");    // nothing was asked
+  BOOST_TEST(std::clock() - before < CLOCKS_PER_SEC / 5);  // nobody spins
+  other.request(1, "GET", "/echo", true);
+  BOOST_TEST(other.read_answer(1).status() == "200");
 }
 
 BOOST_AUTO_TEST_CASE(a_large_number_of_handshakes_at_once) {
