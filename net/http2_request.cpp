@@ -76,6 +76,8 @@ int http2_session::take_field(http2_stream& stream, std::string_view name, nghtt
       if (name == ":authority" && authority_ == nullptr) {
         nghttp2_rcbuf_incref(value);
         authority_ = value;
+        // User information (RFC 9113 section 8.3.1) is what phishing hides a name behind.
+        stream.bad_authority = text.find('@') != std::string_view::npos;
       }
       break;
     case 12:
@@ -136,6 +138,8 @@ void http2_session::finish_headers(http2_stream& stream, bool ended) {
     refusal.headers.emplace_back("allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS");
     return submit(stream, std::move(refusal), true);
   }
+  if (stream.bad_authority)
+    return submit_problem(stream, problem::malformed_request, ":authority names a user");
   if (stream.host_differs)
     return submit_problem(stream, problem::malformed_request, "host is not :authority");
   const auto policy = worker_.sink.policy_of(request.method, request.path);

@@ -100,6 +100,12 @@ bool http2_session::charge_frame(const frame_head& frame) noexcept {
     condemn(NGHTTP2_STREAM_CLOSED);  // RFC 9113 section 5.1, closed
     return false;
   }
+  // A stream number that was skipped is closed as well (section 5.1.1). The one of HEADERS is seen
+  // to when nghttp2 begins the frame.
+  if (frame.type == NGHTTP2_DATA && was_skipped(frame.stream)) {
+    condemn(NGHTTP2_PROTOCOL_ERROR);
+    return false;
+  }
   switch (frame.type) {
     case NGHTTP2_DATA:
       return frame.length != 0 || (frame.flags & NGHTTP2_FLAG_END_STREAM) != 0 ||
@@ -109,6 +115,11 @@ bool http2_session::charge_frame(const frame_head& frame) noexcept {
       payload_bytes_ += frame.length;
       return true;
     case NGHTTP2_PRIORITY:
+      // Without RFC 7540's priorities nghttp2 looks at nothing but the length.
+      if (frame.stream == 0) {
+        condemn(NGHTTP2_PROTOCOL_ERROR);  // RFC 9113 section 6.3
+        return false;
+      }
       return charge(kind::priority) == 0;
     case NGHTTP2_RST_STREAM:
       return charge(kind::reset_received) == 0;

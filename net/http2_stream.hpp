@@ -29,6 +29,7 @@ struct http2_stream {
   // Request.
   bool is_head = false;
   bool is_connect = false;
+  bool bad_authority = false;
   bool host_differs = false;
   bool oversized_headers = false;
   bool streamed = false;      // the sink gets the body as it comes, and is told when we go
