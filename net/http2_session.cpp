@@ -56,8 +56,9 @@ bool http2_session::receive(std::span<const std::uint8_t> bytes) noexcept {
   }
   const auto result = nghttp2_session_mem_recv(session_, bytes.data(), bytes.size());
   if (result < 0 && !condemned_) {
-    punished_ = result == NGHTTP2_ERR_FLOODED;
-    condemn(result == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
+    punished_ = result == NGHTTP2_ERR_FLOODED || result == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS ||
+                result == NGHTTP2_ERR_TOO_MANY_SETTINGS;
+    condemn(punished_ ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
   }
   if (!condemned_ &&
       (!guard_.charge_bytes(bytes.size(), payload_bytes_, worker_.now_ms) ||

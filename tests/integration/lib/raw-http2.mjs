@@ -70,6 +70,8 @@ export class RawHttp2 {
   goaway = null;  // the code of the last one
   closed = false;
   acknowledges = true;
+  #greeted = false;
+  #owesAcknowledgement = false;
   #kept = Buffer.alloc(0);
   #waiting = new Set();
 
@@ -91,9 +93,12 @@ export class RawHttp2 {
   }
 
   greet(...settings) {
-    return this.send(preface, frame(type.settings, 0, 0, settingsOf([setting.tableSize, 0], ...settings)));
+    this.#greeted = true;
+    this.send(preface, frame(type.settings, 0, 0, settingsOf([setting.tableSize, 0], ...settings)));
+    // The server does not wait for us with its own.
+    if (this.#owesAcknowledgement) this.frame(type.settings, flag.ack, 0);
   }
-  /** False: the server does not take more for now; `drained()` waits. */
+  /** False: the system does not take more for now; `drained()` waits. */
   send(...parts) {
     return this.closed || this.socket.destroyed ? true : this.socket.write(Buffer.concat(parts));
   }
@@ -109,8 +114,16 @@ export class RawHttp2 {
   }
   data(stream, bytes = '', end = false) { return this.frame(type.data, end ? flag.endStream : 0, stream, bytes); }
 
+  /** Everything sent was taken by the system, or the connection has ended. */
   drained() {
-    return this.until('the server to read on', () => this.closed || this.socket.writableLength === 0);
+    if (this.closed || this.socket.destroyed || !this.socket.writableNeedDrain) return undefined;
+    return new Promise((resolve) => {
+      const done = () => {
+        this.socket.off('drain', done).off('close', done);
+        resolve();
+      };
+      this.socket.on('drain', done).on('close', done);
+    });
   }
   /** Waits for a condition of what came; the end of the connection ends every wait. */
   async until(what, condition, timeout_ms = 10_000) {
@@ -173,7 +186,10 @@ export class RawHttp2 {
     if (got.type === type.reset) answer.reset = got.payload.readUInt32BE(0);
     if (got.type === type.goaway) this.goaway = got.payload.readUInt32BE(4);
     if (got.flags === 0 && this.acknowledges) {
-      if (got.type === type.settings) this.frame(type.settings, flag.ack, 0);
+      if (got.type === type.settings) {
+        if (this.#greeted) this.frame(type.settings, flag.ack, 0);
+        else this.#owesAcknowledgement = true;
+      }
       if (got.type === type.ping) this.frame(type.ping, flag.ack, 0, got.payload);
     }
   }
