@@ -8,12 +8,15 @@
 #include <vector>
 
 #include "net/http.hpp"
+#include "net/ticket_keys.hpp"
 
 namespace watchkeeper::net {
 
 struct tls_files {
   std::string certificate_path;  // PEM, chain included
   std::string key_path;          // PEM
+  /// Shared by the gateways of a deployment; empty: a key of this process alone.
+  ticket_key_list ticket_keys = {};
 };
 
 struct server_options {
@@ -64,8 +67,8 @@ class server {
   [[nodiscard]] std::uint16_t h2c_port() const noexcept;
   [[nodiscard]] server_statistics statistics() const;
 
-  /// Loads certificate and key anew for connections to come; on an error nothing changes and the
-  /// reason comes back, else an empty string. Any thread.
+  /// Loads certificate, key and ticket keys anew for connections to come; on an error nothing
+  /// changes and the reason comes back, else an empty string. Any thread.
   [[nodiscard]] std::string reload_tls(const tls_files& files);
 
   /// Stops accepting, sends GOAWAY, lets requests in flight be answered, closes. Returns true when

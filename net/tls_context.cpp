@@ -1,11 +1,10 @@
 #include "net/tls_context.hpp"
 
-#include <openssl/crypto.h>
 #include <openssl/err.h>
-#include <openssl/rand.h>
 
 #include <stdexcept>
 #include <string_view>
+#include <utility>
 
 namespace watchkeeper::net {
 namespace {
@@ -56,22 +55,8 @@ int on_alpn(SSL*, const unsigned char** chosen, unsigned char* chosen_size,
 
 }  // namespace
 
-ticket_keys::ticket_keys() {
-  if (RAND_bytes(bytes_.data(), static_cast<int>(bytes_.size())) != 1)
-    fail("no random bytes for the session ticket keys");
-}
-
-ticket_keys::~ticket_keys() {
-  OPENSSL_cleanse(bytes_.data(), bytes_.size());
-}
-
-void ticket_keys::install(SSL_CTX* context) const noexcept {
-  // The macro casts the constness away; OpenSSL copies the bytes.
-  SSL_CTX_set_tlsext_ticket_keys(context, const_cast<unsigned char*>(bytes_.data()),
-                                 static_cast<int>(bytes_.size()));
-}
-
-std::shared_ptr<SSL_CTX> make_tls_context(const tls_files& files, const ticket_keys& tickets) {
+std::shared_ptr<SSL_CTX> make_tls_context(const tls_files& files,
+                                          std::shared_ptr<const ticket_key_list> tickets) {
   ERR_clear_error();
   std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_server_method()), &SSL_CTX_free);
   if (!context) fail("tls: no context");
@@ -93,7 +78,7 @@ std::shared_ptr<SSL_CTX> make_tls_context(const tls_files& files, const ticket_k
   SSL_CTX_set_read_ahead(c, 1);
   SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);  // tickets need none
   SSL_CTX_set_timeout(c, 24 * 60 * 60);
-  tickets.install(c);
+  install_ticket_keys(c, std::move(tickets));
   SSL_CTX_set_client_hello_cb(c, on_client_hello, nullptr);
   SSL_CTX_set_alpn_select_cb(c, on_alpn, nullptr);
   if (SSL_CTX_use_certificate_chain_file(c, files.certificate_path.c_str()) != 1)
@@ -105,9 +90,15 @@ std::shared_ptr<SSL_CTX> make_tls_context(const tls_files& files, const ticket_k
   return context;
 }
 
+tls_store::tls_store()
+    : own_tickets_(std::make_shared<const ticket_key_list>(1, random_ticket_key())) {}
+
 std::string tls_store::load(const tls_files& files) {
   try {
-    auto made = make_tls_context(files, tickets_);
+    auto made =
+        make_tls_context(files, files.ticket_keys.empty()
+                                    ? own_tickets_
+                                    : std::make_shared<const ticket_key_list>(files.ticket_keys));
     const std::scoped_lock lock(mutex_);
     context_ = std::move(made);
     return {};

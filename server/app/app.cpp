@@ -19,6 +19,7 @@
 #include "server/files/static_files.hpp"
 #include "server/heartbeats/heartbeat_endpoint.hpp"
 #include "server/keys/key_file.hpp"
+#include "server/keys/ticket_key_file.hpp"
 #include "server/live/live_endpoint.hpp"
 #include "server/log/log.hpp"
 #include "server/tls_pair.hpp"
@@ -40,15 +41,24 @@ unsigned io_thread_count(const configuration& settings) {
   return std::max(1u, std::thread::hardware_concurrency() / 2);
 }
 
-/// The configured pair, or the one that the gateway makes for itself.
+/// The configured pair, or the one that the gateway makes for itself; and the keys of tickets.
 net::tls_files tls_files_of(const configuration& settings) {
-  if (!settings.tls.certificate.empty()) return {settings.tls.certificate, settings.tls.key};
+  net::ticket_key_list tickets;
+  if (!settings.tls.ticket_keys.empty()) {
+    auto found = read_ticket_keys(settings.tls.ticket_keys);
+    if (!found) throw std::runtime_error("tls.ticket_keys: " + found.error());
+    tickets = std::move(*found);
+    log_event(log_level::info, "tls", "read the keys of session tickets",
+              {{"file", settings.tls.ticket_keys}, {"keys", tickets.size()}});
+  }
+  if (!settings.tls.certificate.empty())
+    return {settings.tls.certificate, settings.tls.key, std::move(tickets)};
   auto pair = make_self_signed_pair(settings.data_dir, wall_clock_ms());
   if (!pair) throw std::runtime_error("tls: " + pair.error());
   log_event(log_level::info, "tls",
             pair->made_now ? "made a self-signed certificate" : "using the self-signed certificate",
             {{"certificate", pair->certificate_path}, {"sha256", pair->fingerprint}});
-  return {pair->certificate_path, pair->key_path};
+  return {pair->certificate_path, pair->key_path, std::move(tickets)};
 }
 
 session_seal console_seal_of(const configuration& settings) {

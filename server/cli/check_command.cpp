@@ -8,6 +8,7 @@
 #include <ostream>
 
 #include "server/cli/commands.hpp"
+#include "server/keys/ticket_key_file.hpp"
 #include "server/log/redaction.hpp"
 
 namespace watchkeeper::server {
@@ -109,6 +110,18 @@ void check_tls(const configuration& settings, unix_ms now_ms, check_list& list) 
   ERR_clear_error();
 }
 
+void check_ticket_keys(const configuration& settings, check_list& list) {
+  constexpr auto what = "tls.ticket_keys";
+  if (settings.listen.empty() || settings.tls.ticket_keys.empty()) return;
+  const auto found = read_ticket_keys(settings.tls.ticket_keys);
+  if (!found)
+    return list.bad(what, found.error(),
+                    "one `openssl rand -hex 80` a line, the newest first, for the gateway's user "
+                    "alone");
+  list.good(what, fmt::format("{}, {} key{}", settings.tls.ticket_keys, found->size(),
+                              found->size() == 1 ? "" : "s"));
+}
+
 // Reads the keys as the gateway will.
 void check_session_keys(const configuration& settings, check_list& list) {
   constexpr auto what = "session_keys";
@@ -201,6 +214,7 @@ int run_check(const loaded_configuration& loaded, unix_ms now_ms, std::ostream& 
   if (loaded.usable()) {
     check_data_dir(loaded.values, list);
     check_tls(loaded.values, now_ms, list);
+    check_ticket_keys(loaded.values, list);
     check_session_keys(loaded.values, list);
     check_static_folders(loaded.values, list);
     check_hot_store(loaded.values, list);

@@ -53,6 +53,7 @@ struct configuration {
   struct {
     std::string certificate;  // both empty: a self-signed pair in data_dir
     std::string key;
+    std::string ticket_keys;  // empty: a key of the process
   } tls;
 
   struct {

@@ -65,6 +65,11 @@ constexpr auto table = std::to_array<key_description>({
      .member = [](settings& s) -> text { return s.tls.key; },
      .help = "PEM file of the certificate's private key.",
      .form = "a file, or empty"},
+    {.path = "tls.ticket_keys",
+     .member = [](settings& s) -> text { return s.tls.ticket_keys; },
+     .help = "Keys of TLS session tickets, shared by the gateways of a deployment; empty makes one "
+             "a process.",
+     .form = "a file, or empty"},
 
     {.path = "store.hot",
      .member = [](settings& s) -> text { return s.store.hot; },

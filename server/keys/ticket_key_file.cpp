@@ -1,0 +1,23 @@
+#include "server/keys/ticket_key_file.hpp"
+
+#include <fmt/format.h>
+#include <openssl/crypto.h>
+#include <sys/stat.h>
+
+#include "server/whole_file.hpp"
+
+namespace watchkeeper::server {
+
+result<net::ticket_key_list, std::string> read_ticket_keys(const std::string& path) {
+  auto file = read_whole(path, net::ticket_key_file_bytes_max);
+  if (!file) return file.error();
+  auto keys = net::parse_ticket_keys(file->text);
+  OPENSSL_cleanse(file->text.data(), file->text.size());
+  if ((file->mode & (S_IROTH | S_IWOTH | S_IXOTH)) != 0)
+    return fmt::format("{}: everybody on this machine may use it (mode {:o}); chmod 600 it", path,
+                       file->mode);
+  if (!keys) return fmt::format("{}: {}", path, keys.error());
+  return std::move(*keys);
+}
+
+}  // namespace watchkeeper::server
