@@ -21,8 +21,8 @@ http2_session::http2_session(worker_state& worker, std::uint64_t connection_id,
       peer_(peer),
       born_ms_(worker.now_ms),
       idle_since_ms_(worker.now_ms) {
-  if (nghttp2_session_server_new2(&session_, shared_session_callbacks(), this,
-                                  shared_session_options()) != 0)
+  if (nghttp2_session_server_new3(&session_, shared_session_callbacks(), this,
+                                  shared_session_options(), memory_.functions()) != 0)
     throw std::bad_alloc();
   const std::array<nghttp2_settings_entry, 4> settings{{
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, worker.options.concurrent_streams_max},
@@ -84,7 +84,9 @@ std::span<const std::uint8_t> http2_session::next_frame(bool& failed) noexcept {
   const std::uint8_t* bytes = nullptr;
   const auto size = nghttp2_session_mem_send(session_, &bytes);
   failed = size < 0;
+  all_sent_ = size == 0;
   if (size <= 0) return {};
+  sent_at_ms_ = worker_.now_ms;
   return {bytes, static_cast<std::size_t>(size)};
 }
 
@@ -309,6 +311,10 @@ void http2_session::sweep() noexcept {
   const auto& options = worker_.options;
   const auto now = worker_.now_ms;
   const auto end = [&](std::uint32_t code) { static_cast<void>(condemn(code)); };
+  if (all_sent_ && sent_at_ms_ != 0 && now - sent_at_ms_ > bounds::frame_buffer_kept_ms) {
+    memory_.give_back();
+    sent_at_ms_ = 0;
+  }
   if (!settings_seen_ && now - born_ms_ > options.header_timeout_ms)
     return end(NGHTTP2_SETTINGS_TIMEOUT);
   if (block_since_ms_ != 0 && now - block_since_ms_ > options.header_timeout_ms)

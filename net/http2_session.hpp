@@ -10,6 +10,7 @@
 
 #include "domain/problem.hpp"
 #include "net/bounds.hpp"
+#include "net/frame_buffer_pages.hpp"
 #include "net/frame_guard.hpp"
 #include "net/frame_walker.hpp"
 #include "net/http.hpp"
@@ -101,6 +102,7 @@ class http2_session {
   enum class drain_stage : std::uint8_t { none, noticed, refusing };
 
   worker_state& worker_;
+  frame_buffer_pages memory_;  // of session_
   nghttp2_session* session_ = nullptr;
   http2_stream* streams_ = nullptr;
   std::uint64_t connection_id_;
@@ -113,6 +115,7 @@ class http2_session {
   std::int64_t born_ms_;
   std::int64_t idle_since_ms_;  // meaningful while there is no stream
   std::int64_t noticed_at_ms_ = 0;
+  std::int64_t sent_at_ms_ = 0;  // the last frame; 0: none since the frame buffer was given back
 
   // The header block that is being received; there can be only one.
   std::int64_t block_since_ms_ = 0;  // 0: none
@@ -128,6 +131,7 @@ class http2_session {
   std::array<std::int32_t, bounds::ended_streams_remembered> ended_{};  // by the client, and closed
   std::uint8_t ended_next_ = 0;
   drain_stage drain_ = drain_stage::none;
+  bool all_sent_ = false;  // nghttp2 had no further frame
   bool settings_seen_ = false;
   bool condemned_ = false;   // to be ended with condemned_code_
   bool terminated_ = false;  // the GOAWAY for that is queued

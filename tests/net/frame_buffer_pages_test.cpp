@@ -1,0 +1,61 @@
+#include <boost/test/unit_test.hpp>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include "net/bounds.hpp"
+#include "net/frame_buffer_pages.hpp"
+#include "net/server.hpp"
+#include "raw_client.hpp"
+#include "test_sink.hpp"
+
+using namespace watchkeeper::net;
+using namespace watchkeeper::net::test;
+
+BOOST_AUTO_TEST_SUITE(frame_buffer_pages_test)
+
+BOOST_AUTO_TEST_CASE(only_the_frame_buffer_is_given_back) {
+  frame_buffer_pages memory;
+  const auto& use = *memory.functions();
+  auto* small = static_cast<char*>(use.realloc(nullptr, 100, use.mem_user_data));
+  auto* buffer = static_cast<char*>(use.realloc(nullptr, 16'394, use.mem_user_data));
+  auto* second = static_cast<char*>(use.realloc(nullptr, 16'394, use.mem_user_data));
+  BOOST_TEST(reinterpret_cast<std::uintptr_t>(buffer) % 4096 == 0u);
+  std::memset(small, 's', 100);
+  std::memset(buffer, 'b', 16'394);
+  std::memset(second, 'c', 16'394);
+  memory.give_back();
+  BOOST_TEST(small[99] == 's');
+  BOOST_TEST(buffer[0] == 0);
+  BOOST_TEST(buffer[16'393] == 0);
+  BOOST_TEST(second[16'393] == 'c');
+  // It can be written to again, and grow out of its pages with what is in it.
+  std::memset(buffer, 'd', 16'394);
+  auto* larger = static_cast<char*>(use.realloc(buffer, 100'000, use.mem_user_data));
+  BOOST_TEST(larger[16'393] == 'd');
+  std::memset(larger, 'e', 100'000);
+  memory.give_back();  // nothing is left to give
+  BOOST_TEST(larger[0] == 'e');
+  for (auto* each : {small, second, larger}) use.free(each, use.mem_user_data);
+  auto* again = use.realloc(nullptr, 16'394, use.mem_user_data);
+  use.free(again, use.mem_user_data);
+  memory.give_back();
+}
+
+BOOST_AUTO_TEST_CASE(a_connection_that_was_quiet_for_long_is_served_again) {
+  test_server s(test_server::h2c_options());
+  auto client = raw_client::connect_h2c(s.running.h2c_port());
+  client.greet();
+  client.request(1, "GET", "/big", true);  // cut off by the window
+  while (const auto frame = client.read_frame(2 * bounds::frame_buffer_kept_ms + 1500)) {
+  }
+  client.request(3, "POST", "/echo", false);
+  client.send_data(3, std::string(20'000, 'e'), true);
+  client.send_frame(NGHTTP2_WINDOW_UPDATE, 0, 0, be32(2 << 20));
+  client.send_frame(NGHTTP2_WINDOW_UPDATE, 0, 1, be32(2 << 20));
+  BOOST_TEST((client.read_answer(3).body == std::string(20'000, 'e')));
+  const auto big = client.read_answer(1).body;
+  BOOST_TEST(big.size() == std::size_t{1 << 20});
+}
+
+BOOST_AUTO_TEST_SUITE_END()
