@@ -3,7 +3,7 @@
 #include <sodium/crypto_sign_ed25519.h>
 
 #include "crypto/digest.hpp"
-#include "crypto/p256.hpp"
+#include "crypto/es256.hpp"
 
 namespace watchkeeper::crypto {
 
@@ -12,7 +12,7 @@ bool signature_verifier::verify(std::string_view signing_input,
   if (signature.size() != 64) return false;
   switch (key_.algorithm) {
     case signature_algorithm::es256:
-      return p256::verify(key_.bytes, sha256(signing_input), signature.first<64>());
+      return es256::verify(key_.bytes, sha256(signing_input), signature.first<64>());
     case signature_algorithm::eddsa:
       // Also refuses keys and R of small order, and an S that is not reduced.
       return crypto_sign_ed25519_verify_detached(

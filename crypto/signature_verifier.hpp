@@ -8,9 +8,9 @@
 
 namespace watchkeeper::crypto {
 
-/// A device's public key, ready to verify: a value of 65 bytes, since parsing a P-256 point costs
-/// less than 1 % of a verification (docs/adr/0002-es256-verification.md). Any thread, any number at
-/// once; each thread that verifies keeps about 3 KB of OpenSSL state until it ends.
+/// A device's public key, ready to verify: a value of 65 bytes. What makes verifying by one key
+/// again cheaper is kept elsewhere, for all of its values (es256.hpp). Any thread, any number at
+/// once.
 /// The key is one that make_p256_key or make_ed25519_key gave.
 class signature_verifier {
  public:
