@@ -9,7 +9,7 @@
 //                             a program that runs beside it right now would get
 //
 // The ways to verify ES256 with OpenSSL are those that docs/adr/0002-es256-verification.md
-// compares.
+// compares; those of the own arithmetic, docs/adr/0012-own-p256-verification.md.
 
 #include <fmt/format.h>
 #include <malloc.h>
@@ -23,15 +23,20 @@
 #include <openssl/param_build.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "crypto/device_signer.hpp"
 #include "crypto/digest.hpp"
+#include "crypto/es256.hpp"
+#include "crypto/p256.hpp"
+#include "crypto/p256_fast.hpp"
 #include "crypto/signature_verifier.hpp"
 #include "domain/engagement_token.hpp"
 
@@ -200,6 +205,82 @@ void compare_es256(const device_public_key& key, std::string_view input, const r
                      static_cast<double>(sizeof(crypto::signature_verifier))});
 }
 
+#if defined(__x86_64__)
+
+/// The own arithmetic beside OpenSSL's bare one, by turns in one run: each figure is the fastest of
+/// its rounds, so that a ratio is of the same minutes.
+void compare_own(std::vector<measurement>& results) {
+  namespace p256 = crypto::p256;
+  if (!p256::fast_is_supported()) return;
+  struct signed_digest {
+    std::array<std::uint8_t, 64> point{};
+    crypto::sha256_digest digest{};
+    raw_signature signature{};
+  };
+  // As many devices as make every table leave the second-level cache: 20 MB of tables.
+  std::vector<signed_digest> devices(10'000);
+  for (auto& device : devices) {
+    p256::private_key secret{};
+    p256::generate(secret, device.point);
+    crypto::random_bytes(device.digest);
+    device.signature = p256::sign(secret, device.digest);
+    // At the second verification the table is made.
+    for (int i = 0; i < 2; ++i)
+      require(crypto::es256::verify(device.point, device.digest, device.signature));
+  }
+  std::mt19937 random{1};
+  std::shuffle(devices.begin(), devices.end(), random);
+
+  const auto& one = devices.front();
+  p256::affine_point point;
+  p256::key_table table;
+  require(p256::read_point(one.point, point));
+  p256::make_table(point, table);
+
+  std::size_t at = 0;
+  const auto next = [&]() -> const signed_digest& {
+    at = at + 1 < devices.size() ? at + 1 : 0;
+    return devices[at];
+  };
+  constexpr int rounds = 15, times = 200, crowd_times = 2'000;
+  std::array<double, 6> best;
+  best.fill(1e12);
+  const auto take_turn = [&](std::size_t which, int repeated, auto&& operation) {
+    const auto start = thread_cpu_us();
+    for (int i = 0; i < repeated; ++i) operation();
+    best[which] = std::min(best[which], (thread_cpu_us() - start) / repeated);
+  };
+  for (int round = 0; round < rounds; ++round) {
+    take_turn(0, times, [&] { require(p256::verify(one.point, one.digest, one.signature)); });
+    take_turn(1, times, [&] { require(p256::verify_fast(one.point, one.digest, one.signature)); });
+    take_turn(2, times, [&] { require(p256::verify_fast(table, one.digest, one.signature)); });
+    take_turn(3, times, [&] { p256::make_table(point, table); });
+    take_turn(4, crowd_times / 10, [&] {
+      const auto& device = next();
+      require(p256::verify(device.point, device.digest, device.signature));
+    });
+    take_turn(5, crowd_times, [&] {
+      const auto& device = next();
+      require(crypto::es256::verify(device.point, device.digest, device.signature));
+    });
+  }
+  results.push_back({"p256_openssl", "P-256 by turns: OpenSSL, without the hash", best[0]});
+  results.push_back({"p256_own", "P-256 by turns: own, without a table", best[1]});
+  results.push_back({"p256_own_table", "P-256 by turns: own, with a table", best[2]});
+  results.push_back({"p256_make_table", "P-256 by turns: making a table", best[3]});
+  results.push_back({"p256_openssl_10k", "P-256 by turns: OpenSSL, 10,000 keys", best[4]});
+  results.push_back({"p256_own_10k", "P-256 by turns: own, 10,000 keys and tables", best[5]});
+  results.push_back({"p256_ratio_own", "ratio to OpenSSL, without a table", best[1] / best[0]});
+  results.push_back({"p256_ratio_table", "ratio to OpenSSL, with a table", best[2] / best[0]});
+  results.push_back({"p256_ratio_10k", "ratio to OpenSSL, 10,000 keys", best[5] / best[4]});
+}
+
+#else
+
+void compare_own(std::vector<measurement>&) {}
+
+#endif
+
 token_claims example_claims() {
   token_claims claims;
   claims.student = *student_id::parse("student-4711");
@@ -248,6 +329,8 @@ std::vector<measurement> run() {
   const crypto::signature_verifier p256_verifier{p256.public_key()};
   results.push_back({"es256_verify", "ES256, signature_verifier",
                      measure(500, [&] { require(p256_verifier.verify(input, signature)); })});
+
+  compare_own(results);
 
   const auto ed25519 = crypto::device_signer::generate(signature_algorithm::eddsa);
   const auto ed25519_signature = ed25519.sign(input);
