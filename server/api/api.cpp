@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "crypto/es256.hpp"
 #include "domain/base64url.hpp"
 #include "net/problem_response.hpp"
 #include "net/router.hpp"
@@ -239,6 +240,8 @@ struct api::implementation {
     now.server = with.server_statistics();
     now.gateway = with.gateway.statistics();
     now.live = with.gateway.live_statistics();
+    now.es256 = crypto::es256::name_of(crypto::es256::in_use());
+    now.es256_tables = crypto::es256::tables_kept();
     now.resident_bytes = resident_memory_bytes();
     return now;
   }

@@ -167,6 +167,9 @@ nlohmann::ordered_json stats_document(const statistics_snapshot& now, std::strin
   add("devices_cached", [&]() -> json { return gateway.devices_cached; });
   add("modules_cached", [&]() -> json { return gateway.modules_cached; });
   add("verification", [&] { return verification(gateway); });
+  add("crypto", [&]() -> json {
+    return {{"es256", now.es256}, {"es256_tables", now.es256_tables}};
+  });
   add("shards", [&] { return shards(gateway); });
   add("hot_store", [&] { return hot_store_of(gateway.hot); });
   add("ledger", [&] { return ledger_of(gateway.ledger); });

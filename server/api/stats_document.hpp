@@ -24,6 +24,8 @@ struct statistics_snapshot {
   net::server_statistics server;
   actors::gateway_statistics gateway;
   actors::live_feed_statistics live;
+  std::string_view es256;  // what verifies it: "own" or "openssl"
+  std::uint64_t es256_tables = 0;
   std::uint64_t resident_bytes = 0;
 };
 

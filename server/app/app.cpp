@@ -129,6 +129,16 @@ agreement_keys session_keys_of(const configuration& settings) {
   return std::move(held->keys);
 }
 
+/// Before anything is verified. A self test that fails stops nothing: OpenSSL verifies then.
+void choose_es256(const configuration& settings) {
+  namespace es256 = crypto::es256;
+  const auto which = use_configured_es256(settings);
+  const auto level =
+      which == es256::arithmetic::openssl_for_self_test ? log_level::error : log_level::info;
+  log_event(level, "crypto", "chose what verifies ES256",
+            {{"es256", es256::name_of(which)}, {"reason", es256::reason_of(which)}});
+}
+
 /// Everything that runs, in the order in which it is made; it ends in the opposite one.
 class running_gateway {
  public:
@@ -158,6 +168,7 @@ class running_gateway {
               .event_source = settings.events.source,
               .now = wall_clock_ms,
               .log = log_from_below}) {
+    choose_es256(settings);
     keys_.replace(session_keys_of(settings));
     desk_.open(server_.replies(), heartbeats_, files_, watching_, api_);
     server_.start();

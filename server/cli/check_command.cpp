@@ -144,6 +144,19 @@ void check_session_keys(const configuration& settings, check_list& list) {
                               found->keys.size() == 1 ? "" : "s"));
 }
 
+// Asks the processor and runs the self test, as the start of the gateway does.
+void check_es256(const configuration& settings, check_list& list) {
+  namespace es256 = crypto::es256;
+  const auto which = use_configured_es256(settings);
+  const auto text = fmt::format("{}: {}", es256::name_of(which), es256::reason_of(which));
+  if (which == es256::arithmetic::openssl_for_self_test)
+    list.bad("crypto", text,
+             "verification is right but slower; report it with the model of the processor, and set "
+             "crypto.p256 = openssl");
+  else
+    list.good("crypto", "ES256 by " + text);
+}
+
 void check_static_folders(const configuration& settings, check_list& list) {
   for (const auto& folder : settings.static_folders) {
     std::error_code error;
@@ -216,6 +229,7 @@ int run_check(const loaded_configuration& loaded, unix_ms now_ms, std::ostream& 
     check_tls(loaded.values, now_ms, list);
     check_ticket_keys(loaded.values, list);
     check_session_keys(loaded.values, list);
+    check_es256(loaded.values, list);
     check_static_folders(loaded.values, list);
     check_hot_store(loaded.values, list);
     check_ledger_of(loaded.values, list);

@@ -24,6 +24,12 @@ durability required_durability(const configuration& settings) noexcept {
   return word == "memory" ? durability::memory : durability::log;
 }
 
+crypto::es256::arithmetic use_configured_es256(const configuration& settings) noexcept {
+  using crypto::es256::choice;
+  return crypto::es256::use(settings.crypto.p256 == "openssl" ? choice::openssl : choice::automatic,
+                            static_cast<std::size_t>(settings.crypto.p256_tables));
+}
+
 std::string sqlite_ledger_path(const configuration& settings) {
   constexpr std::string_view scheme = "sqlite:";
   const std::string_view ledger = settings.store.ledger;

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "crypto/es256.hpp"
 #include "storage/hot_store.hpp"
 #include "storage/ledger.hpp"
 #include "storage/storage_error.hpp"
@@ -90,6 +91,11 @@ struct configuration {
   } session_keys;
 
   struct {
+    std::string p256 = "auto";
+    std::int64_t p256_tables = crypto::es256::tables_default;
+  } crypto;
+
+  struct {
     std::vector<std::string> origins;  // empty: no CORS at all
     std::int64_t max_age_s = 3600;
   } cors;
@@ -122,6 +128,10 @@ std::string embedded_store_path(const configuration& settings);
 /// Makes data_dir, where an embedded store or the self-signed pair needs it. The error in a
 /// sentence, or nothing.
 std::string prepare_data_dir(const configuration& settings);
+
+/// Makes `crypto.p256` what verifies ES256 in this process; only the first call of a process
+/// counts.
+crypto::es256::arithmetic use_configured_es256(const configuration& settings) noexcept;
 
 /// What opens the configured stores; they connect at their first call. The embedded store syncs
 /// each batch where `store.require_durability` is fsync, else it promises what a log promises.

@@ -1,5 +1,6 @@
 #include <array>
 
+#include "crypto/es256.hpp"
 #include "domain/limits.hpp"
 #include "server/config/keys.hpp"
 #include "server/config/text_checks.hpp"
@@ -163,6 +164,18 @@ constexpr auto table = std::to_array<key_description>({
      .help = "Private keys for session keys, shared by the gateways of a deployment; empty makes "
              "session-keys.json in data_dir.",
      .form = "a JWK set or PEM file, or empty"},
+
+    {.path = "crypto.p256",
+     .member = [](settings& s) -> text { return s.crypto.p256; },
+     .help = "What verifies ES256: auto takes the own arithmetic where the processor has BMI2 and "
+             "ADX and its self test passes, else OpenSSL.",
+     .choices = "auto|openssl"},
+    {.path = "crypto.p256_tables",
+     .member = [](settings& s) -> integer { return s.crypto.p256_tables; },
+     .help = "Device keys of which the own arithmetic keeps multiples, for cheaper verification; "
+             "2.3 KB each, made at a key's second signature.",
+     .minimum = 0,
+     .maximum = crypto::es256::tables_max},
 
     {.path = "cors.origins",
      .member = [](settings& s) -> list { return s.cors.origins; },

@@ -202,6 +202,9 @@ require_durability = "fsync"
 [policy]
 require_assignment = true
 signature = "every"
+[crypto]
+p256 = "openssl"
+p256_tables = 0
 [limits]
 connections_max = 100
 connections_per_address_max = 50
@@ -217,6 +220,8 @@ level = "debug"
   BOOST_TEST(v.store.hot == "redis://:secret@10.0.0.1:6379/2");
   BOOST_TEST((required_durability(v) == durability::fsync));
   BOOST_TEST(v.policy.require_assignment);
+  BOOST_TEST(v.crypto.p256 == "openssl");
+  BOOST_TEST(v.crypto.p256_tables == 0);
   BOOST_TEST(v.limits.connections_max == 100);
   BOOST_TEST(sqlite_ledger_path(v) == "");
   BOOST_TEST(embedded_store_path(v) == "");
@@ -259,6 +264,7 @@ BOOST_AUTO_TEST_CASE(each_kind_of_error_says_where_and_what) {
       {"store = 1\n", "f:1:9: store is a section; write it as [store]\n"},
       {"[policy]\nsignature = \"never\"\n",
        "f:2:13: policy.signature must be session or every, not \"never\"\n"},
+      {"[crypto]\np256 = \"own\"\n", "f:2:8: crypto.p256 must be auto or openssl, not \"own\"\n"},
       {"[policy]\nrequire_assignment = \"yes\"\n",
        "f:2:22: policy.require_assignment must be true or false, not a text\n"},
       {"[store]\nhot = \"rediss://h\"\n",
