@@ -1,0 +1,128 @@
+// The oracle of every fault run: what devices were told against what the stores and the API hold.
+//
+//   I1  what was acknowledged is credited
+//   I2  what is credited was sent, and its seconds are the length of the union
+//   I3  one completion event for each pair at or above its threshold, none below it
+//   I4  progress never falls
+//   I5  Redis, PostgreSQL and every gateway's API hold the same
+//
+// Pure: no clock, no socket. tests/faults/checker.test.mjs gives it wrong data of each kind.
+import { contains, lengthOf, same, union } from './intervals.mjs';
+
+const violations_max = 1000;
+
+/**
+ * @param {Map} sides.pairs       "student/module" → {sent, promised}: lists of [from, to] in ms
+ * @param {Map} sides.holders     name ("redis", "postgres", "api of gateway 1") → Map of pair →
+ *   {coverage, covered_ms?, seconds?, mastered}
+ * @param {Set} sides.mayLack     holders that need not hold every pair (Redis after it was emptied)
+ * @param {Array} sides.completions  [{student, module, reader}], all of the outbox, from every reader
+ * @param {Array} sides.readers   who read the outbox; each must have found every event once
+ * @param {Function} sides.thresholdOf  pair → least covered_ms of a mastered pair
+ * @param {Array} sides.falls     what the watch over the progress has found (see ProgressWatch)
+ * @returns {Array} [{rule, pair, text}], empty when all is well
+ */
+export function check({ pairs, holders, mayLack = new Set(), completions, readers, thresholdOf, falls = [] }) {
+  const found = [];
+  const report = (rule, pair, text) => {
+    if (found.length < violations_max) found.push({ rule, pair, text });
+  };
+  const show = (value) => JSON.stringify(value);
+
+  for (const [holder, states] of holders) {
+    for (const [name, pair] of pairs) {
+      const state = states.get(name);
+      if (!state) {
+        if (pair.promised.length > 0 && !mayLack.has(holder))
+          report('I1', name, `${holder} does not hold the pair; ${show(union(pair.promised))} was acknowledged`);
+        continue;
+      }
+      for (const interval of pair.promised)
+        if (interval[1] > interval[0] && !contains(state.coverage, interval))
+          report('I1', name, `${holder} lacks ${show(interval)}, which was acknowledged; it holds ${show(state.coverage)}`);
+    }
+    for (const [name, state] of states) {
+      const sent = union(pairs.get(name)?.sent ?? []);
+      for (const interval of state.coverage)
+        if (!contains(sent, interval))
+          report('I2', name, `${holder} holds ${show(interval)}, but sent was ${show(sent)}`);
+      if (!same(state.coverage, union(state.coverage)))
+        report('I2', name, `${holder} holds pieces that are not apart or not sorted: ${show(state.coverage)}`);
+      const length_ms = lengthOf(union(state.coverage));
+      if (state.covered_ms !== undefined && state.covered_ms !== length_ms)
+        report('I2', name, `${holder} says ${state.covered_ms} ms; the union is ${length_ms} ms long`);
+      if (state.seconds !== undefined && state.seconds !== Math.floor(length_ms / 1000))
+        report('I2', name, `${holder} says ${state.seconds} s; the union is ${length_ms} ms long`);
+    }
+  }
+  checkCompletions(holders, completions, readers, thresholdOf, report);
+  for (const fall of falls)
+    report('I4', fall.pair, `${fall.at}: fell from ${fall.before_ms} ms to ${fall.after_ms} ms`);
+  checkAgreement(holders, mayLack, report, show);
+  return found;
+}
+
+function checkCompletions(holders, completions, readers, thresholdOf, report) {
+  const events = new Map();
+  for (const { student, module, reader } of completions) {
+    const name = `${student}/${module}`;
+    const readers = events.get(name) ?? new Map();
+    readers.set(reader, (readers.get(reader) ?? 0) + 1);
+    events.set(name, readers);
+  }
+  const names = new Set(events.keys());
+  for (const states of holders.values()) for (const name of states.keys()) names.add(name);
+  for (const name of names) {
+    let covered_ms = 0;
+    let says = false;
+    for (const [holder, states] of holders) {
+      const state = states.get(name);
+      if (!state) continue;
+      covered_ms = Math.max(covered_ms, lengthOf(union(state.coverage)));
+      const reached = lengthOf(union(state.coverage)) >= thresholdOf(name);
+      if (Boolean(state.mastered) !== reached)
+        report('I3', name, `${holder} says ${state.mastered ? 'MASTERED' : 'IN_PROGRESS'} at ${lengthOf(state.coverage)} ms`);
+      says ||= reached;
+    }
+    const expected = says ? 1 : 0;
+    const counts = events.get(name) ?? new Map();
+    for (const reader of readers) {
+      const count = counts.get(reader) ?? 0;
+      if (count !== expected)
+        report('I3', name, `${reader}: ${count} completion events at ${covered_ms} ms of ${thresholdOf(name)} ms`);
+    }
+  }
+}
+
+function checkAgreement(holders, mayLack, report, show) {
+  const [first, ...others] = [...holders].sort(([a], [b]) => mayLack.has(a) - mayLack.has(b));
+  if (!first) return;
+  for (const [holder, states] of others) {
+    for (const [name, state] of first[1]) {
+      const other = states.get(name);
+      if (!other) {
+        if (!mayLack.has(holder)) report('I5', name, `${holder} lacks the pair, ${first[0]} holds it`);
+      } else if (!same(other.coverage, state.coverage) || Boolean(other.mastered) !== Boolean(state.mastered)) {
+        report('I5', name, `${holder} holds ${show(other)}, ${first[0]} ${show(state)}`);
+      }
+    }
+    for (const name of states.keys())
+      if (!first[1].has(name)) report('I5', name, `${holder} holds the pair, ${first[0]} lacks it`);
+  }
+}
+
+/** I4 as it is seen while faults happen: the highest progress of each pair that a reader was shown. */
+export class ProgressWatch {
+  constructor() {
+    this.highest = new Map();
+    this.falls = [];
+    this.looks = 0;
+  }
+  /** `at`: who showed it, for the report. Falls are judged over all readers together. */
+  saw(at, pair, covered_ms) {
+    ++this.looks;
+    const before_ms = this.highest.get(pair) ?? 0;
+    if (covered_ms < before_ms) this.falls.push({ at, pair, before_ms, after_ms: covered_ms });
+    else this.highest.set(pair, covered_ms);
+  }
+}

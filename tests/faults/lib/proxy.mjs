@@ -1,0 +1,101 @@
+// A TCP proxy on loopback that can be as bad as a network is: cut, refusing, slow, half-open.
+import net from 'node:net';
+
+/**
+ * Modes of what goes through, from now on and on open connections:
+ *   pass     as it comes
+ *   refuse   open connections are cut, new ones too, at once
+ *   hold     nothing arrives at either side, and nobody is told (a pulled cable)
+ *   mute     requests arrive, answers do not (they are lost, not late)
+ * and `delay_ms` for each piece in each direction. Connections that had bytes taken from them are
+ * cut when the mode changes: TCP never delivers a stream with a hole.
+ */
+export class Proxy {
+  /** `target`: {path} of a unix socket or {host, port}; or a function that gives one a connection. */
+  static async start(target) {
+    const proxy = new Proxy();
+    proxy.target = typeof target === 'function' ? target : () => target;
+    proxy.mode = 'pass';
+    proxy.delay_ms = 0;
+    proxy.links = new Set();
+    proxy.server = net.createServer({ allowHalfOpen: true, noDelay: true }, (client) => proxy.accept(client));
+    await new Promise((resolve, reject) => {
+      proxy.server.once('error', reject);
+      proxy.server.listen(0, '127.0.0.1', resolve);
+    });
+    proxy.port = proxy.server.address().port;
+    return proxy;
+  }
+
+  accept(client) {
+    const target = this.mode === 'refuse' ? null : this.target();
+    client.on('error', () => {});
+    if (!target) return client.resetAndDestroy();
+    const store = net.connect({ ...target, allowHalfOpen: true, noDelay: true });
+    const link = { client, store, target, holed: false, timers: new Set() };
+    this.links.add(link);
+    store.on('error', () => this.cutLink(link));
+    client.on('error', () => this.cutLink(link));
+    client.on('close', () => this.cutLink(link));
+    store.on('close', () => this.cutLink(link));
+    this.carry(link, client, store, 'requests');
+    this.carry(link, store, client, 'answers');
+  }
+
+  /** One direction, in order, each piece (and the end) after the delay of its time. */
+  carry(link, from, to, what) {
+    let line = Promise.resolve();
+    const pass = (deliver) => {
+      if (this.mode === 'hold' || (this.mode === 'mute' && what === 'answers')) {
+        link.holed = true;
+        return;
+      }
+      const wait_ms = this.delay_ms;
+      if (wait_ms === 0 && link.timers.size === 0) return deliver();
+      // Later pieces wait behind earlier ones, whatever the delay has become.
+      line = line.then(() => new Promise((resolve) => {
+        const timer = setTimeout(() => {
+          link.timers.delete(timer);
+          deliver();
+          resolve();
+        }, wait_ms);
+        link.timers.add(timer);
+      }));
+    };
+    from.on('data', (piece) => pass(() => {
+      if (to.destroyed || to.writableEnded) return;
+      if (to.write(piece)) return;
+      from.pause();
+      to.once('drain', () => from.resume());
+    }));
+    from.on('end', () => pass(() => to.end()));
+  }
+
+  cutLink(link) {
+    if (!this.links.delete(link)) return;
+    for (const timer of link.timers) clearTimeout(timer);
+    for (const socket of [link.client, link.store]) if (!socket.destroyed) socket.resetAndDestroy?.() ?? socket.destroy();
+  }
+
+  /** Ends every open connection (or those that `which` picks) with a reset. */
+  cut(which = () => true) {
+    let count = 0;
+    for (const link of [...this.links]) {
+      if (!which(link)) continue;
+      this.cutLink(link);
+      ++count;
+    }
+    return count;
+  }
+
+  set(mode) {
+    this.mode = mode;
+    if (mode === 'refuse') this.cut();
+    else this.cut((link) => link.holed);
+  }
+
+  async stop() {
+    this.cut();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+}
