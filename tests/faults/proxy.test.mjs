@@ -1,6 +1,5 @@
 // The proxy does what its modes say: otherwise a fault that is injected would be none.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
 import { until } from '../integration/lib/wait.mjs';
@@ -30,7 +29,7 @@ async function connect() {
   socket.on('data', (piece) => (end.heard += piece));
   socket.on('error', () => {});
   socket.on('close', () => (end.closed = true));
-  await once(socket, 'connect');
+  await new Promise((resolve) => socket.once('connect', resolve).once('close', resolve));
   return end;
 }
 

@@ -74,7 +74,8 @@ export class Proxy {
   cutLink(link) {
     if (!this.links.delete(link)) return;
     for (const timer of link.timers) clearTimeout(timer);
-    for (const socket of [link.client, link.store]) if (!socket.destroyed) socket.resetAndDestroy?.() ?? socket.destroy();
+    if (!link.client.destroyed) link.client.resetAndDestroy();
+    link.store.destroy(); // of a unix socket, which knows no reset
   }
 
   /** Ends every open connection (or those that `which` picks) with a reset. */

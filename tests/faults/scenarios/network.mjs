@@ -1,0 +1,97 @@
+// What befalls the network between the gateway, its stores and its devices.
+import { until } from '../../integration/lib/wait.mjs';
+import { recovered } from './redis.mjs';
+
+export const networkScenarios = {
+  'network-cut': {
+    what: 'connections to the stores and from the devices are reset at random moments',
+    faults: { short: 6, full: 60 },
+    async run(world, count) {
+      const proxies = [world.redisProxy[0], world.redisProxy[0], world.postgresProxy[0], world.balancer];
+      for (let i = 0; i < count; ++i) {
+        await world.moment(20, 700);
+        world.fault();
+        world.random.pick(proxies).cut();
+        if (i % 6 === 5) await world.flowing('after the cuts');
+      }
+    },
+  },
+  'network-mute': {
+    what: 'requests reach the stores, their answers are lost',
+    faults: { short: 1, full: 12 },
+    async run(world, count) {
+      for (let i = 0; i < count; ++i) {
+        await world.moment(100, 1000);
+        world.fault();
+        const proxy = world.random.pick([world.redisProxy[0], world.redisProxy[0], world.postgresProxy[0]]);
+        proxy.set('mute');
+        await world.moment(500, 4000);
+        proxy.set('pass');
+        await recovered(world);
+        await world.flowing('with answers again', 45_000);
+      }
+    },
+  },
+  'network-half-open': {
+    what: 'the cable to a store is pulled: no piece arrives, nobody is told',
+    faults: { full: 12 },
+    async run(world, count) {
+      for (let i = 0; i < count; ++i) {
+        await world.moment(100, 1000);
+        world.fault();
+        const both = [world.redisProxy[0], world.postgresProxy[0]];
+        const pulled = world.random.pick([[both[0]], [both[1]], both]);
+        for (const proxy of pulled) proxy.set('hold');
+        await world.moment(500, 4000);
+        for (const proxy of pulled) proxy.set('pass');
+        await recovered(world);
+        await world.flowing('with the cable in again', 45_000);
+      }
+    },
+  },
+  'answers-lost': {
+    what: 'heartbeats reach the gateway, answers do not reach the devices',
+    faults: { short: 1, full: 12 },
+    async run(world, count) {
+      for (let i = 0; i < count; ++i) {
+        await world.moment(100, 1000);
+        world.fault();
+        world.balancer.set('mute');
+        await world.moment(300, 2500);
+        world.balancer.set('pass');
+        await world.flowing('with answers again', 45_000);
+      }
+      if (world.record.read().counts.duplicate === 0) throw new Error('no heartbeat was sent again: no answer was lost');
+    },
+  },
+  'split-gateways': {
+    what: 'of two gateways one is cut off from Redis: one credits there, one in the ledger',
+    world: { gateways: 2 },
+    faults: { short: 1, full: 8 },
+    async run(world, count) {
+      // The one that is cut off cannot show what the other has credited since the last checkpoint.
+      let cut = null;
+      world.mayShowLess = (gateway) => gateway === cut;
+      for (let i = 0; i < count; ++i) {
+        await world.moment(100, 1000);
+        world.fault();
+        const which = world.random.between(0, 1);
+        cut = world.gateways[which];
+        world.redisProxy[which].set('refuse');
+        await until('it is degraded', async () => (await cut.readiness()).degraded);
+        for (let moves = 3; moves > 0; --moves) {
+          world.balancer.cut(() => world.random.next() < 0.5);
+          await world.moment(200, 800);
+        }
+        await world.flowing('through both');
+        const dies = world.random.next() < 0.5;
+        if (dies) await world.killGateway(cut, { again: false });
+        world.redisProxy[which].set('pass');
+        if (dies) await cut.start();
+        await recovered(world, cut);
+        await world.flowing('with both at Redis again');
+        cut = null;
+      }
+    },
+  },
+};
