@@ -15,14 +15,16 @@ async function start(name, folder, environment = {}) {
   await run(script(name), ['start', folder], { env: { ...process.env, ...environment } });
 }
 
-function isAlive(pid) {
+/** A process that has ended but was not waited for counts too: its number is still taken. */
+function exists(pid) {
   try {
-    return fs.readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1][0] !== 'Z';
+    process.kill(pid, 0);
+    return true;
   } catch {
     return false;
   }
 }
-const gone = (pid) => until(`process ${pid} ends`, () => !isAlive(pid), { timeout_ms: 20_000 });
+const gone = (pid) => until(`process ${pid} ends`, () => !exists(pid), { timeout_ms: 20_000 });
 
 export class RedisServer {
   /** `folder` may be emptied by `restartEmpty`. */
@@ -62,7 +64,7 @@ export class RedisServer {
     process.kill(this.pid, 'SIGSTOP');
   }
   resume() {
-    if (isAlive(this.pid)) process.kill(this.pid, 'SIGCONT');
+    if (exists(this.pid)) process.kill(this.pid, 'SIGCONT');
   }
   /** As on a new machine: everything that it held is gone. Precondition: killed. */
   async startEmpty() {
@@ -111,6 +113,7 @@ export class PostgresServer {
   async start() {
     await start('private-postgres', this.folder, { WATCHKEEPER_POSTGRES_FLAGS: this.flags });
     this.pid = Number(fs.readFileSync(path.join(this.folder, 'data', 'postmaster.pid'), 'utf8').split('\n')[0]);
+    await this.query('SELECT 1', 'postgres'); // it does not only say that it runs
   }
   /** The rows of a statement, as text. */
   async query(sql, database = 'watchkeeper') {
@@ -126,15 +129,15 @@ export class PostgresServer {
   async kill() {
     const all = this.processes();
     process.kill(this.pid, 'SIGKILL');
-    for (const pid of all.slice(1)) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+    for (const pid of all.slice(1)) if (exists(pid)) process.kill(pid, 'SIGKILL');
     for (const pid of all) await gone(pid);
   }
   pause() {
     this.paused = this.processes();
-    for (const pid of this.paused) if (isAlive(pid)) process.kill(pid, 'SIGSTOP');
+    for (const pid of this.paused) if (exists(pid)) process.kill(pid, 'SIGSTOP');
   }
   resume() {
-    for (const pid of this.paused?.splice(0) ?? []) if (isAlive(pid)) process.kill(pid, 'SIGCONT');
+    for (const pid of this.paused?.splice(0) ?? []) if (exists(pid)) process.kill(pid, 'SIGCONT');
   }
   async stop() {
     this.resume();
