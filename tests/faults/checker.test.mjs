@@ -151,6 +151,19 @@ test('a store that was emptied may lack pairs, but not hold wrong ones', () => {
   assert.ok(rulesOf(data).includes('I1') && rulesOf(data).includes('I5'));
 });
 
+test('a store that may lag may hold less, but not more', () => {
+  const data = rightData(1);
+  data.mayLag = new Set(['redis']);
+  const state = data.holders.get('redis').get('s-0/m-0');
+  Object.assign(state, { coverage: [[0, 4000]], mastered: false });
+  recount(state);
+  assert.deepEqual(check(data), []);
+  data.pairs.get('s-1/m-1').sent.push([11_000, 11_800]);
+  data.holders.get('redis').get('s-1/m-1').coverage.push([11_000, 11_800]);
+  recount(data.holders.get('redis').get('s-1/m-1'));
+  assert.deepEqual(rulesOf(data), ['I5']);
+});
+
 test('the record: promises, retries, a line that is cut', () => {
   const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'watchkeeper-record-')), 'ack.jsonl');
   const base = { t_ms: 1, kid: 'k', student: 's', module: 'm', sid: 'x', attempt: 1 };

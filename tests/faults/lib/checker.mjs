@@ -16,13 +16,15 @@ const violations_max = 1000;
  * @param {Map} sides.holders     name ("redis", "postgres", "api of gateway 1") → Map of pair →
  *   {coverage, covered_ms?, seconds?, mastered}
  * @param {Set} sides.mayLack     holders that need not hold every pair (Redis after it was emptied)
+ * @param {Set} sides.mayLag      holders that may be behind (Redis after a gateway died while it wrote
+ *   to the ledger instead): what they hold is judged, what they lack is not
  * @param {Array} sides.completions  [{student, module, reader}], all of the outbox, from every reader
  * @param {Array} sides.readers   who read the outbox; each must have found every event once
  * @param {Function} sides.thresholdOf  pair → least covered_ms of a mastered pair
  * @param {Array} sides.falls     what the watch over the progress has found (see ProgressWatch)
  * @returns {Array} [{rule, pair, text}], empty when all is well
  */
-export function check({ pairs, holders, mayLack = new Set(), completions, readers, thresholdOf, falls = [] }) {
+export function check({ pairs, holders, mayLack = new Set(), mayLag = new Set(), completions, readers, thresholdOf, falls = [] }) {
   const found = [];
   const report = (rule, pair, text) => {
     if (found.length < violations_max) found.push({ rule, pair, text });
@@ -32,6 +34,7 @@ export function check({ pairs, holders, mayLack = new Set(), completions, reader
   for (const [holder, states] of holders) {
     for (const [name, pair] of pairs) {
       const state = states.get(name);
+      if (mayLag.has(holder)) continue;
       if (!state) {
         if (pair.promised.length > 0 && !mayLack.has(holder))
           report('I1', name, `${holder} does not hold the pair; ${show(union(pair.promised))} was acknowledged`);
@@ -58,7 +61,7 @@ export function check({ pairs, holders, mayLack = new Set(), completions, reader
   checkCompletions(holders, completions, readers, thresholdOf, report);
   for (const fall of falls)
     report('I4', fall.pair, `${fall.at}: fell from ${fall.before_ms} ms to ${fall.after_ms} ms`);
-  checkAgreement(holders, mayLack, report, show);
+  checkAgreement(holders, mayLack, mayLag, report, show);
   return found;
 }
 
@@ -94,14 +97,18 @@ function checkCompletions(holders, completions, readers, thresholdOf, report) {
   }
 }
 
-function checkAgreement(holders, mayLack, report, show) {
-  const [first, ...others] = [...holders].sort(([a], [b]) => mayLack.has(a) - mayLack.has(b));
+function checkAgreement(holders, mayLack, mayLag, report, show) {
+  const behind = (holder) => mayLack.has(holder) || mayLag.has(holder);
+  const [first, ...others] = [...holders].sort(([a], [b]) => behind(a) - behind(b));
   if (!first) return;
   for (const [holder, states] of others) {
     for (const [name, state] of first[1]) {
       const other = states.get(name);
       if (!other) {
-        if (!mayLack.has(holder)) report('I5', name, `${holder} lacks the pair, ${first[0]} holds it`);
+        if (!behind(holder)) report('I5', name, `${holder} lacks the pair, ${first[0]} holds it`);
+      } else if (mayLag.has(holder)) {
+        if (!other.coverage.every((interval) => contains(state.coverage, interval)) || (other.mastered && !state.mastered))
+          report('I5', name, `${holder} holds ${show(other)}, more than ${first[0]}: ${show(state)}`);
       } else if (!same(other.coverage, state.coverage) || Boolean(other.mastered) !== Boolean(state.mastered)) {
         report('I5', name, `${holder} holds ${show(other)}, ${first[0]} ${show(state)}`);
       }

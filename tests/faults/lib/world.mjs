@@ -34,7 +34,7 @@ export class World {
     Object.assign(world, {
       servers, directory, database, random, ...servers,
       options: { gateways: 1, devices: 40, connections: 6, clocks: false, settings: '', ...options },
-      faults: 0, gateways: [], notes: [], redisEmptied: false,
+      faults: 0, gateways: [], redisEmptied: false, redisMayLag: false,
     });
     fs.mkdirSync(directory, { recursive: true });
     await world.redis.command('FLUSHALL');
@@ -216,7 +216,7 @@ export class World {
     this.mastered = [...holders.get('postgres').values()].filter((state) => state.mastered).length;
     return check({
       pairs: this.record.pairs, holders, completions, readers, falls: this.watch.falls,
-      mayLack: new Set(this.redisEmptied ? ['redis'] : []), thresholdOf: () => threshold_ms,
+      mayLack: new Set(this.redisEmptied ? ['redis'] : []), mayLag: new Set(this.redisMayLag ? ['redis'] : []), thresholdOf: () => threshold_ms,
     });
   }
 

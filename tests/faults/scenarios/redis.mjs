@@ -43,6 +43,7 @@ export const redisScenarios = {
         // The new process knows only what the ledger has until Redis is back: nothing is lost, but
         // not all can be shown.
         world.mayShowLess = () => true;
+        world.redisMayLag = true;
         await world.killGateway();
         await world.flowing('through the ledger, after the kill');
       },
