@@ -33,26 +33,29 @@ void checkpointer::checkpoint_now(std::vector<pair_progress> pairs) {
 }
 
 void checkpointer::run() {
-  auto next_ms = around_.now() + around_.interval_ms;
-  while (!urgent_.finished()) {
-    const auto wait_ms = std::clamp<std::int64_t>(next_ms - around_.now(), 0, around_.interval_ms);
-    auto taken = urgent_.take_all(std::chrono::milliseconds(wait_ms));
-    try {
-      write_mastered(taken);
-      // A clock that was set back must not stretch the wait.
-      if (around_.now() >= next_ms || next_ms > around_.now() + around_.interval_ms) {
-        next_ms = around_.now() + around_.interval_ms;
-        (void)checkpoint_all();
-      }
-    } catch (const std::exception& e) {
-      around_.log(2, "ledger",
-                  std::string("a checkpoint failed and will be tried again: ") + e.what());
-    }
-  }
+  while (!urgent_.finished()) turn(std::chrono::milliseconds(around_.interval_ms));
   try {
     last_complete_ = want_last_ && checkpoint_all();
   } catch (const std::exception& e) {
     around_.log(2, "ledger", std::string("the last checkpoint failed: ") + e.what());
+  }
+}
+
+void checkpointer::turn(std::chrono::milliseconds wait_max) {
+  if (next_round_ms_ == 0) next_round_ms_ = around_.now() + around_.interval_ms;
+  const std::chrono::milliseconds left(
+      std::clamp<std::int64_t>(next_round_ms_ - around_.now(), 0, around_.interval_ms));
+  auto taken = urgent_.take_all(std::min(left, wait_max));
+  try {
+    write_mastered(taken);
+    // A clock that was set back must not stretch the wait.
+    if (around_.now() >= next_round_ms_ || next_round_ms_ > around_.now() + around_.interval_ms) {
+      next_round_ms_ = around_.now() + around_.interval_ms;
+      (void)checkpoint_all();
+    }
+  } catch (const std::exception& e) {
+    around_.log(2, "ledger",
+                std::string("a checkpoint failed and will be tried again: ") + e.what());
   }
 }
 

@@ -40,6 +40,9 @@ class checkpointer {
   /// failed: what is left follows later.
   bool checkpoint_all();
   void start();
+  /// What the thread does again and again: waits for pairs that were just mastered and writes them,
+  /// and all dirty pairs when their time has come.
+  void turn(std::chrono::milliseconds wait_max);
   /// Any thread. At the queue's limit passed over: the pairs are dirty, and the next round has
   /// them.
   void checkpoint_now(std::vector<pair_progress> pairs);
@@ -60,6 +63,7 @@ class checkpointer {
   std::optional<storage_error> hot_failed(const storage_failure& failure);
 
   surroundings around_;
+  unix_ms next_round_ms_ = 0;   // the thread's; 0: none is planned yet
   std::uint64_t left_out_ = 0;  // heartbeats, of which the log was told
   bounded_queue<std::vector<pair_progress>> urgent_;
   std::atomic<bool> want_last_{true};

@@ -38,7 +38,7 @@ hot_writer::hot_writer(surroundings around)
               .heatmaps_grown = around_.heatmaps_grown}),
       orders_(around_.shards + refills_waiting_max + student_orders_max) {
   if (around_.start_degraded) tiers_.start_degraded("not reachable at start");
-  thread_ = std::thread([this] { run(); });
+  if (around_.own_thread) thread_ = std::thread([this] { run(); });
 }
 
 hot_writer::~hot_writer() {
@@ -96,36 +96,41 @@ watchkeeper::stored<ok_t> hot_writer::readmit_student(const student_id& student)
 }
 
 void hot_writer::run() {
+  while (!orders_.finished()) turn(refills_.empty() ? idle_wait : std::chrono::milliseconds(0));
+  hand_over_the_rest();
+}
+
+void hot_writer::turn(std::chrono::milliseconds wait_max) {
   std::vector<std::shared_ptr<credit_batch>> batches;
-  while (!orders_.finished()) {
-    auto taken = take_orders();
-    try {
-      if (taken.empty()) tiers_.try_recover(around_.now());
-      for (auto& o : taken) take(o, batches);
-      store_together(batches);
-      refill_one();
-    } catch (const std::exception& e) {
-      around_.log(2, "hot_store", std::string("the writer failed and goes on: ") + e.what());
-      // What was taken and not come to yet must be answered as well.
-      for (auto& o : taken) {
-        if (o.batch) batches.push_back(std::move(o.batch));
-        if (!o.student) continue;
-        try {
-          o.student->done.set_value(storage_failure{storage_error::unavailable, e.what()});
-        } catch (const std::future_error&) {  // it was answered before the fault
-        }
+  auto taken = take_orders(wait_max);
+  try {
+    if (taken.empty()) tiers_.try_recover(around_.now());
+    for (auto& o : taken) take(o, batches);
+    store_together(batches);
+    refill_one();
+  } catch (const std::exception& e) {
+    around_.log(2, "hot_store", std::string("the writer failed and goes on: ") + e.what());
+    // What was taken and not come to yet must be answered as well.
+    for (auto& o : taken) {
+      if (o.batch) batches.push_back(std::move(o.batch));
+      if (!o.student) continue;
+      try {
+        o.student->done.set_value(storage_failure{storage_error::unavailable, e.what()});
+      } catch (const std::future_error&) {  // it was answered before the fault
       }
     }
-    // After a fault some batches are left; each shard waits for its own.
-    for (auto& batch : batches) {
-      if (!batch) continue;
-      batch->results.assign(batch->count, {});
-      batch->requests.resize(batch->count);
-      around_.stored(std::move(batch));
-    }
-    batches.clear();
   }
-  // At the end what only memory knew is still handed over; the first failure ends that.
+  // After a fault some batches are left; each shard waits for its own.
+  for (auto& batch : batches) {
+    if (!batch) continue;
+    batch->results.assign(batch->count, {});
+    batch->requests.resize(batch->count);
+    around_.stored(std::move(batch));
+  }
+}
+
+/// At the end what only memory knew is still handed over; the first failure ends that.
+void hot_writer::hand_over_the_rest() {
   try {
     while (!refills_.empty() && refill_again_ms_ == 0) refill_one();
   } catch (const std::exception& e) {
@@ -133,8 +138,8 @@ void hot_writer::run() {
   }
 }
 
-std::vector<hot_writer::order> hot_writer::take_orders() {
-  auto taken = orders_.take_all(refills_.empty() ? idle_wait : std::chrono::milliseconds(0));
+std::vector<hot_writer::order> hot_writer::take_orders(std::chrono::milliseconds wait_max) {
+  auto taken = orders_.take_all(wait_max);
   std::size_t in_hand = 0;
   const auto count = [&] {
     in_hand = 0;
@@ -142,9 +147,12 @@ std::vector<hot_writer::order> hot_writer::take_orders() {
       if (o.batch) in_hand += o.batch->waiting();
   };
   count();
-  // What is in hand grows meanwhile, too: the shards add to the batches that wait.
+  // What is in hand grows meanwhile, too: the shards add to the batches that wait. Whoever makes
+  // the turns himself does not want to wait.
   const auto begun_us = around_.monotonic_us();
-  for (auto now_us = begun_us; const auto wait_us = linger_.wait_us(in_hand, now_us);) {
+  for (auto now_us = begun_us; around_.own_thread;) {
+    const auto wait_us = linger_.wait_us(in_hand, now_us);
+    if (wait_us == 0) break;
     const auto passed_us = now_us - begun_us;
     if (passed_us >= batch_linger::wait_us_max) break;
     auto more = orders_.take_all(
@@ -185,7 +193,9 @@ void hot_writer::refill_one() {
     if (!tiers_.refill(pairs, now_ms) && refill_again_ms_ == 0)
       refill_again_ms_ = now_ms + refill_again_after_ms;
   }
-  if (refill_again_ms_ != 0 && now_ms >= refill_again_ms_) {
+  // A clock that was set back must not stretch the wait.
+  if (refill_again_ms_ != 0 &&
+      (now_ms >= refill_again_ms_ || refill_again_ms_ - now_ms > refill_again_after_ms)) {
     refill_again_ms_ = 0;
     around_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
   }

@@ -35,6 +35,7 @@ class hot_writer {
     std::function<void(int, const std::string&, const std::string&)> log;
     std::size_t shards = 1;
     bool start_degraded = false;
+    bool own_thread = true;  // false: whoever made it calls `turn`
   };
   explicit hot_writer(surroundings around);
   ~hot_writer();  // as close()
@@ -42,6 +43,8 @@ class hot_writer {
   /// Finishes what is queued and ends the thread; from then on every batch comes back failed at
   /// once.
   void close();
+  /// What the thread does again and again: waits for orders, and obeys those that are there.
+  void turn(std::chrono::milliseconds wait_max);
 
   /// Any thread. Always answered through `stored`; at the queue's limit at once, with failures.
   void store(std::shared_ptr<credit_batch> batch);
@@ -67,9 +70,10 @@ class hot_writer {
   };
 
   void run();
+  void hand_over_the_rest();
   /// The orders that wait; with batches among them, under load, those that come within a moment
   /// too.
-  std::vector<order> take_orders();
+  std::vector<order> take_orders(std::chrono::milliseconds wait_max);
   void take(order& taken, std::vector<std::shared_ptr<credit_batch>>& batches);
   void refill_one();
   void store_together(std::vector<std::shared_ptr<credit_batch>>& batches);

@@ -52,6 +52,7 @@ void progress_shard_core::send_batch() {
   if (count > around_.probe.batch_size_max) around_.probe.batch_size_max = count;
   batch->sent_at_us = around_.monotonic_us();
   under_way_ = batch;
+  epoch_of_batch_ = around_.hot.refill_epoch.load(std::memory_order_acquire);
   around_.services.store(std::move(batch));
 }
 
@@ -64,6 +65,10 @@ void progress_shard_core::stored(credit_batch& batch) {
   std::vector<pair_progress> mastered;
   for (std::size_t i = 0; i < replies.size(); ++i) remember(batch.requests[i], batch.results[i]);
   erased_in_flight_.clear();
+  // What this batch brought may have been lost while its results were on their way: the hand-over
+  // of then did not know of it.
+  if (around_.hot.refill_epoch.load(std::memory_order_acquire) != epoch_of_batch_)
+    refill_epoch_ = epoch_of_batch_;
   send_batch();
   for (std::size_t i = 0; i < replies.size(); ++i)
     settle(*replies[i], batch.requests[i], batch.results[i], mastered);
@@ -149,7 +154,10 @@ progress_shard_core::held_pair* progress_shard_core::update(const tiered_request
   state.updated_ms = outcome.now.updated_ms;
   state.mastered_ms = outcome.now.mastered_ms;
   pair.used_ms = credit.now_ms;
-  if (outcome.status != credit_status::duplicate) set_dirty(pair, true);
+  if (outcome.status != credit_status::duplicate) {
+    set_dirty(pair, true);
+    pair.dirtied_ms = around_.now();
+  }
   return &pair;
 }
 
@@ -204,11 +212,15 @@ void progress_shard_core::found(progress_query& query,
 }
 
 void progress_shard_core::checkpointed(unix_ms started_ms, unix_ms now_ms) {
+  // A round cannot have found what the hot store had lost before: first that is handed over.
+  refill_if_wanted();
   // One pass does both: what is in the ledger is clean, and what is clean and idle is given up.
   const auto idle_before_ms = now_ms - around_.idle_pair_ms;
   boost::unordered::erase_if(pairs_, [&](auto& item) {
     auto& pair = item.second;
-    if (pair.dirty && pair.state.updated_ms < started_ms) set_dirty(pair, false);
+    // Not by updated_ms: that is when the batch went out, and the round may have passed the pair by
+    // before the store had it.
+    if (pair.dirty && pair.dirtied_ms < started_ms) set_dirty(pair, false);
     return !pair.dirty && pair.used_ms < idle_before_ms;
   });
   tell_probe();
@@ -242,8 +254,9 @@ void progress_shard_core::refill_if_wanted() {
     if (!unsaved.empty()) all_taken = around_.services.refill(std::move(unsaved)) && all_taken;
     unsaved.clear();
   };
-  for (const auto& [key, pair] : pairs_) {
+  for (auto& [key, pair] : pairs_) {
     if (!pair.dirty) continue;
+    pair.dirtied_ms = around_.now();
     unsaved.push_back({key, pair.state});
     if (unsaved.size() == limits::checkpoint_batch_pairs_max) hand_over();
     if (!all_taken) return;  // the next tick begins again: uniting twice is uniting once

@@ -50,6 +50,7 @@ class progress_shard_core {
   struct held_pair {
     progress state;
     unix_ms used_ms = 0;
+    unix_ms dirtied_ms = 0;  // when memory learned of the last change, or handed it over anew
     bool dirty = false;
   };
 
@@ -77,6 +78,7 @@ class progress_shard_core {
   std::shared_ptr<credit_batch> under_way_;
   std::vector<student_id> erased_in_flight_;
   std::uint64_t refill_epoch_ = 0;
+  std::uint64_t epoch_of_batch_ = 0;  // when the batch under way was sent
 };
 
 struct progress_shard_state {

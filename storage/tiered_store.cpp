@@ -227,7 +227,9 @@ stored<ok_t> tiered_store::refill(std::span<const pair_progress> pairs, unix_ms 
 }
 
 void tiered_store::try_recover(unix_ms now_ms) {
-  if (!degraded_ || now_ms < next_retry_ms_) return;
+  // A clock that was set back must not stretch the wait.
+  if (!degraded_ || (now_ms < next_retry_ms_ && next_retry_ms_ - now_ms <= retry_interval_ms))
+    return;
   next_retry_ms_ = now_ms + retry_interval_ms;
   auto health = hot_.health();
   if (!health) return;

@@ -44,6 +44,9 @@ struct course {
   bool few_pairs = false;  // shards must give pairs up
   double fault_rate = 0;
 
+  /// A bucket that is not filled as fast as is played, or not while the clock stands behind.
+  bool may_cut() const { return tight_bucket || clock_steps; }
+
   static course of(std::mt19937_64& random) {
     course c;
     c.processes = 1 + random() % 3;
@@ -58,6 +61,16 @@ struct course {
     return c;
   }
 };
+
+std::ostream& operator<<(std::ostream& out, const course& c) {
+  out << c.processes << " gateways";
+  if (c.kills) out << ", kills";
+  if (c.clock_steps) out << ", clock steps";
+  if (c.hot_emptied) out << ", hot store emptied";
+  if (c.tight_bucket) out << ", tight bucket";
+  if (c.few_pairs) out << ", few pairs";
+  return out << ", fault rate " << c.fault_rate;
+}
 
 struct beat {
   pair_key pair;
@@ -143,7 +156,9 @@ class deployment {
     for (const auto& process : everyone_) told.faults += process->faults();
     return wrong_;
   }
+  [[nodiscard]] const course& what() const noexcept { return course_; }
   totals told;
+  static inline bool trace = false;
 
  private:
   class ear final : public heartbeat_listener {
@@ -166,6 +181,10 @@ class deployment {
   caf::scheduler::test_coordinator& scheduler() {
     return dynamic_cast<caf::scheduler::test_coordinator&>(system_.scheduler());
   }
+  /// What happens, for who replays a single seed.
+  void note(const std::string& what) const {
+    if (trace) std::cerr << world_.clock.now_ms % 100'000'000 << " " << what << "\n";
+  }
   void fail(std::string why) {
     if (!wrong_) wrong_ = std::move(why);
   }
@@ -177,6 +196,9 @@ class deployment {
     for (const auto& piece : covered.pieces())
       text += "[" + std::to_string(piece.from_ms) + "," + std::to_string(piece.to_ms) + ")";
     return text.empty() ? "nothing" : text;
+  }
+  static std::string show_interval(const media_interval& i) {
+    return "[" + std::to_string(i.from_ms) + "," + std::to_string(i.to_ms) + ")";
   }
   static bool holds(const coverage& whole, const coverage& part) {
     auto both = whole;
@@ -220,8 +242,14 @@ class deployment {
     everyone_.push_back(place);
   }
 
+  static std::string state_of(const store_weather& w) {
+    return w.is_down ? "down" : w.refuses_writes ? "refuses writes" : "up";
+  }
+
   void weather() {
     auto& store = chance(2) ? world_.hot_weather : world_.book_weather;
+    note(std::string("hot store ") + state_of(world_.hot_weather) + ", ledger " +
+         state_of(world_.book_weather));
     // What is wrong is put right more often than the other way round.
     switch (below(6)) {
       case 0:
@@ -248,6 +276,7 @@ class deployment {
 
   void disaster() {
     auto& process = processes_[below(processes_.size())];
+    note("a disaster");
     if (!process->is_alive()) return start(process);
     if (course_.kills) {
       if (chance(2)) {
@@ -261,6 +290,7 @@ class deployment {
       // As a store that ends and comes back empty: its clients notice that it was away.
       ++told.emptied;
       world_.hot = memory_store(1000);
+      note("the hot store is emptied");
       process->hot_link.is_cut = true;
       emptied_ = true;
     }
@@ -305,6 +335,9 @@ class deployment {
     const auto& b = d.beats[which];
     auto& process = *processes_[d.at];
     ++told.sent;
+    note("device " + std::to_string(who) + " sends " + name_of(b.pair) + " " +
+         std::string(b.session.view()) + "/" + std::to_string(b.sequence) + " " +
+         show_interval(b.interval) + " to gateway " + std::to_string(d.at));
     if (!process.is_alive()) return;
     auto job = process.job_for(b.token, std::make_shared<ear>(*this, who, which, process.life()));
     job->token = *parse_engagement_token(job->text);
@@ -321,6 +354,10 @@ class deployment {
   void answered(std::size_t who, std::size_t which, const heartbeat_result& result) {
     auto& b = devices_[who].beats[which];
     const auto& outcome = result.outcome;
+    note("device " + std::to_string(who) + " is answered " +
+         std::to_string(static_cast<int>(outcome.status)) + " (" +
+         std::string(describe(outcome.why).name) + ") " + std::to_string(outcome.credited_ms) +
+         " ms for " + name_of(b.pair) + " " + show_interval(b.interval));
     if (outcome.status == credit_status::rejected) {
       ++told.refused;
       // A window starts anew where the hot store is away, and is then far behind.
@@ -335,7 +372,7 @@ class deployment {
     if (outcome.status == credit_status::duplicate) {
       ++told.duplicates;
       // Its first answer may have been lost; where nothing is cut, it was credited whole.
-      if (!b.credited_ms && !course_.tight_bucket) b.credited_ms = length_of(b.interval);
+      if (!b.credited_ms && !course_.may_cut()) b.credited_ms = length_of(b.interval);
     } else {
       b.credited_ms = std::max(b.credited_ms.value_or(0), outcome.credited_ms);
     }
@@ -348,7 +385,7 @@ class deployment {
   }
 
   static media_ms length_of(const media_interval& i) { return i.to_ms - i.from_ms; }
-  static std::string_view name_of_problem(problem why) { return watchkeeper::name_of(why); }
+  static std::string_view name_of_problem(problem why) { return describe(why).name; }
   static coverage promised(const beat& b) {
     coverage part;
     if (b.credited_ms.value_or(0) > 0)
@@ -467,13 +504,24 @@ class deployment {
         fail("I3: " + name + ": " + std::to_string(events) + " completions at " +
              std::to_string(book_covered.covered_ms()) + " ms");
       told.mastered += events;
-      // I5. A hot store that was emptied need not hold what is checkpointed.
-      if (hot ? hot_covered != book_covered : book && !emptied_)
+      // I5. A hot store that was emptied need not hold what is checkpointed, and it does not learn
+      // what a gateway wrote to the ledger that died before it had the hot store back.
+      const bool may_lag = left_in_the_ledger();
+      if (may_lag ? !holds(book_covered, hot_covered)
+                  : (hot ? hot_covered != book_covered : book && !emptied_))
         fail("I5: " + name + ": the hot store holds " + show(hot_covered) + ", the ledger " +
              show(book_covered));
-      if (hot && (hot->mastered_ms != 0) != mastered)
-        fail("I5: " + name + ": the hot store and the ledger differ about the mastery");
+      if (hot && hot->mastered_ms != 0 && !mastered)
+        fail("I5: " + name + ": mastered in the hot store, not in the ledger");
+      if (hot && hot->mastered_ms == 0 && mastered && !may_lag)
+        fail("I5: " + name + ": mastered in the ledger, not in the hot store");
       for (auto& process : processes_) check_memory(*process, pair, book_covered);
+    });
+  }
+
+  bool left_in_the_ledger() const {
+    return std::any_of(everyone_.begin(), everyone_.end(), [](const auto& process) {
+      return !process->is_alive() && process->is_degraded();
     });
   }
 
@@ -485,7 +533,9 @@ class deployment {
     const auto told_progress = answer.get();
     if (!told_progress || !*told_progress) return;
     const auto& covered = (*told_progress)->covered;
-    if (course_.processes == 1 ? covered != truth : !holds(truth, covered))
+    // It may be behind: another gateway credits too, or an answer of the store was lost. Who reads
+    // progress unites it with what the stores have.
+    if (!holds(truth, covered))
       fail("I5: " + name_of(pair) + ": a shard shows " + show(covered) + ", the stores " +
            show(truth));
   }
@@ -518,12 +568,14 @@ BOOST_AUTO_TEST_CASE(what_devices_were_told_holds) {
   const auto one = option("--seed");
   const auto first = one ? *one : option("--first").value_or(1);
   const auto count = one ? 1 : option("--seeds").value_or(300);
+  deployment::trace = one.has_value();
   totals all;
   std::uint64_t failures = 0;
   for (auto seed = first; seed < first + count; ++seed) {
     deployment run(seed);
     if (const auto wrong = run.run()) {
-      BOOST_ERROR(*wrong << "\nreplay: actors_test --run_test=simulation_of_gateways -- --seed "
+      BOOST_ERROR(*wrong << "\nin a run of: " << run.what()
+                         << "\nreplay: actors_test --run_test=simulation_of_gateways -- --seed "
                          << seed);
       if (++failures == 10) break;
     }

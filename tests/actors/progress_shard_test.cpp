@@ -249,6 +249,45 @@ BOOST_AUTO_TEST_CASE(dirty_pairs_are_handed_over_when_the_hot_store_may_have_los
   BOOST_TEST(w.services.refilled.size() == 1u);
 }
 
+BOOST_AUTO_TEST_CASE(a_checkpoint_cleans_no_pair_that_the_hot_store_lost_before) {
+  world w;
+  w.heartbeat(1, 0, 0, 10'000);
+  w.finish_batch();
+  w.hot_probe.refill_epoch = 1;  // emptied, and no tick has come since
+  w.clock.now_ms += 5;
+  const auto started_ms = w.clock.now_ms;
+  w.clock.now_ms += 5;
+  w.shard->checkpointed(started_ms, w.clock.now_ms);
+  BOOST_REQUIRE(w.services.refilled.size() == 1u);
+  BOOST_TEST(w.probe.dirty == 1u);  // until a round that began after the hand-over
+  w.clock.now_ms += 1;
+  w.shard->checkpointed(w.clock.now_ms, w.clock.now_ms);
+  BOOST_TEST(w.probe.dirty == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_checkpoint_cleans_no_pair_whose_batch_was_under_way_when_it_began) {
+  world w;
+  w.heartbeat(1, 0, 0, 10'000);  // its batch goes out now
+  w.clock.now_ms += 5;
+  const auto started_ms = w.clock.now_ms;
+  w.clock.now_ms += 5;
+  w.finish_batch();
+  w.shard->checkpointed(started_ms, w.clock.now_ms);
+  BOOST_TEST(w.probe.dirty == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(
+    results_that_were_on_their_way_when_the_hot_store_was_emptied_are_handed_over) {
+  world w;
+  w.heartbeat(1, 0, 0, 10'000);
+  w.hot_probe.refill_epoch = 1;
+  w.shard->tick();  // nothing is known yet
+  BOOST_TEST(w.services.refilled.empty());
+  w.finish_batch();
+  BOOST_REQUIRE(w.services.refilled.size() == 1u);
+  BOOST_TEST(w.services.refilled[0][0].state.covered.covered_ms() == 10'000);
+}
+
 BOOST_AUTO_TEST_CASE(memory_is_bounded_and_idle_pairs_are_given_up) {
   world w(10);
   for (int i = 0; i < 25; ++i) {

@@ -101,10 +101,14 @@ export const redisScenarios = {
       for (let i = 0; i < count; ++i) {
         await world.moment(100, 1000);
         world.fault();
-        world.redisProxy[0].delay_ms = world.random.pick([50, 200, 700, 2500]);
-        await world.flowing('while Redis is slow', 60_000);
+        // Each way. At 700 a round trip is within the time limit of a call, but a heartbeat takes longer
+        // than the players wait: nothing flows, and nothing may be lost. At 2500 Redis counts as away.
+        const delay_ms = (world.redisProxy[0].delay_ms = i < 2 ? [700, 2500][i] : world.random.pick([50, 200, 700, 2500]));
+        if (delay_ms === 700) await world.moment(3000, 6000);
+        else await world.flowing('while Redis is slow', 60_000);
         world.redisProxy[0].delay_ms = 0;
         await recovered(world);
+        await world.flowing('with Redis fast again', 45_000);
       }
     },
   },
