@@ -151,6 +151,15 @@ test('a store that was emptied may lack pairs, but not hold wrong ones', () => {
   assert.ok(rulesOf(data).includes('I1') && rulesOf(data).includes('I5'));
 });
 
+test('a pair without coverage is as good as none, but not one that was acknowledged', () => {
+  const data = rightData(1);
+  const empty = { coverage: [], covered_ms: 0, seconds: 0, mastered: false };
+  data.holders.get('redis').set('s-z/m-0', { ...empty });
+  assert.deepEqual(check(data), []);
+  data.holders.get('redis').set('s-1/m-1', { ...empty });
+  assert.deepEqual(rulesOf(data), ['I1', 'I5']);
+});
+
 test('a store that may lag may hold less, but not more', () => {
   const data = rightData(1);
   data.mayLag = new Set(['redis']);

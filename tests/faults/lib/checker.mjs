@@ -24,7 +24,11 @@ const violations_max = 1000;
  * @param {Array} sides.falls     what the watch over the progress has found (see ProgressWatch)
  * @returns {Array} [{rule, pair, text}], empty when all is well
  */
-export function check({ pairs, holders, mayLack = new Set(), mayLag = new Set(), completions, readers, thresholdOf, falls = [] }) {
+export function check({ pairs, holders: given, mayLack = new Set(), mayLag = new Set(), completions, readers, thresholdOf, falls = [] }) {
+  // A pair without coverage is no more than one that is not there: a gateway that died before the first
+  // credit leaves such a one.
+  const holders = new Map([...given].map(([holder, states]) =>
+    [holder, new Map([...states].filter(([, state]) => state.coverage.length > 0 || state.mastered))]));
   const found = [];
   const report = (rule, pair, text) => {
     if (found.length < violations_max) found.push({ rule, pair, text });
