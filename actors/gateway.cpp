@@ -316,6 +316,7 @@ struct gateway::implementation final : shard_services {
   bool refill(std::vector<pair_progress> pairs) override {
     return writer->refill(std::move(pairs));
   }
+  bool has_unsaved_refills() const override { return writer->has_unsaved_refills(); }
   void load(std::shared_ptr<progress_query> query) override { reader->load(std::move(query)); }
   void checkpoint_now(std::vector<pair_progress> pairs) override {
     checkpoints->checkpoint_now(std::move(pairs));

@@ -1,6 +1,7 @@
 #include "actors/hot_writer.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace watchkeeper::actors {
 
@@ -65,7 +66,9 @@ bool hot_writer::refill(std::vector<pair_progress> pairs) {
   if (refills_waiting_.fetch_add(1) < refills_waiting_max) {
     order o;
     o.pairs = std::move(pairs);
+    refills_unsaved_.fetch_add(1);
     if (orders_.push(std::move(o))) return true;
+    refills_unsaved_.fetch_sub(1);
   }
   refills_waiting_.fetch_sub(1);
   return false;
@@ -190,14 +193,19 @@ void hot_writer::refill_one() {
     const auto pairs = std::move(refills_.front());
     refills_.pop_front();
     refills_waiting_.fetch_sub(1);
-    if (!tiers_.refill(pairs, now_ms) && refill_again_ms_ == 0)
-      refill_again_ms_ = now_ms + refill_again_after_ms;
+    if (tiers_.refill(pairs, now_ms)) {
+      refills_unsaved_.fetch_sub(1);
+    } else {
+      ++refills_failed_;
+      if (refill_again_ms_ == 0) refill_again_ms_ = now_ms + refill_again_after_ms;
+    }
   }
   // A clock that was set back must not stretch the wait.
   if (refill_again_ms_ != 0 &&
       (now_ms >= refill_again_ms_ || refill_again_ms_ - now_ms > refill_again_after_ms)) {
     refill_again_ms_ = 0;
     around_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
+    refills_unsaved_.fetch_sub(std::exchange(refills_failed_, 0));  // after the epoch has moved
   }
 }
 

@@ -50,6 +50,8 @@ class hot_writer {
   void store(std::shared_ptr<credit_batch> batch);
   /// Any thread. False at the limit of what may wait: hand them over again later.
   [[nodiscard]] bool refill(std::vector<pair_progress> pairs);
+  /// Any thread. See shard_services.
+  [[nodiscard]] bool has_unsaved_refills() const noexcept { return refills_unsaved_ > 0; }
   /// Any thread. Another gateway erased the student: what is kept here for degraded mode goes.
   void forget_copies(const student_id& student);
   /// Any thread but this one's. Waits until the student is forgotten in the hot store and here.
@@ -86,6 +88,8 @@ class hot_writer {
   bounded_queue<order> orders_;
   std::atomic<std::size_t> refills_waiting_{0};
   std::deque<std::vector<pair_progress>> refills_;  // the thread's; counted in refills_waiting_
+  std::atomic<std::size_t> refills_unsaved_{0};     // waiting, or failed and not asked for again
+  std::size_t refills_failed_ = 0;                  // the thread's
   unix_ms refill_again_ms_ = 0;  // when to ask for what could not be refilled; 0: nothing failed
   std::thread thread_;
 };

@@ -213,7 +213,9 @@ void progress_shard_core::found(progress_query& query,
 
 void progress_shard_core::checkpointed(unix_ms started_ms, unix_ms now_ms) {
   // A round cannot have found what the hot store had lost before: first that is handed over.
+  // As long as that is not done nothing may be taken for clean that only memory may have.
   refill_if_wanted();
+  if (around_.services.has_unsaved_refills()) return tell_probe();
   // One pass does both: what is in the ledger is clean, and what is clean and idle is given up.
   const auto idle_before_ms = now_ms - around_.idle_pair_ms;
   boost::unordered::erase_if(pairs_, [&](auto& item) {

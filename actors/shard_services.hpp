@@ -16,6 +16,9 @@ class shard_services {
   /// Pairs whose last changes may be in no store but memory. Not answered. False: too many wait,
   /// try again later.
   [[nodiscard]] virtual bool refill(std::vector<pair_progress> pairs) = 0;
+  /// Some of what was handed to `refill` is in no store yet; what failed counts until the shards
+  /// have been asked for it again (hot_store_probe::refill_epoch).
+  [[nodiscard]] virtual bool has_unsaved_refills() const { return false; }
   /// Answered by `progress_found`, always.
   virtual void load(std::shared_ptr<progress_query> query) = 0;
   /// Pairs that have just been mastered: to the ledger at once. Not answered.

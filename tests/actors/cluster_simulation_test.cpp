@@ -310,9 +310,10 @@ class deployment {
     }
     beat made;
     made.pair = {d.student, modules_[d.module]};
-    made.interval = {
-        d.position_ms,
-        std::min(d.position_ms + static_cast<media_ms>(2000 + below(9000)), duration_ms)};
+    // Where duplicates must be whole, all that a device plays fits what a new bucket holds.
+    const auto length_ms =
+        static_cast<media_ms>(course_.may_cut() ? 2000 + below(9000) : 1000 + below(1000));
+    made.interval = {d.position_ms, std::min(d.position_ms + length_ms, duration_ms)};
     d.position_ms = made.interval.to_ms;
     made.session = *session_id::parse("s" + std::to_string(d.sessions));
     made.sequence = d.next_sequence++;

@@ -194,12 +194,16 @@ BOOST_AUTO_TEST_CASE(a_refill_that_fails_is_asked_for_again_later) {
   const auto epoch = w.hot_state.refill_epoch.load();
   w.turn();
   BOOST_TEST(w.hot_state.refill_epoch.load() == epoch);
+  BOOST_TEST(w.writer->has_unsaved_refills());  // it failed, and was not asked for again
   w.clock.now_ms += 5'000;
   w.turn();
   BOOST_TEST(w.hot_state.refill_epoch.load() == epoch + 1);
+  BOOST_TEST(!w.writer->has_unsaved_refills());
   w.befalls = [](auto) { return store_fault::none; };
   BOOST_TEST(w.writer->refill({{{student(1), module_named("m1")}, state}}));
+  BOOST_TEST(w.writer->has_unsaved_refills());
   w.turn();
+  BOOST_TEST(!w.writer->has_unsaved_refills());
   BOOST_TEST(w.held_ms(1) == 5000);
 }
 

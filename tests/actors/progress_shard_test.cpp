@@ -288,6 +288,19 @@ BOOST_AUTO_TEST_CASE(
   BOOST_TEST(w.services.refilled[0][0].state.covered.covered_ms() == 10'000);
 }
 
+BOOST_AUTO_TEST_CASE(nothing_is_clean_while_a_hand_over_is_not_done) {
+  world w;
+  w.heartbeat(1, 0, 0, 10'000);
+  w.finish_batch();
+  w.clock.now_ms += 1;
+  w.services.unsaved_refills = true;
+  w.shard->checkpointed(w.clock.now_ms, w.clock.now_ms);
+  BOOST_TEST(w.probe.dirty == 1u);
+  w.services.unsaved_refills = false;
+  w.shard->checkpointed(w.clock.now_ms, w.clock.now_ms);
+  BOOST_TEST(w.probe.dirty == 0u);
+}
+
 BOOST_AUTO_TEST_CASE(memory_is_bounded_and_idle_pairs_are_given_up) {
   world w(10);
   for (int i = 0; i < 25; ++i) {

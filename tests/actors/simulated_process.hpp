@@ -123,6 +123,7 @@ class simulated_process final : public shard_services {
     ++orders_;
     return writer_->refill(std::move(pairs));
   }
+  bool has_unsaved_refills() const override { return *alive_ && writer_->has_unsaved_refills(); }
   void load(std::shared_ptr<progress_query> query) override {
     query->answer(std::optional<progress>{});  // the simulation itself looks into the stores
   }

@@ -93,7 +93,9 @@ struct scripted_services final : shard_services {
     refilled.push_back(std::move(pairs));
     return true;
   }
+  bool has_unsaved_refills() const override { return unsaved_refills; }
   bool refuse_refills = false;
+  bool unsaved_refills = false;
   void load(std::shared_ptr<progress_query> query) override { queries.push_back(std::move(query)); }
   void checkpoint_now(std::vector<pair_progress> pairs) override {
     mastered.push_back(std::move(pairs));
