@@ -49,8 +49,8 @@ export class PageServer {
 }
 
 /** The page and its video, both built if they are not there. */
-export function playerFolders(seconds) {
-  const media = path.join(root, 'build', 'demo-video');
+export function playerFolders(seconds, name = 'demo-video') {
+  const media = path.join(root, 'build', name);
   execFileSync(path.join(root, 'scripts', 'build-web'), { stdio: ['ignore', 'ignore', 'inherit'] });
   execFileSync(path.join(root, 'scripts', 'make-demo-video'), [media, String(seconds)], { stdio: ['ignore', 'ignore', 'inherit'] });
   return { page: path.join(root, 'player', 'dist'), media };
