@@ -202,10 +202,11 @@ const char* known_problem(std::string_view name) noexcept {
   return found == nullptr ? "" : found->name;
 }
 
-answer_reading read_heartbeat_answer(http_answer& answer, std::span<const sent_token> sent) {
+answer_reading read_heartbeat_answer(http_answer& answer, std::span<const sent_token> sent,
+                                     bool minimal) {
   answer_reading reading;
   const auto status = answer.status;
-  if (status == 204) {
+  if (status == 204 && minimal) {
     token_outcome each;
     each.what = verdict::accepted;
     reading.outcomes.assign(sent.size(), each);

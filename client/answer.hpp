@@ -63,8 +63,10 @@ struct sent_token {
 
 /// Reads the answer to a request with these tokens (docs/protocol.md, sections 3 and 4). Whatever
 /// the answer is, each token has an outcome: what is no answer of a gateway keeps the heartbeat,
-/// and only a problem that is known to be for good lets go of it. Changes `answer.body` in place.
-answer_reading read_heartbeat_answer(http_answer& answer, std::span<const sent_token> sent);
+/// and only a problem that is known to be for good lets go of it. `minimal`: an answer without
+/// content was asked for; else a 204 says nothing. Changes `answer.body` in place.
+answer_reading read_heartbeat_answer(http_answer& answer, std::span<const sent_token> sent,
+                                     bool minimal = false);
 
 /// The problem's name in static storage, or "" when it is none that a heartbeat is answered with.
 const char* known_problem(std::string_view name) noexcept;

@@ -128,6 +128,8 @@ const char* complaint_about(const wk_options& given) {
     return "interval_max_ms must be 100 to 30000";
   if (given.heartbeat_ms < 100 || given.heartbeat_ms > given.interval_max_ms)
     return "heartbeat_ms must be 100 to interval_max_ms";
+  if (given.full_answer_every < 1 || given.full_answer_every > client_limits::full_answer_every_max)
+    return "full_answer_every must be 1 to 1000";
   if (given.backoff_base_ms < 1 || given.backoff_cap_ms < given.backoff_base_ms ||
       given.backoff_cap_ms > client_limits::retry_after_ms_max)
     return "backoff_base_ms must be at least 1, and backoff_cap_ms from there to an hour";
@@ -149,7 +151,7 @@ wk_result make(const wk_options& given, wk_client& made, std::string& why) {
     return WK_ERROR_ARGUMENT;
   }
   options.session_keys = given.session_keys != 0;
-  options.minimal_answers = given.minimal_answers != 0;
+  options.full_answer_every = given.full_answer_every;
   options.heartbeat_ms = static_cast<media_ms>(given.heartbeat_ms);
   options.interval_ms_max = static_cast<media_ms>(given.interval_max_ms);
   options.backoff_base_ms = given.backoff_base_ms;
@@ -229,6 +231,7 @@ void wk_options_init_sized(wk_options* options, size_t struct_size) {
   wk_options made{};
   made.struct_size = struct_size;
   made.session_keys = 1;
+  made.full_answer_every = client_limits::full_answer_every;
   made.heartbeat_ms = client_limits::heartbeat_ms;
   made.interval_max_ms = client_limits::interval_ms_max;
   made.backoff_base_ms = client_limits::backoff_base_ms;
@@ -289,6 +292,22 @@ wk_result wk_client_open(wk_client* client, const char* module, const char* sess
   });
 }
 
+// The app is about to show where the student stands.
+#define WK_BREAK(name, call)                                                      \
+  wk_result wk_client_##name(wk_client* client, int64_t position_ms) {            \
+    if (client != nullptr) client->engine->want_progress();                       \
+    return report(client, position_ms,                                            \
+                  [](interval_cutter& player, media_ms at, std::int64_t now_ms) { \
+                    player.call(at, now_ms);                                      \
+                    return WK_OK;                                                 \
+                  });                                                             \
+  }
+WK_BREAK(pause, pause)
+WK_BREAK(seeking, seeking)
+WK_BREAK(background, background)
+WK_BREAK(ended, ended)
+#undef WK_BREAK
+
 #define WK_REPORT(name, call)                                                     \
   wk_result wk_client_##name(wk_client* client, int64_t position_ms) {            \
     return report(client, position_ms,                                            \
@@ -298,13 +317,10 @@ wk_result wk_client_open(wk_client* client, const char* module, const char* sess
                   });                                                             \
   }
 WK_REPORT(play, play)
-WK_REPORT(pause, pause)
 WK_REPORT(position, position)
-WK_REPORT(seeking, seeking)
 WK_REPORT(seeked, sought)
 WK_REPORT(stalled, stalled)
 WK_REPORT(resumed, resumed)
-WK_REPORT(background, background)
 WK_REPORT(foreground, foreground)
 #undef WK_REPORT
 
@@ -315,14 +331,6 @@ wk_result wk_client_rate(wk_client* client, int64_t position_ms, double rate) {
         const auto permille = usable ? static_cast<std::int32_t>(std::lround(rate * 1000)) : 0;
         return player.rate(at, permille, now) ? WK_OK : WK_ERROR_ARGUMENT;
       });
-}
-
-wk_result wk_client_ended(wk_client* client, int64_t position_ms) {
-  if (client != nullptr) client->engine->want_progress();
-  return report(client, position_ms, [](interval_cutter& player, media_ms at, std::int64_t now_ms) {
-    player.ended(at, now_ms);
-    return WK_OK;
-  });
 }
 
 wk_result wk_client_poll(wk_client* client) {

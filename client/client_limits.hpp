@@ -38,8 +38,13 @@ inline constexpr int session_key_losses_max = 3;
 inline constexpr std::int64_t keys_retry_ms = 3'600'000;
 /// Of a gateway's key set, only the first is used; more than these are not read.
 inline constexpr std::size_t gateway_keys_max = 16;
-/// With minimal answers one in so many is asked for in full, so that the app learns its progress.
-inline constexpr unsigned full_answer_every = 6;
+/// One answer in so many is asked for with progress in it, the others empty (docs/protocol.md,
+/// section 9): with every second one a heartbeat takes less than 200 bytes down.
+inline constexpr int full_answer_every = 2;
+inline constexpr int full_answer_every_max = 1'000;
+/// From here on, until MASTERED, every answer is. A module is mastered at 95 percent unless it says
+/// otherwise, which a device does not know.
+inline constexpr double near_mastery_percent = 90;
 inline constexpr std::size_t events_max = 64;
 
 static_assert(claims_max <= limits::tokens_per_request_max, "the buffer goes out as one request");

@@ -92,6 +92,7 @@ void engine::poll() {
 }
 
 void engine::flush() {
+  want_progress();
   cooldown_.hurry();
   storage_retry_ms_ = 0;
   poll();
@@ -145,10 +146,21 @@ std::size_t engine::batch_size() const noexcept {
   return one_by_one_ || probing_ ? 1 : std::min(buffer_.size(), client_limits::claims_max);
 }
 
+/// Not where the app is about to show where it stands, where the state may change, nor of what was
+/// late or cut, whose answer says more.
+bool engine::minimal_will_do(std::size_t count) const noexcept {
+  const auto& oldest = buffer_.claims().front();
+  const bool near = progress_ && !progress_->mastered &&
+                    progress_->completion_percentage >= client_limits::near_mastery_percent;
+  return count == 1 && !wants_progress_ && !near && !oldest.in_doubt && oldest.remainders == 0 &&
+         minimal_answers_ + 1 < options_.full_answer_every;
+}
+
 bool engine::send_heartbeats(const instant& now) {
   const auto count = batch_size();
   flight made;
   made.sent_ms = now.monotonic_ms;
+  made.minimal = minimal_will_do(count);
   std::string body;
   for (std::size_t i = 0; i < count; ++i) {
     const auto token = make_token(buffer_.at(i), now, made);
@@ -170,10 +182,10 @@ bool engine::send_heartbeats(const instant& now) {
   transport_request request;
   request.content_type = "application/jose";
   request.body = body;
-  if (options_.minimal_answers && ++since_full_answer_ < client_limits::full_answer_every)
+  if (flight_->minimal)
     request.prefer = "return=minimal";
   else
-    since_full_answer_ = 0;
+    wants_progress_ = false;  // what asks for more from now on is for the next one
   return send(request);
 }
 

@@ -23,7 +23,7 @@ struct engine_options {
   student_id student;
   device_identity identity;
   bool session_keys = true;
-  bool minimal_answers = false;
+  int full_answer_every = client_limits::full_answer_every;
   media_ms heartbeat_ms = client_limits::heartbeat_ms;
   media_ms interval_ms_max = client_limits::interval_ms_max;
   std::int64_t backoff_base_ms = client_limits::backoff_base_ms;
@@ -98,8 +98,8 @@ class engine final : public transport_events {
   /// Null without a session. After a report to it, `collect`.
   [[nodiscard]] interval_cutter* player() noexcept { return open_ ? &cutter_ : nullptr; }
   void collect();
-  /// The next request asks for a full answer: the app wants to see where it stands.
-  void want_progress() noexcept { since_full_answer_ = client_limits::full_answer_every; }
+  /// The next answer is to have the progress in it: the app wants to see where it stands.
+  void want_progress() noexcept { wants_progress_ = true; }
 
   void poll();
   void flush();
@@ -129,6 +129,7 @@ class engine final : public transport_events {
   struct flight {
     std::uint64_t id = 0;
     bool asks_for_keys = false;
+    bool minimal = false;      // an empty answer will do
     std::int64_t sent_ms = 0;  // monotonic
     std::vector<sent_token> tokens;
     std::optional<std::size_t> offer;  // the token that carries `epk`
@@ -152,6 +153,7 @@ class engine final : public transport_events {
   bool wants_keys(const instant& now) const noexcept;
   bool send_keys_request(const instant& now);
   std::size_t batch_size() const noexcept;
+  bool minimal_will_do(std::size_t count) const noexcept;
   bool send_heartbeats(const instant& now);
   bool send(const transport_request& request);
   std::optional<std::string> make_token(claim& of, const instant& now, flight& with);
@@ -160,6 +162,7 @@ class engine final : public transport_events {
 
   void read_keys(http_answer&& answer, const instant& now);
   void land(http_answer&& answer, const instant& now);
+  void note_fullness(int status, const answer_reading& reading) noexcept;
   bool land_one(claim& of, const token_outcome& outcome, bool clock_moved, bool& pause,
                 std::vector<dropped_claim>& dropped);
   bool keep_remainder(claim& of, const token_outcome& outcome, const instant& now);
@@ -202,7 +205,8 @@ class engine final : public transport_events {
   bool one_by_one_ = false;
   bool probing_ = false;  // the last attempt left heartbeats in doubt
   std::int64_t catching_up_until_ms_ = 0;
-  unsigned since_full_answer_ = client_limits::full_answer_every;
+  bool wants_progress_ = true;
+  int minimal_answers_ = 0;  // in a row
 
   bool foreign_ = false;
   bool loaded_ = false;

@@ -39,6 +39,7 @@ bool engine::failed(std::uint64_t id, bool sent, std::string_view why) {
   const bool keys = flight_->asks_for_keys;
   flight_.reset();
   tell_trouble(trouble::transport, std::string{why});
+  want_progress();
   if (!keys) {
     const auto count = buffer_.in_flight();
     if (sent) {
@@ -69,7 +70,8 @@ void engine::land(http_answer&& answer, const instant& now) {
   flight_.reset();
   const auto retry_after_ms = answer.retry_after_ms;
   const auto status = answer.status;
-  auto reading = read_heartbeat_answer(answer, flown.tokens);
+  auto reading = read_heartbeat_answer(answer, flown.tokens, flown.minimal);
+  note_fullness(status, reading);
 
   bool clock_moved = false;
   if (reading.server_time_ms) {
@@ -140,6 +142,20 @@ void engine::land(http_answer&& answer, const instant& now) {
   cooldown_.succeeded();
   // The budget fills while time passes; asked too early, the remainder would only be cut again.
   if (remaining_ms > 0) pause(now, std::min(remaining_ms, client_limits::remainder_wait_ms_max));
+}
+
+/// What the next answer has to tell.
+void engine::note_fullness(int status, const answer_reading& reading) noexcept {
+  if (status == 204 && reading.odd == oddity::none) {
+    ++minimal_answers_;
+    return;
+  }
+  // What was refused or failed told no progress; what was limited will change.
+  wants_progress_ = wants_progress_ || std::any_of(reading.outcomes.begin(), reading.outcomes.end(),
+                                                   [](const token_outcome& each) {
+                                                     return !each.progress || each.limited;
+                                                   });
+  minimal_answers_ = 0;
 }
 
 /// What the budget had no room for, while late heartbeats use it up: `of` becomes the rest of it, a

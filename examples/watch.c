@@ -84,10 +84,6 @@ int main(int count, char** arguments) {
       identity = 1;
       continue;
     }
-    if (strcmp(name, "--minimal") == 0) {
-      options.minimal_answers = 1;
-      continue;
-    }
     if (strcmp(name, "--no-session-keys") == 0) {
       options.session_keys = 0;
       continue;
@@ -119,6 +115,8 @@ int main(int count, char** arguments) {
       linger_ms = (int64_t)(atof(value) * 1000);
     else if (strcmp(name, "--heartbeat-ms") == 0)
       options.heartbeat_ms = atoll(value);
+    else if (strcmp(name, "--full-answer-every") == 0)
+      options.full_answer_every = atoi(value);
     else if (strcmp(name, "--interval-max-ms") == 0)
       options.interval_max_ms = atoll(value);
     else if (strcmp(name, "--backoff-base-ms") == 0)

@@ -160,6 +160,7 @@ typedef enum wk_trouble {
 
 typedef struct wk_callbacks {
   void* user;
+  /* The gateway said how far the student is: see options.full_answer_every. Never a guess. */
   void (*on_progress)(void* user, const wk_progress* progress);
   /* Heartbeats that will never be credited: all that were let go of at once, the oldest first. */
   void (*on_drop)(void* user, const wk_drop* drops, size_t count);
@@ -185,11 +186,14 @@ typedef struct wk_options {
   wk_key_agreement key_agreement;
   wk_callbacks callbacks;
   int session_keys; /* 1: sign once a session, then by a session key where the gateway has them */
-  int minimal_answers;     /* 1: most answers are empty: saves data, progress comes once a minute */
-  int64_t heartbeat_ms;    /* 10,000; media time of a heartbeat, 100 … interval_max_ms */
-  int64_t interval_max_ms; /* 30,000; what the gateway takes in one heartbeat */
-  int64_t backoff_base_ms; /* 1,000 */
-  int64_t backoff_cap_ms;  /* 60,000 */
+  /* 2; 1 … 1,000. Every which answer has the progress in it, the others are empty and save data.
+   * One comes in any case with the first of a session, at a pause, seek, end and step into the
+   * background, after a flush, from 90 percent until it is mastered, and where something is cut. */
+  int full_answer_every;
+  int64_t heartbeat_ms;       /* 10,000; media time of a heartbeat, 100 … interval_max_ms */
+  int64_t interval_max_ms;    /* 30,000; what the gateway takes in one heartbeat */
+  int64_t backoff_base_ms;    /* 1,000 */
+  int64_t backoff_cap_ms;     /* 60,000 */
   int64_t request_timeout_ms; /* 15,000 */
 } wk_options;
 
@@ -265,7 +269,7 @@ typedef struct wk_status {
   int clock_known;
   int playing; /* media time counts at present */
   int storage_failing;
-  /* The newest of the open session's module; all 0 while progress_known is. */
+  /* What the gateway last said of the open session's module; all 0 while progress_known is. */
   int progress_known;
   uint32_t seconds_watched;
   double completion_percentage;

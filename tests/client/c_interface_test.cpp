@@ -222,6 +222,11 @@ BOOST_FIXTURE_TEST_CASE(arguments_out_of_range_are_refused_by_name, app) {
   with = options;
   with.heartbeat_ms = 30'001;
   BOOST_CHECK_EQUAL(refused(with), WK_ERROR_ARGUMENT);
+  for (const int every : {0, -1, 1'001}) {
+    with = options;
+    with.full_answer_every = every;
+    BOOST_CHECK_EQUAL(refused(with), WK_ERROR_ARGUMENT);
+  }
   with = options;
   with.signer.public_key_size = 63;
   BOOST_CHECK_EQUAL(refused(with), WK_ERROR_KEY);

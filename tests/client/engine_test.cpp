@@ -534,25 +534,128 @@ BOOST_FIXTURE_TEST_CASE(a_transport_may_answer_within_send_and_may_refuse, devic
   BOOST_CHECK_EQUAL(on->cooldown_ms(), 10);
 }
 
-BOOST_FIXTURE_TEST_CASE(minimal_answers_are_asked_for_but_for_one_in_six, device) {
-  options.minimal_answers = true;
-  start();
-  int minimal = 0;
-  for (int i = 0; i < 12; ++i) {
+/// Whether each heartbeat asked for an answer with progress: `f`, or for an empty one: `.`.
+struct asking_device : device {
+  std::string asked;
+  std::string said = credited;
+  void beat(const std::function<void()>& before_sending = [] {}) {
     play();
+    before_sending();
     on->poll();
     const auto made = request();
     BOOST_REQUIRE(made);
     last_id = made->id;
-    if (made->prefer.empty()) {
-      answer(200, answer_for(lines_of(made->body), credited));
-    } else {
-      ++minimal;
+    asked += made->prefer.empty() ? 'f' : '.';
+    if (made->prefer.empty())
+      answer(200, answer_for(lines_of(made->body), said));
+    else
       answer(204, "");
-    }
     BOOST_CHECK(on->buffer().empty());
   }
-  BOOST_CHECK_EQUAL(minimal, 10);
+  void beats(int count) {
+    for (int i = 0; i < count; ++i) beat();
+  }
+};
+
+BOOST_FIXTURE_TEST_CASE(every_second_answer_is_a_full_one_unless_said_otherwise, asking_device) {
+  start();
+  beats(6);
+  BOOST_CHECK_EQUAL(asked, "f.f.f.");
+  BOOST_CHECK_EQUAL(on->counts().acknowledged, 6);
+  int told = 0;
+  for (const auto& each : events()) told += each.what == event::kind::progress;
+  BOOST_CHECK_EQUAL(told, 3);
+  for (const auto& [every, expected] :
+       {std::pair{1, "ffffff"}, std::pair{3, "f..f.."}, std::pair{1000, "f....."}}) {
+    options.full_answer_every = every;
+    asked.clear();
+    start();
+    beats(6);
+    BOOST_CHECK_EQUAL(asked, expected);
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(where_the_app_needs_the_progress_the_answer_is_a_full_one, asking_device) {
+  options.full_answer_every = 1000;
+  start();
+  beats(2);
+  beat([&] { on->want_progress(); });
+  beats(1);
+  // A break that is told while a full answer is under way is not forgotten when it comes.
+  on->want_progress();
+  play();
+  on->poll();
+  const auto sent = tokens();
+  on->want_progress();
+  answer(200, answer_for(sent, credited));
+  beats(2);
+  BOOST_CHECK_EQUAL(asked, "f.f.f.");
+  asked.clear();
+  on->flush();
+  beats(2);
+  open("s2");
+  beats(2);
+  BOOST_CHECK_EQUAL(asked, "f.f.");
+}
+
+BOOST_FIXTURE_TEST_CASE(where_the_state_may_change_each_answer_is_a_full_one, asking_device) {
+  const auto standing = [](const char* percentage, const char* state) {
+    return std::string{R"("status":"credited","credited_ms":10000,"seconds_watched":10,)"} +
+           R"("completion_percentage":)" + percentage + R"(,"state":")" + state +
+           R"(","resume_ms":10000)";
+  };
+  options.full_answer_every = 1000;
+  start();
+  said = standing("89.99", "IN_PROGRESS");
+  beats(3);
+  BOOST_CHECK_EQUAL(asked, "f..");
+  asked.clear();
+  said = standing("90.00", "IN_PROGRESS");
+  on->want_progress();
+  beats(3);
+  said = standing("95.00", "MASTERED");
+  beats(3);
+  BOOST_CHECK_EQUAL(asked, "ffff..");
+}
+
+BOOST_FIXTURE_TEST_CASE(what_was_cut_lost_or_late_is_answered_in_full, asking_device) {
+  options.full_answer_every = 1000;
+  start();
+  beats(2);
+  // The gateway cuts: it says so although an empty answer would have done.
+  play();
+  on->poll();
+  answer(200,
+         answer_for(tokens(), R"("status":"limited","credited_ms":10,"seconds_watched":10,)"
+                              R"("completion_percentage":1,"state":"IN_PROGRESS","resume_ms":1)"));
+  beats(2);
+  BOOST_CHECK_EQUAL(asked, "f.f.");
+  play();
+  on->poll();
+  tokens();
+  on->failed(last_id, true, "connection lost");
+  play();
+  clock.pass(60'000);
+  on->poll();
+  auto made = request();
+  BOOST_REQUIRE(made);
+  BOOST_CHECK(made->prefer.empty());
+  last_id = made->id;
+  answer(200, answer_for(lines_of(made->body), credited));
+}
+
+BOOST_FIXTURE_TEST_CASE(an_empty_answer_that_was_not_asked_for_says_nothing, device) {
+  start();
+  play();
+  on->poll();
+  tokens();
+  answer(204, "");
+  BOOST_CHECK_EQUAL(on->buffer().size(), 1);
+  BOOST_CHECK(on->buffer().claims().front().in_doubt);
+  BOOST_CHECK_EQUAL(on->counts().acknowledged, 0);
+  const auto told = events();
+  BOOST_REQUIRE_EQUAL(told.size(), 1);
+  BOOST_CHECK(told[0].which == trouble::answer);
 }
 
 BOOST_FIXTURE_TEST_CASE(close_cuts_and_stores_what_was_played, device) {
