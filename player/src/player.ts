@@ -2,7 +2,7 @@
  * The page of the demonstration: plays a video and shows what the gateway credits.
  *
  * ?student= and ?module= name the pair, ?gateway= another gateway than the page's own, ?video= another
- * playlist; ?heartbeat= and ?interval= (milliseconds) shorten the heartbeats, ?full= makes full answers
+ * playlist; ?heartbeat= and ?interval= (milliseconds) shorten the heartbeats, ?full= makes answers with progress
  * rarer, ?session=off does without session keys, ?buffer= (seconds) loads more of the video ahead.
  * #enrol=<admin token> lets the page enrol its own key. That is for a demonstration: a real page never
  * holds such a token.
@@ -34,6 +34,8 @@ const options: Options = {
   gateway: parameters.get('gateway') ?? location.origin,
   student: student(),
   module: parameters.get('module') ?? 'player-demo',
+  // Each answer is shown.
+  fullAnswerEvery: 1,
 };
 for (const [name, option] of [['heartbeat', 'heartbeatMs'], ['interval', 'maxIntervalMs'], ['full', 'fullAnswerEvery']] as const) {
   const value = parameters.get(name);

@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { MANGLED_NAMES } from './mangled-names.js';
 
 export default defineConfig({
   // A loaded machine is slow, not wrong.
@@ -7,7 +8,16 @@ export default defineConfig({
     target: 'es2022',
     lib: { entry: 'src/index.ts', formats: ['es'], fileName: () => 'watchkeeper.js' },
     sourcemap: true,
-    // For ES modules Vite keeps white space; nothing here needs the annotations that it would spoil.
-    rolldownOptions: { output: { minify: { compress: true, mangle: true, codegen: true } } },
+    rolldownOptions: {
+      optimization: { inlineConst: { mode: 'all', pass: 3 } },
+      output: {
+        // For ES modules Vite keeps white space, for the sake of annotations; nothing here needs those.
+        comments: { annotation: false },
+        minify: {
+          compress: true, mangle: true, codegen: true,
+          mangleProps: { include: new RegExp(`^(${MANGLED_NAMES.join('|')})$`) },
+        },
+      },
+    },
   },
 });

@@ -185,11 +185,11 @@ describe('the C SDK', { concurrency: 1 }, () => {
 });
 
 /** An HTTP/2 server that answers as `respond(stream, body, number)` does. */
-async function impostor(directory, respond, keys) {
+async function impostor(directory, respond, keys, name = 'localhost') {
   const key = path.join(directory, 'impostor-key.pem');
   const cert = path.join(directory, 'impostor.pem');
   execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj',
-                           '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-days', '2', '-keyout', key,
+                           `/CN=${name}`, '-addext', `subjectAltName=DNS:${name}`, '-days', '2', '-keyout', key,
                            '-out', cert], { stdio: 'ignore' });
   const server = http2.createSecureServer({ key: fs.readFileSync(key), cert: fs.readFileSync(cert) });
   const seen = [];
@@ -295,6 +295,26 @@ describe('the C SDK and servers that are no gateway', { concurrency: 1 }, () => 
       assert.equal(delivered.at(-1).to, 2000);
       assert.ok(posts.every((each) => each.path === '/v1/heartbeats'));
     });
+
+  test('a trusted certificate of another name is not talked to; nothing is lost', async () => {
+    const other = await impostor(directory, credit, undefined, 'elsewhere.example');
+    const watcher = new Watcher(directory);
+    Object.assign(watcher, { url: other.url, ca: other.cert, module: 'm' });
+    const refused = await watcher.play('--seconds', '1', '--linger', '1', ...quick).ended();
+    await other.stop();
+    assert.equal(refused.code, 1);
+    assert.match(watcher.out, /trouble 0 the gateway's certificate is not trusted/);
+    assert.equal(count(watcher.out, 'trouble '), 1, watcher.out);
+    assert.deepEqual(other.seen, []);
+    assert.equal(watcher.status.buffered, 1);
+    const good = await impostor(directory, credit);
+    Object.assign(watcher, { url: good.url, ca: good.cert });
+    const { code } = await watcher.play('--from', '1', '--seconds', '1', ...quick).ended();
+    await good.stop();
+    assert.equal(code, 0, watcher.out);
+    const delivered = good.seen.filter((each) => each.path === '/v1/heartbeats').flatMap(({ body }) => body.split('\n').map(claimsOf));
+    assert.deepEqual(delivered.map(({ from, to }) => [from, to]), [[0, 1000], [1000, 2000]]);
+  });
 
   test('a clock that is an hour off is corrected by the first answer', async () => {
     let refused = 0;

@@ -13,7 +13,6 @@ import { type Signed, Signer, type SignerOptions } from './signer.js';
 import type { QueueState, Store } from './store.js';
 import type { Events, ModuleProgress, ProblemEvent, Status } from './types.js';
 
-
 export interface SenderOptions extends QueueOptions, SignerOptions {
   module: string;
   fullAnswerEvery: number;
@@ -25,6 +24,11 @@ const LATE_MS = 15_000;
 /** So long after that the budget may be used up by what came late. */
 const CATCHING_UP_MS = 120_000;
 const MAX_REMAINDER_WAIT_MS = 30_000;
+/**
+ * From so many percent on, until MASTERED, each answer is a full one. A module is mastered at 95 unless
+ * it says otherwise, which a device does not know.
+ */
+const NEAR_MASTERY = 90;
 /** Before the first: a wait that is none yet. */
 const NO_FAILURE = -1;
 
@@ -42,7 +46,8 @@ export class Sender {
   readonly #traffic = { requests: 0, heartbeats: 0, bytesUp: 0, bytesDown: 0 };
   readonly #queue: Queue;
   #catchingUpUntilMs = 0;
-  #answers = 0;
+  /** Answers without content, in a row. */
+  #empty = 0;
   /** The gateway refused several tokens at once: so many go one by one, each to its own verdict. */
   #alone = 0;
   #timer: unknown;
@@ -91,6 +96,7 @@ export class Sender {
 
   /** Somebody knows better: a connection is back, the device is enrolled. A wait asked for stays. */
   async hurry(): Promise<void> {
+    this.wantFull = true;
     await this.#queue.change((draft) => {
       draft.state = { ...draft.state, halted: false };
       if (!draft.state.asked) draft.state.untilMs = 0;
@@ -162,11 +168,24 @@ export class Sender {
     }
   }
 
+  /** Where the application is about to show the progress, where the state may change, and of what was late. */
+  #wantsFull([first, second]: Claim[]): boolean {
+    const { failures, progress } = this.#queue.state!;
+    const { cid, remainder } = first!;
+    const known = progress[cid];
+    return (
+      this.wantFull || !!second || !!remainder || failures > 0 || this.#empty + 1 >= this.#options.fullAnswerEvery ||
+      (known?.state === 'IN_PROGRESS' && known.completionPercentage >= NEAR_MASTERY)
+    );
+  }
+
   /** Gives whether to go on with what is left. */
   async #deliver(claims: Claim[]): Promise<boolean> {
     const options = this.#options;
     const signed = await this.#signer.sign(claims, !this.#queue.state!.failures);
-    const full = this.wantFull || claims.length > 1 || this.#answers % options.fullAnswerEvery === 0;
+    const full = this.#wantsFull(claims);
+    // What asks for more from now on is for the next one.
+    if (full) this.wantFull = false;
     const headers: Record<string, string> = { 'content-type': 'application/jose' };
     if (!full) headers['prefer'] = 'return=minimal';
     const body = signed.map(({ text }) => text).join('\n');
@@ -192,8 +211,7 @@ export class Sender {
       return true;
     }
     if (this.#alone) --this.#alone;
-    ++this.#answers;
-    if (full) this.wantFull = false;
+    this.#empty = status === 204 ? this.#empty + 1 : 0;
     return this.#finish(signed, answer.verdicts, reply);
   }
 
@@ -212,6 +230,8 @@ export class Sender {
       const one = signed[i]!;
       const { claim } = one;
       if ('problem' in verdict) {
+        // It told no progress.
+        this.wantFull = true;
         const retry = retryOf(one, verdict.problem, status, this.#signer);
         keep ||= retry === 'later';
         halt ||= retry === 'enrol';
@@ -223,6 +243,7 @@ export class Sender {
         await one.accepted();
         if (verdict.accepted) {
           told.push([claim, verdict.accepted]);
+          this.wantFull ||= verdict.accepted.status === 'limited';
           // Otherwise playback is faster than the module allows, and that is final.
           if (nowMs < this.#catchingUpUntilMs)
             remainders.push(...remainderOf(claim, verdict.accepted, this.#environment.newId()));

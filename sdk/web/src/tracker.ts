@@ -108,7 +108,7 @@ export class Tracker extends Emitter<Events> {
         queue: this.#queue,
         module: options.module,
         session: this.session,
-        fullAnswerEvery: within('fullAnswerEvery', options.fullAnswerEvery, 1, 1, 1e6),
+        fullAnswerEvery: within('fullAnswerEvery', options.fullAnswerEvery, 2, 1, 1_000),
         sessionKeys: options.sessionKeys ?? true,
         timeoutMs: TIMEOUT_MS,
         buffer: { maxHeartbeats: MAX_HEARTBEATS, maxIntervalMs: longestMs },
@@ -204,7 +204,7 @@ export class Tracker extends Emitter<Events> {
     const intervals = this.#cutter.observe(snapshot, this.#media.seeking ? 'jump' : cause);
     if (!intervals.length) return Promise.resolve();
     // At an interruption the application is likely to show where the student stands.
-    if (!snapshot.active) this.#sender.wantFull = true;
+    if (cause !== 'tick' || !snapshot.active) this.#sender.wantFull = true;
     const { student: sub, module: cid } = this.#options;
     const ended = this.#sender.clock.moment(this.#environment.reading());
     return Promise.all(

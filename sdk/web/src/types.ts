@@ -14,7 +14,7 @@ export interface ModuleProgress {
   resumeMs: number;
 }
 
-/** `progress`: the gateway has answered for a heartbeat. */
+/** `progress`: the gateway has answered for a heartbeat, with progress. Never a guess. */
 export interface ProgressEvent extends ModuleProgress {
   session: string;
   sequence: number;
@@ -86,7 +86,10 @@ export interface Options {
   heartbeatMs?: number;
   /** Longest interval that kept heartbeats are joined to, milliseconds; 30 000 unless given, at most that. */
   maxIntervalMs?: number;
-  /** Every which heartbeat asks for a full answer, with progress; 1 unless given. */
+  /**
+   * Every which answer has the progress in it, 1 to 1 000; 2 unless given. The others are empty: then
+   * there is no event `progress` for that heartbeat. See docs/sdk-web.md for where one comes in any case.
+   */
   fullAnswerEvery?: number;
   /** Whether to agree on a session key where the gateway offers it; true unless given. */
   sessionKeys?: boolean;

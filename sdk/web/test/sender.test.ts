@@ -18,14 +18,17 @@ let position: number;
 
 const QUEUE = 'https://gateway ann';
 
-function newSender(more: { fullAnswerEvery?: number; sessionKeys?: boolean; session?: string } = {}): Sender {
+function newSender(
+  more: { fullAnswerEvery?: number; sessionKeys?: boolean; session?: string } = {},
+  key = Promise.resolve(device),
+): Sender {
   sequence = 0;
   return new Sender(
     {
       gateway: 'https://gateway', queue: QUEUE, module: 'm', session: 'one', fullAnswerEvery: 1, sessionKeys: true,
       timeoutMs: 1_000, buffer: { maxHeartbeats: 5, maxIntervalMs: 30_000 }, backoff: { baseMs: 1_000, maxMs: 60_000 }, ...more,
     },
-    time.environment(gateway), store, Promise.resolve(device),
+    time.environment(gateway), store, key,
     (name, event) => events.push({ name, event }),
   );
 }
@@ -97,6 +100,63 @@ describe('the sender', () => {
     sender.wantFull = true;
     await play();
     expect(of('progress')).toHaveLength(4);
+  });
+
+  /** Of each heartbeat request: `f`, an answer with progress was asked for, or `.`, an empty one. */
+  const asked = (): string =>
+    gateway.requests.filter(({ tokens }) => tokens.length)
+      .map(({ init }) => (new Headers(init?.headers).get('prefer') ? '.' : 'f')).join('');
+  const seldom = (): void => {
+    sender = newSender({ fullAnswerEvery: 1_000, sessionKeys: false });
+    gateway.requests = [];
+  };
+
+  test('asks for content after a flush, and no break that is told meanwhile is forgotten', async () => {
+    seldom();
+    await play(2);
+    await sender.hurry();
+    await play(2);
+    let told = false;
+    gateway.trouble = () => {
+      // The player pauses while an answer is under way.
+      if (!told) sender.wantFull = told = true;
+      return undefined;
+    };
+    sender.wantFull = true;
+    await play(3);
+    expect(asked()).toBe('f.f.ff.');
+  });
+
+  test('asks for content from 90 percent on, until the module is mastered', async () => {
+    seldom();
+    await play(8);
+    sender.wantFull = true;
+    await play(4);
+    expect(of('progress').map(({ completionPercentage }) => completionPercentage)).toEqual([10, 90, 100]);
+    expect(asked()).toBe('f.......ff..');
+    expect(of('mastered')).toHaveLength(1);
+  });
+
+  test('asks for content after what was limited, refused or lost', async () => {
+    seldom();
+    await play(2);
+    gateway.limitTo = 4_000;
+    await play();
+    gateway.limitTo = undefined;
+    await play(2);
+    expect(asked()).toBe('f..f.');
+    gateway.requests = [];
+    gateway.loseAnswers = 1;
+    await play();
+    await settle();
+    await play();
+    expect(asked()).toBe('.f.');
+    gateway.requests = [];
+    gateway.trouble = ({ tokens }) => (tokens.length ? problem('not-assigned', 403) : undefined);
+    await play();
+    gateway.trouble = undefined;
+    await play(2);
+    expect(asked()).toBe('.f.');
   });
 });
 
@@ -369,6 +429,20 @@ describe('an answer that is none', () => {
       expect(of('drop')).toEqual([]);
     });
   }
+
+  test('a browser that makes no keys: said, and what was played is kept', async () => {
+    const without = Promise.reject<DeviceKey>(new Error('WebCrypto needs https://'));
+    without.catch(() => undefined);
+    sender = newSender({}, without);
+    await play(3);
+    expect(new Set(problems())).toEqual(new Set(['no-key later']));
+    expect(of('drop')).toEqual([]);
+    expect(sender.status().buffered).toBe(3);
+    expect(gateway.requests).toEqual([]);
+    sender = newSender();
+    await sender.flush();
+    expect(gateway.coveredMs).toBe(30_000);
+  });
 
   test('a time that cannot be is not believed', async () => {
     for (const server_time of [-1, 0, 1e300, 'now', null, { }]) {

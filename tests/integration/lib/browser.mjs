@@ -7,13 +7,20 @@ const executablePath = process.env.WATCHKEEPER_CHROMIUM ?? '/usr/bin/chromium';
 /** Without a graphics card the processor paints, and there are several players on it. */
 const small = { width: 360, height: 480 };
 
+const args = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync',
+  '--autoplay-policy=no-user-gesture-required'];
+
 export function launchBrowser() {
   // Playwright gives it an empty user data directory, and removes that in the end.
-  return chromium.launch({
-    executablePath,
-    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync',
-      '--autoplay-policy=no-user-gesture-required', '--ignore-certificate-errors'],
+  return chromium.launch({ executablePath, args: [...args, '--ignore-certificate-errors'] });
+}
+
+/** A browser that keeps its profile in `folder`, and looks at certificates if it is to. */
+export function launchProfile(folder, { checkCertificates }) {
+  return chromium.launchPersistentContext(folder, {
+    executablePath, viewport: small, ignoreHTTPSErrors: !checkCertificates,
+    args: checkCertificates ? args : [...args, '--ignore-certificate-errors'],
   });
 }
 

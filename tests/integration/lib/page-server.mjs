@@ -1,6 +1,7 @@
 // Serves the player page from an origin of its own, as a learning platform would.
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import http from 'node:http';
 import http2 from 'node:http2';
 import path from 'node:path';
 import { root, temporaryDirectory } from './stores.mjs';
@@ -11,8 +12,11 @@ const types = {
 };
 
 export class PageServer {
-  /** `folders`: what lies under which path, the most particular first. */
-  static async start(folders) {
+  /**
+   * `folders`: what lies under which path, the most particular first. `api`: answers what is below /v1/, in
+   * place of a gateway. `secure`: false for http://localhost, where a page may have keys as well.
+   */
+  static async start(folders, { api, secure = true } = {}) {
     const server = new PageServer();
     server.directory = temporaryDirectory('page');
     const file = (name) => path.join(server.directory, name);
@@ -20,7 +24,11 @@ export class PageServer {
       '-subj', '/CN=127.0.0.1', '-keyout', file('key.pem'), '-out', file('certificate.pem')], { stdio: 'ignore' });
     const options = { key: fs.readFileSync(file('key.pem')), cert: fs.readFileSync(file('certificate.pem')), allowHTTP1: true };
     server.sockets = new Set();
-    server.listener = http2.createSecureServer(options, (request, response) => {
+    const serve = (request, response) => {
+      if (api && request.url.startsWith('/v1/')) {
+        api(request, response);
+        return;
+      }
       const where = decodeURIComponent(new URL(request.url, 'https://page').pathname);
       const [prefix, folder] = Object.entries(folders).find(([at]) => where.startsWith(at)) ?? [];
       const wanted = folder && path.join(folder, where.slice(prefix.length) || 'index.html');
@@ -30,14 +38,15 @@ export class PageServer {
       }
       response.writeHead(200, { 'content-type': types[wanted.split('.').at(-1)] ?? 'application/octet-stream' });
       response.end(fs.readFileSync(wanted));
-    });
-    server.listener.on('secureConnection', (socket) => {
+    };
+    server.listener = secure ? http2.createSecureServer(options, serve) : http.createServer(serve);
+    server.listener.on(secure ? 'secureConnection' : 'connection', (socket) => {
       server.sockets.add(socket);
       socket.on('close', () => server.sockets.delete(socket));
       socket.on('error', () => {});
     });
     await new Promise((resolve) => server.listener.listen(0, '127.0.0.1', resolve));
-    server.origin = `https://127.0.0.1:${server.listener.address().port}`;
+    server.origin = `${secure ? 'https' : 'http'}://127.0.0.1:${server.listener.address().port}`;
     return server;
   }
 
