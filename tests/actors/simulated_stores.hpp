@@ -229,6 +229,12 @@ class simulated_ledger final : public ledger {
     return not_asked();
   }
   stored<std::int64_t> last_change() override { return not_asked(); }
+  stored<ok_t> end_console_sessions(std::span<const console_session_end>, unix_ms) override {
+    return not_asked();
+  }
+  stored<std::vector<console_session_end>> ended_console_sessions(unix_ms, std::size_t) override {
+    return not_asked();
+  }
 
  private:
   static storage_failure not_asked() {
