@@ -149,9 +149,13 @@ class ledger {
                                                          std::size_t limit) = 0;
   /// How many students have progress in the module.
   virtual stored<std::uint64_t> students_of(const module_id& module) = 0;
+  /// Those after a sequence number, the oldest first.
   virtual stored<std::vector<completion>> completions(std::int64_t after_sequence,
                                                       std::size_t limit,
                                                       const completion_filter& wanted = {}) = 0;
+  /// Those before a sequence number, the newest first.
+  virtual stored<std::vector<completion>> newest_completions(
+      std::int64_t before_sequence, std::size_t limit, const completion_filter& wanted = {}) = 0;
   /// Every module that has a pair, by id. Looks at every pair: not for each request.
   virtual stored<std::vector<module_summary>> summarize_modules() = 0;
 

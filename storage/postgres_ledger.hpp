@@ -28,6 +28,9 @@ class postgres_ledger final : public ledger {
                                                  std::size_t limit) override;
   stored<std::vector<completion>> completions(std::int64_t after_sequence, std::size_t limit,
                                               const completion_filter& wanted) override;
+  stored<std::vector<completion>> newest_completions(std::int64_t before_sequence,
+                                                     std::size_t limit,
+                                                     const completion_filter& wanted) override;
   stored<std::vector<module_summary>> summarize_modules() override;
   stored<std::uint64_t> students_of(const module_id& module) override;
 
@@ -67,6 +70,9 @@ class postgres_ledger final : public ledger {
   stored<std::string> health() override;
 
  private:
+  stored<std::vector<completion>> read_completions(const char* statement, std::int64_t sequence,
+                                                   std::size_t limit,
+                                                   const completion_filter& wanted);
   stored<ok_t> count_heatmaps_once();
 
   session session_;

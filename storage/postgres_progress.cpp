@@ -219,11 +219,23 @@ stored<page<pair_progress>> postgres_ledger::progress_of_module(const module_id&
 stored<std::vector<completion>> postgres_ledger::completions(std::int64_t after_sequence,
                                                              std::size_t limit,
                                                              const completion_filter& wanted) {
+  return read_completions("completions", after_sequence, limit, wanted);
+}
+
+stored<std::vector<completion>> postgres_ledger::newest_completions(
+    std::int64_t before_sequence, std::size_t limit, const completion_filter& wanted) {
+  return read_completions("newest_completions", before_sequence, limit, wanted);
+}
+
+stored<std::vector<completion>> postgres_ledger::read_completions(const char* statement,
+                                                                  std::int64_t sequence,
+                                                                  std::size_t limit,
+                                                                  const completion_filter& wanted) {
   return session_.call([&](pqxx::connection& connection) {
     pqxx::nontransaction reading(connection);
-    const auto rows = reading.exec_prepared(
-        "completions", after_sequence, static_cast<std::int64_t>(page_items(limit)),
-        text(wanted.student.view()), text(wanted.module.view()));
+    const auto rows =
+        reading.exec_prepared(statement, sequence, static_cast<std::int64_t>(page_items(limit)),
+                              text(wanted.student.view()), text(wanted.module.view()));
     std::vector<completion> items;
     items.reserve(rows.size());
     for (const auto& row : rows)

@@ -140,13 +140,17 @@ constexpr struct {
      " threshold_centipercent, mastered_ms FROM completion WHERE sequence > $1"
      " AND ($3::text = '' OR student_id = $3) AND ($4::text = '' OR module_id = $4)"
      " ORDER BY sequence LIMIT $2"},
+    {"newest_completions",
+     "SELECT sequence, student_id, module_id, rule_version, covered_ms, duration_ms,"
+     " threshold_centipercent, mastered_ms FROM completion WHERE sequence < $1"
+     " AND ($3::text = '' OR student_id = $3) AND ($4::text = '' OR module_id = $4)"
+     " ORDER BY sequence DESC LIMIT $2"},
 
     // completion_centipercent (domain/progress.cpp), summed up. Module ids compare by their bytes.
     {"summarize_modules",
      "SELECT p.module_id, count(*), count(*) FILTER (WHERE p.mastered_ms <> 0),"
-     " coalesce(sum(CASE WHEN p.duration_ms > 0 THEN least(10000,"
-     "  (SELECT coalesce(sum(upper(r) - lower(r)), 0)::int8 FROM unnest(p.coverage) r)"
-     "  * 10000 / p.duration_ms) ELSE 0 END)::int8 / count(*), 0)"
+     " coalesce(sum(CASE WHEN p.duration_ms > 0"
+     "  THEN least(10000, p.covered_ms * 10000 / p.duration_ms) ELSE 0 END)::int8 / count(*), 0)"
      " FROM progress p GROUP BY p.module_id ORDER BY p.module_id"},
 
     // The writes of the registry: the change is noted last, since its lock is held to the commit.

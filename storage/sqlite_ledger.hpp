@@ -30,6 +30,9 @@ class sqlite_ledger final : public ledger {
                                                  std::size_t limit) override;
   stored<std::vector<completion>> completions(std::int64_t after_sequence, std::size_t limit,
                                               const completion_filter& wanted) override;
+  stored<std::vector<completion>> newest_completions(std::int64_t before_sequence,
+                                                     std::size_t limit,
+                                                     const completion_filter& wanted) override;
   stored<std::vector<module_summary>> summarize_modules() override;
   stored<std::uint64_t> students_of(const module_id& module) override;
 

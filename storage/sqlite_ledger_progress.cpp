@@ -108,6 +108,28 @@ std::vector<pair_progress> read_pairs(sqlite_statement& row) {
   return items;
 }
 
+#define WATCHKEEPER_COMPLETION                                              \
+  "sequence, student_id, module_id, rule_version, covered_ms, duration_ms," \
+  " threshold_centipercent, mastered_ms FROM completion WHERE (?3 = '' OR"  \
+  " student_id = ?3) AND (?4 = '' OR module_id = ?4)"
+
+std::vector<completion> read_completions(sqlite_statement& row, std::int64_t sequence,
+                                         std::size_t limit, const completion_filter& wanted) {
+  row.bind(1, sequence).bind(2, static_cast<std::int64_t>(page_items(limit)));
+  row.bind_text(3, wanted.student.view()).bind_text(4, wanted.module.view());
+  std::vector<completion> items;
+  while (row.step())
+    items.push_back({.sequence = row.integer(0),
+                     .student = sqlite_id<student_id>(row, 1),
+                     .module = sqlite_id<module_id>(row, 2),
+                     .rule_version = static_cast<std::int32_t>(row.integer(3)),
+                     .covered_ms = static_cast<media_ms>(row.integer(4)),
+                     .duration_ms = static_cast<media_ms>(row.integer(5)),
+                     .threshold_centipercent = static_cast<std::int32_t>(row.integer(6)),
+                     .mastered_ms = row.integer(7)});
+  return items;
+}
+
 }  // namespace
 
 /// As coverage::decode, but a union may have more pieces than one device's coverage may.
@@ -186,24 +208,19 @@ stored<std::vector<completion>> sqlite_ledger::completions(std::int64_t after_se
                                                            std::size_t limit,
                                                            const completion_filter& wanted) {
   return call([&](sqlite_database& database) {
-    auto& row = database.prepared(
-        "SELECT sequence, student_id, module_id, rule_version, covered_ms, duration_ms,"
-        " threshold_centipercent, mastered_ms FROM completion WHERE sequence > ?1"
-        " AND (?3 = '' OR student_id = ?3) AND (?4 = '' OR module_id = ?4)"
-        " ORDER BY sequence LIMIT ?2");
-    row.bind(1, after_sequence).bind(2, static_cast<std::int64_t>(page_items(limit)));
-    row.bind_text(3, wanted.student.view()).bind_text(4, wanted.module.view());
-    std::vector<completion> items;
-    while (row.step())
-      items.push_back({.sequence = row.integer(0),
-                       .student = sqlite_id<student_id>(row, 1),
-                       .module = sqlite_id<module_id>(row, 2),
-                       .rule_version = static_cast<std::int32_t>(row.integer(3)),
-                       .covered_ms = static_cast<media_ms>(row.integer(4)),
-                       .duration_ms = static_cast<media_ms>(row.integer(5)),
-                       .threshold_centipercent = static_cast<std::int32_t>(row.integer(6)),
-                       .mastered_ms = row.integer(7)});
-    return items;
+    return read_completions(database.prepared("SELECT " WATCHKEEPER_COMPLETION
+                                              " AND sequence > ?1 ORDER BY sequence LIMIT ?2"),
+                            after_sequence, limit, wanted);
+  });
+}
+
+stored<std::vector<completion>> sqlite_ledger::newest_completions(std::int64_t before_sequence,
+                                                                  std::size_t limit,
+                                                                  const completion_filter& wanted) {
+  return call([&](sqlite_database& database) {
+    return read_completions(database.prepared("SELECT " WATCHKEEPER_COMPLETION
+                                              " AND sequence < ?1 ORDER BY sequence DESC LIMIT ?2"),
+                            before_sequence, limit, wanted);
   });
 }
 
@@ -224,12 +241,11 @@ stored<std::vector<module_summary>> sqlite_ledger::summarize_modules() {
         finish();
         found.push_back({.module = sqlite_id<module_id>(row, 0)});
       }
-      const auto covered = coverage::decode(row.blob(1));
-      if (!covered) throw_corrupt("a coverage is not of the storage format");
+      const auto covered = decode_coverage(row.blob(1));
       ++found.back().students;
       if (row.integer(3) != 0) ++found.back().mastered;
       centipercent +=
-          completion_centipercent(covered->covered_ms(), static_cast<media_ms>(row.integer(2)));
+          completion_centipercent(covered.covered_ms(), static_cast<media_ms>(row.integer(2)));
     }
     finish();
     return found;

@@ -108,8 +108,18 @@ bool tiered_store::supply_missing(std::span<const tiered_request> requests,
   }
   for (std::size_t i = 0; i < missing.size(); ++i) {
     auto& element = (*applied)[i];
-    if (element.how == applied_credit::state::pair_missing)  // lost again in between
-      element.how = applied_credit::state::failed;
+    if (element.how == applied_credit::state::pair_missing) {
+      const auto& request = requests[missing[i]];
+      const auto& whole = states[index_of(keys, request.credit.pair())].state.covered;
+      element = {};
+      // Several gateways' credit, united, is in more pieces than the hot store takes: that is the
+      // student's doing and stays so. Else the pair was lost again in between.
+      if (whole.pieces().size() > limits::coverage_intervals_max) {
+        element.how = applied_credit::state::done;
+        element.outcome.why = problem::implausible_interval;
+        if (!request.known) element.covered = whole;
+      }
+    }
     out[missing[i]] = std::move(element);
   }
   return true;

@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
+#include <limits>
 #include <numeric>
 
 #include "tests/storage/ledger_fixtures.hpp"
@@ -125,7 +127,26 @@ class random_walk {
       });
       BOOST_TEST((need(tested_.completions(0, 500, wanted)) == expected));
     }
+    compare_newest(all);
     compare_summaries();
+  }
+
+  /// The same from the other end, in pages that do not divide it.
+  void compare_newest(const std::vector<completion>& all) {
+    std::vector<completion> found;
+    for (auto before = std::numeric_limits<std::int64_t>::max();;) {
+      const auto page = need(tested_.newest_completions(before, 7));
+      if (page.empty()) break;
+      before = page.back().sequence;
+      found.insert(found.end(), page.begin(), page.end());
+    }
+    BOOST_TEST((found == std::vector(all.rbegin(), all.rend())));
+    if (all.empty()) return;
+    auto expected = all;
+    std::erase_if(expected, [&](const auto& event) { return event.student != all[0].student; });
+    std::reverse(expected.begin(), expected.end());
+    BOOST_TEST((need(tested_.newest_completions(all.back().sequence + 1, 500,
+                                                {.student = all[0].student})) == expected));
   }
 
   void compare_summaries() {
@@ -392,6 +413,22 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(strange_arguments_are_harmless, Place, places) {
   BOOST_TEST(need(tested->progress_of_student(student("NULL"), "", 1'000'000)).items.size() == 1u);
   BOOST_TEST(!need(tested->revoke_device(device(9, "x").kid)));
   BOOST_TEST(!need(tested->health()).empty());
+}
+
+/// What two gateways credited may be in more pieces, united, than either may credit.
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_pair_in_very_many_pieces_counts_like_any_other, Place, places) {
+  const Place place;
+  const auto tested = make_migrated(place);
+  for (const media_ms from_ms : {0, 1'000'000}) {
+    pair_progress part{pair("s", "m"), {.duration_ms = 2'000'000}};
+    for (int i = 0; i < 700; ++i)
+      part.state.covered.add({from_ms + i * 1'000, from_ms + i * 1'000 + 500});
+    need(tested->checkpoint(std::vector{part}, 1));
+  }
+  const auto found = need(tested->summarize_modules());
+  BOOST_REQUIRE(found.size() == 1u);
+  BOOST_TEST(found[0].students == 1);
+  BOOST_TEST(found[0].average_centipercent == 3'500);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -92,6 +92,29 @@ BOOST_AUTO_TEST_CASE(a_pair_the_hot_store_lacks_comes_from_the_ledger) {
   BOOST_TEST(w.lost == 0);
 }
 
+BOOST_AUTO_TEST_CASE(a_pair_in_more_pieces_than_the_hot_store_takes_is_refused_and_not_failed) {
+  world w;
+  // Each half is within the limit; two gateways' credit, united, is not.
+  for (const media_ms from_ms : {0, 40'000'000}) {
+    pair_progress part{{w.who, *module_id::parse("m1")}, {}};
+    for (int i = 0; i < 600; ++i)
+      part.state.covered.add({from_ms + i * 1'000, from_ms + i * 1'000 + 500});
+    part.state.duration_ms = 80'000'000;
+    BOOST_REQUIRE(w.behind->checkpoint({&part, 1}, w.now_ms).has_value());
+  }
+  const auto applied = w.apply_one(w.request(0, 30'000'000, 30'010'000));
+  BOOST_CHECK(applied.how == applied_credit::state::done);
+  BOOST_CHECK(applied.outcome.status == credit_status::rejected);
+  BOOST_CHECK(applied.outcome.why == problem::implausible_interval);
+  BOOST_REQUIRE(applied.covered.has_value());
+  BOOST_TEST(applied.covered->pieces().size() == 1200u);
+  // The student's other modules are not touched by it.
+  auto other = w.request(1, 0, 10'000);
+  other.credit.session = *session_id::parse("s2");
+  other.credit.module = *module_id::parse("m2");
+  BOOST_CHECK(w.apply_one(other).outcome.status == credit_status::credited);
+}
+
 BOOST_AUTO_TEST_CASE(what_memory_knows_fills_an_emptied_hot_store) {
   world w;
   auto r = w.request(7, 20'000, 30'000);
