@@ -253,7 +253,9 @@ struct api::implementation {
   session_ends ends;
   sign_in console;
   readiness ready;
-  overview summary;
+  overview summary{[this](const storage_failure& failure) {
+    with.log(1, "api", "the modules could not be counted: " + failure.detail);
+  }};
   std::atomic<bool> stopped{false};
   attention_lists attention;
   worker_pool recounts;

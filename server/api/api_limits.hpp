@@ -43,6 +43,8 @@ inline constexpr std::size_t preview_url_bytes_max = 2048;
 
 /// The numbers of /v1/overview are computed at most this often.
 inline constexpr std::int64_t overview_kept_ms = 5000;
+/// How long one waits for the first numbers while another thread counts.
+inline constexpr std::int64_t overview_wait_ms = 500;
 
 /// /readyz needs no token, so what it tells is computed at most this often.
 inline constexpr std::int64_t readiness_kept_ms = 250;

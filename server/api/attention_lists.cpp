@@ -24,7 +24,9 @@ void rank(std::vector<ranked>& all, const student_id& student, const progress& s
   all.push_back({{student, attention_of(state, now_ms)}, state.updated_ms});
 }
 
-attention_list make(call& c, const module_id& module) {
+}  // namespace
+
+attention_list make_attention_list(call& c, const module_id& module) {
   std::vector<ranked> all;
   std::string cursor;
   bool truncated = false;
@@ -66,42 +68,78 @@ attention_list make(call& c, const module_id& module) {
   return made;
 }
 
-}  // namespace
-
 attention_lists::attention_lists() {
   std::random_device random;  // so that another gateway's cursor is not taken for one of ours
   next_id_ = static_cast<std::uint64_t>(random()) << 32 | random();
 }
 
-std::shared_ptr<const attention_list> attention_lists::fresh(const module_id& module,
-                                                             unix_ms now_ms) {
-  const std::lock_guard lock(mutex_);
-  for (auto it = kept_.rbegin(); it != kept_.rend(); ++it) {
-    const auto age_ms = now_ms - (*it)->made_ms;
-    if ((*it)->module == module && age_ms >= 0 && age_ms < api_limits::attention_fresh_ms)
-      return *it;
-  }
-  return nullptr;
+attention_lists::shared attention_lists::latest(const module_id& module) const {
+  const auto found =
+      std::max_element(kept_.begin(), kept_.end(), [&](const auto& a, const auto& b) {
+        const auto age = [&](const shared& list) {
+          return std::tuple(list->module == module, list->made_ms);
+        };
+        return age(a) < age(b);
+      });
+  return found != kept_.end() && (*found)->module == module ? *found : nullptr;
 }
 
-std::shared_ptr<const attention_list> attention_lists::newest(call& c, const module_id& module) {
-  if (auto held = fresh(module, c.now_ms)) return held;
-  const std::lock_guard one_at_a_time(making_);
-  if (auto held = fresh(module, c.now_ms)) return held;
-  auto made = std::make_shared<attention_list>(make(c, module));
+attention_lists::shared attention_lists::newest(const module_id& module, unix_ms now_ms,
+                                                const make_function& make) {
+  std::uint64_t drops = 0;
+  {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      drops = drops_;
+      auto held = latest(module);
+      const auto age_ms = held ? now_ms - held->made_ms : -1;
+      const bool fresh = age_ms >= 0 && age_ms < api_limits::attention_fresh_ms;
+      // While another thread makes one, the one before will do: to wait would hold up others.
+      if (held && (fresh || making_.contains(module))) return held;
+      if (making_.insert(module).second) break;
+      made_.wait(lock);
+    }
+  }
+  std::shared_ptr<attention_list> made;
+  try {
+    made = std::make_shared<attention_list>(make());
+  } catch (...) {
+    const std::lock_guard lock(mutex_);
+    making_.erase(module);
+    made_.notify_all();
+    throw;
+  }
   const std::lock_guard lock(mutex_);
+  making_.erase(module);
+  made_.notify_all();
   made->id = fmt::format("{:016x}", next_id_++);
-  if (kept_.size() >= api_limits::attention_lists_max) kept_.erase(kept_.begin());
+  if (drops != drops_) return made;  // it may hold who is to be forgotten: for this answer only
+  if (kept_.size() >= api_limits::attention_lists_max) make_room(module);
   kept_.push_back(made);
   return made;
 }
 
-std::shared_ptr<const attention_list> attention_lists::find(std::string_view id,
-                                                            const module_id& module) {
+void attention_lists::make_room(const module_id& module) {
+  // Who looks at one module over and over must not end the reading of the others.
+  const auto is_of_module = [&](const shared& list) { return list->module == module; };
+  const bool some = std::count_if(kept_.begin(), kept_.end(), is_of_module) > 1;
+  kept_.erase(some ? std::find_if(kept_.begin(), kept_.end(), is_of_module) : kept_.begin());
+}
+
+attention_lists::shared attention_lists::find(std::string_view id, const module_id& module) {
   const std::lock_guard lock(mutex_);
-  for (const auto& each : kept_)
-    if (each->id == id && each->module == module) return each;
-  return nullptr;
+  const auto found = std::find_if(kept_.begin(), kept_.end(), [&](const shared& list) {
+    return list->id == id && list->module == module;
+  });
+  if (found == kept_.end()) return nullptr;
+  std::rotate(found, std::next(found), kept_.end());
+  return kept_.back();
+}
+
+void attention_lists::drop_all() {
+  const std::lock_guard lock(mutex_);
+  kept_.clear();
+  ++drops_;
 }
 
 }  // namespace watchkeeper::server

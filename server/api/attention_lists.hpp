@@ -1,8 +1,11 @@
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,23 +31,34 @@ struct attention_list {
   bool truncated = false;  // there are more than limits::attention_students_max
 };
 
-/// Keeps the lists that were made last. Any thread.
+/// Made now, from ledger and hot store. Throws storage_fault.
+attention_list make_attention_list(call& c, const module_id& module);
+
+/// Keeps api_limits::attention_lists_max lists: those that were made or read on last. Any thread.
 class attention_lists {
  public:
+  using shared = std::shared_ptr<const attention_list>;
+  using make_function = std::function<attention_list()>;
   attention_lists();
 
-  /// A list that is at most api_limits::attention_fresh_ms old; made now if there is none. One
-  /// thread makes one at a time. Throws storage_fault.
-  std::shared_ptr<const attention_list> newest(call& c, const module_id& module);
+  /// A list that is at most api_limits::attention_fresh_ms old, or the one before while another
+  /// thread makes one; else made by `make`, whose exceptions pass. One thread makes one of a module
+  /// at a time; a thread waits for another only where there is no list of the module at all.
+  shared newest(const module_id& module, unix_ms now_ms, const make_function& make);
   /// The list of this id; null where it is not kept any more, or another gateway's.
-  std::shared_ptr<const attention_list> find(std::string_view id, const module_id& module);
+  shared find(std::string_view id, const module_id& module);
+  /// A student is to be forgotten. A list that is being made is not kept.
+  void drop_all();
 
  private:
-  std::shared_ptr<const attention_list> fresh(const module_id& module, unix_ms now_ms);
+  [[nodiscard]] shared latest(const module_id& module) const;
+  void make_room(const module_id& module);
 
-  std::mutex making_;
   std::mutex mutex_;
-  std::vector<std::shared_ptr<const attention_list>> kept_;  // newest last
+  std::condition_variable made_;
+  std::set<module_id> making_;  // guarded by mutex_, as all below
+  std::vector<shared> kept_;    // who was used last comes last
+  std::uint64_t drops_ = 0;
   std::uint64_t next_id_;
 };
 

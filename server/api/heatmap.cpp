@@ -100,7 +100,7 @@ net::http_response list_by_attention(call& c, const module_id& module) {
   attention_cursor cursor;
   std::shared_ptr<const attention_list> list;
   if (given.empty()) {
-    list = c.attention.newest(c, module);
+    list = c.attention.newest(module, c.now_ms, [&] { return make_attention_list(c, module); });
   } else {
     cursor = parse_cursor(given);
     list = c.attention.find(cursor.list, module);
