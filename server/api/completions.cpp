@@ -1,6 +1,7 @@
 // /v1/completions: the outbox, read in order, as events or as a table.
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <iterator>
 
 #include "net/problem_response.hpp"
@@ -23,10 +24,26 @@ Id wanted(const call& c, std::string_view name) {
   return *id;
 }
 
+bool is_newest_first(const call& c) {
+  const auto order = c.query.find("order").value_or("asc");
+  if (order != "asc" && order != "desc")
+    throw refusal(problem::malformed_request, "The query parameter order must be asc or desc");
+  return order == "desc";
+}
+
+/// `order=asc`: after a sequence number, as a consumer of the outbox reads. `order=desc`: before
+/// one, as a person does.
 std::vector<completion> read(call& c) {
-  return need(c.store.book().completions(
-      c.query.sequence("after"), c.query.limit(),
-      {wanted<student_id>(c, "student"), wanted<module_id>(c, "module")}));
+  const completion_filter filter{wanted<student_id>(c, "student"), wanted<module_id>(c, "module")};
+  const bool newest_first = is_newest_first(c);
+  if (c.query.find(newest_first ? "after" : "before"))
+    throw refusal(problem::malformed_request,
+                  "The query parameter after is for order=asc, before for order=desc");
+  const auto limit = c.query.limit();
+  if (!newest_first)
+    return need(c.store.book().completions(c.query.sequence("after"), limit, filter));
+  const auto before = c.query.find("before") ? c.query.sequence("before") : INT64_MAX;
+  return need(c.store.book().newest_completions(before, limit, filter));
 }
 
 /// A cell of RFC 4180. A spreadsheet takes a text that begins like a formula for one, so such a
@@ -47,9 +64,14 @@ net::http_response list_completions(call& c) {
     body += completion_event_json(item, c.event_source);
   }
   // Given whenever there is an item, on the last page too: a reader who comes back later goes on
-  // from there. Null says that nothing has come since.
+  // from there. Null says that nothing has come since (or, newest first, that nothing was before).
   body += R"(],"next":)";
   body += found.empty() ? "null" : '"' + std::to_string(found.back().sequence) + '"';
+  // Where a reader of the newest goes on forwards.
+  if (is_newest_first(c)) {
+    body += R"(,"newest":)";
+    body += found.empty() ? "null" : '"' + std::to_string(found.front().sequence) + '"';
+  }
   body += '}';
   return json_response(std::move(body));
 }
