@@ -60,13 +60,39 @@ struct system_config : caf::actor_system_config {
   }
 };
 
+/// Tells of a refusal whose device it was: only the registry knows.
+class owner_telling final : public watch_observer {
+ public:
+  owner_telling(const registry& known, watch_observer& next) : known_(known), next_(next) {}
+  void settled(const settled_heartbeat& heartbeat) noexcept override { next_.settled(heartbeat); }
+  void refused(const refused_heartbeat& heartbeat) noexcept override {
+    auto told = heartbeat;
+    if (told.token != nullptr) {
+      using ownership = refused_heartbeat::ownership;
+      const auto found = known_.find_device(told.token->device, told.received_ms);
+      if (found.known)
+        told.device = found.entry && found.entry->record.student == told.token->claims.student
+                          ? ownership::of_student
+                          : ownership::of_nobody_or_another;
+    }
+    next_.refused(told);
+  }
+  void student_erased(const student_id& student) noexcept override {
+    next_.student_erased(student);
+  }
+
+ private:
+  const registry& known_;
+  watch_observer& next_;
+};
+
 }  // namespace
 
 struct gateway::implementation final : shard_services {
   explicit implementation(gateway_options given)
       : options(std::move(given)),
         heat(std::make_shared<heatmap>(shards_of(options), options.shared_stores)),
-        watching(with(heat, options.observers)),
+        observers(with(heat, options.observers)),
         addresses(options.policy.address_failures, reinterpret_cast<std::uintptr_t>(this)),
         config(worker_count(options)),
         system(config) {
@@ -355,7 +381,8 @@ struct gateway::implementation final : shard_services {
   route after_reading;  // the reader thread's
   registry known;
   std::shared_ptr<heatmap> heat;
-  watch_observers watching;
+  watch_observers observers;
+  owner_telling watching{known, observers};
   heartbeat_probe heartbeats;
   verification_probe verifications;
   hot_store_probe hot_state;

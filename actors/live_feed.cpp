@@ -30,20 +30,36 @@ live_second grown_since(const live_counts& before, const live_counts& now,
   return second;
 }
 
-std::string totals_json(const live_second& second, std::size_t gateways,
-                        const std::vector<module_activity>& activity) {
+/// All of `totals` but who is active.
+struct totals_text {
+  std::string before;
+  std::string after;
+  [[nodiscard]] std::string with(std::span<const module_activity* const> modules) const {
+    auto out = before;
+    for (const auto* module : modules)
+      fmt::format_to(std::back_inserter(out), "{}\"{}\":{}", module == modules.front() ? "" : ",",
+                     module->module.view(), module->active);
+    return out + after;
+  }
+};
+
+totals_text text_of_totals(const live_second& second, std::size_t gateways,
+                           std::span<const module_activity* const> active) {
   const auto& grown = second.grown;
   const auto status = [&](credit_status of) {
     return grown.by_status[static_cast<std::size_t>(of)];
   };
   std::uint64_t all = 0;
   for (const auto count : grown.by_status) all += count;
-  std::string out;
-  const auto to = std::back_inserter(out);
+  std::uint64_t students = 0;
+  for (const auto* module : active) students += module->active;
+  totals_text text;
+  const auto to = std::back_inserter(text.before);
   fmt::format_to(
       to,
-      R"({{"gateways":{},"heartbeats_per_s":{:.1f},"credited":{},"limited":{},"duplicate":{},"rejected":{{)",
-      gateways, static_cast<double>(all) * 1000.0 / static_cast<double>(second.elapsed_ms),
+      R"({{"gateways":{},"active_modules":{},"active_students":{},"heartbeats_per_s":{:.1f},"credited":{},"limited":{},"duplicate":{},"rejected":{{)",
+      gateways, active.size(), students,
+      static_cast<double>(all) * 1000.0 / static_cast<double>(second.elapsed_ms),
       status(credit_status::credited), status(credit_status::limited),
       status(credit_status::duplicate));
   bool first = true;
@@ -54,15 +70,10 @@ std::string totals_json(const live_second& second, std::size_t gateways,
                    count);
     first = false;
   }
-  out += R"(},"active":{)";
-  first = true;
-  for (const auto& module : activity) {
-    if (module.active == 0) continue;
-    fmt::format_to(to, "{}\"{}\":{}", first ? "" : ",", module.module.view(), module.active);
-    first = false;
-  }
-  fmt::format_to(to, R"(}},"sessions":{},"connections":{}}})", grown.sessions, grown.connections);
-  return out;
+  text.before += R"(},"active":{)";
+  text.after =
+      fmt::format(R"(}},"sessions":{},"connections":{}}})", grown.sessions, grown.connections);
+  return text;
 }
 
 }  // namespace
@@ -129,7 +140,7 @@ void live_feed::settled(const settled_heartbeat& heartbeat) noexcept {
     const auto pair = heartbeat.request.pair();
     board_.count(pair, heartbeat.outcome.status, heartbeat.request.now_ms);
     if (watched_[bucket_of(pair.module)].load(std::memory_order_relaxed) == 0) return;
-    raw_update raw{pair.module, update_of(heartbeat)};
+    raw_update raw{pair.module, update_of(heartbeat), around_.now()};
     bool first = false;
     {
       const std::lock_guard lock(queue_mutex_);
@@ -181,6 +192,27 @@ void live_feed::unsubscribe(std::uint64_t number) {
   remove_subscriber(number, false);
 }
 
+void live_feed::end(std::uint64_t number) {
+  const std::lock_guard lock(mutex_);
+  remove_subscriber(number, true);
+}
+
+void live_feed::student_erased(const student_id& student) noexcept {
+  try {
+    {
+      const std::lock_guard lock(queue_mutex_);
+      if (erased_.size() < queued_erasures_max)
+        erased_.push_back(student);
+      else
+        gap_ = true;
+    }
+    ready_.notify_one();
+  } catch (...) {  // out of memory
+    const std::lock_guard lock(queue_mutex_);
+    gap_ = true;
+  }
+}
+
 void live_feed::end_all() {
   const std::lock_guard lock(mutex_);
   while (!subscriptions_.empty()) remove_subscriber(subscriptions_.begin()->first, true);
@@ -227,8 +259,8 @@ void live_feed::run() {
       // At once after a pause, and never sooner than burst_ms after the burst before.
       ready_.wait_until(lock, burst_at, [&] { return stopping_; });
       ready_.wait_until(lock, look_at, [&] {
-        return stopping_ || !queue_.empty() || !messages_.empty() || gap_ || interest_changed_ ||
-               unfinished_;
+        return stopping_ || !queue_.empty() || !messages_.empty() || !erased_.empty() || gap_ ||
+               interest_changed_ || unfinished_;
       });
       if (stopping_) return;
     }
@@ -267,6 +299,7 @@ void live_feed::burst(unix_ms now_ms) {
     around_.channel->publish(encode({gateway_, live_gap{}}));
   take_messages(now_ms);
   take_updates(std::move(raw), now_ms);
+  forget_erased();
   tell_seen();
   bool more = false;
   for (auto& [module, stream] : streams_) {
@@ -299,7 +332,7 @@ void live_feed::take_messages(unix_ms now_ms) {
     } else if (const auto* updates = std::get_if<live_updates>(&message->what)) {
       if (auto* stream = find(updates->module))
         for (const auto& item : updates->items)
-          if (!stream->add(item)) lost_.fetch_add(1, std::memory_order_relaxed);
+          if (!stream->add(item, now_ms)) lost_.fetch_add(1, std::memory_order_relaxed);
     } else if (const auto* seen = std::get_if<live_seen>(&message->what)) {
       take_seen(*seen, now_ms);
     } else if (const auto* second = std::get_if<live_second>(&message->what)) {
@@ -363,7 +396,7 @@ void live_feed::take_updates(std::vector<raw_update>&& raw, unix_ms now_ms) {
       std::vector<live_update> coalesced;
       boost::unordered_flat_map<student_id, std::size_t, std::hash<student_id>> places;
       for (auto each = at; each != end; ++each) {
-        if (!stream->add(each->update)) {
+        if (!stream->add(each->update, each->at_ms)) {
           lost_.fetch_add(1, std::memory_order_relaxed);
           continue;
         }
@@ -423,20 +456,36 @@ void live_feed::tell_totals(unix_ms now_ms) {
   const auto second = grown_since(told_, counts, now_ms - totals_at_ms_);
   if (around_.channel->state().shared) around_.channel->publish(encode({gateway_, second}));
   const auto all = of_all(second, now_ms);
-  const auto data = totals_json(all, 1 + others_.size(), activity);
+  std::vector<const module_activity*> active;  // by module, as `activity` is
+  for (const auto& module : activity)
+    if (module.active != 0) active.push_back(&module);
+  const auto text = text_of_totals(all, 1 + others_.size(), active);
   told_ = counts;
   totals_at_ms_ = now_ms;
   const bool keep_alive = now_ms - kept_alive_ms_ >= keep_alive_ms;
   if (keep_alive) kept_alive_ms_ = now_ms;
-  const auto tell = [&](const live_stream& stream) {
-    if (stream.subscribers.empty()) return;
-    auto text = stream.passing("totals", data);
-    if (keep_alive) text = ":\n\n" + text;
+  const auto tell = [&](const live_stream& stream, std::span<const module_activity* const> named) {
+    auto event = stream.passing("totals", text.with(named));
+    if (keep_alive) event = ":\n\n" + event;
     ++events_;
-    for (const auto& [number, who] : stream.subscribers) who->write(text);
+    for (const auto& [number, who] : stream.subscribers) who->write(event);
   };
-  tell(totals_only_);
-  for (const auto& [module, stream] : streams_) tell(*stream);
+  // Who watches a module is told of that one: an event grows with no number of modules.
+  for (const auto& [module, stream] : streams_) {
+    if (stream->subscribers.empty()) continue;
+    const auto found =
+        std::lower_bound(active.begin(), active.end(), module,
+                         [](const auto* each, const module_id& id) { return each->module < id; });
+    const bool there = found != active.end() && (*found)->module == module;
+    tell(*stream, there ? std::span(&*found, 1) : std::span<const module_activity* const>{});
+  }
+  if (totals_only_.subscribers.empty()) return;
+  const auto named = std::min(active.size(), totals_modules_max);
+  std::partial_sort(active.begin(), active.begin() + static_cast<std::ptrdiff_t>(named),
+                    active.end(), [](const auto* a, const auto* b) {
+                      return a->active != b->active ? a->active > b->active : a->module < b->module;
+                    });
+  tell(totals_only_, std::span(active).first(named));
 }
 
 void live_feed::housekeep(unix_ms now_ms) {
@@ -457,11 +506,26 @@ void live_feed::housekeep(unix_ms now_ms) {
 }
 
 void live_feed::gap_everywhere() {
-  for (const auto& [module, stream] : streams_) {
-    const auto text = stream->reset();
-    ++events_;
-    for (const auto& [number, who] : stream->subscribers) who->write(text);
+  for (const auto& [module, stream] : streams_) begin_anew(*stream);
+}
+
+void live_feed::begin_anew(live_stream& stream) {
+  const auto text = stream.reset();
+  ++events_;
+  for (const auto& [number, who] : stream.subscribers) who->write(text);
+}
+
+void live_feed::forget_erased() {
+  std::vector<student_id> erased;
+  {
+    const std::lock_guard lock(queue_mutex_);
+    erased.swap(erased_);
   }
+  if (erased.empty()) return;
+  for (const auto& [module, stream] : streams_)
+    if (std::any_of(erased.begin(), erased.end(),
+                    [&](const student_id& student) { return stream->holds(student); }))
+      begin_anew(*stream);
 }
 
 live_feed_statistics live_feed::statistics() const {

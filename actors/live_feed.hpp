@@ -60,6 +60,8 @@ class live_feed final : public watch_observer {
   static constexpr std::size_t queued_updates_max = 65'536;
   static constexpr std::size_t queued_message_bytes_max = 16 * 1024 * 1024;
   static constexpr std::size_t streams_max = 2048;
+  static constexpr std::size_t totals_modules_max = 100;   // that `totals` names
+  static constexpr std::size_t queued_erasures_max = 256;  // beyond them every stream begins anew
 
   struct surroundings {
     std::function<unix_ms()> now;
@@ -79,6 +81,8 @@ class live_feed final : public watch_observer {
 
   void settled(const settled_heartbeat& heartbeat) noexcept override;
   void refused(const refused_heartbeat&) noexcept override {}
+  /// Streams that hold something of the student are begun anew: whoever watches asks again.
+  void student_erased(const student_id& student) noexcept override;
 
   /// From now on `who` is written to: hello first. Without a module: totals only. `last_event_id`:
   /// as the client sent it; empty: none. Until `until_ms` (0: no end). Gives the number to
@@ -88,6 +92,8 @@ class live_feed final : public watch_observer {
                                         std::string_view last_event_id, unix_ms until_ms);
   /// Nothing is written once it has returned.
   void unsubscribe(std::uint64_t number);
+  /// As the client sees it, the stream ends. Nothing is written once it has returned.
+  void end(std::uint64_t number);
   /// Ends all subscriptions: their owners may come back, if they still may.
   void end_all();
 
@@ -98,6 +104,7 @@ class live_feed final : public watch_observer {
   struct raw_update {
     module_id module;
     live_update update;
+    unix_ms at_ms = 0;  // when it was settled
   };
   static constexpr std::size_t buckets = 1024;
   static std::size_t bucket_of(const module_id& module) noexcept {
@@ -117,6 +124,8 @@ class live_feed final : public watch_observer {
   void tell_totals(unix_ms now_ms);
   void housekeep(unix_ms now_ms);
   void gap_everywhere();
+  void begin_anew(live_stream& stream);
+  void forget_erased();
   live_stream* find(const module_id& module) noexcept;
   live_stream* find_or_make(const module_id& module, unix_ms now_ms);
   void remove_subscriber(std::uint64_t number, bool tell);
@@ -135,6 +144,7 @@ class live_feed final : public watch_observer {
   std::condition_variable ready_;
   std::vector<raw_update> queue_;
   std::vector<std::string> messages_;
+  std::vector<student_id> erased_;
   std::size_t message_bytes_ = 0;
   bool gap_ = false;  // something had to be left out of the queue, or never came
   bool gap_is_ours_ = false;

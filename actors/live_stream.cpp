@@ -35,7 +35,7 @@ std::string live_time(unix_ms time_ms) {
 live_stream::live_stream(std::optional<module_id> module)
     : module_(std::move(module)), serial_(random_serial()) {}
 
-bool live_stream::add(const live_update& update) {
+bool live_stream::add(const live_update& update, unix_ms at_ms) {
   if (const auto place = places_.find(update.student); place != places_.end()) {
     order_[place->second - order_base_].append(update);
   } else {
@@ -43,11 +43,11 @@ bool live_stream::add(const live_update& update) {
     places_.emplace(update.student, order_base_ + order_.size());
     order_.push_back(update);
   }
-  add_heat(update);
+  add_heat(update, at_ms);
   return true;
 }
 
-void live_stream::add_heat(const live_update& update) {
+void live_stream::add_heat(const live_update& update, unix_ms at_ms) {
   const auto layout = heatmap_layout::of(update.now.duration_ms);
   if (layout.bins == 0) return;
   if (layout != layout_) {
@@ -55,6 +55,7 @@ void live_stream::add_heat(const live_update& update) {
     heat_.clear();
     layout_ = layout;
   }
+  if (heat_.empty() || at_ms < heat_since_ms_) heat_since_ms_ = at_ms;
   const auto spread = [&](const media_interval& range, std::int64_t heat::*member) {
     layout.for_each_bin(range, [&](std::size_t bin, media_ms ms) {
       heat_[static_cast<std::uint32_t>(bin)].*member += ms;
@@ -90,7 +91,7 @@ std::string live_stream::next_burst(unix_ms now_ms, std::uint64_t& events) {
                      static_cast<double>(added.played_ms) / length);
       first = false;
     }
-    data += "]}";
+    fmt::format_to(std::back_inserter(data), R"(],"since":"{}"}})", live_time(heat_since_ms_));
     heat_.clear();
     out += keep("heatmap", data);
     ++events;
@@ -98,9 +99,21 @@ std::string live_stream::next_burst(unix_ms now_ms, std::uint64_t& events) {
   return out;
 }
 
+bool live_stream::holds(const student_id& student) const {
+  if (places_.contains(student)) return true;
+  const auto named = fmt::format(R"("student":"{}")", student.view());
+  return std::any_of(kept_.begin(), kept_.end(), [&](const kept_event& event) {
+    return event.text.find(named) != std::string::npos;
+  });
+}
+
 std::string live_stream::reset() {
   kept_.clear();
   kept_bytes_ = 0;
+  order_base_ += order_.size();
+  order_.clear();
+  places_.clear();
+  heat_.clear();
   auto text = event_text(id_of(++number_), "reset", "{}");
   kept_from_ = number_;
   return text;

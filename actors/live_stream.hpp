@@ -48,12 +48,15 @@ class live_stream {
   unix_ms wanted_until_ms = 0;  // by nobody here: lingers, or another gateway asks for it
   unix_ms remote_until_ms = 0;  // another gateway has watchers
 
-  /// False: too many students wait; the update is lost.
-  bool add(const live_update& update);
+  /// False: too many students wait; the update is lost. `at_ms`: when it was settled.
+  bool add(const live_update& update, unix_ms at_ms);
   [[nodiscard]] bool has_pending() const noexcept { return !order_.empty() || !heat_.empty(); }
   /// The next events, or nothing; they are kept for who comes back. `events` counts them.
   std::string next_burst(unix_ms now_ms, std::uint64_t& events);
-  /// What was missed cannot be told: an event that says so, and nothing before it can be had again.
+  /// Whether an event to come, or one that is kept, names the student. Looks at all that is kept.
+  [[nodiscard]] bool holds(const student_id& student) const;
+  /// What was missed cannot be told: an event that says so, and nothing before it, told or not, can
+  /// be had again: whoever reads it asks for everything.
   std::string reset();
 
   /// `text` as an event with the id of the last one that is kept: not kept itself.
@@ -75,7 +78,7 @@ class live_stream {
   };
   [[nodiscard]] std::string id_of(std::uint64_t number) const;
   std::string keep(std::string_view kind, std::string_view data);
-  void add_heat(const live_update& update);
+  void add_heat(const live_update& update, unix_ms at_ms);
 
   std::optional<module_id> module_;
   std::uint64_t serial_;  // random: ids of another stream, process or gateway are not ours
@@ -88,6 +91,7 @@ class live_stream {
   std::uint64_t order_base_ = 0;   // the place of order_.front()
   boost::unordered_flat_map<student_id, std::uint64_t, std::hash<student_id>> places_;
   std::map<std::uint32_t, heat> heat_;
+  unix_ms heat_since_ms_ = 0;  // when the first of it was settled
   heatmap_layout layout_;
 };
 

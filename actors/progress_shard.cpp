@@ -239,6 +239,8 @@ void progress_shard_core::forget(const student_id& student) {
     set_dirty(item.second, false);
     return true;
   });
+  // After what waited here: it was refused, which is not to be remembered either.
+  if (around_.watching) around_.watching->student_erased(student);
   tell_probe();
 }
 

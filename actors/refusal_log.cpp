@@ -36,31 +36,42 @@ void refusal_log::settled(const settled_heartbeat& heartbeat) noexcept {
   const auto status = heartbeat.outcome.status;
   if (status == credit_status::credited) return;
   const auto& request = heartbeat.request;
-  add(request.student, {.at_ms = request.now_ms,
-                        .module = request.module,
-                        .device = request.device,
-                        .session = request.session,
-                        .sequence = request.sequence,
-                        .status = status});
+  add(request.student,
+      {.at_ms = request.now_ms,
+       .module = request.module,
+       .device = request.device,
+       .session = request.session,
+       .sequence = request.sequence,
+       .status = status},
+      refused_heartbeat::ownership::of_student);  // it was verified
 }
 
 void refusal_log::refused(const refused_heartbeat& heartbeat) noexcept {
   if (heartbeat.token == nullptr) return;  // nobody's
+  if (heartbeat.device == refused_heartbeat::ownership::of_nobody_or_another) return;
   const auto& claims = heartbeat.token->claims;
-  add(claims.student, {.at_ms = heartbeat.received_ms,
-                       .module = claims.module,
-                       .device = heartbeat.token->device,
-                       .session = claims.session,
-                       .sequence = claims.sequence,
-                       .status = credit_status::rejected,
-                       .why = heartbeat.why,
-                       .detail = heartbeat.detail});
+  add(claims.student,
+      {.at_ms = heartbeat.received_ms,
+       .module = claims.module,
+       .device = heartbeat.token->device,
+       .session = claims.session,
+       .sequence = claims.sequence,
+       .status = credit_status::rejected,
+       .why = heartbeat.why,
+       .detail = heartbeat.detail},
+      heartbeat.device);
 }
 
-void refusal_log::add(const student_id& student, const refusal_entry& entry) noexcept {
+void refusal_log::add(const student_id& student, const refusal_entry& entry,
+                      refused_heartbeat::ownership device) noexcept {
   try {
     auto& s = stripe_of(student);
     const std::lock_guard lock(s.mutex);
+    // What was under way when the student was erased, or comes from a device that goes on. The
+    // registry knows of a device again only after it was enrolled anew.
+    if (!s.erased.empty() && device != refused_heartbeat::ownership::of_student &&
+        s.erased.contains(stable_hash(student.view())))
+      return;
     auto found = s.students.find(student);
     if (found == s.students.end()) {
       s.order.push_back(student);
@@ -99,10 +110,19 @@ std::vector<refusal_entry> refusal_log::of(const student_id& student, std::size_
   return newest;
 }
 
-void refusal_log::forget(const student_id& student) {
+void refusal_log::student_erased(const student_id& student) noexcept {
   auto& s = stripe_of(student);
   const std::lock_guard lock(s.mutex);
   drop(s, student);
+  try {
+    const auto digest = stable_hash(student.view());
+    if (!s.erased.insert(digest).second) return;
+    s.erased_order.push_back(digest);
+    if (s.erased_order.size() <= erased_max / stripes) return;
+    s.erased.erase(s.erased_order.front());
+    s.erased_order.pop_front();
+  } catch (...) {  // out of memory: what is refused from now on may be kept
+  }
 }
 
 }  // namespace watchkeeper::actors

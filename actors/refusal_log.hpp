@@ -7,6 +7,7 @@
 #include <mutex>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "actors/watch_observer.hpp"
@@ -33,13 +34,17 @@ struct refusal_entry {
   std::string_view detail;      // in static storage; may be empty
 };
 
-/// The last refusals of each student, in memory: at most per_student_max a student and entries_max
-/// in all; then the student who was not refused anything for longest is forgotten. Thread: any; a
-/// refusal takes one short lock of its student's stripe, a credited heartbeat none.
+/// Of whom it keeps nothing: a device that the registry does not know as the student's own (anybody
+/// may write a student's id into a token), and a student who was erased, until a device of theirs
+/// is enrolled again. The last refusals of each student, in memory: at most per_student_max a
+/// student and entries_max in all; then the student who was not refused anything for longest is
+/// forgotten. Thread: any; a refusal takes one short lock of its student's stripe, a credited
+/// heartbeat none.
 class refusal_log final : public watch_observer {
  public:
   static constexpr std::size_t per_student_max = 64;
   static constexpr std::size_t entries_max = 65'536;
+  static constexpr std::size_t erased_max = 65'536;  // of whom it is known
 
   explicit refusal_log(std::size_t all_max = entries_max) : stripe_max_(all_max / stripes) {}
 
@@ -48,7 +53,7 @@ class refusal_log final : public watch_observer {
 
   /// Newest first.
   [[nodiscard]] std::vector<refusal_entry> of(const student_id& student, std::size_t limit) const;
-  void forget(const student_id& student);
+  void student_erased(const student_id& student) noexcept override;
 
  private:
   static constexpr std::size_t stripes = 16;
@@ -61,8 +66,12 @@ class refusal_log final : public watch_observer {
     std::unordered_map<student_id, held> students;
     std::list<student_id> order;  // who was refused something last comes last
     std::size_t entries = 0;
+    // Digests, not ids. Beyond the limit the one who was erased first is given up.
+    std::unordered_set<std::uint64_t> erased;
+    std::deque<std::uint64_t> erased_order;
   };
-  void add(const student_id& student, const refusal_entry& entry) noexcept;
+  void add(const student_id& student, const refusal_entry& entry,
+           refused_heartbeat::ownership device) noexcept;
   void drop(stripe& s, const student_id& student);
   [[nodiscard]] stripe& stripe_of(const student_id& student) noexcept {
     return stripes_[stable_hash(student.view()) % stripes];

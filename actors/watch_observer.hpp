@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -40,6 +41,9 @@ struct refused_heartbeat {
   /// What the token says; nobody has verified it where the refusal came before the signature was
   /// checked. Null where the text is no token.
   const engagement_token* token = nullptr;
+  /// Whether the token's device is one of the student it names, as far as the registry's copy says.
+  enum class ownership : std::uint8_t { unknown, of_student, of_nobody_or_another };
+  ownership device = ownership::unknown;
 };
 
 /// Thread: any, several at once: every shard, session and reader calls, between a heartbeat and its
@@ -50,6 +54,9 @@ class watch_observer {
   virtual ~watch_observer() = default;
   virtual void settled(const settled_heartbeat& heartbeat) noexcept = 0;
   virtual void refused(const refused_heartbeat& heartbeat) noexcept = 0;
+  /// The student is to be forgotten. More than once for one erasure: before and after what was
+  /// under way has been settled.
+  virtual void student_erased(const student_id&) noexcept {}
 };
 
 /// Tells several. They are given at the start and never change.
@@ -64,6 +71,9 @@ class watch_observers final : public watch_observer {
   }
   void refused(const refused_heartbeat& heartbeat) noexcept override {
     for (const auto& each : all_) each->refused(heartbeat);
+  }
+  void student_erased(const student_id& student) noexcept override {
+    for (const auto& each : all_) each->student_erased(student);
   }
 
  private:

@@ -68,7 +68,11 @@ struct api::implementation {
   explicit implementation(api_dependencies given)
       : with(std::move(given)),
         tokens(with.tokens),
-        ends({.make_ledger = with.make_session_ledger, .now = with.now, .log = with.log}),
+        ends({.make_ledger = with.make_session_ledger,
+              .now = with.now,
+              .log = with.log,
+              .ended =
+                  [this](const session_ends::number& session) { with.live.end_session(session); }}),
         console(tokens, ends, with.console_seal, with.console_session_ms),
         ready(with.gateway),
         recounts(
@@ -148,8 +152,10 @@ struct api::implementation {
                         "The query parameter module must be an id: 1 to 64 characters of A-Z a-z "
                         "0-9 . _ ~ : @ -");
       }
-      if (!with.live.open(request, module, caller.expires_ms))
-        refuse(request, problem::overloaded, "Too many watch already");
+      if (!with.live.open(request, module, caller.expires_ms, caller.session))
+        return refuse(request, problem::overloaded, "Too many watch already");
+      // Signed out in between: whoever ended the streams of the session did not see this one.
+      if (caller.session && ends.has(*caller.session)) with.live.end_session(*caller.session);
     } catch (const refusal& refused) {
       refuse(request, refused.reason(), refused.detail());
     }
@@ -220,7 +226,8 @@ struct api::implementation {
     if (found.how == route::kind::statistics) return statistics(query);
     if (found.how == route::kind::overview) return summary.answer(own, with.gateway, now_ms);
     call current{queued.request, queued.captured, std::move(query),  queued.caller, own,
-                 with.gateway,   attention,       with.event_source, now_ms,        with.log};
+                 with.gateway,   attention,       with.event_source, now_ms,        with.now,
+                 with.log};
     return queued.rest ? finish_put_module(current, queued.rest->is_new) : found.run(current);
   }
 
@@ -286,6 +293,10 @@ void api::submit(net::http_request&& request) noexcept {
 void api::replace_tokens(const std::vector<configured_token>& tokens) {
   implementation_->tokens.replace(tokens);
   implementation_->with.live.end_all();  // whoever may still watch comes back
+}
+
+void api::forget_lists() noexcept {
+  implementation_->attention.drop_all();
 }
 
 void api::begin_drain() {

@@ -30,6 +30,8 @@ struct identity {
   std::string name;  // for the log and the audit trail
   token_role role = token_role::viewer;
   unix_ms expires_ms = 0;  // of a console session; 0: a token, which does not expire
+  /// Of a console session: its number.
+  std::optional<std::array<std::uint8_t, console_session::id_bytes>> session{};
 };
 
 /// Says whose token a request carries. Thread: any. Costs one SHA-256 and a comparison of constant

@@ -54,7 +54,8 @@ struct call {
   gateway_port& gateway;
   attention_lists& attention;
   const std::string& event_source;
-  unix_ms now_ms;
+  unix_ms now_ms;  // when its turn came
+  const std::function<unix_ms()>& now;
   const std::function<void(int, const std::string&, const std::string&)>& log;
 
   // What a pattern captured, as an id; refusal(malformed_request) that names it otherwise.

@@ -15,7 +15,6 @@ class actor_gateway_port final : public gateway_port {
     return gateway_.progress_of(pair);
   }
   stored<ok_t> forget_student(const student_id& student) override {
-    refusals_.forget(student);
     return gateway_.forget_student(student);
   }
   stored<ok_t> readmit_student(const student_id& student) override {

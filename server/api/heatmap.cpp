@@ -91,7 +91,9 @@ net::http_response get_heatmap(call& c) {
   const auto module = existing(c, c.module_at(0));
   const auto view = need(
       c.gateway.heatmap_of(module.id, module.rules.duration_ms, c.store.book(), c.store.hot()));
-  return json_response(document_of(module.id, view, bins, c.now_ms));
+  // The time after the read: what was settled since then is not in it, and the live stream says of
+  // each change since when it is.
+  return json_response(document_of(module.id, view, bins, c.now()));
 }
 
 net::http_response list_by_attention(call& c, const module_id& module) {

@@ -44,6 +44,7 @@ std::optional<sign_in::signed_in> sign_in::find(const net::http_request& request
   auto owner = tokens_.holder_of(session->token);
   if (!owner) return std::nullopt;
   owner->expires_ms = session->expires_ms;
+  owner->session = session->id;
   return signed_in{*session, *std::move(owner)};
 }
 

@@ -3,6 +3,7 @@
 
 #include "crypto/digest.hpp"
 #include "server/api/api_limits.hpp"
+#include "server/api/attention_lists.hpp"
 #include "server/api/call.hpp"
 #include "server/api/freshest.hpp"
 #include "server/api/progress_json.hpp"
@@ -102,6 +103,7 @@ net::http_response delete_student(call& c) {
   const bool erased = need(c.store.book().erase_student(student, c.caller.name, digest, c.now_ms));
   c.gateway.forget_devices_of(student);
   c.gateway.forget_heatmap_rows();
+  c.attention.drop_all();
   // No id here: it must not outlive the student in a log.
   c.log(0, "api",
         erased ? "a student was erased by " + c.caller.name

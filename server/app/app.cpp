@@ -12,6 +12,7 @@
 #include "domain/base64url.hpp"
 #include "net/server.hpp"
 #include "server/api/api.hpp"
+#include "server/api/erasure_relay.hpp"
 #include "server/app/build.hpp"
 #include "server/app/clocks.hpp"
 #include "server/app/front_desk.hpp"
@@ -146,7 +147,8 @@ class running_gateway {
       : settings_(settings),
         live_(std::make_shared<actors::live_feed>(live_surroundings_of(settings))),
         refusals_(std::make_shared<actors::refusal_log>()),
-        gateway_(gateway_options_of(settings, keys_, {live_, refusals_})),
+        erasures_(std::make_shared<erasure_relay>()),
+        gateway_(gateway_options_of(settings, keys_, {live_, refusals_, erasures_})),
         port_(make_gateway_port(gateway_, *live_, *refusals_)),
         desk_(cors(settings.cors.origins, settings.cors.max_age_s), wall_clock_ms),
         server_(server_options_of(settings), desk_),
@@ -170,6 +172,7 @@ class running_gateway {
               .log = log_from_below}) {
     choose_es256(settings);
     keys_.replace(session_keys_of(settings));
+    erasures_->tell([this] { api_.forget_lists(); });
     desk_.open(server_.replies(), heartbeats_, files_, watching_, api_);
     server_.start();
     // Last: what it counts is there now, and nothing after it fails.
@@ -183,7 +186,10 @@ class running_gateway {
                {"hot_store", gateway_.statistics().hot.description}});
   }
 
-  ~running_gateway() { live_->stop(); }  // it looks at what goes before it
+  ~running_gateway() {  // both look at what goes before them
+    erasures_->tell({});
+    live_->stop();
+  }
 
   /// Takes over what can change while running; says what cannot be used.
   void reload(const loaded_configuration& loaded) {
@@ -255,6 +261,7 @@ class running_gateway {
   crypto::agreement_key_ring keys_;
   std::shared_ptr<actors::live_feed> live_;
   std::shared_ptr<actors::refusal_log> refusals_;
+  std::shared_ptr<erasure_relay> erasures_;
   actors::gateway gateway_;
   std::unique_ptr<gateway_port> port_;
   front_desk desk_;

@@ -25,6 +25,10 @@ void session_ends::end(const number& session, unix_ms expires_ms, std::function<
   {
     const std::lock_guard lock(mutex_);
     note(session, expires_ms);
+  }
+  if (around_.ended) around_.ended(session);
+  {
+    const std::lock_guard lock(mutex_);
     if (thread_.joinable() && !stopping_ && waiting_.size() < api_limits::signed_out_max) {
       if (unwritten_.size() < api_limits::signed_out_max)
         unwritten_.push_back({session, expires_ms});
@@ -38,7 +42,7 @@ void session_ends::end(const number& session, unix_ms expires_ms, std::function<
     wake_.notify_one();
 }
 
-void session_ends::note(const number& session, unix_ms expires_ms) {
+bool session_ends::note(const number& session, unix_ms expires_ms) {
   if (ended_.size() >= api_limits::signed_out_max && !ended_.contains(session)) {
     const auto now_ms = around_.now();
     std::erase_if(ended_, [&](const auto& each) { return each.second <= now_ms; });
@@ -47,7 +51,7 @@ void session_ends::note(const number& session, unix_ms expires_ms) {
         return a.second < b.second;
       }));
   }
-  ended_[session] = expires_ms;
+  return ended_.insert_or_assign(session, expires_ms).second;
 }
 
 void session_ends::run() {
@@ -84,13 +88,19 @@ bool session_ends::write_and_read() {
         why = written.error().detail;
     if (why.empty()) {
       const auto known = book_->ended_console_sessions(now_ms, api_limits::signed_out_max);
-      const std::lock_guard lock(mutex_);
+      std::vector<number> news;
+      std::unique_lock lock(mutex_);
       unwritten_.erase(unwritten_.begin(),
                        unwritten_.begin() + static_cast<std::ptrdiff_t>(fresh.size()));
       if (known)
-        for (const auto& each : *known) note(each.id, each.expires_ms);
+        for (const auto& each : *known) {
+          if (note(each.id, each.expires_ms)) news.push_back(each.id);
+        }
       else
         why = known.error().detail;
+      lock.unlock();
+      if (around_.ended)
+        for (const auto& session : news) around_.ended(session);
     }
   } catch (const std::exception& error) {
     why = error.what();

@@ -27,6 +27,9 @@ class session_ends {
     std::function<std::unique_ptr<ledger>()> make_ledger;  // empty: this process only
     std::function<unix_ms()> now;
     std::function<void(int level, const std::string& component, const std::string& message)> log;
+    /// Called once for each session that was ended, here or elsewhere, before `then` of `end`. On
+    /// the thread that ends it, or the one that reads. May be empty.
+    std::function<void(const number& session)> ended{};
     std::chrono::milliseconds interval{1000};
   };
   /// Reads the ledger before it returns, if that can be read; else the thread goes on trying.
@@ -46,7 +49,8 @@ class session_ends {
 
  private:
   void run();
-  void note(const number& session, unix_ms expires_ms);  // with the lock
+  /// With the lock. False: it was known.
+  bool note(const number& session, unix_ms expires_ms);
   bool write_and_read();
 
   const surroundings around_;

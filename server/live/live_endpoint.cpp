@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace watchkeeper::server {
 namespace {
@@ -39,7 +40,7 @@ class client final : public actors::live_subscriber {
 }  // namespace
 
 bool live_endpoint::open(const net::http_request& request, const std::optional<module_id>& module,
-                         unix_ms until_ms) {
+                         unix_ms until_ms, const session& of) {
   if (request.method == net::http_method::head) {
     replies_.respond(request.reply_to, stream_head());
     return true;
@@ -49,8 +50,18 @@ bool live_endpoint::open(const net::http_request& request, const std::optional<m
                                       request.field(net::request_field::last_event_id), until_ms);
   if (number == 0) return false;
   const std::lock_guard lock(mutex_);
-  open_[key_of(request.reply_to)] = number;
+  open_[key_of(request.reply_to)] = {number, of};
   return true;
+}
+
+void live_endpoint::end_session(const std::array<std::uint8_t, 16>& ended) {
+  std::vector<std::uint64_t> numbers;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [where, opened] : open_)
+      if (opened.of == ended) numbers.push_back(opened.number);
+  }
+  for (const auto number : numbers) feed_.end(number);
 }
 
 void live_endpoint::on_gone(const net::reply_address& from) noexcept {
@@ -59,7 +70,7 @@ void live_endpoint::on_gone(const net::reply_address& from) noexcept {
     const std::lock_guard lock(mutex_);
     const auto found = open_.find(key_of(from));
     if (found == open_.end()) return;
-    number = found->second;
+    number = found->second.number;
     open_.erase(found);
   }
   feed_.unsubscribe(number);

@@ -219,16 +219,16 @@ BOOST_AUTO_TEST_CASE(what_is_no_longer_kept_is_a_reset) {
   update.student = student("amy");
   update.now.duration_ms = 60'000;
   update.last = {0, 1000};
-  BOOST_TEST(stream.add(update));
+  BOOST_TEST(stream.add(update, noon_ms));
   const auto first = stream.next_burst(noon_ms, events);
   for (std::size_t i = 0; i < live_stream::kept_events_max; ++i) {
     BOOST_TEST(stream.greeting(last_id(first), noon_ms, 1).find("reset") == std::string::npos);
-    BOOST_TEST(stream.add(update));
+    BOOST_TEST(stream.add(update, noon_ms));
     (void)stream.next_burst(noon_ms, events);
   }
   BOOST_TEST(count_of(stream.greeting(last_id(first), noon_ms, 1), "event: progress") ==
              live_stream::kept_events_max);
-  BOOST_TEST(stream.add(update));
+  BOOST_TEST(stream.add(update, noon_ms));
   (void)stream.next_burst(noon_ms, events);
   BOOST_TEST(stream.greeting(last_id(first), noon_ms, 1).find("reset") != std::string::npos);
   BOOST_TEST(events == live_stream::kept_events_max + 2);
@@ -242,7 +242,7 @@ BOOST_AUTO_TEST_CASE(an_event_has_an_end_and_the_rest_comes_next) {
   update.last = {0, 1000};
   for (int i = 0; i < 2000; ++i) {
     update.student = student("student-" + std::to_string(i));
-    BOOST_TEST(stream.add(update));
+    BOOST_TEST(stream.add(update, noon_ms));
   }
   while (stream.has_pending()) {
     const auto text = stream.next_burst(noon_ms, events);
@@ -258,11 +258,11 @@ BOOST_AUTO_TEST_CASE(a_stream_has_room_for_so_many_students) {
   live_update update;
   for (std::size_t i = 0; i < live_stream::pending_students_max; ++i) {
     update.student = student("s" + std::to_string(i));
-    BOOST_REQUIRE(stream.add(update));
+    BOOST_REQUIRE(stream.add(update, noon_ms));
   }
-  BOOST_TEST(stream.add(update));  // known already
+  BOOST_TEST(stream.add(update, noon_ms));  // known already
   update.student = student("one-more");
-  BOOST_TEST(!stream.add(update));
+  BOOST_TEST(!stream.add(update, noon_ms));
 }
 
 BOOST_AUTO_TEST_CASE(totals_come_each_second_to_everybody) {
@@ -287,6 +287,111 @@ BOOST_AUTO_TEST_CASE(totals_come_each_second_to_everybody) {
   all->wait_for(R"("credited":0,)");
   f.now_ms += live_feed::keep_alive_ms;
   all->wait_for("\n:\n\n");
+}
+
+BOOST_AUTO_TEST_CASE(totals_do_not_grow_with_the_number_of_modules) {
+  feeding f;
+  auto all = std::make_shared<reader>();
+  auto one = std::make_shared<reader>();
+  BOOST_TEST(f.feed.subscribe(all, std::nullopt, "", 0) != 0u);
+  BOOST_TEST(f.feed.subscribe(one, film, "", 0) != 0u);
+  constexpr std::size_t modules = 3 * live_feed::totals_modules_max;
+  for (std::size_t i = 0; i < modules; ++i)
+    play(f.feed, *module_id::parse("module-" + std::to_string(i)), "amy", 0, 1000);
+  play(f.feed, film, "amy", 0, 1000);
+  play(f.feed, film, "bob", 0, 1000);
+  const auto count = std::to_string(modules + 1);
+  const auto students = std::to_string(modules + 2);
+  const auto head = "\"active_modules\":" + count + ",\"active_students\":" + students + ",";
+  auto text = all->wait_for(head);
+  auto event = text.substr(text.find(head));
+  event.resize(event.find('\n'));
+  // The busiest come first.
+  BOOST_TEST(event.find(R"("active":{"film":2,"module-)") != std::string::npos, event);
+  BOOST_TEST(count_of(event, "\"module-") == live_feed::totals_modules_max - 1);
+  // Who watches one module is told of that one.
+  text = one->wait_for(head);
+  event = text.substr(text.find(head));
+  event.resize(event.find('\n'));
+  BOOST_TEST(event.find(R"("active":{"film":2},)") != std::string::npos, event);
+}
+
+BOOST_AUTO_TEST_CASE(what_begins_anew_forgets_what_was_to_come) {
+  live_stream stream(film);
+  std::uint64_t events = 0;
+  live_update update;
+  update.student = student("amy");
+  update.now.duration_ms = 60'000;
+  update.last = {0, 1000};
+  update.fresh.add({0, 1000});
+  BOOST_TEST(stream.add(update, noon_ms));
+  (void)stream.reset();  // whoever asks for the picture now finds that second in it
+  BOOST_TEST(!stream.has_pending());
+  update.student = student("bob");
+  update.fresh = {};
+  update.fresh.add({5000, 6000});
+  BOOST_TEST(stream.add(update, noon_ms + 7));
+  BOOST_TEST(stream.add(update, noon_ms + 9));
+  const auto text = stream.next_burst(noon_ms + 250, events);
+  BOOST_TEST(text.find("amy") == std::string::npos);
+  BOOST_TEST(text.find(R"("bins":[[5,2.0000,0.0000]],"since":"2025-11-22T11:52:25.130Z"})") !=
+                 std::string::npos,
+             text);
+}
+
+BOOST_AUTO_TEST_CASE(an_erased_student_is_in_no_stream) {
+  feeding f;
+  auto watching = std::make_shared<reader>();
+  auto elsewhere = std::make_shared<reader>();
+  BOOST_TEST(f.feed.subscribe(watching, film, "", 0) != 0u);
+  BOOST_TEST(f.feed.subscribe(elsewhere, other, "", 0) != 0u);
+  play(f.feed, film, "amy", 0, 5000);
+  play(f.feed, other, "bob", 0, 5000);
+  const auto seen = watching->wait_for("amy");
+  elsewhere->wait_for("bob");
+  f.feed.student_erased(student("amy"));
+  watching->wait_for("event: reset");
+  // Who comes back with what it saw before is not given the student once more.
+  auto again = std::make_shared<reader>();
+  BOOST_TEST(f.feed.subscribe(again, film, id_of(seen, "hello"), 0) != 0u);
+  BOOST_TEST(again->text().find("amy") == std::string::npos);
+  BOOST_TEST(again->text().find("event: reset") != std::string::npos);
+  BOOST_TEST(elsewhere->text().find("event: reset") == std::string::npos);
+  // What was settled just before, and not told yet, is not told either.
+  play(f.feed, film, "cid", 0, 5000);
+  f.feed.student_erased(student("cid"));
+  const auto resets = [&] { return count_of(watching->text(), "event: reset"); };
+  for (int i = 0; i < 2000 && resets() < 2; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  BOOST_TEST(resets() == 2u);
+  play(f.feed, film, "dan", 0, 5000);
+  watching->wait_for("dan");
+  auto late = std::make_shared<reader>();
+  BOOST_TEST(f.feed.subscribe(late, film, id_of(seen, "hello"), 0) != 0u);
+  BOOST_TEST(late->text().find("cid") == std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(more_erasures_than_are_kept_begin_every_stream_anew) {
+  feeding f;
+  auto who = std::make_shared<reader>();
+  BOOST_TEST(f.feed.subscribe(who, film, "", 0) != 0u);
+  for (std::size_t i = 0; i < 20 * live_feed::queued_erasures_max; ++i)
+    f.feed.student_erased(student("s" + std::to_string(i)));
+  who->wait_for("event: reset");
+}
+
+BOOST_AUTO_TEST_CASE(one_subscription_ends) {
+  feeding f;
+  auto first = std::make_shared<reader>();
+  auto second = std::make_shared<reader>();
+  const auto number = f.feed.subscribe(first, film, "", 0);
+  BOOST_TEST(f.feed.subscribe(second, film, "", 0) != 0u);
+  f.feed.end(number);
+  BOOST_TEST(first->wait_for_end());
+  f.feed.end(number);  // once more: nothing
+  play(f.feed, film, "amy", 0, 1000);
+  second->wait_for("amy");
+  BOOST_TEST(first->text().find("amy") == std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(subscriptions_end) {
@@ -523,8 +628,31 @@ BOOST_AUTO_TEST_CASE(refusals_are_kept_newest_first_and_bounded) {
   BOOST_REQUIRE(found.size() == 1u);
   BOOST_TEST(found[0].sequence == 9u);
   BOOST_TEST((found[0].why == problem::bad_signature));
-  log.forget(student("bob"));
+  log.student_erased(student("bob"));
   BOOST_TEST(log.of(student("bob"), 10).empty());
+}
+
+BOOST_AUTO_TEST_CASE(of_an_erased_student_nothing_is_kept_until_enrolled_anew) {
+  using ownership = refused_heartbeat::ownership;
+  refusal_log log;
+  engagement_token token;
+  token.claims.student = student("amy");
+  const auto refuse = [&](ownership device) {
+    log.refused({problem::stale_token, "why", noon_ms, &token, device});
+    return log.of(student("amy"), 10).size();
+  };
+  BOOST_TEST(refuse(ownership::of_nobody_or_another) == 0u);  // anybody may write a name
+  BOOST_TEST(refuse(ownership::unknown) == 1u);
+  BOOST_TEST(refuse(ownership::of_student) == 2u);
+  log.student_erased(student("amy"));
+  BOOST_TEST(log.of(student("amy"), 10).empty());
+  BOOST_TEST(refuse(ownership::unknown) == 0u);  // the device goes on
+  BOOST_TEST(refuse(ownership::of_nobody_or_another) == 0u);
+  BOOST_TEST(refuse(ownership::of_student) == 1u);  // enrolled anew
+  // The memory of who was erased has a limit.
+  for (std::size_t i = 0; i < 2 * refusal_log::erased_max; ++i)
+    log.student_erased(student("s" + std::to_string(i)));
+  BOOST_TEST(refuse(ownership::unknown) == 2u);
 }
 
 BOOST_AUTO_TEST_CASE(the_log_forgets_who_was_refused_longest_ago) {

@@ -32,6 +32,11 @@ struct watched final : watch_observer {
     BOOST_TEST(told.received_ms > 0);
   }
   std::vector<event> events;
+  /// How many refusals were told before each erasure.
+  void student_erased(const student_id&) noexcept override {
+    erased_after.push_back(refusals.size());
+  }
+  std::vector<std::size_t> erased_after;
   std::vector<problem> refusals;
 };
 
@@ -219,6 +224,9 @@ BOOST_AUTO_TEST_CASE(a_student_erased_while_a_batch_is_under_way_leaves_nothing_
   w.shard->forget(student(1));
   BOOST_REQUIRE(w.listener->results.size() == 1u);
   BOOST_CHECK(w.listener->results[0].outcome.why == problem::unknown_device);
+  // Told after the refusal, so that whoever remembers refusals forgets this one as well.
+  BOOST_REQUIRE(w.watching.erased_after.size() == 1u);
+  BOOST_TEST(w.watching.erased_after[0] == 1u);
   w.finish_batch();
   BOOST_TEST(w.shard->pairs() == 0u);
   BOOST_TEST(w.probe.dirty == 0u);

@@ -207,6 +207,37 @@ describe('refusals, overview, devices and completions', () => {
     assert.deepEqual(erased.json.items, []);
   });
 
+  test('of a student who is erased while heartbeats come no refusal is remembered', async () => {
+    const scene = await Scene.make(gateway);
+    const late = Math.floor(Date.now() / 1000) - 5000;
+    await scene.credited(0, 1000);
+    let going = true;
+    const answers = [];
+    // Each of these is refused or limited in one way or another, before, while and after.
+    const players = Array.from({ length: 8 }, async (_, at) => {
+      while (going) {
+        const over = at % 2 === 0 ? {} : { iat: late, exp: late + 100 };
+        answers.push((await gateway.send(await scene.token(0, 9_000, over))).text);
+      }
+    });
+    await until('some are refused', async () =>
+      (await gateway.viewer('GET', `/v1/students/${scene.student}/refusals`)).json.items.length > 10);
+    assert.equal((await gateway.admin('DELETE', `/v1/students/${scene.student}`)).status, 204);
+    const before = answers.length;
+    await until('more have come', () => answers.length > before + 40);
+    going = false;
+    await Promise.all(players);
+    const { json } = await gateway.viewer('GET', `/v1/students/${scene.student}/refusals`);
+    assert.deepEqual(json.items, []);
+    // Enrolled anew, the student is one as any other.
+    await gateway.enrol(scene.device, scene.student);
+    await scene.play(0, 1000, { iat: late, exp: late + 100 });
+    await scene.credited(20_000, 21_000);
+    await scene.play(0, 1000, { iat: late, exp: late + 100 });
+    const again = await gateway.viewer('GET', `/v1/students/${scene.student}/refusals`);
+    assert.equal(again.json.items[0]?.kind, 'clock', again.text);
+  });
+
   test('the overview sums up, and the table has what was mastered', async () => {
     const scene = await Scene.make(gateway, { duration_ms: 10_000 });
     const other = await Scene.make(gateway, { module: scene.module });

@@ -6,9 +6,10 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { Client } from './lib/client.mjs';
+import { Events } from './lib/events.mjs';
 import { Gateway, tokenTable, tokens } from './lib/gateway.mjs';
 import { assertProblem } from './lib/scene.mjs';
-import { until } from './lib/wait.mjs';
+import { until, within } from './lib/wait.mjs';
 
 const run = promisify(execFile);
 
@@ -40,6 +41,20 @@ describe('the console signs people in', () => {
     assert.ok(hours > 1.99 && hours <= 2, expires_at);
     assert.match(set, /^__Host-wk=[A-Za-z0-9_-]{96}; HttpOnly; Secure; SameSite=Strict; Path=\/; Max-Age=7200$/);
     assert.equal(answer.headers['cache-control'], 'no-store');
+  });
+
+  test('signing out ends the live streams of that session, and no other', async () => {
+    const leaves = await signIn('viewer');
+    const stays = await signIn('viewer');
+    const client = new Client(gateway.origin);
+    const one = await Events.open(client, { headers: { cookie: leaves.cookie } });
+    const two = await Events.open(client, { module: 'm', headers: { cookie: leaves.cookie } });
+    const other = await Events.open(client, { headers: { cookie: stays.cookie } });
+    assert.equal((await call('DELETE', '/v1/session', leaves)).status, 204);
+    await within('the streams end', Promise.all([one.closed, two.closed]));
+    const told = other.all.length;
+    await other.find('the other goes on', ({ event }) => event === 'totals', told);
+    await client.close();
   });
 
   test('it reads what its role may, in one field or in crumbs', async () => {
