@@ -1,6 +1,9 @@
 #include "domain/attention.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
 
 using namespace watchkeeper;
 
@@ -51,6 +54,25 @@ BOOST_AUTO_TEST_CASE(the_most_pressing_counts) {
   BOOST_CHECK(of(state) == attention::mastered);
   BOOST_TEST(name_of(attention::mastered) == "none");
   BOOST_TEST(name_of(attention::nearly_done) == "nearly_done");
+}
+
+/// The console labels live changes by the same rule: it is held to the same file.
+BOOST_AUTO_TEST_CASE(the_vectors_shared_with_the_console) {
+  std::ifstream file(std::string{WATCHKEEPER_SOURCE_DIR} + "/tests/vectors/attention.json");
+  BOOST_REQUIRE(file);
+  const auto vectors = nlohmann::json::parse(file);
+  const unix_ms now_ms = vectors.at("now_ms");
+  BOOST_TEST(vectors.at("cases").size() > 10u);
+  for (const auto& each : vectors.at("cases")) {
+    progress state;
+    for (const auto& piece : each.at("coverage")) state.covered.add({piece.at(0), piece.at(1)});
+    state.duration_ms = vectors.at("duration_ms");
+    state.resume_ms = each.at("resume_ms");
+    state.updated_ms = now_ms - each.at("ago_ms").get<unix_ms>();
+    if (each.at("mastered")) state.mastered_ms = now_ms;
+    BOOST_TEST(name_of(attention_of(state, now_ms)) == each.at("attention").get<std::string>(),
+               each.at("what").get<std::string>());
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,32 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { attentionOf, type Attention } from '../src/core/attention';
+import type { Range } from '../src/core/ranges';
+
+interface Case {
+  what: string;
+  coverage: Range[];
+  resume_ms: number;
+  ago_ms: number;
+  mastered: boolean;
+  attention: Attention;
+}
+const vectors = JSON.parse(readFileSync(new URL('../../tests/vectors/attention.json', import.meta.url), 'utf8')) as {
+  now_ms: number;
+  duration_ms: number;
+  cases: Case[];
+};
+
+describe('what a student needs, as the gateway says it', () => {
+  test.each(vectors.cases)('$what', ({ coverage, resume_ms, ago_ms, mastered, attention }) => {
+    const covered_ms = coverage.reduce((sum, [from, to]) => sum + to - from, 0);
+    const progress = {
+      state: mastered ? ('MASTERED' as const) : ('IN_PROGRESS' as const),
+      coverage,
+      resume_ms,
+      completion_percentage: Math.floor((covered_ms * 10_000) / vectors.duration_ms) / 100,
+      updated_at: new Date(vectors.now_ms - ago_ms).toISOString(),
+    };
+    expect(attentionOf(progress, vectors.now_ms)).toBe(attention);
+  });
+});
