@@ -116,6 +116,7 @@ void hot_writer::turn(std::chrono::milliseconds wait_max) {
     // What was taken and not come to yet must be answered as well.
     for (auto& o : taken) {
       if (o.batch) batches.push_back(std::move(o.batch));
+      if (!o.pairs.empty()) refills_.push_back(std::move(o.pairs));  // still counted as waiting
       if (!o.student) continue;
       try {
         o.student->done.set_value(storage_failure{storage_error::unavailable, e.what()});

@@ -40,7 +40,11 @@ bool engine::failed(std::uint64_t id, bool sent, std::string_view why) {
   flight_.reset();
   tell_trouble(trouble::transport, std::string{why});
   want_progress();
-  if (!keys) {
+  if (keys) {
+    // Something on the way may let this one path fail for ever: heartbeats do not wait for it.
+    keys_asked_ = true;
+    keys_not_before_ms_ = when.monotonic_ms + options_.backoff_cap_ms;
+  } else {
     const auto count = buffer_.in_flight();
     if (sent) {
       probing_ = true;
@@ -102,7 +106,9 @@ void engine::land(http_answer&& answer, const instant& now) {
   for (std::size_t i = 0; i < sent.size(); ++i) {
     const auto& outcome = reading.outcomes[i];
     auto& held_one = buffer_.at(i);
-    lost_key = lost_key || outcome.what == verdict::sign_by_device;
+    // What an earlier session lost says nothing of this one.
+    lost_key = lost_key ||
+               (outcome.what == verdict::sign_by_device && flown.tokens[i].session == session_);
     if (outcome.what == verdict::accepted && flown.tokens[i].session_key) key_losses_ = 0;
     removed.push_back(land_one(held_one, outcome, clock_moved, pauses, dropped));
     if (removed.back() && keep_remainder(held_one, outcome, now)) {

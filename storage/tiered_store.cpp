@@ -245,8 +245,8 @@ void tiered_store::try_recover(unix_ms now_ms) {
   if (!health) return;
 
   std::vector<pair_progress> states;
-  for (const auto& [student, when] : overlay_.erased)
-    if (!hot_.erase(student)) return;
+  // The hot store was told of every erasure before it came here, and may since have been told by
+  // another gateway that the student is back: what they earned there must not be erased again.
   for (const auto& [student, when] : overlay_.readmitted)
     if (!hot_.readmit(student)) return;
   auto flush = [&] {

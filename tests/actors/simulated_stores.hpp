@@ -197,6 +197,10 @@ class simulated_ledger final : public ledger {
                                               const completion_filter&) override {
     return not_asked();
   }
+  stored<std::vector<completion>> newest_completions(std::int64_t, std::size_t,
+                                                     const completion_filter&) override {
+    return not_asked();
+  }
   stored<std::vector<module_summary>> summarize_modules() override { return not_asked(); }
   stored<std::optional<heatmap_record>> heatmap_of(const module_id&) override {
     return not_asked();

@@ -3,6 +3,7 @@
 #include <boost/test/unit_test.hpp>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "client/token_writer.hpp"
 #include "domain/base64url.hpp"
@@ -232,6 +233,30 @@ BOOST_FIXTURE_TEST_CASE(without_keys_there_are_device_signatures_and_no_second_q
     BOOST_CHECK_EQUAL(turn(), "HS256");
     held.reset();
   }
+}
+
+BOOST_FIXTURE_TEST_CASE(heartbeats_do_not_wait_for_a_question_for_keys_that_never_arrives,
+                        keyed_device) {
+  start();
+  int delivered = 0;
+  for (int i = 0; i < 12; ++i) {
+    play();
+    on->poll();
+    const auto asked = request();
+    if (!asked) continue;  // a cooldown
+    if (asked->path == "/v1/keys") {
+      on->failed(asked->id, true, "connection reset");
+      continue;
+    }
+    last_id = asked->id;
+    std::vector<std::string> sent;
+    std::istringstream lines{asked->body};
+    for (std::string line; std::getline(lines, line);) sent.push_back(line);
+    delivered += static_cast<int>(sent.size());
+    answer(200, answer_for(sent, credited));
+  }
+  BOOST_CHECK_GE(delivered, 8);
+  BOOST_CHECK_EQUAL(on->counts().dropped, 0);
 }
 
 BOOST_FIXTURE_TEST_CASE(of_a_batch_one_token_offers_the_key, keyed_device) {

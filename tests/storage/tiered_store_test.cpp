@@ -205,6 +205,33 @@ BOOST_AUTO_TEST_CASE(an_erased_student_stays_erased_while_degraded) {
   BOOST_CHECK(w.apply_one(w.request(2, 0, 10'000)).outcome.status == credit_status::credited);
 }
 
+// Another gateway erased the student, enrolled them anew and credited them, all while this one did
+// not reach the hot store.
+BOOST_AUTO_TEST_CASE(what_a_student_earned_elsewhere_after_an_erasure_survives_the_recovery) {
+  world w;
+  w.fault = store_fault::lost_request;
+  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).how == applied_credit::state::done);
+  BOOST_REQUIRE(w.inner->erase(w.who).has_value());
+  w.tiers.forget_student(w.who);
+  BOOST_REQUIRE(w.behind->erase_student(w.who, "an admin", "asked for it", w.now_ms).has_value());
+  BOOST_REQUIRE(w.inner->readmit(w.who).has_value());
+  tiered_store other{*w.inner,
+                     *w.behind,
+                     {.mode_changed = [](bool, const std::string&) {},
+                      .hot_failed = [](const storage_failure&) {},
+                      .ledger_failed = [](const storage_failure&) {},
+                      .data_lost = [] {}}};
+  const auto elsewhere = w.request(0, 20'000, 30'000);
+  BOOST_CHECK(other.apply({&elsewhere, 1}, w.now_ms)[0].outcome.status == credit_status::credited);
+  w.fault = store_fault::none;
+  w.now_ms += tiered_store::retry_interval_ms;
+  w.tiers.try_recover(w.now_ms);
+  BOOST_TEST(!w.tiers.degraded());
+  const auto after = w.apply_one(w.request(5, 30'000, 40'000));
+  BOOST_CHECK(after.outcome.status == credit_status::credited);
+  BOOST_TEST(after.outcome.now.covered_ms == 20'000);
+}
+
 BOOST_AUTO_TEST_CASE(a_student_enrolled_anew_while_degraded_earns_in_the_hot_store_afterwards) {
   world w;
   BOOST_REQUIRE(w.inner->erase(w.who).has_value());  // before the outage

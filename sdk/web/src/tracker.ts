@@ -125,10 +125,10 @@ export class Tracker extends Emitter<Events> {
     this.#channel = this.#openChannel();
     this.#listen();
     this.ready = this.#sender.progress().then((progress) => ({ progress }));
-    // What an earlier page had to leave behind.
+    // What an earlier page had to leave behind; the device may have been enrolled since.
     void this.ready.then(({ progress }) => {
       if (progress) this.#sender.heard(progress);
-      return this.#sender.flush();
+      return this.#sender.hurry();
     });
     this.#look('tick');
   }
