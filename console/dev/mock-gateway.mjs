@@ -130,6 +130,7 @@ function credit(student, id, from, to, at_ms = Date.now()) {
       const item = client.items[student] ?? { student, new: [], played: [] };
       client.items[student] = { ...item, seconds_watched: document.seconds_watched, completion_percentage: document.completion_percentage, state: document.state, resume_ms: to, from_ms: from, to_ms: to, status: 'credited', new: unite([...item.new, ...fresh], 0), played: unite([...item.played, [from, to]], 0) };
       for (const [bin, [viewers, plays]] of Object.entries(deltas)) {
+        client.since ??= new Date().toISOString();
         const held = (client.bins[bin] ??= [0, 0]);
         held[0] += viewers;
         held[1] += plays;
@@ -162,9 +163,10 @@ setInterval(() => {
     const items = Object.values(client.items);
     if (items.length > 0) event(client, 'progress', { module: client.module, at: new Date().toISOString(), items });
     const bins = Object.entries(client.bins).map(([bin, [viewers, plays]]) => [Number(bin), viewers, plays]);
-    if (bins.length > 0) event(client, 'heatmap', { module: client.module, bins });
+    if (bins.length > 0) event(client, 'heatmap', { module: client.module, bins, since: client.since });
     client.items = {};
     client.bins = {};
+    client.since = undefined;
   }
 }, 250);
 function activeOf(id) {
@@ -177,8 +179,11 @@ setInterval(() => {
   const refused = Object.values(rejected).reduce((sum, n) => sum + n, 0);
   const active = Object.fromEntries([...activity.keys()].map((id) => [id, activeOf(id)]).filter(([, n]) => n > 0));
   const sum = Object.values(active).reduce((total, n) => total + n, 0);
-  for (const client of live)
-    event(client, 'totals', { heartbeats_per_s: credited + limited + duplicate + refused, credited, limited, duplicate, rejected, active, sessions: sum, connections: sum + live.size });
+  const busiest = Object.fromEntries(Object.entries(active).sort((a, b) => b[1] - a[1]).slice(0, 100));
+  for (const client of live) {
+    const named = client.module === undefined ? busiest : active[client.module] ? { [client.module]: active[client.module] } : {};
+    event(client, 'totals', { gateways: 1, active_modules: Object.keys(active).length, active_students: sum, heartbeats_per_s: credited + limited + duplicate + refused, credited, limited, duplicate, rejected, active: named, sessions: sum, connections: sum + live.size });
+  }
   since_last = { credited: 0, limited: 0, duplicate: 0, rejected: {} };
 }, 1000);
 setInterval(() => live.forEach((client) => client.stream.write(':\n\n')), 15_000);
@@ -246,7 +251,7 @@ function overview() {
     }
     modules[id] = { students: all.length, mastered: all.filter(({ state }) => state === 'MASTERED').length, average_completion: Math.floor((all.reduce((sum, one) => sum + one.completion_percentage, 0) / all.length) * 100) / 100, active, activity: slots };
   }
-  return { server_time: Date.now() / 1000, modules };
+  return { server_time: new Date().toISOString(), as_of: new Date().toISOString(), modules };
 }
 function stats() {
   const latency = (p50, p99) => ({ p50: Math.round(p50 * (0.9 + Math.random() * 0.2)), p99: Math.round(p99 * (0.8 + Math.random() * 0.4)), count: counts.credited });
@@ -356,8 +361,13 @@ function answer(method, url, who, body) {
     const after = search.get('after') ?? '0';
     if (!/^\d+$/.test(after)) throw new Refused(400, 'malformed-request', 'after: a number that a page gave as next');
     const wanted = db.completions.map((one, at) => ({ ...one, at: at + 1 })).filter(({ at, data }) => at > Number(after) && (!search.get('student') || data.student === search.get('student')) && (!search.get('module') || data.module === search.get('module')));
-    if (name === 'completions.csv') return [200, `student,module,seconds_watched,completion_percentage,mastered_at\r\n${wanted.map(({ data }) => `${data.student},${data.module},${data.seconds_watched},${data.completion_percentage},${data.mastered_at}\r\n`).join('')}`, { 'content-type': 'text/csv' }];
-    const items = wanted.slice(0, Number(search.get('limit') ?? 100));
+    if (name === 'completions.csv') return [200, `sequence,student,module,seconds_watched,completion_percentage,mastered_at\r\n${wanted.map(({ at, data }) => `${at},${data.student},${data.module},${data.seconds_watched},${data.completion_percentage},${data.mastered_at}\r\n`).join('')}`, { 'content-type': 'text/csv' }];
+    const limit = Number(search.get('limit') ?? 100);
+    if (search.get('order') === 'desc') {
+      const items = wanted.reverse().filter(({ at }) => at < Number(search.get('before') ?? Infinity)).slice(0, limit);
+      return [200, { items: items.map(({ at, ...one }) => one), next: items.length > 0 ? String(items.at(-1).at) : null, newest: items.length > 0 ? String(items[0].at) : null }];
+    }
+    const items = wanted.slice(0, limit);
     return [200, { items: items.map(({ at, ...one }) => one), next: items.length > 0 ? String(items.at(-1).at) : null }];
   }
   throw new Refused(404, 'not-found', 'There is no such call.');
@@ -419,7 +429,7 @@ function serve(request, response, body) {
       if (module !== undefined && !db.modules[module]) throw new Refused(404, 'not-found');
       response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
       const client = { stream: response, module, items: {}, bins: {} };
-      event(client, 'hello', { server_time: Date.now() / 1000, retry_ms: 500 });
+      event(client, 'hello', { server_time: new Date().toISOString(), retry_ms: 500 });
       const last = request.headers['last-event-id'];
       if (last && !last.startsWith(epoch)) event(client, 'reset', {});
       live.add(client);

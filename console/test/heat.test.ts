@@ -13,6 +13,14 @@ describe('a heatmap', () => {
     expect([...heat.viewers]).toEqual([3, 2, 1, 1.5]);
     expect([...heat.plays]).toEqual([3, 3, 1, 1.75]);
   });
+  test('follows the stream from where the document ends, and counts nothing twice', () => {
+    const heat = new Heat(made({ as_of: '2026-01-01T00:00:00.500Z' }));
+    const as_of_ms = Date.parse('2026-01-01T00:00:00.500Z');
+    heat.follow({ bins: [[0, 1, 1]], since_ms: as_of_ms - 1 });
+    expect([...heat.viewers]).toEqual([2, 2, 1, 1]);
+    heat.follow({ bins: [[0, 1, 1]], since_ms: as_of_ms });
+    expect([...heat.viewers]).toEqual([3, 2, 1, 1]);
+  });
   test('leaves out bins of another binning', () => {
     const heat = new Heat(made());
     heat.apply([[-1, 1, 1], [4, 1, 1], [1.5, 1, 1], [NaN, 1, 1]]);

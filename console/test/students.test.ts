@@ -79,7 +79,9 @@ describe('live events', () => {
   test('what is not as documented is left out', () => {
     expect(progressEvent('{', now)).toBeUndefined();
     expect(progressEvent('{"items":3}', now)).toBeUndefined();
-    expect(heatmapEvent('null')).toBeUndefined();
+    expect(heatmapEvent('null', now)).toBeUndefined();
+    expect(heatmapEvent('{"module":"m","bins":[[0,1,1]],"since":"2026-03-01T12:00:00.250Z"}', now))
+      .toEqual({ module: 'm', bins: [[0, 1, 1]], since_ms: now + 250 });
     expect(totalsEvent('[')).toBeUndefined();
     expect(totalsEvent('{"credited":"7","rejected":{"a":null,"b":2}}')).toMatchObject({ credited: 0, rejected: { a: 0, b: 2 }, sessions: 0 });
   });

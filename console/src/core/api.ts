@@ -29,7 +29,9 @@ export interface ModuleOverview {
   activity: number[];
 }
 export interface Overview {
-  server_time: number;
+  server_time: string;
+  /** When the numbers of students were counted. */
+  as_of: string;
   modules: Record<string, ModuleOverview>;
 }
 export interface ProgressDocument {
@@ -80,6 +82,8 @@ export interface List<T> {
   items: T[];
   next: string | null;
   total?: number;
+  /** Of completions, the newest first: where to go on forwards. */
+  newest?: string | null;
 }
 export interface Latency {
   p50: number;
@@ -189,8 +193,17 @@ interface CallOptions {
 }
 
 /** Makes a call; throws `Problem`, or the signal's reason when the caller aborted it. */
-export async function call<T>(path: string, { method = 'GET', body, signal, quiet }: CallOptions = {}): Promise<T> {
-  const headers: Record<string, string> = { accept: 'application/json' };
+export const call = <T>(path: string, options: CallOptions = {}): Promise<T> =>
+  request(path, 'application/json', options, async (answer) => (answer.status === 204 ? undefined : await answer.json()) as T);
+
+/** As `call`, for an answer of another type; `read` runs within the same deadline. */
+export async function request<T>(
+  path: string,
+  accept: string,
+  { method = 'GET', body, signal, quiet }: CallOptions,
+  read: (answer: Response) => Promise<T>,
+): Promise<T> {
+  const headers: Record<string, string> = { accept };
   if (body !== undefined) headers['content-type'] = 'application/json';
   if (method !== 'GET' && authority.csrf) headers['x-watchkeeper-csrf'] = authority.csrf;
   const deadline = AbortSignal.timeout(ANSWER_WITHIN_MS);
@@ -204,7 +217,7 @@ export async function call<T>(path: string, { method = 'GET', body, signal, quie
       credentials: 'same-origin',
       signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
     });
-    if (answer.ok) return (answer.status === 204 ? undefined : await answer.json()) as T;
+    if (answer.ok) return await read(answer);
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Problem('unreachable', 0, '');
@@ -246,7 +259,7 @@ export const api = {
     call<List<Refusal>>(`/v1/students/${id(student)}/refusals${query({ limit: 200 })}`, { signal }),
   erase: (student: string) => call<void>(`/v1/students/${id(student)}`, { method: 'DELETE' }),
   completions: (
-    parameters: { after?: string | undefined; limit?: number; student?: string; module?: string },
+    parameters: { order?: 'asc' | 'desc'; after?: string; before?: string | undefined; limit?: number; student?: string; module?: string },
     signal?: AbortSignal,
   ) => call<List<CompletionEvent>>(`/v1/completions${query(parameters)}`, { signal }),
   stats: (signal?: AbortSignal) => call<Stats>('/v1/stats', { signal }),

@@ -25,22 +25,36 @@ export interface HeatmapDocument {
 /** [bin, viewers to add, plays to add] of the live stream. */
 export type BinDelta = readonly [index: number, viewers: number, plays: number];
 
+/** What was added, and when the first of it was settled by the gateway's clock. */
+export interface HeatDelta {
+  bins: BinDelta[];
+  since_ms: number;
+}
+
 export class Heat {
   readonly viewers: Float64Array;
   readonly plays: Float64Array;
+  /** What was settled before is in the document. */
+  readonly as_of_ms: number;
 
   constructor(readonly document: HeatmapDocument) {
     const { viewers, plays } = document;
     if (viewers.length !== plays.length) throw new RangeError('viewers and plays differ in length');
     this.viewers = Float64Array.from(viewers);
     this.plays = Float64Array.from(plays);
+    this.as_of_ms = Date.parse(document.as_of);
   }
 
   get bins(): number {
     return this.viewers.length;
   }
 
-  /** Adds what the live stream tells. An index out of range belongs to another binning: left out. */
+  /** Adds what the live stream tells, unless its first part was settled before the document was made. */
+  follow({ bins, since_ms }: HeatDelta): void {
+    if (!(since_ms < this.as_of_ms)) this.apply(bins);
+  }
+
+  /** An index out of range belongs to another binning: left out. */
   apply(deltas: readonly BinDelta[]): void {
     for (const [index, viewers, plays] of deltas) {
       if (!Number.isInteger(index) || index < 0 || index >= this.bins) continue;

@@ -1,4 +1,4 @@
-import type { BinDelta } from './heat';
+import type { BinDelta, HeatDelta } from './heat';
 import type { LiveItem } from './students';
 
 /** The events of GET /v1/live, decoded. What does not have the documented shape is left out. */
@@ -13,7 +13,9 @@ export interface TotalsEvent {
   limited: number;
   duplicate: number;
   rejected: Record<string, number>;
+  /** Of the busiest modules, or of the one that is watched. */
   active: Record<string, number>;
+  active_students: number;
   sessions: number;
   connections: number;
 }
@@ -39,10 +41,10 @@ export function progressEvent(data: string, now_ms: number): ProgressEvent | und
   return { module: String(value['module'] ?? ''), at_ms: timeOf(value['at'], now_ms), items: value['items'] as LiveItem[] };
 }
 
-export function heatmapEvent(data: string): { module: string; bins: BinDelta[] } | undefined {
+export function heatmapEvent(data: string, now_ms: number): (HeatDelta & { module: string }) | undefined {
   const value = parse(data);
   if (!value || !Array.isArray(value['bins'])) return undefined;
-  return { module: String(value['module'] ?? ''), bins: value['bins'] as BinDelta[] };
+  return { module: String(value['module'] ?? ''), bins: value['bins'] as BinDelta[], since_ms: timeOf(value['since'], now_ms) };
 }
 
 const count = (value: unknown): number => (typeof value === 'number' && Number.isFinite(value) ? value : 0);
@@ -61,6 +63,7 @@ export function totalsEvent(data: string): TotalsEvent | undefined {
     duplicate: count(value['duplicate']),
     rejected: counts(value['rejected']),
     active: counts(value['active']),
+    active_students: count(value['active_students']),
     sessions: count(value['sessions']),
     connections: count(value['connections']),
   };

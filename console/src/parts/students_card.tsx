@@ -14,6 +14,7 @@ const FIRST_PAGE = 60;
 const PAGE = 500;
 /** Students that a live event names and no page has yet: asked for one by one, so many at most. */
 const ASKED_MAX = 8;
+const BEGIN_AGAIN_MS = 5_000;
 
 /** Rows that leave the window give their elements to those that come: nothing is made anew. */
 const slotsFor = (rows: number): number => 2 ** Math.ceil(Math.log2(Math.max(rows, 64)));
@@ -45,6 +46,7 @@ export function StudentsCard({ module, duration_ms, feed, onPlay }: {
   const wanted = useRef(0);
   const loading = useRef(false);
   const asked = useRef(new Set<string>());
+  const begun = useRef(0);
 
   useEffect(() => {
     const query = matchMedia('(max-width: 760px)');
@@ -77,7 +79,12 @@ export function StudentsCard({ module, duration_ms, feed, onPlay }: {
       }
     } catch (error) {
       if (of.signal.aborted) return;
-      setProblem(error instanceof Problem ? error : new Problem('fault', 0, ''));
+      const found = error instanceof Problem ? error : new Problem('fault', 0, '');
+      // The gateway keeps a list in the order of need for so long only: what is left of it cannot be
+      // had any more, so the card begins again by itself. Not over and over: a first page that was
+      // just read has to bring further than this.
+      if (found.status === 409 && rows.current && Date.now() - begun.current > BEGIN_AGAIN_MS) setTurn((n) => n + 1);
+      else setProblem(found);
     } finally {
       if (controller.current === of) loading.current = false;
     }
@@ -88,6 +95,8 @@ export function StudentsCard({ module, duration_ms, feed, onPlay }: {
     controller.current = fresh;
     loading.current = false;
     rows.current = undefined;
+    begun.current = Date.now();
+    setProblem(undefined);
     asked.current.clear();
     wanted.current = 0;
     redraw();
@@ -119,7 +128,7 @@ export function StudentsCard({ module, duration_ms, feed, onPlay }: {
   feed.reset = () => setTurn((n) => n + 1);
 
   const held = rows.current;
-  const bad_cursor = problem?.status === 400 && held !== undefined;
+  const bad_cursor = (problem?.status === 400 || problem?.status === 409) && held !== undefined;
   const row_height = narrow ? 76 : 40;
   const words = t.students.column;
   const range = useCallback(
@@ -208,7 +217,8 @@ export function StudentsCard({ module, duration_ms, feed, onPlay }: {
               <span role="columnheader" class="cell-seen">{words.seen}</span>
             </div>
           </div>
-          <VirtualRows count={Math.min(held.total, held.full ? held.rows.length : held.total)} row_height={row_height} onRange={range}>
+          {/* Anew with each list: what is in sight has to be asked for again. */}
+          <VirtualRows key={`${order} ${turn} ${revision}`} count={Math.min(held.total, held.full ? held.rows.length : held.total)} row_height={row_height} onRange={range}>
             {(first, last) =>
               Array.from({ length: Math.max(last - first, 0) }, (_, at) => (
                 <StudentRow

@@ -314,6 +314,7 @@ export const t = {
 
   machine: {
     title: 'Machine',
+    this_one: 'This gateway only',
     up: (span: string) => `up for ${span}`,
     path: 'The path of a heartbeat',
     path_label: 'The path of a heartbeat through the gateway, with its figures of the last second',
@@ -397,6 +398,8 @@ export const t = {
     module: 'Module',
     filter: 'Filter',
     csv: 'Export as CSV',
+    csv_stop: (rows: number) => `Stop the export (${number(rows)} so far)`,
+    csv_failed: (why: string) => `The export failed and nothing was saved. ${why}`,
     when: 'Mastered',
     watched: 'Watched',
     done: 'Done',
@@ -407,6 +410,5 @@ export const t = {
     none: 'One appears here the moment a student reaches a module’s threshold.',
     none_match: 'No completion matches this filter.',
     clear: 'Clear the filter',
-    on: 'Read on',
   },
 };

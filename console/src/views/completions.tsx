@@ -1,77 +1,82 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import type { ViewProps } from '../app';
-import { api, Problem, query, type CompletionEvent } from '../core/api';
+import { api, Problem, type CompletionEvent } from '../core/api';
 import { amend } from '../core/place';
 import { pathOf } from '../core/router';
-import { Ring } from '../core/ring';
 import { useNow, useRedraw, useRevision } from '../core/use';
-import { Icon } from '../parts/icons';
+import { ExportButton } from '../parts/export_button';
 import { Loading, Notice, ProblemNotice } from '../parts/states';
 import { t } from '../text/en';
 import { clock, fullDateTime, percent, since } from '../text/format';
 
-/** The outbox can only be read forwards: so many pages at a go, the newest of them are kept. */
-const PAGE = 500;
-const PAGES_AT_A_GO = 20;
+const PAGE = 100;
+const NEWS = 500;
 const KEPT = 2_000;
-const SHOWN_FIRST = 100;
 const AGAIN_MS = 3_000;
 
+/** What is on the page, the newest first. */
 interface Feed {
   of: string;
-  events: Ring<CompletionEvent>;
-  count: number;
-  after: string;
-  /** Everything up to now was read. */
-  at_end: boolean;
+  events: CompletionEvent[];
+  /** Older ones are asked for from here on; null: there are none. */
+  before: string | null;
+  /** Everything up to here is known. */
+  newest: string;
 }
 
 export function Completions({ search }: ViewProps) {
   const revision = useRevision();
   const student = search.get('student') ?? '';
   const module = search.get('module') ?? '';
-  const start = search.get('after') ?? '0';
-  const of = JSON.stringify([student, module, start, revision]);
+  const of = JSON.stringify([student, module, revision]);
   const feed = useRef<Feed | undefined>(undefined);
   const [problem, setProblem] = useState<Problem>();
-  const [shown, setShown] = useState(SHOWN_FIRST);
   const [turn, setTurn] = useState(0);
   const redraw = useRedraw();
   const now_ms = useNow(10_000);
-  const go_on = useRef<() => void>(() => {});
+  const reading = useRef(false);
+
+  /** The next older ones, or the newest where nothing was read yet. */
+  const older = async (signal?: AbortSignal) => {
+    const held = feed.current?.of === of ? feed.current : undefined;
+    const { items, next, newest } = await api.completions({ order: 'desc', before: held?.before ?? undefined, limit: PAGE, student, module }, signal);
+    if (feed.current?.of === of ? feed.current !== held : held) return;
+    const before = items.length < PAGE ? null : next;
+    feed.current = held
+      ? { ...held, events: [...held.events, ...items].slice(0, KEPT), before }
+      : { of, events: items, before, newest: newest ?? '0' };
+  };
+  /** What has come since. */
+  const newer = async (held: Feed, signal: AbortSignal) => {
+    const { items, next } = await api.completions({ after: held.newest, limit: NEWS, student, module }, signal);
+    if (next === null || feed.current?.of !== of) return;
+    const events = [...items.reverse(), ...feed.current.events].slice(0, KEPT);
+    feed.current = { ...feed.current, events, newest: next };
+  };
+  const asProblem = (error: unknown) => (error instanceof Problem ? error : new Problem('fault', 0, String(error)));
 
   useEffect(() => {
     const controller = new AbortController();
     const { signal } = controller;
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const held: Feed = { of, events: new Ring(KEPT), count: 0, after: start, at_end: false };
     const run = async () => {
       timer = undefined;
       try {
-        for (let page = 0; page < PAGES_AT_A_GO; ++page) {
-          const { items, next } = await api.completions({ after: held.after, limit: PAGE, student, module }, signal);
-          for (const event of items) held.events.push(event);
-          held.count += items.length;
-          held.at_end = next === null || items.length < PAGE;
-          if (next !== null) held.after = next;
-          if (held.at_end) break;
-        }
-        feed.current = held;
+        const held = feed.current;
+        if (held?.of === of) await newer(held, signal);
+        else await older(signal);
+        if (signal.aborted) return;
         setProblem(undefined);
         redraw();
       } catch (error) {
         if (signal.aborted) return;
-        setProblem(error instanceof Problem ? error : new Problem('fault', 0, String(error)));
+        const found = asProblem(error);
+        setProblem(found);
         // What was there stays; a refusal will not change by asking again.
-        if (error instanceof Problem && error.status >= 400 && error.status < 500) return;
+        if (found.status >= 400 && found.status < 500) return;
       }
-      if (!signal.aborted && (held.at_end || feed.current !== held)) timer = setTimeout(run, AGAIN_MS);
+      timer = setTimeout(run, AGAIN_MS);
     };
-    go_on.current = () => void run();
-    if (feed.current?.of !== of) {
-      feed.current = undefined;
-      setShown(SHOWN_FIRST);
-    }
     void run();
     return () => {
       controller.abort();
@@ -79,11 +84,24 @@ export function Completions({ search }: ViewProps) {
     };
   }, [of, turn]);
 
+  const more = async () => {
+    if (reading.current) return;
+    reading.current = true;
+    try {
+      await older();
+      redraw();
+    } catch (error) {
+      setProblem(asProblem(error));
+    } finally {
+      reading.current = false;
+    }
+  };
   const retry = useCallback(() => setTurn((n) => n + 1), []);
   const held = feed.current?.of === of ? feed.current : undefined;
   const words = t.completions;
   const filtered = student !== '' || module !== '';
-  const events = held?.events.toArray().reverse() ?? [];
+  const events = held?.events ?? [];
+  const full = events.length >= KEPT;
   return (
     <>
       <header class="view-head">
@@ -91,10 +109,7 @@ export function Completions({ search }: ViewProps) {
           <h1>{words.title}</h1>
           <p class="lead">{words.lead}</p>
         </div>
-        <a class="button" href={`/v1/completions.csv${query({ after: '0', student, module })}`} download="completions.csv">
-          <Icon name="down" size={16} />
-          {words.csv}
-        </a>
+        <ExportButton student={student} module={module} />
       </header>
       <form
         class="toolbar"
@@ -104,7 +119,7 @@ export function Completions({ search }: ViewProps) {
           event.preventDefault();
           const { elements } = event.currentTarget;
           const value = (name: string) => (elements.namedItem(name) as HTMLInputElement).value.trim();
-          amend({ student: value('student'), module: value('module'), after: undefined });
+          amend({ student: value('student'), module: value('module') });
         }}
       >
         <label class="inline-field">
@@ -121,14 +136,14 @@ export function Completions({ search }: ViewProps) {
             {words.clear}
           </button>
         )}
-        {held && <span class="count push-left">{words.count(held.count)}</span>}
+        {held && held.before === null && !full && <span class="count push-left">{words.count(events.length)}</span>}
       </form>
       {problem?.status === 400 && !held ? (
         <Notice
           icon="alert"
           title={t.state.bad_cursor_title}
           action={
-            <button type="button" class="button" onClick={() => amend({ after: undefined, student: undefined, module: undefined })}>
+            <button type="button" class="button" onClick={() => amend({ student: undefined, module: undefined })}>
               {t.state.from_start}
             </button>
           }
@@ -158,7 +173,7 @@ export function Completions({ search }: ViewProps) {
                 </tr>
               </thead>
               <tbody>
-                {events.slice(0, shown).map(({ id, data }) => {
+                {events.map(({ id, data }) => {
                   const at_ms = Date.parse(data.mastered_at);
                   return (
                     <tr key={id}>
@@ -174,12 +189,10 @@ export function Completions({ search }: ViewProps) {
               </tbody>
             </table>
           </div>
-          {shown < events.length && (
-            <button type="button" class="button centre" onClick={() => setShown(shown + SHOWN_FIRST)}>{t.table.more}</button>
-          )}
-          {shown >= events.length && held.count > events.length && <p class="faint">{words.kept(events.length)}</p>}
-          {!held.at_end && (
-            <button type="button" class="button centre" onClick={() => go_on.current()}>{words.on}</button>
+          {full ? (
+            <p class="faint">{words.kept(KEPT)}</p>
+          ) : (
+            held.before !== null && <button type="button" class="button centre" onClick={() => void more()}>{t.table.more}</button>
           )}
           {problem && <p class="refused" role="alert">{t.state.unreachable_title}</p>}
         </>

@@ -83,7 +83,7 @@ export function Live() {
       </header>
       <dl class="figures">
         <Figure label={words.rate} value={totals ? decimal(totals.heartbeats_per_s) : '–'} />
-        <Figure label={words.active} value={totals ? compact(active.reduce((sum, [, n]) => sum + n, 0)) : '–'} />
+        <Figure label={words.active} value={totals ? compact(totals.active_students) : '–'} />
         <Figure label={words.sessions} value={totals ? compact(totals.sessions) : '–'} />
         <Figure label={words.connections} value={totals ? compact(totals.connections) : '–'} />
       </dl>

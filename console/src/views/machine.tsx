@@ -157,7 +157,7 @@ export function Machine() {
         <div>
           <h1>{words.title}</h1>
           <p class="lead">
-            {stats.build.version} · {words.up(span(stats.uptime_s * 1000))}
+            {words.this_one} · {stats.build.version} · {words.up(span(stats.uptime_s * 1000))}
           </p>
         </div>
         {problem && (

@@ -1,8 +1,8 @@
 import { useRef, useState } from 'preact/hooks';
 import type { ViewProps } from '../app';
 import { api, query, type ModuleDocument, type ModuleOverview } from '../core/api';
-import { Heat, type BinDelta } from '../core/heat';
-import { heatmapEvent, progressEvent, timeOf, totalsEvent } from '../core/live_events';
+import { Heat, type HeatDelta } from '../core/heat';
+import { heatmapEvent, progressEvent, totalsEvent } from '../core/live_events';
 import { ID } from '../core/module_input';
 import { BASE, pathOf } from '../core/router';
 import { Ring } from '../core/ring';
@@ -22,6 +22,7 @@ import { t } from '../text/en';
 import { clock, clockRange, compact, decimal, percent, since } from '../text/format';
 
 const RECENT = 8;
+const PENDING_MAX = 1000;
 /** The live stream only adds: from time to time the whole picture is asked for again. */
 const HEATMAP_AGAIN_MS = 60_000;
 const OVERVIEW_EVERY_MS = 10_000;
@@ -85,10 +86,8 @@ function Opened({ module, reload }: { module: ModuleDocument; reload: () => void
   const recent = useRef(new Ring<Recent>(RECENT));
   const heat = useRef<Heat | undefined>(undefined);
   const version = useRef(0);
-  /** Deltas since the picture was asked for: whatever came after `as_of` is not in it. */
-  const pending = useRef<{ at_ms: number; bins: BinDelta[] }[]>([]);
-  const greeted = useRef<{ skew_ms: number }>({ skew_ms: 0 });
-  const [turn, setTurn] = useState(0);
+  /** Deltas since the picture was asked for: those after its `as_of` are not in it. */
+  const pending = useRef<HeatDelta[] | undefined>(undefined);
 
   usePolling(async (signal) => setOverview((await api.overview(signal)).modules[module.module]), OVERVIEW_EVERY_MS, [module.module]);
   const picture = useLoad(
@@ -96,20 +95,18 @@ function Opened({ module, reload }: { module: ModuleDocument; reload: () => void
       pending.current = [];
       const document = await api.heatmap(module.module, signal);
       const fresh = new Heat(document);
-      const as_of_ms = Date.parse(document.as_of);
-      for (const { at_ms, bins } of pending.current)
-        if (at_ms + greeted.current.skew_ms > as_of_ms) fresh.apply(bins);
-      pending.current = [];
+      for (const delta of pending.current ?? []) fresh.follow(delta);
+      pending.current = undefined;
       heat.current = fresh;
       ++version.current;
       return document;
     },
-    [module.module, module.duration_ms, turn],
+    [module.module, module.duration_ms],
   );
   const again = useRef(0);
   usePolling(
     async () => {
-      if (++again.current > 1) setTurn((n) => n + 1);
+      if (++again.current > 1) picture.reload();
     },
     HEATMAP_AGAIN_MS,
     [module.module],
@@ -117,15 +114,12 @@ function Opened({ module, reload }: { module: ModuleDocument; reload: () => void
 
   const { state, retry } = useStream(`/v1/live${query({ module: module.module })}`, (event: SseEvent) => {
     const now_ms = Date.now();
-    if (event.event === 'hello') {
-      const { server_time } = JSON.parse(event.data) as { server_time?: unknown };
-      greeted.current.skew_ms = timeOf(server_time, now_ms) - now_ms;
-    } else if (event.event === 'heatmap') {
-      const deltas = heatmapEvent(event.data);
+    if (event.event === 'heatmap') {
+      const deltas = heatmapEvent(event.data, now_ms);
       if (!deltas || deltas.module !== module.module) return;
-      heat.current?.apply(deltas.bins);
+      heat.current?.follow(deltas);
       ++version.current;
-      if (picture.loading && pending.current.length < 1000) pending.current.push({ at_ms: now_ms, bins: deltas.bins });
+      if (pending.current && pending.current.length < PENDING_MAX) pending.current.push(deltas);
     } else if (event.event === 'progress') {
       const progress = progressEvent(event.data, now_ms);
       if (!progress || progress.module !== module.module) return;
@@ -135,7 +129,7 @@ function Opened({ module, reload }: { module: ModuleDocument; reload: () => void
       setActive(totalsEvent(event.data)?.active[module.module] ?? 0);
     } else if (event.event === 'reset') {
       feed.current.reset?.();
-      setTurn((n) => n + 1);
+      picture.reload();
     }
     redraw();
   });
