@@ -299,7 +299,7 @@ void live_feed::burst(unix_ms now_ms) {
     around_.channel->publish(encode({gateway_, live_gap{}}));
   take_messages(now_ms);
   take_updates(std::move(raw), now_ms);
-  forget_erased();
+  forget_erased(now_ms);
   tell_seen();
   bool more = false;
   for (auto& [module, stream] : streams_) {
@@ -515,17 +515,18 @@ void live_feed::begin_anew(live_stream& stream) {
   for (const auto& [number, who] : stream.subscribers) who->write(text);
 }
 
-void live_feed::forget_erased() {
+void live_feed::forget_erased(unix_ms now_ms) {
   std::vector<student_id> erased;
   {
     const std::lock_guard lock(queue_mutex_);
     erased.swap(erased_);
   }
   if (erased.empty()) return;
-  for (const auto& [module, stream] : streams_)
-    if (std::any_of(erased.begin(), erased.end(),
-                    [&](const student_id& student) { return stream->holds(student); }))
-      begin_anew(*stream);
+  for (const auto& [module, stream] : streams_) {
+    bool anew = false;
+    for (const auto& student : erased) anew = stream->erased(student, now_ms) || anew;
+    if (anew) begin_anew(*stream);
+  }
 }
 
 live_feed_statistics live_feed::statistics() const {

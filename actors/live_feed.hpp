@@ -125,7 +125,7 @@ class live_feed final : public watch_observer {
   void housekeep(unix_ms now_ms);
   void gap_everywhere();
   void begin_anew(live_stream& stream);
-  void forget_erased();
+  void forget_erased(unix_ms now_ms);
   live_stream* find(const module_id& module) noexcept;
   live_stream* find_or_make(const module_id& module, unix_ms now_ms);
   void remove_subscriber(std::uint64_t number, bool tell);

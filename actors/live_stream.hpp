@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "actors/live_update.hpp"
@@ -35,6 +36,8 @@ class live_stream {
   /// Of one event, so that it stays well below what may wait for one client.
   static constexpr std::size_t event_bytes_max = 64 * 1024;  // no item is added beyond it
   static constexpr std::size_t kept_events_max = 512;
+  static constexpr std::int64_t erased_ms = 10'000;
+  static constexpr std::size_t erased_max = 64;  // beyond them the one of longest ago is given up
   /// All of it may be written at once, to who comes back.
   static constexpr std::size_t kept_bytes_max = 160 * 1024;
 
@@ -55,6 +58,10 @@ class live_stream {
   std::string next_burst(unix_ms now_ms, std::uint64_t& events);
   /// Whether an event to come, or one that is kept, names the student. Looks at all that is kept.
   [[nodiscard]] bool holds(const student_id& student) const;
+  /// Whether the stream is to begin anew for an erasure: it holds the student, or did within the
+  /// last `erased_ms`: an erasure is told of before and after the ledger has made it, and what was
+  /// fetched in between is of before.
+  bool erased(const student_id& student, unix_ms now_ms);
   /// What was missed cannot be told: an event that says so, and nothing before it, told or not, can
   /// be had again: whoever reads it asks for everything.
   std::string reset();
@@ -90,6 +97,7 @@ class live_stream {
   std::deque<live_update> order_;  // by the time of the first update
   std::uint64_t order_base_ = 0;   // the place of order_.front()
   boost::unordered_flat_map<student_id, std::uint64_t, std::hash<student_id>> places_;
+  std::deque<std::pair<std::uint64_t, unix_ms>> erased_;  // digest of the student, until when
   std::map<std::uint32_t, heat> heat_;
   unix_ms heat_since_ms_ = 0;  // when the first of it was settled
   heatmap_layout layout_;
