@@ -120,7 +120,8 @@ BOOST_AUTO_TEST_CASE(more_keys_than_room_do_not_drive_each_other_out) {
     hits = 0;
     for (const auto& key : all) hits += visit(cache, key) ? 1 : 0;
   }
-  // How evenly the stripes fill is chance; giving up the oldest each time would leave no hit at all.
+  // How evenly the stripes fill is chance; giving up the oldest each time would leave no hit at
+  // all.
   BOOST_TEST(hits > 256u);
   BOOST_TEST(cache.size() <= 512u);
 }
