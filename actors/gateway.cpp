@@ -451,6 +451,12 @@ void gateway::seen_elsewhere(const module_id& module,
   implementation_->heat->seen_elsewhere(module, students);
 }
 
+void gateway::student_has_gone(const student_id& student) {
+  // Until now the registry could read the student's devices again, and did for what still came.
+  implementation_->known.forget_devices_of(student);
+  implementation_->watching.student_erased(student);
+}
+
 void gateway::forget_heatmap_rows() {
   implementation_->heat->forget_rows();
 }

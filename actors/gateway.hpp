@@ -77,6 +77,9 @@ class gateway {
                                   hot_store& hot);
   /// Another gateway settled heartbeats of these students; of nobody: it is there. Any thread.
   void seen_elsewhere(const module_id& module, std::span<const student_id> students) noexcept;
+  /// The ledger has forgotten the student, after `forget_student`: whoever watches heartbeats does
+  /// so once more. Any thread.
+  void student_has_gone(const student_id& student);
   /// The ledger's heatmaps were changed by an erasure or a recount.
   void forget_heatmap_rows();
 

@@ -30,8 +30,8 @@ class actor_gateway_port final : public gateway_port {
   void forget_assignment(const pair_key& pair) override {
     gateway_.known().forget_assignment(pair);
   }
-  void forget_devices_of(const student_id& student) override {
-    gateway_.known().forget_devices_of(student);
+  void student_has_gone(const student_id& student) override {
+    gateway_.student_has_gone(student);
   }
   [[nodiscard]] std::vector<actors::module_activity> activity() const override {
     return live_.activity();

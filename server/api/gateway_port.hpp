@@ -38,7 +38,7 @@ class gateway_port {
   virtual void forget_module(const module_id& id) = 0;
   virtual void forget_device(const thumbprint& kid) = 0;
   virtual void forget_assignment(const pair_key& pair) = 0;
-  virtual void forget_devices_of(const student_id& student) = 0;
+  virtual void student_has_gone(const student_id& student) = 0;  // after forget_student
 
   // Those who watch.
   [[nodiscard]] virtual std::vector<actors::module_activity> activity() const = 0;

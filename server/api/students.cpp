@@ -101,7 +101,7 @@ net::http_response delete_student(call& c) {
   need(c.gateway.forget_student(student));
   const auto digest = crypto::hex(crypto::sha256(student.view()));
   const bool erased = need(c.store.book().erase_student(student, c.caller.name, digest, c.now_ms));
-  c.gateway.forget_devices_of(student);
+  c.gateway.student_has_gone(student);
   c.gateway.forget_heatmap_rows();
   c.attention.drop_all();
   // No id here: it must not outlive the student in a log.

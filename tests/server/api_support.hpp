@@ -92,8 +92,8 @@ class fake_gateway final : public gateway_port {
     (void)note("forget_assignment",
                std::string(pair.student.view()) + '/' + std::string(pair.module.view()));
   }
-  void forget_devices_of(const student_id& student) override {
-    (void)note("forget_devices_of", student.view());
+  void student_has_gone(const student_id& student) override {
+    (void)note("student_has_gone", student.view());
   }
   [[nodiscard]] std::vector<actors::module_activity> activity() const override { return active; }
   [[nodiscard]] std::vector<actors::refusal_entry> refusals_of(const student_id& student,
