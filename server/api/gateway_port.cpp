@@ -30,9 +30,7 @@ class actor_gateway_port final : public gateway_port {
   void forget_assignment(const pair_key& pair) override {
     gateway_.known().forget_assignment(pair);
   }
-  void student_has_gone(const student_id& student) override {
-    gateway_.student_has_gone(student);
-  }
+  void student_has_gone(const student_id& student) override { gateway_.student_has_gone(student); }
   [[nodiscard]] std::vector<actors::module_activity> activity() const override {
     return live_.activity();
   }
