@@ -181,7 +181,7 @@ void hot_writer::take(order& taken, std::vector<std::shared_ptr<credit_batch>>& 
     if (taken.student)
       obey(*taken.student);
     else
-      tiers_.forget_student(*taken.forgotten);
+      tiers_.drop_copies(*taken.forgotten);
   } else {
     refills_.push_back(std::move(taken.pairs));
   }

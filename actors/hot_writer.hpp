@@ -52,7 +52,8 @@ class hot_writer {
   [[nodiscard]] bool refill(std::vector<pair_progress> pairs);
   /// Any thread. See shard_services.
   [[nodiscard]] bool has_unsaved_refills() const noexcept { return refills_unsaved_ > 0; }
-  /// Any thread. Another gateway erased the student: what is kept here for degraded mode goes.
+  /// Any thread. The ledger has an erasure of the student, by this gateway or another: what is kept
+  /// here for degraded mode goes.
   void forget_copies(const student_id& student);
   /// Any thread but this one's. Waits until the student is forgotten in the hot store and here.
   watchkeeper::stored<ok_t> forget_student(const student_id& student);

@@ -247,7 +247,7 @@ void tiered_store::try_recover(unix_ms now_ms) {
   std::vector<pair_progress> states;
   // The hot store was told of every erasure before it came here, and may since have been told by
   // another gateway that the student is back: what they earned there must not be erased again.
-  for (const auto& [student, when] : overlay_.readmitted)
+  for (const auto& student : overlay_.readmitted)
     if (!hot_.readmit(student)) return;
   auto flush = [&] {
     auto merged = hot_.merge(states, true);
@@ -278,12 +278,30 @@ void tiered_store::enter_degraded(const std::string& why, unix_ms now_ms) {
   told_.mode_changed(true, why);
 }
 
-void tiered_store::forget_student(const student_id& student) {
-  if (!degraded_) return;
+void tiered_store::forget_states(const student_id& student) {
   boost::unordered::erase_if(overlay_.pairs,
                              [&](const auto& item) { return item.first.student == student; });
   overlay_.buckets.erase(student);
-  overlay_.erased[student] = 0;
+}
+
+void tiered_store::forget_student(const student_id& student) {
+  if (!degraded_) return;
+  forget_states(student);
+  overlay_.readmitted.erase(student);  // that was before this erasure
+  overlay_.erased.insert(student);
+}
+
+void tiered_store::drop_copies(const student_id& student) {
+  if (!degraded_) return;
+  forget_states(student);
+  overlay_.erased.erase(student);
+  if (!overlay_.readmitted.contains(student)) return;
+  // Which of the two came first? An erasure takes all devices; who has one has enrolled since.
+  auto devices = ledger_.devices_of(student);
+  if (!devices)
+    told_.ledger_failed(devices.error());
+  else if (devices->empty())
+    overlay_.readmitted.erase(student);
 }
 
 void tiered_store::readmit_student(const student_id& student) {
@@ -293,7 +311,7 @@ void tiered_store::readmit_student(const student_id& student) {
 bool tiered_store::readmit_later(const student_id& student) {
   if (!degraded_ || overlay_.readmitted.size() >= overlay_pairs_max) return false;
   overlay_.erased.erase(student);
-  overlay_.readmitted[student] = 0;
+  overlay_.readmitted.insert(student);
   return true;
 }
 

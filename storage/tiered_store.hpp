@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -59,7 +60,12 @@ class tiered_store {
   /// Enters degraded mode: the hot store was not there at start.
   void start_degraded(const std::string& why) { enter_degraded(why, 0); }
 
+  /// The hot store was told of the erasure, the ledger may not have been yet: until `drop_copies`
+  /// says so, the student is refused here while degraded.
   void forget_student(const student_id& student);
+  /// The ledger has an erasure of the student, by whichever gateway: from now on it decides whom
+  /// it passes over, for it also knows who has enrolled anew since.
+  void drop_copies(const student_id& student);
   void readmit_student(const student_id& student);
   /// While degraded: the student may earn again, and the hot store is told when it is back. False:
   /// not degraded, or too many wait.
@@ -75,14 +81,16 @@ class tiered_store {
   using results = std::vector<applied_credit>;
   template <class K, class V>
   using map = boost::unordered_flat_map<K, V, std::hash<K>>;
+  template <class K>
+  using set = boost::unordered_flat_set<K, std::hash<K>>;
 
   /// What degraded mode holds that no store does.
   struct overlay {
     map<pair_key, progress> pairs;
     map<session_key_id, session_state> sessions;
     map<student_id, credit_bucket> buckets;
-    map<student_id, unix_ms> erased;      // the hot store was told, but not that all is forgotten
-    map<student_id, unix_ms> readmitted;  // the hot store is to be told when it is back
+    set<student_id> erased;      // the hot store was told, the ledger may not have been yet
+    set<student_id> readmitted;  // the hot store is to be told when it is back
   };
 
   bool apply_hot(std::span<const tiered_request> requests, results& out);
@@ -95,6 +103,7 @@ class tiered_store {
   /// Into the ledger; the observer is told of what its heatmaps grew by.
   stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs, unix_ms now_ms);
   void enter_degraded(const std::string& why, unix_ms now_ms);
+  void forget_states(const student_id& student);
 
   hot_store& hot_;
   ledger& ledger_;

@@ -40,6 +40,15 @@ struct world {
     BOOST_REQUIRE(all.size() == 1u);
     return all[0];
   }
+  /// What any gateway does, past the hot store: erase(), then the ledger.
+  void erase_in_ledger() {
+    BOOST_REQUIRE(behind->erase_student(who, "an admin", "asked for it", now_ms).has_value());
+  }
+  void enrol_in_ledger() {
+    device_record device;
+    device.student = who;
+    BOOST_REQUIRE(behind->put_device(device).value());
+  }
   std::optional<progress> in_ledger() {
     const pair_key keys[] = {{who, *module_id::parse("m1")}};
     return (*behind->read(keys))[0];
@@ -213,7 +222,7 @@ BOOST_AUTO_TEST_CASE(what_a_student_earned_elsewhere_after_an_erasure_survives_t
   BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).how == applied_credit::state::done);
   BOOST_REQUIRE(w.inner->erase(w.who).has_value());
   w.tiers.forget_student(w.who);
-  BOOST_REQUIRE(w.behind->erase_student(w.who, "an admin", "asked for it", w.now_ms).has_value());
+  w.erase_in_ledger();
   BOOST_REQUIRE(w.inner->readmit(w.who).has_value());
   tiered_store other{*w.inner,
                      *w.behind,
@@ -249,6 +258,57 @@ BOOST_AUTO_TEST_CASE(a_student_enrolled_anew_while_degraded_earns_in_the_hot_sto
   BOOST_TEST(!w.tiers.degraded());
   BOOST_CHECK(applied.outcome.status == credit_status::credited);
   BOOST_TEST(applied.outcome.now.covered_ms == 20'000);
+}
+
+// The enrolment at another gateway reaches this one through the ledger only.
+BOOST_AUTO_TEST_CASE(a_student_erased_here_and_enrolled_elsewhere_earns_here_while_degraded) {
+  world w;
+  w.fault = store_fault::lost_request;
+  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).how == applied_credit::state::done);
+  w.tiers.forget_student(w.who);
+  BOOST_CHECK(w.apply_one(w.request(1, 0, 10'000)).outcome.why == problem::unknown_device);
+  w.erase_in_ledger();
+  w.tiers.drop_copies(w.who);  // the watcher has heard of it
+  BOOST_CHECK(w.apply_one(w.request(2, 0, 10'000)).outcome.why == problem::unknown_device);
+  BOOST_TEST(!w.in_ledger().has_value());
+  w.enrol_in_ledger();
+  const auto applied = w.apply_one(w.request(3, 20'000, 30'000));
+  BOOST_TEST(w.tiers.degraded());
+  BOOST_CHECK(applied.outcome.status == credit_status::credited);
+  BOOST_TEST(applied.outcome.now.covered_ms == 10'000);
+}
+
+BOOST_AUTO_TEST_CASE(an_enrolment_before_an_erasure_does_not_lift_it_when_the_hot_store_is_back) {
+  for (const bool here : {true, false}) {
+    world w;
+    w.tiers.start_degraded("away");
+    w.fault = store_fault::lost_request;
+    w.enrol_in_ledger();
+    BOOST_TEST(w.tiers.readmit_later(w.who));
+    BOOST_REQUIRE(w.inner->erase(w.who).has_value());
+    if (here) w.tiers.forget_student(w.who);
+    w.erase_in_ledger();
+    w.tiers.drop_copies(w.who);
+    w.fault = store_fault::none;
+    w.now_ms += tiered_store::retry_interval_ms;
+    BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).outcome.why == problem::unknown_device);
+    BOOST_TEST(!w.tiers.degraded());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(late_news_of_an_erasure_does_not_undo_the_enrolment_after_it) {
+  world w;
+  w.tiers.start_degraded("away");
+  w.fault = store_fault::lost_request;
+  BOOST_REQUIRE(w.inner->erase(w.who).has_value());
+  w.erase_in_ledger();
+  w.enrol_in_ledger();
+  BOOST_TEST(w.tiers.readmit_later(w.who));
+  w.tiers.drop_copies(w.who);
+  w.fault = store_fault::none;
+  w.now_ms += tiered_store::retry_interval_ms;
+  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).outcome.status == credit_status::credited);
+  BOOST_TEST(!w.tiers.degraded());
 }
 
 BOOST_AUTO_TEST_SUITE_END()
