@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <random>
+#include <utility>
 
 namespace watchkeeper::actors {
 namespace {
@@ -174,9 +175,15 @@ void heatmap::gather_plays() {
 
 std::optional<storage_failure> heatmap::flush_plays(ledger& behind) {
   drain();
-  // What could not be written keeps its number: nobody knows whether it was.
-  if (under_way_.empty()) gather_plays();
-  while (!under_way_.empty()) {
+  // What could not be written keeps its number: nobody knows whether it was. What came since is
+  // gathered once that is through: there may be no other turn.
+  bool gathered = false;
+  for (;;) {
+    if (under_way_.empty()) {
+      if (std::exchange(gathered, true)) return std::nullopt;
+      gather_plays();
+      continue;
+    }
     const auto& batch = under_way_.front();
     const auto turn = ledger_turn();
     if (auto done = behind.add_plays(batch.plays, writer_, batch.sequence); !done)
@@ -197,7 +204,6 @@ std::optional<storage_failure> heatmap::flush_plays(ledger& behind) {
     }
     under_way_.erase(under_way_.begin());
   }
-  return std::nullopt;
 }
 
 std::optional<storage_failure> heatmap::load_row(const module_id& module, ledger& behind) {

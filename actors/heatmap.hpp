@@ -66,7 +66,8 @@ class heatmap final : public watch_observer {
   /// Complete: everything that was told before the round is in the ledger. Reads again, with
   /// `behind`, the modules that somebody looks at. Otherwise the next round has it all.
   void round_ends(bool complete, ledger& behind);
-  /// Writes the plays. Nothing: done, or nothing to do. A failure keeps what was not written.
+  /// Writes all plays that were told. Nothing: done, or nothing to do. A failure keeps what was not
+  /// written.
   std::optional<storage_failure> flush_plays(ledger& behind);
   /// What is written to the ledger, and told to `grown`, is not read from it in between: held
   /// around both.
