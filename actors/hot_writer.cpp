@@ -106,24 +106,25 @@ void hot_writer::run() {
 void hot_writer::turn(std::chrono::milliseconds wait_max) {
   std::vector<std::shared_ptr<credit_batch>> batches;
   auto taken = take_orders(wait_max);
+  if (taken.empty()) (void)survive([&] { tiers_.try_recover(around_.now()); });
+  for (auto& o : taken) take(o, batches);
+  store_or_fail(batches);
+  (void)survive([&] { refill_one(); });
+}
+
+template <class Step>
+bool hot_writer::survive(Step step) {
   try {
-    if (taken.empty()) tiers_.try_recover(around_.now());
-    for (auto& o : taken) take(o, batches);
-    store_together(batches);
-    refill_one();
+    step();
+    return true;
   } catch (const std::exception& e) {
     around_.log(2, "hot_store", std::string("the writer failed and goes on: ") + e.what());
-    // What was taken and not come to yet must be answered as well.
-    for (auto& o : taken) {
-      if (o.batch) batches.push_back(std::move(o.batch));
-      if (!o.pairs.empty()) refills_.push_back(std::move(o.pairs));  // still counted as waiting
-      if (!o.student) continue;
-      try {
-        o.student->done.set_value(storage_failure{storage_error::unavailable, e.what()});
-      } catch (const std::future_error&) {  // it was answered before the fault
-      }
-    }
+    return false;
   }
+}
+
+void hot_writer::store_or_fail(std::vector<std::shared_ptr<credit_batch>>& batches) {
+  if (survive([&] { store_together(batches); })) return;
   // After a fault some batches are left; each shard waits for its own.
   for (auto& batch : batches) {
     if (!batch) continue;
@@ -131,6 +132,7 @@ void hot_writer::turn(std::chrono::milliseconds wait_max) {
     batch->requests.resize(batch->count);
     around_.stored(std::move(batch));
   }
+  batches.clear();
 }
 
 /// At the end what only memory knew is still handed over; the first failure ends that.
@@ -177,11 +179,11 @@ void hot_writer::take(order& taken, std::vector<std::shared_ptr<credit_batch>>& 
   if (taken.batch) {
     batches.push_back(std::move(taken.batch));
   } else if (taken.student || taken.forgotten) {
-    store_together(batches);  // what came before an erasure is done before it
+    store_or_fail(batches);  // what came before an erasure is done before it
     if (taken.student)
       obey(*taken.student);
     else
-      tiers_.drop_copies(*taken.forgotten);
+      (void)survive([&] { tiers_.drop_copies(*taken.forgotten); });
   } else {
     refills_.push_back(std::move(taken.pairs));
   }
@@ -194,11 +196,14 @@ void hot_writer::refill_one() {
     const auto pairs = std::move(refills_.front());
     refills_.pop_front();
     refills_waiting_.fetch_sub(1);
+    // It has failed until it is done, for it may throw; the shards still have the pairs.
+    const auto again_ms = refill_again_ms_;
+    ++refills_failed_;
+    if (refill_again_ms_ == 0) refill_again_ms_ = now_ms + refill_again_after_ms;
     if (tiers_.refill(pairs, now_ms)) {
+      --refills_failed_;
+      refill_again_ms_ = again_ms;
       refills_unsaved_.fetch_sub(1);
-    } else {
-      ++refills_failed_;
-      if (refill_again_ms_ == 0) refill_again_ms_ = now_ms + refill_again_after_ms;
     }
   }
   // A clock that was set back must not stretch the wait.
@@ -242,16 +247,22 @@ void hot_writer::store_together(std::vector<std::shared_ptr<credit_batch>>& batc
 }
 
 void hot_writer::obey(student_order& asked) {
-  // An erasure that the hot store was not told is none: it fails, and is asked for again. A student
-  // who enrols anew while the hot store is away may earn at once, and the hot store is told later.
-  auto done = asked.erase ? around_.hot->erase(asked.student) : around_.hot->readmit(asked.student);
-  if (asked.erase) {
-    if (done) tiers_.forget_student(asked.student);
-  } else if (done) {
-    tiers_.readmit_student(asked.student);
-  } else if (tiers_.readmit_later(asked.student)) {
-    done = ok;
-  }
+  watchkeeper::stored<ok_t> done = storage_failure{storage_error::unavailable, "the writer failed"};
+  (void)survive([&] {
+    // An erasure that the hot store was not told is none: it fails, and is asked for again. A
+    // student who enrols anew while the hot store is away may earn at once, and the hot store is
+    // told later.
+    auto told =
+        asked.erase ? around_.hot->erase(asked.student) : around_.hot->readmit(asked.student);
+    if (asked.erase) {
+      if (told) tiers_.forget_student(asked.student);
+    } else if (told) {
+      tiers_.readmit_student(asked.student);
+    } else if (tiers_.readmit_later(asked.student)) {
+      told = ok;
+    }
+    done = std::move(told);
+  });
   asked.done.set_value(std::move(done));
 }
 

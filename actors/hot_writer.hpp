@@ -78,6 +78,10 @@ class hot_writer {
   /// too.
   std::vector<order> take_orders(std::chrono::milliseconds wait_max);
   void take(order& taken, std::vector<std::shared_ptr<credit_batch>>& batches);
+  /// Does it. False: it threw, and the log says so. A fault ends one step, not the orders after it.
+  template <class Step>
+  [[nodiscard]] bool survive(Step step);
+  void store_or_fail(std::vector<std::shared_ptr<credit_batch>>& batches);
   void refill_one();
   void store_together(std::vector<std::shared_ptr<credit_batch>>& batches);
   void obey(student_order& asked);

@@ -207,6 +207,53 @@ BOOST_AUTO_TEST_CASE(a_refill_that_fails_is_asked_for_again_later) {
   BOOST_TEST(w.held_ms(1) == 5000);
 }
 
+BOOST_AUTO_TEST_CASE(a_refill_in_which_the_store_throws_is_asked_for_again_later) {
+  writing w;
+  progress state;
+  state.covered.add({0, 5000});
+  state.duration_ms = 600'000;
+  w.befalls = [](std::string_view operation) {
+    if (operation == "merge") throw std::runtime_error("broken");
+    return store_fault::none;
+  };
+  BOOST_TEST(w.writer->refill({{{student(1), module_named("m1")}, state}}));
+  w.turn();
+  BOOST_TEST(w.writer->has_unsaved_refills());
+  const auto epoch = w.hot_state.refill_epoch.load();
+  w.clock.now_ms += 5'000;
+  w.turn();
+  BOOST_TEST(w.hot_state.refill_epoch.load() == epoch + 1);
+  BOOST_TEST(!w.writer->has_unsaved_refills());
+}
+
+BOOST_AUTO_TEST_CASE(a_fault_loses_no_order_that_was_taken_with_it) {
+  writing w;
+  w.befalls = [](auto) { return store_fault::lost_request; };
+  w.writer->store(w.batch(0, 1, 0));  // degraded: a copy of the pair is kept
+  w.turn();
+  BOOST_TEST(w.hot_state.degraded.load());
+  w.clock.now_ms += tiered_store::retry_interval_ms;
+  progress state;
+  state.covered.add({0, 5000});
+  state.duration_ms = 600'000;
+  w.befalls = [](auto) -> store_fault { throw std::runtime_error("broken"); };
+  w.writer->store(w.batch(0, 2, 0));
+  w.writer->forget_copies(student(1));
+  BOOST_TEST(w.writer->refill({{{student(3), module_named("m1")}, state}}));
+  w.back.clear();
+  w.turn();  // the batch meets the fault
+  BOOST_REQUIRE(w.back.size() == 1u);
+  BOOST_TEST(writing::all(*w.back[0], failed));
+
+  w.befalls = [](auto) { return store_fault::none; };
+  w.clock.now_ms += tiered_store::retry_interval_ms;
+  w.turn();
+  BOOST_TEST(!w.hot_state.degraded.load());
+  BOOST_TEST(w.held_ms(1) == 0);  // forgotten, not given to the hot store
+  w.turn();
+  BOOST_TEST(!w.writer->has_unsaved_refills());
+}
+
 BOOST_AUTO_TEST_CASE(refills_have_a_limit_that_takes_no_place_from_batches) {
   writing w;
   std::size_t taken = 0;
