@@ -4,6 +4,7 @@
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
 #include <caf/send.hpp>
+#include <cstdlib>
 #include <stdexcept>
 #include <thread>
 
@@ -133,7 +134,7 @@ struct gateway::implementation final : shard_services {
         .now = options.now,
         .monotonic_us = options.monotonic_us,
         .stored =
-            [this](std::shared_ptr<credit_batch> batch) {
+            [this](std::shared_ptr<credit_batch> batch) noexcept {  // or its shard waits for ever
               auto& shard = shards[batch->shard];
               caf::anon_send(shard, batch_stored{std::move(batch)});
             },
@@ -240,14 +241,22 @@ struct gateway::implementation final : shard_services {
   void start_shards() {
     shards.reserve(shard_probes.size());
     for (std::uint32_t i = 0; i < shard_probes.size(); ++i)
-      shards.push_back(
-          system.spawn(progress_shard, shard_surroundings{.index = i,
-                                                          .services = *this,
-                                                          .probe = shard_probes[i],
-                                                          .hot = hot_state,
-                                                          .now = options.now,
-                                                          .monotonic_us = options.monotonic_us,
-                                                          .watching = &watching}));
+      shards.push_back(system.spawn(
+          progress_shard,
+          shard_surroundings{.index = i,
+                             .services = *this,
+                             .probe = shard_probes[i],
+                             .hot = hot_state,
+                             .now = options.now,
+                             .monotonic_us = options.monotonic_us,
+                             .watching = &watching,
+                             .cannot_go_on = [this](const std::string& why) { give_up(why); }}));
+  }
+
+  void give_up(const std::string& why) const {
+    if (options.cannot_go_on) return options.cannot_go_on(why);
+    options.log(2, "gateway", why + "; the process ends");
+    std::abort();
   }
 
   // -- the way of a heartbeat -------------------------------------------------------------------

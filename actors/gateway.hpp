@@ -45,6 +45,10 @@ struct gateway_options {
   std::vector<std::shared_ptr<watch_observer>> observers;
   /// Called for what an operator should read; any thread. level: 0 info, 1 warning, 2 error.
   std::function<void(int level, const std::string& component, const std::string& message)> log;
+  /// Called when an actor that owns state has ended by a fault; any thread. Ends the process: a
+  /// gateway without one of its shards would refuse the shard's students for ever. Empty: `log`,
+  /// then std::abort().
+  std::function<void(const std::string& why)> cannot_go_on;
 };
 
 class gateway {

@@ -1,6 +1,9 @@
 #include "actors/progress_shard.hpp"
 
 #include <algorithm>
+#include <caf/sec.hpp>
+#include <cstdlib>
+#include <exception>
 
 namespace watchkeeper::actors {
 
@@ -301,8 +304,30 @@ void progress_shard_core::tell_probe() noexcept {
   around_.probe.queued.store(waiting_.size(), std::memory_order_relaxed);
 }
 
+namespace {
+
+std::string what_of(const std::exception_ptr& thrown) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const std::exception& e) {
+    return e.what();
+  } catch (...) {
+    return "unknown";
+  }
+}
+
+}  // namespace
+
 progress_shard_actor::behavior_type progress_shard(
     progress_shard_actor::stateful_pointer<progress_shard_state> self, shard_surroundings around) {
+  // An actor that throws is simply gone: what is sent to it is lost, and its students would be told
+  // `overloaded` for ever. Every acknowledgement is in a store: a new process goes on from there.
+  self->set_exception_handler(
+      [cannot_go_on = around.cannot_go_on](std::exception_ptr& thrown) -> caf::error {
+        if (!cannot_go_on) std::abort();
+        cannot_go_on("a progress shard failed: " + what_of(thrown));
+        return caf::sec::runtime_error;
+      });
   self->state.core.emplace(around);
   return {
       [self](credit_job& message) { self->state.core->take(std::move(message.job)); },

@@ -6,6 +6,7 @@
 #include <deque>
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "actors/actors.hpp"
@@ -26,6 +27,8 @@ struct shard_surroundings {
   std::int64_t idle_pair_ms =
       600'000;                         // a clean pair is given up after so long without a heartbeat
   watch_observer* watching = nullptr;  // told of every heartbeat that is settled; may be null
+  /// The actor has ended by a fault, and with it what only it held. Empty: std::abort().
+  std::function<void(const std::string& why)> cannot_go_on;
 };
 
 /// The core of the shard, without its actor. One thread at a time.

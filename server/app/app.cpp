@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <stdexcept>
 #include <thread>
 
@@ -113,6 +114,11 @@ actors::gateway_options gateway_options_of(
   options.now = wall_clock_ms;
   options.monotonic_us = monotonic_clock_us;
   options.log = log_from_below;
+  options.cannot_go_on = [](const std::string& why) {
+    if (auto* log = installed_log())
+      log->write_through(log_level::error, "gateway", why + "; the process ends");
+    std::abort();
+  };
   options.observers = std::move(observers);
   return options;
 }

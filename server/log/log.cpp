@@ -145,6 +145,17 @@ void event_log::write(log_level level, std::string_view component, std::string_v
   }
 }
 
+void event_log::write_through(log_level level, std::string_view component, std::string_view message,
+                              std::initializer_list<log_field> fields) noexcept {
+  if (!enabled(level)) return;
+  try {
+    const auto line = format_log_line(wall_clock_ms(), level, component, message, fields);
+    implementation_->sink->log(
+        {spdlog::string_view_t("watchkeeper"), spdlog_level(level), spdlog::string_view_t(line)});
+  } catch (...) {  // out of memory: a line less
+  }
+}
+
 std::string event_log::reopen(const log_settings& settings) {
   const int descriptor = open_for_append(settings.file);
   if (descriptor < 0) return cannot_open(settings.file, errno);

@@ -66,6 +66,11 @@ class event_log {
   void write(log_level level, std::string_view component, std::string_view message,
              std::initializer_list<log_field> fields = {}) noexcept;
 
+  /// As `write`, but the line is in the file when this returns: for one that ends the process. May
+  /// overtake lines that are queued, and blocks on the disk.
+  void write_through(log_level level, std::string_view component, std::string_view message,
+                     std::initializer_list<log_field> fields = {}) noexcept;
+
   /// Opens the file anew (after its rotation, or another one) and sets the level. On an error
   /// nothing changes and the reason comes back, else an empty string.
   [[nodiscard]] std::string reopen(const log_settings& settings);

@@ -160,6 +160,20 @@ BOOST_AUTO_TEST_CASE(lines_are_appended_to_the_file_from_many_threads) {
   BOOST_TEST(lines.back().find("not wanted") == std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(a_line_that_is_written_through_is_there_at_once) {
+  const scratch_directory scratch;
+  const auto file = scratch.file("log");
+  event_log log({log_level::warning, file});
+  log.write_through(log_level::info, "gateway", "not at this level");
+  log.write_through(log_level::error, "gateway", "the process ends", {{"shard", 3}});
+  const auto lines = lines_of(file);
+  BOOST_REQUIRE_EQUAL(lines.size(), 1u);
+  const auto line = parse(lines[0]);
+  BOOST_TEST(line["level"] == "error");
+  BOOST_TEST(line["message"] == "the process ends");
+  BOOST_TEST(line["shard"] == 3);
+}
+
 BOOST_AUTO_TEST_CASE(reopening_follows_a_rotation_and_sets_the_level) {
   const scratch_directory scratch;
   const auto file = scratch.file("log");

@@ -1,0 +1,175 @@
+#include <sys/wait.h>
+#include <unistd.h>
+#include <atomic>
+#include <boost/test/unit_test.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/scheduler/test_coordinator.hpp>
+#include <caf/send.hpp>
+#include <csignal>
+#include <stdexcept>
+#include <thread>
+
+#include "actors/gateway.hpp"
+#include "actors/progress_shard.hpp"
+#include "tests/actors/support.hpp"
+#include "tests/storage/ledger_fixtures.hpp"
+
+/// A gateway without one of its shards must not go on: nobody would notice, and the shard's
+/// students would be told `overloaded` for ever.
+
+using namespace watchkeeper;
+using namespace watchkeeper::actors;
+using namespace watchkeeper::actors::testing;
+
+namespace {
+
+struct testing_config : caf::actor_system_config {
+  testing_config() {
+    set("scheduler.policy", caf::atom("testing"));
+    set("logger.verbosity", caf::atom("quiet"));
+  }
+};
+
+struct full_services final : shard_services {
+  void store(std::shared_ptr<credit_batch>) override { throw std::bad_alloc(); }
+  bool refill(std::vector<pair_progress>) override { return true; }
+  void load(std::shared_ptr<progress_query>) override {}
+  void checkpoint_now(std::vector<pair_progress>) override {}
+};
+
+/// One answer, from whichever thread.
+struct one_answer final : heartbeat_listener {
+  void on_result(std::size_t, const heartbeat_result& result) noexcept override {
+    told.set_value(result.outcome.status);
+  }
+  std::promise<credit_status> told;
+};
+
+/// A whole gateway. Once `clock_breaks` is set, the wall clock throws on every thread but the one
+/// that made this: the shard meets it when it sends a batch.
+class breakable_gateway {
+ public:
+  breakable_gateway(const test::sqlite_place& place, int log_to) {
+    auto book = place.make();
+    static_cast<void>(book->migrate().value());
+    module_record module;
+    module.id = module_named("m1");
+    module.rules.duration_ms = 600'000;
+    static_cast<void>(book->put_module(module).value());
+    const device_record device{signer_.kid(), student(1), signer_.public_key(), false, now_ms_};
+    static_cast<void>(book->put_device(device).value());
+    gateway_options options;
+    options.worker_threads = 1;
+    options.require_durability = durability::memory;
+    options.make_hot_store = [] { return make_memory_store(); };
+    options.make_ledger = [&place] { return place.make(); };
+    options.now = [this] {
+      if (clock_breaks && std::this_thread::get_id() != maker_)
+        throw std::runtime_error("the clock is broken");
+      return now_ms_;
+    };
+    options.monotonic_us = [this] { return ++monotonic_us_; };
+    options.log = [log_to](int, const std::string& component, const std::string& message) {
+      const auto line = component + ": " + message + "\n";
+      static_cast<void>(!::write(log_to, line.data(), line.size()));
+    };
+    gateway_ = std::make_unique<gateway>(std::move(options));
+  }
+  credit_status play(std::uint32_t sequence) {
+    const auto from_ms = static_cast<media_ms>(sequence) * 10'000;
+    auto listener = std::make_shared<one_answer>();
+    auto told = listener->told.get_future();
+    heartbeat_request request{
+        signer_.sign_token(claims_of(student(1), sequence, from_ms, from_ms + 10'000, now_ms_)),
+        listener,
+        0,
+        {}};
+    gateway_->submit({&request, 1});
+    return told.get();
+  }
+
+  std::atomic<bool> clock_breaks{false};
+
+ private:
+  crypto::device_signer signer_ = crypto::device_signer::generate(signature_algorithm::es256);
+  const unix_ms now_ms_ = 1'800'000'000'000;
+  std::atomic<std::uint64_t> monotonic_us_{1};
+  const std::thread::id maker_ = std::this_thread::get_id();
+  std::unique_ptr<gateway> gateway_;
+};
+
+/// What a process of its own does with a gateway whose shard throws. Comes back only where the
+/// gateway has gone on; the number says how far.
+int outlive_a_shard(const test::sqlite_place& place, int log_to) {
+  try {
+    breakable_gateway gateway(place, log_to);
+    if (gateway.play(0) != credit_status::credited) return 10;
+    gateway.clock_breaks = true;
+    static_cast<void>(gateway.play(1));
+    gateway.clock_breaks = false;
+    return gateway.play(1) == credit_status::credited ? 12 : 11;
+  } catch (...) {
+    return 13;
+  }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(end_of_a_shard)
+
+BOOST_AUTO_TEST_CASE(a_shard_that_throws_says_so) {
+  testing_config config;
+  caf::actor_system system(config);
+  full_services services;
+  shard_probe probe;
+  hot_store_probe hot;
+  heartbeat_probe heartbeats;
+  manual_clock clock;
+  std::vector<std::string> said;
+  auto shard = system.spawn(
+      progress_shard,
+      shard_surroundings{.services = services,
+                         .probe = probe,
+                         .hot = hot,
+                         .now = [&] { return clock.now_ms; },
+                         .monotonic_us = [&] { return clock.monotonic_us; },
+                         .cannot_go_on = [&](const std::string& why) { said.push_back(why); }});
+  const auto listener = std::make_shared<told>();
+  caf::anon_send(shard,
+                 credit_job{verified_job(listener, heartbeats, clock, student(1), 0, 0, 10'000)});
+  dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler()).run();
+  BOOST_REQUIRE_EQUAL(said.size(), 1u);
+  BOOST_TEST(said[0] == "a progress shard failed: std::bad_alloc");
+  BOOST_REQUIRE_EQUAL(listener->results.size(), 1u);  // the device keeps the heartbeat
+  BOOST_CHECK(listener->results[0].outcome.why == problem::overloaded);
+}
+
+BOOST_AUTO_TEST_CASE(a_gateway_ends_with_its_shard) {
+  const test::sqlite_place place;
+  int pipe_ends[2];
+  BOOST_REQUIRE(::pipe(pipe_ends) == 0);
+  const auto child = ::fork();
+  BOOST_REQUIRE(child >= 0);
+  if (child == 0) {
+    std::signal(SIGABRT, SIG_DFL);  // not to be caught by the test's own monitor
+    std::signal(SIGALRM, SIG_DFL);
+    ::alarm(60);
+    ::close(pipe_ends[0]);
+    ::_exit(outlive_a_shard(place, pipe_ends[1]));
+  }
+  ::close(pipe_ends[1]);
+  std::string log;
+  char some[4096];
+  for (ssize_t count; (count = ::read(pipe_ends[0], some, sizeof some)) > 0;)
+    log.append(some, static_cast<std::size_t>(count));
+  ::close(pipe_ends[0]);
+  int status = 0;
+  BOOST_REQUIRE(::waitpid(child, &status, 0) == child);
+  BOOST_TEST_INFO("status " << status << ", log: " << log);
+  BOOST_TEST((WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT));
+  BOOST_TEST(log.find("gateway: a progress shard failed: the clock is broken; the process ends") !=
+             std::string::npos);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
