@@ -92,7 +92,7 @@ export const row = (name, figure, goal = '', reached = undefined) => ({ name, fi
 
 /** That every heartbeat was accepted; a run where some were not says nothing about cost. */
 export function allAccepted(summary) {
-  const { credited = 0, accepted = 0, duplicate = 0 } = summary.outcomes ?? {};
+  const { credited, accepted, duplicate } = summary;
   const good = credited + accepted + duplicate;
   return row('heartbeats accepted', `${good} of ${summary.generated}`, 'all', good === summary.generated);
 }
