@@ -23,9 +23,9 @@ struct known_session {
 /// partitions. It collects heartbeats into batches, one in flight at a time, parks their replies
 /// until the batch is durable, and answers questions about its pairs.
 using progress_shard_actor =
-    caf::typed_actor<caf::reacts_to<credit_job>, caf::reacts_to<batch_stored>,
-                     caf::reacts_to<progress_wanted>, caf::reacts_to<progress_found>,
-                     caf::reacts_to<checkpoint_done>, caf::reacts_to<student_erased>,
-                     caf::reacts_to<shard_tick>>;
+    caf::typed_actor<caf::reacts_to<credit_job>, caf::reacts_to<credit_jobs>,
+                     caf::reacts_to<batch_stored>, caf::reacts_to<progress_wanted>,
+                     caf::reacts_to<progress_found>, caf::reacts_to<checkpoint_done>,
+                     caf::reacts_to<student_erased>, caf::reacts_to<shard_tick>>;
 
 }  // namespace watchkeeper::actors

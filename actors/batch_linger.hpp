@@ -5,18 +5,19 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "domain/limits.hpp"
+
 namespace watchkeeper::actors {
 
 /// How long the writer should wait for more heartbeats before it stores those in hand. A call to
-/// the store costs about as much as ten heartbeats in it; so where heartbeats come so fast that
-/// `enough` of them are promised within `wait_us_max`, a short wait saves more than it costs. At
-/// low rates it never waits, and never once there are enough. Pure: the clock is an argument, in
-/// microseconds of a monotonic clock.
+/// the store costs about as much as ten heartbeats in it; so where heartbeats come so fast that the
+/// longest wait brings several, it saves more than it costs. At low rates it never waits, and never
+/// once there are enough. Pure: the clock is an argument, in microseconds of a monotonic clock.
 class batch_linger {
  public:
-  static constexpr std::size_t enough = 16;
+  static constexpr std::size_t enough = limits::function_swaps_max;
   static constexpr std::uint64_t wait_us_max = 2'000;
-  /// Heartbeats a second below which it never waits: half of `enough` within the longest wait.
+  /// Heartbeats a second below which it never waits: eight within the longest wait.
   static constexpr double rate_min = 4'000;
 
   /// `in_hand` heartbeats were taken to be stored.
@@ -30,8 +31,8 @@ class batch_linger {
     if (in_hand == 0 || in_hand >= enough) return 0;
     const auto rate = rate_at(now_us);
     if (rate < rate_min) return 0;
-    const auto needed_us = 1e6 * static_cast<double>(enough - in_hand) / rate;
-    return needed_us > wait_us_max ? 0 : static_cast<std::uint64_t>(std::ceil(needed_us));
+    const auto needed_us = std::ceil(1e6 * static_cast<double>(enough - in_hand) / rate);
+    return std::min(wait_us_max, static_cast<std::uint64_t>(needed_us));
   }
 
   /// Heartbeats a second, of about the last `memory_us`.

@@ -142,22 +142,18 @@ struct gateway::implementation final : shard_services {
         .log = log,
         .shards = shard_probes.size(),
         .start_degraded = !hot_is_there});
-    reader = std::make_unique<store_reader>(
-        store_reader::surroundings{.hot = options.make_hot_store(),
-                                   .behind = options.make_ledger(),
-                                   .known = known,
-                                   .behind_probe = ledger_state,
-                                   .now = options.now,
-                                   .screened_again =
-                                       [this](heartbeat_job_ptr job) {
-                                         after_reading.waits = false;
-                                         screen(std::move(job), after_reading);
-                                       },
-                                   .found =
-                                       [this](progress_found found) {
-                                         auto& shard = shard_for(found.query->key.student);
-                                         caf::anon_send(shard, std::move(found));
-                                       }});
+    reader = std::make_unique<store_reader>(store_reader::surroundings{
+        .hot = options.make_hot_store(),
+        .behind = options.make_ledger(),
+        .known = known,
+        .behind_probe = ledger_state,
+        .now = options.now,
+        .screened_again = [this](heartbeat_job_ptr job) { supplied(std::move(job)); },
+        .found =
+            [this](progress_found found) {
+              auto& shard = shard_for(found.query->key.student);
+              caf::anon_send(shard, std::move(found));
+            }});
     start_shards();
     around_sessions.emplace(session_surroundings{
         .policy = options.policy,
@@ -269,7 +265,47 @@ struct gateway::implementation final : shard_services {
     bool waits = false;  // one of them is with the reader: the others queue up behind it
   };
 
-  void submit(heartbeat_request&& request, route& last) {
+  /// Verified already, for the shard of that index.
+  using outbox = std::vector<std::pair<std::size_t, heartbeat_job_ptr>>;
+
+  void submit(std::span<heartbeat_request> requests) {
+    route last;
+    outbox out;
+    const heartbeat_listener* request_of = nullptr;
+    for (auto& each : requests) {
+      if (each.listener.get() != request_of) last = {};
+      request_of = each.listener.get();
+      submit(std::move(each), last, out);
+    }
+    send(out);
+  }
+
+  /// Each shard is sent what is for it in one message, in order.
+  void send(outbox& out) {
+    if (out.size() == 1) {
+      caf::anon_send(shards[out[0].first], credit_job{std::move(out[0].second)});
+    } else if (!out.empty()) {
+      for (std::size_t shard = 0; shard < shards.size(); ++shard) {
+        credit_jobs all;
+        for (auto& [to, job] : out)
+          if (to == shard && job) all.jobs.push_back(std::move(job));
+        if (!all.jobs.empty()) caf::anon_send(shards[shard], std::move(all));
+      }
+    }
+    out.clear();
+  }
+
+  /// The reader has what was lacking. Thread: the reader's.
+  void supplied(heartbeat_job_ptr job) {
+    // A session that has verified something is found in the directory, or has ended since.
+    if (after_reading.known.memory) after_reading = {};
+    after_reading.waits = false;
+    outbox out;
+    screen(std::move(job), after_reading, out);
+    send(out);
+  }
+
+  void submit(heartbeat_request&& request, route& last, outbox& out) {
     const bool admitted = heartbeats.admit(limits::heartbeats_in_flight_max);
     if (!admitted) {
       heartbeat_result result;
@@ -288,10 +324,10 @@ struct gateway::implementation final : shard_services {
     const auto verdict = parse_job(*job, options.policy, job->received_ms);
     if (verdict.what == screening_verdict::kind::refused)
       return job->refuse(verdict.why, verdict.detail, verdict.retry_after_ms);
-    screen(std::move(job), last);
+    screen(std::move(job), last, out);
   }
 
-  void screen(heartbeat_job_ptr job, route& last) {
+  void screen(heartbeat_job_ptr job, route& last, outbox& out) {
     using kind = screening_verdict::kind;
     const auto now_ms = options.now();
     const auto verdict = screen_job(*job, options.policy, known, addresses, now_ms);
@@ -327,9 +363,8 @@ struct gateway::implementation final : shard_services {
         const auto mac = verify_mac(*job, *last.known.memory, *around_sessions);
         if (mac == mac_verdict::refused) return;
         if (mac == mac_verdict::holds) {
-          auto& shard = shard_for(job->credit.student);
-          caf::anon_send(shard, credit_job{std::move(job)});
-          return;
+          const auto shard = shard_of(job->credit.student, shards.size());
+          return out.emplace_back(shard, std::move(job)), void();
         }
       }
     }
@@ -418,8 +453,7 @@ gateway::gateway(gateway_options options)
 gateway::~gateway() = default;
 
 void gateway::submit(std::span<heartbeat_request> requests) noexcept {
-  implementation::route last;
-  for (auto& request : requests) implementation_->submit(std::move(request), last);
+  implementation_->submit(requests);
 }
 
 std::future<stored<std::optional<progress>>> gateway::progress_of(const pair_key& pair) {

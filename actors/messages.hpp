@@ -20,6 +20,11 @@ struct credit_job {
   heartbeat_job_ptr job;
 };
 
+/// Several of them, for one wake-up; in order.
+struct credit_jobs {
+  std::vector<heartbeat_job_ptr> jobs;
+};
+
 /// One batch of one shard, on its way to the hot store and back. While it waits for the writer its
 /// shard may add to it; from `close` on it belongs to the writer alone, until it comes back.
 struct credit_batch {
@@ -110,6 +115,7 @@ struct shard_tick {};
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::heartbeat_job_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::credit_job)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::credit_jobs)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::batch_stored)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::progress_wanted)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::progress_found)

@@ -18,6 +18,16 @@ void progress_shard_core::take(heartbeat_job_ptr job) {
   tell_probe();
 }
 
+void progress_shard_core::take(std::span<heartbeat_job_ptr> jobs) {
+  const bool idle = parked_.empty();
+  for (auto& job : jobs) {
+    waiting_.push_back(std::move(job));
+    if (!idle && waiting_.size() == 1) join_batch();
+  }
+  if (idle) send_batch();
+  tell_probe();
+}
+
 tiered_request progress_shard_core::request_of(heartbeat_job& job, unix_ms now_ms) const {
   job.credit.now_ms = now_ms;
   tiered_request request{job.credit, std::nullopt};
@@ -331,6 +341,7 @@ progress_shard_actor::behavior_type progress_shard(
   self->state.core.emplace(around);
   return {
       [self](credit_job& message) { self->state.core->take(std::move(message.job)); },
+      [self](credit_jobs& message) { self->state.core->take(message.jobs); },
       [self](batch_stored& message) { self->state.core->stored(*message.batch); },
       [self](progress_wanted& message) { self->state.core->asked(std::move(message.query)); },
       [self](progress_found& message) { self->state.core->found(*message.query, *message.found); },

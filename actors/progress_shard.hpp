@@ -6,6 +6,7 @@
 #include <deque>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,8 @@ class progress_shard_core {
   progress_shard_core& operator=(const progress_shard_core&) = delete;
 
   void take(heartbeat_job_ptr job);
+  /// Several that came together: one batch for all of them, if none is under way.
+  void take(std::span<heartbeat_job_ptr> jobs);
   void stored(credit_batch& batch);
   void asked(std::shared_ptr<progress_query> query);
   void found(progress_query& query, watchkeeper::stored<std::optional<progress>>& found);

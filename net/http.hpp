@@ -113,6 +113,10 @@ class request_sink {
   virtual void on_drained(const reply_address&) noexcept {}
   /// Streamed requests only: the stream or its connection has gone; nothing follows.
   virtual void on_gone(const reply_address& from) noexcept = 0;
+
+  /// After requests were handed over: whatever else was ready at `io_thread` at that moment has
+  /// been handed over as well. A sink may keep requests until then, to pass them on together.
+  virtual void on_round_end(std::uint32_t /*io_thread*/) noexcept {}
 };
 
 }  // namespace watchkeeper::net

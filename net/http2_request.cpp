@@ -217,6 +217,7 @@ void http2_session::finish_body(http2_stream& stream) {
 void http2_session::deliver(http2_stream& stream) {
   refund(stream);
   stream.delivered = true;
+  worker_.handed_over = true;
   worker_.sink.on_request(std::move(stream.request));
 }
 

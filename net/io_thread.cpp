@@ -112,6 +112,24 @@ void io_thread::handle(Work what) noexcept {
     // Out of memory outside of any one connection; the sweep looks again.
     bury_the_dead();
   }
+  if (state_.handed_over && !round_open_) end_round_soon();
+}
+
+/// The reactor runs what is posted after the events that are ready now: they belong to this round.
+void io_thread::end_round_soon() noexcept {
+  round_open_ = true;
+  const auto end_round = [this] {
+    round_open_ = false;
+    handle([this] {
+      state_.handed_over = false;
+      state_.sink.on_round_end(state_.index);
+    });
+  };
+  try {
+    boost::asio::post(context_, end_round);
+  } catch (...) {  // out of memory: the round ends here
+    end_round();
+  }
 }
 
 void io_thread::settle() {

@@ -71,6 +71,7 @@ class io_thread {
   /// Every event: reads the clock, does `what`, applies local replies, flushes, buries.
   template <class Work>
   void handle(Work what) noexcept;
+  void end_round_soon() noexcept;
   void settle();
   void read_clocks() noexcept;
   void open_door(door& which, std::unique_ptr<listener> socket, bool tls);
@@ -104,6 +105,7 @@ class io_thread {
   std::array<std::uint8_t, bounds::output_buffer_bytes> output_buffer_;
   std::int64_t date_second_ = -1;
   bool draining_ = false;
+  bool round_open_ = false;  // its end is posted
   std::thread thread_;
 };
 

@@ -158,7 +158,7 @@ class running_gateway {
         port_(make_gateway_port(gateway_, *live_, *refusals_)),
         desk_(cors(settings.cors.origins, settings.cors.max_age_s), wall_clock_ms),
         server_(server_options_of(settings), desk_),
-        heartbeats_(gateway_, server_.replies(), wall_clock_ms),
+        heartbeats_(gateway_, server_.replies(), wall_clock_ms, io_thread_count(settings)),
         files_(settings.static_folders, server_.replies(), wall_clock_ms),
         watching_(*live_, server_.replies()),
         api_({.gateway = *port_,

@@ -68,6 +68,10 @@ void front_desk::on_gone(const net::reply_address& from) noexcept {
   live_->on_gone(from);
 }
 
+void front_desk::on_round_end(std::uint32_t io_thread) noexcept {
+  heartbeats_->on_round_end(io_thread);
+}
+
 void front_desk::on_drained(const net::reply_address& to) noexcept {
   files_->on_drained(to);
 }

@@ -39,6 +39,7 @@ class front_desk final : public net::request_sink {
   void on_data(const net::reply_address& from, std::string_view bytes, bool last) noexcept override;
   void on_drained(const net::reply_address& to) noexcept override;
   void on_gone(const net::reply_address& from) noexcept override;
+  void on_round_end(std::uint32_t io_thread) noexcept override;
 
  private:
   void show_console(const net::http_request& request) noexcept;

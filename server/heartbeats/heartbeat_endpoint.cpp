@@ -1,8 +1,11 @@
 #include "server/heartbeats/heartbeat_endpoint.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <string_view>
 #include <vector>
 
+#include "domain/limits.hpp"
 #include "net/problem_response.hpp"
 #include "server/heartbeats/heartbeat_stream.hpp"
 #include "server/heartbeats/pending_answer.hpp"
@@ -36,8 +39,10 @@ bool is_jose(std::string_view content_type) {
 }  // namespace
 
 heartbeat_endpoint::heartbeat_endpoint(actors::gateway& gateway, net::reply_port& replies,
-                                       std::function<unix_ms()> now)
-    : gateway_(gateway), replies_(replies), now_(std::move(now)) {}
+                                       std::function<unix_ms()> now, std::size_t io_threads)
+    : gateway_(gateway), replies_(replies), now_(std::move(now)), rounds_(io_threads) {
+  for (auto& each : rounds_) each.kept.reserve(kept_max + limits::tokens_per_request_max);
+}
 heartbeat_endpoint::~heartbeat_endpoint() = default;
 
 bool heartbeat_endpoint::acceptable(const net::http_request& request) {
@@ -92,14 +97,29 @@ void heartbeat_endpoint::on_request(net::http_request&& request) noexcept {
   if (count == 1 && text.size() == request.body.size()) {  // the usual case: no copy
     actors::heartbeat_request one{std::move(request.body), std::move(listener), 0,
                                   request.peer.bytes};
-    gateway_.submit({&one, 1});
-    return;
+    return pass_on({&one, 1}, request.reply_to.io_thread);
   }
   std::vector<actors::heartbeat_request> all;
   all.reserve(count);
   for (std::size_t i = 0; i < count; ++i)
     all.push_back({std::string(tokens[i]), listener, i, request.peer.bytes});
-  gateway_.submit(all);
+  pass_on(all, request.reply_to.io_thread);
+}
+
+void heartbeat_endpoint::pass_on(std::span<actors::heartbeat_request> of_one_request,
+                                 std::uint32_t io_thread) {
+  if (io_thread >= rounds_.size()) return gateway_.submit(of_one_request);
+  auto& kept = rounds_[io_thread].kept;  // has room: it is emptied before it is full
+  std::move(of_one_request.begin(), of_one_request.end(), std::back_inserter(kept));
+  if (kept.size() >= kept_max) on_round_end(io_thread);
+}
+
+void heartbeat_endpoint::on_round_end(std::uint32_t io_thread) noexcept {
+  if (io_thread >= rounds_.size()) return;
+  auto& kept = rounds_[io_thread].kept;
+  if (kept.empty()) return;
+  gateway_.submit(kept);
+  kept.clear();
 }
 
 void heartbeat_endpoint::on_stream_opened(net::http_request&& request) noexcept {

@@ -5,7 +5,9 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <unordered_map>
+#include <vector>
 
 #include "actors/gateway.hpp"
 #include "net/http.hpp"
@@ -19,19 +21,25 @@ class heartbeat_stream;
 /// Thread: requests on I/O threads, results on any. Never blocks. Borrows gateway and reply port.
 class heartbeat_endpoint {
  public:
+  /// Requests of the first `io_threads` I/O threads are collected until their round ends; those of
+  /// others are passed on at once.
   heartbeat_endpoint(actors::gateway& gateway, net::reply_port& replies,
-                     std::function<unix_ms()> now);
+                     std::function<unix_ms()> now, std::size_t io_threads);
   ~heartbeat_endpoint();
 
   static constexpr std::string_view path = "/v1/heartbeats";
   static constexpr std::string_view stream_path = "/v1/heartbeats/stream";
   /// Of a body taken whole: more than 16 tokens fit, so that too many or too long ones are named.
   static constexpr std::size_t body_bytes_max = 65'536;
+  /// Kept for the end of the round, an I/O thread; then they are passed on without it.
+  static constexpr std::size_t kept_max = 64;
 
   void on_request(net::http_request&& request) noexcept;
   void on_stream_opened(net::http_request&& request) noexcept;
   void on_stream_data(const net::reply_address& from, std::string_view bytes, bool last) noexcept;
   void on_stream_gone(const net::reply_address& from) noexcept;
+  /// Passes on what was collected. Thread: that I/O thread.
+  void on_round_end(std::uint32_t io_thread) noexcept;
 
   /// Ends the streams that are open, each after the results of what it holds. Any thread.
   void begin_drain();
@@ -42,12 +50,19 @@ class heartbeat_endpoint {
       return (a.connection * 0x9e3779b97f4a7c15ull) ^ static_cast<std::size_t>(a.stream);
     }
   };
+  /// What came from one I/O thread in its round. Heartbeats that reach the actors together wake a
+  /// thread once, where each by itself would wake it again and again.
+  struct alignas(64) round {
+    std::vector<actors::heartbeat_request> kept;
+  };
+  void pass_on(std::span<actors::heartbeat_request> of_one_request, std::uint32_t io_thread);
   std::shared_ptr<heartbeat_stream> stream_of(const net::reply_address& from);
   [[nodiscard]] bool acceptable(const net::http_request& request);
 
   actors::gateway& gateway_;
   net::reply_port& replies_;
   std::function<unix_ms()> now_;
+  std::vector<round> rounds_;  // each touched by its I/O thread only
   std::mutex streams_mutex_;
   bool draining_ = false;
   // At most one entry a stream that the HTTP/2 layer holds open.

@@ -33,9 +33,12 @@ BOOST_AUTO_TEST_CASE(the_rate_is_that_of_the_recent_batches) {
 BOOST_AUTO_TEST_CASE(it_waits_as_long_as_the_missing_ones_need) {
   std::uint64_t now_us = 0;
   const auto linger = busy(10, 1'000, now_us);
-  const auto wait_us = linger.wait_us(6, now_us);  // ten more, of 10 a millisecond
+  const auto in_hand = batch_linger::enough - 10;  // ten more, of 10 a millisecond
+  const auto wait_us = linger.wait_us(in_hand, now_us);
   BOOST_TEST((wait_us > 980 && wait_us < 1'020));
-  BOOST_TEST(linger.wait_us(6, now_us) > linger.wait_us(7, now_us));
+  BOOST_TEST(wait_us > linger.wait_us(in_hand + 1, now_us));
+  // More are missing than can come: those that come are worth the longest wait.
+  BOOST_TEST(linger.wait_us(1, now_us) == batch_linger::wait_us_max);
 }
 
 BOOST_AUTO_TEST_CASE(with_enough_in_hand_or_nothing_it_never_waits) {

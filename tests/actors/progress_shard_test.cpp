@@ -105,6 +105,36 @@ BOOST_AUTO_TEST_CASE(nobody_is_answered_before_the_batch_is_durable) {
   BOOST_TEST(w.heartbeats.in_flight() == 0u);
 }
 
+BOOST_AUTO_TEST_CASE(heartbeats_that_come_together_are_one_batch) {
+  world w;
+  const auto three = [&](int first) {
+    std::vector<heartbeat_job_ptr> jobs;
+    for (int who = first; who < first + 3; ++who)
+      jobs.push_back(verified_job(w.listener, w.heartbeats, w.clock, student(who), 0, 0, 10'000,
+                                  600'000, &w.watching));
+    w.shard->take(jobs);
+  };
+  three(1);
+  BOOST_REQUIRE_EQUAL(w.services.batches.size(), 1u);
+  BOOST_TEST(w.services.batches[0]->count == 3u);
+  w.services.batches[0]->open();  // as the writer does
+  three(4);
+  BOOST_TEST(w.services.batches.size() == 1u);
+  BOOST_TEST(w.services.batches[0]->waiting() == 6u);
+  BOOST_TEST(w.services.batches[0]->close() == 6u);
+  three(7);  // of these none is with the writer
+  BOOST_TEST(w.services.batches[0]->waiting() == 6u);
+  BOOST_TEST(w.probe.queued == 3u);
+  w.finish_batch();
+  BOOST_TEST(w.listener->results.size() == 6u);
+  BOOST_REQUIRE_EQUAL(w.services.batches.size(), 1u);
+  BOOST_TEST(w.services.batches[0]->count == 3u);
+  w.finish_batch();
+  BOOST_REQUIRE_EQUAL(w.listener->results.size(), 9u);
+  for (const auto& result : w.listener->results)
+    BOOST_CHECK(result.outcome.status == credit_status::credited);
+}
+
 BOOST_AUTO_TEST_CASE(a_batch_that_waits_for_the_writer_is_added_to) {
   world w;
   w.heartbeat(1, 0, 0, 10'000);

@@ -83,6 +83,31 @@ BOOST_AUTO_TEST_CASE(common_fields_are_on_every_answer_also_of_this_layer) {
   BOOST_TEST(client.read_answer(5).fields.count("x-common") == 0u);
 }
 
+BOOST_AUTO_TEST_CASE(a_round_ends_after_the_requests_that_were_there_together) {
+  test_server s(test_server::h2c_options());
+  auto client = raw_client::connect_h2c(s.running.h2c_port());
+  BOOST_REQUIRE(client.greet_and_wait());
+  constexpr std::int32_t last = 15;
+  std::string together;
+  for (std::int32_t stream = 1; stream <= last; stream += 2) {
+    const auto block = raw_client::encode({{":method", "GET"},
+                                           {":scheme", "http"},
+                                           {":authority", "localhost"},
+                                           {":path", "/round"}});
+    together += be32(static_cast<std::uint32_t>(block.size())).substr(1);
+    together += "\x01\x05";  // HEADERS; END_STREAM and END_HEADERS
+    together += be32(static_cast<std::uint32_t>(stream)) + block;
+  }
+  BOOST_REQUIRE(client.send_bytes(together));
+  for (std::int32_t stream = 1; stream <= last; stream += 2) {
+    const auto answer = client.read_answer(stream);
+    BOOST_TEST(answer.status() == "200");
+    BOOST_TEST(answer.body == "8");
+  }
+  client.request(last + 2, "GET", "/round", true);
+  BOOST_TEST(client.read_answer(last + 2).body == "1");
+}
+
 BOOST_AUTO_TEST_CASE(answers_without_content) {
   test_server s(test_server::h2c_options());
   auto client = raw_client::connect_h2c(s.running.h2c_port());

@@ -1,5 +1,7 @@
 #include "test_sink.hpp"
 
+#include <algorithm>
+
 namespace watchkeeper::net::test {
 namespace {
 
@@ -44,6 +46,11 @@ void test_sink::on_request(http_request&& request) noexcept {
     const std::scoped_lock lock(mutex_);
     held_.push_back(to);
     changed_.notify_all();
+    return;
+  }
+  if (request.path == "/round") {
+    const std::scoped_lock lock(mutex_);
+    of_this_round_.push_back(to);
     return;
   }
   if (request.path == "/pull") {
@@ -103,6 +110,19 @@ void test_sink::on_data(const reply_address& from, std::string_view bytes, bool 
   }
   port->send(from, std::string(bytes), last);
   port->consumed(from, bytes.size());
+}
+
+void test_sink::on_round_end(std::uint32_t io_thread) noexcept {
+  std::vector<reply_address> kept;
+  {
+    const std::scoped_lock lock(mutex_);
+    const auto others =
+        std::partition(of_this_round_.begin(), of_this_round_.end(),
+                       [&](const auto& each) { return each.io_thread != io_thread; });
+    kept.assign(others, of_this_round_.end());
+    of_this_round_.erase(others, of_this_round_.end());
+  }
+  for (const auto& to : kept) port->respond(to, text(200, std::to_string(kept.size())));
 }
 
 void test_sink::on_gone(const reply_address& from) noexcept {

@@ -19,6 +19,7 @@ namespace watchkeeper::net::test {
 ///   /status/NNN     that status, body "status"
 ///   /big            1 MiB
 ///   /hold           nothing, until release() answers all that were held
+///   /round          when its round ends, how many requests were kept for that
 ///   /stream         (streamed) the body comes back as it arrives, consumed at once
 ///   /stall          (streamed) begins an answer, consumes nothing until consume_stalled()
 ///   /pull           (streamed) 1 MiB in chunks of 64 KiB, each when it is asked for
@@ -35,6 +36,7 @@ class test_sink : public request_sink {
   void on_data(const reply_address& from, std::string_view bytes, bool last) noexcept override;
   void on_drained(const reply_address& to) noexcept override;
   void on_gone(const reply_address& from) noexcept override;
+  void on_round_end(std::uint32_t io_thread) noexcept override;
   std::size_t pulled();
 
   /// Waits for `count` requests held; false after 5 s.
@@ -56,6 +58,7 @@ class test_sink : public request_sink {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<reply_address> held_;
+  std::vector<reply_address> of_this_round_;
   std::map<std::uint64_t, std::map<std::int32_t, std::string>> streams_;  // path by stream
   std::size_t gone_ = 0;
   std::size_t pulled_ = 0;
