@@ -4,12 +4,15 @@ import { spawn } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { Browser } from './lib/console.mjs';
 import { Gateway, program, tokens } from './lib/gateway.mjs';
+import { tasksOf } from './lib/main-thread.mjs';
 import { Scene } from './lib/scene.mjs';
 import { until, within } from './lib/wait.mjs';
 
 const STUDENTS = 10_000;
-/** A pass that the rest of the machine held up is made again, from a page that is loaded anew. */
+/** A pass whose first strip the rest of the machine held up is made again, from a page that is loaded anew. */
 const PASSES_MAX = 4;
+/** Of the processor, in one task of the page: more is seen as a hitch. */
+const TASK_MAX_MS = 100;
 
 /** `watchkeeper fleet` with these arguments, to its end. */
 async function fleet(gateway, ...args) {
@@ -85,11 +88,12 @@ describe('the console under load', () => {
       const pass = await openAndScroll(browser);
       passes.push(pass);
       assert.ok(pass.rows < 100, `${pass.rows} rows`);
-      if (pass.first_ms < 1000 && pass.longest_ms <= 100) break;
+      // The page's own doing, whatever else the machine does: each pass has to be without a hitch.
+      assert.ok(pass.tasks > 300, `only ${pass.tasks} tasks were seen while scrolling`);
+      assert.ok(pass.longest_ms <= TASK_MAX_MS, `a task that took ${pass.longest_ms} ms of the processor`);
+      if (pass.first_ms < 1000) break;
     }
-    const { first_ms, longest_ms } = passes.at(-1);
-    assert.ok(first_ms < 1000, `${first_ms} ms`);
-    assert.ok(longest_ms <= 100, `a task of ${longest_ms} ms`);
+    assert.ok(passes.at(-1).first_ms < 1000, `the first strip after ${passes.map(({ first_ms }) => Math.round(first_ms))} ms`);
     assert.deepEqual(browser.faults, []);
     await page.close();
   });
@@ -101,11 +105,6 @@ async function openAndScroll(browser) {
   await browser.goto();
   const link = page.locator('[data-module=crowd] a');
   await link.waitFor();
-  await page.evaluate(() => {
-    globalThis.tasks = [];
-    new PerformanceObserver((list) => globalThis.tasks.push(...list.getEntries().map(({ duration }) => duration)))
-      .observe({ type: 'longtask' });
-  });
   // On screen is a strip when it is drawn, not when its place is there.
   const first_ms = await link.evaluate(async (element) => {
     const started = performance.now();
@@ -120,21 +119,24 @@ async function openAndScroll(browser) {
   await page.getByText('10,000 students').first().waitFor();
   const list = page.locator('.virtual');
   const { y, height } = await list.boundingBox();
-  // As somebody at the wheel does it: down through all of them, while pages are read.
-  await page.evaluate(async ([top, whole]) => {
-    globalThis.tasks.length = 0;
-    for (let step = 0; step <= 150; ++step) {
-      scrollTo(0, top + (whole * step) / 150);
-      await new Promise(requestAnimationFrame);
-      await new Promise(requestAnimationFrame);
-    }
-  }, [y, height]);
-  await until('the last ones are read', () => page.evaluate((count) =>
-    document.querySelector(`[aria-rowindex="${count + 1}"][data-student]`) !== null, STUDENTS), { timeout_ms: 30_000 });
-  const tasks = await page.evaluate(() => globalThis.tasks);
+  const tasks = await tasksOf(browser, async (mark) => {
+    await mark('begin');
+    // As somebody at the wheel does it: down through all of them, while pages are read.
+    await page.evaluate(async ([top, whole]) => {
+      for (let step = 0; step <= 150; ++step) {
+        scrollTo(0, top + (whole * step) / 150);
+        await new Promise(requestAnimationFrame);
+        await new Promise(requestAnimationFrame);
+      }
+    }, [y, height]);
+    await until('the last ones are read', () => page.evaluate((count) =>
+      document.querySelector(`[aria-rowindex="${count + 1}"][data-student]`) !== null, STUDENTS), { timeout_ms: 30_000 });
+    await mark('end');
+  });
   const rows = await page.locator('[data-student]').count();
-  const longest_ms = Math.round(Math.max(0, ...tasks));
-  console.log(`console: first strip after ${Math.round(first_ms)} ms, longest task while scrolling ${longest_ms} ms` +
-    ` (${tasks.length} over 50 ms), ${rows} rows in the document`);
-  return { first_ms, longest_ms, rows };
+  const longest = (time) => Math.round(Math.max(...tasks.map((task) => task[time])));
+  const longest_ms = longest('processor_ms');
+  console.log(`console: first strip after ${Math.round(first_ms)} ms, longest task while scrolling ${longest_ms} ms of the processor,` +
+    ` ${longest('wall_ms')} ms in all (of ${tasks.length} tasks), ${rows} rows in the document`);
+  return { first_ms, longest_ms, tasks: tasks.length, rows };
 }
