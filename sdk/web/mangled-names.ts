@@ -7,5 +7,5 @@ export const MANGLED_NAMES = [
   'accepted', 'askedMs', 'atMs', 'backoff', 'baseMs', 'busy', 'bySession', 'change', 'claim', 'claims',
   'clearTimer', 'dropped', 'exclusively', 'getOrPut', 'heard', 'hurry', 'kept', 'learn', 'mac', 'maxHeartbeats', 'maxMs', 'missed', 'moment',
   'newId', 'nowMs', 'offer', 'offsetMs', 'positionMs', 'reading', 'serverTimeOf', 'setTimer', 'signingInput',
-  'timeoutMs', 'transact', 'verdicts', 'waitLeftMs', 'wantFull', 'wanted', 'worked',
+  'takeOver', 'timeoutMs', 'transact', 'verdicts', 'waitLeftMs', 'wantFull', 'wanted', 'worked',
 ];

@@ -87,21 +87,22 @@ export function readAnswer(
   return answer;
 }
 
-/** What a problem means for the heartbeat that has it. */
-export type Reaction = 'never' | 'later' | 'clock' | 'device-key' | 'enrol';
+/** What a problem means for the heartbeat that has it. `alone`: only an answer of its own can tell. */
+export type Reaction = 'never' | 'later' | 'clock' | 'device-key' | 'enrol' | 'alone';
 
 const REACTIONS: Record<string, Reaction> = {
   'stale-token': 'clock',
   'future-token': 'clock',
   'session-key-unknown': 'device-key',
   'unknown-device': 'enrol',
-  'rate-limited': 'later',
-  overloaded: 'later',
-  'storage-unavailable': 'later',
-  draining: 'later',
 };
+/** Those that say nothing about the token: RFC 9110, 15.5.9 and 15.6; RFC 8470, 5.2; RFC 6585, 4. */
+const PASSING = /^5|^4(08|25|29)/;
 
-/** A name that is not known is taken by the status: below 500 it is about the token, and for good. */
+/**
+ * Any other name, known or not, is taken by the status: `4xx` is about the token, and for good. The
+ * status of a batch, 200, is about none of its tokens, and has no Retry-After.
+ */
 export function reactionTo(name: string, status: number): Reaction {
-  return REACTIONS[name] ?? (status >= 500 || status === 429 || status === 408 ? 'later' : 'never');
+  return REACTIONS[name] ?? (status < 400 ? 'alone' : PASSING.test(`${status}`) ? 'later' : 'never');
 }

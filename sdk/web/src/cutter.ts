@@ -23,6 +23,8 @@ export interface Snapshot {
   rate: number;
   /** Whether media plays and may be credited: not paused, seeking, stalled, ended or hidden. */
   active: boolean;
+  /** Whether the media has come to its end. */
+  ended?: boolean;
 }
 
 /**
@@ -43,13 +45,20 @@ export const MAX_RATE = 4;
 export const TOLERANCE_MS = 750;
 /** Whoever has not looked for longer than this does not know what happened meanwhile. */
 export const MAX_STEP_MS = 5_000;
-/** Less is not worth a heartbeat; the gateway closes gaps of this size by itself. */
+/**
+ * Less is not worth a heartbeat of its own; else somebody who scrubs without a connection would push
+ * real ones out of the buffer. It goes with what is played on from there; else the gateway closes
+ * gaps of this size by itself. It does not after the last piece, so the end of the media is reported
+ * however short it is.
+ */
 export const MIN_INTERVAL_MS = 100;
 
 export class Cutter {
   readonly #limits: CutterLimits;
   #running = false;
   #fromMs = 0;
+  /** What was too short to be reported; the next piece may begin where it ends. */
+  #short: Interval | undefined;
   /** Where and when playback began. */
   #begun: Snapshot = { atMs: 0, positionMs: 0, rate: 1, active: false };
   #last: Snapshot = { atMs: 0, positionMs: 0, rate: 1, active: false };
@@ -71,7 +80,9 @@ export class Cutter {
     if (!this.#running && now.active && now.rate >= MIN_RATE && now.rate <= MAX_RATE) {
       this.#running = true;
       this.#begun = now;
-      this.#fromMs = now.positionMs;
+      const short = this.#short;
+      this.#fromMs = short?.toMs === now.positionMs && short.rate === now.rate ? short.fromMs : now.positionMs;
+      this.#short = undefined;
     }
     this.#last = now;
     return done;
@@ -96,8 +107,9 @@ export class Cutter {
 
   #close(done: Interval[]): void {
     this.#running = false;
-    if (this.#last.positionMs - this.#fromMs >= MIN_INTERVAL_MS) {
-      done.push({ fromMs: this.#fromMs, toMs: this.#last.positionMs, rate: this.#last.rate });
-    }
+    const { positionMs: toMs, rate, ended } = this.#last;
+    const piece = { fromMs: this.#fromMs, toMs, rate };
+    if (toMs - this.#fromMs >= (ended ? 1 : MIN_INTERVAL_MS)) done.push(piece);
+    else this.#short = piece;
   }
 }

@@ -6,7 +6,7 @@ import { type PublicJwk, publicJwk, thumbprint } from './token.js';
 export interface Enrolment {
   /** RFC 7638 thumbprint of `jwk`; names the device. */
   kid: string;
-  /** The public key. There is no way to the #one. */
+  /** The public key. There is no way to the private one. */
   jwk: PublicJwk;
   /** Whether the key outlives the page. If not, the device is another one after a reload. */
   persistent: boolean;

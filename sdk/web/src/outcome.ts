@@ -22,7 +22,7 @@ export function retryOf(
   problem: string,
   status: number,
   signer: Signer,
-): ProblemEvent['retry'] {
+): ProblemEvent['retry'] | 'alone' {
   const reaction = reactionTo(problem, status);
   // Also where the gateway has another key than this page: the device key settles it.
   if (reaction === 'device-key' || (problem === 'bad-signature' && bySession)) {

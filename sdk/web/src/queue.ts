@@ -62,19 +62,24 @@ export class Queue {
   }
 
   /** Settles, and gives what had to go and what is to be sent now, marked as sent. */
-  take(alone: boolean): Promise<[dropped: Claim[], taken: Claim[]]> {
-    return this.change((draft) => {
+  async take(alone: boolean): Promise<[dropped: Claim[], taken: Claim[]]> {
+    // A transaction may be tried again although it was carried out: what had to go then is told all the same.
+    const gone = new Map<number, Claim>();
+    const taken = await this.change((draft) => {
       const { state } = draft;
       const { kept, dropped } = settle(draft.claims, this.#options.buffer, this.busy);
+      for (const claim of dropped) gone.set(claim.id!, claim);
+      for (const claim of kept) gone.delete(claim.id!);
       draft.claims = kept;
-      if (state.halted || this.waitLeftMs(state)) return [dropped, []];
+      if (state.halted || this.waitLeftMs(state)) return [];
       // After a failure the oldest goes ahead alone: it was sent before, and so the others may still be joined.
-      const taken = kept
+      const first = kept
         .slice(0, state.failures || alone ? 1 : MAX_TOKENS)
         .map((claim) => ({ ...claim, sent: true }));
-      kept.splice(0, taken.length, ...taken);
-      return [dropped, taken];
+      kept.splice(0, first.length, ...first);
+      return first;
     });
+    return [[...gone.values()], taken];
   }
 
   /** Puts off the next try, in the draft of a transaction. */

@@ -42,6 +42,7 @@ export class Sender {
   readonly #environment: Environment;
   readonly #store: Store;
   readonly #signer: Signer;
+  readonly #device: Promise<DeviceKey>;
   readonly #emit: Emit;
   readonly #traffic = { requests: 0, heartbeats: 0, bytesUp: 0, bytesDown: 0 };
   readonly #queue: Queue;
@@ -62,6 +63,7 @@ export class Sender {
     this.#environment = environment;
     this.#store = store;
     this.#emit = emit;
+    this.#device = device;
     this.clock = new Clock(environment.newId());
     this.#queue = new Queue(options, store, environment);
     this.#signer = new Signer(options, environment, this.#traffic, device, this.clock);
@@ -84,8 +86,10 @@ export class Sender {
           // Another tab is busy for that long: its turn, and ours later.
           if (!(await this.#queue.exclusively(() => this.#sendAll()))) this.#schedule(this.#options.backoff.baseMs);
         } catch (error) {
-          // No key can be had: what is kept stays.
-          this.#problem('no-key', 0, String(error), 'later');
+          // What is kept stays, and is tried again. Not by the queue's own waiting, which may be what failed.
+          this.#schedule(this.#options.backoff.maxMs);
+          const name = await this.#device.then(() => 'internal', () => 'no-key');
+          this.#problem(name, 0, String(error), 'later');
         }
       }
       this.#running = undefined;
@@ -118,7 +122,7 @@ export class Sender {
   }
 
   status(): Status {
-    const nextTryMs = this.#queue.state && this.#queue.buffered ? this.#queue.waitLeftMs(this.#queue.state) : 0;
+    const nextTryMs = this.#queue.buffered ? this.#queue.waitLeftMs(this.#queue.state!) : 0;
     return {
       state: this.#stopped ? 'stopped'
         : this.#queue.state?.halted ? 'not-enrolled'
@@ -223,6 +227,7 @@ export class Sender {
     const drops = new Map<string, Claim[]>();
     let keep = false;
     let halt = false;
+    let alone = false;
     const nowMs = this.#environment.reading().monoMs;
     if (signed[1] || this.clock.nowMs(this.#environment.reading()) - signed[0]!.iat * 1000 >= LATE_MS)
       this.#catchingUpUntilMs = nowMs + CATCHING_UP_MS;
@@ -232,7 +237,9 @@ export class Sender {
       if ('problem' in verdict) {
         // It told no progress.
         this.wantFull = true;
-        const retry = retryOf(one, verdict.problem, status, this.#signer);
+        let retry = retryOf(one, verdict.problem, status, this.#signer);
+        // Each that stays gets an answer of its own; one that had it already has to wait.
+        if (retry === 'alone') retry = (alone = !!signed[1]) ? 'now' : 'later';
         keep ||= retry === 'later';
         halt ||= retry === 'enrol';
         // That a session key is gone is nothing the application has to know.
@@ -251,6 +258,7 @@ export class Sender {
       }
       finished.add(claim.id!);
     }
+    if (alone) this.#alone = signed.length - finished.size;
     await this.#queue.change((draft) => {
       const { failures, progress } = draft.state;
       const state: QueueState = { failures: 0, untilMs: 0, waitMs: 0, progress: remember(progress, told) };

@@ -88,7 +88,8 @@ export class Signer {
       const offer = offered && (await key.offer(offered));
       if (offered) gateway = undefined;
       const { text, signingInput } = await signWithDevice(kid, privateKey, { ...payload, ...offer });
-      const accepted = (): Promise<void> | void => offered && key.accepted(offered, signingInput);
+      // Where no key can be computed the device goes on signing: the heartbeat is credited all the same.
+      const accepted = (): Promise<void> | void => offered && key.accepted(offered, signingInput).catch(() => undefined);
       signed.push({ claim, text, bySession: false, iat, accepted });
     }
     return signed;

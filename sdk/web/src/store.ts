@@ -42,6 +42,10 @@ export interface Store {
   getOrPut<T>(name: string, value?: T): Promise<T | undefined>;
 }
 
+/** Whether `kept` is `claim`, or a joined one that has it: then it is not to be added again. */
+const holds = (kept: Claim, claim: Claim): boolean =>
+  kept.sid === claim.sid && kept.fromMs <= claim.fromMs && kept.toMs >= claim.toMs;
+
 const emptyState = (): QueueState => ({ failures: 0, untilMs: 0, waitMs: 0, progress: {} });
 
 export class MemoryStore implements Store {
@@ -52,7 +56,7 @@ export class MemoryStore implements Store {
   #nextId = 2 ** 40;
 
   /** Takes over what another store held. */
-  adopt(name: string, { claims, state }: Draft): void {
+  takeOver(name: string, { claims, state }: Draft): void {
     const withIds = claims.map((claim) => (claim.id === undefined ? { ...claim, id: this.#nextId++ } : claim));
     this.#queues.set(name, { claims: withIds, state });
   }
@@ -66,7 +70,7 @@ export class MemoryStore implements Store {
   async transact<R>(name: string, change: Transaction<R>): Promise<R> {
     const draft = { claims: [], state: emptyState(), ...this.#queues.get(name) };
     const result = change(draft);
-    this.adopt(name, draft);
+    this.takeOver(name, draft);
     return result;
   }
 
@@ -109,7 +113,11 @@ class IndexedDbStore implements Store {
         result = change(draft);
         const kept = new Set(draft.claims.map((claim) => claim.id));
         for (const claim of before) if (!kept.has(claim.id)) queue.delete(claim.id!);
-        for (const claim of draft.claims) if (!before.includes(claim)) queue.put(claim);
+        for (const claim of draft.claims) {
+          // Without an id it is new, unless an earlier try, of which nobody heard, has added it.
+          const isKnown = claim.id === undefined ? before.some((kept) => holds(kept, claim)) : before.includes(claim);
+          if (!isKnown) queue.put(claim);
+        }
         if (draft.state !== state.result) states.put(draft.state, name);
       };
       return () => result;
@@ -133,23 +141,28 @@ class IndexedDbStore implements Store {
       const result = work(transaction);
       transaction.oncomplete = () => resolve(result());
       transaction.onabort = transaction.onerror = () => reject(transaction.error);
+      // What is done once more must not be carried out late as well. Throws where it is being committed.
+      return transaction;
     });
   }
 }
 
-function inTime<R>(work: (resolve: (value: R) => void, reject: (error: unknown) => void) => void): Promise<R> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error('IndexedDB does not answer')), TIMEOUT_MS);
-    const settled = <A>(settle: (value: A) => void) => (value: A): void => {
-      clearTimeout(timer);
-      settle(value);
-    };
-    try {
-      work(settled(resolve), settled(reject));
-    } catch (error) {
-      settled(reject)(error);
-    }
-  });
+/** `work` gives its transaction, if it has one, to be taken back when it has not ended in time. */
+function inTime<R>(
+  work: (resolve: (value: R) => void, reject: (error: unknown) => void) => IDBTransaction | void,
+): Promise<R> {
+  let timer: ReturnType<typeof setTimeout>;
+  return new Promise<R>((resolve, reject) => {
+    const undone = work(resolve, reject);
+    timer = setTimeout(() => {
+      reject(new Error('IndexedDB hangs'));
+      try {
+        undone?.abort();
+      } catch {
+        // Too late: it may still become true, and what comes after it looks.
+      }
+    }, TIMEOUT_MS);
+  }).finally(() => clearTimeout(timer));
 }
 
 function open(factory: IDBFactory): Promise<Store> {
@@ -188,7 +201,14 @@ export class DurableStore implements Store {
   }
 
   append(claim: Claim): Promise<void> {
-    return this.#attempt((store) => store.append(claim)).then(() => {
+    return this.#attempt((store, again) => {
+      if (!again) return store.append(claim);
+      // The first try may have been carried out, or be so yet. A transaction of the same database comes after it and
+      // sees that. Memory does not: so the claim counts as sent, and its number never stands for more.
+      return store.transact(claim.queue, (draft) => {
+        draft.claims = [...draft.claims, { ...claim, sent: true }];
+      });
+    }).then(() => {
       const seen = this.#seen.get(claim.queue);
       // Without an id of its own it is only a copy for the case that the database goes away.
       if (seen) seen.claims = [...seen.claims, claim];
@@ -211,7 +231,8 @@ export class DurableStore implements Store {
     return found;
   }
 
-  async #attempt<R>(work: (store: Store) => Promise<R>): Promise<R> {
+  /** `again`: an earlier try may have been carried out all the same. */
+  async #attempt<R>(work: (store: Store, again?: true) => Promise<R>): Promise<R> {
     // Without waiting where the store is open: at the end of a page there is no later.
     try {
       return await work(this.#current ?? (await this.#reopen()));
@@ -220,9 +241,9 @@ export class DurableStore implements Store {
       try {
         this.#current = undefined;
         this.#opening = undefined;
-        return await work(await this.#reopen());
+        return await work(await this.#reopen(), true);
       } catch (error) {
-        return work(this.#fallBack(error));
+        return work(this.#fallBack(error), true);
       }
     }
   }
@@ -242,7 +263,7 @@ export class DurableStore implements Store {
     // Another operation may have been faster.
     if (this.#current?.kind === 'memory') return this.#current;
     const memory = new MemoryStore();
-    for (const [name, draft] of this.#seen) memory.adopt(name, draft);
+    for (const [name, draft] of this.#seen) memory.takeOver(name, draft);
     for (const [name, value] of this.#names) void memory.getOrPut(name, value);
     this.#current = memory;
     this.#opening = Promise.resolve(memory);

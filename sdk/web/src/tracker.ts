@@ -193,6 +193,7 @@ export class Tracker extends Emitter<Events> {
       atMs: this.#environment.reading().monoMs,
       positionMs: media.currentTime * 1000,
       rate: media.playbackRate,
+      ended: media.ended,
       active: !this.#gone && !media.paused && !media.ended && !media.seeking && !this.#environment.hidden(),
     };
   }

@@ -39,7 +39,8 @@ export interface ProblemEvent {
   /**
    * The gateway's name for it, or one of this module's own: `unreachable` (no connection, or no
    * answer in time), `redirect`, `bad-answer` (not the gateway's), `storage` (memory is used instead),
-   * `no-key` (the browser makes no keys; the page is not https://, most likely).
+   * `no-key` (the browser makes no keys; the page is not https://, most likely), `internal` (something
+   * else in this module failed; `detail` has what).
    */
   name: string;
   /** The HTTP status, 0 when there was none. */

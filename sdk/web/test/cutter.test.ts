@@ -68,7 +68,48 @@ describe('the cutter', () => {
     const cutter = new Cutter(limits);
     cutter.observe(at(0, 0));
     expect(cutter.observe(at(MIN_INTERVAL_MS - 1, MIN_INTERVAL_MS - 1), 'cut')).toEqual([]);
-    expect(cutter.observe(at(2 * MIN_INTERVAL_MS, 2 * MIN_INTERVAL_MS), 'cut')).toHaveLength(1);
+    cutter.observe(at(1_000, 5_000), 'jump');
+    expect(cutter.observe(at(1_000 + MIN_INTERVAL_MS, 5_000 + MIN_INTERVAL_MS), 'cut')).toHaveLength(1);
+  });
+
+  test('scrubbing gives no heartbeats of a few milliseconds', () => {
+    const cutter = new Cutter(limits);
+    const reported: Interval[] = [];
+    for (let i = 0; i < 50; ++i) {
+      reported.push(...cutter.observe(at(i * 200, i * 3_000), 'jump'));
+      reported.push(...cutter.observe(at(i * 200 + MIN_INTERVAL_MS - 1, i * 3_000 + MIN_INTERVAL_MS - 1)));
+    }
+    expect(reported).toEqual([]);
+  });
+
+  test('loses nothing to short pieces that follow each other', () => {
+    const cutter = new Cutter(limits);
+    const reported: Interval[] = [];
+    const step = MIN_INTERVAL_MS - 10;
+    for (let i = 0; i < 10; ++i) {
+      cutter.observe(at(i * 1_000, i * step));
+      reported.push(...cutter.observe(at(i * 1_000 + step, (i + 1) * step, { active: false }), 'cut'));
+    }
+    expect(reported.map(({ fromMs, toMs }) => [fromMs, toMs])).toEqual(
+      Array.from({ length: 5 }, (_, i) => [2 * i * step, 2 * (i + 1) * step]));
+  });
+
+  test('takes a short piece along only where playback goes on from its end, at its rate', () => {
+    for (const next of [at(1_000, 51), at(1_000, 49), at(1_000, 50, { rate: 2 })]) {
+      const cutter = new Cutter(limits);
+      cutter.observe(at(0, 0));
+      cutter.observe(at(50, 50, { active: false }), 'cut');
+      cutter.observe(next);
+      expect(cutter.observe({ ...next, atMs: 2_000, positionMs: next.positionMs + 1_000 }, 'cut')).toEqual([
+        { fromMs: next.positionMs, toMs: next.positionMs + 1_000, rate: next.rate }]);
+    }
+  });
+
+  test('reports the end of the media however short it is', () => {
+    const cutter = new Cutter(limits);
+    expect(play(cutter, 10_000)).toHaveLength(1);
+    expect(cutter.observe(at(10_030, 10_030, { active: false, ended: true }), 'cut')).toEqual([{ fromMs: 10_000, toMs: 10_030, rate: 1 }]);
+    expect(cutter.observe(at(10_040, 10_030, { active: false, ended: true }), 'cut')).toEqual([]);
   });
 });
 
@@ -87,7 +128,11 @@ function simulate(seed: number): { played: Played[]; reported: Interval[] } {
     const active = !paused && !hidden && !stalled;
     reported.push(...cutter.observe({ atMs: now, positionMs: position, rate, active }, cause));
     if (!active || cause === 'jump' || (stretch && stretch.rate !== rate)) stretch = undefined;
-    if (active && !stretch) played.push((stretch = { from: position, to: position, rate }));
+    if (!active || stretch) return;
+    // What goes on from where a pause began is the same stretch.
+    const last = played.at(-1);
+    if (last?.to === position && last.rate === rate) stretch = last;
+    else played.push((stretch = { from: position, to: position, rate }));
   };
   const pass = (): void => {
     const ms = 1 + random() * 249;

@@ -1,7 +1,8 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Claim } from '../src/buffer.js';
 import { type DeviceKey, deviceKey } from '../src/device.js';
+import { Queue } from '../src/queue.js';
 import { Sender } from '../src/sender.js';
 import { MemoryStore, type Store } from '../src/store.js';
 import type { Events } from '../src/types.js';
@@ -199,6 +200,24 @@ describe('an outage', () => {
       expect(gateway.credited.some(({ from, to }) => from < toMs && to > fromMs)).toBe(false);
   });
 
+  test('what had to go is told by a transaction that was carried out unheard, and done again', async () => {
+    const twice: Store = {
+      kind: store.kind, append: (claim) => store.append(claim), getOrPut: (name, value) => store.getOrPut(name, value),
+      transact: async (queue, change) => {
+        await store.transact(queue, change);
+        return store.transact(queue, change);
+      },
+    };
+    gateway.trouble = away;
+    await play();
+    // None of them joins another.
+    for (const sid of ['a', 'b', 'c', 'd', 'e', 'f'])
+      await store.append({ queue: QUEUE, sub: 'ann', cid: 'm', sid, sn: 0, fromMs: 0, toMs: 10_000, rate: 1, ended: sender.clock.moment({ wallMs: 0, monoMs: 0 }) });
+    const limits = { queue: QUEUE, buffer: { maxHeartbeats: 5, maxIntervalMs: 30_000 }, backoff: { baseMs: 1_000, maxMs: 60_000 } };
+    const [dropped] = await new Queue(limits, twice, time.environment(gateway)).take(false);
+    expect(dropped.map(({ sid }) => sid)).toEqual(['one', 'a']);
+  });
+
   test('makes the tries rarer, with jitter, and only one at a time', async () => {
     gateway.trouble = away;
     time.random = 1;
@@ -292,6 +311,7 @@ describe('what the gateway says about a heartbeat', () => {
     await play(2);
     await play(1, { sub: 'bob' });
     gateway.trouble = ({ tokens }) => {
+      if (tokens.length === 1 && (decodeJwt(tokens[0]!).sub === 'bob')) return problem('subject-mismatch', 403);
       if (tokens.length < 2) return undefined;
       const results = tokens.map((token) => JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString()) as { sub: string; sid: string; sn: number })
         .map(({ sub, sid, sn }) => sub === 'bob' ? { sid, sn, status: 'rejected', problem: 'subject-mismatch' }
@@ -300,8 +320,61 @@ describe('what the gateway says about a heartbeat', () => {
     };
     await settle();
     expect(of('drop')).toMatchObject([{ count: 1, reason: 'subject-mismatch' }]);
+    expect(problems().slice(-2)).toEqual(['subject-mismatch now', 'subject-mismatch never']);
     expect(of('progress')).toHaveLength(2);
     expect(sender.status().buffered).toBe(0);
+  });
+
+  describe('a problem that is not known, in the answer to a batch', () => {
+    /** Three heartbeats were kept; in a batch the second of them is refused, by itself it gets `alone`. */
+    async function refused(alone: () => Response): Promise<void> {
+      gateway.trouble = () => new TypeError('Failed to fetch');
+      await play();
+      await play(3);
+      const is = (token: string): boolean => (decodeJwt(token) as { sn: number }).sn === 2;
+      gateway.trouble = ({ tokens }) => {
+        if (!tokens.some(is)) return undefined;
+        if (tokens.length === 1) return alone();
+        const results = tokens.map((token) => decodeJwt(token) as { sid: string; sn: number }).map(({ sid, sn }) =>
+          sn === 2 ? { sid, sn, status: 'rejected', problem: 'brand-new' }
+            : { sid, sn, status: 'credited', credited_ms: 10_000, seconds_watched: 20, completion_percentage: 20, state: 'IN_PROGRESS', resume_ms: 20_000 });
+        return Response.json({ server_time: gateway.time, results });
+      };
+      gateway.requests = [];
+      time.pass(61_000);
+      await sender.flush();
+    }
+    const lengths = (): number[] => gateway.requests.filter(({ tokens }) => tokens.length).map(({ tokens }) => tokens.length);
+
+    test('is settled by an answer of its own: dropped where its status says so', async () => {
+      await refused(() => problem('brand-new', 418));
+      expect(lengths()).toEqual([1, 3, 1]);
+      expect(problems().slice(-2)).toEqual(['brand-new now', 'brand-new never']);
+      expect(of('drop')).toMatchObject([{ count: 1, reason: 'brand-new', heartbeats: [{ sequence: 2 }] }]);
+      expect(sender.status()).toMatchObject({ state: 'idle', buffered: 0 });
+    });
+
+    for (const status of [408, 425, 429, 500, 503])
+      test(`is settled by an answer of its own: kept after ${status}`, async () => {
+        await refused(() => problem('brand-new', status));
+        expect(problems().slice(-2)).toEqual(['brand-new now', 'brand-new later']);
+        expect(of('drop')).toEqual([]);
+        expect(sender.status()).toMatchObject({ state: 'waiting', buffered: 1 });
+        gateway.trouble = undefined;
+        await settle();
+        expect(gateway.credited.map(({ sn }) => sn)).toContain(2);
+        expect(sender.status().buffered).toBe(0);
+      });
+
+    test('waits where no status says anything', async () => {
+      await refused(() => Response.json({ server_time: gateway.time, results: [{ sid: 'one', sn: 2, status: 'rejected', problem: 'brand-new' }] }));
+      expect(lengths()).toEqual([1, 3, 1]);
+      expect(of('drop')).toEqual([]);
+      expect(sender.status()).toMatchObject({ state: 'waiting', buffered: 1 });
+      gateway.trouble = undefined;
+      await settle();
+      expect(gateway.credited.map(({ sn }) => sn)).toContain(2);
+    });
   });
 
   test('a batch that is refused as a whole goes one by one', async () => {
@@ -444,6 +517,20 @@ describe('an answer that is none', () => {
     expect(gateway.coveredMs).toBe(30_000);
   });
 
+  test('something else that fails is told by its own name, and what was played is sent later', async () => {
+    await play();
+    const sign = vi.spyOn(crypto.subtle, 'sign').mockRejectedValueOnce(new Error('the key store is locked'));
+    await play();
+    sign.mockRestore();
+    expect(problems()).toEqual(['internal later']);
+    expect(of('problem')[0]!.detail).toContain('the key store is locked');
+    expect(sender.status().buffered).toBe(1);
+    await settle();
+    expect(gateway.coveredMs).toBe(20_000);
+    expect(of('drop')).toEqual([]);
+    expect(sender.status().buffered).toBe(0);
+  });
+
   test('a time that cannot be is not believed', async () => {
     for (const server_time of [-1, 0, 1e300, 'now', null, { }]) {
       gateway.trouble = ({ tokens }) =>
@@ -580,6 +667,15 @@ describe('session keys', () => {
     expect(gateway.algorithms.slice(-4)).toEqual(['ES256', 'ES256', 'ES256', 'ES256']);
     expect(gateway.algorithms.filter((alg) => alg === 'HS256')).toHaveLength(3);
     expect(gateway.coveredMs).toBe(80_000);
+  });
+
+  test('a browser that cannot compute the key: each heartbeat is signed, and credited once', async () => {
+    const derive = vi.spyOn(crypto.subtle, 'deriveKey').mockRejectedValue(new Error('not supported'));
+    await play(3);
+    derive.mockRestore();
+    expect(gateway.algorithms).toEqual(['ES256', 'ES256', 'ES256']);
+    expect(gateway.credited).toHaveLength(3);
+    expect(problems()).toEqual([]);
   });
 
   test('a batch offers one key', async () => {
