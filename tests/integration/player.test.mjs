@@ -53,7 +53,7 @@ function decode(token) {
 }
 
 // Side by side: most of the time is playback.
-describe('the player page', { concurrency: 2 }, () => {
+describe('the player page', { concurrency: 3 }, () => {
   describe('the player in a browser', { concurrency: 3 }, () => {
     let gateway;
     before(async () => { gateway = await startGateway(); });
