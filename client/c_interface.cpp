@@ -22,6 +22,7 @@ using namespace watchkeeper::client;
 struct wk_client {
   wk_callbacks callbacks{};
   std::unique_ptr<device_clock> clock;
+  const c_clock* host_clock = nullptr;  // of `clock`, where it is the host's
   std::unique_ptr<signer> key;
   std::unique_ptr<key_agreement> agreement;
   std::unique_ptr<claim_storage> storage;
@@ -31,6 +32,11 @@ struct wk_client {
 };
 
 namespace {
+
+/// A clock that asks the client for something that needs the clock would never come to an end.
+bool in_clock(const wk_client* client) noexcept {
+  return client->host_clock != nullptr && client->host_clock->running();
+}
 
 static_assert(static_cast<int>(WK_DROP_TOO_OLD) == static_cast<int>(drop_reason::too_old));
 static_assert(static_cast<int>(WK_TROUBLE_STORAGE_DAMAGED) ==
@@ -88,6 +94,7 @@ void tell(const wk_callbacks& to, const event& of) {
 template <class Work>
 wk_result guarded(wk_client* client, Work work) noexcept {
   if (client == nullptr) return WK_ERROR_ARGUMENT;
+  if (in_clock(client)) return WK_ERROR_STATE;
   auto result = WK_ERROR_MEMORY;  // all that the engine can be thrown by
   ++client->depth;
   try {
@@ -187,10 +194,13 @@ wk_result make(const wk_options& given, wk_client& made, std::string& why) {
     if (!url) return WK_ERROR_URL;
     made.network = make_http2_transport({*url, std::string{text_of(given.ca_path)}});
   }
-  if (given.clock.now != nullptr)
-    made.clock = std::make_unique<c_clock>(given.clock);
-  else
+  if (given.clock.now != nullptr) {
+    auto clock = std::make_unique<c_clock>(given.clock);
+    made.host_clock = clock.get();
+    made.clock = std::move(clock);
+  } else {
     made.clock = std::make_unique<client::system_clock>();
+  }
   if (given.key_agreement.agree != nullptr)
     made.agreement = std::make_unique<c_agreement>(given.key_agreement);
   else
@@ -295,7 +305,7 @@ wk_result wk_client_open(wk_client* client, const char* module, const char* sess
 // The app is about to show where the student stands.
 #define WK_BREAK(name, call)                                                      \
   wk_result wk_client_##name(wk_client* client, int64_t position_ms) {            \
-    if (client != nullptr) client->engine->want_progress();                       \
+    if (client != nullptr && !in_clock(client)) client->engine->want_progress();  \
     return report(client, position_ms,                                            \
                   [](interval_cutter& player, media_ms at, std::int64_t now_ms) { \
                     player.call(at, now_ms);                                      \
@@ -348,7 +358,7 @@ wk_result wk_client_flush(wk_client* client) {
 }
 
 int64_t wk_client_next_due_ms(wk_client* client) {
-  return client == nullptr ? -1 : client->engine->next_due_ms();
+  return client == nullptr || in_clock(client) ? -1 : client->engine->next_due_ms();
 }
 
 int wk_client_descriptor(wk_client* client, short* events) {
@@ -360,6 +370,7 @@ int wk_client_descriptor(wk_client* client, short* events) {
 
 wk_result wk_client_wait(wk_client* client, int64_t timeout_ms) {
   if (client == nullptr || timeout_ms < 0) return WK_ERROR_ARGUMENT;
+  if (in_clock(client)) return WK_ERROR_STATE;
   const auto due_ms = wk_client_next_due_ms(client);
   const auto wait_ms = due_ms < 0 ? timeout_ms : std::min(due_ms, timeout_ms);
   pollfd on{-1, 0, 0};
@@ -394,6 +405,7 @@ wk_result wk_client_fail(wk_client* client, uint64_t id, wk_failure what, const 
 
 wk_result wk_client_status_sized(wk_client* client, wk_status* status, size_t struct_size) {
   if (client == nullptr || status == nullptr) return WK_ERROR_ARGUMENT;
+  if (in_clock(client)) return WK_ERROR_STATE;
   auto& on = *client->engine;
   const auto now = on.now();
   const auto& counts = on.counts();

@@ -15,15 +15,20 @@ class c_clock final : public device_clock {
   explicit c_clock(const wk_clock& of) : of_(of) {}
   instant now() override {
     instant made;
+    running_ = true;
     of_.now(of_.user, &made.wall_ms, &made.monotonic_ms);
+    running_ = false;
     // Whatever the host's clock does, ours never goes back.
     if (made.monotonic_ms < last_ms_) made.monotonic_ms = last_ms_;
     last_ms_ = made.monotonic_ms;
     return made;
   }
+  /// The host's function runs: what it calls of the client would need the time itself.
+  [[nodiscard]] bool running() const noexcept { return running_; }
 
  private:
   wk_clock of_;
+  bool running_ = false;
   std::int64_t last_ms_ = INT64_MIN;
 };
 

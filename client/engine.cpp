@@ -9,6 +9,21 @@
 #include "client/token_writer.hpp"
 
 namespace watchkeeper::client {
+namespace {
+
+/// True for as long as it lives.
+class raised {
+ public:
+  explicit raised(bool& flag) noexcept : flag_(flag) { flag_ = true; }
+  ~raised() { flag_ = false; }
+  raised(const raised&) = delete;
+  raised& operator=(const raised&) = delete;
+
+ private:
+  bool& flag_;
+};
+
+}  // namespace
 
 engine::engine(engine_options options, engine_ports ports)
     : options_(std::move(options)),
@@ -84,8 +99,9 @@ void engine::poll() {
   ports_.network->poll(when.monotonic_ms, *this);
   if (flight_ && when.monotonic_ms - flight_->sent_ms >= options_.request_timeout_ms) {
     const auto id = flight_->id;
-    ports_.network->cancel(id);
+    // First, so that a host whose `cancel` polls does not find it again.
     failed(id, true, "the gateway did not answer in time");
+    ports_.network->cancel(id);
   }
   pump(when);
   persist(when);
@@ -109,7 +125,7 @@ std::int64_t engine::next_due_ms() {
   at_most(ports_.network->next_due_ms(when));
   if (flight_)
     at_most(std::max<std::int64_t>(0, flight_->sent_ms + options_.request_timeout_ms - when));
-  else if (!buffer_.empty())
+  else if (!buffer_.empty() && !signing_)
     at_most(cooldown_.left_ms(when));
   return due;
 }
@@ -118,7 +134,7 @@ std::int64_t engine::next_due_ms() {
 
 void engine::pump(const instant& now) {
   // More than once only with a transport that answers within `send`.
-  for (int round = 0; round < 8 && !flight_; ++round) {
+  for (int round = 0; round < 8 && !flight_ && !signing_; ++round) {
     if (buffer_.empty() || cooldown_.left_ms(now.monotonic_ms) > 0) return;
     if (!(wants_keys(now) ? send_keys_request(now) : send_heartbeats(now))) return;
   }
@@ -161,31 +177,38 @@ bool engine::send_heartbeats(const instant& now) {
   flight made;
   made.sent_ms = now.monotonic_ms;
   made.minimal = minimal_will_do(count);
+  // What asks for more from now on is for the next one.
+  if (!made.minimal) wants_progress_ = false;
   std::string body;
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto token = make_token(buffer_.at(i), now, made);
-    if (!token) {
-      tell_trouble(trouble::signer, "the signer gave no signature; heartbeats wait");
-      pause(now, std::nullopt);
-      return false;
+  {
+    const raised guard{signing_};
+    // Taken out before the host's callbacks run: what these report changes what waits, not these.
+    buffer_.take(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      const claim of = buffer_.at(i);
+      const auto token = make_token(of, now, made);
+      if (!token) {
+        dirty_ = true;
+        want_progress();
+        tell_dropped(buffer_.land(std::vector<bool>(count, false)));
+        tell_trouble(trouble::signer, "the signer gave no signature; heartbeats wait");
+        pause(now, std::nullopt);
+        return false;
+      }
+      if (!body.empty()) body += '\n';
+      body += *token;
     }
-    if (!body.empty()) body += '\n';
-    body += *token;
+    over(trouble::signer);
+    // A crash from here on leaves them in doubt: it has to be known to the next run.
+    dirty_ = true;
+    persist(now);
   }
-  over(trouble::signer);
-  buffer_.take(count);
-  // A crash from here on leaves them in doubt: it has to be known to the next run.
-  dirty_ = true;
-  persist(now);
   flight_ = std::move(made);
 
   transport_request request;
   request.content_type = "application/jose";
   request.body = body;
-  if (flight_->minimal)
-    request.prefer = "return=minimal";
-  else
-    wants_progress_ = false;  // what asks for more from now on is for the next one
+  if (flight_->minimal) request.prefer = "return=minimal";
   return send(request);
 }
 
@@ -217,13 +240,20 @@ void engine::prepare_session_key(const claim& of) {
     return;
   session_key made;
   made.session = session_;
-  if (ports_.agreement->agree(gateway_key_->point, made.point, made.z))
+  const auto peer = gateway_key_->point;
+  const bool agreed = ports_.agreement->agree(peer, made.point, made.z);
+  // Another session was opened meanwhile, or this one anew.
+  if (key_ || !open_ || session_ != made.session || !gateway_key_) {
+    OPENSSL_cleanse(made.z.data(), made.z.size());
+    return;
+  }
+  if (agreed)
     key_ = made;
   else
     key_losses_ = client_limits::session_key_losses_max;  // device signatures do as well
 }
 
-std::optional<std::string> engine::make_token(claim& of, const instant& now, flight& with) {
+std::optional<std::string> engine::make_token(const claim& of, const instant& now, flight& with) {
   token_claims claims;
   claims.student = options_.student;
   claims.module = of.module;
@@ -256,6 +286,7 @@ std::optional<std::string> engine::make_token(claim& of, const instant& now, fli
   if (offers) {
     with.offer = with.tokens.size();
     with.offer_input = input;
+    with.offer_point = offer.point;
   }
   with.tokens.push_back(token);
   ++counts_.device_signatures;
@@ -265,8 +296,12 @@ std::optional<std::string> engine::make_token(claim& of, const instant& now, fli
 // -- Storage.
 
 void engine::load(const instant& now) {
-  if (ports_.storage == nullptr || loaded_) return;
-  auto content = ports_.storage->load();
+  if (ports_.storage == nullptr || loaded_ || storing_) return;
+  std::optional<std::string> content;
+  {
+    const raised guard{storing_};
+    content = ports_.storage->load();
+  }
   if (!content) {
     storage_failing_ = true;
     storage_retry_ms_ = now.monotonic_ms + client_limits::storage_retry_ms;
@@ -293,19 +328,25 @@ void engine::load(const instant& now) {
 }
 
 void engine::persist(const instant& now) {
-  if (ports_.storage == nullptr || !dirty_) return;
+  if (ports_.storage == nullptr || !dirty_ || storing_) return;
   if (storage_failing_ && now.monotonic_ms < storage_retry_ms_) return;
   // Writing over what could not be read would lose it.
   if (!loaded_) load(now);
   if (!loaded_ || ports_.storage == nullptr) return;
-  if (!ports_.storage->save(encode_buffer(options_.student, buffer_.claims(), clock_))) {
-    storage_failing_ = true;
+  const auto content = encode_buffer(options_.student, buffer_.claims(), clock_);
+  bool saved = false;
+  dirty_ = false;  // what is reported from within makes it true again
+  {
+    const raised guard{storing_};
+    saved = ports_.storage->save(content);
+  }
+  if (!saved) {
+    dirty_ = storage_failing_ = true;
     storage_retry_ms_ = now.monotonic_ms + client_limits::storage_retry_ms;
     tell_trouble(trouble::storage_save,
                  "heartbeats cannot be stored; they are kept in memory, and it is tried again");
     return;
   }
-  dirty_ = false;
   storage_failing_ = false;
   over(trouble::storage_load);
   over(trouble::storage_save);

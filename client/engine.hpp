@@ -84,6 +84,10 @@ struct engine_counts {
 /// A device: what it plays, what it has not delivered, when it may try again. One request is under
 /// way at a time, so that heartbeats arrive in order. Reports only cut and store; `poll`, `flush`
 /// and what comes back from the transport send. One thread. Borrows the ports, which outlive it.
+///
+/// The signer, the key agreement, the storage and the transport may call the engine again. A report
+/// then counts as always; `poll` and `flush` begin no request while one is being signed, and what
+/// is to be stored while the storage is at work is stored next. (The clock may not call.)
 class engine final : public transport_events {
  public:
   /// Reads the storage. `foreign()`: what is stored is of another student, and is left alone.
@@ -133,6 +137,7 @@ class engine final : public transport_events {
     std::int64_t sent_ms = 0;  // monotonic
     std::vector<sent_token> tokens;
     std::optional<std::size_t> offer;  // the token that carries `epk`
+    std::array<std::uint8_t, 64> offer_point{};
     std::string offer_input;
   };
   /// The key of the open session, as far as it has come.
@@ -156,7 +161,7 @@ class engine final : public transport_events {
   bool minimal_will_do(std::size_t count) const noexcept;
   bool send_heartbeats(const instant& now);
   bool send(const transport_request& request);
-  std::optional<std::string> make_token(claim& of, const instant& now, flight& with);
+  std::optional<std::string> make_token(const claim& of, const instant& now, flight& with);
   void prepare_session_key(const claim& of);
   void drop_session_key() noexcept;
 
@@ -201,6 +206,7 @@ class engine final : public transport_events {
   std::optional<flight> flight_;
   std::uint64_t next_id_ = 1;
   bool sending_ = false;
+  bool signing_ = false;  // the host's callbacks may call again: nothing else is sent meanwhile
   std::optional<stashed> stashed_;
   bool one_by_one_ = false;
   bool probing_ = false;  // the last attempt left heartbeats in doubt
@@ -211,6 +217,7 @@ class engine final : public transport_events {
   bool foreign_ = false;
   bool loaded_ = false;
   bool dirty_ = false;
+  bool storing_ = false;  // the host reads or writes; a report from within waits its turn
   bool storage_failing_ = false;
   std::int64_t storage_retry_ms_ = 0;
   unsigned troubles_ = 0;

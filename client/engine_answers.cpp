@@ -84,7 +84,8 @@ void engine::land(http_answer&& answer, const instant& now) {
     clock_.learn(*reading.server_time_ms, now.monotonic_ms - flown.sent_ms, now);
     clock_moved = !known || std::abs(clock_.at(now) - before) > 1000;
   }
-  if (flown.offer && key_ && reading.outcomes[*flown.offer].what == verdict::accepted)
+  if (flown.offer && key_ && key_->point == flown.offer_point &&
+      reading.outcomes[*flown.offer].what == verdict::accepted)
     key_->key = derive_session_key(key_->z, flown.offer_input);
 
   const auto& held = buffer_.claims();

@@ -4,7 +4,9 @@
  *
  * Threads: a client has no thread of its own and no lock. Use one client from one thread at a time;
  * different clients share nothing. Callbacks are called from within the wk_client_... functions, on
- * the thread that called; they may call every function of the client except wk_client_destroy.
+ * the thread that called; they may call every function of the client except wk_client_destroy. A
+ * report from within one counts; wk_client_poll and wk_client_flush begin no request while one is
+ * being signed. Within the clock every call is refused: WK_ERROR_STATE.
  *
  * Text: UTF-8, ends with a zero byte, borrowed for the call only, in both directions. Ids are 1 to
  * 64 characters of A-Z a-z 0-9 . _ ~ : @ -

@@ -167,6 +167,35 @@ BOOST_FIXTURE_TEST_CASE(an_answer_within_send_is_told_after_it, app) {
   BOOST_CHECK((told == std::vector<std::string>{"progress m1 s1 10"}));
 }
 
+BOOST_FIXTURE_TEST_CASE(a_clock_that_calls_the_client_is_refused, app) {
+  struct caller {
+    app* of;
+    int calls = 0;
+  } by{this};
+  options.clock = {[](void* user, std::int64_t* wall, std::int64_t* steady) {
+                     auto& self = *static_cast<caller*>(user);
+                     *wall = self.of->unix_ms;
+                     *steady = self.of->monotonic_ms;
+                     if (self.of->client == nullptr) return;
+                     ++self.calls;
+                     wk_status status;
+                     BOOST_CHECK_EQUAL(wk_client_pause(self.of->client, 1), WK_ERROR_STATE);
+                     BOOST_CHECK_EQUAL(wk_client_poll(self.of->client), WK_ERROR_STATE);
+                     BOOST_CHECK_EQUAL(wk_client_wait(self.of->client, 0), WK_ERROR_STATE);
+                     BOOST_CHECK_EQUAL(wk_client_status(self.of->client, &status), WK_ERROR_STATE);
+                     BOOST_CHECK_EQUAL(wk_client_next_due_ms(self.of->client), -1);
+                   },
+                   &by};
+  start();
+  pass(10'000);
+  BOOST_CHECK_EQUAL(wk_client_position(client, 10'000), WK_OK);
+  BOOST_CHECK_EQUAL(wk_client_poll(client), WK_OK);
+  BOOST_CHECK_EQUAL(requests.size(), 1);
+  BOOST_CHECK_GT(by.calls, 0);
+  wk_client_destroy(client);  // it asks the clock, which is gone with this scope
+  client = nullptr;
+}
+
 BOOST_FIXTURE_TEST_CASE(a_keystore_that_gives_no_good_der_sends_nothing, app) {
   start();
   bad_der = true;

@@ -512,6 +512,111 @@ BOOST_FIXTURE_TEST_CASE(a_signer_that_fails_sends_nothing_and_loses_nothing, dev
   BOOST_CHECK_EQUAL(tokens().size(), 1);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_signer_that_reports_and_polls_loses_and_repeats_nothing, device) {
+  start();
+  for (int i = 0; i < 4; ++i) play();
+  int signed_count = 0;
+  key.within = [&] {
+    if (++signed_count > 4) return;  // within the first request's only
+    for (int i = 0; i < 2; ++i) play();
+    on->poll();
+    on->flush();
+    BOOST_CHECK(network.requests.empty());
+    BOOST_CHECK(!on->answered(0, {}));
+    BOOST_CHECK(!on->failed(0, true, ""));
+  };
+  on->poll();
+  const auto sent = tokens();
+  BOOST_REQUIRE_EQUAL(sent.size(), 4);
+  for (std::size_t i = 0; i < 4; ++i) {
+    const auto from = static_cast<media_ms>(i) * 10'000;
+    BOOST_CHECK((claims_of(sent[i]).interval == media_interval{from, from + 10'000}));
+  }
+  BOOST_CHECK_EQUAL(signed_count, 4);
+  BOOST_CHECK(network.requests.empty());
+  BOOST_CHECK_EQUAL(on->buffer().in_flight(), 4);
+  answer(200, answer_for(sent, credited));
+  on->poll();
+  const auto rest = tokens();
+  media_ms next = 40'000;
+  for (const auto& token : rest) {
+    BOOST_CHECK_EQUAL(claims_of(token).interval.from_ms, next);
+    next = claims_of(token).interval.to_ms;
+  }
+  BOOST_CHECK_EQUAL(next, 120'000);
+  BOOST_CHECK(drops().empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_signer_that_reports_and_then_fails_keeps_what_was_to_be_sent, device) {
+  start();
+  for (int i = 0; i < 3; ++i) play();
+  key.fails = true;
+  key.within = [&] {
+    play();
+    on->want_progress();
+  };
+  random = 700;
+  on->poll();
+  BOOST_CHECK(network.requests.empty());
+  BOOST_CHECK_EQUAL(on->buffer().in_flight(), 0);
+  BOOST_CHECK_EQUAL(on->buffer().size(), 4);
+  BOOST_CHECK(storage.content.find('?') == std::string::npos);  // none of them was sent
+  key.fails = false;
+  key.within = nullptr;
+  clock.pass(700);
+  on->poll();
+  BOOST_CHECK_EQUAL(tokens().size(), 4);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_signer_that_opens_another_session_does_not_mix_them, device) {
+  start();
+  play();
+  key.within = [&] {
+    key.within = nullptr;
+    open("s2");
+  };
+  on->poll();
+  const auto sent = tokens();
+  BOOST_REQUIRE_EQUAL(sent.size(), 1);
+  BOOST_CHECK_EQUAL(claims_of(sent[0]).session.view(), "s1");
+  answer(200, answer_for(sent, credited));
+  play();
+  on->poll();
+  BOOST_CHECK_EQUAL(claims_of(tokens().at(0)).session.view(), "s2");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_storage_that_reports_while_it_saves_is_written_once_more, device) {
+  start();
+  play();
+  on->poll();
+  (void)tokens();
+  answer(503, problem_text("overloaded"), 60'000);  // so that sending stores nothing
+  storage.within_save = [&] {
+    storage.within_save = nullptr;
+    play();
+  };
+  play();
+  // The older content was written last; the newer is still to be.
+  BOOST_CHECK_EQUAL(decode_buffer(storage.content, options.student).claims.size(), 2);
+  BOOST_CHECK_EQUAL(on->next_due_ms(), 0);
+  on->poll();
+  BOOST_CHECK(network.requests.empty());
+  BOOST_CHECK_EQUAL(decode_buffer(storage.content, options.student).claims.size(), 3);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_storage_that_polls_while_it_loads_is_read_once, device) {
+  start();
+  for (int i = 0; i < 2; ++i) play();
+  on.reset();
+  storage.load_fails = true;
+  start("s2");
+  storage.load_fails = false;
+  storage.within_load = [&] { on->poll(); };
+  clock.pass(client_limits::storage_retry_ms);
+  on->poll();
+  BOOST_CHECK_EQUAL(tokens().size(), 2);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_transport_may_answer_within_send_and_may_refuse, device) {
   start();
   network.at_once = [](const test_transport::sent& request, transport_events& events) {

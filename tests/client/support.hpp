@@ -24,7 +24,9 @@ struct manual_clock final : device_clock {
 struct test_signer final : signer {
   software_key key = software_key::generate();
   bool fails = false;
+  std::function<void()> within;  // what a host does while it signs
   std::optional<std::array<std::uint8_t, 64>> sign(std::string_view input) override {
+    if (within) within();
     if (fails) return std::nullopt;
     return key.sign(input);
   }
@@ -35,11 +37,14 @@ struct test_storage final : claim_storage {
   bool load_fails = false;
   bool save_fails = false;
   int saves = 0;
+  std::function<void()> within_load, within_save;
   std::optional<std::string> load() override {
+    if (within_load) within_load();
     if (load_fails) return std::nullopt;
     return content;
   }
   bool save(std::string_view text) override {
+    if (within_save) within_save();
     if (save_fails) return false;
     ++saves;
     content = text;
