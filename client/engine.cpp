@@ -48,7 +48,7 @@ void engine::drop_session_key() noexcept {
 
 void engine::open(const module_id& module, const session_id& session) {
   if (open_) {
-    cutter_.ended(interval_cutter::unknown, now().monotonic_ms);
+    cutter_.pause(interval_cutter::unknown, now().monotonic_ms);
     collect();
   }
   if (module_ != module) progress_.reset();
@@ -82,7 +82,7 @@ void engine::collect() {
 
 void engine::close() {
   if (open_) {
-    cutter_.ended(interval_cutter::unknown, now().monotonic_ms);
+    cutter_.pause(interval_cutter::unknown, now().monotonic_ms);
     collect();
     open_ = false;
   }

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "domain/limits.hpp"
-
 namespace watchkeeper::client {
 
 void interval_cutter::advance(media_ms at, std::int64_t now_ms) noexcept {
@@ -26,12 +24,22 @@ void interval_cutter::advance(media_ms at, std::int64_t now_ms) noexcept {
   go_on(at, now_ms);
 }
 
-void interval_cutter::stop() noexcept {
+void interval_cutter::stop(bool at_end) noexcept {
   if (!run_) return;
   // Empty where a report that ends a run has just begun it, after a seek without a word.
   if (cut_ < last_) {
-    closed_ = {cut_, last_};
-    closed_rate_permille_ = rate_permille_;
+    const media_interval rest{cut_, last_};
+    // A short end that was claimed is claimed again only from further back: a loop over the last
+    // moments would push real heartbeats out of the buffer.
+    const bool ends = at_end && cut_ < end_from_;
+    if (run_->gave || rest.length_ms() >= piece_ms_min || ends) {
+      closed_ = rest;
+      closed_rate_permille_ = rate_permille_;
+      if (at_end) end_from_ = std::min(end_from_, cut_);
+    } else {
+      held_ = rest;
+      held_rate_permille_ = rate_permille_;
+    }
   }
   run_.reset();
 }
@@ -41,7 +49,10 @@ void interval_cutter::go_on(media_ms at, std::int64_t now_ms) noexcept {
   const bool counts = playing_ && !stalled_ && !seeking_ && !background_ && !bad_rate_;
   if (run_ || !counts || last_ == unknown) return;
   run_ = run{last_, now_ms};
-  cut_ = last_;
+  const bool goes_on =
+      held_.from_ms < held_.to_ms && held_.to_ms == last_ && held_rate_permille_ == rate_permille_;
+  cut_ = goes_on ? held_.from_ms : last_;
+  held_ = {};
 }
 
 void interval_cutter::play(media_ms at, std::int64_t now_ms) noexcept {
@@ -62,6 +73,20 @@ void interval_cutter::pause(media_ms at, std::int64_t now_ms) noexcept {
   stop();
   playing_ = false;
   stalled_ = false;
+}
+
+void interval_cutter::ended(media_ms at, std::int64_t now_ms) noexcept {
+  advance(at, now_ms);
+  stop(true);
+  // Many players pause before they end.
+  if (held_.from_ms < held_.to_ms && held_.to_ms == last_ && held_.from_ms < end_from_ &&
+      closed_.from_ms >= closed_.to_ms) {
+    closed_ = held_;
+    closed_rate_permille_ = held_rate_permille_;
+    end_from_ = held_.from_ms;
+    held_ = {};
+  }
+  pause(unknown, now_ms);
 }
 
 void interval_cutter::seeking(media_ms at, std::int64_t now_ms) noexcept {
@@ -121,6 +146,7 @@ std::optional<interval_cutter::piece> interval_cutter::next() noexcept {
   if (!run_ || last_ - cut_ < heartbeat_ms_) return std::nullopt;
   const piece made{{cut_, cut_ + heartbeat_ms_}, rate_permille_};
   cut_ += heartbeat_ms_;
+  run_->gave = true;
   return made;
 }
 

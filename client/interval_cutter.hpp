@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "domain/coverage.hpp"
+#include "domain/limits.hpp"
 #include "domain/units.hpp"
 
 namespace watchkeeper::client {
@@ -15,6 +16,11 @@ namespace watchkeeper::client {
 /// (and any that lies behind) was sought, whether the player said so or not, and what lies between
 /// is not claimed.
 ///
+/// What was played in one go and is shorter than `piece_ms_min` is held back, so that scrubbing
+/// does not fill the buffer: playback that goes on where it stopped, at the same rate, takes it up,
+/// a seek gives it away. Claimed however short: the rest of playback that gave a heartbeat already,
+/// and what plays up to the end of the module, once for each place it began.
+///
 /// Pure: positions in milliseconds of media, `now_ms` of a monotonic clock. A position that is not
 /// known is `unknown`: the last one that was told then counts. Every report is followed by `next`
 /// until it gives nothing more; intervals come in the order in which they were played.
@@ -24,6 +30,9 @@ class interval_cutter {
   /// How far a position may run ahead of the clock: 500 ms (players report four times a second and
   /// round) and one percent (the clocks of sound and system differ) since playback began to run.
   static constexpr std::int64_t slack_ms = 500;
+
+  /// The gateway closes gaps more than twice as long (docs/protocol.md, section 5).
+  static constexpr media_ms piece_ms_min = 100;
 
   explicit interval_cutter(media_ms heartbeat_ms = 10'000) noexcept : heartbeat_ms_(heartbeat_ms) {}
 
@@ -39,7 +48,8 @@ class interval_cutter {
   void resumed(media_ms at, std::int64_t now_ms) noexcept;
   void background(media_ms at, std::int64_t now_ms) noexcept;
   void foreground(media_ms at, std::int64_t now_ms) noexcept;
-  void ended(media_ms at, std::int64_t now_ms) noexcept { pause(at, now_ms); }
+  /// The end of the module. A session that is only left is paused.
+  void ended(media_ms at, std::int64_t now_ms) noexcept;
 
   struct piece {
     media_interval interval;
@@ -56,9 +66,10 @@ class interval_cutter {
   struct run {
     media_ms at = 0;
     std::int64_t since_ms = 0;
+    bool gave = false;  // a heartbeat
   };
   void advance(media_ms at, std::int64_t now_ms) noexcept;
-  void stop() noexcept;
+  void stop(bool at_end = false) noexcept;
   void go_on(media_ms at, std::int64_t now_ms) noexcept;
 
   media_ms heartbeat_ms_;
@@ -75,6 +86,9 @@ class interval_cutter {
   // run, and `next` empties it before the following report.
   media_interval closed_{};
   std::int32_t closed_rate_permille_ = 1000;
+  media_interval held_{};  // too short by itself
+  std::int32_t held_rate_permille_ = 1000;
+  media_ms end_from_ = limits::media_duration_ms_max + 1;  // the earliest of short ends
 };
 
 }  // namespace watchkeeper::client

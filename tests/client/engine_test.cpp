@@ -763,6 +763,33 @@ BOOST_FIXTURE_TEST_CASE(an_empty_answer_that_was_not_asked_for_says_nothing, dev
   BOOST_CHECK(told[0].which == trouble::answer);
 }
 
+BOOST_FIXTURE_TEST_CASE(scrubbing_while_offline_pushes_no_real_heartbeat_out, device) {
+  start();
+  network.refuses = true;
+  for (int i = 0; i < 5; ++i) play();
+  for (int i = 0; i < 50; ++i) {
+    clock.pass(20);
+    on->player()->seeking(at + 20, clock.at.monotonic_ms);
+    on->collect();
+    at += 7000;
+    on->player()->sought(at, clock.at.monotonic_ms);
+    on->collect();
+    on->poll();
+  }
+  for (int i = 0; i < 20; ++i) {  // and a list of sessions that are only looked at
+    open(("look" + std::to_string(i)).c_str());
+    clock.pass(20);
+    at += 20;
+    on->player()->position(at, clock.at.monotonic_ms);
+    on->collect();
+  }
+  BOOST_CHECK(drops().empty());
+  BOOST_REQUIRE(!on->buffer().empty());
+  media_ms kept = 0;
+  for (const auto& each : on->buffer().claims()) kept += each.interval.length_ms();
+  BOOST_CHECK_GE(kept, 50'000);
+}
+
 BOOST_FIXTURE_TEST_CASE(close_cuts_and_stores_what_was_played, device) {
   start();
   clock.pass(3000);
