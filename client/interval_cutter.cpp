@@ -11,10 +11,15 @@ void interval_cutter::advance(media_ms at, std::int64_t now_ms) noexcept {
     last_ = at;
     return;
   }
-  const auto elapsed_ms = std::max<std::int64_t>(0, now_ms - run_->since_ms);
-  // A clock that stands for days would overflow nothing here: 2^63 / 4040 ms are 72,000 years.
-  const auto played_max_ms = elapsed_ms * rate_permille_ / 1000 * 101 / 100 + slack_ms;
-  if (at >= last_ && at - run_->at <= played_max_ms) {
+  // Longer than any module lasts at the slowest rate; the products below stay far from overflow.
+  const auto elapsed_ms = std::clamp<std::int64_t>(now_ms - run_->told_ms, 0, 400'000'000);
+  run_->told_ms = std::max(run_->told_ms, now_ms);
+  const auto room = run_->room + elapsed_ms * rate_permille_ * 101;
+  const auto moved = (std::int64_t{at} - last_) * room_per_ms;
+  if (moved >= 0 && moved <= room) {
+    // What was not used is not saved up: a stall would become room for a jump.
+    const auto most = slack_ms * room_per_ms + lag_ms * std::max(rate_permille_, 1000) * 100;
+    run_->room = std::min(room - moved, most);
     last_ = at;
     return;
   }
@@ -48,7 +53,7 @@ void interval_cutter::go_on(media_ms at, std::int64_t now_ms) noexcept {
   if (at >= 0 && at <= limits::media_duration_ms_max) last_ = at;
   const bool counts = playing_ && !stalled_ && !seeking_ && !background_ && !bad_rate_;
   if (run_ || !counts || last_ == unknown) return;
-  run_ = run{last_, now_ms};
+  run_ = run{now_ms, slack_ms * room_per_ms};
   const bool goes_on =
       held_.from_ms < held_.to_ms && held_.to_ms == last_ && held_rate_permille_ == rate_permille_;
   cut_ = goes_on ? held_.from_ms : last_;

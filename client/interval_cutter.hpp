@@ -28,8 +28,13 @@ class interval_cutter {
  public:
   static constexpr media_ms unknown = -1;
   /// How far a position may run ahead of the clock: 500 ms (players report four times a second and
-  /// round) and one percent (the clocks of sound and system differ) since playback began to run.
+  /// round) and one percent (the clocks of sound and system differ).
   static constexpr std::int64_t slack_ms = 500;
+  /// How much of the time in which it did not move it may make up for at once (some players tell
+  /// whole seconds). A position that stands for longer was stalled, whether the player said so or
+  /// not, and that time is gone.
+  /// At slow rates of media, else of the clock.
+  static constexpr std::int64_t lag_ms = 1000;
 
   /// The gateway closes gaps more than twice as long (docs/protocol.md, section 5).
   static constexpr media_ms piece_ms_min = 100;
@@ -62,11 +67,13 @@ class interval_cutter {
   [[nodiscard]] media_ms last_position() const noexcept { return last_; }
 
  private:
-  /// Playback without a break, which began at `at` when the clock said `since_ms`.
+  /// Of `run::room`, in a millisecond of media: a permille of the rate, a percent for the clocks.
+  static constexpr std::int64_t room_per_ms = 100'000;
+  /// Playback without a break.
   struct run {
-    media_ms at = 0;
-    std::int64_t since_ms = 0;
-    bool gave = false;  // a heartbeat
+    std::int64_t told_ms = 0;  // when the position was told last
+    std::int64_t room = 0;     // how far it may move without time
+    bool gave = false;         // a heartbeat
   };
   void advance(media_ms at, std::int64_t now_ms) noexcept;
   void stop(bool at_end = false) noexcept;

@@ -107,6 +107,63 @@ BOOST_AUTO_TEST_CASE(positions_run_ahead_of_the_clock_by_the_slack_and_no_furthe
   BOOST_CHECK_LE(claimed, 10'000 * 101 / 100 + 1000 * 500);
 }
 
+BOOST_AUTO_TEST_CASE(a_stall_that_nobody_told_is_no_room_for_a_jump) {
+  // Stands for 20 s, told four times a second, then jumps. A second and the slack are made up for.
+  for (const auto& [jump_ms, counts] : {std::pair{1750, true}, {1760, false}, {20'000, false}}) {
+    for (const std::int32_t rate : {1000, 4000}) {
+      interval_cutter c;
+      c.rate(0, rate, 0);
+      c.play(0, 0);
+      for (int i = 1; i <= 80; ++i) c.position(0, i * 250);
+      const auto at = rate == 1000 ? jump_ms : (jump_ms - 500) * 4 + 500;
+      c.position(at, 20'250);
+      c.pause(unknown, 20'250);
+      std::int64_t claimed = 0;
+      for (const auto& piece : take(c)) claimed += piece.length_ms();
+      BOOST_CHECK_EQUAL(claimed, counts ? at : 0);
+    }
+  }
+  // Nor do many such stalls add up.
+  interval_cutter c;
+  c.play(0, 0);
+  for (int i = 1; i <= 10; ++i)
+    for (int look = 1; look <= 40; ++look) c.position((i - 1) * 250, i * 10'000 + look * 250);
+  c.position(60'000, 110'250);
+  c.pause(unknown, 110'250);
+  std::int64_t claimed = 0;
+  for (const auto& piece : take(c)) claimed += piece.length_ms();
+  BOOST_CHECK_LE(claimed, 2250);
+}
+
+BOOST_AUTO_TEST_CASE(players_that_tell_whole_seconds_and_clocks_that_differ_lose_nothing) {
+  for (const std::int32_t rate : {250, 1000, 2000, 4000}) {
+    interval_cutter c;
+    c.rate(0, rate, 0);
+    c.play(0, 0);
+    std::int64_t claimed = 0;
+    const auto claim = [&] {
+      while (const auto piece = c.next()) claimed += piece->interval.length_ms();
+    };
+    for (int ms = 250; ms <= 600'000; ms += 250) {
+      c.position(static_cast<media_ms>(std::int64_t{ms} * rate / 1'000'000 * 1000), ms);
+      claim();
+    }
+    c.ended(unknown, 600'000);
+    claim();
+    BOOST_CHECK_EQUAL(claimed, 600 * rate);
+  }
+  interval_cutter c;  // sound that is one percent fast, told a hundred times a second
+  c.play(0, 0);
+  std::int64_t claimed = 0;
+  for (int ms = 10; ms <= 600'000; ms += 10) {
+    c.position(ms + ms / 100, ms);
+    while (const auto piece = c.next()) claimed += piece->interval.length_ms();
+  }
+  c.ended(unknown, 600'000);
+  while (const auto piece = c.next()) claimed += piece->interval.length_ms();
+  BOOST_CHECK_EQUAL(claimed, 606'000);
+}
+
 BOOST_AUTO_TEST_CASE(scrubbing_gives_no_pieces_of_a_few_ms) {
   for (const auto& [played_ms, given] : {std::pair{99, 0}, std::pair{100, 20}}) {
     interval_cutter c;
