@@ -36,6 +36,24 @@ constexpr std::array<known, 18> problems{{
     {"draining", verdict::keep},
 }};
 
+// Section 4 too: they say that the request was none for heartbeats (a wrong URL, a proxy that
+// changes it), which says nothing of what was in it.
+constexpr std::array<std::string_view, 9> request_problems{
+    "malformed-request", "unauthorized",           "forbidden",
+    "not-found",         "method-not-allowed",     "conflict",
+    "payload-too-large", "unsupported-media-type", "request-timeout"};
+
+/// A name that a later gateway may answer with, and that an app's log can show.
+bool is_new_problem(std::string_view name) noexcept {
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  }) && std::find(request_problems.begin(), request_problems.end(), name) == request_problems.end();
+}
+
+bool is_for_good(int status) noexcept {
+  return status >= 400 && status <= 499 && status != 408 && status != 425 && status != 429;
+}
+
 const known* find_problem(std::string_view name) noexcept {
   const auto found = std::find_if(problems.begin(), problems.end(),
                                   [name](const known& each) { return each.name == name; });
@@ -44,7 +62,14 @@ const known* find_problem(std::string_view name) noexcept {
 
 token_outcome outcome_of(std::string_view name, const sent_token& of) {
   const auto* found = find_problem(name);
-  if (found == nullptr) return {};
+  if (found == nullptr) {
+    token_outcome unknown;
+    if (is_new_problem(name)) {
+      unknown.what = verdict::keep;
+      unknown.problem = name;
+    }
+    return unknown;
+  }
   token_outcome made;
   made.what = found->what;
   made.problem = found->name;
@@ -187,7 +212,8 @@ class reader {
   std::span<const sent_token> sent_;
 };
 
-void keep_all(answer_reading& reading, std::size_t count, verdict what, const char* problem = "") {
+void keep_all(answer_reading& reading, std::size_t count, verdict what,
+              std::string_view problem = {}) {
   token_outcome each;
   each.what = what;
   each.problem = problem;
@@ -196,11 +222,6 @@ void keep_all(answer_reading& reading, std::size_t count, verdict what, const ch
 }
 
 }  // namespace
-
-const char* known_problem(std::string_view name) noexcept {
-  const auto* found = find_problem(name);
-  return found == nullptr ? "" : found->name;
-}
 
 answer_reading read_heartbeat_answer(http_answer& answer, std::span<const sent_token> sent,
                                      bool minimal) {
@@ -221,15 +242,23 @@ answer_reading read_heartbeat_answer(http_answer& answer, std::span<const sent_t
         reading.outcomes.begin(), reading.outcomes.end(), [](const token_outcome& each) {
           return each.what == verdict::keep || each.what == verdict::keep_in_doubt;
         });
+    // What it is worth is said by the status that it has alone.
+    reading.one_by_one =
+        sent.size() > 1 && std::any_of(reading.outcomes.begin(), reading.outcomes.end(),
+                                       [](const token_outcome& each) {
+                                         return each.what == verdict::keep &&
+                                                find_problem(each.problem) == nullptr;
+                                       });
     return reading;
   }
   if (status == 429 || status == 503) {
     // Said by a gateway it means "not counted"; a balancer in front of it may say it as well, of a
     // request that the gateway did get.
-    const auto name = document && document->type.starts_with(problem_prefix)
-                          ? known_problem(document->type.substr(problem_prefix.size()))
-                          : "";
-    keep_all(reading, sent.size(), *name ? verdict::keep : verdict::keep_in_doubt, name);
+    auto name = document && document->type.starts_with(problem_prefix)
+                    ? document->type.substr(problem_prefix.size())
+                    : std::string_view{};
+    if (find_problem(name) == nullptr) name = {};
+    keep_all(reading, sent.size(), name.empty() ? verdict::keep_in_doubt : verdict::keep, name);
     return reading;
   }
   if (status >= 400 && status <= 499 && document && document->type.starts_with(problem_prefix)) {
@@ -239,8 +268,16 @@ answer_reading read_heartbeat_answer(http_answer& answer, std::span<const sent_t
       reading.pause = reading.outcomes[0].what == verdict::keep;
       return reading;
     }
-    keep_all(reading, sent.size(), verdict::keep, known_problem(name));
-    if (find_problem(name) != nullptr) {
+    const bool is_new = find_problem(name) == nullptr && is_new_problem(name);
+    if (is_new && is_for_good(status) && sent.size() == 1) {
+      token_outcome made;
+      made.what = verdict::refused;
+      made.problem = name;
+      reading.outcomes.push_back(std::move(made));
+      return reading;
+    }
+    keep_all(reading, sent.size(), verdict::keep, find_problem(name) != nullptr ? name : "");
+    if (find_problem(name) != nullptr || (is_new && is_for_good(status))) {
       reading.one_by_one = true;
       reading.pause = false;
     } else {

@@ -38,7 +38,7 @@ struct progress_report {
 
 struct token_outcome {
   verdict what = verdict::keep_in_doubt;
-  const char* problem = "";  // its name, of static storage; empty where there is none
+  std::string problem;  // its name; empty where there is none
   bool limited = false;
   std::optional<media_ms> credited_ms;  // of the interval, from its beginning
   std::optional<progress_report> progress;
@@ -63,12 +63,11 @@ struct sent_token {
 
 /// Reads the answer to a request with these tokens (docs/protocol.md, sections 3 and 4). Whatever
 /// the answer is, each token has an outcome: what is no answer of a gateway keeps the heartbeat,
-/// and only a problem that is known to be for good lets go of it. `minimal`: an answer without
-/// content was asked for; else a 204 says nothing. Changes `answer.body` in place.
+/// and only a problem that is for good lets go of it. One of a name that is not known is for good
+/// when the token was sent alone and the status says that the request is at fault (4xx but 408, 425
+/// and 429); in a batch the status is not known, and it is sent alone (`one_by_one`). `minimal`: an
+/// answer without content was asked for; else a 204 says nothing. Changes `answer.body` in place.
 answer_reading read_heartbeat_answer(http_answer& answer, std::span<const sent_token> sent,
                                      bool minimal = false);
-
-/// The problem's name in static storage, or "" when it is none that a heartbeat is answered with.
-const char* known_problem(std::string_view name) noexcept;
 
 }  // namespace watchkeeper::client

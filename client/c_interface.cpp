@@ -86,7 +86,7 @@ void tell(const wk_callbacks& to, const event& of) {
     names.emplace_back(as_string(each.what.module), as_string(each.what.session));
     made.push_back({names.back().first.c_str(), names.back().second.c_str(), each.what.sequence,
                     each.what.interval.from_ms, each.what.interval.to_ms,
-                    static_cast<wk_drop_reason>(each.why), each.problem});
+                    static_cast<wk_drop_reason>(each.why), each.problem.c_str()});
   }
   to.on_drop(to.user, made.data(), made.size());
 }

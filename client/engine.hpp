@@ -55,7 +55,7 @@ enum class trouble : std::uint8_t {
 struct dropped_claim {
   claim what;
   drop_reason why = drop_reason::buffer_full;
-  const char* problem = "";
+  std::string problem;
 };
 
 /// What the app is to be told; kept until `take_event`, so that its callbacks find a client at
