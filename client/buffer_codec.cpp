@@ -104,7 +104,7 @@ stored_buffer decode_buffer(std::string_view content, const student_id& student)
   while (!content.empty()) {
     const auto line = cut(content, '\n');
     const auto record = decode_record(line);
-    if (record && made.claims.size() < client_limits::claims_max)
+    if (record && made.claims.size() < client_limits::stored_claims_max)
       made.claims.push_back(*record);
     else
       ++made.damaged;

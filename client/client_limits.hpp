@@ -11,6 +11,9 @@ namespace watchkeeper::client::client_limits {
 /// Kept while they cannot be delivered. Those of a request under way come on top until it is over.
 inline constexpr std::size_t buffer_heartbeats = 5;
 inline constexpr std::size_t claims_max = 2 * buffer_heartbeats;
+/// A full request under way, and a full buffer: as many are written, and read again.
+inline constexpr std::size_t stored_claims_max = claims_max + buffer_heartbeats;
+inline constexpr std::size_t stored_record_bytes_max = 256;
 inline constexpr std::int64_t heartbeat_ms = 10'000;     // media time of one heartbeat
 inline constexpr std::int64_t interval_ms_max = 30'000;  // what the gateway takes in one
 inline constexpr std::size_t answer_bytes_max = 64 * 1024;
@@ -47,6 +50,7 @@ inline constexpr int full_answer_every_max = 1'000;
 inline constexpr double near_mastery_percent = 90;
 inline constexpr std::size_t events_max = 64;
 
+static_assert((stored_claims_max + 1) * stored_record_bytes_max <= stored_bytes_max);
 static_assert(claims_max <= limits::tokens_per_request_max, "the buffer goes out as one request");
 
 }  // namespace watchkeeper::client::client_limits

@@ -467,6 +467,34 @@ BOOST_FIXTURE_TEST_CASE(a_restart_delivers_what_was_stored_before_what_is_new, d
   BOOST_CHECK_EQUAL(claims_of(sent[3]).session.view(), "s2");
 }
 
+BOOST_FIXTURE_TEST_CASE(as_much_is_read_again_as_a_full_buffer_and_a_full_request_are, device) {
+  start();
+  std::vector<claim> all;
+  for (std::size_t i = 0; i < client_limits::stored_claims_max + 1; ++i) {
+    claim made;
+    made.module = *module_id::parse(std::string(64, 'm'));
+    made.session = *session_id::parse(std::string(64, 's'));
+    made.sequence = limits::sequence_max;
+    made.interval = {limits::media_duration_ms_max - 10'000, limits::media_duration_ms_max};
+    made.rate_permille = 4000;
+    made.ended = {253'402'300'799'000, 0};
+    all.push_back(made);
+  }
+  const auto one_more = decode_buffer(encode_buffer(options.student, all, {}), options.student);
+  BOOST_CHECK_EQUAL(one_more.claims.size(), client_limits::stored_claims_max);
+  BOOST_CHECK_EQUAL(one_more.damaged, 1);
+  all.pop_back();
+  const auto text = encode_buffer(*student_id::parse(std::string(64, 'a')), all, {});
+  BOOST_CHECK_LE(text.size(), client_limits::stored_bytes_max);
+  for (std::size_t i = 0, end = 0; i < text.size(); i = end + 1) {
+    end = text.find('\n', i);
+    BOOST_CHECK_LE(end + 1 - i, client_limits::stored_record_bytes_max);
+  }
+  const auto stored = decode_buffer(encode_buffer(options.student, all, {}), options.student);
+  BOOST_CHECK_EQUAL(stored.claims.size(), client_limits::stored_claims_max);
+  BOOST_CHECK_EQUAL(stored.damaged, 0);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_storage_that_cannot_be_written_keeps_all_in_memory_and_is_tried_again,
                         device) {
   start();

@@ -157,7 +157,7 @@ BOOST_AUTO_TEST_CASE(whatever_is_stored_is_read_without_harm) {
   }
   std::string many = good;
   for (int i = 0; i < 5; ++i) many += good.substr(good.find('\n') + 1);
-  BOOST_CHECK_EQUAL(decode_buffer(many, ada).claims.size(), client_limits::claims_max);
+  BOOST_CHECK_EQUAL(decode_buffer(many, ada).claims.size(), client_limits::stored_claims_max);
   BOOST_CHECK(decode_buffer(good, *student_id::parse("eve")).foreign);
   BOOST_CHECK(decode_buffer("", ada).claims.empty());
 }
