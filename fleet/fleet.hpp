@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -61,6 +62,9 @@ struct fleet_options {
   /// Sign `heartbeats_per_device` tokens a device first, then send them as fast as they are
   /// answered.
   bool presign = false;
+  /// presign: the first heartbeat of every device goes ahead and is not counted; the others follow
+  /// once this gives true. Asked again and again, so it must not block. Empty: all at once.
+  std::function<bool()> warm;
   /// presign and uri_file. A student may earn at most 60 s of media at once, so that of 10 s
   /// heartbeats more than 6 come back `limited`: for more load take more devices.
   unsigned heartbeats_per_device = 5;

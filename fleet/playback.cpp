@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <memory>
 #include <utility>
 
 namespace watchkeeper::fleet {
@@ -181,6 +182,7 @@ void playback::run_presigned() {
       loop().run_once(event_loop::clock::now());  // the connections stay served
     }
   }
+  if (options_.warm && !warm_up()) return;
   begin_now();
   for (std::size_t i = 0; i < players_.size(); ++i) offer(static_cast<std::uint32_t>(i));
   // As long as anything moves: the end is when nothing was answered for a request's timeout.
@@ -193,6 +195,25 @@ void playback::run_presigned() {
   }
 }
 
+bool playback::warm_up() {
+  begin_now();
+  warming_ = true;
+  for (std::size_t i = 0; i < players_.size(); ++i) offer(static_cast<std::uint32_t>(i));
+  const auto deadline = event_loop::clock::now() + seconds(options_.request_timeout_s);
+  const auto all = [this] { return counts_.acknowledged() == players_.size(); };
+  if (!turn_until(all, deadline)) return false;  // the counts tell why
+  const auto others = counts_.generated - counts_.answered();
+  std::destroy_at(&counts_);  // a tally is not assigned: it has atomic counters
+  std::construct_at(&counts_);
+  counts_.generated = others;
+  while (!options_.warm()) {
+    if (stop_()) return false;
+    loop().run_once(event_loop::clock::now() + 10ms);
+  }
+  warming_ = false;
+  return true;
+}
+
 void playback::play(std::uint32_t number) {
   auto made = players_[number].play(rules_, wall_clock_ms(), random_);
   ++counts_.generated;
@@ -202,6 +223,7 @@ void playback::play(std::uint32_t number) {
 void playback::offer(std::uint32_t number) {
   auto& at = places_[number];
   auto& who = players_[number];
+  if (warming_ && at.sent) return;
   if (over_ || at.queued || !who.in_flight().empty() || who.pending() == 0) return;
   if (!who.ready(loop().now())) {
     if (std::exchange(at.timed, true)) return;
@@ -230,7 +252,8 @@ void playback::pump(line& on) {
 bool playback::send(std::uint32_t number, line& on) {
   auto& who = players_[number];
   // The buffer of one that was away goes out as one request, whatever the batch size.
-  const auto tokens_max = options_.presign
+  const auto tokens_max = warming_ ? 1
+                          : options_.presign
                               ? std::size_t{options_.batch}
                               : std::max<std::size_t>(options_.batch, rules_.buffer_heartbeats);
   const auto beats =
@@ -246,6 +269,7 @@ bool playback::send(std::uint32_t number, line& on) {
     what.body += beat.token;
     if (beat.attempts > 1) ++counts_.resent;
   }
+  places_[number].sent = true;
   log_.sent(who, beats, wall_clock_ms());
   counts_.sent += beats.size();
   ++counts_.requests;

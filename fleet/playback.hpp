@@ -43,6 +43,7 @@ class playback final : public connection_observer {
     bool open = false;
   };
   struct place {
+    bool sent = false;    // something
     bool queued = false;  // in `waiting` of its line
     bool timed = false;   // a timer will offer it again
     bool mastered = false;
@@ -53,6 +54,7 @@ class playback final : public connection_observer {
   void run_paced();
   void run_burst();
   void run_presigned();
+  [[nodiscard]] bool warm_up();
   void tick(std::uint32_t number, time_point due);
   void play(std::uint32_t number);
   void offer(std::uint32_t number);
@@ -78,6 +80,7 @@ class playback final : public connection_observer {
   player::random random_;
   std::size_t open_ = 0;
   bool playing_ = false;  // paced mode: further heartbeats are to be made
+  bool warming_ = false;  // each device sends one heartbeat
   bool over_ = false;
   time_point begin_{};
   double cpu_at_begin_s_ = 0;

@@ -33,5 +33,5 @@ export function rowsOf(found, ratioGoal) {
 }
 
 export async function measure({ devices }) {
-  return rowsOf(capacity(['--devices', devices]), 1.15);
+  return rowsOf(capacity(['--devices', devices, '--bodies']), 1.15);
 }

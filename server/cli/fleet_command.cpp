@@ -1,4 +1,10 @@
+#include <poll.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+#include <utility>
 
 #include "fleet/fleet_limits.hpp"
 #include "server/cli/fleet_commands.hpp"
@@ -16,6 +22,18 @@ Examples:
   watchkeeper fleet --uri-file uris.txt --devices 5000 && h2load -i uris.txt -n 5000 …
 
 Exit codes: 0 every heartbeat was accepted, 1 some were refused or lost, 2 used wrongly or not reachable.)";
+
+/// Says `warm` on standard error when it is asked first; true once a line, or its end, has come on
+/// standard input.
+std::function<bool()> asks_standard_input() {
+  return [said = false]() mutable {
+    if (!std::exchange(said, true)) std::fputs("warm\n", stderr);
+    pollfd input{STDIN_FILENO, POLLIN, 0};
+    if (::poll(&input, 1, 0) <= 0) return false;
+    char some[64];
+    return ::read(STDIN_FILENO, some, sizeof some) >= 0;
+  };
+}
 
 const CLI::Range at_least_one_second(1.0, 86'400.0);
 
@@ -115,8 +133,15 @@ void add_pace(CLI::App& app, fleet_options& o) {
       ->needs(burst)
       ->type_name("N")
       ->group(group);
-  app.add_flag("--presign", o.presign, "Sign first, then send as fast as answers come")
-      ->excludes(burst)
+  auto* presign =
+      app.add_flag("--presign", o.presign, "Sign first, then send as fast as answers come")
+          ->excludes(burst)
+          ->group(group);
+  app.add_flag_callback(
+         "--warm-up", [&o] { o.warm = asks_standard_input(); },
+         "Of --presign: the first heartbeat of each device goes ahead and is not counted; says "
+         "`warm`, and sends the others after a line on standard input")
+      ->needs(presign)
       ->group(group);
   app.add_option("--heartbeats-per-device", o.heartbeats_per_device,
                  "Of --presign and --uri-file; more than 6 exceed what a student may earn at once")

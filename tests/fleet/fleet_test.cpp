@@ -136,6 +136,28 @@ BOOST_AUTO_TEST_CASE(presigned_tokens_in_batches) {
   BOOST_CHECK((counts["batches"] == json{{"2", 100}, {"4", 100}}));
 }
 
+BOOST_AUTO_TEST_CASE(the_warm_up_is_not_counted_and_waited_after) {
+  node_gateway gateway{transport::tls};
+  auto options = gateway.options();
+  options.devices = 50;
+  options.connections = 4;
+  options.presign = true;
+  options.heartbeats_per_device = 3;
+  int asked = 0;
+  std::uint64_t credited_when_asked = 0;
+  options.warm = [&] {
+    if (asked++ == 0) credited_when_asked = number(gateway.counts(), "credited");
+    return asked == 3;
+  };
+  const auto run = run_and_read(options);
+  BOOST_CHECK_EQUAL(run.exit_code, 0);
+  check_sum(run.summary);
+  BOOST_CHECK_EQUAL(asked, 3);
+  BOOST_CHECK_EQUAL(credited_when_asked, 50);
+  BOOST_CHECK_EQUAL(number(run.summary, "credited"), 100);
+  BOOST_CHECK_EQUAL(number(gateway.counts(), "credited"), 150);
+}
+
 BOOST_AUTO_TEST_CASE(minimal_answers) {
   node_gateway gateway{transport::cleartext};
   auto options = gateway.options();
