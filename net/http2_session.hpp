@@ -10,7 +10,7 @@
 
 #include "domain/problem.hpp"
 #include "net/bounds.hpp"
-#include "net/frame_buffer_pages.hpp"
+#include "net/session_pages.hpp"
 #include "net/frame_guard.hpp"
 #include "net/frame_walker.hpp"
 #include "net/http.hpp"
@@ -102,7 +102,7 @@ class http2_session {
   enum class drain_stage : std::uint8_t { none, noticed, refusing };
 
   worker_state& worker_;
-  frame_buffer_pages memory_;  // of session_
+  session_pages memory_;  // of session_
   nghttp2_session* session_ = nullptr;
   http2_stream* streams_ = nullptr;
   std::uint64_t connection_id_;

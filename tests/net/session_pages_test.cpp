@@ -1,21 +1,24 @@
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <boost/test/unit_test.hpp>
 #include <cstdint>
 #include <cstring>
 #include <utility>
 
 #include "net/bounds.hpp"
-#include "net/frame_buffer_pages.hpp"
 #include "net/server.hpp"
+#include "net/session_pages.hpp"
 #include "raw_client.hpp"
 #include "test_sink.hpp"
 
 using namespace watchkeeper::net;
 using namespace watchkeeper::net::test;
 
-BOOST_AUTO_TEST_SUITE(frame_buffer_pages_test)
+BOOST_AUTO_TEST_SUITE(session_pages_test)
 
 BOOST_AUTO_TEST_CASE(only_the_frame_buffer_is_given_back) {
-  frame_buffer_pages memory;
+  session_pages memory;
   const auto& use = *memory.functions();
   auto* small = static_cast<char*>(use.realloc(nullptr, 100, use.mem_user_data));
   auto* buffer = static_cast<char*>(use.realloc(nullptr, 16'394, use.mem_user_data));
@@ -40,6 +43,43 @@ BOOST_AUTO_TEST_CASE(only_the_frame_buffer_is_given_back) {
   auto* again = use.realloc(nullptr, 16'394, use.mem_user_data);
   use.free(again, use.mem_user_data);
   memory.give_back();
+}
+
+BOOST_AUTO_TEST_CASE(the_table_is_given_back_only_when_it_is_all_zeros) {
+  session_pages memory;
+  const auto& use = *memory.functions();
+  auto* other = static_cast<char*>(use.calloc(64, 32, use.mem_user_data));
+  auto* table = static_cast<char*>(use.calloc(256, 16, use.mem_user_data));
+  auto* second = static_cast<char*>(use.calloc(256, 16, use.mem_user_data));
+  BOOST_TEST(reinterpret_cast<std::uintptr_t>(table) % 4096 == 0u);
+  const auto is_resident = [&] {
+    // What the system has taken back is read from /proc: mincore() counts the page of zeros, too.
+    const int map = ::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    std::uint64_t entry = 0;
+    const auto at = static_cast<off_t>(reinterpret_cast<std::uintptr_t>(table) / 4096 * 8);
+    BOOST_REQUIRE(::pread(map, &entry, sizeof entry, at) == sizeof entry);
+    ::close(map);
+    return (entry >> 63) != 0;
+  };
+  for (const std::size_t at : {0u, 1u, 2048u, 4095u}) {
+    table[at] = 'x';
+    memory.give_back();
+    BOOST_TEST(is_resident());
+    BOOST_TEST(table[at] == 'x');
+    table[at] = 0;
+    memory.give_back();
+    BOOST_TEST(!is_resident());
+    BOOST_TEST(table[at] == 0);
+  }
+  second[0] = other[0] = 'y';
+  memory.give_back();
+  BOOST_TEST(second[0] == 'y');
+  BOOST_TEST(other[0] == 'y');
+  auto* larger = static_cast<char*>(use.realloc(table, 8192, use.mem_user_data));
+  larger[8191] = 'z';
+  memory.give_back();
+  BOOST_TEST(larger[8191] == 'z');
+  for (auto* each : {other, second, larger}) use.free(each, use.mem_user_data);
 }
 
 BOOST_AUTO_TEST_CASE(a_connection_that_was_quiet_for_long_is_served_again) {

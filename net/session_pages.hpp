@@ -6,19 +6,21 @@
 
 namespace watchkeeper::net {
 
-/// The memory of one nghttp2 session. Its 16 KiB frame buffer, which is as long as it and empty
-/// nearly always, gets pages of its own, so that the system may have them back meanwhile: about
-/// 12 KiB less a connection. Must outlive the session. Thread: the session's.
-class frame_buffer_pages {
+/// The memory of one nghttp2 session. Two parts of it get pages of their own, so that the system
+/// may have them back while the connection is quiet, about 16 KiB in all: the frame buffer of
+/// 16 KiB, which then holds nothing, and the table of streams of 4 KiB, which is all zeros when
+/// none is open. Must outlive the session. Thread: the session's.
+class session_pages {
  public:
-  frame_buffer_pages() noexcept;
-  ~frame_buffer_pages();
-  frame_buffer_pages(const frame_buffer_pages&) = delete;
-  frame_buffer_pages& operator=(const frame_buffer_pages&) = delete;
+  session_pages() noexcept;
+  ~session_pages();
+  session_pages(const session_pages&) = delete;
+  session_pages& operator=(const session_pages&) = delete;
 
   /// For nghttp2_session_server_new3, which copies it.
   [[nodiscard]] nghttp2_mem* functions() noexcept { return &functions_; }
   /// What is in the frame buffer is lost. Only when the last nghttp2_session_mem_send gave nothing.
+  /// The table keeps what is in it: it is given back only if that are zeros.
   void give_back() noexcept;
 
  private:
@@ -28,7 +30,8 @@ class frame_buffer_pages {
   static void* resize(void* memory, std::size_t bytes, void* self) noexcept;
 
   nghttp2_mem functions_;
-  void* pages_ = nullptr;
+  void* frame_buffer_ = nullptr;
+  void* table_ = nullptr;
 };
 
 }  // namespace watchkeeper::net
