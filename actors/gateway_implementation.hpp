@@ -1,0 +1,126 @@
+#pragma once
+
+#include <atomic>
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "actors/address_guard.hpp"
+#include "actors/checkpointer.hpp"
+#include "actors/gateway.hpp"
+#include "actors/hot_writer.hpp"
+#include "actors/owner_telling.hpp"
+#include "actors/progress_shard.hpp"
+#include "actors/session.hpp"
+#include "actors/session_directory.hpp"
+#include "actors/store_reader.hpp"
+#include "actors/watcher.hpp"
+
+/// The parts of a gateway and how they are joined; for actors/gateway*.cpp alone.
+namespace watchkeeper::actors {
+
+struct gateway_system_config : caf::actor_system_config {
+  explicit gateway_system_config(unsigned workers) {
+    set("scheduler.max-threads", workers);
+    // A hot shard must not hold a worker for ever.
+    set("scheduler.max-throughput", std::size_t{64});
+    // Sharing wakes an idle worker at once; stealing lets it sleep up to 10 ms (measured: a batch
+    // of one waited 10 ms), and the hand-over of a heartbeat is all that happens here.
+    set("scheduler.policy", caf::atom("sharing"));
+    set("logger.verbosity", caf::atom("quiet"));
+  }
+};
+
+struct gateway::implementation final : shard_services {
+  // -- start and end: gateway_start.cpp
+
+  explicit implementation(gateway_options given);
+  ~implementation() override { (void)stop(std::chrono::milliseconds(0)); }
+  bool stop(std::chrono::milliseconds deadline);
+
+  /// False: not reachable, the gateway starts on the ledger alone.
+  bool admit_hot_store(hot_store& hot);
+  void recover();
+  void start_writer(std::unique_ptr<hot_store> hot, std::unique_ptr<ledger> behind,
+                    bool hot_is_there);
+  void start_reader();
+  void start_shards();
+  void start_watcher(std::int64_t last_change);
+  void give_up(const std::string& why) const;
+
+  // -- the way in: gateway_submit.cpp
+
+  /// The session that the heartbeat before it in the same request went to: tokens of a buffer
+  /// belong to one session mostly, and must reach it in order before it is in the directory.
+  struct route {
+    session_key_id key;
+    known_session known;
+    bool waits = false;  // one of them is with the reader: the others queue up behind it
+  };
+
+  /// Verified already, for the shard of that index.
+  using outbox = std::vector<std::pair<std::size_t, heartbeat_job_ptr>>;
+
+  void submit(std::span<heartbeat_request> requests);
+  /// Each shard is sent what is for it in one message, in order.
+  void send(outbox& out);
+  /// The reader has what was lacking. Thread: the reader's.
+  void supplied(heartbeat_job_ptr job);
+  void submit(heartbeat_request&& request, route& last, outbox& out);
+  void screen(heartbeat_job_ptr job, route& last, outbox& out);
+
+  static std::uint64_t read_clock(const void* self) {
+    return static_cast<const implementation*>(self)->options.monotonic_us();
+  }
+
+  progress_shard_actor& shard_for(const student_id& student) {
+    return shards[shard_of(student, shards.size())];
+  }
+
+  // -- shard_services
+
+  void store(std::shared_ptr<credit_batch> batch) override { writer->store(std::move(batch)); }
+  bool refill(std::vector<pair_progress> pairs) override {
+    return writer->refill(std::move(pairs));
+  }
+  bool has_unsaved_refills() const override { return writer->has_unsaved_refills(); }
+  void load(std::shared_ptr<progress_query> query) override { reader->load(std::move(query)); }
+  void checkpoint_now(std::vector<pair_progress> pairs) override {
+    checkpoints->checkpoint_now(std::move(pairs));
+  }
+
+  gateway_options options;
+  route after_reading;  // the reader thread's
+  registry known;
+  std::shared_ptr<heatmap> heat;
+  watch_observers observers;
+  owner_telling watching{known, observers};
+  heartbeat_probe heartbeats;
+  verification_probe verifications;
+  hot_store_probe hot_state;
+  ledger_probe ledger_state;
+  std::vector<shard_probe> shard_probes;
+  address_guard addresses;
+  std::atomic<bool> draining{false};
+  std::atomic<bool> stopped{false};
+  bool stopped_well = false;
+
+  gateway_system_config config;
+  caf::actor_system system;
+  std::vector<progress_shard_actor> shards;
+  session_directory sessions;
+  std::optional<session_surroundings> around_sessions;
+  std::unique_ptr<checkpointer> checkpoints;
+  std::unique_ptr<hot_writer> writer;
+  std::unique_ptr<store_reader> reader;
+  std::unique_ptr<watcher> look_out;
+};
+
+}  // namespace watchkeeper::actors

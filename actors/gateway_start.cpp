@@ -1,0 +1,234 @@
+// The start of a gateway: what must be there, the stores' threads, the shards; and its end.
+#include <algorithm>
+#include <caf/send.hpp>
+#include <cstdlib>
+#include <stdexcept>
+#include <thread>
+
+#include "actors/gateway_implementation.hpp"
+
+namespace watchkeeper::actors {
+
+namespace {
+
+constexpr std::int64_t idle_session_ms = 300'000;
+constexpr std::int64_t least_time_to_checkpoint_us = 1'000'000;
+
+unsigned worker_count(const gateway_options& options) {
+  if (options.worker_threads > 0) return options.worker_threads;
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
+unsigned shards_of(const gateway_options& options) {
+  const auto wanted = options.shards > 0 ? options.shards : 2 * worker_count(options);
+  return std::min(wanted, limits::partitions);
+}
+
+std::vector<std::shared_ptr<watch_observer>> with(
+    std::shared_ptr<watch_observer> first,
+    const std::vector<std::shared_ptr<watch_observer>>& more) {
+  std::vector<std::shared_ptr<watch_observer>> all{std::move(first)};
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+template <class T>
+T require(stored<T> outcome, const std::string& what) {
+  if (!outcome) throw std::runtime_error(what + ": " + outcome.error().detail);
+  return *std::move(outcome);
+}
+
+}  // namespace
+
+gateway::implementation::implementation(gateway_options given)
+    : options(std::move(given)),
+      heat(std::make_shared<heatmap>(shards_of(options), options.shared_stores)),
+      observers(with(heat, options.observers)),
+      addresses(options.policy.address_failures, reinterpret_cast<std::uintptr_t>(this)),
+      config(worker_count(options)),
+      system(config) {
+  shard_probes = std::vector<shard_probe>(shards_of(options));
+
+  auto first_ledger = options.make_ledger();
+  require(first_ledger->migrate(), "store.ledger");
+  const auto last_change = require(first_ledger->last_change(), "store.ledger");
+  ledger_state.up = true;
+  auto first_hot = options.make_hot_store();
+  const bool hot_is_there = admit_hot_store(*first_hot);
+
+  checkpoints = std::make_unique<checkpointer>(checkpointer::surroundings{
+      .hot = options.make_hot_store(),
+      .behind = options.make_ledger(),
+      .probe = ledger_state,
+      .hot_probe = hot_state,
+      .heat = *heat,
+      .interval_ms = options.checkpoint_interval_ms,
+      .now = options.now,
+      .monotonic_us = options.monotonic_us,
+      .done =
+          [this](unix_ms started_ms) {
+            for (auto& shard : shards)
+              caf::anon_send(shard, checkpoint_done{started_ms, options.now()});
+          },
+      .log = options.log});
+  if (hot_is_there) recover();
+
+  start_writer(std::move(first_hot), std::move(first_ledger), hot_is_there);
+  start_reader();
+  start_shards();
+  around_sessions.emplace(session_surroundings{
+      .policy = options.policy,
+      .addresses = addresses,
+      .probe = verifications,
+      .shards = shards,
+      .monotonic_us = options.monotonic_us,
+      .verified = [this](const session_key_id& key, const known_session& session,
+                         unix_ms now_ms) { sessions.keep(key, session, now_ms); },
+      .keys = options.session_keys});
+  checkpoints->start();
+  start_watcher(last_change);
+}
+
+void gateway::implementation::start_writer(std::unique_ptr<hot_store> hot,
+                                           std::unique_ptr<ledger> behind, bool hot_is_there) {
+  writer = std::make_unique<hot_writer>(hot_writer::surroundings{
+      .hot = std::move(hot),
+      .behind = std::move(behind),
+      .hot_probe = hot_state,
+      .behind_probe = ledger_state,
+      .now = options.now,
+      .monotonic_us = options.monotonic_us,
+      .stored =
+          [this](std::shared_ptr<credit_batch> batch) noexcept {  // or its shard waits for ever
+            auto& shard = shards[batch->shard];
+            caf::anon_send(shard, batch_stored{std::move(batch)});
+          },
+      .heatmaps_grown = [this](const std::vector<heatmap_delta>& deltas) { heat->grown(deltas); },
+      .log = options.log,
+      .shards = shard_probes.size(),
+      .start_degraded = !hot_is_there});
+}
+
+void gateway::implementation::start_reader() {
+  reader = std::make_unique<store_reader>(store_reader::surroundings{
+      .hot = options.make_hot_store(),
+      .behind = options.make_ledger(),
+      .known = known,
+      .behind_probe = ledger_state,
+      .now = options.now,
+      .screened_again = [this](heartbeat_job_ptr job) { supplied(std::move(job)); },
+      .found =
+          [this](progress_found found) {
+            auto& shard = shard_for(found.query->key.student);
+            caf::anon_send(shard, std::move(found));
+          }});
+}
+
+void gateway::implementation::start_watcher(std::int64_t last_change) {
+  look_out = std::make_unique<watcher>(watcher::surroundings{
+      .hot = options.make_hot_store(),
+      .behind = options.make_ledger(),
+      .known = known,
+      .hot_probe = hot_state,
+      .behind_probe = ledger_state,
+      .required = options.require_durability,
+      .last_change = last_change,
+      .now = options.now,
+      .student_erased =
+          [this](const student_id& student) {
+            caf::anon_send(shard_for(student), student_erased{student, nullptr});
+            writer->forget_copies(student);
+          },
+      .housekeeping =
+          [this] {
+            sessions.sweep(options.now() - idle_session_ms);
+            for (auto& shard : shards) caf::anon_send(shard, shard_tick{});
+          },
+      .log = options.log});
+}
+
+bool gateway::implementation::admit_hot_store(hot_store& hot) {
+  auto health = hot.health();
+  if (!health) {
+    if (health.error().code == storage_error::mismatch ||
+        health.error().code == storage_error::corrupt)
+      throw std::runtime_error("store.hot: " + health.error().detail);
+    hot_state.failed(health.error());
+    hot_state.degraded = true;
+    options.log(
+        1, "hot_store",
+        "not reachable at start; heartbeats are stored in the ledger: " + health.error().detail);
+    return false;
+  }
+  hot_state.up = true;
+  hot_state.worth = health->worth;
+  hot_state.description.set(health->description);
+  if (health->worth < options.require_durability)
+    throw std::runtime_error(
+        "store.hot: an acknowledgement would be worth less than store.require_durability "
+        "demands: " +
+        health->description);
+  return true;
+}
+
+void gateway::implementation::recover() {
+  if (checkpoints->checkpoint_all()) {
+    if (const auto left = ledger_state.dirty_pairs.load(); left > 0)
+      options.log(0, "ledger",
+                  "recovered " + std::to_string(left) +
+                      " pairs that an earlier process had not checkpointed");
+  } else {
+    options.log(1, "ledger",
+                "could not checkpoint what an earlier process left; trying again later");
+  }
+}
+
+void gateway::implementation::start_shards() {
+  shards.reserve(shard_probes.size());
+  for (std::uint32_t i = 0; i < shard_probes.size(); ++i)
+    shards.push_back(system.spawn(
+        progress_shard,
+        shard_surroundings{.index = i,
+                           .services = *this,
+                           .probe = shard_probes[i],
+                           .hot = hot_state,
+                           .now = options.now,
+                           .monotonic_us = options.monotonic_us,
+                           .watching = &watching,
+                           .cannot_go_on = [this](const std::string& why) { give_up(why); }}));
+}
+
+void gateway::implementation::give_up(const std::string& why) const {
+  if (options.cannot_go_on) return options.cannot_go_on(why);
+  options.log(2, "gateway", why + "; the process ends");
+  std::abort();
+}
+
+bool gateway::implementation::stop(std::chrono::milliseconds deadline) {
+  if (stopped.exchange(true)) return stopped_well;
+  draining = true;
+  const auto end_us =
+      options.monotonic_us() + static_cast<std::uint64_t>(std::max<std::int64_t>(
+                                   deadline.count() * 1000, least_time_to_checkpoint_us));
+  // What is in flight is answered by threads that are still running.
+  const bool all_answered = heartbeats.wait_until_idle(deadline);
+  look_out.reset();
+  // The threads end first, but what they are stays: an actor that still hands something over gets
+  // it back as failed, and answers.
+  if (writer) writer->close();
+  if (reader) reader->close();
+  bool all_written = false;
+  if (checkpoints) {
+    checkpoints->stop(true, end_us);
+    all_written = checkpoints->last_one_complete();
+  }
+  after_reading = {};
+  sessions.clear();
+  for (auto& shard : shards) caf::anon_send_exit(shard, caf::exit_reason::user_shutdown);
+  system.await_all_actors_done();
+  shards.clear();
+  stopped_well = all_answered && all_written;
+  return stopped_well;
+}
+
+}  // namespace watchkeeper::actors

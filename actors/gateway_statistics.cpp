@@ -1,0 +1,68 @@
+// What a gateway says of itself.
+#include <algorithm>
+
+#include "actors/gateway_implementation.hpp"
+
+namespace watchkeeper::actors {
+
+namespace {
+
+latency_summary summarize(const latency_histogram& histogram) {
+  return {histogram.count(), histogram.sum_us(), histogram.quantile_us(0.5),
+          histogram.quantile_us(0.99)};
+}
+
+}  // namespace
+
+gateway_statistics gateway::statistics() const {
+  const auto& self = *implementation_;
+  gateway_statistics s;
+  for (std::size_t i = 0; i < s.heartbeats_by_status.size(); ++i)
+    s.heartbeats_by_status[i] = self.heartbeats.by_status(i);
+  for (std::size_t i = 0; i < s.heartbeats_by_problem.size(); ++i)
+    s.heartbeats_by_problem[i] = self.heartbeats.by_problem(i);
+  for (std::size_t i = 0; i < s.verification.size(); ++i) {
+    s.verification[i] = summarize(self.verifications.latency[i]);
+    s.verification_failures[i] = self.verifications.failures[i];
+  }
+  s.heartbeats_in_flight = self.heartbeats.in_flight();
+  s.sessions = self.sessions.size();
+  s.devices_cached = self.known.devices();
+  s.modules_cached = self.known.modules();
+  s.heartbeat_latency = summarize(self.heartbeats.latency());
+  for (const auto& probe : self.shard_probes)
+    s.shards.push_back({probe.pairs, probe.dirty, probe.parked, probe.queued, probe.batches,
+                        probe.batch_heartbeats, probe.batch_size_max,
+                        summarize(probe.batch_latency)});
+  s.hot = {self.hot_state.up,
+           self.hot_state.degraded,
+           self.hot_state.description.get(),
+           self.hot_state.worth,
+           summarize(self.hot_state.latency),
+           self.hot_state.failures,
+           self.hot_state.last_failure.get()};
+  const auto last_ms = self.ledger_state.last_checkpoint_ms.load();
+  s.ledger = {self.ledger_state.up,
+              self.ledger_state.description.get(),
+              summarize(self.ledger_state.latency),
+              self.ledger_state.checkpointed_pairs,
+              self.heartbeats.mastered(),
+              last_ms > 0 ? std::max<std::int64_t>(0, self.options.now() - last_ms) : 0,
+              self.ledger_state.dirty_pairs,
+              self.ledger_state.failures,
+              self.ledger_state.last_failure.get()};
+  return s;
+}
+
+bool gateway::ready(std::string* why_not) const {
+  const auto& self = *implementation_;
+  const char* reason = nullptr;
+  if (self.draining)
+    reason = "draining";
+  else if (!self.ledger_state.up && (self.hot_state.degraded || !self.hot_state.up))
+    reason = "neither the hot store nor the ledger can be reached";
+  if (reason && why_not) *why_not = reason;
+  return reason == nullptr;
+}
+
+}  // namespace watchkeeper::actors
