@@ -66,10 +66,6 @@ registry& gateway::known() noexcept {
   return implementation_->known;
 }
 
-void gateway::begin_drain() noexcept {
-  implementation_->draining = true;
-}
-
 bool gateway::stop(std::chrono::milliseconds deadline) {
   return implementation_->stop(deadline);
 }

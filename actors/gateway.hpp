@@ -91,9 +91,8 @@ class gateway {
   [[nodiscard]] gateway_statistics statistics() const;
   [[nodiscard]] bool ready(std::string* why_not) const;
 
-  /// From now on heartbeats are answered `draining`.
-  void begin_drain() noexcept;
-  /// Waits for what is in flight, writes a last checkpoint. True when all was done in time.
+  /// From now on heartbeats are answered `draining`. Waits for what is in flight, writes a last
+  /// checkpoint. True when all was done in time.
   bool stop(std::chrono::milliseconds deadline);
 
  private:
