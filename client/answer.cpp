@@ -19,7 +19,7 @@ constexpr std::array<known, 18> problems{{
     {"malformed-token", verdict::refused},
     {"token-too-large", verdict::refused},
     {"too-many-tokens", verdict::refused},
-    {"unknown-device", verdict::refused},
+    {"unknown-device", verdict::enrol},
     {"bad-signature", verdict::refused},
     {"revoked-device", verdict::refused},
     {"subject-mismatch", verdict::refused},

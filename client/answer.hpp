@@ -25,6 +25,7 @@ enum class verdict : std::uint8_t {
   keep,            // not credited; to be sent again later
   keep_in_doubt,   // nothing is known: the very same heartbeat is to be sent again later
   set_clock,       // to be signed again at once, with the gateway's time
+  enrol,           // not credited; to be sent again once the device is enrolled
   sign_by_device,  // the gateway lost the session's key: at once, by the device key
   refused,         // for good
 };

@@ -26,6 +26,12 @@ class backoff {
     until_ms_ = asked_until_ms_ +
                 static_cast<std::int64_t>(random % static_cast<std::uint64_t>(ceiling_ms + 1));
   }
+  /// It works as soon as somebody else has done something: until then asking is of no use.
+  void wait(std::int64_t now_ms, std::int64_t wait_ms, std::uint64_t random) noexcept {
+    failed(now_ms, std::nullopt, random);
+    until_ms_ = now_ms + wait_ms +
+                static_cast<std::int64_t>(random % static_cast<std::uint64_t>(wait_ms / 4 + 1));
+  }
   void succeeded() noexcept {
     failures_ = 0;
     until_ms_ = asked_until_ms_ = 0;

@@ -39,8 +39,7 @@ bool in_clock(const wk_client* client) noexcept {
 }
 
 static_assert(static_cast<int>(WK_DROP_TOO_OLD) == static_cast<int>(drop_reason::too_old));
-static_assert(static_cast<int>(WK_TROUBLE_STORAGE_DAMAGED) ==
-              static_cast<int>(trouble::storage_damaged));
+static_assert(static_cast<int>(WK_TROUBLE_NOT_ENROLLED) == static_cast<int>(trouble::not_enrolled));
 
 void put_text(const std::string& from, char* into, std::size_t size) {
   if (into == nullptr || size == 0) return;

@@ -33,10 +33,11 @@ std::optional<std::string> c_storage::load() {
 
 bool c_transport::send(const transport_request& request, transport_events&) {
   const wk_request made{
-      request.id,          request.method,
-      request.path,        request.content_type,
-      request.prefer,      reinterpret_cast<const std::uint8_t*>(request.body.data()),
-      request.body.size(), request.timeout_ms};
+      request.id,           request.method,
+      request.path,         request.content_type,
+      request.prefer,       reinterpret_cast<const std::uint8_t*>(request.body.data()),
+      request.body.size(),  request.timeout_ms,
+      request.cache_control};
   return of_.send(of_.user, client_, &made) == 0;
 }
 

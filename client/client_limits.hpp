@@ -22,6 +22,8 @@ inline constexpr std::size_t stored_bytes_max = 8 * 1024;
 inline constexpr std::int64_t backoff_base_ms = 1'000;
 inline constexpr std::int64_t backoff_cap_ms = 60'000;
 inline constexpr std::int64_t retry_after_ms_max = 3'600'000;
+/// A device that the gateway does not know tries again after so long, and up to a quarter more.
+inline constexpr std::int64_t enrolment_retry_ms = 300'000;
 inline constexpr std::int64_t storage_retry_ms = 5'000;
 inline constexpr std::int64_t request_timeout_ms = 15'000;
 inline constexpr std::int64_t idle_connection_ms = 60'000;

@@ -50,6 +50,7 @@ enum class trouble : std::uint8_t {
   storage_load,
   storage_save,
   storage_damaged,
+  not_enrolled,
 };
 
 struct dropped_claim {

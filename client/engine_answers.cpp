@@ -94,6 +94,9 @@ void engine::land(http_answer&& answer, const instant& now) {
   std::vector<bool> removed;
   std::vector<dropped_claim> dropped;
   bool pauses = reading.pause;
+  const bool not_enrolled =
+      std::any_of(reading.outcomes.begin(), reading.outcomes.end(),
+                  [](const token_outcome& each) { return each.what == verdict::enrol; });
   const bool late =
       sent.size() > 1 || std::any_of(sent.begin(), sent.end(), [&](const claim& each) {
         return clock_.at(now) - clock_.issued_at(each, now) >= client_limits::late_ms;
@@ -142,8 +145,17 @@ void engine::land(http_answer&& answer, const instant& now) {
     over(trouble::answer);
     over(trouble::redirect);
   }
+  if (not_enrolled)
+    tell_trouble(trouble::not_enrolled,
+                 "the gateway does not know this device; heartbeats wait until it is enrolled");
+  else if (reading.odd == oddity::none && !pauses)
+    over(trouble::not_enrolled);
   if (pauses) {
     pause(now, retry_after_ms);
+    return;
+  }
+  if (not_enrolled) {
+    cooldown_.wait(now.monotonic_ms, client_limits::enrolment_retry_ms, ports_.random());
     return;
   }
   cooldown_.succeeded();
@@ -190,6 +202,7 @@ bool engine::land_one(claim& of, const token_outcome& outcome, bool clock_moved,
       ++counts_.acknowledged;
       if (outcome.limited) ++counts_.limited;
       return true;
+    case verdict::enrol:
     case verdict::keep:
       // It was in doubt from an earlier attempt: then this answer says nothing about that one.
       return false;

@@ -53,7 +53,7 @@ struct address {
 /// The request under way; the body is sent from here.
 struct exchange {
   std::uint64_t id = 0;
-  std::string method, path, content_type, prefer, body;
+  std::string method, path, content_type, prefer, cache_control, body;
   std::size_t body_sent = 0;
   std::int32_t stream = 0;
   bool submitted = false;  // bytes of it may have left
@@ -308,7 +308,7 @@ ssize_t read_body(nghttp2_session*, std::int32_t, std::uint8_t* out, std::size_t
 
 void connection_transport::submit() {
   auto& of = *exchange_;
-  std::array<nghttp2_nv, 6> fields;
+  std::array<nghttp2_nv, 7> fields;
   std::size_t count = 0;
   fields[count++] = field(":method", of.method);
   fields[count++] = field(":scheme", options_.to.tls ? "https" : "http");
@@ -316,6 +316,7 @@ void connection_transport::submit() {
   fields[count++] = field(":path", of.path);
   if (!of.content_type.empty()) fields[count++] = field("content-type", of.content_type);
   if (!of.prefer.empty()) fields[count++] = field("prefer", of.prefer);
+  if (!of.cache_control.empty()) fields[count++] = field("cache-control", of.cache_control);
   nghttp2_data_provider body;
   body.source.ptr = &of;
   body.read_callback = read_body;
@@ -333,6 +334,7 @@ bool connection_transport::send(const transport_request& request, transport_even
   exchange_->path = request.path;
   if (request.content_type != nullptr) exchange_->content_type = request.content_type;
   if (request.prefer != nullptr) exchange_->prefer = request.prefer;
+  if (request.cache_control != nullptr) exchange_->cache_control = request.cache_control;
   exchange_->body = request.body;
   return true;
 }

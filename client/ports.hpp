@@ -53,6 +53,7 @@ struct transport_request {
   const char* prefer = nullptr;
   std::string_view body;
   std::int64_t timeout_ms = 0;
+  const char* cache_control = nullptr;
 };
 
 /// How a transport tells what became of a request.

@@ -41,12 +41,13 @@ export const stats = async (gateway) => (await gateway.operator('GET', '/v1/stat
 export function fleet(gateway, more) {
   const child = spawn(program, ['fleet', '--url', gateway.origin, '--insecure', '--admin-token', tokens.admin,
                                 '--json', '--quiet', ...more.map(String)],
-                      { stdio: ['ignore', 'pipe', 'pipe'] });
+                      { stdio: ['pipe', 'pipe', 'pipe'] });
   let text = '';
   let complaint = '';
   child.stdout.on('data', (chunk) => (text += chunk));
   child.stderr.on('data', (chunk) => (complaint += chunk));
-  const run = { child, over: false };
+  // Of --warm-up: whether the first heartbeat of every device was answered.
+  const run = { child, over: false, get warm() { return /^warm$/m.test(complaint); } };
   run.summary = new Promise((resolve, reject) => {
     child.once('exit', (code) => {
       run.over = true;

@@ -11,21 +11,26 @@ export async function measure({ devices }) {
                           '--interval', 60, '--module', 'warm']).summary;
     await pause(2000);
     const before = residentBytes(gateway.child.pid);
-    // The first heartbeats come within 30 s; the second ones would come after the run.
-    const run = fleet(gateway, ['--devices', devices, '--connections', devices, '--keys-file', keys,
-                                '--interval', 30, '--duration', 30, '--drain', 10, '--connect-timeout', 60]);
-    let most = 0;
-    await until('all devices have sent', async () => {
-      most = Math.max(most, residentBytes(gateway.child.pid));
-      return run.over;
-    }, { timeout_ms: 240_000, every_ms: 200 });
+    // Each sends one heartbeat and then nothing, until the line on its standard input.
+    const run = fleet(gateway, ['--devices', devices, '--connections', devices, '--keys-file', keys, '--presign',
+                                '--heartbeats-per-device', 2, '--warm-up', '--connect-timeout', 60,
+                                '--request-timeout', 120]);
+    await until('all devices have sent', async () => run.warm || run.over, { timeout_ms: 240_000, every_ms: 200 });
+    const busy = residentBytes(gateway.child.pid);
+    await pause(8000);
+    const quiet = residentBytes(gateway.child.pid);
+    const { connections: meanwhile, sessions } = await stats(gateway);
+    run.child.stdin.end('\n');
     const summary = await run.summary;
-    const each = (most - before) / devices;
+    const each = (quiet - before) / devices;
     await pause(6000);
     const after = residentBytes(gateway.child.pid);
     const { connections } = await stats(gateway);
     return [
-      row('resident before, at most, after all went', `${kib(before)}, ${kib(most)}, ${kib(after)}`),
+      row('resident before, when all had sent, 8 s later, after all went',
+          [before, busy, quiet, after].map(kib).join(', ')),
+      row('open connections, sessions meanwhile', `${meanwhile.open - 1}, ${sessions}`, devices,
+          meanwhile.open > devices && sessions >= devices),
       row('a connection', kib(each), '≤ 28 KB', each <= 28 * 1024),
       row('heartbeats acknowledged', `${summary.acknowledged} of ${summary.generated}`, 'all',
           summary.acknowledged === summary.generated),

@@ -95,7 +95,8 @@ typedef struct wk_request {
   const char* prefer;       /* the field `prefer`, or NULL */
   const uint8_t* body;
   size_t body_size;
-  int64_t timeout_ms; /* the client gives up then, and calls cancel */
+  int64_t timeout_ms;        /* the client gives up then, and calls cancel */
+  const char* cache_control; /* the field `cache-control`, or NULL */
 } wk_request;
 
 typedef struct wk_answer {
@@ -147,7 +148,7 @@ typedef struct wk_drop {
   int64_t from_ms;
   int64_t to_ms;
   wk_drop_reason reason;
-  const char* problem; /* like "unknown-device"; empty where there is none */
+  const char* problem; /* like "unknown-module"; empty where there is none */
 } wk_drop;
 
 typedef enum wk_trouble {
@@ -157,7 +158,8 @@ typedef enum wk_trouble {
   WK_TROUBLE_SIGNER = 3,       /* the signer failed, or gave no signature */
   WK_TROUBLE_STORAGE_LOAD = 4, /* nothing is written before it could be read */
   WK_TROUBLE_STORAGE_SAVE = 5, /* kept in memory, tried again */
-  WK_TROUBLE_STORAGE_DAMAGED = 6 /* some of what was stored could not be read and is lost */
+  WK_TROUBLE_STORAGE_DAMAGED = 6, /* some of what was stored could not be read and is lost */
+  WK_TROUBLE_NOT_ENROLLED = 7 /* the gateway does not know the device: see wk_client_flush */
 } wk_trouble;
 
 typedef struct wk_callbacks {

@@ -247,10 +247,9 @@ BOOST_FIXTURE_TEST_CASE(the_cooldown_doubles_has_jitter_and_honours_retry_after,
 
 BOOST_FIXTURE_TEST_CASE(problems_for_good_are_dropped_and_never_sent_again, device) {
   start();
-  for (const char* name :
-       {"malformed-token", "token-too-large", "too-many-tokens", "unknown-device", "bad-signature",
-        "revoked-device", "subject-mismatch", "session-mismatch", "not-assigned", "unknown-module",
-        "implausible-interval"}) {
+  for (const char* name : {"malformed-token", "token-too-large", "too-many-tokens", "bad-signature",
+                           "revoked-device", "subject-mismatch", "session-mismatch", "not-assigned",
+                           "unknown-module", "implausible-interval"}) {
     play();
     on->poll();
     const auto sent = tokens();
@@ -263,6 +262,51 @@ BOOST_FIXTURE_TEST_CASE(problems_for_good_are_dropped_and_never_sent_again, devi
     on->poll();
     BOOST_CHECK(network.requests.empty());
   }
+}
+
+BOOST_FIXTURE_TEST_CASE(a_device_that_is_not_enrolled_keeps_its_heartbeats_and_waits, device) {
+  start();
+  const auto told = [&] {
+    int troubles = 0;
+    for (const auto& each : events()) {
+      BOOST_CHECK(each.what == event::kind::trouble && each.which == trouble::not_enrolled);
+      ++troubles;
+    }
+    return troubles;
+  };
+  play();
+  on->poll();
+  BOOST_REQUIRE_EQUAL(tokens().size(), 1);
+  answer(401, problem_text("unknown-device"));
+  BOOST_CHECK_EQUAL(told(), 1);
+  BOOST_CHECK_EQUAL(on->buffer().size(), 1);
+  BOOST_CHECK_EQUAL(on->cooldown_ms(), client_limits::enrolment_retry_ms);
+  // What is played meanwhile is kept with it, and goes out with the next try.
+  play();
+  on->poll();
+  BOOST_CHECK(network.requests.empty());
+  clock.pass(client_limits::enrolment_retry_ms - 10'000);
+  on->poll();
+  auto sent = tokens();
+  BOOST_REQUIRE_EQUAL(sent.size(), 2);
+  answer(200, answer_for(sent, R"("status":"rejected","problem":"unknown-device")"));
+  BOOST_CHECK_EQUAL(told(), 0);  // once for a row of them
+  BOOST_CHECK_EQUAL(on->buffer().size(), 2);
+  BOOST_CHECK_GT(on->cooldown_ms(), 0);
+  // The app has enrolled it.
+  on->flush();
+  sent = tokens();
+  BOOST_REQUIRE_EQUAL(sent.size(), 2);
+  answer(200, answer_for(sent, credited));
+  BOOST_CHECK(on->buffer().empty());
+  BOOST_CHECK_EQUAL(on->counts().dropped, 0);
+  BOOST_CHECK_EQUAL(on->cooldown_ms(), 0);
+  (void)events();
+  play();
+  on->poll();
+  (void)tokens();
+  answer(401, problem_text("unknown-device"));
+  BOOST_CHECK_EQUAL(told(), 1);  // it is another one
 }
 
 BOOST_FIXTURE_TEST_CASE(one_bad_token_of_a_batch_harms_no_other, device) {

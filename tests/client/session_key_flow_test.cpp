@@ -195,6 +195,7 @@ BOOST_FIXTURE_TEST_CASE(a_gateway_with_another_key_is_signed_for_by_the_device, 
 BOOST_FIXTURE_TEST_CASE(a_gateway_that_never_keeps_keys_is_given_up_on, keyed_device) {
   start();
   int macs = 0;
+  int asked_anew = 0;
   for (int i = 0; i < 20; ++i) {
     play();
     for (int turns = 0; turns < 4 && !on->buffer().empty(); ++turns) {
@@ -202,6 +203,9 @@ BOOST_FIXTURE_TEST_CASE(a_gateway_that_never_keeps_keys_is_given_up_on, keyed_de
       if (!network.requests.empty() && network.requests.front().path == "/v1/keys") {
         const auto asked = request();
         last_id = asked->id;
+        // Once keys were lost, those of a cache are not good enough.
+        BOOST_CHECK_EQUAL(asked->cache_control, macs == 0 ? "" : "no-cache");
+        if (macs != 0) ++asked_anew;
         answer(200, keys());
       }
       if (turn() == "HS256") ++macs;
@@ -210,6 +214,7 @@ BOOST_FIXTURE_TEST_CASE(a_gateway_that_never_keeps_keys_is_given_up_on, keyed_de
     BOOST_CHECK(on->buffer().empty());
   }
   BOOST_CHECK_EQUAL(macs, client_limits::session_key_losses_max);
+  BOOST_CHECK_EQUAL(asked_anew, 1);
   BOOST_CHECK_EQUAL(on->counts().acknowledged, 20);
 }
 

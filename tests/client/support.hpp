@@ -56,7 +56,7 @@ struct test_storage final : claim_storage {
 struct test_transport final : transport {
   struct sent {
     std::uint64_t id;
-    std::string path, body, prefer;
+    std::string path, body, prefer, cache_control;
   };
   std::deque<sent> requests;
   std::vector<std::uint64_t> cancelled;
@@ -67,7 +67,8 @@ struct test_transport final : transport {
   bool send(const transport_request& request, transport_events& events) override {
     if (refuses) return false;
     requests.push_back({request.id, request.path, std::string{request.body},
-                        request.prefer == nullptr ? "" : request.prefer});
+                        request.prefer == nullptr ? "" : request.prefer,
+                        request.cache_control == nullptr ? "" : request.cache_control});
     if (at_once) at_once(sent{requests.back()}, events);
     return true;
   }
