@@ -100,7 +100,11 @@ for (const variant of variants) {
       assert.ok(validate(before), JSON.stringify(validate.errors));
       const token = await scene.token(0, 1000);
       await gateway.send([token, token, 'x']);
-      const now = (await gateway.operator('GET', '/v1/stats')).json;
+      // A heartbeat counts once its answer is on its way.
+      const now = await until('all are counted', async () => {
+        const { json } = await gateway.operator('GET', '/v1/stats');
+        return json.heartbeats.in_flight === 0 && json;
+      });
       assert.ok(validate(now), JSON.stringify(validate.errors));
       const grown = (read) => read(now) - read(before);
       assert.equal(grown((s) => s.heartbeats.credited), 1);
