@@ -186,8 +186,8 @@ describe('the C SDK', { concurrency: 1 }, () => {
 
 /** An HTTP/2 server that answers as `respond(stream, body, number)` does. */
 async function impostor(directory, respond, keys, name = 'localhost') {
-  const key = path.join(directory, 'impostor-key.pem');
-  const cert = path.join(directory, 'impostor.pem');
+  const key = path.join(directory, `impostor-${++made}-key.pem`);
+  const cert = path.join(directory, `impostor-${made}.pem`);
   execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj',
                            `/CN=${name}`, '-addext', `subjectAltName=DNS:${name}`, '-days', '2', '-keyout', key,
                            '-out', cert], { stdio: 'ignore' });
@@ -234,7 +234,7 @@ function credit(stream, body) {
   stream.end(JSON.stringify({ server_time: Date.now() / 1000, results }));
 }
 
-describe('the C SDK and servers that are no gateway', { concurrency: 1 }, () => {
+describe('the C SDK and servers that are no gateway', { concurrency: 4 }, () => {
   let directory;
   before(() => (directory = temporaryDirectory('sdk-c')));
   after(() => fs.rmSync(directory, { recursive: true, force: true }));
@@ -407,7 +407,8 @@ describe('the C SDK and servers that are no gateway', { concurrency: 1 }, () => 
   });
 });
 
-describe('what a heartbeat of the C SDK weighs', { concurrency: 1 }, () => {
+// All at once: what takes the time is to play.
+describe('what a heartbeat of the C SDK weighs', { concurrency: 2 }, () => {
   let gateway;
   let directory;
   before(async () => {
@@ -428,7 +429,7 @@ describe('what a heartbeat of the C SDK weighs', { concurrency: 1 }, () => {
   /** Bytes on the socket of each of 100 heartbeats: a run of 110 less one of 10, each with its handshake. */
   async function weigh(...more) {
     for (let attempt = 0; attempt < 4; ++attempt) {
-      const [few, many] = [await run(10, more), await run(110, more)];
+      const [few, many] = await Promise.all([run(10, more), run(110, more)]);
       // On a machine that is busy two heartbeats may share a request: that is not what is weighed.
       if (many.acknowledged - few.acknowledged !== 100 || many.requests - few.requests !== 100) continue;
       return { up: (many.bytes_up - few.bytes_up) / 100, down: (many.bytes_down - few.bytes_down) / 100,
@@ -440,11 +441,11 @@ describe('what a heartbeat of the C SDK weighs', { concurrency: 1 }, () => {
   const say = (t, what, { up, down }) => t.diagnostic(`${what}: ${up.toFixed(0)} up, ${down.toFixed(0)} down`);
 
   test('signed by the device: under 600 bytes up and 200 down', async (t) => {
-    const usual = await weigh('--no-session-keys');
+    const [usual, full, rare] = await Promise.all([
+      weigh('--no-session-keys'), weigh('--no-session-keys', '--full-answer-every', '1'),
+      weigh('--no-session-keys', '--full-answer-every', '6')]);
     say(t, 'ES256', usual);
-    const full = await weigh('--no-session-keys', '--full-answer-every', '1');
     say(t, 'ES256, every answer in full', full);
-    const rare = await weigh('--no-session-keys', '--full-answer-every', '6');
     say(t, 'ES256, one answer in six', rare);
     assert.ok(usual.up > 300 && usual.up < 600);
     assert.ok(usual.down > 100 && usual.down < 200);
