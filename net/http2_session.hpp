@@ -10,12 +10,12 @@
 
 #include "domain/problem.hpp"
 #include "net/bounds.hpp"
-#include "net/session_pages.hpp"
 #include "net/frame_guard.hpp"
 #include "net/frame_walker.hpp"
 #include "net/http.hpp"
 #include "net/http2_stream.hpp"
 #include "net/reply.hpp"
+#include "net/session_pages.hpp"
 #include "net/worker_state.hpp"
 
 namespace watchkeeper::net {

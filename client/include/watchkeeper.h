@@ -159,7 +159,7 @@ typedef enum wk_trouble {
   WK_TROUBLE_STORAGE_LOAD = 4, /* nothing is written before it could be read */
   WK_TROUBLE_STORAGE_SAVE = 5, /* kept in memory, tried again */
   WK_TROUBLE_STORAGE_DAMAGED = 6, /* some of what was stored could not be read and is lost */
-  WK_TROUBLE_NOT_ENROLLED = 7 /* the gateway does not know the device: see wk_client_flush */
+  WK_TROUBLE_NOT_ENROLLED = 7     /* the gateway does not know the device: see wk_client_flush */
 } wk_trouble;
 
 typedef struct wk_callbacks {
