@@ -1,6 +1,7 @@
 #include "server/heartbeats/heartbeat_stream.hpp"
 
 #include <optional>
+#include <vector>
 
 #include "server/heartbeats/result_json.hpp"
 
@@ -53,7 +54,9 @@ void heartbeat_stream::take_lines(std::unique_lock<std::mutex>& lock) {
   bool more = true;
   while (more && !gone_) {
     more = false;
-    while (!gone_ && under_way_ < slots) {
+    // Together, as those of a request: what is signed with a session's key follows its offer.
+    std::vector<actors::heartbeat_request> lines;
+    while (under_way_ < slots) {
       auto next = cut_line();
       if (!next) break;
       more = true;
@@ -61,9 +64,11 @@ void heartbeat_stream::take_lines(std::unique_lock<std::mutex>& lock) {
       lines_[slot].text.clear();
       lines_[slot].bytes = next->bytes;
       ++under_way_;
-      actors::heartbeat_request request{std::move(next->token), shared_from_this(), slot, peer_};
+      lines.push_back({std::move(next->token), shared_from_this(), slot, peer_});
+    }
+    if (!lines.empty()) {
       lock.unlock();
-      gateway_.submit({&request, 1});
+      gateway_.submit(lines);
       lock.lock();
     }
     write_finished();
