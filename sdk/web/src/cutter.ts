@@ -1,9 +1,9 @@
 /**
  * Cuts what a media element played into intervals. Pure: time and position come as arguments.
  *
- * It believes a position only as far as the clock allows: since playback began the position may have
- * moved by what the playback rate gives, and a little more. Anything else was a jump, and what lies
- * between is not reported. Nothing is ever filled in.
+ * It believes a position only as far as the clock allows: it may have moved by what the playback rate
+ * gives, and a little more. Anything else was a jump, and what lies between is not reported. Nothing is
+ * ever filled in.
  */
 
 /** A half-open piece of media time that was played at one rate. */
@@ -43,6 +43,12 @@ export const MIN_RATE = 0.25;
 export const MAX_RATE = 4;
 /** A busy browser tells a position late. So much in all, from one interruption to the next. */
 export const TOLERANCE_MS = 750;
+/**
+ * A position that stood still while it should have moved makes up for no more than this, tolerance
+ * included. What stands for longer was stalled, whether the browser said so or not: else that time
+ * would be room for a jump.
+ */
+export const MAX_SPARE_MS = 1_500;
 /** Whoever has not looked for longer than this does not know what happened meanwhile. */
 export const MAX_STEP_MS = 5_000;
 /**
@@ -59,8 +65,8 @@ export class Cutter {
   #fromMs = 0;
   /** What was too short to be reported; the next piece may begin where it ends. */
   #short: Interval | undefined;
-  /** Where and when playback began. */
-  #begun: Snapshot = { atMs: 0, positionMs: 0, rate: 1, active: false };
+  /** How far the position may be ahead, in milliseconds of the clock. */
+  #spareMs = 0;
   #last: Snapshot = { atMs: 0, positionMs: 0, rate: 1, active: false };
 
   constructor(limits: CutterLimits) {
@@ -72,14 +78,14 @@ export class Cutter {
     const now = { ...snapshot, positionMs: Math.floor(snapshot.positionMs) };
     const done: Interval[] = [];
     if (this.#running) {
-      const jumped = cause === 'jump' || !this.#couldPlayTo(now);
+      const jumped = cause === 'jump' || !this.#playedTo(now);
       if (!jumped) this.#last = { ...now, rate: this.#last.rate };
       this.#takeFull(done);
       if (jumped || cause === 'cut' || !now.active || now.rate !== this.#last.rate) this.#close(done);
     }
     if (!this.#running && now.active && now.rate >= MIN_RATE && now.rate <= MAX_RATE) {
       this.#running = true;
-      this.#begun = now;
+      this.#spareMs = TOLERANCE_MS;
       const short = this.#short;
       this.#fromMs = short?.toMs === now.positionMs && short.rate === now.rate ? short.fromMs : now.positionMs;
       this.#short = undefined;
@@ -88,13 +94,12 @@ export class Cutter {
     return done;
   }
 
-  #couldPlayTo({ positionMs, atMs }: Snapshot): boolean {
-    const { rate } = this.#begun;
+  /** Whether the position can have come here by playing. The time that this took is used up then. */
+  #playedTo({ positionMs, atMs }: Snapshot): boolean {
     const passedMs = atMs - this.#last.atMs;
-    return (
-      positionMs >= this.#last.positionMs && passedMs >= 0 && passedMs <= MAX_STEP_MS &&
-      positionMs - this.#begun.positionMs <= (atMs - this.#begun.atMs + TOLERANCE_MS) * rate
-    );
+    const movedMs = positionMs - this.#last.positionMs;
+    this.#spareMs = Math.min(this.#spareMs + passedMs - movedMs / this.#last.rate, MAX_SPARE_MS);
+    return movedMs >= 0 && passedMs >= 0 && passedMs <= MAX_STEP_MS && this.#spareMs >= 0;
   }
 
   #takeFull(done: Interval[]): void {

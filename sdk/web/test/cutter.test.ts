@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Cause, Cutter, type Interval, MAX_STEP_MS, MIN_INTERVAL_MS, TOLERANCE_MS, type Snapshot } from '../src/cutter.js';
+import { type Cause, Cutter, type Interval, MAX_SPARE_MS, MAX_STEP_MS, MIN_INTERVAL_MS, TOLERANCE_MS, type Snapshot } from '../src/cutter.js';
 import { randomFrom } from './random.js';
 
 const limits = { heartbeatMs: 10_000 };
@@ -169,6 +169,46 @@ describe('how far the cutter believes the position', () => {
     for (let i = 0; i <= 100; ++i) reported.push(...cutter.observe(at(i * 250, i * 450), i === 100 ? 'cut' : 'tick'));
     // In 25 s of time 45 s of media went by; each run may be ahead by the tolerance, and is cut then.
     for (const { fromMs, toMs } of reported) expect(toMs - fromMs).toBeLessThanOrEqual(3 * TOLERANCE_MS + 450);
+  });
+});
+
+describe('a stall that the browser did not tell', () => {
+  const sum = (reported: Interval[]): number => reported.reduce((ms, { fromMs, toMs }) => ms + toMs - fromMs, 0);
+
+  test('is no room for a jump beyond what a late position may make up for', () => {
+    for (const rate of [0.25, 1, 4]) {
+      // The position stands for 20 s and then moves at once.
+      for (const [aheadMs, counts] of [[0, true], [1, false], [18_000, false]] as [number, boolean][]) {
+        const cutter = new Cutter(limits);
+        for (let t = 0; t <= 20_000; t += 250) expect(cutter.observe(at(t, 0, { rate }))).toEqual([]);
+        const positionMs = (250 + MAX_SPARE_MS + aheadMs) * rate + (aheadMs ? 1 : 0);
+        const reported = cutter.observe(at(20_250, positionMs, { rate }), 'cut');
+        expect(sum(reported), `${aheadMs} ms too far at ${rate}`).toBe(counts ? Math.floor(positionMs) : 0);
+      }
+    }
+  });
+
+  test('does not add up with others', () => {
+    const cutter = new Cutter(limits);
+    const reported: Interval[] = [];
+    for (let stall = 0; stall < 10; ++stall) {
+      for (let t = 0; t < 10_000; t += 250) reported.push(...cutter.observe(at(stall * 10_000 + t, stall * 250)));
+    }
+    reported.push(...cutter.observe(at(100_000, 60_000), 'cut'));
+    expect(sum(reported)).toBe(9 * 250);
+  });
+
+  test('costs nothing where the position was only told late, up to a second', () => {
+    for (const rate of [0.25, 0.3, 1, 1.1, 3.7, 4]) {
+      const cutter = new Cutter(limits);
+      const reported: Interval[] = [];
+      for (let t = 0; t <= 600_000; t += 250) {
+        const told = Math.floor(t / 1_000) * 1_000 * rate;
+        reported.push(...cutter.observe(at(t, told, { rate }), t === 600_000 ? 'cut' : 'tick'));
+      }
+      expect(sum(reported), `at ${rate}`).toBe(Math.floor(600_000 * rate));
+      expect(reported.every(({ fromMs }) => fromMs % limits.heartbeatMs === 0)).toBe(true);
+    }
   });
 });
 
