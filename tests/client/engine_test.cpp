@@ -674,23 +674,6 @@ BOOST_FIXTURE_TEST_CASE(a_signer_that_reports_and_then_fails_keeps_what_was_to_b
   BOOST_CHECK_EQUAL(tokens().size(), 4);
 }
 
-BOOST_FIXTURE_TEST_CASE(a_signer_that_opens_another_session_does_not_mix_them, device) {
-  start();
-  play();
-  key.within = [&] {
-    key.within = nullptr;
-    open("s2");
-  };
-  on->poll();
-  const auto sent = tokens();
-  BOOST_REQUIRE_EQUAL(sent.size(), 1);
-  BOOST_CHECK_EQUAL(claims_of(sent[0]).session.view(), "s1");
-  answer(200, answer_for(sent, credited));
-  play();
-  on->poll();
-  BOOST_CHECK_EQUAL(claims_of(tokens().at(0)).session.view(), "s2");
-}
-
 BOOST_FIXTURE_TEST_CASE(a_storage_that_reports_while_it_saves_is_written_once_more, device) {
   start();
   play();

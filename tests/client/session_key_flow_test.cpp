@@ -280,4 +280,41 @@ BOOST_FIXTURE_TEST_CASE(of_a_batch_one_token_offers_the_key, keyed_device) {
   BOOST_CHECK_EQUAL(offers, 1);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_session_opened_while_a_key_is_agreed_on_gets_one_of_its_own,
+                        keyed_device) {
+  start();
+  play();
+  agreement.within = [&] {
+    agreement.within = nullptr;
+    open("s2");
+  };
+  answer_keys(200, keys());
+  BOOST_CHECK_EQUAL(turn(), "ES256");  // of "s1", whose key nobody needs any more
+  BOOST_CHECK(!on->has_session_key());
+  play();
+  BOOST_CHECK_EQUAL(turn(), "ES256");
+  BOOST_CHECK(on->has_session_key());
+  play();
+  BOOST_CHECK_EQUAL(turn(), "HS256");
+  BOOST_CHECK(on->buffer().empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(an_offer_whose_pair_went_while_it_was_signed_makes_no_key, keyed_device) {
+  start();
+  for (int i = 0; i < 2; ++i) play();
+  key.within = [&] {  // the token that offers the pair; the next one of the request makes another
+    key.within = nullptr;
+    open("s1");
+  };
+  answer_keys(200, keys());
+  BOOST_CHECK_EQUAL(turn(), "ES256 ES256");
+  BOOST_CHECK(!on->has_session_key());
+  play();
+  BOOST_CHECK_EQUAL(turn(), "ES256");
+  play();
+  BOOST_CHECK_EQUAL(turn(), "HS256");
+  BOOST_CHECK(on->buffer().empty());
+  BOOST_CHECK_EQUAL(on->counts().device_signatures, 3);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

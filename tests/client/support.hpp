@@ -32,6 +32,16 @@ struct test_signer final : signer {
   }
 };
 
+struct test_agreement final : key_agreement {
+  software_agreement of;
+  std::function<void()> within;  // what a host does while it agrees on a key
+  bool agree(std::span<const std::uint8_t, 64> peer, std::span<std::uint8_t, 64> own_point,
+             shared_secret& z) override {
+    if (within) within();
+    return of.agree(peer, own_point, z);
+  }
+};
+
 struct test_storage final : claim_storage {
   std::string content;
   bool load_fails = false;
@@ -89,7 +99,7 @@ inline std::vector<std::string> lines_of(const std::string& body) {
 struct device {
   manual_clock clock;
   test_signer key;
-  software_agreement agreement;
+  test_agreement agreement;
   test_storage storage;
   test_transport network;
   std::uint64_t random = 0;  // no jitter, unless set
