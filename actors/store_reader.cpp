@@ -36,9 +36,10 @@ void store_reader::run() {
   while (!orders_.finished()) {
     auto taken = orders_.take_all(idle_wait, devices_per_question_max);
     try {
-      read_devices(taken);
+      // Once it has failed the others that were taken with it do not wait for it one by one.
+      bool ledger_answers = read_devices(taken);
       // In the order in which they came: the tokens of a request must not overtake each other.
-      for (auto& each : taken) serve(each);
+      for (auto& each : taken) serve(each, ledger_answers);
     } catch (const std::exception& e) {
       // What was not served answers by itself when it is let go of.
       around_.behind_probe.failed({storage_error::unavailable, e.what()});
@@ -46,31 +47,45 @@ void store_reader::run() {
   }
 }
 
-void store_reader::serve(order& taken) {
+void store_reader::serve(order& taken, bool& ledger_answers) {
   if (taken.query) return answer(taken.query);
   if (taken.what == lacking::module) return supply_module(taken.job);
   if (taken.what == lacking::assignment) return supply_assignment(taken.job);
-  if (!around_.known.find_device(taken.job->token.device, around_.now()).known)
-    return fail(*taken.job, {storage_error::unavailable, "a device could not be read"});
+  supply_device(taken, ledger_answers);
+}
+
+void store_reader::supply_device(order& taken, bool& ledger_answers) {
+  const auto known = [&] {
+    return around_.known.find_device(taken.job->token.device, around_.now()).known;
+  };
+  // What was read while the registry forgot something is not kept: it may be from before the change
+  // (a revoked device would still be good), and more often it is another device's. Read it again.
+  for (int reads = 1; ledger_answers && !known() && reads < device_reads_max; ++reads)
+    ledger_answers = read_devices({&taken, 1});
+  if (!known()) return fail(*taken.job, {storage_error::unavailable, "a device could not be read"});
   around_.screened_again(std::move(taken.job));
 }
 
 /// All devices that are lacking, with one question.
-void store_reader::read_devices(const std::vector<order>& orders) {
+bool store_reader::read_devices(std::span<const order> orders) {
   std::vector<thumbprint> kids;
   for (const auto& each : orders)
     if (each.job && each.what == lacking::device &&
         !around_.known.find_device(each.job->token.device, around_.now()).known)
       kids.push_back(each.job->token.device);
-  if (kids.empty()) return;
+  if (kids.empty()) return true;
   std::sort(kids.begin(), kids.end());
   kids.erase(std::unique(kids.begin(), kids.end()), kids.end());
   std::vector<std::uint64_t> generations;
   for (const auto& kid : kids) generations.push_back(around_.known.generation(kid));
   auto records = around_.behind->get_devices(kids);
-  if (!records) return around_.behind_probe.failed(records.error());
+  if (!records) {
+    around_.behind_probe.failed(records.error());
+    return false;
+  }
   for (std::size_t i = 0; i < kids.size(); ++i)
     around_.known.keep_device(kids[i], (*records)[i], generations[i], around_.now());
+  return true;
 }
 
 void store_reader::fail(heartbeat_job& job, const storage_failure& failure) {

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <thread>
 #include <variant>
 
@@ -30,6 +31,9 @@ class store_reader {
   explicit store_reader(surroundings around);
   ~store_reader();  // as close()
 
+  /// A device that changes each time it is read is read so often, then its heartbeat is given back.
+  static constexpr int device_reads_max = 4;
+
   /// Finishes what is queued and ends the thread; what comes later answers `overloaded` by itself.
   void close();
 
@@ -46,8 +50,10 @@ class store_reader {
   };
 
   void run();
-  void read_devices(const std::vector<order>& orders);
-  void serve(order& taken);
+  /// False: the ledger failed.
+  [[nodiscard]] bool read_devices(std::span<const order> orders);
+  void serve(order& taken, bool& ledger_answers);
+  void supply_device(order& taken, bool& ledger_answers);
   void supply_module(heartbeat_job_ptr& job);
   void supply_assignment(heartbeat_job_ptr& job);
   void answer(const std::shared_ptr<progress_query>& query);

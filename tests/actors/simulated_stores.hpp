@@ -153,7 +153,7 @@ class simulated_hot_store final : public hot_store {
 
 /// One process' ledger: the shared model of tests/storage, through faults. What the writer and the
 /// checkpointer ask of it is there; nothing else is asked in the simulation.
-class simulated_ledger final : public ledger {
+class simulated_ledger : public ledger {
  public:
   simulated_ledger(test::ledger_model& shared, const weather_plan& plan, fate& end)
       : shared_(shared), plan_(plan), end_(end) {}

@@ -1,0 +1,160 @@
+// What becomes of a heartbeat whose look-up is overtaken by a change of what it looks up.
+#include "actors/store_reader.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <future>
+#include <map>
+
+#include "tests/actors/session_world.hpp"
+#include "tests/actors/simulated_stores.hpp"
+
+using namespace watchkeeper;
+using namespace watchkeeper::actors;
+using namespace watchkeeper::actors::testing;
+
+namespace {
+
+/// A ledger of devices; the test has a hand in each question.
+class device_book final : public simulated_ledger {
+ public:
+  using simulated_ledger::simulated_ledger;
+  stored<std::vector<std::optional<device_record>>> get_devices(
+      std::span<const thumbprint> kids) override {
+    ++questions;
+    std::vector<std::optional<device_record>> found;
+    for (const auto& kid : kids) {
+      const auto held = devices.find(kid);
+      found.push_back(held == devices.end() ? std::nullopt : std::optional(held->second));
+    }
+    // After the row was read, before the reader has it. A copy: it may put another in its place.
+    if (const auto change = meanwhile) change();
+    if (is_away) return storage_failure{storage_error::unavailable, "away"};
+    return found;
+  }
+  std::map<thumbprint, device_record> devices;
+  std::function<void()> meanwhile;
+  bool is_away = false;
+  int questions = 0;
+};
+
+/// A reader with its thread. What it gives back is screened, as the gateway does.
+struct reading : world {
+  reading() {
+    device(signer);
+    auto behind = std::make_unique<device_book>(shared, plan, never);
+    book = behind.get();
+    book->devices = enrolled;
+    reader = std::make_unique<store_reader>(store_reader::surroundings{
+        .hot = std::make_unique<memory_store>(10),
+        .behind = std::move(behind),
+        .known = known,
+        .behind_probe = ledger_state,
+        .now = [this] { return clock.now_ms; },
+        .screened_again =
+            [this](heartbeat_job_ptr job) {
+              const auto verdict = screen_job(*job, policy, known, addresses, clock.now_ms);
+              if (verdict.what == screening_verdict::kind::refused) {
+                job->refuse(verdict.why);
+              } else if (verdict.what == screening_verdict::kind::pass) {
+                ++passed;
+                credit_outcome outcome;
+                outcome.status = credit_status::credited;
+                job->answer(outcome);
+              }
+            },
+        .found = [](progress_found) {}});
+  }
+  ~reading() { reader->close(); }
+  void device(const crypto::device_signer& which) {
+    enrolled[which.kid()] = {which.kid(), student(1), which.public_key(), false, clock.now_ms};
+    known.forget_device(which.kid());
+  }
+  void supply(const crypto::device_signer& by, std::uint32_t sequence) {
+    auto one = job(by.sign_token(claims(sequence)));
+    BOOST_REQUIRE(parse_job(*one, policy, clock.now_ms).what == screening_verdict::kind::pass);
+    reader->supply(std::move(one), store_reader::lacking::device);
+  }
+  /// The end of the reader: what it had is served.
+  const std::vector<heartbeat_result>& results() {
+    reader->close();
+    return listener->results;
+  }
+  std::map<thumbprint, device_record> enrolled;
+  test::ledger_model shared;
+  store_weather fine;
+  store_link link;
+  fate never;
+  std::mt19937_64 random{1};
+  weather_plan plan{fine, link, never, random};
+  ledger_probe ledger_state;
+  device_book* book = nullptr;  // the reader's
+  int passed = 0;
+  std::unique_ptr<store_reader> reader;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(store_reading)
+
+BOOST_AUTO_TEST_CASE(a_device_that_is_revoked_while_it_is_read_is_refused_once_as_revoked) {
+  reading r;
+  r.book->meanwhile = [&] {
+    r.book->meanwhile = {};
+    r.book->devices[r.signer.kid()].revoked = true;
+    r.known.forget_device(r.signer.kid());
+  };
+  r.supply(r.signer, 0);
+  const auto& results = r.results();
+  BOOST_REQUIRE_EQUAL(results.size(), 1u);
+  BOOST_CHECK(results[0].outcome.why == problem::revoked_device);
+  BOOST_TEST(r.passed == 0);
+  BOOST_TEST(r.book->questions == 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_change_of_somebody_else_refuses_nobody) {
+  reading r;
+  r.book->meanwhile = [&] {
+    r.book->meanwhile = {};
+    r.known.forget_devices_of(student(99));  // every stripe of the registry has forgotten something
+  };
+  r.supply(r.signer, 0);
+  const auto& results = r.results();
+  BOOST_REQUIRE_EQUAL(results.size(), 1u);
+  BOOST_CHECK(results[0].outcome.status == credit_status::credited);
+  BOOST_TEST(r.ledger_state.failures == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_overtaken_again_and_again_is_given_back_to_the_device) {
+  reading r;
+  r.book->meanwhile = [&] { r.known.forget_device(r.signer.kid()); };
+  r.supply(r.signer, 0);
+  const auto& results = r.results();
+  BOOST_REQUIRE_EQUAL(results.size(), 1u);
+  BOOST_CHECK(results[0].outcome.why == problem::storage_unavailable);
+  BOOST_TEST(r.book->questions == store_reader::device_reads_max);
+}
+
+BOOST_AUTO_TEST_CASE(a_ledger_that_is_away_is_asked_once_for_all_that_wait) {
+  reading r;
+  std::vector<crypto::device_signer> devices;
+  for (int i = 0; i < 3; ++i)
+    r.device(devices.emplace_back(crypto::device_signer::generate(signature_algorithm::es256)));
+  std::promise<void> asked, queued;
+  r.book->meanwhile = [&] {
+    r.book->meanwhile = {};
+    r.book->is_away = true;
+    asked.set_value();
+    queued.get_future().wait();
+  };
+  r.supply(r.signer, 0);
+  asked.get_future().wait();  // the others wait together
+  for (const auto& device : devices) r.supply(device, 1);
+  queued.set_value();
+  const auto& results = r.results();
+  BOOST_REQUIRE_EQUAL(results.size(), 4u);
+  for (const auto& result : results)
+    BOOST_CHECK(result.outcome.why == problem::storage_unavailable);
+  BOOST_TEST(r.book->questions == 2);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
