@@ -121,7 +121,9 @@ void gateway::implementation::start_reader() {
           [this](progress_found found) {
             auto& shard = shard_for(found.query->key.student);
             caf::anon_send(shard, std::move(found));
-          }});
+          },
+      // Else the last session that came this way would keep its actor, and its key, for ever.
+      .idle = [this] { after_reading = {}; }});
 }
 
 void gateway::implementation::start_watcher(std::int64_t last_change) {
@@ -223,7 +225,7 @@ bool gateway::implementation::stop(std::chrono::milliseconds deadline) {
     all_written = checkpoints->last_one_complete();
   }
   after_reading = {};
-  sessions.clear();
+  sessions.close();
   for (auto& shard : shards) caf::anon_send_exit(shard, caf::exit_reason::user_shutdown);
   system.await_all_actors_done();
   shards.clear();

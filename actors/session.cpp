@@ -1,6 +1,7 @@
 #include "actors/session.hpp"
 
 #include <caf/send.hpp>
+#include <exception>
 
 namespace watchkeeper::actors {
 
@@ -125,15 +126,20 @@ session_actor::behavior_type session(session_actor::stateful_pointer<session_act
   self->state.core.emplace(*surroundings);
   return {[self, surroundings](heartbeat_job_ptr& job) {
     auto& core = *self->state.core;
-    const bool known_before = core.has_verified();
-    if (!core.verify(*job)) return;
-    if (!known_before)
+    try {
+      if (!core.verify(*job)) return;
+      // Each time: the directory may have given the session up while a request still holds this
+      // actor, and what it has not got would be verified by another one, without the key.
       surroundings->verified(job->credit.session_key(),
                              {caf::actor_cast<session_actor>(self), core.memory()},
                              job->received_ms);
-    const auto& shards = surroundings->shards;
-    const auto& shard = shards[shard_of(job->credit.student, shards.size())];
-    self->send(shard, credit_job{std::move(job)});
+      const auto& shards = surroundings->shards;
+      const auto& shard = shards[shard_of(job->credit.student, shards.size())];
+      self->send(shard, credit_job{std::move(job)});
+    } catch (const std::exception&) {
+      // Out of memory. An actor that throws is gone, while the directory would still send to it:
+      // this heartbeat answers `overloaded` by itself, and the session goes on.
+    }
   }};
 }
 

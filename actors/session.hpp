@@ -23,7 +23,7 @@ struct session_surroundings {
   verification_probe& probe;
   const std::vector<progress_shard_actor>& shards;
   std::function<std::uint64_t()> monotonic_us;
-  /// Called after the first heartbeat that verified: from now on the session is worth keeping.
+  /// Called after each heartbeat that an actor verified: the session is worth keeping.
   std::function<void(const session_key_id&, const known_session&, unix_ms)> verified;
   /// Null: this gateway has none, and no session gets a key.
   const crypto::agreement_key_ring* keys = nullptr;

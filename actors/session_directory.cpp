@@ -15,6 +15,7 @@ void session_directory::keep(const session_key_id& key, const known_session& ses
                              unix_ms now_ms) {
   auto& s = stripe_of(key);
   std::lock_guard lock(s.mutex);
+  if (s.closed) return;
   if (s.sessions.size() >= stripe_max_ && !s.sessions.contains(key)) give_one_up(s);
   // Two first heartbeats of one session may have verified in two actors: the first to come stays.
   s.sessions.try_emplace(key, entry{session, now_ms});
@@ -37,9 +38,10 @@ void session_directory::sweep(unix_ms before_ms) {
                              [&](const auto& item) { return item.second.used_ms < before_ms; });
 }
 
-void session_directory::clear() {
+void session_directory::close() {
   for (auto& s : all_) {
     std::lock_guard lock(s.mutex);
+    s.closed = true;
     s.sessions.clear();
   }
 }

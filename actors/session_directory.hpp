@@ -26,7 +26,8 @@ class session_directory {
   void keep(const session_key_id& key, const known_session& session, unix_ms now_ms);
   /// Gives up what was not used since `before_ms`; looks at one stripe a call, in turn.
   void sweep(unix_ms before_ms);
-  void clear();
+  /// Gives up all, and keeps none from now on: an actor that is kept does not end.
+  void close();
   [[nodiscard]] std::size_t size() const;
 
   static constexpr std::size_t stripe_count() noexcept { return stripes_; }
@@ -42,6 +43,7 @@ class session_directory {
   struct stripe {
     mutable std::mutex mutex;
     boost::unordered_flat_map<session_key_id, entry, std::hash<session_key_id>> sessions;
+    bool closed = false;
   };
   stripe& stripe_of(const session_key_id& key) {
     // The low bits place the entry inside the map; take others here.

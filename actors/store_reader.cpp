@@ -35,6 +35,10 @@ void store_reader::load(std::shared_ptr<progress_query> query) {
 void store_reader::run() {
   while (!orders_.finished()) {
     auto taken = orders_.take_all(idle_wait, devices_per_question_max);
+    if (taken.empty()) {
+      around_.idle();
+      continue;
+    }
     try {
       // Once it has failed the others that were taken with it do not wait for it one by one.
       bool ledger_answers = read_devices(taken);

@@ -27,6 +27,7 @@ class store_reader {
     std::function<void(heartbeat_job_ptr)>
         screened_again;  // what the heartbeat lacked is known now
     std::function<void(progress_found)> found;
+    std::function<void()> idle;  // nothing has come for a second
   };
   explicit store_reader(surroundings around);
   ~store_reader();  // as close()

@@ -4,6 +4,7 @@
 #include <boost/test/unit_test.hpp>
 #include <future>
 #include <map>
+#include <utility>
 
 #include "tests/actors/session_world.hpp"
 #include "tests/actors/simulated_stores.hpp"
@@ -62,7 +63,11 @@ struct reading : world {
                 job->answer(outcome);
               }
             },
-        .found = [](progress_found) {}});
+        .found = [](progress_found) {},
+        .idle =
+            [this] {
+              if (!std::exchange(was_idle, true)) idle.set_value();
+            }});
   }
   ~reading() { reader->close(); }
   void device(const crypto::device_signer& which) {
@@ -89,6 +94,8 @@ struct reading : world {
   ledger_probe ledger_state;
   device_book* book = nullptr;  // the reader's
   int passed = 0;
+  bool was_idle = false;
+  std::promise<void> idle;
   std::unique_ptr<store_reader> reader;
 };
 
@@ -132,6 +139,13 @@ BOOST_AUTO_TEST_CASE(what_is_overtaken_again_and_again_is_given_back_to_the_devi
   BOOST_REQUIRE_EQUAL(results.size(), 1u);
   BOOST_CHECK(results[0].outcome.why == problem::storage_unavailable);
   BOOST_TEST(r.book->questions == store_reader::device_reads_max);
+}
+
+BOOST_AUTO_TEST_CASE(a_reader_without_work_says_so) {
+  reading r;
+  r.supply(r.signer, 0);
+  r.idle.get_future().wait();  // while it runs
+  BOOST_TEST(r.passed == 1);
 }
 
 BOOST_AUTO_TEST_CASE(a_ledger_that_is_away_is_asked_once_for_all_that_wait) {
