@@ -27,14 +27,17 @@ class Watcher {
     this.storage = path.join(directory, `${this.student}.buffer`);
     this.identity = JSON.parse(execFileSync(watch, ['--identity', '--key', this.key], { encoding: 'utf8' }));
   }
-  async enrol(gateway, module, duration_ms = 600_000) {
+  at(gateway, module) {
     this.module = module;
+    this.ca = path.join(gateway.directory, 'data', 'tls-certificate.pem');
+    this.url = `https://localhost:${gateway.port}`;
+  }
+  async enrol(gateway, module, duration_ms = 600_000) {
+    this.at(gateway, module);
     await gateway.putModule(module, duration_ms);
     const answer = await gateway.admin('PUT', `/v1/devices/${this.identity.kid}`,
                                        { student: this.student, jwk: this.identity.jwk });
     assert.ok(answer.status < 300, answer.text);
-    this.ca = path.join(gateway.directory, 'data', 'tls-certificate.pem');
-    this.url = `https://localhost:${gateway.port}`;
   }
   play(...more) {
     const child = spawn(watch, ['--url', this.url, '--ca', this.ca, '--key', this.key, '--storage', this.storage,
@@ -163,6 +166,22 @@ describe('the C SDK', { concurrency: 1 }, () => {
     assert.match(watcher.out, /drop sn 0 \[0, 1000\) refused unknown-module/);
     assert.equal(watcher.status.dropped, 1);
     assert.equal(watcher.status.acknowledged, 0);
+  });
+
+  test('what is played before the device is enrolled is kept, and credited by the next start', async () => {
+    const watcher = new Watcher(directory);
+    await gateway.putModule('c-early', 600_000);
+    watcher.at(gateway, 'c-early');
+    const { code } = await watcher.play('--seconds', '2', '--linger', '1', ...quick).ended();
+    assert.equal(code, 1, watcher.out);
+    assert.equal(count(watcher.out, 'trouble 7 '), 1, watcher.out);
+    assert.equal(watcher.status.dropped, 0);
+    assert.equal(watcher.status.buffered, 2);
+    assert.equal(watcher.status.requests, 1, 'it does not ask again and again');
+    await watcher.enrol(gateway, 'c-early');
+    const second = await watcher.play('--from', '2', '--seconds', '1', ...quick).ended();
+    assert.equal(second.code, 0, watcher.out);
+    assert.deepEqual((await gateway.progress(watcher.student, 'c-early')).coverage, [[0, 3000]]);
   });
 
   test('a certificate of another name, or of nobody, is not talked to; nothing is lost', async () => {
@@ -387,6 +406,18 @@ describe('the C SDK and servers that are no gateway', { concurrency: 4 }, () => 
     assert.equal(claimsOf(posts[0].body).epk.x, claimsOf(posts[4].body).epk.x);
     assert.equal(watcher.status.session_signatures, 7);
     assert.equal(watcher.status.dropped, 0);
+  });
+
+  test('a gateway that forgets every key is asked for its own once more, past any cache', async () => {
+    const keeper = new Keeper();
+    const { server, watcher, code } = await against((stream, body) => {
+      keeper.respond(stream, body);
+      keeper.key = undefined;
+    }, keeper.set, '--heartbeat-ms', '250');
+    assert.equal(code, 0, watcher.out);
+    assert.equal(watcher.status.dropped, 0);
+    const asked = server.seen.filter((each) => each.path === '/v1/keys');
+    assert.deepEqual(asked.map(({ headers }) => headers['cache-control']), [undefined, 'no-cache']);
   });
 
   test('a heartbeat by a session key is under 480 bytes up', async (t) => {
