@@ -48,7 +48,9 @@ inline constexpr std::int64_t frame_buffer_kept_ms = 2000;
 /// Between an answer that did not wait for the request's end and the reset that stops the request:
 /// clients that get both at once (curl 7.88 for one) report the reset and lose the answer.
 inline constexpr std::int64_t early_answer_ms = 500;
-inline constexpr std::int64_t linger_ms = 1000;        // for a client to read our last frames
+inline constexpr std::int64_t linger_ms = 1000;  // for a client to read our last frames
+/// What a client that is ended may go on to send meanwhile: who keeps to the windows sends less.
+inline constexpr std::size_t linger_bytes_max = 4 * 1024 * 1024;
 inline constexpr std::int64_t drain_notice_ms = 1000;  // for the round trip before the last GOAWAY
 
 /// Gaps in the stream numbers of one client that are remembered.

@@ -253,7 +253,11 @@ void connection::drop_input() {
   const auto buffer = owner_.read_buffer();
   const auto got = ::recv(descriptor_.native_handle(), buffer.data(), buffer.size(), 0);
   if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) return cut();
-  if (got > 0) owner_.state().count.bytes_received.add(static_cast<std::uint64_t>(got));
+  if (got > 0) {
+    owner_.state().count.bytes_received.add(static_cast<std::uint64_t>(got));
+    dropped_bytes_ += static_cast<std::size_t>(got);
+    if (dropped_bytes_ > bounds::linger_bytes_max) return cut();
+  }
   wait(false);
 }
 

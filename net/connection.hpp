@@ -66,8 +66,9 @@ class connection {
   std::optional<http2_session> session_;
   std::string kept_;  // output that the socket did not take
   std::size_t kept_sent_ = 0;
-  std::int64_t since_ms_;     // of the state
-  std::int64_t progress_ms_;  // when output last moved
+  std::int64_t since_ms_;          // of the state
+  std::int64_t progress_ms_;       // when output last moved
+  std::size_t dropped_bytes_ = 0;  // what came while lingering
   state state_ = state::handshake;
   bool waits_to_read_ = false;
   bool waits_to_write_ = false;

@@ -5,8 +5,10 @@
 
 #include <boost/test/unit_test.hpp>
 #include <ctime>
+#include <utility>
 #include <vector>
 
+#include "net/bounds.hpp"
 #include "net/frame_guard.hpp"
 #include "net/frame_walker.hpp"
 #include "net/server.hpp"
@@ -199,6 +201,26 @@ BOOST_AUTO_TEST_CASE(other_protocols_are_turned_away) {
   const auto ending = client.read_to_end();
   BOOST_TEST(ending.closed);
   BOOST_TEST(ending.goaway.value_or(99) == static_cast<std::uint32_t>(NGHTTP2_PROTOCOL_ERROR));
+}
+
+BOOST_AUTO_TEST_CASE(who_writes_on_after_the_end_is_cut_off) {
+  test_server s(test_server::h2c_options());
+  const std::string piece(64 * 1024, 'x');
+  const auto write_on = [&](std::size_t most_bytes) {
+    auto client = raw_client::connect_h2c(s.running.h2c_port());
+    client.send_bytes("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    std::size_t sent_bytes = 0;
+    while (sent_bytes < most_bytes && client.send_bytes(piece)) sent_bytes += piece.size();
+    return std::pair(sent_bytes, client.read_to_end());
+  };
+  // What may still have been on its way costs nobody the reason.
+  const auto [late_bytes, told] = write_on(bounds::linger_bytes_max / 2);
+  BOOST_TEST(late_bytes == bounds::linger_bytes_max / 2);
+  BOOST_TEST(told.goaway.has_value());
+  // The kernel's buffers take some more; without an end it would be as much as a second can carry.
+  const auto [endless_bytes, ended] = write_on(256 * 1024 * 1024);
+  BOOST_TEST(endless_bytes < 32u * 1024 * 1024);
+  BOOST_TEST(ended.closed);
 }
 
 BOOST_AUTO_TEST_CASE(connections_per_address) {
