@@ -177,7 +177,7 @@ describe('the C SDK', { concurrency: 1 }, () => {
     assert.equal(count(watcher.out, 'trouble 7 '), 1, watcher.out);
     assert.equal(watcher.status.dropped, 0);
     assert.equal(watcher.status.buffered, 2);
-    assert.equal(watcher.status.requests, 1, 'it does not ask again and again');
+    assert.equal(watcher.status.requests, 2, 'one by itself, one at the end: it does not ask again and again');
     await watcher.enrol(gateway, 'c-early');
     const second = await watcher.play('--from', '2', '--seconds', '1', ...quick).ended();
     assert.equal(second.code, 0, watcher.out);
@@ -429,7 +429,8 @@ describe('the C SDK and servers that are no gateway', { concurrency: 4 }, () => 
         credit(stream, body);
       }, keeper.set, '--seconds', seconds, '--heartbeat-ms', '200');
       assert.equal(code, 0, watcher.out);
-      assert.equal(watcher.status.device_signatures, 1);
+      // The first answer brings the key: what is due before it came is signed by the device.
+      assert.ok(watcher.status.device_signatures < watcher.status.session_signatures, watcher.out);
       runs.push(watcher.status);
     }
     const up = (runs[1].bytes_up - runs[0].bytes_up) / (runs[1].acknowledged - runs[0].acknowledged);
