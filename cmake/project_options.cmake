@@ -6,11 +6,12 @@ endif()
 
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
-  # Without the first, ccache leaves alone what uses a precompiled header; the others let clones in
-  # different folders share their objects.
+  # Without the first, ccache leaves alone what uses a precompiled header; the next two let clones in
+  # different folders share their objects. With the last a file that is not there yet is compiled
+  # only, and not preprocessed before: a first build takes no longer for the cache.
   set(ccache_launcher "${CMAKE_COMMAND}" -E env
     CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
-    "CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}" CCACHE_NOHASHDIR=1 "${CCACHE_PROGRAM}")
+    "CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}" CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1 "${CCACHE_PROGRAM}")
   set(CMAKE_CXX_COMPILER_LAUNCHER "${ccache_launcher}")
   set(CMAKE_C_COMPILER_LAUNCHER "${ccache_launcher}")
 endif()
@@ -18,7 +19,7 @@ endif()
 add_library(project_options INTERFACE)
 target_include_directories(project_options INTERFACE "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}/generated")
 target_compile_options(project_options INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror
+  -Wall -Wextra -Wpedantic $<$<NOT:$<BOOL:$<TARGET_PROPERTY:WATCHKEEPER_IS_TEST>>>:-Wshadow> -Wconversion -Wno-sign-conversion -Werror
   # GCC 12 reports these for correct library code that it inlined.
   $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread -Wno-restrict>
   # A struct with defaults is made with the members that matter named.
@@ -31,9 +32,20 @@ if(LLD_PROGRAM)
 endif()
 if(WATCHKEEPER_SANITIZE)
   target_compile_options(project_options INTERFACE
-    -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(project_options INTERFACE -fsanitize=address,undefined)
 endif()
+
+# Files of a folder are compiled several at a time: most of the time goes to headers, which are read
+# once for all of them. Off, a change of one file compiles that file alone.
+option(WATCHKEEPER_UNITY "Compile several files at a time" ON)
+function(watchkeeper_unity target)
+  if(WATCHKEEPER_UNITY)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
+    # A file of ours is never included by another one: what the warning is about cannot happen.
+    target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
+  endif()
+endfunction()
 
 # watchkeeper_library(<folder> [targets it links to publicly ...])
 # Makes the library watchkeeper_<folder> of every .cpp directly in the folder and one level below it.
@@ -57,12 +69,14 @@ function(watchkeeper_test name)
     return()
   endif()
   add_executable(${name}_test ${sources} test_main.cpp)
+  # Compiled together, what one file of tests names hides what another one does.
+  set_target_properties(${name}_test PROPERTIES WATCHKEEPER_IS_TEST ON)
   target_link_libraries(${name}_test PRIVATE project_options ${ARGN})
   target_compile_definitions(${name}_test PRIVATE BOOST_TEST_DYN_LINK)
-  # With sanitizers a file of tests takes four times as long to compile when it is optimised. What
-  # it tests is, either way. (Those of the domain hold slow references, which would take minutes.)
-  if(WATCHKEEPER_SANITIZE AND NOT name STREQUAL "domain")
-    target_compile_options(${name}_test PRIVATE -O0)
+  # A file of tests takes twice as long to compile when it is optimised, with sanitizers four times.
+  # What it tests is, either way. (Those of the domain hold slow references, which would take minutes.)
+  if(NOT name STREQUAL "domain")
+    target_compile_options(${name}_test PRIVATE $<IF:$<BOOL:${WATCHKEEPER_SANITIZE}>,-O0,-O1>)
   endif()
   # Only what reads files of the tree is told where it is: the rest compiles alike in every clone.
   # (A source that begins to do so must be looked at anew.)
@@ -77,7 +91,8 @@ function(watchkeeper_test name)
   target_link_libraries(${name}_test PRIVATE boost_unit_test_framework)
   target_precompile_headers(${name}_test PRIVATE <boost/test/unit_test.hpp>)
   # The module's main is made by a macro that must come before the header.
-  set_source_files_properties(test_main.cpp PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+  set_source_files_properties(test_main.cpp PROPERTIES SKIP_PRECOMPILE_HEADERS ON SKIP_UNITY_BUILD_INCLUSION ON)
+  watchkeeper_unity(${name}_test)
   add_test(NAME ${name} COMMAND ${name}_test)
   set_tests_properties(${name} PROPERTIES TIMEOUT 600)
 endfunction()

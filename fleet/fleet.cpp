@@ -20,6 +20,7 @@
 #include "fleet/report.hpp"
 #include "fleet/stop_signal.hpp"
 #include "fleet/uri_file.hpp"
+#include "fleet/wall_clock.hpp"
 
 namespace watchkeeper::fleet {
 namespace {
@@ -27,12 +28,6 @@ namespace {
 constexpr int exit_clean = 0;
 constexpr int exit_refused = 1;
 constexpr int exit_unusable = 2;
-
-unix_ms wall_clock_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 /// The devices of the key file, or new ones (then `fresh`), which the file is to hold from now on.
 result<std::vector<fleet_device>, std::string> make_devices(const fleet_options& options,

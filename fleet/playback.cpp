@@ -9,16 +9,12 @@
 #include <memory>
 #include <utility>
 
+#include "fleet/wall_clock.hpp"
+
 namespace watchkeeper::fleet {
 namespace {
 
 using namespace std::chrono_literals;
-
-unix_ms wall_clock_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 event_loop::clock::duration seconds(double s) {
   return std::chrono::duration_cast<event_loop::clock::duration>(std::chrono::duration<double>(s));

@@ -14,16 +14,16 @@ namespace {
 constexpr std::chrono::milliseconds recount_limit{600'000};
 constexpr int rows_at_once = 2'000;
 
-using durations = std::map<module_id, media_ms>;
+using module_durations = std::map<module_id, media_ms>;
 
 /// What the bins of each module are of. Locks its row in `heatmap` to the end of the transaction,
 /// against a recount and not against other checkpoints, in the order of the modules; makes the rows
 /// that are missing. `wanted` names the duration of those.
-durations lock_heatmaps(pqxx::work& work, const durations& wanted,
-                        const char* how = "lock_heatmaps") {
+module_durations lock_heatmaps(pqxx::work& work, const module_durations& wanted,
+                               const char* how = "lock_heatmaps") {
   array_literal modules;
   for (const auto& [module, duration_ms] : wanted) modules.add(module.view());
-  durations found;
+  module_durations found;
   const auto look = [&] {
     for (const auto& row : work.exec_prepared(how, modules.text()))
       found[id_of<module_id>(row[0])] = number_of<media_ms>(row[1]);
@@ -153,7 +153,7 @@ heatmap_recount recount(pqxx::transaction_base& work, const module_id& module, b
 std::vector<heatmap_delta> change_viewers(pqxx::work& work, const heatmap_growth& growth,
                                           bool add) {
   if (growth.modules().empty()) return {};
-  durations wanted;
+  module_durations wanted;
   for (const auto& [module, more] : growth.modules()) wanted[module] = more.duration_ms;
   // What is taken off is updated in any order: nobody else may be at it.
   const auto held = lock_heatmaps(work, wanted, add ? "lock_heatmaps" : "lock_heatmaps_alone");
@@ -196,7 +196,7 @@ stored<std::uint64_t> postgres_ledger::students_of(const module_id& module) {
 
 stored<ok_t> postgres_ledger::add_plays(std::span<const heatmap_delta> plays,
                                         std::string_view writer, std::int64_t sequence) {
-  durations wanted;
+  module_durations wanted;
   for (const auto& more : plays) wanted[more.module] = more.duration_ms;
   return session_.call([&](pqxx::connection& connection) {
     pqxx::work work(connection);

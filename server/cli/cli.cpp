@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::string_view default_file = "watchkeeper.toml";
 
-constexpr std::string_view examples = R"(
+constexpr std::string_view program_examples = R"(
 Examples:
   watchkeeper                                    serve with ./watchkeeper.toml or the defaults
   watchkeeper --config /etc/watchkeeper.toml check
@@ -266,7 +266,7 @@ int run_command_line(int argc, const char* const* argv, command_handlers& handle
   app.fallthrough();
   app.require_subcommand(0, 1);
   app.formatter(std::make_shared<help_format>());
-  app.footer(std::string(examples));
+  app.footer(std::string(program_examples));
   add_settings(app, line);
   bool version_wanted = false;
   app.add_flag("-V,--version", version_wanted, "Print the version and stop");

@@ -15,7 +15,7 @@ namespace {
 using fleet::fleet_options;
 namespace bounds = fleet::fleet_limits;
 
-constexpr const char* examples = R"(
+constexpr const char* fleet_examples = R"(
 Examples:
   watchkeeper fleet --ca var/tls-certificate.pem --admin-token wk_admin_… --devices 1000
   watchkeeper fleet --insecure --burst --burst-rounds 20 --devices 10000 --connections 100
@@ -205,7 +205,7 @@ CLI::App* add_fleet_command(CLI::App& app, fleet_options& options) {
   auto* fleet =
       app.add_subcommand("fleet", "Simulate devices that play, for a demonstration or a load test");
   fleet->fallthrough(false);
-  fleet->footer(examples);
+  fleet->footer(fleet_examples);
   add_gateway(*fleet, options);
   add_players(*fleet, options);
   add_pace(*fleet, options);

@@ -1,5 +1,4 @@
 #include <boost/test/unit_test.hpp>
-#include <caf/actor_system_config.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
 #include <cstdlib>
 #include <iostream>
@@ -7,6 +6,7 @@
 #include <string>
 
 #include "tests/actors/simulated_process.hpp"
+#include "tests/actors/testing_system.hpp"
 
 /// A seeded simulation of a whole deployment: gateways (their real sessions, shards, writers and
 /// checkpointers) that die and start again, a hot store and a ledger with faults, devices that
@@ -26,13 +26,6 @@ namespace {
 constexpr std::size_t device_count = 4;
 constexpr media_ms duration_ms = 60'000;
 constexpr media_ms mastery_ms = 57'000;
-
-struct testing_config : caf::actor_system_config {
-  testing_config() {
-    set("scheduler.policy", caf::atom("testing"));
-    set("logger.verbosity", caf::atom("quiet"));
-  }
-};
 
 /// What may happen in a run, drawn from its seed.
 struct course {

@@ -3,7 +3,6 @@
 #include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <caf/actor_system.hpp>
-#include <caf/actor_system_config.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
 #include <caf/send.hpp>
 #include <csignal>
@@ -13,6 +12,7 @@
 #include "actors/gateway.hpp"
 #include "actors/progress_shard.hpp"
 #include "tests/actors/support.hpp"
+#include "tests/actors/testing_system.hpp"
 #include "tests/storage/ledger_fixtures.hpp"
 
 /// A gateway without one of its shards must not go on: nobody would notice, and the shard's
@@ -23,13 +23,6 @@ using namespace watchkeeper::actors;
 using namespace watchkeeper::actors::testing;
 
 namespace {
-
-struct testing_config : caf::actor_system_config {
-  testing_config() {
-    set("scheduler.policy", caf::atom("testing"));
-    set("logger.verbosity", caf::atom("quiet"));
-  }
-};
 
 struct full_services final : shard_services {
   void store(std::shared_ptr<credit_batch>) override { throw std::bad_alloc(); }

@@ -17,7 +17,7 @@ constexpr unix_ms noon_ms = 1'763'812'345'123;
 const module_id film = *module_id::parse("film");
 const module_id other = *module_id::parse("other");
 
-student_id student(const std::string& name) {
+student_id named(const std::string& name) {
   return *student_id::parse(name);
 }
 
@@ -26,7 +26,7 @@ void play(watch_observer& watching, const module_id& module, const std::string& 
           media_ms to, credit_status status = credit_status::credited, media_ms duration = 60'000,
           unix_ms at_ms = noon_ms) {
   credit_request request;
-  request.student = student(who);
+  request.student = named(who);
   request.module = module;
   request.session = *session_id::parse("s");
   request.interval = {from, to};
@@ -216,7 +216,7 @@ BOOST_AUTO_TEST_CASE(what_is_no_longer_kept_is_a_reset) {
   live_stream stream(film);
   std::uint64_t events = 0;
   live_update update;
-  update.student = student("amy");
+  update.student = named("amy");
   update.now.duration_ms = 60'000;
   update.last = {0, 1000};
   BOOST_TEST(stream.add(update, noon_ms));
@@ -241,7 +241,7 @@ BOOST_AUTO_TEST_CASE(an_event_has_an_end_and_the_rest_comes_next) {
   live_update update;
   update.last = {0, 1000};
   for (int i = 0; i < 2000; ++i) {
-    update.student = student("student-" + std::to_string(i));
+    update.student = named("student-" + std::to_string(i));
     BOOST_TEST(stream.add(update, noon_ms));
   }
   while (stream.has_pending()) {
@@ -257,11 +257,11 @@ BOOST_AUTO_TEST_CASE(a_stream_has_room_for_so_many_students) {
   live_stream stream(film);
   live_update update;
   for (std::size_t i = 0; i < live_stream::pending_students_max; ++i) {
-    update.student = student("s" + std::to_string(i));
+    update.student = named("s" + std::to_string(i));
     BOOST_REQUIRE(stream.add(update, noon_ms));
   }
   BOOST_TEST(stream.add(update, noon_ms));  // known already
-  update.student = student("one-more");
+  update.student = named("one-more");
   BOOST_TEST(!stream.add(update, noon_ms));
 }
 
@@ -320,14 +320,14 @@ BOOST_AUTO_TEST_CASE(what_begins_anew_forgets_what_was_to_come) {
   live_stream stream(film);
   std::uint64_t events = 0;
   live_update update;
-  update.student = student("amy");
+  update.student = named("amy");
   update.now.duration_ms = 60'000;
   update.last = {0, 1000};
   update.fresh.add({0, 1000});
   BOOST_TEST(stream.add(update, noon_ms));
   (void)stream.reset();  // whoever asks for the picture now finds that second in it
   BOOST_TEST(!stream.has_pending());
-  update.student = student("bob");
+  update.student = named("bob");
   update.fresh = {};
   update.fresh.add({5000, 6000});
   BOOST_TEST(stream.add(update, noon_ms + 7));
@@ -349,7 +349,7 @@ BOOST_AUTO_TEST_CASE(an_erased_student_is_in_no_stream) {
   play(f.feed, other, "bob", 0, 5000);
   const auto seen = watching->wait_for("amy");
   elsewhere->wait_for("bob");
-  f.feed.student_erased(student("amy"));
+  f.feed.student_erased(named("amy"));
   watching->wait_for("event: reset");
   // Who comes back with what it saw before is not given the student once more.
   auto again = std::make_shared<reader>();
@@ -364,11 +364,11 @@ BOOST_AUTO_TEST_CASE(an_erased_student_is_in_no_stream) {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     BOOST_TEST(resets() == wanted);
   };
-  f.feed.student_erased(student("amy"));
+  f.feed.student_erased(named("amy"));
   wait_for_resets(2);
   // What was settled just before, and not told yet, is not told either.
   play(f.feed, film, "cid", 0, 5000);
-  f.feed.student_erased(student("cid"));
+  f.feed.student_erased(named("cid"));
   wait_for_resets(3);
   play(f.feed, film, "dan", 0, 5000);
   watching->wait_for("dan");
@@ -382,7 +382,7 @@ BOOST_AUTO_TEST_CASE(more_erasures_than_are_kept_begin_every_stream_anew) {
   auto who = std::make_shared<reader>();
   BOOST_TEST(f.feed.subscribe(who, film, "", 0) != 0u);
   for (std::size_t i = 0; i < 20 * live_feed::queued_erasures_max; ++i)
-    f.feed.student_erased(student("s" + std::to_string(i)));
+    f.feed.student_erased(named("s" + std::to_string(i)));
   who->wait_for("event: reset");
 }
 
@@ -486,13 +486,13 @@ BOOST_AUTO_TEST_CASE(totals_are_those_of_all_gateways) {
 
 BOOST_AUTO_TEST_CASE(what_is_told_to_other_gateways_has_a_limit) {
   activity_board board;
-  const pair_key amy{student("amy"), film};
+  const pair_key amy{named("amy"), film};
   board.count(amy, credit_status::credited, noon_ms);
   BOOST_TEST(board.take_told().empty());  // nobody is told
   board.keep_told(true);
   for (std::size_t i = 0; i <= activity_board::stripe_told_max; ++i)
     board.count(amy, credit_status::credited, noon_ms);
-  board.count_elsewhere({student("bob"), film}, 1, noon_ms);
+  board.count_elsewhere({named("bob"), film}, 1, noon_ms);
   const auto told = board.take_told();
   BOOST_REQUIRE_EQUAL(told.size(), 1u);
   BOOST_TEST(told[0].credited == activity_board::stripe_told_max);
@@ -502,7 +502,7 @@ BOOST_AUTO_TEST_CASE(what_is_told_to_other_gateways_has_a_limit) {
 
 BOOST_AUTO_TEST_CASE(messages_between_gateways_come_back_as_they_were) {
   live_update update;
-  update.student = student("a:b@c");
+  update.student = named("a:b@c");
   update.status = credit_status::limited;
   update.now = {1000, 60'000, 123'456'789'012, 2000, noon_ms, noon_ms + 1};
   update.last = {0, 2500};
@@ -571,8 +571,8 @@ BOOST_AUTO_TEST_CASE(messages_between_gateways_come_back_as_they_were) {
 
 BOOST_AUTO_TEST_CASE(the_board_counts_who_is_there_and_what_was_earned) {
   activity_board board;
-  const pair_key amy{student("amy"), film};
-  const pair_key bob{student("bob"), film};
+  const pair_key amy{named("amy"), film};
+  const pair_key bob{named("bob"), film};
   const unix_ms start = 1'000'000'000'000;  // where a slot begins
   board.count(amy, credit_status::credited, start);
   board.count(amy, credit_status::limited, start);
@@ -615,49 +615,49 @@ BOOST_AUTO_TEST_CASE(refusals_are_classified) {
 BOOST_AUTO_TEST_CASE(refusals_are_kept_newest_first_and_bounded) {
   refusal_log log;
   play(log, film, "amy", 0, 1000);
-  BOOST_TEST(log.of(student("amy"), 10).empty());  // nothing was refused
+  BOOST_TEST(log.of(named("amy"), 10).empty());  // nothing was refused
   for (std::size_t i = 0; i <= refusal_log::per_student_max; ++i)
     play(log, film, "amy", 0, 1000, credit_status::limited, 60'000,
          noon_ms + static_cast<unix_ms>(i));
-  auto found = log.of(student("amy"), 1000);
+  auto found = log.of(named("amy"), 1000);
   BOOST_TEST(found.size() == refusal_log::per_student_max);
   BOOST_TEST(found.front().at_ms == noon_ms + static_cast<unix_ms>(refusal_log::per_student_max));
   BOOST_TEST(found.back().at_ms == noon_ms + 1);
-  BOOST_TEST(log.of(student("amy"), 3).size() == 3u);
+  BOOST_TEST(log.of(named("amy"), 3).size() == 3u);
   engagement_token token;
-  token.claims.student = student("bob");
+  token.claims.student = named("bob");
   token.claims.module = film;
   token.claims.sequence = 9;
   log.refused({problem::bad_signature, "why", noon_ms, &token});
   log.refused({problem::malformed_token, "no token", noon_ms, nullptr});
-  found = log.of(student("bob"), 10);
+  found = log.of(named("bob"), 10);
   BOOST_REQUIRE(found.size() == 1u);
   BOOST_TEST(found[0].sequence == 9u);
   BOOST_TEST((found[0].why == problem::bad_signature));
-  log.student_erased(student("bob"));
-  BOOST_TEST(log.of(student("bob"), 10).empty());
+  log.student_erased(named("bob"));
+  BOOST_TEST(log.of(named("bob"), 10).empty());
 }
 
 BOOST_AUTO_TEST_CASE(of_an_erased_student_nothing_is_kept_until_enrolled_anew) {
   using ownership = refused_heartbeat::ownership;
   refusal_log log;
   engagement_token token;
-  token.claims.student = student("amy");
+  token.claims.student = named("amy");
   const auto refuse = [&](ownership device) {
     log.refused({problem::stale_token, "why", noon_ms, &token, device});
-    return log.of(student("amy"), 10).size();
+    return log.of(named("amy"), 10).size();
   };
   BOOST_TEST(refuse(ownership::of_nobody_or_another) == 0u);  // anybody may write a name
   BOOST_TEST(refuse(ownership::unknown) == 1u);
   BOOST_TEST(refuse(ownership::of_student) == 2u);
-  log.student_erased(student("amy"));
-  BOOST_TEST(log.of(student("amy"), 10).empty());
+  log.student_erased(named("amy"));
+  BOOST_TEST(log.of(named("amy"), 10).empty());
   BOOST_TEST(refuse(ownership::unknown) == 0u);  // the device goes on
   BOOST_TEST(refuse(ownership::of_nobody_or_another) == 0u);
   BOOST_TEST(refuse(ownership::of_student) == 1u);  // enrolled anew
   // The memory of who was erased has a limit.
   for (std::size_t i = 0; i < 2 * refusal_log::erased_max; ++i)
-    log.student_erased(student("s" + std::to_string(i)));
+    log.student_erased(named("s" + std::to_string(i)));
   BOOST_TEST(refuse(ownership::unknown) == 2u);
 }
 
@@ -668,10 +668,10 @@ BOOST_AUTO_TEST_CASE(the_log_forgets_who_was_refused_longest_ago) {
   for (int i = 0; i < students; ++i)
     play(log, film, "s" + std::to_string(i), 0, 1000, credit_status::limited);
   std::size_t held = 0;
-  for (int i = 0; i < students; ++i) held += log.of(student("s" + std::to_string(i)), 10).size();
+  for (int i = 0; i < students; ++i) held += log.of(named("s" + std::to_string(i)), 10).size();
   BOOST_TEST(held == all);
-  BOOST_TEST(log.of(student("s0"), 10).empty());
-  BOOST_TEST(log.of(student("s" + std::to_string(students - 1)), 10).size() == 1u);
+  BOOST_TEST(log.of(named("s0"), 10).empty());
+  BOOST_TEST(log.of(named("s" + std::to_string(students - 1)), 10).size() == 1u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

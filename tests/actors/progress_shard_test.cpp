@@ -40,8 +40,8 @@ struct watched final : watch_observer {
   std::vector<problem> refusals;
 };
 
-struct world {
-  explicit world(std::size_t pairs_max = 1000)
+struct shard_world {
+  explicit shard_world(std::size_t pairs_max = 1000)
       : shard(std::make_unique<progress_shard_core>(
             shard_surroundings{.index = 3,
                                .services = services,
@@ -92,7 +92,7 @@ struct world {
 BOOST_AUTO_TEST_SUITE(progress_shard)
 
 BOOST_AUTO_TEST_CASE(nobody_is_answered_before_the_batch_is_durable) {
-  world w;
+  shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   BOOST_TEST(w.services.batches.size() == 1u);
   BOOST_TEST(w.listener->results.empty());
@@ -106,7 +106,7 @@ BOOST_AUTO_TEST_CASE(nobody_is_answered_before_the_batch_is_durable) {
 }
 
 BOOST_AUTO_TEST_CASE(heartbeats_that_come_together_are_one_batch) {
-  world w;
+  shard_world w;
   const auto three = [&](int first) {
     std::vector<heartbeat_job_ptr> jobs;
     for (int who = first; who < first + 3; ++who)
@@ -136,7 +136,7 @@ BOOST_AUTO_TEST_CASE(heartbeats_that_come_together_are_one_batch) {
 }
 
 BOOST_AUTO_TEST_CASE(a_batch_that_waits_for_the_writer_is_added_to) {
-  world w;
+  shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   auto& batch = *w.services.batches.at(0);
   batch.open();  // as the writer does
@@ -159,7 +159,7 @@ BOOST_AUTO_TEST_CASE(a_batch_that_waits_for_the_writer_is_added_to) {
 }
 
 BOOST_AUTO_TEST_CASE(a_batch_that_waits_is_added_to_up_to_its_limit) {
-  world w;
+  shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   w.services.batches.at(0)->open();
   const auto most = static_cast<int>(limits::batch_heartbeats_max);
@@ -172,7 +172,7 @@ BOOST_AUTO_TEST_CASE(a_batch_that_waits_is_added_to_up_to_its_limit) {
 }
 
 BOOST_AUTO_TEST_CASE(one_batch_is_under_way_while_the_next_fills) {
-  world w;
+  shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   for (int i = 2; i < 40; ++i) w.heartbeat(i, 0, 0, 10'000);
   BOOST_TEST(w.services.batches.size() == 1u);
@@ -188,7 +188,7 @@ BOOST_AUTO_TEST_CASE(one_batch_is_under_way_while_the_next_fills) {
 }
 
 BOOST_AUTO_TEST_CASE(a_batch_holds_no_more_than_its_limit) {
-  world w;
+  shard_world w;
   const auto count = static_cast<int>(limits::batch_heartbeats_max) + 7;
   for (int i = 0; i <= count; ++i) w.heartbeat(i, 0, 0, 1'000);
   w.finish_batch();  // the one that went alone
@@ -200,7 +200,7 @@ BOOST_AUTO_TEST_CASE(a_batch_holds_no_more_than_its_limit) {
 }
 
 BOOST_AUTO_TEST_CASE(what_could_not_be_stored_is_refused_and_not_remembered) {
-  world w;
+  shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   auto batch = w.services.batches.front();
   w.services.batches.clear();
@@ -217,7 +217,7 @@ BOOST_AUTO_TEST_CASE(what_could_not_be_stored_is_refused_and_not_remembered) {
 }
 
 BOOST_AUTO_TEST_CASE(memory_follows_the_store) {
-  world w;
+  shard_world w;
   for (std::uint32_t i = 0; i < 5; ++i) {
     w.heartbeat(1, i, static_cast<media_ms>(i) * 10'000, static_cast<media_ms>(i + 1) * 10'000);
     w.finish_batch();
@@ -232,7 +232,7 @@ BOOST_AUTO_TEST_CASE(memory_follows_the_store) {
 }
 
 BOOST_AUTO_TEST_CASE(a_pair_that_another_gateway_changed_is_read_anew) {
-  world w;
+  shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   w.finish_batch();
   pair_progress elsewhere{{student(1), module_named("m1")}, {}};
@@ -248,7 +248,7 @@ BOOST_AUTO_TEST_CASE(a_pair_that_another_gateway_changed_is_read_anew) {
 }
 
 BOOST_AUTO_TEST_CASE(a_student_erased_while_a_batch_is_under_way_leaves_nothing_behind) {
-  world w;
+  shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   w.heartbeat(1, 1, 10'000, 20'000);  // waits
   w.shard->forget(student(1));
@@ -263,7 +263,7 @@ BOOST_AUTO_TEST_CASE(a_student_erased_while_a_batch_is_under_way_leaves_nothing_
 }
 
 BOOST_AUTO_TEST_CASE(dirty_pairs_are_handed_over_when_the_hot_store_may_have_lost_them) {
-  world w;
+  shard_world w;
   for (int i = 0; i < 3; ++i) {
     w.heartbeat(i, 0, 0, 10'000);
     w.finish_batch();
@@ -288,7 +288,7 @@ BOOST_AUTO_TEST_CASE(dirty_pairs_are_handed_over_when_the_hot_store_may_have_los
 }
 
 BOOST_AUTO_TEST_CASE(a_checkpoint_cleans_no_pair_that_the_hot_store_lost_before) {
-  world w;
+  shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   w.finish_batch();
   w.hot_probe.refill_epoch = 1;  // emptied, and no tick has come since
@@ -304,7 +304,7 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_cleans_no_pair_that_the_hot_store_lost_before)
 }
 
 BOOST_AUTO_TEST_CASE(a_checkpoint_cleans_no_pair_whose_batch_was_under_way_when_it_began) {
-  world w;
+  shard_world w;
   w.heartbeat(1, 0, 0, 10'000);  // its batch goes out now
   w.clock.now_ms += 5;
   const auto started_ms = w.clock.now_ms;
@@ -316,7 +316,7 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_cleans_no_pair_whose_batch_was_under_way_when_
 
 BOOST_AUTO_TEST_CASE(
     results_that_were_on_their_way_when_the_hot_store_was_emptied_are_handed_over) {
-  world w;
+  shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   w.hot_probe.refill_epoch = 1;
   w.shard->tick();  // nothing is known yet
@@ -327,7 +327,7 @@ BOOST_AUTO_TEST_CASE(
 }
 
 BOOST_AUTO_TEST_CASE(nothing_is_clean_while_a_hand_over_is_not_done) {
-  world w;
+  shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   w.finish_batch();
   w.clock.now_ms += 1;
@@ -340,7 +340,7 @@ BOOST_AUTO_TEST_CASE(nothing_is_clean_while_a_hand_over_is_not_done) {
 }
 
 BOOST_AUTO_TEST_CASE(memory_is_bounded_and_idle_pairs_are_given_up) {
-  world w(10);
+  shard_world w(10);
   for (int i = 0; i < 25; ++i) {
     w.heartbeat(i, 0, 0, 10'000);
     w.finish_batch();
@@ -354,7 +354,7 @@ BOOST_AUTO_TEST_CASE(memory_is_bounded_and_idle_pairs_are_given_up) {
 }
 
 BOOST_AUTO_TEST_CASE(mastery_goes_to_the_ledger_at_once_and_once) {
-  world w;
+  shard_world w;
   for (std::uint32_t i = 0; i < 2; ++i) {
     w.heartbeat(1, i, static_cast<media_ms>(i) * 10'000, static_cast<media_ms>(i + 1) * 10'000,
                 20'000);
@@ -378,7 +378,7 @@ BOOST_AUTO_TEST_CASE(a_job_that_is_dropped_answers_itself) {
 }
 
 BOOST_AUTO_TEST_CASE(a_shard_that_ends_answers_all_it_holds) {
-  world w;
+  shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   w.heartbeat(2, 0, 0, 10'000);
   BOOST_TEST(w.heartbeats.in_flight() == 2u);
@@ -388,7 +388,7 @@ BOOST_AUTO_TEST_CASE(a_shard_that_ends_answers_all_it_holds) {
 }
 
 BOOST_AUTO_TEST_CASE(an_observer_learns_what_is_new) {
-  world w;
+  shard_world w;
   const auto next = [&](std::uint32_t sequence, media_ms from_ms, media_ms to_ms) {
     w.heartbeat(1, sequence, from_ms, to_ms);
     w.finish_batch();
@@ -421,7 +421,7 @@ BOOST_AUTO_TEST_CASE(an_observer_learns_what_is_new) {
 }
 
 BOOST_AUTO_TEST_CASE(what_was_covered_before_the_shard_knew_the_pair_is_not_guessed) {
-  world w;
+  shard_world w;
   progress earlier;
   earlier.covered.add({0, 15'000});
   earlier.playtime_ms = 15'000;
@@ -442,7 +442,7 @@ BOOST_AUTO_TEST_CASE(what_was_covered_before_the_shard_knew_the_pair_is_not_gues
 }
 
 BOOST_AUTO_TEST_CASE(two_first_heartbeats_in_one_batch_are_both_known) {
-  world w;
+  shard_world w;
   w.heartbeat(2, 0, 0, 1'000);  // keeps the next two together
   w.heartbeat(1, 0, 0, 10'000);
   w.heartbeat(1, 1, 10'000, 20'000);
@@ -454,7 +454,7 @@ BOOST_AUTO_TEST_CASE(two_first_heartbeats_in_one_batch_are_both_known) {
 }
 
 BOOST_AUTO_TEST_CASE(another_gateway_at_the_same_pair_is_told_as_unknown) {
-  world w;
+  shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   w.finish_batch();
   progress elsewhere;
@@ -469,7 +469,7 @@ BOOST_AUTO_TEST_CASE(another_gateway_at_the_same_pair_is_told_as_unknown) {
 }
 
 BOOST_AUTO_TEST_CASE(a_refusal_of_the_store_is_told_once) {
-  world w;
+  shard_world w;
   w.heartbeat(1, 70, 0, 10'000);
   w.finish_batch();
   w.heartbeat(1, 1, 0, 10'000);

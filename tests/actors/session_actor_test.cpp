@@ -1,7 +1,6 @@
 // The session's actor: when the directory hears of it, and what it outlives.
 #include <boost/test/unit_test.hpp>
 #include <caf/actor_system.hpp>
-#include <caf/actor_system_config.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
 #include <caf/send.hpp>
 #include <stdexcept>
@@ -9,6 +8,7 @@
 #include "actors/progress_shard.hpp"
 #include "actors/session_directory.hpp"
 #include "tests/actors/session_world.hpp"
+#include "tests/actors/testing_system.hpp"
 
 using namespace watchkeeper;
 using namespace watchkeeper::actors;
@@ -16,24 +16,18 @@ using namespace watchkeeper::actors::testing;
 
 namespace {
 
-struct testing_config : caf::actor_system_config {
-  testing_config() {
-    set("scheduler.policy", caf::atom("testing"));
-    set("logger.verbosity", caf::atom("quiet"));
-  }
-};
-
 /// One session's actor before one shard; messages move when the test says so.
 struct actor_world : world {
   actor_world() {
     around.verified = [this](const session_key_id& key, const known_session& found,
                              unix_ms now_ms) { directory.keep(key, found, now_ms); };
-    shards.push_back(system.spawn(
-        progress_shard, shard_surroundings{.services = services,
-                                           .probe = shard_state,
-                                           .hot = hot_state,
-                                           .now = [this] { return clock.now_ms; },
-                                           .monotonic_us = [this] { return clock.monotonic_us; }}));
+    shards.push_back(
+        system.spawn(actors::progress_shard,
+                     shard_surroundings{.services = services,
+                                        .probe = shard_state,
+                                        .hot = hot_state,
+                                        .now = [this] { return clock.now_ms; },
+                                        .monotonic_us = [this] { return clock.monotonic_us; }}));
     one = system.spawn(session, &around);
   }
   ~actor_world() {

@@ -1,6 +1,5 @@
 #include <boost/test/unit_test.hpp>
 #include <caf/actor_system.hpp>
-#include <caf/actor_system_config.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
 #include <caf/send.hpp>
 #include <cstdlib>
@@ -13,6 +12,7 @@
 #include "storage/faulty_store.hpp"
 #include "storage/memory_store.hpp"
 #include "tests/actors/support.hpp"
+#include "tests/actors/testing_system.hpp"
 
 /// A seeded simulation: real session and shard actors on CAF's testing scheduler, whose job queue
 /// is reordered from the seed; a hot store with faults; devices that retry. What the devices were
@@ -25,13 +25,6 @@ using namespace watchkeeper::actors;
 using namespace watchkeeper::actors::testing;
 
 namespace {
-
-struct testing_config : caf::actor_system_config {
-  testing_config() {
-    set("scheduler.policy", caf::atom("testing"));
-    set("logger.verbosity", caf::atom("quiet"));
-  }
-};
 
 constexpr int student_count = 4;
 constexpr media_ms duration_ms = 200'000;

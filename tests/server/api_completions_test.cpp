@@ -10,8 +10,6 @@ using nlohmann::json;
 
 namespace {
 
-constexpr unix_ms now = api_fixture::start_ms;
-
 struct completions_fixture : api_fixture {
   void master(int from, int to) {
     std::vector<pair_progress> pairs;

@@ -10,8 +10,6 @@ using nlohmann::json;
 
 namespace {
 
-constexpr unix_ms now = api_fixture::start_ms;
-
 struct heatmap_fixture : api_fixture {
   heatmap_fixture() { add_module(60'000); }
   void add_module(media_ms duration_ms) {

@@ -10,8 +10,6 @@ using nlohmann::json;
 
 namespace {
 
-constexpr unix_ms now = api_fixture::start_ms;
-
 struct progress_fixture : api_fixture {
   void in_ledger(const pair_key& key, const progress& state) {
     const pair_progress item{key, state};

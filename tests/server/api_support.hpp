@@ -262,6 +262,8 @@ inline void check_problem(const net::http_response& response, int status, const 
   BOOST_TEST(response.content_type == "application/problem+json");
   BOOST_TEST(json_of(response).value("type", "") == "urn:watchkeeper:problem:" + name);
 }
+inline constexpr unix_ms now = api_fixture::start_ms;
+
 inline pair_key pair_of(std::string_view student, std::string_view module) {
   return {*student_id::parse(student), *module_id::parse(module)};
 }

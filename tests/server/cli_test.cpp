@@ -10,13 +10,13 @@
 
 #include "crypto/digest.hpp"
 #include "server/cli/cli.hpp"
+#include "tests/server/scratch.hpp"
 
 namespace {
 
 using namespace watchkeeper;
 using namespace watchkeeper::server;
-
-constexpr unix_ms moment = 1'763'812'345'123;
+using namespace watchkeeper::server::testing;
 
 // One run of the program, with a directory of its own for its files.
 struct program {

@@ -27,7 +27,7 @@ fields common(const cors& sharing, const net::http_request& request) {
 }
 
 constexpr auto post = net::http_method::post;
-constexpr auto get = net::http_method::get;
+constexpr auto a_get = net::http_method::get;
 constexpr auto options = net::http_method::options;
 
 }  // namespace
@@ -56,12 +56,12 @@ BOOST_AUTO_TEST_CASE(a_listed_origin_is_named_and_no_other) {
   }
   for (const auto* path : {"/v1/modules", "/v1/devices/x", "/v1/students/ann", "/metrics",
                            "/v1/stats", "/v1/heartbeats/", "/v1/keysx", "/"})
-    BOOST_TEST(some.fields_for(asks(get, path, "https://a.example")) == nullptr, path);
+    BOOST_TEST(some.fields_for(asks(a_get, path, "https://a.example")) == nullptr, path);
 }
 
 BOOST_AUTO_TEST_CASE(a_star_lets_everybody_in_and_needs_no_vary) {
   const cors all({"*"}, 600);
-  BOOST_TEST((common(all, asks(get, "/v1/keys", "https://anything.example")) ==
+  BOOST_TEST((common(all, asks(a_get, "/v1/keys", "https://anything.example")) ==
               fields{{"access-control-allow-origin", "*"},
                      {"access-control-expose-headers", "retry-after, date"}}));
   BOOST_TEST(all.is_preflight(asks(options, "/v1/keys", "https://x.example", "GET")));

@@ -14,13 +14,13 @@
 
 #include "server/log/log.hpp"
 #include "server/log/redaction.hpp"
+#include "tests/server/scratch.hpp"
 
 namespace {
 
 using namespace watchkeeper;
 using namespace watchkeeper::server;
-
-constexpr unix_ms moment = 1'763'812'345'123;
+using namespace watchkeeper::server::testing;
 
 const std::string secret = "wk_admin_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789_-AbCdE";
 const std::string jws =
@@ -29,14 +29,6 @@ const std::string jws =
 nlohmann::json parse(const std::string& line) {
   return nlohmann::json::parse(line);
 }
-
-struct scratch_directory {
-  std::filesystem::path path = std::filesystem::temp_directory_path() /
-                               ("watchkeeper-log-test-" + std::to_string(std::random_device{}()));
-  scratch_directory() { std::filesystem::create_directories(path); }
-  ~scratch_directory() { std::filesystem::remove_all(path); }
-  [[nodiscard]] std::string file(const char* name) const { return (path / name).string(); }
-};
 
 std::vector<std::string> lines_of(const std::string& file) {
   std::ifstream in(file);

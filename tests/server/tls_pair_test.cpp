@@ -11,21 +11,15 @@
 #include <random>
 
 #include "server/tls_pair.hpp"
+#include "tests/server/scratch.hpp"
 
 namespace {
 
 using namespace watchkeeper;
 using namespace watchkeeper::server;
+using namespace watchkeeper::server::testing;
 
 constexpr unix_ms day_ms = 86'400'000;
-constexpr unix_ms moment = 1'763'812'345'123;
-
-struct scratch_directory {
-  std::filesystem::path path = std::filesystem::temp_directory_path() /
-                               ("watchkeeper-tls-test-" + std::to_string(std::random_device{}()));
-  ~scratch_directory() { std::filesystem::remove_all(path); }
-};
-
 using certificate_ptr = std::unique_ptr<X509, decltype(&X509_free)>;
 
 certificate_ptr read_certificate(const std::string& path) {

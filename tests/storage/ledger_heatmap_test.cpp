@@ -1,23 +1,13 @@
 #include <barrier>
 #include <boost/test/unit_test.hpp>
 #include <numeric>
-#include <pqxx/connection.hxx>
-#include <pqxx/nontransaction.hxx>
 #include <thread>
 
-#include "storage/sqlite_database.hpp"
 #include "tests/storage/ledger_fixtures.hpp"
+#include "tests/storage/ledger_sql.hpp"
 
 namespace watchkeeper::test {
 namespace {
-
-void execute(const sqlite_place& place, const std::string& sql) {
-  sqlite_database(place.url, {}).execute(sql);
-}
-void execute(const postgres_place& place, const std::string& sql) {
-  pqxx::connection connection(place.url);
-  pqxx::nontransaction(connection).exec(sql);
-}
 
 std::uint64_t total(const bin_sums& sums) {
   return std::accumulate(sums.begin(), sums.end(), std::uint64_t{0});

@@ -1,24 +1,15 @@
 #include <barrier>
 #include <boost/test/unit_test.hpp>
-#include <pqxx/connection.hxx>
-#include <pqxx/nontransaction.hxx>
 #include <thread>
 
 #include "storage/migrations.hpp"
-#include "storage/sqlite_database.hpp"
 #include "tests/storage/ledger_fixtures.hpp"
+#include "tests/storage/ledger_sql.hpp"
 
 namespace watchkeeper::test {
 namespace {
 
 /// Past the port: what another build, or an operator, might have done.
-void execute(const sqlite_place& place, const std::string& sql) {
-  sqlite_database(place.url, {}).execute(sql);
-}
-void execute(const postgres_place& place, const std::string& sql) {
-  pqxx::connection connection(place.url);
-  pqxx::nontransaction(connection).exec(sql);
-}
 
 template <class T>
 storage_error code_of(const stored<T>& answer) {

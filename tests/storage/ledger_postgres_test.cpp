@@ -14,7 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-const std::vector<pair_progress> some_batch{
+const std::vector<pair_progress> short_batch{
     {{student_id::parse("s").value(), module_id::parse("m").value()},
      {.covered = covering({{0, 1'000}}), .duration_ms = 5'000, .updated_ms = 7}}};
 
@@ -81,17 +81,17 @@ BOOST_AUTO_TEST_CASE(a_server_that_is_killed_is_unavailable_until_it_is_back) {
   auto& server = postgres_server::instance();
   const postgres_place place;
   const auto tested = make_migrated(place);
-  need(tested->checkpoint(some_batch, 1));
+  need(tested->checkpoint(short_batch, 1));
 
   server.kill();
   for (int i = 0; i < 2; ++i) {
-    const auto broken = tested->checkpoint(some_batch, 2);
+    const auto broken = tested->checkpoint(short_batch, 2);
     BOOST_REQUIRE(!broken.has_value());
     BOOST_TEST((broken.error().code == storage_error::unavailable));
   }
   server.start();
-  BOOST_TEST(need(tested->read(std::vector<pair_key>{some_batch[0].key}))[0].has_value());
-  BOOST_TEST(need(tested->checkpoint(some_batch, 3))[0] == some_batch[0].state);
+  BOOST_TEST(need(tested->read(std::vector<pair_key>{short_batch[0].key}))[0].has_value());
+  BOOST_TEST(need(tested->checkpoint(short_batch, 3))[0] == short_batch[0].state);
 }
 
 BOOST_AUTO_TEST_CASE(a_server_that_is_stuck_does_not_hold_the_caller) {
@@ -100,29 +100,29 @@ BOOST_AUTO_TEST_CASE(a_server_that_is_stuck_does_not_hold_the_caller) {
   const auto tested = make_migrated(place);
   server.suspend();
   const auto begun = std::chrono::steady_clock::now();
-  const auto stuck = tested->checkpoint(some_batch, 1);
+  const auto stuck = tested->checkpoint(short_batch, 1);
   const auto lasted = std::chrono::steady_clock::now() - begun;
   server.resume();
   BOOST_REQUIRE(!stuck.has_value());
   BOOST_TEST((stuck.error().code == storage_error::unavailable));
   BOOST_TEST((lasted < 10s));
-  BOOST_TEST(need(tested->checkpoint(some_batch, 2)).size() == 1u);
+  BOOST_TEST(need(tested->checkpoint(short_batch, 2)).size() == 1u);
 }
 
 BOOST_AUTO_TEST_CASE(a_lock_that_is_held_too_long_is_unavailable) {
   const postgres_place place;
   const auto tested = make_migrated(place);
-  need(tested->checkpoint(some_batch, 1));
+  need(tested->checkpoint(short_batch, 1));
   {
     pqxx::connection other(place.url);
     pqxx::nontransaction sql(other);
     sql.exec("BEGIN");
     sql.exec("SELECT FROM progress FOR UPDATE");
-    const auto waited = tested->checkpoint(some_batch, 2);
+    const auto waited = tested->checkpoint(short_batch, 2);
     BOOST_REQUIRE(!waited.has_value());
     BOOST_TEST((waited.error().code == storage_error::unavailable));
   }
-  need(tested->checkpoint(some_batch, 3));
+  need(tested->checkpoint(short_batch, 3));
 }
 
 BOOST_AUTO_TEST_CASE(changes_become_visible_in_the_order_of_their_numbers) {
@@ -172,7 +172,7 @@ BOOST_AUTO_TEST_CASE(a_read_only_server_refuses_writes_and_serves_reads) {
                                      " SET default_transaction_read_only = on");
   }
   const auto tested = place.make();
-  const auto refused = tested->checkpoint(some_batch, 1);
+  const auto refused = tested->checkpoint(short_batch, 1);
   BOOST_REQUIRE(!refused.has_value());
   BOOST_TEST((refused.error().code == storage_error::refused));
   BOOST_TEST(need(tested->last_change()) == 0);
