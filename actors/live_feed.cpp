@@ -113,6 +113,7 @@ std::uint64_t live_feed::subscribe(std::shared_ptr<live_subscriber> who,
       ++refused_;
       return 0;
     }
+    stream->write_out(0);  // who comes now is given it with what was
     number = ++last_number_;
     stream->subscribers.emplace(number, who.get());
     who->write(stream->greeting(last_event_id, now_ms, retry_ms));
@@ -206,6 +207,7 @@ void live_feed::run() {
       if (stopping_) return;
     }
     const auto now_ms = around_.now();
+    auto pause_ms = burst_ms;
     try {
       burst(now_ms);
       if (clock::now() >= second_at) {
@@ -215,11 +217,12 @@ void live_feed::run() {
         housekeep(now_ms);
         second_at = std::max(second_at + std::chrono::milliseconds(totals_ms), clock::now());
       }
+      pause_ms = write_out();
     } catch (const std::exception& error) {
       around_.log(2, "live", std::string("a live event was lost: ") + error.what());
       lost_.fetch_add(1, std::memory_order_relaxed);
     }
-    burst_at = clock::now() + std::chrono::milliseconds(burst_ms);
+    burst_at = clock::now() + std::chrono::milliseconds(pause_ms);
   }
 }
 
@@ -245,9 +248,8 @@ void live_feed::gap_everywhere() {
 }
 
 void live_feed::begin_anew(live_stream& stream) {
-  const auto text = stream.reset();
+  stream.outgoing += stream.reset();
   ++events_;
-  for (const auto& [number, who] : stream.subscribers) who->write(text);
 }
 
 void live_feed::forget_erased(unix_ms now_ms) {

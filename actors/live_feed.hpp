@@ -48,6 +48,13 @@ class live_feed final : public watch_observer {
  public:
   static constexpr std::size_t subscribers_max = 1000;
   static constexpr std::int64_t burst_ms = 250;  // between two events of one kind
+  /// What all subscribers together are written in a second, beyond which bursts are further apart:
+  /// those who watch must not take the processor from the heartbeats.
+  static constexpr std::size_t written_bytes_per_s_max = 12 * 1024 * 1024;
+  static constexpr std::size_t write_costs_bytes = 4096;  // as many a write takes, however short
+  static constexpr std::int64_t burst_ms_max = 2000;
+  /// From one burst to the next when the first took so much, at write_costs_bytes a write.
+  [[nodiscard]] static std::int64_t pause_ms(std::size_t cost_bytes) noexcept;
   static constexpr std::int64_t totals_ms = 1000;
   static constexpr std::int64_t keep_alive_ms = 15'000;
   static constexpr std::int64_t retry_ms = 2000;       // what a client waits before it comes back
@@ -57,6 +64,7 @@ class live_feed final : public watch_observer {
   /// Another gateway that has not said a word for so long has gone.
   static constexpr std::int64_t gateway_ms = 3500;
   static constexpr std::size_t gateways_max = 64;
+  static constexpr std::size_t waiting_seconds_max = 2;  // beyond it two are told as one
   static constexpr std::size_t queued_updates_max = 65'536;
   static constexpr std::size_t queued_message_bytes_max = 16 * 1024 * 1024;
   static constexpr std::size_t streams_max = 2048;
@@ -122,6 +130,8 @@ class live_feed final : public watch_observer {
   void publish(const live_stream& stream, std::span<const live_update> updates);
   void tell_interest(unix_ms now_ms);
   void tell_totals(unix_ms now_ms);
+  /// Writes what is outgoing to those who watch, and gives the pause to the next burst.
+  [[nodiscard]] std::int64_t write_out();
   void housekeep(unix_ms now_ms);
   void gap_everywhere();
   void begin_anew(live_stream& stream);
@@ -158,9 +168,17 @@ class live_feed final : public watch_observer {
     live_stream* stream = nullptr;
     unix_ms until_ms = 0;
   };
+  /// Its seconds and ours do not keep step: those that were not told yet wait in a queue of two, so
+  /// that each is told once.
   struct other_gateway {
-    live_second second;
+    std::deque<live_counts> waiting;
+    std::uint64_t sessions = 0;
+    std::uint64_t connections = 0;
     unix_ms heard_ms = 0;
+
+    void hear(const live_counts& grown, unix_ms now_ms);
+    /// Adds the oldest second that waits, if one does, and what there is now.
+    void tell(live_counts& all);
   };
   std::map<std::uint64_t, other_gateway> others_;
   std::map<std::uint64_t, subscription> subscriptions_;

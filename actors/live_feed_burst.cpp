@@ -27,9 +27,7 @@ void live_feed::burst(unix_ms now_ms) {
   tell_seen();
   bool more = false;
   for (auto& [module, stream] : streams_) {
-    const auto text = stream->next_burst(now_ms, events_);
-    if (!text.empty())
-      for (const auto& [number, who] : stream->subscribers) who->write(text);
+    stream->outgoing += stream->next_burst(now_ms, events_);
     more = more || stream->has_pending();
   }
   tell_interest(now_ms);
@@ -37,6 +35,18 @@ void live_feed::burst(unix_ms now_ms) {
   // Nothing may come that would wake the thread for the rest.
   const std::lock_guard queue_lock(queue_mutex_);
   unfinished_ = true;
+}
+
+std::int64_t live_feed::write_out() {
+  const std::lock_guard lock(mutex_);
+  auto cost_bytes = totals_only_.write_out(write_costs_bytes);
+  for (const auto& [module, stream] : streams_) cost_bytes += stream->write_out(write_costs_bytes);
+  return pause_ms(cost_bytes);
+}
+
+std::int64_t live_feed::pause_ms(std::size_t cost_bytes) noexcept {
+  return std::clamp(static_cast<std::int64_t>(cost_bytes * 1000 / written_bytes_per_s_max),
+                    burst_ms, burst_ms_max);
 }
 
 void live_feed::take_messages(unix_ms now_ms) {
@@ -61,7 +71,7 @@ void live_feed::take_messages(unix_ms now_ms) {
       take_seen(*seen, now_ms);
     } else if (const auto* second = std::get_if<live_second>(&message->what)) {
       if (others_.size() < gateways_max || others_.contains(message->gateway))
-        others_[message->gateway] = {*second, now_ms};
+        others_[message->gateway].hear(second->grown, now_ms);
       // One that has no heartbeats of its own brings those of others to the ledger all the same.
       if (seen_elsewhere_) seen_elsewhere_({}, {});
     } else {

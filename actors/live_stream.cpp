@@ -21,6 +21,13 @@ std::uint64_t random_serial() {
   return serial;
 }
 
+/// With four decimals at most: mostly it is a whole number, a bin that was played through.
+void append_amount(std::string& out, double amount) {
+  fmt::format_to(std::back_inserter(out), "{:.4f}", amount);
+  out.erase(out.find_last_not_of('0') + 1);
+  if (out.back() == '.') out.pop_back();
+}
+
 std::string event_text(std::string_view id, std::string_view kind, std::string_view data) {
   return fmt::format("id: {}\nevent: {}\ndata: {}\n\n", id, kind, data);
 }
@@ -86,9 +93,11 @@ std::string live_stream::next_burst(unix_ms now_ms, std::uint64_t& events) {
     bool first = true;
     for (const auto& [bin, added] : heat_) {
       const double length = layout_.length_ms(bin);
-      fmt::format_to(std::back_inserter(data), "{}[{},{:.4f},{:.4f}]", first ? "" : ",", bin,
-                     static_cast<double>(added.fresh_ms) / length,
-                     static_cast<double>(added.played_ms) / length);
+      fmt::format_to(std::back_inserter(data), "{}[{},", first ? "" : ",", bin);
+      append_amount(data, static_cast<double>(added.fresh_ms) / length);
+      data += ',';
+      append_amount(data, static_cast<double>(added.played_ms) / length);
+      data += ']';
       first = false;
     }
     fmt::format_to(std::back_inserter(data), R"(],"since":"{}"}})", live_time(heat_since_ms_));
@@ -129,6 +138,14 @@ std::string live_stream::reset() {
   auto text = event_text(id_of(++number_), "reset", "{}");
   kept_from_ = number_;
   return text;
+}
+
+std::size_t live_stream::write_out(std::size_t per_write_bytes) {
+  if (outgoing.empty()) return 0;
+  for (const auto& [number, who] : subscribers) who->write(outgoing);
+  const auto cost_bytes = subscribers.size() * (outgoing.size() + per_write_bytes);
+  outgoing.clear();
+  return cost_bytes;
 }
 
 std::string live_stream::keep(std::string_view kind, std::string_view data) {

@@ -33,8 +33,8 @@ class live_subscriber {
 class live_stream {
  public:
   static constexpr std::size_t pending_students_max = 65'536;
-  /// Of one event, so that it stays well below what may wait for one client.
-  static constexpr std::size_t event_bytes_max = 64 * 1024;  // no item is added beyond it
+  /// Of `progress`: no item is added beyond it, those that are left come with the next events.
+  static constexpr std::size_t event_bytes_max = 12 * 1024;
   static constexpr std::size_t kept_events_max = 512;
   static constexpr std::int64_t erased_ms = 10'000;
   static constexpr std::size_t erased_max = 64;  // beyond them the one of longest ago is given up
@@ -48,6 +48,7 @@ class live_stream {
 
   // Subscribers: owned by their subscription.
   std::map<std::uint64_t, live_subscriber*> subscribers;
+  std::string outgoing;         // what they are to get with the next write
   unix_ms wanted_until_ms = 0;  // by nobody here: lingers, or another gateway asks for it
   unix_ms remote_until_ms = 0;  // another gateway has watchers
 
@@ -65,6 +66,9 @@ class live_stream {
   /// What was missed cannot be told: an event that says so, and nothing before it, told or not, can
   /// be had again: whoever reads it asks for everything.
   std::string reset();
+
+  /// Writes what is outgoing to every subscriber. What that cost: `per_write_bytes` more for each.
+  std::size_t write_out(std::size_t per_write_bytes);
 
   /// `text` as an event with the id of the last one that is kept: not kept itself.
   [[nodiscard]] std::string passing(std::string_view kind, std::string_view data) const;

@@ -67,21 +67,36 @@ totals_text text_of_totals(const live_second& second, std::size_t gateways,
   return text;
 }
 
+void add_counts(live_counts& all, const live_counts& more) {
+  for (std::size_t i = 0; i < all.by_status.size(); ++i) all.by_status[i] += more.by_status[i];
+  for (std::size_t i = 0; i < problem_count; ++i) all.by_problem[i] += more.by_problem[i];
+}
+
 }  // namespace
+
+void live_feed::other_gateway::hear(const live_counts& grown, unix_ms now_ms) {
+  sessions = grown.sessions;
+  connections = grown.connections;
+  heard_ms = now_ms;
+  if (waiting.size() < waiting_seconds_max)
+    waiting.push_back(grown);
+  else
+    add_counts(waiting.back(), grown);
+}
+
+void live_feed::other_gateway::tell(live_counts& all) {
+  all.sessions += sessions;
+  all.connections += connections;
+  if (waiting.empty()) return;
+  add_counts(all, waiting.front());
+  waiting.pop_front();
+}
 
 live_second live_feed::of_all(const live_second& second, unix_ms now_ms) {
   std::erase_if(others_,
                 [&](const auto& each) { return each.second.heard_ms + gateway_ms <= now_ms; });
   auto all = second;
-  for (const auto& [number, other] : others_) {
-    // Each tells of about a second, which need not be this one.
-    for (std::size_t i = 0; i < all.grown.by_status.size(); ++i)
-      all.grown.by_status[i] += other.second.grown.by_status[i];
-    for (std::size_t i = 0; i < problem_count; ++i)
-      all.grown.by_problem[i] += other.second.grown.by_problem[i];
-    all.grown.sessions += other.second.grown.sessions;
-    all.grown.connections += other.second.grown.connections;
-  }
+  for (auto& [number, other] : others_) other.tell(all.grown);
   return all;
 }
 
@@ -101,11 +116,10 @@ void live_feed::tell_totals(unix_ms now_ms) {
   totals_at_ms_ = now_ms;
   const bool keep_alive = now_ms - kept_alive_ms_ >= keep_alive_ms;
   if (keep_alive) kept_alive_ms_ = now_ms;
-  const auto tell = [&](const live_stream& stream, std::span<const module_activity* const> named) {
-    auto event = stream.passing("totals", text.with(named));
-    if (keep_alive) event = ":\n\n" + event;
+  const auto tell = [&](live_stream& stream, std::span<const module_activity* const> named) {
+    if (keep_alive) stream.outgoing += ":\n\n";
+    stream.outgoing += stream.passing("totals", text.with(named));
     ++events_;
-    for (const auto& [number, who] : stream.subscribers) who->write(event);
   };
   // Who watches a module is told of that one: an event grows with no number of modules.
   for (const auto& [module, stream] : streams_) {

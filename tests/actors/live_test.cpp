@@ -1,5 +1,6 @@
-#include <boost/test/unit_test.hpp>
+#include <fmt/format.h>
 
+#include <boost/test/unit_test.hpp>
 #include <condition_variable>
 #include <deque>
 #include <future>
@@ -163,8 +164,7 @@ BOOST_AUTO_TEST_CASE(a_watcher_is_told_of_its_module_only) {
           R"("resume_ms":5000,"from_ms":0,"to_ms":5000,"status":"credited",)"
           R"("new":[[0,5000]],"played":[[0,5000]]}]})") != std::string::npos,
       text);
-  BOOST_TEST(text.find(R"(data: {"module":"film","bins":[[0,1.0000,1.0000],[1,1.0000,1.0000],)") !=
-             std::string::npos);
+  BOOST_TEST(text.find(R"(data: {"module":"film","bins":[[0,1,1],[1,1,1],)") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(many_heartbeats_are_one_item_a_student) {
@@ -253,6 +253,29 @@ BOOST_AUTO_TEST_CASE(an_event_has_an_end_and_the_rest_comes_next) {
   BOOST_TEST(events > 3u);
 }
 
+BOOST_AUTO_TEST_CASE(the_more_is_written_the_longer_is_the_pause) {
+  live_stream stream(film);
+  reader first;
+  reader second;
+  stream.subscribers = {{1, &first}, {2, &second}};
+  BOOST_TEST(stream.write_out(100) == 0u);  // nothing to write, nothing spent
+  const std::string events = "one event, then another";
+  stream.outgoing = events;
+  BOOST_TEST(stream.write_out(100) == 2 * (events.size() + 100));
+  BOOST_TEST(first.text() == events);
+  BOOST_TEST(second.text() == first.text());
+  BOOST_TEST(stream.write_out(100) == 0u);
+
+  using feed = live_feed;
+  BOOST_TEST(feed::pause_ms(0) == feed::burst_ms);
+  const auto quarter_bytes = feed::written_bytes_per_s_max / 4;
+  BOOST_TEST(feed::pause_ms(quarter_bytes) == feed::burst_ms);
+  BOOST_TEST(feed::pause_ms(3 * quarter_bytes) == 750);
+  BOOST_TEST(feed::pause_ms(100 * quarter_bytes) == feed::burst_ms_max);
+  // 500 who watch one module that is played without end still see it within a second.
+  BOOST_TEST(feed::pause_ms(500 * (live_stream::event_bytes_max + feed::write_costs_bytes)) < 1000);
+}
+
 BOOST_AUTO_TEST_CASE(a_stream_has_room_for_so_many_students) {
   live_stream stream(film);
   live_update update;
@@ -334,9 +357,9 @@ BOOST_AUTO_TEST_CASE(what_begins_anew_forgets_what_was_to_come) {
   BOOST_TEST(stream.add(update, noon_ms + 9));
   const auto text = stream.next_burst(noon_ms + 250, events);
   BOOST_TEST(text.find("amy") == std::string::npos);
-  BOOST_TEST(text.find(R"("bins":[[5,2.0000,0.0000]],"since":"2025-11-22T11:52:25.130Z"})") !=
-                 std::string::npos,
-             text);
+  BOOST_TEST(
+      text.find(R"("bins":[[5,2,0]],"since":"2025-11-22T11:52:25.130Z"})") != std::string::npos,
+      text);
 }
 
 BOOST_AUTO_TEST_CASE(an_erased_student_is_in_no_stream) {
@@ -481,6 +504,27 @@ BOOST_AUTO_TEST_CASE(totals_are_those_of_all_gateways) {
   there.feed.stop();
   here.now_ms += live_feed::gateway_ms;
   who->wait_for(R"({"gateways":1,)");
+  here.feed.stop();
+}
+
+BOOST_AUTO_TEST_CASE(seconds_of_other_gateways_that_come_together_are_told_once_each) {
+  wire between;
+  feeding here(std::make_unique<wire::end_point>(between));
+  auto who = std::make_shared<reader>();
+  BOOST_TEST(here.feed.subscribe(who, std::nullopt, "", 0) != 0u);
+  wire::end_point there(between);
+  constexpr int seconds = live_feed::waiting_seconds_max + 3;
+  for (int i = 1; i <= seconds; ++i) {
+    live_second second{1000, {}};
+    second.grown.by_status = {10, 0, 0, 0};
+    second.grown.connections = static_cast<std::uint64_t>(i);
+    there.publish(encode({4711, second}));
+  }
+  // The first by itself, the others as one; and of what there is now the latest.
+  who->wait_for(R"("credited":10,)");
+  who->wait_for(fmt::format(R"("credited":{},)", 10 * (seconds - 1)));
+  const auto text = who->wait_for(R"("connections":5})");
+  BOOST_TEST(count_of(text, R"("credited":10,)") == 1u);
   here.feed.stop();
 }
 
