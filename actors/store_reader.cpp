@@ -1,12 +1,14 @@
 #include "actors/store_reader.hpp"
 
 #include <algorithm>
+#include <string_view>
 
 namespace watchkeeper::actors {
 
 namespace {
 constexpr std::chrono::milliseconds idle_wait{1000};
 constexpr std::size_t devices_per_question_max = 512;
+constexpr std::string_view unreadable = "the registry cannot be read at the moment";
 }  // namespace
 
 store_reader::store_reader(surroundings around)
@@ -66,7 +68,9 @@ void store_reader::supply_device(order& taken, bool& ledger_answers) {
   // (a revoked device would still be good), and more often it is another device's. Read it again.
   for (int reads = 1; ledger_answers && !known() && reads < device_reads_max; ++reads)
     ledger_answers = read_devices({&taken, 1});
-  if (!known()) return fail(*taken.job, {storage_error::unavailable, "a device could not be read"});
+  // That the ledger failed is noted already; a device that changes faster than it is read is no
+  // failure of it.
+  if (!known()) return taken.job->refuse(problem::storage_unavailable, unreadable);
   around_.screened_again(std::move(taken.job));
 }
 
@@ -94,7 +98,7 @@ bool store_reader::read_devices(std::span<const order> orders) {
 
 void store_reader::fail(heartbeat_job& job, const storage_failure& failure) {
   around_.behind_probe.failed(failure);
-  job.refuse(problem::storage_unavailable, "the registry cannot be read at the moment");
+  job.refuse(problem::storage_unavailable, unreadable);
 }
 
 void store_reader::supply_module(heartbeat_job_ptr& job) {

@@ -28,7 +28,7 @@ if (options.values.help) {
   process.exit(0);
 }
 if (options.values.list) {
-  console.log(parts.join('\n'));
+  for (const name of parts) console.log(`${name.padEnd(14)}${(await import(`./parts/${name}.mjs`)).title}`);
   process.exit(0);
 }
 

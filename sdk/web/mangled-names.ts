@@ -4,8 +4,8 @@
  * build may be at the other end. test/mangled-names.test.ts looks for that.
  */
 export const MANGLED_NAMES = [
-  'accepted', 'askedMs', 'atMs', 'backoff', 'baseMs', 'busy', 'bySession', 'change', 'claim', 'claims',
-  'clearTimer', 'dropped', 'exclusively', 'getOrPut', 'heard', 'hurry', 'kept', 'learn', 'mac', 'maxHeartbeats', 'maxMs', 'missed', 'moment',
+  'accepted', 'appendClaim', 'askedMs', 'atMs', 'backoff', 'baseMs', 'busy', 'bySession', 'change', 'claim', 'claims',
+  'clearTimer', 'dropped', 'exclusively', 'getOrPut', 'heard', 'hurry', 'isPlaying', 'kept', 'learn', 'longestMs', 'mac', 'maxHeartbeats', 'maxMs', 'missed', 'moment',
   'newId', 'nowMs', 'offer', 'offsetMs', 'positionMs', 'reading', 'serverTimeOf', 'setTimer', 'signingInput',
-  'takeOver', 'timeoutMs', 'transact', 'verdicts', 'waitLeftMs', 'wantFull', 'wanted', 'worked',
+  'takeOver', 'tellChange', 'timeoutMs', 'transact', 'verdicts', 'waitLeftMs', 'wantFull', 'wanted', 'worked',
 ];

@@ -96,13 +96,16 @@ const REACTIONS: Record<string, Reaction> = {
   'session-key-unknown': 'device-key',
   'unknown-device': 'enrol',
 };
-/** Those that say nothing about the token: RFC 9110, 15.5.9 and 15.6; RFC 8470, 5.2; RFC 6585, 4. */
-const PASSING = /^5|^4(08|25|29)/;
+/**
+ * Those that say nothing about the token. By status: RFC 9110, 15.5.9 and 15.6; RFC 8470, 5.2; RFC 6585, 4. And what is
+ * answered to no heartbeat at all, by status or by name: the request was made another one on its way, by a proxy.
+ */
+const PASSING = /^(5|4(0[589]|15|25|29))|-req|unauth|forb|not-f|payl/;
 
 /**
  * Any other name, known or not, is taken by the status: `4xx` is about the token, and for good. The
  * status of a batch, 200, is about none of its tokens, and has no Retry-After.
  */
 export function reactionTo(name: string, status: number): Reaction {
-  return REACTIONS[name] ?? (status < 400 ? 'alone' : PASSING.test(`${status}`) ? 'later' : 'never');
+  return REACTIONS[name] ?? (status < 400 ? 'alone' : PASSING.test(status + name) ? 'later' : 'never');
 }

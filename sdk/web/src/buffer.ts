@@ -30,7 +30,7 @@ export interface Claim {
 
 export interface BufferLimits {
   maxHeartbeats: number;
-  maxIntervalMs: number;
+  longestMs: number;
 }
 
 /** `b` played on where `a` ended. */
@@ -38,7 +38,7 @@ export function joinable(a: Claim, b: Claim, limits: BufferLimits): boolean {
   return (
     !a.sent && !b.sent && !a.remainder && !b.remainder &&
     a.sub === b.sub && a.cid === b.cid && a.sid === b.sid && a.rate === b.rate &&
-    a.toMs === b.fromMs && b.toMs - a.fromMs <= limits.maxIntervalMs
+    a.toMs === b.fromMs && b.toMs - a.fromMs <= limits.longestMs
   );
 }
 

@@ -22,7 +22,7 @@ export interface Snapshot {
   /** The playback rate that is in force from now on. */
   rate: number;
   /** Whether media plays and may be credited: not paused, seeking, stalled, ended or hidden. */
-  active: boolean;
+  isPlaying: boolean;
   /** Whether the media has come to its end. */
   ended?: boolean;
 }
@@ -32,11 +32,6 @@ export interface Snapshot {
  * here is to be reported; `jump`, the position was moved and says nothing about what was played.
  */
 export type Cause = 'tick' | 'cut' | 'jump';
-
-export interface CutterLimits {
-  /** A heartbeat is due after so much media time. */
-  heartbeatMs: number;
-}
 
 /** The rates that an engagement token can carry. */
 export const MIN_RATE = 0.25;
@@ -60,17 +55,21 @@ export const MAX_STEP_MS = 5_000;
 export const MIN_INTERVAL_MS = 100;
 
 export class Cutter {
-  readonly #limits: CutterLimits;
+  readonly #heartbeatMs: number;
   #running = false;
   #fromMs = 0;
   /** What was too short to be reported; the next piece may begin where it ends. */
   #short: Interval | undefined;
+  /** Where the earliest short end began: only one from further back is claimed again, or a loop over the last moments
+   * would push real heartbeats out of the buffer. */
+  #endFromMs = Infinity;
   /** How far the position may be ahead, in milliseconds of the clock. */
   #spareMs = 0;
-  #last: Snapshot = { atMs: 0, positionMs: 0, rate: 1, active: false };
+  #last: Snapshot = { atMs: 0, positionMs: 0, rate: 1, isPlaying: false };
 
-  constructor(limits: CutterLimits) {
-    this.#limits = limits;
+  /** `heartbeatMs`: the longest interval. */
+  constructor(heartbeatMs: number) {
+    this.#heartbeatMs = heartbeatMs;
   }
 
   /** Takes one observation and gives the intervals that are complete, in the order they were played. */
@@ -81,9 +80,9 @@ export class Cutter {
       const jumped = cause === 'jump' || !this.#playedTo(now);
       if (!jumped) this.#last = { ...now, rate: this.#last.rate };
       this.#takeFull(done);
-      if (jumped || cause === 'cut' || !now.active || now.rate !== this.#last.rate) this.#close(done);
+      if (jumped || cause === 'cut' || !now.isPlaying || now.rate !== this.#last.rate) this.#close(done);
     }
-    if (!this.#running && now.active && now.rate >= MIN_RATE && now.rate <= MAX_RATE) {
+    if (!this.#running && now.isPlaying && now.rate >= MIN_RATE && now.rate <= MAX_RATE) {
       this.#running = true;
       this.#spareMs = TOLERANCE_MS;
       const short = this.#short;
@@ -103,7 +102,7 @@ export class Cutter {
   }
 
   #takeFull(done: Interval[]): void {
-    const length = this.#limits.heartbeatMs;
+    const length = this.#heartbeatMs;
     while (this.#last.positionMs - this.#fromMs >= length) {
       done.push({ fromMs: this.#fromMs, toMs: this.#fromMs + length, rate: this.#last.rate });
       this.#fromMs += length;
@@ -114,7 +113,8 @@ export class Cutter {
     this.#running = false;
     const { positionMs: toMs, rate, ended } = this.#last;
     const piece = { fromMs: this.#fromMs, toMs, rate };
-    if (toMs - this.#fromMs >= (ended ? 1 : MIN_INTERVAL_MS)) done.push(piece);
+    if (toMs - this.#fromMs >= (ended && this.#fromMs < this.#endFromMs ? 1 : MIN_INTERVAL_MS)) done.push(piece);
     else this.#short = piece;
+    if (ended) this.#endFromMs = Math.min(this.#endFromMs, this.#fromMs);
   }
 }

@@ -72,7 +72,7 @@ export class Sender {
   /** Keeps the claim, then sends. */
   async add(claim: Claim): Promise<void> {
     // The request to write is made now: when the page is going away there is no later.
-    await this.#store.append(claim);
+    await this.#store.appendClaim(claim);
     await this.flush();
   }
 
@@ -93,7 +93,7 @@ export class Sender {
         }
       }
       this.#running = undefined;
-      this.changed();
+      this.tellChange();
     })();
     return this.#running;
   }
@@ -111,13 +111,13 @@ export class Sender {
   stop(): void {
     this.#stopped = true;
     this.#environment.clearTimer(this.#timer);
-    this.changed();
+    this.tellChange();
   }
 
   /** What the gateway last said about the module, in this page or an earlier one. */
   async progress(): Promise<ModuleProgress | undefined> {
     await this.#queue.change(() => undefined);
-    this.changed();
+    this.tellChange();
     return this.#queue.state!.progress[this.#options.module];
   }
 
@@ -144,7 +144,7 @@ export class Sender {
   }
 
   /** Tells the application when its picture of the status is out of date. */
-  changed(): void {
+  tellChange(): void {
     const status = this.status();
     const text = `${status.state} ${status.buffered} ${status.storage}`;
     if (text === this.#lastStatus) return;
@@ -163,7 +163,7 @@ export class Sender {
         return;
       }
       for (const claim of claims) this.#queue.busy.add(claim.id!);
-      this.changed();
+      this.tellChange();
       try {
         goOn = await this.#deliver(claims);
       } finally {

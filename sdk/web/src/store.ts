@@ -35,7 +35,7 @@ export type Transaction<R> = (draft: Draft) => R;
 export interface Store {
   readonly kind: 'indexeddb' | 'memory';
   /** Adds a claim at the end of its queue; the request to write is made before this returns. */
-  append(claim: Claim): Promise<void>;
+  appendClaim(claim: Claim): Promise<void>;
   /** Reads and writes a queue and its state in one step. `change` runs at least once. */
   transact<R>(queue: string, change: Transaction<R>): Promise<R>;
   /** What is stored under `name`, or else `value`, which is then stored. */
@@ -61,7 +61,7 @@ export class MemoryStore implements Store {
     this.#queues.set(name, { claims: withIds, state });
   }
 
-  append(claim: Claim): Promise<void> {
+  appendClaim(claim: Claim): Promise<void> {
     return this.transact(claim.queue, (draft) => {
       draft.claims = [...draft.claims, claim];
     });
@@ -90,7 +90,7 @@ class IndexedDbStore implements Store {
     database.onversionchange = () => database.close();
   }
 
-  append(claim: Claim): Promise<void> {
+  appendClaim(claim: Claim): Promise<void> {
     return this.#run(['queue'], (transaction) => {
       transaction.objectStore('queue').add(claim);
       // Written even if the page goes away right now.
@@ -200,9 +200,9 @@ export class DurableStore implements Store {
     return this.#current?.kind ?? 'indexeddb';
   }
 
-  append(claim: Claim): Promise<void> {
+  appendClaim(claim: Claim): Promise<void> {
     return this.#attempt((store, again) => {
-      if (!again) return store.append(claim);
+      if (!again) return store.appendClaim(claim);
       // The first try may have been carried out, or be so yet. A transaction of the same database comes after it and
       // sees that. Memory does not: so the claim counts as sent, and its number never stands for more.
       return store.transact(claim.queue, (draft) => {
@@ -233,14 +233,13 @@ export class DurableStore implements Store {
 
   /** `again`: an earlier try may have been carried out all the same. */
   async #attempt<R>(work: (store: Store, again?: true) => Promise<R>): Promise<R> {
-    // Without waiting where the store is open: at the end of a page there is no later.
     try {
+      // Without waiting where the store is open: at the end of a page there is no later.
       return await work(this.#current ?? (await this.#reopen()));
-    } catch (first) {
-      if (this.#current?.kind === 'memory') throw first;
+    } catch {
       try {
-        this.#current = undefined;
-        this.#opening = undefined;
+        // Memory stays, whoever it was that it took over for: nothing fails there but the work itself, each time.
+        if (this.kind !== 'memory') this.#current = this.#opening = undefined;
         return await work(await this.#reopen(), true);
       } catch (error) {
         return work(this.#fallBack(error), true);
@@ -255,19 +254,19 @@ export class DurableStore implements Store {
       if (!factory) throw new Error('no IndexedDB');
       return open(factory);
     })();
-    this.#current = await this.#opening;
-    return this.#current;
+    const opened = await this.#opening;
+    // A database that opens late does not replace memory that took over: what that holds is nowhere else.
+    return (this.#current ??= opened);
   }
 
   #fallBack(error: unknown): Store {
     // Another operation may have been faster.
-    if (this.#current?.kind === 'memory') return this.#current;
+    if (this.kind === 'memory') return this.#current!;
     const memory = new MemoryStore();
     for (const [name, draft] of this.#seen) memory.takeOver(name, draft);
     for (const [name, value] of this.#names) void memory.getOrPut(name, value);
     this.#current = memory;
-    this.#opening = Promise.resolve(memory);
-    this.#onFallback(error instanceof Error ? error.message : String(error));
+    this.#onFallback(String(error));
     return memory;
   }
 }

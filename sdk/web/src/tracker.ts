@@ -55,11 +55,15 @@ function id(name: string, value: string): string {
   return value;
 }
 
+async function enrolmentOf(device: Promise<DeviceKey>, store: DurableStore): Promise<Enrolment> {
+  const { kid, jwk } = await device;
+  return { kid, jwk, persistent: store.kind === 'indexeddb' };
+}
+
 /** Makes this browser's key for the student, or finds it, and gives its public half to be enrolled. */
 export async function enrolment(student: string): Promise<Enrolment> {
   const store = new DurableStore(indexedDb, () => undefined);
-  const { kid, jwk } = await deviceKey(store, id('student', student));
-  return { kid, jwk, persistent: store.kind === 'indexeddb' };
+  return enrolmentOf(deviceKey(store, id('student', student)), store);
 }
 
 export class Tracker extends Emitter<Events> {
@@ -94,10 +98,10 @@ export class Tracker extends Emitter<Events> {
     this.#environment = environment;
     this.session = environment.newId();
     this.#queue = `${gateway} ${options.student}`;
-    this.#cutter = new Cutter({ heartbeatMs });
+    this.#cutter = new Cutter(heartbeatMs);
     this.#store = new DurableStore(indexedDb, (detail) => {
       this.emit('problem', { name: 'storage', status: 0, detail, retry: 'later' });
-      this.#sender.changed();
+      this.#sender.tellChange();
     });
     this.#device = deviceKey(this.#store, options.student);
     // Whoever waits for the key is told; nobody has to.
@@ -111,7 +115,7 @@ export class Tracker extends Emitter<Events> {
         fullAnswerEvery: within('fullAnswerEvery', options.fullAnswerEvery, 2, 1, 1_000),
         sessionKeys: options.sessionKeys ?? true,
         timeoutMs: TIMEOUT_MS,
-        buffer: { maxHeartbeats: MAX_HEARTBEATS, maxIntervalMs: longestMs },
+        buffer: { maxHeartbeats: MAX_HEARTBEATS, longestMs },
         backoff: { baseMs: 1_000, maxMs: 60_000 },
       },
       environment,
@@ -134,9 +138,8 @@ export class Tracker extends Emitter<Events> {
   }
 
   /** The public key to be enrolled. Rejects where the browser makes no keys. */
-  async enrolment(): Promise<Enrolment> {
-    const { kid, jwk } = await this.#device;
-    return { kid, jwk, persistent: this.#store.kind === 'indexeddb' };
+  enrolment(): Promise<Enrolment> {
+    return enrolmentOf(this.#device, this.#store);
   }
 
   status(): Status {
@@ -194,7 +197,7 @@ export class Tracker extends Emitter<Events> {
       positionMs: media.currentTime * 1000,
       rate: media.playbackRate,
       ended: media.ended,
-      active: !this.#gone && !media.paused && !media.ended && !media.seeking && !this.#environment.hidden(),
+      isPlaying: !this.#gone && !media.paused && !media.ended && !media.seeking && !this.#environment.hidden(),
     };
   }
 
@@ -205,7 +208,7 @@ export class Tracker extends Emitter<Events> {
     const intervals = this.#cutter.observe(snapshot, this.#media.seeking ? 'jump' : cause);
     if (!intervals.length) return Promise.resolve();
     // At an interruption the application is likely to show where the student stands.
-    if (cause !== 'tick' || !snapshot.active) this.#sender.wantFull = true;
+    if (cause !== 'tick' || !snapshot.isPlaying) this.#sender.wantFull = true;
     const { student: sub, module: cid } = this.#options;
     const ended = this.#sender.clock.moment(this.#environment.reading());
     return Promise.all(

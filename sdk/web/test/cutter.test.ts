@@ -4,7 +4,7 @@ import { randomFrom } from './random.js';
 
 const limits = { heartbeatMs: 10_000 };
 const at = (atMs: number, positionMs: number, more: Partial<Snapshot> = {}): Snapshot =>
-  ({ atMs, positionMs, rate: 1, active: true, ...more });
+  ({ atMs, positionMs, rate: 1, isPlaying: true, ...more });
 
 /** Plays from 0 with four observations a second. */
 function play(cutter: Cutter, untilMs: number, rate = 1): Interval[] {
@@ -15,24 +15,24 @@ function play(cutter: Cutter, untilMs: number, rate = 1): Interval[] {
 
 describe('the cutter', () => {
   test('gives a heartbeat for each ten seconds of media, whatever the rate', () => {
-    expect(play(new Cutter(limits), 25_000)).toEqual([
+    expect(play(new Cutter(limits.heartbeatMs), 25_000)).toEqual([
       { fromMs: 0, toMs: 10_000, rate: 1 }, { fromMs: 10_000, toMs: 20_000, rate: 1 }]);
-    expect(play(new Cutter(limits), 12_500, 2)).toEqual([
+    expect(play(new Cutter(limits.heartbeatMs), 12_500, 2)).toEqual([
       { fromMs: 0, toMs: 10_000, rate: 2 }, { fromMs: 10_000, toMs: 20_000, rate: 2 }]);
   });
 
   test('reports up to the very position of a pause, and nothing while paused', () => {
-    const cutter = new Cutter(limits);
+    const cutter = new Cutter(limits.heartbeatMs);
     play(cutter, 3_000);
-    expect(cutter.observe(at(3_100, 3_100, { active: false }), 'cut')).toEqual([{ fromMs: 0, toMs: 3_100, rate: 1 }]);
-    expect(cutter.observe(at(60_000, 3_100, { active: false }))).toEqual([]);
+    expect(cutter.observe(at(3_100, 3_100, { isPlaying: false }), 'cut')).toEqual([{ fromMs: 0, toMs: 3_100, rate: 1 }]);
+    expect(cutter.observe(at(60_000, 3_100, { isPlaying: false }))).toEqual([]);
     expect(cutter.observe(at(61_000, 3_100))).toEqual([]);
     expect(cutter.observe(at(62_000, 4_100), 'cut')).toEqual([{ fromMs: 3_100, toMs: 4_100, rate: 1 }]);
   });
 
   test('does not take a seek for playing, announced or not', () => {
     for (const cause of ['jump', 'tick'] as Cause[]) {
-      const cutter = new Cutter(limits);
+      const cutter = new Cutter(limits.heartbeatMs);
       play(cutter, 2_000);
       expect(cutter.observe(at(2_100, 55_000), cause)).toEqual([{ fromMs: 0, toMs: 2_000, rate: 1 }]);
       expect(cutter.observe(at(3_100, 56_000), 'cut')).toEqual([{ fromMs: 55_000, toMs: 56_000, rate: 1 }]);
@@ -40,32 +40,32 @@ describe('the cutter', () => {
   });
 
   test('cuts where the rate changes', () => {
-    const cutter = new Cutter(limits);
+    const cutter = new Cutter(limits.heartbeatMs);
     play(cutter, 1_000);
     expect(cutter.observe(at(1_200, 1_200, { rate: 2 }))).toEqual([{ fromMs: 0, toMs: 1_200, rate: 1 }]);
     expect(cutter.observe(at(2_200, 3_200, { rate: 2 }), 'cut')).toEqual([{ fromMs: 1_200, toMs: 3_200, rate: 2 }]);
   });
 
   test('reports nothing at a rate that no token can carry', () => {
-    for (const rate of [0.1, 8, Number.NaN]) expect(play(new Cutter(limits), 5_000, rate)).toEqual([]);
+    for (const rate of [0.1, 8, Number.NaN]) expect(play(new Cutter(limits.heartbeatMs), 5_000, rate)).toEqual([]);
   });
 
   test('does not know what happened while it did not look', () => {
-    const cutter = new Cutter(limits);
+    const cutter = new Cutter(limits.heartbeatMs);
     play(cutter, 1_000);
     const t = 1_000 + MAX_STEP_MS;
     expect(cutter.observe(at(t + 1, t + 1))).toEqual([{ fromMs: 0, toMs: 1_000, rate: 1 }]);
   });
 
   test('believes no clock that goes back', () => {
-    const cutter = new Cutter(limits);
+    const cutter = new Cutter(limits.heartbeatMs);
     play(cutter, 1_000);
     expect(cutter.observe(at(-3_600_000, 1_100))).toEqual([{ fromMs: 0, toMs: 1_000, rate: 1 }]);
     expect(cutter.observe(at(-3_599_000, 2_100), 'cut')).toEqual([{ fromMs: 1_100, toMs: 2_100, rate: 1 }]);
   });
 
   test('is silent about less than a tenth of a second', () => {
-    const cutter = new Cutter(limits);
+    const cutter = new Cutter(limits.heartbeatMs);
     cutter.observe(at(0, 0));
     expect(cutter.observe(at(MIN_INTERVAL_MS - 1, MIN_INTERVAL_MS - 1), 'cut')).toEqual([]);
     cutter.observe(at(1_000, 5_000), 'jump');
@@ -73,7 +73,7 @@ describe('the cutter', () => {
   });
 
   test('scrubbing gives no heartbeats of a few milliseconds', () => {
-    const cutter = new Cutter(limits);
+    const cutter = new Cutter(limits.heartbeatMs);
     const reported: Interval[] = [];
     for (let i = 0; i < 50; ++i) {
       reported.push(...cutter.observe(at(i * 200, i * 3_000), 'jump'));
@@ -83,12 +83,12 @@ describe('the cutter', () => {
   });
 
   test('loses nothing to short pieces that follow each other', () => {
-    const cutter = new Cutter(limits);
+    const cutter = new Cutter(limits.heartbeatMs);
     const reported: Interval[] = [];
     const step = MIN_INTERVAL_MS - 10;
     for (let i = 0; i < 10; ++i) {
       cutter.observe(at(i * 1_000, i * step));
-      reported.push(...cutter.observe(at(i * 1_000 + step, (i + 1) * step, { active: false }), 'cut'));
+      reported.push(...cutter.observe(at(i * 1_000 + step, (i + 1) * step, { isPlaying: false }), 'cut'));
     }
     expect(reported.map(({ fromMs, toMs }) => [fromMs, toMs])).toEqual(
       Array.from({ length: 5 }, (_, i) => [2 * i * step, 2 * (i + 1) * step]));
@@ -96,9 +96,9 @@ describe('the cutter', () => {
 
   test('takes a short piece along only where playback goes on from its end, at its rate', () => {
     for (const next of [at(1_000, 51), at(1_000, 49), at(1_000, 50, { rate: 2 })]) {
-      const cutter = new Cutter(limits);
+      const cutter = new Cutter(limits.heartbeatMs);
       cutter.observe(at(0, 0));
-      cutter.observe(at(50, 50, { active: false }), 'cut');
+      cutter.observe(at(50, 50, { isPlaying: false }), 'cut');
       cutter.observe(next);
       expect(cutter.observe({ ...next, atMs: 2_000, positionMs: next.positionMs + 1_000 }, 'cut')).toEqual([
         { fromMs: next.positionMs, toMs: next.positionMs + 1_000, rate: next.rate }]);
@@ -106,10 +106,10 @@ describe('the cutter', () => {
   });
 
   test('reports the end of the media however short it is', () => {
-    const cutter = new Cutter(limits);
+    const cutter = new Cutter(limits.heartbeatMs);
     expect(play(cutter, 10_000)).toHaveLength(1);
-    expect(cutter.observe(at(10_030, 10_030, { active: false, ended: true }), 'cut')).toEqual([{ fromMs: 10_000, toMs: 10_030, rate: 1 }]);
-    expect(cutter.observe(at(10_040, 10_030, { active: false, ended: true }), 'cut')).toEqual([]);
+    expect(cutter.observe(at(10_030, 10_030, { isPlaying: false, ended: true }), 'cut')).toEqual([{ fromMs: 10_000, toMs: 10_030, rate: 1 }]);
+    expect(cutter.observe(at(10_040, 10_030, { isPlaying: false, ended: true }), 'cut')).toEqual([]);
   });
 });
 
@@ -118,17 +118,17 @@ interface Played { from: number; to: number; rate: number }
 /** A player that is used at random, and a slow record of every stretch that it truly played in view. */
 function simulate(seed: number): { played: Played[]; reported: Interval[] } {
   const random = randomFrom(seed);
-  const cutter = new Cutter({ heartbeatMs: 2_000 + Math.floor(random() * 28_001) });
+  const cutter = new Cutter(2_000 + Math.floor(random() * 28_001));
   const played: Played[] = [];
   const reported: Interval[] = [];
   let now = random() * 1e6, position = random() * 60_000, rate = 1;
   let paused = true, hidden = false, stalled = false;
   let stretch: Played | undefined;
   const look = (cause: Cause = 'tick'): void => {
-    const active = !paused && !hidden && !stalled;
-    reported.push(...cutter.observe({ atMs: now, positionMs: position, rate, active }, cause));
-    if (!active || cause === 'jump' || (stretch && stretch.rate !== rate)) stretch = undefined;
-    if (!active || stretch) return;
+    const isPlaying = !paused && !hidden && !stalled;
+    reported.push(...cutter.observe({ atMs: now, positionMs: position, rate, isPlaying }, cause));
+    if (!isPlaying || cause === 'jump' || (stretch && stretch.rate !== rate)) stretch = undefined;
+    if (!isPlaying || stretch) return;
     // What goes on from where a pause began is the same stretch.
     const last = played.at(-1);
     if (last?.to === position && last.rate === rate) stretch = last;
@@ -157,14 +157,14 @@ function simulate(seed: number): { played: Played[]; reported: Interval[] } {
 
 describe('how far the cutter believes the position', () => {
   test('a late position is believed, once and for all up to the next interruption', () => {
-    const cutter = new Cutter(limits);
+    const cutter = new Cutter(limits.heartbeatMs);
     cutter.observe(at(0, 0));
     expect(cutter.observe(at(300, 300 + TOLERANCE_MS))).toEqual([]);
     expect(cutter.observe(at(600, 601 + TOLERANCE_MS))).toEqual([{ fromMs: 0, toMs: 300 + TOLERANCE_MS, rate: 1 }]);
   });
 
   test('small steps forward, each within reason, do not add up', () => {
-    const cutter = new Cutter(limits);
+    const cutter = new Cutter(limits.heartbeatMs);
     const reported: Interval[] = [];
     for (let i = 0; i <= 100; ++i) reported.push(...cutter.observe(at(i * 250, i * 450), i === 100 ? 'cut' : 'tick'));
     // In 25 s of time 45 s of media went by; each run may be ahead by the tolerance, and is cut then.
@@ -179,7 +179,7 @@ describe('a stall that the browser did not tell', () => {
     for (const rate of [0.25, 1, 4]) {
       // The position stands for 20 s and then moves at once.
       for (const [aheadMs, counts] of [[0, true], [1, false], [18_000, false]] as [number, boolean][]) {
-        const cutter = new Cutter(limits);
+        const cutter = new Cutter(limits.heartbeatMs);
         for (let t = 0; t <= 20_000; t += 250) expect(cutter.observe(at(t, 0, { rate }))).toEqual([]);
         const positionMs = (250 + MAX_SPARE_MS + aheadMs) * rate + (aheadMs ? 1 : 0);
         const reported = cutter.observe(at(20_250, positionMs, { rate }), 'cut');
@@ -189,7 +189,7 @@ describe('a stall that the browser did not tell', () => {
   });
 
   test('does not add up with others', () => {
-    const cutter = new Cutter(limits);
+    const cutter = new Cutter(limits.heartbeatMs);
     const reported: Interval[] = [];
     for (let stall = 0; stall < 10; ++stall) {
       for (let t = 0; t < 10_000; t += 250) reported.push(...cutter.observe(at(stall * 10_000 + t, stall * 250)));
@@ -200,7 +200,7 @@ describe('a stall that the browser did not tell', () => {
 
   test('costs nothing where the position was only told late, up to a second', () => {
     for (const rate of [0.25, 0.3, 1, 1.1, 3.7, 4]) {
-      const cutter = new Cutter(limits);
+      const cutter = new Cutter(limits.heartbeatMs);
       const reported: Interval[] = [];
       for (let t = 0; t <= 600_000; t += 250) {
         const told = Math.floor(t / 1_000) * 1_000 * rate;
@@ -210,6 +210,24 @@ describe('a stall that the browser did not tell', () => {
       expect(reported.every(({ fromMs }) => fromMs % limits.heartbeatMs === 0)).toBe(true);
     }
   });
+});
+
+test('a loop over the last moments claims the end once, and again only from further back', () => {
+  const cutter = new Cutter(limits.heartbeatMs);
+  let atMs = 0;
+  const endFrom = (positionMs: number): number[][] => {
+    atMs += 2_000;
+    cutter.observe({ atMs, positionMs, rate: 1, isPlaying: false }, 'jump');
+    const done = cutter.observe({ atMs: (atMs += 5), positionMs, rate: 1, isPlaying: true });
+    atMs += 60_000 - positionMs;
+    done.push(...cutter.observe({ atMs, positionMs: 60_000, rate: 1, isPlaying: false, ended: true }));
+    return done.map(({ fromMs, toMs }) => [fromMs, toMs]);
+  };
+  expect(endFrom(59_960)).toEqual([[59_960, 60_000]]);
+  for (let i = 0; i < 5; ++i) expect(endFrom(59_960)).toEqual([]);
+  expect(endFrom(59_980)).toEqual([]);
+  expect(endFrom(59_940)).toEqual([[59_940, 60_000]]);
+  expect(endFrom(59_500)).toEqual([[59_500, 60_000]]);
 });
 
 describe('the cutter against a slow reference', () => {

@@ -4,7 +4,7 @@ import { type Claim, joinable, settle } from '../src/buffer.js';
 import { Clock } from '../src/clock.js';
 import { randomFrom } from './random.js';
 
-const limits = { maxHeartbeats: 5, maxIntervalMs: 30_000 };
+const limits = { maxHeartbeats: 5, longestMs: 30_000 };
 const none = new Set<number>();
 let ids = 0;
 const claim = (fromMs: number, toMs: number, more: Partial<Claim> = {}): Claim => ({

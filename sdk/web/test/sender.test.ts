@@ -27,7 +27,7 @@ function newSender(
   return new Sender(
     {
       gateway: 'https://gateway', queue: QUEUE, module: 'm', session: 'one', fullAnswerEvery: 1, sessionKeys: true,
-      timeoutMs: 1_000, buffer: { maxHeartbeats: 5, maxIntervalMs: 30_000 }, backoff: { baseMs: 1_000, maxMs: 60_000 }, ...more,
+      timeoutMs: 1_000, buffer: { maxHeartbeats: 5, longestMs: 30_000 }, backoff: { baseMs: 1_000, maxMs: 60_000 }, ...more,
     },
     time.environment(gateway), store, key,
     (name, event) => events.push({ name, event }),
@@ -202,7 +202,7 @@ describe('an outage', () => {
 
   test('what had to go is told by a transaction that was carried out unheard, and done again', async () => {
     const twice: Store = {
-      kind: store.kind, append: (claim) => store.append(claim), getOrPut: (name, value) => store.getOrPut(name, value),
+      kind: store.kind, appendClaim: (claim) => store.appendClaim(claim), getOrPut: (name, value) => store.getOrPut(name, value),
       transact: async (queue, change) => {
         await store.transact(queue, change);
         return store.transact(queue, change);
@@ -212,8 +212,8 @@ describe('an outage', () => {
     await play();
     // None of them joins another.
     for (const sid of ['a', 'b', 'c', 'd', 'e', 'f'])
-      await store.append({ queue: QUEUE, sub: 'ann', cid: 'm', sid, sn: 0, fromMs: 0, toMs: 10_000, rate: 1, ended: sender.clock.moment({ wallMs: 0, monoMs: 0 }) });
-    const limits = { queue: QUEUE, buffer: { maxHeartbeats: 5, maxIntervalMs: 30_000 }, backoff: { baseMs: 1_000, maxMs: 60_000 } };
+      await store.appendClaim({ queue: QUEUE, sub: 'ann', cid: 'm', sid, sn: 0, fromMs: 0, toMs: 10_000, rate: 1, ended: sender.clock.moment({ wallMs: 0, monoMs: 0 }) });
+    const limits = { queue: QUEUE, buffer: { maxHeartbeats: 5, longestMs: 30_000 }, backoff: { baseMs: 1_000, maxMs: 60_000 } };
     const [dropped] = await new Queue(limits, twice, time.environment(gateway)).take(false);
     expect(dropped.map(({ sid }) => sid)).toEqual(['one', 'a']);
   });
@@ -364,6 +364,15 @@ describe('what the gateway says about a heartbeat', () => {
         await settle();
         expect(gateway.credited.map(({ sn }) => sn)).toContain(2);
         expect(sender.status().buffered).toBe(0);
+      });
+
+    for (const [name, status] of [['not-found', 404], ['unauthorized', 401], ['forbidden', 403], ['malformed-request', 400],
+      ['payload-too-large', 413], ['method-not-allowed', 405], ['conflict', 409], ['unsupported-media-type', 415]] as const)
+      test(`is kept where the answer is to another request than ours: ${name}`, async () => {
+        await refused(() => problem(name, status));
+        expect(problems().slice(-2)).toEqual(['brand-new now', `${name} later`]);
+        expect(of('drop')).toEqual([]);
+        expect(sender.status()).toMatchObject({ state: 'waiting', buffered: 1 });
       });
 
     test('waits where no status says anything', async () => {
@@ -637,7 +646,7 @@ describe('session keys', () => {
     gateway.algorithms = [];
     // Kept while another tab was sending, so that they go out together.
     for (let i = 0; i < 4; ++i, position += 10_000) {
-      await store.append({
+      await store.appendClaim({
         queue: QUEUE, sub: 'ann', cid: 'm', sid: 'one', sn: sequence++, fromMs: position, toMs: position + 10_000, rate: 1,
         ended: sender.clock.moment({ wallMs: time.wallMs, monoMs: time.monoMs }),
       });

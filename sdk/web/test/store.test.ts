@@ -48,8 +48,8 @@ describe('the store', () => {
   test('keeps claims in order, by queue, for the next page', async () => {
     const factory = new FakeFactory();
     const store = new DurableStore(() => factory, expect.fail);
-    for (let sn = 0; sn < 3; ++sn) await store.append(claim(sn));
-    await store.append(claim(9, 'other'));
+    for (let sn = 0; sn < 3; ++sn) await store.appendClaim(claim(sn));
+    await store.appendClaim(claim(9, 'other'));
     const next = new DurableStore(() => factory, expect.fail);
     expect(await numbers(next)).toEqual([0, 1, 2]);
     expect(await numbers(next, 'other')).toEqual([9]);
@@ -59,7 +59,7 @@ describe('the store', () => {
   test('writes what a transaction changed, removed and added', async () => {
     const factory = new FakeFactory();
     const store = new DurableStore(() => factory, expect.fail);
-    for (let sn = 0; sn < 3; ++sn) await store.append(claim(sn));
+    for (let sn = 0; sn < 3; ++sn) await store.appendClaim(claim(sn));
     await store.transact('q', (draft) => {
       const [, second, third] = draft.claims;
       draft.claims = [{ ...second!, toMs: 77 }, third!, claim(7)];
@@ -74,7 +74,7 @@ describe('the store', () => {
   test('two tabs lose nothing of each other', async () => {
     const factory = new FakeFactory();
     const tabs = [new DurableStore(() => factory, expect.fail), new DurableStore(() => factory, expect.fail)];
-    await Promise.all(Array.from({ length: 20 }, (_, sn) => tabs[sn % 2]!.append(claim(sn))));
+    await Promise.all(Array.from({ length: 20 }, (_, sn) => tabs[sn % 2]!.appendClaim(claim(sn))));
     expect((await numbers(tabs[0]!)).sort((a, b) => a - b)).toEqual(Array.from({ length: 20 }, (_, sn) => sn));
   });
 
@@ -92,7 +92,7 @@ describe('the store', () => {
       fail(how);
       const reasons: string[] = [];
       const store = new DurableStore(() => factory, (reason) => reasons.push(reason));
-      await late(Promise.all([store.append(claim(0)), store.append(claim(1))]));
+      await late(Promise.all([store.appendClaim(claim(0)), store.appendClaim(claim(1))]));
       expect(await numbers(store)).toEqual([0, 1]);
       expect(store.kind).toBe('memory');
       expect(reasons).toHaveLength(1);
@@ -102,9 +102,9 @@ describe('the store', () => {
   test('memory serves where there is no database at all', async () => {
     const reasons: string[] = [];
     const store = new DurableStore(() => undefined, (reason) => reasons.push(reason));
-    await store.append(claim(0));
+    await store.appendClaim(claim(0));
     expect(await numbers(store)).toEqual([0]);
-    expect(reasons).toEqual(['no IndexedDB']);
+    expect(reasons).toEqual(['Error: no IndexedDB']);
   });
 
   test('a database that fails later costs neither key nor claims', async () => {
@@ -112,15 +112,15 @@ describe('the store', () => {
     const reasons: string[] = [];
     const store = new DurableStore(() => factory, (reason) => reasons.push(reason));
     const { kid } = await deviceKey(store, 'ann');
-    await store.append(claim(0));
+    await store.appendClaim(claim(0));
     expect(await numbers(store)).toEqual([0]);
-    await store.append(claim(1));
+    await store.appendClaim(claim(1));
     fail('use');
-    await store.append(claim(2));
+    await store.appendClaim(claim(2));
     expect(await numbers(store)).toEqual([0, 1, 2]);
     expect((await deviceKey(store, 'ann')).kid).toBe(kid);
     expect(store.kind).toBe('memory');
-    expect(reasons).toEqual(['the disk is full']);
+    expect(reasons).toEqual(['QuotaExceededError: the disk is full']);
     fail(undefined);
     const next = new DurableStore(() => factory, expect.fail);
     expect(await numbers(next)).toEqual([0, 1]);
@@ -137,9 +137,9 @@ describe('the store', () => {
       },
     } as IDBFactory;
     const store = new DurableStore(() => factory, expect.fail);
-    await store.append(claim(0));
+    await store.appendClaim(claim(0));
     open[0]!.close();
-    await store.append(claim(1));
+    await store.appendClaim(claim(1));
     expect(await numbers(store)).toEqual([0, 1]);
     expect(open).toHaveLength(2);
   });
@@ -174,17 +174,17 @@ describe('a database that is slow', () => {
   test('adds a claim once, however often it has to try', async () => {
     const { factory, mute } = secretive();
     const store = new DurableStore(() => factory, expect.fail);
-    await store.append(claim(0));
+    await store.appendClaim(claim(0));
     mute(1);
-    await late(store.append(claim(1)));
-    await store.append(claim(2));
+    await late(store.appendClaim(claim(1)));
+    await store.appendClaim(claim(2));
     expect(await numbers(new DurableStore(() => factory, expect.fail))).toEqual([0, 1, 2]);
   });
 
   test('adds what a transaction has new once', async () => {
     const { factory, mute } = secretive();
     const store = new DurableStore(() => factory, expect.fail);
-    await store.append(claim(0));
+    await store.appendClaim(claim(0));
     mute(1);
     await late(store.transact('q', (draft) => { draft.claims = [...draft.claims, claim(7)]; }));
     expect(await numbers(store)).toEqual([0, 7]);
@@ -193,9 +193,9 @@ describe('a database that is slow', () => {
   test('adds no claim that another has taken into itself meanwhile', async () => {
     const { factory, mute } = secretive();
     const store = new DurableStore(() => factory, expect.fail);
-    await store.append(claim(0));
+    await store.appendClaim(claim(0));
     mute(1);
-    const adding = store.append(claim(1));
+    const adding = store.appendClaim(claim(1));
     const other = new DurableStore(() => factory, expect.fail);
     await until(async () => (await numbers(other)).length === 2);
     await other.transact('q', (draft) => { draft.claims = [{ ...draft.claims[0]!, toMs: 20 }]; });
@@ -206,7 +206,7 @@ describe('a database that is slow', () => {
   test('takes a transaction back that has not begun in time', async () => {
     const factory = new FakeFactory();
     const store = new DurableStore(() => factory, expect.fail);
-    await store.append(claim(0));
+    await store.appendClaim(claim(0));
     // Somebody else has the queue, for longer than is waited.
     const database = await new Promise<IDBDatabase>((resolve) => {
       const request = factory.open('watchkeeper', 1);
@@ -234,17 +234,72 @@ describe('a database that is slow', () => {
     const { factory, mute, close } = secretive();
     const reasons: string[] = [];
     const store = new DurableStore(() => factory, (reason) => reasons.push(reason));
-    await store.append(claim(0));
+    await store.appendClaim(claim(0));
     expect(await numbers(store)).toEqual([0]);
     mute(1);
-    const adding = store.append(claim(1));
+    const adding = store.appendClaim(claim(1));
     close();
     await late(adding);
     expect(store.kind).toBe('memory');
-    expect(reasons).toEqual(['gone']);
+    expect(reasons).toEqual(['UnknownError: gone']);
     expect(await store.transact('q', ({ claims }) => claims.map(({ sn, sent }) => [sn, sent]))).toEqual([[0, undefined], [1, true]]);
-    await store.append(claim(2));
+    await store.appendClaim(claim(2));
     expect(await store.transact('q', ({ claims }) => claims.at(-1)!.sent)).toBeUndefined();
+  });
+
+  test('loses no claim that is made while it is tried to open the database again', async () => {
+    const store = new DurableStore(() => ({ open: () => ({}) }) as unknown as IDBFactory, () => undefined);
+    const adding = [store.appendClaim(claim(0)), store.appendClaim(claim(1))];
+    await vi.advanceTimersByTimeAsync(7_000);
+    adding.push(store.appendClaim(claim(2)));
+    await vi.advanceTimersByTimeAsync(20_000);
+    await Promise.all(adding);
+    expect(await numbers(store)).toEqual([0, 1, 2]);
+  });
+
+  test('loses none of two claims when memory takes over for the first', async () => {
+    const { factory, mute, close } = secretive();
+    const store = new DurableStore(() => factory, () => undefined);
+    await store.appendClaim(claim(0));
+    await numbers(store);
+    mute(2);
+    const adding = Promise.all([store.appendClaim(claim(1)), store.appendClaim(claim(2))]);
+    close();
+    await late(adding);
+    expect(await numbers(store)).toEqual([0, 1, 2]);
+  });
+
+  test('stays with memory when the database opens after all', async () => {
+    const { factory, mute } = secretive();
+    let held: (() => void)[] | undefined;
+    const store = new DurableStore(() => ({
+      open(name: string, version: number): IDBOpenDBRequest {
+        const request = factory.open(name, version);
+        if (!held) return request;
+        const late = { onsuccess: null } as { -readonly [K in keyof IDBOpenDBRequest]: IDBOpenDBRequest[K] };
+        request.onsuccess = (event) => held!.push(() => {
+          late.result = request.result;
+          late.onsuccess?.call(late, event);
+        });
+        return late;
+      },
+    }) as IDBFactory, () => undefined);
+    await store.appendClaim(claim(0));
+    expect(await numbers(store)).toEqual([0]);
+    mute(2);
+    held = [];
+    const first = store.appendClaim(claim(1));
+    await vi.advanceTimersByTimeAsync(3_000);
+    const second = store.appendClaim(claim(2));
+    await vi.advanceTimersByTimeAsync(7_500);
+    await first;  // twice five seconds are over
+    expect(store.kind).toBe('memory');
+    await store.appendClaim(claim(3));
+    // The second one has waited for the database to open since 8 s.
+    for (const open of held) open();
+    await late(second);
+    expect(store.kind).toBe('memory');
+    expect((await numbers(store)).sort()).toEqual([0, 1, 2, 3]);
   });
 });
 
