@@ -32,7 +32,8 @@ if(LLD_PROGRAM)
 endif()
 if(WATCHKEEPER_SANITIZE)
   target_compile_options(project_options INTERFACE
-    -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+    $<$<BOOL:$<TARGET_PROPERTY:WATCHKEEPER_LIGHT>>:-fno-sanitize=undefined>)
   target_link_options(project_options INTERFACE -fsanitize=address,undefined)
 endif()
 
@@ -73,10 +74,13 @@ function(watchkeeper_test name)
   set_target_properties(${name}_test PROPERTIES WATCHKEEPER_IS_TEST ON)
   target_link_libraries(${name}_test PRIVATE project_options ${ARGN})
   target_compile_definitions(${name}_test PRIVATE BOOST_TEST_DYN_LINK)
-  # A file of tests takes twice as long to compile when it is optimised, with sanitizers four times.
-  # What it tests is, either way. (Those of the domain hold slow references, which would take minutes.)
+  # A file of tests takes twice as long to compile when it is optimised, and with sanitizers four
+  # times. What it tests is, either way. Not so those of the domain: they hold slow references, which
+  # would take minutes, and much of the domain is in headers.
   if(NOT name STREQUAL "domain")
-    target_compile_options(${name}_test PRIVATE $<IF:$<BOOL:${WATCHKEEPER_SANITIZE}>,-O0,-O1>)
+    target_compile_options(${name}_test PRIVATE
+      $<IF:$<BOOL:${WATCHKEEPER_SANITIZE}>,-O0,-O1>)
+    set_target_properties(${name}_test PROPERTIES WATCHKEEPER_LIGHT ON)
   endif()
   # Only what reads files of the tree is told where it is: the rest compiles alike in every clone.
   # (A source that begins to do so must be looked at anew.)

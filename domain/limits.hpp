@@ -39,6 +39,10 @@ inline constexpr std::int64_t student_ttl_ms = 86'400'000;
 
 // The way of a heartbeat through the process.
 inline constexpr std::size_t heartbeats_in_flight_max = 65'536;  // admitted, not yet answered
+/// Of requests with several tokens, one I/O thread: what a device kept while it had no connection.
+/// Beyond it they wait, so that a heartbeat of just now has no outage's worth before it.
+inline constexpr std::size_t kept_heartbeats_under_way_max = 1'024;
+inline constexpr std::size_t kept_heartbeats_waiting_max = 65'536;
 inline constexpr std::size_t sessions_max = 1'000'000;
 inline constexpr std::size_t batch_heartbeats_max = 512;    // one batch of one shard
 inline constexpr std::size_t function_heartbeats_max = 64;  // one call of the Redis function

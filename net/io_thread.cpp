@@ -134,6 +134,7 @@ void io_thread::end_round_soon() noexcept {
 
 void io_thread::settle() {
   while (!local_.empty() || !to_flush_.empty()) {
+    state_.handed_over = state_.handed_over || !local_.empty();
     std::swap(applying_, local_);
     for (auto& each : applying_) {
       auto* to = table_.find(each.to.connection);

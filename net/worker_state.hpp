@@ -38,7 +38,8 @@ struct worker_state {
   unix_ms wall_ms = 0;           // CLOCK_REALTIME then
   http_date date{};              // of wall_ms
   std::size_t bodies_bytes = 0;  // of incomplete whole bodies
-  bool handed_over = false;      // a request, since the sink was last told that a round ended
+  bool handed_over =
+      false;  // a request or an answer, since the sink was last told that a round ended
   worker_counters count;
 };
 

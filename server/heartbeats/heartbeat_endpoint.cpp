@@ -7,7 +7,6 @@
 
 #include "domain/limits.hpp"
 #include "net/problem_response.hpp"
-#include "server/heartbeats/heartbeat_stream.hpp"
 #include "server/heartbeats/pending_answer.hpp"
 
 namespace watchkeeper::server {
@@ -38,9 +37,9 @@ bool is_jose(std::string_view content_type) {
 
 }  // namespace
 
-heartbeat_endpoint::heartbeat_endpoint(actors::gateway& gateway, net::reply_port& replies,
+heartbeat_endpoint::heartbeat_endpoint(submit_function submit, net::reply_port& replies,
                                        std::function<unix_ms()> now, std::size_t io_threads)
-    : gateway_(gateway), replies_(replies), now_(std::move(now)), rounds_(io_threads) {
+    : submit_(std::move(submit)), replies_(replies), now_(std::move(now)), rounds_(io_threads) {
   for (auto& each : rounds_) each.kept.reserve(kept_max + limits::tokens_per_request_max);
 }
 heartbeat_endpoint::~heartbeat_endpoint() = default;
@@ -103,12 +102,29 @@ void heartbeat_endpoint::on_request(net::http_request&& request) noexcept {
   all.reserve(count);
   for (std::size_t i = 0; i < count; ++i)
     all.push_back({std::string(tokens[i]), listener, i, request.peer.bytes});
-  pass_on(all, request.reply_to.io_thread);
+  if (count == 1 || request.reply_to.io_thread >= rounds_.size())
+    return pass_on(all, request.reply_to.io_thread);
+  auto& at = rounds_[request.reply_to.io_thread];
+  listener->count_down(at.under_way);
+  pass_on_or_wait(std::move(all), at, request.reply_to.io_thread);
+}
+
+void heartbeat_endpoint::pass_on_or_wait(std::vector<actors::heartbeat_request>&& of_one_request,
+                                         round& at, std::uint32_t io_thread) {
+  const auto tokens = of_one_request.size();
+  const bool room = at.waiting.empty() && at.has_room(tokens);
+  // Where too many wait, the actors' own limit decides, and says so.
+  if (room || at.waiting_tokens + tokens > limits::kept_heartbeats_waiting_max) {
+    at.under_way.fetch_add(tokens, std::memory_order_relaxed);
+    return pass_on(of_one_request, io_thread);
+  }
+  at.waiting_tokens += tokens;
+  at.waiting.push_back(std::move(of_one_request));
 }
 
 void heartbeat_endpoint::pass_on(std::span<actors::heartbeat_request> of_one_request,
                                  std::uint32_t io_thread) {
-  if (io_thread >= rounds_.size()) return gateway_.submit(of_one_request);
+  if (io_thread >= rounds_.size()) return submit_(of_one_request);
   auto& kept = rounds_[io_thread].kept;  // has room: it is emptied before it is full
   std::move(of_one_request.begin(), of_one_request.end(), std::back_inserter(kept));
   if (kept.size() >= kept_max) on_round_end(io_thread);
@@ -116,16 +132,24 @@ void heartbeat_endpoint::pass_on(std::span<actors::heartbeat_request> of_one_req
 
 void heartbeat_endpoint::on_round_end(std::uint32_t io_thread) noexcept {
   if (io_thread >= rounds_.size()) return;
-  auto& kept = rounds_[io_thread].kept;
-  if (kept.empty()) return;
-  gateway_.submit(kept);
-  kept.clear();
+  auto& at = rounds_[io_thread];
+  if (!at.kept.empty()) {
+    submit_(at.kept);
+    at.kept.clear();
+  }
+  while (!at.waiting.empty() && at.has_room(at.waiting.front().size())) {
+    auto next = std::move(at.waiting.front());
+    at.waiting.pop_front();
+    at.waiting_tokens -= next.size();
+    at.under_way.fetch_add(next.size(), std::memory_order_relaxed);
+    submit_(next);
+  }
 }
 
 void heartbeat_endpoint::on_stream_opened(net::http_request&& request) noexcept {
   if (!acceptable(request)) return;
   auto opened =
-      std::make_shared<heartbeat_stream>(gateway_, replies_, request.reply_to, request.peer.bytes);
+      std::make_shared<heartbeat_stream>(submit_, replies_, request.reply_to, request.peer.bytes);
   bool draining = false;
   {
     std::lock_guard lock(streams_mutex_);

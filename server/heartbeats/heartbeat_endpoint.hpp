@@ -1,7 +1,9 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -9,22 +11,23 @@
 #include <unordered_map>
 #include <vector>
 
-#include "actors/gateway.hpp"
+#include "actors/heartbeat.hpp"
 #include "net/http.hpp"
+#include "server/heartbeats/heartbeat_stream.hpp"
 
 namespace watchkeeper::server {
 
-class heartbeat_stream;
-
 /// POST /v1/heartbeats and POST /v1/heartbeats/stream: takes tokens out of requests, hands them to
 /// the actors, and writes the answer when the last result of a request is there.
-/// Thread: requests on I/O threads, results on any. Never blocks. Borrows gateway and reply port.
+/// Requests with several tokens, what devices kept during an outage, have a limit of how many are
+/// under way at once; the others wait here, in their order, while single heartbeats pass.
+/// Thread: requests on I/O threads, results on any. Never blocks. Borrows the reply port.
 class heartbeat_endpoint {
  public:
   /// Requests of the first `io_threads` I/O threads are collected until their round ends; those of
   /// others are passed on at once.
-  heartbeat_endpoint(actors::gateway& gateway, net::reply_port& replies,
-                     std::function<unix_ms()> now, std::size_t io_threads);
+  heartbeat_endpoint(submit_function submit, net::reply_port& replies, std::function<unix_ms()> now,
+                     std::size_t io_threads);
   ~heartbeat_endpoint();
 
   static constexpr std::string_view path = "/v1/heartbeats";
@@ -38,7 +41,8 @@ class heartbeat_endpoint {
   void on_stream_opened(net::http_request&& request) noexcept;
   void on_stream_data(const net::reply_address& from, std::string_view bytes, bool last) noexcept;
   void on_stream_gone(const net::reply_address& from) noexcept;
-  /// Passes on what was collected. Thread: that I/O thread.
+  /// Passes on what was collected, and of what waits as much as there is room for. Thread: that I/O
+  /// thread.
   void on_round_end(std::uint32_t io_thread) noexcept;
 
   /// Ends the streams that are open, each after the results of what it holds. Any thread.
@@ -54,12 +58,22 @@ class heartbeat_endpoint {
   /// thread once, where each by itself would wake it again and again.
   struct alignas(64) round {
     std::vector<actors::heartbeat_request> kept;
+    std::deque<std::vector<actors::heartbeat_request>> waiting;  // each of one request
+    std::size_t waiting_tokens = 0;
+    std::atomic<std::size_t> under_way{
+        0};  // tokens of requests with several; counted down anywhere
+    [[nodiscard]] bool has_room(std::size_t tokens) const noexcept {
+      return under_way.load(std::memory_order_acquire) + tokens <=
+             limits::kept_heartbeats_under_way_max;
+    }
   };
   void pass_on(std::span<actors::heartbeat_request> of_one_request, std::uint32_t io_thread);
+  void pass_on_or_wait(std::vector<actors::heartbeat_request>&& of_one_request, round& at,
+                       std::uint32_t io_thread);
   std::shared_ptr<heartbeat_stream> stream_of(const net::reply_address& from);
   [[nodiscard]] bool acceptable(const net::http_request& request);
 
-  actors::gateway& gateway_;
+  submit_function submit_;
   net::reply_port& replies_;
   std::function<unix_ms()> now_;
   std::vector<round> rounds_;  // each touched by its I/O thread only

@@ -68,7 +68,7 @@ void heartbeat_stream::take_lines(std::unique_lock<std::mutex>& lock) {
     }
     if (!lines.empty()) {
       lock.unlock();
-      gateway_.submit(lines);
+      submit_(lines);
       lock.lock();
     }
     write_finished();

@@ -6,13 +6,17 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 
-#include "actors/gateway.hpp"
+#include "actors/heartbeat.hpp"
 #include "domain/limits.hpp"
 #include "net/http.hpp"
 
 namespace watchkeeper::server {
+
+/// Hands heartbeats to the actors. Takes them out of the span; any thread; never blocks.
+using submit_function = std::function<void(std::span<actors::heartbeat_request>)>;
 
 /// One POST /v1/heartbeats/stream: cuts the body into tokens, and writes a result line for each, in
 /// order. At most limits::stream_tokens_in_flight_max tokens are under way; what follows waits in
@@ -21,9 +25,10 @@ namespace watchkeeper::server {
 class heartbeat_stream final : public actors::heartbeat_listener,
                                public std::enable_shared_from_this<heartbeat_stream> {
  public:
-  heartbeat_stream(actors::gateway& gateway, net::reply_port& replies, const net::reply_address& to,
-                   const std::array<std::uint8_t, 16>& peer)
-      : gateway_(gateway), replies_(replies), to_(to), peer_(peer) {}
+  /// `submit` is the endpoint's, which outlives every stream.
+  heartbeat_stream(const submit_function& submit, net::reply_port& replies,
+                   const net::reply_address& to, const std::array<std::uint8_t, 16>& peer)
+      : submit_(submit), replies_(replies), to_(to), peer_(peer) {}
 
   void on_data(std::string_view bytes, bool last);
   void on_gone();
@@ -50,7 +55,7 @@ class heartbeat_stream final : public actors::heartbeat_listener,
   void drop_overlong();
   void write_finished();
 
-  actors::gateway& gateway_;
+  const submit_function& submit_;
   net::reply_port& replies_;
   const net::reply_address to_;
   const std::array<std::uint8_t, 16> peer_;

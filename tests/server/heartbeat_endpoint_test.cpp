@@ -1,0 +1,148 @@
+// What the endpoint keeps, for how long, and in which order it passes it on.
+#include "server/heartbeats/heartbeat_endpoint.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/test/unit_test.hpp>
+#include <map>
+#include <string>
+#include <vector>
+
+using namespace watchkeeper;
+using namespace watchkeeper::server;
+
+namespace {
+
+class answers final : public net::reply_port {
+ public:
+  void respond(const net::reply_address& to, net::http_response&& response) noexcept override {
+    status[to.stream] = response.status;
+  }
+  void begin(const net::reply_address&, net::http_response&&) noexcept override {}
+  void send(const net::reply_address&, std::string&&, bool) noexcept override {}
+  void consumed(const net::reply_address&, std::size_t) noexcept override {}
+  std::map<std::int32_t, int> status;  // by stream
+};
+
+/// An endpoint of one I/O thread, and whatever it passed on, which is answered when a test says so.
+struct desk {
+  answers replies;
+  std::vector<actors::heartbeat_request> passed;
+  std::vector<std::size_t> groups;  // how many came together
+  heartbeat_endpoint endpoint{[this](std::span<actors::heartbeat_request> all) {
+                                groups.push_back(all.size());
+                                for (auto& each : all) passed.push_back(std::move(each));
+                              },
+                              replies, [] { return unix_ms{0}; }, 1};
+  std::int32_t last_stream = -1;
+
+  /// A request with tokens of the names; its stream.
+  std::int32_t ask(const std::vector<std::string>& tokens, std::uint32_t io_thread = 0) {
+    net::http_request request;
+    request.method = net::http_method::post;
+    request.content_type = "application/jose";
+    for (const auto& each : tokens) request.body += (request.body.empty() ? "" : "\n") + each;
+    request.reply_to.io_thread = io_thread;
+    request.reply_to.stream = last_stream += 2;
+    endpoint.on_request(std::move(request));
+    return last_stream;
+  }
+  /// A full request: what a device kept.
+  std::int32_t ask_for_kept(const std::string& name) {
+    return ask(std::vector<std::string>(limits::tokens_per_request_max, name));
+  }
+  void answer(std::size_t first, std::size_t count) {
+    for (std::size_t i = first; i < first + count; ++i)
+      passed.at(i).listener->on_result(passed[i].index, {});
+  }
+};
+
+constexpr auto full = limits::tokens_per_request_max;
+constexpr auto room = limits::kept_heartbeats_under_way_max / full;  // full requests under way
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(heartbeat_endpoint_suite)
+
+BOOST_AUTO_TEST_CASE(what_comes_in_a_round_is_passed_on_together_and_in_order) {
+  desk d;
+  d.ask({"a"});
+  d.ask({"b", "c"});
+  d.ask({"d"});
+  BOOST_TEST(d.passed.empty());
+  d.endpoint.on_round_end(0);
+  BOOST_REQUIRE_EQUAL(d.passed.size(), 4u);
+  BOOST_TEST(d.groups.size() == 1u);
+  for (std::size_t i = 0; i < 4; ++i) BOOST_TEST(d.passed[i].token == std::string(1, "abcd"[i]));
+  d.endpoint.on_round_end(0);
+  BOOST_TEST(d.groups.size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(a_full_round_is_passed_on_before_its_end) {
+  desk d;
+  for (std::size_t i = 0; i + 1 < heartbeat_endpoint::kept_max; ++i) d.ask({"a"});
+  BOOST_TEST(d.passed.empty());
+  d.ask({"a"});
+  BOOST_TEST(d.passed.size() == heartbeat_endpoint::kept_max);
+}
+
+BOOST_AUTO_TEST_CASE(threads_that_nobody_told_of_pass_on_at_once) {
+  desk d;
+  d.ask({"a"}, 1);
+  BOOST_TEST(d.passed.size() == 1u);
+  d.ask({"b", "c"}, 1);
+  BOOST_TEST(d.passed.size() == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(kept_heartbeats_wait_and_new_ones_pass) {
+  desk d;
+  for (std::size_t i = 0; i < room; ++i) d.ask_for_kept("early");
+  const auto late = d.ask_for_kept("late");
+  d.ask({"l", "ast"});  // would fit, but not before the one that waits
+  d.endpoint.on_round_end(0);
+  BOOST_TEST(d.passed.size() == room * full);
+  d.ask({"new"});
+  d.endpoint.on_round_end(0);
+  BOOST_REQUIRE_EQUAL(d.passed.size(), room * full + 1);
+  BOOST_TEST(d.passed.back().token == "new");
+  // All but one token of a request is not enough.
+  d.answer(0, full - 1);
+  d.endpoint.on_round_end(0);
+  BOOST_TEST(d.passed.size() == room * full + 1);
+  d.answer(full - 1, 1);
+  BOOST_TEST(d.replies.status.contains(1));
+  d.endpoint.on_round_end(0);
+  BOOST_REQUIRE_EQUAL(d.passed.size(), (room + 1) * full + 1);
+  BOOST_TEST(d.passed.back().token == "late");
+  BOOST_TEST(!d.replies.status.contains(late));
+  // Single ones are not counted, neither when they come nor when they are answered.
+  d.answer(room * full, 1);
+  d.endpoint.on_round_end(0);
+  BOOST_TEST(d.passed.size() == (room + 1) * full + 1);
+  d.answer(full, full);
+  d.endpoint.on_round_end(0);
+  BOOST_TEST(d.passed.back().token == "ast");
+}
+
+BOOST_AUTO_TEST_CASE(as_many_wait_as_there_is_room_for) {
+  desk d;
+  const auto waiting = limits::kept_heartbeats_waiting_max / full;
+  for (std::size_t i = 0; i < room + waiting; ++i) d.ask_for_kept("kept");
+  d.endpoint.on_round_end(0);
+  BOOST_TEST(d.passed.size() == room * full);
+  // One more is for the actors to refuse.
+  d.ask_for_kept("one more");
+  d.endpoint.on_round_end(0);
+  BOOST_REQUIRE_EQUAL(d.passed.size(), (room + 1) * full);
+  BOOST_TEST(d.passed.back().token == "one more");
+  // In the end all have been passed on, each once, and all are answered.
+  for (std::size_t answered = 0; answered < d.passed.size(); d.endpoint.on_round_end(0)) {
+    const auto there = d.passed.size();
+    d.answer(answered, there - answered);
+    answered = there;
+  }
+  BOOST_TEST(d.passed.size() == (room + waiting + 1) * full);
+  BOOST_TEST(d.replies.status.size() == room + waiting + 1);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
