@@ -137,7 +137,8 @@ BOOST_AUTO_TEST_CASE(a_new_set_of_keys_takes_over) {
     hits = 0;
     for (std::size_t i = 200; i < 400; ++i) hits += visit(cache, all[i]) ? 1 : 0;
   }
-  // Most of them; how evenly the stripes fill is chance. Had the old ones kept their room it would be 56.
+  // Most of them; how evenly the stripes fill is chance. Had the old ones kept their room it would
+  // be 56.
   BOOST_TEST(hits > 110u);
 }
 
