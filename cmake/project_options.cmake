@@ -37,15 +37,45 @@ if(WATCHKEEPER_SANITIZE)
   target_link_options(project_options INTERFACE -fsanitize=address,undefined)
 endif()
 
-# Files of a folder are compiled several at a time: most of the time goes to headers, which are read
-# once for all of them. Off, a change of one file compiles that file alone.
-option(WATCHKEEPER_UNITY "Compile several files at a time" ON)
+# watchkeeper_unity(<target>)
+# Compiles the target's files six at a time: most of the time goes to headers, which are read once for
+# all of them. Files with definitions of their own, and those with SKIP_UNITY_BUILD_INCLUSION, stay by
+# themselves; both have to be set before. CMake's own UNITY_BUILD names files by their whole path,
+# so that no clone could use what another one has compiled.
+option(WATCHKEEPER_UNITY "Compile several files at a time; off, a change of one compiles that one" ON)
 function(watchkeeper_unity target)
-  if(WATCHKEEPER_UNITY)
-    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
-    # A file of ours is never included by another one: what the warning is about cannot happen.
-    target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
+  if(NOT WATCHKEEPER_UNITY)
+    return()
   endif()
+  get_target_property(sources ${target} SOURCES)
+  set(together)
+  foreach(source IN LISTS sources)
+    cmake_path(ABSOLUTE_PATH source)
+    cmake_path(IS_PREFIX CMAKE_BINARY_DIR "${source}" generated)
+    get_source_file_property(alone "${source}" SKIP_UNITY_BUILD_INCLUSION)
+    get_source_file_property(definitions "${source}" COMPILE_DEFINITIONS)
+    if(source MATCHES "\\.cpp$" AND NOT generated AND NOT alone AND NOT definitions)
+      list(APPEND together "${source}")
+    endif()
+  endforeach()
+  set_source_files_properties(${together} PROPERTIES HEADER_FILE_ONLY ON)
+  set(number 0)
+  while(together)
+    set(text "")
+    foreach(_ RANGE 1 6)
+      list(POP_FRONT together source)
+      if(source)
+        cmake_path(RELATIVE_PATH source BASE_DIRECTORY "${CMAKE_SOURCE_DIR}")
+        string(APPEND text "#include \"${source}\"\n")
+      endif()
+    endforeach()
+    set(file "${CMAKE_CURRENT_BINARY_DIR}/${target}_${number}.cpp")
+    file(CONFIGURE OUTPUT "${file}" CONTENT "${text}" @ONLY)
+    target_sources(${target} PRIVATE "${file}")
+    math(EXPR number "${number} + 1")
+  endwhile()
+  # A file of ours is included once, here: what the warning is about cannot happen.
+  target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
 endfunction()
 
 # watchkeeper_library(<folder> [targets it links to publicly ...])

@@ -12,6 +12,8 @@ export interface Series {
   fill?: boolean;
 }
 
+const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 86_400];
+
 export class Plot {
   private readonly plot: uPlot;
 
@@ -26,7 +28,8 @@ export class Plot {
         cursor: { points: { size: 6 }, drag: { x: false, y: false } },
         scales: { y: { range: (_plot, _low, high) => [0, Math.max(high * 1.1, 1)] } },
         axes: [
-          { ...axis, space: 90, size: 32, values: (_plot, splits) => splits.map((at) => timeOfDay(at * 1000)) },
+          // Whole seconds: what is finer would be labelled alike.
+          { ...axis, space: 90, size: 32, incrs: STEPS_S, values: (_plot, splits) => splits.map((at) => timeOfDay(at * 1000)) },
           { ...axis, size: 48, values: (_plot, splits) => splits.map(format) },
         ],
         series: [
