@@ -11,6 +11,9 @@ inline constexpr std::size_t read_buffer_bytes = 16 * 1024;
 inline constexpr std::size_t output_buffer_bytes = 16 * 1024;  // one TLS record
 inline constexpr int reads_per_event_max = 8;                  // then the others get their turn
 inline constexpr int accepts_per_event_max = 64;
+/// A round that has lasted so long ends after the event at hand: what is kept for its end would
+/// wait for all the handshakes of a storm that one look at the reactor brings, some 40 ms.
+inline constexpr std::int64_t round_ms_max = 2;
 
 // A request's header fields. Past the first bound the request is answered 431; past the second the
 // stream is reset, so that a few compressed bytes cannot make us look at megabytes.

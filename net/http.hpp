@@ -115,8 +115,9 @@ class request_sink {
   virtual void on_gone(const reply_address& from) noexcept = 0;
 
   /// After requests were handed over, or answers written: whatever else was ready at `io_thread` at
-  /// that moment has been handed over as well. A sink may keep requests until then, to pass them on
-  /// together, or until others are answered.
+  /// that moment has been handed over as well, unless that takes more than 2 ms
+  /// (bounds::round_ms_max). A sink may keep requests until then, to pass them on together, or
+  /// until others are answered.
   virtual void on_round_end(std::uint32_t /*io_thread*/) noexcept {}
 };
 

@@ -104,10 +104,12 @@ void io_thread::handle(Work what) noexcept {
   read_clocks();
   try {
     what();
-    do {
-      settle();
-      bury_the_dead();  // tells the sink, which may have something to say to others
-    } while (!local_.empty());
+    settle_all();
+    if (round_open_ && state_.handed_over &&
+        state_.now_ms - round_began_ms_ >= bounds::round_ms_max) {
+      end_round();
+      settle_all();
+    }
   } catch (...) {
     // Out of memory outside of any one connection; the sweep looks again.
     bury_the_dead();
@@ -115,20 +117,31 @@ void io_thread::handle(Work what) noexcept {
   if (state_.handed_over && !round_open_) end_round_soon();
 }
 
+void io_thread::settle_all() {
+  do {
+    settle();
+    bury_the_dead();  // tells the sink, which may have something to say to others
+  } while (!local_.empty());
+}
+
+void io_thread::end_round() {
+  round_began_ms_ = state_.now_ms;
+  state_.handed_over = false;
+  state_.sink.on_round_end(state_.index);
+}
+
 /// The reactor runs what is posted after the events that are ready now: they belong to this round.
 void io_thread::end_round_soon() noexcept {
   round_open_ = true;
-  const auto end_round = [this] {
+  round_began_ms_ = state_.now_ms;
+  const auto close_round = [this] {
     round_open_ = false;
-    handle([this] {
-      state_.handed_over = false;
-      state_.sink.on_round_end(state_.index);
-    });
+    handle([this] { end_round(); });
   };
   try {
-    boost::asio::post(context_, end_round);
+    boost::asio::post(context_, close_round);
   } catch (...) {  // out of memory: the round ends here
-    end_round();
+    close_round();
   }
 }
 

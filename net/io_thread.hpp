@@ -73,6 +73,8 @@ class io_thread {
   void handle(Work what) noexcept;
   void end_round_soon() noexcept;
   void settle();
+  void settle_all();
+  void end_round();
   void read_clocks() noexcept;
   void open_door(door& which, std::unique_ptr<listener> socket, bool tls);
   void wait_at(door& which);
@@ -106,6 +108,7 @@ class io_thread {
   std::int64_t date_second_ = -1;
   bool draining_ = false;
   bool round_open_ = false;  // its end is posted
+  std::int64_t round_began_ms_ = 0;
   std::thread thread_;
 };
 

@@ -108,6 +108,25 @@ BOOST_AUTO_TEST_CASE(a_round_ends_after_the_requests_that_were_there_together) {
   BOOST_TEST(client.read_answer(last + 2).body == "1");
 }
 
+BOOST_AUTO_TEST_CASE(a_round_does_not_wait_for_all_that_one_look_brings) {
+  test_server s(test_server::h2c_options());
+  std::vector<raw_client> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.push_back(raw_client::connect_h2c(s.running.h2c_port()));
+    BOOST_REQUIRE(clients.back().greet_and_wait());
+  }
+  // While the first keeps the I/O thread, the others' requests come: the next look brings them all.
+  clients[0].request(1, "GET", "/busy", true);
+  BOOST_REQUIRE(s.sink.wait_busy());
+  clients[1].request(1, "GET", "/late", true);
+  clients[2].request(1, "GET", "/round", true);
+  clients[3].request(1, "GET", "/round", true);
+  s.sink.let_go();
+  BOOST_TEST(clients[2].read_answer(1).body == "1");
+  BOOST_TEST(clients[3].read_answer(1).body == "1");
+  BOOST_TEST(clients[1].read_answer(1).body == "late");
+}
+
 BOOST_AUTO_TEST_CASE(answers_without_content) {
   test_server s(test_server::h2c_options());
   auto client = raw_client::connect_h2c(s.running.h2c_port());

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "net/bounds.hpp"
+
 namespace watchkeeper::net::test {
 namespace {
 
@@ -52,6 +54,20 @@ void test_sink::on_request(http_request&& request) noexcept {
     const std::scoped_lock lock(mutex_);
     of_this_round_.push_back(to);
     return;
+  }
+  if (request.path == "/busy") {
+    std::unique_lock lock(mutex_);
+    busy_ = true;
+    changed_.notify_all();
+    changed_.wait_for(lock, std::chrono::seconds(5), [&] { return !busy_; });
+    return port->respond(to, text(200, "busy"));
+  }
+  if (request.path == "/late") {
+    const auto until =
+        std::chrono::steady_clock::now() + std::chrono::milliseconds(bounds::round_ms_max + 1);
+    while (std::chrono::steady_clock::now() < until) {
+    }
+    return port->respond(to, text(200, "late"));
   }
   if (request.path == "/pull") {
     {
@@ -134,6 +150,14 @@ void test_sink::on_gone(const reply_address& from) noexcept {
 
 bool test_sink::wait_held(std::size_t count) {
   return wait([&] { return held_.size() >= count; });
+}
+bool test_sink::wait_busy() {
+  return wait([&] { return busy_; });
+}
+void test_sink::let_go() {
+  const std::scoped_lock lock(mutex_);
+  busy_ = false;
+  changed_.notify_all();
 }
 bool test_sink::wait_gone(std::size_t count) {
   return wait([&] { return gone_ >= count; });

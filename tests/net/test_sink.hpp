@@ -20,6 +20,8 @@ namespace watchkeeper::net::test {
 ///   /big            1 MiB
 ///   /hold           nothing, until release() answers all that were held
 ///   /round          when its round ends, how many requests were kept for that
+///   /busy           at once, and keeps the I/O thread until let_go() (5 s at most)
+///   /late           at once, and keeps the I/O thread for longer than a round lasts
 ///   /stream         (streamed) the body comes back as it arrives, consumed at once
 ///   /stall          (streamed) begins an answer, consumes nothing until consume_stalled()
 ///   /pull           (streamed) 1 MiB in chunks of 64 KiB, each when it is asked for
@@ -41,6 +43,8 @@ class test_sink : public request_sink {
 
   /// Waits for `count` requests held; false after 5 s.
   bool wait_held(std::size_t count);
+  bool wait_busy();
+  void let_go();
   bool wait_gone(std::size_t count);
   bool wait_stalled_bytes(std::size_t count);
   std::vector<reply_address> held();
@@ -64,6 +68,7 @@ class test_sink : public request_sink {
   std::size_t pulled_ = 0;
   std::size_t stalled_bytes_ = 0;
   std::optional<reply_address> stalled_;
+  bool busy_ = false;
 };
 
 /// A server on free ports of 127.0.0.1 with a sink; stopped by the destructor.
