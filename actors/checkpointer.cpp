@@ -1,5 +1,7 @@
 #include "actors/checkpointer.hpp"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <unordered_map>
 
@@ -17,7 +19,10 @@ checkpointer::~checkpointer() {
 }
 
 void checkpointer::start() {
-  thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this] {
+    ::pthread_setname_np(::pthread_self(), "wk-checkpoint");
+    run();
+  });
 }
 
 void checkpointer::stop(bool last_checkpoint, std::uint64_t end_us) {

@@ -1,5 +1,7 @@
 #include "actors/hot_writer.hpp"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -39,7 +41,11 @@ hot_writer::hot_writer(surroundings around)
               .heatmaps_grown = around_.heatmaps_grown}),
       orders_(around_.shards + refills_waiting_max + student_orders_max) {
   if (around_.start_degraded) tiers_.start_degraded("not reachable at start");
-  if (around_.own_thread) thread_ = std::thread([this] { run(); });
+  if (around_.own_thread)
+    thread_ = std::thread([this] {
+      ::pthread_setname_np(::pthread_self(), "wk-hot-writer");
+      run();
+    });
 }
 
 hot_writer::~hot_writer() {

@@ -1,5 +1,7 @@
 #include "actors/live_feed.hpp"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <chrono>
 
@@ -58,7 +60,10 @@ void live_feed::start(std::function<live_counts()> counts, seen_function seen_el
                                 }
                                 ready_.notify_one();
                               }});
-  thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this] {
+    ::pthread_setname_np(::pthread_self(), "wk-live");
+    run();
+  });
 }
 
 void live_feed::stop() {

@@ -1,5 +1,7 @@
 #include "actors/store_reader.hpp"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <string_view>
 
@@ -13,7 +15,10 @@ constexpr std::string_view unreadable = "the registry cannot be read at the mome
 
 store_reader::store_reader(surroundings around)
     : around_(std::move(around)), orders_(limits::registry_lookups_queued_max) {
-  thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this] {
+    ::pthread_setname_np(::pthread_self(), "wk-reader");
+    run();
+  });
 }
 
 store_reader::~store_reader() {

@@ -1,5 +1,7 @@
 #include "actors/watcher.hpp"
 
+#include <pthread.h>
+
 #include "domain/base64url.hpp"
 
 namespace watchkeeper::actors {
@@ -10,7 +12,10 @@ constexpr int questions_per_look = 20;
 }  // namespace
 
 watcher::watcher(surroundings around) : around_(std::move(around)), end_(1) {
-  thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this] {
+    ::pthread_setname_np(::pthread_self(), "wk-watcher");
+    run();
+  });
 }
 
 watcher::~watcher() {

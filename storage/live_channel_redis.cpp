@@ -102,7 +102,10 @@ class redis_live_channel final : public live_channel {
 
   void start(receiver to) override {
     to_ = std::move(to);
-    thread_ = std::thread([this] { run(); });
+    thread_ = std::thread([this] {
+      ::pthread_setname_np(::pthread_self(), "wk-subscriber");
+      run();
+    });
   }
 
   void stop() override {

@@ -1,5 +1,6 @@
 #include "storage/postgres_deadline.hpp"
 
+#include <pthread.h>
 #include <sys/socket.h>
 
 namespace watchkeeper::postgres {
@@ -18,7 +19,11 @@ void call_deadline::arm(int socket, std::chrono::milliseconds limit) {
   due_ = std::chrono::steady_clock::now() + limit;
   socket_ = socket;
   fired_ = false;
-  if (!thread_.joinable()) thread_ = std::thread([this] { watch(); });
+  if (!thread_.joinable())
+    thread_ = std::thread([this] {
+      ::pthread_setname_np(::pthread_self(), "wk-deadline");
+      watch();
+    });
 }
 
 bool call_deadline::disarm() noexcept {

@@ -1,5 +1,7 @@
 #include "server/console/session_ends.hpp"
 
+#include <pthread.h>
+
 #include <algorithm>
 
 #include "server/api/api_limits.hpp"
@@ -9,7 +11,10 @@ namespace watchkeeper::server {
 session_ends::session_ends(surroundings around) : around_(std::move(around)) {
   if (!around_.make_ledger) return;
   (void)write_and_read();
-  thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this] {
+    ::pthread_setname_np(::pthread_self(), "wk-sign-outs");
+    run();
+  });
 }
 
 session_ends::~session_ends() {
