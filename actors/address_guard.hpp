@@ -4,12 +4,17 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "domain/ids.hpp"
 #include "domain/rate_limiter.hpp"
 
 namespace watchkeeper::actors {
+
+/// What a token is told that is refused for those before it.
+inline constexpr std::string_view too_many_failures =
+    "too many tokens from this address did not verify";
 
 /// Counts tokens that failed to verify against the address they came from. A fixed table of 65,536
 /// counters, indexed by a keyed hash: two addresses seldom share one, and nobody can choose to.

@@ -81,6 +81,7 @@ gateway::implementation::implementation(gateway_options given)
       .addresses = addresses,
       .probe = verifications,
       .shards = shards,
+      .now = options.now,
       .monotonic_us = options.monotonic_us,
       .verified = [this](const session_key_id& key, const known_session& session,
                          unix_ms now_ms) { sessions.keep(key, session, now_ms); },

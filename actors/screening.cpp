@@ -41,7 +41,7 @@ screening_verdict screen_job(heartbeat_job& job, const gateway_policy& policy,
   const auto& claims = token.claims;
 
   if (!addresses.admits(job.peer, now_ms))
-    return refused(problem::rate_limited, "too many tokens from this address did not verify",
+    return refused(problem::rate_limited, too_many_failures,
                    addresses.retry_after_ms(job.peer, now_ms));
 
   const auto device = known.find_device(token.device, now_ms);

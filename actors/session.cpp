@@ -79,7 +79,7 @@ bool session_core::decide_mac(heartbeat_job& job) {
       break;
   }
   bump(around_.probe.failures[static_cast<std::size_t>(signature_algorithm::hs256)]);
-  around_.addresses.failed(job.peer, job.received_ms);
+  around_.addresses.failed(job.peer, around_.now());
   job.refuse(problem::bad_signature, "the MAC is not that of the session's key");
   return false;
 }
@@ -105,9 +105,21 @@ bool session_core::take_offer(heartbeat_job& job) {
   return true;
 }
 
+/// Looked at again, just before the expensive step and by the clock of now: what waited here
+/// together passed the first look together, and by the time at which it came the debt would be paid
+/// already.
+bool session_core::address_admits(heartbeat_job& job) {
+  const auto now_ms = around_.now();
+  if (around_.addresses.admits(job.peer, now_ms)) return true;
+  job.refuse(problem::rate_limited, too_many_failures,
+             around_.addresses.retry_after_ms(job.peer, now_ms));
+  return false;
+}
+
 bool session_core::verify_signature(heartbeat_job& job) {
+  if (!address_admits(job)) return false;
   if (!signature_holds(job)) {
-    around_.addresses.failed(job.peer, job.received_ms);
+    around_.addresses.failed(job.peer, around_.now());
     job.refuse(problem::bad_signature, "the signature is not the device's");
     return false;
   }

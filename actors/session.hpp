@@ -22,6 +22,7 @@ struct session_surroundings {
   address_guard& addresses;
   verification_probe& probe;
   const std::vector<progress_shard_actor>& shards;
+  std::function<unix_ms()> now;  // the wall clock
   std::function<std::uint64_t()> monotonic_us;
   /// Called after each heartbeat that an actor verified: the session is worth keeping.
   std::function<void(const session_key_id&, const known_session&, unix_ms)> verified;
@@ -50,6 +51,7 @@ class session_core {
 
  private:
   bool verify_signature(heartbeat_job& job);
+  bool address_admits(heartbeat_job& job);
   bool decide_mac(heartbeat_job& job);
   bool signature_holds(const heartbeat_job& job);
   bool take_offer(heartbeat_job& job);

@@ -5,14 +5,18 @@
 namespace watchkeeper {
 namespace {
 
-/// A debt beyond the burst by more than this cannot have been charged: the clock went back.
+/// A debt beyond the most by more than this cannot have been charged: the clock went back.
 /// (By less it is threads that read the clock at slightly different times.)
 constexpr std::int64_t clock_slack_us = 1'000'000;
 
-/// How far the counter is ahead of the clock, in [0, burst × interval].
+std::int64_t debt_max_us(const rate_limit& limit) noexcept {
+  return 2 * limit.burst * limit.interval_us;
+}
+
+/// How far the counter is ahead of the clock, in [0, debt_max_us].
 std::int64_t debt_us(std::int64_t arrival_us, std::int64_t now_us,
                      const rate_limit& limit) noexcept {
-  const auto most_us = limit.burst * limit.interval_us;
+  const auto most_us = debt_max_us(limit);
   const auto ahead_us = std::max<std::int64_t>(arrival_us - now_us, 0);
   // Otherwise a clock set back by an hour would lock everybody out for an hour.
   if (ahead_us > most_us + clock_slack_us) return 0;
@@ -31,7 +35,7 @@ bool rate_limiter::admits(unix_ms now_ms, const rate_limit& limit) const noexcep
 
 void rate_limiter::charge(unix_ms now_ms, const rate_limit& limit) noexcept {
   const auto now_us = now_ms * 1000;
-  const auto most_us = limit.burst * limit.interval_us;
+  const auto most_us = debt_max_us(limit);
   auto arrival_us = theoretical_arrival_us_.load(std::memory_order_relaxed);
   std::int64_t next_us = 0;
   do {

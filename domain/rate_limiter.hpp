@@ -18,7 +18,8 @@ class rate_limiter {
  public:
   /// Whether one more event would be within the limit; changes nothing.
   [[nodiscard]] bool admits(unix_ms now_ms, const rate_limit& limit) const noexcept;
-  /// Counts one event, whether admitted or not; the debt is bounded by the burst.
+  /// Counts one event, whether admitted or not. The debt is bounded by twice the burst: events that
+  /// were admitted together, before the first of them was charged, are paid for afterwards.
   void charge(unix_ms now_ms, const rate_limit& limit) noexcept;
   /// Milliseconds until `admits` will say yes; 0 when it does now.
   [[nodiscard]] std::int64_t retry_after_ms(unix_ms now_ms, const rate_limit& limit) const noexcept;

@@ -125,6 +125,28 @@ BOOST_AUTO_TEST_CASE(only_tokens_that_verify_count_against_the_device) {
   BOOST_CHECK(w.screened(w.signer.sign_token(w.claims(9))) == problem::none);
 }
 
+BOOST_AUTO_TEST_CASE(of_those_that_wait_together_no_more_are_verified_than_may_fail) {
+  world w;  // an address may fail five times at once, and once each 10 ms
+  session_core session(w.around);
+  std::vector<heartbeat_job_ptr> waiting;
+  for (std::uint32_t i = 0; i < 50; ++i) {
+    auto token = w.signer.sign_token(w.claims(i));
+    auto& c = token[token.size() - 10];
+    c = c == 'A' ? 'B' : 'A';
+    waiting.push_back(w.job(token));
+    auto& j = *waiting.back();
+    BOOST_REQUIRE(parse_job(j, w.policy, w.clock.now_ms).what == screening_verdict::kind::pass);
+    BOOST_REQUIRE(screen_job(j, w.policy, w.known, w.addresses, w.clock.now_ms).what ==
+                  screening_verdict::kind::pass);
+  }
+  // Verified 20 ms later: what counts is when they are, not when they came.
+  w.clock.now_ms += 20;
+  for (auto& each : waiting) BOOST_TEST(!session.verify(*each));
+  BOOST_TEST(w.verifications.failures[0] == 5u);
+  BOOST_CHECK(w.last_problem() == problem::rate_limited);
+  BOOST_TEST(w.listener->results.back().retry_after_ms == 10);
+}
+
 BOOST_AUTO_TEST_CASE(tokens_that_do_not_verify_count_against_their_address) {
   world w;
   session_core session(w.around);

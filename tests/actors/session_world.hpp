@@ -62,6 +62,7 @@ struct world {
                               .addresses = addresses,
                               .probe = verifications,
                               .shards = shards,
+                              .now = [this] { return clock.now_ms; },
                               .monotonic_us = [this] { return clock.monotonic_us; },
                               .verified = {},
                               .keys = &keys};

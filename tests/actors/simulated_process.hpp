@@ -205,6 +205,7 @@ class simulated_process final : public shard_services {
                                          .addresses = addresses_,
                                          .probe = verifications_,
                                          .shards = shards_,
+                                         .now = [this] { return now_ms(); },
                                          .monotonic_us = [this] { return now_us(); },
                                          .verified = [](const auto&, const auto&, unix_ms) {}});
     if (hot_is_there) (void)checkpoint_all();  // what an earlier process has left

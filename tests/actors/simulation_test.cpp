@@ -67,6 +67,7 @@ class simulation {
                                          .addresses = addresses_,
                                          .probe = verifications_,
                                          .shards = shards_,
+                                         .now = [this] { return clock_.now_ms; },
                                          .monotonic_us = [this] { return clock_.monotonic_us; },
                                          .verified = [](const auto&, const auto&, unix_ms) {}});
     for (int i = 0; i < student_count; ++i) sessions_.push_back(system_.spawn(session, &*around_));

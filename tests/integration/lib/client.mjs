@@ -3,14 +3,16 @@ import http2 from 'node:http2';
 import { within } from './wait.mjs';
 
 export class Client {
-  constructor(origin) {
+  /** `options`: of node:http2's connect, `localAddress` for one. */
+  constructor(origin, options = {}) {
     this.origin = origin;
+    this.options = options;
     this.open();
   }
 
   open() {
     // The certificate is the gateway's own; who it belongs to is not what these tests are about.
-    this.session = http2.connect(this.origin, { rejectUnauthorized: false });
+    this.session = http2.connect(this.origin, { rejectUnauthorized: false, ...this.options });
     this.session.on('error', () => {});
   }
 
