@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "domain/client_network.hpp"
 #include "domain/ids.hpp"
 #include "domain/rate_limiter.hpp"
 
@@ -16,9 +17,9 @@ namespace watchkeeper::actors {
 inline constexpr std::string_view too_many_failures =
     "too many tokens from this address did not verify";
 
-/// Counts tokens that failed to verify against the address they came from. A fixed table of 65,536
-/// counters, indexed by a keyed hash: two addresses seldom share one, and nobody can choose to.
-/// Thread: any, without locks.
+/// Counts tokens that failed to verify against the address they came from (IPv6: its /64). A fixed
+/// table of 65,536 counters, indexed by a keyed hash: two addresses seldom share one, and nobody
+/// can choose to. Thread: any, without locks.
 class address_guard {
  public:
   address_guard(rate_limit limit, std::uint64_t hash_key)
@@ -41,7 +42,8 @@ class address_guard {
 
   [[nodiscard]] std::size_t slot_of(const std::array<std::uint8_t, 16>& peer) const noexcept {
     std::array<char, 24> keyed;
-    std::memcpy(keyed.data(), peer.data(), peer.size());
+    const auto network = client_network_of(peer);
+    std::memcpy(keyed.data(), network.data(), network.size());
     std::memcpy(keyed.data() + 16, &hash_key_, sizeof hash_key_);
     return stable_hash({keyed.data(), keyed.size()}) % slots;
   }

@@ -118,6 +118,8 @@ void gateway::implementation::start_reader() {
       .behind_probe = ledger_state,
       .now = options.now,
       .screened_again = [this](heartbeat_job_ptr job) { supplied(std::move(job)); },
+      // A made-up module costs a look into the ledger, as a made-up device does.
+      .in_vain = [this](const heartbeat_job& job) { addresses.failed(job.peer, options.now()); },
       .found =
           [this](progress_found found) {
             auto& shard = shard_for(found.query->key.student);

@@ -113,6 +113,7 @@ void store_reader::supply_module(heartbeat_job_ptr& job) {
     auto record = around_.behind->get_module(id);
     if (!record) return fail(*job, record.error());
     around_.known.keep_module(id, *record, generation, around_.now());
+    if (!*record) around_.in_vain(*job);
   }
   around_.screened_again(std::move(job));
 }

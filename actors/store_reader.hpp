@@ -25,7 +25,8 @@ class store_reader {
     ledger_probe& behind_probe;
     std::function<unix_ms()> now;
     std::function<void(heartbeat_job_ptr)>
-        screened_again;  // what the heartbeat lacked is known now
+        screened_again;                                 // what the heartbeat lacked is known now
+    std::function<void(const heartbeat_job&)> in_vain;  // it named a module that is not there
     std::function<void(progress_found)> found;
     std::function<void()> idle;  // nothing has come for a second
   };

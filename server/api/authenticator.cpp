@@ -5,6 +5,7 @@
 #include <charconv>
 #include <optional>
 
+#include "domain/client_network.hpp"
 #include "server/api/api_limits.hpp"
 
 namespace watchkeeper::server {
@@ -29,11 +30,9 @@ std::string_view bearer_of(std::string_view authorization) {
   return token;
 }
 
-/// One home is one /64; an IPv4 address (mapped: ::ffff:a.b.c.d) counts whole.
 std::string key_of(const net::peer_address& address) {
-  constexpr std::array<std::uint8_t, 12> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-  const bool ipv4 = std::equal(mapped.begin(), mapped.end(), address.bytes.begin());
-  return {reinterpret_cast<const char*>(address.bytes.data()), ipv4 ? 16u : 8u};
+  const auto network = client_network_of(address.bytes);
+  return {network.begin(), network.end()};
 }
 
 std::optional<crypto::sha256_digest> digest_of(std::string_view hex) {

@@ -124,7 +124,8 @@ constexpr auto table = std::to_array<key_description>({
      .maximum = 1'000'000},
     {.path = "limits.connections_per_address_max",
      .member = [](settings& s) -> integer { return s.limits.connections_per_address_max; },
-     .help = "Open connections from one address; a whole school may sit behind one.",
+     .help =
+         "Open connections from one address (IPv6: one /64); a whole school may sit behind one.",
      .minimum = 1,
      .maximum = 1'000'000},
     {.path = "limits.concurrent_streams_max",
@@ -150,7 +151,8 @@ constexpr auto table = std::to_array<key_description>({
      .maximum = 1'000'000},
     {.path = "rate.address_failures_per_s",
      .member = [](settings& s) -> integer { return s.rate.address_failures_per_s; },
-     .help = "Tokens that fail to verify that an address may send a second, in the long run.",
+     .help = "Tokens that fail to verify that an address (IPv6: a /64) may send a second, in the "
+             "long run.",
      .minimum = 1,
      .maximum = 100'000},
     {.path = "rate.address_failures_burst",

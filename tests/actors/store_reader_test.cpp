@@ -63,6 +63,7 @@ struct reading : world {
                 job->answer(outcome);
               }
             },
+        .in_vain = [this](const heartbeat_job& job) { addresses.failed(job.peer, clock.now_ms); },
         .found = [](progress_found) {},
         .idle =
             [this] {
@@ -116,6 +117,23 @@ BOOST_AUTO_TEST_CASE(a_device_that_is_revoked_while_it_is_read_is_refused_once_a
   BOOST_CHECK(results[0].outcome.why == problem::revoked_device);
   BOOST_TEST(r.passed == 0);
   BOOST_TEST(r.book->questions == 2);
+}
+
+BOOST_AUTO_TEST_CASE(made_up_modules_count_against_their_address) {
+  reading r;  // an address may fail five times at once
+  r.enrol(r.signer, student(1));
+  for (int i = 0; i < 7; ++i) {
+    auto made_up = r.claims(static_cast<std::uint32_t>(i));
+    made_up.module = module_named("made-up-" + std::to_string(i));
+    auto one = r.job(r.signer.sign_token(made_up));
+    BOOST_REQUIRE(parse_job(*one, r.policy, r.clock.now_ms).what == screening_verdict::kind::pass);
+    r.reader->supply(std::move(one), store_reader::lacking::module);
+  }
+  const auto& results = r.results();
+  BOOST_REQUIRE_EQUAL(results.size(), 7u);
+  for (std::size_t i = 0; i < 4; ++i)
+    BOOST_CHECK(results[i].outcome.why == problem::unknown_module);
+  for (std::size_t i = 4; i < 7; ++i) BOOST_CHECK(results[i].outcome.why == problem::rate_limited);
 }
 
 BOOST_AUTO_TEST_CASE(a_change_of_somebody_else_refuses_nobody) {

@@ -133,6 +133,17 @@ describe('floods of tokens', () => {
     assert.equal(count, 0);
   });
 
+  test('modules that are not in the catalogue', async () => {
+    const scene = await Scene.make(gateway);
+    const [header, claims] = (await scene.token(0, 1000)).split('.');
+    const played = JSON.parse(Buffer.from(claims, 'base64url'));
+    const elsewhere = () => `${header}.${b64(JSON.stringify({ ...played, cid: crypto.randomUUID() }))}.${anySignature()}`;
+    const { answers, seconds, verified: count } = await attack(elsewhere);
+    onlyThese(answers, 'unknown-module', 'rate-limited', 'overloaded');
+    assert.ok(answers['unknown-module'] <= failuresMax(seconds) + underWay, JSON.stringify(answers));
+    assert.equal(count, 0);
+  });
+
   test('one right token, again and again', async () => {
     const scene = await Scene.make(gateway);
     const right = await scene.token(0, 1000);

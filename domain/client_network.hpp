@@ -1,0 +1,22 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+namespace watchkeeper {
+
+/// The part of a client's address that it cannot choose freely: an IPv4 address (mapped, RFC 4291
+/// section 2.5.5.2) as it is, of an IPv6 address the first 64 bits (section 2.5.4), followed by
+/// zeros. What is limited an address is counted by this, or a home with 2^64 addresses would have
+/// no limit.
+constexpr std::array<std::uint8_t, 16> client_network_of(
+    const std::array<std::uint8_t, 16>& address) noexcept {
+  constexpr std::array<std::uint8_t, 12> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  if (std::equal(mapped.begin(), mapped.end(), address.begin())) return address;
+  std::array<std::uint8_t, 16> network{};
+  std::copy_n(address.begin(), 8, network.begin());
+  return network;
+}
+
+}  // namespace watchkeeper
