@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <csignal>
 
 namespace watchkeeper {
@@ -40,10 +39,6 @@ timeval timeval_of(std::chrono::milliseconds time) {
 }
 
 }  // namespace
-
-void redis_reply_deleter::operator()(redisReply* reply) const noexcept {
-  freeReplyObject(reply);
-}
 
 redis_connection::redis_connection(redis_url address) : address_(std::move(address)) {}
 
@@ -137,33 +132,6 @@ stored<redis_reply> redis_connection::run(const redis_command& command) {
   auto replies = run(std::span(&command, 1));
   if (!replies) return replies.error();
   return std::move(replies.value().front());
-}
-
-bool is_error(const redisReply& reply) noexcept {
-  return reply.type == REDIS_REPLY_ERROR;
-}
-
-std::string_view text_of(const redisReply& reply) noexcept {
-  if (reply.type != REDIS_REPLY_STRING && reply.type != REDIS_REPLY_STATUS &&
-      reply.type != REDIS_REPLY_ERROR)
-    return {};
-  return {reply.str, static_cast<std::size_t>(reply.len)};
-}
-
-bool is_function_missing(const redisReply& reply) noexcept {
-  return is_error(reply) && text_of(reply) == "ERR Function not found";
-}
-
-storage_failure failure_of(const redisReply& error_reply) {
-  constexpr std::string_view elsewhere[] = {"LOADING",  "BUSY",   "MASTERDOWN", "CLUSTERDOWN",
-                                            "TRYAGAIN", "NOAUTH", "WRONGPASS",  "UNKILLABLE"};
-  const auto text = text_of(error_reply);
-  const auto code = text.substr(0, text.find(' '));
-  storage_failure failure{storage_error::refused, "Redis: " + std::string(text)};
-  if (code == "WRONGTYPE") failure.code = storage_error::corrupt;
-  if (std::find(std::begin(elsewhere), std::end(elsewhere), code) != std::end(elsewhere))
-    failure.code = storage_error::unavailable;
-  return failure;
 }
 
 }  // namespace watchkeeper

@@ -1,24 +1,18 @@
 #pragma once
 
 #include <chrono>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "storage/redis_reply.hpp"
 #include "storage/redis_url.hpp"
 #include "storage/storage_error.hpp"
 
 struct redisContext;
-struct redisReply;
 
 namespace watchkeeper {
-
-struct redis_reply_deleter {
-  void operator()(redisReply* reply) const noexcept;
-};
-using redis_reply = std::unique_ptr<redisReply, redis_reply_deleter>;
 
 /// A command and its arguments in one buffer: a function call has hundreds of them.
 class redis_command {
@@ -78,12 +72,5 @@ class redis_connection {
   redis_url address_;
   redisContext* context_ = nullptr;
 };
-
-bool is_error(const redisReply& reply) noexcept;
-std::string_view text_of(const redisReply& reply) noexcept;
-/// Which fault an error reply is.
-storage_failure failure_of(const redisReply& error_reply);
-/// An error reply to a call of a function that is not loaded.
-bool is_function_missing(const redisReply& reply) noexcept;
 
 }  // namespace watchkeeper

@@ -7,7 +7,7 @@
 #include "server/api/call.hpp"
 #include "server/api/gatekeeper.hpp"
 #include "server/api/json_body.hpp"
-#include "server/api/refusal.hpp"
+#include "server/api/request_bodies.hpp"
 
 namespace watchkeeper::server {
 namespace {
@@ -59,13 +59,7 @@ bool sign_in::may_write(const net::http_request& request, const console_session&
 
 net::http_response sign_in::open(const net::http_request& request, unix_ms now_ms,
                                  const log_function& log) {
-  // Asked for by name: a form of another site cannot send it (and sign somebody in as another).
-  if (request.content_type.empty())
-    throw refusal(problem::unsupported_media_type, "content-type must be application/json");
-  const auto body = parse_object(request);
-  const object_reader members(body, "");
-  members.only({"token"});
-  const auto& token = members.text("token", "the token as text");
+  const auto token = read_sign_in(request);
   auto found = tokens_.identify_token(token, request.peer, now_ms);
   if (const auto* wait = std::get_if<authenticator::too_many>(&found))
     return too_many_wrong_tokens(wait->retry_after_ms, now_ms);
