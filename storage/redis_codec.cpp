@@ -8,12 +8,6 @@ namespace watchkeeper::redis_codec {
 
 namespace {
 
-// The function counts in doubles.
-constexpr std::int64_t exact_max = std::int64_t{1} << 53;
-[[maybe_unused]] bool is_exact(std::int64_t v) {
-  return v > -exact_max && v < exact_max;
-}
-
 // What the function replies in the place of a credit_status.
 constexpr std::uint8_t reply_pair_missing = 4;
 constexpr std::uint8_t reply_corrupt = 5;
@@ -38,35 +32,45 @@ static_assert(limits::partitions <= 256 && limits::function_heartbeats_max * 2 <
 static_assert(problem_count < 256);
 
 struct pair_numbers {
-  media_ms covered_ms = 0;
-  media_ms duration_ms = 0;
-  media_ms resume_ms = 0;
+  std::uint32_t covered_ms = 0;
+  std::uint32_t duration_ms = 0;
+  std::uint32_t resume_ms = 0;
   std::int64_t playtime_ms = 0;
   unix_ms resume_at_ms = 0;
   unix_ms updated_ms = 0;
   unix_ms mastered_ms = 0;
   std::uint64_t version = 0;
+  std::uint8_t marked = 0;
+
+  /// Whether the function library can have written them: what it cannot might overflow here.
+  [[nodiscard]] bool sound() const noexcept {
+    constexpr std::uint32_t media_max = 0x7fff'ffff;
+    return covered_ms <= media_max && duration_ms <= media_max && resume_ms <= media_max &&
+           playtime_ms >= 0 && is_exact(playtime_ms) && is_exact(resume_at_ms) &&
+           is_exact(updated_ms) && is_exact(mastered_ms) && version > 0 &&
+           version < static_cast<std::uint64_t>(exact_max) && marked <= 1;
+  }
 };
 
-std::optional<pair_numbers> decode_numbers(byte_reader& in) {
+pair_numbers decode_numbers(byte_reader& in) {
   pair_numbers read;
-  read.covered_ms = in.media();
-  read.duration_ms = in.media();
-  read.resume_ms = in.media();
+  read.covered_ms = in.u32();
+  read.duration_ms = in.u32();
+  read.resume_ms = in.u32();
   read.playtime_ms = in.i64();
   read.resume_at_ms = in.i64();
   read.updated_ms = in.i64();
   read.mastered_ms = in.i64();
   read.version = in.u64();
-  const auto marked = in.u8();
-  if (!in.good() || read.playtime_ms < 0 || read.version == 0 || marked > 1) return std::nullopt;
+  read.marked = in.u8();
   return read;
 }
 
 }  // namespace
 
 std::string encode_numbers(const progress& state, std::uint64_t version) {
-  assert(is_exact(state.playtime_ms) && is_exact(state.resume_at_ms) && is_exact(state.updated_ms));
+  assert(is_exact(state.playtime_ms) && is_exact(state.resume_at_ms) &&
+         is_exact(state.updated_ms) && is_exact(state.mastered_ms));
   std::string out;
   byte_writer put(out);
   put.u32(static_cast<std::uint32_t>(state.covered.covered_ms()));
@@ -87,18 +91,19 @@ std::optional<versioned_progress> decode_pair(std::string_view value) {
   const auto read = decode_numbers(in);
   const std::size_t windows = in.u8();
   in.bytes(windows * window_bytes);
-  if (!read || !in.good() || windows > windows_max) return std::nullopt;
+  if (!in.good() || !read.sound() || windows > windows_max) return std::nullopt;
   auto decoded = coverage::decode(in.rest());
-  if (!decoded || read->covered_ms != decoded->covered_ms()) return std::nullopt;
+  if (!decoded || static_cast<media_ms>(read.covered_ms) != decoded->covered_ms())
+    return std::nullopt;
   versioned_progress pair;
   pair.state.covered = std::move(*decoded);
-  pair.state.duration_ms = read->duration_ms;
-  pair.state.playtime_ms = read->playtime_ms;
-  pair.state.resume_ms = read->resume_ms;
-  pair.state.resume_at_ms = read->resume_at_ms;
-  pair.state.updated_ms = read->updated_ms;
-  pair.state.mastered_ms = read->mastered_ms;
-  pair.version = read->version;
+  pair.state.duration_ms = static_cast<media_ms>(read.duration_ms);
+  pair.state.playtime_ms = read.playtime_ms;
+  pair.state.resume_ms = static_cast<media_ms>(read.resume_ms);
+  pair.state.resume_at_ms = read.resume_at_ms;
+  pair.state.updated_ms = read.updated_ms;
+  pair.state.mastered_ms = read.mastered_ms;
+  pair.version = read.version;
   return pair;
 }
 
@@ -156,26 +161,32 @@ std::optional<applied_credit> decode_outcome(byte_reader& in, const hot_request&
     outcome.why = static_cast<problem>(why);
   } else {
     const auto numbers = decode_numbers(in);
-    if (!numbers) return std::nullopt;
-    outcome.now = {numbers->covered_ms, numbers->duration_ms, numbers->playtime_ms,
-                   numbers->resume_ms,  numbers->updated_ms,  numbers->mastered_ms};
     if (outcome.status == credit_status::credited)
       outcome.credited_ms = request.credit.interval.length_ms();
     else if (outcome.status == credit_status::limited)
       outcome.credited_ms = in.media();
+    if (outcome.credited_ms > request.credit.interval.length_ms()) return std::nullopt;
+    corrupt = !numbers.sound();
+    if (!corrupt)
+      outcome.now = {static_cast<media_ms>(numbers.covered_ms),
+                     static_cast<media_ms>(numbers.duration_ms),
+                     numbers.playtime_ms,
+                     static_cast<media_ms>(numbers.resume_ms),
+                     numbers.updated_ms,
+                     numbers.mastered_ms};
   }
   if (request.want_coverage) {
     const auto size = in.u32();
     const auto bytes = in.bytes(size);
     if (!in.good()) return std::nullopt;
     answer.covered = coverage::decode(bytes);
-    // The pair's own bytes, unlike the rest of the reply, are whatever lies in Redis.
     if (!answer.covered || (outcome.status != credit_status::rejected &&
-                            answer.covered->covered_ms() != outcome.now.covered_ms)) {
+                            answer.covered->covered_ms() != outcome.now.covered_ms))
       corrupt = true;
-      answer = {};
-    }
   }
+  // The pair's own bytes, unlike the rest of the reply, are whatever lies in Redis: they fail this
+  // heartbeat, and not those that follow.
+  if (corrupt) answer = {};
   if (!in.good()) return std::nullopt;
   return answer;
 }

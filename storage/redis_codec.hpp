@@ -20,6 +20,12 @@ inline constexpr std::size_t windows_max = 4;
 inline constexpr std::size_t window_bytes = 24;
 inline constexpr std::size_t bucket_bytes = 16;
 
+/// The function library counts in doubles: whole numbers are exact below this.
+inline constexpr std::int64_t exact_max = std::int64_t{1} << 53;
+constexpr bool is_exact(std::int64_t v) noexcept {
+  return v > -exact_max && v < exact_max;
+}
+
 /// The numbers of a pair; its mark is left to the function library.
 std::string encode_numbers(const progress& state, std::uint64_t version);
 

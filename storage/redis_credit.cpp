@@ -14,10 +14,6 @@ namespace watchkeeper {
 
 namespace {
 
-storage_failure corrupt(std::string what) {
-  return {storage_error::corrupt, std::move(what)};
-}
-
 /// The different keys of a batch, by open addressing.
 template <class Key, std::size_t keys_max>
 class distinct_keys {

@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <iterator>
-#include <string>
+#include <string_view>
+#include <utility>
 
 namespace watchkeeper {
 
@@ -37,6 +38,10 @@ storage_failure failure_of(const redisReply& error_reply) {
   if (std::find(std::begin(elsewhere), std::end(elsewhere), code) != std::end(elsewhere))
     failure.code = storage_error::unavailable;
   return failure;
+}
+
+storage_failure corrupt(std::string what) {
+  return {storage_error::corrupt, std::move(what)};
 }
 
 }  // namespace watchkeeper

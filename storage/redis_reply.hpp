@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "storage/storage_error.hpp"
@@ -20,5 +21,8 @@ std::string_view text_of(const redisReply& reply) noexcept;
 storage_failure failure_of(const redisReply& error_reply);
 /// An error reply to a call of a function that is not loaded.
 bool is_function_missing(const redisReply& reply) noexcept;
+
+/// What Redis holds or says is not of the documented format.
+storage_failure corrupt(std::string what);
 
 }  // namespace watchkeeper

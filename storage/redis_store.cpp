@@ -14,10 +14,6 @@ namespace {
 
 constexpr std::size_t merge_pairs_max = limits::function_heartbeats_max;
 
-storage_failure corrupt(std::string what) {
-  return {storage_error::corrupt, std::move(what)};
-}
-
 std::vector<redis_command> one(redis_command command) {
   std::vector<redis_command> commands;
   commands.push_back(std::move(command));
@@ -107,12 +103,15 @@ stored<ok_t> redis_store::merge(std::span<const pair_progress> pairs, bool dirty
   for (const auto& pair : pairs) cache_.forget(pair.key.student);
   auto got = run_all(std::move(calls));
   if (!got) return got.error();
+  const auto is_count = [](const redisReply& reply) {
+    return reply.type == REDIS_REPLY_INTEGER && reply.integer >= 0 &&
+           reply.integer <= static_cast<long long>(merge_pairs_max);
+  };
   long long corrupt_pairs = 0;
   long long refused_pairs = 0;
   for (const auto& reply : got.value()) {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
-        reply->element[0]->type != REDIS_REPLY_INTEGER ||
-        reply->element[1]->type != REDIS_REPLY_INTEGER)
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 || !is_count(*reply->element[0]) ||
+        !is_count(*reply->element[1]))
       return corrupt("wk_merge: a malformed reply");
     corrupt_pairs += reply->element[0]->integer;
     refused_pairs += reply->element[1]->integer;
@@ -210,7 +209,8 @@ stored<std::uint64_t> redis_store::dirty_count() {
   if (!got) return got.error();
   std::uint64_t count = 0;
   for (const auto& reply : got.value()) {
-    if (reply->type != REDIS_REPLY_INTEGER) return corrupt("dirty: a reply of a foreign type");
+    if (reply->type != REDIS_REPLY_INTEGER || reply->integer < 0)
+      return corrupt("dirty: a reply of a foreign type");
     count += static_cast<std::uint64_t>(reply->integer);
   }
   return count;

@@ -110,7 +110,11 @@ std::optional<plan> decide(const values& before, std::span<const hot_request> re
   if (!pair || before.bucket.size() != bucket_bytes) return std::nullopt;
   byte_reader in(before.bucket);
   const auto level_us = in.i64();
-  credit_bucket bucket(level_us, in.i64());
+  const auto refilled_at_ms = in.i64();
+  // Numbers that no function writes would overflow further down.
+  if (!redis_codec::is_exact(level_us) || !redis_codec::is_exact(refilled_at_ms))
+    return std::nullopt;
+  credit_bucket bucket(level_us, refilled_at_ms);
 
   std::optional<plan> made{std::in_place};
   std::uint64_t renewed_tag = 0;
@@ -149,6 +153,7 @@ std::optional<plan> decide(const values& before, std::span<const hot_request> re
   }
   if (!changed || (made->renew_session && pair->windows[0].tag != renewed_tag)) return std::nullopt;
 
+  if (!redis_codec::is_exact(pair->state.playtime_ms)) return std::nullopt;
   made->after.pair = encode(*pair);
   if (made->after.pair.size() > pair_bytes_max) return std::nullopt;
   byte_writer put(made->after.bucket);
