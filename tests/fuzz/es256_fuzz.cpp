@@ -5,8 +5,6 @@
 // refused, so this is for the edges of ranges); otherwise as scalars t and s: r is then the x of
 // t · G and s is solved for, which gives a valid signature. Bit 1: one bit of the outcome is
 // flipped. Bit 2: the key is a point as it stands; otherwise d · G.
-//
-//   es256_fuzz -max_total_time=60 -max_len=200
 
 #include <array>
 #include <cstdint>

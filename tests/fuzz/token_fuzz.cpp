@@ -1,28 +1,17 @@
 // libFuzzer target of the engagement token parser. The first byte of the input says what it is:
 // an even one, the text of a token; an odd one, header and payload as JSON, separated by a zero
 // byte (so that the fuzzer need not find its way through base64url).
-//
-//   token_fuzz -max_total_time=60 -max_len=1100 new_corpus tests/fuzz/corpus/token
 
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 
 #include "domain/base64url.hpp"
 #include "domain/engagement_token.hpp"
+#include "tests/fuzz/require.hpp"
 
 using namespace watchkeeper;
 
 namespace {
-
-#define REQUIRE(condition)                                                             \
-  do {                                                                                 \
-    if (!(condition)) {                                                                \
-      std::fprintf(stderr, "token_fuzz: %s:%d: %s\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                                    \
-    }                                                                                  \
-  } while (false)
 
 std::string base64url_of(std::string_view text) {
   return base64url::encode(

@@ -1,0 +1,195 @@
+// libFuzzer target of what Redis holds and says. The first byte says what the rest is: a call of
+// the hot store and the replies to it as they come from the socket, or one value: a pair, a pair
+// with its bucket, outcomes, a member of a set, a message of another gateway.
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "storage/redis_codec.hpp"
+#include "storage/redis_keys.hpp"
+#include "storage/redis_store.hpp"
+#include "storage/redis_swap.hpp"
+#include "tests/fuzz/require.hpp"
+#include "tests/fuzz/scripted_redis.hpp"
+#include "tests/fuzz/stored_values.hpp"
+
+using namespace watchkeeper;
+using namespace watchkeeper::fuzz;
+
+namespace {
+
+constexpr unix_ms now_ms = 1'763'812'345'123;
+
+/// Up to 70 heartbeats of a few students, as the numbers say: more than fit into one call.
+std::vector<hot_request> requests_of(std::uint8_t first, std::uint8_t second) {
+  std::vector<hot_request> requests(1 + (first & 1 ? second % 70 : second % 4));
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    auto& credit = requests[i].credit;
+    credit.student = *student_id::parse("s" + std::to_string(first & 2 ? i : 0));
+    credit.module = *module_id::parse(first & 4 && i % 2 == 1 ? "m2" : "m1");
+    credit.session = *session_id::parse("p");
+    credit.sequence = static_cast<std::uint32_t>(i) + (first >> 4);
+    credit.interval = {static_cast<media_ms>(i * 10'000),
+                       static_cast<media_ms>(i * 10'000 + 9'000)};
+    credit.played_at_ms = now_ms - 1000;
+    credit.now_ms = now_ms + static_cast<unix_ms>(i) * 10;
+    credit.duration_ms = 700'000;
+    credit.mastery_covered_ms = 15'000;
+    credit.rate_permille = 2200;
+    requests[i].want_coverage = (first & 8) != 0;
+  }
+  return requests;
+}
+
+void check_answer(const hot_request& request, const applied_credit& answer) {
+  const auto& outcome = answer.outcome;
+  if (answer.how != applied_credit::state::done) {
+    REQUIRE(!answer.covered);
+    return;
+  }
+  REQUIRE(outcome.credited_ms >= 0);
+  REQUIRE(outcome.credited_ms <= request.credit.interval.length_ms());
+  REQUIRE((outcome.status == credit_status::rejected) == (outcome.why != problem::none));
+  REQUIRE(!outcome.newly_mastered || outcome.status <= credit_status::limited);
+  REQUIRE(outcome.now.covered_ms >= 0 && outcome.now.playtime_ms >= 0);
+  REQUIRE(request.want_coverage == answer.covered.has_value());
+  if (answer.covered) check_coverage(*answer.covered);
+}
+
+void check_failure(const storage_failure& failure) {
+  REQUIRE(failure.code <= storage_error::mismatch && !failure.detail.empty());
+}
+
+/// Whatever Redis replies, the store answers within its contract, or with a failure.
+void check_call(std::uint8_t what, std::uint8_t first, std::uint8_t second,
+                std::string_view bytes) {
+  const scripted_redis script(bytes, (first & 0x80) == 0);
+  redis_store store({}, {.swap = (first & 0x40) == 0});
+  const auto fine = [](const auto& got) {
+    if (!got) check_failure(got.error());
+    return static_cast<bool>(got);
+  };
+  const auto requests = requests_of(first, second);
+  std::vector<pair_key> keys;
+  for (const auto& request : requests) keys.push_back(request.credit.pair());
+  switch (what) {
+    case 0:
+    case 1:
+      for (int round = 0; round <= what; ++round) {
+        const auto answers = store.apply(requests);
+        if (!fine(answers)) continue;
+        REQUIRE(answers->size() == requests.size());
+        for (std::size_t i = 0; i < requests.size(); ++i) check_answer(requests[i], (*answers)[i]);
+      }
+      break;
+    case 2:
+      if (const auto got = store.read(keys); fine(got)) {
+        REQUIRE(got->size() == keys.size());
+        for (const auto& each : *got)
+          if (each) check_progress(*each);
+      }
+      break;
+    case 3: {
+      std::vector<pair_progress> pairs;
+      for (const auto& key : keys) pairs.push_back({key, some_progress(second)});
+      (void)fine(store.merge(pairs, (first & 1) != 0));
+      break;
+    }
+    case 4:
+      if (const auto got = store.modules_of(keys.front().student); fine(got))
+        for (const auto& each : *got) REQUIRE(module_id::parse(each.view()) == each);
+      break;
+    case 5: {
+      const auto partition = partition_of(keys.front().student);
+      if (const auto got = store.read_dirty(partition, second); fine(got)) {
+        REQUIRE(got->size() <= second);
+        for (const auto& each : *got) {
+          REQUIRE(partition_of(each.key.student) == partition);
+          check_progress(each.state);
+        }
+        (void)fine(store.mark_clean(partition, *got));
+      }
+      break;
+    }
+    case 6:
+      if (const auto got = store.health(); fine(got)) REQUIRE(got->worth <= durability::fsync);
+      break;
+    default:
+      (void)fine(store.dirty_count());
+      (void)fine(store.erase(keys.front().student));
+      (void)fine(store.readmit(keys.front().student));
+  }
+}
+
+/// A pair and its bucket of a student: what heartbeats make of them can be stored and read again.
+void check_swap(std::uint8_t first, std::uint8_t second, std::string_view bytes) {
+  if (bytes.size() < redis_codec::bucket_bytes) return;
+  const auto stored = redis_swap::from_stored(bytes.substr(redis_codec::bucket_bytes),
+                                              bytes.substr(0, redis_codec::bucket_bytes));
+  if (!stored) return;
+  auto requests = requests_of(first, second);
+  std::vector<std::uint16_t> chain(requests.size());
+  for (std::size_t i = 0; i < chain.size(); ++i) chain[i] = static_cast<std::uint16_t>(i);
+  for (auto& request : requests) request.credit.student = requests.front().credit.student;
+  std::vector<applied_credit> answers(requests.size());
+  const auto plan = redis_swap::decide(*stored, requests, chain, answers);
+  if (!plan) return;
+  for (std::size_t i = 0; i < requests.size(); ++i) check_answer(requests[i], answers[i]);
+  REQUIRE(plan->after.bucket.size() == redis_codec::bucket_bytes);
+  REQUIRE(plan->after.pair.size() <= redis_swap::pair_bytes_max);
+  const auto before = redis_codec::decode_pair(stored->pair);
+  const auto after = redis_codec::decode_pair(plan->after.pair);
+  REQUIRE(before && after);
+  check_progress(after->state);
+  REQUIRE(after->version > before->version);
+  REQUIRE(after->state.covered.covered_ms() >= before->state.covered.covered_ms());
+  REQUIRE(after->state.playtime_ms >= before->state.playtime_ms);
+  REQUIRE(after->state.mastered_ms == before->state.mastered_ms || before->state.mastered_ms == 0);
+}
+
+/// Outcomes of wk_credit, one after the other.
+void check_outcomes(std::uint8_t first, std::uint8_t second, std::string_view bytes) {
+  byte_reader in(bytes);
+  for (const auto& request : requests_of(first, second)) {
+    bool is_corrupt = false;
+    const auto answer = redis_codec::decode_outcome(in, request, is_corrupt);
+    if (!answer) return;
+    REQUIRE(!is_corrupt || answer->how == applied_credit::state::failed);
+    check_answer(request, *answer);
+  }
+}
+
+void check_member(std::string_view text) {
+  if (const auto key = redis_keys::parse_member(text)) REQUIRE(redis_keys::member(*key) == text);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size < 3) return 0;
+  const std::string_view rest{reinterpret_cast<const char*>(data) + 3, size - 3};
+  switch (const auto what = data[0] % 16; what) {
+    case 8:
+    case 9:
+      check_swap(data[1], data[2], rest);
+      break;
+    case 10:
+      check_outcomes(data[1], data[2], rest);
+      break;
+    case 11:
+    case 12:
+      check_pair(rest);
+      break;
+    case 13:
+      check_member(rest);
+      break;
+    case 14:
+    case 15:
+      check_message(rest);
+      break;
+    default:
+      check_call(static_cast<std::uint8_t>(what), data[1], data[2], rest);
+  }
+  return 0;
+}
