@@ -157,7 +157,7 @@ constexpr auto table = std::to_array<key_description>({
      .maximum = 100'000},
     {.path = "rate.address_failures_burst",
      .member = [](settings& s) -> integer { return s.rate.address_failures_burst; },
-     .help = "Tokens that fail to verify that an address may send at once.",
+     .help = "Tokens that fail to verify that an address (IPv6: a /64) may send at once.",
      .minimum = burst_min,
      .maximum = 1'000'000},
 
