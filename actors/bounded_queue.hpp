@@ -55,6 +55,10 @@ class bounded_queue {
     std::lock_guard lock(mutex_);
     return closed_ && items_.empty();
   }
+  [[nodiscard]] bool closed() const {
+    std::lock_guard lock(mutex_);
+    return closed_;
+  }
   [[nodiscard]] std::size_t size() const {
     std::lock_guard lock(mutex_);
     return items_.size();

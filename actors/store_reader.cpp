@@ -40,6 +40,7 @@ void store_reader::load(std::shared_ptr<progress_query> query) {
 }
 
 void store_reader::run() {
+  bool given_up = false;
   while (!orders_.finished()) {
     auto taken = orders_.take_all(idle_wait, devices_per_question_max);
     if (taken.empty()) {
@@ -47,10 +48,12 @@ void store_reader::run() {
       continue;
     }
     try {
-      // Once it has failed the others that were taken with it do not wait for it one by one.
-      bool ledger_answers = read_devices(taken);
+      // Once it has failed the others that were taken with it do not wait for it one by one, and at
+      // the end none does: each would take seconds.
+      bool ledger_answers = !given_up && read_devices(taken);
       // In the order in which they came: the tokens of a request must not overtake each other.
       for (auto& each : taken) serve(each, ledger_answers);
+      given_up = !ledger_answers && orders_.closed();
     } catch (const std::exception& e) {
       // What was not served answers by itself when it is let go of.
       around_.behind_probe.failed({storage_error::unavailable, e.what()});
@@ -59,9 +62,9 @@ void store_reader::run() {
 }
 
 void store_reader::serve(order& taken, bool& ledger_answers) {
-  if (taken.query) return answer(taken.query);
-  if (taken.what == lacking::module) return supply_module(taken.job);
-  if (taken.what == lacking::assignment) return supply_assignment(taken.job);
+  if (taken.query) return answer(taken.query, ledger_answers);
+  if (taken.what == lacking::module) return supply_module(taken.job, ledger_answers);
+  if (taken.what == lacking::assignment) return supply_assignment(taken.job, ledger_answers);
   supply_device(taken, ledger_answers);
 }
 
@@ -101,35 +104,42 @@ bool store_reader::read_devices(std::span<const order> orders) {
   return true;
 }
 
-void store_reader::fail(heartbeat_job& job, const storage_failure& failure) {
-  around_.behind_probe.failed(failure);
-  job.refuse(problem::storage_unavailable, unreadable);
+template <class Ask>
+auto store_reader::asked(bool& ledger_answers, Ask ask) -> decltype(ask()) {
+  if (!ledger_answers)
+    return storage_failure{storage_error::unavailable, "the ledger failed just before"};
+  auto found = ask();
+  if (!found) {
+    around_.behind_probe.failed(found.error());
+    ledger_answers = found.error().code != storage_error::unavailable;
+  }
+  return found;
 }
 
-void store_reader::supply_module(heartbeat_job_ptr& job) {
+void store_reader::supply_module(heartbeat_job_ptr& job, bool& ledger_answers) {
   const auto& id = job->token.claims.module;
   if (!around_.known.find_module(id, around_.now()).known) {
     const auto generation = around_.known.generation(id);
-    auto record = around_.behind->get_module(id);
-    if (!record) return fail(*job, record.error());
+    const auto record = asked(ledger_answers, [&] { return around_.behind->get_module(id); });
+    if (!record) return job->refuse(problem::storage_unavailable, unreadable);
     around_.known.keep_module(id, *record, generation, around_.now());
     if (!*record) around_.in_vain(*job);
   }
   around_.screened_again(std::move(job));
 }
 
-void store_reader::supply_assignment(heartbeat_job_ptr& job) {
+void store_reader::supply_assignment(heartbeat_job_ptr& job, bool& ledger_answers) {
   const pair_key pair{job->token.claims.student, job->token.claims.module};
   if (!around_.known.find_assignment(pair, around_.now()).known) {
     const auto generation = around_.known.generation(pair);
-    auto assigned = around_.behind->is_assigned(pair);
-    if (!assigned) return fail(*job, assigned.error());
+    const auto assigned = asked(ledger_answers, [&] { return around_.behind->is_assigned(pair); });
+    if (!assigned) return job->refuse(problem::storage_unavailable, unreadable);
     around_.known.keep_assignment(pair, *assigned, generation, around_.now());
   }
   around_.screened_again(std::move(job));
 }
 
-void store_reader::answer(const std::shared_ptr<progress_query>& query) {
+void store_reader::answer(const std::shared_ptr<progress_query>& query, bool& ledger_answers) {
   using answer_type = stored<std::optional<progress>>;
   const pair_key keys[] = {query->key};
   auto result = std::make_shared<answer_type>(std::optional<progress>{});
@@ -137,7 +147,7 @@ void store_reader::answer(const std::shared_ptr<progress_query>& query) {
   const bool in_hot = hot && (*hot)[0];
   auto row = in_hot ? stored<std::vector<std::optional<progress>>>(
                           std::vector<std::optional<progress>>{std::nullopt})
-                    : around_.behind->read(keys);
+                    : asked(ledger_answers, [&] { return around_.behind->read(keys); });
   if (in_hot) {
     *result = answer_type((*hot)[0]);
   } else if (!row) {

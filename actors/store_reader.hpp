@@ -37,6 +37,7 @@ class store_reader {
   static constexpr int device_reads_max = 4;
 
   /// Finishes what is queued and ends the thread; what comes later answers `overloaded` by itself.
+  /// Where the ledger fails meanwhile it is not asked for the others, which are refused.
   void close();
 
   enum class lacking : std::uint8_t { device, module, assignment };
@@ -56,10 +57,12 @@ class store_reader {
   [[nodiscard]] bool read_devices(std::span<const order> orders);
   void serve(order& taken, bool& ledger_answers);
   void supply_device(order& taken, bool& ledger_answers);
-  void supply_module(heartbeat_job_ptr& job);
-  void supply_assignment(heartbeat_job_ptr& job);
-  void answer(const std::shared_ptr<progress_query>& query);
-  void fail(heartbeat_job& job, const storage_failure& failure);
+  void supply_module(heartbeat_job_ptr& job, bool& ledger_answers);
+  void supply_assignment(heartbeat_job_ptr& job, bool& ledger_answers);
+  void answer(const std::shared_ptr<progress_query>& query, bool& ledger_answers);
+  /// What `ask` gives, unless the ledger has failed already.
+  template <class Ask>
+  auto asked(bool& ledger_answers, Ask ask) -> decltype(ask());
 
   surroundings around_;
   bounded_queue<order> orders_;
