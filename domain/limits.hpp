@@ -43,6 +43,8 @@ inline constexpr std::size_t heartbeats_in_flight_max = 65'536;  // admitted, no
 /// Beyond it they wait, so that a heartbeat of just now has no outage's worth before it.
 inline constexpr std::size_t kept_heartbeats_under_way_max = 1'024;
 inline constexpr std::size_t kept_heartbeats_waiting_max = 65'536;
+/// After it they are sent away, to come again: a device waits 15 s for an answer.
+inline constexpr std::int64_t kept_heartbeats_wait_max_ms = 10'000;
 inline constexpr std::size_t sessions_max = 1'000'000;
 inline constexpr std::size_t batch_heartbeats_max = 512;    // one batch of one shard
 inline constexpr std::size_t function_heartbeats_max = 64;  // one call of the Redis function

@@ -48,7 +48,9 @@ struct server::implementation final : reply_port {
       threads.push_back(std::make_unique<io_thread>(options, sink, i, doorkeeper, &tls));
   }
 
-  ~implementation() override {
+  ~implementation() override { stop(); }
+
+  void stop() noexcept {
     // The sink may answer through any of the threads when it is told of what is gone: all of them
     // have to be there until the last has stopped.
     for (auto& each : threads) each->stop();
@@ -164,6 +166,10 @@ bool server::drain(std::chrono::milliseconds deadline) {
   if (self.doorkeeper.wait_until_empty(until)) return true;
   self.ask_all([](io_thread& each, auto done) { each.cut_all(std::move(done)); });
   return false;
+}
+
+void server::stop() noexcept {
+  implementation_->stop();
 }
 
 }  // namespace watchkeeper::net

@@ -74,6 +74,9 @@ class server {
   /// Stops accepting, sends GOAWAY, lets requests in flight be answered, closes. Returns true when
   /// every connection closed before the deadline; the others are then cut. Any thread but I/O ones.
   bool drain(std::chrono::milliseconds deadline);
+  /// Ends the I/O threads; what is left of connections is cut. After it nothing is told the sink.
+  /// Once, or more often; any thread but I/O ones.
+  void stop() noexcept;
 
  private:
   struct implementation;

@@ -277,6 +277,11 @@ class running_gateway {
   static_files files_;
   live_endpoint watching_;
   api api_;
+  /// I/O threads call all of the above until the last moment.
+  struct io_end {
+    ~io_end() { server.stop(); }
+    net::server& server;
+  } io_end_{server_};  // last: destroyed first
 };
 
 }  // namespace

@@ -104,22 +104,35 @@ void heartbeat_endpoint::on_request(net::http_request&& request) noexcept {
     all.push_back({std::string(tokens[i]), listener, i, request.peer.bytes});
   if (count == 1 || request.reply_to.io_thread >= rounds_.size())
     return pass_on(all, request.reply_to.io_thread);
-  auto& at = rounds_[request.reply_to.io_thread];
-  listener->count_down(at.under_way);
-  pass_on_or_wait(std::move(all), at, request.reply_to.io_thread);
+  listener->count_down(rounds_[request.reply_to.io_thread].under_way);
+  pass_on_or_wait(std::move(all), request.reply_to);
 }
 
 void heartbeat_endpoint::pass_on_or_wait(std::vector<actors::heartbeat_request>&& of_one_request,
-                                         round& at, std::uint32_t io_thread) {
+                                         const net::reply_address& reply_to) {
+  auto& at = rounds_[reply_to.io_thread];
   const auto tokens = of_one_request.size();
-  const bool room = at.waiting.empty() && at.has_room(tokens);
-  // Where too many wait, the actors' own limit decides, and says so.
-  if (room || at.waiting_tokens + tokens > limits::kept_heartbeats_waiting_max) {
+  if (at.waiting.empty() && at.has_room(tokens)) {
     at.under_way.fetch_add(tokens, std::memory_order_relaxed);
-    return pass_on(of_one_request, io_thread);
+    return pass_on(of_one_request, reply_to.io_thread);
   }
+  // None overtakes those that wait, and none takes the actors' room from single heartbeats.
+  if (at.waiting_tokens + tokens > limits::kept_heartbeats_waiting_max) return send_away(reply_to);
   at.waiting_tokens += tokens;
-  at.waiting.push_back(std::move(of_one_request));
+  at.waiting.push_back({std::move(of_one_request), reply_to, now_()});
+}
+
+/// Nothing of the request has been handed over. Those that are sent away come again spread over ten
+/// seconds.
+void heartbeat_endpoint::send_away(const net::reply_address& reply_to) {
+  const auto retry_after_s =
+      5 +
+      static_cast<int>((reply_to.connection + static_cast<std::size_t>(reply_to.stream) / 2) % 10);
+  replies_.respond(reply_to,
+                   net::make_problem(problem::overloaded,
+                                     "too many requests with several heartbeats wait; none of this "
+                                     "one was taken, send it again",
+                                     now_(), retry_after_s));
 }
 
 void heartbeat_endpoint::pass_on(std::span<actors::heartbeat_request> of_one_request,
@@ -137,12 +150,23 @@ void heartbeat_endpoint::on_round_end(std::uint32_t io_thread) noexcept {
     submit_(at.kept);
     at.kept.clear();
   }
-  while (!at.waiting.empty() && at.has_room(at.waiting.front().size())) {
+  if (at.waiting.empty()) return;
+  // By the wall clock: where it is set forward, what waits comes again.
+  const auto too_old_ms = now_() - limits::kept_heartbeats_wait_max_ms;
+  for (std::size_t done = 0; !at.waiting.empty() && done < limits::kept_heartbeats_under_way_max;) {
+    const bool too_old = at.waiting.front().since_ms < too_old_ms;
+    const auto tokens = at.waiting.front().tokens.size();
+    if (!too_old && !at.has_room(tokens)) break;
     auto next = std::move(at.waiting.front());
     at.waiting.pop_front();
-    at.waiting_tokens -= next.size();
-    at.under_way.fetch_add(next.size(), std::memory_order_relaxed);
-    submit_(next);
+    at.waiting_tokens -= tokens;
+    done += tokens;
+    if (too_old) {
+      send_away(next.reply_to);
+    } else {
+      at.under_way.fetch_add(tokens, std::memory_order_relaxed);
+      submit_(next.tokens);
+    }
   }
 }
 

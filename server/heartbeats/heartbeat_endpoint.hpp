@@ -20,7 +20,8 @@ namespace watchkeeper::server {
 /// POST /v1/heartbeats and POST /v1/heartbeats/stream: takes tokens out of requests, hands them to
 /// the actors, and writes the answer when the last result of a request is there.
 /// Requests with several tokens, what devices kept during an outage, have a limit of how many are
-/// under way at once; the others wait here, in their order, while single heartbeats pass.
+/// under way at once; the others wait here, in their order, while single heartbeats pass. Beyond a
+/// number and a time of waiting they are answered `overloaded`.
 /// Thread: requests on I/O threads, results on any. Never blocks. Borrows the reply port.
 class heartbeat_endpoint {
  public:
@@ -41,7 +42,8 @@ class heartbeat_endpoint {
   void on_stream_opened(net::http_request&& request) noexcept;
   void on_stream_data(const net::reply_address& from, std::string_view bytes, bool last) noexcept;
   void on_stream_gone(const net::reply_address& from) noexcept;
-  /// Passes on what was collected, and of what waits as much as there is room for. Thread: that I/O
+  /// Passes on what was collected, and of what waits as much as there is room for, at most
+  /// `kept_heartbeats_under_way_max` tokens: their answers bring the next round. Thread: that I/O
   /// thread.
   void on_round_end(std::uint32_t io_thread) noexcept;
 
@@ -54,11 +56,17 @@ class heartbeat_endpoint {
       return (a.connection * 0x9e3779b97f4a7c15ull) ^ static_cast<std::size_t>(a.stream);
     }
   };
+  /// One request with several tokens.
+  struct waiting_request {
+    std::vector<actors::heartbeat_request> tokens;
+    net::reply_address reply_to;
+    unix_ms since_ms;
+  };
   /// What came from one I/O thread in its round. Heartbeats that reach the actors together wake a
   /// thread once, where each by itself would wake it again and again.
   struct alignas(64) round {
     std::vector<actors::heartbeat_request> kept;
-    std::deque<std::vector<actors::heartbeat_request>> waiting;  // each of one request
+    std::deque<waiting_request> waiting;
     std::size_t waiting_tokens = 0;
     std::atomic<std::size_t> under_way{
         0};  // tokens of requests with several; counted down anywhere
@@ -68,8 +76,9 @@ class heartbeat_endpoint {
     }
   };
   void pass_on(std::span<actors::heartbeat_request> of_one_request, std::uint32_t io_thread);
-  void pass_on_or_wait(std::vector<actors::heartbeat_request>&& of_one_request, round& at,
-                       std::uint32_t io_thread);
+  void pass_on_or_wait(std::vector<actors::heartbeat_request>&& of_one_request,
+                       const net::reply_address& reply_to);
+  void send_away(const net::reply_address& reply_to);
   std::shared_ptr<heartbeat_stream> stream_of(const net::reply_address& from);
   [[nodiscard]] bool acceptable(const net::http_request& request);
 

@@ -11,7 +11,7 @@ import { beside, statistics } from './lib.mjs';
 
 const flood = 50_000;
 const tokensARequest = 16;
-const connections = 4;
+const connections = 6;  // more under way than a gateway lets kept heartbeats be: some wait
 const requestsAConnection = 16;
 const underWay = connections * requestsAConnection * tokensARequest;
 /** The limits of docs/configuration.md, [rate], as they are without one in the configuration. */

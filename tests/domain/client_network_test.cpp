@@ -17,6 +17,13 @@ BOOST_AUTO_TEST_CASE(an_ipv4_address_counts_whole) {
   BOOST_CHECK(client_network_of(other) != client_network_of(one));
 }
 
+BOOST_AUTO_TEST_CASE(an_ipv4_address_behind_a_translator_counts_whole) {
+  const address one{0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, 192, 0, 2, 1};
+  const address other{0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, 192, 0, 2, 2};
+  BOOST_CHECK(client_network_of(one) == one);
+  BOOST_CHECK(client_network_of(other) != client_network_of(one));
+}
+
 BOOST_AUTO_TEST_CASE(an_ipv6_address_counts_by_its_first_64_bits) {
   const address one{0x20, 0x01, 0x0d, 0xb8, 0, 1, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10};
   const address neighbour{0x20, 0x01, 0x0d, 0xb8, 0, 1, 0, 2, 0xff, 0xff, 0, 0, 0, 0, 0, 1};

@@ -127,6 +127,20 @@ BOOST_AUTO_TEST_CASE(a_round_does_not_wait_for_all_that_one_look_brings) {
   BOOST_TEST(clients[1].read_answer(1).body == "late");
 }
 
+BOOST_AUTO_TEST_CASE(an_answer_from_another_thread_brings_a_round) {
+  test_server s(test_server::h2c_options());
+  auto client = raw_client::connect_h2c(s.running.h2c_port());
+  BOOST_REQUIRE(client.greet_and_wait());
+  client.request(1, "GET", "/hold", true);
+  BOOST_REQUIRE(s.sink.wait_held(1));
+  client.request(3, "GET", "/round", true);
+  BOOST_TEST(client.read_answer(3).status() == "200");
+  const auto before = s.sink.rounds();
+  s.sink.release();
+  BOOST_TEST(client.read_answer(1).status() == "200");
+  BOOST_TEST(s.sink.wait_rounds(before + 1));
+}
+
 BOOST_AUTO_TEST_CASE(answers_without_content) {
   test_server s(test_server::h2c_options());
   auto client = raw_client::connect_h2c(s.running.h2c_port());

@@ -132,6 +132,8 @@ void test_sink::on_round_end(std::uint32_t io_thread) noexcept {
   std::vector<reply_address> kept;
   {
     const std::scoped_lock lock(mutex_);
+    ++rounds_;
+    changed_.notify_all();
     const auto others =
         std::partition(of_this_round_.begin(), of_this_round_.end(),
                        [&](const auto& each) { return each.io_thread != io_thread; });
@@ -153,6 +155,13 @@ bool test_sink::wait_held(std::size_t count) {
 }
 bool test_sink::wait_busy() {
   return wait([&] { return busy_; });
+}
+std::size_t test_sink::rounds() {
+  const std::scoped_lock lock(mutex_);
+  return rounds_;
+}
+bool test_sink::wait_rounds(std::size_t count) {
+  return wait([&] { return rounds_ >= count; });
 }
 void test_sink::let_go() {
   const std::scoped_lock lock(mutex_);

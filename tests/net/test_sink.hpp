@@ -44,6 +44,8 @@ class test_sink : public request_sink {
   /// Waits for `count` requests held; false after 5 s.
   bool wait_held(std::size_t count);
   bool wait_busy();
+  std::size_t rounds();
+  bool wait_rounds(std::size_t count);
   void let_go();
   bool wait_gone(std::size_t count);
   bool wait_stalled_bytes(std::size_t count);
@@ -66,6 +68,7 @@ class test_sink : public request_sink {
   std::map<std::uint64_t, std::map<std::int32_t, std::string>> streams_;  // path by stream
   std::size_t gone_ = 0;
   std::size_t pulled_ = 0;
+  std::size_t rounds_ = 0;
   std::size_t stalled_bytes_ = 0;
   std::optional<reply_address> stalled_;
   bool busy_ = false;

@@ -29,11 +29,14 @@ struct desk {
   answers replies;
   std::vector<actors::heartbeat_request> passed;
   std::vector<std::size_t> groups;  // how many came together
+  unix_ms now_ms = 1'800'000'000'000;
+  bool answers_at_once = false;
   heartbeat_endpoint endpoint{[this](std::span<actors::heartbeat_request> all) {
                                 groups.push_back(all.size());
                                 for (auto& each : all) passed.push_back(std::move(each));
+                                if (answers_at_once) answer(passed.size() - all.size(), all.size());
                               },
-                              replies, [] { return unix_ms{0}; }, 1};
+                              replies, [this] { return now_ms; }, 1};
   std::int32_t last_stream = -1;
 
   /// A request with tokens of the names; its stream.
@@ -130,19 +133,52 @@ BOOST_AUTO_TEST_CASE(as_many_wait_as_there_is_room_for) {
   for (std::size_t i = 0; i < room + waiting; ++i) d.ask_for_kept("kept");
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.passed.size() == room * full);
-  // One more is for the actors to refuse.
-  d.ask_for_kept("one more");
+  // One more is sent away: it overtakes nobody, and takes no room of single ones.
+  const auto more = d.ask_for_kept("one more");
+  BOOST_TEST(d.replies.status.at(more) == 503);
   d.endpoint.on_round_end(0);
-  BOOST_REQUIRE_EQUAL(d.passed.size(), (room + 1) * full);
-  BOOST_TEST(d.passed.back().token == "one more");
-  // In the end all have been passed on, each once, and all are answered.
+  BOOST_TEST(d.passed.size() == room * full);
+  d.ask({"new"});
+  d.endpoint.on_round_end(0);
+  BOOST_TEST(d.passed.back().token == "new");
+  // In the end all others have been passed on, each once, and all are answered.
   for (std::size_t answered = 0; answered < d.passed.size(); d.endpoint.on_round_end(0)) {
     const auto there = d.passed.size();
     d.answer(answered, there - answered);
     answered = there;
   }
-  BOOST_TEST(d.passed.size() == (room + waiting + 1) * full);
-  BOOST_TEST(d.replies.status.size() == room + waiting + 1);
+  BOOST_TEST(d.passed.size() == (room + waiting) * full + 1);
+  BOOST_TEST(d.replies.status.size() == room + waiting + 2);
+}
+
+BOOST_AUTO_TEST_CASE(what_waits_too_long_comes_again) {
+  desk d;
+  for (std::size_t i = 0; i < room; ++i) d.ask_for_kept("early");
+  const auto old = d.ask_for_kept("old");
+  d.now_ms += 1;
+  const auto late = d.ask_for_kept("late");
+  d.now_ms += limits::kept_heartbeats_wait_max_ms;  // of the later one: just not too long
+  d.endpoint.on_round_end(0);
+  BOOST_TEST(d.replies.status.at(old) == 503);
+  BOOST_TEST(!d.replies.status.contains(late));
+  d.answer(0, room * full);
+  d.endpoint.on_round_end(0);
+  BOOST_REQUIRE_EQUAL(d.passed.size(), (room + 1) * full);
+  BOOST_TEST(d.passed.back().token == "late");
+}
+
+BOOST_AUTO_TEST_CASE(a_round_passes_on_so_many_also_where_they_are_answered_at_once) {
+  desk d;
+  for (std::size_t i = 0; i < 3 * room; ++i) d.ask_for_kept("kept");
+  d.endpoint.on_round_end(0);
+  BOOST_TEST(d.passed.size() == room * full);
+  d.answers_at_once = true;
+  d.answer(0, room * full);
+  d.endpoint.on_round_end(0);
+  BOOST_TEST(d.passed.size() == 2 * room * full);
+  d.endpoint.on_round_end(0);
+  BOOST_TEST(d.passed.size() == 3 * room * full);
+  BOOST_TEST(d.replies.status.size() == 3 * room);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
