@@ -82,7 +82,7 @@ export function readAnswer(
   const { type, title, detail } = body;
   if (status < 400 || typeof type !== 'string' || !type.startsWith(PREFIX)) return undefined;
   const name = type.slice(PREFIX.length);
-  answer.problem = { name, detail: String(detail ?? title ?? '').slice(0, 500) };
+  answer.problem = { name, detail: String(detail ?? title ?? '').slice(0, 200) };
   if (claims.length === 1) answer.verdicts = [{ problem: name, detail: answer.problem.detail }];
   return answer;
 }
@@ -90,7 +90,9 @@ export function readAnswer(
 /** What a problem means for the heartbeat that has it. `alone`: only an answer of its own can tell. */
 export type Reaction = 'never' | 'later' | 'clock' | 'device-key' | 'enrol' | 'alone';
 
-const REACTIONS: Record<string, Reaction> = {
+const REACTIONS: Record<string, Reaction | null> = {
+  // Not every object has a `constructor` then, which is a name as well.
+  __proto__: null,
   'stale-token': 'clock',
   'future-token': 'clock',
   'session-key-unknown': 'device-key',
@@ -104,8 +106,9 @@ const PASSING = /^(5|4(0[589]|15|25|29))|-req|unauth|forb|not-f|payl/;
 
 /**
  * Any other name, known or not, is taken by the status: `4xx` is about the token, and for good. The
- * status of a batch, 200, is about none of its tokens, and has no Retry-After.
+ * status of a batch, 200, is about none of its tokens, and has no Retry-After. What passes, passes under every name.
  */
 export function reactionTo(name: string, status: number): Reaction {
-  return REACTIONS[name] ?? (status < 400 ? 'alone' : PASSING.test(status + name) ? 'later' : 'never');
+  if (status >= 400 && PASSING.test(status + name)) return 'later';
+  return REACTIONS[name] ?? (status < 400 ? 'alone' : 'never');
 }

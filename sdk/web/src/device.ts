@@ -21,7 +21,7 @@ export interface DeviceKey {
 /** The key of this browser for this student; made when there is none. One for all tabs. */
 export async function deviceKey(store: Store, student: string): Promise<DeviceKey> {
   if (!globalThis.crypto?.subtle)
-    throw new Error('watchkeeper: WebCrypto needs https:// or localhost');
+    throw new Error('watchkeeper: must be https: or localhost');
   const name = `device ${student}`;
   const found = await store.getOrPut<DeviceKey>(name);
   if (found) return found;

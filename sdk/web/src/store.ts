@@ -55,10 +55,13 @@ export class MemoryStore implements Store {
   // Apart from the ids that the database gave to claims which were taken over from it.
   #nextId = 2 ** 40;
 
-  /** Takes over what another store held. */
+  /** Takes over what another store held, after what is here. */
   takeOver(name: string, { claims, state }: Draft): void {
-    const withIds = claims.map((claim) => (claim.id === undefined ? { ...claim, id: this.#nextId++ } : claim));
-    this.#queues.set(name, { claims: withIds, state });
+    const merge = (draft: Draft): void => {
+      const here = draft.claims;
+      draft.claims = [...here, ...claims.filter((claim) => !here.some((kept) => holds(kept, claim)))];
+    };
+    void this.transact(name, merge, state);
   }
 
   appendClaim(claim: Claim): Promise<void> {
@@ -67,10 +70,11 @@ export class MemoryStore implements Store {
     });
   }
 
-  async transact<R>(name: string, change: Transaction<R>): Promise<R> {
-    const draft = { claims: [], state: emptyState(), ...this.#queues.get(name) };
+  async transact<R>(name: string, change: Transaction<R>, state = emptyState()): Promise<R> {
+    const draft: Draft = { claims: [], state, ...this.#queues.get(name) };
     const result = change(draft);
-    this.takeOver(name, draft);
+    draft.claims = draft.claims.map((claim) => (claim.id === undefined ? { ...claim, id: this.#nextId++ } : claim));
+    this.#queues.set(name, draft);
     return result;
   }
 
@@ -79,6 +83,9 @@ export class MemoryStore implements Store {
     return this.#named.get(name) as T | undefined;
   }
 }
+
+/** Where all stores of a page fall back to: the key that was enrolled is then that of every tracker. */
+const memoryOfPage = new MemoryStore();
 
 class IndexedDbStore implements Store {
   readonly kind = 'indexeddb';
@@ -140,7 +147,8 @@ class IndexedDbStore implements Store {
       const transaction = this.#database.transaction(stores, 'readwrite');
       const result = work(transaction);
       transaction.oncomplete = () => resolve(result());
-      transaction.onabort = transaction.onerror = () => reject(transaction.error);
+      // Comes after each error, and knows it.
+      transaction.onabort = () => reject(transaction.error);
       // What is done once more must not be carried out late as well. Throws where it is being committed.
       return transaction;
     });
@@ -190,10 +198,17 @@ export class DurableStore implements Store {
   readonly #names = new Map<string, unknown>();
   readonly #factory: () => IDBFactory | undefined;
   readonly #onFallback: (reason: string) => void;
+  readonly #memory: MemoryStore;
 
-  constructor(factory: () => IDBFactory | undefined, onFallback: (reason: string) => void) {
-    this.#factory = factory;
+  /** `factory` is called each time, and may throw. */
+  constructor(
+    onFallback: (reason: string) => void,
+    factory: () => IDBFactory | undefined = () => globalThis.indexedDB,
+    memory = memoryOfPage,
+  ) {
     this.#onFallback = onFallback;
+    this.#factory = factory;
+    this.#memory = memory;
   }
 
   get kind(): 'indexeddb' | 'memory' {
@@ -215,14 +230,18 @@ export class DurableStore implements Store {
     });
   }
 
-  transact<R>(queue: string, change: Transaction<R>): Promise<R> {
-    return this.#attempt((store) =>
+  async transact<R>(queue: string, change: Transaction<R>): Promise<R> {
+    let last: Draft;
+    const result = await this.#attempt((store) =>
       store.transact(queue, (draft) => {
-        const result = change(draft);
+        // Until the change is there, this is what another try begins with.
         this.#seen.set(queue, { ...draft });
-        return result;
+        last = draft;
+        return change(draft);
       }),
     );
+    this.#seen.set(queue, { ...last! });
+    return result;
   }
 
   async getOrPut<T>(name: string, value?: T): Promise<T | undefined> {
@@ -262,10 +281,9 @@ export class DurableStore implements Store {
   #fallBack(error: unknown): Store {
     // Another operation may have been faster.
     if (this.kind === 'memory') return this.#current!;
-    const memory = new MemoryStore();
+    const memory = (this.#current = this.#memory);
     for (const [name, draft] of this.#seen) memory.takeOver(name, draft);
     for (const [name, value] of this.#names) void memory.getOrPut(name, value);
-    this.#current = memory;
     this.#onFallback(String(error));
     return memory;
   }

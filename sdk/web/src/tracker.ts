@@ -14,7 +14,6 @@ const MAX_HEARTBEATS = 5;
 const MAX_INTERVAL_MS = 30_000;
 /** How long to wait for an answer. */
 const TIMEOUT_MS = 15_000;
-const MAX_SEQUENCE = 2 ** 31 - 1;
 
 /**
  * When to look, and how. Around a stall there are cuts and no more: its time is not played, since the
@@ -39,10 +38,6 @@ function browser(): Environment {
   };
 }
 
-function indexedDb(): IDBFactory | undefined {
-  return globalThis.indexedDB;
-}
-
 /** A number option within its limits. Throws a RangeError that names it. */
 function within(name: string, value: number | undefined, otherwise: number, min: number, max: number): number {
   if (value === undefined) return otherwise;
@@ -62,7 +57,7 @@ async function enrolmentOf(device: Promise<DeviceKey>, store: DurableStore): Pro
 
 /** Makes this browser's key for the student, or finds it, and gives its public half to be enrolled. */
 export async function enrolment(student: string): Promise<Enrolment> {
-  const store = new DurableStore(indexedDb, () => undefined);
+  const store = new DurableStore(() => undefined);
   return enrolmentOf(deviceKey(store, id('student', student)), store);
 }
 
@@ -79,7 +74,7 @@ export class Tracker extends Emitter<Events> {
   readonly #device: Promise<DeviceKey>;
   readonly #store: DurableStore;
   readonly #queue: string;
-  readonly #channel: BroadcastChannel | undefined;
+  #channel: BroadcastChannel | undefined;
   readonly #detach = new AbortController();
   #sequence = 0;
   #gone = false;
@@ -99,7 +94,7 @@ export class Tracker extends Emitter<Events> {
     this.session = environment.newId();
     this.#queue = `${gateway} ${options.student}`;
     this.#cutter = new Cutter(heartbeatMs);
-    this.#store = new DurableStore(indexedDb, (detail) => {
+    this.#store = new DurableStore((detail) => {
       this.emit('problem', { name: 'storage', status: 0, detail, retry: 'later' });
       this.#sender.tellChange();
     });
@@ -126,13 +121,18 @@ export class Tracker extends Emitter<Events> {
         if (name === 'progress') this.#channel?.postMessage(event);
       },
     );
-    this.#channel = this.#openChannel();
+    this.#channel = new BroadcastChannel(`watchkeeper ${this.#queue}`);
+    this.#channel.onmessage = ({ data }: MessageEvent<Events['progress']>) => {
+      if (data.module !== options.module) return;
+      this.emit('progress', data);
+      this.#sender.heard(data);
+    };
     this.#listen();
     this.ready = this.#sender.progress().then((progress) => ({ progress }));
     // What an earlier page had to leave behind; the device may have been enrolled since.
     void this.ready.then(({ progress }) => {
       if (progress) this.#sender.heard(progress);
-      return this.#sender.hurry();
+      return this.#gone ? undefined : this.#sender.hurry();
     });
     this.#look('tick');
   }
@@ -165,6 +165,8 @@ export class Tracker extends Emitter<Events> {
       await this.#sender.flush();
       this.#sender.stop();
       this.#channel?.close();
+      // A last answer may come yet, and a channel that is closed takes nothing.
+      this.#channel = undefined;
     })();
     return this.#done;
   }
@@ -179,17 +181,6 @@ export class Tracker extends Emitter<Events> {
     window.addEventListener('online', () => void this.#sender.hurry(), { signal });
   }
 
-  #openChannel(): BroadcastChannel | undefined {
-    if (typeof BroadcastChannel === 'undefined') return undefined;
-    const channel = new BroadcastChannel(`watchkeeper ${this.#queue}`);
-    channel.onmessage = ({ data }: MessageEvent<Events['progress']>) => {
-      if (data.module !== this.#options.module) return;
-      this.emit('progress', data);
-      this.#sender.heard(data);
-    };
-    return channel;
-  }
-
   #snapshot(): Snapshot {
     const media = this.#media;
     return {
@@ -201,25 +192,25 @@ export class Tracker extends Emitter<Events> {
     };
   }
 
-  #look(cause: Cause): Promise<void> {
-    if (this.#gone) return Promise.resolve();
+  async #look(cause: Cause): Promise<void> {
+    if (this.#gone) return;
     const snapshot = this.#snapshot();
     // While the element seeks, its position is where it goes to and not what was played.
     const intervals = this.#cutter.observe(snapshot, this.#media.seeking ? 'jump' : cause);
-    if (!intervals.length) return Promise.resolve();
+    if (!intervals.length) return;
     // At an interruption the application is likely to show where the student stands.
     if (cause !== 'tick' || !snapshot.isPlaying) this.#sender.wantFull = true;
     const { student: sub, module: cid } = this.#options;
     const ended = this.#sender.clock.moment(this.#environment.reading());
-    return Promise.all(
+    // All are asked to be written before anything is waited for.
+    await Promise.all(
       intervals.map(({ fromMs, toMs, rate }) => {
-        if (this.#sequence > MAX_SEQUENCE) return undefined;
         const claim: Claim = {
           queue: this.#queue, sub, cid, sid: this.session, sn: this.#sequence++, fromMs, toMs, rate, ended,
         };
         return this.#sender.add(claim);
       }),
-    ).then(() => undefined);
+    );
   }
 }
 

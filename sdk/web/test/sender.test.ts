@@ -294,6 +294,23 @@ describe('what the gateway says about a heartbeat', () => {
     });
   }
 
+  for (const name of ['stale-token', 'future-token', 'unknown-device', 'session-key-unknown', 'bad-signature'])
+    test(`${name} with a status of the server's own fault says nothing about the heartbeat`, async () => {
+      gateway.trouble = ({ tokens }) => (tokens.length ? problem(name, 503) : undefined);
+      await play();
+      expect(sender.status()).toMatchObject({ state: 'waiting', buffered: 1 });
+      gateway.trouble = undefined;
+      await settle();
+      expect(gateway.coveredMs).toBe(10_000);
+      expect(of('drop')).toEqual([]);
+    });
+
+  test('a problem that is named like something every object has is one of an unknown name', async () => {
+    gateway.trouble = ({ tokens }) => (tokens.length ? problem('constructor', 400) : undefined);
+    await play();
+    expect(of('drop')).toMatchObject([{ count: 1, reason: 'constructor' }]);
+  });
+
   test('unknown-device keeps everything until the application has enrolled it', async () => {
     gateway.devices.clear();
     await play(3);

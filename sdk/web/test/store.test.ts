@@ -2,7 +2,11 @@ import { IDBFactory as FakeFactory } from 'fake-indexeddb';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Claim } from '../src/buffer.js';
 import { deviceKey } from '../src/device.js';
-import { DurableStore, type Store } from '../src/store.js';
+import { DurableStore, MemoryStore, type Store } from '../src/store.js';
+
+/** With a memory of its own to fall back to, as every page has. */
+const durable = (factory: () => IDBFactory | undefined, onFallback: (reason: string) => void): DurableStore =>
+  new DurableStore(onFallback, factory, new MemoryStore());
 
 const claim = (sn: number, queue = 'q'): Claim => ({
   queue, sub: 's', cid: 'm', sid: 'one', sn, fromMs: sn * 10, toMs: sn * 10 + 10, rate: 1, ended: { wallMs: 1, monoMs: 1, life: 'a' },
@@ -10,7 +14,8 @@ const claim = (sn: number, queue = 'q'): Claim => ({
 const numbers = (store: Store, queue = 'q'): Promise<number[]> => store.transact(queue, ({ claims }) => claims.map(({ sn }) => sn));
 
 /** A database that can be told to fail. */
-function fragile(): { factory: IDBFactory; fail: (how: 'open' | 'use' | 'hang' | undefined) => void } {
+function fragile(): { factory: IDBFactory; fail: (how: 'open' | 'use' | 'hang' | undefined) => void; abort: () => void } {
+  let last: IDBTransaction;
   const real = new FakeFactory();
   let failing: 'open' | 'use' | 'hang' | undefined;
   const factory = {
@@ -22,13 +27,13 @@ function fragile(): { factory: IDBFactory; fail: (how: 'open' | 'use' | 'hang' |
         const transaction = request.result.transaction.bind(request.result);
         request.result.transaction = (...args) => {
           if (failing) throw new DOMException('the disk is full', 'QuotaExceededError');
-          return transaction(...args);
+          return (last = transaction(...args));
         };
       });
       return request;
     },
   } as IDBFactory;
-  return { factory, fail: (how) => { failing = how; } };
+  return { factory, fail: (how) => { failing = how; }, abort: () => last.abort() };
 }
 
 /** Lets `work` run into the time limit, as often as it takes. Needs timers that are not real. */
@@ -47,10 +52,10 @@ describe('the store', () => {
 
   test('keeps claims in order, by queue, for the next page', async () => {
     const factory = new FakeFactory();
-    const store = new DurableStore(() => factory, expect.fail);
+    const store = durable(() => factory, expect.fail);
     for (let sn = 0; sn < 3; ++sn) await store.appendClaim(claim(sn));
     await store.appendClaim(claim(9, 'other'));
-    const next = new DurableStore(() => factory, expect.fail);
+    const next = durable(() => factory, expect.fail);
     expect(await numbers(next)).toEqual([0, 1, 2]);
     expect(await numbers(next, 'other')).toEqual([9]);
     expect(next.kind).toBe('indexeddb');
@@ -58,14 +63,14 @@ describe('the store', () => {
 
   test('writes what a transaction changed, removed and added', async () => {
     const factory = new FakeFactory();
-    const store = new DurableStore(() => factory, expect.fail);
+    const store = durable(() => factory, expect.fail);
     for (let sn = 0; sn < 3; ++sn) await store.appendClaim(claim(sn));
     await store.transact('q', (draft) => {
       const [, second, third] = draft.claims;
       draft.claims = [{ ...second!, toMs: 77 }, third!, claim(7)];
       draft.state = { ...draft.state, failures: 4 };
     });
-    const next = new DurableStore(() => factory, expect.fail);
+    const next = durable(() => factory, expect.fail);
     const { claims, state } = await next.transact('q', (draft) => draft);
     expect(claims.map(({ sn, toMs }) => [sn, toMs])).toEqual([[1, 77], [2, 30], [7, 80]]);
     expect(state.failures).toBe(4);
@@ -73,14 +78,14 @@ describe('the store', () => {
 
   test('two tabs lose nothing of each other', async () => {
     const factory = new FakeFactory();
-    const tabs = [new DurableStore(() => factory, expect.fail), new DurableStore(() => factory, expect.fail)];
+    const tabs = [durable(() => factory, expect.fail), durable(() => factory, expect.fail)];
     await Promise.all(Array.from({ length: 20 }, (_, sn) => tabs[sn % 2]!.appendClaim(claim(sn))));
     expect((await numbers(tabs[0]!)).sort((a, b) => a - b)).toEqual(Array.from({ length: 20 }, (_, sn) => sn));
   });
 
   test('two tabs that make a key at the same moment have the same one', async () => {
     const factory = new FakeFactory();
-    const tabs = Array.from({ length: 4 }, () => new DurableStore(() => factory, expect.fail));
+    const tabs = Array.from({ length: 4 }, () => durable(() => factory, expect.fail));
     const kids = await Promise.all(tabs.map(async (tab) => (await deviceKey(tab, 'ann')).kid));
     expect(new Set(kids).size).toBe(1);
   });
@@ -91,7 +96,7 @@ describe('the store', () => {
       const { factory, fail } = fragile();
       fail(how);
       const reasons: string[] = [];
-      const store = new DurableStore(() => factory, (reason) => reasons.push(reason));
+      const store = durable(() => factory, (reason) => reasons.push(reason));
       await late(Promise.all([store.appendClaim(claim(0)), store.appendClaim(claim(1))]));
       expect(await numbers(store)).toEqual([0, 1]);
       expect(store.kind).toBe('memory');
@@ -101,16 +106,45 @@ describe('the store', () => {
 
   test('memory serves where there is no database at all', async () => {
     const reasons: string[] = [];
-    const store = new DurableStore(() => undefined, (reason) => reasons.push(reason));
+    const store = durable(() => undefined, (reason) => reasons.push(reason));
     await store.appendClaim(claim(0));
     expect(await numbers(store)).toEqual([0]);
     expect(reasons).toEqual(['Error: no IndexedDB']);
   });
 
+  test('a change that the database did not take is made once in memory', async () => {
+    const { factory, fail, abort } = fragile();
+    const store = durable(() => factory, () => undefined);
+    await store.appendClaim(claim(0));
+    let changes = 0;
+    await store.transact('q', (draft) => {
+      draft.claims = [...draft.claims, claim(1)];
+      if (changes++) return;
+      abort();
+      fail('use');
+    });
+    expect(store.kind).toBe('memory');
+    expect(changes).toBe(2);
+    expect(await numbers(store)).toEqual([0, 1]);
+  });
+
+  test('stores that fall back to one memory have the claims of both', async () => {
+    const { factory, fail } = fragile();
+    const memory = new MemoryStore();
+    const [one, other] = [1, 2].map(() => new DurableStore(() => undefined, () => factory, memory)) as [DurableStore, DurableStore];
+    for (const store of [one, other]) await numbers(store);
+    await one.appendClaim(claim(0));
+    fail('use');
+    await one.appendClaim(claim(1));
+    await other.appendClaim(claim(2));
+    expect(await numbers(one)).toEqual([0, 1, 2]);
+    expect(await numbers(other)).toEqual([0, 1, 2]);
+  });
+
   test('a database that fails later costs neither key nor claims', async () => {
     const { factory, fail } = fragile();
     const reasons: string[] = [];
-    const store = new DurableStore(() => factory, (reason) => reasons.push(reason));
+    const store = durable(() => factory, (reason) => reasons.push(reason));
     const { kid } = await deviceKey(store, 'ann');
     await store.appendClaim(claim(0));
     expect(await numbers(store)).toEqual([0]);
@@ -122,7 +156,7 @@ describe('the store', () => {
     expect(store.kind).toBe('memory');
     expect(reasons).toEqual(['QuotaExceededError: the disk is full']);
     fail(undefined);
-    const next = new DurableStore(() => factory, expect.fail);
+    const next = durable(() => factory, expect.fail);
     expect(await numbers(next)).toEqual([0, 1]);
   });
 
@@ -136,7 +170,7 @@ describe('the store', () => {
         return request;
       },
     } as IDBFactory;
-    const store = new DurableStore(() => factory, expect.fail);
+    const store = durable(() => factory, expect.fail);
     await store.appendClaim(claim(0));
     open[0]!.close();
     await store.appendClaim(claim(1));
@@ -173,17 +207,17 @@ describe('a database that is slow', () => {
 
   test('adds a claim once, however often it has to try', async () => {
     const { factory, mute } = secretive();
-    const store = new DurableStore(() => factory, expect.fail);
+    const store = durable(() => factory, expect.fail);
     await store.appendClaim(claim(0));
     mute(1);
     await late(store.appendClaim(claim(1)));
     await store.appendClaim(claim(2));
-    expect(await numbers(new DurableStore(() => factory, expect.fail))).toEqual([0, 1, 2]);
+    expect(await numbers(durable(() => factory, expect.fail))).toEqual([0, 1, 2]);
   });
 
   test('adds what a transaction has new once', async () => {
     const { factory, mute } = secretive();
-    const store = new DurableStore(() => factory, expect.fail);
+    const store = durable(() => factory, expect.fail);
     await store.appendClaim(claim(0));
     mute(1);
     await late(store.transact('q', (draft) => { draft.claims = [...draft.claims, claim(7)]; }));
@@ -192,11 +226,11 @@ describe('a database that is slow', () => {
 
   test('adds no claim that another has taken into itself meanwhile', async () => {
     const { factory, mute } = secretive();
-    const store = new DurableStore(() => factory, expect.fail);
+    const store = durable(() => factory, expect.fail);
     await store.appendClaim(claim(0));
     mute(1);
     const adding = store.appendClaim(claim(1));
-    const other = new DurableStore(() => factory, expect.fail);
+    const other = durable(() => factory, expect.fail);
     await until(async () => (await numbers(other)).length === 2);
     await other.transact('q', (draft) => { draft.claims = [{ ...draft.claims[0]!, toMs: 20 }]; });
     await late(adding);
@@ -205,7 +239,7 @@ describe('a database that is slow', () => {
 
   test('takes a transaction back that has not begun in time', async () => {
     const factory = new FakeFactory();
-    const store = new DurableStore(() => factory, expect.fail);
+    const store = durable(() => factory, expect.fail);
     await store.appendClaim(claim(0));
     // Somebody else has the queue, for longer than is waited.
     const database = await new Promise<IDBDatabase>((resolve) => {
@@ -233,7 +267,7 @@ describe('a database that is slow', () => {
   test('counts a claim as sent where memory takes over and the database may have it as well', async () => {
     const { factory, mute, close } = secretive();
     const reasons: string[] = [];
-    const store = new DurableStore(() => factory, (reason) => reasons.push(reason));
+    const store = durable(() => factory, (reason) => reasons.push(reason));
     await store.appendClaim(claim(0));
     expect(await numbers(store)).toEqual([0]);
     mute(1);
@@ -248,7 +282,7 @@ describe('a database that is slow', () => {
   });
 
   test('loses no claim that is made while it is tried to open the database again', async () => {
-    const store = new DurableStore(() => ({ open: () => ({}) }) as unknown as IDBFactory, () => undefined);
+    const store = durable(() => ({ open: () => ({}) }) as unknown as IDBFactory, () => undefined);
     const adding = [store.appendClaim(claim(0)), store.appendClaim(claim(1))];
     await vi.advanceTimersByTimeAsync(7_000);
     adding.push(store.appendClaim(claim(2)));
@@ -259,7 +293,7 @@ describe('a database that is slow', () => {
 
   test('loses none of two claims when memory takes over for the first', async () => {
     const { factory, mute, close } = secretive();
-    const store = new DurableStore(() => factory, () => undefined);
+    const store = durable(() => factory, () => undefined);
     await store.appendClaim(claim(0));
     await numbers(store);
     mute(2);
@@ -272,7 +306,7 @@ describe('a database that is slow', () => {
   test('stays with memory when the database opens after all', async () => {
     const { factory, mute } = secretive();
     let held: (() => void)[] | undefined;
-    const store = new DurableStore(() => ({
+    const store = durable(() => ({
       open(name: string, version: number): IDBOpenDBRequest {
         const request = factory.open(name, version);
         if (!held) return request;

@@ -1,6 +1,6 @@
 import { IDBFactory as FakeFactory } from 'fake-indexeddb';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { Tracker } from '../src/tracker.js';
+import { Tracker, enrolment } from '../src/tracker.js';
 import { ModelGateway, Time } from './gateway.js';
 
 /** As much of a media element as the tracker looks at. */
@@ -52,9 +52,9 @@ afterEach(async () => {
   vi.unstubAllGlobals();
 });
 
-function arrive(media = new Media(time)): { media: Media; tracker: Tracker } {
+function arrive(media = new Media(time), student = 'ann'): { media: Media; tracker: Tracker } {
   const tracker = new Tracker(media as unknown as HTMLMediaElement,
-    { gateway: 'https://gateway', student: 'ann', module: 'm' }, time.environment(gateway));
+    { gateway: 'https://gateway', student, module: 'm' }, time.environment(gateway));
   trackers.push(tracker);
   return { media, tracker };
 }
@@ -113,4 +113,41 @@ test('a new page does not wait for what an earlier one failed in, but for what t
   expect(heartbeats()).toBe(before);
   time.pass(61_000);
   await vi.waitFor(() => expect(gateway.coveredMs).toBe(10_000));
+});
+
+test('without IndexedDB the key that was enrolled is that of every tracker, and so are the heartbeats', async () => {
+  vi.stubGlobal('indexedDB', undefined);
+  const { kid, jwk, persistent } = await enrolment('bob');
+  expect(persistent).toBe(false);
+  gateway.devices.set(kid, jwk);
+  gateway.trouble = () => new TypeError('Failed to fetch');
+  const { media, tracker } = arrive(undefined, 'bob');
+  await tracker.ready;
+  expect((await tracker.enrolment()).kid).toBe(kid);
+  media.play(20_000);
+  media.pause();
+  await vi.waitFor(() => expect(tracker.status().buffered).toBe(2));
+  await tracker.stop();
+  gateway.trouble = undefined;
+  arrive(undefined, 'bob');
+  await vi.waitFor(() => expect(gateway.coveredMs).toBe(20_000));
+});
+
+test('a tracker that was stopped and is asked to flush tells what it is answered, and nothing fails', async () => {
+  const { media, tracker } = arrive();
+  const { kid, jwk } = await tracker.enrolment();
+  gateway.devices.set(kid, jwk);
+  gateway.trouble = () => new TypeError('Failed to fetch');
+  media.play(20_000);
+  media.pause();
+  await vi.waitFor(() => expect(tracker.status().buffered).toBe(2));
+  const told: string[] = [];
+  tracker.on('progress', ({ sequence }) => told.push(`progress ${sequence}`));
+  await tracker.stop();
+  tracker.on('problem', ({ name }) => told.push(name));
+  gateway.trouble = undefined;
+  time.pass(3_600);
+  await tracker.flush();
+  expect(gateway.coveredMs).toBe(20_000);
+  expect(told).toEqual(['progress 0']);  // both intervals, joined
 });
