@@ -104,8 +104,9 @@ class reader {
       if (name == "server_time") {
         const auto number = json_.number();
         const auto value = number ? to_thousandths(*number) : std::nullopt;
-        // The end of the year 9999: what is later is no clock.
-        if (!value || value->floor > 253'402'300'799'000) return false;
+        // Before 2001 or after the year 9999: what says so is no clock.
+        if (!value || value->floor < 1'000'000'000'000 || value->floor > 253'402'300'799'000)
+          return false;
         made.server_time_ms = value->floor;
         return true;
       }

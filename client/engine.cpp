@@ -52,10 +52,11 @@ void engine::open(const module_id& module, const session_id& session) {
     collect();
   }
   if (module_ != module) progress_.reset();
+  // A number stands for one interval: of a session that is opened again they go on.
+  if (session_ != session) next_sequence_ = 0;
   module_ = module;
   session_ = session;
   open_ = true;
-  next_sequence_ = 0;
   cutter_ = interval_cutter{options_.heartbeat_ms};
   drop_session_key();
   key_losses_ = 0;
@@ -219,9 +220,10 @@ bool engine::send(const transport_request& request) {
   whole.id = flight_->id = next_id_++;
   whole.timeout_ms = options_.request_timeout_ms;
   ++counts_.requests;
-  sending_ = true;
-  const bool begun = ports_.network->send(whole, *this);
-  sending_ = false;
+  const bool begun = [&] {
+    const raised guard{sending_};
+    return ports_.network->send(whole, *this);
+  }();
   if (!begun) {
     stashed_.reset();
     failed(whole.id, false, "the transport takes no request");

@@ -217,7 +217,8 @@ WK_API void wk_client_destroy(wk_client* client);
 /* -- What the player does. Each takes the position of the player at that moment. */
 
 /* A playback of a module begins, not playing yet. `session`: NULL for a fresh UUID. A session that
- * is open ends. */
+ * is open ends. Never give the id of a playback of an earlier run: its numbers are used, and the
+ * gateway takes what comes with them for duplicates. In one client the numbers go on. */
 WK_API wk_result wk_client_open(wk_client* client, const char* module, const char* session);
 WK_API wk_result wk_client_play(wk_client* client, int64_t position_ms);
 WK_API wk_result wk_client_pause(wk_client* client, int64_t position_ms);

@@ -52,6 +52,38 @@ BOOST_FIXTURE_TEST_CASE(a_heartbeat_goes_out_signed_and_its_answer_is_told, devi
   BOOST_CHECK(storage.content.ends_with("ada\n"));
 }
 
+BOOST_FIXTURE_TEST_CASE(a_session_that_is_opened_again_goes_on_with_its_numbers, device) {
+  start("s1");
+  const auto sequence = [&] {
+    play();
+    on->poll();
+    const auto sent = tokens();
+    BOOST_REQUIRE_EQUAL(sent.size(), 1);
+    answer(200, answer_for(sent, credited, clock.at.wall_ms));
+    return parse_engagement_token(sent[0], nullptr)->claims.sequence;
+  };
+  BOOST_CHECK_EQUAL(sequence(), 0);
+  open("s1");
+  BOOST_CHECK_EQUAL(sequence(), 1);
+  open("s2");
+  BOOST_CHECK_EQUAL(sequence(), 0);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_time_that_no_gateway_has_is_not_learned, device) {
+  start();
+  play();
+  on->poll();
+  const auto sent = tokens();
+  answer(200, answer_for(sent, credited, 1000));
+  BOOST_CHECK(!on->buffer().empty());  // whoever said so is no gateway
+  clock.pass(options.request_timeout_ms * 10);
+  on->poll();
+  const auto again = tokens();
+  BOOST_REQUIRE_EQUAL(again.size(), 1);
+  BOOST_CHECK_EQUAL(parse_engagement_token(again[0], nullptr)->claims.issued_at_ms,
+                    parse_engagement_token(sent[0], nullptr)->claims.issued_at_ms);
+}
+
 BOOST_FIXTURE_TEST_CASE(mastery_is_told_as_new_once, device) {
   start();
   for (int i = 0; i < 2; ++i) {
