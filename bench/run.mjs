@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { root } from '../tests/integration/lib/stores.mjs';
 
 const parts = ['crypto', 'capacity', 'session-keys', 'redis', 'pairs', 'connections', 'reconnect', 'paced',
-               'burst', 'backlog', 'live', 'growth', 'cores', 'soak'];
+               'burst', 'backlog', 'live', 'growth', 'cores', 'overload', 'attacks', 'soak'];
 
 let options;
 try {

@@ -94,8 +94,9 @@ describe('attacks on the administration', () => {
       for (const bytes of [70_000, 1_000_000]) {
         const body = JSON.stringify({ title: 'x'.repeat(bytes), duration_ms: 1000 });
         const answer = await asAdmin('PUT', '/v1/modules/large', body);
-        assertProblem(answer, 413, answer.json.type.replace('urn:watchkeeper:problem:', ''));
+        assertProblem(answer, 413, 'payload-too-large');
       }
+      assert.equal((await asAdmin('GET', '/v1/modules/large')).status, 404);
     });
   });
 
