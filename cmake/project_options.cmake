@@ -4,6 +4,11 @@ if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
 endif()
 
+# CMake's own -O3 takes a fifth longer to compile and serves a heartbeat no sooner.
+foreach(language C CXX)
+  set(CMAKE_${language}_FLAGS_RELEASE "-O2 -DNDEBUG")
+endforeach()
+
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
   # Without the first, ccache leaves alone what uses a precompiled header; the next two let clones in
@@ -38,7 +43,7 @@ if(WATCHKEEPER_SANITIZE)
 endif()
 
 # watchkeeper_unity(<target>)
-# Compiles the target's files six at a time: most of the time goes to headers, which are read once for
+# Compiles the target's files twelve at a time: much of the time goes to headers, which are read once for
 # all of them. Files with definitions of their own, and those with SKIP_UNITY_BUILD_INCLUSION, stay by
 # themselves; both have to be set before. CMake's own UNITY_BUILD names files by their whole path,
 # so that no clone could use what another one has compiled.
@@ -62,7 +67,7 @@ function(watchkeeper_unity target)
   set(number 0)
   while(together)
     set(text "")
-    foreach(_ RANGE 1 6)
+    foreach(_ RANGE 1 12)
       list(POP_FRONT together source)
       if(source)
         cmake_path(RELATIVE_PATH source BASE_DIRECTORY "${CMAKE_SOURCE_DIR}")

@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 
+#include "server/openssl_pointers.hpp"
 #include "server/whole_file.hpp"
 
 namespace watchkeeper::server {
@@ -24,16 +25,7 @@ namespace {
 constexpr std::int64_t hour_s = 3600;
 constexpr std::int64_t day_s = 24 * hour_s;
 
-template <auto Free>
-struct freed_with {
-  template <class T>
-  void operator()(T* object) const noexcept {
-    Free(object);
-  }
-};
 using certificate_ptr = std::unique_ptr<X509, freed_with<X509_free>>;
-using key_ptr = std::unique_ptr<EVP_PKEY, freed_with<EVP_PKEY_free>>;
-using bio_ptr = std::unique_ptr<BIO, freed_with<BIO_free_all>>;
 using extension_ptr = std::unique_ptr<X509_EXTENSION, freed_with<X509_EXTENSION_free>>;
 
 std::string fingerprint_of(const X509& certificate) {

@@ -10,18 +10,11 @@
 #include <optional>
 #include <string_view>
 
+#include "server/openssl_pointers.hpp"
+
 namespace watchkeeper::server {
 namespace {
 
-template <auto Free>
-struct freed_with {
-  template <class T>
-  void operator()(T* object) const noexcept {
-    Free(object);
-  }
-};
-using key_ptr = std::unique_ptr<EVP_PKEY, freed_with<EVP_PKEY_free>>;
-using bio_ptr = std::unique_ptr<BIO, freed_with<BIO_free_all>>;
 using number_ptr = std::unique_ptr<BIGNUM, freed_with<BN_clear_free>>;
 
 /// Never asks at a terminal.

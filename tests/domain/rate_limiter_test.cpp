@@ -12,7 +12,7 @@ using namespace watchkeeper;
 namespace {
 
 constexpr rate_limit four_a_second{250'000, 64};
-constexpr unix_ms start_ms = 1'763'812'345'000;
+constexpr unix_ms first_ms = 1'763'812'345'000;
 
 /// A bucket of `burst` events that leaks, in whole microseconds of debt.
 struct leaky_bucket {
@@ -42,30 +42,30 @@ BOOST_AUTO_TEST_CASE(is_eight_bytes) {
 BOOST_AUTO_TEST_CASE(admits_the_burst_and_then_the_rate) {
   rate_limiter r;
   int admitted = 0;
-  while (r.admits(start_ms, four_a_second) && admitted < 1000) {
-    r.charge(start_ms, four_a_second);
+  while (r.admits(first_ms, four_a_second) && admitted < 1000) {
+    r.charge(first_ms, four_a_second);
     ++admitted;
   }
   BOOST_TEST(admitted == 64);
-  BOOST_TEST(r.retry_after_ms(start_ms, four_a_second) == 250);
-  BOOST_TEST(!r.admits(start_ms + 249, four_a_second));
-  BOOST_TEST(r.admits(start_ms + 250, four_a_second));
-  r.charge(start_ms + 250, four_a_second);
-  BOOST_TEST(!r.admits(start_ms + 250, four_a_second));
+  BOOST_TEST(r.retry_after_ms(first_ms, four_a_second) == 250);
+  BOOST_TEST(!r.admits(first_ms + 249, four_a_second));
+  BOOST_TEST(r.admits(first_ms + 250, four_a_second));
+  r.charge(first_ms + 250, four_a_second);
+  BOOST_TEST(!r.admits(first_ms + 250, four_a_second));
 }
 
 BOOST_AUTO_TEST_CASE(the_debt_is_bounded) {
   rate_limiter r;
-  for (int i = 0; i < 10'000; ++i) r.charge(start_ms, four_a_second);
-  BOOST_TEST(r.retry_after_ms(start_ms, four_a_second) == 65 * 250);
-  BOOST_TEST(!r.admits(start_ms + 65 * 250 - 1, four_a_second));
-  BOOST_TEST(r.admits(start_ms + 65 * 250, four_a_second));
+  for (int i = 0; i < 10'000; ++i) r.charge(first_ms, four_a_second);
+  BOOST_TEST(r.retry_after_ms(first_ms, four_a_second) == 65 * 250);
+  BOOST_TEST(!r.admits(first_ms + 65 * 250 - 1, four_a_second));
+  BOOST_TEST(r.admits(first_ms + 65 * 250, four_a_second));
 }
 
 BOOST_AUTO_TEST_CASE(a_clock_set_back_locks_nobody_out) {
   rate_limiter r;
-  for (int i = 0; i < 200; ++i) r.charge(start_ms, four_a_second);
-  const auto earlier = start_ms - 3'600'000;
+  for (int i = 0; i < 200; ++i) r.charge(first_ms, four_a_second);
+  const auto earlier = first_ms - 3'600'000;
   BOOST_TEST(r.admits(earlier, four_a_second));
   BOOST_TEST(r.retry_after_ms(earlier, four_a_second) == 0);
   int admitted = 0;
@@ -85,8 +85,8 @@ BOOST_AUTO_TEST_CASE(equals_a_leaky_bucket) {
                              random.between<std::int64_t>(1, 20)};
       rate_limiter r;
       leaky_bucket model;
-      model.at_ms = start_ms;
-      unix_ms now = start_ms;
+      model.at_ms = first_ms;
+      unix_ms now = first_ms;
       for (int step = 0; step < 200; ++step) {
         if (random.one_in(3)) now += random.between<unix_ms>(0, 3 * limit.interval_us / 1000 + 1);
         model.advance(now);
@@ -114,13 +114,13 @@ BOOST_AUTO_TEST_CASE(threads_lose_no_charge) {
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t)
     threads.emplace_back([&] {
-      for (int i = 0; i < 20'000; ++i) r.charge(start_ms, limit);
+      for (int i = 0; i < 20'000; ++i) r.charge(first_ms, limit);
     });
   for (auto& t : threads) t.join();
   // 80,000 charges of 1 ms: with a burst of one the debt is told to the millisecond.
-  BOOST_TEST(r.retry_after_ms(start_ms, {1'000, 1'000'000}) == 0);
-  BOOST_TEST(!r.admits(start_ms, {1'000, 80'000}));
-  BOOST_TEST(r.admits(start_ms, {1'000, 80'001}));
+  BOOST_TEST(r.retry_after_ms(first_ms, {1'000, 1'000'000}) == 0);
+  BOOST_TEST(!r.admits(first_ms, {1'000, 80'000}));
+  BOOST_TEST(r.admits(first_ms, {1'000, 80'001}));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
