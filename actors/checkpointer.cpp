@@ -75,11 +75,27 @@ void checkpointer::write_mastered(std::vector<std::vector<pair_progress>>& batch
   (void)write(pairs, nullptr);
 }
 
+bool checkpointer::look_at_hot_store() {
+  auto health = around_.hot->health();
+  if (!health) {
+    hot_failed(health.error());
+    return false;
+  }
+  if (hot_incarnation_ == health->incarnation) return true;
+  if (hot_incarnation_)
+    around_.log(1, "hot_store", "is not the one that it was; it is given what it may have lost");
+  hot_incarnation_ = health->incarnation;
+  around_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
+  return true;
+}
+
 bool checkpointer::checkpoint_all() {
   const auto started_ms = around_.now();
   around_.heat.round_begins();
   std::uint64_t pairs = 0;
-  const bool complete = checkpoint_partitions(pairs);
+  // What was lost leaves no mark in the store: a round over it would find nothing to do, and all
+  // would be taken for saved. Before the round and after it, for it may be lost in between.
+  const bool complete = look_at_hot_store() && checkpoint_partitions(pairs) && look_at_hot_store();
   if (around_.monotonic_us() < give_up_at_us_)
     if (const auto failure = around_.heat.flush_plays(*around_.behind)) {
       around_.probe.failed(*failure);

@@ -61,8 +61,12 @@ class checkpointer {
   std::optional<storage_error> write(std::vector<pair_progress>& pairs,
                                      std::vector<progress>* united);
   std::optional<storage_error> hot_failed(const storage_failure& failure);
+  /// False: it did not answer. Where it is another store than before, the shards are told to hand
+  /// over what only they may have.
+  bool look_at_hot_store();
 
   surroundings around_;
+  std::optional<std::string> hot_incarnation_;
   unix_ms next_round_ms_ = 0;   // the thread's; 0: none is planned yet
   std::uint64_t left_out_ = 0;  // heartbeats, of which the log was told
   bounded_queue<std::vector<pair_progress>> urgent_;

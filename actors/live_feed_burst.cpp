@@ -156,7 +156,9 @@ void live_feed::tell_interest(unix_ms now_ms) {
     const std::lock_guard lock(queue_mutex_);
     std::swap(changed, interest_changed_);
   }
-  if (!changed && now_ms - interest_told_ms_ < interest_told_ms) return;
+  // A clock that was set back must not stretch the wait.
+  if (!changed && now_ms >= interest_told_ms_ && now_ms - interest_told_ms_ < interest_told_ms)
+    return;
   interest_told_ms_ = now_ms;
   if (!around_.channel->state().shared) return;
   live_interest interest;

@@ -153,9 +153,15 @@ progress_shard_core::held_pair* progress_shard_core::update(const tiered_request
     told.fresh_known = played.from_ms == played.to_ms;
     fresh.clear();
     if (outcome.now.updated_ms < state.updated_ms) return &pair;
-    // Or the store went back in time: then what is known here must not be lost with the copy.
-    if (state.covered.covered_ms() > outcome.now.covered_ms)
+    // Or the store went back in time: then what is known here stays, as what is not saved, until
+    // the store has it again.
+    if (state.covered.covered_ms() > outcome.now.covered_ms) {
       (void)around_.services.refill({{credit.pair(), state}});
+      set_dirty(pair, true);
+      pair.dirtied_ms = around_.now();
+      pair.used_ms = credit.now_ms;
+      return &pair;
+    }
     set_dirty(pair, false);
     pairs_.erase(held);
     return nullptr;

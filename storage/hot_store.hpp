@@ -50,6 +50,9 @@ struct hot_request {
 struct hot_store_health {
   durability worth = durability::memory;
   std::string description;  // "Redis 7.0.15, appendonly yes, appendfsync everysec"
+  /// Another one than before: the store may have lost what it held. Nothing else is to be read in
+  /// it.
+  std::string incarnation;
 };
 
 /// The store that makes credit durable before a device is answered. It decides as well: sessions,

@@ -1,6 +1,7 @@
 #include "storage/memory_store.hpp"
 
 #include <algorithm>
+#include <atomic>
 
 namespace watchkeeper {
 
@@ -24,7 +25,10 @@ storage_failure full() {
 
 }  // namespace
 
-memory_store::memory_store(std::size_t pairs_max) : pairs_max_(pairs_max) {}
+memory_store::memory_store(std::size_t pairs_max) : pairs_max_(pairs_max) {
+  static std::atomic<std::uint64_t> made{0};
+  incarnation_ = std::to_string(made.fetch_add(1, std::memory_order_relaxed));
+}
 
 bool memory_store::is_erased(const student_id& student, unix_ms now_ms) {
   const auto it = students_.find(student);
@@ -190,7 +194,7 @@ stored<ok_t> memory_store::readmit(const student_id& student) {
 }
 
 stored<hot_store_health> memory_store::health() {
-  return hot_store_health{durability::memory, "memory of this process"};
+  return hot_store_health{durability::memory, "memory of this process", incarnation_};
 }
 
 std::unique_ptr<hot_store> make_memory_store(std::size_t pairs_max) {

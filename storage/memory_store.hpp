@@ -52,6 +52,7 @@ class memory_store final : public hot_store {
   void sweep(std::size_t entries);
 
   std::size_t pairs_max_;
+  std::string incarnation_;
   std::unordered_map<pair_key, held_pair> pairs_;
   std::unordered_map<student_id, std::unordered_set<module_id>> modules_;
   std::unordered_map<student_id, held_student> students_;

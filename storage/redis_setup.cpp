@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <hiredis/hiredis.h>
 
+#include <random>
+
 #include "storage/redis_keys.hpp"
 #include "storage/redis_library.hpp"
 #include "storage/redis_store.hpp"
@@ -29,6 +31,11 @@ std::string_view config_value(const redisReply& reply, std::string_view name) {
   for (std::size_t i = 0; i + 1 < reply.elements; i += 2)
     if (text_of(*reply.element[i]) == name) return text_of(*reply.element[i + 1]);
   return {};
+}
+
+std::string new_incarnation() {
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}", random(), random());
 }
 
 }  // namespace
@@ -68,21 +75,26 @@ stored<ok_t> redis_store::load_library() {
 
 stored<ok_t> redis_store::check_deployment() {
   const auto partitions = std::to_string(limits::partitions);
-  const redis_command get{"HMGET", redis_keys::deployment, "partitions", "format"};
+  const redis_command get{"HMGET", redis_keys::deployment, "partitions", "format", "incarnation"};
   // The second round is for a Redis that was empty; of two gateways that fill it one comes first.
   for (int round = 0; round < 2; ++round) {
     auto held = connection_.run(get);
     if (!held) return held.error();
     const auto& reply = *held.value();
     if (is_error(reply)) return failure_of(reply);
-    if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 2) break;
-    if (text_of(*reply.element[0]) == partitions && text_of(*reply.element[1]) == redis_format)
-      return ok;
-    if (reply.element[0]->type != REDIS_REPLY_NIL && reply.element[1]->type != REDIS_REPLY_NIL)
+    if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 3) break;
+    const auto missing = [&](std::size_t i) { return reply.element[i]->type == REDIS_REPLY_NIL; };
+    if ((!missing(0) && text_of(*reply.element[0]) != partitions) ||
+        (!missing(1) && text_of(*reply.element[1]) != redis_format))
       break;
+    if (!missing(0) && !missing(1) && !missing(2)) {
+      incarnation_ = text_of(*reply.element[2]);
+      return ok;
+    }
     const redis_command put[] = {
         {"HSETNX", redis_keys::deployment, "partitions", partitions},
         {"HSETNX", redis_keys::deployment, "format", redis_format},
+        {"HSETNX", redis_keys::deployment, "incarnation", new_incarnation()},
     };
     auto set = connection_.run(put);
     if (!set) return set.error();
@@ -101,9 +113,14 @@ stored<hot_store_health> redis_store::health() {
   questions.push_back({"INFO", "persistence"});
   auto got = run(std::move(questions));
   if (!got) return got.error();
+  // Asked anew: what is emptied while a connection lasts is another store, too.
+  if (auto fine = check_deployment(); !fine) return fine.error();
   const auto& config = *got.value()[1];
   const auto version = info_value(text_of(*got.value()[0]), "redis_version");
   hot_store_health found;
+  // A Redis that was started anew may have lost the last of its log.
+  found.incarnation =
+      fmt::format("{} {}", incarnation_, info_value(text_of(*got.value()[0]), "run_id"));
   if (is_error(config) || config_value(config, "appendonly").empty()) {
     // Managed services refuse CONFIG.
     const auto enabled = info_value(text_of(*got.value()[2]), "aof_enabled");

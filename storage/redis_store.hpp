@@ -78,6 +78,7 @@ class redis_store final : public hot_store {
   redis_connection connection_;
   options options_;
   swap_cache cache_;
+  std::string incarnation_;  // when it was last looked at
 };
 
 }  // namespace watchkeeper

@@ -23,6 +23,17 @@ std::size_t index_of(const std::vector<pair_key>& sorted, const pair_key& key) {
                                   sorted.begin());
 }
 
+bool is_of_one_pair(std::span<const tiered_request> requests) {
+  return std::all_of(requests.begin(), requests.end(), [&](const tiered_request& each) {
+    return each.credit.pair() == requests.front().credit.pair();
+  });
+}
+
+/// Whether a failure may be about one of several pairs, and not about the store.
+bool may_be_of_one_pair(const storage_failure& failure) {
+  return failure.code == storage_error::refused || failure.code == storage_error::corrupt;
+}
+
 std::vector<std::size_t> all_of(std::size_t count) {
   std::vector<std::size_t> which(count);
   std::iota(which.begin(), which.end(), std::size_t{0});
@@ -50,6 +61,8 @@ bool tiered_store::apply_hot(std::span<const tiered_request> requests, results& 
   auto applied = hot_.apply(batch);
   if (!applied) {
     told_.hot_failed(applied.error());
+    // One value that cannot be read is not the store: its heartbeats fail, and the others go on.
+    if (applied.error().code == storage_error::corrupt && is_of_one_pair(requests)) return true;
     enter_degraded(applied.error().detail, requests.front().credit.now_ms);
     return false;
   }
@@ -232,8 +245,22 @@ stored<ok_t> tiered_store::refill(std::span<const pair_progress> pairs, unix_ms 
     return ok;
   }
   auto done = hot_.merge(pairs, true);
-  if (!done) told_.hot_failed(done.error());
-  return done;
+  if (done) return ok;
+  told_.hot_failed(done.error());
+  if (!may_be_of_one_pair(done.error())) return done;
+  // Those that the hot store does not take are safe in the ledger.
+  std::vector<pair_progress> left;
+  for (const auto& pair : pairs) {
+    auto alone = hot_.merge({&pair, 1}, true);
+    if (alone) continue;
+    if (!may_be_of_one_pair(alone.error())) return alone;
+    left.push_back(pair);
+  }
+  if (left.empty()) return ok;
+  auto saved = checkpoint(left, now_ms);
+  if (saved) return ok;
+  told_.ledger_failed(saved.error());
+  return saved.error();
 }
 
 void tiered_store::try_recover(unix_ms now_ms) {
@@ -252,10 +279,13 @@ void tiered_store::try_recover(unix_ms now_ms) {
   auto flush = [&] {
     auto merged = hot_.merge(states, true);
     bool done = merged.has_value();
-    // `refused` may be about one pair that is in too many pieces: it stays behind, in the ledger. A
-    // store that takes none of them is not back.
-    if (!done && merged.error().code == storage_error::refused)
-      for (const auto& pair : states) done = hot_.merge({&pair, 1}, true).has_value() || done;
+    // It may be about one pair that is in too many pieces, or cannot be read: it stays behind, in
+    // the ledger. A store that refuses all of them is not back.
+    if (!done && may_be_of_one_pair(merged.error()))
+      for (const auto& pair : states) {
+        const auto alone = hot_.merge({&pair, 1}, true);
+        done = done || alone || alone.error().code == storage_error::corrupt;
+      }
     states.clear();
     return done;
   };

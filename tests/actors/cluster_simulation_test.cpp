@@ -280,11 +280,11 @@ class deployment {
       }
     }
     if (course_.hot_emptied && chance(2)) {
-      // As a store that ends and comes back empty: its clients notice that it was away.
+      // As a store that ends and comes back empty: its clients may have noticed that it was away.
       ++told.emptied;
       world_.hot = memory_store(1000);
       note("the hot store is emptied");
-      process->hot_link.is_cut = true;
+      if (chance(2)) process->hot_link.is_cut = true;
       emptied_ = true;
     }
     if (course_.clock_steps) {

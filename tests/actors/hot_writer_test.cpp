@@ -157,7 +157,7 @@ BOOST_AUTO_TEST_CASE(away_and_back_through_the_ledger) {
 
 BOOST_AUTO_TEST_CASE(a_clock_that_was_set_back_does_not_stretch_the_wait) {
   writing w;
-  w.befalls = [](auto) { return store_fault::refused; };
+  w.befalls = [](auto) { return store_fault::lost_request; };
   BOOST_TEST(w.writer->refill({{{student(1), module_named("m1")}, {}}}));
   w.turn();
   w.writer->store(w.batch(0, 1, 0));
@@ -187,7 +187,7 @@ BOOST_AUTO_TEST_CASE(a_refill_that_fails_is_asked_for_again_later) {
   progress state;
   state.covered.add({0, 5000});
   state.duration_ms = 600'000;
-  w.befalls = [](auto) { return store_fault::refused; };
+  w.befalls = [](auto) { return store_fault::lost_request; };
   BOOST_TEST(w.writer->refill({{{student(1), module_named("m1")}, state}}));
   w.turn();
   BOOST_TEST(w.held_ms(1) == 0);

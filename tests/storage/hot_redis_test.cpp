@@ -138,6 +138,29 @@ BOOST_AUTO_TEST_CASE(an_emptied_redis_asks_for_its_pairs) {
   BOOST_TEST(server.command({"HGET", "wk:deployment", "partitions"}) == "256");
 }
 
+BOOST_AUTO_TEST_CASE(a_redis_that_may_have_lost_something_is_another_incarnation) {
+  redis_server server;
+  const auto store = make_redis_store(server.url());
+  const auto other = make_redis_store(server.url());
+  const auto incarnation = [](hot_store& of) { return must(of.health()).incarnation; };
+  const auto first = incarnation(*store);
+  BOOST_TEST(incarnation(*store) == first);
+  BOOST_TEST(incarnation(*other) == first);
+  server.command({"FLUSHALL"});  // the connections last
+  const auto emptied = incarnation(*store);
+  BOOST_TEST(emptied != first);
+  BOOST_TEST(incarnation(*other) == emptied);
+  server.kill();
+  server.start();
+  const auto restarted = incarnation(*store);
+  BOOST_TEST(restarted != emptied);
+  server.kill();
+  server.lose_everything();
+  server.start();
+  BOOST_TEST(incarnation(*other) != restarted);
+  BOOST_TEST(incarnation(*other) == incarnation(*store));
+}
+
 BOOST_AUTO_TEST_CASE(flushed_functions_are_loaded_again) {
   redis_server server;
   const auto store = make_redis_store(server.url());

@@ -63,8 +63,12 @@ struct world {
   unix_ms now_ms = 1'800'000'000'000;
   student_id who = *student_id::parse("ann");
   std::unique_ptr<hot_store> inner = make_memory_store();
-  store_fault fault = store_fault::none;  // of every call, until it is changed
-  faulty_store hot{*inner, [this](std::string_view) { return fault; }};
+  store_fault fault = store_fault::none;     // of every call, until it is changed
+  store_fault of_merge = store_fault::none;  // of that one
+  faulty_store hot{*inner, [this](std::string_view operation) {
+                     return operation == "merge" && of_merge != store_fault::none ? of_merge
+                                                                                  : fault;
+                   }};
   std::unique_ptr<ledger> behind = make_sqlite_ledger((folder_made() / "ledger.db").string());
   int lost = 0;
   std::vector<bool> modes;
@@ -159,6 +163,46 @@ BOOST_AUTO_TEST_CASE(the_ledger_takes_over_while_the_hot_store_is_away_and_gives
   BOOST_TEST(applied.outcome.now.covered_ms == 30'000);
   BOOST_TEST(w.in_hot()->covered.covered_ms() == 30'000);
   BOOST_CHECK((w.modes == std::vector<bool>{true, false}));
+}
+
+BOOST_AUTO_TEST_CASE(a_pair_that_cannot_be_read_fails_its_own_heartbeats_alone) {
+  world w;
+  w.fault = store_fault::corrupt;
+  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).how == applied_credit::state::failed);
+  BOOST_TEST(w.modes.empty());
+  // Of several pairs it may be the store itself.
+  auto other = w.request(1, 0, 10'000);
+  other.credit.module = *module_id::parse("m2");
+  const tiered_request both[] = {w.request(2, 0, 10'000), other};
+  (void)w.tiers.apply(both, w.now_ms);
+  BOOST_TEST(w.modes == std::vector<bool>{true}, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(the_hot_store_is_back_though_it_cannot_read_one_pair) {
+  world w;
+  w.fault = store_fault::lost_request;
+  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).how == applied_credit::state::done);
+  w.fault = store_fault::none;
+  w.of_merge = store_fault::corrupt;
+  w.now_ms += 10'000;
+  w.tiers.try_recover(w.now_ms);
+  BOOST_TEST(w.modes == (std::vector<bool>{true, false}), boost::test_tools::per_element());
+  BOOST_TEST(w.in_ledger()->covered.covered_ms() == 10'000);
+}
+
+BOOST_AUTO_TEST_CASE(what_the_hot_store_does_not_take_back_is_saved_in_the_ledger) {
+  for (const auto fault : {store_fault::refused, store_fault::corrupt}) {
+    world w;
+    pair_progress known{{w.who, *module_id::parse("m1")}, {}};
+    known.state.covered.add({0, 40'000});
+    known.state.duration_ms = 100'000;
+    w.of_merge = fault;
+    BOOST_TEST(w.tiers.refill({&known, 1}, w.now_ms).has_value());
+    BOOST_TEST(w.in_ledger()->covered.covered_ms() == 40'000);
+    BOOST_TEST(!w.in_hot().has_value());
+    w.of_merge = store_fault::lost_request;  // of a store that is away nothing is known
+    BOOST_TEST(!w.tiers.refill({&known, 1}, w.now_ms).has_value());
+  }
 }
 
 BOOST_AUTO_TEST_CASE(nothing_counts_when_both_are_away) {
