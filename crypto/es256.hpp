@@ -22,7 +22,7 @@ enum class arithmetic : std::uint8_t {
   openssl_for_self_test,  // the own one gave a wrong answer: worth an error in the log
 };
 
-inline constexpr std::size_t tables_default = 16'384;  // 38 MB when full
+inline constexpr std::size_t tables_default = 65'536;  // 150 MB when full
 inline constexpr std::size_t tables_max = 1'000'000;
 
 /// Chooses for the whole process, before the first verification: afterwards nothing changes any
