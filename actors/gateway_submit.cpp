@@ -57,6 +57,10 @@ void gateway::implementation::submit(heartbeat_request&& request, route& last, o
   job->received_ms = options.now();
   if (draining.load(std::memory_order_relaxed))
     return job->refuse(problem::draining, "the gateway is about to stop; send it again");
+  // Before the token is even read: that is half of what one costs that is refused.
+  if (!addresses.admits(job->peer, job->received_ms))
+    return job->refuse(problem::rate_limited, too_many_failures,
+                       addresses.retry_after_ms(job->peer, job->received_ms));
   const auto verdict = parse_job(*job, options.policy, job->received_ms);
   if (verdict.what == screening_verdict::kind::refused)
     return job->refuse(verdict.why, verdict.detail, verdict.retry_after_ms);

@@ -122,12 +122,11 @@ void heartbeat_endpoint::pass_on_or_wait(std::vector<actors::heartbeat_request>&
   at.waiting.push_back({std::move(of_one_request), reply_to, now_()});
 }
 
-/// Nothing of the request has been handed over. Those that are sent away come again spread over ten
-/// seconds.
+/// Nothing of the request has been handed over. Those that are sent away come again spread over
+/// eight seconds, in which what waits is worked off.
 void heartbeat_endpoint::send_away(const net::reply_address& reply_to) {
-  const auto retry_after_s =
-      5 +
-      static_cast<int>((reply_to.connection + static_cast<std::size_t>(reply_to.stream) / 2) % 10);
+  const auto spread = reply_to.connection + static_cast<std::size_t>(reply_to.stream) / 2;
+  const auto retry_after_s = 2 + static_cast<int>(spread % 8);
   replies_.respond(reply_to,
                    net::make_problem(problem::overloaded,
                                      "too many requests with several heartbeats wait; none of this "
