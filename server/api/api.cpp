@@ -246,6 +246,7 @@ struct api::implementation {
     now.uptime_s = std::chrono::duration<double>(steady::now() - started).count();
     now.server = with.server_statistics();
     now.gateway = with.gateway.statistics();
+    now.kept = with.kept_heartbeats();
     now.live = with.gateway.live_statistics();
     now.es256 = crypto::es256::name_of(crypto::es256::in_use());
     now.es256_tables = crypto::es256::tables_kept();

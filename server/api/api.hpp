@@ -32,6 +32,7 @@ struct api_dependencies {
   session_seal console_seal;
   std::int64_t console_session_ms = 12 * 3'600'000;
   std::function<net::server_statistics()> server_statistics;
+  std::function<kept_heartbeats_statistics()> kept_heartbeats;
   build_info build;
   std::string event_source;  // of completion events: the deployment's URI
   std::function<unix_ms()> now;

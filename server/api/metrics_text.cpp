@@ -115,7 +115,8 @@ void write_live(exposition& out, const actors::live_feed_statistics& live) {
             live.channel.up ? 1 : 0);
 }
 
-void write_heartbeats(exposition& out, const actors::gateway_statistics& gateway) {
+void write_heartbeats(exposition& out, const actors::gateway_statistics& gateway,
+                      const kept_heartbeats_statistics& kept) {
   static constexpr std::string_view statuses[] = {"credited", "limited", "duplicate", "rejected"};
   out.family("watchkeeper_heartbeats_total", counter, "Heartbeats answered, by status.");
   for (std::size_t i = 0; i < gateway.heartbeats_by_status.size(); ++i)
@@ -127,6 +128,11 @@ void write_heartbeats(exposition& out, const actors::gateway_statistics& gateway
                {{"problem", describe(static_cast<problem>(i)).name}});
   out.one("watchkeeper_heartbeats_in_flight", gauge, "Heartbeats taken and not answered yet.",
           gateway.heartbeats_in_flight);
+  out.one("watchkeeper_kept_heartbeats_waiting", gauge,
+          "Heartbeats of requests with several that wait for their turn.", kept.waiting);
+  out.one("watchkeeper_kept_heartbeats_sent_away_total", counter,
+          "Heartbeats of requests with several that were answered 503, none of them taken.",
+          kept.sent_away);
   out.family("watchkeeper_heartbeat_duration_seconds", summary,
              "From the last byte of a heartbeat to the hand-over of its answer.");
   out.quantiles(gateway.heartbeat_latency);
@@ -217,7 +223,7 @@ std::string metrics_text(const statistics_snapshot& now) {
   write_process(out, now);
   write_server(out, now.server);
   write_live(out, now.live);
-  write_heartbeats(out, now.gateway);
+  write_heartbeats(out, now.gateway, now.kept);
   if (!now.gateway.shards.empty()) write_shards(out, now.gateway);
   write_stores(out, now.gateway);
   return out.take();

@@ -30,7 +30,7 @@ json connections(const net::server_statistics& server) {
           {"handshakes_failed", server.handshakes_failed}};
 }
 
-json heartbeats(const actors::gateway_statistics& gateway) {
+json heartbeats(const actors::gateway_statistics& gateway, const kept_heartbeats_statistics& kept) {
   const auto& by = gateway.heartbeats_by_status;
   json problems = json::object();
   for (std::size_t i = 1; i < problem_count; ++i)
@@ -42,6 +42,8 @@ json heartbeats(const actors::gateway_statistics& gateway) {
           {"duplicate", by[2]},
           {"rejected", by[3]},
           {"in_flight", gateway.heartbeats_in_flight},
+          {"waiting", kept.waiting},
+          {"sent_away", kept.sent_away},
           {"problems", std::move(problems)},
           {"latency_us", latency_of(gateway.heartbeat_latency)}};
 }
@@ -162,7 +164,7 @@ nlohmann::ordered_json stats_document(const statistics_snapshot& now, std::strin
   });
   add("requests", [&]() -> json { return server.requests; });
   add("responses_dropped", [&]() -> json { return server.responses_dropped; });
-  add("heartbeats", [&] { return heartbeats(gateway); });
+  add("heartbeats", [&] { return heartbeats(gateway, now.kept); });
   add("sessions", [&]() -> json { return gateway.sessions; });
   add("devices_cached", [&]() -> json { return gateway.devices_cached; });
   add("modules_cached", [&]() -> json { return gateway.modules_cached; });

@@ -7,6 +7,7 @@
 #include "actors/live_feed.hpp"
 #include "actors/statistics.hpp"
 #include "net/server.hpp"
+#include "server/heartbeats/kept_heartbeats_statistics.hpp"
 
 namespace watchkeeper::server {
 
@@ -23,6 +24,7 @@ struct statistics_snapshot {
   double uptime_s = 0;
   net::server_statistics server;
   actors::gateway_statistics gateway;
+  kept_heartbeats_statistics kept;
   actors::live_feed_statistics live;
   std::string_view es256;  // what verifies it: "own" or "openssl"
   std::uint64_t es256_tables = 0;

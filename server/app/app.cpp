@@ -173,6 +173,7 @@ class running_gateway {
               .console_seal = console_seal_of(settings),
               .console_session_ms = settings.console.session_hours * 3'600'000,
               .server_statistics = [this] { return server_.statistics(); },
+              .kept_heartbeats = [this] { return heartbeats_.statistics(); },
               .build = this_build(),
               .event_source = settings.events.source,
               .now = wall_clock_ms,

@@ -117,14 +117,16 @@ void heartbeat_endpoint::pass_on_or_wait(std::vector<actors::heartbeat_request>&
     return pass_on(of_one_request, reply_to.io_thread);
   }
   // None overtakes those that wait, and none takes the actors' room from single heartbeats.
-  if (at.waiting_tokens + tokens > limits::kept_heartbeats_waiting_max) return send_away(reply_to);
-  at.waiting_tokens += tokens;
+  const auto waiting = at.waiting_tokens.load(std::memory_order_relaxed) + tokens;
+  if (waiting > limits::kept_heartbeats_waiting_max) return send_away(tokens, reply_to);
+  at.waiting_tokens.store(waiting, std::memory_order_relaxed);
   at.waiting.push_back({std::move(of_one_request), reply_to, now_()});
 }
 
 /// Nothing of the request has been handed over. Those that are sent away come again spread over
 /// eight seconds, in which what waits is worked off.
-void heartbeat_endpoint::send_away(const net::reply_address& reply_to) {
+void heartbeat_endpoint::send_away(std::size_t tokens, const net::reply_address& reply_to) {
+  rounds_[reply_to.io_thread].sent_away_tokens.fetch_add(tokens, std::memory_order_relaxed);
   const auto spread = reply_to.connection + static_cast<std::size_t>(reply_to.stream) / 2;
   const auto retry_after_s = 2 + static_cast<int>(spread % 8);
   replies_.respond(reply_to,
@@ -158,10 +160,10 @@ void heartbeat_endpoint::on_round_end(std::uint32_t io_thread) noexcept {
     if (!too_old && !at.has_room(tokens)) break;
     auto next = std::move(at.waiting.front());
     at.waiting.pop_front();
-    at.waiting_tokens -= tokens;
+    at.waiting_tokens.fetch_sub(tokens, std::memory_order_relaxed);
     done += tokens;
     if (too_old) {
-      send_away(next.reply_to);
+      send_away(tokens, next.reply_to);
     } else {
       at.under_way.fetch_add(tokens, std::memory_order_relaxed);
       submit_(next.tokens);
@@ -184,6 +186,15 @@ void heartbeat_endpoint::on_stream_opened(net::http_request&& request) noexcept 
   head.headers.emplace_back("cache-control", "no-store");
   replies_.begin(request.reply_to, std::move(head));
   if (draining) opened->finish();  // it would hold up the end
+}
+
+kept_heartbeats_statistics heartbeat_endpoint::statistics() const noexcept {
+  kept_heartbeats_statistics sum;
+  for (const auto& each : rounds_) {
+    sum.waiting += each.waiting_tokens.load(std::memory_order_relaxed);
+    sum.sent_away += each.sent_away_tokens.load(std::memory_order_relaxed);
+  }
+  return sum;
 }
 
 std::shared_ptr<heartbeat_stream> heartbeat_endpoint::stream_of(const net::reply_address& from) {

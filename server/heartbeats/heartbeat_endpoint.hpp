@@ -14,6 +14,7 @@
 #include "actors/heartbeat.hpp"
 #include "net/http.hpp"
 #include "server/heartbeats/heartbeat_stream.hpp"
+#include "server/heartbeats/kept_heartbeats_statistics.hpp"
 
 namespace watchkeeper::server {
 
@@ -47,6 +48,9 @@ class heartbeat_endpoint {
   /// thread.
   void on_round_end(std::uint32_t io_thread) noexcept;
 
+  /// Any thread; the threads' figures are not of one moment.
+  [[nodiscard]] kept_heartbeats_statistics statistics() const noexcept;
+
   /// Ends the streams that are open, each after the results of what it holds. Any thread.
   void begin_drain();
 
@@ -67,9 +71,11 @@ class heartbeat_endpoint {
   struct alignas(64) round {
     std::vector<actors::heartbeat_request> kept;
     std::deque<waiting_request> waiting;
-    std::size_t waiting_tokens = 0;
-    std::atomic<std::size_t> under_way{
-        0};  // tokens of requests with several; counted down anywhere
+    // Of tokens in requests with several. Written by the I/O thread, but `under_way`, which is
+    // counted down anywhere.
+    std::atomic<std::size_t> waiting_tokens{0};
+    std::atomic<std::uint64_t> sent_away_tokens{0};
+    std::atomic<std::size_t> under_way{0};
     [[nodiscard]] bool has_room(std::size_t tokens) const noexcept {
       return under_way.load(std::memory_order_acquire) + tokens <=
              limits::kept_heartbeats_under_way_max;
@@ -78,7 +84,7 @@ class heartbeat_endpoint {
   void pass_on(std::span<actors::heartbeat_request> of_one_request, std::uint32_t io_thread);
   void pass_on_or_wait(std::vector<actors::heartbeat_request>&& of_one_request,
                        const net::reply_address& reply_to);
-  void send_away(const net::reply_address& reply_to);
+  void send_away(std::size_t tokens, const net::reply_address& reply_to);
   std::shared_ptr<heartbeat_stream> stream_of(const net::reply_address& from);
   [[nodiscard]] bool acceptable(const net::http_request& request);
 

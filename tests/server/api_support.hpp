@@ -186,6 +186,7 @@ class api_fixture {
             .console_seal = session_seal(session_seal::key{1, 2, 3}),
             .console_session_ms = 3'600'000,
             .server_statistics = [] { return net::server_statistics{}; },
+            .kept_heartbeats = [] { return kept_heartbeats_statistics{}; },
             .build = {"0.1.0", "abc", "g++", "Release"},
             .event_source = "urn:test",
             .now = [this] { return now_ms.load(); },

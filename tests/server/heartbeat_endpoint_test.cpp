@@ -138,6 +138,8 @@ BOOST_AUTO_TEST_CASE(as_many_wait_as_there_is_room_for) {
   BOOST_TEST(d.replies.status.at(more) == 503);
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.passed.size() == room * full);
+  BOOST_TEST(d.endpoint.statistics().waiting == waiting * full);
+  BOOST_TEST(d.endpoint.statistics().sent_away == full);
   d.ask({"new"});
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.passed.back().token == "new");
@@ -149,6 +151,7 @@ BOOST_AUTO_TEST_CASE(as_many_wait_as_there_is_room_for) {
   }
   BOOST_TEST(d.passed.size() == (room + waiting) * full + 1);
   BOOST_TEST(d.replies.status.size() == room + waiting + 2);
+  BOOST_TEST(d.endpoint.statistics().waiting == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(what_waits_too_long_comes_again) {
@@ -161,6 +164,8 @@ BOOST_AUTO_TEST_CASE(what_waits_too_long_comes_again) {
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.replies.status.at(old) == 503);
   BOOST_TEST(!d.replies.status.contains(late));
+  BOOST_TEST(d.endpoint.statistics().sent_away == full);
+  BOOST_TEST(d.endpoint.statistics().waiting == full);
   d.answer(0, room * full);
   d.endpoint.on_round_end(0);
   BOOST_REQUIRE_EQUAL(d.passed.size(), (room + 1) * full);
