@@ -8,7 +8,10 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <chrono>
 #include <utility>
+
+#include "net/sweep_pace.hpp"
 
 namespace watchkeeper::net {
 namespace {
@@ -22,13 +25,12 @@ std::int64_t read_ms(clockid_t clock) noexcept {
 }
 
 /// Deadlines are looked at once a round; a round is a part of the shortest of them.
-std::int64_t round_ms(const server_options& options) noexcept {
+std::int64_t sweep_round_ms(const server_options& options) noexcept {
   const auto shortest =
       std::min({options.handshake_timeout_ms, options.header_timeout_ms, options.body_timeout_ms,
                 options.write_timeout_ms, options.idle_timeout_ms});
   return std::clamp<std::int64_t>(shortest / 4, 10, 1000);
 }
-constexpr std::int64_t ticks_per_round_max = 8;  // spreads the work of a round
 
 }  // namespace
 
@@ -39,9 +41,7 @@ io_thread::io_thread(const server_options& options, request_sink& sink, std::uin
       tls_(tls),
       context_(BOOST_ASIO_CONCURRENCY_HINT_1),
       timer_(context_),
-      tick_(std::max<std::int64_t>(10, round_ms(options) / ticks_per_round_max)),
-      ticks_per_round_(
-          static_cast<std::size_t>(std::max<std::int64_t>(1, round_ms(options) / tick_.count()))) {
+      sweep_round_ms_(sweep_round_ms(options)) {
   read_clocks();
 }
 
@@ -362,7 +362,8 @@ void io_thread::cut_all(std::function<void()> done) {
 }
 
 void io_thread::arm_timer() {
-  timer_.expires_after(tick_);
+  const auto pace = sweep_pace_of(sweep_round_ms_, table_.places());
+  timer_.expires_after(std::chrono::milliseconds(pace.tick_ms));
   timer_.async_wait([this](boost::system::error_code error) {
     if (error) return;
     handle([this] { sweep(); });
@@ -375,7 +376,7 @@ void io_thread::sweep() {
   reopen_doors();
   const auto places = table_.places();
   if (places == 0) return;
-  const auto share = (places + ticks_per_round_ - 1) / ticks_per_round_;
+  const auto share = sweep_pace_of(sweep_round_ms_, places).share;
   for (std::size_t i = 0; i < share; ++i) {
     swept_ = (swept_ + 1) % places;
     auto* each = table_.at(swept_);

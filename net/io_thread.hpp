@@ -2,7 +2,6 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -91,8 +90,7 @@ class io_thread {
   const tls_store* tls_;
   boost::asio::io_context context_;
   boost::asio::steady_timer timer_;
-  std::chrono::milliseconds tick_;
-  std::size_t ticks_per_round_;
+  const std::int64_t sweep_round_ms_;
   std::size_t swept_ = 0;
   connection_table table_;
   reply_inbox inbox_;
