@@ -133,14 +133,13 @@ describe('the player page', { concurrency: 3 }, () => {
       const hide = (state) => player.evaluate((visibility) => {
         Object.defineProperty(document, 'visibilityState', { value: visibility, configurable: true });
         document.dispatchEvent(new Event('visibilitychange'));
+        return document.querySelector('video').currentTime * 1000;  // of that moment
       }, state);
       await player.play();
       await player.reaches(3_000);
-      await hide('hidden');
-      const hidden = await player.position();
+      const hidden = await hide('hidden');
       await player.reaches(hidden + 5_000);
-      await hide('visible');
-      const seen = await player.position();
+      const seen = await hide('visible');
       await player.reaches(seen + 3_000);
       await player.pause();
       const paused = await player.position();
