@@ -82,7 +82,12 @@ export const networkScenarios = {
         const which = world.random.between(0, 1);
         cut = world.gateways[which];
         world.redisProxy[which].set('refuse');
-        await until('it is degraded', async () => (await cut.readiness()).degraded);
+        // A heartbeat that fails tells it. All may be with the other one: they move until one is not.
+        await until('it is degraded', async () => {
+          if ((await cut.readiness()).degraded) return true;
+          world.balancer.cut(() => world.random.next() < 0.5);
+          return false;
+        }, { every_ms: 500 });
         for (let moves = 3; moves > 0; --moves) {
           world.balancer.cut(() => world.random.next() < 0.5);
           await world.moment(200, 800);
