@@ -31,8 +31,10 @@ void progress_shard_core::take(std::span<heartbeat_job_ptr> jobs) {
 tiered_request progress_shard_core::request_of(heartbeat_job& job, unix_ms now_ms) const {
   job.credit.now_ms = now_ms;
   tiered_request request{job.credit, std::nullopt};
-  if (auto held = pairs_.find(job.credit.pair()); held != pairs_.end())
+  if (auto held = pairs_.find(job.credit.pair()); held != pairs_.end()) {
     request.known = held->second.state;
+    request.is_partial = held->second.is_partial;
+  }
   return request;
 }
 
@@ -136,7 +138,12 @@ progress_shard_core::held_pair* progress_shard_core::update(const tiered_request
       before.add(played);
       told.fresh_known = before == *applied.covered;
     }
-    held->second.state.covered = *applied.covered;
+    // United: the store may have lost what is known here.
+    if (held->second.state.covered.pieces().empty())
+      held->second.state.covered = *applied.covered;
+    else
+      held->second.state.covered.unite(*applied.covered);
+    held->second.is_partial = false;
   } else if (held == pairs_.end()) {
     return nullptr;  // given up while the batch was under way: the stores have it
   } else if (played.from_ms < played.to_ms) {
@@ -147,23 +154,28 @@ progress_shard_core::held_pair* progress_shard_core::update(const tiered_request
   if (!told.fresh_known) fresh.clear();
   auto& pair = held->second;
   auto& state = pair.state;
+  pair.used_ms = credit.now_ms;
+  const auto changed = [&] {
+    set_dirty(pair, true);
+    pair.dirtied_ms = around_.now();
+  };
+  if (outcome.status != credit_status::duplicate) changed();
   if (state.covered.covered_ms() != outcome.now.covered_ms) {
-    // Another gateway credits this pair too. Forget it: the next look at it reads the store.
-    // (A later element of this batch may have brought the union already; then it is kept.)
     told.fresh_known = played.from_ms == played.to_ms;
     fresh.clear();
-    if (outcome.now.updated_ms < state.updated_ms) return &pair;
-    // Or the store went back in time: then what is known here stays, as what is not saved, until
-    // the store has it again.
+    // A later element of this batch may have brought the union already.
+    if (outcome.now.updated_ms < state.updated_ms) return pair.is_partial ? nullptr : &pair;
+    // The store went back in time: then what is known here stays, as what is not saved, until the
+    // store has it again.
     if (state.covered.covered_ms() > outcome.now.covered_ms) {
       (void)around_.services.refill({{credit.pair(), state}});
-      set_dirty(pair, true);
-      pair.dirtied_ms = around_.now();
-      pair.used_ms = credit.now_ms;
-      return &pair;
+      changed();
+      return pair.is_partial ? nullptr : &pair;
     }
-    set_dirty(pair, false);
-    pairs_.erase(held);
+    // Another gateway credits this pair too, or an answer was lost. What is known here is a part,
+    // which the next look at the pair completes from the store. It is not given up: until it is
+    // checkpointed the store may lose it yet.
+    pair.is_partial = true;
     return nullptr;
   }
   state.duration_ms = outcome.now.duration_ms;
@@ -172,12 +184,7 @@ progress_shard_core::held_pair* progress_shard_core::update(const tiered_request
   state.resume_ms = outcome.now.resume_ms;
   state.updated_ms = outcome.now.updated_ms;
   state.mastered_ms = outcome.now.mastered_ms;
-  pair.used_ms = credit.now_ms;
-  if (outcome.status != credit_status::duplicate) {
-    set_dirty(pair, true);
-    pair.dirtied_ms = around_.now();
-  }
-  return &pair;
+  return pair.is_partial ? nullptr : &pair;
 }
 
 void progress_shard_core::settle(heartbeat_job& job, const tiered_request& request,
@@ -207,13 +214,13 @@ void progress_shard_core::settle(heartbeat_job& job, const tiered_request& reque
   job.answer(outcome, detail);
   if (!outcome.newly_mastered) return;
   const auto key = request.credit.pair();
-  if (auto held = pairs_.find(key); held != pairs_.end())
+  if (auto held = pairs_.find(key); held != pairs_.end() && !held->second.is_partial)
     mastered.push_back({key, held->second.state});
-  // A pair that is not held is dirty in the hot store: the checkpointer finds it there.
+  // A pair that is not held whole is dirty in the hot store: the checkpointer finds it there.
 }
 
 void progress_shard_core::asked(std::shared_ptr<progress_query> query) {
-  if (auto held = pairs_.find(query->key); held != pairs_.end()) {
+  if (auto held = pairs_.find(query->key); held != pairs_.end() && !held->second.is_partial) {
     query->answer(std::optional<progress>(held->second.state));
     return;
   }
@@ -224,8 +231,12 @@ void progress_shard_core::found(progress_query& query,
                                 watchkeeper::stored<std::optional<progress>>& found) {
   // A heartbeat may have brought the pair meanwhile: memory is then the newer.
   if (auto held = pairs_.find(query.key); held != pairs_.end()) {
-    query.answer(std::optional<progress>(held->second.state));
-    return;
+    const auto& pair = held->second;
+    if (!pair.is_partial) return query.answer(std::optional<progress>(pair.state));
+    if (found) {
+      if (!*found) found->emplace();
+      merge(**found, pair.state);
+    }
   }
   query.answer(std::move(found));
 }

@@ -58,6 +58,7 @@ class progress_shard_core {
     unix_ms used_ms = 0;
     unix_ms dirtied_ms = 0;  // when memory learned of the last change, or handed it over anew
     bool dirty = false;
+    bool is_partial = false;  // the stores had more: another gateway's, or what an answer lost
   };
 
   void send_batch();

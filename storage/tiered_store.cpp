@@ -57,7 +57,7 @@ std::vector<applied_credit> tiered_store::apply(std::span<const tiered_request> 
 bool tiered_store::apply_hot(std::span<const tiered_request> requests, results& out) {
   std::vector<hot_request> batch;
   batch.reserve(requests.size());
-  for (const auto& request : requests) batch.push_back({request.credit, !request.known});
+  for (const auto& request : requests) batch.push_back({request.credit, request.wants_coverage()});
   auto applied = hot_.apply(batch);
   if (!applied) {
     told_.hot_failed(applied.error());
@@ -130,7 +130,7 @@ bool tiered_store::supply_missing(std::span<const tiered_request> requests,
       if (whole.pieces().size() > limits::coverage_intervals_max) {
         element.how = applied_credit::state::done;
         element.outcome.why = problem::implausible_interval;
-        if (!request.known) element.covered = whole;
+        if (request.wants_coverage()) element.covered = whole;
       }
     }
     out[missing[i]] = std::move(element);
@@ -190,7 +190,7 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
     auto& bucket = working(buckets, overlay_.buckets, credit.student);
     result.outcome = apply_credit(credit, session, bucket, pair);
     result.how = applied_credit::state::done;
-    if (!requests[i].known) result.covered = pair.covered;
+    if (requests[i].wants_coverage()) result.covered = pair.covered;
   }
   if (overlay_.sessions.size() + sessions.size() > overlay_sessions_max) {
     for (auto i : which) out[i] = {};

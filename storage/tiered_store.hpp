@@ -20,6 +20,8 @@ namespace watchkeeper {
 struct tiered_request {
   credit_request credit;
   std::optional<progress> known;  // the last durable state; nothing: never seen by this process
+  bool is_partial = false;        // `known`: the stores have more of the pair
+  [[nodiscard]] bool wants_coverage() const noexcept { return !known || is_partial; }
 };
 
 /// The hot store with the ledger behind it: what makes credit durable, whichever of the two is

@@ -241,10 +241,63 @@ BOOST_AUTO_TEST_CASE(a_pair_that_another_gateway_changed_is_read_anew) {
   w.heartbeat(1, 1, 10'000, 20'000);
   w.finish_batch();
   BOOST_TEST(w.listener->results[1].outcome.now.covered_ms == 40'000);
-  BOOST_TEST(w.shard->pairs() == 0u);
-  BOOST_CHECK(!w.ask(1).has_value());  // goes to the reader
-  BOOST_TEST(w.services.queries.size() == 1u);
-  w.services.queries.clear();  // a lost query answers itself
+  // Who asks is told what the reader finds, and what is known here belongs to it.
+  auto query = std::make_shared<progress_query>(elsewhere.key);
+  auto answer = query->future();
+  w.shard->asked(query);
+  BOOST_REQUIRE(w.services.queries.size() == 1u);
+  w.services.queries.clear();
+  stored<std::optional<progress>> found{std::optional(elsewhere.state)};
+  w.shard->found(*query, found);
+  BOOST_TEST(answer.get()->value().covered.covered_ms() == 40'000);
+  // The next heartbeat brings the rest.
+  w.heartbeat(1, 2, 20'000, 30'000);
+  w.finish_batch();
+  BOOST_TEST(w.ask(1).value().covered.covered_ms() == 50'000);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_known_of_a_pair_that_another_gateway_changed_too_is_handed_over) {
+  shard_world w;
+  w.heartbeat(1, 0, 0, 10'000);
+  w.finish_batch();
+  pair_progress elsewhere{{student(1), module_named("m1")}, {}};
+  elsewhere.state.covered.add({100'000, 120'000});
+  BOOST_REQUIRE(w.hot->merge({&elsewhere, 1}, true).has_value());
+  w.heartbeat(1, 1, 10'000, 20'000);
+  w.finish_batch();
+  BOOST_TEST(w.probe.dirty == 1u);
+  w.hot_probe.refill_epoch = 1;  // emptied before any checkpoint
+  w.shard->tick();
+  BOOST_REQUIRE(w.services.refilled.size() == 1u);
+  BOOST_TEST(w.services.refilled[0][0].state.covered.covered_ms() == 20'000);
+  // The next heartbeat asks for all that the store has, which is less than what is known here.
+  w.hot = make_memory_store();
+  w.heartbeat(1, 2, 20'000, 30'000);
+  w.finish_batch();
+  BOOST_TEST(w.listener->results[2].outcome.now.covered_ms == 10'000);
+  BOOST_TEST(w.ask(1).value().covered.covered_ms() == 30'000);
+  BOOST_REQUIRE(w.services.refilled.size() == 2u);
+  BOOST_TEST(w.services.refilled[1][0].state.covered.covered_ms() == 30'000);
+}
+
+BOOST_AUTO_TEST_CASE(a_store_that_lost_a_part_meanwhile_takes_nothing_from_memory) {
+  shard_world w;
+  w.heartbeat(1, 0, 0, 10'000);
+  w.finish_batch();
+  pair_progress elsewhere{{student(1), module_named("m1")}, {}};
+  elsewhere.state.covered.add({100'000, 120'000});
+  BOOST_REQUIRE(w.hot->merge({&elsewhere, 1}, true).has_value());
+  w.heartbeat(1, 1, 10'000, 20'000);
+  w.finish_batch();
+  // Emptied; then another gateway plays the pair, so that it is not missing.
+  w.hot = make_memory_store();
+  BOOST_REQUIRE(w.hot->merge({&elsewhere, 1}, true).has_value());
+  w.heartbeat(1, 2, 20'000, 30'000);
+  w.finish_batch();
+  BOOST_TEST(w.ask(1).value().covered.covered_ms() == 50'000);
+  BOOST_REQUIRE(w.services.refilled.size() == 1u);
+  BOOST_TEST(w.services.refilled[0][0].state.covered.covered_ms() == 50'000);
+  BOOST_TEST(w.probe.dirty == 1u);
 }
 
 BOOST_AUTO_TEST_CASE(a_student_erased_while_a_batch_is_under_way_leaves_nothing_behind) {

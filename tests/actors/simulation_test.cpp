@@ -172,7 +172,7 @@ class simulation {
     std::vector<hot_request> requests;
     for (const auto& request : batch->requests) {
       blank.push_back({request.credit.pair(), {}});
-      requests.push_back({request.credit, !request.known});
+      requests.push_back({request.credit, request.wants_coverage()});
     }
     (void)model_.merge(blank, false);
     auto applied = hot_.apply(requests);

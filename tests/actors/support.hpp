@@ -112,7 +112,7 @@ inline void store_batch(credit_batch& batch, hot_store& hot) {
   std::vector<hot_request> requests;
   for (const auto& request : batch.requests) {
     blank.push_back({request.credit.pair(), {}});
-    requests.push_back({request.credit, !request.known});
+    requests.push_back({request.credit, request.wants_coverage()});
   }
   (void)hot.merge(blank, false).has_value();
   batch.results = *hot.apply(requests);
