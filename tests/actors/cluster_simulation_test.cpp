@@ -50,7 +50,6 @@ struct course {
     c.few_pairs = !c.hot_emptied && random() % 3 == 0;
     constexpr double rates[] = {0, 0.01, 0.05, 0.2};
     c.fault_rate = rates[random() % std::size(rates)];
-    if (c.hot_emptied) c.processes = 1;
     return c;
   }
 };
