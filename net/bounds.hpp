@@ -37,6 +37,14 @@ inline constexpr std::size_t body_reserve_bytes_max = 16 * 1024;
 // Answers.
 inline constexpr std::size_t response_fields_max = 32;  // those in http_response::headers
 inline constexpr std::size_t common_fields_max = 8;     // those of request_sink::common_fields
+/// What is not sent yet of all answers of a connection, and of all connections of an I/O thread:
+/// clients need not read. A whole answer that would pass them becomes 503, `overloaded`, a chunk a
+/// reset; the smallest answers are let through.
+inline constexpr std::size_t connection_answers_bytes_max = 16 * 1024 * 1024;
+inline constexpr std::size_t thread_answers_bytes_max = 256 * 1024 * 1024;
+inline constexpr std::size_t answer_bytes_free = 1024;
+/// Who reads a whole answer more slowly than this, one byte now and then, is not waited for.
+inline constexpr std::int64_t answer_bytes_per_s_min = 1024;
 /// Unsent output of one streamed answer. Beyond it the client does not read: the stream is reset
 /// with ENHANCE_YOUR_CALM.
 inline constexpr std::size_t stream_output_bytes_max = 256 * 1024;
@@ -69,5 +77,6 @@ inline constexpr std::size_t ended_streams_remembered = 16;
 static_assert(header_list_bytes_max < header_list_bytes_cut);
 static_assert(stream_window_bytes <= connection_window_bytes);
 static_assert(connection_bodies_bytes_max <= thread_bodies_bytes_max);
+static_assert(connection_answers_bytes_max <= thread_answers_bytes_max);
 
 }  // namespace watchkeeper::net::bounds

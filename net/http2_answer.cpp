@@ -49,6 +49,7 @@ ssize_t http2_session::read_body(nghttp2_session*, std::int32_t, std::uint8_t* i
     } else {
       body.clear();
       stream.sent = 0;
+      session.account_answer(stream);
       if (count == 0) {
         stream.deferred = true;
         if (stream.response.pulled) session.worker_.sink.on_drained(session.address_of(stream));
@@ -61,7 +62,17 @@ ssize_t http2_session::read_body(nghttp2_session*, std::int32_t, std::uint8_t* i
 
 void http2_session::submit(http2_stream& stream, http_response&& response, bool whole) {
   if (!stream.delivered) stream.request = {};  // refused here: nobody wants it
+  if (response.body.size() > bounds::answer_bytes_free && !has_room_for(response.body.size())) {
+    response =
+        make_problem(problem::overloaded, "too many answers wait to be read", worker_.wall_ms);
+    whole = true;
+  }
   stream.response = std::move(response);
+  account_answer(stream);
+  if (whole)
+    stream.answer_deadline_ms = worker_.now_ms + worker_.options.write_timeout_ms +
+                                static_cast<std::int64_t>(stream.response.body.size()) * 1000 /
+                                    bounds::answer_bytes_per_s_min;
   stream.answered = true;
   stream.ended = whole;
   stream.progress_ms = worker_.now_ms;
@@ -96,6 +107,7 @@ void http2_session::submit(http2_stream& stream, http_response&& response, bool 
   if (bodyless) {
     stream.ended = true;
     answer.body.clear();
+    account_answer(stream);
   }
   nghttp2_data_provider provider{};
   provider.source.ptr = &stream;
@@ -160,10 +172,22 @@ bool http2_session::apply(reply&& answer) noexcept {
   }
 }
 
+bool http2_session::has_room_for(std::size_t answer_bytes) const noexcept {
+  return answers_bytes_ + answer_bytes <= bounds::connection_answers_bytes_max &&
+         worker_.answers_bytes + answer_bytes <= bounds::thread_answers_bytes_max;
+}
+
+void http2_session::account_answer(http2_stream& stream) noexcept {
+  const auto size = stream.response.body.size();
+  answers_bytes_ += size - stream.accounted;  // modulo 2^64: it may have shrunk
+  worker_.answers_bytes += size - stream.accounted;
+  stream.accounted = size;
+}
+
 void http2_session::append(http2_stream& stream, std::string&& chunk, bool last) {
   auto& queue = stream.response.body;
   const auto waiting = queue.size() - stream.sent;
-  if (waiting + chunk.size() > bounds::stream_output_bytes_max) {
+  if (waiting + chunk.size() > bounds::stream_output_bytes_max || !has_room_for(chunk.size())) {
     stream.ended = true;
     return reset(stream, NGHTTP2_ENHANCE_YOUR_CALM);
   }
@@ -179,6 +203,7 @@ void http2_session::append(http2_stream& stream, std::string&& chunk, bool last)
     queue += chunk;
   }
   stream.ended = last;
+  account_answer(stream);
   if (!stream.deferred) return;
   stream.deferred = false;
   if (nghttp2_session_resume_data(session_, stream.id) == NGHTTP2_ERR_NOMEM)

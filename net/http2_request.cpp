@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "net/http2_session.hpp"
 #include "net/problem_response.hpp"
@@ -146,6 +147,7 @@ void http2_session::finish_headers(http2_stream& stream, bool ended) {
   stream.body_bytes_max = policy.bytes_max;
   if (policy.mode == body_mode::streamed) {
     stream.streamed = true;
+    if (!ended) stream.input_ms = worker_.now_ms;
     deliver(stream);
     if (ended) worker_.sink.on_data(address_of(stream), {}, true);
     return;
@@ -162,7 +164,7 @@ void http2_session::finish_headers(http2_stream& stream, bool ended) {
 int http2_session::on_data(std::int32_t stream_id, std::string_view bytes) {
   payload_bytes_ += bytes.size();
   auto* stream = find(stream_id);
-  if (stream == nullptr || stream->ended) {
+  if (stream == nullptr || stream->ended || (stream->streamed && stream->input_ms == 0)) {
     // Refused, or answered early: what still comes is dropped. Only the connection gets its window
     // back, so the stream cannot bring more than one window.
     return nghttp2_session_consume_connection(session_, bytes.size()) == 0
@@ -171,6 +173,7 @@ int http2_session::on_data(std::int32_t stream_id, std::string_view bytes) {
   }
   if (stream->streamed) {
     stream->unconsumed += bytes.size();
+    stream->input_ms = worker_.now_ms;
     worker_.sink.on_data(address_of(*stream), bytes, false);
     return 0;
   }
@@ -208,17 +211,16 @@ void http2_session::finish_body(http2_stream& stream) {
   if (stream.remote_ended) return;
   stream.remote_ended = true;
   if (stream.ended) return;  // refused, or answered early
-  if (stream.streamed)
-    worker_.sink.on_data(address_of(stream), {}, true);
-  else
-    deliver(stream);
+  if (!stream.streamed) return deliver(stream);
+  if (std::exchange(stream.input_ms, 0) != 0) worker_.sink.on_data(address_of(stream), {}, true);
 }
 
 void http2_session::deliver(http2_stream& stream) {
   refund(stream);
   stream.delivered = true;
   worker_.handed_over = true;
-  worker_.sink.on_request(std::move(stream.request));
+  auto request = std::exchange(stream.request, {});  // the sink need not take all of it
+  worker_.sink.on_request(std::move(request));
 }
 
 }  // namespace watchkeeper::net

@@ -17,6 +17,7 @@ constexpr std::uint8_t drain_ping[8] = {'d', 'r', 'a', 'i', 'n', 0, 0, 0};
 http2_session::http2_session(worker_state& worker, std::uint64_t connection_id,
                              const peer_address& peer)
     : worker_(worker),
+      memory_(worker.pages),
       connection_id_(connection_id),
       peer_(peer),
       born_ms_(worker.now_ms),
@@ -263,6 +264,8 @@ void http2_session::discard(http2_stream* stream) noexcept {
   (stream->previous != nullptr ? stream->previous->next : streams_) = stream->next;
   if (stream->next != nullptr) stream->next->previous = stream->previous;
   refund(*stream);
+  answers_bytes_ -= stream->accounted;
+  worker_.answers_bytes -= stream->accounted;
   worker_.count.streams_open.subtract(1);
   if (stream->streamed && stream->delivered) worker_.sink.on_gone(address_of(*stream));
 }
@@ -331,9 +334,16 @@ void http2_session::sweep() noexcept {
       } else if (stream->reset_at_ms != 0 && now > stream->reset_at_ms) {
         stream->reset_at_ms = 0;
         reset(*stream, NGHTTP2_NO_ERROR);
-      } else if (stream->has_output() && now - stream->progress_ms > options.write_timeout_ms) {
+      } else if (stream->has_output() &&
+                 (now - stream->progress_ms > options.write_timeout_ms ||
+                  (stream->answer_deadline_ms != 0 && now > stream->answer_deadline_ms))) {
         stream->progress_ms = now;
+        stream->answer_deadline_ms = 0;
         reset(*stream, NGHTTP2_CANCEL);
+      } else if (stream->input_ms != 0 && now - stream->input_ms > options.idle_timeout_ms) {
+        // As if the client had ended it: what is under way is still answered.
+        stream->input_ms = 0;
+        worker_.sink.on_data(address_of(*stream), {}, true);
       }
     }
   } catch (...) {

@@ -97,6 +97,8 @@ class http2_session {
   void note_new_stream(std::int32_t stream_id) noexcept;
   void submit_last_goaway() noexcept;
   [[nodiscard]] http2_stream* find(std::int32_t stream_id) const noexcept;
+  [[nodiscard]] bool has_room_for(std::size_t answer_bytes) const noexcept;
+  void account_answer(http2_stream& stream) noexcept;  // after its size has changed
   void discard(http2_stream* stream) noexcept;
 
   enum class drain_stage : std::uint8_t { none, noticed, refusing };
@@ -111,6 +113,7 @@ class http2_session {
   frame_walker walker_;
 
   std::size_t bodies_bytes_ = 0;
+  std::size_t answers_bytes_ = 0;  // not sent yet
   std::size_t payload_bytes_ = 0;  // in the bytes that are being received
   std::int64_t born_ms_;
   std::int64_t idle_since_ms_;  // meaningful while there is no stream

@@ -10,7 +10,7 @@ namespace watchkeeper::net {
 
 /// One request and its answer. Owned by its http2_session, whose streams form a list.
 struct http2_stream {
-  http_request request;                          // moved away on delivery
+  http_request request;                          // moved away on delivery; nothing of it is kept
   http_response response;                        // its body is the queue of a streamed answer
   const header_fields* common_fields = nullptr;  // of every answer; the sink's
   http2_stream* previous = nullptr;
@@ -20,10 +20,13 @@ struct http2_stream {
   std::size_t buffered = 0;    // of a whole body, counted against the budgets
   std::size_t unconsumed = 0;  // of a streamed body: handed over, not yet consumed()
   std::size_t sent = 0;        // of response.body
+  std::size_t accounted = 0;   // of response.body, against the budgets
   std::int64_t content_length = -1;
-  std::int64_t body_deadline_ms = 0;  // 0: not waiting for a whole body
-  std::int64_t progress_ms = 0;       // when output last moved
-  std::int64_t reset_at_ms = 0;       // answered early: when to stop the client; 0: not so
+  std::int64_t body_deadline_ms = 0;    // 0: not waiting for a whole body
+  std::int64_t progress_ms = 0;         // when output last moved
+  std::int64_t answer_deadline_ms = 0;  // of a whole answer; 0: none
+  std::int64_t input_ms = 0;     // streamed: when something last came; 0: the sink was told the end
+  std::int64_t reset_at_ms = 0;  // answered early: when to stop the client; 0: not so
   std::int32_t id = 0;
 
   // Request.

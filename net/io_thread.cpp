@@ -303,8 +303,9 @@ void io_thread::admit(int descriptor, const peer_address& peer, bool tls) {
 }
 
 void io_thread::post(reply&& answer) noexcept {
-  if (current == this) {
-    // Inside an event of this thread, which ends with settle().
+  if (current == this && inbox_.is_empty()) {
+    // Inside an event of this thread, which ends with settle(). Not past what another thread has
+    // posted before: the chunks of one answer may come from several.
     try {
       local_.push_back(std::move(answer));
       return;

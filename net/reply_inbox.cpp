@@ -16,6 +16,7 @@ bool reply_inbox::push(reply&& answer) noexcept {
       chunk_bytes_ += size;
     }
   }
+  empty_.store(false, std::memory_order_release);
   const auto connection = answer.to.connection;
   try {
     replies_.push_back(std::move(answer));
@@ -32,6 +33,7 @@ void reply_inbox::take(std::vector<reply>& into, lost_replies& lost) noexcept {
   const std::scoped_lock lock(mutex_);
   std::swap(replies_, into);
   chunk_bytes_ = 0;
+  empty_.store(true, std::memory_order_release);
   lost = lost_;
   lost_ = {};
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -24,6 +25,8 @@ class reply_inbox {
     bool all = false;
   };
 
+  /// Whether nothing waits. Of what the caller knows to have been pushed it is certain.
+  [[nodiscard]] bool is_empty() const noexcept { return empty_.load(std::memory_order_acquire); }
   /// True: the inbox was empty, wake the I/O thread.
   [[nodiscard]] bool push(reply&& answer) noexcept;
   /// Swaps everything out into `into`, which must be empty: its storage is used for what comes
@@ -35,6 +38,7 @@ class reply_inbox {
   std::vector<reply> replies_;
   std::size_t chunk_bytes_ = 0;
   lost_replies lost_;
+  std::atomic<bool> empty_{true};
 };
 
 }  // namespace watchkeeper::net

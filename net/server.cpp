@@ -116,7 +116,7 @@ void server::start() {
     return made;
   };
   for (auto& each : self.threads) {
-    auto tls = listen("tls_listen", self.options.tls_listen, self.tls_port);
+    auto tls = listen("listen", self.options.tls_listen, self.tls_port);
     auto h2c = listen("h2c_listen", self.options.h2c_listen, self.h2c_port);
     each->listen(std::move(tls), std::move(h2c));
   }

@@ -4,15 +4,17 @@
 
 #include <cstddef>
 
+#include "net/page_pool.hpp"
+
 namespace watchkeeper::net {
 
 /// The memory of one nghttp2 session. Two parts of it get pages of their own, so that the system
-/// may have them back while the connection is quiet, about 16 KiB in all: the frame buffer of
+/// may have them back while the connection is quiet, about 20 KiB in all: the frame buffer of
 /// 16 KiB, which then holds nothing, and the table of streams of 4 KiB, which is all zeros when
-/// none is open. Must outlive the session. Thread: the session's.
+/// none is open. Must outlive the session, and the pool this. Thread: the session's.
 class session_pages {
  public:
-  session_pages() noexcept;
+  explicit session_pages(page_pool& pool) noexcept;
   ~session_pages();
   session_pages(const session_pages&) = delete;
   session_pages& operator=(const session_pages&) = delete;
@@ -28,10 +30,15 @@ class session_pages {
   static void release(void* memory, void* self) noexcept;
   static void* allocate_zeroed(std::size_t count, std::size_t bytes, void* self) noexcept;
   static void* resize(void* memory, std::size_t bytes, void* self) noexcept;
+  bool has_block() noexcept;  // takes one
+  /// Moves what is in a part of the block to the heap.
+  static void* move_out(void*& part, std::size_t held_bytes, std::size_t bytes) noexcept;
 
+  page_pool& pool_;
   nghttp2_mem functions_;
-  void* frame_buffer_ = nullptr;
-  void* table_ = nullptr;
+  void* block_ = nullptr;
+  void* frame_buffer_ = nullptr;  // in the block; null: not in use
+  void* table_ = nullptr;         // likewise
 };
 
 }  // namespace watchkeeper::net

@@ -61,7 +61,9 @@ int on_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* 
   if (EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), nullptr, key->seal.data(), iv) != 1 ||
       !prepare_mac(mac, *key))
     return -1;
-  return key == keys.begin() ? 1 : 2;
+  // Under TLS 1.3 browsers use a ticket once (RFC 8446, appendix C.4): without a new one every
+  // second connection would be a full handshake again.
+  return key == keys.begin() && SSL_version(ssl) != TLS1_3_VERSION ? 1 : 2;
 }
 
 int digit_of(char c) noexcept {

@@ -5,6 +5,7 @@
 
 #include "net/calendar.hpp"
 #include "net/http.hpp"
+#include "net/page_pool.hpp"
 #include "net/server.hpp"
 
 namespace watchkeeper::net {
@@ -34,13 +35,15 @@ struct worker_state {
   const server_options& options;
   request_sink& sink;
   const std::uint32_t index;
-  std::int64_t now_ms = 0;       // CLOCK_MONOTONIC when the current event began
-  unix_ms wall_ms = 0;           // CLOCK_REALTIME then
-  http_date date{};              // of wall_ms
-  std::size_t bodies_bytes = 0;  // of incomplete whole bodies
+  std::int64_t now_ms = 0;        // CLOCK_MONOTONIC when the current event began
+  unix_ms wall_ms = 0;            // CLOCK_REALTIME then
+  http_date date{};               // of wall_ms
+  std::size_t bodies_bytes = 0;   // of incomplete whole bodies
+  std::size_t answers_bytes = 0;  // not sent yet
   bool handed_over =
       false;  // a request or an answer, since the sink was last told that a round ended
   worker_counters count;
+  page_pool pages;  // of the sessions
 };
 
 }  // namespace watchkeeper::net

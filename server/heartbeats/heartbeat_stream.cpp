@@ -77,6 +77,9 @@ void heartbeat_stream::take_lines(std::unique_lock<std::mutex>& lock) {
   unread_.erase(0, read_);
   read_ = 0;
   drop_overlong();
+  // A stream is open for hours, and mostly waits: a large chunk must not stay in its memory.
+  if (unread_.capacity() > 2 * limits::token_bytes_max && unread_.size() <= limits::token_bytes_max)
+    unread_.shrink_to_fit();
 }
 
 void heartbeat_stream::drop_overlong() {

@@ -66,5 +66,5 @@ export const floods = [
     if (i === 0) return c.frame(type.headers, 0, 1, get);
     return c.frame(type.continuation, 0, 1);
   }, 100, [calm]],
-  ['empty header blocks', (c, i) => c.frame(type.headers, whole, streamOf(i)), 1000, [calm]],
+  ['empty header blocks', (c, i) => c.frame(type.headers, whole, streamOf(i)), 1000, resetCodes],
 ];

@@ -120,6 +120,39 @@ BOOST_AUTO_TEST_CASE(a_closed_window) {
   });
 }
 
+BOOST_AUTO_TEST_CASE(a_byte_now_and_then) {
+  test_server s(with([](auto& o) { o.write_timeout_ms = short_ms; }));
+  auto client = raw_client::connect_h2c(s.running.h2c_port());
+  client.greet(std::string("\0\x04", 2) + be32(0));
+  client.request(1, "GET", "/describe", true, {{"accept", std::string(400, 'a')}});
+  raw_answer answer;
+  check_takes_the_short_time([&] {
+    for (int i = 0; i < 100 && !answer.reset; ++i) {
+      client.send_frame(NGHTTP2_WINDOW_UPDATE, 0, 1, be32(1));
+      answer = client.read_answer(1, short_ms / 8);
+    }
+  });
+  BOOST_TEST(answer.reset.value_or(99) == static_cast<std::uint32_t>(NGHTTP2_CANCEL));
+}
+
+BOOST_AUTO_TEST_CASE(a_streamed_body_from_which_nothing_comes) {
+  test_server s(with([](auto& o) { o.idle_timeout_ms = short_ms; }));
+  auto client = raw_client::connect_h2c(s.running.h2c_port());
+  client.greet();
+  client.request(1, "POST", "/stream", false);
+  client.send_data(1, "one", false);
+  client.read_answer(1, short_ms / 2);
+  client.send_data(1, "two", false);
+  raw_answer answer;
+  check_takes_the_short_time([&] { answer = client.read_answer(1); });
+  BOOST_TEST(answer.ended);  // as if the client had ended it
+  BOOST_TEST(answer.body == "onetwo");
+  client.send_data(1, "late", true);  // is passed over
+  client.request(3, "POST", "/echo", false);
+  client.send_data(3, "other", true);
+  BOOST_TEST(client.read_answer(3).body == "other");
+}
+
 BOOST_AUTO_TEST_CASE(a_full_socket) {
   test_server s(with([](auto& o) { o.write_timeout_ms = short_ms; }));
   auto client = raw_client::connect_h2c(s.running.h2c_port());

@@ -298,6 +298,46 @@ BOOST_AUTO_TEST_CASE(streams_echo_and_both_sides_may_end) {
   BOOST_TEST(s.sink.wait_gone(1));
 }
 
+BOOST_AUTO_TEST_CASE(chunks_of_several_threads_go_out_in_the_order_in_which_they_were_sent) {
+  test_server s(test_server::h2c_options());
+  auto client = raw_client::connect_h2c(s.running.h2c_port());
+  client.greet();
+  for (std::int32_t id = 1; id < 40; id += 2) {
+    client.request(id, "POST", "/turns", false);
+    // In one event of the I/O thread: the other thread's chunk, then this one's, and the end.
+    client.send_data(id, "another thread's ", false);
+    client.send_data(id, "its own", true);
+  }
+  for (std::int32_t id = 1; id < 40; id += 2)
+    BOOST_TEST(client.read_answer(id).body == "another thread's its own");
+  BOOST_TEST(s.running.statistics().responses_dropped == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(answers_that_nobody_reads_have_a_limit) {
+  test_server s(test_server::h2c_options());
+  auto client = raw_client::connect_h2c(s.running.h2c_port());
+  BOOST_REQUIRE(client.greet_and_wait());
+  constexpr std::int32_t most = bounds::connection_answers_bytes_max / (1 << 20);
+  for (std::int32_t i = 0; i < most + 3; ++i) client.request(1 + 2 * i, "GET", "/big", true);
+  const auto last = 1 + 2 * (most + 2);
+  // What would pass the limit is told so, though the connection's window is used up: it has a body.
+  client.send_frame(NGHTTP2_WINDOW_UPDATE, 0, 0, be32(1 << 30));
+  for (auto id = 1 + 2 * most; id <= last; id += 2) {
+    const auto answer = client.read_answer(id);
+    BOOST_TEST(answer.status() == "503");
+    BOOST_TEST(answer.body.find("overloaded") != std::string::npos);
+  }
+  client.request(last + 2, "GET", "/status/200", true);  // small ones always go
+  BOOST_TEST(client.read_answer(last + 2).status() == "200");
+  for (std::int32_t i = 0; i < most; ++i) {
+    client.send_frame(NGHTTP2_WINDOW_UPDATE, 0, 1 + 2 * i, be32(2 << 20));
+    BOOST_TEST(client.read_answer(1 + 2 * i).body.size() == std::size_t{1 << 20});
+  }
+  client.request(last + 4, "GET", "/big", true);
+  client.send_frame(NGHTTP2_WINDOW_UPDATE, 0, last + 4, be32(2 << 20));
+  BOOST_TEST(client.read_answer(last + 4).status() == "200");
+}
+
 BOOST_AUTO_TEST_CASE(an_unconsumed_stream_exhausts_its_window_only) {
   test_server s(test_server::h2c_options());
   auto client = raw_client::connect_h2c(s.running.h2c_port());

@@ -1,10 +1,13 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cstdint>
 #include <cstring>
+#include <set>
 #include <utility>
+#include <vector>
 
 #include "net/bounds.hpp"
 #include "net/server.hpp"
@@ -18,7 +21,8 @@ using namespace watchkeeper::net::test;
 BOOST_AUTO_TEST_SUITE(session_pages_test)
 
 BOOST_AUTO_TEST_CASE(only_the_frame_buffer_is_given_back) {
-  session_pages memory;
+  page_pool pool;
+  session_pages memory(pool);
   const auto& use = *memory.functions();
   auto* small = static_cast<char*>(use.realloc(nullptr, 100, use.mem_user_data));
   auto* buffer = static_cast<char*>(use.realloc(nullptr, 16'394, use.mem_user_data));
@@ -46,7 +50,8 @@ BOOST_AUTO_TEST_CASE(only_the_frame_buffer_is_given_back) {
 }
 
 BOOST_AUTO_TEST_CASE(the_table_is_given_back_only_when_it_is_all_zeros) {
-  session_pages memory;
+  page_pool pool;
+  session_pages memory(pool);
   const auto& use = *memory.functions();
   auto* other = static_cast<char*>(use.calloc(64, 32, use.mem_user_data));
   auto* table = static_cast<char*>(use.calloc(256, 16, use.mem_user_data));
@@ -80,6 +85,48 @@ BOOST_AUTO_TEST_CASE(the_table_is_given_back_only_when_it_is_all_zeros) {
   memory.give_back();
   BOOST_TEST(larger[8191] == 'z');
   for (auto* each : {other, second, larger}) use.free(each, use.mem_user_data);
+}
+
+BOOST_AUTO_TEST_CASE(blocks_go_round_empty_and_apart) {
+  page_pool pool;
+  std::vector<char*> held;
+  std::set<char*> distinct;
+  for (std::size_t i = 0; i < page_pool::slab_blocks + 1; ++i) {
+    held.push_back(static_cast<char*>(pool.take()));
+    distinct.insert(held.back());
+    BOOST_TEST(reinterpret_cast<std::uintptr_t>(held.back()) % page_pool::page_bytes == 0u);
+    std::memset(held.back(), 'x', page_pool::block_bytes);
+  }
+  BOOST_TEST(distinct.size() == held.size());
+  BOOST_TEST(pool.slabs() == 2u);
+  for (auto* each : held) {
+    BOOST_TEST(each[0] == 'x');  // nobody else wrote there
+    BOOST_TEST(each[page_pool::block_bytes - 1] == 'x');
+    pool.give_back(each);
+  }
+  for (int round = 0; round < 3; ++round) {
+    auto* again = static_cast<char*>(pool.take());
+    BOOST_TEST(distinct.contains(again));
+    BOOST_TEST(std::all_of(again, again + page_pool::block_bytes, [](char c) { return c == 0; }));
+    again[9] = 'y';
+    pool.give_back(again);
+  }
+  BOOST_TEST(pool.slabs() == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(a_session_that_ends_leaves_its_block_to_the_next) {
+  page_pool pool;
+  void* first = nullptr;
+  for (int i = 0; i < 1000; ++i) {
+    session_pages memory(pool);
+    const auto& use = *memory.functions();
+    auto* buffer = use.realloc(nullptr, 16'394, use.mem_user_data);
+    if (first == nullptr) first = buffer;
+    BOOST_REQUIRE(buffer == first);
+    std::memset(buffer, 'b', 16'394);
+    use.free(buffer, use.mem_user_data);
+  }
+  BOOST_TEST(pool.slabs() == 1u);
 }
 
 BOOST_AUTO_TEST_CASE(a_connection_that_was_quiet_for_long_is_served_again) {

@@ -1,6 +1,7 @@
 #include "test_sink.hpp"
 
 #include <algorithm>
+#include <thread>
 
 #include "net/bounds.hpp"
 
@@ -18,7 +19,8 @@ http_response text(int status, std::string body) {
 }  // namespace
 
 request_sink::body_policy test_sink::policy_of(http_method, std::string_view path) noexcept {
-  if (path == "/stream" || path == "/stall" || path == "/flood" || path == "/pull")
+  if (path == "/stream" || path == "/stall" || path == "/flood" || path == "/pull" ||
+      path == "/turns")
     return {body_mode::streamed, 0};
   return {body_mode::whole, body_bytes_max};
 }
@@ -78,7 +80,8 @@ void test_sink::on_request(http_request&& request) noexcept {
     head.pulled = true;
     return port->begin(to, std::move(head));
   }
-  if (request.path == "/stream" || request.path == "/stall" || request.path == "/flood") {
+  if (request.path == "/stream" || request.path == "/stall" || request.path == "/flood" ||
+      request.path == "/turns") {
     {
       const std::scoped_lock lock(mutex_);
       streams_[to.connection][to.stream] = request.path;
@@ -124,7 +127,10 @@ void test_sink::on_data(const reply_address& from, std::string_view bytes, bool 
       return;
     }
   }
-  port->send(from, std::string(bytes), last);
+  if (path == "/turns" && !last)
+    std::thread([&] { port->send(from, std::string(bytes), false); }).join();
+  else
+    port->send(from, std::string(bytes), last);
   port->consumed(from, bytes.size());
 }
 

@@ -25,6 +25,7 @@ namespace watchkeeper::net::test {
 ///   /stream         (streamed) the body comes back as it arrives, consumed at once
 ///   /stall          (streamed) begins an answer, consumes nothing until consume_stalled()
 ///   /pull           (streamed) 1 MiB in chunks of 64 KiB, each when it is asked for
+///   /turns          (streamed) as /stream, but all that is not the end is sent by another thread
 ///   /flood          (streamed) begins an answer and sends 64 KiB chunks, 8 of them
 /// Thread: any; a mutex guards all.
 class test_sink : public request_sink {

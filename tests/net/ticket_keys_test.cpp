@@ -42,6 +42,13 @@ outcome visit(test_server& to, SSL_SESSION* with = nullptr, int version = 0) {
   return result;
 }
 
+std::string ticket_in(const SSL_SESSION* session) {
+  const unsigned char* bytes = nullptr;
+  std::size_t size = 0;
+  SSL_SESSION_get0_ticket(session, &bytes, &size);
+  return {reinterpret_cast<const char*>(bytes), size};
+}
+
 std::string name_of_key_in(const SSL_SESSION* ticket) {
   const unsigned char* bytes = nullptr;
   std::size_t size = 0;
@@ -67,6 +74,19 @@ struct two_servers {
 }  // namespace
 
 BOOST_FIXTURE_TEST_SUITE(ticket_keys_test, two_servers)
+
+BOOST_AUTO_TEST_CASE(each_visit_brings_the_ticket_for_the_next) {
+  const ticket_key_list keys{new_key};
+  test_server s(options_of(files, keys));
+  auto ticket = visit(s).ticket;
+  for (int i = 0; i < 4; ++i) {
+    auto next = visit(s, ticket.get());
+    BOOST_TEST(next.resumed);
+    // Browsers throw away the one that they have used.
+    BOOST_TEST(ticket_in(next.ticket.get()) != ticket_in(ticket.get()));
+    ticket = std::move(next.ticket);
+  }
+}
 
 BOOST_AUTO_TEST_CASE(a_session_is_resumed_at_another_gateway_with_the_key) {
   test_server one(options_of(files, {old_key}));
