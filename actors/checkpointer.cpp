@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <utility>
 
 namespace watchkeeper::actors {
 
@@ -118,7 +119,9 @@ bool checkpointer::checkpoint_all() {
 
 bool checkpointer::checkpoint_partitions(std::uint64_t& pairs) {
   bool complete = true;
-  for (partition_index p = 0; p < limits::partitions; ++p) {
+  const auto begin = std::exchange(first_partition_, partition_index{0});
+  for (std::uint32_t i = 0; i < limits::partitions; ++i) {
+    const auto p = static_cast<partition_index>((begin + i) % limits::partitions);
     if (around_.monotonic_us() >= give_up_at_us_) return false;
     around_.heat.partition_begins(p);
     const auto failure = checkpoint_partition(p, pairs);
@@ -126,8 +129,12 @@ bool checkpointer::checkpoint_partitions(std::uint64_t& pairs) {
     if (!failure) continue;
     complete = false;
     // One value that cannot be read must not keep the other partitions from the ledger; a store
-    // that is away is not asked 255 times more.
-    if (*failure == storage_error::unavailable) break;
+    // that is away is not asked 255 times more. It may also be one row that somebody has locked for
+    // long: the next round begins behind it.
+    if (*failure == storage_error::unavailable) {
+      first_partition_ = static_cast<partition_index>((p + 1) % limits::partitions);
+      break;
+    }
   }
   return complete;
 }

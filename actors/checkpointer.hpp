@@ -67,8 +67,9 @@ class checkpointer {
 
   surroundings around_;
   std::optional<std::string> hot_incarnation_;
-  unix_ms next_round_ms_ = 0;   // the thread's; 0: none is planned yet
-  std::uint64_t left_out_ = 0;  // heartbeats, of which the log was told
+  partition_index first_partition_ = 0;  // of the next round
+  unix_ms next_round_ms_ = 0;            // the thread's; 0: none is planned yet
+  std::uint64_t left_out_ = 0;           // heartbeats, of which the log was told
   bounded_queue<std::vector<pair_progress>> urgent_;
   std::atomic<bool> want_last_{true};
   std::atomic<bool> last_complete_{false};

@@ -107,6 +107,7 @@ void gateway::implementation::start_writer(std::unique_ptr<hot_store> hot,
       .heatmaps_grown = [this](const std::vector<heatmap_delta>& deltas) { heat->grown(deltas); },
       .log = options.log,
       .shards = shard_probes.size(),
+      .hot_answered_elsewhere = [this] { return hot_state.health_answers.load(); },
       .start_degraded = !hot_is_there});
 }
 

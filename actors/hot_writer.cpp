@@ -38,7 +38,9 @@ hot_writer::hot_writer(surroundings around)
                     around_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
                     around_.log(1, "hot_store", "lacks pairs that it held; filling it again");
                   },
-              .heatmaps_grown = around_.heatmaps_grown}),
+              .heatmaps_grown = around_.heatmaps_grown,
+              .now = around_.now,
+              .answered_elsewhere = around_.hot_answered_elsewhere}),
       orders_(around_.shards + refills_waiting_max + student_orders_max) {
   if (around_.start_degraded) tiers_.start_degraded("not reachable at start");
   if (around_.own_thread)
@@ -112,7 +114,7 @@ void hot_writer::run() {
 void hot_writer::turn(std::chrono::milliseconds wait_max) {
   std::vector<std::shared_ptr<credit_batch>> batches;
   auto taken = take_orders(wait_max);
-  if (taken.empty()) (void)survive([&] { tiers_.try_recover(around_.now()); });
+  if (taken.empty()) (void)survive([&] { tiers_.look_around(around_.now()); });
   for (auto& o : taken) take(o, batches);
   store_or_fail(batches);
   (void)survive([&] { refill_one(); });
@@ -209,6 +211,7 @@ void hot_writer::refill_one() {
     if (tiers_.refill(pairs, now_ms)) {
       --refills_failed_;
       refill_again_ms_ = again_ms;
+      around_.hot_probe.refilled_ms = around_.now();
       refills_unsaved_.fetch_sub(1);
     }
   }

@@ -124,6 +124,9 @@ struct hot_store_probe {
   /// Moves whenever what the hot store holds may have been lost or left behind: the shards then
   /// hand over what they know of the pairs that are not checkpointed.
   std::atomic<std::uint64_t> refill_epoch{0};
+  /// When a hand-over was last done: a checkpoint that began before it may have passed it by.
+  std::atomic<unix_ms> refilled_ms{0};
+  counter health_answers{0};  // to the watcher, which may wait for them
 
   void failed(const storage_failure& failure) {
     bump(failures);

@@ -158,8 +158,11 @@ progress_shard_core::held_pair* progress_shard_core::update(const tiered_request
   const auto changed = [&] {
     set_dirty(pair, true);
     pair.dirtied_ms = around_.now();
+    pair.handed_over = false;
   };
-  if (outcome.status != credit_status::duplicate) changed();
+  // A duplicate's first answer may have been another gateway's, which died since: what came with it
+  // from the store may be in no other place either.
+  if (outcome.status != credit_status::duplicate || applied.covered) changed();
   if (state.covered.covered_ms() != outcome.now.covered_ms) {
     told.fresh_known = played.from_ms == played.to_ms;
     fresh.clear();
@@ -246,6 +249,8 @@ void progress_shard_core::checkpointed(unix_ms started_ms, unix_ms now_ms) {
   // As long as that is not done nothing may be taken for clean that only memory may have.
   refill_if_wanted();
   if (around_.services.has_unsaved_refills()) return tell_probe();
+  // Nor what was handed over while the round was under way: it may have passed the pair by before.
+  if (around_.hot.refilled_ms.load(std::memory_order_acquire) >= started_ms) return tell_probe();
   // One pass does both: what is in the ledger is clean, and what is clean and idle is given up.
   const auto idle_before_ms = now_ms - around_.idle_pair_ms;
   boost::unordered::erase_if(pairs_, [&](auto& item) {
@@ -282,21 +287,28 @@ void progress_shard_core::tick() {
 void progress_shard_core::refill_if_wanted() {
   const auto epoch = around_.hot.refill_epoch.load(std::memory_order_acquire);
   if (epoch == refill_epoch_) return;
-  bool all_taken = true;
+  if (epoch != handing_epoch_)
+    for (auto& [key, pair] : pairs_) pair.handed_over = false;
+  handing_epoch_ = epoch;
   std::vector<pair_progress> unsaved;
-  auto hand_over = [&] {
-    if (!unsaved.empty()) all_taken = around_.services.refill(std::move(unsaved)) && all_taken;
+  std::vector<held_pair*> of_them;
+  const auto hand_over = [&] {
+    const bool taken = unsaved.empty() || around_.services.refill(std::move(unsaved));
+    if (taken)
+      for (auto* pair : of_them) pair->handed_over = true;
     unsaved.clear();
+    of_them.clear();
+    return taken;
   };
+  // Where too many wait the next tick goes on with those that are left.
   for (auto& [key, pair] : pairs_) {
-    if (!pair.dirty) continue;
+    if (!pair.dirty || pair.handed_over) continue;
     pair.dirtied_ms = around_.now();
     unsaved.push_back({key, pair.state});
-    if (unsaved.size() == limits::checkpoint_batch_pairs_max) hand_over();
-    if (!all_taken) return;  // the next tick begins again: uniting twice is uniting once
+    of_them.push_back(&pair);
+    if (unsaved.size() == limits::checkpoint_batch_pairs_max && !hand_over()) return;
   }
-  hand_over();
-  if (all_taken) refill_epoch_ = epoch;
+  if (hand_over()) refill_epoch_ = epoch;
 }
 
 void progress_shard_core::make_room() {

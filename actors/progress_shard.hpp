@@ -58,7 +58,8 @@ class progress_shard_core {
     unix_ms used_ms = 0;
     unix_ms dirtied_ms = 0;  // when memory learned of the last change, or handed it over anew
     bool dirty = false;
-    bool is_partial = false;  // the stores had more: another gateway's, or what an answer lost
+    bool is_partial = false;   // the stores had more: another gateway's, or what an answer lost
+    bool handed_over = false;  // in handing_epoch_, as it is
   };
 
   void send_batch();
@@ -84,6 +85,7 @@ class progress_shard_core {
   std::vector<heartbeat_job_ptr> parked_;  // their batch is under way; same order as its requests
   std::shared_ptr<credit_batch> under_way_;
   std::vector<student_id> erased_in_flight_;
+  std::uint64_t handing_epoch_ = 0;
   std::uint64_t refill_epoch_ = 0;
   std::uint64_t epoch_of_batch_ = 0;  // when the batch under way was sent
 };

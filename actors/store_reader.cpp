@@ -39,8 +39,13 @@ void store_reader::load(std::shared_ptr<progress_query> query) {
   (void)orders_.push({nullptr, lacking::device, std::move(query)});
 }
 
+store_reader::sources store_reader::sources_now() const {
+  const auto now_ms = around_.now();
+  return {.ledger = !ledger_hangs_.blocks(now_ms), .hot = !hot_hangs_.blocks(now_ms)};
+}
+
 void store_reader::run() {
-  bool given_up = false;
+  sources given_up{.ledger = false, .hot = false};
   while (!orders_.finished()) {
     auto taken = orders_.take_all(idle_wait, devices_per_question_max);
     if (taken.empty()) {
@@ -48,12 +53,13 @@ void store_reader::run() {
       continue;
     }
     try {
-      // Once it has failed the others that were taken with it do not wait for it one by one, and at
-      // the end none does: each would take seconds.
-      bool ledger_answers = !given_up && read_devices(taken);
+      auto asks = sources_now();
+      asks.ledger = asks.ledger && !given_up.ledger && read_devices(taken);
+      asks.hot = asks.hot && !given_up.hot;
       // In the order in which they came: the tokens of a request must not overtake each other.
-      for (auto& each : taken) serve(each, ledger_answers);
-      given_up = !ledger_answers && orders_.closed();
+      for (auto& each : taken) serve(each, asks);
+      // At the end a store that has failed is not asked again at all.
+      if (orders_.closed()) given_up = {.ledger = !asks.ledger, .hot = !asks.hot};
     } catch (const std::exception& e) {
       // What was not served answers by itself when it is let go of.
       around_.behind_probe.failed({storage_error::unavailable, e.what()});
@@ -61,21 +67,21 @@ void store_reader::run() {
   }
 }
 
-void store_reader::serve(order& taken, bool& ledger_answers) {
-  if (taken.query) return answer(taken.query, ledger_answers);
-  if (taken.what == lacking::module) return supply_module(taken.job, ledger_answers);
-  if (taken.what == lacking::assignment) return supply_assignment(taken.job, ledger_answers);
-  supply_device(taken, ledger_answers);
+void store_reader::serve(order& taken, sources& asks) {
+  if (taken.query) return answer(taken.query, asks);
+  if (taken.what == lacking::module) return supply_module(taken.job, asks);
+  if (taken.what == lacking::assignment) return supply_assignment(taken.job, asks);
+  supply_device(taken, asks);
 }
 
-void store_reader::supply_device(order& taken, bool& ledger_answers) {
+void store_reader::supply_device(order& taken, sources& asks) {
   const auto known = [&] {
     return around_.known.find_device(taken.job->token.device, around_.now()).known;
   };
   // What was read while the registry forgot something is not kept: it may be from before the change
   // (a revoked device would still be good), and more often it is another device's. Read it again.
-  for (int reads = 1; ledger_answers && !known() && reads < device_reads_max; ++reads)
-    ledger_answers = read_devices({&taken, 1});
+  for (int reads = 1; asks.ledger && !known() && reads < device_reads_max; ++reads)
+    asks.ledger = read_devices({&taken, 1});
   // That the ledger failed is noted already; a device that changes faster than it is read is no
   // failure of it.
   if (!known()) return taken.job->refuse(problem::storage_unavailable, unreadable);
@@ -94,8 +100,10 @@ bool store_reader::read_devices(std::span<const order> orders) {
   kids.erase(std::unique(kids.begin(), kids.end()), kids.end());
   std::vector<std::uint64_t> generations;
   for (const auto& kid : kids) generations.push_back(around_.known.generation(kid));
+  const auto began_ms = around_.now();
   auto records = around_.behind->get_devices(kids);
   if (!records) {
+    ledger_hangs_.failed(began_ms, around_.now());
     around_.behind_probe.failed(records.error());
     return false;
   }
@@ -105,22 +113,24 @@ bool store_reader::read_devices(std::span<const order> orders) {
 }
 
 template <class Ask>
-auto store_reader::asked(bool& ledger_answers, Ask ask) -> decltype(ask()) {
-  if (!ledger_answers)
+auto store_reader::asked(sources& asks, Ask ask) -> decltype(ask()) {
+  if (!asks.ledger)
     return storage_failure{storage_error::unavailable, "the ledger failed just before"};
+  const auto began_ms = around_.now();
   auto found = ask();
   if (!found) {
+    ledger_hangs_.failed(began_ms, around_.now());
     around_.behind_probe.failed(found.error());
-    ledger_answers = found.error().code != storage_error::unavailable;
+    asks.ledger = found.error().code != storage_error::unavailable;
   }
   return found;
 }
 
-void store_reader::supply_module(heartbeat_job_ptr& job, bool& ledger_answers) {
+void store_reader::supply_module(heartbeat_job_ptr& job, sources& asks) {
   const auto& id = job->token.claims.module;
   if (!around_.known.find_module(id, around_.now()).known) {
     const auto generation = around_.known.generation(id);
-    const auto record = asked(ledger_answers, [&] { return around_.behind->get_module(id); });
+    const auto record = asked(asks, [&] { return around_.behind->get_module(id); });
     if (!record) return job->refuse(problem::storage_unavailable, unreadable);
     around_.known.keep_module(id, *record, generation, around_.now());
     if (!*record) around_.in_vain(*job);
@@ -128,32 +138,33 @@ void store_reader::supply_module(heartbeat_job_ptr& job, bool& ledger_answers) {
   around_.screened_again(std::move(job));
 }
 
-void store_reader::supply_assignment(heartbeat_job_ptr& job, bool& ledger_answers) {
+void store_reader::supply_assignment(heartbeat_job_ptr& job, sources& asks) {
   const pair_key pair{job->token.claims.student, job->token.claims.module};
   if (!around_.known.find_assignment(pair, around_.now()).known) {
     const auto generation = around_.known.generation(pair);
-    const auto assigned = asked(ledger_answers, [&] { return around_.behind->is_assigned(pair); });
+    const auto assigned = asked(asks, [&] { return around_.behind->is_assigned(pair); });
     if (!assigned) return job->refuse(problem::storage_unavailable, unreadable);
     around_.known.keep_assignment(pair, *assigned, generation, around_.now());
   }
   around_.screened_again(std::move(job));
 }
 
-void store_reader::answer(const std::shared_ptr<progress_query>& query, bool& ledger_answers) {
+std::optional<progress> store_reader::in_hot_store(const pair_key& key, sources& asks) {
+  if (!asks.hot) return std::nullopt;
+  const auto began_ms = around_.now();
+  auto held = around_.hot->read({&key, 1});
+  if (held) return std::move((*held)[0]);
+  hot_hangs_.failed(began_ms, around_.now());
+  asks.hot = held.error().code != storage_error::unavailable;
+  return std::nullopt;
+}
+
+void store_reader::answer(const std::shared_ptr<progress_query>& query, sources& asks) {
   using answer_type = stored<std::optional<progress>>;
-  const pair_key keys[] = {query->key};
-  auto result = std::make_shared<answer_type>(std::optional<progress>{});
-  auto hot = around_.hot->read(keys);
-  const bool in_hot = hot && (*hot)[0];
-  auto row = in_hot ? stored<std::vector<std::optional<progress>>>(
-                          std::vector<std::optional<progress>>{std::nullopt})
-                    : asked(ledger_answers, [&] { return around_.behind->read(keys); });
-  if (in_hot) {
-    *result = answer_type((*hot)[0]);
-  } else if (!row) {
-    *result = answer_type(row.error());
-  } else {
-    *result = answer_type((*row)[0]);
+  auto result = std::make_shared<answer_type>(in_hot_store(query->key, asks));
+  if (!result->value()) {
+    const auto row = asked(asks, [&] { return around_.behind->read({&query->key, 1}); });
+    *result = row ? answer_type((*row)[0]) : answer_type(row.error());
   }
   around_.found({query, std::move(result)});
 }

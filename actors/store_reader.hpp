@@ -9,6 +9,7 @@
 #include "actors/bounded_queue.hpp"
 #include "actors/messages.hpp"
 #include "actors/registry.hpp"
+#include "storage/hang_guard.hpp"
 #include "storage/hot_store.hpp"
 #include "storage/ledger.hpp"
 
@@ -37,7 +38,7 @@ class store_reader {
   static constexpr int device_reads_max = 4;
 
   /// Finishes what is queued and ends the thread; what comes later answers `overloaded` by itself.
-  /// Where the ledger fails meanwhile it is not asked for the others, which are refused.
+  /// Where a store fails meanwhile it is not asked for the others; those that need it are refused.
   void close();
 
   enum class lacking : std::uint8_t { device, module, assignment };
@@ -52,20 +53,31 @@ class store_reader {
     std::shared_ptr<progress_query> query;
   };
 
+  /// Which stores are asked. One that has failed is not, for the orders that were taken together,
+  /// and after a hang for a while, or each of them would take seconds.
+  struct sources {
+    bool ledger = true;
+    bool hot = true;
+  };
+
   void run();
+  [[nodiscard]] sources sources_now() const;
   /// False: the ledger failed.
   [[nodiscard]] bool read_devices(std::span<const order> orders);
-  void serve(order& taken, bool& ledger_answers);
-  void supply_device(order& taken, bool& ledger_answers);
-  void supply_module(heartbeat_job_ptr& job, bool& ledger_answers);
-  void supply_assignment(heartbeat_job_ptr& job, bool& ledger_answers);
-  void answer(const std::shared_ptr<progress_query>& query, bool& ledger_answers);
+  void serve(order& taken, sources& asks);
+  void supply_device(order& taken, sources& asks);
+  void supply_module(heartbeat_job_ptr& job, sources& asks);
+  void supply_assignment(heartbeat_job_ptr& job, sources& asks);
+  void answer(const std::shared_ptr<progress_query>& query, sources& asks);
   /// What `ask` gives, unless the ledger has failed already.
   template <class Ask>
-  auto asked(bool& ledger_answers, Ask ask) -> decltype(ask());
+  auto asked(sources& asks, Ask ask) -> decltype(ask());
+  /// Nothing: it is not there, or the hot store cannot say.
+  std::optional<progress> in_hot_store(const pair_key& key, sources& asks);
 
   surroundings around_;
   bounded_queue<order> orders_;
+  hang_guard ledger_hangs_, hot_hangs_;  // the thread's
   std::thread thread_;
 };
 

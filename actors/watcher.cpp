@@ -28,8 +28,10 @@ void watcher::run() {
     (void)end_.take_all(around_.interval);
     if (end_.finished()) return;
     try {
+      // The hot store first: a ledger that hangs must not keep the writer from it.
+      look_at_hot_store();
       follow_registry();
-      look_at_stores();
+      look_at_ledger();
       around_.housekeeping();
     } catch (const std::exception& e) {
       around_.log(2, "watcher", std::string("failed and goes on: ") + e.what());
@@ -84,19 +86,22 @@ void watcher::obey(const registry_change& change) {
   }
 }
 
-void watcher::look_at_stores() {
+void watcher::look_at_ledger() {
   auto behind = around_.behind->health();
   if (!behind) around_.behind_probe.failed(behind.error());
   if (behind) around_.behind_probe.description.set(*behind);
   if (around_.behind_probe.up.exchange(behind.has_value()) != behind.has_value())
     around_.log(behind ? 0 : 2, "ledger", behind ? "back" : "away: " + behind.error().detail);
+}
 
+void watcher::look_at_hot_store() {
   auto hot = around_.hot->health();
   if (!hot) {
     around_.hot_probe.failed(hot.error());
     around_.hot_probe.up = false;
     return;
   }
+  bump(around_.hot_probe.health_answers);
   around_.hot_probe.description.set(hot->description);
   around_.hot_probe.worth = hot->worth;
   // While degraded the writer decides when the hot store is used again.

@@ -37,7 +37,8 @@ class watcher {
   void run();
   void follow_registry();
   void obey(const registry_change& change);
-  void look_at_stores();
+  void look_at_hot_store();
+  void look_at_ledger();
 
   surroundings around_;
   bool warned_of_worth_ = false;

@@ -33,6 +33,23 @@ std::string_view config_value(const redisReply& reply, std::string_view name) {
   return {};
 }
 
+/// How Redis would make room, where that throws away what was acknowledged; else nothing.
+std::string_view eviction_of(std::string_view memory_info) {
+  const auto limit = info_value(memory_info, "maxmemory");
+  const auto policy = info_value(memory_info, "maxmemory_policy");
+  return limit.empty() || limit == "0" || policy == "noeviction" ? std::string_view() : policy;
+}
+
+/// Progress has no time to live: allkeys-… may throw it away, and volatile-… sessions only.
+void judge_eviction(std::string_view policy, hot_store_health& found) {
+  if (policy.empty()) return;
+  const bool of_all = policy.starts_with("allkeys");
+  if (of_all) found.worth = durability::memory;
+  found.description +=
+      fmt::format(", maxmemory-policy {}: when memory is short {} thrown away; set noeviction",
+                  policy, of_all ? "what was acknowledged is" : "replay windows are");
+}
+
 std::string new_incarnation() {
   std::random_device random;
   return fmt::format("{:08x}{:08x}", random(), random());
@@ -111,12 +128,14 @@ stored<hot_store_health> redis_store::health() {
   questions.push_back({"INFO", "server"});
   questions.push_back({"CONFIG", "GET", "appendonly", "appendfsync", "no-appendfsync-on-rewrite"});
   questions.push_back({"INFO", "persistence"});
+  questions.push_back({"INFO", "memory"});
   auto got = run(std::move(questions));
   if (!got) return got.error();
   // Asked anew: what is emptied while a connection lasts is another store, too.
   if (auto fine = check_deployment(); !fine) return fine.error();
   const auto& config = *got.value()[1];
   const auto version = info_value(text_of(*got.value()[0]), "redis_version");
+  const auto eviction = eviction_of(text_of(*got.value()[3]));
   hot_store_health found;
   // A Redis that was started anew may have lost the last of its log.
   found.incarnation =
@@ -129,6 +148,7 @@ stored<hot_store_health> redis_store::health() {
     found.worth = enabled == "1" ? durability::log : durability::memory;
     found.description = fmt::format("Redis {}, appendonly {}, appendfsync not told", version,
                                     enabled == "1" ? "yes" : "no");
+    judge_eviction(eviction, found);
     return found;
   }
   const bool appends = config_value(config, "appendonly") == "yes";
@@ -138,6 +158,7 @@ stored<hot_store_health> redis_store::health() {
   found.description =
       fmt::format("Redis {}, appendonly {}, appendfsync {}{}", version, appends ? "yes" : "no",
                   fsync, appends && pauses ? ", not while the log is rewritten" : "");
+  judge_eviction(eviction, found);
   return found;
 }
 

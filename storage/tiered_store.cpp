@@ -42,14 +42,17 @@ std::vector<std::size_t> all_of(std::size_t count) {
 
 }  // namespace
 
-tiered_store::tiered_store(hot_store& hot, ledger& behind, observer told)
-    : hot_(hot), ledger_(behind), told_(std::move(told)) {}
+tiered_store::tiered_store(hot_store& hot, ledger& behind, observer told, capacity most)
+    : hot_(hot), ledger_(behind), told_(std::move(told)), most_(most) {}
 
 std::vector<applied_credit> tiered_store::apply(std::span<const tiered_request> requests,
                                                 unix_ms now_ms) {
   results out(requests.size());
   if (degraded_) try_recover(now_ms);
-  if (!degraded_ && apply_hot(requests, out)) return out;
+  if (!degraded_ && apply_hot(requests, out)) {
+    next_look_ms_ = now_ms + look_interval_ms;
+    return out;
+  }
   apply_through_ledger(requests, all_of(requests.size()), out, now_ms);
   return out;
 }
@@ -83,13 +86,19 @@ bool tiered_store::supply_missing(std::span<const tiered_request> requests,
   for (std::size_t i = 0; i < keys.size(); ++i) states[i].key = keys[i];
 
   // With the ledger away too, the pair starts from what is known here; the next checkpoint unites
-  // it with the row that could not be read now, and gives the union back to the hot store.
-  auto rows = ledger_.read(keys);
-  if (!rows) {
-    told_.ledger_failed(rows.error());
-  } else {
-    for (std::size_t i = 0; i < keys.size(); ++i)
-      if ((*rows)[i]) merge(states[i].state, *(*rows)[i]);
+  // it with the row that could not be read now, and gives the union back to the hot store. All
+  // heartbeats wait here, so a ledger that hangs is not waited for each time.
+  const auto now_ms = requests.front().credit.now_ms;
+  const auto began_ms = ended(now_ms);
+  if (!ledger_hangs_.blocks(began_ms)) {
+    auto rows = ledger_.read(keys);
+    if (!rows) {
+      ledger_hangs_.failed(began_ms, ended(now_ms));
+      told_.ledger_failed(rows.error());
+    } else {
+      for (std::size_t i = 0; i < keys.size(); ++i)
+        if ((*rows)[i]) merge(states[i].state, *(*rows)[i]);
+    }
   }
   bool lost = false;
   for (auto i : missing) {
@@ -104,7 +113,7 @@ bool tiered_store::supply_missing(std::span<const tiered_request> requests,
     // One pair may be in too many pieces to be merged: the others are there all the same, and a
     // store that refuses everything says so again at the next call.
     if (merged.error().code != storage_error::refused) {
-      enter_degraded(merged.error().detail, requests.front().credit.now_ms);
+      enter_degraded(merged.error().detail, now_ms);
       return false;
     }
   }
@@ -116,7 +125,7 @@ bool tiered_store::supply_missing(std::span<const tiered_request> requests,
   auto applied = hot_.apply(again);
   if (!applied) {
     told_.hot_failed(applied.error());
-    enter_degraded(applied.error().detail, requests.front().credit.now_ms);
+    enter_degraded(applied.error().detail, now_ms);
     return false;
   }
   for (std::size_t i = 0; i < missing.size(); ++i) {
@@ -143,8 +152,10 @@ bool tiered_store::load_into_overlay(std::span<const tiered_request> requests,
   std::vector<pair_key> absent;
   for (const auto& key : distinct_pairs(requests, which))
     if (!overlay_.pairs.contains(key)) absent.push_back(key);
+  // Who was there first goes on.
+  const auto room = most_.pairs_max - std::min(most_.pairs_max, overlay_.pairs.size());
+  if (absent.size() > room) absent.resize(room);
   if (absent.empty()) return true;
-  if (overlay_.pairs.size() + absent.size() > overlay_pairs_max) return false;
   auto rows = ledger_.read(absent);
   if (!rows) {
     told_.ledger_failed(rows.error());
@@ -154,7 +165,9 @@ bool tiered_store::load_into_overlay(std::span<const tiered_request> requests,
     overlay_.pairs.emplace(absent[i], (*rows)[i] ? *(*rows)[i] : progress{});
   for (auto i : which) {
     const auto& request = requests[i];
-    if (request.known) merge(overlay_.pairs[request.credit.pair()], *request.known);
+    if (!request.known) continue;
+    const auto held = overlay_.pairs.find(request.credit.pair());
+    if (held != overlay_.pairs.end()) merge(held->second, *request.known);
   }
   return true;
 }
@@ -177,6 +190,8 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
     return copies[key] =
                held == originals.end() ? std::decay_t<decltype(copies[key])>{} : held->second;
   };
+  std::size_t new_sessions = 0;
+  set<pair_key> earned;  // a pair of which everything was refused is not made by that
   for (auto i : which) {
     const auto& credit = requests[i].credit;
     auto& result = out[i];
@@ -185,20 +200,24 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
       result.outcome.why = problem::unknown_device;
       continue;
     }
+    if (!overlay_.pairs.contains(credit.pair())) continue;  // no room
+    const auto key = credit.session_key();
+    if (!overlay_.sessions.contains(key) && !sessions.contains(key)) {
+      if (overlay_.sessions.size() + new_sessions >= most_.sessions_max) continue;
+      ++new_sessions;
+    }
     auto& pair = working(pairs, overlay_.pairs, credit.pair());
-    auto& session = working(sessions, overlay_.sessions, credit.session_key());
+    auto& session = working(sessions, overlay_.sessions, key);
     auto& bucket = working(buckets, overlay_.buckets, credit.student);
     result.outcome = apply_credit(credit, session, bucket, pair);
+    if (result.outcome.status != credit_status::rejected) earned.insert(credit.pair());
     result.how = applied_credit::state::done;
     if (requests[i].wants_coverage()) result.covered = pair.covered;
   }
-  if (overlay_.sessions.size() + sessions.size() > overlay_sessions_max) {
-    for (auto i : which) out[i] = {};
-    return;
-  }
   std::vector<pair_progress> states;
   states.reserve(pairs.size());
-  for (auto& [key, state] : pairs) states.push_back({key, state});
+  for (auto& [key, state] : pairs)
+    if (earned.contains(key)) states.push_back({key, state});
   auto stored_states = checkpoint(states, now_ms);
   if (!stored_states) {
     told_.ledger_failed(stored_states.error());
@@ -244,18 +263,9 @@ stored<ok_t> tiered_store::refill(std::span<const pair_progress> pairs, unix_ms 
     }
     return ok;
   }
-  auto done = hot_.merge(pairs, true);
-  if (done) return ok;
-  told_.hot_failed(done.error());
-  if (!may_be_of_one_pair(done.error())) return done;
   // Those that the hot store does not take are safe in the ledger.
   std::vector<pair_progress> left;
-  for (const auto& pair : pairs) {
-    auto alone = hot_.merge({&pair, 1}, true);
-    if (alone) continue;
-    if (!may_be_of_one_pair(alone.error())) return alone;
-    left.push_back(pair);
-  }
+  if (auto given = give_to_hot_store(pairs, left); !given) return given.error();
   if (left.empty()) return ok;
   auto saved = checkpoint(left, now_ms);
   if (saved) return ok;
@@ -263,49 +273,89 @@ stored<ok_t> tiered_store::refill(std::span<const pair_progress> pairs, unix_ms 
   return saved.error();
 }
 
+stored<bool> tiered_store::give_to_hot_store(std::span<const pair_progress> pairs,
+                                             std::vector<pair_progress>& not_taken) {
+  const auto merged = hot_.merge(pairs, true);
+  if (merged) return true;
+  told_.hot_failed(merged.error());
+  if (!may_be_of_one_pair(merged.error())) return merged.error();
+  // One is in too many pieces, or cannot be read. A store that refuses so many one after the other
+  // refuses all.
+  constexpr std::size_t refusals_max = 64;
+  std::size_t refusals = 0;
+  bool takes_some = false;
+  for (const auto& pair : pairs) {
+    if (refusals < refusals_max) {
+      const auto alone = hot_.merge({&pair, 1}, true);
+      if (!alone && !may_be_of_one_pair(alone.error())) return alone.error();
+      const bool refused = !alone && alone.error().code == storage_error::refused;
+      refusals = refused ? refusals + 1 : 0;
+      takes_some = takes_some || !refused;
+      if (alone) continue;
+    }
+    not_taken.push_back(pair);
+  }
+  return takes_some;
+}
+
+void tiered_store::look_around(unix_ms now_ms) {
+  if (degraded_) return try_recover(now_ms);
+  // A clock that was set back must not stretch the wait.
+  if (now_ms < next_look_ms_ && next_look_ms_ - now_ms <= look_interval_ms) return;
+  const auto health = hot_.health();
+  next_look_ms_ = ended(now_ms) + look_interval_ms;
+  if (health) return;
+  told_.hot_failed(health.error());
+  enter_degraded(health.error().detail, now_ms);
+}
+
 void tiered_store::try_recover(unix_ms now_ms) {
   // A clock that was set back must not stretch the wait.
-  if (!degraded_ || (now_ms < next_retry_ms_ && next_retry_ms_ - now_ms <= retry_interval_ms))
-    return;
-  next_retry_ms_ = now_ms + retry_interval_ms;
-  auto health = hot_.health();
-  if (!health) return;
+  if (!degraded_ || (now_ms < next_retry_ms_ && next_retry_ms_ - now_ms <= retry_wait_ms_)) return;
+  if (told_.answered_elsewhere && told_.answered_elsewhere() == answers_before_) return;
+  const auto health = hot_.health();
+  if (!health || !give_overlay_back()) return wait_before_retry(now_ms);
+  overlay_ = {};
+  degraded_ = false;
+  recovered_ms_ = ended(now_ms);
+  told_.mode_changed(false, health->description);
+}
 
-  std::vector<pair_progress> states;
+bool tiered_store::give_overlay_back() {
   // The hot store was told of every erasure before it came here, and may since have been told by
   // another gateway that the student is back: what they earned there must not be erased again.
   for (const auto& student : overlay_.readmitted)
-    if (!hot_.readmit(student)) return;
-  auto flush = [&] {
-    auto merged = hot_.merge(states, true);
-    bool done = merged.has_value();
-    // It may be about one pair that is in too many pieces, or cannot be read: it stays behind, in
-    // the ledger. A store that refuses all of them is not back.
-    if (!done && may_be_of_one_pair(merged.error()))
-      for (const auto& pair : states) {
-        const auto alone = hot_.merge({&pair, 1}, true);
-        done = done || alone || alone.error().code == storage_error::corrupt;
-      }
+    if (!hot_.readmit(student)) return false;
+  std::vector<pair_progress> states;
+  const auto flush = [&] {
+    std::vector<pair_progress> not_taken;  // stays behind, in the ledger
+    const auto takes_some = give_to_hot_store(states, not_taken);
     states.clear();
-    return done;
+    return takes_some && *takes_some;
   };
   for (const auto& [key, state] : overlay_.pairs) {
     if (overlay_.erased.contains(key.student)) continue;
     states.push_back({key, state});
-    if (states.size() == limits::batch_heartbeats_max && !flush()) return;
+    if (states.size() == limits::batch_heartbeats_max && !flush()) return false;
   }
-  if (!states.empty() && !flush()) return;
-  overlay_ = {};
-  degraded_ = false;
-  told_.mode_changed(false, health->description);
+  return states.empty() || flush();
 }
 
 void tiered_store::enter_degraded(const std::string& why, unix_ms now_ms) {
   if (degraded_) return;
   degraded_ = true;
+  const auto healthy_ms = ended(now_ms) - recovered_ms_;
+  retry_wait_ms_ = healthy_ms >= 0 && healthy_ms < trust_after_ms
+                       ? std::min(2 * retry_wait_ms_, retry_interval_max_ms)
+                       : retry_interval_ms;
   // Not at once: a store that greets well and then fails must not be tried with every batch.
-  next_retry_ms_ = now_ms + retry_interval_ms;
+  wait_before_retry(now_ms);
   told_.mode_changed(true, why);
+}
+
+void tiered_store::wait_before_retry(unix_ms now_ms) {
+  next_retry_ms_ = ended(now_ms) + retry_wait_ms_;
+  if (told_.answered_elsewhere) answers_before_ = told_.answered_elsewhere();
 }
 
 void tiered_store::forget_states(const student_id& student) {
@@ -339,7 +389,7 @@ void tiered_store::readmit_student(const student_id& student) {
 }
 
 bool tiered_store::readmit_later(const student_id& student) {
-  if (!degraded_ || overlay_.readmitted.size() >= overlay_pairs_max) return false;
+  if (!degraded_ || overlay_.readmitted.size() >= most_.pairs_max) return false;
   overlay_.erased.erase(student);
   overlay_.readmitted.insert(student);
   return true;

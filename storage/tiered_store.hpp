@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "domain/credit.hpp"
+#include "storage/hang_guard.hpp"
 #include "storage/hot_store.hpp"
 #include "storage/ledger.hpp"
 
@@ -45,9 +46,21 @@ class tiered_store {
     std::function<void()> data_lost;
     /// The ledger's heatmaps grew by what was made durable through it. May be empty.
     std::function<void(const std::vector<heatmap_delta>&)> heatmaps_grown;
+    /// The time at the end of a call that may have hung. Empty: no call takes any.
+    std::function<unix_ms()> now;
+    /// How often the hot store has answered somebody who may wait for it. While degraded it is
+    /// asked here only after it has answered there again, so that no batch waits for one that
+    /// hangs. Empty: it is asked here.
+    std::function<std::uint64_t()> answered_elsewhere;
   };
 
-  tiered_store(hot_store& hot, ledger& behind, observer told);
+  /// What degraded mode may hold in memory. Heartbeats of further pairs and sessions are `failed`.
+  struct capacity {
+    std::size_t pairs_max = 200'000;
+    std::size_t sessions_max = 400'000;
+  };
+
+  tiered_store(hot_store& hot, ledger& behind, observer told, capacity most = {200'000, 400'000});
 
   /// One element a request, in order; `done` or `failed`, never `pair_missing`. `covered` is set
   /// for each `done` request without `known`. At most limits::batch_heartbeats_max requests.
@@ -56,9 +69,9 @@ class tiered_store {
   /// Unites states that may be in no store yet: into the hot store, or (degraded) into the ledger.
   stored<ok_t> refill(std::span<const pair_progress> pairs, unix_ms now_ms);
 
-  /// Tries to leave degraded mode; called by `apply`, and by the owner when there is no traffic.
-  /// Does nothing more often than every `retry_interval_ms`.
-  void try_recover(unix_ms now_ms);
+  /// For the owner to call when there is no traffic: tries to leave degraded mode, or looks whether
+  /// the hot store is still there, so that nobody has to lose time to learn that it is not.
+  void look_around(unix_ms now_ms);
   /// Enters degraded mode: the hot store was not there at start.
   void start_degraded(const std::string& why) { enter_degraded(why, 0); }
 
@@ -75,9 +88,12 @@ class tiered_store {
 
   [[nodiscard]] bool degraded() const noexcept { return degraded_; }
 
+  // Of leaving degraded mode, counted from the end of the attempt before. It doubles each time the
+  // hot store fails again within `trust_after_ms`: one that greets well and then hangs.
   static constexpr std::int64_t retry_interval_ms = 500;
-  static constexpr std::size_t overlay_pairs_max = 200'000;
-  static constexpr std::size_t overlay_sessions_max = 400'000;
+  static constexpr std::int64_t retry_interval_max_ms = 4'000;
+  static constexpr std::int64_t trust_after_ms = 10'000;
+  static constexpr std::int64_t look_interval_ms = 5'000;  // from the last sign of the hot store
 
  private:
   using results = std::vector<applied_credit>;
@@ -100,18 +116,33 @@ class tiered_store {
                       const std::vector<std::size_t>& missing, results& out);
   void apply_through_ledger(std::span<const tiered_request> requests,
                             const std::vector<std::size_t>& which, results& out, unix_ms now_ms);
+  /// False: the ledger did not answer. Pairs for which there is no room are left out.
   bool load_into_overlay(std::span<const tiered_request> requests,
                          const std::vector<std::size_t>& which);
   /// Into the ledger; the observer is told of what its heatmaps grew by.
   stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs, unix_ms now_ms);
+  void try_recover(unix_ms now_ms);
+  /// False: it takes none. A failure: it broke off, or is away.
+  stored<bool> give_to_hot_store(std::span<const pair_progress> pairs,
+                                 std::vector<pair_progress>& not_taken);
+  [[nodiscard]] bool give_overlay_back();
   void enter_degraded(const std::string& why, unix_ms now_ms);
+  void wait_before_retry(unix_ms now_ms);
+  /// The time after a call that began at `now_ms`.
+  [[nodiscard]] unix_ms ended(unix_ms now_ms) const { return told_.now ? told_.now() : now_ms; }
   void forget_states(const student_id& student);
 
   hot_store& hot_;
   ledger& ledger_;
   observer told_;
+  capacity most_;
   bool degraded_ = false;
   unix_ms next_retry_ms_ = 0;
+  std::int64_t retry_wait_ms_ = retry_interval_ms;
+  unix_ms recovered_ms_ = 0;
+  std::uint64_t answers_before_ = 0;  // elsewhere, until the last failure here
+  unix_ms next_look_ms_ = 0;
+  hang_guard ledger_hangs_;
   overlay overlay_;
 };
 

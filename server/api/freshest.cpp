@@ -24,6 +24,11 @@ void unite(std::optional<progress>& into, const std::optional<progress>& other) 
     into = other;
 }
 
+/// A pair of which every heartbeat was refused may be in the hot store, with nothing in it.
+void forget_blank(std::optional<progress>& found) {
+  if (found && *found == progress{}) found.reset();
+}
+
 /// Unites with what the actors say by then; false where they do not or cannot.
 bool unite_answer(std::optional<progress>& into, answer& coming, deadline until) {
   if (!coming.valid() || coming.wait_until(until) != std::future_status::ready) return false;
@@ -39,7 +44,10 @@ std::vector<std::optional<progress>> freshest(call& c, std::span<const pair_key>
                                               std::vector<std::optional<progress>> recorded) {
   if (keys.empty()) return recorded;
   if (const auto held = c.store.hot().read(keys)) {
-    for (std::size_t i = 0; i < keys.size(); ++i) unite(recorded[i], (*held)[i]);
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      unite(recorded[i], (*held)[i]);
+      forget_blank(recorded[i]);
+    }
     return recorded;
   }
   std::vector<answer> coming;
@@ -58,6 +66,7 @@ std::optional<progress> freshest_of(call& c, const pair_key& key) {
   if (held) unite(found, held.value().front());
   if (recorded) unite(found, recorded.value().front());
   const bool told = unite_answer(found, coming, soon());
+  forget_blank(found);
   // An absence is only certain when the ledger was read, or the actors looked everywhere.
   if (!found && !told && !(held && recorded))
     throw storage_fault(held ? recorded.error() : held.error());

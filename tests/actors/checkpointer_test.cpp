@@ -13,6 +13,25 @@ using namespace watchkeeper::actors::testing;
 
 namespace {
 
+/// A ledger in which somebody may have locked the rows of a student.
+class lockable_ledger final : public simulated_ledger {
+ public:
+  lockable_ledger(test::ledger_model& shared, const weather_plan& plan, fate& end,
+                  const std::optional<student_id>& locked)
+      : simulated_ledger(shared, plan, end), locked_(locked) {}
+  using ledger::checkpoint;
+  stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs, unix_ms now_ms,
+                                           std::vector<heatmap_delta>* grown) override {
+    for (const auto& pair : pairs)
+      if (locked_ && pair.key.student == *locked_)
+        return storage_failure{storage_error::unavailable, "the statement timed out"};
+    return simulated_ledger::checkpoint(pairs, now_ms, grown);
+  }
+
+ private:
+  const std::optional<student_id>& locked_;
+};
+
 /// A checkpointer over model stores, turned by hand. `befalls` decides the fault of each call of
 /// the hot store, `book_weather` those of the ledger.
 struct checkpointing {
@@ -20,7 +39,7 @@ struct checkpointing {
     checkpoints.emplace(checkpointer::surroundings{
         .hot = std::make_unique<faulty_store>(
             hot, [this](std::string_view operation) { return befalls(operation); }),
-        .behind = std::make_unique<simulated_ledger>(book, book_plan, never),
+        .behind = std::make_unique<lockable_ledger>(book, book_plan, never, locked),
         .probe = book_state,
         .hot_probe = hot_state,
         .heat = heat,
@@ -66,6 +85,7 @@ struct checkpointing {
   fate never;
   std::mt19937_64 random{1};
   weather_plan book_plan{book_weather, link, never, random};
+  std::optional<student_id> locked;
   std::function<store_fault(std::string_view)> befalls = [](auto) { return store_fault::none; };
   hot_store_probe hot_state;
   ledger_probe book_state;
@@ -126,6 +146,22 @@ BOOST_AUTO_TEST_CASE(a_partition_that_cannot_be_read_keeps_no_other_from_the_led
   BOOST_TEST(calls > static_cast<int>(limits::partitions));
   BOOST_TEST(w.round());
   for (int who = 0; who < 100; ++who) BOOST_TEST(w.written_ms(who) == 10'000);
+}
+
+BOOST_AUTO_TEST_CASE(a_row_that_is_locked_for_long_keeps_the_others_for_one_round_at_most) {
+  checkpointing w;
+  for (int who = 0; who < 100; ++who) w.play(who, 10'000);
+  w.locked = student(7);
+  BOOST_TEST(!w.round());
+  BOOST_TEST(!w.round());
+  for (int who = 0; who < 100; ++who)
+    if (partition_of(student(who)) != partition_of(*w.locked))
+      BOOST_TEST(w.written_ms(who) == 10'000);
+  BOOST_TEST(w.written_ms(7) == 0);
+  w.locked.reset();
+  BOOST_TEST(w.round());
+  BOOST_TEST(w.written_ms(7) == 10'000);
+  BOOST_TEST(w.dirty() == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(a_hot_store_that_is_away_is_asked_once) {

@@ -77,6 +77,19 @@ struct writing {
   std::unique_ptr<hot_writer> writer;
 };
 
+/// Reads take two seconds, and fail.
+class hung_ledger final : public simulated_ledger {
+ public:
+  hung_ledger(writing& w) : simulated_ledger(w.book, w.book_plan, w.never), clock_(w.clock) {}
+  stored<std::vector<std::optional<progress>>> read(std::span<const pair_key>) override {
+    clock_.now_ms += 2'000;
+    return storage_failure{storage_error::unavailable, "no answer in time"};
+  }
+
+ private:
+  manual_clock& clock_;
+};
+
 constexpr auto done = applied_credit::state::done;
 constexpr auto failed = applied_credit::state::failed;
 
@@ -187,7 +200,9 @@ BOOST_AUTO_TEST_CASE(a_refill_that_fails_is_asked_for_again_later) {
   progress state;
   state.covered.add({0, 5000});
   state.duration_ms = 600'000;
-  w.befalls = [](auto) { return store_fault::lost_request; };
+  w.befalls = [](std::string_view operation) {
+    return operation == "merge" ? store_fault::lost_request : store_fault::none;
+  };
   BOOST_TEST(w.writer->refill({{{student(1), module_named("m1")}, state}}));
   w.turn();
   BOOST_TEST(w.held_ms(1) == 0);
@@ -274,6 +289,29 @@ BOOST_AUTO_TEST_CASE(a_closed_writer_sends_batches_back_failed) {
   BOOST_TEST(writing::all(*w.back[0], failed));
   BOOST_TEST(!w.writer->refill({}));
   BOOST_TEST(!w.writer->forget_student(student(1)).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_ledger_that_hangs_is_not_waited_for_with_each_new_pair) {
+  writing w;
+  hung_ledger behind(w);
+  tiered_store tiers(w.hot, behind,
+                     {.mode_changed = [](bool, const std::string&) {},
+                      .hot_failed = [](const storage_failure&) {},
+                      .ledger_failed = [](const storage_failure&) {},
+                      .data_lost = [] {},
+                      .heatmaps_grown = {},
+                      .now = [&] { return w.clock.now_ms; },
+                      .answered_elsewhere = {}});
+  const auto is_stored = [&](int who) {
+    const auto asked = w.batch(0, who, 0);
+    return tiers.apply(asked->requests, w.clock.now_ms)[0].how == done;
+  };
+  const auto began_ms = w.clock.now_ms;
+  for (int who = 1; who < 5; ++who) BOOST_TEST(is_stored(who));
+  BOOST_TEST(w.clock.now_ms == began_ms + 2'000);
+  w.clock.now_ms += hang_guard::pause_ms;
+  BOOST_TEST(is_stored(5));
+  BOOST_TEST(w.clock.now_ms == began_ms + 4'000 + hang_guard::pause_ms);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

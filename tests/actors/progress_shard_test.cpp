@@ -1,6 +1,8 @@
 #include "actors/progress_shard.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <set>
+#include <string>
 
 #include "tests/actors/support.hpp"
 
@@ -340,6 +342,36 @@ BOOST_AUTO_TEST_CASE(dirty_pairs_are_handed_over_when_the_hot_store_may_have_los
   BOOST_TEST(w.services.refilled.size() == 1u);
 }
 
+BOOST_AUTO_TEST_CASE(a_hand_over_for_which_there_is_little_room_goes_on_where_it_was) {
+  constexpr int students = 3 * static_cast<int>(limits::checkpoint_batch_pairs_max) - 100;
+  shard_world w(students);
+  for (int i = 0; i < students; ++i) {
+    w.heartbeat(i, 0, 0, 10'000);
+    w.finish_batch();
+  }
+  w.hot_probe.refill_epoch = 1;
+  std::set<std::string> handed;
+  for (std::size_t i = 1; i <= 3; ++i) {
+    w.services.refills_max = i;
+    w.shard->tick();
+    BOOST_REQUIRE(w.services.refilled.size() == i);
+    for (const auto& pair : w.services.refilled.back())
+      BOOST_TEST(handed.insert(std::string(pair.key.student.view())).second);
+  }
+  BOOST_TEST(handed.size() == static_cast<std::size_t>(students));
+  w.services.refills_max = SIZE_MAX;
+  w.heartbeat(7, 1, 10'000, 20'000);  // is in the store already
+  w.finish_batch();
+  w.shard->tick();
+  BOOST_TEST(w.services.refilled.size() == 3u);
+  w.hot_probe.refill_epoch = 2;  // lost again, or a hand-over failed: all of them
+  w.shard->tick();
+  std::size_t again = 0;
+  for (std::size_t i = 3; i < w.services.refilled.size(); ++i)
+    again += w.services.refilled[i].size();
+  BOOST_TEST(again == static_cast<std::size_t>(students));
+}
+
 BOOST_AUTO_TEST_CASE(a_checkpoint_cleans_no_pair_that_the_hot_store_lost_before) {
   shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
@@ -390,6 +422,44 @@ BOOST_AUTO_TEST_CASE(nothing_is_clean_while_a_hand_over_is_not_done) {
   w.services.unsaved_refills = false;
   w.shard->checkpointed(w.clock.now_ms, w.clock.now_ms);
   BOOST_TEST(w.probe.dirty == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_checkpoint_cleans_nothing_that_was_handed_over_while_it_was_under_way) {
+  shard_world w;
+  w.heartbeat(1, 0, 0, 10'000);
+  w.finish_batch();
+  w.hot_probe.refill_epoch = 1;
+  w.shard->tick();  // handed over, and it waits
+  w.clock.now_ms += 5;
+  const auto started_ms = w.clock.now_ms;  // the round passes the pair by
+  w.clock.now_ms += 5;
+  w.hot_probe.refilled_ms = w.clock.now_ms;  // only now it is in the hot store
+  w.shard->checkpointed(started_ms, w.clock.now_ms);
+  BOOST_TEST(w.probe.dirty == 1u);
+  w.clock.now_ms += 1;
+  w.shard->checkpointed(w.clock.now_ms, w.clock.now_ms);
+  BOOST_TEST(w.probe.dirty == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(what_a_duplicate_brought_is_handed_over_too) {
+  shard_world w;
+  // Another gateway stored it, and died before it answered.
+  auto elsewhere =
+      verified_job(w.listener, w.heartbeats, w.clock, student(1), 0, 0, 10'000, 600'000);
+  auto credit = elsewhere->credit;
+  credit.now_ms = w.clock.now_ms;
+  const pair_progress blank{credit.pair(), {}};
+  BOOST_REQUIRE(w.hot->merge({&blank, 1}, false).has_value());
+  const hot_request first{credit, false};
+  BOOST_REQUIRE((*w.hot->apply({&first, 1}))[0].outcome.status == credit_status::credited);
+  w.heartbeat(1, 0, 0, 10'000);
+  w.finish_batch();
+  BOOST_REQUIRE(w.listener->results.size() == 1u);
+  BOOST_CHECK(w.listener->results[0].outcome.status == credit_status::duplicate);
+  w.hot_probe.refill_epoch = 1;
+  w.shard->tick();
+  BOOST_REQUIRE(w.services.refilled.size() == 1u);
+  BOOST_TEST(w.services.refilled[0][0].state.covered.covered_ms() == 10'000);
 }
 
 BOOST_AUTO_TEST_CASE(memory_is_bounded_and_idle_pairs_are_given_up) {

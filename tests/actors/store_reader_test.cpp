@@ -53,7 +53,13 @@ struct reading : world {
     book = behind.get();
     book->devices = enrolled;
     reader = std::make_unique<store_reader>(store_reader::surroundings{
-        .hot = std::make_unique<memory_store>(10),
+        .hot = std::make_unique<faulty_store>(inner,
+                                              [this](std::string_view) {
+                                                ++hot_questions;
+                                                if (!hot_hangs) return store_fault::none;
+                                                clock.now_ms += 2'000;
+                                                return store_fault::lost_request;
+                                              }),
         .behind = std::move(behind),
         .known = known,
         .behind_probe = ledger_state,
@@ -71,7 +77,7 @@ struct reading : world {
               }
             },
         .in_vain = [this](const heartbeat_job& job) { addresses.failed(job.peer, clock.now_ms); },
-        .found = [](progress_found) {},
+        .found = [this](progress_found) { ++found; },
         .idle =
             [this] {
               if (!std::exchange(was_idle, true)) idle.set_value();
@@ -101,7 +107,10 @@ struct reading : world {
   weather_plan plan{fine, link, never, random};
   ledger_probe ledger_state;
   device_book* book = nullptr;  // the reader's
-  int passed = 0;
+  memory_store inner{10};
+  bool hot_hangs = false;  // for two seconds, each time
+  int hot_questions = 0;
+  int passed = 0, found = 0;
   bool was_idle = false;
   std::promise<void> idle;
   std::unique_ptr<store_reader> reader;
@@ -229,6 +238,18 @@ BOOST_AUTO_TEST_CASE(a_ledger_that_is_away_is_asked_once_for_modules_and_for_all
   for (std::size_t i = 1; i < results.size(); ++i)
     BOOST_CHECK(results[i].outcome.why == problem::storage_unavailable);
   BOOST_TEST(r.book->questions == 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_hot_store_that_hangs_is_asked_once_for_all_who_ask) {
+  reading r;
+  r.hot_hangs = true;
+  const auto began_ms = r.clock.now_ms;
+  for (int who = 0; who < 1200; ++who)
+    r.reader->load(std::make_shared<progress_query>(pair_key{student(who), module_named("m1")}));
+  (void)r.results();
+  BOOST_TEST(r.found == 1200);  // each has its answer, from the ledger
+  BOOST_TEST(r.hot_questions == 1);
+  BOOST_TEST(r.clock.now_ms == began_ms + 2'000);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

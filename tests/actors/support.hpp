@@ -89,12 +89,13 @@ inline heartbeat_job_ptr verified_job(const std::shared_ptr<told>& listener, hea
 struct scripted_services final : shard_services {
   void store(std::shared_ptr<credit_batch> batch) override { batches.push_back(std::move(batch)); }
   bool refill(std::vector<pair_progress> pairs) override {
-    if (refuse_refills) return false;
+    if (refuse_refills || refilled.size() >= refills_max) return false;
     refilled.push_back(std::move(pairs));
     return true;
   }
   bool has_unsaved_refills() const override { return unsaved_refills; }
   bool refuse_refills = false;
+  std::size_t refills_max = SIZE_MAX;  // that may wait
   bool unsaved_refills = false;
   void load(std::shared_ptr<progress_query> query) override { queries.push_back(std::move(query)); }
   void checkpoint_now(std::vector<pair_progress> pairs) override {

@@ -97,6 +97,16 @@ BOOST_FIXTURE_TEST_CASE(a_student_s_list_unites_both_stores_without_gaps, progre
              json::parse(R"({"items":[],"next":null})"));
 }
 
+BOOST_FIXTURE_TEST_CASE(a_pair_with_nothing_in_it_is_none, progress_fixture) {
+  add_module("m1");
+  add_module("m2");
+  in_hot(pair_of("s1", "m1"), {});  // every heartbeat of it was refused
+  BOOST_TEST(get("/v1/progress/s1/m1").status == 404);
+  in_hot(pair_of("s1", "m2"), progress_of({0, 5000}, 60'000, now));
+  BOOST_TEST(listed("/v1/students/s1/progress", "module") == std::vector<std::string>{"m2"},
+             boost::test_tools::per_element());
+}
+
 BOOST_FIXTURE_TEST_CASE(a_module_s_list_overlays_the_hot_state, progress_fixture) {
   add_module("m1");
   std::vector<std::string> expected;

@@ -273,6 +273,20 @@ BOOST_AUTO_TEST_CASE(the_settings_say_what_an_answer_is_worth) {
   server.command({"CONFIG", "SET", "appendonly", "no"});
   BOOST_TEST(worth() == int(durability::memory));
   server.command({"CONFIG", "SET", "appendonly", "yes"});
+  server.command({"CONFIG", "SET", "no-appendfsync-on-rewrite", "no"});
+  // What may be thrown away is not in a log either.
+  server.command({"CONFIG", "SET", "maxmemory-policy", "allkeys-lru"});
+  BOOST_TEST(worth() == int(durability::fsync));  // without a limit nothing is
+  server.command({"CONFIG", "SET", "maxmemory", "1gb"});
+  BOOST_TEST(worth() == int(durability::memory));
+  BOOST_TEST(must(store->health()).description.find("maxmemory-policy allkeys-lru") !=
+             std::string::npos);
+  server.command({"CONFIG", "SET", "maxmemory-policy", "volatile-lru"});
+  BOOST_TEST(worth() == int(durability::fsync));
+  BOOST_TEST(must(store->health()).description.find("replay windows") != std::string::npos);
+  server.command({"CONFIG", "SET", "maxmemory-policy", "noeviction"});
+  BOOST_TEST(worth() == int(durability::fsync));
+  server.command({"CONFIG", "SET", "appendfsync", "everysec"});
   // As managed services have it.
   server.command({"ACL", "SETUSER", "gateway", "on", ">secret", "~wk:*", "+@all", "-config"});
   const auto limited = make_redis_store("redis+unix://gateway:secret@" + server.socket());

@@ -3,6 +3,7 @@
 #include <unistd.h>
 #include <boost/test/unit_test.hpp>
 #include <filesystem>
+#include <map>
 
 #include "storage/faulty_store.hpp"
 
@@ -185,7 +186,7 @@ BOOST_AUTO_TEST_CASE(the_hot_store_is_back_though_it_cannot_read_one_pair) {
   w.fault = store_fault::none;
   w.of_merge = store_fault::corrupt;
   w.now_ms += 10'000;
-  w.tiers.try_recover(w.now_ms);
+  w.tiers.look_around(w.now_ms);
   BOOST_TEST(w.modes == (std::vector<bool>{true, false}), boost::test_tools::per_element());
   BOOST_TEST(w.in_ledger()->covered.covered_ms() == 10'000);
 }
@@ -219,6 +220,181 @@ BOOST_AUTO_TEST_CASE(nothing_counts_when_both_are_away) {
   const auto r = w.request(0, 0, 10'000);
   BOOST_CHECK(tiers.apply({&r, 1}, w.now_ms)[0].how == applied_credit::state::failed);
   BOOST_CHECK(tiers.apply({&r, 1}, w.now_ms)[0].how == applied_credit::state::failed);
+}
+
+BOOST_AUTO_TEST_CASE(a_hot_store_that_goes_away_is_noticed_without_a_heartbeat) {
+  world w;
+  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).how == applied_credit::state::done);
+  w.fault = store_fault::lost_request;
+  w.tiers.look_around(w.now_ms + tiered_store::look_interval_ms - 1);
+  BOOST_TEST(!w.tiers.degraded());  // it answered a heartbeat just now
+  w.now_ms += tiered_store::look_interval_ms;
+  w.tiers.look_around(w.now_ms);
+  BOOST_TEST(w.tiers.degraded());
+  w.fault = store_fault::none;
+  w.now_ms += tiered_store::retry_interval_ms;
+  w.tiers.look_around(w.now_ms);
+  BOOST_TEST(!w.tiers.degraded());
+  BOOST_TEST(w.modes == (std::vector<bool>{true, false}), boost::test_tools::per_element());
+}
+
+/// Stores whose calls take time when they hang; what was asked is counted.
+struct hanging {
+  explicit hanging(world& w) : around(w) {}
+  tiered_store::observer told() {
+    return {.mode_changed = [](bool, const std::string&) {},
+            .hot_failed = [](const storage_failure&) {},
+            .ledger_failed = [](const storage_failure&) {},
+            .data_lost = [] {},
+            .heatmaps_grown = {},
+            .now = [this] { return around.now_ms; },
+            .answered_elsewhere =
+                asks_elsewhere ? [this] { return elsewhere; } : std::function<std::uint64_t()>()};
+  }
+  store_fault of(std::string_view operation) {
+    ++asked[std::string(operation)];
+    if (!hangs) return store_fault::none;
+    around.now_ms += 2'000;
+    return store_fault::lost_request;
+  }
+  world& around;
+  bool hangs = false;
+  bool asks_elsewhere = true;
+  std::uint64_t elsewhere = 0;
+  std::map<std::string, int> asked;
+  faulty_store hot{*around.inner, [this](std::string_view operation) { return of(operation); }};
+};
+
+BOOST_AUTO_TEST_CASE(no_batch_waits_for_a_hot_store_that_hangs_but_the_first) {
+  world w;
+  hanging h(w);
+  tiered_store tiers(h.hot, *w.behind, h.told());
+  const auto play = [&](std::uint32_t i) {
+    const auto r =
+        w.request(i, static_cast<media_ms>(i) * 1'000, static_cast<media_ms>(i) * 1'000 + 1'000);
+    return tiers.apply({&r, 1}, w.now_ms)[0].outcome.status == credit_status::credited;
+  };
+  BOOST_TEST(play(0));
+  h.hangs = true;
+  BOOST_TEST(play(1));
+  BOOST_TEST(tiers.degraded());
+  const auto began_ms = w.now_ms;
+  for (std::uint32_t i = 2; i < 20; ++i) BOOST_TEST(play(i));
+  tiers.look_around(w.now_ms + 60'000);
+  BOOST_TEST(w.now_ms == began_ms);
+  // It has answered somebody who could wait, and hangs once more: one batch learns of it.
+  h.elsewhere = 1;
+  w.now_ms += tiered_store::retry_interval_ms;
+  BOOST_TEST(play(20));
+  BOOST_TEST(w.now_ms == began_ms + tiered_store::retry_interval_ms + 2'000);
+  w.now_ms += 60'000;
+  BOOST_TEST(play(21));
+  BOOST_TEST(w.now_ms == began_ms + tiered_store::retry_interval_ms + 62'000);
+  h.hangs = false;
+  BOOST_TEST(play(22));
+  BOOST_TEST(tiers.degraded());
+  h.elsewhere = 2;
+  BOOST_TEST(play(23));
+  BOOST_TEST(!tiers.degraded());
+}
+
+BOOST_AUTO_TEST_CASE(a_hot_store_that_greets_well_and_then_hangs_is_tried_less_and_less) {
+  world w;
+  hanging h(w);
+  h.asks_elsewhere = false;
+  tiered_store tiers(h.hot, *w.behind, h.told());
+  std::vector<std::int64_t> waits;
+  std::uint32_t sequence = 0;
+  for (int i = 0; i < 6; ++i) {
+    h.hangs = true;
+    const auto r = w.request(sequence, 0, 1'000);
+    ++sequence;
+    BOOST_CHECK(tiers.apply({&r, 1}, w.now_ms)[0].how == applied_credit::state::done);
+    BOOST_REQUIRE(tiers.degraded());
+    h.hangs = false;  // it answers health() again at once
+    const auto from_ms = w.now_ms;
+    while (tiers.degraded()) {
+      w.now_ms += 100;
+      tiers.look_around(w.now_ms);
+    }
+    waits.push_back(w.now_ms - from_ms);
+  }
+  const std::vector<std::int64_t> expected{500, 1'000, 2'000, 4'000, 4'000, 4'000};
+  BOOST_TEST(waits == expected, boost::test_tools::per_element());
+  w.now_ms += tiered_store::trust_after_ms;
+  h.hangs = true;
+  const auto r = w.request(sequence, 0, 1'000);
+  (void)tiers.apply({&r, 1}, w.now_ms);
+  h.hangs = false;
+  tiers.look_around(w.now_ms + 500);
+  BOOST_TEST(!tiers.degraded());
+}
+
+BOOST_AUTO_TEST_CASE(a_hot_store_that_refuses_all_is_not_asked_for_each_pair) {
+  world w;
+  std::vector<pair_progress> pairs(200);
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    pairs[i].key = {*student_id::parse("s" + std::to_string(i)), *module_id::parse("m1")};
+    pairs[i].state.covered.add({0, 1'000});
+    pairs[i].state.duration_ms = 100'000;
+  }
+  int merges = 0;
+  faulty_store hot(*w.inner, [&](std::string_view operation) {
+    if (operation == "merge") ++merges;
+    return store_fault::refused;
+  });
+  hanging h(w);
+  tiered_store tiers(hot, *w.behind, h.told());
+  BOOST_TEST(tiers.refill(pairs, w.now_ms).has_value());
+  BOOST_TEST(merges == 1 + 64);
+  const pair_key last[] = {pairs.back().key};
+  BOOST_TEST((*w.behind->read(last))[0]->covered.covered_ms() == 1'000);  // all are in the ledger
+}
+
+BOOST_AUTO_TEST_CASE(a_pair_of_which_everything_is_refused_is_not_made_in_the_ledger) {
+  world w;
+  w.fault = store_fault::lost_request;
+  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).outcome.status == credit_status::credited);
+  auto other = w.request(1, 0, 10'000);  // the session is bound to m1
+  other.credit.module = *module_id::parse("m2");
+  BOOST_CHECK(w.apply_one(other).outcome.why == problem::session_mismatch);
+  const pair_key keys[] = {{w.who, *module_id::parse("m2")}};
+  BOOST_TEST(!(*w.behind->read(keys))[0].has_value());
+}
+
+BOOST_AUTO_TEST_CASE(at_its_limits_degraded_mode_goes_on_with_those_that_it_has) {
+  world w;
+  w.fault = store_fault::lost_request;
+  tiered_store tiers{w.hot,
+                     *w.behind,
+                     {.mode_changed = [](bool, const std::string&) {},
+                      .hot_failed = [](const storage_failure&) {},
+                      .ledger_failed = [](const storage_failure&) {},
+                      .data_lost = [] {}},
+                     {.pairs_max = 2, .sessions_max = 3}};
+  const auto ask = [&](const char* student, const char* session, std::uint32_t sequence) {
+    auto r = w.request(sequence, 10'000 * sequence, 10'000 * sequence + 10'000);
+    r.credit.student = *student_id::parse(student);
+    r.credit.session = *session_id::parse(session);
+    return r;
+  };
+  const auto how = [&](const std::vector<tiered_request>& asked) {
+    std::string seen;
+    for (const auto& each : tiers.apply(asked, w.now_ms))
+      seen += each.how != applied_credit::state::done          ? 'f'
+              : each.outcome.status == credit_status::credited ? 'c'
+                                                               : '?';
+    return seen;
+  };
+  BOOST_TEST(how({ask("ann", "s1", 0), ask("bob", "t1", 0)}) == "cc");
+  // A third pair has no room; the two in the same batch have.
+  BOOST_TEST(how({ask("ann", "s1", 1), ask("cyd", "u1", 0), ask("bob", "t1", 1)}) == "cfc");
+  // Ann's next session is the third, Bob's the fourth.
+  BOOST_TEST(how({ask("ann", "s2", 2), ask("bob", "t2", 2), ask("bob", "t1", 3)}) == "cfc");
+  BOOST_TEST(how({ask("ann", "s2", 3), ask("ann", "s1", 4), ask("cyd", "u1", 0)}) == "ccf");
+  w.fault = store_fault::none;
+  w.now_ms += tiered_store::retry_interval_ms;
+  BOOST_TEST(how({ask("cyd", "u1", 0), ask("bob", "t2", 2)}) == "cc");
 }
 
 BOOST_AUTO_TEST_CASE(a_lost_answer_is_not_credited_twice) {
@@ -278,7 +454,7 @@ BOOST_AUTO_TEST_CASE(what_a_student_earned_elsewhere_after_an_erasure_survives_t
   BOOST_CHECK(other.apply({&elsewhere, 1}, w.now_ms)[0].outcome.status == credit_status::credited);
   w.fault = store_fault::none;
   w.now_ms += tiered_store::retry_interval_ms;
-  w.tiers.try_recover(w.now_ms);
+  w.tiers.look_around(w.now_ms);
   BOOST_TEST(!w.tiers.degraded());
   const auto after = w.apply_one(w.request(5, 30'000, 40'000));
   BOOST_CHECK(after.outcome.status == credit_status::credited);
