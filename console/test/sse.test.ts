@@ -118,6 +118,20 @@ describe('a live stream', () => {
     stream.close();
   });
 
+  test('asks for everything anew when it opens only after failures', async () => {
+    const { stream, events, bodies, write } = scripted(['refused', 503]);
+    await vi.advanceTimersByTimeAsync(500);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(events.map(({ event }) => event)).toEqual(['reset']);
+    write('id: 1\ndata: a\n\n');
+    await turn();
+    bodies.at(-1)!.close();
+    await vi.advanceTimersByTimeAsync(500);
+    // From here on the gateway knows what was missed.
+    expect(events.map(({ event }) => event)).toEqual(['reset', 'message']);
+    stream.close();
+  });
+
   test('a stream that falls silent is opened again; a comment keeps it', async () => {
     const { stream, requests, states, write } = scripted([]);
     await turn();

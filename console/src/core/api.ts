@@ -166,9 +166,15 @@ export class Problem extends Error {
 export const ANSWER_WITHIN_MS = 20_000;
 
 /** What the calls need to know of the sign-in; set by `session.ts`. */
-export const authority: { csrf: string; onUnauthorized: () => void } = {
+export const authority: {
+  csrf: string;
+  onUnauthorized: () => void;
+  /** A write was forbidden. True: it may be made again, with what `csrf` is then. */
+  onForbidden: () => Promise<boolean>;
+} = {
   csrf: '',
   onUnauthorized: () => {},
+  onForbidden: async () => false,
 };
 
 async function problemOf(answer: Response): Promise<Problem> {
@@ -190,6 +196,8 @@ interface CallOptions {
   signal?: AbortSignal | undefined;
   /** Sign-in itself: a 401 is its answer and not the end of a session. */
   quiet?: boolean;
+  /** Made a second time: not again. */
+  again?: boolean;
 }
 
 /** Makes a call; throws `Problem`, or the signal's reason when the caller aborted it. */
@@ -200,9 +208,10 @@ export const call = <T>(path: string, options: CallOptions = {}): Promise<T> =>
 export async function request<T>(
   path: string,
   accept: string,
-  { method = 'GET', body, signal, quiet }: CallOptions,
+  options: CallOptions,
   read: (answer: Response) => Promise<T>,
 ): Promise<T> {
+  const { method = 'GET', body, signal, quiet, again } = options;
   const headers: Record<string, string> = { accept };
   if (body !== undefined) headers['content-type'] = 'application/json';
   if (method !== 'GET' && authority.csrf) headers['x-watchkeeper-csrf'] = authority.csrf;
@@ -224,6 +233,8 @@ export async function request<T>(
   }
   const problem = await problemOf(answer);
   if (problem.status === 401 && !quiet) authority.onUnauthorized();
+  if (problem.status === 403 && method !== 'GET' && !again && (await authority.onForbidden()))
+    return request(path, accept, { ...options, again: true }, read);
   throw problem;
 }
 

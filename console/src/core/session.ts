@@ -23,6 +23,23 @@ authority.onUnauthorized = () => {
   if (now.phase === 'in') session.set({ phase: 'expired', was: now.who });
 };
 
+// Another tab may have signed in meanwhile: the cookie is shared, and what guards writes is not.
+authority.onForbidden = async () => {
+  const before = session.value;
+  const { csrf } = authority;
+  if (before.phase !== 'in') return false;
+  let now: SessionDocument;
+  try {
+    now = await api.session();
+  } catch {
+    return false;
+  }
+  if (now.csrf === csrf) return false;
+  signedIn(now);
+  // Somebody else's sign-in must not do what this one was asked to do.
+  return now.name === before.who.name && now.role === before.who.role;
+};
+
 /** Whether the browser holds a sign-in from before. */
 export async function resume(): Promise<void> {
   try {

@@ -142,6 +142,7 @@ export class LiveStream {
       alive();
       const headers: Record<string, string> = { accept: 'text/event-stream' };
       if (this.lastId !== '') headers['last-event-id'] = this.lastId;
+      const missedAll = this.lastId === '' && this.attempt > 0;
       const answer = await (this.options.fetch ?? fetch)(url, {
         headers,
         cache: 'no-store',
@@ -158,6 +159,9 @@ export class LiveStream {
         parser.lastId = this.lastId;
         const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
         onState({ phase: 'open' });
+        // The gateway cannot know that this is not the first attempt: what happened since then was
+        // told to nobody, and has to be asked for.
+        if (missedAll) onEvent({ event: 'reset', data: '{}', id: '' });
         for (;;) {
           const { done, value } = await reader.read();
           if (done || this.closed) break;
