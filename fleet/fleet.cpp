@@ -107,16 +107,13 @@ result<prepared_fleet, std::string> prepare(const fleet_options& options, http2_
 
 std::vector<player> make_players(const fleet_options& options, prepared_fleet& fleet,
                                  player::random& seeded) {
-  // Session ids must differ between two runs with one seed, or the second sends duplicates only.
-  std::random_device entropy;
-  player::random fresh{std::uint64_t{entropy()} << 32 | entropy()};
   std::vector<player> players;
   players.reserve(fleet.devices.size());
   for (std::size_t i = 0; i < fleet.devices.size(); ++i) {
     const bool cheats = std::uniform_real_distribution<double>(0, 1)(seeded) < options.skip_share;
     players.emplace_back(std::move(fleet.devices[i].key), fleet.devices[i].student, i,
                          fleet.modules, options.sessions_per_device,
-                         static_cast<media_ms>(std::lround(options.start_s * 1000)), cheats, fresh);
+                         static_cast<media_ms>(std::lround(options.start_s * 1000)), cheats);
   }
   fleet.devices.clear();
   return players;

@@ -21,18 +21,19 @@ session_id make_session_id(player::random& source) {
 
 player::player(client::software_key key, student_id student, std::size_t number,
                std::span<const played_module> modules, unsigned sessions, media_ms start_ms,
-               bool cheats, random& source)
+               bool cheats)
     : key_(std::move(key)), student_(student), modules_(modules), cheats_(cheats) {
   for (unsigned i = 0; i < sessions; ++i) {
     const auto module = (number + i) % modules.size();
-    sessions_.push_back(
-        begin(module, start_ms < modules[module].duration_ms ? start_ms : 0, source));
+    sessions_.push_back(begin(module, start_ms < modules[module].duration_ms ? start_ms : 0));
   }
 }
 
-player::playback_session player::begin(std::size_t module, media_ms at_ms, random& source) const {
+player::playback_session player::begin(std::size_t module, media_ms at_ms) const {
+  // Not from the seed: a second run with the same would send the first one's duplicates.
+  thread_local random ids{std::uint64_t{std::random_device{}()} << 32 | std::random_device{}()};
   playback_session made;
-  made.id = make_session_id(source);
+  made.id = make_session_id(ids);
   made.module = module;
   // A heartbeat is cut by the pause behind it, at the length that the options say.
   made.cutter = client::interval_cutter{limits::media_duration_ms_max};
@@ -73,8 +74,7 @@ heartbeat player::play(const playing_rules& rules, unix_ms now_ms, random& sourc
   heartbeat made;
   made.token = sign(claims, &session, rules);
   made.claims = claims;
-  if (position_ms >= module.duration_ms)
-    session = begin((session.module + 1) % modules_.size(), 0, source);
+  if (position_ms >= module.duration_ms) session = begin((session.module + 1) % modules_.size(), 0);
   return made;
 }
 

@@ -37,8 +37,7 @@ class player {
   using random = std::mt19937_64;
 
   player(client::software_key key, student_id student, std::size_t number,
-         std::span<const played_module> modules, unsigned sessions, media_ms start_ms, bool cheats,
-         random& source);
+         std::span<const played_module> modules, unsigned sessions, media_ms start_ms, bool cheats);
 
   [[nodiscard]] const client::software_key& key() const noexcept { return key_; }
   [[nodiscard]] const student_id& student() const noexcept { return student_; }
@@ -88,7 +87,7 @@ class player {
   };
   std::string sign(const token_claims& claims, playback_session* session,
                    const playing_rules& rules) const;
-  playback_session begin(std::size_t module, media_ms at_ms, random& source) const;
+  playback_session begin(std::size_t module, media_ms at_ms) const;
   std::size_t trim(std::size_t buffer_heartbeats);
 
   client::software_key key_;
