@@ -153,7 +153,7 @@ bool engine::send_keys_request(const instant& now) {
   request.path = "/v1/keys";
   // The gateways lost what was agreed on with the key of before: a cache may still hold that one.
   if (key_losses_ > 0) request.cache_control = "no-cache";
-  flight_.emplace();
+  flight_.emplace(flight{});
   flight_->asks_for_keys = true;
   flight_->sent_ms = now.monotonic_ms;
   return send(request);

@@ -207,12 +207,12 @@ void connection_transport::connect_on() {
   const auto& host = options_.to.host;
   const bool numeric = inet_pton(AF_INET, host.c_str(), &number) == 1 ||
                        inet_pton(AF_INET6, host.c_str(), &number) == 1;
-  if (numeric) {
-    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_.get()), host.c_str());
-  } else {
-    SSL_set_tlsext_host_name(ssl_.get(), host.c_str());
-    SSL_set1_host(ssl_.get(), host.c_str());
-  }
+  // Without its name set a certificate for any other host would do.
+  const bool is_named =
+      numeric ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_.get()), host.c_str()) == 1
+              : SSL_set_tlsext_host_name(ssl_.get(), host.c_str()) == 1 &&
+                    SSL_set1_host(ssl_.get(), host.c_str()) == 1;
+  if (!is_named) return lose("the host's name cannot be verified");
   if (ticket_) SSL_set_session(ssl_.get(), ticket_.get());
   state_ = state::handshaking;
   shake_hands();

@@ -3,7 +3,9 @@
  *   watch --identity --key device.pem
  *       prints the device's id and public key, which the learning platform registers
  *   watch --url https://localhost:8443 --ca tls-certificate.pem --key device.pem
- *         --student ann --module fire-safety-1 --seconds 30
+ *         --student ann --module fire-drill --seconds 30
+ *       plays 30 s; more: --from S, --rate R, --storage FILE (what a restart must not lose),
+ *       --linger S (goes on sending after the end), --no-session-keys, and those of the tests below
  */
 #define _POSIX_C_SOURCE 200809L /* clock_gettime, in C11 without extensions */
 #include <inttypes.h>

@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+
 #include <iostream>
 
 #include "fleet/fleet.hpp"
@@ -8,6 +10,8 @@
 
 int main(int argc, char** argv) {
   using namespace watchkeeper;
+  // What it writes tells who watched what: nothing of it is for everybody.
+  ::umask(::umask(0) | S_IRWXO | S_IWGRP);
   server::command_handlers handlers{
       .serve = server::serve,
       .fleet = fleet::run_fleet,

@@ -135,7 +135,8 @@ constexpr auto table = std::to_array<key_description>({
      .maximum = 1024},
     {.path = "limits.idle_timeout_s",
      .member = [](settings& s) -> integer { return s.limits.idle_timeout_s; },
-     .help = "Seconds after which a connection without a request is closed.",
+     .help = "Seconds after which a connection without a request is closed, and a heartbeat stream "
+             "on which nothing comes is ended.",
      .minimum = 5,
      .maximum = 86'400},
 

@@ -45,6 +45,8 @@ test('mute: the request arrives, the answer never; the connection does not outli
   received = '';
   end.socket.write('b');
   await until('the request', () => received === 'b');
+  // On its way still, it would be passed on once the mode has changed.
+  await until('the answer was taken', () => [...proxy.links].some((link) => link.holed));
   assert.equal(end.heard, '');
   assert.equal(end.closed, false);
   proxy.set('pass');

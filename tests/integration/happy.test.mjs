@@ -1,5 +1,7 @@
 // From an empty gateway to a mastered module, on every kind of store.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Gateway } from './lib/gateway.mjs';
 import { Scene } from './lib/scene.mjs';
@@ -98,6 +100,13 @@ for (const variant of variants) {
       }, { timeout_ms: 60_000, every_ms: 500 });
       for (const scene of scenes)
         assert.deepEqual(listed.find((item) => item.student === scene.student), await scene.progress());
+    });
+
+    test('what it writes is closed to other users', () => {
+      const data = path.join(gateway.directory, 'data');
+      const written = fs.readdirSync(data).map((name) => path.join(data, name));
+      assert.ok(written.length > 1, written.join());
+      assert.deepEqual([data, ...written].filter((file) => (fs.statSync(file).mode & 0o027) !== 0), []);
     });
 
     test('what was acknowledged is there after a restart', async () => {
