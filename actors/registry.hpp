@@ -57,18 +57,29 @@ class registry {
   }
   void keep_device(const thumbprint& kid, const std::optional<device_record>& record,
                    std::uint64_t generation, unix_ms now_ms) {
-    devices_.keep(kid, record ? std::make_shared<const device_entry>(*record) : nullptr, generation,
-                  now_ms);
+    devices_.keep(kid, entry_of(record), generation, now_ms);
   }
   void keep_module(const module_id& id, const std::optional<module_record>& record,
                    std::uint64_t generation, unix_ms now_ms) {
-    modules_.keep(id, record ? std::make_shared<const module_record>(*record) : nullptr, generation,
-                  now_ms);
+    modules_.keep(id, entry_of(record), generation, now_ms);
   }
   void keep_assignment(const pair_key& pair, bool assigned, std::uint64_t generation,
                        unix_ms now_ms) {
-    assignments_.keep(pair, assigned ? std::make_shared<const bool>(true) : nullptr, generation,
-                      now_ms);
+    assignments_.keep(pair, entry_of(assigned), generation, now_ms);
+  }
+  // For whoever has heard of a change of an entry that is in use: it stays so until the new one,
+  // read after that, takes its place.
+  void renew_device(const thumbprint& kid, const std::shared_ptr<const device_entry>& before,
+                    const std::optional<device_record>& record, unix_ms now_ms) {
+    devices_.renew(kid, before, entry_of(record), now_ms);
+  }
+  void renew_module(const module_id& id, const std::shared_ptr<const module_record>& before,
+                    const std::optional<module_record>& record, unix_ms now_ms) {
+    modules_.renew(id, before, entry_of(record), now_ms);
+  }
+  void renew_assignment(const pair_key& pair, const std::shared_ptr<const bool>& before,
+                        bool assigned, unix_ms now_ms) {
+    assignments_.renew(pair, before, entry_of(assigned), now_ms);
   }
 
   // Called after the ledger was changed.
@@ -89,6 +100,16 @@ class registry {
   [[nodiscard]] std::size_t modules() const { return modules_.size(); }
 
  private:
+  static std::shared_ptr<const device_entry> entry_of(const std::optional<device_record>& record) {
+    return record ? std::make_shared<const device_entry>(*record) : nullptr;
+  }
+  static std::shared_ptr<const module_record> entry_of(const std::optional<module_record>& record) {
+    return record ? std::make_shared<const module_record>(*record) : nullptr;
+  }
+  static std::shared_ptr<const bool> entry_of(bool assigned) {
+    return assigned ? std::make_shared<const bool>(true) : nullptr;
+  }
+
   devices_cache devices_{entries_max, absence_ttl_ms};
   modules_cache modules_{entries_max, absence_ttl_ms};
   assignments_cache assignments_{entries_max, absence_ttl_ms};

@@ -46,6 +46,20 @@ class striped_cache {
       s.entries.erase(s.entries.begin());
     s.entries[key] = {std::move(value), now_ms};
   }
+  /// Replaces `before`, which was found here, by what was read since; reads that began earlier are
+  /// overtaken. Where another value is kept by now, that may be of such a read: it is forgotten.
+  void renew(const K& key, const std::shared_ptr<V>& before, std::shared_ptr<V> value,
+             unix_ms now_ms) {
+    auto& s = stripe_of(key);
+    std::unique_lock lock(s.mutex);
+    s.generation.fetch_add(1, std::memory_order_acq_rel);
+    const auto found = s.entries.find(key);
+    if (found == s.entries.end()) return;
+    if (found->second.value == before)
+      found->second = {std::move(value), now_ms};
+    else
+      s.entries.erase(found);
+  }
   void forget(const K& key) {
     auto& s = stripe_of(key);
     std::unique_lock lock(s.mutex);

@@ -7,6 +7,7 @@
 #include "actors/bounded_queue.hpp"
 #include "actors/probes.hpp"
 #include "actors/registry.hpp"
+#include "actors/registry_follower.hpp"
 #include "storage/hot_store.hpp"
 #include "storage/ledger.hpp"
 
@@ -35,15 +36,13 @@ class watcher {
 
  private:
   void run();
-  void follow_registry();
-  void obey(const registry_change& change);
   void look_at_hot_store();
   void look_at_ledger();
 
   surroundings around_;
+  registry_follower follower_;
   bool warned_of_worth_ = false;
-  unix_ms followed_ms_ = 0;  // when the changes were last read
-  bounded_queue<int> end_;   // nothing is ever pushed: closing it ends the wait
+  bounded_queue<int> end_;  // nothing is ever pushed: closing it ends the wait
   std::thread thread_;
 };
 
