@@ -179,7 +179,9 @@ std::optional<storage_error> checkpointer::checkpoint_partition(partition_index 
         richer.push_back({states[i].key, united[i]});
     if (!richer.empty())
       if (auto merged = around_.hot->merge(richer, false); !merged)
-        if (auto code = hot_failed(merged.error()); code != storage_error::refused) return code;
+        if (auto code = hot_failed(merged.error());
+            code != storage_error::refused && code != storage_error::too_many_pieces)
+          return code;
     if (auto cleaned = around_.hot->mark_clean(partition, *dirty); !cleaned)
       return hot_failed(cleaned.error());
     if (last_round) return std::nullopt;

@@ -108,6 +108,7 @@ void gateway::implementation::start_writer(std::unique_ptr<hot_store> hot,
       .log = options.log,
       .shards = shard_probes.size(),
       .hot_answered_elsewhere = [this] { return hot_state.health_answers.load(); },
+      .ledger_answered_elsewhere = [this] { return ledger_state.health_answers.load(); },
       .start_degraded = !hot_is_there});
 }
 
@@ -118,6 +119,8 @@ void gateway::implementation::start_reader() {
       .known = known,
       .behind_probe = ledger_state,
       .now = options.now,
+      .hot_answered_elsewhere = [this] { return hot_state.health_answers.load(); },
+      .ledger_answered_elsewhere = [this] { return ledger_state.health_answers.load(); },
       .screened_again = [this](heartbeat_job_ptr job) { supplied(std::move(job)); },
       // A made-up module costs a look into the ledger, as a made-up device does.
       .in_vain = [this](const heartbeat_job& job) { addresses.failed(job.peer, options.now()); },

@@ -40,7 +40,8 @@ hot_writer::hot_writer(surroundings around)
                   },
               .heatmaps_grown = around_.heatmaps_grown,
               .now = around_.now,
-              .answered_elsewhere = around_.hot_answered_elsewhere}),
+              .answered_elsewhere = around_.hot_answered_elsewhere,
+              .ledger_answered_elsewhere = around_.ledger_answered_elsewhere}),
       orders_(around_.shards + refills_waiting_max + student_orders_max) {
   if (around_.start_degraded) tiers_.start_degraded("not reachable at start");
   if (around_.own_thread)

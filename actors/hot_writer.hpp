@@ -34,8 +34,8 @@ class hot_writer {
     std::function<void(const std::vector<heatmap_delta>&)> heatmaps_grown;  // may be empty
     std::function<void(int, const std::string&, const std::string&)> log;
     std::size_t shards = 1;
-    /// See tiered_store::observer. Empty: the writer asks the hot store itself.
-    std::function<std::uint64_t()> hot_answered_elsewhere;
+    /// See tiered_store::observer. Empty: the writer asks the stores itself.
+    answer_count hot_answered_elsewhere, ledger_answered_elsewhere;
     bool start_degraded = false;
     bool own_thread = true;  // false: whoever made it calls `turn`
   };

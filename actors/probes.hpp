@@ -142,6 +142,7 @@ struct ledger_probe {
   counter checkpointed_pairs{0};
   std::atomic<std::uint64_t> dirty_pairs{0};
   std::atomic<unix_ms> last_checkpoint_ms{0};
+  counter health_answers{0};  // to the watcher, which may wait for them
   latency_histogram latency;
 
   void failed(const storage_failure& failure) {

@@ -249,8 +249,13 @@ void progress_shard_core::checkpointed(unix_ms started_ms, unix_ms now_ms) {
   // As long as that is not done nothing may be taken for clean that only memory may have.
   refill_if_wanted();
   if (around_.services.has_unsaved_refills()) return tell_probe();
+  // One that failed was taken from the count after the epoch had moved: so look at that once more.
+  if (around_.hot.refill_epoch.load(std::memory_order_acquire) != refill_epoch_)
+    return tell_probe();
   // Nor what was handed over while the round was under way: it may have passed the pair by before.
-  if (around_.hot.refilled_ms.load(std::memory_order_acquire) >= started_ms) return tell_probe();
+  // (What lies ahead of now is of a clock that was set back since.)
+  const auto refilled_ms = around_.hot.refilled_ms.load(std::memory_order_acquire);
+  if (refilled_ms >= started_ms && refilled_ms <= now_ms) return tell_probe();
   // One pass does both: what is in the ledger is clean, and what is clean and idle is given up.
   const auto idle_before_ms = now_ms - around_.idle_pair_ms;
   boost::unordered::erase_if(pairs_, [&](auto& item) {

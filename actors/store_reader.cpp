@@ -14,7 +14,10 @@ constexpr std::string_view unreadable = "the registry cannot be read at the mome
 }  // namespace
 
 store_reader::store_reader(surroundings around)
-    : around_(std::move(around)), orders_(limits::registry_lookups_queued_max) {
+    : around_(std::move(around)),
+      orders_(limits::registry_lookups_queued_max),
+      ledger_hangs_(around_.ledger_answered_elsewhere),
+      hot_hangs_(around_.hot_answered_elsewhere) {
   thread_ = std::thread([this] {
     ::pthread_setname_np(::pthread_self(), "wk-reader");
     run();

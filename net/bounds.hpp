@@ -39,7 +39,7 @@ inline constexpr std::size_t response_fields_max = 32;  // those in http_respons
 inline constexpr std::size_t common_fields_max = 8;     // those of request_sink::common_fields
 /// What is not sent yet of all answers of a connection, and of all connections of an I/O thread:
 /// clients need not read. A whole answer that would pass them becomes 503, `overloaded`, a chunk a
-/// reset; the smallest answers are let through.
+/// reset; what is very small is let through.
 inline constexpr std::size_t connection_answers_bytes_max = 16 * 1024 * 1024;
 inline constexpr std::size_t thread_answers_bytes_max = 256 * 1024 * 1024;
 inline constexpr std::size_t answer_bytes_free = 1024;

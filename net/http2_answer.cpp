@@ -47,7 +47,10 @@ ssize_t http2_session::read_body(nghttp2_session*, std::int32_t, std::uint8_t* i
     if (stream.ended) {
       *flags |= NGHTTP2_DATA_FLAG_EOF;
     } else {
-      body.clear();
+      if (body.capacity() > bounds::answer_bytes_free)
+        body = {};  // nor does it keep memory that is not accounted
+      else
+        body.clear();
       stream.sent = 0;
       session.account_answer(stream);
       if (count == 0) {
@@ -187,7 +190,10 @@ void http2_session::account_answer(http2_stream& stream) noexcept {
 void http2_session::append(http2_stream& stream, std::string&& chunk, bool last) {
   auto& queue = stream.response.body;
   const auto waiting = queue.size() - stream.sent;
-  if (waiting + chunk.size() > bounds::stream_output_bytes_max || !has_room_for(chunk.size())) {
+  const bool has_room =
+      waiting + chunk.size() <= bounds::answer_bytes_free ||
+      (waiting + chunk.size() <= bounds::stream_output_bytes_max && has_room_for(chunk.size()));
+  if (!has_room) {
     stream.ended = true;
     return reset(stream, NGHTTP2_ENHANCE_YOUR_CALM);
   }

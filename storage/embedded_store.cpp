@@ -92,7 +92,8 @@ stored<ok_t> embedded_store::merge(std::span<const pair_progress> pairs, bool di
       else
         united = state;
       if (united.covered.pieces().size() > limits::coverage_intervals_max) {
-        if (!failure) failure = {storage_error::refused, "a united coverage has too many pieces"};
+        if (!failure)
+          failure = {storage_error::too_many_pieces, "a united coverage has too many pieces"};
         continue;
       }
       const bool is_new = !pair.exists && !pair.changed;

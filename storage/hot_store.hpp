@@ -77,7 +77,7 @@ class hot_store {
   /// Unites (watchkeeper::merge) each state with what is held; creates the pairs that are missing.
   /// `dirty`: mark them as not checkpointed. Pairs of an erased student are passed over.
   /// A pair whose union would have more than limits::coverage_intervals_max pieces is left as it is
-  /// and the answer is `refused`; the others are merged all the same.
+  /// and the answer is `too_many_pieces`; the others are merged all the same.
   virtual stored<ok_t> merge(std::span<const pair_progress> pairs, bool dirty) = 0;
 
   /// The modules of which the store holds a pair of this student; any order.

@@ -136,7 +136,7 @@ stored<ok_t> memory_store::merge(std::span<const pair_progress> pairs, bool dirt
     if (dirty) dirty_[partition_of(key.student)].insert(key);
   }
   if (too_many_pieces)
-    return storage_failure{storage_error::refused, "a united coverage has too many pieces"};
+    return storage_failure{storage_error::too_many_pieces, "a united coverage has too many pieces"};
   return ok;
 }
 

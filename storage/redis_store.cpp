@@ -118,7 +118,7 @@ stored<ok_t> redis_store::merge(std::span<const pair_progress> pairs, bool dirty
   }
   if (corrupt_pairs > 0) return corrupt("a stored pair is not of the format");
   if (refused_pairs > 0)
-    return storage_failure{storage_error::refused, "a united coverage has too many pieces"};
+    return storage_failure{storage_error::too_many_pieces, "a united coverage has too many pieces"};
   return ok;
 }
 

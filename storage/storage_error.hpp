@@ -9,10 +9,12 @@ namespace watchkeeper {
 
 /// Faults (ours), as opposed to problems (the client's).
 enum class storage_error : std::uint8_t {
-  unavailable,  // cannot be reached, or broke off: whether the last call took effect is unknown
-  refused,      // reached, but will not write: out of memory, read-only, disk full
-  corrupt,      // what is stored is not of the documented format
-  mismatch,     // made for another deployment: partitions, schema or function library
+  unavailable,      // cannot be reached, or broke off: whether the last call took effect is unknown
+  refused,          // reached, but will not write: out of memory, read-only, disk full
+  too_many_pieces,  // one pair's united coverage is in more than the store takes; others are
+                    // written
+  corrupt,          // what is stored is not of the documented format
+  mismatch,         // made for another deployment: partitions, schema or function library
 };
 
 struct storage_failure {

@@ -29,9 +29,9 @@ bool is_of_one_pair(std::span<const tiered_request> requests) {
   });
 }
 
-/// Whether a failure may be about one of several pairs, and not about the store.
-bool may_be_of_one_pair(const storage_failure& failure) {
-  return failure.code == storage_error::refused || failure.code == storage_error::corrupt;
+/// Whether a failure is about one of several pairs, and not about the store.
+bool is_of_one_of_them(const storage_failure& failure) {
+  return failure.code == storage_error::too_many_pieces || failure.code == storage_error::corrupt;
 }
 
 std::vector<std::size_t> all_of(std::size_t count) {
@@ -43,7 +43,11 @@ std::vector<std::size_t> all_of(std::size_t count) {
 }  // namespace
 
 tiered_store::tiered_store(hot_store& hot, ledger& behind, observer told, capacity most)
-    : hot_(hot), ledger_(behind), told_(std::move(told)), most_(most) {}
+    : hot_(hot),
+      ledger_(behind),
+      told_(std::move(told)),
+      most_(most),
+      ledger_hangs_(told_.ledger_answered_elsewhere) {}
 
 std::vector<applied_credit> tiered_store::apply(std::span<const tiered_request> requests,
                                                 unix_ms now_ms) {
@@ -79,6 +83,19 @@ bool tiered_store::apply_hot(std::span<const tiered_request> requests, results& 
   return true;
 }
 
+template <class Question>
+auto tiered_store::ask_ledger(unix_ms now_ms, Question question) -> decltype(question()) {
+  const auto began_ms = ended(now_ms);
+  if (ledger_hangs_.blocks(began_ms))
+    return storage_failure{storage_error::unavailable, "the ledger hung just before"};
+  auto answer = question();
+  if (!answer) {
+    ledger_hangs_.failed(began_ms, ended(now_ms));
+    told_.ledger_failed(answer.error());
+  }
+  return answer;
+}
+
 bool tiered_store::supply_missing(std::span<const tiered_request> requests,
                                   const std::vector<std::size_t>& missing, results& out) {
   const auto keys = distinct_pairs(requests, missing);
@@ -89,17 +106,9 @@ bool tiered_store::supply_missing(std::span<const tiered_request> requests,
   // it with the row that could not be read now, and gives the union back to the hot store. All
   // heartbeats wait here, so a ledger that hangs is not waited for each time.
   const auto now_ms = requests.front().credit.now_ms;
-  const auto began_ms = ended(now_ms);
-  if (!ledger_hangs_.blocks(began_ms)) {
-    auto rows = ledger_.read(keys);
-    if (!rows) {
-      ledger_hangs_.failed(began_ms, ended(now_ms));
-      told_.ledger_failed(rows.error());
-    } else {
-      for (std::size_t i = 0; i < keys.size(); ++i)
-        if ((*rows)[i]) merge(states[i].state, *(*rows)[i]);
-    }
-  }
+  if (const auto rows = ask_ledger(now_ms, [&] { return ledger_.read(keys); }))
+    for (std::size_t i = 0; i < keys.size(); ++i)
+      if ((*rows)[i]) merge(states[i].state, *(*rows)[i]);
   bool lost = false;
   for (auto i : missing) {
     const auto& request = requests[i];
@@ -110,9 +119,8 @@ bool tiered_store::supply_missing(std::span<const tiered_request> requests,
   // What only memory knew must reach the ledger: those pairs are dirty.
   if (auto merged = hot_.merge(states, lost); !merged) {
     told_.hot_failed(merged.error());
-    // One pair may be in too many pieces to be merged: the others are there all the same, and a
-    // store that refuses everything says so again at the next call.
-    if (merged.error().code != storage_error::refused) {
+    // One pair may be in too many pieces to be merged: the others are there all the same.
+    if (merged.error().code != storage_error::too_many_pieces) {
       enter_degraded(merged.error().detail, now_ms);
       return false;
     }
@@ -148,7 +156,7 @@ bool tiered_store::supply_missing(std::span<const tiered_request> requests,
 }
 
 bool tiered_store::load_into_overlay(std::span<const tiered_request> requests,
-                                     const std::vector<std::size_t>& which) {
+                                     const std::vector<std::size_t>& which, unix_ms now_ms) {
   std::vector<pair_key> absent;
   for (const auto& key : distinct_pairs(requests, which))
     if (!overlay_.pairs.contains(key)) absent.push_back(key);
@@ -156,11 +164,8 @@ bool tiered_store::load_into_overlay(std::span<const tiered_request> requests,
   const auto room = most_.pairs_max - std::min(most_.pairs_max, overlay_.pairs.size());
   if (absent.size() > room) absent.resize(room);
   if (absent.empty()) return true;
-  auto rows = ledger_.read(absent);
-  if (!rows) {
-    told_.ledger_failed(rows.error());
-    return false;
-  }
+  const auto rows = ask_ledger(now_ms, [&] { return ledger_.read(absent); });
+  if (!rows) return false;
   for (std::size_t i = 0; i < absent.size(); ++i)
     overlay_.pairs.emplace(absent[i], (*rows)[i] ? *(*rows)[i] : progress{});
   for (auto i : which) {
@@ -177,7 +182,7 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
                                         unix_ms now_ms) {
   if (which.empty()) return;
   for (auto i : which) out[i] = {};
-  if (!load_into_overlay(requests, which)) return;
+  if (!load_into_overlay(requests, which, now_ms)) return;
 
   // Work on copies: they replace the originals only once the ledger has committed.
   map<pair_key, progress> pairs;
@@ -220,7 +225,6 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
     if (earned.contains(key)) states.push_back({key, state});
   auto stored_states = checkpoint(states, now_ms);
   if (!stored_states) {
-    told_.ledger_failed(stored_states.error());
     for (auto i : which) out[i] = {};
     return;
   }
@@ -243,12 +247,17 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
     }
   for (auto& [key, state] : sessions) overlay_.sessions[key] = state;
   for (auto& [key, state] : buckets) overlay_.buckets[key] = state;
+  // Nobody's room goes to what was refused.
+  for (const auto& [key, state] : pairs) {
+    const auto held = overlay_.pairs.find(key);
+    if (held != overlay_.pairs.end() && held->second == progress{}) overlay_.pairs.erase(held);
+  }
 }
 
 stored<std::vector<progress>> tiered_store::checkpoint(std::span<const pair_progress> pairs,
                                                        unix_ms now_ms) {
   std::vector<heatmap_delta> grown;
-  auto done = ledger_.checkpoint(pairs, now_ms, &grown);
+  auto done = ask_ledger(now_ms, [&] { return ledger_.checkpoint(pairs, now_ms, &grown); });
   if (done && told_.heatmaps_grown && !grown.empty()) told_.heatmaps_grown(grown);
   return done;
 }
@@ -256,46 +265,34 @@ stored<std::vector<progress>> tiered_store::checkpoint(std::span<const pair_prog
 stored<ok_t> tiered_store::refill(std::span<const pair_progress> pairs, unix_ms now_ms) {
   if (pairs.empty()) return ok;
   if (degraded_) {
-    auto done = checkpoint(pairs, now_ms);
-    if (!done) {
-      told_.ledger_failed(done.error());
-      return done.error();
-    }
+    if (auto done = checkpoint(pairs, now_ms); !done) return done.error();
     return ok;
   }
   // Those that the hot store does not take are safe in the ledger.
   std::vector<pair_progress> left;
-  if (auto given = give_to_hot_store(pairs, left); !given) return given.error();
+  if (auto given = give_to_hot_store(pairs, left); !given) {
+    if (given.error().code != storage_error::refused) return given.error();
+    left.assign(pairs.begin(), pairs.end());
+  }
   if (left.empty()) return ok;
-  auto saved = checkpoint(left, now_ms);
-  if (saved) return ok;
-  told_.ledger_failed(saved.error());
-  return saved.error();
+  if (auto saved = checkpoint(left, now_ms); !saved) return saved.error();
+  return ok;
 }
 
-stored<bool> tiered_store::give_to_hot_store(std::span<const pair_progress> pairs,
+stored<ok_t> tiered_store::give_to_hot_store(std::span<const pair_progress> pairs,
                                              std::vector<pair_progress>& not_taken) {
   const auto merged = hot_.merge(pairs, true);
-  if (merged) return true;
+  if (merged) return ok;
   told_.hot_failed(merged.error());
-  if (!may_be_of_one_pair(merged.error())) return merged.error();
-  // One is in too many pieces, or cannot be read. A store that refuses so many one after the other
-  // refuses all.
-  constexpr std::size_t refusals_max = 64;
-  std::size_t refusals = 0;
-  bool takes_some = false;
+  if (!is_of_one_of_them(merged.error())) return merged.error();
+  // One is in too many pieces, or cannot be read: which?
   for (const auto& pair : pairs) {
-    if (refusals < refusals_max) {
-      const auto alone = hot_.merge({&pair, 1}, true);
-      if (!alone && !may_be_of_one_pair(alone.error())) return alone.error();
-      const bool refused = !alone && alone.error().code == storage_error::refused;
-      refusals = refused ? refusals + 1 : 0;
-      takes_some = takes_some || !refused;
-      if (alone) continue;
-    }
+    const auto alone = hot_.merge({&pair, 1}, true);
+    if (alone) continue;
+    if (!is_of_one_of_them(alone.error())) return alone.error();
     not_taken.push_back(pair);
   }
-  return takes_some;
+  return ok;
 }
 
 void tiered_store::look_around(unix_ms now_ms) {
@@ -329,12 +326,12 @@ bool tiered_store::give_overlay_back() {
   std::vector<pair_progress> states;
   const auto flush = [&] {
     std::vector<pair_progress> not_taken;  // stays behind, in the ledger
-    const auto takes_some = give_to_hot_store(states, not_taken);
+    const auto given = give_to_hot_store(states, not_taken);
     states.clear();
-    return takes_some && *takes_some;
+    return given.has_value();
   };
   for (const auto& [key, state] : overlay_.pairs) {
-    if (overlay_.erased.contains(key.student)) continue;
+    if (overlay_.erased.contains(key.student) || state == progress{}) continue;
     states.push_back({key, state});
     if (states.size() == limits::batch_heartbeats_max && !flush()) return false;
   }

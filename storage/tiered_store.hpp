@@ -51,7 +51,9 @@ class tiered_store {
     /// How often the hot store has answered somebody who may wait for it. While degraded it is
     /// asked here only after it has answered there again, so that no batch waits for one that
     /// hangs. Empty: it is asked here.
-    std::function<std::uint64_t()> answered_elsewhere;
+    answer_count answered_elsewhere;
+    /// The same of the ledger, where it has hung.
+    answer_count ledger_answered_elsewhere;
   };
 
   /// What degraded mode may hold in memory. Heartbeats of further pairs and sessions are `failed`.
@@ -118,12 +120,15 @@ class tiered_store {
                             const std::vector<std::size_t>& which, results& out, unix_ms now_ms);
   /// False: the ledger did not answer. Pairs for which there is no room are left out.
   bool load_into_overlay(std::span<const tiered_request> requests,
-                         const std::vector<std::size_t>& which);
+                         const std::vector<std::size_t>& which, unix_ms now_ms);
+  /// What it answers; a failure is noted. One that has hung is not asked.
+  template <class Question>
+  auto ask_ledger(unix_ms now_ms, Question question) -> decltype(question());
   /// Into the ledger; the observer is told of what its heatmaps grew by.
   stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs, unix_ms now_ms);
   void try_recover(unix_ms now_ms);
-  /// False: it takes none. A failure: it broke off, or is away.
-  stored<bool> give_to_hot_store(std::span<const pair_progress> pairs,
+  /// Fails where the hot store is away or refuses all; what is with one pair is no failure.
+  stored<ok_t> give_to_hot_store(std::span<const pair_progress> pairs,
                                  std::vector<pair_progress>& not_taken);
   [[nodiscard]] bool give_overlay_back();
   void enter_degraded(const std::string& why, unix_ms now_ms);

@@ -441,6 +441,34 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_cleans_nothing_that_was_handed_over_while_it_w
   BOOST_TEST(w.probe.dirty == 0u);
 }
 
+BOOST_AUTO_TEST_CASE(a_hand_over_that_fails_while_a_checkpoint_is_taken_leaves_its_pairs_dirty) {
+  shard_world w;
+  w.heartbeat(1, 0, 0, 10'000);
+  w.finish_batch();
+  w.hot_probe.refill_epoch = 1;
+  w.shard->tick();
+  BOOST_REQUIRE(w.services.refilled.size() == 1u);
+  w.clock.now_ms += 5'000;
+  // The writer gives up and asks for it again: first it moves the epoch, then there is nothing
+  // unsaved, and the shard has looked at the epoch before.
+  w.services.asked_for_unsaved = [&] { w.hot_probe.refill_epoch = 2; };
+  w.shard->checkpointed(w.clock.now_ms, w.clock.now_ms);
+  BOOST_TEST(w.probe.dirty == 1u);
+  w.services.asked_for_unsaved = {};
+  w.shard->tick();
+  BOOST_TEST(w.services.refilled.size() == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(a_hand_over_before_the_clock_was_set_back_keeps_nothing_dirty) {
+  shard_world w;
+  w.heartbeat(1, 0, 0, 10'000);
+  w.finish_batch();
+  w.hot_probe.refilled_ms = w.clock.now_ms + 3'600'000;
+  w.clock.now_ms += 1;
+  w.shard->checkpointed(w.clock.now_ms, w.clock.now_ms);
+  BOOST_TEST(w.probe.dirty == 0u);
+}
+
 BOOST_AUTO_TEST_CASE(what_a_duplicate_brought_is_handed_over_too) {
   shard_world w;
   // Another gateway stored it, and died before it answered.

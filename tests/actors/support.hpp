@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -93,7 +94,11 @@ struct scripted_services final : shard_services {
     refilled.push_back(std::move(pairs));
     return true;
   }
-  bool has_unsaved_refills() const override { return unsaved_refills; }
+  bool has_unsaved_refills() const override {
+    if (asked_for_unsaved) asked_for_unsaved();
+    return unsaved_refills;
+  }
+  std::function<void()> asked_for_unsaved;  // what another thread does meanwhile
   bool refuse_refills = false;
   std::size_t refills_max = SIZE_MAX;  // that may wait
   bool unsaved_refills = false;

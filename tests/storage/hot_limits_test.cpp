@@ -62,7 +62,7 @@ BOOST_AUTO_TEST_CASE(a_coverage_in_too_many_pieces) {
     const std::vector<pair_progress> both{other, innocent};
     const auto merged = store.merge(both, true);
     BOOST_REQUIRE(!merged.has_value());
-    BOOST_TEST(int(merged.error().code) == int(storage_error::refused));
+    BOOST_TEST(int(merged.error().code) == int(storage_error::too_many_pieces));
     const std::vector<pair_key> keys{pair, innocent.key};
     const auto read = must(store.read(keys));
     BOOST_TEST((read[0]->covered == *answer.covered));
@@ -72,7 +72,7 @@ BOOST_AUTO_TEST_CASE(a_coverage_in_too_many_pieces) {
     absent.state.covered = every_other(limits::coverage_intervals_max + 1, 0);
     const auto created = store.merge(std::span(&absent, 1), true);
     BOOST_REQUIRE(!created.has_value());
-    BOOST_TEST(int(created.error().code) == int(storage_error::refused));
+    BOOST_TEST(int(created.error().code) == int(storage_error::too_many_pieces));
     BOOST_TEST(!must(store.read(std::span(&absent.key, 1))).at(0).has_value());
   });
 }

@@ -346,7 +346,7 @@ BOOST_AUTO_TEST_CASE(a_hot_store_that_refuses_all_is_not_asked_for_each_pair) {
   hanging h(w);
   tiered_store tiers(hot, *w.behind, h.told());
   BOOST_TEST(tiers.refill(pairs, w.now_ms).has_value());
-  BOOST_TEST(merges == 1 + 64);
+  BOOST_TEST(merges == 1);
   const pair_key last[] = {pairs.back().key};
   BOOST_TEST((*w.behind->read(last))[0]->covered.covered_ms() == 1'000);  // all are in the ledger
 }
@@ -360,6 +360,49 @@ BOOST_AUTO_TEST_CASE(a_pair_of_which_everything_is_refused_is_not_made_in_the_le
   BOOST_CHECK(w.apply_one(other).outcome.why == problem::session_mismatch);
   const pair_key keys[] = {{w.who, *module_id::parse("m2")}};
   BOOST_TEST(!(*w.behind->read(keys))[0].has_value());
+  // Nor when the hot store is back, and is given what was credited meanwhile.
+  w.fault = store_fault::none;
+  w.now_ms += tiered_store::retry_interval_ms;
+  BOOST_CHECK(w.apply_one(w.request(1, 10'000, 20'000)).outcome.status == credit_status::credited);
+  BOOST_TEST(!w.tiers.degraded());
+  BOOST_TEST(w.in_hot()->covered.covered_ms() == 20'000);
+  BOOST_TEST(!(*w.inner->read(keys))[0].has_value());
+}
+
+BOOST_AUTO_TEST_CASE(what_is_refused_takes_nobodys_room) {
+  world w;
+  w.fault = store_fault::lost_request;
+  tiered_store tiers{w.hot,
+                     *w.behind,
+                     {.mode_changed = [](bool, const std::string&) {},
+                      .hot_failed = [](const storage_failure&) {},
+                      .ledger_failed = [](const storage_failure&) {},
+                      .data_lost = [] {}},
+                     {.pairs_max = 2}};
+  const auto ask = [&](const char* module, std::uint32_t sequence) {
+    auto r = w.request(sequence, 0, 10'000);
+    r.credit.module = *module_id::parse(module);
+    return tiers.apply({&r, 1}, w.now_ms)[0];
+  };
+  BOOST_CHECK(ask("m1", 0).outcome.status == credit_status::credited);
+  for (const auto* module : {"m2", "m3", "m4"})
+    BOOST_CHECK(ask(module, 1).outcome.why == problem::session_mismatch);
+}
+
+BOOST_AUTO_TEST_CASE(a_lone_pair_in_too_many_pieces_does_not_keep_the_hot_store_away) {
+  world w;
+  pair_progress shredded{{w.who, *module_id::parse("m1")}, {}};
+  for (media_ms i = 0; i <= static_cast<media_ms>(limits::coverage_intervals_max); ++i)
+    shredded.state.covered.add({i * 1'000, i * 1'000 + 100});
+  shredded.state.duration_ms = 100'000;
+  BOOST_REQUIRE(w.behind->checkpoint({&shredded, 1}, w.now_ms).has_value());
+  w.fault = store_fault::lost_request;
+  BOOST_CHECK(w.apply_one(w.request(0, 100, 999)).how == applied_credit::state::done);
+  BOOST_TEST(w.tiers.degraded());
+  w.fault = store_fault::none;
+  w.now_ms += tiered_store::retry_interval_ms;
+  w.tiers.look_around(w.now_ms);
+  BOOST_TEST(!w.tiers.degraded());
 }
 
 BOOST_AUTO_TEST_CASE(at_its_limits_degraded_mode_goes_on_with_those_that_it_has) {
