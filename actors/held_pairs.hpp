@@ -22,41 +22,10 @@ struct held_pair {
 };
 
 /// The pairs of a shard. Each lies by itself and stays there while it is held. The table has 17
-/// bytes for each place: that is all that is moved when it grows, and that lies idle when it has just
-/// grown. A table of the pairs themselves took 300 to 600 bytes a pair, by how full it was, and
-/// moved them all. Thread: the shard's.
+/// bytes for each place: that is all that is moved when it grows, and that lies idle when it has
+/// just grown. A table of the pairs themselves took 300 to 600 bytes a pair, by how full it was,
+/// and moved them all. Thread: the shard's.
 class held_pairs {
- public:
-  [[nodiscard]] std::size_t size() const noexcept { return places_.size(); }
-
-  /// Null: it is not held.
-  [[nodiscard]] held_pair* find(const pair_key& key) const noexcept {
-    const auto at = places_.find(wanted{std::hash<pair_key>{}(key), key});
-    return at == places_.end() ? nullptr : at->pair.get();
-  }
-  /// Precondition: it is not held. The new pair is blank.
-  held_pair& add(const pair_key& key) {
-    place made{std::hash<pair_key>{}(key), std::make_unique<held_pair>()};
-    made.pair->key = key;
-    return *places_.insert(std::move(made)).first->pair;
-  }
-  /// Precondition: it is held here. The pair is gone afterwards.
-  void erase(const held_pair& pair) noexcept {
-    places_.erase(places_.find(wanted{std::hash<pair_key>{}(pair.key), pair.key}));
-  }
-  /// Erases those for which `unwanted` says true. It may change a pair, but not its key.
-  template <class Predicate>
-  void erase_if(Predicate unwanted) {
-    boost::unordered::erase_if(places_, [&](const auto& place) { return unwanted(*place.pair); });
-  }
-  /// Calls `visit` with one after the other until it says false.
-  template <class Visit>
-  void visit_while(Visit visit) const {
-    for (const auto& place : places_)
-      if (!visit(*place.pair)) return;
-  }
-
- private:
   /// The hash is kept, so that growing and looking do not have to go to the pair for it.
   struct place {
     std::size_t hash;
@@ -81,6 +50,38 @@ class held_pairs {
     }
     bool operator()(const place& a, const wanted& b) const noexcept { return (*this)(b, a); }
   };
+
+ public:
+  [[nodiscard]] std::size_t size() const noexcept { return places_.size(); }
+
+  /// Null: it is not held.
+  [[nodiscard]] held_pair* find(const pair_key& key) const noexcept {
+    const auto at = places_.find(wanted{std::hash<pair_key>{}(key), key});
+    return at == places_.end() ? nullptr : at->pair.get();
+  }
+  /// Precondition: it is not held. The new pair is blank.
+  held_pair& add(const pair_key& key) {
+    place made{std::hash<pair_key>{}(key), std::make_unique<held_pair>()};
+    made.pair->key = key;
+    return *places_.insert(std::move(made)).first->pair;
+  }
+  /// Precondition: it is held here. The pair is gone afterwards.
+  void erase(const held_pair& pair) noexcept {
+    places_.erase(places_.find(wanted{std::hash<pair_key>{}(pair.key), pair.key}));
+  }
+  /// Erases those for which `unwanted` says true. It may change a pair, but not its key.
+  template <class Predicate>
+  void erase_if(Predicate unwanted) {
+    boost::unordered::erase_if(places_, [&](const place& each) { return unwanted(*each.pair); });
+  }
+  /// Calls `visit` with one after the other until it says false.
+  template <class Visit>
+  void visit_while(Visit visit) const {
+    for (const auto& each : places_)
+      if (!visit(*each.pair)) return;
+  }
+
+ private:
   boost::unordered_flat_set<place, hash_of, same> places_;
 };
 

@@ -31,9 +31,9 @@ void progress_shard_core::take(std::span<heartbeat_job_ptr> jobs) {
 tiered_request progress_shard_core::request_of(heartbeat_job& job, unix_ms now_ms) const {
   job.credit.now_ms = now_ms;
   tiered_request request{job.credit, std::nullopt};
-  if (auto held = pairs_.find(job.credit.pair()); held != pairs_.end()) {
-    request.known = held->second.state;
-    request.is_partial = held->second.is_partial;
+  if (const auto* held = pairs_.find(job.credit.pair())) {
+    request.known = held->state;
+    request.is_partial = held->is_partial;
   }
   return request;
 }
@@ -111,19 +111,17 @@ void progress_shard_core::remember(const tiered_request& request, const applied_
   around_.watching->settled(told);
 }
 
-progress_shard_core::held_pair* progress_shard_core::update(const tiered_request& request,
-                                                            const applied_credit& applied,
-                                                            settled_heartbeat& told,
-                                                            coverage::intervals& fresh) {
+held_pair* progress_shard_core::update(const tiered_request& request, const applied_credit& applied,
+                                       settled_heartbeat& told, coverage::intervals& fresh) {
   const auto& credit = request.credit;
   const auto& outcome = applied.outcome;
   const auto played = told.played;
   told.fresh_known = played.from_ms == played.to_ms;
-  auto held = pairs_.find(credit.pair());
+  auto* held = pairs_.find(credit.pair());
   if (applied.covered) {
-    if (held == pairs_.end()) {
+    if (!held) {
       make_room();
-      held = pairs_.try_emplace(credit.pair()).first;
+      held = &pairs_.add(credit.pair());
       // The first credit of all: what is covered now is what is new. Of any other only the store
       // knows what was covered before.
       if (outcome.now.playtime_ms == outcome.credited_ms && !told.fresh_known &&
@@ -131,28 +129,28 @@ progress_shard_core::held_pair* progress_shard_core::update(const tiered_request
         told.fresh_known = true;
         fresh.push_back(played);
       }
-    } else if (!told.fresh_known && held->second.state.updated_ms != 0) {
+    } else if (!told.fresh_known && held->state.updated_ms != 0) {
       // Another heartbeat of the batch has brought the pair already.
-      auto before = held->second.state.covered;
+      auto before = held->state.covered;
       fresh = before.fresh_ranges(played);
       before.add(played);
       told.fresh_known = before == *applied.covered;
     }
     // United: the store may have lost what is known here.
-    if (held->second.state.covered.pieces().empty())
-      held->second.state.covered = *applied.covered;
+    if (held->state.covered.pieces().empty())
+      held->state.covered = *applied.covered;
     else
-      held->second.state.covered.unite(*applied.covered);
-    held->second.is_partial = false;
-  } else if (held == pairs_.end()) {
+      held->state.covered.unite(*applied.covered);
+    held->is_partial = false;
+  } else if (!held) {
     return nullptr;  // given up while the batch was under way: the stores have it
   } else if (played.from_ms < played.to_ms) {
     told.fresh_known = true;
-    fresh = held->second.state.covered.fresh_ranges(played);
-    held->second.state.covered.add(played);
+    fresh = held->state.covered.fresh_ranges(played);
+    held->state.covered.add(played);
   }
   if (!told.fresh_known) fresh.clear();
-  auto& pair = held->second;
+  auto& pair = *held;
   auto& state = pair.state;
   pair.used_ms = credit.now_ms;
   const auto changed = [&] {
@@ -217,14 +215,14 @@ void progress_shard_core::settle(heartbeat_job& job, const tiered_request& reque
   job.answer(outcome, detail);
   if (!outcome.newly_mastered) return;
   const auto key = request.credit.pair();
-  if (auto held = pairs_.find(key); held != pairs_.end() && !held->second.is_partial)
-    mastered.push_back({key, held->second.state});
+  if (const auto* held = pairs_.find(key); held && !held->is_partial)
+    mastered.push_back({key, held->state});
   // A pair that is not held whole is dirty in the hot store: the checkpointer finds it there.
 }
 
 void progress_shard_core::asked(std::shared_ptr<progress_query> query) {
-  if (auto held = pairs_.find(query->key); held != pairs_.end() && !held->second.is_partial) {
-    query->answer(std::optional<progress>(held->second.state));
+  if (const auto* held = pairs_.find(query->key); held && !held->is_partial) {
+    query->answer(std::optional<progress>(held->state));
     return;
   }
   around_.services.load(std::move(query));
@@ -233,12 +231,11 @@ void progress_shard_core::asked(std::shared_ptr<progress_query> query) {
 void progress_shard_core::found(progress_query& query,
                                 watchkeeper::stored<std::optional<progress>>& found) {
   // A heartbeat may have brought the pair meanwhile: memory is then the newer.
-  if (auto held = pairs_.find(query.key); held != pairs_.end()) {
-    const auto& pair = held->second;
-    if (!pair.is_partial) return query.answer(std::optional<progress>(pair.state));
+  if (const auto* held = pairs_.find(query.key)) {
+    if (!held->is_partial) return query.answer(std::optional<progress>(held->state));
     if (found) {
       if (!*found) found->emplace();
-      merge(**found, pair.state);
+      merge(**found, held->state);
     }
   }
   query.answer(std::move(found));
@@ -258,8 +255,7 @@ void progress_shard_core::checkpointed(unix_ms started_ms, unix_ms now_ms) {
   if (refilled_ms >= started_ms && refilled_ms <= now_ms) return tell_probe();
   // One pass does both: what is in the ledger is clean, and what is clean and idle is given up.
   const auto idle_before_ms = now_ms - around_.idle_pair_ms;
-  boost::unordered::erase_if(pairs_, [&](auto& item) {
-    auto& pair = item.second;
+  pairs_.erase_if([&](held_pair& pair) {
     // Not by updated_ms: that is when the batch went out, and the round may have passed the pair by
     // before the store had it.
     if (pair.dirty && pair.dirtied_ms < started_ms) set_dirty(pair, false);
@@ -274,9 +270,9 @@ void progress_shard_core::forget(const student_id& student) {
       job->refuse(problem::unknown_device, "the student was erased");
   std::erase_if(waiting_, [&](const auto& job) { return job->credit.student == student; });
   if (!parked_.empty()) erased_in_flight_.push_back(student);
-  boost::unordered::erase_if(pairs_, [&](auto& item) {
-    if (item.first.student != student) return false;
-    set_dirty(item.second, false);
+  pairs_.erase_if([&](held_pair& pair) {
+    if (pair.key.student != student) return false;
+    set_dirty(pair, false);
     return true;
   });
   // After what waited here: it was refused, which is not to be remembered either.
@@ -293,7 +289,10 @@ void progress_shard_core::refill_if_wanted() {
   const auto epoch = around_.hot.refill_epoch.load(std::memory_order_acquire);
   if (epoch == refill_epoch_) return;
   if (epoch != handing_epoch_)
-    for (auto& [key, pair] : pairs_) pair.handed_over = false;
+    pairs_.visit_while([](held_pair& pair) {
+      pair.handed_over = false;
+      return true;
+    });
   handing_epoch_ = epoch;
   std::vector<pair_progress> unsaved;
   std::vector<held_pair*> of_them;
@@ -306,30 +305,33 @@ void progress_shard_core::refill_if_wanted() {
     return taken;
   };
   // Where too many wait the next tick goes on with those that are left.
-  for (auto& [key, pair] : pairs_) {
-    if (!pair.dirty || pair.handed_over) continue;
+  bool all_taken = true;
+  pairs_.visit_while([&](held_pair& pair) {
+    if (!pair.dirty || pair.handed_over) return true;
     pair.dirtied_ms = around_.now();
-    unsaved.push_back({key, pair.state});
+    unsaved.push_back({pair.key, pair.state});
     of_them.push_back(&pair);
-    if (unsaved.size() == limits::checkpoint_batch_pairs_max && !hand_over()) return;
-  }
-  if (hand_over()) refill_epoch_ = epoch;
+    if (unsaved.size() == limits::checkpoint_batch_pairs_max) all_taken = hand_over();
+    return all_taken;
+  });
+  if (all_taken && hand_over()) refill_epoch_ = epoch;
 }
 
 void progress_shard_core::make_room() {
   if (pairs_.size() < around_.pairs_max) return;
   // Look at a few: a clean pair costs nothing to give up; a dirty one is in the hot store as well.
-  auto victim = pairs_.begin();
+  const auto is_worse = [](const held_pair& a, const held_pair& b) {
+    return a.dirty != b.dirty ? b.dirty : a.used_ms < b.used_ms;
+  };
+  held_pair* victim = nullptr;
   std::size_t looked_at = 0;
-  for (auto it = pairs_.begin(); it != pairs_.end() && looked_at < 32; ++it, ++looked_at) {
-    const auto worse = [](const held_pair& a, const held_pair& b) {
-      return a.dirty != b.dirty ? b.dirty : a.used_ms < b.used_ms;
-    };
-    if (worse(it->second, victim->second)) victim = it;
-  }
-  if (victim == pairs_.end()) return;
-  set_dirty(victim->second, false);
-  pairs_.erase(victim);
+  pairs_.visit_while([&](held_pair& pair) {
+    if (!victim || is_worse(pair, *victim)) victim = &pair;
+    return ++looked_at < 32;
+  });
+  if (!victim) return;
+  set_dirty(*victim, false);
+  pairs_.erase(*victim);
 }
 
 void progress_shard_core::set_dirty(held_pair& pair, bool dirty) noexcept {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <boost/unordered/unordered_flat_map.hpp>
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 #include <deque>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "actors/actors.hpp"
+#include "actors/held_pairs.hpp"
 #include "actors/probes.hpp"
 #include "actors/shard_services.hpp"
 #include "actors/watch_observer.hpp"
@@ -53,15 +53,6 @@ class progress_shard_core {
   [[nodiscard]] std::size_t pairs() const noexcept { return pairs_.size(); }
 
  private:
-  struct held_pair {
-    progress state;
-    unix_ms used_ms = 0;
-    unix_ms dirtied_ms = 0;  // when memory learned of the last change, or handed it over anew
-    bool dirty = false;
-    bool is_partial = false;   // the stores had more: another gateway's, or what an answer lost
-    bool handed_over = false;  // in handing_epoch_, as it is
-  };
-
   void send_batch();
   /// Adds the heartbeat that came last to the batch under way, if the writer has not come to it.
   void join_batch();
@@ -78,7 +69,7 @@ class progress_shard_core {
   void tell_probe() noexcept;
 
   const shard_surroundings around_;
-  boost::unordered_flat_map<pair_key, held_pair, std::hash<pair_key>> pairs_;
+  held_pairs pairs_;
   std::uint64_t dirty_ = 0;
   std::deque<heartbeat_job_ptr>
       waiting_;  // bounded by limits::heartbeats_in_flight_max at admission
