@@ -12,7 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include "actors/address_guard.hpp"
 #include "actors/checkpointer.hpp"
 #include "actors/gateway.hpp"
 #include "actors/hot_writer.hpp"
@@ -22,6 +21,7 @@
 #include "actors/session_directory.hpp"
 #include "actors/store_reader.hpp"
 #include "actors/watcher.hpp"
+#include "domain/address_guard.hpp"
 
 /// The parts of a gateway and how they are joined; for actors/gateway*.cpp alone.
 namespace watchkeeper::actors {

@@ -3,12 +3,16 @@
 #include <cstdint>
 #include <string_view>
 
-#include "actors/address_guard.hpp"
 #include "actors/heartbeat_job.hpp"
 #include "actors/policy.hpp"
 #include "actors/registry.hpp"
+#include "domain/address_guard.hpp"
 
 namespace watchkeeper::actors {
+
+/// What a token is told that is refused for those before it.
+inline constexpr std::string_view too_many_failures =
+    "too many tokens from this address did not verify";
 
 /// What the cheap checks say of a heartbeat, before its signature is looked at.
 struct screening_verdict {

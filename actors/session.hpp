@@ -7,12 +7,12 @@
 #include <vector>
 
 #include "actors/actors.hpp"
-#include "actors/address_guard.hpp"
 #include "actors/policy.hpp"
 #include "actors/probes.hpp"
 #include "actors/session_memory.hpp"
 #include "crypto/agreement_key.hpp"
 #include "crypto/signature_verifier.hpp"
+#include "domain/address_guard.hpp"
 
 namespace watchkeeper::actors {
 

@@ -75,7 +75,11 @@ bool http2_session::receive(std::span<const std::uint8_t> bytes) noexcept {
 void http2_session::terminate() noexcept {
   if (terminated_) return;
   terminated_ = true;
-  if (punished_) worker_.count.connections_punished.add(1);
+  if (punished_) {
+    worker_.count.connections_punished.add(1);
+    if (worker_.punished_addresses != nullptr)
+      worker_.punished_addresses->failed(peer_.bytes, worker_.wall_ms);
+  }
   // Should it fail there is nothing left to be said.
   static_cast<void>(nghttp2_session_terminate_session(session_, condemned_code_));
 }

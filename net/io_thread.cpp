@@ -35,9 +35,10 @@ std::int64_t sweep_round_ms(const server_options& options) noexcept {
 }  // namespace
 
 io_thread::io_thread(const server_options& options, request_sink& sink, std::uint32_t index,
-                     admission& doorkeeper, const tls_store* tls)
-    : state_{.options = options, .sink = sink, .index = index},
+                     admission& doorkeeper, address_guard& punished, const tls_store* tls)
+    : state_{.options = options, .sink = sink, .index = index, .punished_addresses = &punished},
       doorkeeper_(doorkeeper),
+      punished_(punished),
       tls_(tls),
       context_(BOOST_ASIO_CONCURRENCY_HINT_1),
       timer_(context_),
@@ -277,7 +278,8 @@ void io_thread::admit(int descriptor, const peer_address& peer, bool tls) {
   bool entered = false;
   std::uint64_t id = 0;
   try {
-    entered = doorkeeper_.enter(peer);
+    // Whoever attacks comes again at once, and a handshake costs more than what follows.
+    entered = punished_.admits(peer.bytes, state_.wall_ms) && doorkeeper_.enter(peer);
     if (!entered) {
       state_.count.connections_refused.add(1);
       return;

@@ -26,7 +26,7 @@ class io_thread {
  public:
   /// Borrows all; `tls` may be null when there is no TLS listener.
   io_thread(const server_options& options, request_sink& sink, std::uint32_t index,
-            admission& doorkeeper, const tls_store* tls);
+            admission& doorkeeper, address_guard& punished, const tls_store* tls);
   ~io_thread();  // stops
   io_thread(const io_thread&) = delete;
   io_thread& operator=(const io_thread&) = delete;
@@ -87,6 +87,7 @@ class io_thread {
 
   worker_state state_;
   admission& doorkeeper_;
+  address_guard& punished_;
   const tls_store* tls_;
   boost::asio::io_context context_;
   boost::asio::steady_timer timer_;

@@ -29,6 +29,8 @@ const server_options& checked(const server_options& options) {
   const auto refuse = [](const char* why) { throw std::runtime_error(why); };
   if (options.io_threads == 0 || options.io_threads > io_threads_max)
     refuse("io_threads must be 1 to 256");
+  if (options.address_punished.interval_us <= 0 || options.address_punished.burst <= 0)
+    refuse("address_punished must have a rate and a burst above zero");
   if (options.concurrent_streams_max == 0) refuse("concurrent_streams_max must be at least 1");
   if (options.handshake_timeout_ms <= 0 || options.header_timeout_ms <= 0 ||
       options.body_timeout_ms <= 0 || options.write_timeout_ms <= 0 || options.idle_timeout_ms <= 0)
@@ -41,11 +43,12 @@ const server_options& checked(const server_options& options) {
 struct server::implementation final : reply_port {
   implementation(server_options given, request_sink& sink)
       : options(std::move(given)),
-        doorkeeper(checked(options).connections_max, options.connections_per_address_max) {
+        doorkeeper(checked(options).connections_max, options.connections_per_address_max),
+        punished(options.address_punished, reinterpret_cast<std::uintptr_t>(this)) {
     if (!options.tls_listen.empty())
       if (const auto error = tls.load(options.tls); !error.empty()) throw std::runtime_error(error);
     for (unsigned i = 0; i < options.io_threads; ++i)
-      threads.push_back(std::make_unique<io_thread>(options, sink, i, doorkeeper, &tls));
+      threads.push_back(std::make_unique<io_thread>(options, sink, i, doorkeeper, punished, &tls));
   }
 
   ~implementation() override { stop(); }
@@ -93,6 +96,7 @@ struct server::implementation final : reply_port {
 
   const server_options options;
   admission doorkeeper;
+  address_guard punished;
   tls_store tls;
   std::uint16_t tls_port = 0;
   std::uint16_t h2c_port = 0;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "domain/rate_limiter.hpp"
 #include "net/http.hpp"
 #include "net/ticket_keys.hpp"
 
@@ -26,6 +27,8 @@ struct server_options {
   unsigned io_threads = 1;
   std::size_t connections_max = 65'536;
   std::size_t connections_per_address_max = 65'536;
+  /// Connections that were punished; an address beyond that gets no new ones for a while.
+  rate_limit address_punished{.interval_us = 100'000, .burst = 100};
   std::uint32_t concurrent_streams_max = 128;
   std::int64_t handshake_timeout_ms = 10'000;
   std::int64_t header_timeout_ms = 10'000;  // from a request's first byte to the end of its headers
@@ -38,7 +41,7 @@ struct server_options {
 struct server_statistics {
   std::uint64_t connections_open = 0;
   std::uint64_t connections_accepted = 0;
-  std::uint64_t connections_refused = 0;   // over a limit
+  std::uint64_t connections_refused = 0;   // over a limit, or of an address that was punished
   std::uint64_t connections_punished = 0;  // closed for what they did
   std::uint64_t handshakes_failed = 0;
   std::uint64_t handshakes_full = 0;

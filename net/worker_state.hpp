@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "domain/address_guard.hpp"
 #include "net/calendar.hpp"
 #include "net/http.hpp"
 #include "net/page_pool.hpp"
@@ -43,7 +44,8 @@ struct worker_state {
   bool handed_over =
       false;  // a request or an answer, since the sink was last told that a round ended
   worker_counters count;
-  page_pool pages;  // of the sessions
+  page_pool pages;                              // of the sessions
+  address_guard* punished_addresses = nullptr;  // told of each connection that is punished
 };
 
 }  // namespace watchkeeper::net

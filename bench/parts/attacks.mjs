@@ -13,12 +13,15 @@ export const title = 'A fleet beside attackers: 200 heartbeats a second, while s
 const devices = 2000;
 const seconds = 30;
 
-/** Attacks from `count` connections, each made anew when the gateway has ended it, until `run` is over. */
+/**
+ * Attacks from `count` addresses, a connection each, made anew when the gateway has ended or refused it, until `run`
+ * is over.
+ */
 async function again(run, count, attack) {
   let ended = 0;
   await Promise.all(Array.from({ length: count }, async (_, i) => {
     for (let k = i; !run.over; k++) {
-      await attack(k).catch(() => {});
+      await attack(k, `127.0.66.${i % 250 + 2}`).catch(() => {});
       ++ended;
       await new Promise((resolve) => setImmediate(resolve));
     }
@@ -37,11 +40,12 @@ const attacks = {
     }
     return '';
   },
-  'floods of frames, every kind by turns, 4 at a time': (run, gateway) => again(run, 4, (k) => {
+  'floods of frames, every kind by turns, 4 at a time': (run, gateway) => again(run, 4, (k, localAddress) => {
     const [, once, atMost] = floods[k % floods.length];
-    return flood(gateway, once, { atMost });
+    return flood(gateway, once, { atMost, localAddress });
   }),
-  'rapid reset, 16 at a time': (run, gateway) => again(run, 16, () => flood(gateway, floods[0][1], { atMost: 1000 })),
+  'rapid reset, 16 at a time': (run, gateway) =>
+    again(run, 16, (_, localAddress) => flood(gateway, floods[0][1], { atMost: 1000, localAddress })),
   '2,000 half-open TLS handshakes at a time': (run, gateway) => again(run, 2000, () => new Promise((resolve) => {
     const socket = net.connect({ port: gateway.port, host: '127.0.0.1' });
     socket.on('error', resolve).on('close', resolve).resume();

@@ -78,6 +78,8 @@ net::server_options server_options_of(const configuration& settings) {
   options.connections_max = static_cast<std::size_t>(settings.limits.connections_max);
   options.connections_per_address_max =
       static_cast<std::size_t>(settings.limits.connections_per_address_max);
+  options.address_punished = {1'000'000 / settings.rate.address_punished_per_s,
+                              settings.rate.address_punished_burst};
   options.concurrent_streams_max =
       static_cast<std::uint32_t>(settings.limits.concurrent_streams_max);
   options.idle_timeout_ms = settings.limits.idle_timeout_s * 1000;

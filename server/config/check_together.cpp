@@ -61,6 +61,9 @@ void check_together(loaded_configuration& into) {
   if (v.rate.address_failures_burst < v.rate.address_failures_per_s)
     complain("rate.address_failures_burst", "rate.address_failures_per_s",
              "rate.address_failures_burst must not be below rate.address_failures_per_s");
+  if (v.rate.address_punished_burst < v.rate.address_punished_per_s)
+    complain("rate.address_punished_burst", "rate.address_punished_per_s",
+             "rate.address_punished_burst must not be below rate.address_punished_per_s");
 
   const auto& origins = v.cors.origins;
   if (origins.size() > 1 && std::ranges::find(origins, "*") != origins.end())

@@ -161,6 +161,17 @@ constexpr auto table = std::to_array<key_description>({
      .help = "Tokens that fail to verify that an address (IPv6: a /64) may send at once.",
      .minimum = burst_min,
      .maximum = 1'000'000},
+    {.path = "rate.address_punished_per_s",
+     .member = [](settings& s) -> integer { return s.rate.address_punished_per_s; },
+     .help = "Connections of an address (IPv6: a /64) that may be ended for abuse of HTTP/2 a "
+             "second, in the long run; beyond that its new connections are closed at once.",
+     .minimum = 1,
+     .maximum = 100'000},
+    {.path = "rate.address_punished_burst",
+     .member = [](settings& s) -> integer { return s.rate.address_punished_burst; },
+     .help = "Connections of an address (IPv6: a /64) that may be ended for abuse at once.",
+     .minimum = burst_min,
+     .maximum = 1'000'000},
 
     {.path = "session_keys.file",
      .member = [](settings& s) -> text { return s.session_keys.file; },

@@ -76,8 +76,9 @@ export async function beside(gateway, attack, { growth_bytes = 24 * mib, fresh =
  * Sends what `once(client, i)` gives, again and again, as fast as the server takes it, until the
  * server ends the connection. Fails when it has taken `atMost` of them.
  */
-export async function flood(gateway, once, { atMost, secure = true, greet = true, reads = true } = {}) {
-  const client = await RawHttp2.connect({ port: secure ? gateway.port : gateway.cleartextPort, secure, paused: !reads });
+export async function flood(gateway, once, { atMost, secure = true, greet = true, reads = true, localAddress } = {}) {
+  const client = await RawHttp2.connect({ port: secure ? gateway.port : gateway.cleartextPort, secure, paused: !reads,
+                                          localAddress });
   try {
     if (greet) client.greet();
     let sent = 0;

@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
+#include <chrono>
 #include <ctime>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -242,6 +244,53 @@ BOOST_AUTO_TEST_CASE(connections_per_address) {
   four.greet();
   four.request(1, "GET", "/echo", true);
   BOOST_TEST(four.read_answer(1).status() == "200");
+}
+
+BOOST_AUTO_TEST_CASE(an_address_that_attacks_again_and_again_gets_no_new_connections_for_a_while) {
+  auto options = test_server::h2c_options();
+  options.address_punished = {.interval_us = 200'000, .burst = 3};
+  test_server s(options);
+  auto neighbour = raw_client::connect_h2c(s.running.h2c_port());  // is open already
+  neighbour.greet();
+  for (unsigned i = 1; i <= 3; ++i) {
+    auto attacker = raw_client::connect_h2c(s.running.h2c_port());
+    attacker.greet();
+    for (int k = 0; k < 400; ++k) attacker.send_frame(NGHTTP2_PING, 0, 0, std::string(8, 'p'));
+    BOOST_TEST(attacker.read_to_end().closed);
+    BOOST_TEST(s.running.statistics().connections_punished == i);
+  }
+  auto again = raw_client::connect_h2c(s.running.h2c_port());
+  BOOST_TEST(again.read_to_end().closed);
+  BOOST_TEST(s.running.statistics().connections_refused == 1u);
+  neighbour.request(1, "GET", "/echo", true);
+  BOOST_TEST(neighbour.read_answer(1).status() == "200");
+  auto elsewhere = raw_client::connect_h2c(s.running.h2c_port(), "127.0.0.2");
+  elsewhere.greet();
+  elsewhere.request(1, "GET", "/echo", true);
+  BOOST_TEST(elsewhere.read_answer(1).status() == "200");
+  // For a while: it comes until it is let in.
+  bool is_served = false;
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!is_served && std::chrono::steady_clock::now() < give_up) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    auto later = raw_client::connect_h2c(s.running.h2c_port());
+    later.greet();
+    later.request(1, "GET", "/echo", true);
+    is_served = later.read_answer(1).status() == "200";
+  }
+  BOOST_TEST(is_served);
+}
+
+BOOST_AUTO_TEST_CASE(a_chunk_that_is_very_small_passes_where_many_answers_wait) {
+  test_server s(test_server::h2c_options());
+  auto client = raw_client::connect_h2c(s.running.h2c_port());
+  BOOST_REQUIRE(client.greet_and_wait());
+  client.request(1, "POST", "/stream", false);
+  constexpr std::int32_t most = bounds::connection_answers_bytes_max / (1 << 20);
+  for (std::int32_t i = 1; i <= most; ++i) client.request(1 + 2 * i, "GET", "/big", true);
+  client.send_frame(NGHTTP2_WINDOW_UPDATE, 0, 0, be32(1 << 30));
+  client.send_data(1, "a result", true);
+  BOOST_TEST(client.read_answer(1).body == "a result");
 }
 
 BOOST_AUTO_TEST_CASE(out_of_descriptors_new_clients_wait) {

@@ -14,13 +14,18 @@
 namespace watchkeeper::net::test {
 namespace {
 
-int connect_to(std::uint16_t port) {
+int connect_to(std::uint16_t port, const char* from = nullptr) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in to{};
   to.sin_family = AF_INET;
   to.sin_port = htons(port);
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (fd < 0 || ::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0)
+  sockaddr_in own{};
+  own.sin_family = AF_INET;
+  const bool is_bound =
+      from == nullptr || (::inet_pton(AF_INET, from, &own.sin_addr) == 1 &&
+                          ::bind(fd, reinterpret_cast<sockaddr*>(&own), sizeof own) == 0);
+  if (fd < 0 || !is_bound || ::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0)
     throw std::runtime_error("connect");
   const int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -52,9 +57,9 @@ std::string be32(std::uint32_t value) {
   return out;
 }
 
-raw_client raw_client::connect_h2c(std::uint16_t port) {
+raw_client raw_client::connect_h2c(std::uint16_t port, const char* from) {
   raw_client made;
-  made.fd_ = connect_to(port);
+  made.fd_ = connect_to(port, from);
   nghttp2_hd_inflate_new(&made.inflater_);
   made.established_ = true;
   return made;

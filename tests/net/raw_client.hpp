@@ -42,7 +42,8 @@ class raw_client {
     int version_max = 0;          // 0: the library's
     SSL_SESSION* resume = nullptr;
   };
-  static raw_client connect_h2c(std::uint16_t port);
+  /// `from`: its own address, of 127.0.0.0/8. Null: 127.0.0.1.
+  static raw_client connect_h2c(std::uint16_t port, const char* from = nullptr);
   /// `established()` tells how the handshake went.
   static raw_client connect_tls(std::uint16_t port, const tls_settings& settings);
   raw_client(raw_client&& other) noexcept;

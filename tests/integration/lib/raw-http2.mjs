@@ -76,11 +76,10 @@ export class RawHttp2 {
   #waiting = new Set();
 
   /** `where`: {port, tls}. Resolves when the bytes of a preface may be sent. */
-  static async connect({ port, secure = false, paused = false }) {
+  static async connect({ port, secure = false, paused = false, localAddress }) {
     const client = new RawHttp2();
-    client.socket = secure
-      ? tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['h2'] })
-      : net.connect({ port, host: '127.0.0.1' });
+    const to = { port, host: '127.0.0.1', localAddress };
+    client.socket = secure ? tls.connect({ ...to, rejectUnauthorized: false, ALPNProtocols: ['h2'] }) : net.connect(to);
     client.socket.setNoDelay(true);
     client.socket.on('error', () => {});  // `close` follows
     client.socket.on('close', () => { client.closed = true; client.#tell(); });

@@ -4,20 +4,16 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
-#include <string_view>
 #include <vector>
 
 #include "domain/client_network.hpp"
 #include "domain/ids.hpp"
 #include "domain/rate_limiter.hpp"
 
-namespace watchkeeper::actors {
+namespace watchkeeper {
 
-/// What a token is told that is refused for those before it.
-inline constexpr std::string_view too_many_failures =
-    "too many tokens from this address did not verify";
-
-/// Counts tokens that failed to verify against the address they came from (IPv6: its /64). A fixed
+/// Counts what is held against the address that it came from (IPv6: its /64), such as tokens that
+/// failed to verify. A fixed
 /// table of 65,536 counters, indexed by a keyed hash: two addresses seldom share one, and nobody
 /// can choose to. Thread: any, without locks.
 class address_guard {
@@ -53,4 +49,4 @@ class address_guard {
   std::vector<rate_limiter> counters_;
 };
 
-}  // namespace watchkeeper::actors
+}  // namespace watchkeeper
