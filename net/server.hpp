@@ -28,7 +28,7 @@ struct server_options {
   std::size_t connections_max = 65'536;
   std::size_t connections_per_address_max = 65'536;
   /// Connections that were punished; an address beyond that gets no new ones for a while.
-  rate_limit address_punished{.interval_us = 100'000, .burst = 100};
+  rate_limit address_punished{.interval_us = 1'000'000, .burst = 20};
   std::uint32_t concurrent_streams_max = 128;
   std::int64_t handshake_timeout_ms = 10'000;
   std::int64_t header_timeout_ms = 10'000;  // from a request's first byte to the end of its headers

@@ -84,8 +84,8 @@ struct configuration {
     std::int64_t device_burst = 64;
     std::int64_t address_failures_per_s = 100;
     std::int64_t address_failures_burst = 2000;
-    std::int64_t address_punished_per_s = 10;
-    std::int64_t address_punished_burst = 100;
+    std::int64_t address_punished_per_s = 1;
+    std::int64_t address_punished_burst = 20;
   } rate;
 
   struct {

@@ -343,7 +343,7 @@ BOOST_AUTO_TEST_CASE(what_concerns_two_keys_is_checked) {
   BOOST_TEST(problems_of("limits.connections_max = 10\n").find("must not be above") !=
              std::string::npos);
   BOOST_TEST(problems_of("rate.device_per_s = 65\n").find("device_burst") != std::string::npos);
-  BOOST_TEST(problems_of("rate.address_punished_per_s = 101\n").find("address_punished_burst") !=
+  BOOST_TEST(problems_of("rate.address_punished_per_s = 21\n").find("address_punished_burst") !=
              std::string::npos);
   BOOST_TEST(problems_of("rate.address_failures_per_s = 2001\n").find("address_failures_burst") !=
              std::string::npos);
