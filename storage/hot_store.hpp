@@ -79,6 +79,18 @@ class hot_store {
   /// A pair whose union would have more than limits::coverage_intervals_max pieces is left as it is
   /// and the answer is `too_many_pieces`; the others are merged all the same.
   virtual stored<ok_t> merge(std::span<const pair_progress> pairs, bool dirty) = 0;
+  /// merge(), then apply(), which need not be two round trips. Where merging failed, but for single
+  /// pairs, nothing need have been applied, and `applied` is a failure too.
+  struct merged_and_applied {
+    stored<ok_t> merged;
+    stored<std::vector<applied_credit>> applied;
+  };
+  virtual merged_and_applied merge_and_apply(std::span<const pair_progress> pairs, bool dirty,
+                                             std::span<const hot_request> requests) {
+    auto merged = merge(pairs, dirty);
+    if (!merged && !is_of_single_pairs(merged.error())) return {merged, merged.error()};
+    return {std::move(merged), apply(requests)};
+  }
 
   /// The modules of which the store holds a pair of this student; any order.
   virtual stored<std::vector<module_id>> modules_of(const student_id& student) = 0;

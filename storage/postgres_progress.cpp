@@ -232,7 +232,10 @@ stored<std::vector<completion>> postgres_ledger::read_completions(const char* st
                                                                   std::size_t limit,
                                                                   const completion_filter& wanted) {
   return session_.call([&](pqxx::connection& connection) {
-    pqxx::nontransaction reading(connection);
+    pqxx::work reading(connection);
+    // Which index is right depends on which of the filters is there.
+    if (!wanted.student.empty() || !wanted.module.empty())
+      reading.exec("SET LOCAL plan_cache_mode = force_custom_plan");
     const auto rows =
         reading.exec_prepared(statement, sequence, static_cast<std::int64_t>(page_items(limit)),
                               text(wanted.student.view()), text(wanted.module.view()));

@@ -5,6 +5,7 @@
 #include <array>
 #include <bit>
 #include <cassert>
+#include <numeric>
 
 #include "storage/redis_codec.hpp"
 #include "storage/redis_keys.hpp"
@@ -76,6 +77,18 @@ redis_command look_up_call(std::span<const pair_key> pairs) {
   return call;
 }
 
+/// How many of the pairs' keys are there, whatever lies under them.
+redis_command count_call(std::span<const pair_key> pairs) {
+  redis_command call{"EXISTS"};
+  for (const auto& pair : pairs) call.add(redis_keys::progress(partition_of(pair.student), pair));
+  return call;
+}
+
+/// Whether a reply is what look_up_call asks for.
+bool is_of(const redisReply& values, std::span<const pair_key> pairs) noexcept {
+  return values.type == REDIS_REPLY_ARRAY && values.elements == 2 * pairs.size();
+}
+
 constexpr auto step = limits::function_heartbeats_max;
 static_assert(limits::function_swaps_max < 256, "the number of a group is one byte");
 static_assert(limits::batch_heartbeats_max <= 65'535, "places are 16 bits");
@@ -136,9 +149,15 @@ redis_store::batch redis_store::group_by_student(std::span<const hot_request> re
   return made;
 }
 
+std::vector<std::uint16_t> redis_store::all_groups(const batch& asked) {
+  std::vector<std::uint16_t> all(asked.groups.size());
+  std::iota(all.begin(), all.end(), std::uint16_t{0});
+  return all;
+}
+
 void redis_store::remember(std::span<const pair_key> pairs, const redisReply& values) {
   // An error, or a value of a foreign type: wk_credit says what is wrong.
-  if (values.type != REDIS_REPLY_ARRAY || values.elements != 2 * pairs.size()) return;
+  if (!is_of(values, pairs)) return;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     auto held = redis_swap::from_stored(text_of(*values.element[2 * i + 1]),
                                         text_of(*values.element[2 * i]));
@@ -146,24 +165,55 @@ void redis_store::remember(std::span<const pair_key> pairs, const redisReply& va
   }
 }
 
-std::optional<storage_failure> redis_store::look_up_missing(const batch& asked) {
+std::optional<storage_failure> redis_store::look_up_missing(const batch& asked,
+                                                            std::vector<std::uint16_t>& open) {
   std::vector<pair_key> missing;
-  for (const auto& group : asked.groups)
-    if (!group.several_pairs && !cache_.find(group.pair)) missing.push_back(group.pair);
+  std::vector<std::uint16_t> theirs;  // groups
+  for (std::size_t at = 0; at < asked.groups.size(); ++at) {
+    const auto& group = asked.groups[at];
+    open.push_back(static_cast<std::uint16_t>(at));
+    if (group.several_pairs || cache_.find(group.pair)) continue;
+    missing.push_back(group.pair);
+    theirs.push_back(static_cast<std::uint16_t>(at));
+  }
   if (missing.empty()) return std::nullopt;
   std::vector<redis_command> calls;
-  for (std::size_t at = 0; at < missing.size(); at += step)
-    calls.push_back(
-        look_up_call(std::span(missing).subspan(at, std::min(step, missing.size() - at))));
+  for (std::size_t at = 0; at < missing.size(); at += step) {
+    const auto some = std::span(missing).subspan(at, std::min(step, missing.size() - at));
+    calls.push_back(look_up_call(some));
+    calls.push_back(count_call(some));
+  }
   auto got = run(std::move(calls));
   if (!got) return got.error();
-  for (std::size_t at = 0; at < missing.size(); at += step)
-    remember(std::span(missing).subspan(at, std::min(step, missing.size() - at)),
-             *got.value()[at / step]);
+  for (std::size_t at = 0; at < missing.size(); at += step) {
+    const auto some = std::span(missing).subspan(at, std::min(step, missing.size() - at));
+    const auto& values = *got.value()[2 * (at / step)];
+    remember(some, values);
+    if (!is_of(values, some)) continue;
+    std::vector<std::uint16_t> absent;  // groups
+    long long present = 0;
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      const auto& student = *values.element[2 * i];
+      if (values.element[2 * i + 1]->type != REDIS_REPLY_NIL)
+        ++present;
+      else if (student.type == REDIS_REPLY_NIL ||
+               text_of(student).size() == redis_codec::bucket_bytes)
+        absent.push_back(theirs[at + i]);  // nor was the student erased: wk_credit would refuse
+    }
+    // More keys than values: some are of a foreign type. wk_credit says which.
+    const auto& count = *got.value()[2 * (at / step) + 1];
+    if (count.type != REDIS_REPLY_INTEGER || count.integer != present) continue;
+    for (const auto group : absent) {
+      for (const auto request : asked.chain(asked.groups[group]))
+        asked.answers[request].how = applied_credit::state::pair_missing;
+      std::erase(open, group);
+    }
+  }
   return std::nullopt;
 }
 
 std::vector<redis_command> redis_store::plan_swaps(const batch& asked,
+                                                   std::span<const std::uint16_t> groups,
                                                    std::vector<swap_call>& planned,
                                                    std::vector<std::uint16_t>& others) {
   std::vector<redis_command> calls;
@@ -184,14 +234,14 @@ std::vector<redis_command> redis_store::plan_swaps(const batch& asked,
     partitions.clear();
     more.clear();
   };
-  for (std::size_t at = 0; at < asked.groups.size(); ++at) {
+  for (const auto at : groups) {
     const auto& group = asked.groups[at];
     const auto* before = group.several_pairs ? nullptr : cache_.find(group.pair);
     std::optional<redis_swap::plan> plan;
     if (before)
       plan = redis_swap::decide(*before, asked.requests, asked.chain(group), asked.answers);
     if (!plan) {
-      others.push_back(static_cast<std::uint16_t>(at));
+      others.push_back(at);
       continue;
     }
     const auto partition = partition_of(group.pair.student);
@@ -199,7 +249,7 @@ std::vector<redis_command> redis_store::plan_swaps(const batch& asked,
     keys.push_back(redis_keys::progress(partition, group.pair));
     partitions += static_cast<char>(partition);
     values.add(before->bucket).add(before->pair).add(plan->after.bucket).add(plan->after.pair);
-    now.groups.push_back(static_cast<std::uint16_t>(at));
+    now.groups.push_back(at);
     now.after.push_back(std::move(plan->after));
     if (plan->mark_again || plan->renew_session) {
       more += static_cast<char>(now.groups.size());
@@ -276,6 +326,25 @@ std::optional<storage_failure> redis_store::take_credits(const batch& asked,
   return failure;
 }
 
+std::optional<storage_failure> redis_store::take_credits_and_look_ups(
+    const batch& asked, std::span<const redis_reply> got, const places_of_calls& which) {
+  std::optional<storage_failure> failure;
+  auto reply = got.begin();
+  for (const auto& call : which.credits)
+    if (auto failed = take_credits(asked, *reply++, call)) failure = failed;
+  for (const auto& pairs : which.look_ups) remember(pairs, **reply++);
+  return failure;
+}
+
+stored<std::vector<applied_credit>> redis_store::known_answers(
+    std::vector<applied_credit>&& answers, std::optional<storage_failure> failure) {
+  const bool none_known = std::all_of(answers.begin(), answers.end(), [](const auto& a) {
+    return a.how == applied_credit::state::failed;
+  });
+  if (failure && none_known) return *failure;
+  return std::move(answers);
+}
+
 stored<std::vector<applied_credit>> redis_store::apply(std::span<const hot_request> requests) {
   assert(requests.size() <= limits::batch_heartbeats_max);
   std::vector<applied_credit> answers(requests.size());
@@ -286,11 +355,11 @@ stored<std::vector<applied_credit>> redis_store::apply(std::span<const hot_reque
   std::vector<redis_command> calls;
   std::vector<std::uint16_t> others;
   if (options_.swap) {
-    if (auto failed = look_up_missing(asked)) return *failed;
-    calls = plan_swaps(asked, swaps, others);
+    std::vector<std::uint16_t> open;
+    if (auto failed = look_up_missing(asked, open)) return *failed;
+    calls = plan_swaps(asked, open, swaps, others);
   } else {
-    others.resize(asked.groups.size());
-    for (std::size_t i = 0; i < others.size(); ++i) others[i] = static_cast<std::uint16_t>(i);
+    others = all_groups(asked);
   }
 
   // A second round only for what another gateway changed meanwhile.
@@ -300,21 +369,36 @@ stored<std::vector<applied_credit>> redis_store::apply(std::span<const hot_reque
     auto credits = plan_credits(asked, others, which);
     std::move(credits.begin(), credits.end(), std::back_inserter(calls));
     others.clear();
-    auto got = run(std::move(calls));
+    const auto got = run(std::move(calls));
     calls.clear();
     if (!got) return got.error();
-    auto reply = got.value().begin();
-    for (auto& call : swaps) take_swap(asked, *reply++, call, others);
+    const std::span<const redis_reply> answered = got.value();
+    for (std::size_t i = 0; i < swaps.size(); ++i) take_swap(asked, answered[i], swaps[i], others);
+    if (auto failed = take_credits_and_look_ups(asked, answered.subspan(swaps.size()), which))
+      failure = failed;
     swaps.clear();
-    for (const auto& call : which.credits)
-      if (auto failed = take_credits(asked, *reply++, call)) failure = failed;
-    for (const auto& pairs : which.look_ups) remember(pairs, **reply++);
   }
-  const bool none_known = std::all_of(answers.begin(), answers.end(), [](const auto& a) {
-    return a.how == applied_credit::state::failed;
-  });
-  if (failure && none_known) return *failure;
-  return answers;
+  return known_answers(std::move(answers), std::move(failure));
+}
+
+hot_store::merged_and_applied redis_store::merge_and_apply(std::span<const pair_progress> pairs,
+                                                           bool dirty,
+                                                           std::span<const hot_request> requests) {
+  if (pairs.empty() || requests.empty()) return hot_store::merge_and_apply(pairs, dirty, requests);
+  assert(requests.size() <= limits::batch_heartbeats_max);
+  std::vector<applied_credit> answers(requests.size());
+  const auto asked = group_by_student(requests, answers);
+  auto calls = merge_calls(pairs, dirty);
+  const auto merges = calls.size();
+  places_of_calls which;
+  auto credits = plan_credits(asked, all_groups(asked), which);
+  std::move(credits.begin(), credits.end(), std::back_inserter(calls));
+  const auto got = run(std::move(calls));
+  if (!got) return {got.error(), got.error()};
+  const std::span<const redis_reply> answered = got.value();
+  auto failure = take_credits_and_look_ups(asked, answered.subspan(merges), which);
+  return {merge_outcome(answered.first(merges)),
+          known_answers(std::move(answers), std::move(failure))};
 }
 
 }  // namespace watchkeeper

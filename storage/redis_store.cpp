@@ -80,8 +80,8 @@ stored<std::vector<std::optional<progress>>> redis_store::read(std::span<const p
   return found;
 }
 
-stored<ok_t> redis_store::merge(std::span<const pair_progress> pairs, bool dirty) {
-  if (pairs.empty()) return ok;
+std::vector<redis_command> redis_store::merge_calls(std::span<const pair_progress> pairs,
+                                                    bool dirty) {
   std::vector<redis_command> calls;
   for (std::size_t at = 0; at < pairs.size(); at += merge_pairs_max) {
     const auto some = pairs.subspan(at, std::min(merge_pairs_max, pairs.size() - at));
@@ -101,15 +101,25 @@ stored<ok_t> redis_store::merge(std::span<const pair_progress> pairs, bool dirty
     calls.push_back(std::move(call));
   }
   for (const auto& pair : pairs) cache_.forget(pair.key.student);
-  auto got = run_all(std::move(calls));
+  return calls;
+}
+
+stored<ok_t> redis_store::merge(std::span<const pair_progress> pairs, bool dirty) {
+  if (pairs.empty()) return ok;
+  const auto got = run(merge_calls(pairs, dirty));
   if (!got) return got.error();
+  return merge_outcome(got.value());
+}
+
+stored<ok_t> redis_store::merge_outcome(std::span<const redis_reply> got) {
   const auto is_count = [](const redisReply& reply) {
     return reply.type == REDIS_REPLY_INTEGER && reply.integer >= 0 &&
            reply.integer <= static_cast<long long>(merge_pairs_max);
   };
   long long corrupt_pairs = 0;
   long long refused_pairs = 0;
-  for (const auto& reply : got.value()) {
+  for (const auto& reply : got) {
+    if (is_error(*reply)) return failure_of(*reply);
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 || !is_count(*reply->element[0]) ||
         !is_count(*reply->element[1]))
       return corrupt("wk_merge: a malformed reply");

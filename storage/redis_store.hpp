@@ -31,6 +31,8 @@ class redis_store final : public hot_store {
   stored<std::vector<applied_credit>> apply(std::span<const hot_request> requests) override;
   stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) override;
   stored<ok_t> merge(std::span<const pair_progress> pairs, bool dirty) override;
+  merged_and_applied merge_and_apply(std::span<const pair_progress> pairs, bool dirty,
+                                     std::span<const hot_request> requests) override;
   stored<std::vector<module_id>> modules_of(const student_id& student) override;
   stored<std::vector<dirty_pair>> read_dirty(partition_index partition,
                                              std::size_t pairs_max) override;
@@ -52,6 +54,9 @@ class redis_store final : public hot_store {
   /// The same, where an error reply to any of them fails the whole.
   stored<replies> run_all(std::vector<redis_command> commands);
 
+  std::vector<redis_command> merge_calls(std::span<const pair_progress> pairs, bool dirty);
+  static stored<ok_t> merge_outcome(std::span<const redis_reply> got);
+
   // Applying a batch (redis_credit.cpp). Groups and requests go by their number in the batch.
   struct student_group;
   struct batch;
@@ -62,16 +67,29 @@ class redis_store final : public hot_store {
   };
   static batch group_by_student(std::span<const hot_request> requests,
                                 std::span<applied_credit> answers);
+  static std::vector<std::uint16_t> all_groups(const batch& asked);
   void remember(std::span<const pair_key> pairs, const redisReply& values);
-  std::optional<storage_failure> look_up_missing(const batch& asked);
-  /// The calls of wk_swap; `others` receives the groups that are not for it.
-  std::vector<redis_command> plan_swaps(const batch& asked, std::vector<swap_call>& planned,
+  /// Of the groups, `open` keeps those that are not answered yet: a pair that is not there needs no
+  /// call of wk_credit to be told so.
+  std::optional<storage_failure> look_up_missing(const batch& asked,
+                                                 std::vector<std::uint16_t>& open);
+  /// The calls of wk_swap for these groups; `others` receives those that are not for it.
+  std::vector<redis_command> plan_swaps(const batch& asked, std::span<const std::uint16_t> groups,
+                                        std::vector<swap_call>& planned,
                                         std::vector<std::uint16_t>& others);
   void take_swap(const batch& asked, const redis_reply& reply, swap_call& call,
                  std::vector<std::uint16_t>& others);
   /// The calls of wk_credit, and those that read what it made of the pairs.
   std::vector<redis_command> plan_credits(const batch& asked, std::span<const std::uint16_t> groups,
                                           places_of_calls& which);
+  /// What came of those calls: the answers, and what the cache keeps. A failure leaves answers that
+  /// are not known.
+  std::optional<storage_failure> take_credits_and_look_ups(const batch& asked,
+                                                           std::span<const redis_reply> got,
+                                                           const places_of_calls& which);
+  /// The answers, or the failure where none of them is known.
+  static stored<std::vector<applied_credit>> known_answers(std::vector<applied_credit>&& answers,
+                                                           std::optional<storage_failure> failure);
   static std::optional<storage_failure> take_credits(const batch& asked, const redis_reply& reply,
                                                      std::span<const std::uint16_t> which);
 

@@ -22,6 +22,11 @@ struct storage_failure {
   std::string detail;  // for the log and the statistics; never sent to a device, holds no secret
 };
 
+/// Whether a failure of several pairs is about single ones of them, and not about the store.
+inline bool is_of_single_pairs(const storage_failure& failure) noexcept {
+  return failure.code == storage_error::too_many_pieces || failure.code == storage_error::corrupt;
+}
+
 template <class T>
 using stored = result<T, storage_failure>;
 

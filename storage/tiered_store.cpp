@@ -29,11 +29,6 @@ bool is_of_one_pair(std::span<const tiered_request> requests) {
   });
 }
 
-/// Whether a failure is about one of several pairs, and not about the store.
-bool is_of_one_of_them(const storage_failure& failure) {
-  return failure.code == storage_error::too_many_pieces || failure.code == storage_error::corrupt;
-}
-
 std::vector<std::size_t> all_of(std::size_t count) {
   std::vector<std::size_t> which(count);
   std::iota(which.begin(), which.end(), std::size_t{0});
@@ -116,25 +111,24 @@ bool tiered_store::supply_missing(std::span<const tiered_request> requests,
     lost = true;
     merge(states[index_of(keys, request.credit.pair())].state, *request.known);
   }
-  // What only memory knew must reach the ledger: those pairs are dirty.
-  if (auto merged = hot_.merge(states, lost); !merged) {
-    told_.hot_failed(merged.error());
-    // One pair may be in too many pieces to be merged: the others are there all the same.
-    if (merged.error().code != storage_error::too_many_pieces) {
-      enter_degraded(merged.error().detail, now_ms);
-      return false;
-    }
-  }
-  if (lost) told_.data_lost();
-
   std::vector<hot_request> again;
   again.reserve(missing.size());
   for (auto i : missing) again.push_back({requests[i].credit, true});
-  auto applied = hot_.apply(again);
-  if (!applied) {
-    told_.hot_failed(applied.error());
-    enter_degraded(applied.error().detail, now_ms);
+  // What only memory knew must reach the ledger: those pairs are dirty. One pair may be in too many
+  // pieces to be merged, or what is held of it unreadable: the others are there all the same.
+  auto [merged, applied] = hot_.merge_and_apply(states, lost, again);
+  for (const auto* failure :
+       {merged ? nullptr : &merged.error(), applied ? nullptr : &applied.error()}) {
+    if (!failure) continue;
+    told_.hot_failed(*failure);
+    if (is_of_single_pairs(*failure)) continue;
+    enter_degraded(failure->detail, now_ms);
     return false;
+  }
+  if (lost) told_.data_lost();
+  if (!applied) {  // nothing of them can be read
+    for (auto i : missing) out[i] = {};
+    return true;
   }
   for (std::size_t i = 0; i < missing.size(); ++i) {
     auto& element = (*applied)[i];
@@ -284,12 +278,12 @@ stored<ok_t> tiered_store::give_to_hot_store(std::span<const pair_progress> pair
   const auto merged = hot_.merge(pairs, true);
   if (merged) return ok;
   told_.hot_failed(merged.error());
-  if (!is_of_one_of_them(merged.error())) return merged.error();
+  if (!is_of_single_pairs(merged.error())) return merged.error();
   // One is in too many pieces, or cannot be read: which?
   for (const auto& pair : pairs) {
     const auto alone = hot_.merge({&pair, 1}, true);
     if (alone) continue;
-    if (!is_of_one_of_them(alone.error())) return alone.error();
+    if (!is_of_single_pairs(alone.error())) return alone.error();
     not_taken.push_back(pair);
   }
   return ok;

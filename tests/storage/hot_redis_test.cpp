@@ -354,6 +354,13 @@ BOOST_AUTO_TEST_CASE(a_corrupt_pair_fails_alone) {
         const auto merged = store->merge(std::span(&state, 1), false);
         BOOST_REQUIRE(!merged.has_value());
         BOOST_TEST(int(merged.error().code) == int(storage_error::corrupt));
+        const std::vector<pair_progress> states{{sick, {}}, {well, {}}};
+        const auto together = store->merge_and_apply(states, false, both);
+        BOOST_REQUIRE(!together.merged.has_value());
+        BOOST_TEST(int(together.merged.error().code) == int(storage_error::corrupt));
+        const auto& [of_sick, of_well] = std::tie((*together.applied)[0], (*together.applied)[1]);
+        BOOST_TEST(int(of_sick.how) == int(applied_credit::state::failed));
+        BOOST_TEST(int(of_well.how) == int(applied_credit::state::done));
       }
       BOOST_TEST(server.command({"DUMP", damage[1]}) == dump);  // left as it was
     }

@@ -217,8 +217,10 @@ class contract_run {
 
   void operation() {
     const auto kind = below(100);
-    if (kind < 40)
+    if (kind < 32)
       apply();
+    else if (kind < 40)
+      merge_and_apply();
     else if (kind < 60)
       merge();
     else if (kind < 70)
@@ -240,8 +242,27 @@ class contract_run {
   void apply() {
     std::vector<hot_request> requests(chance(0.1) ? 1 + below(200) : 1 + below(12));
     for (auto& request : requests) request = any_request();
-    const auto expected = must(model_->apply(requests));
-    const auto got = must(store().apply(requests));
+    same_answers(requests, must(model_->apply(requests)), must(store().apply(requests)));
+  }
+
+  void merge_and_apply() {
+    std::vector<hot_request> requests(below(6));
+    for (auto& request : requests) request = any_request();
+    std::vector<pair_progress> pairs(below(4));
+    for (auto& pair : pairs) pair = {any_pair(), any_progress()};
+    for (const auto& request : requests)  // nearly always that of a request
+      if (chance(0.7)) pairs.push_back({request.credit.pair(), any_progress()});
+    const bool dirty = chance(0.5);
+    auto expected = model_->merge_and_apply(pairs, dirty, requests);
+    auto got = store().merge_and_apply(pairs, dirty, requests);
+    must(std::move(expected.merged));
+    must(std::move(got.merged));
+    same_answers(requests, must(std::move(expected.applied)), must(std::move(got.applied)));
+  }
+
+  void same_answers(const std::vector<hot_request>& requests,
+                    const std::vector<applied_credit>& expected,
+                    const std::vector<applied_credit>& got) {
     BOOST_REQUIRE_EQUAL(expected.size(), got.size());
     for (std::size_t i = 0; i < got.size(); ++i) {
       same(fmt::format("apply [{}] {} sn {}", i, text_of(requests[i].credit.pair()),

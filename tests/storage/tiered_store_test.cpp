@@ -106,6 +106,16 @@ BOOST_AUTO_TEST_CASE(a_pair_the_hot_store_lacks_comes_from_the_ledger) {
   BOOST_TEST(w.lost == 0);
 }
 
+BOOST_AUTO_TEST_CASE(a_new_pair_that_cannot_be_read_does_not_keep_the_hot_store_away) {
+  world w;
+  w.of_merge = store_fault::corrupt;
+  (void)w.apply_one(w.request(0, 0, 10'000));
+  BOOST_TEST(!w.tiers.degraded());
+  w.of_merge = store_fault::refused;
+  BOOST_CHECK(w.apply_one(w.request(1, 0, 10'000)).outcome.status == credit_status::credited);
+  BOOST_TEST(w.tiers.degraded());
+}
+
 BOOST_AUTO_TEST_CASE(a_pair_in_more_pieces_than_the_hot_store_takes_is_refused_and_not_failed) {
   world w;
   // Each half is within the limit; two gateways' credit, united, is not.
