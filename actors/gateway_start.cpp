@@ -221,11 +221,11 @@ bool gateway::implementation::stop(std::chrono::milliseconds deadline) {
                                    deadline.count() * 1000, least_time_to_checkpoint_us));
   // What is in flight is answered by threads that are still running.
   const bool all_answered = heartbeats.wait_until_idle(deadline);
-  look_out.reset();
   // The threads end first, but what they are stays: an actor that still hands something over gets
   // it back as failed, and answers.
   if (writer) writer->close();
   if (reader) reader->close();
+  look_out.reset();  // behind them: they may wait for what it is answered
   bool all_written = false;
   if (checkpoints) {
     checkpoints->stop(true, end_us);

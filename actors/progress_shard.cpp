@@ -250,9 +250,9 @@ void progress_shard_core::checkpointed(unix_ms started_ms, unix_ms now_ms) {
   if (around_.hot.refill_epoch.load(std::memory_order_acquire) != refill_epoch_)
     return tell_probe();
   // Nor what was handed over while the round was under way: it may have passed the pair by before.
-  // (What lies ahead of now is of a clock that was set back since.)
+  // What lies ahead of the clock, which is read after it, is of a clock that was set back since.
   const auto refilled_ms = around_.hot.refilled_ms.load(std::memory_order_acquire);
-  if (refilled_ms >= started_ms && refilled_ms <= now_ms) return tell_probe();
+  if (refilled_ms >= started_ms && refilled_ms <= around_.now()) return tell_probe();
   // One pass does both: what is in the ledger is clean, and what is clean and idle is given up.
   const auto idle_before_ms = now_ms - around_.idle_pair_ms;
   pairs_.erase_if([&](held_pair& pair) {

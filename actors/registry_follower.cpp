@@ -18,6 +18,11 @@ std::optional<pair_key> pair_of(std::string_view key) {
   return pair_key{*student, *module};
 }
 
+/// Else what was asked for cannot be read, however often it is.
+bool is_away(const storage_failure& failure) noexcept {
+  return failure.code == storage_error::unavailable;
+}
+
 template <class Key>
 void make_distinct(std::vector<Key>& keys) {
   std::sort(keys.begin(), keys.end());
@@ -94,10 +99,14 @@ stored<ok_t> registry_follower::renew_devices(const std::vector<thumbprint>& cha
     before.push_back(std::move(held));
   }
   if (in_use.empty()) return ok;
-  const auto records = around_.behind.get_devices(in_use);
-  if (!records) return records.error();
-  for (std::size_t i = 0; i < in_use.size(); ++i)
-    around_.known.renew_device(in_use[i], before[i], (*records)[i], around_.now());
+  if (const auto records = around_.behind.get_devices(in_use)) {
+    for (std::size_t i = 0; i < in_use.size(); ++i)
+      around_.known.renew_device(in_use[i], before[i], (*records)[i], around_.now());
+  } else if (is_away(records.error())) {
+    return records.error();
+  } else {  // one of them, say, cannot be read: that must not keep the others from being revoked
+    for (const auto& kid : in_use) around_.known.forget_device(kid);
+  }
   return ok;
 }
 
@@ -107,9 +116,12 @@ stored<ok_t> registry_follower::renew_module(const module_id& id) {
     around_.known.forget_module(id);
     return ok;
   }
-  const auto record = around_.behind.get_module(id);
-  if (!record) return record.error();
-  around_.known.renew_module(id, before, *record, around_.now());
+  if (const auto record = around_.behind.get_module(id))
+    around_.known.renew_module(id, before, *record, around_.now());
+  else if (is_away(record.error()))
+    return record.error();
+  else
+    around_.known.forget_module(id);
   return ok;
 }
 
@@ -119,9 +131,12 @@ stored<ok_t> registry_follower::renew_assignment(const pair_key& pair) {
     around_.known.forget_assignment(pair);
     return ok;
   }
-  const auto assigned = around_.behind.is_assigned(pair);
-  if (!assigned) return assigned.error();
-  around_.known.renew_assignment(pair, before, *assigned, around_.now());
+  if (const auto assigned = around_.behind.is_assigned(pair))
+    around_.known.renew_assignment(pair, before, *assigned, around_.now());
+  else if (is_away(assigned.error()))
+    return assigned.error();
+  else
+    around_.known.forget_assignment(pair);
   return ok;
 }
 

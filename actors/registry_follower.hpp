@@ -13,7 +13,8 @@ namespace watchkeeper::actors {
 /// Brings what was changed in the ledger, by this gateway or another, into the gateway's copy of
 /// catalogue, devices and assignments. What is in use is read anew and replaced in one step: were
 /// it only forgotten, a ledger that goes away just then would take devices with it that a moment
-/// before could do without it. What cannot be read anew counts as not heard of yet. Thread: one.
+/// before could do without it. While the ledger is away a change counts as not heard of yet.
+/// Thread: one.
 class registry_follower {
  public:
   struct surroundings {

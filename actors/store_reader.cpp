@@ -122,9 +122,9 @@ auto store_reader::asked(sources& asks, Ask ask) -> decltype(ask()) {
   const auto began_ms = around_.now();
   auto found = ask();
   if (!found) {
-    ledger_hangs_.failed(began_ms, around_.now());
     around_.behind_probe.failed(found.error());
     asks.ledger = found.error().code != storage_error::unavailable;
+    if (!asks.ledger) ledger_hangs_.failed(began_ms, around_.now());
   }
   return found;
 }

@@ -48,7 +48,7 @@ ssize_t http2_session::read_body(nghttp2_session*, std::int32_t, std::uint8_t* i
       *flags |= NGHTTP2_DATA_FLAG_EOF;
     } else {
       if (body.capacity() > bounds::answer_bytes_free)
-        body = {};  // nor does it keep memory that is not accounted
+        std::string().swap(body);  // it keeps no memory that is not accounted
       else
         body.clear();
       stream.sent = 0;

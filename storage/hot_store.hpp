@@ -80,7 +80,7 @@ class hot_store {
   /// and the answer is `too_many_pieces`; the others are merged all the same.
   virtual stored<ok_t> merge(std::span<const pair_progress> pairs, bool dirty) = 0;
   /// merge(), then apply(), which need not be two round trips. Where merging failed, but for single
-  /// pairs, nothing need have been applied, and `applied` is a failure too.
+  /// pairs, requests may or may not have taken effect.
   struct merged_and_applied {
     stored<ok_t> merged;
     stored<std::vector<applied_credit>> applied;

@@ -338,8 +338,11 @@ std::optional<storage_failure> redis_store::take_credits_and_look_ups(
 
 stored<std::vector<applied_credit>> redis_store::known_answers(
     std::vector<applied_credit>&& answers, std::optional<storage_failure> failure) {
-  const bool none_known = std::all_of(answers.begin(), answers.end(), [](const auto& a) {
-    return a.how == applied_credit::state::failed;
+  // A pair that is not there is known, too, but no reason to take a store for well that refuses.
+  const bool is_of_store = failure && !is_of_single_pairs(*failure);
+  const bool none_known = std::all_of(answers.begin(), answers.end(), [&](const auto& a) {
+    return a.how == applied_credit::state::failed ||
+           (is_of_store && a.how == applied_credit::state::pair_missing);
   });
   if (failure && none_known) return *failure;
   return std::move(answers);

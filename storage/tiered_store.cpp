@@ -42,7 +42,8 @@ tiered_store::tiered_store(hot_store& hot, ledger& behind, observer told, capaci
       ledger_(behind),
       told_(std::move(told)),
       most_(most),
-      ledger_hangs_(told_.ledger_answered_elsewhere) {}
+      reads_hang_(told_.ledger_answered_elsewhere),
+      writes_hang_(told_.ledger_answered_elsewhere) {}
 
 std::vector<applied_credit> tiered_store::apply(std::span<const tiered_request> requests,
                                                 unix_ms now_ms) {
@@ -79,13 +80,14 @@ bool tiered_store::apply_hot(std::span<const tiered_request> requests, results& 
 }
 
 template <class Question>
-auto tiered_store::ask_ledger(unix_ms now_ms, Question question) -> decltype(question()) {
+auto tiered_store::ask_ledger(hang_guard& guard, unix_ms now_ms, Question question)
+    -> decltype(question()) {
   const auto began_ms = ended(now_ms);
-  if (ledger_hangs_.blocks(began_ms))
+  if (guard.blocks(began_ms))
     return storage_failure{storage_error::unavailable, "the ledger hung just before"};
   auto answer = question();
   if (!answer) {
-    ledger_hangs_.failed(began_ms, ended(now_ms));
+    if (answer.error().code == storage_error::unavailable) guard.failed(began_ms, ended(now_ms));
     told_.ledger_failed(answer.error());
   }
   return answer;
@@ -101,7 +103,7 @@ bool tiered_store::supply_missing(std::span<const tiered_request> requests,
   // it with the row that could not be read now, and gives the union back to the hot store. All
   // heartbeats wait here, so a ledger that hangs is not waited for each time.
   const auto now_ms = requests.front().credit.now_ms;
-  if (const auto rows = ask_ledger(now_ms, [&] { return ledger_.read(keys); }))
+  if (const auto rows = ask_ledger(reads_hang_, now_ms, [&] { return ledger_.read(keys); }))
     for (std::size_t i = 0; i < keys.size(); ++i)
       if ((*rows)[i]) merge(states[i].state, *(*rows)[i]);
   bool lost = false;
@@ -158,7 +160,7 @@ bool tiered_store::load_into_overlay(std::span<const tiered_request> requests,
   const auto room = most_.pairs_max - std::min(most_.pairs_max, overlay_.pairs.size());
   if (absent.size() > room) absent.resize(room);
   if (absent.empty()) return true;
-  const auto rows = ask_ledger(now_ms, [&] { return ledger_.read(absent); });
+  const auto rows = ask_ledger(reads_hang_, now_ms, [&] { return ledger_.read(absent); });
   if (!rows) return false;
   for (std::size_t i = 0; i < absent.size(); ++i)
     overlay_.pairs.emplace(absent[i], (*rows)[i] ? *(*rows)[i] : progress{});
@@ -251,7 +253,8 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
 stored<std::vector<progress>> tiered_store::checkpoint(std::span<const pair_progress> pairs,
                                                        unix_ms now_ms) {
   std::vector<heatmap_delta> grown;
-  auto done = ask_ledger(now_ms, [&] { return ledger_.checkpoint(pairs, now_ms, &grown); });
+  auto done =
+      ask_ledger(writes_hang_, now_ms, [&] { return ledger_.checkpoint(pairs, now_ms, &grown); });
   if (done && told_.heatmaps_grown && !grown.empty()) told_.heatmaps_grown(grown);
   return done;
 }

@@ -123,7 +123,7 @@ class tiered_store {
                          const std::vector<std::size_t>& which, unix_ms now_ms);
   /// What it answers; a failure is noted. One that has hung is not asked.
   template <class Question>
-  auto ask_ledger(unix_ms now_ms, Question question) -> decltype(question());
+  auto ask_ledger(hang_guard& guard, unix_ms now_ms, Question question) -> decltype(question());
   /// Into the ledger; the observer is told of what its heatmaps grew by.
   stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs, unix_ms now_ms);
   void try_recover(unix_ms now_ms);
@@ -147,7 +147,8 @@ class tiered_store {
   unix_ms recovered_ms_ = 0;
   std::uint64_t answers_before_ = 0;  // elsewhere, until the last failure here
   unix_ms next_look_ms_ = 0;
-  hang_guard ledger_hangs_;
+  // Apart: rows that somebody has locked for long can be read.
+  hang_guard reads_hang_, writes_hang_;
   overlay overlay_;
 };
 

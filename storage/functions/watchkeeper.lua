@@ -4,7 +4,7 @@
 -- Every number here is an integer below 2^53, so doubles are exact.
 -- A function computes first and writes last: an error in between leaves nothing half done.
 
-local VERSION = 3
+local VERSION = 4
 
 local GAP_MS = 250
 local PIECES_MAX = 1024
@@ -537,7 +537,10 @@ local function merge(keys, args)
     local pair_key, student_key = keys[4 * i + 1], keys[4 * i + 2]
     local dirty_key, pairs_key = keys[4 * i + 3], keys[4 * i + 4]
     local covered, numbers = args[2 * i + 2], args[2 * i + 3]
-    if call('GET', student_key) ~= ERASED then
+    local student = pcall_redis('GET', student_key)
+    if type(student) == 'table' then  -- of a foreign type
+      corrupt = corrupt + 1
+    elseif student ~= ERASED then
       local covered_ms, duration_ms, resume_ms, playtime_ms, resume_at_ms, updated_ms, mastered_ms =
         unpack_bytes(NUMBERS, numbers)
       local member = member_of(pair_key, dirty_key)

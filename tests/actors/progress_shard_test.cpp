@@ -459,6 +459,17 @@ BOOST_AUTO_TEST_CASE(a_hand_over_that_fails_while_a_checkpoint_is_taken_leaves_i
   BOOST_TEST(w.services.refilled.size() == 2u);
 }
 
+BOOST_AUTO_TEST_CASE(a_hand_over_that_is_done_while_the_word_of_a_checkpoint_is_on_its_way_counts) {
+  shard_world w;
+  w.heartbeat(1, 0, 0, 10'000);
+  w.finish_batch();
+  const auto started_ms = w.clock.now_ms + 1, ended_ms = started_ms + 5;
+  w.hot_probe.refilled_ms = ended_ms + 1;
+  w.clock.now_ms = ended_ms + 2;  // now the shard comes to it
+  w.shard->checkpointed(started_ms, ended_ms);
+  BOOST_TEST(w.probe.dirty == 1u);
+}
+
 BOOST_AUTO_TEST_CASE(a_hand_over_before_the_clock_was_set_back_keeps_nothing_dirty) {
   shard_world w;
   w.heartbeat(1, 0, 0, 10'000);

@@ -29,6 +29,7 @@ class changing_ledger final : public simulated_ledger {
       std::span<const thumbprint> kids) override {
     if (is_away) return away();
     ++questions;
+    if (is_unreadable) return storage_failure{storage_error::corrupt, "a row is not of the format"};
     std::vector<std::optional<device_record>> found;
     for (const auto& kid : kids) {
       const auto held = devices.find(kid);
@@ -67,6 +68,7 @@ class changing_ledger final : public simulated_ledger {
   std::map<pair_key, bool> assigned;
   std::function<void()> meanwhile;  // after a device was read, before it is taken
   bool is_away = false;
+  bool is_unreadable = false;  // devices
   bool goes_away_behind_changes = false;
   int questions = 0;
 
@@ -194,6 +196,18 @@ BOOST_AUTO_TEST_CASE(a_ledger_that_goes_away_behind_its_changes_takes_nothing_wi
   BOOST_TEST(f.follower.follow().has_value());
   BOOST_REQUIRE(f.held_device().entry);
   BOOST_TEST(f.held_device().entry->record.revoked);
+}
+
+BOOST_AUTO_TEST_CASE(what_cannot_be_read_holds_up_no_other_change) {
+  following f;
+  f.book.put(f.device);
+  f.module.rules.duration_ms = 300'000;
+  f.book.put(f.module);
+  f.book.is_unreadable = true;
+  BOOST_TEST(f.follower.follow().has_value());
+  BOOST_TEST(!f.held_device().known);
+  BOOST_REQUIRE(f.held_module().entry);
+  BOOST_TEST(f.held_module().entry->rules.duration_ms == 300'000);
 }
 
 BOOST_AUTO_TEST_CASE(a_ledger_that_stays_away_leaves_the_copies_until_it_is_back) {

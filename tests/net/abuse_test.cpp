@@ -248,7 +248,7 @@ BOOST_AUTO_TEST_CASE(connections_per_address) {
 
 BOOST_AUTO_TEST_CASE(an_address_that_attacks_again_and_again_gets_no_new_connections_for_a_while) {
   auto options = test_server::h2c_options();
-  options.address_punished = {.interval_us = 200'000, .burst = 3};
+  options.address_punished = {.interval_us = 2'000'000, .burst = 3};
   test_server s(options);
   auto neighbour = raw_client::connect_h2c(s.running.h2c_port());  // is open already
   neighbour.greet();

@@ -216,6 +216,11 @@ BOOST_AUTO_TEST_CASE(a_full_memory_refuses_credit_but_lets_the_checkpoint_go_on)
   BOOST_TEST(int(error_of_apply(*store, heartbeat(pair, 1, 1000, 2000))) ==
              int(storage_error::refused));
   const pair_progress another{pair_of("bob", "m1"), {}};
+  const hot_request with_a_new_one[] = {heartbeat(another.key, 0, 0, 1000),
+                                        heartbeat(pair, 1, 1000, 2000)};
+  const auto together = store->apply(with_a_new_one);
+  BOOST_REQUIRE(!together.has_value());
+  BOOST_TEST(int(together.error().code) == int(storage_error::refused));
   const auto merged = store->merge(std::span(&another, 1), false);
   BOOST_REQUIRE(!merged.has_value());
   BOOST_TEST(int(merged.error().code) == int(storage_error::refused));
@@ -373,6 +378,18 @@ BOOST_AUTO_TEST_CASE(a_corrupt_pair_fails_alone) {
     BOOST_REQUIRE(!read.has_value());
     BOOST_TEST(int(read.error().code) == int(storage_error::corrupt));
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_student_of_a_foreign_type_keeps_no_other_pair_from_being_merged) {
+  redis_server server;
+  const auto store = make_redis_store(server.url());
+  const std::vector<pair_progress> states{{pair_of("ada", "m1"), {}}, {pair_of("bob", "m1"), {}}};
+  server.command({"LPUSH", key_of("student", states[0].key), "of another type"});
+  const auto merged = store->merge(states, false);
+  BOOST_REQUIRE(!merged.has_value());
+  BOOST_TEST(int(merged.error().code) == int(storage_error::corrupt));
+  BOOST_TEST(!must(store->read(std::span(&states[0].key, 1))).at(0).has_value());
+  BOOST_TEST(must(store->read(std::span(&states[1].key, 1))).at(0).has_value());
 }
 
 BOOST_AUTO_TEST_CASE(a_checkpoint_leaves_out_what_is_corrupt) {
