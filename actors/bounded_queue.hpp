@@ -18,12 +18,14 @@ class bounded_queue {
 
   /// False, and `item` untouched, when the queue is full or closed.
   [[nodiscard]] bool push(T&& item) {
+    bool was_empty = false;
     {
       std::lock_guard lock(mutex_);
       if (closed_ || items_.size() >= items_max_) return false;
+      was_empty = items_.empty();
       items_.push_back(std::move(item));
     }
-    ready_.notify_one();
+    if (was_empty) ready_.notify_one();  // else the one consumer knows already
     return true;
   }
 
@@ -32,7 +34,8 @@ class bounded_queue {
   [[nodiscard]] std::vector<T> take_all(std::chrono::microseconds wait,
                                         std::size_t items_max = SIZE_MAX) {
     std::unique_lock lock(mutex_);
-    ready_.wait_for(lock, wait, [&] { return closed_ || !items_.empty(); });
+    // A wait for no time at all would still sleep for the timer's slack of 50 µs.
+    if (wait.count() > 0) ready_.wait_for(lock, wait, [&] { return closed_ || !items_.empty(); });
     std::vector<T> taken;
     const auto count = std::min(items_max, items_.size());
     taken.reserve(count);
