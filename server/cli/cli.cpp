@@ -115,7 +115,8 @@ void add_device_commands(CLI::App& app, parsed_line& line, command_set& set) {
   set.device->add_flag("--kid", line.kid_only, "Print its kid and nothing else");
   set.device->footer(R"text(
 Example:
-  curl --data-binary "$(watchkeeper device --key d.key --student ann)" -X PUT \
+  curl --cacert tls-certificate.pem -X PUT \
+       --data-binary "$(watchkeeper device --key d.key --student ann)" \
        -H "authorization: Bearer $admin_token" -H "content-type: application/json" \
        https://localhost:8443/v1/devices/$(watchkeeper device --key d.key --kid))text");
 

@@ -46,6 +46,11 @@ int run_keys_new(const configuration& settings, unix_ms now_ms, std::ostream& ou
 
 int run_keys_list(const configuration& settings, std::ostream& out, std::ostream& err) {
   const auto path = session_key_path(settings);
+  if (std::error_code ignored; !std::filesystem::exists(path, ignored) && !ignored)
+    return failed(err, "list",
+                  path +
+                      ": not there yet; the gateway makes it at its first start, and "
+                      "`watchkeeper keys new` at once");
   const auto found = read_session_keys(path);
   if (!found) return failed(err, "list", found.error());
   out << path << '\n';

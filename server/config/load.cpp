@@ -102,7 +102,9 @@ void add_token(std::string_view name, std::string_view role, std::string_view sh
                       "`watchkeeper token`",
                       other.name, token.name));
   }
-  if (into.problems.size() == before) into.values.tokens.push_back(std::move(token));
+  if (into.problems.size() != before) return;
+  into.origins["token " + token.name] = where;
+  into.values.tokens.push_back(std::move(token));
 }
 
 void add_static_folder(static_folder folder, const std::string& where, loaded_configuration& into) {

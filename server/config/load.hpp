@@ -30,7 +30,8 @@ struct configuration_problem {
 
 struct loaded_configuration {
   configuration values;  // usable only if there are no problems
-  /// By key path (and "token", "static"): "default" or as configuration_problem::where.
+  /// By key path (and "token", "token <name>", "static"): "default" or as
+  /// configuration_problem::where.
   std::map<std::string, std::string> origins;
   std::vector<configuration_problem> problems;  // every one that was found
   std::vector<configuration_problem> warnings;  // allowed, but probably not what is wanted

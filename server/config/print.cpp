@@ -35,10 +35,14 @@ std::string print_configuration(const loaded_configuration& loaded) {
     out += fmt::format("{} = {}  # {}\n", own_name(key), toml_value(key, loaded.values, true),
                        loaded.origins.at(std::string(key.path)));
   }
+  const auto origin_of = [&](const configured_token& token) {
+    const auto own = loaded.origins.find("token " + token.name);
+    return own == loaded.origins.end() ? loaded.origins.at("token") : own->second;
+  };
   for (const auto& token : loaded.values.tokens)
     out += fmt::format("\n[[token]]  # {}\nname = {}\nrole = {}\nsha256 = \"{}…\"\n",
-                       loaded.origins.at("token"), toml_quote(token.name),
-                       toml_quote(name_of(token.role)), token.sha256.substr(0, 8));
+                       origin_of(token), toml_quote(token.name), toml_quote(name_of(token.role)),
+                       token.sha256.substr(0, 8));
   for (const auto& folder : loaded.values.static_folders)
     out += fmt::format(
         "\n[[static]]  # {}\npath = {}\nfolder = {}\nmax_age_s = {}\nimmutable = {}\n"

@@ -158,6 +158,7 @@ BOOST_AUTO_TEST_CASE(keys_new_list_and_rotate) {
   const auto settings = directory.settings();
   std::ostringstream out, err;
   BOOST_TEST(run_keys_list(settings, out, err) == exit_problem);
+  BOOST_TEST(err.str().find("watchkeeper keys new") != std::string::npos);
   BOOST_TEST(run_keys_rotate(settings, {}, 1000, out, err) == exit_problem);
   BOOST_TEST(!std::filesystem::exists(directory.file()));
   BOOST_TEST(run_keys_new(settings, 1'763'812'345'000, out, err) == exit_ok);
