@@ -167,11 +167,11 @@ void redis_store::remember(std::span<const pair_key> pairs, const redisReply& va
 
 std::optional<storage_failure> redis_store::look_up_missing(const batch& asked,
                                                             std::vector<std::uint16_t>& open) {
+  open = all_groups(asked);
   std::vector<pair_key> missing;
   std::vector<std::uint16_t> theirs;  // groups
   for (std::size_t at = 0; at < asked.groups.size(); ++at) {
     const auto& group = asked.groups[at];
-    open.push_back(static_cast<std::uint16_t>(at));
     if (group.several_pairs || cache_.find(group.pair)) continue;
     missing.push_back(group.pair);
     theirs.push_back(static_cast<std::uint16_t>(at));
@@ -203,12 +203,15 @@ std::optional<storage_failure> redis_store::look_up_missing(const batch& asked,
     // More keys than values: some are of a foreign type. wk_credit says which.
     const auto& count = *got.value()[2 * (at / step) + 1];
     if (count.type != REDIS_REPLY_INTEGER || count.integer != present) continue;
-    for (const auto group : absent) {
+    for (const auto group : absent)
       for (const auto request : asked.chain(asked.groups[group]))
         asked.answers[request].how = applied_credit::state::pair_missing;
-      std::erase(open, group);
-    }
   }
+  // Of all others nothing is known yet.
+  std::erase_if(open, [&](std::uint16_t group) {
+    const auto first = asked.chain(asked.groups[group]).front();
+    return asked.answers[first].how == applied_credit::state::pair_missing;
+  });
   return std::nullopt;
 }
 
