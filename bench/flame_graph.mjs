@@ -7,7 +7,7 @@ const width = 1200;
 const rowHeight = 17;
 const top = 58;
 const margin = 10;
-const leastShare = 0.002;  // narrower frames would be lines without a name
+const leastShare = 0.002; // narrower frames would be lines without a name
 const characterWidth = 6.6;
 
 /** Whose code a frame is, by the file that it was mapped from; the first that matches. */
@@ -30,8 +30,12 @@ const threadColour = '#d7ccc8';
 export function shortName(symbol) {
   let depth = 0;
   let name = '';
-  const plain = symbol.replace(/\+0x[0-9a-f]+$/, '').replaceAll('(anonymous namespace)', 'anon')
-    .replaceAll('operator()', 'operator⟮⟯').replaceAll('operator<', 'operator‹').replaceAll('->', '→');
+  const plain = symbol
+    .replace(/\+0x[0-9a-f]+$/, '')
+    .replaceAll('(anonymous namespace)', 'anon')
+    .replaceAll('operator()', 'operator⟮⟯')
+    .replaceAll('operator<', 'operator‹')
+    .replaceAll('->', '→');
   for (const character of plain) {
     if (character === '<' || character === '(') depth++;
     if (depth === 0) name += character;
@@ -45,13 +49,18 @@ export function shortName(symbol) {
 
 /** The stack, outermost first, without what every thread begins with, and the kernel as one frame a call. */
 export function tidied(frames) {
-  const outermost = frames.findLastIndex(({ name }) => /^(clone3?|start_thread|std::thread::_State_impl|_start|__libc_start_main.*)/.test(name));
+  const outermost = frames.findLastIndex(({ name }) =>
+    /^(clone3?|start_thread|std::thread::_State_impl|_start|__libc_start_main.*)/.test(name),
+  );
   const kept = [];
   let system = [];
   const endKernel = () => {
     if (system.length === 0) return;
     const call = system.map(({ name }) => /^__(?:x64|do)_sys_(\w+)$/.exec(name)?.[1]).find(Boolean);
-    kept.push({ name: call ?? (system.some(({ name }) => /sysvec|irq/.test(name)) ? 'interrupt' : 'kernel'), origin: 'kernel' });
+    kept.push({
+      name: call ?? (system.some(({ name }) => /sysvec|irq/.test(name)) ? 'interrupt' : 'kernel'),
+      origin: 'kernel',
+    });
     system = [];
   };
   for (const frame of frames.slice(outermost + 1)) {
@@ -76,7 +85,10 @@ export async function readSamples(lines) {
     if (thread === '') return;
     let node = root;
     node.weight++;
-    for (const { name, origin } of [{ name: thread, origin: 'thread' }, ...tidied(frames.reverse())]) {
+    for (const { name, origin } of [
+      { name: thread, origin: 'thread' },
+      ...tidied(frames.reverse()),
+    ]) {
       let child = node.children.get(`${origin} ${name}`);
       if (!child) {
         child = { name, origin, weight: 0, children: new Map() };
@@ -96,7 +108,11 @@ export async function readSamples(lines) {
       thread = '';
       frames = [];
     } else if (!line.startsWith('#')) {
-      thread = /^\s*(.*?)\s+\d+(\/\d+)?\s+.*:\s*$/.exec(line)?.[1].replace(/[\d/:-]+$/, '').replace('caf.multiplexer', 'CAF worker') ?? '';
+      thread =
+        /^\s*(.*?)\s+\d+(\/\d+)?\s+.*:\s*$/
+          .exec(line)?.[1]
+          .replace(/[\d/:-]+$/, '')
+          .replace('caf.multiplexer', 'CAF worker') ?? '';
       frames = [];
     }
   }
@@ -104,7 +120,12 @@ export async function readSamples(lines) {
   return root;
 }
 
-const escape = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+const escape = (text) =>
+  text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;');
 
 /** The picture, an SVG. `title` says what was profiled. */
 export function draw(root, title) {
@@ -137,7 +158,9 @@ export function draw(root, title) {
   let x = margin;
   for (const [name, , paint] of origins) {
     if (!used.has(name)) continue;
-    svg.push(`<rect x="${x}" y="32" width="11" height="11" fill="${paint}"/><text class="key ink" x="${x + 15}" y="42">${name}</text>`);
+    svg.push(
+      `<rect x="${x}" y="32" width="11" height="11" fill="${paint}"/><text class="key ink" x="${x + 15}" y="42">${name}</text>`,
+    );
     x += 15 + name.length * 6.2 + 14;
   }
   for (const { node, depth, begin } of boxes) {
@@ -145,11 +168,15 @@ export function draw(root, title) {
     const wide = node.weight * scale;
     const y = top + (deepest - depth) * rowHeight;
     const room = Math.floor((wide - 4) / characterWidth);
-    const label = node.name.length <= room ? node.name : room < 4 ? '' : `${node.name.slice(0, room - 1)}…`;
+    const label =
+      node.name.length <= room ? node.name : room < 4 ? '' : `${node.name.slice(0, room - 1)}…`;
     const share = ((100 * node.weight) / total).toFixed(1);
-    svg.push(`<g><title>${escape(node.name)}: ${share} %, ${node.origin}</title>` +
-             `<rect class="box" x="${left.toFixed(1)}" y="${y}" width="${wide.toFixed(1)}" height="${rowHeight - 1}" fill="${colour(node.origin)}"/>` +
-             (label ? `<text x="${(left + 3).toFixed(1)}" y="${y + 12}">${escape(label)}</text>` : '') + '</g>');
+    svg.push(
+      `<g><title>${escape(node.name)}: ${share} %, ${node.origin}</title>` +
+        `<rect class="box" x="${left.toFixed(1)}" y="${y}" width="${wide.toFixed(1)}" height="${rowHeight - 1}" fill="${colour(node.origin)}"/>` +
+        (label ? `<text x="${(left + 3).toFixed(1)}" y="${y + 12}">${escape(label)}</text>` : '') +
+        '</g>',
+    );
   }
   svg.push('</svg>');
   return `${svg.join('\n')}\n`;

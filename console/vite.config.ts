@@ -16,8 +16,14 @@ export default defineConfig({
     port: 5173,
     // `npm run mock` serves the calls beside `npm run dev`; a real gateway does as well.
     proxy: {
-      '/v1': { target: process.env['WATCHKEEPER_ORIGIN'] ?? 'https://127.0.0.1:8444', secure: false },
-      '/preview': { target: process.env['WATCHKEEPER_ORIGIN'] ?? 'https://127.0.0.1:8444', secure: false },
+      '/v1': {
+        target: process.env['WATCHKEEPER_ORIGIN'] ?? 'https://127.0.0.1:8444',
+        secure: false,
+      },
+      '/preview': {
+        target: process.env['WATCHKEEPER_ORIGIN'] ?? 'https://127.0.0.1:8444',
+        secure: false,
+      },
     },
   },
   test: { include: ['test/**/*.test.ts'], environment: 'node' },

@@ -6,22 +6,26 @@ import { root } from '../../tests/integration/lib/stores.mjs';
 
 /** `end` gives what build/release/bench/host_bench tells, or null where this user may not run it. */
 export function watchHost() {
-  const child = spawn(path.join(root, 'build/release/bench/host_bench'), { stdio: ['pipe', 'pipe', 'ignore'] });
+  const child = spawn(path.join(root, 'build/release/bench/host_bench'), {
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
   let text = '';
   child.stdout.on('data', (chunk) => (text += chunk));
-  child.stdin.on('error', () => {});  // it may have ended by itself
+  child.stdin.on('error', () => {}); // it may have ended by itself
   const over = new Promise((resolve, reject) => child.once('error', reject).once('close', resolve));
-  over.catch(() => {});  // told at the end
+  over.catch(() => {}); // told at the end
   return {
     async end() {
       child.stdin.end();
-      return await over === 0 ? JSON.parse(text) : null;
+      return (await over) === 0 ? JSON.parse(text) : null;
     },
   };
 }
 
-export const describeHost = (host) => (host === null ? 'not known: this user may not have a real-time thread' :
-  `${(100 * host.share).toFixed(1)} % of the time, longest ${host.longest_ms.toFixed(0)} ms`);
+export const describeHost = (host) =>
+  host === null
+    ? 'not known: this user may not have a real-time thread'
+    : `${(100 * host.share).toFixed(1)} % of the time, longest ${host.longest_ms.toFixed(0)} ms`;
 
 /**
  * From the fleet's record (`--ack-log`) how long each heartbeat took from being sent to its answer, in ms,
@@ -58,4 +62,5 @@ export function overlaps(spans, from, to) {
   return low < spans.length && spans[low][0] <= to;
 }
 
-export const percentile = (ordered, share) => ordered[Math.min(ordered.length - 1, Math.floor(ordered.length * share))];
+export const percentile = (ordered, share) =>
+  ordered[Math.min(ordered.length - 1, Math.floor(ordered.length * share))];

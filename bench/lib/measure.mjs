@@ -13,7 +13,10 @@ const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: '
 /** CPU time a process has used, user and system, in µs. */
 export function cpuMicroseconds(pid) {
   // The name, in parentheses, may hold spaces.
-  const fields = fs.readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+  const fields = fs
+    .readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /s, '')
+    .split(' ');
   return ((Number(fields[11]) + Number(fields[12])) / ticksPerSecond) * 1e6;
 }
 
@@ -24,8 +27,11 @@ export function residentBytes(pid) {
 
 /** One bare OpenSSL verification of ES256, mean of half a second, in µs. */
 export function verificationMicroseconds() {
-  return Number(execFileSync(path.join(root, 'build/release/bench/verify_bench'), ['--es256'],
-                             { encoding: 'utf8' }));
+  return Number(
+    execFileSync(path.join(root, 'build/release/bench/verify_bench'), ['--es256'], {
+      encoding: 'utf8',
+    }),
+  );
 }
 
 export const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
@@ -39,15 +45,33 @@ export const stats = async (gateway) => (await gateway.operator('GET', '/v1/stat
 
 /** Runs simulated devices against the gateway and gives {summary, ended}: `summary` once they are through. */
 export function fleet(gateway, more) {
-  const child = spawn(program, ['fleet', '--url', gateway.origin, '--insecure', '--admin-token', tokens.admin,
-                                '--json', '--quiet', ...more.map(String)],
-                      { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(
+    program,
+    [
+      'fleet',
+      '--url',
+      gateway.origin,
+      '--insecure',
+      '--admin-token',
+      tokens.admin,
+      '--json',
+      '--quiet',
+      ...more.map(String),
+    ],
+    { stdio: ['pipe', 'pipe', 'pipe'] },
+  );
   let text = '';
   let complaint = '';
   child.stdout.on('data', (chunk) => (text += chunk));
   child.stderr.on('data', (chunk) => (complaint += chunk));
   // Of --warm-up: whether the first heartbeat of every device was answered.
-  const run = { child, over: false, get warm() { return /^warm$/m.test(complaint); } };
+  const run = {
+    child,
+    over: false,
+    get warm() {
+      return /^warm$/m.test(complaint);
+    },
+  };
   run.summary = new Promise((resolve, reject) => {
     child.once('exit', (code) => {
       run.over = true;
@@ -58,7 +82,7 @@ export function fleet(gateway, more) {
       }
     });
   });
-  run.summary.catch(() => {});  // whoever waits for it later is told
+  run.summary.catch(() => {}); // whoever waits for it later is told
   return run;
 }
 
@@ -89,11 +113,21 @@ export const us = (microseconds) => `${microseconds.toFixed(1)} µs`;
 export const kib = (bytes) => `${(bytes / 1024).toFixed(1)} KB`;
 export const times = (ratio) => `${ratio.toFixed(2)} ×`;
 /** A row of the table: name, figure, goal, and whether it was reached. */
-export const row = (name, figure, goal = '', reached = undefined) => ({ name, figure, goal, reached });
+export const row = (name, figure, goal = '', reached = undefined) => ({
+  name,
+  figure,
+  goal,
+  reached,
+});
 
 /** That every heartbeat was accepted; a run where some were not says nothing about cost. */
 export function allAccepted(summary) {
   const { credited, accepted, duplicate } = summary;
   const good = credited + accepted + duplicate;
-  return row('heartbeats accepted', `${good} of ${summary.generated}`, 'all', good === summary.generated);
+  return row(
+    'heartbeats accepted',
+    `${good} of ${summary.generated}`,
+    'all',
+    good === summary.generated,
+  );
 }

@@ -9,16 +9,22 @@ export const title = 'A full gateway, every heartbeat signed by the device';
 export function capacity(more, by = []) {
   const [program, ...words] = [...by, path.join(root, 'scripts/capacity'), ...more.map(String)];
   const text = execFileSync(program, words, {
-    encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   const figure = (name) => {
     const found = new RegExp(`^${name} +([0-9.]+)`, 'm').exec(text);
     if (!found) throw new Error(`scripts/capacity printed no '${name}':\n${text}`);
     return Number(found[1]);
   };
   return {
-    perSecond: figure('heartbeats a second'), p50: figure('latency p50'), p99: figure('latency p99'),
-    gateway: figure('gateway CPU a heartbeat'), redis: figure('Redis CPU a heartbeat'),
-    verification: figure('one bare ES256 verification'), ratio: figure('gateway CPU / verification'),
+    perSecond: figure('heartbeats a second'),
+    p50: figure('latency p50'),
+    p99: figure('latency p99'),
+    gateway: figure('gateway CPU a heartbeat'),
+    redis: figure('Redis CPU a heartbeat'),
+    verification: figure('one bare ES256 verification'),
+    ratio: figure('gateway CPU / verification'),
   };
 }
 

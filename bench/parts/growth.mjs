@@ -1,11 +1,21 @@
-import { cpuMicroseconds, fleet, median, pause, row, stats, times, us, verificationMicroseconds,
-         withGateway } from '../lib/measure.mjs';
 import { until } from '../../tests/integration/lib/wait.mjs';
+import {
+  cpuMicroseconds,
+  fleet,
+  median,
+  pause,
+  row,
+  stats,
+  times,
+  us,
+  verificationMicroseconds,
+  withGateway,
+} from '../lib/measure.mjs';
 import { capacity } from './capacity.mjs';
 
 export const title = 'Growth: what a heartbeat costs with more devices and more connections';
 
-const perFleet = 10_000;  // the most connections that one process of the fleet opens
+const perFleet = 10_000; // the most connections that one process of the fleet opens
 
 /**
  * CPU a heartbeat at 1,000 a second over so many connections. It is taken once all of them are open and each device
@@ -16,17 +26,38 @@ async function steady(connections) {
     const fleets = Math.ceil(connections / perFleet);
     const runs = [];
     for (let each = 0; each < fleets; each++)
-      runs.push(fleet(gateway, ['--devices', connections / fleets, '--connections', connections / fleets, '--duration', 400,
-                                '--interval', connections / 1000, '--connect-timeout', 120, '--drain', 1]));
+      runs.push(
+        fleet(gateway, [
+          '--devices',
+          connections / fleets,
+          '--connections',
+          connections / fleets,
+          '--duration',
+          400,
+          '--interval',
+          connections / 1000,
+          '--connect-timeout',
+          120,
+          '--drain',
+          1,
+        ]),
+      );
     const heard = async () => {
-      const { connections: { open }, heartbeats: { credited, rejected } } = await stats(gateway);
+      const {
+        connections: { open },
+        heartbeats: { credited, rejected },
+      } = await stats(gateway);
       return { open, credited, rejected, used: cpuMicroseconds(gateway.child.pid) };
     };
-    await until(`${connections} connections have sent`, async () => {
-      if (runs.some((run) => run.over)) throw new Error('a fleet has ended');
-      const { open, credited } = await heard();
-      return open > connections && credited >= 3 * connections;
-    }, { timeout_ms: 240_000, every_ms: 200 });
+    await until(
+      `${connections} connections have sent`,
+      async () => {
+        if (runs.some((run) => run.over)) throw new Error('a fleet has ended');
+        const { open, credited } = await heard();
+        return open > connections && credited >= 3 * connections;
+      },
+      { timeout_ms: 240_000, every_ms: 200 },
+    );
     const verifications = [verificationMicroseconds()];
     const before = await heard();
     await pause(30_000);
@@ -35,8 +66,11 @@ async function steady(connections) {
     for (const run of runs) run.child.kill('SIGINT');
     for (const run of runs) await run.summary.catch(() => {});
     if (after.rejected > 0) throw new Error(`${after.rejected} heartbeats were rejected`);
-    return { each: (after.used - before.used) / (after.credited - before.credited),
-             perSecond: (after.credited - before.credited) / 30, verification: median(verifications) };
+    return {
+      each: (after.used - before.used) / (after.credited - before.credited),
+      perSecond: (after.credited - before.credited) / 30,
+      verification: median(verifications),
+    };
   });
 }
 
@@ -47,8 +81,13 @@ export async function measure() {
     const found = capacity(['--devices', devices]);
     first ??= found.ratio;
     const growth = found.ratio / first;
-    rows.push(row(`${devices} devices, 8 connections`, `${us(found.gateway)} = ${times(found.ratio)} a verification`),
-              row(`${devices} devices against 1000`, times(growth), '≤ 1.15 ×', growth <= 1.15));
+    rows.push(
+      row(
+        `${devices} devices, 8 connections`,
+        `${us(found.gateway)} = ${times(found.ratio)} a verification`,
+      ),
+      row(`${devices} devices against 1000`, times(growth), '≤ 1.15 ×', growth <= 1.15),
+    );
   }
   let least;
   // 19,000: a process may have 20,000 descriptors where this was written.
@@ -56,8 +95,13 @@ export async function measure() {
     const { each, perSecond, verification } = await steady(connections);
     least ??= each / verification;
     const growth = each / verification / least;
-    rows.push(row(`${connections} connections, ${perSecond.toFixed(0)} heartbeats a second`, `${us(each)} = ${times(each / verification)} a verification`),
-              row(`${connections} connections against 1000`, times(growth), '≤ 1.15 ×', growth <= 1.15));
+    rows.push(
+      row(
+        `${connections} connections, ${perSecond.toFixed(0)} heartbeats a second`,
+        `${us(each)} = ${times(each / verification)} a verification`,
+      ),
+      row(`${connections} connections against 1000`, times(growth), '≤ 1.15 ×', growth <= 1.15),
+    );
   }
   return rows;
 }

@@ -1,11 +1,22 @@
 import http2 from 'node:http2';
 import { until } from '../../tests/integration/lib/wait.mjs';
-import { allAccepted, cpuMicroseconds, fleet, ms, pause, row, stats, tokens, us, withGateway } from '../lib/measure.mjs';
+import {
+  allAccepted,
+  cpuMicroseconds,
+  fleet,
+  ms,
+  pause,
+  row,
+  stats,
+  tokens,
+  us,
+  withGateway,
+} from '../lib/measure.mjs';
 
 export const title = '500 clients watch a module live that 1,000 devices play';
 
 const WATCHERS = 500;
-const STREAMS = 20;  // on a connection
+const STREAMS = 20; // on a connection
 
 /** Opens the streams; gives what closes them, and the bytes that came. */
 async function watch(gateway, module) {
@@ -16,7 +27,10 @@ async function watch(gateway, module) {
     session.on('error', () => {});
     sessions.push(session);
     for (let n = 0; n < STREAMS; ++n) {
-      const stream = session.request({ ':path': `/v1/live?module=${module}`, authorization: `Bearer ${tokens.viewer}` });
+      const stream = session.request({
+        ':path': `/v1/live?module=${module}`,
+        authorization: `Bearer ${tokens.viewer}`,
+      });
       stream.on('response', (fields) => (seen.open += fields[':status'] === 200 ? 1 : 0));
       stream.on('data', (chunk) => (seen.bytes += chunk.length));
       stream.on('error', () => {});
@@ -32,11 +46,28 @@ export async function measure() {
     const keys = `${gateway.directory}/keys`;
     const play = async () => {
       const before = cpuMicroseconds(gateway.child.pid);
-      const summary = await fleet(gateway, ['--devices', 1000, '--connections', 1000, '--keys-file', keys, '--interval', 1,
-                                            '--duration', 20, '--module', 'watched', '--module-duration', 3600]).summary;
-      return { summary, each: (cpuMicroseconds(gateway.child.pid) - before) / summary.acknowledged };
+      const summary = await fleet(gateway, [
+        '--devices',
+        1000,
+        '--connections',
+        1000,
+        '--keys-file',
+        keys,
+        '--interval',
+        1,
+        '--duration',
+        20,
+        '--module',
+        'watched',
+        '--module-duration',
+        3600,
+      ]).summary;
+      return {
+        summary,
+        each: (cpuMicroseconds(gateway.child.pid) - before) / summary.acknowledged,
+      };
     };
-    await play();  // enrols them
+    await play(); // enrols them
     const alone = await play();
     const watchers = await watch(gateway, 'watched');
     const watched = await play();
@@ -50,7 +81,9 @@ export async function measure() {
       row(`${name}: gateway CPU a heartbeat, live streams included`, us(each)),
     ];
     return [
-      ...rows('nobody watches', alone), ...rows(`${WATCHERS} watch`, watched), ...rows('nobody again', again),
+      ...rows('nobody watches', alone),
+      ...rows(`${WATCHERS} watch`, watched),
+      ...rows('nobody again', again),
       row('streams open to the end', open - ended, 'all', open - ended === WATCHERS),
       row('bytes a second a watcher', (bytes / WATCHERS / 20).toFixed(0)),
     ];

@@ -6,10 +6,30 @@ const tokensARequest = 5;
 
 /** Each device's five heartbeats in one request, signed before; so many tokens at once at most. */
 async function offered(gateway, devices, connections, window, prefix) {
-  const summary = await fleet(gateway, ['--devices', devices, '--connections', connections, '--window', window, '--presign',
-                                        '--heartbeats-per-device', tokensARequest, '--batch', tokensARequest,
-                                        '--connect-timeout', 60, '--request-timeout', 120, '--student-prefix', prefix]).summary;
-  return { summary, perSecond: summary.acknowledged / summary.elapsed_s, atOnce: connections * window * tokensARequest };
+  const summary = await fleet(gateway, [
+    '--devices',
+    devices,
+    '--connections',
+    connections,
+    '--window',
+    window,
+    '--presign',
+    '--heartbeats-per-device',
+    tokensARequest,
+    '--batch',
+    tokensARequest,
+    '--connect-timeout',
+    60,
+    '--request-timeout',
+    120,
+    '--student-prefix',
+    prefix,
+  ]).summary;
+  return {
+    summary,
+    perSecond: summary.acknowledged / summary.elapsed_s,
+    atOnce: connections * window * tokensARequest,
+  };
 }
 
 export async function measure({ devices }) {
@@ -19,14 +39,33 @@ export async function measure({ devices }) {
       const full = await offered(gateway, devices * 2, 8, 16, `full-${turn}-`);
       const over = await offered(gateway, devices * 2, 64, 64, `over-${turn}-`);
       const kept = over.perSecond / full.perSecond;
-      rows.push(allAccepted(full.summary), allAccepted(over.summary),
-                row(`${full.atOnce} at once`, `${full.perSecond.toFixed(0)} a second, p99 ${ms(full.summary.latency_us.p99)}`),
-                row(`${over.atOnce} at once`, `${over.perSecond.toFixed(0)} a second, p99 ${ms(over.summary.latency_us.p99)}`),
-                row('throughput against that of a gateway that is just full', times(kept), '≥ 0.9 ×', kept >= 0.9));
+      rows.push(
+        allAccepted(full.summary),
+        allAccepted(over.summary),
+        row(
+          `${full.atOnce} at once`,
+          `${full.perSecond.toFixed(0)} a second, p99 ${ms(full.summary.latency_us.p99)}`,
+        ),
+        row(
+          `${over.atOnce} at once`,
+          `${over.perSecond.toFixed(0)} a second, p99 ${ms(over.summary.latency_us.p99)}`,
+        ),
+        row(
+          'throughput against that of a gateway that is just full',
+          times(kept),
+          '≥ 0.9 ×',
+          kept >= 0.9,
+        ),
+      );
       // More than may wait: some are sent away and come again, spread over some seconds.
       const most = await offered(gateway, devices * 2, 160, 128, `most-${turn}-`);
-      rows.push(allAccepted(most.summary),
-                row(`${most.atOnce} at once`, `all after ${most.summary.elapsed_s.toFixed(1)} s, p50 ${ms(most.summary.latency_us.p50)}`));
+      rows.push(
+        allAccepted(most.summary),
+        row(
+          `${most.atOnce} at once`,
+          `all after ${most.summary.elapsed_s.toFixed(1)} s, p50 ${ms(most.summary.latency_us.p50)}`,
+        ),
+      );
     }
     return rows;
   });

@@ -7,6 +7,9 @@ export async function measure({ devices }) {
   // h2load must have each token in a path, whose Huffman code takes a sixth of the time to decode.
   return [
     ...rowsOf(capacity([...load, '--bodies']), 0.25),
-    ...rowsOf(capacity(load), 0.25).map((each) => ({ ...each, name: `tokens in paths: ${each.name}` })),
+    ...rowsOf(capacity(load), 0.25).map((each) => ({
+      ...each,
+      name: `tokens in paths: ${each.name}`,
+    })),
   ];
 }

@@ -1,4 +1,14 @@
-import { allAccepted, fleet, kib, median, ms, residentBytes, row, sample, withGateway } from '../lib/measure.mjs';
+import {
+  allAccepted,
+  fleet,
+  kib,
+  median,
+  ms,
+  residentBytes,
+  row,
+  sample,
+  withGateway,
+} from '../lib/measure.mjs';
 
 export const title = 'Soak: half an hour of steady load';
 
@@ -9,8 +19,20 @@ export const title = 'Soak: half an hour of steady load';
 export async function measure({ devices }) {
   const minutes = 30;
   return withGateway('', async (gateway) => {
-    const run = fleet(gateway, ['--devices', devices, '--connections', Math.min(devices, 10000), '--interval', devices / 2000,
-                                '--duration', minutes * 60, '--module-duration', 7200, '--connect-timeout', 60]);
+    const run = fleet(gateway, [
+      '--devices',
+      devices,
+      '--connections',
+      Math.min(devices, 10000),
+      '--interval',
+      devices / 2000,
+      '--duration',
+      minutes * 60,
+      '--module-duration',
+      7200,
+      '--connect-timeout',
+      60,
+    ]);
     const memory = await sample(run, () => residentBytes(gateway.child.pid));
     const summary = await run.summary;
     const minute = Math.floor(memory.length / minutes);

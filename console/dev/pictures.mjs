@@ -25,18 +25,70 @@ const ended = (child) => new Promise((resolve) => child.once('exit', resolve));
 const gateway = await Gateway.start({ store: 'checkpoint_interval_s = 2' });
 const playing = [];
 try {
-  for (const [id, title, duration_ms] of modules) await gateway.admin('PUT', `/v1/modules/${id}`, { title, duration_ms });
+  for (const [id, title, duration_ms] of modules)
+    await gateway.admin('PUT', `/v1/modules/${id}`, { title, duration_ms });
   const fleet = (module, ...more) => {
-    const child = spawn(program, ['fleet', '--url', gateway.origin, '--insecure', '--admin-token', tokens.admin, '--quiet',
-      '--no-create-modules', '--module', module, '--connections', '8', '--interval', '4', '--playback-rate', '2', ...more], { stdio: 'ignore' });
+    const child = spawn(
+      program,
+      [
+        'fleet',
+        '--url',
+        gateway.origin,
+        '--insecure',
+        '--admin-token',
+        tokens.admin,
+        '--quiet',
+        '--no-create-modules',
+        '--module',
+        module,
+        '--connections',
+        '8',
+        '--interval',
+        '4',
+        '--playback-rate',
+        '2',
+        ...more,
+      ],
+      { stdio: 'ignore' },
+    );
     playing.push(child);
     return ended(child);
   };
   // Those who were there before: they begin at several places, some of them skip.
   await Promise.all([
-    fleet('fire-safety-1', '--student-prefix', 'ada.', '--devices', '90', '--skip-share', '0.15', '--duration', '40'),
-    fleet('fire-safety-1', '--student-prefix', 'ben.', '--devices', '40', '--start', '120', '--duration', '30'),
-    fleet('fire-safety-1', '--student-prefix', 'eve.', '--devices', '25', '--start', '330', '--duration', '40'),
+    fleet(
+      'fire-safety-1',
+      '--student-prefix',
+      'ada.',
+      '--devices',
+      '90',
+      '--skip-share',
+      '0.15',
+      '--duration',
+      '40',
+    ),
+    fleet(
+      'fire-safety-1',
+      '--student-prefix',
+      'ben.',
+      '--devices',
+      '40',
+      '--start',
+      '120',
+      '--duration',
+      '30',
+    ),
+    fleet(
+      'fire-safety-1',
+      '--student-prefix',
+      'eve.',
+      '--devices',
+      '25',
+      '--start',
+      '330',
+      '--duration',
+      '40',
+    ),
     fleet('first-aid', '--student-prefix', 'kim.', '--devices', '60', '--duration', '40'),
     fleet('ladders', '--student-prefix', 'lee.', '--devices', '30', '--duration', '40'),
   ]);
@@ -45,12 +97,39 @@ try {
   for (let at = 0; at < 120_000; at += 30_000) await scene.credited(at, at + 30_000);
   await scene.play(0, 55_000);
   await gateway.send(await scene.token(0, 1000, { sn: 0 }));
-  void fleet('fire-safety-1', '--student-prefix', 'zoe.', '--devices', '120', '--skip-share', '0.1', '--duration', '300');
-  void fleet('first-aid', '--student-prefix', 'max.', '--devices', '60', '--start', '60', '--duration', '300');
-  await until('the students are in the ledger', async () =>
-    (await gateway.viewer('GET', '/v1/modules/fire-safety-1/students?limit=1')).json.total > 200, { timeout_ms: 60_000, every_ms: 500 });
-  const taking = spawn(process.execPath, [path.join(here, 'screenshots.mjs'), gateway.origin, directory, ...views],
-    { stdio: 'inherit', env: { ...process.env, WATCHKEEPER_STUDENT: scene.student } });
+  void fleet(
+    'fire-safety-1',
+    '--student-prefix',
+    'zoe.',
+    '--devices',
+    '120',
+    '--skip-share',
+    '0.1',
+    '--duration',
+    '300',
+  );
+  void fleet(
+    'first-aid',
+    '--student-prefix',
+    'max.',
+    '--devices',
+    '60',
+    '--start',
+    '60',
+    '--duration',
+    '300',
+  );
+  await until(
+    'the students are in the ledger',
+    async () =>
+      (await gateway.viewer('GET', '/v1/modules/fire-safety-1/students?limit=1')).json.total > 200,
+    { timeout_ms: 60_000, every_ms: 500 },
+  );
+  const taking = spawn(
+    process.execPath,
+    [path.join(here, 'screenshots.mjs'), gateway.origin, directory, ...views],
+    { stdio: 'inherit', env: { ...process.env, WATCHKEEPER_STUDENT: scene.student } },
+  );
   process.exitCode = await ended(taking);
 } finally {
   for (const child of playing) child.kill('SIGKILL');

@@ -28,16 +28,23 @@ function filesOf(name, files = new Set()) {
 const first = filesOf('index.html');
 filesOf('src/views/modules.tsx', first);
 // The font is named by the style sheet and fetched with the first view.
-for (const file of fs.readdirSync(path.join(dist, 'assets'))) if (/\.woff2$/.test(file)) first.add(`assets/${file}`);
+for (const file of fs.readdirSync(path.join(dist, 'assets')))
+  if (/\.woff2$/.test(file)) first.add(`assets/${file}`);
 first.add('index.html');
 const total = [...first].reduce((sum, file) => sum + size(file), 0);
-if ([...first].some((file) => /curve_plot/.test(file))) problems.push('uPlot is part of the first view');
-if (total > FIRST_VIEW_BYTES_MAX) problems.push(`the first view takes ${total} bytes gzipped; ${FIRST_VIEW_BYTES_MAX} are the limit`);
+if ([...first].some((file) => /curve_plot/.test(file)))
+  problems.push('uPlot is part of the first view');
+if (total > FIRST_VIEW_BYTES_MAX)
+  problems.push(
+    `the first view takes ${total} bytes gzipped; ${FIRST_VIEW_BYTES_MAX} are the limit`,
+  );
 
 const html = fs.readFileSync(path.join(dist, 'index.html'), 'utf8');
-if (/<style|\sstyle=|\son[a-z]+=/i.test(html)) problems.push('index.html has inline style or handlers');
+if (/<style|\sstyle=|\son[a-z]+=/i.test(html))
+  problems.push('index.html has inline style or handlers');
 for (const [, attributes, body] of html.matchAll(/<script([^>]*)>([^]*?)<\/script>/g))
-  if (!/\ssrc="\/console\/assets\//.test(attributes) || body.trim() !== '') problems.push('index.html has an inline script');
+  if (!/\ssrc="\/console\/assets\//.test(attributes) || body.trim() !== '')
+    problems.push('index.html has an inline script');
 for (const [, address] of html.matchAll(/\s(?:src|href)="([^"]+)"/g))
   if (!address.startsWith('/console/assets/')) problems.push(`index.html refers to ${address}`);
 for (const file of fs.readdirSync(path.join(dist, 'assets')))
@@ -47,4 +54,6 @@ for (const problem of problems) console.error(`console build: ${problem}`);
 if (problems.length > 0) process.exit(1);
 // The manifest was for this check; what is left is what the gateway serves.
 fs.rmSync(manifest_file);
-console.log(`console build: the first view takes ${total} bytes gzipped, of ${FIRST_VIEW_BYTES_MAX}`);
+console.log(
+  `console build: the first view takes ${total} bytes gzipped, of ${FIRST_VIEW_BYTES_MAX}`,
+);

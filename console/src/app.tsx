@@ -5,7 +5,7 @@ import { go, usePlace } from './core/place';
 import { pathOf, type Route } from './core/router';
 import { resume, session, signOut } from './core/session';
 import { useStore } from './core/store';
-import { chooseTheme, theme, type Theme } from './core/theme';
+import { chooseTheme, type Theme, theme } from './core/theme';
 import { Choice } from './parts/controls';
 import { Icon, type IconName } from './parts/icons';
 import { Loading, Notice, ToModules } from './parts/states';
@@ -20,16 +20,34 @@ export interface ViewProps {
 }
 
 /** Each view is a file of its own, fetched when it is first opened. */
-const views: Record<View, { load: () => Promise<ComponentType<ViewProps>>; roles: readonly Role[] }> = {
-  modules: { load: () => import('./views/modules').then((m) => m.Modules), roles: ['viewer', 'admin'] },
-  module: { load: () => import('./views/module').then((m) => m.Module), roles: ['viewer', 'admin'] },
-  student: { load: () => import('./views/student').then((m) => m.Student), roles: ['viewer', 'admin'] },
+const views: Record<
+  View,
+  { load: () => Promise<ComponentType<ViewProps>>; roles: readonly Role[] }
+> = {
+  modules: {
+    load: () => import('./views/modules').then((m) => m.Modules),
+    roles: ['viewer', 'admin'],
+  },
+  module: {
+    load: () => import('./views/module').then((m) => m.Module),
+    roles: ['viewer', 'admin'],
+  },
+  student: {
+    load: () => import('./views/student').then((m) => m.Student),
+    roles: ['viewer', 'admin'],
+  },
   live: { load: () => import('./views/live').then((m) => m.Live), roles: ['viewer', 'admin'] },
-  completions: { load: () => import('./views/completions').then((m) => m.Completions), roles: ['viewer', 'admin'] },
+  completions: {
+    load: () => import('./views/completions').then((m) => m.Completions),
+    roles: ['viewer', 'admin'],
+  },
   machine: { load: () => import('./views/machine').then((m) => m.Machine), roles: ['operator'] },
 };
 
-const navigation: readonly { view: 'modules' | 'live' | 'completions' | 'machine'; icon: IconName }[] = [
+const navigation: readonly {
+  view: 'modules' | 'live' | 'completions' | 'machine';
+  icon: IconName;
+}[] = [
   { view: 'modules', icon: 'modules' },
   { view: 'live', icon: 'live' },
   { view: 'completions', icon: 'completions' },
@@ -37,7 +55,10 @@ const navigation: readonly { view: 'modules' | 'live' | 'completions' | 'machine
 ];
 
 function useView(view: View): ComponentType<ViewProps> | 'failed' | undefined {
-  const [loaded, setLoaded] = useState<{ view: View; component: ComponentType<ViewProps> | 'failed' }>();
+  const [loaded, setLoaded] = useState<{
+    view: View;
+    component: ComponentType<ViewProps> | 'failed';
+  }>();
   useEffect(() => {
     let gone = false;
     views[view].load().then(
@@ -50,7 +71,13 @@ function useView(view: View): ComponentType<ViewProps> | 'failed' | undefined {
   return loaded?.view === view ? loaded.component : undefined;
 }
 
-function Opened({ route, search }: { route: Exclude<Route, { view: 'not-found' }>; search: URLSearchParams }) {
+function Opened({
+  route,
+  search,
+}: {
+  route: Exclude<Route, { view: 'not-found' }>;
+  search: URLSearchParams;
+}) {
   const component = useView(route.view);
   const id = route.view === 'module' ? route.module : route.view === 'student' ? route.student : '';
   if (component === undefined) return <Loading />;
@@ -85,7 +112,11 @@ function ThemeChoice() {
       label={t.theme.label}
       value={chosen}
       onChange={chooseTheme}
-      options={options.map(({ value, icon }) => ({ value, text: <Icon name={icon} size={16} />, title: t.theme[value] }))}
+      options={options.map(({ value, icon }) => ({
+        value,
+        text: <Icon name={icon} size={16} />,
+        title: t.theme[value],
+      }))}
     />
   );
 }
@@ -123,7 +154,8 @@ export function App() {
   const role = who?.role;
   // An operator has no modules: their first view is the machine.
   useEffect(() => {
-    if (role === 'operator' && route.view === 'modules' && now.phase === 'in') go(pathOf({ view: 'machine' }));
+    if (role === 'operator' && route.view === 'modules' && now.phase === 'in')
+      go(pathOf({ view: 'machine' }));
   }, [role, route.view, now.phase]);
 
   if (now.phase === 'asking') return <Loading />;
@@ -149,7 +181,14 @@ export function App() {
   const active = route.view === 'module' || route.view === 'student' ? 'modules' : route.view;
   return (
     <div class="shell">
-      <a class="skip" href="#content" onClick={(event) => { event.preventDefault(); main.current?.focus(); }}>
+      <a
+        class="skip"
+        href="#content"
+        onClick={(event) => {
+          event.preventDefault();
+          main.current?.focus();
+        }}
+      >
         {t.skip_to_content}
       </a>
       <header class="side">
@@ -158,7 +197,11 @@ export function App() {
           {navigation
             .filter(({ view }) => views[view].roles.includes(who.role))
             .map(({ view, icon }) => (
-              <a key={view} href={pathOf({ view })} aria-current={active === view ? 'page' : undefined}>
+              <a
+                key={view}
+                href={pathOf({ view })}
+                aria-current={active === view ? 'page' : undefined}
+              >
                 <Icon name={icon} size={20} />
                 <span>{t.nav[view]}</span>
               </a>
@@ -171,13 +214,24 @@ export function App() {
               <b>{who.name}</b>
               <small>{t.role[who.role]}</small>
             </span>
-            <button type="button" class="icon-button" aria-label={t.sign_in.out} title={t.sign_in.out} onClick={() => void signOut().catch(() => resume())}>
+            <button
+              type="button"
+              class="icon-button"
+              aria-label={t.sign_in.out}
+              title={t.sign_in.out}
+              onClick={() => void signOut().catch(() => resume())}
+            >
               <Icon name="out" />
             </button>
           </div>
         </div>
       </header>
-      <main id="content" ref={main} tabIndex={-1} class={now.phase === 'expired' ? 'content hidden-content' : 'content'}>
+      <main
+        id="content"
+        ref={main}
+        tabIndex={-1}
+        class={now.phase === 'expired' ? 'content hidden-content' : 'content'}
+      >
         {!allowed ? (
           <Notice page icon="lock" title={t.state.forbidden_title}>
             {t.state.forbidden(t.role[who.role])}

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { attentionOf, type Attention } from '../src/core/attention';
+import { type Attention, attentionOf } from '../src/core/attention';
 import type { Range } from '../src/core/ranges';
 
 interface Case {
@@ -11,7 +11,9 @@ interface Case {
   mastered: boolean;
   attention: Attention;
 }
-const vectors = JSON.parse(readFileSync(new URL('../../tests/vectors/attention.json', import.meta.url), 'utf8')) as {
+const vectors = JSON.parse(
+  readFileSync(new URL('../../tests/vectors/attention.json', import.meta.url), 'utf8'),
+) as {
   now_ms: number;
   duration_ms: number;
   cases: Case[];

@@ -6,7 +6,10 @@ function queue() {
   let now_ms = 0;
   const frames: (() => void)[] = [];
   const drawn: string[] = [];
-  const made = new DrawingQueue((run) => frames.push(run), () => now_ms);
+  const made = new DrawingQueue(
+    (run) => frames.push(run),
+    () => now_ms,
+  );
   const keys = new Map<string, object>();
   const keyOf = (name: string) => keys.get(name) ?? keys.set(name, {}).get(name)!;
   return {

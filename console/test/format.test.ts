@@ -1,18 +1,49 @@
 import { describe, expect, test } from 'vitest';
-import { ratesOf, type Moment } from '../src/core/machine';
 import type { Stats } from '../src/core/api';
+import { type Moment, ratesOf } from '../src/core/machine';
 import { bytes, clock, microseconds, percent, plural, since, span } from '../src/text/format';
 
 describe('formats', () => {
-  test.each([[0, '0:00'], [7_999, '0:07'], [754_000, '12:34'], [3_723_000, '1:02:03'], [-5, '0:00']])('clock %d', (ms, text) => expect(clock(ms)).toBe(text));
-  test.each([[94.99, '94.9%'], [95, '95%'], [99.999, '99.9%'], [100, '100%'], [0.3, '0.3%'], [0, '0%'], [16.66, '16.6%']])('percent %d is not rounded up', (value, text) => expect(percent(value)).toBe(text));
+  test.each([
+    [0, '0:00'],
+    [7_999, '0:07'],
+    [754_000, '12:34'],
+    [3_723_000, '1:02:03'],
+    [-5, '0:00'],
+  ])('clock %d', (ms, text) => expect(clock(ms)).toBe(text));
+  test.each([
+    [94.99, '94.9%'],
+    [95, '95%'],
+    [99.999, '99.9%'],
+    [100, '100%'],
+    [0.3, '0.3%'],
+    [0, '0%'],
+    [16.66, '16.6%'],
+  ])('percent %d is not rounded up', (value, text) => expect(percent(value)).toBe(text));
   test('plurals', () => {
     const forms = { one: '{n} student', other: '{n} students' };
-    expect([0, 1, 2, 12_345].map((n) => plural(n, forms))).toEqual(['0 students', '1 student', '2 students', '12,345 students']);
+    expect([0, 1, 2, 12_345].map((n) => plural(n, forms))).toEqual([
+      '0 students',
+      '1 student',
+      '2 students',
+      '12,345 students',
+    ]);
   });
   test('stretches of time', () => {
-    expect([950, 1_300, 45_000, 125_000, 7_200_000, 400_000_000].map(span)).toEqual(['950 ms', '1.3 s', '45 s', '2 min', '2 h', '5 d']);
-    expect([840, 1_300, 210_000, 2_500_000].map(microseconds)).toEqual(['840 µs', '1.3 ms', '210 ms', '2.5 s']);
+    expect([950, 1_300, 45_000, 125_000, 7_200_000, 400_000_000].map(span)).toEqual([
+      '950 ms',
+      '1.3 s',
+      '45 s',
+      '2 min',
+      '2 h',
+      '5 d',
+    ]);
+    expect([840, 1_300, 210_000, 2_500_000].map(microseconds)).toEqual([
+      '840 µs',
+      '1.3 ms',
+      '210 ms',
+      '2.5 s',
+    ]);
     expect([999, 1_500, 88_000_000].map(bytes)).toEqual(['999 B', '1.5 KB', '88 MB']);
   });
   test('since', () => {
@@ -25,12 +56,18 @@ describe('formats', () => {
 });
 
 describe('rates of the machine', () => {
-  const stats = (credited: number, uptime_s: number): Stats => ({
-    uptime_s, requests: credited, bytes: { received: credited * 460, sent: 0 },
-    heartbeats: { credited, limited: 0, duplicate: 0, rejected: 0 },
-    shards: [{ batches: credited / 4, batch_size_mean: 4 }],
-  }) as unknown as Stats;
-  const moment = (at_ms: number, credited: number, uptime_s: number): Moment => ({ at_ms, stats: stats(credited, uptime_s) });
+  const stats = (credited: number, uptime_s: number): Stats =>
+    ({
+      uptime_s,
+      requests: credited,
+      bytes: { received: credited * 460, sent: 0 },
+      heartbeats: { credited, limited: 0, duplicate: 0, rejected: 0 },
+      shards: [{ batches: credited / 4, batch_size_mean: 4 }],
+    }) as unknown as Stats;
+  const moment = (at_ms: number, credited: number, uptime_s: number): Moment => ({
+    at_ms,
+    stats: stats(credited, uptime_s),
+  });
   test('are of the time between two answers', () => {
     const rates = ratesOf(moment(1_000, 100, 10), moment(3_000, 300, 12));
     expect(rates.heartbeats).toBe(100);

@@ -1,15 +1,27 @@
 import { describe, expect, test } from 'vitest';
-import { Heat, niceScale, resample, timeStep, type HeatmapDocument } from '../src/core/heat';
+import { Heat, type HeatmapDocument, niceScale, resample, timeStep } from '../src/core/heat';
 
 const made = (over: Partial<HeatmapDocument> = {}): HeatmapDocument => ({
-  module: 'm', duration_ms: 3500, bin_ms: 1000, bins: 4, viewers: [2, 2, 1, 1], plays: [2, 3, 1, 1], students: 2,
-  hotspots: [], drop_offs: [], as_of: '2026-01-01T00:00:00Z', ...over,
+  module: 'm',
+  duration_ms: 3500,
+  bin_ms: 1000,
+  bins: 4,
+  viewers: [2, 2, 1, 1],
+  plays: [2, 3, 1, 1],
+  students: 2,
+  hotspots: [],
+  drop_offs: [],
+  as_of: '2026-01-01T00:00:00Z',
+  ...over,
 });
 
 describe('a heatmap', () => {
   test('adds what the stream tells, bin by bin', () => {
     const heat = new Heat(made());
-    heat.apply([[0, 1, 1], [3, 0.5, 0.75]]);
+    heat.apply([
+      [0, 1, 1],
+      [3, 0.5, 0.75],
+    ]);
     expect([...heat.viewers]).toEqual([3, 2, 1, 1.5]);
     expect([...heat.plays]).toEqual([3, 3, 1, 1.75]);
   });
@@ -23,12 +35,20 @@ describe('a heatmap', () => {
   });
   test('leaves out bins of another binning', () => {
     const heat = new Heat(made());
-    heat.apply([[-1, 1, 1], [4, 1, 1], [1.5, 1, 1], [NaN, 1, 1]]);
+    heat.apply([
+      [-1, 1, 1],
+      [4, 1, 1],
+      [1.5, 1, 1],
+      [NaN, 1, 1],
+    ]);
     expect([...heat.viewers]).toEqual([2, 2, 1, 1]);
   });
   test('plays are never fewer than viewers, and nothing falls below nought', () => {
     const heat = new Heat(made());
-    heat.apply([[2, 3, 0], [0, -5, -5]]);
+    heat.apply([
+      [2, 3, 0],
+      [0, -5, -5],
+    ]);
     expect(heat.plays[2]).toBe(4);
     expect([heat.viewers[0], heat.plays[0]]).toEqual([0, 0]);
   });
@@ -39,7 +59,9 @@ describe('a heatmap', () => {
   });
   test('knows its bins; the last one is shorter', () => {
     const heat = new Heat(made());
-    expect([0, 999, 1000, 3499, 9999, -5].map((at) => heat.indexAt(at))).toEqual([0, 0, 1, 3, 3, 0]);
+    expect([0, 999, 1000, 3499, 9999, -5].map((at) => heat.indexAt(at))).toEqual([
+      0, 0, 1, 3, 3, 0,
+    ]);
     expect([heat.startOf(3), heat.endOf(3), heat.endOf(0)]).toEqual([3000, 3500, 1000]);
   });
   test('counts the students that came since', () => {
@@ -48,7 +70,8 @@ describe('a heatmap', () => {
     heat.apply([[0, 1.5, 1.5]]);
     expect(heat.students).toBe(4);
   });
-  test('refuses lists that differ', () => expect(() => new Heat(made({ plays: [1] }))).toThrow(RangeError));
+  test('refuses lists that differ', () =>
+    expect(() => new Heat(made({ plays: [1] }))).toThrow(RangeError));
 });
 
 describe('resampling', () => {
@@ -76,8 +99,21 @@ describe('resampling', () => {
 });
 
 describe('scales', () => {
-  test.each([[0, 1], [0.3, 0.3], [0.31, 0.4], [1, 1], [1.43, 1.5], [7, 8], [9, 10], [101, 150], [400, 400]])('%d goes to %d', (value, most) =>
-    expect(niceScale(value).most).toBeCloseTo(most, 9));
-  test.each([[3000, 5, 1000], [600_000, 8, 120_000], [600_000, 20, 30_000], [86_400_000, 8, 14_400_000]])('%d ms in %d steps', (duration, most, step) =>
-    expect(timeStep(duration, most)).toBe(step));
+  test.each([
+    [0, 1],
+    [0.3, 0.3],
+    [0.31, 0.4],
+    [1, 1],
+    [1.43, 1.5],
+    [7, 8],
+    [9, 10],
+    [101, 150],
+    [400, 400],
+  ])('%d goes to %d', (value, most) => expect(niceScale(value).most).toBeCloseTo(most, 9));
+  test.each([
+    [3000, 5, 1000],
+    [600_000, 8, 120_000],
+    [600_000, 20, 30_000],
+    [86_400_000, 8, 14_400_000],
+  ])('%d ms in %d steps', (duration, most, step) => expect(timeStep(duration, most)).toBe(step));
 });

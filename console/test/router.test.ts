@@ -14,14 +14,23 @@ describe('addresses', () => {
     ['/console/completions', { view: 'completions' }],
   ])('%s', (path, route) => expect(parseRoute(path)).toEqual(route));
 
-  test.each(['/', '/consoles', '/console/x', '/console/students', '/console/modules/a/b', '/console/live/x/y', '/console/modules/%E0%A4%A', '/v1/modules'])(
-    '%s is not found',
-    (path) => expect(parseRoute(path)).toEqual({ view: 'not-found', path }),
-  );
+  test.each([
+    '/',
+    '/consoles',
+    '/console/x',
+    '/console/students',
+    '/console/modules/a/b',
+    '/console/live/x/y',
+    '/console/modules/%E0%A4%A',
+    '/v1/modules',
+  ])('%s is not found', (path) => expect(parseRoute(path)).toEqual({ view: 'not-found', path }));
 
   test('what is written is read back, whatever the id', () => {
     for (const id of ['a', 'a/b', 'ü ?#%', '..', '<script>', '~:@-._'])
-      for (const route of [{ view: 'module', module: id }, { view: 'student', student: id }] as const)
+      for (const route of [
+        { view: 'module', module: id },
+        { view: 'student', student: id },
+      ] as const)
         expect(parseRoute(pathOf(route))).toEqual(route);
   });
 });

@@ -10,12 +10,17 @@ describe('a write after a sign-in in another tab', () => {
   beforeEach(async () => {
     asked.length = 0;
     who = ann;
-    vi.stubGlobal('fetch', async (path: string, init: { method: string; headers: Record<string, string> }) => {
-      const csrf = init.headers['x-watchkeeper-csrf'];
-      asked.push({ path, method: init.method, csrf });
-      if (path === '/v1/session') return Response.json(who);
-      return csrf === who.csrf ? new Response(null, { status: 204 }) : Response.json({ type: 'urn:watchkeeper:problem:forbidden' }, { status: 403 });
-    });
+    vi.stubGlobal(
+      'fetch',
+      async (path: string, init: { method: string; headers: Record<string, string> }) => {
+        const csrf = init.headers['x-watchkeeper-csrf'];
+        asked.push({ path, method: init.method, csrf });
+        if (path === '/v1/session') return Response.json(who);
+        return csrf === who.csrf
+          ? new Response(null, { status: 204 })
+          : Response.json({ type: 'urn:watchkeeper:problem:forbidden' }, { status: 403 });
+      },
+    );
     await resume();
   });
   afterEach(() => vi.unstubAllGlobals());

@@ -1,8 +1,17 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { BACKOFF_MOST_MS, backoff_ms, EVENT_CHARACTERS_MAX, LiveStream, SseParser, type SseEvent, type StreamState } from '../src/core/sse';
+import {
+  BACKOFF_MOST_MS,
+  backoff_ms,
+  EVENT_CHARACTERS_MAX,
+  LiveStream,
+  type SseEvent,
+  SseParser,
+  type StreamState,
+} from '../src/core/sse';
 
 describe('the text of a stream', () => {
-  const whole = 'id: 1\nevent: hello\ndata: {"a":1}\n\n: alive\n\nid: 2\r\ndata: x\r\ndata: y\r\n\r\ndata\n\nevent: none\n\n';
+  const whole =
+    'id: 1\nevent: hello\ndata: {"a":1}\n\n: alive\n\nid: 2\r\ndata: x\r\ndata: y\r\n\r\ndata\n\nevent: none\n\n';
   const expected: SseEvent[] = [
     { event: 'hello', data: '{"a":1}', id: '1' },
     { event: 'message', data: 'x\ny', id: '2' },
@@ -12,7 +21,9 @@ describe('the text of a stream', () => {
   test('is cut the same wherever the network cuts it', () => {
     for (let at = 0; at <= whole.length; ++at) {
       const parser = new SseParser();
-      expect([...parser.push(whole.slice(0, at)), ...parser.push(whole.slice(at))]).toEqual(expected);
+      expect([...parser.push(whole.slice(0, at)), ...parser.push(whole.slice(at))]).toEqual(
+        expected,
+      );
     }
     const parser = new SseParser();
     expect([...whole].flatMap((character) => parser.push(character))).toEqual(expected);
@@ -53,24 +64,29 @@ describe('a live stream', () => {
     const bodies: ReadableStreamDefaultController<Uint8Array>[] = [];
     const states: StreamState[] = [];
     const events: SseEvent[] = [];
-    const fetch = vi.fn(async (_url: string, { headers, signal }: { headers: Record<string, string>; signal: AbortSignal }) => {
-      requests.push({ headers, signal });
-      const next = answers.shift() ?? 200;
-      if (next === 'refused') throw new TypeError('refused');
-      const body = new ReadableStream<Uint8Array>({
-        start(controller) {
-          bodies.push(controller);
-          signal.addEventListener('abort', () => {
-            try {
-              controller.error(signal.reason);
-            } catch {
-              // Closed before.
-            }
-          });
-        },
-      });
-      return new Response(next === 200 ? body : null, { status: next });
-    });
+    const fetch = vi.fn(
+      async (
+        _url: string,
+        { headers, signal }: { headers: Record<string, string>; signal: AbortSignal },
+      ) => {
+        requests.push({ headers, signal });
+        const next = answers.shift() ?? 200;
+        if (next === 'refused') throw new TypeError('refused');
+        const body = new ReadableStream<Uint8Array>({
+          start(controller) {
+            bodies.push(controller);
+            signal.addEventListener('abort', () => {
+              try {
+                controller.error(signal.reason);
+              } catch {
+                // Closed before.
+              }
+            });
+          },
+        });
+        return new Response(next === 200 ? body : null, { status: next });
+      },
+    );
     const stream = new LiveStream({
       url: '/v1/live',
       fetch: fetch as unknown as typeof globalThis.fetch,
@@ -109,7 +125,11 @@ describe('a live stream', () => {
     await vi.advanceTimersByTimeAsync(500);
     await vi.advanceTimersByTimeAsync(1000);
     await vi.advanceTimersByTimeAsync(2000);
-    expect(states.filter(({ phase }) => phase === 'waiting').map((state) => (state as { retry_at_ms: number }).retry_at_ms)).toEqual([500, 1000, 2000]);
+    expect(
+      states
+        .filter(({ phase }) => phase === 'waiting')
+        .map((state) => (state as { retry_at_ms: number }).retry_at_ms),
+    ).toEqual([500, 1000, 2000]);
     write('data: a\n\n');
     await turn();
     bodies.at(-1)!.close();

@@ -2,24 +2,56 @@ import { describe, expect, test } from 'vitest';
 import type { ProgressDocument } from '../src/core/api';
 import { attentionOf, STALLED_AFTER_MS } from '../src/core/attention';
 import { heatmapEvent, progressEvent, timeOf, totalsEvent } from '../src/core/live_events';
-import { parseDuration, durationText, parseModule } from '../src/core/module_input';
+import { durationText, parseDuration, parseModule } from '../src/core/module_input';
 import { Ring } from '../src/core/ring';
-import { AGAIN_MAX, rowOf, ROWS_MAX, StudentRows, withLive, type LiveItem } from '../src/core/students';
+import {
+  AGAIN_MAX,
+  type LiveItem,
+  ROWS_MAX,
+  rowOf,
+  StudentRows,
+  withLive,
+} from '../src/core/students';
 import { visibleRows } from '../src/parts/visible';
 
 const now = Date.parse('2026-03-01T12:00:00Z');
 const document = (over: Partial<ProgressDocument> = {}): ProgressDocument => ({
-  student: 'ann', module: 'm', seconds_watched: 10, completion_percentage: 16.66, state: 'IN_PROGRESS', coverage: [[0, 10_000]],
-  playtime_ms: 14_000, resume_ms: 10_000, updated_at: '2026-03-01T11:59:00Z', mastered_at: null, ...over,
+  student: 'ann',
+  module: 'm',
+  seconds_watched: 10,
+  completion_percentage: 16.66,
+  state: 'IN_PROGRESS',
+  coverage: [[0, 10_000]],
+  playtime_ms: 14_000,
+  resume_ms: 10_000,
+  updated_at: '2026-03-01T11:59:00Z',
+  mastered_at: null,
+  ...over,
 });
 const item = (over: Partial<LiveItem> = {}): LiveItem => ({
-  student: 'ann', seconds_watched: 20, completion_percentage: 33.33, state: 'IN_PROGRESS', resume_ms: 20_000,
-  from_ms: 10_000, to_ms: 20_000, status: 'credited', new: [[10_000, 20_000]], played: [[10_000, 20_000]], ...over,
+  student: 'ann',
+  seconds_watched: 20,
+  completion_percentage: 33.33,
+  state: 'IN_PROGRESS',
+  resume_ms: 20_000,
+  from_ms: 10_000,
+  to_ms: 20_000,
+  status: 'credited',
+  new: [[10_000, 20_000]],
+  played: [[10_000, 20_000]],
+  ...over,
 });
 
 describe('what a student needs', () => {
   test('skipping: a gap of more than 5 s with coverage and the place to resume beyond it', () => {
-    const skipped = (gap_ms: number) => document({ coverage: [[0, 10_000], [10_000 + gap_ms, 30_000]], resume_ms: 30_000 });
+    const skipped = (gap_ms: number) =>
+      document({
+        coverage: [
+          [0, 10_000],
+          [10_000 + gap_ms, 30_000],
+        ],
+        resume_ms: 30_000,
+      });
     expect(attentionOf(skipped(5_001), now)).toBe('skipping');
     expect(attentionOf(skipped(5_000), now)).toBe('none');
     expect(attentionOf(document({ ...skipped(8_000), resume_ms: 5_000 }), now)).toBe('none');
@@ -36,30 +68,49 @@ describe('what a student needs', () => {
 
 describe('the rows of a module', () => {
   test('what is new is covered, what passed again is marked', () => {
-    const row = withLive(rowOf(document(), now), item({ new: [[10_000, 15_000]], played: [[5_000, 15_000]] }), now);
+    const row = withLive(
+      rowOf(document(), now),
+      item({ new: [[10_000, 15_000]], played: [[5_000, 15_000]] }),
+      now,
+    );
     expect(row.coverage).toEqual([[0, 15_000]]);
     expect(row.again).toEqual([[5_000, 10_000]]);
     expect(row.rewatched_ms).toBe(4_000 + 5_000);
     expect(row.version).toBe(1);
   });
   test('gaps of up to 250 ms close, as the gateway closes them', () => {
-    expect(withLive(rowOf(document(), now), item({ new: [[10_250, 20_000]] }), now).coverage).toEqual([[0, 20_000]]);
-    expect(withLive(rowOf(document(), now), item({ new: [[10_251, 20_000]] }), now).coverage.length).toBe(2);
+    expect(
+      withLive(rowOf(document(), now), item({ new: [[10_250, 20_000]] }), now).coverage,
+    ).toEqual([[0, 20_000]]);
+    expect(
+      withLive(rowOf(document(), now), item({ new: [[10_251, 20_000]] }), now).coverage.length,
+    ).toBe(2);
   });
   test('progress never falls', () => {
-    const mastered = rowOf(document({ state: 'MASTERED', completion_percentage: 96, seconds_watched: 58 }), now);
+    const mastered = rowOf(
+      document({ state: 'MASTERED', completion_percentage: 96, seconds_watched: 58 }),
+      now,
+    );
     const row = withLive(mastered, item(), now - 1e6);
-    expect([row.state, row.completion_percentage, row.seconds_watched]).toEqual(['MASTERED', 96, 58]);
+    expect([row.state, row.completion_percentage, row.seconds_watched]).toEqual([
+      'MASTERED',
+      96,
+      58,
+    ]);
     expect(row.updated_ms).toBe(mastered.updated_ms);
   });
   test('what passed again is bounded', () => {
     let row = rowOf(document({ coverage: [[0, 4_000_000]] }), now);
-    for (let at = 0; at < AGAIN_MAX + 50; ++at) row = withLive(row, item({ new: [], played: [[at * 10, at * 10 + 5]] }), now);
+    for (let at = 0; at < AGAIN_MAX + 50; ++at)
+      row = withLive(row, item({ new: [], played: [[at * 10, at * 10 + 5]] }), now);
     expect(row.again.length).toBe(AGAIN_MAX);
   });
   test('pages join, who comes twice is there once, who is unknown is told', () => {
     const rows = new StudentRows();
-    rows.add({ items: [document({ student: 'a' }), document({ student: 'b' })], next: 'x', total: 3 }, now);
+    rows.add(
+      { items: [document({ student: 'a' }), document({ student: 'b' })], next: 'x', total: 3 },
+      now,
+    );
     expect([rows.total, rows.complete, rows.nextCursor]).toEqual([3, false, 'x']);
     rows.add({ items: [document({ student: 'b' }), document({ student: 'c' })], next: null }, now);
     expect(rows.rows.map(({ student }) => student)).toEqual(['a', 'b', 'c']);
@@ -80,10 +131,15 @@ describe('live events', () => {
     expect(progressEvent('{', now)).toBeUndefined();
     expect(progressEvent('{"items":3}', now)).toBeUndefined();
     expect(heatmapEvent('null', now)).toBeUndefined();
-    expect(heatmapEvent('{"module":"m","bins":[[0,1,1]],"since":"2026-03-01T12:00:00.250Z"}', now))
-      .toEqual({ module: 'm', bins: [[0, 1, 1]], since_ms: now + 250 });
+    expect(
+      heatmapEvent('{"module":"m","bins":[[0,1,1]],"since":"2026-03-01T12:00:00.250Z"}', now),
+    ).toEqual({ module: 'm', bins: [[0, 1, 1]], since_ms: now + 250 });
     expect(totalsEvent('[')).toBeUndefined();
-    expect(totalsEvent('{"credited":"7","rejected":{"a":null,"b":2}}')).toMatchObject({ credited: 0, rejected: { a: 0, b: 2 }, sessions: 0 });
+    expect(totalsEvent('{"credited":"7","rejected":{"a":null,"b":2}}')).toMatchObject({
+      credited: 0,
+      rejected: { a: 0, b: 2 },
+      sessions: 0,
+    });
   });
   test('times are dates or seconds', () => {
     expect(timeOf('2026-03-01T12:00:00Z', 0)).toBe(now);
@@ -105,7 +161,9 @@ describe('a ring', () => {
     ring.push(9);
     expect(ring.toArray()).toEqual([9]);
   });
-  test.each([0, -1, 1.5])('of %d is refused', (capacity) => expect(() => new Ring(capacity)).toThrow(RangeError));
+  test.each([0, -1, 1.5])('of %d is refused', (capacity) =>
+    expect(() => new Ring(capacity)).toThrow(RangeError),
+  );
 });
 
 describe('rows in the window', () => {
@@ -118,15 +176,50 @@ describe('rows in the window', () => {
 });
 
 describe('what is typed about a module', () => {
-  test.each([['90', 90_000], ['10:00', 600_000], ['1:02:03', 3_723_000], ['0:00.5', 500], [' 5:30 ', 330_000], ['24:00:00', 86_400_000]])('%s', (text, ms) => {
+  test.each([
+    ['90', 90_000],
+    ['10:00', 600_000],
+    ['1:02:03', 3_723_000],
+    ['0:00.5', 500],
+    [' 5:30 ', 330_000],
+    ['24:00:00', 86_400_000],
+  ])('%s', (text, ms) => {
     expect(parseDuration(text)).toBe(ms);
     expect(parseDuration(durationText(ms))).toBe(ms);
   });
-  test.each(['', '0', '1:60', '1:60:00', '24:00:01', 'ten', '-5', '1:2:3:4', '1:02:'])('"%s" is none', (text) => expect(parseDuration(text)).toBeUndefined());
-  const good = { id: 'fire-1', title: ' Fire ', duration: '10:00', threshold: '95', rate: '2', preview: '' };
+  test.each(['', '0', '1:60', '1:60:00', '24:00:01', 'ten', '-5', '1:2:3:4', '1:02:'])(
+    '"%s" is none',
+    (text) => expect(parseDuration(text)).toBeUndefined(),
+  );
+  const good = {
+    id: 'fire-1',
+    title: ' Fire ',
+    duration: '10:00',
+    threshold: '95',
+    rate: '2',
+    preview: '',
+  };
   test('becomes a document', () =>
-    expect(parseModule({ ...good, preview: '/p.mp4', rate: '1,5' }).input).toEqual({ title: 'Fire', duration_ms: 600_000, mastery_threshold: 95, max_rate: 1.5, preview_url: '/p.mp4' }));
-  test.each([['id', 'a b'], ['id', 'x'.repeat(65)], ['title', ' '], ['title', 'ü'.repeat(257)], ['duration', 'x'], ['threshold', '0'], ['threshold', '101'], ['rate', '0.2'], ['rate', ''], ['preview', 'http://x'], ['preview', '//x']] as const)('%s "%s" is refused', (name, text) => {
+    expect(parseModule({ ...good, preview: '/p.mp4', rate: '1,5' }).input).toEqual({
+      title: 'Fire',
+      duration_ms: 600_000,
+      mastery_threshold: 95,
+      max_rate: 1.5,
+      preview_url: '/p.mp4',
+    }));
+  test.each([
+    ['id', 'a b'],
+    ['id', 'x'.repeat(65)],
+    ['title', ' '],
+    ['title', 'ü'.repeat(257)],
+    ['duration', 'x'],
+    ['threshold', '0'],
+    ['threshold', '101'],
+    ['rate', '0.2'],
+    ['rate', ''],
+    ['preview', 'http://x'],
+    ['preview', '//x'],
+  ] as const)('%s "%s" is refused', (name, text) => {
     const { input, mistakes } = parseModule({ ...good, [name]: text });
     expect(input).toBeUndefined();
     expect(mistakes).toEqual({ [name]: true });

@@ -7,8 +7,9 @@
  * #enrol=<admin token> lets the page enrol its own key. That is for a demonstration: a real page never
  * holds such a token.
  */
-import Hls from 'hls.js/light';
+
 import { type ModuleProgress, type Options, type Tracker, track } from '@watchkeeper/web';
+import Hls from 'hls.js/light';
 import { type Span, Strip, without } from './strip.js';
 
 function element<T extends Element>(id: string): T {
@@ -25,7 +26,8 @@ const parameters = new URLSearchParams(location.search);
 function student(): string {
   const given = parameters.get('student');
   if (given) return given;
-  const name = localStorage.getItem('student') ?? `player-${Math.random().toString(36).slice(2, 8)}`;
+  const name =
+    localStorage.getItem('student') ?? `player-${Math.random().toString(36).slice(2, 8)}`;
   localStorage.setItem('student', name);
   return name;
 }
@@ -37,7 +39,11 @@ const options: Options = {
   // Each answer is shown.
   fullAnswerEvery: 1,
 };
-for (const [name, option] of [['heartbeat', 'heartbeatMs'], ['interval', 'maxIntervalMs'], ['full', 'fullAnswerEvery']] as const) {
+for (const [name, option] of [
+  ['heartbeat', 'heartbeatMs'],
+  ['interval', 'maxIntervalMs'],
+  ['full', 'fullAnswerEvery'],
+] as const) {
   const value = parameters.get(name);
   if (value) options[option] = Number(value);
 }
@@ -67,7 +73,8 @@ function say(kind: 'answer' | 'problem' | 'drop' | 'mastered', what: string, tex
 
 const clockTime = (ms: number): string =>
   `${Math.floor(ms / 60_000)}:${String(Math.floor(ms / 1000) % 60).padStart(2, '0')}`;
-const range = ({ fromMs, toMs }: { fromMs: number; toMs: number }): string => `${(fromMs / 1000).toFixed(1)}–${(toMs / 1000).toFixed(1)} s`;
+const range = ({ fromMs, toMs }: { fromMs: number; toMs: number }): string =>
+  `${(fromMs / 1000).toFixed(1)}–${(toMs / 1000).toFixed(1)} s`;
 
 function show(progress: ModuleProgress): void {
   element('percentage').textContent = progress.completionPercentage.toFixed(2);
@@ -94,7 +101,11 @@ function recall(): void {
 /** The demonstration's way to enrol: with the admin token of the link, which leaves the address at once. */
 async function enrol(tracker: Tracker): Promise<void> {
   const { kid, jwk, persistent } = await tracker.enrolment();
-  element('device').textContent = JSON.stringify({ kid, student: options.student, jwk, persistent }, null, 2);
+  element('device').textContent = JSON.stringify(
+    { kid, student: options.student, jwk, persistent },
+    null,
+    2,
+  );
   const token = new URLSearchParams(location.hash.slice(1)).get('enrol');
   if (!token) return;
   history.replaceState(null, '', location.pathname + location.search);
@@ -103,7 +114,8 @@ async function enrol(tracker: Tracker): Promise<void> {
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
     body: JSON.stringify({ student: options.student, jwk }),
   });
-  if (!response.ok) notice(`The gateway did not enrol this browser: it answered ${response.status}.`);
+  if (!response.ok)
+    notice(`The gateway did not enrol this browser: it answered ${response.status}.`);
   else await tracker.flush();
 }
 
@@ -114,13 +126,15 @@ function listen(tracker: Tracker): void {
   const durationMs = (): number => video.duration * 1000;
   // What this page believes to have played: only for the picture, the reports are the tracker's.
   const draw = (): void => {
-    const open: Span[] = from !== undefined && !video.seeking ? [[from, video.currentTime * 1000]] : [];
+    const open: Span[] =
+      from !== undefined && !video.seeking ? [[from, video.currentTime * 1000]] : [];
     strip.draw([...kept, ...open], durationMs());
     strip.at(video.currentTime * 1000, durationMs());
   };
   const close = (event: Event): void => {
     // After a jump the position says nothing about what was played; the last look does.
-    if (from !== undefined) kept.push([from, event.type === 'seeking' ? seen : video.currentTime * 1000]);
+    if (from !== undefined)
+      kept.push([from, event.type === 'seeking' ? seen : video.currentTime * 1000]);
     from = undefined;
     draw();
   };
@@ -144,11 +158,16 @@ function listen(tracker: Tracker): void {
 
   tracker.on('progress', (progress) => {
     show(progress);
-    if (progress.creditedMs > 0) strip.add([progress.fromMs, progress.fromMs + progress.creditedMs]);
+    if (progress.creditedMs > 0)
+      strip.add([progress.fromMs, progress.fromMs + progress.creditedMs]);
     else if (progress.status === 'duplicate') strip.add([progress.fromMs, progress.toMs]);
     remember();
     settle([progress.fromMs, progress.toMs]);
-    say('answer', progress.status, `${range(progress)}, ${progress.completionPercentage.toFixed(2)} %`);
+    say(
+      'answer',
+      progress.status,
+      `${range(progress)}, ${progress.completionPercentage.toFixed(2)} %`,
+    );
   });
   tracker.on('mastered', (progress) => {
     show(progress);
@@ -159,15 +178,29 @@ function listen(tracker: Tracker): void {
     say('drop', `${count} dropped`, `${reason}: ${heartbeats.map(range).join(', ')}`);
   });
   tracker.on('problem', ({ name, status, detail, retry }) => {
-    say('problem', name, `${status > 200 ? status : ''} ${detail} (${{ now: 'sent again', later: 'kept', enrol: 'kept until enrolled', never: 'dropped' }[retry]})`.trim());
-    if (name === 'unknown-device') notice('This browser is not enrolled. Open the link that scripts/run prints, or register the key below; what you play is kept meanwhile.');
-    if (name === 'storage') notice('This browser keeps nothing on disk: what is not sent is lost when the page goes, and so is the key.');
+    say(
+      'problem',
+      name,
+      `${status > 200 ? status : ''} ${detail} (${{ now: 'sent again', later: 'kept', enrol: 'kept until enrolled', never: 'dropped' }[retry]})`.trim(),
+    );
+    if (name === 'unknown-device')
+      notice(
+        'This browser is not enrolled. Open the link that scripts/run prints, or register the key below; what you play is kept meanwhile.',
+      );
+    if (name === 'storage')
+      notice(
+        'This browser keeps nothing on disk: what is not sent is lost when the page goes, and so is the key.',
+      );
   });
   tracker.on('status', ({ state, buffered, traffic }) => {
     element('buffered').textContent = String(buffered);
     element('connection').textContent = state;
     element('traffic').textContent = `${traffic.heartbeats}`;
-    if (state !== 'not-enrolled' && element<HTMLElement>('notice').textContent?.includes('not enrolled')) notice('');
+    if (
+      state !== 'not-enrolled' &&
+      element<HTMLElement>('notice').textContent?.includes('not enrolled')
+    )
+      notice('');
   });
 }
 
@@ -178,7 +211,8 @@ function load(): void {
     // Fragmented MP4 is only passed on: there is no work for a worker, and the page's policy allows none.
     const hls = new Hls({ enableWorker: false, ...(bufferS > 0 && { maxBufferLength: bufferS }) });
     hls.on(Hls.Events.ERROR, (_, { fatal, details }) => {
-      if (fatal) notice(`The video cannot be played: ${details}. scripts/make-demo-video makes one.`);
+      if (fatal)
+        notice(`The video cannot be played: ${details}. scripts/make-demo-video makes one.`);
     });
     hls.loadSource(source);
     hls.attachMedia(video);
@@ -189,11 +223,19 @@ function load(): void {
 
 function controls(): void {
   const rates = [...document.querySelectorAll<HTMLButtonElement>('[data-rate]')];
-  for (const button of rates) button.addEventListener('click', () => (video.playbackRate = Number(button.dataset['rate'])));
+  for (const button of rates)
+    button.addEventListener('click', () => (video.playbackRate = Number(button.dataset['rate'])));
   video.addEventListener('ratechange', () => {
-    for (const button of rates) button.setAttribute('aria-pressed', String(Number(button.dataset['rate']) === video.playbackRate));
+    for (const button of rates)
+      button.setAttribute(
+        'aria-pressed',
+        String(Number(button.dataset['rate']) === video.playbackRate),
+      );
   });
-  element('skip').addEventListener('click', () => (video.currentTime = Math.max(0, video.duration - 2)));
+  element('skip').addEventListener(
+    'click',
+    () => (video.currentTime = Math.max(0, video.duration - 2)),
+  );
 }
 
 async function start(): Promise<void> {

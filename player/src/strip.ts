@@ -16,7 +16,10 @@ export function union(spans: Span[], gapMs = 250): Span[] {
 /** `spans` without `gone`. */
 export function without(spans: Span[], [from, to]: Span): Span[] {
   return spans
-    .flatMap(([a, b]): Span[] => [[a, Math.min(b, from)], [Math.max(a, to), b]])
+    .flatMap(([a, b]): Span[] => [
+      [a, Math.min(b, from)],
+      [Math.max(a, to), b],
+    ])
     .filter(([a, b]) => b > a);
 }
 
@@ -40,14 +43,19 @@ export class Strip {
   /** `kept`: played in this page and not answered for. */
   draw(kept: Span[], durationMs: number): void {
     if (!(durationMs > 0)) return;
-    const bars = [...kept.map((span) => this.#bar(span, durationMs, 'kept')),
-      ...this.#credited.map((span) => this.#bar(span, durationMs, 'credited'))];
+    const bars = [
+      ...kept.map((span) => this.#bar(span, durationMs, 'kept')),
+      ...this.#credited.map((span) => this.#bar(span, durationMs, 'credited')),
+    ];
     this.#here ??= this.#bar([0, 0], 1, 'here');
     this.#svg.replaceChildren(...bars, this.#here);
     const seconds = (ms: number): string => `${Math.round(ms / 1000)}`;
-    this.#svg.setAttribute('aria-label', this.#credited.length
-      ? `Credited: ${this.#credited.map(([from, to]) => `second ${seconds(from)} to ${seconds(to)}`).join(', ')}`
-      : 'Nothing is credited yet');
+    this.#svg.setAttribute(
+      'aria-label',
+      this.#credited.length
+        ? `Credited: ${this.#credited.map(([from, to]) => `second ${seconds(from)} to ${seconds(to)}`).join(', ')}`
+        : 'Nothing is credited yet',
+    );
   }
 
   at(positionMs: number, durationMs: number): void {
@@ -60,7 +68,10 @@ export class Strip {
     const bar = document.createElementNS('http://www.w3.org/2000/svg', 'rect');
     bar.setAttribute('class', kind);
     bar.setAttribute('x', String((from / durationMs) * 1000));
-    bar.setAttribute('width', String(Math.max(0, ((Math.min(to, durationMs) - from) / durationMs) * 1000)));
+    bar.setAttribute(
+      'width',
+      String(Math.max(0, ((Math.min(to, durationMs) - from) / durationMs) * 1000)),
+    );
     bar.setAttribute('height', '36');
     return bar;
   }

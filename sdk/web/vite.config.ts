@@ -14,7 +14,9 @@ export default defineConfig({
         // For ES modules Vite keeps white space, for the sake of annotations; nothing here needs those.
         comments: { annotation: false },
         minify: {
-          compress: true, mangle: true, codegen: true,
+          compress: true,
+          mangle: true,
+          codegen: true,
           mangleProps: { include: new RegExp(`^(${MANGLED_NAMES.join('|')})$`) },
         },
       },

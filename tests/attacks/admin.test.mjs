@@ -27,20 +27,30 @@ describe('attacks on the administration', () => {
     gateway.client.request(method, path, { body, headers, token: tokens.admin });
 
   test('guessing tokens: slowed down for that address, told in the log without the guess', async () => {
-    const guesses = Array.from({ length: 200 }, () => `wk_admin_${crypto.randomBytes(24).toString('base64url')}`);
+    const guesses = Array.from(
+      { length: 200 },
+      () => `wk_admin_${crypto.randomBytes(24).toString('base64url')}`,
+    );
     const client = new Client(gateway.origin, { localAddress: '127.0.77.1' });
     const answers = { 401: 0, 429: 0 };
     try {
       await beside(gateway, async () => {
         for (const token of guesses) {
           const answer = await client.request('GET', '/v1/modules', { token });
-          assertProblem(answer, answer.status === 429 ? 429 : 401, answer.status === 429 ? 'rate-limited' : 'unauthorized');
+          assertProblem(
+            answer,
+            answer.status === 429 ? 429 : 401,
+            answer.status === 429 ? 'rate-limited' : 'unauthorized',
+          );
           ++answers[answer.status];
         }
       });
       assert.ok(answers[401] < 50 && answers[429] > 0, JSON.stringify(answers));
       // The right one is not looked at either, from there; from anywhere else it is.
-      assert.equal((await client.request('GET', '/v1/modules', { token: tokens.admin })).status, 429);
+      assert.equal(
+        (await client.request('GET', '/v1/modules', { token: tokens.admin })).status,
+        429,
+      );
     } finally {
       await client.close();
     }
@@ -50,11 +60,21 @@ describe('attacks on the administration', () => {
   });
 
   test('tokens of odd shapes are refused', async () => {
-    for (const authorization of ['Bearer', 'bearer', `Basic ${Buffer.from('admin:admin').toString('base64')}`,
-                                 `Bearer ${'a'.repeat(8000)}`, `Bearer ${tokens.admin}x`, `Bearer ${tokens.admin.slice(0, -1)}`,
-                                 `Bearer ${tokens.admin.toUpperCase()}`, `Token ${tokens.admin}`]) {
+    for (const authorization of [
+      'Bearer',
+      'bearer',
+      `Basic ${Buffer.from('admin:admin').toString('base64')}`,
+      `Bearer ${'a'.repeat(8000)}`,
+      `Bearer ${tokens.admin}x`,
+      `Bearer ${tokens.admin.slice(0, -1)}`,
+      `Bearer ${tokens.admin.toUpperCase()}`,
+      `Token ${tokens.admin}`,
+    ]) {
       const client = new Client(gateway.origin, { localAddress: '127.0.77.2' });
-      const answer = await client.request('PUT', '/v1/modules/none', { headers: { authorization }, body: { title: 'x', duration_ms: 1000 } });
+      const answer = await client.request('PUT', '/v1/modules/none', {
+        headers: { authorization },
+        body: { title: 'x', duration_ms: 1000 },
+      });
       assertProblem(answer, 401, 'unauthorized');
       await client.close();
     }
@@ -62,26 +82,53 @@ describe('attacks on the administration', () => {
   });
 
   test('bodies that are made to hurt a parser', async () => {
-    const targets = [['PUT', '/v1/modules/hurt'], ['PUT', `/v1/devices/${kid}`], ['POST', '/v1/session']];
+    const targets = [
+      ['PUT', '/v1/modules/hurt'],
+      ['PUT', `/v1/devices/${kid}`],
+      ['POST', '/v1/session'],
+    ];
     const right = '{"title":"x","duration_ms":1000';
     const bodies = {
-      nothing: '', 'half an object': right, 'two documents': `${right}}{}`, 'a list': '[]', 'a number': '7', null: 'null',
-      'brackets 100,000 deep': deep('[', ']', 100_000), 'objects 20,000 deep': deep('{"a":', '}', 20_000),
-      'brackets that never close': '['.repeat(500_000), 'a deep member': `${right},"preview_url":${deep('[', ']', 5000)}}`,
-      'a member twice': `${right},"title":"y","title":"z"}`, 'a number without an end': `{"title":"x","duration_ms":1${'0'.repeat(50_000)}}`,
-      'an exponent': '{"title":"x","duration_ms":1e999999}', 'not a number': '{"title":"x","duration_ms":NaN}',
-      'a negative number': '{"title":"x","duration_ms":-1}', 'no UTF-8': Buffer.from([...Buffer.from('{"title":"'), 0xc3, 0x28, 0x22, 0x7d]),
-      'half a surrogate': '{"title":"\\ud800","duration_ms":1000}', 'a zero byte': '{"title":"a\\u0000b","duration_ms":1000}',
-      'a comment': `/* */${right}}`, 'a prototype': '{"__proto__":{"title":"x"},"duration_ms":1000}',
-      'SQL': '{"title":"\'); DROP TABLE modules; --","duration_ms":"1000"}', 'a long title': JSON.stringify({ title: 'x'.repeat(60_000), duration_ms: 1000 }),
+      nothing: '',
+      'half an object': right,
+      'two documents': `${right}}{}`,
+      'a list': '[]',
+      'a number': '7',
+      null: 'null',
+      'brackets 100,000 deep': deep('[', ']', 100_000),
+      'objects 20,000 deep': deep('{"a":', '}', 20_000),
+      'brackets that never close': '['.repeat(500_000),
+      'a deep member': `${right},"preview_url":${deep('[', ']', 5000)}}`,
+      'a member twice': `${right},"title":"y","title":"z"}`,
+      'a number without an end': `{"title":"x","duration_ms":1${'0'.repeat(50_000)}}`,
+      'an exponent': '{"title":"x","duration_ms":1e999999}',
+      'not a number': '{"title":"x","duration_ms":NaN}',
+      'a negative number': '{"title":"x","duration_ms":-1}',
+      'no UTF-8': Buffer.from([...Buffer.from('{"title":"'), 0xc3, 0x28, 0x22, 0x7d]),
+      'half a surrogate': '{"title":"\\ud800","duration_ms":1000}',
+      'a zero byte': '{"title":"a\\u0000b","duration_ms":1000}',
+      'a comment': `/* */${right}}`,
+      'a prototype': '{"__proto__":{"title":"x"},"duration_ms":1000}',
+      SQL: '{"title":"\'); DROP TABLE modules; --","duration_ms":"1000"}',
+      'a long title': JSON.stringify({ title: 'x'.repeat(60_000), duration_ms: 1000 }),
     };
     await beside(gateway, async () => {
       for (const [method, target] of targets) {
         for (const [name, body] of Object.entries(bodies)) {
           const answer = await asAdmin(method, target, Buffer.from(body));
-          assert.ok(answer.status >= 400 && answer.status < 500, `${name} to ${target}: ${answer.status} ${answer.text}`);
-          assert.equal(answer.headers['content-type'], 'application/problem+json', `${name} to ${target}`);
-          assert.ok(answer.text.length < 2000, `${name} to ${target}: the answer has ${answer.text.length} bytes`);
+          assert.ok(
+            answer.status >= 400 && answer.status < 500,
+            `${name} to ${target}: ${answer.status} ${answer.text}`,
+          );
+          assert.equal(
+            answer.headers['content-type'],
+            'application/problem+json',
+            `${name} to ${target}`,
+          );
+          assert.ok(
+            answer.text.length < 2000,
+            `${name} to ${target}: the answer has ${answer.text.length} bytes`,
+          );
         }
       }
     });
@@ -101,18 +148,46 @@ describe('attacks on the administration', () => {
   });
 
   test('ids that are made to lead elsewhere', async () => {
-    const ids = ['..', '%2e%2e', '..%2f..', '.%2e%2fstats', 'a%2fb', 'a%5cb', '%00', 'a%00b', '%', '%zz', '%c0%ae', '%ff',
-                 '%27%20or%201=1', "'--", '*', 'a?b', 'a#b', '%0d%0aset-cookie:x=1', 'x'.repeat(65), 'x'.repeat(6000), '%3cscript%3e'];
+    const ids = [
+      '..',
+      '%2e%2e',
+      '..%2f..',
+      '.%2e%2fstats',
+      'a%2fb',
+      'a%5cb',
+      '%00',
+      'a%00b',
+      '%',
+      '%zz',
+      '%c0%ae',
+      '%ff',
+      '%27%20or%201=1',
+      "'--",
+      '*',
+      'a?b',
+      'a#b',
+      '%0d%0aset-cookie:x=1',
+      'x'.repeat(65),
+      'x'.repeat(6000),
+      '%3cscript%3e',
+    ];
     await beside(gateway, async () => {
       for (const id of ids) {
-        for (const [method, target] of [['GET', `/v1/modules/${id}`], ['DELETE', `/v1/modules/${id}`], ['DELETE', `/v1/students/${id}`],
-                                        ['GET', `/v1/progress/${id}/${id}`], ['DELETE', `/v1/devices/${id}`],
-                                        ['PUT', `/v1/assignments/${id}/module`], ['GET', `/v1/students/${id}/devices`]]) {
+        for (const [method, target] of [
+          ['GET', `/v1/modules/${id}`],
+          ['DELETE', `/v1/modules/${id}`],
+          ['DELETE', `/v1/students/${id}`],
+          ['GET', `/v1/progress/${id}/${id}`],
+          ['DELETE', `/v1/devices/${id}`],
+          ['PUT', `/v1/assignments/${id}/module`],
+          ['GET', `/v1/students/${id}/devices`],
+        ]) {
           const answer = await asAdmin(method, target, undefined, {});
           const found = `${method} ${target.slice(0, 80)}: ${answer.status} ${answer.text.slice(0, 200)}`;
           // An id that is allowed, but names nothing, may be an empty list or nothing to delete.
           assert.ok(answer.status < 500, found);
-          if (answer.status >= 400) assert.equal(answer.headers['content-type'], 'application/problem+json', found);
+          if (answer.status >= 400)
+            assert.equal(answer.headers['content-type'], 'application/problem+json', found);
           assert.equal(answer.headers['set-cookie'], undefined, found);
           assert.doesNotMatch(answer.text, /<script>|sqlite|pqxx/i, found);
         }

@@ -5,7 +5,7 @@ import net from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { Client } from '../integration/lib/client.mjs';
 import { Gateway, tokens } from '../integration/lib/gateway.mjs';
-import { RawHttp2, code, request, setting, type, u32 } from '../integration/lib/raw-http2.mjs';
+import { code, RawHttp2, request, setting, type, u32 } from '../integration/lib/raw-http2.mjs';
 import { until } from '../integration/lib/wait.mjs';
 import { beside, limitDescriptors, openDescriptors, statistics } from './lib.mjs';
 
@@ -19,31 +19,44 @@ describe('bodies and answers without an end', () => {
 
   for (const secure of [true, false]) {
     for (const reads of [true, false]) {
-      test(`a body that never ends, ${secure ? 'over TLS' : 'in cleartext'}, by a client that ` +
-           `${reads ? 'reads' : 'only writes'} and cares for no window`, async () => {
-        await beside(gateway, async () => {
-          const client = await RawHttp2.connect({ port: secure ? gateway.port : gateway.cleartextPort, secure, paused: !reads });
-          client.greet();
-          client.post(1);
-          // A write that blocks must come to an end as well: the server reads on, or closes.
-          let sent = 0;
-          while (!client.closed && !client.socket.destroyed) {
-            assert.ok(sent < 64 * mib, 'the server takes it all');  // 4 MiB, and what the kernel keeps
-            client.data(1, piece);
-            sent += piece.length;
-            await client.drained();
-            await new Promise((resolve) => setImmediate(resolve));
-          }
-          if (reads) assert.ok([code.calm, code.flow, code.closed, null].includes(client.goaway), `GOAWAY ${client.goaway}`);
-        });
-      });
+      test(
+        `a body that never ends, ${secure ? 'over TLS' : 'in cleartext'}, by a client that ` +
+          `${reads ? 'reads' : 'only writes'} and cares for no window`,
+        async () => {
+          await beside(gateway, async () => {
+            const client = await RawHttp2.connect({
+              port: secure ? gateway.port : gateway.cleartextPort,
+              secure,
+              paused: !reads,
+            });
+            client.greet();
+            client.post(1);
+            // A write that blocks must come to an end as well: the server reads on, or closes.
+            let sent = 0;
+            while (!client.closed && !client.socket.destroyed) {
+              assert.ok(sent < 64 * mib, 'the server takes it all'); // 4 MiB, and what the kernel keeps
+              client.data(1, piece);
+              sent += piece.length;
+              await client.drained();
+              await new Promise((resolve) => setImmediate(resolve));
+            }
+            if (reads)
+              assert.ok(
+                [code.calm, code.flow, code.closed, null].includes(client.goaway),
+                `GOAWAY ${client.goaway}`,
+              );
+          });
+        },
+      );
     }
   }
 
   test('a body that never ends, by a client that keeps to the window', async () => {
     await beside(gateway, async () => {
       const client = new Client(gateway.origin);
-      const stream = client.stream('POST', '/v1/heartbeats', { 'content-type': 'application/jose' });
+      const stream = client.stream('POST', '/v1/heartbeats', {
+        'content-type': 'application/jose',
+      });
       let status;
       let closed = false;
       stream.on('response', (fields) => (status = fields[':status']));
@@ -60,47 +73,72 @@ describe('bodies and answers without an end', () => {
   });
 
   test('many bodies at once, none of which ends', async () => {
-    await beside(gateway, async () => {
-      const clients = await Promise.all(Array.from({ length: 20 }, () => RawHttp2.connect({ port: gateway.port, secure: true })));
-      for (const client of clients) {
-        client.greet();
-        for (let i = 0; i < 100; ++i) {
-          client.headers(1 + 2 * i, [...request('PUT', '/v1/modules/m'), ['authorization', `Bearer ${tokens.admin}`]], { end: false });
-          for (let k = 0; k < 3; ++k) client.data(1 + 2 * i, piece);
+    await beside(
+      gateway,
+      async () => {
+        const clients = await Promise.all(
+          Array.from({ length: 20 }, () => RawHttp2.connect({ port: gateway.port, secure: true })),
+        );
+        for (const client of clients) {
+          client.greet();
+          for (let i = 0; i < 100; ++i) {
+            client.headers(
+              1 + 2 * i,
+              [...request('PUT', '/v1/modules/m'), ['authorization', `Bearer ${tokens.admin}`]],
+              { end: false },
+            );
+            for (let k = 0; k < 3; ++k) client.data(1 + 2 * i, piece);
+          }
         }
-      }
-      // 4.7 MiB a connection: those that pass its budget are answered, the others wait for more.
-      for (const client of clients) {
-        await client.until('the refusals', () => [...client.answers.values()].some((a) => a.status === 503));
-        await client.close();
-      }
-    // 2 MiB of bodies each; a string that grows has room to spare, and the allocator keeps some of what it held. Without
-    // the budget it would be 94 MiB of bodies, and twice that with the room.
-    }, { growth_bytes: 110 * mib });
+        // 4.7 MiB a connection: those that pass its budget are answered, the others wait for more.
+        for (const client of clients) {
+          await client.until('the refusals', () =>
+            [...client.answers.values()].some((a) => a.status === 503),
+          );
+          await client.close();
+        }
+        // 2 MiB of bodies each; a string that grows has room to spare, and the allocator keeps some of what it held. Without
+        // the budget it would be 94 MiB of bodies, and twice that with the room.
+      },
+      { growth_bytes: 110 * mib },
+    );
   });
 
   test('answers that nobody reads', async () => {
-    await beside(gateway, async () => {
-      const all = await Promise.all(Array.from({ length: 50 }, () =>
-        RawHttp2.connect({ port: gateway.port, secure: true, paused: true })));
-      for (const client of all) {
-        client.greet([setting.window, 0x7fff_ffff]);
-        client.frame(type.window, 0, 0, u32(0x7000_0000));
-        for (let i = 0; i < 100; ++i) client.get(1 + 2 * i, '/console/');
-      }
-      await until('every request to be there', async () => all.every((c) => c.closed || c.socket.writableLength === 0));
-      for (const client of all) client.socket.destroy();
-    }, { growth_bytes: 128 * mib });
-    await until('the connections to be gone', async () => (await statistics(gateway)).connections.open <= 2);
+    await beside(
+      gateway,
+      async () => {
+        const all = await Promise.all(
+          Array.from({ length: 50 }, () =>
+            RawHttp2.connect({ port: gateway.port, secure: true, paused: true }),
+          ),
+        );
+        for (const client of all) {
+          client.greet([setting.window, 0x7fff_ffff]);
+          client.frame(type.window, 0, 0, u32(0x7000_0000));
+          for (let i = 0; i < 100; ++i) client.get(1 + 2 * i, '/console/');
+        }
+        await until('every request to be there', async () =>
+          all.every((c) => c.closed || c.socket.writableLength === 0),
+        );
+        for (const client of all) client.socket.destroy();
+      },
+      { growth_bytes: 128 * mib },
+    );
+    await until(
+      'the connections to be gone',
+      async () => (await statistics(gateway)).connections.open <= 2,
+    );
   });
 });
 
 describe('connections', () => {
-  const connectMany = (gateway, count) => Array.from({ length: count }, () => {
-    const socket = net.connect({ port: gateway.port, host: '127.0.0.1' });
-    socket.on('error', () => {}).resume();
-    return socket;
-  });
+  const connectMany = (gateway, count) =>
+    Array.from({ length: count }, () => {
+      const socket = net.connect({ port: gateway.port, host: '127.0.0.1' });
+      socket.on('error', () => {}).resume();
+      return socket;
+    });
 
   test('more than the process has descriptors: accepting waits, and goes on', async () => {
     const gateway = await Gateway.start();
@@ -109,8 +147,12 @@ describe('connections', () => {
       const served = new Client(gateway.origin);
       assert.equal((await served.request('GET', '/healthz')).status, 200);
       const many = connectMany(gateway, 3000);
-      await until('no descriptor to be left', async () => (await statistics(gateway)).connections.open >= 200);
-      for (let i = 0; i < 50; ++i) assert.equal((await served.request('GET', '/healthz')).status, 200);
+      await until(
+        'no descriptor to be left',
+        async () => (await statistics(gateway)).connections.open >= 200,
+      );
+      for (let i = 0; i < 50; ++i)
+        assert.equal((await served.request('GET', '/healthz')).status, 200);
       for (const socket of many) socket.destroy();
       const late = new Client(gateway.origin);
       assert.equal((await late.request('GET', '/healthz')).status, 200);
@@ -121,12 +163,17 @@ describe('connections', () => {
   });
 
   test('more than limits.connections_max, and from one address: refused at once', async () => {
-    const gateway = await Gateway.start({ settings: '[limits]\nconnections_per_address_max = 20\n' });
+    const gateway = await Gateway.start({
+      settings: '[limits]\nconnections_per_address_max = 20\n',
+    });
     try {
       const served = new Client(gateway.origin);
       assert.equal((await served.request('GET', '/healthz')).status, 200);
       const many = connectMany(gateway, 500);
-      await until('the others to be refused', () => many.filter((socket) => socket.destroyed).length >= 480);
+      await until(
+        'the others to be refused',
+        () => many.filter((socket) => socket.destroyed).length >= 480,
+      );
       assert.ok((await statistics(gateway)).connections.open <= 20);
       assert.equal((await served.request('GET', '/healthz')).status, 200);
       for (const socket of many) socket.destroy();

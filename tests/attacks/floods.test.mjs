@@ -10,7 +10,7 @@ import { beside, flood, statistics } from './lib.mjs';
 const { calm } = code;
 let attackers = 0;
 /** An attacker that nobody has seen before. */
-const stranger = () => ({ localAddress: `127.0.77.${++attackers % 250 + 1}` });
+const stranger = () => ({ localAddress: `127.0.77.${(++attackers % 250) + 1}` });
 
 describe('floods', () => {
   let gateway;
@@ -25,7 +25,8 @@ describe('floods', () => {
         assert.ok(goaway === null || codes.includes(goaway), `GOAWAY ${goaway}`);
       });
       // The others are errors of the protocol that end a connection at their first.
-      if (codes.length === 1) assert.equal((await statistics(gateway)).connections.punished, punished + 1);
+      if (codes.length === 1)
+        assert.equal((await statistics(gateway)).connections.punished, punished + 1);
     });
   }
 
@@ -36,41 +37,59 @@ describe('floods', () => {
           c.headers(1, Buffer.concat([get, field('x-bomb', 'b'.repeat(4000), 0x40)]));
           return;
         }
-        c.headers(streamOf(i), Buffer.concat([get, Buffer.alloc(16_000, 0xbe)]));  // 64 MB each
+        c.headers(streamOf(i), Buffer.concat([get, Buffer.alloc(16_000, 0xbe)])); // 64 MB each
       };
       const { goaway, client } = await flood(gateway, bomb, { atMost: 1000, ...stranger() });
       assert.ok([null, calm].includes(goaway), `GOAWAY ${goaway}`);
       for (const [stream, answer] of client.answers)
-        if (stream > 1) assert.ok(answer.reset !== undefined || [431, undefined].includes(answer.status));
+        if (stream > 1)
+          assert.ok(answer.reset !== undefined || [431, undefined].includes(answer.status));
     });
   });
 
   test('header lists that are too large, on many streams at once', async () => {
     await beside(gateway, async () => {
       const large = Buffer.concat([get, field('x-large', 'x'.repeat(16_200))]);
-      const { client } = await flood(gateway, (c, i) => {
-        if (i < 90) return c.headers(streamOf(i), large);
-        return c.frame(0x77, 0, 0, '');  // ends it
-      }, { atMost: 2200, ...stranger() });
+      const { client } = await flood(
+        gateway,
+        (c, i) => {
+          if (i < 90) return c.headers(streamOf(i), large);
+          return c.frame(0x77, 0, 0, ''); // ends it
+        },
+        { atMost: 2200, ...stranger() },
+      );
       for (let i = 0; i < 90; ++i) assert.equal(client.answer(streamOf(i)).status, 431);
     });
   });
 
   test('a hundred attackers at once', async () => {
-    await beside(gateway, () => Promise.all(Array.from({ length: 100 }, (_, i) => {
-      const [, once, atMost] = floods[i % floods.length];
-      return flood(gateway, once, { atMost, ...stranger() });
-    })), { growth_bytes: 96 * 1024 * 1024 });
+    await beside(
+      gateway,
+      () =>
+        Promise.all(
+          Array.from({ length: 100 }, (_, i) => {
+            const [, once, atMost] = floods[i % floods.length];
+            return flood(gateway, once, { atMost, ...stranger() });
+          }),
+        ),
+      { growth_bytes: 96 * 1024 * 1024 },
+    );
   });
 
   test('who attacks again and again is not let in for a while; others are', async () => {
     const [, once, atMost] = floods[0];
     const before = (await statistics(gateway)).connections;
     let turnedAway = 0;
-    await beside(gateway, async () => {
-      for (let i = 0; i < 60 && turnedAway < 10; ++i)
-        await flood(gateway, once, { atMost, localAddress: '127.0.78.1' }).catch(() => ++turnedAway);
-    }, { fresh: true });
+    await beside(
+      gateway,
+      async () => {
+        for (let i = 0; i < 60 && turnedAway < 10; ++i)
+          await flood(gateway, once, { atMost, localAddress: '127.0.78.1' }).catch(
+            () => ++turnedAway,
+          );
+      },
+      { fresh: true },
+    );
     assert.equal(turnedAway, 10);
     const { punished, refused } = (await statistics(gateway)).connections;
     assert.ok(punished - before.punished <= 50, `${punished - before.punished} were let in`);

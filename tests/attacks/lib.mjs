@@ -12,7 +12,8 @@ const mib = 1024 * 1024;
 export const residentBytes = (pid) =>
   Number(/VmRSS:\s+(\d+) kB/.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;
 /** Soft limit of open descriptors of a process that runs. */
-export const limitDescriptors = (pid, count) => execFileSync('prlimit', [`--pid=${pid}`, `--nofile=${count}:`]);
+export const limitDescriptors = (pid, count) =>
+  execFileSync('prlimit', [`--pid=${pid}`, `--nofile=${count}:`]);
 export const openDescriptors = (pid) => fs.readdirSync(`/proc/${pid}/fd`).length;
 
 export const statistics = async (gateway) => (await gateway.operator('GET', '/v1/stats')).json;
@@ -37,7 +38,8 @@ export class Bystander {
         this.failed.push(error.message);
         client = new Client(gateway.origin);
       }
-      if (fresh) {  // a handshake each time
+      if (fresh) {
+        // a handshake each time
         await client.close();
         client = new Client(gateway.origin);
       }
@@ -76,9 +78,17 @@ export async function beside(gateway, attack, { growth_bytes = 24 * mib, fresh =
  * Sends what `once(client, i)` gives, again and again, as fast as the server takes it, until the
  * server ends the connection. Fails when it has taken `atMost` of them.
  */
-export async function flood(gateway, once, { atMost, secure = true, greet = true, reads = true, localAddress } = {}) {
-  const client = await RawHttp2.connect({ port: secure ? gateway.port : gateway.cleartextPort, secure, paused: !reads,
-                                          localAddress });
+export async function flood(
+  gateway,
+  once,
+  { atMost, secure = true, greet = true, reads = true, localAddress } = {},
+) {
+  const client = await RawHttp2.connect({
+    port: secure ? gateway.port : gateway.cleartextPort,
+    secure,
+    paused: !reads,
+    localAddress,
+  });
   try {
     if (greet) client.greet();
     let sent = 0;

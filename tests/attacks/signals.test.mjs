@@ -4,8 +4,8 @@ import { execFileSync } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import tls from 'node:tls';
 import { describe, test } from 'node:test';
+import tls from 'node:tls';
 import { Gateway } from '../integration/lib/gateway.mjs';
 import { RawHttp2, type } from '../integration/lib/raw-http2.mjs';
 import { temporaryDirectory } from '../integration/lib/stores.mjs';
@@ -16,15 +16,27 @@ describe('signals under load', () => {
   test('SIGTERM: every request up to the last number of the GOAWAY is answered', async () => {
     const gateway = await Gateway.start();
     try {
-      const clients = await Promise.all(Array.from({ length: 20 }, () => RawHttp2.connect({ port: gateway.port, secure: true })));
-      const lastOf = (client) => Math.min(...client.frames.filter((f) => f.type === type.goaway)
-        .map((f) => f.payload.readUInt32BE(0)));
+      const clients = await Promise.all(
+        Array.from({ length: 20 }, () => RawHttp2.connect({ port: gateway.port, secure: true })),
+      );
+      const lastOf = (client) =>
+        Math.min(
+          ...client.frames
+            .filter((f) => f.type === type.goaway)
+            .map((f) => f.payload.readUInt32BE(0)),
+        );
       const busy = clients.map(async (client) => {
         client.greet();
-        for (client.sent = 0; !client.closed && lastOf(client) >= 0x7fff_ffff;) {
+        for (client.sent = 0; !client.closed && lastOf(client) >= 0x7fff_ffff; ) {
           client.get(1 + 2 * client.sent++, '/v1/keys');
-          if (client.sent % 8 === 0) await client.until('some answers', () => client.closed || lastOf(client) < 0x7fff_ffff ||
-            [...client.answers.values()].filter((a) => a.ended).length > client.sent - 60);
+          if (client.sent % 8 === 0)
+            await client.until(
+              'some answers',
+              () =>
+                client.closed ||
+                lastOf(client) < 0x7fff_ffff ||
+                [...client.answers.values()].filter((a) => a.ended).length > client.sent - 60,
+            );
           await new Promise((resolve) => setImmediate(resolve));
         }
         await client.ended();
@@ -48,29 +60,68 @@ describe('signals under load', () => {
   test('SIGHUP: good and bad certificates and ticket keys, while every client comes anew', async () => {
     const directory = temporaryDirectory('reload');
     const file = (name) => path.join(directory, name);
-    const certificate = (name) => execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256',
-      '-nodes', '-subj', `/CN=${name}`, '-days', '30', '-keyout', file('key.pem'), '-out', file('certificate.pem')], { stdio: 'ignore' });
+    const certificate = (name) =>
+      execFileSync(
+        'openssl',
+        [
+          'req',
+          '-x509',
+          '-newkey',
+          'ec',
+          '-pkeyopt',
+          'ec_paramgen_curve:P-256',
+          '-nodes',
+          '-subj',
+          `/CN=${name}`,
+          '-days',
+          '30',
+          '-keyout',
+          file('key.pem'),
+          '-out',
+          file('certificate.pem'),
+        ],
+        { stdio: 'ignore' },
+      );
     const keyLine = () => crypto.randomBytes(80).toString('hex');
     certificate('first');
     fs.writeFileSync(file('tickets'), `${keyLine()}\n`, { mode: 0o600 });
-    const gateway = await Gateway.start({ settings: `[tls]\ncertificate = "${file('certificate.pem')}"\n` +
-      `key = "${file('key.pem')}"\nticket_keys = "${file('tickets')}"\n` });
+    const gateway = await Gateway.start({
+      settings:
+        `[tls]\ncertificate = "${file('certificate.pem')}"\n` +
+        `key = "${file('key.pem')}"\nticket_keys = "${file('tickets')}"\n`,
+    });
     /** {name, resumed, session} of a connection that waited for its ticket. */
-    const visit = (session) => within('a visit', new Promise((resolve, reject) => {
-      const socket = tls.connect({ port: gateway.port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['h2'], session });
-      let name;
-      let resumed;
-      socket.on('secureConnect', () => {
-        resumed = socket.isSessionReused();
-        name = socket.getPeerCertificate().subject?.CN;
-      });
-      let ticket = session;
-      socket.on('session', (sent) => (ticket = sent));
-      // The server's SETTINGS, behind its ticket.
-      socket.once('data', () => { resolve({ name, resumed, session: ticket }); socket.destroy(); });
-      socket.on('error', reject);
-    }));
-    const bystanders = Array.from({ length: 4 }, (_, i) => new Bystander(gateway, { fresh: i % 2 === 0 }));
+    const visit = (session) =>
+      within(
+        'a visit',
+        new Promise((resolve, reject) => {
+          const socket = tls.connect({
+            port: gateway.port,
+            host: '127.0.0.1',
+            rejectUnauthorized: false,
+            ALPNProtocols: ['h2'],
+            session,
+          });
+          let name;
+          let resumed;
+          socket.on('secureConnect', () => {
+            resumed = socket.isSessionReused();
+            name = socket.getPeerCertificate().subject?.CN;
+          });
+          let ticket = session;
+          socket.on('session', (sent) => (ticket = sent));
+          // The server's SETTINGS, behind its ticket.
+          socket.once('data', () => {
+            resolve({ name, resumed, session: ticket });
+            socket.destroy();
+          });
+          socket.on('error', reject);
+        }),
+      );
+    const bystanders = Array.from(
+      { length: 4 },
+      (_, i) => new Bystander(gateway, { fresh: i % 2 === 0 }),
+    );
     const served = () => Promise.all(bystanders.map((one) => one.servedAgain()));
     const reload = async (said) => {
       const times = gateway.log.split(said).length;
@@ -83,14 +134,21 @@ describe('signals under load', () => {
       assert.equal(name, 'first');
       for (let round = 1; round <= 5; ++round) {
         certificate(`round-${round}`);
-        fs.writeFileSync(file('tickets'), `${keyLine()}\n${fs.readFileSync(file('tickets'), 'utf8').split('\n')[0]}\n`);
+        fs.writeFileSync(
+          file('tickets'),
+          `${keyLine()}\n${fs.readFileSync(file('tickets'), 'utf8').split('\n')[0]}\n`,
+        );
         await reload('"message":"reloaded"');
         assert.equal((await visit()).name, `round-${round}`);
-        const again = await visit(session);  // sealed by the key that is the second now
+        const again = await visit(session); // sealed by the key that is the second now
         assert.equal(again.resumed, true);
         session = again.session;
         await served();
-        for (const [bad, text] of [['certificate.pem', 'no certificate'], ['key.pem', ''], ['tickets', `${keyLine()}x\n`]]) {
+        for (const [bad, text] of [
+          ['certificate.pem', 'no certificate'],
+          ['key.pem', ''],
+          ['tickets', `${keyLine()}x\n`],
+        ]) {
           const good = fs.readFileSync(file(bad));
           fs.writeFileSync(file(bad), text);
           await reload('the certificate was not reloaded; the old one stays');

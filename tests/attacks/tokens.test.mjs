@@ -11,7 +11,7 @@ import { beside, statistics } from './lib.mjs';
 
 const flood = 50_000;
 const tokensARequest = 16;
-const connections = 6;  // more under way than a gateway lets kept heartbeats be: some wait
+const connections = 6; // more under way than a gateway lets kept heartbeats be: some wait
 const requestsAConnection = 16;
 const underWay = connections * requestsAConnection * tokensARequest;
 /** The limits of docs/configuration.md, [rate], as they are without one in the configuration. */
@@ -25,7 +25,8 @@ let attackers = 0;
 const attackersAddress = () => `127.0.66.${++attackers}`;
 
 const anySignature = () => b64(crypto.randomBytes(64));
-const withSignature = (token, signature) => `${token.slice(0, token.lastIndexOf('.'))}.${signature}`;
+const withSignature = (token, signature) =>
+  `${token.slice(0, token.lastIndexOf('.'))}.${signature}`;
 
 describe('floods of tokens', () => {
   let gateway;
@@ -40,32 +41,40 @@ describe('floods of tokens', () => {
   /** Sends `flood` tokens, each from `next()`; gives how often each status or problem came, and the seconds. */
   async function send(next) {
     const answers = {};
-    const late = [];  // 429 without Retry-After
+    const late = []; // 429 without Retry-After
     let sent = 0;
     const localAddress = attackersAddress();
     const began = Date.now();
-    await Promise.all(Array.from({ length: connections }, async () => {
-      const client = new Client(gateway.origin, { localAddress });
-      try {
-        await Promise.all(Array.from({ length: requestsAConnection }, async () => {
-          while (sent < flood) {
-            const body = [];
-            for (; body.length < tokensARequest && sent < flood; ++sent) body.push(next());
-            const answer = await gateway.send(body, { client });
-            if (answer.status === 429 && !(Number(answer.headers['retry-after']) > 0)) late.push(answer.text);
-            const told = answer.json;
-            // Of a whole request there is one problem, of a token a result.
-            for (const { status, type, problem = type?.replace('urn:watchkeeper:problem:', '') } of
-                 told.results ?? body.map(() => told)) {
-              const name = problem ?? status;
-              answers[name] = (answers[name] ?? 0) + 1;
-            }
-          }
-        }));
-      } finally {
-        await client.close();
-      }
-    }));
+    await Promise.all(
+      Array.from({ length: connections }, async () => {
+        const client = new Client(gateway.origin, { localAddress });
+        try {
+          await Promise.all(
+            Array.from({ length: requestsAConnection }, async () => {
+              while (sent < flood) {
+                const body = [];
+                for (; body.length < tokensARequest && sent < flood; ++sent) body.push(next());
+                const answer = await gateway.send(body, { client });
+                if (answer.status === 429 && !(Number(answer.headers['retry-after']) > 0))
+                  late.push(answer.text);
+                const told = answer.json;
+                // Of a whole request there is one problem, of a token a result.
+                for (const {
+                  status,
+                  type,
+                  problem = type?.replace('urn:watchkeeper:problem:', ''),
+                } of told.results ?? body.map(() => told)) {
+                  const name = problem ?? status;
+                  answers[name] = (answers[name] ?? 0) + 1;
+                }
+              }
+            }),
+          );
+        } finally {
+          await client.close();
+        }
+      }),
+    );
     assert.deepEqual(late, []);
     return { answers, seconds: (Date.now() - began) / 1000 };
   }
@@ -99,8 +108,14 @@ describe('floods of tokens', () => {
   }
 
   const onlyThese = (answers, ...names) => {
-    assert.deepEqual(Object.keys(answers).filter((name) => !names.includes(name)), []);
-    assert.equal(Object.values(answers).reduce((sum, count) => sum + count, 0), flood);
+    assert.deepEqual(
+      Object.keys(answers).filter((name) => !names.includes(name)),
+      [],
+    );
+    assert.equal(
+      Object.values(answers).reduce((sum, count) => sum + count, 0),
+      flood,
+    );
   };
 
   /** Failures are charged to the address they came from; a few may be on several threads at once. */
@@ -112,9 +127,16 @@ describe('floods of tokens', () => {
       for (let i = 0; i < devices; ++i) scenes.push(await Scene.make(gateway));
       const right = await Promise.all(scenes.map((scene) => scene.token(0, 1000)));
       let i = 0;
-      const { answers, seconds, verified: count } = await attack(() => withSignature(right[i++ % devices], anySignature()));
+      const {
+        answers,
+        seconds,
+        verified: count,
+      } = await attack(() => withSignature(right[i++ % devices], anySignature()));
       onlyThese(answers, 'bad-signature', 'rate-limited');
-      assert.ok(answers['bad-signature'] > 0 && answers['bad-signature'] <= failuresMax(seconds), JSON.stringify(answers));
+      assert.ok(
+        answers['bad-signature'] > 0 && answers['bad-signature'] <= failuresMax(seconds),
+        JSON.stringify(answers),
+      );
       assert.ok(count <= failuresMax(seconds), `${count} signatures were verified`);
       // Nobody can use up what a device may send: the right token is credited, from the attacker's victim.
       assert.equal((await gateway.send(right[0])).json.results[0].status, 'credited');
@@ -124,12 +146,16 @@ describe('floods of tokens', () => {
   test('devices that nobody has enrolled', async () => {
     const scene = await Scene.make(gateway);
     const [, claims] = (await scene.token(0, 1000)).split('.');
-    const unknown = () => `${b64(JSON.stringify({ alg: 'ES256', kid: b64(crypto.randomBytes(32)), typ: 'engagement+jwt' }))}.${claims}.${anySignature()}`;
+    const unknown = () =>
+      `${b64(JSON.stringify({ alg: 'ES256', kid: b64(crypto.randomBytes(32)), typ: 'engagement+jwt' }))}.${claims}.${anySignature()}`;
     const { answers, seconds, verified: count } = await attack(unknown);
     // Each of them is looked up in the ledger, so they count like signatures that do not verify.
     onlyThese(answers, 'unknown-device', 'rate-limited', 'overloaded');
     // What is under way when the limit is reached was looked up together, and is paid for afterwards.
-    assert.ok(answers['unknown-device'] <= failuresMax(seconds) + underWay, JSON.stringify(answers));
+    assert.ok(
+      answers['unknown-device'] <= failuresMax(seconds) + underWay,
+      JSON.stringify(answers),
+    );
     assert.equal(count, 0);
   });
 
@@ -137,10 +163,14 @@ describe('floods of tokens', () => {
     const scene = await Scene.make(gateway);
     const [header, claims] = (await scene.token(0, 1000)).split('.');
     const played = JSON.parse(Buffer.from(claims, 'base64url'));
-    const elsewhere = () => `${header}.${b64(JSON.stringify({ ...played, cid: crypto.randomUUID() }))}.${anySignature()}`;
+    const elsewhere = () =>
+      `${header}.${b64(JSON.stringify({ ...played, cid: crypto.randomUUID() }))}.${anySignature()}`;
     const { answers, seconds, verified: count } = await attack(elsewhere);
     onlyThese(answers, 'unknown-module', 'rate-limited', 'overloaded');
-    assert.ok(answers['unknown-module'] <= failuresMax(seconds) + underWay, JSON.stringify(answers));
+    assert.ok(
+      answers['unknown-module'] <= failuresMax(seconds) + underWay,
+      JSON.stringify(answers),
+    );
     assert.equal(count, 0);
   });
 

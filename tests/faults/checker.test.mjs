@@ -1,11 +1,11 @@
 // The checker must find each kind of wrong data, and nothing in right data.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { test } from 'node:test';
 import { AckRecord } from './lib/ack_record.mjs';
-import { ProgressWatch, check } from './lib/checker.mjs';
+import { check, ProgressWatch } from './lib/checker.mjs';
 import { lengthOf, union } from './lib/intervals.mjs';
 import { Random } from './lib/random.mjs';
 
@@ -33,13 +33,27 @@ function rightData(seed) {
     pairs.set(name, pair);
     const coverage = union(credited);
     const mastered = lengthOf(coverage) >= threshold_ms;
-    held.set(name, { coverage, covered_ms: lengthOf(coverage), seconds: Math.floor(lengthOf(coverage) / 1000), mastered });
+    held.set(name, {
+      coverage,
+      covered_ms: lengthOf(coverage),
+      seconds: Math.floor(lengthOf(coverage) / 1000),
+      mastered,
+    });
     if (mastered) completions.push({ student: `s-${i}`, module: `m-${i % 3}`, reader: 'outbox' });
   }
   const copy = () => new Map([...held].map(([name, state]) => [name, structuredClone(state)]));
   return {
-    pairs, completions, readers: ['outbox'], thresholdOf: () => threshold_ms, mayLack: new Set(), falls: [],
-    holders: new Map([['redis', copy()], ['postgres', copy()], ['api', copy()]]),
+    pairs,
+    completions,
+    readers: ['outbox'],
+    thresholdOf: () => threshold_ms,
+    mayLack: new Set(),
+    falls: [],
+    holders: new Map([
+      ['redis', copy()],
+      ['postgres', copy()],
+      ['api', copy()],
+    ]),
   };
 }
 
@@ -56,80 +70,155 @@ const recount = (state) => {
 
 /** Name → what is damaged, and the rules that have to notice. */
 const damages = {
-  'an acknowledged piece is gone everywhere': [(data, random) => {
-    const name = random.pick([...data.pairs].filter(([, pair]) => pair.promised.length > 0 && pair.promised.length < 12))[0];
-    const [from, to] = random.pick(data.pairs.get(name).promised);
-    inEveryHolder(data, (states) => {
-      const state = states.get(name);
-      state.coverage = state.coverage.flatMap(([a, b]) => [[a, Math.min(b, from)], [Math.max(a, to), b]]).filter(([a, b]) => b > a);
-      recount(state);
-    });
-  }, ['I1']],
-  'one store lost an acknowledged pair': [(data, random) => {
-    const holder = random.pick(['redis', 'postgres', 'api']);
-    const [name] = pickState(data.holders.get(holder), random, (state) => !state.mastered);
-    data.holders.get(holder).delete(name);
-  }, ['I1', 'I5']],
-  'credit for what was never sent': [(data, random) => {
-    const [name] = pickState(data.holders.get('api'), random, (state) => !state.mastered);
-    inEveryHolder(data, (states) => {
-      states.get(name).coverage.push([11_000, 11_300]);
-      recount(states.get(name));
-    });
-  }, ['I2']],
-  'a pair nobody played': [(data) => {
-    inEveryHolder(data, (states) => states.set('s-x/m-0', { coverage: [[0, 800]], covered_ms: 800, seconds: 0, mastered: false }));
-  }, ['I2']],
-  'seconds counted twice': [(data, random) => {
-    const [, state] = pickState(data.holders.get('api'), random);
-    state.seconds += random.between(1, 9);
-  }, ['I2']],
-  'a store that added instead of uniting': [(data, random) => {
-    const [, state] = pickState(data.holders.get('redis'), random);
-    state.covered_ms += 800;
-  }, ['I2']],
-  'pieces that overlap': [(data) => {
-    const state = data.holders.get('postgres').get('s-0/m-0');
-    state.coverage = [[0, 6000], [5000, 12_000]];
-  }, ['I2', 'I5']],
-  'a completion twice': [(data, random) => {
-    data.completions.push({ ...random.pick(data.completions) });
-  }, ['I3']],
-  'a completion missing': [(data, random) => {
-    data.completions.splice(random.between(0, data.completions.length - 1), 1);
-  }, ['I3']],
-  'all completions missing': [(data) => {
-    data.completions.length = 0;
-  }, ['I3']],
-  'a completion below the threshold': [(data, random) => {
-    const [name] = pickState(data.holders.get('api'), random, (state) => !state.mastered);
-    const [student, module] = name.split('/');
-    data.completions.push({ student, module, reader: 'outbox' });
-  }, ['I3']],
-  'mastered below the threshold': [(data, random) => {
-    const [name] = pickState(data.holders.get('api'), random, (state) => !state.mastered);
-    inEveryHolder(data, (states) => (states.get(name).mastered = true));
-  }, ['I3']],
-  'mastery forgotten by one': [(data, random) => {
-    pickState(data.holders.get('redis'), random, (state) => state.mastered)[1].mastered = false;
-  }, ['I3', 'I5']],
-  'progress that fell': [(data, random) => {
-    const watch = new ProgressWatch();
-    for (const covered_ms of [0, 800, 1600, random.between(0, 1599), 2400]) watch.saw('api', 's-1/m-1', covered_ms);
-    data.falls = watch.falls;
-  }, ['I4']],
-  'two stores that differ': [(data) => {
-    // Sent and not acknowledged: neither I1 nor I2 can tell, but one has it and the other has not.
-    data.pairs.set('s-y/m-1', { sent: [[0, 800], [800, 1600]], promised: [[0, 800]] });
-    for (const [holder, states] of data.holders) {
-      const coverage = [[0, holder === 'redis' ? 1600 : 800]];
-      states.set('s-y/m-1', { coverage, covered_ms: lengthOf(coverage), seconds: Math.floor(lengthOf(coverage) / 1000), mastered: false });
-    }
-  }, ['I5']],
+  'an acknowledged piece is gone everywhere': [
+    (data, random) => {
+      const name = random.pick(
+        [...data.pairs].filter(([, pair]) => pair.promised.length > 0 && pair.promised.length < 12),
+      )[0];
+      const [from, to] = random.pick(data.pairs.get(name).promised);
+      inEveryHolder(data, (states) => {
+        const state = states.get(name);
+        state.coverage = state.coverage
+          .flatMap(([a, b]) => [
+            [a, Math.min(b, from)],
+            [Math.max(a, to), b],
+          ])
+          .filter(([a, b]) => b > a);
+        recount(state);
+      });
+    },
+    ['I1'],
+  ],
+  'one store lost an acknowledged pair': [
+    (data, random) => {
+      const holder = random.pick(['redis', 'postgres', 'api']);
+      const [name] = pickState(data.holders.get(holder), random, (state) => !state.mastered);
+      data.holders.get(holder).delete(name);
+    },
+    ['I1', 'I5'],
+  ],
+  'credit for what was never sent': [
+    (data, random) => {
+      const [name] = pickState(data.holders.get('api'), random, (state) => !state.mastered);
+      inEveryHolder(data, (states) => {
+        states.get(name).coverage.push([11_000, 11_300]);
+        recount(states.get(name));
+      });
+    },
+    ['I2'],
+  ],
+  'a pair nobody played': [
+    (data) => {
+      inEveryHolder(data, (states) =>
+        states.set('s-x/m-0', {
+          coverage: [[0, 800]],
+          covered_ms: 800,
+          seconds: 0,
+          mastered: false,
+        }),
+      );
+    },
+    ['I2'],
+  ],
+  'seconds counted twice': [
+    (data, random) => {
+      const [, state] = pickState(data.holders.get('api'), random);
+      state.seconds += random.between(1, 9);
+    },
+    ['I2'],
+  ],
+  'a store that added instead of uniting': [
+    (data, random) => {
+      const [, state] = pickState(data.holders.get('redis'), random);
+      state.covered_ms += 800;
+    },
+    ['I2'],
+  ],
+  'pieces that overlap': [
+    (data) => {
+      const state = data.holders.get('postgres').get('s-0/m-0');
+      state.coverage = [
+        [0, 6000],
+        [5000, 12_000],
+      ];
+    },
+    ['I2', 'I5'],
+  ],
+  'a completion twice': [
+    (data, random) => {
+      data.completions.push({ ...random.pick(data.completions) });
+    },
+    ['I3'],
+  ],
+  'a completion missing': [
+    (data, random) => {
+      data.completions.splice(random.between(0, data.completions.length - 1), 1);
+    },
+    ['I3'],
+  ],
+  'all completions missing': [
+    (data) => {
+      data.completions.length = 0;
+    },
+    ['I3'],
+  ],
+  'a completion below the threshold': [
+    (data, random) => {
+      const [name] = pickState(data.holders.get('api'), random, (state) => !state.mastered);
+      const [student, module] = name.split('/');
+      data.completions.push({ student, module, reader: 'outbox' });
+    },
+    ['I3'],
+  ],
+  'mastered below the threshold': [
+    (data, random) => {
+      const [name] = pickState(data.holders.get('api'), random, (state) => !state.mastered);
+      inEveryHolder(data, (states) => (states.get(name).mastered = true));
+    },
+    ['I3'],
+  ],
+  'mastery forgotten by one': [
+    (data, random) => {
+      pickState(data.holders.get('redis'), random, (state) => state.mastered)[1].mastered = false;
+    },
+    ['I3', 'I5'],
+  ],
+  'progress that fell': [
+    (data, random) => {
+      const watch = new ProgressWatch();
+      for (const covered_ms of [0, 800, 1600, random.between(0, 1599), 2400])
+        watch.saw('api', 's-1/m-1', covered_ms);
+      data.falls = watch.falls;
+    },
+    ['I4'],
+  ],
+  'two stores that differ': [
+    (data) => {
+      // Sent and not acknowledged: neither I1 nor I2 can tell, but one has it and the other has not.
+      data.pairs.set('s-y/m-1', {
+        sent: [
+          [0, 800],
+          [800, 1600],
+        ],
+        promised: [[0, 800]],
+      });
+      for (const [holder, states] of data.holders) {
+        const coverage = [[0, holder === 'redis' ? 1600 : 800]];
+        states.set('s-y/m-1', {
+          coverage,
+          covered_ms: lengthOf(coverage),
+          seconds: Math.floor(lengthOf(coverage) / 1000),
+          mastered: false,
+        });
+      }
+    },
+    ['I5'],
+  ],
 };
 
 for (let seed = 1; seed <= 20; ++seed) {
-  test(`right data has no violations, seed ${seed}`, () => assert.deepEqual(check(rightData(seed)), []));
+  test(`right data has no violations, seed ${seed}`, () =>
+    assert.deepEqual(check(rightData(seed)), []));
 }
 for (const [name, [damage, rules]] of Object.entries(damages)) {
   test(`found: ${name}`, () => {
@@ -174,21 +263,47 @@ test('a store that may lag may hold less, but not more', () => {
 });
 
 test('the record: promises, retries, a line that is cut', () => {
-  const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'watchkeeper-record-')), 'ack.jsonl');
+  const file = path.join(
+    fs.mkdtempSync(path.join(os.tmpdir(), 'watchkeeper-record-')),
+    'ack.jsonl',
+  );
   const base = { t_ms: 1, kid: 'k', student: 's', module: 'm', sid: 'x', attempt: 1 };
-  const line = (event, sn, more = {}) => `${JSON.stringify({ event, ...base, sn, from: sn * 1000, to: sn * 1000 + 1000, ...more })}\n`;
+  const line = (event, sn, more = {}) =>
+    `${JSON.stringify({ event, ...base, sn, from: sn * 1000, to: sn * 1000 + 1000, ...more })}\n`;
   const record = new AckRecord(file);
   assert.equal(record.read().counts.sent, 0); // no file yet
-  fs.writeFileSync(file, line('sent', 0) + line('answered', 0, { status: 'retry', error: 'timeout' }) +
-    line('sent', 0) + line('answered', 0, { status: 'duplicate' }) + line('sent', 1).slice(0, 30));
+  fs.writeFileSync(
+    file,
+    line('sent', 0) +
+      line('answered', 0, { status: 'retry', error: 'timeout' }) +
+      line('sent', 0) +
+      line('answered', 0, { status: 'duplicate' }) +
+      line('sent', 1).slice(0, 30),
+  );
   record.read();
   assert.deepEqual(record.pairs.get('s/m').promised, [[0, 1000]]);
-  assert.deepEqual(record.counts, { sent: 2, acknowledged: 1, retried: 1, rejected: 0, limited: 0, duplicate: 1 });
-  fs.appendFileSync(file, line('sent', 1).slice(30) + line('answered', 1, { status: 'limited', credited_ms: 300 }) +
-    line('answered', 1, { status: 'duplicate' }) + line('answered', 2, { status: 'rejected', problem: 'stale-token' }));
+  assert.deepEqual(record.counts, {
+    sent: 2,
+    acknowledged: 1,
+    retried: 1,
+    rejected: 0,
+    limited: 0,
+    duplicate: 1,
+  });
+  fs.appendFileSync(
+    file,
+    line('sent', 1).slice(30) +
+      line('answered', 1, { status: 'limited', credited_ms: 300 }) +
+      line('answered', 1, { status: 'duplicate' }) +
+      line('answered', 2, { status: 'rejected', problem: 'stale-token' }),
+  );
   record.read();
   // Of the limited one only the beginning was promised, also by the duplicate that followed.
-  assert.deepEqual(record.pairs.get('s/m').promised, [[0, 1000], [1000, 1300], [1000, 1300]]);
+  assert.deepEqual(record.pairs.get('s/m').promised, [
+    [0, 1000],
+    [1000, 1300],
+    [1000, 1300],
+  ]);
   assert.equal(record.counts.rejected, 1);
   assert.equal(record.problems.get('stale-token'), 1);
   fs.rmSync(path.dirname(file), { recursive: true });

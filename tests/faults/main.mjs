@@ -29,9 +29,14 @@ const { values, positionals } = (() => {
     return parseArgs({
       allowPositionals: true,
       options: {
-        full: { type: 'boolean' }, faults: { type: 'string' }, repeat: { type: 'string', default: '1' },
-        seed: { type: 'string' }, minutes: { type: 'string' }, keep: { type: 'boolean' },
-        list: { type: 'boolean' }, help: { type: 'boolean' },
+        full: { type: 'boolean' },
+        faults: { type: 'string' },
+        repeat: { type: 'string', default: '1' },
+        seed: { type: 'string' },
+        minutes: { type: 'string' },
+        keep: { type: 'boolean' },
+        list: { type: 'boolean' },
+        help: { type: 'boolean' },
       },
     });
   } catch (error) {
@@ -46,7 +51,8 @@ function fail(text) {
 function number(name, low) {
   if (values[name] === undefined) return undefined;
   const value = Number(values[name]);
-  if (!Number.isInteger(value) || value < low) fail(`--${name} takes a number from ${low} on, not ${values[name]}`);
+  if (!Number.isInteger(value) || value < low)
+    fail(`--${name} takes a number from ${low} on, not ${values[name]}`);
   return value;
 }
 if (values.help) {
@@ -58,12 +64,17 @@ if (values.list) {
     console.log(`${name.padEnd(30)} ${faults.short ? 'short' : '     '}  ${what}`);
   process.exit(0);
 }
-for (const name of positionals) if (!scenarios[name]) fail(`there is no scenario '${name}'; --list names them`);
+for (const name of positionals)
+  if (!scenarios[name]) fail(`there is no scenario '${name}'; --list names them`);
 const form = values.full ? 'full' : 'short';
-const names = positionals.length > 0 ? positionals : Object.keys(scenarios).filter((name) => scenarios[name].faults[form]);
+const names =
+  positionals.length > 0
+    ? positionals
+    : Object.keys(scenarios).filter((name) => scenarios[name].faults[form]);
 const firstSeed = number('seed', 0) ?? Math.floor(Date.now() / 1000) % 1_000_000;
 const repeat = number('repeat', 1);
-const end = number('minutes', 1) === undefined ? Infinity : Date.now() + number('minutes', 1) * 60_000;
+const end =
+  number('minutes', 1) === undefined ? Infinity : Date.now() + number('minutes', 1) * 60_000;
 
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'watchkeeper-faults-'));
 fs.chmodSync(directory, 0o755);
@@ -90,8 +101,14 @@ async function runOnce(name, seed, turn) {
   let failure = null;
   try {
     const servers = await stores.take(scenario.needs);
-    world = await World.make(servers, path.join(directory, `world-${turn}`), `world_${turn}`, new Random(seed, name),
-                             scenario.world, (made) => (current = made));
+    world = await World.make(
+      servers,
+      path.join(directory, `world-${turn}`),
+      `world_${turn}`,
+      new Random(seed, name),
+      scenario.world,
+      (made) => (current = made),
+    );
     await scenario.run(world, count);
     await world.mend();
     await scenario.after?.(world);
@@ -109,17 +126,20 @@ async function runOnce(name, seed, turn) {
   totals.sent += counts.sent;
   totals.acknowledged += counts.acknowledged;
   totals.violations += violations.length;
-  console.log(`${bad ? 'FAIL' : 'ok  '} ${name.padEnd(28)} faults ${String(world?.faults ?? 0).padStart(3)}  ` +
-    `sent ${String(counts.sent).padStart(6)}  acknowledged ${String(counts.acknowledged).padStart(6)}  ` +
-    `credited pairs ${String(world?.pairs ?? 0).padStart(5)}  mastered ${String(world?.mastered ?? 0).padStart(4)}  ` +
-    `looks ${String(world?.watch?.looks ?? 0).padStart(5)}  violations ${violations.length}  ` +
-    `${((Date.now() - begun) / 1000).toFixed(0)} s  seed ${seed}`);
+  console.log(
+    `${bad ? 'FAIL' : 'ok  '} ${name.padEnd(28)} faults ${String(world?.faults ?? 0).padStart(3)}  ` +
+      `sent ${String(counts.sent).padStart(6)}  acknowledged ${String(counts.acknowledged).padStart(6)}  ` +
+      `credited pairs ${String(world?.pairs ?? 0).padStart(5)}  mastered ${String(world?.mastered ?? 0).padStart(4)}  ` +
+      `looks ${String(world?.watch?.looks ?? 0).padStart(5)}  violations ${violations.length}  ` +
+      `${((Date.now() - begun) / 1000).toFixed(0)} s  seed ${seed}`,
+  );
   if (!bad) {
     fs.rmSync(path.join(directory, `world-${turn}`), { recursive: true, force: true });
     await stores.drop(`world_${turn}`).catch(() => {});
     return;
   }
-  for (const { rule, pair, text } of violations.slice(0, 20)) console.log(`     ${rule} ${pair}: ${text}`);
+  for (const { rule, pair, text } of violations.slice(0, 20))
+    console.log(`     ${rule} ${pair}: ${text}`);
   if (violations.length > 20) console.log(`     … and ${violations.length - 20} more`);
   if (failure) console.log(`     ${failure.stack.replaceAll('\n', '\n     ')}`);
   for (const gateway of world?.gateways ?? []) {
@@ -127,7 +147,10 @@ async function runOnce(name, seed, turn) {
     for (const line of gateway.log.trimEnd().split('\n').slice(-12)) console.log(`     | ${line}`);
     fs.writeFileSync(path.join(gateway.directory, 'log'), gateway.log);
   }
-  if (world?.record) console.log(`     answers: ${JSON.stringify(counts)} ${JSON.stringify([...world.record.problems])}`);
+  if (world?.record)
+    console.log(
+      `     answers: ${JSON.stringify(counts)} ${JSON.stringify([...world.record.problems])}`,
+    );
   console.log(`     again: tests/faults/run --seed ${seed} --faults ${count} ${name}`);
   // What failed may have left the servers in any state.
   await stores.discard();
@@ -145,8 +168,10 @@ try {
   if (totals.failed > 0 && values.keep) console.log(`what was left: ${directory}`);
   else fs.rmSync(directory, { recursive: true, force: true });
 }
-console.log(`${totals.faults} faults in ${totals.scenarios} scenarios; ${totals.sent} heartbeats sent, ` +
-  `${totals.acknowledged} acknowledged; ${totals.violations} violations` +
-  (stopping ? '; ended early' : ''));
+console.log(
+  `${totals.faults} faults in ${totals.scenarios} scenarios; ${totals.sent} heartbeats sent, ` +
+    `${totals.acknowledged} acknowledged; ${totals.violations} violations` +
+    (stopping ? '; ended early' : ''),
+);
 console.log(`${totals.scenarios - totals.failed} passed, ${totals.failed} failed`);
 process.exit(totals.failed > 0 || totals.scenarios === 0 ? 1 : 0);

@@ -11,24 +11,52 @@
 //   reject_module  heartbeats of this module are `not-assigned`
 //   verify         false: signatures are not checked (for load)
 // GET /counts tells what it saw. GET /v1/stats gives `stats_file`, if set.
-import http2 from 'node:http2';
-import fs from 'node:fs';
-import crypto from 'node:crypto';
 
-const settings = {port: 0, host: '127.0.0.1', retry_after: 0, verify: true, admin_token: 'admin', ...JSON.parse(process.argv[2] ?? '{}')};
+import crypto from 'node:crypto';
+import fs from 'node:fs';
+import http2 from 'node:http2';
+
+const settings = {
+  port: 0,
+  host: '127.0.0.1',
+  retry_after: 0,
+  verify: true,
+  admin_token: 'admin',
+  ...JSON.parse(process.argv[2] ?? '{}'),
+};
 const devices = new Map(); // kid -> {student, key}
 const modules = new Map(); // id -> duration_ms
-const seen = new Map();    // kid/sid/sn -> from-to
+const seen = new Map(); // kid/sid/sn -> from-to
 const watched = new Map(); // student/module -> covered_ms
-const counts = {requests: 0, tokens: 0, credited: 0, duplicate: 0, rejected: 0, refused: 0, goaways: 0, dropped: 0,
-  enrolled: 0, credited_ms: 0, connections: 0, batches: {}, problems: {}};
+const counts = {
+  requests: 0,
+  tokens: 0,
+  credited: 0,
+  duplicate: 0,
+  rejected: 0,
+  refused: 0,
+  goaways: 0,
+  dropped: 0,
+  enrolled: 0,
+  credited_ms: 0,
+  connections: 0,
+  batches: {},
+  problems: {},
+};
 
 function problem(stream, status, name, headers = {}) {
-  stream.respond({':status': status, 'content-type': 'application/problem+json', ...headers});
-  stream.end(JSON.stringify({type: `urn:watchkeeper:problem:${name}`, title: name, status, detail: `this is ${name}`}));
+  stream.respond({ ':status': status, 'content-type': 'application/problem+json', ...headers });
+  stream.end(
+    JSON.stringify({
+      type: `urn:watchkeeper:problem:${name}`,
+      title: name,
+      status,
+      detail: `this is ${name}`,
+    }),
+  );
 }
 function json(stream, status, value) {
-  stream.respond({':status': status, 'content-type': 'application/json'});
+  stream.respond({ ':status': status, 'content-type': 'application/json' });
   stream.end(JSON.stringify(value));
 }
 const text = (part) => Buffer.from(part, 'base64url').toString('utf8');
@@ -36,7 +64,7 @@ const text = (part) => Buffer.from(part, 'base64url').toString('utf8');
 function reject(claims, name) {
   counts.rejected++;
   counts.problems[name] = (counts.problems[name] ?? 0) + 1;
-  return {sid: claims?.sid ?? '', sn: claims?.sn ?? 0, status: 'rejected', problem: name};
+  return { sid: claims?.sid ?? '', sn: claims?.sn ?? 0, status: 'rejected', problem: name };
 }
 
 function credit(token) {
@@ -49,8 +77,15 @@ function credit(token) {
     return reject(claims, 'malformed-token');
   const device = devices.get(head.kid);
   if (!device) return reject(claims, 'unknown-device');
-  if (settings.verify && !crypto.verify('sha256', Buffer.from(`${header}.${payload}`),
-    {key: device.key, dsaEncoding: 'ieee-p1363'}, Buffer.from(signature, 'base64url')))
+  if (
+    settings.verify &&
+    !crypto.verify(
+      'sha256',
+      Buffer.from(`${header}.${payload}`),
+      { key: device.key, dsaEncoding: 'ieee-p1363' },
+      Buffer.from(signature, 'base64url'),
+    )
+  )
     return reject(claims, 'bad-signature');
   if (device.student !== claims.sub) return reject(claims, 'subject-mismatch');
   if (Math.abs(Date.now() / 1000 - claims.iat) > 60) return reject(claims, 'stale-token');
@@ -74,10 +109,17 @@ function credit(token) {
   } else {
     counts.duplicate++;
   }
-  const percent = Math.min(100, watched.get(pair) / duration * 100);
-  return {sid: claims.sid, sn: claims.sn, status: again === undefined ? 'credited' : 'duplicate', credited_ms,
-    seconds_watched: Math.floor(watched.get(pair) / 1000), completion_percentage: Math.round(percent * 100) / 100,
-    state: percent >= 95 ? 'MASTERED' : 'IN_PROGRESS', resume_ms: claims.to};
+  const percent = Math.min(100, (watched.get(pair) / duration) * 100);
+  return {
+    sid: claims.sid,
+    sn: claims.sn,
+    status: again === undefined ? 'credited' : 'duplicate',
+    credited_ms,
+    seconds_watched: Math.floor(watched.get(pair) / 1000),
+    completion_percentage: Math.round(percent * 100) / 100,
+    state: percent >= 95 ? 'MASTERED' : 'IN_PROGRESS',
+    resume_ms: claims.to,
+  };
 }
 
 function heartbeats(stream, headers, body) {
@@ -94,7 +136,9 @@ function heartbeats(stream, headers, body) {
   }
   if (due(settings.refuse_every)) {
     counts.refused++;
-    return problem(stream, 503, 'storage-unavailable', {'retry-after': String(settings.retry_after)});
+    return problem(stream, 503, 'storage-unavailable', {
+      'retry-after': String(settings.retry_after),
+    });
   }
   const query = headers[':path'].split('?token=')[1];
   if (query === undefined && headers['content-type'] !== 'application/jose')
@@ -103,38 +147,50 @@ function heartbeats(stream, headers, body) {
   counts.batches[tokens.length] = (counts.batches[tokens.length] ?? 0) + 1;
   if (tokens.length > 16) return problem(stream, 413, 'too-many-tokens');
   const results = tokens.map(credit);
-  if (results.length === 1 && results[0].status === 'rejected') return problem(stream, 403, results[0].problem);
+  if (results.length === 1 && results[0].status === 'rejected')
+    return problem(stream, 403, results[0].problem);
   if (headers.prefer === 'return=minimal' && results.every((r) => r.status !== 'rejected')) {
-    stream.respond({':status': 204}, {endStream: true});
+    stream.respond({ ':status': 204 }, { endStream: true });
     return;
   }
-  json(stream, 200, {server_time: Date.now() / 1000, results});
+  json(stream, 200, { server_time: Date.now() / 1000, results });
 }
 
 function administer(stream, headers, body) {
-  if (headers.authorization !== `Bearer ${settings.admin_token}`) return problem(stream, 401, 'unauthorized');
+  if (headers.authorization !== `Bearer ${settings.admin_token}`)
+    return problem(stream, 401, 'unauthorized');
   const [, , kind, id] = headers[':path'].split('/');
-  if (kind === 'stats') return json(stream, 200, JSON.parse(fs.readFileSync(settings.stats_file, 'utf8')));
+  if (kind === 'stats')
+    return json(stream, 200, JSON.parse(fs.readFileSync(settings.stats_file, 'utf8')));
   if (headers[':method'] === 'GET' && kind === 'modules')
-    return modules.has(id) ? json(stream, 200, {id, duration_ms: modules.get(id)}) : problem(stream, 404, 'not-found');
+    return modules.has(id)
+      ? json(stream, 200, { id, duration_ms: modules.get(id) })
+      : problem(stream, 404, 'not-found');
   if (headers[':method'] !== 'PUT') return problem(stream, 405, 'method-not-allowed');
   const value = JSON.parse(body);
   if (kind === 'modules') {
     modules.set(id, value.duration_ms);
     return json(stream, 200, value);
   }
-  const {jwk} = value;
-  const canonical = JSON.stringify({crv: jwk.crv, kty: jwk.kty, x: jwk.x, y: jwk.y});
+  const { jwk } = value;
+  const canonical = JSON.stringify({ crv: jwk.crv, kty: jwk.kty, x: jwk.x, y: jwk.y });
   if (crypto.createHash('sha256').update(canonical).digest('base64url') !== id)
     return problem(stream, 400, 'malformed-request');
   if (!devices.has(id)) counts.enrolled++;
-  devices.set(id, {student: value.student, key: crypto.createPublicKey({key: jwk, format: 'jwk'})});
-  json(stream, 200, {kid: id});
+  devices.set(id, {
+    student: value.student,
+    key: crypto.createPublicKey({ key: jwk, format: 'jwk' }),
+  });
+  json(stream, 200, { kid: id });
 }
 
-const options = {settings: {maxConcurrentStreams: 128}};
+const options = { settings: { maxConcurrentStreams: 128 } };
 const server = settings.tls
-  ? http2.createSecureServer({...options, cert: fs.readFileSync(settings.tls.cert), key: fs.readFileSync(settings.tls.key)})
+  ? http2.createSecureServer({
+      ...options,
+      cert: fs.readFileSync(settings.tls.cert),
+      key: fs.readFileSync(settings.tls.key),
+    })
   : http2.createServer(options);
 server.on('session', (session) => {
   counts.connections++;
@@ -151,10 +207,12 @@ server.on('stream', (stream, headers) => {
       const path = headers[':path'];
       if (path === '/silence') return;
       if (path === '/counts') return json(stream, 200, counts);
-      if (path.startsWith('/v1/heartbeats') && headers[':method'] === 'POST') return heartbeats(stream, headers, body);
+      if (path.startsWith('/v1/heartbeats') && headers[':method'] === 'POST')
+        return heartbeats(stream, headers, body);
       return administer(stream, headers, body);
     } catch (error) {
-      if (!stream.destroyed && !stream.headersSent) problem(stream, 500, String(error).replace(/[^a-z]+/gi, '-'));
+      if (!stream.destroyed && !stream.headersSent)
+        problem(stream, 500, String(error).replace(/[^a-z]+/gi, '-'));
     }
   });
 });
@@ -162,7 +220,7 @@ server.on('stream', (stream, headers) => {
 if (settings.state_file && fs.existsSync(settings.state_file)) {
   const state = JSON.parse(fs.readFileSync(settings.state_file, 'utf8'));
   for (const [kid, student, jwk] of state.devices)
-    devices.set(kid, {student, key: crypto.createPublicKey({key: jwk, format: 'jwk'})});
+    devices.set(kid, { student, key: crypto.createPublicKey({ key: jwk, format: 'jwk' }) });
   for (const [id, duration] of state.modules) modules.set(id, duration);
   for (const [number, span] of state.seen) seen.set(number, span);
   for (const [pair, ms] of state.watched) watched.set(pair, ms);
@@ -170,11 +228,18 @@ if (settings.state_file && fs.existsSync(settings.state_file)) {
 }
 process.on('SIGTERM', () => {
   if (settings.state_file)
-    fs.writeFileSync(settings.state_file, JSON.stringify({
-      devices: [...devices].map(([kid, d]) => [kid, d.student, d.key.export({format: 'jwk'})]),
-      modules: [...modules], seen: [...seen], watched: [...watched], counts}));
+    fs.writeFileSync(
+      settings.state_file,
+      JSON.stringify({
+        devices: [...devices].map(([kid, d]) => [kid, d.student, d.key.export({ format: 'jwk' })]),
+        modules: [...modules],
+        seen: [...seen],
+        watched: [...watched],
+        counts,
+      }),
+    );
   process.exit(0);
 });
-server.listen({port: settings.port, host: settings.host, backlog: 4096}, () => {
-  console.log(JSON.stringify({port: server.address().port}));
+server.listen({ port: settings.port, host: settings.host, backlog: 4096 }, () => {
+  console.log(JSON.stringify({ port: server.address().port }));
 });

@@ -1,25 +1,35 @@
 // Reading and administering, by the running program: roles, statistics, metrics, signals.
-import Ajv from 'ajv/dist/2020.js';
+
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import Ajv from 'ajv/dist/2020.js';
 import { Client } from './lib/client.mjs';
-import { Device, b64 } from './lib/device.mjs';
-import { Gateway, tokenTable, tokens } from './lib/gateway.mjs';
-import { Scene, assertProblem } from './lib/scene.mjs';
+import { b64, Device } from './lib/device.mjs';
+import { Gateway, tokens, tokenTable } from './lib/gateway.mjs';
+import { assertProblem, Scene } from './lib/scene.mjs';
 import { root, variants } from './lib/stores.mjs';
 import { until } from './lib/wait.mjs';
 
 const calls = [
-  ['GET', '/v1/modules', 'viewer'], ['GET', '/v1/modules/m', 'viewer'], ['PUT', '/v1/modules/m', 'admin'],
-  ['DELETE', '/v1/modules/m', 'admin'], ['GET', '/v1/modules/m/students', 'viewer'],
-  ['GET', `/v1/devices/${'A'.repeat(43)}`, 'admin'], ['PUT', `/v1/devices/${'A'.repeat(43)}`, 'admin'],
-  ['DELETE', `/v1/devices/${'A'.repeat(43)}`, 'admin'], ['PUT', '/v1/assignments/s/m', 'admin'],
-  ['DELETE', '/v1/assignments/s/m', 'admin'], ['GET', '/v1/students/s/progress', 'viewer'],
-  ['DELETE', '/v1/students/s', 'admin'], ['GET', '/v1/progress/s/m', 'viewer'],
-  ['GET', '/v1/completions', 'viewer'], ['GET', '/v1/stats', 'operator'], ['GET', '/metrics', 'operator'],
+  ['GET', '/v1/modules', 'viewer'],
+  ['GET', '/v1/modules/m', 'viewer'],
+  ['PUT', '/v1/modules/m', 'admin'],
+  ['DELETE', '/v1/modules/m', 'admin'],
+  ['GET', '/v1/modules/m/students', 'viewer'],
+  ['GET', `/v1/devices/${'A'.repeat(43)}`, 'admin'],
+  ['PUT', `/v1/devices/${'A'.repeat(43)}`, 'admin'],
+  ['DELETE', `/v1/devices/${'A'.repeat(43)}`, 'admin'],
+  ['PUT', '/v1/assignments/s/m', 'admin'],
+  ['DELETE', '/v1/assignments/s/m', 'admin'],
+  ['GET', '/v1/students/s/progress', 'viewer'],
+  ['DELETE', '/v1/students/s', 'admin'],
+  ['GET', '/v1/progress/s/m', 'viewer'],
+  ['GET', '/v1/completions', 'viewer'],
+  ['GET', '/v1/stats', 'operator'],
+  ['GET', '/metrics', 'operator'],
 ];
 
 for (const variant of variants) {
@@ -36,14 +46,20 @@ for (const variant of variants) {
         assert.match(none.headers['www-authenticate'], /^Bearer/);
         for (const [role, token] of Object.entries(tokens)) {
           const answer = await gateway.client.request(method, target, { token });
-          if (may[needs].includes(role)) assert.ok(![401, 403].includes(answer.status), `${role} ${target}`);
+          if (may[needs].includes(role))
+            assert.ok(![401, 403].includes(answer.status), `${role} ${target}`);
           else assertProblem(answer, 403, 'forbidden');
         }
       }
     });
 
     test('modules: written, read, listed, with every wrong field named', async () => {
-      const document = { title: 'Ä "quoted" title', duration_ms: 123_456, mastery_threshold: 87.65, max_rate: 1.25 };
+      const document = {
+        title: 'Ä "quoted" title',
+        duration_ms: 123_456,
+        mastery_threshold: 87.65,
+        max_rate: 1.25,
+      };
       const first = await gateway.admin('PUT', '/v1/modules/written', document);
       assert.equal(first.status, 201);
       const second = await gateway.admin('PUT', '/v1/modules/written', document);
@@ -52,10 +68,15 @@ for (const variant of variants) {
       assert.deepEqual(rest, { module: 'written', ...document });
       assert.match(updated_at, /Z$/);
       for (const [change, named] of [
-        [{ title: '' }, /title/], [{ title: 'a\u0000b' }, /title/], [{ duration_ms: 0 }, /duration_ms/],
-        [{ duration_ms: 86_400_001 }, /duration_ms/], [{ mastery_threshold: 0 }, /mastery_threshold/],
-        [{ mastery_threshold: 99.999 }, /mastery_threshold/], [{ max_rate: 17 }, /max_rate/],
-        [{ colour: 'red' }, /known are/], [{ title: undefined }, /title is missing/],
+        [{ title: '' }, /title/],
+        [{ title: 'a\u0000b' }, /title/],
+        [{ duration_ms: 0 }, /duration_ms/],
+        [{ duration_ms: 86_400_001 }, /duration_ms/],
+        [{ mastery_threshold: 0 }, /mastery_threshold/],
+        [{ mastery_threshold: 99.999 }, /mastery_threshold/],
+        [{ max_rate: 17 }, /max_rate/],
+        [{ colour: 'red' }, /known are/],
+        [{ title: undefined }, /title is missing/],
       ]) {
         const answer = await gateway.admin('PUT', '/v1/modules/wrong', { ...document, ...change });
         assertProblem(answer, 400, 'malformed-request');
@@ -63,8 +84,10 @@ for (const variant of variants) {
       }
       assertProblem(await gateway.viewer('GET', '/v1/modules/wrong'), 404, 'not-found');
       const names = [];
-      for (let cursor = ''; ;) {
-        const page = (await gateway.viewer('GET', `/v1/modules?limit=1${cursor && `&cursor=${cursor}`}`)).json;
+      for (let cursor = ''; ; ) {
+        const page = (
+          await gateway.viewer('GET', `/v1/modules?limit=1${cursor && `&cursor=${cursor}`}`)
+        ).json;
         names.push(...page.items.map((item) => item.module));
         if (!(cursor = page.next ?? '')) break;
       }
@@ -79,21 +102,43 @@ for (const variant of variants) {
       const device = await Device.make();
       const other = await Device.make();
       const target = `/v1/devices/${device.kid}`;
-      assertProblem(await gateway.admin('PUT', target, { student: 's1', jwk: other.jwk }), 400, 'malformed-request');
-      const secret = await gateway.admin('PUT', target, { student: 's1', jwk: { ...device.jwk, d: b64(Buffer.alloc(32, 7)) } });
+      assertProblem(
+        await gateway.admin('PUT', target, { student: 's1', jwk: other.jwk }),
+        400,
+        'malformed-request',
+      );
+      const secret = await gateway.admin('PUT', target, {
+        student: 's1',
+        jwk: { ...device.jwk, d: b64(Buffer.alloc(32, 7)) },
+      });
       assertProblem(secret, 400, 'malformed-request');
       assert.match(secret.json.detail, /private key/);
-      assert.equal((await gateway.admin('PUT', target, { student: 's1', jwk: device.jwk })).status, 201);
-      assert.equal((await gateway.admin('PUT', target, { student: 's1', jwk: device.jwk })).status, 200);
-      assertProblem(await gateway.admin('PUT', target, { student: 's2', jwk: device.jwk }), 409, 'conflict');
+      assert.equal(
+        (await gateway.admin('PUT', target, { student: 's1', jwk: device.jwk })).status,
+        201,
+      );
+      assert.equal(
+        (await gateway.admin('PUT', target, { student: 's1', jwk: device.jwk })).status,
+        200,
+      );
+      assertProblem(
+        await gateway.admin('PUT', target, { student: 's2', jwk: device.jwk }),
+        409,
+        'conflict',
+      );
       const held = (await gateway.admin('GET', target)).json;
-      assert.deepEqual([held.kid, held.student, held.jwk, held.revoked], [device.kid, 's1', device.jwk, false]);
+      assert.deepEqual(
+        [held.kid, held.student, held.jwk, held.revoked],
+        [device.kid, 's1', device.jwk, false],
+      );
       assertProblem(await gateway.admin('GET', `/v1/devices/${other.kid}`), 404, 'not-found');
       assertProblem(await gateway.admin('DELETE', `/v1/devices/${other.kid}`), 404, 'not-found');
     });
 
     test('statistics are as docs/stats.schema.json says, and count', async () => {
-      const schema = JSON.parse(fs.readFileSync(path.join(root, 'docs', 'stats.schema.json'), 'utf8'));
+      const schema = JSON.parse(
+        fs.readFileSync(path.join(root, 'docs', 'stats.schema.json'), 'utf8'),
+      );
       const validate = new Ajv({ allErrors: true, strict: true }).compile(schema);
       const scene = await Scene.make(gateway);
       const before = (await gateway.operator('GET', '/v1/stats')).json;
@@ -107,16 +152,34 @@ for (const variant of variants) {
       });
       assert.ok(validate(now), JSON.stringify(validate.errors));
       const grown = (read) => read(now) - read(before);
-      assert.equal(grown((s) => s.heartbeats.credited), 1);
-      assert.equal(grown((s) => s.heartbeats.duplicate), 1);
-      assert.equal(grown((s) => s.heartbeats.rejected), 1);
-      assert.equal(grown((s) => s.heartbeats.problems['malformed-token'] ?? 0), 1);
-      assert.equal(grown((s) => s.verification.ES256.count), 2);
+      assert.equal(
+        grown((s) => s.heartbeats.credited),
+        1,
+      );
+      assert.equal(
+        grown((s) => s.heartbeats.duplicate),
+        1,
+      );
+      assert.equal(
+        grown((s) => s.heartbeats.rejected),
+        1,
+      );
+      assert.equal(
+        grown((s) => s.heartbeats.problems['malformed-token'] ?? 0),
+        1,
+      );
+      assert.equal(
+        grown((s) => s.verification.ES256.count),
+        2,
+      );
       assert.ok(now.shards.length > 0);
       assert.ok(now.connections.open >= 1);
       assert.ok(now.hot_store.up && now.ledger.up);
       assert.equal(now.heartbeats.in_flight, 0);
-      assert.deepEqual(Object.keys((await gateway.operator('GET', '/v1/stats?filter=hot,mem')).json), ['hot_store', 'memory']);
+      assert.deepEqual(
+        Object.keys((await gateway.operator('GET', '/v1/stats?filter=hot,mem')).json),
+        ['hot_store', 'memory'],
+      );
       const text = await gateway.operator('GET', '/v1/stats?format=text');
       assert.match(text.headers['content-type'], /^text\/plain/);
       assert.match(text.text, /^ +credited +\d+$/m);
@@ -125,7 +188,10 @@ for (const variant of variants) {
     test('promtool has nothing to say against /metrics', async () => {
       const metrics = await gateway.operator('GET', '/metrics');
       assert.match(metrics.headers['content-type'], /^text\/plain; version=0\.0\.4/);
-      const said = execFileSync('promtool', ['check', 'metrics'], { input: metrics.text, encoding: 'utf8' });
+      const said = execFileSync('promtool', ['check', 'metrics'], {
+        input: metrics.text,
+        encoding: 'utf8',
+      });
       assert.equal(said, '');
     });
 
@@ -133,7 +199,12 @@ for (const variant of variants) {
       const health = await gateway.client.request('GET', '/healthz');
       assert.deepEqual([health.status, health.text], [200, 'ok']);
       const ready = await gateway.client.request('GET', '/readyz');
-      assert.deepEqual(ready.json, { ready: true, degraded: false, durability: ready.json.durability, reasons: [] });
+      assert.deepEqual(ready.json, {
+        ready: true,
+        degraded: false,
+        durability: ready.json.durability,
+        reasons: [],
+      });
       assert.ok(['log', 'fsync'].includes(ready.json.durability));
     });
   });
@@ -170,14 +241,18 @@ describe('signals', () => {
       const client = new Client(gateway.origin);
       await client.request('GET', '/healthz');
       const sent = list.map(([scene, token]) =>
-        gateway.send(token, { client }).then((answer) => ({ scene, answer }), (error) => ({ scene, error })));
+        gateway.send(token, { client }).then(
+          (answer) => ({ scene, answer }),
+          (error) => ({ scene, error }),
+        ),
+      );
       gateway.child.kill('SIGTERM');
       const results = await Promise.all(sent);
       const { code, signal } = await gateway.ended;
       assert.deepEqual({ code, signal }, { code: 0, signal: null }, gateway.log);
       const acknowledged = new Map(scenes.map((scene) => [scene, 0]));
       for (const { scene, answer } of results) {
-        if (!answer) continue;  // the connection was closed before it was taken
+        if (!answer) continue; // the connection was closed before it was taken
         if (answer.status === 200) acknowledged.set(scene, acknowledged.get(scene) + 1);
         else assert.ok([503, 429].includes(answer.status), `${answer.status} ${answer.text}`);
       }
@@ -208,8 +283,11 @@ if (variants.includes('servers')) {
           assertProblem(answer, 503, 'storage-unavailable');
         });
         // The answer of /readyz may be a quarter of a second old.
-        await until('/readyz says degraded', async () =>
-          (await gateway.client.request('GET', '/readyz')).json.degraded === true, { timeout_ms: 3_000 });
+        await until(
+          '/readyz says degraded',
+          async () => (await gateway.client.request('GET', '/readyz')).json.degraded === true,
+          { timeout_ms: 3_000 },
+        );
         assert.equal((await scene.progress()).seconds_watched, 2);
         gateway.stores.halt('private-postgres');
         scene.sn = 2;

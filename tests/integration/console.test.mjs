@@ -11,13 +11,24 @@ import { root, temporaryDirectory, variants } from './lib/stores.mjs';
 import { until } from './lib/wait.mjs';
 
 /** What the page itself gets, cookie and all: Playwright's own requests speak HTTP/1.1 only. */
-const ask = (page, target, init = {}) => page.evaluate(async ([target, init]) => {
-  const answer = await fetch(target, init);
-  return { status: answer.status, type: answer.headers.get('content-type'), text: await answer.text() };
-}, [target, init]);
+const ask = (page, target, init = {}) =>
+  page.evaluate(
+    async ([target, init]) => {
+      const answer = await fetch(target, init);
+      return {
+        status: answer.status,
+        type: answer.headers.get('content-type'),
+        text: await answer.text(),
+      };
+    },
+    [target, init],
+  );
 /** What the export of the completions on this page saves. */
 async function exported(page) {
-  const [saved] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Export as CSV' }).click()]);
+  const [saved] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('button', { name: 'Export as CSV' }).click(),
+  ]);
   assert.equal(saved.suggestedFilename(), 'completions.csv');
   return fs.readFileSync(await saved.path(), 'utf8');
 }
@@ -44,8 +55,12 @@ describe('the console', () => {
     await skipper.credited(30_000, 45_000);
     const refused = await skipper.play(0, 55_000);
     assert.equal(refused.status, 422, refused.text);
-    await until('both are in the ledger', async () =>
-      (await gateway.viewer('GET', '/v1/modules/nasty/students')).json.items.length === 2, { timeout_ms: 90_000, every_ms: 250 });
+    await until(
+      'both are in the ledger',
+      async () =>
+        (await gateway.viewer('GET', '/v1/modules/nasty/students')).json.items.length === 2,
+      { timeout_ms: 90_000, every_ms: 250 },
+    );
     browser = await Browser.open(gateway.origin);
   });
   after(async () => {
@@ -75,8 +90,13 @@ describe('the console', () => {
     await page().getByText('Administrator').waitFor();
     const [cookie] = await browser.context.cookies();
     assert.equal(cookie.name, '__Host-wk');
-    assert.deepEqual([cookie.httpOnly, cookie.secure, cookie.sameSite, cookie.path], [true, true, 'Strict', '/']);
-    const kept = await page().evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
+    assert.deepEqual(
+      [cookie.httpOnly, cookie.secure, cookie.sameSite, cookie.path],
+      [true, true, 'Strict', '/'],
+    );
+    const kept = await page().evaluate(() =>
+      JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]),
+    );
     assert.ok(!kept.includes(tokens.admin));
     await page().reload();
     await browser.heading(NASTY);
@@ -119,7 +139,10 @@ describe('the console', () => {
     await dialog.getByRole('button', { name: 'Save' }).click();
     await browser.heading('Made and mended');
     const stored = (await gateway.viewer('GET', '/v1/modules/made-here')).json;
-    assert.deepEqual([stored.title, stored.duration_ms, stored.preview_url], ['Made and mended', 90_000, '/preview/made-here.mp4']);
+    assert.deepEqual(
+      [stored.title, stored.duration_ms, stored.preview_url],
+      ['Made and mended', 90_000, '/preview/made-here.mp4'],
+    );
   });
 
   test('a module: what was skipped is a gap of pixels, in the right place', async () => {
@@ -134,11 +157,24 @@ describe('the console', () => {
     assert.equal(seen[0], seen_too[0]);
     assert.equal(gap[0], rest[0]);
     assert.notEqual(seen[0], gap[0]);
-    for (const [run, from, to] of [[seen, 0, 0.25], [gap, 0.25, 0.5], [seen_too, 0.5, 0.75], [rest, 0.75, 1]])
-      assert.ok(Math.abs(run[1] - from) < 0.01 && Math.abs(run[2] - to) < 0.01, JSON.stringify(runs));
-    assert.match(await row.getByRole('img').getAttribute('aria-label'), /missing 0:15–0:30, 0:45–1:00/);
+    for (const [run, from, to] of [
+      [seen, 0, 0.25],
+      [gap, 0.25, 0.5],
+      [seen_too, 0.5, 0.75],
+      [rest, 0.75, 1],
+    ])
+      assert.ok(
+        Math.abs(run[1] - from) < 0.01 && Math.abs(run[2] - to) < 0.01,
+        JSON.stringify(runs),
+      );
+    assert.match(
+      await row.getByRole('img').getAttribute('aria-label'),
+      /missing 0:15–0:30, 0:45–1:00/,
+    );
     // Who needs something comes before who is done.
-    const order = await page().locator('[data-student]').evaluateAll((all) => all.map((one) => one.dataset.student));
+    const order = await page()
+      .locator('[data-student]')
+      .evaluateAll((all) => all.map((one) => one.dataset.student));
     assert.deepEqual(order, [skipper.student, through.student]);
     // The pointer tells the second.
     const box = await row.locator('canvas').boundingBox();
@@ -155,14 +191,20 @@ describe('the console', () => {
     await page().keyboard.press('End');
     assert.match(await slider.getAttribute('aria-valuetext'), /^0:59: 1 viewers \(50%\), 1 plays$/);
     await page().keyboard.press('Home');
-    assert.match(await slider.getAttribute('aria-valuetext'), /^0:00: 2 viewers \(100%\), 2 plays$/);
+    assert.match(
+      await slider.getAttribute('aria-valuetext'),
+      /^0:00: 2 viewers \(100%\), 2 plays$/,
+    );
     for (let press = 0; press < 2; ++press) await page().keyboard.press('PageUp');
     await page().keyboard.press('ArrowLeft');
     assert.match(await slider.getAttribute('aria-valuetext'), /^0:19: 1 viewers/);
     await page().getByText('Number', { exact: true }).click();
     const card = page().getByRole('region', { name: 'Engagement' }).first();
     await card.getByRole('button', { name: 'Show as table' }).click();
-    const cells = await page().getByRole('row', { name: /^0:19–0:20/ }).getByRole('cell').allTextContents();
+    const cells = await page()
+      .getByRole('row', { name: /^0:19–0:20/ })
+      .getByRole('cell')
+      .allTextContents();
     assert.deepEqual(cells, ['1', '50%', '1', '0']);
   });
 
@@ -186,7 +228,9 @@ describe('the console', () => {
     assert.equal((await gateway.admin('DELETE', `/v1/students/${leaves.student}`)).status, 204);
     assert.equal((await again).status(), 200);
     await page().keyboard.press('Home');
-    assert.ok(await element.evaluate((kept) => kept.isConnected && document.activeElement === kept));
+    assert.ok(
+      await element.evaluate((kept) => kept.isConnected && document.activeElement === kept),
+    );
     assert.ok(await page().getByLabel('Number', { exact: true }).isChecked());
   });
 
@@ -202,7 +246,10 @@ describe('the console', () => {
     const preview = page().getByRole('complementary', { name: 'Preview' });
     // No file is behind this address: that is told, and the address can be opened.
     await preview.getByText('cannot be played here').waitFor();
-    assert.match(await preview.getByRole('link').getAttribute('href'), /\/preview\/made-here\.mp4$/);
+    assert.match(
+      await preview.getByRole('link').getAttribute('href'),
+      /\/preview\/made-here\.mp4$/,
+    );
     await preview.getByRole('button', { name: 'Close the preview' }).click();
     await preview.waitFor({ state: 'detached' });
   });
@@ -220,7 +267,9 @@ describe('the console', () => {
     await device.getByText('revoked').waitFor();
     assert.equal((await skipper.play(15_000, 20_000)).status, 403);
     await browser.goto(`students/${through.student}`);
-    await page().getByText(/Mastered .*20\d\d/).waitFor();
+    await page()
+      .getByText(/Mastered .*20\d\d/)
+      .waitFor();
   });
 
   test('a student is erased only after the id was typed', async () => {
@@ -248,22 +297,35 @@ describe('the console', () => {
     assert.match(page().url(), /student=nobody/);
     await page().getByRole('button', { name: 'Clear the filter' }).click();
     await page().getByRole('cell', { name: through.student }).waitFor();
-    assert.match(await exported(page()), new RegExp(`^sequence,student.*\\r\\n[^]*,${through.student},`));
+    assert.match(
+      await exported(page()),
+      new RegExp(`^sequence,student.*\\r\\n[^]*,${through.student},`),
+    );
   });
 
   test('completions: more than one answer of the gateway holds are all exported, each once', async () => {
     const { module } = await Scene.make(gateway, { duration_ms: 5_000 });
     const students = [];
     while (students.length < CROWD)
-      await Promise.all(Array.from({ length: Math.min(25, CROWD - students.length) }, async () => {
-        const scene = await Scene.make(gateway, { module });
-        students.push(scene.student);
-        await scene.credited(0, 5_000);
-      }));
+      await Promise.all(
+        Array.from({ length: Math.min(25, CROWD - students.length) }, async () => {
+          const scene = await Scene.make(gateway, { module });
+          students.push(scene.student);
+          await scene.credited(0, 5_000);
+        }),
+      );
     await until('all are in the outbox', async () => {
       const { json } = await gateway.viewer('GET', `/v1/completions?module=${module}&limit=500`);
-      return json.next !== null &&
-        (await gateway.viewer('GET', `/v1/completions?module=${module}&limit=500&after=${json.next}`)).json.items.length === CROWD - 500;
+      return (
+        json.next !== null &&
+        (
+          await gateway.viewer(
+            'GET',
+            `/v1/completions?module=${module}&limit=500&after=${json.next}`,
+          )
+        ).json.items.length ===
+          CROWD - 500
+      );
     });
     await browser.goto(`completions?module=${module}`);
     const lines = (await exported(page())).split('\r\n');
@@ -272,7 +334,9 @@ describe('the console', () => {
     assert.deepEqual(lines.map((line) => line.split(',')[1]).sort(), students.sort());
     // On the page the newest come first, and older ones as far as somebody reads.
     const cells = page().locator('.completions-table tbody tr td:nth-child(2)');
-    const listed = (await gateway.viewer('GET', `/v1/completions?module=${module}&order=desc&limit=500`)).json.items;
+    const listed = (
+      await gateway.viewer('GET', `/v1/completions?module=${module}&order=desc&limit=500`)
+    ).json.items;
     await until('the newest are there', async () => (await cells.count()) === 100);
     const more = page().getByRole('button', { name: 'Show more' });
     for (let shown = 200; shown <= CROWD; shown += 100) {
@@ -281,7 +345,10 @@ describe('the console', () => {
     }
     await more.click();
     await until('all are there', async () => (await cells.count()) === CROWD);
-    assert.deepEqual((await cells.allTextContents()).slice(0, 500), listed.map(({ data }) => data.student));
+    assert.deepEqual(
+      (await cells.allTextContents()).slice(0, 500),
+      listed.map(({ data }) => data.student),
+    );
     await more.waitFor({ state: 'detached' });
     await page().getByText(`${CROWD} completions`).waitFor();
     crowded = module;
@@ -293,10 +360,16 @@ describe('the console', () => {
     await page().locator('[data-student]').first().waitFor();
     const opened = Date.now();
     const orders = [];
-    page().on('response', (answer) => answer.url().includes('/students?') && orders.push(answer.status()));
+    page().on(
+      'response',
+      (answer) => answer.url().includes('/students?') && orders.push(answer.status()),
+    );
     for (let at = 0; at < 8; ++at) {
       await gateway.putModule(`another-${at}`, 60_000);
-      assert.equal((await gateway.viewer('GET', `/v1/modules/another-${at}/students?order=attention`)).status, 200);
+      assert.equal(
+        (await gateway.viewer('GET', `/v1/modules/another-${at}/students?order=attention`)).status,
+        200,
+      );
     }
     // A list that was begun just now is not begun again.
     await until('some time has passed', () => Date.now() - opened > 6_000);
@@ -305,7 +378,11 @@ describe('the console', () => {
     await page().evaluate(() => scrollTo(0, document.body.scrollHeight));
     await until('the last ones are read', async () => {
       await page().evaluate(() => scrollTo(0, document.body.scrollHeight));
-      return (await page().locator(`[aria-rowindex="${CROWD + 1}"][data-student]`).count()) === 1;
+      return (
+        (await page()
+          .locator(`[aria-rowindex="${CROWD + 1}"][data-student]`)
+          .count()) === 1
+      );
     });
     assert.equal(await page().getByText('This place in the list is not valid').count(), 0);
   });
@@ -334,22 +411,27 @@ describe('the console', () => {
       await viewer.goto('machine');
       await viewer.page.getByText('This is not for your role').waitFor();
       const { csrf } = JSON.parse((await ask(viewer.page, '/v1/session')).text);
-      const erase = await ask(viewer.page, `/v1/students/${through.student}`,
-        { method: 'DELETE', headers: { 'x-watchkeeper-csrf': csrf } });
+      const erase = await ask(viewer.page, `/v1/students/${through.student}`, {
+        method: 'DELETE',
+        headers: { 'x-watchkeeper-csrf': csrf },
+      });
       assert.equal(erase.status, 403);
     } finally {
       await viewer.close();
     }
     // An admin's cookie without the csrf field changes nothing either.
     const forged = await ask(page(), '/v1/modules/nasty', {
-      method: 'PUT', headers: { 'content-type': 'application/json' },
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ title: 'forged', duration_ms: 1000 }),
     });
     assert.equal(forged.status, 403);
     const operator = await fresh('operator');
     try {
       await operator.heading('Machine');
-      await operator.page.getByRole('img', { name: /The path of a heartbeat.*Hot store/ }).waitFor();
+      await operator.page
+        .getByRole('img', { name: /The path of a heartbeat.*Hot store/ })
+        .waitFor();
       await operator.page.getByRole('cell', { name: /ms|µs/ }).first().waitFor();
       assert.equal(await operator.page.getByRole('navigation').getByRole('link').count(), 1);
       await operator.goto('modules/nasty');
@@ -403,7 +485,14 @@ describe('the console', () => {
       { colorScheme: 'light', viewport: { width: 375, height: 780 } },
     ];
     const places = {
-      admin: ['', 'modules/nasty', `students/${skipper.student}`, 'live', 'completions', 'modules/unknown'],
+      admin: [
+        '',
+        'modules/nasty',
+        `students/${skipper.student}`,
+        'live',
+        'completions',
+        'modules/unknown',
+      ],
       operator: ['machine'],
     };
     for (const context of kinds)
@@ -416,10 +505,15 @@ describe('the console', () => {
           for (const place of all) {
             await another.goto(place);
             await another.page.locator('h1, main h2').first().waitFor();
-            await until(`${place} is loaded`, async () => (await another.page.locator('.loading, .student-waits').count()) === 0);
+            await until(
+              `${place} is loaded`,
+              async () => (await another.page.locator('.loading, .student-waits').count()) === 0,
+            );
             const where = `${place} ${context.colorScheme} ${context.viewport.width}`;
             assert.deepEqual(await another.violations(), [], where);
-            const wide = await another.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+            const wide = await another.page.evaluate(
+              () => document.documentElement.scrollWidth - innerWidth,
+            );
             assert.ok(wide <= 0, `${where}: ${wide} px wider than the window`);
           }
           assert.deepEqual(another.faults, []);
@@ -437,15 +531,27 @@ describe('the console', () => {
       await page().keyboard.press('Tab');
       // Behind the last one the focus leaves the page.
       if (await page().evaluate(() => document.activeElement === document.body)) break;
-      reached.push(await page().evaluate(() => {
-        const element = document.activeElement;
-        const ring = element.closest('.choice label') ?? element;
-        const { outlineStyle, outlineWidth } = getComputedStyle(ring);
-        return { name: element.getAttribute('aria-label') ?? element.textContent, seen: outlineStyle !== 'none' && parseFloat(outlineWidth) >= 1 };
-      }));
+      reached.push(
+        await page().evaluate(() => {
+          const element = document.activeElement;
+          const ring = element.closest('.choice label') ?? element;
+          const { outlineStyle, outlineWidth } = getComputedStyle(ring);
+          return {
+            name: element.getAttribute('aria-label') ?? element.textContent,
+            seen: outlineStyle !== 'none' && parseFloat(outlineWidth) >= 1,
+          };
+        }),
+      );
     }
-    assert.ok(reached.every(({ seen }) => seen), JSON.stringify(reached));
-    assert.ok(reached.some(({ name }) => name === 'New module') && reached.some(({ name }) => name === NASTY), JSON.stringify(reached));
+    assert.ok(
+      reached.every(({ seen }) => seen),
+      JSON.stringify(reached),
+    );
+    assert.ok(
+      reached.some(({ name }) => name === 'New module') &&
+        reached.some(({ name }) => name === NASTY),
+      JSON.stringify(reached),
+    );
   });
 
   test('a gateway that restarts: told calmly, and live again by itself', async () => {
@@ -454,7 +560,9 @@ describe('the console', () => {
     const { port } = gateway;
     await gateway.end();
     await page().locator('[data-stream=waiting]').waitFor();
-    await page().getByText(/Reconnecting/).waitFor();
+    await page()
+      .getByText(/Reconnecting/)
+      .waitFor();
     // What was on screen stays there.
     await page().locator(`[data-student="${through.student}"]`).waitFor();
     await gateway.launch(port);
@@ -470,15 +578,39 @@ test('a click on the heatmap plays the video there', async () => {
   const folder = temporaryDirectory('video');
   // The video of the demonstration, in one file.
   execFileSync(path.join(root, 'scripts', 'make-demo-video'), [folder, '20'], { stdio: 'inherit' });
-  execFileSync('ffmpeg', ['-loglevel', 'error', '-nostdin', '-i', path.join(folder, 'demo.m3u8'), '-c', 'copy',
-    '-movflags', '+faststart', path.join(folder, 'demo.mp4')], { stdio: 'inherit' });
-  const gateway = await Gateway.start({ store: 'checkpoint_interval_s = 1', settings: `[[static]]\npath = "/video/"\nfolder = "${folder}"\n` });
+  execFileSync(
+    'ffmpeg',
+    [
+      '-loglevel',
+      'error',
+      '-nostdin',
+      '-i',
+      path.join(folder, 'demo.m3u8'),
+      '-c',
+      'copy',
+      '-movflags',
+      '+faststart',
+      path.join(folder, 'demo.mp4'),
+    ],
+    { stdio: 'inherit' },
+  );
+  const gateway = await Gateway.start({
+    store: 'checkpoint_interval_s = 1',
+    settings: `[[static]]\npath = "/video/"\nfolder = "${folder}"\n`,
+  });
   let browser;
   try {
-    const scene = await Scene.make(gateway, { duration_ms: 20_000, more: { preview_url: '/video/demo.mp4' } });
+    const scene = await Scene.make(gateway, {
+      duration_ms: 20_000,
+      more: { preview_url: '/video/demo.mp4' },
+    });
     await scene.credited(0, 10_000);
-    await until('the student is in the list', async () =>
-      (await gateway.viewer('GET', `/v1/modules/${scene.module}/students?order=attention`)).json.total === 1);
+    await until(
+      'the student is in the list',
+      async () =>
+        (await gateway.viewer('GET', `/v1/modules/${scene.module}/students?order=attention`)).json
+          .total === 1,
+    );
     browser = await Browser.open(gateway.origin);
     const { page } = browser;
     await browser.signIn('viewer', `modules/${scene.module}`);
@@ -486,8 +618,17 @@ test('a click on the heatmap plays the video there', async () => {
     await slider.waitFor();
     const { x, y, width } = await slider.boundingBox();
     const video = page.getByRole('complementary', { name: 'Preview' }).locator('video');
-    const plays = (from_s, to_s) => until(`it plays at ${from_s} s`, () => video.evaluate((element, [from, to]) =>
-      !element.paused && element.readyState >= 2 && element.currentTime > from && element.currentTime < to, [from_s, to_s]));
+    const plays = (from_s, to_s) =>
+      until(`it plays at ${from_s} s`, () =>
+        video.evaluate(
+          (element, [from, to]) =>
+            !element.paused &&
+            element.readyState >= 2 &&
+            element.currentTime > from &&
+            element.currentTime < to,
+          [from_s, to_s],
+        ),
+      );
     await page.mouse.click(x + width * 0.25, y + 120);
     await plays(4.5, 8);
     // And while it plays, somewhere else: forwards, and back.
@@ -500,7 +641,9 @@ test('a click on the heatmap plays the video there', async () => {
       const canvas = new OffscreenCanvas(32, 18).getContext('2d');
       canvas.drawImage(element, 0, 0, 32, 18);
       const { data } = canvas.getImageData(0, 0, 32, 18);
-      return new Set(Array.from({ length: data.length / 4 }, (_, at) => data.slice(4 * at, 4 * at + 3).join())).size;
+      return new Set(
+        Array.from({ length: data.length / 4 }, (_, at) => data.slice(4 * at, 4 * at + 3).join()),
+      ).size;
     });
     assert.ok(colours > 20, `${colours} colours`);
     // From a student's strip as well.
@@ -516,7 +659,9 @@ test('a click on the heatmap plays the video there', async () => {
   }
 });
 
-test('Redis away during a live view: told calmly, live all the same, and back by itself', { skip: !variants.includes('servers') }, async () => {
+test('Redis away during a live view: told calmly, live all the same, and back by itself', {
+  skip: !variants.includes('servers'),
+}, async () => {
   const gateway = await Gateway.start({ variant: 'servers', store: 'checkpoint_interval_s = 1' });
   const browsers = [];
   try {
@@ -530,12 +675,16 @@ test('Redis away during a live view: told calmly, live all the same, and back by
     browsers.push(operator);
     await operator.signIn('operator');
     await operator.heading('Machine');
-    const onScreen = (to_ms) => viewer.page.locator(`[data-recent="${scene.student}"][data-to-ms="${to_ms}"]`).waitFor();
+    const onScreen = (to_ms) =>
+      viewer.page.locator(`[data-recent="${scene.student}"][data-to-ms="${to_ms}"]`).waitFor();
     await scene.credited(10_000, 15_000);
     await onScreen(15_000);
 
     gateway.stores.halt('private-redis');
-    await until('the ledger takes it', async () => (await scene.play(15_000, 20_000)).status === 200);
+    await until(
+      'the ledger takes it',
+      async () => (await scene.play(15_000, 20_000)).status === 200,
+    );
     await operator.page.getByText('degraded: the ledger acknowledges').waitFor();
     await onScreen(20_000);
     assert.equal(await viewer.page.locator('[data-stream=open]').count(), 1);
@@ -543,9 +692,14 @@ test('Redis away during a live view: told calmly, live all the same, and back by
     await viewer.page.locator(`[data-student="${scene.student}"]`).waitFor();
 
     gateway.stores.run('private-redis');
-    await operator.page.getByText('degraded: the ledger acknowledges').waitFor({ state: 'detached', timeout: 30_000 });
-    await until('the channel is there again', async () =>
-      (await gateway.operator('GET', '/v1/stats?filter=live')).json.live.channel.up, { timeout_ms: 30_000 });
+    await operator.page
+      .getByText('degraded: the ledger acknowledges')
+      .waitFor({ state: 'detached', timeout: 30_000 });
+    await until(
+      'the channel is there again',
+      async () => (await gateway.operator('GET', '/v1/stats?filter=live')).json.live.channel.up,
+      { timeout_ms: 30_000 },
+    );
     await scene.credited(20_000, 25_000);
     await onScreen(25_000);
     for (const browser of browsers) assert.deepEqual(browser.faults, []);

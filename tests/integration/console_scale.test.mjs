@@ -16,19 +16,37 @@ const TASK_MAX_MS = 100;
 
 /** `watchkeeper fleet` with these arguments, to its end. */
 async function fleet(gateway, ...args) {
-  const child = spawn(program, ['fleet', '--url', gateway.origin, '--insecure', '--admin-token', tokens.admin, '--quiet', ...args],
-                      { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(
+    program,
+    [
+      'fleet',
+      '--url',
+      gateway.origin,
+      '--insecure',
+      '--admin-token',
+      tokens.admin,
+      '--quiet',
+      ...args,
+    ],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  );
   let printed = '';
-  for (const output of [child.stdout, child.stderr]) output.on('data', (chunk) => (printed += chunk));
+  for (const output of [child.stdout, child.stderr])
+    output.on('data', (chunk) => (printed += chunk));
   try {
-    const code = await within('the fleet has played', new Promise((resolve) => child.once('exit', resolve)), 240_000);
+    const code = await within(
+      'the fleet has played',
+      new Promise((resolve) => child.once('exit', resolve)),
+      240_000,
+    );
     assert.equal(code, 0, printed);
   } finally {
     child.kill('SIGKILL');
   }
 }
 
-const quantile = (values, q) => values.sort((a, b) => a - b)[Math.min(values.length - 1, Math.ceil(q * values.length) - 1)];
+const quantile = (values, q) =>
+  values.sort((a, b) => a - b)[Math.min(values.length - 1, Math.ceil(q * values.length) - 1)];
 
 describe('the console under load', () => {
   let gateway;
@@ -62,26 +80,50 @@ describe('the console under load', () => {
         await scene.credited(at * 7_000, (at + 1) * 7_000);
         answered[`${scene.student} ${(at + 1) * 7_000}`] = Date.now();
         // Spread over the stream's own rhythm, so that no heartbeat is coalesced with another.
-        await until('it is on screen', () =>
-          browser.page.evaluate((key) => globalThis.arrived[key] !== undefined, `${scene.student} ${(at + 1) * 7_000}`), { timeout_ms: 5_000 });
+        await until(
+          'it is on screen',
+          () =>
+            browser.page.evaluate(
+              (key) => globalThis.arrived[key] !== undefined,
+              `${scene.student} ${(at + 1) * 7_000}`,
+            ),
+          { timeout_ms: 5_000 },
+        );
       }
     const arrived = await browser.page.evaluate(() => globalThis.arrived);
     const delays = Object.entries(answered).map(([key, at]) => Math.max(0, arrived[key] - at));
     const p95 = quantile(delays, 0.95);
-    console.log(`console: from answer to screen p50 ${quantile(delays, 0.5)} ms, p95 ${p95} ms, of ${delays.length}`);
+    console.log(
+      `console: from answer to screen p50 ${quantile(delays, 0.5)} ms, p95 ${p95} ms, of ${delays.length}`,
+    );
     assert.ok(p95 <= 1000, `p95 ${p95} ms`);
     // And the heatmap has them as well.
     const slider = browser.page.getByRole('slider', { name: 'Position in the video' });
     await slider.focus();
     await browser.page.keyboard.press('Home');
-    await until('the heatmap counts five', async () => /: 5 viewers/.test(await slider.getAttribute('aria-valuetext')));
+    await until('the heatmap counts five', async () =>
+      /: 5 viewers/.test(await slider.getAttribute('aria-valuetext')),
+    );
   });
 
   test('ten thousand students: the first strip within a second, and scrolling without a hitch', async () => {
-    await fleet(gateway, '--devices', String(STUDENTS), '--connections', '50', '--burst', '--module', 'crowd');
-    await until('all are in the ledger', async () =>
-      (await gateway.viewer('GET', '/v1/modules/crowd/students?order=attention&limit=1')).json.total === STUDENTS,
-      { timeout_ms: 120_000, every_ms: 500 });
+    await fleet(
+      gateway,
+      '--devices',
+      String(STUDENTS),
+      '--connections',
+      '50',
+      '--burst',
+      '--module',
+      'crowd',
+    );
+    await until(
+      'all are in the ledger',
+      async () =>
+        (await gateway.viewer('GET', '/v1/modules/crowd/students?order=attention&limit=1')).json
+          .total === STUDENTS,
+      { timeout_ms: 120_000, every_ms: 500 },
+    );
     const { page } = browser;
     const passes = [];
     while (passes.length < PASSES_MAX) {
@@ -90,10 +132,16 @@ describe('the console under load', () => {
       assert.ok(pass.rows < 100, `${pass.rows} rows`);
       // The page's own doing, whatever else the machine does: each pass has to be without a hitch.
       assert.ok(pass.tasks > 300, `only ${pass.tasks} tasks were seen while scrolling`);
-      assert.ok(pass.longest_ms <= TASK_MAX_MS, `a task that took ${pass.longest_ms} ms of the processor`);
+      assert.ok(
+        pass.longest_ms <= TASK_MAX_MS,
+        `a task that took ${pass.longest_ms} ms of the processor`,
+      );
       if (pass.first_ms < 1000) break;
     }
-    assert.ok(passes.at(-1).first_ms < 1000, `the first strip after ${passes.map(({ first_ms }) => Math.round(first_ms))} ms`);
+    assert.ok(
+      passes.at(-1).first_ms < 1000,
+      `the first strip after ${passes.map(({ first_ms }) => Math.round(first_ms))} ms`,
+    );
     assert.deepEqual(browser.faults, []);
     await page.close();
   });
@@ -111,7 +159,12 @@ async function openAndScroll(browser) {
     element.click();
     for (;;) {
       const canvas = document.querySelector('[data-student] canvas');
-      if (canvas && canvas.width > 0 && canvas.getContext('2d').getImageData(0, 0, 1, 1).data[3] > 0) break;
+      if (
+        canvas &&
+        canvas.width > 0 &&
+        canvas.getContext('2d').getImageData(0, 0, 1, 1).data[3] > 0
+      )
+        break;
       await new Promise(requestAnimationFrame);
     }
     return performance.now() - started;
@@ -122,21 +175,34 @@ async function openAndScroll(browser) {
   const tasks = await tasksOf(browser, async (mark) => {
     await mark('begin');
     // As somebody at the wheel does it: down through all of them, while pages are read.
-    await page.evaluate(async ([top, whole]) => {
-      for (let step = 0; step <= 150; ++step) {
-        scrollTo(0, top + (whole * step) / 150);
-        await new Promise(requestAnimationFrame);
-        await new Promise(requestAnimationFrame);
-      }
-    }, [y, height]);
-    await until('the last ones are read', () => page.evaluate((count) =>
-      document.querySelector(`[aria-rowindex="${count + 1}"][data-student]`) !== null, STUDENTS), { timeout_ms: 30_000 });
+    await page.evaluate(
+      async ([top, whole]) => {
+        for (let step = 0; step <= 150; ++step) {
+          scrollTo(0, top + (whole * step) / 150);
+          await new Promise(requestAnimationFrame);
+          await new Promise(requestAnimationFrame);
+        }
+      },
+      [y, height],
+    );
+    await until(
+      'the last ones are read',
+      () =>
+        page.evaluate(
+          (count) =>
+            document.querySelector(`[aria-rowindex="${count + 1}"][data-student]`) !== null,
+          STUDENTS,
+        ),
+      { timeout_ms: 30_000 },
+    );
     await mark('end');
   });
   const rows = await page.locator('[data-student]').count();
   const longest = (time) => Math.round(Math.max(...tasks.map((task) => task[time])));
   const longest_ms = longest('processor_ms');
-  console.log(`console: first strip after ${Math.round(first_ms)} ms, longest task while scrolling ${longest_ms} ms of the processor,` +
-    ` ${longest('wall_ms')} ms in all (of ${tasks.length} tasks), ${rows} rows in the document`);
+  console.log(
+    `console: first strip after ${Math.round(first_ms)} ms, longest task while scrolling ${longest_ms} ms of the processor,` +
+      ` ${longest('wall_ms')} ms in all (of ${tasks.length} tasks), ${rows} rows in the document`,
+  );
   return { first_ms, longest_ms, tasks: tasks.length, rows };
 }

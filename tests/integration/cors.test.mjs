@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Gateway } from './lib/gateway.mjs';
-import { Scene, assertProblem } from './lib/scene.mjs';
+import { assertProblem, Scene } from './lib/scene.mjs';
 
 const page = 'https://player.example';
 
@@ -17,19 +17,30 @@ describe('a page of a listed origin', () => {
 
   const preflight = (path, method, headers = {}) =>
     gateway.client.request('OPTIONS', path, {
-      headers: { origin: page, 'access-control-request-method': method,
-                 'access-control-request-headers': 'content-type', ...headers } });
+      headers: {
+        origin: page,
+        'access-control-request-method': method,
+        'access-control-request-headers': 'content-type',
+        ...headers,
+      },
+    });
 
   test('is let in by a preflight, for heartbeats and for reading progress', async () => {
-    for (const [path, method] of [['/v1/heartbeats', 'POST'], ['/v1/heartbeats/stream', 'POST'],
-                                  ['/v1/keys', 'GET'], ['/v1/progress/ann/m', 'GET'],
-                                  ['/v1/students/ann/progress', 'GET']]) {
+    for (const [path, method] of [
+      ['/v1/heartbeats', 'POST'],
+      ['/v1/heartbeats/stream', 'POST'],
+      ['/v1/keys', 'GET'],
+      ['/v1/progress/ann/m', 'GET'],
+      ['/v1/students/ann/progress', 'GET'],
+    ]) {
       const answer = await preflight(path, method);
       assert.equal(answer.status, 204, path);
       assert.equal(answer.headers['access-control-allow-origin'], page);
       assert.equal(answer.headers.vary, 'origin');
       assert.ok(answer.headers['access-control-allow-methods'].split(', ').includes(method));
-      assert.ok(answer.headers['access-control-allow-headers'].split(', ').includes('content-type'));
+      assert.ok(
+        answer.headers['access-control-allow-headers'].split(', ').includes('content-type'),
+      );
       assert.equal(answer.headers['access-control-max-age'], '600');
       assert.equal(answer.headers['access-control-allow-credentials'], undefined);
       assert.equal(answer.text, '');
@@ -48,7 +59,9 @@ describe('a page of a listed origin', () => {
     const refused = await gateway.send('nonsense', { headers: { origin: page } });
     assertProblem(refused, 400, 'malformed-token');
     assert.equal(refused.headers['access-control-allow-origin'], page);
-    const reading = await gateway.client.request('GET', '/v1/progress/ann/m', { headers: { origin: page } });
+    const reading = await gateway.client.request('GET', '/v1/progress/ann/m', {
+      headers: { origin: page },
+    });
     assertProblem(reading, 401, 'unauthorized');
     assert.equal(reading.headers['access-control-allow-origin'], page);
     const large = await gateway.send('x'.repeat(70_000), { headers: { origin: page } });
@@ -57,8 +70,10 @@ describe('a page of a listed origin', () => {
   });
 
   test('has a stream of its own', async () => {
-    const stream = gateway.client.stream('POST', '/v1/heartbeats/stream',
-                                         { 'content-type': 'application/jose', origin: page });
+    const stream = gateway.client.stream('POST', '/v1/heartbeats/stream', {
+      'content-type': 'application/jose',
+      origin: page,
+    });
     const head = await new Promise((resolve) => stream.once('response', resolve));
     assert.equal(head['access-control-allow-origin'], page);
     stream.end();
@@ -86,7 +101,10 @@ test('a gateway without [cors] says nothing of it', async () => {
     assert.equal(answer.status, 405);
     const sent = await gateway.send('nonsense', { headers: { origin: page } });
     for (const { headers: got } of [answer, sent])
-      assert.deepEqual(Object.keys(got).filter((name) => name.startsWith('access-') || name === 'vary'), []);
+      assert.deepEqual(
+        Object.keys(got).filter((name) => name.startsWith('access-') || name === 'vary'),
+        [],
+      );
   } finally {
     await gateway.stop();
   }

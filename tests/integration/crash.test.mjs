@@ -17,7 +17,11 @@ const module_s = 30;
 function readLog(file) {
   if (!fs.existsSync(file)) return [];
   // The last line may be cut: the fleet is writing, or was ended.
-  return fs.readFileSync(file, 'utf8').split('\n').slice(0, -1).map((line) => JSON.parse(line));
+  return fs
+    .readFileSync(file, 'utf8')
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line));
 }
 
 /** By "student/module": the intervals sent, those promised whole, and the sessions' numbers. */
@@ -25,7 +29,14 @@ function byPair(lines) {
   const pairs = new Map();
   for (const line of lines) {
     const key = `${line.student}/${line.module}`;
-    if (!pairs.has(key)) pairs.set(key, { student: line.student, module: line.module, sent: [], promised: [], limited: 0 });
+    if (!pairs.has(key))
+      pairs.set(key, {
+        student: line.student,
+        module: line.module,
+        sent: [],
+        promised: [],
+        limited: 0,
+      });
     const pair = pairs.get(key);
     if (line.event === 'sent') pair.sent.push([line.from, line.to]);
     if (line.event === 'answered' && promised.has(line.status)) {
@@ -48,22 +59,61 @@ for (const variant of variants) {
       try {
         const log = path.join(gateway.directory, 'ack.jsonl');
         // Half a second of media in 0.4 s: the module ends before the test does.
-        fleet = spawn(program, ['fleet', '--url', gateway.origin, '--insecure', '--admin-token', tokens.admin,
-          '--devices', String(devices), '--connections', '8', '--interval', '0.4', '--playback-rate', '2',
-          '--duration', '40', '--module-duration', String(module_s), '--module', 'crash-a', '--module', 'crash-b',
-          '--ack-log', log, '--quiet', '--json', '--request-timeout', '3', '--drain', '5'],
-          { stdio: ['ignore', 'pipe', 'pipe'] });
+        fleet = spawn(
+          program,
+          [
+            'fleet',
+            '--url',
+            gateway.origin,
+            '--insecure',
+            '--admin-token',
+            tokens.admin,
+            '--devices',
+            String(devices),
+            '--connections',
+            '8',
+            '--interval',
+            '0.4',
+            '--playback-rate',
+            '2',
+            '--duration',
+            '40',
+            '--module-duration',
+            String(module_s),
+            '--module',
+            'crash-a',
+            '--module',
+            'crash-b',
+            '--ack-log',
+            log,
+            '--quiet',
+            '--json',
+            '--request-timeout',
+            '3',
+            '--drain',
+            '5',
+          ],
+          { stdio: ['ignore', 'pipe', 'pipe'] },
+        );
         let said = '';
         fleet.stdout.on('data', (chunk) => (said += chunk));
         fleet.stderr.on('data', (chunk) => (said += chunk));
         const fleetEnded = new Promise((resolve) => fleet.once('exit', resolve));
         for (let kill = 1; kill <= 2; ++kill) {
           const seen = readLog(log).length;
-          await until(`heartbeats before kill ${kill}`, () => {
-            if (fleet.exitCode !== null) throw new Error(`the fleet ended: ${said}`);
-            return readLog(log).filter((line) => line.event === 'answered' && promised.has(line.status)).length >
-              (kill * devices * 4) && readLog(log).length > seen;
-          }, { timeout_ms: 30_000, every_ms: 100 });
+          await until(
+            `heartbeats before kill ${kill}`,
+            () => {
+              if (fleet.exitCode !== null) throw new Error(`the fleet ended: ${said}`);
+              return (
+                readLog(log).filter(
+                  (line) => line.event === 'answered' && promised.has(line.status),
+                ).length >
+                  kill * devices * 4 && readLog(log).length > seen
+              );
+            },
+            { timeout_ms: 30_000, every_ms: 100 },
+          );
           const { port } = gateway;
           gateway.child.kill('SIGKILL');
           assert.equal((await gateway.ended).signal, 'SIGKILL');
@@ -80,14 +130,17 @@ for (const variant of variants) {
           const progress = await gateway.progress(pair.student, pair.module);
           const sent = union(pair.sent);
           for (const interval of pair.promised)
-            assert.ok(contains(progress.coverage, interval),
-                      `${name}: acknowledged ${interval} is missing in ${JSON.stringify(progress.coverage)}`);
+            assert.ok(
+              contains(progress.coverage, interval),
+              `${name}: acknowledged ${interval} is missing in ${JSON.stringify(progress.coverage)}`,
+            );
           for (const interval of progress.coverage)
             assert.ok(contains(sent, interval), `${name}: ${interval} was never sent`);
           assert.equal(progress.seconds_watched, Math.floor(lengthOf(progress.coverage) / 1000));
           assert.ok(lengthOf(progress.coverage) >= lengthOf(union(pair.promised)));
           if (progress.state === 'MASTERED') ++mastered;
-          else assert.ok(lengthOf(progress.coverage) < module_s * 950, `${name} should be mastered`);
+          else
+            assert.ok(lengthOf(progress.coverage) < module_s * 950, `${name} should be mastered`);
         }
         assert.ok(mastered > 0, 'no pair was mastered: the run was too short to show anything');
         const events = await until('every mastered pair has its completion', async () => {
@@ -98,10 +151,13 @@ for (const variant of variants) {
         assert.deepEqual(subjects.length, new Set(subjects).size);
         assert.equal(subjects.length, mastered);
         const lines = readLog(log);
-        const count = (event, test) => lines.filter((line) => line.event === event && test(line)).length;
-        t.diagnostic(`${count('sent', () => true)} sent, ` +
-          `${count('answered', (line) => promised.has(line.status))} acknowledged, ` +
-          `${count('answered', (line) => line.status === 'retry')} to be repeated, ${mastered} mastered`);
+        const count = (event, test) =>
+          lines.filter((line) => line.event === event && test(line)).length;
+        t.diagnostic(
+          `${count('sent', () => true)} sent, ` +
+            `${count('answered', (line) => promised.has(line.status))} acknowledged, ` +
+            `${count('answered', (line) => line.status === 'retry')} to be repeated, ${mastered} mastered`,
+        );
       } finally {
         if (fleet && fleet.exitCode === null) fleet.kill('SIGKILL');
         await gateway.end('SIGKILL').catch(() => {});

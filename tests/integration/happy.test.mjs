@@ -11,7 +11,9 @@ import { until } from './lib/wait.mjs';
 for (const variant of variants) {
   describe(`the whole way, ${variant}`, () => {
     let gateway;
-    before(async () => (gateway = await Gateway.start({ variant, store: 'checkpoint_interval_s = 2' })));
+    before(
+      async () => (gateway = await Gateway.start({ variant, store: 'checkpoint_interval_s = 2' })),
+    );
     after(() => gateway?.stop());
 
     for (const alg of ['ES256', 'EdDSA']) {
@@ -64,7 +66,10 @@ for (const variant of variants) {
         assert.equal(event.specversion, '1.0');
         assert.equal(event.type, 'org.watchkeeper.module.mastered.v1');
         assert.equal(event.subject, `${scene.student}/${scene.module}`);
-        assert.match(event.id, /^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+        assert.match(
+          event.id,
+          /^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+        );
         assert.deepEqual(event.data, {
           student: scene.student,
           module: scene.module,
@@ -86,27 +91,41 @@ for (const variant of variants) {
       const bySudent = (await gateway.viewer('GET', `/v1/students/${first.student}/progress`)).json;
       assert.deepEqual(bySudent, { items: [await first.progress()], next: null });
       // The list of a module pages through the ledger, which has the pair at the next checkpoint.
-      const listed = await until('all are checkpointed', async () => {
-        const all = [];
-        let cursor = '';
-        do {
-          const page = (await gateway.viewer('GET',
-            `/v1/modules/${first.module}/students?limit=2${cursor && `&cursor=${cursor}`}`)).json;
-          assert.ok(page.items.length <= 2);
-          all.push(...page.items);
-          cursor = page.next ?? '';
-        } while (cursor);
-        return all.length === 3 && all;
-      }, { timeout_ms: 60_000, every_ms: 500 });
+      const listed = await until(
+        'all are checkpointed',
+        async () => {
+          const all = [];
+          let cursor = '';
+          do {
+            const page = (
+              await gateway.viewer(
+                'GET',
+                `/v1/modules/${first.module}/students?limit=2${cursor && `&cursor=${cursor}`}`,
+              )
+            ).json;
+            assert.ok(page.items.length <= 2);
+            all.push(...page.items);
+            cursor = page.next ?? '';
+          } while (cursor);
+          return all.length === 3 && all;
+        },
+        { timeout_ms: 60_000, every_ms: 500 },
+      );
       for (const scene of scenes)
-        assert.deepEqual(listed.find((item) => item.student === scene.student), await scene.progress());
+        assert.deepEqual(
+          listed.find((item) => item.student === scene.student),
+          await scene.progress(),
+        );
     });
 
     test('what it writes is closed to other users', () => {
       const data = path.join(gateway.directory, 'data');
       const written = fs.readdirSync(data).map((name) => path.join(data, name));
       assert.ok(written.length > 1, written.join());
-      assert.deepEqual([data, ...written].filter((file) => (fs.statSync(file).mode & 0o027) !== 0), []);
+      assert.deepEqual(
+        [data, ...written].filter((file) => (fs.statSync(file).mode & 0o027) !== 0),
+        [],
+      );
     });
 
     test('what was acknowledged is there after a restart', async () => {
@@ -130,10 +149,18 @@ for (const variant of variants) {
       const late = await scene.token(0, 5_000);
       assert.equal((await gateway.admin('DELETE', `/v1/students/${scene.student}`)).status, 204);
       assert.equal((await gateway.send(late)).status, 401);
-      assert.equal((await gateway.viewer('GET', `/v1/progress/${scene.student}/${scene.module}`)).status, 404);
-      assert.deepEqual((await gateway.viewer('GET', `/v1/students/${scene.student}/progress`)).json,
-                       { items: [], next: null });
-      assert.deepEqual((await gateway.completions()).filter((e) => e.data.student === scene.student), []);
+      assert.equal(
+        (await gateway.viewer('GET', `/v1/progress/${scene.student}/${scene.module}`)).status,
+        404,
+      );
+      assert.deepEqual(
+        (await gateway.viewer('GET', `/v1/students/${scene.student}/progress`)).json,
+        { items: [], next: null },
+      );
+      assert.deepEqual(
+        (await gateway.completions()).filter((e) => e.data.student === scene.student),
+        [],
+      );
       assert.ok(!gateway.log.includes(scene.student), 'the log names the student');
       assert.equal((await gateway.admin('DELETE', `/v1/students/${scene.student}`)).status, 204);
       await gateway.enrol(scene.device, scene.student);

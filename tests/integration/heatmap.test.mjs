@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { Gateway, program, tokens } from './lib/gateway.mjs';
-import { Scene, assertProblem, lengthOf } from './lib/scene.mjs';
+import { assertProblem, lengthOf, Scene } from './lib/scene.mjs';
 import { variants } from './lib/stores.mjs';
 import { until } from './lib/wait.mjs';
 
@@ -32,7 +32,8 @@ async function fromCoverages(gateway, module, bins, bin_ms) {
   let cursor = '';
   let students = 0;
   do {
-    const page = (await gateway.viewer('GET', `/v1/modules/${module}/students?limit=500${cursor}`)).json;
+    const page = (await gateway.viewer('GET', `/v1/modules/${module}/students?limit=500${cursor}`))
+      .json;
     for (const { coverage } of page.items) {
       ++students;
       for (const [from, to] of coverage)
@@ -41,26 +42,52 @@ async function fromCoverages(gateway, module, bins, bin_ms) {
     }
     cursor = page.next === null ? '' : `&cursor=${page.next}`;
   } while (cursor);
-  return { students, viewers: seen.map((ms) => Math.round(ms / bin_ms * 100) / 100) };
+  return { students, viewers: seen.map((ms) => Math.round((ms / bin_ms) * 100) / 100) };
 }
 
 /** Runs `watchkeeper recount`; {code, text}. */
 function recount(gateway, ...more) {
   return new Promise((resolve) =>
-    execFile(program, ['recount', '--config', gateway.file, ...more],
-             (error, stdout, stderr) => resolve({ code: error?.code ?? 0, text: stdout + stderr })));
+    execFile(program, ['recount', '--config', gateway.file, ...more], (error, stdout, stderr) =>
+      resolve({ code: error?.code ?? 0, text: stdout + stderr }),
+    ),
+  );
 }
 
 /** A short fleet run; resolves when it has ended. */
 function fleet(gateway, module, ...more) {
   return new Promise((resolve, reject) =>
-    execFile(program, ['fleet', '--url', gateway.origin, '--insecure', '--admin-token', tokens.admin,
-      '--connections', '8', '--interval', '0.4', '--playback-rate', '2', '--module-duration', '20',
-      '--module', module, '--quiet', '--json', '--drain', '5', ...more],
+    execFile(
+      program,
+      [
+        'fleet',
+        '--url',
+        gateway.origin,
+        '--insecure',
+        '--admin-token',
+        tokens.admin,
+        '--connections',
+        '8',
+        '--interval',
+        '0.4',
+        '--playback-rate',
+        '2',
+        '--module-duration',
+        '20',
+        '--module',
+        module,
+        '--quiet',
+        '--json',
+        '--drain',
+        '5',
+        ...more,
+      ],
       (error, stdout, stderr) => {
         if (error && error.code !== 1) return reject(new Error(stdout + stderr));
         resolve(stdout);
-      }));
+      },
+    ),
+  );
 }
 
 for (const variant of variants) {
@@ -76,10 +103,14 @@ for (const variant of variants) {
 
         assert.equal((await scene.credited(0, 10_000)).status, 'credited');
         const told = Date.now();
-        let map = await until('the heartbeat is seen', async () => {
-          const now = await heatmap(gateway, scene.module);
-          return sum(now.viewers) === 10 && now;
-        }, { timeout_ms: 1_000, every_ms: 20 });
+        let map = await until(
+          'the heartbeat is seen',
+          async () => {
+            const now = await heatmap(gateway, scene.module);
+            return sum(now.viewers) === 10 && now;
+          },
+          { timeout_ms: 1_000, every_ms: 20 },
+        );
         assert.ok(Date.now() - told < 1_000);
         assert.deepEqual(map.viewers.slice(0, 12), [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0]);
         assert.equal(map.students, 1);
@@ -87,7 +118,7 @@ for (const variant of variants) {
         const again = scene.claims(2_000, 4_500);
         const token = await scene.device.token(again);
         await gateway.send(token);
-        await gateway.send(token);  // a duplicate is no play
+        await gateway.send(token); // a duplicate is no play
         await scene.credited(30_000, 30_500);
         map = await heatmap(gateway, scene.module);
         assert.equal(map.viewers[3], 1);
@@ -101,8 +132,11 @@ for (const variant of variants) {
 
         assertProblem(await gateway.viewer('GET', '/v1/modules/none/heatmap'), 404, 'not-found');
         for (const bins of ['0', '1001', '-1', 'x', '1.5', ''])
-          assertProblem(await gateway.viewer('GET', `/v1/modules/${scene.module}/heatmap?bins=${bins}`),
-                        400, 'malformed-request');
+          assertProblem(
+            await gateway.viewer('GET', `/v1/modules/${scene.module}/heatmap?bins=${bins}`),
+            400,
+            'malformed-request',
+          );
         const refused = await gateway.operator('GET', `/v1/modules/${scene.module}/heatmap`);
         assert.equal(refused.status, 403);
       } finally {
@@ -122,28 +156,42 @@ for (const variant of variants) {
       };
       try {
         const running = fleet(gateway, module, '--devices', '60', '--duration', '12');
-        await until('the fleet plays', async () => {
-          const answer = await gateway.viewer('GET', `/v1/modules/${module}/heatmap`);
-          return answer.status === 200 && sum(answer.json.viewers) > 100;
-        }, { timeout_ms: 30_000 });
+        await until(
+          'the fleet plays',
+          async () => {
+            const answer = await gateway.viewer('GET', `/v1/modules/${module}/heatmap`);
+            return answer.status === 200 && sum(answer.json.viewers) > 100;
+          },
+          { timeout_ms: 30_000 },
+        );
         const { port } = gateway;
         gateway.child.kill('SIGKILL');
         await gateway.ended;
         await gateway.launch(port);
         await running;
         // Students whose first heartbeat came after the last checkpoint are in no list yet.
-        await until('all is in the ledger', async () =>
-          (await recount(gateway, '--check')).code === 0 &&
-          (await gateway.operator('GET', '/v1/stats')).json.ledger.dirty_pairs === 0,
-          { timeout_ms: 20_000, every_ms: 500 });
+        await until(
+          'all is in the ledger',
+          async () =>
+            (await recount(gateway, '--check')).code === 0 &&
+            (await gateway.operator('GET', '/v1/stats')).json.ledger.dirty_pairs === 0,
+          { timeout_ms: 20_000, every_ms: 500 },
+        );
         const map = await check('after the kill');
         assert.ok(sum(map.viewers) > 100);
 
         // An erasure takes the student's part, and leaves the plays.
-        const student = (await gateway.viewer('GET', `/v1/modules/${module}/students?limit=1`)).json.items[0];
-        assert.equal((await gateway.admin('DELETE', `/v1/students/${student.student}`)).status, 204);
+        const student = (await gateway.viewer('GET', `/v1/modules/${module}/students?limit=1`)).json
+          .items[0];
+        assert.equal(
+          (await gateway.admin('DELETE', `/v1/students/${student.student}`)).status,
+          204,
+        );
         const without = await check('after the erasure');
-        assert.ok(Math.abs(sum(map.viewers) - sum(without.viewers) - lengthOf(student.coverage) / 1000) < 0.2);
+        assert.ok(
+          Math.abs(sum(map.viewers) - sum(without.viewers) - lengthOf(student.coverage) / 1000) <
+            0.2,
+        );
         assert.deepEqual(without.plays, map.plays);
 
         // Another duration: other bins, the same viewers.
@@ -168,32 +216,58 @@ for (const variant of variants) {
         const more = await Promise.all([1, 2, 3].map(() => Scene.make(gateway, { module })));
         const [skips, nearly, done] = more;
         const play = async (scene, intervals) => {
-          for (const [from, to] of intervals) assert.equal((await scene.credited(from, to)).status, 'credited');
+          for (const [from, to] of intervals)
+            assert.equal((await scene.credited(from, to)).status, 'credited');
         };
         await play(first, [[0, 5_000]]);
-        await play(skips, [[0, 5_000], [20_000, 25_000]]);
-        await play(nearly, [[0, 25_000], [25_000, 50_000]]);
-        await play(done, [[0, 29_000], [29_000, 58_000]]);
+        await play(skips, [
+          [0, 5_000],
+          [20_000, 25_000],
+        ]);
+        await play(nearly, [
+          [0, 25_000],
+          [25_000, 50_000],
+        ]);
+        await play(done, [
+          [0, 29_000],
+          [29_000, 58_000],
+        ]);
         const list = (query) => gateway.viewer('GET', `/v1/modules/${module}/students?${query}`);
-        await until('all four are in the ledger', async () => (await list('')).json.total === 4,
-                    { timeout_ms: 15_000 });
-        let page = await until('a list with all four', async () => {
-          const answer = (await list('order=attention&limit=2')).json;
-          return answer.total === 4 && answer;
-        }, { timeout_ms: 15_000 });
+        await until('all four are in the ledger', async () => (await list('')).json.total === 4, {
+          timeout_ms: 15_000,
+        });
+        let page = await until(
+          'a list with all four',
+          async () => {
+            const answer = (await list('order=attention&limit=2')).json;
+            return answer.total === 4 && answer;
+          },
+          { timeout_ms: 15_000 },
+        );
         const items = [...page.items];
         page = (await list(`order=attention&limit=2&cursor=${page.next}`)).json;
         assert.equal(page.next, null);
         assert.equal(page.total, undefined);
         items.push(...page.items);
-        assert.deepEqual(items.map((item) => [item.student, item.attention]), [
-          [skips.student, 'skipping'], [nearly.student, 'nearly_done'],
-          [first.student, 'none'], [done.student, 'none']]);
+        assert.deepEqual(
+          items.map((item) => [item.student, item.attention]),
+          [
+            [skips.student, 'skipping'],
+            [nearly.student, 'nearly_done'],
+            [first.student, 'none'],
+            [done.student, 'none'],
+          ],
+        );
         assert.equal(items[3].state, 'MASTERED');
         assert.equal(items[0].rewatched_ms, 0);
         assertProblem(await list('order=attention&cursor=0123456789abcdef.2'), 409, 'conflict');
-        for (const wrong of ['order=need', 'order=attention&cursor=x', 'order=attention&cursor=.1',
-                             'order=attention&cursor=a.b', 'order=attention&limit=0'])
+        for (const wrong of [
+          'order=need',
+          'order=attention&cursor=x',
+          'order=attention&cursor=.1',
+          'order=attention&cursor=a.b',
+          'order=attention&limit=0',
+        ])
           assertProblem(await list(wrong), 400, 'malformed-request');
       } finally {
         await gateway.stop();
@@ -224,17 +298,32 @@ if (variants.includes('servers'))
         await scene.credited(10_000, 20_000);
         scene.gateway = two;
         await scene.credited(15_000, 25_000);
-        const expected = [...new Array(5).fill(1), ...new Array(15).fill(2), ...new Array(5).fill(1)];
+        const expected = [
+          ...new Array(5).fill(1),
+          ...new Array(15).fill(2),
+          ...new Array(5).fill(1),
+        ];
         for (const gateway of [one, two])
-          await until('both show the same', async () => {
-            const map = await heatmap(gateway, scene.module);
-            return map.students === 2 && sum(map.viewers) === 40 &&
-              expected.every((viewers, i) => map.viewers[i] === viewers);
-          }, { timeout_ms: 20_000, every_ms: 200 });
-        const plays = await until('all plays', async () => {
-          const map = await heatmap(one, scene.module);
-          return sum(map.plays) === 45 && map.plays;
-        }, { timeout_ms: 20_000, every_ms: 200 });
+          await until(
+            'both show the same',
+            async () => {
+              const map = await heatmap(gateway, scene.module);
+              return (
+                map.students === 2 &&
+                sum(map.viewers) === 40 &&
+                expected.every((viewers, i) => map.viewers[i] === viewers)
+              );
+            },
+            { timeout_ms: 20_000, every_ms: 200 },
+          );
+        const plays = await until(
+          'all plays',
+          async () => {
+            const map = await heatmap(one, scene.module);
+            return sum(map.plays) === 45 && map.plays;
+          },
+          { timeout_ms: 20_000, every_ms: 200 },
+        );
         assert.equal(plays[16], 3);
         const checked = await recount(one, '--check');
         assert.equal(checked.code, 0, checked.text);
@@ -260,16 +349,23 @@ if (variants.includes('servers'))
         const other = await Scene.make(one, { module: scene.module });
         const shows = async (gateway, seconds, students) => {
           const begun = Date.now();
-          await until('it is shown', async () => {
-            const map = await heatmap(gateway, scene.module);
-            assert.ok(sum(map.viewers) <= seconds, `${sum(map.viewers)} of ${seconds}: counted twice`);
-            return sum(map.viewers) === seconds && map.students === students;
-          }, { timeout_ms: 5_000, every_ms: 20 });
+          await until(
+            'it is shown',
+            async () => {
+              const map = await heatmap(gateway, scene.module);
+              assert.ok(
+                sum(map.viewers) <= seconds,
+                `${sum(map.viewers)} of ${seconds}: counted twice`,
+              );
+              return sum(map.viewers) === seconds && map.students === students;
+            },
+            { timeout_ms: 5_000, every_ms: 20 },
+          );
           return Date.now() - begun;
         };
         await scene.credited(0, 10_000);
         const first_ms = await shows(two, 10, 1);
-        assert.equal(await shows(one, 10, 1) < 1_000, true);
+        assert.equal((await shows(one, 10, 1)) < 1_000, true);
         // The same student at both in turn, and another one, between them.
         const delays = [first_ms];
         let seconds = 10;
@@ -288,8 +384,11 @@ if (variants.includes('servers'))
         }
         console.log(`two gateways: shown by the other after ${delays.join(', ')} ms`);
         assert.ok(Math.max(...delays) < 1_000, `${delays}`);
-        await until('both students are active, at either', async () =>
-          (await two.viewer('GET', '/v1/overview')).json.modules[scene.module].active === 2);
+        await until(
+          'both students are active, at either',
+          async () =>
+            (await two.viewer('GET', '/v1/overview')).json.modules[scene.module].active === 2,
+        );
         // The last checkpoints, of both at once; then nothing is left to be added.
         await Promise.all([one.end(), two.end()]);
         await one.launch();

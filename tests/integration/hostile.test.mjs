@@ -3,12 +3,13 @@
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import { Device, b64, uuid } from './lib/device.mjs';
+import { b64, Device, uuid } from './lib/device.mjs';
 import { Gateway, tokens } from './lib/gateway.mjs';
-import { Scene, assertProblem } from './lib/scene.mjs';
+import { assertProblem, Scene } from './lib/scene.mjs';
 
 // Beyond the limits that would answer 429 instead: these tests are about the parser.
-const settings = '[rate]\ndevice_per_s = 1000\ndevice_burst = 100000\n' +
+const settings =
+  '[rate]\ndevice_per_s = 1000\ndevice_burst = 100000\n' +
   'address_failures_per_s = 100000\naddress_failures_burst = 1000000\n';
 
 const P256_ORDER = BigInt('0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551');
@@ -27,12 +28,14 @@ describe('hostile input', () => {
   async function sendAll(bodies) {
     const answers = new Array(bodies.length);
     let next = 0;
-    await Promise.all(Array.from({ length: 64 }, async () => {
-      while (next < bodies.length) {
-        const i = next++;
-        answers[i] = await gateway.send(bodies[i]);
-      }
-    }));
+    await Promise.all(
+      Array.from({ length: 64 }, async () => {
+        while (next < bodies.length) {
+          const i = next++;
+          answers[i] = await gateway.send(bodies[i]);
+        }
+      }),
+    );
     return answers;
   }
 
@@ -61,10 +64,16 @@ describe('hostile input', () => {
         }
       }
       for (const answer of await sendAll(flipped)) {
-        assert.ok([400, 401, 403, 404, 422].includes(answer.status), `${answer.status} ${answer.text}`);
+        assert.ok(
+          [400, 401, 403, 404, 422].includes(answer.status),
+          `${answer.status} ${answer.text}`,
+        );
         assert.match(answer.json.type, /^urn:watchkeeper:problem:/);
       }
-      assert.equal((await gateway.viewer('GET', `/v1/progress/${one.student}/${one.module}`)).status, 404);
+      assert.equal(
+        (await gateway.viewer('GET', `/v1/progress/${one.student}/${one.module}`)).status,
+        404,
+      );
       assert.equal((await gateway.send(token)).json.results[0].status, 'credited');
     });
   }
@@ -74,16 +83,41 @@ describe('hostile input', () => {
     const good = { alg: 'ES256', kid, typ: 'engagement+jwt' };
     const payload = JSON.stringify(scene.claims(0, 1000));
     const headers = [
-      ...['none', 'es256', 'RS256', 'PS256', 'ES384', 'ES256K', 'HS384', '', 'ES256 ', 'Ed25519']
-        .map((alg) => ({ ...good, alg })),
-      { ...good, typ: 'JWT' }, { ...good, typ: undefined }, { ...good, typ: 'ENGAGEMENT+JWT' },
-      { ...good, kid: undefined }, { ...good, kid: kid.slice(1) }, { ...good, kid: `${kid}A` },
-      { ...good, kid: 5 }, { ...good, alg: null }, { ...good, crit: ['exp'] },
-      { ...good, jku: 'https://x/y' }, { ...good, jwk: scene.device.jwk }, { ...good, b64: false },
+      ...[
+        'none',
+        'es256',
+        'RS256',
+        'PS256',
+        'ES384',
+        'ES256K',
+        'HS384',
+        '',
+        'ES256 ',
+        'Ed25519',
+      ].map((alg) => ({ ...good, alg })),
+      { ...good, typ: 'JWT' },
+      { ...good, typ: undefined },
+      { ...good, typ: 'ENGAGEMENT+JWT' },
+      { ...good, kid: undefined },
+      { ...good, kid: kid.slice(1) },
+      { ...good, kid: `${kid}A` },
+      { ...good, kid: 5 },
+      { ...good, alg: null },
+      { ...good, crit: ['exp'] },
+      { ...good, jku: 'https://x/y' },
+      { ...good, jwk: scene.device.jwk },
+      { ...good, b64: false },
     ].map((header) => JSON.stringify(header));
-    headers.push(`{"alg":"none","alg":"ES256","kid":"${kid}","typ":"engagement+jwt"}`,
-                 `{"alg":"ES256","kid":"${kid}","typ":"engagement+jwt"`, '[]', 'null', '', '{}',
-                 `${JSON.stringify(good)} x`, `\ufeff${JSON.stringify(good)}`);
+    headers.push(
+      `{"alg":"none","alg":"ES256","kid":"${kid}","typ":"engagement+jwt"}`,
+      `{"alg":"ES256","kid":"${kid}","typ":"engagement+jwt"`,
+      '[]',
+      'null',
+      '',
+      '{}',
+      `${JSON.stringify(good)} x`,
+      `\ufeff${JSON.stringify(good)}`,
+    );
     const answers = await sendAll(headers.map((header) => scene.device.rawToken(header, payload)));
     answers.forEach((answer, i) => {
       assert.equal(answer.status, 400, `${headers[i]}: ${answer.text}`);
@@ -119,23 +153,48 @@ describe('hostile input', () => {
       for (const value of values) wrong.push(JSON.stringify({ ...base, [name]: value }));
     const text = JSON.stringify(base);
     for (const name of Object.keys(base))
-      wrong.push(text.replace('{', `{"${name}":${JSON.stringify(base[name])},`));  // twice
-    wrong.push(text.replace('"from":0', '"from":00'), text.replace('"from":0', '"from":-0'),
-               text.replace('"from":0', '"from":0e0'), text.replace('"sn":', '"sn":+'),
-               text.replace(/"iat":[0-9.]+/, '"iat":NaN'), text.replace(/"iat":[0-9.]+/, '"iat":1e400'),
-               text.replace(/"to":\d+/, `"to":1${'0'.repeat(300)}`),
-               text.replace('"sub":', '"\\u0073ub":"x","sub":'), `${text}{}`, `${text},`, text.slice(0, -1),
-               '{}', '[]', 'null', '""', `[${text}]`, '{'.repeat(200), '['.repeat(400));
+      wrong.push(text.replace('{', `{"${name}":${JSON.stringify(base[name])},`)); // twice
+    wrong.push(
+      text.replace('"from":0', '"from":00'),
+      text.replace('"from":0', '"from":-0'),
+      text.replace('"from":0', '"from":0e0'),
+      text.replace('"sn":', '"sn":+'),
+      text.replace(/"iat":[0-9.]+/, '"iat":NaN'),
+      text.replace(/"iat":[0-9.]+/, '"iat":1e400'),
+      text.replace(/"to":\d+/, `"to":1${'0'.repeat(300)}`),
+      text.replace('"sub":', '"\\u0073ub":"x","sub":'),
+      `${text}{}`,
+      `${text},`,
+      text.slice(0, -1),
+      '{}',
+      '[]',
+      'null',
+      '""',
+      `[${text}]`,
+      '{'.repeat(200),
+      '['.repeat(400),
+    );
     const answers = await sendAll(wrong.map((payload) => scene.device.rawToken(header, payload)));
     answers.forEach((answer, i) => {
       // An instant that is well-formed and absurd is too old or too new.
       const times = /"iat":(-1|1e\+?20|100000000000000000000)|"exp":-5/.test(wrong[i]);
-      const allowed = times ? ['malformed-token', 'stale-token', 'future-token'] : ['malformed-token'];
-      assert.ok(allowed.some((name) => answer.status >= 400 && answer.json.type?.endsWith(name)),
-                `${wrong[i].slice(0, 200)}: ${answer.status} ${answer.text}`);
+      const allowed = times
+        ? ['malformed-token', 'stale-token', 'future-token']
+        : ['malformed-token'];
+      assert.ok(
+        allowed.some((name) => answer.status >= 400 && answer.json.type?.endsWith(name)),
+        `${wrong[i].slice(0, 200)}: ${answer.status} ${answer.text}`,
+      );
     });
-    const invalidUtf8 = Buffer.concat([Buffer.from(text.slice(0, -1)), Buffer.from(',"x":"\xff\xfe"}', 'latin1')]);
-    assertProblem(await gateway.send(scene.device.rawToken(header, invalidUtf8)), 400, 'malformed-token');
+    const invalidUtf8 = Buffer.concat([
+      Buffer.from(text.slice(0, -1)),
+      Buffer.from(',"x":"\xff\xfe"}', 'latin1'),
+    ]);
+    assertProblem(
+      await gateway.send(scene.device.rawToken(header, invalidUtf8)),
+      400,
+      'malformed-token',
+    );
     const unknown = { ...base, sn: 1000, extra: { deep: [1, 'x', null] }, aud: 'someone' };
     const fine = await gateway.send(scene.device.rawToken(header, JSON.stringify(unknown)));
     assert.equal(fine.status, 200, fine.text);
@@ -145,10 +204,21 @@ describe('hostile input', () => {
     const scene = await Scene.make(gateway);
     const token = await scene.token(0, 1000);
     const [header, payload, signature] = token.split('.');
-    for (const body of [`${token}=`, `${header}=.${payload}.${signature}`, `${token}.`, `.${token}`,
-                        `${token} `, ` ${token}`, `${token}\r\n`, `${token}\0`, `${header}..${signature}`,
-                        `${header}.${payload}`, `${header}.${payload}.${signature}.x`,
-                        token.replace('.', '%2E'), `"${token}"`])
+    for (const body of [
+      `${token}=`,
+      `${header}=.${payload}.${signature}`,
+      `${token}.`,
+      `.${token}`,
+      `${token} `,
+      ` ${token}`,
+      `${token}\r\n`,
+      `${token}\0`,
+      `${header}..${signature}`,
+      `${header}.${payload}`,
+      `${header}.${payload}.${signature}.x`,
+      token.replace('.', '%2E'),
+      `"${token}"`,
+    ])
       assertProblem(await gateway.send(body), 400, 'malformed-token');
     // The last character of a 64-byte value has two unused bits.
     const last = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
@@ -169,10 +239,19 @@ describe('hostile input', () => {
     const above = bytesOf(P256_ORDER + 1n);
     const full = Buffer.alloc(32, 0xff);
     const wrong = [
-      scene.device.sign(input, 'der'), Buffer.concat([zero, s]), Buffer.concat([r, zero]),
-      Buffer.concat([zero, zero]), Buffer.concat([order, s]), Buffer.concat([r, order]),
-      Buffer.concat([above, s]), Buffer.concat([full, full]), raw.subarray(0, 63),
-      Buffer.concat([raw, zero.subarray(0, 1)]), Buffer.concat([s, r]), Buffer.alloc(64), Buffer.alloc(200, 1),
+      scene.device.sign(input, 'der'),
+      Buffer.concat([zero, s]),
+      Buffer.concat([r, zero]),
+      Buffer.concat([zero, zero]),
+      Buffer.concat([order, s]),
+      Buffer.concat([r, order]),
+      Buffer.concat([above, s]),
+      Buffer.concat([full, full]),
+      raw.subarray(0, 63),
+      Buffer.concat([raw, zero.subarray(0, 1)]),
+      Buffer.concat([s, r]),
+      Buffer.alloc(64),
+      Buffer.alloc(200, 1),
     ];
     const answers = await sendAll(wrong.map((signature) => `${input}.${b64(signature)}`));
     answers.forEach((answer, i) => assert.equal(answer.status, 401, `${i}: ${answer.text}`));
@@ -189,36 +268,63 @@ describe('hostile input', () => {
     const p = 2n ** 255n - 19n;
     const little = (n) => Buffer.from(n.toString(16).padStart(64, '0'), 'hex').reverse();
     const smallOrder = [
-      little(0n), little(1n), little(p - 1n), little(p), little(p + 1n), little(2n ** 255n - 1n),
+      little(0n),
+      little(1n),
+      little(p - 1n),
+      little(p),
+      little(p + 1n),
+      little(2n ** 255n - 1n),
       Buffer.from('26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05', 'hex'),
       Buffer.from('26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85', 'hex'),
       Buffer.from('c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a', 'hex'),
       Buffer.from('c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa', 'hex'),
-      Buffer.from(`01${'00'.repeat(30)}80`, 'hex'), Buffer.from(`00${'00'.repeat(30)}80`, 'hex'),
+      Buffer.from(`01${'00'.repeat(30)}80`, 'hex'),
+      Buffer.from(`00${'00'.repeat(30)}80`, 'hex'),
       Buffer.from('ff'.repeat(32), 'hex'),
     ];
     for (const bytes of smallOrder) {
       const x = b64(bytes);
-      const kid = crypto.createHash('sha256').update(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`).digest('base64url');
-      const answer = await gateway.admin('PUT', `/v1/devices/${kid}`,
-                                         { student: 's', jwk: { kty: 'OKP', crv: 'Ed25519', x } });
+      const kid = crypto
+        .createHash('sha256')
+        .update(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`)
+        .digest('base64url');
+      const answer = await gateway.admin('PUT', `/v1/devices/${kid}`, {
+        student: 's',
+        jwk: { kty: 'OKP', crv: 'Ed25519', x },
+      });
       assertProblem(answer, 400, 'malformed-request');
       assert.match(answer.json.detail, /usable key/);
     }
-    for (const [x, y] of [[zeroText, zeroText], [b64(bytesOf(5n)), b64(bytesOf(5n))]]) {
-      const kid = crypto.createHash('sha256').update(`{"crv":"P-256","kty":"EC","x":"${x}","y":"${y}"}`).digest('base64url');
-      const answer = await gateway.admin('PUT', `/v1/devices/${kid}`,
-                                         { student: 's', jwk: { kty: 'EC', crv: 'P-256', x, y } });
+    for (const [x, y] of [
+      [zeroText, zeroText],
+      [b64(bytesOf(5n)), b64(bytesOf(5n))],
+    ]) {
+      const kid = crypto
+        .createHash('sha256')
+        .update(`{"crv":"P-256","kty":"EC","x":"${x}","y":"${y}"}`)
+        .digest('base64url');
+      const answer = await gateway.admin('PUT', `/v1/devices/${kid}`, {
+        student: 's',
+        jwk: { kty: 'EC', crv: 'P-256', x, y },
+      });
       assertProblem(answer, 400, 'malformed-request');
     }
   });
 
   test('documents cut at every byte, or with any byte flipped, are refused or taken, never 500', async () => {
-    const text = JSON.stringify({ title: 'Täst "x"', duration_ms: 60000, mastery_threshold: 95.5, max_rate: 2 });
-    const bytes = Buffer.from(text);
-    const put = (body) => gateway.client.request('PUT', '/v1/modules/damaged', {
-      body, token: tokens.admin, headers: { 'content-type': 'application/json' },
+    const text = JSON.stringify({
+      title: 'Täst "x"',
+      duration_ms: 60000,
+      mastery_threshold: 95.5,
+      max_rate: 2,
     });
+    const bytes = Buffer.from(text);
+    const put = (body) =>
+      gateway.client.request('PUT', '/v1/modules/damaged', {
+        body,
+        token: tokens.admin,
+        headers: { 'content-type': 'application/json' },
+      });
     for (let i = 0; i < bytes.length; ++i)
       assertProblem(await put(bytes.subarray(0, i)), 400, 'malformed-request');
     for (let i = 0; i < bytes.length; ++i) {
@@ -226,7 +332,8 @@ describe('hostile input', () => {
         const flipped = Buffer.from(bytes);
         flipped[i] ^= 1 << bit;
         const answer = await put(flipped);
-        if (answer.status !== 200 && answer.status !== 201) assertProblem(answer, 400, 'malformed-request');
+        if (answer.status !== 200 && answer.status !== 201)
+          assertProblem(answer, 400, 'malformed-request');
       }
     }
   });

@@ -21,7 +21,8 @@ async function outcome(client, stream, expected) {
   return { kind: 'ends', code: client.goaway };
 }
 
-const fits = (expected, got) => expected.kind === got.kind &&
+const fits = (expected, got) =>
+  expected.kind === got.kind &&
   (expected.codes === undefined || expected.codes.includes(got.code)) &&
   (expected.status === undefined || expected.status === got.status);
 
@@ -42,13 +43,18 @@ describe('HTTP/2', () => {
               await client.until('SETTINGS', () => client.frames.length > 0);
               const { payload } = client.frames[0];
               for (let i = 0; i < payload.length; i += 6)
-                if (payload.readUInt16BE(i) === setting.streams) client.streamsMax = payload.readUInt32BE(i + 2);
+                if (payload.readUInt16BE(i) === setting.streams)
+                  client.streamsMax = payload.readUInt32BE(i + 2);
             }
             await act(client);
-            const stream = typeof options.stream === 'function' ? options.stream(client) : options.stream ?? 1;
+            const stream =
+              typeof options.stream === 'function' ? options.stream(client) : (options.stream ?? 1);
             const expected = [wanted, options.also ?? []].flat();
             const got = await outcome(client, stream, expected);
-            assert.ok(expected.some((one) => fits(one, got)), `${JSON.stringify(got)} is none of ${JSON.stringify(expected)}`);
+            assert.ok(
+              expected.some((one) => fits(one, got)),
+              `${JSON.stringify(got)} is none of ${JSON.stringify(expected)}`,
+            );
             if (got.kind === 'ends') return;
             if (got.kind === 'last answer') return await client.ended();
             assert.equal(client.goaway, null);

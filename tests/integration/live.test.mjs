@@ -5,10 +5,10 @@ import http2 from 'node:http2';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Client } from './lib/client.mjs';
-import { Device, claims, uuid } from './lib/device.mjs';
+import { claims, Device, uuid } from './lib/device.mjs';
 import { Events, itemOf } from './lib/events.mjs';
 import { Gateway, tokens } from './lib/gateway.mjs';
-import { Scene, assertProblem } from './lib/scene.mjs';
+import { assertProblem, Scene } from './lib/scene.mjs';
 import { temporaryDirectory, variants } from './lib/stores.mjs';
 import { until, within } from './lib/wait.mjs';
 
@@ -49,7 +49,9 @@ describe('watching live', () => {
     }
     latencies.sort((a, b) => a - b);
     const p95 = latencies[Math.ceil(latencies.length * 0.95) - 1];
-    console.log(`# from the answer to the event: p50 ${latencies[20].toFixed(1)} ms, p95 ${p95.toFixed(1)} ms`);
+    console.log(
+      `# from the answer to the event: p50 ${latencies[20].toFixed(1)} ms, p95 ${p95.toFixed(1)} ms`,
+    );
     assert.ok(p95 < 1000, `p95 ${p95}`);
     const heat = await watching.find('the heatmap', (event) => event.event === 'heatmap');
     assert.deepEqual(heat.data.bins[0], [0, 1, 1]);
@@ -64,8 +66,10 @@ describe('watching live', () => {
     await scene.credited(0, 1000);
     const broken = await scene.token(1000, 2000);
     await gateway.send(`${broken.slice(0, -6)}AAAAAA`);
-    const totals = await all.find('the rejection',
-      (event) => event.event === 'totals' && event.data.rejected['bad-signature'] === 1);
+    const totals = await all.find(
+      'the rejection',
+      (event) => event.event === 'totals' && event.data.rejected['bad-signature'] === 1,
+    );
     assert.equal(totals.data.active[scene.module], 1);
     assert.ok(totals.data.connections >= 1);
     assert.equal(all.of('progress').length, 0);
@@ -90,13 +94,20 @@ describe('watching live', () => {
     const again = await watch(gateway, scene.module, { headers: { 'last-event-id': last.id } });
     const missed = await again.find('what was missed', itemOf(scene.student));
     assert.notEqual(missed.id, seen.id);
-    const played = again.of('progress').flatMap((event) => event.data.items.flatMap((item) => item.played));
-    assert.ok(played.some(([from]) => from === 1000), JSON.stringify(played));
+    const played = again
+      .of('progress')
+      .flatMap((event) => event.data.items.flatMap((item) => item.played));
+    assert.ok(
+      played.some(([from]) => from === 1000),
+      JSON.stringify(played),
+    );
     assert.ok(!played.some(([from]) => from === 0), JSON.stringify(played));
     assert.equal(again.of('reset').length, 0);
     await again.close();
 
-    const strange = await watch(gateway, scene.module, { headers: { 'last-event-id': 'of-another-day' } });
+    const strange = await watch(gateway, scene.module, {
+      headers: { 'last-event-id': 'of-another-day' },
+    });
     await strange.find('a reset', (event) => event.event === 'reset');
     await strange.close();
   });
@@ -104,31 +115,57 @@ describe('watching live', () => {
   test('a client that does not read is cut off, and nobody waits for it', async () => {
     const module = `slow-${process.pid}`;
     await gateway.putModule(module, 600_000);
-    const students = await Promise.all(Array.from({ length: 240 }, async (_, i) => {
-      const device = await Device.make('EdDSA');
-      const student = `slow-${process.pid}-${i}`;
-      await gateway.enrol(device, student);
-      return { device, student, sid: uuid() };
-    }));
+    const students = await Promise.all(
+      Array.from({ length: 240 }, async (_, i) => {
+        const device = await Device.make('EdDSA');
+        const student = `slow-${process.pid}-${i}`;
+        await gateway.enrol(device, student);
+        return { device, student, sid: uuid() };
+      }),
+    );
     // A window of one kilobyte, which is never opened again.
-    const slow = http2.connect(gateway.origin, { rejectUnauthorized: false, settings: { initialWindowSize: 1024 } });
+    const slow = http2.connect(gateway.origin, {
+      rejectUnauthorized: false,
+      settings: { initialWindowSize: 1024 },
+    });
     slow.on('error', () => {});
-    const stuck = slow.request({ ':path': `/v1/live?module=${module}`, authorization: `Bearer ${tokens.viewer}` });
+    const stuck = slow.request({
+      ':path': `/v1/live?module=${module}`,
+      authorization: `Bearer ${tokens.viewer}`,
+    });
     stuck.on('error', () => {});
     stuck.pause();
-    await within('the slow client is answered', new Promise((resolve) => stuck.once('response', resolve)));
+    await within(
+      'the slow client is answered',
+      new Promise((resolve) => stuck.once('response', resolve)),
+    );
     let ended = false;
-    const cut = new Promise((resolve) => stuck.once('close', () => { ended = true; resolve(stuck.rstCode); }));
+    const cut = new Promise((resolve) =>
+      stuck.once('close', () => {
+        ended = true;
+        resolve(stuck.rstCode);
+      }),
+    );
     const reading = await watch(gateway, module);
     let round = 0;
     for (; round < 40 && !ended; ++round) {
-      const list = await Promise.all(students.map(({ device, student, sid }) =>
-        device.token(claims(student, module, sid, round, round * 1000, (round + 1) * 1000))));
+      const list = await Promise.all(
+        students.map(({ device, student, sid }) =>
+          device.token(claims(student, module, sid, round, round * 1000, (round + 1) * 1000)),
+        ),
+      );
       for (let i = 0; i < list.length; i += 16) await gateway.send(list.slice(i, i + 16));
-      await reading.find('the round', (event) => event.event === 'progress' &&
-        event.data.items.some((item) => item.to_ms === (round + 1) * 1000));
+      await reading.find(
+        'the round',
+        (event) =>
+          event.event === 'progress' &&
+          event.data.items.some((item) => item.to_ms === (round + 1) * 1000),
+      );
     }
-    assert.equal(await within('the slow client is cut off', cut), http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    assert.equal(
+      await within('the slow client is cut off', cut),
+      http2.constants.NGHTTP2_ENHANCE_YOUR_CALM,
+    );
     assert.ok(!reading.stream.closed);
     await until('it is forgotten', async () => {
       const stats = (await gateway.operator('GET', '/v1/stats?filter=live')).json;
@@ -140,8 +177,19 @@ describe('watching live', () => {
 
   test('curl shows it as it comes, with comments in between', { timeout: 40_000 }, async () => {
     const output = await new Promise((resolve) => {
-      execFile('curl', ['-skN', '--http2', '--max-time', '17', '-H', `authorization: Bearer ${tokens.viewer}`,
-                        `${gateway.origin}/v1/live`], (error, stdout) => resolve(stdout));
+      execFile(
+        'curl',
+        [
+          '-skN',
+          '--http2',
+          '--max-time',
+          '17',
+          '-H',
+          `authorization: Bearer ${tokens.viewer}`,
+          `${gateway.origin}/v1/live`,
+        ],
+        (error, stdout) => resolve(stdout),
+      );
     });
     assert.match(output, /^retry: 2000\nid: [0-9a-f]{16}-0\nevent: hello\ndata: \{"server_time":/);
     assert.ok(output.match(/event: totals/g).length >= 12, output);
@@ -158,17 +206,22 @@ describe('watching live', () => {
   });
 
   test('it ends with the session that it was opened with, and with the gateway', async () => {
-    const signedIn = await gateway.client.request('POST', '/v1/session', { body: { token: tokens.viewer } });
+    const signedIn = await gateway.client.request('POST', '/v1/session', {
+      body: { token: tokens.viewer },
+    });
     const cookie = signedIn.headers['set-cookie'][0].split(';')[0];
     const watching = await watch(gateway, undefined, { token: undefined, headers: { cookie } });
     assert.equal(watching.status, 200);
-    gateway.child.kill('SIGHUP');  // whoever may still watch comes back
+    gateway.child.kill('SIGHUP'); // whoever may still watch comes back
     assert.equal(await within('the stream ends', watching.closed), 0);
     const again = await watch(gateway, undefined, { token: undefined, headers: { cookie } });
     await again.find('totals', (event) => event.event === 'totals');
     gateway.child.kill('SIGTERM');
     assert.equal(await within('the stream ends', again.closed), 0);
-    assert.deepEqual(await within('the gateway ends', gateway.ended, 12_000), { code: 0, signal: null });
+    assert.deepEqual(await within('the gateway ends', gateway.ended, 12_000), {
+      code: 0,
+      signal: null,
+    });
     await gateway.launch();
   });
 });
@@ -180,27 +233,40 @@ describe('refusals, overview, devices and completions', () => {
   });
   after(() => gateway?.stop());
 
-  test('a student\'s refusals are told and classified', async () => {
+  test("a student's refusals are told and classified", async () => {
     const scene = await Scene.make(gateway);
     const token = await scene.token(0, 1000);
     assert.equal((await gateway.send(token)).status, 200);
     await gateway.send(token);
     const next = await scene.token(1000, 2000);
     await gateway.send(`${next.slice(0, -6)}AAAAAA`);
-    await scene.play(2000, 3000, { iat: Math.floor(Date.now() / 1000) - 5000, exp: Math.floor(Date.now() / 1000) - 4000 });
+    await scene.play(2000, 3000, {
+      iat: Math.floor(Date.now() / 1000) - 5000,
+      exp: Math.floor(Date.now() / 1000) - 4000,
+    });
     await gateway.send(await scene.token(0, 1000, { sn: 200 }));
     await gateway.send(await scene.token(0, 1000, { sn: 1 }));
     const answer = await gateway.viewer('GET', `/v1/students/${scene.student}/refusals`);
     assert.equal(answer.status, 200);
     const items = answer.json.items;
-    assert.deepEqual(items.map((item) => item.kind), ['replay', 'clock', 'spoofing', 'replay'], answer.text);
-    assert.deepEqual(items.map((item) => item.problem), ['stale-token', 'stale-token', 'bad-signature', null]);
+    assert.deepEqual(
+      items.map((item) => item.kind),
+      ['replay', 'clock', 'spoofing', 'replay'],
+      answer.text,
+    );
+    assert.deepEqual(
+      items.map((item) => item.problem),
+      ['stale-token', 'stale-token', 'bad-signature', null],
+    );
     assert.equal(items[3].status, 'duplicate');
     assert.equal(items[0].device, scene.device.kid);
     assert.equal(items[0].module, scene.module);
     const one = await gateway.viewer('GET', `/v1/students/${scene.student}/refusals?limit=1`);
     assert.deepEqual(one.json.items, items.slice(0, 1));
-    assert.deepEqual((await gateway.viewer('GET', '/v1/students/nobody/refusals')).json, { items: [], next: null });
+    assert.deepEqual((await gateway.viewer('GET', '/v1/students/nobody/refusals')).json, {
+      items: [],
+      next: null,
+    });
     assertProblem(await gateway.operator('GET', '/v1/students/nobody/refusals'), 403, 'forbidden');
     await gateway.admin('DELETE', `/v1/students/${scene.student}`);
     const erased = await gateway.viewer('GET', `/v1/students/${scene.student}/refusals`);
@@ -220,8 +286,12 @@ describe('refusals, overview, devices and completions', () => {
         answers.push((await gateway.send(await scene.token(0, 9_000, over))).text);
       }
     });
-    await until('some are refused', async () =>
-      (await gateway.viewer('GET', `/v1/students/${scene.student}/refusals`)).json.items.length > 10);
+    await until(
+      'some are refused',
+      async () =>
+        (await gateway.viewer('GET', `/v1/students/${scene.student}/refusals`)).json.items.length >
+        10,
+    );
     assert.equal((await gateway.admin('DELETE', `/v1/students/${scene.student}`)).status, 204);
     const before = answers.length;
     await until('more have come', () => answers.length > before + 40);
@@ -251,28 +321,46 @@ describe('refusals, overview, devices and completions', () => {
     assert.equal(found.average_completion, 75);
     assert.equal(found.active, 2);
     assert.equal(found.activity.length, 60);
-    assert.equal(found.activity.reduce((sum, count) => sum + count, 0), 2);
+    assert.equal(
+      found.activity.reduce((sum, count) => sum + count, 0),
+      2,
+    );
 
     const devices = await gateway.admin('GET', `/v1/students/${scene.student}/devices`);
-    assert.deepEqual(devices.json.items.map((item) => item.kid), [scene.device.kid]);
-    assertProblem(await gateway.viewer('GET', `/v1/students/${scene.student}/devices`), 403, 'forbidden');
+    assert.deepEqual(
+      devices.json.items.map((item) => item.kid),
+      [scene.device.kid],
+    );
+    assertProblem(
+      await gateway.viewer('GET', `/v1/students/${scene.student}/devices`),
+      403,
+      'forbidden',
+    );
 
     const formula = '-1-2';
     const device = await Device.make();
     await gateway.enrol(device, formula);
     await gateway.send(await device.token(claims(formula, scene.module, uuid(), 0, 0, 10_000)));
     await until('both are mastered', async () => (await gateway.completions()).length === 2);
-    const by = async (query) => (await gateway.viewer('GET', `/v1/completions?${query}`)).json.items.length;
+    const by = async (query) =>
+      (await gateway.viewer('GET', `/v1/completions?${query}`)).json.items.length;
     assert.equal(await by(`student=${scene.student}`), 1);
     assert.equal(await by(`module=${scene.module}`), 2);
     assert.equal(await by(`module=${scene.module}&student=${other.student}`), 0);
-    assertProblem(await gateway.viewer('GET', '/v1/completions?student=a%20b'), 400, 'malformed-request');
+    assertProblem(
+      await gateway.viewer('GET', '/v1/completions?student=a%20b'),
+      400,
+      'malformed-request',
+    );
     const csv = await gateway.viewer('GET', `/v1/completions.csv?module=${scene.module}`);
     assert.equal(csv.headers['content-type'], 'text/csv; charset=utf-8');
     const lines = csv.text.split('\r\n');
     assert.equal(lines.length, 4);
     assert.match(lines[0], /^sequence,student,module,/);
-    assert.match(lines[1], new RegExp(`^\\d+,${scene.student},${scene.module},10,10\\.000,100\\.00,95\\.00,1,`));
+    assert.match(
+      lines[1],
+      new RegExp(`^\\d+,${scene.student},${scene.module},10,10\\.000,100\\.00,95\\.00,1,`),
+    );
     assert.match(lines[2], /^\d+,'-1-2,/);
     assert.equal(csv.headers['x-next-after'], lines[2].split(',')[0]);
   });
@@ -289,8 +377,13 @@ describe('many who watch', () => {
       for (let i = 0; i < 20; ++i) {
         const client = new Client(gateway.origin);
         clients.push(client);
-        open.push(...await Promise.all(Array.from({ length: 50 }, () =>
-          Events.open(client, { module: scene.module, token: tokens.viewer }))));
+        open.push(
+          ...(await Promise.all(
+            Array.from({ length: 50 }, () =>
+              Events.open(client, { module: scene.module, token: tokens.viewer }),
+            ),
+          )),
+        );
       }
       assert.ok(open.every((events) => events.status === 200));
       const late = await gateway.viewer('GET', `/v1/live?module=${scene.module}`);
@@ -300,7 +393,10 @@ describe('many who watch', () => {
       await Promise.all(open.map((events) => events.find('the heartbeat', itemOf(scene.student))));
       await open[0].close();
       await until('there is room again', async () => {
-        const again = await Events.open(gateway.client, { module: scene.module, token: tokens.viewer });
+        const again = await Events.open(gateway.client, {
+          module: scene.module,
+          token: tokens.viewer,
+        });
         if (again.status !== 200) return false;
         await again.close();
         return true;
@@ -335,15 +431,22 @@ describe('two gateways', { skip: !variants.includes('servers') }, () => {
     let played = 0;
     const playUntilSeen = async () => {
       const seen = watching.all.length;
-      return until('the other gateway tells of it', async () => {
-        if (watching.all.slice(seen).some(itemOf(scene.student))) return true;
-        if (played < 60) await scene.credited(played++ * 1000, played * 1000);
-        return false;
-      }, { every_ms: 200 });
+      return until(
+        'the other gateway tells of it',
+        async () => {
+          if (watching.all.slice(seen).some(itemOf(scene.student))) return true;
+          if (played < 60) await scene.credited(played++ * 1000, played * 1000);
+          return false;
+        },
+        { every_ms: 200 },
+      );
     };
     await playUntilSeen();
     assert.equal(watching.of('reset').length, 0);
-    const both = await watching.find('totals of both', (event) => event.event === 'totals' && event.data.gateways === 2);
+    const both = await watching.find(
+      'totals of both',
+      (event) => event.event === 'totals' && event.data.gateways === 2,
+    );
     assert.ok(both.data.connections >= 2);
     const stats = (await two.operator('GET', '/v1/stats?filter=live')).json.live;
     assert.equal(stats.channel.up, true);

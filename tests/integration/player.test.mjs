@@ -1,8 +1,8 @@
 // The player page in a real browser, served by the real gateway: what the student sees and what is credited.
 import assert from 'node:assert/strict';
-import { compactVerify, importJWK } from 'jose';
 import { after, before, describe, test } from 'node:test';
-import { PlayerPage, launchBrowser } from './lib/browser.mjs';
+import { compactVerify, importJWK } from 'jose';
+import { launchBrowser, PlayerPage } from './lib/browser.mjs';
 import { Gateway, tokens as secrets } from './lib/gateway.mjs';
 import { PageServer, playerFolders, playerSettings } from './lib/page-server.mjs';
 import { lengthOf, union } from './lib/scene.mjs';
@@ -14,16 +14,24 @@ let browser;
 let folders;
 let opened = 0;
 
-before(async () => {
-  folders = playerFolders(video_s);
-  browser = await launchBrowser();
-}, { timeout: 180_000 });
+before(
+  async () => {
+    folders = playerFolders(video_s);
+    browser = await launchBrowser();
+  },
+  { timeout: 180_000 },
+);
 after(() => browser?.close());
 
 /** A student of their own in a profile of their own, enrolled, with the video ready; the page is the gateway's. */
 async function arrive(gateway, { enrol = true, ...more } = {}) {
   const student = `viewer-${process.pid}-${++opened}`;
-  const player = await PlayerPage.open(browser, { origin: gateway.origin, student, module: 'demo', ...more });
+  const player = await PlayerPage.open(browser, {
+    origin: gateway.origin,
+    student,
+    module: 'demo',
+    ...more,
+  });
   if (enrol) await player.enrol(gateway);
   return player;
 }
@@ -48,7 +56,10 @@ function holes(coverage, from = 0, to = video_ms) {
 
 /** What a token says of itself. */
 function decode(token) {
-  const [header, claims] = token.split('.').slice(0, 2).map((part) => JSON.parse(Buffer.from(part, 'base64url')));
+  const [header, claims] = token
+    .split('.')
+    .slice(0, 2)
+    .map((part) => JSON.parse(Buffer.from(part, 'base64url')));
   return { alg: header.alg, sid: claims.sid, sn: claims.sn, epk: claims.epk };
 }
 
@@ -56,17 +67,37 @@ function decode(token) {
 describe('the player page', { concurrency: 3 }, () => {
   describe('the player in a browser', { concurrency: 3 }, () => {
     let gateway;
-    before(async () => { gateway = await startGateway(); });
+    before(async () => {
+      gateway = await startGateway();
+    });
     after(() => gateway?.stop());
 
-    test('who plays the whole video, at double speed, reaches MASTERED', { timeout: 180_000 }, async () => {
+    test('who plays the whole video, at double speed, reaches MASTERED', {
+      timeout: 180_000,
+    }, async () => {
       // With as many answers without progress as the module asks for unless told otherwise.
-      const player = await arrive(gateway, { enrol: false, query: { full: 2 }, hash: `#enrol=${secrets.admin}` });
+      const player = await arrive(gateway, {
+        enrol: false,
+        query: { full: 2 },
+        hash: `#enrol=${secrets.admin}`,
+      });
       // The token has left the address, and nothing of it stays in the browser.
-      await until('the page has enrolled itself', async () =>
-        (await gateway.admin('GET', `/v1/devices/${(await player.evaluate(() => tracker.enrolment())).kid}`)).status === 200);
+      await until(
+        'the page has enrolled itself',
+        async () =>
+          (
+            await gateway.admin(
+              'GET',
+              `/v1/devices/${(await player.evaluate(() => tracker.enrolment())).kid}`,
+            )
+          ).status === 200,
+      );
       assert.equal(player.page.url(), player.address);
-      assert.ok(!JSON.stringify(await player.evaluate(() => [{ ...localStorage }, { ...sessionStorage }, history.state])).includes(secrets.admin));
+      assert.ok(
+        !JSON.stringify(
+          await player.evaluate(() => [{ ...localStorage }, { ...sessionStorage }, history.state]),
+        ).includes(secrets.admin),
+      );
       await player.play(2);
       await player.ends();
       await player.settled();
@@ -84,7 +115,9 @@ describe('the player page', { concurrency: 3 }, () => {
       assert.equal(await player.text('badge'), 'MASTERED');
       assert.ok(Number(await player.text('percentage')) >= 95);
       assert.deepEqual(player.errors, []);
-      const completions = (await gateway.completions()).filter(({ data }) => data.student === player.student);
+      const completions = (await gateway.completions()).filter(
+        ({ data }) => data.student === player.student,
+      );
       assert.equal(completions.length, 1);
       await player.close();
     });
@@ -100,12 +133,16 @@ describe('the player page', { concurrency: 3 }, () => {
       assert.ok(progress.completion_percentage < 15, JSON.stringify(progress));
       assert.equal(progress.state, 'IN_PROGRESS');
       assert.ok(lengthOf(progress.coverage) >= 4_000, JSON.stringify(progress));
-      assert.ok(holes(progress.coverage).some(([from, to]) => from < 8_000 && to > video_ms - 4_000));
+      assert.ok(
+        holes(progress.coverage).some(([from, to]) => from < 8_000 && to > video_ms - 4_000),
+      );
       assert.equal(Number(await player.text('percentage')), progress.completion_percentage);
       await player.close();
     });
 
-    test('a reload in the middle loses nothing, and the place to resume is known', { timeout: 120_000 }, async () => {
+    test('a reload in the middle loses nothing, and the place to resume is known', {
+      timeout: 120_000,
+    }, async () => {
       const player = await arrive(gateway);
       await player.play(1.5);
       await player.reaches(13_000);
@@ -128,13 +165,19 @@ describe('the player page', { concurrency: 3 }, () => {
       await player.close();
     });
 
-    test('nothing is credited while paused, and nothing in a hidden tab', { timeout: 120_000 }, async () => {
+    test('nothing is credited while paused, and nothing in a hidden tab', {
+      timeout: 120_000,
+    }, async () => {
       const player = await arrive(gateway, { query: { heartbeat: 1000 } });
-      const hide = (state) => player.evaluate((visibility) => {
-        Object.defineProperty(document, 'visibilityState', { value: visibility, configurable: true });
-        document.dispatchEvent(new Event('visibilitychange'));
-        return document.querySelector('video').currentTime * 1000;  // of that moment
-      }, state);
+      const hide = (state) =>
+        player.evaluate((visibility) => {
+          Object.defineProperty(document, 'visibilityState', {
+            value: visibility,
+            configurable: true,
+          });
+          document.dispatchEvent(new Event('visibilitychange'));
+          return document.querySelector('video').currentTime * 1000; // of that moment
+        }, state);
       await player.play();
       await player.reaches(3_000);
       const hidden = await hide('hidden');
@@ -147,11 +190,16 @@ describe('the player page', { concurrency: 3 }, () => {
       const { coverage } = await gateway.progress(player.student, 'demo');
       const [gap] = holes(coverage, 0, paused);
       assert.equal(coverage.length, 2, JSON.stringify(coverage));
-      assert.ok(Math.abs(gap[0] - hidden) < 500 && Math.abs(gap[1] - seen) < 500, JSON.stringify({ coverage, hidden, seen }));
+      assert.ok(
+        Math.abs(gap[0] - hidden) < 500 && Math.abs(gap[1] - seen) < 500,
+        JSON.stringify({ coverage, hidden, seen }),
+      );
       await player.close();
     });
 
-    test('what is played before the enrolment is kept, and the tokens are those of jose', { timeout: 120_000 }, async () => {
+    test('what is played before the enrolment is kept, and the tokens are those of jose', {
+      timeout: 120_000,
+    }, async () => {
       const player = await arrive(gateway, { enrol: false, query: { heartbeat: 2000 } });
       const tokens = [];
       player.page.on('request', (request) => {
@@ -159,7 +207,10 @@ describe('the player page', { concurrency: 3 }, () => {
       });
       await player.play();
       await player.reaches(5_000);
-      await until('the gateway has refused', async () => (await player.status()).state === 'not-enrolled');
+      await until(
+        'the gateway has refused',
+        async () => (await player.status()).state === 'not-enrolled',
+      );
       assert.match(await player.text('notice'), /not enrolled/);
       const { kid, jwk } = await player.enrol(gateway);
       await player.reaches(8_000);
@@ -183,19 +234,30 @@ describe('the player page', { concurrency: 3 }, () => {
       await player.close();
     });
 
-    test('two tabs of one student share the buffer, send in turn, and hear of each other', { timeout: 120_000 }, async () => {
+    test('two tabs of one student share the buffer, send in turn, and hear of each other', {
+      timeout: 120_000,
+    }, async () => {
       const first = await arrive(gateway, { query: { heartbeat: 1000 } });
       const second = new PlayerPage();
       Object.assign(second, { page: await first.context.newPage(), student: first.student });
       let under_way = 0;
       let most = 0;
       for (const { page } of [first, second]) {
-        const isHeartbeat = (request) => request.method() === 'POST' && request.url().endsWith('/v1/heartbeats');
-        page.on('request', (request) => { if (isHeartbeat(request)) most = Math.max(most, ++under_way); });
-        for (const end of ['requestfinished', 'requestfailed']) page.on(end, (request) => { if (isHeartbeat(request)) --under_way; });
+        const isHeartbeat = (request) =>
+          request.method() === 'POST' && request.url().endsWith('/v1/heartbeats');
+        page.on('request', (request) => {
+          if (isHeartbeat(request)) most = Math.max(most, ++under_way);
+        });
+        for (const end of ['requestfinished', 'requestfailed'])
+          page.on(end, (request) => {
+            if (isHeartbeat(request)) --under_way;
+          });
       }
       await second.load(first.address);
-      assert.deepEqual(await second.evaluate(() => tracker.enrolment()), await first.evaluate(() => tracker.enrolment()));
+      assert.deepEqual(
+        await second.evaluate(() => tracker.enrolment()),
+        await first.evaluate(() => tracker.enrolment()),
+      );
       await second.seek(40_000);
       await Promise.all([first.play(), second.play()]);
       await Promise.all([first.reaches(8_000), second.reaches(48_000)]);
@@ -213,14 +275,23 @@ describe('the player page', { concurrency: 3 }, () => {
       await first.close();
     });
 
-    test('a browser without IndexedDB plays and earns all the same, and says what that means', { timeout: 120_000 }, async () => {
+    test('a browser without IndexedDB plays and earns all the same, and says what that means', {
+      timeout: 120_000,
+    }, async () => {
       const student = `viewer-${process.pid}-${++opened}`;
       const context = await browser.newContext({ ignoreHTTPSErrors: true });
       await context.addInitScript(() => {
-        indexedDB.open = () => { throw new DOMException('denied', 'SecurityError'); };
+        indexedDB.open = () => {
+          throw new DOMException('denied', 'SecurityError');
+        };
       });
       const wrapped = { newContext: async () => context };
-      const player = await PlayerPage.open(wrapped, { origin: gateway.origin, student, module: 'demo', query: { heartbeat: 2000 } });
+      const player = await PlayerPage.open(wrapped, {
+        origin: gateway.origin,
+        student,
+        module: 'demo',
+        query: { heartbeat: 2000 },
+      });
       await player.enrol(gateway);
       await player.play();
       await player.reaches(5_000);
@@ -236,7 +307,10 @@ describe('the player page', { concurrency: 3 }, () => {
   describe('an outage of the gateway', () => {
     let gateway, platform;
     before(async () => {
-      platform = await PageServer.start({ '/player/media/': folders.media, '/player/': folders.page });
+      platform = await PageServer.start({
+        '/player/media/': folders.media,
+        '/player/': folders.page,
+      });
       gateway = await startGateway(`[cors]\norigins = ["${platform.origin}"]\n`);
     });
     after(async () => {
@@ -287,11 +361,20 @@ describe('the player page', { concurrency: 3 }, () => {
 
       // The new process has no key of the session: the same heartbeat came again, signed and with an offer.
       const signed = sent.find(([{ alg, epk }]) => alg === 'ES256' && epk)[0];
-      assert.ok(sent.flat().some(({ alg, sid, sn }) => alg === 'HS256' && sid === signed.sid && sn === signed.sn), JSON.stringify(sent));
+      assert.ok(
+        sent
+          .flat()
+          .some(({ alg, sid, sn }) => alg === 'HS256' && sid === signed.sid && sn === signed.sn),
+        JSON.stringify(sent),
+      );
       assert.equal(sent.at(-1).at(-1).alg, 'HS256', JSON.stringify(sent));
 
       await leaver.settled();
-      assert.deepEqual(holes((await gateway.progress(leaver.student, 'demo')).coverage, 0, left), [], 'the one who left has a hole');
+      assert.deepEqual(
+        holes((await gateway.progress(leaver.student, 'demo')).coverage, 0, left),
+        [],
+        'the one who left has a hole',
+      );
 
       await Promise.all([patient, leaver].map((player) => player.close()));
     });
@@ -302,7 +385,10 @@ describe('the player page', { concurrency: 3 }, () => {
      * Plays through an outage of so many seconds. What is missing in the end has to be what the event `drop` named,
      * to the millisecond. `kept_ms`: so much of the outage's media has to be left at least.
      */
-    async function outage(t, { seconds, query, served = folders, duration_ms = video_ms, kept_ms }) {
+    async function outage(
+      t,
+      { seconds, query, served = folders, duration_ms = video_ms, kept_ms },
+    ) {
       const gateway = await startGateway('', { served, duration_ms });
       t.after(() => gateway.stop());
       const player = await arrive(gateway, { query: { buffer: duration_ms / 500, ...query } });
@@ -310,7 +396,9 @@ describe('the player page', { concurrency: 3 }, () => {
       await player.play();
       await player.reaches(12_000);
       // Nothing is under way when the gateway is killed: then nothing is in doubt.
-      await until('all is answered', async () => (await player.status()).buffered === 0, { every_ms: 20 });
+      await until('all is answered', async () => (await player.status()).buffered === 0, {
+        every_ms: 20,
+      });
       await gateway.end('SIGKILL');
       const from = await player.position();
       await player.reaches(from + seconds * 1000, seconds * 2000);
@@ -326,9 +414,17 @@ describe('the player page', { concurrency: 3 }, () => {
       const { coverage } = await gateway.progress(player.student, 'demo');
       const { drop } = await player.heard();
       const lost = drop.flatMap(({ heartbeats }) => heartbeats);
-      assert.ok(drop.every(({ reason, count, heartbeats }) => reason === 'buffer-full' && count === heartbeats.length));
+      assert.ok(
+        drop.every(
+          ({ reason, count, heartbeats }) =>
+            reason === 'buffer-full' && count === heartbeats.length,
+        ),
+      );
       const told = drop.reduce((sum, { count }) => sum + count, 0);
-      const named = union(lost.map(({ fromMs, toMs }) => [fromMs, toMs]), 0);
+      const named = union(
+        lost.map(({ fromMs, toMs }) => [fromMs, toMs]),
+        0,
+      );
       const missing = holes(coverage, 0, end);
       const all = JSON.stringify({ coverage, named, back, end });
       assert.ok(told >= 1, 'nothing had to go');
@@ -337,19 +433,30 @@ describe('the player page', { concurrency: 3 }, () => {
       // The oldest: one hole, which begins with the outage, and after it is what five heartbeats hold.
       assert.equal(missing.length, 1, all);
       assert.ok(missing[0][0] <= from && back - missing[0][1] >= kept_ms, all);
-      t.diagnostic(`${seconds} s without a gateway: ${told} dropped, ${lengthOf(missing) / 1000} s of ${(end / 1000).toFixed(0)} s played are missing`);
+      t.diagnostic(
+        `${seconds} s without a gateway: ${told} dropped, ${lengthOf(missing) / 1000} s of ${(end / 1000).toFixed(0)} s played are missing`,
+      );
       await player.close();
     }
 
     test('loses the oldest, and they are what was named', { timeout: 180_000 }, (t) =>
       // None of these may be joined.
-      outage(t, { seconds: 24, query: { heartbeat: 2000, interval: 2000 }, kept_ms: 8_000 }));
+      outage(t, { seconds: 24, query: { heartbeat: 2000, interval: 2000 }, kept_ms: 8_000 }),
+    );
 
     test('of three minutes, with heartbeats of ten seconds', {
-      timeout: 900_000, skip: process.env.WATCHKEEPER_OUTAGE_FULL ? false : 'WATCHKEEPER_OUTAGE_FULL=1 runs it; it takes four minutes',
+      timeout: 900_000,
+      skip: process.env.WATCHKEEPER_OUTAGE_FULL
+        ? false
+        : 'WATCHKEEPER_OUTAGE_FULL=1 runs it; it takes four minutes',
     }, (t) => {
       const duration_s = 300;
-      return outage(t, { seconds: 180, served: playerFolders(duration_s, 'long-video'), duration_ms: duration_s * 1000, kept_ms: 100_000 });
+      return outage(t, {
+        seconds: 180,
+        served: playerFolders(duration_s, 'long-video'),
+        duration_ms: duration_s * 1000,
+        kept_ms: 100_000,
+      });
     });
   });
 });

@@ -1,9 +1,9 @@
 // Every row of the table of problems (docs/protocol.md, section 4).
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { Device, b64, claims, uuid } from './lib/device.mjs';
+import { b64, claims, Device, uuid } from './lib/device.mjs';
 import { Gateway } from './lib/gateway.mjs';
-import { Scene, assertProblem } from './lib/scene.mjs';
+import { assertProblem, Scene } from './lib/scene.mjs';
 
 describe('problems', () => {
   let gateway;
@@ -44,8 +44,10 @@ describe('problems', () => {
     };
     const sixteen = await gateway.send(await make(16));
     assert.equal(sixteen.status, 200, sixteen.text);
-    assert.deepEqual(sixteen.json.results.map((r) => [r.sn, r.status]),
-                     Array.from({ length: 16 }, (_, i) => [i, 'credited']));
+    assert.deepEqual(
+      sixteen.json.results.map((r) => [r.sn, r.status]),
+      Array.from({ length: 16 }, (_, i) => [i, 'credited']),
+    );
     // Each result tells the progress after its own credit; in which order they were credited is open.
     assert.equal(Math.max(...sixteen.json.results.map((r) => r.seconds_watched)), 16);
     assertProblem(await gateway.send(await make(17)), 413, 'too-many-tokens');
@@ -54,7 +56,11 @@ describe('problems', () => {
 
   test('unknown-device', async () => {
     const stranger = await Device.make();
-    assertProblem(await gateway.send(await stranger.token(scene.claims(0, 1000))), 401, 'unknown-device');
+    assertProblem(
+      await gateway.send(await stranger.token(scene.claims(0, 1000))),
+      401,
+      'unknown-device',
+    );
   });
 
   test('bad-signature', async () => {
@@ -72,7 +78,10 @@ describe('problems', () => {
     const now = Date.now() / 1000;
     assertProblem(await scene.play(0, 1000, { iat: now - 901 }), 401, 'stale-token');
     assertProblem(await scene.play(0, 1000, { exp: now - 1 }), 401, 'stale-token');
-    assert.equal((await scene.credited(0, 1000, { iat: now - 890, exp: now + 60 })).status, 'credited');
+    assert.equal(
+      (await scene.credited(0, 1000, { iat: now - 890, exp: now + 60 })).status,
+      'credited',
+    );
   });
 
   test('future-token', async () => {
@@ -133,17 +142,36 @@ describe('problems', () => {
     ];
     const answer = await gateway.send(list);
     assert.equal(answer.status, 200, answer.text);
-    assert.deepEqual(answer.json.results.map((r) => r.problem ?? r.status), [
-      'credited', 'unknown-device', 'malformed-token', 'stale-token', 'token-too-large', 'credited',
-    ]);
+    assert.deepEqual(
+      answer.json.results.map((r) => r.problem ?? r.status),
+      [
+        'credited',
+        'unknown-device',
+        'malformed-token',
+        'stale-token',
+        'token-too-large',
+        'credited',
+      ],
+    );
     for (const result of answer.json.results.filter((r) => r.problem))
       assert.equal(result.status, 'rejected');
-    assert.deepEqual((await one.progress()).coverage, [[0, 1000], [2000, 3000]]);
+    assert.deepEqual((await one.progress()).coverage, [
+      [0, 1000],
+      [2000, 3000],
+    ]);
   });
 
   test('session-key-unknown', async () => {
-    const header = JSON.stringify({ alg: 'HS256', kid: `${scene.device.kid}.${scene.sid}`, typ: 'engagement+jwt' });
-    const token = scene.device.rawToken(header, JSON.stringify(scene.claims(0, 1000)), Buffer.alloc(32));
+    const header = JSON.stringify({
+      alg: 'HS256',
+      kid: `${scene.device.kid}.${scene.sid}`,
+      typ: 'engagement+jwt',
+    });
+    const token = scene.device.rawToken(
+      header,
+      JSON.stringify(scene.claims(0, 1000)),
+      Buffer.alloc(32),
+    );
     assertProblem(await gateway.send(token), 401, 'session-key-unknown');
   });
 });
@@ -165,12 +193,17 @@ describe('problems under other policies', () => {
   });
 
   test('rate-limited: a device, by what verified only', async () => {
-    const gateway = await Gateway.start({ settings: '[rate]\ndevice_per_s = 1\ndevice_burst = 16\n' });
+    const gateway = await Gateway.start({
+      settings: '[rate]\ndevice_per_s = 1\ndevice_burst = 16\n',
+    });
     try {
       const scene = await Scene.make(gateway);
       // Forgeries under its kid use up nothing of it.
-      const forged = scene.device.rawToken(JSON.stringify(scene.device.header),
-                                           JSON.stringify(scene.claims(0, 1000)), Buffer.alloc(64, 1));
+      const forged = scene.device.rawToken(
+        JSON.stringify(scene.device.header),
+        JSON.stringify(scene.claims(0, 1000)),
+        Buffer.alloc(64, 1),
+      );
       for (let i = 0; i < 40; ++i) assertProblem(await gateway.send(forged), 401, 'bad-signature');
       let limited;
       let credited = 0;
@@ -194,8 +227,11 @@ describe('problems under other policies', () => {
     });
     try {
       const scene = await Scene.make(gateway);
-      const forged = scene.device.rawToken(JSON.stringify(scene.device.header),
-                                           JSON.stringify(scene.claims(0, 1000)), Buffer.alloc(64, 1));
+      const forged = scene.device.rawToken(
+        JSON.stringify(scene.device.header),
+        JSON.stringify(scene.claims(0, 1000)),
+        Buffer.alloc(64, 1),
+      );
       let limited;
       let failures = 0;
       for (let i = 0; i < 80 && !limited; ++i) {

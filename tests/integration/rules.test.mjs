@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Device, uuid } from './lib/device.mjs';
 import { Gateway } from './lib/gateway.mjs';
-import { Scene, assertProblem, lengthOf, union } from './lib/scene.mjs';
+import { assertProblem, lengthOf, Scene, union } from './lib/scene.mjs';
 import { variants } from './lib/stores.mjs';
 
 for (const variant of variants) {
@@ -23,13 +23,23 @@ for (const variant of variants) {
 
     test('4: coverage is a set: rewatching adds playtime only, gaps of 250 ms are closed', async () => {
       const scene = await Scene.make(gateway);
-      const played = [[0, 5_000], [2_000, 6_000], [6_250, 8_000], [8_251, 9_000], [20_000, 20_400], [0, 1_000]];
-      for (const [from, to] of played) assert.equal((await scene.credited(from, to)).status, 'credited');
+      const played = [
+        [0, 5_000],
+        [2_000, 6_000],
+        [6_250, 8_000],
+        [8_251, 9_000],
+        [20_000, 20_400],
+        [0, 1_000],
+      ];
+      for (const [from, to] of played)
+        assert.equal((await scene.credited(from, to)).status, 'credited');
       const progress = await scene.progress();
       assert.deepEqual(progress.coverage, union(played));
       assert.equal(progress.seconds_watched, Math.floor(lengthOf(union(played)) / 1000));
-      assert.equal(progress.completion_percentage,
-                   Math.floor((lengthOf(union(played)) / 60_000) * 10_000) / 100);
+      assert.equal(
+        progress.completion_percentage,
+        Math.floor((lengthOf(union(played)) / 60_000) * 10_000) / 100,
+      );
       assert.equal(progress.playtime_ms, lengthOf(played));
     });
 
@@ -56,7 +66,7 @@ for (const variant of variants) {
       assert.equal(progress.playtime_ms, to);
     });
 
-    test('5: the budget is the student\'s, over devices, sessions and modules', async () => {
+    test("5: the budget is the student's, over devices, sessions and modules", async () => {
       const scene = await Scene.make(gateway, { duration_ms: 600_000, more: { max_rate: 0.25 } });
       await gateway.putModule(`${scene.module}-b`, 600_000, { max_rate: 0.25 });
       await scene.credited(0, 30_000);
@@ -77,7 +87,7 @@ for (const variant of variants) {
       assertProblem(await scene.play(2_000, 3_000, { sn: 36 }), 401, 'stale-token');
       const progress = await scene.progress();
       assert.deepEqual(progress.coverage, [[0, 2_000]]);
-      scene.sid = uuid();  // another session has numbers of its own
+      scene.sid = uuid(); // another session has numbers of its own
       assert.equal((await scene.credited(2_000, 3_000, { sn: 36 })).status, 'credited');
     });
 
@@ -98,7 +108,10 @@ for (const variant of variants) {
     });
 
     test('7: mastery is at the threshold, not below, and for good', async () => {
-      const scene = await Scene.make(gateway, { duration_ms: 20_000, more: { mastery_threshold: 50 } });
+      const scene = await Scene.make(gateway, {
+        duration_ms: 20_000,
+        more: { mastery_threshold: 50 },
+      });
       assert.equal((await scene.credited(0, 9_999)).state, 'IN_PROGRESS');
       assert.equal((await scene.credited(9_999, 10_000)).state, 'MASTERED');
       const before = await scene.progress();

@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import http2 from 'node:http2';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { compactVerify, calculateJwkThumbprint, importJWK } from 'jose';
+import { calculateJwkThumbprint, compactVerify, importJWK } from 'jose';
 import { Gateway, program } from './lib/gateway.mjs';
 import { lengthOf } from './lib/scene.mjs';
 import { temporaryDirectory } from './lib/stores.mjs';
@@ -15,8 +15,20 @@ import { until, within } from './lib/wait.mjs';
 
 const watch = path.join(path.dirname(program), 'examples', 'watch');
 // 40 s of an outage in real life are 4 s here: a heartbeat each second instead of ten.
-const quick = ['--heartbeat-ms', '1000', '--interval-max-ms', '3000', '--backoff-base-ms', '50',
-               '--backoff-cap-ms', '500', '--timeout-ms', '3000', '--full-answer-every', '1'];
+const quick = [
+  '--heartbeat-ms',
+  '1000',
+  '--interval-max-ms',
+  '3000',
+  '--backoff-base-ms',
+  '50',
+  '--backoff-cap-ms',
+  '500',
+  '--timeout-ms',
+  '3000',
+  '--full-answer-every',
+  '1',
+];
 let made = 0;
 
 class Watcher {
@@ -25,7 +37,9 @@ class Watcher {
     this.student = `c-${process.pid}-${++made}`;
     this.key = path.join(directory, `${this.student}.pem`);
     this.storage = path.join(directory, `${this.student}.buffer`);
-    this.identity = JSON.parse(execFileSync(watch, ['--identity', '--key', this.key], { encoding: 'utf8' }));
+    this.identity = JSON.parse(
+      execFileSync(watch, ['--identity', '--key', this.key], { encoding: 'utf8' }),
+    );
   }
   at(gateway, module) {
     this.module = module;
@@ -35,25 +49,52 @@ class Watcher {
   async enrol(gateway, module, duration_ms = 600_000) {
     this.at(gateway, module);
     await gateway.putModule(module, duration_ms);
-    const answer = await gateway.admin('PUT', `/v1/devices/${this.identity.kid}`,
-                                       { student: this.student, jwk: this.identity.jwk });
+    const answer = await gateway.admin('PUT', `/v1/devices/${this.identity.kid}`, {
+      student: this.student,
+      jwk: this.identity.jwk,
+    });
     assert.ok(answer.status < 300, answer.text);
   }
   play(...more) {
-    const child = spawn(watch, ['--url', this.url, '--ca', this.ca, '--key', this.key, '--storage', this.storage,
-                                '--student', this.student, '--module', this.module, ...more],
-                        { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(
+      watch,
+      [
+        '--url',
+        this.url,
+        '--ca',
+        this.ca,
+        '--key',
+        this.key,
+        '--storage',
+        this.storage,
+        '--student',
+        this.student,
+        '--module',
+        this.module,
+        ...more,
+      ],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    );
     this.out = '';
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (this.out += chunk));
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk) => (this.out += chunk));
     this.child = child;
-    const ended = new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
+    const ended = new Promise((resolve) =>
+      child.once('close', (code, signal) => resolve({ code, signal })),
+    );
     this.ended = () => within('watch ends', ended, 60_000);
     return this;
   }
   get status() {
     const line = this.out.split('\n').findLast((each) => each.startsWith('status '));
     assert.ok(line, this.out);
-    return Object.fromEntries(line.slice(7).split(' ').map((pair) => pair.split('=')).map(([k, v]) => [k, Number(v)]));
+    return Object.fromEntries(
+      line
+        .slice(7)
+        .split(' ')
+        .map((pair) => pair.split('='))
+        .map(([k, v]) => [k, Number(v)]),
+    );
   }
 }
 
@@ -127,11 +168,20 @@ describe('the C SDK', { concurrency: 1 }, () => {
     await watcher.enrol(gateway, 'c-restart');
     await gateway.end('SIGKILL');
     watcher.play('--seconds', '60', ...quick);
-    await until('three heartbeats are stored', () =>
-      fs.existsSync(watcher.storage) && fs.readFileSync(watcher.storage, 'utf8').split('\n').length >= 5);
+    await until(
+      'three heartbeats are stored',
+      () =>
+        fs.existsSync(watcher.storage) &&
+        fs.readFileSync(watcher.storage, 'utf8').split('\n').length >= 5,
+    );
     watcher.child.kill('SIGKILL');
     await watcher.ended();
-    const stored = fs.readFileSync(watcher.storage, 'utf8').trim().split('\n').slice(1).map((line) => line.split(' '));
+    const stored = fs
+      .readFileSync(watcher.storage, 'utf8')
+      .trim()
+      .split('\n')
+      .slice(1)
+      .map((line) => line.split(' '));
     await gateway.launch(gateway.port);
     const { code } = await watcher.play('--from', '100', '--seconds', '1', ...quick).ended();
     assert.equal(code, 0, watcher.out);
@@ -154,7 +204,10 @@ describe('the C SDK', { concurrency: 1 }, () => {
     assert.deepEqual((await gateway.progress(watcher.student, 'c-keys')).coverage, [[0, 8000]]);
     assert.equal(watcher.status.dropped, 0);
     // One, and one for each heartbeat that had been signed with the key that was lost.
-    assert.ok(watcher.status.device_signatures >= 2 && watcher.status.device_signatures <= 5, watcher.out);
+    assert.ok(
+      watcher.status.device_signatures >= 2 && watcher.status.device_signatures <= 5,
+      watcher.out,
+    );
     assert.ok(watcher.status.session_signatures >= 4, watcher.out);
   });
 
@@ -177,7 +230,11 @@ describe('the C SDK', { concurrency: 1 }, () => {
     assert.equal(count(watcher.out, 'trouble 7 '), 1, watcher.out);
     assert.equal(watcher.status.dropped, 0);
     assert.equal(watcher.status.buffered, 2);
-    assert.equal(watcher.status.requests, 2, 'one by itself, one at the end: it does not ask again and again');
+    assert.equal(
+      watcher.status.requests,
+      2,
+      'one by itself, one at the end: it does not ask again and again',
+    );
     await watcher.enrol(gateway, 'c-early');
     const second = await watcher.play('--from', '2', '--seconds', '1', ...quick).ended();
     assert.equal(second.code, 0, watcher.out);
@@ -189,8 +246,27 @@ describe('the C SDK', { concurrency: 1 }, () => {
     await watcher.enrol(gateway, 'c-certificate');
     const good = watcher.ca;
     const other = path.join(directory, 'other.pem');
-    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj',
-                             '/CN=other', '-days', '2', '-keyout', '/dev/null', '-out', other], { stdio: 'ignore' });
+    execFileSync(
+      'openssl',
+      [
+        'req',
+        '-x509',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:P-256',
+        '-nodes',
+        '-subj',
+        '/CN=other',
+        '-days',
+        '2',
+        '-keyout',
+        '/dev/null',
+        '-out',
+        other,
+      ],
+      { stdio: 'ignore' },
+    );
     watcher.ca = other;
     const refused = await watcher.play('--seconds', '1', '--linger', '1', ...quick).ended();
     assert.equal(refused.code, 1);
@@ -199,7 +275,9 @@ describe('the C SDK', { concurrency: 1 }, () => {
     watcher.ca = good;
     const { code } = await watcher.play('--from', '1', '--seconds', '1', ...quick).ended();
     assert.equal(code, 0, watcher.out);
-    assert.deepEqual((await gateway.progress(watcher.student, 'c-certificate')).coverage, [[0, 2000]]);
+    assert.deepEqual((await gateway.progress(watcher.student, 'c-certificate')).coverage, [
+      [0, 2000],
+    ]);
   });
 });
 
@@ -207,10 +285,33 @@ describe('the C SDK', { concurrency: 1 }, () => {
 async function impostor(directory, respond, keys, name = 'localhost') {
   const key = path.join(directory, `impostor-${++made}-key.pem`);
   const cert = path.join(directory, `impostor-${made}.pem`);
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj',
-                           `/CN=${name}`, '-addext', `subjectAltName=DNS:${name}`, '-days', '2', '-keyout', key,
-                           '-out', cert], { stdio: 'ignore' });
-  const server = http2.createSecureServer({ key: fs.readFileSync(key), cert: fs.readFileSync(cert) });
+  execFileSync(
+    'openssl',
+    [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-subj',
+      `/CN=${name}`,
+      '-addext',
+      `subjectAltName=DNS:${name}`,
+      '-days',
+      '2',
+      '-keyout',
+      key,
+      '-out',
+      cert,
+    ],
+    { stdio: 'ignore' },
+  );
+  const server = http2.createSecureServer({
+    key: fs.readFileSync(key),
+    cert: fs.readFileSync(cert),
+  });
   const seen = [];
   const sessions = new Set();
   server.on('session', (session) => {
@@ -246,9 +347,19 @@ async function impostor(directory, respond, keys, name = 'localhost') {
 
 const claimsOf = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
 function credit(stream, body) {
-  const results = body.split('\n').map(claimsOf).map(({ sid, sn, from, to }) =>
-    ({ sid, sn, status: 'credited', credited_ms: to - from, seconds_watched: Math.floor(to / 1000),
-       completion_percentage: 1, state: 'IN_PROGRESS', resume_ms: to }));
+  const results = body
+    .split('\n')
+    .map(claimsOf)
+    .map(({ sid, sn, from, to }) => ({
+      sid,
+      sn,
+      status: 'credited',
+      credited_ms: to - from,
+      seconds_watched: Math.floor(to / 1000),
+      completion_percentage: 1,
+      state: 'IN_PROGRESS',
+      resume_ms: to,
+    }));
   stream.respond({ ':status': 200, 'content-type': 'application/json' });
   stream.end(JSON.stringify({ server_time: Date.now() / 1000, results }));
 }
@@ -265,19 +376,31 @@ describe('the C SDK and servers that are no gateway', { concurrency: 4 }, () => 
     Object.assign(watcher, { url: server.url, ca: server.cert, module: 'm' });
     const { code } = await watcher.play('--seconds', '2', ...quick, ...more).ended();
     await server.stop();
-    return { server, watcher, code, posts: server.seen.filter((each) => each.path === '/v1/heartbeats') };
+    return {
+      server,
+      watcher,
+      code,
+      posts: server.seen.filter((each) => each.path === '/v1/heartbeats'),
+    };
   }
 
   test('its tokens verify in jose, and its thumbprint is that of jose', async () => {
     const { watcher, code, posts } = await against(credit, '--rate', '1.25');
     assert.equal(code, 0, watcher.out);
-    assert.equal(await calculateJwkThumbprint(watcher.identity.jwk, 'sha256'), watcher.identity.kid);
+    assert.equal(
+      await calculateJwkThumbprint(watcher.identity.jwk, 'sha256'),
+      watcher.identity.kid,
+    );
     const key = await importJWK(watcher.identity.jwk, 'ES256');
     let at = 0;
     for (const { body } of posts)
       for (const token of body.split('\n')) {
         const { payload, protectedHeader } = await compactVerify(token, key);
-        assert.deepEqual(protectedHeader, { alg: 'ES256', kid: watcher.identity.kid, typ: 'engagement+jwt' });
+        assert.deepEqual(protectedHeader, {
+          alg: 'ES256',
+          kid: watcher.identity.kid,
+          typ: 'engagement+jwt',
+        });
         const claims = JSON.parse(Buffer.from(payload));
         assert.equal(claims.from, at);
         assert.equal(claims.pr, 1.25);
@@ -288,26 +411,77 @@ describe('the C SDK and servers that are no gateway', { concurrency: 4 }, () => 
   });
 
   const odd = {
-    'an answer that is not JSON': [1, (stream) => { stream.respond({ ':status': 200 }); stream.end('<html>Sign in</html>'); }],
-    'a 200 with garbage in it': [1, (stream) => { stream.respond({ ':status': 200 }); stream.end('{"results":[{"status":"credited","sn":"x"}]}'); }],
-    'results of other heartbeats': [1, (stream, body) => {
-      stream.respond({ ':status': 200 });
-      stream.end(JSON.stringify({ results: body.split('\n').map(() => ({ sid: 'other', sn: 0, status: 'credited' })) }));
-    }],
-    'a redirect': [2, (stream) => { stream.respond({ ':status': 302, location: 'https://example.org/' }); stream.end(); }],
-    'a 404 of somebody else': [1, (stream) => { stream.respond({ ':status': 404 }); stream.end('not here'); }],
-    'an answer without end': [1, (stream) => { stream.respond({ ':status': 200 }); stream.end('['.repeat(200_000)); }],
+    'an answer that is not JSON': [
+      1,
+      (stream) => {
+        stream.respond({ ':status': 200 });
+        stream.end('<html>Sign in</html>');
+      },
+    ],
+    'a 200 with garbage in it': [
+      1,
+      (stream) => {
+        stream.respond({ ':status': 200 });
+        stream.end('{"results":[{"status":"credited","sn":"x"}]}');
+      },
+    ],
+    'results of other heartbeats': [
+      1,
+      (stream, body) => {
+        stream.respond({ ':status': 200 });
+        stream.end(
+          JSON.stringify({
+            results: body.split('\n').map(() => ({ sid: 'other', sn: 0, status: 'credited' })),
+          }),
+        );
+      },
+    ],
+    'a redirect': [
+      2,
+      (stream) => {
+        stream.respond({ ':status': 302, location: 'https://example.org/' });
+        stream.end();
+      },
+    ],
+    'a 404 of somebody else': [
+      1,
+      (stream) => {
+        stream.respond({ ':status': 404 });
+        stream.end('not here');
+      },
+    ],
+    'an answer without end': [
+      1,
+      (stream) => {
+        stream.respond({ ':status': 200 });
+        stream.end('['.repeat(200_000));
+      },
+    ],
     'a reset': [0, (stream) => stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR)],
     'a connection that is cut': [0, (stream) => stream.session.destroy()],
-    'a 500': [undefined, (stream) => { stream.respond({ ':status': 500 }); stream.end('oops'); }],
-    'a 503 with Retry-After': [undefined, (stream) => { stream.respond({ ':status': 503, 'retry-after': '1' }); stream.end(); }],
+    'a 500': [
+      undefined,
+      (stream) => {
+        stream.respond({ ':status': 500 });
+        stream.end('oops');
+      },
+    ],
+    'a 503 with Retry-After': [
+      undefined,
+      (stream) => {
+        stream.respond({ ':status': 503, 'retry-after': '1' });
+        stream.end();
+      },
+    ],
   };
   for (const [name, [trouble, answer]] of Object.entries(odd))
     test(`${name} loses nothing`, async () => {
       const { watcher, code, posts } = await against((stream, body, number) =>
-        number <= 2 ? answer(stream, body) : credit(stream, body));
+        number <= 2 ? answer(stream, body) : credit(stream, body),
+      );
       assert.equal(code, 0, watcher.out);
-      if (trouble !== undefined) assert.equal(count(watcher.out, `trouble ${trouble} `), 1, watcher.out);
+      if (trouble !== undefined)
+        assert.equal(count(watcher.out, `trouble ${trouble} `), 1, watcher.out);
       assert.equal(watcher.status.dropped, 0);
       assert.equal(watcher.status.buffered, 0);
       const delivered = posts.at(-1).body.split('\n').map(claimsOf);
@@ -331,20 +505,38 @@ describe('the C SDK and servers that are no gateway', { concurrency: 4 }, () => 
     const { code } = await watcher.play('--from', '1', '--seconds', '1', ...quick).ended();
     await good.stop();
     assert.equal(code, 0, watcher.out);
-    const delivered = good.seen.filter((each) => each.path === '/v1/heartbeats').flatMap(({ body }) => body.split('\n').map(claimsOf));
-    assert.deepEqual(delivered.map(({ from, to }) => [from, to]), [[0, 1000], [1000, 2000]]);
+    const delivered = good.seen
+      .filter((each) => each.path === '/v1/heartbeats')
+      .flatMap(({ body }) => body.split('\n').map(claimsOf));
+    assert.deepEqual(
+      delivered.map(({ from, to }) => [from, to]),
+      [
+        [0, 1000],
+        [1000, 2000],
+      ],
+    );
   });
 
   test('a clock that is an hour off is corrected by the first answer', async () => {
     let refused = 0;
     const { watcher, code, posts } = await against((stream, body) => {
       const server_time = Date.now() / 1000 + 3600;
-      if (body.split('\n').map(claimsOf).some(({ iat }) => Math.abs(iat - server_time) > 30)) {
+      if (
+        body
+          .split('\n')
+          .map(claimsOf)
+          .some(({ iat }) => Math.abs(iat - server_time) > 30)
+      ) {
         ++refused;
         stream.respond({ ':status': 401, 'content-type': 'application/problem+json' });
-        return stream.end(JSON.stringify({ type: 'urn:watchkeeper:problem:stale-token', server_time }));
+        return stream.end(
+          JSON.stringify({ type: 'urn:watchkeeper:problem:stale-token', server_time }),
+        );
       }
-      const results = body.split('\n').map(claimsOf).map(({ sid, sn }) => ({ sid, sn, status: 'credited' }));
+      const results = body
+        .split('\n')
+        .map(claimsOf)
+        .map(({ sid, sn }) => ({ sid, sn, status: 'credited' }));
       stream.respond({ ':status': 200 });
       stream.end(JSON.stringify({ server_time, results }));
     });
@@ -359,10 +551,14 @@ describe('the C SDK and servers that are no gateway', { concurrency: 4 }, () => 
     constructor() {
       this.pair = crypto.createECDH('prime256v1');
       const point = this.pair.generateKeys();
-      const [x, y] = [point.subarray(1, 33), point.subarray(33)].map((half) => half.toString('base64url'));
+      const [x, y] = [point.subarray(1, 33), point.subarray(33)].map((half) =>
+        half.toString('base64url'),
+      );
       const members = JSON.stringify({ crv: 'P-256', kty: 'EC', x, y });
       this.kid = crypto.createHash('sha256').update(members).digest('base64url');
-      this.set = { keys: [{ kty: 'EC', crv: 'P-256', use: 'enc', alg: 'ECDH-ES', kid: this.kid, x, y }] };
+      this.set = {
+        keys: [{ kty: 'EC', crv: 'P-256', use: 'enc', alg: 'ECDH-ES', kid: this.kid, x, y }],
+      };
       this.algorithms = [];
     }
     /** The problem's name, or undefined. */
@@ -379,29 +575,59 @@ describe('the C SDK and servers that are no gateway', { concurrency: 4 }, () => 
       }
       if (!epk) return undefined;
       assert.equal(skid, this.kid);
-      const point = Buffer.concat([Buffer.from([4]), Buffer.from(epk.x, 'base64url'), Buffer.from(epk.y, 'base64url')]);
+      const point = Buffer.concat([
+        Buffer.from([4]),
+        Buffer.from(epk.x, 'base64url'),
+        Buffer.from(epk.y, 'base64url'),
+      ]);
       const salt = crypto.createHash('sha256').update(input).digest();
-      this.key = Buffer.from(crypto.hkdfSync('sha256', this.pair.computeSecret(point), salt,
-                                             'watchkeeper session key v1', 32));
+      this.key = Buffer.from(
+        crypto.hkdfSync(
+          'sha256',
+          this.pair.computeSecret(point),
+          salt,
+          'watchkeeper session key v1',
+          32,
+        ),
+      );
       return undefined;
     }
     respond(stream, body) {
       const problem = this.receive(body);
       if (!problem) return credit(stream, body);
       stream.respond({ ':status': 401, 'content-type': 'application/problem+json' });
-      stream.end(JSON.stringify({ type: `urn:watchkeeper:problem:${problem}`, server_time: Date.now() / 1000 }));
+      stream.end(
+        JSON.stringify({
+          type: `urn:watchkeeper:problem:${problem}`,
+          server_time: Date.now() / 1000,
+        }),
+      );
     }
   }
 
   test('one signature a session; a gateway that forgot the key costs one request', async () => {
     const keeper = new Keeper();
-    const { watcher, code, posts } = await against((stream, body, number) => {
-      if (number === 4) keeper.key = undefined;
-      keeper.respond(stream, body);
-    }, keeper.set, '--heartbeat-ms', '250');
+    const { watcher, code, posts } = await against(
+      (stream, body, number) => {
+        if (number === 4) keeper.key = undefined;
+        keeper.respond(stream, body);
+      },
+      keeper.set,
+      '--heartbeat-ms',
+      '250',
+    );
     assert.equal(code, 0, watcher.out);
-    assert.deepEqual(keeper.algorithms,
-                     ['ES256', 'HS256', 'HS256', 'HS256', 'ES256', 'HS256', 'HS256', 'HS256', 'HS256']);
+    assert.deepEqual(keeper.algorithms, [
+      'ES256',
+      'HS256',
+      'HS256',
+      'HS256',
+      'ES256',
+      'HS256',
+      'HS256',
+      'HS256',
+      'HS256',
+    ]);
     assert.equal(claimsOf(posts[3].body).sn, claimsOf(posts[4].body).sn);
     assert.equal(claimsOf(posts[0].body).epk.x, claimsOf(posts[4].body).epk.x);
     assert.equal(watcher.status.session_signatures, 7);
@@ -410,30 +636,46 @@ describe('the C SDK and servers that are no gateway', { concurrency: 4 }, () => 
 
   test('a gateway that forgets every key is asked for its own once more, past any cache', async () => {
     const keeper = new Keeper();
-    const { server, watcher, code } = await against((stream, body) => {
-      keeper.respond(stream, body);
-      keeper.key = undefined;
-    }, keeper.set, '--heartbeat-ms', '250');
+    const { server, watcher, code } = await against(
+      (stream, body) => {
+        keeper.respond(stream, body);
+        keeper.key = undefined;
+      },
+      keeper.set,
+      '--heartbeat-ms',
+      '250',
+    );
     assert.equal(code, 0, watcher.out);
     assert.equal(watcher.status.dropped, 0);
     const asked = server.seen.filter((each) => each.path === '/v1/keys');
-    assert.deepEqual(asked.map(({ headers }) => headers['cache-control']), [undefined, 'no-cache']);
+    assert.deepEqual(
+      asked.map(({ headers }) => headers['cache-control']),
+      [undefined, 'no-cache'],
+    );
   });
 
   test('a heartbeat by a session key is under 480 bytes up', async (t) => {
     const runs = [];
     for (const seconds of ['2', '12']) {
       const keeper = new Keeper();
-      const { watcher, code } = await against((stream, body) => {
-        for (const token of body.split('\n')) assert.equal(keeper.receive(token), undefined);
-        credit(stream, body);
-      }, keeper.set, '--seconds', seconds, '--heartbeat-ms', '200');
+      const { watcher, code } = await against(
+        (stream, body) => {
+          for (const token of body.split('\n')) assert.equal(keeper.receive(token), undefined);
+          credit(stream, body);
+        },
+        keeper.set,
+        '--seconds',
+        seconds,
+        '--heartbeat-ms',
+        '200',
+      );
       assert.equal(code, 0, watcher.out);
       // The first answer brings the key: what is due before it came is signed by the device.
       assert.ok(watcher.status.device_signatures < watcher.status.session_signatures, watcher.out);
       runs.push(watcher.status);
     }
-    const up = (runs[1].bytes_up - runs[0].bytes_up) / (runs[1].acknowledged - runs[0].acknowledged);
+    const up =
+      (runs[1].bytes_up - runs[0].bytes_up) / (runs[1].acknowledged - runs[0].acknowledged);
     t.diagnostic(`HS256: ${up.toFixed(0)} up`);
     assert.ok(up > 300 && up < 480);
   });
@@ -463,19 +705,26 @@ describe('what a heartbeat of the C SDK weighs', { concurrency: 2 }, () => {
     for (let attempt = 0; attempt < 4; ++attempt) {
       const [few, many] = await Promise.all([run(10, more), run(110, more)]);
       // On a machine that is busy two heartbeats may share a request: that is not what is weighed.
-      if (many.acknowledged - few.acknowledged !== 100 || many.requests - few.requests !== 100) continue;
-      return { up: (many.bytes_up - few.bytes_up) / 100, down: (many.bytes_down - few.bytes_down) / 100,
-               status: many };
+      if (many.acknowledged - few.acknowledged !== 100 || many.requests - few.requests !== 100)
+        continue;
+      return {
+        up: (many.bytes_up - few.bytes_up) / 100,
+        down: (many.bytes_down - few.bytes_down) / 100,
+        status: many,
+      };
     }
     throw new Error('the machine is too busy to send each heartbeat by itself');
   }
 
-  const say = (t, what, { up, down }) => t.diagnostic(`${what}: ${up.toFixed(0)} up, ${down.toFixed(0)} down`);
+  const say = (t, what, { up, down }) =>
+    t.diagnostic(`${what}: ${up.toFixed(0)} up, ${down.toFixed(0)} down`);
 
   test('signed by the device: under 600 bytes up and 200 down', async (t) => {
     const [usual, full, rare] = await Promise.all([
-      weigh('--no-session-keys'), weigh('--no-session-keys', '--full-answer-every', '1'),
-      weigh('--no-session-keys', '--full-answer-every', '6')]);
+      weigh('--no-session-keys'),
+      weigh('--no-session-keys', '--full-answer-every', '1'),
+      weigh('--no-session-keys', '--full-answer-every', '6'),
+    ]);
     say(t, 'ES256', usual);
     say(t, 'ES256, every answer in full', full);
     say(t, 'ES256, one answer in six', rare);
@@ -502,31 +751,60 @@ describe('the C SDK as it is installed', { concurrency: 1 }, () => {
   let environment;
   before(() => {
     directory = temporaryDirectory('sdk-c');
-    execFileSync('cmake', ['--install', build, '--component', 'client', '--prefix', directory], { stdio: 'ignore' });
+    execFileSync('cmake', ['--install', build, '--component', 'client', '--prefix', directory], {
+      stdio: 'ignore',
+    });
     const found = execFileSync('find', [directory, '-name', '*.pc'], { encoding: 'utf8' }).trim();
     // The prefix of the configuration is another than this directory.
-    const text = fs.readFileSync(found, 'utf8').replaceAll(/^prefix=.*$/gm, `prefix=${directory}`)
+    const text = fs
+      .readFileSync(found, 'utf8')
+      .replaceAll(/^prefix=.*$/gm, `prefix=${directory}`)
       .replace(/^libdir=.*$/m, `libdir=${path.dirname(path.dirname(found))}`)
       .replace(/^includedir=.*$/m, `includedir=${directory}/include`);
     fs.writeFileSync(found, text);
-    environment = { ...process.env, PKG_CONFIG_PATH: path.dirname(found),
-                    LD_LIBRARY_PATH: path.dirname(path.dirname(found)) };
+    environment = {
+      ...process.env,
+      PKG_CONFIG_PATH: path.dirname(found),
+      LD_LIBRARY_PATH: path.dirname(path.dirname(found)),
+    };
   });
   after(() => fs.rmSync(directory, { recursive: true, force: true }));
 
-  const flags = (...more) => execFileSync('pkg-config', ['--cflags', '--libs', ...more, 'watchkeeper-client'],
-                                          { encoding: 'utf8', env: environment }).trim().split(/\s+/);
+  const flags = (...more) =>
+    execFileSync('pkg-config', ['--cflags', '--libs', ...more, 'watchkeeper-client'], {
+      encoding: 'utf8',
+      env: environment,
+    })
+      .trim()
+      .split(/\s+/);
   function identityOf(executable) {
     const key = path.join(directory, `${path.basename(executable)}.pem`);
-    const identity = JSON.parse(execFileSync(executable, ['--identity', '--key', key], { encoding: 'utf8', env: environment }));
+    const identity = JSON.parse(
+      execFileSync(executable, ['--identity', '--key', key], {
+        encoding: 'utf8',
+        env: environment,
+      }),
+    );
     assert.match(identity.kid, /^[A-Za-z0-9_-]{43}$/);
-    assert.match(execFileSync('openssl', ['pkey', '-in', key, '-noout', '-text'], { encoding: 'utf8' }), /prime256v1/);
+    assert.match(
+      execFileSync('openssl', ['pkey', '-in', key, '-noout', '-text'], { encoding: 'utf8' }),
+      /prime256v1/,
+    );
   }
 
   test('a C11 program builds against the shared library by pkg-config alone', () => {
     const out = path.join(directory, 'shared');
-    execFileSync('cc', ['-std=c11', '-Wall', '-Wextra', '-Wpedantic', '-Werror', path.join(source, 'examples/watch.c'),
-                        '-o', out, ...flags()]);
+    execFileSync('cc', [
+      '-std=c11',
+      '-Wall',
+      '-Wextra',
+      '-Wpedantic',
+      '-Werror',
+      path.join(source, 'examples/watch.c'),
+      '-o',
+      out,
+      ...flags(),
+    ]);
     identityOf(out);
   });
 
@@ -540,27 +818,43 @@ describe('the C SDK as it is installed', { concurrency: 1 }, () => {
       void platform_cancel(void *user, uint64_t id);\n`;
     blocks.forEach((block, i) => {
       const client = block.includes('wk_client *client =') ? '' : 'wk_client *client, ';
-      program += block.startsWith('static') ? block
+      program += block.startsWith('static')
+        ? block
         : `void shown_${i}(${client}int64_t position_ms);\nvoid shown_${i}(${client}int64_t position_ms) {
              char text[256]; (void)text; (void)position_ms;\n${block}}\n`;
     });
     const file = path.join(directory, 'shown.c');
     fs.writeFileSync(file, program);
-    execFileSync('cc', ['-std=c11', '-Wall', '-Wextra', '-Wpedantic', '-Werror', '-Wno-unused-function', '-c', file,
-                        '-o', path.join(directory, 'shown.o'), ...flags().filter((flag) => flag.startsWith('-I'))]);
+    execFileSync('cc', [
+      '-std=c11',
+      '-Wall',
+      '-Wextra',
+      '-Wpedantic',
+      '-Werror',
+      '-Wno-unused-function',
+      '-c',
+      file,
+      '-o',
+      path.join(directory, 'shown.o'),
+      ...flags().filter((flag) => flag.startsWith('-I')),
+    ]);
   });
 
   test('and against the static one', () => {
     const out = path.join(directory, 'static');
     const libdir = environment.LD_LIBRARY_PATH;
-    const list = flags('--static').map((flag) => flag === '-lwatchkeeper_client' ? path.join(libdir, 'libwatchkeeper_client.a') : flag);
+    const list = flags('--static').map((flag) =>
+      flag === '-lwatchkeeper_client' ? path.join(libdir, 'libwatchkeeper_client.a') : flag,
+    );
     execFileSync('cc', ['-std=c11', path.join(source, 'examples/watch.c'), '-o', out, ...list]);
     identityOf(out);
   });
 
   test('the C++ header is C++17 and owns what it opens', () => {
     const file = path.join(directory, 'app.cpp');
-    fs.writeFileSync(file, `
+    fs.writeFileSync(
+      file,
+      `
       #include <watchkeeper.hpp>
       #include <cassert>
       int main(int, char** arguments) {
@@ -576,18 +870,34 @@ describe('the C SDK as it is installed', { concurrency: 1 }, () => {
         assert(two.open("m") && two.play(0) && !two.position(-7) && two.pause(400));
         while (troubles == 0) two.wait(100);
         assert(two.status().buffered == 1 && two.identity().kid[42] != 0);
-      }`);
+      }`,
+    );
     const out = path.join(directory, 'app');
-    execFileSync('c++', ['-std=c++17', '-Wall', '-Wextra', '-Wpedantic', '-Werror', file, '-o', out, ...flags()]);
+    execFileSync('c++', [
+      '-std=c++17',
+      '-Wall',
+      '-Wextra',
+      '-Wpedantic',
+      '-Werror',
+      file,
+      '-o',
+      out,
+      ...flags(),
+    ]);
     execFileSync(out, [path.join(directory, 'app.pem')], { env: environment });
   });
 
   test('the shared library shows the functions of the header and nothing else', () => {
     const library = path.join(environment.LD_LIBRARY_PATH, 'libwatchkeeper_client.so');
-    const shown = execFileSync('nm', ['-D', '--defined-only', library], { encoding: 'utf8' }).trim().split('\n')
-      .map((line) => line.split(' ').at(-1).split('@')[0]).sort();
+    const shown = execFileSync('nm', ['-D', '--defined-only', library], { encoding: 'utf8' })
+      .trim()
+      .split('\n')
+      .map((line) => line.split(' ').at(-1).split('@')[0])
+      .sort();
     const header = fs.readFileSync(path.join(directory, 'include/watchkeeper.h'), 'utf8');
-    const declared = [...header.matchAll(/^WK_API [a-z_0-9 *]*?(wk_[a-z_]+)\(/gm)].map(([, name]) => name).sort();
+    const declared = [...header.matchAll(/^WK_API [a-z_0-9 *]*?(wk_[a-z_]+)\(/gm)]
+      .map(([, name]) => name)
+      .sort();
     assert.ok(declared.length > 25);
     assert.deepEqual(shown, declared);
   });

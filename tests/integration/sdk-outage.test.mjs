@@ -22,10 +22,26 @@ before(() => {
   clock = path.join(directory, 'clock');
   fs.writeFileSync(clock, Buffer.alloc(8));
   const libraries = path.join(build, 'client');
-  const compile = (...more) => execFileSync('cc', ['-std=c11', '-O1', '-Wall', '-Wextra', '-Werror', ...more]);
-  compile(path.join(here, 'lib/device.c'), '-I', path.join(here, '../../client/include'),
-          '-o', path.join(directory, 'device'), '-L', libraries, '-lwatchkeeper_client', `-Wl,-rpath,${libraries}`);
-  compile('-shared', '-fPIC', path.join(here, 'lib/later.c'), '-o', path.join(directory, 'later.so'));
+  const compile = (...more) =>
+    execFileSync('cc', ['-std=c11', '-O1', '-Wall', '-Wextra', '-Werror', ...more]);
+  compile(
+    path.join(here, 'lib/device.c'),
+    '-I',
+    path.join(here, '../../client/include'),
+    '-o',
+    path.join(directory, 'device'),
+    '-L',
+    libraries,
+    '-lwatchkeeper_client',
+    `-Wl,-rpath,${libraries}`,
+  );
+  compile(
+    '-shared',
+    '-fPIC',
+    path.join(here, 'lib/later.c'),
+    '-o',
+    path.join(directory, 'later.so'),
+  );
 });
 after(() => fs.rmSync(directory, { recursive: true, force: true }));
 
@@ -37,13 +53,24 @@ class Device {
     device.student = `o-${process.pid}-${++made}`;
     const file = (name) => path.join(directory, `${device.student}.${name}`);
     const watch = path.join(build, 'examples', 'watch');
-    const identity = JSON.parse(execFileSync(watch, ['--identity', '--key', file('pem')], { encoding: 'utf8' }));
+    const identity = JSON.parse(
+      execFileSync(watch, ['--identity', '--key', file('pem')], { encoding: 'utf8' }),
+    );
     await gateway.putModule(module, duration_ms);
     await gateway.enrol(identity, device.student);
-    device.child = spawn(path.join(directory, 'device'), [
-      `https://localhost:${gateway.port}`, path.join(gateway.directory, 'data', 'tls-certificate.pem'),
-      file('pem'), file('buffer'), device.student, module, clock,
-    ], { stdio: ['pipe', 'pipe', 'inherit'] });
+    device.child = spawn(
+      path.join(directory, 'device'),
+      [
+        `https://localhost:${gateway.port}`,
+        path.join(gateway.directory, 'data', 'tls-certificate.pem'),
+        file('pem'),
+        file('buffer'),
+        device.student,
+        module,
+        clock,
+      ],
+      { stdio: ['pipe', 'pipe', 'inherit'] },
+    );
     device.out = '';
     device.lines = readline.createInterface({ input: device.child.stdout });
     device.waiting = [];
@@ -57,20 +84,39 @@ class Device {
     const answered = new Promise((resolve) => this.waiting.push(resolve));
     this.child.stdin.write(`${line}\n`);
     const status = await within(line, answered, 60_000);
-    return Object.fromEntries(status.slice(7).split(' ').map((pair) => pair.split('=')).map(([k, v]) => [k, Number(v)]));
+    return Object.fromEntries(
+      status
+        .slice(7)
+        .split(' ')
+        .map((pair) => pair.split('='))
+        .map(([k, v]) => [k, Number(v)]),
+    );
   }
-  play(seconds) { return this.#tell(`play ${seconds}`); }
-  rest(seconds) { return this.#tell(`rest ${seconds}`); }
+  play(seconds) {
+    return this.#tell(`play ${seconds}`);
+  }
+  rest(seconds) {
+    return this.#tell(`rest ${seconds}`);
+  }
   /** What on_drop said: [from, to] of each, and how many it said they were. */
   get dropped() {
-    const each = [...this.out.matchAll(/^drop (\d+) (\d+) (\d)/gm)].map(([, ...numbers]) => numbers.map(Number));
-    const told = [...this.out.matchAll(/^dropped (\d+)/gm)].reduce((sum, [, count]) => sum + Number(count), 0);
+    const each = [...this.out.matchAll(/^drop (\d+) (\d+) (\d)/gm)].map(([, ...numbers]) =>
+      numbers.map(Number),
+    );
+    const told = [...this.out.matchAll(/^dropped (\d+)/gm)].reduce(
+      (sum, [, count]) => sum + Number(count),
+      0,
+    );
     return { each, told };
   }
   stop() {
     if (this.child.exitCode === null) this.child.stdin.end();
-    return within('the device ends', new Promise((resolve) =>
-      this.child.exitCode === null ? this.child.once('exit', resolve) : resolve()));
+    return within(
+      'the device ends',
+      new Promise((resolve) =>
+        this.child.exitCode === null ? this.child.once('exit', resolve) : resolve(),
+      ),
+    );
   }
 }
 
@@ -112,20 +158,34 @@ describe('the C SDK through outages of full length', { concurrency: 1 }, () => {
     t.diagnostic(`40 s: ${status.made} heartbeats in ${status.requests} requests, none dropped`);
   });
 
-  test('three minutes: the oldest beyond five go, are named, and nothing else is lost', { timeout: 120_000 }, async (t) => {
+  test('three minutes: the oldest beyond five go, are named, and nothing else is lost', {
+    timeout: 120_000,
+  }, async (t) => {
     const { down, status, coverage, played_ms } = await outage('o-three-minutes', 180);
     assert.equal(down.buffered, 5);
     const { each, told } = device.dropped;
     assert.ok(told >= 1, device.out);
-    assert.ok(each.every(([, , reason]) => reason === 0), device.out);
+    assert.ok(
+      each.every(([, , reason]) => reason === 0),
+      device.out,
+    );
     // Exactly what was named is missing, and it is the oldest: one hole, where the outage began.
     const lost = each.map(([from, to]) => [from, to]).sort(([a], [b]) => a - b);
     assert.equal(lost[0][0], 35_000, device.out);
     lost.slice(1).forEach(([from], i) => assert.equal(from, lost[i][1]));
-    assert.deepEqual(coverage, [[0, 35_000], [lost.at(-1)[1], played_ms]], device.out);
+    assert.deepEqual(
+      coverage,
+      [
+        [0, 35_000],
+        [lost.at(-1)[1], played_ms],
+      ],
+      device.out,
+    );
     // Five that were joined up to 30 s are kept; the next try may be a minute after the end of the outage.
     assert.ok(lengthOf(lost) <= 180_000 + 60_000 - 130_000, device.out);
-    t.diagnostic(`180 s: ${told} dropped, ${lengthOf(lost) / 1000} s of ${played_ms / 1000} s played; ` +
-                 `${status.limited} were over the budget at first and came later`);
+    t.diagnostic(
+      `180 s: ${told} dropped, ${lengthOf(lost) / 1000} s of ${played_ms / 1000} s played; ` +
+        `${status.limited} were over the budget at first and came later`,
+    );
   });
 });

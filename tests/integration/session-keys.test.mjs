@@ -1,14 +1,15 @@
 // Session keys on the wire: a device signs once and authenticates the rest by a MAC; whatever happens to the
 // gateways, no heartbeat is lost.
-import { createLocalJWKSet, importJWK } from 'jose';
+
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { createLocalJWKSet, importJWK } from 'jose';
 import { Gateway, program } from './lib/gateway.mjs';
-import { Scene, assertProblem } from './lib/scene.mjs';
-import { SessionKey, kidOf } from './lib/session-key.mjs';
+import { assertProblem, Scene } from './lib/scene.mjs';
+import { kidOf, SessionKey } from './lib/session-key.mjs';
 import { temporaryDirectory, variants } from './lib/stores.mjs';
 import { until } from './lib/wait.mjs';
 
@@ -74,8 +75,9 @@ for (const variant of variants) {
       assert.equal(await kidOf(key), key.kid);
       await importJWK(key, 'ECDH-ES');
       createLocalJWKSet(answer.json);
-      const again = await gateway.client.request('GET', '/v1/keys',
-                                                 { headers: { 'if-none-match': answer.headers.etag } });
+      const again = await gateway.client.request('GET', '/v1/keys', {
+        headers: { 'if-none-match': answer.headers.etag },
+      });
       assert.equal(again.status, 304);
       assert.equal(again.text, '');
       const head = await gateway.client.request('HEAD', '/v1/keys');
@@ -96,7 +98,10 @@ for (const variant of variants) {
         assert.equal(now.HS256.count - before_.HS256.count, 4);
         assert.equal(now[alg].count - before_[alg].count, 1);
         const metrics = (await gateway.operator('GET', '/metrics')).text;
-        assert.match(metrics, /watchkeeper_verification_duration_seconds_count\{algorithm="HS256"\} [1-9]/);
+        assert.match(
+          metrics,
+          /watchkeeper_verification_duration_seconds_count\{algorithm="HS256"\} [1-9]/,
+        );
       });
 
     test('a whole buffer in one request: the offer and MACs made with its key', async () => {
@@ -108,7 +113,10 @@ for (const variant of variants) {
       for (let at = 5_000; at < 40_000; at += 5_000)
         rest.push(await session.token(scene.device.kid, scene.claims(at, at + 5_000)));
       const answer = await gateway.send([first, ...rest]);
-      assert.deepEqual(answer.json.results.map(({ status }) => status), Array(8).fill('credited'));
+      assert.deepEqual(
+        answer.json.results.map(({ status }) => status),
+        Array(8).fill('credited'),
+      );
       await player.expect(40);
     });
 
@@ -117,12 +125,22 @@ for (const variant of variants) {
       const { scene, session } = player;
       const first = await scene.device.token({ ...scene.claims(0, 5_000), ...session.offer });
       await session.settle(first);
-      const stream = gateway.client.stream('POST', '/v1/heartbeats/stream', { 'content-type': 'application/jose' });
-      stream.write(`${first}\n${await session.token(scene.device.kid, scene.claims(5_000, 9_000))}\n`);
+      const stream = gateway.client.stream('POST', '/v1/heartbeats/stream', {
+        'content-type': 'application/jose',
+      });
+      stream.write(
+        `${first}\n${await session.token(scene.device.kid, scene.claims(5_000, 9_000))}\n`,
+      );
       stream.end();
       let text = '';
       for await (const chunk of stream) text += chunk;
-      assert.deepEqual(text.trim().split('\n').map((line) => JSON.parse(line).status), ['credited', 'credited']);
+      assert.deepEqual(
+        text
+          .trim()
+          .split('\n')
+          .map((line) => JSON.parse(line).status),
+        ['credited', 'credited'],
+      );
     });
 
     test('a MAC that was changed, of another session, or of no session is refused', async () => {
@@ -133,10 +151,20 @@ for (const variant of variants) {
       const good = await player.session.token(scene.device.kid, claims);
       const forged = good.slice(0, -5) + (good.at(-5) === 'A' ? 'B' : 'A') + good.slice(-4);
       assertProblem(await gateway.send(forged), 401, 'bad-signature');
-      assertProblem(await gateway.send(await player.session.token(scene.device.kid, { ...claims, sid: 'other' })),
-                    401, 'session-key-unknown');
-      assertProblem(await gateway.send(await player.session.token(scene.device.kid, { ...claims, sub: 'other' })),
-                    403, 'subject-mismatch');
+      assertProblem(
+        await gateway.send(
+          await player.session.token(scene.device.kid, { ...claims, sid: 'other' }),
+        ),
+        401,
+        'session-key-unknown',
+      );
+      assertProblem(
+        await gateway.send(
+          await player.session.token(scene.device.kid, { ...claims, sub: 'other' }),
+        ),
+        403,
+        'subject-mismatch',
+      );
       const retried = await gateway.send(good);
       assert.equal(retried.json.results[0].status, 'credited');
       assert.equal((await gateway.send(good)).json.results[0].status, 'duplicate');
@@ -150,7 +178,9 @@ for (const variant of variants) {
       const again = await scene.device.token({ ...claims, ...session.offer });
       assert.equal((await gateway.send(again)).json.results[0].status, 'duplicate');
       await session.settle(again);
-      const next = await gateway.send(await session.token(scene.device.kid, scene.claims(10_000, 20_000)));
+      const next = await gateway.send(
+        await session.token(scene.device.kid, scene.claims(10_000, 20_000)),
+      );
       assert.equal(next.json.results[0].status, 'credited');
     });
 
@@ -160,11 +190,20 @@ for (const variant of variants) {
       const { epk, skid } = session.offer;
       const flipped = Buffer.from(epk.y, 'base64url');
       flipped[31] ^= 1;
-      for (const over of [{ epk }, { skid }, { skid, epk: { ...epk, d: epk.x } }, { skid, epk: { ...epk, crv: 'P-384' } },
-                          { skid, epk: { ...epk, y: flipped.toString('base64url') } }, { skid, epk: 'x' },
-                          { skid: 'x', epk }])
+      for (const over of [
+        { epk },
+        { skid },
+        { skid, epk: { ...epk, d: epk.x } },
+        { skid, epk: { ...epk, crv: 'P-384' } },
+        { skid, epk: { ...epk, y: flipped.toString('base64url') } },
+        { skid, epk: 'x' },
+        { skid: 'x', epk },
+      ])
         assertProblem(await scene.play(0, 1_000, over), 400, 'malformed-token');
-      assert.equal((await gateway.viewer('GET', `/v1/progress/${scene.student}/${scene.module}`)).status, 404);
+      assert.equal(
+        (await gateway.viewer('GET', `/v1/progress/${scene.student}/${scene.module}`)).status,
+        404,
+      );
     });
 
     test('an offer to a key that the gateway has not is credited, and costs a signature later', async () => {
@@ -184,7 +223,10 @@ for (const variant of variants) {
       const player = await Player.make(gateway);
       await player.play(0, 1_000);
       await gateway.admin('DELETE', `/v1/devices/${player.scene.device.kid}`);
-      const token = await player.session.token(player.scene.device.kid, player.scene.claims(1_000, 2_000));
+      const token = await player.session.token(
+        player.scene.device.kid,
+        player.scene.claims(1_000, 2_000),
+      );
       assertProblem(await gateway.send(token), 403, 'revoked-device');
     });
 
@@ -201,8 +243,11 @@ for (const variant of variants) {
       assert.deepEqual([player.signed, player.maced], [2, 3]);
       await player.expect(40);
       await player.fetchKey();
-      assert.equal(player.keys[0].kid, announced);  // of the file in data_dir
-      assert.equal(fs.statSync(path.join(gateway.directory, 'data', 'session-keys.json')).mode & 0o777, 0o600);
+      assert.equal(player.keys[0].kid, announced); // of the file in data_dir
+      assert.equal(
+        fs.statSync(path.join(gateway.directory, 'data', 'session-keys.json')).mode & 0o777,
+        0o600,
+      );
     });
   });
 }
@@ -216,14 +261,20 @@ describe('session keys of a deployment', () => {
   });
   after(() => fs.rmSync(directory, { recursive: true, force: true }));
   const keys = (...args) =>
-    execFileSync(program, ['keys', ...args, '--session_keys.file', file], { encoding: 'utf8', cwd: directory });
+    execFileSync(program, ['keys', ...args, '--session_keys.file', file], {
+      encoding: 'utf8',
+      cwd: directory,
+    });
   const settings = () => `[session_keys]\nfile = "${file}"\n`;
 
   test('a configured file must be there, and `check` says so', async () => {
     const toml = path.join(directory, 'w.toml');
     fs.writeFileSync(toml, `data_dir = "${directory}"\n${settings()}`);
-    const check = () => spawnSync(program, ['--config', toml, 'check'], { encoding: 'utf8' }).stdout;
-    const start = spawnSync(program, ['--config', toml, '--listen', '127.0.0.1:0'], { encoding: 'utf8' });
+    const check = () =>
+      spawnSync(program, ['--config', toml, 'check'], { encoding: 'utf8' }).stdout;
+    const start = spawnSync(program, ['--config', toml, '--listen', '127.0.0.1:0'], {
+      encoding: 'utf8',
+    });
     assert.equal(start.status, 1);
     assert.match(start.stderr + start.stdout, /keys new/);
     assert.match(check(), /✗ session_keys .*not there/);
@@ -235,7 +286,9 @@ describe('session keys of a deployment', () => {
   });
 
   // Two gateways need stores that are servers.
-  test('two gateways share it, and either can take over', { skip: !variants.includes('servers') }, async () => {
+  test('two gateways share it, and either can take over', {
+    skip: !variants.includes('servers'),
+  }, async () => {
     const one = await Gateway.start({ settings: settings(), variant: 'servers' });
     const two = new Gateway();
     two.stores = one.stores;
@@ -288,7 +341,9 @@ describe('session keys of a deployment', () => {
       const good = fs.readFileSync(file);
       fs.writeFileSync(file, '{}');
       gateway.child.kill('SIGHUP');
-      await until('the log says why', () => gateway.log.includes('not reloaded; the old keys stay'));
+      await until('the log says why', () =>
+        gateway.log.includes('not reloaded; the old keys stay'),
+      );
       assert.equal(gateway.log.includes(JSON.parse(good).keys[0].d), false);
       await player.play(40_000, 50_000);
       await player.expect(50);
@@ -304,7 +359,10 @@ describe('session keys of a deployment', () => {
       const player = await Player.make(gateway);
       assert.deepEqual(player.keys, []);
       await player.play(0, 10_000);
-      player.session = await SessionKey.make({ ...player.scene.device.jwk, kid: player.scene.device.kid });
+      player.session = await SessionKey.make({
+        ...player.scene.device.jwk,
+        kid: player.scene.device.kid,
+      });
       await player.play(10_000, 20_000);
       await player.play(20_000, 30_000);
       assert.equal(player.problem, 'session-key-unknown');

@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { Client } from './lib/client.mjs';
 import { Events } from './lib/events.mjs';
-import { Gateway, tokenTable, tokens } from './lib/gateway.mjs';
+import { Gateway, tokens, tokenTable } from './lib/gateway.mjs';
 import { assertProblem } from './lib/scene.mjs';
 import { until, within } from './lib/wait.mjs';
 
@@ -21,7 +21,9 @@ describe('the console signs people in', () => {
   after(() => gateway?.stop());
 
   const signIn = async (role) => {
-    const answer = await gateway.client.request('POST', '/v1/session', { body: { token: tokens[role] } });
+    const answer = await gateway.client.request('POST', '/v1/session', {
+      body: { token: tokens[role] },
+    });
     assert.equal(answer.status, 200, answer.text);
     const set = answer.headers['set-cookie'][0];
     return { answer, set, cookie: set.split(';')[0], ...answer.json };
@@ -39,7 +41,10 @@ describe('the console signs people in', () => {
     assert.match(csrf, /^[A-Za-z0-9_-]{43}$/);
     const hours = (Date.parse(expires_at) - Date.now()) / 3_600_000;
     assert.ok(hours > 1.99 && hours <= 2, expires_at);
-    assert.match(set, /^__Host-wk=[A-Za-z0-9_-]{96}; HttpOnly; Secure; SameSite=Strict; Path=\/; Max-Age=7200$/);
+    assert.match(
+      set,
+      /^__Host-wk=[A-Za-z0-9_-]{96}; HttpOnly; Secure; SameSite=Strict; Path=\/; Max-Age=7200$/,
+    );
     assert.equal(answer.headers['cache-control'], 'no-store');
   });
 
@@ -62,12 +67,18 @@ describe('the console signs people in', () => {
     assert.equal((await call('GET', '/v1/modules', { cookie })).status, 200);
     assert.equal((await call('GET', '/v1/modules', { cookie: `a=1; ${cookie}; b=2` })).status, 200);
     // Two cookie fields, as browsers send them over HTTP/2.
-    const crumbs = await gateway.client.request('GET', '/v1/modules', { headers: { cookie: ['a=1', cookie] } });
+    const crumbs = await gateway.client.request('GET', '/v1/modules', {
+      headers: { cookie: ['a=1', cookie] },
+    });
     assert.equal(crumbs.status, 200);
     assertProblem(await call('GET', '/v1/stats', { cookie }), 403, 'forbidden');
     assertProblem(await call('GET', `/v1/students/x/devices`, { cookie }), 403, 'forbidden');
     assertProblem(await call('GET', '/v1/modules'), 401, 'unauthorized');
-    assertProblem(await call('GET', '/v1/modules', { cookie: `${cookie.slice(0, -1)}~` }), 401, 'unauthorized');
+    assertProblem(
+      await call('GET', '/v1/modules', { cookie: `${cookie.slice(0, -1)}~` }),
+      401,
+      'unauthorized',
+    );
     const operator = await signIn('operator');
     assert.equal((await call('GET', '/v1/stats', operator)).status, 200);
     assertProblem(await call('GET', '/v1/modules', operator), 403, 'forbidden');
@@ -96,7 +107,7 @@ describe('the console signs people in', () => {
     const viewer = await signIn('viewer');
     const stays = await signIn('viewer');
     assert.equal((await call('DELETE', '/v1/session', viewer)).status, 204);
-    gateway.child.kill('SIGKILL');  // it was kept before it was answered
+    gateway.child.kill('SIGKILL'); // it was kept before it was answered
     await gateway.ended;
     await gateway.launch();
     assertProblem(await call('GET', '/v1/session', viewer), 401, 'unauthorized');
@@ -107,8 +118,15 @@ describe('the console signs people in', () => {
     const jar = `${gateway.directory}/jar`;
     const curl = async (...more) =>
       (await run('curl', ['-sk', '--http2', '-b', jar, '-c', jar, ...more])).stdout;
-    const signedIn = JSON.parse(await curl('-H', 'content-type: application/json', '-d',
-      JSON.stringify({ token: tokens.viewer }), `${gateway.origin}/v1/session`));
+    const signedIn = JSON.parse(
+      await curl(
+        '-H',
+        'content-type: application/json',
+        '-d',
+        JSON.stringify({ token: tokens.viewer }),
+        `${gateway.origin}/v1/session`,
+      ),
+    );
     assert.equal(signedIn.role, 'viewer');
     assert.deepEqual(JSON.parse(await curl(`${gateway.origin}/v1/session`)), signedIn);
   });
@@ -119,14 +137,21 @@ describe('the console signs people in', () => {
     await gateway.launch();
     assert.equal((await call('GET', '/v1/session', viewer)).status, 200);
     const configured = fs.readFileSync(gateway.file, 'utf8');
-    fs.writeFileSync(gateway.file, configured.replace(tokenTable('viewer', 'viewer', tokens.viewer), ''));
+    fs.writeFileSync(
+      gateway.file,
+      configured.replace(tokenTable('viewer', 'viewer', tokens.viewer), ''),
+    );
     gateway.child.kill('SIGHUP');
-    await until('the session ends with its token',
-                async () => (await call('GET', '/v1/session', viewer)).status === 401);
+    await until(
+      'the session ends with its token',
+      async () => (await call('GET', '/v1/session', viewer)).status === 401,
+    );
     fs.writeFileSync(gateway.file, configured);
     gateway.child.kill('SIGHUP');
-    await until('it is back with it',
-                async () => (await call('GET', '/v1/session', viewer)).status === 200);
+    await until(
+      'it is back with it',
+      async () => (await call('GET', '/v1/session', viewer)).status === 200,
+    );
     // Another key: nobody is signed in any more.
     await gateway.end();
     fs.rmSync(path.join(gateway.directory, 'data', 'console-session.key'));
@@ -137,7 +162,8 @@ describe('the console signs people in', () => {
 
   test('wrong tokens are slowed down, and never logged', async () => {
     const client = new Client(gateway.origin);
-    const wrong = () => client.request('POST', '/v1/session', { body: { token: 'wk_admin_not-the-secret' } });
+    const wrong = () =>
+      client.request('POST', '/v1/session', { body: { token: 'wk_admin_not-the-secret' } });
     try {
       assertProblem(await wrong(), 401, 'unauthorized');
       let slowed;
@@ -169,22 +195,30 @@ describe('the console', () => {
       const page = await gateway.client.request('GET', path);
       assert.equal(page.status, 200);
       assert.match(page.headers['content-type'], /^text\/html/);
-      assert.match(page.headers['content-security-policy'], /^default-src 'none'; script-src 'self';/);
+      assert.match(
+        page.headers['content-security-policy'],
+        /^default-src 'none'; script-src 'self';/,
+      );
       assert.equal(page.headers['x-content-type-options'], 'nosniff');
       assert.doesNotMatch(page.text, / style=|<script>|<style/);
     }
     const page = await gateway.client.request('GET', '/console/');
-    const files = [...page.text.matchAll(/(?:src|href)="(\/console\/assets\/[^"]+)"/g)].map((m) => m[1]);
+    const files = [...page.text.matchAll(/(?:src|href)="(\/console\/assets\/[^"]+)"/g)].map(
+      (m) => m[1],
+    );
     // Without Node.js at build time there is a page that says so, and nothing else.
     if (files.length === 0) assert.match(page.text, /scripts\/build-console/);
     for (const file of files) {
-      const packed = await gateway.client.request('GET', file, { headers: { 'accept-encoding': 'gzip, br' } });
+      const packed = await gateway.client.request('GET', file, {
+        headers: { 'accept-encoding': 'gzip, br' },
+      });
       assert.equal(packed.status, 200, file);
       assert.equal(packed.headers['content-encoding'], 'br', file);
       assert.match(packed.headers['cache-control'], /immutable/);
       assert.equal(packed.headers.vary, 'accept-encoding');
-      const again = await gateway.client.request('GET', file,
-        { headers: { 'accept-encoding': 'gzip, br', 'if-none-match': packed.headers.etag } });
+      const again = await gateway.client.request('GET', file, {
+        headers: { 'accept-encoding': 'gzip, br', 'if-none-match': packed.headers.etag },
+      });
       assert.equal(again.status, 304);
       const plain = await gateway.client.request('GET', file);
       assert.equal(plain.headers['content-encoding'], undefined);

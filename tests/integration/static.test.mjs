@@ -37,10 +37,14 @@ describe('a folder that is served', () => {
     await gateway?.stop();
     fs.rmSync(directory, { recursive: true, force: true });
   });
-  const get = (target, headers = {}, method = 'GET') => gateway.client.request(method, target, { headers });
+  const get = (target, headers = {}, method = 'GET') =>
+    gateway.client.request(method, target, { headers });
   const curl = async (...args) => {
-    const { stdout } = await run('curl', ['-sS', '--http2', '--insecure', '--path-as-is', ...args],
-                                 { encoding: 'buffer', maxBuffer: 64 * 1024 * 1024 });
+    const { stdout } = await run(
+      'curl',
+      ['-sS', '--http2', '--insecure', '--path-as-is', ...args],
+      { encoding: 'buffer', maxBuffer: 64 * 1024 * 1024 },
+    );
     return stdout;
   };
 
@@ -70,15 +74,42 @@ describe('a folder that is served', () => {
   });
 
   test('no path leads out of it', async () => {
-    for (const target of ['../secret.txt', '..%2fsecret.txt', '%2e%2e/secret.txt', '.%2e/secret.txt', '..%5csecret.txt',
-                          'assets/../../secret.txt', 'assets/%2e%2e/%2e%2e/secret.txt', '/etc/passwd', '%2fetc%2fpasswd',
-                          '/../secret.txt', 'link.txt', 'up/secret.txt', '.env', '%2eenv', 'index.html%00.txt', '%zz',
-                          '....//secret.txt', '%c0%ae%c0%ae/secret.txt', '%252e%252e/secret.txt', 'up/web/index.html']) {
+    for (const target of [
+      '../secret.txt',
+      '..%2fsecret.txt',
+      '%2e%2e/secret.txt',
+      '.%2e/secret.txt',
+      '..%5csecret.txt',
+      'assets/../../secret.txt',
+      'assets/%2e%2e/%2e%2e/secret.txt',
+      '/etc/passwd',
+      '%2fetc%2fpasswd',
+      '/../secret.txt',
+      'link.txt',
+      'up/secret.txt',
+      '.env',
+      '%2eenv',
+      'index.html%00.txt',
+      '%zz',
+      '....//secret.txt',
+      '%c0%ae%c0%ae/secret.txt',
+      '%252e%252e/secret.txt',
+      'up/web/index.html',
+    ]) {
       const answer = await get(`/player/${target}`);
       assert.equal(answer.status, 404, target);
       assert.doesNotMatch(answer.text, /SECRET|root:/, target);
-      const [code] = (await curl('-o', path.join(directory, 'got'), '-w', '%{http_code}',
-                                 `${gateway.origin}/player/${target}`)).toString().match(/\d+/);
+      const [code] = (
+        await curl(
+          '-o',
+          path.join(directory, 'got'),
+          '-w',
+          '%{http_code}',
+          `${gateway.origin}/player/${target}`,
+        )
+      )
+        .toString()
+        .match(/\d+/);
       assert.equal(code, '404', `curl ${target}`);
     }
   });
@@ -86,7 +117,9 @@ describe('a folder that is served', () => {
   test('a large file, whole, in ranges, and resumed', async () => {
     const url = `${gateway.origin}/player/large.mp4`;
     assert.ok((await curl(url)).equals(large));
-    assert.ok((await curl('-r', '1000000-2999999', url)).equals(large.subarray(1_000_000, 3_000_000)));
+    assert.ok(
+      (await curl('-r', '1000000-2999999', url)).equals(large.subarray(1_000_000, 3_000_000)),
+    );
     assert.ok((await curl('-r', '-100', url)).equals(large.subarray(-100)));
     const half = path.join(directory, 'half.mp4');
     fs.writeFileSync(half, large.subarray(0, 3_333_333));
@@ -110,8 +143,10 @@ describe('a folder that is served', () => {
 
   test('what the client has is not sent again', async () => {
     const first = await get('/player/master.m3u8');
-    for (const headers of [{ 'if-none-match': first.headers.etag },
-                           { 'if-modified-since': first.headers['last-modified'] }]) {
+    for (const headers of [
+      { 'if-none-match': first.headers.etag },
+      { 'if-modified-since': first.headers['last-modified'] },
+    ]) {
       const again = await get('/player/master.m3u8', headers);
       assert.equal(again.status, 304);
       assert.equal(again.text, '');
@@ -121,8 +156,8 @@ describe('a folder that is served', () => {
   });
 
   test('a client that does not read, or leaves, holds nothing up', async () => {
-    const held = () => fs.readdirSync(`/proc/${gateway.child.pid}/fd`)
-      .filter((fd) => {
+    const held = () =>
+      fs.readdirSync(`/proc/${gateway.child.pid}/fd`).filter((fd) => {
         try {
           return fs.readlinkSync(`/proc/${gateway.child.pid}/fd/${fd}`).endsWith('large.mp4');
         } catch {
@@ -136,7 +171,9 @@ describe('a folder that is served', () => {
       stream.end();
       return stream;
     });
-    await Promise.all(streams.map((stream) => new Promise((resolve) => stream.once('response', resolve))));
+    await Promise.all(
+      streams.map((stream) => new Promise((resolve) => stream.once('response', resolve))),
+    );
     assert.equal(held(), 20);
     assert.equal((await get('/healthz')).status, 200);
     for (const stream of streams) stream.close(8);
@@ -146,9 +183,14 @@ describe('a folder that is served', () => {
   test('`check` looks at the folder', async () => {
     const file = path.join(directory, 'w.toml');
     const check = async (folder) => {
-      fs.writeFileSync(file, `data_dir = "${directory}"\n[[static]]\npath = "/p/"\nfolder = "${folder}"\n`);
-      return run(process.env.WATCHKEEPER_PROGRAM, ['--config', file, 'check']).then(({ stdout }) => stdout,
-                                                                                 ({ stdout }) => stdout);
+      fs.writeFileSync(
+        file,
+        `data_dir = "${directory}"\n[[static]]\npath = "/p/"\nfolder = "${folder}"\n`,
+      );
+      return run(process.env.WATCHKEEPER_PROGRAM, ['--config', file, 'check']).then(
+        ({ stdout }) => stdout,
+        ({ stdout }) => stdout,
+      );
     };
     assert.match(await check(path.join(directory, 'web')), /✓ static .* at \/p\//);
     assert.match(await check(path.join(directory, 'none')), /✗ static .*not a directory/);

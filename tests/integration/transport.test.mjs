@@ -4,12 +4,12 @@ import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import http2 from 'node:http2';
 import path from 'node:path';
-import tls from 'node:tls';
 import { after, before, describe, test } from 'node:test';
+import tls from 'node:tls';
 import { promisify } from 'node:util';
-import { Client, answerOf } from './lib/client.mjs';
+import { answerOf, Client } from './lib/client.mjs';
 import { Gateway, tokens } from './lib/gateway.mjs';
-import { Scene, assertProblem } from './lib/scene.mjs';
+import { assertProblem, Scene } from './lib/scene.mjs';
 import { within } from './lib/wait.mjs';
 
 const run = promisify(execFile);
@@ -20,18 +20,27 @@ describe('transport', () => {
   after(() => gateway?.stop());
 
   test('a client without h2 is refused in the handshake', async () => {
-    const connect = (ALPNProtocols, more = {}) => new Promise((resolve, reject) => {
-      const socket = tls.connect({ port: gateway.port, host: '127.0.0.1', rejectUnauthorized: false,
-                                   ALPNProtocols, ...more });
-      socket.once('secureConnect', () => {
-        const result = { alpn: socket.alpnProtocol, version: socket.getProtocol() };
-        socket.destroy();
-        resolve(result);
+    const connect = (ALPNProtocols, more = {}) =>
+      new Promise((resolve, reject) => {
+        const socket = tls.connect({
+          port: gateway.port,
+          host: '127.0.0.1',
+          rejectUnauthorized: false,
+          ALPNProtocols,
+          ...more,
+        });
+        socket.once('secureConnect', () => {
+          const result = { alpn: socket.alpnProtocol, version: socket.getProtocol() };
+          socket.destroy();
+          resolve(result);
+        });
+        socket.once('error', reject);
       });
-      socket.once('error', reject);
-    });
     assert.deepEqual(await connect(['h2']), { alpn: 'h2', version: 'TLSv1.3' });
-    assert.deepEqual(await connect(['http/1.1', 'h2'], { maxVersion: 'TLSv1.2' }), { alpn: 'h2', version: 'TLSv1.2' });
+    assert.deepEqual(await connect(['http/1.1', 'h2'], { maxVersion: 'TLSv1.2' }), {
+      alpn: 'h2',
+      version: 'TLSv1.2',
+    });
     await assert.rejects(connect(['http/1.1']));
     await assert.rejects(connect(['h2'], { minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1' }));
   });
@@ -53,7 +62,11 @@ describe('transport', () => {
     const answer = await gateway.client.request('POST', `/v1/heartbeats?token=${token}`);
     assert.equal(answer.status, 200, answer.text);
     assert.equal(answer.json.results[0].status, 'credited');
-    assertProblem(await gateway.client.request('POST', '/v1/heartbeats?token=x'), 400, 'malformed-token');
+    assertProblem(
+      await gateway.client.request('POST', '/v1/heartbeats?token=x'),
+      400,
+      'malformed-token',
+    );
     assertProblem(await gateway.client.request('POST', '/v1/heartbeats'), 400, 'malformed-token');
   });
 
@@ -75,29 +88,44 @@ describe('transport', () => {
 
   test('a stream: a line for each token, in order, while it is open', async () => {
     const scene = await Scene.make(gateway);
-    const stream = gateway.client.stream('POST', '/v1/heartbeats/stream', { 'content-type': 'application/jose' });
-    const [fields] = await within('the head comes before the body', new Promise((resolve) =>
-      stream.once('response', (...all) => resolve(all))));
+    const stream = gateway.client.stream('POST', '/v1/heartbeats/stream', {
+      'content-type': 'application/jose',
+    });
+    const [fields] = await within(
+      'the head comes before the body',
+      new Promise((resolve) => stream.once('response', (...all) => resolve(all))),
+    );
     assert.equal(fields[':status'], 200);
     assert.equal(fields['content-type'], 'application/x-ndjson');
     let text = '';
     let wake = () => {};
-    stream.on('data', (chunk) => { text += chunk; wake(); });
-    const lines = (count) => within(`${count} lines`, new Promise((resolve) => {
-      wake = () => {
-        const all = text.split('\n');
-        if (all.length > count) resolve(all.slice(0, count).map((line) => JSON.parse(line)));
-      };
+    stream.on('data', (chunk) => {
+      text += chunk;
       wake();
-    }));
+    });
+    const lines = (count) =>
+      within(
+        `${count} lines`,
+        new Promise((resolve) => {
+          wake = () => {
+            const all = text.split('\n');
+            if (all.length > count) resolve(all.slice(0, count).map((line) => JSON.parse(line)));
+          };
+          wake();
+        }),
+      );
     stream.write(`${await scene.token(0, 1000)}\n`);
     assert.equal((await lines(1))[0].status, 'credited');
     const token = await scene.token(1000, 2000);
     stream.write(token.slice(0, 50));
-    stream.write(`${token.slice(50)}\nrubbish\n${await scene.token(2000, 3000)}\n${'x'.repeat(3000)}\n`);
+    stream.write(
+      `${token.slice(50)}\nrubbish\n${await scene.token(2000, 3000)}\n${'x'.repeat(3000)}\n`,
+    );
     const all = await lines(5);
-    assert.deepEqual(all.map((line) => line.problem ?? line.status),
-                     ['credited', 'credited', 'malformed-token', 'credited', 'token-too-large']);
+    assert.deepEqual(
+      all.map((line) => line.problem ?? line.status),
+      ['credited', 'credited', 'malformed-token', 'credited', 'token-too-large'],
+    );
     assert.equal(all[3].seconds_watched, 3);
     // Many at once: more than may be under way in one stream.
     const many = [];
@@ -105,8 +133,13 @@ describe('transport', () => {
     stream.write(`${many.join('\n')}\n`);
     const rest = (await lines(105)).slice(5);
     assert.ok(rest.every((line) => line.status === 'credited' || line.problem === 'rate-limited'));
-    assert.deepEqual(rest.filter((l) => l.sn !== undefined).map((l) => l.sn),
-                     rest.filter((l) => l.sn !== undefined).map((l) => l.sn).sort((a, b) => a - b));
+    assert.deepEqual(
+      rest.filter((l) => l.sn !== undefined).map((l) => l.sn),
+      rest
+        .filter((l) => l.sn !== undefined)
+        .map((l) => l.sn)
+        .sort((a, b) => a - b),
+    );
     const ended = new Promise((resolve) => stream.once('end', resolve));
     stream.end();
     await within('the answer ends with the body', ended);
@@ -114,10 +147,14 @@ describe('transport', () => {
 
   test('a stream of nothing but line ends is answered, or reset, and harms nothing', async () => {
     for (const lines of [1000, 100_000]) {
-      const stream = gateway.client.stream('POST', '/v1/heartbeats/stream', { 'content-type': 'application/jose' });
+      const stream = gateway.client.stream('POST', '/v1/heartbeats/stream', {
+        'content-type': 'application/jose',
+      });
       let seen = 0;
       const ended = new Promise((resolve) => {
-        stream.on('data', (chunk) => { seen += chunk.toString().split('\n').length - 1; });
+        stream.on('data', (chunk) => {
+          seen += chunk.toString().split('\n').length - 1;
+        });
         stream.once('end', () => resolve('end'));
         stream.once('error', (error) => resolve(error.message));
       });
@@ -134,12 +171,24 @@ describe('transport', () => {
     const home = await gateway.client.request('GET', '/');
     assert.equal(home.status, 302);
     assert.equal(home.headers.location, '/console/');
-    for (const target of ['/v1', '/v1/heartbeat', '/v1/heartbeats/', '/favicon.ico', '/v1/keys/x', '/..', '//v1/modules'])
+    for (const target of [
+      '/v1',
+      '/v1/heartbeat',
+      '/v1/heartbeats/',
+      '/favicon.ico',
+      '/v1/keys/x',
+      '/..',
+      '//v1/modules',
+    ])
       assertProblem(await gateway.client.request('GET', target), 404, 'not-found');
     for (const [method, target, allow] of [
-      ['GET', '/v1/heartbeats', /POST/], ['PUT', '/v1/heartbeats', /POST/],
-      ['GET', '/v1/heartbeats/stream', /POST/], ['POST', '/v1/modules/m', /PUT/],
-      ['DELETE', '/v1/modules', /GET/], ['PATCH', '/v1/modules/m', /DELETE/], ['POST', '/healthz', /GET/],
+      ['GET', '/v1/heartbeats', /POST/],
+      ['PUT', '/v1/heartbeats', /POST/],
+      ['GET', '/v1/heartbeats/stream', /POST/],
+      ['POST', '/v1/modules/m', /PUT/],
+      ['DELETE', '/v1/modules', /GET/],
+      ['PATCH', '/v1/modules/m', /DELETE/],
+      ['POST', '/healthz', /GET/],
     ]) {
       const answer = await gateway.client.request(method, target);
       assertProblem(answer, 405, 'method-not-allowed');
@@ -158,7 +207,10 @@ describe('transport', () => {
   });
 
   test('bodies that are too long are refused while they come', async () => {
-    for (const [method, target, token] of [['POST', '/v1/heartbeats'], ['PUT', '/v1/modules/m', tokens.admin]]) {
+    for (const [method, target, token] of [
+      ['POST', '/v1/heartbeats'],
+      ['PUT', '/v1/modules/m', tokens.admin],
+    ]) {
       const client = new Client(gateway.origin);
       try {
         const stream = client.stream(method, target, {
@@ -175,9 +227,15 @@ describe('transport', () => {
         stream.on('drain', pump);
         stream.once('response', () => (stopped = true));
         pump();
-        const got = await within('an answer to an endless body', Promise.race([
-          answer, new Promise((resolve) => stream.once('response', (h) => resolve({ status: h[':status'] }))),
-        ]));
+        const got = await within(
+          'an answer to an endless body',
+          Promise.race([
+            answer,
+            new Promise((resolve) =>
+              stream.once('response', (h) => resolve({ status: h[':status'] })),
+            ),
+          ]),
+        );
         assert.equal(got.status, 413);
         stream.close();
         await answer.catch(() => {});
@@ -190,7 +248,8 @@ describe('transport', () => {
 
   test('a body that never ends holds up nobody', async () => {
     const stuck = Array.from({ length: 20 }, () =>
-      gateway.client.stream('POST', '/v1/heartbeats', { 'content-type': 'application/jose' }));
+      gateway.client.stream('POST', '/v1/heartbeats', { 'content-type': 'application/jose' }),
+    );
     for (const stream of stuck) {
       stream.on('error', () => {});
       stream.write('abc');
@@ -204,13 +263,30 @@ describe('transport', () => {
   test('curl', async () => {
     const scene = await Scene.make(gateway);
     const token = await scene.token(0, 1000);
-    const { stdout } = await run('curl', ['-sS', '--http2', '-k', '-w', '\n%{http_code} %{http_version}',
-      '-H', 'content-type: application/jose', '--data-binary', token, `${gateway.origin}/v1/heartbeats`]);
+    const { stdout } = await run('curl', [
+      '-sS',
+      '--http2',
+      '-k',
+      '-w',
+      '\n%{http_code} %{http_version}',
+      '-H',
+      'content-type: application/jose',
+      '--data-binary',
+      token,
+      `${gateway.origin}/v1/heartbeats`,
+    ]);
     const [body, code] = stdout.split('\n');
     assert.equal(code, '200 2');
     assert.equal(JSON.parse(body).results[0].status, 'credited');
-    const plain = await run('curl', ['-sS', '--http2-prior-knowledge', '-w', '%{http_code}', '-X', 'POST',
-      `${gateway.cleartextOrigin}/v1/heartbeats?token=${token}`]);
+    const plain = await run('curl', [
+      '-sS',
+      '--http2-prior-knowledge',
+      '-w',
+      '%{http_code}',
+      '-X',
+      'POST',
+      `${gateway.cleartextOrigin}/v1/heartbeats?token=${token}`,
+    ]);
     assert.match(plain.stdout, /"duplicate".*200$/s);
   });
 
@@ -226,13 +302,25 @@ describe('transport', () => {
     const uris = [];
     for (let i = 0; i < 40; ++i)
       for (const scene of scenes)
-        uris.push(`${gateway.origin}/v1/heartbeats?token=${await scene.token(i * 1000, (i + 1) * 1000)}`);
+        uris.push(
+          `${gateway.origin}/v1/heartbeats?token=${await scene.token(i * 1000, (i + 1) * 1000)}`,
+        );
     const file = path.join(gateway.directory, 'uris.txt');
     fs.writeFileSync(file, `${uris.join('\n')}\n`);
     const empty = path.join(gateway.directory, 'empty');
     fs.writeFileSync(empty, '');
-    const { stdout } = await run('h2load', ['-i', file, '-n', String(uris.length), '-c', '1', '-m', '16',
-      '-H', ':method: POST']);
+    const { stdout } = await run('h2load', [
+      '-i',
+      file,
+      '-n',
+      String(uris.length),
+      '-c',
+      '1',
+      '-m',
+      '16',
+      '-H',
+      ':method: POST',
+    ]);
     assert.match(stdout, new RegExp(`status codes: ${uris.length} 2xx, 0 3xx, 0 4xx, 0 5xx`));
     for (const scene of scenes) {
       const progress = await scene.progress();

@@ -1,14 +1,17 @@
 // docs/vectors/session-key.json says what WebCrypto says: the file that the SDKs and the gateway check too.
-import { calculateJwkThumbprint, compactVerify, importJWK } from 'jose';
+
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
-import { describe, test } from 'node:test';
 import path from 'node:path';
+import { describe, test } from 'node:test';
+import { calculateJwkThumbprint, compactVerify, importJWK } from 'jose';
 import { agree, b64, deriveKey, info, kidOf, signingInputOf } from './lib/session-key.mjs';
 import { root } from './lib/stores.mjs';
 
-const file = JSON.parse(fs.readFileSync(path.join(root, 'docs', 'vectors', 'session-key.json'), 'utf8'));
+const file = JSON.parse(
+  fs.readFileSync(path.join(root, 'docs', 'vectors', 'session-key.json'), 'utf8'),
+);
 assert.equal(file.info, info);
 
 for (const vector of file.vectors) {
@@ -22,8 +25,10 @@ for (const vector of file.vectors) {
     });
 
     test('the first token is signed by the device and offers the key', async () => {
-      const { payload, protectedHeader } = await compactVerify(vector.first_token,
-                                                               await importJWK(devicePublic, vector.device.crv === 'P-256' ? 'ES256' : 'EdDSA'));
+      const { payload, protectedHeader } = await compactVerify(
+        vector.first_token,
+        await importJWK(devicePublic, vector.device.crv === 'P-256' ? 'ES256' : 'EdDSA'),
+      );
       assert.equal(protectedHeader.kid, vector.device_kid);
       const claims = JSON.parse(Buffer.from(payload).toString());
       assert.equal(claims.skid, vector.gateway_kid);
@@ -34,8 +39,10 @@ for (const vector of file.vectors) {
     test('both sides agree', async () => {
       assert.equal(b64(await agree(vector.ephemeral, vector.gateway)), vector.z);
       assert.equal(b64(await agree(vector.gateway, vector.ephemeral)), vector.z);
-      const { salt, key } = await deriveKey(Buffer.from(vector.z, 'base64url'),
-                                            signingInputOf(vector.first_token));
+      const { salt, key } = await deriveKey(
+        Buffer.from(vector.z, 'base64url'),
+        signingInputOf(vector.first_token),
+      );
       assert.equal(b64(salt), vector.salt);
       assert.equal(b64(key), vector.key);
     });
@@ -44,8 +51,10 @@ for (const vector of file.vectors) {
       for (const { name, token, verdict } of vector.tokens) {
         const header = JSON.parse(Buffer.from(token.split('.')[0], 'base64url').toString());
         if (header.alg !== 'HS256') continue;
-        const mac = crypto.createHmac('sha256', Buffer.from(vector.key, 'base64url'))
-          .update(signingInputOf(token)).digest('base64url');
+        const mac = crypto
+          .createHmac('sha256', Buffer.from(vector.key, 'base64url'))
+          .update(signingInputOf(token))
+          .digest('base64url');
         if (verdict === 'accept') assert.equal(token.split('.')[2], mac, name);
         if (verdict === 'bad-signature') assert.notEqual(token.split('.')[2], mac, name);
       }

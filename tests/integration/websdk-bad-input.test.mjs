@@ -2,38 +2,63 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { PlayerPage, launchBrowser, launchProfile } from './lib/browser.mjs';
+import { launchBrowser, launchProfile, PlayerPage } from './lib/browser.mjs';
 import { Gateway } from './lib/gateway.mjs';
 import { PageServer, playerFolders } from './lib/page-server.mjs';
 import { temporaryDirectory } from './lib/stores.mjs';
 import { until } from './lib/wait.mjs';
 
 let folders;
-before(() => { folders = playerFolders(90); }, { timeout: 180_000 });
+before(
+  () => {
+    folders = playerFolders(90);
+  },
+  { timeout: 180_000 },
+);
 const served = () => ({ '/player/media/': folders.media, '/player/': folders.page });
 const claimsOf = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
 
 /** What a gateway says to these tokens when all is well. */
-const credit = (tokens) => JSON.stringify({
-  server_time: Date.now() / 1000,
-  results: tokens.map(claimsOf).map(({ sid, sn, from, to }) => ({
-    sid, sn, status: 'credited', credited_ms: to - from, seconds_watched: Math.floor(to / 1000), completion_percentage: 1,
-    state: 'IN_PROGRESS', resume_ms: to,
-  })),
-});
+const credit = (tokens) =>
+  JSON.stringify({
+    server_time: Date.now() / 1000,
+    results: tokens.map(claimsOf).map(({ sid, sn, from, to }) => ({
+      sid,
+      sn,
+      status: 'credited',
+      credited_ms: to - from,
+      seconds_watched: Math.floor(to / 1000),
+      completion_percentage: 1,
+      state: 'IN_PROGRESS',
+      resume_ms: to,
+    })),
+  });
 
 describe('the module for web pages and what is no gateway', { concurrency: 3 }, () => {
   let browser;
-  before(async () => { browser = await launchBrowser(); });
+  before(async () => {
+    browser = await launchBrowser();
+  });
   after(() => browser?.close());
 
   const odd = {
-    'an answer that is not JSON': ['bad-answer', (response) => response.end('<html>Sign in</html>')],
-    'a 200 with garbage in it': ['bad-answer', (response) => response.end('{"results":[{"status":"credited","sn":"x"}]}')],
-    'a redirect': ['redirect', (response) => response.writeHead(302, { location: '/v1/elsewhere' }).end()],
+    'an answer that is not JSON': [
+      'bad-answer',
+      (response) => response.end('<html>Sign in</html>'),
+    ],
+    'a 200 with garbage in it': [
+      'bad-answer',
+      (response) => response.end('{"results":[{"status":"credited","sn":"x"}]}'),
+    ],
+    'a redirect': [
+      'redirect',
+      (response) => response.writeHead(302, { location: '/v1/elsewhere' }).end(),
+    ],
   };
   for (const [name, [problem, answer]] of Object.entries(odd))
-    test(`${name} loses nothing, and neither does a clock that goes back an hour meanwhile`, { timeout: 120_000 }, async () => {
+    test(`${name} loses nothing, and neither does a clock that goes back an hour meanwhile`, {
+      timeout: 120_000,
+    }, async () => {
       const delivered = [];
       const paths = new Set();
       let strange = false;
@@ -53,12 +78,21 @@ describe('the module for web pages and what is no gateway', { concurrency: 3 }, 
       });
       try {
         const player = await PlayerPage.open(browser, {
-          origin: server.origin, student: 'odd', module: 'demo', query: { heartbeat: 1000, buffer: 180 },
+          origin: server.origin,
+          student: 'odd',
+          module: 'demo',
+          query: { heartbeat: 1000, buffer: 180 },
         });
         await player.play();
-        await until('a heartbeat was answered', async () => (await player.heard()).progress.length > 0);
+        await until(
+          'a heartbeat was answered',
+          async () => (await player.heard()).progress.length > 0,
+        );
         strange = true;
-        await until('the odd answer was noticed', async () => (await player.heard()).problem.length > 0);
+        await until(
+          'the odd answer was noticed',
+          async () => (await player.heard()).problem.length > 0,
+        );
         await player.evaluate(() => {
           const now = Date.now.bind(Date);
           Date.now = () => now() - 3_600_000;
@@ -70,33 +104,51 @@ describe('the module for web pages and what is no gateway', { concurrency: 3 }, 
         await player.pause();
         await player.settled();
         const heard = await player.heard();
-        assert.deepEqual([...new Set(heard.problem.map(({ name: of, retry }) => `${of} ${retry}`))], [`${problem} later`]);
+        assert.deepEqual(
+          [...new Set(heard.problem.map(({ name: of, retry }) => `${of} ${retry}`))],
+          [`${problem} later`],
+        );
         assert.deepEqual(heard.drop, []);
         assert.ok(!paths.has('/v1/elsewhere'), 'the redirect was followed');
         // Each heartbeat of a second arrived, some joined, in order, dated by the time of the server. A busy browser
         // may tell a position so late that it is not believed; that takes less.
         delivered.slice(1).forEach(({ sn, from }, i) => {
-          assert.ok(sn > delivered[i].sn && from >= delivered[i].to && from - delivered[i].to < 900, JSON.stringify(delivered));
+          assert.ok(
+            sn > delivered[i].sn && from >= delivered[i].to && from - delivered[i].to < 900,
+            JSON.stringify(delivered),
+          );
         });
         assert.ok(delivered.at(-1).to > meanwhile, `${delivered.at(-1).to} of ${meanwhile}`);
         for (const { iat } of delivered)
-          assert.ok(Math.abs(iat * 1000 - Date.now()) < 60_000, 'dated by the clock that went back');
+          assert.ok(
+            Math.abs(iat * 1000 - Date.now()) < 60_000,
+            'dated by the clock that went back',
+          );
         await player.close();
       } finally {
         await server.stop();
       }
     });
 
-  test('a certificate that is not trusted is not talked to; what was kept goes out when it is', { timeout: 180_000 }, async () => {
+  test('a certificate that is not trusted is not talked to; what was kept goes out when it is', {
+    timeout: 180_000,
+  }, async () => {
     const profile = temporaryDirectory('profile');
     const page = await PageServer.start(served(), { secure: false });
     const gateway = await Gateway.start({ settings: `[cors]\norigins = ["${page.origin}"]\n` });
     let context;
     const open = async (checkCertificates) => {
       context = await launchProfile(profile, { checkCertificates });
-      return PlayerPage.open({ newContext: async () => context }, {
-        origin: page.origin, gateway: gateway.origin, student: 'careful', module: 'demo', query: { heartbeat: 1000 },
-      });
+      return PlayerPage.open(
+        { newContext: async () => context },
+        {
+          origin: page.origin,
+          gateway: gateway.origin,
+          student: 'careful',
+          module: 'demo',
+          query: { heartbeat: 1000 },
+        },
+      );
     };
     try {
       await gateway.putModule('demo', 90_000);
@@ -108,7 +160,10 @@ describe('the module for web pages and what is no gateway', { concurrency: 3 }, 
       await careful.pause();
       const played = await careful.position();
       const { problem, drop, progress } = await careful.heard();
-      assert.deepEqual([...new Set(problem.map(({ name, retry, status }) => `${name} ${retry} ${status}`))], ['unreachable later 0']);
+      assert.deepEqual(
+        [...new Set(problem.map(({ name, retry, status }) => `${name} ${retry} ${status}`))],
+        ['unreachable later 0'],
+      );
       assert.deepEqual([drop, progress], [[], []]);
       await until('the rest is kept too', async () => (await careful.status()).buffered >= 3);
       assert.equal((await gateway.viewer('GET', '/v1/progress/careful/demo')).status, 404);
@@ -118,7 +173,10 @@ describe('the module for web pages and what is no gateway', { concurrency: 3 }, 
       await trusting.settled();
       const { coverage } = await gateway.progress('careful', 'demo');
       assert.equal(coverage.length, 1, JSON.stringify(coverage));
-      assert.ok(coverage[0][0] < 300 && coverage[0][1] > played - 300, JSON.stringify({ coverage, played }));
+      assert.ok(
+        coverage[0][0] < 300 && coverage[0][1] > played - 300,
+        JSON.stringify({ coverage, played }),
+      );
     } finally {
       await context?.close();
       await gateway.stop();

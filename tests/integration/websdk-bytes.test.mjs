@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { PlayerPage, launchBrowser } from './lib/browser.mjs';
+import { launchBrowser, PlayerPage } from './lib/browser.mjs';
 import { CountingProxy } from './lib/counting-proxy.mjs';
 import { Gateway } from './lib/gateway.mjs';
 import { playerFolders, playerSettings } from './lib/page-server.mjs';
@@ -14,12 +14,15 @@ const heartbeats = 100;
 const measured = {};
 let browser, gateway;
 
-before(async () => {
-  const folders = playerFolders(90);
-  browser = await launchBrowser();
-  gateway = await Gateway.start({ settings: playerSettings(folders) });
-  await gateway.putModule('demo', 90_000, { max_rate: 4 });
-}, { timeout: 180_000 });
+before(
+  async () => {
+    const folders = playerFolders(90);
+    browser = await launchBrowser();
+    gateway = await Gateway.start({ settings: playerSettings(folders) });
+    await gateway.putModule('demo', 90_000, { max_rate: 4 });
+  },
+  { timeout: 180_000 },
+);
 after(async () => {
   const file = path.join(root, 'build', 'websdk-bytes.json');
   fs.writeFileSync(file, `${JSON.stringify(measured, null, 2)}\n`);
@@ -32,24 +35,36 @@ async function measure(name, query) {
   const proxy = await CountingProxy.start(gateway.port);
   const student = `bytes-${name}`;
   const player = await PlayerPage.open(browser, {
-    origin: proxy.origin, student, module: 'demo', query: { heartbeat: 1000, buffer: 180, ...query },
+    origin: proxy.origin,
+    student,
+    module: 'demo',
+    query: { heartbeat: 1000, buffer: 180, ...query },
   });
   let device_signatures = 0;
   player.page.on('request', (request) => {
     for (const token of (request.method() === 'POST' && request.postData()?.split('\n')) || [])
-      if (JSON.parse(Buffer.from(token.split('.')[0], 'base64url')).alg === 'ES256') ++device_signatures;
+      if (JSON.parse(Buffer.from(token.split('.')[0], 'base64url')).alg === 'ES256')
+        ++device_signatures;
   });
   try {
     await player.enrol(gateway);
     // The page and the video come the same way; from here on there are heartbeats only.
     await player.loaded();
-    await player.evaluate(() => { document.querySelector('video').loop = true; });
+    await player.evaluate(() => {
+      document.querySelector('video').loop = true;
+    });
     // As fast as one heartbeat is still due at a time: the element tells its position four times a second.
     await player.play(3);
     // The first heartbeats pay for the handshake, the preflight, the keys and the header table.
-    const answered = async (n) => until(`${n} heartbeats of ${name} are answered`,
-      async () => { const { traffic, buffered } = await player.status(); return traffic.heartbeats >= n && buffered === 0 && traffic; },
-      { timeout_ms: 120_000, every_ms: 20 });
+    const answered = async (n) =>
+      until(
+        `${n} heartbeats of ${name} are answered`,
+        async () => {
+          const { traffic, buffered } = await player.status();
+          return traffic.heartbeats >= n && buffered === 0 && traffic;
+        },
+        { timeout_ms: 120_000, every_ms: 20 },
+      );
     const warm = await answered(6);
     device_signatures = 0;
     const start = { up: proxy.up, down: proxy.down, ...warm, connections: proxy.connections };
@@ -57,8 +72,12 @@ async function measure(name, query) {
     const count = end.heartbeats - start.heartbeats;
     const a = (from, to) => Math.round((to - from) / count);
     measured[name] = {
-      heartbeats: count, up: a(start.up, proxy.up), down: a(start.down, proxy.down),
-      device_signatures, body_up: a(start.bytesUp, end.bytesUp), body_down: a(start.bytesDown, end.bytesDown),
+      heartbeats: count,
+      up: a(start.up, proxy.up),
+      down: a(start.down, proxy.down),
+      device_signatures,
+      body_up: a(start.bytesUp, end.bytesUp),
+      body_down: a(start.bytesDown, end.bytesDown),
     };
     assert.equal(proxy.connections, start.connections, 'one connection was kept');
     assert.deepEqual((await player.heard()).drop, []);

@@ -202,7 +202,12 @@ interface CallOptions {
 
 /** Makes a call; throws `Problem`, or the signal's reason when the caller aborted it. */
 export const call = <T>(path: string, options: CallOptions = {}): Promise<T> =>
-  request(path, 'application/json', options, async (answer) => (answer.status === 204 ? undefined : await answer.json()) as T);
+  request(
+    path,
+    'application/json',
+    options,
+    async (answer) => (answer.status === 204 ? undefined : await answer.json()) as T,
+  );
 
 /** As `call`, for an answer of another type; `read` runs within the same deadline. */
 export async function request<T>(
@@ -241,14 +246,19 @@ export async function request<T>(
 const id = encodeURIComponent;
 
 export function query(parameters: Record<string, string | number | undefined>): string {
-  const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== '');
-  return given.length === 0 ? '' : `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`;
+  const given = Object.entries(parameters).filter(
+    ([, value]) => value !== undefined && value !== '',
+  );
+  return given.length === 0
+    ? ''
+    : `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`;
 }
 
 export const api = {
   modules: (parameters: { cursor?: string | undefined; limit?: number }, signal?: AbortSignal) =>
     call<List<ModuleDocument>>(`/v1/modules${query(parameters)}`, { signal }),
-  module: (module: string, signal?: AbortSignal) => call<ModuleDocument>(`/v1/modules/${id(module)}`, { signal }),
+  module: (module: string, signal?: AbortSignal) =>
+    call<ModuleDocument>(`/v1/modules/${id(module)}`, { signal }),
   putModule: (module: string, body: ModuleInput) =>
     call<ModuleDocument>(`/v1/modules/${id(module)}`, { method: 'PUT', body }),
   overview: (signal?: AbortSignal) => call<Overview>('/v1/overview', { signal }),
@@ -258,11 +268,17 @@ export const api = {
     module: string,
     parameters: { cursor?: string | undefined; limit?: number; order?: 'student' | 'attention' },
     signal?: AbortSignal,
-  ) => call<List<ProgressDocument>>(`/v1/modules/${id(module)}/students${query(parameters)}`, { signal }),
+  ) =>
+    call<List<ProgressDocument>>(`/v1/modules/${id(module)}/students${query(parameters)}`, {
+      signal,
+    }),
   progress: (student: string, module: string, signal?: AbortSignal) =>
     call<ProgressDocument>(`/v1/progress/${id(student)}/${id(module)}`, { signal }),
   progressOf: (student: string, cursor: string | undefined, signal?: AbortSignal) =>
-    call<List<ProgressDocument>>(`/v1/students/${id(student)}/progress${query({ cursor, limit: 500 })}`, { signal }),
+    call<List<ProgressDocument>>(
+      `/v1/students/${id(student)}/progress${query({ cursor, limit: 500 })}`,
+      { signal },
+    ),
   devices: (student: string, signal?: AbortSignal) =>
     call<List<DeviceDocument>>(`/v1/students/${id(student)}/devices`, { signal }),
   revoke: (kid: string) => call<void>(`/v1/devices/${id(kid)}`, { method: 'DELETE' }),
@@ -270,12 +286,20 @@ export const api = {
     call<List<Refusal>>(`/v1/students/${id(student)}/refusals${query({ limit: 200 })}`, { signal }),
   erase: (student: string) => call<void>(`/v1/students/${id(student)}`, { method: 'DELETE' }),
   completions: (
-    parameters: { order?: 'asc' | 'desc'; after?: string; before?: string | undefined; limit?: number; student?: string; module?: string },
+    parameters: {
+      order?: 'asc' | 'desc';
+      after?: string;
+      before?: string | undefined;
+      limit?: number;
+      student?: string;
+      module?: string;
+    },
     signal?: AbortSignal,
   ) => call<List<CompletionEvent>>(`/v1/completions${query(parameters)}`, { signal }),
   stats: (signal?: AbortSignal) => call<Stats>('/v1/stats', { signal }),
   session: () => call<SessionDocument>('/v1/session', { quiet: true }),
-  signIn: (token: string) => call<SessionDocument>('/v1/session', { method: 'POST', body: { token }, quiet: true }),
+  signIn: (token: string) =>
+    call<SessionDocument>('/v1/session', { method: 'POST', body: { token }, quiet: true }),
   signOut: () => call<void>('/v1/session', { method: 'DELETE', quiet: true }),
 };
 

@@ -14,10 +14,15 @@ export const completionsPart = (
   parameters: { after: string; student: string; module: string },
   signal: AbortSignal,
 ): Promise<Part> =>
-  request(`/v1/completions.csv${query({ ...parameters, limit: ROWS_A_PART })}`, 'text/csv', { signal }, async (answer) => ({
-    text: await answer.text(),
-    next: answer.headers.get('x-next-after'),
-  }));
+  request(
+    `/v1/completions.csv${query({ ...parameters, limit: ROWS_A_PART })}`,
+    'text/csv',
+    { signal },
+    async (answer) => ({
+      text: await answer.text(),
+      next: answer.headers.get('x-next-after'),
+    }),
+  );
 
 /**
  * The whole table, part after part until the gateway has no more. A part that fails fails the

@@ -92,7 +92,12 @@ export class Heat {
  * The mean of `values` in each of `columns` equal parts of the time axis, weighted by how much of a
  * bin lies in the part. `bin_ms` is the length of every bin but the last.
  */
-export function resample(values: Float64Array, bin_ms: number, duration_ms: number, columns: number): Float64Array {
+export function resample(
+  values: Float64Array,
+  bin_ms: number,
+  duration_ms: number,
+  columns: number,
+): Float64Array {
   const means = new Float64Array(Math.max(columns, 0));
   if (values.length === 0 || duration_ms <= 0) return means;
   const step = duration_ms / columns;
@@ -118,7 +123,17 @@ export function resample(values: Float64Array, bin_ms: number, duration_ms: numb
 export function niceScale(value: number): { most: number; steps: number } {
   if (!(value > 0)) return { most: 1, steps: 2 };
   const power = 10 ** Math.floor(Math.log10(value) + 1e-9);
-  const ends = [[1, 4], [1.5, 3], [2, 4], [3, 3], [4, 4], [5, 5], [6, 3], [8, 4], [10, 4]] as const;
+  const ends = [
+    [1, 4],
+    [1.5, 3],
+    [2, 4],
+    [3, 3],
+    [4, 4],
+    [5, 5],
+    [6, 3],
+    [8, 4],
+    [10, 4],
+  ] as const;
   const [end, steps] = ends.find(([one]) => one * power >= value * (1 - 1e-9)) ?? [10, 4];
   return { most: end * power, steps };
 }

@@ -23,7 +23,9 @@ export interface TotalsEvent {
 function parse(data: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(data);
-    return value !== null && typeof value === 'object' ? (value as Record<string, unknown>) : undefined;
+    return value !== null && typeof value === 'object'
+      ? (value as Record<string, unknown>)
+      : undefined;
   } catch {
     return undefined;
   }
@@ -38,16 +40,28 @@ export function timeOf(at: unknown, now_ms: number): number {
 export function progressEvent(data: string, now_ms: number): ProgressEvent | undefined {
   const value = parse(data);
   if (!value || !Array.isArray(value['items'])) return undefined;
-  return { module: String(value['module'] ?? ''), at_ms: timeOf(value['at'], now_ms), items: value['items'] as LiveItem[] };
+  return {
+    module: String(value['module'] ?? ''),
+    at_ms: timeOf(value['at'], now_ms),
+    items: value['items'] as LiveItem[],
+  };
 }
 
-export function heatmapEvent(data: string, now_ms: number): (HeatDelta & { module: string }) | undefined {
+export function heatmapEvent(
+  data: string,
+  now_ms: number,
+): (HeatDelta & { module: string }) | undefined {
   const value = parse(data);
   if (!value || !Array.isArray(value['bins'])) return undefined;
-  return { module: String(value['module'] ?? ''), bins: value['bins'] as BinDelta[], since_ms: timeOf(value['since'], now_ms) };
+  return {
+    module: String(value['module'] ?? ''),
+    bins: value['bins'] as BinDelta[],
+    since_ms: timeOf(value['since'], now_ms),
+  };
 }
 
-const count = (value: unknown): number => (typeof value === 'number' && Number.isFinite(value) ? value : 0);
+const count = (value: unknown): number =>
+  typeof value === 'number' && Number.isFinite(value) ? value : 0;
 const counts = (value: unknown): Record<string, number> =>
   value !== null && typeof value === 'object'
     ? Object.fromEntries(Object.entries(value).map(([name, n]) => [name, count(n)]))

@@ -17,17 +17,30 @@ export interface Rates {
   batch_size: number;
 }
 
-const decided = ({ heartbeats: { credited, limited, duplicate, rejected } }: Stats) => credited + limited + duplicate + rejected;
-const stored = ({ shards }: Stats) => shards.reduce((sum, shard) => sum + shard.batches * shard.batch_size_mean, 0);
+const decided = ({ heartbeats: { credited, limited, duplicate, rejected } }: Stats) =>
+  credited + limited + duplicate + rejected;
+const stored = ({ shards }: Stats) =>
+  shards.reduce((sum, shard) => sum + shard.batches * shard.batch_size_mean, 0);
 const batches = ({ shards }: Stats) => shards.reduce((sum, shard) => sum + shard.batches, 0);
 
 export function ratesOf(before: Moment | undefined, now: Moment): Rates {
   const mean = batches(now.stats) > 0 ? stored(now.stats) / batches(now.stats) : 0;
-  const zero = { heartbeats: 0, credited: 0, refused: 0, requests: 0, received_bytes: 0, sent_bytes: 0, batches: 0, batch_size: mean };
+  const zero = {
+    heartbeats: 0,
+    credited: 0,
+    refused: 0,
+    requests: 0,
+    received_bytes: 0,
+    sent_bytes: 0,
+    batches: 0,
+    batch_size: mean,
+  };
   // Counters that fell belong to another run of the gateway.
-  if (!before || now.stats.uptime_s < before.stats.uptime_s || now.at_ms <= before.at_ms) return zero;
+  if (!before || now.stats.uptime_s < before.stats.uptime_s || now.at_ms <= before.at_ms)
+    return zero;
   const span_s = (now.at_ms - before.at_ms) / 1000;
-  const rate = (of: (stats: Stats) => number) => Math.max(0, of(now.stats) - of(before.stats)) / span_s;
+  const rate = (of: (stats: Stats) => number) =>
+    Math.max(0, of(now.stats) - of(before.stats)) / span_s;
   const made = batches(now.stats) - batches(before.stats);
   return {
     heartbeats: rate(decided),
@@ -42,7 +55,14 @@ export function ratesOf(before: Moment | undefined, now: Moment): Rates {
 }
 
 /** The verification of the algorithm that is used most. */
-export function mainVerification(stats: Stats): { name: string; p50_us: number; p99_us: number; count: number } {
-  const [name, most] = Object.entries(stats.verification).sort((a, b) => b[1].count - a[1].count)[0] ?? ['', undefined];
+export function mainVerification(stats: Stats): {
+  name: string;
+  p50_us: number;
+  p99_us: number;
+  count: number;
+} {
+  const [name, most] = Object.entries(stats.verification).sort(
+    (a, b) => b[1].count - a[1].count,
+  )[0] ?? ['', undefined];
   return { name, p50_us: most?.p50_us ?? 0, p99_us: most?.p99_us ?? 0, count: most?.count ?? 0 };
 }

@@ -20,7 +20,9 @@ export function parseDuration(text: string): number | undefined {
   const [, hours, minutes, seconds] = match;
   if (minutes !== undefined && Number(seconds) >= 60) return undefined;
   if (hours !== undefined && Number(minutes) >= 60) return undefined;
-  const ms = Math.round(((Number(hours ?? 0) * 60 + Number(minutes ?? 0)) * 60 + Number(seconds)) * 1000);
+  const ms = Math.round(
+    ((Number(hours ?? 0) * 60 + Number(minutes ?? 0)) * 60 + Number(seconds)) * 1000,
+  );
   return ms >= 1 && ms <= 86_400_000 ? ms : undefined;
 }
 
@@ -34,19 +36,29 @@ export function durationText(ms: number): string {
   return `${hours > 0 ? `${hours}:${two(minutes)}` : minutes}:${two(seconds % 60)}${rest}`;
 }
 
-export function parseModule(text: ModuleText): { input: ModuleInput | undefined; mistakes: ModuleMistakes } {
+export function parseModule(text: ModuleText): {
+  input: ModuleInput | undefined;
+  mistakes: ModuleMistakes;
+} {
   const mistakes: ModuleMistakes = {};
   const title = text.title.trim();
   if (!ID.test(text.id)) mistakes.id = true;
-  if (title === '' || new TextEncoder().encode(title).length > 512 || /[\u0000-\u001f\u007f]/.test(title)) mistakes.title = true;
+  if (
+    title === '' ||
+    new TextEncoder().encode(title).length > 512 ||
+    /[\u0000-\u001f\u007f]/.test(title)
+  )
+    mistakes.title = true;
   const duration_ms = parseDuration(text.duration);
   if (duration_ms === undefined) mistakes.duration = true;
   const threshold = Number(text.threshold.replace(',', '.'));
-  if (text.threshold.trim() === '' || !(threshold > 0 && threshold <= 100)) mistakes.threshold = true;
+  if (text.threshold.trim() === '' || !(threshold > 0 && threshold <= 100))
+    mistakes.threshold = true;
   const rate = Number(text.rate.replace(',', '.'));
   if (text.rate.trim() === '' || !(rate >= 0.25 && rate <= 16)) mistakes.rate = true;
   const preview = text.preview.trim();
-  if (preview !== '' && !/^(https:\/\/[^\s]+|\/(?!\/)[^\s]*)$/.test(preview)) mistakes.preview = true;
+  if (preview !== '' && !/^(https:\/\/[^\s]+|\/(?!\/)[^\s]*)$/.test(preview))
+    mistakes.preview = true;
   if (Object.keys(mistakes).length > 0) return { input: undefined, mistakes };
   return {
     input: {

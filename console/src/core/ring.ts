@@ -4,7 +4,8 @@ export class Ring<T> {
   private next = 0;
 
   constructor(readonly capacity: number) {
-    if (!Number.isInteger(capacity) || capacity < 1) throw new RangeError('capacity: an integer of at least 1');
+    if (!Number.isInteger(capacity) || capacity < 1)
+      throw new RangeError('capacity: an integer of at least 1');
   }
 
   get length(): number {

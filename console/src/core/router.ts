@@ -19,7 +19,11 @@ export function parseRoute(path: string): Route {
   if (!path.startsWith(BASE)) return missing;
   let parts: string[];
   try {
-    parts = path.slice(BASE.length).split('/').filter((part) => part !== '').map(decodeURIComponent);
+    parts = path
+      .slice(BASE.length)
+      .split('/')
+      .filter((part) => part !== '')
+      .map(decodeURIComponent);
   } catch {
     return missing;
   }

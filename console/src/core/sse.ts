@@ -32,7 +32,8 @@ export class SseParser {
       this.line(line, events);
     }
     this.rest = this.rest.slice(from);
-    if (this.size + this.rest.length > EVENT_CHARACTERS_MAX) throw new RangeError('an event of the stream is too large');
+    if (this.size + this.rest.length > EVENT_CHARACTERS_MAX)
+      throw new RangeError('an event of the stream is too large');
     return events;
   }
 
@@ -52,7 +53,11 @@ export class SseParser {
   private line(line: string, events: SseEvent[]): void {
     if (line === '') {
       if (this.data.length > 0)
-        events.push({ event: this.event || 'message', data: this.data.join('\n'), id: this.lastId });
+        events.push({
+          event: this.event || 'message',
+          data: this.data.join('\n'),
+          id: this.lastId,
+        });
       this.event = '';
       this.data = [];
       this.size = 0;
@@ -180,7 +185,11 @@ export class LiveStream {
       controller.abort();
     }
     if (this.closed) return;
-    const pause_ms = backoff_ms(++this.attempt, (this.options.random ?? Math.random)(), this.firstPause_ms);
+    const pause_ms = backoff_ms(
+      ++this.attempt,
+      (this.options.random ?? Math.random)(),
+      this.firstPause_ms,
+    );
     onState({
       phase: 'waiting',
       retry_at_ms: (this.options.now ?? Date.now)() + pause_ms,

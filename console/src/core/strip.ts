@@ -16,7 +16,11 @@ export function msAt(x: number, duration_ms: number, width: number): number {
  * gap between two pieces for as long as there is room: a skipped second must not vanish because the
  * video is long. Neighbours that meet for want of room become one.
  */
-export function pixelRuns(ranges: readonly Range[], duration_ms: number, width: number): [number, number][] {
+export function pixelRuns(
+  ranges: readonly Range[],
+  duration_ms: number,
+  width: number,
+): [number, number][] {
   const runs: [number, number][] = [];
   for (const [from_ms, to_ms] of ranges) {
     let from = Math.round(xOf(from_ms, duration_ms, width));

@@ -1,6 +1,6 @@
 import type { List, ProgressDocument } from './api';
-import { attentionOf, type Attention, type State } from './attention';
-import { CLOSED_GAP_MS, subtract, unite, type Range } from './ranges';
+import { type Attention, attentionOf, type State } from './attention';
+import { CLOSED_GAP_MS, type Range, subtract, unite } from './ranges';
 
 /** At most so many students are held; who wants one beyond them opens them by id. */
 export const ROWS_MAX = 20_000;
@@ -56,7 +56,8 @@ export function rowOf(document: ProgressDocument, now_ms: number): Row {
 
 /** What `item` changes in a row. Pure. */
 export function withLive(row: Row, item: LiveItem, at_ms: number): Row {
-  const played = item.played ?? (item.to_ms > item.from_ms ? [[item.from_ms, item.to_ms] as const] : []);
+  const played =
+    item.played ?? (item.to_ms > item.from_ms ? [[item.from_ms, item.to_ms] as const] : []);
   const passed = item.new ? subtract(played, item.new) : played;
   const coverage = unite(row.coverage, item.new ?? [], CLOSED_GAP_MS);
   const again = unite(row.again, passed).slice(-AGAIN_MAX);

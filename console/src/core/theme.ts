@@ -52,4 +52,3 @@ export function chooseTheme(next: Theme): void {
 
 dark.addEventListener('change', apply);
 apply();
-

@@ -13,7 +13,9 @@ export function useRevision(): number {
 }
 
 const asProblem = (error: unknown): Problem =>
-  error instanceof Problem ? error : new Problem('fault', 0, error instanceof Error ? error.message : String(error));
+  error instanceof Problem
+    ? error
+    : new Problem('fault', 0, error instanceof Error ? error.message : String(error));
 
 export interface Loaded<T> {
   data: T | undefined;
@@ -23,12 +25,17 @@ export interface Loaded<T> {
 }
 
 /** Asks when `keys` change; what was there stays on screen until the new answer. */
-export function useLoad<T>(ask: (signal: AbortSignal) => Promise<T>, keys: readonly unknown[]): Loaded<T> {
+export function useLoad<T>(
+  ask: (signal: AbortSignal) => Promise<T>,
+  keys: readonly unknown[],
+): Loaded<T> {
   const revision = useRevision();
-  const [state, setState] = useState<{ data?: T; problem?: Problem; loading: boolean; of: string }>({
-    loading: true,
-    of: '',
-  });
+  const [state, setState] = useState<{ data?: T; problem?: Problem; loading: boolean; of: string }>(
+    {
+      loading: true,
+      of: '',
+    },
+  );
   const [turn, setTurn] = useState(0);
   const of = JSON.stringify(keys);
   useEffect(() => {
@@ -38,7 +45,12 @@ export function useLoad<T>(ask: (signal: AbortSignal) => Promise<T>, keys: reado
       (data) => !controller.signal.aborted && setState({ data, loading: false, of }),
       (error: unknown) =>
         !controller.signal.aborted &&
-        setState((old) => ({ ...(old.data === undefined ? {} : { data: old.data }), problem: asProblem(error), loading: false, of })),
+        setState((old) => ({
+          ...(old.data === undefined ? {} : { data: old.data }),
+          problem: asProblem(error),
+          loading: false,
+          of,
+        })),
     );
     return () => controller.abort();
   }, [of, turn, revision]);
@@ -53,7 +65,11 @@ export function useLoad<T>(ask: (signal: AbortSignal) => Promise<T>, keys: reado
 }
 
 /** Runs at once and then each `every_ms` after the last answer, while the page is in sight. */
-export function usePolling(run: (signal: AbortSignal) => Promise<void>, every_ms: number, keys: readonly unknown[]): void {
+export function usePolling(
+  run: (signal: AbortSignal) => Promise<void>,
+  every_ms: number,
+  keys: readonly unknown[],
+): void {
   const revision = useRevision();
   const latest = useRef(run);
   latest.current = run;
@@ -79,7 +95,10 @@ export function usePolling(run: (signal: AbortSignal) => Promise<void>, every_ms
 }
 
 /** A live stream for as long as the component is there. */
-export function useStream(url: string, onEvent: (event: SseEvent) => void): { state: StreamState; retry(): void } {
+export function useStream(
+  url: string,
+  onEvent: (event: SseEvent) => void,
+): { state: StreamState; retry(): void } {
   const revision = useRevision();
   const [state, setState] = useState<StreamState>({ phase: 'connecting' });
   const handler = useRef(onEvent);
@@ -91,7 +110,8 @@ export function useStream(url: string, onEvent: (event: SseEvent) => void): { st
       onEvent: (event) => {
         if (event.event === 'hello') {
           const { retry_ms } = JSON.parse(event.data) as { retry_ms?: number };
-          if (typeof retry_ms === 'number' && retry_ms >= 100 && retry_ms <= 10_000) opened.firstPause_ms = retry_ms;
+          if (typeof retry_ms === 'number' && retry_ms >= 100 && retry_ms <= 10_000)
+            opened.firstPause_ms = retry_ms;
         }
         handler.current(event);
       },

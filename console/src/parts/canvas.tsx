@@ -1,16 +1,27 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { drawing } from '../core/drawing';
-import { shade } from '../core/theme';
 import { useStore } from '../core/store';
+import { shade } from '../core/theme';
 
 /** Draws in device pixels: `scale` of them make a CSS pixel. */
-export type Draw = (context: CanvasRenderingContext2D, width: number, height: number, scale: number) => void;
+export type Draw = (
+  context: CanvasRenderingContext2D,
+  width: number,
+  height: number,
+  scale: number,
+) => void;
 
 /**
  * A canvas as wide as `width` CSS pixels, drawn again when `keys`, size or theme change. It is
  * decoration for assistive technology: what surrounds it says the same in words.
  */
-export function Canvas({ width, height, draw, keys, class: name }: {
+export function Canvas({
+  width,
+  height,
+  draw,
+  keys,
+  class: name,
+}: {
   width: number;
   height: number;
   draw: Draw;
@@ -36,6 +47,11 @@ export function Canvas({ width, height, draw, keys, class: name }: {
     return () => drawing.drop(canvas);
   }, [width, height, theme, ...keys]);
   return (
-    <canvas ref={element} class={name} aria-hidden="true" style={{ width: `${width}px`, height: `${height}px` }} />
+    <canvas
+      ref={element}
+      class={name}
+      aria-hidden="true"
+      style={{ width: `${width}px`, height: `${height}px` }}
+    />
   );
 }

@@ -4,7 +4,12 @@ import { t } from '../text/en';
 import { Icon } from './icons';
 
 /** One of a few; a radio group that looks like a switch. */
-export function Choice<T extends string>({ label, value, options, onChange }: {
+export function Choice<T extends string>({
+  label,
+  value,
+  options,
+  onChange,
+}: {
   label: string;
   value: T;
   options: readonly { value: T; text: ComponentChildren; title?: string }[];
@@ -14,7 +19,11 @@ export function Choice<T extends string>({ label, value, options, onChange }: {
   return (
     <div class="choice" role="radiogroup" aria-label={label}>
       {options.map((option) => (
-        <label key={option.value} title={option.title} class={option.value === value ? 'chosen' : ''}>
+        <label
+          key={option.value}
+          title={option.title}
+          class={option.value === value ? 'chosen' : ''}
+        >
           <input
             type="radio"
             name={name}
@@ -40,7 +49,12 @@ export function TableToggle({ on, onChange }: { on: boolean; onChange: (on: bool
 }
 
 /** A modal dialog; Escape and the button close it, and the focus goes back to where it was. */
-export function Dialog({ title, onClose, children, locked }: {
+export function Dialog({
+  title,
+  onClose,
+  children,
+  locked,
+}: {
   title: string;
   onClose: () => void;
   children: ComponentChildren;
@@ -70,7 +84,12 @@ export function Dialog({ title, onClose, children, locked }: {
       <header>
         <h2 id={id}>{title}</h2>
         {!locked && (
-          <button type="button" class="icon-button" aria-label={t.module_form.cancel} onClick={onClose}>
+          <button
+            type="button"
+            class="icon-button"
+            aria-label={t.module_form.cancel}
+            onClick={onClose}
+          >
             <Icon name="close" />
           </button>
         )}
@@ -81,18 +100,31 @@ export function Dialog({ title, onClose, children, locked }: {
 }
 
 /** A labelled field with a hint or an error below it. */
-export function Field({ label, hint, error, children }: {
+export function Field({
+  label,
+  hint,
+  error,
+  children,
+}: {
   label: string;
   hint?: string | undefined;
   error?: string | undefined;
-  children: (ids: { id: string; 'aria-describedby': string | undefined; 'aria-invalid': boolean }) => ComponentChildren;
+  children: (ids: {
+    id: string;
+    'aria-describedby': string | undefined;
+    'aria-invalid': boolean;
+  }) => ComponentChildren;
 }) {
   const id = useId();
   const note = error ?? hint;
   return (
     <div class={error ? 'field field-wrong' : 'field'}>
       <label for={id}>{label}</label>
-      {children({ id, 'aria-describedby': note ? `${id}-note` : undefined, 'aria-invalid': error !== undefined })}
+      {children({
+        id,
+        'aria-describedby': note ? `${id}-note` : undefined,
+        'aria-invalid': error !== undefined,
+      })}
       {note && (
         <p id={`${id}-note`} role={error ? 'alert' : undefined}>
           {note}
@@ -102,7 +134,15 @@ export function Field({ label, hint, error, children }: {
   );
 }
 
-export function Figure({ label, value, note }: { label: string; value: ComponentChildren; note?: ComponentChildren }) {
+export function Figure({
+  label,
+  value,
+  note,
+}: {
+  label: string;
+  value: ComponentChildren;
+  note?: ComponentChildren;
+}) {
   return (
     <div class="figure">
       <dt>{label}</dt>

@@ -10,7 +10,13 @@ import type { Plot, Series } from './curve_plot';
 const TABLE_ROWS = 30;
 
 /** Curves over time. `data[0]` is seconds since 1970, the others belong to `series`, in order. */
-export function Curve({ title, series, data, format, height = 220 }: {
+export function Curve({
+  title,
+  series,
+  data,
+  format,
+  height = 220,
+}: {
   title: string;
   series: readonly Series[];
   data: number[][];
@@ -50,7 +56,10 @@ export function Curve({ title, series, data, format, height = 220 }: {
         <ul class="legend">
           {series.map((one, at) => (
             <li key={one.label}>
-              <i class={one.dash ? 'key key-line key-dash' : 'key key-line'} style={{ color: `var(--${one.colour})` }} />
+              <i
+                class={one.dash ? 'key key-line key-dash' : 'key key-line'}
+                style={{ color: `var(--${one.colour})` }}
+              />
               {one.label} <b>{last >= 0 ? format(data[at + 1]?.[last] ?? 0) : '–'}</b>
             </li>
           ))}
@@ -65,22 +74,29 @@ export function Curve({ title, series, data, format, height = 220 }: {
               <tr>
                 <th scope="col">{t.live_view.time}</th>
                 {series.map((one) => (
-                  <th scope="col" class="right" key={one.label}>{one.label}</th>
+                  <th scope="col" class="right" key={one.label}>
+                    {one.label}
+                  </th>
                 ))}
               </tr>
             </thead>
             <tbody>
-              {times.slice(-TABLE_ROWS).reverse().map((at, row) => {
-                const index = last - row;
-                return (
-                  <tr key={at}>
-                    <th scope="row">{timeOfDay(at * 1000)}</th>
-                    {series.map((one, of) => (
-                      <td class="right" key={one.label}>{format(data[of + 1]?.[index] ?? 0)}</td>
-                    ))}
-                  </tr>
-                );
-              })}
+              {times
+                .slice(-TABLE_ROWS)
+                .reverse()
+                .map((at, row) => {
+                  const index = last - row;
+                  return (
+                    <tr key={at}>
+                      <th scope="row">{timeOfDay(at * 1000)}</th>
+                      {series.map((one, of) => (
+                        <td class="right" key={one.label}>
+                          {format(data[of + 1]?.[index] ?? 0)}
+                        </td>
+                      ))}
+                    </tr>
+                  );
+                })}
             </tbody>
           </table>
         </div>

@@ -17,9 +17,20 @@ const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 
 export class Plot {
   private readonly plot: uPlot;
 
-  constructor(element: HTMLElement, width: number, height: number, series: readonly Series[], format: (value: number) => string) {
+  constructor(
+    element: HTMLElement,
+    width: number,
+    height: number,
+    series: readonly Series[],
+    format: (value: number) => string,
+  ) {
     const font = `12px ${getComputedStyle(document.body).fontFamily}`;
-    const axis = { stroke: colour('muted'), font, grid: { stroke: colour('line'), width: 1 }, ticks: { show: false } };
+    const axis = {
+      stroke: colour('muted'),
+      font,
+      grid: { stroke: colour('line'), width: 1 },
+      ticks: { show: false },
+    };
     this.plot = new uPlot(
       {
         width,
@@ -29,7 +40,13 @@ export class Plot {
         scales: { y: { range: (_plot, _low, high) => [0, Math.max(high * 1.1, 1)] } },
         axes: [
           // Whole seconds: what is finer would be labelled alike.
-          { ...axis, space: 90, size: 32, incrs: STEPS_S, values: (_plot, splits) => splits.map((at) => timeOfDay(at * 1000)) },
+          {
+            ...axis,
+            space: 90,
+            size: 32,
+            incrs: STEPS_S,
+            values: (_plot, splits) => splits.map((at) => timeOfDay(at * 1000)),
+          },
           { ...axis, size: 48, values: (_plot, splits) => splits.map(format) },
         ],
         series: [

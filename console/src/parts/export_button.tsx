@@ -17,18 +17,31 @@ export function ExportButton({ student, module }: { student: string; module: str
     setProblem(undefined);
     setRows(0);
     try {
-      const texts = await wholeTable((after) => completionsPart({ after, student, module }, signal), setRows);
+      const texts = await wholeTable(
+        (after) => completionsPart({ after, student, module }, signal),
+        setRows,
+      );
       if (!signal.aborted) save(texts, 'text/csv', 'completions.csv');
     } catch (error) {
-      if (!signal.aborted) setProblem(error instanceof Problem ? error : new Problem('fault', 0, String(error)));
+      if (!signal.aborted)
+        setProblem(error instanceof Problem ? error : new Problem('fault', 0, String(error)));
     }
     running.current = undefined;
     setRows(undefined);
   };
   return (
     <div class="view-actions">
-      {problem && <p class="refused" role="alert">{words.csv_failed(problem.detail)}</p>}
-      <button type="button" class="button" aria-busy={rows !== undefined} onClick={() => void click()}>
+      {problem && (
+        <p class="refused" role="alert">
+          {words.csv_failed(problem.detail)}
+        </p>
+      )}
+      <button
+        type="button"
+        class="button"
+        aria-busy={rows !== undefined}
+        onClick={() => void click()}
+      >
         <Icon name={rows === undefined ? 'down' : 'close'} size={16} />
         {rows === undefined ? words.csv : words.csv_stop(rows)}
       </button>

@@ -10,7 +10,11 @@ import { Heatmap, HeatTable, letter, type Scale } from './heatmap';
 import { Notice } from './states';
 
 /** The heatmap with what stands out in it, by name and time. */
-export function HeatCard({ heat, version, onPlay }: {
+export function HeatCard({
+  heat,
+  version,
+  onPlay,
+}: {
   heat: Heat;
   version: number;
   onPlay: ((at_ms: number) => void) | undefined;
@@ -32,8 +36,14 @@ export function HeatCard({ heat, version, onPlay }: {
         <h2 id="heat-title">{t.heat.title}</h2>
         <span class="count">{t.heat.of_students(heat.students)}</span>
         <ul class="legend">
-          <li><i class="key key-viewers" />{t.heat.viewers}</li>
-          <li><i class="key key-again" />{t.heat.again}</li>
+          <li>
+            <i class="key key-viewers" />
+            {t.heat.viewers}
+          </li>
+          <li>
+            <i class="key key-again" />
+            {t.heat.again}
+          </li>
         </ul>
         <span class="push" />
         <Choice
@@ -56,7 +66,17 @@ export function HeatCard({ heat, version, onPlay }: {
         ) : table ? (
           <HeatTable heat={heat} />
         ) : (
-          width > 0 && <Heatmap heat={heat} version={version} width={width} scale={scale} at_ms={at_ms} onMove={setAt} onPlay={onPlay} />
+          width > 0 && (
+            <Heatmap
+              heat={heat}
+              version={version}
+              width={width}
+              scale={scale}
+              at_ms={at_ms}
+              onMove={setAt}
+              onPlay={onPlay}
+            />
+          )
         )}
       </div>
       {heat.peak > 0 && (

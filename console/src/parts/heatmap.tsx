@@ -1,5 +1,5 @@
 import { useRef, useState } from 'preact/hooks';
-import { niceScale, resample, timeStep, type Heat } from '../core/heat';
+import { type Heat, niceScale, resample, timeStep } from '../core/heat';
 import { msAt, xOf } from '../core/strip';
 import { colour } from '../core/theme';
 import { t } from '../text/en';
@@ -42,7 +42,15 @@ function draw(heat: Heat, scale_by: Scale): Draw {
       context.fillStyle = colour(step === 0 ? 'line-strong' : 'line');
       context.fillRect(left, y, plot_width, Math.max(1, Math.round(scale)));
       context.fillStyle = colour('muted');
-      context.fillText(scale_by === 'share' ? share(value) : most >= 10_000 ? fine(value / 1000) + 'k' : decimal(value), left - 8 * scale, y);
+      context.fillText(
+        scale_by === 'share'
+          ? share(value)
+          : most >= 10_000
+            ? fine(value / 1000) + 'k'
+            : decimal(value),
+        left - 8 * scale,
+        y,
+      );
     }
 
     // Plays behind, viewers before: what stays visible of the plays is rewatching.
@@ -110,7 +118,15 @@ function draw(heat: Heat, scale_by: Scale): Draw {
 export const letter = (at: number): string => String.fromCharCode(65 + (at % 26));
 
 /** The engagement of a module over its time; a slider for the keyboard. */
-export function Heatmap({ heat, version, width, scale, at_ms, onMove, onPlay }: {
+export function Heatmap({
+  heat,
+  version,
+  width,
+  scale,
+  at_ms,
+  onMove,
+  onPlay,
+}: {
   heat: Heat;
   version: number;
   width: number;
@@ -125,11 +141,20 @@ export function Heatmap({ heat, version, width, scale, at_ms, onMove, onPlay }: 
   const frame = useRef<HTMLDivElement>(null);
   const [focused, setFocused] = useState(false);
   const timeAt = (event: MouseEvent) =>
-    msAt(event.clientX - frame.current!.getBoundingClientRect().left - LEFT, duration_ms, plot_width);
+    msAt(
+      event.clientX - frame.current!.getBoundingClientRect().left - LEFT,
+      duration_ms,
+      plot_width,
+    );
   const index = heat.indexAt(at_ms ?? 0);
   const viewers = heat.viewers[index] ?? 0;
   const plays = heat.plays[index] ?? 0;
-  const read_out = t.heat.read_out(heat.startOf(index), fine(viewers), share(viewers / Math.max(students, 1)), fine(plays));
+  const read_out = t.heat.read_out(
+    heat.startOf(index),
+    fine(viewers),
+    share(viewers / Math.max(students, 1)),
+    fine(plays),
+  );
   const key = (event: KeyboardEvent) => {
     const steps: Record<string, number> = {
       ArrowRight: 1,
@@ -174,19 +199,36 @@ export function Heatmap({ heat, version, width, scale, at_ms, onMove, onPlay }: 
         onPlay?.(at);
       }}
     >
-      <Canvas width={width} height={HEIGHT} keys={[heat, version, scale]} draw={draw(heat, scale)} />
+      <Canvas
+        width={width}
+        height={HEIGHT}
+        keys={[heat, version, scale]}
+        draw={draw(heat, scale)}
+      />
       {at_ms !== undefined && (
         <>
-          <i class="heat-cursor" style={{ left: `${x}px`, top: `${TOP}px`, height: `${HEIGHT - TOP - BOTTOM}px` }} />
-          <div class="tip heat-tip" style={{ left: `${Math.min(Math.max(x, 92), Math.max(width - 92, 92))}px` }}>
+          <i
+            class="heat-cursor"
+            style={{ left: `${x}px`, top: `${TOP}px`, height: `${HEIGHT - TOP - BOTTOM}px` }}
+          />
+          <div
+            class="tip heat-tip"
+            style={{ left: `${Math.min(Math.max(x, 92), Math.max(width - 92, 92))}px` }}
+          >
             <b>{clock(at_ms)}</b>
             <span>
               <i class="key key-viewers" />
-              {t.heat.viewers} <em>{scale === 'share' ? share(viewers / Math.max(students, 1)) : fine(viewers)}</em>
+              {t.heat.viewers}{' '}
+              <em>{scale === 'share' ? share(viewers / Math.max(students, 1)) : fine(viewers)}</em>
             </span>
             <span>
               <i class="key key-again" />
-              {t.heat.again} <em>{scale === 'share' ? share((plays - viewers) / Math.max(students, 1)) : fine(plays - viewers)}</em>
+              {t.heat.again}{' '}
+              <em>
+                {scale === 'share'
+                  ? share((plays - viewers) / Math.max(students, 1))
+                  : fine(plays - viewers)}
+              </em>
             </span>
           </div>
         </>
@@ -211,10 +253,18 @@ export function HeatTable({ heat }: { heat: Heat }) {
         <thead>
           <tr>
             <th scope="col">{time}</th>
-            <th scope="col" class="right">{seen}</th>
-            <th scope="col" class="right">{part}</th>
-            <th scope="col" class="right">{all}</th>
-            <th scope="col" class="right">{again}</th>
+            <th scope="col" class="right">
+              {seen}
+            </th>
+            <th scope="col" class="right">
+              {part}
+            </th>
+            <th scope="col" class="right">
+              {all}
+            </th>
+            <th scope="col" class="right">
+              {again}
+            </th>
           </tr>
         </thead>
         <tbody>

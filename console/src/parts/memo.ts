@@ -1,7 +1,9 @@
-import { Component, h, type ComponentChildren, type FunctionComponent } from 'preact';
+import { Component, type ComponentChildren, type FunctionComponent, h } from 'preact';
 
 /** Draws again only when a property is another one. */
-export function memo<P extends object>(inner: (properties: P) => ComponentChildren): FunctionComponent<P> {
+export function memo<P extends object>(
+  inner: (properties: P) => ComponentChildren,
+): FunctionComponent<P> {
   class Memo extends Component<P> {
     override shouldComponentUpdate(next: P): boolean {
       const now = this.props as Record<string, unknown>;

@@ -1,11 +1,20 @@
 import { useState } from 'preact/hooks';
-import { api, Problem, type ModuleDocument } from '../core/api';
-import { durationText, parseModule, type ModuleMistakes, type ModuleText } from '../core/module_input';
+import { api, type ModuleDocument, Problem } from '../core/api';
+import {
+  durationText,
+  type ModuleMistakes,
+  type ModuleText,
+  parseModule,
+} from '../core/module_input';
 import { t } from '../text/en';
 import { Dialog, Field } from './controls';
 
 /** Adds a module, or edits `of`. */
-export function ModuleForm({ of, onClose, onSaved }: {
+export function ModuleForm({
+  of,
+  onClose,
+  onSaved,
+}: {
   of?: ModuleDocument | undefined;
   onClose: () => void;
   onSaved: (module: ModuleDocument) => void;
@@ -30,7 +39,12 @@ export function ModuleForm({ of, onClose, onSaved }: {
     rate: words.bad_rate,
     preview: words.bad_preview,
   };
-  const field = (name: keyof ModuleText, label: string, hint?: string, more: { inputMode?: 'decimal' | 'url'; disabled?: boolean } = {}) => (
+  const field = (
+    name: keyof ModuleText,
+    label: string,
+    hint?: string,
+    more: { inputMode?: 'decimal' | 'url'; disabled?: boolean } = {},
+  ) => (
     <Field label={label} hint={hint} error={mistakes[name] ? wrong[name] : undefined}>
       {(ids) => (
         <input
@@ -68,7 +82,11 @@ export function ModuleForm({ of, onClose, onSaved }: {
             }
             onSaved(await api.putModule(text.id, input));
           } catch (problem) {
-            setRefused(problem instanceof Problem && problem.status > 0 ? t.state.fault(problem.detail) : t.state.unreachable_title);
+            setRefused(
+              problem instanceof Problem && problem.status > 0
+                ? t.state.fault(problem.detail)
+                : t.state.unreachable_title,
+            );
             setBusy(false);
           }
         }}

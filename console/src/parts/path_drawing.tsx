@@ -17,16 +17,86 @@ const HEIGHT = 104;
 export function PathDrawing({ stats, rates }: { stats: Stats; rates: Rates }) {
   const { node, fact } = t.machine;
   const verification = mainVerification(stats);
-  const sum = (of: (shard: Stats['shards'][number]) => number) => stats.shards.reduce((total, shard) => total + of(shard), 0);
+  const sum = (of: (shard: Stats['shards'][number]) => number) =>
+    stats.shards.reduce((total, shard) => total + of(shard), 0);
   const nodes: readonly Node[] = [
-    { name: node.devices, x: 10, y: 30, tone: 'outside', facts: [fact.per_second(decimal(rates.heartbeats)), `↑ ${bytes(rates.received_bytes)}/s`, `↓ ${bytes(rates.sent_bytes)}/s`] },
-    { name: node.connection, x: 222, y: 30, facts: [fact.open(compact(stats.connections.open)), fact.requests(decimal(rates.requests))] },
-    { name: node.screening, x: 434, y: 30, facts: [fact.in_flight(compact(stats.heartbeats.in_flight)), fact.refused(decimal(rates.refused))] },
-    { name: node.session, x: 646, y: 30, facts: [fact.sessions(compact(stats.sessions)), fact.verify(microseconds(verification.p50_us)), fact.p99(microseconds(verification.p99_us))] },
-    { name: node.shard, x: 858, y: 30, facts: [fact.depth(compact(sum((shard) => shard.queue_depth))), fact.parked(compact(sum((shard) => shard.parked_replies))), fact.batch(decimal(rates.batch_size))] },
-    { name: node.hot, x: 858, y: 206, tone: stats.hot_store.up ? 'store' : 'away', facts: [fact.latency(microseconds(stats.hot_store.latency_us.p50)), fact.p99(microseconds(stats.hot_store.latency_us.p99)), stats.hot_store.up ? t.machine.up_state : t.machine.down_state] },
-    { name: node.ledger, x: 540, y: 206, tone: stats.ledger.up ? 'store' : 'away', facts: [fact.lag(span(stats.ledger.lag_ms)), fact.dirty(compact(sum((shard) => shard.dirty))), stats.ledger.up ? t.machine.up_state : t.machine.down_state] },
-    { name: node.answer, x: 222, y: 206, facts: [fact.p50(microseconds(stats.heartbeats.latency_us.p50)), fact.p99(microseconds(stats.heartbeats.latency_us.p99))] },
+    {
+      name: node.devices,
+      x: 10,
+      y: 30,
+      tone: 'outside',
+      facts: [
+        fact.per_second(decimal(rates.heartbeats)),
+        `↑ ${bytes(rates.received_bytes)}/s`,
+        `↓ ${bytes(rates.sent_bytes)}/s`,
+      ],
+    },
+    {
+      name: node.connection,
+      x: 222,
+      y: 30,
+      facts: [fact.open(compact(stats.connections.open)), fact.requests(decimal(rates.requests))],
+    },
+    {
+      name: node.screening,
+      x: 434,
+      y: 30,
+      facts: [
+        fact.in_flight(compact(stats.heartbeats.in_flight)),
+        fact.refused(decimal(rates.refused)),
+      ],
+    },
+    {
+      name: node.session,
+      x: 646,
+      y: 30,
+      facts: [
+        fact.sessions(compact(stats.sessions)),
+        fact.verify(microseconds(verification.p50_us)),
+        fact.p99(microseconds(verification.p99_us)),
+      ],
+    },
+    {
+      name: node.shard,
+      x: 858,
+      y: 30,
+      facts: [
+        fact.depth(compact(sum((shard) => shard.queue_depth))),
+        fact.parked(compact(sum((shard) => shard.parked_replies))),
+        fact.batch(decimal(rates.batch_size)),
+      ],
+    },
+    {
+      name: node.hot,
+      x: 858,
+      y: 206,
+      tone: stats.hot_store.up ? 'store' : 'away',
+      facts: [
+        fact.latency(microseconds(stats.hot_store.latency_us.p50)),
+        fact.p99(microseconds(stats.hot_store.latency_us.p99)),
+        stats.hot_store.up ? t.machine.up_state : t.machine.down_state,
+      ],
+    },
+    {
+      name: node.ledger,
+      x: 540,
+      y: 206,
+      tone: stats.ledger.up ? 'store' : 'away',
+      facts: [
+        fact.lag(span(stats.ledger.lag_ms)),
+        fact.dirty(compact(sum((shard) => shard.dirty))),
+        stats.ledger.up ? t.machine.up_state : t.machine.down_state,
+      ],
+    },
+    {
+      name: node.answer,
+      x: 222,
+      y: 206,
+      facts: [
+        fact.p50(microseconds(stats.heartbeats.latency_us.p50)),
+        fact.p99(microseconds(stats.heartbeats.latency_us.p99)),
+      ],
+    },
   ];
   const busy = rates.heartbeats > 0;
   const lines: readonly { d: string; kind: 'flow' | 'later' | 'back' }[] = [
@@ -42,24 +112,54 @@ export function PathDrawing({ stats, rates }: { stats: Stats; rates: Rates }) {
   ];
   return (
     <div class="scroll" tabIndex={0} role="group" aria-label={t.machine.path}>
-      <svg class={busy ? 'path path-busy' : 'path'} viewBox="0 0 1036 324" role="img" aria-label={`${t.machine.path_label}. ${nodes.map(({ name, facts }) => `${name}: ${facts.join(', ')}`).join('. ')}`}>
+      <svg
+        class={busy ? 'path path-busy' : 'path'}
+        viewBox="0 0 1036 324"
+        role="img"
+        aria-label={`${t.machine.path_label}. ${nodes.map(({ name, facts }) => `${name}: ${facts.join(', ')}`).join('. ')}`}
+      >
         <defs>
-          <marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">
+          <marker
+            id="tip"
+            viewBox="0 0 8 8"
+            refX="7"
+            refY="4"
+            markerWidth="8"
+            markerHeight="8"
+            orient="auto"
+          >
             <path d="M0 .8L7 4L0 7.2z" class="path-tip" />
           </marker>
-          <marker id="tip-flow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">
+          <marker
+            id="tip-flow"
+            viewBox="0 0 8 8"
+            refX="7"
+            refY="4"
+            markerWidth="8"
+            markerHeight="8"
+            orient="auto"
+          >
             <path d="M0 .8L7 4L0 7.2z" class="path-tip-flow" />
           </marker>
         </defs>
         {lines.map(({ d, kind }) => (
-          <path key={d} d={d} class={`path-line path-${kind}`} marker-end={kind === 'flow' ? 'url(#tip-flow)' : 'url(#tip)'} />
+          <path
+            key={d}
+            d={d}
+            class={`path-line path-${kind}`}
+            marker-end={kind === 'flow' ? 'url(#tip-flow)' : 'url(#tip)'}
+          />
         ))}
         {nodes.map(({ name, x, y, facts, tone }) => (
           <g key={name} class={`path-node ${tone ? `path-${tone}` : ''}`}>
             <rect x={x} y={y} width={WIDTH} height={HEIGHT} rx={12} />
-            <text x={x + 14} y={y + 27} class="path-name">{name}</text>
+            <text x={x + 14} y={y + 27} class="path-name">
+              {name}
+            </text>
             {facts.map((text, at) => (
-              <text key={at} x={x + 14} y={y + 51 + at * 19} class="path-fact">{text}</text>
+              <text key={at} x={x + 14} y={y + 51 + at * 19} class="path-fact">
+                {text}
+              </text>
             ))}
           </g>
         ))}

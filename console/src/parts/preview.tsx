@@ -3,7 +3,17 @@ import { t } from '../text/en';
 import { Icon } from './icons';
 
 /** Plays the module's preview from a place; `turn` grows with each click, also on the same place. */
-export function Preview({ url, at_ms, turn, onClose }: { url: string; at_ms: number; turn: number; onClose: () => void }) {
+export function Preview({
+  url,
+  at_ms,
+  turn,
+  onClose,
+}: {
+  url: string;
+  at_ms: number;
+  turn: number;
+  onClose: () => void;
+}) {
   const video = useRef<HTMLVideoElement>(null);
   const [failed, setFailed] = useState(false);
   useEffect(() => setFailed(false), [url]);
@@ -32,7 +42,14 @@ export function Preview({ url, at_ms, turn, onClose }: { url: string; at_ms: num
           </a>
         </p>
       ) : (
-        <video ref={video} src={url} controls playsInline preload="metadata" onError={() => setFailed(true)} />
+        <video
+          ref={video}
+          src={url}
+          controls
+          playsInline
+          preload="metadata"
+          onError={() => setFailed(true)}
+        />
       )}
     </aside>
   );

@@ -10,7 +10,9 @@ const KINDS = ['skipping', 'spoofing', 'replay', 'clock', 'other'] as const;
 type Kind = (typeof KINDS)[number];
 const kindOf = (refusal: Refusal): Kind => KINDS.find((kind) => kind === refusal.kind) ?? 'other';
 const reasonOf = (refusal: Refusal): string =>
-  refusal.problem ? (t.problem[refusal.problem] ?? refusal.problem) : t.student.status[refusal.status];
+  refusal.problem
+    ? (t.problem[refusal.problem] ?? refusal.problem)
+    : t.student.status[refusal.status];
 
 /** Marks of one kind differ by shape as well: dot, diamond, ring, bar, square. */
 function Mark({ kind, x, y, title }: { kind: Kind; x: number; y: number; title: string }) {
@@ -45,7 +47,12 @@ function Timeline({ items }: { items: readonly Refusal[] }) {
   const long = reach > 86_400_000;
   return (
     <div class="scroll" tabIndex={0} role="group" aria-label={t.student.timeline(items.length)}>
-      <svg class="timeline" viewBox={`0 0 ${WIDTH} ${height}`} role="img" aria-label={t.student.timeline(items.length)}>
+      <svg
+        class="timeline"
+        viewBox={`0 0 ${WIDTH} ${height}`}
+        role="img"
+        aria-label={t.student.timeline(items.length)}
+      >
         {kinds.map((kind, lane) => (
           <g key={kind}>
             <line x1={LEFT} x2={WIDTH} y1={lane * LANE + LANE / 2} y2={lane * LANE + LANE / 2} />
@@ -106,14 +113,18 @@ export function Refusals({ items }: { items: readonly Refusal[] }) {
                   <th scope="col">{words.kind}</th>
                   <th scope="col">{words.problem}</th>
                   <th scope="col">{words.module}</th>
-                  <th scope="col" class="right">{words.sequence}</th>
+                  <th scope="col" class="right">
+                    {words.sequence}
+                  </th>
                   <th scope="col">{words.detail}</th>
                 </tr>
               </thead>
               <tbody>
                 {shown.map((item, at) => (
                   <tr key={`${item.at} ${at}`}>
-                    <td title={fullDateTime(Date.parse(item.at))}>{dateTime(Date.parse(item.at))}</td>
+                    <td title={fullDateTime(Date.parse(item.at))}>
+                      {dateTime(Date.parse(item.at))}
+                    </td>
                     <td>
                       <span class="kind">
                         <svg width="14" height="14" viewBox="0 0 14 14" aria-hidden="true">

@@ -1,6 +1,6 @@
 import { colour } from '../core/theme';
-import { number } from '../text/format';
 import { t } from '../text/en';
+import { number } from '../text/format';
 import { Canvas } from './canvas';
 
 const WIDTH = 124;
@@ -10,7 +10,12 @@ const HEIGHT = 30;
 export function Spark({ values }: { values: readonly number[] }) {
   const peak = Math.max(...values, 0);
   return (
-    <span class="spark" role="img" aria-label={t.modules.spark(peak, values[values.length - 1] ?? 0)} title={number(peak)}>
+    <span
+      class="spark"
+      role="img"
+      aria-label={t.modules.spark(peak, values[values.length - 1] ?? 0)}
+      title={number(peak)}
+    >
       <Canvas
         width={WIDTH}
         height={HEIGHT}
@@ -24,7 +29,12 @@ export function Spark({ values }: { values: readonly number[] }) {
             if (value <= 0) return;
             const tall = Math.max(2 * scale, Math.round((value / peak) * (height - 2 * scale)));
             const from = Math.round(at * step);
-            context.fillRect(from, height - tall, Math.max(scale, Math.round((at + 1) * step) - from - scale * 0.5), tall);
+            context.fillRect(
+              from,
+              height - tall,
+              Math.max(scale, Math.round((at + 1) * step) - from - scale * 0.5),
+              tall,
+            );
           });
         }}
       />

@@ -9,7 +9,14 @@ import { t } from '../text/en';
 import { Icon, type IconName } from './icons';
 
 /** Something calm in the place of what is not there. */
-export function Notice({ icon, title, children, action, small, page }: {
+export function Notice({
+  icon,
+  title,
+  children,
+  action,
+  small,
+  page,
+}: {
   icon: IconName;
   title: string;
   children?: ComponentChildren;
@@ -49,7 +56,12 @@ export const ToModules = () => (
 );
 
 /** A refusal of the gateway, said so that it helps. A 401 is left to the sign-in dialog. */
-export function ProblemNotice({ problem, retry, missing, page = false }: {
+export function ProblemNotice({
+  problem,
+  retry,
+  missing,
+  page = false,
+}: {
   problem: Problem;
   retry: () => void;
   page?: boolean;
@@ -107,7 +119,11 @@ export function LiveMark({ state, retry }: { state: StreamState; retry: () => vo
     text = seconds > 1 ? t.live.waiting(seconds) : t.live.reconnecting;
   }
   return (
-    <span class={`live-mark live-${state.phase}`} title={waiting ? t.live.explain : undefined} data-stream={state.phase}>
+    <span
+      class={`live-mark live-${state.phase}`}
+      title={waiting ? t.live.explain : undefined}
+      data-stream={state.phase}
+    >
       <i aria-hidden="true" />
       <span role="status">{text}</span>
       {waiting && (

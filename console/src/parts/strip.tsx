@@ -1,4 +1,3 @@
-import { memo } from './memo';
 import { useState } from 'preact/hooks';
 import { contains, gaps, type Range } from '../core/ranges';
 import { msAt, pixelRuns, xOf } from '../core/strip';
@@ -6,6 +5,7 @@ import { colour } from '../core/theme';
 import { t } from '../text/en';
 import { clockRange } from '../text/format';
 import { Canvas } from './canvas';
+import { memo } from './memo';
 
 export const STRIP_HEIGHT = 18;
 const NAMED_GAPS_MAX = 3;
@@ -14,7 +14,9 @@ const NAMED_GAPS_MAX = 3;
 export function missingText(coverage: readonly Range[], duration_ms: number): string {
   const missing = gaps(coverage, duration_ms).filter(([from, to]) => to - from >= 1000);
   const named = missing.slice(0, NAMED_GAPS_MAX).map(([from, to]) => clockRange(from, to));
-  return missing.length === 0 ? '' : t.students.missing(named.join(', '), missing.length - named.length);
+  return missing.length === 0
+    ? ''
+    : t.students.missing(named.join(', '), missing.length - named.length);
 }
 
 export interface StripProps {
@@ -29,7 +31,16 @@ export interface StripProps {
 }
 
 /** What one student saw of one module, along its time. */
-export const Strip = memo(function Strip({ coverage, again, duration_ms, width, version, label, resume_ms, onPlay }: StripProps) {
+export const Strip = memo(function Strip({
+  coverage,
+  again,
+  duration_ms,
+  width,
+  version,
+  label,
+  resume_ms,
+  onPlay,
+}: StripProps) {
   const [at_ms, setAt] = useState<number>();
   const move = (event: PointerEvent) => {
     const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
@@ -72,14 +83,24 @@ export const Strip = memo(function Strip({ coverage, again, duration_ms, width, 
           if (resume_ms !== undefined && resume_ms < duration_ms) {
             const x = Math.round(xOf(resume_ms, duration_ms, device_width));
             context.fillStyle = colour('text');
-            context.fillRect(Math.min(Math.max(x - scale, 0), device_width - 2 * scale), height - 5 * scale, 2 * scale, 5 * scale);
+            context.fillRect(
+              Math.min(Math.max(x - scale, 0), device_width - 2 * scale),
+              height - 5 * scale,
+              2 * scale,
+              5 * scale,
+            );
           }
         }}
       />
       {at_ms !== undefined && (
         <>
           <i class="strip-cursor" style={{ left: `${xOf(at_ms, duration_ms, width)}px` }} />
-          <span class="tip" style={{ left: `${Math.min(Math.max(xOf(at_ms, duration_ms, width), 56), Math.max(width - 56, 56))}px` }}>
+          <span
+            class="tip"
+            style={{
+              left: `${Math.min(Math.max(xOf(at_ms, duration_ms, width), 56), Math.max(width - 56, 56))}px`,
+            }}
+          >
             {t.students.strip_tip(at_ms, what)}
           </span>
         </>

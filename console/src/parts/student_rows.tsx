@@ -1,6 +1,6 @@
-import type { Row } from '../core/students';
-import { pathOf } from '../core/router';
 import { gaps } from '../core/ranges';
+import { pathOf } from '../core/router';
+import type { Row } from '../core/students';
 import { t } from '../text/en';
 import { clockRange, fullDateTime, percent, since } from '../text/format';
 import { Icon, type IconName } from './icons';
@@ -32,11 +32,24 @@ const NOTHING: readonly (readonly [number, number])[] = [];
 const WAITING = { state: 'IN_PROGRESS', attention: 'none' } as const;
 
 function rangesText(ranges: readonly (readonly [number, number])[]): string {
-  const named = ranges.slice(0, TABLE_RANGES_MAX).map(([from, to]) => clockRange(from, to)).join(', ');
-  return ranges.length === 0 ? t.students.nothing : t.students.missing(named, ranges.length - Math.min(ranges.length, TABLE_RANGES_MAX));
+  const named = ranges
+    .slice(0, TABLE_RANGES_MAX)
+    .map(([from, to]) => clockRange(from, to))
+    .join(', ');
+  return ranges.length === 0
+    ? t.students.nothing
+    : t.students.missing(named, ranges.length - Math.min(ranges.length, TABLE_RANGES_MAX));
 }
 
-export const StudentRow = memo(function StudentRow({ row, index, duration_ms, width, table, now_ms, onPlay }: {
+export const StudentRow = memo(function StudentRow({
+  row,
+  index,
+  duration_ms,
+  width,
+  table,
+  now_ms,
+  onPlay,
+}: {
   row: Row | undefined;
   index: number;
   duration_ms: number;
@@ -60,7 +73,11 @@ export const StudentRow = memo(function StudentRow({ row, index, duration_ms, wi
         <NeedMark row={row ?? WAITING} />
       </span>
       <span role="rowheader" class="cell-student">
-        <a {...(row ? { href: pathOf({ view: 'student', student: row.student }), title: row.student } : {})}>
+        <a
+          {...(row
+            ? { href: pathOf({ view: 'student', student: row.student }), title: row.student }
+            : {})}
+        >
           {row ? row.student : t.students.loading_rows}
         </a>
       </span>
@@ -75,14 +92,20 @@ export const StudentRow = memo(function StudentRow({ row, index, duration_ms, wi
             width={width}
             version={row?.version ?? 0}
             resume_ms={row?.resume_ms ?? duration_ms}
-            label={row ? t.students.strip_label(row.student, row.completion_percentage, missing) : t.students.loading_rows}
+            label={
+              row
+                ? t.students.strip_label(row.student, row.completion_percentage, missing)
+                : t.students.loading_rows
+            }
             onPlay={onPlay}
           />
         )}
       </span>
       <span role="cell" class="cell-done">
         <b>{row && percent(row.completion_percentage)}</b>
-        <small title={t.students.again_hint}>{row && row.rewatched_ms >= 1000 ? t.students.again(row.rewatched_ms) : ''}</small>
+        <small title={t.students.again_hint}>
+          {row && row.rewatched_ms >= 1000 ? t.students.again(row.rewatched_ms) : ''}
+        </small>
       </span>
       <span role="cell" class="cell-seen" title={row && fullDateTime(row.updated_ms)}>
         {row && since(row.updated_ms, now_ms)}

@@ -2,7 +2,7 @@ import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { api, Problem } from '../core/api';
 import { go } from '../core/place';
 import { pathOf } from '../core/router';
-import { StudentRows, type LiveItem } from '../core/students';
+import { type LiveItem, StudentRows } from '../core/students';
 import { useNow, useRedraw, useRevision, useWidth } from '../core/use';
 import { t } from '../text/en';
 import { Choice, TableToggle } from './controls';
@@ -27,7 +27,12 @@ export interface Feed {
   reset?: () => void;
 }
 
-export function StudentsCard({ module, duration_ms, feed, onPlay }: {
+export function StudentsCard({
+  module,
+  duration_ms,
+  feed,
+  onPlay,
+}: {
   module: string;
   duration_ms: number;
   feed: Feed;
@@ -64,7 +69,8 @@ export function StudentsCard({ module, duration_ms, feed, onPlay }: {
     try {
       for (;;) {
         const held = rows.current;
-        if (held && (held.complete || held.full || held.rows.length >= wanted.current + FIRST_PAGE)) break;
+        if (held && (held.complete || held.full || held.rows.length >= wanted.current + FIRST_PAGE))
+          break;
         const page = await api.students(
           module,
           { order, limit: held ? PAGE : FIRST_PAGE, cursor: held?.nextCursor },
@@ -83,7 +89,8 @@ export function StudentsCard({ module, duration_ms, feed, onPlay }: {
       // The gateway keeps a list in the order of need for so long only: what is left of it cannot be
       // had any more, so the card begins again by itself. Not over and over: a first page that was
       // just read has to bring further than this.
-      if (found.status === 409 && rows.current && Date.now() - begun.current > BEGIN_AGAIN_MS) setTurn((n) => n + 1);
+      if (found.status === 409 && rows.current && Date.now() - begun.current > BEGIN_AGAIN_MS)
+        setTurn((n) => n + 1);
       else setProblem(found);
     } finally {
       if (controller.current === of) loading.current = false;
@@ -145,9 +152,18 @@ export function StudentsCard({ module, duration_ms, feed, onPlay }: {
         <h2 id="students-title">{t.students.title}</h2>
         {held && <span class="count">{t.students.count(held.total)}</span>}
         <ul class="legend">
-          <li><i class="key key-seen" />{t.students.legend.seen}</li>
-          <li><i class="key key-strip-again" />{t.students.legend.again}</li>
-          <li><i class="key key-missing" />{t.students.legend.missing}</li>
+          <li>
+            <i class="key key-seen" />
+            {t.students.legend.seen}
+          </li>
+          <li>
+            <i class="key key-strip-again" />
+            {t.students.legend.again}
+          </li>
+          <li>
+            <i class="key key-missing" />
+            {t.students.legend.missing}
+          </li>
         </ul>
         <span class="push" />
         <Choice
@@ -167,12 +183,21 @@ export function StudentsCard({ module, duration_ms, feed, onPlay }: {
           role="search"
           onSubmit={(event) => {
             event.preventDefault();
-            const id = (event.currentTarget.elements.namedItem('student') as HTMLInputElement).value.trim();
+            const id = (
+              event.currentTarget.elements.namedItem('student') as HTMLInputElement
+            ).value.trim();
             if (id) go(pathOf({ view: 'student', student: id }));
           }}
         >
-          <input name="student" aria-label={t.students.find} placeholder={t.students.find} autocomplete="off" />
-          <button type="submit" class="button">{t.students.find_go}</button>
+          <input
+            name="student"
+            aria-label={t.students.find}
+            placeholder={t.students.find}
+            autocomplete="off"
+          />
+          <button type="submit" class="button">
+            {t.students.find_go}
+          </button>
         </form>
         {held && held.changed.size > 0 && order === 'attention' && (
           <span class="changed">
@@ -183,7 +208,9 @@ export function StudentsCard({ module, duration_ms, feed, onPlay }: {
           </span>
         )}
       </div>
-      {problem && !bad_cursor && !held && <ProblemNotice problem={problem} retry={() => setTurn((n) => n + 1)} />}
+      {problem && !bad_cursor && !held && (
+        <ProblemNotice problem={problem} retry={() => setTurn((n) => n + 1)} />
+      )}
       {bad_cursor && (
         <Notice
           small
@@ -205,20 +232,38 @@ export function StudentsCard({ module, duration_ms, feed, onPlay }: {
         </Notice>
       )}
       {held && held.total > 0 && (
-        <div role="table" aria-labelledby="students-title" aria-rowcount={held.total + 1} class="student-table">
+        <div
+          role="table"
+          aria-labelledby="students-title"
+          aria-rowcount={held.total + 1}
+          class="student-table"
+        >
           <div role="rowgroup" class="student-head">
             <div role="row" class="student-row" aria-rowindex={1}>
-              <span role="columnheader" class="cell-need">{words.attention}</span>
-              <span role="columnheader" class="cell-student">{words.student}</span>
+              <span role="columnheader" class="cell-need">
+                {words.attention}
+              </span>
+              <span role="columnheader" class="cell-student">
+                {words.student}
+              </span>
               <span role="columnheader" class="cell-strip">
                 <span ref={measure}>{table ? t.students.missing_parts : words.strip}</span>
               </span>
-              <span role="columnheader" class="cell-done">{words.completion}</span>
-              <span role="columnheader" class="cell-seen">{words.seen}</span>
+              <span role="columnheader" class="cell-done">
+                {words.completion}
+              </span>
+              <span role="columnheader" class="cell-seen">
+                {words.seen}
+              </span>
             </div>
           </div>
           {/* Anew with each list: what is in sight has to be asked for again. */}
-          <VirtualRows key={`${order} ${turn} ${revision}`} count={Math.min(held.total, held.full ? held.rows.length : held.total)} row_height={row_height} onRange={range}>
+          <VirtualRows
+            key={`${order} ${turn} ${revision}`}
+            count={Math.min(held.total, held.full ? held.rows.length : held.total)}
+            row_height={row_height}
+            onRange={range}
+          >
             {(first, last) =>
               Array.from({ length: Math.max(last - first, 0) }, (_, at) => (
                 <StudentRow

@@ -6,7 +6,12 @@ import { visibleRows } from './visible';
 const REPLACED_EVERY_MS = 60;
 
 /** A list that scrolls with the page and has only the rows in the document that can be seen. */
-export function VirtualRows({ count, row_height, onRange, children }: {
+export function VirtualRows({
+  count,
+  row_height,
+  onRange,
+  children,
+}: {
   count: number;
   row_height: number;
   onRange: (first: number, last: number) => void;
@@ -26,7 +31,10 @@ export function VirtualRows({ count, row_height, onRange, children }: {
       const next = visibleRows(element.getBoundingClientRect().top, innerHeight, row_height, count);
       const now = shown.current;
       if (now[0] === next[0] && now[1] === next[1]) return;
-      const wait_ms = next[0] >= now[1] || next[1] <= now[0] ? replaced_at.current + REPLACED_EVERY_MS - performance.now() : 0;
+      const wait_ms =
+        next[0] >= now[1] || next[1] <= now[0]
+          ? replaced_at.current + REPLACED_EVERY_MS - performance.now()
+          : 0;
       clearTimeout(again);
       if (wait_ms > 0) {
         again = setTimeout(later, wait_ms);
@@ -54,7 +62,11 @@ export function VirtualRows({ count, row_height, onRange, children }: {
   useEffect(() => onRange(first, last), [first, last, count]);
   return (
     <div ref={frame} class="virtual" role="rowgroup" style={{ height: `${count * row_height}px` }}>
-      <div role="presentation" class="virtual-rows" style={{ transform: `translateY(${first * row_height}px)` }}>
+      <div
+        role="presentation"
+        class="virtual-rows"
+        style={{ transform: `translateY(${first * row_height}px)` }}
+      >
         {children(first, Math.min(last, count))}
       </div>
     </div>

@@ -46,13 +46,16 @@ export const t = {
     unreachable_title: 'The gateway does not answer',
     unreachable: 'It may be restarting, or the network is away. Nothing that was credited is lost.',
     forbidden_title: 'This is not for your role',
-    forbidden: (role: string) => `You are signed in as ${role.toLowerCase()}; this view belongs to another role.`,
+    forbidden: (role: string) =>
+      `You are signed in as ${role.toLowerCase()}; this view belongs to another role.`,
     not_found_title: 'Nothing is here',
     not_found: 'This address does not belong to a view of the console.',
     module_missing_title: 'There is no such module',
-    module_missing: (id: string) => `The catalogue has no module “${id}”. It may have been removed; what was watched is kept.`,
+    module_missing: (id: string) =>
+      `The catalogue has no module “${id}”. It may have been removed; what was watched is kept.`,
     bad_cursor_title: 'This place in the list is not valid',
-    bad_cursor: 'The address points into a list at a place that does not exist. The list itself is fine.',
+    bad_cursor:
+      'The address points into a list at a place that does not exist. The list itself is fine.',
     from_start: 'Start from the beginning',
     fault_title: 'That did not work',
     fault: (detail: string) => detail || 'The gateway refused without saying why.',
@@ -64,7 +67,8 @@ export const t = {
   live: {
     open: 'Live',
     connecting: 'Connecting…',
-    waiting: (seconds: number) => `Reconnecting in ${plural(seconds, { one: '{n} s', other: '{n} s' })}`,
+    waiting: (seconds: number) =>
+      `Reconnecting in ${plural(seconds, { one: '{n} s', other: '{n} s' })}`,
     reconnecting: 'Reconnecting…',
     ended: 'Not live',
     retry: 'Now',
@@ -149,7 +153,8 @@ export const t = {
   heat: {
     title: 'Engagement',
     lead: 'How many students saw each moment, and how often it was played. The darker part is rewatching.',
-    lead_dark: 'How many students saw each moment, and how often it was played. The brighter part is rewatching.',
+    lead_dark:
+      'How many students saw each moment, and how often it was played. The brighter part is rewatching.',
     share: 'Share',
     absolute: 'Number',
     scale: 'Scale',
@@ -170,7 +175,13 @@ export const t = {
     none_drop: 'Nobody leaves at a particular place.',
     empty_title: 'Nobody has watched this yet',
     empty: 'The picture grows by itself as soon as the first heartbeat is credited.',
-    column: { time: 'Time', viewers: 'Viewers', share: 'Share of students', plays: 'Plays', again: 'Seen again' },
+    column: {
+      time: 'Time',
+      viewers: 'Viewers',
+      share: 'Share of students',
+      plays: 'Plays',
+      again: 'Seen again',
+    },
     of_students: (n: number) => plural(n, { one: '{n} student', other: '{n} students' }),
     recent: 'Just now',
     recent_none: 'Heartbeats appear here within a second of being credited.',
@@ -191,11 +202,19 @@ export const t = {
     order: 'Order',
     by_need: 'By need',
     by_name: 'By id',
-    changed: (n: number) => plural(n, { one: '{n} student changed since', other: '{n} students changed since' }),
+    changed: (n: number) =>
+      plural(n, { one: '{n} student changed since', other: '{n} students changed since' }),
     reorder: 'Put in order again',
     find: 'Open a student by id',
     find_go: 'Open',
-    column: { student: 'Student', attention: 'Needs', strip: 'Watched', completion: 'Done', seen: 'Last seen', state: 'State' },
+    column: {
+      student: 'Student',
+      attention: 'Needs',
+      strip: 'Watched',
+      completion: 'Done',
+      seen: 'Last seen',
+      state: 'State',
+    },
     attention: {
       skipping: 'Skips',
       stalled: 'Stalled',
@@ -213,14 +232,19 @@ export const t = {
     again: (ms: number) => `${clock(ms)} again`,
     again_hint: 'Time spent watching parts a second time',
     strip_label: (student: string, done: number, missing: string) =>
-      missing ? `${student}: ${percent(done)} watched; missing ${missing}` : `${student}: ${percent(done)} watched, nothing missing`,
+      missing
+        ? `${student}: ${percent(done)} watched; missing ${missing}`
+        : `${student}: ${percent(done)} watched, nothing missing`,
     at: {
       seen: 'seen',
       again: 'seen again',
       missing: 'not seen',
     },
     strip_tip: (at_ms: number, what: string) => `${clock(at_ms)} · ${what}`,
-    missing: (ranges: string, more: number) => (more > 0 ? `${ranges} and ${plural(more, { one: '{n} more part', other: '{n} more parts' })}` : ranges),
+    missing: (ranges: string, more: number) =>
+      more > 0
+        ? `${ranges} and ${plural(more, { one: '{n} more part', other: '{n} more parts' })}`
+        : ranges,
     none_title: 'No student yet',
     none: 'Students appear once their first heartbeats were credited; the list follows the ledger, a minute behind at most.',
     loading_rows: 'Loading students…',
@@ -251,19 +275,38 @@ export const t = {
     refusals: 'Refused heartbeats',
     refusals_lead: 'Kept in memory only: a restart of the gateway forgets them.',
     no_refusals: 'No heartbeat was refused lately.',
-    refusal: { at: 'Time', kind: 'Kind', module: 'Module', problem: 'Reason', detail: 'Detail', sequence: 'No.' },
-    kind: { skipping: 'Skipping', spoofing: 'Spoofing', replay: 'Replay', clock: 'Clock', other: 'Other' },
+    refusal: {
+      at: 'Time',
+      kind: 'Kind',
+      module: 'Module',
+      problem: 'Reason',
+      detail: 'Detail',
+      sequence: 'No.',
+    },
+    kind: {
+      skipping: 'Skipping',
+      spoofing: 'Spoofing',
+      replay: 'Replay',
+      clock: 'Clock',
+      other: 'Other',
+    },
     status: { rejected: 'rejected', limited: 'limited', duplicate: 'duplicate' },
-    timeline: (n: number) => plural(n, { one: '{n} refused heartbeat over time', other: '{n} refused heartbeats over time' }),
+    timeline: (n: number) =>
+      plural(n, {
+        one: '{n} refused heartbeat over time',
+        other: '{n} refused heartbeats over time',
+      }),
     danger: 'Erase this student',
-    danger_text: 'Forgets progress, sessions, completions, assignments and devices in every store. It cannot be undone.',
+    danger_text:
+      'Forgets progress, sessions, completions, assignments and devices in every store. It cannot be undone.',
     erase: 'Erase…',
     erase_title: 'Erase this student for good?',
     erase_type: (id: string) => `Type ${id} to confirm`,
     erase_do: 'Erase for good',
     erasing: 'Erasing…',
     erased_title: 'The student was erased',
-    erased: 'Memory and every store have forgotten them. Heartbeats still on their way are refused.',
+    erased:
+      'Memory and every store have forgotten them. Heartbeats still on their way are refused.',
     erase_again: 'A store was away: the erasure is not complete. Repeat it until it succeeds.',
     cancel: 'Cancel',
   },

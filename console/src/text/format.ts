@@ -2,15 +2,24 @@
 
 /** The language of the messages, with the reader's region where it is one of that language. */
 export const locale: string =
-  (typeof navigator === 'undefined' ? [] : navigator.languages).find((name) => /^en(-|$)/.test(name)) ?? 'en-GB';
+  (typeof navigator === 'undefined' ? [] : navigator.languages).find((name) =>
+    /^en(-|$)/.test(name),
+  ) ?? 'en-GB';
 
 const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
 const oneDigit = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
 const twoDigits = new Intl.NumberFormat(locale, { maximumFractionDigits: 2 });
-const compactNumber = new Intl.NumberFormat(locale, { notation: 'compact', maximumFractionDigits: 1 });
+const compactNumber = new Intl.NumberFormat(locale, {
+  notation: 'compact',
+  maximumFractionDigits: 1,
+});
 const percents = new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 1 });
 const rules = new Intl.PluralRules(locale);
-const timeOnly = new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const timeOnly = new Intl.DateTimeFormat(locale, {
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+});
 const dayAndTime = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' });
 const dayOnly = new Intl.DateTimeFormat(locale, { dateStyle: 'medium' });
 const fullTime = new Intl.DateTimeFormat(locale, { dateStyle: 'full', timeStyle: 'long' });
@@ -19,10 +28,12 @@ const ago = new Intl.RelativeTimeFormat(locale, { numeric: 'auto', style: 'narro
 export const number = (value: number): string => whole.format(value);
 export const decimal = (value: number): string => oneDigit.format(value);
 export const fine = (value: number): string => twoDigits.format(value);
-export const compact = (value: number): string => (value < 10_000 ? whole : compactNumber).format(value);
+export const compact = (value: number): string =>
+  (value < 10_000 ? whole : compactNumber).format(value);
 
 /** 0 … 100; never rounded up, so that 94.99 does not look like the 95 it has to reach. */
-export const percent = (value: number): string => percents.format(Math.floor(value * 10 + 1e-9) / 1000);
+export const percent = (value: number): string =>
+  percents.format(Math.floor(value * 10 + 1e-9) / 1000);
 
 /** 0 … 1 and beyond. */
 export const share = (value: number): string => percents.format(value);
@@ -39,10 +50,13 @@ export function clock(ms: number): string {
   const two = (value: number) => String(value).padStart(2, '0');
   const hours = Math.floor(seconds / 3600);
   const minutes = Math.floor(seconds / 60) % 60;
-  return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+  return hours > 0
+    ? `${hours}:${two(minutes)}:${two(seconds % 60)}`
+    : `${minutes}:${two(seconds % 60)}`;
 }
 
-export const clockRange = (from_ms: number, to_ms: number): string => `${clock(from_ms)}–${clock(to_ms)}`;
+export const clockRange = (from_ms: number, to_ms: number): string =>
+  `${clock(from_ms)}–${clock(to_ms)}`;
 
 export const timeOfDay = (at_ms: number): string => timeOnly.format(at_ms);
 export const date = (at_ms: number): string => dayOnly.format(at_ms);

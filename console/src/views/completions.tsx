@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import type { ViewProps } from '../app';
-import { api, Problem, type CompletionEvent } from '../core/api';
+import { api, type CompletionEvent, Problem } from '../core/api';
 import { amend } from '../core/place';
 import { pathOf } from '../core/router';
 import { useNow, useRedraw, useRevision } from '../core/use';
@@ -39,7 +39,10 @@ export function Completions({ search }: ViewProps) {
   /** The next older ones, or the newest where nothing was read yet. */
   const older = async (signal?: AbortSignal) => {
     const held = feed.current?.of === of ? feed.current : undefined;
-    const { items, next, newest } = await api.completions({ order: 'desc', before: held?.before ?? undefined, limit: PAGE, student, module }, signal);
+    const { items, next, newest } = await api.completions(
+      { order: 'desc', before: held?.before ?? undefined, limit: PAGE, student, module },
+      signal,
+    );
     if (feed.current?.of === of ? feed.current !== held : held) return;
     const before = items.length < PAGE ? null : next;
     feed.current = held
@@ -48,12 +51,16 @@ export function Completions({ search }: ViewProps) {
   };
   /** What has come since. */
   const newer = async (held: Feed, signal: AbortSignal) => {
-    const { items, next } = await api.completions({ after: held.newest, limit: NEWS, student, module }, signal);
+    const { items, next } = await api.completions(
+      { after: held.newest, limit: NEWS, student, module },
+      signal,
+    );
     if (next === null || feed.current?.of !== of) return;
     const events = [...items.reverse(), ...feed.current.events].slice(0, KEPT);
     feed.current = { ...feed.current, events, newest: next };
   };
-  const asProblem = (error: unknown) => (error instanceof Problem ? error : new Problem('fault', 0, String(error)));
+  const asProblem = (error: unknown) =>
+    error instanceof Problem ? error : new Problem('fault', 0, String(error));
 
   useEffect(() => {
     const controller = new AbortController();
@@ -118,32 +125,57 @@ export function Completions({ search }: ViewProps) {
         onSubmit={(event) => {
           event.preventDefault();
           const { elements } = event.currentTarget;
-          const value = (name: string) => (elements.namedItem(name) as HTMLInputElement).value.trim();
+          const value = (name: string) =>
+            (elements.namedItem(name) as HTMLInputElement).value.trim();
           amend({ student: value('student'), module: value('module') });
         }}
       >
         <label class="inline-field">
           <span>{words.student}</span>
-          <input name="student" key={`student ${student}`} defaultValue={student} autocomplete="off" spellcheck={false} />
+          <input
+            name="student"
+            key={`student ${student}`}
+            defaultValue={student}
+            autocomplete="off"
+            spellcheck={false}
+          />
         </label>
         <label class="inline-field">
           <span>{words.module}</span>
-          <input name="module" key={`module ${module}`} defaultValue={module} autocomplete="off" spellcheck={false} />
+          <input
+            name="module"
+            key={`module ${module}`}
+            defaultValue={module}
+            autocomplete="off"
+            spellcheck={false}
+          />
         </label>
-        <button type="submit" class="button">{words.filter}</button>
+        <button type="submit" class="button">
+          {words.filter}
+        </button>
         {filtered && (
-          <button type="button" class="button quiet" onClick={() => amend({ student: undefined, module: undefined })}>
+          <button
+            type="button"
+            class="button quiet"
+            onClick={() => amend({ student: undefined, module: undefined })}
+          >
             {words.clear}
           </button>
         )}
-        {held && held.before === null && !full && <span class="count push-left">{words.count(events.length)}</span>}
+        {held && held.before === null && !full && (
+          <span class="count push-left">{words.count(events.length)}</span>
+        )}
       </form>
       {problem?.status === 400 && !held ? (
         <Notice
           icon="alert"
           title={t.state.bad_cursor_title}
           action={
-            <button type="button" class="button" onClick={() => amend({ student: undefined, module: undefined })}>
+            <button
+              type="button"
+              class="button"
+              onClick={() => amend({ student: undefined, module: undefined })}
+            >
               {t.state.from_start}
             </button>
           }
@@ -167,9 +199,15 @@ export function Completions({ search }: ViewProps) {
                   <th scope="col">{words.when}</th>
                   <th scope="col">{words.student}</th>
                   <th scope="col">{words.module}</th>
-                  <th scope="col" class="right">{words.watched}</th>
-                  <th scope="col" class="right">{words.done}</th>
-                  <th scope="col" class="right">{words.threshold}</th>
+                  <th scope="col" class="right">
+                    {words.watched}
+                  </th>
+                  <th scope="col" class="right">
+                    {words.done}
+                  </th>
+                  <th scope="col" class="right">
+                    {words.threshold}
+                  </th>
                 </tr>
               </thead>
               <tbody>
@@ -177,12 +215,26 @@ export function Completions({ search }: ViewProps) {
                   const at_ms = Date.parse(data.mastered_at);
                   return (
                     <tr key={id}>
-                      <td title={fullDateTime(at_ms)} data-label={words.when}>{since(at_ms, now_ms)}</td>
-                      <td data-label={words.student}><a href={pathOf({ view: 'student', student: data.student })}>{data.student}</a></td>
-                      <td data-label={words.module}><a href={pathOf({ view: 'module', module: data.module })}>{data.module}</a></td>
-                      <td class="right" data-label={words.watched}>{clock(data.seconds_watched * 1000)}</td>
-                      <td class="right" data-label={words.done}>{percent(data.completion_percentage)}</td>
-                      <td class="right faint" data-label={words.threshold}>{percent(data.threshold)}</td>
+                      <td title={fullDateTime(at_ms)} data-label={words.when}>
+                        {since(at_ms, now_ms)}
+                      </td>
+                      <td data-label={words.student}>
+                        <a href={pathOf({ view: 'student', student: data.student })}>
+                          {data.student}
+                        </a>
+                      </td>
+                      <td data-label={words.module}>
+                        <a href={pathOf({ view: 'module', module: data.module })}>{data.module}</a>
+                      </td>
+                      <td class="right" data-label={words.watched}>
+                        {clock(data.seconds_watched * 1000)}
+                      </td>
+                      <td class="right" data-label={words.done}>
+                        {percent(data.completion_percentage)}
+                      </td>
+                      <td class="right faint" data-label={words.threshold}>
+                        {percent(data.threshold)}
+                      </td>
                     </tr>
                   );
                 })}
@@ -192,9 +244,17 @@ export function Completions({ search }: ViewProps) {
           {full ? (
             <p class="faint">{words.kept(KEPT)}</p>
           ) : (
-            held.before !== null && <button type="button" class="button centre" onClick={() => void more()}>{t.table.more}</button>
+            held.before !== null && (
+              <button type="button" class="button centre" onClick={() => void more()}>
+                {t.table.more}
+              </button>
+            )
           )}
-          {problem && <p class="refused" role="alert">{t.state.unreachable_title}</p>}
+          {problem && (
+            <p class="refused" role="alert">
+              {t.state.unreachable_title}
+            </p>
+          )}
         </>
       )}
     </>

@@ -1,8 +1,8 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { api } from '../core/api';
-import { totalsEvent, type TotalsEvent } from '../core/live_events';
-import { pathOf } from '../core/router';
+import { type TotalsEvent, totalsEvent } from '../core/live_events';
 import { Ring } from '../core/ring';
+import { pathOf } from '../core/router';
 import { useLoad, useRedraw, useStream } from '../core/use';
 import { Bar, Figure } from '../parts/controls';
 import { Curve } from '../parts/curve';
@@ -19,7 +19,8 @@ interface Second {
   span_s: number;
   totals: TotalsEvent;
 }
-const refused = (totals: TotalsEvent) => Object.values(totals.rejected).reduce((sum, n) => sum + n, 0);
+const refused = (totals: TotalsEvent) =>
+  Object.values(totals.rejected).reduce((sum, n) => sum + n, 0);
 
 const series = [
   { label: t.live_view.accepted, colour: 'curve-1', fill: true },
@@ -33,10 +34,13 @@ export function Live() {
   const reasons = useRef(new Map<string, number>());
   const [last, setLast] = useState<Second>();
   const redraw = useRedraw();
-  const titles = useLoad(async (signal) => {
-    const { items } = await api.modules({ limit: 500 }, signal);
-    return new Map(items.map(({ module, title }) => [module, title]));
-  }, ['titles']);
+  const titles = useLoad(
+    async (signal) => {
+      const { items } = await api.modules({ limit: 500 }, signal);
+      return new Map(items.map(({ module, title }) => [module, title]));
+    },
+    ['titles'],
+  );
   const { state, retry } = useStream('/v1/live', (event) => {
     if (event.event !== 'totals') return;
     const totals = totalsEvent(event.data);
@@ -68,7 +72,9 @@ export function Live() {
   const totals = last?.totals;
   const by_reason = [...reasons.current].filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
   const most_refused = by_reason[0]?.[1] ?? 1;
-  const active = Object.entries(totals?.active ?? {}).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
+  const active = Object.entries(totals?.active ?? {})
+    .filter(([, n]) => n > 0)
+    .sort((a, b) => b[1] - a[1]);
   const most_active = active[0]?.[1] ?? 1;
   return (
     <>
@@ -118,7 +124,9 @@ export function Live() {
             <ul class="bars">
               {active.slice(0, MODULES_SHOWN).map(([module, n]) => (
                 <li key={module}>
-                  <a href={pathOf({ view: 'module', module })}>{titles.data?.get(module) ?? module}</a>
+                  <a href={pathOf({ view: 'module', module })}>
+                    {titles.data?.get(module) ?? module}
+                  </a>
                   <Bar percent={(n / most_active) * 100} label={words.students(n)} />
                   <b>{number(n)}</b>
                 </li>

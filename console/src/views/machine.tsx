@@ -1,6 +1,6 @@
 import { useMemo, useRef, useState } from 'preact/hooks';
 import { api, Problem, type Stats } from '../core/api';
-import { ratesOf, type Moment, type Rates } from '../core/machine';
+import { type Moment, type Rates, ratesOf } from '../core/machine';
 import { Ring } from '../core/ring';
 import { usePolling } from '../core/use';
 import { Figure } from '../parts/controls';
@@ -37,8 +37,21 @@ function Shards({ shards }: { shards: Stats['shards'] }) {
         <table>
           <thead>
             <tr>
-              {[words.shard, words.pairs, words.dirty, words.depth, words.parked, words.batches, words.batch_mean, words.batch_max, words.latency50, words.latency99].map((name, at) => (
-                <th key={name} scope="col" class={at > 0 ? 'right' : undefined}>{name}</th>
+              {[
+                words.shard,
+                words.pairs,
+                words.dirty,
+                words.depth,
+                words.parked,
+                words.batches,
+                words.batch_mean,
+                words.batch_max,
+                words.latency50,
+                words.latency99,
+              ].map((name, at) => (
+                <th key={name} scope="col" class={at > 0 ? 'right' : undefined}>
+                  {name}
+                </th>
               ))}
             </tr>
           </thead>
@@ -48,7 +61,12 @@ function Shards({ shards }: { shards: Stats['shards'] }) {
                 <th scope="row">{shard.index}</th>
                 <td class="right">{number(shard.pairs)}</td>
                 <td class="right">{number(shard.dirty)}</td>
-                <td class="right depth" style={{ '--depth': `${(shard.queue_depth / deepest) * 100}%` }}>{number(shard.queue_depth)}</td>
+                <td
+                  class="right depth"
+                  style={{ '--depth': `${(shard.queue_depth / deepest) * 100}%` }}
+                >
+                  {number(shard.queue_depth)}
+                </td>
                 <td class="right">{number(shard.parked_replies)}</td>
                 <td class="right">{compact(shard.batches)}</td>
                 <td class="right">{decimal(shard.batch_size_mean)}</td>
@@ -80,7 +98,11 @@ function Facts({ rows }: { rows: readonly (readonly [string, string])[] }) {
 function Stores({ stats }: { stats: Stats }) {
   const words = t.machine;
   const { hot_store: hot, ledger } = stats;
-  const state = (up: boolean) => <span class={up ? 'chip chip-on' : 'chip chip-bad'}>{up ? words.up_state : words.down_state}</span>;
+  const state = (up: boolean) => (
+    <span class={up ? 'chip chip-on' : 'chip chip-bad'}>
+      {up ? words.up_state : words.down_state}
+    </span>
+  );
   return (
     <>
       <section class="card" aria-labelledby="hot-title">
@@ -93,7 +115,10 @@ function Stores({ stats }: { stats: Stats }) {
         <Facts
           rows={[
             [words.stored, `${hot.durability} · ${words.durability[hot.durability] ?? ''}`],
-            [`${words.p50} / ${words.p99}`, `${microseconds(hot.latency_us.p50)} / ${microseconds(hot.latency_us.p99)}`],
+            [
+              `${words.p50} / ${words.p99}`,
+              `${microseconds(hot.latency_us.p50)} / ${microseconds(hot.latency_us.p99)}`,
+            ],
             [words.failed, words.failures(hot.failures)],
             ...(hot.last_failure ? [[words.last_failure, hot.last_failure] as const] : []),
           ]}
@@ -110,7 +135,10 @@ function Stores({ stats }: { stats: Stats }) {
             [words.lag, span(ledger.lag_ms)],
             [words.dirty, number(ledger.dirty_pairs)],
             [words.checkpointed, number(ledger.checkpointed_pairs)],
-            [`${words.p50} / ${words.p99}`, `${microseconds(ledger.latency_us.p50)} / ${microseconds(ledger.latency_us.p99)}`],
+            [
+              `${words.p50} / ${words.p99}`,
+              `${microseconds(ledger.latency_us.p50)} / ${microseconds(ledger.latency_us.p99)}`,
+            ],
             [words.failed, words.failures(ledger.failures)],
             ...(ledger.last_failure ? [[words.last_failure, ledger.last_failure] as const] : []),
           ]}
@@ -132,11 +160,16 @@ export function Machine() {
         const moment = { at_ms: performance.now(), stats: await api.stats(signal) };
         const rates = ratesOf(before.current, moment);
         before.current = moment;
-        points.current.push({ at_s: Date.now() / 1000, rates, p99_ms: moment.stats.heartbeats.latency_us.p99 / 1000 });
+        points.current.push({
+          at_s: Date.now() / 1000,
+          rates,
+          p99_ms: moment.stats.heartbeats.latency_us.p99 / 1000,
+        });
         setNow({ moment, rates });
         setProblem(undefined);
       } catch (error) {
-        if (!signal.aborted) setProblem(error instanceof Problem ? error : new Problem('fault', 0, String(error)));
+        if (!signal.aborted)
+          setProblem(error instanceof Problem ? error : new Problem('fault', 0, String(error)));
       }
     },
     EVERY_MS,
@@ -145,9 +178,17 @@ export function Machine() {
   const [rate_data, latency_data] = useMemo((): [number[][], number[][]] => {
     const all = points.current.toArray();
     const at = all.map(({ at_s }) => at_s);
-    return [[at, all.map(({ rates }) => rates.credited), all.map(({ rates }) => rates.refused)], [at, all.map(({ p99_ms }) => p99_ms)]];
+    return [
+      [at, all.map(({ rates }) => rates.credited), all.map(({ rates }) => rates.refused)],
+      [at, all.map(({ p99_ms }) => p99_ms)],
+    ];
   }, [now]);
-  if (!now) return problem ? <ProblemNotice page problem={problem} retry={() => setTurn((n) => n + 1)} /> : <Loading />;
+  if (!now)
+    return problem ? (
+      <ProblemNotice page problem={problem} retry={() => setTurn((n) => n + 1)} />
+    ) : (
+      <Loading />
+    );
   const words = t.machine;
   const { stats } = now.moment;
   const { rates } = now;
@@ -175,13 +216,28 @@ export function Machine() {
       </section>
       <dl class="figures">
         <Figure label={t.live_view.rate} value={decimal(rates.heartbeats)} />
-        <Figure label={`${words.answer} ${words.p50} / ${words.p99}`} value={`${microseconds(stats.heartbeats.latency_us.p50)} / ${microseconds(stats.heartbeats.latency_us.p99)}`} />
+        <Figure
+          label={`${words.answer} ${words.p50} / ${words.p99}`}
+          value={`${microseconds(stats.heartbeats.latency_us.p50)} / ${microseconds(stats.heartbeats.latency_us.p99)}`}
+        />
         <Figure label={t.live_view.connections} value={compact(stats.connections.open)} />
         <Figure label={words.memory} value={bytes(stats.memory.resident_bytes)} />
       </dl>
       <div class="side-by-side">
-        <Curve title={words.curve_rate} series={rate_series} data={rate_data} format={decimal} height={200} />
-        <Curve title={words.curve_latency} series={latency_series} data={latency_data} format={decimal} height={200} />
+        <Curve
+          title={words.curve_rate}
+          series={rate_series}
+          data={rate_data}
+          format={decimal}
+          height={200}
+        />
+        <Curve
+          title={words.curve_latency}
+          series={latency_series}
+          data={latency_data}
+          format={decimal}
+          height={200}
+        />
       </div>
       <Shards shards={stats.shards} />
       <div class="side-by-side">
@@ -194,10 +250,18 @@ export function Machine() {
             <thead>
               <tr>
                 <th scope="col">{words.algorithm}</th>
-                <th scope="col" class="right">{words.count}</th>
-                <th scope="col" class="right">{words.failed}</th>
-                <th scope="col" class="right">{words.p50}</th>
-                <th scope="col" class="right">{words.p99}</th>
+                <th scope="col" class="right">
+                  {words.count}
+                </th>
+                <th scope="col" class="right">
+                  {words.failed}
+                </th>
+                <th scope="col" class="right">
+                  {words.p50}
+                </th>
+                <th scope="col" class="right">
+                  {words.p99}
+                </th>
               </tr>
             </thead>
             <tbody>
@@ -222,9 +286,25 @@ export function Machine() {
               [words.accepted, number(stats.connections.accepted)],
               [words.refused, number(stats.connections.refused)],
               [words.punished, number(stats.connections.punished)],
-              [words.handshakes, [stats.connections.handshakes_full, stats.connections.handshakes_resumed, stats.connections.handshakes_failed].map(number).join(' / ')],
+              [
+                words.handshakes,
+                [
+                  stats.connections.handshakes_full,
+                  stats.connections.handshakes_resumed,
+                  stats.connections.handshakes_failed,
+                ]
+                  .map(number)
+                  .join(' / '),
+              ],
               [words.traffic, `${bytes(rates.received_bytes)}/s · ${bytes(rates.sent_bytes)}/s`],
-              ...(stats.connections.open > 0 ? [[words.per_connection, bytes(stats.memory.resident_bytes / stats.connections.open)] as const] : []),
+              ...(stats.connections.open > 0
+                ? [
+                    [
+                      words.per_connection,
+                      bytes(stats.memory.resident_bytes / stats.connections.open),
+                    ] as const,
+                  ]
+                : []),
             ]}
           />
         </section>

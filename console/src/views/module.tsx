@@ -1,11 +1,11 @@
 import { useRef, useState } from 'preact/hooks';
 import type { ViewProps } from '../app';
-import { api, query, type ModuleDocument, type ModuleOverview } from '../core/api';
+import { api, type ModuleDocument, type ModuleOverview, query } from '../core/api';
 import { Heat, type HeatDelta } from '../core/heat';
 import { heatmapEvent, progressEvent, totalsEvent } from '../core/live_events';
 import { ID } from '../core/module_input';
-import { BASE, pathOf } from '../core/router';
 import { Ring } from '../core/ring';
+import { BASE, pathOf } from '../core/router';
 import { session } from '../core/session';
 import type { SseEvent } from '../core/sse';
 import { useStore } from '../core/store';
@@ -17,7 +17,7 @@ import { Icon } from '../parts/icons';
 import { ModuleForm } from '../parts/module_form';
 import { Preview } from '../parts/preview';
 import { LiveMark, Loading, Notice, ProblemNotice, ToModules } from '../parts/states';
-import { StudentsCard, type Feed } from '../parts/students_card';
+import { type Feed, StudentsCard } from '../parts/students_card';
 import { t } from '../text/en';
 import { clock, clockRange, compact, decimal, percent, since } from '../text/format';
 
@@ -32,7 +32,15 @@ interface Recent {
   item: LiveItem;
 }
 
-function Facts({ module, overview, active }: { module: ModuleDocument; overview: ModuleOverview | undefined; active: number | undefined }) {
+function Facts({
+  module,
+  overview,
+  active,
+}: {
+  module: ModuleDocument;
+  overview: ModuleOverview | undefined;
+  active: number | undefined;
+}) {
   const words = t.module;
   return (
     <dl class="figures">
@@ -42,7 +50,11 @@ function Facts({ module, overview, active }: { module: ModuleDocument; overview:
       <Figure
         label={words.mastered}
         value={compact(overview?.mastered ?? 0)}
-        note={overview && overview.students > 0 ? t.modules.mastered_share(overview.mastered / overview.students) : undefined}
+        note={
+          overview && overview.students > 0
+            ? t.modules.mastered_share(overview.mastered / overview.students)
+            : undefined
+        }
       />
       <Figure label={words.threshold} value={percent(module.mastery_threshold)} />
       <Figure label={words.rate} value={`${decimal(module.max_rate)}×`} />
@@ -62,7 +74,11 @@ function RecentList({ recent }: { recent: readonly Recent[] }) {
       ) : (
         <ul>
           {recent.map(({ at_ms, item }) => (
-            <li key={`${item.student} ${at_ms} ${item.to_ms}`} data-recent={item.student} data-to-ms={item.to_ms}>
+            <li
+              key={`${item.student} ${at_ms} ${item.to_ms}`}
+              data-recent={item.student}
+              data-to-ms={item.to_ms}
+            >
               <a href={pathOf({ view: 'student', student: item.student })}>{item.student}</a>
               <span>{clockRange(item.from_ms, item.to_ms)}</span>
               <b>{percent(item.completion_percentage)}</b>
@@ -89,7 +105,11 @@ function Opened({ module, reload }: { module: ModuleDocument; reload: () => void
   /** Deltas since the picture was asked for: those after its `as_of` are not in it. */
   const pending = useRef<HeatDelta[] | undefined>(undefined);
 
-  usePolling(async (signal) => setOverview((await api.overview(signal)).modules[module.module]), OVERVIEW_EVERY_MS, [module.module]);
+  usePolling(
+    async (signal) => setOverview((await api.overview(signal)).modules[module.module]),
+    OVERVIEW_EVERY_MS,
+    [module.module],
+  );
   const picture = useLoad(
     async (signal) => {
       pending.current = [];
@@ -112,27 +132,30 @@ function Opened({ module, reload }: { module: ModuleDocument; reload: () => void
     [module.module],
   );
 
-  const { state, retry } = useStream(`/v1/live${query({ module: module.module })}`, (event: SseEvent) => {
-    const now_ms = Date.now();
-    if (event.event === 'heatmap') {
-      const deltas = heatmapEvent(event.data, now_ms);
-      if (!deltas || deltas.module !== module.module) return;
-      heat.current?.follow(deltas);
-      ++version.current;
-      if (pending.current && pending.current.length < PENDING_MAX) pending.current.push(deltas);
-    } else if (event.event === 'progress') {
-      const progress = progressEvent(event.data, now_ms);
-      if (!progress || progress.module !== module.module) return;
-      for (const item of progress.items) recent.current.push({ at_ms: now_ms, item });
-      feed.current.progress?.(progress.items, progress.at_ms);
-    } else if (event.event === 'totals') {
-      setActive(totalsEvent(event.data)?.active[module.module] ?? 0);
-    } else if (event.event === 'reset') {
-      feed.current.reset?.();
-      picture.reload();
-    }
-    redraw();
-  });
+  const { state, retry } = useStream(
+    `/v1/live${query({ module: module.module })}`,
+    (event: SseEvent) => {
+      const now_ms = Date.now();
+      if (event.event === 'heatmap') {
+        const deltas = heatmapEvent(event.data, now_ms);
+        if (!deltas || deltas.module !== module.module) return;
+        heat.current?.follow(deltas);
+        ++version.current;
+        if (pending.current && pending.current.length < PENDING_MAX) pending.current.push(deltas);
+      } else if (event.event === 'progress') {
+        const progress = progressEvent(event.data, now_ms);
+        if (!progress || progress.module !== module.module) return;
+        for (const item of progress.items) recent.current.push({ at_ms: now_ms, item });
+        feed.current.progress?.(progress.items, progress.at_ms);
+      } else if (event.event === 'totals') {
+        setActive(totalsEvent(event.data)?.active[module.module] ?? 0);
+      } else if (event.event === 'reset') {
+        feed.current.reset?.();
+        picture.reload();
+      }
+      redraw();
+    },
+  );
 
   const play = module.preview_url
     ? (at_ms: number) => setPreview((old) => ({ at_ms, turn: (old?.turn ?? 0) + 1 }))
@@ -182,9 +205,19 @@ function Opened({ module, reload }: { module: ModuleDocument; reload: () => void
         )}
         <RecentList recent={recent.current.toArray().reverse()} />
       </div>
-      <StudentsCard module={module.module} duration_ms={module.duration_ms} feed={feed.current} onPlay={play} />
+      <StudentsCard
+        module={module.module}
+        duration_ms={module.duration_ms}
+        feed={feed.current}
+        onPlay={play}
+      />
       {preview && module.preview_url && (
-        <Preview url={module.preview_url} at_ms={preview.at_ms} turn={preview.turn} onClose={() => setPreview(undefined)} />
+        <Preview
+          url={module.preview_url}
+          at_ms={preview.at_ms}
+          turn={preview.turn}
+          onClose={() => setPreview(undefined)}
+        />
       )}
       {form && (
         <ModuleForm
@@ -211,5 +244,9 @@ export function Module({ id }: ViewProps) {
       </Notice>
     );
   if (loaded.data) return <Opened module={loaded.data} reload={loaded.reload} />;
-  return loaded.problem ? <ProblemNotice page problem={loaded.problem} retry={loaded.reload} missing={missing} /> : <Loading />;
+  return loaded.problem ? (
+    <ProblemNotice page problem={loaded.problem} retry={loaded.reload} missing={missing} />
+  ) : (
+    <Loading />
+  );
 }

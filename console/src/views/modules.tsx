@@ -1,6 +1,12 @@
 import { useMemo, useState } from 'preact/hooks';
 import type { ViewProps } from '../app';
-import { allPages, api, type ModuleDocument, type ModuleOverview, type Overview } from '../core/api';
+import {
+  allPages,
+  api,
+  type ModuleDocument,
+  type ModuleOverview,
+  type Overview,
+} from '../core/api';
 import { amend, go } from '../core/place';
 import { pathOf } from '../core/router';
 import { session } from '../core/session';
@@ -20,18 +26,31 @@ const OVERVIEW_EVERY_MS = 5_000;
 
 type Order = 'active' | 'title' | 'completion';
 
-function ordered(modules: readonly ModuleDocument[], overview: Overview | undefined, order: Order): ModuleDocument[] {
+function ordered(
+  modules: readonly ModuleDocument[],
+  overview: Overview | undefined,
+  order: Order,
+): ModuleDocument[] {
   const of = (module: ModuleDocument) => overview?.modules[module.module];
-  const byTitle = (a: ModuleDocument, b: ModuleDocument) => a.title.localeCompare(b.title) || a.module.localeCompare(b.module);
+  const byTitle = (a: ModuleDocument, b: ModuleDocument) =>
+    a.title.localeCompare(b.title) || a.module.localeCompare(b.module);
   const by: Record<Order, (a: ModuleDocument, b: ModuleDocument) => number> = {
     title: byTitle,
-    active: (a, b) => (of(b)?.active ?? 0) - (of(a)?.active ?? 0) || (of(b)?.students ?? 0) - (of(a)?.students ?? 0) || byTitle(a, b),
-    completion: (a, b) => (of(a)?.average_completion ?? 101) - (of(b)?.average_completion ?? 101) || byTitle(a, b),
+    active: (a, b) =>
+      (of(b)?.active ?? 0) - (of(a)?.active ?? 0) ||
+      (of(b)?.students ?? 0) - (of(a)?.students ?? 0) ||
+      byTitle(a, b),
+    completion: (a, b) =>
+      (of(a)?.average_completion ?? 101) - (of(b)?.average_completion ?? 101) || byTitle(a, b),
   };
   return modules.slice().sort(by[order]);
 }
 
-function Card({ module, overview, onEdit }: {
+function Card({
+  module,
+  overview,
+  onEdit,
+}: {
   module: ModuleDocument;
   overview: ModuleOverview | undefined;
   onEdit: (() => void) | undefined;
@@ -58,21 +77,34 @@ function Card({ module, overview, onEdit }: {
       <td data-label={words.activity} class="spark-cell">
         {overview ? <Spark values={overview.activity} /> : <span class="faint">–</span>}
       </td>
-      <td class="right" data-label={words.students}>{overview ? compact(overview.students) : <span class="faint">–</span>}</td>
+      <td class="right" data-label={words.students}>
+        {overview ? compact(overview.students) : <span class="faint">–</span>}
+      </td>
       <td data-label={words.completion}>
         {overview ? (
           <span class="bar-cell">
-            <Bar percent={overview.average_completion} label={percent(overview.average_completion)} />
+            <Bar
+              percent={overview.average_completion}
+              label={percent(overview.average_completion)}
+            />
             <span>{percent(overview.average_completion)}</span>
           </span>
         ) : (
           <span class="faint">{t.modules.never}</span>
         )}
       </td>
-      <td class="right" data-label={words.mastered}>{overview ? compact(overview.mastered) : <span class="faint">–</span>}</td>
+      <td class="right" data-label={words.mastered}>
+        {overview ? compact(overview.mastered) : <span class="faint">–</span>}
+      </td>
       {onEdit && (
         <td class="edit-cell">
-          <button type="button" class="icon-button" aria-label={t.modules.edit_of(module.title)} title={t.modules.edit} onClick={onEdit}>
+          <button
+            type="button"
+            class="icon-button"
+            aria-label={t.modules.edit_of(module.title)}
+            title={t.modules.edit}
+            onClick={onEdit}
+          >
             <Icon name="edit" />
           </button>
         </td>
@@ -93,21 +125,32 @@ export function Modules({ search }: ViewProps) {
   );
   usePolling(async (signal) => setOverview(await api.overview(signal)), OVERVIEW_EVERY_MS, []);
   const text = search.get('q') ?? '';
-  const order = (['active', 'title', 'completion'] as const).find((one) => one === search.get('order')) ?? 'active';
+  const order =
+    (['active', 'title', 'completion'] as const).find((one) => one === search.get('order')) ??
+    'active';
   const modules = catalogue.data?.items;
   const found = useMemo(() => {
     const wanted = text.trim().toLocaleLowerCase();
     const matching = (modules ?? []).filter(
-      ({ module, title }) => module.toLocaleLowerCase().includes(wanted) || title.toLocaleLowerCase().includes(wanted),
+      ({ module, title }) =>
+        module.toLocaleLowerCase().includes(wanted) || title.toLocaleLowerCase().includes(wanted),
     );
     return ordered(matching, overview, order);
   }, [modules, text, overview, order]);
-  if (!modules) return catalogue.problem ? <ProblemNotice page problem={catalogue.problem} retry={catalogue.reload} /> : <Loading />;
+  if (!modules)
+    return catalogue.problem ? (
+      <ProblemNotice page problem={catalogue.problem} retry={catalogue.reload} />
+    ) : (
+      <Loading />
+    );
 
   const all = Object.values(overview?.modules ?? {});
   const students = all.reduce((sum, one) => sum + one.students, 0);
   const mastered = all.reduce((sum, one) => sum + one.mastered, 0);
-  const average = students > 0 ? all.reduce((sum, one) => sum + one.average_completion * one.students, 0) / students : 0;
+  const average =
+    students > 0
+      ? all.reduce((sum, one) => sum + one.average_completion * one.students, 0) / students
+      : 0;
   const words = t.modules.column;
   return (
     <>
@@ -130,9 +173,16 @@ export function Modules({ search }: ViewProps) {
       ) : (
         <>
           <dl class="figures">
-            <Figure label={t.modules.sum_active} value={compact(all.reduce((sum, one) => sum + one.active, 0))} />
+            <Figure
+              label={t.modules.sum_active}
+              value={compact(all.reduce((sum, one) => sum + one.active, 0))}
+            />
             <Figure label={t.modules.sum_average} value={percent(average)} />
-            <Figure label={t.modules.sum_mastered} value={compact(mastered)} note={students > 0 ? t.modules.mastered_share(mastered / students) : undefined} />
+            <Figure
+              label={t.modules.sum_mastered}
+              value={compact(mastered)}
+              note={students > 0 ? t.modules.mastered_share(mastered / students) : undefined}
+            />
             <Figure label={t.modules.sum_students} value={compact(students)} />
           </dl>
           <div class="toolbar">
@@ -151,7 +201,10 @@ export function Modules({ search }: ViewProps) {
             </label>
             <label class="select">
               <span>{t.modules.sort}</span>
-              <select value={order} onChange={(event) => amend({ order: event.currentTarget.value })}>
+              <select
+                value={order}
+                onChange={(event) => amend({ order: event.currentTarget.value })}
+              >
                 <option value="active">{t.modules.by_active}</option>
                 <option value="title">{t.modules.by_title}</option>
                 <option value="completion">{t.modules.by_completion}</option>
@@ -174,11 +227,17 @@ export function Modules({ search }: ViewProps) {
                 <thead>
                   <tr>
                     <th scope="col">{words.module}</th>
-                    <th scope="col" class="right">{words.active}</th>
+                    <th scope="col" class="right">
+                      {words.active}
+                    </th>
                     <th scope="col">{words.activity}</th>
-                    <th scope="col" class="right">{words.students}</th>
+                    <th scope="col" class="right">
+                      {words.students}
+                    </th>
                     <th scope="col">{words.completion}</th>
-                    <th scope="col" class="right">{words.mastered}</th>
+                    <th scope="col" class="right">
+                      {words.mastered}
+                    </th>
                     {admin && (
                       <th scope="col">
                         <span class="visually-hidden">{t.modules.edit}</span>
@@ -200,7 +259,11 @@ export function Modules({ search }: ViewProps) {
             </div>
           )}
           {found.length > shown && (
-            <button type="button" class="button centre" onClick={() => setShown(shown + SHOWN_FIRST)}>
+            <button
+              type="button"
+              class="button centre"
+              onClick={() => setShown(shown + SHOWN_FIRST)}
+            >
               {t.table.more}
             </button>
           )}

@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
+import { Brand } from '../app';
 import { Problem, type SessionDocument } from '../core/api';
 import { signIn, signOut } from '../core/session';
-import { Brand } from '../app';
 import { Dialog, Field } from '../parts/controls';
 import { t } from '../text/en';
 
@@ -9,7 +9,8 @@ function wordsFor(error: unknown): string {
   if (!(error instanceof Problem)) return t.state.fault('');
   if (error.status === 401) return t.sign_in.wrong;
   if (error.status === 429) return t.sign_in.too_many(error.retry_after_s || 1);
-  if (error.status === 0 || error.status >= 500) return `${t.state.unreachable_title}. ${t.state.unreachable}`;
+  if (error.status === 0 || error.status >= 500)
+    return `${t.state.unreachable_title}. ${t.state.unreachable}`;
   return t.state.fault(error.detail);
 }
 
@@ -40,7 +41,16 @@ function Form() {
       }}
     >
       <Field label={t.sign_in.token} hint={t.sign_in.hint} error={error}>
-        {(ids) => <input {...ids} name="token" type="password" autocomplete="current-password" spellcheck={false} autofocus />}
+        {(ids) => (
+          <input
+            {...ids}
+            name="token"
+            type="password"
+            autocomplete="current-password"
+            spellcheck={false}
+            autofocus
+          />
+        )}
       </Field>
       <button type="submit" class="button primary wide" disabled={busy}>
         {busy ? t.sign_in.busy : t.sign_in.go}
@@ -61,13 +71,26 @@ export function SignIn({ signedOut }: { signedOut: boolean }) {
       <div class="sign-in-art" aria-hidden="true">
         {[
           [[0, 62]],
-          [[0, 34], [41, 88]],
+          [
+            [0, 34],
+            [41, 88],
+          ],
           [[0, 100]],
-          [[0, 18], [46, 71]],
+          [
+            [0, 18],
+            [46, 71],
+          ],
           [[0, 9]],
           [[0, 77]],
-          [[0, 52], [55, 93]],
-          [[0, 28], [28.6, 40], [66, 80]],
+          [
+            [0, 52],
+            [55, 93],
+          ],
+          [
+            [0, 28],
+            [28.6, 40],
+            [66, 80],
+          ],
         ].map((pieces, row) => (
           <span key={row}>
             {pieces.map(([from, to], at) => (
@@ -86,7 +109,11 @@ export function ExpiredSignIn({ was }: { was: SessionDocument }) {
     <Dialog title={t.sign_in.expired_title} onClose={() => {}} locked>
       <p>{t.sign_in.expired_lead(was.name)}</p>
       <Form />
-      <button type="button" class="link" onClick={() => void signOut().catch(() => location.reload())}>
+      <button
+        type="button"
+        class="link"
+        onClick={() => void signOut().catch(() => location.reload())}
+      >
         {t.sign_in.elsewhere}
       </button>
     </Dialog>

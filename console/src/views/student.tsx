@@ -1,7 +1,15 @@
 import { useState } from 'preact/hooks';
 import type { ViewProps } from '../app';
-import { allPages, api, Problem, type DeviceDocument, type ModuleDocument, type ProgressDocument } from '../core/api';
+import {
+  allPages,
+  api,
+  type DeviceDocument,
+  type ModuleDocument,
+  Problem,
+  type ProgressDocument,
+} from '../core/api';
 import { ID } from '../core/module_input';
+import { gaps } from '../core/ranges';
 import { BASE, pathOf } from '../core/router';
 import { session } from '../core/session';
 import { useStore } from '../core/store';
@@ -13,20 +21,32 @@ import { Refusals } from '../parts/refusals';
 import { Loading, Notice, ProblemNotice, ToModules } from '../parts/states';
 import { missingText, Strip } from '../parts/strip';
 import { NeedMark } from '../parts/student_rows';
-import { gaps } from '../core/ranges';
 import { t } from '../text/en';
 import { clock, clockRange, date, dateTime, fullDateTime, percent, since } from '../text/format';
 
 const MODULES_MAX = 1_000;
 
 /** The modules that progress names, asked for one by one where they are few. */
-async function modulesOf(progress: readonly ProgressDocument[], signal: AbortSignal): Promise<Map<string, ModuleDocument>> {
+async function modulesOf(
+  progress: readonly ProgressDocument[],
+  signal: AbortSignal,
+): Promise<Map<string, ModuleDocument>> {
   const wanted = progress.slice(0, 200).map(({ module }) => module);
   const found = await Promise.allSettled(wanted.map((module) => api.module(module, signal)));
-  return new Map(found.flatMap((one) => (one.status === 'fulfilled' ? [[one.value.module, one.value] as const] : [])));
+  return new Map(
+    found.flatMap((one) =>
+      one.status === 'fulfilled' ? [[one.value.module, one.value] as const] : [],
+    ),
+  );
 }
 
-function Progress({ items, modules }: { items: readonly ProgressDocument[]; modules: ReadonlyMap<string, ModuleDocument> }) {
+function Progress({
+  items,
+  modules,
+}: {
+  items: readonly ProgressDocument[];
+  modules: ReadonlyMap<string, ModuleDocument>;
+}) {
   const [table, setTable] = useState(false);
   const [measure, width] = useWidth<HTMLUListElement>();
   const now_ms = useNow(10_000);
@@ -53,16 +73,26 @@ function Progress({ items, modules }: { items: readonly ProgressDocument[]; modu
             return (
               <li key={item.module} data-module={item.module}>
                 <div class="module-strip-head">
-                  <a href={pathOf({ view: 'module', module: item.module })}>{module?.title ?? item.module}</a>
+                  <a href={pathOf({ view: 'module', module: item.module })}>
+                    {module?.title ?? item.module}
+                  </a>
                   <NeedMark row={row} />
                   <span class="push" />
-                  <span title={fullDateTime(row.updated_ms)} class="faint">{since(row.updated_ms, now_ms)}</span>
+                  <span title={fullDateTime(row.updated_ms)} class="faint">
+                    {since(row.updated_ms, now_ms)}
+                  </span>
                   <b>{percent(item.completion_percentage)}</b>
                 </div>
                 {table ? (
                   <p class="strip-table">
-                    {t.students.seen_parts}: {item.coverage.map(([from, to]) => clockRange(from, to)).join(', ') || t.students.nothing}.{' '}
-                    {t.students.missing_parts}: {gaps(item.coverage, duration_ms).map(([from, to]) => clockRange(from, to)).join(', ') || t.students.nothing}.
+                    {t.students.seen_parts}:{' '}
+                    {item.coverage.map(([from, to]) => clockRange(from, to)).join(', ') ||
+                      t.students.nothing}
+                    . {t.students.missing_parts}:{' '}
+                    {gaps(item.coverage, duration_ms)
+                      .map(([from, to]) => clockRange(from, to))
+                      .join(', ') || t.students.nothing}
+                    .
                   </p>
                 ) : (
                   <Strip
@@ -72,15 +102,23 @@ function Progress({ items, modules }: { items: readonly ProgressDocument[]; modu
                     width={width}
                     version={0}
                     resume_ms={item.resume_ms}
-                    label={t.students.strip_label(module?.title ?? item.module, item.completion_percentage, missing)}
+                    label={t.students.strip_label(
+                      module?.title ?? item.module,
+                      item.completion_percentage,
+                      missing,
+                    )}
                   />
                 )}
                 <p class="module-strip-foot">
                   <span>
                     {clock(item.seconds_watched * 1000)} / {clock(duration_ms)}
                   </span>
-                  {row.rewatched_ms >= 1000 && <span title={t.students.again_hint}>{t.students.again(row.rewatched_ms)}</span>}
-                  {item.mastered_at && <span>{t.student.mastered_on(dateTime(Date.parse(item.mastered_at)))}</span>}
+                  {row.rewatched_ms >= 1000 && (
+                    <span title={t.students.again_hint}>{t.students.again(row.rewatched_ms)}</span>
+                  )}
+                  {item.mastered_at && (
+                    <span>{t.student.mastered_on(dateTime(Date.parse(item.mastered_at)))}</span>
+                  )}
                 </p>
               </li>
             );
@@ -102,7 +140,11 @@ function Devices({ student }: { student: string }) {
         <h2 id="devices-title">{t.student.devices}</h2>
       </div>
       {!list.data ? (
-        list.problem ? <ProblemNotice problem={list.problem} retry={list.reload} /> : <Loading />
+        list.problem ? (
+          <ProblemNotice problem={list.problem} retry={list.reload} />
+        ) : (
+          <Loading />
+        )
       ) : list.data.items.length === 0 ? (
         <p class="faint pad">{t.student.no_devices}</p>
       ) : (
@@ -114,19 +156,37 @@ function Devices({ student }: { student: string }) {
                 <th scope="col">{words.algorithm}</th>
                 <th scope="col">{words.created}</th>
                 <th scope="col">{words.state}</th>
-                <th scope="col"><span class="visually-hidden">{t.student.revoke}</span></th>
+                <th scope="col">
+                  <span class="visually-hidden">{t.student.revoke}</span>
+                </th>
               </tr>
             </thead>
             <tbody>
               {list.data.items.map((device) => (
                 <tr key={device.kid} data-device={device.kid}>
-                  <td><code class="kid" title={device.kid}>{device.kid}</code></td>
+                  <td>
+                    <code class="kid" title={device.kid}>
+                      {device.kid}
+                    </code>
+                  </td>
                   <td>{device.algorithm}</td>
-                  <td class="nowrap" title={fullDateTime(Date.parse(device.created_at))}>{date(Date.parse(device.created_at))}</td>
-                  <td>{device.revoked ? <span class="chip chip-off">{t.student.device_revoked}</span> : <span class="chip chip-on">{t.student.device_active}</span>}</td>
+                  <td class="nowrap" title={fullDateTime(Date.parse(device.created_at))}>
+                    {date(Date.parse(device.created_at))}
+                  </td>
+                  <td>
+                    {device.revoked ? (
+                      <span class="chip chip-off">{t.student.device_revoked}</span>
+                    ) : (
+                      <span class="chip chip-on">{t.student.device_active}</span>
+                    )}
+                  </td>
                   <td class="right">
                     {!device.revoked && (
-                      <button type="button" class="button small" onClick={() => setRevoking(device)}>
+                      <button
+                        type="button"
+                        class="button small"
+                        onClick={() => setRevoking(device)}
+                      >
                         {t.student.revoke}
                       </button>
                     )}
@@ -140,10 +200,18 @@ function Devices({ student }: { student: string }) {
       {revoking && (
         <Dialog title={t.student.revoke_title} onClose={() => setRevoking(undefined)}>
           <p>{t.student.revoke_text}</p>
-          <p><code class="kid-whole">{revoking.kid}</code></p>
-          {failed && <p class="refused" role="alert">{failed}</p>}
+          <p>
+            <code class="kid-whole">{revoking.kid}</code>
+          </p>
+          {failed && (
+            <p class="refused" role="alert">
+              {failed}
+            </p>
+          )}
           <footer>
-            <button type="button" class="button" onClick={() => setRevoking(undefined)}>{t.student.cancel}</button>
+            <button type="button" class="button" onClick={() => setRevoking(undefined)}>
+              {t.student.cancel}
+            </button>
             <button
               type="button"
               class="button danger"
@@ -154,7 +222,11 @@ function Devices({ student }: { student: string }) {
                   setFailed(undefined);
                   list.reload();
                 } catch (problem) {
-                  setFailed(problem instanceof Problem && problem.status > 0 ? t.state.fault(problem.detail) : t.state.unreachable_title);
+                  setFailed(
+                    problem instanceof Problem && problem.status > 0
+                      ? t.state.fault(problem.detail)
+                      : t.state.unreachable_title,
+                  );
                 }
               }}
             >
@@ -194,20 +266,38 @@ function Erase({ student, onErased }: { student: string; onErased: () => void })
                 onErased();
               } catch (problem) {
                 setBusy(false);
-                const away = problem instanceof Problem && (problem.status === 503 || problem.status === 0);
-                setFailed(away ? t.student.erase_again : t.state.fault(problem instanceof Problem ? problem.detail : ''));
+                const away =
+                  problem instanceof Problem && (problem.status === 503 || problem.status === 0);
+                setFailed(
+                  away
+                    ? t.student.erase_again
+                    : t.state.fault(problem instanceof Problem ? problem.detail : ''),
+                );
               }
             }}
           >
             <p>{t.student.danger_text}</p>
             <Field label={t.student.erase_type(student)}>
               {(ids) => (
-                <input {...ids} name="confirm" value={typed} autocomplete="off" spellcheck={false} onInput={(event) => setTyped(event.currentTarget.value)} />
+                <input
+                  {...ids}
+                  name="confirm"
+                  value={typed}
+                  autocomplete="off"
+                  spellcheck={false}
+                  onInput={(event) => setTyped(event.currentTarget.value)}
+                />
               )}
             </Field>
-            {failed && <p class="refused" role="alert">{failed}</p>}
+            {failed && (
+              <p class="refused" role="alert">
+                {failed}
+              </p>
+            )}
             <footer>
-              <button type="button" class="button" onClick={() => setOpen(false)}>{t.student.cancel}</button>
+              <button type="button" class="button" onClick={() => setOpen(false)}>
+                {t.student.cancel}
+              </button>
               <button type="submit" class="button danger" disabled={typed !== student || busy}>
                 {busy ? t.student.erasing : t.student.erase_do}
               </button>
@@ -219,15 +309,28 @@ function Erase({ student, onErased }: { student: string; onErased: () => void })
   );
 }
 
-function Completions({ student, modules }: { student: string; modules: ReadonlyMap<string, ModuleDocument> }) {
-  const list = useLoad((signal) => api.completions({ after: '0', limit: 500, student }, signal), [student]);
+function Completions({
+  student,
+  modules,
+}: {
+  student: string;
+  modules: ReadonlyMap<string, ModuleDocument>;
+}) {
+  const list = useLoad(
+    (signal) => api.completions({ after: '0', limit: 500, student }, signal),
+    [student],
+  );
   return (
     <section class="card" aria-labelledby="completions-title">
       <div class="card-head">
         <h2 id="completions-title">{t.student.completions}</h2>
       </div>
       {!list.data ? (
-        list.problem ? <ProblemNotice problem={list.problem} retry={list.reload} /> : <Loading />
+        list.problem ? (
+          <ProblemNotice problem={list.problem} retry={list.reload} />
+        ) : (
+          <Loading />
+        )
       ) : list.data.items.length === 0 ? (
         <p class="faint pad">{t.student.no_completions}</p>
       ) : (
@@ -235,7 +338,9 @@ function Completions({ student, modules }: { student: string; modules: ReadonlyM
           {list.data.items.map(({ id, data }) => (
             <li key={id}>
               <Icon name="completions" size={20} />
-              <a href={pathOf({ view: 'module', module: data.module })}>{modules.get(data.module)?.title ?? data.module}</a>
+              <a href={pathOf({ view: 'module', module: data.module })}>
+                {modules.get(data.module)?.title ?? data.module}
+              </a>
               <span class="faint">{dateTime(Date.parse(data.mastered_at))}</span>
               <b>{percent(data.completion_percentage)}</b>
             </li>
@@ -248,7 +353,10 @@ function Completions({ student, modules }: { student: string; modules: ReadonlyM
 
 export function Student({ id }: ViewProps) {
   const who = useStore(session);
-  const admin = who.phase === 'in' ? who.who.role === 'admin' : who.phase === 'expired' && who.was.role === 'admin';
+  const admin =
+    who.phase === 'in'
+      ? who.who.role === 'admin'
+      : who.phase === 'expired' && who.was.role === 'admin';
   const [erased, setErased] = useState(false);
   const valid = ID.test(id);
   const loaded = useLoad(
@@ -259,7 +367,10 @@ export function Student({ id }: ViewProps) {
     },
     [id],
   );
-  const refusals = useLoad(async (signal) => (valid ? (await api.refusals(id, signal)).items : []), [id]);
+  const refusals = useLoad(
+    async (signal) => (valid ? (await api.refusals(id, signal)).items : []),
+    [id],
+  );
   if (erased)
     return (
       <Notice page icon="check" title={t.student.erased_title} action={<ToModules />}>
@@ -281,11 +392,15 @@ export function Student({ id }: ViewProps) {
       {loaded.data ? (
         <Progress items={loaded.data.items} modules={loaded.data.modules} />
       ) : !valid ? (
-        <Notice icon="empty" title={t.student.no_progress_title}>{t.student.no_progress}</Notice>
+        <Notice icon="empty" title={t.student.no_progress_title}>
+          {t.student.no_progress}
+        </Notice>
       ) : loaded.problem ? (
         <ProblemNotice problem={loaded.problem} retry={loaded.reload} />
       ) : (
-        <section class="card"><Loading /></section>
+        <section class="card">
+          <Loading />
+        </section>
       )}
       {valid && (
         <>
@@ -293,12 +408,25 @@ export function Student({ id }: ViewProps) {
             <Refusals items={refusals.data} />
           ) : (
             <section class="card">
-              {refusals.problem ? <ProblemNotice problem={refusals.problem} retry={refusals.reload} /> : <Loading />}
+              {refusals.problem ? (
+                <ProblemNotice problem={refusals.problem} retry={refusals.reload} />
+              ) : (
+                <Loading />
+              )}
             </section>
           )}
           <div class="side-by-side side-wide">
             <Completions student={id} modules={loaded.data?.modules ?? new Map()} />
-            {admin ? <Devices student={id} /> : <section class="card"><div class="card-head"><h2>{t.student.devices}</h2></div><p class="faint pad">{t.student.devices_admin}</p></section>}
+            {admin ? (
+              <Devices student={id} />
+            ) : (
+              <section class="card">
+                <div class="card-head">
+                  <h2>{t.student.devices}</h2>
+                </div>
+                <p class="faint pad">{t.student.devices_admin}</p>
+              </section>
+            )}
           </div>
           {admin && <Erase student={id} onErased={() => setErased(true)} />}
         </>

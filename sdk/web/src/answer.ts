@@ -26,7 +26,8 @@ type Json = Record<string, unknown>;
 
 const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
-const isAmount = (value: unknown): value is number => typeof value === 'number' && value >= 0 && value < 2 ** 53;
+const isAmount = (value: unknown): value is number =>
+  typeof value === 'number' && value >= 0 && value < 2 ** 53;
 
 /** NumericDate to milliseconds, if it is a time that can be: later than 2001, earlier than 5138. */
 function serverMs(value: unknown): number | undefined {
@@ -36,18 +37,37 @@ function serverMs(value: unknown): number | undefined {
 function verdictOf(result: unknown, claim: Claim): Verdict | undefined {
   if (!isObject(result)) return undefined;
   const { status, problem } = result;
-  if (status === 'rejected') return typeof problem === 'string' ? { problem, detail: '' } : undefined;
+  if (status === 'rejected')
+    return typeof problem === 'string' ? { problem, detail: '' } : undefined;
   const {
-    credited_ms: creditedMs, seconds_watched: secondsWatched,
-    completion_percentage: completionPercentage, state, resume_ms: resumeMs,
+    credited_ms: creditedMs,
+    seconds_watched: secondsWatched,
+    completion_percentage: completionPercentage,
+    state,
+    resume_ms: resumeMs,
   } = result;
   if (
-    !['credited', 'limited', 'duplicate'].includes(status as Status) || result['sid'] !== claim.sid || result['sn'] !== claim.sn ||
-    !isAmount(creditedMs) || !isAmount(secondsWatched) || !isAmount(resumeMs) ||
-    !isAmount(completionPercentage) || completionPercentage > 100 ||
+    !['credited', 'limited', 'duplicate'].includes(status as Status) ||
+    result['sid'] !== claim.sid ||
+    result['sn'] !== claim.sn ||
+    !isAmount(creditedMs) ||
+    !isAmount(secondsWatched) ||
+    !isAmount(resumeMs) ||
+    !isAmount(completionPercentage) ||
+    completionPercentage > 100 ||
     (state !== 'IN_PROGRESS' && state !== 'MASTERED')
-  ) return undefined;
-  return { accepted: { status: status as Status, creditedMs, secondsWatched, completionPercentage, state, resumeMs } };
+  )
+    return undefined;
+  return {
+    accepted: {
+      status: status as Status,
+      creditedMs,
+      secondsWatched,
+      completionPercentage,
+      state,
+      resumeMs,
+    },
+  };
 }
 
 /**
@@ -60,7 +80,8 @@ export function readAnswer(
   claims: readonly Claim[],
   minimal: boolean,
 ): Answer | undefined {
-  if (status === 204) return minimal ? { verdicts: claims.map(() => ({ accepted: undefined })) } : undefined;
+  if (status === 204)
+    return minimal ? { verdicts: claims.map(() => ({ accepted: undefined })) } : undefined;
   let body: unknown;
   try {
     body = JSON.parse(text);

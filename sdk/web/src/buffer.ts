@@ -36,9 +36,16 @@ export interface BufferLimits {
 /** `b` played on where `a` ended. */
 export function joinable(a: Claim, b: Claim, limits: BufferLimits): boolean {
   return (
-    !a.sent && !b.sent && !a.remainder && !b.remainder &&
-    a.sub === b.sub && a.cid === b.cid && a.sid === b.sid && a.rate === b.rate &&
-    a.toMs === b.fromMs && b.toMs - a.fromMs <= limits.longestMs
+    !a.sent &&
+    !b.sent &&
+    !a.remainder &&
+    !b.remainder &&
+    a.sub === b.sub &&
+    a.cid === b.cid &&
+    a.sid === b.sid &&
+    a.rate === b.rate &&
+    a.toMs === b.fromMs &&
+    b.toMs - a.fromMs <= limits.longestMs
   );
 }
 

@@ -80,13 +80,15 @@ export class Cutter {
       const jumped = cause === 'jump' || !this.#playedTo(now);
       if (!jumped) this.#last = { ...now, rate: this.#last.rate };
       this.#takeFull(done);
-      if (jumped || cause === 'cut' || !now.isPlaying || now.rate !== this.#last.rate) this.#close(done);
+      if (jumped || cause === 'cut' || !now.isPlaying || now.rate !== this.#last.rate)
+        this.#close(done);
     }
     if (!this.#running && now.isPlaying && now.rate >= MIN_RATE && now.rate <= MAX_RATE) {
       this.#running = true;
       this.#spareMs = TOLERANCE_MS;
       const short = this.#short;
-      this.#fromMs = short?.toMs === now.positionMs && short.rate === now.rate ? short.fromMs : now.positionMs;
+      this.#fromMs =
+        short?.toMs === now.positionMs && short.rate === now.rate ? short.fromMs : now.positionMs;
       this.#short = undefined;
     }
     this.#last = now;
@@ -113,7 +115,8 @@ export class Cutter {
     this.#running = false;
     const { positionMs: toMs, rate, ended } = this.#last;
     const piece = { fromMs: this.#fromMs, toMs, rate };
-    if (toMs - this.#fromMs >= (ended && this.#fromMs < this.#endFromMs ? 1 : MIN_INTERVAL_MS)) done.push(piece);
+    if (toMs - this.#fromMs >= (ended && this.#fromMs < this.#endFromMs ? 1 : MIN_INTERVAL_MS))
+      done.push(piece);
     else this.#short = piece;
     if (ended) this.#endFromMs = Math.min(this.#endFromMs, this.#fromMs);
   }

@@ -20,12 +20,13 @@ export interface DeviceKey {
 
 /** The key of this browser for this student; made when there is none. One for all tabs. */
 export async function deviceKey(store: Store, student: string): Promise<DeviceKey> {
-  if (!globalThis.crypto?.subtle)
-    throw new Error('watchkeeper: must be https: or localhost');
+  if (!globalThis.crypto?.subtle) throw new Error('watchkeeper: must be https: or localhost');
   const name = `device ${student}`;
   const found = await store.getOrPut<DeviceKey>(name);
   if (found) return found;
-  const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign']);
+  const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, [
+    'sign',
+  ]);
   const jwk = await publicJwk(pair.publicKey);
   const made: DeviceKey = { kid: await thumbprint(jwk), jwk, privateKey: pair.privateKey };
   // Another tab may have been faster: then its key is the key.

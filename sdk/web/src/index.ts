@@ -1,7 +1,15 @@
 /** Reports what was really watched in a <video> to a watchkeeper gateway. See docs/sdk-web.md. */
-export { enrolment, track, type Tracker } from './tracker.js';
+
 export type { Enrolment } from './device.js';
 export type { PublicJwk } from './token.js';
+export { enrolment, type Tracker, track } from './tracker.js';
 export type {
-  DropEvent, Events, MasteryState, ModuleProgress, Options, ProblemEvent, ProgressEvent, Status,
+  DropEvent,
+  Events,
+  MasteryState,
+  ModuleProgress,
+  Options,
+  ProblemEvent,
+  ProgressEvent,
+  Status,
 } from './types.js';

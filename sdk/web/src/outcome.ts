@@ -12,8 +12,18 @@ const MAX_REMAINDERS = 3;
 const MAX_MODULES_REMEMBERED = 32;
 
 /** What events call it. */
-export const pieceOf = ({ cid: module, sid: session, sn: sequence, fromMs, toMs }: Claim): DropEvent['heartbeats'][number] => ({
-  module, session, sequence, fromMs, toMs,
+export const pieceOf = ({
+  cid: module,
+  sid: session,
+  sn: sequence,
+  fromMs,
+  toMs,
+}: Claim): DropEvent['heartbeats'][number] => ({
+  module,
+  session,
+  sequence,
+  fromMs,
+  toMs,
 });
 
 /** Of one that was refused. */
@@ -48,12 +58,18 @@ export function remainderOf(claim: Claim, { status, creditedMs }: Accepted, sid:
 }
 
 /** The progress by module with these answers. Those of one request may have been given in any order. */
-export function remember(known: QueueState['progress'], told: [Claim, Accepted][]): QueueState['progress'] {
+export function remember(
+  known: QueueState['progress'],
+  told: [Claim, Accepted][],
+): QueueState['progress'] {
   const best: QueueState['progress'] = {};
   for (const [{ cid: module }, accepted] of told) {
     const { secondsWatched, completionPercentage, resumeMs } = accepted;
     const before = best[module];
-    const further = before && before.secondsWatched > secondsWatched ? before : { secondsWatched, completionPercentage };
+    const further =
+      before && before.secondsWatched > secondsWatched
+        ? before
+        : { secondsWatched, completionPercentage };
     const state = before?.state === 'MASTERED' ? before.state : accepted.state;
     best[module] = { ...further, module, state, resumeMs };
   }

@@ -2,11 +2,11 @@
  * Sends what the queue holds: one request at a time, in order, over all tabs of the origin. Knows
  * what each answer means for the heartbeats, and never forgets one without saying so.
  */
-import { type Accepted, type Verdict, reactionTo, readAnswer } from './answer.js';
+import { type Accepted, reactionTo, readAnswer, type Verdict } from './answer.js';
 import type { Claim } from './buffer.js';
 import { Clock } from './clock.js';
 import type { DeviceKey } from './device.js';
-import { type Environment, type Reply, exchange } from './http.js';
+import { type Environment, exchange, type Reply } from './http.js';
 import { pieceOf, remainderOf, remember, retryOf } from './outcome.js';
 import { Queue, type QueueOptions } from './queue.js';
 import { type Signed, Signer, type SignerOptions } from './signer.js';
@@ -58,7 +58,13 @@ export class Sender {
   #mastered = false;
   #lastStatus = '';
 
-  constructor(options: SenderOptions, environment: Environment, store: Store, device: Promise<DeviceKey>, emit: Emit) {
+  constructor(
+    options: SenderOptions,
+    environment: Environment,
+    store: Store,
+    device: Promise<DeviceKey>,
+    emit: Emit,
+  ) {
     this.#options = options;
     this.#environment = environment;
     this.#store = store;
@@ -84,11 +90,15 @@ export class Sender {
         this.#again = false;
         try {
           // Another tab is busy for that long: its turn, and ours later.
-          if (!(await this.#queue.exclusively(() => this.#sendAll()))) this.#schedule(this.#options.backoff.baseMs);
+          if (!(await this.#queue.exclusively(() => this.#sendAll())))
+            this.#schedule(this.#options.backoff.baseMs);
         } catch (error) {
           // What is kept stays, and is tried again. Not by the queue's own waiting, which may be what failed.
           this.#schedule(this.#options.backoff.maxMs);
-          const name = await this.#device.then(() => 'internal', () => 'no-key');
+          const name = await this.#device.then(
+            () => 'internal',
+            () => 'no-key',
+          );
           this.#problem(name, 0, String(error), 'later');
         }
       }
@@ -124,10 +134,15 @@ export class Sender {
   status(): Status {
     const nextTryMs = this.#queue.buffered ? this.#queue.waitLeftMs(this.#queue.state!) : 0;
     return {
-      state: this.#stopped ? 'stopped'
-        : this.#queue.state?.halted ? 'not-enrolled'
-        : this.#queue.busy.size ? 'sending'
-        : nextTryMs ? 'waiting' : 'idle',
+      state: this.#stopped
+        ? 'stopped'
+        : this.#queue.state?.halted
+          ? 'not-enrolled'
+          : this.#queue.busy.size
+            ? 'sending'
+            : nextTryMs
+              ? 'waiting'
+              : 'idle',
       buffered: this.#queue.buffered,
       nextTryMs,
       storage: this.#store.kind,
@@ -178,7 +193,11 @@ export class Sender {
     const { cid, remainder } = first!;
     const known = progress[cid];
     return (
-      this.wantFull || !!second || !!remainder || failures > 0 || this.#empty + 1 >= this.#options.fullAnswerEvery ||
+      this.wantFull ||
+      !!second ||
+      !!remainder ||
+      failures > 0 ||
+      this.#empty + 1 >= this.#options.fullAnswerEvery ||
       (known?.state === 'IN_PROGRESS' && known.completionPercentage >= NEAR_MASTERY)
     );
   }
@@ -197,7 +216,10 @@ export class Sender {
     let reply: Reply;
     try {
       reply = await exchange(
-        this.#environment, this.#traffic, `${options.gateway}/v1/heartbeats`, options.timeoutMs,
+        this.#environment,
+        this.#traffic,
+        `${options.gateway}/v1/heartbeats`,
+        options.timeoutMs,
         { method: 'POST', headers, body },
       );
     } catch (error) {
@@ -206,8 +228,13 @@ export class Sender {
     const { status, text } = reply;
     const answer = readAnswer(status, text, claims, !full);
     // A redirect that is not followed shows as status 0.
-    if (!answer) return this.#fail(status && (status < 300 || status > 399) ? 'bad-answer' : 'redirect', reply);
-    if (answer.serverMs !== undefined) this.clock.learn(answer.serverMs, this.#environment.reading());
+    if (!answer)
+      return this.#fail(
+        status && (status < 300 || status > 399) ? 'bad-answer' : 'redirect',
+        reply,
+      );
+    if (answer.serverMs !== undefined)
+      this.clock.learn(answer.serverMs, this.#environment.reading());
     if (!answer.verdicts) {
       const { name, detail } = answer.problem!;
       if (reactionTo(name, status) === 'later') return this.#fail(name, { ...reply, text: detail });
@@ -220,7 +247,11 @@ export class Sender {
   }
 
   /** Carries out the verdicts. */
-  async #finish(signed: Signed[], verdicts: Verdict[], { status, askedMs }: Reply): Promise<boolean> {
+  async #finish(
+    signed: Signed[],
+    verdicts: Verdict[],
+    { status, askedMs }: Reply,
+  ): Promise<boolean> {
     const finished = new Set<number>();
     const remainders: Claim[] = [];
     const told: [Claim, Accepted][] = [];
@@ -229,7 +260,10 @@ export class Sender {
     let halt = false;
     let alone = false;
     const nowMs = this.#environment.reading().monoMs;
-    if (signed[1] || this.clock.nowMs(this.#environment.reading()) - signed[0]!.iat * 1000 >= LATE_MS)
+    if (
+      signed[1] ||
+      this.clock.nowMs(this.#environment.reading()) - signed[0]!.iat * 1000 >= LATE_MS
+    )
       this.#catchingUpUntilMs = nowMs + CATCHING_UP_MS;
     for (const [i, verdict] of verdicts.entries()) {
       const one = signed[i]!;
@@ -243,7 +277,8 @@ export class Sender {
         keep ||= retry === 'later';
         halt ||= retry === 'enrol';
         // That a session key is gone is nothing the application has to know.
-        if (verdict.problem !== 'session-key-unknown') this.#problem(verdict.problem, status, verdict.detail, retry);
+        if (verdict.problem !== 'session-key-unknown')
+          this.#problem(verdict.problem, status, verdict.detail, retry);
         if (retry !== 'never') continue;
         drops.set(verdict.problem, [...(drops.get(verdict.problem) ?? []), claim]);
       } else {
@@ -261,7 +296,12 @@ export class Sender {
     if (alone) this.#alone = signed.length - finished.size;
     await this.#queue.change((draft) => {
       const { failures, progress } = draft.state;
-      const state: QueueState = { failures: 0, untilMs: 0, waitMs: 0, progress: remember(progress, told) };
+      const state: QueueState = {
+        failures: 0,
+        untilMs: 0,
+        waitMs: 0,
+        progress: remember(progress, told),
+      };
       draft.state = state;
       if (keep) this.#queue.wait(state, failures, askedMs);
       else if (remainders.length) {
@@ -277,7 +317,10 @@ export class Sender {
         .concat(remainders);
     });
     for (const [claim, accepted] of told) {
-      const progress: ModuleProgress = { ...this.#queue.state!.progress[claim.cid]!, resumeMs: accepted.resumeMs };
+      const progress: ModuleProgress = {
+        ...this.#queue.state!.progress[claim.cid]!,
+        resumeMs: accepted.resumeMs,
+      };
       const { status, creditedMs } = accepted;
       this.#emit('progress', { ...progress, ...pieceOf(claim), status, creditedMs });
       if (claim.cid === this.#options.module) this.heard(progress);

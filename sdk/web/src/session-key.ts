@@ -23,7 +23,13 @@ export async function gatewayKey(set: unknown): Promise<GatewayKey | undefined> 
     const { kid, x, y } = jwk;
     if (typeof kid !== 'string' || typeof x !== 'string' || typeof y !== 'string') continue;
     try {
-      const key = await crypto.subtle.importKey('jwk', { kty: 'EC', crv: 'P-256', x, y }, CURVE, false, []);
+      const key = await crypto.subtle.importKey(
+        'jwk',
+        { kty: 'EC', crv: 'P-256', x, y },
+        CURVE,
+        false,
+        [],
+      );
       return { kid, key };
     } catch {
       // Not a point on the curve: as good as absent.

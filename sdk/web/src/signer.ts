@@ -2,8 +2,8 @@
 import type { Claim } from './buffer.js';
 import type { Clock } from './clock.js';
 import type { DeviceKey } from './device.js';
-import { type Environment, type Traffic, exchange } from './http.js';
-import { type GatewayKey, SessionKey, gatewayKey } from './session-key.js';
+import { type Environment, exchange, type Traffic } from './http.js';
+import { type GatewayKey, gatewayKey, SessionKey } from './session-key.js';
 import { signWithDevice, signWithSession } from './token.js';
 
 const KEYS_TIMEOUT_MS = 5_000;
@@ -55,7 +55,9 @@ export class Signer {
 
   /** When the claim's interval ended, in the gateway's time, to a tenth of a second. */
   iat(claim: Claim): number {
-    return Math.round(this.#clock.serverTimeOf(claim.ended, this.#environment.reading()) / 100) / 10;
+    return (
+      Math.round(this.#clock.serverTimeOf(claim.ended, this.#environment.reading()) / 100) / 10
+    );
   }
 
   /** The gateway does not know the session's key: the device signs the next one, and offers again. */
@@ -72,7 +74,9 @@ export class Signer {
     const { kid, privateKey } = await this.#device;
     const key = this.#key;
     // The gateway may credit a batch in any order, so only one token of it offers a key.
-    let gateway = claims.some((claim) => this.#isOwn(claim)) ? await this.#loadGatewayKey(calm) : undefined;
+    let gateway = claims.some((claim) => this.#isOwn(claim))
+      ? await this.#loadGatewayKey(calm)
+      : undefined;
     const signed: Signed[] = [];
     for (const claim of claims) {
       const { sub, cid, sid, sn, fromMs: from, toMs: to, rate } = claim;
@@ -87,9 +91,13 @@ export class Signer {
       const offered = this.#isOwn(claim) ? gateway : undefined;
       const offer = offered && (await key.offer(offered));
       if (offered) gateway = undefined;
-      const { text, signingInput } = await signWithDevice(kid, privateKey, { ...payload, ...offer });
+      const { text, signingInput } = await signWithDevice(kid, privateKey, {
+        ...payload,
+        ...offer,
+      });
       // Where no key can be computed the device goes on signing: the heartbeat is credited all the same.
-      const accepted = (): Promise<void> | void => offered && key.accepted(offered, signingInput).catch(() => undefined);
+      const accepted = (): Promise<void> | void =>
+        offered && key.accepted(offered, signingInput).catch(() => undefined);
       signed.push({ claim, text, bySession: false, iat, accepted });
     }
     return signed;
@@ -106,7 +114,13 @@ export class Signer {
       --this.#keysTries;
       try {
         const url = `${this.#options.gateway}/v1/keys`;
-        const { status, text } = await exchange(this.#environment, this.#traffic, url, KEYS_TIMEOUT_MS, { cache: this.#cache });
+        const { status, text } = await exchange(
+          this.#environment,
+          this.#traffic,
+          url,
+          KEYS_TIMEOUT_MS,
+          { cache: this.#cache },
+        );
         // Anything else than a fault that may pass is an answer.
         if (status < 500 && status !== 429) this.#keysTries = 0;
         if (status === 200) this.#gatewayKey = await gatewayKey(JSON.parse(text));

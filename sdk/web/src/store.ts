@@ -59,7 +59,10 @@ export class MemoryStore implements Store {
   takeOver(name: string, { claims, state }: Draft): void {
     const merge = (draft: Draft): void => {
       const here = draft.claims;
-      draft.claims = [...here, ...claims.filter((claim) => !here.some((kept) => holds(kept, claim)))];
+      draft.claims = [
+        ...here,
+        ...claims.filter((claim) => !here.some((kept) => holds(kept, claim))),
+      ];
     };
     void this.transact(name, merge, state);
   }
@@ -73,7 +76,9 @@ export class MemoryStore implements Store {
   async transact<R>(name: string, change: Transaction<R>, state = emptyState()): Promise<R> {
     const draft: Draft = { claims: [], state, ...this.#queues.get(name) };
     const result = change(draft);
-    draft.claims = draft.claims.map((claim) => (claim.id === undefined ? { ...claim, id: this.#nextId++ } : claim));
+    draft.claims = draft.claims.map((claim) =>
+      claim.id === undefined ? { ...claim, id: this.#nextId++ } : claim,
+    );
     this.#queues.set(name, draft);
     return result;
   }
@@ -122,7 +127,10 @@ class IndexedDbStore implements Store {
         for (const claim of before) if (!kept.has(claim.id)) queue.delete(claim.id!);
         for (const claim of draft.claims) {
           // Without an id it is new, unless an earlier try, of which nobody heard, has added it.
-          const isKnown = claim.id === undefined ? before.some((kept) => holds(kept, claim)) : before.includes(claim);
+          const isKnown =
+            claim.id === undefined
+              ? before.some((kept) => holds(kept, claim))
+              : before.includes(claim);
           if (!isKnown) queue.put(claim);
         }
         if (draft.state !== state.result) states.put(draft.state, name);
@@ -178,7 +186,9 @@ function open(factory: IDBFactory): Promise<Store> {
     const request = factory.open(DATABASE, 1);
     request.onupgradeneeded = () => {
       const database = request.result;
-      database.createObjectStore('queue', { keyPath: 'id', autoIncrement: true }).createIndex('queue', 'queue');
+      database
+        .createObjectStore('queue', { keyPath: 'id', autoIncrement: true })
+        .createIndex('queue', 'queue');
       database.createObjectStore('state');
       database.createObjectStore('named');
     };

@@ -1,7 +1,7 @@
 /** Ties a media element to the cutter and the sender. */
 import type { Claim } from './buffer.js';
 import { type Cause, Cutter, type Snapshot } from './cutter.js';
-import { type DeviceKey, type Enrolment, deviceKey } from './device.js';
+import { type DeviceKey, deviceKey, type Enrolment } from './device.js';
 import { Emitter } from './emitter.js';
 import type { Environment } from './http.js';
 import { Sender } from './sender.js';
@@ -20,9 +20,16 @@ const TIMEOUT_MS = 15_000;
  * position stands still. Where it moves all the same, the sound plays on while the picture waits.
  */
 const CAUSES: Record<string, Cause> = {
-  play: 'tick', timeupdate: 'tick', ratechange: 'tick', seeked: 'tick',
-  pause: 'cut', waiting: 'cut', playing: 'cut', ended: 'cut',
-  seeking: 'jump', emptied: 'jump',
+  play: 'tick',
+  timeupdate: 'tick',
+  ratechange: 'tick',
+  seeked: 'tick',
+  pause: 'cut',
+  waiting: 'cut',
+  playing: 'cut',
+  ended: 'cut',
+  seeking: 'jump',
+  emptied: 'jump',
 };
 
 function browser(): Environment {
@@ -39,9 +46,16 @@ function browser(): Environment {
 }
 
 /** A number option within its limits. Throws a RangeError that names it. */
-function within(name: string, value: number | undefined, otherwise: number, min: number, max: number): number {
+function within(
+  name: string,
+  value: number | undefined,
+  otherwise: number,
+  min: number,
+  max: number,
+): number {
   if (value === undefined) return otherwise;
-  if (!(value >= min && value <= max)) throw new RangeError(`watchkeeper: ${name} must be ${min} to ${max}`);
+  if (!(value >= min && value <= max))
+    throw new RangeError(`watchkeeper: ${name} must be ${min} to ${max}`);
   return value;
 }
 
@@ -86,8 +100,20 @@ export class Tracker extends Emitter<Events> {
     id('student', options.student);
     id('module', options.module);
     const gateway = new URL(options.gateway, globalThis.location?.href).href.replace(/\/+$/, '');
-    const longestMs = within('maxIntervalMs', options.maxIntervalMs, MAX_INTERVAL_MS, 1_000, MAX_INTERVAL_MS);
-    const heartbeatMs = within('heartbeatMs', options.heartbeatMs, Math.min(10_000, longestMs), 1_000, longestMs);
+    const longestMs = within(
+      'maxIntervalMs',
+      options.maxIntervalMs,
+      MAX_INTERVAL_MS,
+      1_000,
+      MAX_INTERVAL_MS,
+    );
+    const heartbeatMs = within(
+      'heartbeatMs',
+      options.heartbeatMs,
+      Math.min(10_000, longestMs),
+      1_000,
+      longestMs,
+    );
     this.#media = media;
     this.#options = options;
     this.#environment = environment;
@@ -188,7 +214,12 @@ export class Tracker extends Emitter<Events> {
       positionMs: media.currentTime * 1000,
       rate: media.playbackRate,
       ended: media.ended,
-      isPlaying: !this.#gone && !media.paused && !media.ended && !media.seeking && !this.#environment.hidden(),
+      isPlaying:
+        !this.#gone &&
+        !media.paused &&
+        !media.ended &&
+        !media.seeking &&
+        !this.#environment.hidden(),
     };
   }
 
@@ -206,7 +237,15 @@ export class Tracker extends Emitter<Events> {
     await Promise.all(
       intervals.map(({ fromMs, toMs, rate }) => {
         const claim: Claim = {
-          queue: this.#queue, sub, cid, sid: this.session, sn: this.#sequence++, fromMs, toMs, rate, ended,
+          queue: this.#queue,
+          sub,
+          cid,
+          sid: this.session,
+          sn: this.#sequence++,
+          fromMs,
+          toMs,
+          rate,
+          ended,
         };
         return this.#sender.add(claim);
       }),

@@ -12,10 +12,20 @@ test('the lines that the documentation shows pass the type checker', () => {
   const folder = fs.mkdtempSync(path.join(root, 'node_modules', '.shown-'));
   try {
     // What the page has of its own.
-    const page = 'declare function showPercentage(percentage: number): void;\ndeclare function showBadge(): void;\n';
-    fs.writeFileSync(path.join(folder, 'page.ts'), shown!.replace('@watchkeeper/web', '../../sdk/web/src/index.js') + page);
-    fs.writeFileSync(path.join(folder, 'tsconfig.json'),
-      JSON.stringify({ extends: '../../sdk/web/tsconfig.json', include: ['page.ts'], compilerOptions: { noEmit: true } }));
+    const page =
+      'declare function showPercentage(percentage: number): void;\ndeclare function showBadge(): void;\n';
+    fs.writeFileSync(
+      path.join(folder, 'page.ts'),
+      shown!.replace('@watchkeeper/web', '../../sdk/web/src/index.js') + page,
+    );
+    fs.writeFileSync(
+      path.join(folder, 'tsconfig.json'),
+      JSON.stringify({
+        extends: '../../sdk/web/tsconfig.json',
+        include: ['page.ts'],
+        compilerOptions: { noEmit: true },
+      }),
+    );
     execFileSync(path.join(root, 'node_modules/.bin/tsc'), ['-p', folder], { encoding: 'utf8' });
   } catch (error) {
     expect((error as { stdout?: string }).stdout ?? String(error)).toBe('');

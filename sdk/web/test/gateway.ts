@@ -2,20 +2,53 @@
  * A gateway as the module sees it, in memory: verifies with jose, keeps a coverage, and can be told to
  * fail in every way that a network and a server can. What it believes is checked by the tests.
  */
-import { calculateJwkThumbprint, compactVerify, decodeProtectedHeader, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
+import {
+  calculateJwkThumbprint,
+  compactVerify,
+  decodeProtectedHeader,
+  exportJWK,
+  generateKeyPair,
+  importJWK,
+  type JWK,
+} from 'jose';
 import type { Environment } from '../src/http.js';
 
 export interface Claims {
-  sub: string; cid: string; sid: string; sn: number; from: number; to: number;
-  pr?: number; iat: number; epk?: JWK; skid?: string;
+  sub: string;
+  cid: string;
+  sid: string;
+  sn: number;
+  from: number;
+  to: number;
+  pr?: number;
+  iat: number;
+  epk?: JWK;
+  skid?: string;
 }
 
 type Answer = Response | Error;
-export type Trouble = (request: { url: string; body: string; tokens: string[] }) => Answer | undefined;
+export type Trouble = (request: {
+  url: string;
+  body: string;
+  tokens: string[];
+}) => Answer | undefined;
 
-export const problem = (name: string, status: number, headers: Record<string, string> = {}, more: object = {}): Response =>
-  new Response(JSON.stringify({ type: `urn:watchkeeper:problem:${name}`, title: name, status, detail: `it is ${name}`, ...more }),
-    { status, headers: { 'content-type': 'application/problem+json', ...headers } });
+export const problem = (
+  name: string,
+  status: number,
+  headers: Record<string, string> = {},
+  more: object = {},
+): Response =>
+  new Response(
+    JSON.stringify({
+      type: `urn:watchkeeper:problem:${name}`,
+      title: name,
+      status,
+      detail: `it is ${name}`,
+      ...more,
+    }),
+    { status, headers: { 'content-type': 'application/problem+json', ...headers } },
+  );
 
 export class ModelGateway {
   devices = new Map<string, JWK>();
@@ -43,7 +76,10 @@ export class ModelGateway {
 
   key(): Promise<{ kid: string; jwk: JWK; pair: CryptoKeyPair }> {
     this.agreement ??= (async () => {
-      const pair = (await generateKeyPair('ECDH-ES', { crv: 'P-256', extractable: true })) as unknown as CryptoKeyPair;
+      const pair = (await generateKeyPair('ECDH-ES', {
+        crv: 'P-256',
+        extractable: true,
+      })) as unknown as CryptoKeyPair;
       const jwk = await exportJWK(pair.publicKey);
       return { kid: await calculateJwkThumbprint(jwk), jwk, pair };
     })();
@@ -78,15 +114,21 @@ export class ModelGateway {
     const [first] = results;
     if (results.length === 1 && first!.status === 'rejected')
       return problem(first!.problem!, first!.http!, {}, { server_time: this.time });
-    if (new Headers(init?.headers).get('prefer') === 'return=minimal' && results.every(({ status }) => status !== 'rejected' && status !== 'limited'))
+    if (
+      new Headers(init?.headers).get('prefer') === 'return=minimal' &&
+      results.every(({ status }) => status !== 'rejected' && status !== 'limited')
+    )
       return new Response(null, { status: 204 });
     return Response.json({ server_time: this.time, results });
   };
 
-  private async credit(token: string): Promise<{ status: string; problem?: string; http?: number }> {
+  private async credit(
+    token: string,
+  ): Promise<{ status: string; problem?: string; http?: number }> {
     const { alg, kid, typ } = decodeProtectedHeader(token);
     this.algorithms.push(alg!);
-    if (typ !== 'engagement+jwt') return { status: 'rejected', problem: 'malformed-token', http: 400 };
+    if (typ !== 'engagement+jwt')
+      return { status: 'rejected', problem: 'malformed-token', http: 400 };
     const device = kid!.split('.')[0]!;
     const jwk = this.devices.get(device);
     if (!jwk) return { status: 'rejected', problem: 'unknown-device', http: 401 };
@@ -101,14 +143,18 @@ export class ModelGateway {
       }
     } else {
       try {
-        ({ payload } = await compactVerify(token, await importJWK(jwk, 'ES256'), { algorithms: ['ES256'] }));
+        ({ payload } = await compactVerify(token, await importJWK(jwk, 'ES256'), {
+          algorithms: ['ES256'],
+        }));
       } catch {
         return { status: 'rejected', problem: 'bad-signature', http: 401 };
       }
     }
     const claims = JSON.parse(new TextDecoder().decode(payload)) as Claims;
-    if (claims.iat * 1000 < this.time * 1000 - this.maxAgeMs) return { status: 'rejected', problem: 'stale-token', http: 401 };
-    if (claims.iat > this.time + 30) return { status: 'rejected', problem: 'future-token', http: 401 };
+    if (claims.iat * 1000 < this.time * 1000 - this.maxAgeMs)
+      return { status: 'rejected', problem: 'stale-token', http: 401 };
+    if (claims.iat > this.time + 30)
+      return { status: 'rejected', problem: 'future-token', http: 401 };
     const seen = this.seen.has(`${claims.sid} ${claims.sn}`);
     let credited_ms = seen ? 0 : claims.to - claims.from;
     let status = seen ? 'duplicate' : 'credited';
@@ -124,21 +170,38 @@ export class ModelGateway {
     // An offer to another key than this gateway's leaves the session without one.
     if (claims.epk && claims.skid !== own) this.macs.delete(`${device}.${claims.sid}`);
     if (claims.epk && claims.skid === own) {
-      const epk = await crypto.subtle.importKey('jwk', claims.epk as JsonWebKey, { name: 'ECDH', namedCurve: 'P-256' }, true, []);
+      const epk = await crypto.subtle.importKey(
+        'jwk',
+        claims.epk as JsonWebKey,
+        { name: 'ECDH', namedCurve: 'P-256' },
+        true,
+        [],
+      );
       const input = token.slice(0, token.lastIndexOf('.'));
-      this.macs.set(`${device}.${claims.sid}`, await deriveVerifyingKey(pair.privateKey, epk, input));
+      this.macs.set(
+        `${device}.${claims.sid}`,
+        await deriveVerifyingKey(pair.privateKey, epk, input),
+      );
     }
     const seconds_watched = Math.floor(this.coveredMs / 1000);
     return {
       status,
-      ...{ sid: claims.sid, sn: claims.sn, credited_ms, seconds_watched, completion_percentage: Math.min(100, seconds_watched),
-        state: seconds_watched >= 95 ? 'MASTERED' : 'IN_PROGRESS', resume_ms: claims.to },
+      ...{
+        sid: claims.sid,
+        sn: claims.sn,
+        credited_ms,
+        seconds_watched,
+        completion_percentage: Math.min(100, seconds_watched),
+        state: seconds_watched >= 95 ? 'MASTERED' : 'IN_PROGRESS',
+        resume_ms: claims.to,
+      },
     };
   }
 
   /** Different media time, in milliseconds. */
   get coveredMs(): number {
-    let end = 0, sum = 0;
+    let end = 0,
+      sum = 0;
     for (const { from, to } of [...this.credited].sort((a, b) => a.from - b.from)) {
       if (to > end) sum += to - Math.max(from, end);
       end = Math.max(end, to);
@@ -148,20 +211,33 @@ export class ModelGateway {
 }
 
 /** The same derivation with a key that may verify, as only the gateway needs to. */
-async function deriveVerifyingKey(own: CryptoKey, other: CryptoKey, input: string): Promise<CryptoKey> {
+async function deriveVerifyingKey(
+  own: CryptoKey,
+  other: CryptoKey,
+  input: string,
+): Promise<CryptoKey> {
   const { subtle } = crypto;
   // By hand and not by the module's own function, which would agree with itself whatever it did.
   const z = await subtle.deriveBits({ name: 'ECDH', public: other }, await asDeriving(own), 256);
   const salt = await subtle.digest('SHA-256', new TextEncoder().encode(input));
   const prk = await subtle.sign('HMAC', await hmac(salt), z);
-  const okm = await subtle.sign('HMAC', await hmac(prk), new TextEncoder().encode('watchkeeper session key v1\x01'));
+  const okm = await subtle.sign(
+    'HMAC',
+    await hmac(prk),
+    new TextEncoder().encode('watchkeeper session key v1\x01'),
+  );
   return subtle.importKey('raw', okm, { name: 'HMAC', hash: 'SHA-256' }, false, ['verify', 'sign']);
 }
 const hmac = (key: ArrayBuffer): Promise<CryptoKey> =>
   crypto.subtle.importKey('raw', key, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign']);
 const asDeriving = async (key: CryptoKey): Promise<CryptoKey> =>
-  crypto.subtle.importKey('jwk', (await crypto.subtle.exportKey('jwk', key)) as JsonWebKey, { name: 'ECDH', namedCurve: 'P-256' }, false, ['deriveBits']);
-
+  crypto.subtle.importKey(
+    'jwk',
+    (await crypto.subtle.exportKey('jwk', key)) as JsonWebKey,
+    { name: 'ECDH', namedCurve: 'P-256' },
+    false,
+    ['deriveBits'],
+  );
 
 /** Time that passes only when it is told to, and timers on it. */
 export class Time {

@@ -8,10 +8,20 @@ const limits = { maxHeartbeats: 5, longestMs: 30_000 };
 const none = new Set<number>();
 let ids = 0;
 const claim = (fromMs: number, toMs: number, more: Partial<Claim> = {}): Claim => ({
-  id: ++ids, queue: 'q', sub: 's', cid: 'm', sid: 'one', sn: ids, fromMs, toMs, rate: 1,
-  ended: { wallMs: toMs, monoMs: toMs, life: 'a' }, ...more,
+  id: ++ids,
+  queue: 'q',
+  sub: 's',
+  cid: 'm',
+  sid: 'one',
+  sn: ids,
+  fromMs,
+  toMs,
+  rate: 1,
+  ended: { wallMs: toMs, monoMs: toMs, life: 'a' },
+  ...more,
 });
-const spans = (claims: Claim[]): [number, number][] => claims.map(({ fromMs, toMs }) => [fromMs / 1000, toMs / 1000]);
+const spans = (claims: Claim[]): [number, number][] =>
+  claims.map(({ fromMs, toMs }) => [fromMs / 1000, toMs / 1000]);
 
 describe('the buffer', () => {
   test('joins what adjoins before anything is dropped, up to thirty seconds', () => {
@@ -23,11 +33,23 @@ describe('the buffer', () => {
       expect(settled.dropped).toEqual([]);
       kept = settled.kept;
     }
-    expect(spans(kept)).toEqual([[0, 30], [30, 60], [60, 90], [90, 120], [120, 150]]);
+    expect(spans(kept)).toEqual([
+      [0, 30],
+      [30, 60],
+      [60, 90],
+      [90, 120],
+      [120, 150],
+    ]);
     expect(kept[0]).toMatchObject({ sn: claims[0]!.sn, ended: claims[2]!.ended });
     const { kept: after, dropped } = settle([...kept, claim(150_000, 160_000)], limits, none);
     expect(spans(dropped)).toEqual([[0, 30]]);
-    expect(spans(after)).toEqual([[30, 60], [60, 90], [90, 120], [120, 150], [150, 160]]);
+    expect(spans(after)).toEqual([
+      [30, 60],
+      [60, 90],
+      [90, 120],
+      [120, 150],
+      [150, 160],
+    ]);
   });
 
   test('never joins what was sent, or belongs to different playbacks', () => {
@@ -35,9 +57,16 @@ describe('the buffer', () => {
     const b = claim(1000, 2000);
     expect(joinable(a, b, limits)).toBe(true);
     for (const other of [
-      { sent: true }, { sid: 'two' }, { cid: 'n' }, { sub: 't' }, { rate: 2 }, { fromMs: 1001 },
-      { toMs: 30_001 }, { remainder: 1 },
-    ]) expect(joinable(a, { ...b, ...other }, limits), JSON.stringify(other)).toBe(false);
+      { sent: true },
+      { sid: 'two' },
+      { cid: 'n' },
+      { sub: 't' },
+      { rate: 2 },
+      { fromMs: 1001 },
+      { toMs: 30_001 },
+      { remainder: 1 },
+    ])
+      expect(joinable(a, { ...b, ...other }, limits), JSON.stringify(other)).toBe(false);
     expect(joinable({ ...a, sent: true }, b, limits)).toBe(false);
     expect(joinable(a, { ...b, toMs: 30_000 }, limits)).toBe(true);
   });
@@ -54,11 +83,16 @@ describe('the buffer', () => {
     for (let seed = 1; seed <= 300; ++seed) {
       const random = randomFrom(seed);
       let kept: Claim[] = [];
-      let position = 0, added = 0, dropped = 0;
+      let position = 0,
+        added = 0,
+        dropped = 0;
       for (let i = 0; i < 60; ++i) {
         if (random() < 0.2) position += 5_000;
         const length = 100 + Math.floor(random() * 12_000);
-        const next = claim(position, position + length, { rate: random() < 0.1 ? 2 : 1, sent: random() < 0.1 });
+        const next = claim(position, position + length, {
+          rate: random() < 0.1 ? 2 : 1,
+          sent: random() < 0.1,
+        });
         position += length;
         added += length;
         const settled = settle([...kept, next], limits, none);
@@ -67,7 +101,9 @@ describe('the buffer', () => {
         expect(kept.length).toBeLessThanOrEqual(5);
         expect(kept.every((c) => c.toMs - c.fromMs <= 30_000)).toBe(true);
         expect(kept.every((c, j) => j === 0 || c.fromMs >= kept[j - 1]!.toMs)).toBe(true);
-        expect(dropped + kept.reduce((ms, c) => ms + c.toMs - c.fromMs, 0), `seed ${seed}`).toBe(added);
+        expect(dropped + kept.reduce((ms, c) => ms + c.toMs - c.fromMs, 0), `seed ${seed}`).toBe(
+          added,
+        );
       }
     }
   });
@@ -90,7 +126,8 @@ describe('backoff', () => {
     expect(retryAfterMs('3', now)).toBe(3_000);
     expect(retryAfterMs('Sat, 22 Nov 2025 12:00:05 GMT', now)).toBe(5_000);
     expect(retryAfterMs('Sat, 22 Nov 2025 11:00:00 GMT', now)).toBe(0);
-    for (const text of [null, '', 'soon', '-1x', '1e99']) expect(retryAfterMs(text, now)).toBeUndefined();
+    for (const text of [null, '', 'soon', '-1x', '1e99'])
+      expect(retryAfterMs(text, now)).toBeUndefined();
   });
   test('a clock that was set back does not make the wait longer', () => {
     expect(remainingMs(10_000, 4_000, 9_000)).toBe(1_000);

@@ -6,7 +6,7 @@ import { Queue } from '../src/queue.js';
 import { Sender } from '../src/sender.js';
 import { MemoryStore, type Store } from '../src/store.js';
 import type { Events } from '../src/types.js';
-import { ModelGateway, Time, problem } from './gateway.js';
+import { ModelGateway, problem, Time } from './gateway.js';
 
 let time: Time;
 let gateway: ModelGateway;
@@ -26,10 +26,20 @@ function newSender(
   sequence = 0;
   return new Sender(
     {
-      gateway: 'https://gateway', queue: QUEUE, module: 'm', session: 'one', fullAnswerEvery: 1, sessionKeys: true,
-      timeoutMs: 1_000, buffer: { maxHeartbeats: 5, longestMs: 30_000 }, backoff: { baseMs: 1_000, maxMs: 60_000 }, ...more,
+      gateway: 'https://gateway',
+      queue: QUEUE,
+      module: 'm',
+      session: 'one',
+      fullAnswerEvery: 1,
+      sessionKeys: true,
+      timeoutMs: 1_000,
+      buffer: { maxHeartbeats: 5, longestMs: 30_000 },
+      backoff: { baseMs: 1_000, maxMs: 60_000 },
+      ...more,
     },
-    time.environment(gateway), store, key,
+    time.environment(gateway),
+    store,
+    key,
     (name, event) => events.push({ name, event }),
   );
 }
@@ -43,8 +53,16 @@ async function play(count = 1, more: Partial<Claim> = {}): Promise<void> {
   for (let i = 0; i < count; ++i) {
     time.pass(10_000);
     const claim: Claim = {
-      queue: QUEUE, sub: 'ann', cid: 'm', sid: 'one', sn: sequence++, fromMs: position, toMs: position + 10_000, rate: 1,
-      ended: sender.clock.moment({ wallMs: time.wallMs, monoMs: time.monoMs }), ...more,
+      queue: QUEUE,
+      sub: 'ann',
+      cid: 'm',
+      sid: 'one',
+      sn: sequence++,
+      fromMs: position,
+      toMs: position + 10_000,
+      rate: 1,
+      ended: sender.clock.moment({ wallMs: time.wallMs, monoMs: time.monoMs }),
+      ...more,
     };
     position += 10_000;
     await sender.add(claim);
@@ -76,8 +94,17 @@ describe('the sender', () => {
     expect(gateway.coveredMs).toBe(100_000);
     expect(of('progress')).toHaveLength(10);
     expect(of('progress')[2]).toEqual({
-      module: 'm', session: 'one', sequence: 2, fromMs: 20_000, toMs: 30_000, status: 'credited', creditedMs: 10_000,
-      secondsWatched: 30, completionPercentage: 30, state: 'IN_PROGRESS', resumeMs: 30_000,
+      module: 'm',
+      session: 'one',
+      sequence: 2,
+      fromMs: 20_000,
+      toMs: 30_000,
+      status: 'credited',
+      creditedMs: 10_000,
+      secondsWatched: 30,
+      completionPercentage: 30,
+      state: 'IN_PROGRESS',
+      resumeMs: 30_000,
     });
     expect(of('mastered')).toEqual([pickProgress(of('progress')[9]!)]);
     expect(of('mastered')[0]).toMatchObject({ secondsWatched: 100, state: 'MASTERED' });
@@ -87,7 +114,12 @@ describe('the sender', () => {
 
   test('follows no redirect, gives no cookie, and names itself to nobody', async () => {
     await play();
-    expect(gateway.requests.at(-1)!.init).toMatchObject({ redirect: 'manual', credentials: 'omit', referrerPolicy: 'no-referrer', keepalive: false });
+    expect(gateway.requests.at(-1)!.init).toMatchObject({
+      redirect: 'manual',
+      credentials: 'omit',
+      referrerPolicy: 'no-referrer',
+      keepalive: false,
+    });
     time.hidden = true;
     await play();
     expect(gateway.requests.at(-1)!.init).toMatchObject({ keepalive: true });
@@ -105,8 +137,10 @@ describe('the sender', () => {
 
   /** Of each heartbeat request: `f`, an answer with progress was asked for, or `.`, an empty one. */
   const asked = (): string =>
-    gateway.requests.filter(({ tokens }) => tokens.length)
-      .map(({ init }) => (new Headers(init?.headers).get('prefer') ? '.' : 'f')).join('');
+    gateway.requests
+      .filter(({ tokens }) => tokens.length)
+      .map(({ init }) => (new Headers(init?.headers).get('prefer') ? '.' : 'f'))
+      .join('');
   const seldom = (): void => {
     sender = newSender({ fullAnswerEvery: 1_000, sessionKeys: false });
     gateway.requests = [];
@@ -133,7 +167,9 @@ describe('the sender', () => {
     await play(8);
     sender.wantFull = true;
     await play(4);
-    expect(of('progress').map(({ completionPercentage }) => completionPercentage)).toEqual([10, 90, 100]);
+    expect(of('progress').map(({ completionPercentage }) => completionPercentage)).toEqual([
+      10, 90, 100,
+    ]);
     expect(asked()).toBe('f.......ff..');
     expect(of('mastered')).toHaveLength(1);
   });
@@ -161,7 +197,13 @@ describe('the sender', () => {
   });
 });
 
-function pickProgress({ module, secondsWatched, completionPercentage, state, resumeMs }: Events['progress']): Events['mastered'] {
+function pickProgress({
+  module,
+  secondsWatched,
+  completionPercentage,
+  state,
+  resumeMs,
+}: Events['progress']): Events['mastered'] {
   return { module, secondsWatched, completionPercentage, state, resumeMs };
 }
 
@@ -189,8 +231,14 @@ describe('an outage', () => {
     await play(18);
     expect(sender.status().buffered).toBe(5);
     const lost = of('drop');
-    expect(lost.every(({ reason, count, heartbeats }) => reason === 'buffer-full' && count === heartbeats.length)).toBe(true);
-    const lostMs = lost.flatMap(({ heartbeats }) => heartbeats).reduce((ms, { fromMs, toMs }) => ms + toMs - fromMs, 0);
+    expect(
+      lost.every(
+        ({ reason, count, heartbeats }) => reason === 'buffer-full' && count === heartbeats.length,
+      ),
+    ).toBe(true);
+    const lostMs = lost
+      .flatMap(({ heartbeats }) => heartbeats)
+      .reduce((ms, { fromMs, toMs }) => ms + toMs - fromMs, 0);
     expect(lostMs).toBeGreaterThan(0);
     gateway.trouble = undefined;
     await settle();
@@ -202,7 +250,9 @@ describe('an outage', () => {
 
   test('what had to go is told by a transaction that was carried out unheard, and done again', async () => {
     const twice: Store = {
-      kind: store.kind, appendClaim: (claim) => store.appendClaim(claim), getOrPut: (name, value) => store.getOrPut(name, value),
+      kind: store.kind,
+      appendClaim: (claim) => store.appendClaim(claim),
+      getOrPut: (name, value) => store.getOrPut(name, value),
       transact: async (queue, change) => {
         await store.transact(queue, change);
         return store.transact(queue, change);
@@ -212,8 +262,22 @@ describe('an outage', () => {
     await play();
     // None of them joins another.
     for (const sid of ['a', 'b', 'c', 'd', 'e', 'f'])
-      await store.appendClaim({ queue: QUEUE, sub: 'ann', cid: 'm', sid, sn: 0, fromMs: 0, toMs: 10_000, rate: 1, ended: sender.clock.moment({ wallMs: 0, monoMs: 0 }) });
-    const limits = { queue: QUEUE, buffer: { maxHeartbeats: 5, longestMs: 30_000 }, backoff: { baseMs: 1_000, maxMs: 60_000 } };
+      await store.appendClaim({
+        queue: QUEUE,
+        sub: 'ann',
+        cid: 'm',
+        sid,
+        sn: 0,
+        fromMs: 0,
+        toMs: 10_000,
+        rate: 1,
+        ended: sender.clock.moment({ wallMs: 0, monoMs: 0 }),
+      });
+    const limits = {
+      queue: QUEUE,
+      buffer: { maxHeartbeats: 5, longestMs: 30_000 },
+      backoff: { baseMs: 1_000, maxMs: 60_000 },
+    };
     const [dropped] = await new Queue(limits, twice, time.environment(gateway)).take(false);
     expect(dropped.map(({ sid }) => sid)).toEqual(['one', 'a']);
   });
@@ -264,8 +328,16 @@ describe('an outage', () => {
 
 describe('what the gateway says about a heartbeat', () => {
   for (const [name, status] of [
-    ['malformed-token', 400], ['token-too-large', 413], ['bad-signature', 401], ['revoked-device', 403], ['subject-mismatch', 403],
-    ['session-mismatch', 403], ['not-assigned', 403], ['unknown-module', 404], ['implausible-interval', 422], ['something-new', 418],
+    ['malformed-token', 400],
+    ['token-too-large', 413],
+    ['bad-signature', 401],
+    ['revoked-device', 403],
+    ['subject-mismatch', 403],
+    ['session-mismatch', 403],
+    ['not-assigned', 403],
+    ['unknown-module', 404],
+    ['implausible-interval', 422],
+    ['something-new', 418],
   ] as const) {
     test(`${name} is never tried again`, async () => {
       gateway.trouble = ({ tokens }) => (tokens.length ? problem(name, status) : undefined);
@@ -278,9 +350,15 @@ describe('what the gateway says about a heartbeat', () => {
     });
   }
 
-  for (const [name, status] of [['rate-limited', 429], ['overloaded', 503], ['storage-unavailable', 503], ['draining', 503]] as const) {
+  for (const [name, status] of [
+    ['rate-limited', 429],
+    ['overloaded', 503],
+    ['storage-unavailable', 503],
+    ['draining', 503],
+  ] as const) {
     test(`${name} waits for as long as Retry-After says, whatever the application wishes`, async () => {
-      gateway.trouble = ({ tokens }) => (tokens.length ? problem(name, status, { 'retry-after': '7' }) : undefined);
+      gateway.trouble = ({ tokens }) =>
+        tokens.length ? problem(name, status, { 'retry-after': '7' }) : undefined;
       await play();
       expect(sender.status()).toMatchObject({ state: 'waiting', buffered: 1 });
       expect(sender.status().nextTryMs).toBeGreaterThanOrEqual(7_000);
@@ -294,7 +372,13 @@ describe('what the gateway says about a heartbeat', () => {
     });
   }
 
-  for (const name of ['stale-token', 'future-token', 'unknown-device', 'session-key-unknown', 'bad-signature'])
+  for (const name of [
+    'stale-token',
+    'future-token',
+    'unknown-device',
+    'session-key-unknown',
+    'bad-signature',
+  ])
     test(`${name} with a status of the server's own fault says nothing about the heartbeat`, async () => {
       gateway.trouble = ({ tokens }) => (tokens.length ? problem(name, 503) : undefined);
       await play();
@@ -328,11 +412,32 @@ describe('what the gateway says about a heartbeat', () => {
     await play(2);
     await play(1, { sub: 'bob' });
     gateway.trouble = ({ tokens }) => {
-      if (tokens.length === 1 && (decodeJwt(tokens[0]!).sub === 'bob')) return problem('subject-mismatch', 403);
+      if (tokens.length === 1 && decodeJwt(tokens[0]!).sub === 'bob')
+        return problem('subject-mismatch', 403);
       if (tokens.length < 2) return undefined;
-      const results = tokens.map((token) => JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString()) as { sub: string; sid: string; sn: number })
-        .map(({ sub, sid, sn }) => sub === 'bob' ? { sid, sn, status: 'rejected', problem: 'subject-mismatch' }
-          : { sid, sn, status: 'credited', credited_ms: 10_000, seconds_watched: 20, completion_percentage: 20, state: 'IN_PROGRESS', resume_ms: 20_000 });
+      const results = tokens
+        .map(
+          (token) =>
+            JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString()) as {
+              sub: string;
+              sid: string;
+              sn: number;
+            },
+        )
+        .map(({ sub, sid, sn }) =>
+          sub === 'bob'
+            ? { sid, sn, status: 'rejected', problem: 'subject-mismatch' }
+            : {
+                sid,
+                sn,
+                status: 'credited',
+                credited_ms: 10_000,
+                seconds_watched: 20,
+                completion_percentage: 20,
+                state: 'IN_PROGRESS',
+                resume_ms: 20_000,
+              },
+        );
       return Response.json({ server_time: gateway.time, results });
     };
     await settle();
@@ -352,22 +457,38 @@ describe('what the gateway says about a heartbeat', () => {
       gateway.trouble = ({ tokens }) => {
         if (!tokens.some(is)) return undefined;
         if (tokens.length === 1) return alone();
-        const results = tokens.map((token) => decodeJwt(token) as { sid: string; sn: number }).map(({ sid, sn }) =>
-          sn === 2 ? { sid, sn, status: 'rejected', problem: 'brand-new' }
-            : { sid, sn, status: 'credited', credited_ms: 10_000, seconds_watched: 20, completion_percentage: 20, state: 'IN_PROGRESS', resume_ms: 20_000 });
+        const results = tokens
+          .map((token) => decodeJwt(token) as { sid: string; sn: number })
+          .map(({ sid, sn }) =>
+            sn === 2
+              ? { sid, sn, status: 'rejected', problem: 'brand-new' }
+              : {
+                  sid,
+                  sn,
+                  status: 'credited',
+                  credited_ms: 10_000,
+                  seconds_watched: 20,
+                  completion_percentage: 20,
+                  state: 'IN_PROGRESS',
+                  resume_ms: 20_000,
+                },
+          );
         return Response.json({ server_time: gateway.time, results });
       };
       gateway.requests = [];
       time.pass(61_000);
       await sender.flush();
     }
-    const lengths = (): number[] => gateway.requests.filter(({ tokens }) => tokens.length).map(({ tokens }) => tokens.length);
+    const lengths = (): number[] =>
+      gateway.requests.filter(({ tokens }) => tokens.length).map(({ tokens }) => tokens.length);
 
     test('is settled by an answer of its own: dropped where its status says so', async () => {
       await refused(() => problem('brand-new', 418));
       expect(lengths()).toEqual([1, 3, 1]);
       expect(problems().slice(-2)).toEqual(['brand-new now', 'brand-new never']);
-      expect(of('drop')).toMatchObject([{ count: 1, reason: 'brand-new', heartbeats: [{ sequence: 2 }] }]);
+      expect(of('drop')).toMatchObject([
+        { count: 1, reason: 'brand-new', heartbeats: [{ sequence: 2 }] },
+      ]);
       expect(sender.status()).toMatchObject({ state: 'idle', buffered: 0 });
     });
 
@@ -383,8 +504,16 @@ describe('what the gateway says about a heartbeat', () => {
         expect(sender.status().buffered).toBe(0);
       });
 
-    for (const [name, status] of [['not-found', 404], ['unauthorized', 401], ['forbidden', 403], ['malformed-request', 400],
-      ['payload-too-large', 413], ['method-not-allowed', 405], ['conflict', 409], ['unsupported-media-type', 415]] as const)
+    for (const [name, status] of [
+      ['not-found', 404],
+      ['unauthorized', 401],
+      ['forbidden', 403],
+      ['malformed-request', 400],
+      ['payload-too-large', 413],
+      ['method-not-allowed', 405],
+      ['conflict', 409],
+      ['unsupported-media-type', 415],
+    ] as const)
       test(`is kept where the answer is to another request than ours: ${name}`, async () => {
         await refused(() => problem(name, status));
         expect(problems().slice(-2)).toEqual(['brand-new now', `${name} later`]);
@@ -393,7 +522,12 @@ describe('what the gateway says about a heartbeat', () => {
       });
 
     test('waits where no status says anything', async () => {
-      await refused(() => Response.json({ server_time: gateway.time, results: [{ sid: 'one', sn: 2, status: 'rejected', problem: 'brand-new' }] }));
+      await refused(() =>
+        Response.json({
+          server_time: gateway.time,
+          results: [{ sid: 'one', sn: 2, status: 'rejected', problem: 'brand-new' }],
+        }),
+      );
       expect(lengths()).toEqual([1, 3, 1]);
       expect(of('drop')).toEqual([]);
       expect(sender.status()).toMatchObject({ state: 'waiting', buffered: 1 });
@@ -406,7 +540,8 @@ describe('what the gateway says about a heartbeat', () => {
   test('a batch that is refused as a whole goes one by one', async () => {
     gateway.trouble = () => new TypeError('Failed to fetch');
     await play(4);
-    gateway.trouble = ({ tokens }) => (tokens.length > 1 ? problem('too-many-tokens', 413) : undefined);
+    gateway.trouble = ({ tokens }) =>
+      tokens.length > 1 ? problem('too-many-tokens', 413) : undefined;
     await settle();
     expect(gateway.coveredMs).toBe(40_000);
     expect(of('drop')).toEqual([]);
@@ -424,7 +559,12 @@ describe('what the gateway says about a heartbeat', () => {
     gateway.limitTo = 6_000;
     await settle();
     const late = gateway.credited.filter(({ from }) => from >= 20_000);
-    expect(late.map(({ from, to }) => [from, to])).toEqual(expect.arrayContaining([[20_000, 26_000], [26_000, 30_000]]));
+    expect(late.map(({ from, to }) => [from, to])).toEqual(
+      expect.arrayContaining([
+        [20_000, 26_000],
+        [26_000, 30_000],
+      ]),
+    );
     expect(of('drop')).toEqual([]);
   });
 
@@ -453,7 +593,8 @@ describe('clocks', () => {
       expect(of('drop')).toEqual([]);
       expect(problems()).toEqual([hours > 0 ? 'stale-token now' : 'future-token now']);
       expect(Math.abs(sender.status().clockOffsetMs - hours * 3_600_000)).toBeLessThan(2_000);
-      for (const { iat, to } of gateway.credited) expect(Math.abs(iat - (gateway.time - (30_000 - to) / 1000))).toBeLessThan(1);
+      for (const { iat, to } of gateway.credited)
+        expect(Math.abs(iat - (gateway.time - (30_000 - to) / 1000))).toBeLessThan(1);
     });
   }
 
@@ -480,12 +621,16 @@ describe('clocks', () => {
     gateway.trouble = undefined;
     await settle();
     expect(gateway.coveredMs).toBe(20_000);
-    expect(of('drop')).toMatchObject([{ count: 1, reason: 'stale-token', heartbeats: [{ fromMs: 10_000 }] }]);
+    expect(of('drop')).toMatchObject([
+      { count: 1, reason: 'stale-token', heartbeats: [{ fromMs: 10_000 }] },
+    ]);
   });
 
   test('a gateway whose clock makes no sense is asked a bounded number of times', async () => {
     gateway.trouble = ({ tokens }) =>
-      tokens.length ? problem('future-token', 401, {}, { server_time: gateway.time + Math.random() * 1e6 }) : undefined;
+      tokens.length
+        ? problem('future-token', 401, {}, { server_time: gateway.time + Math.random() * 1e6 })
+        : undefined;
     await play();
     expect(gateway.requests.filter(({ tokens }) => tokens.length).length).toBeLessThanOrEqual(3);
     expect(sender.status()).toMatchObject({ state: 'waiting', buffered: 1 });
@@ -493,16 +638,34 @@ describe('clocks', () => {
 });
 
 describe('an answer that is none', () => {
-  const good = { sid: 'one', sn: 0, status: 'credited', credited_ms: 10_000, seconds_watched: 10, completion_percentage: 10, state: 'IN_PROGRESS', resume_ms: 10_000 };
-  const html = (status: number): Response => new Response('<html>Sign in to the café</html>', { status });
+  const good = {
+    sid: 'one',
+    sn: 0,
+    status: 'credited',
+    credited_ms: 10_000,
+    seconds_watched: 10,
+    completion_percentage: 10,
+    state: 'IN_PROGRESS',
+    resume_ms: 10_000,
+  };
+  const html = (status: number): Response =>
+    new Response('<html>Sign in to the café</html>', { status });
   const cases: [string, () => Response, string][] = [
     ['200 with a web page', () => html(200), 'bad-answer'],
     ['204 that was not asked for', () => new Response(null, { status: 204 }), 'bad-answer'],
     ['404 without a problem', () => html(404), 'bad-answer'],
-    ['403 of another server', () => Response.json({ type: 'about:blank', status: 403 }, { status: 403 }), 'bad-answer'],
+    [
+      '403 of another server',
+      () => Response.json({ type: 'about:blank', status: 403 }, { status: 403 }),
+      'bad-answer',
+    ],
     ['500 without a problem', () => html(500), 'bad-answer'],
     ['502 of a balancer', () => html(502), 'bad-answer'],
-    ['a redirect', () => new Response(null, { status: 302, headers: { location: 'https://elsewhere' } }), 'redirect'],
+    [
+      'a redirect',
+      () => new Response(null, { status: 302, headers: { location: 'https://elsewhere' } }),
+      'redirect',
+    ],
     ['a redirect as browsers show it', () => Response.error(), 'redirect'],
     ['JSON null', () => Response.json(null), 'bad-answer'],
     ['no results', () => Response.json({ server_time: 1 }), 'bad-answer'],
@@ -510,9 +673,21 @@ describe('an answer that is none', () => {
     ['too many results', () => Response.json({ results: [good, good] }), 'bad-answer'],
     ['another session', () => Response.json({ results: [{ ...good, sid: 'x' }] }), 'bad-answer'],
     ['another number', () => Response.json({ results: [{ ...good, sn: 5 }] }), 'bad-answer'],
-    ['an unknown status', () => Response.json({ results: [{ ...good, status: 'maybe' }] }), 'bad-answer'],
-    ['a percentage over 100', () => Response.json({ results: [{ ...good, completion_percentage: 101 }] }), 'bad-answer'],
-    ['text for numbers', () => Response.json({ results: [{ ...good, seconds_watched: '10' }] }), 'bad-answer'],
+    [
+      'an unknown status',
+      () => Response.json({ results: [{ ...good, status: 'maybe' }] }),
+      'bad-answer',
+    ],
+    [
+      'a percentage over 100',
+      () => Response.json({ results: [{ ...good, completion_percentage: 101 }] }),
+      'bad-answer',
+    ],
+    [
+      'text for numbers',
+      () => Response.json({ results: [{ ...good, seconds_watched: '10' }] }),
+      'bad-answer',
+    ],
     ['a megabyte', () => new Response('['.repeat(1 << 20)), 'bad-answer'],
   ];
   for (const [what, answer, name] of cases) {
@@ -545,7 +720,9 @@ describe('an answer that is none', () => {
 
   test('something else that fails is told by its own name, and what was played is sent later', async () => {
     await play();
-    const sign = vi.spyOn(crypto.subtle, 'sign').mockRejectedValueOnce(new Error('the key store is locked'));
+    const sign = vi
+      .spyOn(crypto.subtle, 'sign')
+      .mockRejectedValueOnce(new Error('the key store is locked'));
     await play();
     sign.mockRestore();
     expect(problems()).toEqual(['internal later']);
@@ -558,9 +735,11 @@ describe('an answer that is none', () => {
   });
 
   test('a time that cannot be is not believed', async () => {
-    for (const server_time of [-1, 0, 1e300, 'now', null, { }]) {
+    for (const server_time of [-1, 0, 1e300, 'now', null, {}]) {
       gateway.trouble = ({ tokens }) =>
-        tokens.length ? Response.json({ server_time, results: [{ ...good, sn: sequence - 1 }] }) : undefined;
+        tokens.length
+          ? Response.json({ server_time, results: [{ ...good, sn: sequence - 1 }] })
+          : undefined;
       await play();
     }
     expect(sender.status().clockOffsetMs).toBe(0);
@@ -568,7 +747,9 @@ describe('an answer that is none', () => {
 });
 
 describe('session keys', () => {
-  beforeEach(() => { gateway.sessionKeys = true; });
+  beforeEach(() => {
+    gateway.sessionKeys = true;
+  });
 
   test('one signature, then MACs', async () => {
     await play(5);
@@ -592,7 +773,9 @@ describe('session keys', () => {
   const keyRequests = (): (RequestCache | undefined)[] =>
     gateway.requests.filter(({ url }) => url.endsWith('/keys')).map(({ init }) => init?.cache);
   const sent = (): number[] =>
-    gateway.requests.flatMap(({ tokens }) => tokens).map((token) => (decodeJwt(token) as { sn: number }).sn);
+    gateway.requests
+      .flatMap(({ tokens }) => tokens)
+      .map((token) => (decodeJwt(token) as { sn: number }).sn);
 
   test('a restart with another key of the gateway: at the second refusal the key is asked for past the cache', async () => {
     await play(2);
@@ -618,11 +801,20 @@ describe('session keys', () => {
   test('a restart to the policy "every": no key any more, and signatures from then on', async () => {
     await play(2);
     gateway.restart();
-    gateway.trouble = ({ url }) => (url.endsWith('/keys') ? Response.json({ keys: [] }) : undefined);
+    gateway.trouble = ({ url }) =>
+      url.endsWith('/keys') ? Response.json({ keys: [] }) : undefined;
     gateway.macs.set = () => gateway.macs;
     gateway.algorithms = [];
     await play(5);
-    expect(gateway.algorithms).toEqual(['HS256', 'ES256', 'HS256', 'ES256', 'ES256', 'ES256', 'ES256']);
+    expect(gateway.algorithms).toEqual([
+      'HS256',
+      'ES256',
+      'HS256',
+      'ES256',
+      'ES256',
+      'ES256',
+      'ES256',
+    ]);
     expect(keyRequests()).toEqual(['default', 'reload']);
     expect(gateway.credited.at(-1)!.epk).toBeUndefined();
     expect(gateway.coveredMs).toBe(70_000);
@@ -631,7 +823,10 @@ describe('session keys', () => {
   test('a MAC that does not fit: the same heartbeat is signed, with an offer, and not dropped', async () => {
     await play(2);
     // Another gateway of the deployment still has the key of an earlier offer.
-    const other = await crypto.subtle.generateKey({ name: 'HMAC', hash: 'SHA-256' }, false, ['sign', 'verify']);
+    const other = await crypto.subtle.generateKey({ name: 'HMAC', hash: 'SHA-256' }, false, [
+      'sign',
+      'verify',
+    ]);
     gateway.macs.set(`${device.kid}.one`, other);
     gateway.algorithms = [];
     await play(2);
@@ -648,9 +843,14 @@ describe('session keys', () => {
     gateway.trouble = ({ tokens }) => (tokens.length ? problem('bad-signature', 401) : undefined);
     gateway.requests = [];
     await play();
-    expect(gateway.requests.map(({ tokens }) => decodeProtectedHeader(tokens[0]!).alg)).toEqual(['HS256', 'ES256']);
+    expect(gateway.requests.map(({ tokens }) => decodeProtectedHeader(tokens[0]!).alg)).toEqual([
+      'HS256',
+      'ES256',
+    ]);
     expect(problems()).toEqual(['bad-signature now', 'bad-signature never']);
-    expect(of('drop')).toMatchObject([{ count: 1, reason: 'bad-signature', heartbeats: [{ sequence: 2 }] }]);
+    expect(of('drop')).toMatchObject([
+      { count: 1, reason: 'bad-signature', heartbeats: [{ sequence: 2 }] },
+    ]);
     gateway.trouble = undefined;
     await play(2);
     expect(gateway.coveredMs).toBe(40_000);
@@ -664,7 +864,14 @@ describe('session keys', () => {
     // Kept while another tab was sending, so that they go out together.
     for (let i = 0; i < 4; ++i, position += 10_000) {
       await store.appendClaim({
-        queue: QUEUE, sub: 'ann', cid: 'm', sid: 'one', sn: sequence++, fromMs: position, toMs: position + 10_000, rate: 1,
+        queue: QUEUE,
+        sub: 'ann',
+        cid: 'm',
+        sid: 'one',
+        sn: sequence++,
+        fromMs: position,
+        toMs: position + 10_000,
+        rate: 1,
         ended: sender.clock.moment({ wallMs: time.wallMs, monoMs: time.monoMs }),
       });
     }
@@ -696,7 +903,9 @@ describe('session keys', () => {
   });
 
   test('a browser that cannot compute the key: each heartbeat is signed, and credited once', async () => {
-    const derive = vi.spyOn(crypto.subtle, 'deriveKey').mockRejectedValue(new Error('not supported'));
+    const derive = vi
+      .spyOn(crypto.subtle, 'deriveKey')
+      .mockRejectedValue(new Error('not supported'));
     await play(3);
     derive.mockRestore();
     expect(gateway.algorithms).toEqual(['ES256', 'ES256', 'ES256']);
@@ -716,15 +925,20 @@ describe('session keys', () => {
   });
 
   for (const [what, answer] of [
-    ['404', () => problem('not-found', 404)], ['not JSON', () => new Response('<html>')], ['an empty set', () => Response.json({ keys: [] })],
-    ['a failure', () => problem('overloaded', 503)], ['no connection', () => new TypeError('Failed to fetch')],
+    ['404', () => problem('not-found', 404)],
+    ['not JSON', () => new Response('<html>')],
+    ['an empty set', () => Response.json({ keys: [] })],
+    ['a failure', () => problem('overloaded', 503)],
+    ['no connection', () => new TypeError('Failed to fetch')],
   ] as const) {
     test(`/v1/keys with ${what}: device signatures`, async () => {
       gateway.trouble = ({ url }) => (url.endsWith('/keys') ? answer() : undefined);
       await play(8);
       expect(gateway.algorithms).toEqual(Array(8).fill('ES256'));
       expect(gateway.coveredMs).toBe(80_000);
-      expect(gateway.requests.filter(({ url }) => url.endsWith('/keys')).length).toBeLessThanOrEqual(5);
+      expect(
+        gateway.requests.filter(({ url }) => url.endsWith('/keys')).length,
+      ).toBeLessThanOrEqual(5);
     });
   }
 });
@@ -744,10 +958,15 @@ describe('a network and a gateway that fail at random', () => {
       sender = newSender();
       for (let i = 0; i < 60; ++i) {
         const dice = random();
-        gateway.trouble = dice < 0.6 ? undefined
-          : dice < 0.75 ? () => new TypeError('Failed to fetch')
-          : dice < 0.85 ? () => problem('overloaded', 503, { 'retry-after': String(Math.floor(random() * 20)) })
-          : () => new Response('<html>', { status: random() < 0.5 ? 200 : 502 });
+        gateway.trouble =
+          dice < 0.6
+            ? undefined
+            : dice < 0.75
+              ? () => new TypeError('Failed to fetch')
+              : dice < 0.85
+                ? () =>
+                    problem('overloaded', 503, { 'retry-after': String(Math.floor(random() * 20)) })
+                : () => new Response('<html>', { status: random() < 0.5 ? 200 : 502 });
         if (random() < 0.1) gateway.loseAnswers = 1;
         if (random() < 0.1) gateway.macs.clear();
         if (random() < 0.05) time.wallMs += (random() - 0.5) * 7_200_000;
@@ -756,11 +975,16 @@ describe('a network and a gateway that fail at random', () => {
       gateway.trouble = undefined;
       gateway.loseAnswers = 0;
       await settle(200);
-      const droppedMs = of('drop').flatMap(({ heartbeats }) => heartbeats).reduce((ms, { fromMs, toMs }) => ms + toMs - fromMs, 0);
+      const droppedMs = of('drop')
+        .flatMap(({ heartbeats }) => heartbeats)
+        .reduce((ms, { fromMs, toMs }) => ms + toMs - fromMs, 0);
       expect(gateway.coveredMs, `seed ${seed}`).toBeLessThanOrEqual(600_000);
       // A heartbeat whose answer was lost may be credited and dropped.
       expect(gateway.coveredMs + droppedMs, `seed ${seed}`).toBeGreaterThanOrEqual(600_000);
-      expect(of('drop').every(({ reason }) => reason === 'buffer-full'), `seed ${seed}`).toBe(true);
+      expect(
+        of('drop').every(({ reason }) => reason === 'buffer-full'),
+        `seed ${seed}`,
+      ).toBe(true);
       expect(sender.status().buffered, `seed ${seed}`).toBe(0);
     }
   });

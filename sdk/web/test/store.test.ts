@@ -5,16 +5,31 @@ import { deviceKey } from '../src/device.js';
 import { DurableStore, MemoryStore, type Store } from '../src/store.js';
 
 /** With a memory of its own to fall back to, as every page has. */
-const durable = (factory: () => IDBFactory | undefined, onFallback: (reason: string) => void): DurableStore =>
-  new DurableStore(onFallback, factory, new MemoryStore());
+const durable = (
+  factory: () => IDBFactory | undefined,
+  onFallback: (reason: string) => void,
+): DurableStore => new DurableStore(onFallback, factory, new MemoryStore());
 
 const claim = (sn: number, queue = 'q'): Claim => ({
-  queue, sub: 's', cid: 'm', sid: 'one', sn, fromMs: sn * 10, toMs: sn * 10 + 10, rate: 1, ended: { wallMs: 1, monoMs: 1, life: 'a' },
+  queue,
+  sub: 's',
+  cid: 'm',
+  sid: 'one',
+  sn,
+  fromMs: sn * 10,
+  toMs: sn * 10 + 10,
+  rate: 1,
+  ended: { wallMs: 1, monoMs: 1, life: 'a' },
 });
-const numbers = (store: Store, queue = 'q'): Promise<number[]> => store.transact(queue, ({ claims }) => claims.map(({ sn }) => sn));
+const numbers = (store: Store, queue = 'q'): Promise<number[]> =>
+  store.transact(queue, ({ claims }) => claims.map(({ sn }) => sn));
 
 /** A database that can be told to fail. */
-function fragile(): { factory: IDBFactory; fail: (how: 'open' | 'use' | 'hang' | undefined) => void; abort: () => void } {
+function fragile(): {
+  factory: IDBFactory;
+  fail: (how: 'open' | 'use' | 'hang' | undefined) => void;
+  abort: () => void;
+} {
   let last: IDBTransaction;
   const real = new FakeFactory();
   let failing: 'open' | 'use' | 'hang' | undefined;
@@ -33,13 +48,21 @@ function fragile(): { factory: IDBFactory; fail: (how: 'open' | 'use' | 'hang' |
       return request;
     },
   } as IDBFactory;
-  return { factory, fail: (how) => { failing = how; }, abort: () => last.abort() };
+  return {
+    factory,
+    fail: (how) => {
+      failing = how;
+    },
+    abort: () => last.abort(),
+  };
 }
 
 /** Lets `work` run into the time limit, as often as it takes. Needs timers that are not real. */
 async function late<R>(work: Promise<R>): Promise<R> {
   let ended = false;
-  void work.finally(() => { ended = true; });
+  void work.finally(() => {
+    ended = true;
+  });
   for (let turn = 0; !ended && turn < 10_000; ++turn) {
     await new Promise((resolve) => setImmediate(resolve));
     if (turn % 100 === 99) await vi.advanceTimersByTimeAsync(5_000);
@@ -72,7 +95,11 @@ describe('the store', () => {
     });
     const next = durable(() => factory, expect.fail);
     const { claims, state } = await next.transact('q', (draft) => draft);
-    expect(claims.map(({ sn, toMs }) => [sn, toMs])).toEqual([[1, 77], [2, 30], [7, 80]]);
+    expect(claims.map(({ sn, toMs }) => [sn, toMs])).toEqual([
+      [1, 77],
+      [2, 30],
+      [7, 80],
+    ]);
     expect(state.failures).toBe(4);
   });
 
@@ -80,7 +107,9 @@ describe('the store', () => {
     const factory = new FakeFactory();
     const tabs = [durable(() => factory, expect.fail), durable(() => factory, expect.fail)];
     await Promise.all(Array.from({ length: 20 }, (_, sn) => tabs[sn % 2]!.appendClaim(claim(sn))));
-    expect((await numbers(tabs[0]!)).sort((a, b) => a - b)).toEqual(Array.from({ length: 20 }, (_, sn) => sn));
+    expect((await numbers(tabs[0]!)).sort((a, b) => a - b)).toEqual(
+      Array.from({ length: 20 }, (_, sn) => sn),
+    );
   });
 
   test('two tabs that make a key at the same moment have the same one', async () => {
@@ -96,7 +125,10 @@ describe('the store', () => {
       const { factory, fail } = fragile();
       fail(how);
       const reasons: string[] = [];
-      const store = durable(() => factory, (reason) => reasons.push(reason));
+      const store = durable(
+        () => factory,
+        (reason) => reasons.push(reason),
+      );
       await late(Promise.all([store.appendClaim(claim(0)), store.appendClaim(claim(1))]));
       expect(await numbers(store)).toEqual([0, 1]);
       expect(store.kind).toBe('memory');
@@ -106,7 +138,10 @@ describe('the store', () => {
 
   test('memory serves where there is no database at all', async () => {
     const reasons: string[] = [];
-    const store = durable(() => undefined, (reason) => reasons.push(reason));
+    const store = durable(
+      () => undefined,
+      (reason) => reasons.push(reason),
+    );
     await store.appendClaim(claim(0));
     expect(await numbers(store)).toEqual([0]);
     expect(reasons).toEqual(['Error: no IndexedDB']);
@@ -114,7 +149,10 @@ describe('the store', () => {
 
   test('a change that the database did not take is made once in memory', async () => {
     const { factory, fail, abort } = fragile();
-    const store = durable(() => factory, () => undefined);
+    const store = durable(
+      () => factory,
+      () => undefined,
+    );
     await store.appendClaim(claim(0));
     let changes = 0;
     await store.transact('q', (draft) => {
@@ -131,7 +169,14 @@ describe('the store', () => {
   test('stores that fall back to one memory have the claims of both', async () => {
     const { factory, fail } = fragile();
     const memory = new MemoryStore();
-    const [one, other] = [1, 2].map(() => new DurableStore(() => undefined, () => factory, memory)) as [DurableStore, DurableStore];
+    const [one, other] = [1, 2].map(
+      () =>
+        new DurableStore(
+          () => undefined,
+          () => factory,
+          memory,
+        ),
+    ) as [DurableStore, DurableStore];
     for (const store of [one, other]) await numbers(store);
     await one.appendClaim(claim(0));
     fail('use');
@@ -144,7 +189,10 @@ describe('the store', () => {
   test('a database that fails later costs neither key nor claims', async () => {
     const { factory, fail } = fragile();
     const reasons: string[] = [];
-    const store = durable(() => factory, (reason) => reasons.push(reason));
+    const store = durable(
+      () => factory,
+      (reason) => reasons.push(reason),
+    );
     const { kid } = await deviceKey(store, 'ann');
     await store.appendClaim(claim(0));
     expect(await numbers(store)).toEqual([0]);
@@ -186,7 +234,8 @@ describe('a database that is slow', () => {
   /** Carries everything out, but `mute(n)` keeps the next n transactions from saying so. */
   function secretive(): { factory: IDBFactory; mute: (n: number) => void; close: () => void } {
     const real = new FakeFactory();
-    let left = 0, closed = false;
+    let left = 0,
+      closed = false;
     const factory = {
       open(name: string, version: number) {
         if (closed) throw new DOMException('gone', 'UnknownError');
@@ -195,14 +244,23 @@ describe('a database that is slow', () => {
           const begin = request.result.transaction.bind(request.result);
           request.result.transaction = (...args) => {
             const transaction = begin(...args);
-            if (left-- > 0) Object.defineProperty(transaction, 'oncomplete', { set: () => undefined });
+            if (left-- > 0)
+              Object.defineProperty(transaction, 'oncomplete', { set: () => undefined });
             return transaction;
           };
         });
         return request;
       },
     } as IDBFactory;
-    return { factory, mute: (n) => { left = n; }, close: () => { closed = true; } };
+    return {
+      factory,
+      mute: (n) => {
+        left = n;
+      },
+      close: () => {
+        closed = true;
+      },
+    };
   }
 
   test('adds a claim once, however often it has to try', async () => {
@@ -220,7 +278,11 @@ describe('a database that is slow', () => {
     const store = durable(() => factory, expect.fail);
     await store.appendClaim(claim(0));
     mute(1);
-    await late(store.transact('q', (draft) => { draft.claims = [...draft.claims, claim(7)]; }));
+    await late(
+      store.transact('q', (draft) => {
+        draft.claims = [...draft.claims, claim(7)];
+      }),
+    );
     expect(await numbers(store)).toEqual([0, 7]);
   });
 
@@ -232,9 +294,13 @@ describe('a database that is slow', () => {
     const adding = store.appendClaim(claim(1));
     const other = durable(() => factory, expect.fail);
     await until(async () => (await numbers(other)).length === 2);
-    await other.transact('q', (draft) => { draft.claims = [{ ...draft.claims[0]!, toMs: 20 }]; });
+    await other.transact('q', (draft) => {
+      draft.claims = [{ ...draft.claims[0]!, toMs: 20 }];
+    });
     await late(adding);
-    expect(await store.transact('q', ({ claims }) => claims.map(({ sn, toMs }) => [sn, toMs]))).toEqual([[0, 20]]);
+    expect(
+      await store.transact('q', ({ claims }) => claims.map(({ sn, toMs }) => [sn, toMs])),
+    ).toEqual([[0, 20]]);
   });
 
   test('takes a transaction back that has not begun in time', async () => {
@@ -246,9 +312,12 @@ describe('a database that is slow', () => {
       const request = factory.open('watchkeeper', 1);
       request.onsuccess = () => resolve(request.result);
     });
-    let held = true, runs = 0;
+    let held = true,
+      runs = 0;
     const hold = (transaction: IDBTransaction): void => {
-      transaction.objectStore('queue').count().onsuccess = () => { if (held) hold(transaction); };
+      transaction.objectStore('queue').count().onsuccess = () => {
+        if (held) hold(transaction);
+      };
     };
     hold(database.transaction(['queue'], 'readwrite'));
     const changing = store.transact('q', (draft) => {
@@ -267,7 +336,10 @@ describe('a database that is slow', () => {
   test('counts a claim as sent where memory takes over and the database may have it as well', async () => {
     const { factory, mute, close } = secretive();
     const reasons: string[] = [];
-    const store = durable(() => factory, (reason) => reasons.push(reason));
+    const store = durable(
+      () => factory,
+      (reason) => reasons.push(reason),
+    );
     await store.appendClaim(claim(0));
     expect(await numbers(store)).toEqual([0]);
     mute(1);
@@ -276,13 +348,21 @@ describe('a database that is slow', () => {
     await late(adding);
     expect(store.kind).toBe('memory');
     expect(reasons).toEqual(['UnknownError: gone']);
-    expect(await store.transact('q', ({ claims }) => claims.map(({ sn, sent }) => [sn, sent]))).toEqual([[0, undefined], [1, true]]);
+    expect(
+      await store.transact('q', ({ claims }) => claims.map(({ sn, sent }) => [sn, sent])),
+    ).toEqual([
+      [0, undefined],
+      [1, true],
+    ]);
     await store.appendClaim(claim(2));
     expect(await store.transact('q', ({ claims }) => claims.at(-1)!.sent)).toBeUndefined();
   });
 
   test('loses no claim that is made while it is tried to open the database again', async () => {
-    const store = durable(() => ({ open: () => ({}) }) as unknown as IDBFactory, () => undefined);
+    const store = durable(
+      () => ({ open: () => ({}) }) as unknown as IDBFactory,
+      () => undefined,
+    );
     const adding = [store.appendClaim(claim(0)), store.appendClaim(claim(1))];
     await vi.advanceTimersByTimeAsync(7_000);
     adding.push(store.appendClaim(claim(2)));
@@ -293,7 +373,10 @@ describe('a database that is slow', () => {
 
   test('loses none of two claims when memory takes over for the first', async () => {
     const { factory, mute, close } = secretive();
-    const store = durable(() => factory, () => undefined);
+    const store = durable(
+      () => factory,
+      () => undefined,
+    );
     await store.appendClaim(claim(0));
     await numbers(store);
     mute(2);
@@ -306,18 +389,25 @@ describe('a database that is slow', () => {
   test('stays with memory when the database opens after all', async () => {
     const { factory, mute } = secretive();
     let held: (() => void)[] | undefined;
-    const store = durable(() => ({
-      open(name: string, version: number): IDBOpenDBRequest {
-        const request = factory.open(name, version);
-        if (!held) return request;
-        const late = { onsuccess: null } as { -readonly [K in keyof IDBOpenDBRequest]: IDBOpenDBRequest[K] };
-        request.onsuccess = (event) => held!.push(() => {
-          late.result = request.result;
-          late.onsuccess?.call(late, event);
-        });
-        return late;
-      },
-    }) as IDBFactory, () => undefined);
+    const store = durable(
+      () =>
+        ({
+          open(name: string, version: number): IDBOpenDBRequest {
+            const request = factory.open(name, version);
+            if (!held) return request;
+            const late = { onsuccess: null } as {
+              -readonly [K in keyof IDBOpenDBRequest]: IDBOpenDBRequest[K];
+            };
+            request.onsuccess = (event) =>
+              held!.push(() => {
+                late.result = request.result;
+                late.onsuccess?.call(late, event);
+              });
+            return late;
+          },
+        }) as IDBFactory,
+      () => undefined,
+    );
     await store.appendClaim(claim(0));
     expect(await numbers(store)).toEqual([0]);
     mute(2);
@@ -326,7 +416,7 @@ describe('a database that is slow', () => {
     await vi.advanceTimersByTimeAsync(3_000);
     const second = store.appendClaim(claim(2));
     await vi.advanceTimersByTimeAsync(7_500);
-    await first;  // twice five seconds are over
+    await first; // twice five seconds are over
     expect(store.kind).toBe('memory');
     await store.appendClaim(claim(3));
     // The second one has waited for the database to open since 8 s.

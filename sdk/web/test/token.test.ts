@@ -1,12 +1,28 @@
 import fs from 'node:fs';
-import { calculateJwkThumbprint, compactVerify, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
+import {
+  calculateJwkThumbprint,
+  compactVerify,
+  exportJWK,
+  generateKeyPair,
+  importJWK,
+  type JWK,
+} from 'jose';
 import { describe, expect, test } from 'vitest';
 import { deviceKey } from '../src/device.js';
-import { SessionKey, deriveSessionKey, gatewayKey } from '../src/session-key.js';
+import { deriveSessionKey, gatewayKey, SessionKey } from '../src/session-key.js';
 import { MemoryStore } from '../src/store.js';
 import { base64url, signWithDevice, signWithSession, utf8 } from '../src/token.js';
 
-const claims = { sub: 'student-17', cid: 'fire-safety-1', sid: 'AAAAAAAAAAAAAAAAAAAAAA', sn: 17, from: 160_000, to: 170_000, pr: undefined, iat: 1763812345.1 };
+const claims = {
+  sub: 'student-17',
+  cid: 'fire-safety-1',
+  sid: 'AAAAAAAAAAAAAAAAAAAAAA',
+  sn: 17,
+  from: 160_000,
+  to: 170_000,
+  pr: undefined,
+  iat: 1763812345.1,
+};
 
 describe('tokens', () => {
   test('jose verifies what the device signs, under the thumbprint that jose computes', async () => {
@@ -16,7 +32,10 @@ describe('tokens', () => {
     expect(privateKey.extractable).toBe(false);
     for (let i = 0; i < 20; ++i) {
       const { text, signingInput } = await signWithDevice(kid, privateKey, { ...claims, sn: i });
-      const { payload, protectedHeader } = await compactVerify(text, await importJWK(jwk as JWK, 'ES256'));
+      const { payload, protectedHeader } = await compactVerify(
+        text,
+        await importJWK(jwk as JWK, 'ES256'),
+      );
       expect(protectedHeader).toEqual({ alg: 'ES256', kid, typ: 'engagement+jwt' });
       const { pr: _, ...written } = claims;
       expect(JSON.parse(new TextDecoder().decode(payload))).toEqual({ ...written, sn: i });
@@ -30,15 +49,33 @@ describe('tokens', () => {
     const key = new SessionKey();
     const { publicKey } = await generateKeyPair('ECDH-ES', { crv: 'P-256' });
     const offer = await key.offer({ kid, key: publicKey as CryptoKey });
-    const long = { ...claims, sub: 'x'.repeat(64), cid: 'y'.repeat(64), sid: 'z'.repeat(64), sn: 2 ** 31 - 1, from: 86_370_000, to: 86_400_000, pr: 1.25 };
-    expect((await signWithDevice(kid, privateKey, { ...long, ...offer })).text.length).toBeLessThan(1_024);
-    const mac = await crypto.subtle.importKey('raw', new Uint8Array(32), { name: 'HMAC', hash: 'SHA-256' }, false, ['sign']);
+    const long = {
+      ...claims,
+      sub: 'x'.repeat(64),
+      cid: 'y'.repeat(64),
+      sid: 'z'.repeat(64),
+      sn: 2 ** 31 - 1,
+      from: 86_370_000,
+      to: 86_400_000,
+      pr: 1.25,
+    };
+    expect((await signWithDevice(kid, privateKey, { ...long, ...offer })).text.length).toBeLessThan(
+      1_024,
+    );
+    const mac = await crypto.subtle.importKey(
+      'raw',
+      new Uint8Array(32),
+      { name: 'HMAC', hash: 'SHA-256' },
+      false,
+      ['sign'],
+    );
     expect((await signWithSession(kid, mac, long)).text.length).toBeLessThan(1_024);
   });
 
   test('the private key cannot be taken out', async () => {
     const { privateKey } = await deviceKey(new MemoryStore(), 's');
-    for (const format of ['jwk', 'pkcs8'] as const) await expect(crypto.subtle.exportKey(format as 'pkcs8', privateKey)).rejects.toThrow();
+    for (const format of ['jwk', 'pkcs8'] as const)
+      await expect(crypto.subtle.exportKey(format as 'pkcs8', privateKey)).rejects.toThrow();
   });
 
   test('one student has one key, two have two', async () => {
@@ -57,8 +94,15 @@ describe('tokens', () => {
 });
 
 interface Vector {
-  name: string; ephemeral: JWK; gateway: JWK; gateway_kid: string; device_kid: string;
-  first_token: string; salt: string; key: string; tokens: { name: string; token: string; verdict: string }[];
+  name: string;
+  ephemeral: JWK;
+  gateway: JWK;
+  gateway_kid: string;
+  device_kid: string;
+  first_token: string;
+  salt: string;
+  key: string;
+  tokens: { name: string; token: string; verdict: string }[];
 }
 const file = new URL('../../../docs/vectors/session-key.json', import.meta.url);
 const { vectors } = JSON.parse(fs.readFileSync(file, 'utf8')) as { vectors: Vector[] };
@@ -70,9 +114,17 @@ describe('session keys', () => {
   for (const vector of vectors) {
     test(`the published vector: ${vector.name}`, async () => {
       const { d: _, ...open } = vector.gateway;
-      const gateway = await gatewayKey({ keys: [{ ...open, use: 'enc', kid: vector.gateway_kid }] });
+      const gateway = await gatewayKey({
+        keys: [{ ...open, use: 'enc', kid: vector.gateway_kid }],
+      });
       expect(gateway?.kid).toBe(vector.gateway_kid);
-      const ephemeral = await crypto.subtle.importKey('jwk', vector.ephemeral as JsonWebKey, CURVE, false, ['deriveBits']);
+      const ephemeral = await crypto.subtle.importKey(
+        'jwk',
+        vector.ephemeral as JsonWebKey,
+        CURVE,
+        false,
+        ['deriveBits'],
+      );
       const input = vector.first_token.slice(0, vector.first_token.lastIndexOf('.'));
       expect(base64url(await crypto.subtle.digest('SHA-256', utf8(input)))).toBe(vector.salt);
       const mac = await deriveSessionKey(ephemeral, gateway!.key, input);
@@ -80,9 +132,15 @@ describe('session keys', () => {
       let compared = 0;
       for (const { token, verdict } of vector.tokens) {
         if (verdict !== 'accept' && verdict !== 'bad-signature') continue;
-        const [header, payload] = token.split('.').map((part) => Buffer.from(part, 'base64url').toString());
+        const [header, payload] = token
+          .split('.')
+          .map((part) => Buffer.from(part, 'base64url').toString());
         if ((JSON.parse(header!) as { alg: string }).alg !== 'HS256') continue;
-        const made = await signWithSession(vector.device_kid, mac, JSON.parse(payload!) as typeof claims);
+        const made = await signWithSession(
+          vector.device_kid,
+          mac,
+          JSON.parse(payload!) as typeof claims,
+        );
         expect(made.text === token, token).toBe(verdict === 'accept');
         const secret = Buffer.from(vector.key, 'base64url');
         expect((await compactVerify(made.text, secret)).protectedHeader.alg).toBe('HS256');
@@ -95,9 +153,30 @@ describe('session keys', () => {
   test('only a key that fits is taken from the set', async () => {
     const { publicKey } = await generateKeyPair('ECDH-ES', { crv: 'P-256', extractable: true });
     const good = { ...(await exportJWK(publicKey)), kid: 'k', use: 'enc' };
-    expect((await gatewayKey({ keys: [null, { kty: 'RSA' }, { ...good, use: 'sig' }, { ...good, crv: 'P-384' },
-      { ...good, x: 'AAAA' }, { ...good, kid: 7 }, good] }))?.kid).toBe('k');
-    for (const nonsense of [null, 7, 'keys', {}, { keys: {} }, { keys: [] }, { keys: [{ ...good, y: good.x }] }])
+    expect(
+      (
+        await gatewayKey({
+          keys: [
+            null,
+            { kty: 'RSA' },
+            { ...good, use: 'sig' },
+            { ...good, crv: 'P-384' },
+            { ...good, x: 'AAAA' },
+            { ...good, kid: 7 },
+            good,
+          ],
+        })
+      )?.kid,
+    ).toBe('k');
+    for (const nonsense of [
+      null,
+      7,
+      'keys',
+      {},
+      { keys: {} },
+      { keys: [] },
+      { keys: [{ ...good, y: good.x }] },
+    ])
       expect(await gatewayKey(nonsense)).toBeUndefined();
   });
 });

@@ -1,6 +1,6 @@
 import { IDBFactory as FakeFactory } from 'fake-indexeddb';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { Tracker, enrolment } from '../src/tracker.js';
+import { enrolment, Tracker } from '../src/tracker.js';
 import { ModelGateway, Time } from './gateway.js';
 
 /** As much of a media element as the tracker looks at. */
@@ -53,8 +53,11 @@ afterEach(async () => {
 });
 
 function arrive(media = new Media(time), student = 'ann'): { media: Media; tracker: Tracker } {
-  const tracker = new Tracker(media as unknown as HTMLMediaElement,
-    { gateway: 'https://gateway', student, module: 'm' }, time.environment(gateway));
+  const tracker = new Tracker(
+    media as unknown as HTMLMediaElement,
+    { gateway: 'https://gateway', student, module: 'm' },
+    time.environment(gateway),
+  );
   trackers.push(tracker);
   return { media, tracker };
 }
@@ -65,7 +68,9 @@ test('a new page sends at once what was kept for the enrolment, and nobody has t
   await tracker.ready;
   media.play(20_000);
   media.pause();
-  await vi.waitFor(() => expect(tracker.status()).toMatchObject({ state: 'not-enrolled', buffered: 2 }));
+  await vi.waitFor(() =>
+    expect(tracker.status()).toMatchObject({ state: 'not-enrolled', buffered: 2 }),
+  );
   await tracker.stop();
   const { kid, jwk } = await tracker.enrolment();
   // While it stays there, the page that was refused asks no more.
@@ -89,7 +94,9 @@ test('a new page of a device that is still not enrolled asks once, and keeps wha
   const before = heartbeats();
   const next = arrive();
   await vi.waitFor(() => expect(heartbeats()).toBe(before + 1));
-  await vi.waitFor(() => expect(next.tracker.status()).toMatchObject({ state: 'not-enrolled', buffered: 1 }));
+  await vi.waitFor(() =>
+    expect(next.tracker.status()).toMatchObject({ state: 'not-enrolled', buffered: 1 }),
+  );
 });
 
 test('a new page does not wait for what an earlier one failed in, but for what the gateway asked for', async () => {
@@ -101,8 +108,13 @@ test('a new page does not wait for what an earlier one failed in, but for what t
   media.play(10_000);
   await vi.waitFor(() => expect(tracker.status().nextTryMs).toBeGreaterThan(0));
   await tracker.stop();
-  gateway.trouble = ({ tokens }) => (tokens.length
-    ? Response.json({ type: 'urn:watchkeeper:problem:overloaded', title: 'overloaded' }, { status: 503, headers: { 'retry-after': '30' } }) : undefined);
+  gateway.trouble = ({ tokens }) =>
+    tokens.length
+      ? Response.json(
+          { type: 'urn:watchkeeper:problem:overloaded', title: 'overloaded' },
+          { status: 503, headers: { 'retry-after': '30' } },
+        )
+      : undefined;
   const second = arrive();
   await vi.waitFor(() => expect(second.tracker.status().nextTryMs).toBeGreaterThanOrEqual(30_000));
   await second.tracker.stop();
@@ -149,5 +161,5 @@ test('a tracker that was stopped and is asked to flush tells what it is answered
   time.pass(3_600);
   await tracker.flush();
   expect(gateway.coveredMs).toBe(20_000);
-  expect(told).toEqual(['progress 0']);  // both intervals, joined
+  expect(told).toEqual(['progress 0']); // both intervals, joined
 });

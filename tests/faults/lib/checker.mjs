@@ -24,11 +24,24 @@ const violations_max = 1000;
  * @param {Array} sides.falls     what the watch over the progress has found (see ProgressWatch)
  * @returns {Array} [{rule, pair, text}], empty when all is well
  */
-export function check({ pairs, holders: given, mayLack = new Set(), mayLag = new Set(), completions, readers, thresholdOf, falls = [] }) {
+export function check({
+  pairs,
+  holders: given,
+  mayLack = new Set(),
+  mayLag = new Set(),
+  completions,
+  readers,
+  thresholdOf,
+  falls = [],
+}) {
   // A pair without coverage is no more than one that is not there: a gateway that died before the first
   // credit leaves such a one.
-  const holders = new Map([...given].map(([holder, states]) =>
-    [holder, new Map([...states].filter(([, state]) => state.coverage.length > 0 || state.mastered))]));
+  const holders = new Map(
+    [...given].map(([holder, states]) => [
+      holder,
+      new Map([...states].filter(([, state]) => state.coverage.length > 0 || state.mastered)),
+    ]),
+  );
   const found = [];
   const report = (rule, pair, text) => {
     if (found.length < violations_max) found.push({ rule, pair, text });
@@ -41,12 +54,20 @@ export function check({ pairs, holders: given, mayLack = new Set(), mayLag = new
       if (mayLag.has(holder)) continue;
       if (!state) {
         if (pair.promised.length > 0 && !mayLack.has(holder))
-          report('I1', name, `${holder} does not hold the pair; ${show(union(pair.promised))} was acknowledged`);
+          report(
+            'I1',
+            name,
+            `${holder} does not hold the pair; ${show(union(pair.promised))} was acknowledged`,
+          );
         continue;
       }
       for (const interval of pair.promised)
         if (interval[1] > interval[0] && !contains(state.coverage, interval))
-          report('I1', name, `${holder} lacks ${show(interval)}, which was acknowledged; it holds ${show(state.coverage)}`);
+          report(
+            'I1',
+            name,
+            `${holder} lacks ${show(interval)}, which was acknowledged; it holds ${show(state.coverage)}`,
+          );
     }
     for (const [name, state] of states) {
       const sent = union(pairs.get(name)?.sent ?? []);
@@ -54,10 +75,18 @@ export function check({ pairs, holders: given, mayLack = new Set(), mayLag = new
         if (!contains(sent, interval))
           report('I2', name, `${holder} holds ${show(interval)}, but sent was ${show(sent)}`);
       if (!same(state.coverage, union(state.coverage)))
-        report('I2', name, `${holder} holds pieces that are not apart or not sorted: ${show(state.coverage)}`);
+        report(
+          'I2',
+          name,
+          `${holder} holds pieces that are not apart or not sorted: ${show(state.coverage)}`,
+        );
       const length_ms = lengthOf(union(state.coverage));
       if (state.covered_ms !== undefined && state.covered_ms !== length_ms)
-        report('I2', name, `${holder} says ${state.covered_ms} ms; the union is ${length_ms} ms long`);
+        report(
+          'I2',
+          name,
+          `${holder} says ${state.covered_ms} ms; the union is ${length_ms} ms long`,
+        );
       if (state.seconds !== undefined && state.seconds !== Math.floor(length_ms / 1000))
         report('I2', name, `${holder} says ${state.seconds} s; the union is ${length_ms} ms long`);
     }
@@ -88,7 +117,11 @@ function checkCompletions(holders, completions, readers, thresholdOf, report) {
       covered_ms = Math.max(covered_ms, lengthOf(union(state.coverage)));
       const reached = lengthOf(union(state.coverage)) >= thresholdOf(name);
       if (Boolean(state.mastered) !== reached)
-        report('I3', name, `${holder} says ${state.mastered ? 'MASTERED' : 'IN_PROGRESS'} at ${lengthOf(state.coverage)} ms`);
+        report(
+          'I3',
+          name,
+          `${holder} says ${state.mastered ? 'MASTERED' : 'IN_PROGRESS'} at ${lengthOf(state.coverage)} ms`,
+        );
       says ||= reached;
     }
     const expected = says ? 1 : 0;
@@ -96,7 +129,11 @@ function checkCompletions(holders, completions, readers, thresholdOf, report) {
     for (const reader of readers) {
       const count = counts.get(reader) ?? 0;
       if (count !== expected)
-        report('I3', name, `${reader}: ${count} completion events at ${covered_ms} ms of ${thresholdOf(name)} ms`);
+        report(
+          'I3',
+          name,
+          `${reader}: ${count} completion events at ${covered_ms} ms of ${thresholdOf(name)} ms`,
+        );
     }
   }
 }
@@ -111,9 +148,19 @@ function checkAgreement(holders, mayLack, mayLag, report, show) {
       if (!other) {
         if (!behind(holder)) report('I5', name, `${holder} lacks the pair, ${first[0]} holds it`);
       } else if (mayLag.has(holder)) {
-        if (!other.coverage.every((interval) => contains(state.coverage, interval)) || (other.mastered && !state.mastered))
-          report('I5', name, `${holder} holds ${show(other)}, more than ${first[0]}: ${show(state)}`);
-      } else if (!same(other.coverage, state.coverage) || Boolean(other.mastered) !== Boolean(state.mastered)) {
+        if (
+          !other.coverage.every((interval) => contains(state.coverage, interval)) ||
+          (other.mastered && !state.mastered)
+        )
+          report(
+            'I5',
+            name,
+            `${holder} holds ${show(other)}, more than ${first[0]}: ${show(state)}`,
+          );
+      } else if (
+        !same(other.coverage, state.coverage) ||
+        Boolean(other.mastered) !== Boolean(state.mastered)
+      ) {
         report('I5', name, `${holder} holds ${show(other)}, ${first[0]} ${show(state)}`);
       }
     }

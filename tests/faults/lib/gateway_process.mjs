@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { Client } from '../../integration/lib/client.mjs';
-import { program, tokenTable, tokens } from '../../integration/lib/gateway.mjs';
+import { program, tokens, tokenTable } from '../../integration/lib/gateway.mjs';
 import { until, within } from '../../integration/lib/wait.mjs';
 
 const faketime_library = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1';
@@ -11,43 +11,74 @@ const faketime_library = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1';
 export class GatewayProcess {
   /** `urls`: {hot, ledger}. `clock`: a file that steps the gateway's clock, or nothing. */
   constructor(name, directory, urls, { checkpoint_interval_s, settings = '', clock = null }) {
-    Object.assign(this, { name, directory, urls, checkpoint_interval_s, settings, clock, log: '', starts: 0 });
+    Object.assign(this, {
+      name,
+      directory,
+      urls,
+      checkpoint_interval_s,
+      settings,
+      clock,
+      log: '',
+      starts: 0,
+    });
     fs.mkdirSync(directory, { recursive: true });
     this.file = path.join(directory, 'watchkeeper.toml');
     this.writeConfiguration();
   }
 
   writeConfiguration(extra = '') {
-    fs.writeFileSync(this.file, `listen = "127.0.0.1:0"\ndata_dir = "${path.join(this.directory, 'data')}"\n` +
-      `[store]\nhot = "${this.urls.hot}"\nledger = "${this.urls.ledger}"\n` +
-      `checkpoint_interval_s = ${this.checkpoint_interval_s}\n${this.settings}` +
-      Object.entries(tokens).map(([role, secret]) => tokenTable(role, role, secret)).join('') + extra);
+    fs.writeFileSync(
+      this.file,
+      `listen = "127.0.0.1:0"\ndata_dir = "${path.join(this.directory, 'data')}"\n` +
+        `[store]\nhot = "${this.urls.hot}"\nledger = "${this.urls.ledger}"\n` +
+        `checkpoint_interval_s = ${this.checkpoint_interval_s}\n${this.settings}` +
+        Object.entries(tokens)
+          .map(([role, secret]) => tokenTable(role, role, secret))
+          .join('') +
+        extra,
+    );
   }
 
   get isUp() {
-    return this.child !== undefined && this.child.exitCode === null && this.child.signalCode === null;
+    return (
+      this.child !== undefined && this.child.exitCode === null && this.child.signalCode === null
+    );
   }
 
   /** Starts the process; resolves when it listens. */
   async start() {
     const environment = { ...process.env };
     if (this.clock)
-      Object.assign(environment, { LD_PRELOAD: faketime_library, FAKETIME_TIMESTAMP_FILE: this.clock,
-        FAKETIME_NO_CACHE: '1', FAKETIME_DONT_FAKE_MONOTONIC: '1', FAKETIME_DONT_RESET: '1' });
+      Object.assign(environment, {
+        LD_PRELOAD: faketime_library,
+        FAKETIME_TIMESTAMP_FILE: this.clock,
+        FAKETIME_NO_CACHE: '1',
+        FAKETIME_DONT_FAKE_MONOTONIC: '1',
+        FAKETIME_DONT_RESET: '1',
+      });
     this.said = '';
     ++this.starts;
-    this.child = spawn(program, ['--config', this.file], { stdio: ['ignore', 'pipe', 'pipe'], env: environment });
+    this.child = spawn(program, ['--config', this.file], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: environment,
+    });
     for (const output of [this.child.stdout, this.child.stderr])
       output.on('data', (piece) => {
         this.said += piece;
         this.log += piece;
         if (this.log.length > 4_000_000) this.log = this.log.slice(-2_000_000);
       });
-    this.ended = new Promise((resolve) => this.child.once('exit', (code, signal) => resolve({ code, signal })));
-    this.port = await until(`${this.name} listens`, () => {
-      if (!this.isUp) throw new Error(`it has ended: ${this.said.slice(-2000)}`);
-      return portOf(this.said);
-    }, { timeout_ms: 30_000, every_ms: 10 });
+    this.ended = new Promise((resolve) =>
+      this.child.once('exit', (code, signal) => resolve({ code, signal })),
+    );
+    this.port = await until(
+      `${this.name} listens`,
+      () => {
+        if (!this.isUp) throw new Error(`it has ended: ${this.said.slice(-2000)}`);
+        return portOf(this.said);
+      },
+      { timeout_ms: 30_000, every_ms: 10 },
+    );
     this.client = new Client(`https://127.0.0.1:${this.port}`);
   }
 
@@ -78,9 +109,14 @@ export class GatewayProcess {
   }
   async completions() {
     const found = [];
-    for (let after = '0'; after !== null;) {
+    for (let after = '0'; after !== null; ) {
       const page = (await this.request('GET', `/v1/completions?limit=500&after=${after}`)).json;
-      for (const { data } of page.items) found.push({ student: data.student, module: data.module, reader: `outbox of ${this.name}` });
+      for (const { data } of page.items)
+        found.push({
+          student: data.student,
+          module: data.module,
+          reader: `outbox of ${this.name}`,
+        });
       after = page.next;
     }
     return found;

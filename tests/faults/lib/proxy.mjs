@@ -18,7 +18,9 @@ export class Proxy {
     proxy.mode = 'pass';
     proxy.delay_ms = 0;
     proxy.links = new Set();
-    proxy.server = net.createServer({ allowHalfOpen: true, noDelay: true }, (client) => proxy.accept(client));
+    proxy.server = net.createServer({ allowHalfOpen: true, noDelay: true }, (client) =>
+      proxy.accept(client),
+    );
     await new Promise((resolve, reject) => {
       proxy.server.once('error', reject);
       proxy.server.listen(0, '127.0.0.1', resolve);
@@ -53,21 +55,26 @@ export class Proxy {
       const wait_ms = this.delay_ms;
       if (wait_ms === 0 && link.timers.size === 0) return deliver();
       // Later pieces wait behind earlier ones, whatever the delay has become.
-      line = line.then(() => new Promise((resolve) => {
-        const timer = setTimeout(() => {
-          link.timers.delete(timer);
-          deliver();
-          resolve();
-        }, wait_ms);
-        link.timers.add(timer);
-      }));
+      line = line.then(
+        () =>
+          new Promise((resolve) => {
+            const timer = setTimeout(() => {
+              link.timers.delete(timer);
+              deliver();
+              resolve();
+            }, wait_ms);
+            link.timers.add(timer);
+          }),
+      );
     };
-    from.on('data', (piece) => pass(() => {
-      if (to.destroyed || to.writableEnded) return;
-      if (to.write(piece)) return;
-      from.pause();
-      to.once('drain', () => from.resume());
-    }));
+    from.on('data', (piece) =>
+      pass(() => {
+        if (to.destroyed || to.writableEnded) return;
+        if (to.write(piece)) return;
+        from.pause();
+        to.once('drain', () => from.resume());
+      }),
+    );
     from.on('end', () => pass(() => to.end()));
   }
 

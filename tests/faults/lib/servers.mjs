@@ -50,7 +50,9 @@ export class RedisServer {
     const ended = new Promise((resolve, reject) => {
       let text = '';
       child.stdout.on('data', (piece) => (text += piece));
-      child.on('close', (code) => code === 0 ? resolve(text) : reject(new Error(`redis-cli: ${code}: ${text.slice(-300)}`)));
+      child.on('close', (code) =>
+        code === 0 ? resolve(text) : reject(new Error(`redis-cli: ${code}: ${text.slice(-300)}`)),
+      );
     });
     child.stdin.end(lines.map((line) => `${line}\n`).join(''));
     return (await ended).split('\n').slice(0, -1);
@@ -68,7 +70,8 @@ export class RedisServer {
   }
   /** As on a new machine: everything that it held is gone. Precondition: killed. */
   async startEmpty() {
-    for (const entry of fs.readdirSync(this.folder)) fs.rmSync(path.join(this.folder, entry), { recursive: true });
+    for (const entry of fs.readdirSync(this.folder))
+      fs.rmSync(path.join(this.folder, entry), { recursive: true });
     await this.start();
   }
   async stop() {
@@ -81,12 +84,16 @@ export class RedisServer {
     const keys = (await this.pipeline(['KEYS wk:*:progress:*'])).filter((key) => key !== '');
     const held = new Map();
     const shown = await this.pipeline(keys.map((key) => `FCALL_RO wk_show 1 ${key}`));
-    if (shown.length !== keys.length) throw new Error(`Redis: ${keys.length} pairs, ${shown.length} answers`);
+    if (shown.length !== keys.length)
+      throw new Error(`Redis: ${keys.length} pairs, ${shown.length} answers`);
     keys.forEach((key, i) => {
       const covered = /(?:^|\s)covered_ms=(\d+)/.exec(shown[i]);
       if (!covered) throw new Error(`Redis: ${key} is ${shown[i]}`);
       held.set(key.slice(key.indexOf(':progress:') + 10), {
-        coverage: [...shown[i].matchAll(/\[(\d+),(\d+)\)/g)].map(([, from, to]) => [Number(from), Number(to)]),
+        coverage: [...shown[i].matchAll(/\[(\d+),(\d+)\)/g)].map(([, from, to]) => [
+          Number(from),
+          Number(to),
+        ]),
         covered_ms: Number(covered[1]),
         mastered: shown[i].includes('state=MASTERED'),
       });
@@ -97,7 +104,10 @@ export class RedisServer {
   async dirtyPairs() {
     const keys = (await this.pipeline(['KEYS wk:*:dirty'])).filter((key) => key !== '');
     if (keys.length === 0) return 0;
-    return (await this.pipeline(keys.map((key) => `SCARD ${key}`))).reduce((sum, line) => sum + Number(line), 0);
+    return (await this.pipeline(keys.map((key) => `SCARD ${key}`))).reduce(
+      (sum, line) => sum + Number(line),
+      0,
+    );
   }
 }
 
@@ -112,13 +122,30 @@ export class PostgresServer {
   }
   async start() {
     await start('private-postgres', this.folder, { WATCHKEEPER_POSTGRES_FLAGS: this.flags });
-    this.pid = Number(fs.readFileSync(path.join(this.folder, 'data', 'postmaster.pid'), 'utf8').split('\n')[0]);
+    this.pid = Number(
+      fs.readFileSync(path.join(this.folder, 'data', 'postmaster.pid'), 'utf8').split('\n')[0],
+    );
     await this.query('SELECT 1', 'postgres'); // it does not only say that it runs
   }
   /** The rows of a statement, as text. */
   async query(sql, database = 'watchkeeper') {
-    const { stdout } = await run('psql', ['-h', this.folder, '-U', 'watchkeeper', '-d', database, '-XAtq',
-      '-v', 'ON_ERROR_STOP=1', '-c', sql], { maxBuffer: 2 ** 28 });
+    const { stdout } = await run(
+      'psql',
+      [
+        '-h',
+        this.folder,
+        '-U',
+        'watchkeeper',
+        '-d',
+        database,
+        '-XAtq',
+        '-v',
+        'ON_ERROR_STOP=1',
+        '-c',
+        sql,
+      ],
+      { maxBuffer: 2 ** 28 },
+    );
     return stdout.trimEnd();
   }
   processes() {
@@ -145,19 +172,31 @@ export class PostgresServer {
   }
 
   async json(sql, database) {
-    return JSON.parse(await this.query(`SELECT coalesce(json_agg(r), '[]') FROM (${sql}) r`, database));
+    return JSON.parse(
+      await this.query(`SELECT coalesce(json_agg(r), '[]') FROM (${sql}) r`, database),
+    );
   }
   async progress(database) {
     const held = new Map();
-    for (const row of await this.json('SELECT student_id, module_id, coverage::text, mastered_ms FROM progress', database))
+    for (const row of await this.json(
+      'SELECT student_id, module_id, coverage::text, mastered_ms FROM progress',
+      database,
+    ))
       held.set(`${row.student_id}/${row.module_id}`, {
-        coverage: [...row.coverage.matchAll(/\[(\d+),(\d+)\)/g)].map(([, from, to]) => [Number(from), Number(to)]),
+        coverage: [...row.coverage.matchAll(/\[(\d+),(\d+)\)/g)].map(([, from, to]) => [
+          Number(from),
+          Number(to),
+        ]),
         mastered: Number(row.mastered_ms) !== 0,
       });
     return held;
   }
   async completions(database) {
     const rows = await this.json('SELECT student_id, module_id FROM completion', database);
-    return rows.map((row) => ({ student: row.student_id, module: row.module_id, reader: 'table of completions' }));
+    return rows.map((row) => ({
+      student: row.student_id,
+      module: row.module_id,
+      reader: 'table of completions',
+    }));
   }
 }

@@ -32,7 +32,7 @@ export class Stores {
         // Until nothing fits any more; what the server has open may still grow by its last page.
         const descriptor = fs.openSync(filler, 'w');
         try {
-          for (const piece = Buffer.alloc(1 << 16); ;) fs.writeSync(descriptor, piece);
+          for (const piece = Buffer.alloc(1 << 16); ; ) fs.writeSync(descriptor, piece);
         } catch (error) {
           if (error.code !== 'ENOSPC') throw error;
         } finally {
@@ -45,14 +45,20 @@ export class Stores {
         await taken.postgres.start();
       };
       // Little log, so that the disk is full soon.
-      taken.postgres = await PostgresServer.start(path.join(disk, 'server'), '-c max_wal_size=64MB -c min_wal_size=32MB');
+      taken.postgres = await PostgresServer.start(
+        path.join(disk, 'server'),
+        '-c max_wal_size=64MB -c min_wal_size=32MB',
+      );
     } else {
       taken.postgres = await PostgresServer.start(disk);
     }
     return taken;
   }
   async drop(database) {
-    await this.taken?.postgres.query(`DROP DATABASE IF EXISTS ${database} WITH (FORCE)`, 'postgres');
+    await this.taken?.postgres.query(
+      `DROP DATABASE IF EXISTS ${database} WITH (FORCE)`,
+      'postgres',
+    );
   }
 
   /** Ends the servers, in whatever state they are. */
@@ -62,7 +68,8 @@ export class Stores {
     if (!taken) return;
     await taken.freeDisk?.().catch(() => {});
     for (const server of [taken.redis, taken.postgres]) await server?.stop().catch(() => {});
-    if (taken.disk) await run('umount', [taken.disk]).catch((error) => console.error(error.message));
+    if (taken.disk)
+      await run('umount', [taken.disk]).catch((error) => console.error(error.message));
   }
   async stop() {
     await this.discard();

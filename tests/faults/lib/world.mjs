@@ -6,7 +6,7 @@ import path from 'node:path';
 import { program, tokens } from '../../integration/lib/gateway.mjs';
 import { until, within } from '../../integration/lib/wait.mjs';
 import { AckRecord } from './ack_record.mjs';
-import { ProgressWatch, check } from './checker.mjs';
+import { check, ProgressWatch } from './checker.mjs';
 import { GatewayProcess } from './gateway_process.mjs';
 import { Proxy } from './proxy.mjs';
 
@@ -17,8 +17,10 @@ const threshold_ms = (module_ms * 95) / 100;
 // is not brought back by a second look: there are more than a player comes to.
 const playback = { interval_s: 0.4, rate: 2 };
 const scenario_s_max = 540;
-const modules = Array.from({ length: Math.ceil((scenario_s_max * playback.rate * 1000) / module_ms) },
-                           (_, i) => `m-${i + 1}`);
+const modules = Array.from(
+  { length: Math.ceil((scenario_s_max * playback.rate * 1000) / module_ms) },
+  (_, i) => `m-${i + 1}`,
+);
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -32,9 +34,23 @@ export class World {
     const world = new World();
     made(world);
     Object.assign(world, {
-      servers, directory, database, random, ...servers,
-      options: { gateways: 1, devices: 40, connections: 6, clocks: false, settings: '', ...options },
-      faults: 0, gateways: [], redisEmptied: false, redisMayLag: false,
+      servers,
+      directory,
+      database,
+      random,
+      ...servers,
+      options: {
+        gateways: 1,
+        devices: 40,
+        connections: 6,
+        clocks: false,
+        settings: '',
+        ...options,
+      },
+      faults: 0,
+      gateways: [],
+      redisEmptied: false,
+      redisMayLag: false,
     });
     fs.mkdirSync(directory, { recursive: true });
     await world.redis.command('FLUSHALL');
@@ -51,10 +67,17 @@ export class World {
       fs.mkdirSync(home, { recursive: true });
       const clock = world.options.clocks ? path.join(home, 'clock') : null;
       if (clock) fs.writeFileSync(clock, '+0\n');
-      world.gateways.push(new GatewayProcess(`gateway ${i}`, home, {
-        hot: `redis://127.0.0.1:${redisProxy.port}`,
-        ledger: `postgresql://watchkeeper@127.0.0.1:${postgresProxy.port}/${database}?sslmode=disable`,
-      }, { checkpoint_interval_s, settings: world.options.settings, clock }));
+      world.gateways.push(
+        new GatewayProcess(
+          `gateway ${i}`,
+          home,
+          {
+            hot: `redis://127.0.0.1:${redisProxy.port}`,
+            ledger: `postgresql://watchkeeper@127.0.0.1:${postgresProxy.port}/${database}?sslmode=disable`,
+          },
+          { checkpoint_interval_s, settings: world.options.settings, clock },
+        ),
+      );
     }
     for (const gateway of world.gateways) await gateway.start();
     let turn = 0;
@@ -93,25 +116,62 @@ export class World {
   }
 
   startFleet() {
-    this.fleet = spawn(program, ['fleet', '--url', `https://127.0.0.1:${this.balancer.port}`, '--insecure',
-      '--admin-token', tokens.admin, '--devices', String(this.options.devices),
-      '--connections', String(this.options.connections), '--interval', String(playback.interval_s),
-      '--playback-rate', String(playback.rate), '--duration', String(scenario_s_max), '--no-create-modules',
-      ...modules.flatMap((id) => ['--module', id]), '--student-prefix', 's-', '--seed', String(this.random.between(1, 1e6)),
-      '--ack-log', this.record.file, '--quiet', '--json', '--request-timeout', '3', '--drain', '8'],
-      { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.fleet = spawn(
+      program,
+      [
+        'fleet',
+        '--url',
+        `https://127.0.0.1:${this.balancer.port}`,
+        '--insecure',
+        '--admin-token',
+        tokens.admin,
+        '--devices',
+        String(this.options.devices),
+        '--connections',
+        String(this.options.connections),
+        '--interval',
+        String(playback.interval_s),
+        '--playback-rate',
+        String(playback.rate),
+        '--duration',
+        String(scenario_s_max),
+        '--no-create-modules',
+        ...modules.flatMap((id) => ['--module', id]),
+        '--student-prefix',
+        's-',
+        '--seed',
+        String(this.random.between(1, 1e6)),
+        '--ack-log',
+        this.record.file,
+        '--quiet',
+        '--json',
+        '--request-timeout',
+        '3',
+        '--drain',
+        '8',
+      ],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    );
     this.fleetSaid = '';
-    for (const output of [this.fleet.stdout, this.fleet.stderr]) output.on('data', (piece) => (this.fleetSaid += piece));
-    this.fleetEnded = new Promise((resolve) => this.fleet.once('exit', (code, signal) => resolve({ code, signal })));
+    for (const output of [this.fleet.stdout, this.fleet.stderr])
+      output.on('data', (piece) => (this.fleetSaid += piece));
+    this.fleetEnded = new Promise((resolve) =>
+      this.fleet.once('exit', (code, signal) => resolve({ code, signal })),
+    );
   }
 
   /** Waits until heartbeats are acknowledged again: as many as there are devices. */
   async flowing(when, timeout_ms = 30_000) {
     const before = this.record.read().counts.acknowledged;
-    await until(`heartbeats are acknowledged ${when}`, () => {
-      if (this.fleet.exitCode !== null) throw new Error(`the players have ended: ${this.fleetSaid}`);
-      return this.record.read().counts.acknowledged >= before + this.options.devices;
-    }, { timeout_ms, every_ms: 20 });
+    await until(
+      `heartbeats are acknowledged ${when}`,
+      () => {
+        if (this.fleet.exitCode !== null)
+          throw new Error(`the players have ended: ${this.fleetSaid}`);
+        return this.record.read().counts.acknowledged >= before + this.options.devices;
+      },
+      { timeout_ms, every_ms: 20 },
+    );
   }
   /** True when nothing was acknowledged for the time; the answers under way may still come first. */
   async silent(ms) {
@@ -124,7 +184,8 @@ export class World {
   async killGateway(gateway = this.gateway, { again = true } = {}) {
     this.fault();
     const end = await gateway.end('SIGKILL');
-    if (end.signal !== 'SIGKILL') throw new Error(`${gateway.name} had ended before: ${JSON.stringify(end)}\n${gateway.said}`);
+    if (end.signal !== 'SIGKILL')
+      throw new Error(`${gateway.name} had ended before: ${JSON.stringify(end)}\n${gateway.said}`);
     if (again) await gateway.start();
   }
 
@@ -177,21 +238,30 @@ export class World {
   async settle() {
     await this.flowing('once everything is mended', 60_000);
     // Without a mastered pair the third rule would have nothing to look at.
-    await until('a pair is mastered', async () => (await this.postgres.completions(this.database)).length > 0,
-                { timeout_ms: 60_000, every_ms: 100 });
+    await until(
+      'a pair is mastered',
+      async () => (await this.postgres.completions(this.database)).length > 0,
+      { timeout_ms: 60_000, every_ms: 100 },
+    );
     this.fleet.kill('SIGTERM');
     await within('the players end', this.fleetEnded, 40_000);
     this.isOver = true;
     await this.watching;
     this.record.read();
     for (const gateway of this.gateways)
-      await until(`${gateway.name} has its hot store back`, async () => {
-        const { status, degraded } = await gateway.readiness();
-        return status === 200 && degraded === false;
-      }, { timeout_ms: 20_000 });
+      await until(
+        `${gateway.name} has its hot store back`,
+        async () => {
+          const { status, degraded } = await gateway.readiness();
+          return status === 200 && degraded === false;
+        },
+        { timeout_ms: 20_000 },
+      );
     // I5 says within one checkpoint interval: one that had begun may have to end first.
     const begun = Date.now();
-    await until('every pair is checkpointed', async () => (await this.redis.dirtyPairs()) === 0, { timeout_ms: 20_000 });
+    await until('every pair is checkpointed', async () => (await this.redis.dirtyPairs()) === 0, {
+      timeout_ms: 20_000,
+    });
     this.settled_ms = Date.now() - begun;
   }
 
@@ -200,7 +270,11 @@ export class World {
       ['redis', await this.redis.progress()],
       ['postgres', await this.postgres.progress(this.database)],
     ]);
-    const names = new Set([...this.record.pairs.keys(), ...holders.get('redis').keys(), ...holders.get('postgres').keys()]);
+    const names = new Set([
+      ...this.record.pairs.keys(),
+      ...holders.get('redis').keys(),
+      ...holders.get('postgres').keys(),
+    ]);
     const completions = await this.postgres.completions(this.database);
     for (const gateway of this.gateways) {
       const states = new Map();
@@ -211,12 +285,21 @@ export class World {
       holders.set(`api of ${gateway.name}`, states);
       completions.push(...(await gateway.completions()));
     }
-    const readers = ['table of completions', ...this.gateways.map((gateway) => `outbox of ${gateway.name}`)];
+    const readers = [
+      'table of completions',
+      ...this.gateways.map((gateway) => `outbox of ${gateway.name}`),
+    ];
     this.pairs = names.size;
     this.mastered = [...holders.get('postgres').values()].filter((state) => state.mastered).length;
     return check({
-      pairs: this.record.pairs, holders, completions, readers, falls: this.watch.falls,
-      mayLack: new Set(this.redisEmptied ? ['redis'] : []), mayLag: new Set(this.redisMayLag ? ['redis'] : []), thresholdOf: () => threshold_ms,
+      pairs: this.record.pairs,
+      holders,
+      completions,
+      readers,
+      falls: this.watch.falls,
+      mayLack: new Set(this.redisEmptied ? ['redis'] : []),
+      mayLag: new Set(this.redisMayLag ? ['redis'] : []),
+      thresholdOf: () => threshold_ms,
     });
   }
 
@@ -224,8 +307,10 @@ export class World {
   async close() {
     this.isOver = true;
     if (this.fleet?.exitCode === null) this.fleet.kill('SIGKILL');
-    for (const gateway of this.gateways) if (gateway.isUp) await gateway.end('SIGKILL').catch(() => {});
-    for (const proxy of [...(this.redisProxy ?? []), ...(this.postgresProxy ?? []), this.balancer]) await proxy?.stop();
+    for (const gateway of this.gateways)
+      if (gateway.isUp) await gateway.end('SIGKILL').catch(() => {});
+    for (const proxy of [...(this.redisProxy ?? []), ...(this.postgresProxy ?? []), this.balancer])
+      await proxy?.stop();
     await this.watching;
   }
 }

@@ -41,10 +41,15 @@ export const gatewayScenarios = {
         const begun = Date.now();
         const { code, signal } = await world.gateway.end('SIGTERM', 15_000);
         const took_ms = Date.now() - begun;
-        if (code !== 0) throw new Error(`SIGTERM ended with ${code ?? signal}: ${world.gateway.said.slice(-2000)}`);
+        if (code !== 0)
+          throw new Error(
+            `SIGTERM ended with ${code ?? signal}: ${world.gateway.said.slice(-2000)}`,
+          );
         if (took_ms > 10_500) throw new Error(`SIGTERM took ${took_ms} ms`);
         if (!/"all_answered":true,"all_checkpointed":true/.test(world.gateway.said))
-          throw new Error(`not everything was answered and written: ${world.gateway.said.slice(-500)}`);
+          throw new Error(
+            `not everything was answered and written: ${world.gateway.said.slice(-500)}`,
+          );
         await world.gateway.start();
         await world.flowing('after the restart');
       }
@@ -57,9 +62,28 @@ export const gatewayScenarios = {
     async run(world, count) {
       const { gateway } = world;
       const file = (name) => path.join(gateway.directory, name);
-      const make = () => execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256',
-        '-nodes', '-days', '2', '-subj', '/CN=127.0.0.1', '-keyout', file('key.pem'), '-out', file('certificate.pem')],
-        { stdio: 'ignore' });
+      const make = () =>
+        execFileSync(
+          'openssl',
+          [
+            'req',
+            '-x509',
+            '-newkey',
+            'ec',
+            '-pkeyopt',
+            'ec_paramgen_curve:P-256',
+            '-nodes',
+            '-days',
+            '2',
+            '-subj',
+            '/CN=127.0.0.1',
+            '-keyout',
+            file('key.pem'),
+            '-out',
+            file('certificate.pem'),
+          ],
+          { stdio: 'ignore' },
+        );
       make();
       gateway.settings = `[tls]\ncertificate = "${file('certificate.pem')}"\nkey = "${file('key.pem')}"\n`;
       gateway.writeConfiguration();
@@ -70,7 +94,11 @@ export const gatewayScenarios = {
         await world.moment(50, 400);
         world.fault();
         const bad = i % 2 === 1;
-        if (bad) fs.writeFileSync(file('certificate.pem'), world.random.pick(['', 'no certificate', '-----BEGIN CERTIFICATE-----\nAAAA\n']));
+        if (bad)
+          fs.writeFileSync(
+            file('certificate.pem'),
+            world.random.pick(['', 'no certificate', '-----BEGIN CERTIFICATE-----\nAAAA\n']),
+          );
         else make();
         const from = gateway.said.length;
         gateway.child.kill('SIGHUP');

@@ -4,4 +4,9 @@ import { networkScenarios } from './network.mjs';
 import { postgresScenarios } from './postgres.mjs';
 import { redisScenarios } from './redis.mjs';
 
-export const scenarios = { ...gatewayScenarios, ...redisScenarios, ...postgresScenarios, ...networkScenarios };
+export const scenarios = {
+  ...gatewayScenarios,
+  ...redisScenarios,
+  ...postgresScenarios,
+  ...networkScenarios,
+};

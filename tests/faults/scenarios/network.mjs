@@ -7,7 +7,12 @@ export const networkScenarios = {
     what: 'connections to the stores and from the devices are reset at random moments',
     faults: { short: 6, full: 60 },
     async run(world, count) {
-      const proxies = [world.redisProxy[0], world.redisProxy[0], world.postgresProxy[0], world.balancer];
+      const proxies = [
+        world.redisProxy[0],
+        world.redisProxy[0],
+        world.postgresProxy[0],
+        world.balancer,
+      ];
       for (let i = 0; i < count; ++i) {
         await world.moment(20, 700);
         world.fault();
@@ -23,7 +28,11 @@ export const networkScenarios = {
       for (let i = 0; i < count; ++i) {
         await world.moment(100, 1000);
         world.fault();
-        const proxy = world.random.pick([world.redisProxy[0], world.redisProxy[0], world.postgresProxy[0]]);
+        const proxy = world.random.pick([
+          world.redisProxy[0],
+          world.redisProxy[0],
+          world.postgresProxy[0],
+        ]);
         proxy.set('mute');
         await world.moment(500, 4000);
         proxy.set('pass');
@@ -58,14 +67,20 @@ export const networkScenarios = {
         world.fault();
         world.balancer.set('mute');
         const { sent } = world.record.read().counts;
-        await until('a heartbeat is sent whose answer will be lost', () => world.record.read().counts.sent > sent);
+        await until(
+          'a heartbeat is sent whose answer will be lost',
+          () => world.record.read().counts.sent > sent,
+        );
         await world.moment(300, 2500);
         world.balancer.set('pass');
         await world.flowing('with answers again', 45_000);
       }
       // Those that were never answered wait a while before they are sent again.
-      await until('a heartbeat that was credited is sent again', () => world.record.read().counts.duplicate > 0,
-                  { timeout_ms: 45_000, every_ms: 20 });
+      await until(
+        'a heartbeat that was credited is sent again',
+        () => world.record.read().counts.duplicate > 0,
+        { timeout_ms: 45_000, every_ms: 20 },
+      );
     },
   },
   'split-gateways': {
@@ -83,11 +98,15 @@ export const networkScenarios = {
         cut = world.gateways[which];
         world.redisProxy[which].set('refuse');
         // A heartbeat that fails tells it. All may be with the other one: they move until one is not.
-        await until('it is degraded', async () => {
-          if ((await cut.readiness()).degraded) return true;
-          world.balancer.cut(() => world.random.next() < 0.5);
-          return false;
-        }, { every_ms: 500 });
+        await until(
+          'it is degraded',
+          async () => {
+            if ((await cut.readiness()).degraded) return true;
+            world.balancer.cut(() => world.random.next() < 0.5);
+            return false;
+          },
+          { every_ms: 500 },
+        );
         for (let moves = 3; moves > 0; --moves) {
           world.balancer.cut(() => world.random.next() < 0.5);
           await world.moment(200, 800);

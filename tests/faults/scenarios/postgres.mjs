@@ -24,26 +24,47 @@ export const postgresScenarios = {
   'postgres-killed': {
     what: 'PostgreSQL is killed and recovers',
     faults: { short: 1, full: 10 },
-    run: rounds((world) => world.postgres.kill(), (world) => world.postgres.start()),
+    run: rounds(
+      (world) => world.postgres.kill(),
+      (world) => world.postgres.start(),
+    ),
   },
   'postgres-restarted': {
     what: 'PostgreSQL is stopped and started',
     faults: { full: 8 },
-    run: rounds((world) => world.postgres.stop(), (world) => world.postgres.start()),
+    run: rounds(
+      (world) => world.postgres.stop(),
+      (world) => world.postgres.start(),
+    ),
   },
   'postgres-paused': {
     what: 'PostgreSQL is stopped (SIGSTOP) and goes on',
     faults: { short: 1, full: 8 },
-    run: rounds(async (world) => world.postgres.pause(), async (world) => world.postgres.resume()),
+    run: rounds(
+      async (world) => world.postgres.pause(),
+      async (world) => world.postgres.resume(),
+    ),
   },
   'postgres-refuses-connections': {
     what: 'connections to the database are ended and refused',
     faults: { full: 8 },
-    run: rounds(async (world) => {
-      await world.postgres.query(`ALTER DATABASE ${world.database} ALLOW_CONNECTIONS false`, otherDatabase);
-      await world.postgres.query(
-        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${world.database}'`, otherDatabase);
-    }, (world) => world.postgres.query(`ALTER DATABASE ${world.database} ALLOW_CONNECTIONS true`, otherDatabase)),
+    run: rounds(
+      async (world) => {
+        await world.postgres.query(
+          `ALTER DATABASE ${world.database} ALLOW_CONNECTIONS false`,
+          otherDatabase,
+        );
+        await world.postgres.query(
+          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${world.database}'`,
+          otherDatabase,
+        );
+      },
+      (world) =>
+        world.postgres.query(
+          `ALTER DATABASE ${world.database} ALLOW_CONNECTIONS true`,
+          otherDatabase,
+        ),
+    ),
   },
   'postgres-rows-locked': {
     what: 'every row of the progress is locked for longer than a statement may take',
@@ -52,8 +73,11 @@ export const postgresScenarios = {
       for (let i = 0; i < count; ++i) {
         await world.moment(100, 1500);
         world.fault();
-        const holder = spawn('psql', ['-h', world.postgres.folder, '-U', 'watchkeeper', '-d', world.database, '-XAtq'],
-                             { stdio: ['pipe', 'pipe', 'inherit'] });
+        const holder = spawn(
+          'psql',
+          ['-h', world.postgres.folder, '-U', 'watchkeeper', '-d', world.database, '-XAtq'],
+          { stdio: ['pipe', 'pipe', 'inherit'] },
+        );
         let said = '';
         holder.stdout.on('data', (piece) => (said += piece));
         holder.stdin.write("BEGIN; SELECT 1 FROM progress FOR UPDATE; SELECT 'locked';\n");
@@ -69,7 +93,10 @@ export const postgresScenarios = {
     what: 'the disk of PostgreSQL is full, and has room again',
     faults: { full: 3 },
     needs: 'small disk',
-    run: rounds((world) => world.servers.fillDisk(), (world) => world.servers.freeDisk()),
+    run: rounds(
+      (world) => world.servers.fillDisk(),
+      (world) => world.servers.freeDisk(),
+    ),
   },
   'both-down': {
     what: 'both stores are killed: nothing is acknowledged, and nothing is lost',
@@ -81,9 +108,11 @@ export const postgresScenarios = {
         await Promise.all([world.redis.kill(), world.postgres.kill()]);
         await until('nothing is acknowledged', () => world.silent(800), { timeout_ms: 15_000 });
         const { status } = await world.gateway.readiness();
-        if (status !== 503) await until('not ready', async () => (await world.gateway.readiness()).status === 503);
+        if (status !== 503)
+          await until('not ready', async () => (await world.gateway.readiness()).status === 503);
         // Either may be back first.
-        const order = world.random.next() < 0.5 ? [world.redis, world.postgres] : [world.postgres, world.redis];
+        const order =
+          world.random.next() < 0.5 ? [world.redis, world.postgres] : [world.postgres, world.redis];
         await order[0].start();
         await world.flowing('with one store back', 45_000);
         await order[1].start();

@@ -5,10 +5,14 @@ const degraded = async (gateway) => (await gateway.readiness()).degraded;
 
 /** The gateway notices that its hot store is away, and goes on through the ledger. */
 export async function noticed(world, gateway = world.gateway) {
-  await until(`${gateway.name} goes on without its hot store`, () => degraded(gateway), { timeout_ms: 15_000 });
+  await until(`${gateway.name} goes on without its hot store`, () => degraded(gateway), {
+    timeout_ms: 15_000,
+  });
 }
 export async function recovered(world, gateway = world.gateway) {
-  await until(`${gateway.name} has its hot store back`, async () => !(await degraded(gateway)), { timeout_ms: 20_000 });
+  await until(`${gateway.name} has its hot store back`, async () => !(await degraded(gateway)), {
+    timeout_ms: 20_000,
+  });
 }
 
 /** Rounds of: break it, heartbeats go on through the ledger, mend it, heartbeats go on. */
@@ -33,21 +37,28 @@ export const redisScenarios = {
   'redis-killed': {
     what: 'Redis is killed and started again with its log',
     faults: { short: 2, full: 15 },
-    run: rounds((world) => world.redis.kill(), (world) => world.redis.start()),
+    run: rounds(
+      (world) => world.redis.kill(),
+      (world) => world.redis.start(),
+    ),
   },
   'redis-killed-gateway-killed': {
     what: 'Redis is killed, the gateway too, both come back',
     faults: { full: 10 },
-    run: rounds((world) => world.redis.kill(), (world) => world.redis.start(), {
-      async each(world) {
-        // The new process knows only what the ledger has until Redis is back: nothing is lost, but
-        // not all can be shown.
-        world.mayShowLess = () => true;
-        world.redisMayLag = true;
-        await world.killGateway();
-        await world.flowing('through the ledger, after the kill');
+    run: rounds(
+      (world) => world.redis.kill(),
+      (world) => world.redis.start(),
+      {
+        async each(world) {
+          // The new process knows only what the ledger has until Redis is back: nothing is lost, but
+          // not all can be shown.
+          world.mayShowLess = () => true;
+          world.redisMayLag = true;
+          await world.killGateway();
+          await world.flowing('through the ledger, after the kill');
+        },
       },
-    }),
+    ),
     after: showsAll,
   },
   'redis-emptied': {
@@ -55,7 +66,10 @@ export const redisScenarios = {
     faults: { short: 2, full: 15 },
     async run(world, count) {
       world.redisEmptied = true;
-      await rounds((w) => w.redis.kill(), (w) => w.redis.startEmpty())(world, count);
+      await rounds(
+        (w) => w.redis.kill(),
+        (w) => w.redis.startEmpty(),
+      )(world, count);
     },
   },
   'redis-flushed': {
@@ -74,25 +88,34 @@ export const redisScenarios = {
   'redis-paused': {
     what: 'Redis is stopped (SIGSTOP) and goes on',
     faults: { short: 1, full: 10 },
-    run: rounds((world) => world.redis.pause(), (world) => world.redis.resume()),
+    run: rounds(
+      (world) => world.redis.pause(),
+      (world) => world.redis.resume(),
+    ),
   },
   'redis-out-of-memory': {
     what: 'Redis refuses writes: maxmemory',
     faults: { short: 1, full: 8 },
-    run: rounds((world) => world.settings(world.redis, ['maxmemory', '1mb']),
-                (world) => world.settings(world.redis, ['maxmemory', '0'])),
+    run: rounds(
+      (world) => world.settings(world.redis, ['maxmemory', '1mb']),
+      (world) => world.settings(world.redis, ['maxmemory', '0']),
+    ),
   },
   'redis-read-only': {
     what: 'Redis becomes a read-only replica, and a master again',
     faults: { full: 8 },
-    run: rounds((world) => world.redis.command('REPLICAOF', '127.0.0.1', '1'),
-                (world) => world.redis.command('REPLICAOF', 'NO', 'ONE')),
+    run: rounds(
+      (world) => world.redis.command('REPLICAOF', '127.0.0.1', '1'),
+      (world) => world.redis.command('REPLICAOF', 'NO', 'ONE'),
+    ),
   },
   'redis-without-replicas': {
     what: 'Redis refuses writes: min-replicas-to-write',
     faults: { full: 8 },
-    run: rounds((world) => world.settings(world.redis, ['min-replicas-to-write', '1']),
-                (world) => world.settings(world.redis, ['min-replicas-to-write', '0'])),
+    run: rounds(
+      (world) => world.settings(world.redis, ['min-replicas-to-write', '1']),
+      (world) => world.settings(world.redis, ['min-replicas-to-write', '0']),
+    ),
   },
   'redis-slow': {
     what: 'Redis answers late, sometimes later than is waited for',
@@ -103,7 +126,8 @@ export const redisScenarios = {
         world.fault();
         // Each way. At 700 a round trip is within the time limit of a call, but a heartbeat takes longer
         // than the players wait: nothing flows, and nothing may be lost. At 2500 Redis counts as away.
-        const delay_ms = (world.redisProxy[0].delay_ms = i < 2 ? [700, 2500][i] : world.random.pick([50, 200, 700, 2500]));
+        const delay_ms = (world.redisProxy[0].delay_ms =
+          i < 2 ? [700, 2500][i] : world.random.pick([50, 200, 700, 2500]));
         if (delay_ms === 700) await world.moment(3000, 6000);
         else await world.flowing('while Redis is slow', 60_000);
         world.redisProxy[0].delay_ms = 0;

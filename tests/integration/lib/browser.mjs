@@ -7,9 +7,17 @@ const executablePath = process.env.WATCHKEEPER_CHROMIUM ?? '/usr/bin/chromium';
 /** Without a graphics card the processor paints, and there are several players on it. */
 const small = { width: 360, height: 480 };
 
-const args = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-  '--disable-background-networking', '--disable-component-update', '--disable-sync',
-  '--autoplay-policy=no-user-gesture-required'];
+const args = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--autoplay-policy=no-user-gesture-required',
+];
 
 export function launchBrowser() {
   // Playwright gives it an empty user data directory, and removes that in the end.
@@ -19,7 +27,9 @@ export function launchBrowser() {
 /** A browser that keeps its profile in `folder`, and looks at certificates if it is to. */
 export function launchProfile(folder, { checkCertificates }) {
   return chromium.launchPersistentContext(folder, {
-    executablePath, viewport: small, ignoreHTTPSErrors: !checkCertificates,
+    executablePath,
+    viewport: small,
+    ignoreHTTPSErrors: !checkCertificates,
     args: checkCertificates ? args : [...args, '--ignore-certificate-errors'],
   });
 }
@@ -27,9 +37,16 @@ export function launchProfile(folder, { checkCertificates }) {
 /** A browser profile with the player page of one student. */
 export class PlayerPage {
   /** `origin` has the page, `gateway` takes the heartbeats; `query` is given to the page. */
-  static async open(browser, { origin, gateway, student, module, query = {}, hash = '', options = {} }) {
+  static async open(
+    browser,
+    { origin, gateway, student, module, query = {}, hash = '', options = {} },
+  ) {
     const player = new PlayerPage();
-    player.context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: small, ...options });
+    player.context = await browser.newContext({
+      ignoreHTTPSErrors: true,
+      viewport: small,
+      ...options,
+    });
     player.page = await player.context.newPage();
     player.errors = [];
     player.page.on('pageerror', (error) => player.errors.push(String(error)));
@@ -47,11 +64,16 @@ export class PlayerPage {
 
   async load(address = this.address) {
     await this.page.goto(address);
-    await this.page.waitForFunction(() => globalThis.tracker && document.querySelector('video').readyState >= 3, null, { timeout: 60_000 });
+    await this.page.waitForFunction(
+      () => globalThis.tracker && document.querySelector('video').readyState >= 3,
+      null,
+      { timeout: 60_000 },
+    );
     // All that the tracker says, for the tests to look at.
     await this.page.evaluate(() => {
       globalThis.heard = { progress: [], mastered: [], drop: [], problem: [] };
-      for (const [name, list] of Object.entries(heard)) tracker.on(name, (event) => list.push(event));
+      for (const [name, list] of Object.entries(heard))
+        tracker.on(name, (event) => list.push(event));
     });
   }
 
@@ -76,20 +98,29 @@ export class PlayerPage {
   }
   /** The whole video is in the browser: it plays on without its server. */
   loaded() {
-    return until('the video is loaded', () => this.evaluate(() => {
-      const { buffered, duration } = document.querySelector('video');
-      return buffered.length === 1 && buffered.end(0) > duration - 0.5;
-    }), { timeout_ms: 60_000, every_ms: 200 });
+    return until(
+      'the video is loaded',
+      () =>
+        this.evaluate(() => {
+          const { buffered, duration } = document.querySelector('video');
+          return buffered.length === 1 && buffered.end(0) > duration - 0.5;
+        }),
+      { timeout_ms: 60_000, every_ms: 200 },
+    );
   }
   pause() {
     return this.evaluate(() => document.querySelector('video').pause());
   }
   seek(positionMs) {
-    return this.evaluate((ms) => new Promise((resolve) => {
-      const video = document.querySelector('video');
-      video.addEventListener('seeked', () => resolve(), { once: true });
-      video.currentTime = ms / 1000;
-    }), positionMs);
+    return this.evaluate(
+      (ms) =>
+        new Promise((resolve) => {
+          const video = document.querySelector('video');
+          video.addEventListener('seeked', () => resolve(), { once: true });
+          video.currentTime = ms / 1000;
+        }),
+      positionMs,
+    );
   }
 
   /** Enrols the page's key for its student, as the learning platform's backend does. */
@@ -101,15 +132,26 @@ export class PlayerPage {
   }
 
   reaches(positionMs, timeout_ms = 120_000) {
-    return until(`the video is at ${positionMs} ms`, async () => (await this.position()) >= positionMs, { timeout_ms, every_ms: 200 });
+    return until(
+      `the video is at ${positionMs} ms`,
+      async () => (await this.position()) >= positionMs,
+      { timeout_ms, every_ms: 200 },
+    );
   }
   ends(timeout_ms = 120_000) {
-    return until('the video has ended', () => this.evaluate(() => document.querySelector('video').ended), { timeout_ms, every_ms: 200 });
+    return until(
+      'the video has ended',
+      () => this.evaluate(() => document.querySelector('video').ended),
+      { timeout_ms, every_ms: 200 },
+    );
   }
   /** Everything that was played is answered for. */
   async settled(timeout_ms = 90_000) {
     await this.evaluate(() => tracker.flush());
-    await until('nothing waits any more', async () => (await this.status()).buffered === 0, { timeout_ms, every_ms: 200 });
+    await until('nothing waits any more', async () => (await this.status()).buffered === 0, {
+      timeout_ms,
+      every_ms: 200,
+    });
   }
   text(id) {
     return this.page.locator(`#${id}`).innerText();

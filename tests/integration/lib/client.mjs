@@ -19,7 +19,10 @@ export class Client {
   /** A stream for tests that write the body piece by piece. */
   stream(method, path, headers = {}) {
     if (this.session.closed || this.session.destroyed) this.open();
-    return this.session.request({ ':method': method, ':path': path, ...headers }, { endStream: false });
+    return this.session.request(
+      { ':method': method, ':path': path, ...headers },
+      { endStream: false },
+    );
   }
 
   async request(method, path, { body, headers = {}, token, timeout_ms = 20_000 } = {}) {

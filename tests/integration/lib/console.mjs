@@ -55,15 +55,21 @@ export class Browser {
       worldName: 'axe',
     });
     const evaluate = async (expression) => {
-      const { result, exceptionDetails } = await cdp.send('Runtime.evaluate',
-        { expression, contextId: executionContextId, awaitPromise: true, returnByValue: true });
-      if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
+      const { result, exceptionDetails } = await cdp.send('Runtime.evaluate', {
+        expression,
+        contextId: executionContextId,
+        awaitPromise: true,
+        returnByValue: true,
+      });
+      if (exceptionDetails)
+        throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
       return result.value;
     };
     await evaluate(`${axe.source}; 0`);
     const found = await evaluate(
       'axe.run(document).then(({ violations }) => violations.flatMap(({ id, nodes }) =>' +
-      ' nodes.map(({ html, failureSummary }) => id + ": " + html.slice(0, 200) + " " + failureSummary)))');
+        ' nodes.map(({ html, failureSummary }) => id + ": " + html.slice(0, 200) + " " + failureSummary)))',
+    );
     await cdp.detach();
     return found;
   }
@@ -79,7 +85,9 @@ export class Browser {
  */
 export function runsOf(canvas) {
   return canvas.evaluate((element) => {
-    const { data } = element.getContext('2d').getImageData(0, Math.floor(element.height / 3), element.width, 1);
+    const { data } = element
+      .getContext('2d')
+      .getImageData(0, Math.floor(element.height / 3), element.width, 1);
     const runs = [];
     for (let x = 0; x < element.width; ++x) {
       const colour = [...data.slice(x * 4, x * 4 + 3)].join(',');

@@ -1,6 +1,7 @@
 // A device: a key pair, and tokens signed with jose (the happy path) or by hand (everything else).
-import { CompactSign, calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose';
+
 import crypto from 'node:crypto';
+import { CompactSign, calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose';
 
 export const b64 = (bytes) => Buffer.from(bytes).toString('base64url');
 export const uuid = () => crypto.randomUUID();
@@ -12,10 +13,15 @@ export class Device {
     device.alg = alg;
     device.privateKey = pair.privateKey;
     const jwk = await exportJWK(pair.publicKey);
-    device.jwk = alg === 'ES256' ? { crv: jwk.crv, kty: jwk.kty, x: jwk.x, y: jwk.y }
-                                 : { crv: jwk.crv, kty: jwk.kty, x: jwk.x };
+    device.jwk =
+      alg === 'ES256'
+        ? { crv: jwk.crv, kty: jwk.kty, x: jwk.x, y: jwk.y }
+        : { crv: jwk.crv, kty: jwk.kty, x: jwk.x };
     device.kid = await calculateJwkThumbprint(device.jwk, 'sha256');
-    device.nodeKey = crypto.createPrivateKey({ key: await exportJWK(pair.privateKey), format: 'jwk' });
+    device.nodeKey = crypto.createPrivateKey({
+      key: await exportJWK(pair.privateKey),
+      format: 'jwk',
+    });
     return device;
   }
 
@@ -46,7 +52,17 @@ export class Device {
 
 /** The claims of one heartbeat; `over` changes or, with undefined, removes some. */
 export function claims(student, module, sid, sn, from, to, over = {}) {
-  const made = { sub: student, cid: module, sid, sn, from, to, pr: 1, iat: Date.now() / 1000, ...over };
+  const made = {
+    sub: student,
+    cid: module,
+    sid,
+    sn,
+    from,
+    to,
+    pr: 1,
+    iat: Date.now() / 1000,
+    ...over,
+  };
   for (const name of Object.keys(made)) if (made[name] === undefined) delete made[name];
   return made;
 }

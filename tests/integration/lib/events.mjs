@@ -6,7 +6,8 @@ export class Events {
   /** Opens GET /v1/live on the client; resolves with the answer's header fields there. */
   static async open(client, { module, token, headers = {} } = {}) {
     const events = new Events();
-    const path = module === undefined ? '/v1/live' : `/v1/live?module=${encodeURIComponent(module)}`;
+    const path =
+      module === undefined ? '/v1/live' : `/v1/live?module=${encodeURIComponent(module)}`;
     const sent = { ...headers };
     if (token) sent.authorization = `Bearer ${token}`;
     events.stream = client.stream('GET', path, sent);
@@ -22,12 +23,15 @@ export class Events {
       events.stream.on('close', () => {
         resolve(events.stream.rstCode);
         for (const each of events.waiting) each.reject(new Error('the stream has ended'));
-      }));
-    events.headers = await within('the answer begins',
+      }),
+    );
+    events.headers = await within(
+      'the answer begins',
       new Promise((resolve, reject) => {
         events.stream.once('response', resolve);
         events.stream.once('error', reject);
-      }));
+      }),
+    );
     events.status = events.headers[':status'];
     return events;
   }

@@ -5,13 +5,17 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { Client } from './client.mjs';
-import { Stores, root, temporaryDirectory } from './stores.mjs';
+import { root, Stores, temporaryDirectory } from './stores.mjs';
 import { until, within } from './wait.mjs';
 
 export const program =
   process.env.WATCHKEEPER_PROGRAM ?? path.join(root, 'build', 'release', 'watchkeeper');
 
-export const tokens = { viewer: 'viewer-secret', admin: 'admin-secret', operator: 'operator-secret' };
+export const tokens = {
+  viewer: 'viewer-secret',
+  admin: 'admin-secret',
+  operator: 'operator-secret',
+};
 
 function freePort() {
   return new Promise((resolve, reject) => {
@@ -48,10 +52,14 @@ export class Gateway {
   }
 
   writeConfiguration(extra = '') {
-    const text = `listen = "127.0.0.1:${this.port}"\nh2c_listen = "127.0.0.1:${this.cleartextPort}"\n` +
+    const text =
+      `listen = "127.0.0.1:${this.port}"\nh2c_listen = "127.0.0.1:${this.cleartextPort}"\n` +
       `data_dir = "${path.join(this.directory, 'data')}"\n` +
       `[store]\n${this.stores.settings}\n${this.store}\n${this.settings}\n` +
-      Object.entries(tokens).map(([role, secret]) => tokenTable(role, role, secret)).join('') + extra;
+      Object.entries(tokens)
+        .map(([role, secret]) => tokenTable(role, role, secret))
+        .join('') +
+      extra;
     fs.writeFileSync(this.file, text);
   }
 
@@ -61,12 +69,15 @@ export class Gateway {
     this.cleartextPort = await freePort();
     this.writeConfiguration();
     this.log = '';
-    this.child = spawn(program, ['--config', this.file],
-                       { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...this.environment } });
+    this.child = spawn(program, ['--config', this.file], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...this.environment },
+    });
     for (const output of [this.child.stdout, this.child.stderr])
       output.on('data', (chunk) => (this.log += chunk));
     this.ended = new Promise((resolve) =>
-      this.child.once('exit', (code, signal) => resolve({ code, signal })));
+      this.child.once('exit', (code, signal) => resolve({ code, signal })),
+    );
     this.child.once('error', (error) => (this.log += error.message));
     this.origin = `https://127.0.0.1:${this.port}`;
     this.cleartextOrigin = `http://127.0.0.1:${this.cleartextPort}`;
@@ -100,17 +111,25 @@ export class Gateway {
   /** POST /v1/heartbeats with these tokens. */
   send(list, { headers = {}, client = this.client } = {}) {
     const body = Array.isArray(list) ? list.join('\n') : list;
-    return client.request('POST', '/v1/heartbeats',
-                          { body, headers: { 'content-type': 'application/jose', ...headers } });
+    return client.request('POST', '/v1/heartbeats', {
+      body,
+      headers: { 'content-type': 'application/jose', ...headers },
+    });
   }
 
   async putModule(id, duration_ms, more = {}) {
-    const answer = await this.admin('PUT', `/v1/modules/${id}`,
-                                    { title: `Module ${id}`, duration_ms, ...more });
+    const answer = await this.admin('PUT', `/v1/modules/${id}`, {
+      title: `Module ${id}`,
+      duration_ms,
+      ...more,
+    });
     if (answer.status >= 300) throw new Error(`PUT module: ${answer.status} ${answer.text}`);
   }
   async enrol(device, student) {
-    const answer = await this.admin('PUT', `/v1/devices/${device.kid}`, { student, jwk: device.jwk });
+    const answer = await this.admin('PUT', `/v1/devices/${device.kid}`, {
+      student,
+      jwk: device.jwk,
+    });
     if (answer.status >= 300) throw new Error(`PUT device: ${answer.status} ${answer.text}`);
   }
   async progress(student, module) {

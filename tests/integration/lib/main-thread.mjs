@@ -13,7 +13,8 @@ export async function tasksOf({ program, page }, work) {
   await cdp.send('Tracing.start', {
     transferMode: 'ReportEvents',
     traceConfig: {
-      includedCategories: ['disabled-by-default-devtools.timeline', 'blink.user_timing'], excludedCategories: ['*'],
+      includedCategories: ['disabled-by-default-devtools.timeline', 'blink.user_timing'],
+      excludedCategories: ['*'],
     },
   });
   const prefix = `main-thread-${Math.random()}-`;
@@ -25,12 +26,23 @@ export async function tasksOf({ program, page }, work) {
   const { dataLossOccurred } = await complete;
   await cdp.detach();
   if (dataLossOccurred) throw new Error('the trace has lost something');
-  const [begin, end] = ['begin', 'end'].map((name) => events.find((event) => event.name === `${prefix}${name}`));
+  const [begin, end] = ['begin', 'end'].map((name) =>
+    events.find((event) => event.name === `${prefix}${name}`),
+  );
   if (!begin || !end) throw new Error('the trace does not have both marks');
   // A mark is made by the page's own thread, and there are other renderers.
-  return events
-    .filter(({ name, ph, pid, tid, ts }) =>
-      name === 'RunTask' && ph === 'X' && pid === begin.pid && tid === begin.tid && ts >= begin.ts && ts <= end.ts)
-    // Chromium leaves the time out where the clock of the thread could not be read; then nothing is given away.
-    .map(({ dur, tdur }) => ({ wall_ms: dur / 1000, processor_ms: (tdur ?? dur) / 1000 }));
+  return (
+    events
+      .filter(
+        ({ name, ph, pid, tid, ts }) =>
+          name === 'RunTask' &&
+          ph === 'X' &&
+          pid === begin.pid &&
+          tid === begin.tid &&
+          ts >= begin.ts &&
+          ts <= end.ts,
+      )
+      // Chromium leaves the time out where the clock of the thread could not be read; then nothing is given away.
+      .map(({ dur, tdur }) => ({ wall_ms: dur / 1000, processor_ms: (tdur ?? dur) / 1000 }))
+  );
 }

@@ -7,8 +7,12 @@ import path from 'node:path';
 import { root, temporaryDirectory } from './stores.mjs';
 
 const types = {
-  html: 'text/html; charset=utf-8', js: 'text/javascript', css: 'text/css', m3u8: 'application/vnd.apple.mpegurl',
-  m4s: 'video/iso.segment', mp4: 'video/mp4',
+  html: 'text/html; charset=utf-8',
+  js: 'text/javascript',
+  css: 'text/css',
+  m3u8: 'application/vnd.apple.mpegurl',
+  m4s: 'video/iso.segment',
+  mp4: 'video/mp4',
 };
 
 export class PageServer {
@@ -20,9 +24,32 @@ export class PageServer {
     const server = new PageServer();
     server.directory = temporaryDirectory('page');
     const file = (name) => path.join(server.directory, name);
-    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2',
-      '-subj', '/CN=127.0.0.1', '-keyout', file('key.pem'), '-out', file('certificate.pem')], { stdio: 'ignore' });
-    const options = { key: fs.readFileSync(file('key.pem')), cert: fs.readFileSync(file('certificate.pem')), allowHTTP1: true };
+    execFileSync(
+      'openssl',
+      [
+        'req',
+        '-x509',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:P-256',
+        '-nodes',
+        '-days',
+        '2',
+        '-subj',
+        '/CN=127.0.0.1',
+        '-keyout',
+        file('key.pem'),
+        '-out',
+        file('certificate.pem'),
+      ],
+      { stdio: 'ignore' },
+    );
+    const options = {
+      key: fs.readFileSync(file('key.pem')),
+      cert: fs.readFileSync(file('certificate.pem')),
+      allowHTTP1: true,
+    };
     server.sockets = new Set();
     const serve = (request, response) => {
       if (api && request.url.startsWith('/v1/')) {
@@ -36,7 +63,9 @@ export class PageServer {
         response.writeHead(404).end();
         return;
       }
-      response.writeHead(200, { 'content-type': types[wanted.split('.').at(-1)] ?? 'application/octet-stream' });
+      response.writeHead(200, {
+        'content-type': types[wanted.split('.').at(-1)] ?? 'application/octet-stream',
+      });
       response.end(fs.readFileSync(wanted));
     };
     server.listener = secure ? http2.createSecureServer(options, serve) : http.createServer(serve);
@@ -61,14 +90,20 @@ export class PageServer {
 export function playerFolders(seconds, name = 'demo-video') {
   const media = path.join(root, 'build', name);
   execFileSync(path.join(root, 'scripts', 'build-web'), { stdio: ['ignore', 'ignore', 'inherit'] });
-  execFileSync(path.join(root, 'scripts', 'make-demo-video'), [media, String(seconds)], { stdio: ['ignore', 'ignore', 'inherit'] });
+  execFileSync(path.join(root, 'scripts', 'make-demo-video'), [media, String(seconds)], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
   return { page: path.join(root, 'player', 'dist'), media };
 }
 
 /** The gateway's own settings that serve both, with the policy that scripts/run gives the page. */
 export function playerSettings({ page, media }) {
-  const policy = fs.readFileSync(path.join(root, 'player', 'content-security-policy'), 'utf8').trim();
-  return `[[static]]\npath = "/player/"\nfolder = "${page}"\nimmutable = "assets/"\n` +
+  const policy = fs
+    .readFileSync(path.join(root, 'player', 'content-security-policy'), 'utf8')
+    .trim();
+  return (
+    `[[static]]\npath = "/player/"\nfolder = "${page}"\nimmutable = "assets/"\n` +
     `content_security_policy = "${policy}"\n` +
-    `[[static]]\npath = "/player/media/"\nfolder = "${media}"\n`;
+    `[[static]]\npath = "/player/media/"\nfolder = "${media}"\n`
+  );
 }

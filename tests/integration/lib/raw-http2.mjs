@@ -5,22 +5,60 @@ import net from 'node:net';
 import tls from 'node:tls';
 
 export const type = {
-  data: 0, headers: 1, priority: 2, reset: 3, settings: 4, push: 5, ping: 6, goaway: 7, window: 8, continuation: 9,
+  data: 0,
+  headers: 1,
+  priority: 2,
+  reset: 3,
+  settings: 4,
+  push: 5,
+  ping: 6,
+  goaway: 7,
+  window: 8,
+  continuation: 9,
 };
 export const flag = { ack: 1, endStream: 1, endHeaders: 4, padded: 8, priority: 32 };
 export const code = {
-  none: 0, protocol: 1, internal: 2, flow: 3, settingsTimeout: 4, closed: 5, frameSize: 6, refused: 7, cancel: 8,
-  compression: 9, calm: 11,
+  none: 0,
+  protocol: 1,
+  internal: 2,
+  flow: 3,
+  settingsTimeout: 4,
+  closed: 5,
+  frameSize: 6,
+  refused: 7,
+  cancel: 8,
+  compression: 9,
+  calm: 11,
 };
-export const setting = { tableSize: 1, push: 2, streams: 3, window: 4, frameSize: 5, listSize: 6, noPriorities: 9 };
+export const setting = {
+  tableSize: 1,
+  push: 2,
+  streams: 3,
+  window: 4,
+  frameSize: 5,
+  listSize: 6,
+  noPriorities: 9,
+};
 export const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 
-export const u32 = (n) => Buffer.from([n >>> 24, n >>> 16 & 255, n >>> 8 & 255, n & 255]);
+export const u32 = (n) => Buffer.from([n >>> 24, (n >>> 16) & 255, (n >>> 8) & 255, n & 255]);
 export const settingsOf = (...pairs) =>
-  Buffer.concat(pairs.map(([id, value]) => Buffer.concat([Buffer.from([id >> 8, id & 255]), u32(value)])));
+  Buffer.concat(
+    pairs.map(([id, value]) => Buffer.concat([Buffer.from([id >> 8, id & 255]), u32(value)])),
+  );
 export function frame(kind, flags, stream, payload = '') {
   const body = Buffer.from(payload);
-  const head = Buffer.from([body.length >> 16, body.length >> 8 & 255, body.length & 255, kind, flags, 0, 0, 0, 0]);
+  const head = Buffer.from([
+    body.length >> 16,
+    (body.length >> 8) & 255,
+    body.length & 255,
+    kind,
+    flags,
+    0,
+    0,
+    0,
+    0,
+  ]);
   head.writeUInt32BE(stream >>> 0, 5);
   return Buffer.concat([head, body]);
 }
@@ -30,7 +68,7 @@ export function integer(first, prefixBits, value) {
   const limit = 2 ** prefixBits - 1;
   if (value < limit) return Buffer.from([first | value]);
   const out = [first | limit];
-  for (value -= limit; value >= 128; value = Math.floor(value / 128)) out.push(value % 128 + 128);
+  for (value -= limit; value >= 128; value = Math.floor(value / 128)) out.push((value % 128) + 128);
   return Buffer.from([...out, value]);
 }
 const text = (s) => {
@@ -38,10 +76,22 @@ const text = (s) => {
   return Buffer.concat([integer(0, 7, bytes.length), bytes]);
 };
 /** A literal field: not indexed, or (0x40) put into the dynamic table. */
-export const field = (name, value, first = 0) => Buffer.concat([Buffer.from([first]), text(name), text(value)]);
+export const field = (name, value, first = 0) =>
+  Buffer.concat([Buffer.from([first]), text(name), text(value)]);
 export const block = (fields) => Buffer.concat(fields.map(([name, value]) => field(name, value)));
 
-const digits = { '00000': 0, '00001': 1, '00010': 2, '011001': 3, '011010': 4, '011011': 5, '011100': 6, '011101': 7, '011110': 8, '011111': 9 };
+const digits = {
+  '00000': 0,
+  '00001': 1,
+  '00010': 2,
+  '011001': 3,
+  '011010': 4,
+  '011011': 5,
+  '011100': 6,
+  '011101': 7,
+  '011110': 8,
+  '011111': 9,
+};
 /** The status of a response's header block: its first field (after table size updates). */
 function statusOf(bytes) {
   let at = 0;
@@ -53,7 +103,7 @@ function statusOf(bytes) {
   if ((bytes[at + 1] & 0x80) === 0) return Number(value.toString('latin1'));
   const bits = [...value].map((b) => b.toString(2).padStart(8, '0')).join('');
   let status = '';
-  for (let i = 0; status.length < 3 && i < bits.length;) {
+  for (let i = 0; status.length < 3 && i < bits.length; ) {
     const size = bits.slice(i, i + 5) in digits ? 5 : 6;
     status += digits[bits.slice(i, i + size)];
     i += size;
@@ -61,13 +111,17 @@ function statusOf(bytes) {
   return Number(status);
 }
 
-export const request = (method, path, scheme = 'http') =>
-  [[':method', method], [':scheme', scheme], [':path', path], [':authority', 'localhost']];
+export const request = (method, path, scheme = 'http') => [
+  [':method', method],
+  [':scheme', scheme],
+  [':path', path],
+  [':authority', 'localhost'],
+];
 
 export class RawHttp2 {
   frames = [];
-  answers = new Map();  // by stream: {status, body, ended, reset}
-  goaway = null;  // the code of the last one
+  answers = new Map(); // by stream: {status, body, ended, reset}
+  goaway = null; // the code of the last one
   closed = false;
   acknowledges = true;
   #greeted = false;
@@ -79,10 +133,15 @@ export class RawHttp2 {
   static async connect({ port, secure = false, paused = false, localAddress }) {
     const client = new RawHttp2();
     const to = { port, host: '127.0.0.1', localAddress };
-    client.socket = secure ? tls.connect({ ...to, rejectUnauthorized: false, ALPNProtocols: ['h2'] }) : net.connect(to);
+    client.socket = secure
+      ? tls.connect({ ...to, rejectUnauthorized: false, ALPNProtocols: ['h2'] })
+      : net.connect(to);
     client.socket.setNoDelay(true);
-    client.socket.on('error', () => {});  // `close` follows
-    client.socket.on('close', () => { client.closed = true; client.#tell(); });
+    client.socket.on('error', () => {}); // `close` follows
+    client.socket.on('close', () => {
+      client.closed = true;
+      client.#tell();
+    });
     await new Promise((resolve, reject) => {
       client.socket.once(secure ? 'secureConnect' : 'connect', resolve);
       client.socket.once('close', () => reject(new Error('not connected')));
@@ -101,17 +160,27 @@ export class RawHttp2 {
   send(...parts) {
     return this.closed || this.socket.destroyed ? true : this.socket.write(Buffer.concat(parts));
   }
-  frame(...all) { return this.send(frame(...all)); }
-  headers(stream, fields, { end = true, ...rest } = {}) {
-    return this.frame(type.headers, flag.endHeaders | (end ? flag.endStream : 0) | (rest.flags ?? 0), stream,
-                      Buffer.isBuffer(fields) ? fields : block(fields));
+  frame(...all) {
+    return this.send(frame(...all));
   }
-  get(stream, path = '/healthz', more = []) { return this.headers(stream, [...request('GET', path), ...more]); }
+  headers(stream, fields, { end = true, ...rest } = {}) {
+    return this.frame(
+      type.headers,
+      flag.endHeaders | (end ? flag.endStream : 0) | (rest.flags ?? 0),
+      stream,
+      Buffer.isBuffer(fields) ? fields : block(fields),
+    );
+  }
+  get(stream, path = '/healthz', more = []) {
+    return this.headers(stream, [...request('GET', path), ...more]);
+  }
   /** A POST whose body follows. */
   post(stream, more = []) {
     return this.headers(stream, [...request('POST', '/v1/heartbeats'), ...more], { end: false });
   }
-  data(stream, bytes = '', end = false) { return this.frame(type.data, end ? flag.endStream : 0, stream, bytes); }
+  data(stream, bytes = '', end = false) {
+    return this.frame(type.data, end ? flag.endStream : 0, stream, bytes);
+  }
 
   /** Everything sent was taken by the system, or the connection has ended. */
   drained() {
@@ -132,13 +201,19 @@ export class RawHttp2 {
       const left = deadline - Date.now();
       if (left <= 0) throw new Error(`${what}: not within ${timeout_ms} ms`);
       await new Promise((resolve) => {
-        const wake = () => { clearTimeout(timer); this.#waiting.delete(wake); resolve(); };
+        const wake = () => {
+          clearTimeout(timer);
+          this.#waiting.delete(wake);
+          resolve();
+        };
         const timer = setTimeout(wake, Math.min(left, 100));
         this.#waiting.add(wake);
       });
     }
   }
-  answer(stream) { return this.answers.get(stream) ?? { body: Buffer.alloc(0), ended: false }; }
+  answer(stream) {
+    return this.answers.get(stream) ?? { body: Buffer.alloc(0), ended: false };
+  }
   /** The answer to a stream, when it has ended or was reset. */
   async answered(stream) {
     const over = () => this.answer(stream).ended || this.answer(stream).reset !== undefined;
@@ -149,8 +224,14 @@ export class RawHttp2 {
   async pinged(data = 'are-you?') {
     const from = this.frames.length;
     this.frame(type.ping, 0, 0, data);
-    await this.until('the acknowledgement of a PING', () => this.frames.slice(from).some(
-      (f) => f.type === type.ping && f.flags === flag.ack && f.payload.equals(Buffer.from(data))));
+    await this.until('the acknowledgement of a PING', () =>
+      this.frames
+        .slice(from)
+        .some(
+          (f) =>
+            f.type === type.ping && f.flags === flag.ack && f.payload.equals(Buffer.from(data)),
+        ),
+    );
   }
   async ended(timeout_ms) {
     await this.until('the end of the connection', () => this.closed, timeout_ms);
@@ -160,16 +241,21 @@ export class RawHttp2 {
     await this.ended();
   }
 
-  #tell() { for (const wake of [...this.#waiting]) wake(); }
+  #tell() {
+    for (const wake of [...this.#waiting]) wake();
+  }
   #take(bytes) {
     this.#kept = this.#kept.length > 0 ? Buffer.concat([this.#kept, bytes]) : bytes;
     let at = 0;
-    for (; this.#kept.length - at >= 9;) {
+    for (; this.#kept.length - at >= 9; ) {
       const size = this.#kept.readUIntBE(at, 3);
       if (this.#kept.length - at < 9 + size) break;
-      this.#digest({ type: this.#kept[at + 3], flags: this.#kept[at + 4],
-                     stream: this.#kept.readUInt32BE(at + 5) & 0x7fffffff,
-                     payload: Buffer.from(this.#kept.subarray(at + 9, at + 9 + size)) });
+      this.#digest({
+        type: this.#kept[at + 3],
+        flags: this.#kept[at + 4],
+        stream: this.#kept.readUInt32BE(at + 5) & 0x7fffffff,
+        payload: Buffer.from(this.#kept.subarray(at + 9, at + 9 + size)),
+      });
       at += 9 + size;
     }
     this.#kept = Buffer.from(this.#kept.subarray(at));
@@ -177,11 +263,13 @@ export class RawHttp2 {
   }
   #digest(got) {
     this.frames.push(got);
-    if (!this.answers.has(got.stream)) this.answers.set(got.stream, { body: Buffer.alloc(0), ended: false });
+    if (!this.answers.has(got.stream))
+      this.answers.set(got.stream, { body: Buffer.alloc(0), ended: false });
     const answer = this.answers.get(got.stream);
     if (got.type === type.headers) answer.status = statusOf(got.payload);
     if (got.type === type.data) answer.body = Buffer.concat([answer.body, got.payload]);
-    if (got.type === type.headers || got.type === type.data) answer.ended ||= (got.flags & flag.endStream) !== 0;
+    if (got.type === type.headers || got.type === type.data)
+      answer.ended ||= (got.flags & flag.endStream) !== 0;
     if (got.type === type.reset) answer.reset = got.payload.readUInt32BE(0);
     if (got.type === type.goaway) this.goaway = got.payload.readUInt32BE(4);
     if (got.flags === 0 && this.acknowledges) {

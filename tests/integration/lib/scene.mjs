@@ -1,6 +1,6 @@
 // One student with an enrolled device and a session, ready to send.
 import assert from 'node:assert/strict';
-import { Device, claims, uuid } from './device.mjs';
+import { claims, Device, uuid } from './device.mjs';
 
 let scenes = 0;
 

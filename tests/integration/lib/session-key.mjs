@@ -1,7 +1,8 @@
 // Session keys as the protocol describes them (section 6), on WebCrypto alone: what the gateway makes of an
 // offer is checked against this.
-import { CompactSign, calculateJwkThumbprint } from 'jose';
+
 import { webcrypto } from 'node:crypto';
+import { CompactSign, calculateJwkThumbprint } from 'jose';
 import { b64 } from './device.mjs';
 
 const { subtle } = webcrypto;
@@ -22,16 +23,26 @@ export async function makePair() {
 }
 
 export async function agree(privateJwk, publicJwk) {
-  return Buffer.from(await subtle.deriveBits(
-    { name: 'ECDH', public: await importPublic(publicJwk) }, await importPrivate(privateJwk), 256));
+  return Buffer.from(
+    await subtle.deriveBits(
+      { name: 'ECDH', public: await importPublic(publicJwk) },
+      await importPrivate(privateJwk),
+      256,
+    ),
+  );
 }
 
 /** `signingInput`: the header.payload of the token that carried the offer. */
 export async function deriveKey(shared, signingInput) {
   const salt = Buffer.from(await subtle.digest('SHA-256', Buffer.from(signingInput, 'ascii')));
   const secret = await subtle.importKey('raw', shared, 'HKDF', false, ['deriveBits']);
-  const key = Buffer.from(await subtle.deriveBits(
-    { name: 'HKDF', hash: 'SHA-256', salt, info: Buffer.from(info) }, secret, 256));
+  const key = Buffer.from(
+    await subtle.deriveBits(
+      { name: 'HKDF', hash: 'SHA-256', salt, info: Buffer.from(info) },
+      secret,
+      256,
+    ),
+  );
   return { salt, key };
 }
 
@@ -56,7 +67,9 @@ export class SessionKey {
   }
   /** The token that was sent with `offer` among its claims decides the key. */
   async settle(token) {
-    this.key = (await deriveKey(await agree(this.ephemeral, this.gateway), signingInputOf(token))).key;
+    this.key = (
+      await deriveKey(await agree(this.ephemeral, this.gateway), signingInputOf(token))
+    ).key;
   }
   token(kid, claims) {
     return macToken(kid, claims, this.key);

@@ -41,8 +41,10 @@ export class Stores {
   run(name) {
     const directory = path.join(this.directory, name);
     fs.mkdirSync(directory, { recursive: true });
-    const printed = execFileSync(script(name), ['start', directory],
-                                 { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+    const printed = execFileSync(script(name), ['start', directory], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     this.running.push([name, directory]);
     return printed.trim().split('\n').at(-1);
   }

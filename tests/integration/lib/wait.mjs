@@ -13,7 +13,9 @@ export async function until(what, probe, { timeout_ms = 15_000, every_ms = 25 } 
       last = error;
     }
     if (Date.now() > deadline)
-      throw new Error(`${what}: not within ${timeout_ms} ms${last ? `; last: ${last.message}` : ''}`);
+      throw new Error(
+        `${what}: not within ${timeout_ms} ms${last ? `; last: ${last.message}` : ''}`,
+      );
     await new Promise((resolve) => setTimeout(resolve, every_ms));
   }
 }
