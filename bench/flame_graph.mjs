@@ -120,7 +120,7 @@ export async function readSamples(lines) {
   return root;
 }
 
-const escape = (text) =>
+const escapeXml = (text) =>
   text
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
@@ -148,12 +148,12 @@ export function draw(root, title) {
   const colour = (origin) => origins.find(([name]) => name === origin)?.[2] ?? threadColour;
   const svg = [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img">`,
-    `<title>${escape(title)}</title>`,
+    `<title>${escapeXml(title)}</title>`,
     '<style>text{font:11px "DejaVu Sans Mono",Menlo,Consolas,monospace;fill:#1b1b1b}.ink{fill:#24292f}',
     '.title{font:bold 14px "DejaVu Sans",Helvetica,Arial,sans-serif}.key{font:11px "DejaVu Sans",Helvetica,Arial,sans-serif}',
     'rect.paper{fill:#fff}rect.box{stroke:#fff;stroke-width:.6}</style>',
     `<rect class="paper" width="${width}" height="${height}"/>`,
-    `<text class="title ink" x="${margin}" y="20">${escape(title)}</text>`,
+    `<text class="title ink" x="${margin}" y="20">${escapeXml(title)}</text>`,
   ];
   let x = margin;
   for (const [name, , paint] of origins) {
@@ -172,9 +172,11 @@ export function draw(root, title) {
       node.name.length <= room ? node.name : room < 4 ? '' : `${node.name.slice(0, room - 1)}…`;
     const share = ((100 * node.weight) / total).toFixed(1);
     svg.push(
-      `<g><title>${escape(node.name)}: ${share} %, ${node.origin}</title>` +
+      `<g><title>${escapeXml(node.name)}: ${share} %, ${node.origin}</title>` +
         `<rect class="box" x="${left.toFixed(1)}" y="${y}" width="${wide.toFixed(1)}" height="${rowHeight - 1}" fill="${colour(node.origin)}"/>` +
-        (label ? `<text x="${(left + 3).toFixed(1)}" y="${y + 12}">${escape(label)}</text>` : '') +
+        (label
+          ? `<text x="${(left + 3).toFixed(1)}" y="${y + 12}">${escapeXml(label)}</text>`
+          : '') +
         '</g>',
     );
   }

@@ -7,7 +7,6 @@ import {
   ms,
   pause,
   row,
-  stats,
   tokens,
   us,
   withGateway,
@@ -38,7 +37,12 @@ async function watch(gateway, module) {
     }
   }
   await until('all watch', async () => seen.open === WATCHERS, { timeout_ms: 30_000 });
-  return { seen, close: () => sessions.forEach((each) => each.destroy()) };
+  return {
+    seen,
+    close: () => {
+      for (const each of sessions) each.destroy();
+    },
+  };
 }
 
 export async function measure() {

@@ -103,7 +103,9 @@ function spread(heat, into, ranges, deltas, which) {
       const start = bin * heat.bin_ms;
       const part = Math.max(0, Math.min(to, end) - Math.max(from, start)) / (end - start);
       into[bin] += part;
-      if (deltas) (deltas[bin] ??= [0, 0])[which] += part;
+      if (!deltas) continue;
+      deltas[bin] ??= [0, 0];
+      deltas[bin][which] += part;
     }
 }
 function unite(ranges, gap = 250) {
@@ -133,7 +135,8 @@ function credit(student, id, from, to, at_ms = Date.now()) {
   const module = db.modules[id];
   to = Math.min(to, module.duration_ms);
   const heat = heatOf(id);
-  const document = ((db.progress[id] ??= {})[student] ??= {
+  db.progress[id] ??= {};
+  db.progress[id][student] ??= {
     student,
     module: id,
     coverage: [],
@@ -141,7 +144,8 @@ function credit(student, id, from, to, at_ms = Date.now()) {
     resume_ms: 0,
     mastered_at: null,
     state: 'IN_PROGRESS',
-  });
+  };
+  const document = db.progress[id][student];
   const fresh = minus([from, to], document.coverage);
   document.coverage = unite([...document.coverage, ...fresh]);
   document.playtime_ms += to - from;
@@ -191,9 +195,9 @@ function credit(student, id, from, to, at_ms = Date.now()) {
       };
       for (const [bin, [viewers, plays]] of Object.entries(deltas)) {
         client.since ??= new Date().toISOString();
-        const held = (client.bins[bin] ??= [0, 0]);
-        held[0] += viewers;
-        held[1] += plays;
+        client.bins[bin] ??= [0, 0];
+        client.bins[bin][0] += viewers;
+        client.bins[bin][1] += plays;
       }
     }
   return document;
@@ -209,7 +213,8 @@ function refuse(student, refusal) {
     ++since_last[refusal.status];
   }
   if (!student) return;
-  const list = (db.refusals[student] ??= []);
+  db.refusals[student] ??= [];
+  const list = db.refusals[student];
   list.unshift(refusal);
   list.length = Math.min(list.length, 100);
 }
@@ -278,7 +283,9 @@ setInterval(() => {
   }
   since_last = { credited: 0, limited: 0, duplicate: 0, rejected: {} };
 }, 1000);
-setInterval(() => live.forEach((client) => client.stream.write(':\n\n')), 15_000);
+setInterval(() => {
+  for (const client of live) client.stream.write(':\n\n');
+}, 15_000);
 
 // ---- calls -----------------------------------------------------------------------------------
 class Refused extends Error {
@@ -505,7 +512,9 @@ function heartbeat(body) {
       if (iat < Date.now() / 1000 - 900) return answer('rejected', 'stale-token', 'clock');
       if (to - from > 30_000 || to > db.modules[cid].duration_ms + 1000)
         return answer('rejected', 'implausible-interval', 'skipping');
-      const seen = (db.seen[`${header.kid} ${sid}`] ??= []);
+      const session = `${header.kid} ${sid}`;
+      db.seen[session] ??= [];
+      const seen = db.seen[session];
       if (seen.includes(sn)) return { ...answer('duplicate', undefined, 'replay') };
       seen.push(sn);
       const document = credit(sub, cid, from, to);
@@ -642,18 +651,17 @@ function answer(method, url, who, body) {
   }
   if (name === 'devices') {
     need('admin');
-    if (method === 'PUT')
-      return [
-        201,
-        (db.devices[id] = {
-          kid: id,
-          student: json().student,
-          algorithm: json().jwk?.kty === 'OKP' ? 'EdDSA' : 'ES256',
-          jwk: json().jwk,
-          revoked: false,
-          created_at: new Date().toISOString(),
-        }),
-      ];
+    if (method === 'PUT') {
+      db.devices[id] = {
+        kid: id,
+        student: json().student,
+        algorithm: json().jwk?.kty === 'OKP' ? 'EdDSA' : 'ES256',
+        jwk: json().jwk,
+        revoked: false,
+        created_at: new Date().toISOString(),
+      };
+      return [201, db.devices[id]];
+    }
     if (!db.devices[id]) throw new Refused(404, 'not-found');
     if (method === 'DELETE') {
       db.devices[id].revoked = true;

@@ -42,7 +42,7 @@ if (total > FIRST_VIEW_BYTES_MAX)
 const html = fs.readFileSync(path.join(dist, 'index.html'), 'utf8');
 if (/<style|\sstyle=|\son[a-z]+=/i.test(html))
   problems.push('index.html has inline style or handlers');
-for (const [, attributes, body] of html.matchAll(/<script([^>]*)>([^]*?)<\/script>/g))
+for (const [, attributes, body] of html.matchAll(/<script([^>]*)>([\s\S]*?)<\/script>/g))
   if (!/\ssrc="\/console\/assets\//.test(attributes) || body.trim() !== '')
     problems.push('index.html has an inline script');
 for (const [, address] of html.matchAll(/\s(?:src|href)="([^"]+)"/g))

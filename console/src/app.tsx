@@ -66,7 +66,9 @@ function useView(view: View): ComponentType<ViewProps> | 'failed' | undefined {
       // Another version was deployed, or the gateway is away: loading the page anew helps.
       () => !gone && setLoaded({ view, component: 'failed' }),
     );
-    return () => void (gone = true);
+    return () => {
+      gone = true;
+    };
   }, [view]);
   return loaded?.view === view ? loaded.component : undefined;
 }

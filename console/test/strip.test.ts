@@ -58,7 +58,10 @@ describe('ranges', () => {
   });
   test('sets add up, whatever they are', () => {
     let seed = 7;
-    const random = () => (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648) / 2_147_483_648;
+    const random = () => {
+      seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
+      return seed / 2_147_483_648;
+    };
     for (let turn = 0; turn < 300; ++turn) {
       const make = (): Range[] =>
         Array.from({ length: 8 }, () => Math.floor(random() * 1000)).map((from) => [
@@ -115,7 +118,10 @@ describe('the geometry of a strip', () => {
   });
   test('pixels never overlap and never leave the strip, even when there is no room', () => {
     let seed = 3;
-    const random = () => (seed = (seed * 16_807) % 2_147_483_647) / 2_147_483_647;
+    const random = () => {
+      seed = (seed * 16_807) % 2_147_483_647;
+      return seed / 2_147_483_647;
+    };
     for (let turn = 0; turn < 400; ++turn) {
       const width = 1 + Math.floor(random() * 60);
       const pieces = unite(

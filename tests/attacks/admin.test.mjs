@@ -11,7 +11,7 @@ import { assertProblem } from '../integration/lib/scene.mjs';
 import { beside } from './lib.mjs';
 
 const json = { 'content-type': 'application/json' };
-const deep = (opening, closing, depth) => opening.repeat(depth) + '1' + closing.repeat(depth);
+const deep = (opening, closing, depth) => `${opening.repeat(depth)}1${closing.repeat(depth)}`;
 
 describe('attacks on the administration', () => {
   let gateway;

@@ -9,7 +9,6 @@ import { check, ProgressWatch } from './lib/checker.mjs';
 import { lengthOf, union } from './lib/intervals.mjs';
 import { Random } from './lib/random.mjs';
 
-const duration_ms = 12_000;
 const threshold_ms = 11_400;
 
 /** Right data of some pairs: some mastered, some on the way; a few heartbeats sent, not answered. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
 import { until } from '../integration/lib/wait.mjs';
-import { Proxy } from './lib/proxy.mjs';
+import { TcpProxy } from './lib/proxy.mjs';
 
 let server, proxy, received;
 before(async () => {
@@ -16,7 +16,7 @@ before(async () => {
     });
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  proxy = await Proxy.start({ host: '127.0.0.1', port: server.address().port });
+  proxy = await TcpProxy.start({ host: '127.0.0.1', port: server.address().port });
 });
 after(async () => {
   await proxy.stop();

@@ -89,7 +89,8 @@ for (const variant of variants) {
           await gateway.viewer('GET', `/v1/modules?limit=1${cursor && `&cursor=${cursor}`}`)
         ).json;
         names.push(...page.items.map((item) => item.module));
-        if (!(cursor = page.next ?? '')) break;
+        cursor = page.next ?? '';
+        if (cursor === '') break;
       }
       assert.ok(names.includes('written'));
       assert.deepEqual(names, [...new Set(names)].sort());

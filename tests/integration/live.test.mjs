@@ -188,7 +188,7 @@ describe('watching live', () => {
           `authorization: Bearer ${tokens.viewer}`,
           `${gateway.origin}/v1/live`,
         ],
-        (error, stdout) => resolve(stdout),
+        (_error, stdout) => resolve(stdout),
       );
     });
     assert.match(output, /^retry: 2000\nid: [0-9a-f]{16}-0\nevent: hello\ndata: \{"server_time":/);

@@ -172,7 +172,7 @@ describe('the C SDK through outages of full length', { concurrency: 1 }, () => {
     // Exactly what was named is missing, and it is the oldest: one hole, where the outage began.
     const lost = each.map(([from, to]) => [from, to]).sort(([a], [b]) => a - b);
     assert.equal(lost[0][0], 35_000, device.out);
-    lost.slice(1).forEach(([from], i) => assert.equal(from, lost[i][1]));
+    for (const [i, [from]] of lost.slice(1).entries()) assert.equal(from, lost[i][1]);
     assert.deepEqual(
       coverage,
       [

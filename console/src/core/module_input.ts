@@ -11,6 +11,8 @@ export interface ModuleText {
 }
 export type ModuleMistakes = Partial<Record<keyof ModuleText, true>>;
 
+/** A control character: below the space, or DEL. */
+const CONTROL = /[^ -~\u0080-\u{10ffff}]/u;
 export const ID = /^[A-Za-z0-9._~:@-]{1,64}$/;
 
 /** "90" is seconds, "1:30" minutes and seconds, "1:02:03" hours as well; a fraction may follow. */
@@ -43,11 +45,7 @@ export function parseModule(text: ModuleText): {
   const mistakes: ModuleMistakes = {};
   const title = text.title.trim();
   if (!ID.test(text.id)) mistakes.id = true;
-  if (
-    title === '' ||
-    new TextEncoder().encode(title).length > 512 ||
-    /[\u0000-\u001f\u007f]/.test(title)
-  )
+  if (title === '' || new TextEncoder().encode(title).length > 512 || CONTROL.test(title))
     mistakes.title = true;
   const duration_ms = parseDuration(text.duration);
   if (duration_ms === undefined) mistakes.duration = true;

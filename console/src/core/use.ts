@@ -168,7 +168,9 @@ export function useRedraw(): () => void {
   const alive = useRef(true);
   useEffect(() => {
     alive.current = true;
-    return () => void (alive.current = false);
+    return () => {
+      alive.current = false;
+    };
   }, []);
   return useCallback(() => {
     if (waiting.current) return;

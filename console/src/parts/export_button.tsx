@@ -13,7 +13,8 @@ export function ExportButton({ student, module }: { student: string; module: str
   const words = t.completions;
   const click = async () => {
     if (running.current) return running.current.abort();
-    const { signal } = (running.current = new AbortController());
+    running.current = new AbortController();
+    const { signal } = running.current;
     setProblem(undefined);
     setRows(0);
     try {

@@ -46,7 +46,7 @@ function draw(heat: Heat, scale_by: Scale): Draw {
         scale_by === 'share'
           ? share(value)
           : most >= 10_000
-            ? fine(value / 1000) + 'k'
+            ? `${fine(value / 1000)}k`
             : decimal(value),
         left - 8 * scale,
         y,

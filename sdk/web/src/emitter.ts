@@ -4,9 +4,8 @@ export class Emitter<Events> {
 
   /** Calls `listener` for each event from now on; gives what ends that. */
   on<K extends keyof Events>(name: K, listener: (event: Events[K]) => void): () => void {
-    let set = this.#listeners.get(name);
-    if (!set) this.#listeners.set(name, (set = new Set()));
-    set.add(listener);
+    const set = this.#listeners.get(name) ?? new Set();
+    this.#listeners.set(name, set.add(listener));
     return () => void set.delete(listener);
   }
 

@@ -273,7 +273,10 @@ export class Sender {
         this.wantFull = true;
         let retry = retryOf(one, verdict.problem, status, this.#signer);
         // Each that stays gets an answer of its own; one that had it already has to wait.
-        if (retry === 'alone') retry = (alone = !!signed[1]) ? 'now' : 'later';
+        if (retry === 'alone') {
+          alone = !!signed[1];
+          retry = alone ? 'now' : 'later';
+        }
         keep ||= retry === 'later';
         halt ||= retry === 'enrol';
         // That a session key is gone is nothing the application has to know.

@@ -165,7 +165,10 @@ class IndexedDbStore implements Store {
 
 /** `work` gives its transaction, if it has one, to be taken back when it has not ended in time. */
 function inTime<R>(
-  work: (resolve: (value: R) => void, reject: (error: unknown) => void) => IDBTransaction | void,
+  work: (
+    resolve: (value: R) => void,
+    reject: (error: unknown) => void,
+  ) => IDBTransaction | undefined,
 ): Promise<R> {
   let timer: ReturnType<typeof setTimeout>;
   return new Promise<R>((resolve, reject) => {
@@ -285,13 +288,15 @@ export class DurableStore implements Store {
     })();
     const opened = await this.#opening;
     // A database that opens late does not replace memory that took over: what that holds is nowhere else.
-    return (this.#current ??= opened);
+    this.#current ??= opened;
+    return this.#current;
   }
 
   #fallBack(error: unknown): Store {
     // Another operation may have been faster.
     if (this.kind === 'memory') return this.#current!;
-    const memory = (this.#current = this.#memory);
+    const memory = this.#memory;
+    this.#current = memory;
     for (const [name, draft] of this.#seen) memory.takeOver(name, draft);
     for (const [name, value] of this.#names) void memory.getOrPut(name, value);
     this.#onFallback(String(error));

@@ -185,7 +185,10 @@ function simulate(seed: number): { played: Played[]; reported: Interval[] } {
     // What goes on from where a pause began is the same stretch.
     const last = played.at(-1);
     if (last?.to === position && last.rate === rate) stretch = last;
-    else played.push((stretch = { from: position, to: position, rate }));
+    else {
+      stretch = { from: position, to: position, rate };
+      played.push(stretch);
+    }
   };
   const pass = (): void => {
     const ms = 1 + random() * 249;
@@ -295,7 +298,8 @@ test('a loop over the last moments claims the end once, and again only from furt
   const endFrom = (positionMs: number): number[][] => {
     atMs += 2_000;
     cutter.observe({ atMs, positionMs, rate: 1, isPlaying: false }, 'jump');
-    const done = cutter.observe({ atMs: (atMs += 5), positionMs, rate: 1, isPlaying: true });
+    atMs += 5;
+    const done = cutter.observe({ atMs, positionMs, rate: 1, isPlaying: true });
     atMs += 60_000 - positionMs;
     done.push(
       ...cutter.observe({ atMs, positionMs: 60_000, rate: 1, isPlaying: false, ended: true }),

@@ -42,7 +42,8 @@ function fragile(): {
         const transaction = request.result.transaction.bind(request.result);
         request.result.transaction = (...args) => {
           if (failing) throw new DOMException('the disk is full', 'QuotaExceededError');
-          return (last = transaction(...args));
+          last = transaction(...args);
+          return last;
         };
       });
       return request;

@@ -45,8 +45,8 @@ export class AckRecord {
 
   take(line) {
     const name = pairOf(line.student, line.module);
-    let pair = this.pairs.get(name);
-    if (!pair) this.pairs.set(name, (pair = { sent: [], promised: [], limited: false }));
+    const pair = this.pairs.get(name) ?? { sent: [], promised: [], limited: false };
+    this.pairs.set(name, pair);
     if (line.event === 'sent') {
       ++this.counts.sent;
       pair.sent.push([line.from, line.to]);

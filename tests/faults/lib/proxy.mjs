@@ -10,10 +10,10 @@ import net from 'node:net';
  * and `delay_ms` for each piece in each direction. Connections that had bytes taken from them are
  * cut when the mode changes: TCP never delivers a stream with a hole.
  */
-export class Proxy {
+export class TcpProxy {
   /** `target`: {path} of a unix socket or {host, port}; or a function that gives one a connection. */
   static async start(target) {
-    const proxy = new Proxy();
+    const proxy = new TcpProxy();
     proxy.target = typeof target === 'function' ? target : () => target;
     proxy.mode = 'pass';
     proxy.delay_ms = 0;

@@ -20,7 +20,8 @@ export class Stores {
     if (this.taken) return this.taken;
     const home = path.join(this.directory, `stores-${++this.generation}`);
     fs.mkdirSync(home, { recursive: true });
-    const taken = (this.taken = { needs });
+    const taken = { needs };
+    this.taken = taken;
     taken.redis = await RedisServer.start(path.join(home, 'redis'));
     const disk = path.join(home, 'postgres');
     if (needs === 'small disk') {

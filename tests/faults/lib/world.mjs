@@ -8,7 +8,7 @@ import { until, within } from '../../integration/lib/wait.mjs';
 import { AckRecord } from './ack_record.mjs';
 import { check, ProgressWatch } from './checker.mjs';
 import { GatewayProcess } from './gateway_process.mjs';
-import { Proxy } from './proxy.mjs';
+import { TcpProxy } from './proxy.mjs';
 
 export const checkpoint_interval_s = 1;
 export const module_ms = 8_000;
@@ -59,8 +59,8 @@ export class World {
     world.postgresProxy = [];
     // Each gateway has a network of its own.
     for (let i = 1; i <= world.options.gateways; ++i) {
-      const redisProxy = await Proxy.start(world.redis.target);
-      const postgresProxy = await Proxy.start(world.postgres.target);
+      const redisProxy = await TcpProxy.start(world.redis.target);
+      const postgresProxy = await TcpProxy.start(world.postgres.target);
       world.redisProxy.push(redisProxy);
       world.postgresProxy.push(postgresProxy);
       const home = path.join(directory, `gateway-${i}`);
@@ -81,7 +81,7 @@ export class World {
     }
     for (const gateway of world.gateways) await gateway.start();
     let turn = 0;
-    world.balancer = await Proxy.start(() => {
+    world.balancer = await TcpProxy.start(() => {
       const up = world.gateways.filter((gateway) => gateway.isUp);
       return up.length === 0 ? null : { host: '127.0.0.1', port: up[turn++ % up.length].port };
     });

@@ -126,8 +126,8 @@ export const redisScenarios = {
         world.fault();
         // Each way. At 700 a round trip is within the time limit of a call, but a heartbeat takes longer
         // than the players wait: nothing flows, and nothing may be lost. At 2500 Redis counts as away.
-        const delay_ms = (world.redisProxy[0].delay_ms =
-          i < 2 ? [700, 2500][i] : world.random.pick([50, 200, 700, 2500]));
+        const delay_ms = i < 2 ? [700, 2500][i] : world.random.pick([50, 200, 700, 2500]);
+        world.redisProxy[0].delay_ms = delay_ms;
         if (delay_ms === 700) await world.moment(3000, 6000);
         else await world.flowing('while Redis is slow', 60_000);
         world.redisProxy[0].delay_ms = 0;
