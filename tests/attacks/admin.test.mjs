@@ -3,11 +3,11 @@
 // that are served: static.test.mjs.
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
-import { after, before, describe, test } from 'node:test';
 import { Client } from '../integration/lib/client.mjs';
 import { Device } from '../integration/lib/device.mjs';
 import { Gateway, tokens } from '../integration/lib/gateway.mjs';
 import { assertProblem } from '../integration/lib/scene.mjs';
+import { after, before, describe, test } from '../integration/lib/test.mjs';
 import { beside } from './lib.mjs';
 
 const json = { 'content-type': 'application/json' };

@@ -2,10 +2,10 @@
 // room for. Each is bounded, and others are served.
 import assert from 'node:assert/strict';
 import net from 'node:net';
-import { after, before, describe, test } from 'node:test';
 import { Client } from '../integration/lib/client.mjs';
 import { Gateway, tokens } from '../integration/lib/gateway.mjs';
 import { code, RawHttp2, request, setting, type, u32 } from '../integration/lib/raw-http2.mjs';
+import { after, before, describe, test } from '../integration/lib/test.mjs';
 import { until } from '../integration/lib/wait.mjs';
 import { beside, limitDescriptors, openDescriptors, statistics } from './lib.mjs';
 

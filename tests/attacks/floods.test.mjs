@@ -1,9 +1,9 @@
 // Floods. Each attacker is sent away after the number of frames given with it, memory stays, and a
 // client beside it is served.
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
 import { Gateway } from '../integration/lib/gateway.mjs';
 import { code, field } from '../integration/lib/raw-http2.mjs';
+import { after, before, describe, test } from '../integration/lib/test.mjs';
 import { floods, get, streamOf } from './flood-list.mjs';
 import { beside, flood, statistics } from './lib.mjs';
 

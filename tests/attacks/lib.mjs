@@ -1,9 +1,9 @@
 // What every attack is measured by: the attacker is stopped, memory stays, and a client beside it
 // is served all the while.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { Client } from '../integration/lib/client.mjs';
+import { runSync } from '../integration/lib/command.mjs';
 import { RawHttp2 } from '../integration/lib/raw-http2.mjs';
 import { until } from '../integration/lib/wait.mjs';
 
@@ -13,7 +13,7 @@ export const residentBytes = (pid) =>
   Number(/VmRSS:\s+(\d+) kB/.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;
 /** Soft limit of open descriptors of a process that runs. */
 export const limitDescriptors = (pid, count) =>
-  execFileSync('prlimit', [`--pid=${pid}`, `--nofile=${count}:`]);
+  runSync('prlimit', [`--pid=${pid}`, `--nofile=${count}:`]);
 export const openDescriptors = (pid) => fs.readdirSync(`/proc/${pid}/fd`).length;
 
 export const statistics = async (gateway) => (await gateway.operator('GET', '/v1/stats')).json;

@@ -1,14 +1,14 @@
 // Stopping and reloading while clients are busy: no answer is lost, and nobody is turned away.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { describe, test } from 'node:test';
 import tls from 'node:tls';
+import { runSync } from '../integration/lib/command.mjs';
 import { Gateway } from '../integration/lib/gateway.mjs';
 import { RawHttp2, type } from '../integration/lib/raw-http2.mjs';
 import { temporaryDirectory } from '../integration/lib/stores.mjs';
+import { describe, test } from '../integration/lib/test.mjs';
 import { until, within } from '../integration/lib/wait.mjs';
 import { Bystander } from './lib.mjs';
 
@@ -61,7 +61,7 @@ describe('signals under load', () => {
     const directory = temporaryDirectory('reload');
     const file = (name) => path.join(directory, name);
     const certificate = (name) =>
-      execFileSync(
+      runSync(
         'openssl',
         [
           'req',

@@ -2,7 +2,6 @@
 // served. All of them run at once, since the longest deadline is half a minute.
 import assert from 'node:assert/strict';
 import net from 'node:net';
-import { after, before, describe, test } from 'node:test';
 import { Gateway } from '../integration/lib/gateway.mjs';
 import {
   block,
@@ -15,6 +14,7 @@ import {
   type,
   u32,
 } from '../integration/lib/raw-http2.mjs';
+import { after, before, describe, test } from '../integration/lib/test.mjs';
 import { until } from '../integration/lib/wait.mjs';
 import { beside, statistics } from './lib.mjs';
 

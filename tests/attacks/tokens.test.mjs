@@ -2,11 +2,11 @@
 // again and again, out of date. What holds is counted, not timed: how many reach the expensive step.
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
-import { after, before, describe, test } from 'node:test';
 import { Client } from '../integration/lib/client.mjs';
 import { b64 } from '../integration/lib/device.mjs';
 import { Gateway } from '../integration/lib/gateway.mjs';
 import { Scene } from '../integration/lib/scene.mjs';
+import { after, before, describe, test } from '../integration/lib/test.mjs';
 import { beside, statistics } from './lib.mjs';
 
 const flood = 50_000;

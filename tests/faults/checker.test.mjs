@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { test } from 'node:test';
+import { test } from '../integration/lib/test.mjs';
 import { AckRecord } from './lib/ack_record.mjs';
 import { check, ProgressWatch } from './lib/checker.mjs';
 import { lengthOf, union } from './lib/intervals.mjs';

@@ -1,8 +1,8 @@
 // The proxy does what its modes say: otherwise a fault that is injected would be none.
 import assert from 'node:assert/strict';
 import net from 'node:net';
-import { after, before, test } from 'node:test';
-import { until } from '../integration/lib/wait.mjs';
+import { after, before, test } from '../integration/lib/test.mjs';
+import { event, until } from '../integration/lib/wait.mjs';
 import { TcpProxy } from './lib/proxy.mjs';
 
 let server, proxy, received;
@@ -15,7 +15,8 @@ before(async () => {
       socket.write(`<${piece}>`);
     });
   });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  server.listen(0, '127.0.0.1');
+  await event('the server listens', server, 'listening');
   proxy = await TcpProxy.start({ host: '127.0.0.1', port: server.address().port });
 });
 after(async () => {
@@ -29,7 +30,8 @@ async function connect() {
   socket.on('data', (piece) => (end.heard += piece));
   socket.on('error', () => {});
   socket.on('close', () => (end.closed = true));
-  await new Promise((resolve) => socket.once('connect', resolve).once('close', resolve));
+  // A proxy that refuses may close it first.
+  await event('the connection', socket, 'connect').catch(() => until('the end', () => end.closed));
   return end;
 }
 

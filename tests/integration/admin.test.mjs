@@ -1,16 +1,16 @@
 // Reading and administering, by the running program: roles, statistics, metrics, signals.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
 import Ajv from 'ajv/dist/2020.js';
 import { Client } from './lib/client.mjs';
+import { runSync } from './lib/command.mjs';
 import { b64, Device } from './lib/device.mjs';
 import { Gateway, tokens, tokenTable } from './lib/gateway.mjs';
 import { assertProblem, Scene } from './lib/scene.mjs';
 import { root, variants } from './lib/stores.mjs';
+import { after, before, describe, test } from './lib/test.mjs';
 import { until } from './lib/wait.mjs';
 
 const calls = [
@@ -189,7 +189,7 @@ for (const variant of variants) {
     test('promtool has nothing to say against /metrics', async () => {
       const metrics = await gateway.operator('GET', '/metrics');
       assert.match(metrics.headers['content-type'], /^text\/plain; version=0\.0\.4/);
-      const said = execFileSync('promtool', ['check', 'metrics'], {
+      const said = runSync('promtool', ['check', 'metrics'], {
         input: metrics.text,
         encoding: 'utf8',
       });
@@ -249,7 +249,7 @@ describe('signals', () => {
       );
       gateway.child.kill('SIGTERM');
       const results = await Promise.all(sent);
-      const { code, signal } = await gateway.ended;
+      const { code, signal } = await gateway.hasEnded();
       assert.deepEqual({ code, signal }, { code: 0, signal: null }, gateway.log);
       const acknowledged = new Map(scenes.map((scene) => [scene, 0]));
       for (const { scene, answer } of results) {

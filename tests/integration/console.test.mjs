@@ -1,13 +1,13 @@
 // The web console in a browser, against the gateway: views, roles, states, accessibility.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { runSync } from './lib/command.mjs';
 import { Browser, runsOf } from './lib/console.mjs';
 import { Gateway, tokens } from './lib/gateway.mjs';
 import { Scene } from './lib/scene.mjs';
 import { root, temporaryDirectory, variants } from './lib/stores.mjs';
+import { after, before, describe, test } from './lib/test.mjs';
 import { until } from './lib/wait.mjs';
 
 /** What the page itself gets, cookie and all: Playwright's own requests speak HTTP/1.1 only. */
@@ -577,8 +577,8 @@ describe('the console', () => {
 test('a click on the heatmap plays the video there', async () => {
   const folder = temporaryDirectory('video');
   // The video of the demonstration, in one file.
-  execFileSync(path.join(root, 'scripts', 'make-demo-video'), [folder, '20'], { stdio: 'inherit' });
-  execFileSync(
+  runSync(path.join(root, 'scripts', 'make-demo-video'), [folder, '20'], { stdio: 'inherit' });
+  runSync(
     'ffmpeg',
     [
       '-loglevel',

@@ -1,8 +1,9 @@
 // What a page of another origin may do: preflight, answers and problems, by node and by a browser's rules.
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
 import { Gateway } from './lib/gateway.mjs';
 import { assertProblem, Scene } from './lib/scene.mjs';
+import { after, before, describe, test } from './lib/test.mjs';
+import { event } from './lib/wait.mjs';
 
 const page = 'https://player.example';
 
@@ -74,11 +75,11 @@ describe('a page of a listed origin', () => {
       'content-type': 'application/jose',
       origin: page,
     });
-    const head = await new Promise((resolve) => stream.once('response', resolve));
+    const [head] = await event('the head of the stream', stream, 'response');
     assert.equal(head['access-control-allow-origin'], page);
     stream.end();
     stream.resume();
-    await new Promise((resolve) => stream.once('close', resolve));
+    await event('the stream closes', stream, 'close');
   });
 
   test('is alone: other origins and other calls get nothing', async () => {

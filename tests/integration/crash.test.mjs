@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { describe, test } from 'node:test';
 import { Gateway, program, tokens } from './lib/gateway.mjs';
 import { lengthOf, union } from './lib/scene.mjs';
 import { variants } from './lib/stores.mjs';
-import { until, within } from './lib/wait.mjs';
+import { describe, test } from './lib/test.mjs';
+import { event, until } from './lib/wait.mjs';
 
 const promised = new Set(['credited', 'limited', 'duplicate', 'accepted']);
 const devices = 120;
@@ -98,7 +98,7 @@ for (const variant of variants) {
         let said = '';
         fleet.stdout.on('data', (chunk) => (said += chunk));
         fleet.stderr.on('data', (chunk) => (said += chunk));
-        const fleetEnded = new Promise((resolve) => fleet.once('exit', resolve));
+        const fleetEnded = event('the fleet ends', fleet, 'exit', 170_000);
         for (let kill = 1; kill <= 2; ++kill) {
           const seen = readLog(log).length;
           await until(
@@ -116,10 +116,10 @@ for (const variant of variants) {
           );
           const { port } = gateway;
           gateway.child.kill('SIGKILL');
-          assert.equal((await gateway.ended).signal, 'SIGKILL');
+          assert.equal((await gateway.hasEnded()).signal, 'SIGKILL');
           await gateway.launch(port);
         }
-        await within('the fleet ends', fleetEnded, 90_000);
+        await fleetEnded;
 
         const pairs = byPair(readLog(log));
         assert.ok(pairs.size >= devices, `${pairs.size} pairs; ${said}`);

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
 import { Gateway } from './lib/gateway.mjs';
 import { Scene } from './lib/scene.mjs';
 import { variants } from './lib/stores.mjs';
+import { after, before, describe, test } from './lib/test.mjs';
 import { until } from './lib/wait.mjs';
 
 for (const variant of variants) {

@@ -1,13 +1,13 @@
 // The heatmap is what the students' coverages add up to: at once, after checkpoints, after kill -9,
 // and with two gateways on one pair of stores.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { describe, test } from 'node:test';
+import { run } from './lib/command.mjs';
 import { Gateway, program, tokens } from './lib/gateway.mjs';
 import { assertProblem, lengthOf, Scene } from './lib/scene.mjs';
 import { variants } from './lib/stores.mjs';
+import { describe, test } from './lib/test.mjs';
 import { until } from './lib/wait.mjs';
 
 /** Each begins in the middle of the one before. */
@@ -47,47 +47,41 @@ async function fromCoverages(gateway, module, bins, bin_ms) {
 
 /** Runs `watchkeeper recount`; {code, text}. */
 function recount(gateway, ...more) {
-  return new Promise((resolve) =>
-    execFile(program, ['recount', '--config', gateway.file, ...more], (error, stdout, stderr) =>
-      resolve({ code: error?.code ?? 0, text: stdout + stderr }),
-    ),
+  return run(program, ['recount', '--config', gateway.file, ...more]).then(
+    ({ stdout, stderr }) => ({ code: 0, text: stdout + stderr }),
+    ({ code, message, stdout = '', stderr = message }) => ({ code, text: stdout + stderr }),
   );
 }
 
 /** A short fleet run; resolves when it has ended. */
-function fleet(gateway, module, ...more) {
-  return new Promise((resolve, reject) =>
-    execFile(
-      program,
-      [
-        'fleet',
-        '--url',
-        gateway.origin,
-        '--insecure',
-        '--admin-token',
-        tokens.admin,
-        '--connections',
-        '8',
-        '--interval',
-        '0.4',
-        '--playback-rate',
-        '2',
-        '--module-duration',
-        '20',
-        '--module',
-        module,
-        '--quiet',
-        '--json',
-        '--drain',
-        '5',
-        ...more,
-      ],
-      (error, stdout, stderr) => {
-        if (error && error.code !== 1) return reject(new Error(stdout + stderr));
-        resolve(stdout);
-      },
-    ),
-  );
+async function fleet(gateway, module, ...more) {
+  try {
+    await run(program, [
+      'fleet',
+      '--url',
+      gateway.origin,
+      '--insecure',
+      '--admin-token',
+      tokens.admin,
+      '--connections',
+      '8',
+      '--interval',
+      '0.4',
+      '--playback-rate',
+      '2',
+      '--module-duration',
+      '20',
+      '--module',
+      module,
+      '--quiet',
+      '--json',
+      '--drain',
+      '5',
+      ...more,
+    ]);
+  } catch (error) {
+    if (error.code !== 1) throw error; // 1: some heartbeats were not acknowledged
+  }
 }
 
 for (const variant of variants) {
@@ -166,7 +160,7 @@ for (const variant of variants) {
         );
         const { port } = gateway;
         gateway.child.kill('SIGKILL');
-        await gateway.ended;
+        await gateway.hasEnded();
         await gateway.launch(port);
         await running;
         // Students whose first heartbeat came after the last checkpoint are in no list yet.

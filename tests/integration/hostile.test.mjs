@@ -2,10 +2,10 @@
 // process lives on, and what is right is credited afterwards.
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
-import { after, before, describe, test } from 'node:test';
 import { b64 } from './lib/device.mjs';
 import { Gateway, tokens } from './lib/gateway.mjs';
 import { assertProblem, Scene } from './lib/scene.mjs';
+import { after, before, describe, test } from './lib/test.mjs';
 
 // Beyond the limits that would answer 429 instead: these tests are about the parser.
 const settings =

@@ -1,9 +1,9 @@
 // HTTP/2 to the letter, over TLS and in cleartext: the cases are in lib/http2-cases.mjs.
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
 import { Gateway } from './lib/gateway.mjs';
 import { cases } from './lib/http2-cases.mjs';
 import { RawHttp2, setting, settingsOf, type } from './lib/raw-http2.mjs';
+import { after, before, describe, test } from './lib/test.mjs';
 
 /** What came of stream `stream`, in the words of the table. */
 async function outcome(client, stream, expected) {

@@ -1,11 +1,11 @@
 // The player page in a real browser, served by the real gateway: what the student sees and what is credited.
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
 import { compactVerify, importJWK } from 'jose';
 import { launchBrowser, PlayerPage } from './lib/browser.mjs';
 import { Gateway, tokens as secrets } from './lib/gateway.mjs';
 import { PageServer, playerFolders, playerSettings } from './lib/page-server.mjs';
 import { lengthOf, union } from './lib/scene.mjs';
+import { after, before, describe, test } from './lib/test.mjs';
 import { until } from './lib/wait.mjs';
 
 const video_s = 90;

@@ -1,9 +1,9 @@
 // Every row of the table of problems (docs/protocol.md, section 4).
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
 import { b64, claims, Device, uuid } from './lib/device.mjs';
 import { Gateway } from './lib/gateway.mjs';
 import { assertProblem, Scene } from './lib/scene.mjs';
+import { after, before, describe, test } from './lib/test.mjs';
 
 describe('problems', () => {
   let gateway;

@@ -1,10 +1,10 @@
 // What is credited (docs/protocol.md, section 5), rule by rule.
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
 import { Device, uuid } from './lib/device.mjs';
 import { Gateway } from './lib/gateway.mjs';
 import { assertProblem, lengthOf, Scene, union } from './lib/scene.mjs';
 import { variants } from './lib/stores.mjs';
+import { after, before, describe, test } from './lib/test.mjs';
 
 for (const variant of variants) {
   describe(`what is credited, ${variant}`, () => {

@@ -1,17 +1,18 @@
 // The C SDK's example against a gateway that is killed, restarted and slow, and against servers that
 // are none.
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import http2 from 'node:http2';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
 import { calculateJwkThumbprint, compactVerify, importJWK } from 'jose';
+import { runSync } from './lib/command.mjs';
 import { Gateway, program } from './lib/gateway.mjs';
 import { lengthOf } from './lib/scene.mjs';
 import { temporaryDirectory } from './lib/stores.mjs';
-import { until, within } from './lib/wait.mjs';
+import { after, before, describe, test } from './lib/test.mjs';
+import { event, until, within } from './lib/wait.mjs';
 
 const watch = path.join(path.dirname(program), 'examples', 'watch');
 // 40 s of an outage in real life are 4 s here: a heartbeat each second instead of ten.
@@ -38,7 +39,7 @@ class Watcher {
     this.key = path.join(directory, `${this.student}.pem`);
     this.storage = path.join(directory, `${this.student}.buffer`);
     this.identity = JSON.parse(
-      execFileSync(watch, ['--identity', '--key', this.key], { encoding: 'utf8' }),
+      runSync(watch, ['--identity', '--key', this.key], { encoding: 'utf8' }),
     );
   }
   at(gateway, module) {
@@ -246,7 +247,7 @@ describe('the C SDK', { concurrency: 1 }, () => {
     await watcher.enrol(gateway, 'c-certificate');
     const good = watcher.ca;
     const other = path.join(directory, 'other.pem');
-    execFileSync(
+    runSync(
       'openssl',
       [
         'req',
@@ -285,7 +286,7 @@ describe('the C SDK', { concurrency: 1 }, () => {
 async function impostor(directory, respond, keys, name = 'localhost') {
   const key = path.join(directory, `impostor-${++made}-key.pem`);
   const cert = path.join(directory, `impostor-${made}.pem`);
-  execFileSync(
+  runSync(
     'openssl',
     [
       'req',
@@ -333,14 +334,17 @@ async function impostor(directory, respond, keys, name = 'localhost') {
       respond(stream, body, seen.filter((each) => each.path === '/v1/heartbeats').length);
     });
   });
-  await new Promise((resolve) => server.listen(0, 'localhost', resolve));
+  server.listen(0, 'localhost');
+  await event('the impostor listens', server, 'listening');
   return {
     url: `https://localhost:${server.address().port}`,
     cert,
     seen,
     stop: () => {
       for (const session of sessions) session.destroy();
-      return new Promise((resolve) => server.close(resolve));
+      const closed = event('the impostor ends', server, 'close');
+      server.close();
+      return closed;
     },
   };
 }
@@ -751,10 +755,10 @@ describe('the C SDK as it is installed', { concurrency: 1 }, () => {
   let environment;
   before(() => {
     directory = temporaryDirectory('sdk-c');
-    execFileSync('cmake', ['--install', build, '--component', 'client', '--prefix', directory], {
+    runSync('cmake', ['--install', build, '--component', 'client', '--prefix', directory], {
       stdio: 'ignore',
     });
-    const found = execFileSync('find', [directory, '-name', '*.pc'], { encoding: 'utf8' }).trim();
+    const found = runSync('find', [directory, '-name', '*.pc'], { encoding: 'utf8' }).trim();
     // The prefix of the configuration is another than this directory.
     const text = fs
       .readFileSync(found, 'utf8')
@@ -771,7 +775,7 @@ describe('the C SDK as it is installed', { concurrency: 1 }, () => {
   after(() => fs.rmSync(directory, { recursive: true, force: true }));
 
   const flags = (...more) =>
-    execFileSync('pkg-config', ['--cflags', '--libs', ...more, 'watchkeeper-client'], {
+    runSync('pkg-config', ['--cflags', '--libs', ...more, 'watchkeeper-client'], {
       encoding: 'utf8',
       env: environment,
     })
@@ -780,21 +784,18 @@ describe('the C SDK as it is installed', { concurrency: 1 }, () => {
   function identityOf(executable) {
     const key = path.join(directory, `${path.basename(executable)}.pem`);
     const identity = JSON.parse(
-      execFileSync(executable, ['--identity', '--key', key], {
-        encoding: 'utf8',
-        env: environment,
-      }),
+      runSync(executable, ['--identity', '--key', key], { encoding: 'utf8', env: environment }),
     );
     assert.match(identity.kid, /^[A-Za-z0-9_-]{43}$/);
     assert.match(
-      execFileSync('openssl', ['pkey', '-in', key, '-noout', '-text'], { encoding: 'utf8' }),
+      runSync('openssl', ['pkey', '-in', key, '-noout', '-text'], { encoding: 'utf8' }),
       /prime256v1/,
     );
   }
 
   test('a C11 program builds against the shared library by pkg-config alone', () => {
     const out = path.join(directory, 'shared');
-    execFileSync('cc', [
+    runSync('cc', [
       '-std=c11',
       '-Wall',
       '-Wextra',
@@ -825,7 +826,7 @@ describe('the C SDK as it is installed', { concurrency: 1 }, () => {
     });
     const file = path.join(directory, 'shown.c');
     fs.writeFileSync(file, program);
-    execFileSync('cc', [
+    runSync('cc', [
       '-std=c11',
       '-Wall',
       '-Wextra',
@@ -846,7 +847,7 @@ describe('the C SDK as it is installed', { concurrency: 1 }, () => {
     const list = flags('--static').map((flag) =>
       flag === '-lwatchkeeper_client' ? path.join(libdir, 'libwatchkeeper_client.a') : flag,
     );
-    execFileSync('cc', ['-std=c11', path.join(source, 'examples/watch.c'), '-o', out, ...list]);
+    runSync('cc', ['-std=c11', path.join(source, 'examples/watch.c'), '-o', out, ...list]);
     identityOf(out);
   });
 
@@ -873,7 +874,7 @@ describe('the C SDK as it is installed', { concurrency: 1 }, () => {
       }`,
     );
     const out = path.join(directory, 'app');
-    execFileSync('c++', [
+    runSync('c++', [
       '-std=c++17',
       '-Wall',
       '-Wextra',
@@ -884,12 +885,12 @@ describe('the C SDK as it is installed', { concurrency: 1 }, () => {
       out,
       ...flags(),
     ]);
-    execFileSync(out, [path.join(directory, 'app.pem')], { env: environment });
+    runSync(out, [path.join(directory, 'app.pem')], { env: environment });
   });
 
   test('the shared library shows the functions of the header and nothing else', () => {
     const library = path.join(environment.LD_LIBRARY_PATH, 'libwatchkeeper_client.so');
-    const shown = execFileSync('nm', ['-D', '--defined-only', library], { encoding: 'utf8' })
+    const shown = runSync('nm', ['-D', '--defined-only', library], { encoding: 'utf8' })
       .trim()
       .split('\n')
       .map((line) => line.split(' ').at(-1).split('@')[0])

@@ -1,15 +1,16 @@
 // The C SDK and a real gateway that is killed and started again: heartbeats of ten seconds, outages of
 // forty seconds and of three minutes. Both keep a clock that the test moves on, so it takes seconds.
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import readline from 'node:readline';
-import { after, before, describe, test } from 'node:test';
+import { runSync } from './lib/command.mjs';
 import { Gateway, program } from './lib/gateway.mjs';
 import { lengthOf } from './lib/scene.mjs';
 import { temporaryDirectory } from './lib/stores.mjs';
-import { within } from './lib/wait.mjs';
+import { after, before, describe, test } from './lib/test.mjs';
+import { event, within } from './lib/wait.mjs';
 
 const build = path.dirname(program);
 const here = import.meta.dirname;
@@ -23,7 +24,7 @@ before(() => {
   fs.writeFileSync(clock, Buffer.alloc(8));
   const libraries = path.join(build, 'client');
   const compile = (...more) =>
-    execFileSync('cc', ['-std=c11', '-O1', '-Wall', '-Wextra', '-Werror', ...more]);
+    runSync('cc', ['-std=c11', '-O1', '-Wall', '-Wextra', '-Werror', ...more]);
   compile(
     path.join(here, 'lib/device.c'),
     '-I',
@@ -54,7 +55,7 @@ class Device {
     const file = (name) => path.join(directory, `${device.student}.${name}`);
     const watch = path.join(build, 'examples', 'watch');
     const identity = JSON.parse(
-      execFileSync(watch, ['--identity', '--key', file('pem')], { encoding: 'utf8' }),
+      runSync(watch, ['--identity', '--key', file('pem')], { encoding: 'utf8' }),
     );
     await gateway.putModule(module, duration_ms);
     await gateway.enrol(identity, device.student);
@@ -110,13 +111,10 @@ class Device {
     return { each, told };
   }
   stop() {
-    if (this.child.exitCode === null) this.child.stdin.end();
-    return within(
-      'the device ends',
-      new Promise((resolve) =>
-        this.child.exitCode === null ? this.child.once('exit', resolve) : resolve(),
-      ),
-    );
+    if (this.child.exitCode !== null) return undefined;
+    const ended = event('the device ends', this.child, 'exit');
+    this.child.stdin.end();
+    return ended;
   }
 }
 

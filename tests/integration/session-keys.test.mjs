@@ -2,16 +2,18 @@
 // gateways, no heartbeat is lost.
 
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
 import { createLocalJWKSet, importJWK } from 'jose';
+import { answerOf } from './lib/client.mjs';
+import { runSync } from './lib/command.mjs';
 import { Gateway, program } from './lib/gateway.mjs';
 import { assertProblem, Scene } from './lib/scene.mjs';
 import { kidOf, SessionKey } from './lib/session-key.mjs';
 import { temporaryDirectory, variants } from './lib/stores.mjs';
-import { until } from './lib/wait.mjs';
+import { after, before, describe, test } from './lib/test.mjs';
+import { until, within } from './lib/wait.mjs';
 
 /** A player as the protocol wants it: MAC where it can, signature where it must. */
 class Player {
@@ -132,8 +134,7 @@ for (const variant of variants) {
         `${first}\n${await session.token(scene.device.kid, scene.claims(5_000, 9_000))}\n`,
       );
       stream.end();
-      let text = '';
-      for await (const chunk of stream) text += chunk;
+      const { text } = await within('the stream ends', answerOf(stream));
       assert.deepEqual(
         text
           .trim()
@@ -261,7 +262,7 @@ describe('session keys of a deployment', () => {
   });
   after(() => fs.rmSync(directory, { recursive: true, force: true }));
   const keys = (...args) =>
-    execFileSync(program, ['keys', ...args, '--session_keys.file', file], {
+    runSync(program, ['keys', ...args, '--session_keys.file', file], {
       encoding: 'utf8',
       cwd: directory,
     });
@@ -271,9 +272,10 @@ describe('session keys of a deployment', () => {
     const toml = path.join(directory, 'w.toml');
     fs.writeFileSync(toml, `data_dir = "${directory}"\n${settings()}`);
     const check = () =>
-      spawnSync(program, ['--config', toml, 'check'], { encoding: 'utf8' }).stdout;
+      spawnSync(program, ['--config', toml, 'check'], { encoding: 'utf8', timeout: 30_000 }).stdout;
     const start = spawnSync(program, ['--config', toml, '--listen', '127.0.0.1:0'], {
       encoding: 'utf8',
+      timeout: 30_000,
     });
     assert.equal(start.status, 1);
     assert.match(start.stderr + start.stdout, /keys new/);

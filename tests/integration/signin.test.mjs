@@ -1,17 +1,14 @@
 // Signing in to the console with a cookie, over real HTTP/2.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { promisify } from 'node:util';
 import { Client } from './lib/client.mjs';
+import { run } from './lib/command.mjs';
 import { Events } from './lib/events.mjs';
 import { Gateway, tokens, tokenTable } from './lib/gateway.mjs';
 import { assertProblem } from './lib/scene.mjs';
+import { after, before, describe, test } from './lib/test.mjs';
 import { until, within } from './lib/wait.mjs';
-
-const run = promisify(execFile);
 
 describe('the console signs people in', () => {
   let gateway;
@@ -108,7 +105,7 @@ describe('the console signs people in', () => {
     const stays = await signIn('viewer');
     assert.equal((await call('DELETE', '/v1/session', viewer)).status, 204);
     gateway.child.kill('SIGKILL'); // it was kept before it was answered
-    await gateway.ended;
+    await gateway.hasEnded();
     await gateway.launch();
     assertProblem(await call('GET', '/v1/session', viewer), 401, 'unauthorized');
     assert.equal((await call('GET', '/v1/session', stays)).status, 200);

@@ -1,17 +1,14 @@
 // Files beside the API, as curl and browsers ask for them.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { promisify } from 'node:util';
+import { run } from './lib/command.mjs';
 import { Gateway } from './lib/gateway.mjs';
 import { assertProblem } from './lib/scene.mjs';
 import { temporaryDirectory } from './lib/stores.mjs';
-import { until } from './lib/wait.mjs';
-
-const run = promisify(execFile);
+import { after, before, describe, test } from './lib/test.mjs';
+import { event, until } from './lib/wait.mjs';
 
 describe('a folder that is served', () => {
   let gateway;
@@ -171,9 +168,7 @@ describe('a folder that is served', () => {
       stream.end();
       return stream;
     });
-    await Promise.all(
-      streams.map((stream) => new Promise((resolve) => stream.once('response', resolve))),
-    );
+    await Promise.all(streams.map((stream) => event('the head of a file', stream, 'response')));
     assert.equal(held(), 20);
     assert.equal((await get('/healthz')).status, 200);
     for (const stream of streams) stream.close(8);

@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { describe, test } from 'node:test';
 import { calculateJwkThumbprint, compactVerify, importJWK } from 'jose';
 import { agree, b64, deriveKey, info, kidOf, signingInputOf } from './lib/session-key.mjs';
 import { root } from './lib/stores.mjs';
+import { describe, test } from './lib/test.mjs';
 
 const file = JSON.parse(
   fs.readFileSync(path.join(root, 'docs', 'vectors', 'session-key.json'), 'utf8'),

@@ -1,11 +1,11 @@
 // The module for web pages in a real browser, and servers that are no gateway.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import { after, before, describe, test } from 'node:test';
 import { launchBrowser, launchProfile, PlayerPage } from './lib/browser.mjs';
 import { Gateway } from './lib/gateway.mjs';
 import { PageServer, playerFolders } from './lib/page-server.mjs';
 import { temporaryDirectory } from './lib/stores.mjs';
+import { after, before, describe, test } from './lib/test.mjs';
 import { until } from './lib/wait.mjs';
 
 let folders;

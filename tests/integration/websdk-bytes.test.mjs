@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
 import { launchBrowser, PlayerPage } from './lib/browser.mjs';
 import { CountingProxy } from './lib/counting-proxy.mjs';
 import { Gateway } from './lib/gateway.mjs';
 import { playerFolders, playerSettings } from './lib/page-server.mjs';
 import { root } from './lib/stores.mjs';
+import { after, before, describe, test } from './lib/test.mjs';
 import { until } from './lib/wait.mjs';
 
 const heartbeats = 100;

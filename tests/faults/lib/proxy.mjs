@@ -1,5 +1,6 @@
 // A TCP proxy on loopback that can be as bad as a network is: cut, refusing, slow, half-open.
 import net from 'node:net';
+import { event } from '../../integration/lib/wait.mjs';
 
 /**
  * Modes of what goes through, from now on and on open connections:
@@ -21,10 +22,8 @@ export class TcpProxy {
     proxy.server = net.createServer({ allowHalfOpen: true, noDelay: true }, (client) =>
       proxy.accept(client),
     );
-    await new Promise((resolve, reject) => {
-      proxy.server.once('error', reject);
-      proxy.server.listen(0, '127.0.0.1', resolve);
-    });
+    proxy.server.listen(0, '127.0.0.1');
+    await event('the proxy listens', proxy.server, 'listening');
     proxy.port = proxy.server.address().port;
     return proxy;
   }
@@ -104,6 +103,8 @@ export class TcpProxy {
 
   async stop() {
     this.cut();
-    await new Promise((resolve) => this.server.close(resolve));
+    const closed = event('the proxy ends', this.server, 'close');
+    this.server.close();
+    await closed;
   }
 }

@@ -2,11 +2,10 @@
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { promisify } from 'node:util';
+import { run } from '../../integration/lib/command.mjs';
 import { root } from '../../integration/lib/stores.mjs';
-import { until } from '../../integration/lib/wait.mjs';
+import { until, within } from '../../integration/lib/wait.mjs';
 
-const run = promisify(execFile);
 const script = (name) => path.join(root, 'scripts', name);
 
 // Never the synchronous calls: the proxies live in this process.
@@ -55,7 +54,7 @@ export class RedisServer {
       );
     });
     child.stdin.end(lines.map((line) => `${line}\n`).join(''));
-    return (await ended).split('\n').slice(0, -1);
+    return (await within('redis-cli answers', ended, 60_000)).split('\n').slice(0, -1);
   }
 
   async kill() {

@@ -1,11 +1,9 @@
 // The servers that scenarios share: each begins with an empty Redis and a database of its own.
-import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { promisify } from 'node:util';
+import { run } from '../../integration/lib/command.mjs';
 import { PostgresServer, RedisServer } from './servers.mjs';
 
-const run = promisify(execFile);
 const small_disk_mb = 160;
 
 export class Stores {

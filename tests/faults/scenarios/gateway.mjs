@@ -1,7 +1,7 @@
 // What befalls the gateway itself.
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { runSync } from '../../integration/lib/command.mjs';
 import { until } from '../../integration/lib/wait.mjs';
 
 /** Name → {what, world, faults: {short, full}, run(world, count)}. No `short`: not in the short form. */
@@ -63,7 +63,7 @@ export const gatewayScenarios = {
       const { gateway } = world;
       const file = (name) => path.join(gateway.directory, name);
       const make = () =>
-        execFileSync(
+        runSync(
           'openssl',
           [
             'req',

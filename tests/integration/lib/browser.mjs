@@ -1,6 +1,6 @@
 // Debian's Chromium, without a window, and the player page in it.
 import { chromium } from 'playwright-core';
-import { until } from './wait.mjs';
+import { until, within } from './wait.mjs';
 
 const executablePath = process.env.WATCHKEEPER_CHROMIUM ?? '/usr/bin/chromium';
 
@@ -18,6 +18,19 @@ const args = [
   '--disable-sync',
   '--autoplay-policy=no-user-gesture-required',
 ];
+
+/** Playwright limits its own waits, but not how long a page takes to evaluate something. */
+export function limited(page) {
+  const evaluate = page.evaluate.bind(page);
+  page.evaluate = (work, argument) =>
+    within(
+      `the page evaluates ${String(work).replace(/\s+/g, ' ').slice(0, 80)}`,
+      evaluate(work, argument),
+      60_000,
+    );
+  page.setDefaultTimeout(60_000);
+  return page;
+}
 
 export function launchBrowser() {
   // Playwright gives it an empty user data directory, and removes that in the end.
@@ -47,7 +60,7 @@ export class PlayerPage {
       viewport: small,
       ...options,
     });
-    player.page = await player.context.newPage();
+    player.page = limited(await player.context.newPage());
     player.errors = [];
     player.page.on('pageerror', (error) => player.errors.push(String(error)));
     player.page.on('console', (message) => {

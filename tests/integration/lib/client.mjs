@@ -1,6 +1,6 @@
 // A small HTTP/2 client on node:http2: one connection, plain promises.
 import http2 from 'node:http2';
-import { within } from './wait.mjs';
+import { event, within } from './wait.mjs';
 
 export class Client {
   /** `options`: of node:http2's connect, `localAddress` for one. */
@@ -44,11 +44,10 @@ export class Client {
   }
 
   close() {
-    return new Promise((resolve) => {
-      if (this.session.destroyed) return resolve();
-      this.session.once('close', resolve);
-      this.session.destroy();
-    });
+    if (this.session.destroyed) return Promise.resolve();
+    const closed = event('the connection closes', this.session, 'close');
+    this.session.destroy();
+    return closed;
   }
 }
 

@@ -1,6 +1,6 @@
 // A browser with the console in it, for its tests.
 import axe from 'axe-core';
-import { launchBrowser } from './browser.mjs';
+import { launchBrowser, limited } from './browser.mjs';
 import { tokens } from './gateway.mjs';
 
 export class Browser {
@@ -17,8 +17,7 @@ export class Browser {
       viewport: { width: 1360, height: 900 },
       ...context,
     });
-    browser.page = await browser.context.newPage();
-    browser.page.setDefaultTimeout(15_000);
+    browser.page = limited(await browser.context.newPage());
     // What the page says is wrong, but for the refusals that a test provokes on purpose.
     browser.faults = [];
     browser.page.on('pageerror', (error) => browser.faults.push(String(error)));

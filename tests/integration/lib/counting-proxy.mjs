@@ -1,5 +1,6 @@
 // A TCP proxy that counts what passes: what a heartbeat costs with TLS and HTTP/2, as a wire sees it.
 import net from 'node:net';
+import { event } from './wait.mjs';
 
 export class CountingProxy {
   static async start(port) {
@@ -20,13 +21,15 @@ export class CountingProxy {
       gateway.on('data', (chunk) => (proxy.down += chunk.length));
       client.pipe(gateway).pipe(client);
     });
-    await new Promise((resolve) => proxy.server.listen(0, '127.0.0.1', resolve));
+    await event('the proxy listens', proxy.server.listen(0, '127.0.0.1'), 'listening');
     proxy.origin = `https://127.0.0.1:${proxy.server.address().port}`;
     return proxy;
   }
 
   stop() {
     for (const socket of this.sockets) socket.destroy();
-    return new Promise((resolve) => this.server.close(resolve));
+    const closed = event('the proxy ends', this.server, 'close');
+    this.server.close();
+    return closed;
   }
 }

@@ -1,6 +1,6 @@
 // Reads a stream of server-sent events.
 import { constants } from 'node:http2';
-import { within } from './wait.mjs';
+import { event, within } from './wait.mjs';
 
 export class Events {
   /** Opens GET /v1/live on the client; resolves with the answer's header fields there. */
@@ -25,13 +25,7 @@ export class Events {
         for (const each of events.waiting) each.reject(new Error('the stream has ended'));
       }),
     );
-    events.headers = await within(
-      'the answer begins',
-      new Promise((resolve, reject) => {
-        events.stream.once('response', resolve);
-        events.stream.once('error', reject);
-      }),
-    );
+    [events.headers] = await event('the answer begins', events.stream, 'response');
     events.status = events.headers[':status'];
     return events;
   }
@@ -39,16 +33,16 @@ export class Events {
   take(text) {
     this.rest += text;
     for (let end = this.rest.indexOf('\n\n'); end >= 0; end = this.rest.indexOf('\n\n')) {
-      const event = { at: performance.now() };
+      const found = { at: performance.now() };
       for (const line of this.rest.slice(0, end).split('\n')) {
         const colon = line.indexOf(':');
         if (colon === 0) this.comments += 1;
-        else event[line.slice(0, colon)] = line.slice(colon + 1).trimStart();
+        else found[line.slice(0, colon)] = line.slice(colon + 1).trimStart();
       }
       this.rest = this.rest.slice(end + 2);
-      if (!event.event) continue;
-      event.data = JSON.parse(event.data);
-      this.all.push(event);
+      if (!found.event) continue;
+      found.data = JSON.parse(found.data);
+      this.all.push(found);
     }
     this.waiting = this.waiting.filter((each) => !each.look());
   }
@@ -66,13 +60,15 @@ export class Events {
     return within(what, promise, 20_000);
   }
   of(kind) {
-    return this.all.filter((event) => event.event === kind);
+    return this.all.filter((each) => each.event === kind);
   }
   close() {
     this.stream.close(constants.NGHTTP2_CANCEL);
-    return this.closed;
+    return within('the stream of events closes', this.closed);
   }
 }
 
-export const itemOf = (student) => (event) =>
-  event.event === 'progress' && event.data.items.some((item) => item.student === student);
+export const itemOf =
+  (student) =>
+  ({ event: kind, data }) =>
+    kind === 'progress' && data.items.some((item) => item.student === student);

@@ -6,7 +6,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { Client } from './client.mjs';
 import { root, Stores, temporaryDirectory } from './stores.mjs';
-import { until, within } from './wait.mjs';
+import { event, until, within } from './wait.mjs';
 
 export const program =
   process.env.WATCHKEEPER_PROGRAM ?? path.join(root, 'build', 'release', 'watchkeeper');
@@ -17,15 +17,12 @@ export const tokens = {
   operator: 'operator-secret',
 };
 
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const probe = net.createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address();
-      probe.close(() => resolve(port));
-    });
-  });
+async function freePort() {
+  const probe = net.createServer();
+  await event('a free port', probe.listen(0, '127.0.0.1'), 'listening');
+  const { port } = probe.address();
+  await event('the port is free again', probe.close(), 'close');
+  return port;
 }
 
 export const tokenTable = (name, role, secret) =>
@@ -147,6 +144,11 @@ export class Gateway {
       if (page.next === null) return all;
       after = page.next;
     }
+  }
+
+  /** {code, signal} of the process once it has ended by itself, or by a signal that it was sent. */
+  hasEnded(timeout_ms = 20_000) {
+    return within('the gateway ends', this.ended, timeout_ms);
   }
 
   /** Ends the process with the signal and gives {code, signal}. */

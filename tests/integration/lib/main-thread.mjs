@@ -1,4 +1,5 @@
 // What the main thread of a page did, by Chromium's own tracing.
+import { within } from './wait.mjs';
 
 /**
  * Runs `work(mark)` and gives the tasks that the page's main thread ended between `mark('begin')` and
@@ -23,7 +24,7 @@ export async function tasksOf({ program, page }, work) {
   } finally {
     await cdp.send('Tracing.end');
   }
-  const { dataLossOccurred } = await complete;
+  const { dataLossOccurred } = await within('the trace is complete', complete, 60_000);
   await cdp.detach();
   if (dataLossOccurred) throw new Error('the trace has lost something');
   const [begin, end] = ['begin', 'end'].map((name) =>

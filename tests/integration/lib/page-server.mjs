@@ -1,10 +1,11 @@
 // Serves the player page from an origin of its own, as a learning platform would.
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
 import http2 from 'node:http2';
 import path from 'node:path';
+import { runSync } from './command.mjs';
 import { root, temporaryDirectory } from './stores.mjs';
+import { event } from './wait.mjs';
 
 const types = {
   html: 'text/html; charset=utf-8',
@@ -24,7 +25,7 @@ export class PageServer {
     const server = new PageServer();
     server.directory = temporaryDirectory('page');
     const file = (name) => path.join(server.directory, name);
-    execFileSync(
+    runSync(
       'openssl',
       [
         'req',
@@ -74,7 +75,7 @@ export class PageServer {
       socket.on('close', () => server.sockets.delete(socket));
       socket.on('error', () => {});
     });
-    await new Promise((resolve) => server.listener.listen(0, '127.0.0.1', resolve));
+    await event('the page server listens', server.listener.listen(0, '127.0.0.1'), 'listening');
     server.origin = `${secure ? 'https' : 'http'}://127.0.0.1:${server.listener.address().port}`;
     return server;
   }
@@ -82,15 +83,20 @@ export class PageServer {
   stop() {
     for (const socket of this.sockets) socket.destroy();
     fs.rmSync(this.directory, { recursive: true, force: true });
-    return new Promise((resolve) => this.listener.close(resolve));
+    const closed = event('the page server ends', this.listener, 'close');
+    this.listener.close();
+    return closed;
   }
 }
 
 /** The page and its video, both built if they are not there. */
 export function playerFolders(seconds, name = 'demo-video') {
   const media = path.join(root, 'build', name);
-  execFileSync(path.join(root, 'scripts', 'build-web'), { stdio: ['ignore', 'ignore', 'inherit'] });
-  execFileSync(path.join(root, 'scripts', 'make-demo-video'), [media, String(seconds)], {
+  runSync(path.join(root, 'scripts', 'build-web'), [], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    timeout: 170_000,
+  });
+  runSync(path.join(root, 'scripts', 'make-demo-video'), [media, String(seconds)], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   return { page: path.join(root, 'player', 'dist'), media };

@@ -3,6 +3,7 @@
 // header block stands for itself.
 import net from 'node:net';
 import tls from 'node:tls';
+import { event, within } from './wait.mjs';
 
 export const type = {
   data: 0,
@@ -142,10 +143,7 @@ export class RawHttp2 {
       client.closed = true;
       client.#tell();
     });
-    await new Promise((resolve, reject) => {
-      client.socket.once(secure ? 'secureConnect' : 'connect', resolve);
-      client.socket.once('close', () => reject(new Error('not connected')));
-    });
+    await event('the connection', client.socket, secure ? 'secureConnect' : 'connect');
     if (!paused) client.socket.on('data', (bytes) => client.#take(bytes));
     return client;
   }
@@ -185,13 +183,17 @@ export class RawHttp2 {
   /** Everything sent was taken by the system, or the connection has ended. */
   drained() {
     if (this.closed || this.socket.destroyed || !this.socket.writableNeedDrain) return undefined;
-    return new Promise((resolve) => {
-      const done = () => {
-        this.socket.off('drain', done).off('close', done);
-        resolve();
-      };
-      this.socket.on('drain', done).on('close', done);
-    });
+    return within(
+      'the system takes what was sent',
+      new Promise((resolve) => {
+        const done = () => {
+          this.socket.off('drain', done).off('close', done);
+          resolve();
+        };
+        this.socket.on('drain', done).on('close', done);
+      }),
+      60_000,
+    );
   }
   /** Waits for a condition of what came; the end of the connection ends every wait. */
   async until(what, condition, timeout_ms = 10_000) {

@@ -1,9 +1,9 @@
 // The stores a gateway is started with: embedded, or a private Redis and PostgreSQL.
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { runSync } from './command.mjs';
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 
@@ -41,7 +41,7 @@ export class Stores {
   run(name) {
     const directory = path.join(this.directory, name);
     fs.mkdirSync(directory, { recursive: true });
-    const printed = execFileSync(script(name), ['start', directory], {
+    const printed = runSync(script(name), ['start', directory], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -53,12 +53,12 @@ export class Stores {
   halt(name) {
     const at = this.running.findIndex(([held]) => held === name);
     const [, directory] = this.running.splice(at, 1)[0];
-    execFileSync(script(name), ['stop', directory], { stdio: 'ignore' });
+    runSync(script(name), ['stop', directory], { stdio: 'ignore' });
   }
 
   stop() {
     for (const [name, directory] of this.running.splice(0))
-      execFileSync(script(name), ['stop', directory], { stdio: 'ignore' });
+      runSync(script(name), ['stop', directory], { stdio: 'ignore' });
     if (this.directory) fs.rmSync(this.directory, { recursive: true, force: true });
   }
 }

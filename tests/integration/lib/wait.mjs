@@ -1,30 +1,73 @@
-// Waiting for a condition, never for a time.
+// Waiting for a condition, never for a time, and never without a limit.
 
-/** Asks `probe` until it gives something true, and gives that. */
-export async function until(what, probe, { timeout_ms = 15_000, every_ms = 25 } = {}) {
-  const deadline = Date.now() + timeout_ms;
-  let last;
-  for (;;) {
-    try {
-      const value = await probe();
-      if (value) return value;
-      last = undefined;
-    } catch (error) {
-      last = error;
-    }
-    if (Date.now() > deadline)
-      throw new Error(
-        `${what}: not within ${timeout_ms} ms${last ? `; last: ${last.message}` : ''}`,
-      );
-    await new Promise((resolve) => setTimeout(resolve, every_ms));
-  }
-}
+const open = new Map(); // a number for each wait → what it waits for
+let waits = 0;
 
-/** `promise`, or an error that says what was waited for. */
-export function within(what, promise, timeout_ms = 15_000) {
+/** What is waited for at this moment, the oldest first. */
+export const openWaits = () => [...open.values()];
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** `promise`, or an error that names what was waited for. */
+export async function within(what, promise, timeout_ms = 15_000) {
+  const wait = ++waits;
+  open.set(wait, what);
   let timer;
   const late = new Promise((_, reject) => {
     timer = setTimeout(() => reject(new Error(`${what}: not within ${timeout_ms} ms`)), timeout_ms);
   });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+    open.delete(wait);
+  }
+}
+
+/** A probe that does not come back has so long after the end of its wait. */
+const probe_grace_ms = 10_000;
+
+/** Asks `probe` until it gives something true, and gives that. */
+export async function until(what, probe, { timeout_ms = 15_000, every_ms = 25 } = {}) {
+  const deadline = Date.now() + timeout_ms;
+  let isOver = false;
+  const ask = async () => {
+    let last;
+    while (!isOver) {
+      try {
+        const value = await probe();
+        if (value) return value;
+        last = undefined;
+      } catch (error) {
+        last = error;
+      }
+      if (Date.now() > deadline)
+        throw new Error(
+          `${what}: not within ${timeout_ms} ms${last ? `; last: ${last.message}` : ''}`,
+        );
+      await pause(every_ms);
+    }
+    return undefined;
+  };
+  try {
+    return await within(what, ask(), timeout_ms + probe_grace_ms);
+  } finally {
+    isOver = true;
+  }
+}
+
+/**
+ * The arguments of the next event `name` of `emitter`. `error` ends the wait with that error, and `close`
+ * ends it if `name` has not come until then; whoever waits for `close` gets it whatever went wrong before.
+ */
+export function event(what, emitter, name, timeout_ms = 15_000) {
+  const come = new Promise((resolve, reject) => {
+    const listeners = {
+      error: name === 'close' ? () => {} : reject,
+      close: () => reject(new Error(`${what}: closed before '${name}'`)),
+      [name]: (...all) => resolve(all),
+    };
+    for (const [each, listener] of Object.entries(listeners)) emitter.once(each, listener);
+  });
+  return within(what, come, timeout_ms);
 }
