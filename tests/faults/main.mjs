@@ -3,20 +3,24 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { within } from '../integration/lib/wait.mjs';
 import { Random } from './lib/random.mjs';
 import { Stores } from './lib/stores.mjs';
 import { World } from './lib/world.mjs';
 import { scenarios } from './scenarios/index.mjs';
+
+/** Of one scenario, with all of its faults: longer than its players play. */
+const scenario_ms_max = 900_000;
 
 const usage = `usage: tests/faults/run [options] [scenario ...]
 
 Injects faults into a real gateway, Redis and PostgreSQL while simulated players send heartbeats, and
 checks afterwards that what was acknowledged is there, and nothing else.
 
-  --full         as many faults as the torture run has (default: the short form)
+  --full         as many faults as scripts/fault-soak has (default: the short form)
   --faults N     so many faults in each scenario
   --repeat N     runs each scenario N times, with seeds that follow each other (default 1)
-  --seed N       of the moments and choices (default: from the clock; printed)
+  --seed N       of the moments and choices (default 1, so that a run is like the last one)
   --minutes N    begins no further scenario after so long
   --keep         leaves the directory of a scenario that failed
   --list         names the scenarios
@@ -71,7 +75,7 @@ const names =
   positionals.length > 0
     ? positionals
     : Object.keys(scenarios).filter((name) => scenarios[name].faults[form]);
-const firstSeed = number('seed', 0) ?? Math.floor(Date.now() / 1000) % 1_000_000;
+const firstSeed = number('seed', 0) ?? 1;
 const repeat = number('repeat', 1);
 const end =
   number('minutes', 1) === undefined ? Infinity : Date.now() + number('minutes', 1) * 60_000;
@@ -81,7 +85,14 @@ fs.chmodSync(directory, 0o755);
 const stores = new Stores(directory);
 const totals = { scenarios: 0, failed: 0, faults: 0, sent: 0, acknowledged: 0, violations: 0 };
 let stopping = false;
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => (stopping = true));
+const stopped = new Promise((_, reject) => {
+  for (const signal of ['SIGINT', 'SIGTERM'])
+    process.once(signal, () => {
+      stopping = true;
+      reject(new Error(`ended by ${signal}`));
+    });
+});
+stopped.catch(() => {}); // whichever scenario runs hears of it
 
 let current; // what an error of these tests themselves must not leave behind
 process.on('uncaughtException', async (error) => {
@@ -91,6 +102,15 @@ process.on('uncaughtException', async (error) => {
   process.exit(1);
 });
 
+/** What happens in a scenario, from the first fault to the verdict. */
+async function throughout(scenario, world, count) {
+  await scenario.run(world, count);
+  await world.mend();
+  await scenario.after?.(world);
+  await world.settle();
+  return world.verify();
+}
+
 /** One scenario with one seed, from an empty database to the verdict. */
 async function runOnce(name, seed, turn) {
   const scenario = scenarios[name];
@@ -99,25 +119,30 @@ async function runOnce(name, seed, turn) {
   let world;
   let violations = [];
   let failure = null;
-  try {
+  const make = async () => {
     const servers = await stores.take(scenario.needs);
-    world = await World.make(
+    await World.make(
       servers,
       path.join(directory, `world-${turn}`),
       `world_${turn}`,
       new Random(seed, name),
       scenario.world,
-      (made) => (current = made),
+      (made) => {
+        world = made;
+        current = made;
+      },
     );
-    await scenario.run(world, count);
-    await world.mend();
-    await scenario.after?.(world);
-    await world.settle();
-    violations = await world.verify();
+  };
+  try {
+    const whole = make().then(() => throughout(scenario, world, count));
+    violations = await Promise.race([
+      within(`the end of the scenario ${name}`, whole, scenario_ms_max),
+      stopped,
+    ]);
   } catch (error) {
     failure = error;
   }
-  await world?.close();
+  await (world && within('everything of the scenario ends', world.close(), 120_000));
   const bad = failure !== null || violations.length > 0;
   const counts = world?.record?.counts ?? { sent: 0, acknowledged: 0 };
   ++totals.scenarios;

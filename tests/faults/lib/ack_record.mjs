@@ -17,6 +17,8 @@ export class AckRecord {
     this.problems = new Map();
     this.recent = []; // pairs that were acknowledged last, newest at the end
     this.answers = new Map(); // of a heartbeat (kid, sid, sn): the part that its first answer promised
+    this.players = new Set(); // kids that have had a heartbeat acknowledged
+    this.open = new Map(); // of a heartbeat that was sent and not answered: {number, pair, interval}
   }
 
   /** Reads what was appended since. A last line that is cut waits for its end. */
@@ -47,11 +49,15 @@ export class AckRecord {
     const name = pairOf(line.student, line.module);
     const pair = this.pairs.get(name) ?? { sent: [], promised: [], limited: false };
     this.pairs.set(name, pair);
+    const heartbeat = `${line.kid}/${line.sid}/${line.sn}`;
     if (line.event === 'sent') {
+      const interval = [line.from, line.to];
+      this.open.set(heartbeat, { number: this.counts.sent, pair: name, interval });
       ++this.counts.sent;
-      pair.sent.push([line.from, line.to]);
+      pair.sent.push(interval);
       return;
     }
+    this.open.delete(heartbeat);
     if (!promises.has(line.status)) {
       const what = line.problem ?? line.error ?? 'unknown';
       this.problems.set(what, (this.problems.get(what) ?? 0) + 1);
@@ -59,11 +65,17 @@ export class AckRecord {
       return;
     }
     ++this.counts.acknowledged;
+    this.players.add(line.kid);
     if (line.status in this.counts) ++this.counts[line.status];
     const promised = this.promisedBy(line, pair);
     if (promised) pair.promised.push(promised);
     if (this.recent.at(-1) !== name) this.recent.push(name);
     if (this.recent.length > 256) this.recent.splice(0, 128);
+  }
+
+  /** Those without an answer, of the heartbeats that were sent after the first `count`: {pair, interval}. */
+  unansweredAfter(count) {
+    return [...this.open.values()].filter(({ number }) => number >= count);
   }
 
   /** What this answer promises: of a limited heartbeat the beginning, of a duplicate what it got. */

@@ -9,6 +9,7 @@ import { AckRecord } from './ack_record.mjs';
 import { check, ProgressWatch } from './checker.mjs';
 import { GatewayProcess } from './gateway_process.mjs';
 import { TcpProxy } from './proxy.mjs';
+import { Random } from './random.mjs';
 
 export const checkpoint_interval_s = 1;
 export const module_ms = 8_000;
@@ -80,11 +81,7 @@ export class World {
       );
     }
     for (const gateway of world.gateways) await gateway.start();
-    let turn = 0;
-    world.balancer = await TcpProxy.start(() => {
-      const up = world.gateways.filter((gateway) => gateway.isUp);
-      return up.length === 0 ? null : { host: '127.0.0.1', port: up[turn++ % up.length].port };
-    });
+    world.balancer = await TcpProxy.start(() => world.leastBusy());
     for (const id of modules) {
       const answer = await world.gateways[0].request('PUT', `/v1/modules/${id}`, {
         role: 'admin',
@@ -97,12 +94,26 @@ export class World {
     world.startFleet();
     world.watch = new ProgressWatch();
     world.watching = world.watchProgress();
-    await world.flowing('at the beginning', 30_000);
+    await world.allPlaying();
     return world;
   }
 
   get gateway() {
     return this.gateways[0];
+  }
+  /** How many connections of the players lead to this gateway. */
+  connectionsTo(gateway) {
+    return [...this.balancer.links].filter(({ target }) => target.port === gateway.port).length;
+  }
+  /** Where the next connection leads: to a gateway that has the fewest, so that none is left without. */
+  leastBusy() {
+    const up = this.gateways.filter((gateway) => gateway.isUp);
+    if (up.length === 0) return null;
+    const least = Math.min(...up.map((gateway) => this.connectionsTo(gateway)));
+    const { port } = this.random.pick(
+      up.filter((gateway) => this.connectionsTo(gateway) === least),
+    );
+    return { host: '127.0.0.1', port };
   }
   pause(ms) {
     return pause(ms);
@@ -160,6 +171,22 @@ export class World {
     );
   }
 
+  /**
+   * No fault begins before this: every player has its connection, and a heartbeat of it was acknowledged.
+   * From then on the gateways know every device, and what is sent reaches a gateway.
+   */
+  async allPlaying() {
+    await until(
+      'every player has an acknowledged heartbeat',
+      () => {
+        if (this.fleet.exitCode !== null)
+          throw new Error(`the players have ended: ${this.fleetSaid}`);
+        return this.record.read().players.size >= this.options.devices;
+      },
+      { timeout_ms: 60_000, every_ms: 20 },
+    );
+  }
+
   /** Waits until heartbeats are acknowledged again: as many as there are devices. */
   async flowing(when, timeout_ms = 30_000) {
     const before = this.record.read().counts.acknowledged;
@@ -194,6 +221,8 @@ export class World {
    * that began before another ended may show less than that one; one reader reads one after the other.
    */
   async watchProgress() {
+    // Of its own: how often it looks must not change what befalls the world.
+    const chance = new Random(this.random.between(1, 1e6), 'watch');
     while (!this.isOver) {
       const { recent } = this.record.read();
       const up = this.gateways.filter((gateway) => gateway.isUp && gateway.client);
@@ -201,8 +230,8 @@ export class World {
         await pause(50);
         continue;
       }
-      const pair = recent[Math.floor(Math.random() * recent.length)];
-      const gateway = up[Math.floor(Math.random() * up.length)];
+      const pair = chance.pick(recent);
+      const gateway = chance.pick(up);
       try {
         const blind = this.mayShowLess?.(gateway) ?? false;
         const state = await gateway.progress(pair);

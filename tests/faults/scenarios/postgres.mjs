@@ -1,6 +1,6 @@
 // What befalls PostgreSQL, the ledger.
 import { spawn } from 'node:child_process';
-import { until } from '../../integration/lib/wait.mjs';
+import { event, until } from '../../integration/lib/wait.mjs';
 import { noticed, recovered } from './redis.mjs';
 
 /** With the ledger away heartbeats go on: the hot store alone makes them durable. */
@@ -72,19 +72,36 @@ export const postgresScenarios = {
     async run(world, count) {
       for (let i = 0; i < count; ++i) {
         await world.moment(100, 1500);
+        await until(
+          'every player has a row to be locked',
+          async () =>
+            Number(
+              await world.postgres.query(
+                'SELECT count(DISTINCT student_id) FROM progress',
+                world.database,
+              ),
+            ) >= world.options.devices,
+          { timeout_ms: 30_000, every_ms: 200 },
+        );
         world.fault();
         const holder = spawn(
           'psql',
           ['-h', world.postgres.folder, '-U', 'watchkeeper', '-d', world.database, '-XAtq'],
           { stdio: ['pipe', 'pipe', 'inherit'] },
         );
-        let said = '';
-        holder.stdout.on('data', (piece) => (said += piece));
-        holder.stdin.write("BEGIN; SELECT 1 FROM progress FOR UPDATE; SELECT 'locked';\n");
-        await until('the rows are locked', () => said.includes('locked'));
-        await world.moment(6000, 8000);
-        await world.flowing('while the rows are locked');
-        holder.stdin.end('ROLLBACK;\n');
+        try {
+          let said = '';
+          holder.stdout.on('data', (piece) => (said += piece));
+          holder.stdin.write("BEGIN; SELECT 1 FROM progress FOR UPDATE; SELECT 'locked';\n");
+          await until('the rows are locked', () => said.includes('locked'));
+          await world.moment(6000, 8000);
+          await world.flowing('while the rows are locked');
+          const ended = event('psql ends', holder, 'exit');
+          holder.stdin.end('ROLLBACK;\n');
+          await ended;
+        } finally {
+          holder.kill('SIGKILL');
+        }
         await world.flowing('with the rows free');
       }
     },

@@ -6,12 +6,12 @@ const degraded = async (gateway) => (await gateway.readiness()).degraded;
 /** The gateway notices that its hot store is away, and goes on through the ledger. */
 export async function noticed(world, gateway = world.gateway) {
   await until(`${gateway.name} goes on without its hot store`, () => degraded(gateway), {
-    timeout_ms: 15_000,
+    timeout_ms: 30_000,
   });
 }
 export async function recovered(world, gateway = world.gateway) {
   await until(`${gateway.name} has its hot store back`, async () => !(await degraded(gateway)), {
-    timeout_ms: 20_000,
+    timeout_ms: 45_000,
   });
 }
 
@@ -96,8 +96,9 @@ export const redisScenarios = {
   'redis-out-of-memory': {
     what: 'Redis refuses writes: maxmemory',
     faults: { short: 1, full: 8 },
+    // One byte: whatever Redis holds by then is more.
     run: rounds(
-      (world) => world.settings(world.redis, ['maxmemory', '1mb']),
+      (world) => world.settings(world.redis, ['maxmemory', '1']),
       (world) => world.settings(world.redis, ['maxmemory', '0']),
     ),
   },
