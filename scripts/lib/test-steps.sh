@@ -1,0 +1,114 @@
+# The steps of scripts/test, in their order. scripts/test includes it, after run-steps.sh.
+# Set before: $seed, $long_seed (numbers), $jobs (how many processes compile or check at a time).
+# shellcheck disable=SC2154 # these
+
+configure() { [ -f "build/$1/build.ninja" ] || cmake --preset "$1"; }
+
+# ctest_in DIRECTORY [ctest's options]
+ctest_in() {
+  BOOST_TEST_REPORT_LEVEL=short BOOST_TEST_COLOR_OUTPUT=no \
+    ctest --test-dir "$1" --verbose --no-tests=error -j "$jobs" "${@:2}"
+}
+
+# -- first: what takes little time, and the build --------------------------------------------------
+
+define dependencies 1800 check first '' 'install what is missing'
+run_dependencies() { scripts/install-dependencies test; }
+
+define includes 60 check first '' 'include directions'
+run_includes() { scripts/check-includes; }
+
+define format 300 check first dependencies 'format of C++'
+run_format() {
+  find domain crypto storage net client examples actors fleet server bench tests -type f \
+    \( -name '*.cpp' -o -name '*.hpp' -o -name '*.h' -o -name '*.c' \) -not -path '*/node_modules/*' -print0 |
+    xargs -0 -P "$jobs" -n 20 clang-format --dry-run -Werror
+}
+
+define links 60 check first '' 'links of the documentation'
+run_links() { scripts/check-links; }
+
+define shell 120 check first dependencies 'format and lint of shell'
+run_shell() { scripts/check-shell; }
+
+define web-style 600 check first dependencies 'format and lint of TypeScript, JavaScript, CSS and JSON'
+run_web_style() { scripts/check-web; }
+
+define style 600 check first dependencies 'no long functions, no long files'
+run_style() { scripts/check-style; }
+
+define steps 120 check first '' 'the limits of these steps'
+run_steps() { tests/scripts/run-steps; }
+
+define console 900 check first dependencies 'build and unit tests of the console'
+run_console() { scripts/build-console --check; }
+
+define configure 300 check first 'dependencies console' 'configure'
+run_configure() { configure release; }
+
+define build 3600 check first configure 'build'
+run_build() { cmake --build build/release -j "$jobs"; }
+
+# -- front: tests that mostly wait -----------------------------------------------------------------
+
+define unit 1500 ctest front build 'unit tests in C++'
+run_unit() { ctest_in build/release; }
+
+define sdk-web 900 check front dependencies 'module for web pages and player page: types, unit tests, build'
+run_sdk_web() { scripts/build-web --check; }
+
+define integration 3000 counted front build 'tests/integration, tests/attacks and the tests of tests/faults'
+run_integration() { tests/integration/run; }
+
+define faults 1800 counted front build 'short form of the fault scenarios'
+run_faults() { tests/faults/run --seed "$seed"; }
+
+# -- beside: what only computes --------------------------------------------------------------------
+
+# The pure folders only: a file of them takes seconds, one with CAF half a minute. What was checked
+# once is not checked again until a source of these folders or a rule changes.
+define tidy 3600 check beside configure 'clang-tidy'
+run_tidy() {
+  local stamp=build/tidy-stamp sum
+  sum=$(cat .clang-tidy domain/*.{hpp,cpp} crypto/*.{hpp,cpp} | sha256sum)
+  if [ "$(cat "$stamp" 2>/dev/null)" = "$sum" ]; then
+    echo "unchanged since the last run"
+    return 0
+  fi
+  printf '%s\n' domain/*.cpp crypto/*.cpp |
+    xargs -P "$jobs" -n 4 clang-tidy --quiet -p build/release \
+      --extra-arg=-Wno-unknown-warning-option --extra-arg=-Wno-ignored-optimization-argument &&
+    echo "$sum" >"$stamp"
+}
+
+define sanitize 5400 ctest beside configure 'unit tests with the address and undefined-behaviour sanitizers'
+run_sanitize() {
+  local folder folders=()
+  for folder in domain crypto net client; do
+    compgen -G "tests/$folder/*.cpp" >/dev/null && folders+=("$folder")
+  done
+  configure sanitize &&
+    cmake --build build/sanitize -j "$jobs" --target "${folders[@]/%/_test}" &&
+    UBSAN_OPTIONS=print_stacktrace=1 ctest_in build/sanitize -R "^($(
+      IFS='|'
+      echo "${folders[*]}"
+    ))\$"
+}
+
+# All at once: each runs a minute, of which it has a share of the cores.
+define fuzz 1800 counted beside dependencies 'fuzz targets, a minute each'
+run_fuzz() { scripts/fuzz --jobs 6 --seed "$seed"; }
+
+# -- long: repetition and random seeds -------------------------------------------------------------
+
+define unit-seed 1500 ctest long build 'unit tests in C++, with a random seed'
+run_unit_seed() { WATCHKEEPER_SEED=$long_seed ctest_in build/release; }
+
+define repeat 86400 counted long build 'fault scenarios with 50 seeds each, integration files 20 times on busy cores'
+run_repeat() { scripts/test-repeat --seed "$long_seed"; }
+
+define fault-soak 7200 check long build 'every fault scenario with many faults, 10,000 seeds of the simulation'
+run_fault_soak() { scripts/fault-soak --seed "$long_seed"; }
+
+define fuzz-long 7200 counted long dependencies 'fuzz targets, 20 minutes each'
+run_fuzz_long() { scripts/fuzz --jobs "$jobs" --seconds 1200 --seed "$long_seed"; }
