@@ -117,7 +117,7 @@ export async function measure() {
       const told = await attack(run, gateway);
       const summary = await run.summary;
       const host = await watch.end();
-      const { p50, p99: due_p99 } = summary.latency_us;
+      const { p50, p99: dueP99 } = summary.latency_us;
       // What the host did to a run no attacker is to blame for.
       const { undisturbed } = took(record, host);
       const p99 = percentile(undisturbed, 0.99) * 1000;
@@ -127,7 +127,7 @@ export async function measure() {
       rows.push(
         row(
           `beside ${name}`,
-          `p50 ${ms(p50)}, p99 ${ms(due_p99)}, of the ${undisturbed.length} undisturbed ${ms(p99)}${rows.length > 1 ? ` = ${times(p99 / alone)}` : ''}, ${refused} refused` +
+          `p50 ${ms(p50)}, p99 ${ms(dueP99)}, of the ${undisturbed.length} undisturbed ${ms(p99)}${rows.length > 1 ? ` = ${times(p99 / alone)}` : ''}, ${refused} refused` +
             (told ? `; ${told}` : '') +
             `; the host kept a core slow ${describeHost(host)}`,
           ...(rows.length > 1 ? ['≤ 3 ×', p99 <= 3 * alone && refused === 0] : []),

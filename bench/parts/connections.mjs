@@ -41,8 +41,8 @@ export async function measure({ devices }) {
       120,
     ]);
     await until('all devices have sent', async () => run.warm || run.over, {
-      timeout_ms: 240_000,
-      every_ms: 200,
+      timeoutMs: 240_000,
+      everyMs: 200,
     });
     const busy = residentBytes(gateway.child.pid);
     await pause(8000);

@@ -56,7 +56,7 @@ async function steady(connections) {
         const { open, credited } = await heard();
         return open > connections && credited >= 3 * connections;
       },
-      { timeout_ms: 240_000, every_ms: 200 },
+      { timeoutMs: 240_000, everyMs: 200 },
     );
     const verifications = [verificationMicroseconds()];
     const before = await heard();

@@ -36,7 +36,7 @@ async function watch(gateway, module) {
       stream.on('close', () => ++seen.ended);
     }
   }
-  await until('all watch', async () => seen.open === WATCHERS, { timeout_ms: 30_000 });
+  await until('all watch', async () => seen.open === WATCHERS, { timeoutMs: 30_000 });
   return {
     seen,
     close: () => {

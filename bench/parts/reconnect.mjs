@@ -22,7 +22,7 @@ async function open(gateway, wanted, run) {
       if (run.over) throw new Error('the fleet has ended');
       return (await stats(gateway)).connections.open >= wanted;
     },
-    { timeout_ms: 120_000, every_ms: 100 },
+    { timeoutMs: 120_000, everyMs: 100 },
   );
 }
 

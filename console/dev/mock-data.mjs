@@ -27,11 +27,11 @@ const names =
 export function generate({ db, credit, refuse, students, rate }) {
   const random = seeded(8141);
   const now = Date.now();
-  for (const [module, title, duration_ms] of catalogue)
+  for (const [module, title, durationMs] of catalogue)
     db.modules[module] = {
       module,
       title,
-      duration_ms,
+      duration_ms: durationMs,
       mastery_threshold: 95,
       max_rate: 2,
       updated_at: new Date(now - 9e8).toISOString(),
@@ -86,10 +86,10 @@ export function generate({ db, credit, refuse, students, rate }) {
     [null, 'replay', 'number 17 of this session was credited before'],
     ['not-assigned', 'other', 'the module is not assigned'],
   ];
-  const refusal = (at_ms) => {
+  const refusal = (atMs) => {
     const [problem, kind, detail] = reasons[Math.floor(random() ** 1.5 * reasons.length)];
     return {
-      at: new Date(at_ms).toISOString(),
+      at: new Date(atMs).toISOString(),
       module: catalogue[Math.floor(random() * 3)][0],
       device: 'yZ4Lz0nT3o4sXG1mX0cQnC2b0h6mK5rXJq2o6Qv6u3M',
       session: '4f1c9a52-7d0e-4c55-9a55-0b6c1c6b9e11',
@@ -133,10 +133,10 @@ export function generate({ db, credit, refuse, students, rate }) {
   if (rate > 0)
     setInterval(() => {
       const one = playing[Math.floor(Math.random() * playing.length)];
-      const { duration_ms } = db.modules[one.module];
-      if (one.at >= duration_ms) one.at = 0;
+      const { duration_ms: durationMs } = db.modules[one.module];
+      if (one.at >= durationMs) one.at = 0;
       if (Math.random() < 0.04) return refuse(one.student, refusal(Date.now()));
-      credit(one.student, one.module, one.at, Math.min(one.at + 10_000, duration_ms));
+      credit(one.student, one.module, one.at, Math.min(one.at + 10_000, durationMs));
       one.at += 10_000;
     }, 1000 / rate);
 }

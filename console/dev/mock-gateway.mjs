@@ -30,7 +30,7 @@ const ID = /^[A-Za-z0-9._~:@-]{1,64}$/;
 const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; media-src 'self' https:; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const sha256 = (text) => crypto.createHash('sha256').update(text).digest('hex');
-const started_ms = Date.now();
+const startedMs = Date.now();
 
 let port = Number(option('port', 8444));
 let tokens = ['admin', 'viewer', 'operator'].map((role) => ({
@@ -38,16 +38,16 @@ let tokens = ['admin', 'viewer', 'operator'].map((role) => ({
   role,
   sha256: sha256(`${role}-secret`),
 }));
-let state_file;
-const session_s = { value: 28_800 };
+let stateFile;
+const sessionS = { value: 28_800 };
 if (option('config')) {
   const text = fs.readFileSync(option('config'), 'utf8');
   port = Number(/^listen = ".*:(\d+)"/m.exec(text)[1]);
   tokens = [...text.matchAll(/\[\[token\]\]\nname = "(.*)"\nrole = "(.*)"\nsha256 = "(.*)"/g)].map(
     ([, name, role, hash]) => ({ name, role, sha256: hash }),
   );
-  session_s.value = Number(/session_lifetime_s = (\d+)/.exec(text)?.[1] ?? session_s.value);
-  state_file = path.join(/data_dir = "(.*)"/.exec(text)[1], 'mock.json');
+  sessionS.value = Number(/session_lifetime_s = (\d+)/.exec(text)?.[1] ?? sessionS.value);
+  stateFile = path.join(/data_dir = "(.*)"/.exec(text)[1], 'mock.json');
 }
 
 // ---- state -----------------------------------------------------------------------------------
@@ -60,27 +60,27 @@ const db = {
   seen: {},
   erased: {},
 };
-if (state_file && fs.existsSync(state_file))
-  Object.assign(db, JSON.parse(fs.readFileSync(state_file, 'utf8')));
+if (stateFile && fs.existsSync(stateFile))
+  Object.assign(db, JSON.parse(fs.readFileSync(stateFile, 'utf8')));
 const cookies = new Map(Object.entries(db.cookies ?? {}));
 const live = new Set();
 const activity = new Map();
 const counts = { credited: 0, limited: 0, duplicate: 0, rejected: 0, problems: {}, requests: 0 };
-let since_last = { credited: 0, limited: 0, duplicate: 0, rejected: {} };
+let sinceLast = { credited: 0, limited: 0, duplicate: 0, rejected: {} };
 let serial = 0;
 const epoch = crypto.randomUUID().slice(0, 8);
 
 const heats = new Map();
-const bin_ms = (module) =>
+const binMs = (module) =>
   module.duration_ms <= 600_000 ? 1000 : Math.ceil(module.duration_ms / 1000);
 function heatOf(id) {
   const module = db.modules[id];
   let heat = heats.get(id);
   if (!heat || heat.duration_ms !== module.duration_ms) {
-    const bins = Math.ceil(module.duration_ms / bin_ms(module));
+    const bins = Math.ceil(module.duration_ms / binMs(module));
     heat = {
       duration_ms: module.duration_ms,
-      bin_ms: bin_ms(module),
+      bin_ms: binMs(module),
       viewers: new Float64Array(bins),
       plays: new Float64Array(bins),
     };
@@ -131,7 +131,7 @@ function minus([from, to], covered) {
 const lengthOf = (ranges) => ranges.reduce((sum, [from, to]) => sum + to - from, 0);
 
 /** Credits [from, to) and tells the live clients. */
-function credit(student, id, from, to, at_ms = Date.now()) {
+function credit(student, id, from, to, atMs = Date.now()) {
   const module = db.modules[id];
   to = Math.min(to, module.duration_ms);
   const heat = heatOf(id);
@@ -150,7 +150,7 @@ function credit(student, id, from, to, at_ms = Date.now()) {
   document.coverage = unite([...document.coverage, ...fresh]);
   document.playtime_ms += to - from;
   document.resume_ms = to;
-  document.updated_at = new Date(at_ms).toISOString();
+  document.updated_at = new Date(atMs).toISOString();
   document.seconds_watched = Math.floor(lengthOf(document.coverage) / 1000);
   document.completion_percentage =
     Math.floor((lengthOf(document.coverage) / module.duration_ms) * 10_000) / 100;
@@ -176,8 +176,8 @@ function credit(student, id, from, to, at_ms = Date.now()) {
   spread(heat, heat.viewers, fresh, deltas, 0);
   spread(heat, heat.plays, [[from, to]], deltas, 1);
   ++counts.credited;
-  ++since_last.credited;
-  (activity.get(id) ?? activity.set(id, []).get(id)).push([at_ms, student]);
+  ++sinceLast.credited;
+  (activity.get(id) ?? activity.set(id, []).get(id)).push([atMs, student]);
   for (const client of live)
     if (client.module === id) {
       const item = client.items[student] ?? { student, new: [], played: [] };
@@ -207,10 +207,10 @@ function refuse(student, refusal) {
   if (refusal.status === 'rejected') {
     ++counts.rejected;
     counts.problems[name] = (counts.problems[name] ?? 0) + 1;
-    since_last.rejected[name] = (since_last.rejected[name] ?? 0) + 1;
+    sinceLast.rejected[name] = (sinceLast.rejected[name] ?? 0) + 1;
   } else {
     ++counts[refusal.status];
-    ++since_last[refusal.status];
+    ++sinceLast[refusal.status];
   }
   if (!student) return;
   db.refusals[student] ??= [];
@@ -249,7 +249,7 @@ function activeOf(id) {
     .size;
 }
 setInterval(() => {
-  const { credited, limited, duplicate, rejected } = since_last;
+  const { credited, limited, duplicate, rejected } = sinceLast;
   const refused = Object.values(rejected).reduce((sum, n) => sum + n, 0);
   const active = Object.fromEntries(
     [...activity.keys()].map((id) => [id, activeOf(id)]).filter(([, n]) => n > 0),
@@ -281,7 +281,7 @@ setInterval(() => {
       connections: sum + live.size,
     });
   }
-  since_last = { credited: 0, limited: 0, duplicate: 0, rejected: {} };
+  sinceLast = { credited: 0, limited: 0, duplicate: 0, rejected: {} };
 }, 1000);
 setInterval(() => {
   for (const client of live) client.stream.write(':\n\n');
@@ -405,7 +405,7 @@ function stats() {
   const active = [...activity.keys()].reduce((sum, id) => sum + activeOf(id), 0);
   return {
     build: { version: '0.1.0', commit: '', compiler: '', type: 'mock' },
-    uptime_s: (Date.now() - started_ms) / 1000,
+    uptime_s: (Date.now() - startedMs) / 1000,
     connections: {
       open: active + 3,
       accepted: active + 400,
@@ -465,7 +465,7 @@ function stats() {
       up: true,
       description: 'PostgreSQL 15 at 127.0.0.1:5432',
       latency_us: latency(8200, 31_000),
-      lag_ms: (Date.now() - started_ms) % 30_000,
+      lag_ms: (Date.now() - startedMs) % 30_000,
       dirty_pairs: 120,
       checkpointed_pairs: counts.credited,
       completions_created: db.completions.length,
@@ -746,13 +746,13 @@ function whoIs(request) {
   const bearer = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1];
   if (bearer) return tokens.find((token) => token.sha256 === sha256(bearer));
   const held = cookies.get(cookieOf(request));
-  if (held && held.expires_ms > Date.now()) return { ...held, by_cookie: true };
+  if (held && held.expiresMs > Date.now()) return { ...held, byCookie: true };
   return undefined;
 }
-const sessionDocument = ({ name, role, expires_ms, csrf }) => ({
+const sessionDocument = ({ name, role, expiresMs, csrf }) => ({
   name,
   role,
-  expires_at: new Date(expires_ms).toISOString(),
+  expires_at: new Date(expiresMs).toISOString(),
   csrf,
 });
 
@@ -764,17 +764,17 @@ function session(request, response, body) {
     const held = {
       ...token,
       csrf: crypto.randomUUID(),
-      expires_ms: Date.now() + session_s.value * 1000,
+      expiresMs: Date.now() + sessionS.value * 1000,
     };
     cookies.set(id, held);
     response.setHeader(
       'set-cookie',
-      `__Host-wk=${id}; HttpOnly; Secure; SameSite=Strict; Path=/; Max-Age=${session_s.value}`,
+      `__Host-wk=${id}; HttpOnly; Secure; SameSite=Strict; Path=/; Max-Age=${sessionS.value}`,
     );
     return [200, sessionDocument(held)];
   }
   const held = whoIs(request);
-  if (!held?.by_cookie) throw new Refused(401, 'unauthorized');
+  if (!held?.byCookie) throw new Refused(401, 'unauthorized');
   if (request.method === 'DELETE') {
     cookies.delete(cookieOf(request));
     response.setHeader(
@@ -796,7 +796,7 @@ function serve(request, response, body) {
     if (!url.pathname.startsWith('/v1/')) throw new Refused(404, 'not-found');
     const who = whoIs(request);
     if (
-      who?.by_cookie &&
+      who?.byCookie &&
       request.method !== 'GET' &&
       request.headers['x-watchkeeper-csrf'] !== who.csrf &&
       url.pathname !== '/v1/session'
@@ -886,13 +886,13 @@ server.on('request', (request, response) => {
 server.listen(port, '127.0.0.1');
 for (const signal of ['SIGTERM', 'SIGINT'])
   process.on(signal, () => {
-    if (state_file) {
-      fs.mkdirSync(path.dirname(state_file), { recursive: true });
-      fs.writeFileSync(state_file, JSON.stringify({ ...db, cookies: Object.fromEntries(cookies) }));
+    if (stateFile) {
+      fs.mkdirSync(path.dirname(stateFile), { recursive: true });
+      fs.writeFileSync(stateFile, JSON.stringify({ ...db, cookies: Object.fromEntries(cookies) }));
     }
     process.exit(0);
   });
-if (!state_file) {
+if (!stateFile) {
   generate({
     db,
     credit,

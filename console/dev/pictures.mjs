@@ -25,8 +25,8 @@ const ended = (child) => new Promise((resolve) => child.once('exit', resolve));
 const gateway = await Gateway.start({ store: 'checkpoint_interval_s = 2' });
 const playing = [];
 try {
-  for (const [id, title, duration_ms] of modules)
-    await gateway.admin('PUT', `/v1/modules/${id}`, { title, duration_ms });
+  for (const [id, title, durationMs] of modules)
+    await gateway.admin('PUT', `/v1/modules/${id}`, { title, duration_ms: durationMs });
   const fleet = (module, ...more) => {
     const child = spawn(
       program,
@@ -123,7 +123,7 @@ try {
     'the students are in the ledger',
     async () =>
       (await gateway.viewer('GET', '/v1/modules/fire-safety-1/students?limit=1')).json.total > 200,
-    { timeout_ms: 60_000, every_ms: 500 },
+    { timeoutMs: 60_000, everyMs: 500 },
   );
   const taking = spawn(
     process.execPath,

@@ -6,8 +6,8 @@ import zlib from 'node:zlib';
 
 const FIRST_VIEW_BYTES_MAX = 60_000;
 const dist = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', 'dist');
-const manifest_file = path.join(dist, 'manifest.json');
-const manifest = JSON.parse(fs.readFileSync(manifest_file, 'utf8'));
+const manifestFile = path.join(dist, 'manifest.json');
+const manifest = JSON.parse(fs.readFileSync(manifestFile, 'utf8'));
 const problems = [];
 
 const size = (file) => {
@@ -32,7 +32,7 @@ for (const file of fs.readdirSync(path.join(dist, 'assets')))
   if (/\.woff2$/.test(file)) first.add(`assets/${file}`);
 first.add('index.html');
 const total = [...first].reduce((sum, file) => sum + size(file), 0);
-if ([...first].some((file) => /curve_plot/.test(file)))
+if ([...first].some((file) => /curve-plot/.test(file)))
   problems.push('uPlot is part of the first view');
 if (total > FIRST_VIEW_BYTES_MAX)
   problems.push(
@@ -53,7 +53,7 @@ for (const file of fs.readdirSync(path.join(dist, 'assets')))
 for (const problem of problems) console.error(`console build: ${problem}`);
 if (problems.length > 0) process.exit(1);
 // The manifest was for this check; what is left is what the gateway serves.
-fs.rmSync(manifest_file);
+fs.rmSync(manifestFile);
 console.log(
   `console build: the first view takes ${total} bytes gzipped, of ${FIRST_VIEW_BYTES_MAX}`,
 );

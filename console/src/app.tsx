@@ -10,7 +10,7 @@ import { Choice } from './parts/controls';
 import { Icon, type IconName } from './parts/icons';
 import { Loading, Notice, ToModules } from './parts/states';
 import { t } from './text/en';
-import { ExpiredSignIn, SignIn } from './views/sign_in';
+import { ExpiredSignIn, SignIn } from './views/sign-in';
 
 type View = Exclude<Route['view'], 'not-found'>;
 export interface ViewProps {

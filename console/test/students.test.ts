@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { ProgressDocument } from '../src/core/api';
 import { attentionOf, STALLED_AFTER_MS } from '../src/core/attention';
-import { heatmapEvent, progressEvent, timeOf, totalsEvent } from '../src/core/live_events';
-import { durationText, parseDuration, parseModule } from '../src/core/module_input';
+import { heatmapEvent, progressEvent, timeOf, totalsEvent } from '../src/core/live-events';
+import { durationText, parseDuration, parseModule } from '../src/core/module-input';
 import { Ring } from '../src/core/ring';
 import {
   AGAIN_MAX,

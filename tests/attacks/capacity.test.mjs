@@ -100,7 +100,7 @@ describe('bodies and answers without an end', () => {
         // 2 MiB of bodies each; a string that grows has room to spare, and the allocator keeps some of what it held. Without
         // the budget it would be 94 MiB of bodies, and twice that with the room.
       },
-      { growth_bytes: 110 * mib },
+      { growthBytes: 110 * mib },
     );
   });
 
@@ -123,7 +123,7 @@ describe('bodies and answers without an end', () => {
         );
         for (const client of all) client.socket.destroy();
       },
-      { growth_bytes: 128 * mib },
+      { growthBytes: 128 * mib },
     );
     await until(
       'the connections to be gone',

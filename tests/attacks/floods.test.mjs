@@ -72,7 +72,7 @@ describe('floods', () => {
             return flood(gateway, once, { atMost, ...stranger() });
           }),
         ),
-      { growth_bytes: 96 * 1024 * 1024 },
+      { growthBytes: 96 * 1024 * 1024 },
     );
   });
 

@@ -59,7 +59,7 @@ export class Bystander {
 }
 
 /** Runs `attack(beside)`, and holds the gateway to what is promised beside any attack. */
-export async function beside(gateway, attack, { growth_bytes = 24 * mib, fresh = false } = {}) {
+export async function beside(gateway, attack, { growthBytes = 24 * mib, fresh = false } = {}) {
   const before = residentBytes(gateway.child.pid);
   const bystander = new Bystander(gateway, { fresh });
   try {
@@ -67,7 +67,7 @@ export async function beside(gateway, attack, { growth_bytes = 24 * mib, fresh =
     await attack(bystander);
     await bystander.servedAgain();
     const grown = residentBytes(gateway.child.pid) - before;
-    assert.ok(grown < growth_bytes, `grew by ${(grown / mib).toFixed(1)} MiB`);
+    assert.ok(grown < growthBytes, `grew by ${(grown / mib).toFixed(1)} MiB`);
     assert.deepEqual(bystander.failed, []);
   } finally {
     await bystander.stop();

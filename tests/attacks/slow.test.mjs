@@ -18,7 +18,7 @@ import { after, before, describe, test } from '../integration/lib/test.mjs';
 import { until } from '../integration/lib/wait.mjs';
 import { beside, statistics } from './lib.mjs';
 
-const patience_ms = 60_000; // of the test, well above every deadline
+const patienceMs = 60_000; // of the test, well above every deadline
 
 /** name, how many at once, what one of them does until the server has ended it. */
 const attacks = [
@@ -32,7 +32,7 @@ const attacks = [
       socket.on('close', () => (closed = true));
       socket.on('connect', () => socket.write(Buffer.from('16030100', 'hex')));
       await until('the end of a handshake that nobody finishes', () => closed, {
-        timeout_ms: patience_ms,
+        timeoutMs: patienceMs,
       });
     },
   ],
@@ -42,7 +42,7 @@ const attacks = [
     async (gateway) => {
       const client = await RawHttp2.connect({ port: gateway.port, secure: true });
       client.acknowledges = false;
-      await client.ended(patience_ms);
+      await client.ended(patienceMs);
       assert.equal(client.goaway, code.settingsTimeout);
     },
   ],
@@ -53,7 +53,7 @@ const attacks = [
       const client = await RawHttp2.connect({ port: gateway.port, secure: true });
       let at = 0;
       const timer = setInterval(() => client.send(preface.subarray(at % 24, ++at % 24 || 24)), 900);
-      await client.ended(patience_ms).finally(() => clearInterval(timer));
+      await client.ended(patienceMs).finally(() => clearInterval(timer));
     },
   ],
   [
@@ -64,7 +64,7 @@ const attacks = [
       client.acknowledges = false;
       client.greet();
       client.frame(type.headers, flag.endStream, 1, block(request('GET', '/healthz')));
-      await client.ended(patience_ms);
+      await client.ended(patienceMs);
       assert.equal(client.goaway, code.calm);
     },
   ],
@@ -94,7 +94,7 @@ const attacks = [
         () => at < bytes.length - 1 && client.send(bytes.subarray(at, ++at)),
         700,
       );
-      await client.ended(patience_ms).finally(() => clearInterval(timer));
+      await client.ended(patienceMs).finally(() => clearInterval(timer));
     },
   ],
   [
@@ -108,7 +108,7 @@ const attacks = [
       });
       const timer = setInterval(() => client.data(1, 'a'), 500);
       await client
-        .until('the end of the body', () => client.answer(1).ended, patience_ms)
+        .until('the end of the body', () => client.answer(1).ended, patienceMs)
         .finally(() => clearInterval(timer));
       assert.equal(client.answer(1).status, 408);
       await client.close();
@@ -127,7 +127,7 @@ const attacks = [
           Array.from({ length: 50 }, (_, i) => client.answer(1 + 2 * i).reset).every(
             (reset) => reset === code.cancel,
           ),
-        patience_ms,
+        patienceMs,
       );
       await client.close();
     },
@@ -142,7 +142,7 @@ const attacks = [
       const timer = setInterval(() => client.frame(type.window, 0, 1, u32(1)), 100);
       // It does read, if slowly: it is served.
       await client
-        .until('some bytes', () => client.answer(1).body.length > 50, patience_ms)
+        .until('some bytes', () => client.answer(1).body.length > 50, patienceMs)
         .finally(() => clearInterval(timer));
       await client.close();
     },
@@ -153,7 +153,7 @@ const attacks = [
     async (gateway) => {
       const client = await RawHttp2.connect({ port: gateway.port, secure: true });
       client.greet();
-      await client.ended(patience_ms);
+      await client.ended(patienceMs);
       assert.equal(client.goaway, code.none);
     },
   ],
@@ -164,7 +164,7 @@ const attacks = [
       const client = await RawHttp2.connect({ port: gateway.port, secure: true });
       client.greet();
       const timer = setInterval(() => client.frame(type.ping, 0, 0, '12345678'), 500);
-      await client.ended(patience_ms).finally(() => clearInterval(timer));
+      await client.ended(patienceMs).finally(() => clearInterval(timer));
     },
   ],
 ];
@@ -190,7 +190,7 @@ describe('slow clients', () => {
             });
           }),
         ),
-      { growth_bytes: 64 * 1024 * 1024 },
+      { growthBytes: 64 * 1024 * 1024 },
     );
     await until(
       'the connections to be gone',

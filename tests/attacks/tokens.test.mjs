@@ -84,7 +84,7 @@ describe('floods of tokens', () => {
    * signatures were verified for the attacker.
    */
   async function attack(next) {
-    const honest = await Scene.make(gateway, { duration_ms: 600_000 });
+    const honest = await Scene.make(gateway, { durationMs: 600_000 });
     let found;
     let credited = 0;
     let position = 0;

@@ -4,12 +4,12 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from '../integration/lib/test.mjs';
-import { AckRecord } from './lib/ack_record.mjs';
+import { AckRecord } from './lib/ack-record.mjs';
 import { check, ProgressWatch } from './lib/checker.mjs';
 import { lengthOf, union } from './lib/intervals.mjs';
 import { Random } from './lib/random.mjs';
 
-const threshold_ms = 11_400;
+const thresholdMs = 11_400;
 
 /** Right data of some pairs: some mastered, some on the way; a few heartbeats sent, not answered. */
 function rightData(seed) {
@@ -31,7 +31,7 @@ function rightData(seed) {
     }
     pairs.set(name, pair);
     const coverage = union(credited);
-    const mastered = lengthOf(coverage) >= threshold_ms;
+    const mastered = lengthOf(coverage) >= thresholdMs;
     held.set(name, {
       coverage,
       covered_ms: lengthOf(coverage),
@@ -45,7 +45,7 @@ function rightData(seed) {
     pairs,
     completions,
     readers: ['outbox'],
-    thresholdOf: () => threshold_ms,
+    thresholdOf: () => thresholdMs,
     mayLack: new Set(),
     falls: [],
     holders: new Map([
@@ -185,8 +185,8 @@ const damages = {
   'progress that fell': [
     (data, random) => {
       const watch = new ProgressWatch();
-      for (const covered_ms of [0, 800, 1600, random.between(0, 1599), 2400])
-        watch.saw('api', 's-1/m-1', covered_ms);
+      for (const coveredMs of [0, 800, 1600, random.between(0, 1599), 2400])
+        watch.saw('api', 's-1/m-1', coveredMs);
       data.falls = watch.falls;
     },
     ['I4'],

@@ -10,7 +10,7 @@ import { World } from './lib/world.mjs';
 import { scenarios } from './scenarios/index.mjs';
 
 /** Of one scenario, with all of its faults: longer than its players play. */
-const scenario_ms_max = 900_000;
+const scenarioMsMax = 900_000;
 
 const usage = `usage: tests/faults/run [options] [scenario ...]
 
@@ -136,7 +136,7 @@ async function runOnce(name, seed, turn) {
   try {
     const whole = make().then(() => throughout(scenario, world, count));
     violations = await Promise.race([
-      within(`the end of the scenario ${name}`, whole, scenario_ms_max),
+      within(`the end of the scenario ${name}`, whole, scenarioMsMax),
       stopped,
     ]);
   } catch (error) {

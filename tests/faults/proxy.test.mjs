@@ -78,11 +78,11 @@ test('refuse: open connections and new ones end', async () => {
 });
 test('a delay keeps the order', async () => {
   const end = await connect();
-  proxy.delay_ms = 60;
+  proxy.delayMs = 60;
   const begun = Date.now();
   end.socket.write('1');
   await until('the first was taken', () => [...proxy.links].some((link) => link.timers.size > 0));
-  proxy.delay_ms = 0;
+  proxy.delayMs = 0;
   end.socket.write('2');
   await until('both answers', () => /^<1>?/.test(end.heard) && end.heard.includes('2'));
   assert.ok(Date.now() - begun >= 55);

@@ -77,7 +77,7 @@ void node_gateway::start() {
   std::array<int, 2> pipe_ends{};
   BOOST_REQUIRE_EQUAL(pipe2(pipe_ends.data(), O_CLOEXEC), 0);
   process_ =
-      spawn({"node", WATCHKEEPER_SOURCE_DIR "/tests/fleet/fake_gateway.mjs", settings_.dump()},
+      spawn({"node", WATCHKEEPER_SOURCE_DIR "/tests/fleet/fake-gateway.mjs", settings_.dump()},
             pipe_ends[1]);
   close(pipe_ends[1]);
   std::string line;

@@ -28,7 +28,7 @@ class temporary_directory {
 
 enum class transport : std::uint8_t { tls, cleartext };
 
-/// fake_gateway.mjs as a process of its own, on a free port. Ended by its process id, also when a
+/// fake-gateway.mjs as a process of its own, on a free port. Ended by its process id, also when a
 /// check fails.
 class node_gateway {
  public:

@@ -64,9 +64,11 @@ for (const variant of variants) {
       assert.equal(first.status, 201);
       const second = await gateway.admin('PUT', '/v1/modules/written', document);
       assert.equal(second.status, 200);
-      const { updated_at, ...rest } = (await gateway.viewer('GET', '/v1/modules/written')).json;
+      const { updated_at: updatedAt, ...rest } = (
+        await gateway.viewer('GET', '/v1/modules/written')
+      ).json;
       assert.deepEqual(rest, { module: 'written', ...document });
-      assert.match(updated_at, /Z$/);
+      assert.match(updatedAt, /Z$/);
       for (const [change, named] of [
         [{ title: '' }, /title/],
         [{ title: 'a\u0000b' }, /title/],
@@ -287,7 +289,7 @@ if (variants.includes('servers')) {
         await until(
           '/readyz says degraded',
           async () => (await gateway.client.request('GET', '/readyz')).json.degraded === true,
-          { timeout_ms: 3_000 },
+          { timeoutMs: 3_000 },
         );
         assert.equal((await scene.progress()).seconds_watched, 2);
         gateway.stores.halt('private-postgres');

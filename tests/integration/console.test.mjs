@@ -59,7 +59,7 @@ describe('the console', () => {
       'both are in the ledger',
       async () =>
         (await gateway.viewer('GET', '/v1/modules/nasty/students')).json.items.length === 2,
-      { timeout_ms: 90_000, every_ms: 250 },
+      { timeoutMs: 90_000, everyMs: 250 },
     );
     browser = await Browser.open(gateway.origin);
   });
@@ -153,14 +153,14 @@ describe('the console', () => {
     await row.getByText('50%').waitFor();
     const runs = (await runsOf(row.locator('canvas'))).filter(([, from, to]) => to - from > 0.01);
     assert.equal(runs.length, 4, JSON.stringify(runs));
-    const [seen, gap, seen_too, rest] = runs;
-    assert.equal(seen[0], seen_too[0]);
+    const [seen, gap, seenToo, rest] = runs;
+    assert.equal(seen[0], seenToo[0]);
     assert.equal(gap[0], rest[0]);
     assert.notEqual(seen[0], gap[0]);
     for (const [run, from, to] of [
       [seen, 0, 0.25],
       [gap, 0.25, 0.5],
-      [seen_too, 0.5, 0.75],
+      [seenToo, 0.5, 0.75],
       [rest, 0.75, 1],
     ])
       assert.ok(
@@ -304,7 +304,7 @@ describe('the console', () => {
   });
 
   test('completions: more than one answer of the gateway holds are all exported, each once', async () => {
-    const { module } = await Scene.make(gateway, { duration_ms: 5_000 });
+    const { module } = await Scene.make(gateway, { durationMs: 5_000 });
     const students = [];
     while (students.length < CROWD)
       await Promise.all(
@@ -601,7 +601,7 @@ test('a click on the heatmap plays the video there', async () => {
   let browser;
   try {
     const scene = await Scene.make(gateway, {
-      duration_ms: 20_000,
+      durationMs: 20_000,
       more: { preview_url: '/video/demo.mp4' },
     });
     await scene.credited(0, 10_000);
@@ -618,15 +618,15 @@ test('a click on the heatmap plays the video there', async () => {
     await slider.waitFor();
     const { x, y, width } = await slider.boundingBox();
     const video = page.getByRole('complementary', { name: 'Preview' }).locator('video');
-    const plays = (from_s, to_s) =>
-      until(`it plays at ${from_s} s`, () =>
+    const plays = (fromS, toS) =>
+      until(`it plays at ${fromS} s`, () =>
         video.evaluate(
           (element, [from, to]) =>
             !element.paused &&
             element.readyState >= 2 &&
             element.currentTime > from &&
             element.currentTime < to,
-          [from_s, to_s],
+          [fromS, toS],
         ),
       );
     await page.mouse.click(x + width * 0.25, y + 120);
@@ -665,7 +665,7 @@ test('Redis away during a live view: told calmly, live all the same, and back by
   const gateway = await Gateway.start({ variant: 'servers', store: 'checkpoint_interval_s = 1' });
   const browsers = [];
   try {
-    const scene = await Scene.make(gateway, { duration_ms: 600_000 });
+    const scene = await Scene.make(gateway, { durationMs: 600_000 });
     await scene.credited(0, 10_000);
     const viewer = await Browser.open(gateway.origin);
     browsers.push(viewer);
@@ -675,8 +675,8 @@ test('Redis away during a live view: told calmly, live all the same, and back by
     browsers.push(operator);
     await operator.signIn('operator');
     await operator.heading('Machine');
-    const onScreen = (to_ms) =>
-      viewer.page.locator(`[data-recent="${scene.student}"][data-to-ms="${to_ms}"]`).waitFor();
+    const onScreen = (toMs) =>
+      viewer.page.locator(`[data-recent="${scene.student}"][data-to-ms="${toMs}"]`).waitFor();
     await scene.credited(10_000, 15_000);
     await onScreen(15_000);
 
@@ -698,7 +698,7 @@ test('Redis away during a live view: told calmly, live all the same, and back by
     await until(
       'the channel is there again',
       async () => (await gateway.operator('GET', '/v1/stats?filter=live')).json.live.channel.up,
-      { timeout_ms: 30_000 },
+      { timeoutMs: 30_000 },
     );
     await scene.credited(20_000, 25_000);
     await onScreen(25_000);

@@ -12,7 +12,7 @@ import { event, until } from './lib/wait.mjs';
 
 const promised = new Set(['credited', 'limited', 'duplicate', 'accepted']);
 const devices = 120;
-const module_s = 30;
+const moduleS = 30;
 
 function readLog(file) {
   if (!fs.existsSync(file)) return [];
@@ -79,7 +79,7 @@ for (const variant of variants) {
             '--duration',
             '40',
             '--module-duration',
-            String(module_s),
+            String(moduleS),
             '--module',
             'crash-a',
             '--module',
@@ -112,7 +112,7 @@ for (const variant of variants) {
                   kill * devices * 4 && readLog(log).length > seen
               );
             },
-            { timeout_ms: 30_000, every_ms: 100 },
+            { timeoutMs: 30_000, everyMs: 100 },
           );
           const { port } = gateway;
           gateway.child.kill('SIGKILL');
@@ -139,8 +139,7 @@ for (const variant of variants) {
           assert.equal(progress.seconds_watched, Math.floor(lengthOf(progress.coverage) / 1000));
           assert.ok(lengthOf(progress.coverage) >= lengthOf(union(pair.promised)));
           if (progress.state === 'MASTERED') ++mastered;
-          else
-            assert.ok(lengthOf(progress.coverage) < module_s * 950, `${name} should be mastered`);
+          else assert.ok(lengthOf(progress.coverage) < moduleS * 950, `${name} should be mastered`);
         }
         assert.ok(mastered > 0, 'no pair was mastered: the run was too short to show anything');
         const events = await until('every mastered pair has its completion', async () => {

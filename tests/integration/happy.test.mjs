@@ -109,7 +109,7 @@ for (const variant of variants) {
           } while (cursor);
           return all.length === 3 && all;
         },
-        { timeout_ms: 60_000, every_ms: 500 },
+        { timeoutMs: 60_000, everyMs: 500 },
       );
       for (const scene of scenes)
         assert.deepEqual(

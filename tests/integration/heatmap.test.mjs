@@ -11,7 +11,7 @@ import { describe, test } from './lib/test.mjs';
 import { until } from './lib/wait.mjs';
 
 /** Each begins in the middle of the one before. */
-const seconds_of = (turn) => 5_000 + turn * 5_000;
+const secondsOf = (turn) => 5_000 + turn * 5_000;
 
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 
@@ -27,7 +27,7 @@ async function heatmap(gateway, module, query = '') {
 }
 
 /** Seconds that all students of the module have covered, bin by bin, from their progress. */
-async function fromCoverages(gateway, module, bins, bin_ms) {
+async function fromCoverages(gateway, module, bins, binMs) {
   const seen = new Array(bins).fill(0);
   let cursor = '';
   let students = 0;
@@ -37,12 +37,12 @@ async function fromCoverages(gateway, module, bins, bin_ms) {
     for (const { coverage } of page.items) {
       ++students;
       for (const [from, to] of coverage)
-        for (let bin = Math.floor(from / bin_ms); bin < bins && bin * bin_ms < to; ++bin)
-          seen[bin] += Math.min(to, (bin + 1) * bin_ms) - Math.max(from, bin * bin_ms);
+        for (let bin = Math.floor(from / binMs); bin < bins && bin * binMs < to; ++bin)
+          seen[bin] += Math.min(to, (bin + 1) * binMs) - Math.max(from, bin * binMs);
     }
     cursor = page.next === null ? '' : `&cursor=${page.next}`;
   } while (cursor);
-  return { students, viewers: seen.map((ms) => Math.round((ms / bin_ms) * 100) / 100) };
+  return { students, viewers: seen.map((ms) => Math.round((ms / binMs) * 100) / 100) };
 }
 
 /** Runs `watchkeeper recount`; {code, text}. */
@@ -89,7 +89,7 @@ for (const variant of variants) {
     test('a heartbeat is seen within a second; rewatching adds plays only', async () => {
       const gateway = await Gateway.start({ variant, store: 'checkpoint_interval_s = 600' });
       try {
-        const scene = await Scene.make(gateway, { duration_ms: 30_500 });
+        const scene = await Scene.make(gateway, { durationMs: 30_500 });
         const empty = await heatmap(gateway, scene.module);
         assert.equal(empty.bins, 31);
         assert.equal(empty.students, 0);
@@ -103,7 +103,7 @@ for (const variant of variants) {
             const now = await heatmap(gateway, scene.module);
             return sum(now.viewers) === 10 && now;
           },
-          { timeout_ms: 1_000, every_ms: 20 },
+          { timeoutMs: 1_000, everyMs: 20 },
         );
         assert.ok(Date.now() - told < 1_000);
         assert.deepEqual(map.viewers.slice(0, 12), [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0]);
@@ -156,7 +156,7 @@ for (const variant of variants) {
             const answer = await gateway.viewer('GET', `/v1/modules/${module}/heatmap`);
             return answer.status === 200 && sum(answer.json.viewers) > 100;
           },
-          { timeout_ms: 30_000 },
+          { timeoutMs: 30_000 },
         );
         const { port } = gateway;
         gateway.child.kill('SIGKILL');
@@ -169,7 +169,7 @@ for (const variant of variants) {
           async () =>
             (await recount(gateway, '--check')).code === 0 &&
             (await gateway.operator('GET', '/v1/stats')).json.ledger.dirty_pairs === 0,
-          { timeout_ms: 20_000, every_ms: 500 },
+          { timeoutMs: 20_000, everyMs: 500 },
         );
         const map = await check('after the kill');
         assert.ok(sum(map.viewers) > 100);
@@ -205,7 +205,7 @@ for (const variant of variants) {
     test('students come in the order of their need', async () => {
       const gateway = await Gateway.start({ variant, store: 'checkpoint_interval_s = 1' });
       try {
-        const first = await Scene.make(gateway, { duration_ms: 60_000 });
+        const first = await Scene.make(gateway, { durationMs: 60_000 });
         const { module } = first;
         const more = await Promise.all([1, 2, 3].map(() => Scene.make(gateway, { module })));
         const [skips, nearly, done] = more;
@@ -228,7 +228,7 @@ for (const variant of variants) {
         ]);
         const list = (query) => gateway.viewer('GET', `/v1/modules/${module}/students?${query}`);
         await until('all four are in the ledger', async () => (await list('')).json.total === 4, {
-          timeout_ms: 15_000,
+          timeoutMs: 15_000,
         });
         let page = await until(
           'a list with all four',
@@ -236,7 +236,7 @@ for (const variant of variants) {
             const answer = (await list('order=attention&limit=2')).json;
             return answer.total === 4 && answer;
           },
-          { timeout_ms: 15_000 },
+          { timeoutMs: 15_000 },
         );
         const items = [...page.items];
         page = (await list(`order=attention&limit=2&cursor=${page.next}`)).json;
@@ -283,7 +283,7 @@ if (variants.includes('servers'))
         two.store = one.store;
         two.settings = '';
         await two.launch();
-        const scene = await Scene.make(one, { duration_ms: 60_000 });
+        const scene = await Scene.make(one, { durationMs: 60_000 });
         const other = await Scene.make(one, { module: scene.module });
         other.gateway = two;
         await scene.credited(0, 10_000);
@@ -308,7 +308,7 @@ if (variants.includes('servers'))
                 expected.every((viewers, i) => map.viewers[i] === viewers)
               );
             },
-            { timeout_ms: 20_000, every_ms: 200 },
+            { timeoutMs: 20_000, everyMs: 200 },
           );
         const plays = await until(
           'all plays',
@@ -316,7 +316,7 @@ if (variants.includes('servers'))
             const map = await heatmap(one, scene.module);
             return sum(map.plays) === 45 && map.plays;
           },
-          { timeout_ms: 20_000, every_ms: 200 },
+          { timeoutMs: 20_000, everyMs: 200 },
         );
         assert.equal(plays[16], 3);
         const checked = await recount(one, '--check');
@@ -339,7 +339,7 @@ if (variants.includes('servers'))
         two.store = one.store;
         two.settings = '';
         await two.launch();
-        const scene = await Scene.make(one, { duration_ms: 60_000 });
+        const scene = await Scene.make(one, { durationMs: 60_000 });
         const other = await Scene.make(one, { module: scene.module });
         const shows = async (gateway, seconds, students) => {
           const begun = Date.now();
@@ -353,20 +353,20 @@ if (variants.includes('servers'))
               );
               return sum(map.viewers) === seconds && map.students === students;
             },
-            { timeout_ms: 5_000, every_ms: 20 },
+            { timeoutMs: 5_000, everyMs: 20 },
           );
           return Date.now() - begun;
         };
         await scene.credited(0, 10_000);
-        const first_ms = await shows(two, 10, 1);
+        const firstMs = await shows(two, 10, 1);
         assert.equal((await shows(one, 10, 1)) < 1_000, true);
         // The same student at both in turn, and another one, between them.
-        const delays = [first_ms];
+        const delays = [firstMs];
         let seconds = 10;
         let students = 1;
         for (let turn = 0; turn < 4; ++turn) {
           scene.gateway = turn % 2 === 0 ? two : one;
-          await scene.credited(seconds_of(turn), seconds_of(turn) + 10_000);
+          await scene.credited(secondsOf(turn), secondsOf(turn) + 10_000);
           seconds += 5;
           delays.push(await shows(turn % 2 === 0 ? one : two, seconds, students));
           if (turn !== 1) continue;

@@ -88,7 +88,7 @@ test('a run that is ended by a signal ends its files', async () => {
 describe('waits', () => {
   test('a probe that never comes back does not hang its wait', { timeout: 30_000 }, () =>
     assert.rejects(
-      until('the probe', () => new Promise(() => {}), { timeout_ms: 50 }),
+      until('the probe', () => new Promise(() => {}), { timeoutMs: 50 }),
       /the probe: not within/,
     ),
   );

@@ -24,7 +24,7 @@ describe('watching live', () => {
   after(() => gateway?.stop());
 
   test('a heartbeat is seen by who watches its module, soon', async () => {
-    const scene = await Scene.make(gateway, { duration_ms: 600_000 });
+    const scene = await Scene.make(gateway, { durationMs: 600_000 });
     const watching = await watch(gateway, scene.module);
     assert.equal(watching.status, 200);
     assert.equal(watching.headers['content-type'], 'text/event-stream');
@@ -78,7 +78,7 @@ describe('watching live', () => {
   });
 
   test('who comes back is told what was missed', async () => {
-    const scene = await Scene.make(gateway, { duration_ms: 600_000 });
+    const scene = await Scene.make(gateway, { durationMs: 600_000 });
     const first = await watch(gateway, scene.module);
     await scene.credited(0, 1000);
     const seen = await first.find('the first', itemOf(scene.student));
@@ -301,7 +301,7 @@ describe('refusals, overview, devices and completions', () => {
   });
 
   test('the overview sums up, and the table has what was mastered', async () => {
-    const scene = await Scene.make(gateway, { duration_ms: 10_000 });
+    const scene = await Scene.make(gateway, { durationMs: 10_000 });
     const other = await Scene.make(gateway, { module: scene.module });
     await scene.credited(0, 10_000);
     await other.credited(0, 5000);
@@ -363,7 +363,7 @@ describe('many who watch', () => {
     const gateway = await Gateway.start();
     const clients = [];
     try {
-      const scene = await Scene.make(gateway, { duration_ms: 600_000 });
+      const scene = await Scene.make(gateway, { durationMs: 600_000 });
       const open = [];
       // A connection takes a hundred streams.
       for (let i = 0; i < 20; ++i) {
@@ -418,7 +418,7 @@ describe('two gateways', { skip: !variants.includes('servers') }, () => {
   });
 
   test('what one credits is seen at the other', async () => {
-    const scene = await Scene.make(one, { duration_ms: 600_000 });
+    const scene = await Scene.make(one, { durationMs: 600_000 });
     const watching = await watch(two, scene.module);
     let played = 0;
     const playUntilSeen = async () => {
@@ -430,7 +430,7 @@ describe('two gateways', { skip: !variants.includes('servers') }, () => {
           if (played < 60) await scene.credited(played++ * 1000, played * 1000);
           return false;
         },
-        { every_ms: 200 },
+        { everyMs: 200 },
       );
     };
     await playUntilSeen();

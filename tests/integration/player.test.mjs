@@ -8,15 +8,15 @@ import { lengthOf, union } from './lib/scene.mjs';
 import { after, before, describe, test } from './lib/test.mjs';
 import { until } from './lib/wait.mjs';
 
-const video_s = 90;
-const video_ms = video_s * 1000;
+const videoS = 90;
+const videoMs = videoS * 1000;
 let browser;
 let folders;
 let opened = 0;
 
 before(
   async () => {
-    folders = playerFolders(video_s);
+    folders = playerFolders(videoS);
     browser = await launchBrowser();
   },
   { timeout: 180_000 },
@@ -36,14 +36,14 @@ async function arrive(gateway, { enrol = true, ...more } = {}) {
   return player;
 }
 
-const startGateway = async (settings = '', { served = folders, duration_ms = video_ms } = {}) => {
+const startGateway = async (settings = '', { served = folders, durationMs = videoMs } = {}) => {
   const gateway = await Gateway.start({ settings: settings + playerSettings(served) });
-  await gateway.putModule('demo', duration_ms);
+  await gateway.putModule('demo', durationMs);
   return gateway;
 };
 
 /** The parts of the module that are not credited, by more than a player's precision. */
-function holes(coverage, from = 0, to = video_ms) {
+function holes(coverage, from = 0, to = videoMs) {
   const out = [];
   let at = from;
   for (const [start, end] of coverage) {
@@ -102,9 +102,9 @@ describe('the player page', { concurrency: 3 }, () => {
       await player.ends();
       await player.settled();
       // What is played is what the module has, to its very end. A busy browser tells the beginning a little late.
-      assert.equal(await player.position(), video_ms);
+      assert.equal(await player.position(), videoMs);
       const progress = await gateway.progress(player.student, 'demo');
-      assert.equal(progress.coverage.at(-1)[1], video_ms, JSON.stringify(progress));
+      assert.equal(progress.coverage.at(-1)[1], videoMs, JSON.stringify(progress));
       assert.ok(progress.completion_percentage >= 99.5, JSON.stringify(progress));
       assert.equal(progress.state, 'MASTERED');
       assert.deepEqual(holes(progress.coverage), []);
@@ -134,7 +134,7 @@ describe('the player page', { concurrency: 3 }, () => {
       assert.equal(progress.state, 'IN_PROGRESS');
       assert.ok(lengthOf(progress.coverage) >= 4_000, JSON.stringify(progress));
       assert.ok(
-        holes(progress.coverage).some(([from, to]) => from < 8_000 && to > video_ms - 4_000),
+        holes(progress.coverage).some(([from, to]) => from < 8_000 && to > videoMs - 4_000),
       );
       assert.equal(Number(await player.text('percentage')), progress.completion_percentage);
       await player.close();
@@ -240,17 +240,17 @@ describe('the player page', { concurrency: 3 }, () => {
       const first = await arrive(gateway, { query: { heartbeat: 1000 } });
       const second = new PlayerPage();
       Object.assign(second, { page: await first.context.newPage(), student: first.student });
-      let under_way = 0;
+      let underWay = 0;
       let most = 0;
       for (const { page } of [first, second]) {
         const isHeartbeat = (request) =>
           request.method() === 'POST' && request.url().endsWith('/v1/heartbeats');
         page.on('request', (request) => {
-          if (isHeartbeat(request)) most = Math.max(most, ++under_way);
+          if (isHeartbeat(request)) most = Math.max(most, ++underWay);
         });
         for (const end of ['requestfinished', 'requestfailed'])
           page.on(end, (request) => {
-            if (isHeartbeat(request)) --under_way;
+            if (isHeartbeat(request)) --underWay;
           });
       }
       await second.load(first.address);
@@ -322,7 +322,7 @@ describe('the player page', { concurrency: 3 }, () => {
       // Their page and video are the gateway's and go with it; the one who loads the page again meanwhile has it
       // from a learning platform.
       const [patient, leaver] = await Promise.all([
-        arrive(gateway, { query: { buffer: video_s * 2 } }),
+        arrive(gateway, { query: { buffer: videoS * 2 } }),
         arrive(gateway, { origin: platform.origin, gateway: gateway.origin }),
       ]);
       await patient.loaded();
@@ -383,21 +383,18 @@ describe('the player page', { concurrency: 3 }, () => {
   describe('an outage that is longer than what is kept', () => {
     /**
      * Plays through an outage of so many seconds. What is missing in the end has to be what the event `drop` named,
-     * to the millisecond. `kept_ms`: so much of the outage's media has to be left at least.
+     * to the millisecond. `keptMs`: so much of the outage's media has to be left at least.
      */
-    async function outage(
-      t,
-      { seconds, query, served = folders, duration_ms = video_ms, kept_ms },
-    ) {
-      const gateway = await startGateway('', { served, duration_ms });
+    async function outage(t, { seconds, query, served = folders, durationMs = videoMs, keptMs }) {
+      const gateway = await startGateway('', { served, durationMs });
       t.after(() => gateway.stop());
-      const player = await arrive(gateway, { query: { buffer: duration_ms / 500, ...query } });
+      const player = await arrive(gateway, { query: { buffer: durationMs / 500, ...query } });
       await player.loaded();
       await player.play();
       await player.reaches(12_000);
       // Nothing is under way when the gateway is killed: then nothing is in doubt.
       await until('all is answered', async () => (await player.status()).buffered === 0, {
-        every_ms: 20,
+        everyMs: 20,
       });
       await gateway.end('SIGKILL');
       const from = await player.position();
@@ -406,7 +403,7 @@ describe('the player page', { concurrency: 3 }, () => {
       await gateway.launch(gateway.port);
       const back = await player.position();
       await player.evaluate(() => tracker.flush());
-      await player.reaches(Math.min(back + 20_000, duration_ms - 1_000));
+      await player.reaches(Math.min(back + 20_000, durationMs - 1_000));
       await player.pause();
       await player.settled(240_000);
 
@@ -432,7 +429,7 @@ describe('the player page', { concurrency: 3 }, () => {
       assert.deepEqual(missing, named, all);
       // The oldest: one hole, which begins with the outage, and after it is what five heartbeats hold.
       assert.equal(missing.length, 1, all);
-      assert.ok(missing[0][0] <= from && back - missing[0][1] >= kept_ms, all);
+      assert.ok(missing[0][0] <= from && back - missing[0][1] >= keptMs, all);
       t.diagnostic(
         `${seconds} s without a gateway: ${told} dropped, ${lengthOf(missing) / 1000} s of ${(end / 1000).toFixed(0)} s played are missing`,
       );
@@ -441,7 +438,7 @@ describe('the player page', { concurrency: 3 }, () => {
 
     test('loses the oldest, and they are what was named', { timeout: 180_000 }, (t) =>
       // None of these may be joined.
-      outage(t, { seconds: 24, query: { heartbeat: 2000, interval: 2000 }, kept_ms: 8_000 }),
+      outage(t, { seconds: 24, query: { heartbeat: 2000, interval: 2000 }, keptMs: 8_000 }),
     );
 
     test('of three minutes, with heartbeats of ten seconds', {
@@ -450,12 +447,12 @@ describe('the player page', { concurrency: 3 }, () => {
         ? false
         : 'WATCHKEEPER_OUTAGE_FULL=1 runs it; it takes four minutes',
     }, (t) => {
-      const duration_s = 300;
+      const durationS = 300;
       return outage(t, {
         seconds: 180,
-        served: playerFolders(duration_s, 'long-video'),
-        duration_ms: duration_s * 1000,
-        kept_ms: 100_000,
+        served: playerFolders(durationS, 'long-video'),
+        durationMs: durationS * 1000,
+        keptMs: 100_000,
       });
     });
   });

@@ -13,7 +13,7 @@ for (const variant of variants) {
     after(() => gateway?.stop());
 
     test('3: `to` may pass the duration by a second and is clipped', async () => {
-      const scene = await Scene.make(gateway, { duration_ms: 20_000 });
+      const scene = await Scene.make(gateway, { durationMs: 20_000 });
       const result = await scene.credited(15_000, 21_000);
       assert.equal(result.credited_ms, 5_000);
       assert.deepEqual((await scene.progress()).coverage, [[15_000, 20_000]]);
@@ -52,7 +52,7 @@ for (const variant of variants) {
     });
 
     test('5: over the budget an interval is cut at its end', async () => {
-      const scene = await Scene.make(gateway, { duration_ms: 600_000, more: { max_rate: 0.25 } });
+      const scene = await Scene.make(gateway, { durationMs: 600_000, more: { max_rate: 0.25 } });
       let last;
       for (let i = 0; i < 3; ++i) last = await scene.credited(i * 30_000, (i + 1) * 30_000);
       assert.equal(last.status, 'limited');
@@ -67,7 +67,7 @@ for (const variant of variants) {
     });
 
     test("5: the budget is the student's, over devices, sessions and modules", async () => {
-      const scene = await Scene.make(gateway, { duration_ms: 600_000, more: { max_rate: 0.25 } });
+      const scene = await Scene.make(gateway, { durationMs: 600_000, more: { max_rate: 0.25 } });
       await gateway.putModule(`${scene.module}-b`, 600_000, { max_rate: 0.25 });
       await scene.credited(0, 30_000);
       await scene.credited(30_000, 60_000);
@@ -109,7 +109,7 @@ for (const variant of variants) {
 
     test('7: mastery is at the threshold, not below, and for good', async () => {
       const scene = await Scene.make(gateway, {
-        duration_ms: 20_000,
+        durationMs: 20_000,
         more: { mastery_threshold: 50 },
       });
       assert.equal((await scene.credited(0, 9_999)).state, 'IN_PROGRESS');

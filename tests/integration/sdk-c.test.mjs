@@ -47,9 +47,9 @@ class Watcher {
     this.ca = path.join(gateway.directory, 'data', 'tls-certificate.pem');
     this.url = `https://localhost:${gateway.port}`;
   }
-  async enrol(gateway, module, duration_ms = 600_000) {
+  async enrol(gateway, module, durationMs = 600_000) {
     this.at(gateway, module);
-    await gateway.putModule(module, duration_ms);
+    await gateway.putModule(module, durationMs);
     const answer = await gateway.admin('PUT', `/v1/devices/${this.identity.kid}`, {
       student: this.student,
       jwk: this.identity.jwk,
@@ -150,7 +150,7 @@ describe('the C SDK', { concurrency: 1 }, () => {
     watcher.play('--seconds', '12', '--linger', '15', ...tight);
     await until('two heartbeats are credited', () => count(watcher.out, 'progress') >= 2);
     await gateway.end('SIGKILL');
-    await until('three had to go', () => count(watcher.out, 'drop ') >= 3, { timeout_ms: 20_000 });
+    await until('three had to go', () => count(watcher.out, 'drop ') >= 3, { timeoutMs: 20_000 });
     await gateway.launch(gateway.port);
     await watcher.ended();
     const progress = await gateway.progress(watcher.student, 'c-long');
@@ -524,17 +524,17 @@ describe('the C SDK and servers that are no gateway', { concurrency: 4 }, () => 
   test('a clock that is an hour off is corrected by the first answer', async () => {
     let refused = 0;
     const { watcher, code, posts } = await against((stream, body) => {
-      const server_time = Date.now() / 1000 + 3600;
+      const serverTime = Date.now() / 1000 + 3600;
       if (
         body
           .split('\n')
           .map(claimsOf)
-          .some(({ iat }) => Math.abs(iat - server_time) > 30)
+          .some(({ iat }) => Math.abs(iat - serverTime) > 30)
       ) {
         ++refused;
         stream.respond({ ':status': 401, 'content-type': 'application/problem+json' });
         return stream.end(
-          JSON.stringify({ type: 'urn:watchkeeper:problem:stale-token', server_time }),
+          JSON.stringify({ type: 'urn:watchkeeper:problem:stale-token', server_time: serverTime }),
         );
       }
       const results = body
@@ -542,7 +542,7 @@ describe('the C SDK and servers that are no gateway', { concurrency: 4 }, () => 
         .map(claimsOf)
         .map(({ sid, sn }) => ({ sid, sn, status: 'credited' }));
       stream.respond({ ':status': 200 });
-      stream.end(JSON.stringify({ server_time, results }));
+      stream.end(JSON.stringify({ server_time: serverTime, results }));
     });
     assert.equal(code, 0, watcher.out);
     assert.equal(refused, 1);

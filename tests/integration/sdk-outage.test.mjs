@@ -48,7 +48,7 @@ after(() => fs.rmSync(directory, { recursive: true, force: true }));
 
 /** A device that plays as it is told. */
 class Device {
-  static async start(gateway, module, duration_ms = 900_000) {
+  static async start(gateway, module, durationMs = 900_000) {
     const device = new Device();
     device.module = module;
     device.student = `o-${process.pid}-${++made}`;
@@ -57,7 +57,7 @@ class Device {
     const identity = JSON.parse(
       runSync(watch, ['--identity', '--key', file('pem')], { encoding: 'utf8' }),
     );
-    await gateway.putModule(module, duration_ms);
+    await gateway.putModule(module, durationMs);
     await gateway.enrol(identity, device.student);
     device.child = spawn(
       path.join(directory, 'device'),
@@ -145,21 +145,21 @@ describe('the C SDK through outages of full length', { concurrency: 1 }, () => {
     assert.equal(status.buffered, 0, device.out);
     assert.equal(status.dropped, device.dropped.told);
     assert.equal(device.dropped.told, device.dropped.each.length);
-    return { down, status, coverage, played_ms: (35 + seconds + 90) * 1000 };
+    return { down, status, coverage, playedMs: (35 + seconds + 90) * 1000 };
   }
 
   test('forty seconds: nothing is lost', { timeout: 120_000 }, async (t) => {
-    const { down, status, coverage, played_ms } = await outage('o-forty', 40);
+    const { down, status, coverage, playedMs } = await outage('o-forty', 40);
     assert.ok(down.buffered >= 4 && down.buffered <= 5, device.out);
     assert.equal(status.dropped, 0, device.out);
-    assert.deepEqual(coverage, [[0, played_ms]], device.out);
+    assert.deepEqual(coverage, [[0, playedMs]], device.out);
     t.diagnostic(`40 s: ${status.made} heartbeats in ${status.requests} requests, none dropped`);
   });
 
   test('three minutes: the oldest beyond five go, are named, and nothing else is lost', {
     timeout: 120_000,
   }, async (t) => {
-    const { down, status, coverage, played_ms } = await outage('o-three-minutes', 180);
+    const { down, status, coverage, playedMs } = await outage('o-three-minutes', 180);
     assert.equal(down.buffered, 5);
     const { each, told } = device.dropped;
     assert.ok(told >= 1, device.out);
@@ -175,14 +175,14 @@ describe('the C SDK through outages of full length', { concurrency: 1 }, () => {
       coverage,
       [
         [0, 35_000],
-        [lost.at(-1)[1], played_ms],
+        [lost.at(-1)[1], playedMs],
       ],
       device.out,
     );
     // Five that were joined up to 30 s are kept; the next try may be a minute after the end of the outage.
     assert.ok(lengthOf(lost) <= 180_000 + 60_000 - 130_000, device.out);
     t.diagnostic(
-      `180 s: ${told} dropped, ${lengthOf(lost) / 1000} s of ${played_ms / 1000} s played; ` +
+      `180 s: ${told} dropped, ${lengthOf(lost) / 1000} s of ${playedMs / 1000} s played; ` +
         `${status.limited} were over the budget at first and came later`,
     );
   });

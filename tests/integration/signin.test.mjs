@@ -32,12 +32,12 @@ describe('the console signs people in', () => {
     });
 
   test('the cookie is closed to scripts, other sites and plain text', async () => {
-    const { answer, set, name, role, csrf, expires_at } = await signIn('viewer');
+    const { answer, set, name, role, csrf, expires_at: expiresAt } = await signIn('viewer');
     assert.equal(name, 'viewer');
     assert.equal(role, 'viewer');
     assert.match(csrf, /^[A-Za-z0-9_-]{43}$/);
-    const hours = (Date.parse(expires_at) - Date.now()) / 3_600_000;
-    assert.ok(hours > 1.99 && hours <= 2, expires_at);
+    const hours = (Date.parse(expiresAt) - Date.now()) / 3_600_000;
+    assert.ok(hours > 1.99 && hours <= 2, expiresAt);
     assert.match(
       set,
       /^__Host-wk=[A-Za-z0-9_-]{96}; HttpOnly; Secure; SameSite=Strict; Path=\/; Max-Age=7200$/,

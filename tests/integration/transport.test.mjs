@@ -67,7 +67,7 @@ describe('transport', () => {
   });
 
   test('prefer: return=minimal gives 204 unless there is something to tell', async () => {
-    const scene = await Scene.make(gateway, { duration_ms: 600_000, more: { max_rate: 0.25 } });
+    const scene = await Scene.make(gateway, { durationMs: 600_000, more: { max_rate: 0.25 } });
     const headers = { prefer: 'return=minimal' };
     const token = await scene.token(0, 30_000);
     for (let i = 0; i < 2; ++i) {
@@ -287,7 +287,7 @@ describe('transport', () => {
 
   test('h2load: every heartbeat counts once', async () => {
     const scenes = [];
-    for (let i = 0; i < 4; ++i) scenes.push(await Scene.make(gateway, { duration_ms: 600_000 }));
+    for (let i = 0; i < 4; ++i) scenes.push(await Scene.make(gateway, { durationMs: 600_000 }));
     const uris = [];
     for (let i = 0; i < 40; ++i)
       for (const scene of scenes)

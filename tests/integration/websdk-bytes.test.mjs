@@ -40,11 +40,11 @@ async function measure(name, query) {
     module: 'demo',
     query: { heartbeat: 1000, buffer: 180, ...query },
   });
-  let device_signatures = 0;
+  let deviceSignatures = 0;
   player.page.on('request', (request) => {
     for (const token of (request.method() === 'POST' && request.postData()?.split('\n')) || [])
       if (JSON.parse(Buffer.from(token.split('.')[0], 'base64url')).alg === 'ES256')
-        ++device_signatures;
+        ++deviceSignatures;
   });
   try {
     await player.enrol(gateway);
@@ -63,10 +63,10 @@ async function measure(name, query) {
           const { traffic, buffered } = await player.status();
           return traffic.heartbeats >= n && buffered === 0 && traffic;
         },
-        { timeout_ms: 120_000, every_ms: 20 },
+        { timeoutMs: 120_000, everyMs: 20 },
       );
     const warm = await answered(6);
-    device_signatures = 0;
+    deviceSignatures = 0;
     const start = { up: proxy.up, down: proxy.down, ...warm, connections: proxy.connections };
     const end = await answered(warm.heartbeats + heartbeats);
     const count = end.heartbeats - start.heartbeats;
@@ -75,7 +75,7 @@ async function measure(name, query) {
       heartbeats: count,
       up: a(start.up, proxy.up),
       down: a(start.down, proxy.down),
-      device_signatures,
+      device_signatures: deviceSignatures,
       body_up: a(start.bytesUp, end.bytesUp),
       body_down: a(start.bytesDown, end.bytesDown),
     };
@@ -96,10 +96,14 @@ describe('bytes a heartbeat, with progress in every second answer', { concurrenc
     assert.ok(down > 100 && down < 200, `${down} down`);
   });
   test('by a session key: under 480 up and 200 down', { timeout: 180_000 }, async () => {
-    const { up, down, device_signatures } = await measure('session-key', { full: 2 });
+    const {
+      up,
+      down,
+      device_signatures: deviceSignatures,
+    } = await measure('session-key', { full: 2 });
     assert.ok(up > 300 && up < 480, `${up} up`);
     assert.ok(down > 100 && down < 200, `${down} down`);
-    assert.equal(device_signatures, 0);
+    assert.equal(deviceSignatures, 0);
   });
   test('with progress in every answer it is more down', { timeout: 180_000 }, async () => {
     const { up, down } = await measure('es256-full', { session: 'off', full: 1 });

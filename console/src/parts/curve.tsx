@@ -5,7 +5,7 @@ import { useWidth } from '../core/use';
 import { t } from '../text/en';
 import { timeOfDay } from '../text/format';
 import { TableToggle } from './controls';
-import type { Plot, Series } from './curve_plot';
+import type { Plot, Series } from './curve-plot';
 
 const TABLE_ROWS = 30;
 
@@ -34,7 +34,7 @@ export function Curve({
   useEffect(() => {
     if (!drawn) return;
     let gone = false;
-    void import('./curve_plot').then(({ Plot }) => {
+    void import('./curve-plot').then(({ Plot }) => {
       if (gone || !frame.current) return;
       plot.current = new Plot(frame.current, frame.current.clientWidth, height, series, format);
       plot.current.setData(latest.current);

@@ -4,7 +4,7 @@ import { api, type CompletionEvent, Problem } from '../core/api';
 import { amend } from '../core/place';
 import { pathOf } from '../core/router';
 import { useNow, useRedraw, useRevision } from '../core/use';
-import { ExportButton } from '../parts/export_button';
+import { ExportButton } from '../parts/export-button';
 import { Loading, Notice, ProblemNotice } from '../parts/states';
 import { t } from '../text/en';
 import { clock, fullDateTime, percent, since } from '../text/format';

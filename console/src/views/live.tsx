@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { api } from '../core/api';
-import { type TotalsEvent, totalsEvent } from '../core/live_events';
+import { type TotalsEvent, totalsEvent } from '../core/live-events';
 import { Ring } from '../core/ring';
 import { pathOf } from '../core/router';
 import { useLoad, useRedraw, useStream } from '../core/use';

@@ -5,7 +5,7 @@ import { Ring } from '../core/ring';
 import { usePolling } from '../core/use';
 import { Figure } from '../parts/controls';
 import { Curve } from '../parts/curve';
-import { PathDrawing } from '../parts/path_drawing';
+import { PathDrawing } from '../parts/path-drawing';
 import { Loading, ProblemNotice } from '../parts/states';
 import { t } from '../text/en';
 import { bytes, compact, decimal, microseconds, number, span } from '../text/format';

@@ -14,7 +14,7 @@ import { useStore } from '../core/store';
 import { useLoad, usePolling } from '../core/use';
 import { Bar, Figure } from '../parts/controls';
 import { Icon } from '../parts/icons';
-import { ModuleForm } from '../parts/module_form';
+import { ModuleForm } from '../parts/module-form';
 import { Spark } from '../parts/spark';
 import { Loading, Notice, ProblemNotice } from '../parts/states';
 import { t } from '../text/en';

@@ -8,7 +8,7 @@ import {
   Problem,
   type ProgressDocument,
 } from '../core/api';
-import { ID } from '../core/module_input';
+import { ID } from '../core/module-input';
 import { gaps } from '../core/ranges';
 import { BASE, pathOf } from '../core/router';
 import { session } from '../core/session';
@@ -20,7 +20,7 @@ import { Icon } from '../parts/icons';
 import { Refusals } from '../parts/refusals';
 import { Loading, Notice, ProblemNotice, ToModules } from '../parts/states';
 import { missingText, Strip } from '../parts/strip';
-import { NeedMark } from '../parts/student_rows';
+import { NeedMark } from '../parts/student-rows';
 import { t } from '../text/en';
 import { clock, clockRange, date, dateTime, fullDateTime, percent, since } from '../text/format';
 

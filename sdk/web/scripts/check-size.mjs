@@ -2,11 +2,11 @@
 import fs from 'node:fs';
 import zlib from 'node:zlib';
 
-const max_bytes = 8 * 1024;
+const maxBytes = 8 * 1024;
 const file = new URL('../dist/watchkeeper.js', import.meta.url);
-const size_bytes = zlib.gzipSync(fs.readFileSync(file), { level: 9 }).length;
-console.log(`watchkeeper.js: ${size_bytes} bytes gzipped, at most ${max_bytes}`);
-if (size_bytes > max_bytes) {
+const sizeBytes = zlib.gzipSync(fs.readFileSync(file), { level: 9 }).length;
+console.log(`watchkeeper.js: ${sizeBytes} bytes gzipped, at most ${maxBytes}`);
+if (sizeBytes > maxBytes) {
   console.error('the module has grown over its limit');
   process.exit(1);
 }

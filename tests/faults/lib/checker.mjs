@@ -9,7 +9,7 @@
 // Pure: no clock, no socket. tests/faults/checker.test.mjs gives it wrong data of each kind.
 import { contains, lengthOf, same, union } from './intervals.mjs';
 
-const violations_max = 1000;
+const violationsMax = 1000;
 
 /**
  * @param {Map} sides.pairs       "student/module" → {sent, promised}: lists of [from, to] in ms
@@ -44,7 +44,7 @@ export function check({
   );
   const found = [];
   const report = (rule, pair, text) => {
-    if (found.length < violations_max) found.push({ rule, pair, text });
+    if (found.length < violationsMax) found.push({ rule, pair, text });
   };
   const show = (value) => JSON.stringify(value);
 
@@ -80,20 +80,20 @@ export function check({
           name,
           `${holder} holds pieces that are not apart or not sorted: ${show(state.coverage)}`,
         );
-      const length_ms = lengthOf(union(state.coverage));
-      if (state.covered_ms !== undefined && state.covered_ms !== length_ms)
+      const lengthMs = lengthOf(union(state.coverage));
+      if (state.covered_ms !== undefined && state.covered_ms !== lengthMs)
         report(
           'I2',
           name,
-          `${holder} says ${state.covered_ms} ms; the union is ${length_ms} ms long`,
+          `${holder} says ${state.covered_ms} ms; the union is ${lengthMs} ms long`,
         );
-      if (state.seconds !== undefined && state.seconds !== Math.floor(length_ms / 1000))
-        report('I2', name, `${holder} says ${state.seconds} s; the union is ${length_ms} ms long`);
+      if (state.seconds !== undefined && state.seconds !== Math.floor(lengthMs / 1000))
+        report('I2', name, `${holder} says ${state.seconds} s; the union is ${lengthMs} ms long`);
     }
   }
   checkCompletions(holders, completions, readers, thresholdOf, report);
   for (const fall of falls)
-    report('I4', fall.pair, `${fall.at}: fell from ${fall.before_ms} ms to ${fall.after_ms} ms`);
+    report('I4', fall.pair, `${fall.at}: fell from ${fall.beforeMs} ms to ${fall.afterMs} ms`);
   checkAgreement(holders, mayLack, mayLag, report, show);
   return found;
 }
@@ -109,12 +109,12 @@ function checkCompletions(holders, completions, readers, thresholdOf, report) {
   const names = new Set(events.keys());
   for (const states of holders.values()) for (const name of states.keys()) names.add(name);
   for (const name of names) {
-    let covered_ms = 0;
+    let coveredMs = 0;
     let says = false;
     for (const [holder, states] of holders) {
       const state = states.get(name);
       if (!state) continue;
-      covered_ms = Math.max(covered_ms, lengthOf(union(state.coverage)));
+      coveredMs = Math.max(coveredMs, lengthOf(union(state.coverage)));
       const reached = lengthOf(union(state.coverage)) >= thresholdOf(name);
       if (Boolean(state.mastered) !== reached)
         report(
@@ -132,7 +132,7 @@ function checkCompletions(holders, completions, readers, thresholdOf, report) {
         report(
           'I3',
           name,
-          `${reader}: ${count} completion events at ${covered_ms} ms of ${thresholdOf(name)} ms`,
+          `${reader}: ${count} completion events at ${coveredMs} ms of ${thresholdOf(name)} ms`,
         );
     }
   }
@@ -177,10 +177,10 @@ export class ProgressWatch {
     this.looks = 0;
   }
   /** `at`: who showed it, for the report. Falls are judged over all readers together. */
-  saw(at, pair, covered_ms) {
+  saw(at, pair, coveredMs) {
     ++this.looks;
-    const before_ms = this.highest.get(pair) ?? 0;
-    if (covered_ms < before_ms) this.falls.push({ at, pair, before_ms, after_ms: covered_ms });
-    else this.highest.set(pair, covered_ms);
+    const beforeMs = this.highest.get(pair) ?? 0;
+    if (coveredMs < beforeMs) this.falls.push({ at, pair, beforeMs, afterMs: coveredMs });
+    else this.highest.set(pair, coveredMs);
   }
 }

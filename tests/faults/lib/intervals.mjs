@@ -1,15 +1,15 @@
 // Sets of media time: [from, to) pairs in milliseconds, as the gateway keeps them.
 
 /** Gaps up to so much are closed: players report their position four times a second. */
-export const gap_closed_ms = 250;
+export const gapClosedMs = 250;
 
-/** The union, sorted; gaps up to `gap_ms` are closed. */
-export function union(intervals, gap_ms = gap_closed_ms) {
+/** The union, sorted; gaps up to `gapMs` are closed. */
+export function union(intervals, gapMs = gapClosedMs) {
   const sorted = intervals.filter(([from, to]) => to > from).sort((a, b) => a[0] - b[0]);
   const joined = [];
   for (const [from, to] of sorted) {
     const last = joined.at(-1);
-    if (last && from - last[1] <= gap_ms) last[1] = Math.max(last[1], to);
+    if (last && from - last[1] <= gapMs) last[1] = Math.max(last[1], to);
     else joined.push([from, to]);
   }
   return joined;

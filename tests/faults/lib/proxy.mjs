@@ -8,7 +8,7 @@ import { event } from '../../integration/lib/wait.mjs';
  *   refuse   open connections are cut, new ones too, at once
  *   hold     nothing arrives at either side, and nobody is told (a pulled cable)
  *   mute     requests arrive, answers do not (they are lost, not late)
- * and `delay_ms` for each piece in each direction. Connections that had bytes taken from them are
+ * and `delayMs` for each piece in each direction. Connections that had bytes taken from them are
  * cut when the mode changes: TCP never delivers a stream with a hole.
  */
 export class TcpProxy {
@@ -17,7 +17,7 @@ export class TcpProxy {
     const proxy = new TcpProxy();
     proxy.target = typeof target === 'function' ? target : () => target;
     proxy.mode = 'pass';
-    proxy.delay_ms = 0;
+    proxy.delayMs = 0;
     proxy.links = new Set();
     proxy.server = net.createServer({ allowHalfOpen: true, noDelay: true }, (client) =>
       proxy.accept(client),
@@ -51,8 +51,8 @@ export class TcpProxy {
         link.holed = true;
         return;
       }
-      const wait_ms = this.delay_ms;
-      if (wait_ms === 0 && link.timers.size === 0) return deliver();
+      const waitMs = this.delayMs;
+      if (waitMs === 0 && link.timers.size === 0) return deliver();
       // Later pieces wait behind earlier ones, whatever the delay has become.
       line = line.then(
         () =>
@@ -61,7 +61,7 @@ export class TcpProxy {
               link.timers.delete(timer);
               deliver();
               resolve();
-            }, wait_ms);
+            }, waitMs);
             link.timers.add(timer);
           }),
       );

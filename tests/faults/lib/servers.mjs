@@ -23,7 +23,7 @@ function exists(pid) {
     return false;
   }
 }
-const gone = (pid) => until(`process ${pid} ends`, () => !exists(pid), { timeout_ms: 20_000 });
+const gone = (pid) => until(`process ${pid} ends`, () => !exists(pid), { timeoutMs: 20_000 });
 
 export class RedisServer {
   /** `folder` may be emptied by `restartEmpty`. */

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { run } from '../../integration/lib/command.mjs';
 import { PostgresServer, RedisServer } from './servers.mjs';
 
-const small_disk_mb = 160;
+const smallDiskMb = 160;
 
 export class Stores {
   constructor(directory) {
@@ -24,7 +24,7 @@ export class Stores {
     const disk = path.join(home, 'postgres');
     if (needs === 'small disk') {
       fs.mkdirSync(disk);
-      await run('mount', ['-t', 'tmpfs', '-o', `size=${small_disk_mb}m,mode=0755`, 'tmpfs', disk]);
+      await run('mount', ['-t', 'tmpfs', '-o', `size=${smallDiskMb}m,mode=0755`, 'tmpfs', disk]);
       taken.disk = disk;
       const filler = path.join(disk, 'filler');
       taken.fillDisk = async () => {

@@ -5,21 +5,21 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { program, tokens } from '../../integration/lib/gateway.mjs';
 import { until, within } from '../../integration/lib/wait.mjs';
-import { AckRecord } from './ack_record.mjs';
+import { AckRecord } from './ack-record.mjs';
 import { check, ProgressWatch } from './checker.mjs';
-import { GatewayProcess } from './gateway_process.mjs';
+import { GatewayProcess } from './gateway-process.mjs';
 import { TcpProxy } from './proxy.mjs';
 import { Random } from './random.mjs';
 
-export const checkpoint_interval_s = 1;
-export const module_ms = 8_000;
-const threshold_ms = (module_ms * 95) / 100;
+export const checkpointIntervalS = 1;
+export const moduleMs = 8_000;
+const thresholdMs = (moduleMs * 95) / 100;
 // Half a second of media 0.4 s apart. Modules are never played twice, so that a piece that was lost
 // is not brought back by a second look: there are more than a player comes to.
-const playback = { interval_s: 0.4, rate: 2 };
-const scenario_s_max = 540;
+const playback = { intervalS: 0.4, rate: 2 };
+const scenarioSMax = 540;
 const modules = Array.from(
-  { length: Math.ceil((scenario_s_max * playback.rate * 1000) / module_ms) },
+  { length: Math.ceil((scenarioSMax * playback.rate * 1000) / moduleMs) },
   (_, i) => `m-${i + 1}`,
 );
 
@@ -76,7 +76,7 @@ export class World {
             hot: `redis://127.0.0.1:${redisProxy.port}`,
             ledger: `postgresql://watchkeeper@127.0.0.1:${postgresProxy.port}/${database}?sslmode=disable`,
           },
-          { checkpoint_interval_s, settings: world.options.settings, clock },
+          { checkpointIntervalS, settings: world.options.settings, clock },
         ),
       );
     }
@@ -86,7 +86,7 @@ export class World {
       const answer = await world.gateways[0].request('PUT', `/v1/modules/${id}`, {
         role: 'admin',
         // Never `limited`: what a duplicate promises is then known.
-        body: { title: id, duration_ms: module_ms, max_rate: 16 },
+        body: { title: id, duration_ms: moduleMs, max_rate: 16 },
       });
       if (answer.status >= 300) throw new Error(`PUT module: ${answer.status} ${answer.text}`);
     }
@@ -119,8 +119,8 @@ export class World {
     return pause(ms);
   }
   /** A moment of the seed. */
-  async moment(low_ms, high_ms) {
-    await pause(this.random.between(low_ms, high_ms));
+  async moment(lowMs, highMs) {
+    await pause(this.random.between(lowMs, highMs));
   }
   fault() {
     ++this.faults;
@@ -141,11 +141,11 @@ export class World {
         '--connections',
         String(this.options.connections),
         '--interval',
-        String(playback.interval_s),
+        String(playback.intervalS),
         '--playback-rate',
         String(playback.rate),
         '--duration',
-        String(scenario_s_max),
+        String(scenarioSMax),
         '--no-create-modules',
         ...modules.flatMap((id) => ['--module', id]),
         '--student-prefix',
@@ -183,12 +183,12 @@ export class World {
           throw new Error(`the players have ended: ${this.fleetSaid}`);
         return this.record.read().players.size >= this.options.devices;
       },
-      { timeout_ms: 60_000, every_ms: 20 },
+      { timeoutMs: 60_000, everyMs: 20 },
     );
   }
 
   /** Waits until heartbeats are acknowledged again: as many as there are devices. */
-  async flowing(when, timeout_ms = 30_000) {
+  async flowing(when, timeoutMs = 30_000) {
     const before = this.record.read().counts.acknowledged;
     await until(
       `heartbeats are acknowledged ${when}`,
@@ -197,7 +197,7 @@ export class World {
           throw new Error(`the players have ended: ${this.fleetSaid}`);
         return this.record.read().counts.acknowledged >= before + this.options.devices;
       },
-      { timeout_ms, every_ms: 20 },
+      { timeoutMs, everyMs: 20 },
     );
   }
   /** True when nothing was acknowledged for the time; the answers under way may still come first. */
@@ -235,9 +235,9 @@ export class World {
       try {
         const blind = this.mayShowLess?.(gateway) ?? false;
         const state = await gateway.progress(pair);
-        const covered_ms = (state?.coverage ?? []).reduce((sum, [from, to]) => sum + to - from, 0);
+        const coveredMs = (state?.coverage ?? []).reduce((sum, [from, to]) => sum + to - from, 0);
         if (blind || this.mayShowLess?.(gateway)) ++this.watch.looks;
-        else this.watch.saw(`${gateway.name}, start ${gateway.starts}`, pair, covered_ms);
+        else this.watch.saw(`${gateway.name}, start ${gateway.starts}`, pair, coveredMs);
       } catch {
         // It is away, or cannot tell: that is no fall.
       }
@@ -250,7 +250,7 @@ export class World {
   /** Everything is as it should be again. */
   async mend() {
     for (const proxy of [...this.redisProxy, ...this.postgresProxy, this.balancer]) {
-      proxy.delay_ms = 0;
+      proxy.delayMs = 0;
       proxy.set('pass');
     }
     this.redis.resume();
@@ -270,7 +270,7 @@ export class World {
     await until(
       'a pair is mastered',
       async () => (await this.postgres.completions(this.database)).length > 0,
-      { timeout_ms: 60_000, every_ms: 100 },
+      { timeoutMs: 60_000, everyMs: 100 },
     );
     this.fleet.kill('SIGTERM');
     await within('the players end', this.fleetEnded, 40_000);
@@ -284,14 +284,14 @@ export class World {
           const { status, degraded } = await gateway.readiness();
           return status === 200 && degraded === false;
         },
-        { timeout_ms: 20_000 },
+        { timeoutMs: 20_000 },
       );
     // I5 says within one checkpoint interval: one that had begun may have to end first.
     const begun = Date.now();
     await until('every pair is checkpointed', async () => (await this.redis.dirtyPairs()) === 0, {
-      timeout_ms: 20_000,
+      timeoutMs: 20_000,
     });
-    this.settled_ms = Date.now() - begun;
+    this.settledMs = Date.now() - begun;
   }
 
   async verify() {
@@ -328,7 +328,7 @@ export class World {
       falls: this.watch.falls,
       mayLack: new Set(this.redisEmptied ? ['redis'] : []),
       mayLag: new Set(this.redisMayLag ? ['redis'] : []),
-      thresholdOf: () => threshold_ms,
+      thresholdOf: () => thresholdMs,
     });
   }
 

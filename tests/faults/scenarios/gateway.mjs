@@ -40,12 +40,12 @@ export const gatewayScenarios = {
         world.fault();
         const begun = Date.now();
         const { code, signal } = await world.gateway.end('SIGTERM', 15_000);
-        const took_ms = Date.now() - begun;
+        const tookMs = Date.now() - begun;
         if (code !== 0)
           throw new Error(
             `SIGTERM ended with ${code ?? signal}: ${world.gateway.said.slice(-2000)}`,
           );
-        if (took_ms > 10_500) throw new Error(`SIGTERM took ${took_ms} ms`);
+        if (tookMs > 10_500) throw new Error(`SIGTERM took ${tookMs} ms`);
         if (!/"all_answered":true,"all_checkpointed":true/.test(world.gateway.said))
           throw new Error(
             `not everything was answered and written: ${world.gateway.said.slice(-500)}`,
@@ -119,12 +119,12 @@ export const gatewayScenarios = {
     world: { clocks: true },
     faults: { short: 2, full: 16 },
     async run(world, count) {
-      const steps_s = [3600, -3600, 600, -600, 840, -60, 3000, 30];
+      const stepsS = [3600, -3600, 600, -600, 840, -60, 3000, 30];
       for (let i = 0; i < count; ++i) {
         await world.moment(100, 800);
         world.fault();
-        const step_s = i < 2 ? steps_s[i] : world.random.pick(steps_s);
-        fs.writeFileSync(world.gateway.clock, `${step_s < 0 ? '' : '+'}${step_s}\n`);
+        const stepS = i < 2 ? stepsS[i] : world.random.pick(stepsS);
+        fs.writeFileSync(world.gateway.clock, `${stepS < 0 ? '' : '+'}${stepS}\n`);
         await world.moment(500, 2500);
         if (i % 5 === 4) await world.killGateway();
         fs.writeFileSync(world.gateway.clock, '+0\n');

@@ -17,7 +17,7 @@ async function loseAnswers(world, lasts) {
       }
       return false;
     },
-    { timeout_ms: 30_000 },
+    { timeoutMs: 30_000 },
   );
   await lasts();
   world.balancer.set('pass');
@@ -94,7 +94,7 @@ export const networkScenarios = {
       for (let more = 0; !sentAgain(); ++more) {
         if (more === 5) throw new Error('no heartbeat that was credited is sent again');
         await loseAnswers(world, () => {});
-        await until('a heartbeat is sent again', sentAgain, { every_ms: 20 }).catch(() => {});
+        await until('a heartbeat is sent again', sentAgain, { everyMs: 20 }).catch(() => {});
       }
     },
   },
@@ -120,7 +120,7 @@ export const networkScenarios = {
             if (world.connectionsTo(cut) === 0) world.balancer.cut();
             return false;
           },
-          { timeout_ms: 45_000, every_ms: 100 },
+          { timeoutMs: 45_000, everyMs: 100 },
         );
         for (let moves = 3; moves > 0; --moves) {
           world.balancer.cut(() => world.random.next() < 0.5);

@@ -6,12 +6,12 @@ const degraded = async (gateway) => (await gateway.readiness()).degraded;
 /** The gateway notices that its hot store is away, and goes on through the ledger. */
 export async function noticed(world, gateway = world.gateway) {
   await until(`${gateway.name} goes on without its hot store`, () => degraded(gateway), {
-    timeout_ms: 30_000,
+    timeoutMs: 30_000,
   });
 }
 export async function recovered(world, gateway = world.gateway) {
   await until(`${gateway.name} has its hot store back`, async () => !(await degraded(gateway)), {
-    timeout_ms: 45_000,
+    timeoutMs: 45_000,
   });
 }
 
@@ -127,11 +127,11 @@ export const redisScenarios = {
         world.fault();
         // Each way. At 700 a round trip is within the time limit of a call, but a heartbeat takes longer
         // than the players wait: nothing flows, and nothing may be lost. At 2500 Redis counts as away.
-        const delay_ms = i < 2 ? [700, 2500][i] : world.random.pick([50, 200, 700, 2500]);
-        world.redisProxy[0].delay_ms = delay_ms;
-        if (delay_ms === 700) await world.moment(3000, 6000);
+        const delayMs = i < 2 ? [700, 2500][i] : world.random.pick([50, 200, 700, 2500]);
+        world.redisProxy[0].delayMs = delayMs;
+        if (delayMs === 700) await world.moment(3000, 6000);
         else await world.flowing('while Redis is slow', 60_000);
-        world.redisProxy[0].delay_ms = 0;
+        world.redisProxy[0].delayMs = 0;
         await recovered(world);
         await world.flowing('with Redis fast again', 45_000);
       }

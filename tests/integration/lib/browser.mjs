@@ -118,7 +118,7 @@ export class PlayerPage {
           const { buffered, duration } = document.querySelector('video');
           return buffered.length === 1 && buffered.end(0) > duration - 0.5;
         }),
-      { timeout_ms: 60_000, every_ms: 200 },
+      { timeoutMs: 60_000, everyMs: 200 },
     );
   }
   pause() {
@@ -144,26 +144,26 @@ export class PlayerPage {
     return { kid, jwk };
   }
 
-  reaches(positionMs, timeout_ms = 120_000) {
+  reaches(positionMs, timeoutMs = 120_000) {
     return until(
       `the video is at ${positionMs} ms`,
       async () => (await this.position()) >= positionMs,
-      { timeout_ms, every_ms: 200 },
+      { timeoutMs, everyMs: 200 },
     );
   }
-  ends(timeout_ms = 120_000) {
+  ends(timeoutMs = 120_000) {
     return until(
       'the video has ended',
       () => this.evaluate(() => document.querySelector('video').ended),
-      { timeout_ms, every_ms: 200 },
+      { timeoutMs, everyMs: 200 },
     );
   }
   /** Everything that was played is answered for. */
-  async settled(timeout_ms = 90_000) {
+  async settled(timeoutMs = 90_000) {
     await this.evaluate(() => tracker.flush());
     await until('nothing waits any more', async () => (await this.status()).buffered === 0, {
-      timeout_ms,
-      every_ms: 200,
+      timeoutMs,
+      everyMs: 200,
     });
   }
   text(id) {

@@ -25,7 +25,7 @@ export class Client {
     );
   }
 
-  async request(method, path, { body, headers = {}, token, timeout_ms = 20_000 } = {}) {
+  async request(method, path, { body, headers = {}, token, timeoutMs = 20_000 } = {}) {
     const sent = { ...headers };
     if (token) sent.authorization = `Bearer ${token}`;
     if (body !== undefined && typeof body !== 'string' && !Buffer.isBuffer(body)) {
@@ -36,7 +36,7 @@ export class Client {
     const answer = answerOf(stream);
     stream.end(body);
     try {
-      return await within(`${method} ${path.slice(0, 80)}`, answer, timeout_ms);
+      return await within(`${method} ${path.slice(0, 80)}`, answer, timeoutMs);
     } catch (error) {
       stream.close(http2.constants.NGHTTP2_CANCEL);
       throw error;

@@ -3,15 +3,15 @@ import { execFile as execute, execFileSync as executeSync } from 'node:child_pro
 import { promisify } from 'node:util';
 
 const executed = promisify(execute);
-const limit_ms = 120_000;
+const limitMs = 120_000;
 
-const late = (program, args, timeout_ms) =>
+const late = (program, args, timeoutMs) =>
   new Error(
-    `${[program, ...args].join(' ').slice(0, 200)}: not over after ${timeout_ms} ms, and killed`,
+    `${[program, ...args].join(' ').slice(0, 200)}: not over after ${timeoutMs} ms, and killed`,
   );
 
 /** Runs a program to its end; gives {stdout, stderr}, and throws if it fails. */
-export async function run(program, args, { timeout = limit_ms, ...options } = {}) {
+export async function run(program, args, { timeout = limitMs, ...options } = {}) {
   try {
     return await executed(program, args, { timeout, killSignal: 'SIGKILL', ...options });
   } catch (error) {
@@ -21,7 +21,7 @@ export async function run(program, args, { timeout = limit_ms, ...options } = {}
 }
 
 /** The same while everything else waits; gives what the program prints. */
-export function runSync(program, args, { timeout = limit_ms, ...options } = {}) {
+export function runSync(program, args, { timeout = limitMs, ...options } = {}) {
   try {
     return executeSync(program, args, { timeout, killSignal: 'SIGKILL', ...options });
   } catch (error) {

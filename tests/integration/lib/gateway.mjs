@@ -83,7 +83,7 @@ export class Gateway {
         if (this.child.exitCode !== null) throw new Error('it has ended');
         const probe = new Client(this.origin);
         try {
-          return (await probe.request('GET', '/readyz', { timeout_ms: 2000 })).status === 200;
+          return (await probe.request('GET', '/readyz', { timeoutMs: 2000 })).status === 200;
         } finally {
           await probe.close();
         }
@@ -114,10 +114,10 @@ export class Gateway {
     });
   }
 
-  async putModule(id, duration_ms, more = {}) {
+  async putModule(id, durationMs, more = {}) {
     const answer = await this.admin('PUT', `/v1/modules/${id}`, {
       title: `Module ${id}`,
-      duration_ms,
+      duration_ms: durationMs,
       ...more,
     });
     if (answer.status >= 300) throw new Error(`PUT module: ${answer.status} ${answer.text}`);
@@ -147,8 +147,8 @@ export class Gateway {
   }
 
   /** {code, signal} of the process once it has ended by itself, or by a signal that it was sent. */
-  hasEnded(timeout_ms = 20_000) {
-    return within('the gateway ends', this.ended, timeout_ms);
+  hasEnded(timeoutMs = 20_000) {
+    return within('the gateway ends', this.ended, timeoutMs);
   }
 
   /** Ends the process with the signal and gives {code, signal}. */

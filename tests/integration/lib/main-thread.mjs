@@ -3,8 +3,8 @@ import { within } from './wait.mjs';
 
 /**
  * Runs `work(mark)` and gives the tasks that the page's main thread ended between `mark('begin')` and
- * `mark('end')`, each with `wall_ms` (how long it lasted, the time of all others on the machine included)
- * and `processor_ms` (how long it ran). Needs both marks. No other trace of the browser may be under way.
+ * `mark('end')`, each with `wallMs` (how long it lasted, the time of all others on the machine included)
+ * and `processorMs` (how long it ran). Needs both marks. No other trace of the browser may be under way.
  */
 export async function tasksOf({ program, page }, work) {
   const cdp = await program.newBrowserCDPSession();
@@ -44,6 +44,6 @@ export async function tasksOf({ program, page }, work) {
           ts <= end.ts,
       )
       // Chromium leaves the time out where the clock of the thread could not be read; then nothing is given away.
-      .map(({ dur, tdur }) => ({ wall_ms: dur / 1000, processor_ms: (tdur ?? dur) / 1000 }))
+      .map(({ dur, tdur }) => ({ wallMs: dur / 1000, processorMs: (tdur ?? dur) / 1000 }))
   );
 }

@@ -196,12 +196,12 @@ export class RawHttp2 {
     );
   }
   /** Waits for a condition of what came; the end of the connection ends every wait. */
-  async until(what, condition, timeout_ms = 10_000) {
-    const deadline = Date.now() + timeout_ms;
+  async until(what, condition, timeoutMs = 10_000) {
+    const deadline = Date.now() + timeoutMs;
     while (!condition()) {
       if (this.closed) throw new Error(`${what}: the connection has ended (GOAWAY ${this.goaway})`);
       const left = deadline - Date.now();
-      if (left <= 0) throw new Error(`${what}: not within ${timeout_ms} ms`);
+      if (left <= 0) throw new Error(`${what}: not within ${timeoutMs} ms`);
       await new Promise((resolve) => {
         const wake = () => {
           clearTimeout(timer);
@@ -235,8 +235,8 @@ export class RawHttp2 {
         ),
     );
   }
-  async ended(timeout_ms) {
-    await this.until('the end of the connection', () => this.closed, timeout_ms);
+  async ended(timeoutMs) {
+    await this.until('the end of the connection', () => this.closed, timeoutMs);
   }
   async close() {
     this.socket.destroy();

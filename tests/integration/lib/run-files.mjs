@@ -47,7 +47,7 @@ if (values.help) {
   console.log(usage);
   process.exit(0);
 }
-const [jobs, repeat, fileLimit_s, idleLimit_s] = ['jobs', 'repeat', 'file-limit', 'idle-limit'].map(
+const [jobs, repeat, fileLimitS, idleLimitS] = ['jobs', 'repeat', 'file-limit', 'idle-limit'].map(
   number,
 );
 if (files.length === 0) fail('name at least one test file');
@@ -104,13 +104,13 @@ class FileRun {
     );
   }
 
-  /** {passed, errors, running: names, waits, last_ms: when a test began or ended last}. */
+  /** {passed, errors, running: names, waits, lastMs: when a test began or ended last}. */
   look() {
-    const seen = { passed: 0, errors: [], running: new Set(), waits: [], last_ms: this.begun };
+    const seen = { passed: 0, errors: [], running: new Set(), waits: [], lastMs: this.begun };
     let text = '';
     try {
       text = fs.readFileSync(this.progress, 'utf8');
-      seen.last_ms = fs.statSync(this.progress).mtimeMs;
+      seen.lastMs = fs.statSync(this.progress).mtimeMs;
     } catch (error) {
       if (error.code !== 'ENOENT') throw error;
     }
@@ -131,10 +131,10 @@ class FileRun {
   /** Why the file must be ended now, or nothing. */
   overdue() {
     const now = Date.now();
-    if (now - this.begun > fileLimit_s * 1000) return `not over after ${fileLimit_s} s`;
-    const { running, last_ms } = this.look();
-    if (running.size === 0 && now - last_ms > idleLimit_s * 1000)
-      return `its process does not end, though no test has run for ${idleLimit_s} s`;
+    if (now - this.begun > fileLimitS * 1000) return `not over after ${fileLimitS} s`;
+    const { running, lastMs } = this.look();
+    if (running.size === 0 && now - lastMs > idleLimitS * 1000)
+      return `its process does not end, though no test has run for ${idleLimitS} s`;
     return undefined;
   }
 
@@ -190,7 +190,7 @@ class FileRun {
     };
     await wait(5000);
     const left = find();
-    for (const [signal, patience_ms] of [
+    for (const [signal, patienceMs] of [
       ['SIGTERM', 5000],
       ['SIGKILL', 5000],
     ]) {
@@ -198,7 +198,7 @@ class FileRun {
         kill(pid, signal);
         kill(pid, 'SIGCONT');
       }
-      await wait(patience_ms);
+      await wait(patienceMs);
     }
     return left;
   }

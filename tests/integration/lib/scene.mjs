@@ -6,12 +6,12 @@ let scenes = 0;
 
 export class Scene {
   /** A module of its own unless one is given. */
-  static async make(gateway, { alg = 'ES256', module, duration_ms = 60_000, more = {} } = {}) {
+  static async make(gateway, { alg = 'ES256', module, durationMs = 60_000, more = {} } = {}) {
     const scene = new Scene();
     scene.gateway = gateway;
     scene.student = `student-${process.pid}-${++scenes}`;
     scene.module = module ?? `module-${process.pid}-${scenes}`;
-    if (!module) await gateway.putModule(scene.module, duration_ms, more);
+    if (!module) await gateway.putModule(scene.module, durationMs, more);
     scene.device = await Device.make(alg);
     await gateway.enrol(scene.device, scene.student);
     scene.sid = uuid();
@@ -53,12 +53,12 @@ export function assertProblem(answer, status, name) {
 }
 
 /** Total length of a union of [from, to] pairs; gaps up to 250 ms are closed. */
-export function union(intervals, gap_ms = 250) {
+export function union(intervals, gapMs = 250) {
   const sorted = [...intervals].sort((a, b) => a[0] - b[0]);
   const joined = [];
   for (const [from, to] of sorted) {
     const last = joined.at(-1);
-    if (last && from - last[1] <= gap_ms) last[1] = Math.max(last[1], to);
+    if (last && from - last[1] <= gapMs) last[1] = Math.max(last[1], to);
     else joined.push([from, to]);
   }
   return joined;

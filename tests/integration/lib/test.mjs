@@ -6,7 +6,7 @@ import { openWaits } from './wait.mjs';
 
 export { describe } from 'node:test';
 
-const limit_ms = 180_000;
+const limitMs = 180_000;
 
 /** lib/run-files.mjs reads there which tests began, and how they ended; nothing is written without it. */
 const progress = process.env.WATCHKEEPER_TEST_PROGRESS;
@@ -22,8 +22,8 @@ function place() {
   return /([^/]+:\d+):\d+\)?$/.exec(caller ?? '')?.[1] ?? 'unknown place';
 }
 
-/** `work`, which fails when it takes longer than `timeout_ms`. `kind`: test or hook. */
-function limited(kind, what, work, timeout_ms) {
+/** `work`, which fails when it takes longer than `timeoutMs`. `kind`: test or hook. */
+function limited(kind, what, work, timeoutMs) {
   return async function limitedWork(...args) {
     note({ begin: what, kind });
     let timer;
@@ -32,13 +32,13 @@ function limited(kind, what, work, timeout_ms) {
         const waits = openWaits();
         reject(
           new Error(
-            `${what}: not over after ${timeout_ms} ms; ` +
+            `${what}: not over after ${timeoutMs} ms; ` +
               (waits.length > 0
                 ? `it waits for: ${waits.join('; ')}`
                 : 'it waits for something without a name'),
           ),
         );
-      }, timeout_ms);
+      }, timeoutMs);
     });
     try {
       const result = await Promise.race([work.apply(this, args), late]);
@@ -56,13 +56,13 @@ function limited(kind, what, work, timeout_ms) {
 /** test(name, [options,] work); `options.timeout` in milliseconds, three minutes without it. */
 export function test(name, options, work) {
   if (typeof options === 'function') return test(name, {}, options);
-  const { timeout = limit_ms, ...others } = options;
+  const { timeout = limitMs, ...others } = options;
   return runner.test(name, others, limited('test', `${place()} '${name}'`, work, timeout));
 }
 
 const hook =
   (register, kind) =>
-  (work, { timeout = limit_ms, ...others } = {}) =>
+  (work, { timeout = limitMs, ...others } = {}) =>
     register(limited('hook', `${place()} ${kind}()`, work, timeout), others);
 export const before = hook(runner.before, 'before');
 export const after = hook(runner.after, 'after');

@@ -9,12 +9,12 @@ export const openWaits = () => [...open.values()];
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** `promise`, or an error that names what was waited for. */
-export async function within(what, promise, timeout_ms = 15_000) {
+export async function within(what, promise, timeoutMs = 15_000) {
   const wait = ++waits;
   open.set(wait, what);
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what}: not within ${timeout_ms} ms`)), timeout_ms);
+    timer = setTimeout(() => reject(new Error(`${what}: not within ${timeoutMs} ms`)), timeoutMs);
   });
   try {
     return await Promise.race([promise, late]);
@@ -25,11 +25,11 @@ export async function within(what, promise, timeout_ms = 15_000) {
 }
 
 /** A probe that does not come back has so long after the end of its wait. */
-const probe_grace_ms = 10_000;
+const probeGraceMs = 10_000;
 
 /** Asks `probe` until it gives something true, and gives that. */
-export async function until(what, probe, { timeout_ms = 15_000, every_ms = 25 } = {}) {
-  const deadline = Date.now() + timeout_ms;
+export async function until(what, probe, { timeoutMs = 15_000, everyMs = 25 } = {}) {
+  const deadline = Date.now() + timeoutMs;
   let isOver = false;
   const ask = async () => {
     let last;
@@ -43,14 +43,14 @@ export async function until(what, probe, { timeout_ms = 15_000, every_ms = 25 } 
       }
       if (Date.now() > deadline)
         throw new Error(
-          `${what}: not within ${timeout_ms} ms${last ? `; last: ${last.message}` : ''}`,
+          `${what}: not within ${timeoutMs} ms${last ? `; last: ${last.message}` : ''}`,
         );
-      await pause(every_ms);
+      await pause(everyMs);
     }
     return undefined;
   };
   try {
-    return await within(what, ask(), timeout_ms + probe_grace_ms);
+    return await within(what, ask(), timeoutMs + probeGraceMs);
   } finally {
     isOver = true;
   }
@@ -60,7 +60,7 @@ export async function until(what, probe, { timeout_ms = 15_000, every_ms = 25 } 
  * The arguments of the next event `name` of `emitter`. `error` ends the wait with that error, and `close`
  * ends it if `name` has not come until then; whoever waits for `close` gets it whatever went wrong before.
  */
-export function event(what, emitter, name, timeout_ms = 15_000) {
+export function event(what, emitter, name, timeoutMs = 15_000) {
   const come = new Promise((resolve, reject) => {
     const listeners = {
       error: name === 'close' ? () => {} : reject,
@@ -69,5 +69,5 @@ export function event(what, emitter, name, timeout_ms = 15_000) {
     };
     for (const [each, listener] of Object.entries(listeners)) emitter.once(each, listener);
   });
-  return within(what, come, timeout_ms);
+  return within(what, come, timeoutMs);
 }

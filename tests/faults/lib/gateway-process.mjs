@@ -6,16 +6,16 @@ import { Client } from '../../integration/lib/client.mjs';
 import { program, tokens, tokenTable } from '../../integration/lib/gateway.mjs';
 import { until, within } from '../../integration/lib/wait.mjs';
 
-const faketime_library = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1';
+const faketimeLibrary = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1';
 
 export class GatewayProcess {
   /** `urls`: {hot, ledger}. `clock`: a file that steps the gateway's clock, or nothing. */
-  constructor(name, directory, urls, { checkpoint_interval_s, settings = '', clock = null }) {
+  constructor(name, directory, urls, { checkpointIntervalS, settings = '', clock = null }) {
     Object.assign(this, {
       name,
       directory,
       urls,
-      checkpoint_interval_s,
+      checkpointIntervalS,
       settings,
       clock,
       log: '',
@@ -31,7 +31,7 @@ export class GatewayProcess {
       this.file,
       `listen = "127.0.0.1:0"\ndata_dir = "${path.join(this.directory, 'data')}"\n` +
         `[store]\nhot = "${this.urls.hot}"\nledger = "${this.urls.ledger}"\n` +
-        `checkpoint_interval_s = ${this.checkpoint_interval_s}\n${this.settings}` +
+        `checkpoint_interval_s = ${this.checkpointIntervalS}\n${this.settings}` +
         Object.entries(tokens)
           .map(([role, secret]) => tokenTable(role, role, secret))
           .join('') +
@@ -50,7 +50,7 @@ export class GatewayProcess {
     const environment = { ...process.env };
     if (this.clock)
       Object.assign(environment, {
-        LD_PRELOAD: faketime_library,
+        LD_PRELOAD: faketimeLibrary,
         FAKETIME_TIMESTAMP_FILE: this.clock,
         FAKETIME_NO_CACHE: '1',
         FAKETIME_DONT_FAKE_MONOTONIC: '1',
@@ -77,16 +77,16 @@ export class GatewayProcess {
         if (!this.isUp) throw new Error(`it has ended: ${this.said.slice(-2000)}`);
         return portOf(this.said);
       },
-      { timeout_ms: 30_000, every_ms: 10 },
+      { timeoutMs: 30_000, everyMs: 10 },
     );
     this.client = new Client(`https://127.0.0.1:${this.port}`);
   }
 
   /** The signal; resolves with {code, signal} once the process has ended. */
-  async end(signal = 'SIGTERM', timeout_ms = 20_000) {
+  async end(signal = 'SIGTERM', timeoutMs = 20_000) {
     if (this.isUp) this.child.kill(signal);
     try {
-      return await within(`${this.name} ends after ${signal}`, this.ended, timeout_ms);
+      return await within(`${this.name} ends after ${signal}`, this.ended, timeoutMs);
     } finally {
       if (this.isUp) this.child.kill('SIGKILL');
       await this.client?.close();
@@ -94,18 +94,18 @@ export class GatewayProcess {
   }
 
   async readiness() {
-    const answer = await this.client.request('GET', '/readyz', { timeout_ms: 5000 });
+    const answer = await this.client.request('GET', '/readyz', { timeoutMs: 5000 });
     return { status: answer.status, ...answer.json };
   }
-  request(method, where, { role = 'viewer', body, timeout_ms = 10_000 } = {}) {
-    return this.client.request(method, where, { token: tokens[role], body, timeout_ms });
+  request(method, where, { role = 'viewer', body, timeoutMs = 10_000 } = {}) {
+    return this.client.request(method, where, { token: tokens[role], body, timeoutMs });
   }
   async progress(pair) {
     const answer = await this.request('GET', `/v1/progress/${pair}`);
     if (answer.status === 404) return null;
     if (answer.status !== 200) throw new Error(`GET progress: ${answer.status} ${answer.text}`);
-    const { coverage, seconds_watched, state } = answer.json;
-    return { coverage, seconds: seconds_watched, mastered: state === 'MASTERED' };
+    const { coverage, seconds_watched: secondsWatched, state } = answer.json;
+    return { coverage, seconds: secondsWatched, mastered: state === 'MASTERED' };
   }
   async completions() {
     const found = [];

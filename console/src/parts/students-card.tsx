@@ -7,7 +7,7 @@ import { useNow, useRedraw, useRevision, useWidth } from '../core/use';
 import { t } from '../text/en';
 import { Choice, TableToggle } from './controls';
 import { Loading, Notice, ProblemNotice } from './states';
-import { StudentRow } from './student_rows';
+import { StudentRow } from './student-rows';
 import { VirtualRows } from './virtual';
 
 const FIRST_PAGE = 60;

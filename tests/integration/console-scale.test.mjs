@@ -58,7 +58,7 @@ describe('the console under load', () => {
   });
 
   test('a heartbeat is on screen within a second of its answer', async () => {
-    const scenes = [await Scene.make(gateway, { duration_ms: 600_000 })];
+    const scenes = [await Scene.make(gateway, { durationMs: 600_000 })];
     const { module } = scenes[0];
     while (scenes.length < 5) scenes.push(await Scene.make(gateway, { module }));
     await browser.goto(`modules/${module}`);
@@ -83,7 +83,7 @@ describe('the console under load', () => {
               (key) => globalThis.arrived[key] !== undefined,
               `${scene.student} ${(at + 1) * 7_000}`,
             ),
-          { timeout_ms: 5_000 },
+          { timeoutMs: 5_000 },
         );
       }
     const arrived = await browser.page.evaluate(() => globalThis.arrived);
@@ -120,7 +120,7 @@ describe('the console under load', () => {
       async () =>
         (await gateway.viewer('GET', '/v1/modules/crowd/students?order=attention&limit=1')).json
           .total === STUDENTS,
-      { timeout_ms: 120_000, every_ms: 500 },
+      { timeoutMs: 120_000, everyMs: 500 },
     );
     const { page } = browser;
     const passes = [];
@@ -131,14 +131,14 @@ describe('the console under load', () => {
       // The page's own doing, whatever else the machine does: each pass has to be without a hitch.
       assert.ok(pass.tasks > 300, `only ${pass.tasks} tasks were seen while scrolling`);
       assert.ok(
-        pass.longest_ms <= TASK_MAX_MS,
-        `a task that took ${pass.longest_ms} ms of the processor`,
+        pass.longestMs <= TASK_MAX_MS,
+        `a task that took ${pass.longestMs} ms of the processor`,
       );
-      if (pass.first_ms < 1000) break;
+      if (pass.firstMs < 1000) break;
     }
     assert.ok(
-      passes.at(-1).first_ms < 1000,
-      `the first strip after ${passes.map(({ first_ms }) => Math.round(first_ms))} ms`,
+      passes.at(-1).firstMs < 1000,
+      `the first strip after ${passes.map(({ firstMs }) => Math.round(firstMs))} ms`,
     );
     assert.deepEqual(browser.faults, []);
     await page.close();
@@ -152,7 +152,7 @@ async function openAndScroll(browser) {
   const link = page.locator('[data-module=crowd] a');
   await link.waitFor();
   // On screen is a strip when it is drawn, not when its place is there.
-  const first_ms = await link.evaluate(async (element) => {
+  const firstMs = await link.evaluate(async (element) => {
     const started = performance.now();
     element.click();
     for (;;) {
@@ -191,16 +191,16 @@ async function openAndScroll(browser) {
             document.querySelector(`[aria-rowindex="${count + 1}"][data-student]`) !== null,
           STUDENTS,
         ),
-      { timeout_ms: 30_000 },
+      { timeoutMs: 30_000 },
     );
     await mark('end');
   });
   const rows = await page.locator('[data-student]').count();
   const longest = (time) => Math.round(Math.max(...tasks.map((task) => task[time])));
-  const longest_ms = longest('processor_ms');
+  const longestMs = longest('processor_ms');
   console.log(
-    `console: first strip after ${Math.round(first_ms)} ms, longest task while scrolling ${longest_ms} ms of the processor,` +
+    `console: first strip after ${Math.round(firstMs)} ms, longest task while scrolling ${longestMs} ms of the processor,` +
       ` ${longest('wall_ms')} ms in all (of ${tasks.length} tasks), ${rows} rows in the document`,
   );
-  return { first_ms, longest_ms, tasks: tasks.length, rows };
+  return { firstMs, longestMs, tasks: tasks.length, rows };
 }

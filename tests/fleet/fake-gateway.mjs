@@ -2,7 +2,7 @@
 // the client under test. Speaks the part of docs/protocol.md that the fleet uses, and misbehaves on
 // request.
 //
-//   node fake_gateway.mjs '{"port":0, "tls":{"cert":"…","key":"…"}, "refuse_every":7, …}'
+//   node fake-gateway.mjs '{"port":0, "tls":{"cert":"…","key":"…"}, "refuse_every":7, …}'
 //
 // Prints {"port":N} once it listens. Settings:
 //   refuse_every   every Nth heartbeat request is answered 503 with retry-after: `retry_after`
@@ -99,13 +99,13 @@ function credit(token) {
   const pair = `${claims.sub}/${claims.cid}`;
   const again = seen.get(number);
   if (again !== undefined && again !== span) return reject(claims, 'session-mismatch');
-  let credited_ms = 0;
+  let creditedMs = 0;
   if (again === undefined) {
     seen.set(number, span);
-    credited_ms = claims.to - claims.from;
-    watched.set(pair, (watched.get(pair) ?? 0) + credited_ms);
+    creditedMs = claims.to - claims.from;
+    watched.set(pair, (watched.get(pair) ?? 0) + creditedMs);
     counts.credited++;
-    counts.credited_ms += credited_ms;
+    counts.credited_ms += creditedMs;
   } else {
     counts.duplicate++;
   }
@@ -114,7 +114,7 @@ function credit(token) {
     sid: claims.sid,
     sn: claims.sn,
     status: again === undefined ? 'credited' : 'duplicate',
-    credited_ms,
+    credited_ms: creditedMs,
     seconds_watched: Math.floor(watched.get(pair) / 1000),
     completion_percentage: Math.round(percent * 100) / 100,
     state: percent >= 95 ? 'MASTERED' : 'IN_PROGRESS',

@@ -1,5 +1,5 @@
 // Draws a profile as a flame graph: width is time, the stack grows upwards, colour is whose code it is.
-// use: perf script -i FILE --no-inline | node bench/flame_graph.mjs TITLE > flame.svg
+// use: perf script -i FILE --no-inline | node bench/flame-graph.mjs TITLE > flame.svg
 import readline from 'node:readline';
 import { pathToFileURL } from 'node:url';
 
@@ -187,7 +187,7 @@ export function draw(root, title) {
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   const root = await readSamples(readline.createInterface({ input: process.stdin }));
   if (root.weight === 0) {
-    console.error('flame_graph: no sample on standard input; it reads what `perf script` prints');
+    console.error('flame-graph: no sample on standard input; it reads what `perf script` prints');
     process.exit(1);
   }
   process.stdout.write(draw(root, process.argv[2] ?? 'Where the time goes'));

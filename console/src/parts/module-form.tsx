@@ -5,7 +5,7 @@ import {
   type ModuleMistakes,
   type ModuleText,
   parseModule,
-} from '../core/module_input';
+} from '../core/module-input';
 import { t } from '../text/en';
 import { Dialog, Field } from './controls';
 
