@@ -1,8 +1,13 @@
-# Embeds console/dist, where `scripts/build-console` has put the built console and Node.js is there
-# to pack it; without either, the program says at /console/ how to get it.
+# Embeds console/dist, where `scripts/build-console` has put the built console. Node.js packs it: the
+# one that the scripts have installed, or else the machine's, of any age. Without a console the program says at
+# /console/ how to get it.
 set(console_out "${CMAKE_BINARY_DIR}/generated/console")
 file(MAKE_DIRECTORY "${console_out}")
-find_program(NODE_PROGRAM node)
+if(NODE_PROGRAM AND NOT EXISTS "${NODE_PROGRAM}")
+  unset(NODE_PROGRAM CACHE)
+endif()
+file(GLOB installed_node "${CMAKE_SOURCE_DIR}/build/toolchain/node-*/bin")
+find_program(NODE_PROGRAM node HINTS ${installed_node})
 # Asked again at every build: it may have been built since.
 file(GLOB_RECURSE console_files CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/console/dist/*")
 
