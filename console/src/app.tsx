@@ -88,7 +88,7 @@ function Opened({
       <Notice
         page
         icon="away"
-        title={t.state.unreachable_title}
+        title={t.state.unreachableTitle}
         action={
           <button type="button" class="button" onClick={() => location.reload()}>
             {t.state.retry}
@@ -167,7 +167,7 @@ export function App() {
         <Notice
           page
           icon="away"
-          title={t.state.unreachable_title}
+          title={t.state.unreachableTitle}
           action={
             <button type="button" class="button" onClick={() => void resume()}>
               {t.state.retry}
@@ -191,7 +191,7 @@ export function App() {
           main.current?.focus();
         }}
       >
-        {t.skip_to_content}
+        {t.skipToContent}
       </a>
       <header class="side">
         <Brand />
@@ -219,8 +219,8 @@ export function App() {
             <button
               type="button"
               class="icon-button"
-              aria-label={t.sign_in.out}
-              title={t.sign_in.out}
+              aria-label={t.signIn.out}
+              title={t.signIn.out}
               onClick={() => void signOut().catch(() => resume())}
             >
               <Icon name="out" />
@@ -235,12 +235,12 @@ export function App() {
         class={now.phase === 'expired' ? 'content hidden-content' : 'content'}
       >
         {!allowed ? (
-          <Notice page icon="lock" title={t.state.forbidden_title}>
+          <Notice page icon="lock" title={t.state.forbiddenTitle}>
             {t.state.forbidden(t.role[who.role])}
           </Notice>
         ) : route.view === 'not-found' ? (
-          <Notice page icon="empty" title={t.state.not_found_title} action={<ToModules />}>
-            {t.state.not_found}
+          <Notice page icon="empty" title={t.state.notFoundTitle} action={<ToModules />}>
+            {t.state.notFound}
           </Notice>
         ) : (
           <Opened route={route} search={search} />

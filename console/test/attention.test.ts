@@ -20,15 +20,18 @@ const vectors = JSON.parse(
 };
 
 describe('what a student needs, as the gateway says it', () => {
-  test.each(vectors.cases)('$what', ({ coverage, resume_ms, ago_ms, mastered, attention }) => {
-    const covered_ms = coverage.reduce((sum, [from, to]) => sum + to - from, 0);
-    const progress = {
-      state: mastered ? ('MASTERED' as const) : ('IN_PROGRESS' as const),
-      coverage,
-      resume_ms,
-      completion_percentage: Math.floor((covered_ms * 10_000) / vectors.duration_ms) / 100,
-      updated_at: new Date(vectors.now_ms - ago_ms).toISOString(),
-    };
-    expect(attentionOf(progress, vectors.now_ms)).toBe(attention);
-  });
+  test.each(vectors.cases)(
+    '$what',
+    ({ coverage, resume_ms: resumeMs, ago_ms: agoMs, mastered, attention }) => {
+      const coveredMs = coverage.reduce((sum, [from, to]) => sum + to - from, 0);
+      const progress = {
+        state: mastered ? ('MASTERED' as const) : ('IN_PROGRESS' as const),
+        coverage,
+        resumeMs,
+        completionPercentage: Math.floor((coveredMs * 10_000) / vectors.duration_ms) / 100,
+        updatedMs: vectors.now_ms - agoMs,
+      };
+      expect(attentionOf(progress, vectors.now_ms)).toBe(attention);
+    },
+  );
 });

@@ -56,23 +56,23 @@ describe('formats', () => {
 });
 
 describe('rates of the machine', () => {
-  const stats = (credited: number, uptime_s: number): Stats =>
+  const stats = (credited: number, uptimeS: number): Stats =>
     ({
-      uptime_s,
+      uptime_s: uptimeS,
       requests: credited,
       bytes: { received: credited * 460, sent: 0 },
       heartbeats: { credited, limited: 0, duplicate: 0, rejected: 0 },
       shards: [{ batches: credited / 4, batch_size_mean: 4 }],
     }) as unknown as Stats;
-  const moment = (at_ms: number, credited: number, uptime_s: number): Moment => ({
-    at_ms,
-    stats: stats(credited, uptime_s),
+  const moment = (atMs: number, credited: number, uptimeS: number): Moment => ({
+    atMs,
+    stats: stats(credited, uptimeS),
   });
   test('are of the time between two answers', () => {
     const rates = ratesOf(moment(1_000, 100, 10), moment(3_000, 300, 12));
     expect(rates.heartbeats).toBe(100);
-    expect(rates.received_bytes).toBe(46_000);
-    expect(rates.batch_size).toBe(4);
+    expect(rates.receivedBytes).toBe(46_000);
+    expect(rates.batchSize).toBe(4);
   });
   test('are nought at first and after a restart', () => {
     expect(ratesOf(undefined, moment(1_000, 100, 10)).heartbeats).toBe(0);

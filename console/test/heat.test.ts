@@ -27,10 +27,10 @@ describe('a heatmap', () => {
   });
   test('follows the stream from where the document ends, and counts nothing twice', () => {
     const heat = new Heat(made({ as_of: '2026-01-01T00:00:00.500Z' }));
-    const as_of_ms = Date.parse('2026-01-01T00:00:00.500Z');
-    heat.follow({ bins: [[0, 1, 1]], since_ms: as_of_ms - 1 });
+    const asOfMs = Date.parse('2026-01-01T00:00:00.500Z');
+    heat.follow({ bins: [[0, 1, 1]], sinceMs: asOfMs - 1 });
     expect([...heat.viewers]).toEqual([2, 2, 1, 1]);
-    heat.follow({ bins: [[0, 1, 1]], since_ms: as_of_ms });
+    heat.follow({ bins: [[0, 1, 1]], sinceMs: asOfMs });
     expect([...heat.viewers]).toEqual([3, 2, 1, 1]);
   });
   test('leaves out bins of another binning', () => {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   BACKOFF_MOST_MS,
-  backoff_ms,
+  backoffMs,
   EVENT_CHARACTERS_MAX,
   LiveStream,
   type SseEvent,
@@ -47,10 +47,10 @@ describe('the text of a stream', () => {
 
 describe('pauses', () => {
   test('double, are bounded, and half of them is chance', () => {
-    expect([1, 2, 3, 4].map((attempt) => backoff_ms(attempt, 1))).toEqual([500, 1000, 2000, 4000]);
-    expect(backoff_ms(1, 0)).toBe(250);
-    for (const attempt of [6, 20, 1000]) expect(backoff_ms(attempt, 1)).toBe(BACKOFF_MOST_MS);
-    expect(backoff_ms(2, 1, 100)).toBe(200);
+    expect([1, 2, 3, 4].map((attempt) => backoffMs(attempt, 1))).toEqual([500, 1000, 2000, 4000]);
+    expect(backoffMs(1, 0)).toBe(250);
+    for (const attempt of [6, 20, 1000]) expect(backoffMs(attempt, 1)).toBe(BACKOFF_MOST_MS);
+    expect(backoffMs(2, 1, 100)).toBe(200);
   });
 });
 
@@ -94,7 +94,7 @@ describe('a live stream', () => {
       onState: (state) => states.push(state),
       random: () => 1,
       now: () => 0,
-      silence_ms: 40_000,
+      silenceMs: 40_000,
     });
     const write = (text: string) => bodies.at(-1)!.enqueue(new TextEncoder().encode(text));
     return { stream, requests, bodies, states, events, write };
@@ -110,7 +110,7 @@ describe('a live stream', () => {
     expect(events.map(({ id }) => id)).toEqual(['41', '42']);
     bodies[0]!.close();
     await turn();
-    expect(states.at(-1)).toEqual({ phase: 'waiting', retry_at_ms: 500, attempt: 1 });
+    expect(states.at(-1)).toEqual({ phase: 'waiting', retryAtMs: 500, attempt: 1 });
     await vi.advanceTimersByTimeAsync(499);
     expect(requests.length).toBe(1);
     await vi.advanceTimersByTimeAsync(1);
@@ -128,13 +128,13 @@ describe('a live stream', () => {
     expect(
       states
         .filter(({ phase }) => phase === 'waiting')
-        .map((state) => (state as { retry_at_ms: number }).retry_at_ms),
+        .map((state) => (state as { retryAtMs: number }).retryAtMs),
     ).toEqual([500, 1000, 2000]);
     write('data: a\n\n');
     await turn();
     bodies.at(-1)!.close();
     await turn();
-    expect(states.at(-1)).toEqual({ phase: 'waiting', retry_at_ms: 500, attempt: 1 });
+    expect(states.at(-1)).toEqual({ phase: 'waiting', retryAtMs: 500, attempt: 1 });
     stream.close();
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { ProgressDocument } from '../src/core/api';
-import { attentionOf, STALLED_AFTER_MS } from '../src/core/attention';
+import { STALLED_AFTER_MS } from '../src/core/attention';
 import { heatmapEvent, progressEvent, timeOf, totalsEvent } from '../src/core/live-events';
 import { durationText, parseDuration, parseModule } from '../src/core/module-input';
 import { Ring } from '../src/core/ring';
@@ -44,25 +44,25 @@ const item = (over: Partial<LiveItem> = {}): LiveItem => ({
 
 describe('what a student needs', () => {
   test('skipping: a gap of more than 5 s with coverage and the place to resume beyond it', () => {
-    const skipped = (gap_ms: number) =>
+    const skipped = (gapMs: number) =>
       document({
         coverage: [
           [0, 10_000],
-          [10_000 + gap_ms, 30_000],
+          [10_000 + gapMs, 30_000],
         ],
         resume_ms: 30_000,
       });
-    expect(attentionOf(skipped(5_001), now)).toBe('skipping');
-    expect(attentionOf(skipped(5_000), now)).toBe('none');
-    expect(attentionOf(document({ ...skipped(8_000), resume_ms: 5_000 }), now)).toBe('none');
+    expect(rowOf(skipped(5_001), now).attention).toBe('skipping');
+    expect(rowOf(skipped(5_000), now).attention).toBe('none');
+    expect(rowOf(document({ ...skipped(8_000), resume_ms: 5_000 }), now).attention).toBe('none');
   });
   test('stalled from a day on, nearly done from 80 percent on, nothing once mastered', () => {
-    const updated_at = (ago: number) => ({ updated_at: new Date(now - ago).toISOString() });
-    expect(attentionOf(document(updated_at(STALLED_AFTER_MS)), now)).toBe('stalled');
-    expect(attentionOf(document(updated_at(STALLED_AFTER_MS - 1)), now)).toBe('none');
-    expect(attentionOf(document({ completion_percentage: 80 }), now)).toBe('nearly_done');
-    expect(attentionOf(document({ completion_percentage: 79.99 }), now)).toBe('none');
-    expect(attentionOf(document({ state: 'MASTERED', ...updated_at(9e9) }), now)).toBe('none');
+    const updatedAt = (ago: number) => ({ updated_at: new Date(now - ago).toISOString() });
+    expect(rowOf(document(updatedAt(STALLED_AFTER_MS)), now).attention).toBe('stalled');
+    expect(rowOf(document(updatedAt(STALLED_AFTER_MS - 1)), now).attention).toBe('none');
+    expect(rowOf(document({ completion_percentage: 80 }), now).attention).toBe('nearly_done');
+    expect(rowOf(document({ completion_percentage: 79.99 }), now).attention).toBe('none');
+    expect(rowOf(document({ state: 'MASTERED', ...updatedAt(9e9) }), now).attention).toBe('none');
   });
 });
 
@@ -75,7 +75,7 @@ describe('the rows of a module', () => {
     );
     expect(row.coverage).toEqual([[0, 15_000]]);
     expect(row.again).toEqual([[5_000, 10_000]]);
-    expect(row.rewatched_ms).toBe(4_000 + 5_000);
+    expect(row.rewatchedMs).toBe(4_000 + 5_000);
     expect(row.version).toBe(1);
   });
   test('gaps of up to 250 ms close, as the gateway closes them', () => {
@@ -92,12 +92,8 @@ describe('the rows of a module', () => {
       now,
     );
     const row = withLive(mastered, item(), now - 1e6);
-    expect([row.state, row.completion_percentage, row.seconds_watched]).toEqual([
-      'MASTERED',
-      96,
-      58,
-    ]);
-    expect(row.updated_ms).toBe(mastered.updated_ms);
+    expect([row.state, row.completionPercentage, row.secondsWatched]).toEqual(['MASTERED', 96, 58]);
+    expect(row.updatedMs).toBe(mastered.updatedMs);
   });
   test('what passed again is bounded', () => {
     let row = rowOf(document({ coverage: [[0, 4_000_000]] }), now);
@@ -133,7 +129,7 @@ describe('live events', () => {
     expect(heatmapEvent('null', now)).toBeUndefined();
     expect(
       heatmapEvent('{"module":"m","bins":[[0,1,1]],"since":"2026-03-01T12:00:00.250Z"}', now),
-    ).toEqual({ module: 'm', bins: [[0, 1, 1]], since_ms: now + 250 });
+    ).toEqual({ module: 'm', bins: [[0, 1, 1]], sinceMs: now + 250 });
     expect(totalsEvent('[')).toBeUndefined();
     expect(totalsEvent('{"credited":"7","rejected":{"a":null,"b":2}}')).toMatchObject({
       credited: 0,

@@ -22,25 +22,25 @@ async function runFiles(...args) {
 
 describe('a file that hangs', { concurrency: 3 }, () => {
   test('in a wait: the test and what it waits for are named, and the file is ended', async () => {
-    const { code, text } = await runFiles('--idle-limit', '2', 'hanging_test.mjs');
+    const { code, text } = await runFiles('--idle-limit', '2', 'hanging-test.mjs');
     assert.equal(code, 1, text);
     assert.match(
       text,
-      /hanging_test\.mjs:6 'hangs': not over after 500 ms; it waits for: the answer that never comes/,
+      /hanging-test\.mjs:6 'hangs': not over after 500 ms; it waits for: the answer that never comes/,
     );
     assert.match(
       text,
-      /not ok hanging_test\.mjs: its process does not end, though no test has run for 2 s/,
+      /not ok hanging-test\.mjs: its process does not end, though no test has run for 2 s/,
     );
     assert.match(text, /\n1 passed, 2 failed\n$/);
   });
 
   test('without giving the processor back: the file is ended, and the test named', async () => {
-    const { code, text } = await runFiles('--file-limit', '3', 'blocking_test.mjs');
+    const { code, text } = await runFiles('--file-limit', '3', 'blocking-test.mjs');
     assert.equal(code, 1, text);
     assert.match(
       text,
-      /not ok blocking_test\.mjs: not over after 3 s, and ended while it ran blocking_test\.mjs:4 'blocks'/,
+      /not ok blocking-test\.mjs: not over after 3 s, and ended while it ran blocking-test\.mjs:4 'blocks'/,
     );
     assert.match(text, /\n0 passed, 1 failed\n$/);
   });
@@ -51,19 +51,19 @@ describe('a file that hangs', { concurrency: 3 }, () => {
       '1',
       '--file-limit',
       '2',
-      'blocking_test.mjs',
-      'leaving_test.mjs',
+      'blocking-test.mjs',
+      'leaving-test.mjs',
     );
     assert.equal(code, 1, text);
-    assert.match(text, /leaving_test\.mjs {2}\(1 passed, 1 failed\)/);
+    assert.match(text, /leaving-test\.mjs {2}\(1 passed, 1 failed\)/);
   });
 });
 
 test('a file that leaves a process behind: it is named and ended', async () => {
-  const { code, text } = await runFiles('leaving_test.mjs');
+  const { code, text } = await runFiles('leaving-test.mjs');
   assert.equal(code, 1, text);
   const [, pid] =
-    /not ok leaving_test\.mjs: left running, and ended: (\d+) sleep 600\n/.exec(text) ??
+    /not ok leaving-test\.mjs: left running, and ended: (\d+) sleep 600\n/.exec(text) ??
     assert.fail(text);
   assert.ok(!isRunning(Number(pid)));
 });
@@ -73,12 +73,12 @@ test('a run that is ended by a signal ends its files', async () => {
   const [name, value] = mark.split('=');
   const child = spawn(
     process.execPath,
-    [path.join(here, 'lib', 'run-files.mjs'), path.join(here, 'fixtures', 'blocking_test.mjs')],
+    [path.join(here, 'lib', 'run-files.mjs'), path.join(here, 'fixtures', 'blocking-test.mjs')],
     { env: { ...process.env, [name]: value }, stdio: 'ignore' },
   );
   const ended = event('the run ends', child, 'exit', 30_000);
   const files = () =>
-    processesOf(mark, here).filter(({ command }) => command.includes('blocking_test.mjs'));
+    processesOf(mark, here).filter(({ command }) => command.includes('blocking-test.mjs'));
   await until('the file runs', () => files().length === 2); // the run itself, and the file
   child.kill('SIGTERM');
   assert.deepEqual(await ended, [143, null]);

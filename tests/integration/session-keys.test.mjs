@@ -91,14 +91,14 @@ for (const variant of variants) {
     for (const alg of ['ES256', 'EdDSA'])
       test(`one signature of ${alg}, then MACs, each credited`, async () => {
         const player = await Player.make(gateway, alg);
-        const before_ = await verification(gateway);
+        const earlier = await verification(gateway);
         for (let at = 0; at < 50_000; at += 10_000)
           assert.equal((await player.play(at, at + 10_000)).status, 'credited');
         await player.expect(50);
         assert.deepEqual([player.signed, player.maced], [1, 4]);
         const now = await verification(gateway);
-        assert.equal(now.HS256.count - before_.HS256.count, 4);
-        assert.equal(now[alg].count - before_[alg].count, 1);
+        assert.equal(now.HS256.count - earlier.HS256.count, 4);
+        assert.equal(now[alg].count - earlier[alg].count, 1);
         const metrics = (await gateway.operator('GET', '/metrics')).text;
         assert.match(
           metrics,

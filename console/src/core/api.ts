@@ -157,7 +157,7 @@ export class Problem extends Error {
     override readonly name: string,
     readonly status: number,
     readonly detail: string,
-    readonly retry_after_s = 0,
+    readonly retryAfterS = 0,
   ) {
     super(`${name}: ${detail}`);
   }

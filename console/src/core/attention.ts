@@ -15,21 +15,21 @@ export function attentionOf(
   progress: {
     state: State;
     coverage: readonly Range[];
-    resume_ms: number;
-    completion_percentage: number;
-    updated_at: string;
+    resumeMs: number;
+    completionPercentage: number;
+    updatedMs: number;
   },
-  now_ms: number,
+  nowMs: number,
 ): Attention {
   if (progress.state === 'MASTERED') return 'none';
   // As domain/attention.hpp has it; tests/vectors/attention.json holds both to the same answers.
-  let end_ms = 0;
-  for (const [from_ms, to_ms] of progress.coverage) {
-    if (from_ms >= progress.resume_ms) break;
-    if (from_ms - end_ms > SKIPPED_GAP_MS) return 'skipping';
-    end_ms = to_ms;
+  let endMs = 0;
+  for (const [fromMs, toMs] of progress.coverage) {
+    if (fromMs >= progress.resumeMs) break;
+    if (fromMs - endMs > SKIPPED_GAP_MS) return 'skipping';
+    endMs = toMs;
   }
-  if (now_ms - Date.parse(progress.updated_at) >= STALLED_AFTER_MS) return 'stalled';
-  if (progress.completion_percentage >= NEARLY_DONE_PERCENT) return 'nearly_done';
+  if (nowMs - progress.updatedMs >= STALLED_AFTER_MS) return 'stalled';
+  if (progress.completionPercentage >= NEARLY_DONE_PERCENT) return 'nearly_done';
   return 'none';
 }

@@ -7,7 +7,7 @@ export const FRAME_BUDGET_MS = 6;
  */
 export class DrawingQueue {
   private readonly waiting = new Map<object, () => void>();
-  private spent_ms = 0;
+  private spentMs = 0;
   private asked = false;
 
   constructor(
@@ -18,7 +18,7 @@ export class DrawingQueue {
   /** Draws for `key`; a drawing for it that still waits is dropped. */
   draw(key: object, job: () => void): void {
     this.waiting.delete(key);
-    if (this.waiting.size === 0 && this.spent_ms < FRAME_BUDGET_MS) this.run(job);
+    if (this.waiting.size === 0 && this.spentMs < FRAME_BUDGET_MS) this.run(job);
     else this.waiting.set(key, job);
     if (this.asked) return;
     this.asked = true;
@@ -31,17 +31,17 @@ export class DrawingQueue {
   private run(job: () => void): void {
     const begun = this.now();
     job();
-    this.spent_ms += this.now() - begun;
+    this.spentMs += this.now() - begun;
   }
   private frame(): void {
     this.asked = false;
-    this.spent_ms = 0;
+    this.spentMs = 0;
     for (const [key, job] of this.waiting) {
-      if (this.spent_ms >= FRAME_BUDGET_MS) break;
+      if (this.spentMs >= FRAME_BUDGET_MS) break;
       this.waiting.delete(key);
       this.run(job);
     }
-    if (this.waiting.size === 0 && this.spent_ms === 0) return;
+    if (this.waiting.size === 0 && this.spentMs === 0) return;
     this.asked = true;
     this.nextFrame(() => this.frame());
   }

@@ -28,21 +28,21 @@ export type BinDelta = readonly [index: number, viewers: number, plays: number];
 /** What was added, and when the first of it was settled by the gateway's clock. */
 export interface HeatDelta {
   bins: BinDelta[];
-  since_ms: number;
+  sinceMs: number;
 }
 
 export class Heat {
   readonly viewers: Float64Array;
   readonly plays: Float64Array;
   /** What was settled before is in the document. */
-  readonly as_of_ms: number;
+  readonly asOfMs: number;
 
   constructor(readonly document: HeatmapDocument) {
     const { viewers, plays } = document;
     if (viewers.length !== plays.length) throw new RangeError('viewers and plays differ in length');
     this.viewers = Float64Array.from(viewers);
     this.plays = Float64Array.from(plays);
-    this.as_of_ms = Date.parse(document.as_of);
+    this.asOfMs = Date.parse(document.as_of);
   }
 
   get bins(): number {
@@ -50,8 +50,8 @@ export class Heat {
   }
 
   /** Adds what the live stream tells, unless its first part was settled before the document was made. */
-  follow({ bins, since_ms }: HeatDelta): void {
-    if (!(since_ms < this.as_of_ms)) this.apply(bins);
+  follow({ bins, sinceMs }: HeatDelta): void {
+    if (!(sinceMs < this.asOfMs)) this.apply(bins);
   }
 
   /** An index out of range belongs to another binning: left out. */
@@ -64,8 +64,8 @@ export class Heat {
     }
   }
 
-  indexAt(at_ms: number): number {
-    const index = Math.floor(at_ms / this.document.bin_ms);
+  indexAt(atMs: number): number {
+    const index = Math.floor(atMs / this.document.bin_ms);
     return Math.min(Math.max(index, 0), Math.max(this.bins - 1, 0));
   }
 
@@ -94,22 +94,22 @@ export class Heat {
  */
 export function resample(
   values: Float64Array,
-  bin_ms: number,
-  duration_ms: number,
+  binMs: number,
+  durationMs: number,
   columns: number,
 ): Float64Array {
   const means = new Float64Array(Math.max(columns, 0));
-  if (values.length === 0 || duration_ms <= 0) return means;
-  const step = duration_ms / columns;
+  if (values.length === 0 || durationMs <= 0) return means;
+  const step = durationMs / columns;
   for (let column = 0; column < columns; ++column) {
     const from = column * step;
     const to = from + step;
-    const first = Math.min(Math.floor(from / bin_ms), values.length - 1);
+    const first = Math.min(Math.floor(from / binMs), values.length - 1);
     let sum = 0;
     let weight = 0;
-    for (let bin = first; bin < values.length && bin * bin_ms < to; ++bin) {
-      const end = bin === values.length - 1 ? duration_ms : (bin + 1) * bin_ms;
-      const part = Math.min(to, end) - Math.max(from, bin * bin_ms);
+    for (let bin = first; bin < values.length && bin * binMs < to; ++bin) {
+      const end = bin === values.length - 1 ? durationMs : (bin + 1) * binMs;
+      const part = Math.min(to, end) - Math.max(from, bin * binMs);
       if (part <= 0) continue;
       sum += values[bin]! * part;
       weight += part;
@@ -139,8 +139,8 @@ export function niceScale(value: number): { most: number; steps: number } {
 }
 
 /** A step between marks of a time axis of `duration_ms` so that there are at most `most` of them. */
-export function timeStep(duration_ms: number, most: number): number {
-  const steps_s = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600];
-  for (const step of steps_s) if (duration_ms / (step * 1000) <= most) return step * 1000;
+export function timeStep(durationMs: number, most: number): number {
+  const stepsS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600];
+  for (const step of stepsS) if (durationMs / (step * 1000) <= most) return step * 1000;
   return 43_200_000;
 }

@@ -4,18 +4,18 @@ import type { LiveItem } from './students';
 /** The events of GET /v1/live, decoded. What does not have the documented shape is left out. */
 export interface ProgressEvent {
   module: string;
-  at_ms: number;
+  atMs: number;
   items: LiveItem[];
 }
 export interface TotalsEvent {
-  heartbeats_per_s: number;
+  heartbeatsPerS: number;
   credited: number;
   limited: number;
   duplicate: number;
   rejected: Record<string, number>;
   /** Of the busiest modules, or of the one that is watched. */
   active: Record<string, number>;
-  active_students: number;
+  activeStudents: number;
   sessions: number;
   connections: number;
 }
@@ -32,31 +32,31 @@ function parse(data: string): Record<string, unknown> | undefined {
 }
 
 /** `at` may be a date or seconds since 1970, as `server_time` is. */
-export function timeOf(at: unknown, now_ms: number): number {
+export function timeOf(at: unknown, nowMs: number): number {
   const ms = typeof at === 'number' ? at * 1000 : typeof at === 'string' ? Date.parse(at) : NaN;
-  return Number.isFinite(ms) ? ms : now_ms;
+  return Number.isFinite(ms) ? ms : nowMs;
 }
 
-export function progressEvent(data: string, now_ms: number): ProgressEvent | undefined {
+export function progressEvent(data: string, nowMs: number): ProgressEvent | undefined {
   const value = parse(data);
   if (!value || !Array.isArray(value['items'])) return undefined;
   return {
     module: String(value['module'] ?? ''),
-    at_ms: timeOf(value['at'], now_ms),
+    atMs: timeOf(value['at'], nowMs),
     items: value['items'] as LiveItem[],
   };
 }
 
 export function heatmapEvent(
   data: string,
-  now_ms: number,
+  nowMs: number,
 ): (HeatDelta & { module: string }) | undefined {
   const value = parse(data);
   if (!value || !Array.isArray(value['bins'])) return undefined;
   return {
     module: String(value['module'] ?? ''),
     bins: value['bins'] as BinDelta[],
-    since_ms: timeOf(value['since'], now_ms),
+    sinceMs: timeOf(value['since'], nowMs),
   };
 }
 
@@ -71,13 +71,13 @@ export function totalsEvent(data: string): TotalsEvent | undefined {
   const value = parse(data);
   if (!value) return undefined;
   return {
-    heartbeats_per_s: count(value['heartbeats_per_s']),
+    heartbeatsPerS: count(value['heartbeats_per_s']),
     credited: count(value['credited']),
     limited: count(value['limited']),
     duplicate: count(value['duplicate']),
     rejected: counts(value['rejected']),
     active: counts(value['active']),
-    active_students: count(value['active_students']),
+    activeStudents: count(value['active_students']),
     sessions: count(value['sessions']),
     connections: count(value['connections']),
   };

@@ -2,7 +2,7 @@ import type { Stats } from './api';
 
 /** What the figures of two moments tell of the time between them. Pure. */
 export interface Moment {
-  at_ms: number;
+  atMs: number;
   stats: Stats;
 }
 export interface Rates {
@@ -10,11 +10,11 @@ export interface Rates {
   credited: number;
   refused: number;
   requests: number;
-  received_bytes: number;
-  sent_bytes: number;
+  receivedBytes: number;
+  sentBytes: number;
   batches: number;
   /** Heartbeats a batch, of the batches between the two moments; the mean since the start else. */
-  batch_size: number;
+  batchSize: number;
 }
 
 const decided = ({ heartbeats: { credited, limited, duplicate, rejected } }: Stats) =>
@@ -30,39 +30,38 @@ export function ratesOf(before: Moment | undefined, now: Moment): Rates {
     credited: 0,
     refused: 0,
     requests: 0,
-    received_bytes: 0,
-    sent_bytes: 0,
+    receivedBytes: 0,
+    sentBytes: 0,
     batches: 0,
-    batch_size: mean,
+    batchSize: mean,
   };
   // Counters that fell belong to another run of the gateway.
-  if (!before || now.stats.uptime_s < before.stats.uptime_s || now.at_ms <= before.at_ms)
-    return zero;
-  const span_s = (now.at_ms - before.at_ms) / 1000;
+  if (!before || now.stats.uptime_s < before.stats.uptime_s || now.atMs <= before.atMs) return zero;
+  const spanS = (now.atMs - before.atMs) / 1000;
   const rate = (of: (stats: Stats) => number) =>
-    Math.max(0, of(now.stats) - of(before.stats)) / span_s;
+    Math.max(0, of(now.stats) - of(before.stats)) / spanS;
   const made = batches(now.stats) - batches(before.stats);
   return {
     heartbeats: rate(decided),
     credited: rate((stats) => stats.heartbeats.credited),
     refused: rate((stats) => stats.heartbeats.rejected),
     requests: rate((stats) => stats.requests),
-    received_bytes: rate((stats) => stats.bytes.received),
-    sent_bytes: rate((stats) => stats.bytes.sent),
+    receivedBytes: rate((stats) => stats.bytes.received),
+    sentBytes: rate((stats) => stats.bytes.sent),
     batches: rate(batches),
-    batch_size: made > 0 ? Math.max(1, (stored(now.stats) - stored(before.stats)) / made) : mean,
+    batchSize: made > 0 ? Math.max(1, (stored(now.stats) - stored(before.stats)) / made) : mean,
   };
 }
 
 /** The verification of the algorithm that is used most. */
 export function mainVerification(stats: Stats): {
   name: string;
-  p50_us: number;
-  p99_us: number;
+  p50Us: number;
+  p99Us: number;
   count: number;
 } {
   const [name, most] = Object.entries(stats.verification).sort(
     (a, b) => b[1].count - a[1].count,
   )[0] ?? ['', undefined];
-  return { name, p50_us: most?.p50_us ?? 0, p99_us: most?.p99_us ?? 0, count: most?.count ?? 0 };
+  return { name, p50Us: most?.p50_us ?? 0, p99Us: most?.p99_us ?? 0, count: most?.count ?? 0 };
 }

@@ -47,8 +47,8 @@ export function parseModule(text: ModuleText): {
   if (!ID.test(text.id)) mistakes.id = true;
   if (title === '' || new TextEncoder().encode(title).length > 512 || CONTROL.test(title))
     mistakes.title = true;
-  const duration_ms = parseDuration(text.duration);
-  if (duration_ms === undefined) mistakes.duration = true;
+  const durationMs = parseDuration(text.duration);
+  if (durationMs === undefined) mistakes.duration = true;
   const threshold = Number(text.threshold.replace(',', '.'));
   if (text.threshold.trim() === '' || !(threshold > 0 && threshold <= 100))
     mistakes.threshold = true;
@@ -61,7 +61,7 @@ export function parseModule(text: ModuleText): {
   return {
     input: {
       title,
-      duration_ms: duration_ms!,
+      duration_ms: durationMs!,
       mastery_threshold: Math.round(threshold * 100) / 100,
       max_rate: Math.round(rate * 1000) / 1000,
       ...(preview ? { preview_url: preview } : {}),

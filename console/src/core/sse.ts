@@ -79,7 +79,7 @@ export class SseParser {
 export type StreamState =
   | { phase: 'connecting' }
   | { phase: 'open' }
-  | { phase: 'waiting'; retry_at_ms: number; attempt: number }
+  | { phase: 'waiting'; retryAtMs: number; attempt: number }
   | { phase: 'ended'; status: number };
 
 export interface StreamOptions {
@@ -90,15 +90,15 @@ export interface StreamOptions {
   now?: () => number;
   random?: () => number;
   /** Without a byte for so long the stream counts as dead; the gateway keeps it alive each 15 s. */
-  silence_ms?: number;
+  silenceMs?: number;
 }
 
 export const BACKOFF_FIRST_MS = 500;
 export const BACKOFF_MOST_MS = 15_000;
 
 /** Doubles from attempt to attempt up to a limit; half of it is chance, against herds. */
-export function backoff_ms(attempt: number, random: number, first_ms = BACKOFF_FIRST_MS): number {
-  const whole = Math.min(first_ms * 2 ** Math.min(attempt - 1, 20), BACKOFF_MOST_MS);
+export function backoffMs(attempt: number, random: number, firstMs = BACKOFF_FIRST_MS): number {
+  const whole = Math.min(firstMs * 2 ** Math.min(attempt - 1, 20), BACKOFF_MOST_MS);
   return Math.round(whole / 2 + (whole / 2) * random);
 }
 
@@ -109,7 +109,7 @@ const FINAL = new Set([400, 401, 403, 404]);
 export class LiveStream {
   private lastId = '';
   /** The first pause; the gateway may say another in its greeting. */
-  firstPause_ms = BACKOFF_FIRST_MS;
+  firstPauseMs = BACKOFF_FIRST_MS;
   private attempt = 0;
   private closed = false;
   private controller: AbortController | undefined;
@@ -135,13 +135,13 @@ export class LiveStream {
   }
 
   private async run(): Promise<void> {
-    const { url, onEvent, onState, silence_ms = 40_000 } = this.options;
+    const { url, onEvent, onState, silenceMs = 40_000 } = this.options;
     const controller = new AbortController();
     this.controller = controller;
     let watchdog: ReturnType<typeof setTimeout> | undefined;
     const alive = () => {
       clearTimeout(watchdog);
-      watchdog = setTimeout(() => controller.abort(), silence_ms);
+      watchdog = setTimeout(() => controller.abort(), silenceMs);
     };
     try {
       alive();
@@ -185,19 +185,19 @@ export class LiveStream {
       controller.abort();
     }
     if (this.closed) return;
-    const pause_ms = backoff_ms(
+    const pauseMs = backoffMs(
       ++this.attempt,
       (this.options.random ?? Math.random)(),
-      this.firstPause_ms,
+      this.firstPauseMs,
     );
     onState({
       phase: 'waiting',
-      retry_at_ms: (this.options.now ?? Date.now)() + pause_ms,
+      retryAtMs: (this.options.now ?? Date.now)() + pauseMs,
       attempt: this.attempt,
     });
     this.timer = setTimeout(() => {
       this.timer = undefined;
       void this.run();
-    }, pause_ms);
+    }, pauseMs);
   }
 }

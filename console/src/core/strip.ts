@@ -1,14 +1,14 @@
 import type { Range } from './ranges';
 
-/** Where `at_ms` lies on `width` pixels; not rounded. */
-export function xOf(at_ms: number, duration_ms: number, width: number): number {
-  return duration_ms > 0 ? (Math.min(Math.max(at_ms, 0), duration_ms) / duration_ms) * width : 0;
+/** Where `atMs` lies on `width` pixels; not rounded. */
+export function xOf(atMs: number, durationMs: number, width: number): number {
+  return durationMs > 0 ? (Math.min(Math.max(atMs, 0), durationMs) / durationMs) * width : 0;
 }
 
 /** The media time under a pixel, within the module. */
-export function msAt(x: number, duration_ms: number, width: number): number {
+export function msAt(x: number, durationMs: number, width: number): number {
   if (width <= 0) return 0;
-  return Math.min(Math.max(Math.round((x / width) * duration_ms), 0), Math.max(duration_ms - 1, 0));
+  return Math.min(Math.max(Math.round((x / width) * durationMs), 0), Math.max(durationMs - 1, 0));
 }
 
 /**
@@ -18,13 +18,13 @@ export function msAt(x: number, duration_ms: number, width: number): number {
  */
 export function pixelRuns(
   ranges: readonly Range[],
-  duration_ms: number,
+  durationMs: number,
   width: number,
 ): [number, number][] {
   const runs: [number, number][] = [];
-  for (const [from_ms, to_ms] of ranges) {
-    let from = Math.round(xOf(from_ms, duration_ms, width));
-    let to = Math.round(xOf(to_ms, duration_ms, width));
+  for (const [fromMs, toMs] of ranges) {
+    let from = Math.round(xOf(fromMs, durationMs, width));
+    let to = Math.round(xOf(toMs, durationMs, width));
     const last = runs[runs.length - 1];
     if (last && from <= last[1]) {
       if (last[1] - last[0] > 1 && from < last[1] + 1) {

@@ -10,14 +10,14 @@ export const AGAIN_MAX = 200;
 export interface Row {
   student: string;
   state: State;
-  completion_percentage: number;
-  seconds_watched: number;
+  completionPercentage: number;
+  secondsWatched: number;
   coverage: readonly Range[];
   /** What was seen to pass again while this page was open. */
   again: readonly Range[];
-  rewatched_ms: number;
-  resume_ms: number;
-  updated_ms: number;
+  rewatchedMs: number;
+  resumeMs: number;
+  updatedMs: number;
   attention: Attention;
   /** Grows with every change, so that what did not change is not drawn. */
   version: number;
@@ -37,25 +37,25 @@ export interface LiveItem {
   played?: Range[];
 }
 
-export function rowOf(document: ProgressDocument, now_ms: number): Row {
-  const covered_ms = document.coverage.reduce((sum, [from, to]) => sum + to - from, 0);
-  return {
+export function rowOf(document: ProgressDocument, nowMs: number): Row {
+  const coveredMs = document.coverage.reduce((sum, [from, to]) => sum + to - from, 0);
+  const row = {
     student: document.student,
     state: document.state,
-    completion_percentage: document.completion_percentage,
-    seconds_watched: document.seconds_watched,
+    completionPercentage: document.completion_percentage,
+    secondsWatched: document.seconds_watched,
     coverage: document.coverage,
     again: [],
-    rewatched_ms: document.rewatched_ms ?? Math.max(0, document.playtime_ms - covered_ms),
-    resume_ms: document.resume_ms,
-    updated_ms: Date.parse(document.updated_at),
-    attention: document.attention ?? attentionOf(document, now_ms),
+    rewatchedMs: document.rewatched_ms ?? Math.max(0, document.playtime_ms - coveredMs),
+    resumeMs: document.resume_ms,
+    updatedMs: Date.parse(document.updated_at),
     version: 0,
   };
+  return { ...row, attention: document.attention ?? attentionOf(row, nowMs) };
 }
 
 /** What `item` changes in a row. Pure. */
-export function withLive(row: Row, item: LiveItem, at_ms: number): Row {
+export function withLive(row: Row, item: LiveItem, atMs: number): Row {
   const played =
     item.played ?? (item.to_ms > item.from_ms ? [[item.from_ms, item.to_ms] as const] : []);
   const passed = item.new ? subtract(played, item.new) : played;
@@ -65,19 +65,16 @@ export function withLive(row: Row, item: LiveItem, at_ms: number): Row {
     student: row.student,
     // Progress never falls: an event that was overtaken must not take anything back.
     state: row.state === 'MASTERED' ? row.state : item.state,
-    completion_percentage: Math.max(row.completion_percentage, item.completion_percentage),
-    seconds_watched: Math.max(row.seconds_watched, item.seconds_watched),
+    completionPercentage: Math.max(row.completionPercentage, item.completion_percentage),
+    secondsWatched: Math.max(row.secondsWatched, item.seconds_watched),
     coverage,
     again,
-    rewatched_ms: row.rewatched_ms + passed.reduce((sum, [from, to]) => sum + to - from, 0),
-    resume_ms: item.resume_ms,
-    updated_ms: Math.max(row.updated_ms, at_ms),
+    rewatchedMs: row.rewatchedMs + passed.reduce((sum, [from, to]) => sum + to - from, 0),
+    resumeMs: item.resume_ms,
+    updatedMs: Math.max(row.updatedMs, atMs),
     version: row.version + 1,
   };
-  return {
-    ...next,
-    attention: attentionOf({ ...next, updated_at: new Date(next.updated_ms).toISOString() }, at_ms),
-  };
+  return { ...next, attention: attentionOf(next, atMs) };
 }
 
 /** The students of a module as far as they were read, in the order they were read in. */
@@ -97,7 +94,7 @@ export class StudentRows {
     return this.rows.length >= ROWS_MAX;
   }
 
-  add(page: List<ProgressDocument>, now_ms: number): void {
+  add(page: List<ProgressDocument>, nowMs: number): void {
     if (page.total !== undefined) this.total = page.total;
     for (const document of page.items) {
       if (this.full) break;
@@ -105,11 +102,11 @@ export class StudentRows {
       // The order shifts while pages are read: who comes twice is shown once.
       if (at !== undefined) {
         const old = this.rows[at]!;
-        this.rows[at] = { ...rowOf(document, now_ms), again: old.again, version: old.version + 1 };
+        this.rows[at] = { ...rowOf(document, nowMs), again: old.again, version: old.version + 1 };
         continue;
       }
       this.index.set(document.student, this.rows.length);
-      this.rows.push(rowOf(document, now_ms));
+      this.rows.push(rowOf(document, nowMs));
     }
     this.cursor = page.next ?? undefined;
     this.complete = page.next === null;
@@ -118,7 +115,7 @@ export class StudentRows {
   }
 
   /** Gives the students that are not among the rows. */
-  apply(items: readonly LiveItem[], at_ms: number): string[] {
+  apply(items: readonly LiveItem[], atMs: number): string[] {
     const unknown: string[] = [];
     for (const item of items) {
       const at = this.index.get(item.student);
@@ -126,7 +123,7 @@ export class StudentRows {
         unknown.push(item.student);
         continue;
       }
-      this.rows[at] = withLive(this.rows[at]!, item, at_ms);
+      this.rows[at] = withLive(this.rows[at]!, item, atMs);
       this.changed.add(item.student);
     }
     return unknown;

@@ -64,10 +64,10 @@ export function useLoad<T>(
   };
 }
 
-/** Runs at once and then each `every_ms` after the last answer, while the page is in sight. */
+/** Runs at once and then each `everyMs` after the last answer, while the page is in sight. */
 export function usePolling(
   run: (signal: AbortSignal) => Promise<void>,
-  every_ms: number,
+  everyMs: number,
   keys: readonly unknown[],
 ): void {
   const revision = useRevision();
@@ -84,14 +84,14 @@ export function usePolling(
           // `run` tells its own problems; a poll that failed is made again.
         }
       }
-      if (!controller.signal.aborted) timer = setTimeout(turn, every_ms);
+      if (!controller.signal.aborted) timer = setTimeout(turn, everyMs);
     };
     void turn();
     return () => {
       controller.abort();
       clearTimeout(timer);
     };
-  }, [every_ms, revision, ...keys]);
+  }, [everyMs, revision, ...keys]);
 }
 
 /** A live stream for as long as the component is there. */
@@ -109,9 +109,9 @@ export function useStream(
       url,
       onEvent: (event) => {
         if (event.event === 'hello') {
-          const { retry_ms } = JSON.parse(event.data) as { retry_ms?: number };
-          if (typeof retry_ms === 'number' && retry_ms >= 100 && retry_ms <= 10_000)
-            opened.firstPause_ms = retry_ms;
+          const { retryMs } = JSON.parse(event.data) as { retryMs?: number };
+          if (typeof retryMs === 'number' && retryMs >= 100 && retryMs <= 10_000)
+            opened.firstPauseMs = retryMs;
         }
         handler.current(event);
       },
@@ -151,13 +151,13 @@ export function useWidth<E extends HTMLElement>(): [(element: E | null) => void,
   return [ref, width];
 }
 
-/** The time now, every `every_ms`, for "3 minutes ago". */
-export function useNow(every_ms: number): number {
+/** The time now, every `everyMs`, for "3 minutes ago". */
+export function useNow(everyMs: number): number {
   const [now, setNow] = useState(Date.now());
   useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), every_ms);
+    const timer = setInterval(() => setNow(Date.now()), everyMs);
     return () => clearInterval(timer);
-  }, [every_ms]);
+  }, [everyMs]);
   return now;
 }
 

@@ -34,16 +34,16 @@ export function Canvas({
     const canvas = element.current;
     if (!canvas || width <= 0) return;
     const scale = Math.max(1, devicePixelRatio || 1);
-    const device_width = Math.round(width * scale);
-    const device_height = Math.round(height * scale);
-    if (canvas.width !== device_width) canvas.width = device_width;
-    if (canvas.height !== device_height) canvas.height = device_height;
+    const deviceWidth = Math.round(width * scale);
+    const deviceHeight = Math.round(height * scale);
+    if (canvas.width !== deviceWidth) canvas.width = deviceWidth;
+    if (canvas.height !== deviceHeight) canvas.height = deviceHeight;
     const context = canvas.getContext('2d');
     if (!context) return;
     context.setTransform(1, 0, 0, 1, 0, 0);
     // At once, so that a row that is used again never shows the strip of somebody else.
-    context.clearRect(0, 0, device_width, device_height);
-    drawing.draw(canvas, () => draw(context, device_width, device_height, scale));
+    context.clearRect(0, 0, deviceWidth, deviceHeight);
+    drawing.draw(canvas, () => draw(context, deviceWidth, deviceHeight, scale));
     return () => drawing.drop(canvas);
   }, [width, height, theme, ...keys]);
   return (

@@ -43,7 +43,7 @@ export function TableToggle({ on, onChange }: { on: boolean; onChange: (on: bool
   return (
     <button type="button" class="button quiet" aria-pressed={on} onClick={() => onChange(!on)}>
       <Icon name={on ? 'picture' : 'table'} size={16} />
-      <span>{on ? t.table.as_picture : t.table.as_table}</span>
+      <span>{on ? t.table.asPicture : t.table.asTable}</span>
     </button>
   );
 }
@@ -87,7 +87,7 @@ export function Dialog({
           <button
             type="button"
             class="icon-button"
-            aria-label={t.module_form.cancel}
+            aria-label={t.moduleForm.cancel}
             onClick={onClose}
           >
             <Icon name="close" />

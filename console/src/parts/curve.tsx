@@ -72,7 +72,7 @@ export function Curve({
           <table>
             <thead>
               <tr>
-                <th scope="col">{t.live_view.time}</th>
+                <th scope="col">{t.liveView.time}</th>
                 {series.map((one) => (
                   <th scope="col" class="right" key={one.label}>
                     {one.label}
@@ -103,7 +103,7 @@ export function Curve({
       ) : (
         <div ref={measure} class="curve" style={{ minHeight: `${height}px` }}>
           <div ref={frame} aria-hidden="true" />
-          {last < 1 && <p class="curve-wait">{t.live_view.waiting}</p>}
+          {last < 1 && <p class="curve-wait">{t.liveView.waiting}</p>}
         </div>
       )}
     </section>

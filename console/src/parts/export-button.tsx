@@ -34,7 +34,7 @@ export function ExportButton({ student, module }: { student: string; module: str
     <div class="view-actions">
       {problem && (
         <p class="refused" role="alert">
-          {words.csv_failed(problem.detail)}
+          {words.csvFailed(problem.detail)}
         </p>
       )}
       <button
@@ -44,7 +44,7 @@ export function ExportButton({ student, module }: { student: string; module: str
         onClick={() => void click()}
       >
         <Icon name={rows === undefined ? 'down' : 'close'} size={16} />
-        {rows === undefined ? words.csv : words.csv_stop(rows)}
+        {rows === undefined ? words.csv : words.csvStop(rows)}
       </button>
     </div>
   );

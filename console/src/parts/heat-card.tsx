@@ -17,14 +17,14 @@ export function HeatCard({
 }: {
   heat: Heat;
   version: number;
-  onPlay: ((at_ms: number) => void) | undefined;
+  onPlay: ((atMs: number) => void) | undefined;
 }) {
   const [scale, setScale] = useState<Scale>('share');
   const [table, setTable] = useState(false);
-  const [at_ms, setAt] = useState<number>();
+  const [atMs, setAt] = useState<number>();
   const [measure, width] = useWidth<HTMLDivElement>();
   const theme = useStore(shade);
-  const { hotspots, drop_offs } = heat.document;
+  const { hotspots, drop_offs: dropOffs } = heat.document;
   const show = (ms: number) => {
     setTable(false);
     setAt(ms);
@@ -34,7 +34,7 @@ export function HeatCard({
     <section class="card heat-card" aria-labelledby="heat-title">
       <div class="card-head">
         <h2 id="heat-title">{t.heat.title}</h2>
-        <span class="count">{t.heat.of_students(heat.students)}</span>
+        <span class="count">{t.heat.ofStudents(heat.students)}</span>
         <ul class="legend">
           <li>
             <i class="key key-viewers" />
@@ -57,10 +57,10 @@ export function HeatCard({
         />
         <TableToggle on={table} onChange={setTable} />
       </div>
-      <p class="card-lead">{theme === 'dark' ? t.heat.lead_dark : t.heat.lead}</p>
+      <p class="card-lead">{theme === 'dark' ? t.heat.leadDark : t.heat.lead}</p>
       <div class="heat-frame" ref={measure}>
         {heat.peak === 0 ? (
-          <Notice small icon="empty" title={t.heat.empty_title}>
+          <Notice small icon="empty" title={t.heat.emptyTitle}>
             {t.heat.empty}
           </Notice>
         ) : table ? (
@@ -72,7 +72,7 @@ export function HeatCard({
               version={version}
               width={width}
               scale={scale}
-              at_ms={at_ms}
+              atMs={atMs}
               onMove={setAt}
               onPlay={onPlay}
             />
@@ -84,7 +84,7 @@ export function HeatCard({
           <div>
             <h3>{t.heat.hotspots}</h3>
             {hotspots.length === 0 ? (
-              <p class="faint">{t.heat.none_hot}</p>
+              <p class="faint">{t.heat.noneHot}</p>
             ) : (
               <ol>
                 {hotspots.map((spot, at) => (
@@ -92,7 +92,7 @@ export function HeatCard({
                     <button type="button" onClick={() => show(spot.from_ms)}>
                       <span class="mark mark-hot">{at + 1}</span>
                       <b>{t.heat.hotspot(spot.from_ms, spot.to_ms)}</b>
-                      <span>{t.heat.hotspot_value(spot.plays_per_viewer)}</span>
+                      <span>{t.heat.hotspotValue(spot.plays_per_viewer)}</span>
                     </button>
                   </li>
                 ))}
@@ -100,17 +100,17 @@ export function HeatCard({
             )}
           </div>
           <div>
-            <h3>{t.heat.drop_offs}</h3>
-            {drop_offs.length === 0 ? (
-              <p class="faint">{t.heat.none_drop}</p>
+            <h3>{t.heat.dropOffs}</h3>
+            {dropOffs.length === 0 ? (
+              <p class="faint">{t.heat.noneDrop}</p>
             ) : (
               <ol>
-                {drop_offs.map((drop, at) => (
+                {dropOffs.map((drop, at) => (
                   <li key={drop.at_ms}>
                     <button type="button" onClick={() => show(drop.at_ms)}>
                       <span class="mark mark-drop">{letter(at)}</span>
                       <b>{clock(drop.at_ms)}</b>
-                      <span>{t.heat.drop_off(drop.lost, drop.share)}</span>
+                      <span>{t.heat.dropOff(drop.lost, drop.share)}</span>
                     </button>
                   </li>
                 ))}

@@ -15,20 +15,20 @@ const TOP = 26;
 const LANE = 12;
 const BOTTOM = 24;
 
-function draw(heat: Heat, scale_by: Scale): Draw {
+function draw(heat: Heat, scaleBy: Scale): Draw {
   return (context, width, height, scale) => {
-    const { duration_ms, bin_ms, hotspots, drop_offs } = heat.document;
+    const { duration_ms: durationMs, bin_ms: binMs, hotspots, drop_offs: dropOffs } = heat.document;
     const { students } = heat;
     const left = Math.round(LEFT * scale);
-    const plot_width = width - left - Math.round(RIGHT * scale);
+    const plotWidth = width - left - Math.round(RIGHT * scale);
     const top = Math.round(TOP * scale);
-    const lane_top = height - Math.round((BOTTOM + LANE) * scale);
-    const floor = lane_top - Math.round(6 * scale);
+    const laneTop = height - Math.round((BOTTOM + LANE) * scale);
+    const floor = laneTop - Math.round(6 * scale);
     const tall = floor - top;
-    if (plot_width <= 0 || tall <= 0) return;
-    const whole = scale_by === 'share' ? Math.max(students, 1) : 1;
-    const viewers = resample(heat.viewers, bin_ms, duration_ms, plot_width);
-    const plays = resample(heat.plays, bin_ms, duration_ms, plot_width);
+    if (plotWidth <= 0 || tall <= 0) return;
+    const whole = scaleBy === 'share' ? Math.max(students, 1) : 1;
+    const viewers = resample(heat.viewers, binMs, durationMs, plotWidth);
+    const plays = resample(heat.plays, binMs, durationMs, plotWidth);
     const { most, steps } = niceScale(heat.peak / whole);
     const font = `${Math.round(11.5 * scale)}px ${getComputedStyle(document.body).fontFamily}`;
     context.font = font;
@@ -40,10 +40,10 @@ function draw(heat: Heat, scale_by: Scale): Draw {
       const value = (most * step) / steps;
       const y = Math.round(floor - (tall * step) / steps);
       context.fillStyle = colour(step === 0 ? 'line-strong' : 'line');
-      context.fillRect(left, y, plot_width, Math.max(1, Math.round(scale)));
+      context.fillRect(left, y, plotWidth, Math.max(1, Math.round(scale)));
       context.fillStyle = colour('muted');
       context.fillText(
-        scale_by === 'share'
+        scaleBy === 'share'
           ? share(value)
           : most >= 10_000
             ? `${fine(value / 1000)}k`
@@ -58,12 +58,12 @@ function draw(heat: Heat, scale_by: Scale): Draw {
       context.fillStyle = colour(name);
       context.beginPath();
       context.moveTo(left, floor);
-      for (let x = 0; x < plot_width; ++x) {
+      for (let x = 0; x < plotWidth; ++x) {
         const y = floor - (values[x]! / whole / most) * tall;
         context.lineTo(left + x, y);
         context.lineTo(left + x + 1, y);
       }
-      context.lineTo(left + plot_width, floor);
+      context.lineTo(left + plotWidth, floor);
       context.fill();
     };
     area(plays, 'heat-again');
@@ -72,35 +72,35 @@ function draw(heat: Heat, scale_by: Scale): Draw {
     // The lane: the same in one hue, so that it reads at a glance.
     const ramp = [0, 1, 2, 3, 4, 5, 6].map((step) => colour(`heat-${step}`));
     const peak = Math.max(heat.peak, 1e-9);
-    for (let x = 0; x < plot_width; ++x) {
+    for (let x = 0; x < plotWidth; ++x) {
       const step = plays[x]! <= 0 ? 0 : 1 + Math.min(5, Math.floor((plays[x]! / peak) * 6 - 1e-9));
       context.fillStyle = ramp[Math.max(step, 0)]!;
-      context.fillRect(left + x, lane_top, 1, Math.round(LANE * scale));
+      context.fillRect(left + x, laneTop, 1, Math.round(LANE * scale));
     }
 
     // Marks of time.
     context.fillStyle = colour('muted');
-    const step_ms = timeStep(duration_ms, Math.max(2, Math.floor(plot_width / (76 * scale))));
-    const text_y = height - Math.round(9 * scale);
-    for (let at = 0; at <= duration_ms; at += step_ms) {
-      const x = left + xOf(at, duration_ms, plot_width);
+    const stepMs = timeStep(durationMs, Math.max(2, Math.floor(plotWidth / (76 * scale))));
+    const textY = height - Math.round(9 * scale);
+    for (let at = 0; at <= durationMs; at += stepMs) {
+      const x = left + xOf(at, durationMs, plotWidth);
       context.textAlign = at === 0 ? 'left' : x > width - 30 * scale ? 'right' : 'center';
-      context.fillText(clock(at), at === 0 ? left : Math.min(x, width - 2 * scale), text_y);
+      context.fillText(clock(at), at === 0 ? left : Math.min(x, width - 2 * scale), textY);
     }
 
     // Hotspots are brackets with a number, drop-offs a falling edge with a letter.
     context.textAlign = 'center';
     context.font = `600 ${font}`;
     hotspots.forEach((spot, at) => {
-      const from = left + xOf(spot.from_ms, duration_ms, plot_width);
-      const to = left + xOf(spot.to_ms, duration_ms, plot_width);
+      const from = left + xOf(spot.from_ms, durationMs, plotWidth);
+      const to = left + xOf(spot.to_ms, durationMs, plotWidth);
       context.fillStyle = colour('heat-again');
       context.fillRect(from, top - 7 * scale, Math.max(to - from, 3 * scale), 3 * scale);
       context.fillStyle = colour('text');
       context.fillText(String(at + 1), (from + to) / 2, top - 15 * scale);
     });
-    drop_offs.forEach((drop, at) => {
-      const x = left + xOf(drop.at_ms, duration_ms, plot_width);
+    dropOffs.forEach((drop, at) => {
+      const x = left + xOf(drop.at_ms, durationMs, plotWidth);
       context.strokeStyle = colour('drop');
       context.lineWidth = 1.5 * scale;
       context.setLineDash([4 * scale, 3 * scale]);
@@ -123,7 +123,7 @@ export function Heatmap({
   version,
   width,
   scale,
-  at_ms,
+  atMs,
   onMove,
   onPlay,
 }: {
@@ -131,25 +131,21 @@ export function Heatmap({
   version: number;
   width: number;
   scale: Scale;
-  at_ms: number | undefined;
-  onMove: (at_ms: number | undefined) => void;
-  onPlay: ((at_ms: number) => void) | undefined;
+  atMs: number | undefined;
+  onMove: (atMs: number | undefined) => void;
+  onPlay: ((atMs: number) => void) | undefined;
 }) {
-  const { duration_ms, bin_ms } = heat.document;
+  const { duration_ms: durationMs, bin_ms: binMs } = heat.document;
   const { students } = heat;
-  const plot_width = Math.max(width - LEFT - RIGHT, 1);
+  const plotWidth = Math.max(width - LEFT - RIGHT, 1);
   const frame = useRef<HTMLDivElement>(null);
   const [focused, setFocused] = useState(false);
   const timeAt = (event: MouseEvent) =>
-    msAt(
-      event.clientX - frame.current!.getBoundingClientRect().left - LEFT,
-      duration_ms,
-      plot_width,
-    );
-  const index = heat.indexAt(at_ms ?? 0);
+    msAt(event.clientX - frame.current!.getBoundingClientRect().left - LEFT, durationMs, plotWidth);
+  const index = heat.indexAt(atMs ?? 0);
   const viewers = heat.viewers[index] ?? 0;
   const plays = heat.plays[index] ?? 0;
-  const read_out = t.heat.read_out(
+  const readOut = t.heat.readOut(
     heat.startOf(index),
     fine(viewers),
     share(viewers / Math.max(students, 1)),
@@ -166,16 +162,16 @@ export function Heatmap({
       Home: -Infinity,
       End: Infinity,
     };
-    if (event.key === 'Enter' && at_ms !== undefined) onPlay?.(at_ms);
+    if (event.key === 'Enter' && atMs !== undefined) onPlay?.(atMs);
     if (event.key === 'Escape') onMove(undefined);
     const step = steps[event.key];
     if (step === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     // The first key shows the cursor where it is; the following ones move it.
-    const to = at_ms === undefined && Number.isFinite(step) ? 0 : index + step;
+    const to = atMs === undefined && Number.isFinite(step) ? 0 : index + step;
     onMove(heat.startOf(Math.min(Math.max(to, 0), heat.bins - 1)));
   };
-  const x = at_ms === undefined ? 0 : LEFT + xOf(at_ms, duration_ms, plot_width);
+  const x = atMs === undefined ? 0 : LEFT + xOf(atMs, durationMs, plotWidth);
   return (
     <div
       ref={frame}
@@ -184,10 +180,10 @@ export function Heatmap({
       tabIndex={0}
       aria-label={t.heat.position}
       aria-valuemin={0}
-      aria-valuemax={Math.round(duration_ms / 1000)}
+      aria-valuemax={Math.round(durationMs / 1000)}
       aria-valuenow={Math.round(heat.startOf(index) / 1000)}
-      aria-valuetext={read_out}
-      data-bin-ms={bin_ms}
+      aria-valuetext={readOut}
+      data-bin-ms={binMs}
       onKeyDown={key}
       onFocus={() => setFocused(true)}
       onBlur={() => setFocused(false)}
@@ -205,7 +201,7 @@ export function Heatmap({
         keys={[heat, version, scale]}
         draw={draw(heat, scale)}
       />
-      {at_ms !== undefined && (
+      {atMs !== undefined && (
         <>
           <i
             class="heat-cursor"
@@ -215,7 +211,7 @@ export function Heatmap({
             class="tip heat-tip"
             style={{ left: `${Math.min(Math.max(x, 92), Math.max(width - 92, 92))}px` }}
           >
-            <b>{clock(at_ms)}</b>
+            <b>{clock(atMs)}</b>
             <span>
               <i class="key key-viewers" />
               {t.heat.viewers}{' '}
@@ -241,11 +237,11 @@ const TABLE_ROWS_MAX = 60;
 
 /** The same in words: at most so many rows, each the mean of its bins. */
 export function HeatTable({ heat }: { heat: Heat }) {
-  const { duration_ms, bin_ms } = heat.document;
+  const { duration_ms: durationMs, bin_ms: binMs } = heat.document;
   const { students } = heat;
   const rows = Math.min(heat.bins, TABLE_ROWS_MAX);
-  const viewers = resample(heat.viewers, bin_ms, duration_ms, rows);
-  const plays = resample(heat.plays, bin_ms, duration_ms, rows);
+  const viewers = resample(heat.viewers, binMs, durationMs, rows);
+  const plays = resample(heat.plays, binMs, durationMs, rows);
   const { time, viewers: seen, share: part, plays: all, again } = t.heat.column;
   return (
     <div class="scroll" tabIndex={0} role="group" aria-label={t.heat.title}>
@@ -270,7 +266,7 @@ export function HeatTable({ heat }: { heat: Heat }) {
         <tbody>
           {Array.from(viewers, (value, row) => (
             <tr key={row}>
-              <th scope="row">{`${clock((row * duration_ms) / rows)}–${clock(((row + 1) * duration_ms) / rows)}`}</th>
+              <th scope="row">{`${clock((row * durationMs) / rows)}–${clock(((row + 1) * durationMs) / rows)}`}</th>
               <td class="right">{fine(value)}</td>
               <td class="right">{share(value / Math.max(students, 1))}</td>
               <td class="right">{fine(plays[row]!)}</td>

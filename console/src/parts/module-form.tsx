@@ -30,14 +30,14 @@ export function ModuleForm({
   const [mistakes, setMistakes] = useState<ModuleMistakes>({});
   const [refused, setRefused] = useState<string>();
   const [busy, setBusy] = useState(false);
-  const words = t.module_form;
+  const words = t.moduleForm;
   const wrong: Record<keyof ModuleText, string> = {
-    id: words.bad_id,
-    title: words.bad_title,
-    duration: words.bad_duration,
-    threshold: words.bad_threshold,
-    rate: words.bad_rate,
-    preview: words.bad_preview,
+    id: words.badId,
+    title: words.badTitle,
+    duration: words.badDuration,
+    threshold: words.badThreshold,
+    rate: words.badRate,
+    preview: words.badPreview,
   };
   const field = (
     name: keyof ModuleText,
@@ -59,7 +59,7 @@ export function ModuleForm({
     </Field>
   );
   return (
-    <Dialog title={of ? words.edit_title : words.new_title} onClose={onClose}>
+    <Dialog title={of ? words.editTitle : words.newTitle} onClose={onClose}>
       <form
         noValidate
         onSubmit={async (event) => {
@@ -85,20 +85,20 @@ export function ModuleForm({
             setRefused(
               problem instanceof Problem && problem.status > 0
                 ? t.state.fault(problem.detail)
-                : t.state.unreachable_title,
+                : t.state.unreachableTitle,
             );
             setBusy(false);
           }
         }}
       >
-        {field('id', words.id, words.id_hint, { disabled: of !== undefined })}
+        {field('id', words.id, words.idHint, { disabled: of !== undefined })}
         {field('title', words.name)}
         <div class="two">
-          {field('duration', words.duration, words.duration_hint)}
+          {field('duration', words.duration, words.durationHint)}
           {field('threshold', words.threshold, undefined, { inputMode: 'decimal' })}
         </div>
-        {field('rate', words.rate, words.rate_hint, { inputMode: 'decimal' })}
-        {field('preview', words.preview, words.preview_hint, { inputMode: 'url' })}
+        {field('rate', words.rate, words.rateHint, { inputMode: 'decimal' })}
+        {field('preview', words.preview, words.previewHint, { inputMode: 'url' })}
         {refused && (
           <p class="refused" role="alert">
             {refused}

@@ -26,9 +26,9 @@ export function PathDrawing({ stats, rates }: { stats: Stats; rates: Rates }) {
       y: 30,
       tone: 'outside',
       facts: [
-        fact.per_second(decimal(rates.heartbeats)),
-        `↑ ${bytes(rates.received_bytes)}/s`,
-        `↓ ${bytes(rates.sent_bytes)}/s`,
+        fact.perSecond(decimal(rates.heartbeats)),
+        `↑ ${bytes(rates.receivedBytes)}/s`,
+        `↓ ${bytes(rates.sentBytes)}/s`,
       ],
     },
     {
@@ -42,7 +42,7 @@ export function PathDrawing({ stats, rates }: { stats: Stats; rates: Rates }) {
       x: 434,
       y: 30,
       facts: [
-        fact.in_flight(compact(stats.heartbeats.in_flight)),
+        fact.inFlight(compact(stats.heartbeats.in_flight)),
         fact.refused(decimal(rates.refused)),
       ],
     },
@@ -52,8 +52,8 @@ export function PathDrawing({ stats, rates }: { stats: Stats; rates: Rates }) {
       y: 30,
       facts: [
         fact.sessions(compact(stats.sessions)),
-        fact.verify(microseconds(verification.p50_us)),
-        fact.p99(microseconds(verification.p99_us)),
+        fact.verify(microseconds(verification.p50Us)),
+        fact.p99(microseconds(verification.p99Us)),
       ],
     },
     {
@@ -63,7 +63,7 @@ export function PathDrawing({ stats, rates }: { stats: Stats; rates: Rates }) {
       facts: [
         fact.depth(compact(sum((shard) => shard.queue_depth))),
         fact.parked(compact(sum((shard) => shard.parked_replies))),
-        fact.batch(decimal(rates.batch_size)),
+        fact.batch(decimal(rates.batchSize)),
       ],
     },
     {
@@ -74,7 +74,7 @@ export function PathDrawing({ stats, rates }: { stats: Stats; rates: Rates }) {
       facts: [
         fact.latency(microseconds(stats.hot_store.latency_us.p50)),
         fact.p99(microseconds(stats.hot_store.latency_us.p99)),
-        stats.hot_store.up ? t.machine.up_state : t.machine.down_state,
+        stats.hot_store.up ? t.machine.upState : t.machine.downState,
       ],
     },
     {
@@ -85,7 +85,7 @@ export function PathDrawing({ stats, rates }: { stats: Stats; rates: Rates }) {
       facts: [
         fact.lag(span(stats.ledger.lag_ms)),
         fact.dirty(compact(sum((shard) => shard.dirty))),
-        stats.ledger.up ? t.machine.up_state : t.machine.down_state,
+        stats.ledger.up ? t.machine.upState : t.machine.downState,
       ],
     },
     {
@@ -116,7 +116,7 @@ export function PathDrawing({ stats, rates }: { stats: Stats; rates: Rates }) {
         class={busy ? 'path path-busy' : 'path'}
         viewBox="0 0 1036 324"
         role="img"
-        aria-label={`${t.machine.path_label}. ${nodes.map(({ name, facts }) => `${name}: ${facts.join(', ')}`).join('. ')}`}
+        aria-label={`${t.machine.pathLabel}. ${nodes.map(({ name, facts }) => `${name}: ${facts.join(', ')}`).join('. ')}`}
       >
         <defs>
           <marker

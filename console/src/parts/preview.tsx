@@ -5,12 +5,12 @@ import { Icon } from './icons';
 /** Plays the module's preview from a place; `turn` grows with each click, also on the same place. */
 export function Preview({
   url,
-  at_ms,
+  atMs,
   turn,
   onClose,
 }: {
   url: string;
-  at_ms: number;
+  atMs: number;
   turn: number;
   onClose: () => void;
 }) {
@@ -21,14 +21,14 @@ export function Preview({
     const element = video.current;
     if (!element) return;
     const start = () => {
-      element.currentTime = at_ms / 1000;
+      element.currentTime = atMs / 1000;
       // A browser may want a gesture first; the controls are there for that.
       element.play().catch(() => {});
     };
     if (element.readyState >= 1) start();
     else element.addEventListener('loadedmetadata', start, { once: true });
     return () => element.removeEventListener('loadedmetadata', start);
-  }, [at_ms, turn, url]);
+  }, [atMs, turn, url]);
   return (
     <aside class="preview" aria-label={t.preview.title}>
       <button type="button" class="icon-button" aria-label={t.preview.close} onClick={onClose}>

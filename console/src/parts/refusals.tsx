@@ -43,7 +43,7 @@ function Timeline({ items }: { items: readonly Refusal[] }) {
   const reach = Math.max(newest - oldest, 60_000);
   const kinds = KINDS.filter((kind) => items.some((item) => kindOf(item) === kind));
   const height = kinds.length * LANE + AXIS;
-  const x_of = (at: number) => LEFT + 12 + ((at - (newest - reach)) / reach) * (WIDTH - LEFT - 30);
+  const xOf = (at: number) => LEFT + 12 + ((at - (newest - reach)) / reach) * (WIDTH - LEFT - 30);
   const long = reach > 86_400_000;
   return (
     <div class="scroll" tabIndex={0} role="group" aria-label={t.student.timeline(items.length)}>
@@ -65,7 +65,7 @@ function Timeline({ items }: { items: readonly Refusal[] }) {
           <Mark
             key={at}
             kind={kindOf(item)}
-            x={x_of(times[at]!)}
+            x={xOf(times[at]!)}
             y={kinds.indexOf(kindOf(item)) * LANE + LANE / 2}
             title={`${timeOfDay(times[at]!)} · ${reasonOf(item)} · ${item.module}`}
           />
@@ -73,7 +73,7 @@ function Timeline({ items }: { items: readonly Refusal[] }) {
         {[0, 1 / 3, 2 / 3, 1].map((part) => (
           <text
             key={part}
-            x={x_of(newest - reach + part * reach)}
+            x={xOf(newest - reach + part * reach)}
             y={height - 8}
             text-anchor={part === 0 ? 'start' : part === 1 ? 'end' : 'middle'}
             class="tick"
@@ -99,9 +99,9 @@ export function Refusals({ items }: { items: readonly Refusal[] }) {
         <span class="push" />
         {items.length > 0 && <TableToggle on={table} onChange={setTable} />}
       </div>
-      <p class="card-lead">{t.student.refusals_lead}</p>
+      <p class="card-lead">{t.student.refusalsLead}</p>
       {items.length === 0 ? (
-        <Notice small icon="check" title={t.student.no_refusals} />
+        <Notice small icon="check" title={t.student.noRefusals} />
       ) : (
         <>
           {!table && <Timeline items={items} />}

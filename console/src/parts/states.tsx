@@ -51,7 +51,7 @@ export function Loading() {
 
 export const ToModules = () => (
   <a class="button" href={BASE}>
-    {t.state.to_modules}
+    {t.state.toModules}
   </a>
 );
 
@@ -77,7 +77,7 @@ export function ProblemNotice({
   if (problem.status === 403) {
     const role = who.phase === 'in' ? t.role[who.who.role] : '';
     return (
-      <Notice page={page} icon="lock" title={t.state.forbidden_title}>
+      <Notice page={page} icon="lock" title={t.state.forbiddenTitle}>
         {t.state.forbidden(role)}
       </Notice>
     );
@@ -90,12 +90,12 @@ export function ProblemNotice({
     );
   if (problem.status === 0 || problem.status >= 500)
     return (
-      <Notice page={page} icon="away" title={t.state.unreachable_title} action={again}>
+      <Notice page={page} icon="away" title={t.state.unreachableTitle} action={again}>
         {problem.detail || t.state.unreachable}
       </Notice>
     );
   return (
-    <Notice page={page} icon="alert" title={t.state.fault_title} action={again}>
+    <Notice page={page} icon="alert" title={t.state.faultTitle} action={again}>
       {t.state.fault(problem.detail)}
     </Notice>
   );
@@ -115,7 +115,7 @@ export function LiveMark({ state, retry }: { state: StreamState; retry: () => vo
   if (state.phase === 'connecting') text = t.live.connecting;
   if (state.phase === 'ended') text = t.live.ended;
   if (state.phase === 'waiting') {
-    const seconds = Math.ceil((state.retry_at_ms - now) / 1000);
+    const seconds = Math.ceil((state.retryAtMs - now) / 1000);
     text = seconds > 1 ? t.live.waiting(seconds) : t.live.reconnecting;
   }
   return (

@@ -11,8 +11,8 @@ export const STRIP_HEIGHT = 18;
 const NAMED_GAPS_MAX = 3;
 
 /** The missing parts in words, the first few of them. */
-export function missingText(coverage: readonly Range[], duration_ms: number): string {
-  const missing = gaps(coverage, duration_ms).filter(([from, to]) => to - from >= 1000);
+export function missingText(coverage: readonly Range[], durationMs: number): string {
+  const missing = gaps(coverage, durationMs).filter(([from, to]) => to - from >= 1000);
   const named = missing.slice(0, NAMED_GAPS_MAX).map(([from, to]) => clockRange(from, to));
   return missing.length === 0
     ? ''
@@ -22,36 +22,36 @@ export function missingText(coverage: readonly Range[], duration_ms: number): st
 export interface StripProps {
   coverage: readonly Range[];
   again: readonly Range[];
-  duration_ms: number;
+  durationMs: number;
   width: number;
   version: number;
   label: string;
-  resume_ms?: number;
-  onPlay?: ((at_ms: number) => void) | undefined;
+  resumeMs?: number;
+  onPlay?: ((atMs: number) => void) | undefined;
 }
 
 /** What one student saw of one module, along its time. */
 export const Strip = memo(function Strip({
   coverage,
   again,
-  duration_ms,
+  durationMs,
   width,
   version,
   label,
-  resume_ms,
+  resumeMs,
   onPlay,
 }: StripProps) {
-  const [at_ms, setAt] = useState<number>();
+  const [atMs, setAt] = useState<number>();
   const move = (event: PointerEvent) => {
     const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
-    setAt(msAt(event.clientX - box.left, duration_ms, box.width));
+    setAt(msAt(event.clientX - box.left, durationMs, box.width));
   };
   const what =
-    at_ms === undefined
+    atMs === undefined
       ? ''
-      : contains(again, at_ms)
+      : contains(again, atMs)
         ? t.students.at.again
-        : contains(coverage, at_ms)
+        : contains(coverage, atMs)
           ? t.students.at.seen
           : t.students.at.missing;
   return (
@@ -64,27 +64,27 @@ export const Strip = memo(function Strip({
       onClick={(event) => {
         if (!onPlay) return;
         const box = event.currentTarget.getBoundingClientRect();
-        onPlay(msAt(event.clientX - box.left, duration_ms, box.width));
+        onPlay(msAt(event.clientX - box.left, durationMs, box.width));
       }}
     >
       <Canvas
         width={width}
         height={STRIP_HEIGHT}
-        keys={[version, coverage, again, duration_ms, resume_ms]}
-        draw={(context, device_width, height, scale) => {
+        keys={[version, coverage, again, durationMs, resumeMs]}
+        draw={(context, deviceWidth, height, scale) => {
           context.fillStyle = colour('strip-track');
-          context.fillRect(0, 0, device_width, height);
+          context.fillRect(0, 0, deviceWidth, height);
           context.fillStyle = colour('strip-seen');
-          for (const [from, to] of pixelRuns(coverage, duration_ms, device_width))
+          for (const [from, to] of pixelRuns(coverage, durationMs, deviceWidth))
             context.fillRect(from, 0, to - from, height);
           context.fillStyle = colour('strip-again');
-          for (const [from, to] of pixelRuns(again, duration_ms, device_width))
+          for (const [from, to] of pixelRuns(again, durationMs, deviceWidth))
             context.fillRect(from, 0, to - from, height);
-          if (resume_ms !== undefined && resume_ms < duration_ms) {
-            const x = Math.round(xOf(resume_ms, duration_ms, device_width));
+          if (resumeMs !== undefined && resumeMs < durationMs) {
+            const x = Math.round(xOf(resumeMs, durationMs, deviceWidth));
             context.fillStyle = colour('text');
             context.fillRect(
-              Math.min(Math.max(x - scale, 0), device_width - 2 * scale),
+              Math.min(Math.max(x - scale, 0), deviceWidth - 2 * scale),
               height - 5 * scale,
               2 * scale,
               5 * scale,
@@ -92,16 +92,16 @@ export const Strip = memo(function Strip({
           }
         }}
       />
-      {at_ms !== undefined && (
+      {atMs !== undefined && (
         <>
-          <i class="strip-cursor" style={{ left: `${xOf(at_ms, duration_ms, width)}px` }} />
+          <i class="strip-cursor" style={{ left: `${xOf(atMs, durationMs, width)}px` }} />
           <span
             class="tip"
             style={{
-              left: `${Math.min(Math.max(xOf(at_ms, duration_ms, width), 56), Math.max(width - 56, 56))}px`,
+              left: `${Math.min(Math.max(xOf(atMs, durationMs, width), 56), Math.max(width - 56, 56))}px`,
             }}
           >
-            {t.students.strip_tip(at_ms, what)}
+            {t.students.stripTip(atMs, what)}
           </span>
         </>
       )}

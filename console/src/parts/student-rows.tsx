@@ -20,7 +20,7 @@ const icons: Record<Need, IconName> = {
 export function NeedMark({ row }: { row: Pick<Row, 'state' | 'attention'> }) {
   const need: Need = row.state === 'MASTERED' ? 'mastered' : row.attention;
   return (
-    <span class={`need need-${need}`} title={t.students.attention_hint[need]}>
+    <span class={`need need-${need}`} title={t.students.attentionHint[need]}>
       <Icon name={icons[need]} size={15} />
       {t.students.attention[need]}
     </span>
@@ -44,24 +44,24 @@ function rangesText(ranges: readonly (readonly [number, number])[]): string {
 export const StudentRow = memo(function StudentRow({
   row,
   index,
-  duration_ms,
+  durationMs,
   width,
   table,
-  now_ms,
+  nowMs,
   onPlay,
 }: {
   row: Row | undefined;
   index: number;
-  duration_ms: number;
+  durationMs: number;
   width: number;
   table: boolean;
-  now_ms: number;
-  onPlay: ((at_ms: number) => void) | undefined;
+  nowMs: number;
+  onPlay: ((atMs: number) => void) | undefined;
 }) {
   // A row that is still being read has the same elements as one that is there: scrolling past
   // thousands of them then makes and removes none.
   const coverage = row?.coverage ?? NOTHING;
-  const missing = row ? missingText(coverage, duration_ms) : '';
+  const missing = row ? missingText(coverage, durationMs) : '';
   return (
     <div
       class={row ? 'student-row' : 'student-row student-waits'}
@@ -78,37 +78,37 @@ export const StudentRow = memo(function StudentRow({
             ? { href: pathOf({ view: 'student', student: row.student }), title: row.student }
             : {})}
         >
-          {row ? row.student : t.students.loading_rows}
+          {row ? row.student : t.students.loadingRows}
         </a>
       </span>
       <span role="cell" class="cell-strip">
         {table ? (
-          <span class="strip-words">{row && rangesText(gaps(coverage, duration_ms))}</span>
+          <span class="strip-words">{row && rangesText(gaps(coverage, durationMs))}</span>
         ) : (
           <Strip
             coverage={coverage}
             again={row?.again ?? NOTHING}
-            duration_ms={duration_ms}
+            durationMs={durationMs}
             width={width}
             version={row?.version ?? 0}
-            resume_ms={row?.resume_ms ?? duration_ms}
+            resumeMs={row?.resumeMs ?? durationMs}
             label={
               row
-                ? t.students.strip_label(row.student, row.completion_percentage, missing)
-                : t.students.loading_rows
+                ? t.students.stripLabel(row.student, row.completionPercentage, missing)
+                : t.students.loadingRows
             }
             onPlay={onPlay}
           />
         )}
       </span>
       <span role="cell" class="cell-done">
-        <b>{row && percent(row.completion_percentage)}</b>
-        <small title={t.students.again_hint}>
-          {row && row.rewatched_ms >= 1000 ? t.students.again(row.rewatched_ms) : ''}
+        <b>{row && percent(row.completionPercentage)}</b>
+        <small title={t.students.againHint}>
+          {row && row.rewatchedMs >= 1000 ? t.students.again(row.rewatchedMs) : ''}
         </small>
       </span>
-      <span role="cell" class="cell-seen" title={row && fullDateTime(row.updated_ms)}>
-        {row && since(row.updated_ms, now_ms)}
+      <span role="cell" class="cell-seen" title={row && fullDateTime(row.updatedMs)}>
+        {row && since(row.updatedMs, nowMs)}
       </span>
     </div>
   );

@@ -23,20 +23,20 @@ export type Order = 'attention' | 'student';
 
 /** Follows the live stream through `feed`, which the view hands its events to. */
 export interface Feed {
-  progress?: (items: readonly LiveItem[], at_ms: number) => void;
+  progress?: (items: readonly LiveItem[], atMs: number) => void;
   reset?: () => void;
 }
 
 export function StudentsCard({
   module,
-  duration_ms,
+  durationMs,
   feed,
   onPlay,
 }: {
   module: string;
-  duration_ms: number;
+  durationMs: number;
   feed: Feed;
-  onPlay: ((at_ms: number) => void) | undefined;
+  onPlay: ((atMs: number) => void) | undefined;
 }) {
   const revision = useRevision();
   const [order, setOrder] = useState<Order>('attention');
@@ -44,9 +44,9 @@ export function StudentsCard({
   const [turn, setTurn] = useState(0);
   const [problem, setProblem] = useState<Problem>();
   const redraw = useRedraw();
-  const now_ms = useNow(10_000);
+  const nowMs = useNow(10_000);
   const [narrow, setNarrow] = useState(matchMedia('(max-width: 760px)').matches);
-  const [measure, strip_width] = useWidth<HTMLSpanElement>();
+  const [measure, stripWidth] = useWidth<HTMLSpanElement>();
   const rows = useRef<StudentRows | undefined>(undefined);
   const wanted = useRef(0);
   const loading = useRef(false);
@@ -111,10 +111,10 @@ export function StudentsCard({
     return () => fresh.abort();
   }, [read]);
 
-  feed.progress = (items, at_ms) => {
+  feed.progress = (items, atMs) => {
     const held = rows.current;
     if (!held) return;
-    const unknown = held.apply(items, at_ms);
+    const unknown = held.apply(items, atMs);
     redraw();
     // Only where all were read can somebody be new; else they are on a page still to come.
     if (!held.complete) return;
@@ -135,8 +135,8 @@ export function StudentsCard({
   feed.reset = () => setTurn((n) => n + 1);
 
   const held = rows.current;
-  const bad_cursor = (problem?.status === 400 || problem?.status === 409) && held !== undefined;
-  const row_height = narrow ? 76 : 40;
+  const badCursor = (problem?.status === 400 || problem?.status === 409) && held !== undefined;
+  const rowHeight = narrow ? 76 : 40;
   const words = t.students.column;
   const range = useCallback(
     (_first: number, last: number) => {
@@ -171,8 +171,8 @@ export function StudentsCard({
           value={order}
           onChange={setOrder}
           options={[
-            { value: 'attention', text: t.students.by_need },
-            { value: 'student', text: t.students.by_name },
+            { value: 'attention', text: t.students.byNeed },
+            { value: 'student', text: t.students.byName },
           ]}
         />
         <TableToggle on={table} onChange={setTable} />
@@ -196,7 +196,7 @@ export function StudentsCard({
             autocomplete="off"
           />
           <button type="submit" class="button">
-            {t.students.find_go}
+            {t.students.findGo}
           </button>
         </form>
         {held && held.changed.size > 0 && order === 'attention' && (
@@ -208,26 +208,26 @@ export function StudentsCard({
           </span>
         )}
       </div>
-      {problem && !bad_cursor && !held && (
+      {problem && !badCursor && !held && (
         <ProblemNotice problem={problem} retry={() => setTurn((n) => n + 1)} />
       )}
-      {bad_cursor && (
+      {badCursor && (
         <Notice
           small
           icon="alert"
-          title={t.state.bad_cursor_title}
+          title={t.state.badCursorTitle}
           action={
             <button type="button" class="button" onClick={() => setTurn((n) => n + 1)}>
-              {t.state.from_start}
+              {t.state.fromStart}
             </button>
           }
         >
-          {t.state.bad_cursor}
+          {t.state.badCursor}
         </Notice>
       )}
       {!held && !problem && <Loading />}
       {held && held.total === 0 && (
-        <Notice small icon="empty" title={t.students.none_title}>
+        <Notice small icon="empty" title={t.students.noneTitle}>
           {t.students.none}
         </Notice>
       )}
@@ -247,7 +247,7 @@ export function StudentsCard({
                 {words.student}
               </span>
               <span role="columnheader" class="cell-strip">
-                <span ref={measure}>{table ? t.students.missing_parts : words.strip}</span>
+                <span ref={measure}>{table ? t.students.missingParts : words.strip}</span>
               </span>
               <span role="columnheader" class="cell-done">
                 {words.completion}
@@ -261,7 +261,7 @@ export function StudentsCard({
           <VirtualRows
             key={`${order} ${turn} ${revision}`}
             count={Math.min(held.total, held.full ? held.rows.length : held.total)}
-            row_height={row_height}
+            rowHeight={rowHeight}
             onRange={range}
           >
             {(first, last) =>
@@ -270,19 +270,19 @@ export function StudentsCard({
                   key={(first + at) % slotsFor(last - first)}
                   row={held.rows[first + at]}
                   index={first + at}
-                  duration_ms={duration_ms}
-                  width={strip_width}
+                  durationMs={durationMs}
+                  width={stripWidth}
                   table={table}
-                  now_ms={now_ms}
+                  nowMs={nowMs}
                   onPlay={onPlay}
                 />
               ))
             }
           </VirtualRows>
-          {held.full && <p class="faint">{t.state.limit_reached}</p>}
-          {problem && !bad_cursor && (
+          {held.full && <p class="faint">{t.state.limitReached}</p>}
+          {problem && !badCursor && (
             <p class="refused" role="alert">
-              {t.state.unreachable_title}{' '}
+              {t.state.unreachableTitle}{' '}
               <button type="button" class="link" onClick={() => void read()}>
                 {t.state.retry}
               </button>

@@ -8,19 +8,19 @@ const REPLACED_EVERY_MS = 60;
 /** A list that scrolls with the page and has only the rows in the document that can be seen. */
 export function VirtualRows({
   count,
-  row_height,
+  rowHeight,
   onRange,
   children,
 }: {
   count: number;
-  row_height: number;
+  rowHeight: number;
   onRange: (first: number, last: number) => void;
   children: (first: number, last: number) => ComponentChildren;
 }) {
   const frame = useRef<HTMLDivElement>(null);
   const [[first, last], setRange] = useState<[number, number]>([0, Math.min(count, 24)]);
   const shown = useRef<[number, number]>([first, last]);
-  const replaced_at = useRef(0);
+  const replacedAt = useRef(0);
   useLayoutEffect(() => {
     let waiting = 0;
     let again: ReturnType<typeof setTimeout> | undefined;
@@ -28,19 +28,19 @@ export function VirtualRows({
       waiting = 0;
       const element = frame.current;
       if (!element) return;
-      const next = visibleRows(element.getBoundingClientRect().top, innerHeight, row_height, count);
+      const next = visibleRows(element.getBoundingClientRect().top, innerHeight, rowHeight, count);
       const now = shown.current;
       if (now[0] === next[0] && now[1] === next[1]) return;
-      const wait_ms =
+      const waitMs =
         next[0] >= now[1] || next[1] <= now[0]
-          ? replaced_at.current + REPLACED_EVERY_MS - performance.now()
+          ? replacedAt.current + REPLACED_EVERY_MS - performance.now()
           : 0;
       clearTimeout(again);
-      if (wait_ms > 0) {
-        again = setTimeout(later, wait_ms);
+      if (waitMs > 0) {
+        again = setTimeout(later, waitMs);
         return;
       }
-      replaced_at.current = performance.now();
+      replacedAt.current = performance.now();
       shown.current = next;
       setRange(next);
     };
@@ -58,14 +58,14 @@ export function VirtualRows({
       cancelAnimationFrame(waiting);
       clearTimeout(again);
     };
-  }, [count, row_height]);
+  }, [count, rowHeight]);
   useEffect(() => onRange(first, last), [first, last, count]);
   return (
-    <div ref={frame} class="virtual" role="rowgroup" style={{ height: `${count * row_height}px` }}>
+    <div ref={frame} class="virtual" role="rowgroup" style={{ height: `${count * rowHeight}px` }}>
       <div
         role="presentation"
         class="virtual-rows"
-        style={{ transform: `translateY(${first * row_height}px)` }}
+        style={{ transform: `translateY(${first * rowHeight}px)` }}
       >
         {children(first, Math.min(last, count))}
       </div>

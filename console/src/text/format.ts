@@ -55,25 +55,25 @@ export function clock(ms: number): string {
     : `${minutes}:${two(seconds % 60)}`;
 }
 
-export const clockRange = (from_ms: number, to_ms: number): string =>
-  `${clock(from_ms)}–${clock(to_ms)}`;
+export const clockRange = (fromMs: number, toMs: number): string =>
+  `${clock(fromMs)}–${clock(toMs)}`;
 
-export const timeOfDay = (at_ms: number): string => timeOnly.format(at_ms);
-export const date = (at_ms: number): string => dayOnly.format(at_ms);
-export const dateTime = (at_ms: number): string => dayAndTime.format(at_ms);
-export const fullDateTime = (at_ms: number): string => fullTime.format(at_ms);
+export const timeOfDay = (atMs: number): string => timeOnly.format(atMs);
+export const date = (atMs: number): string => dayOnly.format(atMs);
+export const dateTime = (atMs: number): string => dayAndTime.format(atMs);
+export const fullDateTime = (atMs: number): string => fullTime.format(atMs);
 
 /** "now", "4 min ago", and the date where it was more than a week ago. */
-export function since(at_ms: number, now_ms: number): string {
-  const seconds = Math.round((at_ms - now_ms) / 1000);
+export function since(atMs: number, nowMs: number): string {
+  const seconds = Math.round((atMs - nowMs) / 1000);
   const far = Math.abs(seconds);
-  if (!Number.isFinite(at_ms)) return '–';
+  if (!Number.isFinite(atMs)) return '–';
   if (far < 5) return ago.format(0, 'second');
   if (far < 60) return ago.format(seconds, 'second');
   if (far < 3600) return ago.format(Math.trunc(seconds / 60), 'minute');
   if (far < 86_400) return ago.format(Math.trunc(seconds / 3600), 'hour');
   if (far < 7 * 86_400) return ago.format(Math.trunc(seconds / 86_400), 'day');
-  return dayAndTime.format(at_ms);
+  return dayAndTime.format(atMs);
 }
 
 /** Microseconds, in the unit that reads best. */

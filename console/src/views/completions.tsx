@@ -33,7 +33,7 @@ export function Completions({ search }: ViewProps) {
   const [problem, setProblem] = useState<Problem>();
   const [turn, setTurn] = useState(0);
   const redraw = useRedraw();
-  const now_ms = useNow(10_000);
+  const nowMs = useNow(10_000);
   const reading = useRef(false);
 
   /** The next older ones, or the newest where nothing was read yet. */
@@ -169,25 +169,25 @@ export function Completions({ search }: ViewProps) {
       {problem?.status === 400 && !held ? (
         <Notice
           icon="alert"
-          title={t.state.bad_cursor_title}
+          title={t.state.badCursorTitle}
           action={
             <button
               type="button"
               class="button"
               onClick={() => amend({ student: undefined, module: undefined })}
             >
-              {t.state.from_start}
+              {t.state.fromStart}
             </button>
           }
         >
-          {problem.detail || t.state.bad_cursor}
+          {problem.detail || t.state.badCursor}
         </Notice>
       ) : problem && !held ? (
         <ProblemNotice problem={problem} retry={retry} />
       ) : !held ? (
         <Loading />
       ) : events.length === 0 ? (
-        <Notice icon="completions" title={filtered ? words.none_match : words.none_title}>
+        <Notice icon="completions" title={filtered ? words.noneMatch : words.noneTitle}>
           {filtered ? undefined : words.none}
         </Notice>
       ) : (
@@ -212,11 +212,11 @@ export function Completions({ search }: ViewProps) {
               </thead>
               <tbody>
                 {events.map(({ id, data }) => {
-                  const at_ms = Date.parse(data.mastered_at);
+                  const atMs = Date.parse(data.mastered_at);
                   return (
                     <tr key={id}>
-                      <td title={fullDateTime(at_ms)} data-label={words.when}>
-                        {since(at_ms, now_ms)}
+                      <td title={fullDateTime(atMs)} data-label={words.when}>
+                        {since(atMs, nowMs)}
                       </td>
                       <td data-label={words.student}>
                         <a href={pathOf({ view: 'student', student: data.student })}>
@@ -252,7 +252,7 @@ export function Completions({ search }: ViewProps) {
           )}
           {problem && (
             <p class="refused" role="alert">
-              {t.state.unreachable_title}
+              {t.state.unreachableTitle}
             </p>
           )}
         </>

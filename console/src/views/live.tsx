@@ -15,18 +15,18 @@ const MODULES_SHOWN = 10;
 const REASONS_MAX = 64;
 
 interface Second {
-  at_s: number;
-  span_s: number;
+  atS: number;
+  spanS: number;
   totals: TotalsEvent;
 }
 const refused = (totals: TotalsEvent) =>
   Object.values(totals.rejected).reduce((sum, n) => sum + n, 0);
 
 const series = [
-  { label: t.live_view.accepted, colour: 'curve-1', fill: true },
-  { label: t.live_view.limited, colour: 'curve-2', dash: [6, 3] },
-  { label: t.live_view.duplicate, colour: 'curve-3', dash: [2, 3] },
-  { label: t.live_view.rejected, colour: 'curve-4' },
+  { label: t.liveView.accepted, colour: 'curve-1', fill: true },
+  { label: t.liveView.limited, colour: 'curve-2', dash: [6, 3] },
+  { label: t.liveView.duplicate, colour: 'curve-3', dash: [2, 3] },
+  { label: t.liveView.rejected, colour: 'curve-4' },
 ];
 
 export function Live() {
@@ -45,11 +45,11 @@ export function Live() {
     if (event.event !== 'totals') return;
     const totals = totalsEvent(event.data);
     if (!totals) return;
-    const at_s = Date.now() / 1000;
+    const atS = Date.now() / 1000;
     const before = seconds.current.last;
     // Counts are since the last event, which is a second ago unless the stream was away.
-    const span_s = before ? Math.max(at_s - before.at_s, 0.5) : 1;
-    const second = { at_s, span_s: span_s < 3 ? 1 : span_s, totals };
+    const spanS = before ? Math.max(atS - before.atS, 0.5) : 1;
+    const second = { atS, spanS: spanS < 3 ? 1 : spanS, totals };
     seconds.current.push(second);
     for (const [name, n] of Object.entries(totals.rejected))
       if (reasons.current.has(name) || reasons.current.size < REASONS_MAX)
@@ -60,22 +60,22 @@ export function Live() {
   const data = useMemo(() => {
     const all = seconds.current.toArray();
     return [
-      all.map(({ at_s }) => at_s),
-      all.map(({ totals, span_s }) => totals.credited / span_s),
-      all.map(({ totals, span_s }) => totals.limited / span_s),
-      all.map(({ totals, span_s }) => totals.duplicate / span_s),
-      all.map(({ totals, span_s }) => refused(totals) / span_s),
+      all.map(({ atS }) => atS),
+      all.map(({ totals, spanS }) => totals.credited / spanS),
+      all.map(({ totals, spanS }) => totals.limited / spanS),
+      all.map(({ totals, spanS }) => totals.duplicate / spanS),
+      all.map(({ totals, spanS }) => refused(totals) / spanS),
     ];
   }, [last]);
   useEffect(() => () => seconds.current.clear(), []);
-  const words = t.live_view;
+  const words = t.liveView;
   const totals = last?.totals;
-  const by_reason = [...reasons.current].filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
-  const most_refused = by_reason[0]?.[1] ?? 1;
+  const byReason = [...reasons.current].filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
+  const mostRefused = byReason[0]?.[1] ?? 1;
   const active = Object.entries(totals?.active ?? {})
     .filter(([, n]) => n > 0)
     .sort((a, b) => b[1] - a[1]);
-  const most_active = active[0]?.[1] ?? 1;
+  const mostActive = active[0]?.[1] ?? 1;
   return (
     <>
       <header class="view-head">
@@ -88,8 +88,8 @@ export function Live() {
         </div>
       </header>
       <dl class="figures">
-        <Figure label={words.rate} value={totals ? decimal(totals.heartbeats_per_s) : '–'} />
-        <Figure label={words.active} value={totals ? compact(totals.active_students) : '–'} />
+        <Figure label={words.rate} value={totals ? decimal(totals.heartbeatsPerS) : '–'} />
+        <Figure label={words.active} value={totals ? compact(totals.activeStudents) : '–'} />
         <Figure label={words.sessions} value={totals ? compact(totals.sessions) : '–'} />
         <Figure label={words.connections} value={totals ? compact(totals.connections) : '–'} />
       </dl>
@@ -98,16 +98,16 @@ export function Live() {
         <section class="card" aria-labelledby="reasons-title">
           <div class="card-head">
             <h2 id="reasons-title">{words.reasons}</h2>
-            <span class="count">{words.since_open}</span>
+            <span class="count">{words.sinceOpen}</span>
           </div>
-          {by_reason.length === 0 ? (
-            <Notice small icon="check" title={words.reasons_none} />
+          {byReason.length === 0 ? (
+            <Notice small icon="check" title={words.reasonsNone} />
           ) : (
             <ul class="bars">
-              {by_reason.map(([name, n]) => (
+              {byReason.map(([name, n]) => (
                 <li key={name}>
                   <span>{t.problem[name] ?? name}</span>
-                  <Bar percent={(n / most_refused) * 100} label={number(n)} />
+                  <Bar percent={(n / mostRefused) * 100} label={number(n)} />
                   <b>{number(n)}</b>
                 </li>
               ))}
@@ -119,7 +119,7 @@ export function Live() {
             <h2 id="active-title">{words.modules}</h2>
           </div>
           {active.length === 0 ? (
-            <Notice small icon="empty" title={words.modules_none} />
+            <Notice small icon="empty" title={words.modulesNone} />
           ) : (
             <ul class="bars">
               {active.slice(0, MODULES_SHOWN).map(([module, n]) => (
@@ -127,7 +127,7 @@ export function Live() {
                   <a href={pathOf({ view: 'module', module })}>
                     {titles.data?.get(module) ?? module}
                   </a>
-                  <Bar percent={(n / most_active) * 100} label={words.students(n)} />
+                  <Bar percent={(n / mostActive) * 100} label={words.students(n)} />
                   <b>{number(n)}</b>
                 </li>
               ))}

@@ -14,15 +14,15 @@ const EVERY_MS = 1_000;
 const SECONDS_KEPT = 300;
 
 interface Point {
-  at_s: number;
+  atS: number;
   rates: Rates;
-  p99_ms: number;
+  p99Ms: number;
 }
-const rate_series = [
-  { label: t.live_view.accepted, colour: 'curve-1', fill: true },
-  { label: t.live_view.rejected, colour: 'curve-4' },
+const rateSeries = [
+  { label: t.liveView.accepted, colour: 'curve-1', fill: true },
+  { label: t.liveView.rejected, colour: 'curve-4' },
 ];
-const latency_series = [{ label: t.machine.p99, colour: 'curve-2' }];
+const latencySeries = [{ label: t.machine.p99, colour: 'curve-2' }];
 
 function Shards({ shards }: { shards: Stats['shards'] }) {
   const words = t.machine;
@@ -44,8 +44,8 @@ function Shards({ shards }: { shards: Stats['shards'] }) {
                 words.depth,
                 words.parked,
                 words.batches,
-                words.batch_mean,
-                words.batch_max,
+                words.batchMean,
+                words.batchMax,
                 words.latency50,
                 words.latency99,
               ].map((name, at) => (
@@ -100,7 +100,7 @@ function Stores({ stats }: { stats: Stats }) {
   const { hot_store: hot, ledger } = stats;
   const state = (up: boolean) => (
     <span class={up ? 'chip chip-on' : 'chip chip-bad'}>
-      {up ? words.up_state : words.down_state}
+      {up ? words.upState : words.downState}
     </span>
   );
   return (
@@ -120,7 +120,7 @@ function Stores({ stats }: { stats: Stats }) {
               `${microseconds(hot.latency_us.p50)} / ${microseconds(hot.latency_us.p99)}`,
             ],
             [words.failed, words.failures(hot.failures)],
-            ...(hot.last_failure ? [[words.last_failure, hot.last_failure] as const] : []),
+            ...(hot.last_failure ? [[words.lastFailure, hot.last_failure] as const] : []),
           ]}
         />
       </section>
@@ -140,7 +140,7 @@ function Stores({ stats }: { stats: Stats }) {
               `${microseconds(ledger.latency_us.p50)} / ${microseconds(ledger.latency_us.p99)}`,
             ],
             [words.failed, words.failures(ledger.failures)],
-            ...(ledger.last_failure ? [[words.last_failure, ledger.last_failure] as const] : []),
+            ...(ledger.last_failure ? [[words.lastFailure, ledger.last_failure] as const] : []),
           ]}
         />
       </section>
@@ -157,13 +157,13 @@ export function Machine() {
   usePolling(
     async (signal) => {
       try {
-        const moment = { at_ms: performance.now(), stats: await api.stats(signal) };
+        const moment = { atMs: performance.now(), stats: await api.stats(signal) };
         const rates = ratesOf(before.current, moment);
         before.current = moment;
         points.current.push({
-          at_s: Date.now() / 1000,
+          atS: Date.now() / 1000,
           rates,
-          p99_ms: moment.stats.heartbeats.latency_us.p99 / 1000,
+          p99Ms: moment.stats.heartbeats.latency_us.p99 / 1000,
         });
         setNow({ moment, rates });
         setProblem(undefined);
@@ -175,12 +175,12 @@ export function Machine() {
     EVERY_MS,
     [turn],
   );
-  const [rate_data, latency_data] = useMemo((): [number[][], number[][]] => {
+  const [rateData, latencyData] = useMemo((): [number[][], number[][]] => {
     const all = points.current.toArray();
-    const at = all.map(({ at_s }) => at_s);
+    const at = all.map(({ atS }) => atS);
     return [
       [at, all.map(({ rates }) => rates.credited), all.map(({ rates }) => rates.refused)],
-      [at, all.map(({ p99_ms }) => p99_ms)],
+      [at, all.map(({ p99Ms }) => p99Ms)],
     ];
   }, [now]);
   if (!now)
@@ -198,7 +198,7 @@ export function Machine() {
         <div>
           <h1>{words.title}</h1>
           <p class="lead">
-            {words.this_one} · {stats.build.version} · {words.up(span(stats.uptime_s * 1000))}
+            {words.thisOne} · {stats.build.version} · {words.up(span(stats.uptime_s * 1000))}
           </p>
         </div>
         {problem && (
@@ -215,26 +215,26 @@ export function Machine() {
         <PathDrawing stats={stats} rates={rates} />
       </section>
       <dl class="figures">
-        <Figure label={t.live_view.rate} value={decimal(rates.heartbeats)} />
+        <Figure label={t.liveView.rate} value={decimal(rates.heartbeats)} />
         <Figure
           label={`${words.answer} ${words.p50} / ${words.p99}`}
           value={`${microseconds(stats.heartbeats.latency_us.p50)} / ${microseconds(stats.heartbeats.latency_us.p99)}`}
         />
-        <Figure label={t.live_view.connections} value={compact(stats.connections.open)} />
+        <Figure label={t.liveView.connections} value={compact(stats.connections.open)} />
         <Figure label={words.memory} value={bytes(stats.memory.resident_bytes)} />
       </dl>
       <div class="side-by-side">
         <Curve
-          title={words.curve_rate}
-          series={rate_series}
-          data={rate_data}
+          title={words.curveRate}
+          series={rateSeries}
+          data={rateData}
           format={decimal}
           height={200}
         />
         <Curve
-          title={words.curve_latency}
-          series={latency_series}
-          data={latency_data}
+          title={words.curveLatency}
+          series={latencySeries}
+          data={latencyData}
           format={decimal}
           height={200}
         />
@@ -296,11 +296,11 @@ export function Machine() {
                   .map(number)
                   .join(' / '),
               ],
-              [words.traffic, `${bytes(rates.received_bytes)}/s · ${bytes(rates.sent_bytes)}/s`],
+              [words.traffic, `${bytes(rates.receivedBytes)}/s · ${bytes(rates.sentBytes)}/s`],
               ...(stats.connections.open > 0
                 ? [
                     [
-                      words.per_connection,
+                      words.perConnection,
                       bytes(stats.memory.resident_bytes / stats.connections.open),
                     ] as const,
                   ]

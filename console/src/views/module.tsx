@@ -28,7 +28,7 @@ const HEATMAP_AGAIN_MS = 60_000;
 const OVERVIEW_EVERY_MS = 10_000;
 
 interface Recent {
-  at_ms: number;
+  atMs: number;
   item: LiveItem;
 }
 
@@ -52,7 +52,7 @@ function Facts({
         value={compact(overview?.mastered ?? 0)}
         note={
           overview && overview.students > 0
-            ? t.modules.mastered_share(overview.mastered / overview.students)
+            ? t.modules.masteredShare(overview.mastered / overview.students)
             : undefined
         }
       />
@@ -63,26 +63,26 @@ function Facts({
 }
 
 function RecentList({ recent }: { recent: readonly Recent[] }) {
-  const now_ms = useNow(1000);
+  const nowMs = useNow(1000);
   return (
-    <section class="card recent" aria-label={t.heat.recent_label}>
+    <section class="card recent" aria-label={t.heat.recentLabel}>
       <div class="card-head">
         <h2>{t.heat.recent}</h2>
       </div>
       {recent.length === 0 ? (
-        <p class="faint">{t.heat.recent_none}</p>
+        <p class="faint">{t.heat.recentNone}</p>
       ) : (
         <ul>
-          {recent.map(({ at_ms, item }) => (
+          {recent.map(({ atMs, item }) => (
             <li
-              key={`${item.student} ${at_ms} ${item.to_ms}`}
+              key={`${item.student} ${atMs} ${item.to_ms}`}
               data-recent={item.student}
               data-to-ms={item.to_ms}
             >
               <a href={pathOf({ view: 'student', student: item.student })}>{item.student}</a>
               <span>{clockRange(item.from_ms, item.to_ms)}</span>
               <b>{percent(item.completion_percentage)}</b>
-              <small>{since(at_ms, Math.max(now_ms, at_ms))}</small>
+              <small>{since(atMs, Math.max(nowMs, atMs))}</small>
             </li>
           ))}
         </ul>
@@ -94,7 +94,7 @@ function RecentList({ recent }: { recent: readonly Recent[] }) {
 function Opened({ module, reload }: { module: ModuleDocument; reload: () => void }) {
   const who = useStore(session);
   const [form, setForm] = useState(false);
-  const [preview, setPreview] = useState<{ at_ms: number; turn: number }>();
+  const [preview, setPreview] = useState<{ atMs: number; turn: number }>();
   const [overview, setOverview] = useState<ModuleOverview>();
   const [active, setActive] = useState<number>();
   const redraw = useRedraw();
@@ -135,18 +135,18 @@ function Opened({ module, reload }: { module: ModuleDocument; reload: () => void
   const { state, retry } = useStream(
     `/v1/live${query({ module: module.module })}`,
     (event: SseEvent) => {
-      const now_ms = Date.now();
+      const nowMs = Date.now();
       if (event.event === 'heatmap') {
-        const deltas = heatmapEvent(event.data, now_ms);
+        const deltas = heatmapEvent(event.data, nowMs);
         if (!deltas || deltas.module !== module.module) return;
         heat.current?.follow(deltas);
         ++version.current;
         if (pending.current && pending.current.length < PENDING_MAX) pending.current.push(deltas);
       } else if (event.event === 'progress') {
-        const progress = progressEvent(event.data, now_ms);
+        const progress = progressEvent(event.data, nowMs);
         if (!progress || progress.module !== module.module) return;
-        for (const item of progress.items) recent.current.push({ at_ms: now_ms, item });
-        feed.current.progress?.(progress.items, progress.at_ms);
+        for (const item of progress.items) recent.current.push({ atMs: nowMs, item });
+        feed.current.progress?.(progress.items, progress.atMs);
       } else if (event.event === 'totals') {
         setActive(totalsEvent(event.data)?.active[module.module] ?? 0);
       } else if (event.event === 'reset') {
@@ -158,7 +158,7 @@ function Opened({ module, reload }: { module: ModuleDocument; reload: () => void
   );
 
   const play = module.preview_url
-    ? (at_ms: number) => setPreview((old) => ({ at_ms, turn: (old?.turn ?? 0) + 1 }))
+    ? (atMs: number) => setPreview((old) => ({ atMs, turn: (old?.turn ?? 0) + 1 }))
     : undefined;
   const admin = who.phase === 'in' && who.who.role === 'admin';
   return (
@@ -207,14 +207,14 @@ function Opened({ module, reload }: { module: ModuleDocument; reload: () => void
       </div>
       <StudentsCard
         module={module.module}
-        duration_ms={module.duration_ms}
+        durationMs={module.duration_ms}
         feed={feed.current}
         onPlay={play}
       />
       {preview && module.preview_url && (
         <Preview
           url={module.preview_url}
-          at_ms={preview.at_ms}
+          atMs={preview.atMs}
           turn={preview.turn}
           onClose={() => setPreview(undefined)}
         />
@@ -235,12 +235,12 @@ function Opened({ module, reload }: { module: ModuleDocument; reload: () => void
 
 export function Module({ id }: ViewProps) {
   const loaded = useLoad((signal) => api.module(id, signal), [id]);
-  const missing = { title: t.state.module_missing_title, text: t.state.module_missing(id) };
+  const missing = { title: t.state.moduleMissingTitle, text: t.state.moduleMissing(id) };
   // The gateway would refuse the path; the answer for people is the same as for an unknown one.
   if (!ID.test(id))
     return (
       <Notice page icon="empty" title={missing.title} action={<ToModules />}>
-        {`“${id}” ${t.state.bad_module_id}`}
+        {`“${id}” ${t.state.badModuleId}`}
       </Notice>
     );
   if (loaded.data) return <Opened module={loaded.data} reload={loaded.reload} />;

@@ -101,7 +101,7 @@ function Card({
           <button
             type="button"
             class="icon-button"
-            aria-label={t.modules.edit_of(module.title)}
+            aria-label={t.modules.editOf(module.title)}
             title={t.modules.edit}
             onClick={onEdit}
           >
@@ -167,23 +167,23 @@ export function Modules({ search }: ViewProps) {
         )}
       </header>
       {modules.length === 0 ? (
-        <Notice icon="empty" title={t.modules.none_title}>
+        <Notice icon="empty" title={t.modules.noneTitle}>
           {t.modules.none}
         </Notice>
       ) : (
         <>
           <dl class="figures">
             <Figure
-              label={t.modules.sum_active}
+              label={t.modules.sumActive}
               value={compact(all.reduce((sum, one) => sum + one.active, 0))}
             />
-            <Figure label={t.modules.sum_average} value={percent(average)} />
+            <Figure label={t.modules.sumAverage} value={percent(average)} />
             <Figure
-              label={t.modules.sum_mastered}
+              label={t.modules.sumMastered}
               value={compact(mastered)}
-              note={students > 0 ? t.modules.mastered_share(mastered / students) : undefined}
+              note={students > 0 ? t.modules.masteredShare(mastered / students) : undefined}
             />
-            <Figure label={t.modules.sum_students} value={compact(students)} />
+            <Figure label={t.modules.sumStudents} value={compact(students)} />
           </dl>
           <div class="toolbar">
             <label class="search">
@@ -205,16 +205,16 @@ export function Modules({ search }: ViewProps) {
                 value={order}
                 onChange={(event) => amend({ order: event.currentTarget.value })}
               >
-                <option value="active">{t.modules.by_active}</option>
-                <option value="title">{t.modules.by_title}</option>
-                <option value="completion">{t.modules.by_completion}</option>
+                <option value="active">{t.modules.byActive}</option>
+                <option value="title">{t.modules.byTitle}</option>
+                <option value="completion">{t.modules.byCompletion}</option>
               </select>
             </label>
           </div>
           {found.length === 0 ? (
             <Notice
               icon="search"
-              title={t.modules.no_match(text)}
+              title={t.modules.noMatch(text)}
               action={
                 <button type="button" class="button" onClick={() => amend({ q: undefined })}>
                   {t.modules.clear}
@@ -267,7 +267,7 @@ export function Modules({ search }: ViewProps) {
               {t.table.more}
             </button>
           )}
-          {!catalogue.data!.complete && <p class="faint">{t.state.limit_reached}</p>}
+          {!catalogue.data!.complete && <p class="faint">{t.state.limitReached}</p>}
         </>
       )}
       {form && (

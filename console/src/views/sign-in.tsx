@@ -7,10 +7,10 @@ import { t } from '../text/en';
 
 function wordsFor(error: unknown): string {
   if (!(error instanceof Problem)) return t.state.fault('');
-  if (error.status === 401) return t.sign_in.wrong;
-  if (error.status === 429) return t.sign_in.too_many(error.retry_after_s || 1);
+  if (error.status === 401) return t.signIn.wrong;
+  if (error.status === 429) return t.signIn.tooMany(error.retryAfterS || 1);
   if (error.status === 0 || error.status >= 500)
-    return `${t.state.unreachable_title}. ${t.state.unreachable}`;
+    return `${t.state.unreachableTitle}. ${t.state.unreachable}`;
   return t.state.fault(error.detail);
 }
 
@@ -25,7 +25,7 @@ function Form() {
         const field = event.currentTarget.elements.namedItem('token') as HTMLInputElement;
         const token = field.value.trim();
         if (token === '') {
-          setError(t.sign_in.empty);
+          setError(t.signIn.empty);
           field.focus();
           return;
         }
@@ -40,7 +40,7 @@ function Form() {
         }
       }}
     >
-      <Field label={t.sign_in.token} hint={t.sign_in.hint} error={error}>
+      <Field label={t.signIn.token} hint={t.signIn.hint} error={error}>
         {(ids) => (
           <input
             {...ids}
@@ -53,7 +53,7 @@ function Form() {
         )}
       </Field>
       <button type="submit" class="button primary wide" disabled={busy}>
-        {busy ? t.sign_in.busy : t.sign_in.go}
+        {busy ? t.signIn.busy : t.signIn.go}
       </button>
     </form>
   );
@@ -64,8 +64,8 @@ export function SignIn({ signedOut }: { signedOut: boolean }) {
     <main class="sign-in">
       <div class="sign-in-card">
         <Brand />
-        <h1>{t.sign_in.title}</h1>
-        <p class="lead">{signedOut ? t.sign_in.signed_out : t.sign_in.lead}</p>
+        <h1>{t.signIn.title}</h1>
+        <p class="lead">{signedOut ? t.signIn.signedOut : t.signIn.lead}</p>
         <Form />
       </div>
       <div class="sign-in-art" aria-hidden="true">
@@ -106,15 +106,15 @@ export function SignIn({ signedOut }: { signedOut: boolean }) {
 /** Over the view that was open, which stays as it is behind it. */
 export function ExpiredSignIn({ was }: { was: SessionDocument }) {
   return (
-    <Dialog title={t.sign_in.expired_title} onClose={() => {}} locked>
-      <p>{t.sign_in.expired_lead(was.name)}</p>
+    <Dialog title={t.signIn.expiredTitle} onClose={() => {}} locked>
+      <p>{t.signIn.expiredLead(was.name)}</p>
       <Form />
       <button
         type="button"
         class="link"
         onClick={() => void signOut().catch(() => location.reload())}
       >
-        {t.sign_in.elsewhere}
+        {t.signIn.elsewhere}
       </button>
     </Dialog>
   );

@@ -49,27 +49,27 @@ function Progress({
 }) {
   const [table, setTable] = useState(false);
   const [measure, width] = useWidth<HTMLUListElement>();
-  const now_ms = useNow(10_000);
+  const nowMs = useNow(10_000);
   return (
     <section class="card" aria-labelledby="progress-title">
       <div class="card-head">
         <h2 id="progress-title">{t.student.progress}</h2>
-        <span class="count">{t.student.modules_count(items.length)}</span>
+        <span class="count">{t.student.modulesCount(items.length)}</span>
         <span class="push" />
         {items.length > 0 && <TableToggle on={table} onChange={setTable} />}
       </div>
       {items.length === 0 ? (
-        <Notice small icon="empty" title={t.student.no_progress_title}>
-          {t.student.no_progress}
+        <Notice small icon="empty" title={t.student.noProgressTitle}>
+          {t.student.noProgress}
         </Notice>
       ) : (
         <ul class="module-strips" ref={measure}>
           {items.map((item) => {
-            const row = rowOf(item, now_ms);
+            const row = rowOf(item, nowMs);
             const module = modules.get(item.module);
             // A removed module has no length any more: what was seen last is the best there is.
-            const duration_ms = module?.duration_ms ?? Math.max(item.coverage.at(-1)?.[1] ?? 1, 1);
-            const missing = missingText(item.coverage, duration_ms);
+            const durationMs = module?.duration_ms ?? Math.max(item.coverage.at(-1)?.[1] ?? 1, 1);
+            const missing = missingText(item.coverage, durationMs);
             return (
               <li key={item.module} data-module={item.module}>
                 <div class="module-strip-head">
@@ -78,18 +78,18 @@ function Progress({
                   </a>
                   <NeedMark row={row} />
                   <span class="push" />
-                  <span title={fullDateTime(row.updated_ms)} class="faint">
-                    {since(row.updated_ms, now_ms)}
+                  <span title={fullDateTime(row.updatedMs)} class="faint">
+                    {since(row.updatedMs, nowMs)}
                   </span>
                   <b>{percent(item.completion_percentage)}</b>
                 </div>
                 {table ? (
                   <p class="strip-table">
-                    {t.students.seen_parts}:{' '}
+                    {t.students.seenParts}:{' '}
                     {item.coverage.map(([from, to]) => clockRange(from, to)).join(', ') ||
                       t.students.nothing}
-                    . {t.students.missing_parts}:{' '}
-                    {gaps(item.coverage, duration_ms)
+                    . {t.students.missingParts}:{' '}
+                    {gaps(item.coverage, durationMs)
                       .map(([from, to]) => clockRange(from, to))
                       .join(', ') || t.students.nothing}
                     .
@@ -98,11 +98,11 @@ function Progress({
                   <Strip
                     coverage={item.coverage}
                     again={row.again}
-                    duration_ms={duration_ms}
+                    durationMs={durationMs}
                     width={width}
                     version={0}
-                    resume_ms={item.resume_ms}
-                    label={t.students.strip_label(
+                    resumeMs={item.resume_ms}
+                    label={t.students.stripLabel(
                       module?.title ?? item.module,
                       item.completion_percentage,
                       missing,
@@ -111,13 +111,13 @@ function Progress({
                 )}
                 <p class="module-strip-foot">
                   <span>
-                    {clock(item.seconds_watched * 1000)} / {clock(duration_ms)}
+                    {clock(item.seconds_watched * 1000)} / {clock(durationMs)}
                   </span>
-                  {row.rewatched_ms >= 1000 && (
-                    <span title={t.students.again_hint}>{t.students.again(row.rewatched_ms)}</span>
+                  {row.rewatchedMs >= 1000 && (
+                    <span title={t.students.againHint}>{t.students.again(row.rewatchedMs)}</span>
                   )}
                   {item.mastered_at && (
-                    <span>{t.student.mastered_on(dateTime(Date.parse(item.mastered_at)))}</span>
+                    <span>{t.student.masteredOn(dateTime(Date.parse(item.mastered_at)))}</span>
                   )}
                 </p>
               </li>
@@ -146,7 +146,7 @@ function Devices({ student }: { student: string }) {
           <Loading />
         )
       ) : list.data.items.length === 0 ? (
-        <p class="faint pad">{t.student.no_devices}</p>
+        <p class="faint pad">{t.student.noDevices}</p>
       ) : (
         <div class="scroll" tabIndex={0} role="group" aria-label={t.student.devices}>
           <table>
@@ -175,9 +175,9 @@ function Devices({ student }: { student: string }) {
                   </td>
                   <td>
                     {device.revoked ? (
-                      <span class="chip chip-off">{t.student.device_revoked}</span>
+                      <span class="chip chip-off">{t.student.deviceRevoked}</span>
                     ) : (
-                      <span class="chip chip-on">{t.student.device_active}</span>
+                      <span class="chip chip-on">{t.student.deviceActive}</span>
                     )}
                   </td>
                   <td class="right">
@@ -198,8 +198,8 @@ function Devices({ student }: { student: string }) {
         </div>
       )}
       {revoking && (
-        <Dialog title={t.student.revoke_title} onClose={() => setRevoking(undefined)}>
-          <p>{t.student.revoke_text}</p>
+        <Dialog title={t.student.revokeTitle} onClose={() => setRevoking(undefined)}>
+          <p>{t.student.revokeText}</p>
           <p>
             <code class="kid-whole">{revoking.kid}</code>
           </p>
@@ -225,7 +225,7 @@ function Devices({ student }: { student: string }) {
                   setFailed(
                     problem instanceof Problem && problem.status > 0
                       ? t.state.fault(problem.detail)
-                      : t.state.unreachable_title,
+                      : t.state.unreachableTitle,
                   );
                 }
               }}
@@ -248,13 +248,13 @@ function Erase({ student, onErased }: { student: string; onErased: () => void })
     <section class="card danger-zone" aria-labelledby="erase-title">
       <div>
         <h2 id="erase-title">{t.student.danger}</h2>
-        <p>{t.student.danger_text}</p>
+        <p>{t.student.dangerText}</p>
       </div>
       <button type="button" class="button danger-quiet" onClick={() => setOpen(true)}>
         {t.student.erase}
       </button>
       {open && (
-        <Dialog title={t.student.erase_title} onClose={() => setOpen(false)}>
+        <Dialog title={t.student.eraseTitle} onClose={() => setOpen(false)}>
           <form
             onSubmit={async (event) => {
               event.preventDefault();
@@ -270,14 +270,14 @@ function Erase({ student, onErased }: { student: string; onErased: () => void })
                   problem instanceof Problem && (problem.status === 503 || problem.status === 0);
                 setFailed(
                   away
-                    ? t.student.erase_again
+                    ? t.student.eraseAgain
                     : t.state.fault(problem instanceof Problem ? problem.detail : ''),
                 );
               }
             }}
           >
-            <p>{t.student.danger_text}</p>
-            <Field label={t.student.erase_type(student)}>
+            <p>{t.student.dangerText}</p>
+            <Field label={t.student.eraseType(student)}>
               {(ids) => (
                 <input
                   {...ids}
@@ -299,7 +299,7 @@ function Erase({ student, onErased }: { student: string; onErased: () => void })
                 {t.student.cancel}
               </button>
               <button type="submit" class="button danger" disabled={typed !== student || busy}>
-                {busy ? t.student.erasing : t.student.erase_do}
+                {busy ? t.student.erasing : t.student.eraseDo}
               </button>
             </footer>
           </form>
@@ -332,7 +332,7 @@ function Completions({
           <Loading />
         )
       ) : list.data.items.length === 0 ? (
-        <p class="faint pad">{t.student.no_completions}</p>
+        <p class="faint pad">{t.student.noCompletions}</p>
       ) : (
         <ul class="completion-list">
           {list.data.items.map(({ id, data }) => (
@@ -373,7 +373,7 @@ export function Student({ id }: ViewProps) {
   );
   if (erased)
     return (
-      <Notice page icon="check" title={t.student.erased_title} action={<ToModules />}>
+      <Notice page icon="check" title={t.student.erasedTitle} action={<ToModules />}>
         {t.student.erased}
       </Notice>
     );
@@ -392,8 +392,8 @@ export function Student({ id }: ViewProps) {
       {loaded.data ? (
         <Progress items={loaded.data.items} modules={loaded.data.modules} />
       ) : !valid ? (
-        <Notice icon="empty" title={t.student.no_progress_title}>
-          {t.student.no_progress}
+        <Notice icon="empty" title={t.student.noProgressTitle}>
+          {t.student.noProgress}
         </Notice>
       ) : loaded.problem ? (
         <ProblemNotice problem={loaded.problem} retry={loaded.reload} />
@@ -424,7 +424,7 @@ export function Student({ id }: ViewProps) {
                 <div class="card-head">
                   <h2>{t.student.devices}</h2>
                 </div>
-                <p class="faint pad">{t.student.devices_admin}</p>
+                <p class="faint pad">{t.student.devicesAdmin}</p>
               </section>
             )}
           </div>

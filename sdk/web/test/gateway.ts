@@ -156,15 +156,15 @@ export class ModelGateway {
     if (claims.iat > this.time + 30)
       return { status: 'rejected', problem: 'future-token', http: 401 };
     const seen = this.seen.has(`${claims.sid} ${claims.sn}`);
-    let credited_ms = seen ? 0 : claims.to - claims.from;
+    let creditedMs = seen ? 0 : claims.to - claims.from;
     let status = seen ? 'duplicate' : 'credited';
     if (!seen) {
       this.seen.set(`${claims.sid} ${claims.sn}`, claims);
-      if (this.limitTo !== undefined && credited_ms > this.limitTo) {
-        credited_ms = this.limitTo;
+      if (this.limitTo !== undefined && creditedMs > this.limitTo) {
+        creditedMs = this.limitTo;
         status = 'limited';
       }
-      this.credited.push({ ...claims, to: claims.from + credited_ms });
+      this.credited.push({ ...claims, to: claims.from + creditedMs });
     }
     const { kid: own, pair } = await this.key();
     // An offer to another key than this gateway's leaves the session without one.
@@ -183,16 +183,16 @@ export class ModelGateway {
         await deriveVerifyingKey(pair.privateKey, epk, input),
       );
     }
-    const seconds_watched = Math.floor(this.coveredMs / 1000);
+    const secondsWatched = Math.floor(this.coveredMs / 1000);
     return {
       status,
       ...{
         sid: claims.sid,
         sn: claims.sn,
-        credited_ms,
-        seconds_watched,
-        completion_percentage: Math.min(100, seconds_watched),
-        state: seconds_watched >= 95 ? 'MASTERED' : 'IN_PROGRESS',
+        credited_ms: creditedMs,
+        seconds_watched: secondsWatched,
+        completion_percentage: Math.min(100, secondsWatched),
+        state: secondsWatched >= 95 ? 'MASTERED' : 'IN_PROGRESS',
         resume_ms: claims.to,
       },
     };

@@ -735,10 +735,10 @@ describe('an answer that is none', () => {
   });
 
   test('a time that cannot be is not believed', async () => {
-    for (const server_time of [-1, 0, 1e300, 'now', null, {}]) {
+    for (const serverTime of [-1, 0, 1e300, 'now', null, {}]) {
       gateway.trouble = ({ tokens }) =>
         tokens.length
-          ? Response.json({ server_time, results: [{ ...good, sn: sequence - 1 }] })
+          ? Response.json({ server_time: serverTime, results: [{ ...good, sn: sequence - 1 }] })
           : undefined;
       await play();
     }
