@@ -3,16 +3,24 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { Browser } from './lib/console.mjs';
 import { Gateway, program, tokens } from './lib/gateway.mjs';
+import { mean, median, stretch } from './lib/machine.mjs';
 import { tasksOf } from './lib/main-thread.mjs';
 import { Scene } from './lib/scene.mjs';
 import { after, before, describe, test } from './lib/test.mjs';
 import { event, until } from './lib/wait.mjs';
 
 const STUDENTS = 10_000;
-/** A pass whose first strip the rest of the machine held up is made again, from a page that is loaded anew. */
+/**
+ * The rest of the machine may hold up any task, also by time that a virtual machine counts as the task's own. What
+ * the page does by itself it does in every pass, and at the same place: each part of the way has to be without a hitch
+ * in one of the passes.
+ */
 const PASSES_MAX = 4;
-/** Of the processor, in one task of the page: more is seen as a hitch. */
+const PARTS = 15;
+/** Longest task of the page, in processor time; one that takes longer is seen as a hitch. */
 const TASK_MAX_MS = 100;
+/** What a measure of lib/main-thread.mjs takes on the machine that this limit is meant for. */
+const MEASURE_MS = 11;
 
 /** `watchkeeper fleet` with these arguments, to its end. */
 async function fleet(gateway, ...args) {
@@ -71,10 +79,12 @@ describe('the console under load', () => {
       }).observe(document.body, { childList: true, subtree: true, attributes: true });
     });
     const answered = {};
+    const stretches = [];
     for (let at = 0; at < 6; ++at)
       for (const scene of scenes) {
         await scene.credited(at * 7_000, (at + 1) * 7_000);
         answered[`${scene.student} ${(at + 1) * 7_000}`] = Date.now();
+        stretches.push(stretch());
         // Spread over the stream's own rhythm, so that no heartbeat is coalesced with another.
         await until(
           'it is on screen',
@@ -83,16 +93,21 @@ describe('the console under load', () => {
               (key) => globalThis.arrived[key] !== undefined,
               `${scene.student} ${(at + 1) * 7_000}`,
             ),
-          { timeoutMs: 5_000 },
+          { timeoutMs: 30_000 },
         );
       }
     const arrived = await browser.page.evaluate(() => globalThis.arrived);
     const delays = Object.entries(answered).map(([key, at]) => Math.max(0, arrived[key] - at));
     const p95 = quantile(delays, 0.95);
+    const busy = mean(stretches);
     console.log(
-      `console: from answer to screen p50 ${quantile(delays, 0.5)} ms, p95 ${p95} ms, of ${delays.length}`,
+      `console: from answer to screen p50 ${quantile(delays, 0.5)} ms, p95 ${p95} ms, of ${delays.length}; ` +
+        `processor wanted ${busy.toFixed(1)} times`,
     );
-    assert.ok(p95 <= 1000, `p95 ${p95} ms`);
+    assert.ok(
+      p95 <= 1000 * busy,
+      `p95 ${p95} ms, with the processor wanted ${busy.toFixed(1)} times`,
+    );
     // And the heatmap has them as well.
     const slider = browser.page.getByRole('slider', { name: 'Position in the video' });
     await slider.focus();
@@ -128,22 +143,29 @@ describe('the console under load', () => {
       const pass = await openAndScroll(browser);
       passes.push(pass);
       assert.ok(pass.rows < 100, `${pass.rows} rows`);
-      // The page's own doing, whatever else the machine does: each pass has to be without a hitch.
       assert.ok(pass.tasks > 300, `only ${pass.tasks} tasks were seen while scrolling`);
-      assert.ok(
-        pass.longestMs <= TASK_MAX_MS,
-        `a task that took ${pass.longestMs} ms of the processor`,
-      );
-      if (pass.firstMs < 1000) break;
+      if (passes.some(isSoon) && hitches(passes).length === 0) break;
     }
-    assert.ok(
-      passes.at(-1).firstMs < 1000,
-      `the first strip after ${passes.map(({ firstMs }) => Math.round(firstMs))} ms`,
+    assert.ok(passes.some(isSoon), `the first strip is late in each of ${JSON.stringify(passes)}`);
+    assert.deepEqual(
+      hitches(passes),
+      [],
+      `a task is too long in each of ${JSON.stringify(passes)}`,
     );
     assert.deepEqual(browser.faults, []);
     await page.close();
   });
 });
+
+const isSoon = ({ firstMs, busy }) => firstMs < 1000 * busy;
+/** The parts of the way on which every pass has a task that is too long. */
+const hitches = (passes) =>
+  Array.from({ length: PARTS }, (_, part) => part).filter((part) =>
+    passes.every(
+      ({ longestMs, measureMs }) =>
+        longestMs[part] > TASK_MAX_MS * Math.max(1, measureMs / MEASURE_MS),
+    ),
+  );
 
 /** Opens the module from the list of modules and scrolls through all of its students. */
 async function openAndScroll(browser) {
@@ -170,19 +192,52 @@ async function openAndScroll(browser) {
   await page.getByText('10,000 students').first().waitFor();
   const list = page.locator('.virtual');
   const { y, height } = await list.boundingBox();
-  const tasks = await tasksOf(browser, async (mark) => {
+  const { tasks, measures } = await scrollThrough(browser, y, height);
+  const rows = await page.locator('[data-student]').count();
+  const longest = (time, of = tasks) => Math.round(Math.max(0, ...of.map((task) => task[time])));
+  /** Which part a task belongs to; what comes after the last measure, to the last. */
+  const partOf = ({ atMs }) =>
+    Math.min(measures.filter((each) => each.atMs < atMs).length, PARTS - 1);
+  const found = {
+    firstMs: Math.round(firstMs),
+    longestMs: Array.from({ length: PARTS }, (_, part) =>
+      longest(
+        'processorMs',
+        tasks.filter((task) => partOf(task) === part),
+      ),
+    ),
+    measureMs: Math.round(median(measures.map(({ processorMs }) => processorMs))),
+    busy: Math.max(1, median(measures.map(({ wallMs, processorMs }) => wallMs / processorMs))),
+    tasks: tasks.length,
+    rows,
+  };
+  console.log(
+    `console: first strip after ${found.firstMs} ms, longest task while scrolling ${longest('processorMs')} ms of the` +
+      ` processor, ${longest('wallMs')} ms in all (of ${tasks.length} tasks; a measure takes ${found.measureMs} ms),` +
+      ` processor wanted ${found.busy.toFixed(1)} times, ${rows} rows in the document`,
+  );
+  return found;
+}
+
+/** What the page does while somebody scrolls through the list of this place and height, as by tasksOf. */
+function scrollThrough(browser, y, height) {
+  const { page } = browser;
+  return tasksOf(browser, async (mark) => {
     await mark('begin');
     // As somebody at the wheel does it: down through all of them, while pages are read.
-    await page.evaluate(
-      async ([top, whole]) => {
-        for (let step = 0; step <= 150; ++step) {
-          scrollTo(0, top + (whole * step) / 150);
-          await new Promise(requestAnimationFrame);
-          await new Promise(requestAnimationFrame);
-        }
-      },
-      [y, height],
-    );
+    for (let part = 0; part < PARTS; ++part) {
+      await page.evaluate(
+        async ([top, whole, from]) => {
+          for (let step = from; step <= from + 10; ++step) {
+            scrollTo(0, top + (whole * step) / 150);
+            await new Promise(requestAnimationFrame);
+            await new Promise(requestAnimationFrame);
+          }
+        },
+        [y, height, part * 10],
+      );
+      await mark('measure');
+    }
     await until(
       'the last ones are read',
       () =>
@@ -195,12 +250,4 @@ async function openAndScroll(browser) {
     );
     await mark('end');
   });
-  const rows = await page.locator('[data-student]').count();
-  const longest = (time) => Math.round(Math.max(...tasks.map((task) => task[time])));
-  const longestMs = longest('processor_ms');
-  console.log(
-    `console: first strip after ${Math.round(firstMs)} ms, longest task while scrolling ${longestMs} ms of the processor,` +
-      ` ${longest('wall_ms')} ms in all (of ${tasks.length} tasks), ${rows} rows in the document`,
-  );
-  return { firstMs, longestMs, tasks: tasks.length, rows };
 }

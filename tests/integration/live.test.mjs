@@ -7,6 +7,7 @@ import { run } from './lib/command.mjs';
 import { claims, Device, uuid } from './lib/device.mjs';
 import { Events, itemOf } from './lib/events.mjs';
 import { Gateway, tokens } from './lib/gateway.mjs';
+import { mean, stretch } from './lib/machine.mjs';
 import { assertProblem, Scene } from './lib/scene.mjs';
 import { temporaryDirectory, variants } from './lib/stores.mjs';
 import { after, before, describe, test } from './lib/test.mjs';
@@ -33,12 +34,14 @@ describe('watching live', () => {
     assert.equal(watching.all[0], hello);
     assert.equal(hello.retry, '2000');
     const latencies = [];
+    const stretches = [];
     for (let i = 0; i < 40; ++i) {
       const seen = watching.all.length;
       await scene.credited(i * 1000, (i + 1) * 1000);
       const answered = performance.now();
       const event = await watching.find('the heartbeat', itemOf(scene.student), seen);
       latencies.push(Math.max(0, event.at - answered));
+      stretches.push(stretch());
       const item = event.data.items[0];
       assert.equal(event.data.module, scene.module);
       assert.equal(item.seconds_watched, i + 1);
@@ -52,7 +55,11 @@ describe('watching live', () => {
     console.log(
       `# from the answer to the event: p50 ${latencies[20].toFixed(1)} ms, p95 ${p95.toFixed(1)} ms`,
     );
-    assert.ok(p95 < 1000, `p95 ${p95}`);
+    const busy = mean(stretches);
+    assert.ok(
+      p95 < 1000 * busy,
+      `p95 ${p95} ms, with the processor wanted ${busy.toFixed(1)} times`,
+    );
     const heat = await watching.find('the heatmap', (event) => event.event === 'heatmap');
     assert.deepEqual(heat.data.bins[0], [0, 1, 1]);
     const ids = watching.all.map((event) => event.id);
@@ -419,6 +426,12 @@ describe('two gateways', { skip: !variants.includes('servers') }, () => {
 
   test('what one credits is seen at the other', async () => {
     const scene = await Scene.make(one, { durationMs: 600_000 });
+    // Whoever watches before is told to fetch again once the gateways hear of each other.
+    for (const gateway of [one, two])
+      await until(
+        'the gateway hears of the others',
+        async () => (await gateway.operator('GET', '/v1/stats?filter=live')).json.live.channel.up,
+      );
     const watching = await watch(two, scene.module);
     let played = 0;
     const playUntilSeen = async () => {

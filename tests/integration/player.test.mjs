@@ -1,7 +1,7 @@
 // The player page in a real browser, served by the real gateway: what the student sees and what is credited.
 import assert from 'node:assert/strict';
 import { compactVerify, importJWK } from 'jose';
-import { launchBrowser, PlayerPage } from './lib/browser.mjs';
+import { holes, launchBrowser, PlayerPage } from './lib/browser.mjs';
 import { Gateway, tokens as secrets } from './lib/gateway.mjs';
 import { PageServer, playerFolders, playerSettings } from './lib/page-server.mjs';
 import { lengthOf, union } from './lib/scene.mjs';
@@ -41,18 +41,6 @@ const startGateway = async (settings = '', { served = folders, durationMs = vide
   await gateway.putModule('demo', durationMs);
   return gateway;
 };
-
-/** The parts of the module that are not credited, by more than a player's precision. */
-function holes(coverage, from = 0, to = videoMs) {
-  const out = [];
-  let at = from;
-  for (const [start, end] of coverage) {
-    if (Math.min(start, to) - at > 300) out.push([at, Math.min(start, to)]);
-    at = Math.max(at, end);
-  }
-  if (to - at > 300) out.push([at, to]);
-  return out;
-}
 
 /** What a token says of itself. */
 function decode(token) {
@@ -105,9 +93,11 @@ describe('the player page', { concurrency: 3 }, () => {
       assert.equal(await player.position(), videoMs);
       const progress = await gateway.progress(player.student, 'demo');
       assert.equal(progress.coverage.at(-1)[1], videoMs, JSON.stringify(progress));
-      assert.ok(progress.completion_percentage >= 99.5, JSON.stringify(progress));
+      const skipped = await player.skipped();
+      const notPlayed = (100 * lengthOf(skipped)) / videoMs;
+      assert.ok(progress.completion_percentage >= 99.5 - notPlayed, JSON.stringify(progress));
       assert.equal(progress.state, 'MASTERED');
-      assert.deepEqual(holes(progress.coverage), []);
+      assert.deepEqual(holes(progress.coverage, 0, videoMs, skipped), []);
       const heard = await player.heard();
       assert.equal(heard.mastered.length, 1);
       assert.deepEqual(heard.drop, []);
@@ -134,7 +124,9 @@ describe('the player page', { concurrency: 3 }, () => {
       assert.equal(progress.state, 'IN_PROGRESS');
       assert.ok(lengthOf(progress.coverage) >= 4_000, JSON.stringify(progress));
       assert.ok(
-        holes(progress.coverage).some(([from, to]) => from < 8_000 && to > videoMs - 4_000),
+        holes(progress.coverage, 0, videoMs).some(
+          ([from, to]) => from < 8_000 && to > videoMs - 4_000,
+        ),
       );
       assert.equal(Number(await player.text('percentage')), progress.completion_percentage);
       await player.close();
@@ -154,14 +146,14 @@ describe('the player page', { concurrency: 3 }, () => {
       assert.ok(progress.resumeMs > 0 && progress.resumeMs <= left, `${progress.resumeMs}`);
       // What was cut off by the reload was kept in the browser, and was sent by the new page.
       assert.ok(after.resume_ms >= left - 400, `${after.resume_ms} of ${left}`);
-      assert.deepEqual(holes(after.coverage, 0, after.resume_ms), []);
+      assert.deepEqual(holes(after.coverage, 0, after.resume_ms, await player.skipped()), []);
       await player.seek(after.resume_ms);
       await player.play(2);
       await player.ends();
       await player.settled();
       const whole = await gateway.progress(player.student, 'demo');
       assert.equal(whole.state, 'MASTERED');
-      assert.deepEqual(holes(whole.coverage), []);
+      assert.deepEqual(holes(whole.coverage, 0, videoMs, await player.skipped()), []);
       await player.close();
     });
 
@@ -188,8 +180,9 @@ describe('the player page', { concurrency: 3 }, () => {
       const paused = await player.position();
       await player.settled();
       const { coverage } = await gateway.progress(player.student, 'demo');
-      const [gap] = holes(coverage, 0, paused);
-      assert.equal(coverage.length, 2, JSON.stringify(coverage));
+      const gaps = holes(coverage, 0, paused, await player.skipped());
+      assert.equal(gaps.length, 1, JSON.stringify(coverage));
+      const [gap] = gaps;
       assert.ok(
         Math.abs(gap[0] - hidden) < 500 && Math.abs(gap[1] - seen) < 500,
         JSON.stringify({ coverage, hidden, seen }),
@@ -217,8 +210,7 @@ describe('the player page', { concurrency: 3 }, () => {
       await player.pause();
       await player.settled();
       const { coverage } = await gateway.progress(player.student, 'demo');
-      assert.equal(coverage.length, 1);
-      assert.ok(coverage[0][0] < 300 && coverage[0][1] > 7_700, JSON.stringify(coverage));
+      assert.deepEqual(holes(coverage, 0, 7_700, await player.skipped()), []);
       assert.deepEqual((await player.heard()).drop, []);
       const key = await importJWK(jwk, 'ES256');
       let verified = 0;
@@ -265,8 +257,8 @@ describe('the player page', { concurrency: 3 }, () => {
       await Promise.all([first.settled(), second.settled()]);
       const { coverage } = await gateway.progress(first.student, 'demo');
       const end = [await first.position(), await second.position()];
-      assert.deepEqual(holes(coverage, 0, end[0]), []);
-      assert.deepEqual(holes(coverage, 40_000, end[1]), []);
+      assert.deepEqual(holes(coverage, 0, end[0], await first.skipped()), []);
+      assert.deepEqual(holes(coverage, 40_000, end[1], await second.skipped()), []);
       assert.equal(most, 1, 'requests at a time');
       for (const player of [first, second]) {
         const sessions = new Set((await player.heard()).progress.map(({ session }) => session));
@@ -356,7 +348,11 @@ describe('the player page', { concurrency: 3 }, () => {
 
       const all = await gateway.progress(patient.student, 'demo');
       const end = await patient.position();
-      assert.deepEqual(holes(all.coverage, 0, end), [], 'the first player has a hole');
+      assert.deepEqual(
+        holes(all.coverage, 0, end, await patient.skipped()),
+        [],
+        'the first player has a hole',
+      );
       assert.deepEqual((await patient.heard()).drop, []);
 
       // The new process has no key of the session: the same heartbeat came again, signed and with an offer.
@@ -371,7 +367,12 @@ describe('the player page', { concurrency: 3 }, () => {
 
       await leaver.settled();
       assert.deepEqual(
-        holes((await gateway.progress(leaver.student, 'demo')).coverage, 0, left),
+        holes(
+          (await gateway.progress(leaver.student, 'demo')).coverage,
+          0,
+          left,
+          await leaver.skipped(),
+        ),
         [],
         'the one who left has a hole',
       );
@@ -422,7 +423,7 @@ describe('the player page', { concurrency: 3 }, () => {
         lost.map(({ fromMs, toMs }) => [fromMs, toMs]),
         0,
       );
-      const missing = holes(coverage, 0, end);
+      const missing = holes(coverage, 0, end, await player.skipped());
       const all = JSON.stringify({ coverage, named, back, end });
       assert.ok(told >= 1, 'nothing had to go');
       assert.equal(told, lost.length);

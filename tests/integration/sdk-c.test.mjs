@@ -349,6 +349,7 @@ async function impostor(directory, respond, keys, name = 'localhost') {
   };
 }
 
+const algorithmOf = (token) => JSON.parse(Buffer.from(token.split('.')[0], 'base64url')).alg;
 const claimsOf = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
 function credit(stream, body) {
   const results = body
@@ -597,8 +598,20 @@ describe('the C SDK and servers that are no gateway', { concurrency: 4 }, () => 
       return undefined;
     }
     respond(stream, body) {
-      const problem = this.receive(body);
-      if (!problem) return credit(stream, body);
+      const problems = body.split('\n').map((token) => this.receive(token));
+      if (!problems.some(Boolean)) return credit(stream, body);
+      const [problem] = problems;
+      if (problems.length > 1) {
+        stream.respond({ ':status': 200, 'content-type': 'application/json' });
+        const results = body.split('\n').map((token, i) => {
+          const { sid, sn, from, to } = claimsOf(token);
+          return problems[i]
+            ? { sid, sn, status: 'rejected', problem: problems[i] }
+            : { sid, sn, status: 'credited', credited_ms: to - from };
+        });
+        stream.end(JSON.stringify({ server_time: Date.now() / 1000, results }));
+        return;
+      }
       stream.respond({ ':status': 401, 'content-type': 'application/problem+json' });
       stream.end(
         JSON.stringify({
@@ -613,7 +626,7 @@ describe('the C SDK and servers that are no gateway', { concurrency: 4 }, () => 
     const keeper = new Keeper();
     const { watcher, code, posts } = await against(
       (stream, body, number) => {
-        if (number === 4) keeper.key = undefined;
+        if (number === 3) keeper.key = undefined;
         keeper.respond(stream, body);
       },
       keeper.set,
@@ -621,20 +634,24 @@ describe('the C SDK and servers that are no gateway', { concurrency: 4 }, () => 
       '250',
     );
     assert.equal(code, 0, watcher.out);
-    assert.deepEqual(keeper.algorithms, [
-      'ES256',
-      'HS256',
-      'HS256',
-      'HS256',
-      'ES256',
-      'HS256',
-      'HS256',
-      'HS256',
-      'HS256',
-    ]);
-    assert.equal(claimsOf(posts[3].body).sn, claimsOf(posts[4].body).sn);
-    assert.equal(claimsOf(posts[0].body).epk.x, claimsOf(posts[4].body).epk.x);
-    assert.equal(watcher.status.session_signatures, 7);
+    // What is due before the first answer has come is signed by the device, and on a machine that is busy
+    // several heartbeats may share a request.
+    const signedBy = (from, to) =>
+      posts
+        .slice(from, to)
+        .map(({ body }) => [...new Set(body.split('\n').map(algorithmOf))].join('+'))
+        .join(' ');
+    assert.equal(signedBy(0, 2), 'ES256 HS256');
+    assert.equal(signedBy(2, 3), 'HS256'); // refused
+    assert.match(signedBy(3, 4), /^ES256(\+HS256)?$/);
+    assert.match(signedBy(4), /^HS256( HS256)*$/);
+    const first = (number) => claimsOf(posts[number].body.split('\n')[0]);
+    assert.equal(first(2).sn, first(3).sn);
+    assert.equal(first(0).epk.x, first(3).epk.x);
+    assert.equal(
+      watcher.status.session_signatures,
+      keeper.algorithms.filter((alg) => alg === 'HS256').length,
+    );
     assert.equal(watcher.status.dropped, 0);
   });
 

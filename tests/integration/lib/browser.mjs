@@ -1,5 +1,6 @@
 // Debian's Chromium, without a window, and the player page in it.
 import { chromium } from 'playwright-core';
+import { union } from './scene.mjs';
 import { until, within } from './wait.mjs';
 
 const executablePath = process.env.WATCHKEEPER_CHROMIUM ?? '/usr/bin/chromium';
@@ -47,6 +48,22 @@ export function launchProfile(folder, { checkCertificates }) {
   });
 }
 
+/**
+ * The parts of [from, to] that are not credited, by more than a player's precision. What the element has `skipped`
+ * (PlayerPage.skipped) was not played, and is no hole.
+ */
+export function holes(credited, from, to, skipped = []) {
+  const coverage = union([...credited, ...skipped.map(([a, b]) => [a - 400, b + 400])], 0);
+  const out = [];
+  let at = from;
+  for (const [start, end] of coverage) {
+    if (Math.min(start, to) - at > 300) out.push([at, Math.min(start, to)]);
+    at = Math.max(at, end);
+  }
+  if (to - at > 300) out.push([at, to]);
+  return out;
+}
+
 /** A browser profile with the player page of one student. */
 export class PlayerPage {
   /** `origin` has the page, `gateway` takes the heartbeats; `query` is given to the page. */
@@ -76,18 +93,47 @@ export class PlayerPage {
   }
 
   async load(address = this.address) {
+    this.earlier = await this.skipped();
     await this.page.goto(address);
     await this.page.waitForFunction(
       () => globalThis.tracker && document.querySelector('video').readyState >= 3,
       null,
       { timeout: 60_000 },
     );
-    // All that the tracker says, for the tests to look at.
+    // All that the tracker says, for the tests to look at, and what the element does meanwhile.
     await this.page.evaluate(() => {
+      const video = document.querySelector('video');
+      const now = () => ({ at: performance.now(), position: video.currentTime * 1000 });
+      let last = now();
+      let seeking = false;
+      globalThis.skipped = [];
+      const look = () => {
+        const { at, position } = now();
+        const aheadMs = position - last.position - (at - last.at) * video.playbackRate;
+        const isBlind = at - last.at > 5_000; // longer than a tracker believes anything
+        if ((aheadMs > 150 || isBlind) && !seeking && !video.seeking)
+          globalThis.skipped.push([last.position, position]);
+        seeking = video.seeking;
+        last = { at, position };
+      };
+      setInterval(look, 50);
+      for (const name of ['timeupdate', 'ratechange', 'waiting', 'playing', 'pause', 'seeked'])
+        video.addEventListener(name, look);
+      video.addEventListener('seeking', () => {
+        seeking = true;
+      });
       globalThis.heard = { progress: [], mastered: [], drop: [], problem: [] };
       for (const [name, list] of Object.entries(heard))
         tracker.on(name, (event) => list.push(event));
     });
+  }
+
+  /**
+   * Media time that the element itself has skipped, as [from, to]: on a machine that is busy its position may stand
+   * still and then move faster than the clock. No tracker may take that for played.
+   */
+  async skipped() {
+    return [...(this.earlier ?? []), ...(await this.evaluate(() => globalThis.skipped ?? []))];
   }
 
   evaluate(work, argument) {
