@@ -119,43 +119,47 @@ async function enrol(tracker: Tracker): Promise<void> {
   else await tracker.flush();
 }
 
-function listen(tracker: Tracker): void {
-  let kept: Span[] = [];
-  let from: number | undefined;
-  let seen = 0;
-  const durationMs = (): number => video.duration * 1000;
-  // What this page believes to have played: only for the picture, the reports are the tracker's.
+/** Draws what this page believes to have played: only for the picture, the reports are the tracker's. */
+function drawPlayback(): { settle: (...spans: Span[]) => void } {
+  /** Played, and not yet answered by the gateway. */
+  let pending: Span[] = [];
+  let fromMs: number | undefined;
+  let lastMs = 0;
+  const nowMs = (): number => video.currentTime * 1000;
   const draw = (): void => {
-    const open: Span[] =
-      from !== undefined && !video.seeking ? [[from, video.currentTime * 1000]] : [];
-    strip.draw([...kept, ...open], durationMs());
-    strip.at(video.currentTime * 1000, durationMs());
+    const open: Span[] = fromMs !== undefined && !video.seeking ? [[fromMs, nowMs()]] : [];
+    strip.draw([...pending, ...open], video.duration * 1000);
+    strip.at(nowMs(), video.duration * 1000);
   };
   const close = (event: Event): void => {
     // After a jump the position says nothing about what was played; the last look does.
-    if (from !== undefined)
-      kept.push([from, event.type === 'seeking' ? seen : video.currentTime * 1000]);
-    from = undefined;
-    draw();
-  };
-  const settle = (...spans: Span[]): void => {
-    if (from !== undefined) {
-      kept.push([from, video.currentTime * 1000]);
-      from = video.currentTime * 1000;
-    }
-    for (const span of spans) kept = without(kept, span);
+    if (fromMs !== undefined) pending.push([fromMs, event.type === 'seeking' ? lastMs : nowMs()]);
+    fromMs = undefined;
     draw();
   };
   video.addEventListener('timeupdate', () => {
     if (!video.paused && !video.seeking) {
-      seen = video.currentTime * 1000;
-      from ??= seen;
+      lastMs = nowMs();
+      fromMs ??= lastMs;
     }
     draw();
   });
   for (const name of ['pause', 'seeking', 'waiting', 'ended']) video.addEventListener(name, close);
   video.addEventListener('loadedmetadata', draw);
+  return {
+    settle: (...spans) => {
+      if (fromMs !== undefined) {
+        pending.push([fromMs, nowMs()]);
+        fromMs = nowMs();
+      }
+      for (const span of spans) pending = without(pending, span);
+      draw();
+    },
+  };
+}
 
+function showEvents(tracker: Tracker): void {
+  const { settle } = drawPlayback();
   tracker.on('progress', (progress) => {
     show(progress);
     if (progress.creditedMs > 0)
@@ -245,7 +249,7 @@ async function start(): Promise<void> {
   controls();
   load();
   const tracker = track(video, options);
-  listen(tracker);
+  showEvents(tracker);
   // For the tests, and for who looks at it in the browser's console.
   Object.assign(window, { tracker });
   const [{ progress }] = await Promise.all([tracker.ready, enrol(tracker)]);

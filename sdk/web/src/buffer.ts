@@ -50,35 +50,35 @@ export function joinable(a: Claim, b: Claim, limits: BufferLimits): boolean {
 }
 
 /**
- * `claims` in the order they were made. Those in `busy` (their ids) are under way: neither joined,
+ * `claims` in the order they were made. Those in `inFlight` (their ids) are under way: neither joined,
  * nor dropped, nor counted. Gives new objects for what changed.
  */
 export function settle(
   claims: readonly Claim[],
   limits: BufferLimits,
-  busy: ReadonlySet<number>,
-): { kept: Claim[]; dropped: Claim[] } {
-  const isBusy = (claim: Claim): boolean => claim.id !== undefined && busy.has(claim.id);
+  inFlight: ReadonlySet<number>,
+): { remaining: Claim[]; dropped: Claim[] } {
+  const isBusy = (claim: Claim): boolean => claim.id !== undefined && inFlight.has(claim.id);
   const idle = claims.filter((claim) => !isBusy(claim));
   let over = idle.length - limits.maxHeartbeats;
-  let kept: Claim[] = [...claims];
+  let remaining: Claim[] = [...claims];
   // Only as much is joined as has to be: a short heartbeat is worth more to a retry than a long one.
-  for (let i = 0; over > 0 && i + 1 < kept.length; ) {
-    const a = kept[i]!;
-    const b = kept[i + 1]!;
+  for (let i = 0; over > 0 && i + 1 < remaining.length; ) {
+    const a = remaining[i]!;
+    const b = remaining[i + 1]!;
     if (!isBusy(a) && !isBusy(b) && joinable(a, b, limits)) {
-      kept.splice(i, 2, { ...a, toMs: b.toMs, ended: b.ended });
+      remaining.splice(i, 2, { ...a, toMs: b.toMs, ended: b.ended });
       --over;
     } else {
       ++i;
     }
   }
   const dropped: Claim[] = [];
-  kept = kept.filter((claim) => {
+  remaining = remaining.filter((claim) => {
     if (over <= 0 || isBusy(claim)) return true;
     --over;
     dropped.push(claim);
     return false;
   });
-  return { kept, dropped };
+  return { remaining, dropped };
 }

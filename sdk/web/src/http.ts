@@ -22,11 +22,11 @@ export interface Traffic {
   bytesDown: number;
 }
 
-export interface Reply {
+export interface HttpResponse {
   /** 0: the browser keeps it for itself, as it does with a redirect. */
   status: number;
   text: string;
-  askedMs: number | undefined;
+  askedMs?: number | undefined;
 }
 
 /** No answer of a gateway is longer; what is longer is cut off and will not be believed. */
@@ -39,7 +39,7 @@ export async function exchange(
   url: string,
   timeoutMs: number,
   more: RequestInit & { body?: string },
-): Promise<Reply> {
+): Promise<HttpResponse> {
   ++traffic.requests;
   traffic.bytesUp += more.body?.length ?? 0;
   const response = await environment.fetch(url, {

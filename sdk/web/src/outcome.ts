@@ -36,7 +36,7 @@ export function retryOf(
   const reaction = reactionTo(problem, status);
   // Also where the gateway has another key than this page: the device key settles it.
   if (reaction === 'device-key' || (problem === 'bad-signature' && bySession)) {
-    signer.missed();
+    signer.keyRejected();
     return bySession ? 'now' : 'later';
   }
   if (reaction !== 'clock') return reaction;
@@ -60,10 +60,10 @@ export function remainderOf(claim: Claim, { status, creditedMs }: Accepted, sid:
 /** The progress by module with these answers. Those of one request may have been given in any order. */
 export function remember(
   known: QueueState['progress'],
-  told: [Claim, Accepted][],
+  acceptances: [Claim, Accepted][],
 ): QueueState['progress'] {
   const best: QueueState['progress'] = {};
-  for (const [{ cid: module }, accepted] of told) {
+  for (const [{ cid: module }, accepted] of acceptances) {
     const { secondsWatched, completionPercentage, resumeMs } = accepted;
     const before = best[module];
     const further =

@@ -16,9 +16,9 @@ export interface QueueOptions {
 
 export class Queue {
   /** Under way: neither joined, nor dropped, nor counted. */
-  readonly busy = new Set<number>();
+  readonly inFlight = new Set<number>();
   /** As the last transaction left them. */
-  buffered = 0;
+  waiting = 0;
   state: QueueState | undefined;
   readonly #options: QueueOptions;
   readonly #store: Store;
@@ -33,13 +33,13 @@ export class Queue {
   async change<R>(change: Transaction<R>): Promise<R> {
     return this.#store.transact(this.#options.queue, (draft) => {
       const result = change(draft);
-      this.buffered = draft.claims.length;
+      this.waiting = draft.claims.length;
       this.state = draft.state;
       return result;
     });
   }
 
-  /** Does `work` while no other tab does the like. False: another was busy for too long. */
+  /** Does `work` while no other tab does the like. False: another was inFlight for too long. */
   async exclusively(work: () => Promise<void>): Promise<boolean> {
     const { locks } = this.#environment;
     if (locks) {
@@ -62,28 +62,28 @@ export class Queue {
   }
 
   /** Settles, and gives what had to go and what is to be sent now, marked as sent. */
-  async take(alone: boolean): Promise<[dropped: Claim[], taken: Claim[]]> {
+  async takeNext(alone: boolean): Promise<[dropped: Claim[], taken: Claim[]]> {
     // A transaction may be tried again although it was carried out: what had to go then is told all the same.
     const gone = new Map<number, Claim>();
     const taken = await this.change((draft) => {
       const { state } = draft;
-      const { kept, dropped } = settle(draft.claims, this.#options.buffer, this.busy);
+      const { remaining, dropped } = settle(draft.claims, this.#options.buffer, this.inFlight);
       for (const claim of dropped) gone.set(claim.id!, claim);
-      for (const claim of kept) gone.delete(claim.id!);
-      draft.claims = kept;
+      for (const claim of remaining) gone.delete(claim.id!);
+      draft.claims = remaining;
       if (state.halted || this.waitLeftMs(state)) return [];
       // After a failure the oldest goes ahead alone: it was sent before, and so the others may still be joined.
-      const first = kept
+      const first = remaining
         .slice(0, state.failures || alone ? 1 : MAX_TOKENS)
         .map((claim) => ({ ...claim, sent: true }));
-      kept.splice(0, first.length, ...first);
+      remaining.splice(0, first.length, ...first);
       return first;
     });
     return [[...gone.values()], taken];
   }
 
   /** Puts off the next try, in the draft of a transaction. */
-  wait(state: QueueState, failures: number, askedMs: number | undefined): void {
+  postpone(state: QueueState, failures: number, askedMs: number | undefined): void {
     state.waitMs = waitMs(failures, askedMs, this.#options.backoff, this.#environment.random);
     state.untilMs = this.#environment.reading().wallMs + state.waitMs;
     state.failures = Math.min(failures + 1, 30);

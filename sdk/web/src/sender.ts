@@ -2,11 +2,11 @@
  * Sends what the queue holds: one request at a time, in order, over all tabs of the origin. Knows
  * what each answer means for the heartbeats, and never forgets one without saying so.
  */
-import { type Accepted, reactionTo, readAnswer, type Verdict } from './answer.js';
+import { type Accepted, type Rejection, type Result, reactionTo, readAnswer } from './answer.js';
 import type { Claim } from './buffer.js';
 import { Clock } from './clock.js';
 import type { DeviceKey } from './device.js';
-import { type Environment, exchange, type Reply } from './http.js';
+import { type Environment, exchange, type HttpResponse } from './http.js';
 import { pieceOf, remainderOf, remember, retryOf } from './outcome.js';
 import { Queue, type QueueOptions } from './queue.js';
 import { type Signed, Signer, type SignerOptions } from './signer.js';
@@ -37,7 +37,7 @@ type Emit = <K extends keyof Events>(name: K, event: Events[K]) => void;
 export class Sender {
   readonly clock: Clock;
   /** The next answer is to be a full one. */
-  wantFull = true;
+  askFull = true;
   readonly #options: SenderOptions;
   readonly #environment: Environment;
   readonly #store: Store;
@@ -89,7 +89,7 @@ export class Sender {
       while (this.#again) {
         this.#again = false;
         try {
-          // Another tab is busy for that long: its turn, and ours later.
+          // Another tab is inFlight for that long: its turn, and ours later.
           if (!(await this.#queue.exclusively(() => this.#sendAll())))
             this.#schedule(this.#options.backoff.baseMs);
         } catch (error) {
@@ -103,14 +103,14 @@ export class Sender {
         }
       }
       this.#running = undefined;
-      this.tellChange();
+      this.emitStatus();
     })();
     return this.#running;
   }
 
   /** Somebody knows better: a connection is back, the device is enrolled. A wait asked for stays. */
-  async hurry(): Promise<void> {
-    this.wantFull = true;
+  async retryNow(): Promise<void> {
+    this.askFull = true;
     await this.#queue.change((draft) => {
       draft.state = { ...draft.state, halted: false };
       if (!draft.state.asked) draft.state.untilMs = 0;
@@ -121,29 +121,29 @@ export class Sender {
   stop(): void {
     this.#stopped = true;
     this.#environment.clearTimer(this.#timer);
-    this.tellChange();
+    this.emitStatus();
   }
 
   /** What the gateway last said about the module, in this page or an earlier one. */
   async progress(): Promise<ModuleProgress | undefined> {
     await this.#queue.change(() => undefined);
-    this.tellChange();
+    this.emitStatus();
     return this.#queue.state!.progress[this.#options.module];
   }
 
   status(): Status {
-    const nextTryMs = this.#queue.buffered ? this.#queue.waitLeftMs(this.#queue.state!) : 0;
+    const nextTryMs = this.#queue.waiting ? this.#queue.waitLeftMs(this.#queue.state!) : 0;
     return {
       state: this.#stopped
         ? 'stopped'
         : this.#queue.state?.halted
           ? 'not-enrolled'
-          : this.#queue.busy.size
+          : this.#queue.inFlight.size
             ? 'sending'
             : nextTryMs
               ? 'waiting'
               : 'idle',
-      buffered: this.#queue.buffered,
+      buffered: this.#queue.waiting,
       nextTryMs,
       storage: this.#store.kind,
       clockOffsetMs: Math.round(this.clock.offsetMs(this.#environment.reading())),
@@ -152,14 +152,14 @@ export class Sender {
   }
 
   /** The module's progress, from an answer to this tab or to another. */
-  heard(progress: ModuleProgress): void {
+  applyProgress(progress: ModuleProgress): void {
     if (progress.state !== 'MASTERED' || this.#mastered) return;
     this.#mastered = true;
     this.#emit('mastered', progress);
   }
 
   /** Tells the application when its picture of the status is out of date. */
-  tellChange(): void {
+  emitStatus(): void {
     const status = this.status();
     const text = `${status.state} ${status.buffered} ${status.storage}`;
     if (text === this.#lastStatus) return;
@@ -170,19 +170,19 @@ export class Sender {
   async #sendAll(): Promise<void> {
     let goOn = true;
     while (goOn) {
-      const [dropped, claims] = await this.#queue.take(this.#alone > 0);
+      const [dropped, claims] = await this.#queue.takeNext(this.#alone > 0);
       this.#drop(dropped, 'buffer-full');
       if (!claims.length) {
-        const { state, buffered } = this.#queue;
-        if (buffered && !state!.halted) this.#schedule(this.#queue.waitLeftMs(state!));
+        const { state, waiting } = this.#queue;
+        if (waiting && !state!.halted) this.#schedule(this.#queue.waitLeftMs(state!));
         return;
       }
-      for (const claim of claims) this.#queue.busy.add(claim.id!);
-      this.tellChange();
+      for (const claim of claims) this.#queue.inFlight.add(claim.id!);
+      this.emitStatus();
       try {
         goOn = await this.#deliver(claims);
       } finally {
-        this.#queue.busy.clear();
+        this.#queue.inFlight.clear();
       }
     }
   }
@@ -190,12 +190,11 @@ export class Sender {
   /** Where the application is about to show the progress, where the state may change, and of what was late. */
   #wantsFull([first, second]: Claim[]): boolean {
     const { failures, progress } = this.#queue.state!;
-    const { cid, remainder } = first!;
-    const known = progress[cid];
+    const known = progress[first!.cid];
     return (
-      this.wantFull ||
+      this.askFull ||
       !!second ||
-      !!remainder ||
+      !!first!.remainder ||
       failures > 0 ||
       this.#empty + 1 >= this.#options.fullAnswerEvery ||
       (known?.state === 'IN_PROGRESS' && known.completionPercentage >= NEAR_MASTERY)
@@ -204,139 +203,142 @@ export class Sender {
 
   /** Gives whether to go on with what is left. */
   async #deliver(claims: Claim[]): Promise<boolean> {
-    const options = this.#options;
     const signed = await this.#signer.sign(claims, !this.#queue.state!.failures);
     const full = this.#wantsFull(claims);
     // What asks for more from now on is for the next one.
-    if (full) this.wantFull = false;
+    if (full) this.askFull = false;
     const headers: Record<string, string> = { 'content-type': 'application/jose' };
     if (!full) headers['prefer'] = 'return=minimal';
     const body = signed.map(({ text }) => text).join('\n');
     this.#traffic.heartbeats += claims.length;
-    let reply: Reply;
+    let response: HttpResponse;
     try {
-      reply = await exchange(
+      response = await exchange(
         this.#environment,
         this.#traffic,
-        `${options.gateway}/v1/heartbeats`,
-        options.timeoutMs,
+        `${this.#options.gateway}/v1/heartbeats`,
+        this.#options.timeoutMs,
         { method: 'POST', headers, body },
       );
     } catch (error) {
-      return this.#fail('unreachable', { status: 0, text: String(error), askedMs: undefined });
+      return this.#fail('unreachable', { status: 0, text: String(error) });
     }
-    const { status, text } = reply;
+    const { status, text } = response;
     const answer = readAnswer(status, text, claims, !full);
     // A redirect that is not followed shows as status 0.
     if (!answer)
       return this.#fail(
         status && (status < 300 || status > 399) ? 'bad-answer' : 'redirect',
-        reply,
+        response,
       );
-    if (answer.serverMs !== undefined)
-      this.clock.learn(answer.serverMs, this.#environment.reading());
-    if (!answer.verdicts) {
-      const { name, detail } = answer.problem!;
-      if (reactionTo(name, status) === 'later') return this.#fail(name, { ...reply, text: detail });
+    if (answer.gatewayMs) this.clock.learn(answer.gatewayMs, this.#environment.reading());
+    if (!answer.results) {
+      const { problem, detail } = answer.rejection!;
+      if (reactionTo(problem, status) === 'later')
+        return this.#fail(problem, { ...response, text: detail });
       this.#alone = claims.length;
       return true;
     }
     if (this.#alone) --this.#alone;
     this.#empty = status === 204 ? this.#empty + 1 : 0;
-    return this.#finish(signed, answer.verdicts, reply);
+    return this.#finish(signed, answer.results, response);
   }
 
-  /** Carries out the verdicts. */
+  /** Carries out the results. */
   async #finish(
     signed: Signed[],
-    verdicts: Verdict[],
-    { status, askedMs }: Reply,
-  ): Promise<boolean> {
-    const finished = new Set<number>();
+    results: Result[],
+    { status, askedMs }: HttpResponse,
+  ): Promise<true> {
+    const isBatch = signed.length > 1;
+    const doneIds = new Set<number>();
     const remainders: Claim[] = [];
-    const told: [Claim, Accepted][] = [];
+    const acceptances: [Claim, Accepted][] = [];
     const drops = new Map<string, Claim[]>();
-    let keep = false;
-    let halt = false;
-    let alone = false;
-    const nowMs = this.#environment.reading().monoMs;
-    if (
-      signed[1] ||
-      this.clock.nowMs(this.#environment.reading()) - signed[0]!.iat * 1000 >= LATE_MS
-    )
-      this.#catchingUpUntilMs = nowMs + CATCHING_UP_MS;
-    for (const [i, verdict] of verdicts.entries()) {
+    const retries = new Set<string>();
+    const reading = this.#environment.reading();
+    if (isBatch || this.clock.nowMs(reading) - signed[0]!.iat * 1000 >= LATE_MS)
+      this.#catchingUpUntilMs = reading.monoMs + CATCHING_UP_MS;
+    for (const [i, result] of results.entries()) {
       const one = signed[i]!;
       const { claim } = one;
-      if ('problem' in verdict) {
-        // It told no progress.
-        this.wantFull = true;
-        let retry = retryOf(one, verdict.problem, status, this.#signer);
-        // Each that stays gets an answer of its own; one that had it already has to wait.
-        if (retry === 'alone') {
-          alone = !!signed[1];
-          retry = alone ? 'now' : 'later';
-        }
-        keep ||= retry === 'later';
-        halt ||= retry === 'enrol';
-        // That a session key is gone is nothing the application has to know.
-        if (verdict.problem !== 'session-key-unknown')
-          this.#problem(verdict.problem, status, verdict.detail, retry);
+      if ('problem' in result) {
+        const retry = this.#reject(one, result, status, isBatch);
+        retries.add(retry);
         if (retry !== 'never') continue;
-        drops.set(verdict.problem, [...(drops.get(verdict.problem) ?? []), claim]);
+        drops.set(result.problem, [...(drops.get(result.problem) ?? []), claim]);
       } else {
         await one.accepted();
-        if (verdict.accepted) {
-          told.push([claim, verdict.accepted]);
-          this.wantFull ||= verdict.accepted.status === 'limited';
+        const { accepted } = result;
+        if (accepted) {
+          acceptances.push([claim, accepted]);
+          this.askFull ||= accepted.status === 'limited';
           // Otherwise playback is faster than the module allows, and that is final.
-          if (nowMs < this.#catchingUpUntilMs)
-            remainders.push(...remainderOf(claim, verdict.accepted, this.#environment.newId()));
+          if (reading.monoMs < this.#catchingUpUntilMs)
+            remainders.push(...remainderOf(claim, accepted, this.#environment.newId()));
         }
       }
-      finished.add(claim.id!);
+      doneIds.add(claim.id!);
     }
-    if (alone) this.#alone = signed.length - finished.size;
+    // Each that stays gets an answer of its own.
+    if (retries.has('alone')) this.#alone = signed.length - doneIds.size;
     await this.#queue.change((draft) => {
       const { failures, progress } = draft.state;
       const state: QueueState = {
         failures: 0,
         untilMs: 0,
         waitMs: 0,
-        progress: remember(progress, told),
+        progress: remember(progress, acceptances),
       };
       draft.state = state;
-      if (keep) this.#queue.wait(state, failures, askedMs);
+      if (retries.has('later')) this.#queue.postpone(state, failures, askedMs);
       else if (remainders.length) {
         // The budget fills up while time passes; then there is room for what is left.
         const restMs = remainders.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0);
-        this.#queue.wait(state, NO_FAILURE, Math.min(restMs, MAX_REMAINDER_WAIT_MS));
+        this.#queue.postpone(state, NO_FAILURE, Math.min(restMs, MAX_REMAINDER_WAIT_MS));
       }
-      if (halt) state.halted = true;
+      if (retries.has('enrol')) state.halted = true;
       const taken = new Map(signed.map(({ claim }) => [claim.id, claim]));
       draft.claims = draft.claims
-        .filter(({ id }) => !finished.has(id!))
+        .filter(({ id }) => !doneIds.has(id!))
         .map((claim) => taken.get(claim.id) ?? claim)
         .concat(remainders);
     });
-    for (const [claim, accepted] of told) {
-      const progress: ModuleProgress = {
-        ...this.#queue.state!.progress[claim.cid]!,
-        resumeMs: accepted.resumeMs,
-      };
-      const { status, creditedMs } = accepted;
-      this.#emit('progress', { ...progress, ...pieceOf(claim), status, creditedMs });
-      if (claim.cid === this.#options.module) this.heard(progress);
-    }
+    for (const [claim, accepted] of acceptances) this.#report(claim, accepted);
     for (const [reason, claims] of drops) this.#drop(claims, reason);
     return true;
   }
 
+  /** Gives what becomes of the heartbeat. `alone`: the rest of its batch is sent one by one. */
+  #reject(
+    one: Signed,
+    { problem, detail }: Rejection,
+    status: number,
+    isBatch: boolean,
+  ): ProblemEvent['retry'] | 'alone' {
+    // A rejection has no progress in it.
+    this.askFull = true;
+    const reaction = retryOf(one, problem, status, this.#signer);
+    // One that was sent alone already has to wait.
+    const retry = reaction !== 'alone' || isBatch ? reaction : 'later';
+    // That a session key is gone is nothing the application has to know.
+    if (problem !== 'session-key-unknown')
+      this.#problem(problem, status, detail, retry === 'alone' ? 'now' : retry);
+    return retry;
+  }
+
+  /** Tells the application what was credited. */
+  #report(claim: Claim, { status, creditedMs, resumeMs }: Accepted): void {
+    const progress: ModuleProgress = { ...this.#queue.state!.progress[claim.cid]!, resumeMs };
+    this.#emit('progress', { ...progress, ...pieceOf(claim), status, creditedMs });
+    if (claim.cid === this.#options.module) this.applyProgress(progress);
+  }
+
   /** Nothing came back that counts: everything stays, the next try is later. Gives false. */
-  async #fail(name: string, { status, text, askedMs }: Reply): Promise<false> {
+  async #fail(name: string, { status, text, askedMs }: HttpResponse): Promise<false> {
     await this.#queue.change((draft) => {
       draft.state = { ...draft.state };
-      this.#queue.wait(draft.state, draft.state.failures, askedMs);
+      this.#queue.postpone(draft.state, draft.state.failures, askedMs);
     });
     this.#schedule(this.#queue.waitLeftMs(this.#queue.state!));
     this.#problem(name, status, text.slice(0, 200), 'later');

@@ -64,7 +64,7 @@ export class SessionKey {
   #epk: PublicJwk | undefined;
   #misses = 0;
 
-  get wanted(): boolean {
+  get isOffered(): boolean {
     return this.#misses < MAX_MISSES;
   }
 
@@ -77,12 +77,12 @@ export class SessionKey {
 
   /** The gateway accepted the token that made the offer. */
   async accepted(gateway: GatewayKey, signingInput: string): Promise<void> {
-    if (!this.wanted) return;
+    if (!this.isOffered) return;
     this.mac = await deriveSessionKey(this.#pair!.privateKey, gateway.key, signingInput);
   }
 
   /** The gateway credited a token with the session's key. */
-  worked(): void {
+  keyAccepted(): void {
     this.#misses = 0;
   }
 
@@ -90,7 +90,7 @@ export class SessionKey {
    * The gateway does not hold the key (any more): the device key signs, and offers again. Gives
    * whether that is the second time in a row. The refusals of one batch are one.
    */
-  missed(): boolean {
+  keyRejected(): boolean {
     if (!this.mac) return false;
     this.mac = undefined;
     return ++this.#misses === 2;

@@ -61,8 +61,8 @@ export class Signer {
   }
 
   /** The gateway does not know the session's key: the device signs the next one, and offers again. */
-  missed(): void {
-    if (!this.#key.missed()) return;
+  keyRejected(): void {
+    if (!this.#key.keyRejected()) return;
     // The offer was for a key that the gateway has no longer, or never had; so much a cache must not hide.
     this.#gatewayKey = undefined;
     this.#keysTries = MAX_KEYS_TRIES;
@@ -85,7 +85,7 @@ export class Signer {
       const mac = this.#isOwn(claim) ? key.mac : undefined;
       if (mac) {
         const { text } = await signWithSession(kid, mac, payload);
-        signed.push({ claim, text, bySession: true, iat, accepted: () => key.worked() });
+        signed.push({ claim, text, bySession: true, iat, accepted: () => key.keyAccepted() });
         continue;
       }
       const offered = this.#isOwn(claim) ? gateway : undefined;
@@ -109,7 +109,7 @@ export class Signer {
 
   /** The gateway's key, asked for until there is an answer; undefined where there is none. */
   async #loadGatewayKey(calm: boolean): Promise<GatewayKey | undefined> {
-    if (!this.#key.wanted) return undefined;
+    if (!this.#key.isOffered) return undefined;
     if (!this.#gatewayKey && this.#keysTries > 0 && calm) {
       --this.#keysTries;
       try {

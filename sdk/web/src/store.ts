@@ -42,9 +42,9 @@ export interface Store {
   getOrPut<T>(name: string, value?: T): Promise<T | undefined>;
 }
 
-/** Whether `kept` is `claim`, or a joined one that has it: then it is not to be added again. */
-const holds = (kept: Claim, claim: Claim): boolean =>
-  kept.sid === claim.sid && kept.fromMs <= claim.fromMs && kept.toMs >= claim.toMs;
+/** Whether `stored` is `claim`, or was joined with it: then `claim` is not added again. */
+const covers = (stored: Claim, claim: Claim): boolean =>
+  stored.sid === claim.sid && stored.fromMs <= claim.fromMs && stored.toMs >= claim.toMs;
 
 const emptyState = (): QueueState => ({ failures: 0, untilMs: 0, waitMs: 0, progress: {} });
 
@@ -61,7 +61,7 @@ export class MemoryStore implements Store {
       const here = draft.claims;
       draft.claims = [
         ...here,
-        ...claims.filter((claim) => !here.some((kept) => holds(kept, claim))),
+        ...claims.filter((claim) => !here.some((stored) => covers(stored, claim))),
       ];
     };
     void this.transact(name, merge, state);
@@ -123,13 +123,13 @@ class IndexedDbStore implements Store {
         const before = claims.result;
         const draft: Draft = { claims: before, state: state.result ?? emptyState() };
         result = change(draft);
-        const kept = new Set(draft.claims.map((claim) => claim.id));
-        for (const claim of before) if (!kept.has(claim.id)) queue.delete(claim.id!);
+        const remaining = new Set(draft.claims.map((claim) => claim.id));
+        for (const claim of before) if (!remaining.has(claim.id)) queue.delete(claim.id!);
         for (const claim of draft.claims) {
           // Without an id it is new, unless an earlier try, of which nobody heard, has added it.
           const isKnown =
             claim.id === undefined
-              ? before.some((kept) => holds(kept, claim))
+              ? before.some((stored) => covers(stored, claim))
               : before.includes(claim);
           if (!isKnown) queue.put(claim);
         }

@@ -91,7 +91,7 @@ export class Tracker extends Emitter<Events> {
   #channel: BroadcastChannel | undefined;
   readonly #detach = new AbortController();
   #sequence = 0;
-  #gone = false;
+  #stopped = false;
   #done: Promise<void> | undefined;
 
   /** Throws a TypeError or RangeError for an option that cannot be; nothing else is ever thrown. */
@@ -122,7 +122,7 @@ export class Tracker extends Emitter<Events> {
     this.#cutter = new Cutter(heartbeatMs);
     this.#store = new DurableStore((detail) => {
       this.emit('problem', { name: 'storage', status: 0, detail, retry: 'later' });
-      this.#sender.tellChange();
+      this.#sender.emitStatus();
     });
     this.#device = deviceKey(this.#store, options.student);
     // Whoever waits for the key is told; nobody has to.
@@ -151,14 +151,14 @@ export class Tracker extends Emitter<Events> {
     this.#channel.onmessage = ({ data }: MessageEvent<Events['progress']>) => {
       if (data.module !== options.module) return;
       this.emit('progress', data);
-      this.#sender.heard(data);
+      this.#sender.applyProgress(data);
     };
     this.#listen();
     this.ready = this.#sender.progress().then((progress) => ({ progress }));
     // What an earlier page had to leave behind; the device may have been enrolled since.
     void this.ready.then(({ progress }) => {
-      if (progress) this.#sender.heard(progress);
-      return this.#gone ? undefined : this.#sender.hurry();
+      if (progress) this.#sender.applyProgress(progress);
+      return this.#stopped ? undefined : this.#sender.retryNow();
     });
     this.#look('tick');
   }
@@ -178,14 +178,14 @@ export class Tracker extends Emitter<Events> {
    */
   async flush(): Promise<void> {
     await this.#look('cut');
-    await this.#sender.hurry();
+    await this.#sender.retryNow();
   }
 
   /** Reports what was played, sends it if that works now, and lets go of the media element. */
   stop(): Promise<void> {
     this.#done ??= (async () => {
       const last = this.#look('cut');
-      this.#gone = true;
+      this.#stopped = true;
       this.#detach.abort();
       await last;
       await this.#sender.flush();
@@ -204,7 +204,7 @@ export class Tracker extends Emitter<Events> {
     }
     document.addEventListener('visibilitychange', () => void this.#look('tick'), { signal });
     window.addEventListener('pagehide', () => void this.#look('cut'), { signal });
-    window.addEventListener('online', () => void this.#sender.hurry(), { signal });
+    window.addEventListener('online', () => void this.#sender.retryNow(), { signal });
   }
 
   #snapshot(): Snapshot {
@@ -215,7 +215,7 @@ export class Tracker extends Emitter<Events> {
       rate: media.playbackRate,
       ended: media.ended,
       isPlaying:
-        !this.#gone &&
+        !this.#stopped &&
         !media.paused &&
         !media.ended &&
         !media.seeking &&
@@ -224,13 +224,13 @@ export class Tracker extends Emitter<Events> {
   }
 
   async #look(cause: Cause): Promise<void> {
-    if (this.#gone) return;
+    if (this.#stopped) return;
     const snapshot = this.#snapshot();
     // While the element seeks, its position is where it goes to and not what was played.
     const intervals = this.#cutter.observe(snapshot, this.#media.seeking ? 'jump' : cause);
     if (!intervals.length) return;
     // At an interruption the application is likely to show where the student stands.
-    if (cause !== 'tick' || !snapshot.isPlaying) this.#sender.wantFull = true;
+    if (cause !== 'tick' || !snapshot.isPlaying) this.#sender.askFull = true;
     const { student: sub, module: cid } = this.#options;
     const ended = this.#sender.clock.moment(this.#environment.reading());
     // All are asked to be written before anything is waited for.

@@ -26,22 +26,26 @@ const spans = (claims: Claim[]): [number, number][] =>
 describe('the buffer', () => {
   test('joins what adjoins before anything is dropped, up to thirty seconds', () => {
     const claims: Claim[] = [];
-    let kept: Claim[] = [];
+    let remaining: Claim[] = [];
     for (let i = 0; i < 15; ++i) {
       claims.push(claim(i * 10_000, (i + 1) * 10_000));
-      const settled = settle([...kept, claims[i]!], limits, none);
+      const settled = settle([...remaining, claims[i]!], limits, none);
       expect(settled.dropped).toEqual([]);
-      kept = settled.kept;
+      remaining = settled.remaining;
     }
-    expect(spans(kept)).toEqual([
+    expect(spans(remaining)).toEqual([
       [0, 30],
       [30, 60],
       [60, 90],
       [90, 120],
       [120, 150],
     ]);
-    expect(kept[0]).toMatchObject({ sn: claims[0]!.sn, ended: claims[2]!.ended });
-    const { kept: after, dropped } = settle([...kept, claim(150_000, 160_000)], limits, none);
+    expect(remaining[0]).toMatchObject({ sn: claims[0]!.sn, ended: claims[2]!.ended });
+    const { remaining: after, dropped } = settle(
+      [...remaining, claim(150_000, 160_000)],
+      limits,
+      none,
+    );
     expect(spans(dropped)).toEqual([[0, 30]]);
     expect(spans(after)).toEqual([
       [30, 60],
@@ -73,16 +77,16 @@ describe('the buffer', () => {
 
   test('neither drops nor counts what is under way', () => {
     const claims = Array.from({ length: 8 }, (_, i) => claim(i * 5000, i * 5000 + 1000));
-    const busy = new Set(claims.slice(0, 2).map(({ id }) => id!));
-    const { kept, dropped } = settle(claims, limits, busy);
+    const inFlight = new Set(claims.slice(0, 2).map(({ id }) => id!));
+    const { remaining, dropped } = settle(claims, limits, inFlight);
     expect(dropped).toEqual([claims[2]]);
-    expect(kept).toHaveLength(7);
+    expect(remaining).toHaveLength(7);
   });
 
   test('at any sequence of heartbeats: at most five, nothing gone unsaid, the order kept', () => {
     for (let seed = 1; seed <= 300; ++seed) {
       const random = randomFrom(seed);
-      let kept: Claim[] = [];
+      let remaining: Claim[] = [];
       let position = 0,
         added = 0,
         dropped = 0;
@@ -95,15 +99,16 @@ describe('the buffer', () => {
         });
         position += length;
         added += length;
-        const settled = settle([...kept, next], limits, none);
+        const settled = settle([...remaining, next], limits, none);
         dropped += settled.dropped.reduce((ms, c) => ms + c.toMs - c.fromMs, 0);
-        kept = settled.kept;
-        expect(kept.length).toBeLessThanOrEqual(5);
-        expect(kept.every((c) => c.toMs - c.fromMs <= 30_000)).toBe(true);
-        expect(kept.every((c, j) => j === 0 || c.fromMs >= kept[j - 1]!.toMs)).toBe(true);
-        expect(dropped + kept.reduce((ms, c) => ms + c.toMs - c.fromMs, 0), `seed ${seed}`).toBe(
-          added,
-        );
+        remaining = settled.remaining;
+        expect(remaining.length).toBeLessThanOrEqual(5);
+        expect(remaining.every((c) => c.toMs - c.fromMs <= 30_000)).toBe(true);
+        expect(remaining.every((c, j) => j === 0 || c.fromMs >= remaining[j - 1]!.toMs)).toBe(true);
+        expect(
+          dropped + remaining.reduce((ms, c) => ms + c.toMs - c.fromMs, 0),
+          `seed ${seed}`,
+        ).toBe(added);
       }
     }
   });

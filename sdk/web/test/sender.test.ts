@@ -130,7 +130,7 @@ describe('the sender', () => {
     await play(7);
     expect(gateway.coveredMs).toBe(70_000);
     expect(of('progress').map(({ sequence: n }) => n)).toEqual([0, 3, 6]);
-    sender.wantFull = true;
+    sender.askFull = true;
     await play();
     expect(of('progress')).toHaveLength(4);
   });
@@ -149,15 +149,15 @@ describe('the sender', () => {
   test('asks for content after a flush, and no break that is told meanwhile is forgotten', async () => {
     seldom();
     await play(2);
-    await sender.hurry();
+    await sender.retryNow();
     await play(2);
     let told = false;
     gateway.trouble = () => {
       // The player pauses while an answer is under way.
-      if (!told) sender.wantFull = told = true;
+      if (!told) sender.askFull = told = true;
       return undefined;
     };
-    sender.wantFull = true;
+    sender.askFull = true;
     await play(3);
     expect(asked()).toBe('f.f.ff.');
   });
@@ -165,7 +165,7 @@ describe('the sender', () => {
   test('asks for content from 90 percent on, until the module is mastered', async () => {
     seldom();
     await play(8);
-    sender.wantFull = true;
+    sender.askFull = true;
     await play(4);
     expect(of('progress').map(({ completionPercentage }) => completionPercentage)).toEqual([
       10, 90, 100,
@@ -278,7 +278,7 @@ describe('an outage', () => {
       buffer: { maxHeartbeats: 5, longestMs: 30_000 },
       backoff: { baseMs: 1_000, maxMs: 60_000 },
     };
-    const [dropped] = await new Queue(limits, twice, time.environment(gateway)).take(false);
+    const [dropped] = await new Queue(limits, twice, time.environment(gateway)).takeNext(false);
     expect(dropped.map(({ sid }) => sid)).toEqual(['one', 'a']);
   });
 
@@ -302,7 +302,7 @@ describe('an outage', () => {
     gateway.trouble = away;
     await play(2);
     gateway.trouble = undefined;
-    await sender.hurry();
+    await sender.retryNow();
     expect(gateway.coveredMs).toBe(20_000);
   });
 
@@ -363,7 +363,7 @@ describe('what the gateway says about a heartbeat', () => {
       expect(sender.status()).toMatchObject({ state: 'waiting', buffered: 1 });
       expect(sender.status().nextTryMs).toBeGreaterThanOrEqual(7_000);
       gateway.trouble = undefined;
-      await sender.hurry();
+      await sender.retryNow();
       expect(gateway.coveredMs).toBe(0);
       await settle();
       expect(gateway.coveredMs).toBe(10_000);
@@ -402,7 +402,7 @@ describe('what the gateway says about a heartbeat', () => {
     expect(gateway.requests.filter(({ tokens }) => tokens.length)).toHaveLength(1);
     expect(problems()).toEqual(['unknown-device enrol']);
     gateway.devices.set(device.kid, device.jwk);
-    await sender.hurry();
+    await sender.retryNow();
     expect(gateway.coveredMs).toBe(30_000);
     expect(sender.status().state).toBe('idle');
   });
