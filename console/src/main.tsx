@@ -1,7 +1,7 @@
 import { render } from 'preact';
-import { App } from './app';
-import { resume } from './core/session';
+import { restoreLogin } from './core/login';
+import { App } from './shell/app';
 import './core/theme';
 
-void resume();
+void restoreLogin();
 render(<App />, document.getElementById('app')!);

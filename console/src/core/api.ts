@@ -5,7 +5,7 @@ import type { Range } from './ranges';
 /** The calls of the gateway that the console makes, and the documents they answer with. */
 export type Role = 'viewer' | 'admin' | 'operator';
 
-export interface SessionDocument {
+export interface LoginDocument {
   name: string;
   role: Role;
   expires_at: string;
@@ -165,7 +165,7 @@ export class Problem extends Error {
 
 export const ANSWER_WITHIN_MS = 20_000;
 
-/** What the calls need to know of the sign-in; set by `session.ts`. */
+/** What the calls need to know of the sign-in; set by `login.ts`. */
 export const authority: {
   csrf: string;
   onUnauthorized: () => void;
@@ -194,7 +194,7 @@ interface CallOptions {
   method?: 'GET' | 'PUT' | 'POST' | 'DELETE';
   body?: unknown;
   signal?: AbortSignal | undefined;
-  /** Sign-in itself: a 401 is its answer and not the end of a session. */
+  /** Sign-in itself: a 401 is its answer and not the end of a login. */
   quiet?: boolean;
   /** Made a second time: not again. */
   again?: boolean;
@@ -297,9 +297,9 @@ export const api = {
     signal?: AbortSignal,
   ) => call<List<CompletionEvent>>(`/v1/completions${query(parameters)}`, { signal }),
   stats: (signal?: AbortSignal) => call<Stats>('/v1/stats', { signal }),
-  session: () => call<SessionDocument>('/v1/session', { quiet: true }),
+  login: () => call<LoginDocument>('/v1/session', { quiet: true }),
   signIn: (token: string) =>
-    call<SessionDocument>('/v1/session', { method: 'POST', body: { token }, quiet: true }),
+    call<LoginDocument>('/v1/session', { method: 'POST', body: { token }, quiet: true }),
   signOut: () => call<void>('/v1/session', { method: 'DELETE', quiet: true }),
 };
 

@@ -1,12 +1,12 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { Problem } from './api';
-import { session } from './session';
+import { login } from './login';
 import { LiveStream, type SseEvent, type StreamState } from './sse';
 import { useStore } from './store';
 
-/** Changes when somebody signs in (again): what failed for want of a session is asked for again. */
+/** Changes when somebody signs in (again): what failed without a login is asked for again. */
 export function useRevision(): number {
-  const now = useStore(session);
+  const now = useStore(login);
   const last = useRef(0);
   if (now.phase === 'in') last.current = now.revision;
   return last.current;
@@ -117,7 +117,7 @@ export function useStream(
       },
       onState: (next) => {
         setState(next);
-        // The stream cannot tell an expired cookie by itself: the session has to be asked.
+        // The stream cannot tell an expired cookie by itself: the login has to be asked.
         if (next.phase === 'ended' && next.status === 401) authorityLost();
       },
     });
@@ -133,8 +133,8 @@ export function useStream(
 }
 
 function authorityLost(): void {
-  const now = session.value;
-  if (now.phase === 'in') session.set({ phase: 'expired', was: now.who });
+  const now = login.value;
+  if (now.phase === 'in') login.set({ phase: 'expired', was: now.who });
 }
 
 /** The size of an element in CSS pixels, as it changes. */

@@ -1,8 +1,8 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { Problem } from '../core/api';
+import { login } from '../core/login';
 import { BASE } from '../core/router';
-import { session } from '../core/session';
 import type { StreamState } from '../core/sse';
 import { useStore } from '../core/store';
 import { t } from '../text/en';
@@ -55,6 +55,22 @@ export const ToModules = () => (
   </a>
 );
 
+/** In the place of the whole page, when the gateway does not answer. */
+export const Unreachable = ({ retry }: { retry: () => void }) => (
+  <Notice
+    page
+    icon="away"
+    title={t.state.unreachableTitle}
+    action={
+      <button type="button" class="button" onClick={retry}>
+        {t.state.retry}
+      </button>
+    }
+  >
+    {t.state.unreachable}
+  </Notice>
+);
+
 /** A refusal of the gateway, said so that it helps. A 401 is left to the sign-in dialog. */
 export function ProblemNotice({
   problem,
@@ -67,7 +83,7 @@ export function ProblemNotice({
   page?: boolean;
   missing?: { title: string; text: string };
 }) {
-  const who = useStore(session);
+  const who = useStore(login);
   const again = (
     <button type="button" class="button" onClick={retry}>
       {t.state.retry}

@@ -1,5 +1,4 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
-import type { ViewProps } from '../app';
 import { api, type CompletionEvent, Problem } from '../core/api';
 import { amend } from '../core/place';
 import { pathOf } from '../core/router';
@@ -8,6 +7,7 @@ import { ExportButton } from '../parts/export-button';
 import { Loading, Notice, ProblemNotice } from '../parts/states';
 import { t } from '../text/en';
 import { clock, fullDateTime, percent, since } from '../text/format';
+import type { ViewProps } from './props';
 
 const PAGE = 100;
 const NEWS = 500;

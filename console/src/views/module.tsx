@@ -1,12 +1,11 @@
 import { useRef, useState } from 'preact/hooks';
-import type { ViewProps } from '../app';
 import { api, type ModuleDocument, type ModuleOverview, query } from '../core/api';
 import { Heat, type HeatDelta } from '../core/heat';
 import { heatmapEvent, progressEvent, totalsEvent } from '../core/live-events';
+import { login } from '../core/login';
 import { ID } from '../core/module-input';
 import { Ring } from '../core/ring';
 import { BASE, pathOf } from '../core/router';
-import { session } from '../core/session';
 import type { SseEvent } from '../core/sse';
 import { useStore } from '../core/store';
 import type { LiveItem } from '../core/students';
@@ -20,6 +19,7 @@ import { LiveMark, Loading, Notice, ProblemNotice, ToModules } from '../parts/st
 import { type Feed, StudentsCard } from '../parts/students-card';
 import { t } from '../text/en';
 import { clock, clockRange, compact, decimal, percent, since } from '../text/format';
+import type { ViewProps } from './props';
 
 const RECENT = 8;
 const PENDING_MAX = 1000;
@@ -92,7 +92,7 @@ function RecentList({ recent }: { recent: readonly Recent[] }) {
 }
 
 function Opened({ module, reload }: { module: ModuleDocument; reload: () => void }) {
-  const who = useStore(session);
+  const who = useStore(login);
   const [form, setForm] = useState(false);
   const [preview, setPreview] = useState<{ atMs: number; turn: number }>();
   const [overview, setOverview] = useState<ModuleOverview>();

@@ -1,5 +1,4 @@
 import { useMemo, useState } from 'preact/hooks';
-import type { ViewProps } from '../app';
 import {
   allPages,
   api,
@@ -7,9 +6,9 @@ import {
   type ModuleOverview,
   type Overview,
 } from '../core/api';
+import { login } from '../core/login';
 import { amend, go } from '../core/place';
 import { pathOf } from '../core/router';
-import { session } from '../core/session';
 import { useStore } from '../core/store';
 import { useLoad, usePolling } from '../core/use';
 import { Bar, Figure } from '../parts/controls';
@@ -19,6 +18,7 @@ import { Spark } from '../parts/spark';
 import { Loading, Notice, ProblemNotice } from '../parts/states';
 import { t } from '../text/en';
 import { clock, compact, percent } from '../text/format';
+import type { ViewProps } from './props';
 
 const MODULES_MAX = 5_000;
 const SHOWN_FIRST = 100;
@@ -114,7 +114,7 @@ function Card({
 }
 
 export function Modules({ search }: ViewProps) {
-  const who = useStore(session);
+  const who = useStore(login);
   const admin = who.phase === 'in' && who.who.role === 'admin';
   const [form, setForm] = useState<{ of?: ModuleDocument }>();
   const [shown, setShown] = useState(SHOWN_FIRST);

@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
-import { Brand } from '../app';
-import { Problem, type SessionDocument } from '../core/api';
-import { signIn, signOut } from '../core/session';
+import { type LoginDocument, Problem } from '../core/api';
+import { signIn, signOut } from '../core/login';
+import { Brand } from '../parts/brand';
 import { Dialog, Field } from '../parts/controls';
 import { t } from '../text/en';
 
@@ -104,7 +104,7 @@ export function SignIn({ signedOut }: { signedOut: boolean }) {
 }
 
 /** Over the view that was open, which stays as it is behind it. */
-export function ExpiredSignIn({ was }: { was: SessionDocument }) {
+export function ExpiredSignIn({ was }: { was: LoginDocument }) {
   return (
     <Dialog title={t.signIn.expiredTitle} onClose={() => {}} locked>
       <p>{t.signIn.expiredLead(was.name)}</p>

@@ -1,5 +1,4 @@
 import { useState } from 'preact/hooks';
-import type { ViewProps } from '../app';
 import {
   allPages,
   api,
@@ -8,10 +7,10 @@ import {
   Problem,
   type ProgressDocument,
 } from '../core/api';
+import { login } from '../core/login';
 import { ID } from '../core/module-input';
 import { gaps } from '../core/ranges';
 import { BASE, pathOf } from '../core/router';
-import { session } from '../core/session';
 import { useStore } from '../core/store';
 import { rowOf } from '../core/students';
 import { useLoad, useNow, useWidth } from '../core/use';
@@ -23,6 +22,7 @@ import { missingText, Strip } from '../parts/strip';
 import { NeedMark } from '../parts/student-rows';
 import { t } from '../text/en';
 import { clock, clockRange, date, dateTime, fullDateTime, percent, since } from '../text/format';
+import type { ViewProps } from './props';
 
 const MODULES_MAX = 1_000;
 
@@ -352,7 +352,7 @@ function Completions({
 }
 
 export function Student({ id }: ViewProps) {
-  const who = useStore(session);
+  const who = useStore(login);
   const admin =
     who.phase === 'in'
       ? who.who.role === 'admin'

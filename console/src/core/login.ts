@@ -1,36 +1,37 @@
-import { api, authority, Problem, type SessionDocument } from './api';
+import { api, authority, type LoginDocument, Problem } from './api';
 import { Store } from './store';
 
-export type Session =
+/** Who is signed in to the console. The gateway calls the resource of a login `/v1/session`. */
+export type Login =
   | { phase: 'asking' }
   | { phase: 'unreachable' }
   /** `expired` keeps whose sign-in it was, so that the view stays where it is. */
   | { phase: 'out'; why: 'none' | 'signed-out' }
-  | { phase: 'expired'; was: SessionDocument }
-  | { phase: 'in'; who: SessionDocument; revision: number };
+  | { phase: 'expired'; was: LoginDocument }
+  | { phase: 'in'; who: LoginDocument; revision: number };
 
-export const session = new Store<Session>({ phase: 'asking' });
+export const login = new Store<Login>({ phase: 'asking' });
 let revision = 0;
 
-function signedIn(who: SessionDocument): void {
+function signedIn(who: LoginDocument): void {
   authority.csrf = who.csrf;
-  session.set({ phase: 'in', who, revision: ++revision });
+  login.set({ phase: 'in', who, revision: ++revision });
 }
 
 authority.onUnauthorized = () => {
-  const now = session.value;
+  const now = login.value;
   authority.csrf = '';
-  if (now.phase === 'in') session.set({ phase: 'expired', was: now.who });
+  if (now.phase === 'in') login.set({ phase: 'expired', was: now.who });
 };
 
 // Another tab may have signed in meanwhile: the cookie is shared, and what guards writes is not.
 authority.onForbidden = async () => {
-  const before = session.value;
+  const before = login.value;
   const { csrf } = authority;
   if (before.phase !== 'in') return false;
-  let now: SessionDocument;
+  let now: LoginDocument;
   try {
-    now = await api.session();
+    now = await api.login();
   } catch {
     return false;
   }
@@ -41,12 +42,12 @@ authority.onForbidden = async () => {
 };
 
 /** Whether the browser holds a sign-in from before. */
-export async function resume(): Promise<void> {
+export async function restoreLogin(): Promise<void> {
   try {
-    signedIn(await api.session());
+    signedIn(await api.login());
   } catch (error) {
     const gone = error instanceof Problem && error.status === 401;
-    session.set(gone ? { phase: 'out', why: 'none' } : { phase: 'unreachable' });
+    login.set(gone ? { phase: 'out', why: 'none' } : { phase: 'unreachable' });
   }
 }
 
@@ -58,9 +59,9 @@ export async function signOut(): Promise<void> {
   try {
     await api.signOut();
   } catch (error) {
-    // A session that is gone already is what was asked for; anything else is told.
+    // A login that has ended already is what was asked for; anything else is an error.
     if (!(error instanceof Problem && error.status === 401)) throw error;
   }
   authority.csrf = '';
-  session.set({ phase: 'out', why: 'signed-out' });
+  login.set({ phase: 'out', why: 'signed-out' });
 }

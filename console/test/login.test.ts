@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { api, Problem } from '../src/core/api';
-import { resume, session } from '../src/core/session';
+import { login, restoreLogin } from '../src/core/login';
 
 const ann = { name: 'ann', role: 'admin', csrf: 'one' };
 
@@ -21,7 +21,7 @@ describe('a write after a sign-in in another tab', () => {
           : Response.json({ type: 'urn:watchkeeper:problem:forbidden' }, { status: 403 });
       },
     );
-    await resume();
+    await restoreLogin();
   });
   afterEach(() => vi.unstubAllGlobals());
 
@@ -38,7 +38,7 @@ describe('a write after a sign-in in another tab', () => {
     who = { name: 'bob', role: 'admin', csrf: 'three' };
     await expect(api.revoke('kid')).rejects.toBeInstanceOf(Problem);
     expect(asked.filter(({ method }) => method === 'DELETE')).toHaveLength(1);
-    expect(session.value).toMatchObject({ phase: 'in', who });
+    expect(login.value).toMatchObject({ phase: 'in', who });
   });
   test('is refused where nothing has changed', async () => {
     vi.stubGlobal('fetch', async (path: string, init: { method: string }) => {
