@@ -289,7 +289,6 @@ if (variants.includes('servers')) {
         await until(
           '/readyz says degraded',
           async () => (await gateway.client.request('GET', '/readyz')).json.degraded === true,
-          { timeoutMs: 3_000 },
         );
         assert.equal((await scene.progress()).seconds_watched, 2);
         gateway.stores.halt('private-postgres');

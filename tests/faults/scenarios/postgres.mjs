@@ -123,7 +123,7 @@ export const postgresScenarios = {
         await world.moment(100, 1500);
         world.fault();
         await Promise.all([world.redis.kill(), world.postgres.kill()]);
-        await until('nothing is acknowledged', () => world.silent(800), { timeoutMs: 15_000 });
+        await until('nothing is acknowledged', () => world.silent(800), { timeoutMs: 45_000 });
         const { status } = await world.gateway.readiness();
         if (status !== 503)
           await until('not ready', async () => (await world.gateway.readiness()).status === 503);
@@ -149,7 +149,7 @@ export const postgresScenarios = {
         await noticed(world);
         await world.flowing('through the ledger');
         await world.postgres.kill();
-        await until('nothing is acknowledged', () => world.silent(800), { timeoutMs: 15_000 });
+        await until('nothing is acknowledged', () => world.silent(800), { timeoutMs: 45_000 });
         await world.redis.start();
         await recovered(world);
         await world.flowing('with Redis alone', 45_000);

@@ -83,7 +83,7 @@ export class Gateway {
         if (this.child.exitCode !== null) throw new Error('it has ended');
         const probe = new Client(this.origin);
         try {
-          return (await probe.request('GET', '/readyz', { timeoutMs: 2000 })).status === 200;
+          return (await probe.request('GET', '/readyz', { timeoutMs: 5_000 })).status === 200;
         } finally {
           await probe.close();
         }

@@ -196,7 +196,7 @@ export class RawHttp2 {
     );
   }
   /** Waits for a condition of what came; the end of the connection ends every wait. */
-  async until(what, condition, timeoutMs = 10_000) {
+  async until(what, condition, timeoutMs = 30_000) {
     const deadline = Date.now() + timeoutMs;
     while (!condition()) {
       if (this.closed) throw new Error(`${what}: the connection has ended (GOAWAY ${this.goaway})`);

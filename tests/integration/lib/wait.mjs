@@ -9,7 +9,7 @@ export const openWaits = () => [...open.values()];
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** `promise`, or an error that names what was waited for. */
-export async function within(what, promise, timeoutMs = 15_000) {
+export async function within(what, promise, timeoutMs = 30_000) {
   const wait = ++waits;
   open.set(wait, what);
   let timer;
@@ -28,7 +28,7 @@ export async function within(what, promise, timeoutMs = 15_000) {
 const probeGraceMs = 10_000;
 
 /** Asks `probe` until it gives something true, and gives that. */
-export async function until(what, probe, { timeoutMs = 15_000, everyMs = 25 } = {}) {
+export async function until(what, probe, { timeoutMs = 30_000, everyMs = 25 } = {}) {
   const deadline = Date.now() + timeoutMs;
   let isOver = false;
   const ask = async () => {
@@ -60,7 +60,7 @@ export async function until(what, probe, { timeoutMs = 15_000, everyMs = 25 } = 
  * The arguments of the next event `name` of `emitter`. `error` ends the wait with that error, and `close`
  * ends it if `name` has not come until then; whoever waits for `close` gets it whatever went wrong before.
  */
-export function event(what, emitter, name, timeoutMs = 15_000) {
+export function event(what, emitter, name, timeoutMs = 30_000) {
   const come = new Promise((resolve, reject) => {
     const listeners = {
       error: name === 'close' ? () => {} : reject,
