@@ -307,3 +307,22 @@ test('the record: promises, retries, a line that is cut', () => {
   assert.equal(record.problems.get('stale-token'), 1);
   fs.rmSync(path.dirname(file), { recursive: true });
 });
+
+test('the record: who plays, and what was not answered', () => {
+  const record = new AckRecord('none');
+  const line = (event, kid, sn, status) =>
+    record.take({ event, kid, student: 's', module: 'm', sid: kid, sn, from: 0, to: 1, status });
+  line('sent', 'a', 0);
+  line('sent', 'b', 0);
+  line('answered', 'a', 0, 'retry');
+  assert.deepEqual([...record.players], []);
+  assert.deepEqual(record.unansweredAfter(0), [{ number: 1, pair: 's/m', interval: [0, 1] }]);
+  assert.deepEqual(record.unansweredAfter(2), []);
+  // Sent once more it is one that was sent later.
+  line('sent', 'b', 0);
+  assert.deepEqual(record.unansweredAfter(2), [{ number: 2, pair: 's/m', interval: [0, 1] }]);
+  line('answered', 'b', 0, 'credited');
+  line('answered', 'a', 0, 'limited');
+  assert.deepEqual([...record.players], ['b', 'a']);
+  assert.deepEqual(record.unansweredAfter(0), []);
+});

@@ -188,7 +188,7 @@ export class World {
   }
 
   /** Waits until heartbeats are acknowledged again: as many as there are devices. */
-  async flowing(when, timeoutMs = 30_000) {
+  async flowing(when, timeoutMs = 60_000) {
     const before = this.record.read().counts.acknowledged;
     await until(
       `heartbeats are acknowledged ${when}`,
@@ -273,7 +273,7 @@ export class World {
       { timeoutMs: 60_000, everyMs: 100 },
     );
     this.fleet.kill('SIGTERM');
-    await within('the players end', this.fleetEnded, 40_000);
+    await within('the players end', this.fleetEnded, 90_000);
     this.isOver = true;
     await this.watching;
     this.record.read();
@@ -284,13 +284,19 @@ export class World {
           const { status, degraded } = await gateway.readiness();
           return status === 200 && degraded === false;
         },
-        { timeoutMs: 20_000 },
+        { timeoutMs: 60_000 },
       );
     // I5 says within one checkpoint interval: one that had begun may have to end first.
     const begun = Date.now();
-    await until('every pair is checkpointed', async () => (await this.redis.dirtyPairs()) === 0, {
-      timeoutMs: 20_000,
-    });
+    await until(
+      'every pair is checkpointed',
+      async () => {
+        const pairs = await this.redis.dirtyPairs();
+        if (pairs > 0) throw new Error(`${pairs} pairs wait for the ledger`);
+        return true;
+      },
+      { timeoutMs: 90_000, everyMs: 100 },
+    );
     this.settledMs = Date.now() - begun;
   }
 
