@@ -2,6 +2,7 @@
 import axe from 'axe-core';
 import { launchBrowser, limited } from './browser.mjs';
 import { tokens } from './gateway.mjs';
+import { within } from './wait.mjs';
 
 export class Browser {
   /** `context`: viewport, colorScheme and so on. Everything of it goes with `close`. */
@@ -54,12 +55,13 @@ export class Browser {
       worldName: 'axe',
     });
     const evaluate = async (expression) => {
-      const { result, exceptionDetails } = await cdp.send('Runtime.evaluate', {
+      const answer = cdp.send('Runtime.evaluate', {
         expression,
         contextId: executionContextId,
         awaitPromise: true,
         returnByValue: true,
       });
+      const { result, exceptionDetails } = await within('axe looks at the page', answer, 120_000);
       if (exceptionDetails)
         throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
       return result.value;
