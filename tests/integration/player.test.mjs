@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { compactVerify, importJWK } from 'jose';
 import { holes, launchBrowser, PlayerPage } from './lib/browser.mjs';
 import { Gateway, tokens as secrets } from './lib/gateway.mjs';
+import { canPlay } from './lib/machine.mjs';
 import { PageServer, playerFolders, playerSettings } from './lib/page-server.mjs';
 import { lengthOf, union } from './lib/scene.mjs';
 import { after, before, describe, test } from './lib/test.mjs';
@@ -18,8 +19,9 @@ before(
   async () => {
     folders = playerFolders(videoS);
     browser = await launchBrowser();
+    await canPlay();
   },
-  { timeout: 180_000 },
+  { timeout: 600_000 },
 );
 after(() => browser?.close());
 
@@ -336,7 +338,10 @@ describe('the player page', { concurrency: 3 }, () => {
       await leaver.load();
       assert.ok((await leaver.status()).buffered > 0);
       assert.equal(sent[0][0].alg, 'ES256');
-      assert.ok(sent[0][0].epk, 'no key was offered');
+      assert.ok(
+        sent.flat().some(({ alg, epk }) => alg === 'ES256' && epk),
+        'no key was offered',
+      );
       assert.equal(sent.at(-1)[0].alg, 'HS256');
       sent.length = 0;
       await gateway.launch(port);

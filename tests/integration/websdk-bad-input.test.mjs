@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { holes, launchBrowser, launchProfile, PlayerPage } from './lib/browser.mjs';
 import { Gateway } from './lib/gateway.mjs';
+import { canPlay } from './lib/machine.mjs';
 import { PageServer, playerFolders } from './lib/page-server.mjs';
 import { temporaryDirectory } from './lib/stores.mjs';
 import { after, before, describe, test } from './lib/test.mjs';
@@ -10,10 +11,11 @@ import { until } from './lib/wait.mjs';
 
 let folders;
 before(
-  () => {
+  async () => {
     folders = playerFolders(90);
+    await canPlay();
   },
-  { timeout: 180_000 },
+  { timeout: 600_000 },
 );
 const served = () => ({ '/player/media/': folders.media, '/player/': folders.page });
 const claimsOf = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { launchBrowser, PlayerPage } from './lib/browser.mjs';
 import { CountingProxy } from './lib/counting-proxy.mjs';
 import { Gateway } from './lib/gateway.mjs';
+import { canPlay } from './lib/machine.mjs';
 import { playerFolders, playerSettings } from './lib/page-server.mjs';
 import { root } from './lib/stores.mjs';
 import { after, before, describe, test } from './lib/test.mjs';
@@ -20,8 +21,9 @@ before(
     browser = await launchBrowser();
     gateway = await Gateway.start({ settings: playerSettings(folders) });
     await gateway.putModule('demo', 90_000, { max_rate: 4 });
+    await canPlay();
   },
-  { timeout: 180_000 },
+  { timeout: 600_000 },
 );
 after(async () => {
   const file = path.join(root, 'build', 'websdk-bytes.json');
