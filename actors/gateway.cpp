@@ -14,14 +14,14 @@ void gateway::submit(std::span<heartbeat_request> requests) noexcept {
   implementation_->submit(requests);
 }
 
-std::future<stored<std::optional<progress>>> gateway::progress_of(const pair_key& pair) {
+std::future<storage::stored<std::optional<progress>>> gateway::progress_of(const pair_key& pair) {
   auto query = std::make_shared<progress_query>(pair);
   auto future = query->future();
   caf::anon_send(implementation_->shard_for(pair.student), progress_wanted{std::move(query)});
   return future;
 }
 
-stored<ok_t> gateway::forget_student(const student_id& student) {
+storage::stored<ok_t> gateway::forget_student(const student_id& student) {
   auto& self = *implementation_;
   self.known.forget_devices_of(student);
   // First the shard, so that no batch with this student follows; then the store; then the shard
@@ -38,12 +38,13 @@ stored<ok_t> gateway::forget_student(const student_id& student) {
   return erased;
 }
 
-stored<ok_t> gateway::readmit_student(const student_id& student) {
+storage::stored<ok_t> gateway::readmit_student(const student_id& student) {
   return implementation_->writer->readmit_student(student);
 }
 
-stored<heatmap_view> gateway::heatmap_of(const module_id& module, media_ms duration_ms,
-                                         ledger& behind, hot_store& hot) {
+storage::stored<heatmap_view> gateway::heatmap_of(const module_id& module, media_ms duration_ms,
+                                                  storage::ledger& behind,
+                                                  storage::hot_store& hot) {
   return implementation_->heat->read(module, duration_ms, behind, hot);
 }
 

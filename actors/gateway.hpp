@@ -10,12 +10,12 @@
 #include <string>
 #include <vector>
 
-#include "actors/heartbeat.hpp"
-#include "actors/heatmap.hpp"
-#include "actors/policy.hpp"
-#include "actors/registry.hpp"
+#include "actors/heatmap/heatmap.hpp"
+#include "actors/shared/heartbeat.hpp"
+#include "actors/shared/policy.hpp"
+#include "actors/shared/registry.hpp"
+#include "actors/shared/watch_observer.hpp"
 #include "actors/statistics.hpp"
-#include "actors/watch_observer.hpp"
 #include "crypto/agreement_key.hpp"
 #include "domain/credit.hpp"
 #include "domain/engagement_token.hpp"
@@ -25,14 +25,14 @@
 /// The actor layer as the rest of the server sees it.
 namespace watchkeeper::actors {
 
-using hot_store_factory = std::function<std::unique_ptr<hot_store>()>;
-using ledger_factory = std::function<std::unique_ptr<ledger>()>;
+using hot_store_factory = std::function<std::unique_ptr<storage::hot_store>()>;
+using ledger_factory = std::function<std::unique_ptr<storage::ledger>()>;
 
 struct gateway_options {
   unsigned worker_threads = 0;  // 0: one a core
   unsigned shards = 0;          // 0: two a worker
   std::int64_t checkpoint_interval_ms = 30'000;
-  durability require_durability = durability::log;
+  storage::durability require_durability = storage::durability::log;
   bool shared_stores = false;  // other gateways may be at them
   gateway_policy policy;
   /// Outlives the gateway; null: no session gets a key.
@@ -67,18 +67,19 @@ class gateway {
 
   /// A pair's progress: from memory, else the hot store, else the ledger. Nothing: never seen.
   /// Not to be waited for on an actor's thread.
-  [[nodiscard]] std::future<stored<std::optional<progress>>> progress_of(const pair_key& pair);
+  [[nodiscard]] std::future<storage::stored<std::optional<progress>>> progress_of(
+      const pair_key& pair);
 
   /// Forgets the student in the memory of the actors and in the hot store, and refuses what is on
   /// its way. The ledger's part is the caller's. Blocks; any thread but an actor's.
-  stored<ok_t> forget_student(const student_id& student);
+  storage::stored<ok_t> forget_student(const student_id& student);
   /// The student may earn credit again: called when a device is enrolled. Blocks.
-  stored<ok_t> readmit_student(const student_id& student);
+  storage::stored<ok_t> readmit_student(const student_id& student);
 
   /// A module's heatmap with everything that was credited until now; see actors::heatmap. Reads the
   /// stores through `behind` and `hot`, the caller's own. Blocks; any thread but an actor's.
-  stored<heatmap_view> heatmap_of(const module_id& module, media_ms duration_ms, ledger& behind,
-                                  hot_store& hot);
+  storage::stored<heatmap_view> heatmap_of(const module_id& module, media_ms duration_ms,
+                                           storage::ledger& behind, storage::hot_store& hot);
   /// Another gateway settled heartbeats of these students; of nobody: it is there. Any thread.
   void seen_elsewhere(const module_id& module, std::span<const student_id> students) noexcept;
   /// The ledger has forgotten the student, after `forget_student`: whoever watches heartbeats does

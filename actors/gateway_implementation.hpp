@@ -12,16 +12,16 @@
 #include <utility>
 #include <vector>
 
-#include "actors/checkpointer.hpp"
+#include "actors/credit/progress_shard.hpp"
+#include "actors/credit/refusal_annotator.hpp"
+#include "actors/credit/session.hpp"
+#include "actors/credit/session_directory.hpp"
 #include "actors/gateway.hpp"
-#include "actors/hot_writer.hpp"
-#include "actors/owner_telling.hpp"
-#include "actors/progress_shard.hpp"
-#include "actors/session.hpp"
-#include "actors/session_directory.hpp"
-#include "actors/store_reader.hpp"
-#include "actors/watcher.hpp"
-#include "domain/address_guard.hpp"
+#include "actors/stores/checkpointer.hpp"
+#include "actors/stores/hot_writer.hpp"
+#include "actors/stores/store_reader.hpp"
+#include "actors/stores/watcher.hpp"
+#include "base/address_rate_limiter.hpp"
 
 /// The parts of a gateway and how they are joined; for actors/gateway*.cpp alone.
 namespace watchkeeper::actors {
@@ -46,10 +46,10 @@ struct gateway::implementation final : shard_services {
   bool stop(std::chrono::milliseconds deadline);
 
   /// False: not reachable, the gateway starts on the ledger alone.
-  bool admit_hot_store(hot_store& hot);
+  bool admit_hot_store(storage::hot_store& hot);
   void recover();
-  void start_writer(std::unique_ptr<hot_store> hot, std::unique_ptr<ledger> behind,
-                    bool hot_is_there);
+  void start_writer(std::unique_ptr<storage::hot_store> hot,
+                    std::unique_ptr<storage::ledger> behind, bool hot_is_there);
   void start_reader();
   void start_shards();
   void start_watcher(std::int64_t last_change);
@@ -87,12 +87,12 @@ struct gateway::implementation final : shard_services {
   // -- shard_services
 
   void store(std::shared_ptr<credit_batch> batch) override { writer->store(std::move(batch)); }
-  bool refill(std::vector<pair_progress> pairs) override {
+  bool refill(std::vector<storage::pair_progress> pairs) override {
     return writer->refill(std::move(pairs));
   }
   bool has_unsaved_refills() const override { return writer->has_unsaved_refills(); }
   void load(std::shared_ptr<progress_query> query) override { reader->load(std::move(query)); }
-  void checkpoint_now(std::vector<pair_progress> pairs) override {
+  void checkpoint_now(std::vector<storage::pair_progress> pairs) override {
     checkpoints->checkpoint_now(std::move(pairs));
   }
 

@@ -33,7 +33,7 @@ std::vector<std::shared_ptr<watch_observer>> with(
 }
 
 template <class T>
-T require(stored<T> outcome, const std::string& what) {
+T require(storage::stored<T> outcome, const std::string& what) {
   if (!outcome) throw std::runtime_error(what + ": " + outcome.error().detail);
   return *std::move(outcome);
 }
@@ -90,8 +90,9 @@ gateway::implementation::implementation(gateway_options given)
   start_watcher(last_change);
 }
 
-void gateway::implementation::start_writer(std::unique_ptr<hot_store> hot,
-                                           std::unique_ptr<ledger> behind, bool hot_is_there) {
+void gateway::implementation::start_writer(std::unique_ptr<storage::hot_store> hot,
+                                           std::unique_ptr<storage::ledger> behind,
+                                           bool hot_is_there) {
   writer = std::make_unique<hot_writer>(hot_writer::surroundings{
       .hot = std::move(hot),
       .behind = std::move(behind),
@@ -104,7 +105,8 @@ void gateway::implementation::start_writer(std::unique_ptr<hot_store> hot,
             auto& shard = shards[batch->shard];
             caf::anon_send(shard, batch_stored{std::move(batch)});
           },
-      .heatmaps_grown = [this](const std::vector<heatmap_delta>& deltas) { heat->grown(deltas); },
+      .heatmaps_grown =
+          [this](const std::vector<storage::heatmap_delta>& deltas) { heat->grown(deltas); },
       .log = options.log,
       .shards = shard_probes.size(),
       .hot_answered_elsewhere = [this] { return hot_state.health_answers.load(); },
@@ -156,11 +158,11 @@ void gateway::implementation::start_watcher(std::int64_t last_change) {
       .log = options.log});
 }
 
-bool gateway::implementation::admit_hot_store(hot_store& hot) {
+bool gateway::implementation::admit_hot_store(storage::hot_store& hot) {
   auto health = hot.health();
   if (!health) {
-    if (health.error().code == storage_error::mismatch ||
-        health.error().code == storage_error::corrupt)
+    if (health.error().code == storage::storage_error::mismatch ||
+        health.error().code == storage::storage_error::corrupt)
       throw std::runtime_error("store.hot: " + health.error().detail);
     hot_state.failed(health.error());
     hot_state.degraded = true;

@@ -1,8 +1,8 @@
 // The way of a heartbeat into the actors: admitted, screened, and sent to its session or its shard.
 #include <caf/send.hpp>
 
+#include "actors/credit/screening.hpp"
 #include "actors/gateway_implementation.hpp"
-#include "actors/screening.hpp"
 
 namespace watchkeeper::actors {
 

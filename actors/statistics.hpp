@@ -35,7 +35,7 @@ struct hot_store_statistics {
   bool up = false;
   bool degraded = false;  // acknowledgements go through the ledger
   std::string description;
-  durability worth = durability::memory;
+  storage::durability worth = storage::durability::memory;
   latency_summary latency;  // of a call
   std::uint64_t failures = 0;
   std::string last_failure;

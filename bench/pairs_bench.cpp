@@ -16,8 +16,8 @@
 #include <string>
 #include <vector>
 
-#include "actors/heatmap.hpp"
-#include "actors/progress_shard.hpp"
+#include "actors/credit/progress_shard.hpp"
+#include "actors/heatmap/heatmap.hpp"
 
 namespace {
 
@@ -46,9 +46,9 @@ struct counting_listener final : heartbeat_listener {
 /// The stores, played: a batch comes back as a store would answer it that credits everything.
 struct generous_store final : shard_services {
   void store(std::shared_ptr<credit_batch> given) override { batch = std::move(given); }
-  bool refill(std::vector<pair_progress>) override { return true; }
+  bool refill(std::vector<storage::pair_progress>) override { return true; }
   void load(std::shared_ptr<progress_query>) override {}
-  void checkpoint_now(std::vector<pair_progress>) override {}
+  void checkpoint_now(std::vector<storage::pair_progress>) override {}
   std::shared_ptr<credit_batch> batch;
 };
 
@@ -105,8 +105,8 @@ class driven_shard {
     for (auto i : which) shard_.take(job(i));
     while (auto batch = std::move(store_.batch)) {
       for (const auto& request : batch->requests) {
-        applied_credit applied;
-        applied.how = applied_credit::state::done;
+        storage::applied_credit applied;
+        applied.how = storage::applied_credit::state::done;
         auto& outcome = applied.outcome;
         outcome.status = credit_status::credited;
         outcome.credited_ms = step_ms;

@@ -26,8 +26,8 @@
 #include <vector>
 
 #include "storage/hot_store.hpp"
-#include "storage/redis_connection.hpp"
-#include "storage/redis_store.hpp"
+#include "storage/redis/connection.hpp"
+#include "storage/redis/store.hpp"
 
 namespace {
 
@@ -40,7 +40,7 @@ constexpr int rounds_a_checkpoint = 3;
 constexpr media_ms duration_ms = 24 * 3'600'000;
 
 template <class T>
-T must(stored<T> answer) {
+T must(storage::stored<T> answer) {
   if (!answer) throw std::runtime_error(answer.error().detail);
   return std::move(answer).value();
 }
@@ -48,14 +48,14 @@ T must(stored<T> answer) {
 /// The server, as it tells of itself.
 class observed_redis {
  public:
-  explicit observed_redis(const redis_url& address) : connection_(address) {
+  explicit observed_redis(const storage::redis_url& address) : connection_(address) {
     must(connection_.open());
   }
 
   /// The number on the line "name:number" of INFO.
   double info(std::string_view name) {
     const auto reply = must(connection_.run({"INFO", "everything"}));
-    const std::string text(text_of(*reply));
+    const std::string text(storage::text_of(*reply));
     const auto at = text.find(fmt::format("\n{}:", name));
     if (at == std::string::npos) throw std::runtime_error(fmt::format("INFO without {}", name));
     return std::strtod(text.c_str() + at + name.size() + 2, nullptr);
@@ -63,20 +63,20 @@ class observed_redis {
   double cpu_us() {
     return 1e6 * (info("used_cpu_user_main_thread") + info("used_cpu_sys_main_thread"));
   }
-  std::vector<redis_reply> run(std::span<const redis_command> commands) {
+  std::vector<storage::redis_reply> run(std::span<const storage::redis_command> commands) {
     return must(connection_.run(commands));
   }
   long long keys() { return must(connection_.run({"DBSIZE"}))->integer; }
 
  private:
-  redis_connection connection_;
+  storage::redis_connection connection_;
 };
 
 class school {
  public:
-  school(hot_store& store, std::size_t students, std::string_view name) : store_(store) {
+  school(storage::hot_store& store, std::size_t students, std::string_view name) : store_(store) {
     for (std::size_t i = 0; i < students; ++i) {
-      hot_request r;
+      storage::hot_request r;
       auto& credit = r.credit;
       credit.student = student_id::parse(fmt::format("{}-{:06}", name, i)).value();
       credit.module = module_id::parse(fmt::format("algebra-{:02}", i % 40)).value();
@@ -93,7 +93,7 @@ class school {
       requests_.push_back(r);
     }
     for (std::size_t at = 0; at < students; at += 64) {
-      std::vector<pair_progress> pairs;
+      std::vector<storage::pair_progress> pairs;
       for (std::size_t i = at; i < std::min(students, at + 64); ++i)
         pairs.push_back({requests_[i].credit.pair(), {}});
       must(store_.merge(pairs, false));
@@ -130,13 +130,14 @@ class school {
     for (std::size_t at = 0; at < requests_.size(); at += batch) {
       const auto size = std::min(batch, requests_.size() - at);
       for (const auto& answer : must(store_.apply(std::span(requests_).subspan(at, size))))
-        if (answer.how != applied_credit::state::done || answer.outcome.credited_ms != 10'000)
+        if (answer.how != storage::applied_credit::state::done ||
+            answer.outcome.credited_ms != 10'000)
           throw std::runtime_error("a heartbeat was not credited");
     }
   }
 
-  hot_store& store_;
-  std::vector<hot_request> requests_;
+  storage::hot_store& store_;
+  std::vector<storage::hot_request> requests_;
   unix_ms now_ms_ = epoch_ms;
 };
 
@@ -172,18 +173,19 @@ double seconds() {
 
 void run(const std::string& url, std::size_t students, int groups,
          const std::vector<std::size_t>& batches) {
-  const auto address = parse_redis_url(url);
+  const auto address = storage::parse_redis_url(url);
   if (!address) throw std::runtime_error("not the URL of a Redis: " + url);
   observed_redis redis(*address);
   if (redis.keys() != 0) throw std::runtime_error("this Redis is in use: give an empty one");
-  redis_store credit_store(*address, {.swap = false});
-  redis_store swap_store(*address);
+  storage::redis_store credit_store(*address, {.swap = false});
+  storage::redis_store swap_store(*address);
   fmt::print("{}; {} students each way, {} heartbeats a batch size and way\n",
              must(swap_store.health()).description, students,
              students * static_cast<std::size_t>(groups * rounds_a_checkpoint));
 
   // A rewrite of the log in the midst of a run would count for whatever batch size it meets.
-  redis.run(std::vector{redis_command{"CONFIG", "SET", "auto-aof-rewrite-percentage", "0"}});
+  redis.run(
+      std::vector{storage::redis_command{"CONFIG", "SET", "auto-aof-rewrite-percentage", "0"}});
 
   const auto empty_bytes = redis.info("used_memory");
   school ways[] = {{credit_store, students, "student"}, {swap_store, students, "learner"}};
@@ -229,7 +231,7 @@ void run(const std::string& url, std::size_t students, int groups,
     for (int group = 0; group < groups; ++group) {
       const auto before_us = redis.cpu_us();
       for (std::size_t at = 0; at < students; at += batch) {
-        std::vector<redis_command> commands;
+        std::vector<storage::redis_command> commands;
         for (std::size_t i = at; i < std::min(students, at + batch); ++i)
           commands.push_back({"HSET",
                               fmt::format("wk:{{p{}}}:plain:student-{:06}/algebra", i % 256, i),

@@ -15,9 +15,9 @@
 #include <string>
 #include <vector>
 
-#include "domain/units.hpp"
-#include "net/tls_context.hpp"
-#include "server/tls_pair.hpp"
+#include "base/units.hpp"
+#include "net/tls/context.hpp"
+#include "server/keys/self_signed_certificate.hpp"
 
 namespace {
 

@@ -84,9 +84,9 @@ function(watchkeeper_unity target)
 endfunction()
 
 # watchkeeper_library(<folder> [targets it links to publicly ...])
-# Makes the library watchkeeper_<folder> of every .cpp directly in the folder and one level below it.
+# Makes the library watchkeeper_<folder> of every .cpp in the folder and below it.
 function(watchkeeper_library name)
-  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp" "${CMAKE_CURRENT_SOURCE_DIR}/*/*.cpp")
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
   list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
   if(sources)
     add_library(watchkeeper_${name} STATIC ${sources})
@@ -98,9 +98,11 @@ function(watchkeeper_library name)
 endfunction()
 
 # watchkeeper_test(<folder> [targets ...])
-# Makes the Boost.Test program <folder>_test of every *_test.cpp in tests/<folder>.
-function(watchkeeper_test name)
-  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp")
+# Makes the Boost.Test program <folder>_test of every .cpp in tests/<folder> and below it; a slash in the
+# folder becomes an underscore in the name.
+function(watchkeeper_test folder)
+  string(REPLACE "/" "_" name "${folder}")
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp")
   if(NOT sources)
     return()
   endif()

@@ -8,11 +8,11 @@
 #include <string_view>
 #include <vector>
 
+#include "base/units.hpp"
 #include "crypto/hmac.hpp"
 #include "crypto/p256.hpp"
 #include "domain/device.hpp"
 #include "domain/ids.hpp"
-#include "domain/units.hpp"
 
 /// Session keys (docs/protocol.md, section 6): who can compute them, and how.
 namespace watchkeeper::crypto {

@@ -4,9 +4,9 @@
 #include <span>
 #include <string_view>
 
+#include "base/result.hpp"
 #include "domain/device.hpp"
 #include "domain/ids.hpp"
-#include "domain/result.hpp"
 
 namespace watchkeeper::crypto {
 

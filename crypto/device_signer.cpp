@@ -9,10 +9,10 @@
 #include <stdexcept>
 #include <utility>
 
+#include "base/base64url.hpp"
 #include "crypto/device_key.hpp"
 #include "crypto/digest.hpp"
 #include "crypto/p256.hpp"
-#include "domain/base64url.hpp"
 
 namespace watchkeeper::crypto {
 
@@ -72,7 +72,7 @@ device_signer device_signer::generate(signature_algorithm algorithm) {
   made->kid = thumbprint_of(made->key);
   fmt::memory_buffer header;
   fmt::format_to(std::back_inserter(header), R"({{"alg":"{}","kid":"{}","typ":"engagement+jwt"}})",
-                 name_of(algorithm), base64url::encode(made->kid));
+                 name_of(algorithm), made->kid.text());
   made->header = base64url::encode(bytes_of(header));
   return device_signer{std::move(made)};
 }
@@ -118,7 +118,7 @@ std::string payload_of(const token_claims& claims) {
     const std::span point(claims.key_offer->point);
     fmt::format_to(out, R"(,"epk":{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}},"skid":"{}")",
                    base64url::encode(point.first(32)), base64url::encode(point.last(32)),
-                   base64url::encode(claims.key_offer->gateway_key));
+                   claims.key_offer->gateway_key.text());
   }
   payload.push_back('}');
   return base64url::encode(bytes_of(payload));
@@ -130,7 +130,7 @@ std::string device_signer::mac_token(const token_claims& claims, const hmac_sha2
   fmt::memory_buffer header;
   fmt::format_to(std::back_inserter(header),
                  R"({{"alg":"HS256","kid":"{}.{}","typ":"engagement+jwt"}})",
-                 base64url::encode(implementation_->kid), claims.session.view());
+                 implementation_->kid.text(), claims.session.view());
   auto token = base64url::encode(bytes_of(header)) + '.' + payload_of(claims);
   const auto mac = key.mac(token);
   token += '.';

@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/units.hpp"
 #include "domain/limits.hpp"
-#include "domain/units.hpp"
 
 namespace watchkeeper {
 

@@ -1,7 +1,7 @@
 #pragma once
 
+#include "base/units.hpp"
 #include "domain/limits.hpp"
-#include "domain/units.hpp"
 
 namespace watchkeeper {
 

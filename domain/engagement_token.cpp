@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "domain/base64url.hpp"
-#include "domain/json_scanner.hpp"
+#include "base/base64url.hpp"
+#include "base/json_scanner.hpp"
 
 namespace watchkeeper {
 namespace {
@@ -138,7 +138,7 @@ complaint read_point(json_scanner& json, std::array<std::uint8_t, 64>& point) no
         if (name != "x" && name != "y") return "epk may hold kty, crv, x and y only";
         (name == "x" ? has_x : has_y) = true;
         // Coordinates have the form of a thumbprint: 32 bytes, canonical.
-        const auto coordinate = base64url::decode_thumbprint(*text);
+        const auto coordinate = thumbprint::parse(*text);
         if (!coordinate) return "x and y of epk must be 32 bytes in base64url";
         std::copy(coordinate->bytes.begin(), coordinate->bytes.end(),
                   point.begin() + (name == "x" ? 0 : 32));
@@ -150,7 +150,7 @@ complaint read_point(json_scanner& json, std::array<std::uint8_t, 64>& point) no
 
 complaint read_gateway_key(json_scanner& json, thumbprint& out) noexcept {
   const auto text = json.string();
-  const auto kid = text ? base64url::decode_thumbprint(*text) : std::nullopt;
+  const auto kid = text ? thumbprint::parse(*text) : std::nullopt;
   if (!kid) return "skid must be the kid of a gateway's key, a SHA-256 thumbprint in base64url";
   out = *kid;
   return nullptr;
@@ -221,7 +221,7 @@ complaint check_header(const protected_header& header, engagement_token& token) 
     if (token.claims.key_offer) return "epk comes with a device signature only, not with HS256";
     device = device.substr(0, thumbprint_chars);
   }
-  const auto kid = base64url::decode_thumbprint(device);
+  const auto kid = thumbprint::parse(device);
   if (!kid) return "kid must be a SHA-256 thumbprint in base64url";
   token.device = *kid;
   return nullptr;

@@ -6,11 +6,11 @@
 #include <span>
 #include <string_view>
 
+#include "base/result.hpp"
+#include "base/units.hpp"
 #include "domain/coverage.hpp"
 #include "domain/ids.hpp"
 #include "domain/problem.hpp"
-#include "domain/result.hpp"
-#include "domain/units.hpp"
 
 namespace watchkeeper {
 

@@ -6,9 +6,9 @@
 #include <span>
 #include <vector>
 
+#include "base/units.hpp"
 #include "domain/coverage.hpp"
 #include "domain/limits.hpp"
-#include "domain/units.hpp"
 
 namespace watchkeeper {
 

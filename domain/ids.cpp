@@ -1,12 +1,18 @@
 #include "domain/ids.hpp"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "base/base64url.hpp"
 
 namespace watchkeeper {
 
-std::uint64_t stable_hash(std::string_view bytes) noexcept {
-  return XXH64(bytes.data(), bytes.size(), 0);
+std::optional<thumbprint> thumbprint::parse(std::string_view text) noexcept {
+  if (text.size() != text_chars) return std::nullopt;
+  thumbprint kid;
+  if (!base64url::decode(text, kid.bytes)) return std::nullopt;
+  return kid;
+}
+
+std::string thumbprint::text() const {
+  return base64url::encode(bytes);
 }
 
 partition_index partition_of(const student_id& student) noexcept {

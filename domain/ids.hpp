@@ -7,8 +7,10 @@
 #include <cstring>
 #include <functional>
 #include <optional>
+#include <string>
 #include <string_view>
 
+#include "base/hash.hpp"
 #include "domain/limits.hpp"
 
 namespace watchkeeper {
@@ -58,7 +60,15 @@ using session_id = bounded_id<struct session_tag>;
 
 /// RFC 7638 SHA-256 thumbprint of a device's public JWK: the `kid` of the protocol.
 struct thumbprint {
+  static constexpr std::size_t text_chars = 43;
+
   std::array<std::uint8_t, 32> bytes{};
+
+  /// From base64url (RFC 4648, section 5), exactly `text_chars` of them; nothing for another text.
+  static std::optional<thumbprint> parse(std::string_view text) noexcept;
+  /// As base64url, `text_chars` long.
+  [[nodiscard]] std::string text() const;
+
   friend bool operator==(const thumbprint&, const thumbprint&) = default;
   friend auto operator<=>(const thumbprint&, const thumbprint&) = default;
 };
@@ -77,9 +87,6 @@ struct session_key_id {
   session_id session;
   friend bool operator==(const session_key_id&, const session_key_id&) = default;
 };
-
-/// XXH64 (seed 0) of the bytes: stable for ever, since partitions are made of it.
-std::uint64_t stable_hash(std::string_view bytes) noexcept;
 
 /// 0 … limits::partitions - 1, fixed for a deployment.
 using partition_index = std::uint16_t;

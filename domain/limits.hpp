@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "domain/units.hpp"
+#include "base/units.hpp"
 
 /// Every limit of the product in one place; what happens at each is tested.
 namespace watchkeeper::limits {

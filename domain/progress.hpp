@@ -2,9 +2,9 @@
 
 #include <cstdint>
 
+#include "base/units.hpp"
 #include "domain/coverage.hpp"
 #include "domain/ids.hpp"
-#include "domain/units.hpp"
 
 namespace watchkeeper {
 

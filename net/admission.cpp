@@ -2,7 +2,7 @@
 
 #include <string_view>
 
-#include "domain/client_network.hpp"
+#include "base/address_prefix.hpp"
 
 namespace watchkeeper::net {
 

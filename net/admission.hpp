@@ -6,7 +6,7 @@
 #include <mutex>
 #include <unordered_map>
 
-#include "net/http.hpp"
+#include "net/shared/http.hpp"
 
 namespace watchkeeper::net {
 

@@ -7,8 +7,8 @@
 #include <optional>
 #include <string>
 
-#include "net/http2_session.hpp"
-#include "net/transport.hpp"
+#include "net/http2/session.hpp"
+#include "net/tls/transport.hpp"
 
 namespace watchkeeper::net {
 

@@ -11,7 +11,7 @@
 #include <chrono>
 #include <utility>
 
-#include "net/sweep_pace.hpp"
+#include "net/sweep_schedule.hpp"
 
 namespace watchkeeper::net {
 namespace {

@@ -10,13 +10,13 @@
 #include <vector>
 
 #include "net/admission.hpp"
-#include "net/bounds.hpp"
 #include "net/connection.hpp"
 #include "net/connection_table.hpp"
 #include "net/listener.hpp"
 #include "net/reply_inbox.hpp"
-#include "net/tls_context.hpp"
-#include "net/worker_state.hpp"
+#include "net/shared/bounds.hpp"
+#include "net/shared/worker_state.hpp"
+#include "net/tls/context.hpp"
 
 namespace watchkeeper::net {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "net/http.hpp"
+#include "net/shared/http.hpp"
 
 namespace watchkeeper::net {
 

@@ -7,8 +7,8 @@
 #include <mutex>
 #include <vector>
 
-#include "net/bounds.hpp"
-#include "net/reply.hpp"
+#include "net/shared/bounds.hpp"
+#include "net/shared/reply.hpp"
 
 namespace watchkeeper::net {
 

@@ -10,7 +10,7 @@
 #include "net/admission.hpp"
 #include "net/io_thread.hpp"
 #include "net/listener.hpp"
-#include "net/tls_context.hpp"
+#include "net/tls/context.hpp"
 
 namespace watchkeeper::net {
 namespace {

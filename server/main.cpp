@@ -2,11 +2,11 @@
 
 #include <iostream>
 
-#include "fleet/fleet.hpp"
-#include "fleet/top.hpp"
 #include "server/app/app.hpp"
 #include "server/app/clocks.hpp"
 #include "server/cli/cli.hpp"
+#include "tools/fleet/fleet.hpp"
+#include "tools/top/top.hpp"
 
 int main(int argc, char** argv) {
   using namespace watchkeeper;
@@ -15,7 +15,7 @@ int main(int argc, char** argv) {
   server::command_handlers handlers{
       .serve = server::serve,
       .fleet = fleet::run_fleet,
-      .top = fleet::run_top,
+      .top = top::run_top,
       .now = server::wall_clock_ms,
       .environment = server::watchkeeper_environment(),
       .out = std::cout,

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace watchkeeper {
+namespace watchkeeper::storage {
 
 /// Appends big-endian integers to a string.
 class byte_writer {
@@ -63,4 +63,4 @@ class byte_reader {
   bool good_ = true;
 };
 
-}  // namespace watchkeeper
+}  // namespace watchkeeper::storage

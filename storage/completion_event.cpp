@@ -7,7 +7,7 @@
 #include <boost/uuid/uuid_io.hpp>
 #include <chrono>
 
-namespace watchkeeper {
+namespace watchkeeper::storage {
 namespace {
 
 std::string rfc3339(unix_ms time_ms) {
@@ -66,4 +66,4 @@ std::string completion_event_json(const completion& event, std::string_view sour
       fmt::arg("threshold", percent(event.threshold_centipercent)));
 }
 
-}  // namespace watchkeeper
+}  // namespace watchkeeper::storage

@@ -5,7 +5,7 @@
 
 #include "storage/ledger.hpp"
 
-namespace watchkeeper {
+namespace watchkeeper::storage {
 
 /// The namespace of the ids of completion events (RFC 4122 section 4.3). Never changed: a receiver
 /// knows a completion that is delivered again by its id.
@@ -20,4 +20,4 @@ std::string completion_event_id(const completion& event);
 /// two decimals; times are RFC 3339 with milliseconds, UTC.
 std::string completion_event_json(const completion& event, std::string_view source);
 
-}  // namespace watchkeeper
+}  // namespace watchkeeper::storage

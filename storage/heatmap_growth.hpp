@@ -11,7 +11,7 @@
 #include "storage/ledger.hpp"
 
 /// What both ledgers do alike with heatmaps.
-namespace watchkeeper {
+namespace watchkeeper::storage {
 
 /// The bins of a module lie in parts of so many: a transaction writes the parts that it touches.
 inline constexpr std::size_t heatmap_part_bins = 64;
@@ -94,4 +94,4 @@ inline heatmap_recount compare_heatmaps(const heatmap_bins& recorded, const heat
   return told;
 }
 
-}  // namespace watchkeeper
+}  // namespace watchkeeper::storage

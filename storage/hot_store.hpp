@@ -12,7 +12,7 @@
 #include "domain/progress.hpp"
 #include "storage/storage_error.hpp"
 
-namespace watchkeeper {
+namespace watchkeeper::storage {
 
 struct pair_progress {
   pair_key key;
@@ -114,7 +114,7 @@ class hot_store {
 };
 
 /// `redis://[user:password@]host[:port][/db]`, `redis+unix://[user:password@]/path[?db=N]`
-/// (storage/redis_url.hpp checks one beforehand). Time limits: 1 s to connect, 2 s a call.
+/// (storage/redis/url.hpp checks one beforehand). Time limits: 1 s to connect, 2 s a call.
 /// Null when `url` is not of that form.
 std::unique_ptr<hot_store> make_redis_store(const std::string& url);
 /// A SQLite file of its own in WAL mode, made if absent; one transaction a batch. `worth` log:
@@ -124,4 +124,4 @@ std::unique_ptr<hot_store> make_embedded_store(const std::string& path, durabili
 /// Holds at most `pairs_max` pairs: a merge that would create one more is `refused`.
 std::unique_ptr<hot_store> make_memory_store(std::size_t pairs_max = limits::shard_pairs_max);
 
-}  // namespace watchkeeper
+}  // namespace watchkeeper::storage

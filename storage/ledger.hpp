@@ -17,7 +17,7 @@
 #include "storage/hot_store.hpp"
 #include "storage/storage_error.hpp"
 
-namespace watchkeeper {
+namespace watchkeeper::storage {
 
 /// The version of the rule that makes a completion (docs/protocol.md section 5, rule 7).
 inline constexpr std::int32_t completion_rule_version = 1;
@@ -229,4 +229,4 @@ class ledger {
 std::unique_ptr<ledger> make_postgres_ledger(const std::string& url);
 std::unique_ptr<ledger> make_sqlite_ledger(const std::string& path);
 
-}  // namespace watchkeeper
+}  // namespace watchkeeper::storage

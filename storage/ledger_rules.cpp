@@ -1,6 +1,6 @@
 #include "storage/ledger_rules.hpp"
 
-namespace watchkeeper {
+namespace watchkeeper::storage {
 
 mastery_decision decide_mastery(const pair_key& key, const progress& state,
                                 const std::optional<module_rules>& rules, unix_ms now_ms) {
@@ -20,4 +20,4 @@ mastery_decision decide_mastery(const pair_key& key, const progress& state,
   return decision;
 }
 
-}  // namespace watchkeeper
+}  // namespace watchkeeper::storage

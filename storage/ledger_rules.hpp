@@ -11,7 +11,7 @@
 #include "storage/ledger.hpp"
 
 /// What both ledgers do alike.
-namespace watchkeeper {
+namespace watchkeeper::storage {
 
 /// Registry changes and the ids of erased students are forgotten by writes; and, where nobody
 /// writes, by every so many polls of changes() that found nothing.
@@ -46,4 +46,4 @@ struct mastery_decision {
 mastery_decision decide_mastery(const pair_key& key, const progress& state,
                                 const std::optional<module_rules>& rules, unix_ms now_ms);
 
-}  // namespace watchkeeper
+}  // namespace watchkeeper::storage

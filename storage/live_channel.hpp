@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace watchkeeper {
+namespace watchkeeper::storage {
 
 /// How gateways tell each other what those who watch should see at once. Nothing depends on it: a
 /// message that is lost costs liveness only.
@@ -41,4 +41,4 @@ std::unique_ptr<live_channel> make_null_live_channel();
 /// `url`: as of the hot store. Throws std::invalid_argument for a URL that is none.
 std::unique_ptr<live_channel> make_redis_live_channel(const std::string& url);
 
-}  // namespace watchkeeper
+}  // namespace watchkeeper::storage

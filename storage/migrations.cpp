@@ -3,7 +3,7 @@
 #include "domain/limits.hpp"
 #include "storage/migrations_sql.hpp"
 
-namespace watchkeeper {
+namespace watchkeeper::storage {
 
 std::span<const migration> postgres_migrations() noexcept {
   return embedded::postgres_migrations;
@@ -19,4 +19,4 @@ std::span<const deployment_setting> deployment_settings() noexcept {
   return settings;
 }
 
-}  // namespace watchkeeper
+}  // namespace watchkeeper::storage

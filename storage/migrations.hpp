@@ -3,7 +3,7 @@
 #include <span>
 #include <string_view>
 
-namespace watchkeeper {
+namespace watchkeeper::storage {
 
 /// One step of a ledger's schema: storage/migrations/<store>/NNNN_name.sql, embedded when built.
 struct migration {
@@ -23,4 +23,4 @@ struct deployment_setting {
 };
 std::span<const deployment_setting> deployment_settings() noexcept;
 
-}  // namespace watchkeeper
+}  // namespace watchkeeper::storage

@@ -3,9 +3,9 @@
 #include <cstdint>
 #include <string>
 
-#include "domain/result.hpp"
+#include "base/result.hpp"
 
-namespace watchkeeper {
+namespace watchkeeper::storage {
 
 /// Faults (ours), as opposed to problems (the client's).
 enum class storage_error : std::uint8_t {
@@ -37,4 +37,4 @@ enum class durability : std::uint8_t {
   fsync,   // on the disk
 };
 
-}  // namespace watchkeeper
+}  // namespace watchkeeper::storage

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-namespace watchkeeper {
+namespace watchkeeper::storage {
 
 namespace {
 
@@ -389,4 +389,4 @@ bool tiered_store::readmit_later(const student_id& student) {
   return true;
 }
 
-}  // namespace watchkeeper
+}  // namespace watchkeeper::storage

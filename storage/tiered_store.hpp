@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "domain/credit.hpp"
-#include "storage/hang_guard.hpp"
+#include "storage/circuit_breaker.hpp"
 #include "storage/hot_store.hpp"
 #include "storage/ledger.hpp"
 
-namespace watchkeeper {
+namespace watchkeeper::storage {
 
 /// A request for credit, with what the shard knows of the pair already.
 struct tiered_request {
@@ -152,4 +152,4 @@ class tiered_store {
   overlay overlay_;
 };
 
-}  // namespace watchkeeper
+}  // namespace watchkeeper::storage

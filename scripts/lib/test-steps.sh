@@ -20,7 +20,7 @@ run_includes() { scripts/check-includes; }
 
 define format 300 check first dependencies 'format of C++'
 run_format() {
-  find domain crypto storage net client examples actors fleet server bench tests -type f \
+  find base domain crypto storage net sdk actors tools server bench tests -type f \
     \( -name '*.cpp' -o -name '*.hpp' -o -name '*.h' -o -name '*.c' \) -not -path '*/node_modules/*' -print0 |
     xargs -0 -P "$jobs" -n 20 clang-format --dry-run -Werror
 }
@@ -73,12 +73,12 @@ run_faults() { tests/faults/run --seed "$seed"; }
 define tidy 3600 check beside configure 'clang-tidy'
 run_tidy() {
   local stamp=build/tidy-stamp sum
-  sum=$(cat .clang-tidy domain/*.{hpp,cpp} crypto/*.{hpp,cpp} | sha256sum)
+  sum=$(cat .clang-tidy base/*.{hpp,cpp} domain/*.{hpp,cpp} crypto/*.{hpp,cpp} | sha256sum)
   if [ "$(cat "$stamp" 2>/dev/null)" = "$sum" ]; then
     echo "unchanged since the last run"
     return 0
   fi
-  printf '%s\n' domain/*.cpp crypto/*.cpp |
+  printf '%s\n' base/*.cpp domain/*.cpp crypto/*.cpp |
     xargs -P "$jobs" -n 4 clang-tidy --quiet -p build/release \
       --extra-arg=-Wno-unknown-warning-option --extra-arg=-Wno-ignored-optimization-argument &&
     echo "$sum" >"$stamp"
@@ -87,8 +87,8 @@ run_tidy() {
 define sanitize 5400 ctest beside configure 'unit tests with the address and undefined-behaviour sanitizers'
 run_sanitize() {
   local folder folders=()
-  for folder in domain crypto net client; do
-    compgen -G "tests/$folder/*.cpp" >/dev/null && folders+=("$folder")
+  for folder in base domain crypto net sdk/c; do
+    compgen -G "tests/$folder/*.cpp" >/dev/null && folders+=("${folder//\//_}")
   done
   configure sanitize &&
     cmake --build build/sanitize -j "$jobs" --target "${folders[@]/%/_test}" &&

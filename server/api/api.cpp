@@ -5,21 +5,21 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/base64url.hpp"
+#include "base/entity_tag.hpp"
 #include "crypto/es256.hpp"
-#include "domain/base64url.hpp"
-#include "net/problem_response.hpp"
 #include "net/router.hpp"
+#include "net/shared/problem_response.hpp"
 #include "server/api/api_limits.hpp"
-#include "server/api/attention_lists.hpp"
-#include "server/api/gatekeeper.hpp"
-#include "server/api/json_body.hpp"
-#include "server/api/overview.hpp"
-#include "server/api/readiness.hpp"
+#include "server/api/authorization.hpp"
+#include "server/api/documents/json_body.hpp"
 #include "server/api/refusal.hpp"
+#include "server/api/resources/overview.hpp"
+#include "server/api/resources/readiness.hpp"
+#include "server/api/resources/status_lists.hpp"
 #include "server/api/route_table.hpp"
 #include "server/api/sign_in.hpp"
 #include "server/api/worker_pool.hpp"
-#include "server/entity_tag.hpp"
 #include "server/keys/key_file.hpp"
 
 namespace watchkeeper::server {
@@ -50,8 +50,7 @@ http_response text_response(std::string body, std::string type = "text/plain; ch
 /// A matter of microseconds, so it is done on the I/O thread.
 http_response session_keys_response(const agreement_keys& keys, const net::http_request& request) {
   http_response response;
-  const auto tag =
-      '"' + (keys.empty() ? std::string("none") : base64url::encode(keys.front().kid())) + '"';
+  const auto tag = '"' + (keys.empty() ? std::string("none") : keys.front().kid().text()) + '"';
   response.headers = {{"cache-control", "public, max-age=300"}, {"etag", tag}};
   if (names_tag(request.field(net::request_field::if_none_match), tag)) {
     response.status = 304;
@@ -261,7 +260,7 @@ struct api::implementation {
   session_ends ends;
   sign_in console;
   readiness ready;
-  overview summary{[this](const storage_failure& failure) {
+  overview summary{[this](const storage::storage_failure& failure) {
     with.log(1, "api", "the modules could not be counted: " + failure.detail);
   }};
   std::atomic<bool> stopped{false};

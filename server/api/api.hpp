@@ -6,12 +6,12 @@
 #include <vector>
 
 #include "crypto/agreement_key.hpp"
-#include "net/http.hpp"
 #include "net/server.hpp"
+#include "net/shared/http.hpp"
+#include "server/api/documents/stats_document.hpp"
 #include "server/api/gateway_port.hpp"
-#include "server/api/stats_document.hpp"
 #include "server/config/configuration.hpp"
-#include "server/console/session_cookie.hpp"
+#include "server/identity/login_cookie.hpp"
 #include "server/live/live_endpoint.hpp"
 #include "storage/hot_store.hpp"
 #include "storage/ledger.hpp"
@@ -23,10 +23,10 @@ struct api_dependencies {
   gateway_port& gateway;
   net::reply_port& replies;
   live_endpoint& live;
-  std::function<std::unique_ptr<ledger>()> make_ledger;        // called on an API thread
-  std::function<std::unique_ptr<hot_store>()> make_hot_store;  // likewise
+  std::function<std::unique_ptr<storage::ledger>()> make_ledger;        // called on an API thread
+  std::function<std::unique_ptr<storage::hot_store>()> make_hot_store;  // likewise
   /// For session_ends, on its thread; empty: a sign-out is known to this process only.
-  std::function<std::unique_ptr<ledger>()> make_session_ledger;
+  std::function<std::unique_ptr<storage::ledger>()> make_session_ledger;
   std::vector<configured_token> tokens;
   const crypto::agreement_key_ring& session_keys;
   session_seal console_seal;

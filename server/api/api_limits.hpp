@@ -4,7 +4,6 @@
 #include <cstdint>
 
 #include "domain/limits.hpp"
-#include "domain/rate_limiter.hpp"
 
 /// What the reading and administering API bounds, beside domain/limits.hpp.
 namespace watchkeeper::server::api_limits {
@@ -16,14 +15,6 @@ inline constexpr std::int64_t queued_ms_max = 10'000;
 inline constexpr std::size_t recounts_queued_max = 4;
 /// How long a call waits for the actors.
 inline constexpr std::int64_t progress_wait_ms = 2'500;
-
-inline constexpr std::size_t tokens_max = 256;
-inline constexpr std::size_t bearer_bytes_max = 512;
-/// Wrong tokens of one address: twenty at once, then one in three seconds.
-inline constexpr rate_limit wrong_tokens{3'000'000, 20};
-inline constexpr std::size_t wrong_token_addresses_max = 4096;
-/// Console sessions that were ended before their time and are remembered for that.
-inline constexpr std::size_t signed_out_max = 10'000;
 
 inline constexpr std::size_t query_bytes_max = 1024;
 inline constexpr std::size_t list_items_default = 100;

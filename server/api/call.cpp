@@ -1,6 +1,6 @@
 #include "server/api/call.hpp"
 
-#include "domain/base64url.hpp"
+#include "base/base64url.hpp"
 #include "server/api/refusal.hpp"
 
 namespace watchkeeper::server {
@@ -23,19 +23,20 @@ Store& made(std::unique_ptr<Store>& held, const std::function<std::unique_ptr<St
     try {
       held = make();
     } catch (const std::exception& error) {
-      throw storage_fault({storage_error::unavailable, error.what()});
+      throw storage_fault({storage::storage_error::unavailable, error.what()});
     }
-    if (!held) throw storage_fault({storage_error::unavailable, "the store could not be made"});
+    if (!held)
+      throw storage_fault({storage::storage_error::unavailable, "the store could not be made"});
   }
   return *held;
 }
 
 }  // namespace
 
-ledger& stores::book() {
+storage::ledger& stores::book() {
   return made(ledger_, make_ledger_);
 }
-hot_store& stores::hot() {
+storage::hot_store& stores::hot() {
   return made(hot_, make_hot_store_);
 }
 
@@ -48,7 +49,7 @@ student_id call::student_at(std::size_t index) const {
 }
 
 thumbprint call::kid_at(std::size_t index) const {
-  const auto kid = base64url::decode_thumbprint(captured[index]);
+  const auto kid = thumbprint::parse(captured[index]);
   if (!kid)
     throw refusal(problem::malformed_request,
                   "The kid in the path is not a key thumbprint: 43 characters of base64url, the "

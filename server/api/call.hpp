@@ -5,12 +5,12 @@
 #include <span>
 #include <string>
 
+#include "base/units.hpp"
 #include "domain/ids.hpp"
-#include "domain/units.hpp"
-#include "net/http.hpp"
-#include "server/api/authenticator.hpp"
+#include "net/shared/http.hpp"
 #include "server/api/gateway_port.hpp"
 #include "server/api/query.hpp"
+#include "server/identity/authenticator.hpp"
 #include "storage/hot_store.hpp"
 #include "storage/ledger.hpp"
 
@@ -19,20 +19,20 @@ namespace watchkeeper::server {
 /// One API thread's own connections, made when first wanted.
 class stores {
  public:
-  using ledger_factory = std::function<std::unique_ptr<ledger>()>;
-  using hot_store_factory = std::function<std::unique_ptr<hot_store>()>;
+  using ledger_factory = std::function<std::unique_ptr<storage::ledger>()>;
+  using hot_store_factory = std::function<std::unique_ptr<storage::hot_store>()>;
   stores(const ledger_factory& make_ledger, const hot_store_factory& make_hot_store)
       : make_ledger_(make_ledger), make_hot_store_(make_hot_store) {}
 
   // Throw storage_fault when there is none to be had.
-  ledger& book();
-  hot_store& hot();
+  storage::ledger& book();
+  storage::hot_store& hot();
 
  private:
   const ledger_factory& make_ledger_;
   const hot_store_factory& make_hot_store_;
-  std::unique_ptr<ledger> ledger_;
-  std::unique_ptr<hot_store> hot_;
+  std::unique_ptr<storage::ledger> ledger_;
+  std::unique_ptr<storage::hot_store> hot_;
 };
 
 class attention_lists;

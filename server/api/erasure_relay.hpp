@@ -3,7 +3,7 @@
 #include <functional>
 #include <mutex>
 
-#include "actors/watch_observer.hpp"
+#include "actors/shared/watch_observer.hpp"
 
 namespace watchkeeper::server {
 

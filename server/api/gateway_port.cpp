@@ -11,17 +11,18 @@ class actor_gateway_port final : public gateway_port {
                      actors::refusal_log& refusals)
       : gateway_(gateway), live_(live), refusals_(refusals) {}
 
-  std::future<stored<std::optional<progress>>> progress_of(const pair_key& pair) override {
+  std::future<storage::stored<std::optional<progress>>> progress_of(const pair_key& pair) override {
     return gateway_.progress_of(pair);
   }
-  stored<ok_t> forget_student(const student_id& student) override {
+  storage::stored<ok_t> forget_student(const student_id& student) override {
     return gateway_.forget_student(student);
   }
-  stored<ok_t> readmit_student(const student_id& student) override {
+  storage::stored<ok_t> readmit_student(const student_id& student) override {
     return gateway_.readmit_student(student);
   }
-  stored<actors::heatmap_view> heatmap_of(const module_id& module, media_ms duration_ms,
-                                          ledger& book, hot_store& hot) override {
+  storage::stored<actors::heatmap_view> heatmap_of(const module_id& module, media_ms duration_ms,
+                                                   storage::ledger& book,
+                                                   storage::hot_store& hot) override {
     return gateway_.heatmap_of(module, duration_ms, book, hot);
   }
   void forget_heatmap_rows() override { gateway_.forget_heatmap_rows(); }

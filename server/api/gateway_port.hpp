@@ -5,9 +5,9 @@
 #include <optional>
 #include <string>
 
-#include "actors/heatmap.hpp"
-#include "actors/live_feed.hpp"
-#include "actors/refusal_log.hpp"
+#include "actors/heatmap/heatmap.hpp"
+#include "actors/live/feed.hpp"
+#include "actors/live/rejection_log.hpp"
 #include "actors/statistics.hpp"
 #include "domain/ids.hpp"
 #include "domain/progress.hpp"
@@ -25,13 +25,16 @@ class gateway_port {
  public:
   virtual ~gateway_port() = default;
 
-  virtual std::future<stored<std::optional<progress>>> progress_of(const pair_key& pair) = 0;
-  virtual stored<ok_t> forget_student(const student_id& student) = 0;
-  virtual stored<ok_t> readmit_student(const student_id& student) = 0;
+  virtual std::future<storage::stored<std::optional<progress>>> progress_of(
+      const pair_key& pair) = 0;
+  virtual storage::stored<ok_t> forget_student(const student_id& student) = 0;
+  virtual storage::stored<ok_t> readmit_student(const student_id& student) = 0;
 
   /// As actors::gateway::heatmap_of. `book` is the caller's own.
-  virtual stored<actors::heatmap_view> heatmap_of(const module_id& module, media_ms duration_ms,
-                                                  ledger& book, hot_store& hot) = 0;
+  virtual storage::stored<actors::heatmap_view> heatmap_of(const module_id& module,
+                                                           media_ms duration_ms,
+                                                           storage::ledger& book,
+                                                           storage::hot_store& hot) = 0;
   virtual void forget_heatmap_rows() = 0;
 
   // What changed in the ledger, so that the registry's copy goes.

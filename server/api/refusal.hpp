@@ -27,17 +27,17 @@ class refusal : public std::exception {
 /// A store did not do what was asked: 503 for the client, the failure for the log.
 class storage_fault : public std::exception {
  public:
-  explicit storage_fault(storage_failure failure) : failure_(std::move(failure)) {}
-  [[nodiscard]] const storage_failure& failure() const noexcept { return failure_; }
+  explicit storage_fault(storage::storage_failure failure) : failure_(std::move(failure)) {}
+  [[nodiscard]] const storage::storage_failure& failure() const noexcept { return failure_; }
   [[nodiscard]] const char* what() const noexcept override { return failure_.detail.c_str(); }
 
  private:
-  storage_failure failure_;
+  storage::storage_failure failure_;
 };
 
 /// The value, or storage_fault.
 template <class T>
-T need(stored<T> outcome) {
+T need(storage::stored<T> outcome) {
   if (!outcome) throw storage_fault(outcome.error());
   return std::move(outcome).value();
 }

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "net/router.hpp"
-#include "server/api/authenticator.hpp"
 #include "server/api/call.hpp"
+#include "server/identity/authenticator.hpp"
 
 namespace watchkeeper::server {
 

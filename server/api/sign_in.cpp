@@ -2,12 +2,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "net/problem_response.hpp"
-#include "server/api/api_limits.hpp"
+#include "net/shared/problem_response.hpp"
+#include "server/api/authorization.hpp"
 #include "server/api/call.hpp"
-#include "server/api/gatekeeper.hpp"
-#include "server/api/json_body.hpp"
-#include "server/api/request_bodies.hpp"
+#include "server/api/documents/json_body.hpp"
+#include "server/api/documents/request_bodies.hpp"
 
 namespace watchkeeper::server {
 namespace {

@@ -3,10 +3,10 @@
 #include <functional>
 #include <optional>
 
-#include "net/http.hpp"
-#include "server/api/authenticator.hpp"
-#include "server/console/session_cookie.hpp"
-#include "server/console/session_ends.hpp"
+#include "net/shared/http.hpp"
+#include "server/identity/authenticator.hpp"
+#include "server/identity/login_cookie.hpp"
+#include "server/identity/login_revocations.hpp"
 
 namespace watchkeeper::server {
 

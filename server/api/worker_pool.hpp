@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "net/http.hpp"
+#include "net/shared/http.hpp"
 #include "server/api/call.hpp"
 #include "server/api/route_table.hpp"
 

@@ -8,23 +8,23 @@
 #include <thread>
 
 #include "actors/gateway.hpp"
-#include "actors/live_feed.hpp"
-#include "actors/refusal_log.hpp"
-#include "domain/base64url.hpp"
+#include "actors/live/feed.hpp"
+#include "actors/live/rejection_log.hpp"
+#include "base/base64url.hpp"
 #include "net/server.hpp"
 #include "server/api/api.hpp"
 #include "server/api/erasure_relay.hpp"
 #include "server/app/build.hpp"
 #include "server/app/clocks.hpp"
-#include "server/app/front_desk.hpp"
+#include "server/app/request_dispatcher.hpp"
 #include "server/app/signals.hpp"
 #include "server/files/static_files.hpp"
 #include "server/heartbeats/heartbeat_endpoint.hpp"
 #include "server/keys/key_file.hpp"
+#include "server/keys/self_signed_certificate.hpp"
 #include "server/keys/ticket_key_file.hpp"
 #include "server/live/live_endpoint.hpp"
 #include "server/log/log.hpp"
-#include "server/tls_pair.hpp"
 #include "storage/live_channel.hpp"
 
 namespace watchkeeper::server {
@@ -89,7 +89,8 @@ net::server_options server_options_of(const configuration& settings) {
 actors::live_feed::surroundings live_surroundings_of(const configuration& settings) {
   const bool alone = settings.store.hot == "embedded";
   return {.now = wall_clock_ms,
-          .channel = alone ? make_null_live_channel() : make_redis_live_channel(settings.store.hot),
+          .channel = alone ? storage::make_null_live_channel()
+                           : storage::make_redis_live_channel(settings.store.hot),
           .log = log_from_below};
 }
 
@@ -134,7 +135,7 @@ agreement_keys session_keys_of(const configuration& settings) {
             held->made_now ? "made a key for session keys" : "read the keys for session keys",
             {{"file", held->path},
              {"keys", held->keys.size()},
-             {"announced", base64url::encode(held->keys.front().kid())}});
+             {"announced", held->keys.front().kid().text()}});
   return std::move(held->keys);
 }
 

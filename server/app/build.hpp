@@ -1,6 +1,6 @@
 #pragma once
 
-#include "server/api/stats_document.hpp"
+#include "server/api/documents/stats_document.hpp"
 
 namespace watchkeeper::server {
 

@@ -2,7 +2,7 @@
 
 #include <chrono>
 
-#include "domain/units.hpp"
+#include "base/units.hpp"
 
 /// The clocks of the process: read here and nowhere below.
 namespace watchkeeper::server {

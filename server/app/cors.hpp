@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "net/http.hpp"
+#include "net/shared/http.hpp"
 
 namespace watchkeeper::server {
 

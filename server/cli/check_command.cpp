@@ -14,13 +14,13 @@
 namespace watchkeeper::server {
 namespace {
 
-std::string_view name_of(durability worth) {
+std::string_view name_of(storage::durability worth) {
   switch (worth) {
-    case durability::memory:
+    case storage::durability::memory:
       return "memory";
-    case durability::log:
+    case storage::durability::log:
       return "log";
-    case durability::fsync:
+    case storage::durability::fsync:
       return "fsync";
   }
   return "memory";

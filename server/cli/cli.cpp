@@ -40,7 +40,7 @@ struct parsed_line {
   bool kid_only = false;
   sign_request sign;
   fleet::fleet_options fleet;
-  fleet::top_options top;
+  top::top_options top;
 };
 
 // --data_dir for --data-dir: the keys are written with underscores in the file, so both are right.

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "domain/units.hpp"
-#include "fleet/fleet.hpp"
-#include "fleet/top.hpp"
+#include "base/units.hpp"
 #include "server/config/load.hpp"
+#include "tools/fleet/fleet.hpp"
+#include "tools/top/top.hpp"
 
 /// The command line: one program, a subcommand a task.
 namespace watchkeeper::server {
@@ -21,7 +21,7 @@ struct command_handlers {
   /// Run with a usable configuration; `loaded.sources` load it again on SIGHUP.
   std::function<int(const loaded_configuration& loaded)> serve;
   std::function<int(const fleet::fleet_options& options)> fleet;
-  std::function<int(const fleet::top_options& options)> top;
+  std::function<int(const top::top_options& options)> top;
 
   std::function<unix_ms()> now;
   std::vector<std::string> environment;  // WATCHKEEPER_…, see watchkeeper_environment()

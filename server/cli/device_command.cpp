@@ -7,8 +7,8 @@
 
 #include "crypto/device_signer.hpp"
 #include "domain/limits.hpp"
-#include "fleet/key_file.hpp"
 #include "server/cli/cli.hpp"
+#include "tools/fleet/key_file.hpp"
 
 namespace watchkeeper::server {
 
@@ -49,7 +49,7 @@ int run_device(const device_request& request, bool kid_only, std::ostream& out, 
     const auto student = id_of<student_id>(request.student, "student", err);
     if (!student) return exit_usage;
     std::vector<fleet::fleet_device> made;
-    made.push_back({client::software_key::generate(), *student});
+    made.push_back({sdk::software_key::generate(), *student});
     if (auto why = fleet::save_keys(request.key_file, made); !why.empty()) {
       err << why << '\n';
       return exit_problem;

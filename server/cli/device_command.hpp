@@ -4,13 +4,13 @@
 #include <iosfwd>
 #include <string>
 
-#include "domain/units.hpp"
+#include "base/units.hpp"
 
 /// The commands for trying the gateway by hand: `device` and `sign`. Internal to server/cli.
 namespace watchkeeper::server {
 
 struct device_request {
-  std::string key_file;  // of fleet/key_file.hpp, with one device; made if it is not there
+  std::string key_file;  // of tools/fleet/key_file.hpp, with one device; made if it is not there
   std::string student;   // needed to make the file
 };
 

@@ -6,8 +6,8 @@
 #include <functional>
 #include <utility>
 
-#include "fleet/fleet_limits.hpp"
 #include "server/cli/fleet_commands.hpp"
+#include "tools/fleet/limits.hpp"
 
 namespace watchkeeper::server {
 namespace {

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "fleet/fleet.hpp"
-#include "fleet/top.hpp"
+#include "tools/fleet/fleet.hpp"
+#include "tools/top/top.hpp"
 
 namespace CLI {
 class App;
@@ -13,6 +13,6 @@ namespace watchkeeper::server {
 
 /// The options outlive the parse, which writes into them.
 CLI::App* add_fleet_command(CLI::App& app, fleet::fleet_options& options);
-CLI::App* add_top_command(CLI::App& app, fleet::top_options& options);
+CLI::App* add_top_command(CLI::App& app, top::top_options& options);
 
 }  // namespace watchkeeper::server

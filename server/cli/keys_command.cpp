@@ -3,10 +3,10 @@
 #include <filesystem>
 #include <ostream>
 
-#include "domain/base64url.hpp"
-#include "net/problem_response.hpp"
+#include "base/atomic_file.hpp"
+#include "base/base64url.hpp"
+#include "net/shared/problem_response.hpp"
 #include "server/cli/commands.hpp"
-#include "server/whole_file.hpp"
 
 namespace watchkeeper::server {
 namespace {
@@ -20,7 +20,7 @@ void print(const agreement_keys& keys, std::ostream& out) {
   for (const auto& key : keys) {
     const auto made =
         key.created_ms() > 0 ? net::rfc3339(key.created_ms()) : std::string("not known");
-    out << fmt::format("  {}  made {}{}\n", base64url::encode(key.kid()), made,
+    out << fmt::format("  {}  made {}{}\n", key.kid().text(), made,
                        &key == &keys.front() ? "  (announced)" : "");
   }
 }

@@ -13,7 +13,7 @@ std::string seconds(std::uint64_t ms) {
   return fmt::format("{}.{:03} s", ms / 1000, ms % 1000);
 }
 
-std::string told(const module_id& module, const heatmap_recount& found) {
+std::string told(const module_id& module, const storage::heatmap_recount& found) {
   if (found.right())
     return fmt::format("{}: {} students, {} seen: right\n", module.view(), found.students,
                        seconds(found.counted_ms));
@@ -52,7 +52,7 @@ int run_recount(const loaded_configuration& loaded, const recount_request& reque
                     version->applied, version->known));
 
   std::size_t modules = 0, wrong = 0;
-  const auto one = [&](const module_id& module) -> std::optional<storage_failure> {
+  const auto one = [&](const module_id& module) -> std::optional<storage::storage_failure> {
     const auto found = book->recount_heatmap(module, !request.check_only);
     if (!found) return found.error();
     ++modules;

@@ -7,8 +7,8 @@
 #include <cstring>
 #include <ostream>
 
+#include "base/base64url.hpp"
 #include "crypto/digest.hpp"
-#include "domain/base64url.hpp"
 #include "server/cli/commands.hpp"
 #include "server/config/keys.hpp"
 #include "server/config/load_steps.hpp"

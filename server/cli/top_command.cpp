@@ -4,7 +4,7 @@
 
 namespace watchkeeper::server {
 
-CLI::App* add_top_command(CLI::App& app, fleet::top_options& options) {
+CLI::App* add_top_command(CLI::App& app, top::top_options& options) {
   auto* top = app.add_subcommand("top", "Watch a running gateway in the terminal");
   top->fallthrough(false);
   top->footer(R"(

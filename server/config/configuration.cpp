@@ -18,10 +18,10 @@ std::string_view name_of(token_role role) noexcept {
   return "viewer";
 }
 
-durability required_durability(const configuration& settings) noexcept {
+storage::durability required_durability(const configuration& settings) noexcept {
   const auto& word = settings.store.require_durability;
-  if (word == "fsync") return durability::fsync;
-  return word == "memory" ? durability::memory : durability::log;
+  if (word == "fsync") return storage::durability::fsync;
+  return word == "memory" ? storage::durability::memory : storage::durability::log;
 }
 
 crypto::es256::arithmetic use_configured_es256(const configuration& settings) noexcept {
@@ -52,18 +52,19 @@ std::string prepare_data_dir(const configuration& settings) {
   return {};
 }
 
-std::unique_ptr<hot_store> open_hot_store(const configuration& settings) {
+std::unique_ptr<storage::hot_store> open_hot_store(const configuration& settings) {
   if (const auto path = embedded_store_path(settings); !path.empty()) {
-    const bool sync = required_durability(settings) == durability::fsync;
-    return make_embedded_store(path, sync ? durability::fsync : durability::log);
+    const bool sync = required_durability(settings) == storage::durability::fsync;
+    return storage::make_embedded_store(
+        path, sync ? storage::durability::fsync : storage::durability::log);
   }
-  return make_redis_store(settings.store.hot);
+  return storage::make_redis_store(settings.store.hot);
 }
 
-std::unique_ptr<ledger> open_ledger(const configuration& settings) {
+std::unique_ptr<storage::ledger> open_ledger(const configuration& settings) {
   if (const auto path = sqlite_ledger_path(settings); !path.empty())
-    return make_sqlite_ledger(path);
-  return make_postgres_ledger(settings.store.ledger);
+    return storage::make_sqlite_ledger(path);
+  return storage::make_postgres_ledger(settings.store.ledger);
 }
 
 }  // namespace watchkeeper::server

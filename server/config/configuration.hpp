@@ -120,7 +120,7 @@ struct configuration {
 };
 
 /// `store.require_durability` as the stores know it.
-durability required_durability(const configuration& settings) noexcept;
+storage::durability required_durability(const configuration& settings) noexcept;
 
 /// The file of `store.ledger = "sqlite:…"`, with data_dir put before a relative path; empty when
 /// the ledger is not SQLite.
@@ -137,7 +137,7 @@ crypto::es256::arithmetic use_configured_es256(const configuration& settings) no
 
 /// What opens the configured stores; they connect at their first call. The embedded store syncs
 /// each batch where `store.require_durability` is fsync, else it promises what a log promises.
-std::unique_ptr<hot_store> open_hot_store(const configuration& settings);
-std::unique_ptr<ledger> open_ledger(const configuration& settings);
+std::unique_ptr<storage::hot_store> open_hot_store(const configuration& settings);
+std::unique_ptr<storage::ledger> open_ledger(const configuration& settings);
 
 }  // namespace watchkeeper::server

@@ -9,15 +9,11 @@
 #include <fstream>
 #include <sstream>
 
-#include "server/api/api_limits.hpp"
 #include "server/config/keys.hpp"
 #include "server/config/load_steps.hpp"
 #include "server/config/text_checks.hpp"
 
 namespace watchkeeper::server {
-
-static_assert(configured_tokens_max <= api_limits::tokens_max,
-              "every token that may be configured must be looked at");
 
 namespace {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "server/config/keys.hpp"
-#include "storage/redis_url.hpp"
+#include "storage/redis/url.hpp"
 
 namespace watchkeeper::server {
 namespace {
@@ -48,7 +48,7 @@ std::string check_listen_address(std::string_view text) {
 
 // None of these repeats the text: it may hold a password.
 std::string check_hot_store(std::string_view text) {
-  if (text == "embedded" || parse_redis_url(text)) return {};
+  if (text == "embedded" || storage::parse_redis_url(text)) return {};
   if (text.starts_with("rediss://"))
     return "is Redis over TLS, which is not spoken; write redis:// and put a TLS tunnel between";
   if (text.starts_with("redis://"))

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "net/problem_response.hpp"
+#include "net/shared/problem_response.hpp"
 
 namespace watchkeeper::server {
 namespace {

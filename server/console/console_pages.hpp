@@ -3,8 +3,8 @@
 #include <span>
 #include <string_view>
 
-#include "domain/units.hpp"
-#include "net/http.hpp"
+#include "base/units.hpp"
+#include "net/shared/http.hpp"
 #include "server/console/assets.hpp"
 
 namespace watchkeeper::server {

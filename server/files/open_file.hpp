@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "domain/units.hpp"
+#include "base/units.hpp"
 
 namespace watchkeeper::server {
 

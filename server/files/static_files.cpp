@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "net/calendar.hpp"
-#include "net/problem_response.hpp"
-#include "server/entity_tag.hpp"
+#include "base/entity_tag.hpp"
+#include "net/shared/calendar.hpp"
+#include "net/shared/problem_response.hpp"
 #include "server/files/byte_range.hpp"
 #include "server/files/file_path.hpp"
 

@@ -12,7 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "net/http.hpp"
+#include "net/shared/http.hpp"
 #include "server/config/configuration.hpp"
 #include "server/files/open_file.hpp"
 

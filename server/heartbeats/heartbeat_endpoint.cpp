@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "domain/limits.hpp"
-#include "net/problem_response.hpp"
+#include "net/shared/problem_response.hpp"
 #include "server/heartbeats/pending_answer.hpp"
 
 namespace watchkeeper::server {

@@ -11,10 +11,10 @@
 #include <unordered_map>
 #include <vector>
 
-#include "actors/heartbeat.hpp"
-#include "net/http.hpp"
+#include "actors/shared/heartbeat.hpp"
+#include "net/shared/http.hpp"
+#include "server/heartbeats/deferred_statistics.hpp"
 #include "server/heartbeats/heartbeat_stream.hpp"
-#include "server/heartbeats/kept_heartbeats_statistics.hpp"
 
 namespace watchkeeper::server {
 

@@ -9,9 +9,9 @@
 #include <span>
 #include <string>
 
-#include "actors/heartbeat.hpp"
+#include "actors/shared/heartbeat.hpp"
 #include "domain/limits.hpp"
-#include "net/http.hpp"
+#include "net/shared/http.hpp"
 
 namespace watchkeeper::server {
 

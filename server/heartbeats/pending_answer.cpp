@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "net/problem_response.hpp"
+#include "net/shared/problem_response.hpp"
 #include "server/heartbeats/result_json.hpp"
 
 namespace watchkeeper::server {

@@ -4,9 +4,9 @@
 #include <atomic>
 #include <functional>
 
-#include "actors/heartbeat.hpp"
+#include "actors/shared/heartbeat.hpp"
 #include "domain/limits.hpp"
-#include "net/http.hpp"
+#include "net/shared/http.hpp"
 
 namespace watchkeeper::server {
 

@@ -5,7 +5,7 @@
 #include <iterator>
 
 #include "domain/progress.hpp"
-#include "net/problem_response.hpp"
+#include "net/shared/problem_response.hpp"
 
 namespace watchkeeper::server {
 

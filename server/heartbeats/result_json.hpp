@@ -3,8 +3,8 @@
 #include <span>
 #include <string>
 
-#include "actors/heartbeat.hpp"
-#include "domain/units.hpp"
+#include "actors/shared/heartbeat.hpp"
+#include "base/units.hpp"
 
 namespace watchkeeper::server {
 

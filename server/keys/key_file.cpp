@@ -8,9 +8,9 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "domain/base64url.hpp"
+#include "base/atomic_file.hpp"
+#include "base/base64url.hpp"
 #include "server/keys/pem_keys.hpp"
-#include "server/whole_file.hpp"
 
 namespace watchkeeper::server {
 namespace {
@@ -25,7 +25,7 @@ json public_members(const agreement_key& key) {
   const std::span point(key.public_key().bytes);
   return {{"kty", "EC"},
           {"crv", "P-256"},
-          {"kid", base64url::encode(key.kid())},
+          {"kid", key.kid().text()},
           {"use", "enc"},
           {"x", base64url::encode(point.first(32))},
           {"y", base64url::encode(point.last(32))}};
@@ -111,7 +111,7 @@ result<session_key_file, std::string> read_session_keys(const std::string& path)
   for (auto key = found.keys.begin(); key != found.keys.end(); ++key)
     if (std::find_if(found.keys.begin(), key,
                      [&](const auto& other) { return other.kid() == key->kid(); }) != key)
-      return failed("holds the key " + base64url::encode(key->kid()) + " twice");
+      return failed("holds the key " + key->kid().text() + " twice");
   return found;
 }
 

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "base/result.hpp"
 #include "crypto/agreement_key.hpp"
-#include "domain/result.hpp"
 #include "server/config/configuration.hpp"
 
 /// The gateway's own keys for the sessions of devices (docs/protocol.md, section 6), in a file that

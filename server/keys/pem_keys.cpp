@@ -10,7 +10,7 @@
 #include <optional>
 #include <string_view>
 
-#include "server/openssl_pointers.hpp"
+#include "base/openssl_pointers.hpp"
 
 namespace watchkeeper::server {
 namespace {

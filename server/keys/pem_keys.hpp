@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "base/result.hpp"
 #include "crypto/agreement_key.hpp"
-#include "domain/result.hpp"
 
 namespace watchkeeper::server {
 

@@ -4,7 +4,7 @@
 #include <openssl/crypto.h>
 #include <sys/stat.h>
 
-#include "server/whole_file.hpp"
+#include "base/atomic_file.hpp"
 
 namespace watchkeeper::server {
 

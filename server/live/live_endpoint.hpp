@@ -8,8 +8,8 @@
 #include <optional>
 #include <utility>
 
-#include "actors/live_feed.hpp"
-#include "net/http.hpp"
+#include "actors/live/feed.hpp"
+#include "net/shared/http.hpp"
 
 namespace watchkeeper::server {
 

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <variant>
 
-#include "domain/units.hpp"
+#include "base/units.hpp"
 
 /// The process's log: one JSON object a line, written by a thread of its own.
 namespace watchkeeper::server {

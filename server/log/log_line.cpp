@@ -4,7 +4,7 @@
 #include <array>
 #include <cmath>
 
-#include "net/problem_response.hpp"
+#include "net/shared/problem_response.hpp"
 #include "server/log/log.hpp"
 #include "server/log/redaction.hpp"
 

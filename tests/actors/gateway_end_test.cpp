@@ -10,8 +10,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "actors/credit/progress_shard.hpp"
 #include "actors/gateway.hpp"
-#include "actors/progress_shard.hpp"
 #include "tests/actors/support.hpp"
 #include "tests/actors/testing_system.hpp"
 #include "tests/storage/ledger_fixtures.hpp"
@@ -27,9 +27,9 @@ namespace {
 
 struct full_services final : shard_services {
   void store(std::shared_ptr<credit_batch>) override { throw std::bad_alloc(); }
-  bool refill(std::vector<pair_progress>) override { return true; }
+  bool refill(std::vector<storage::pair_progress>) override { return true; }
   void load(std::shared_ptr<progress_query>) override {}
-  void checkpoint_now(std::vector<pair_progress>) override {}
+  void checkpoint_now(std::vector<storage::pair_progress>) override {}
 };
 
 /// One answer, from whichever thread.
@@ -55,8 +55,8 @@ class breakable_gateway {
     static_cast<void>(book->put_device(device).value());
     gateway_options options;
     options.worker_threads = 1;
-    options.require_durability = durability::memory;
-    options.make_hot_store = [] { return make_memory_store(); };
+    options.require_durability = storage::durability::memory;
+    options.make_hot_store = [] { return storage::make_memory_store(); };
     options.make_ledger = [&place] { return place.make(); };
     options.now = [this] {
       if (std::this_thread::get_id() != maker_ && looks_left-- <= 0)

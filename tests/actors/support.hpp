@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "actors/actors.hpp"
-#include "actors/heartbeat_job.hpp"
-#include "actors/shard_services.hpp"
+#include "actors/credit/actors.hpp"
+#include "actors/credit/shard_services.hpp"
+#include "actors/shared/heartbeat_job.hpp"
+#include "base/base64url.hpp"
 #include "crypto/device_signer.hpp"
-#include "domain/base64url.hpp"
 
 namespace watchkeeper::actors::testing {
 
@@ -89,7 +89,7 @@ inline heartbeat_job_ptr verified_job(const std::shared_ptr<told>& listener, hea
 /// The threads behind a shard, played by the test: nothing happens until it says so.
 struct scripted_services final : shard_services {
   void store(std::shared_ptr<credit_batch> batch) override { batches.push_back(std::move(batch)); }
-  bool refill(std::vector<pair_progress> pairs) override {
+  bool refill(std::vector<storage::pair_progress> pairs) override {
     if (refuse_refills || refilled.size() >= refills_max) return false;
     refilled.push_back(std::move(pairs));
     return true;
@@ -103,19 +103,19 @@ struct scripted_services final : shard_services {
   std::size_t refills_max = SIZE_MAX;  // that may wait
   bool unsaved_refills = false;
   void load(std::shared_ptr<progress_query> query) override { queries.push_back(std::move(query)); }
-  void checkpoint_now(std::vector<pair_progress> pairs) override {
+  void checkpoint_now(std::vector<storage::pair_progress> pairs) override {
     mastered.push_back(std::move(pairs));
   }
   std::vector<std::shared_ptr<credit_batch>> batches;
-  std::vector<std::vector<pair_progress>> refilled;
+  std::vector<std::vector<storage::pair_progress>> refilled;
   std::vector<std::shared_ptr<progress_query>> queries;
-  std::vector<std::vector<pair_progress>> mastered;
+  std::vector<std::vector<storage::pair_progress>> mastered;
 };
 
 /// Stores a batch in `hot`, as the writer would, for pairs that the hot store may not know yet.
-inline void store_batch(credit_batch& batch, hot_store& hot) {
-  std::vector<pair_progress> blank;
-  std::vector<hot_request> requests;
+inline void store_batch(credit_batch& batch, storage::hot_store& hot) {
+  std::vector<storage::pair_progress> blank;
+  std::vector<storage::hot_request> requests;
   for (const auto& request : batch.requests) {
     blank.push_back({request.credit.pair(), {}});
     requests.push_back({request.credit, request.wants_coverage()});

@@ -112,8 +112,7 @@ BOOST_AUTO_TEST_CASE(thumbprint_of_the_rfc_8037_key) {
   const auto key = make_ed25519_key(x).value();
   BOOST_TEST(public_jwk_json(key) ==
              R"({"crv":"Ed25519","kty":"OKP","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})");
-  BOOST_TEST(base64url::encode(thumbprint_of(key)) ==
-             "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+  BOOST_TEST(thumbprint_of(key).text() == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
 }
 
 BOOST_AUTO_TEST_CASE(a_p256_jwk_has_its_members_in_order) {

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "domain/base64url.hpp"
+#include "base/base64url.hpp"
 
 namespace watchkeeper::test {
 

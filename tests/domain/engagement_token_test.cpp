@@ -60,7 +60,7 @@ BOOST_AUTO_TEST_CASE(all_claims_are_read) {
   const auto t = parse_engagement_token(text, &detail).value();
   BOOST_TEST(detail == "untouched");
   BOOST_TEST((t.algorithm == signature_algorithm::es256));
-  BOOST_TEST(base64url::encode(t.device) == some_kid);
+  BOOST_TEST(t.device.text() == some_kid);
   BOOST_TEST(t.claims.student.view() == "student-4711");
   BOOST_TEST(t.claims.module.view() == "module-7");
   BOOST_TEST(t.claims.session.view() == "0f8fad5b-d9cb");
@@ -168,7 +168,7 @@ BOOST_AUTO_TEST_CASE(with_hs256_kid_names_the_session_as_well) {
   const auto good = with_kid(some_kid + ".0f8fad5b-d9cb");
   const auto t = parse_engagement_token(good).value();
   BOOST_TEST((t.algorithm == signature_algorithm::hs256));
-  BOOST_TEST(base64url::encode(t.device) == some_kid);
+  BOOST_TEST(t.device.text() == some_kid);
   for (const auto& bad : {some_kid, some_kid + ".", some_kid + ".other", some_kid + "0f8fad5b-d9cb",
                           some_kid + ".0f8fad5b-d9cbx", some_kid.substr(1) + ".0f8fad5b-d9cb"})
     BOOST_TEST(!accepted(with_kid(bad)), bad);
@@ -193,7 +193,7 @@ BOOST_AUTO_TEST_CASE(a_session_key_is_offered_by_epk_and_skid) {
   BOOST_REQUIRE(t.claims.key_offer.has_value());
   BOOST_TEST(base64url::encode(std::span{t.claims.key_offer->point}.first(32)) == x);
   BOOST_TEST(base64url::encode(std::span{t.claims.key_offer->point}.last(32)) == y);
-  BOOST_TEST(base64url::encode(t.claims.key_offer->gateway_key) == some_kid);
+  BOOST_TEST(t.claims.key_offer->gateway_key.text() == some_kid);
   BOOST_TEST(!parse_engagement_token(token_of(plain_header(), plain_payload()))
                   .value()
                   .claims.key_offer.has_value());

@@ -65,4 +65,16 @@ BOOST_AUTO_TEST_CASE(hashes_of_keys_tell_their_parts_apart) {
   BOOST_TEST(std::hash<session_key_id>{}({t, s}) != std::hash<session_key_id>{}({thumbprint{}, s}));
 }
 
+// RFC 7638, section 3.1.
+BOOST_AUTO_TEST_CASE(thumbprints_are_43_characters) {
+  const std::string text = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
+  const auto kid = thumbprint::parse(text);
+  BOOST_REQUIRE(kid.has_value());
+  BOOST_TEST(kid->bytes[0] == 0x37);
+  BOOST_TEST(kid->text() == text);
+  BOOST_TEST(!thumbprint::parse(text.substr(1)));
+  BOOST_TEST(!thumbprint::parse(text + "A"));
+  BOOST_TEST(!thumbprint::parse(text.substr(0, 42) + "t"));  // unused bits
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -5,9 +5,9 @@
 #include <thread>
 #include <vector>
 
-#include "domain/latency_histogram.hpp"
+#include "base/latency_histogram.hpp"
+#include "base/result.hpp"
 #include "domain/problem.hpp"
-#include "domain/result.hpp"
 
 using namespace watchkeeper;
 

@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "domain/base64url.hpp"
+#include "base/base64url.hpp"
 
 namespace watchkeeper::test {
 

@@ -7,15 +7,15 @@
 #include <string>
 #include <vector>
 
-#include "client/answer.hpp"
-#include "client/buffer_codec.hpp"
-#include "client/client_limits.hpp"
-#include "client/der_signature.hpp"
-#include "client/key_set.hpp"
+#include "sdk/c/answer.hpp"
+#include "sdk/c/buffer_codec.hpp"
+#include "sdk/c/der_signature.hpp"
+#include "sdk/c/key_set.hpp"
+#include "sdk/c/limits.hpp"
 #include "tests/fuzz/require.hpp"
 
 using namespace watchkeeper;
-using namespace watchkeeper::client;
+using namespace watchkeeper::sdk;
 
 namespace {
 
@@ -46,7 +46,7 @@ void check_answer(std::uint8_t kind, const std::string& body) {
 void check_stored(const std::string& content) {
   const auto student = *student_id::parse("ada");
   const auto stored = decode_buffer(content, student);
-  REQUIRE(stored.claims.size() <= client_limits::stored_claims_max);
+  REQUIRE(stored.claims.size() <= sdk_limits::stored_claims_max);
   // What was read can be written, and read again.
   const auto again = decode_buffer(encode_buffer(student, stored.claims, {}), student);
   REQUIRE(again.damaged == 0 && again.claims.size() == stored.claims.size());

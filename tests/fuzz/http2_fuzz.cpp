@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include "net/http2_session.hpp"
-#include "net/worker_state.hpp"
+#include "net/http2/session.hpp"
+#include "net/shared/worker_state.hpp"
 
 namespace {
 

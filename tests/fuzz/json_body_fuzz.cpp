@@ -6,15 +6,15 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/base64url.hpp"
 #include "crypto/device_key.hpp"
-#include "domain/base64url.hpp"
 #include "domain/limits.hpp"
-#include "net/problem_response.hpp"
+#include "net/shared/problem_response.hpp"
 #include "server/api/api_limits.hpp"
-#include "server/api/json_body.hpp"
+#include "server/api/documents/json_body.hpp"
+#include "server/api/documents/request_bodies.hpp"
 #include "server/api/query.hpp"
 #include "server/api/refusal.hpp"
-#include "server/api/request_bodies.hpp"
 #include "tests/fuzz/heartbeat_bodies.hpp"
 #include "tests/fuzz/require.hpp"
 
@@ -141,7 +141,7 @@ void check_device(std::string_view body) {
     // What only lacked the right kid is sent once more with it.
     const auto at = why.detail().find(told);
     if (at == std::string::npos) return;
-    const auto right = base64url::decode_thumbprint(why.detail().substr(at + told.size()));
+    const auto right = thumbprint::parse(why.detail().substr(at + told.size()));
     REQUIRE(right);
     kid = *right;
   }

@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "storage/redis_codec.hpp"
-#include "storage/redis_keys.hpp"
-#include "storage/redis_store.hpp"
-#include "storage/redis_swap.hpp"
+#include "storage/redis/cas.hpp"
+#include "storage/redis/codec.hpp"
+#include "storage/redis/keys.hpp"
+#include "storage/redis/store.hpp"
 #include "tests/fuzz/require.hpp"
 #include "tests/fuzz/scripted_redis.hpp"
 #include "tests/fuzz/stored_values.hpp"
@@ -22,8 +22,8 @@ namespace {
 constexpr unix_ms now_ms = 1'763'812'345'123;
 
 /// Up to 70 heartbeats of a few students, as the numbers say: more than fit into one call.
-std::vector<hot_request> requests_of(std::uint8_t first, std::uint8_t second) {
-  std::vector<hot_request> requests(1 + (first & 1 ? second % 70 : second % 4));
+std::vector<storage::hot_request> requests_of(std::uint8_t first, std::uint8_t second) {
+  std::vector<storage::hot_request> requests(1 + (first & 1 ? second % 70 : second % 4));
   for (std::size_t i = 0; i < requests.size(); ++i) {
     auto& credit = requests[i].credit;
     credit.student = *student_id::parse("s" + std::to_string(first & 2 ? i : 0));
@@ -42,9 +42,9 @@ std::vector<hot_request> requests_of(std::uint8_t first, std::uint8_t second) {
   return requests;
 }
 
-void check_answer(const hot_request& request, const applied_credit& answer) {
+void check_answer(const storage::hot_request& request, const storage::applied_credit& answer) {
   const auto& outcome = answer.outcome;
-  if (answer.how != applied_credit::state::done) {
+  if (answer.how != storage::applied_credit::state::done) {
     REQUIRE(!answer.covered);
     return;
   }
@@ -57,15 +57,15 @@ void check_answer(const hot_request& request, const applied_credit& answer) {
   if (answer.covered) check_coverage(*answer.covered);
 }
 
-void check_failure(const storage_failure& failure) {
-  REQUIRE(failure.code <= storage_error::mismatch && !failure.detail.empty());
+void check_failure(const storage::storage_failure& failure) {
+  REQUIRE(failure.code <= storage::storage_error::mismatch && !failure.detail.empty());
 }
 
 /// Whatever Redis replies, the store answers within its contract, or with a failure.
 void check_call(std::uint8_t what, std::uint8_t first, std::uint8_t second,
                 std::string_view bytes) {
   const scripted_redis script(bytes, (first & 0x80) == 0);
-  redis_store store({}, {.swap = (first & 0x40) == 0});
+  storage::redis_store store({}, {.swap = (first & 0x40) == 0});
   const auto fine = [](const auto& got) {
     if (!got) check_failure(got.error());
     return static_cast<bool>(got);
@@ -91,7 +91,7 @@ void check_call(std::uint8_t what, std::uint8_t first, std::uint8_t second,
       }
       break;
     case 3: {
-      std::vector<pair_progress> pairs;
+      std::vector<storage::pair_progress> pairs;
       for (const auto& key : keys) pairs.push_back({key, some_progress(second)});
       (void)fine(store.merge(pairs, (first & 1) != 0));
       break;
@@ -113,7 +113,8 @@ void check_call(std::uint8_t what, std::uint8_t first, std::uint8_t second,
       break;
     }
     case 6:
-      if (const auto got = store.health(); fine(got)) REQUIRE(got->worth <= durability::fsync);
+      if (const auto got = store.health(); fine(got))
+        REQUIRE(got->worth <= storage::durability::fsync);
       break;
     default:
       (void)fine(store.dirty_count());
@@ -124,22 +125,23 @@ void check_call(std::uint8_t what, std::uint8_t first, std::uint8_t second,
 
 /// A pair and its bucket of a student: what heartbeats make of them can be stored and read again.
 void check_swap(std::uint8_t first, std::uint8_t second, std::string_view bytes) {
-  if (bytes.size() < redis_codec::bucket_bytes) return;
-  const auto stored = redis_swap::from_stored(bytes.substr(redis_codec::bucket_bytes),
-                                              bytes.substr(0, redis_codec::bucket_bytes));
+  if (bytes.size() < storage::redis_codec::bucket_bytes) return;
+  const auto stored =
+      storage::redis_swap::from_stored(bytes.substr(storage::redis_codec::bucket_bytes),
+                                       bytes.substr(0, storage::redis_codec::bucket_bytes));
   if (!stored) return;
   auto requests = requests_of(first, second);
   std::vector<std::uint16_t> chain(requests.size());
   for (std::size_t i = 0; i < chain.size(); ++i) chain[i] = static_cast<std::uint16_t>(i);
   for (auto& request : requests) request.credit.student = requests.front().credit.student;
-  std::vector<applied_credit> answers(requests.size());
-  const auto plan = redis_swap::decide(*stored, requests, chain, answers);
+  std::vector<storage::applied_credit> answers(requests.size());
+  const auto plan = storage::redis_swap::decide(*stored, requests, chain, answers);
   if (!plan) return;
   for (std::size_t i = 0; i < requests.size(); ++i) check_answer(requests[i], answers[i]);
-  REQUIRE(plan->after.bucket.size() == redis_codec::bucket_bytes);
-  REQUIRE(plan->after.pair.size() <= redis_swap::pair_bytes_max);
-  const auto before = redis_codec::decode_pair(stored->pair);
-  const auto after = redis_codec::decode_pair(plan->after.pair);
+  REQUIRE(plan->after.bucket.size() == storage::redis_codec::bucket_bytes);
+  REQUIRE(plan->after.pair.size() <= storage::redis_swap::pair_bytes_max);
+  const auto before = storage::redis_codec::decode_pair(stored->pair);
+  const auto after = storage::redis_codec::decode_pair(plan->after.pair);
   REQUIRE(before && after);
   check_progress(after->state);
   REQUIRE(after->version > before->version);
@@ -150,18 +152,19 @@ void check_swap(std::uint8_t first, std::uint8_t second, std::string_view bytes)
 
 /// Outcomes of wk_credit, one after the other.
 void check_outcomes(std::uint8_t first, std::uint8_t second, std::string_view bytes) {
-  byte_reader in(bytes);
+  storage::byte_reader in(bytes);
   for (const auto& request : requests_of(first, second)) {
     bool is_corrupt = false;
-    const auto answer = redis_codec::decode_outcome(in, request, is_corrupt);
+    const auto answer = storage::redis_codec::decode_outcome(in, request, is_corrupt);
     if (!answer) return;
-    REQUIRE(!is_corrupt || answer->how == applied_credit::state::failed);
+    REQUIRE(!is_corrupt || answer->how == storage::applied_credit::state::failed);
     check_answer(request, *answer);
   }
 }
 
 void check_member(std::string_view text) {
-  if (const auto key = redis_keys::parse_member(text)) REQUIRE(redis_keys::member(*key) == text);
+  if (const auto key = storage::redis_keys::parse_member(text))
+    REQUIRE(storage::redis_keys::member(*key) == text);
 }
 
 }  // namespace

@@ -1,12 +1,12 @@
-// Takes the place of storage/redis_connection.cpp.
+// Takes the place of storage/redis/connection.cpp.
 #include "tests/fuzz/scripted_redis.hpp"
 
 #include <hiredis/hiredis.h>
 
-#include "storage/redis_connection.hpp"
+#include "storage/redis/connection.hpp"
 #include "tests/fuzz/require.hpp"
 
-namespace watchkeeper {
+namespace watchkeeper::storage {
 
 namespace {
 
@@ -44,14 +44,15 @@ fuzz::scripted_redis::~scripted_redis() {
   now = {};
 }
 
-redis_connection::redis_connection(redis_url address) : address_(std::move(address)) {}
-redis_connection::~redis_connection() = default;
+storage::redis_connection::redis_connection(storage::redis_url address)
+    : address_(std::move(address)) {}
+storage::redis_connection::~storage::redis_connection() = default;
 
-bool redis_connection::usable() {
+bool storage::redis_connection::usable() {
   return now.connected;
 }
 
-stored<ok_t> redis_connection::open() {
+storage::stored<ok_t> redis_connection::open() {
   now.connected = true;
   return ok;
 }
@@ -60,24 +61,25 @@ void redis_connection::close() noexcept {
   now.connected = false;
 }
 
-stored<std::vector<redis_reply>> redis_connection::run(std::span<const redis_command> commands) {
-  std::vector<redis_reply> replies;
+storage::stored<std::vector<storage::redis_reply>> redis_connection::run(
+    std::span<const storage::redis_command> commands) {
+  std::vector<storage::redis_reply> replies;
   for (const auto& command : commands) {
     REQUIRE(command.size() > 0);
     void* raw = nullptr;
     if (redisReaderGetReply(now.reader, &raw) != REDIS_OK || raw == nullptr) {
       close();
-      return storage_failure{storage_error::unavailable, "the script has ended"};
+      return storage::storage_failure{storage::storage_error::unavailable, "the script has ended"};
     }
     replies.emplace_back(static_cast<redisReply*>(raw));
   }
   return replies;
 }
 
-stored<redis_reply> redis_connection::run(const redis_command& command) {
+storage::stored<storage::redis_reply> redis_connection::run(const storage::redis_command& command) {
   auto replies = run(std::span(&command, 1));
   if (!replies) return replies.error();
   return std::move(replies.value().front());
 }
 
-}  // namespace watchkeeper
+}  // namespace watchkeeper::storage

@@ -3,9 +3,9 @@
 #include <cstdint>
 #include <string_view>
 
-#include "actors/live_message.hpp"
+#include "actors/live/message.hpp"
 #include "domain/progress.hpp"
-#include "storage/redis_codec.hpp"
+#include "storage/redis/codec.hpp"
 #include "tests/fuzz/require.hpp"
 
 /// What holds of every value that was decoded, whatever it was decoded from.
@@ -44,16 +44,17 @@ inline progress some_progress(std::uint8_t number) {
 
 /// The value of a pair: what can be read can be written, and read again as the same.
 inline void check_pair(std::string_view value) {
-  const auto pair = redis_codec::decode_pair(value);
+  const auto pair = storage::redis_codec::decode_pair(value);
   if (!pair) return;
   check_progress(pair->state);
-  auto again = redis_codec::encode_numbers(pair->state, pair->version);
-  REQUIRE(again.size() == redis_codec::numbers_bytes);
+  auto again = storage::redis_codec::encode_numbers(pair->state, pair->version);
+  REQUIRE(again.size() == storage::redis_codec::numbers_bytes);
   // But for the mark, which is the function library's, the numbers are the same bytes.
-  REQUIRE(again.substr(0, redis_codec::mark_offset) == value.substr(0, redis_codec::mark_offset));
+  REQUIRE(again.substr(0, storage::redis_codec::mark_offset) ==
+          value.substr(0, storage::redis_codec::mark_offset));
   again += '\0';  // no windows
   again += pair->state.covered.encode();
-  const auto read = redis_codec::decode_pair(again);
+  const auto read = storage::redis_codec::decode_pair(again);
   REQUIRE(read && read->state == pair->state && read->version == pair->version);
 }
 

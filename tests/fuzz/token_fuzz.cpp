@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include "domain/base64url.hpp"
+#include "base/base64url.hpp"
 #include "domain/engagement_token.hpp"
 #include "tests/fuzz/require.hpp"
 

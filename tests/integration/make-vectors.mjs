@@ -1,4 +1,4 @@
-// Makes docs/vectors/session-key.json anew: node make-vectors.mjs > ../../docs/vectors/session-key.json
+// Makes sdk/vectors/session-key.json anew: node make-vectors.mjs > ../../sdk/vectors/session-key.json
 import { CompactSign, calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose';
 import {
   agree,

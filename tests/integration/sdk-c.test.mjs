@@ -818,7 +818,7 @@ describe('the C SDK as it is installed', { concurrency: 1 }, () => {
       '-Wextra',
       '-Wpedantic',
       '-Werror',
-      path.join(source, 'examples/watch.c'),
+      path.join(source, 'sdk/examples/watch.c'),
       '-o',
       out,
       ...flags(),
@@ -864,7 +864,7 @@ describe('the C SDK as it is installed', { concurrency: 1 }, () => {
     const list = flags('--static').map((flag) =>
       flag === '-lwatchkeeper_client' ? path.join(libdir, 'libwatchkeeper_client.a') : flag,
     );
-    runSync('cc', ['-std=c11', path.join(source, 'examples/watch.c'), '-o', out, ...list]);
+    runSync('cc', ['-std=c11', path.join(source, 'sdk/examples/watch.c'), '-o', out, ...list]);
     identityOf(out);
   });
 

@@ -28,7 +28,7 @@ before(() => {
   compile(
     path.join(here, 'lib/device.c'),
     '-I',
-    path.join(here, '../../client/include'),
+    path.join(here, '../../sdk/c/include'),
     '-o',
     path.join(directory, 'device'),
     '-L',

@@ -1,4 +1,4 @@
-// docs/vectors/session-key.json says what WebCrypto says: the file that the SDKs and the gateway check too.
+// sdk/vectors/session-key.json says what WebCrypto says: the file that the SDKs and the gateway check too.
 
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';

@@ -10,10 +10,10 @@
 #include <utility>
 #include <vector>
 
-#include "net/bounds.hpp"
-#include "net/frame_guard.hpp"
-#include "net/frame_walker.hpp"
+#include "net/http2/frame_flood_limiter.hpp"
+#include "net/http2/frame_walker.hpp"
 #include "net/server.hpp"
+#include "net/shared/bounds.hpp"
 #include "raw_client.hpp"
 #include "test_sink.hpp"
 

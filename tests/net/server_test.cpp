@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "certificate.hpp"
-#include "net/bounds.hpp"
+#include "net/shared/bounds.hpp"
 #include "raw_client.hpp"
 #include "test_sink.hpp"
 

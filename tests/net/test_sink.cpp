@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <thread>
 
-#include "net/bounds.hpp"
+#include "net/shared/bounds.hpp"
 
 namespace watchkeeper::net::test {
 namespace {

@@ -4,7 +4,7 @@
 #include <random>
 #include <string>
 
-#include "domain/units.hpp"
+#include "base/units.hpp"
 
 namespace watchkeeper::server::testing {
 

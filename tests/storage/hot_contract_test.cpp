@@ -1,13 +1,14 @@
 // Every store answers as the model does, whatever is asked of it in whatever order.
 #include <boost/test/unit_test.hpp>
 
-#include "storage/embedded_store.hpp"
-#include "storage/faulty_store.hpp"
+#include "storage/memory/faulty_store.hpp"
+#include "storage/sqlite/embedded_store.hpp"
 #include "tests/storage/hot_world.hpp"
-#include "tests/storage/redis_server.hpp"
+#include "tests/storage/redis/redis_server.hpp"
 
 using namespace watchkeeper;
-using namespace watchkeeper::testing;
+using namespace watchkeeper::storage;
+using namespace watchkeeper::storage::testing;
 
 BOOST_AUTO_TEST_SUITE(hot_contract)
 

@@ -1,12 +1,13 @@
 // What every store does at its limits, and after the times that end things.
 #include <boost/test/unit_test.hpp>
 
-#include "storage/faulty_store.hpp"
+#include "storage/memory/faulty_store.hpp"
 #include "tests/storage/hot_world.hpp"
-#include "tests/storage/redis_server.hpp"
+#include "tests/storage/redis/redis_server.hpp"
 
 using namespace watchkeeper;
-using namespace watchkeeper::testing;
+using namespace watchkeeper::storage;
+using namespace watchkeeper::storage::testing;
 
 namespace {
 

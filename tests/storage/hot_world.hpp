@@ -11,7 +11,7 @@
 
 #include "storage/hot_store.hpp"
 
-namespace watchkeeper::testing {
+namespace watchkeeper::storage::testing {
 
 inline std::uint64_t seed_or(std::uint64_t fixed) {
   const char* const chosen = std::getenv("WATCHKEEPER_SEED");
@@ -374,4 +374,4 @@ class contract_run {
   int failures_ = 0;
 };
 
-}  // namespace watchkeeper::testing
+}  // namespace watchkeeper::storage::testing

@@ -2,7 +2,7 @@
 
 #include "storage/completion_event.hpp"
 
-namespace watchkeeper {
+namespace watchkeeper::storage {
 
 BOOST_AUTO_TEST_SUITE(completion_events)
 
@@ -43,4 +43,4 @@ BOOST_AUTO_TEST_CASE(the_id_is_of_student_module_and_rule_version_alone) {
 
 BOOST_AUTO_TEST_SUITE_END()
 
-}  // namespace watchkeeper
+}  // namespace watchkeeper::storage

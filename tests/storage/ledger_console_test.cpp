@@ -2,7 +2,7 @@
 
 #include "tests/storage/ledger_fixtures.hpp"
 
-namespace watchkeeper::test {
+namespace watchkeeper::storage::test {
 
 BOOST_AUTO_TEST_SUITE(ledger_console)
 
@@ -29,4 +29,4 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(ended_sessions_stay_until_their_end, Place, places
 
 BOOST_AUTO_TEST_SUITE_END()
 
-}  // namespace watchkeeper::test
+}  // namespace watchkeeper::storage::test

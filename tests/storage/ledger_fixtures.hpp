@@ -11,10 +11,10 @@
 #include <string_view>
 
 #include "storage/ledger.hpp"
-#include "tests/storage/postgres_server.hpp"
+#include "tests/storage/postgres/postgres_server.hpp"
 
 /// What the tests of both ledgers share.
-namespace watchkeeper::test {
+namespace watchkeeper::storage::test {
 
 inline std::uint64_t ledger_seed() {
   const char* given = std::getenv("WATCHKEEPER_SEED");
@@ -119,7 +119,7 @@ inline progress random_progress(std::mt19937_64& random, media_ms duration_ms) {
   return made;
 }
 
-}  // namespace watchkeeper::test
+}  // namespace watchkeeper::storage::test
 
 /// So that a check that fails can say what the values were.
 namespace watchkeeper {
@@ -131,9 +131,12 @@ inline std::ostream& operator<<(std::ostream& out, const progress& p) {
              << p.resume_ms << "@" << p.resume_at_ms << " updated " << p.updated_ms << " mastered "
              << p.mastered_ms << "}";
 }
+}  // namespace watchkeeper
+
+namespace watchkeeper::storage {
 inline std::ostream& operator<<(std::ostream& out, const completion& c) {
   return out << "{" << c.student.view() << "/" << c.module.view() << " v" << c.rule_version << " "
              << c.covered_ms << "/" << c.duration_ms << " >= " << c.threshold_centipercent << " at "
              << c.mastered_ms << "}";
 }
-}  // namespace watchkeeper
+}  // namespace watchkeeper::storage

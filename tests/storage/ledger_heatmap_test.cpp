@@ -6,7 +6,7 @@
 #include "tests/storage/ledger_fixtures.hpp"
 #include "tests/storage/ledger_sql.hpp"
 
-namespace watchkeeper::test {
+namespace watchkeeper::storage::test {
 namespace {
 
 std::uint64_t total(const bin_sums& sums) {
@@ -289,4 +289,4 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(gateways_at_once_count_once, Place, places) {
 
 BOOST_AUTO_TEST_SUITE_END()
 
-}  // namespace watchkeeper::test
+}  // namespace watchkeeper::storage::test

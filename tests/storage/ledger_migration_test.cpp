@@ -6,7 +6,7 @@
 #include "tests/storage/ledger_fixtures.hpp"
 #include "tests/storage/ledger_sql.hpp"
 
-namespace watchkeeper::test {
+namespace watchkeeper::storage::test {
 namespace {
 
 /// Past the port: what another build, or an operator, might have done.
@@ -133,4 +133,4 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(what_cannot_be_read_is_corrupt, Place, places) {
 
 BOOST_AUTO_TEST_SUITE_END()
 
-}  // namespace watchkeeper::test
+}  // namespace watchkeeper::storage::test

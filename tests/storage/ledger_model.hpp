@@ -7,10 +7,10 @@
 #include <utility>
 #include <vector>
 
-#include "domain/base64url.hpp"
+#include "base/base64url.hpp"
 #include "storage/ledger.hpp"
 
-namespace watchkeeper::test {
+namespace watchkeeper::storage::test {
 
 /// The port's contract in the plainest way: what the adapters are compared with.
 class ledger_model {
@@ -71,14 +71,14 @@ class ledger_model {
     devices[device.kid] = device;
     devices[device.kid].created_ms = created_ms;
     erased.erase(std::string(device.student.view()));
-    note(registry_change::kind::device, base64url::encode(device.kid));
+    note(registry_change::kind::device, device.kid.text());
     return true;
   }
   bool revoke_device(const thumbprint& kid) {
     const auto held = devices.find(kid);
     if (held == devices.end()) return false;
     held->second.revoked = true;
-    note(registry_change::kind::device, base64url::encode(kid));
+    note(registry_change::kind::device, kid.text());
     return true;
   }
   std::vector<device_record> devices_of(const student_id& student) const {
@@ -122,4 +122,4 @@ class ledger_model {
   }
 };
 
-}  // namespace watchkeeper::test
+}  // namespace watchkeeper::storage::test

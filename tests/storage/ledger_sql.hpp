@@ -4,10 +4,10 @@
 #include <pqxx/nontransaction.hxx>
 #include <string>
 
-#include "storage/sqlite_database.hpp"
+#include "storage/sqlite/database.hpp"
 #include "tests/storage/ledger_fixtures.hpp"
 
-namespace watchkeeper::test {
+namespace watchkeeper::storage::test {
 
 /// Statements past the ledger: what another program, or another version, would have done.
 inline void execute(const sqlite_place& place, const std::string& sql) {
@@ -18,4 +18,4 @@ inline void execute(const postgres_place& place, const std::string& sql) {
   pqxx::nontransaction(connection).exec(sql);
 }
 
-}  // namespace watchkeeper::test
+}  // namespace watchkeeper::storage::test

@@ -5,10 +5,11 @@
 #include <mutex>
 
 #include "storage/live_channel.hpp"
-#include "tests/storage/redis_server.hpp"
+#include "tests/storage/redis/redis_server.hpp"
 
 using namespace watchkeeper;
-using watchkeeper::testing::redis_server;
+using namespace watchkeeper::storage;
+using watchkeeper::storage::testing::redis_server;
 
 namespace {
 

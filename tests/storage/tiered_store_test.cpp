@@ -5,9 +5,10 @@
 #include <filesystem>
 #include <map>
 
-#include "storage/faulty_store.hpp"
+#include "storage/memory/faulty_store.hpp"
 
 using namespace watchkeeper;
+using namespace watchkeeper::storage;
 
 namespace {
 

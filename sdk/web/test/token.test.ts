@@ -104,7 +104,7 @@ interface Vector {
   key: string;
   tokens: { name: string; token: string; verdict: string }[];
 }
-const file = new URL('../../../docs/vectors/session-key.json', import.meta.url);
+const file = new URL('../../vectors/session-key.json', import.meta.url);
 const { vectors } = JSON.parse(fs.readFileSync(file, 'utf8')) as { vectors: Vector[] };
 const CURVE = { name: 'ECDH', namedCurve: 'P-256' };
 

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "actors/credit/actors.hpp"
+#include "actors/credit/pair_table.hpp"
+#include "actors/credit/shard_services.hpp"
+#include "actors/shared/probes.hpp"
+#include "actors/shared/watch_observer.hpp"
+
+namespace watchkeeper::actors {
+
+struct shard_surroundings {
+  std::uint32_t index = 0;
+  shard_services& services;
+  shard_probe& probe;
+  hot_store_probe& hot;
+  std::function<unix_ms()> now;
+  std::function<std::uint64_t()> monotonic_us;
+  std::size_t pairs_max = limits::shard_pairs_max;
+  std::int64_t idle_pair_ms =
+      600'000;                         // a clean pair is given up after so long without a heartbeat
+  watch_observer* watching = nullptr;  // told of every heartbeat that is settled; may be null
+  /// The actor has ended by a fault, and with it what only it held. Empty: std::abort().
+  std::function<void(const std::string& why)> cannot_go_on;
+};
+
+/// The core of the shard, without its actor. One thread at a time.
+class progress_shard_core {
+ public:
+  explicit progress_shard_core(const shard_surroundings& around) : around_(around) {}
+  ~progress_shard_core();
+  progress_shard_core(const progress_shard_core&) = delete;
+  progress_shard_core& operator=(const progress_shard_core&) = delete;
+
+  void take(heartbeat_job_ptr job);
+  /// Several that came together: one batch for all of them, if none is under way.
+  void take(std::span<heartbeat_job_ptr> jobs);
+  void stored(credit_batch& batch);
+  void asked(std::shared_ptr<progress_query> query);
+  void found(progress_query& query, storage::stored<std::optional<progress>>& found);
+  void checkpointed(unix_ms started_ms, unix_ms now_ms);
+  void forget(const student_id& student);
+  void tick();
+
+  [[nodiscard]] std::size_t pairs() const noexcept { return pairs_.size(); }
+
+ private:
+  void send_batch();
+  /// Adds the heartbeat that came last to the batch under way, if the writer has not come to it.
+  void join_batch();
+  storage::tiered_request request_of(heartbeat_job& job, unix_ms now_ms) const;
+  void settle(heartbeat_job& job, const storage::tiered_request& request,
+              storage::applied_credit& applied, std::vector<storage::pair_progress>& mastered);
+  void remember(const storage::tiered_request& request, const storage::applied_credit& applied);
+  /// Takes the outcome into what is known of the pair. Null: the shard does not hold it (any more).
+  held_pair* update(const storage::tiered_request& request, const storage::applied_credit& applied,
+                    settled_heartbeat& told, coverage::intervals& fresh);
+  void refill_if_wanted();
+  void make_room();
+  void set_dirty(held_pair& pair, bool dirty) noexcept;
+  void tell_probe() noexcept;
+
+  const shard_surroundings around_;
+  held_pairs pairs_;
+  std::uint64_t dirty_ = 0;
+  std::deque<heartbeat_job_ptr>
+      waiting_;  // bounded by limits::heartbeats_in_flight_max at admission
+  std::vector<heartbeat_job_ptr> parked_;  // their batch is under way; same order as its requests
+  std::shared_ptr<credit_batch> under_way_;
+  std::vector<student_id> erased_in_flight_;
+  std::uint64_t handing_epoch_ = 0;
+  std::uint64_t refill_epoch_ = 0;
+  std::uint64_t epoch_of_batch_ = 0;  // when the batch under way was sent
+};
+
+struct progress_shard_state {
+  std::optional<progress_shard_core> core;
+  static inline const char* name = "progress_shard";
+};
+
+progress_shard_actor::behavior_type progress_shard(
+    progress_shard_actor::stateful_pointer<progress_shard_state> self, shard_surroundings around);
+
+}  // namespace watchkeeper::actors

@@ -1,0 +1,320 @@
+#include "actors/heatmap/heatmap.hpp"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+namespace watchkeeper::actors {
+namespace {
+
+constexpr std::size_t lane_events = 128;
+constexpr std::size_t modules_read_again_max = 64;
+constexpr std::size_t unread_at_once = 2048;
+
+std::string random_id() {
+  static constexpr char digits[] = "0123456789abcdef";
+  std::random_device random;
+  std::string id;
+  for (int i = 0; i < 32; ++i) id += digits[random() % 16];
+  return id;
+}
+
+}  // namespace
+
+heatmap::heatmap(std::size_t lanes, bool shared)
+    : lanes_(std::max<std::size_t>(lanes, 1)), shared_(shared), writer_(random_id()) {
+  for (auto& each : lanes_) each.events.reserve(lane_events);
+}
+heatmap::~heatmap() = default;
+
+void heatmap::settled(const settled_heartbeat& told) noexcept {
+  if (told.played.from_ms == told.played.to_ms) return;
+  try {
+    const auto& credit = told.request;
+    const auto partition = partition_of(credit.student);
+    auto& into = lane_of(partition);
+    std::unique_lock lock(into.mutex);
+    auto& event = into.events.emplace_back();
+    event.student = credit.student;
+    event.module = credit.module;
+    event.duration_ms = credit.duration_ms;
+    event.played = told.played;
+    event.fresh.assign(told.fresh.begin(), told.fresh.end());
+    event.round = into.round[partition];
+    event.doubtful = into.open[partition];
+    event.first = told.fresh_known && told.outcome.now.playtime_ms == told.outcome.credited_ms;
+    if (!told.fresh_known && told.covered) event.unread = *told.covered;
+    if (into.events.size() >= lane_events) {
+      std::lock_guard central(mutex_);
+      apply(into.events);
+      into.events.clear();
+    }
+  } catch (...) {  // out of memory: the next checkpoint has the viewers
+    ++left_out_;
+  }
+}
+
+void heatmap::drain(lane& from) {
+  std::lock_guard lock(from.mutex);
+  std::lock_guard central(mutex_);
+  apply(from.events);
+  from.events.clear();
+}
+void heatmap::drain() {
+  for (auto& each : lanes_) drain(each);
+}
+
+module_overlay* heatmap::overlay_of(const module_id& module, const heatmap_layout& layout) {
+  auto found = modules_.find(module);
+  if (found == modules_.end()) {
+    if (modules_.size() >= limits::heatmap_modules_max) return nullptr;
+    found = modules_.try_emplace(module).first;
+    found->second.layout = layout;
+  }
+  if (layout.bins > 0 && found->second.layout != layout) found->second.change_layout(layout);
+  return &found->second;
+}
+
+void heatmap::apply(const std::vector<heatmap_event>& events) {
+  for (const auto& event : events) {
+    const bool since = event.round == round_ && round_ > 0;
+    if (shared_) touch(event.module, event.student, since);
+    auto* overlay = overlay_of(event.module, heatmap_layout::of(event.duration_ms));
+    if (!overlay) {
+      ++left_out_;
+      continue;
+    }
+    overlay->take(event, since);
+    if (!event.unread) continue;
+    auto pair = overlay->unread.find(event.student);
+    if (pair == overlay->unread.end()) {
+      if (unread_ >= limits::heatmap_unread_pairs_max) continue;  // the next checkpoint has it
+      ++unread_;
+      pair = overlay->unread.try_emplace(event.student).first;
+    }
+    pair->second.told = *event.unread;
+    pair->second.since = since;
+  }
+}
+
+void heatmap::round_begins() {
+  drain();
+  std::lock_guard lock(mutex_);
+  ++round_;
+  in_round_ = true;
+}
+
+void heatmap::partition_begins(partition_index partition) {
+  auto& its = lane_of(partition);
+  std::lock_guard lock(its.mutex);
+  its.round[partition] = round_;  // only this thread changes it
+  its.open[partition] = true;
+}
+
+void heatmap::partition_ends(partition_index partition) {
+  auto& its = lane_of(partition);
+  std::lock_guard lock(its.mutex);
+  its.open[partition] = false;
+}
+
+void heatmap::round_ends(bool complete, storage::ledger& behind) {
+  const auto turn = ledger_turn();
+  drain();
+  std::vector<module_id> looked_at;
+  {
+    std::lock_guard lock(mutex_);
+    unread_ = 0;
+    settle_touched(complete);
+    for (auto at = modules_.begin(); at != modules_.end();) {
+      auto& [module, overlay] = *at;
+      if (complete) {
+        if (overlay.looked_at && looked_at.size() < modules_read_again_max)
+          looked_at.push_back(module);
+        overlay.complete_round();
+      } else {
+        overlay.abandon_round();
+      }
+      unread_ += overlay.unread.size();
+      at = overlay.empty() ? modules_.erase(at) : std::next(at);
+    }
+    // From now on what is told belongs before the next round, whatever its partition says.
+    ++round_;
+  }
+  for (const auto& module : looked_at)
+    if (load_row(module, behind)) return;  // whoever looks next reads it
+}
+
+void heatmap::grown(const std::vector<storage::heatmap_delta>& deltas) noexcept {
+  try {
+    std::lock_guard lock(mutex_);
+    for (const auto& delta : deltas) {
+      const auto layout = heatmap_layout::of(delta.duration_ms);
+      // Its heartbeats may be in the lanes still: an overlay is made for them if there is none.
+      const auto found = modules_.find(delta.module);
+      auto* overlay = found == modules_.end() ? overlay_of(delta.module, layout) : &found->second;
+      if (!overlay) continue;  // nor is there room for its heartbeats
+      if (overlay->layout.bins == 0) overlay->layout = layout;
+      add_sums(overlay->grown, rebinned(delta.ms, layout, overlay->layout));
+    }
+  } catch (...) {  // out of memory: until the next round some may be shown twice
+    ++left_out_;
+  }
+}
+
+void heatmap::gather_plays() {
+  std::lock_guard lock(mutex_);
+  for (auto& [module, overlay] : modules_) {
+    if (overlay.plays.empty()) continue;
+    if (under_way_.empty() || under_way_.back().plays.size() == limits::heatmap_play_modules_max)
+      under_way_.push_back({++sequence_, {}});
+    under_way_.back().plays.push_back({module, overlay.layout.duration_ms, overlay.plays});
+    overlay.plays_under_way = std::move(overlay.plays);
+    overlay.plays.clear();
+  }
+}
+
+std::optional<storage::storage_failure> heatmap::flush_plays(storage::ledger& behind) {
+  drain();
+  // What could not be written keeps its number: nobody knows whether it was. What came since is
+  // gathered once that is through: there may be no other turn.
+  bool gathered = false;
+  for (;;) {
+    if (under_way_.empty()) {
+      if (std::exchange(gathered, true)) return std::nullopt;
+      gather_plays();
+      continue;
+    }
+    const auto& batch = under_way_.front();
+    const auto turn = ledger_turn();
+    if (auto done = behind.add_plays(batch.plays, writer_, batch.sequence); !done)
+      return done.error();
+    std::lock_guard lock(mutex_);
+    for (const auto& delta : batch.plays) {
+      const auto found = modules_.find(delta.module);
+      if (found == modules_.end()) continue;
+      auto& overlay = found->second;
+      overlay.plays_under_way.clear();
+      if (!overlay.row) continue;
+      if (overlay.row->record)
+        add_sums(overlay.row->record->bins.play_ms,
+                 rebinned(delta.ms, heatmap_layout::of(delta.duration_ms),
+                          overlay.row->record->bins.layout));
+      else
+        overlay.row.reset();  // there is a heatmap now
+    }
+    under_way_.erase(under_way_.begin());
+  }
+}
+
+std::optional<storage::storage_failure> heatmap::load_row(const module_id& module,
+                                                          storage::ledger& behind) {
+  auto record = behind.heatmap_of(module);
+  if (!record) return record.error();
+  std::lock_guard lock(mutex_);
+  if (auto* overlay = overlay_of(module, {}))
+    overlay->row = module_overlay::ledger_row{*std::move(record), overlay->grown};
+  return std::nullopt;
+}
+
+std::optional<storage::storage_failure> heatmap::read_unread(const module_id& module,
+                                                             storage::ledger& behind) {
+  std::vector<pair_key> keys;
+  std::vector<coverage> told;
+  {
+    std::lock_guard lock(mutex_);
+    const auto found = modules_.find(module);
+    if (found == modules_.end()) return std::nullopt;
+    for (const auto& [student, pair] : found->second.unread) {
+      if (pair.told.empty()) continue;
+      keys.push_back({student, module});
+      told.push_back(pair.told);
+      if (keys.size() == unread_at_once) break;
+    }
+  }
+  for (std::size_t first = 0; first < keys.size(); first += limits::list_items_max) {
+    const auto count = std::min(limits::list_items_max, keys.size() - first);
+    auto rows = behind.read({keys.data() + first, count});
+    if (!rows) return rows.error();
+    std::lock_guard lock(mutex_);
+    const auto found = modules_.find(module);
+    if (found == modules_.end()) return std::nullopt;
+    for (std::size_t i = 0; i < count; ++i) {
+      auto& overlay = found->second;
+      const auto& student = keys[first + i].student;
+      overlay.settle_unread(student, told[first + i],
+                            (*rows)[i] ? (*rows)[i]->covered : coverage{});
+      // Told again in between: what came meanwhile is read the next time.
+      auto& pair = overlay.unread[student];
+      if (pair.told == told[first + i]) pair.told = {};
+    }
+  }
+  return std::nullopt;
+}
+
+storage::stored<storage::heatmap_record> heatmap::read_sums(const module_id& module,
+                                                            storage::ledger& behind) {
+  bool room = true;
+  bool row_wanted = true;
+  {
+    std::lock_guard lock(mutex_);
+    if (const auto found = modules_.find(module); found != modules_.end())
+      row_wanted = !found->second.row;
+    else
+      room = modules_.size() < limits::heatmap_modules_max;
+  }
+  storage::heatmap_record shown;
+  if (!room) {
+    auto record = behind.heatmap_of(module);
+    if (!record) return record.error();
+    if (*record) shown = **std::move(record);
+  } else {
+    if (row_wanted)
+      if (auto failure = load_row(module, behind)) return *failure;
+    if (auto failure = read_unread(module, behind)) return *failure;
+    std::lock_guard lock(mutex_);
+    if (const auto found = modules_.find(module); found != modules_.end()) {
+      found->second.looked_at = true;
+      shown = found->second.shown();
+    }
+  }
+  return shown;
+}
+
+storage::stored<heatmap_view> heatmap::read(const module_id& module, media_ms duration_ms,
+                                            storage::ledger& behind, storage::hot_store& hot) {
+  // While this is held no checkpoint of this gateway comes between the ledger and the overlay.
+  const auto turn = ledger_turn();
+  drain();
+  bool others = false;
+  {
+    std::lock_guard lock(mutex_);
+    others = others_for_rounds_ > 0;
+  }
+  std::optional<storage::heatmap_record> found;
+  // A hot store that is away has nothing to add: each gateway knows its own then.
+  if (others)
+    if (auto pairs = read_pairs(module, duration_ms, behind, hot)) found = *std::move(pairs);
+  if (!found) {
+    auto sums = read_sums(module, behind);
+    if (!sums) return sums.error();
+    found = *std::move(sums);
+  }
+  auto& shown = *found;
+  heatmap_view view{std::move(shown.bins), shown.students};
+  if (view.bins.layout.bins == 0) {
+    view.bins.layout = heatmap_layout::of(duration_ms);
+    view.bins.viewer_ms.assign(view.bins.layout.bins, 0);
+    view.bins.play_ms.assign(view.bins.layout.bins, 0);
+  }
+  // A gap that was closed was not played, and plays may have been lost with a process.
+  for (std::size_t i = 0; i < view.bins.layout.bins; ++i)
+    view.bins.play_ms[i] = std::max(view.bins.play_ms[i], view.bins.viewer_ms[i]);
+  return view;
+}
+
+void heatmap::forget_rows() {
+  std::lock_guard lock(mutex_);
+  for (auto& [module, overlay] : modules_) overlay.row.reset();
+}
+
+}  // namespace watchkeeper::actors

@@ -1,0 +1,130 @@
+// The heatmap while several gateways are at the stores: see heatmap.hpp.
+#include <algorithm>
+
+#include "actors/heatmap/heatmap.hpp"
+
+namespace watchkeeper::actors {
+namespace {
+
+constexpr int looks = 3;
+constexpr int rounds_after_a_word = 2;
+
+/// The states of all keys, so many at a time.
+template <class Store>
+storage::stored<std::vector<std::optional<progress>>> read_all(Store& from,
+                                                               std::span<const pair_key> keys) {
+  std::vector<std::optional<progress>> all;
+  all.reserve(keys.size());
+  for (std::size_t first = 0; first < keys.size(); first += limits::list_items_max) {
+    auto some =
+        from.read(keys.subspan(first, std::min(limits::list_items_max, keys.size() - first)));
+    if (!some) return some.error();
+    std::move(some->begin(), some->end(), std::back_inserter(all));
+  }
+  return all;
+}
+
+bool same(const std::optional<storage::heatmap_record>& a,
+          const std::optional<storage::heatmap_record>& b) {
+  if (!a || !b) return !a && !b;
+  return a->students == b->students && a->bins.layout == b->bins.layout &&
+         a->bins.viewer_ms == b->bins.viewer_ms;
+}
+
+}  // namespace
+
+void heatmap::touch(const module_id& module, const student_id& student, bool since) {
+  auto& students = touched_[module];
+  if (const auto held = students.find(student); held != students.end()) {
+    held->second = held->second || since;
+  } else if (touched_pairs_ < touched_pairs_max) {
+    students.emplace(student, since);
+    ++touched_pairs_;
+  }
+}
+
+void heatmap::seen_elsewhere(const module_id& module,
+                             std::span<const student_id> students) noexcept {
+  try {
+    std::lock_guard lock(mutex_);
+    others_for_rounds_ = rounds_after_a_word;
+    // Told before a round begins: what it was is in the hot store, and the round brings it along.
+    for (const auto& student : students) touch(module, student, in_round_);
+  } catch (...) {  // out of memory: seen with the next checkpoint
+    ++left_out_;
+  }
+}
+
+void heatmap::settle_touched(bool complete) {
+  in_round_ = false;
+  if (complete && others_for_rounds_ > 0) --others_for_rounds_;
+  for (auto at = touched_.begin(); at != touched_.end();) {
+    auto& students = at->second;
+    if (complete)
+      touched_pairs_ -=
+          boost::unordered::erase_if(students, [](const auto& each) { return !each.second; });
+    for (auto& [student, since] : students) since = false;
+    at = students.empty() ? touched_.erase(at) : std::next(at);
+  }
+}
+
+std::vector<pair_key> heatmap::touched_in(const module_id& module) {
+  std::vector<pair_key> keys;
+  std::lock_guard lock(mutex_);
+  const auto found = touched_.find(module);
+  if (found == touched_.end()) return keys;
+  keys.reserve(std::min(found->second.size(), looked_up_max));
+  for (const auto& [student, since] : found->second) {
+    if (keys.size() == looked_up_max) break;
+    keys.push_back({student, module});
+  }
+  return keys;
+}
+
+storage::stored<storage::heatmap_record> heatmap::read_pairs(const module_id& module,
+                                                             media_ms duration_ms,
+                                                             storage::ledger& behind,
+                                                             storage::hot_store& hot) {
+  const auto keys = touched_in(module);
+  std::optional<storage::heatmap_record> row;
+  std::vector<std::optional<progress>> held, recorded;
+  for (int look = 0; look < looks; ++look) {
+    auto before = behind.heatmap_of(module);
+    if (!before) return before.error();
+    auto in_hot = read_all(hot, keys);
+    if (!in_hot) return in_hot.error();
+    auto in_ledger = read_all(behind, keys);
+    if (!in_ledger) return in_ledger.error();
+    row = *std::move(before);
+    held = *std::move(in_hot);
+    recorded = *std::move(in_ledger);
+    // Another gateway's checkpoint came in between: what it added would be missing until the next
+    // look. After a few tries it may.
+    const auto after = behind.heatmap_of(module);
+    if (!after) return after.error();
+    if (same(row, *after)) break;
+  }
+
+  storage::heatmap_record shown;
+  if (row) shown = *std::move(row);
+  if (shown.bins.layout.bins == 0) shown.bins.layout = heatmap_layout::of(duration_ms);
+  auto& bins = shown.bins;
+  bins.viewer_ms.resize(bins.layout.bins);
+  bins.play_ms.resize(bins.layout.bins);
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (!held[i]) continue;
+    if (!recorded[i]) ++shown.students;
+    const auto& known = recorded[i] ? recorded[i]->covered : coverage{};
+    for (const auto& range : held[i]->covered.without(known))
+      add_range(bins.viewer_ms, bins.layout, range);
+  }
+  std::lock_guard lock(mutex_);
+  if (const auto found = modules_.find(module); found != modules_.end()) {
+    const auto& overlay = found->second;
+    for (const auto* plays : {&overlay.plays, &overlay.plays_under_way})
+      if (!plays->empty()) add_sums(bins.play_ms, rebinned(*plays, overlay.layout, bins.layout));
+  }
+  return shown;
+}
+
+}  // namespace watchkeeper::actors

@@ -1,0 +1,285 @@
+#include "actors/live/feed.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "crypto/digest.hpp"
+
+namespace watchkeeper::actors {
+
+namespace {
+
+std::uint64_t random_number() {
+  std::array<std::uint8_t, 8> bytes{};
+  crypto::random_bytes(bytes);
+  std::uint64_t number = 0;
+  for (const auto byte : bytes) number = number << 8 | byte;
+  return number;
+}
+
+}  // namespace
+
+live_feed::live_feed(surroundings around)
+    : around_(std::move(around)), gateway_(random_number()), totals_only_(std::nullopt) {}
+
+live_feed::~live_feed() {
+  stop();
+}
+
+void live_feed::start(std::function<live_counts()> counts, seen_function seen_elsewhere) {
+  counts_ = std::move(counts);
+  seen_elsewhere_ = std::move(seen_elsewhere);
+  board_.keep_told(around_.channel->state().shared);
+  told_ = counts_();
+  totals_at_ms_ = kept_alive_ms_ = around_.now();
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = false;
+  }
+  around_.channel->start({.message =
+                              [this](std::string_view text) {
+                                {
+                                  const std::lock_guard lock(queue_mutex_);
+                                  if (message_bytes_ + text.size() > queued_message_bytes_max) {
+                                    gap_ = true;
+                                  } else {
+                                    message_bytes_ += text.size();
+                                    messages_.emplace_back(text);
+                                  }
+                                }
+                                ready_.notify_one();
+                              },
+                          .gap =
+                              [this] {
+                                {
+                                  const std::lock_guard lock(queue_mutex_);
+                                  gap_ = true;
+                                  interest_changed_ = true;
+                                }
+                                ready_.notify_one();
+                              }});
+  thread_ = std::thread([this] {
+    ::pthread_setname_np(::pthread_self(), "wk-live");
+    run();
+  });
+}
+
+void live_feed::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+  }
+  end_all();
+  {
+    const std::lock_guard lock(queue_mutex_);
+    stopping_ = true;
+  }
+  ready_.notify_one();
+  if (thread_.joinable()) thread_.join();
+  around_.channel->stop();
+}
+
+void live_feed::settled(const settled_heartbeat& heartbeat) noexcept {
+  try {
+    const auto pair = heartbeat.request.pair();
+    board_.count(pair, heartbeat.outcome.status, heartbeat.request.now_ms);
+    if (watched_[bucket_of(pair.module)].load(std::memory_order_relaxed) == 0) return;
+    raw_update raw{pair.module, update_of(heartbeat), around_.now()};
+    bool first = false;
+    {
+      const std::lock_guard lock(queue_mutex_);
+      first = queue_.empty();
+      if (queue_.size() < queued_updates_max) {
+        queue_.push_back(std::move(raw));
+      } else {
+        lost_.fetch_add(1, std::memory_order_relaxed);
+        gap_ = gap_is_ours_ = true;
+      }
+    }
+    if (first) ready_.notify_one();
+  } catch (...) {  // out of memory: a live view is not worth more
+    lost_.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+std::uint64_t live_feed::subscribe(std::shared_ptr<live_subscriber> who,
+                                   const std::optional<module_id>& module,
+                                   std::string_view last_event_id, unix_ms until_ms) {
+  const auto now_ms = around_.now();
+  std::uint64_t number = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    auto* stream = closed_ || subscriptions_.size() >= subscribers_max ? nullptr
+                   : module ? find_or_make(*module, now_ms)
+                            : &totals_only_;
+    if (stream == nullptr) {
+      ++refused_;
+      return 0;
+    }
+    stream->write_out(0);  // who comes now is given it with what was
+    number = ++last_number_;
+    stream->subscribers.emplace(number, who.get());
+    who->write(stream->greeting(last_event_id, now_ms, retry_ms));
+    subscriptions_.emplace(number, subscription{std::move(who), stream, until_ms});
+  }
+  if (module) {
+    {
+      const std::lock_guard lock(queue_mutex_);
+      interest_changed_ = true;
+    }
+    ready_.notify_one();
+  }
+  return number;
+}
+
+void live_feed::unsubscribe(std::uint64_t number) {
+  const std::lock_guard lock(mutex_);
+  remove_subscriber(number, false);
+}
+
+void live_feed::end(std::uint64_t number) {
+  const std::lock_guard lock(mutex_);
+  remove_subscriber(number, true);
+}
+
+void live_feed::student_erased(const student_id& student) noexcept {
+  try {
+    {
+      const std::lock_guard lock(queue_mutex_);
+      if (erased_.size() < queued_erasures_max)
+        erased_.push_back(student);
+      else
+        gap_ = true;
+    }
+    ready_.notify_one();
+  } catch (...) {  // out of memory
+    const std::lock_guard lock(queue_mutex_);
+    gap_ = true;
+  }
+}
+
+void live_feed::end_all() {
+  const std::lock_guard lock(mutex_);
+  while (!subscriptions_.empty()) remove_subscriber(subscriptions_.begin()->first, true);
+}
+
+void live_feed::remove_subscriber(std::uint64_t number, bool tell) {
+  const auto found = subscriptions_.find(number);
+  if (found == subscriptions_.end()) return;
+  auto& stream = *found->second.stream;
+  stream.subscribers.erase(number);
+  if (stream.subscribers.empty()) stream.wanted_until_ms = around_.now() + linger_ms;
+  if (tell) found->second.who->end();
+  subscriptions_.erase(found);
+}
+
+live_stream* live_feed::find(const module_id& module) noexcept {
+  const auto found = streams_.find(module);
+  return found != streams_.end() ? found->second.get() : nullptr;
+}
+
+live_stream* live_feed::find_or_make(const module_id& module, unix_ms now_ms) {
+  if (auto* held = find(module)) return held;
+  if (streams_.size() >= streams_max) {
+    housekeep(now_ms);
+    if (streams_.size() >= streams_max) return nullptr;
+  }
+  auto& made = streams_[module];
+  made = std::make_unique<live_stream>(module);
+  watched_[bucket_of(module)].fetch_add(1, std::memory_order_relaxed);
+  return made.get();
+}
+
+void live_feed::run() {
+  using clock = std::chrono::steady_clock;
+  auto burst_at = clock::now();
+  auto second_at = clock::now() + std::chrono::milliseconds(totals_ms);
+  const bool shared = around_.channel->state().shared;
+  for (;;) {
+    // Others are to be told of heartbeats that nobody here watches as well.
+    const auto look_at =
+        shared ? std::min(second_at, burst_at + std::chrono::milliseconds(burst_ms)) : second_at;
+    {
+      std::unique_lock lock(queue_mutex_);
+      // At once after a pause, and never sooner than burst_ms after the burst before.
+      ready_.wait_until(lock, burst_at, [&] { return stopping_; });
+      ready_.wait_until(lock, look_at, [&] {
+        return stopping_ || !queue_.empty() || !messages_.empty() || !erased_.empty() || gap_ ||
+               interest_changed_ || unfinished_;
+      });
+      if (stopping_) return;
+    }
+    const auto now_ms = around_.now();
+    auto pause_ms = burst_ms;
+    try {
+      burst(now_ms);
+      if (clock::now() >= second_at) {
+        board_.sweep(now_ms);
+        tell_totals(now_ms);
+        const std::lock_guard lock(mutex_);
+        housekeep(now_ms);
+        second_at = std::max(second_at + std::chrono::milliseconds(totals_ms), clock::now());
+      }
+      pause_ms = write_out();
+    } catch (const std::exception& error) {
+      around_.log(2, "live", std::string("a live event was lost: ") + error.what());
+      lost_.fetch_add(1, std::memory_order_relaxed);
+    }
+    burst_at = clock::now() + std::chrono::milliseconds(pause_ms);
+  }
+}
+
+void live_feed::housekeep(unix_ms now_ms) {
+  for (auto at = subscriptions_.begin(); at != subscriptions_.end();) {
+    const auto number = at->first;
+    const auto until_ms = at->second.until_ms;
+    ++at;
+    if (until_ms != 0 && until_ms <= now_ms) remove_subscriber(number, true);
+  }
+  std::erase_if(streams_, [&](const auto& each) {
+    const auto& stream = *each.second;
+    if (!stream.subscribers.empty() || stream.wanted_until_ms > now_ms ||
+        stream.remote_until_ms > now_ms)
+      return false;
+    watched_[bucket_of(each.first)].fetch_sub(1, std::memory_order_relaxed);
+    return true;
+  });
+}
+
+void live_feed::gap_everywhere() {
+  for (const auto& [module, stream] : streams_) begin_anew(*stream);
+}
+
+void live_feed::begin_anew(live_stream& stream) {
+  stream.outgoing += stream.reset();
+  ++events_;
+}
+
+void live_feed::forget_erased(unix_ms now_ms) {
+  std::vector<student_id> erased;
+  {
+    const std::lock_guard lock(queue_mutex_);
+    erased.swap(erased_);
+  }
+  if (erased.empty()) return;
+  for (const auto& [module, stream] : streams_) {
+    bool anew = false;
+    for (const auto& student : erased) anew = stream->erased(student, now_ms) || anew;
+    if (anew) begin_anew(*stream);
+  }
+}
+
+live_feed_statistics live_feed::statistics() const {
+  const std::lock_guard lock(mutex_);
+  return {.subscribers = subscriptions_.size(),
+          .modules = streams_.size(),
+          .events = events_,
+          .updates_lost = lost_.load(std::memory_order_relaxed),
+          .subscribers_refused = refused_,
+          .gateways = 1 + others_.size(),
+          .channel = around_.channel->state()};
+}
+
+}  // namespace watchkeeper::actors

@@ -1,0 +1,171 @@
+// What the thread of the live feed tells four times a second: to those who watch, and to the other
+// gateways.
+#include <algorithm>
+
+#include "actors/live/feed.hpp"
+
+namespace watchkeeper::actors {
+
+void live_feed::burst(unix_ms now_ms) {
+  std::vector<raw_update> raw;
+  bool gap = false;
+  bool ours = false;
+  {
+    const std::lock_guard lock(queue_mutex_);
+    raw.swap(queue_);
+    std::swap(gap, gap_);
+    std::swap(ours, gap_is_ours_);
+    unfinished_ = false;
+  }
+  const std::lock_guard lock(mutex_);
+  if (gap) gap_everywhere();
+  if (ours && around_.channel->state().shared)
+    around_.channel->publish(encode({gateway_, live_gap{}}));
+  take_messages(now_ms);
+  take_updates(std::move(raw), now_ms);
+  forget_erased(now_ms);
+  tell_seen();
+  bool more = false;
+  for (auto& [module, stream] : streams_) {
+    stream->outgoing += stream->next_burst(now_ms, events_);
+    more = more || stream->has_pending();
+  }
+  tell_interest(now_ms);
+  if (!more) return;
+  // Nothing may come that would wake the thread for the rest.
+  const std::lock_guard queue_lock(queue_mutex_);
+  unfinished_ = true;
+}
+
+std::int64_t live_feed::write_out() {
+  const std::lock_guard lock(mutex_);
+  auto cost_bytes = totals_only_.write_out(write_costs_bytes);
+  for (const auto& [module, stream] : streams_) cost_bytes += stream->write_out(write_costs_bytes);
+  return pause_ms(cost_bytes);
+}
+
+std::int64_t live_feed::pause_ms(std::size_t cost_bytes) noexcept {
+  return std::clamp(static_cast<std::int64_t>(cost_bytes * 1000 / written_bytes_per_s_max),
+                    burst_ms, burst_ms_max);
+}
+
+void live_feed::take_messages(unix_ms now_ms) {
+  std::vector<std::string> texts;
+  {
+    const std::lock_guard lock(queue_mutex_);
+    texts.swap(messages_);
+    message_bytes_ = 0;
+  }
+  for (const auto& text : texts) {
+    const auto message = decode_live_message(text);
+    if (!message || message->gateway == gateway_) continue;
+    if (const auto* interest = std::get_if<live_interest>(&message->what)) {
+      for (const auto& module : interest->modules)
+        if (auto* stream = find_or_make(module, now_ms))
+          stream->remote_until_ms = now_ms + interest_ms;
+    } else if (const auto* updates = std::get_if<live_updates>(&message->what)) {
+      if (auto* stream = find(updates->module))
+        for (const auto& item : updates->items)
+          if (!stream->add(item, now_ms)) lost_.fetch_add(1, std::memory_order_relaxed);
+    } else if (const auto* seen = std::get_if<live_seen>(&message->what)) {
+      take_seen(*seen, now_ms);
+    } else if (const auto* second = std::get_if<live_second>(&message->what)) {
+      if (others_.size() < gateways_max || others_.contains(message->gateway))
+        others_[message->gateway].hear(second->grown, now_ms);
+      // One that has no heartbeats of its own brings those of others to the ledger all the same.
+      if (seen_elsewhere_) seen_elsewhere_({}, {});
+    } else {
+      gap_everywhere();
+    }
+  }
+}
+
+void live_feed::take_seen(const live_seen& seen, unix_ms now_ms) {
+  std::vector<student_id> students;
+  students.reserve(seen.students.size());
+  for (const auto& one : seen.students) {
+    board_.count_elsewhere({one.student, seen.module}, one.credited, now_ms);
+    students.push_back(one.student);
+  }
+  if (seen_elsewhere_) seen_elsewhere_(seen.module, students);
+}
+
+void live_feed::tell_seen() {
+  const auto told = board_.take_told();
+  for (auto at = told.begin(); at != told.end();) {
+    live_seen seen{at->pair.module, {}};
+    for (; at != told.end() && at->pair.module == seen.module &&
+           seen.students.size() < live_message::students_max;
+         ++at)
+      seen.students.push_back({at->pair.student, at->credited});
+    around_.channel->publish(encode({gateway_, std::move(seen)}));
+  }
+}
+
+void live_feed::take_updates(std::vector<raw_update>&& raw, unix_ms now_ms) {
+  // Together by module, each module's in their order.
+  std::stable_sort(raw.begin(), raw.end(),
+                   [](const auto& a, const auto& b) { return a.module < b.module; });
+  for (auto at = raw.begin(); at != raw.end();) {
+    const auto end =
+        std::find_if(at, raw.end(), [&](const auto& each) { return each.module != at->module; });
+    auto* stream = find(at->module);  // none: another module of the same bucket is watched
+    if (stream != nullptr) {
+      std::vector<live_update> coalesced;
+      boost::unordered_flat_map<student_id, std::size_t, std::hash<student_id>> places;
+      for (auto each = at; each != end; ++each) {
+        if (!stream->add(each->update, each->at_ms)) {
+          lost_.fetch_add(1, std::memory_order_relaxed);
+          continue;
+        }
+        if (stream->remote_until_ms <= now_ms) continue;
+        const auto [place, is_new] = places.emplace(each->update.student, coalesced.size());
+        if (is_new)
+          coalesced.push_back(std::move(each->update));
+        else
+          coalesced[place->second].append(each->update);
+      }
+      if (!coalesced.empty()) publish(*stream, coalesced);
+    }
+    at = end;
+  }
+}
+
+void live_feed::publish(const live_stream& stream, std::span<const live_update> updates) {
+  constexpr std::size_t chunk_bytes = live_message::bytes_max / 4;
+  std::vector<const live_update*> chunk;
+  std::size_t bytes = 0;
+  const auto send = [&] {
+    if (!chunk.empty()) around_.channel->publish(encode_updates(gateway_, *stream.module(), chunk));
+    chunk.clear();
+    bytes = 0;
+  };
+  for (const auto& update : updates) {
+    // A line at its longest: the numbers of the head, and ten characters a number of each range.
+    const auto size = 256 + 20 * (update.fresh.pieces().size() + update.played.size());
+    if (chunk.size() == live_message::items_max || bytes + size > chunk_bytes) send();
+    chunk.push_back(&update);
+    bytes += size;
+  }
+  send();
+}
+
+void live_feed::tell_interest(unix_ms now_ms) {
+  bool changed = false;
+  {
+    const std::lock_guard lock(queue_mutex_);
+    std::swap(changed, interest_changed_);
+  }
+  // A clock that was set back must not stretch the wait.
+  if (!changed && now_ms >= interest_told_ms_ && now_ms - interest_told_ms_ < interest_told_ms)
+    return;
+  interest_told_ms_ = now_ms;
+  if (!around_.channel->state().shared) return;
+  live_interest interest;
+  for (const auto& [module, stream] : streams_)
+    if (!stream->subscribers.empty() || stream->wanted_until_ms > now_ms)
+      if (interest.modules.size() < live_message::modules_max) interest.modules.push_back(module);
+  if (!interest.modules.empty()) around_.channel->publish(encode({gateway_, std::move(interest)}));
+}
+
+}  // namespace watchkeeper::actors

@@ -1,0 +1,124 @@
+#include "actors/live/module_activity.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+namespace watchkeeper::actors {
+
+void activity_board::count(const pair_key& pair, credit_status status, unix_ms now_ms) {
+  const auto hash = stable_hash(pair.student.view());
+  const std::uint32_t credited =
+      status == credit_status::credited || status == credit_status::limited ? 1 : 0;
+  auto& s = stripes_[hash % stripes];
+  const std::lock_guard lock(s.mutex);
+  add(s, hash, pair, credited, now_ms);
+  if (!keeps_told_.load(std::memory_order_relaxed)) return;
+  if (s.told.size() < stripe_told_max)
+    s.told.push_back({pair, credited});
+  else
+    told_lost_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void activity_board::count_elsewhere(const pair_key& pair, std::uint32_t credited, unix_ms now_ms) {
+  const auto hash = stable_hash(pair.student.view());
+  auto& s = stripes_[hash % stripes];
+  const std::lock_guard lock(s.mutex);
+  add(s, hash, pair, credited, now_ms);
+}
+
+void activity_board::add(stripe& s, std::uint64_t hash, const pair_key& pair,
+                         std::uint32_t credited, unix_ms now_ms) {
+  auto held = s.modules.find(pair.module);
+  if (held == s.modules.end()) {
+    if (s.modules.size() == modules_max) return;
+    held = s.modules.try_emplace(pair.module).first;
+  }
+  held->second.credited += credited;
+  auto& seen = held->second.seen;
+  if (const auto known = seen.find(hash); known != seen.end()) {
+    known->second = now_ms;
+  } else if (s.students < stripe_students_max) {
+    seen.emplace(hash, now_ms);
+    ++s.students;
+  }
+}
+
+std::vector<activity_board::told_pair> activity_board::take_told() {
+  std::vector<told_pair> all;
+  for (auto& s : stripes_) {
+    std::vector<told_pair> taken;
+    {
+      const std::lock_guard lock(s.mutex);
+      taken.swap(s.told);
+    }
+    all.insert(all.end(), taken.begin(), taken.end());
+  }
+  const auto key = [](const told_pair& each) {
+    return std::tie(each.pair.module, each.pair.student);
+  };
+  std::sort(all.begin(), all.end(), [&](const auto& a, const auto& b) { return key(a) < key(b); });
+  std::size_t kept = 0;
+  for (const auto& each : all) {
+    if (kept > 0 && key(all[kept - 1]) == key(each))
+      all[kept - 1].credited += each.credited;
+    else
+      all[kept++] = each;
+  }
+  all.resize(kept);
+  return all;
+}
+
+void activity_board::sweep(unix_ms now_ms) {
+  boost::unordered_flat_map<module_id, counted, std::hash<module_id>>
+      sums;  // `seen` stays empty, its size is in active
+  boost::unordered_flat_map<module_id, std::uint32_t, std::hash<module_id>> active;
+  for (auto& s : stripes_) {
+    const std::lock_guard lock(s.mutex);
+    boost::unordered::erase_if(s.modules, [&](auto& each) {
+      auto& [module, held] = each;
+      s.students -= boost::unordered::erase_if(
+          held.seen, [&](const auto& student) { return student.second + active_ms <= now_ms; });
+      sums[module].credited += held.credited;
+      active[module] += static_cast<std::uint32_t>(held.seen.size());
+      held.credited = 0;
+      return held.seen.empty();
+    });
+  }
+  const std::lock_guard lock(mutex_);
+  const auto slot = now_ms / module_activity::slot_ms;
+  const auto moved =
+      static_cast<std::size_t>(std::clamp<std::int64_t>(slot - slot_, 0, module_activity::slots));
+  slot_ = std::max(slot_, slot);
+  for (auto& [module, shown] : board_) {
+    auto& ring = shown.credited;
+    std::move(ring.begin() + static_cast<std::ptrdiff_t>(moved), ring.end(), ring.begin());
+    std::fill(ring.end() - static_cast<std::ptrdiff_t>(moved), ring.end(), 0u);
+    shown.active = 0;
+  }
+  for (const auto& [module, sum] : sums) {
+    if (board_.size() >= modules_max && !board_.contains(module)) continue;
+    auto& shown = board_[module];
+    shown.module = module;
+    shown.credited.back() += sum.credited;
+    shown.active = active[module];
+  }
+  boost::unordered::erase_if(board_, [](const auto& each) {
+    const auto& shown = each.second;
+    return shown.active == 0 && std::all_of(shown.credited.begin(), shown.credited.end(),
+                                            [](auto count) { return count == 0; });
+  });
+}
+
+std::vector<module_activity> activity_board::read() const {
+  std::vector<module_activity> found;
+  {
+    const std::lock_guard lock(mutex_);
+    found.reserve(board_.size());
+    for (const auto& [module, shown] : board_) found.push_back(shown);
+  }
+  std::sort(found.begin(), found.end(),
+            [](const auto& a, const auto& b) { return a.module < b.module; });
+  return found;
+}
+
+}  // namespace watchkeeper::actors

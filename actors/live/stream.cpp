@@ -1,0 +1,195 @@
+#include "actors/live/stream.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <ctime>
+#include <iterator>
+
+#include "crypto/digest.hpp"
+
+namespace watchkeeper::actors {
+namespace {
+
+std::uint64_t random_serial() {
+  std::array<std::uint8_t, 8> bytes{};
+  crypto::random_bytes(bytes);
+  std::uint64_t serial = 0;
+  for (const auto byte : bytes) serial = serial << 8 | byte;
+  return serial;
+}
+
+/// With four decimals at most: mostly it is a whole number, a bin that was played through.
+void append_amount(std::string& out, double amount) {
+  fmt::format_to(std::back_inserter(out), "{:.4f}", amount);
+  out.erase(out.find_last_not_of('0') + 1);
+  if (out.back() == '.') out.pop_back();
+}
+
+std::string event_text(std::string_view id, std::string_view kind, std::string_view data) {
+  return fmt::format("id: {}\nevent: {}\ndata: {}\n\n", id, kind, data);
+}
+
+}  // namespace
+
+std::string live_time(unix_ms time_ms) {
+  const auto seconds = static_cast<std::time_t>(time_ms / 1000);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(seconds), time_ms % 1000);
+}
+
+live_stream::live_stream(std::optional<module_id> module)
+    : module_(std::move(module)), serial_(random_serial()) {}
+
+bool live_stream::add(const live_update& update, unix_ms at_ms) {
+  if (const auto place = places_.find(update.student); place != places_.end()) {
+    order_[place->second - order_base_].append(update);
+  } else {
+    if (order_.size() >= pending_students_max) return false;
+    places_.emplace(update.student, order_base_ + order_.size());
+    order_.push_back(update);
+  }
+  add_heat(update, at_ms);
+  return true;
+}
+
+void live_stream::add_heat(const live_update& update, unix_ms at_ms) {
+  const auto layout = heatmap_layout::of(update.now.duration_ms);
+  if (layout.bins == 0) return;
+  if (layout != layout_) {
+    // The module was cut anew: deltas in bins of another width say nothing.
+    heat_.clear();
+    layout_ = layout;
+  }
+  if (heat_.empty() || at_ms < heat_since_ms_) heat_since_ms_ = at_ms;
+  const auto spread = [&](const media_interval& range, std::int64_t heat::*member) {
+    layout.for_each_bin(range, [&](std::size_t bin, media_ms ms) {
+      heat_[static_cast<std::uint32_t>(bin)].*member += ms;
+    });
+  };
+  for (const auto& range : update.fresh.pieces()) spread(range, &heat::fresh_ms);
+  for (const auto& range : update.played) spread(range, &heat::played_ms);
+}
+
+std::string live_stream::next_burst(unix_ms now_ms, std::uint64_t& events) {
+  std::string out;
+  if (!order_.empty()) {
+    auto data =
+        fmt::format(R"({{"module":"{}","at":"{}","items":[)", module_->view(), live_time(now_ms));
+    for (bool first = true; !order_.empty() && data.size() < event_bytes_max; first = false) {
+      if (!first) data += ',';
+      append_item(data, order_.front());
+      places_.erase(order_.front().student);
+      order_.pop_front();
+      ++order_base_;
+    }
+    data += "]}";
+    out += keep("progress", data);
+    ++events;
+  }
+  if (!heat_.empty()) {
+    auto data = fmt::format(R"({{"module":"{}","bins":[)", module_->view());
+    bool first = true;
+    for (const auto& [bin, added] : heat_) {
+      const double length = layout_.length_ms(bin);
+      fmt::format_to(std::back_inserter(data), "{}[{},", first ? "" : ",", bin);
+      append_amount(data, static_cast<double>(added.fresh_ms) / length);
+      data += ',';
+      append_amount(data, static_cast<double>(added.played_ms) / length);
+      data += ']';
+      first = false;
+    }
+    fmt::format_to(std::back_inserter(data), R"(],"since":"{}"}})", live_time(heat_since_ms_));
+    heat_.clear();
+    out += keep("heatmap", data);
+    ++events;
+  }
+  return out;
+}
+
+bool live_stream::holds(const student_id& student) const {
+  if (places_.contains(student)) return true;
+  const auto named = fmt::format(R"("student":"{}")", student.view());
+  return std::any_of(kept_.begin(), kept_.end(), [&](const kept_event& event) {
+    return event.text.find(named) != std::string::npos;
+  });
+}
+
+bool live_stream::erased(const student_id& student, unix_ms now_ms) {
+  std::erase_if(erased_, [&](const auto& each) { return each.second <= now_ms; });
+  const auto digest = stable_hash(student.view());
+  const bool lately = std::any_of(erased_.begin(), erased_.end(),
+                                  [&](const auto& each) { return each.first == digest; });
+  if (lately) return true;
+  if (!holds(student)) return false;
+  erased_.emplace_back(digest, now_ms + erased_ms);
+  if (erased_.size() > erased_max) erased_.pop_front();
+  return true;
+}
+
+std::string live_stream::reset() {
+  kept_.clear();
+  kept_bytes_ = 0;
+  order_base_ += order_.size();
+  order_.clear();
+  places_.clear();
+  heat_.clear();
+  auto text = event_text(id_of(++number_), "reset", "{}");
+  kept_from_ = number_;
+  return text;
+}
+
+std::size_t live_stream::write_out(std::size_t per_write_bytes) {
+  if (outgoing.empty()) return 0;
+  for (const auto& [number, who] : subscribers) who->write(outgoing);
+  const auto cost_bytes = subscribers.size() * (outgoing.size() + per_write_bytes);
+  outgoing.clear();
+  return cost_bytes;
+}
+
+std::string live_stream::keep(std::string_view kind, std::string_view data) {
+  auto text = event_text(id_of(++number_), kind, data);
+  kept_bytes_ += text.size();
+  kept_.push_back({number_, text});
+  while (kept_.size() > kept_events_max || kept_bytes_ > kept_bytes_max) {
+    kept_from_ = kept_.front().number;
+    kept_bytes_ -= kept_.front().text.size();
+    kept_.pop_front();
+  }
+  return text;
+}
+
+std::string live_stream::id_of(std::uint64_t number) const {
+  return fmt::format("{:016x}-{}", serial_, number);
+}
+
+std::string live_stream::passing(std::string_view kind, std::string_view data) const {
+  return event_text(id_of(number_), kind, data);
+}
+
+std::string live_stream::greeting(std::string_view last_event_id, unix_ms now_ms,
+                                  std::int64_t retry_ms) const {
+  const auto hello =
+      fmt::format(R"({{"server_time":"{}","retry_ms":{}}})", live_time(now_ms), retry_ms);
+  const auto begin = fmt::format("retry: {}\n", retry_ms);
+  // Totals are whole by themselves: nothing is missed.
+  if (last_event_id.empty() || !module_) return begin + passing("hello", hello);
+  const auto ours = fmt::format("{:016x}-", serial_);
+  std::uint64_t seen = 0;
+  const auto* const end = last_event_id.data() + last_event_id.size();
+  bool resumable = last_event_id.starts_with(ours);
+  if (resumable) {
+    const auto parsed = std::from_chars(last_event_id.data() + ours.size(), end, seen);
+    resumable =
+        parsed.ec == std::errc{} && parsed.ptr == end && seen >= kept_from_ && seen <= number_;
+  }
+  if (!resumable) return begin + passing("hello", hello) + passing("reset", "{}");
+  // With the id that the client has: if it goes away in the middle, it comes back for the rest.
+  auto out = begin + event_text(id_of(seen), "hello", hello);
+  for (const auto& event : kept_)
+    if (event.number > seen) out += event.text;
+  return out;
+}
+
+}  // namespace watchkeeper::actors

@@ -1,0 +1,142 @@
+// What the live feed tells once a second: the totals of all gateways, and who is active.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "actors/live/feed.hpp"
+
+namespace watchkeeper::actors {
+
+namespace {
+
+live_second grown_since(const live_counts& before, const live_counts& now,
+                        std::int64_t elapsed_ms) {
+  const auto grown = [](std::uint64_t a, std::uint64_t b) { return a >= b ? a - b : 0; };
+  live_second second{std::max<std::int64_t>(1, elapsed_ms), now};
+  for (std::size_t i = 0; i < now.by_status.size(); ++i)
+    second.grown.by_status[i] = grown(now.by_status[i], before.by_status[i]);
+  for (std::size_t i = 0; i < problem_count; ++i)
+    second.grown.by_problem[i] = grown(now.by_problem[i], before.by_problem[i]);
+  return second;
+}
+
+/// All of `totals` but who is active.
+struct totals_text {
+  std::string before;
+  std::string after;
+  [[nodiscard]] std::string with(std::span<const module_activity* const> modules) const {
+    auto out = before;
+    for (const auto* module : modules)
+      fmt::format_to(std::back_inserter(out), "{}\"{}\":{}", module == modules.front() ? "" : ",",
+                     module->module.view(), module->active);
+    return out + after;
+  }
+};
+
+totals_text text_of_totals(const live_second& second, std::size_t gateways,
+                           std::span<const module_activity* const> active) {
+  const auto& grown = second.grown;
+  const auto status = [&](credit_status of) {
+    return grown.by_status[static_cast<std::size_t>(of)];
+  };
+  std::uint64_t all = 0;
+  for (const auto count : grown.by_status) all += count;
+  std::uint64_t students = 0;
+  for (const auto* module : active) students += module->active;
+  totals_text text;
+  const auto to = std::back_inserter(text.before);
+  fmt::format_to(
+      to,
+      R"({{"gateways":{},"active_modules":{},"active_students":{},"heartbeats_per_s":{:.1f},"credited":{},"limited":{},"duplicate":{},"rejected":{{)",
+      gateways, active.size(), students,
+      static_cast<double>(all) * 1000.0 / static_cast<double>(second.elapsed_ms),
+      status(credit_status::credited), status(credit_status::limited),
+      status(credit_status::duplicate));
+  bool first = true;
+  for (std::size_t i = 1; i < problem_count; ++i) {
+    const auto count = grown.by_problem[i];
+    if (count == 0) continue;
+    fmt::format_to(to, "{}\"{}\":{}", first ? "" : ",", describe(static_cast<problem>(i)).name,
+                   count);
+    first = false;
+  }
+  text.before += R"(},"active":{)";
+  text.after =
+      fmt::format(R"(}},"sessions":{},"connections":{}}})", grown.sessions, grown.connections);
+  return text;
+}
+
+void add_counts(live_counts& all, const live_counts& more) {
+  for (std::size_t i = 0; i < all.by_status.size(); ++i) all.by_status[i] += more.by_status[i];
+  for (std::size_t i = 0; i < problem_count; ++i) all.by_problem[i] += more.by_problem[i];
+}
+
+}  // namespace
+
+void live_feed::other_gateway::hear(const live_counts& grown, unix_ms now_ms) {
+  sessions = grown.sessions;
+  connections = grown.connections;
+  heard_ms = now_ms;
+  if (waiting.size() < waiting_seconds_max)
+    waiting.push_back(grown);
+  else
+    add_counts(waiting.back(), grown);
+}
+
+void live_feed::other_gateway::tell(live_counts& all) {
+  all.sessions += sessions;
+  all.connections += connections;
+  if (waiting.empty()) return;
+  add_counts(all, waiting.front());
+  waiting.pop_front();
+}
+
+live_second live_feed::of_all(const live_second& second, unix_ms now_ms) {
+  std::erase_if(others_,
+                [&](const auto& each) { return each.second.heard_ms + gateway_ms <= now_ms; });
+  auto all = second;
+  for (auto& [number, other] : others_) other.tell(all.grown);
+  return all;
+}
+
+void live_feed::tell_totals(unix_ms now_ms) {
+  // Outside of the lock: it looks at the whole gateway.
+  const auto counts = counts_();
+  const auto activity = board_.read();
+  const std::lock_guard lock(mutex_);
+  const auto second = grown_since(told_, counts, now_ms - totals_at_ms_);
+  if (around_.channel->state().shared) around_.channel->publish(encode({gateway_, second}));
+  const auto all = of_all(second, now_ms);
+  std::vector<const module_activity*> active;  // by module, as `activity` is
+  for (const auto& module : activity)
+    if (module.active != 0) active.push_back(&module);
+  const auto text = text_of_totals(all, 1 + others_.size(), active);
+  told_ = counts;
+  totals_at_ms_ = now_ms;
+  const bool keep_alive = now_ms - kept_alive_ms_ >= keep_alive_ms;
+  if (keep_alive) kept_alive_ms_ = now_ms;
+  const auto tell = [&](live_stream& stream, std::span<const module_activity* const> named) {
+    if (keep_alive) stream.outgoing += ":\n\n";
+    stream.outgoing += stream.passing("totals", text.with(named));
+    ++events_;
+  };
+  // Who watches a module is told of that one: an event grows with no number of modules.
+  for (const auto& [module, stream] : streams_) {
+    if (stream->subscribers.empty()) continue;
+    const auto found =
+        std::lower_bound(active.begin(), active.end(), module,
+                         [](const auto* each, const module_id& id) { return each->module < id; });
+    const bool there = found != active.end() && (*found)->module == module;
+    tell(*stream, there ? std::span(&*found, 1) : std::span<const module_activity* const>{});
+  }
+  if (totals_only_.subscribers.empty()) return;
+  const auto named = std::min(active.size(), totals_modules_max);
+  std::partial_sort(active.begin(), active.begin() + static_cast<std::ptrdiff_t>(named),
+                    active.end(), [](const auto* a, const auto* b) {
+                      return a->active != b->active ? a->active > b->active : a->module < b->module;
+                    });
+  tell(totals_only_, std::span(active).first(named));
+}
+
+}  // namespace watchkeeper::actors

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "actors/shared/watch_observer.hpp"
+#include "domain/coverage.hpp"
+#include "domain/credit.hpp"
+#include "domain/ids.hpp"
+
+namespace watchkeeper::actors {
+
+/// What became of a student in a module since it was told last: the latest numbers, and what was
+/// played meanwhile. A value.
+struct live_update {
+  /// Passes that are told one by one; beyond it a pass makes the last one longer (from the smaller
+  /// of both starts to the larger of both ends).
+  static constexpr std::size_t passes_max = 64;
+
+  student_id student;
+  credit_status status = credit_status::duplicate;
+  progress_summary now;
+  media_interval last;                 // of the latest heartbeat, as the device sent it
+  coverage fresh;                      // what became covered
+  std::vector<media_interval> played;  // what counted, in the order of playing
+
+  /// `newer` happened after this one, by whichever gateway.
+  void append(const live_update& newer);
+};
+
+live_update update_of(const settled_heartbeat& heartbeat);
+
+/// One element of `items` of a progress event.
+void append_item(std::string& out, const live_update& update);
+
+}  // namespace watchkeeper::actors

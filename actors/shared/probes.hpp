@@ -1,0 +1,154 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <string>
+
+#include "base/latency_histogram.hpp"
+#include "domain/credit.hpp"
+#include "domain/engagement_token.hpp"
+#include "domain/problem.hpp"
+#include "storage/storage_error.hpp"
+
+/// A probe per component: the component reports what happened, the statistics read it. Any thread.
+namespace watchkeeper::actors {
+
+using counter = std::atomic<std::uint64_t>;
+inline void bump(counter& c, std::uint64_t by = 1) noexcept {
+  c.fetch_add(by, std::memory_order_relaxed);
+}
+
+/// A sentence that changes seldom and is read seldom.
+class remembered_text {
+ public:
+  void set(std::string text) {
+    std::lock_guard lock(mutex_);
+    text_ = std::move(text);
+  }
+  [[nodiscard]] std::string get() const {
+    std::lock_guard lock(mutex_);
+    return text_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::string text_;
+};
+
+/// All heartbeats, from admission to answer.
+class heartbeat_probe {
+ public:
+  void answered(const credit_outcome& outcome, std::uint64_t latency_us) noexcept {
+    bump(by_status_[static_cast<std::size_t>(outcome.status)]);
+    if (outcome.status == credit_status::rejected)
+      bump(by_problem_[static_cast<std::size_t>(outcome.why)]);
+    if (outcome.newly_mastered) bump(mastered_);
+    latency_.record_us(latency_us);
+    leave();
+  }
+  /// False at the limit: then the heartbeat is not admitted.
+  [[nodiscard]] bool admit(std::uint64_t limit) noexcept {
+    if (in_flight_.fetch_add(1, std::memory_order_acq_rel) < limit) return true;
+    leave();
+    return false;
+  }
+  /// Waits until nothing is in flight. False at the time limit.
+  [[nodiscard]] bool wait_until_idle(std::chrono::milliseconds limit) {
+    std::unique_lock lock(mutex_);
+    somebody_waits_ = true;
+    const bool idle = idle_.wait_for(lock, limit, [&] { return in_flight() == 0; });
+    somebody_waits_ = false;
+    return idle;
+  }
+  void refused_at_the_door(problem why) noexcept {
+    bump(by_status_[static_cast<std::size_t>(credit_status::rejected)]);
+    bump(by_problem_[static_cast<std::size_t>(why)]);
+  }
+
+  [[nodiscard]] std::uint64_t in_flight() const noexcept {
+    return in_flight_.load(std::memory_order_acquire);
+  }
+  [[nodiscard]] std::uint64_t by_status(std::size_t i) const noexcept { return by_status_[i]; }
+  [[nodiscard]] std::uint64_t by_problem(std::size_t i) const noexcept { return by_problem_[i]; }
+  [[nodiscard]] std::uint64_t mastered() const noexcept { return mastered_; }
+  [[nodiscard]] const latency_histogram& latency() const noexcept { return latency_; }
+
+ private:
+  void leave() noexcept {
+    if (in_flight_.fetch_sub(1) != 1 || !somebody_waits_) return;
+    std::lock_guard lock(mutex_);  // so that the waiter is either before its check or asleep
+    idle_.notify_all();
+  }
+
+  std::array<counter, 4> by_status_{};
+  std::array<counter, problem_count> by_problem_{};
+  counter mastered_{0};
+  latency_histogram latency_;
+  std::atomic<std::uint64_t> in_flight_{0};
+  std::atomic<bool> somebody_waits_{false};
+  std::mutex mutex_;
+  std::condition_variable idle_;
+};
+
+/// Signature verifications, by algorithm.
+struct verification_probe {
+  std::array<latency_histogram, signature_algorithm_count> latency;
+  std::array<counter, signature_algorithm_count> failures{};
+};
+
+/// One progress shard.
+struct shard_probe {
+  counter pairs{0};
+  counter dirty{0};
+  counter parked{0};
+  counter queued{0};
+  counter batches{0};
+  counter batch_heartbeats{0};
+  counter batch_size_max{0};
+  latency_histogram batch_latency;
+};
+
+/// The hot store as the writer sees it.
+struct hot_store_probe {
+  std::atomic<bool> up{false};
+  std::atomic<bool> degraded{false};
+  std::atomic<storage::durability> worth{storage::durability::memory};
+  remembered_text description;
+  remembered_text last_failure;
+  counter failures{0};
+  latency_histogram latency;
+  /// Moves whenever what the hot store holds may have been lost or left behind: the shards then
+  /// hand over what they know of the pairs that are not checkpointed.
+  std::atomic<std::uint64_t> refill_epoch{0};
+  /// When a hand-over was last done: a checkpoint that began before it may have passed it by.
+  std::atomic<unix_ms> refilled_ms{0};
+  counter health_answers{0};  // to the watcher, which may wait for them
+
+  void failed(const storage::storage_failure& failure) {
+    bump(failures);
+    last_failure.set(failure.detail);
+  }
+};
+
+struct ledger_probe {
+  std::atomic<bool> up{false};
+  remembered_text description;
+  remembered_text last_failure;
+  counter failures{0};
+  counter checkpointed_pairs{0};
+  std::atomic<std::uint64_t> dirty_pairs{0};
+  std::atomic<unix_ms> last_checkpoint_ms{0};
+  counter health_answers{0};  // to the watcher, which may wait for them
+  latency_histogram latency;
+
+  void failed(const storage::storage_failure& failure) {
+    bump(failures);
+    last_failure.set(failure.detail);
+  }
+};
+
+}  // namespace watchkeeper::actors

@@ -1,0 +1,118 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "base/rate_limiter.hpp"
+#include "base/striped_cache.hpp"
+#include "domain/device.hpp"
+#include "domain/ids.hpp"
+#include "domain/module.hpp"
+
+namespace watchkeeper::actors {
+
+/// A device as the hot path sees it: what the ledger says, and its rate.
+struct device_entry {
+  explicit device_entry(const device_record& r) : record(r) {}
+  const device_record record;
+  mutable rate_limiter rate;
+};
+
+/// The gateway's copy of catalogue, devices and assignments: read on the way of every heartbeat,
+/// filled from the ledger on a miss, forgotten entry by entry when something changes.
+/// Thread: any; look-ups take a shared lock of one of 64 stripes.
+/// Bounded: entries_max of each kind; at the limit an arbitrary entry is given up and read anew
+/// when it is wanted. Absence is remembered too, until an invalidation or `absence_ttl_ms` have
+/// passed.
+class registry {
+ public:
+  static constexpr std::size_t entries_max = 2'000'000;
+  static constexpr std::int64_t absence_ttl_ms = 2'000;
+
+  using devices_cache = striped_cache<thumbprint, const device_entry>;
+  using modules_cache = striped_cache<module_id, const module_record>;
+  using assignments_cache = striped_cache<pair_key, const bool>;
+
+  [[nodiscard]] devices_cache::lookup find_device(const thumbprint& kid, unix_ms now_ms) const {
+    return devices_.find(kid, now_ms);
+  }
+  [[nodiscard]] modules_cache::lookup find_module(const module_id& id, unix_ms now_ms) const {
+    return modules_.find(id, now_ms);
+  }
+  [[nodiscard]] assignments_cache::lookup find_assignment(const pair_key& p, unix_ms now_ms) const {
+    return assignments_.find(p, now_ms);
+  }
+
+  // For whoever reads the ledger: take the generation, read, keep. A result that was overtaken by
+  // an invalidation is not kept.
+  [[nodiscard]] std::uint64_t generation(const thumbprint& kid) const noexcept {
+    return devices_.generation(kid);
+  }
+  [[nodiscard]] std::uint64_t generation(const module_id& id) const noexcept {
+    return modules_.generation(id);
+  }
+  [[nodiscard]] std::uint64_t generation(const pair_key& pair) const noexcept {
+    return assignments_.generation(pair);
+  }
+  void keep_device(const thumbprint& kid, const std::optional<device_record>& record,
+                   std::uint64_t generation, unix_ms now_ms) {
+    devices_.keep(kid, entry_of(record), generation, now_ms);
+  }
+  void keep_module(const module_id& id, const std::optional<module_record>& record,
+                   std::uint64_t generation, unix_ms now_ms) {
+    modules_.keep(id, entry_of(record), generation, now_ms);
+  }
+  void keep_assignment(const pair_key& pair, bool assigned, std::uint64_t generation,
+                       unix_ms now_ms) {
+    assignments_.keep(pair, entry_of(assigned), generation, now_ms);
+  }
+  // For whoever has heard of a change of an entry that is in use: it stays so until the new one,
+  // read after that, takes its place.
+  void renew_device(const thumbprint& kid, const std::shared_ptr<const device_entry>& before,
+                    const std::optional<device_record>& record, unix_ms now_ms) {
+    devices_.renew(kid, before, entry_of(record), now_ms);
+  }
+  void renew_module(const module_id& id, const std::shared_ptr<const module_record>& before,
+                    const std::optional<module_record>& record, unix_ms now_ms) {
+    modules_.renew(id, before, entry_of(record), now_ms);
+  }
+  void renew_assignment(const pair_key& pair, const std::shared_ptr<const bool>& before,
+                        bool assigned, unix_ms now_ms) {
+    assignments_.renew(pair, before, entry_of(assigned), now_ms);
+  }
+
+  // Called after the ledger was changed.
+  void forget_device(const thumbprint& kid) { devices_.forget(kid); }
+  void forget_module(const module_id& id) { modules_.forget(id); }
+  void forget_assignment(const pair_key& pair) { assignments_.forget(pair); }
+  void forget_devices_of(const student_id& student) {
+    devices_.forget_if([&](const device_entry& entry) { return entry.record.student == student; });
+  }
+  /// Changes may have been missed.
+  void forget_everything() {
+    devices_.forget_if([](const auto&) { return true; });
+    modules_.forget_if([](const auto&) { return true; });
+    assignments_.forget_if([](const auto&) { return true; });
+  }
+
+  [[nodiscard]] std::size_t devices() const { return devices_.size(); }
+  [[nodiscard]] std::size_t modules() const { return modules_.size(); }
+
+ private:
+  static std::shared_ptr<const device_entry> entry_of(const std::optional<device_record>& record) {
+    return record ? std::make_shared<const device_entry>(*record) : nullptr;
+  }
+  static std::shared_ptr<const module_record> entry_of(const std::optional<module_record>& record) {
+    return record ? std::make_shared<const module_record>(*record) : nullptr;
+  }
+  static std::shared_ptr<const bool> entry_of(bool assigned) {
+    return assigned ? std::make_shared<const bool>(true) : nullptr;
+  }
+
+  devices_cache devices_{entries_max, absence_ttl_ms};
+  modules_cache modules_{entries_max, absence_ttl_ms};
+  assignments_cache assignments_{entries_max, absence_ttl_ms};
+};
+
+}  // namespace watchkeeper::actors

@@ -1,0 +1,46 @@
+#include "actors/shared/session_memory.hpp"
+
+namespace watchkeeper::actors {
+
+bool session_memory::bind(const module_id& module) {
+  const std::lock_guard lock(mutex_);
+  if (module_.empty()) module_ = module;
+  return module_ == module;
+}
+
+bool session_memory::bound() const {
+  const std::lock_guard lock(mutex_);
+  return !module_.empty();
+}
+
+std::uint32_t session_memory::offer(const std::optional<crypto::hmac_sha256>& key) {
+  const std::lock_guard lock(mutex_);
+  if (!keys_) keys_ = std::make_unique<keys>();
+  keys_->offered = key;
+  return ++keys_->offers;
+}
+
+void session_memory::settle(std::uint32_t number, const std::optional<crypto::hmac_sha256>& key,
+                            bool accepted) {
+  const std::lock_guard lock(mutex_);
+  if (!keys_) return;
+  if (accepted) keys_->current = key;
+  if (number == keys_->offers) keys_->offered.reset();
+}
+
+session_memory::verdict session_memory::check(std::string_view signing_input,
+                                              std::span<const std::uint8_t> mac) const {
+  // Copied out, so that hashing is not done under the lock; the copies wipe themselves.
+  std::optional<crypto::hmac_sha256> current, offered;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!keys_ || (!keys_->current && !keys_->offered)) return verdict::no_key;
+    current = keys_->current;
+    offered = keys_->offered;
+  }
+  const bool holds = (current && current->verify(signing_input, mac)) ||
+                     (offered && offered->verify(signing_input, mac));
+  return holds ? verdict::holds : verdict::wrong;
+}
+
+}  // namespace watchkeeper::actors

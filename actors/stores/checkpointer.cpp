@@ -1,0 +1,222 @@
+#include "actors/stores/checkpointer.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+namespace watchkeeper::actors {
+
+namespace {
+constexpr std::size_t urgent_batches_max = 4096;
+}
+
+checkpointer::checkpointer(surroundings around)
+    : around_(std::move(around)), urgent_(urgent_batches_max) {}
+
+checkpointer::~checkpointer() {
+  stop(false, 0);
+}
+
+void checkpointer::start() {
+  thread_ = std::thread([this] {
+    ::pthread_setname_np(::pthread_self(), "wk-checkpoint");
+    run();
+  });
+}
+
+void checkpointer::stop(bool last_checkpoint, std::uint64_t end_us) {
+  if (!thread_.joinable()) return;
+  want_last_ = last_checkpoint;
+  give_up_at_us_ = end_us;
+  urgent_.close();
+  thread_.join();
+}
+
+void checkpointer::checkpoint_now(std::vector<storage::pair_progress> pairs) {
+  (void)urgent_.push(std::move(pairs));
+}
+
+void checkpointer::run() {
+  while (!urgent_.finished()) turn(std::chrono::milliseconds(around_.interval_ms));
+  try {
+    last_complete_ = want_last_ && checkpoint_all();
+  } catch (const std::exception& e) {
+    around_.log(2, "ledger", std::string("the last checkpoint failed: ") + e.what());
+  }
+}
+
+void checkpointer::turn(std::chrono::milliseconds wait_max) {
+  if (next_round_ms_ == 0) next_round_ms_ = around_.now() + around_.interval_ms;
+  const std::chrono::milliseconds left(
+      std::clamp<std::int64_t>(next_round_ms_ - around_.now(), 0, around_.interval_ms));
+  auto taken = urgent_.take_all(std::min(left, wait_max));
+  try {
+    write_mastered(taken);
+    // A clock that was set back must not stretch the wait.
+    if (around_.now() >= next_round_ms_ || next_round_ms_ > around_.now() + around_.interval_ms) {
+      next_round_ms_ = around_.now() + around_.interval_ms;
+      (void)checkpoint_all();
+    }
+  } catch (const std::exception& e) {
+    around_.log(2, "ledger",
+                std::string("a checkpoint failed and will be tried again: ") + e.what());
+  }
+}
+
+void checkpointer::write_mastered(std::vector<std::vector<storage::pair_progress>>& batches) {
+  if (batches.empty()) return;
+  // A pair may have been mastered in two batches' eyes; a checkpoint wants each pair once.
+  std::unordered_map<pair_key, progress> distinct;
+  for (auto& batch : batches)
+    for (auto& pair : batch) merge(distinct[pair.key], pair.state);
+  std::vector<storage::pair_progress> pairs;
+  for (auto& [key, state] : distinct) pairs.push_back({key, std::move(state)});
+  (void)write(pairs, nullptr);
+}
+
+bool checkpointer::look_at_hot_store() {
+  auto health = around_.hot->health();
+  if (!health) {
+    hot_failed(health.error());
+    return false;
+  }
+  if (hot_incarnation_ == health->incarnation) return true;
+  if (hot_incarnation_)
+    around_.log(1, "hot_store", "is not the one that it was; it is given what it may have lost");
+  hot_incarnation_ = health->incarnation;
+  around_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
+  return true;
+}
+
+bool checkpointer::checkpoint_all() {
+  const auto started_ms = around_.now();
+  around_.heat.round_begins();
+  std::uint64_t pairs = 0;
+  // What was lost leaves no mark in the store: a round over it would find nothing to do, and all
+  // would be taken for saved. Before the round and after it, for it may be lost in between.
+  const bool complete = look_at_hot_store() && checkpoint_partitions(pairs) && look_at_hot_store();
+  if (around_.monotonic_us() < give_up_at_us_)
+    if (const auto failure = around_.heat.flush_plays(*around_.behind)) {
+      around_.probe.failed(*failure);
+      around_.log(1, "ledger", "plays could not be written, and will be: " + failure->detail);
+    }
+  around_.heat.round_ends(complete, *around_.behind);
+  if (const auto left_out = around_.heat.left_out(); left_out != left_out_) {
+    around_.log(
+        1, "heatmap",
+        std::to_string(left_out - left_out_) +
+            " heartbeats were counted as viewers but not as plays: too many modules at once");
+    left_out_ = left_out;
+  }
+  around_.probe.dirty_pairs = pairs;
+  if (!complete) return false;
+  around_.probe.last_checkpoint_ms = around_.now();
+  around_.done(started_ms);
+  return true;
+}
+
+bool checkpointer::checkpoint_partitions(std::uint64_t& pairs) {
+  bool complete = true;
+  const auto begin = std::exchange(first_partition_, partition_index{0});
+  for (std::uint32_t i = 0; i < limits::partitions; ++i) {
+    const auto p = static_cast<partition_index>((begin + i) % limits::partitions);
+    if (around_.monotonic_us() >= give_up_at_us_) return false;
+    around_.heat.partition_begins(p);
+    const auto failure = checkpoint_partition(p, pairs);
+    around_.heat.partition_ends(p);
+    if (!failure) continue;
+    complete = false;
+    // One value that cannot be read must not keep the other partitions from the ledger; a store
+    // that is away is not asked 255 times more. It may also be one row that somebody has locked for
+    // long: the next round begins behind it.
+    if (*failure == storage::storage_error::unavailable) {
+      first_partition_ = static_cast<partition_index>((p + 1) % limits::partitions);
+      break;
+    }
+  }
+  return complete;
+}
+
+std::optional<storage::storage_error> checkpointer::hot_failed(
+    const storage::storage_failure& failure) {
+  around_.hot_probe.failed(failure);
+  around_.log(1, "hot_store", "a checkpoint could not read or mark pairs: " + failure.detail);
+  return failure.code;
+}
+
+std::optional<storage::storage_error> checkpointer::checkpoint_partition(partition_index partition,
+                                                                         std::uint64_t& pairs) {
+  // Pairs may become dirty again as fast as they are written; a round takes what was there at its
+  // beginning, give or take, and leaves the rest to the next.
+  bool was_short = false;
+  std::size_t rounds_left = limits::shard_pairs_max / limits::checkpoint_batch_pairs_max + 1;
+  while (rounds_left-- > 0) {
+    auto dirty = around_.hot->read_dirty(partition, limits::checkpoint_batch_pairs_max);
+    if (!dirty) return hot_failed(dirty.error());
+    // A sample may be short because pairs have vanished from the store meanwhile: only the second
+    // short one in a row says that there is no more.
+    const bool is_short = dirty->size() < limits::checkpoint_batch_pairs_max;
+    const bool last_round = is_short && was_short;
+    was_short = is_short;
+    if (dirty->empty()) {
+      if (last_round) return std::nullopt;
+      continue;
+    }
+    std::vector<storage::pair_progress> states;
+    states.reserve(dirty->size());
+    for (const auto& pair : *dirty) states.push_back({pair.key, pair.state});
+    std::vector<progress> united;
+    if (auto failure = write(states, &united)) return failure;
+    pairs += states.size();
+
+    // Where the ledger knew more, the hot store learns it: a pair may have been started anew there
+    // while the ledger was away.
+    std::vector<storage::pair_progress> richer;
+    for (std::size_t i = 0; i < states.size(); ++i)
+      if (united[i].covered.covered_ms() != states[i].state.covered.covered_ms() ||
+          united[i].mastered_ms != states[i].state.mastered_ms)
+        richer.push_back({states[i].key, united[i]});
+    if (!richer.empty())
+      if (auto merged = around_.hot->merge(richer, false); !merged)
+        if (auto code = hot_failed(merged.error()); code != storage::storage_error::refused &&
+                                                    code != storage::storage_error::too_many_pieces)
+          return code;
+    if (auto cleaned = around_.hot->mark_clean(partition, *dirty); !cleaned)
+      return hot_failed(cleaned.error());
+    if (last_round) return std::nullopt;
+    if (around_.monotonic_us() >= give_up_at_us_) return storage::storage_error::unavailable;
+  }
+  return std::nullopt;
+}
+
+std::optional<storage::storage_error> checkpointer::write(
+    std::vector<storage::pair_progress>& pairs, std::vector<progress>* united) {
+  std::size_t first = 0;
+  while (first < pairs.size()) {
+    const auto count = std::min(pairs.size() - first, limits::checkpoint_batch_pairs_max);
+    const auto started_us = around_.monotonic_us();
+    std::vector<storage::heatmap_delta> grown;
+    // Until the heatmap has heard of it nobody reads there what this writes.
+    auto turn = around_.heat.ledger_turn();
+    auto done = around_.behind->checkpoint({pairs.data() + first, count}, around_.now(), &grown);
+    if (done) around_.heat.grown(grown);
+    turn.unlock();
+    around_.probe.latency.record_us(around_.monotonic_us() - started_us);
+    if (!done) {
+      around_.probe.up = false;
+      around_.probe.failed(done.error());
+      around_.log(1, "ledger",
+                  "a checkpoint failed and will be tried again: " + done.error().detail);
+      return done.error().code;
+    }
+    around_.probe.up = true;
+    bump(around_.probe.checkpointed_pairs, count);
+    if (united) std::move(done->begin(), done->end(), std::back_inserter(*united));
+    first += count;
+  }
+  return std::nullopt;
+}
+
+}  // namespace watchkeeper::actors

@@ -1,0 +1,284 @@
+#include "actors/stores/hot_writer.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace watchkeeper::actors {
+
+namespace {
+
+constexpr std::size_t refills_waiting_max = 4096;
+constexpr std::size_t student_orders_max = 256;
+constexpr std::int64_t refill_again_after_ms = 5'000;
+constexpr std::chrono::milliseconds idle_wait{500};
+
+}  // namespace
+
+hot_writer::hot_writer(surroundings around)
+    : around_(std::move(around)),
+      tiers_(*around_.hot, *around_.behind,
+             {.mode_changed =
+                  [this](bool degraded, const std::string& why) {
+                    around_.hot_probe.degraded = degraded;
+                    around_.hot_probe.up = !degraded;
+                    // In either direction the shards hand over what only they hold.
+                    around_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
+                    around_.log(degraded ? 2 : 0, "hot_store",
+                                degraded ? "away; heartbeats are stored in the ledger: " + why
+                                         : "back: " + why);
+                  },
+              .hot_failed =
+                  [this](const storage::storage_failure& failure) {
+                    around_.hot_probe.failed(failure);
+                  },
+              .ledger_failed =
+                  [this](const storage::storage_failure& failure) {
+                    around_.behind_probe.failed(failure);
+                  },
+              .data_lost =
+                  [this] {
+                    around_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
+                    around_.log(1, "hot_store", "lacks pairs that it held; filling it again");
+                  },
+              .heatmaps_grown = around_.heatmaps_grown,
+              .now = around_.now,
+              .answered_elsewhere = around_.hot_answered_elsewhere,
+              .ledger_answered_elsewhere = around_.ledger_answered_elsewhere}),
+      orders_(around_.shards + refills_waiting_max + student_orders_max) {
+  if (around_.start_degraded) tiers_.start_degraded("not reachable at start");
+  if (around_.own_thread)
+    thread_ = std::thread([this] {
+      ::pthread_setname_np(::pthread_self(), "wk-hot-writer");
+      run();
+    });
+}
+
+hot_writer::~hot_writer() {
+  close();
+}
+
+void hot_writer::close() {
+  orders_.close();
+  if (thread_.joinable()) thread_.join();
+}
+
+void hot_writer::store(std::shared_ptr<credit_batch> batch) {
+  order o;
+  o.batch = batch;
+  batch->open();
+  if (orders_.push(std::move(o))) return;
+  batch->close();
+  batch->results.assign(batch->requests.size(), {});
+  around_.stored(std::move(batch));
+}
+
+bool hot_writer::refill(std::vector<storage::pair_progress> pairs) {
+  // Counted apart, so that they never take the place of a batch that devices wait for.
+  if (refills_waiting_.fetch_add(1) < refills_waiting_max) {
+    order o;
+    o.pairs = std::move(pairs);
+    refills_unsaved_.fetch_add(1);
+    if (orders_.push(std::move(o))) return true;
+    refills_unsaved_.fetch_sub(1);
+  }
+  refills_waiting_.fetch_sub(1);
+  return false;
+}
+
+void hot_writer::forget_copies(const student_id& student) {
+  order o;
+  o.forgotten = student;
+  (void)orders_.push(std::move(o));
+}
+
+storage::stored<ok_t> hot_writer::command(const student_id& student, bool erase) {
+  order o;
+  o.student = std::make_shared<student_order>();
+  o.student->student = student;
+  o.student->erase = erase;
+  auto done = o.student->done.get_future();
+  if (!orders_.push(std::move(o)))
+    return storage::storage_failure{storage::storage_error::unavailable, "the writer is stopping"};
+  return done.get();
+}
+
+storage::stored<ok_t> hot_writer::forget_student(const student_id& student) {
+  return command(student, true);
+}
+storage::stored<ok_t> hot_writer::readmit_student(const student_id& student) {
+  return command(student, false);
+}
+
+void hot_writer::run() {
+  while (!orders_.finished()) turn(refills_.empty() ? idle_wait : std::chrono::milliseconds(0));
+  hand_over_the_rest();
+}
+
+void hot_writer::turn(std::chrono::milliseconds wait_max) {
+  std::vector<std::shared_ptr<credit_batch>> batches;
+  auto taken = take_orders(wait_max);
+  if (taken.empty()) (void)survive([&] { tiers_.look_around(around_.now()); });
+  for (auto& o : taken) take(o, batches);
+  store_or_fail(batches);
+  (void)survive([&] { refill_one(); });
+}
+
+template <class Step>
+bool hot_writer::survive(Step step) {
+  try {
+    step();
+    return true;
+  } catch (const std::exception& e) {
+    around_.log(2, "hot_store", std::string("the writer failed and goes on: ") + e.what());
+    return false;
+  }
+}
+
+void hot_writer::store_or_fail(std::vector<std::shared_ptr<credit_batch>>& batches) {
+  if (survive([&] { store_together(batches); })) return;
+  // After a fault some batches are left; each shard waits for its own.
+  for (auto& batch : batches) {
+    if (!batch) continue;
+    batch->results.assign(batch->count, {});
+    batch->requests.resize(batch->count);
+    around_.stored(std::move(batch));
+  }
+  batches.clear();
+}
+
+/// At the end what only memory knew is still handed over; the first failure ends that.
+void hot_writer::hand_over_the_rest() {
+  try {
+    while (!refills_.empty() && refill_again_ms_ == 0) refill_one();
+  } catch (const std::exception& e) {
+    around_.log(2, "hot_store", std::string("pairs were not handed over at the end: ") + e.what());
+  }
+}
+
+std::vector<hot_writer::order> hot_writer::take_orders(std::chrono::milliseconds wait_max) {
+  auto taken = orders_.take_all(wait_max);
+  std::size_t in_hand = 0;
+  const auto count = [&] {
+    in_hand = 0;
+    for (const auto& o : taken)
+      if (o.batch) in_hand += o.batch->waiting();
+  };
+  count();
+  // What is in hand grows meanwhile, too: the shards add to the batches that wait. Whoever makes
+  // the turns himself does not want to wait.
+  const auto begun_us = around_.monotonic_us();
+  for (auto now_us = begun_us; around_.own_thread;) {
+    const auto wait_us = linger_.wait_us(in_hand, now_us);
+    if (wait_us == 0) break;
+    const auto passed_us = now_us - begun_us;
+    if (passed_us >= batch_linger::wait_us_max) break;
+    auto more = orders_.take_all(
+        std::chrono::microseconds(std::min(wait_us, batch_linger::wait_us_max - passed_us)));
+    const bool time_is_up = more.empty();
+    for (auto& o : more) taken.push_back(std::move(o));
+    count();
+    if (time_is_up) break;
+    now_us = around_.monotonic_us();
+  }
+  for (auto& o : taken)
+    if (o.batch) (void)o.batch->close();
+  if (in_hand > 0) linger_.took(in_hand, around_.monotonic_us());
+  return taken;
+}
+
+void hot_writer::take(order& taken, std::vector<std::shared_ptr<credit_batch>>& batches) {
+  if (taken.batch) {
+    batches.push_back(std::move(taken.batch));
+  } else if (taken.student || taken.forgotten) {
+    store_or_fail(batches);  // what came before an erasure is done before it
+    if (taken.student)
+      obey(*taken.student);
+    else
+      (void)survive([&] { tiers_.drop_copies(*taken.forgotten); });
+  } else {
+    refills_.push_back(std::move(taken.pairs));
+  }
+}
+
+/// One at a time: the batches of heartbeats come first.
+void hot_writer::refill_one() {
+  const auto now_ms = around_.now();
+  if (!refills_.empty()) {
+    const auto pairs = std::move(refills_.front());
+    refills_.pop_front();
+    refills_waiting_.fetch_sub(1);
+    // It has failed until it is done, for it may throw; the shards still have the pairs.
+    const auto again_ms = refill_again_ms_;
+    ++refills_failed_;
+    if (refill_again_ms_ == 0) refill_again_ms_ = now_ms + refill_again_after_ms;
+    if (tiers_.refill(pairs, now_ms)) {
+      --refills_failed_;
+      refill_again_ms_ = again_ms;
+      around_.hot_probe.refilled_ms = around_.now();
+      refills_unsaved_.fetch_sub(1);
+    }
+  }
+  // A clock that was set back must not stretch the wait.
+  if (refill_again_ms_ != 0 &&
+      (now_ms >= refill_again_ms_ || refill_again_ms_ - now_ms > refill_again_after_ms)) {
+    refill_again_ms_ = 0;
+    around_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
+    refills_unsaved_.fetch_sub(std::exchange(refills_failed_, 0));  // after the epoch has moved
+  }
+}
+
+void hot_writer::store_together(std::vector<std::shared_ptr<credit_batch>>& batches) {
+  std::size_t first = 0;
+  while (first < batches.size()) {
+    std::vector<storage::tiered_request> requests = std::move(batches[first]->requests);
+    std::size_t last = first + 1;
+    while (last < batches.size() &&
+           requests.size() + batches[last]->requests.size() <= limits::batch_heartbeats_max) {
+      auto& more = batches[last++]->requests;
+      std::move(more.begin(), more.end(), std::back_inserter(requests));
+    }
+    const auto started_us = around_.monotonic_us();
+    auto results = tiers_.apply(requests, around_.now());
+    around_.hot_probe.latency.record_us(around_.monotonic_us() - started_us);
+    std::size_t next = 0;
+    for (; first < last; ++first) {
+      auto& batch = batches[first];
+      // The shard knows how many it sent: hand back requests and results in step.
+      const auto count = batch->count;
+      auto request = requests.begin() + static_cast<std::ptrdiff_t>(next);
+      auto result = results.begin() + static_cast<std::ptrdiff_t>(next);
+      batch->requests.assign(std::move_iterator(request),
+                             std::move_iterator(request + static_cast<std::ptrdiff_t>(count)));
+      batch->results.assign(std::move_iterator(result),
+                            std::move_iterator(result + static_cast<std::ptrdiff_t>(count)));
+      next += count;
+      around_.stored(std::move(batch));
+    }
+  }
+  batches.clear();
+}
+
+void hot_writer::obey(student_order& asked) {
+  storage::stored<ok_t> done =
+      storage::storage_failure{storage::storage_error::unavailable, "the writer failed"};
+  (void)survive([&] {
+    // An erasure that the hot store was not told is none: it fails, and is asked for again. A
+    // student who enrols anew while the hot store is away may earn at once, and the hot store is
+    // told later.
+    auto told =
+        asked.erase ? around_.hot->erase(asked.student) : around_.hot->readmit(asked.student);
+    if (asked.erase) {
+      if (told) tiers_.forget_student(asked.student);
+    } else if (told) {
+      tiers_.readmit_student(asked.student);
+    } else if (tiers_.readmit_later(asked.student)) {
+      told = ok;
+    }
+    done = std::move(told);
+  });
+  asked.done.set_value(std::move(done));
+}
+
+}  // namespace watchkeeper::actors

@@ -1,0 +1,105 @@
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "actors/shared/bounded_queue.hpp"
+#include "actors/shared/messages.hpp"
+#include "actors/shared/probes.hpp"
+#include "actors/stores/batch_linger.hpp"
+#include "storage/tiered_store.hpp"
+
+namespace watchkeeper::actors {
+
+/// The thread that makes credit durable: it takes the batches of all shards that wait, stores them
+/// in one round trip, and hands them back. While one round trip is under way the next batches fill:
+/// group commit. Under load it also waits for up to batch_linger::wait_us_max, so that a round trip
+/// is worth its price.
+class hot_writer {
+ public:
+  struct surroundings {
+    std::unique_ptr<storage::hot_store> hot;
+    std::unique_ptr<storage::ledger> behind;
+    hot_store_probe& hot_probe;
+    ledger_probe& behind_probe;
+    std::function<unix_ms()> now;
+    std::function<std::uint64_t()> monotonic_us;
+    std::function<void(std::shared_ptr<credit_batch>)> stored;  // hands a batch back to its shard
+    std::function<void(const std::vector<storage::heatmap_delta>&)> heatmaps_grown;  // may be empty
+    std::function<void(int, const std::string&, const std::string&)> log;
+    std::size_t shards = 1;
+    /// See tiered_store::observer. Empty: the writer asks the stores itself.
+    storage::answer_count hot_answered_elsewhere, ledger_answered_elsewhere;
+    bool start_degraded = false;
+    bool own_thread = true;  // false: whoever made it calls `turn`
+  };
+  explicit hot_writer(surroundings around);
+  ~hot_writer();  // as close()
+
+  /// Finishes what is queued and ends the thread; from then on every batch comes back failed at
+  /// once.
+  void close();
+  /// What the thread does again and again: waits for orders, and obeys those that are there.
+  void turn(std::chrono::milliseconds wait_max);
+
+  /// Any thread. Always answered through `stored`; at the queue's limit at once, with failures.
+  void store(std::shared_ptr<credit_batch> batch);
+  /// Any thread. False at the limit of what may wait: hand them over again later.
+  [[nodiscard]] bool refill(std::vector<storage::pair_progress> pairs);
+  /// Any thread. See shard_services.
+  [[nodiscard]] bool has_unsaved_refills() const noexcept { return refills_unsaved_ > 0; }
+  /// Any thread. The ledger has an erasure of the student, by this gateway or another: what is kept
+  /// here for degraded mode goes.
+  void forget_copies(const student_id& student);
+  /// Any thread but this one's. Waits until the student is forgotten in the hot store and here.
+  storage::stored<ok_t> forget_student(const student_id& student);
+  storage::stored<ok_t> readmit_student(const student_id& student);
+
+ private:
+  struct student_order {
+    student_id student;
+    bool erase = false;
+    std::promise<storage::stored<ok_t>> done;
+  };
+  struct order {  // exactly one of them
+    std::shared_ptr<credit_batch> batch;
+    std::vector<storage::pair_progress> pairs;
+    std::shared_ptr<student_order> student;
+    std::optional<student_id> forgotten;
+  };
+
+  void run();
+  void hand_over_the_rest();
+  /// The orders that wait; with batches among them, under load, those that come within a moment
+  /// too.
+  std::vector<order> take_orders(std::chrono::milliseconds wait_max);
+  void take(order& taken, std::vector<std::shared_ptr<credit_batch>>& batches);
+  /// Does it. False: it threw, and the log says so. A fault ends one step, not the orders after it.
+  template <class Step>
+  [[nodiscard]] bool survive(Step step);
+  void store_or_fail(std::vector<std::shared_ptr<credit_batch>>& batches);
+  void refill_one();
+  void store_together(std::vector<std::shared_ptr<credit_batch>>& batches);
+  void obey(student_order& asked);
+  storage::stored<ok_t> command(const student_id& student, bool erase);
+
+  surroundings around_;
+  storage::tiered_store tiers_;
+  batch_linger linger_;
+  bounded_queue<order> orders_;
+  std::atomic<std::size_t> refills_waiting_{0};
+  std::deque<std::vector<storage::pair_progress>>
+      refills_;                                  // the thread's; counted in refills_waiting_
+  std::atomic<std::size_t> refills_unsaved_{0};  // waiting, or failed and not asked for again
+  std::size_t refills_failed_ = 0;               // the thread's
+  unix_ms refill_again_ms_ = 0;  // when to ask for what could not be refilled; 0: nothing failed
+  std::thread thread_;
+};
+
+}  // namespace watchkeeper::actors

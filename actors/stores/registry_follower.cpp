@@ -1,0 +1,143 @@
+#include "actors/stores/registry_follower.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "base/base64url.hpp"
+
+namespace watchkeeper::actors {
+
+namespace {
+
+std::optional<pair_key> pair_of(std::string_view key) {
+  const auto slash = key.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  const auto student = student_id::parse(key.substr(0, slash));
+  const auto module = module_id::parse(key.substr(slash + 1));
+  if (!student || !module) return std::nullopt;
+  return pair_key{*student, *module};
+}
+
+/// Else what was asked for cannot be read, however often it is.
+bool is_away(const storage::storage_failure& failure) noexcept {
+  return failure.code == storage::storage_error::unavailable;
+}
+
+template <class Key>
+void make_distinct(std::vector<Key>& keys) {
+  std::sort(keys.begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+}
+
+}  // namespace
+
+storage::stored<ok_t> registry_follower::follow() {
+  read_alone_ = 0;
+  for (int i = 0; i < questions_max; ++i) {
+    const auto now_ms = around_.now();
+    const auto changes = around_.behind.changes(around_.last_change, changes_per_question);
+    if (!changes) return changes.error();
+    // The ledger keeps changes for a while only: after a long silence no copy can be trusted. Not
+    // before it can be read again, since until then there is nothing better than the copies.
+    if (followed_ms_ > 0 && now_ms - followed_ms_ > storage::registry_change_retention_ms / 2)
+      around_.known.forget_everything();
+    if (auto done = obey(*changes); !done) return done;
+    followed_ms_ = now_ms;
+    if (!changes->empty()) around_.last_change = changes->back().sequence;
+    if (changes->size() < changes_per_question) break;
+  }
+  return ok;
+}
+
+storage::stored<ok_t> registry_follower::obey(std::span<const storage::registry_change> changes) {
+  std::vector<thumbprint> devices;
+  std::vector<module_id> modules;
+  std::vector<pair_key> assignments;
+  for (const auto& change : changes) {
+    switch (change.what) {
+      case storage::registry_change::kind::device:
+        if (const auto kid = thumbprint::parse(change.key)) devices.push_back(*kid);
+        break;
+      case storage::registry_change::kind::module:
+        if (const auto id = module_id::parse(change.key)) modules.push_back(*id);
+        break;
+      case storage::registry_change::kind::assignment:
+        if (const auto pair = pair_of(change.key)) assignments.push_back(*pair);
+        break;
+      case storage::registry_change::kind::student_erased: {
+        // Does not wait for anything to be read, and is not done again where that fails.
+        const auto student = student_id::parse(change.key);
+        if (!student || change.sequence <= erased_up_to_) break;
+        around_.known.forget_devices_of(*student);
+        around_.student_erased(*student);
+        erased_up_to_ = change.sequence;
+        break;
+      }
+    }
+  }
+  make_distinct(devices);
+  make_distinct(modules);
+  make_distinct(assignments);
+  if (auto done = renew_devices(devices); !done) return done;
+  for (const auto& id : modules)
+    if (auto done = renew_module(id); !done) return done;
+  for (const auto& pair : assignments)
+    if (auto done = renew_assignment(pair); !done) return done;
+  return ok;
+}
+
+storage::stored<ok_t> registry_follower::renew_devices(const std::vector<thumbprint>& changed) {
+  std::vector<thumbprint> in_use;
+  std::vector<std::shared_ptr<const device_entry>> before;
+  for (const auto& kid : changed) {
+    auto held = around_.known.find_device(kid, around_.now()).entry;
+    if (!held) {
+      around_.known.forget_device(kid);  // it may be being read
+      continue;
+    }
+    in_use.push_back(kid);
+    before.push_back(std::move(held));
+  }
+  if (in_use.empty()) return ok;
+  if (const auto records = around_.behind.get_devices(in_use)) {
+    for (std::size_t i = 0; i < in_use.size(); ++i)
+      around_.known.renew_device(in_use[i], before[i], (*records)[i], around_.now());
+  } else if (is_away(records.error())) {
+    return records.error();
+  } else {  // one of them, say, cannot be read: that must not keep the others from being revoked
+    for (const auto& kid : in_use) around_.known.forget_device(kid);
+  }
+  return ok;
+}
+
+storage::stored<ok_t> registry_follower::renew_module(const module_id& id) {
+  const auto before = around_.known.find_module(id, around_.now()).entry;
+  if (!before || ++read_alone_ > read_alone_max) {
+    around_.known.forget_module(id);
+    return ok;
+  }
+  if (const auto record = around_.behind.get_module(id))
+    around_.known.renew_module(id, before, *record, around_.now());
+  else if (is_away(record.error()))
+    return record.error();
+  else
+    around_.known.forget_module(id);
+  return ok;
+}
+
+storage::stored<ok_t> registry_follower::renew_assignment(const pair_key& pair) {
+  const auto before = around_.known.find_assignment(pair, around_.now()).entry;
+  if (!before || ++read_alone_ > read_alone_max) {
+    around_.known.forget_assignment(pair);
+    return ok;
+  }
+  if (const auto assigned = around_.behind.is_assigned(pair))
+    around_.known.renew_assignment(pair, before, *assigned, around_.now());
+  else if (is_away(assigned.error()))
+    return assigned.error();
+  else
+    around_.known.forget_assignment(pair);
+  return ok;
+}
+
+}  // namespace watchkeeper::actors

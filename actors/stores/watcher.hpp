@@ -1,0 +1,49 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "actors/shared/bounded_queue.hpp"
+#include "actors/shared/probes.hpp"
+#include "actors/shared/registry.hpp"
+#include "actors/stores/registry_follower.hpp"
+#include "storage/hot_store.hpp"
+#include "storage/ledger.hpp"
+
+namespace watchkeeper::actors {
+
+/// The thread that looks around once a second: what other gateways changed in the registry, whether
+/// the stores are there and what their word is worth; and that lets the owner do its housekeeping.
+class watcher {
+ public:
+  struct surroundings {
+    std::unique_ptr<storage::hot_store> hot;
+    std::unique_ptr<storage::ledger> behind;
+    registry& known;
+    hot_store_probe& hot_probe;
+    ledger_probe& behind_probe;
+    storage::durability required = storage::durability::log;
+    std::int64_t last_change = 0;  // registry changes up to here are known
+    std::function<unix_ms()> now;
+    std::function<void(const student_id&)> student_erased;  // by another gateway, or by this one
+    std::function<void()> housekeeping;
+    std::function<void(int, const std::string&, const std::string&)> log;
+    std::chrono::milliseconds interval{1000};
+  };
+  explicit watcher(surroundings around);
+  ~watcher();
+
+ private:
+  void run();
+  void look_at_hot_store();
+  void look_at_ledger();
+
+  surroundings around_;
+  registry_follower follower_;
+  bool warned_of_worth_ = false;
+  bounded_queue<int> end_;  // nothing is ever pushed: closing it ends the wait
+  std::thread thread_;
+};
+
+}  // namespace watchkeeper::actors

@@ -1,0 +1,111 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <utility>
+
+#include "base/units.hpp"
+
+namespace watchkeeper {
+
+/// A bounded map from keys to shared values that remembers absence for a while and notices when a
+/// value that is being read elsewhere has been overtaken. Thread: any; a call locks one stripe.
+template <class K, class V>
+class striped_cache {
+ public:
+  striped_cache(std::size_t entries_max, std::int64_t absence_ttl_ms)
+      : stripe_max_(entries_max / stripes_ + 1), absence_ttl_ms_(absence_ttl_ms) {}
+
+  struct lookup {
+    bool known = false;
+    std::shared_ptr<V> entry;
+  };
+  [[nodiscard]] lookup find(const K& key, unix_ms now_ms) const {
+    const auto& s = stripe_of(key);
+    std::shared_lock lock(s.mutex);
+    const auto found = s.entries.find(key);
+    if (found == s.entries.end()) return {};
+    if (!found->second.value && found->second.kept_ms + absence_ttl_ms_ < now_ms) return {};
+    return {true, found->second.value};
+  }
+
+  [[nodiscard]] std::uint64_t generation(const K& key) const noexcept {
+    return stripe_of(key).generation.load(std::memory_order_acquire);
+  }
+  /// Keeps what was read, unless the stripe has forgotten something since `generation` was taken.
+  void keep(const K& key, std::shared_ptr<V> value, std::uint64_t generation, unix_ms now_ms) {
+    auto& s = stripe_of(key);
+    std::unique_lock lock(s.mutex);
+    if (s.generation.load(std::memory_order_relaxed) != generation) return;
+    if (s.entries.size() >= stripe_max_ && !s.entries.contains(key))
+      s.entries.erase(s.entries.begin());
+    s.entries[key] = {std::move(value), now_ms};
+  }
+  /// Replaces `before`, which was found here, by what was read since; reads that began earlier are
+  /// overtaken. Where another value is kept by now, that may be of such a read: it is forgotten.
+  void renew(const K& key, const std::shared_ptr<V>& before, std::shared_ptr<V> value,
+             unix_ms now_ms) {
+    auto& s = stripe_of(key);
+    std::unique_lock lock(s.mutex);
+    s.generation.fetch_add(1, std::memory_order_acq_rel);
+    const auto found = s.entries.find(key);
+    if (found == s.entries.end()) return;
+    if (found->second.value == before)
+      found->second = {std::move(value), now_ms};
+    else
+      s.entries.erase(found);
+  }
+  void forget(const K& key) {
+    auto& s = stripe_of(key);
+    std::unique_lock lock(s.mutex);
+    s.generation.fetch_add(1, std::memory_order_acq_rel);
+    s.entries.erase(key);
+  }
+  /// Forgets what matches, and everything that is known not to exist.
+  template <class Predicate>
+  void forget_if(Predicate&& matches) {
+    for (auto& s : all_) {
+      std::unique_lock lock(s.mutex);
+      s.generation.fetch_add(1, std::memory_order_acq_rel);
+      boost::unordered::erase_if(s.entries, [&](const auto& item) {
+        return !item.second.value || matches(*item.second.value);
+      });
+    }
+  }
+  [[nodiscard]] std::size_t size() const {
+    std::size_t total = 0;
+    for (const auto& s : all_) {
+      std::shared_lock lock(s.mutex);
+      total += s.entries.size();
+    }
+    return total;
+  }
+
+ private:
+  static constexpr std::size_t stripes_ = 64;
+  struct held {
+    std::shared_ptr<V> value;  // null: known not to exist
+    unix_ms kept_ms = 0;
+  };
+  struct stripe {
+    mutable std::shared_mutex mutex;
+    std::atomic<std::uint64_t> generation{0};
+    boost::unordered_flat_map<K, held, std::hash<K>> entries;
+  };
+  [[nodiscard]] std::size_t index_of(const K& key) const noexcept {
+    return (std::hash<K>{}(key) >> 48) % stripes_;
+  }
+  stripe& stripe_of(const K& key) noexcept { return all_[index_of(key)]; }
+  const stripe& stripe_of(const K& key) const noexcept { return all_[index_of(key)]; }
+
+  std::array<stripe, stripes_> all_;
+  std::size_t stripe_max_;
+  std::int64_t absence_ttl_ms_;
+};
+
+}  // namespace watchkeeper

@@ -1,0 +1,226 @@
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "net/http2/session.hpp"
+#include "net/shared/problem_response.hpp"
+
+namespace watchkeeper::net {
+namespace {
+
+std::string_view text_of(nghttp2_rcbuf* buffer) noexcept {
+  const auto bytes = nghttp2_rcbuf_get_buf(buffer);
+  return {reinterpret_cast<const char*>(bytes.base), bytes.len};
+}
+
+http_method method_of(std::string_view name) noexcept {
+  for (auto method : {http_method::post, http_method::get, http_method::put, http_method::del,
+                      http_method::head, http_method::options})
+    if (name == name_of(method)) return method;
+  return http_method::other;
+}
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+}  // namespace
+
+int http2_session::take_field(http2_stream& stream, std::string_view name, nghttp2_rcbuf* value) {
+  const auto text = text_of(value);
+  auto& request = stream.request;
+  const auto keep = [&](request_field which) {
+    for (auto& [known, kept] : request.others)
+      if (known == which) {
+        kept += which == request_field::cookie ? "; " : ", ";
+        kept += text;
+        return;
+      }
+    request.others.emplace_back(which, text);
+  };
+  // By length first: most fields are told apart, or ignored, with one comparison.
+  switch (name.size()) {
+    case 4:
+      if (name == "host" && authority_ != nullptr &&
+          !equal_ignoring_case(text, text_of(authority_)))
+        stream.host_differs = true;
+      break;
+    case 5:
+      if (name == "range") keep(request_field::range);
+      if (name == ":path") {
+        const auto mark = text.find('?');
+        request.path.assign(text.substr(0, mark));
+        if (mark != std::string_view::npos) request.query.assign(text.substr(mark + 1));
+      }
+      break;
+    case 6:
+      if (name == "origin") keep(request_field::origin);
+      if (name == "cookie") keep(request_field::cookie);
+      if (name == "prefer") {  // a list, which may come in several fields (RFC 7240 section 2)
+        if (!request.prefer.empty()) request.prefer += ", ";
+        request.prefer += text;
+      }
+      break;
+    case 7:
+      if (name == ":method") {
+        request.method = method_of(text);
+        stream.is_head = request.method == http_method::head;
+        stream.is_connect = text == "CONNECT";
+      }
+      break;
+    case 8:
+      if (name == "if-range") keep(request_field::if_range);
+      break;
+    case 10:
+      if (name == ":authority" && authority_ == nullptr) {
+        nghttp2_rcbuf_incref(value);
+        authority_ = value;
+        // User information (RFC 9113 section 8.3.1) is what phishing hides a name behind.
+        stream.bad_authority = text.find('@') != std::string_view::npos;
+      }
+      break;
+    case 12:
+      if (name == "content-type") request.content_type.assign(text);
+      break;
+    case 13:
+      if (name == "authorization") request.authorization.assign(text);
+      if (name == "if-none-match") keep(request_field::if_none_match);
+      if (name == "last-event-id") keep(request_field::last_event_id);
+      break;
+    case 14:
+      if (name == "content-length")  // digits only: nghttp2 saw to that
+        std::from_chars(text.data(), text.data() + text.size(), stream.content_length);
+      break;
+    case 15:
+      if (name == "accept-encoding") keep(request_field::accept_encoding);
+      break;
+    case 17:
+      if (name == "if-modified-since") keep(request_field::if_modified_since);
+      break;
+    case 18:
+      if (name == "x-watchkeeper-csrf") keep(request_field::csrf);
+      break;
+    case 29:
+      if (name == "access-control-request-method")
+        keep(request_field::access_control_request_method);
+      break;
+    default:
+      break;
+  }
+  return 0;
+}
+
+void http2_session::end_header_block() noexcept {
+  block_since_ms_ = 0;
+  block_bytes_ = 0;
+  block_fields_ = 0;
+  block_id_ = 0;
+  block_stream_ = nullptr;
+  if (authority_ != nullptr) nghttp2_rcbuf_decref(authority_);
+  authority_ = nullptr;
+}
+
+reply_address http2_session::address_of(const http2_stream& stream) const noexcept {
+  return {connection_id_, worker_.index, stream.id};
+}
+
+void http2_session::finish_headers(http2_stream& stream, bool ended) {
+  stream.remote_ended = ended;
+  auto& request = stream.request;
+  request.peer = peer_;
+  request.reply_to = address_of(stream);
+  worker_.count.requests.add(1);
+  stream.common_fields = worker_.sink.common_fields(request);
+  if (stream.oversized_headers) return submit_too_large_headers(stream);
+  if (stream.is_connect) {
+    auto refusal = make_problem(problem::method_not_allowed, "this is no proxy", worker_.wall_ms);
+    refusal.headers.emplace_back("allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS");
+    return submit(stream, std::move(refusal), true);
+  }
+  if (stream.bad_authority)
+    return submit_problem(stream, problem::malformed_request, ":authority names a user");
+  if (stream.host_differs)
+    return submit_problem(stream, problem::malformed_request, "host is not :authority");
+  const auto policy = worker_.sink.policy_of(request.method, request.path);
+  stream.body_bytes_max = policy.bytes_max;
+  if (policy.mode == body_mode::streamed) {
+    stream.streamed = true;
+    if (!ended) stream.input_ms = worker_.now_ms;
+    deliver(stream);
+    if (ended) worker_.sink.on_data(address_of(stream), {}, true);
+    return;
+  }
+  if (ended) return deliver(stream);
+  if (stream.content_length > static_cast<std::int64_t>(policy.bytes_max))
+    return submit_problem(stream, problem::payload_too_large, "the body is too long");
+  if (stream.content_length > 0)
+    request.body.reserve(
+        std::min(static_cast<std::size_t>(stream.content_length), bounds::body_reserve_bytes_max));
+  stream.body_deadline_ms = worker_.now_ms + worker_.options.body_timeout_ms;
+}
+
+int http2_session::on_data(std::int32_t stream_id, std::string_view bytes) {
+  payload_bytes_ += bytes.size();
+  auto* stream = find(stream_id);
+  if (stream == nullptr || stream->ended || (stream->streamed && stream->input_ms == 0)) {
+    // Refused, or answered early: what still comes is dropped. Only the connection gets its window
+    // back, so the stream cannot bring more than one window.
+    return nghttp2_session_consume_connection(session_, bytes.size()) == 0
+               ? 0
+               : NGHTTP2_ERR_CALLBACK_FAILURE;
+  }
+  if (stream->streamed) {
+    stream->unconsumed += bytes.size();
+    stream->input_ms = worker_.now_ms;
+    worker_.sink.on_data(address_of(*stream), bytes, false);
+    return 0;
+  }
+  take_whole(*stream, bytes);
+  const int consumed = stream->ended ? nghttp2_session_consume_connection(session_, bytes.size())
+                                     : nghttp2_session_consume(session_, stream_id, bytes.size());
+  return consumed == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+void http2_session::take_whole(http2_stream& stream, std::string_view bytes) {
+  if (bytes.size() > stream.body_bytes_max - stream.buffered) {
+    refund(stream);
+    return submit_problem(stream, problem::payload_too_large, "the body is too long");
+  }
+  if (bodies_bytes_ + bytes.size() > bounds::connection_bodies_bytes_max ||
+      worker_.bodies_bytes + bytes.size() > bounds::thread_bodies_bytes_max) {
+    refund(stream);
+    return submit_problem(stream, problem::overloaded, "too many bodies are under way");
+  }
+  stream.request.body.append(bytes);
+  stream.buffered += bytes.size();
+  bodies_bytes_ += bytes.size();
+  worker_.bodies_bytes += bytes.size();
+}
+
+/// The body is no longer ours to account for: delivered, refused or gone.
+void http2_session::refund(http2_stream& stream) noexcept {
+  bodies_bytes_ -= stream.buffered;
+  worker_.bodies_bytes -= stream.buffered;
+  stream.buffered = 0;
+  stream.body_deadline_ms = 0;
+}
+
+void http2_session::finish_body(http2_stream& stream) {
+  if (stream.remote_ended) return;
+  stream.remote_ended = true;
+  if (stream.ended) return;  // refused, or answered early
+  if (!stream.streamed) return deliver(stream);
+  if (std::exchange(stream.input_ms, 0) != 0) worker_.sink.on_data(address_of(stream), {}, true);
+}
+
+void http2_session::deliver(http2_stream& stream) {
+  refund(stream);
+  stream.delivered = true;
+  worker_.handed_over = true;
+  auto request = std::exchange(stream.request, {});  // the sink need not take all of it
+  worker_.sink.on_request(std::move(request));
+}
+
+}  // namespace watchkeeper::net

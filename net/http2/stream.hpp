@@ -1,0 +1,55 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "net/shared/http.hpp"
+
+namespace watchkeeper::net {
+
+/// One request and its answer. Owned by its http2_session, whose streams form a list.
+struct http2_stream {
+  http_request request;                          // moved away on delivery; nothing of it is kept
+  http_response response;                        // its body is the queue of a streamed answer
+  const header_fields* common_fields = nullptr;  // of every answer; the sink's
+  http2_stream* previous = nullptr;
+  http2_stream* next = nullptr;
+
+  std::size_t body_bytes_max = 0;
+  std::size_t buffered = 0;    // of a whole body, counted against the budgets
+  std::size_t unconsumed = 0;  // of a streamed body: handed over, not yet consumed()
+  std::size_t sent = 0;        // of response.body
+  std::size_t accounted = 0;   // of response.body, against the budgets
+  std::int64_t content_length = -1;
+  std::int64_t body_deadline_ms = 0;    // 0: not waiting for a whole body
+  std::int64_t progress_ms = 0;         // when output last moved
+  std::int64_t answer_deadline_ms = 0;  // of a whole answer; 0: none
+  std::int64_t input_ms = 0;     // streamed: when something last came; 0: the sink was told the end
+  std::int64_t reset_at_ms = 0;  // answered early: when to stop the client; 0: not so
+  std::int32_t id = 0;
+
+  // Request.
+  bool is_head = false;
+  bool is_connect = false;
+  bool bad_authority = false;
+  bool host_differs = false;
+  bool oversized_headers = false;
+  bool streamed = false;      // the sink gets the body as it comes, and is told when we go
+  bool delivered = false;     // the sink knows of it and owes an answer
+  bool remote_ended = false;  // END_STREAM was received
+
+  // Answer.
+  bool answered = false;  // header fields were handed to nghttp2; nothing else may be
+  bool ended = false;     // response.body holds the rest
+  bool deferred = false;  // nghttp2 waits for more of response.body
+  bool finished = false;  // END_STREAM was sent
+  std::array<char, 3> status_text{};
+  std::array<char, 20> length_text{};
+
+  [[nodiscard]] bool has_output() const noexcept {
+    return answered && !finished && (ended || sent < response.body.size());
+  }
+};
+
+}  // namespace watchkeeper::net

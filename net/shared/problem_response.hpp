@@ -1,0 +1,25 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/units.hpp"
+#include "domain/problem.hpp"
+#include "net/shared/http.hpp"
+
+namespace watchkeeper::net {
+
+/// `text` as a JSON string, quotes included; invalid UTF-8 becomes U+FFFD.
+std::string json_quote(std::string_view text);
+/// Seconds with three decimals: 1763812345.123
+std::string numeric_date(unix_ms time_ms);
+/// RFC 3339 with milliseconds, UTC: 2025-11-22T12:00:00.123Z
+std::string rfc3339(unix_ms time_ms);
+
+/// application/problem+json (RFC 9457). `retry_after_s`: adds `retry-after`; the 429 and 503
+/// problems get 1 where none is given.
+http_response make_problem(problem what, std::string_view detail, unix_ms now_ms,
+                           std::optional<int> retry_after_s = std::nullopt);
+
+}  // namespace watchkeeper::net

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "sdk/c/answer.hpp"
+#include "sdk/c/claim.hpp"
+#include "sdk/c/session_key.hpp"
+
+/// What a client is built on. The C interface puts the host's callbacks behind these, or the
+/// defaults. All are called on the client's thread.
+namespace watchkeeper::sdk {
+
+class device_clock {
+ public:
+  virtual ~device_clock() = default;
+  virtual instant now() = 0;
+};
+
+class signer {
+ public:
+  virtual ~signer() = default;
+  /// Nothing when it failed: then nothing is sent for now, and nothing is lost.
+  virtual std::optional<std::array<std::uint8_t, 64>> sign(std::string_view input) = 0;
+};
+
+class key_agreement {
+ public:
+  virtual ~key_agreement() = default;
+  virtual bool agree(std::span<const std::uint8_t, 64> peer, std::span<std::uint8_t, 64> own_point,
+                     shared_secret& z) = 0;
+};
+
+class claim_storage {
+ public:
+  virtual ~claim_storage() = default;
+  /// Nothing when it could not be read; empty when nothing was ever stored.
+  virtual std::optional<std::string> load() = 0;
+  virtual bool save(std::string_view content) = 0;
+};
+
+struct transport_request {
+  std::uint64_t id = 0;
+  const char* method = "POST";
+  const char* path = "/v1/heartbeats";
+  const char* content_type = nullptr;
+  const char* prefer = nullptr;
+  std::string_view body;
+  std::int64_t timeout_ms = 0;
+  const char* cache_control = nullptr;
+};
+
+/// How a transport tells what became of a request.
+class transport_events {
+ public:
+  virtual ~transport_events() = default;
+  virtual bool answered(std::uint64_t id, http_answer&& answer) = 0;
+  /// `sent`: some of it may have reached the gateway.
+  virtual bool failed(std::uint64_t id, bool sent, std::string_view why) = 0;
+};
+
+class transport {
+ public:
+  virtual ~transport() = default;
+  /// Copies the request. Events may come within this call. False: nothing was sent, and no event
+  /// will come.
+  virtual bool send(const transport_request& request, transport_events& events) = 0;
+  virtual void cancel(std::uint64_t id) = 0;
+  virtual void poll(std::int64_t /*monotonic_ms*/, transport_events& /*events*/) {}
+  /// Until `poll` has something to do without the descriptor being ready; -1: nothing.
+  virtual std::int64_t next_due_ms(std::int64_t /*monotonic_ms*/) { return -1; }
+  virtual int descriptor(short& events) {
+    events = 0;
+    return -1;
+  }
+  virtual std::uint64_t bytes_up() const { return 0; }
+  virtual std::uint64_t bytes_down() const { return 0; }
+};
+
+}  // namespace watchkeeper::sdk

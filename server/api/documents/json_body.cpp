@@ -1,0 +1,146 @@
+#include "server/api/documents/json_body.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <vector>
+
+#include "server/api/api_limits.hpp"
+#include "server/api/refusal.hpp"
+
+namespace watchkeeper::server {
+namespace {
+
+bool is_json(std::string_view content_type) {
+  auto type = content_type.substr(0, content_type.find(';'));
+  while (!type.empty() && type.back() == ' ') type.remove_suffix(1);
+  constexpr std::string_view wanted = "application/json";
+  return std::equal(type.begin(), type.end(), wanted.begin(), wanted.end(),
+                    [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
+}
+
+/// Follows the parser to refuse what it lets pass: members given twice and deep nesting.
+class strictness {
+ public:
+  bool operator()(nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
+    switch (event) {
+      case nlohmann::json::parse_event_t::object_start:
+      case nlohmann::json::parse_event_t::array_start:
+        if (names_.size() >= api_limits::json_depth_max)
+          throw refusal(problem::malformed_request, "The body is nested too deeply");
+        names_.emplace_back();
+        break;
+      case nlohmann::json::parse_event_t::object_end:
+      case nlohmann::json::parse_event_t::array_end:
+        names_.pop_back();
+        break;
+      case nlohmann::json::parse_event_t::key:
+        // The name itself came from the client and may be anything: it is not repeated.
+        if (!names_.back().insert(parsed.get_ref<const std::string&>()).second)
+          throw refusal(problem::malformed_request, "The body gives a member more than once");
+        break;
+      case nlohmann::json::parse_event_t::value:
+        break;
+    }
+    return true;
+  }
+
+ private:
+  std::vector<std::set<std::string>> names_;
+};
+
+}  // namespace
+
+nlohmann::json parse_object(const net::http_request& request) {
+  if (!request.content_type.empty() && !is_json(request.content_type))
+    throw refusal(problem::unsupported_media_type, "The body must be application/json");
+  strictness strict;
+  nlohmann::json document;
+  try {
+    document = nlohmann::json::parse(
+        request.body, [&](int, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
+          return strict(event, parsed);
+        });
+  } catch (const nlohmann::json::parse_error& error) {
+    throw refusal(problem::malformed_request,
+                  request.body.empty() ? "The body is empty; it must be a JSON object"
+                                       : "The body is not JSON in UTF-8: it goes wrong at byte " +
+                                             std::to_string(error.byte));
+  } catch (const nlohmann::json::exception&) {
+    throw refusal(problem::malformed_request, "The body has a number that is too large");
+  }
+  if (!document.is_object())
+    throw refusal(problem::malformed_request, "The body must be a JSON object");
+  return document;
+}
+
+void object_reader::only(std::initializer_list<std::string_view> known) const {
+  for (const auto& [name, value] : object_.items()) {
+    if (std::find(known.begin(), known.end(), std::string_view(name)) != known.end()) continue;
+    std::string names;
+    for (const auto one : known) {
+      if (!names.empty()) names += ", ";
+      names += one;
+    }
+    throw refusal(problem::malformed_request,
+                  where_.empty() ? "The body has a member that is not known; known are " + names
+                                 : "The body has a member in " +
+                                       std::string(where_.substr(0, where_.size() - 1)) +
+                                       " that is not known; known are " + names);
+  }
+}
+
+bool object_reader::has(std::string_view name) const {
+  return object_.contains(std::string(name));
+}
+
+void object_reader::fail(std::string_view name, std::string_view right) const {
+  throw refusal(problem::malformed_request,
+                std::string(where_) + std::string(name) + " must be " + std::string(right));
+}
+
+const nlohmann::json& object_reader::need(std::string_view name, std::string_view right) const {
+  const auto found = object_.find(std::string(name));
+  if (found == object_.end())
+    throw refusal(problem::malformed_request, std::string(where_) + std::string(name) +
+                                                  " is missing; it must be " + std::string(right));
+  return *found;
+}
+
+const std::string& object_reader::text(std::string_view name, std::string_view right) const {
+  const auto& value = need(name, right);
+  if (!value.is_string()) fail(name, right);
+  return value.get_ref<const std::string&>();
+}
+
+std::int64_t object_reader::integer(std::string_view name, std::int64_t low,
+                                    std::int64_t high) const {
+  const auto right = "an integer from " + std::to_string(low) + " to " + std::to_string(high);
+  const auto& value = need(name, right);
+  if (!value.is_number_integer()) fail(name, right);
+  // An unsigned value over 2^63 would turn negative when read as a signed one.
+  if (value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(high))
+    fail(name, right);
+  const auto number = value.get<std::int64_t>();
+  if (number < low || number > high) fail(name, right);
+  return number;
+}
+
+std::int64_t object_reader::scaled(std::string_view name, double low, double high, int decimals,
+                                   std::string_view right) const {
+  const auto& value = need(name, right);
+  if (!value.is_number()) fail(name, right);
+  const auto number = value.get<double>();
+  if (!(number >= low && number <= high)) fail(name, right);
+  const double scale = std::pow(10.0, decimals);
+  const double scaled = std::round(number * scale);
+  // 33.333 has no exact binary form; what is further off than rounding explains has more decimals.
+  if (std::abs(scaled - number * scale) > 1e-6) fail(name, right);
+  return static_cast<std::int64_t>(scaled);
+}
+
+std::string dump(const nlohmann::ordered_json& document) {
+  return document.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+}  // namespace watchkeeper::server

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+
+#include "base/units.hpp"
+#include "domain/device.hpp"
+#include "domain/module.hpp"
+#include "net/shared/http.hpp"
+
+/// What the bodies of requests say. All that a client writes there is checked here and nowhere
+/// else: each throws refusal (malformed_request, unsupported_media_type) and nothing else. Pure.
+namespace watchkeeper::server {
+
+/// The body of PUT /v1/modules/{module}.
+module_record read_module(const net::http_request& request, const module_id& id, unix_ms now_ms);
+/// The body of PUT /v1/devices/{kid}; `kid_of_path` must be the thumbprint of its key.
+device_record read_device(const net::http_request& request, const thumbprint& kid_of_path,
+                          unix_ms now_ms);
+/// The token in the body of POST /v1/session.
+std::string read_sign_in(const net::http_request& request);
+
+}  // namespace watchkeeper::server

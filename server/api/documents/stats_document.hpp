@@ -1,0 +1,49 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+
+#include "actors/live/feed.hpp"
+#include "actors/statistics.hpp"
+#include "net/server.hpp"
+#include "server/heartbeats/deferred_statistics.hpp"
+
+namespace watchkeeper::server {
+
+struct build_info {
+  std::string version;
+  std::string commit;  // empty: unknown
+  std::string compiler;
+  std::string build_type;
+};
+
+/// Everything that /v1/stats and /metrics tell, taken at one moment.
+struct statistics_snapshot {
+  build_info build;
+  double uptime_s = 0;
+  net::server_statistics server;
+  actors::gateway_statistics gateway;
+  kept_heartbeats_statistics kept;
+  actors::live_feed_statistics live;
+  std::string_view es256;  // what verifies it: "own" or "openssl"
+  std::uint64_t es256_tables = 0;
+  std::uint64_t resident_bytes = 0;
+};
+
+std::string_view durability_name(storage::durability worth) noexcept;
+
+/// The document that docs/stats.schema.json describes. `filter`: comma-separated beginnings of the
+/// names of top-level members; empty: all of them.
+nlohmann::ordered_json stats_document(const statistics_snapshot& now, std::string_view filter);
+
+/// The same for people: a section a member, names and values aligned; the shards as a table.
+std::string stats_text(const nlohmann::ordered_json& document);
+
+/// Prometheus text exposition format 0.0.4.
+std::string metrics_text(const statistics_snapshot& now);
+
+/// Resident memory of this process in bytes; 0 where the system does not tell.
+std::uint64_t resident_memory_bytes();
+
+}  // namespace watchkeeper::server

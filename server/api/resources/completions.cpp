@@ -1,0 +1,104 @@
+// /v1/completions: the outbox, read in order, as events or as a table.
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <iterator>
+
+#include "net/shared/problem_response.hpp"
+#include "server/api/call.hpp"
+#include "server/api/refusal.hpp"
+#include "storage/completion_event.hpp"
+
+namespace watchkeeper::server {
+namespace {
+
+template <class Id>
+Id wanted(const call& c, std::string_view name) {
+  const auto text = c.query.find(name);
+  if (!text) return {};
+  const auto id = Id::parse(*text);
+  if (!id)
+    throw refusal(problem::malformed_request,
+                  "The query parameter " + std::string(name) +
+                      " must be an id: 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -");
+  return *id;
+}
+
+bool is_newest_first(const call& c) {
+  const auto order = c.query.find("order").value_or("asc");
+  if (order != "asc" && order != "desc")
+    throw refusal(problem::malformed_request, "The query parameter order must be asc or desc");
+  return order == "desc";
+}
+
+/// `order=asc`: after a sequence number, as a consumer of the outbox reads. `order=desc`: before
+/// one, as a person does.
+std::vector<storage::completion> read(call& c) {
+  const storage::completion_filter filter{wanted<student_id>(c, "student"),
+                                          wanted<module_id>(c, "module")};
+  const bool newest_first = is_newest_first(c);
+  if (c.query.find(newest_first ? "after" : "before"))
+    throw refusal(problem::malformed_request,
+                  "The query parameter after is for order=asc, before for order=desc");
+  const auto limit = c.query.limit();
+  if (!newest_first)
+    return need(c.store.book().completions(c.query.sequence("after"), limit, filter));
+  const auto before = c.query.find("before") ? c.query.sequence("before") : INT64_MAX;
+  return need(c.store.book().newest_completions(before, limit, filter));
+}
+
+/// A cell of RFC 4180. A spreadsheet takes a text that begins like a formula for one, so such a
+/// text gets an apostrophe in front; ids hold neither commas nor quotes nor line ends.
+std::string cell(std::string_view id) {
+  const bool formula =
+      !id.empty() && std::string_view("=+-@\t\r").find(id.front()) != std::string_view::npos;
+  return (formula ? "'" : "") + std::string(id);
+}
+
+}  // namespace
+
+net::http_response list_completions(call& c) {
+  const auto found = read(c);
+  std::string body = R"({"items":[)";
+  for (const auto& item : found) {
+    if (&item != &found.front()) body += ',';
+    body += storage::completion_event_json(item, c.event_source);
+  }
+  // Given whenever there is an item, on the last page too: a reader who comes back later goes on
+  // from there. Null says that nothing has come since (or, newest first, that nothing was before).
+  body += R"(],"next":)";
+  body += found.empty() ? "null" : '"' + std::to_string(found.back().sequence) + '"';
+  // Where a reader of the newest goes on forwards.
+  if (is_newest_first(c)) {
+    body += R"(,"newest":)";
+    body += found.empty() ? "null" : '"' + std::to_string(found.front().sequence) + '"';
+  }
+  body += '}';
+  return json_response(std::move(body));
+}
+
+net::http_response list_completions_csv(call& c) {
+  const auto found = read(c);
+  std::string body =
+      "sequence,student,module,seconds_watched,duration_seconds,completion_percentage,"
+      "threshold,rule_version,mastered_at\r\n";
+  for (const auto& item : found) {
+    const auto centipercent = completion_centipercent(item.covered_ms, item.duration_ms);
+    fmt::format_to(std::back_inserter(body), "{},{},{},{},{}.{:03},{}.{:02},{}.{:02},{},{}\r\n",
+                   item.sequence, cell(item.student.view()), cell(item.module.view()),
+                   seconds_watched(item.covered_ms), item.duration_ms / 1000,
+                   item.duration_ms % 1000, centipercent / 100, centipercent % 100,
+                   item.threshold_centipercent / 100, item.threshold_centipercent % 100,
+                   item.rule_version, net::rfc3339(item.mastered_ms));
+  }
+  net::http_response response;
+  response.content_type = "text/csv; charset=utf-8";
+  response.body = std::move(body);
+  response.headers.emplace_back("content-disposition", "attachment; filename=\"completions.csv\"");
+  // Where the next part begins; left out when nothing has come since.
+  if (!found.empty())
+    response.headers.emplace_back("x-next-after", std::to_string(found.back().sequence));
+  return response;
+}
+
+}  // namespace watchkeeper::server

@@ -1,0 +1,114 @@
+// Progress by student and by module, and the erasure of a student.
+#include <algorithm>
+
+#include "crypto/digest.hpp"
+#include "server/api/api_limits.hpp"
+#include "server/api/call.hpp"
+#include "server/api/documents/progress_json.hpp"
+#include "server/api/refusal.hpp"
+#include "server/api/resources/read_latest.hpp"
+#include "server/api/resources/status_lists.hpp"
+
+namespace watchkeeper::server {
+namespace {
+
+/// The modules of which ledger or hot store know something of the student, sorted. Sorted here, and
+/// not in the stores, so that a pair that wanders from one to the other between two pages is on
+/// neither of them twice and is not missed.
+std::vector<module_id> modules_of(call& c, const student_id& student) {
+  std::vector<module_id> found;
+  std::string cursor;
+  do {
+    auto page = need(c.store.book().progress_of_student(student, cursor, limits::list_items_max));
+    for (const auto& item : page.items) found.push_back(item.key.module);
+    cursor = page.next.value_or("");
+  } while (!cursor.empty() && found.size() < api_limits::student_modules_max);
+  // Without the hot store the list is what the ledger has; /readyz says `degraded` then.
+  if (const auto hot = c.store.hot().modules_of(student))
+    found.insert(found.end(), hot.value().begin(), hot.value().end());
+  std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
+  return found;
+}
+
+std::vector<storage::pair_progress> known_of(std::span<const pair_key> keys,
+                                             std::vector<std::optional<progress>> states) {
+  std::vector<storage::pair_progress> known;
+  known.reserve(keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i)
+    if (states[i]) known.push_back({keys[i], *std::move(states[i])});
+  return known;
+}
+
+}  // namespace
+
+net::http_response get_progress(call& c) {
+  const pair_key key{c.student_at(0), c.module_at(1)};
+  const auto state = freshest_of(c, key);
+  if (!state)
+    throw refusal(problem::not_found, "Nothing was ever credited to this student in this module");
+  std::string body;
+  append_progress(body, key, *state);
+  return json_response(std::move(body));
+}
+
+net::http_response list_student_progress(call& c) {
+  const auto student = c.student_at(0);
+  const auto cursor = c.query.cursor();
+  const auto limit = c.query.limit();
+  auto modules = modules_of(c, student);
+  modules.erase(modules.begin(),
+                std::find_if(modules.begin(), modules.end(),
+                             [&](const module_id& id) { return id.view() > cursor; }));
+  std::optional<std::string> next;
+  if (modules.size() > limit) {
+    modules.resize(limit);
+    next = modules.back().view();
+  }
+  std::vector<pair_key> keys;
+  for (const auto& module : modules) keys.push_back({student, module});
+  auto recorded = need(c.store.book().read(keys));
+  const auto items = known_of(keys, freshest(c, keys, std::move(recorded)));
+  return json_response(progress_list(items, next));
+}
+
+net::http_response list_module_students(call& c) {
+  const auto module = c.module_at(0);
+  const auto order = c.query.find("order").value_or("student");
+  if (order == "attention") return list_by_attention(c, module);
+  if (order != "student")
+    throw refusal(problem::malformed_request,
+                  "The query parameter order must be student or attention");
+  auto page = need(c.store.book().progress_of_module(module, c.query.cursor(), c.query.limit()));
+  std::vector<pair_key> keys;
+  std::vector<std::optional<progress>> recorded;
+  for (auto& item : page.items) {
+    keys.push_back(item.key);
+    recorded.emplace_back(std::move(item.state));
+  }
+  const auto items = known_of(keys, freshest(c, keys, std::move(recorded)));
+  auto body = progress_list(items, page.next);
+  if (c.query.cursor().empty()) {
+    body.pop_back();  // its brace: one member more
+    body += ",\"total\":" + std::to_string(need(c.store.book().students_of(module))) + '}';
+  }
+  return json_response(std::move(body));
+}
+
+net::http_response delete_student(call& c) {
+  const auto student = c.student_at(0);
+  // First the actors and the hot store, so that no checkpoint brings back what the ledger forgets.
+  need(c.gateway.forget_student(student));
+  const auto digest = crypto::hex(crypto::sha256(student.view()));
+  const bool erased = need(c.store.book().erase_student(student, c.caller.name, digest, c.now_ms));
+  c.gateway.student_has_gone(student);
+  c.gateway.forget_heatmap_rows();
+  c.attention.drop_all();
+  // No id here: it must not outlive the student in a log.
+  c.log(0, "api",
+        erased ? "a student was erased by " + c.caller.name
+               : "an erasure by " + c.caller.name + " found nothing in the ledger");
+  return no_content();
+}
+
+}  // namespace watchkeeper::server

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "net/shared/http.hpp"
+#include "server/app/cors.hpp"
+#include "server/console/console_pages.hpp"
+
+namespace watchkeeper::server {
+
+class api;
+class heartbeat_endpoint;
+class static_files;
+class live_endpoint;
+
+/// Where every request arrives: heartbeats go to the heartbeat endpoint, files to the folders, the
+/// console's pages are answered here, all others go to the API.
+/// It exists before both, since the HTTP/2 server wants a sink and both want its reply port.
+class front_desk final : public net::request_sink {
+ public:
+  front_desk(cors sharing, unix_ms (*now)()) : sharing_(std::move(sharing)), now_(now) {}
+
+  /// Called before the server starts; all outlive it.
+  void open(net::reply_port& replies, heartbeat_endpoint& heartbeats, static_files& files,
+            live_endpoint& live, api& others) noexcept {
+    replies_ = &replies;
+    heartbeats_ = &heartbeats;
+    files_ = &files;
+    live_ = &live;
+    api_ = &others;
+  }
+
+  body_policy policy_of(net::http_method method, std::string_view path) noexcept override;
+  const net::header_fields* common_fields(const net::http_request& request) noexcept override {
+    return sharing_.fields_for(request);
+  }
+  void on_request(net::http_request&& request) noexcept override;
+  void on_data(const net::reply_address& from, std::string_view bytes, bool last) noexcept override;
+  void on_drained(const net::reply_address& to) noexcept override;
+  void on_gone(const net::reply_address& from) noexcept override;
+  void on_round_end(std::uint32_t io_thread) noexcept override;
+
+ private:
+  void show_console(const net::http_request& request) noexcept;
+
+  const cors sharing_;
+  unix_ms (*const now_)();
+  const console_pages pages_;
+  net::reply_port* replies_ = nullptr;
+  heartbeat_endpoint* heartbeats_ = nullptr;
+  static_files* files_ = nullptr;
+  live_endpoint* live_ = nullptr;
+  api* api_ = nullptr;
+};
+
+}  // namespace watchkeeper::server

@@ -1,0 +1,87 @@
+#include "storage/memory/faulty_store.hpp"
+
+#include <memory>
+
+namespace watchkeeper::storage {
+
+fault_plan scripted_faults(std::vector<store_fault> script) {
+  return [script = std::move(script), next = std::size_t{0}](std::string_view) mutable {
+    return next < script.size() ? script[next++] : store_fault::none;
+  };
+}
+
+fault_plan random_faults(std::uint64_t seed, double rate) {
+  return [random = std::mt19937_64(seed), rate](std::string_view) mutable {
+    if (std::uniform_real_distribution<double>()(random) >= rate) return store_fault::none;
+    constexpr store_fault faults[] = {store_fault::lost_request, store_fault::lost_answer,
+                                      store_fault::refused, store_fault::corrupt};
+    return faults[std::uniform_int_distribution<std::size_t>(0, std::size(faults) - 1)(random)];
+  };
+}
+
+faulty_store::faulty_store(hot_store& inner, fault_plan plan)
+    : inner_(inner), plan_(std::move(plan)) {}
+
+template <class Call>
+auto faulty_store::befall(std::string_view operation, Call call) -> decltype(call()) {
+  switch (plan_(operation)) {
+    case store_fault::none:
+      break;
+    case store_fault::lost_request:
+      return storage_failure{storage_error::unavailable, "injected: the request was lost"};
+    case store_fault::lost_answer: {
+      const auto unseen = call();
+      static_cast<void>(unseen);
+      return storage_failure{storage_error::unavailable, "injected: the answer was lost"};
+    }
+    case store_fault::refused:
+      return storage_failure{storage_error::refused, "injected: refused"};
+    case store_fault::corrupt:
+      return storage_failure{storage_error::corrupt, "injected: corrupt"};
+  }
+  return call();
+}
+
+stored<std::vector<applied_credit>> faulty_store::apply(std::span<const hot_request> requests) {
+  return befall("apply", [&] { return inner_.apply(requests); });
+}
+
+stored<std::vector<std::optional<progress>>> faulty_store::read(std::span<const pair_key> keys) {
+  return befall("read", [&] { return inner_.read(keys); });
+}
+
+stored<ok_t> faulty_store::merge(std::span<const pair_progress> pairs, bool dirty) {
+  return befall("merge", [&] { return inner_.merge(pairs, dirty); });
+}
+
+stored<std::vector<module_id>> faulty_store::modules_of(const student_id& student) {
+  return befall("modules_of", [&] { return inner_.modules_of(student); });
+}
+
+stored<std::vector<dirty_pair>> faulty_store::read_dirty(partition_index partition,
+                                                         std::size_t pairs_max) {
+  return befall("read_dirty", [&] { return inner_.read_dirty(partition, pairs_max); });
+}
+
+stored<ok_t> faulty_store::mark_clean(partition_index partition,
+                                      std::span<const dirty_pair> pairs) {
+  return befall("mark_clean", [&] { return inner_.mark_clean(partition, pairs); });
+}
+
+stored<std::uint64_t> faulty_store::dirty_count() {
+  return befall("dirty_count", [&] { return inner_.dirty_count(); });
+}
+
+stored<ok_t> faulty_store::erase(const student_id& student) {
+  return befall("erase", [&] { return inner_.erase(student); });
+}
+
+stored<ok_t> faulty_store::readmit(const student_id& student) {
+  return befall("readmit", [&] { return inner_.readmit(student); });
+}
+
+stored<hot_store_health> faulty_store::health() {
+  return befall("health", [&] { return inner_.health(); });
+}
+
+}  // namespace watchkeeper::storage

@@ -1,0 +1,204 @@
+#include "storage/memory/memory_store.hpp"
+
+#include <algorithm>
+#include <atomic>
+
+namespace watchkeeper::storage {
+
+namespace {
+
+/// Looks at up to `buckets` hash buckets from `cursor` on and removes what has expired.
+template <class Map, class Expired>
+void sweep_buckets(Map& map, std::size_t& cursor, std::size_t buckets, Expired expired) {
+  for (std::size_t i = 0; i < buckets && !map.empty(); ++i) {
+    cursor = (cursor + 1) % map.bucket_count();
+    std::vector<typename Map::key_type> gone;
+    for (auto it = map.begin(cursor); it != map.end(cursor); ++it)
+      if (expired(it->second)) gone.push_back(it->first);
+    for (const auto& key : gone) map.erase(key);
+  }
+}
+
+storage_failure full() {
+  return {storage_error::refused, "the memory store is full"};
+}
+
+}  // namespace
+
+memory_store::memory_store(std::size_t pairs_max) : pairs_max_(pairs_max) {
+  static std::atomic<std::uint64_t> made{0};
+  incarnation_ = std::to_string(made.fetch_add(1, std::memory_order_relaxed));
+}
+
+bool memory_store::is_erased(const student_id& student, unix_ms now_ms) {
+  const auto it = students_.find(student);
+  if (it == students_.end() || !it->second.erased) return false;
+  // No request had told the time when the student was erased: the refusal starts with this one.
+  if (it->second.touched_ms == 0) it->second.touched_ms = now_ms;
+  return now_ms - it->second.touched_ms < limits::student_ttl_ms;
+}
+
+applied_credit memory_store::apply_one(const hot_request& request) {
+  const auto& credit = request.credit;
+  const auto now_ms = credit.now_ms;
+  latest_now_ms_ = std::max(latest_now_ms_, now_ms);
+  applied_credit answer;
+  if (is_erased(credit.student, now_ms)) {
+    answer.how = applied_credit::state::done;
+    answer.outcome.status = credit_status::rejected;
+    answer.outcome.why = problem::unknown_device;
+    if (request.want_coverage) answer.covered.emplace();
+    return answer;
+  }
+  const auto pair = pairs_.find(credit.pair());
+  if (pair == pairs_.end()) {
+    answer.how = applied_credit::state::pair_missing;
+    return answer;
+  }
+
+  // The states are copies: what expired or is new starts afresh, what is rejected leaves no trace.
+  held_session session;
+  const auto known_session = sessions_.find(credit.session_key());
+  if (known_session != sessions_.end() &&
+      now_ms - known_session->second.touched_ms < limits::session_ttl_ms)
+    session = known_session->second;
+  held_student student;
+  const auto known_student = students_.find(credit.student);
+  if (known_student != students_.end() && !known_student->second.erased &&
+      now_ms - known_student->second.touched_ms < limits::student_ttl_ms)
+    student = known_student->second;
+  if ((known_session == sessions_.end() && sessions_.size() >= limits::sessions_max) ||
+      (known_student == students_.end() && students_.size() >= pairs_max_))
+    return answer;  // failed
+
+  answer.outcome = apply_credit(credit, session.state, student.bucket, pair->second.state);
+  answer.how = applied_credit::state::done;
+  if (answer.outcome.status <= credit_status::limited) {
+    session.touched_ms = student.touched_ms = now_ms;
+    sessions_[credit.session_key()] = session;
+    students_[credit.student] = student;
+    pair->second.version = ++last_version_;
+    dirty_[partition_of(credit.student)].insert(credit.pair());
+  }
+  if (request.want_coverage) answer.covered = pair->second.state.covered;
+  return answer;
+}
+
+stored<std::vector<applied_credit>> memory_store::apply(std::span<const hot_request> requests) {
+  std::vector<applied_credit> answers;
+  answers.reserve(requests.size());
+  for (const auto& request : requests) answers.push_back(apply_one(request));
+  sweep(requests.size());
+  if (!answers.empty() && std::all_of(answers.begin(), answers.end(), [](const auto& a) {
+        return a.how == applied_credit::state::failed;
+      }))
+    return full();
+  return answers;
+}
+
+void memory_store::sweep(std::size_t entries) {
+  sweep_buckets(sessions_, session_cursor_, entries, [this](const held_session& s) {
+    return latest_now_ms_ - s.touched_ms >= limits::session_ttl_ms;
+  });
+  sweep_buckets(students_, student_cursor_, entries, [this](const held_student& s) {
+    return s.touched_ms != 0 && latest_now_ms_ - s.touched_ms >= limits::student_ttl_ms;
+  });
+}
+
+stored<std::vector<std::optional<progress>>> memory_store::read(std::span<const pair_key> keys) {
+  std::vector<std::optional<progress>> found;
+  found.reserve(keys.size());
+  for (const auto& key : keys) {
+    const auto it = pairs_.find(key);
+    found.push_back(it == pairs_.end() ? std::nullopt : std::optional(it->second.state));
+  }
+  return found;
+}
+
+stored<ok_t> memory_store::merge(std::span<const pair_progress> pairs, bool dirty) {
+  bool too_many_pieces = false;
+  for (const auto& [key, state] : pairs) {
+    if (is_erased(key.student, latest_now_ms_)) continue;
+    auto it = pairs_.find(key);
+    auto united = it == pairs_.end() ? state : it->second.state;
+    if (it != pairs_.end()) watchkeeper::merge(united, state);
+    if (united.covered.pieces().size() > limits::coverage_intervals_max) {
+      too_many_pieces = true;
+      continue;
+    }
+    if (it == pairs_.end()) {
+      if (pairs_.size() >= pairs_max_) return full();
+      pairs_.emplace(key, held_pair{std::move(united), ++last_version_});
+      modules_[key.student].insert(key.module);
+    } else if (united != it->second.state) {
+      it->second = {std::move(united), ++last_version_};
+    }
+    if (dirty) dirty_[partition_of(key.student)].insert(key);
+  }
+  if (too_many_pieces)
+    return storage_failure{storage_error::too_many_pieces, "a united coverage has too many pieces"};
+  return ok;
+}
+
+stored<std::vector<module_id>> memory_store::modules_of(const student_id& student) {
+  std::vector<module_id> modules;
+  if (const auto it = modules_.find(student); it != modules_.end())
+    modules.assign(it->second.begin(), it->second.end());
+  return modules;
+}
+
+stored<std::vector<dirty_pair>> memory_store::read_dirty(partition_index partition,
+                                                         std::size_t pairs_max) {
+  std::vector<dirty_pair> found;
+  for (const auto& key : dirty_.at(partition)) {
+    if (found.size() == pairs_max) break;
+    const auto& held = pairs_.at(key);
+    found.push_back({key, held.state, held.version});
+  }
+  return found;
+}
+
+stored<ok_t> memory_store::mark_clean(partition_index partition,
+                                      std::span<const dirty_pair> pairs) {
+  for (const auto& pair : pairs) {
+    const auto it = pairs_.find(pair.key);
+    if (it != pairs_.end() && it->second.version == pair.version)
+      dirty_.at(partition).erase(pair.key);
+  }
+  return ok;
+}
+
+stored<std::uint64_t> memory_store::dirty_count() {
+  std::uint64_t count = 0;
+  for (const auto& keys : dirty_) count += keys.size();
+  return count;
+}
+
+stored<ok_t> memory_store::erase(const student_id& student) {
+  if (const auto it = modules_.find(student); it != modules_.end()) {
+    for (const auto& module : it->second) {
+      const pair_key key{student, module};
+      pairs_.erase(key);
+      dirty_[partition_of(student)].erase(key);
+    }
+    modules_.erase(it);
+  }
+  students_[student] = {credit_bucket{}, true, latest_now_ms_};
+  return ok;
+}
+
+stored<ok_t> memory_store::readmit(const student_id& student) {
+  const auto it = students_.find(student);
+  if (it != students_.end() && it->second.erased) students_.erase(it);
+  return ok;
+}
+
+stored<hot_store_health> memory_store::health() {
+  return hot_store_health{durability::memory, "memory of this process", incarnation_};
+}
+
+std::unique_ptr<hot_store> make_memory_store(std::size_t pairs_max) {
+  return std::make_unique<memory_store>(pairs_max);
+}
+
+}  // namespace watchkeeper::storage

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "domain/credit.hpp"
+#include "domain/limits.hpp"
+#include "storage/hot_store.hpp"
+
+namespace watchkeeper::storage {
+
+/// The hot store's reference model: plain maps and `apply_credit`. Every other store must answer as
+/// this one does. It serves in production too, while the hot store is away, so it has limits:
+/// `pairs_max` pairs, limits::sessions_max sessions and `pairs_max` students; what would pass them
+/// is refused. Sessions and students expire by the clock of the requests; the sweep does bounded
+/// work a batch. Thread: one at a time.
+class memory_store final : public hot_store {
+ public:
+  explicit memory_store(std::size_t pairs_max);
+
+  stored<std::vector<applied_credit>> apply(std::span<const hot_request> requests) override;
+  stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) override;
+  stored<ok_t> merge(std::span<const pair_progress> pairs, bool dirty) override;
+  stored<std::vector<module_id>> modules_of(const student_id& student) override;
+  stored<std::vector<dirty_pair>> read_dirty(partition_index partition,
+                                             std::size_t pairs_max) override;
+  stored<ok_t> mark_clean(partition_index partition, std::span<const dirty_pair> pairs) override;
+  stored<std::uint64_t> dirty_count() override;
+  stored<ok_t> erase(const student_id& student) override;
+  stored<ok_t> readmit(const student_id& student) override;
+  stored<hot_store_health> health() override;
+
+ private:
+  struct held_pair {
+    progress state;
+    std::uint64_t version = 0;
+  };
+  struct held_student {
+    credit_bucket bucket;
+    bool erased = false;
+    unix_ms touched_ms = 0;  // of an erased one 0: the clock was not known then
+  };
+  struct held_session {
+    session_state state;
+    unix_ms touched_ms = 0;
+  };
+
+  applied_credit apply_one(const hot_request& request);
+  bool is_erased(const student_id& student, unix_ms now_ms);
+  void sweep(std::size_t entries);
+
+  std::size_t pairs_max_;
+  std::string incarnation_;
+  std::unordered_map<pair_key, held_pair> pairs_;
+  std::unordered_map<student_id, std::unordered_set<module_id>> modules_;
+  std::unordered_map<student_id, held_student> students_;
+  std::unordered_map<session_key_id, held_session> sessions_;
+  std::array<std::unordered_set<pair_key>, limits::partitions> dirty_;
+  std::uint64_t last_version_ = 0;  // one counter for all pairs: no version comes twice
+  unix_ms latest_now_ms_ = 0;
+  std::size_t session_cursor_ = 0;
+  std::size_t student_cursor_ = 0;
+};
+
+}  // namespace watchkeeper::storage

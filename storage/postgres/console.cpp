@@ -1,0 +1,45 @@
+#include <algorithm>
+#include <pqxx/nontransaction.hxx>
+#include <pqxx/transaction.hxx>
+
+#include "storage/postgres/ledger.hpp"
+#include "storage/postgres/row.hpp"
+#include "storage/postgres/text.hpp"
+
+namespace watchkeeper::storage::postgres {
+
+stored<ok_t> postgres_ledger::end_console_sessions(std::span<const console_session_end> ended,
+                                                   unix_ms now_ms) {
+  return session_.call([&](pqxx::connection& connection) {
+    pqxx::work work(connection);
+    work.exec_prepared("forget_console_ends", now_ms);
+    for (const auto& each : ended)
+      work.exec_prepared("end_console_session",
+                         bytea({reinterpret_cast<const char*>(each.id.data()), each.id.size()}),
+                         each.expires_ms);
+    work.commit();
+    return ok;
+  });
+}
+
+stored<std::vector<console_session_end>> postgres_ledger::ended_console_sessions(
+    unix_ms now_ms, std::size_t limit) {
+  return session_.call([&](pqxx::connection& connection) {
+    pqxx::nontransaction reading(connection);
+    const auto rows =
+        reading.exec_prepared("ended_console_sessions", now_ms, static_cast<std::int64_t>(limit));
+    std::vector<console_session_end> ended;
+    ended.reserve(rows.size());
+    for (const auto& row : rows) {
+      const auto id = parse_bytea(text_of(row[0]));
+      auto& made = ended.emplace_back();
+      if (!id || id->size() != made.id.size())
+        throw decode_error("a console session's id is not of 16 bytes");
+      std::copy(id->begin(), id->end(), made.id.begin());
+      made.expires_ms = number_of<unix_ms>(row[1]);
+    }
+    return ended;
+  });
+}
+
+}  // namespace watchkeeper::storage::postgres

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <string>
+
+#include "storage/ledger.hpp"
+#include "storage/postgres/database.hpp"
+
+namespace watchkeeper::storage::postgres {
+
+/// The port over PostgreSQL 15. Progress: postgres_progress.cpp; heatmaps: postgres_heatmap.cpp;
+/// catalogue, devices, assignments and erasure: postgres_registry.cpp; schema:
+/// postgres_migrate.cpp; SQL: postgres_statements.cpp.
+class postgres_ledger final : public ledger {
+ public:
+  explicit postgres_ledger(const std::string& url) : session_(url) {}
+
+  stored<ok_t> migrate() override;
+  stored<schema_version> version() override;
+
+  stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) override;
+  using ledger::checkpoint;
+  stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs, unix_ms now_ms,
+                                           std::vector<heatmap_delta>* grown) override;
+  stored<page<pair_progress>> progress_of_student(const student_id& student,
+                                                  std::string_view cursor,
+                                                  std::size_t limit) override;
+  stored<page<pair_progress>> progress_of_module(const module_id& module, std::string_view cursor,
+                                                 std::size_t limit) override;
+  stored<std::vector<completion>> completions(std::int64_t after_sequence, std::size_t limit,
+                                              const completion_filter& wanted) override;
+  stored<std::vector<completion>> newest_completions(std::int64_t before_sequence,
+                                                     std::size_t limit,
+                                                     const completion_filter& wanted) override;
+  stored<std::vector<module_summary>> summarize_modules() override;
+  stored<std::uint64_t> students_of(const module_id& module) override;
+
+  stored<std::optional<heatmap_record>> heatmap_of(const module_id& module) override;
+  stored<ok_t> add_plays(std::span<const heatmap_delta> plays, std::string_view writer,
+                         std::int64_t sequence) override;
+  stored<heatmap_recount> recount_heatmap(const module_id& module, bool write) override;
+  stored<std::optional<module_id>> next_watched_module(
+      const std::optional<module_id>& after) override;
+
+  stored<ok_t> put_module(const module_record& module) override;
+  stored<std::optional<module_record>> get_module(const module_id& id) override;
+  stored<bool> remove_module(const module_id& id) override;
+  stored<page<module_record>> list_modules(std::string_view cursor, std::size_t limit) override;
+
+  stored<bool> put_device(const device_record& device) override;
+  stored<std::vector<std::optional<device_record>>> get_devices(
+      std::span<const thumbprint> kids) override;
+  stored<bool> revoke_device(const thumbprint& kid) override;
+  stored<std::vector<device_record>> devices_of(const student_id& student) override;
+
+  stored<ok_t> put_assignment(const pair_key& pair, unix_ms now_ms) override;
+  stored<bool> remove_assignment(const pair_key& pair) override;
+  stored<bool> is_assigned(const pair_key& pair) override;
+
+  stored<bool> erase_student(const student_id& student, std::string_view actor,
+                             std::string_view student_digest_hex, unix_ms now_ms) override;
+
+  stored<ok_t> end_console_sessions(std::span<const console_session_end> ended,
+                                    unix_ms now_ms) override;
+  stored<std::vector<console_session_end>> ended_console_sessions(unix_ms now_ms,
+                                                                  std::size_t limit) override;
+
+  stored<std::vector<registry_change>> changes(std::int64_t after_sequence,
+                                               std::size_t limit) override;
+  stored<std::int64_t> last_change() override;
+  stored<std::string> health() override;
+
+ private:
+  stored<std::vector<completion>> read_completions(const char* statement, std::int64_t sequence,
+                                                   std::size_t limit,
+                                                   const completion_filter& wanted);
+  stored<ok_t> count_heatmaps_once();
+
+  session session_;
+  unsigned idle_polls_ = 0;  // of changes(), since it last let old rows be forgotten
+};
+
+}  // namespace watchkeeper::storage::postgres

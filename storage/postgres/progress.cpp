@@ -1,0 +1,272 @@
+#include <algorithm>
+#include <numeric>
+#include <pqxx/nontransaction.hxx>
+#include <pqxx/transaction.hxx>
+
+#include "storage/heatmap_growth.hpp"
+#include "storage/ledger_rules.hpp"
+#include "storage/postgres/heatmap.hpp"
+#include "storage/postgres/ledger.hpp"
+#include "storage/postgres/row.hpp"
+#include "storage/postgres/text.hpp"
+
+namespace watchkeeper::storage::postgres {
+namespace {
+
+/// The columns of WATCHKEEPER_STATE, of which `first` is the first.
+progress progress_from(const pqxx::row& row, pqxx::row::size_type first) {
+  auto covered = parse_multirange(text_of(row[first]));
+  if (!covered) throw decode_error("a coverage is not sorted, or its gaps are not closed");
+  progress state;
+  state.covered = std::move(*covered);
+  state.duration_ms = number_of<media_ms>(row[first + 1]);
+  state.playtime_ms = number_of<std::int64_t>(row[first + 2]);
+  state.resume_ms = number_of<media_ms>(row[first + 3]);
+  state.resume_at_ms = number_of<unix_ms>(row[first + 4]);
+  state.updated_ms = number_of<unix_ms>(row[first + 5]);
+  state.mastered_ms = number_of<unix_ms>(row[first + 6]);
+  return state;
+}
+constexpr pqxx::row::size_type state_columns = 7;
+
+pair_key key_from(const pqxx::row& row) {
+  return {id_of<student_id>(row[0]), id_of<module_id>(row[1])};
+}
+
+bool before(const pair_key& a, const pair_key& b) noexcept {
+  return a.student != b.student ? a.student < b.student : a.module < b.module;
+}
+
+/// Places of `count` keys, in the order of the keys.
+template <class KeyAt>
+std::vector<std::size_t> sorted_places(std::size_t count, KeyAt&& key_at) {
+  std::vector<std::size_t> places(count);
+  std::iota(places.begin(), places.end(), std::size_t{0});
+  std::sort(places.begin(), places.end(),
+            [&](std::size_t a, std::size_t b) { return before(key_at(a), key_at(b)); });
+  return places;
+}
+
+/// The first of the places whose key is `key`.
+template <class KeyAt>
+auto find_place(const std::vector<std::size_t>& places, const pair_key& key, KeyAt&& key_at) {
+  const auto at =
+      std::lower_bound(places.begin(), places.end(), key,
+                       [&](std::size_t a, const pair_key& k) { return before(key_at(a), k); });
+  if (at == places.end() || key_at(*at) != key) throw decode_error("a row nobody asked for");
+  return at;
+}
+
+/// The nine arrays of the statement `checkpoint`.
+struct checkpoint_columns {
+  array_literal students, modules, covered, durations, playtimes, resumes, resumed_at, updated,
+      mastered;
+
+  void add(const pair_progress& pair) {
+    students.add(pair.key.student.view());
+    modules.add(pair.key.module.view());
+    covered.add(multirange(pair.state.covered));
+    durations.add(std::int64_t{pair.state.duration_ms});
+    playtimes.add(pair.state.playtime_ms);
+    resumes.add(std::int64_t{pair.state.resume_ms});
+    resumed_at.add(pair.state.resume_at_ms);
+    updated.add(pair.state.updated_ms);
+    mastered.add(pair.state.mastered_ms);
+  }
+};
+
+/// Pairs that are mastered from now on.
+void set_mastered(pqxx::work& work, const std::vector<pair_key>& pairs, unix_ms now_ms) {
+  if (pairs.empty()) return;
+  array_literal students, modules;
+  for (const auto& pair : pairs) {
+    students.add(pair.student.view());
+    modules.add(pair.module.view());
+  }
+  work.exec_prepared("set_mastered", students.text(), modules.text(), now_ms);
+}
+
+void add_completions(pqxx::work& work, const std::vector<completion>& events) {
+  if (events.empty()) return;
+  array_literal students, modules, covered, durations, thresholds, mastered;
+  for (const auto& event : events) {
+    students.add(event.student.view());
+    modules.add(event.module.view());
+    covered.add(std::int64_t{event.covered_ms});
+    durations.add(std::int64_t{event.duration_ms});
+    thresholds.add(std::int64_t{event.threshold_centipercent});
+    mastered.add(event.mastered_ms);
+  }
+  work.exec_prepared("lock_completion");
+  work.exec_prepared("add_completions", students.text(), modules.text(), covered.text(),
+                     durations.text(), thresholds.text(), mastered.text(), completion_rule_version);
+}
+
+std::vector<pair_progress> pairs_from(const pqxx::result& rows) {
+  std::vector<pair_progress> items;
+  items.reserve(rows.size());
+  for (const auto& row : rows) items.push_back({key_from(row), progress_from(row, 2)});
+  return items;
+}
+
+}  // namespace
+
+stored<std::vector<std::optional<progress>>> postgres_ledger::read(std::span<const pair_key> keys) {
+  std::vector<std::optional<progress>> states(keys.size());
+  if (keys.empty()) return states;
+  return session_.call([&](pqxx::connection& connection) {
+    array_literal students, modules;
+    for (const auto& key : keys) {
+      students.add(key.student.view());
+      modules.add(key.module.view());
+    }
+    pqxx::nontransaction reading(connection);
+    const auto rows = reading.exec_prepared("read", students.text(), modules.text());
+
+    const auto key_at = [&](std::size_t i) -> const pair_key& { return keys[i]; };
+    const auto places = sorted_places(keys.size(), key_at);
+    for (const auto& row : rows) {
+      const auto key = key_from(row);
+      const auto state = progress_from(row, 2);
+      // A key that was asked for twice has a row for each time, and is answered in both places.
+      for (auto at = find_place(places, key, key_at); at != places.end() && keys[*at] == key; ++at)
+        states[*at] = state;
+    }
+    return std::move(states);
+  });
+}
+
+stored<std::vector<progress>> postgres_ledger::checkpoint(std::span<const pair_progress> pairs,
+                                                          unix_ms now_ms,
+                                                          std::vector<heatmap_delta>* grown) {
+  if (grown) grown->clear();
+  if (pairs.empty()) return std::vector<progress>{};
+  const auto key_at = [&](std::size_t i) -> const pair_key& { return pairs[i].key; };
+  const auto places = sorted_places(pairs.size(), key_at);
+  checkpoint_columns given;
+  for (const auto place : places) given.add(pairs[place]);
+
+  return session_.call([&](pqxx::connection& connection) {
+    pqxx::work work(connection);
+    work.exec_prepared("lock_erasure_shared");
+    const auto rows =
+        work.exec_prepared("checkpoint", given.students.text(), given.modules.text(),
+                           given.covered.text(), given.durations.text(), given.playtimes.text(),
+                           given.resumes.text(), given.resumed_at.text(), given.updated.text(),
+                           given.mastered.text(), completion_rule_version);
+
+    std::vector<progress> states(pairs.size());
+    std::vector<pair_key> newly_mastered;
+    std::vector<completion> events;
+    heatmap_growth growth;
+    for (const auto& row : rows) {
+      const auto place = *find_place(places, key_from(row), key_at);
+      const auto& key = pairs[place].key;
+      auto& state = states[place];
+      state = progress_from(row, 2);
+
+      const pqxx::row::size_type after_state = 2 + state_columns;
+      std::optional<module_rules> rules;
+      if (!row[after_state].is_null())
+        rules = {.duration_ms = number_of<media_ms>(row[after_state]),
+                 .mastery_centipercent = number_of<std::int32_t>(row[after_state + 1])};
+      const auto fresh = parse_ranges(text_of(row[after_state + 3]));
+      if (!fresh) throw decode_error("what a coverage grew by is not sorted");
+      growth.add(key.module, rules ? rules->duration_ms : state.duration_ms, *fresh);
+      const auto decision = decide_mastery(key, state, rules, now_ms);
+      if (decision.newly) {
+        state.mastered_ms = now_ms;
+        newly_mastered.push_back(key);
+      }
+      if (state.mastered_ms != 0 && !row[after_state + 2].as<bool>())
+        events.push_back(decision.event);
+    }
+    set_mastered(work, newly_mastered, now_ms);
+    auto added = change_viewers(work, growth, true);
+    add_completions(work, events);
+    work.commit();
+    if (grown) *grown = std::move(added);
+    return states;
+  });
+}
+
+stored<page<pair_progress>> postgres_ledger::progress_of_student(const student_id& student,
+                                                                 std::string_view cursor,
+                                                                 std::size_t limit) {
+  if (!is_cursor<module_id>(cursor)) return page<pair_progress>{};
+  return session_.call([&](pqxx::connection& connection) {
+    const auto items = page_items(limit);
+    pqxx::nontransaction reading(connection);
+    const auto rows = reading.exec_prepared("progress_of_student", text(student.view()),
+                                            text(cursor), static_cast<std::int64_t>(items + 1));
+    return make_page(pairs_from(rows), items, [](const auto& item) { return item.key.module; });
+  });
+}
+
+stored<page<pair_progress>> postgres_ledger::progress_of_module(const module_id& module,
+                                                                std::string_view cursor,
+                                                                std::size_t limit) {
+  if (!is_cursor<student_id>(cursor)) return page<pair_progress>{};
+  return session_.call([&](pqxx::connection& connection) {
+    const auto items = page_items(limit);
+    pqxx::nontransaction reading(connection);
+    const auto rows = reading.exec_prepared("progress_of_module", text(module.view()), text(cursor),
+                                            static_cast<std::int64_t>(items + 1));
+    return make_page(pairs_from(rows), items, [](const auto& item) { return item.key.student; });
+  });
+}
+
+stored<std::vector<completion>> postgres_ledger::completions(std::int64_t after_sequence,
+                                                             std::size_t limit,
+                                                             const completion_filter& wanted) {
+  return read_completions("completions", after_sequence, limit, wanted);
+}
+
+stored<std::vector<completion>> postgres_ledger::newest_completions(
+    std::int64_t before_sequence, std::size_t limit, const completion_filter& wanted) {
+  return read_completions("newest_completions", before_sequence, limit, wanted);
+}
+
+stored<std::vector<completion>> postgres_ledger::read_completions(const char* statement,
+                                                                  std::int64_t sequence,
+                                                                  std::size_t limit,
+                                                                  const completion_filter& wanted) {
+  return session_.call([&](pqxx::connection& connection) {
+    pqxx::work reading(connection);
+    // Which index is right depends on which of the filters is there.
+    if (!wanted.student.empty() || !wanted.module.empty())
+      reading.exec("SET LOCAL plan_cache_mode = force_custom_plan");
+    const auto rows =
+        reading.exec_prepared(statement, sequence, static_cast<std::int64_t>(page_items(limit)),
+                              text(wanted.student.view()), text(wanted.module.view()));
+    std::vector<completion> items;
+    items.reserve(rows.size());
+    for (const auto& row : rows)
+      items.push_back({.sequence = number_of<std::int64_t>(row[0]),
+                       .student = id_of<student_id>(row[1]),
+                       .module = id_of<module_id>(row[2]),
+                       .rule_version = number_of<std::int32_t>(row[3]),
+                       .covered_ms = number_of<media_ms>(row[4]),
+                       .duration_ms = number_of<media_ms>(row[5]),
+                       .threshold_centipercent = number_of<std::int32_t>(row[6]),
+                       .mastered_ms = number_of<unix_ms>(row[7])});
+    return items;
+  });
+}
+
+stored<std::vector<module_summary>> postgres_ledger::summarize_modules() {
+  return session_.call([&](pqxx::connection& connection) {
+    pqxx::nontransaction reading(connection);
+    const auto rows = reading.exec_prepared("summarize_modules");
+    std::vector<module_summary> found;
+    found.reserve(rows.size());
+    for (const auto& row : rows)
+      found.push_back({.module = id_of<module_id>(row[0]),
+                       .students = number_of<std::int64_t>(row[1]),
+                       .mastered = number_of<std::int64_t>(row[2]),
+                       .average_centipercent = number_of<std::int32_t>(row[3])});
+    return found;
+  });
+}
+
+}  // namespace watchkeeper::storage::postgres

@@ -1,0 +1,247 @@
+#include <algorithm>
+#include <pqxx/nontransaction.hxx>
+#include <pqxx/transaction.hxx>
+
+#include "base/base64url.hpp"
+#include "storage/heatmap_growth.hpp"
+#include "storage/ledger_rules.hpp"
+#include "storage/postgres/heatmap.hpp"
+#include "storage/postgres/ledger.hpp"
+#include "storage/postgres/row.hpp"
+#include "storage/postgres/text.hpp"
+
+// A statement that stands alone is a transaction: one round trip.
+namespace watchkeeper::storage::postgres {
+namespace {
+
+std::string_view bytes_of(std::span<const std::uint8_t> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::string pair_text(const pair_key& pair) {
+  return std::string(pair.student.view()) + "/" + std::string(pair.module.view());
+}
+
+module_record module_from(const pqxx::row& row) {
+  return {.id = id_of<module_id>(row[0]),
+          .title = text(text_of(row[1])),
+          .rules = {.duration_ms = number_of<media_ms>(row[2]),
+                    .mastery_centipercent = number_of<std::int32_t>(row[3]),
+                    .max_rate_permille = number_of<std::int32_t>(row[4])},
+          .updated_ms = number_of<unix_ms>(row[5]),
+          .preview_url = text(text_of(row[6]))};
+}
+
+device_record device_from(const pqxx::row& row) {
+  device_record device;
+  const auto kid = parse_bytea(text_of(row[0]));
+  const auto algorithm = number_of<int>(row[2]);
+  const auto key = parse_bytea(text_of(row[3]));
+  if (algorithm != 0 && algorithm != 1) throw decode_error("a device's algorithm is unknown");
+  device.key.algorithm = static_cast<signature_algorithm>(algorithm);
+  if (!kid || kid->size() != device.kid.bytes.size() || !key ||
+      key->size() != device.key.raw().size())
+    throw decode_error("a device's key is not of its algorithm's length");
+  std::copy(kid->begin(), kid->end(), device.kid.bytes.begin());
+  std::copy(key->begin(), key->end(), device.key.bytes.begin());
+  device.student = id_of<student_id>(row[1]);
+  device.revoked = row[4].as<bool>();
+  device.created_ms = number_of<unix_ms>(row[5]);
+  return device;
+}
+
+}  // namespace
+
+stored<ok_t> postgres_ledger::put_module(const module_record& module) {
+  return session_.call([&](pqxx::connection& connection) {
+    pqxx::nontransaction writing(connection);
+    writing.exec_prepared("put_module", text(module.id.view()), module.title,
+                          module.rules.duration_ms, module.rules.mastery_centipercent,
+                          module.rules.max_rate_permille, module.updated_ms, module.preview_url);
+    return ok;
+  });
+}
+
+stored<std::optional<module_record>> postgres_ledger::get_module(const module_id& id) {
+  return session_.call([&](pqxx::connection& connection) -> std::optional<module_record> {
+    pqxx::nontransaction reading(connection);
+    const auto rows = reading.exec_prepared("get_module", text(id.view()));
+    if (rows.empty()) return std::nullopt;
+    return module_from(rows[0]);
+  });
+}
+
+stored<bool> postgres_ledger::remove_module(const module_id& id) {
+  return session_.call([&](pqxx::connection& connection) {
+    pqxx::nontransaction writing(connection);
+    return !writing.exec_prepared("remove_module", text(id.view())).empty();
+  });
+}
+
+stored<page<module_record>> postgres_ledger::list_modules(std::string_view cursor,
+                                                          std::size_t limit) {
+  if (!is_cursor<module_id>(cursor)) return page<module_record>{};
+  return session_.call([&](pqxx::connection& connection) {
+    const auto items = page_items(limit);
+    pqxx::nontransaction reading(connection);
+    const auto rows =
+        reading.exec_prepared("list_modules", text(cursor), static_cast<std::int64_t>(items + 1));
+    std::vector<module_record> modules;
+    modules.reserve(rows.size());
+    for (const auto& row : rows) modules.push_back(module_from(row));
+    return make_page(std::move(modules), items, [](const auto& item) { return item.id; });
+  });
+}
+
+stored<bool> postgres_ledger::put_device(const device_record& device) {
+  return session_.call([&](pqxx::connection& connection) {
+    pqxx::nontransaction writing(connection);
+    const auto rows = writing.exec_prepared(
+        "put_device", bytea(bytes_of(device.kid.bytes)), text(device.student.view()),
+        static_cast<int>(device.key.algorithm), bytea(bytes_of(device.key.raw())), device.revoked,
+        device.created_ms, device.kid.text());
+    return !rows.empty();
+  });
+}
+
+stored<std::vector<std::optional<device_record>>> postgres_ledger::get_devices(
+    std::span<const thumbprint> kids) {
+  std::vector<std::optional<device_record>> devices(kids.size());
+  if (kids.empty()) return devices;
+  return session_.call([&](pqxx::connection& connection) {
+    array_literal wanted;
+    for (const auto& kid : kids) wanted.add_bytes(bytes_of(kid.bytes));
+    pqxx::nontransaction reading(connection);
+    const auto rows = reading.exec_prepared("get_devices", wanted.text());
+    std::vector<device_record> found;
+    found.reserve(rows.size());
+    for (const auto& row : rows) found.push_back(device_from(row));
+    const auto by_kid = [](const device_record& a, const thumbprint& b) { return a.kid < b; };
+    std::sort(found.begin(), found.end(),
+              [](const auto& a, const auto& b) { return a.kid < b.kid; });
+    for (std::size_t i = 0; i < kids.size(); ++i) {
+      const auto at = std::lower_bound(found.begin(), found.end(), kids[i], by_kid);
+      if (at != found.end() && at->kid == kids[i]) devices[i] = *at;
+    }
+    return std::move(devices);
+  });
+}
+
+stored<bool> postgres_ledger::revoke_device(const thumbprint& kid) {
+  return session_.call([&](pqxx::connection& connection) {
+    pqxx::nontransaction writing(connection);
+    return !writing.exec_prepared("revoke_device", bytea(bytes_of(kid.bytes)), kid.text()).empty();
+  });
+}
+
+stored<std::vector<device_record>> postgres_ledger::devices_of(const student_id& student) {
+  return session_.call([&](pqxx::connection& connection) {
+    pqxx::nontransaction reading(connection);
+    const auto rows = reading.exec_prepared("devices_of", text(student.view()),
+                                            static_cast<std::int64_t>(limits::list_items_max));
+    std::vector<device_record> devices;
+    devices.reserve(rows.size());
+    for (const auto& row : rows) devices.push_back(device_from(row));
+    return devices;
+  });
+}
+
+stored<ok_t> postgres_ledger::put_assignment(const pair_key& pair, unix_ms now_ms) {
+  return session_.call([&](pqxx::connection& connection) {
+    pqxx::nontransaction writing(connection);
+    writing.exec_prepared("put_assignment", text(pair.student.view()), text(pair.module.view()),
+                          now_ms, pair_text(pair));
+    return ok;
+  });
+}
+
+stored<bool> postgres_ledger::remove_assignment(const pair_key& pair) {
+  return session_.call([&](pqxx::connection& connection) {
+    pqxx::nontransaction writing(connection);
+    return !writing
+                .exec_prepared("remove_assignment", text(pair.student.view()),
+                               text(pair.module.view()), pair_text(pair))
+                .empty();
+  });
+}
+
+stored<bool> postgres_ledger::is_assigned(const pair_key& pair) {
+  return session_.call([&](pqxx::connection& connection) {
+    pqxx::nontransaction reading(connection);
+    return !reading
+                .exec_prepared("is_assigned", text(pair.student.view()), text(pair.module.view()))
+                .empty();
+  });
+}
+
+stored<bool> postgres_ledger::erase_student(const student_id& student, std::string_view actor,
+                                            std::string_view student_digest_hex, unix_ms now_ms) {
+  return session_.call([&](pqxx::connection& connection) {
+    pqxx::work work(connection);
+    // A statement of its own: the next one has to see what the checkpoints it waited for wrote.
+    work.exec_prepared("lock_erasure");
+    heatmap_growth seen;
+    for (const auto& row : work.exec_prepared("seen_by_student", text(student.view()))) {
+      const auto covered = parse_multirange(text_of(row[1]));
+      if (!covered) throw decode_error("a coverage is not sorted, or its gaps are not closed");
+      seen.add(id_of<module_id>(row[0]), 0, covered->pieces());
+    }
+    change_viewers(work, seen, false);
+    const auto rows = work.exec_prepared("erase_student", text(student.view()), text(actor),
+                                         text(student_digest_hex), now_ms);
+    const auto gone = number_of<std::int64_t>(rows.at(0)[0]);
+    work.commit();
+    return gone > 0;
+  });
+}
+
+stored<std::vector<registry_change>> postgres_ledger::changes(std::int64_t after_sequence,
+                                                              std::size_t limit) {
+  return session_.call([&](pqxx::connection& connection) {
+    pqxx::nontransaction reading(connection);
+    const auto rows = reading.exec_prepared("changes", after_sequence,
+                                            static_cast<std::int64_t>(page_items(limit)));
+    std::vector<registry_change> items;
+    items.reserve(rows.size());
+    for (const auto& row : rows) {
+      const auto kind = number_of<int>(row[1]);
+      if (kind < 0 || kind > 3) throw decode_error("a registry change is of an unknown kind");
+      items.push_back({.sequence = number_of<std::int64_t>(row[0]),
+                       .what = static_cast<registry_change::kind>(kind),
+                       .key = text(text_of(row[2]))});
+    }
+    // Writes forget old rows; where nobody writes any more, ids must not stay for ever either.
+    if (items.empty() && ++idle_polls_ >= forget_after_idle_polls) {
+      idle_polls_ = 0;
+      reading.exec_prepared("forget_old");
+    }
+    return items;
+  });
+}
+
+stored<std::int64_t> postgres_ledger::last_change() {
+  return session_.call([&](pqxx::connection& connection) {
+    pqxx::nontransaction reading(connection);
+    return number_of<std::int64_t>(reading.exec_prepared("last_change").at(0)[0]);
+  });
+}
+
+stored<std::string> postgres_ledger::health() {
+  return session_.call([&](pqxx::connection& connection) {
+    pqxx::nontransaction reading(connection);
+    const auto rows = reading.exec_prepared("health");
+    auto version = text(text_of(rows.at(0)[0]));
+    version.erase(std::min(version.find(' '), version.size()));  // "15.18 (Debian 15.18-0…)"
+    return "PostgreSQL " + version + ", synchronous_commit " + text(text_of(rows.at(0)[1]));
+  });
+}
+
+}  // namespace watchkeeper::storage::postgres
+
+namespace watchkeeper::storage {
+
+std::unique_ptr<ledger> make_postgres_ledger(const std::string& url) {
+  return std::make_unique<postgres::postgres_ledger>(url);
+}
+
+}  // namespace watchkeeper::storage

@@ -1,0 +1,243 @@
+#include "storage/ledger.hpp"
+#include "storage/postgres/database.hpp"
+
+/// Every statement of the PostgreSQL ledger. Batches come as arrays, one a column.
+namespace watchkeeper::storage::postgres {
+namespace {
+
+static_assert(registry_change_retention_ms == 3'600'000, "the SQL says: interval '1 hour'");
+
+// What a progress is read from, in this order: see progress_from in postgres_progress.cpp.
+#define WATCHKEEPER_STATE(table)                                                               \
+  table ".coverage, " table ".duration_ms, " table ".playtime_ms, " table ".resume_ms, " table \
+        ".resume_at_ms, " table ".updated_ms, " table ".mastered_ms"
+
+constexpr struct {
+  const char* name;
+  const char* sql;
+} statements[] = {
+    // Advisory locks (30539, n), held to the end of the transaction. 1: an erasure waits for the
+    // checkpoints that run, and they for it. 2, 3: see the migrations.
+    {"lock_erasure_shared", "SELECT pg_advisory_xact_lock_shared(30539, 1)"},
+    {"lock_erasure", "SELECT pg_advisory_xact_lock(30539, 1)"},
+    {"lock_completion", "SELECT pg_advisory_xact_lock(30539, 2)"},
+
+    {"read",
+     "SELECT k.student_id, k.module_id, " WATCHKEEPER_STATE(
+         "p") " FROM unnest($1::text[], $2::text[]) AS k (student_id, module_id)"
+              " JOIN progress p ON p.student_id = k.student_id AND p.module_id = k.module_id"},
+
+    // watchkeeper::merge (domain/progress.cpp), column by column. Rows in the order of their key,
+    // so that two gateways cannot wait for each other. Uniting is left out where one coverage holds
+    // the other, which is the rule: the hot store sends all that was ever credited. `prior` is what
+    // the row held when it was locked: what lies between is counted once, whoever came first.
+    {"checkpoint",
+     "WITH given AS ("
+     " SELECT * FROM unnest($1::text[], $2::text[], $3::int4multirange[], $4::int4[], $5::int8[],"
+     "  $6::int4[], $7::int8[], $8::int8[], $9::int8[]) AS g (student_id, module_id, coverage,"
+     "  duration_ms, playtime_ms, resume_ms, resume_at_ms, updated_ms, mastered_ms)"
+     " WHERE NOT EXISTS (SELECT FROM erased_student e WHERE e.student_id = g.student_id"
+     "  AND e.erased_at >= now() - interval '1 hour')"
+     "), united AS ("
+     " INSERT INTO progress AS p (student_id, module_id, coverage, duration_ms, playtime_ms,"
+     "  resume_ms, resume_at_ms, updated_ms, mastered_ms)"
+     "  SELECT * FROM given ORDER BY student_id, module_id"
+     " ON CONFLICT (student_id, module_id) DO UPDATE SET prior = p.coverage,"
+     "  coverage = CASE WHEN excluded.coverage @> p.coverage THEN excluded.coverage"
+     "   WHEN p.coverage @> excluded.coverage THEN p.coverage"
+     "   ELSE watchkeeper_unite(p.coverage, excluded.coverage) END,"
+     "  duration_ms = CASE WHEN excluded.updated_ms > p.updated_ms THEN excluded.duration_ms"
+     "   WHEN excluded.updated_ms < p.updated_ms THEN p.duration_ms"
+     "   ELSE greatest(p.duration_ms, excluded.duration_ms) END,"
+     "  playtime_ms = greatest(p.playtime_ms, excluded.playtime_ms),"
+     "  resume_ms = CASE WHEN excluded.resume_at_ms > p.resume_at_ms THEN excluded.resume_ms"
+     "   WHEN excluded.resume_at_ms < p.resume_at_ms THEN p.resume_ms"
+     "   ELSE greatest(p.resume_ms, excluded.resume_ms) END,"
+     "  resume_at_ms = greatest(p.resume_at_ms, excluded.resume_at_ms),"
+     "  updated_ms = greatest(p.updated_ms, excluded.updated_ms),"
+     "  mastered_ms = CASE WHEN p.mastered_ms = 0 THEN excluded.mastered_ms"
+     "   WHEN excluded.mastered_ms = 0 THEN p.mastered_ms"
+     "   ELSE least(p.mastered_ms, excluded.mastered_ms) END"
+     " RETURNING *)"
+     "SELECT u.student_id, u.module_id, " WATCHKEEPER_STATE(
+         "u") ", m.duration_ms, m.mastery_centipercent,"
+              " EXISTS (SELECT FROM completion c WHERE c.student_id = u.student_id"
+              "  AND c.module_id = u.module_id AND c.rule_version = $10), u.coverage - u.prior"
+              " FROM united u LEFT JOIN module m ON m.module_id = u.module_id"},
+    {"set_mastered",
+     "UPDATE progress p SET mastered_ms = $3::int8"
+     " FROM unnest($1::text[], $2::text[]) AS g (student_id, module_id)"
+     " WHERE p.student_id = g.student_id AND p.module_id = g.module_id AND p.mastered_ms = 0"},
+    {"add_completions",
+     "INSERT INTO completion (student_id, module_id, rule_version, covered_ms, duration_ms,"
+     "  threshold_centipercent, mastered_ms)"
+     " SELECT g.student_id, g.module_id, $7::int4, g.covered_ms, g.duration_ms, g.threshold,"
+     "  g.mastered_ms FROM unnest($1::text[], $2::text[], $3::int4[], $4::int4[], $5::int4[],"
+     "  $6::int8[]) AS g (student_id, module_id, covered_ms, duration_ms, threshold, mastered_ms)"
+     " ON CONFLICT (student_id, module_id, rule_version) DO NOTHING"},
+
+    {"progress_of_student", "SELECT p.student_id, p.module_id, " WATCHKEEPER_STATE(
+                                "p") " FROM progress p WHERE p.student_id = $1 AND p.module_id > "
+                                     "$2 ORDER BY p.module_id LIMIT $3"},
+    {"progress_of_module", "SELECT p.student_id, p.module_id, " WATCHKEEPER_STATE(
+                               "p") " FROM progress p WHERE p.module_id = $1 AND p.student_id > $2"
+                                    " ORDER BY p.student_id LIMIT $3"},
+    {"students_of_module", "SELECT count(*) FROM progress WHERE module_id = $1"},
+    {"next_watched_module",
+     "SELECT min(m) FROM (SELECT min(module_id) AS m FROM progress WHERE module_id > $1"
+     " UNION ALL SELECT min(module_id) FROM heatmap WHERE module_id > $1) AS both_of_them"},
+
+    // Heatmaps. The order of locks: postgres_heatmap.hpp.
+    {"read_heatmap", "SELECT duration_ms FROM heatmap WHERE module_id = $1"},
+    {"lock_heatmap", "SELECT duration_ms FROM heatmap WHERE module_id = $1 FOR UPDATE"},
+    {"lock_heatmaps",
+     "SELECT module_id, duration_ms FROM heatmap WHERE module_id = ANY ($1::text[])"
+     " ORDER BY module_id FOR KEY SHARE"},
+    {"lock_heatmaps_alone",
+     "SELECT module_id, duration_ms FROM heatmap WHERE module_id = ANY ($1::text[])"
+     " ORDER BY module_id FOR UPDATE"},
+    {"add_heatmap",
+     "INSERT INTO heatmap (module_id, duration_ms) VALUES ($1, $2)"
+     " ON CONFLICT (module_id) DO NOTHING"},
+    {"add_heatmaps",
+     "INSERT INTO heatmap (module_id, duration_ms)"
+     " SELECT * FROM unnest($1::text[], $2::int4[]) AS g (module_id, duration_ms)"
+     " ORDER BY module_id ON CONFLICT (module_id) DO NOTHING"},
+    {"heatmap_parts", "SELECT part, viewer_ms, play_ms FROM heatmap_part WHERE module_id = $1"},
+    {"add_viewers",
+     "INSERT INTO heatmap_part AS h (module_id, part, viewer_ms, play_ms)"
+     " SELECT g.module_id, g.part, g.bins::int8[], array_fill(0::int8, ARRAY[64])"
+     " FROM unnest($1::text[], $2::int4[], $3::text[]) AS g (module_id, part, bins)"
+     " ORDER BY g.module_id, g.part ON CONFLICT (module_id, part)"
+     " DO UPDATE SET viewer_ms = watchkeeper_add_bins(h.viewer_ms, excluded.viewer_ms)"},
+    {"add_plays",
+     "INSERT INTO heatmap_part AS h (module_id, part, viewer_ms, play_ms)"
+     " SELECT g.module_id, g.part, array_fill(0::int8, ARRAY[64]), g.bins::int8[]"
+     " FROM unnest($1::text[], $2::int4[], $3::text[]) AS g (module_id, part, bins)"
+     " ORDER BY g.module_id, g.part ON CONFLICT (module_id, part)"
+     " DO UPDATE SET play_ms = watchkeeper_add_bins(h.play_ms, excluded.play_ms)"},
+    // Of an erasure.
+    {"take_viewers",
+     "UPDATE heatmap_part h SET viewer_ms = watchkeeper_add_bins(h.viewer_ms, g.bins::int8[])"
+     " FROM unnest($1::text[], $2::int4[], $3::text[]) AS g (module_id, part, bins)"
+     " WHERE h.module_id = g.module_id AND h.part = g.part"},
+    {"note_plays",
+     "WITH old AS (DELETE FROM play_writer WHERE written_at < now() - interval '1 day'"
+     "  AND writer_id <> $1)"
+     "INSERT INTO play_writer AS w (writer_id, sequence) VALUES ($1, $2)"
+     " ON CONFLICT (writer_id) DO UPDATE SET sequence = excluded.sequence, written_at = now()"
+     " WHERE w.sequence < excluded.sequence RETURNING 1"},
+    {"right_duration",
+     "SELECT coalesce((SELECT duration_ms FROM module WHERE module_id = $1),"
+     " (SELECT max(duration_ms) FROM progress WHERE module_id = $1), 0)"},
+    {"clear_heatmap",
+     "WITH gone AS (DELETE FROM heatmap_part WHERE module_id = $1)"
+     "UPDATE heatmap SET duration_ms = $2 WHERE module_id = $1"},
+    {"seen_by_student", "SELECT module_id, coverage FROM progress WHERE student_id = $1"},
+
+    {"completions",
+     "SELECT sequence, student_id, module_id, rule_version, covered_ms, duration_ms,"
+     " threshold_centipercent, mastered_ms FROM completion WHERE sequence > $1"
+     " AND ($3::text = '' OR student_id = $3) AND ($4::text = '' OR module_id = $4)"
+     " ORDER BY sequence LIMIT $2"},
+    {"newest_completions",
+     "SELECT sequence, student_id, module_id, rule_version, covered_ms, duration_ms,"
+     " threshold_centipercent, mastered_ms FROM completion WHERE sequence < $1"
+     " AND ($3::text = '' OR student_id = $3) AND ($4::text = '' OR module_id = $4)"
+     " ORDER BY sequence DESC LIMIT $2"},
+
+    // completion_centipercent (domain/progress.cpp), summed up. Module ids compare by their bytes.
+    {"summarize_modules",
+     "SELECT p.module_id, count(*), count(*) FILTER (WHERE p.mastered_ms <> 0),"
+     " coalesce(sum(CASE WHEN p.duration_ms > 0"
+     "  THEN least(10000, p.covered_ms * 10000 / p.duration_ms) ELSE 0 END)::int8 / count(*), 0)"
+     " FROM progress p GROUP BY p.module_id ORDER BY p.module_id"},
+
+    // The writes of the registry: the change is noted last, since its lock is held to the commit.
+    {"put_module",
+     "WITH put AS (INSERT INTO module AS m (module_id, title, duration_ms, mastery_centipercent,"
+     "  max_rate_permille, updated_ms, preview_url) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+     " ON CONFLICT (module_id) DO UPDATE SET title = excluded.title,"
+     "  duration_ms = excluded.duration_ms, mastery_centipercent = excluded.mastery_centipercent,"
+     "  max_rate_permille = excluded.max_rate_permille, updated_ms = excluded.updated_ms,"
+     "  preview_url = excluded.preview_url"
+     " RETURNING m.module_id)"
+     "SELECT watchkeeper_note_change(0, put.module_id) FROM put"},
+    {"get_module",
+     "SELECT module_id, title, duration_ms, mastery_centipercent, max_rate_permille, updated_ms,"
+     " preview_url FROM module WHERE module_id = $1"},
+    {"remove_module",
+     "WITH gone AS (DELETE FROM module WHERE module_id = $1 RETURNING module_id)"
+     "SELECT watchkeeper_note_change(0, gone.module_id) FROM gone"},
+    {"list_modules",
+     "SELECT module_id, title, duration_ms, mastery_centipercent, max_rate_permille, updated_ms,"
+     " preview_url FROM module WHERE module_id > $1 ORDER BY module_id LIMIT $2"},
+
+    {"put_device",
+     "WITH put AS (INSERT INTO device AS d (kid, student_id, algorithm, public_key, revoked,"
+     "  created_ms) VALUES ($1::bytea, $2, $3, $4::bytea, $5, $6)"
+     " ON CONFLICT (kid) DO UPDATE SET algorithm = excluded.algorithm,"
+     "  public_key = excluded.public_key, revoked = excluded.revoked"
+     "  WHERE d.student_id = excluded.student_id RETURNING d.kid"
+     "), back AS (DELETE FROM erased_student WHERE student_id = $2"
+     "  AND EXISTS (SELECT FROM put))"
+     "SELECT watchkeeper_note_change(1, $7) FROM put"},
+    {"get_devices",
+     "SELECT kid, student_id, algorithm, public_key, revoked, created_ms FROM device"
+     " WHERE kid = ANY ($1::bytea[])"},
+    {"revoke_device",
+     "WITH put AS (UPDATE device SET revoked = true WHERE kid = $1::bytea RETURNING kid)"
+     "SELECT watchkeeper_note_change(1, $2) FROM put"},
+    {"devices_of",
+     "SELECT kid, student_id, algorithm, public_key, revoked, created_ms FROM device"
+     " WHERE student_id = $1 ORDER BY created_ms, kid LIMIT $2"},
+
+    {"put_assignment",
+     "WITH put AS (INSERT INTO assignment AS a VALUES ($1, $2, $3)"
+     " ON CONFLICT (student_id, module_id) DO NOTHING RETURNING a.student_id)"
+     "SELECT watchkeeper_note_change(2, $4) FROM put"},
+    {"remove_assignment",
+     "WITH gone AS (DELETE FROM assignment WHERE student_id = $1 AND module_id = $2"
+     " RETURNING student_id)"
+     "SELECT watchkeeper_note_change(2, $3) FROM gone"},
+    {"is_assigned", "SELECT FROM assignment WHERE student_id = $1 AND module_id = $2"},
+
+    {"erase_student",
+     "WITH p AS (DELETE FROM progress WHERE student_id = $1 RETURNING 1),"
+     " c AS (DELETE FROM completion WHERE student_id = $1 RETURNING 1),"
+     " a AS (DELETE FROM assignment WHERE student_id = $1 RETURNING 1),"
+     " d AS (DELETE FROM device WHERE student_id = $1 RETURNING 1),"
+     " refused AS (INSERT INTO erased_student (student_id) VALUES ($1)"
+     "  ON CONFLICT (student_id) DO UPDATE SET erased_at = now()),"
+     " audited AS (INSERT INTO audit (at_ms, actor, action, subject_sha256, progress_rows,"
+     "  completion_rows, assignment_rows, device_rows)"
+     "  SELECT $4::int8, $2::text, 'student-erased', $3::text, (SELECT count(*) FROM p), (SELECT "
+     "count(*) FROM c),"
+     "   (SELECT count(*) FROM a), (SELECT count(*) FROM d)"
+     "  RETURNING progress_rows + completion_rows + assignment_rows + device_rows AS gone)"
+     "SELECT audited.gone, watchkeeper_note_change(3, $1) FROM audited"},
+
+    {"forget_console_ends", "DELETE FROM console_session_end WHERE expires_ms <= $1"},
+    {"end_console_session",
+     "INSERT INTO console_session_end (session_id, expires_ms) VALUES ($1::bytea, $2)"
+     " ON CONFLICT DO NOTHING"},
+    {"ended_console_sessions",
+     "SELECT session_id, expires_ms FROM console_session_end WHERE expires_ms > $1"
+     " ORDER BY expires_ms DESC LIMIT $2"},
+
+    {"changes",
+     "SELECT sequence, kind, key FROM registry_change WHERE sequence > $1"
+     " ORDER BY sequence LIMIT $2"},
+    {"last_change", "SELECT coalesce(max(sequence), 0) FROM registry_change"},
+    {"forget_old", "SELECT watchkeeper_forget_old()"},
+    {"health", "SELECT current_setting('server_version'), current_setting('synchronous_commit')"},
+};
+#undef WATCHKEEPER_STATE
+
+}  // namespace
+
+void prepare_statements(pqxx::connection& connection) {
+  for (const auto& [name, sql] : statements) connection.prepare(name, sql);
+}
+
+}  // namespace watchkeeper::storage::postgres

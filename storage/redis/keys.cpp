@@ -1,0 +1,37 @@
+#include "storage/redis/keys.hpp"
+
+#include <fmt/format.h>
+
+namespace watchkeeper::storage::redis_keys {
+
+std::string progress(partition_index partition, const pair_key& pair) {
+  return fmt::format("wk:{{p{}}}:progress:{}/{}", partition, pair.student.view(),
+                     pair.module.view());
+}
+
+std::string student(partition_index partition, const student_id& student) {
+  return fmt::format("wk:{{p{}}}:student:{}", partition, student.view());
+}
+
+std::string dirty(partition_index partition) {
+  return fmt::format("wk:{{p{}}}:dirty", partition);
+}
+
+std::string pairs(partition_index partition, const student_id& student) {
+  return fmt::format("wk:{{p{}}}:pairs:{}", partition, student.view());
+}
+
+std::string member(const pair_key& pair) {
+  return fmt::format("{}/{}", pair.student.view(), pair.module.view());
+}
+
+std::optional<pair_key> parse_member(std::string_view text) noexcept {
+  const auto slash = text.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  const auto student = student_id::parse(text.substr(0, slash));
+  const auto module = module_id::parse(text.substr(slash + 1));
+  if (!student || !module) return std::nullopt;
+  return pair_key{*student, *module};
+}
+
+}  // namespace watchkeeper::storage::redis_keys

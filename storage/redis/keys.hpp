@@ -1,0 +1,24 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "domain/ids.hpp"
+
+/// The names of docs/storage-format.md. Every key of a partition carries its hash tag, "{p17}".
+/// '/' separates a student from a module: it is outside the alphabet of ids, ':' is not.
+namespace watchkeeper::storage::redis_keys {
+
+inline constexpr std::string_view deployment = "wk:deployment";
+
+std::string progress(partition_index partition, const pair_key& pair);
+std::string student(partition_index partition, const student_id& student);
+std::string dirty(partition_index partition);
+std::string pairs(partition_index partition, const student_id& student);
+
+/// "<student>/<module>", a member of a dirty set.
+std::string member(const pair_key& pair);
+std::optional<pair_key> parse_member(std::string_view text) noexcept;
+
+}  // namespace watchkeeper::storage::redis_keys

@@ -1,0 +1,165 @@
+// What redis_store does on connecting, and what it says about the server.
+#include <fmt/format.h>
+#include <hiredis/hiredis.h>
+
+#include <random>
+
+#include "storage/redis/keys.hpp"
+#include "storage/redis/library.hpp"
+#include "storage/redis/store.hpp"
+
+namespace watchkeeper::storage {
+
+namespace {
+
+/// The value of a line "name:value" of INFO.
+std::string_view info_value(std::string_view info, std::string_view name) {
+  for (std::size_t at = 0; at < info.size();) {
+    auto end = info.find("\r\n", at);
+    if (end == std::string_view::npos) end = info.size();
+    const auto line = info.substr(at, end - at);
+    if (line.size() > name.size() && line.starts_with(name) && line[name.size()] == ':')
+      return line.substr(name.size() + 1);
+    at = end + 2;
+  }
+  return {};
+}
+
+/// The value of a name in the flat list of names and values that CONFIG GET gives.
+std::string_view config_value(const redisReply& reply, std::string_view name) {
+  if (reply.type != REDIS_REPLY_ARRAY) return {};
+  for (std::size_t i = 0; i + 1 < reply.elements; i += 2)
+    if (text_of(*reply.element[i]) == name) return text_of(*reply.element[i + 1]);
+  return {};
+}
+
+/// How Redis would make room, where that throws away what was acknowledged; else nothing.
+std::string_view eviction_of(std::string_view memory_info) {
+  const auto limit = info_value(memory_info, "maxmemory");
+  const auto policy = info_value(memory_info, "maxmemory_policy");
+  return limit.empty() || limit == "0" || policy == "noeviction" ? std::string_view() : policy;
+}
+
+/// Progress has no time to live: allkeys-… may throw it away, and volatile-… sessions only.
+void judge_eviction(std::string_view policy, hot_store_health& found) {
+  if (policy.empty()) return;
+  const bool of_all = policy.starts_with("allkeys");
+  if (of_all) found.worth = durability::memory;
+  found.description +=
+      fmt::format(", maxmemory-policy {}: when memory is short {} thrown away; set noeviction",
+                  policy, of_all ? "what was acknowledged is" : "replay windows are");
+}
+
+std::string new_incarnation() {
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}", random(), random());
+}
+
+}  // namespace
+
+stored<ok_t> redis_store::ready() {
+  if (connection_.usable()) return ok;
+  cache_.clear();  // Redis may have come back with less, or be another one
+  if (auto opened = connection_.open(); !opened) return opened;
+  auto fine = load_library();
+  if (fine) fine = check_deployment();
+  if (!fine) connection_.close();
+  return fine;
+}
+
+stored<ok_t> redis_store::load_library() {
+  auto asked = connection_.run({"FCALL", "wk_version", "0"});
+  if (!asked) return asked.error();
+  const auto& reply = *asked.value();
+  if (reply.type == REDIS_REPLY_INTEGER) {
+    if (reply.integer == redis_library_version) return ok;
+    if (reply.integer > redis_library_version)
+      return storage_failure{
+          storage_error::mismatch,
+          fmt::format("the Redis function library is of version {}, newer than {}", reply.integer,
+                      redis_library_version)};
+  } else if (is_error(reply) && text_of(reply).starts_with("ERR unknown command")) {
+    return storage_failure{storage_error::mismatch, "Redis 7 or newer is needed"};
+  } else if (!is_function_missing(reply)) {
+    return is_error(reply) ? failure_of(reply)
+                           : storage_failure{storage_error::corrupt, "wk_version: a foreign reply"};
+  }
+  auto loaded = connection_.run({"FUNCTION", "LOAD", "REPLACE", redis_library_source});
+  if (!loaded) return loaded.error();
+  if (is_error(*loaded.value())) return failure_of(*loaded.value());
+  return ok;
+}
+
+stored<ok_t> redis_store::check_deployment() {
+  const auto partitions = std::to_string(limits::partitions);
+  const redis_command get{"HMGET", redis_keys::deployment, "partitions", "format", "incarnation"};
+  // The second round is for a Redis that was empty; of two gateways that fill it one comes first.
+  for (int round = 0; round < 2; ++round) {
+    auto held = connection_.run(get);
+    if (!held) return held.error();
+    const auto& reply = *held.value();
+    if (is_error(reply)) return failure_of(reply);
+    if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 3) break;
+    const auto missing = [&](std::size_t i) { return reply.element[i]->type == REDIS_REPLY_NIL; };
+    if ((!missing(0) && text_of(*reply.element[0]) != partitions) ||
+        (!missing(1) && text_of(*reply.element[1]) != redis_format))
+      break;
+    if (!missing(0) && !missing(1) && !missing(2)) {
+      incarnation_ = text_of(*reply.element[2]);
+      return ok;
+    }
+    const redis_command put[] = {
+        {"HSETNX", redis_keys::deployment, "partitions", partitions},
+        {"HSETNX", redis_keys::deployment, "format", redis_format},
+        {"HSETNX", redis_keys::deployment, "incarnation", new_incarnation()},
+    };
+    auto set = connection_.run(put);
+    if (!set) return set.error();
+    for (const auto& answer : set.value())
+      if (is_error(*answer)) return failure_of(*answer);
+  }
+  return storage_failure{storage_error::mismatch,
+                         fmt::format("wk:deployment is not that of {} partitions, format {}",
+                                     partitions, redis_format)};
+}
+
+stored<hot_store_health> redis_store::health() {
+  std::vector<redis_command> questions;
+  questions.push_back({"INFO", "server"});
+  questions.push_back({"CONFIG", "GET", "appendonly", "appendfsync", "no-appendfsync-on-rewrite"});
+  questions.push_back({"INFO", "persistence"});
+  questions.push_back({"INFO", "memory"});
+  auto got = run(std::move(questions));
+  if (!got) return got.error();
+  // Asked anew: what is emptied while a connection lasts is another store, too.
+  if (auto fine = check_deployment(); !fine) return fine.error();
+  const auto& config = *got.value()[1];
+  const auto version = info_value(text_of(*got.value()[0]), "redis_version");
+  const auto eviction = eviction_of(text_of(*got.value()[3]));
+  hot_store_health found;
+  // A Redis that was started anew may have lost the last of its log.
+  found.incarnation =
+      fmt::format("{} {}", incarnation_, info_value(text_of(*got.value()[0]), "run_id"));
+  if (is_error(config) || config_value(config, "appendonly").empty()) {
+    // Managed services refuse CONFIG.
+    const auto enabled = info_value(text_of(*got.value()[2]), "aof_enabled");
+    if (enabled.empty())
+      return storage_failure{storage_error::refused, "Redis tells nothing about its persistence"};
+    found.worth = enabled == "1" ? durability::log : durability::memory;
+    found.description = fmt::format("Redis {}, appendonly {}, appendfsync not told", version,
+                                    enabled == "1" ? "yes" : "no");
+    judge_eviction(eviction, found);
+    return found;
+  }
+  const bool appends = config_value(config, "appendonly") == "yes";
+  const auto fsync = config_value(config, "appendfsync");
+  const bool pauses = config_value(config, "no-appendfsync-on-rewrite") == "yes";
+  if (appends) found.worth = fsync == "always" && !pauses ? durability::fsync : durability::log;
+  found.description =
+      fmt::format("Redis {}, appendonly {}, appendfsync {}{}", version, appends ? "yes" : "no",
+                  fsync, appends && pauses ? ", not while the log is rewritten" : "");
+  judge_eviction(eviction, found);
+  return found;
+}
+
+}  // namespace watchkeeper::storage

@@ -1,0 +1,252 @@
+#include "storage/redis/store.hpp"
+
+#include <fmt/format.h>
+#include <hiredis/hiredis.h>
+
+#include <algorithm>
+
+#include "storage/redis/codec.hpp"
+#include "storage/redis/keys.hpp"
+
+namespace watchkeeper::storage {
+
+namespace {
+
+constexpr std::size_t merge_pairs_max = limits::function_heartbeats_max;
+
+std::vector<redis_command> one(redis_command command) {
+  std::vector<redis_command> commands;
+  commands.push_back(std::move(command));
+  return commands;
+}
+
+/// What GET or an element of MGET gives of a pair. The outer nothing: not of the format.
+std::optional<std::optional<redis_codec::versioned_progress>> pair_of(const redisReply& reply) {
+  if (reply.type == REDIS_REPLY_NIL) return std::optional<redis_codec::versioned_progress>{};
+  if (reply.type != REDIS_REPLY_STRING) return std::nullopt;
+  auto pair = redis_codec::decode_pair(text_of(reply));
+  if (!pair) return std::nullopt;
+  return pair;
+}
+
+}  // namespace
+
+redis_store::redis_store(redis_url address, options chosen)
+    : connection_(std::move(address)),
+      options_(chosen),
+      cache_(chosen.cached_students_max, chosen.cached_bytes_max) {}
+
+stored<redis_store::replies> redis_store::run(std::vector<redis_command> commands) {
+  if (auto fine = ready(); !fine) return fine.error();
+  auto first = connection_.run(commands);
+  if (!first) return first.error();
+  std::vector<std::size_t> missed;
+  for (std::size_t i = 0; i < commands.size(); ++i)
+    if (is_function_missing(*first.value()[i])) missed.push_back(i);
+  if (missed.empty()) return first;
+
+  // Somebody flushed the functions. What was refused had no effect, so it may be sent again.
+  if (auto loaded = load_library(); !loaded) return loaded.error();
+  std::vector<redis_command> again;
+  for (auto i : missed) again.push_back(std::move(commands[i]));
+  auto second = connection_.run(again);
+  if (!second) return second.error();
+  for (std::size_t i = 0; i < missed.size(); ++i)
+    first.value()[missed[i]] = std::move(second.value()[i]);
+  return first;
+}
+
+stored<redis_store::replies> redis_store::run_all(std::vector<redis_command> commands) {
+  auto got = run(std::move(commands));
+  if (!got) return got;
+  for (const auto& reply : got.value())
+    if (is_error(*reply)) return failure_of(*reply);
+  return got;
+}
+
+stored<std::vector<std::optional<progress>>> redis_store::read(std::span<const pair_key> keys) {
+  std::vector<std::optional<progress>> found;
+  if (keys.empty()) return found;
+  std::vector<redis_command> calls;
+  for (const auto& key : keys)
+    calls.push_back({"GET", redis_keys::progress(partition_of(key.student), key)});
+  auto got = run_all(std::move(calls));
+  if (!got) return got.error();
+  for (const auto& reply : got.value()) {
+    auto pair = pair_of(*reply);
+    if (!pair) return corrupt("a stored pair is not of the format");
+    found.push_back(*pair ? std::optional(std::move((*pair)->state)) : std::nullopt);
+  }
+  return found;
+}
+
+std::vector<redis_command> redis_store::merge_calls(std::span<const pair_progress> pairs,
+                                                    bool dirty) {
+  std::vector<redis_command> calls;
+  for (std::size_t at = 0; at < pairs.size(); at += merge_pairs_max) {
+    const auto some = pairs.subspan(at, std::min(merge_pairs_max, pairs.size() - at));
+    redis_command call{"FCALL", "wk_merge", std::to_string(some.size() * 4)};
+    for (const auto& [key, state] : some) {
+      const auto partition = partition_of(key.student);
+      call.add(redis_keys::progress(partition, key));
+      call.add(redis_keys::student(partition, key.student));
+      call.add(redis_keys::dirty(partition));
+      call.add(redis_keys::pairs(partition, key.student));
+    }
+    call.add(dirty ? "1" : "0");
+    for (const auto& [key, state] : some) {
+      call.add(state.covered.encode());
+      call.add(redis_codec::encode_numbers(state, 0));
+    }
+    calls.push_back(std::move(call));
+  }
+  for (const auto& pair : pairs) cache_.forget(pair.key.student);
+  return calls;
+}
+
+stored<ok_t> redis_store::merge(std::span<const pair_progress> pairs, bool dirty) {
+  if (pairs.empty()) return ok;
+  const auto got = run(merge_calls(pairs, dirty));
+  if (!got) return got.error();
+  return merge_outcome(got.value());
+}
+
+stored<ok_t> redis_store::merge_outcome(std::span<const redis_reply> got) {
+  const auto is_count = [](const redisReply& reply) {
+    return reply.type == REDIS_REPLY_INTEGER && reply.integer >= 0 &&
+           reply.integer <= static_cast<long long>(merge_pairs_max);
+  };
+  long long corrupt_pairs = 0;
+  long long refused_pairs = 0;
+  for (const auto& reply : got) {
+    if (is_error(*reply)) return failure_of(*reply);
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 || !is_count(*reply->element[0]) ||
+        !is_count(*reply->element[1]))
+      return corrupt("wk_merge: a malformed reply");
+    corrupt_pairs += reply->element[0]->integer;
+    refused_pairs += reply->element[1]->integer;
+  }
+  if (corrupt_pairs > 0) return corrupt("a stored pair is not of the format");
+  if (refused_pairs > 0)
+    return storage_failure{storage_error::too_many_pieces, "a united coverage has too many pieces"};
+  return ok;
+}
+
+stored<std::vector<module_id>> redis_store::modules_of(const student_id& student) {
+  auto got = run_all(one({"SMEMBERS", redis_keys::pairs(partition_of(student), student)}));
+  if (!got) return got.error();
+  const auto& reply = *got.value().front();
+  if (reply.type != REDIS_REPLY_ARRAY) return corrupt("pairs: a reply of a foreign type");
+  std::vector<module_id> modules;
+  for (std::size_t i = 0; i < reply.elements; ++i) {
+    const auto module = module_id::parse(text_of(*reply.element[i]));
+    if (!module) return corrupt("pairs: a member that is no module id");
+    modules.push_back(*module);
+  }
+  return modules;
+}
+
+stored<std::vector<dirty_pair>> redis_store::read_dirty(partition_index partition,
+                                                        std::size_t pairs_max) {
+  std::vector<dirty_pair> found;
+  if (pairs_max == 0) return found;
+  const auto dirty_key = redis_keys::dirty(partition);
+  auto sampled = run_all(one({"SRANDMEMBER", dirty_key, std::to_string(pairs_max)}));
+  if (!sampled) return sampled.error();
+  const auto& members = *sampled.value().front();
+  if (members.type != REDIS_REPLY_ARRAY || members.elements > pairs_max)
+    return corrupt("dirty: a malformed reply");
+
+  std::vector<pair_key> keys;
+  std::vector<redis_command> calls;
+  for (std::size_t i = 0; i < members.elements; ++i) {
+    const auto key = redis_keys::parse_member(text_of(*members.element[i]));
+    if (!key || partition_of(key->student) != partition)
+      return corrupt("dirty: a member that is no pair of the partition");
+    keys.push_back(*key);
+    calls.push_back({"GET", redis_keys::progress(partition, *key)});
+  }
+  if (keys.empty()) return found;
+  auto got = run(std::move(calls));
+  if (!got) return got.error();
+
+  std::vector<dirty_pair> vanished;
+  std::optional<storage_failure> failure;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const auto& reply = *got.value()[i];
+    auto pair = pair_of(reply);
+    if (!pair) {
+      // One bad pair must not keep the others from being checkpointed.
+      failure = is_error(reply) ? failure_of(reply) : corrupt("a stored pair is not of the format");
+    } else if (!*pair) {
+      vanished.push_back({keys[i], {}, 0});
+    } else {
+      found.push_back({keys[i], std::move((*pair)->state), (*pair)->version});
+    }
+  }
+  if (found.empty() && failure) return *failure;
+  if (!vanished.empty())
+    if (auto cleaned = mark_clean(partition, vanished); !cleaned) return cleaned.error();
+  return found;
+}
+
+stored<ok_t> redis_store::mark_clean(partition_index partition, std::span<const dirty_pair> pairs) {
+  if (pairs.empty()) return ok;
+  std::vector<redis_command> calls;
+  for (std::size_t at = 0; at < pairs.size(); at += merge_pairs_max) {
+    const auto some = pairs.subspan(at, std::min(merge_pairs_max, pairs.size() - at));
+    redis_command call{"FCALL", "wk_mark_clean", std::to_string(some.size() + 1),
+                       redis_keys::dirty(partition)};
+    std::string versions;
+    byte_writer put(versions);
+    for (const auto& pair : some) {
+      call.add(redis_keys::progress(partition, pair.key));
+      put.u64(pair.version);
+    }
+    call.add(versions);
+    calls.push_back(std::move(call));
+  }
+  auto got = run_all(std::move(calls));
+  if (!got) return got.error();
+  return ok;
+}
+
+stored<std::uint64_t> redis_store::dirty_count() {
+  std::vector<redis_command> calls;
+  for (partition_index p = 0; p < limits::partitions; ++p)
+    calls.push_back({"SCARD", redis_keys::dirty(p)});
+  auto got = run_all(std::move(calls));
+  if (!got) return got.error();
+  std::uint64_t count = 0;
+  for (const auto& reply : got.value()) {
+    if (reply->type != REDIS_REPLY_INTEGER || reply->integer < 0)
+      return corrupt("dirty: a reply of a foreign type");
+    count += static_cast<std::uint64_t>(reply->integer);
+  }
+  return count;
+}
+
+stored<ok_t> redis_store::erase(const student_id& student) {
+  cache_.forget(student);
+  const auto partition = partition_of(student);
+  auto got = run_all(one({"FCALL", "wk_erase", "3", redis_keys::student(partition, student),
+                          redis_keys::pairs(partition, student), redis_keys::dirty(partition)}));
+  if (!got) return got.error();
+  return ok;
+}
+
+stored<ok_t> redis_store::readmit(const student_id& student) {
+  cache_.forget(student);
+  auto got = run_all(
+      one({"FCALL", "wk_readmit", "1", redis_keys::student(partition_of(student), student)}));
+  if (!got) return got.error();
+  return ok;
+}
+
+std::unique_ptr<hot_store> make_redis_store(const std::string& url) {
+  const auto address = parse_redis_url(url);
+  if (!address) return nullptr;
+  return std::make_unique<redis_store>(*address);
+}
+
+}  // namespace watchkeeper::storage

@@ -1,0 +1,103 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "storage/hot_store.hpp"
+#include "storage/redis/cas_cache.hpp"
+#include "storage/redis/connection.hpp"
+
+namespace watchkeeper::storage {
+
+/// The hot store in Redis 7: one connection, everything that must be atomic done by the function
+/// library (storage/redis/functions/watchkeeper.lua), calls of up to
+/// limits::function_heartbeats_max heartbeats pipelined. On connecting it brings the library up to
+/// date and checks `wk:deployment`.
+///
+/// Where it knows what Redis holds of a student, it decides itself and lets Redis compare and write
+/// (wk_swap, docs/adr/0011-compare-and-swap.md); everything else, and what was not as it thought,
+/// is decided in Redis (wk_credit). The outcomes are the same.
+/// Thread: one at a time.
+class redis_store final : public hot_store {
+ public:
+  struct options {
+    bool swap = true;  // false: wk_credit decides everything
+    std::size_t cached_students_max = limits::swap_cache_students_max;
+    std::size_t cached_bytes_max = limits::swap_cache_bytes_max;
+  };
+  explicit redis_store(redis_url address) : redis_store(std::move(address), options{}) {}
+  redis_store(redis_url address, options chosen);
+
+  stored<std::vector<applied_credit>> apply(std::span<const hot_request> requests) override;
+  stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) override;
+  stored<ok_t> merge(std::span<const pair_progress> pairs, bool dirty) override;
+  merged_and_applied merge_and_apply(std::span<const pair_progress> pairs, bool dirty,
+                                     std::span<const hot_request> requests) override;
+  stored<std::vector<module_id>> modules_of(const student_id& student) override;
+  stored<std::vector<dirty_pair>> read_dirty(partition_index partition,
+                                             std::size_t pairs_max) override;
+  stored<ok_t> mark_clean(partition_index partition, std::span<const dirty_pair> pairs) override;
+  stored<std::uint64_t> dirty_count() override;
+  stored<ok_t> erase(const student_id& student) override;
+  stored<ok_t> readmit(const student_id& student) override;
+  stored<hot_store_health> health() override;
+
+ private:
+  using replies = std::vector<redis_reply>;
+
+  stored<ok_t> ready();
+  stored<ok_t> load_library();
+  stored<ok_t> check_deployment();
+  /// Connects if need be and runs the commands; calls that find no function are sent once more
+  /// after the library has been loaded again.
+  stored<replies> run(std::vector<redis_command> commands);
+  /// The same, where an error reply to any of them fails the whole.
+  stored<replies> run_all(std::vector<redis_command> commands);
+
+  std::vector<redis_command> merge_calls(std::span<const pair_progress> pairs, bool dirty);
+  static stored<ok_t> merge_outcome(std::span<const redis_reply> got);
+
+  // Applying a batch (redis_credit.cpp). Groups and requests go by their number in the batch.
+  struct student_group;
+  struct batch;
+  struct swap_call;
+  struct places_of_calls {
+    std::vector<std::vector<std::uint16_t>> credits;
+    std::vector<std::vector<pair_key>> look_ups;
+  };
+  static batch group_by_student(std::span<const hot_request> requests,
+                                std::span<applied_credit> answers);
+  static std::vector<std::uint16_t> all_groups(const batch& asked);
+  void remember(std::span<const pair_key> pairs, const redisReply& values);
+  /// Of the groups, `open` keeps those that are not answered yet: a pair that is not there needs no
+  /// call of wk_credit to be told so.
+  std::optional<storage_failure> look_up_missing(const batch& asked,
+                                                 std::vector<std::uint16_t>& open);
+  /// The calls of wk_swap for these groups; `others` receives those that are not for it.
+  std::vector<redis_command> plan_swaps(const batch& asked, std::span<const std::uint16_t> groups,
+                                        std::vector<swap_call>& planned,
+                                        std::vector<std::uint16_t>& others);
+  void take_swap(const batch& asked, const redis_reply& reply, swap_call& call,
+                 std::vector<std::uint16_t>& others);
+  /// The calls of wk_credit, and those that read what it made of the pairs.
+  std::vector<redis_command> plan_credits(const batch& asked, std::span<const std::uint16_t> groups,
+                                          places_of_calls& which);
+  /// What came of those calls: the answers, and what the cache keeps. A failure leaves answers that
+  /// are not known.
+  std::optional<storage_failure> take_credits_and_look_ups(const batch& asked,
+                                                           std::span<const redis_reply> got,
+                                                           const places_of_calls& which);
+  /// The answers, or the failure where none of them is known.
+  static stored<std::vector<applied_credit>> known_answers(std::vector<applied_credit>&& answers,
+                                                           std::optional<storage_failure> failure);
+  static std::optional<storage_failure> take_credits(const batch& asked, const redis_reply& reply,
+                                                     std::span<const std::uint16_t> which);
+
+  redis_connection connection_;
+  options options_;
+  swap_cache cache_;
+  std::string incarnation_;  // when it was last looked at
+};
+
+}  // namespace watchkeeper::storage

@@ -1,0 +1,231 @@
+// A batch of the embedded store: what it loads, what each heartbeat changes, what it writes back;
+// and the sweep of what has run out.
+#include <algorithm>
+
+#include "storage/sqlite/embedded_pair_row.hpp"
+#include "storage/sqlite/embedded_store.hpp"
+
+namespace watchkeeper::storage {
+
+namespace {
+
+using query = embedded_database::query;
+
+// The sweep looks at half a row a request: the table cannot grow faster than one row a request, and
+// a session brings many.
+constexpr std::size_t sweep_every_requests = 32;
+constexpr std::size_t sweep_rows = 16;
+
+std::string_view bytes_of(const thumbprint& kid) {
+  return {reinterpret_cast<const char*>(kid.bytes.data()), kid.bytes.size()};
+}
+
+bool is_media(std::int64_t v) {
+  return v >= 0 && v <= 0x7fff'ffff;
+}
+
+}  // namespace
+
+std::optional<embedded_pair_row> read_embedded_pair(embedded_statement& row) {
+  embedded_pair_row pair;
+  auto covered = coverage::decode(row.bytes());
+  const auto duration_ms = row.number();
+  pair.state.playtime_ms = row.number();
+  const auto resume_ms = row.number();
+  pair.state.resume_at_ms = row.number();
+  pair.state.updated_ms = row.number();
+  pair.state.mastered_ms = row.number();
+  pair.version = static_cast<std::uint64_t>(row.number());
+  if (!covered || !is_media(duration_ms) || !is_media(resume_ms) || pair.state.playtime_ms < 0)
+    return std::nullopt;
+  pair.state.covered = std::move(*covered);
+  pair.state.duration_ms = static_cast<media_ms>(duration_ms);
+  pair.state.resume_ms = static_cast<media_ms>(resume_ms);
+  return pair;
+}
+
+embedded_store::held_pair& embedded_store::load_pair(const pair_key& key, batch& held) {
+  const auto [it, is_new] = held.pairs.try_emplace(key);
+  auto& pair = it->second;
+  if (!is_new) return pair;
+  auto row = database_.prepare(query::get_pair);
+  row.bind(key.student.view()).bind(key.module.view());
+  if (!row.step()) return pair;
+  pair.exists = true;
+  auto found = read_embedded_pair(row);
+  pair.dirty = row.number() != 0;
+  if (!found) {
+    pair.corrupt = true;
+    return pair;
+  }
+  pair.state = std::move(found->state);
+  pair.version = found->version;
+  return pair;
+}
+
+embedded_store::held_student& embedded_store::load_student(const student_id& id, batch& held) {
+  const auto [it, is_new] = held.students.try_emplace(id);
+  auto& student = it->second;
+  if (!is_new) return student;
+  auto row = database_.prepare(query::get_student);
+  row.bind(id.view());
+  if (!row.step()) return student;
+  student.erased = row.number() != 0;
+  const auto level_us = row.number();
+  const auto refilled_at_ms = row.number();
+  student.bucket = credit_bucket(level_us, refilled_at_ms);
+  student.touched_ms = row.number();
+  return student;
+}
+
+embedded_store::held_session& embedded_store::load_session(const session_key_id& id, batch& held) {
+  const auto [it, is_new] = held.sessions.try_emplace(id);
+  auto& session = it->second;
+  if (!is_new) return session;
+  auto row = database_.prepare(query::get_session);
+  row.bind_blob(bytes_of(id.device)).bind(id.session.view());
+  if (!row.step()) return session;
+  const auto module = module_id::parse(row.bytes());
+  const auto highest = row.number();
+  const auto seen = static_cast<std::uint64_t>(row.number());
+  session.touched_ms = row.number();
+  session.corrupt = !module || highest < 0 || highest > limits::sequence_max || seen == 0;
+  if (session.corrupt) return session;
+  session.state.module = *module;
+  session.state.window = replay_window(static_cast<std::uint32_t>(highest), seen);
+  return session;
+}
+
+bool embedded_store::is_erased(held_student& student, unix_ms now_ms) {
+  if (!student.erased) return false;
+  if (student.touched_ms == 0) {
+    // No request had told the time when the student was erased: the refusal starts with this one.
+    student.touched_ms = now_ms;
+    student.changed = true;
+  }
+  return now_ms - student.touched_ms < limits::student_ttl_ms;
+}
+
+applied_credit embedded_store::apply_one(const hot_request& request, batch& held) {
+  const auto& credit = request.credit;
+  const auto now_ms = credit.now_ms;
+  latest_now_ms_ = std::max(latest_now_ms_, now_ms);
+  applied_credit answer;
+  auto& student = load_student(credit.student, held);
+  if (is_erased(student, now_ms)) {
+    answer.how = applied_credit::state::done;
+    answer.outcome.why = problem::unknown_device;
+    if (request.want_coverage) answer.covered.emplace();
+    return answer;
+  }
+  auto& pair = load_pair(credit.pair(), held);
+  if (!pair.exists) {
+    answer.how = applied_credit::state::pair_missing;
+    return answer;
+  }
+  auto& session = load_session(credit.session_key(), held);
+  if (pair.corrupt || session.corrupt) return answer;  // failed
+
+  const bool session_expired = now_ms - session.touched_ms >= limits::session_ttl_ms;
+  const bool student_expired =
+      student.erased || now_ms - student.touched_ms >= limits::student_ttl_ms;
+  auto window = session_expired ? session_state{} : session.state;
+  auto bucket = student_expired ? credit_bucket{} : student.bucket;
+  answer.outcome = apply_credit(credit, window, bucket, pair.state);
+  answer.how = applied_credit::state::done;
+  if (answer.outcome.status <= credit_status::limited) {
+    session.state = window;
+    session.touched_ms = now_ms;
+    session.changed = true;
+    student = {bucket, false, now_ms, true};
+    ++pair.version;
+    pair.changed = pair.mark_dirty = true;
+  }
+  if (request.want_coverage) answer.covered = pair.state.covered;
+  return answer;
+}
+
+void embedded_store::save_pair(const pair_key& key, const held_pair& pair) {
+  const bool dirty = pair.dirty || pair.mark_dirty;
+  const bool updates = pair.exists && dirty == pair.dirty;
+  const auto covered = pair.state.covered.encode();
+  auto row = database_.prepare(updates ? query::update_pair : query::put_pair);
+  row.bind(key.student.view())
+      .bind(key.module.view())
+      .bind_blob(covered)
+      .bind(pair.state.duration_ms)
+      .bind(pair.state.playtime_ms)
+      .bind(pair.state.resume_ms)
+      .bind(pair.state.resume_at_ms)
+      .bind(pair.state.updated_ms)
+      .bind(pair.state.mastered_ms)
+      .bind(static_cast<std::int64_t>(pair.version));
+  if (!updates) row.bind(std::int64_t{partition_of(key.student)}).bind(std::int64_t{dirty});
+  row.step();
+}
+
+void embedded_store::save(const batch& held) {
+  for (const auto& [key, pair] : held.pairs)
+    if (pair.changed) save_pair(key, pair);
+  for (const auto& [id, student] : held.students)
+    if (student.changed)
+      database_.prepare(query::put_student)
+          .bind(id.view())
+          .bind(std::int64_t{student.erased})
+          .bind(student.bucket.level_us())
+          .bind(student.bucket.refilled_at_ms())
+          .bind(student.touched_ms)
+          .step();
+  for (const auto& [id, session] : held.sessions)
+    if (session.changed)
+      database_.prepare(query::put_session)
+          .bind_blob(bytes_of(id.device))
+          .bind(id.session.view())
+          .bind(session.state.module.view())
+          .bind(std::int64_t{session.state.window.highest()})
+          .bind(static_cast<std::int64_t>(session.state.window.seen()))
+          .bind(session.touched_ms)
+          .step();
+}
+
+void embedded_store::sweep(std::size_t requests) {
+  unswept_requests_ += requests;
+  for (; unswept_requests_ >= sweep_every_requests; unswept_requests_ -= sweep_every_requests) {
+    std::vector<std::pair<std::string, std::string>> gone;
+    std::size_t seen = 0;
+    {
+      auto rows = database_.prepare(query::sweep_sessions);
+      const auto device = swept_device_;
+      const auto session = swept_session_;
+      rows.bind_blob(device).bind(session).bind(std::int64_t{sweep_rows});
+      for (; rows.step(); ++seen) {
+        swept_device_ = rows.bytes();
+        swept_session_ = rows.bytes();
+        if (latest_now_ms_ - rows.number() >= limits::session_ttl_ms)
+          gone.emplace_back(swept_device_, swept_session_);
+      }
+    }
+    if (seen < sweep_rows) swept_device_ = swept_session_ = {};
+    for (const auto& [device, session] : gone)
+      database_.prepare(query::drop_session).bind_blob(device).bind(session).step();
+
+    gone.clear();
+    seen = 0;
+    {
+      auto rows = database_.prepare(query::sweep_students);
+      const auto student = swept_student_;
+      rows.bind(student).bind(std::int64_t{sweep_rows});
+      for (; rows.step(); ++seen) {
+        swept_student_ = rows.bytes();
+        const auto touched_ms = rows.number();
+        if (touched_ms != 0 && latest_now_ms_ - touched_ms >= limits::student_ttl_ms)
+          gone.emplace_back(swept_student_, std::string{});
+      }
+    }
+    if (seen < sweep_rows) swept_student_ = {};
+    for (const auto& [student, unused] : gone)
+      database_.prepare(query::drop_student).bind(student).step();
+  }
+}
+
+}  // namespace watchkeeper::storage

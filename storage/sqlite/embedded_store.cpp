@@ -1,0 +1,199 @@
+#include "storage/sqlite/embedded_store.hpp"
+
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <cassert>
+
+#include "storage/sqlite/embedded_pair_row.hpp"
+
+namespace watchkeeper::storage {
+
+namespace {
+
+using query = embedded_database::query;
+
+storage_failure corrupt_row() {
+  return {storage_error::corrupt, "a row of the hot store is not of the format"};
+}
+
+}  // namespace
+
+embedded_store::embedded_store(std::string path, durability worth, std::int64_t max_pages)
+    : database_(std::move(path), worth, max_pages), versions_(std::random_device{}()) {}
+
+template <class Body>
+auto embedded_store::in_transaction(bool writes, Body body) -> decltype(body()) {
+  try {
+    database_.open();
+    database_.run(writes ? query::begin_write : query::begin_read);
+    auto answer = body();
+    database_.run(query::commit);
+    return answer;
+  } catch (const embedded_fault& fault) {
+    database_.close();
+    return fault.failure;
+  }
+}
+
+stored<std::vector<applied_credit>> embedded_store::apply(std::span<const hot_request> requests) {
+  assert(requests.size() <= limits::batch_heartbeats_max);
+  if (requests.empty()) return std::vector<applied_credit>{};
+  return in_transaction(true, [&]() -> stored<std::vector<applied_credit>> {
+    std::vector<applied_credit> answers;
+    answers.reserve(requests.size());
+    batch held;
+    bool none_known = true;
+    for (const auto& request : requests) {
+      answers.push_back(apply_one(request, held));
+      none_known = none_known && answers.back().how == applied_credit::state::failed;
+    }
+    if (none_known) return corrupt_row();
+    save(held);
+    sweep(requests.size());
+    return answers;
+  });
+}
+
+stored<std::vector<std::optional<progress>>> embedded_store::read(std::span<const pair_key> keys) {
+  return in_transaction(false, [&]() -> stored<std::vector<std::optional<progress>>> {
+    std::vector<std::optional<progress>> found;
+    found.reserve(keys.size());
+    for (const auto& key : keys) {
+      auto row = database_.prepare(query::get_pair);
+      row.bind(key.student.view()).bind(key.module.view());
+      if (!row.step()) {
+        found.emplace_back();
+        continue;
+      }
+      auto pair = read_embedded_pair(row);
+      if (!pair) return corrupt_row();
+      found.emplace_back(std::move(pair->state));
+    }
+    return found;
+  });
+}
+
+stored<ok_t> embedded_store::merge(std::span<const pair_progress> pairs, bool dirty) {
+  return in_transaction(true, [&]() -> stored<ok_t> {
+    batch held;
+    std::optional<storage_failure> failure;
+    for (const auto& [key, state] : pairs) {
+      if (is_erased(load_student(key.student, held), latest_now_ms_)) continue;
+      auto& pair = load_pair(key, held);
+      if (pair.corrupt) {
+        failure = corrupt_row();
+        continue;
+      }
+      auto united = pair.state;
+      if (pair.exists || pair.changed)
+        watchkeeper::merge(united, state);
+      else
+        united = state;
+      if (united.covered.pieces().size() > limits::coverage_intervals_max) {
+        if (!failure)
+          failure = {storage_error::too_many_pieces, "a united coverage has too many pieces"};
+        continue;
+      }
+      const bool is_new = !pair.exists && !pair.changed;
+      // Anywhere below 2^62, so that it can be counted up and stays positive in the file.
+      if (is_new) pair.version = (versions_() >> 2) + 1;
+      if (!is_new && united != pair.state) ++pair.version;
+      pair.changed = pair.changed || is_new || united != pair.state || (dirty && !pair.dirty);
+      pair.mark_dirty = pair.mark_dirty || dirty;
+      pair.state = std::move(united);
+    }
+    save(held);
+    if (failure) return *failure;
+    return ok;
+  });
+}
+
+stored<std::vector<module_id>> embedded_store::modules_of(const student_id& student) {
+  return in_transaction(false, [&]() -> stored<std::vector<module_id>> {
+    std::vector<module_id> modules;
+    auto rows = database_.prepare(query::modules_of);
+    rows.bind(student.view());
+    while (rows.step()) {
+      const auto module = module_id::parse(rows.bytes());
+      if (!module) return corrupt_row();
+      modules.push_back(*module);
+    }
+    return modules;
+  });
+}
+
+stored<std::vector<dirty_pair>> embedded_store::read_dirty(partition_index partition,
+                                                           std::size_t pairs_max) {
+  return in_transaction(false, [&]() -> stored<std::vector<dirty_pair>> {
+    std::vector<dirty_pair> found;
+    bool corrupt = false;
+    auto rows = database_.prepare(query::dirty_pairs);
+    rows.bind(std::int64_t{partition}).bind(static_cast<std::int64_t>(pairs_max));
+    while (rows.step()) {
+      const auto student = student_id::parse(rows.bytes());
+      const auto module = module_id::parse(rows.bytes());
+      auto pair = read_embedded_pair(rows);
+      // One bad row must not keep the others from being checkpointed.
+      if (student && module && pair)
+        found.push_back({{*student, *module}, std::move(pair->state), pair->version});
+      else
+        corrupt = true;
+    }
+    if (found.empty() && corrupt) return corrupt_row();
+    return found;
+  });
+}
+
+stored<ok_t> embedded_store::mark_clean(partition_index, std::span<const dirty_pair> pairs) {
+  return in_transaction(true, [&]() -> stored<ok_t> {
+    for (const auto& pair : pairs)
+      database_.prepare(query::clean_pair)
+          .bind(pair.key.student.view())
+          .bind(pair.key.module.view())
+          .bind(static_cast<std::int64_t>(pair.version))
+          .step();
+    return ok;
+  });
+}
+
+stored<std::uint64_t> embedded_store::dirty_count() {
+  return in_transaction(false, [&]() -> stored<std::uint64_t> {
+    auto row = database_.prepare(query::dirty_count);
+    row.step();
+    return static_cast<std::uint64_t>(row.number());
+  });
+}
+
+stored<ok_t> embedded_store::erase(const student_id& student) {
+  return in_transaction(true, [&]() -> stored<ok_t> {
+    database_.prepare(query::erase_pairs).bind(student.view()).step();
+    batch held;
+    held.students[student] = {credit_bucket{}, true, latest_now_ms_, true};
+    save(held);
+    return ok;
+  });
+}
+
+stored<ok_t> embedded_store::readmit(const student_id& student) {
+  return in_transaction(true, [&]() -> stored<ok_t> {
+    database_.prepare(query::readmit).bind(student.view()).step();
+    return ok;
+  });
+}
+
+stored<hot_store_health> embedded_store::health() {
+  return in_transaction(false, [&]() -> stored<hot_store_health> {
+    const auto full = database_.pragma("PRAGMA synchronous") >= 2;
+    return hot_store_health{full ? durability::fsync : durability::log,
+                            fmt::format("SQLite {}, WAL, synchronous {}", sqlite3_libversion(),
+                                        full ? "full" : "normal")};
+  });
+}
+
+std::unique_ptr<hot_store> make_embedded_store(const std::string& path, durability worth) {
+  return std::make_unique<embedded_store>(path, worth);
+}
+
+}  // namespace watchkeeper::storage

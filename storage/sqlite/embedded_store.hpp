@@ -1,0 +1,88 @@
+#pragma once
+
+#include <random>
+#include <string>
+#include <unordered_map>
+
+#include "domain/credit.hpp"
+#include "storage/hot_store.hpp"
+#include "storage/sqlite/embedded_database.hpp"
+
+namespace watchkeeper::storage {
+
+/// The hot store in a SQLite file of its own (docs/storage-format.md): no server needed. A batch is
+/// one transaction that loads each state once and writes it once. Several instances, in one process
+/// or many on one machine, share a file; they wait for each other up to 2 s.
+/// Thread: one at a time.
+class embedded_store final : public hot_store {
+ public:
+  /// `max_pages`: see embedded_database::pages_max.
+  embedded_store(std::string path, durability worth,
+                 std::int64_t max_pages = embedded_database::pages_max);
+
+  stored<std::vector<applied_credit>> apply(std::span<const hot_request> requests) override;
+  stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) override;
+  stored<ok_t> merge(std::span<const pair_progress> pairs, bool dirty) override;
+  stored<std::vector<module_id>> modules_of(const student_id& student) override;
+  stored<std::vector<dirty_pair>> read_dirty(partition_index partition,
+                                             std::size_t pairs_max) override;
+  stored<ok_t> mark_clean(partition_index partition, std::span<const dirty_pair> pairs) override;
+  stored<std::uint64_t> dirty_count() override;
+  stored<ok_t> erase(const student_id& student) override;
+  stored<ok_t> readmit(const student_id& student) override;
+  stored<hot_store_health> health() override;
+
+ private:
+  /// What a batch has loaded; written back at its end where `changed`.
+  struct held_pair {
+    progress state;
+    std::uint64_t version = 0;
+    bool dirty = false;   // in the file
+    bool exists = false;  // in the file
+    bool corrupt = false;
+    bool changed = false;
+    bool mark_dirty = false;
+  };
+  struct held_student {
+    credit_bucket bucket;
+    bool erased = false;
+    unix_ms touched_ms = 0;
+    bool changed = false;
+  };
+  struct held_session {
+    session_state state;
+    unix_ms touched_ms = 0;
+    bool corrupt = false;
+    bool changed = false;
+  };
+  struct batch {
+    std::unordered_map<pair_key, held_pair> pairs;
+    std::unordered_map<student_id, held_student> students;
+    std::unordered_map<session_key_id, held_session> sessions;
+  };
+
+  /// Opens the file if need be, runs `body` in a transaction and commits it. Nothing stays of a
+  /// body that throws; the file is closed then, so that the next call starts anew.
+  template <class Body>
+  auto in_transaction(bool writes, Body body) -> decltype(body());
+
+  // These throw embedded_fault.
+  applied_credit apply_one(const hot_request& request, batch& held);
+  held_pair& load_pair(const pair_key& key, batch& held);
+  held_student& load_student(const student_id& student, batch& held);
+  held_session& load_session(const session_key_id& session, batch& held);
+  void save(const batch& held);
+  void save_pair(const pair_key& key, const held_pair& pair);
+  static bool is_erased(held_student& student, unix_ms now_ms);
+  void sweep(std::size_t requests);
+
+  embedded_database database_;
+  std::mt19937_64 versions_;
+  unix_ms latest_now_ms_ = 0;
+  std::size_t unswept_requests_ = 0;
+  std::string swept_device_;  // where the sweep of the sessions has come to ...
+  std::string swept_session_;
+  std::string swept_student_;  // ... and that of the students
+};
+
+}  // namespace watchkeeper::storage

@@ -1,0 +1,121 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "storage/ledger.hpp"
+#include "storage/sqlite/database.hpp"
+
+namespace watchkeeper::storage {
+
+/// The port over a SQLite file in WAL mode, synchronous = FULL: it is the system of record, and
+/// what it has committed is on the disk. Progress: sqlite_ledger_progress.cpp; heatmaps:
+/// sqlite_ledger_heatmap.cpp; catalogue, devices, assignments, erasure: sqlite_ledger_registry.cpp;
+/// schema: sqlite_ledger.cpp.
+class sqlite_ledger final : public ledger {
+ public:
+  explicit sqlite_ledger(std::string path) : path_(std::move(path)) {}
+
+  stored<ok_t> migrate() override;
+  stored<schema_version> version() override;
+
+  stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) override;
+  using ledger::checkpoint;
+  stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs, unix_ms now_ms,
+                                           std::vector<heatmap_delta>* grown) override;
+  stored<page<pair_progress>> progress_of_student(const student_id& student,
+                                                  std::string_view cursor,
+                                                  std::size_t limit) override;
+  stored<page<pair_progress>> progress_of_module(const module_id& module, std::string_view cursor,
+                                                 std::size_t limit) override;
+  stored<std::vector<completion>> completions(std::int64_t after_sequence, std::size_t limit,
+                                              const completion_filter& wanted) override;
+  stored<std::vector<completion>> newest_completions(std::int64_t before_sequence,
+                                                     std::size_t limit,
+                                                     const completion_filter& wanted) override;
+  stored<std::vector<module_summary>> summarize_modules() override;
+  stored<std::uint64_t> students_of(const module_id& module) override;
+
+  stored<std::optional<heatmap_record>> heatmap_of(const module_id& module) override;
+  stored<ok_t> add_plays(std::span<const heatmap_delta> plays, std::string_view writer,
+                         std::int64_t sequence) override;
+  stored<heatmap_recount> recount_heatmap(const module_id& module, bool write) override;
+  stored<std::optional<module_id>> next_watched_module(
+      const std::optional<module_id>& after) override;
+
+  stored<ok_t> put_module(const module_record& module) override;
+  stored<std::optional<module_record>> get_module(const module_id& id) override;
+  stored<bool> remove_module(const module_id& id) override;
+  stored<page<module_record>> list_modules(std::string_view cursor, std::size_t limit) override;
+
+  stored<bool> put_device(const device_record& device) override;
+  stored<std::vector<std::optional<device_record>>> get_devices(
+      std::span<const thumbprint> kids) override;
+  stored<bool> revoke_device(const thumbprint& kid) override;
+  stored<std::vector<device_record>> devices_of(const student_id& student) override;
+
+  stored<ok_t> put_assignment(const pair_key& pair, unix_ms now_ms) override;
+  stored<bool> remove_assignment(const pair_key& pair) override;
+  stored<bool> is_assigned(const pair_key& pair) override;
+
+  stored<bool> erase_student(const student_id& student, std::string_view actor,
+                             std::string_view student_digest_hex, unix_ms now_ms) override;
+
+  stored<ok_t> end_console_sessions(std::span<const console_session_end> ended,
+                                    unix_ms now_ms) override;
+  stored<std::vector<console_session_end>> ended_console_sessions(unix_ms now_ms,
+                                                                  std::size_t limit) override;
+
+  stored<std::vector<registry_change>> changes(std::int64_t after_sequence,
+                                               std::size_t limit) override;
+  stored<std::int64_t> last_change() override;
+  stored<std::string> health() override;
+
+ private:
+  /// Opens the file if need be, calls `work(sqlite_database&)`, and turns what it throws into a
+  /// failure. After `unavailable` and `corrupt` the file is opened anew by the next call.
+  template <class Work>
+  auto call(Work&& work) -> stored<std::decay_t<decltype(work(std::declval<sqlite_database&>()))>> {
+    try {
+      if (!database_) database_ = std::make_unique<sqlite_database>(path_, sqlite_options{});
+      return work(*database_);
+    } catch (const sqlite_error& error) {
+      if (error.code() == storage_error::unavailable || error.code() == storage_error::corrupt)
+        database_.reset();
+      return error.failure();
+    } catch (const std::exception& error) {  // std::bad_alloc
+      return storage_failure{storage_error::refused, error.what()};
+    }
+  }
+
+  stored<ok_t> count_heatmaps_once();
+
+  std::string path_;
+  std::unique_ptr<sqlite_database> database_;
+  unsigned idle_polls_ = 0;  // of changes(), since it last let old rows be forgotten
+};
+
+/// Inside a transaction that writes: tells the other gateways what changed, and forgets what is
+/// older than registry_change_retention_ms.
+void note_change(sqlite_database& database, registry_change::kind what, std::string_view key);
+void forget_old(sqlite_database& database);
+
+/// Inside a transaction that writes: what it changes of the heatmaps, added to the viewers or taken
+/// off. Gives what was added.
+class heatmap_growth;
+std::vector<heatmap_delta> change_viewers(sqlite_database& database, const heatmap_growth& growth,
+                                          bool add);
+/// A coverage as it is stored; any number of pieces.
+coverage decode_coverage(std::string_view bytes);
+
+/// Thrown inside `call` where a row is not of the documented format.
+[[noreturn]] void throw_corrupt(const std::string& what);
+
+template <class Id>
+Id sqlite_id(const sqlite_statement& row, int column) {
+  const auto id = Id::parse(row.text(column));
+  if (!id) throw_corrupt("no id in column " + std::to_string(column));
+  return *id;
+}
+
+}  // namespace watchkeeper::storage

@@ -1,0 +1,255 @@
+#include "storage/heatmap_growth.hpp"
+#include "storage/ledger_rules.hpp"
+#include "storage/sqlite/ledger.hpp"
+
+namespace watchkeeper::storage {
+namespace {
+
+#define WATCHKEEPER_STATE \
+  "coverage, duration_ms, playtime_ms, resume_ms, resume_at_ms, updated_ms, mastered_ms"
+
+/// The columns of WATCHKEEPER_STATE, of which `first` is the first.
+progress progress_from(const sqlite_statement& row, int first) {
+  progress state;
+  state.covered = decode_coverage(row.blob(first));
+  state.duration_ms = static_cast<media_ms>(row.integer(first + 1));
+  state.playtime_ms = row.integer(first + 2);
+  state.resume_ms = static_cast<media_ms>(row.integer(first + 3));
+  state.resume_at_ms = row.integer(first + 4);
+  state.updated_ms = row.integer(first + 5);
+  state.mastered_ms = row.integer(first + 6);
+  return state;
+}
+
+std::optional<progress> read_one(sqlite_database& database, const pair_key& key) {
+  auto& row = database.prepared("SELECT " WATCHKEEPER_STATE
+                                " FROM progress WHERE student_id = ?1 AND module_id = ?2");
+  row.bind_text(1, key.student.view()).bind_text(2, key.module.view());
+  if (!row.step()) return std::nullopt;
+  auto state = progress_from(row, 0);
+  row.reset();
+  return state;
+}
+
+void write_one(sqlite_database& database, const pair_key& key, const progress& state) {
+  database
+      .prepared("INSERT OR REPLACE INTO progress (student_id, module_id, " WATCHKEEPER_STATE
+                ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")
+      .bind_text(1, key.student.view())
+      .bind_text(2, key.module.view())
+      .bind_blob(3, state.covered.encode())
+      .bind(4, state.duration_ms)
+      .bind(5, state.playtime_ms)
+      .bind(6, state.resume_ms)
+      .bind(7, state.resume_at_ms)
+      .bind(8, state.updated_ms)
+      .bind(9, state.mastered_ms)
+      .run();
+}
+
+bool is_erased(sqlite_database& database, const student_id& student) {
+  auto& row = database.prepared(
+      "SELECT 1 FROM erased_student WHERE student_id = ?1 AND erased_at >= unixepoch() - ?2");
+  row.bind_text(1, student.view()).bind(2, registry_change_retention_ms / 1000);
+  const bool erased = row.step();
+  row.reset();
+  return erased;
+}
+
+std::optional<module_rules> rules_of(sqlite_database& database, const module_id& module) {
+  auto& row = database.prepared(
+      "SELECT duration_ms, mastery_centipercent FROM module WHERE module_id = ?1");
+  row.bind_text(1, module.view());
+  if (!row.step()) return std::nullopt;
+  const module_rules rules{.duration_ms = static_cast<media_ms>(row.integer(0)),
+                           .mastery_centipercent = static_cast<std::int32_t>(row.integer(1))};
+  row.reset();
+  return rules;
+}
+
+void add_completion(sqlite_database& database, const completion& event) {
+  database
+      .prepared(
+          "INSERT INTO completion (student_id, module_id, rule_version, covered_ms,"
+          " duration_ms, threshold_centipercent, mastered_ms)"
+          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+          " ON CONFLICT (student_id, module_id, rule_version) DO NOTHING")
+      .bind_text(1, event.student.view())
+      .bind_text(2, event.module.view())
+      .bind(3, event.rule_version)
+      .bind(4, event.covered_ms)
+      .bind(5, event.duration_ms)
+      .bind(6, event.threshold_centipercent)
+      .bind(7, event.mastered_ms)
+      .run();
+}
+
+progress checkpoint_one(sqlite_database& database, const pair_progress& pair, unix_ms now_ms,
+                        heatmap_growth& growth) {
+  if (is_erased(database, pair.key.student)) return {};
+  const auto held = read_one(database, pair.key);
+  progress state = pair.state;
+  if (held) merge(state, *held);
+  const auto rules = rules_of(database, pair.key.module);
+  const auto fresh = state.covered.without(held ? held->covered : coverage{});
+  growth.add(pair.key.module, rules ? rules->duration_ms : state.duration_ms, fresh);
+  const auto decision = decide_mastery(pair.key, state, rules, now_ms);
+  if (decision.newly) state.mastered_ms = now_ms;
+  if (!held || *held != state) write_one(database, pair.key, state);
+  if (state.mastered_ms != 0) add_completion(database, decision.event);
+  return state;
+}
+
+std::vector<pair_progress> read_pairs(sqlite_statement& row) {
+  std::vector<pair_progress> items;
+  while (row.step())
+    items.push_back(
+        {{sqlite_id<student_id>(row, 0), sqlite_id<module_id>(row, 1)}, progress_from(row, 2)});
+  return items;
+}
+
+#define WATCHKEEPER_COMPLETION                                              \
+  "sequence, student_id, module_id, rule_version, covered_ms, duration_ms," \
+  " threshold_centipercent, mastered_ms FROM completion WHERE (?3 = '' OR"  \
+  " student_id = ?3) AND (?4 = '' OR module_id = ?4)"
+
+std::vector<completion> read_completions(sqlite_statement& row, std::int64_t sequence,
+                                         std::size_t limit, const completion_filter& wanted) {
+  row.bind(1, sequence).bind(2, static_cast<std::int64_t>(page_items(limit)));
+  row.bind_text(3, wanted.student.view()).bind_text(4, wanted.module.view());
+  std::vector<completion> items;
+  while (row.step())
+    items.push_back({.sequence = row.integer(0),
+                     .student = sqlite_id<student_id>(row, 1),
+                     .module = sqlite_id<module_id>(row, 2),
+                     .rule_version = static_cast<std::int32_t>(row.integer(3)),
+                     .covered_ms = static_cast<media_ms>(row.integer(4)),
+                     .duration_ms = static_cast<media_ms>(row.integer(5)),
+                     .threshold_centipercent = static_cast<std::int32_t>(row.integer(6)),
+                     .mastered_ms = row.integer(7)});
+  return items;
+}
+
+}  // namespace
+
+/// As coverage::decode, but a union may have more pieces than one device's coverage may.
+coverage decode_coverage(std::string_view bytes) {
+  constexpr std::size_t part_bytes = limits::coverage_intervals_max * 8;
+  coverage whole;
+  for (std::size_t at = 0; at < bytes.size(); at += part_bytes) {
+    const auto part = coverage::decode(bytes.substr(at, part_bytes));
+    if (!part) throw_corrupt("a coverage is not of the documented format");
+    whole.unite(*part);
+  }
+  // Uniting made the parts fit each other: what was stored has to have been so already.
+  if (bytes.size() > part_bytes && whole.encode() != bytes)
+    throw_corrupt("a coverage is not sorted, or its gaps are not closed");
+  return whole;
+}
+
+stored<std::vector<std::optional<progress>>> sqlite_ledger::read(std::span<const pair_key> keys) {
+  return call([&](sqlite_database& database) {
+    std::vector<std::optional<progress>> states;
+    states.reserve(keys.size());
+    sqlite_transaction reading(database, sqlite_transaction::mode::read);
+    for (const auto& key : keys) states.push_back(read_one(database, key));
+    reading.commit();
+    return states;
+  });
+}
+
+stored<std::vector<progress>> sqlite_ledger::checkpoint(std::span<const pair_progress> pairs,
+                                                        unix_ms now_ms,
+                                                        std::vector<heatmap_delta>* grown) {
+  return call([&](sqlite_database& database) {
+    std::vector<progress> states;
+    states.reserve(pairs.size());
+    sqlite_transaction work(database, sqlite_transaction::mode::write);
+    heatmap_growth growth;
+    for (const auto& pair : pairs) states.push_back(checkpoint_one(database, pair, now_ms, growth));
+    auto added = change_viewers(database, growth, true);
+    work.commit();
+    if (grown) *grown = std::move(added);
+    return states;
+  });
+}
+
+stored<page<pair_progress>> sqlite_ledger::progress_of_student(const student_id& student,
+                                                               std::string_view cursor,
+                                                               std::size_t limit) {
+  if (!is_cursor<module_id>(cursor)) return page<pair_progress>{};
+  return call([&](sqlite_database& database) {
+    const auto items = page_items(limit);
+    auto& rows = database.prepared(
+        "SELECT student_id, module_id, " WATCHKEEPER_STATE
+        " FROM progress WHERE student_id = ?1 AND module_id > ?2 ORDER BY module_id LIMIT ?3");
+    rows.bind_text(1, student.view()).bind_text(2, cursor);
+    rows.bind(3, static_cast<std::int64_t>(items + 1));
+    return make_page(read_pairs(rows), items, [](const auto& item) { return item.key.module; });
+  });
+}
+
+stored<page<pair_progress>> sqlite_ledger::progress_of_module(const module_id& module,
+                                                              std::string_view cursor,
+                                                              std::size_t limit) {
+  if (!is_cursor<student_id>(cursor)) return page<pair_progress>{};
+  return call([&](sqlite_database& database) {
+    const auto items = page_items(limit);
+    auto& rows = database.prepared(
+        "SELECT student_id, module_id, " WATCHKEEPER_STATE
+        " FROM progress WHERE module_id = ?1 AND student_id > ?2 ORDER BY student_id LIMIT ?3");
+    rows.bind_text(1, module.view()).bind_text(2, cursor);
+    rows.bind(3, static_cast<std::int64_t>(items + 1));
+    return make_page(read_pairs(rows), items, [](const auto& item) { return item.key.student; });
+  });
+}
+
+stored<std::vector<completion>> sqlite_ledger::completions(std::int64_t after_sequence,
+                                                           std::size_t limit,
+                                                           const completion_filter& wanted) {
+  return call([&](sqlite_database& database) {
+    return read_completions(database.prepared("SELECT " WATCHKEEPER_COMPLETION
+                                              " AND sequence > ?1 ORDER BY sequence LIMIT ?2"),
+                            after_sequence, limit, wanted);
+  });
+}
+
+stored<std::vector<completion>> sqlite_ledger::newest_completions(std::int64_t before_sequence,
+                                                                  std::size_t limit,
+                                                                  const completion_filter& wanted) {
+  return call([&](sqlite_database& database) {
+    return read_completions(database.prepared("SELECT " WATCHKEEPER_COMPLETION
+                                              " AND sequence < ?1 ORDER BY sequence DESC LIMIT ?2"),
+                            before_sequence, limit, wanted);
+  });
+}
+
+stored<std::vector<module_summary>> sqlite_ledger::summarize_modules() {
+  return call([&](sqlite_database& database) {
+    auto& row = database.prepared(
+        "SELECT module_id, coverage, duration_ms, mastered_ms FROM progress ORDER BY module_id");
+    std::vector<module_summary> found;
+    std::int64_t centipercent = 0;
+    const auto finish = [&] {
+      if (!found.empty())
+        found.back().average_centipercent =
+            static_cast<std::int32_t>(centipercent / found.back().students);
+      centipercent = 0;
+    };
+    while (row.step()) {
+      if (found.empty() || found.back().module.view() != row.text(0)) {
+        finish();
+        found.push_back({.module = sqlite_id<module_id>(row, 0)});
+      }
+      const auto covered = decode_coverage(row.blob(1));
+      ++found.back().students;
+      if (row.integer(3) != 0) ++found.back().mastered;
+      centipercent +=
+          completion_centipercent(covered.covered_ms(), static_cast<media_ms>(row.integer(2)));
+    }
+    finish();
+    return found;
+  });
+}
+
+}  // namespace watchkeeper::storage

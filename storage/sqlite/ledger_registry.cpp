@@ -1,0 +1,278 @@
+#include <algorithm>
+
+#include "base/base64url.hpp"
+#include "storage/heatmap_growth.hpp"
+#include "storage/ledger_rules.hpp"
+#include "storage/sqlite/ledger.hpp"
+
+namespace watchkeeper::storage {
+namespace {
+
+using kind = registry_change::kind;
+using mode = sqlite_transaction::mode;
+
+std::string_view bytes_of(std::span<const std::uint8_t> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::string pair_text(const pair_key& pair) {
+  return std::string(pair.student.view()) + "/" + std::string(pair.module.view());
+}
+
+module_record module_from(const sqlite_statement& row) {
+  return {.id = sqlite_id<module_id>(row, 0),
+          .title = std::string(row.text(1)),
+          .rules = {.duration_ms = static_cast<media_ms>(row.integer(2)),
+                    .mastery_centipercent = static_cast<std::int32_t>(row.integer(3)),
+                    .max_rate_permille = static_cast<std::int32_t>(row.integer(4))},
+          .updated_ms = row.integer(5),
+          .preview_url = std::string(row.text(6))};
+}
+
+device_record device_from(const sqlite_statement& row) {
+  device_record device;
+  const auto kid = row.blob(0);
+  const auto algorithm = row.integer(2);
+  const auto key = row.blob(3);
+  if (algorithm != 0 && algorithm != 1) throw_corrupt("a device's algorithm is unknown");
+  device.key.algorithm = static_cast<signature_algorithm>(algorithm);
+  if (kid.size() != device.kid.bytes.size() || key.size() != device.key.raw().size())
+    throw_corrupt("a device's key is not of its algorithm's length");
+  std::copy(kid.begin(), kid.end(), device.kid.bytes.begin());
+  std::copy(key.begin(), key.end(), device.key.bytes.begin());
+  device.student = sqlite_id<student_id>(row, 1);
+  device.revoked = row.integer(4) != 0;
+  device.created_ms = row.integer(5);
+  return device;
+}
+
+std::int64_t delete_of(sqlite_database& database, std::string_view sql, const student_id& student) {
+  database.prepared(sql).bind_text(1, student.view()).run();
+  return database.changes();
+}
+
+}  // namespace
+
+// --- catalogue -----------------------------------------------------------------------------------
+
+stored<ok_t> sqlite_ledger::put_module(const module_record& module) {
+  return call([&](sqlite_database& database) {
+    sqlite_transaction work(database, mode::write);
+    database
+        .prepared(
+            "INSERT OR REPLACE INTO module (module_id, title, duration_ms,"
+            " mastery_centipercent, max_rate_permille, updated_ms, preview_url)"
+            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")
+        .bind_text(1, module.id.view())
+        .bind_text(2, module.title)
+        .bind(3, module.rules.duration_ms)
+        .bind(4, module.rules.mastery_centipercent)
+        .bind(5, module.rules.max_rate_permille)
+        .bind(6, module.updated_ms)
+        .bind_text(7, module.preview_url)
+        .run();
+    note_change(database, kind::module, module.id.view());
+    work.commit();
+    return ok;
+  });
+}
+
+stored<std::optional<module_record>> sqlite_ledger::get_module(const module_id& id) {
+  return call([&](sqlite_database& database) -> std::optional<module_record> {
+    auto& row = database.prepared(
+        "SELECT module_id, title, duration_ms, mastery_centipercent, max_rate_permille, updated_ms,"
+        " preview_url FROM module WHERE module_id = ?1");
+    row.bind_text(1, id.view());
+    if (!row.step()) return std::nullopt;
+    auto module = module_from(row);
+    row.reset();
+    return module;
+  });
+}
+
+stored<bool> sqlite_ledger::remove_module(const module_id& id) {
+  return call([&](sqlite_database& database) {
+    sqlite_transaction work(database, mode::write);
+    database.prepared("DELETE FROM module WHERE module_id = ?1").bind_text(1, id.view()).run();
+    if (database.changes() == 0) return false;
+    note_change(database, kind::module, id.view());
+    work.commit();
+    return true;
+  });
+}
+
+stored<page<module_record>> sqlite_ledger::list_modules(std::string_view cursor,
+                                                        std::size_t limit) {
+  if (!is_cursor<module_id>(cursor)) return page<module_record>{};
+  return call([&](sqlite_database& database) {
+    const auto items = page_items(limit);
+    auto& row = database.prepared(
+        "SELECT module_id, title, duration_ms, mastery_centipercent, max_rate_permille, updated_ms,"
+        " preview_url FROM module WHERE module_id > ?1 ORDER BY module_id LIMIT ?2");
+    row.bind_text(1, cursor).bind(2, static_cast<std::int64_t>(items + 1));
+    std::vector<module_record> modules;
+    while (row.step()) modules.push_back(module_from(row));
+    return make_page(std::move(modules), items, [](const auto& item) { return item.id; });
+  });
+}
+
+// --- devices -------------------------------------------------------------------------------------
+
+stored<bool> sqlite_ledger::put_device(const device_record& device) {
+  return call([&](sqlite_database& database) {
+    sqlite_transaction work(database, mode::write);
+    database
+        .prepared(
+            "INSERT INTO device (kid, student_id, algorithm, public_key, revoked, created_ms)"
+            " VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+            " ON CONFLICT (kid) DO UPDATE SET algorithm = excluded.algorithm,"
+            " public_key = excluded.public_key, revoked = excluded.revoked"
+            " WHERE student_id = excluded.student_id")
+        .bind_blob(1, bytes_of(device.kid.bytes))
+        .bind_text(2, device.student.view())
+        .bind(3, static_cast<std::int64_t>(device.key.algorithm))
+        .bind_blob(4, bytes_of(device.key.raw()))
+        .bind(5, device.revoked ? 1 : 0)
+        .bind(6, device.created_ms)
+        .run();
+    if (database.changes() == 0) return false;
+    delete_of(database, "DELETE FROM erased_student WHERE student_id = ?1", device.student);
+    note_change(database, kind::device, device.kid.text());
+    work.commit();
+    return true;
+  });
+}
+
+stored<std::vector<std::optional<device_record>>> sqlite_ledger::get_devices(
+    std::span<const thumbprint> kids) {
+  return call([&](sqlite_database& database) {
+    std::vector<std::optional<device_record>> devices;
+    devices.reserve(kids.size());
+    sqlite_transaction reading(database, mode::read);
+    for (const auto& kid : kids) {
+      auto& row = database.prepared(
+          "SELECT kid, student_id, algorithm, public_key, revoked, created_ms FROM device"
+          " WHERE kid = ?1");
+      row.bind_blob(1, bytes_of(kid.bytes));
+      devices.emplace_back();
+      if (!row.step()) continue;
+      devices.back() = device_from(row);
+      row.reset();
+    }
+    reading.commit();
+    return devices;
+  });
+}
+
+stored<bool> sqlite_ledger::revoke_device(const thumbprint& kid) {
+  return call([&](sqlite_database& database) {
+    sqlite_transaction work(database, mode::write);
+    database.prepared("UPDATE device SET revoked = 1 WHERE kid = ?1")
+        .bind_blob(1, bytes_of(kid.bytes))
+        .run();
+    if (database.changes() == 0) return false;
+    note_change(database, kind::device, kid.text());
+    work.commit();
+    return true;
+  });
+}
+
+stored<std::vector<device_record>> sqlite_ledger::devices_of(const student_id& student) {
+  return call([&](sqlite_database& database) {
+    auto& row = database.prepared(
+        "SELECT kid, student_id, algorithm, public_key, revoked, created_ms FROM device"
+        " WHERE student_id = ?1 ORDER BY created_ms, kid LIMIT ?2");
+    row.bind_text(1, student.view()).bind(2, static_cast<std::int64_t>(limits::list_items_max));
+    std::vector<device_record> devices;
+    while (row.step()) devices.push_back(device_from(row));
+    return devices;
+  });
+}
+
+// --- assignments ---------------------------------------------------------------------------------
+
+stored<ok_t> sqlite_ledger::put_assignment(const pair_key& pair, unix_ms now_ms) {
+  return call([&](sqlite_database& database) {
+    sqlite_transaction work(database, mode::write);
+    database
+        .prepared(
+            "INSERT INTO assignment (student_id, module_id, created_ms) VALUES (?1, ?2, ?3)"
+            " ON CONFLICT DO NOTHING")
+        .bind_text(1, pair.student.view())
+        .bind_text(2, pair.module.view())
+        .bind(3, now_ms)
+        .run();
+    if (database.changes() == 0) return ok;
+    note_change(database, kind::assignment, pair_text(pair));
+    work.commit();
+    return ok;
+  });
+}
+
+stored<bool> sqlite_ledger::remove_assignment(const pair_key& pair) {
+  return call([&](sqlite_database& database) {
+    sqlite_transaction work(database, mode::write);
+    database.prepared("DELETE FROM assignment WHERE student_id = ?1 AND module_id = ?2")
+        .bind_text(1, pair.student.view())
+        .bind_text(2, pair.module.view())
+        .run();
+    if (database.changes() == 0) return false;
+    note_change(database, kind::assignment, pair_text(pair));
+    work.commit();
+    return true;
+  });
+}
+
+stored<bool> sqlite_ledger::is_assigned(const pair_key& pair) {
+  return call([&](sqlite_database& database) {
+    auto& row =
+        database.prepared("SELECT 1 FROM assignment WHERE student_id = ?1 AND module_id = ?2");
+    row.bind_text(1, pair.student.view()).bind_text(2, pair.module.view());
+    const bool assigned = row.step();
+    row.reset();
+    return assigned;
+  });
+}
+
+// --- erasure -------------------------------------------------------------------------------------
+
+stored<bool> sqlite_ledger::erase_student(const student_id& student, std::string_view actor,
+                                          std::string_view student_digest_hex, unix_ms now_ms) {
+  return call([&](sqlite_database& database) {
+    sqlite_transaction work(database, mode::write);
+    heatmap_growth seen;
+    auto& rows =
+        database.prepared("SELECT module_id, coverage FROM progress WHERE student_id = ?1");
+    rows.bind_text(1, student.view());
+    while (rows.step())
+      seen.add(sqlite_id<module_id>(rows, 0), 0, decode_coverage(rows.blob(1)).pieces());
+    change_viewers(database, seen, false);
+    const auto pairs = delete_of(database, "DELETE FROM progress WHERE student_id = ?1", student);
+    const auto completions_gone =
+        delete_of(database, "DELETE FROM completion WHERE student_id = ?1", student);
+    const auto assignments =
+        delete_of(database, "DELETE FROM assignment WHERE student_id = ?1", student);
+    const auto devices = delete_of(database, "DELETE FROM device WHERE student_id = ?1", student);
+    database.prepared("INSERT OR REPLACE INTO erased_student (student_id) VALUES (?1)")
+        .bind_text(1, student.view())
+        .run();
+    database
+        .prepared(
+            "INSERT INTO audit (at_ms, actor, action, subject_sha256, progress_rows,"
+            " completion_rows, assignment_rows, device_rows)"
+            " VALUES (?1, ?2, 'student-erased', ?3, ?4, ?5, ?6, ?7)")
+        .bind(1, now_ms)
+        .bind_text(2, actor)
+        .bind_text(3, student_digest_hex)
+        .bind(4, pairs)
+        .bind(5, completions_gone)
+        .bind(6, assignments)
+        .bind(7, devices)
+        .run();
+    note_change(database, kind::student_erased, student.view());
+    work.commit();
+    return pairs + completions_gone + assignments + devices > 0;
+  });
+}
+
+}  // namespace watchkeeper::storage

@@ -1,0 +1,232 @@
+#pragma once
+
+#include <caf/actor_system.hpp>
+#include <caf/send.hpp>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "actors/credit/progress_shard.hpp"
+#include "actors/credit/session.hpp"
+#include "actors/stores/checkpointer.hpp"
+#include "actors/stores/hot_writer.hpp"
+#include "tests/actors/simulation/simulated_stores.hpp"
+#include "tests/actors/support.hpp"
+
+namespace watchkeeper::actors::testing {
+
+/// Everything that outlives the processes of a simulated deployment.
+struct simulated_world {
+  explicit simulated_world(std::uint64_t seed) : random(seed) {}
+  std::uint64_t below(std::uint64_t bound) { return random() % bound; }
+
+  std::mt19937_64 random;
+  manual_clock clock;
+  storage::memory_store hot{1000};
+  test::ledger_model book;
+  store_weather hot_weather;
+  store_weather book_weather;
+  gateway_policy policy;
+};
+
+/// One gateway without its threads: the sessions, shards, writer and checkpointer of the product,
+/// wired as actors/gateway.cpp does, moving when the simulation gives them a turn. It dies where
+/// its fate says, in the middle of a call of a store; then nobody hears of it any more.
+/// Borrows the world and the actor system. Is kept to the end of the run: its actors may still have
+/// messages.
+class simulated_process final : public shard_services {
+ public:
+  static constexpr std::uint32_t shard_count = 2;
+
+  simulated_process(simulated_world& world, caf::actor_system& system, std::size_t pairs_max)
+      : world_(world),
+        system_(system),
+        addresses_({10'000, 1000}, 1),
+        heat_(shard_count),
+        probes_(shard_count) {
+    // As in the product, a process whose ledger is away does not start.
+    try {
+      if (!make_ledger()->health()) return;
+      const bool hot_is_there = make_hot()->health().has_value();
+      start(hot_is_there, pairs_max);
+    } catch (const process_death&) {
+      end();
+    }
+  }
+  ~simulated_process() override { end(); }
+  simulated_process(const simulated_process&) = delete;
+  simulated_process& operator=(const simulated_process&) = delete;
+
+  [[nodiscard]] bool is_alive() const noexcept { return *alive_; }
+  /// What a listener asks before it tells its device.
+  [[nodiscard]] std::shared_ptr<const bool> life() const noexcept { return alive_; }
+  [[nodiscard]] bool is_degraded() const noexcept { return hot_state_.degraded; }
+  [[nodiscard]] unix_ms now_ms() const noexcept { return world_.clock.now_ms + clock_offset_ms; }
+  [[nodiscard]] bool is_busy() const noexcept { return *alive_ && orders_ > 0; }
+  [[nodiscard]] std::uint64_t faults() const noexcept { return hot_link.faults + book_link.faults; }
+
+  /// kill -9.
+  void end() {
+    if (!*alive_) return;
+    *alive_ = false;
+    for (auto& [device, actor] : sessions_) caf::anon_send_exit(actor, caf::exit_reason::kill);
+    for (auto& actor : shards_) caf::anon_send_exit(actor, caf::exit_reason::kill);
+    sessions_.clear();  // the shards stay: a session may have a last heartbeat for one
+  }
+
+  void submit(heartbeat_job_ptr job) {
+    const auto key = job->credit.session_key();
+    auto found = sessions_.find(key);
+    if (found == sessions_.end())
+      found = sessions_.emplace(key, system_.spawn(session, &*around_)).first;
+    caf::anon_send(found->second, std::move(job));
+  }
+  heartbeat_job_ptr job_for(const std::string& token, std::shared_ptr<heartbeat_listener> ear) {
+    (void)heartbeats_.admit(limits::heartbeats_in_flight_max);
+    return std::make_shared<heartbeat_job>(heartbeat_request{token, std::move(ear), 0, {}},
+                                           heartbeats_, &manual_clock::read, &world_.clock);
+  }
+
+  void turn_of_the_writer() {
+    mortal([&] {
+      orders_ = 0;
+      writer_->turn(std::chrono::milliseconds(0));
+    });
+  }
+  void turn_of_the_checkpointer() {
+    mortal([&] { checkpoints_->turn(std::chrono::milliseconds(0)); });
+  }
+  bool checkpoint_all() {
+    bool complete = false;
+    mortal([&] { complete = checkpoints_->checkpoint_all(); });
+    return complete;
+  }
+  void tick() {
+    for (auto& shard : shards_) caf::anon_send(shard, shard_tick{});
+  }
+  /// What the shard holds in memory, by a message; answered once the actors had their turn.
+  std::shared_ptr<progress_query> ask(const pair_key& key) {
+    auto query = std::make_shared<progress_query>(key);
+    caf::anon_send(shards_[shard_of(key.student, shards_.size())], progress_wanted{query});
+    return query;
+  }
+
+  // The shards' side.
+  void store(std::shared_ptr<credit_batch> batch) override {
+    if (!*alive_) return;
+    ++orders_;
+    writer_->store(std::move(batch));
+  }
+  bool refill(std::vector<storage::pair_progress> pairs) override {
+    if (!*alive_) return true;
+    ++orders_;
+    return writer_->refill(std::move(pairs));
+  }
+  bool has_unsaved_refills() const override { return *alive_ && writer_->has_unsaved_refills(); }
+  void load(std::shared_ptr<progress_query> query) override {
+    query->answer(std::optional<progress>{});  // the simulation itself looks into the stores
+  }
+  void checkpoint_now(std::vector<storage::pair_progress> pairs) override {
+    if (*alive_) checkpoints_->checkpoint_now(std::move(pairs));
+  }
+
+  std::int64_t clock_offset_ms = 0;
+  fate end_;
+  store_link hot_link;
+  store_link book_link;
+
+ private:
+  template <class Work>
+  void mortal(Work work) {
+    if (!*alive_) return;
+    try {
+      work();
+    } catch (const process_death&) {
+      end();
+    }
+  }
+  std::unique_ptr<storage::hot_store> make_hot() {
+    return std::make_unique<simulated_hot_store>(
+        world_.hot, weather_plan(world_.hot_weather, hot_link, end_, world_.random), end_);
+  }
+  std::unique_ptr<storage::ledger> make_ledger() {
+    return std::make_unique<simulated_ledger>(
+        world_.book, weather_plan(world_.book_weather, book_link, end_, world_.random), end_);
+  }
+  std::uint64_t now_us() const noexcept { return world_.clock.monotonic_us; }
+
+  void start(bool hot_is_there, std::size_t pairs_max) {
+    *alive_ = true;
+    hot_state_.degraded = !hot_is_there;
+    hot_state_.up = hot_is_there;
+    checkpoints_.emplace(checkpointer::surroundings{
+        .hot = make_hot(),
+        .behind = make_ledger(),
+        .probe = ledger_state_,
+        .hot_probe = hot_state_,
+        .heat = heat_,
+        .interval_ms = 20'000,
+        .now = [this] { return now_ms(); },
+        .monotonic_us = [this] { return now_us(); },
+        .done =
+            [this](unix_ms started_ms) {
+              for (auto& shard : shards_)
+                caf::anon_send(shard, checkpoint_done{started_ms, now_ms()});
+            },
+        .log = [](int, const std::string&, const std::string&) {}});
+    writer_.emplace(hot_writer::surroundings{
+        .hot = make_hot(),
+        .behind = make_ledger(),
+        .hot_probe = hot_state_,
+        .behind_probe = ledger_state_,
+        .now = [this] { return now_ms(); },
+        .monotonic_us = [this] { return now_us(); },
+        .stored =
+            [this](std::shared_ptr<credit_batch> batch) {
+              if (*alive_) caf::anon_send(shards_[batch->shard], batch_stored{batch});
+            },
+        .heatmaps_grown = [this](const auto& deltas) { heat_.grown(deltas); },
+        .log = [](int, const std::string&, const std::string&) {},
+        .shards = shard_count,
+        .start_degraded = !hot_is_there,
+        .own_thread = false});
+    for (std::uint32_t i = 0; i < shard_count; ++i)
+      shards_.push_back(system_.spawn(
+          progress_shard, shard_surroundings{.index = i,
+                                             .services = *this,
+                                             .probe = probes_[i],
+                                             .hot = hot_state_,
+                                             .now = [this] { return now_ms(); },
+                                             .monotonic_us = [this] { return now_us(); },
+                                             .pairs_max = pairs_max,
+                                             .watching = &heat_}));
+    around_.emplace(session_surroundings{.policy = world_.policy,
+                                         .addresses = addresses_,
+                                         .probe = verifications_,
+                                         .shards = shards_,
+                                         .now = [this] { return now_ms(); },
+                                         .monotonic_us = [this] { return now_us(); },
+                                         .verified = [](const auto&, const auto&, unix_ms) {}});
+    if (hot_is_there) (void)checkpoint_all();  // what an earlier process has left
+  }
+
+  simulated_world& world_;
+  caf::actor_system& system_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(false);
+  std::uint64_t orders_ = 0;
+  address_guard addresses_;
+  heartbeat_probe heartbeats_;
+  verification_probe verifications_;
+  hot_store_probe hot_state_;
+  ledger_probe ledger_state_;
+  heatmap heat_;
+  std::vector<shard_probe> probes_;
+  std::vector<progress_shard_actor> shards_;
+  std::unordered_map<session_key_id, session_actor> sessions_;
+  std::optional<session_surroundings> around_;
+  std::optional<checkpointer> checkpoints_;
+  std::optional<hot_writer> writer_;
+};
+
+}  // namespace watchkeeper::actors::testing

@@ -1,0 +1,306 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <random>
+#include <string>
+#include <string_view>
+
+#include "storage/memory/faulty_store.hpp"
+#include "storage/memory/memory_store.hpp"
+#include "tests/storage/ledger_model.hpp"
+
+namespace watchkeeper::actors::testing {
+
+/// Ends a simulated process in the middle of a call. No std::exception: what catches those to go on
+/// must not survive its own death.
+struct process_death {};
+
+/// What the weather of a run does to one store; shared by all processes.
+struct store_weather {
+  bool is_down = false;
+  bool refuses_writes = false;
+  double fault_rate = 0;  // of single calls
+};
+
+/// How one process reaches one store.
+struct store_link {
+  bool is_cut = false;
+  std::uint64_t calls = 0;
+  std::uint64_t faults = 0;
+};
+
+/// When a process dies: after so many more calls of a store; 0: it does not.
+struct fate {
+  std::uint64_t calls_left = 0;
+  bool after_the_call = false;  // else before it: the store never hears of it
+
+  bool strikes_before() {
+    if (calls_left == 0 || --calls_left > 0) return false;
+    if (after_the_call) return false;
+    return true;
+  }
+  bool strikes_after() {
+    if (!after_the_call || calls_left > 0) return false;
+    after_the_call = false;
+    return true;
+  }
+};
+
+/// The fault of each call of one process to one store.
+class weather_plan {
+ public:
+  weather_plan(store_weather& weather, store_link& link, fate& end, std::mt19937_64& random)
+      : weather_(weather), link_(link), end_(end), random_(random) {}
+
+  storage::store_fault operator()(std::string_view operation) {
+    ++link_.calls;
+    if (end_.strikes_before()) throw process_death{};
+    const auto fault = pick(operation);
+    if (fault != storage::store_fault::none) ++link_.faults;
+    return fault;
+  }
+
+ private:
+  storage::store_fault pick(std::string_view operation) {
+    if (weather_.is_down || link_.is_cut) return storage::store_fault::lost_request;
+    const bool writes = operation != "read" && operation != "read_dirty" && operation != "health";
+    if (weather_.refuses_writes && writes) return storage::store_fault::refused;
+    if (std::uniform_real_distribution<double>()(random_) >= weather_.fault_rate)
+      return storage::store_fault::none;
+    constexpr storage::store_fault faults[] = {
+        storage::store_fault::lost_request, storage::store_fault::lost_answer,
+        storage::store_fault::lost_answer, storage::store_fault::refused};
+    return faults[random_() % std::size(faults)];
+  }
+
+  store_weather& weather_;
+  store_link& link_;
+  fate& end_;
+  std::mt19937_64& random_;
+};
+
+/// Lies between a faulty_store and the store: a process may die once the store has done its work.
+class mortal_store final : public storage::hot_store {
+ public:
+  mortal_store(storage::hot_store& inner, fate& end) : inner_(inner), end_(end) {}
+
+  storage::stored<std::vector<storage::applied_credit>> apply(
+      std::span<const storage::hot_request> requests) override {
+    return then(inner_.apply(requests));
+  }
+  storage::stored<std::vector<std::optional<progress>>> read(
+      std::span<const pair_key> keys) override {
+    return then(inner_.read(keys));
+  }
+  storage::stored<ok_t> merge(std::span<const storage::pair_progress> pairs, bool dirty) override {
+    return then(inner_.merge(pairs, dirty));
+  }
+  storage::stored<std::vector<module_id>> modules_of(const student_id& student) override {
+    return then(inner_.modules_of(student));
+  }
+  storage::stored<std::vector<storage::dirty_pair>> read_dirty(partition_index partition,
+                                                               std::size_t max) override {
+    return then(inner_.read_dirty(partition, max));
+  }
+  storage::stored<ok_t> mark_clean(partition_index partition,
+                                   std::span<const storage::dirty_pair> pairs) override {
+    return then(inner_.mark_clean(partition, pairs));
+  }
+  storage::stored<std::uint64_t> dirty_count() override { return then(inner_.dirty_count()); }
+  storage::stored<ok_t> erase(const student_id& student) override {
+    return then(inner_.erase(student));
+  }
+  storage::stored<ok_t> readmit(const student_id& student) override {
+    return then(inner_.readmit(student));
+  }
+  storage::stored<storage::hot_store_health> health() override { return then(inner_.health()); }
+
+ private:
+  template <class T>
+  T then(T done) {
+    if (end_.strikes_after()) throw process_death{};
+    return done;
+  }
+  storage::hot_store& inner_;
+  fate& end_;
+};
+
+/// One process' hot store: the shared one, through faults.
+class simulated_hot_store final : public storage::hot_store {
+ public:
+  simulated_hot_store(storage::hot_store& shared, const weather_plan& plan, fate& end)
+      : mortal_(shared, end), faulty_(mortal_, plan) {}
+
+  storage::stored<std::vector<storage::applied_credit>> apply(
+      std::span<const storage::hot_request> requests) override {
+    return faulty_.apply(requests);
+  }
+  storage::stored<std::vector<std::optional<progress>>> read(
+      std::span<const pair_key> keys) override {
+    return faulty_.read(keys);
+  }
+  storage::stored<ok_t> merge(std::span<const storage::pair_progress> pairs, bool dirty) override {
+    return faulty_.merge(pairs, dirty);
+  }
+  storage::stored<std::vector<module_id>> modules_of(const student_id& student) override {
+    return faulty_.modules_of(student);
+  }
+  storage::stored<std::vector<storage::dirty_pair>> read_dirty(partition_index partition,
+                                                               std::size_t max) override {
+    return faulty_.read_dirty(partition, max);
+  }
+  storage::stored<ok_t> mark_clean(partition_index partition,
+                                   std::span<const storage::dirty_pair> pairs) override {
+    return faulty_.mark_clean(partition, pairs);
+  }
+  storage::stored<std::uint64_t> dirty_count() override { return faulty_.dirty_count(); }
+  storage::stored<ok_t> erase(const student_id& student) override { return faulty_.erase(student); }
+  storage::stored<ok_t> readmit(const student_id& student) override {
+    return faulty_.readmit(student);
+  }
+  storage::stored<storage::hot_store_health> health() override { return faulty_.health(); }
+
+ private:
+  mortal_store mortal_;
+  storage::faulty_store faulty_;
+};
+
+/// One process' ledger: the shared model of tests/storage, through faults. What the writer and the
+/// checkpointer ask of it is there; nothing else is asked in the simulation.
+class simulated_ledger : public ledger {
+ public:
+  simulated_ledger(test::ledger_model& shared, const weather_plan& plan, fate& end)
+      : shared_(shared), plan_(plan), end_(end) {}
+
+  storage::stored<std::vector<std::optional<progress>>> read(
+      std::span<const pair_key> keys) override {
+    return befall<std::vector<std::optional<progress>>>("read", [&] {
+      std::vector<std::optional<progress>> found;
+      for (const auto& key : keys) {
+        const auto held = shared_.pairs.find(test::ledger_model::key_of(key));
+        found.push_back(held == shared_.pairs.end() ? std::nullopt : std::optional(held->second));
+      }
+      return found;
+    });
+  }
+  using storage::ledger::checkpoint;
+  storage::stored<std::vector<progress>> checkpoint(std::span<const storage::pair_progress> pairs,
+                                                    unix_ms now_ms,
+                                                    std::vector<storage::heatmap_delta>*) override {
+    return befall<std::vector<progress>>("checkpoint", [&] {
+      return shared_.checkpoint({pairs.begin(), pairs.end()}, now_ms);
+    });
+  }
+  storage::stored<ok_t> add_plays(std::span<const storage::heatmap_delta>, std::string_view,
+                                  std::int64_t) override {
+    return befall<ok_t>("add_plays", [] { return ok; });
+  }
+  storage::stored<std::string> health() override {
+    return befall<std::string>("health", [] { return std::string("a model"); });
+  }
+
+  storage::stored<ok_t> migrate() override { return not_asked(); }
+  storage::stored<schema_version> version() override { return not_asked(); }
+  storage::stored<storage::page<storage::pair_progress>> progress_of_student(const student_id&,
+                                                                             std::string_view,
+                                                                             std::size_t) override {
+    return not_asked();
+  }
+  storage::stored<storage::page<storage::pair_progress>> progress_of_module(const module_id&,
+                                                                            std::string_view,
+                                                                            std::size_t) override {
+    return not_asked();
+  }
+  storage::stored<std::uint64_t> students_of(const module_id&) override { return not_asked(); }
+  storage::stored<std::vector<storage::completion>> completions(
+      std::int64_t, std::size_t, const storage::completion_filter&) override {
+    return not_asked();
+  }
+  storage::stored<std::vector<storage::completion>> newest_completions(
+      std::int64_t, std::size_t, const storage::completion_filter&) override {
+    return not_asked();
+  }
+  storage::stored<std::vector<storage::module_summary>> summarize_modules() override {
+    return not_asked();
+  }
+  storage::stored<std::optional<storage::heatmap_record>> heatmap_of(const module_id&) override {
+    return not_asked();
+  }
+  storage::stored<storage::heatmap_recount> recount_heatmap(const module_id&, bool) override {
+    return not_asked();
+  }
+  storage::stored<std::optional<module_id>> next_watched_module(
+      const std::optional<module_id>&) override {
+    return not_asked();
+  }
+  storage::stored<ok_t> put_module(const module_record&) override { return not_asked(); }
+  storage::stored<std::optional<module_record>> get_module(const module_id&) override {
+    return not_asked();
+  }
+  storage::stored<bool> remove_module(const module_id&) override { return not_asked(); }
+  storage::stored<storage::page<module_record>> list_modules(std::string_view,
+                                                             std::size_t) override {
+    return not_asked();
+  }
+  storage::stored<bool> put_device(const device_record&) override { return not_asked(); }
+  storage::stored<std::vector<std::optional<device_record>>> get_devices(
+      std::span<const thumbprint>) override {
+    return not_asked();
+  }
+  storage::stored<bool> revoke_device(const thumbprint&) override { return not_asked(); }
+  storage::stored<std::vector<device_record>> devices_of(const student_id&) override {
+    return not_asked();
+  }
+  storage::stored<ok_t> put_assignment(const pair_key&, unix_ms) override { return not_asked(); }
+  storage::stored<bool> remove_assignment(const pair_key&) override { return not_asked(); }
+  storage::stored<bool> is_assigned(const pair_key&) override { return not_asked(); }
+  storage::stored<bool> erase_student(const student_id&, std::string_view, std::string_view,
+                                      unix_ms) override {
+    return not_asked();
+  }
+  storage::stored<std::vector<storage::registry_change>> changes(std::int64_t,
+                                                                 std::size_t) override {
+    return not_asked();
+  }
+  storage::stored<std::int64_t> last_change() override { return not_asked(); }
+  storage::stored<ok_t> end_console_sessions(std::span<const storage::console_session_end>,
+                                             unix_ms) override {
+    return not_asked();
+  }
+  storage::stored<std::vector<storage::console_session_end>> ended_console_sessions(
+      unix_ms, std::size_t) override {
+    return not_asked();
+  }
+
+ private:
+  static storage::storage_failure not_asked() {
+    throw std::logic_error("the simulated ledger is not asked for this");
+  }
+  template <class T, class Call>
+  storage::stored<T> befall(std::string_view operation, Call call) {
+    switch (plan_(operation)) {
+      case storage::store_fault::none:
+        break;
+      case storage::store_fault::lost_request:
+        return storage::storage_failure{storage::storage_error::unavailable,
+                                        "injected: the request was lost"};
+      case storage::store_fault::lost_answer:
+        static_cast<void>(call());
+        return storage::storage_failure{storage::storage_error::unavailable,
+                                        "injected: the answer was lost"};
+      case storage::store_fault::refused:
+      case storage::store_fault::corrupt:
+        return storage::storage_failure{storage::storage_error::refused, "injected: refused"};
+    }
+    auto done = call();
+    if (end_.strikes_after()) throw process_death{};
+    return done;
+  }
+
+  test::ledger_model& shared_;
+  weather_plan plan_;
+  fate& end_;
+};
+
+}  // namespace watchkeeper::actors::testing

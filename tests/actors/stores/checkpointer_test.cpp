@@ -1,0 +1,274 @@
+#include "actors/stores/checkpointer.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <optional>
+#include <utility>
+
+#include "tests/actors/simulation/simulated_stores.hpp"
+#include "tests/actors/support.hpp"
+
+using namespace watchkeeper;
+using namespace watchkeeper::actors;
+using namespace watchkeeper::actors::testing;
+
+namespace {
+
+/// A ledger in which somebody may have locked the rows of a student.
+class lockable_ledger final : public simulated_ledger {
+ public:
+  lockable_ledger(test::ledger_model& shared, const weather_plan& plan, fate& end,
+                  const std::optional<student_id>& locked)
+      : simulated_ledger(shared, plan, end), locked_(locked) {}
+  using storage::ledger::checkpoint;
+  storage::stored<std::vector<progress>> checkpoint(
+      std::span<const storage::pair_progress> pairs, unix_ms now_ms,
+      std::vector<storage::heatmap_delta>* grown) override {
+    for (const auto& pair : pairs)
+      if (locked_ && pair.key.student == *locked_)
+        return storage::storage_failure{storage::storage_error::unavailable,
+                                        "the statement timed out"};
+    return simulated_ledger::checkpoint(pairs, now_ms, grown);
+  }
+
+ private:
+  const std::optional<student_id>& locked_;
+};
+
+/// A checkpointer over model stores, turned by hand. `befalls` decides the fault of each call of
+/// the hot store, `book_weather` those of the ledger.
+struct checkpointing {
+  checkpointing() {
+    checkpoints.emplace(checkpointer::surroundings{
+        .hot = std::make_unique<storage::faulty_store>(
+            hot, [this](std::string_view operation) { return befalls(operation); }),
+        .behind = std::make_unique<lockable_ledger>(book, book_plan, never, locked),
+        .probe = book_state,
+        .hot_probe = hot_state,
+        .heat = heat,
+        .interval_ms = 30'000,
+        .now = [this] { return clock.now_ms; },
+        .monotonic_us = [this] { return clock.monotonic_us; },
+        .done =
+            [this](unix_ms started_ms) {
+              done.emplace_back(started_ms, hot_state.refill_epoch.load());
+            },
+        .log = [](int, const std::string&, const std::string&) {}});
+  }
+  static pair_key key_of(int who) { return {student(who), module_named("m1")}; }
+  static storage::pair_progress played(int who, media_ms to_ms) {
+    storage::pair_progress pair{key_of(who), {}};
+    pair.state.covered.add({0, to_ms});
+    return pair;
+  }
+  void play(int who, media_ms to_ms) {
+    const auto pair = played(who, to_ms);
+    BOOST_REQUIRE(hot.merge({&pair, 1}, true).has_value());
+  }
+  media_ms held_ms(int who) {
+    const auto key = key_of(who);
+    const auto held = (*hot.read({&key, 1}))[0];
+    return held ? held->covered.covered_ms() : 0;
+  }
+  media_ms written_ms(int who) {
+    const auto found = book.pairs.find(test::ledger_model::key_of(key_of(who)));
+    return found == book.pairs.end() ? 0 : found->second.covered.covered_ms();
+  }
+  std::uint64_t dirty() { return *hot.dirty_count(); }
+  std::uint64_t epoch() const { return hot_state.refill_epoch.load(); }
+  /// The hot store is emptied, or another is in its place, and no connection breaks.
+  void empty_hot_store() { hot = storage::memory_store(1000); }
+  bool round() { return checkpoints->checkpoint_all(); }
+
+  manual_clock clock;
+  storage::memory_store hot{1000};
+  test::ledger_model book;
+  store_weather book_weather;
+  store_link link;
+  fate never;
+  std::mt19937_64 random{1};
+  weather_plan book_plan{book_weather, link, never, random};
+  std::optional<student_id> locked;
+  std::function<storage::store_fault(std::string_view)> befalls = [](auto) {
+    return storage::store_fault::none;
+  };
+  hot_store_probe hot_state;
+  ledger_probe book_state;
+  heatmap heat{1};
+  std::vector<std::pair<unix_ms, std::uint64_t>> done;  // when it began, and the epoch at its end
+  std::optional<checkpointer> checkpoints;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(checkpointer_rounds)
+
+BOOST_AUTO_TEST_CASE(a_round_brings_all_dirty_pairs_into_the_ledger) {
+  checkpointing w;
+  constexpr int students = 300;  // of all partitions, some with several
+  for (int who = 0; who < students; ++who) w.play(who, 1000 + who);
+  BOOST_TEST(w.round());
+  for (int who = 0; who < students; ++who) BOOST_TEST(w.written_ms(who) == 1000 + who);
+  BOOST_TEST(w.dirty() == 0u);
+  BOOST_TEST(w.book_state.checkpointed_pairs.load() == std::uint64_t{students});
+  BOOST_REQUIRE(w.done.size() == 1u);
+  BOOST_TEST(w.done[0].first == w.clock.now_ms);
+}
+
+BOOST_AUTO_TEST_CASE(what_the_ledger_knows_better_the_hot_store_learns) {
+  checkpointing w;
+  (void)w.book.checkpoint({checkpointing::played(1, 50'000)}, w.clock.now_ms);
+  w.play(1, 10'000);
+  BOOST_TEST(w.round());
+  BOOST_TEST(w.written_ms(1) == 50'000);
+  BOOST_TEST(w.held_ms(1) == 50'000);
+  BOOST_TEST(w.dirty() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_ledger_that_fails_loses_no_mark) {
+  checkpointing w;
+  w.play(1, 10'000);
+  w.book_weather.is_down = true;
+  BOOST_TEST(!w.round());
+  BOOST_TEST(w.dirty() == 1u);
+  BOOST_TEST(w.done.empty());
+  BOOST_TEST(!w.book_state.up.load());
+  w.book_weather.is_down = false;
+  BOOST_TEST(w.round());
+  BOOST_TEST(w.written_ms(1) == 10'000);
+  BOOST_TEST(w.done.size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(a_partition_that_cannot_be_read_keeps_no_other_from_the_ledger) {
+  checkpointing w;
+  for (int who = 0; who < 100; ++who) w.play(who, 10'000);
+  int calls = 0;
+  w.befalls = [&](std::string_view operation) {
+    return operation == "read_dirty" && ++calls == 1 ? storage::store_fault::corrupt
+                                                     : storage::store_fault::none;
+  };
+  BOOST_TEST(!w.round());
+  BOOST_TEST(w.done.empty());  // the shards keep all they have
+  BOOST_TEST(calls > static_cast<int>(limits::partitions));
+  BOOST_TEST(w.round());
+  for (int who = 0; who < 100; ++who) BOOST_TEST(w.written_ms(who) == 10'000);
+}
+
+BOOST_AUTO_TEST_CASE(a_row_that_is_locked_for_long_keeps_the_others_for_one_round_at_most) {
+  checkpointing w;
+  for (int who = 0; who < 100; ++who) w.play(who, 10'000);
+  w.locked = student(7);
+  BOOST_TEST(!w.round());
+  BOOST_TEST(!w.round());
+  for (int who = 0; who < 100; ++who)
+    if (partition_of(student(who)) != partition_of(*w.locked))
+      BOOST_TEST(w.written_ms(who) == 10'000);
+  BOOST_TEST(w.written_ms(7) == 0);
+  w.locked.reset();
+  BOOST_TEST(w.round());
+  BOOST_TEST(w.written_ms(7) == 10'000);
+  BOOST_TEST(w.dirty() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_hot_store_that_is_away_is_asked_once) {
+  checkpointing w;
+  w.play(1, 10'000);
+  int calls = 0;
+  w.befalls = [&](std::string_view operation) {
+    if (operation == "health") return storage::store_fault::none;
+    ++calls;
+    return storage::store_fault::lost_request;
+  };
+  BOOST_TEST(!w.round());
+  BOOST_TEST(calls == 1);
+  BOOST_TEST(w.done.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_store_that_was_emptied_unnoticed_is_noticed_by_the_next_round) {
+  checkpointing w;
+  w.play(1, 10'000);
+  BOOST_TEST(w.round());
+  const auto epoch = w.epoch();
+  BOOST_TEST(w.round());
+  BOOST_TEST(w.epoch() == epoch);  // it is the same one
+  w.empty_hot_store();
+  BOOST_TEST(w.round());
+  // Before the shards hear that all is in the ledger: else they would let go of what was lost.
+  BOOST_REQUIRE(w.done.size() == 3u);
+  BOOST_TEST(w.done[2].second == epoch + 1);
+}
+
+BOOST_AUTO_TEST_CASE(one_that_is_emptied_within_a_round_is_noticed_at_its_end) {
+  checkpointing w;
+  BOOST_TEST(w.round());
+  const auto epoch = w.epoch();
+  w.play(1, 10'000);
+  bool emptied = false;
+  w.befalls = [&](std::string_view operation) {
+    if (operation == "read_dirty" && !std::exchange(emptied, true)) w.empty_hot_store();
+    return storage::store_fault::none;
+  };
+  BOOST_TEST(w.round());
+  BOOST_TEST(w.written_ms(1) == 0);  // it is in no store, and the shard is asked for it
+  BOOST_REQUIRE(w.done.size() == 2u);
+  BOOST_TEST(w.done[1].second == epoch + 1);
+}
+
+BOOST_AUTO_TEST_CASE(one_that_does_not_say_who_it_is_ends_no_round) {
+  for (const int silent_at : {1, 2}) {  // before the round, and after it
+    checkpointing w;
+    w.play(1, 10'000);
+    int asked = 0;
+    w.befalls = [&](std::string_view operation) {
+      return operation == "health" && ++asked == silent_at ? storage::store_fault::lost_answer
+                                                           : storage::store_fault::none;
+    };
+    BOOST_TEST_CONTEXT("silent when asked for the " << silent_at << ". time") {
+      BOOST_TEST(!w.round());
+      BOOST_TEST(w.done.empty());
+      BOOST_TEST(w.round());
+      BOOST_TEST(w.written_ms(1) == 10'000);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_mastered_pair_is_written_at_once_and_the_others_when_their_time_has_come) {
+  checkpointing w;
+  const auto turn = [&] { w.checkpoints->turn(std::chrono::milliseconds(0)); };
+  w.play(1, 10'000);
+  turn();
+  w.checkpoints->checkpoint_now({checkpointing::played(2, 60'000)});
+  turn();
+  BOOST_TEST(w.written_ms(2) == 60'000);
+  BOOST_TEST(w.written_ms(1) == 0);
+  w.clock.now_ms += 29'999;
+  turn();
+  BOOST_TEST(w.written_ms(1) == 0);
+  w.clock.now_ms += 1;
+  turn();
+  BOOST_TEST(w.written_ms(1) == 10'000);
+  // A clock that is set back stretches no wait.
+  w.play(3, 10'000);
+  w.clock.now_ms -= 3'600'000;
+  turn();
+  BOOST_TEST(w.written_ms(3) == 10'000);
+}
+
+BOOST_AUTO_TEST_CASE(the_last_round_is_given_up_in_time) {
+  checkpointing w;
+  w.play(1, 10'000);
+  w.checkpoints->start();
+  w.checkpoints->stop(true, w.clock.monotonic_us);  // no time is left
+  BOOST_TEST(!w.checkpoints->last_one_complete());
+  BOOST_TEST(w.dirty() == 1u);  // whoever starts next has it
+}
+
+BOOST_AUTO_TEST_CASE(the_last_round_writes_what_is_there) {
+  checkpointing w;
+  w.play(1, 10'000);
+  w.checkpoints->start();
+  w.checkpoints->stop(true, w.clock.monotonic_us + 1);
+  BOOST_TEST(w.checkpoints->last_one_complete());
+  BOOST_TEST(w.written_ms(1) == 10'000);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

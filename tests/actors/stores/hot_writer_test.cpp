@@ -1,0 +1,366 @@
+#include "actors/stores/hot_writer.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <stdexcept>
+
+#include "tests/actors/simulation/simulated_stores.hpp"
+#include "tests/actors/support.hpp"
+
+using namespace watchkeeper;
+using namespace watchkeeper::actors;
+using namespace watchkeeper::actors::testing;
+
+namespace {
+
+/// A writer over model stores, turned by hand, or with its thread. `befalls` decides the fault of
+/// each call of the hot store; it may throw.
+struct writing {
+  explicit writing(bool own_thread = false, bool start_degraded = false) {
+    hot_writer::surroundings around{
+        .hot = std::make_unique<storage::faulty_store>(
+            hot, [this](std::string_view operation) { return befalls(operation); }),
+        .behind = std::make_unique<simulated_ledger>(book, book_plan, never),
+        .hot_probe = hot_state,
+        .behind_probe = book_state,
+        .now = [this] { return clock.now_ms; },
+        .monotonic_us = [this] { return clock.monotonic_us; },
+        .stored = [this](std::shared_ptr<credit_batch> batch) { back.push_back(std::move(batch)); },
+        .heatmaps_grown = {},
+        .log = [this](int level, const std::string&,
+                      const std::string& text) { log.emplace_back(level, text); },
+        .shards = 4,
+        .start_degraded = start_degraded,
+        .own_thread = own_thread};
+    writer = std::make_unique<hot_writer>(std::move(around));
+  }
+  std::shared_ptr<credit_batch> batch(std::uint32_t shard, int who, std::uint32_t sequence,
+                                      std::size_t beats = 1) {
+    auto made = std::make_shared<credit_batch>();
+    made->shard = shard;
+    made->count = beats;
+    for (std::size_t i = 0; i < beats; ++i) {
+      const auto number = sequence + static_cast<std::uint32_t>(i);
+      const auto claims = claims_of(student(who), number, static_cast<media_ms>(number * 1000),
+                                    static_cast<media_ms>(number * 1000 + 1000), clock.now_ms);
+      auto credit = credit_of(claims, {}, clock.now_ms, 600'000);
+      credit.now_ms = clock.now_ms;
+      made->requests.push_back({credit, std::nullopt});
+    }
+    return made;
+  }
+  void turn() { writer->turn(std::chrono::milliseconds(0)); }
+  static bool all(const credit_batch& one, storage::applied_credit::state state) {
+    if (one.results.size() != one.count || one.requests.size() != one.count) return false;
+    for (const auto& result : one.results)
+      if (result.how != state) return false;
+    return true;
+  }
+  media_ms held_ms(int who) {
+    const pair_key key{student(who), module_named("m1")};
+    const auto held = (*hot.read({&key, 1}))[0];
+    return held ? held->covered.covered_ms() : 0;
+  }
+
+  manual_clock clock;
+  storage::memory_store hot{1000};
+  test::ledger_model book;
+  store_weather fine;
+  store_link link;
+  fate never;
+  std::mt19937_64 random{1};
+  weather_plan book_plan{fine, link, never, random};
+  std::function<storage::store_fault(std::string_view)> befalls = [](auto) {
+    return storage::store_fault::none;
+  };
+  hot_store_probe hot_state;
+  ledger_probe book_state;
+  std::vector<std::shared_ptr<credit_batch>> back;
+  std::vector<std::pair<int, std::string>> log;
+  std::unique_ptr<hot_writer> writer;
+};
+
+/// Reads take two seconds, and fail.
+class hung_ledger final : public simulated_ledger {
+ public:
+  bool hangs = true;
+  explicit hung_ledger(writing& w)
+      : simulated_ledger(w.book, w.book_plan, w.never), clock_(w.clock) {}
+  storage::stored<std::vector<std::optional<progress>>> read(
+      std::span<const pair_key> keys) override {
+    if (!hangs) return simulated_ledger::read(keys);
+    clock_.now_ms += 2'000;
+    return storage::storage_failure{storage::storage_error::unavailable, "no answer in time"};
+  }
+
+ private:
+  manual_clock& clock_;
+};
+
+constexpr auto done = storage::applied_credit::state::done;
+constexpr auto failed = storage::applied_credit::state::failed;
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(hot_writer_faults)
+
+BOOST_AUTO_TEST_CASE(a_batch_whose_store_throws_comes_back_failed_and_the_next_one_is_stored) {
+  writing w;
+  w.befalls = [](auto) -> storage::store_fault { throw std::runtime_error("out of memory"); };
+  w.writer->store(w.batch(1, 1, 0, 3));
+  w.writer->store(w.batch(2, 2, 0, 2));
+  w.turn();
+  // Each shard gets its own back, once, with as many results as it sent requests.
+  BOOST_REQUIRE(w.back.size() == 2u);
+  BOOST_TEST(w.back[0]->shard != w.back[1]->shard);
+  for (const auto& batch : w.back) BOOST_TEST(writing::all(*batch, failed));
+  BOOST_REQUIRE(!w.log.empty());
+  BOOST_TEST(w.log.back().first == 2);
+
+  w.befalls = [](auto) { return storage::store_fault::none; };
+  w.back.clear();
+  w.writer->store(w.batch(1, 1, 0, 3));
+  w.turn();
+  BOOST_REQUIRE(w.back.size() == 1u);
+  BOOST_TEST(writing::all(*w.back[0], done));
+  BOOST_TEST(w.held_ms(1) == 3000);
+}
+
+BOOST_AUTO_TEST_CASE(a_store_that_throws_in_the_second_call_fails_no_batch_that_was_stored) {
+  writing w;
+  // More than one call takes: the first is stored, the second meets the fault.
+  int applied = 0;
+  w.befalls = [&](std::string_view operation) {
+    if (operation == "apply" && ++applied > 2) throw std::runtime_error("broken");
+    return storage::store_fault::none;
+  };
+  w.writer->store(w.batch(1, 1, 0, limits::batch_heartbeats_max));
+  w.writer->store(w.batch(2, 2, 0, limits::batch_heartbeats_max));
+  w.turn();
+  BOOST_REQUIRE(w.back.size() == 2u);
+  BOOST_TEST(writing::all(*w.back[0], done));
+  BOOST_TEST(writing::all(*w.back[1], failed));
+}
+
+BOOST_AUTO_TEST_CASE(orders_about_students_are_answered_when_the_store_throws) {
+  writing w(true);
+  w.befalls = [](auto) -> storage::store_fault { throw std::runtime_error("broken"); };
+  auto erased = w.writer->forget_student(student(1));
+  BOOST_TEST(!erased.has_value());
+  auto readmitted = w.writer->readmit_student(student(1));
+  BOOST_TEST(!readmitted.has_value());
+  w.writer->close();
+}
+
+BOOST_AUTO_TEST_CASE(away_and_back_through_the_ledger) {
+  writing w;
+  w.befalls = [](auto) { return storage::store_fault::lost_request; };
+  w.writer->store(w.batch(0, 1, 0));
+  w.turn();
+  BOOST_REQUIRE(w.back.size() == 1u);
+  BOOST_TEST(writing::all(*w.back[0], done));  // the ledger has it
+  BOOST_TEST(w.hot_state.degraded.load());
+  BOOST_TEST(w.book.pairs.size() == 1u);
+  BOOST_TEST(w.held_ms(1) == 0);
+
+  const auto epoch = w.hot_state.refill_epoch.load();
+  w.befalls = [](auto) { return storage::store_fault::none; };
+  w.clock.now_ms += storage::tiered_store::retry_interval_ms - 1;
+  w.turn();  // too early to try again
+  BOOST_TEST(w.hot_state.degraded.load());
+  w.clock.now_ms += 1;
+  w.turn();
+  BOOST_TEST(!w.hot_state.degraded.load());
+  BOOST_TEST(w.hot_state.refill_epoch.load() > epoch);
+  BOOST_TEST(w.held_ms(1) == 1000);
+}
+
+BOOST_AUTO_TEST_CASE(a_clock_that_was_set_back_does_not_stretch_the_wait) {
+  writing w;
+  w.befalls = [](auto) { return storage::store_fault::lost_request; };
+  BOOST_TEST(w.writer->refill({{{student(1), module_named("m1")}, {}}}));
+  w.turn();
+  w.writer->store(w.batch(0, 1, 0));
+  w.turn();
+  BOOST_TEST(w.hot_state.degraded.load());
+  w.befalls = [](auto) { return storage::store_fault::none; };
+  const auto epoch = w.hot_state.refill_epoch.load();
+  w.clock.now_ms -= 3'600'000;
+  w.turn();
+  BOOST_TEST(!w.hot_state.degraded.load());
+  BOOST_TEST(w.hot_state.refill_epoch.load() == epoch + 2);  // it is back, and the refill failed
+}
+
+BOOST_AUTO_TEST_CASE(both_away_nothing_is_credited) {
+  writing w;
+  w.befalls = [](auto) { return storage::store_fault::lost_request; };
+  w.fine.is_down = true;
+  w.writer->store(w.batch(0, 1, 0, 2));
+  w.turn();
+  BOOST_REQUIRE(w.back.size() == 1u);
+  BOOST_TEST(writing::all(*w.back[0], failed));
+  BOOST_TEST(w.book.pairs.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_refill_that_fails_is_asked_for_again_later) {
+  writing w;
+  progress state;
+  state.covered.add({0, 5000});
+  state.duration_ms = 600'000;
+  w.befalls = [](std::string_view operation) {
+    return operation == "merge" ? storage::store_fault::lost_request : storage::store_fault::none;
+  };
+  BOOST_TEST(w.writer->refill({{{student(1), module_named("m1")}, state}}));
+  w.turn();
+  BOOST_TEST(w.held_ms(1) == 0);
+  const auto epoch = w.hot_state.refill_epoch.load();
+  w.turn();
+  BOOST_TEST(w.hot_state.refill_epoch.load() == epoch);
+  BOOST_TEST(w.writer->has_unsaved_refills());  // it failed, and was not asked for again
+  w.clock.now_ms += 5'000;
+  w.turn();
+  BOOST_TEST(w.hot_state.refill_epoch.load() == epoch + 1);
+  BOOST_TEST(!w.writer->has_unsaved_refills());
+  w.befalls = [](auto) { return storage::store_fault::none; };
+  BOOST_TEST(w.writer->refill({{{student(1), module_named("m1")}, state}}));
+  BOOST_TEST(w.writer->has_unsaved_refills());
+  w.turn();
+  BOOST_TEST(!w.writer->has_unsaved_refills());
+  BOOST_TEST(w.held_ms(1) == 5000);
+}
+
+BOOST_AUTO_TEST_CASE(a_refill_that_is_done_says_when) {
+  writing w;
+  const storage::pair_progress pair{{student(1), module_named("m1")}, {}};
+  w.befalls = [](auto) { return storage::store_fault::lost_request; };
+  BOOST_TEST(w.writer->refill({pair}));
+  w.turn();
+  BOOST_TEST(w.hot_state.refilled_ms.load() == 0);
+  w.befalls = [](auto) { return storage::store_fault::none; };
+  w.clock.now_ms += 7;
+  BOOST_TEST(w.writer->refill({pair}));
+  w.turn();
+  BOOST_TEST(w.hot_state.refilled_ms.load() == w.clock.now_ms);
+}
+
+BOOST_AUTO_TEST_CASE(a_refill_in_which_the_store_throws_is_asked_for_again_later) {
+  writing w;
+  progress state;
+  state.covered.add({0, 5000});
+  state.duration_ms = 600'000;
+  w.befalls = [](std::string_view operation) {
+    if (operation == "merge") throw std::runtime_error("broken");
+    return storage::store_fault::none;
+  };
+  BOOST_TEST(w.writer->refill({{{student(1), module_named("m1")}, state}}));
+  w.turn();
+  BOOST_TEST(w.writer->has_unsaved_refills());
+  const auto epoch = w.hot_state.refill_epoch.load();
+  w.clock.now_ms += 5'000;
+  w.turn();
+  BOOST_TEST(w.hot_state.refill_epoch.load() == epoch + 1);
+  BOOST_TEST(!w.writer->has_unsaved_refills());
+}
+
+BOOST_AUTO_TEST_CASE(a_fault_loses_no_order_that_was_taken_with_it) {
+  writing w;
+  w.befalls = [](auto) { return storage::store_fault::lost_request; };
+  w.writer->store(w.batch(0, 1, 0));  // degraded: a copy of the pair is kept
+  w.turn();
+  BOOST_TEST(w.hot_state.degraded.load());
+  w.clock.now_ms += storage::tiered_store::retry_interval_ms;
+  progress state;
+  state.covered.add({0, 5000});
+  state.duration_ms = 600'000;
+  w.befalls = [](auto) -> storage::store_fault { throw std::runtime_error("broken"); };
+  w.writer->store(w.batch(0, 2, 0));
+  w.writer->forget_copies(student(1));
+  BOOST_TEST(w.writer->refill({{{student(3), module_named("m1")}, state}}));
+  w.back.clear();
+  w.turn();  // the batch meets the fault
+  BOOST_REQUIRE(w.back.size() == 1u);
+  BOOST_TEST(writing::all(*w.back[0], failed));
+
+  w.befalls = [](auto) { return storage::store_fault::none; };
+  w.clock.now_ms += storage::tiered_store::retry_interval_ms;
+  w.turn();
+  BOOST_TEST(!w.hot_state.degraded.load());
+  BOOST_TEST(w.held_ms(1) == 0);  // forgotten, not given to the hot store
+  w.turn();
+  BOOST_TEST(!w.writer->has_unsaved_refills());
+}
+
+BOOST_AUTO_TEST_CASE(refills_have_a_limit_that_takes_no_place_from_batches) {
+  writing w;
+  std::size_t taken = 0;
+  while (taken < 10'000 && w.writer->refill({})) ++taken;
+  BOOST_TEST(taken == 4096u);
+  w.writer->store(w.batch(0, 1, 0));
+  BOOST_TEST(w.back.empty());  // it waits; it was not sent back
+  w.turn();
+  BOOST_REQUIRE(w.back.size() == 1u);
+  BOOST_TEST(writing::all(*w.back[0], done));
+}
+
+BOOST_AUTO_TEST_CASE(a_closed_writer_sends_batches_back_failed) {
+  writing w(true);
+  w.writer->close();
+  w.writer->store(w.batch(0, 1, 0, 2));
+  BOOST_REQUIRE(w.back.size() == 1u);
+  BOOST_TEST(writing::all(*w.back[0], failed));
+  BOOST_TEST(!w.writer->refill({}));
+  BOOST_TEST(!w.writer->forget_student(student(1)).has_value());
+}
+
+/// With a hot store that is away (lost_request), or there.
+struct beside_a_hung_ledger : writing {
+  bool is_stored(int who, std::uint32_t sequence = 0) {
+    const auto asked = batch(0, who, sequence);
+    return tiers.apply(asked->requests, clock.now_ms)[0].how ==
+           storage::applied_credit::state::done;
+  }
+  hung_ledger behind{*this};
+  std::uint64_t answers = 0;  // of the ledger, to somebody who may wait
+  storage::faulty_store front{hot,
+                              [this](std::string_view operation) { return befalls(operation); }};
+  storage::tiered_store tiers{front,
+                              behind,
+                              {.mode_changed = [](bool, const std::string&) {},
+                               .hot_failed = [](const storage::storage_failure&) {},
+                               .ledger_failed = [](const storage::storage_failure&) {},
+                               .data_lost = [] {},
+                               .heatmaps_grown = {},
+                               .now = [this] { return clock.now_ms; },
+                               .answered_elsewhere = {},
+                               .ledger_answered_elsewhere = [this] { return answers; }}};
+};
+
+BOOST_AUTO_TEST_CASE(a_ledger_that_hangs_is_waited_for_once_until_it_has_answered_elsewhere) {
+  beside_a_hung_ledger w;
+  const auto began_ms = w.clock.now_ms;
+  for (int who = 1; who < 5; ++who) BOOST_TEST(w.is_stored(who));
+  BOOST_TEST(w.clock.now_ms == began_ms + 2'000);
+  w.clock.now_ms += 60'000;
+  BOOST_TEST(w.is_stored(5));
+  BOOST_TEST(w.clock.now_ms == began_ms + 62'000);
+  w.answers = 1;  // and it hangs anew
+  BOOST_TEST(w.is_stored(6));
+  BOOST_TEST(w.is_stored(7));
+  BOOST_TEST(w.clock.now_ms == began_ms + 64'000);
+}
+
+BOOST_AUTO_TEST_CASE(degraded_nobody_waits_for_a_ledger_that_hangs_but_the_first) {
+  beside_a_hung_ledger w;
+  w.befalls = [](auto) { return storage::store_fault::lost_request; };
+  const auto began_ms = w.clock.now_ms;
+  for (int who = 1; who < 5; ++who) BOOST_TEST(!w.is_stored(who));
+  BOOST_TEST(w.clock.now_ms == began_ms + 2'000);
+  w.behind.hangs = false;
+  BOOST_TEST(!w.is_stored(5));  // nobody knows yet
+  w.answers = 1;
+  w.clock.now_ms += storage::hang_guard::pause_ms;
+  BOOST_TEST(w.is_stored(5));
+  BOOST_TEST(w.is_stored(5, 1));
+  BOOST_TEST(w.clock.now_ms == began_ms + 2'000 + storage::hang_guard::pause_ms);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,297 @@
+// What becomes of the copies of the registry when something changes, and when the ledger goes away.
+#include "actors/stores/registry_follower.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <map>
+
+#include "tests/actors/simulation/simulated_stores.hpp"
+#include "tests/actors/support.hpp"
+
+using namespace watchkeeper;
+using namespace watchkeeper::actors;
+using namespace watchkeeper::actors::testing;
+
+namespace {
+
+/// A ledger of a registry and its changes.
+class changing_ledger final : public simulated_ledger {
+ public:
+  using simulated_ledger::simulated_ledger;
+  storage::stored<std::vector<storage::registry_change>> changes(std::int64_t after,
+                                                                 std::size_t limit) override {
+    if (is_away) return away();
+    std::vector<storage::registry_change> found;
+    for (const auto& change : log)
+      if (change.sequence > after && found.size() < limit) found.push_back(change);
+    if (goes_away_behind_changes) is_away = true;
+    return found;
+  }
+  storage::stored<std::vector<std::optional<device_record>>> get_devices(
+      std::span<const thumbprint> kids) override {
+    if (is_away) return away();
+    ++questions;
+    if (is_unreadable)
+      return storage::storage_failure{storage::storage_error::corrupt,
+                                      "a row is not of the format"};
+    std::vector<std::optional<device_record>> found;
+    for (const auto& kid : kids) {
+      const auto held = devices.find(kid);
+      found.push_back(held == devices.end() ? std::nullopt : std::optional(held->second));
+    }
+    if (meanwhile) meanwhile();
+    return found;
+  }
+  storage::stored<std::optional<module_record>> get_module(const module_id& id) override {
+    if (is_away) return away();
+    ++questions;
+    const auto held = modules.find(id);
+    return held == modules.end() ? std::optional<module_record>{} : held->second;
+  }
+  storage::stored<bool> is_assigned(const pair_key& pair) override {
+    if (is_away) return away();
+    ++questions;
+    return assigned.contains(pair);
+  }
+
+  void changed(storage::registry_change::kind what, std::string key) {
+    log.push_back({static_cast<std::int64_t>(log.size()) + 1, what, std::move(key)});
+  }
+  void put(const device_record& device) {
+    devices[device.kid] = device;
+    changed(storage::registry_change::kind::device, device.kid.text());
+  }
+  void put(const module_record& module) {
+    modules[module.id] = module;
+    changed(storage::registry_change::kind::module, std::string(module.id.view()));
+  }
+
+  std::vector<storage::registry_change> log;
+  std::map<thumbprint, device_record> devices;
+  std::map<module_id, module_record> modules;
+  std::map<pair_key, bool> assigned;
+  std::function<void()> meanwhile;  // after a device was read, before it is taken
+  bool is_away = false;
+  bool is_unreadable = false;  // devices
+  bool goes_away_behind_changes = false;
+  int questions = 0;
+
+ private:
+  static storage::storage_failure away() { return {storage::storage_error::unavailable, "away"}; }
+};
+
+struct following {
+  following() {
+    module.id = module_named("m1");
+    module.rules.duration_ms = 600'000;
+    book.put(module);
+    device = made_device(1);
+    book.put(device);
+    BOOST_REQUIRE(follower.follow().has_value());
+    hold();
+  }
+  static device_record made_device(int number) {
+    device_record made;
+    made.kid.bytes[0] = static_cast<std::uint8_t>(number);
+    made.kid.bytes[1] = static_cast<std::uint8_t>(number >> 8);
+    made.student = student(number);
+    return made;
+  }
+  /// As the reader does for a heartbeat.
+  void hold() {
+    known.keep_module(module.id, book.modules[module.id], known.generation(module.id), now_ms);
+    hold(device);
+  }
+  void hold(const device_record& which) {
+    known.keep_device(which.kid, book.devices[which.kid], known.generation(which.kid), now_ms);
+  }
+  registry::devices_cache::lookup held_device() const {
+    return known.find_device(device.kid, now_ms);
+  }
+  registry::modules_cache::lookup held_module() const {
+    return known.find_module(module.id, now_ms);
+  }
+
+  unix_ms now_ms = 1'800'000'000'000;
+  test::ledger_model shared;
+  store_weather fine;
+  store_link link;
+  fate never;
+  std::mt19937_64 random{1};
+  weather_plan plan{fine, link, never, random};
+  changing_ledger book{shared, plan, never};
+  registry known;
+  std::vector<student_id> erased;
+  registry_follower follower{
+      {.behind = book,
+       .known = known,
+       .now = [this] { return now_ms; },
+       .student_erased = [this](const student_id& who) { erased.push_back(who); }}};
+  module_record module;
+  device_record device;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(registry_following)
+
+BOOST_AUTO_TEST_CASE(what_is_in_use_is_renewed) {
+  following f;
+  f.device.revoked = true;
+  f.book.put(f.device);
+  f.module.rules.duration_ms = 300'000;
+  f.book.put(f.module);
+  BOOST_TEST(f.follower.follow().has_value());
+  BOOST_REQUIRE(f.held_device().entry);
+  BOOST_TEST(f.held_device().entry->record.revoked);
+  BOOST_REQUIRE(f.held_module().entry);
+  BOOST_TEST(f.held_module().entry->rules.duration_ms == 300'000);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_gone_is_known_to_be_gone) {
+  following f;
+  f.book.modules.clear();
+  f.book.changed(storage::registry_change::kind::module, "m1");
+  BOOST_TEST(f.follower.follow().has_value());
+  BOOST_TEST(f.held_module().known);
+  BOOST_TEST(!f.held_module().entry);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_not_in_use_is_not_read) {
+  following f;
+  for (int i = 2; i < 700; ++i) f.book.put(following::made_device(i));
+  BOOST_TEST(f.follower.follow().has_value());
+  BOOST_TEST(f.book.questions == 0);
+}
+
+BOOST_AUTO_TEST_CASE(many_devices_in_use_are_read_together_and_all_renewed) {
+  following f;
+  constexpr int count = 1200;  // several in each stripe of the registry, and more than a question
+  for (int i = 1; i <= count; ++i) {
+    f.book.devices[following::made_device(i).kid] = following::made_device(i);
+    f.hold(following::made_device(i));
+  }
+  for (int i = 1; i <= count; ++i) {
+    auto changed = following::made_device(i);
+    changed.revoked = true;
+    f.book.put(changed);
+  }
+  BOOST_TEST(f.follower.follow().has_value());
+  BOOST_TEST(f.book.questions == 3);
+  int renewed = 0;
+  for (int i = 1; i <= count; ++i) {
+    const auto held = f.known.find_device(following::made_device(i).kid, f.now_ms).entry;
+    renewed += held && held->record.revoked ? 1 : 0;
+  }
+  BOOST_TEST(renewed == count);
+}
+
+BOOST_AUTO_TEST_CASE(a_ledger_that_goes_away_behind_its_changes_takes_nothing_with_it) {
+  following f;
+  f.book.put(f.device);
+  f.book.put(f.module);
+  f.book.goes_away_behind_changes = true;
+  BOOST_TEST(!f.follower.follow().has_value());
+  BOOST_TEST(f.held_device().entry);
+  BOOST_TEST(f.held_module().entry);
+  // It is back: now the change is heard.
+  f.book.goes_away_behind_changes = f.book.is_away = false;
+  f.book.devices[f.device.kid].revoked = true;
+  BOOST_TEST(f.follower.follow().has_value());
+  BOOST_REQUIRE(f.held_device().entry);
+  BOOST_TEST(f.held_device().entry->record.revoked);
+}
+
+BOOST_AUTO_TEST_CASE(what_cannot_be_read_holds_up_no_other_change) {
+  following f;
+  f.book.put(f.device);
+  f.module.rules.duration_ms = 300'000;
+  f.book.put(f.module);
+  f.book.is_unreadable = true;
+  BOOST_TEST(f.follower.follow().has_value());
+  BOOST_TEST(!f.held_device().known);
+  BOOST_REQUIRE(f.held_module().entry);
+  BOOST_TEST(f.held_module().entry->rules.duration_ms == 300'000);
+}
+
+BOOST_AUTO_TEST_CASE(a_ledger_that_stays_away_leaves_the_copies_until_it_is_back) {
+  following f;
+  f.book.is_away = true;
+  for (int i = 0; i < 200; ++i) {
+    f.now_ms += 60'000;
+    BOOST_TEST(!f.follower.follow().has_value());
+  }
+  BOOST_TEST(f.held_device().entry);
+  BOOST_TEST(f.held_module().entry);
+  // Changes may have been missed meanwhile: nothing that was read before is trusted.
+  f.book.is_away = false;
+  BOOST_TEST(f.follower.follow().has_value());
+  BOOST_TEST(!f.held_device().known);
+  BOOST_TEST(!f.held_module().known);
+  f.hold();
+  BOOST_TEST(f.follower.follow().has_value());
+  BOOST_TEST(f.held_device().entry);
+}
+
+BOOST_AUTO_TEST_CASE(a_read_from_before_the_change_does_not_come_back) {
+  following f;
+  const auto generation = f.known.generation(f.device.kid);
+  const auto old = f.device;
+  f.device.revoked = true;
+  f.book.put(f.device);
+  BOOST_TEST(f.follower.follow().has_value());
+  f.known.keep_device(old.kid, old, generation, f.now_ms);  // a reader that was slow
+  BOOST_REQUIRE(f.held_device().entry);
+  BOOST_TEST(f.held_device().entry->record.revoked);
+}
+
+BOOST_AUTO_TEST_CASE(what_another_put_in_its_place_meanwhile_is_read_again) {
+  following f;
+  f.book.put(f.device);
+  f.book.meanwhile = [&] {
+    f.book.meanwhile = {};
+    f.known.forget_device(f.device.kid);
+    f.hold(f.device);
+  };
+  BOOST_TEST(f.follower.follow().has_value());
+  BOOST_TEST(!f.held_device().known);
+}
+
+BOOST_AUTO_TEST_CASE(an_erasure_is_done_once_though_the_ledger_fails_behind_it) {
+  following f;
+  const auto other = following::made_device(2);
+  f.book.devices[other.kid] = other;
+  f.hold(other);
+  f.book.changed(storage::registry_change::kind::student_erased, "student-1");
+  f.book.put(other);
+  f.book.goes_away_behind_changes = true;
+  BOOST_TEST(!f.follower.follow().has_value());
+  BOOST_TEST(!f.held_device().known);
+  f.book.goes_away_behind_changes = f.book.is_away = false;
+  BOOST_TEST(f.follower.follow().has_value());
+  BOOST_TEST((f.erased == std::vector<student_id>{student(1)}));
+}
+
+BOOST_AUTO_TEST_CASE(assignments_are_renewed_up_to_a_limit_and_forgotten_beyond_it) {
+  following f;
+  constexpr int count = static_cast<int>(registry_follower::read_alone_max) + 10;
+  std::vector<pair_key> pairs;
+  for (int i = 0; i < count; ++i) {
+    pairs.push_back({student(i), f.module.id});
+    f.known.keep_assignment(pairs.back(), true, f.known.generation(pairs.back()), f.now_ms);
+  }
+  for (const auto& pair : pairs)
+    f.book.changed(storage::registry_change::kind::assignment,
+                   std::string(pair.student.view()) + "/m1");
+  BOOST_TEST(f.follower.follow().has_value());
+  BOOST_TEST(f.book.questions == static_cast<int>(registry_follower::read_alone_max));
+  int unassigned = 0, forgotten = 0;
+  for (const auto& pair : pairs) {
+    const auto held = f.known.find_assignment(pair, f.now_ms);
+    unassigned += held.known && !held.entry ? 1 : 0;
+    forgotten += held.known ? 0 : 1;
+  }
+  BOOST_TEST(unassigned == static_cast<int>(registry_follower::read_alone_max));
+  BOOST_TEST(forgotten == 10);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

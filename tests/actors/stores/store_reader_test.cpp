@@ -1,0 +1,256 @@
+// What becomes of a heartbeat whose look-up is overtaken by a change of what it looks up.
+#include "actors/stores/store_reader.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <future>
+#include <map>
+#include <thread>
+#include <utility>
+
+#include "tests/actors/credit/session_world.hpp"
+#include "tests/actors/simulation/simulated_stores.hpp"
+
+using namespace watchkeeper;
+using namespace watchkeeper::actors;
+using namespace watchkeeper::actors::testing;
+
+namespace {
+
+/// A ledger of devices; the test has a hand in each question.
+class device_book final : public simulated_ledger {
+ public:
+  using simulated_ledger::simulated_ledger;
+  storage::stored<std::vector<std::optional<device_record>>> get_devices(
+      std::span<const thumbprint> kids) override {
+    ++questions;
+    std::vector<std::optional<device_record>> found;
+    for (const auto& kid : kids) {
+      const auto held = devices.find(kid);
+      found.push_back(held == devices.end() ? std::nullopt : std::optional(held->second));
+    }
+    // After the row was read, before the reader has it. A copy: it may put another in its place.
+    if (const auto change = meanwhile) change();
+    if (is_away) return storage::storage_failure{storage::storage_error::unavailable, "away"};
+    return found;
+  }
+  storage::stored<std::optional<module_record>> get_module(const module_id&) override {
+    ++questions;
+    if (const auto change = meanwhile) change();
+    if (is_away) return storage::storage_failure{storage::storage_error::unavailable, "away"};
+    return std::optional<module_record>{};  // none is there
+  }
+  std::map<thumbprint, device_record> devices;
+  std::function<void()> meanwhile;
+  bool is_away = false;
+  int questions = 0;
+};
+
+/// A reader with its thread. What it gives back is screened, as the gateway does.
+struct reading : world {
+  reading() {
+    device(signer);
+    auto behind = std::make_unique<device_book>(shared, plan, never);
+    book = behind.get();
+    book->devices = enrolled;
+    reader = std::make_unique<store_reader>(store_reader::surroundings{
+        .hot = std::make_unique<storage::faulty_store>(inner,
+                                                       [this](std::string_view) {
+                                                         ++hot_questions;
+                                                         if (!hot_hangs)
+                                                           return storage::store_fault::none;
+                                                         clock.now_ms += 2'000;
+                                                         return storage::store_fault::lost_request;
+                                                       }),
+        .behind = std::move(behind),
+        .known = known,
+        .behind_probe = ledger_state,
+        .now = [this] { return clock.now_ms; },
+        .screened_again =
+            [this](heartbeat_job_ptr job) {
+              const auto verdict = screen_job(*job, policy, known, addresses, clock.now_ms);
+              if (verdict.what == screening_verdict::kind::refused) {
+                job->refuse(verdict.why);
+              } else if (verdict.what == screening_verdict::kind::pass) {
+                ++passed;
+                credit_outcome outcome;
+                outcome.status = credit_status::credited;
+                job->answer(outcome);
+              }
+            },
+        .in_vain = [this](const heartbeat_job& job) { addresses.failed(job.peer, clock.now_ms); },
+        .found = [this](progress_found) { ++found; },
+        .idle =
+            [this] {
+              if (!std::exchange(was_idle, true)) idle.set_value();
+            }});
+  }
+  ~reading() { reader->close(); }
+  void device(const crypto::device_signer& which) {
+    enrolled[which.kid()] = {which.kid(), student(1), which.public_key(), false, clock.now_ms};
+    known.forget_device(which.kid());
+  }
+  void supply(const crypto::device_signer& by, std::uint32_t sequence) {
+    auto one = job(by.sign_token(claims(sequence)));
+    BOOST_REQUIRE(parse_job(*one, policy, clock.now_ms).what == screening_verdict::kind::pass);
+    reader->supply(std::move(one), store_reader::lacking::device);
+  }
+  /// The end of the reader: what it had is served.
+  const std::vector<heartbeat_result>& results() {
+    reader->close();
+    return listener->results;
+  }
+  std::map<thumbprint, device_record> enrolled;
+  test::ledger_model shared;
+  store_weather fine;
+  store_link link;
+  fate never;
+  std::mt19937_64 random{1};
+  weather_plan plan{fine, link, never, random};
+  ledger_probe ledger_state;
+  device_book* book = nullptr;  // the reader's
+  storage::memory_store inner{10};
+  bool hot_hangs = false;  // for two seconds, each time
+  int hot_questions = 0;
+  int passed = 0, found = 0;
+  bool was_idle = false;
+  std::promise<void> idle;
+  std::unique_ptr<store_reader> reader;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(store_reading)
+
+BOOST_AUTO_TEST_CASE(a_device_that_is_revoked_while_it_is_read_is_refused_once_as_revoked) {
+  reading r;
+  r.book->meanwhile = [&] {
+    r.book->meanwhile = {};
+    r.book->devices[r.signer.kid()].revoked = true;
+    r.known.forget_device(r.signer.kid());
+  };
+  r.supply(r.signer, 0);
+  const auto& results = r.results();
+  BOOST_REQUIRE_EQUAL(results.size(), 1u);
+  BOOST_CHECK(results[0].outcome.why == problem::revoked_device);
+  BOOST_TEST(r.passed == 0);
+  BOOST_TEST(r.book->questions == 2);
+}
+
+BOOST_AUTO_TEST_CASE(made_up_modules_count_against_their_address) {
+  reading r;  // an address may fail five times at once
+  r.enrol(r.signer, student(1));
+  for (int i = 0; i < 7; ++i) {
+    auto made_up = r.claims(static_cast<std::uint32_t>(i));
+    made_up.module = module_named("made-up-" + std::to_string(i));
+    auto one = r.job(r.signer.sign_token(made_up));
+    BOOST_REQUIRE(parse_job(*one, r.policy, r.clock.now_ms).what == screening_verdict::kind::pass);
+    r.reader->supply(std::move(one), store_reader::lacking::module);
+  }
+  const auto& results = r.results();
+  BOOST_REQUIRE_EQUAL(results.size(), 7u);
+  for (std::size_t i = 0; i < 4; ++i)
+    BOOST_CHECK(results[i].outcome.why == problem::unknown_module);
+  for (std::size_t i = 4; i < 7; ++i) BOOST_CHECK(results[i].outcome.why == problem::rate_limited);
+}
+
+BOOST_AUTO_TEST_CASE(a_change_of_somebody_else_refuses_nobody) {
+  reading r;
+  r.book->meanwhile = [&] {
+    r.book->meanwhile = {};
+    r.known.forget_devices_of(student(99));  // every stripe of the registry has forgotten something
+  };
+  r.supply(r.signer, 0);
+  const auto& results = r.results();
+  BOOST_REQUIRE_EQUAL(results.size(), 1u);
+  BOOST_CHECK(results[0].outcome.status == credit_status::credited);
+  BOOST_TEST(r.ledger_state.failures == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_overtaken_again_and_again_is_given_back_to_the_device) {
+  reading r;
+  r.book->meanwhile = [&] { r.known.forget_device(r.signer.kid()); };
+  r.supply(r.signer, 0);
+  const auto& results = r.results();
+  BOOST_REQUIRE_EQUAL(results.size(), 1u);
+  BOOST_CHECK(results[0].outcome.why == problem::storage_unavailable);
+  BOOST_TEST(r.book->questions == store_reader::device_reads_max);
+}
+
+BOOST_AUTO_TEST_CASE(a_reader_without_work_says_so) {
+  reading r;
+  r.supply(r.signer, 0);
+  r.idle.get_future().wait();  // while it runs
+  BOOST_TEST(r.passed == 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_ledger_that_is_away_is_asked_once_for_all_that_wait) {
+  reading r;
+  std::vector<crypto::device_signer> devices;
+  for (int i = 0; i < 3; ++i)
+    r.device(devices.emplace_back(crypto::device_signer::generate(signature_algorithm::es256)));
+  std::promise<void> asked, queued;
+  r.book->meanwhile = [&] {
+    r.book->meanwhile = {};
+    r.book->is_away = true;
+    asked.set_value();
+    queued.get_future().wait();
+  };
+  r.supply(r.signer, 0);
+  asked.get_future().wait();  // the others wait together
+  for (const auto& device : devices) r.supply(device, 1);
+  queued.set_value();
+  const auto& results = r.results();
+  BOOST_REQUIRE_EQUAL(results.size(), 4u);
+  for (const auto& result : results)
+    BOOST_CHECK(result.outcome.why == problem::storage_unavailable);
+  // Not a second time where the reader is closed before the first answer.
+  BOOST_TEST(r.book->questions <= 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_ledger_that_is_away_is_asked_once_for_modules_and_for_all_at_the_end) {
+  reading r;
+  r.enrol(r.signer, student(1));
+  std::promise<void> asked, queued;
+  r.book->meanwhile = [&] {
+    r.book->meanwhile = {};
+    r.book->is_away = true;
+    asked.set_value();
+    queued.get_future().wait();
+  };
+  const auto supply = [&](std::uint32_t sequence) {
+    auto claims = r.claims(sequence);
+    claims.module = module_named("module-" + std::to_string(sequence));
+    auto one = r.job(r.signer.sign_token(claims));
+    BOOST_REQUIRE(parse_job(*one, r.policy, r.clock.now_ms).what == screening_verdict::kind::pass);
+    r.reader->supply(std::move(one), store_reader::lacking::module);
+  };
+  supply(0);
+  asked.get_future().wait();
+  std::uint32_t last = 0;
+  while (last < 1200) supply(++last);  // 512 are taken at a time
+  std::thread end([&] { r.reader->close(); });
+  // Once it is closed, what comes is refused at once; the reader itself is held up.
+  while (r.listener->results.empty() && last < 10'000) supply(++last);
+  queued.set_value();
+  end.join();
+  const auto& results = r.results();
+  BOOST_REQUIRE_EQUAL(results.size(), last + 1);
+  BOOST_CHECK(results[0].outcome.why == problem::overloaded);
+  for (std::size_t i = 1; i < results.size(); ++i)
+    BOOST_CHECK(results[i].outcome.why == problem::storage_unavailable);
+  BOOST_TEST(r.book->questions == 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_hot_store_that_hangs_is_asked_once_for_all_who_ask) {
+  reading r;
+  r.hot_hangs = true;
+  const auto began_ms = r.clock.now_ms;
+  for (int who = 0; who < 1200; ++who)
+    r.reader->load(std::make_shared<progress_query>(pair_key{student(who), module_named("m1")}));
+  (void)r.results();
+  BOOST_TEST(r.found == 1200);  // each has its answer, from the ledger
+  BOOST_TEST(r.hot_questions == 1);
+  BOOST_TEST(r.clock.now_ms == began_ms + 2'000);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

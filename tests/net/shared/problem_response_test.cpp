@@ -1,0 +1,84 @@
+#include "net/shared/problem_response.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include "net/shared/calendar.hpp"
+
+using namespace watchkeeper;
+using namespace watchkeeper::net;
+
+namespace {
+
+std::string field(const http_response& response, const std::string& name) {
+  for (const auto& [key, value] : response.headers)
+    if (key == name) return value;
+  return "(none)";
+}
+
+constexpr const char* fffd = "\xef\xbf\xbd";
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(problem_response_test)
+
+BOOST_AUTO_TEST_CASE(quoting) {
+  BOOST_TEST(json_quote("") == "\"\"");
+  BOOST_TEST(json_quote("a\"b\\c/d") == R"("a\"b\\c/d")");
+  BOOST_TEST(json_quote("\n\r\t\x01\x1f\x7f") == "\"\\n\\r\\t\\u0001\\u001f\x7f\"");
+  BOOST_TEST(json_quote(std::string_view("\0", 1)) == "\"\\u0000\"");
+  BOOST_TEST(json_quote("Grüße \xe2\x82\xac \xf0\x9f\x8e\xac") ==
+             "\"Grüße \xe2\x82\xac \xf0\x9f\x8e\xac\"");
+}
+
+BOOST_AUTO_TEST_CASE(invalid_utf8_is_replaced_as_unicode_recommends) {
+  const auto replaced = [](int times, const std::string& rest = "") {
+    std::string out = "\"";
+    for (int i = 0; i < times; ++i) out += fffd;
+    return out + rest + "\"";
+  };
+  BOOST_TEST(json_quote("\x80") == replaced(1));              // lone continuation
+  BOOST_TEST(json_quote("\xff\xfe") == replaced(2));          // never in UTF-8
+  BOOST_TEST(json_quote("\xc0\xaf") == replaced(2));          // overlong
+  BOOST_TEST(json_quote("\xe0\x80\xaf") == replaced(3));      // overlong
+  BOOST_TEST(json_quote("\xf0\x80\x80\xaf") == replaced(4));  // overlong
+  BOOST_TEST(json_quote("\xed\xa0\x80") == replaced(3));      // surrogate
+  BOOST_TEST(json_quote("\xf4\x90\x80\x80") == replaced(4));  // above U+10FFFF
+  BOOST_TEST(json_quote("\xe2\x82") == replaced(1));          // cut short at the end
+  BOOST_TEST(json_quote("\xe2\x82x") == replaced(1, "x"));    // and in the middle
+  BOOST_TEST(json_quote("\xf0\x9f\x8e\"") == replaced(1, "\\\""));
+}
+
+BOOST_AUTO_TEST_CASE(dates) {
+  BOOST_TEST(numeric_date(1763812345123) == "1763812345.123");
+  BOOST_TEST(numeric_date(0) == "0.000");
+  BOOST_TEST(numeric_date(7) == "0.007");
+  BOOST_TEST(numeric_date(-1500) == "-1.500");
+  BOOST_TEST(rfc3339(1763812345123) == "2025-11-22T11:52:25.123Z");
+  BOOST_TEST(rfc3339(0) == "1970-01-01T00:00:00.000Z");
+  BOOST_TEST(rfc3339(-1) == "1969-12-31T23:59:59.999Z");
+  BOOST_TEST(rfc3339(951782400000) == "2000-02-29T00:00:00.000Z");
+  const auto date = http_date_of(784111777000);
+  BOOST_TEST(std::string_view(date.data(), date.size()) == "Sun, 06 Nov 1994 08:49:37 GMT");
+  const auto leap = http_date_of(951782400000);
+  BOOST_TEST(std::string_view(leap.data(), leap.size()) == "Tue, 29 Feb 2000 00:00:00 GMT");
+}
+
+BOOST_AUTO_TEST_CASE(problem_documents) {
+  const auto stale = make_problem(problem::stale_token, "iat is \"old\"", 1763812345123);
+  BOOST_TEST(stale.status == 401);
+  BOOST_TEST(stale.content_type == "application/problem+json");
+  BOOST_TEST(stale.body.starts_with(R"({"type":"urn:watchkeeper:problem:stale-token","title":")"));
+  BOOST_TEST(stale.body.ends_with(
+      R"(,"status":401,"detail":"iat is \"old\"","server_time":1763812345.123})"));
+  BOOST_TEST(field(stale, "retry-after") == "(none)");
+  BOOST_TEST(field(stale, "www-authenticate") == "(none)");
+}
+
+BOOST_AUTO_TEST_CASE(fields_of_problems) {
+  BOOST_TEST(field(make_problem(problem::rate_limited, "", 0), "retry-after") == "1");
+  BOOST_TEST(field(make_problem(problem::overloaded, "", 0), "retry-after") == "1");
+  BOOST_TEST(field(make_problem(problem::draining, "", 0, 7), "retry-after") == "7");
+  BOOST_TEST(field(make_problem(problem::unauthorized, "", 0), "www-authenticate") == "Bearer");
+}
+
+BOOST_AUTO_TEST_SUITE_END()

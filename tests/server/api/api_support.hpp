@@ -1,0 +1,283 @@
+#pragma once
+
+#include <stdlib.h>
+
+#include <array>
+#include <atomic>
+#include <boost/test/unit_test.hpp>
+#include <chrono>
+#include <condition_variable>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/base64url.hpp"
+#include "crypto/device_signer.hpp"
+#include "crypto/digest.hpp"
+#include "server/api/api.hpp"
+
+namespace watchkeeper::server::testing {
+
+/// Collects answers by the number of the request (kept in reply_address::connection).
+class collected_replies final : public net::reply_port {
+ public:
+  void respond(const net::reply_address& to, net::http_response&& response) noexcept override {
+    const std::lock_guard lock(mutex_);
+    ++counts_[to.connection];
+    answers_[to.connection] = std::move(response);
+    arrived_.notify_all();
+  }
+  void begin(const net::reply_address&, net::http_response&&) noexcept override { ++misused; }
+  void send(const net::reply_address&, std::string&&, bool) noexcept override { ++misused; }
+  void consumed(const net::reply_address&, std::size_t) noexcept override { ++misused; }
+
+  net::http_response wait_for(std::uint64_t number) {
+    std::unique_lock lock(mutex_);
+    BOOST_REQUIRE(arrived_.wait_for(lock, std::chrono::seconds(20),
+                                    [&] { return answers_.contains(number); }));
+    return answers_[number];
+  }
+  std::size_t answers() {
+    const std::lock_guard lock(mutex_);
+    return answers_.size();
+  }
+  /// How often each was answered; the largest.
+  int most() {
+    const std::lock_guard lock(mutex_);
+    int most = 0;
+    for (const auto& [number, count] : counts_) most = std::max(most, count);
+    return most;
+  }
+  std::atomic<int> misused{0};
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::map<std::uint64_t, net::http_response> answers_;
+  std::map<std::uint64_t, int> counts_;
+};
+
+/// Stands for the actors.
+class fake_gateway final : public gateway_port {
+ public:
+  std::future<storage::stored<std::optional<progress>>> progress_of(const pair_key& pair) override {
+    const std::lock_guard lock(mutex);
+    std::promise<storage::stored<std::optional<progress>>> answer;
+    if (!answers)
+      answer.set_value(storage::storage_failure{storage::storage_error::unavailable, "fake"});
+    else if (const auto it = memory.find(pair); it != memory.end())
+      answer.set_value(std::optional<progress>(it->second));
+    else
+      answer.set_value(std::optional<progress>());
+    return answer.get_future();
+  }
+  storage::stored<ok_t> forget_student(const student_id& student) override {
+    return note("forget_student", student.view());
+  }
+  storage::stored<ok_t> readmit_student(const student_id& student) override {
+    return note("readmit_student", student.view());
+  }
+  storage::stored<actors::heatmap_view> heatmap_of(const module_id& module, media_ms duration_ms,
+                                                   storage::ledger& book,
+                                                   storage::hot_store& hot) override {
+    return heat.read(module, duration_ms, book, hot);
+  }
+  void forget_heatmap_rows() override { heat.forget_rows(); }
+  void forget_module(const module_id& id) override { (void)note("forget_module", id.view()); }
+  void forget_device(const thumbprint& kid) override { (void)note("forget_device", kid.text()); }
+  void forget_assignment(const pair_key& pair) override {
+    (void)note("forget_assignment",
+               std::string(pair.student.view()) + '/' + std::string(pair.module.view()));
+  }
+  void student_has_gone(const student_id& student) override {
+    (void)note("student_has_gone", student.view());
+  }
+  [[nodiscard]] std::vector<actors::module_activity> activity() const override { return active; }
+  [[nodiscard]] std::vector<actors::refusal_entry> refusals_of(const student_id& student,
+                                                               std::size_t limit) const override {
+    return refusals.of(student, limit);
+  }
+  [[nodiscard]] actors::live_feed_statistics live_statistics() const override {
+    return told_of_live;
+  }
+  [[nodiscard]] actors::gateway_statistics statistics() const override { return told; }
+  [[nodiscard]] bool ready(std::string* why_not) const override {
+    if (!is_ready) *why_not = "the ledger is away";
+    return is_ready;
+  }
+
+  /// What was asked since the last call of this.
+  std::vector<std::string> take_notes() {
+    const std::lock_guard lock(mutex);
+    return std::exchange(notes, {});
+  }
+
+  actors::heatmap heat{2};
+  mutable std::mutex mutex;
+  std::map<pair_key, progress> memory;
+  std::vector<std::string> notes;
+  bool answers = true;
+  bool fails = false;
+  std::atomic<bool> is_ready{true};
+  actors::gateway_statistics told;
+  actors::live_feed_statistics told_of_live;
+  std::vector<actors::module_activity> active;
+  actors::refusal_log refusals;
+
+ private:
+  storage::stored<ok_t> note(std::string_view what, std::string_view of) {
+    const std::lock_guard lock(mutex);
+    notes.push_back(std::string(what) + ' ' + std::string(of));
+    if (fails)
+      return storage::storage_failure{storage::storage_error::unavailable, "secret of the store"};
+    return ok;
+  }
+};
+
+class temporary_directory {
+ public:
+  temporary_directory() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "watchkeeper-api-XXXXXX");
+    BOOST_REQUIRE(mkdtemp(pattern.data()) != nullptr);
+    path = pattern;
+  }
+  ~temporary_directory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
+  }
+  std::filesystem::path path;
+};
+
+inline configured_token token_named(const std::string& name, token_role role) {
+  return {name, role, crypto::hex(crypto::sha256(name + "-secret"))};
+}
+
+/// An API on a SQLite ledger and an embedded hot store in a directory of its own.
+class api_fixture {
+ public:
+  static constexpr unix_ms start_ms = 1'763'812'345'123;
+
+  api_fixture() {
+    ledger_store = make_ledger();
+    BOOST_REQUIRE(ledger_store->migrate());
+    hot = make_hot_store();
+    made = std::make_unique<api>(dependencies());
+  }
+
+  std::unique_ptr<storage::ledger> make_ledger() {
+    return storage::make_sqlite_ledger((directory.path / "ledger.db").string());
+  }
+  std::unique_ptr<storage::hot_store> make_hot_store() {
+    return storage::make_embedded_store((directory.path / "hot.db").string(),
+                                        storage::durability::log);
+  }
+  api_dependencies dependencies() {
+    return {.gateway = gateway,
+            .replies = replies,
+            .live = live,
+            .make_ledger = [this] { return make_ledger(); },
+            .make_hot_store = [this] { return make_hot_store(); },
+            .make_session_ledger = {},
+            .tokens = {token_named("viewer", token_role::viewer),
+                       token_named("admin", token_role::admin),
+                       token_named("operator", token_role::operator_)},
+            .session_keys = session_keys,
+            .console_seal = session_seal(session_seal::key{1, 2, 3}),
+            .console_session_ms = 3'600'000,
+            .server_statistics = [] { return net::server_statistics{}; },
+            .kept_heartbeats = [] { return kept_heartbeats_statistics{}; },
+            .build = {"0.1.0", "abc", "g++", "Release"},
+            .event_source = "urn:test",
+            .now = [this] { return now_ms.load(); },
+            .log =
+                [this](int, const std::string&, const std::string& message) {
+                  const std::lock_guard lock(log_mutex);
+                  log.push_back(message);
+                }};
+  }
+
+  /// `target` may have a query.
+  std::uint64_t submit(net::http_method method, const std::string& target, std::string body,
+                       const std::string& authorization) {
+    net::http_request request;
+    request.method = method;
+    const auto question = target.find('?');
+    request.path = target.substr(0, question);
+    if (question != std::string::npos) request.query = target.substr(question + 1);
+    request.body = std::move(body);
+    request.authorization = authorization;
+    request.reply_to.connection = ++requests;
+    made->submit(std::move(request));
+    return requests;
+  }
+  net::http_response call(net::http_method method, const std::string& target, std::string body = {},
+                          const std::string& who = "admin") {
+    const auto number =
+        submit(method, target, std::move(body), who.empty() ? "" : "Bearer " + who + "-secret");
+    return replies.wait_for(number);
+  }
+  net::http_response get(const std::string& target, const std::string& who = "admin") {
+    return call(net::http_method::get, target, {}, who);
+  }
+  net::http_response put(const std::string& target, const nlohmann::json& body) {
+    return call(net::http_method::put, target, body.dump());
+  }
+  net::http_response del(const std::string& target) { return call(net::http_method::del, target); }
+
+  std::string logged() {
+    const std::lock_guard lock(log_mutex);
+    std::string all;
+    for (const auto& line : log) all += line + '\n';
+    return all;
+  }
+
+  temporary_directory directory;
+  std::atomic<unix_ms> now_ms{start_ms};
+  crypto::agreement_key_ring session_keys;
+  fake_gateway gateway;
+  collected_replies replies;
+  actors::live_feed feed{{.now = [this] { return now_ms.load(); },
+                          .channel = storage::make_null_live_channel(),
+                          .log = [](int, const std::string&, const std::string&) {}}};
+  live_endpoint live{feed, replies};
+  std::mutex log_mutex;
+  std::vector<std::string> log;
+  std::unique_ptr<storage::ledger> ledger_store;
+  std::unique_ptr<storage::hot_store> hot;
+  std::uint64_t requests = 0;
+  std::unique_ptr<api> made;
+};
+
+inline nlohmann::json json_of(const net::http_response& response) {
+  return nlohmann::json::parse(response.body);
+}
+inline std::string header_of(const net::http_response& response, std::string_view name) {
+  for (const auto& [held, value] : response.headers)
+    if (held == name) return value;
+  return {};
+}
+inline void check_problem(const net::http_response& response, int status, const std::string& name) {
+  BOOST_TEST(response.status == status,
+             response.status << " instead of " << status << ": " << response.body);
+  BOOST_TEST(response.content_type == "application/problem+json");
+  BOOST_TEST(json_of(response).value("type", "") == "urn:watchkeeper:problem:" + name);
+}
+inline constexpr unix_ms now = api_fixture::start_ms;
+
+inline pair_key pair_of(std::string_view student, std::string_view module) {
+  return {*student_id::parse(student), *module_id::parse(module)};
+}
+inline progress progress_of(media_interval seen, media_ms duration_ms, unix_ms updated_ms) {
+  progress p;
+  p.covered.add(seen);
+  p.duration_ms = duration_ms;
+  p.playtime_ms = seen.length_ms();
+  p.resume_ms = seen.to_ms;
+  p.resume_at_ms = updated_ms;
+  p.updated_ms = updated_ms;
+  return p;
+}
+
+}  // namespace watchkeeper::server::testing

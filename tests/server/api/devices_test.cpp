@@ -1,0 +1,123 @@
+#include <boost/test/unit_test.hpp>
+
+#include "tests/server/api/api_support.hpp"
+
+using namespace watchkeeper;
+using namespace watchkeeper::server;
+using namespace watchkeeper::server::testing;
+using net::http_method;
+using nlohmann::json;
+
+namespace {
+
+struct device {
+  explicit device(signature_algorithm algorithm)
+      : signer(crypto::device_signer::generate(algorithm)),
+        kid(signer.kid().text()),
+        jwk(json::parse(crypto::public_jwk_json(signer.public_key()))) {}
+  crypto::device_signer signer;
+  std::string kid;
+  json jwk;
+  [[nodiscard]] std::string path() const { return "/v1/devices/" + kid; }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(api_devices)
+
+BOOST_FIXTURE_TEST_CASE(a_device_is_enrolled_read_and_revoked, api_fixture) {
+  for (const auto algorithm : {signature_algorithm::es256, signature_algorithm::eddsa}) {
+    const device d(algorithm);
+    (void)gateway.take_notes();
+    check_problem(get(d.path()), 404, "not-found");
+    check_problem(del(d.path()), 404, "not-found");
+    const auto first = put(d.path(), {{"student", "s1"}, {"jwk", d.jwk}});
+    BOOST_TEST(first.status == 201, first.body);
+    const auto document = json_of(first);
+    BOOST_TEST(document["kid"] == d.kid);
+    BOOST_TEST(document["student"] == "s1");
+    BOOST_TEST(document["jwk"] == d.jwk);
+    BOOST_TEST(document["revoked"] == false);
+    BOOST_TEST(gateway.take_notes() ==
+                   (std::vector<std::string>{"readmit_student s1", "forget_device " + d.kid}),
+               boost::test_tools::per_element());
+
+    now_ms += 1000;  // the time of enrolment stays
+    const auto again = put(d.path(), {{"student", "s1"}, {"jwk", d.jwk}});
+    BOOST_TEST(again.status == 200);
+    BOOST_TEST(json_of(again) == document);
+    BOOST_TEST(json_of(get(d.path())) == document);
+    check_problem(put(d.path(), {{"student", "s2"}, {"jwk", d.jwk}}), 409, "conflict");
+    BOOST_TEST(json_of(get(d.path())) == document);
+
+    (void)gateway.take_notes();
+    BOOST_TEST(del(d.path()).status == 204);
+    BOOST_TEST(gateway.take_notes() == (std::vector<std::string>{"forget_device " + d.kid}),
+               boost::test_tools::per_element());
+    BOOST_TEST(json_of(get(d.path()))["revoked"] == true);
+    BOOST_TEST(del(d.path()).status == 204);
+    BOOST_TEST(put(d.path(), {{"student", "s1"}, {"jwk", d.jwk}}).status == 200);
+    BOOST_TEST(json_of(get(d.path()))["revoked"] == false);
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(keys_that_are_not_what_they_should_be_are_refused, api_fixture) {
+  const device d(signature_algorithm::es256);
+  const device e(signature_algorithm::eddsa);
+  const auto refused = [&](const device& of, json jwk, const std::string& named) {
+    const auto response = put(of.path(), {{"student", "s1"}, {"jwk", std::move(jwk)}});
+    check_problem(response, 400, "malformed-request");
+    const auto detail = json_of(response).value("detail", "");
+    BOOST_TEST(detail.find(named) != std::string::npos, named << " is not in: " << detail);
+  };
+  const auto changed = [](json jwk, const std::string& member, json value) {
+    jwk[member] = std::move(value);
+    return jwk;
+  };
+  refused(d, changed(d.jwk, "d", "secret"), "private key");
+  refused(e, changed(e.jwk, "d", "secret"), "private key");
+  refused(d, changed(d.jwk, "kty", "RSA"), "jwk.kty must be");
+  refused(d, changed(d.jwk, "kty", "oct"), "jwk.kty must be");
+  refused(d, changed(d.jwk, "crv", "P-384"), "jwk.crv must be");
+  refused(e, changed(e.jwk, "crv", "X25519"), "jwk.crv must be");
+  refused(d, changed(d.jwk, "x", 1), "jwk.x must be");
+  refused(d, changed(d.jwk, "x", d.jwk["x"].get<std::string>() + "="), "jwk.x must be");
+  refused(d, changed(d.jwk, "x", d.jwk["y"]), "not a usable key");  // off the curve
+  refused(d, changed(d.jwk, "use", "enc"), "jwk.use must be");
+  refused(d, changed(d.jwk, "alg", "EdDSA"), "jwk.alg must be");
+  refused(d, changed(d.jwk, "kid", "other"), "jwk.kid must be");
+  refused(d, changed(d.jwk, "key_ops", json::array({"sign"})), "jwk.key_ops must be");
+  refused(d, changed(d.jwk, "x5u", "https://x"), "in jwk that is not known");
+  refused(d, "text", "jwk must be a JSON object");
+  refused(d, e.jwk, "not the thumbprint");
+  // Points of small order: forgeries verify under them.
+  refused(e, changed(e.jwk, "x", std::string(43, 'A')), "not a usable key");
+  refused(e, changed(e.jwk, "x", "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+          "not a usable key");
+  // The identity element in another encoding: y = p + 1.
+  refused(e, changed(e.jwk, "x", "7v_______________________________________38"),
+          "not a usable key");
+
+  auto tolerated = d.jwk;
+  tolerated.update({{"use", "sig"}, {"alg", "ES256"}, {"kid", d.kid}, {"key_ops", {"verify"}}});
+  BOOST_TEST(put(d.path(), {{"student", "s1"}, {"jwk", tolerated}}).status == 201);
+  check_problem(put(d.path(), {{"student", "no spaces"}, {"jwk", d.jwk}}), 400,
+                "malformed-request");
+  check_problem(put(d.path(), {{"jwk", d.jwk}}), 400, "malformed-request");
+  check_problem(put("/v1/devices/short", {{"student", "s1"}, {"jwk", d.jwk}}), 400,
+                "malformed-request");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_failing_gateway_is_503_and_says_nothing_of_the_store, api_fixture) {
+  const device d(signature_algorithm::es256);
+  gateway.fails = true;
+  const auto response = put(d.path(), {{"student", "s1"}, {"jwk", d.jwk}});
+  check_problem(response, 503, "storage-unavailable");
+  BOOST_TEST(response.body.find("secret of the store") == std::string::npos);
+  BOOST_TEST(header_of(response, "retry-after") != "");
+  BOOST_TEST(logged().find("secret of the store") != std::string::npos);
+  gateway.fails = false;
+  BOOST_TEST(put(d.path(), {{"student", "s1"}, {"jwk", d.jwk}}).status == 200);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,204 @@
+// What is particular to the SQLite file: reopening, killed processes, full disks, foreign files.
+#include <sqlite3.h>
+
+#include <boost/test/unit_test.hpp>
+#include <fstream>
+
+#include "storage/sqlite/embedded_store.hpp"
+#include "tests/storage/hot_world.hpp"
+#include "tests/storage/redis/redis_server.hpp"
+
+using namespace watchkeeper;
+using namespace watchkeeper::storage;
+using namespace watchkeeper::storage::testing;
+
+namespace {
+
+void execute(const std::string& file, const char* sql) {
+  sqlite3* handle = nullptr;
+  BOOST_REQUIRE(sqlite3_open(file.c_str(), &handle) == SQLITE_OK);
+  BOOST_REQUIRE(sqlite3_exec(handle, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(handle);
+}
+
+storage_error error_of_open(const std::string& file) {
+  const auto answer = make_embedded_store(file, durability::log)->dirty_count();
+  BOOST_REQUIRE(!answer.has_value());
+  return answer.error().code;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(hot_embedded)
+
+BOOST_AUTO_TEST_CASE(a_reopened_file_holds_everything) {
+  temporary_directory directory;
+  const auto file = directory.file("hot.db");
+  const auto pair = pair_of("ada", "m1");
+  {
+    const auto store = make_embedded_store(file, durability::log);
+    create(*store, {pair});
+    apply_one(*store, heartbeat(pair, 0, 0, 10'000));
+    must(store->erase(id_of<student_id>("bob")));
+  }
+  const auto store = make_embedded_store(file, durability::log);
+  BOOST_TEST(must(store->read(std::span(&pair, 1))).at(0)->covered.covered_ms() == 10'000);
+  BOOST_TEST(int(apply_one(*store, heartbeat(pair, 0, 0, 10'000)).outcome.status) ==
+             int(credit_status::duplicate));
+  BOOST_TEST(int(apply_one(*store, heartbeat(pair_of("bob", "m1"), 0, 0, 1000)).outcome.why) ==
+             int(problem::unknown_device));
+  BOOST_TEST(must(store->dirty_count()) == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(what_was_acknowledged_survives_a_killed_process) {
+  for (int round = 0; round < 3; ++round) {
+    temporary_directory directory;
+    const auto file = directory.file("hot.db");
+    constexpr std::uint32_t students = 8;
+    std::vector<pair_key> pairs;
+    for (std::uint32_t s = 0; s < students; ++s)
+      pairs.push_back(pair_of(fmt::format("student-{}", s), "m1"));
+    create(*make_embedded_store(file, durability::log), pairs);
+
+    int ends[2];
+    BOOST_REQUIRE(pipe(ends) == 0);
+    const auto child = fork();
+    BOOST_REQUIRE(child >= 0);
+    if (child == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      const auto store = make_embedded_store(file, durability::log);
+      for (std::uint32_t sn = 0;; ++sn) {
+        std::vector<hot_request> requests;
+        for (std::uint32_t s = 0; s < students; ++s) {
+          const auto from = static_cast<media_ms>(sn) * 20;
+          requests.push_back(heartbeat(pairs[s], sn, from, from + 20));
+          requests.back().credit.now_ms += sn * 20;
+          requests.back().credit.device = kid_of(static_cast<std::uint8_t>(s));
+        }
+        const auto answers = store->apply(requests);
+        if (!answers || write(ends[1], &sn, sizeof sn) != sizeof sn) _exit(1);
+      }
+    }
+    close(ends[1]);
+    std::uint32_t acknowledged = 0;
+    const std::uint32_t enough = 150 + static_cast<std::uint32_t>(round) * 77;
+    while (acknowledged < enough &&
+           read(ends[0], &acknowledged, sizeof acknowledged) == sizeof acknowledged) {
+    }
+    ::kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+    std::uint32_t later = 0;
+    while (read(ends[0], &later, sizeof later) == sizeof later) acknowledged = later;
+    close(ends[0]);
+    BOOST_REQUIRE(acknowledged >= enough);
+
+    const auto store = make_embedded_store(file, durability::log);
+    const auto held = must(store->read(pairs));
+    for (const auto& state : held) {
+      BOOST_REQUIRE(state.has_value());
+      const auto numbers = static_cast<std::uint32_t>(state->covered.covered_ms() / 20);
+      // Of the batch that was under way all or nothing came through.
+      BOOST_TEST(numbers >= acknowledged + 1);
+      BOOST_TEST(numbers <= acknowledged + 2);
+      BOOST_TEST((state->covered == held[0]->covered));
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_full_disk_refuses_and_harms_nothing) {
+  temporary_directory directory;
+  const auto file = directory.file("hot.db");
+  constexpr std::int64_t pages = 40;
+  embedded_store store(file, durability::log, pages);
+  std::vector<pair_key> held;
+  std::optional<storage_failure> failure;
+  for (int i = 0; i < 10'000 && !failure; ++i) {
+    const pair_progress pair{pair_of(fmt::format("student-{}", i), "m1"), {}};
+    const auto merged = store.merge(std::span(&pair, 1), true);
+    if (merged)
+      held.push_back(pair.key);
+    else
+      failure = merged.error();
+  }
+  BOOST_REQUIRE(failure.has_value());
+  BOOST_TEST(int(failure->code) == int(storage_error::refused));
+  BOOST_TEST(held.size() > 100u);
+  for (const auto& state : must(store.read(held))) BOOST_TEST(state.has_value());
+  // There is room again.
+  must(store.erase(held[0].student));
+  BOOST_TEST(must(embedded_store(file, durability::log).dirty_count()) == held.size() - 1);
+}
+
+BOOST_AUTO_TEST_CASE(foreign_and_damaged_files) {
+  temporary_directory directory;
+  const auto foreign = directory.file("foreign.db");
+  execute(foreign, "CREATE TABLE t(x)");
+  BOOST_TEST(int(error_of_open(foreign)) == int(storage_error::mismatch));
+
+  const auto no_database = directory.file("text.db");
+  std::ofstream(no_database) << std::string(8192, 'x');
+  BOOST_TEST(int(error_of_open(no_database)) == int(storage_error::corrupt));
+
+  const auto other = directory.file("other.db");
+  create(*make_embedded_store(other, durability::log), {pair_of("ada", "m1")});
+  execute(other, "UPDATE hot_meta SET value = 128 WHERE name = 'partitions'");
+  BOOST_TEST(int(error_of_open(other)) == int(storage_error::mismatch));
+  execute(other, "UPDATE hot_meta SET value = 256; PRAGMA user_version = 2");
+  BOOST_TEST(int(error_of_open(other)) == int(storage_error::mismatch));
+
+  BOOST_TEST(int(error_of_open(directory.file("no/such/directory/hot.db"))) ==
+             int(storage_error::unavailable));
+}
+
+BOOST_AUTO_TEST_CASE(a_corrupt_row_fails_alone) {
+  temporary_directory directory;
+  const auto file = directory.file("hot.db");
+  const auto sick = pair_of("ada", "m1");
+  const auto well = pair_of("bob", "m1");
+  const auto store = make_embedded_store(file, durability::log);
+  create(*store, {sick, well});
+  execute(file, "UPDATE hot_pair SET covered = x'00' WHERE student = 'ada'");
+  const std::vector<hot_request> both{heartbeat(sick, 0, 0, 1000), heartbeat(well, 0, 0, 1000)};
+  const auto answers = must(store->apply(both));
+  BOOST_TEST(int(answers[0].how) == int(applied_credit::state::failed));
+  BOOST_TEST(int(answers[1].how) == int(applied_credit::state::done));
+  BOOST_TEST(int(error_of_apply(*store, both[0])) == int(storage_error::corrupt));
+}
+
+BOOST_AUTO_TEST_CASE(what_has_expired_is_swept) {
+  temporary_directory directory;
+  const auto file = directory.file("hot.db");
+  const auto store = make_embedded_store(file, durability::log);
+  const auto pair = pair_of("ada", "m1");
+  create(*store, {pair});
+  for (std::uint32_t i = 0; i < 200; ++i) {
+    auto request = heartbeat(pair, 0, 0, 10);
+    request.credit.session = id_of<session_id>(fmt::format("session-{}", i));
+    apply_one(*store, request);
+  }
+  const auto sessions = [&] {
+    sqlite3* handle = nullptr;
+    sqlite3_open(file.c_str(), &handle);
+    sqlite3_stmt* statement = nullptr;
+    sqlite3_prepare_v2(handle, "SELECT count(*) FROM hot_session", -1, &statement, nullptr);
+    sqlite3_step(statement);
+    const int count = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(handle);
+    return count;
+  };
+  BOOST_TEST(sessions() == 200);
+  const auto later = some_time_ms + limits::session_ttl_ms;
+  for (std::uint32_t sn = 0; sn < 1000; ++sn) apply_one(*store, heartbeat(pair, sn, 0, 10, later));
+  BOOST_TEST(sessions() == 1);
+}
+
+BOOST_AUTO_TEST_CASE(its_worth_is_the_one_asked_for) {
+  temporary_directory directory;
+  for (const auto worth : {durability::log, durability::fsync}) {
+    const auto store = make_embedded_store(directory.file("hot.db"), worth);
+    BOOST_TEST(int(must(store->health()).worth) == int(worth));
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
