@@ -14,8 +14,8 @@
 #include "net/http2/frame_walker.hpp"
 #include "net/server.hpp"
 #include "net/shared/bounds.hpp"
-#include "raw_client.hpp"
-#include "test_sink.hpp"
+#include "tests/net/raw_client.hpp"
+#include "tests/net/test_sink.hpp"
 
 using namespace watchkeeper::net;
 using namespace watchkeeper::net::test;

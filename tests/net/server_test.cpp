@@ -6,10 +6,10 @@
 #include <stdexcept>
 #include <thread>
 
-#include "certificate.hpp"
 #include "net/shared/bounds.hpp"
-#include "raw_client.hpp"
-#include "test_sink.hpp"
+#include "tests/net/certificate.hpp"
+#include "tests/net/raw_client.hpp"
+#include "tests/net/test_sink.hpp"
 
 using namespace watchkeeper::net;
 using namespace watchkeeper::net::test;

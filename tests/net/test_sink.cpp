@@ -1,4 +1,4 @@
-#include "test_sink.hpp"
+#include "tests/net/test_sink.hpp"
 
 #include <algorithm>
 #include <thread>

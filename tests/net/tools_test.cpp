@@ -5,9 +5,9 @@
 #include <boost/test/unit_test.hpp>
 #include <fstream>
 
-#include "certificate.hpp"
 #include "net/server.hpp"
-#include "test_sink.hpp"
+#include "tests/net/certificate.hpp"
+#include "tests/net/test_sink.hpp"
 
 using namespace watchkeeper::net;
 using namespace watchkeeper::net::test;

@@ -5,7 +5,8 @@
 #include "tests/storage/ledger_fixtures.hpp"
 #include "tests/storage/ledger_model.hpp"
 
-namespace watchkeeper::storage::test {
+namespace watchkeeper::test {
+using namespace storage;
 namespace {
 
 constexpr int rounds = 30;
@@ -148,4 +149,4 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(an_erasure_and_checkpoints_at_once_leave_nothing, 
 
 BOOST_AUTO_TEST_SUITE_END()
 
-}  // namespace watchkeeper::storage::test
+}  // namespace watchkeeper::test

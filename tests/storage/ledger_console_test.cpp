@@ -2,7 +2,8 @@
 
 #include "tests/storage/ledger_fixtures.hpp"
 
-namespace watchkeeper::storage::test {
+namespace watchkeeper::test {
+using namespace storage;
 
 BOOST_AUTO_TEST_SUITE(ledger_console)
 
@@ -29,4 +30,4 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(ended_sessions_stay_until_their_end, Place, places
 
 BOOST_AUTO_TEST_SUITE_END()
 
-}  // namespace watchkeeper::storage::test
+}  // namespace watchkeeper::test

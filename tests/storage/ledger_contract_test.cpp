@@ -6,7 +6,8 @@
 #include "tests/storage/ledger_fixtures.hpp"
 #include "tests/storage/ledger_model.hpp"
 
-namespace watchkeeper::storage::test {
+namespace watchkeeper::test {
+using namespace storage;
 namespace {
 
 /// Random calls on the adapter and the model; every answer and, after each call, what can be read.
@@ -433,4 +434,4 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_pair_in_very_many_pieces_counts_like_any_other, 
 
 BOOST_AUTO_TEST_SUITE_END()
 
-}  // namespace watchkeeper::storage::test
+}  // namespace watchkeeper::test

@@ -14,7 +14,8 @@
 #include "tests/storage/postgres/postgres_server.hpp"
 
 /// What the tests of both ledgers share.
-namespace watchkeeper::storage::test {
+namespace watchkeeper::test {
+using namespace storage;
 
 inline std::uint64_t ledger_seed() {
   const char* given = std::getenv("WATCHKEEPER_SEED");
@@ -119,7 +120,7 @@ inline progress random_progress(std::mt19937_64& random, media_ms duration_ms) {
   return made;
 }
 
-}  // namespace watchkeeper::storage::test
+}  // namespace watchkeeper::test
 
 /// So that a check that fails can say what the values were.
 namespace watchkeeper {

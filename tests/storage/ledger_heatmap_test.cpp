@@ -6,7 +6,8 @@
 #include "tests/storage/ledger_fixtures.hpp"
 #include "tests/storage/ledger_sql.hpp"
 
-namespace watchkeeper::storage::test {
+namespace watchkeeper::test {
+using namespace storage;
 namespace {
 
 std::uint64_t total(const bin_sums& sums) {
@@ -289,4 +290,4 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(gateways_at_once_count_once, Place, places) {
 
 BOOST_AUTO_TEST_SUITE_END()
 
-}  // namespace watchkeeper::storage::test
+}  // namespace watchkeeper::test

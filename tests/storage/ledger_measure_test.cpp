@@ -7,7 +7,8 @@
 /// What a checkpoint of a full batch costs. Not run by default (figures, no checks of time):
 ///   storage_test --run_test=ledger_measure --log_level=message
 /// WATCHKEEPER_POSTGRES_URL: a database to measure instead of the test's own, which has fsync off.
-namespace watchkeeper::storage::test {
+namespace watchkeeper::test {
+using namespace storage;
 namespace {
 
 constexpr int batches = 20;
@@ -66,4 +67,4 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(checkpoint_of_512_pairs, Place, measured) {
 
 BOOST_AUTO_TEST_SUITE_END()
 
-}  // namespace watchkeeper::storage::test
+}  // namespace watchkeeper::test

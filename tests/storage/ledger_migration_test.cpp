@@ -6,7 +6,8 @@
 #include "tests/storage/ledger_fixtures.hpp"
 #include "tests/storage/ledger_sql.hpp"
 
-namespace watchkeeper::storage::test {
+namespace watchkeeper::test {
+using namespace storage;
 namespace {
 
 /// Past the port: what another build, or an operator, might have done.
@@ -133,4 +134,4 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(what_cannot_be_read_is_corrupt, Place, places) {
 
 BOOST_AUTO_TEST_SUITE_END()
 
-}  // namespace watchkeeper::storage::test
+}  // namespace watchkeeper::test

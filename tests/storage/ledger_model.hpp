@@ -10,7 +10,8 @@
 #include "base/base64url.hpp"
 #include "storage/ledger.hpp"
 
-namespace watchkeeper::storage::test {
+namespace watchkeeper::test {
+using namespace storage;
 
 /// The port's contract in the plainest way: what the adapters are compared with.
 class ledger_model {
@@ -122,4 +123,4 @@ class ledger_model {
   }
 };
 
-}  // namespace watchkeeper::storage::test
+}  // namespace watchkeeper::test

@@ -7,7 +7,8 @@
 #include "storage/sqlite/database.hpp"
 #include "tests/storage/ledger_fixtures.hpp"
 
-namespace watchkeeper::storage::test {
+namespace watchkeeper::test {
+using namespace storage;
 
 /// Statements past the ledger: what another program, or another version, would have done.
 inline void execute(const sqlite_place& place, const std::string& sql) {
@@ -18,4 +19,4 @@ inline void execute(const postgres_place& place, const std::string& sql) {
   pqxx::nontransaction(connection).exec(sql);
 }
 
-}  // namespace watchkeeper::storage::test
+}  // namespace watchkeeper::test

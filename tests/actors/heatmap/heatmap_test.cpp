@@ -15,7 +15,7 @@
 
 using namespace watchkeeper;
 using namespace watchkeeper::actors;
-namespace wt = watchkeeper::storage::test;
+namespace wt = watchkeeper::test;
 
 namespace {
 

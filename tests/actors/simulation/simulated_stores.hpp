@@ -168,7 +168,7 @@ class simulated_hot_store final : public storage::hot_store {
 
 /// One process' ledger: the shared model of tests/storage, through faults. What the writer and the
 /// checkpointer ask of it is there; nothing else is asked in the simulation.
-class simulated_ledger : public ledger {
+class simulated_ledger : public storage::ledger {
  public:
   simulated_ledger(test::ledger_model& shared, const weather_plan& plan, fate& end)
       : shared_(shared), plan_(plan), end_(end) {}
@@ -201,7 +201,7 @@ class simulated_ledger : public ledger {
   }
 
   storage::stored<ok_t> migrate() override { return not_asked(); }
-  storage::stored<schema_version> version() override { return not_asked(); }
+  storage::stored<storage::ledger::schema_version> version() override { return not_asked(); }
   storage::stored<storage::page<storage::pair_progress>> progress_of_student(const student_id&,
                                                                              std::string_view,
                                                                              std::size_t) override {

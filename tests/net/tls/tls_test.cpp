@@ -5,10 +5,10 @@
 #include <fstream>
 #include <memory>
 
-#include "certificate.hpp"
 #include "net/server.hpp"
-#include "raw_client.hpp"
-#include "test_sink.hpp"
+#include "tests/net/certificate.hpp"
+#include "tests/net/raw_client.hpp"
+#include "tests/net/test_sink.hpp"
 
 using namespace watchkeeper::net;
 using namespace watchkeeper::net::test;

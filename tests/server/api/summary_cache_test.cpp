@@ -23,7 +23,7 @@ found away() {
   return storage::storage_failure{storage::storage_error::unavailable, "timeout"};
 }
 
-struct fixture {
+struct summary_cache_fixture {
   int failures = 0;
   int looks = 0;
   kept_summaries kept{[this](const storage::storage_failure&) { ++failures; }};
@@ -44,7 +44,7 @@ struct fixture {
 
 BOOST_AUTO_TEST_SUITE(overview_of_modules)
 
-BOOST_FIXTURE_TEST_CASE(a_look_is_made_once_in_a_while, fixture) {
+BOOST_FIXTURE_TEST_CASE(a_look_is_made_once_in_a_while, summary_cache_fixture) {
   BOOST_TEST(students_at(1'000, one_module(1)) == 1);
   BOOST_TEST(students_at(1'000 + kept_ms - 1, one_module(2)) == 1);
   BOOST_TEST(looks == 1);
@@ -52,7 +52,8 @@ BOOST_FIXTURE_TEST_CASE(a_look_is_made_once_in_a_while, fixture) {
   BOOST_TEST(students_at(500, one_module(4)) == 4);  // the clock went back
 }
 
-BOOST_FIXTURE_TEST_CASE(a_failure_is_not_tried_again_at_once_and_the_old_value_stays, fixture) {
+BOOST_FIXTURE_TEST_CASE(a_failure_is_not_tried_again_at_once_and_the_old_value_stays,
+                        summary_cache_fixture) {
   BOOST_CHECK_THROW(students_at(1'000, away()), storage_fault);
   for (unix_ms now = 1'000; now < 1'000 + kept_ms; now += 100)
     BOOST_CHECK_THROW(students_at(now, one_module(1)), storage_fault);
@@ -65,7 +66,7 @@ BOOST_FIXTURE_TEST_CASE(a_failure_is_not_tried_again_at_once_and_the_old_value_s
   BOOST_TEST(looks == 3);
 }
 
-BOOST_FIXTURE_TEST_CASE(nobody_waits_for_a_look_while_something_is_known, fixture) {
+BOOST_FIXTURE_TEST_CASE(nobody_waits_for_a_look_while_something_is_known, summary_cache_fixture) {
   students_at(1'000, one_module(1));
   std::promise<void> looking, go_on;
   std::thread slow([&] {
@@ -85,7 +86,7 @@ BOOST_FIXTURE_TEST_CASE(nobody_waits_for_a_look_while_something_is_known, fixtur
   slow.join();
 }
 
-BOOST_FIXTURE_TEST_CASE(the_first_look_is_waited_for_and_not_for_ever, fixture) {
+BOOST_FIXTURE_TEST_CASE(the_first_look_is_waited_for_and_not_for_ever, summary_cache_fixture) {
   std::promise<void> looking, go_on;
   std::thread slow([&] {
     (void)kept.get(

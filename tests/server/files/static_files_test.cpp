@@ -10,10 +10,10 @@
 #include <map>
 #include <thread>
 
-#include "api_support.hpp"
 #include "server/files/byte_range.hpp"
 #include "server/files/file_path.hpp"
 #include "server/files/open_file.hpp"
+#include "tests/server/api/api_support.hpp"
 
 namespace {
 

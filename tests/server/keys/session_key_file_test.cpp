@@ -5,11 +5,11 @@
 #include <fstream>
 #include <sstream>
 
-#include "api_support.hpp"
 #include "base/atomic_file.hpp"
 #include "base/entity_tag.hpp"
 #include "server/cli/commands.hpp"
 #include "server/keys/key_file.hpp"
+#include "tests/server/api/api_support.hpp"
 
 namespace {
 

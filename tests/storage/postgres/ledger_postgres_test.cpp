@@ -9,7 +9,8 @@
 #include "storage/postgres/text.hpp"
 #include "tests/storage/ledger_fixtures.hpp"
 
-namespace watchkeeper::storage::test {
+namespace watchkeeper::test {
+using namespace storage;
 namespace {
 
 using namespace std::chrono_literals;
@@ -241,4 +242,4 @@ BOOST_AUTO_TEST_CASE(texts_that_are_not_of_the_format_are_not_read) {
 
 BOOST_AUTO_TEST_SUITE_END()
 
-}  // namespace watchkeeper::storage::test
+}  // namespace watchkeeper::test

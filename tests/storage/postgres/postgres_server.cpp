@@ -25,7 +25,8 @@ extern "C" const char* __lsan_default_suppressions() {
   return "leak:libpqxx\n";
 }
 
-namespace watchkeeper::storage::test {
+namespace watchkeeper::test {
+using namespace storage;
 namespace {
 
 namespace fs = std::filesystem;
@@ -193,4 +194,4 @@ std::string postgres_server::new_database() {
   return url_of(name);
 }
 
-}  // namespace watchkeeper::storage::test
+}  // namespace watchkeeper::test

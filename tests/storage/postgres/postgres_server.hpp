@@ -3,7 +3,8 @@
 #include <filesystem>
 #include <string>
 
-namespace watchkeeper::storage::test {
+namespace watchkeeper::test {
+using namespace storage;
 
 /// A private PostgreSQL: initdb into a temporary folder, a unix socket there and no port. Started
 /// as the user `postgres` when the tests run as root (PostgreSQL refuses root). Ended, and the
@@ -38,4 +39,4 @@ class postgres_server {
   int databases_ = 0;
 };
 
-}  // namespace watchkeeper::storage::test
+}  // namespace watchkeeper::test

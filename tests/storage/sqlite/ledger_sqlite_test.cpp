@@ -4,7 +4,8 @@
 #include "storage/sqlite/database.hpp"
 #include "tests/storage/ledger_fixtures.hpp"
 
-namespace watchkeeper::storage::test {
+namespace watchkeeper::test {
+using namespace storage;
 namespace {
 
 const std::vector<pair_progress> some_batch{
@@ -91,4 +92,4 @@ BOOST_AUTO_TEST_CASE(a_failed_checkpoint_leaves_nothing_behind) {
 
 BOOST_AUTO_TEST_SUITE_END()
 
-}  // namespace watchkeeper::storage::test
+}  // namespace watchkeeper::test
