@@ -91,7 +91,7 @@ struct shard_world {
 
 }  // namespace
 
-BOOST_AUTO_TEST_SUITE(progress_shard)
+BOOST_AUTO_TEST_SUITE(progress_shards)
 
 BOOST_AUTO_TEST_CASE(nobody_is_answered_before_the_batch_is_durable) {
   shard_world w;

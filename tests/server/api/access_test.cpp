@@ -7,6 +7,7 @@
 #include "server/api/api_limits.hpp"
 #include "server/api/route_table.hpp"
 #include "server/identity/authenticator.hpp"
+#include "server/identity/identity_limits.hpp"
 #include "tests/server/api/api_support.hpp"
 
 using namespace watchkeeper;
@@ -97,7 +98,7 @@ BOOST_FIXTURE_TEST_CASE(wrong_tokens_are_refused_logged_and_not_repeated, api_fi
     const auto number = submit(http_method::get, "/v1/modules", {}, wrong);
     check_problem(replies.wait_for(number), 401, "unauthorized");
   }
-  const auto long_one = "Bearer " + std::string(api_limits::bearer_bytes_max + 1, 'x');
+  const auto long_one = "Bearer " + std::string(identity_limits::bearer_bytes_max + 1, 'x');
   check_problem(replies.wait_for(submit(http_method::get, "/v1/modules", {}, long_one)), 401,
                 "unauthorized");
   BOOST_TEST(logged().find("wrong token from") != std::string::npos);
@@ -108,7 +109,7 @@ BOOST_FIXTURE_TEST_CASE(wrong_tokens_are_refused_logged_and_not_repeated, api_fi
 }
 
 BOOST_FIXTURE_TEST_CASE(an_address_with_many_wrong_tokens_has_to_wait, api_fixture) {
-  for (int i = 0; i < api_limits::wrong_tokens.burst; ++i)
+  for (int i = 0; i < identity_limits::wrong_tokens.burst; ++i)
     (void)replies.wait_for(submit(http_method::get, "/v1/modules", {}, "Bearer wrong"));
   const auto stopped = get("/v1/modules");  // the right one is not looked at either
   check_problem(stopped, 429, "rate-limited");
@@ -120,9 +121,9 @@ BOOST_FIXTURE_TEST_CASE(an_address_with_many_wrong_tokens_has_to_wait, api_fixtu
 BOOST_AUTO_TEST_CASE(the_table_of_addresses_is_bounded_and_keeps_the_worst) {
   authenticator tokens({token_named("a", token_role::admin)});
   const auto bad = address(1);
-  for (int i = 0; i < api_limits::wrong_tokens.burst; ++i)
+  for (int i = 0; i < identity_limits::wrong_tokens.burst; ++i)
     (void)tokens.identify("Bearer x", bad, 1'000'000);
-  for (std::uint32_t i = 0; i < 3 * api_limits::wrong_token_addresses_max; ++i) {
+  for (std::uint32_t i = 0; i < 3 * identity_limits::wrong_token_addresses_max; ++i) {
     auto other = address(2);
     other.bytes[12] = static_cast<std::uint8_t>(i >> 16);
     other.bytes[13] = static_cast<std::uint8_t>(i >> 8);

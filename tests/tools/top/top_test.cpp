@@ -11,7 +11,7 @@
 #include "tools/top/frame.hpp"
 
 using namespace watchkeeper::top;
-using namespace watchkeeper::top::testing;
+using namespace watchkeeper::fleet::testing;
 using nlohmann::json;
 using namespace std::chrono_literals;
 
