@@ -146,7 +146,7 @@ void postgres_server::start() {
                 "fsync=off", "-c", "max_connections=30", "-c", "shared_buffers=32MB"},
                log, folder_);
   const auto url = url_of("postgres");
-  const bool ready = wait_until(std::chrono::seconds(30), [&] {
+  const bool ready = wait_until(std::chrono::seconds(120), [&] {
     if (::waitpid(pid_, nullptr, WNOHANG) == pid_) {
       pid_ = -1;
       return true;
