@@ -25,8 +25,8 @@ run_format() {
     xargs -0 -P "$jobs" -n 20 clang-format --dry-run -Werror
 }
 
-define links 60 check first '' 'links of the documentation'
-run_links() { scripts/check-links; }
+define links 60 check first '' 'links and names in the documentation, a README in each room, the page of limits'
+run_links() { scripts/check-links && scripts/check-rooms && scripts/generate-limits --check; }
 
 define shell 120 check first dependencies 'format and lint of shell'
 run_shell() { scripts/check-shell; }
