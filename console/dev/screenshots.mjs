@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-import fs from 'node:fs';
 // Takes the pictures of docs/console/ from a console that runs.
 //
 // usage: console/dev/screenshots.mjs ORIGIN DIRECTORY [view …]
+import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';

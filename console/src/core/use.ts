@@ -4,6 +4,13 @@ import { login } from './login';
 import { LiveStream, type SseEvent, type StreamState } from './sse';
 import { useStore } from './store';
 
+/** Whether an administrator looks at the view, also while their expired sign-in is asked for again. */
+export function useIsAdmin(): boolean {
+  const now = useStore(login);
+  if (now.phase === 'in') return now.who.role === 'admin';
+  return now.phase === 'expired' && now.was.role === 'admin';
+}
+
 /** Changes when somebody signs in (again): what failed without a login is asked for again. */
 export function useRevision(): number {
   const now = useStore(login);

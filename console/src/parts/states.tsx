@@ -117,6 +117,16 @@ export function ProblemNotice({
   );
 }
 
+/** In the place of what is being loaded, or could not be. */
+export const Pending = ({
+  of,
+  page = false,
+}: {
+  of: { problem: Problem | undefined; reload: () => void };
+  page?: boolean;
+}) =>
+  of.problem ? <ProblemNotice page={page} problem={of.problem} retry={of.reload} /> : <Loading />;
+
 /** Whether what is shown is live; quiet while it is, plain when it is not. */
 export function LiveMark({ state, retry }: { state: StreamState; retry: () => void }) {
   const [now, setNow] = useState(Date.now());

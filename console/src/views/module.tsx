@@ -2,21 +2,20 @@ import { useRef, useState } from 'preact/hooks';
 import { api, type ModuleDocument, type ModuleOverview, query } from '../core/api';
 import { Heat, type HeatDelta } from '../core/heat';
 import { heatmapEvent, progressEvent, totalsEvent } from '../core/live-events';
-import { login } from '../core/login';
 import { ID } from '../core/module-input';
 import { Ring } from '../core/ring';
 import { BASE, pathOf } from '../core/router';
-import type { SseEvent } from '../core/sse';
-import { useStore } from '../core/store';
+import type { SseEvent, StreamState } from '../core/sse';
 import type { LiveItem } from '../core/students';
-import { useLoad, useNow, usePolling, useRedraw, useStream } from '../core/use';
+import { useIsAdmin, useLoad, useNow, usePolling, useRedraw, useStream } from '../core/use';
+import type { Feed } from '../core/use-students';
 import { Figure } from '../parts/controls';
 import { HeatCard } from '../parts/heat-card';
 import { Icon } from '../parts/icons';
 import { ModuleForm } from '../parts/module-form';
 import { Preview } from '../parts/preview';
-import { LiveMark, Loading, Notice, ProblemNotice, ToModules } from '../parts/states';
-import { type Feed, StudentsCard } from '../parts/students-card';
+import { LiveMark, Loading, Notice, Pending, ProblemNotice, ToModules } from '../parts/states';
+import { StudentsCard } from '../parts/students-card';
 import { t } from '../text/en';
 import { clock, clockRange, compact, decimal, percent, since } from '../text/format';
 import type { ViewProps } from './props';
@@ -91,26 +90,13 @@ function RecentList({ recent }: { recent: readonly Recent[] }) {
   );
 }
 
-function Opened({ module, reload }: { module: ModuleDocument; reload: () => void }) {
-  const who = useStore(login);
-  const [form, setForm] = useState(false);
-  const [preview, setPreview] = useState<{ atMs: number; turn: number }>();
-  const [overview, setOverview] = useState<ModuleOverview>();
-  const [active, setActive] = useState<number>();
-  const redraw = useRedraw();
-  const feed = useRef<Feed>({});
-  const recent = useRef(new Ring<Recent>(RECENT));
+/** The picture of the heatmap: asked for now and then, and kept up by what the live stream adds. */
+function useHeat(module: ModuleDocument) {
   const heat = useRef<Heat | undefined>(undefined);
   const version = useRef(0);
   /** Deltas since the picture was asked for: those after its `as_of` are not in it. */
   const pending = useRef<HeatDelta[] | undefined>(undefined);
-
-  usePolling(
-    async (signal) => setOverview((await api.overview(signal)).modules[module.module]),
-    OVERVIEW_EVERY_MS,
-    [module.module],
-  );
-  const picture = useLoad(
+  const loaded = useLoad(
     async (signal) => {
       pending.current = [];
       const document = await api.heatmap(module.module, signal);
@@ -123,25 +109,43 @@ function Opened({ module, reload }: { module: ModuleDocument; reload: () => void
     },
     [module.module, module.duration_ms],
   );
-  const again = useRef(0);
+  const polls = useRef(0);
   usePolling(
     async () => {
-      if (++again.current > 1) picture.reload();
+      if (++polls.current > 1) loaded.reload();
     },
     HEATMAP_AGAIN_MS,
     [module.module],
   );
+  const follow = (delta: HeatDelta) => {
+    heat.current?.follow(delta);
+    ++version.current;
+    if (pending.current && pending.current.length < PENDING_MAX) pending.current.push(delta);
+  };
+  return { loaded, heat: heat.current, version: version.current, follow };
+}
 
+/** What the page shows of the module and follows live. */
+function useFollowed(module: ModuleDocument) {
+  const [overview, setOverview] = useState<ModuleOverview>();
+  const [active, setActive] = useState<number>();
+  const redraw = useRedraw();
+  const feed = useRef<Feed>({});
+  const recent = useRef(new Ring<Recent>(RECENT));
+  const picture = useHeat(module);
+  usePolling(
+    async (signal) => setOverview((await api.overview(signal)).modules[module.module]),
+    OVERVIEW_EVERY_MS,
+    [module.module],
+  );
   const { state, retry } = useStream(
     `/v1/live${query({ module: module.module })}`,
     (event: SseEvent) => {
       const nowMs = Date.now();
       if (event.event === 'heatmap') {
-        const deltas = heatmapEvent(event.data, nowMs);
-        if (!deltas || deltas.module !== module.module) return;
-        heat.current?.follow(deltas);
-        ++version.current;
-        if (pending.current && pending.current.length < PENDING_MAX) pending.current.push(deltas);
+        const delta = heatmapEvent(event.data, nowMs);
+        if (!delta || delta.module !== module.module) return;
+        picture.follow(delta);
       } else if (event.event === 'progress') {
         const progress = progressEvent(event.data, nowMs);
         if (!progress || progress.module !== module.module) return;
@@ -151,64 +155,91 @@ function Opened({ module, reload }: { module: ModuleDocument; reload: () => void
         setActive(totalsEvent(event.data)?.active[module.module] ?? 0);
       } else if (event.event === 'reset') {
         feed.current.reset?.();
-        picture.reload();
+        picture.loaded.reload();
       }
       redraw();
     },
   );
+  const latest = recent.current.toArray().reverse();
+  return { overview, active, state, retry, picture, recent: latest, feed: feed.current };
+}
 
+function Head({
+  module,
+  state,
+  retry,
+  onPlay,
+  onEdit,
+}: {
+  module: ModuleDocument;
+  state: StreamState;
+  retry: () => void;
+  onPlay: (() => void) | undefined;
+  onEdit: (() => void) | undefined;
+}) {
+  return (
+    <header class="view-head">
+      <div>
+        <h1>{module.title}</h1>
+        <p class="lead">
+          <code>{module.module}</code> · {clock(module.duration_ms)}
+        </p>
+      </div>
+      <div class="view-actions">
+        <LiveMark state={state} retry={retry} />
+        {onPlay && (
+          <button type="button" class="button" onClick={onPlay}>
+            <Icon name="play" size={16} />
+            {t.preview.title}
+          </button>
+        )}
+        {onEdit && (
+          <button type="button" class="button" onClick={onEdit}>
+            <Icon name="edit" size={16} />
+            {t.modules.edit}
+          </button>
+        )}
+      </div>
+    </header>
+  );
+}
+
+function Opened({ module, reload }: { module: ModuleDocument; reload: () => void }) {
+  const isAdmin = useIsAdmin();
+  const [form, setForm] = useState(false);
+  const [preview, setPreview] = useState<{ atMs: number; turn: number }>();
+  const { overview, active, state, retry, picture, recent, feed } = useFollowed(module);
   const play = module.preview_url
     ? (atMs: number) => setPreview((old) => ({ atMs, turn: (old?.turn ?? 0) + 1 }))
     : undefined;
-  const admin = who.phase === 'in' && who.who.role === 'admin';
   return (
     <>
       <a class="back" href={BASE}>
         <Icon name="back" size={16} />
         {t.module.back}
       </a>
-      <header class="view-head">
-        <div>
-          <h1>{module.title}</h1>
-          <p class="lead">
-            <code>{module.module}</code> · {clock(module.duration_ms)}
-          </p>
-        </div>
-        <div class="view-actions">
-          <LiveMark state={state} retry={retry} />
-          {play && (
-            <button type="button" class="button" onClick={() => play(0)}>
-              <Icon name="play" size={16} />
-              {t.preview.title}
-            </button>
-          )}
-          {admin && (
-            <button type="button" class="button" onClick={() => setForm(true)}>
-              <Icon name="edit" size={16} />
-              {t.modules.edit}
-            </button>
-          )}
-        </div>
-      </header>
+      <Head
+        module={module}
+        state={state}
+        retry={retry}
+        onPlay={play && (() => play(0))}
+        onEdit={isAdmin ? () => setForm(true) : undefined}
+      />
       <Facts module={module} overview={overview} active={active} />
       <div class="heat-and-recent">
-        {heat.current && picture.data ? (
-          <HeatCard heat={heat.current} version={version.current} onPlay={play} />
-        ) : picture.problem ? (
-          <section class="card">
-            <ProblemNotice problem={picture.problem} retry={picture.reload} />
-          </section>
+        {picture.heat && picture.loaded.data ? (
+          <HeatCard heat={picture.heat} version={picture.version} onPlay={play} />
         ) : (
-          <section class="card heat-card">
-            <Loading />
+          <section class={picture.loaded.problem ? 'card' : 'card heat-card'}>
+            <Pending of={picture.loaded} />
           </section>
         )}
-        <RecentList recent={recent.current.toArray().reverse()} />
+        <RecentList recent={recent} />
       </div>
       <StudentsCard
         module={module.module}
         durationMs={module.duration_ms}
-        feed={feed.current}
+        feed={feed}
         onPlay={play}
       />
       {preview && module.preview_url && (

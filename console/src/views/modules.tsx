@@ -6,16 +6,14 @@ import {
   type ModuleOverview,
   type Overview,
 } from '../core/api';
-import { login } from '../core/login';
 import { amend, go } from '../core/place';
 import { pathOf } from '../core/router';
-import { useStore } from '../core/store';
-import { useLoad, usePolling } from '../core/use';
+import { useIsAdmin, useLoad, usePolling } from '../core/use';
 import { Bar, Figure } from '../parts/controls';
 import { Icon } from '../parts/icons';
 import { ModuleForm } from '../parts/module-form';
 import { Spark } from '../parts/spark';
-import { Loading, Notice, ProblemNotice } from '../parts/states';
+import { Notice, Pending } from '../parts/states';
 import { t } from '../text/en';
 import { clock, compact, percent } from '../text/format';
 import type { ViewProps } from './props';
@@ -24,7 +22,16 @@ const MODULES_MAX = 5_000;
 const SHOWN_FIRST = 100;
 const OVERVIEW_EVERY_MS = 5_000;
 
-type Order = 'active' | 'title' | 'completion';
+const ORDERS = ['active', 'title', 'completion'] as const;
+type Order = (typeof ORDERS)[number];
+
+function matching(modules: readonly ModuleDocument[], text: string): ModuleDocument[] {
+  const part = text.trim().toLocaleLowerCase();
+  return modules.filter(
+    ({ module, title }) =>
+      module.toLocaleLowerCase().includes(part) || title.toLocaleLowerCase().includes(part),
+  );
+}
 
 function ordered(
   modules: readonly ModuleDocument[],
@@ -46,7 +53,7 @@ function ordered(
   return modules.slice().sort(by[order]);
 }
 
-function Card({
+function Row({
   module,
   overview,
   onEdit,
@@ -113,9 +120,139 @@ function Card({
   );
 }
 
+/** The figures above the list, over all modules. */
+function Sums({ overview }: { overview: Overview | undefined }) {
+  const all = Object.values(overview?.modules ?? {});
+  const sumOf = (part: (one: ModuleOverview) => number) =>
+    all.reduce((sum, one) => sum + part(one), 0);
+  const students = sumOf((one) => one.students);
+  const mastered = sumOf((one) => one.mastered);
+  const average =
+    students > 0 ? sumOf((one) => one.average_completion * one.students) / students : 0;
+  return (
+    <dl class="figures">
+      <Figure label={t.modules.sumActive} value={compact(sumOf((one) => one.active))} />
+      <Figure label={t.modules.sumAverage} value={percent(average)} />
+      <Figure
+        label={t.modules.sumMastered}
+        value={compact(mastered)}
+        note={students > 0 ? t.modules.masteredShare(mastered / students) : undefined}
+      />
+      <Figure label={t.modules.sumStudents} value={compact(students)} />
+    </dl>
+  );
+}
+
+/** Both are part of the address. */
+function Toolbar({ text, order, onSearch }: { text: string; order: Order; onSearch: () => void }) {
+  return (
+    <div class="toolbar">
+      <label class="search">
+        <Icon name="search" />
+        <span class="visually-hidden">{t.modules.search}</span>
+        <input
+          type="search"
+          placeholder={t.modules.search}
+          value={text}
+          onInput={(event) => {
+            onSearch();
+            amend({ q: event.currentTarget.value });
+          }}
+        />
+      </label>
+      <label class="select">
+        <span>{t.modules.sort}</span>
+        <select value={order} onChange={(event) => amend({ order: event.currentTarget.value })}>
+          <option value="active">{t.modules.byActive}</option>
+          <option value="title">{t.modules.byTitle}</option>
+          <option value="completion">{t.modules.byCompletion}</option>
+        </select>
+      </label>
+    </div>
+  );
+}
+
+function Table({
+  modules,
+  overview,
+  onEdit,
+}: {
+  modules: readonly ModuleDocument[];
+  overview: Overview | undefined;
+  /** Undefined: this role may not edit. */
+  onEdit: ((module: ModuleDocument) => void) | undefined;
+}) {
+  const words = t.modules.column;
+  return (
+    <div class="card flush">
+      <table class="modules-table">
+        <thead>
+          <tr>
+            <th scope="col">{words.module}</th>
+            <th scope="col" class="right">
+              {words.active}
+            </th>
+            <th scope="col">{words.activity}</th>
+            <th scope="col" class="right">
+              {words.students}
+            </th>
+            <th scope="col">{words.completion}</th>
+            <th scope="col" class="right">
+              {words.mastered}
+            </th>
+            {onEdit && (
+              <th scope="col">
+                <span class="visually-hidden">{t.modules.edit}</span>
+              </th>
+            )}
+          </tr>
+        </thead>
+        <tbody>
+          {modules.map((module) => (
+            <Row
+              key={module.module}
+              module={module}
+              overview={overview?.modules[module.module]}
+              onEdit={onEdit && (() => onEdit(module))}
+            />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+const NoMatch = ({ text }: { text: string }) => (
+  <Notice
+    icon="search"
+    title={t.modules.noMatch(text)}
+    action={
+      <button type="button" class="button" onClick={() => amend({ q: undefined })}>
+        {t.modules.clear}
+      </button>
+    }
+  />
+);
+
+function Head({ count, onAdd }: { count: number; onAdd: (() => void) | undefined }) {
+  return (
+    <header class="view-head">
+      <div>
+        <h1>{t.modules.title}</h1>
+        <p class="lead">{t.modules.count(count)}</p>
+      </div>
+      {onAdd && (
+        <button type="button" class="button primary" onClick={onAdd}>
+          <Icon name="plus" size={16} />
+          {t.modules.add}
+        </button>
+      )}
+    </header>
+  );
+}
+
 export function Modules({ search }: ViewProps) {
-  const who = useStore(login);
-  const admin = who.phase === 'in' && who.who.role === 'admin';
+  const isAdmin = useIsAdmin();
   const [form, setForm] = useState<{ of?: ModuleDocument }>();
   const [shown, setShown] = useState(SHOWN_FIRST);
   const [overview, setOverview] = useState<Overview>();
@@ -125,138 +262,33 @@ export function Modules({ search }: ViewProps) {
   );
   usePolling(async (signal) => setOverview(await api.overview(signal)), OVERVIEW_EVERY_MS, []);
   const text = search.get('q') ?? '';
-  const order =
-    (['active', 'title', 'completion'] as const).find((one) => one === search.get('order')) ??
-    'active';
+  const order = ORDERS.find((one) => one === search.get('order')) ?? 'active';
   const modules = catalogue.data?.items;
-  const found = useMemo(() => {
-    const wanted = text.trim().toLocaleLowerCase();
-    const matching = (modules ?? []).filter(
-      ({ module, title }) =>
-        module.toLocaleLowerCase().includes(wanted) || title.toLocaleLowerCase().includes(wanted),
-    );
-    return ordered(matching, overview, order);
-  }, [modules, text, overview, order]);
-  if (!modules)
-    return catalogue.problem ? (
-      <ProblemNotice page problem={catalogue.problem} retry={catalogue.reload} />
-    ) : (
-      <Loading />
-    );
+  const found = useMemo(
+    () => ordered(matching(modules ?? [], text), overview, order),
+    [modules, text, overview, order],
+  );
+  if (!modules) return <Pending of={catalogue} page />;
 
-  const all = Object.values(overview?.modules ?? {});
-  const students = all.reduce((sum, one) => sum + one.students, 0);
-  const mastered = all.reduce((sum, one) => sum + one.mastered, 0);
-  const average =
-    students > 0
-      ? all.reduce((sum, one) => sum + one.average_completion * one.students, 0) / students
-      : 0;
-  const words = t.modules.column;
   return (
     <>
-      <header class="view-head">
-        <div>
-          <h1>{t.modules.title}</h1>
-          <p class="lead">{t.modules.count(modules.length)}</p>
-        </div>
-        {admin && (
-          <button type="button" class="button primary" onClick={() => setForm({})}>
-            <Icon name="plus" size={16} />
-            {t.modules.add}
-          </button>
-        )}
-      </header>
+      <Head count={modules.length} onAdd={isAdmin ? () => setForm({}) : undefined} />
       {modules.length === 0 ? (
         <Notice icon="empty" title={t.modules.noneTitle}>
           {t.modules.none}
         </Notice>
       ) : (
         <>
-          <dl class="figures">
-            <Figure
-              label={t.modules.sumActive}
-              value={compact(all.reduce((sum, one) => sum + one.active, 0))}
-            />
-            <Figure label={t.modules.sumAverage} value={percent(average)} />
-            <Figure
-              label={t.modules.sumMastered}
-              value={compact(mastered)}
-              note={students > 0 ? t.modules.masteredShare(mastered / students) : undefined}
-            />
-            <Figure label={t.modules.sumStudents} value={compact(students)} />
-          </dl>
-          <div class="toolbar">
-            <label class="search">
-              <Icon name="search" />
-              <span class="visually-hidden">{t.modules.search}</span>
-              <input
-                type="search"
-                placeholder={t.modules.search}
-                value={text}
-                onInput={(event) => {
-                  setShown(SHOWN_FIRST);
-                  amend({ q: event.currentTarget.value });
-                }}
-              />
-            </label>
-            <label class="select">
-              <span>{t.modules.sort}</span>
-              <select
-                value={order}
-                onChange={(event) => amend({ order: event.currentTarget.value })}
-              >
-                <option value="active">{t.modules.byActive}</option>
-                <option value="title">{t.modules.byTitle}</option>
-                <option value="completion">{t.modules.byCompletion}</option>
-              </select>
-            </label>
-          </div>
+          <Sums overview={overview} />
+          <Toolbar text={text} order={order} onSearch={() => setShown(SHOWN_FIRST)} />
           {found.length === 0 ? (
-            <Notice
-              icon="search"
-              title={t.modules.noMatch(text)}
-              action={
-                <button type="button" class="button" onClick={() => amend({ q: undefined })}>
-                  {t.modules.clear}
-                </button>
-              }
-            />
+            <NoMatch text={text} />
           ) : (
-            <div class="card flush">
-              <table class="modules-table">
-                <thead>
-                  <tr>
-                    <th scope="col">{words.module}</th>
-                    <th scope="col" class="right">
-                      {words.active}
-                    </th>
-                    <th scope="col">{words.activity}</th>
-                    <th scope="col" class="right">
-                      {words.students}
-                    </th>
-                    <th scope="col">{words.completion}</th>
-                    <th scope="col" class="right">
-                      {words.mastered}
-                    </th>
-                    {admin && (
-                      <th scope="col">
-                        <span class="visually-hidden">{t.modules.edit}</span>
-                      </th>
-                    )}
-                  </tr>
-                </thead>
-                <tbody>
-                  {found.slice(0, shown).map((module) => (
-                    <Card
-                      key={module.module}
-                      module={module}
-                      overview={overview?.modules[module.module]}
-                      onEdit={admin ? () => setForm({ of: module }) : undefined}
-                    />
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <Table
+              modules={found.slice(0, shown)}
+              overview={overview}
+              onEdit={isAdmin ? (module) => setForm({ of: module }) : undefined}
+            />
           )}
           {found.length > shown && (
             <button
