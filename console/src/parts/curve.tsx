@@ -9,20 +9,62 @@ import type { Plot, Series } from './curve-plot';
 
 const TABLE_ROWS = 30;
 
-/** Curves over time. `data[0]` is seconds since 1970, the others belong to `series`, in order. */
+interface CurveProps {
+  title: string;
+  series: readonly Series[];
+  /** `data[0]` is seconds since 1970, the others belong to `series`, in order. */
+  data: number[][];
+  format: (value: number) => string;
+}
+
+/** The latest values in words. */
+function CurveTable({ title, series, data, format }: CurveProps) {
+  const times = data[0] ?? [];
+  const last = times.length - 1;
+  return (
+    <div class="scroll" tabIndex={0} role="group" aria-label={title}>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{t.liveView.time}</th>
+            {series.map((one) => (
+              <th scope="col" class="right" key={one.label}>
+                {one.label}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {times
+            .slice(-TABLE_ROWS)
+            .reverse()
+            .map((at, row) => {
+              const index = last - row;
+              return (
+                <tr key={at}>
+                  <th scope="row">{timeOfDay(at * 1000)}</th>
+                  {series.map((one, of) => (
+                    <td class="right" key={one.label}>
+                      {format(data[of + 1]?.[index] ?? 0)}
+                    </td>
+                  ))}
+                </tr>
+              );
+            })}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** Curves over time. */
 export function Curve({
   title,
   series,
   data,
   format,
   height = 220,
-}: {
-  title: string;
-  series: readonly Series[];
-  data: number[][];
-  format: (value: number) => string;
-  height?: number;
-}) {
+}: CurveProps & { height?: number }) {
   const [table, setTable] = useState(false);
   const [measure, width] = useWidth<HTMLDivElement>();
   const frame = useRef<HTMLDivElement>(null);
@@ -68,38 +110,7 @@ export function Curve({
         <TableToggle on={table} onChange={setTable} />
       </div>
       {table ? (
-        <div class="scroll" tabIndex={0} role="group" aria-label={title}>
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">{t.liveView.time}</th>
-                {series.map((one) => (
-                  <th scope="col" class="right" key={one.label}>
-                    {one.label}
-                  </th>
-                ))}
-              </tr>
-            </thead>
-            <tbody>
-              {times
-                .slice(-TABLE_ROWS)
-                .reverse()
-                .map((at, row) => {
-                  const index = last - row;
-                  return (
-                    <tr key={at}>
-                      <th scope="row">{timeOfDay(at * 1000)}</th>
-                      {series.map((one, of) => (
-                        <td class="right" key={one.label}>
-                          {format(data[of + 1]?.[index] ?? 0)}
-                        </td>
-                      ))}
-                    </tr>
-                  );
-                })}
-            </tbody>
-          </table>
-        </div>
+        <CurveTable title={title} series={series} data={data} format={format} />
       ) : (
         <div ref={measure} class="curve" style={{ minHeight: `${height}px` }}>
           <div ref={frame} aria-hidden="true" />

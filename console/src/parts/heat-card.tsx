@@ -1,13 +1,60 @@
 import { useState } from 'preact/hooks';
-import type { Heat } from '../core/heat';
+import type { Heat, HeatmapDocument } from '../core/heat';
 import { useStore } from '../core/store';
 import { shade } from '../core/theme';
 import { useWidth } from '../core/use';
 import { t } from '../text/en';
 import { clock } from '../text/format';
 import { Choice, TableToggle } from './controls';
-import { Heatmap, HeatTable, letter, type Scale } from './heatmap';
+import { letter, type Scale } from './heat-drawing';
+import { HeatTable } from './heat-table';
+import { Heatmap } from './heatmap';
 import { Notice } from './states';
+
+/** What stands out, by name and time. */
+function Notable({ document, show }: { document: HeatmapDocument; show: (atMs: number) => void }) {
+  const { hotspots, drop_offs: dropOffs } = document;
+  return (
+    <div class="notable">
+      <div>
+        <h3>{t.heat.hotspots}</h3>
+        {hotspots.length === 0 ? (
+          <p class="faint">{t.heat.noneHot}</p>
+        ) : (
+          <ol>
+            {hotspots.map((spot, at) => (
+              <li key={spot.from_ms}>
+                <button type="button" onClick={() => show(spot.from_ms)}>
+                  <span class="mark mark-hot">{at + 1}</span>
+                  <b>{t.heat.hotspot(spot.from_ms, spot.to_ms)}</b>
+                  <span>{t.heat.hotspotValue(spot.plays_per_viewer)}</span>
+                </button>
+              </li>
+            ))}
+          </ol>
+        )}
+      </div>
+      <div>
+        <h3>{t.heat.dropOffs}</h3>
+        {dropOffs.length === 0 ? (
+          <p class="faint">{t.heat.noneDrop}</p>
+        ) : (
+          <ol>
+            {dropOffs.map((drop, at) => (
+              <li key={drop.at_ms}>
+                <button type="button" onClick={() => show(drop.at_ms)}>
+                  <span class="mark mark-drop">{letter(at)}</span>
+                  <b>{clock(drop.at_ms)}</b>
+                  <span>{t.heat.dropOff(drop.lost, drop.share)}</span>
+                </button>
+              </li>
+            ))}
+          </ol>
+        )}
+      </div>
+    </div>
+  );
+}
 
 /** The heatmap with what stands out in it, by name and time. */
 export function HeatCard({
@@ -24,7 +71,6 @@ export function HeatCard({
   const [atMs, setAt] = useState<number>();
   const [measure, width] = useWidth<HTMLDivElement>();
   const theme = useStore(shade);
-  const { hotspots, drop_offs: dropOffs } = heat.document;
   const show = (ms: number) => {
     setTable(false);
     setAt(ms);
@@ -79,46 +125,7 @@ export function HeatCard({
           )
         )}
       </div>
-      {heat.peak > 0 && (
-        <div class="notable">
-          <div>
-            <h3>{t.heat.hotspots}</h3>
-            {hotspots.length === 0 ? (
-              <p class="faint">{t.heat.noneHot}</p>
-            ) : (
-              <ol>
-                {hotspots.map((spot, at) => (
-                  <li key={spot.from_ms}>
-                    <button type="button" onClick={() => show(spot.from_ms)}>
-                      <span class="mark mark-hot">{at + 1}</span>
-                      <b>{t.heat.hotspot(spot.from_ms, spot.to_ms)}</b>
-                      <span>{t.heat.hotspotValue(spot.plays_per_viewer)}</span>
-                    </button>
-                  </li>
-                ))}
-              </ol>
-            )}
-          </div>
-          <div>
-            <h3>{t.heat.dropOffs}</h3>
-            {dropOffs.length === 0 ? (
-              <p class="faint">{t.heat.noneDrop}</p>
-            ) : (
-              <ol>
-                {dropOffs.map((drop, at) => (
-                  <li key={drop.at_ms}>
-                    <button type="button" onClick={() => show(drop.at_ms)}>
-                      <span class="mark mark-drop">{letter(at)}</span>
-                      <b>{clock(drop.at_ms)}</b>
-                      <span>{t.heat.dropOff(drop.lost, drop.share)}</span>
-                    </button>
-                  </li>
-                ))}
-              </ol>
-            )}
-          </div>
-        </div>
-      )}
+      {heat.peak > 0 && <Notable document={heat.document} show={show} />}
     </section>
   );
 }

@@ -9,6 +9,59 @@ import {
 import { t } from '../text/en';
 import { Dialog, Field } from './controls';
 
+const MISTAKES: Record<keyof ModuleText, string> = {
+  id: t.moduleForm.badId,
+  title: t.moduleForm.badTitle,
+  duration: t.moduleForm.badDuration,
+  threshold: t.moduleForm.badThreshold,
+  rate: t.moduleForm.badRate,
+  preview: t.moduleForm.badPreview,
+};
+
+const textOf = (module: ModuleDocument | undefined): ModuleText => ({
+  id: module?.module ?? '',
+  title: module?.title ?? '',
+  duration: module ? durationText(module.duration_ms) : '',
+  threshold: String(module?.mastery_threshold ?? 95),
+  rate: String(module?.max_rate ?? 2),
+  preview: module?.preview_url ?? '',
+});
+
+/** Checks the text and stores the module. */
+function useSubmit(
+  text: ModuleText,
+  of: ModuleDocument | undefined,
+  onSaved: (module: ModuleDocument) => void,
+) {
+  const [mistakes, setMistakes] = useState<ModuleMistakes>({});
+  const [refused, setRefused] = useState<string>();
+  const [busy, setBusy] = useState(false);
+  const submit = async (form: HTMLFormElement) => {
+    const { input, mistakes: found } = parseModule(text);
+    setMistakes(found);
+    setRefused(undefined);
+    if (!input) {
+      const first = Object.keys(found)[0];
+      if (first) (form.elements.namedItem(first) as HTMLElement | null)?.focus();
+      return;
+    }
+    setBusy(true);
+    try {
+      const taken = !of && (await exists(text.id));
+      if (!taken) return onSaved(await api.putModule(text.id, input));
+      setRefused(t.moduleForm.taken);
+    } catch (problem) {
+      setRefused(
+        problem instanceof Problem && problem.status > 0
+          ? t.state.fault(problem.detail)
+          : t.state.unreachableTitle,
+      );
+    }
+    setBusy(false);
+  };
+  return { mistakes, refused, busy, submit };
+}
+
 /** Adds a module, or edits `of`. */
 export function ModuleForm({
   of,
@@ -19,33 +72,16 @@ export function ModuleForm({
   onClose: () => void;
   onSaved: (module: ModuleDocument) => void;
 }) {
-  const [text, setText] = useState<ModuleText>({
-    id: of?.module ?? '',
-    title: of?.title ?? '',
-    duration: of ? durationText(of.duration_ms) : '',
-    threshold: String(of?.mastery_threshold ?? 95),
-    rate: String(of?.max_rate ?? 2),
-    preview: of?.preview_url ?? '',
-  });
-  const [mistakes, setMistakes] = useState<ModuleMistakes>({});
-  const [refused, setRefused] = useState<string>();
-  const [busy, setBusy] = useState(false);
+  const [text, setText] = useState<ModuleText>(textOf(of));
+  const { mistakes, refused, busy, submit } = useSubmit(text, of, onSaved);
   const words = t.moduleForm;
-  const wrong: Record<keyof ModuleText, string> = {
-    id: words.badId,
-    title: words.badTitle,
-    duration: words.badDuration,
-    threshold: words.badThreshold,
-    rate: words.badRate,
-    preview: words.badPreview,
-  };
   const field = (
     name: keyof ModuleText,
     label: string,
     hint?: string,
     more: { inputMode?: 'decimal' | 'url'; disabled?: boolean } = {},
   ) => (
-    <Field label={label} hint={hint} error={mistakes[name] ? wrong[name] : undefined}>
+    <Field label={label} hint={hint} error={mistakes[name] ? MISTAKES[name] : undefined}>
       {(ids) => (
         <input
           {...ids}
@@ -62,33 +98,9 @@ export function ModuleForm({
     <Dialog title={of ? words.editTitle : words.newTitle} onClose={onClose}>
       <form
         noValidate
-        onSubmit={async (event) => {
+        onSubmit={(event) => {
           event.preventDefault();
-          const form = event.currentTarget;
-          const { input, mistakes: found } = parseModule(text);
-          setMistakes(found);
-          setRefused(undefined);
-          if (!input) {
-            const first = Object.keys(found)[0];
-            if (first) (form.elements.namedItem(first) as HTMLElement | null)?.focus();
-            return;
-          }
-          setBusy(true);
-          try {
-            if (!of && (await exists(text.id))) {
-              setRefused(words.taken);
-              setBusy(false);
-              return;
-            }
-            onSaved(await api.putModule(text.id, input));
-          } catch (problem) {
-            setRefused(
-              problem instanceof Problem && problem.status > 0
-                ? t.state.fault(problem.detail)
-                : t.state.unreachableTitle,
-            );
-            setBusy(false);
-          }
+          void submit(event.currentTarget);
         }}
       >
         {field('id', words.id, words.idHint, { disabled: of !== undefined })}

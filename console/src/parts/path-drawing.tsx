@@ -13,13 +13,26 @@ interface Node {
 const WIDTH = 168;
 const HEIGHT = 104;
 
-/** The way of a heartbeat, left to right and back, with the figures of the last second on it. */
-export function PathDrawing({ stats, rates }: { stats: Stats; rates: Rates }) {
+const LINES: readonly { d: string; kind: 'flow' | 'later' | 'back' }[] = [
+  { d: 'M178 82H216', kind: 'flow' },
+  { d: 'M390 82H428', kind: 'flow' },
+  { d: 'M602 82H640', kind: 'flow' },
+  { d: 'M814 82H852', kind: 'flow' },
+  { d: 'M958 134V200', kind: 'flow' },
+  { d: 'M926 206V140', kind: 'back' },
+  { d: 'M858 258H714', kind: 'later' },
+  { d: 'M858 116C790 190 560 150 396 226', kind: 'back' },
+  { d: 'M222 250C150 250 100 210 94 140', kind: 'back' },
+];
+
+const sumOf = (stats: Stats, of: (shard: Stats['shards'][number]) => number): number =>
+  stats.shards.reduce((total, shard) => total + of(shard), 0);
+
+/** The upper row: a heartbeat on its way in. */
+function wayIn(stats: Stats, rates: Rates): Node[] {
   const { node, fact } = t.machine;
   const verification = mainVerification(stats);
-  const sum = (of: (shard: Stats['shards'][number]) => number) =>
-    stats.shards.reduce((total, shard) => total + of(shard), 0);
-  const nodes: readonly Node[] = [
+  return [
     {
       name: node.devices,
       x: 10,
@@ -61,11 +74,18 @@ export function PathDrawing({ stats, rates }: { stats: Stats; rates: Rates }) {
       x: 858,
       y: 30,
       facts: [
-        fact.depth(compact(sum((shard) => shard.queue_depth))),
-        fact.parked(compact(sum((shard) => shard.parked_replies))),
+        fact.depth(compact(sumOf(stats, (shard) => shard.queue_depth))),
+        fact.parked(compact(sumOf(stats, (shard) => shard.parked_replies))),
         fact.batch(decimal(rates.batchSize)),
       ],
     },
+  ];
+}
+
+/** The lower row: the stores, and the answer on its way back. */
+function wayBack(stats: Stats): Node[] {
+  const { node, fact } = t.machine;
+  return [
     {
       name: node.hot,
       x: 858,
@@ -84,7 +104,7 @@ export function PathDrawing({ stats, rates }: { stats: Stats; rates: Rates }) {
       tone: stats.ledger.up ? 'store' : 'away',
       facts: [
         fact.lag(span(stats.ledger.lag_ms)),
-        fact.dirty(compact(sum((shard) => shard.dirty))),
+        fact.dirty(compact(sumOf(stats, (shard) => shard.dirty))),
         stats.ledger.up ? t.machine.upState : t.machine.downState,
       ],
     },
@@ -98,18 +118,26 @@ export function PathDrawing({ stats, rates }: { stats: Stats; rates: Rates }) {
       ],
     },
   ];
+}
+
+const Tip = ({ id, name }: { id: string; name: string }) => (
+  <marker
+    id={id}
+    viewBox="0 0 8 8"
+    refX="7"
+    refY="4"
+    markerWidth="8"
+    markerHeight="8"
+    orient="auto"
+  >
+    <path d="M0 .8L7 4L0 7.2z" class={name} />
+  </marker>
+);
+
+/** The way of a heartbeat, left to right and back, with the figures of the last second on it. */
+export function PathDrawing({ stats, rates }: { stats: Stats; rates: Rates }) {
+  const nodes = [...wayIn(stats, rates), ...wayBack(stats)];
   const busy = rates.heartbeats > 0;
-  const lines: readonly { d: string; kind: 'flow' | 'later' | 'back' }[] = [
-    { d: 'M178 82H216', kind: 'flow' },
-    { d: 'M390 82H428', kind: 'flow' },
-    { d: 'M602 82H640', kind: 'flow' },
-    { d: 'M814 82H852', kind: 'flow' },
-    { d: 'M958 134V200', kind: 'flow' },
-    { d: 'M926 206V140', kind: 'back' },
-    { d: 'M858 258H714', kind: 'later' },
-    { d: 'M858 116C790 190 560 150 396 226', kind: 'back' },
-    { d: 'M222 250C150 250 100 210 94 140', kind: 'back' },
-  ];
   return (
     <div class="scroll" tabIndex={0} role="group" aria-label={t.machine.path}>
       <svg
@@ -119,30 +147,10 @@ export function PathDrawing({ stats, rates }: { stats: Stats; rates: Rates }) {
         aria-label={`${t.machine.pathLabel}. ${nodes.map(({ name, facts }) => `${name}: ${facts.join(', ')}`).join('. ')}`}
       >
         <defs>
-          <marker
-            id="tip"
-            viewBox="0 0 8 8"
-            refX="7"
-            refY="4"
-            markerWidth="8"
-            markerHeight="8"
-            orient="auto"
-          >
-            <path d="M0 .8L7 4L0 7.2z" class="path-tip" />
-          </marker>
-          <marker
-            id="tip-flow"
-            viewBox="0 0 8 8"
-            refX="7"
-            refY="4"
-            markerWidth="8"
-            markerHeight="8"
-            orient="auto"
-          >
-            <path d="M0 .8L7 4L0 7.2z" class="path-tip-flow" />
-          </marker>
+          <Tip id="tip" name="path-tip" />
+          <Tip id="tip-flow" name="path-tip-flow" />
         </defs>
-        {lines.map(({ d, kind }) => (
+        {LINES.map(({ d, kind }) => (
           <path
             key={d}
             d={d}

@@ -4,7 +4,7 @@ import { msAt, pixelRuns, xOf } from '../core/strip';
 import { colour } from '../core/theme';
 import { t } from '../text/en';
 import { clockRange } from '../text/format';
-import { Canvas } from './canvas';
+import { Canvas, type Draw } from './canvas';
 import { memo } from './memo';
 
 export const STRIP_HEIGHT = 18;
@@ -28,6 +28,34 @@ export interface StripProps {
   label: string;
   resumeMs?: number;
   onPlay?: ((atMs: number) => void) | undefined;
+}
+
+function drawStrip(
+  coverage: readonly Range[],
+  again: readonly Range[],
+  durationMs: number,
+  resumeMs: number | undefined,
+): Draw {
+  return (context, deviceWidth, height, scale) => {
+    context.fillStyle = colour('strip-track');
+    context.fillRect(0, 0, deviceWidth, height);
+    context.fillStyle = colour('strip-seen');
+    for (const [from, to] of pixelRuns(coverage, durationMs, deviceWidth))
+      context.fillRect(from, 0, to - from, height);
+    context.fillStyle = colour('strip-again');
+    for (const [from, to] of pixelRuns(again, durationMs, deviceWidth))
+      context.fillRect(from, 0, to - from, height);
+    if (resumeMs !== undefined && resumeMs < durationMs) {
+      const x = Math.round(xOf(resumeMs, durationMs, deviceWidth));
+      context.fillStyle = colour('text');
+      context.fillRect(
+        Math.min(Math.max(x - scale, 0), deviceWidth - 2 * scale),
+        height - 5 * scale,
+        2 * scale,
+        5 * scale,
+      );
+    }
+  };
 }
 
 /** What one student saw of one module, along its time. */
@@ -71,26 +99,7 @@ export const Strip = memo(function Strip({
         width={width}
         height={STRIP_HEIGHT}
         keys={[version, coverage, again, durationMs, resumeMs]}
-        draw={(context, deviceWidth, height, scale) => {
-          context.fillStyle = colour('strip-track');
-          context.fillRect(0, 0, deviceWidth, height);
-          context.fillStyle = colour('strip-seen');
-          for (const [from, to] of pixelRuns(coverage, durationMs, deviceWidth))
-            context.fillRect(from, 0, to - from, height);
-          context.fillStyle = colour('strip-again');
-          for (const [from, to] of pixelRuns(again, durationMs, deviceWidth))
-            context.fillRect(from, 0, to - from, height);
-          if (resumeMs !== undefined && resumeMs < durationMs) {
-            const x = Math.round(xOf(resumeMs, durationMs, deviceWidth));
-            context.fillStyle = colour('text');
-            context.fillRect(
-              Math.min(Math.max(x - scale, 0), deviceWidth - 2 * scale),
-              height - 5 * scale,
-              2 * scale,
-              5 * scale,
-            );
-          }
-        }}
+        draw={drawStrip(coverage, again, durationMs, resumeMs)}
       />
       {atMs !== undefined && (
         <>

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { api, type CompletionEvent, Problem } from '../core/api';
 import { amend } from '../core/place';
 import { pathOf } from '../core/router';
@@ -11,11 +11,11 @@ import type { ViewProps } from './props';
 
 const PAGE = 100;
 const NEWS = 500;
-const KEPT = 2_000;
+const EVENTS_MAX = 2_000;
 const AGAIN_MS = 3_000;
 
 /** What is on the page, the newest first. */
-interface Feed {
+interface List {
   of: string;
   events: CompletionEvent[];
   /** Older ones are asked for from here on; null: there are none. */
@@ -24,44 +24,34 @@ interface Feed {
   newest: string;
 }
 
-export function Completions({ search }: ViewProps) {
-  const revision = useRevision();
-  const student = search.get('student') ?? '';
-  const module = search.get('module') ?? '';
-  const of = JSON.stringify([student, module, revision]);
-  const feed = useRef<Feed | undefined>(undefined);
-  const [problem, setProblem] = useState<Problem>();
-  const [turn, setTurn] = useState(0);
-  const redraw = useRedraw();
-  const nowMs = useNow(10_000);
-  const reading = useRef(false);
+/** What is asked for: part of the address. */
+interface Filter {
+  student: string;
+  module: string;
+}
+const noFilter = { student: undefined, module: undefined };
 
-  /** The next older ones, or the newest where nothing was read yet. */
-  const older = async (signal?: AbortSignal) => {
-    const held = feed.current?.of === of ? feed.current : undefined;
-    const { items, next, newest } = await api.completions(
-      { order: 'desc', before: held?.before ?? undefined, limit: PAGE, student, module },
-      signal,
-    );
-    if (feed.current?.of === of ? feed.current !== held : held) return;
-    const before = items.length < PAGE ? null : next;
-    feed.current = held
-      ? { ...held, events: [...held.events, ...items].slice(0, KEPT), before }
-      : { of, events: items, before, newest: newest ?? '0' };
-  };
-  /** What has come since. */
-  const newer = async (held: Feed, signal: AbortSignal) => {
-    const { items, next } = await api.completions(
-      { after: held.newest, limit: NEWS, student, module },
-      signal,
-    );
-    if (next === null || feed.current?.of !== of) return;
-    const events = [...items.reverse(), ...feed.current.events].slice(0, KEPT);
-    feed.current = { ...feed.current, events, newest: next };
-  };
-  const asProblem = (error: unknown) =>
-    error instanceof Problem ? error : new Problem('fault', 0, String(error));
+const asProblem = (error: unknown) =>
+  error instanceof Problem ? error : new Problem('fault', 0, String(error));
 
+const withOlder = (list: List, items: CompletionEvent[], next: string | null): List => ({
+  ...list,
+  events: [...list.events, ...items].slice(0, EVENTS_MAX),
+  before: items.length < PAGE ? null : next,
+});
+
+const withNewer = (list: List, items: CompletionEvent[], newest: string): List => ({
+  ...list,
+  events: [...items.reverse(), ...list.events].slice(0, EVENTS_MAX),
+  newest,
+});
+
+/** Runs at once and then every few seconds; until a refusal, which will not change by asking again. */
+function useRepeated(
+  work: (signal: AbortSignal) => Promise<void>,
+  setProblem: (problem: Problem) => void,
+  keys: readonly unknown[],
+): void {
   useEffect(() => {
     const controller = new AbortController();
     const { signal } = controller;
@@ -69,46 +59,210 @@ export function Completions({ search }: ViewProps) {
     const run = async () => {
       timer = undefined;
       try {
-        const held = feed.current;
-        if (held?.of === of) await newer(held, signal);
-        else await older(signal);
-        if (signal.aborted) return;
-        setProblem(undefined);
-        redraw();
+        await work(signal);
       } catch (error) {
         if (signal.aborted) return;
         const found = asProblem(error);
+        // What was there stays.
         setProblem(found);
-        // What was there stays; a refusal will not change by asking again.
         if (found.status >= 400 && found.status < 500) return;
       }
-      timer = setTimeout(run, AGAIN_MS);
+      if (!signal.aborted) timer = setTimeout(run, AGAIN_MS);
     };
     void run();
     return () => {
       controller.abort();
       clearTimeout(timer);
     };
-  }, [of, turn]);
+  }, keys);
+}
+
+/** The list of completions that match, which grows at both ends. */
+function useCompletions({ student, module }: Filter) {
+  const of = JSON.stringify([student, module, useRevision()]);
+  const list = useRef<List | undefined>(undefined);
+  const [problem, setProblem] = useState<Problem>();
+  const [turn, setTurn] = useState(0);
+  const redraw = useRedraw();
+  const isReading = useRef(false);
+  const current = () => (list.current?.of === of ? list.current : undefined);
+
+  /** The next older ones, or the newest where nothing was read yet. */
+  const readOlder = async (signal?: AbortSignal) => {
+    const known = current();
+    const { items, next, newest } = await api.completions(
+      { order: 'desc', before: known?.before ?? undefined, limit: PAGE, student, module },
+      signal,
+    );
+    if (current() !== known) return;
+    list.current = withOlder(
+      known ?? { of, events: [], before: null, newest: newest ?? '0' },
+      items,
+      next,
+    );
+  };
+  /** What has come since. */
+  const readNewer = async (known: List, signal: AbortSignal) => {
+    const { items, next } = await api.completions(
+      { after: known.newest, limit: NEWS, student, module },
+      signal,
+    );
+    const now = current();
+    if (next === null || !now) return;
+    list.current = withNewer(now, items, next);
+  };
+
+  const refresh = async (signal: AbortSignal) => {
+    const known = current();
+    if (known) await readNewer(known, signal);
+    else await readOlder(signal);
+    if (signal.aborted) return;
+    setProblem(undefined);
+    redraw();
+  };
+  useRepeated(refresh, setProblem, [of, turn]);
 
   const more = async () => {
-    if (reading.current) return;
-    reading.current = true;
+    if (isReading.current) return;
+    isReading.current = true;
     try {
-      await older();
+      await readOlder();
       redraw();
     } catch (error) {
       setProblem(asProblem(error));
     } finally {
-      reading.current = false;
+      isReading.current = false;
     }
   };
-  const retry = useCallback(() => setTurn((n) => n + 1), []);
-  const held = feed.current?.of === of ? feed.current : undefined;
+  return { list: current(), problem, more, retry: () => setTurn((n) => n + 1) };
+}
+
+function FilterField({ name, label, value }: { name: string; label: string; value: string }) {
+  return (
+    <label class="inline-field">
+      <span>{label}</span>
+      <input
+        name={name}
+        key={`${name} ${value}`}
+        defaultValue={value}
+        autocomplete="off"
+        spellcheck={false}
+      />
+    </label>
+  );
+}
+
+function FilterForm({ student, module, count }: Filter & { count: number | undefined }) {
+  const words = t.completions;
+  return (
+    <form
+      class="toolbar"
+      role="search"
+      aria-label={words.filter}
+      onSubmit={(event) => {
+        event.preventDefault();
+        const { elements } = event.currentTarget;
+        const value = (name: string) => (elements.namedItem(name) as HTMLInputElement).value.trim();
+        amend({ student: value('student'), module: value('module') });
+      }}
+    >
+      <FilterField name="student" label={words.student} value={student} />
+      <FilterField name="module" label={words.module} value={module} />
+      <button type="submit" class="button">
+        {words.filter}
+      </button>
+      {(student || module) && (
+        <button type="button" class="button quiet" onClick={() => amend(noFilter)}>
+          {words.clear}
+        </button>
+      )}
+      {count !== undefined && <span class="count push-left">{words.count(count)}</span>}
+    </form>
+  );
+}
+
+function Row({ data, nowMs }: { data: CompletionEvent['data']; nowMs: number }) {
+  const words = t.completions;
+  const atMs = Date.parse(data.mastered_at);
+  return (
+    <tr>
+      <td title={fullDateTime(atMs)} data-label={words.when}>
+        {since(atMs, nowMs)}
+      </td>
+      <td data-label={words.student}>
+        <a href={pathOf({ view: 'student', student: data.student })}>{data.student}</a>
+      </td>
+      <td data-label={words.module}>
+        <a href={pathOf({ view: 'module', module: data.module })}>{data.module}</a>
+      </td>
+      <td class="right" data-label={words.watched}>
+        {clock(data.seconds_watched * 1000)}
+      </td>
+      <td class="right" data-label={words.done}>
+        {percent(data.completion_percentage)}
+      </td>
+      <td class="right faint" data-label={words.threshold}>
+        {percent(data.threshold)}
+      </td>
+    </tr>
+  );
+}
+
+function Table({ events }: { events: readonly CompletionEvent[] }) {
+  const words = t.completions;
+  const nowMs = useNow(10_000);
+  return (
+    <div class="card flush">
+      <table class="completions-table">
+        <thead>
+          <tr>
+            <th scope="col">{words.when}</th>
+            <th scope="col">{words.student}</th>
+            <th scope="col">{words.module}</th>
+            <th scope="col" class="right">
+              {words.watched}
+            </th>
+            <th scope="col" class="right">
+              {words.done}
+            </th>
+            <th scope="col" class="right">
+              {words.threshold}
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {events.map(({ id, data }) => (
+            <Row key={id} data={data} nowMs={nowMs} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+const BadCursor = ({ problem }: { problem: Problem }) => (
+  <Notice
+    icon="alert"
+    title={t.state.badCursorTitle}
+    action={
+      <button type="button" class="button" onClick={() => amend(noFilter)}>
+        {t.state.fromStart}
+      </button>
+    }
+  >
+    {problem.detail || t.state.badCursor}
+  </Notice>
+);
+
+export function Completions({ search }: ViewProps) {
+  const student = search.get('student') ?? '';
+  const module = search.get('module') ?? '';
+  const { list, problem, more, retry } = useCompletions({ student, module });
   const words = t.completions;
   const filtered = student !== '' || module !== '';
-  const events = held?.events ?? [];
-  const full = events.length >= KEPT;
+  const events = list?.events ?? [];
+  const full = events.length >= EVENTS_MAX;
+  const isWhole = list?.before === null && !full;
   return (
     <>
       <header class="view-head">
@@ -118,73 +272,12 @@ export function Completions({ search }: ViewProps) {
         </div>
         <ExportButton student={student} module={module} />
       </header>
-      <form
-        class="toolbar"
-        role="search"
-        aria-label={words.filter}
-        onSubmit={(event) => {
-          event.preventDefault();
-          const { elements } = event.currentTarget;
-          const value = (name: string) =>
-            (elements.namedItem(name) as HTMLInputElement).value.trim();
-          amend({ student: value('student'), module: value('module') });
-        }}
-      >
-        <label class="inline-field">
-          <span>{words.student}</span>
-          <input
-            name="student"
-            key={`student ${student}`}
-            defaultValue={student}
-            autocomplete="off"
-            spellcheck={false}
-          />
-        </label>
-        <label class="inline-field">
-          <span>{words.module}</span>
-          <input
-            name="module"
-            key={`module ${module}`}
-            defaultValue={module}
-            autocomplete="off"
-            spellcheck={false}
-          />
-        </label>
-        <button type="submit" class="button">
-          {words.filter}
-        </button>
-        {filtered && (
-          <button
-            type="button"
-            class="button quiet"
-            onClick={() => amend({ student: undefined, module: undefined })}
-          >
-            {words.clear}
-          </button>
-        )}
-        {held && held.before === null && !full && (
-          <span class="count push-left">{words.count(events.length)}</span>
-        )}
-      </form>
-      {problem?.status === 400 && !held ? (
-        <Notice
-          icon="alert"
-          title={t.state.badCursorTitle}
-          action={
-            <button
-              type="button"
-              class="button"
-              onClick={() => amend({ student: undefined, module: undefined })}
-            >
-              {t.state.fromStart}
-            </button>
-          }
-        >
-          {problem.detail || t.state.badCursor}
-        </Notice>
-      ) : problem && !held ? (
+      <FilterForm student={student} module={module} count={isWhole ? events.length : undefined} />
+      {problem?.status === 400 && !list ? (
+        <BadCursor problem={problem} />
+      ) : problem && !list ? (
         <ProblemNotice problem={problem} retry={retry} />
-      ) : !held ? (
+      ) : !list ? (
         <Loading />
       ) : events.length === 0 ? (
         <Notice icon="completions" title={filtered ? words.noneMatch : words.noneTitle}>
@@ -192,59 +285,11 @@ export function Completions({ search }: ViewProps) {
         </Notice>
       ) : (
         <>
-          <div class="card flush">
-            <table class="completions-table">
-              <thead>
-                <tr>
-                  <th scope="col">{words.when}</th>
-                  <th scope="col">{words.student}</th>
-                  <th scope="col">{words.module}</th>
-                  <th scope="col" class="right">
-                    {words.watched}
-                  </th>
-                  <th scope="col" class="right">
-                    {words.done}
-                  </th>
-                  <th scope="col" class="right">
-                    {words.threshold}
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {events.map(({ id, data }) => {
-                  const atMs = Date.parse(data.mastered_at);
-                  return (
-                    <tr key={id}>
-                      <td title={fullDateTime(atMs)} data-label={words.when}>
-                        {since(atMs, nowMs)}
-                      </td>
-                      <td data-label={words.student}>
-                        <a href={pathOf({ view: 'student', student: data.student })}>
-                          {data.student}
-                        </a>
-                      </td>
-                      <td data-label={words.module}>
-                        <a href={pathOf({ view: 'module', module: data.module })}>{data.module}</a>
-                      </td>
-                      <td class="right" data-label={words.watched}>
-                        {clock(data.seconds_watched * 1000)}
-                      </td>
-                      <td class="right" data-label={words.done}>
-                        {percent(data.completion_percentage)}
-                      </td>
-                      <td class="right faint" data-label={words.threshold}>
-                        {percent(data.threshold)}
-                      </td>
-                    </tr>
-                  );
-                })}
-              </tbody>
-            </table>
-          </div>
+          <Table events={events} />
           {full ? (
-            <p class="faint">{words.kept(KEPT)}</p>
+            <p class="faint">{words.kept(EVENTS_MAX)}</p>
           ) : (
-            held.before !== null && (
+            list.before !== null && (
               <button type="button" class="button centre" onClick={() => void more()}>
                 {t.table.more}
               </button>

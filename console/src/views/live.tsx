@@ -29,18 +29,12 @@ const series = [
   { label: t.liveView.rejected, colour: 'curve-4' },
 ];
 
-export function Live() {
+/** The totals of the last minutes, and what was refused since the page was opened. */
+function useTotals() {
   const seconds = useRef(new Ring<Second>(SECONDS_KEPT));
   const reasons = useRef(new Map<string, number>());
   const [last, setLast] = useState<Second>();
   const redraw = useRedraw();
-  const titles = useLoad(
-    async (signal) => {
-      const { items } = await api.modules({ limit: 500 }, signal);
-      return new Map(items.map(({ module, title }) => [module, title]));
-    },
-    ['titles'],
-  );
   const { state, retry } = useStream('/v1/live', (event) => {
     if (event.event !== 'totals') return;
     const totals = totalsEvent(event.data);
@@ -68,14 +62,76 @@ export function Live() {
     ];
   }, [last]);
   useEffect(() => () => seconds.current.clear(), []);
+  return { state, retry, data, totals: last?.totals, reasons: reasons.current };
+}
+
+/** The entries with something to count, the most first. */
+const ranked = (counts: Iterable<[string, number]>): [string, number][] =>
+  [...counts].filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
+
+function Reasons({ counts }: { counts: ReadonlyMap<string, number> }) {
   const words = t.liveView;
-  const totals = last?.totals;
-  const byReason = [...reasons.current].filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
-  const mostRefused = byReason[0]?.[1] ?? 1;
-  const active = Object.entries(totals?.active ?? {})
-    .filter(([, n]) => n > 0)
-    .sort((a, b) => b[1] - a[1]);
-  const mostActive = active[0]?.[1] ?? 1;
+  const byReason = ranked(counts);
+  const most = byReason[0]?.[1] ?? 1;
+  return (
+    <section class="card" aria-labelledby="reasons-title">
+      <div class="card-head">
+        <h2 id="reasons-title">{words.reasons}</h2>
+        <span class="count">{words.sinceOpen}</span>
+      </div>
+      {byReason.length === 0 ? (
+        <Notice small icon="check" title={words.reasonsNone} />
+      ) : (
+        <ul class="bars">
+          {byReason.map(([name, n]) => (
+            <li key={name}>
+              <span>{t.problem[name] ?? name}</span>
+              <Bar percent={(n / most) * 100} label={number(n)} />
+              <b>{number(n)}</b>
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+function ActiveModules({ counts }: { counts: Record<string, number> }) {
+  const words = t.liveView;
+  const titles = useLoad(
+    async (signal) => {
+      const { items } = await api.modules({ limit: 500 }, signal);
+      return new Map(items.map(({ module, title }) => [module, title]));
+    },
+    ['titles'],
+  );
+  const active = ranked(Object.entries(counts));
+  const most = active[0]?.[1] ?? 1;
+  return (
+    <section class="card" aria-labelledby="active-title">
+      <div class="card-head">
+        <h2 id="active-title">{words.modules}</h2>
+      </div>
+      {active.length === 0 ? (
+        <Notice small icon="empty" title={words.modulesNone} />
+      ) : (
+        <ul class="bars">
+          {active.slice(0, MODULES_SHOWN).map(([module, n]) => (
+            <li key={module}>
+              <a href={pathOf({ view: 'module', module })}>{titles.data?.get(module) ?? module}</a>
+              <Bar percent={(n / most) * 100} label={words.students(n)} />
+              <b>{number(n)}</b>
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+export function Live() {
+  const { state, retry, data, totals, reasons } = useTotals();
+  const words = t.liveView;
   return (
     <>
       <header class="view-head">
@@ -95,45 +151,8 @@ export function Live() {
       </dl>
       <Curve title={words.curve} series={series} data={data} format={decimal} height={260} />
       <div class="side-by-side">
-        <section class="card" aria-labelledby="reasons-title">
-          <div class="card-head">
-            <h2 id="reasons-title">{words.reasons}</h2>
-            <span class="count">{words.sinceOpen}</span>
-          </div>
-          {byReason.length === 0 ? (
-            <Notice small icon="check" title={words.reasonsNone} />
-          ) : (
-            <ul class="bars">
-              {byReason.map(([name, n]) => (
-                <li key={name}>
-                  <span>{t.problem[name] ?? name}</span>
-                  <Bar percent={(n / mostRefused) * 100} label={number(n)} />
-                  <b>{number(n)}</b>
-                </li>
-              ))}
-            </ul>
-          )}
-        </section>
-        <section class="card" aria-labelledby="active-title">
-          <div class="card-head">
-            <h2 id="active-title">{words.modules}</h2>
-          </div>
-          {active.length === 0 ? (
-            <Notice small icon="empty" title={words.modulesNone} />
-          ) : (
-            <ul class="bars">
-              {active.slice(0, MODULES_SHOWN).map(([module, n]) => (
-                <li key={module}>
-                  <a href={pathOf({ view: 'module', module })}>
-                    {titles.data?.get(module) ?? module}
-                  </a>
-                  <Bar percent={(n / mostActive) * 100} label={words.students(n)} />
-                  <b>{number(n)}</b>
-                </li>
-              ))}
-            </ul>
-          )}
-        </section>
+        <Reasons counts={reasons} />
+        <ActiveModules counts={totals?.active ?? {}} />
       </div>
     </>
   );

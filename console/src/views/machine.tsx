@@ -148,7 +148,8 @@ function Stores({ stats }: { stats: Stats }) {
   );
 }
 
-export function Machine() {
+/** The figures of the gateway, asked for every second, and how they went. */
+function useStats() {
   const [now, setNow] = useState<{ moment: Moment; rates: Rates }>();
   const [problem, setProblem] = useState<Problem>();
   const before = useRef<Moment | undefined>(undefined);
@@ -183,12 +184,90 @@ export function Machine() {
       [at, all.map(({ p99Ms }) => p99Ms)],
     ];
   }, [now]);
-  if (!now)
-    return problem ? (
-      <ProblemNotice page problem={problem} retry={() => setTurn((n) => n + 1)} />
-    ) : (
-      <Loading />
-    );
+  return { now, problem, rateData, latencyData, retry: () => setTurn((n) => n + 1) };
+}
+
+function Verification({ stats }: { stats: Stats }) {
+  const words = t.machine;
+  return (
+    <section class="card" aria-labelledby="verification-title">
+      <div class="card-head">
+        <h2 id="verification-title">{words.verification}</h2>
+      </div>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{words.algorithm}</th>
+            <th scope="col" class="right">
+              {words.count}
+            </th>
+            <th scope="col" class="right">
+              {words.failed}
+            </th>
+            <th scope="col" class="right">
+              {words.p50}
+            </th>
+            <th scope="col" class="right">
+              {words.p99}
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {Object.entries(stats.verification).map(([name, one]) => (
+            <tr key={name}>
+              <th scope="row">{name}</th>
+              <td class="right">{compact(one.count)}</td>
+              <td class="right">{compact(one.failed)}</td>
+              <td class="right">{one.count > 0 ? microseconds(one.p50_us) : '–'}</td>
+              <td class="right">{one.count > 0 ? microseconds(one.p99_us) : '–'}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+function Connections({ stats, rates }: { stats: Stats; rates: Rates }) {
+  const words = t.machine;
+  return (
+    <section class="card" aria-labelledby="connections-title">
+      <div class="card-head">
+        <h2 id="connections-title">{words.connections}</h2>
+      </div>
+      <Facts
+        rows={[
+          [words.accepted, number(stats.connections.accepted)],
+          [words.refused, number(stats.connections.refused)],
+          [words.punished, number(stats.connections.punished)],
+          [
+            words.handshakes,
+            [
+              stats.connections.handshakes_full,
+              stats.connections.handshakes_resumed,
+              stats.connections.handshakes_failed,
+            ]
+              .map(number)
+              .join(' / '),
+          ],
+          [words.traffic, `${bytes(rates.receivedBytes)}/s · ${bytes(rates.sentBytes)}/s`],
+          ...(stats.connections.open > 0
+            ? [
+                [
+                  words.perConnection,
+                  bytes(stats.memory.resident_bytes / stats.connections.open),
+                ] as const,
+              ]
+            : []),
+        ]}
+      />
+    </section>
+  );
+}
+
+export function Machine() {
+  const { now, problem, rateData, latencyData, retry } = useStats();
+  if (!now) return problem ? <ProblemNotice page problem={problem} retry={retry} /> : <Loading />;
   const words = t.machine;
   const { stats } = now.moment;
   const { rates } = now;
@@ -242,72 +321,8 @@ export function Machine() {
       <Shards shards={stats.shards} />
       <div class="side-by-side">
         <Stores stats={stats} />
-        <section class="card" aria-labelledby="verification-title">
-          <div class="card-head">
-            <h2 id="verification-title">{words.verification}</h2>
-          </div>
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">{words.algorithm}</th>
-                <th scope="col" class="right">
-                  {words.count}
-                </th>
-                <th scope="col" class="right">
-                  {words.failed}
-                </th>
-                <th scope="col" class="right">
-                  {words.p50}
-                </th>
-                <th scope="col" class="right">
-                  {words.p99}
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {Object.entries(stats.verification).map(([name, one]) => (
-                <tr key={name}>
-                  <th scope="row">{name}</th>
-                  <td class="right">{compact(one.count)}</td>
-                  <td class="right">{compact(one.failed)}</td>
-                  <td class="right">{one.count > 0 ? microseconds(one.p50_us) : '–'}</td>
-                  <td class="right">{one.count > 0 ? microseconds(one.p99_us) : '–'}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </section>
-        <section class="card" aria-labelledby="connections-title">
-          <div class="card-head">
-            <h2 id="connections-title">{words.connections}</h2>
-          </div>
-          <Facts
-            rows={[
-              [words.accepted, number(stats.connections.accepted)],
-              [words.refused, number(stats.connections.refused)],
-              [words.punished, number(stats.connections.punished)],
-              [
-                words.handshakes,
-                [
-                  stats.connections.handshakes_full,
-                  stats.connections.handshakes_resumed,
-                  stats.connections.handshakes_failed,
-                ]
-                  .map(number)
-                  .join(' / '),
-              ],
-              [words.traffic, `${bytes(rates.receivedBytes)}/s · ${bytes(rates.sentBytes)}/s`],
-              ...(stats.connections.open > 0
-                ? [
-                    [
-                      words.perConnection,
-                      bytes(stats.memory.resident_bytes / stats.connections.open),
-                    ] as const,
-                  ]
-                : []),
-            ]}
-          />
-        </section>
+        <Verification stats={stats} />
+        <Connections stats={stats} rates={rates} />
       </div>
     </>
   );
