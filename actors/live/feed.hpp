@@ -60,7 +60,7 @@ class live_feed final : public watch_observer {
   static constexpr std::int64_t retry_ms = 2000;       // what a client waits before it comes back
   static constexpr std::int64_t linger_ms = 60'000;    // a module nobody watches any more
   static constexpr std::int64_t interest_ms = 15'000;  // of another gateway
-  static constexpr std::int64_t interest_told_ms = 5000;  // how often it is repeated
+  static constexpr std::int64_t interest_interval_ms = 5000;  // how often it is repeated
   /// Another gateway that has not said a word for so long has gone.
   static constexpr std::int64_t gateway_ms = 3500;
   static constexpr std::size_t gateways_max = 64;
@@ -190,7 +190,7 @@ class live_feed final : public watch_observer {
   live_counts told_;
   unix_ms totals_at_ms_ = 0;
   unix_ms kept_alive_ms_ = 0;
-  unix_ms interest_told_ms_ = 0;
+  unix_ms interest_published_at_ms_ = 0;
   std::uint64_t events_ = 0;
   std::atomic<std::uint64_t> lost_{0};
   std::thread thread_;

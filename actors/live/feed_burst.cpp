@@ -157,9 +157,10 @@ void live_feed::tell_interest(unix_ms now_ms) {
     std::swap(changed, interest_changed_);
   }
   // A clock that was set back must not stretch the wait.
-  if (!changed && now_ms >= interest_told_ms_ && now_ms - interest_told_ms_ < interest_told_ms)
+  if (!changed && now_ms >= interest_published_at_ms_ &&
+      now_ms - interest_published_at_ms_ < interest_interval_ms)
     return;
-  interest_told_ms_ = now_ms;
+  interest_published_at_ms_ = now_ms;
   if (!around_.channel->state().shared) return;
   live_interest interest;
   for (const auto& [module, stream] : streams_)
