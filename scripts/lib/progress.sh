@@ -49,10 +49,10 @@ end_progress() {
 
 # with_progress TEXT LOG COMMAND…: runs the command, its output goes to LOG. Gives its exit code.
 with_progress() {
-  local text=$1 log=$2 begin=$SECONDS code=0
+  local text=$1 log=$2 begin=$SECONDS code=0 script=$BASHPID
   shift 2
   : >"$log" || return 1
-  show_progress "$text" "$log" "$BASHPID" &
+  show_progress "$text" "$log" "$script" &
   progress_display=$!
   "$@" >"$log" 2>&1 || code=$?
   end_progress || true

@@ -40,7 +40,7 @@ run_style() { scripts/check-style; }
 define steps 120 check first '' 'the limits of these steps'
 run_steps() { tests/scripts/run-steps; }
 
-define front-door 120 check first '' 'what scripts/run refuses, which Node.js the scripts take'
+define front-door 600 check first '' 'what scripts/run refuses, which Node.js the scripts take'
 run_front_door() { tests/scripts/front-door; }
 
 define console 900 check first dependencies 'build and unit tests of the console'
