@@ -7,71 +7,94 @@
 namespace watchkeeper::net::bounds {
 
 // Buffers of an I/O thread, shared by its connections.
+
+/// One read of a socket.
 inline constexpr std::size_t read_buffer_bytes = 16 * 1024;
-inline constexpr std::size_t output_buffer_bytes = 16 * 1024;  // one TLS record
-inline constexpr int reads_per_event_max = 8;                  // then the others get their turn
+/// One write to a socket: a full TLS record.
+inline constexpr std::size_t output_buffer_bytes = 16 * 1024;
+/// Reads of one connection before the others get their turn.
+inline constexpr int reads_per_event_max = 8;
+/// Connections accepted before the open ones get their turn.
 inline constexpr int accepts_per_event_max = 64;
-/// A round that has lasted so long ends after the event at hand: what is kept for its end would
-/// wait for all the handshakes of a storm that one look at the reactor brings, some 40 ms.
+/// A round of the event loop that has lasted this long ends after the event at hand. Otherwise
+/// heartbeats that go out at its end would wait for all handshakes of a storm, some 40 ms.
 inline constexpr std::int64_t round_ms_max = 2;
 
-// A request's header fields. Past the first bound the request is answered 431; past the second the
-// stream is reset, so that a few compressed bytes cannot make us look at megabytes.
+/// Header fields of a request, names and values. Beyond it the response is 431.
 inline constexpr std::size_t header_list_bytes_max = 16 * 1024;
+/// Header fields of a request. Beyond it the response is 431.
 inline constexpr std::size_t header_fields_max = 100;
+/// Beyond this the stream is reset, so that a few compressed bytes cannot make the gateway look at
+/// megabytes.
 inline constexpr std::size_t header_list_bytes_cut = 64 * 1024;
+/// Beyond this the stream is reset.
 inline constexpr std::size_t header_fields_cut = 2000;
 
 // Flow control and the memory that it bounds.
+
+/// Flow-control window of a stream.
 inline constexpr std::uint32_t stream_window_bytes = 64 * 1024;
+/// Flow-control window of a connection.
 inline constexpr std::int32_t connection_window_bytes = 256 * 1024;
-/// Incomplete whole bodies of a connection, and of all connections of an I/O thread. A body that
-/// would pass them is answered 503, `overloaded`: waiting instead could dead-lock a client that
-/// interleaves many bodies.
+/// Incomplete bodies of a connection. A body beyond it is answered 503, `overloaded`: waiting could
+/// dead-lock a client that interleaves many bodies.
 inline constexpr std::size_t connection_bodies_bytes_max = 2 * 1024 * 1024;
+/// Incomplete bodies of all connections of an I/O thread; then as above.
 inline constexpr std::size_t thread_bodies_bytes_max = 256 * 1024 * 1024;
 
-/// Memory taken for a body because its content-length says so, before it has come.
+/// Memory taken for a body because its content-length says so, before the body has come.
 inline constexpr std::size_t body_reserve_bytes_max = 16 * 1024;
 
 // Answers.
-inline constexpr std::size_t response_fields_max = 32;  // those in http_response::headers
-inline constexpr std::size_t common_fields_max = 8;     // those of request_sink::common_fields
-/// What is not sent yet of all answers of a connection, and of all connections of an I/O thread:
-/// clients need not read. A whole answer that would pass them becomes 503, `overloaded`, a chunk a
-/// reset; what is very small is let through.
-inline constexpr std::size_t connection_answers_bytes_max = 16 * 1024 * 1024;
-inline constexpr std::size_t thread_answers_bytes_max = 256 * 1024 * 1024;
-inline constexpr std::size_t answer_bytes_free = 1024;
-/// Who reads a whole answer more slowly than this, one byte now and then, is not waited for.
-inline constexpr std::int64_t answer_bytes_per_s_min = 1024;
-/// Unsent output of one streamed answer. Beyond it the client does not read: the stream is reset
-/// with ENHANCE_YOUR_CALM.
-inline constexpr std::size_t stream_output_bytes_max = 256 * 1024;
-/// Streamed chunks on their way to one I/O thread; beyond it the chunk's stream is reset.
-inline constexpr std::size_t inbox_chunk_bytes_max = 64 * 1024 * 1024;
-inline constexpr std::size_t outbound_frames_max = 8192;  // queued in one session
 
-/// After the last frame: giving the frame buffer back, and having it anew, costs about 4 us.
+/// Header fields in http_response::headers.
+inline constexpr std::size_t response_fields_max = 32;
+/// Header fields in request_sink::common_fields.
+inline constexpr std::size_t common_fields_max = 8;
+/// Unsent responses of a connection. A response beyond it becomes 503, `overloaded`; a chunk beyond
+/// it resets its stream.
+inline constexpr std::size_t connection_answers_bytes_max = 16 * 1024 * 1024;
+/// Unsent responses of all connections of an I/O thread; then as above.
+inline constexpr std::size_t thread_answers_bytes_max = 256 * 1024 * 1024;
+/// A response of at most this size is sent even beyond the two limits above.
+inline constexpr std::size_t answer_bytes_free = 1024;
+/// A client that reads a whole response more slowly is not waited for: the stream is reset.
+inline constexpr std::int64_t answer_bytes_per_s_min = 1024;
+/// Unsent output of one streamed response. Beyond it the client does not read, and the stream is
+/// reset with ENHANCE_YOUR_CALM.
+inline constexpr std::size_t stream_output_bytes_max = 256 * 1024;
+/// Streamed chunks on their way to one I/O thread. Beyond it the stream of the chunk is reset.
+inline constexpr std::size_t inbox_chunk_bytes_max = 64 * 1024 * 1024;
+/// Frames queued in one connection. Beyond it the connection ends.
+inline constexpr std::size_t outbound_frames_max = 8192;
+
+/// Time after the last frame until the frame buffer is given back. Giving it back and taking a new
+/// one costs about 4 us.
 inline constexpr std::int64_t frame_buffer_kept_ms = 2000;
 
-/// Connections looked at for deadlines at a time, 0.3 ms or so; more only above 12,800.
+/// Connections whose deadlines are looked at together, which takes about 0.3 ms; more only above
+/// 12,800 connections.
 inline constexpr std::size_t swept_at_once = 128;
 
 // Ends.
-/// Between an answer that did not wait for the request's end and the reset that stops the request:
-/// clients that get both at once (curl 7.88 for one) report the reset and lose the answer.
+
+/// Time between a response that did not wait for the end of its request and the reset that stops
+/// the request. A client that gets both at once (curl 7.88 for one) reports the reset and loses the
+/// response.
 inline constexpr std::int64_t early_answer_ms = 500;
-inline constexpr std::int64_t linger_ms = 1000;  // for a client to read our last frames
-/// What a client that is ended may go on to send meanwhile: who keeps to the windows sends less.
+/// Time for a client to read the last frames.
+inline constexpr std::int64_t linger_ms = 1000;
+/// Bytes that a client may still send to a connection that ends. A client that keeps to the windows
+/// sends less.
 inline constexpr std::size_t linger_bytes_max = 4 * 1024 * 1024;
-inline constexpr std::int64_t drain_notice_ms = 1000;  // for the round trip before the last GOAWAY
+/// Time for the round trip before the last GOAWAY.
+inline constexpr std::int64_t drain_notice_ms = 1000;
 
 /// Gaps in the stream numbers of one client that are remembered.
 inline constexpr std::size_t skipped_ranges_max = 8;
 
-/// Streams that the client ended last: DATA or HEADERS on one of them is an error. On a stream that
-/// we ended they may just be late.
+/// The last streams that the client ended: DATA or HEADERS on one of them is an error. On a stream
+/// that the gateway ended they may just be late.
 inline constexpr std::size_t ended_streams_remembered = 16;
 
 static_assert(header_list_bytes_max < header_list_bytes_cut);

@@ -8,36 +8,44 @@
 /// What the reading and administering API bounds, beside domain/limits.hpp.
 namespace watchkeeper::server::api_limits {
 
+/// Threads that run calls.
 inline constexpr unsigned threads = 2;
-/// A request that waited longer for a thread is answered 503: whoever sent it has given up by now.
+/// A call that waited longer for a thread is answered 503: its caller has stopped waiting.
 inline constexpr std::int64_t queued_ms_max = 10'000;
-/// Recounts of a heatmap, which may take minutes: one at a time, and so many more wait.
+/// Recounts of a heatmap that wait. One runs at a time, which may take minutes; beyond it the
+/// response is 503.
 inline constexpr std::size_t recounts_queued_max = 4;
 /// How long a call waits for the actors.
 inline constexpr std::int64_t progress_wait_ms = 2'500;
 
+/// A longer query is rejected.
 inline constexpr std::size_t query_bytes_max = 1024;
+/// Items of a page unless `limit` is given.
 inline constexpr std::size_t list_items_default = 100;
 static_assert(list_items_default <= limits::list_items_max);
 /// Modules of one student that a list looks at.
 inline constexpr std::size_t student_modules_max = 10'000;
 
-/// Lists of students in the order of their need: how long one is given to those who begin to read
-/// it, how many are kept for those who read on, and up to how many students count as of now.
+/// A list by status of this age is given to callers that begin to read it.
 inline constexpr std::int64_t attention_fresh_ms = 3'000;
+/// Lists by status that are kept for callers that read on; the one used longest ago goes.
 inline constexpr std::size_t attention_lists_max = 8;
+/// In a module with more students the order is that of the last checkpoint.
 inline constexpr std::size_t attention_fresh_students_max = 5'000;
 
+/// Nesting of a JSON body.
 inline constexpr std::size_t json_depth_max = 8;
+/// Title of a module.
 inline constexpr std::size_t title_bytes_max = 512;
+/// Preview URL of a module.
 inline constexpr std::size_t preview_url_bytes_max = 2048;
 
 /// The numbers of /v1/overview are computed at most this often.
 inline constexpr std::int64_t overview_kept_ms = 5000;
-/// How long one waits for the first numbers while another thread counts.
+/// How long a call waits for the first numbers while another thread counts.
 inline constexpr std::int64_t overview_wait_ms = 500;
 
-/// /readyz needs no token, so what it tells is computed at most this often.
+/// The document of /readyz is computed at most this often, because the call needs no token.
 inline constexpr std::int64_t readiness_kept_ms = 250;
 
 }  // namespace watchkeeper::server::api_limits
