@@ -16,6 +16,7 @@
 #include "actors/shared/registry.hpp"
 #include "actors/shared/watch_observer.hpp"
 #include "actors/statistics.hpp"
+#include "base/log_level.hpp"
 #include "crypto/agreement_key.hpp"
 #include "domain/credit.hpp"
 #include "domain/engagement_token.hpp"
@@ -43,8 +44,8 @@ struct gateway_options {
   std::function<std::uint64_t()> monotonic_us;  // for durations
   /// Told what becomes of every heartbeat; they live as long as the gateway at least.
   std::vector<std::shared_ptr<watch_observer>> observers;
-  /// Called for what an operator should read; any thread. level: 0 info, 1 warning, 2 error.
-  std::function<void(int level, const std::string& component, const std::string& message)> log;
+  /// Called for what an operator should read; any thread.
+  log_function log;
   /// Called when an actor that owns state has ended by a fault; any thread. Ends the process: a
   /// gateway without one of its shards would refuse the shard's students for ever. Empty: `log`,
   /// then std::abort().

@@ -167,7 +167,7 @@ bool gateway::implementation::admit_hot_store(storage::hot_store& hot) {
     hot_state.failed(health.error());
     hot_state.degraded = true;
     options.log(
-        1, "hot_store",
+        log_level::warning, "hot_store",
         "not reachable at start; heartbeats are stored in the ledger: " + health.error().detail);
     return false;
   }
@@ -185,11 +185,11 @@ bool gateway::implementation::admit_hot_store(storage::hot_store& hot) {
 void gateway::implementation::recover() {
   if (checkpoints->checkpoint_all()) {
     if (const auto left = ledger_state.dirty_pairs.load(); left > 0)
-      options.log(0, "ledger",
+      options.log(log_level::info, "ledger",
                   "recovered " + std::to_string(left) +
                       " pairs that an earlier process had not checkpointed");
   } else {
-    options.log(1, "ledger",
+    options.log(log_level::warning, "ledger",
                 "could not checkpoint what an earlier process left; trying again later");
   }
 }
@@ -211,7 +211,7 @@ void gateway::implementation::start_shards() {
 
 void gateway::implementation::give_up(const std::string& why) const {
   if (options.cannot_go_on) return options.cannot_go_on(why);
-  options.log(2, "gateway", why + "; the process ends");
+  options.log(log_level::error, "gateway", why + "; the process ends");
   std::abort();
 }
 

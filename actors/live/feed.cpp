@@ -224,7 +224,7 @@ void live_feed::run() {
       }
       pause_ms = write_out();
     } catch (const std::exception& error) {
-      around_.log(2, "live", std::string("a live event was lost: ") + error.what());
+      around_.log(log_level::error, "live", std::string("a live event was lost: ") + error.what());
       lost_.fetch_add(1, std::memory_order_relaxed);
     }
     burst_at = clock::now() + std::chrono::milliseconds(pause_ms);

@@ -20,6 +20,7 @@
 #include "actors/live/module_activity.hpp"
 #include "actors/live/stream.hpp"
 #include "actors/shared/watch_observer.hpp"
+#include "base/log_level.hpp"
 #include "domain/problem.hpp"
 #include "storage/live_channel.hpp"
 
@@ -74,7 +75,7 @@ class live_feed final : public watch_observer {
   struct surroundings {
     std::function<unix_ms()> now;
     std::unique_ptr<storage::live_channel> channel;
-    std::function<void(int level, const std::string& component, const std::string& message)> log;
+    log_function log;
   };
   explicit live_feed(surroundings around);
   ~live_feed() override;  // as stop()

@@ -43,7 +43,7 @@ void checkpointer::run() {
   try {
     last_complete_ = want_last_ && checkpoint_all();
   } catch (const std::exception& e) {
-    around_.log(2, "ledger", std::string("the last checkpoint failed: ") + e.what());
+    around_.log(log_level::error, "ledger", std::string("the last checkpoint failed: ") + e.what());
   }
 }
 
@@ -60,7 +60,7 @@ void checkpointer::turn(std::chrono::milliseconds wait_max) {
       (void)checkpoint_all();
     }
   } catch (const std::exception& e) {
-    around_.log(2, "ledger",
+    around_.log(log_level::error, "ledger",
                 std::string("a checkpoint failed and will be tried again: ") + e.what());
   }
 }
@@ -84,7 +84,8 @@ bool checkpointer::look_at_hot_store() {
   }
   if (hot_incarnation_ == health->incarnation) return true;
   if (hot_incarnation_)
-    around_.log(1, "hot_store", "is not the one that it was; it is given what it may have lost");
+    around_.log(log_level::warning, "hot_store",
+                "is not the one that it was; it is given what it may have lost");
   hot_incarnation_ = health->incarnation;
   around_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
   return true;
@@ -100,12 +101,13 @@ bool checkpointer::checkpoint_all() {
   if (around_.monotonic_us() < give_up_at_us_)
     if (const auto failure = around_.heat.flush_plays(*around_.behind)) {
       around_.probe.failed(*failure);
-      around_.log(1, "ledger", "plays could not be written, and will be: " + failure->detail);
+      around_.log(log_level::warning, "ledger",
+                  "plays could not be written, and will be: " + failure->detail);
     }
   around_.heat.round_ends(complete, *around_.behind);
   if (const auto left_out = around_.heat.left_out(); left_out != left_out_) {
     around_.log(
-        1, "heatmap",
+        log_level::warning, "heatmap",
         std::to_string(left_out - left_out_) +
             " heartbeats were counted as viewers but not as plays: too many modules at once");
     left_out_ = left_out;
@@ -142,7 +144,8 @@ bool checkpointer::checkpoint_partitions(std::uint64_t& pairs) {
 std::optional<storage::storage_error> checkpointer::hot_failed(
     const storage::storage_failure& failure) {
   around_.hot_probe.failed(failure);
-  around_.log(1, "hot_store", "a checkpoint could not read or mark pairs: " + failure.detail);
+  around_.log(log_level::warning, "hot_store",
+              "a checkpoint could not read or mark pairs: " + failure.detail);
   return failure.code;
 }
 
@@ -207,7 +210,7 @@ std::optional<storage::storage_error> checkpointer::write(
     if (!done) {
       around_.probe.up = false;
       around_.probe.failed(done.error());
-      around_.log(1, "ledger",
+      around_.log(log_level::warning, "ledger",
                   "a checkpoint failed and will be tried again: " + done.error().detail);
       return done.error().code;
     }

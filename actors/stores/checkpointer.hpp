@@ -10,6 +10,7 @@
 #include "actors/heatmap/heatmap.hpp"
 #include "actors/shared/bounded_queue.hpp"
 #include "actors/shared/probes.hpp"
+#include "base/log_level.hpp"
 #include "domain/ids.hpp"
 #include "storage/hot_store.hpp"
 #include "storage/ledger.hpp"
@@ -31,7 +32,7 @@ class checkpointer {
     std::function<unix_ms()> now;
     std::function<std::uint64_t()> monotonic_us;
     std::function<void(unix_ms started_ms)> done;  // everything before is in the ledger
-    std::function<void(int, const std::string&, const std::string&)> log;
+    log_function log;
   };
   explicit checkpointer(surroundings around);
   ~checkpointer();

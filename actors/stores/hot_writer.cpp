@@ -25,7 +25,7 @@ hot_writer::hot_writer(surroundings around)
                     around_.hot_probe.up = !degraded;
                     // In either direction the shards hand over what only they hold.
                     around_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
-                    around_.log(degraded ? 2 : 0, "hot_store",
+                    around_.log(degraded ? log_level::error : log_level::info, "hot_store",
                                 degraded ? "away; heartbeats are stored in the ledger: " + why
                                          : "back: " + why);
                   },
@@ -40,7 +40,8 @@ hot_writer::hot_writer(surroundings around)
               .data_lost =
                   [this] {
                     around_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
-                    around_.log(1, "hot_store", "lacks pairs that it held; filling it again");
+                    around_.log(log_level::warning, "hot_store",
+                                "lacks pairs that it held; filling it again");
                   },
               .heatmaps_grown = around_.heatmaps_grown,
               .now = around_.now,
@@ -131,7 +132,8 @@ bool hot_writer::survive(Step step) {
     step();
     return true;
   } catch (const std::exception& e) {
-    around_.log(2, "hot_store", std::string("the writer failed and goes on: ") + e.what());
+    around_.log(log_level::error, "hot_store",
+                std::string("the writer failed and goes on: ") + e.what());
     return false;
   }
 }
@@ -153,7 +155,8 @@ void hot_writer::hand_over_the_rest() {
   try {
     while (!refills_.empty() && refill_again_ms_ == 0) refill_one();
   } catch (const std::exception& e) {
-    around_.log(2, "hot_store", std::string("pairs were not handed over at the end: ") + e.what());
+    around_.log(log_level::error, "hot_store",
+                std::string("pairs were not handed over at the end: ") + e.what());
   }
 }
 

@@ -13,6 +13,7 @@
 #include "actors/shared/messages.hpp"
 #include "actors/shared/probes.hpp"
 #include "actors/stores/batch_linger.hpp"
+#include "base/log_level.hpp"
 #include "storage/tiered_store.hpp"
 
 namespace watchkeeper::actors {
@@ -32,7 +33,7 @@ class hot_writer {
     std::function<std::uint64_t()> monotonic_us;
     std::function<void(std::shared_ptr<credit_batch>)> stored;  // hands a batch back to its shard
     std::function<void(const std::vector<storage::heatmap_delta>&)> heatmaps_grown;  // may be empty
-    std::function<void(int, const std::string&, const std::string&)> log;
+    log_function log;
     std::size_t shards = 1;
     /// See tiered_store::observer. Empty: the writer asks the stores itself.
     storage::answer_count hot_answered_elsewhere, ledger_answered_elsewhere;

@@ -33,7 +33,7 @@ void watcher::run() {
       look_at_ledger();
       around_.housekeeping();
     } catch (const std::exception& e) {
-      around_.log(2, "watcher", std::string("failed and goes on: ") + e.what());
+      around_.log(log_level::error, "watcher", std::string("failed and goes on: ") + e.what());
     }
   }
 }
@@ -52,7 +52,8 @@ void watcher::look_at_ledger() {
     around_.behind_probe.failed(behind.error());
   }
   if (around_.behind_probe.up.exchange(behind.has_value()) != behind.has_value())
-    around_.log(behind ? 0 : 2, "ledger", behind ? "back" : "away: " + behind.error().detail);
+    around_.log(behind ? log_level::info : log_level::error, "ledger",
+                behind ? "back" : "away: " + behind.error().detail);
 }
 
 void watcher::look_at_hot_store() {
@@ -69,7 +70,7 @@ void watcher::look_at_hot_store() {
   if (!around_.hot_probe.degraded) around_.hot_probe.up = true;
   const bool too_little = hot->worth < around_.required;
   if (too_little && !warned_of_worth_)
-    around_.log(1, "hot_store",
+    around_.log(log_level::warning, "hot_store",
                 "its acknowledgements are worth less than store.require_durability demands: " +
                     hot->description);
   warned_of_worth_ = too_little;

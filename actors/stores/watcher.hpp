@@ -8,6 +8,7 @@
 #include "actors/shared/probes.hpp"
 #include "actors/shared/registry.hpp"
 #include "actors/stores/registry_follower.hpp"
+#include "base/log_level.hpp"
 #include "storage/hot_store.hpp"
 #include "storage/ledger.hpp"
 
@@ -28,7 +29,7 @@ class watcher {
     std::function<unix_ms()> now;
     std::function<void(const student_id&)> student_erased;  // by another gateway, or by this one
     std::function<void()> housekeeping;
-    std::function<void(int, const std::string&, const std::string&)> log;
+    log_function log;
     std::chrono::milliseconds interval{1000};
   };
   explicit watcher(surroundings around);

@@ -11,15 +11,15 @@
 #include "net/router.hpp"
 #include "net/shared/problem_response.hpp"
 #include "server/api/api_limits.hpp"
-#include "server/api/authorization.hpp"
 #include "server/api/documents/json_body.hpp"
 #include "server/api/refusal.hpp"
+#include "server/api/resources/login.hpp"
 #include "server/api/resources/overview.hpp"
 #include "server/api/resources/readiness.hpp"
 #include "server/api/resources/status_lists.hpp"
 #include "server/api/route_table.hpp"
-#include "server/api/sign_in.hpp"
 #include "server/api/worker_pool.hpp"
+#include "server/identity/authorization.hpp"
 #include "server/keys/key_file.hpp"
 
 namespace watchkeeper::server {
@@ -67,12 +67,12 @@ struct api::implementation {
   explicit implementation(api_dependencies given)
       : with(std::move(given)),
         tokens(with.tokens),
-        ends({.make_ledger = with.make_session_ledger,
-              .now = with.now,
-              .log = with.log,
-              .ended =
-                  [this](const session_ends::number& session) { with.live.end_session(session); }}),
-        console(tokens, ends, with.console_seal, with.console_session_ms),
+        revocations({.make_ledger = with.make_login_ledger,
+                     .now = with.now,
+                     .log = with.log,
+                     .revoked = [this](const login::id_type& id) { with.live.end_login(id); }}),
+        console(tokens, revocations, with.sealer, with.login_ms),
+        gate(tokens, console, with.log),
         ready(with.gateway),
         recounts(
             1, api_limits::recounts_queued_max,
@@ -89,7 +89,7 @@ struct api::implementation {
   }
 
   void refuse(const net::http_request& request, problem what, std::string_view detail) {
-    respond(request, refusal_response(what, detail, with.now()));
+    respond(request, problem_response(what, detail, with.now()));
   }
 
   void admit(net::http_request&& request) {
@@ -101,7 +101,7 @@ struct api::implementation {
         return refuse(request, problem::malformed_request,
                       "The path has a bad percent escape, or a segment that is too long");
       case net::router::verdict::method_not_allowed: {
-        auto response = refusal_response(problem::method_not_allowed,
+        auto response = problem_response(problem::method_not_allowed,
                                          "The resource does not have this method", with.now());
         response.headers.emplace_back("allow", std::string(matched.allow));
         return respond(request, std::move(response));
@@ -110,19 +110,19 @@ struct api::implementation {
         break;
     }
     const auto& found = all_routes()[matched.id];
-    identity caller;
-    if (auto refused =
-            check_access(tokens, console, request, found.needs, with.now(), with.log, caller))
-      return respond(request, *std::move(refused));
+    auto authorized = gate.authorize(request, found.needs, with.now());
+    if (auto* refused = std::get_if<http_response>(&authorized))
+      return respond(request, std::move(*refused));
+    auto& caller = std::get<identity>(authorized);
     if (found.how == route::kind::health) return respond(request, text_response("ok"));
     if (found.how == route::kind::session_keys)
       return respond(request, session_keys_response(*with.session_keys.all(), request));
-    if (found.how == route::kind::session && request.method == net::http_method::del)
-      return console.close(request, with.now(),
-                           [this, to = request.reply_to](http_response&& response) {
-                             with.replies.respond(to, std::move(response));
-                           });
-    if (found.how == route::kind::session) return respond(request, session_answer(request));
+    if (found.how == route::kind::login && request.method == net::http_method::del)
+      return delete_login(console, request, with.now(),
+                          [this, to = request.reply_to](http_response&& response) {
+                            with.replies.respond(to, std::move(response));
+                          });
+    if (found.how == route::kind::login) return respond(request, login_answer(request));
     if (found.how == route::kind::live) return open_live(request, found, caller);
     if (found.how == route::kind::readiness) return respond(request, ready.answer(with.now()));
 
@@ -151,21 +151,24 @@ struct api::implementation {
                         "The query parameter module must be an id: 1 to 64 characters of A-Z a-z "
                         "0-9 . _ ~ : @ -");
       }
-      if (!with.live.open(request, module, caller.expires_ms, caller.session))
+      if (!with.live.open(request, module, caller.expires_ms, caller.login_id))
         return refuse(request, problem::overloaded, "Too many watch already");
-      // Signed out in between: whoever ended the streams of the session did not see this one.
-      if (caller.session && ends.has(*caller.session)) with.live.end_session(*caller.session);
+      // Ended in between: whoever ended the streams of the login did not see this one.
+      if (caller.login_id && console.is_revoked(*caller.login_id))
+        with.live.end_login(*caller.login_id);
     } catch (const refusal& refused) {
       refuse(request, refused.reason(), refused.detail());
     }
   }
 
-  http_response session_answer(const net::http_request& request) {
+  http_response login_answer(const net::http_request& request) {
     const auto now_ms = with.now();
     try {
-      return console.answer(request, now_ms, with.log);
+      return request.method == net::http_method::post
+                 ? post_login(console, request, now_ms, with.log)
+                 : get_login(console, request, now_ms);
     } catch (const refusal& refused) {
-      return refusal_response(refused.reason(), refused.detail(), now_ms);
+      return problem_response(refused.reason(), refused.detail(), now_ms);
     }
   }
 
@@ -181,7 +184,7 @@ struct api::implementation {
         // Not taken: `queued` is as it was. The module is put; a repeated request finds what is
         // left to do.
         if (recounts.push(std::move(queued))) return;
-        response = refusal_response(stopped ? problem::draining : problem::overloaded,
+        response = problem_response(stopped ? problem::draining : problem::overloaded,
                                     "The module is stored, but too many heatmaps wait to be "
                                     "counted in new bins: repeat the request later",
                                     with.now());
@@ -197,17 +200,17 @@ struct api::implementation {
     try {
       return answer(queued, own, now_ms);
     } catch (const refusal& refused) {
-      return refusal_response(refused.reason(), refused.detail(), now_ms);
+      return problem_response(refused.reason(), refused.detail(), now_ms);
     } catch (const storage_fault& fault) {
-      with.log(2, "api", "storage: " + fault.failure().detail);
-      return refusal_response(problem::storage_unavailable,
+      with.log(log_level::error, "api", "storage: " + fault.failure().detail);
+      return problem_response(problem::storage_unavailable,
                               "A store could not be reached; whether something was written is not "
                               "known. The call may be repeated",
                               now_ms);
     } catch (const recount_wanted&) {
       throw;
     } catch (const std::exception& error) {
-      with.log(2, "api", std::string("a request failed: ") + error.what());
+      with.log(log_level::error, "api", std::string("a request failed: ") + error.what());
       return internal_error(now_ms);
     }
   }
@@ -257,11 +260,12 @@ struct api::implementation {
   const net::router routes = make_router();
   const steady::time_point started = steady::now();
   authenticator tokens;
-  session_ends ends;
-  sign_in console;
+  login_revocations revocations;
+  logins console;
+  authorization gate;
   readiness ready;
   overview summary{[this](const storage::storage_failure& failure) {
-    with.log(1, "api", "the modules could not be counted: " + failure.detail);
+    with.log(log_level::warning, "api", "the modules could not be counted: " + failure.detail);
   }};
   std::atomic<bool> stopped{false};
   attention_lists attention;
@@ -307,7 +311,7 @@ void api::stop() {
   implementation_->stopped = true;
   implementation_->pool.stop();
   implementation_->recounts.stop();
-  implementation_->ends.stop();
+  implementation_->revocations.stop();
 }
 
 }  // namespace watchkeeper::server

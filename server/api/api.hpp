@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/log_level.hpp"
 #include "crypto/agreement_key.hpp"
 #include "net/server.hpp"
 #include "net/shared/http.hpp"
@@ -25,19 +26,19 @@ struct api_dependencies {
   live_endpoint& live;
   std::function<std::unique_ptr<storage::ledger>()> make_ledger;        // called on an API thread
   std::function<std::unique_ptr<storage::hot_store>()> make_hot_store;  // likewise
-  /// For session_ends, on its thread; empty: a sign-out is known to this process only.
-  std::function<std::unique_ptr<storage::ledger>()> make_session_ledger;
+  /// For login_revocations, on its thread; empty: only this process hears of a login that ends.
+  std::function<std::unique_ptr<storage::ledger>()> make_login_ledger;
   std::vector<configured_token> tokens;
   const crypto::agreement_key_ring& session_keys;
-  session_seal console_seal;
-  std::int64_t console_session_ms = 12 * 3'600'000;
+  cookie_sealer sealer;
+  std::int64_t login_ms = 12 * 3'600'000;
   std::function<net::server_statistics()> server_statistics;
   std::function<kept_heartbeats_statistics()> kept_heartbeats;
   build_info build;
   std::string event_source;  // of completion events: the deployment's URI
   std::function<unix_ms()> now;
-  /// level: 0 info, 1 warning, 2 error. Any thread.
-  std::function<void(int level, const std::string& component, const std::string& message)> log;
+  /// Any thread.
+  log_function log;
 };
 
 /// The reading and administering calls of docs/protocol.md, section 7.

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 
+#include "base/log_level.hpp"
 #include "base/units.hpp"
 #include "domain/ids.hpp"
 #include "net/shared/http.hpp"
@@ -56,7 +57,7 @@ struct call {
   const std::string& event_source;
   unix_ms now_ms;  // when its turn came
   const std::function<unix_ms()>& now;
-  const std::function<void(int, const std::string&, const std::string&)>& log;
+  const log_function& log;
 
   // What a pattern captured, as an id; refusal(malformed_request) that names it otherwise.
   [[nodiscard]] module_id module_at(std::size_t index) const;

@@ -64,9 +64,9 @@ const std::vector<route>& all_routes() {
       {get, "/v1/keys", access::anyone, kind::session_keys, nullptr, {}},
       {get, "/v1/live", access::viewer, kind::live, nullptr, {"module"}},
       {get, "/v1/overview", access::viewer, kind::overview, nullptr, {}},
-      {post, "/v1/session", access::anyone, kind::session, nullptr, {}},
-      {get, "/v1/session", access::anyone, kind::session, nullptr, {}},
-      {del, "/v1/session", access::anyone, kind::session, nullptr, {}},
+      {post, "/v1/session", access::anyone, kind::login, nullptr, {}},
+      {get, "/v1/session", access::anyone, kind::login, nullptr, {}},
+      {del, "/v1/session", access::anyone, kind::login, nullptr, {}},
       {get, "/healthz", access::anyone, kind::health, nullptr, {}},
       {get, "/readyz", access::anyone, kind::readiness, nullptr, {}},
   };

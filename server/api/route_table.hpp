@@ -17,7 +17,7 @@ struct route {
     health,
     readiness,
     session_keys,
-    session,
+    login,
     live,
     overview,
     statistics,

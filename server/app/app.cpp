@@ -31,11 +31,8 @@ namespace watchkeeper::server {
 
 namespace {
 
-void log_from_below(int level, const std::string& component, const std::string& message) {
-  log_event(level >= 2   ? log_level::error
-            : level == 1 ? log_level::warning
-                         : log_level::info,
-            component, message);
+void write_log(log_level level, const std::string& component, const std::string& message) {
+  log_event(level, component, message);
 }
 
 unsigned io_thread_count(const configuration& settings) {
@@ -63,10 +60,10 @@ net::tls_files tls_files_of(const configuration& settings) {
   return {pair->certificate_path, pair->key_path, std::move(tickets)};
 }
 
-session_seal console_seal_of(const configuration& settings) {
-  auto key = load_session_key(settings.data_dir);
+cookie_sealer cookie_sealer_of(const configuration& settings) {
+  auto key = load_cookie_key(settings.data_dir);
   if (!key) throw std::runtime_error("console: " + key.error());
-  return session_seal(*key);
+  return cookie_sealer(*key);
 }
 
 net::server_options server_options_of(const configuration& settings) {
@@ -91,7 +88,7 @@ actors::live_feed::surroundings live_surroundings_of(const configuration& settin
   return {.now = wall_clock_ms,
           .channel = alone ? storage::make_null_live_channel()
                            : storage::make_redis_live_channel(settings.store.hot),
-          .log = log_from_below};
+          .log = write_log};
 }
 
 actors::gateway_options gateway_options_of(
@@ -116,7 +113,7 @@ actors::gateway_options gateway_options_of(
   options.make_ledger = [settings] { return open_ledger(settings); };
   options.now = wall_clock_ms;
   options.monotonic_us = monotonic_clock_us;
-  options.log = log_from_below;
+  options.log = write_log;
   options.cannot_go_on = [](const std::string& why) {
     if (auto* log = installed_log())
       log->write_through(log_level::error, "gateway", why + "; the process ends");
@@ -170,17 +167,17 @@ class running_gateway {
               .live = watching_,
               .make_ledger = [settings] { return open_ledger(settings); },
               .make_hot_store = [settings] { return open_hot_store(settings); },
-              .make_session_ledger = [settings] { return open_ledger(settings); },
+              .make_login_ledger = [settings] { return open_ledger(settings); },
               .tokens = settings.tokens,
               .session_keys = keys_,
-              .console_seal = console_seal_of(settings),
-              .console_session_ms = settings.console.session_hours * 3'600'000,
+              .sealer = cookie_sealer_of(settings),
+              .login_ms = settings.console.session_hours * 3'600'000,
               .server_statistics = [this] { return server_.statistics(); },
               .kept_heartbeats = [this] { return heartbeats_.statistics(); },
               .build = this_build(),
               .event_source = settings.events.source,
               .now = wall_clock_ms,
-              .log = log_from_below}) {
+              .log = write_log}) {
     choose_es256(settings);
     keys_.replace(session_keys_of(settings));
     erasures_->tell([this] { api_.forget_lists(); });

@@ -47,20 +47,6 @@ std::optional<crypto::sha256_digest> digest_of(std::string_view hex) {
 
 }  // namespace
 
-bool allows(access wanted, token_role held) noexcept {
-  switch (wanted) {
-    case access::anyone:
-      return true;
-    case access::viewer:
-      return held == token_role::viewer || held == token_role::admin;
-    case access::admin:
-      return held == token_role::admin;
-    case access::operator_role:
-      return held == token_role::operator_;
-  }
-  return false;
-}
-
 authenticator::authenticator(const std::vector<configured_token>& tokens) {
   replace(tokens);
 }
@@ -110,7 +96,8 @@ authenticator::token_verdict authenticator::identify_token(std::string_view bear
   return wrong{};
 }
 
-std::optional<identity> authenticator::holder_of(const token_fingerprint& fingerprint) const {
+std::optional<identity> authenticator::holder_of(
+    const login::token_fingerprint& fingerprint) const {
   token_list tokens;
   {
     const std::lock_guard lock(mutex_);

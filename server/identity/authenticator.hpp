@@ -16,23 +16,9 @@
 #include "crypto/digest.hpp"
 #include "net/shared/http.hpp"
 #include "server/config/configuration.hpp"
-#include "server/identity/login_cookie.hpp"
+#include "server/identity/caller.hpp"
 
 namespace watchkeeper::server {
-
-/// What a call asks for (docs/protocol.md, section 7): `viewer` calls are open to viewers and
-/// admins, `admin` calls to admins, `operator_role` calls to operators only: who looks after the
-/// machines sees nothing of students, and the other way round.
-enum class access : std::uint8_t { anyone, viewer, admin, operator_role };
-bool allows(access wanted, token_role held) noexcept;
-
-struct identity {
-  std::string name;  // for the log and the audit trail
-  token_role role = token_role::viewer;
-  unix_ms expires_ms = 0;  // of a console session; 0: a token, which does not expire
-  /// Of a console session: its number.
-  std::optional<std::array<std::uint8_t, console_session::id_bytes>> session{};
-};
 
 /// Says whose token a request carries. Thread: any. Costs one SHA-256 and a comparison of constant
 /// time with every token; blocks on nothing but short locks.
@@ -58,23 +44,23 @@ class authenticator {
   [[nodiscard]] verdict identify(std::string_view authorization, const net::peer_address& from,
                                  unix_ms now_ms);
 
-  using token_fingerprint = std::array<std::uint8_t, console_session::fingerprint_bytes>;
   struct holder {
     identity owner;
-    token_fingerprint fingerprint{};
+    login::token_fingerprint fingerprint{};
   };
   using token_verdict = std::variant<holder, wrong, too_many>;
-  /// The same for the token itself, as somebody signs in with it.
+  /// The same for the token itself, with which somebody logs in.
   [[nodiscard]] token_verdict identify_token(std::string_view token, const net::peer_address& from,
                                              unix_ms now_ms);
   /// Whose token has this fingerprint; nothing when it is configured no more.
-  [[nodiscard]] std::optional<identity> holder_of(const token_fingerprint& fingerprint) const;
+  [[nodiscard]] std::optional<identity> holder_of(
+      const login::token_fingerprint& fingerprint) const;
 
  private:
   struct known_token {
     identity owner;
     crypto::sha256_digest digest{};
-    token_fingerprint fingerprint{};
+    login::token_fingerprint fingerprint{};
   };
   using token_list = std::shared_ptr<const std::vector<known_token>>;
   using address_key = std::string;

@@ -18,6 +18,6 @@ inline constexpr rate_limit wrong_tokens{3'000'000, 20};
 /// Addresses whose wrong tokens are counted.
 inline constexpr std::size_t wrong_token_addresses_max = 4096;
 /// Logins that were ended early and are remembered.
-inline constexpr std::size_t signed_out_max = 10'000;
+inline constexpr std::size_t revoked_logins_max = 10'000;
 
 }  // namespace watchkeeper::server::identity_limits

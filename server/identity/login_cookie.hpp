@@ -10,53 +10,55 @@
 #include "base/units.hpp"
 #include "crypto/digest.hpp"
 
-/// The cookie that keeps a person signed in to the console (docs/adr/0009-sealed-cookie.md).
+/// The cookie that keeps a person logged in to the console (docs/adr/0009-sealed-cookie.md).
 namespace watchkeeper::server {
 
-inline constexpr std::string_view session_cookie_name = "__Host-wk";
+inline constexpr std::string_view login_cookie_name = "__Host-wk";
 
-/// Who signed in, and until when. Names the token by a fingerprint: what it may do is looked up
-/// with each request, so that a token that leaves the configuration takes its sessions along.
-struct console_session {
+/// One login to the console, and until when it is valid. It names the token by a fingerprint: each
+/// request looks up what the token may do, so a token that leaves the configuration takes its
+/// logins along.
+struct login {
   static constexpr std::size_t id_bytes = 16;
   static constexpr std::size_t fingerprint_bytes = 16;
-  std::array<std::uint8_t, id_bytes> id{};  // random
-  std::array<std::uint8_t, fingerprint_bytes> token{};
+  using id_type = std::array<std::uint8_t, id_bytes>;
+  using token_fingerprint = std::array<std::uint8_t, fingerprint_bytes>;
+  id_type id{};  // random
+  token_fingerprint token{};
   unix_ms expires_ms = 0;  // whole seconds
 };
 
 /// The fingerprint of a token by the digest that the configuration holds.
-std::array<std::uint8_t, console_session::fingerprint_bytes> fingerprint_of(
-    const crypto::sha256_digest& token_digest);
+login::token_fingerprint fingerprint_of(const crypto::sha256_digest& token_digest);
 
 /// Makes cookies and believes only its own: HMAC-SHA256 with a secret key. A value, read-only once
 /// made: any thread.
-class session_seal {
+class cookie_sealer {
  public:
   using key = std::array<std::uint8_t, 32>;
-  explicit session_seal(const key& secret) : secret_(secret) {}
+  explicit cookie_sealer(const key& secret) : secret_(secret) {}
 
   /// The cookie's value: base64url, 96 characters.
-  [[nodiscard]] std::string seal(const console_session& session) const;
+  [[nodiscard]] std::string seal(const login& opened) const;
   /// Nothing for what was not made with this key, and what has expired.
-  [[nodiscard]] std::optional<console_session> open(std::string_view sealed, unix_ms now_ms) const;
+  [[nodiscard]] std::optional<login> open(std::string_view sealed, unix_ms now_ms) const;
   /// What a request that writes must show beside the cookie: only a page of this origin has read
   /// it.
-  [[nodiscard]] std::string csrf_of(const console_session& session) const;
+  [[nodiscard]] std::string csrf_of(const login& opened) const;
 
  private:
   [[nodiscard]] crypto::sha256_digest mac(std::string_view purpose, std::string_view bytes) const;
   key secret_;
 };
 
-/// The value of the cookie `session_cookie_name` in a cookie field (RFC 6265, section 5.4); empty
+/// The value of the cookie `login_cookie_name` in a cookie field (RFC 6265, section 5.4); empty
 /// where there is none.
-std::string_view session_cookie_of(std::string_view cookie_field) noexcept;
+std::string_view login_cookie_of(std::string_view cookie_field) noexcept;
 /// The set-cookie field that sets it for `max_age_s` seconds; 0 takes it away.
-std::string set_session_cookie(std::string_view value, std::int64_t max_age_s);
+std::string set_login_cookie(std::string_view value, std::int64_t max_age_s);
 
 /// The key in console-session.key of `data_dir`, made there (mode 0600) when there is none. The
 /// error is a sentence that names the file.
-result<session_seal::key, std::string> load_session_key(const std::string& data_dir);
+result<cookie_sealer::key, std::string> load_cookie_key(const std::string& data_dir);
 
 }  // namespace watchkeeper::server

@@ -8,8 +8,8 @@
 
 namespace watchkeeper::server {
 
-session_ends::session_ends(surroundings around) : around_(std::move(around)) {
-  if (!around_.make_ledger) return;
+login_revocations::login_revocations(dependencies deps) : deps_(std::move(deps)) {
+  if (!deps_.make_ledger) return;
   (void)write_and_read();
   thread_ = std::thread([this] {
     ::pthread_setname_np(::pthread_self(), "wk-sign-outs");
@@ -17,26 +17,27 @@ session_ends::session_ends(surroundings around) : around_(std::move(around)) {
   });
 }
 
-session_ends::~session_ends() {
+login_revocations::~login_revocations() {
   stop();
 }
 
-bool session_ends::has(const number& session) const {
+bool login_revocations::has(const login::id_type& id) const {
   const std::lock_guard lock(mutex_);
-  return ended_.contains(session);
+  return revoked_.contains(id);
 }
 
-void session_ends::end(const number& session, unix_ms expires_ms, std::function<void()> then) {
+void login_revocations::revoke(const login::id_type& id, unix_ms expires_ms,
+                               std::function<void()> then) {
   {
     const std::lock_guard lock(mutex_);
-    note(session, expires_ms);
+    note(id, expires_ms);
   }
-  if (around_.ended) around_.ended(session);
+  if (deps_.revoked) deps_.revoked(id);
   {
     const std::lock_guard lock(mutex_);
-    if (thread_.joinable() && !stopping_ && waiting_.size() < identity_limits::signed_out_max) {
-      if (unwritten_.size() < identity_limits::signed_out_max)
-        unwritten_.push_back({session, expires_ms});
+    if (thread_.joinable() && !stopping_ && waiting_.size() < identity_limits::revoked_logins_max) {
+      if (unwritten_.size() < identity_limits::revoked_logins_max)
+        unwritten_.push_back({id, expires_ms});
       waiting_.push_back(std::move(then));
       then = nullptr;
     }
@@ -47,53 +48,54 @@ void session_ends::end(const number& session, unix_ms expires_ms, std::function<
     wake_.notify_one();
 }
 
-bool session_ends::note(const number& session, unix_ms expires_ms) {
-  if (ended_.size() >= identity_limits::signed_out_max && !ended_.contains(session)) {
-    const auto now_ms = around_.now();
-    std::erase_if(ended_, [&](const auto& each) { return each.second <= now_ms; });
-    if (ended_.size() >= identity_limits::signed_out_max)
-      ended_.erase(std::min_element(ended_.begin(), ended_.end(), [](const auto& a, const auto& b) {
-        return a.second < b.second;
-      }));
+bool login_revocations::note(const login::id_type& id, unix_ms expires_ms) {
+  if (revoked_.size() >= identity_limits::revoked_logins_max && !revoked_.contains(id)) {
+    const auto now_ms = deps_.now();
+    std::erase_if(revoked_, [&](const auto& each) { return each.second <= now_ms; });
+    if (revoked_.size() >= identity_limits::revoked_logins_max)
+      revoked_.erase(
+          std::min_element(revoked_.begin(), revoked_.end(),
+                           [](const auto& a, const auto& b) { return a.second < b.second; }));
   }
-  return ended_.insert_or_assign(session, expires_ms).second;
+  return revoked_.insert_or_assign(id, expires_ms).second;
 }
 
-void session_ends::run() {
+void login_revocations::run() {
   for (;;) {
     {
       std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, around_.interval, [this] { return stopping_ || !waiting_.empty(); });
+      wake_.wait_for(lock, deps_.interval, [this] { return stopping_ || !waiting_.empty(); });
       if (stopping_ && waiting_.empty() && unwritten_.empty()) return;
     }
-    std::vector<std::function<void()>> told;
+    std::vector<std::function<void()>> done_for;
     {
       const std::lock_guard lock(mutex_);
-      told.swap(waiting_);  // before what they wait for is taken
+      done_for.swap(waiting_);  // before what they wait for is taken
     }
     const bool done = write_and_read();
-    for (const auto& each : told) each();
+    for (const auto& each : done_for) each();
     const std::lock_guard lock(mutex_);
-    if (stopping_ && !done && waiting_.empty()) return;  // the next process asks for a sign-in
+    if (stopping_ && !done && waiting_.empty()) return;  // the next process asks for a login
   }
 }
 
-bool session_ends::write_and_read() {
+bool login_revocations::write_and_read() {
   std::vector<storage::console_session_end> fresh;
   {
     const std::lock_guard lock(mutex_);
     fresh = unwritten_;
   }
-  const auto now_ms = around_.now();
+  const auto now_ms = deps_.now();
   std::string why;
   try {
-    if (!book_) book_ = around_.make_ledger();
+    if (!ledger_) ledger_ = deps_.make_ledger();
     if (!fresh.empty())
-      if (const auto written = book_->end_console_sessions(fresh, now_ms); !written)
+      if (const auto written = ledger_->end_console_sessions(fresh, now_ms); !written)
         why = written.error().detail;
     if (why.empty()) {
-      const auto known = book_->ended_console_sessions(now_ms, identity_limits::signed_out_max);
-      std::vector<number> news;
+      const auto known =
+          ledger_->ended_console_sessions(now_ms, identity_limits::revoked_logins_max);
+      std::vector<login::id_type> news;
       std::unique_lock lock(mutex_);
       unwritten_.erase(unwritten_.begin(),
                        unwritten_.begin() + static_cast<std::ptrdiff_t>(fresh.size()));
@@ -104,19 +106,20 @@ bool session_ends::write_and_read() {
       else
         why = known.error().detail;
       lock.unlock();
-      if (around_.ended)
-        for (const auto& session : news) around_.ended(session);
+      if (deps_.revoked)
+        for (const auto& id : news) deps_.revoked(id);
     }
   } catch (const std::exception& error) {
     why = error.what();
   }
   if (!why.empty() && !failed_)
-    around_.log(1, "console", "who signed out cannot be told to other gateways: " + why);
+    deps_.log(log_level::warning, "console",
+              "other gateways cannot hear of logins that were ended here: " + why);
   failed_ = !why.empty();
   return !failed_;
 }
 
-void session_ends::stop() {
+void login_revocations::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;

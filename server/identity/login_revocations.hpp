@@ -11,54 +11,54 @@
 #include <thread>
 #include <vector>
 
+#include "base/log_level.hpp"
 #include "server/identity/login_cookie.hpp"
 #include "storage/ledger.hpp"
 
 namespace watchkeeper::server {
 
-/// The console sessions that were ended before their time: a copy of their cookie is good nowhere.
+/// The logins that were ended before their time: a copy of their cookie is good nowhere.
 /// They stand in the ledger until they would have ended by themselves; a thread writes those of
 /// this gateway and reads those of the others once a second. In memory there are at most
-/// identity_limits::signed_out_max; beyond them the one that ends soonest by itself gives way.
-class session_ends {
+/// identity_limits::revoked_logins_max; beyond them the one that ends soonest by itself gives way.
+class login_revocations {
  public:
-  using number = std::array<std::uint8_t, console_session::id_bytes>;
-  struct surroundings {
+  struct dependencies {
     std::function<std::unique_ptr<storage::ledger>()> make_ledger;  // empty: this process only
     std::function<unix_ms()> now;
-    std::function<void(int level, const std::string& component, const std::string& message)> log;
-    /// Called once for each session that was ended, here or elsewhere, before `then` of `end`. On
+    log_function log;
+    /// Called once for each login that was ended, here or elsewhere, before `then` of `revoke`. On
     /// the thread that ends it, or the one that reads. May be empty.
-    std::function<void(const number& session)> ended{};
+    std::function<void(const login::id_type& id)> revoked{};
     std::chrono::milliseconds interval{1000};
   };
   /// Reads the ledger before it returns, if that can be read; else the thread goes on trying.
-  explicit session_ends(surroundings around);
-  ~session_ends();  // as stop()
-  session_ends(const session_ends&) = delete;
-  session_ends& operator=(const session_ends&) = delete;
+  explicit login_revocations(dependencies deps);
+  ~login_revocations();  // as stop()
+  login_revocations(const login_revocations&) = delete;
+  login_revocations& operator=(const login_revocations&) = delete;
 
-  /// Whether the session was ended. Any thread; a short lock.
-  [[nodiscard]] bool has(const number& session) const;
+  /// Whether the login was ended. Any thread; a short lock.
+  [[nodiscard]] bool has(const login::id_type& id) const;
   /// Ends it: here at once, and everywhere when `then` is called, on the thread (at once where
   /// there is no ledger). A ledger that is away is asked again each second; `then` does not wait
   /// for that.
-  void end(const number& session, unix_ms expires_ms, std::function<void()> then);
+  void revoke(const login::id_type& id, unix_ms expires_ms, std::function<void()> then);
   /// Writes what waits, and ends the thread. Blocks. Once or more often.
   void stop();
 
  private:
   void run();
   /// With the lock. False: it was known.
-  bool note(const number& session, unix_ms expires_ms);
+  bool note(const login::id_type& id, unix_ms expires_ms);
   bool write_and_read();
 
-  const surroundings around_;
-  std::unique_ptr<storage::ledger> book_;  // the thread's
-  bool failed_ = false;                    // the thread's
-  mutable std::mutex mutex_;               // of what follows
+  const dependencies deps_;
+  std::unique_ptr<storage::ledger> ledger_;  // the thread's
+  bool failed_ = false;                      // the thread's
+  mutable std::mutex mutex_;                 // of what follows
   std::condition_variable wake_;
-  std::map<number, unix_ms> ended_;
+  std::map<login::id_type, unix_ms> revoked_;
   std::vector<storage::console_session_end> unwritten_;
   std::vector<std::function<void()>> waiting_;
   bool stopping_ = false;

@@ -40,7 +40,7 @@ class client final : public actors::live_subscriber {
 }  // namespace
 
 bool live_endpoint::open(const net::http_request& request, const std::optional<module_id>& module,
-                         unix_ms until_ms, const session& of) {
+                         unix_ms until_ms, const login_id& of) {
   if (request.method == net::http_method::head) {
     replies_.respond(request.reply_to, stream_head());
     return true;
@@ -54,7 +54,7 @@ bool live_endpoint::open(const net::http_request& request, const std::optional<m
   return true;
 }
 
-void live_endpoint::end_session(const std::array<std::uint8_t, 16>& ended) {
+void live_endpoint::end_login(const std::array<std::uint8_t, 16>& ended) {
   std::vector<std::uint64_t> numbers;
   {
     const std::lock_guard lock(mutex_);

@@ -24,14 +24,14 @@ class live_endpoint {
   live_endpoint(actors::live_feed& feed, net::reply_port& replies)
       : feed_(feed), replies_(replies) {}
 
-  /// The number of a console session, where one was let in by a cookie.
-  using session = std::optional<std::array<std::uint8_t, 16>>;
+  /// The id of a login to the console, where one was let in by a cookie.
+  using login_id = std::optional<std::array<std::uint8_t, 16>>;
   /// Answers the request, which was let in: with a stream until `until_ms` (0: without end); false
   /// when there are too many already, and nothing was answered.
   [[nodiscard]] bool open(const net::http_request& request, const std::optional<module_id>& module,
-                          unix_ms until_ms, const session& of = std::nullopt);
-  /// Ends the streams that were opened with this console session: it was ended.
-  void end_session(const std::array<std::uint8_t, 16>& ended);
+                          unix_ms until_ms, const login_id& of = std::nullopt);
+  /// Ends the streams that were opened with this login: it was ended.
+  void end_login(const std::array<std::uint8_t, 16>& ended);
   /// The client has gone.
   void on_gone(const net::reply_address& from) noexcept;
   /// Ends all streams; the clients come back, and are then asked again who they are.
@@ -47,7 +47,7 @@ class live_endpoint {
   std::mutex mutex_;
   struct stream {
     std::uint64_t number = 0;  // the feed's
-    session of;
+    login_id of;
   };
   std::map<key, stream> open_;  // guarded by mutex_
 };

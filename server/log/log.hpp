@@ -10,12 +10,12 @@
 #include <string_view>
 #include <variant>
 
+#include "base/log_level.hpp"
 #include "base/units.hpp"
 
 /// The process's log: one JSON object a line, written by a thread of its own.
 namespace watchkeeper::server {
 
-enum class log_level : std::uint8_t { debug = 0, info = 1, warning = 2, error = 3 };
 std::string_view name_of(log_level level) noexcept;
 std::optional<log_level> log_level_from_name(std::string_view name) noexcept;
 

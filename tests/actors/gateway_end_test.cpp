@@ -64,7 +64,7 @@ class breakable_gateway {
       return now_ms_;
     };
     options.monotonic_us = [this] { return ++monotonic_us_; };
-    options.log = [log_to](int, const std::string& component, const std::string& message) {
+    options.log = [log_to](log_level, const std::string& component, const std::string& message) {
       const auto line = component + ": " + message + "\n";
       static_cast<void>(!::write(log_to, line.data(), line.size()));
     };

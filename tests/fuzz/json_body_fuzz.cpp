@@ -159,8 +159,8 @@ void check_device(std::string_view body) {
   for (const auto* secret : {"d", "k", "p"}) REQUIRE(!json::parse(text)["jwk"].contains(secret));
 }
 
-void check_sign_in(std::string_view body) {
-  const auto token = accepted([&] { return read_sign_in(request_of(body)); });
+void check_login(std::string_view body) {
+  const auto token = accepted([&] { return read_login(request_of(body)); });
   if (!token) return;
   REQUIRE(json::parse(body) == (json{{"token", *token}}));
 }
@@ -194,7 +194,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       check_device(rest);
       break;
     case 3:
-      check_sign_in(rest);
+      check_login(rest);
       break;
     case 4:
     case 5:

@@ -169,7 +169,7 @@ describe('the console signs people in', () => {
         if (answer.status === 429) slowed = answer;
       }
       assertProblem(slowed, 429, 'rate-limited');
-      assert.match(gateway.log, /wrong token at sign-in/);
+      assert.match(gateway.log, /wrong token at login/);
       assert.ok(!gateway.log.includes('not-the-secret'));
     } finally {
       await client.close();

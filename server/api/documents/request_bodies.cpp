@@ -142,7 +142,7 @@ device_record read_device(const net::http_request& request, const thumbprint& ki
   return device;
 }
 
-std::string read_sign_in(const net::http_request& request) {
+std::string read_login(const net::http_request& request) {
   // Asked for by name: a form of another site cannot send it (and sign somebody in as another).
   if (request.content_type.empty())
     throw refusal(problem::unsupported_media_type, "content-type must be application/json");

@@ -17,6 +17,6 @@ module_record read_module(const net::http_request& request, const module_id& id,
 device_record read_device(const net::http_request& request, const thumbprint& kid_of_path,
                           unix_ms now_ms);
 /// The token in the body of POST /v1/session.
-std::string read_sign_in(const net::http_request& request);
+std::string read_login(const net::http_request& request);
 
 }  // namespace watchkeeper::server

@@ -105,7 +105,7 @@ net::http_response delete_student(call& c) {
   c.gateway.forget_heatmap_rows();
   c.attention.drop_all();
   // No id here: it must not outlive the student in a log.
-  c.log(0, "api",
+  c.log(log_level::info, "api",
         erased ? "a student was erased by " + c.caller.name
                : "an erasure by " + c.caller.name + " found nothing in the ledger");
   return no_content();

@@ -129,7 +129,7 @@ struct feeding {
       std::unique_ptr<storage::live_channel> channel = storage::make_null_live_channel())
       : feed({.now = [this] { return now_ms.load(); },
               .channel = std::move(channel),
-              .log = [](int, const std::string&, const std::string&) {}}) {
+              .log = [](log_level, const std::string&, const std::string&) {}}) {
     feed.start([this] {
       const std::lock_guard lock(mutex);
       return counts;

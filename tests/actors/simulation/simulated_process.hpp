@@ -174,7 +174,7 @@ class simulated_process final : public shard_services {
               for (auto& shard : shards_)
                 caf::anon_send(shard, checkpoint_done{started_ms, now_ms()});
             },
-        .log = [](int, const std::string&, const std::string&) {}});
+        .log = [](log_level, const std::string&, const std::string&) {}});
     writer_.emplace(hot_writer::surroundings{
         .hot = make_hot(),
         .behind = make_ledger(),
@@ -187,7 +187,7 @@ class simulated_process final : public shard_services {
               if (*alive_) caf::anon_send(shards_[batch->shard], batch_stored{batch});
             },
         .heatmaps_grown = [this](const auto& deltas) { heat_.grown(deltas); },
-        .log = [](int, const std::string&, const std::string&) {},
+        .log = [](log_level, const std::string&, const std::string&) {},
         .shards = shard_count,
         .start_degraded = !hot_is_there,
         .own_thread = false});

@@ -52,7 +52,7 @@ struct checkpointing {
             [this](unix_ms started_ms) {
               done.emplace_back(started_ms, hot_state.refill_epoch.load());
             },
-        .log = [](int, const std::string&, const std::string&) {}});
+        .log = [](log_level, const std::string&, const std::string&) {}});
   }
   static pair_key key_of(int who) { return {student(who), module_named("m1")}; }
   static storage::pair_progress played(int who, media_ms to_ms) {

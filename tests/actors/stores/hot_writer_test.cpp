@@ -26,7 +26,7 @@ struct writing {
         .monotonic_us = [this] { return clock.monotonic_us; },
         .stored = [this](std::shared_ptr<credit_batch> batch) { back.push_back(std::move(batch)); },
         .heatmaps_grown = {},
-        .log = [this](int level, const std::string&,
+        .log = [this](log_level level, const std::string&,
                       const std::string& text) { log.emplace_back(level, text); },
         .shards = 4,
         .start_degraded = start_degraded,
@@ -75,7 +75,7 @@ struct writing {
   hot_store_probe hot_state;
   ledger_probe book_state;
   std::vector<std::shared_ptr<credit_batch>> back;
-  std::vector<std::pair<int, std::string>> log;
+  std::vector<std::pair<log_level, std::string>> log;
   std::unique_ptr<hot_writer> writer;
 };
 
@@ -114,7 +114,7 @@ BOOST_AUTO_TEST_CASE(a_batch_whose_store_throws_comes_back_failed_and_the_next_o
   BOOST_TEST(w.back[0]->shard != w.back[1]->shard);
   for (const auto& batch : w.back) BOOST_TEST(writing::all(*batch, failed));
   BOOST_REQUIRE(!w.log.empty());
-  BOOST_TEST(w.log.back().first == 2);
+  BOOST_TEST((w.log.back().first == log_level::error));
 
   w.befalls = [](auto) { return storage::store_fault::none; };
   w.back.clear();

@@ -170,9 +170,9 @@ BOOST_FIXTURE_TEST_CASE(health_and_readiness_need_no_token, api_fixture) {
   gateway.told.hot.worth = storage::durability::log;
   const auto ready = get("/readyz", "");
   BOOST_TEST(ready.status == 200);
-  BOOST_TEST(json_of(ready) ==
-             nlohmann::json::parse(
-                 R"({"ready":true,"degraded":false,"durability":"log","reasons":[]})"));
+  BOOST_TEST(
+      json_of(ready) ==
+      nlohmann::json::parse(R"({"ready":true,"degraded":false,"durability":"log","reasons":[]})"));
   gateway.is_ready = false;
   BOOST_TEST(get("/readyz", "").status == 200);  // kept for a moment
   now_ms += api_limits::readiness_kept_ms;

@@ -179,20 +179,20 @@ class api_fixture {
             .live = live,
             .make_ledger = [this] { return make_ledger(); },
             .make_hot_store = [this] { return make_hot_store(); },
-            .make_session_ledger = {},
+            .make_login_ledger = {},
             .tokens = {token_named("viewer", token_role::viewer),
                        token_named("admin", token_role::admin),
                        token_named("operator", token_role::operator_)},
             .session_keys = session_keys,
-            .console_seal = session_seal(session_seal::key{1, 2, 3}),
-            .console_session_ms = 3'600'000,
+            .sealer = cookie_sealer(cookie_sealer::key{1, 2, 3}),
+            .login_ms = 3'600'000,
             .server_statistics = [] { return net::server_statistics{}; },
             .kept_heartbeats = [] { return kept_heartbeats_statistics{}; },
             .build = {"0.1.0", "abc", "g++", "Release"},
             .event_source = "urn:test",
             .now = [this] { return now_ms.load(); },
             .log =
-                [this](int, const std::string&, const std::string& message) {
+                [this](log_level, const std::string&, const std::string& message) {
                   const std::lock_guard lock(log_mutex);
                   log.push_back(message);
                 }};
@@ -240,7 +240,7 @@ class api_fixture {
   collected_replies replies;
   actors::live_feed feed{{.now = [this] { return now_ms.load(); },
                           .channel = storage::make_null_live_channel(),
-                          .log = [](int, const std::string&, const std::string&) {}}};
+                          .log = [](log_level, const std::string&, const std::string&) {}}};
   live_endpoint live{feed, replies};
   std::mutex log_mutex;
   std::vector<std::string> log;

@@ -19,15 +19,15 @@ namespace {
 
 constexpr unix_ms now_ms = 1'763'812'345'000;
 
-console_session a_session(unix_ms expires_ms) {
-  console_session session;
+login a_login(unix_ms expires_ms) {
+  login session;
   session.id[3] = 7;
   session.token[0] = 9;
   session.expires_ms = expires_ms;
   return session;
 }
 
-struct signing_in : api_fixture {
+struct logging_in : api_fixture {
   net::http_response ask(http_method method, const std::string& path, const std::string& body,
                          std::vector<std::pair<request_field, std::string>> fields,
                          const std::string& type = "application/json") {
@@ -41,7 +41,7 @@ struct signing_in : api_fixture {
     made->submit(std::move(request));
     return replies.wait_for(requests);
   }
-  net::http_response sign_in_as(const std::string& who) {
+  net::http_response log_in_as(const std::string& who) {
     return ask(http_method::post, "/v1/session", R"({"token":")" + who + R"(-secret"})", {});
   }
   /// "name=value" of the cookie that was set.
@@ -53,18 +53,18 @@ struct signing_in : api_fixture {
 
 }  // namespace
 
-BOOST_AUTO_TEST_SUITE(console_sign_in)
+BOOST_AUTO_TEST_SUITE(console_logins)
 
 BOOST_AUTO_TEST_CASE(a_seal_believes_only_its_own_cookies) {
-  const session_seal seal(session_seal::key{1});
-  const auto sealed = seal.seal(a_session(now_ms + 5000));
+  const cookie_sealer seal(cookie_sealer::key{1});
+  const auto sealed = seal.seal(a_login(now_ms + 5000));
   BOOST_TEST(sealed.size() == 96u);
   const auto opened = seal.open(sealed, now_ms);
   BOOST_REQUIRE(opened);
-  BOOST_TEST((opened->id == a_session(0).id && opened->token == a_session(0).token));
+  BOOST_TEST((opened->id == a_login(0).id && opened->token == a_login(0).token));
   BOOST_TEST(opened->expires_ms == now_ms + 5000);
   BOOST_TEST(!seal.open(sealed, now_ms + 5000));  // the end is not part of it
-  BOOST_TEST(!session_seal(session_seal::key{2}).open(sealed, now_ms));
+  BOOST_TEST(!cookie_sealer(cookie_sealer::key{2}).open(sealed, now_ms));
   for (std::size_t i = 0; i < sealed.size(); ++i) {
     auto forged = sealed;
     forged[i] = forged[i] == 'A' ? 'B' : 'A';
@@ -73,24 +73,24 @@ BOOST_AUTO_TEST_CASE(a_seal_believes_only_its_own_cookies) {
   BOOST_TEST(!seal.open(sealed.substr(1), now_ms));
   BOOST_TEST(!seal.open(sealed + "A", now_ms));
   BOOST_TEST(!seal.open("", now_ms));
-  BOOST_TEST(seal.csrf_of(*opened) == seal.csrf_of(a_session(now_ms + 5000)));
-  BOOST_TEST(seal.csrf_of(*opened) != seal.csrf_of(a_session(now_ms + 6000)));
+  BOOST_TEST(seal.csrf_of(*opened) == seal.csrf_of(a_login(now_ms + 5000)));
+  BOOST_TEST(seal.csrf_of(*opened) != seal.csrf_of(a_login(now_ms + 6000)));
 }
 
 BOOST_AUTO_TEST_CASE(the_cookie_is_found_among_others) {
-  BOOST_TEST(session_cookie_of("__Host-wk=abc") == "abc");
-  BOOST_TEST(session_cookie_of("a=1; __Host-wk=abc; b=2") == "abc");
-  BOOST_TEST(session_cookie_of("x__Host-wk=abc") == "");
-  BOOST_TEST(session_cookie_of("__Host-wkx=abc") == "");
-  BOOST_TEST(session_cookie_of("__Host-wk") == "");
-  BOOST_TEST(session_cookie_of("") == "");
+  BOOST_TEST(login_cookie_of("__Host-wk=abc") == "abc");
+  BOOST_TEST(login_cookie_of("a=1; __Host-wk=abc; b=2") == "abc");
+  BOOST_TEST(login_cookie_of("x__Host-wk=abc") == "");
+  BOOST_TEST(login_cookie_of("__Host-wkx=abc") == "");
+  BOOST_TEST(login_cookie_of("__Host-wk") == "");
+  BOOST_TEST(login_cookie_of("") == "");
 }
 
 BOOST_AUTO_TEST_CASE(the_key_is_made_once_and_for_its_owner_only) {
   const temporary_directory directory;
-  const auto first = load_session_key(directory.path / "data");
+  const auto first = load_cookie_key(directory.path / "data");
   BOOST_REQUIRE(first);
-  const auto again = load_session_key(directory.path / "data");
+  const auto again = load_cookie_key(directory.path / "data");
   BOOST_REQUIRE(again);
   BOOST_TEST((*first == *again));
   const auto file = directory.path / "data" / "console-session.key";
@@ -98,13 +98,13 @@ BOOST_AUTO_TEST_CASE(the_key_is_made_once_and_for_its_owner_only) {
   BOOST_REQUIRE(stat(file.c_str(), &about) == 0);
   BOOST_TEST((about.st_mode & 0777) == 0600u);
   std::ofstream(file, std::ios::trunc) << "short";
-  const auto broken = load_session_key(directory.path / "data");
+  const auto broken = load_cookie_key(directory.path / "data");
   BOOST_REQUIRE(!broken);
   BOOST_TEST(broken.error().find(file.string()) != std::string::npos);
 }
 
-BOOST_FIXTURE_TEST_CASE(a_token_becomes_a_cookie_that_reads, signing_in) {
-  const auto answer = sign_in_as("viewer");
+BOOST_FIXTURE_TEST_CASE(a_token_becomes_a_cookie_that_reads, logging_in) {
+  const auto answer = log_in_as("viewer");
   BOOST_TEST(answer.status == 200, answer.body);
   const auto body = json_of(answer);
   BOOST_TEST(body["name"] == "viewer");
@@ -128,8 +128,8 @@ BOOST_FIXTURE_TEST_CASE(a_token_becomes_a_cookie_that_reads, signing_in) {
                 "forbidden");
 }
 
-BOOST_FIXTURE_TEST_CASE(a_write_needs_more_than_the_cookie, signing_in) {
-  const auto answer = sign_in_as("admin");
+BOOST_FIXTURE_TEST_CASE(a_write_needs_more_than_the_cookie, logging_in) {
+  const auto answer = log_in_as("admin");
   const auto cookie = cookie_of(answer);
   const auto csrf = json_of(answer)["csrf"].get<std::string>();
   const auto put = [&](std::vector<std::pair<request_field, std::string>> fields) {
@@ -139,14 +139,14 @@ BOOST_FIXTURE_TEST_CASE(a_write_needs_more_than_the_cookie, signing_in) {
   check_problem(put({{request_field::cookie, cookie}}), 403, "forbidden");
   check_problem(put({{request_field::cookie, cookie}, {request_field::csrf, csrf + "x"}}), 403,
                 "forbidden");
-  const auto other = json_of(sign_in_as("admin"))["csrf"].get<std::string>();
+  const auto other = json_of(log_in_as("admin"))["csrf"].get<std::string>();
   check_problem(put({{request_field::cookie, cookie}, {request_field::csrf, other}}), 403,
                 "forbidden");
   BOOST_TEST(put({{request_field::cookie, cookie}, {request_field::csrf, csrf}}).status == 201);
 }
 
-BOOST_FIXTURE_TEST_CASE(a_session_ends_by_time_by_signing_out_and_with_its_token, signing_in) {
-  const auto answer = sign_in_as("admin");
+BOOST_FIXTURE_TEST_CASE(a_login_revocations_by_time_by_signing_out_and_with_its_token, logging_in) {
+  const auto answer = log_in_as("admin");
   const auto cookie = cookie_of(answer);
   const auto csrf = json_of(answer)["csrf"].get<std::string>();
   const auto reads = [&](const std::string& which) {
@@ -162,28 +162,28 @@ BOOST_FIXTURE_TEST_CASE(a_session_ends_by_time_by_signing_out_and_with_its_token
   BOOST_TEST(reads(cookie) == 401);  // also a copy of it
   BOOST_TEST(ask(http_method::del, "/v1/session", "", {}).status == 204);
 
-  const auto later = cookie_of(sign_in_as("admin"));
+  const auto later = cookie_of(log_in_as("admin"));
   BOOST_TEST(reads(later) == 200);
   now_ms += 3'600'000;
   BOOST_TEST(reads(later) == 401);
 
-  const auto last = cookie_of(sign_in_as("admin"));
+  const auto last = cookie_of(log_in_as("admin"));
   BOOST_TEST(reads(last) == 200);
   made->replace_tokens({token_named("viewer", token_role::viewer)});
   BOOST_TEST(reads(last) == 401);
 }
 
-BOOST_FIXTURE_TEST_CASE(a_cookie_outlives_the_process, signing_in) {
-  const auto cookie = cookie_of(sign_in_as("viewer"));
+BOOST_FIXTURE_TEST_CASE(a_cookie_outlives_the_process, logging_in) {
+  const auto cookie = cookie_of(log_in_as("viewer"));
   made = std::make_unique<api>(dependencies());
   BOOST_TEST(ask(http_method::get, "/v1/modules", "", {{request_field::cookie, cookie}}).status ==
              200);
 }
 
-BOOST_FIXTURE_TEST_CASE(signing_out_holds_at_every_gateway_and_after_a_restart, signing_in) {
+BOOST_FIXTURE_TEST_CASE(signing_out_holds_at_every_gateway_and_after_a_restart, logging_in) {
   const auto connected = [&] {
     auto with = dependencies();
-    with.make_session_ledger = [this] { return make_ledger(); };
+    with.make_login_ledger = [this] { return make_ledger(); };
     return with;
   };
   made = std::make_unique<api>(connected());
@@ -197,9 +197,9 @@ BOOST_FIXTURE_TEST_CASE(signing_out_holds_at_every_gateway_and_after_a_restart, 
     which.submit(std::move(request));
     return replies.wait_for(requests).status;
   };
-  const auto answer = sign_in_as("admin");
+  const auto answer = log_in_as("admin");
   const auto cookie = cookie_of(answer);
-  const auto stays = cookie_of(sign_in_as("admin"));
+  const auto stays = cookie_of(log_in_as("admin"));
   BOOST_TEST(read_at(*elsewhere, cookie) == 200);
   BOOST_TEST(ask(http_method::del, "/v1/session", "",
                  {{request_field::cookie, cookie},
@@ -216,16 +216,16 @@ BOOST_FIXTURE_TEST_CASE(signing_out_holds_at_every_gateway_and_after_a_restart, 
   BOOST_TEST(read_at(*made, stays) == 200);
 }
 
-BOOST_FIXTURE_TEST_CASE(a_sign_out_waits_for_a_ledger_that_is_away, signing_in) {
+BOOST_FIXTURE_TEST_CASE(a_logout_waits_for_a_ledger_that_is_away, logging_in) {
   std::atomic<bool> away{false};
   auto with = dependencies();
-  with.make_session_ledger = [&, this]() -> std::unique_ptr<storage::ledger> {
+  with.make_login_ledger = [&, this]() -> std::unique_ptr<storage::ledger> {
     if (away) throw std::runtime_error("no ledger");
     return make_ledger();
   };
   away = true;
   made = std::make_unique<api>(std::move(with));
-  const auto answer = sign_in_as("admin");
+  const auto answer = log_in_as("admin");
   const auto cookie = cookie_of(answer);
   BOOST_TEST(ask(http_method::del, "/v1/session", "",
                  {{request_field::cookie, cookie},
@@ -233,30 +233,30 @@ BOOST_FIXTURE_TEST_CASE(a_sign_out_waits_for_a_ledger_that_is_away, signing_in) 
                  .status == 204);
   BOOST_TEST(ask(http_method::get, "/v1/session", "", {{request_field::cookie, cookie}}).status ==
              401);
-  BOOST_TEST(logged().find("who signed out") != std::string::npos);
+  BOOST_TEST(logged().find("cannot hear of logins") != std::string::npos);
   away = false;
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   while (ledger_store->ended_console_sessions(now_ms, 10).value().empty())
     BOOST_REQUIRE(std::chrono::steady_clock::now() < deadline);
 }
 
-BOOST_AUTO_TEST_CASE(so_many_ended_sessions_are_remembered) {
-  session_ends ends({.make_ledger = {}, .now = [] { return unix_ms{now_ms}; }, .log = {}});
+BOOST_AUTO_TEST_CASE(so_many_ended_logins_are_remembered) {
+  login_revocations ends({.make_ledger = {}, .now = [] { return unix_ms{now_ms}; }, .log = {}});
   const auto numbered = [](std::size_t i) {
-    session_ends::number id{};
+    login::id_type id{};
     for (auto& byte : id) byte = static_cast<std::uint8_t>(i), i >>= 8;
     return id;
   };
-  for (std::size_t i = 0; i <= identity_limits::signed_out_max; ++i)
-    ends.end(numbered(i), now_ms + 1 + static_cast<unix_ms>(i), [] {});
+  for (std::size_t i = 0; i <= identity_limits::revoked_logins_max; ++i)
+    ends.revoke(numbered(i), now_ms + 1 + static_cast<unix_ms>(i), [] {});
   BOOST_TEST(!ends.has(numbered(0)));  // ends soonest by itself
   BOOST_TEST(ends.has(numbered(1)));
-  BOOST_TEST(ends.has(numbered(identity_limits::signed_out_max)));
+  BOOST_TEST(ends.has(numbered(identity_limits::revoked_logins_max)));
 }
 
-BOOST_FIXTURE_TEST_CASE(wrong_tokens_are_refused_slowed_down_and_not_logged, signing_in) {
-  check_problem(sign_in_as("nobody"), 401, "unauthorized");
-  BOOST_TEST(logged().find("wrong token at sign-in") != std::string::npos);
+BOOST_FIXTURE_TEST_CASE(wrong_tokens_are_refused_slowed_down_and_not_logged, logging_in) {
+  check_problem(log_in_as("nobody"), 401, "unauthorized");
+  BOOST_TEST(logged().find("wrong token at login") != std::string::npos);
   BOOST_TEST(logged().find("nobody-secret") == std::string::npos);
   check_problem(ask(http_method::post, "/v1/session", "{}", {}), 400, "malformed-request");
   check_problem(ask(http_method::post, "/v1/session", R"({"token":"viewer-secret"})", {}, ""), 415,
@@ -266,12 +266,12 @@ BOOST_FIXTURE_TEST_CASE(wrong_tokens_are_refused_slowed_down_and_not_logged, sig
       "unsupported-media-type");
   int refused = 0;
   for (std::int64_t i = 0; i < identity_limits::wrong_tokens.burst + 2; ++i)
-    if (const auto answer = sign_in_as("nobody"); answer.status == 429) {
+    if (const auto answer = log_in_as("nobody"); answer.status == 429) {
       ++refused;
       BOOST_TEST(!header_of(answer, "retry-after").empty());
     }
   BOOST_TEST(refused >= 2);
-  check_problem(sign_in_as("viewer"), 429, "rate-limited");
+  check_problem(log_in_as("viewer"), 429, "rate-limited");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

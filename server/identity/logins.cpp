@@ -1,0 +1,44 @@
+#include "server/identity/logins.hpp"
+
+#include <span>
+
+namespace watchkeeper::server {
+
+using net::request_field;
+
+logins::verdict logins::open(std::string_view token, const net::peer_address& from,
+                             unix_ms now_ms) {
+  auto found = tokens_.identify_token(token, from, now_ms);
+  if (const auto* wait = std::get_if<authenticator::too_many>(&found)) return *wait;
+  auto* holder = std::get_if<authenticator::holder>(&found);
+  if (holder == nullptr) return authenticator::wrong{};
+  opened made;
+  made.owner = std::move(holder->owner);
+  crypto::random_bytes(made.what.id);
+  made.what.token = holder->fingerprint;
+  made.what.expires_ms = (now_ms + login_ms_) / 1000 * 1000;
+  return made;
+}
+
+std::optional<logins::opened> logins::find(const net::http_request& request, unix_ms now_ms) {
+  const auto cookie = login_cookie_of(request.field(request_field::cookie));
+  if (cookie.empty()) return std::nullopt;
+  const auto what = sealer_.open(cookie, now_ms);
+  if (!what || revocations_.has(what->id)) return std::nullopt;
+  auto owner = tokens_.holder_of(what->token);
+  if (!owner) return std::nullopt;
+  owner->expires_ms = what->expires_ms;
+  owner->login_id = what->id;
+  return opened{*what, *std::move(owner)};
+}
+
+bool logins::may_write(const net::http_request& request, const login& what) const {
+  const auto shown = request.field(request_field::csrf);
+  const auto right = sealer_.csrf_of(what);
+  const auto bytes = [](std::string_view text) {
+    return std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
+  };
+  return crypto::constant_time_equal(bytes(shown), bytes(right));
+}
+
+}  // namespace watchkeeper::server
