@@ -131,6 +131,10 @@ function(watchkeeper_test folder)
   endforeach()
   target_link_libraries(${name}_test PRIVATE boost_unit_test_framework)
   target_precompile_headers(${name}_test PRIVATE <boost/test/unit_test.hpp>)
+  # Failed checks say what they saw.
+  if(name MATCHES "^(base|domain|crypto|storage)$")
+    target_precompile_headers(${name}_test PRIVATE "${CMAKE_SOURCE_DIR}/tests/support/printers.hpp")
+  endif()
   # The module's main is made by a macro that must come before the header.
   set_source_files_properties(test_main.cpp PROPERTIES SKIP_PRECOMPILE_HEADERS ON SKIP_UNITY_BUILD_INCLUSION ON)
   watchkeeper_unity(${name}_test)

@@ -28,33 +28,33 @@ BOOST_AUTO_TEST_SUITE(device_keys)
 BOOST_AUTO_TEST_CASE(p256_keys_are_points_of_the_curve) {
   const auto good = make_p256_key(generator_x, generator_y);
   BOOST_REQUIRE(good.has_value());
-  BOOST_TEST((good->algorithm == signature_algorithm::es256));
+  BOOST_TEST(good->algorithm == signature_algorithm::es256);
   BOOST_TEST(bytes(good->bytes.begin(), good->bytes.begin() + 32) == generator_x);
   BOOST_TEST(bytes(good->bytes.begin() + 32, good->bytes.end()) == generator_y);
 
   auto off = generator_y;
   off[31] ^= 1;
-  BOOST_TEST((make_p256_key(generator_x, off).error() == key_error::not_on_curve));
-  BOOST_TEST((make_p256_key(generator_y, generator_x).error() == key_error::not_on_curve));
-  BOOST_TEST((make_p256_key(zero, zero).error() == key_error::not_on_curve));
-  BOOST_TEST((make_p256_key(p256_prime, generator_y).error() == key_error::not_on_curve));
-  BOOST_TEST((make_p256_key(bytes(32, 0xff), bytes(32, 0xff)).error() == key_error::not_on_curve));
+  BOOST_TEST(make_p256_key(generator_x, off).error() == key_error::not_on_curve);
+  BOOST_TEST(make_p256_key(generator_y, generator_x).error() == key_error::not_on_curve);
+  BOOST_TEST(make_p256_key(zero, zero).error() == key_error::not_on_curve);
+  BOOST_TEST(make_p256_key(p256_prime, generator_y).error() == key_error::not_on_curve);
+  BOOST_TEST(make_p256_key(bytes(32, 0xff), bytes(32, 0xff)).error() == key_error::not_on_curve);
 }
 
 // x = 0 is on P-256: (0, sqrt(b)). x + p names the same point and must not pass.
 BOOST_AUTO_TEST_CASE(p256_coordinates_are_below_the_prime) {
   const auto y = from_hex("66485c780e2f83d72433bd5d84a06bb6541c2af31dae871728bf856a174f93f4");
   BOOST_TEST(make_p256_key(zero, y).has_value());
-  BOOST_TEST((make_p256_key(p256_prime, y).error() == key_error::not_on_curve));
+  BOOST_TEST(make_p256_key(p256_prime, y).error() == key_error::not_on_curve);
 }
 
 BOOST_AUTO_TEST_CASE(lengths_are_exact) {
   const bytes shorter(31, 1), longer(33, 1);
-  BOOST_TEST((make_p256_key(shorter, generator_y).error() == key_error::wrong_length));
-  BOOST_TEST((make_p256_key(generator_x, longer).error() == key_error::wrong_length));
-  BOOST_TEST((make_p256_key({}, {}).error() == key_error::wrong_length));
-  BOOST_TEST((make_ed25519_key(shorter).error() == key_error::wrong_length));
-  BOOST_TEST((make_ed25519_key(longer).error() == key_error::wrong_length));
+  BOOST_TEST(make_p256_key(shorter, generator_y).error() == key_error::wrong_length);
+  BOOST_TEST(make_p256_key(generator_x, longer).error() == key_error::wrong_length);
+  BOOST_TEST(make_p256_key({}, {}).error() == key_error::wrong_length);
+  BOOST_TEST(make_ed25519_key(shorter).error() == key_error::wrong_length);
+  BOOST_TEST(make_ed25519_key(longer).error() == key_error::wrong_length);
 }
 
 // The list of "Taming the many EdDSAs" (Chalkias, Garillot, Nikolaenko 2020), Table 6: all the
@@ -72,7 +72,7 @@ BOOST_AUTO_TEST_CASE(ed25519_keys_of_small_order_are_refused) {
       // x = 0 with the sign bit set: not canonical either, but y is.
       "0100000000000000000000000000000000000000000000000000000000000080", "ec" + ff30 + "ff"};
   for (const auto& key : canonical)
-    BOOST_TEST((make_ed25519_key(from_hex(key)).error() == key_error::small_order), key);
+    BOOST_TEST(make_ed25519_key(from_hex(key)).error() == key_error::small_order, key);
 }
 
 BOOST_AUTO_TEST_CASE(ed25519_keys_are_canonical) {
@@ -81,7 +81,7 @@ BOOST_AUTO_TEST_CASE(ed25519_keys_are_canonical) {
     for (const char* high : {"7f", "ff"}) {
       auto key = from_hex("00" + ff30 + high);
       key[0] = static_cast<std::uint8_t>(low);
-      BOOST_TEST((make_ed25519_key(key).error() == key_error::not_canonical));
+      BOOST_TEST(make_ed25519_key(key).error() == key_error::not_canonical);
     }
 }
 
@@ -90,7 +90,7 @@ BOOST_AUTO_TEST_CASE(ed25519_keys_are_points_of_the_prime_order_subgroup) {
   const auto good = make_ed25519_key(
       from_hex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"));
   BOOST_REQUIRE(good.has_value());
-  BOOST_TEST((good->algorithm == signature_algorithm::eddsa));
+  BOOST_TEST(good->algorithm == signature_algorithm::eddsa);
   BOOST_TEST(good->raw().size() == 32u);
   // Of the small values of y some are no point at all, and most of the others have a mixed order.
   int refused = 0;
@@ -100,7 +100,7 @@ BOOST_AUTO_TEST_CASE(ed25519_keys_are_points_of_the_prime_order_subgroup) {
     const auto made = make_ed25519_key(key);
     if (made) continue;
     ++refused;
-    BOOST_TEST((made.error() == key_error::not_canonical));
+    BOOST_TEST(made.error() == key_error::not_canonical);
   }
   BOOST_TEST(refused > 50);
   BOOST_TEST(refused < 98);

@@ -64,7 +64,7 @@ BOOST_AUTO_TEST_CASE(a_table_is_made_at_the_second_verification) {
   BOOST_REQUIRE(read_point(all[0], point));
   key_table wanted;
   make_table(point, wanted);
-  BOOST_TEST((table->points == wanted.points));
+  BOOST_TEST(table->points == wanted.points);
   BOOST_TEST(!cache.find(all[1]));
 }
 
@@ -82,7 +82,7 @@ BOOST_AUTO_TEST_CASE(a_point_and_its_opposite_are_two_keys) {
   }
   BOOST_REQUIRE(cache.find(key));
   BOOST_REQUIRE(cache.find(opposite));
-  BOOST_TEST((cache.find(key)->points[0].y != cache.find(opposite)->points[0].y));
+  BOOST_TEST(cache.find(key)->points[0].y != cache.find(opposite)->points[0].y);
 }
 
 BOOST_AUTO_TEST_CASE(no_more_than_the_limit) {
@@ -108,7 +108,7 @@ BOOST_AUTO_TEST_CASE(the_longest_unused_goes) {
   BOOST_TEST(visit(cache, all[0]));
   for (int i = 0; i < 2; ++i) visit(cache, all[4]);
   BOOST_TEST(!cache.find(all[1]));
-  for (const std::size_t kept : {0u, 2u, 3u, 4u}) BOOST_TEST((cache.find(all[kept]) != nullptr));
+  for (const std::size_t kept : {0u, 2u, 3u, 4u}) BOOST_TEST(cache.find(all[kept]) != nullptr);
 }
 
 // All of them in turn, twice as many as there is room for: who has a table keeps it.

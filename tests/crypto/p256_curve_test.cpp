@@ -142,7 +142,7 @@ BOOST_AUTO_TEST_SUITE(p256_curve, *boost::unit_test::precondition(processor_has_
 
 BOOST_AUTO_TEST_CASE(the_base_point) {
   reference_curve curve;
-  BOOST_TEST((octets_of(base_point) == curve.multiple_of_base({1, 0, 0, 0})));
+  BOOST_TEST(octets_of(base_point) == curve.multiple_of_base({1, 0, 0, 0}));
 }
 
 BOOST_AUTO_TEST_CASE(points_off_the_curve_are_refused) {
@@ -214,19 +214,19 @@ BOOST_AUTO_TEST_CASE(equal_opposite_and_neutral_points) {
     const auto p = to_jacobian(affine);
     const auto p_scaled = scaled(p, field::from_words({numbers(), numbers(), 1, 0}));
     const auto twice = curve.sum(a, a);
-    BOOST_TEST((octets_of(sum(p, p_scaled)) == twice));
-    BOOST_TEST((octets_of(sum(p_scaled, p)) == twice));
-    BOOST_TEST((octets_of(sum(p_scaled, affine, false)) == twice));
-    BOOST_TEST((octets_of(sum(p_scaled, opposite, true)) == twice));
+    BOOST_TEST(octets_of(sum(p, p_scaled)) == twice);
+    BOOST_TEST(octets_of(sum(p_scaled, p)) == twice);
+    BOOST_TEST(octets_of(sum(p_scaled, affine, false)) == twice);
+    BOOST_TEST(octets_of(sum(p_scaled, opposite, true)) == twice);
     BOOST_TEST(sum(p_scaled, opposite, false).is_neutral());
     BOOST_TEST(sum(p_scaled, affine, true).is_neutral());
     BOOST_TEST(sum(p_scaled, to_jacobian(opposite)).is_neutral());
-    BOOST_TEST((octets_of(sum(neutral, p_scaled)) == a));
-    BOOST_TEST((octets_of(sum(p_scaled, neutral)) == a));
-    BOOST_TEST((octets_of(sum(neutral, affine, false)) == a));
-    BOOST_TEST((octets_of(sum(neutral, affine, true)) == octets_of(opposite)));
+    BOOST_TEST(octets_of(sum(neutral, p_scaled)) == a);
+    BOOST_TEST(octets_of(sum(p_scaled, neutral)) == a);
+    BOOST_TEST(octets_of(sum(neutral, affine, false)) == a);
+    BOOST_TEST(octets_of(sum(neutral, affine, true)) == octets_of(opposite));
     // What came of an addition of opposites goes on as the neutral point.
-    BOOST_TEST((octets_of(sum(doubled(sum(p, opposite, false)), affine, false)) == a));
+    BOOST_TEST(octets_of(sum(doubled(sum(p, opposite, false)), affine, false)) == a);
   }
 }
 
@@ -240,8 +240,8 @@ BOOST_AUTO_TEST_CASE(tables_hold_the_multiples) {
     for (std::uint64_t i = 0; i < key_table::part_points; ++i) {
       words256 factor{};
       factor[part / 2] = (2 * i + 1) << part % 2 * 32;
-      BOOST_TEST((octets_of(table->points[part * key_table::part_points + i]) ==
-                  curve.multiply_and_add({}, factor, q)));
+      BOOST_TEST(octets_of(table->points[part * key_table::part_points + i]) ==
+                 curve.multiply_and_add({}, factor, q));
     }
 }
 

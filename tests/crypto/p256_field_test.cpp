@@ -127,7 +127,7 @@ BOOST_AUTO_TEST_CASE(operands_may_be_the_same_object) {
     const auto start = numbers.below(field::prime);
     field_element a{start};
     a = field::multiply(a, a);
-    BOOST_TEST((a.words == wanted.montgomery_product(start, start)));
+    BOOST_TEST(a.words == wanted.montgomery_product(start, start));
     a = field::square(a);
     a = field::add(a, a);
     a = field::subtract(a, a);
@@ -141,7 +141,7 @@ BOOST_AUTO_TEST_CASE(there_and_back) {
     const auto a = numbers.below(field::prime);
     BOOST_REQUIRE(field::to_words(field::from_words(a)) == a);
   }
-  BOOST_TEST((field::from_words({1, 0, 0, 0}) == field::one));
+  BOOST_TEST(field::from_words({1, 0, 0, 0}) == field::one);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
@@ -164,7 +164,7 @@ BOOST_AUTO_TEST_CASE(products) {
 BOOST_AUTO_TEST_CASE(inverses) {
   for (const auto& modulus : {scalar::order_modulus, prime_modulus}) {
     reference wanted{modulus.value};
-    BOOST_TEST((inverse({}, modulus) == words256{}));
+    BOOST_TEST(inverse({}, modulus) == words256{});
     for (const auto& a : edges_below(modulus.value))
       if (!is_zero(a)) BOOST_REQUIRE(inverse(a, modulus) == wanted.inverse(a));
     spiky_numbers numbers{10};

@@ -106,12 +106,12 @@ std::size_t check_file(const std::string& file, bool raw) {
       }
       ++all;
       const auto got = answer_of(key, digest, signature);
-      BOOST_TEST((got != answer::torn), file << " tcId " << test.at("tcId"));
+      BOOST_TEST(got != answer::torn, file << " tcId " << test.at("tcId"));
       if (raw)
         BOOST_TEST((got == answer::yes) == (test.at("result") == "valid"),
                    file << " tcId " << test.at("tcId"));
       else if (test.at("result") == "valid")
-        BOOST_TEST((got == answer::yes), file << " tcId " << test.at("tcId"));
+        BOOST_TEST(got == answer::yes, file << " tcId " << test.at("tcId"));
     }
   }
   return all;
@@ -149,7 +149,7 @@ BOOST_AUTO_TEST_CASE(random_and_flipped_signatures) {
     for (auto& byte : digest) byte = static_cast<std::uint8_t>(random());
     const auto signature = sign(secret, digest);
     const auto got = answer_of(key, digest, signature);
-    BOOST_REQUIRE((got == answer::yes));
+    BOOST_REQUIRE(got == answer::yes);
     ++valid;
     auto flipped = signature;
     auto flipped_digest = digest;
@@ -159,11 +159,11 @@ BOOST_AUTO_TEST_CASE(random_and_flipped_signatures) {
       flipped[bit / 8] ^= mask;
     else
       flipped_digest[bit / 8 - 64] ^= mask;
-    BOOST_REQUIRE((answer_of(key, flipped_digest, flipped) == answer::no));
+    BOOST_REQUIRE(answer_of(key, flipped_digest, flipped) == answer::no);
     // −s signs as well: ECDSA is malleable, and both must say so.
     auto s = read_words(std::span<const std::uint8_t, 64>{signature}.last<32>());
     const auto r = read_words(std::span<const std::uint8_t, 64>{signature}.first<32>());
-    if (i % 16 == 0) BOOST_REQUIRE((answer_of(key, digest, joined(r, opposite(s))) == answer::yes));
+    if (i % 16 == 0) BOOST_REQUIRE(answer_of(key, digest, joined(r, opposite(s))) == answer::yes);
   }
   BOOST_TEST(valid == times);
 }
@@ -194,7 +194,7 @@ BOOST_AUTO_TEST_CASE(x_above_the_order) {
     if (is_zero(s)) s = {1, 0, 0, 0};
     const auto e = numbers.below(scalar::order);
     key.set(key_for(r_point, r, s, e));
-    BOOST_TEST((answer_of(key, big_endian(e), joined(r, s)) == answer::yes));
+    BOOST_TEST(answer_of(key, big_endian(e), joined(r, s)) == answer::yes);
     // x itself is no r: it is not below the order.
     BOOST_TEST(
         (answer_of(key, big_endian(e), joined(add_words(r, scalar::order), s)) == answer::no));
@@ -229,10 +229,10 @@ BOOST_AUTO_TEST_CASE(r_plus_n_above_the_prime) {
     const words256 s{7, 0, 0, 0}, e{11, 0, 0, 0};
     const auto claimed = add_words(p_minus_n, {i, 0, 0, 0});
     key.set(key_for(r_point, claimed, s, e));
-    BOOST_TEST((answer_of(key, big_endian(e), joined(claimed, s)) == answer::no));
+    BOOST_TEST(answer_of(key, big_endian(e), joined(claimed, s)) == answer::no);
     if (i == 0) continue;
     key.set(key_for(r_point, {i, 0, 0, 0}, s, e));
-    BOOST_TEST((answer_of(key, big_endian(e), joined({i, 0, 0, 0}, s)) == answer::yes));
+    BOOST_TEST(answer_of(key, big_endian(e), joined({i, 0, 0, 0}, s)) == answer::yes);
   }
   EC_POINT_free(point);
   EC_GROUP_free(group);
@@ -266,7 +266,7 @@ BOOST_AUTO_TEST_CASE(special_numbers) {
       const auto& r = values[random() % values.size()];
       const auto& s = values[random() % values.size()];
       const auto& e = digests[random() % digests.size()];
-      BOOST_REQUIRE((answer_of(key, big_endian(e), joined(r, s)) != answer::torn));
+      BOOST_REQUIRE(answer_of(key, big_endian(e), joined(r, s)) != answer::torn);
     }
     // Signatures that are valid by construction: R = t G, Q = k' G.
     for (std::uint64_t t = 1; t < 20; ++t)
@@ -287,7 +287,7 @@ BOOST_AUTO_TEST_CASE(special_numbers) {
         BN_mod_mul(s.value, s.value, divisor.value, n.value, context);
         BN_CTX_free(context);
         if (BN_is_zero(s.value)) continue;
-        BOOST_REQUIRE((answer_of(key, big_endian(e), joined(r, s.words())) == answer::yes));
+        BOOST_REQUIRE(answer_of(key, big_endian(e), joined(r, s.words())) == answer::yes);
       }
   }
 }
@@ -304,7 +304,7 @@ BOOST_AUTO_TEST_CASE(keys_off_the_curve) {
     bad[bit / 8] ^= static_cast<std::uint8_t>(1u << bit % 8);
     key.set(bad);
     BOOST_TEST(!key.on_curve);
-    BOOST_TEST((answer_of(key, digest, signature) == answer::no));
+    BOOST_TEST(answer_of(key, digest, signature) == answer::no);
   }
 }
 
@@ -329,14 +329,14 @@ BOOST_AUTO_TEST_CASE(the_self_test_knows_right_from_wrong) {
 
 BOOST_AUTO_TEST_CASE(the_choice_is_made_once) {
   const auto first = es256::use(es256::choice::automatic);
-  BOOST_TEST((first == es256::in_use()));
-  BOOST_TEST((es256::use(es256::choice::openssl) == first));
+  BOOST_TEST(first == es256::in_use());
+  BOOST_TEST(es256::use(es256::choice::openssl) == first);
   BOOST_TEST(!es256::reason_of(first).empty());
   if (processor_has_it(0)) {
-    BOOST_TEST((first == es256::arithmetic::own));
+    BOOST_TEST(first == es256::arithmetic::own);
     BOOST_TEST(es256::name_of(first) == "own");
   } else {
-    BOOST_TEST((first == es256::arithmetic::openssl_for_processor));
+    BOOST_TEST(first == es256::arithmetic::openssl_for_processor);
     BOOST_TEST(es256::name_of(first) == "openssl");
   }
 }

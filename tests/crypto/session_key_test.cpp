@@ -106,20 +106,20 @@ BOOST_AUTO_TEST_CASE(the_vectors_of_the_protocol_hold) {
       const auto gateway = agreement_key::from_secret(fixed(v["gateway"]["d"]), 0);
       BOOST_REQUIRE(gateway.has_value());
       BOOST_TEST(gateway->kid().text() == v["gateway_kid"].get<std::string>());
-      BOOST_TEST((gateway->public_key().bytes == point_of(v["gateway"])));
+      BOOST_TEST(gateway->public_key().bytes == point_of(v["gateway"]));
 
       const auto first = v["first_token"].get<std::string>();
       const auto token = parse_engagement_token(first).value();
       BOOST_REQUIRE(token.claims.key_offer.has_value());
-      BOOST_TEST((token.claims.key_offer->point == point_of(v["ephemeral"])));
-      BOOST_TEST((token.claims.key_offer->gateway_key == gateway->kid()));
+      BOOST_TEST(token.claims.key_offer->point == point_of(v["ephemeral"]));
+      BOOST_TEST(token.claims.key_offer->gateway_key == gateway->kid());
 
       std::array<std::uint8_t, 32> shared;
       BOOST_REQUIRE(p256::agree(gateway->secret(), token.claims.key_offer->point, shared));
-      BOOST_TEST((shared == fixed(v["z"])));
+      BOOST_TEST(shared == fixed(v["z"]));
       BOOST_REQUIRE(p256::agree(fixed(v["ephemeral"]["d"]), gateway->public_key().bytes, shared));
-      BOOST_TEST((shared == fixed(v["z"])));
-      BOOST_TEST((sha256(token.signing_input) == fixed(v["salt"])));
+      BOOST_TEST(shared == fixed(v["z"]));
+      BOOST_TEST(sha256(token.signing_input) == fixed(v["salt"]));
       BOOST_TEST(
           (hkdf_sha256(shared, fixed(v["salt"]), "watchkeeper session key v1") == fixed(v["key"])));
 
@@ -127,7 +127,7 @@ BOOST_AUTO_TEST_CASE(the_vectors_of_the_protocol_hold) {
       ring.replace({agreement_key::generate(1), *gateway});
       const auto key = ring.accept(*token.claims.key_offer, token.signing_input);
       BOOST_REQUIRE(key.has_value());
-      BOOST_TEST((key->mac("x") == hmac_sha256(fixed(v["key"])).mac("x")));
+      BOOST_TEST(key->mac("x") == hmac_sha256(fixed(v["key"])).mac("x"));
 
       const auto& jwk = v["device"];
       const auto device = jwk["kty"] == "EC"
@@ -159,7 +159,7 @@ BOOST_AUTO_TEST_CASE(a_point_that_is_not_on_the_curve_is_refused) {
   const auto refused = [&](agreement_key_ring::failure why) {
     const auto answer = ring.accept(bad, "x");
     BOOST_REQUIRE(!answer.has_value());
-    BOOST_TEST((answer.error() == why));
+    BOOST_TEST(answer.error() == why);
   };
   using enum agreement_key_ring::failure;
   bad.point[63] ^= 1;
@@ -191,7 +191,7 @@ BOOST_AUTO_TEST_CASE(a_secret_is_a_scalar_of_the_group) {
   const auto made = agreement_key::generate(7);
   const auto again = agreement_key::from_secret(made.secret(), 7);
   BOOST_REQUIRE(again.has_value());
-  BOOST_TEST((again->kid() == made.kid()));
+  BOOST_TEST(again->kid() == made.kid());
   BOOST_TEST(again->created_ms() == 7);
 }
 
@@ -214,7 +214,7 @@ BOOST_AUTO_TEST_CASE(the_signer_makes_both_kinds_of_token) {
   const auto first = device.sign_token(claims);
   const auto parsed = parse_engagement_token(first).value();
   BOOST_REQUIRE(parsed.claims.key_offer.has_value());
-  BOOST_TEST((*parsed.claims.key_offer == offer));
+  BOOST_TEST(*parsed.claims.key_offer == offer);
   const auto key = ring.accept(offer, parsed.signing_input).value();
   std::array<std::uint8_t, 32> shared;
   BOOST_REQUIRE(p256::agree(ephemeral, gateway.public_key().bytes, shared));

@@ -46,17 +46,17 @@ BOOST_AUTO_TEST_CASE(a_signed_token_parses_and_verifies) {
       }
       const auto text = signer.sign_token(claims);
       const auto token = parse_engagement_token(text).value();
-      BOOST_TEST((token.algorithm == algorithm));
-      BOOST_TEST((token.device == signer.kid()));
-      BOOST_TEST((token.device == thumbprint_of(signer.public_key())));
-      BOOST_TEST((token.claims.student == claims.student));
-      BOOST_TEST((token.claims.module == claims.module));
-      BOOST_TEST((token.claims.session == claims.session));
+      BOOST_TEST(token.algorithm == algorithm);
+      BOOST_TEST(token.device == signer.kid());
+      BOOST_TEST(token.device == thumbprint_of(signer.public_key()));
+      BOOST_TEST(token.claims.student == claims.student);
+      BOOST_TEST(token.claims.module == claims.module);
+      BOOST_TEST(token.claims.session == claims.session);
       BOOST_TEST(token.claims.sequence == claims.sequence);
-      BOOST_TEST((token.claims.interval == claims.interval));
+      BOOST_TEST(token.claims.interval == claims.interval);
       BOOST_TEST(token.claims.playback_rate_permille == claims.playback_rate_permille);
       BOOST_TEST(token.claims.issued_at_ms == claims.issued_at_ms);
-      BOOST_TEST((token.claims.expires_at_ms == claims.expires_at_ms));
+      BOOST_TEST(token.claims.expires_at_ms == claims.expires_at_ms);
       BOOST_TEST(token.signature_bytes == 64);
       BOOST_TEST(verifier.verify(token.signing_input, token.signature));
       BOOST_TEST(text.size() < 600u);

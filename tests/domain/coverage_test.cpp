@@ -89,7 +89,7 @@ BOOST_AUTO_TEST_CASE(any_sequence_equals_a_bitmap_of_milliseconds) {
         const auto before = c;
         const auto expected = model.add(added);
         const auto predicted = c.gain_of(added);
-        BOOST_REQUIRE((c == before));
+        BOOST_REQUIRE(c == before);
         BOOST_REQUIRE_EQUAL(predicted.new_ms, expected.new_ms);
         const auto fresh = c.fresh_ranges(added);
         BOOST_REQUIRE_EQUAL(length_of(fresh), expected.new_ms);
@@ -97,7 +97,7 @@ BOOST_AUTO_TEST_CASE(any_sequence_equals_a_bitmap_of_milliseconds) {
         BOOST_REQUIRE_EQUAL(c.add(added), expected.new_ms);
         BOOST_REQUIRE_EQUAL(predicted.pieces, c.pieces().size());
         BOOST_REQUIRE_EQUAL(c.covered_ms(), model.covered_ms());
-        BOOST_REQUIRE((c.without(before) == fresh));
+        BOOST_REQUIRE(c.without(before) == fresh);
         const auto runs = model.runs();
         BOOST_REQUIRE(std::ranges::equal(c.pieces(), runs));
         const auto asked = random_interval(random);
@@ -113,15 +113,15 @@ BOOST_AUTO_TEST_CASE(union_is_idempotent_commutative_and_associative) {
     for (int round = 0; round < 3'000; ++round) {
       const auto a = random_coverage(random), b = random_coverage(random),
                  c = random_coverage(random);
-      BOOST_REQUIRE((united(a, a) == a));
-      BOOST_REQUIRE((united(a, coverage{}) == a));
-      BOOST_REQUIRE((united(coverage{}, a) == a));
-      BOOST_REQUIRE((united(a, b) == united(b, a)));
-      BOOST_REQUIRE((united(united(a, b), c) == united(a, united(b, c))));
-      BOOST_REQUIRE((united(united(a, b), b) == united(a, b)));
+      BOOST_REQUIRE(united(a, a) == a);
+      BOOST_REQUIRE(united(a, coverage{}) == a);
+      BOOST_REQUIRE(united(coverage{}, a) == a);
+      BOOST_REQUIRE(united(a, b) == united(b, a));
+      BOOST_REQUIRE(united(united(a, b), c) == united(a, united(b, c)));
+      BOOST_REQUIRE(united(united(a, b), b) == united(a, b));
       auto self = a;
       self.unite(self);
-      BOOST_REQUIRE((self == a));
+      BOOST_REQUIRE(self == a);
     }
   }
 }
@@ -136,7 +136,7 @@ BOOST_AUTO_TEST_CASE(union_equals_adding_one_by_one) {
       auto one_by_one = a;
       for (const auto& piece : b.pieces()) one_by_one.add(piece);
       a.unite(b);
-      BOOST_REQUIRE((a == one_by_one));
+      BOOST_REQUIRE(a == one_by_one);
       BOOST_REQUIRE(std::ranges::equal(a.pieces(), model.runs()));
     }
   }
@@ -178,7 +178,7 @@ BOOST_AUTO_TEST_CASE(decoding_gives_back_what_was_encoded) {
       const auto c = random_coverage(random);
       const auto again = coverage::decode(c.encode());
       BOOST_REQUIRE(again.has_value());
-      BOOST_REQUIRE((*again == c));
+      BOOST_REQUIRE(*again == c);
     }
   }
 }

@@ -62,7 +62,7 @@ BOOST_AUTO_TEST_CASE(many_refills_earn_what_one_does) {
         often.refill(now, rate);
       }
       once.refill(now, rate);
-      BOOST_REQUIRE((often == once));
+      BOOST_REQUIRE(often == once);
     }
   }
 }

@@ -41,11 +41,11 @@ struct fixture {
   problem refused(const credit_request& r) {
     const auto before = *this;
     const auto out = apply(r);
-    BOOST_TEST((out.status == credit_status::rejected));
-    BOOST_TEST((out.now == progress_summary{}));
-    BOOST_TEST((session == before.session));
-    BOOST_TEST((bucket == before.bucket));
-    BOOST_TEST((pair == before.pair));
+    BOOST_TEST(out.status == credit_status::rejected);
+    BOOST_TEST(out.now == progress_summary{});
+    BOOST_TEST(session == before.session);
+    BOOST_TEST(bucket == before.bucket);
+    BOOST_TEST(pair == before.pair);
     return out.why;
   }
 };
@@ -56,11 +56,11 @@ BOOST_FIXTURE_TEST_SUITE(credits, fixture)
 
 BOOST_AUTO_TEST_CASE(a_first_heartbeat_is_credited) {
   const auto out = apply(request_for(0, {0, 10'000}));
-  BOOST_TEST((out.status == credit_status::credited));
-  BOOST_TEST((out.why == problem::none));
+  BOOST_TEST(out.status == credit_status::credited);
+  BOOST_TEST(out.why == problem::none);
   BOOST_TEST(out.credited_ms == 10'000);
   BOOST_TEST((out.now == progress_summary{10'000, 600'000, 10'000, 10'000, start_ms, 0}));
-  BOOST_TEST((session.module == *module_id::parse("module-a")));
+  BOOST_TEST(session.module == *module_id::parse("module-a"));
   BOOST_TEST(bucket.level_us() == 50'000'000);
   BOOST_TEST(bucket.refilled_at_ms() == start_ms);
 }
@@ -69,31 +69,31 @@ BOOST_AUTO_TEST_CASE(a_session_keeps_to_its_first_module) {
   apply(request_for(0, {0, 10'000}));
   auto other = request_for(1, {0, 10'000});
   other.module = *module_id::parse("module-b");
-  BOOST_TEST((refused(other) == problem::session_mismatch));
+  BOOST_TEST(refused(other) == problem::session_mismatch);
 }
 
 BOOST_AUTO_TEST_CASE(a_duplicate_changes_nothing_and_tells_the_progress) {
   apply(request_for(7, {0, 10'000}));
   const auto before = *this;
   const auto out = apply(request_for(7, {20'000, 30'000}, start_ms + 9'000));
-  BOOST_TEST((out.status == credit_status::duplicate));
+  BOOST_TEST(out.status == credit_status::duplicate);
   BOOST_TEST(out.credited_ms == 0);
-  BOOST_TEST((out.now == summarize(before.pair)));
-  BOOST_TEST((bucket == before.bucket));
-  BOOST_TEST((pair == before.pair));
-  BOOST_TEST((session == before.session));
+  BOOST_TEST(out.now == summarize(before.pair));
+  BOOST_TEST(bucket == before.bucket);
+  BOOST_TEST(pair == before.pair);
+  BOOST_TEST(session == before.session);
 }
 
 BOOST_AUTO_TEST_CASE(a_number_behind_the_window_is_stale) {
   apply(request_for(100, {0, 1'000}));
-  BOOST_TEST((refused(request_for(36, {1'000, 2'000}, start_ms + 5'000)) == problem::stale_token));
-  BOOST_TEST((apply(request_for(37, {1'000, 2'000})).status == credit_status::credited));
+  BOOST_TEST(refused(request_for(36, {1'000, 2'000}, start_ms + 5'000)) == problem::stale_token);
+  BOOST_TEST(apply(request_for(37, {1'000, 2'000})).status == credit_status::credited);
 }
 
 BOOST_AUTO_TEST_CASE(an_interval_over_the_budget_is_cut_at_its_end) {
   bucket = credit_bucket{4'000'500, start_ms};
   const auto out = apply(request_for(0, {10'000, 20'000}));
-  BOOST_TEST((out.status == credit_status::limited));
+  BOOST_TEST(out.status == credit_status::limited);
   BOOST_TEST(out.credited_ms == 4'000);
   BOOST_TEST(out.now.covered_ms == 4'000);
   BOOST_TEST(out.now.playtime_ms == 4'000);
@@ -105,11 +105,11 @@ BOOST_AUTO_TEST_CASE(an_interval_over_the_budget_is_cut_at_its_end) {
 BOOST_AUTO_TEST_CASE(an_empty_budget_still_counts_the_number_as_seen) {
   bucket = credit_bucket{999, start_ms};
   const auto out = apply(request_for(0, {10'000, 20'000}));
-  BOOST_TEST((out.status == credit_status::limited));
+  BOOST_TEST(out.status == credit_status::limited);
   BOOST_TEST(out.credited_ms == 0);
   BOOST_TEST((out.now == progress_summary{0, 600'000, 0, 20'000, start_ms, 0}));
   BOOST_TEST(pair.covered.empty());
-  BOOST_TEST((apply(request_for(0, {10'000, 20'000})).status == credit_status::duplicate));
+  BOOST_TEST(apply(request_for(0, {10'000, 20'000})).status == credit_status::duplicate);
 }
 
 BOOST_AUTO_TEST_CASE(a_closed_gap_is_charged_and_may_lead_into_debt) {
@@ -118,7 +118,7 @@ BOOST_AUTO_TEST_CASE(a_closed_gap_is_charged_and_may_lead_into_debt) {
   apply(request_for(1, {10'600, 20'600}));
   bucket = credit_bucket{100'000, start_ms};
   const auto out = apply(request_for(2, {10'250, 10'350}));
-  BOOST_TEST((out.status == credit_status::credited));
+  BOOST_TEST(out.status == credit_status::credited);
   BOOST_TEST(out.now.covered_ms == 20'600);
   BOOST_TEST(out.now.playtime_ms == 20'100);
   BOOST_TEST(bucket.level_us() == -500'000);
@@ -165,8 +165,8 @@ BOOST_AUTO_TEST_CASE(more_pieces_than_the_limit_are_implausible) {
   apply(request_for(0, {0, 5}));
   BOOST_TEST(
       (refused(request_for(1, {599'000, 599'010}, start_ms + 1)) == problem::implausible_interval));
-  BOOST_TEST((apply(request_for(1, {599'000, 599'010})).why == problem::implausible_interval));
-  BOOST_TEST((apply(request_for(1, {511'500, 511'600})).status == credit_status::credited));
+  BOOST_TEST(apply(request_for(1, {599'000, 599'010})).why == problem::implausible_interval);
+  BOOST_TEST(apply(request_for(1, {511'500, 511'600})).status == credit_status::credited);
   BOOST_TEST(pair.covered.pieces().size() == 1024u);
 }
 
@@ -206,12 +206,12 @@ BOOST_AUTO_TEST_CASE(any_sequence_equals_the_slow_model) {
         auto& mine_pair = pairs[module];
         const auto expected = model.apply(r);
         const auto got = apply_credit(r, mine, budget, mine_pair);
-        BOOST_REQUIRE((got.status == expected.status));
-        BOOST_REQUIRE((got.why == expected.why));
+        BOOST_REQUIRE(got.status == expected.status);
+        BOOST_REQUIRE(got.why == expected.why);
         BOOST_REQUIRE_EQUAL(got.credited_ms, expected.credited_ms);
         BOOST_REQUIRE_EQUAL(got.newly_mastered, expected.newly_mastered);
-        BOOST_REQUIRE((got.now == expected.now));
-        BOOST_REQUIRE((budget == model.bucket()));
+        BOOST_REQUIRE(got.now == expected.now);
+        BOOST_REQUIRE(budget == model.bucket());
         BOOST_REQUIRE_EQUAL(mine.module.view(), model.bound_to());
         BOOST_REQUIRE(std::ranges::equal(mine_pair.covered.pieces(), model.runs(module)));
         ++outcomes[static_cast<std::size_t>(got.status)];

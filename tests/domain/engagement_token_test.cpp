@@ -59,7 +59,7 @@ BOOST_AUTO_TEST_CASE(all_claims_are_read) {
   std::string_view detail = "untouched";
   const auto t = parse_engagement_token(text, &detail).value();
   BOOST_TEST(detail == "untouched");
-  BOOST_TEST((t.algorithm == signature_algorithm::es256));
+  BOOST_TEST(t.algorithm == signature_algorithm::es256);
   BOOST_TEST(t.device.text() == some_kid);
   BOOST_TEST(t.claims.student.view() == "student-4711");
   BOOST_TEST(t.claims.module.view() == "module-7");
@@ -70,7 +70,7 @@ BOOST_AUTO_TEST_CASE(all_claims_are_read) {
   BOOST_TEST(t.claims.issued_at_ms == 1'763'812'345'123);
   BOOST_TEST(t.claims.expires_at_ms.value() == 1'763'812'999'000);
   BOOST_TEST(t.signing_input == text.substr(0, text.rfind('.')));
-  BOOST_TEST((t.signing_input.data() == text.data()));
+  BOOST_TEST(t.signing_input.data() == text.data());
   BOOST_TEST(t.signature_bytes == 64);
   BOOST_TEST(std::string(t.signature.begin(), t.signature.end()) == signature_text);
 }
@@ -95,7 +95,7 @@ BOOST_AUTO_TEST_CASE(a_token_of_1023_bytes_passes_and_one_of_1024_is_too_large) 
   }
   BOOST_TEST(hit);
   BOOST_TEST((refusal(std::string(1024, '.')) == problem::token_too_large));
-  BOOST_TEST((refusal(std::string(1023, '.')) == problem::malformed_token));
+  BOOST_TEST(refusal(std::string(1023, '.')) == problem::malformed_token);
 }
 
 BOOST_AUTO_TEST_CASE(signatures_of_other_lengths_are_told_to_the_verifier) {
@@ -105,7 +105,7 @@ BOOST_AUTO_TEST_CASE(signatures_of_other_lengths_are_told_to_the_verifier) {
     BOOST_TEST(parse_engagement_token(text).value().signature_bytes ==
                std::min<std::size_t>(n, 65));
   }
-  BOOST_TEST((refusal(compact_jws(header, payload, "")) == problem::malformed_token));
+  BOOST_TEST(refusal(compact_jws(header, payload, "")) == problem::malformed_token);
 }
 
 BOOST_AUTO_TEST_CASE(there_are_exactly_two_dots) {
@@ -114,7 +114,7 @@ BOOST_AUTO_TEST_CASE(there_are_exactly_two_dots) {
   for (const auto& bad : {good + ".", "." + good, good + ".AA", good + "\n", good + "=", " " + good,
                           good.substr(0, good.rfind('.')), std::string{}, std::string{"."},
                           std::string{".."}, std::string{"..."}})
-    BOOST_TEST((refusal(bad) == problem::malformed_token));
+    BOOST_TEST(refusal(bad) == problem::malformed_token);
 }
 
 BOOST_AUTO_TEST_CASE(the_header_holds_exactly_three_members) {
@@ -129,12 +129,12 @@ BOOST_AUTO_TEST_CASE(the_header_holds_exactly_three_members) {
   for (const auto& extra : extras) {
     auto header = plain_header();
     header.emplace_back(extra);
-    BOOST_TEST((refusal(token_of(header, plain_payload())) == problem::malformed_token));
+    BOOST_TEST(refusal(token_of(header, plain_payload())) == problem::malformed_token);
   }
   for (std::size_t i = 0; i < 3; ++i) {
     auto header = plain_header();
     header.erase(header.begin() + static_cast<std::ptrdiff_t>(i));
-    BOOST_TEST((refusal(token_of(header, plain_payload())) == problem::malformed_token));
+    BOOST_TEST(refusal(token_of(header, plain_payload())) == problem::malformed_token);
   }
 }
 
@@ -167,7 +167,7 @@ BOOST_AUTO_TEST_CASE(with_hs256_kid_names_the_session_as_well) {
   };
   const auto good = with_kid(some_kid + ".0f8fad5b-d9cb");
   const auto t = parse_engagement_token(good).value();
-  BOOST_TEST((t.algorithm == signature_algorithm::hs256));
+  BOOST_TEST(t.algorithm == signature_algorithm::hs256);
   BOOST_TEST(t.device.text() == some_kid);
   for (const auto& bad : {some_kid, some_kid + ".", some_kid + ".other", some_kid + "0f8fad5b-d9cb",
                           some_kid + ".0f8fad5b-d9cbx", some_kid.substr(1) + ".0f8fad5b-d9cb"})
@@ -262,7 +262,7 @@ BOOST_AUTO_TEST_CASE(a_member_given_twice_is_an_error_however_it_is_spelled) {
     BOOST_TEST(accepted(token_of(plain_header(), payload)), one);
     payload.emplace_back(other,
                          std::string_view{one} == R"("sub")" ? R"("student-4711")" : "1763812399");
-    BOOST_TEST((refusal(token_of(plain_header(), payload)) == problem::malformed_token), one);
+    BOOST_TEST(refusal(token_of(plain_header(), payload)) == problem::malformed_token, one);
   }
 }
 
@@ -278,7 +278,7 @@ BOOST_AUTO_TEST_CASE(every_claim_but_pr_and_exp_is_required) {
   for (std::size_t i = 0; i < plain_payload().size(); ++i) {
     auto payload = plain_payload();
     payload.erase(payload.begin() + static_cast<std::ptrdiff_t>(i));
-    BOOST_TEST((refusal(token_of(plain_header(), payload)) == problem::malformed_token));
+    BOOST_TEST(refusal(token_of(plain_header(), payload)) == problem::malformed_token);
   }
 }
 
@@ -463,29 +463,29 @@ BOOST_AUTO_TEST_CASE(times_have_exact_bounds) {
     c.issued_at_ms = issued;
     return check_time(c, now, policy);
   };
-  BOOST_TEST((at(now) == problem::none));
-  BOOST_TEST((at(now - 900'000) == problem::none));
-  BOOST_TEST((at(now - 900'001) == problem::stale_token));
-  BOOST_TEST((at(now + 30'000) == problem::none));
-  BOOST_TEST((at(now + 30'001) == problem::future_token));
+  BOOST_TEST(at(now) == problem::none);
+  BOOST_TEST(at(now - 900'000) == problem::none);
+  BOOST_TEST(at(now - 900'001) == problem::stale_token);
+  BOOST_TEST(at(now + 30'000) == problem::none);
+  BOOST_TEST(at(now + 30'001) == problem::future_token);
   c.expires_at_ms = now + 1;
-  BOOST_TEST((at(now) == problem::none));
+  BOOST_TEST(at(now) == problem::none);
   c.expires_at_ms = now;
-  BOOST_TEST((at(now) == problem::stale_token));
-  BOOST_TEST((at(now + 30'001) == problem::stale_token));
+  BOOST_TEST(at(now) == problem::stale_token);
+  BOOST_TEST(at(now + 30'001) == problem::stale_token);
 }
 
 BOOST_AUTO_TEST_CASE(intervals_are_clipped_or_implausible) {
   const auto check = [](media_interval i) { return plausible_interval(i, 600'000, 30'000); };
   BOOST_TEST((check({0, 30'000}).value() == media_interval{0, 30'000}));
-  BOOST_TEST((check({0, 30'001}).error() == problem::implausible_interval));
+  BOOST_TEST(check({0, 30'001}).error() == problem::implausible_interval);
   BOOST_TEST((check({590'000, 601'000}).value() == media_interval{590'000, 600'000}));
-  BOOST_TEST((check({590'000, 601'001}).error() == problem::implausible_interval));
+  BOOST_TEST(check({590'000, 601'001}).error() == problem::implausible_interval);
   BOOST_TEST((check({599'999, 600'500}).value() == media_interval{599'999, 600'000}));
-  BOOST_TEST((check({600'000, 600'500}).error() == problem::implausible_interval));
-  BOOST_TEST((check({5, 5}).error() == problem::implausible_interval));
+  BOOST_TEST(check({600'000, 600'500}).error() == problem::implausible_interval);
+  BOOST_TEST(check({5, 5}).error() == problem::implausible_interval);
   // The length is that of the claim: clipping does not make a long interval plausible.
-  BOOST_TEST((check({570'500, 601'000}).error() == problem::implausible_interval));
+  BOOST_TEST(check({570'500, 601'000}).error() == problem::implausible_interval);
   constexpr auto highest = std::numeric_limits<media_ms>::max();
   BOOST_TEST((plausible_interval({highest - 10, highest}, highest, 30'000).value() ==
               media_interval{highest - 10, highest}));

@@ -52,7 +52,7 @@ BOOST_AUTO_TEST_CASE(names_are_distinct_and_lead_back) {
     const auto& info = describe(which);
     BOOST_TEST(names.insert(info.name).second);
     BOOST_TEST(!info.title.empty());
-    BOOST_TEST((problem_from_name(info.name) == which));
+    BOOST_TEST(problem_from_name(info.name) == which);
     for (char c : info.name) BOOST_TEST(((c >= 'a' && c <= 'z') || c == '-'));
   }
   BOOST_TEST(describe(problem::stale_token).name == "stale-token");

@@ -38,9 +38,9 @@ BOOST_AUTO_TEST_CASE(merging_is_idempotent_commutative_and_associative) {
     for (int round = 0; round < 5'000; ++round) {
       const auto a = random_progress(random), b = random_progress(random),
                  c = random_progress(random);
-      BOOST_REQUIRE((merged(a, a) == a));
-      BOOST_REQUIRE((merged(a, b) == merged(b, a)));
-      BOOST_REQUIRE((merged(merged(a, b), c) == merged(a, merged(b, c))));
+      BOOST_REQUIRE(merged(a, a) == a);
+      BOOST_REQUIRE(merged(a, b) == merged(b, a));
+      BOOST_REQUIRE(merged(merged(a, b), c) == merged(a, merged(b, c)));
     }
   }
 }

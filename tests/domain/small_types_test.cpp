@@ -23,7 +23,7 @@ BOOST_AUTO_TEST_CASE(a_result_is_a_value_or_an_error) {
 
   result<std::string, problem> bad{problem::conflict};
   BOOST_TEST(!bad);
-  BOOST_TEST((bad.error() == problem::conflict));
+  BOOST_TEST(bad.error() == problem::conflict);
   BOOST_CHECK_THROW((void)bad.value(), std::bad_variant_access);
 
   result<std::unique_ptr<int>, problem> moved{std::make_unique<int>(7)};

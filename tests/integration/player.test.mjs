@@ -338,10 +338,8 @@ describe('the player page', { concurrency: 3 }, () => {
       await leaver.load();
       assert.ok((await leaver.status()).buffered > 0);
       assert.equal(sent[0][0].alg, 'ES256');
-      assert.ok(
-        sent.flat().some(({ alg, epk }) => alg === 'ES256' && epk),
-        'no key was offered',
-      );
+      const offers = sent.flat().filter(({ alg, epk }) => alg === 'ES256' && epk);
+      assert.ok(offers.length > 0, 'no key was offered');
       assert.equal(sent.at(-1)[0].alg, 'HS256');
       sent.length = 0;
       await gateway.launch(port);

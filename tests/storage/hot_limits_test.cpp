@@ -66,7 +66,7 @@ BOOST_AUTO_TEST_CASE(a_coverage_in_too_many_pieces) {
     BOOST_TEST(int(merged.error().code) == int(storage_error::too_many_pieces));
     const std::vector<pair_key> keys{pair, innocent.key};
     const auto read = must(store.read(keys));
-    BOOST_TEST((read[0]->covered == *answer.covered));
+    BOOST_TEST(read[0]->covered == *answer.covered);
     BOOST_TEST(read[1].has_value());
 
     pair_progress absent{pair_of("cyd", "m1"), {}};

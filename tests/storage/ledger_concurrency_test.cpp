@@ -61,7 +61,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(two_gateways_checkpoint_the_same_pairs, Place, pla
     const auto key = pair("s" + std::to_string(i), "m" + std::to_string(i % 3));
     const auto state = need(reader->read(std::vector<pair_key>{key}))[0];
     BOOST_REQUIRE(state.has_value());
-    BOOST_TEST((state->covered == covering({{0, (2 * rounds - 1) * 1'000}})));
+    BOOST_TEST(state->covered == covering({{0, (2 * rounds - 1) * 1'000}}));
     BOOST_TEST(state->mastered_ms >= 1'000);
   }
   const auto events = need(reader->completions(0, 500));

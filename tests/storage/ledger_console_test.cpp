@@ -18,9 +18,9 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(ended_sessions_stay_until_their_end, Place, places
   need(two->end_console_sessions({&second, 1}, 0));  // once more
   auto found = need(two->ended_console_sessions(0, 10));
   BOOST_REQUIRE_EQUAL(found.size(), 2u);
-  BOOST_TEST((found[0].id == second.id));
+  BOOST_TEST(found[0].id == second.id);
   BOOST_TEST(found[0].expires_ms == 5'000);
-  BOOST_TEST((found[1].id == first.id));
+  BOOST_TEST(found[1].id == first.id);
   BOOST_TEST(need(two->ended_console_sessions(0, 1)).size() == 1u);
   BOOST_TEST(need(two->ended_console_sessions(1'000, 10)).size() == 1u);
   // A write forgets what is over.

@@ -126,7 +126,7 @@ class random_walk {
         return event.student != wanted.student ||
                (!wanted.module.empty() && event.module != wanted.module);
       });
-      BOOST_TEST((need(tested_.completions(0, 500, wanted)) == expected));
+      BOOST_TEST(need(tested_.completions(0, 500, wanted)) == expected);
     }
     compare_newest(all);
     compare_summaries();
@@ -146,8 +146,8 @@ class random_walk {
     auto expected = all;
     std::erase_if(expected, [&](const auto& event) { return event.student != all[0].student; });
     std::reverse(expected.begin(), expected.end());
-    BOOST_TEST((need(tested_.newest_completions(all.back().sequence + 1, 500,
-                                                {.student = all[0].student})) == expected));
+    BOOST_TEST(need(tested_.newest_completions(all.back().sequence + 1, 500,
+                                               {.student = all[0].student})) == expected);
   }
 
   void compare_summaries() {
@@ -167,7 +167,7 @@ class random_walk {
     for (const auto& summary : found) {
       auto& [name, wanted] = *next++;
       wanted.average_centipercent = static_cast<std::int32_t>(centipercent[name] / wanted.students);
-      BOOST_TEST((summary == wanted), name);
+      BOOST_TEST(summary == wanted, name);
     }
   }
 
@@ -193,7 +193,7 @@ class random_walk {
       auto part = need(tested_.progress_of_student(who, cursor, limit));
       BOOST_TEST(part.items.size() <= limit);
       for (auto& item : part.items) {
-        BOOST_TEST((item.key.student == who));
+        BOOST_TEST(item.key.student == who);
         listed.emplace_back(item.key.module.view(), item.state);
       }
       more = part.next.has_value();
@@ -202,7 +202,7 @@ class random_walk {
     std::vector<std::pair<std::string, progress>> expected;
     for (const auto& [key, state] : model_.pairs)
       if (key.first == who.view()) expected.emplace_back(key.second, state);
-    BOOST_TEST((listed == expected));
+    BOOST_TEST(listed == expected);
 
     a_module();
     const auto of_module = need(tested_.progress_of_module(last_module_, "s2", 500));
@@ -239,7 +239,7 @@ class random_walk {
     const auto record = need(tested_.get_module(id));
     const auto known = model_.modules.find(std::string(id.view()));
     BOOST_TEST(record.has_value() == (known != model_.modules.end()));
-    if (record && known != model_.modules.end()) BOOST_TEST((*record == known->second));
+    if (record && known != model_.modules.end()) BOOST_TEST(*record == known->second);
 
     std::vector<module_record> modules;
     for (std::optional<std::string> cursor{""}; cursor;) {
@@ -249,7 +249,7 @@ class random_walk {
     }
     BOOST_TEST(modules.size() == model_.modules.size());
     auto expected = model_.modules.begin();
-    for (const auto& one : modules) BOOST_TEST((one == (expected++)->second));
+    for (const auto& one : modules) BOOST_TEST(one == (expected++)->second);
 
     std::vector<thumbprint> kids;
     for (std::uint8_t n = 0; n < 7; ++n) kids.push_back(device(n, "x").kid);
@@ -259,10 +259,10 @@ class random_walk {
     for (std::size_t i = 0; i < kids.size(); ++i) {
       const auto held = model_.devices.find(kids[i]);
       BOOST_TEST(devices[i].has_value() == (held != model_.devices.end()));
-      if (devices[i] && held != model_.devices.end()) BOOST_TEST((*devices[i] == held->second));
+      if (devices[i] && held != model_.devices.end()) BOOST_TEST(*devices[i] == held->second);
     }
     const auto who = a_student();
-    BOOST_TEST((need(tested_.devices_of(who)) == model_.devices_of(who)));
+    BOOST_TEST(need(tested_.devices_of(who)) == model_.devices_of(who));
 
     const auto key = a_pair();
     BOOST_TEST(need(tested_.is_assigned(key)) ==
@@ -277,7 +277,7 @@ class random_walk {
         changes_read_ = change.sequence;
         BOOST_REQUIRE(changes_seen_ < model_.changes.size());
         const auto& [what, key] = model_.changes[changes_seen_++];
-        BOOST_TEST((change.what == what));
+        BOOST_TEST(change.what == what);
         BOOST_TEST(change.key == key);
       }
     BOOST_TEST(changes_seen_ == model_.changes.size());
@@ -341,8 +341,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_union_may_have_more_pieces_than_a_device_may_rep
   auto states = need(tested->checkpoint(std::vector<pair_progress>{{key, odd}}, 2));
   merge(even, odd);
   BOOST_TEST(even.covered.pieces().size() == 2 * limits::coverage_intervals_max);
-  BOOST_TEST((states[0] == even));
-  BOOST_TEST((need(tested->read(std::vector<pair_key>{key}))[0] == even));
+  BOOST_TEST(states[0] == even);
+  BOOST_TEST(need(tested->read(std::vector<pair_key>{key}))[0] == even);
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(mastery_is_decided_by_the_catalogue, Place, places) {

@@ -64,7 +64,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_checkpoint_adds_what_is_new, Place, places) {
                                          seen("cid", "other", covering({{0, 700'000}}), 700'000)};
   need(tested->checkpoint(first, 1, &grown));
   BOOST_REQUIRE(grown.size() == 2u);
-  BOOST_TEST((grown[0].module == module("m")));
+  BOOST_TEST(grown[0].module == module("m"));
   BOOST_TEST(grown[0].duration_ms == 2'500);
   BOOST_TEST(grown[0].ms == (bin_sums{1'500, 1'500, 500}), boost::test_tools::per_element());
   auto held = need_heatmap(*tested, "m");
@@ -75,7 +75,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_checkpoint_adds_what_is_new, Place, places) {
 
   need(tested->checkpoint(first, 2, &grown));  // again: nothing is new
   BOOST_TEST(grown.empty());
-  BOOST_TEST((need_heatmap(*tested, "m").bins == held.bins));
+  BOOST_TEST(need_heatmap(*tested, "m").bins == held.bins);
   // From another gateway: what both know counts once, and so does a gap of 200 ms that closes.
   need(tested->checkpoint(std::vector{seen("ann", "m", covering({{1'700, 2'000}}))}, 3, &grown));
   BOOST_REQUIRE(grown.size() == 1u);
@@ -245,7 +245,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_broken_part_is_corrupt, Place, places) {
                         : "UPDATE heatmap_part SET viewer_ms[64] = 1");
   const auto answer = tested->heatmap_of(module("m"));
   BOOST_REQUIRE(!answer.has_value());
-  BOOST_TEST((answer.error().code == storage_error::corrupt));
+  BOOST_TEST(answer.error().code == storage_error::corrupt);
 }
 
 /// The same pairs, new to the ledger, from two gateways at once: each millisecond counts once.

@@ -63,7 +63,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(another_deployment_is_refused, Place, places) {
   const auto tested = make_migrated(place);
   execute(place, "UPDATE deployment SET value = '128' WHERE key = 'partitions'");
   const auto answer = tested->migrate();
-  BOOST_TEST((code_of(answer) == storage_error::mismatch));
+  BOOST_TEST(code_of(answer) == storage_error::mismatch);
   BOOST_TEST(answer.error().detail.find("partitions = 128") != std::string::npos);
   execute(place, "UPDATE deployment SET value = '256' WHERE key = 'partitions'");
   need(tested->migrate());
@@ -73,14 +73,14 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_newer_schema_is_refused, Place, places) {
   const Place place;
   const auto tested = make_migrated(place);
   execute(place, "INSERT INTO schema_migration (number, name) VALUES (999, 'from the future')");
-  BOOST_TEST((code_of(tested->migrate()) == storage_error::mismatch));
+  BOOST_TEST(code_of(tested->migrate()) == storage_error::mismatch);
   BOOST_TEST(need(tested->version()).applied == 999);
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(an_empty_database_is_a_mismatch, Place, places) {
   const Place place;
   const auto tested = place.make();
-  BOOST_TEST((code_of(tested->last_change()) == storage_error::mismatch));
+  BOOST_TEST(code_of(tested->last_change()) == storage_error::mismatch);
   need(tested->migrate());
   BOOST_TEST(need(tested->last_change()) == 0);
 }
@@ -127,8 +127,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(what_cannot_be_read_is_corrupt, Place, places) {
   execute(place, "UPDATE device SET algorithm = 1");
   BOOST_TEST(
       (code_of(tested->read(std::vector<pair_key>{batch[0].key})) == storage_error::corrupt));
-  BOOST_TEST((code_of(tested->progress_of_student(student("s"), "", 1)) == storage_error::corrupt));
-  BOOST_TEST((code_of(tested->devices_of(student("s"))) == storage_error::corrupt));
+  BOOST_TEST(code_of(tested->progress_of_student(student("s"), "", 1)) == storage_error::corrupt);
+  BOOST_TEST(code_of(tested->devices_of(student("s"))) == storage_error::corrupt);
   BOOST_TEST(need(tested->last_change()) > 0);  // the others still work
 }
 

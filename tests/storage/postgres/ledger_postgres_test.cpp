@@ -88,7 +88,7 @@ BOOST_AUTO_TEST_CASE(a_server_that_is_killed_is_unavailable_until_it_is_back) {
   for (int i = 0; i < 2; ++i) {
     const auto broken = tested->checkpoint(short_batch, 2);
     BOOST_REQUIRE(!broken.has_value());
-    BOOST_TEST((broken.error().code == storage_error::unavailable));
+    BOOST_TEST(broken.error().code == storage_error::unavailable);
   }
   server.start();
   BOOST_TEST(need(tested->read(std::vector<pair_key>{short_batch[0].key}))[0].has_value());
@@ -105,8 +105,8 @@ BOOST_AUTO_TEST_CASE(a_server_that_is_stuck_does_not_hold_the_caller) {
   const auto lasted = std::chrono::steady_clock::now() - begun;
   server.resume();
   BOOST_REQUIRE(!stuck.has_value());
-  BOOST_TEST((stuck.error().code == storage_error::unavailable));
-  BOOST_TEST((lasted < 10s));
+  BOOST_TEST(stuck.error().code == storage_error::unavailable);
+  BOOST_TEST(lasted < 10s);
   BOOST_TEST(need(tested->checkpoint(short_batch, 2)).size() == 1u);
 }
 
@@ -121,7 +121,7 @@ BOOST_AUTO_TEST_CASE(a_lock_that_is_held_too_long_is_unavailable) {
     sql.exec("SELECT FROM progress FOR UPDATE");
     const auto waited = tested->checkpoint(short_batch, 2);
     BOOST_REQUIRE(!waited.has_value());
-    BOOST_TEST((waited.error().code == storage_error::unavailable));
+    BOOST_TEST(waited.error().code == storage_error::unavailable);
   }
   need(tested->checkpoint(short_batch, 3));
 }
@@ -159,7 +159,7 @@ BOOST_AUTO_TEST_CASE(a_connection_ended_by_the_server_is_made_anew) {
       " 'watchkeeper' AND datname = current_database()");
   const auto broken = tested->last_change();
   BOOST_REQUIRE(!broken.has_value());
-  BOOST_TEST((broken.error().code == storage_error::unavailable));
+  BOOST_TEST(broken.error().code == storage_error::unavailable);
   BOOST_TEST(need(tested->last_change()) == 0);
 }
 
@@ -175,7 +175,7 @@ BOOST_AUTO_TEST_CASE(a_read_only_server_refuses_writes_and_serves_reads) {
   const auto tested = place.make();
   const auto refused = tested->checkpoint(short_batch, 1);
   BOOST_REQUIRE(!refused.has_value());
-  BOOST_TEST((refused.error().code == storage_error::refused));
+  BOOST_TEST(refused.error().code == storage_error::refused);
   BOOST_TEST(need(tested->last_change()) == 0);
 }
 
@@ -209,7 +209,7 @@ BOOST_AUTO_TEST_CASE(health_names_the_server) {
 BOOST_AUTO_TEST_CASE(sqlstates_are_classified) {
   using postgres::classify_sqlstate;
   const auto is = [](std::string_view state, storage_error wanted) {
-    BOOST_TEST((classify_sqlstate(state) == wanted), state);
+    BOOST_TEST(classify_sqlstate(state) == wanted, state);
   };
   for (const auto* state : {"", "08006", "57014", "57P01", "40P01", "55P03", "53300", "58030"})
     is(state, storage_error::unavailable);
@@ -224,7 +224,7 @@ BOOST_AUTO_TEST_CASE(texts_that_are_not_of_the_format_are_not_read) {
   using postgres::parse_bytea;
   using postgres::parse_multirange;
   BOOST_TEST(parse_multirange("{}").has_value());
-  BOOST_TEST((parse_multirange("{[0,10),[300,400)}") == covering({{0, 10}, {300, 400}})));
+  BOOST_TEST(parse_multirange("{[0,10),[300,400)}") == covering({{0, 10}, {300, 400}}));
   for (const auto* text : {"", "{", "{[0,10)", "{[0,10)]", "{[0,10)} ", "{[0,10),}", "{[0,10]}",
                            "{(0,10)}", "{[10,0)}", "{[-5,10)}", "{[0,10),[100,110)}", "{[0,)}",
                            "{[0,99999999999)}", "{[300,400),[0,10)}", "{[0,10)[300,400)}"})

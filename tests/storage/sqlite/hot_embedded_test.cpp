@@ -100,7 +100,7 @@ BOOST_AUTO_TEST_CASE(what_was_acknowledged_survives_a_killed_process) {
       // Of the batch that was under way all or nothing came through.
       BOOST_TEST(numbers >= acknowledged + 1);
       BOOST_TEST(numbers <= acknowledged + 2);
-      BOOST_TEST((state->covered == held[0]->covered));
+      BOOST_TEST(state->covered == held[0]->covered);
     }
   }
 }

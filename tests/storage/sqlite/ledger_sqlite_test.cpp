@@ -47,7 +47,7 @@ BOOST_AUTO_TEST_CASE(a_folder_that_is_not_there_is_unavailable_until_it_is) {
   const auto tested = make_sqlite_ledger((folder / "ledger.db").string());
   const auto missing = tested->migrate();
   BOOST_REQUIRE(!missing.has_value());
-  BOOST_TEST((missing.error().code == storage_error::unavailable));
+  BOOST_TEST(missing.error().code == storage_error::unavailable);
   std::filesystem::create_directory(folder);
   need(tested->migrate());
 }
@@ -58,7 +58,7 @@ BOOST_AUTO_TEST_CASE(a_file_of_something_else_is_corrupt) {
   const auto tested = place.make();
   const auto answer = tested->migrate();
   BOOST_REQUIRE(!answer.has_value());
-  BOOST_TEST((answer.error().code == storage_error::corrupt));
+  BOOST_TEST(answer.error().code == storage_error::corrupt);
 }
 
 BOOST_AUTO_TEST_CASE(a_writer_that_does_not_end_makes_others_unavailable) {
@@ -67,8 +67,8 @@ BOOST_AUTO_TEST_CASE(a_writer_that_does_not_end_makes_others_unavailable) {
   {
     sqlite_database other(place.url, {});
     const sqlite_transaction held(other, sqlite_transaction::mode::write);
-    BOOST_TEST((code_of_write(*tested) == storage_error::unavailable));  // after 5 s
-    BOOST_TEST(need(tested->last_change()) == 0);                        // readers go on
+    BOOST_TEST(code_of_write(*tested) == storage_error::unavailable);  // after 5 s
+    BOOST_TEST(need(tested->last_change()) == 0);                      // readers go on
   }
   need(tested->checkpoint(some_batch, 2));
 }
@@ -83,7 +83,7 @@ BOOST_AUTO_TEST_CASE(a_failed_checkpoint_leaves_nothing_behind) {
   batch.push_back({pair("s", "mastered"), {.covered = covering({{0, 10}}), .duration_ms = 10}});
   const auto answer = tested->checkpoint(batch, 1);
   BOOST_REQUIRE(!answer.has_value());
-  BOOST_TEST((answer.error().code == storage_error::refused));
+  BOOST_TEST(answer.error().code == storage_error::refused);
   BOOST_TEST(need(tested->progress_of_student(student("s"), "", 10)).items.empty());
   sqlite_database(place.url, {}).execute("DROP TRIGGER full");
   need(tested->checkpoint(batch, 2));
