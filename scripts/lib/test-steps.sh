@@ -28,6 +28,9 @@ run_format() {
 define links 60 check first '' 'links and names in the documentation, a README in each room, the page of limits'
 run_links() { scripts/check-links && scripts/check-rooms && scripts/generate-limits --check; }
 
+define documentation 600 check first '' 'what the checks of the documentation find'
+run_documentation() { tests/scripts/documentation; }
+
 define shell 120 check first dependencies 'format and lint of shell'
 run_shell() { scripts/check-shell; }
 
