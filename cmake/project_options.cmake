@@ -133,7 +133,7 @@ function(watchkeeper_test folder)
   target_precompile_headers(${name}_test PRIVATE <boost/test/unit_test.hpp>)
   # Failed checks say what they saw.
   if(name MATCHES "^(base|domain|crypto|storage)$")
-    target_precompile_headers(${name}_test PRIVATE "${CMAKE_SOURCE_DIR}/tests/support/printers.hpp")
+    target_precompile_headers(${name}_test PRIVATE <tests/support/printers.hpp>)
   endif()
   # The module's main is made by a macro that must come before the header.
   set_source_files_properties(test_main.cpp PROPERTIES SKIP_PRECOMPILE_HEADERS ON SKIP_UNITY_BUILD_INCLUSION ON)
