@@ -6,8 +6,7 @@
 #include "storage/redis/connection.hpp"
 #include "tests/fuzz/require.hpp"
 
-namespace watchkeeper::storage {
-
+namespace watchkeeper {
 namespace {
 
 // A list that says it has more elements than this is as one for which there is no memory: hiredis
@@ -44,15 +43,16 @@ fuzz::scripted_redis::~scripted_redis() {
   now = {};
 }
 
-storage::redis_connection::redis_connection(storage::redis_url address)
-    : address_(std::move(address)) {}
-storage::redis_connection::~storage::redis_connection() = default;
+namespace storage {
+
+redis_connection::redis_connection(redis_url address) : address_(std::move(address)) {}
+redis_connection::~redis_connection() = default;
 
 bool storage::redis_connection::usable() {
   return now.connected;
 }
 
-storage::stored<ok_t> redis_connection::open() {
+stored<ok_t> redis_connection::open() {
   now.connected = true;
   return ok;
 }
@@ -61,25 +61,25 @@ void redis_connection::close() noexcept {
   now.connected = false;
 }
 
-storage::stored<std::vector<storage::redis_reply>> redis_connection::run(
-    std::span<const storage::redis_command> commands) {
-  std::vector<storage::redis_reply> replies;
+stored<std::vector<redis_reply>> redis_connection::run(std::span<const redis_command> commands) {
+  std::vector<redis_reply> replies;
   for (const auto& command : commands) {
     REQUIRE(command.size() > 0);
     void* raw = nullptr;
     if (redisReaderGetReply(now.reader, &raw) != REDIS_OK || raw == nullptr) {
       close();
-      return storage::storage_failure{storage::storage_error::unavailable, "the script has ended"};
+      return storage_failure{storage_error::unavailable, "the script has ended"};
     }
     replies.emplace_back(static_cast<redisReply*>(raw));
   }
   return replies;
 }
 
-storage::stored<storage::redis_reply> redis_connection::run(const storage::redis_command& command) {
+stored<redis_reply> redis_connection::run(const redis_command& command) {
   auto replies = run(std::span(&command, 1));
   if (!replies) return replies.error();
   return std::move(replies.value().front());
 }
 
-}  // namespace watchkeeper::storage
+}  // namespace storage
+}  // namespace watchkeeper

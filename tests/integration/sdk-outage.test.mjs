@@ -22,7 +22,7 @@ before(() => {
   directory = temporaryDirectory('sdk-outage');
   clock = path.join(directory, 'clock');
   fs.writeFileSync(clock, Buffer.alloc(8));
-  const libraries = path.join(build, 'client');
+  const libraries = path.join(build, 'sdk', 'c');
   const compile = (...more) =>
     runSync('cc', ['-std=c11', '-O1', '-Wall', '-Wextra', '-Werror', ...more]);
   compile(
@@ -53,7 +53,7 @@ class Device {
     device.module = module;
     device.student = `o-${process.pid}-${++made}`;
     const file = (name) => path.join(directory, `${device.student}.${name}`);
-    const watch = path.join(build, 'examples', 'watch');
+    const watch = path.join(build, 'sdk', 'examples', 'watch');
     const identity = JSON.parse(
       runSync(watch, ['--identity', '--key', file('pem')], { encoding: 'utf8' }),
     );

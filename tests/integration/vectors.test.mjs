@@ -10,7 +10,7 @@ import { root } from './lib/stores.mjs';
 import { describe, test } from './lib/test.mjs';
 
 const file = JSON.parse(
-  fs.readFileSync(path.join(root, 'docs', 'vectors', 'session-key.json'), 'utf8'),
+  fs.readFileSync(path.join(root, 'sdk', 'vectors', 'session-key.json'), 'utf8'),
 );
 assert.equal(file.info, info);
 
