@@ -1,22 +1,19 @@
 #include "server/identity/login_cookie.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <stdexcept>
+#include <span>
 
+#include "base/atomic_file.hpp"
 #include "base/base64url.hpp"
 
 namespace watchkeeper::server {
 namespace {
 
+constexpr std::size_t key_file_bytes_max = 1024;  // a longer file is another
 constexpr std::size_t time_bytes = 8;
 constexpr std::size_t body_bytes = login::id_bytes + login::fingerprint_bytes + time_bytes;
 constexpr std::size_t sealed_bytes = body_bytes + 32;
@@ -51,13 +48,7 @@ crypto::sha256_digest cookie_sealer::mac(std::string_view purpose, std::string_v
   std::string text(purpose);
   text += '\0';
   text += bytes;
-  crypto::sha256_digest made{};
-  unsigned length = 0;
-  if (HMAC(EVP_sha256(), secret_.data(), static_cast<int>(secret_.size()),
-           reinterpret_cast<const unsigned char*>(text.data()), text.size(), made.data(),
-           &length) == nullptr)
-    throw std::runtime_error("HMAC failed");
-  return made;
+  return keyed_.mac(text);
 }
 
 std::string cookie_sealer::seal(const login& opened) const {
@@ -91,6 +82,10 @@ std::string cookie_sealer::csrf_of(const login& opened) const {
   return base64url::encode(mac("csrf", body_of(opened)));
 }
 
+bool cookie_sealer::is_csrf_of(const login& opened, std::string_view shown) const {
+  return crypto::constant_time_equal(bytes_of(shown), bytes_of(csrf_of(opened)));
+}
+
 std::string_view login_cookie_of(std::string_view field) noexcept {
   while (!field.empty()) {
     const auto end = field.find(';');
@@ -115,39 +110,20 @@ result<cookie_sealer::key, std::string> load_cookie_key(const std::string& data_
   std::filesystem::create_directories(data_dir, error);
   if (error) return fmt::format("cannot make the directory {}: {}", data_dir, error.message());
   const auto path = (std::filesystem::path(data_dir) / "console-session.key").string();
-  const auto failed = [&](std::string_view what) {
-    return fmt::format("cannot {} {}: {}", what, path, std::strerror(errno));
-  };
-  // Made beside and linked: whoever is first wins, and nobody reads half a key.
   if (::access(path.c_str(), F_OK) != 0) {
     cookie_sealer::key fresh{};
     crypto::random_bytes(fresh);
-    const auto made = fmt::format("{}.{}.new", path, getpid());
-    ::unlink(made.c_str());  // of a crashed process that had the same id
-    const int file = ::open(made.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (file < 0) return failed("make");
-    const bool written =
-        ::write(file, fresh.data(), fresh.size()) == static_cast<ssize_t>(fresh.size()) &&
-        ::fsync(file) == 0;
-    const bool linked = ::close(file) == 0 && written &&
-                        (::link(made.c_str(), path.c_str()) == 0 || errno == EEXIST);
-    if (!linked) {
-      auto why = failed("write");
-      ::unlink(made.c_str());
-      return why;
-    }
-    ::unlink(made.c_str());
+    const auto wrong = create_whole(path, std::string(fresh.begin(), fresh.end()), 0600);
+    // Whoever is first wins: where another process was, its key is read below.
+    if (!wrong.empty() && ::access(path.c_str(), F_OK) != 0) return wrong;
   }
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return failed("read");
-  std::array<std::uint8_t, 33> read{};
-  const auto got = ::read(file, read.data(), read.size());
-  ::close(file);
+  const auto file = read_whole(path, key_file_bytes_max);
+  if (!file) return file.error();
   cookie_sealer::key secret{};
-  if (got != static_cast<ssize_t>(secret.size()))
+  if (file->text.size() != secret.size())
     return fmt::format("{} does not hold a key of 32 bytes; delete it to have a new one made",
                        path);
-  std::copy_n(read.begin(), secret.size(), secret.begin());
+  std::copy(file->text.begin(), file->text.end(), secret.begin());
   return secret;
 }
 

@@ -9,6 +9,7 @@
 #include "base/result.hpp"
 #include "base/units.hpp"
 #include "crypto/digest.hpp"
+#include "crypto/hmac.hpp"
 
 /// The cookie that keeps a person logged in to the console (docs/adr/0009-sealed-cookie.md).
 namespace watchkeeper::server {
@@ -36,7 +37,7 @@ login::token_fingerprint fingerprint_of(const crypto::sha256_digest& token_diges
 class cookie_sealer {
  public:
   using key = std::array<std::uint8_t, 32>;
-  explicit cookie_sealer(const key& secret) : secret_(secret) {}
+  explicit cookie_sealer(const key& secret) : keyed_(secret) {}
 
   /// The cookie's value: base64url, 96 characters.
   [[nodiscard]] std::string seal(const login& opened) const;
@@ -45,10 +46,12 @@ class cookie_sealer {
   /// What a request that writes must show beside the cookie: only a page of this origin has read
   /// it.
   [[nodiscard]] std::string csrf_of(const login& opened) const;
+  /// In constant time.
+  [[nodiscard]] bool is_csrf_of(const login& opened, std::string_view shown) const;
 
  private:
   [[nodiscard]] crypto::sha256_digest mac(std::string_view purpose, std::string_view bytes) const;
-  key secret_;
+  crypto::hmac_sha256 keyed_;
 };
 
 /// The value of the cookie `login_cookie_name` in a cookie field (RFC 6265, section 5.4); empty

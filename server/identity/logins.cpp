@@ -1,7 +1,5 @@
 #include "server/identity/logins.hpp"
 
-#include <span>
-
 namespace watchkeeper::server {
 
 using net::request_field;
@@ -33,12 +31,7 @@ std::optional<logins::opened> logins::find(const net::http_request& request, uni
 }
 
 bool logins::may_write(const net::http_request& request, const login& what) const {
-  const auto shown = request.field(request_field::csrf);
-  const auto right = sealer_.csrf_of(what);
-  const auto bytes = [](std::string_view text) {
-    return std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
-  };
-  return crypto::constant_time_equal(bytes(shown), bytes(right));
+  return sealer_.is_csrf_of(what, request.field(request_field::csrf));
 }
 
 }  // namespace watchkeeper::server
