@@ -152,6 +152,18 @@ export class Gateway {
   }
 
   /** Ends the process with the signal and gives {code, signal}. */
+  /** From the return of this on the process does nothing, until `thaw` or its end. */
+  async freeze() {
+    const { pid } = this.child;
+    this.child.kill('SIGSTOP');
+    await until('the gateway stands still', () =>
+      fs.readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') T '),
+    );
+  }
+  thaw() {
+    this.child.kill('SIGCONT');
+  }
+
   async end(signal = 'SIGTERM') {
     await this.client?.close();
     if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill(signal);
