@@ -504,7 +504,9 @@ BOOST_AUTO_TEST_CASE(replies_from_many_threads_at_once) {
       BOOST_REQUIRE(answer.body == std::to_string(1 + 2 * k));
     }
   BOOST_TEST(s.running.statistics().responses_dropped == 0u);
-  BOOST_TEST(s.running.statistics().requests == std::uint64_t{connections * streams});
+  BOOST_TEST(eventually(s.running, [&](const auto& n) {
+    return n.requests == std::uint64_t{connections * streams};
+  }));
 }
 
 BOOST_AUTO_TEST_CASE(five_hundred_connections) {
@@ -520,7 +522,7 @@ BOOST_AUTO_TEST_CASE(five_hundred_connections) {
   }
   for (int i = 0; i < 500; ++i)
     BOOST_REQUIRE(clients[static_cast<std::size_t>(i)].read_answer(1).body == std::to_string(i));
-  BOOST_TEST(s.running.statistics().connections_open == 500u);
+  BOOST_TEST(eventually(s.running, [](const auto& n) { return n.connections_open == 500u; }));
   clients.clear();
   BOOST_TEST(eventually(s.running, [](const auto& n) { return n.connections_open == 0; }));
 }
