@@ -2,7 +2,7 @@
  * The page of the demonstration: plays a video and shows what the gateway credits.
  *
  * ?student= and ?module= name the pair, ?gateway= another gateway than the page's own, ?video= another
- * playlist; ?heartbeat= and ?interval= (milliseconds) shorten the heartbeats, ?full= makes answers with progress
+ * playlist; ?heartbeat= and ?interval= (milliseconds) shorten the heartbeats, ?full= makes responses with progress
  * rarer, ?session=off does without session keys, ?buffer= (seconds) loads more of the video ahead.
  * #enrol=<admin token> lets the page enrol its own key. That is for a demonstration: a real page never
  * holds such a token.
@@ -36,13 +36,13 @@ const options: Options = {
   gateway: parameters.get('gateway') ?? location.origin,
   student: student(),
   module: parameters.get('module') ?? 'player-demo',
-  // Each answer is shown.
-  fullAnswerEvery: 1,
+  // Each response is shown.
+  fullResponseEvery: 1,
 };
 for (const [name, option] of [
   ['heartbeat', 'heartbeatMs'],
   ['interval', 'maxIntervalMs'],
-  ['full', 'fullAnswerEvery'],
+  ['full', 'fullResponseEvery'],
 ] as const) {
   const value = parameters.get(name);
   if (value) options[option] = Number(value);
@@ -56,7 +56,7 @@ function notice(text: string): void {
   line.hidden = text === '';
 }
 
-function say(kind: 'answer' | 'problem' | 'drop' | 'mastered', what: string, text: string): void {
+function say(kind: 'result' | 'failure' | 'drop' | 'mastered', what: string, text: string): void {
   const line = document.createElement('li');
   const time = document.createElement('time');
   time.textContent = new Date().toLocaleTimeString('en-GB');
@@ -84,7 +84,7 @@ function show(progress: ModuleProgress): void {
   badge.textContent = progress.state === 'MASTERED' ? 'MASTERED' : 'In progress';
 }
 
-/** The gateway tells a device how much was seen, not which parts; this page remembers what it heard. */
+/** The gateway reports to a device how much was seen, not which parts; this page remembers the credited parts. */
 const memory = `coverage ${options.gateway} ${options.student} ${options.module}`;
 function remember(): void {
   localStorage.setItem(memory, JSON.stringify(strip.credited));
@@ -115,13 +115,13 @@ async function enrol(tracker: Tracker): Promise<void> {
     body: JSON.stringify({ student: options.student, jwk }),
   });
   if (!response.ok)
-    notice(`The gateway did not enrol this browser: it answered ${response.status}.`);
+    notice(`The gateway did not enrol this browser: its response was ${response.status}.`);
   else await tracker.flush();
 }
 
 /** Draws what this page believes to have played: only for the picture, the reports are the tracker's. */
 function drawPlayback(): { settle: (...spans: Span[]) => void } {
-  /** Played, and not yet answered by the gateway. */
+  /** Played, and without a result of the gateway yet. */
   let pending: Span[] = [];
   let fromMs: number | undefined;
   let lastMs = 0;
@@ -168,7 +168,7 @@ function showEvents(tracker: Tracker): void {
     remember();
     settle([progress.fromMs, progress.toMs]);
     say(
-      'answer',
+      'result',
       progress.status,
       `${range(progress)}, ${progress.completionPercentage.toFixed(2)} %`,
     );
@@ -181,15 +181,15 @@ function showEvents(tracker: Tracker): void {
     settle(...heartbeats.map(({ fromMs, toMs }): Span => [fromMs, toMs]));
     say('drop', `${count} dropped`, `${reason}: ${heartbeats.map(range).join(', ')}`);
   });
-  tracker.on('problem', ({ name, status, detail, retry }) => {
+  tracker.on('failure', ({ name, status, detail, retry }) => {
     say(
-      'problem',
+      'failure',
       name,
-      `${status > 200 ? status : ''} ${detail} (${{ now: 'sent again', later: 'kept', enrol: 'kept until enrolled', never: 'dropped' }[retry]})`.trim(),
+      `${status > 200 ? status : ''} ${detail} (${{ now: 'sent again', later: 'waits', enrol: 'waits for the enrolment', never: 'dropped' }[retry]})`.trim(),
     );
     if (name === 'unknown-device')
       notice(
-        'This browser is not enrolled. Open the link that scripts/run prints, or register the key below; what you play is kept meanwhile.',
+        'This browser is not enrolled. Open the link that scripts/run prints, or register the key below; what you play waits meanwhile.',
       );
     if (name === 'storage')
       notice(

@@ -1,4 +1,4 @@
-/** The coverage strip: what was credited, what was played and is not answered yet, where we are. */
+/** The coverage strip: what was credited, what was played and has no result yet, where we are. */
 
 export type Span = [fromMs: number, toMs: number];
 
@@ -40,11 +40,11 @@ export class Strip {
     this.#credited = union([...this.#credited, ...spans]);
   }
 
-  /** `kept`: played in this page and not answered for. */
-  draw(kept: Span[], durationMs: number): void {
+  /** `pending`: played in this page, without a result. */
+  draw(pending: Span[], durationMs: number): void {
     if (!(durationMs > 0)) return;
     const bars = [
-      ...kept.map((span) => this.#bar(span, durationMs, 'kept')),
+      ...pending.map((span) => this.#bar(span, durationMs, 'pending')),
       ...this.#credited.map((span) => this.#bar(span, durationMs, 'credited')),
     ];
     this.#here ??= this.#bar([0, 0], 1, 'here');

@@ -65,7 +65,7 @@ describe('the player page', { concurrency: 3 }, () => {
     test('who plays the whole video, at double speed, reaches MASTERED', {
       timeout: 180_000,
     }, async () => {
-      // With as many answers without progress as the module asks for unless told otherwise.
+      // With as many responses without progress as the module asks for unless told otherwise.
       const player = await arrive(gateway, {
         enrol: false,
         query: { full: 2 },
@@ -103,7 +103,7 @@ describe('the player page', { concurrency: 3 }, () => {
       const heard = await player.heard();
       assert.equal(heard.mastered.length, 1);
       assert.deepEqual(heard.drop, []);
-      assert.deepEqual(heard.problem, []);
+      assert.deepEqual(heard.failure, []);
       assert.equal(await player.text('badge'), 'MASTERED');
       assert.ok(Number(await player.text('percentage')) >= 95);
       assert.deepEqual(player.errors, []);
@@ -409,9 +409,9 @@ describe('the player page', { concurrency: 3 }, () => {
       await player.loaded();
       await player.play();
       await player.reaches(12_000);
-      // The gateway stands still when it is killed, and all that was sent before is answered: so nothing is in doubt.
+      // The gateway stands still when it is killed, and all that was sent before has a result: so nothing is in doubt.
       await until(
-        'all is answered while the gateway stands still',
+        'everything has a result while the gateway stands still',
         async () => {
           if ((await player.status()).buffered !== 0) return false;
           await gateway.freeze();

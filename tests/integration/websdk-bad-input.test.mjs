@@ -44,12 +44,12 @@ describe('the module for web pages and what is no gateway', { concurrency: 3 }, 
   after(() => browser?.close());
 
   const odd = {
-    'an answer that is not JSON': [
-      'bad-answer',
+    'a response that is not JSON': [
+      'bad-response',
       (response) => response.end('<html>Sign in</html>'),
     ],
     'a 200 with garbage in it': [
-      'bad-answer',
+      'bad-response',
       (response) => response.end('{"results":[{"status":"credited","sn":"x"}]}'),
     ],
     'a redirect': [
@@ -57,7 +57,7 @@ describe('the module for web pages and what is no gateway', { concurrency: 3 }, 
       (response) => response.writeHead(302, { location: '/v1/elsewhere' }).end(),
     ],
   };
-  for (const [name, [problem, answer]] of Object.entries(odd))
+  for (const [name, [failure, respond]] of Object.entries(odd))
     test(`${name} loses nothing, and neither does a clock that goes back an hour meanwhile`, {
       timeout: 120_000,
     }, async () => {
@@ -71,7 +71,7 @@ describe('the module for web pages and what is no gateway', { concurrency: 3 }, 
           request.on('data', (chunk) => (body += chunk));
           request.on('end', () => {
             if (request.method !== 'POST') return response.writeHead(404).end();
-            if (strange) return answer(response);
+            if (strange) return respond(response);
             const tokens = body.split('\n');
             delivered.push(...tokens.map(claimsOf));
             response.end(credit(tokens));
@@ -87,13 +87,13 @@ describe('the module for web pages and what is no gateway', { concurrency: 3 }, 
         });
         await player.play();
         await until(
-          'a heartbeat was answered',
+          'a heartbeat has a result',
           async () => (await player.heard()).progress.length > 0,
         );
         strange = true;
         await until(
-          'the odd answer was noticed',
-          async () => (await player.heard()).problem.length > 0,
+          'the odd response was noticed',
+          async () => (await player.heard()).failure.length > 0,
         );
         await player.evaluate(() => {
           const now = Date.now.bind(Date);
@@ -107,8 +107,8 @@ describe('the module for web pages and what is no gateway', { concurrency: 3 }, 
         await player.settled();
         const heard = await player.heard();
         assert.deepEqual(
-          [...new Set(heard.problem.map(({ name: of, retry }) => `${of} ${retry}`))],
-          [`${problem} later`],
+          [...new Set(heard.failure.map(({ name: of, retry }) => `${of} ${retry}`))],
+          [`${failure} later`],
         );
         assert.deepEqual(heard.drop, []);
         assert.ok(!paths.has('/v1/elsewhere'), 'the redirect was followed');
@@ -162,9 +162,9 @@ describe('the module for web pages and what is no gateway', { concurrency: 3 }, 
       await careful.reaches(3_000);
       await careful.pause();
       const played = await careful.position();
-      const { problem, drop, progress } = await careful.heard();
+      const { failure, drop, progress } = await careful.heard();
       assert.deepEqual(
-        [...new Set(problem.map(({ name, retry, status }) => `${name} ${retry} ${status}`))],
+        [...new Set(failure.map(({ name, retry, status }) => `${name} ${retry} ${status}`))],
         ['unreachable later 0'],
       );
       assert.deepEqual([drop, progress], [[], []]);

@@ -58,19 +58,19 @@ async function measure(name, query) {
     // As fast as one heartbeat is still due at a time: the element tells its position four times a second.
     await player.play(3);
     // The first heartbeats pay for the handshake, the preflight, the keys and the header table.
-    const answered = async (n) =>
+    const settled = async (n) =>
       until(
-        `${n} heartbeats of ${name} are answered`,
+        `${n} heartbeats of ${name} have results`,
         async () => {
           const { traffic, buffered } = await player.status();
           return traffic.heartbeats >= n && buffered === 0 && traffic;
         },
         { timeoutMs: 120_000, everyMs: 20 },
       );
-    const warm = await answered(6);
+    const warm = await settled(6);
     deviceSignatures = 0;
     const start = { up: proxy.up, down: proxy.down, ...warm, connections: proxy.connections };
-    const end = await answered(warm.heartbeats + heartbeats);
+    const end = await settled(warm.heartbeats + heartbeats);
     const count = end.heartbeats - start.heartbeats;
     const a = (from, to) => Math.round((to - from) / count);
     measured[name] = {
@@ -91,7 +91,7 @@ async function measure(name, query) {
   }
 }
 
-describe('bytes a heartbeat, with progress in every second answer', { concurrency: 3 }, () => {
+describe('bytes a heartbeat, with progress in every second response', { concurrency: 3 }, () => {
   test('signed by the device: under 600 up and 200 down', { timeout: 180_000 }, async () => {
     const { up, down } = await measure('es256', { session: 'off', full: 2 });
     assert.ok(up > 300 && up < 600, `${up} up`);
@@ -107,7 +107,7 @@ describe('bytes a heartbeat, with progress in every second answer', { concurrenc
     assert.ok(down > 100 && down < 200, `${down} down`);
     assert.equal(deviceSignatures, 0);
   });
-  test('with progress in every answer it is more down', { timeout: 180_000 }, async () => {
+  test('with progress in every response it is more down', { timeout: 180_000 }, async () => {
     const { up, down } = await measure('es256-full', { session: 'off', full: 1 });
     assert.ok(up < 600, `${up} up`);
     assert.ok(down > 200 && down < 400, `${down} down`);

@@ -5,10 +5,10 @@ export interface BackoffLimits {
   maxMs: number;
 }
 
-/** A gateway that asks for more patience than this is asked again all the same. */
-export const MAX_RETRY_AFTER_MS = 600_000;
+/** A gateway that asks for a longer wait than this is asked again all the same. */
+export const MAX_RETRY_AFTER_MS = 3_600_000;
 /** Clocks are put right by less than this all the time. */
-const CLOCK_SLEW_MS = 1_000;
+export const CLOCK_SLEW_MS = 1_000;
 
 /**
  * Exponential with full jitter: any time up to `base × 2^failures`, so that devices which failed
@@ -21,17 +21,16 @@ export function waitMs(
   limits: BackoffLimits,
   random: () => number,
 ): number {
-  const ceiling = Math.min(limits.maxMs, limits.baseMs * 2 ** Math.min(failures, 30));
+  const ceiling = Math.min(limits.maxMs, limits.baseMs * 2 ** failures);
   return Math.round(Math.min(retryAfterMs ?? 0, MAX_RETRY_AFTER_MS) + random() * ceiling);
 }
 
-/** The header field `Retry-After`: seconds or a date (RFC 9110, 10.2.3). Nonsense is undefined. */
-export function retryAfterMs(value: string | null, nowMs: number): number | undefined {
-  if (!value) return undefined;
-  if (/^\d{1,9}$/.test(value.trim())) return Number(value) * 1000;
-  const date = Date.parse(value);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - nowMs);
-}
+/**
+ * The header field `Retry-After` in seconds (RFC 9110, 10.2.3). A date is undefined, like nonsense: the device's
+ * clock, with which it would have to be compared, may be wrong.
+ */
+export const retryAfterMs = (value: string | null): number | undefined =>
+  /^\d{1,9}$/.test(value!) ? Number(value) * 1000 : undefined;
 
 /**
  * What is left of a wait that was noted by the device's clock. A clock that says an earlier time than

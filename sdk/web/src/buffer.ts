@@ -1,5 +1,5 @@
 /**
- * Which heartbeats are kept while the gateway cannot be reached. Pure.
+ * Which heartbeats stay in the buffer while the gateway cannot be reached. Pure.
  *
  * At most five. Those that adjoin are joined first, as long as the joined one is short enough; then
  * the oldest go. One that was ever sent is not joined any more: it may have been credited under its
@@ -7,7 +7,7 @@
  */
 import type { Moment } from './clock.js';
 
-/** A heartbeat as it is kept: what is claimed. It is signed when it is sent. */
+/** A heartbeat in the buffer: what is claimed. It is signed when it is sent. */
 export interface Claim {
   /** Given by the store, ascending. */
   id?: number;
@@ -50,7 +50,7 @@ export function joinable(a: Claim, b: Claim, limits: BufferLimits): boolean {
 }
 
 /**
- * `claims` in the order they were made. Those in `inFlight` (their ids) are under way: neither joined,
+ * `claims` in the order they were made. Those in `inFlight` (their ids) are in flight: neither joined,
  * nor dropped, nor counted. Gives new objects for what changed.
  */
 export function settle(
@@ -58,7 +58,7 @@ export function settle(
   limits: BufferLimits,
   inFlight: ReadonlySet<number>,
 ): { remaining: Claim[]; dropped: Claim[] } {
-  const isBusy = (claim: Claim): boolean => claim.id !== undefined && inFlight.has(claim.id);
+  const isBusy = (claim: Claim): boolean => inFlight.has(claim.id!);
   const idle = claims.filter((claim) => !isBusy(claim));
   let over = idle.length - limits.maxHeartbeats;
   let remaining: Claim[] = [...claims];

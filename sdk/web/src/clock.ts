@@ -2,6 +2,7 @@
  * What time it is for the gateway. Learned from `server_time`, carried on by the clock that never
  * goes back, so that setting the device's clock changes nothing. Pure: both clocks come as arguments.
  */
+import { MAX_ROUND_TRIP_MS } from './limits.js';
 
 /** The device's two clocks at one moment, milliseconds. */
 export interface Reading {
@@ -27,12 +28,13 @@ export class Clock {
     this.life = life;
   }
 
-  /** An answer with the gateway's time arrived. */
-  learn(serverMs: number, now: Reading): void {
-    this.#anchor = { serverMs, monoMs: now.monoMs };
+  /** A response with the gateway's time arrived. It was made between the request, at `sentMonoMs`, and now. */
+  learn(serverMs: number, sentMonoMs: number, { monoMs }: Reading): void {
+    const wayMs = Math.min(monoMs - sentMonoMs, MAX_ROUND_TRIP_MS) / 2;
+    this.#anchor = { serverMs: serverMs + wayMs, monoMs };
   }
 
-  /** The gateway's time, or the device's while the gateway has not answered. */
+  /** The gateway's time, or the device's while no response has come. */
   nowMs(now: Reading): number {
     return this.#anchor ? this.#anchor.serverMs + (now.monoMs - this.#anchor.monoMs) : now.wallMs;
   }

@@ -36,8 +36,10 @@ export type Cause = 'tick' | 'cut' | 'jump';
 /** The rates that an engagement token can carry. */
 export const MIN_RATE = 0.25;
 export const MAX_RATE = 4;
-/** A busy browser tells a position late. So much in all, from one interruption to the next. */
+/** A busy browser gives a position late. So much in all, from one interruption to the next. */
 export const TOLERANCE_MS = 750;
+/** The clock of the media may be faster than that of the machine by so much. */
+export const MAX_DRIFT = 1.01;
 /**
  * A position that stood still while it should have moved makes up for no more than this, tolerance
  * included. What stands for longer was stalled, whether the browser said so or not: else that time
@@ -99,7 +101,10 @@ export class Cutter {
   #playedTo({ positionMs, atMs }: Snapshot): boolean {
     const passedMs = atMs - this.#last.atMs;
     const movedMs = positionMs - this.#last.positionMs;
-    this.#spareMs = Math.min(this.#spareMs + passedMs - movedMs / this.#last.rate, MAX_SPARE_MS);
+    this.#spareMs = Math.min(
+      this.#spareMs + passedMs * MAX_DRIFT - movedMs / this.#last.rate,
+      MAX_SPARE_MS,
+    );
     return movedMs >= 0 && passedMs >= 0 && passedMs <= MAX_STEP_MS && this.#spareMs >= 0;
   }
 

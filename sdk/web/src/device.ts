@@ -1,4 +1,4 @@
-/** The device's key: made here, kept in IndexedDB, impossible to take out. */
+/** The device's key: made here, stored in IndexedDB, impossible to take out. */
 import type { Store } from './store.js';
 import { type PublicJwk, publicJwk, thumbprint } from './token.js';
 

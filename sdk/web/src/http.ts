@@ -1,6 +1,7 @@
 /** One request to the gateway. */
 import { retryAfterMs } from './backoff.js';
 import type { Reading } from './clock.js';
+import { MAX_RESPONSE_BYTES } from './limits.js';
 
 /** The world outside, so that tests can stand in for it. */
 export interface Environment {
@@ -29,10 +30,7 @@ export interface HttpResponse {
   askedMs?: number | undefined;
 }
 
-/** No answer of a gateway is longer; what is longer is cut off and will not be believed. */
-const MAX_ANSWER_BYTES = 65_536;
-
-/** Rejects when there was no answer, or not in time. Redirects are not followed: a token is for one gateway. */
+/** Rejects when there was no response, or not in time. Redirects are not followed: a token is for one gateway. */
 export async function exchange(
   environment: Environment,
   traffic: Traffic,
@@ -54,14 +52,14 @@ export async function exchange(
   const reader = response.body?.getReader();
   const decoder = new TextDecoder();
   let text = '';
-  for (let bytes = 0; reader && bytes <= MAX_ANSWER_BYTES; ) {
+  for (let bytes = 0; reader && bytes <= MAX_RESPONSE_BYTES; ) {
     const { done, value } = await reader.read();
     if (done) break;
     bytes += value.length;
     traffic.bytesDown += value.length;
     text += decoder.decode(value, { stream: true });
-    if (bytes > MAX_ANSWER_BYTES) await reader.cancel();
+    if (bytes > MAX_RESPONSE_BYTES) await reader.cancel();
   }
-  const askedMs = retryAfterMs(response.headers.get('retry-after'), environment.reading().wallMs);
+  const askedMs = retryAfterMs(response.headers.get('retry-after'));
   return { status: response.status, text, askedMs };
 }

@@ -6,10 +6,10 @@ export { enrolment, type Tracker, track } from './tracker.js';
 export type {
   DropEvent,
   Events,
+  FailureEvent,
   MasteryState,
   ModuleProgress,
   Options,
-  ProblemEvent,
   ProgressEvent,
   Status,
 } from './types.js';

@@ -1,15 +1,16 @@
-/** What becomes of a heartbeat that was answered. */
-import { type Accepted, reactionTo } from './answer.js';
+/** What becomes of a heartbeat that has a result. */
+
 import type { Claim } from './buffer.js';
+import {
+  MAX_CORRECTIONS,
+  MAX_MODULES_REMEMBERED,
+  MAX_REMAINDERS,
+  MIN_CORRECTION_S,
+} from './limits.js';
+import { type Accepted, reactionTo } from './response.js';
 import type { Signed, Signer } from './signer.js';
 import type { QueueState } from './store.js';
-import type { DropEvent, ProblemEvent } from './types.js';
-
-/** So often the clock is set for one heartbeat. */
-const MAX_CORRECTIONS = 2;
-/** So often what was left of a heartbeat over the budget is sent again. */
-const MAX_REMAINDERS = 3;
-const MAX_MODULES_REMEMBERED = 32;
+import type { DropEvent, FailureEvent } from './types.js';
 
 /** What events call it. */
 export const pieceOf = ({
@@ -32,7 +33,7 @@ export function retryOf(
   problem: string,
   status: number,
   signer: Signer,
-): ProblemEvent['retry'] | 'alone' {
+): FailureEvent['retry'] | 'alone' {
   const reaction = reactionTo(problem, status);
   // Also where the gateway has another key than this page: the device key settles it.
   if (reaction === 'device-key' || (problem === 'bad-signature' && bySession)) {
@@ -42,7 +43,7 @@ export function retryOf(
   if (reaction !== 'clock') return reaction;
   claim.corrections = (claim.corrections ?? 0) + 1;
   // Signed with the right time already: then it is too old, and always will be.
-  const isNew = Math.abs(signer.iat(claim) - iat) >= 1;
+  const isNew = Math.abs(signer.iat(claim) - iat) >= MIN_CORRECTION_S;
   if (isNew && claim.corrections <= MAX_CORRECTIONS) return 'now';
   claim.corrections = 0;
   return problem === 'stale-token' ? 'never' : 'later';
@@ -57,7 +58,7 @@ export function remainderOf(claim: Claim, { status, creditedMs }: Accepted, sid:
   return [{ ...rest, sid, sn: 0, fromMs, remainder }];
 }
 
-/** The progress by module with these answers. Those of one request may have been given in any order. */
+/** The progress by module with these results. Those of one request may have been given in any order. */
 export function remember(
   known: QueueState['progress'],
   acceptances: [Claim, Accepted][],

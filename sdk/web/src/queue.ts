@@ -1,12 +1,12 @@
-/** What is kept for one gateway and student, and when it may be sent: the same for all tabs of the origin. */
+/** What is buffered for one gateway and student, and when it may be sent: the same for all tabs of the origin. */
 import { type BackoffLimits, remainingMs, waitMs } from './backoff.js';
 import { type BufferLimits, type Claim, settle } from './buffer.js';
 import type { Environment } from './http.js';
+import { LOCK_TIMEOUT_MS, MAX_TOKENS } from './limits.js';
 import type { QueueState, Store, Transaction } from './store.js';
 
-/** A request may carry so many tokens. */
-const MAX_TOKENS = 16;
-const LOCK_TIMEOUT_MS = 30_000;
+/** `failures` of a wait that is none: there was no failure before. */
+export const NO_FAILURE = -1;
 
 export interface QueueOptions {
   queue: string;
@@ -15,7 +15,7 @@ export interface QueueOptions {
 }
 
 export class Queue {
-  /** Under way: neither joined, nor dropped, nor counted. */
+  /** Neither joined, nor dropped, nor counted. */
   readonly inFlight = new Set<number>();
   /** As the last transaction left them. */
   waiting = 0;
@@ -39,7 +39,7 @@ export class Queue {
     });
   }
 
-  /** Does `work` while no other tab does the like. False: another was inFlight for too long. */
+  /** Does `work` while no other tab does the like. False: another was busy for too long. */
   async exclusively(work: () => Promise<void>): Promise<boolean> {
     const { locks } = this.#environment;
     if (locks) {
@@ -63,7 +63,7 @@ export class Queue {
 
   /** Settles, and gives what had to go and what is to be sent now, marked as sent. */
   async takeNext(alone: boolean): Promise<[dropped: Claim[], taken: Claim[]]> {
-    // A transaction may be tried again although it was carried out: what had to go then is told all the same.
+    // A transaction may be tried again although it was carried out: what had to go then is reported all the same.
     const gone = new Map<number, Claim>();
     const taken = await this.change((draft) => {
       const { state } = draft;
@@ -86,7 +86,7 @@ export class Queue {
   postpone(state: QueueState, failures: number, askedMs: number | undefined): void {
     state.waitMs = waitMs(failures, askedMs, this.#options.backoff, this.#environment.random);
     state.untilMs = this.#environment.reading().wallMs + state.waitMs;
-    state.failures = Math.min(failures + 1, 30);
+    state.failures = failures + 1;
     state.asked = askedMs !== undefined;
   }
 

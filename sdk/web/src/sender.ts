@@ -1,42 +1,43 @@
 /**
  * Sends what the queue holds: one request at a time, in order, over all tabs of the origin. Knows
- * what each answer means for the heartbeats, and never forgets one without saying so.
+ * what each response means for the heartbeats, and never forgets one without saying so.
  */
-import { type Accepted, type Rejection, type Result, reactionTo, readAnswer } from './answer.js';
+
 import type { Claim } from './buffer.js';
 import { Clock } from './clock.js';
 import type { DeviceKey } from './device.js';
 import { type Environment, exchange, type HttpResponse } from './http.js';
+import {
+  CATCHING_UP_MS,
+  LATE_MS,
+  MAX_DETAIL,
+  MAX_REMAINDER_WAIT_MS,
+  NEAR_MASTERY,
+} from './limits.js';
 import { pieceOf, remainderOf, remember, retryOf } from './outcome.js';
-import { Queue, type QueueOptions } from './queue.js';
+import { NO_FAILURE, Queue, type QueueOptions } from './queue.js';
+import {
+  type Accepted,
+  type Rejection,
+  type Result,
+  reactionTo,
+  readResponse,
+} from './response.js';
 import { type Signed, Signer, type SignerOptions } from './signer.js';
 import type { QueueState, Store } from './store.js';
-import type { Events, ModuleProgress, ProblemEvent, Status } from './types.js';
+import type { Events, FailureEvent, ModuleProgress, Status } from './types.js';
 
 export interface SenderOptions extends QueueOptions, SignerOptions {
   module: string;
-  fullAnswerEvery: number;
+  fullResponseEvery: number;
   timeoutMs: number;
 }
-
-/** A heartbeat this old had been waiting, as had all of a batch. */
-const LATE_MS = 15_000;
-/** So long after that the budget may be used up by what came late. */
-const CATCHING_UP_MS = 120_000;
-const MAX_REMAINDER_WAIT_MS = 30_000;
-/**
- * From so many percent on, until MASTERED, each answer is a full one. A module is mastered at 95 unless
- * it says otherwise, which a device does not know.
- */
-const NEAR_MASTERY = 90;
-/** Before the first: a wait that is none yet. */
-const NO_FAILURE = -1;
 
 type Emit = <K extends keyof Events>(name: K, event: Events[K]) => void;
 
 export class Sender {
   readonly clock: Clock;
-  /** The next answer is to be a full one. */
+  /** The next response is to be a full one. */
   askFull = true;
   readonly #options: SenderOptions;
   readonly #environment: Environment;
@@ -47,9 +48,9 @@ export class Sender {
   readonly #traffic = { requests: 0, heartbeats: 0, bytesUp: 0, bytesDown: 0 };
   readonly #queue: Queue;
   #catchingUpUntilMs = 0;
-  /** Answers without content, in a row. */
+  /** Responses without content, in a row. */
   #empty = 0;
-  /** The gateway refused several tokens at once: so many go one by one, each to its own verdict. */
+  /** The gateway refused several tokens at once: so many go one by one, each to its own result. */
   #alone = 0;
   #timer: unknown;
   #running: Promise<void> | undefined;
@@ -75,7 +76,7 @@ export class Sender {
     this.#signer = new Signer(options, environment, this.#traffic, device, this.clock);
   }
 
-  /** Keeps the claim, then sends. */
+  /** Stores the claim, then sends. */
   async add(claim: Claim): Promise<void> {
     // The request to write is made now: when the page is going away there is no later.
     await this.#store.appendClaim(claim);
@@ -89,17 +90,17 @@ export class Sender {
       while (this.#again) {
         this.#again = false;
         try {
-          // Another tab is inFlight for that long: its turn, and ours later.
+          // Another tab is busy for that long: its turn, and ours later.
           if (!(await this.#queue.exclusively(() => this.#sendAll())))
             this.#schedule(this.#options.backoff.baseMs);
         } catch (error) {
-          // What is kept stays, and is tried again. Not by the queue's own waiting, which may be what failed.
+          // What is buffered stays, and is tried again. Not by the queue's own waiting, which may be what failed.
           this.#schedule(this.#options.backoff.maxMs);
           const name = await this.#device.then(
             () => 'internal',
             () => 'no-key',
           );
-          this.#problem(name, 0, String(error), 'later');
+          this.#failure(name, 0, String(error), 'later');
         }
       }
       this.#running = undefined;
@@ -151,14 +152,14 @@ export class Sender {
     };
   }
 
-  /** The module's progress, from an answer to this tab or to another. */
+  /** The module's progress, from a response to this tab or to another. */
   applyProgress(progress: ModuleProgress): void {
     if (progress.state !== 'MASTERED' || this.#mastered) return;
     this.#mastered = true;
     this.#emit('mastered', progress);
   }
 
-  /** Tells the application when its picture of the status is out of date. */
+  /** Emits `status` when what the application knows of it is out of date. */
   emitStatus(): void {
     const status = this.status();
     const text = `${status.state} ${status.buffered} ${status.storage}`;
@@ -196,7 +197,7 @@ export class Sender {
       !!second ||
       !!first!.remainder ||
       failures > 0 ||
-      this.#empty + 1 >= this.#options.fullAnswerEvery ||
+      this.#empty + 1 >= this.#options.fullResponseEvery ||
       (known?.state === 'IN_PROGRESS' && known.completionPercentage >= NEAR_MASTERY)
     );
   }
@@ -211,6 +212,7 @@ export class Sender {
     if (!full) headers['prefer'] = 'return=minimal';
     const body = signed.map(({ text }) => text).join('\n');
     this.#traffic.heartbeats += claims.length;
+    const sentMonoMs = this.#environment.reading().monoMs;
     let response: HttpResponse;
     try {
       response = await exchange(
@@ -224,16 +226,17 @@ export class Sender {
       return this.#fail('unreachable', { status: 0, text: String(error) });
     }
     const { status, text } = response;
-    const answer = readAnswer(status, text, claims, !full);
+    const content = readResponse(status, text, claims, !full);
     // A redirect that is not followed shows as status 0.
-    if (!answer)
+    if (!content)
       return this.#fail(
-        status && (status < 300 || status > 399) ? 'bad-answer' : 'redirect',
+        status && (status < 300 || status > 399) ? 'bad-response' : 'redirect',
         response,
       );
-    if (answer.gatewayMs) this.clock.learn(answer.gatewayMs, this.#environment.reading());
-    if (!answer.results) {
-      const { problem, detail } = answer.rejection!;
+    if (content.gatewayMs)
+      this.clock.learn(content.gatewayMs, sentMonoMs, this.#environment.reading());
+    if (!content.results) {
+      const { problem, detail } = content.rejection!;
       if (reactionTo(problem, status) === 'later')
         return this.#fail(problem, { ...response, text: detail });
       this.#alone = claims.length;
@@ -241,7 +244,7 @@ export class Sender {
     }
     if (this.#alone) --this.#alone;
     this.#empty = status === 204 ? this.#empty + 1 : 0;
-    return this.#finish(signed, answer.results, response);
+    return this.#finish(signed, content.results, response);
   }
 
   /** Carries out the results. */
@@ -250,15 +253,11 @@ export class Sender {
     results: Result[],
     { status, askedMs }: HttpResponse,
   ): Promise<true> {
-    const isBatch = signed.length > 1;
+    const isBatch = !!signed[1];
     const doneIds = new Set<number>();
-    const remainders: Claim[] = [];
     const acceptances: [Claim, Accepted][] = [];
-    const drops = new Map<string, Claim[]>();
+    const drops: [Claim, string][] = [];
     const retries = new Set<string>();
-    const reading = this.#environment.reading();
-    if (isBatch || this.clock.nowMs(reading) - signed[0]!.iat * 1000 >= LATE_MS)
-      this.#catchingUpUntilMs = reading.monoMs + CATCHING_UP_MS;
     for (const [i, result] of results.entries()) {
       const one = signed[i]!;
       const { claim } = one;
@@ -266,38 +265,31 @@ export class Sender {
         const retry = this.#reject(one, result, status, isBatch);
         retries.add(retry);
         if (retry !== 'never') continue;
-        drops.set(result.problem, [...(drops.get(result.problem) ?? []), claim]);
+        drops.push([claim, result.problem]);
       } else {
         await one.accepted();
-        const { accepted } = result;
-        if (accepted) {
-          acceptances.push([claim, accepted]);
-          this.askFull ||= accepted.status === 'limited';
-          // Otherwise playback is faster than the module allows, and that is final.
-          if (reading.monoMs < this.#catchingUpUntilMs)
-            remainders.push(...remainderOf(claim, accepted, this.#environment.newId()));
-        }
+        if (result.accepted) acceptances.push([claim, result.accepted]);
       }
       doneIds.add(claim.id!);
     }
-    // Each that stays gets an answer of its own.
+    // Each that stays gets a response of its own.
     if (retries.has('alone')) this.#alone = signed.length - doneIds.size;
+    const remainders = this.#remaindersOf(signed, acceptances);
     await this.#queue.change((draft) => {
-      const { failures, progress } = draft.state;
       const state: QueueState = {
         failures: 0,
         untilMs: 0,
         waitMs: 0,
-        progress: remember(progress, acceptances),
+        progress: remember(draft.state.progress, acceptances),
       };
-      draft.state = state;
-      if (retries.has('later')) this.#queue.postpone(state, failures, askedMs);
+      if (retries.has('later')) this.#queue.postpone(state, draft.state.failures, askedMs);
       else if (remainders.length) {
         // The budget fills up while time passes; then there is room for what is left.
         const restMs = remainders.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0);
         this.#queue.postpone(state, NO_FAILURE, Math.min(restMs, MAX_REMAINDER_WAIT_MS));
       }
       if (retries.has('enrol')) state.halted = true;
+      draft.state = state;
       const taken = new Map(signed.map(({ claim }) => [claim.id, claim]));
       draft.claims = draft.claims
         .filter(({ id }) => !doneIds.has(id!))
@@ -305,8 +297,21 @@ export class Sender {
         .concat(remainders);
     });
     for (const [claim, accepted] of acceptances) this.#report(claim, accepted);
-    for (const [reason, claims] of drops) this.#drop(claims, reason);
+    for (const [claim, reason] of drops) this.#drop([claim], reason);
     return true;
+  }
+
+  /** What the budget had no room for, where late heartbeats have used it up. */
+  #remaindersOf(signed: Signed[], acceptances: [Claim, Accepted][]): Claim[] {
+    const reading = this.#environment.reading();
+    if (signed[1] || this.clock.nowMs(reading) - signed[0]!.iat * 1000 >= LATE_MS)
+      this.#catchingUpUntilMs = reading.monoMs + CATCHING_UP_MS;
+    // Otherwise playback is faster than the module allows, and that is final.
+    const isCatchingUp = reading.monoMs < this.#catchingUpUntilMs;
+    return acceptances.flatMap(([claim, accepted]) => {
+      this.askFull ||= accepted.status === 'limited';
+      return isCatchingUp ? remainderOf(claim, accepted, this.#environment.newId()) : [];
+    });
   }
 
   /** Gives what becomes of the heartbeat. `alone`: the rest of its batch is sent one by one. */
@@ -315,7 +320,7 @@ export class Sender {
     { problem, detail }: Rejection,
     status: number,
     isBatch: boolean,
-  ): ProblemEvent['retry'] | 'alone' {
+  ): FailureEvent['retry'] | 'alone' {
     // A rejection has no progress in it.
     this.askFull = true;
     const reaction = retryOf(one, problem, status, this.#signer);
@@ -323,11 +328,11 @@ export class Sender {
     const retry = reaction !== 'alone' || isBatch ? reaction : 'later';
     // That a session key is gone is nothing the application has to know.
     if (problem !== 'session-key-unknown')
-      this.#problem(problem, status, detail, retry === 'alone' ? 'now' : retry);
+      this.#failure(problem, status, detail, retry === 'alone' ? 'now' : retry);
     return retry;
   }
 
-  /** Tells the application what was credited. */
+  /** Emits what was credited. */
   #report(claim: Claim, { status, creditedMs, resumeMs }: Accepted): void {
     const progress: ModuleProgress = { ...this.#queue.state!.progress[claim.cid]!, resumeMs };
     this.#emit('progress', { ...progress, ...pieceOf(claim), status, creditedMs });
@@ -341,7 +346,7 @@ export class Sender {
       this.#queue.postpone(draft.state, draft.state.failures, askedMs);
     });
     this.#schedule(this.#queue.waitLeftMs(this.#queue.state!));
-    this.#problem(name, status, text.slice(0, 200), 'later');
+    this.#failure(name, status, text, 'later');
     return false;
   }
 
@@ -351,8 +356,8 @@ export class Sender {
     this.#timer = this.#environment.setTimer(() => void this.flush(), ms);
   }
 
-  #problem(name: string, status: number, detail: string, retry: ProblemEvent['retry']): void {
-    this.#emit('problem', { name, status, detail, retry });
+  #failure(name: string, status: number, detail: string, retry: FailureEvent['retry']): void {
+    this.#emit('failure', { name, status, detail: detail.slice(0, MAX_DETAIL), retry });
   }
 
   #drop(claims: Claim[], reason: string): void {

@@ -2,12 +2,12 @@
  * Session keys: one ECDSA signature a session, a MAC for every heartbeat after it. The key is agreed
  * on by ECDH with the gateway's public key; it is never stored and cannot be extracted.
  */
+
+import { MAX_MISSES } from './limits.js';
 import { type PublicJwk, publicJwk, utf8 } from './token.js';
 
 const CURVE = { name: 'ECDH', namedCurve: 'P-256' };
-const INFO = 'watchkeeper session key v1';
-/** So many refusals of fresh keys in a row mean that the gateway does not want session keys. */
-const MAX_MISSES = 3;
+export const INFO = 'watchkeeper session key v1';
 
 export interface GatewayKey {
   kid: string;
@@ -20,8 +20,8 @@ export async function gatewayKey(set: unknown): Promise<GatewayKey | undefined> 
   if (!Array.isArray(keys)) return undefined;
   for (const jwk of keys as (Partial<Record<string, unknown>> | null)[]) {
     if (jwk?.['kty'] !== 'EC' || jwk['crv'] !== 'P-256' || jwk['use'] !== 'enc') continue;
-    const { kid, x, y } = jwk;
-    if (typeof kid !== 'string' || typeof x !== 'string' || typeof y !== 'string') continue;
+    const { kid, x, y } = jwk as { kid: unknown; x: string; y: string };
+    if (typeof kid !== 'string') continue;
     try {
       const key = await crypto.subtle.importKey(
         'jwk',
@@ -32,7 +32,7 @@ export async function gatewayKey(set: unknown): Promise<GatewayKey | undefined> 
       );
       return { kid, key };
     } catch {
-      // Not a point on the curve: as good as absent.
+      // Not a point on the curve, or no text: as good as absent.
     }
   }
   return undefined;

@@ -3,11 +3,9 @@ import type { Claim } from './buffer.js';
 import type { Clock } from './clock.js';
 import type { DeviceKey } from './device.js';
 import { type Environment, exchange, type Traffic } from './http.js';
+import { KEYS_TIMEOUT_MS, MAX_KEYS_TRIES } from './limits.js';
 import { type GatewayKey, gatewayKey, SessionKey } from './session-key.js';
 import { signWithDevice, signWithSession } from './token.js';
-
-const KEYS_TIMEOUT_MS = 5_000;
-const MAX_KEYS_TRIES = 5;
 
 /** One claim on its way. */
 export interface Signed {
@@ -107,7 +105,7 @@ export class Signer {
     return claim.sid === this.#options.session;
   }
 
-  /** The gateway's key, asked for until there is an answer; undefined where there is none. */
+  /** The gateway's key, asked for until there is a response; undefined where there is none. */
   async #loadGatewayKey(calm: boolean): Promise<GatewayKey | undefined> {
     if (!this.#key.isOffered) return undefined;
     if (!this.#gatewayKey && this.#keysTries > 0 && calm) {
@@ -121,7 +119,7 @@ export class Signer {
           KEYS_TIMEOUT_MS,
           { cache: this.#cache },
         );
-        // Anything else than a fault that may pass is an answer.
+        // Anything else than a fault that may pass is a response that counts.
         if (status < 500 && status !== 429) this.#keysTries = 0;
         if (status === 200) this.#gatewayKey = await gatewayKey(JSON.parse(text));
       } catch {

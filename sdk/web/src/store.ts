@@ -1,13 +1,12 @@
 /**
- * Where keys and unsent heartbeats are kept: IndexedDB, or memory where that does not work (a private
+ * The storage of keys and unsent heartbeats: IndexedDB, or memory where that does not work (a private
  * window, a full disk). All tabs of an origin share one database.
  */
 import type { Claim } from './buffer.js';
+import { STORE_TIMEOUT_MS } from './limits.js';
 import type { ModuleProgress } from './types.js';
 
-const DATABASE = 'watchkeeper';
-/** Some browsers leave a request without any answer for ever. */
-const TIMEOUT_MS = 5_000;
+export const DATABASE = 'watchkeeper';
 
 /** What the tabs of an origin know together about one queue. */
 export interface QueueState {
@@ -21,7 +20,7 @@ export interface QueueState {
   asked?: boolean;
   /** The device is not enrolled: nothing is sent until the application says so. */
   halted?: boolean;
-  /** The last answer by module. */
+  /** The last result by module. */
   progress: Record<string, ModuleProgress>;
 }
 
@@ -55,7 +54,7 @@ export class MemoryStore implements Store {
   // Apart from the ids that the database gave to claims which were taken over from it.
   #nextId = 2 ** 40;
 
-  /** Takes over what another store held, after what is here. */
+  /** Takes over the content of another store, after what is here. */
   takeOver(name: string, { claims, state }: Draft): void {
     const merge = (draft: Draft): void => {
       const here = draft.claims;
@@ -118,7 +117,7 @@ class IndexedDbStore implements Store {
       const claims = queue.index('queue').getAll(name) as IDBRequest<Claim[]>;
       const state = states.get(name) as IDBRequest<QueueState | undefined>;
       let result: R;
-      // Requests of a transaction are answered in order, so both are there.
+      // Requests of a transaction are carried out in order, so both are there.
       state.onsuccess = () => {
         const before = claims.result;
         const draft: Draft = { claims: before, state: state.result ?? emptyState() };
@@ -180,7 +179,7 @@ function inTime<R>(
       } catch {
         // Too late: it may still become true, and what comes after it looks.
       }
-    }, TIMEOUT_MS);
+    }, STORE_TIMEOUT_MS);
   }).finally(() => clearTimeout(timer));
 }
 
@@ -202,7 +201,7 @@ function open(factory: IDBFactory): Promise<Store> {
 
 /**
  * IndexedDB for as long as it works. A failed operation is tried once more on a fresh connection;
- * then memory takes over, with all that was last seen of the queue, and `onFallback` is told why.
+ * then memory takes over, with all that was last seen of the queue, and `onFallback` gets the reason.
  */
 export class DurableStore implements Store {
   #current: Store | undefined;

@@ -4,16 +4,19 @@ import { type Cause, Cutter, type Snapshot } from './cutter.js';
 import { type DeviceKey, deviceKey, type Enrolment } from './device.js';
 import { Emitter } from './emitter.js';
 import type { Environment } from './http.js';
+import {
+  BACKOFF_BASE_MS,
+  BACKOFF_MAX_MS,
+  MAX_HEARTBEATS,
+  MAX_INTERVAL_MS,
+  TIMEOUT_MS,
+} from './limits.js';
 import { Sender } from './sender.js';
 import { DurableStore } from './store.js';
 import { base64url } from './token.js';
 import type { Events, ModuleProgress, Options, Status } from './types.js';
 
 const ID = /^[A-Za-z0-9._~:@-]{1,64}$/;
-const MAX_HEARTBEATS = 5;
-const MAX_INTERVAL_MS = 30_000;
-/** How long to wait for an answer. */
-const TIMEOUT_MS = 15_000;
 
 /**
  * When to look, and how. Around a stall there are cuts and no more: its time is not played, since the
@@ -121,11 +124,11 @@ export class Tracker extends Emitter<Events> {
     this.#queue = `${gateway} ${options.student}`;
     this.#cutter = new Cutter(heartbeatMs);
     this.#store = new DurableStore((detail) => {
-      this.emit('problem', { name: 'storage', status: 0, detail, retry: 'later' });
+      this.emit('failure', { name: 'storage', status: 0, detail, retry: 'later' });
       this.#sender.emitStatus();
     });
     this.#device = deviceKey(this.#store, options.student);
-    // Whoever waits for the key is told; nobody has to.
+    // Whoever waits for the key sees the rejection; nobody has to.
     this.#device.catch(() => undefined);
     this.#sender = new Sender(
       {
@@ -133,11 +136,11 @@ export class Tracker extends Emitter<Events> {
         queue: this.#queue,
         module: options.module,
         session: this.session,
-        fullAnswerEvery: within('fullAnswerEvery', options.fullAnswerEvery, 2, 1, 1_000),
+        fullResponseEvery: within('fullResponseEvery', options.fullResponseEvery, 2, 1, 1_000),
         sessionKeys: options.sessionKeys ?? true,
         timeoutMs: TIMEOUT_MS,
         buffer: { maxHeartbeats: MAX_HEARTBEATS, longestMs },
-        backoff: { baseMs: 1_000, maxMs: 60_000 },
+        backoff: { baseMs: BACKOFF_BASE_MS, maxMs: BACKOFF_MAX_MS },
       },
       environment,
       this.#store,
@@ -173,7 +176,7 @@ export class Tracker extends Emitter<Events> {
   }
 
   /**
-   * Reports what was played up to now and tries to send all that is kept, now; after an enrolment
+   * Reports what was played up to now and tries to send all that is buffered, now; after an enrolment
    * too. A time that the gateway asked to wait is waited. Resolves when the attempt is over.
    */
   async flush(): Promise<void> {
@@ -191,7 +194,7 @@ export class Tracker extends Emitter<Events> {
       await this.#sender.flush();
       this.#sender.stop();
       this.#channel?.close();
-      // A last answer may come yet, and a channel that is closed takes nothing.
+      // A last result may come yet, and a channel that is closed takes nothing.
       this.#channel = undefined;
     })();
     return this.#done;

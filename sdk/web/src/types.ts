@@ -14,11 +14,11 @@ export interface ModuleProgress {
   resumeMs: number;
 }
 
-/** `progress`: the gateway has answered for a heartbeat, with progress. Never a guess. */
+/** `progress`: the gateway gave the result of a heartbeat, with progress. Never a guess. */
 export interface ProgressEvent extends ModuleProgress {
   session: string;
   sequence: number;
-  /** The interval that was answered for, milliseconds of media time. */
+  /** The interval of the heartbeat, milliseconds of media time. */
   fromMs: number;
   toMs: number;
   /** `limited`: only the beginning of the interval counted. `duplicate`: it had been counted before. */
@@ -34,11 +34,11 @@ export interface DropEvent {
   heartbeats: { module: string; session: string; sequence: number; fromMs: number; toMs: number }[];
 }
 
-/** `problem`: something went wrong, whether or not heartbeats were lost by it. */
-export interface ProblemEvent {
+/** `failure`: something went wrong, whether or not heartbeats were lost by it. */
+export interface FailureEvent {
   /**
    * The gateway's name for it, or one of this module's own: `unreachable` (no connection, or no
-   * answer in time), `redirect`, `bad-answer` (not the gateway's), `storage` (memory is used instead),
+   * response in time), `redirect`, `bad-response` (not the gateway's), `storage` (memory is used instead),
    * `no-key` (the browser makes no keys; the page is not https://, most likely), `internal` (something
    * else in this module failed; `detail` has what).
    */
@@ -46,7 +46,7 @@ export interface ProblemEvent {
   /** The HTTP status, 0 when there was none. */
   status: number;
   detail: string;
-  /** `now`: sent again already; `later`: kept; `enrol`: kept until `flush()`; `never`: dropped. */
+  /** `now`: sent again already; `later`: still buffered; `enrol`: buffered until `flush()`; `never`: dropped. */
   retry: 'now' | 'later' | 'enrol' | 'never';
 }
 
@@ -54,10 +54,10 @@ export interface ProblemEvent {
 export interface Status {
   /**
    * `idle`: nothing is waiting. `sending`. `waiting`: something failed, there will be another try.
-   * `not-enrolled`: kept until `flush()`. `stopped`.
+   * `not-enrolled`: buffered until `flush()`. `stopped`.
    */
   state: 'idle' | 'sending' | 'waiting' | 'not-enrolled' | 'stopped';
-  /** Heartbeats that are not answered yet. */
+  /** Heartbeats without a result. */
   buffered: number;
   /** Milliseconds until the next try, 0 when none is planned. */
   nextTryMs: number;
@@ -74,7 +74,7 @@ export interface Events {
   /** The module has reached MASTERED; once. */
   mastered: ModuleProgress;
   drop: DropEvent;
-  problem: ProblemEvent;
+  failure: FailureEvent;
   status: Status;
 }
 
@@ -85,13 +85,13 @@ export interface Options {
   module: string;
   /** Media time of one heartbeat, milliseconds; 10 000 unless given, at most 30 000. */
   heartbeatMs?: number;
-  /** Longest interval that kept heartbeats are joined to, milliseconds; 30 000 unless given, at most that. */
+  /** Longest interval that buffered heartbeats are joined to, milliseconds; 30 000 unless given, at most that. */
   maxIntervalMs?: number;
   /**
-   * Every which answer has the progress in it, 1 to 1 000; 2 unless given. The others are empty: then
+   * One response in so many has the progress in it, 1 to 1 000; 2 unless given. The others are empty: then
    * there is no event `progress` for that heartbeat. See docs/sdk-web.md for where one comes in any case.
    */
-  fullAnswerEvery?: number;
+  fullResponseEvery?: number;
   /** Whether to agree on a session key where the gateway offers it; true unless given. */
   sessionKeys?: boolean;
 }

@@ -27,7 +27,7 @@ export interface Claims {
 }
 
 type Answer = Response | Error;
-export type Trouble = (request: {
+export type Intercept = (request: {
   url: string;
   body: string;
   tokens: string[];
@@ -56,9 +56,9 @@ export class ModelGateway {
   offsetMs = 0;
   maxAgeMs = 900_000;
   /** Asked before anything else; what it gives is the answer. */
-  trouble: Trouble | undefined;
+  intercept: Intercept | undefined;
   /** Answers get lost after the gateway has done its work. */
-  loseAnswers = 0;
+  loseResponses = 0;
   sessionKeys = false;
   limitTo: number | undefined;
   credited: Claims[] = [];
@@ -97,7 +97,7 @@ export class ModelGateway {
     const body = String(init?.body ?? '');
     const tokens = body ? body.split('\n') : [];
     this.requests.push({ url, tokens, init });
-    const answer = this.trouble?.({ url, body, tokens });
+    const answer = this.intercept?.({ url, body, tokens });
     if (answer instanceof Error) throw answer;
     if (answer) return answer;
     if (url.endsWith('/v1/keys')) {
@@ -107,8 +107,8 @@ export class ModelGateway {
     }
     const results = [];
     for (const token of tokens) results.push(await this.credit(token));
-    if (this.loseAnswers > 0) {
-      --this.loseAnswers;
+    if (this.loseResponses > 0) {
+      --this.loseResponses;
       throw new TypeError('Failed to fetch');
     }
     const [first] = results;

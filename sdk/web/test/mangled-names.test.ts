@@ -68,7 +68,7 @@ test('no mangled name is one of the language or the browser, or of an answer of 
   );
   expect(theirs.has('currentTime') && theirs.has('subtle')).toBe(true);
   const told = [
-    ...source('answer.ts').matchAll(/body\['(\w+)'\]|result\['(\w+)'\]|(\w+): \w+,/g),
+    ...source('response.ts').matchAll(/body\['(\w+)'\]|result\['(\w+)'\]|(\w+): \w+,/g),
   ].flatMap(([, ...names]) => names);
   expect(told).toContain('server_time');
   expect(MANGLED_NAMES.filter((name) => theirs.has(name) || told.includes(name))).toEqual([]);

@@ -20,7 +20,7 @@ let position: number;
 const QUEUE = 'https://gateway ann';
 
 function newSender(
-  more: { fullAnswerEvery?: number; sessionKeys?: boolean; session?: string } = {},
+  more: { fullResponseEvery?: number; sessionKeys?: boolean; session?: string } = {},
   key = Promise.resolve(device),
 ): Sender {
   sequence = 0;
@@ -30,7 +30,7 @@ function newSender(
       queue: QUEUE,
       module: 'm',
       session: 'one',
-      fullAnswerEvery: 1,
+      fullResponseEvery: 1,
       sessionKeys: true,
       timeoutMs: 1_000,
       buffer: { maxHeartbeats: 5, longestMs: 30_000 },
@@ -46,7 +46,7 @@ function newSender(
 
 const of = <K extends keyof Events>(name: K): Events[K][] =>
   events.filter((e) => e.name === name).map((e) => e.event as Events[K]);
-const problems = (): string[] => of('problem').map(({ name, retry }) => `${name} ${retry}`);
+const failures = (): string[] => of('failure').map(({ name, retry }) => `${name} ${retry}`);
 
 /** Ten seconds are played, and reported. */
 async function play(count = 1, more: Partial<Claim> = {}): Promise<void> {
@@ -126,7 +126,7 @@ describe('the sender', () => {
   });
 
   test('asks for content only as often as it was told to', async () => {
-    sender = newSender({ fullAnswerEvery: 3, sessionKeys: false });
+    sender = newSender({ fullResponseEvery: 3, sessionKeys: false });
     await play(7);
     expect(gateway.coveredMs).toBe(70_000);
     expect(of('progress').map(({ sequence: n }) => n)).toEqual([0, 3, 6]);
@@ -142,7 +142,7 @@ describe('the sender', () => {
       .map(({ init }) => (new Headers(init?.headers).get('prefer') ? '.' : 'f'))
       .join('');
   const seldom = (): void => {
-    sender = newSender({ fullAnswerEvery: 1_000, sessionKeys: false });
+    sender = newSender({ fullResponseEvery: 1_000, sessionKeys: false });
     gateway.requests = [];
   };
 
@@ -152,7 +152,7 @@ describe('the sender', () => {
     await sender.retryNow();
     await play(2);
     let told = false;
-    gateway.trouble = () => {
+    gateway.intercept = () => {
       // The player pauses while an answer is under way.
       if (!told) sender.askFull = told = true;
       return undefined;
@@ -183,15 +183,15 @@ describe('the sender', () => {
     await play(2);
     expect(asked()).toBe('f..f.');
     gateway.requests = [];
-    gateway.loseAnswers = 1;
+    gateway.loseResponses = 1;
     await play();
     await settle();
     await play();
     expect(asked()).toBe('.f.');
     gateway.requests = [];
-    gateway.trouble = ({ tokens }) => (tokens.length ? problem('not-assigned', 403) : undefined);
+    gateway.intercept = ({ tokens }) => (tokens.length ? problem('not-assigned', 403) : undefined);
     await play();
-    gateway.trouble = undefined;
+    gateway.intercept = undefined;
     await play(2);
     expect(asked()).toBe('.f.');
   });
@@ -212,10 +212,10 @@ describe('an outage', () => {
 
   test('of forty seconds loses nothing; the oldest goes ahead, the rest follows as one batch in order', async () => {
     await play();
-    gateway.trouble = away;
+    gateway.intercept = away;
     await play(4);
     expect(sender.status()).toMatchObject({ state: 'waiting', buffered: 4 });
-    gateway.trouble = undefined;
+    gateway.intercept = undefined;
     gateway.requests = [];
     await settle();
     expect(gateway.coveredMs).toBe(50_000);
@@ -227,7 +227,7 @@ describe('an outage', () => {
 
   test('of three minutes loses the oldest beyond five, and says which', async () => {
     await play();
-    gateway.trouble = away;
+    gateway.intercept = away;
     await play(18);
     expect(sender.status().buffered).toBe(5);
     const lost = of('drop');
@@ -240,7 +240,7 @@ describe('an outage', () => {
       .flatMap(({ heartbeats }) => heartbeats)
       .reduce((ms, { fromMs, toMs }) => ms + toMs - fromMs, 0);
     expect(lostMs).toBeGreaterThan(0);
-    gateway.trouble = undefined;
+    gateway.intercept = undefined;
     await settle();
     expect(gateway.coveredMs).toBe(190_000 - lostMs);
     const gone = lost.flatMap(({ heartbeats }) => heartbeats);
@@ -258,7 +258,7 @@ describe('an outage', () => {
         return store.transact(queue, change);
       },
     };
-    gateway.trouble = away;
+    gateway.intercept = away;
     await play();
     // None of them joins another.
     for (const sid of ['a', 'b', 'c', 'd', 'e', 'f'])
@@ -283,7 +283,7 @@ describe('an outage', () => {
   });
 
   test('makes the tries rarer, with jitter, and only one at a time', async () => {
-    gateway.trouble = away;
+    gateway.intercept = away;
     time.random = 1;
     await play();
     const waits: number[] = [];
@@ -299,15 +299,15 @@ describe('an outage', () => {
   });
 
   test('ends early when the browser says that it is online', async () => {
-    gateway.trouble = away;
+    gateway.intercept = away;
     await play(2);
-    gateway.trouble = undefined;
+    gateway.intercept = undefined;
     await sender.retryNow();
     expect(gateway.coveredMs).toBe(20_000);
   });
 
   test('of the answers only counts nothing twice', async () => {
-    gateway.loseAnswers = 1;
+    gateway.loseResponses = 1;
     await play(2);
     await settle();
     expect(gateway.coveredMs).toBe(20_000);
@@ -316,9 +316,9 @@ describe('an outage', () => {
   });
 
   test('outlives the page', async () => {
-    gateway.trouble = away;
+    gateway.intercept = away;
     await play(3);
-    gateway.trouble = undefined;
+    gateway.intercept = undefined;
     sender = newSender({ session: 'two' });
     time.pass(60_000);
     await sender.flush();
@@ -340,12 +340,12 @@ describe('what the gateway says about a heartbeat', () => {
     ['something-new', 418],
   ] as const) {
     test(`${name} is never tried again`, async () => {
-      gateway.trouble = ({ tokens }) => (tokens.length ? problem(name, status) : undefined);
+      gateway.intercept = ({ tokens }) => (tokens.length ? problem(name, status) : undefined);
       await play();
       await settle();
       expect(gateway.requests.filter(({ tokens }) => tokens.length)).toHaveLength(1);
       expect(of('drop')).toMatchObject([{ count: 1, reason: name }]);
-      expect(problems()).toEqual([`${name} never`]);
+      expect(failures()).toEqual([`${name} never`]);
       expect(sender.status().buffered).toBe(0);
     });
   }
@@ -357,18 +357,18 @@ describe('what the gateway says about a heartbeat', () => {
     ['draining', 503],
   ] as const) {
     test(`${name} waits for as long as Retry-After says, whatever the application wishes`, async () => {
-      gateway.trouble = ({ tokens }) =>
+      gateway.intercept = ({ tokens }) =>
         tokens.length ? problem(name, status, { 'retry-after': '7' }) : undefined;
       await play();
       expect(sender.status()).toMatchObject({ state: 'waiting', buffered: 1 });
       expect(sender.status().nextTryMs).toBeGreaterThanOrEqual(7_000);
-      gateway.trouble = undefined;
+      gateway.intercept = undefined;
       await sender.retryNow();
       expect(gateway.coveredMs).toBe(0);
       await settle();
       expect(gateway.coveredMs).toBe(10_000);
       expect(of('drop')).toEqual([]);
-      expect(problems()).toEqual([`${name} later`]);
+      expect(failures()).toEqual([`${name} later`]);
     });
   }
 
@@ -380,17 +380,17 @@ describe('what the gateway says about a heartbeat', () => {
     'bad-signature',
   ])
     test(`${name} with a status of the server's own fault says nothing about the heartbeat`, async () => {
-      gateway.trouble = ({ tokens }) => (tokens.length ? problem(name, 503) : undefined);
+      gateway.intercept = ({ tokens }) => (tokens.length ? problem(name, 503) : undefined);
       await play();
       expect(sender.status()).toMatchObject({ state: 'waiting', buffered: 1 });
-      gateway.trouble = undefined;
+      gateway.intercept = undefined;
       await settle();
       expect(gateway.coveredMs).toBe(10_000);
       expect(of('drop')).toEqual([]);
     });
 
   test('a problem that is named like something every object has is one of an unknown name', async () => {
-    gateway.trouble = ({ tokens }) => (tokens.length ? problem('constructor', 400) : undefined);
+    gateway.intercept = ({ tokens }) => (tokens.length ? problem('constructor', 400) : undefined);
     await play();
     expect(of('drop')).toMatchObject([{ count: 1, reason: 'constructor' }]);
   });
@@ -400,7 +400,7 @@ describe('what the gateway says about a heartbeat', () => {
     await play(3);
     expect(sender.status()).toMatchObject({ state: 'not-enrolled', buffered: 3 });
     expect(gateway.requests.filter(({ tokens }) => tokens.length)).toHaveLength(1);
-    expect(problems()).toEqual(['unknown-device enrol']);
+    expect(failures()).toEqual(['unknown-device enrol']);
     gateway.devices.set(device.kid, device.jwk);
     await sender.retryNow();
     expect(gateway.coveredMs).toBe(30_000);
@@ -408,10 +408,10 @@ describe('what the gateway says about a heartbeat', () => {
   });
 
   test('one bad heartbeat of a batch harms no other', async () => {
-    gateway.trouble = () => new TypeError('Failed to fetch');
+    gateway.intercept = () => new TypeError('Failed to fetch');
     await play(2);
     await play(1, { sub: 'bob' });
-    gateway.trouble = ({ tokens }) => {
+    gateway.intercept = ({ tokens }) => {
       if (tokens.length === 1 && decodeJwt(tokens[0]!).sub === 'bob')
         return problem('subject-mismatch', 403);
       if (tokens.length < 2) return undefined;
@@ -442,7 +442,7 @@ describe('what the gateway says about a heartbeat', () => {
     };
     await settle();
     expect(of('drop')).toMatchObject([{ count: 1, reason: 'subject-mismatch' }]);
-    expect(problems().slice(-2)).toEqual(['subject-mismatch now', 'subject-mismatch never']);
+    expect(failures().slice(-1)).toEqual(['subject-mismatch never']);
     expect(of('progress')).toHaveLength(2);
     expect(sender.status().buffered).toBe(0);
   });
@@ -450,11 +450,11 @@ describe('what the gateway says about a heartbeat', () => {
   describe('a problem that is not known, in the answer to a batch', () => {
     /** Three heartbeats were kept; in a batch the second of them is refused, by itself it gets `alone`. */
     async function refused(alone: () => Response): Promise<void> {
-      gateway.trouble = () => new TypeError('Failed to fetch');
+      gateway.intercept = () => new TypeError('Failed to fetch');
       await play();
       await play(3);
       const is = (token: string): boolean => (decodeJwt(token) as { sn: number }).sn === 2;
-      gateway.trouble = ({ tokens }) => {
+      gateway.intercept = ({ tokens }) => {
         if (!tokens.some(is)) return undefined;
         if (tokens.length === 1) return alone();
         const results = tokens
@@ -485,7 +485,7 @@ describe('what the gateway says about a heartbeat', () => {
     test('is settled by an answer of its own: dropped where its status says so', async () => {
       await refused(() => problem('brand-new', 418));
       expect(lengths()).toEqual([1, 3, 1]);
-      expect(problems().slice(-2)).toEqual(['brand-new now', 'brand-new never']);
+      expect(failures().slice(-2)).toEqual(['brand-new now', 'brand-new never']);
       expect(of('drop')).toMatchObject([
         { count: 1, reason: 'brand-new', heartbeats: [{ sequence: 2 }] },
       ]);
@@ -495,10 +495,10 @@ describe('what the gateway says about a heartbeat', () => {
     for (const status of [408, 425, 429, 500, 503])
       test(`is settled by an answer of its own: kept after ${status}`, async () => {
         await refused(() => problem('brand-new', status));
-        expect(problems().slice(-2)).toEqual(['brand-new now', 'brand-new later']);
+        expect(failures().slice(-2)).toEqual(['brand-new now', 'brand-new later']);
         expect(of('drop')).toEqual([]);
         expect(sender.status()).toMatchObject({ state: 'waiting', buffered: 1 });
-        gateway.trouble = undefined;
+        gateway.intercept = undefined;
         await settle();
         expect(gateway.credited.map(({ sn }) => sn)).toContain(2);
         expect(sender.status().buffered).toBe(0);
@@ -516,7 +516,7 @@ describe('what the gateway says about a heartbeat', () => {
     ] as const)
       test(`is kept where the answer is to another request than ours: ${name}`, async () => {
         await refused(() => problem(name, status));
-        expect(problems().slice(-2)).toEqual(['brand-new now', `${name} later`]);
+        expect(failures().slice(-2)).toEqual(['brand-new now', `${name} later`]);
         expect(of('drop')).toEqual([]);
         expect(sender.status()).toMatchObject({ state: 'waiting', buffered: 1 });
       });
@@ -531,16 +531,16 @@ describe('what the gateway says about a heartbeat', () => {
       expect(lengths()).toEqual([1, 3, 1]);
       expect(of('drop')).toEqual([]);
       expect(sender.status()).toMatchObject({ state: 'waiting', buffered: 1 });
-      gateway.trouble = undefined;
+      gateway.intercept = undefined;
       await settle();
       expect(gateway.credited.map(({ sn }) => sn)).toContain(2);
     });
   });
 
   test('a batch that is refused as a whole goes one by one', async () => {
-    gateway.trouble = () => new TypeError('Failed to fetch');
+    gateway.intercept = () => new TypeError('Failed to fetch');
     await play(4);
-    gateway.trouble = ({ tokens }) =>
+    gateway.intercept = ({ tokens }) =>
       tokens.length > 1 ? problem('too-many-tokens', 413) : undefined;
     await settle();
     expect(gateway.coveredMs).toBe(40_000);
@@ -553,9 +553,9 @@ describe('what the gateway says about a heartbeat', () => {
     await play();
     await settle();
     expect(gateway.coveredMs).toBe(14_000);
-    gateway.trouble = () => new TypeError('Failed to fetch');
+    gateway.intercept = () => new TypeError('Failed to fetch');
     await play(3);
-    gateway.trouble = undefined;
+    gateway.intercept = undefined;
     gateway.limitTo = 6_000;
     await settle();
     const late = gateway.credited.filter(({ from }) => from >= 20_000);
@@ -569,9 +569,9 @@ describe('what the gateway says about a heartbeat', () => {
   });
 
   test('what is played right after an outage is not cut by it for good', async () => {
-    gateway.trouble = () => new TypeError('Failed to fetch');
+    gateway.intercept = () => new TypeError('Failed to fetch');
     await play(3);
-    gateway.trouble = undefined;
+    gateway.intercept = undefined;
     await settle();
     gateway.limitTo = 6_000;
     await play();
@@ -591,7 +591,7 @@ describe('clocks', () => {
       await play(3);
       expect(gateway.coveredMs).toBe(30_000);
       expect(of('drop')).toEqual([]);
-      expect(problems()).toEqual([hours > 0 ? 'stale-token now' : 'future-token now']);
+      expect(failures()).toEqual([hours > 0 ? 'stale-token now' : 'future-token now']);
       expect(Math.abs(sender.status().clockOffsetMs - hours * 3_600_000)).toBeLessThan(2_000);
       for (const { iat, to } of gateway.credited)
         expect(Math.abs(iat - (gateway.time - (30_000 - to) / 1000))).toBeLessThan(1);
@@ -601,11 +601,11 @@ describe('clocks', () => {
   for (const hours of [-1, 1]) {
     test(`a clock that jumps ${hours} h while heartbeats are kept costs none of them`, async () => {
       await play();
-      gateway.trouble = () => new TypeError('Failed to fetch');
+      gateway.intercept = () => new TypeError('Failed to fetch');
       await play(2);
       time.wallMs += hours * 3_600_000;
       await play(2);
-      gateway.trouble = undefined;
+      gateway.intercept = undefined;
       await settle();
       expect(gateway.coveredMs).toBe(50_000);
       expect(of('drop')).toEqual([]);
@@ -614,11 +614,11 @@ describe('clocks', () => {
 
   test('a heartbeat that is truly too old is dropped with that reason, and no other', async () => {
     await play();
-    gateway.trouble = () => new TypeError('Failed to fetch');
+    gateway.intercept = () => new TypeError('Failed to fetch');
     await play();
     time.pass(16 * 60_000);
     await play();
-    gateway.trouble = undefined;
+    gateway.intercept = undefined;
     await settle();
     expect(gateway.coveredMs).toBe(20_000);
     expect(of('drop')).toMatchObject([
@@ -627,7 +627,7 @@ describe('clocks', () => {
   });
 
   test('a gateway whose clock makes no sense is asked a bounded number of times', async () => {
-    gateway.trouble = ({ tokens }) =>
+    gateway.intercept = ({ tokens }) =>
       tokens.length
         ? problem('future-token', 401, {}, { server_time: gateway.time + Math.random() * 1e6 })
         : undefined;
@@ -651,53 +651,53 @@ describe('an answer that is none', () => {
   const html = (status: number): Response =>
     new Response('<html>Sign in to the café</html>', { status });
   const cases: [string, () => Response, string][] = [
-    ['200 with a web page', () => html(200), 'bad-answer'],
-    ['204 that was not asked for', () => new Response(null, { status: 204 }), 'bad-answer'],
-    ['404 without a problem', () => html(404), 'bad-answer'],
+    ['200 with a web page', () => html(200), 'bad-response'],
+    ['204 that was not asked for', () => new Response(null, { status: 204 }), 'bad-response'],
+    ['404 without a problem', () => html(404), 'bad-response'],
     [
       '403 of another server',
       () => Response.json({ type: 'about:blank', status: 403 }, { status: 403 }),
-      'bad-answer',
+      'bad-response',
     ],
-    ['500 without a problem', () => html(500), 'bad-answer'],
-    ['502 of a balancer', () => html(502), 'bad-answer'],
+    ['500 without a problem', () => html(500), 'bad-response'],
+    ['502 of a balancer', () => html(502), 'bad-response'],
     [
       'a redirect',
       () => new Response(null, { status: 302, headers: { location: 'https://elsewhere' } }),
       'redirect',
     ],
     ['a redirect as browsers show it', () => Response.error(), 'redirect'],
-    ['JSON null', () => Response.json(null), 'bad-answer'],
-    ['no results', () => Response.json({ server_time: 1 }), 'bad-answer'],
-    ['too few results', () => Response.json({ results: [] }), 'bad-answer'],
-    ['too many results', () => Response.json({ results: [good, good] }), 'bad-answer'],
-    ['another session', () => Response.json({ results: [{ ...good, sid: 'x' }] }), 'bad-answer'],
-    ['another number', () => Response.json({ results: [{ ...good, sn: 5 }] }), 'bad-answer'],
+    ['JSON null', () => Response.json(null), 'bad-response'],
+    ['no results', () => Response.json({ server_time: 1 }), 'bad-response'],
+    ['too few results', () => Response.json({ results: [] }), 'bad-response'],
+    ['too many results', () => Response.json({ results: [good, good] }), 'bad-response'],
+    ['another session', () => Response.json({ results: [{ ...good, sid: 'x' }] }), 'bad-response'],
+    ['another number', () => Response.json({ results: [{ ...good, sn: 5 }] }), 'bad-response'],
     [
       'an unknown status',
       () => Response.json({ results: [{ ...good, status: 'maybe' }] }),
-      'bad-answer',
+      'bad-response',
     ],
     [
       'a percentage over 100',
       () => Response.json({ results: [{ ...good, completion_percentage: 101 }] }),
-      'bad-answer',
+      'bad-response',
     ],
     [
       'text for numbers',
       () => Response.json({ results: [{ ...good, seconds_watched: '10' }] }),
-      'bad-answer',
+      'bad-response',
     ],
-    ['a megabyte', () => new Response('['.repeat(1 << 20)), 'bad-answer'],
+    ['a megabyte', () => new Response('['.repeat(1 << 20)), 'bad-response'],
   ];
   for (const [what, answer, name] of cases) {
     test(`${what}: kept, said, tried again`, async () => {
-      gateway.trouble = ({ tokens }) => (tokens.length ? answer() : undefined);
+      gateway.intercept = ({ tokens }) => (tokens.length ? answer() : undefined);
       await play();
-      expect(problems()).toEqual([`${name} later`]);
+      expect(failures()).toEqual([`${name} later`]);
       expect(of('progress')).toEqual([]);
       expect(sender.status()).toMatchObject({ state: 'waiting', buffered: 1 });
-      gateway.trouble = undefined;
+      gateway.intercept = undefined;
       await settle();
       expect(gateway.coveredMs).toBe(10_000);
       expect(of('drop')).toEqual([]);
@@ -709,7 +709,7 @@ describe('an answer that is none', () => {
     without.catch(() => undefined);
     sender = newSender({}, without);
     await play(3);
-    expect(new Set(problems())).toEqual(new Set(['no-key later']));
+    expect(new Set(failures())).toEqual(new Set(['no-key later']));
     expect(of('drop')).toEqual([]);
     expect(sender.status().buffered).toBe(3);
     expect(gateway.requests).toEqual([]);
@@ -725,8 +725,8 @@ describe('an answer that is none', () => {
       .mockRejectedValueOnce(new Error('the key store is locked'));
     await play();
     sign.mockRestore();
-    expect(problems()).toEqual(['internal later']);
-    expect(of('problem')[0]!.detail).toContain('the key store is locked');
+    expect(failures()).toEqual(['internal later']);
+    expect(of('failure')[0]!.detail).toContain('the key store is locked');
     expect(sender.status().buffered).toBe(1);
     await settle();
     expect(gateway.coveredMs).toBe(20_000);
@@ -736,7 +736,7 @@ describe('an answer that is none', () => {
 
   test('a time that cannot be is not believed', async () => {
     for (const serverTime of [-1, 0, 1e300, 'now', null, {}]) {
-      gateway.trouble = ({ tokens }) =>
+      gateway.intercept = ({ tokens }) =>
         tokens.length
           ? Response.json({ server_time: serverTime, results: [{ ...good, sn: sequence - 1 }] })
           : undefined;
@@ -766,7 +766,7 @@ describe('session keys', () => {
     expect(gateway.algorithms.slice(3)).toEqual(['HS256', 'ES256', 'HS256']);
     expect(gateway.credited[3]!.epk).toEqual(offered);
     expect(gateway.coveredMs).toBe(50_000);
-    expect(problems()).toEqual([]);
+    expect(failures()).toEqual([]);
     expect(of('drop')).toEqual([]);
   });
 
@@ -794,14 +794,14 @@ describe('session keys', () => {
     expect(gateway.credited[3]!.skid).toBe((await gateway.key()).kid);
     expect(sent()).toEqual([0, 1, 2, 2, 3, 3, 4, 5]);
     expect(gateway.coveredMs).toBe(60_000);
-    expect(problems()).toEqual([]);
+    expect(failures()).toEqual([]);
     expect(of('drop')).toEqual([]);
   });
 
   test('a restart to the policy "every": no key any more, and signatures from then on', async () => {
     await play(2);
     gateway.restart();
-    gateway.trouble = ({ url }) =>
+    gateway.intercept = ({ url }) =>
       url.endsWith('/keys') ? Response.json({ keys: [] }) : undefined;
     gateway.macs.set = () => gateway.macs;
     gateway.algorithms = [];
@@ -833,25 +833,25 @@ describe('session keys', () => {
     expect(gateway.algorithms).toEqual(['HS256', 'ES256', 'HS256']);
     expect(sent()).toEqual([0, 1, 2, 2, 3]);
     expect(gateway.credited[2]!.epk).toBeDefined();
-    expect(problems()).toEqual(['bad-signature now']);
+    expect(failures()).toEqual(['bad-signature now']);
     expect(of('drop')).toEqual([]);
     expect(gateway.coveredMs).toBe(40_000);
   });
 
   test('dropped only when the signed one is refused too', async () => {
     await play(2);
-    gateway.trouble = ({ tokens }) => (tokens.length ? problem('bad-signature', 401) : undefined);
+    gateway.intercept = ({ tokens }) => (tokens.length ? problem('bad-signature', 401) : undefined);
     gateway.requests = [];
     await play();
     expect(gateway.requests.map(({ tokens }) => decodeProtectedHeader(tokens[0]!).alg)).toEqual([
       'HS256',
       'ES256',
     ]);
-    expect(problems()).toEqual(['bad-signature now', 'bad-signature never']);
+    expect(failures()).toEqual(['bad-signature now', 'bad-signature never']);
     expect(of('drop')).toMatchObject([
       { count: 1, reason: 'bad-signature', heartbeats: [{ sequence: 2 }] },
     ]);
-    gateway.trouble = undefined;
+    gateway.intercept = undefined;
     await play(2);
     expect(gateway.coveredMs).toBe(40_000);
     expect(gateway.algorithms.at(-1)).toBe('HS256');
@@ -884,7 +884,7 @@ describe('session keys', () => {
   });
 
   test('a key that was set by a lost answer is set again by the repetition', async () => {
-    gateway.loseAnswers = 1;
+    gateway.loseResponses = 1;
     await play();
     await settle();
     await play(2);
@@ -910,13 +910,13 @@ describe('session keys', () => {
     derive.mockRestore();
     expect(gateway.algorithms).toEqual(['ES256', 'ES256', 'ES256']);
     expect(gateway.credited).toHaveLength(3);
-    expect(problems()).toEqual([]);
+    expect(failures()).toEqual([]);
   });
 
   test('a batch offers one key', async () => {
-    gateway.trouble = () => new TypeError('Failed to fetch');
+    gateway.intercept = () => new TypeError('Failed to fetch');
     await play(4);
-    gateway.trouble = undefined;
+    gateway.intercept = undefined;
     await settle();
     await play();
     expect(gateway.credited.filter(({ epk }) => epk).length).toBeLessThanOrEqual(2);
@@ -932,7 +932,7 @@ describe('session keys', () => {
     ['no connection', () => new TypeError('Failed to fetch')],
   ] as const) {
     test(`/v1/keys with ${what}: device signatures`, async () => {
-      gateway.trouble = ({ url }) => (url.endsWith('/keys') ? answer() : undefined);
+      gateway.intercept = ({ url }) => (url.endsWith('/keys') ? answer() : undefined);
       await play(8);
       expect(gateway.algorithms).toEqual(Array(8).fill('ES256'));
       expect(gateway.coveredMs).toBe(80_000);
@@ -958,7 +958,7 @@ describe('a network and a gateway that fail at random', () => {
       sender = newSender();
       for (let i = 0; i < 60; ++i) {
         const dice = random();
-        gateway.trouble =
+        gateway.intercept =
           dice < 0.6
             ? undefined
             : dice < 0.75
@@ -967,13 +967,13 @@ describe('a network and a gateway that fail at random', () => {
                 ? () =>
                     problem('overloaded', 503, { 'retry-after': String(Math.floor(random() * 20)) })
                 : () => new Response('<html>', { status: random() < 0.5 ? 200 : 502 });
-        if (random() < 0.1) gateway.loseAnswers = 1;
+        if (random() < 0.1) gateway.loseResponses = 1;
         if (random() < 0.1) gateway.macs.clear();
         if (random() < 0.05) time.wallMs += (random() - 0.5) * 7_200_000;
         await play();
       }
-      gateway.trouble = undefined;
-      gateway.loseAnswers = 0;
+      gateway.intercept = undefined;
+      gateway.loseResponses = 0;
       await settle(200);
       const droppedMs = of('drop')
         .flatMap(({ heartbeats }) => heartbeats)

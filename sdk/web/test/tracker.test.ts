@@ -103,12 +103,12 @@ test('a new page does not wait for what an earlier one failed in, but for what t
   const { media, tracker } = arrive();
   const { kid, jwk } = await tracker.enrolment();
   gateway.devices.set(kid, jwk);
-  gateway.trouble = () => new TypeError('Failed to fetch');
+  gateway.intercept = () => new TypeError('Failed to fetch');
   time.random = 1;
   media.play(10_000);
   await vi.waitFor(() => expect(tracker.status().nextTryMs).toBeGreaterThan(0));
   await tracker.stop();
-  gateway.trouble = ({ tokens }) =>
+  gateway.intercept = ({ tokens }) =>
     tokens.length
       ? Response.json(
           { type: 'urn:watchkeeper:problem:overloaded', title: 'overloaded' },
@@ -118,7 +118,7 @@ test('a new page does not wait for what an earlier one failed in, but for what t
   const second = arrive();
   await vi.waitFor(() => expect(second.tracker.status().nextTryMs).toBeGreaterThanOrEqual(30_000));
   await second.tracker.stop();
-  gateway.trouble = undefined;
+  gateway.intercept = undefined;
   const before = heartbeats();
   const third = arrive();
   await third.tracker.flush();
@@ -132,7 +132,7 @@ test('without IndexedDB the key that was enrolled is that of every tracker, and 
   const { kid, jwk, persistent } = await enrolment('bob');
   expect(persistent).toBe(false);
   gateway.devices.set(kid, jwk);
-  gateway.trouble = () => new TypeError('Failed to fetch');
+  gateway.intercept = () => new TypeError('Failed to fetch');
   const { media, tracker } = arrive(undefined, 'bob');
   await tracker.ready;
   expect((await tracker.enrolment()).kid).toBe(kid);
@@ -140,7 +140,7 @@ test('without IndexedDB the key that was enrolled is that of every tracker, and 
   media.pause();
   await vi.waitFor(() => expect(tracker.status().buffered).toBe(2));
   await tracker.stop();
-  gateway.trouble = undefined;
+  gateway.intercept = undefined;
   arrive(undefined, 'bob');
   await vi.waitFor(() => expect(gateway.coveredMs).toBe(20_000));
 });
@@ -149,15 +149,15 @@ test('a tracker that was stopped and is asked to flush tells what it is answered
   const { media, tracker } = arrive();
   const { kid, jwk } = await tracker.enrolment();
   gateway.devices.set(kid, jwk);
-  gateway.trouble = () => new TypeError('Failed to fetch');
+  gateway.intercept = () => new TypeError('Failed to fetch');
   media.play(20_000);
   media.pause();
   await vi.waitFor(() => expect(tracker.status().buffered).toBe(2));
   const told: string[] = [];
   tracker.on('progress', ({ sequence }) => told.push(`progress ${sequence}`));
   await tracker.stop();
-  tracker.on('problem', ({ name }) => told.push(name));
-  gateway.trouble = undefined;
+  tracker.on('failure', ({ name }) => told.push(name));
+  gateway.intercept = undefined;
   time.pass(3_600);
   await tracker.flush();
   expect(gateway.coveredMs).toBe(20_000);

@@ -122,7 +122,7 @@ export class PlayerPage {
       video.addEventListener('seeking', () => {
         seeking = true;
       });
-      globalThis.heard = { progress: [], mastered: [], drop: [], problem: [] };
+      globalThis.heard = { progress: [], mastered: [], drop: [], failure: [] };
       for (const [name, list] of Object.entries(heard))
         tracker.on(name, (event) => list.push(event));
     });
@@ -204,7 +204,7 @@ export class PlayerPage {
       { timeoutMs, everyMs: 200 },
     );
   }
-  /** Everything that was played is answered for. */
+  /** Everything that was played has a result. */
   async settled(timeoutMs = 90_000) {
     await this.evaluate(() => tracker.flush());
     await until('nothing waits any more', async () => (await this.status()).buffered === 0, {
