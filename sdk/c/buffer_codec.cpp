@@ -67,7 +67,7 @@ std::string encode_buffer(const student_id& student, const std::vector<claim>& c
   text += '\n';
   for (const auto& each : claims) {
     const bool server = each.ended_by == end_time::stored_server ||
-                        (each.ended_by == end_time::of_this_run && clock.known());
+                        (each.ended_by == end_time::of_this_run && clock.is_set());
     const auto ended_ms =
         each.ended_by == end_time::of_this_run ? clock.at(each.ended) : each.ended.wall_ms;
     std::string record{each.session.view()};

@@ -10,7 +10,7 @@
 
 namespace watchkeeper::sdk {
 
-/// What is kept of a buffer over a restart. Text, one record a line:
+/// The part of a buffer that survives a restart. Text, one record a line:
 ///
 ///     content = %s"watchkeeper-buffer 1 " student LF *( record LF )
 ///     record  = session SP module SP sn SP from SP to SP rate SP clock SP ended SP fate SP sum

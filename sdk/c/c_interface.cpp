@@ -1,4 +1,4 @@
-// The functions of watchkeeper.h. No exception leaves one of them.
+// The functions of watchkeeper.h. None of them throws.
 
 #include <poll.h>
 
@@ -9,37 +9,23 @@
 #include <string>
 #include <utility>
 
-#include "sdk/c/c_ports.hpp"
+#include "sdk/c/c_client.hpp"
 #include "sdk/c/defaults.hpp"
 #include "sdk/c/der_signature.hpp"
-#include "sdk/c/engine.hpp"
-#include "sdk/c/http2_transport.hpp"
-#include "sdk/c/include/watchkeeper.h"
 
 using namespace watchkeeper;
 using namespace watchkeeper::sdk;
 
-struct wk_client {
-  wk_callbacks callbacks{};
-  std::unique_ptr<device_clock> clock;
-  const c_clock* host_clock = nullptr;  // of `clock`, where it is the host's
-  std::unique_ptr<signer> key;
-  std::unique_ptr<key_agreement> agreement;
-  std::unique_ptr<claim_storage> storage;
-  std::unique_ptr<transport> network;
-  std::optional<sdk::engine> engine;
-  int depth = 0;  // of calls into it: a callback may call again
-};
-
 namespace {
 
-/// A clock that asks the client for something that needs the clock would never come to an end.
+/// A clock that calls a function which needs the clock would never return.
 bool in_clock(const wk_client* client) noexcept {
   return client->host_clock != nullptr && client->host_clock->running();
 }
 
 static_assert(static_cast<int>(WK_DROP_TOO_OLD) == static_cast<int>(drop_reason::too_old));
-static_assert(static_cast<int>(WK_TROUBLE_NOT_ENROLLED) == static_cast<int>(trouble::not_enrolled));
+static_assert(static_cast<int>(WK_FAILURE_NOT_ENROLLED) ==
+              static_cast<int>(failure_kind::not_enrolled));
 
 void put_text(const std::string& from, char* into, std::size_t size) {
   if (into == nullptr || size == 0) return;
@@ -57,10 +43,10 @@ std::string as_string(const Id& id) {
   return std::string{id.view()};
 }
 
-void tell(const wk_callbacks& to, const event& of) {
-  if (of.what == event::kind::trouble) {
-    if (to.on_trouble != nullptr)
-      to.on_trouble(to.user, static_cast<wk_trouble>(of.which), of.text.c_str());
+void notify(const wk_callbacks& to, const event& of) {
+  if (of.what == event::kind::failure) {
+    if (to.on_failure != nullptr)
+      to.on_failure(to.user, static_cast<wk_failure>(of.failure), of.text.c_str());
     return;
   }
   if (of.what == event::kind::progress) {
@@ -94,14 +80,14 @@ template <class Work>
 wk_result guarded(wk_client* client, Work work) noexcept {
   if (client == nullptr) return WK_ERROR_ARGUMENT;
   if (in_clock(client)) return WK_ERROR_STATE;
-  auto result = WK_ERROR_MEMORY;  // all that the engine can be thrown by
+  auto result = WK_ERROR_MEMORY;  // the only exception of the engine is bad_alloc
   ++client->depth;
   try {
     result = work(*client->engine);
-    // The app is told when the client is at rest, and may then call whatever it wants of it; what
-    // comes of that is told by the outermost call as well.
+    // Callbacks run when the client is at rest, so that they may call it. The outermost call also
+    // delivers the events that these calls cause.
     if (client->depth == 1)
-      while (const auto next = client->engine->take_event()) tell(client->callbacks, *next);
+      while (const auto next = client->engine->take_event()) notify(client->callbacks, *next);
   } catch (...) {
     result = WK_ERROR_MEMORY;
   }
@@ -121,108 +107,11 @@ wk_result report(wk_client* client, std::int64_t position_ms, Report what) noexc
   });
 }
 
-wk_result failure(wk_result why, const std::string& sentence, wk_result* result, char* text,
-                  std::size_t size) {
+wk_result fail_create(wk_result why, const std::string& sentence, wk_result* result, char* text,
+                      std::size_t size) {
   if (result != nullptr) *result = why;
   put_text(sentence, text, size);
   return why;
-}
-
-/// What is wrong with the numbers, or nothing.
-const char* complaint_about(const wk_options& given) {
-  if (given.interval_max_ms < 100 || given.interval_max_ms > 30'000)
-    return "interval_max_ms must be 100 to 30000";
-  if (given.heartbeat_ms < 100 || given.heartbeat_ms > given.interval_max_ms)
-    return "heartbeat_ms must be 100 to interval_max_ms";
-  if (given.full_answer_every < 1 || given.full_answer_every > sdk_limits::full_answer_every_max)
-    return "full_answer_every must be 1 to 1000";
-  if (given.backoff_base_ms < 1 || given.backoff_cap_ms < given.backoff_base_ms ||
-      given.backoff_cap_ms > sdk_limits::retry_after_ms_max)
-    return "backoff_base_ms must be at least 1, and backoff_cap_ms from there to an hour";
-  if (given.request_timeout_ms < 100 || given.request_timeout_ms > 600'000)
-    return "request_timeout_ms must be 100 to 600000";
-  return nullptr;
-}
-
-wk_result make(const wk_options& given, wk_client& made, std::string& why) {
-  engine_options options;
-  const auto student = student_id::parse(text_of(given.student));
-  if (!student) {
-    why = "the student's id must be 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -";
-    return WK_ERROR_ARGUMENT;
-  }
-  options.student = *student;
-  if (const auto* complaint = complaint_about(given)) {
-    why = complaint;
-    return WK_ERROR_ARGUMENT;
-  }
-  options.session_keys = given.session_keys != 0;
-  options.full_answer_every = given.full_answer_every;
-  options.heartbeat_ms = static_cast<media_ms>(given.heartbeat_ms);
-  options.interval_ms_max = static_cast<media_ms>(given.interval_max_ms);
-  options.backoff_base_ms = given.backoff_base_ms;
-  options.backoff_cap_ms = given.backoff_cap_ms;
-  options.request_timeout_ms = given.request_timeout_ms;
-
-  if (given.signer.sign != nullptr) {
-    const auto point = point_of(given.signer.public_key, given.signer.public_key_size);
-    const auto identity = point ? identify(*point) : std::nullopt;
-    if (!identity) {
-      why = "the signer's public key is not a P-256 key of 64, 65 or 91 bytes";
-      return WK_ERROR_KEY;
-    }
-    options.identity = *identity;
-    made.key = std::make_unique<c_signer>(given.signer);
-  } else {
-    if (given.key_path == nullptr) {
-      why = "either key_path or signer must be given";
-      return WK_ERROR_KEY;
-    }
-    auto file = open_key_file(given.key_path);
-    if (!file.key) {
-      why = file.error;
-      return WK_ERROR_KEY;
-    }
-    options.identity = file.key->identity();
-    made.key = std::make_unique<software_signer>(std::move(*file.key));
-  }
-  if (given.transport.send != nullptr) {
-    made.network = std::make_unique<c_transport>(given.transport, &made);
-  } else {
-    const auto url = parse_gateway_url(text_of(given.url), why);
-    if (!url) return WK_ERROR_URL;
-    made.network = make_http2_transport({*url, std::string{text_of(given.ca_path)}});
-  }
-  if (given.clock.now != nullptr) {
-    auto clock = std::make_unique<c_clock>(given.clock);
-    made.host_clock = clock.get();
-    made.clock = std::move(clock);
-  } else {
-    made.clock = std::make_unique<sdk::system_clock>();
-  }
-  if (given.key_agreement.agree != nullptr)
-    made.agreement = std::make_unique<c_agreement>(given.key_agreement);
-  else
-    made.agreement = std::make_unique<software_agreement>();
-  if (given.storage.load != nullptr && given.storage.save != nullptr)
-    made.storage = std::make_unique<c_storage>(given.storage);
-  else if (given.storage_path != nullptr)
-    made.storage = std::make_unique<file_storage>(given.storage_path);
-
-  made.callbacks = given.callbacks;
-  engine_ports ports;
-  ports.clock = made.clock.get();
-  ports.key = made.key.get();
-  ports.agreement = made.agreement.get();
-  ports.storage = made.storage.get();
-  ports.network = made.network.get();
-  ports.random = random_number;
-  made.engine.emplace(std::move(options), std::move(ports));
-  if (made.engine->foreign()) {
-    why = "what is stored is of another student; give each student a storage of their own";
-    return WK_ERROR_FOREIGN_STORAGE;
-  }
-  return WK_OK;
 }
 
 wk_result describe(const device_identity& of, wk_identity* into) {
@@ -240,13 +129,13 @@ void wk_options_init_sized(wk_options* options, size_t struct_size) {
   wk_options made{};
   made.struct_size = struct_size;
   made.session_keys = 1;
-  made.full_answer_every = sdk_limits::full_answer_every;
+  made.full_response_every = sdk_limits::full_response_every;
   made.heartbeat_ms = sdk_limits::heartbeat_ms;
   made.interval_max_ms = sdk_limits::interval_ms_max;
   made.backoff_base_ms = sdk_limits::backoff_base_ms;
   made.backoff_cap_ms = sdk_limits::backoff_cap_ms;
   made.request_timeout_ms = sdk_limits::request_timeout_ms;
-  // A host that was built with a later header has more members: they stay zero, which is a default.
+  // A host built with a later header has more members. They stay zero, which is a default.
   if (struct_size > sizeof made) std::memset(options, 0, struct_size);
   std::memcpy(options, &made, std::min(struct_size, sizeof made));
 }
@@ -256,27 +145,27 @@ wk_client* wk_client_create(const wk_options* options, wk_result* result, char* 
   if (result != nullptr) *result = WK_OK;
   put_text({}, text, text_size);
   if (options == nullptr || options->struct_size == 0) {
-    failure(WK_ERROR_ARGUMENT, "call wk_options_init first", result, text, text_size);
+    fail_create(WK_ERROR_ARGUMENT, "call wk_options_init first", result, text, text_size);
     return nullptr;
   }
   try {
-    // A host that was built with an earlier header has fewer members.
+    // A host built with an earlier header has fewer members.
     wk_options given;
     wk_options_init_sized(&given, sizeof given);
     std::memcpy(&given, options, std::min(options->struct_size, sizeof given));
     auto made = std::make_unique<wk_client>();
     std::string why;
-    const auto outcome = make(given, *made, why);
-    if (outcome != WK_OK) {
-      failure(outcome, why, result, text, text_size);
+    const auto code = make_client(given, *made, why);
+    if (code != WK_OK) {
+      fail_create(code, why, result, text, text_size);
       return nullptr;
     }
     auto* client = made.release();
-    // What loading had to say.
+    // Delivers the events of loading.
     guarded(client, [](engine&) { return WK_OK; });
     return client;
   } catch (...) {
-    failure(WK_ERROR_MEMORY, "no memory", result, text, text_size);
+    fail_create(WK_ERROR_MEMORY, "no memory", result, text, text_size);
     return nullptr;
   }
 }
@@ -301,7 +190,7 @@ wk_result wk_client_open(wk_client* client, const char* module, const char* sess
   });
 }
 
-// The app is about to show where the student stands.
+// The app is about to show the progress.
 #define WK_BREAK(name, call)                                                      \
   wk_result wk_client_##name(wk_client* client, int64_t position_ms) {            \
     if (client != nullptr && !in_clock(client)) client->engine->want_progress();  \
@@ -378,27 +267,27 @@ wk_result wk_client_wait(wk_client* client, int64_t timeout_ms) {
   return wk_client_poll(client);
 }
 
-wk_result wk_client_answer(wk_client* client, uint64_t id, const wk_answer* answer) {
-  if (answer == nullptr || (answer->body == nullptr && answer->body_size != 0))
+wk_result wk_client_respond(wk_client* client, uint64_t id, const wk_response* response) {
+  if (response == nullptr || (response->body == nullptr && response->body_size != 0))
     return WK_ERROR_ARGUMENT;
   return guarded(client, [&](engine& on) {
-    http_answer made;
-    made.status = answer->status;
-    if (answer->retry_after_s >= 0)
+    http_response made;
+    made.status = response->status;
+    if (response->retry_after_s >= 0)
       made.retry_after_ms =
-          std::min<std::int64_t>(answer->retry_after_s, sdk_limits::retry_after_ms_max / 1000) *
+          std::min<std::int64_t>(response->retry_after_s, sdk_limits::retry_after_ms_max / 1000) *
           1000;
-    made.too_long = answer->body_size > sdk_limits::answer_bytes_max;
-    if (!made.too_long && answer->body_size != 0)
-      made.body.assign(reinterpret_cast<const char*>(answer->body), answer->body_size);
-    return on.answered(id, std::move(made)) ? WK_OK : WK_ERROR_STATE;
+    made.too_long = response->body_size > sdk_limits::response_bytes_max;
+    if (!made.too_long && response->body_size != 0)
+      made.body.assign(reinterpret_cast<const char*>(response->body), response->body_size);
+    return on.on_response(id, std::move(made)) ? WK_OK : WK_ERROR_STATE;
   });
 }
 
-wk_result wk_client_fail(wk_client* client, uint64_t id, wk_failure what, const char* text) {
+wk_result wk_client_fail(wk_client* client, uint64_t id, wk_delivery delivery, const char* text) {
   return guarded(client, [&](engine& on) {
     const auto why = text == nullptr ? std::string_view{"the transport failed"} : text_of(text);
-    return on.failed(id, what != WK_NOT_SENT, why) ? WK_OK : WK_ERROR_STATE;
+    return on.on_failure(id, delivery != WK_DELIVERY_NOT_SENT, why) ? WK_OK : WK_ERROR_STATE;
   });
 }
 
@@ -423,7 +312,7 @@ wk_result wk_client_status_sized(wk_client* client, wk_status* status, size_t st
   made.bytes_down = client->network->bytes_down();
   made.cooldown_ms = on.cooldown_ms();
   made.clock_offset_ms = on.clock().offset_ms(now);
-  made.clock_known = on.clock().known();
+  made.clock_known = on.clock().is_set();
   made.playing = on.player() != nullptr && on.player()->running();
   made.storage_failing = on.storage_failing();
   if (const auto& progress = on.progress()) {

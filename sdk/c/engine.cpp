@@ -76,7 +76,7 @@ void engine::collect() {
     made.ended = when;
     ++counts_.made;
     dirty_ = true;
-    tell_dropped(buffer_.add(made));
+    report_dropped(buffer_.add(made));
   }
   persist(when);
 }
@@ -101,7 +101,7 @@ void engine::poll() {
   if (flight_ && when.monotonic_ms - flight_->sent_ms >= options_.request_timeout_ms) {
     const auto id = flight_->id;
     // First, so that a host whose `cancel` polls does not find it again.
-    failed(id, true, "the gateway did not answer in time");
+    on_failure(id, true, "the gateway did not respond in time");
     ports_.network->cancel(id);
   }
   pump(when);
@@ -134,7 +134,7 @@ std::int64_t engine::next_due_ms() {
 // -- Sending.
 
 void engine::pump(const instant& now) {
-  // More than once only with a transport that answers within `send`.
+  // More than one round only with a transport that responds within `send`.
   for (int round = 0; round < 8 && !flight_ && !signing_; ++round) {
     if (buffer_.empty() || cooldown_.left_ms(now.monotonic_ms) > 0) return;
     if (!(wants_keys(now) ? send_keys_request(now) : send_heartbeats(now))) return;
@@ -151,7 +151,7 @@ bool engine::send_keys_request(const instant& now) {
   transport_request request;
   request.method = "GET";
   request.path = "/v1/keys";
-  // The gateways lost what was agreed on with the key of before: a cache may still hold that one.
+  // The gateways lost the keys agreed on with their earlier key; a cache may still have that key.
   if (key_losses_ > 0) request.cache_control = "no-cache";
   flight_.emplace(flight{});
   flight_->asks_for_keys = true;
@@ -159,20 +159,21 @@ bool engine::send_keys_request(const instant& now) {
   return send(request);
 }
 
-/// All that waits, in order. Where the last attempt left heartbeats in doubt the oldest goes ahead
-/// alone: who answers nonsense must not put the rest in doubt as well, which may still be joined.
+/// All that waits, in order. After an attempt that left heartbeats in doubt the oldest goes ahead
+/// alone: a server that responds with nonsense must not put the others in doubt too, which may
+/// still be joined.
 std::size_t engine::batch_size() const noexcept {
   return one_by_one_ || probing_ ? 1 : std::min(buffer_.size(), sdk_limits::claims_max);
 }
 
-/// Not where the app is about to show where it stands, where the state may change, nor of what was
-/// late or cut, whose answer says more.
+/// False if the app is about to show the progress, if the state may change, and for a heartbeat
+/// that was late or cut, whose response says more.
 bool engine::minimal_will_do(std::size_t count) const noexcept {
   const auto& oldest = buffer_.claims().front();
   const bool near = progress_ && !progress_->mastered &&
                     progress_->completion_percentage >= sdk_limits::near_mastery_percent;
   return count == 1 && !wants_progress_ && !near && !oldest.in_doubt && oldest.remainders == 0 &&
-         minimal_answers_ + 1 < options_.full_answer_every;
+         empty_responses_ + 1 < options_.full_response_every;
 }
 
 bool engine::send_heartbeats(const instant& now) {
@@ -180,12 +181,12 @@ bool engine::send_heartbeats(const instant& now) {
   flight made;
   made.sent_ms = now.monotonic_ms;
   made.minimal = minimal_will_do(count);
-  // What asks for more from now on is for the next one.
+  // What asks for progress from now on is served by the next request.
   if (!made.minimal) wants_progress_ = false;
   std::string body;
   {
     const raised guard{signing_};
-    // Taken out before the host's callbacks run: what these report changes what waits, not these.
+    // Taken out before the host's callbacks run: their reports change what waits, not the flight.
     buffer_.take(count);
     for (std::size_t i = 0; i < count; ++i) {
       const claim of = buffer_.at(i);
@@ -193,15 +194,15 @@ bool engine::send_heartbeats(const instant& now) {
       if (!token) {
         dirty_ = true;
         want_progress();
-        tell_dropped(buffer_.land(std::vector<bool>(count, false)));
-        tell_trouble(trouble::signer, "the signer gave no signature; heartbeats wait");
+        report_dropped(buffer_.land(std::vector<bool>(count, false)));
+        report_failure(failure_kind::signer, "the signer gave no signature; heartbeats wait");
         pause(now, std::nullopt);
         return false;
       }
       if (!body.empty()) body += '\n';
       body += *token;
     }
-    over(trouble::signer);
+    clear_failure(failure_kind::signer);
     // A crash from here on leaves them in doubt: it has to be known to the next run.
     dirty_ = true;
     persist(now);
@@ -226,14 +227,14 @@ bool engine::send(const transport_request& request) {
   }();
   if (!begun) {
     stashed_.reset();
-    failed(whole.id, false, "the transport takes no request");
+    on_failure(whole.id, false, "the transport did not accept the request");
     return false;
   }
   if (auto early = std::exchange(stashed_, std::nullopt)) {
-    if (early->answer)
-      answered(early->id, std::move(*early->answer));
+    if (early->response)
+      on_response(early->id, std::move(*early->response));
     else
-      failed(early->id, early->sent, early->why);
+      on_failure(early->id, early->sent, early->why);
   }
   return true;
 }
@@ -309,32 +310,33 @@ void engine::load(const instant& now) {
   if (!content) {
     storage_failing_ = true;
     storage_retry_ms_ = now.monotonic_ms + sdk_limits::storage_retry_ms;
-    tell_trouble(trouble::storage_load,
-                 "what is stored cannot be read; nothing is written until it can");
+    report_failure(failure_kind::storage_load,
+                   "the stored heartbeats cannot be read; nothing is written until they can");
     return;
   }
   loaded_ = true;
   storage_failing_ = false;
-  over(trouble::storage_load);
+  clear_failure(failure_kind::storage_load);
   auto stored = decode_buffer(*content, options_.student);
   if (stored.foreign) {
     foreign_ = true;
     ports_.storage = nullptr;
-    tell_trouble(trouble::storage_load, "what is stored is of another student; it is left alone");
+    report_failure(failure_kind::storage_load,
+                   "the stored heartbeats belong to another student; the client leaves them alone");
     return;
   }
   if (stored.damaged != 0)
-    tell_trouble(trouble::storage_damaged, std::to_string(stored.damaged) +
-                                               " stored records are damaged and were left out, " +
-                                               std::to_string(stored.claims.size()) +
-                                               " could be read");
+    report_failure(failure_kind::storage_damaged,
+                   std::to_string(stored.damaged) +
+                       " stored records are damaged and were left out, " +
+                       std::to_string(stored.claims.size()) + " could be read");
   buffer_.restore(std::move(stored.claims));
 }
 
 void engine::persist(const instant& now) {
   if (ports_.storage == nullptr || !dirty_ || storing_) return;
   if (storage_failing_ && now.monotonic_ms < storage_retry_ms_) return;
-  // Writing over what could not be read would lose it.
+  // Overwriting what could not be read would lose it.
   if (!loaded_) load(now);
   if (!loaded_ || ports_.storage == nullptr) return;
   const auto content = encode_buffer(options_.student, buffer_.claims(), clock_);
@@ -347,13 +349,13 @@ void engine::persist(const instant& now) {
   if (!saved) {
     dirty_ = storage_failing_ = true;
     storage_retry_ms_ = now.monotonic_ms + sdk_limits::storage_retry_ms;
-    tell_trouble(trouble::storage_save,
-                 "heartbeats cannot be stored; they are kept in memory, and it is tried again");
+    report_failure(failure_kind::storage_save,
+                   "heartbeats cannot be stored; they stay in memory, and the client tries again");
     return;
   }
   storage_failing_ = false;
-  over(trouble::storage_load);
-  over(trouble::storage_save);
+  clear_failure(failure_kind::storage_load);
+  clear_failure(failure_kind::storage_save);
 }
 
 }  // namespace watchkeeper::sdk

@@ -23,7 +23,7 @@ struct engine_options {
   student_id student;
   device_identity identity;
   bool session_keys = true;
-  int full_answer_every = sdk_limits::full_answer_every;
+  int full_response_every = sdk_limits::full_response_every;
   media_ms heartbeat_ms = sdk_limits::heartbeat_ms;
   media_ms interval_ms_max = sdk_limits::interval_ms_max;
   std::int64_t backoff_base_ms = sdk_limits::backoff_base_ms;
@@ -35,16 +35,16 @@ struct engine_ports {
   device_clock* clock = nullptr;
   signer* key = nullptr;
   key_agreement* agreement = nullptr;
-  claim_storage* storage = nullptr;  // may be null: nothing is kept
+  claim_storage* storage = nullptr;  // null: nothing is stored
   transport* network = nullptr;
   std::function<std::uint64_t()> random;
 };
 
-/// In the order of wk_drop_reason and wk_trouble.
-enum class drop_reason : std::uint8_t { buffer_full, refused, too_old };
-enum class trouble : std::uint8_t {
+/// In the order of wk_drop_reason and wk_failure.
+enum class drop_reason : std::uint8_t { buffer_full, rejected, too_old };
+enum class failure_kind : std::uint8_t {
   transport,
-  answer,
+  response,
   redirect,
   signer,
   storage_load,
@@ -59,16 +59,16 @@ struct dropped_claim {
   std::string problem;
 };
 
-/// What the app is to be told; kept until `take_event`, so that its callbacks find a client at
-/// rest.
+/// An event for the app. It waits until `take_event`, so that the callbacks of the app find a
+/// client at rest.
 struct event {
-  enum class kind : std::uint8_t { progress, drop, trouble } what = kind::trouble;
+  enum class kind : std::uint8_t { progress, drop, failure } what = kind::failure;
   module_id module;
   session_id session;
   progress_report progress;
   bool newly_mastered = false;
   std::vector<dropped_claim> dropped;
-  trouble which = trouble::transport;
+  failure_kind failure = failure_kind::transport;
   std::string text;
 };
 
@@ -103,17 +103,17 @@ class engine final : public transport_events {
   /// Null without a session. After a report to it, `collect`.
   [[nodiscard]] interval_cutter* player() noexcept { return open_ ? &cutter_ : nullptr; }
   void collect();
-  /// The next answer is to have the progress in it: the app wants to see where it stands.
+  /// Asks for progress with the next response.
   void want_progress() noexcept { wants_progress_ = true; }
 
   void poll();
   void flush();
   [[nodiscard]] std::int64_t next_due_ms();
-  /// What was played is cut and stored; requests under way are given up.
+  /// What was played is cut and stored; a request in flight is cancelled.
   void close();
 
-  bool answered(std::uint64_t id, http_answer&& answer) override;
-  bool failed(std::uint64_t id, bool sent, std::string_view why) override;
+  bool on_response(std::uint64_t id, http_response&& response) override;
+  bool on_failure(std::uint64_t id, bool sent, std::string_view why) override;
 
   [[nodiscard]] std::optional<event> take_event();
 
@@ -134,7 +134,7 @@ class engine final : public transport_events {
   struct flight {
     std::uint64_t id = 0;
     bool asks_for_keys = false;
-    bool minimal = false;      // an empty answer will do
+    bool minimal = false;      // asked for a response without content
     std::int64_t sent_ms = 0;  // monotonic
     std::vector<sent_token> tokens;
     std::optional<std::size_t> offer;  // the token that carries `epk`
@@ -148,9 +148,18 @@ class engine final : public transport_events {
     shared_secret z{};
     std::optional<session_mac_key> key;
   };
+  /// What a response does to the heartbeats of its request.
+  struct landing {
+    bool pauses = false;
+    bool clock_moved = false;  // what was dated wrongly is signed again
+    bool lost_session_key = false;
+    std::int64_t remaining_ms = 0;  // media time that waits for the budget
+    std::vector<bool> removed;
+    std::vector<dropped_claim> dropped;
+  };
   struct stashed {
     std::uint64_t id = 0;
-    std::optional<http_answer> answer;
+    std::optional<http_response> response;
     bool sent = false;
     std::string why;
   };
@@ -166,19 +175,27 @@ class engine final : public transport_events {
   void prepare_session_key(const claim& of);
   void drop_session_key() noexcept;
 
-  void read_keys(http_answer&& answer, const instant& now);
-  void land(http_answer&& answer, const instant& now);
-  void note_fullness(int status, const answer_reading& reading) noexcept;
-  bool land_one(claim& of, const token_outcome& outcome, bool clock_moved, bool& pause,
-                std::vector<dropped_claim>& dropped);
-  bool keep_remainder(claim& of, const token_outcome& outcome, const instant& now);
-  void tell_progress(const std::vector<claim>& claims, const std::vector<token_outcome>& outcomes);
+  void read_keys(http_response&& response, const instant& now);
+  void land(http_response&& response, const instant& now);
+  void note_progress(int status, const heartbeat_response& read) noexcept;
+  bool learn_clock(const heartbeat_response& read, const flight& flown, const instant& now);
+  void learn_session_key(const heartbeat_response& read, const flight& flown);
+  void lose_session_key();
+  void note_late(const std::vector<claim>& sent, const instant& now);
+  void land_one(claim& of, const sent_token& token, const token_result& result, const instant& now,
+                landing& on);
+  bool apply_result(claim& of, const token_result& result, landing& on);
+  bool keep_remainder(claim& of, const token_result& result, const instant& now);
+  void report_response(int status, response_defect defect, bool not_enrolled, bool pauses);
+  void report_progress(const std::vector<claim>& claims, const std::vector<token_result>& results);
   void pause(const instant& now, std::optional<std::int64_t> retry_after_ms);
 
-  void tell_dropped(std::vector<dropped_claim> dropped);
-  void tell_dropped(const std::vector<claim>& pushed_out);
-  void tell_trouble(trouble which, std::string text);
-  void over(trouble which) noexcept { troubles_ &= ~(1u << static_cast<unsigned>(which)); }
+  void report_dropped(std::vector<dropped_claim> dropped);
+  void report_dropped(const std::vector<claim>& pushed_out);
+  void report_failure(failure_kind which, std::string text);
+  void clear_failure(failure_kind which) noexcept {
+    reported_failures_ &= ~(1u << static_cast<unsigned>(which));
+  }
   void push(event&& made);
 
   void load(const instant& now);
@@ -213,7 +230,7 @@ class engine final : public transport_events {
   bool probing_ = false;  // the last attempt left heartbeats in doubt
   std::int64_t catching_up_until_ms_ = 0;
   bool wants_progress_ = true;
-  int minimal_answers_ = 0;  // in a row
+  int empty_responses_ = 0;  // in a row
 
   bool foreign_ = false;
   bool loaded_ = false;
@@ -221,7 +238,7 @@ class engine final : public transport_events {
   bool storing_ = false;  // the host reads or writes; a report from within waits its turn
   bool storage_failing_ = false;
   std::int64_t storage_retry_ms_ = 0;
-  unsigned troubles_ = 0;
+  unsigned reported_failures_ = 0;
   std::vector<event> events_;
   engine_counts counts_;
 };

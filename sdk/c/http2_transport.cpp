@@ -60,7 +60,7 @@ struct exchange {
   bool done = false;
   std::uint32_t reset = NGHTTP2_NO_ERROR;
   bool unprocessed = false;  // the gateway said that it did not look at it
-  http_answer answer;
+  http_response response;
 };
 
 class connection_transport final : public transport {
@@ -115,7 +115,7 @@ class connection_transport final : public transport {
   std::string output_;
   bool wants_write_ = false;
   bool goodbye_ = false;
-  bool proven_ = false;  // it has carried an answer already
+  bool proven_ = false;  // it has carried a response
   std::int64_t connect_deadline_ms_ = 0;
   std::int64_t used_ms_ = 0;
   std::optional<exchange> exchange_;
@@ -264,10 +264,10 @@ void connection_transport::shake_hands() {
   wants_write_ = why == SSL_ERROR_WANT_WRITE;
   if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) return;
   ticket_.reset();
-  const auto verdict = SSL_get_verify_result(ssl_.get());
-  lose(verdict != X509_V_OK ? std::string{"the gateway's certificate is not trusted: "} +
-                                  X509_verify_cert_error_string(verdict)
-                            : "the TLS handshake failed: " + openssl_says());
+  const auto verified = SSL_get_verify_result(ssl_.get());
+  lose(verified != X509_V_OK ? std::string{"the gateway's certificate is not trusted: "} +
+                                   X509_verify_cert_error_string(verified)
+                             : "the TLS handshake failed: " + openssl_says());
 }
 
 void connection_transport::begin_session() {
@@ -341,7 +341,7 @@ bool connection_transport::send(const transport_request& request, transport_even
 
 void connection_transport::cancel(std::uint64_t id) {
   if (!exchange_ || exchange_->id != id) return;
-  // A connection on which an answer did not come in time is not worth another try.
+  // A connection on which a response did not come in time is not used again.
   exchange_.reset();
   disconnect(false);
 }
@@ -357,9 +357,9 @@ int connection_transport::on_header(nghttp2_session*, const nghttp2_frame* frame
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   const bool whole = error == std::errc{} && end == text.data() + text.size() && number >= 0;
-  if (field == ":status" && whole) self.exchange_->answer.status = static_cast<int>(number);
+  if (field == ":status" && whole) self.exchange_->response.status = static_cast<int>(number);
   if (field == "retry-after" && whole)
-    self.exchange_->answer.retry_after_ms =
+    self.exchange_->response.retry_after_ms =
         std::min<std::int64_t>(number, sdk_limits::retry_after_ms_max / 1000) * 1000;
   return 0;
 }
@@ -368,15 +368,15 @@ int connection_transport::on_data(nghttp2_session*, std::uint8_t, std::int32_t s
                                   const std::uint8_t* data, std::size_t size, void* user) {
   auto& self = *static_cast<connection_transport*>(user);
   if (!self.exchange_ || stream != self.exchange_->stream) return 0;
-  auto& answer = self.exchange_->answer;
-  if (answer.too_long) return 0;
-  if (answer.body.size() + size > sdk_limits::answer_bytes_max) {
-    answer.too_long = true;
-    answer.body.clear();
+  auto& response = self.exchange_->response;
+  if (response.too_long) return 0;
+  if (response.body.size() + size > sdk_limits::response_bytes_max) {
+    response.too_long = true;
+    response.body.clear();
     nghttp2_submit_rst_stream(self.session_.get(), NGHTTP2_FLAG_NONE, stream, NGHTTP2_CANCEL);
     return 0;
   }
-  answer.body.append(reinterpret_cast<const char*>(data), size);
+  response.body.append(reinterpret_cast<const char*>(data), size);
   return 0;
 }
 
@@ -535,10 +535,10 @@ void connection_transport::settle(transport_events& events) {
   auto over = std::move(*exchange_);
   exchange_.reset();
   proven_ = true;
-  if (over.reset == NGHTTP2_NO_ERROR || over.answer.too_long)
-    events.answered(over.id, std::move(over.answer));
+  if (over.reset == NGHTTP2_NO_ERROR || over.response.too_long)
+    events.on_response(over.id, std::move(over.response));
   else
-    events.failed(over.id, !over.unprocessed, "the gateway reset the request");
+    events.on_failure(over.id, !over.unprocessed, "the gateway reset the request");
 }
 
 void connection_transport::poll(std::int64_t now_ms, transport_events& events) {
@@ -548,7 +548,7 @@ void connection_transport::poll(std::int64_t now_ms, transport_events& events) {
     auto why = std::exchange(failure_, std::string{});
     auto lost = std::exchange(exchange_, std::nullopt);
     disconnect(false);
-    if (lost) events.failed(lost->id, lost->submitted, why);
+    if (lost) events.on_failure(lost->id, lost->submitted, why);
   }
   if (!exchange_ && state_ != state::closed && now_ms - used_ms_ >= sdk_limits::idle_connection_ms)
     disconnect(true);

@@ -13,10 +13,10 @@ struct http2_options {
   std::string ca_path;  // PEM; empty: the system's authorities
 };
 
-/// HTTP/2 over TLS 1.2 or newer (nghttp2, OpenSSL) with one connection, opened with the first
-/// request, kept for as long as requests come (a minute), resumed by session ticket after that.
-/// Nothing blocks but the name's resolution. Redirects are not followed, certificates are checked
-/// against host name and authorities. Memory is taken with the connection and given back with it.
+/// The default transport: HTTP/2 over TLS 1.2 or newer on one connection. The first request opens
+/// it. It closes after a minute without a request; the next one resumes it by a TLS ticket. Only
+/// the look-up of the host's name blocks. Redirects are not followed; certificates are checked
+/// against host name and authorities. A closed connection takes no memory.
 std::unique_ptr<transport> make_http2_transport(http2_options options);
 
 }  // namespace watchkeeper::sdk

@@ -12,8 +12,8 @@ void interval_cutter::advance(media_ms at, std::int64_t now_ms) noexcept {
     return;
   }
   // Longer than any module lasts at the slowest rate; the products below stay far from overflow.
-  const auto elapsed_ms = std::clamp<std::int64_t>(now_ms - run_->told_ms, 0, 400'000'000);
-  run_->told_ms = std::max(run_->told_ms, now_ms);
+  const auto elapsed_ms = std::clamp<std::int64_t>(now_ms - run_->reported_ms, 0, 400'000'000);
+  run_->reported_ms = std::max(run_->reported_ms, now_ms);
   const auto room = run_->room + elapsed_ms * rate_permille_ * 101;
   const auto moved = (std::int64_t{at} - last_) * room_per_ms;
   if (moved >= 0 && moved <= room) {
@@ -23,7 +23,7 @@ void interval_cutter::advance(media_ms at, std::int64_t now_ms) noexcept {
     last_ = at;
     return;
   }
-  // Sought without a word: what was played ends at the last position that was told.
+  // An unreported seek: playback ended at the last reported position.
   stop();
   last_ = at;
   go_on(at, now_ms);
@@ -42,8 +42,8 @@ void interval_cutter::stop(bool at_end) noexcept {
       closed_rate_permille_ = rate_permille_;
       if (at_end) end_from_ = std::min(end_from_, cut_);
     } else {
-      held_ = rest;
-      held_rate_permille_ = rate_permille_;
+      short_piece_ = rest;
+      short_piece_rate_permille_ = rate_permille_;
     }
   }
   run_.reset();
@@ -54,10 +54,10 @@ void interval_cutter::go_on(media_ms at, std::int64_t now_ms) noexcept {
   const bool counts = playing_ && !stalled_ && !seeking_ && !background_ && !bad_rate_;
   if (run_ || !counts || last_ == unknown) return;
   run_ = run{now_ms, slack_ms * room_per_ms};
-  const bool goes_on =
-      held_.from_ms < held_.to_ms && held_.to_ms == last_ && held_rate_permille_ == rate_permille_;
-  cut_ = goes_on ? held_.from_ms : last_;
-  held_ = {};
+  const bool goes_on = short_piece_.from_ms < short_piece_.to_ms && short_piece_.to_ms == last_ &&
+                       short_piece_rate_permille_ == rate_permille_;
+  cut_ = goes_on ? short_piece_.from_ms : last_;
+  short_piece_ = {};
 }
 
 void interval_cutter::play(media_ms at, std::int64_t now_ms) noexcept {
@@ -84,12 +84,12 @@ void interval_cutter::ended(media_ms at, std::int64_t now_ms) noexcept {
   advance(at, now_ms);
   stop(true);
   // Many players pause before they end.
-  if (held_.from_ms < held_.to_ms && held_.to_ms == last_ && held_.from_ms < end_from_ &&
-      closed_.from_ms >= closed_.to_ms) {
-    closed_ = held_;
-    closed_rate_permille_ = held_rate_permille_;
-    end_from_ = held_.from_ms;
-    held_ = {};
+  if (short_piece_.from_ms < short_piece_.to_ms && short_piece_.to_ms == last_ &&
+      short_piece_.from_ms < end_from_ && closed_.from_ms >= closed_.to_ms) {
+    closed_ = short_piece_;
+    closed_rate_permille_ = short_piece_rate_permille_;
+    end_from_ = short_piece_.from_ms;
+    short_piece_ = {};
   }
   pause(unknown, now_ms);
 }
@@ -101,10 +101,10 @@ void interval_cutter::seeking(media_ms at, std::int64_t now_ms) noexcept {
 }
 
 void interval_cutter::sought(media_ms to, std::int64_t now_ms) noexcept {
-  // Without a word of `seeking` before, the last position told is where playback ended.
+  // Without `seeking` before, playback ended at the last reported position.
   stop();
   seeking_ = false;
-  if (to < 0) last_ = unknown;  // where it went on is to be told by the next position
+  if (to < 0) last_ = unknown;  // the next position says where playback continues
   go_on(to, now_ms);
 }
 

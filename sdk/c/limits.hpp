@@ -8,8 +8,8 @@
 /// What the device SDK never exceeds; what happens at each is tested.
 namespace watchkeeper::sdk::sdk_limits {
 
-/// Heartbeats kept while they cannot be delivered; a further one pushes out the oldest. Heartbeats
-/// of a request in flight come on top until the request ends.
+/// Heartbeats that wait while they cannot be delivered; a further one pushes out the oldest.
+/// Heartbeats of a request in flight come on top until the request ends.
 inline constexpr std::size_t buffer_heartbeats = 5;
 /// Heartbeats in one request.
 inline constexpr std::size_t claims_max = 2 * buffer_heartbeats;
@@ -22,7 +22,7 @@ inline constexpr std::int64_t heartbeat_ms = 10'000;
 /// The longest interval of one heartbeat, also of joined ones: what the gateway takes.
 inline constexpr std::int64_t interval_ms_max = 30'000;
 /// A longer response is not read: it makes no sense.
-inline constexpr std::size_t answer_bytes_max = 64 * 1024;
+inline constexpr std::size_t response_bytes_max = 64 * 1024;
 /// The storage as a whole.
 inline constexpr std::size_t stored_bytes_max = 8 * 1024;
 
@@ -60,9 +60,9 @@ inline constexpr std::int64_t keys_retry_ms = 3'600'000;
 inline constexpr std::size_t gateway_keys_max = 16;
 /// One response in this many has progress (docs/protocol.md, section 9). With every second one a
 /// heartbeat takes less than 200 bytes down.
-inline constexpr int full_answer_every = 2;
-/// The largest setting of `full_answer_every`.
-inline constexpr int full_answer_every_max = 1'000;
+inline constexpr int full_response_every = 2;
+/// The largest setting of `full_response_every`.
+inline constexpr int full_response_every_max = 1'000;
 /// From here on, until MASTERED, every response has progress. A device does not know the threshold
 /// of a module, which is 95 percent unless the module says otherwise.
 inline constexpr double near_mastery_percent = 90;

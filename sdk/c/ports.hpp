@@ -9,11 +9,11 @@
 #include <string>
 #include <string_view>
 
-#include "sdk/c/answer.hpp"
 #include "sdk/c/claim.hpp"
+#include "sdk/c/heartbeat_response.hpp"
 #include "sdk/c/session_key.hpp"
 
-/// What a client is built on. The C interface puts the host's callbacks behind these, or the
+/// The dependencies of an engine. The C interface implements them by the host's callbacks or by the
 /// defaults. All are called on the client's thread.
 namespace watchkeeper::sdk {
 
@@ -26,7 +26,7 @@ class device_clock {
 class signer {
  public:
   virtual ~signer() = default;
-  /// Nothing when it failed: then nothing is sent for now, and nothing is lost.
+  /// Empty if it failed: nothing is sent for now, and nothing is lost.
   virtual std::optional<std::array<std::uint8_t, 64>> sign(std::string_view input) = 0;
 };
 
@@ -40,7 +40,7 @@ class key_agreement {
 class claim_storage {
  public:
   virtual ~claim_storage() = default;
-  /// Nothing when it could not be read; empty when nothing was ever stored.
+  /// No value if it could not be read; an empty string if nothing was ever stored.
   virtual std::optional<std::string> load() = 0;
   virtual bool save(std::string_view content) = 0;
 };
@@ -56,20 +56,21 @@ struct transport_request {
   const char* cache_control = nullptr;
 };
 
-/// How a transport tells what became of a request.
+/// Receives the outcome of a request from the transport: one call for each request.
 class transport_events {
  public:
   virtual ~transport_events() = default;
-  virtual bool answered(std::uint64_t id, http_answer&& answer) = 0;
-  /// `sent`: some of it may have reached the gateway.
-  virtual bool failed(std::uint64_t id, bool sent, std::string_view why) = 0;
+  /// False if the request is not in flight.
+  virtual bool on_response(std::uint64_t id, http_response&& response) = 0;
+  /// `sent`: some of the request may have reached the gateway.
+  virtual bool on_failure(std::uint64_t id, bool sent, std::string_view why) = 0;
 };
 
 class transport {
  public:
   virtual ~transport() = default;
   /// Copies the request. Events may come within this call. False: nothing was sent, and no event
-  /// will come.
+  /// follows.
   virtual bool send(const transport_request& request, transport_events& events) = 0;
   virtual void cancel(std::uint64_t id) = 0;
   virtual void poll(std::int64_t /*monotonic_ms*/, transport_events& /*events*/) {}

@@ -7,21 +7,21 @@
 
 namespace watchkeeper::sdk {
 
-/// The gateway's time as a device knows it: taken from `server_time` of an answer, and carried on
-/// by the monotonic clock, so that a wall clock that jumps changes nothing. Until the first answer
-/// it is the wall clock.
+/// The gateway's time as a device knows it: taken from `server_time` of a response, and carried on
+/// by the monotonic clock, so that a wall clock that jumps changes nothing. Until the first
+/// response it is the wall clock.
 class server_clock {
  public:
-  /// `round_trip_ms` after the request was sent; the answer was made somewhere between.
+  /// `round_trip_ms` after the request was sent; the gateway read its clock somewhere in between.
   void learn(unix_ms server_ms, std::int64_t round_trip_ms, const instant& now) noexcept {
-    known_ = true;
+    is_set_ = true;
     server_ms_ = server_ms + std::clamp<std::int64_t>(round_trip_ms, 0, 10'000) / 2;
     monotonic_ms_ = now.monotonic_ms;
   }
 
-  [[nodiscard]] bool known() const noexcept { return known_; }
+  [[nodiscard]] bool is_set() const noexcept { return is_set_; }
   [[nodiscard]] unix_ms at(const instant& when) const noexcept {
-    return known_ ? server_ms_ + (when.monotonic_ms - monotonic_ms_) : when.wall_ms;
+    return is_set_ ? server_ms_ + (when.monotonic_ms - monotonic_ms_) : when.wall_ms;
   }
   /// What has to be added to the wall clock.
   [[nodiscard]] std::int64_t offset_ms(const instant& now) const noexcept {
@@ -39,7 +39,7 @@ class server_clock {
   }
 
  private:
-  bool known_ = false;
+  bool is_set_ = false;
   unix_ms server_ms_ = 0;
   std::int64_t monotonic_ms_ = 0;
 };

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "sdk/c/answer.hpp"
 #include "sdk/c/buffer_codec.hpp"
 #include "sdk/c/der_signature.hpp"
+#include "sdk/c/heartbeat_response.hpp"
 #include "sdk/c/key_set.hpp"
 #include "sdk/c/limits.hpp"
 #include "tests/fuzz/require.hpp"
@@ -24,23 +24,23 @@ void check_answer(std::uint8_t kind, const std::string& body) {
   std::vector<sent_token> sent(kind % 16 + 1u);
   for (std::size_t i = 0; i < sent.size(); ++i)
     sent[i] = {*session_id::parse("s"), static_cast<std::uint32_t>(i), i % 2 == 1};
-  http_answer answer;
+  http_response answer;
   answer.status = statuses[kind / 16 % 8];
   answer.body = body;
-  const auto reading = read_heartbeat_answer(answer, sent);
-  REQUIRE(reading.outcomes.size() == sent.size());
-  for (const auto& each : reading.outcomes) {
+  const auto read = read_heartbeat_response(answer, sent);
+  REQUIRE(read.results.size() == sent.size());
+  for (const auto& each : read.results) {
     // Nothing is let go of but for a problem that is known.
-    REQUIRE(each.what != verdict::refused || !each.problem.empty());
-    REQUIRE(each.what != verdict::refused || (answer.status >= 200 && answer.status < 500));
-    REQUIRE(each.what != verdict::accepted || answer.status == 200 || answer.status == 204);
+    REQUIRE(each.kind != result_kind::rejected || !each.problem.empty());
+    REQUIRE(each.kind != result_kind::rejected || (answer.status >= 200 && answer.status < 500));
+    REQUIRE(each.kind != result_kind::accepted || answer.status == 200 || answer.status == 204);
     if (each.progress) {
       REQUIRE(each.progress->completion_percentage >= 0 &&
               each.progress->completion_percentage <= 100);
       REQUIRE(each.progress->resume_ms >= 0);
     }
   }
-  if (answer.status >= 500 || answer.status == 429) REQUIRE(reading.pause);
+  if (answer.status >= 500 || answer.status == 429) REQUIRE(read.pause);
 }
 
 void check_stored(const std::string& content) {

@@ -27,7 +27,7 @@ const quick = [
   '500',
   '--timeout-ms',
   '3000',
-  '--full-answer-every',
+  '--full-response-every',
   '1',
 ];
 let made = 0;
@@ -131,7 +131,7 @@ describe('the C SDK', { concurrency: 1 }, () => {
     watcher.play('--seconds', '9', '--linger', '15', ...quick);
     await until('two heartbeats are credited', () => count(watcher.out, 'progress') >= 2);
     await gateway.end('SIGKILL');
-    await until('it was noticed', () => watcher.out.includes('trouble 0'));
+    await until('it was noticed', () => watcher.out.includes('failure 0'));
     const down = Date.now();
     await until('four seconds passed', () => Date.now() - down >= 4000);
     await gateway.launch(gateway.port);
@@ -217,7 +217,7 @@ describe('the C SDK', { concurrency: 1 }, () => {
     await watcher.enrol(gateway, 'c-refused');
     watcher.module = 'c-no-such-module';
     await watcher.play('--seconds', '1', ...quick).ended();
-    assert.match(watcher.out, /drop sn 0 \[0, 1000\) refused unknown-module/);
+    assert.match(watcher.out, /drop sn 0 \[0, 1000\) rejected unknown-module/);
     assert.equal(watcher.status.dropped, 1);
     assert.equal(watcher.status.acknowledged, 0);
   });
@@ -228,7 +228,7 @@ describe('the C SDK', { concurrency: 1 }, () => {
     watcher.at(gateway, 'c-early');
     const { code } = await watcher.play('--seconds', '2', '--linger', '1', ...quick).ended();
     assert.equal(code, 1, watcher.out);
-    assert.equal(count(watcher.out, 'trouble 7 '), 1, watcher.out);
+    assert.equal(count(watcher.out, 'failure 7 '), 1, watcher.out);
     assert.equal(watcher.status.dropped, 0);
     assert.equal(watcher.status.buffered, 2);
     assert.equal(
@@ -271,7 +271,7 @@ describe('the C SDK', { concurrency: 1 }, () => {
     watcher.ca = other;
     const refused = await watcher.play('--seconds', '1', '--linger', '1', ...quick).ended();
     assert.equal(refused.code, 1);
-    assert.match(watcher.out, /trouble 0 the gateway's certificate is not trusted/);
+    assert.match(watcher.out, /failure 0 the gateway's certificate is not trusted/);
     assert.equal(watcher.status.buffered, 1);
     watcher.ca = good;
     const { code } = await watcher.play('--from', '1', '--seconds', '1', ...quick).ended();
@@ -419,7 +419,7 @@ describe('the C SDK and servers that are no gateway', { concurrency: 4 }, () => 
   });
 
   const odd = {
-    'an answer that is not JSON': [
+    'a response that is not JSON': [
       1,
       (stream) => {
         stream.respond({ ':status': 200 });
@@ -458,7 +458,7 @@ describe('the C SDK and servers that are no gateway', { concurrency: 4 }, () => 
         stream.end('not here');
       },
     ],
-    'an answer without end': [
+    'a response without end': [
       1,
       (stream) => {
         stream.respond({ ':status': 200 });
@@ -482,14 +482,14 @@ describe('the C SDK and servers that are no gateway', { concurrency: 4 }, () => 
       },
     ],
   };
-  for (const [name, [trouble, answer]] of Object.entries(odd))
+  for (const [name, [failure, respond]] of Object.entries(odd))
     test(`${name} loses nothing`, async () => {
       const { watcher, code, posts } = await against((stream, body, number) =>
-        number <= 2 ? answer(stream, body) : credit(stream, body),
+        number <= 2 ? respond(stream, body) : credit(stream, body),
       );
       assert.equal(code, 0, watcher.out);
-      if (trouble !== undefined)
-        assert.equal(count(watcher.out, `trouble ${trouble} `), 1, watcher.out);
+      if (failure !== undefined)
+        assert.equal(count(watcher.out, `failure ${failure} `), 1, watcher.out);
       assert.equal(watcher.status.dropped, 0);
       assert.equal(watcher.status.buffered, 0);
       const delivered = posts.at(-1).body.split('\n').map(claimsOf);
@@ -504,8 +504,8 @@ describe('the C SDK and servers that are no gateway', { concurrency: 4 }, () => 
     const refused = await watcher.play('--seconds', '1', '--linger', '10', ...quick).ended();
     await other.stop();
     assert.equal(refused.code, 1);
-    assert.match(watcher.out, /trouble 0 the gateway's certificate is not trusted/);
-    assert.equal(count(watcher.out, 'trouble '), 1, watcher.out);
+    assert.match(watcher.out, /failure 0 the gateway's certificate is not trusted/);
+    assert.equal(count(watcher.out, 'failure '), 1, watcher.out);
     assert.deepEqual(other.seen, []);
     assert.equal(watcher.status.buffered, 1);
     const good = await impostor(directory, credit);
@@ -525,7 +525,7 @@ describe('the C SDK and servers that are no gateway', { concurrency: 4 }, () => 
     );
   });
 
-  test('a clock that is an hour off is corrected by the first answer', async () => {
+  test('a clock that is an hour off is corrected by the first response', async () => {
     let refused = 0;
     const { watcher, code, posts } = await against((stream, body) => {
       const serverTime = Date.now() / 1000 + 3600;
@@ -637,7 +637,7 @@ describe('the C SDK and servers that are no gateway', { concurrency: 4 }, () => 
       '250',
     );
     assert.equal(code, 0, watcher.out);
-    // What is due before the first answer has come is signed by the device, and on a machine that is busy
+    // What is due before the first response has come is signed by the device, and on a machine that is busy
     // several heartbeats may share a request.
     const signedBy = (from, to) =>
       posts
@@ -694,7 +694,7 @@ describe('the C SDK and servers that are no gateway', { concurrency: 4 }, () => 
         '200',
       );
       assert.equal(code, 0, watcher.out);
-      // The first answer brings the key: what is due before it came is signed by the device.
+      // The first response brings the key: what is due before it came is signed by the device.
       assert.ok(watcher.status.device_signatures < watcher.status.session_signatures, watcher.out);
       runs.push(watcher.status);
     }
@@ -746,12 +746,12 @@ describe('what a heartbeat of the C SDK weighs', { concurrency: 2 }, () => {
   test('signed by the device: under 600 bytes up and 200 down', async (t) => {
     const [usual, full, rare] = await Promise.all([
       weigh('--no-session-keys'),
-      weigh('--no-session-keys', '--full-answer-every', '1'),
-      weigh('--no-session-keys', '--full-answer-every', '6'),
+      weigh('--no-session-keys', '--full-response-every', '1'),
+      weigh('--no-session-keys', '--full-response-every', '6'),
     ]);
     say(t, 'ES256', usual);
-    say(t, 'ES256, every answer in full', full);
-    say(t, 'ES256, one answer in six', rare);
+    say(t, 'ES256, every response in full', full);
+    say(t, 'ES256, one full response in six', rare);
     assert.ok(usual.up > 300 && usual.up < 600);
     assert.ok(usual.down > 100 && usual.down < 200);
     assert.ok(rare.down < usual.down && usual.down < full.down);
@@ -885,11 +885,11 @@ describe('the C SDK as it is installed', { concurrency: 1 }, () => {
         try { watchkeeper_sdk::client none{options}; return 1; }
         catch (const watchkeeper_sdk::error& e) { assert(e.code() == WK_ERROR_KEY); }
         options.key_path = arguments[1];
-        int troubles = 0;
-        watchkeeper_sdk::client one{options, {{}, {}, [&](wk_trouble, const char*) { ++troubles; }}};
+        int failures = 0;
+        watchkeeper_sdk::client one{options, {{}, {}, [&](wk_failure, const char*) { ++failures; }}};
         auto two = std::move(one);
         assert(two.open("m") && two.play(0) && !two.position(-7) && two.pause(400));
-        while (troubles == 0) two.wait(100);
+        while (failures == 0) two.wait(100);
         assert(two.status().buffered == 1 && two.identity().kid[42] != 0);
       }`,
     );

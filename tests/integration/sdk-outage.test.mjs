@@ -141,7 +141,7 @@ describe('the C SDK through outages of full length', { concurrency: 1 }, () => {
     const status = await device.rest(180);
     const { coverage } = await gateway.progress(device.student, module);
     await device.stop();
-    assert.match(device.out, /trouble 0/, 'that it was away was noticed');
+    assert.match(device.out, /failure 0/, 'that it was away was noticed');
     assert.equal(status.buffered, 0, device.out);
     assert.equal(status.dropped, device.dropped.told);
     assert.equal(device.dropped.told, device.dropped.each.length);

@@ -1,5 +1,5 @@
 // watchkeeper device SDK for C++17: watchkeeper.h with ownership and std::function.
-// The same thread rules; callbacks must not throw.
+// The thread rules of watchkeeper.h apply. Callbacks must not throw.
 #ifndef WATCHKEEPER_HPP
 #define WATCHKEEPER_HPP
 
@@ -14,7 +14,7 @@
 
 namespace watchkeeper_sdk {
 
-/// Why a client could not be made.
+/// The reason why a client could not be created.
 class error : public std::runtime_error {
  public:
   error(wk_result code, const std::string& sentence) : std::runtime_error(sentence), code_(code) {}
@@ -24,11 +24,11 @@ class error : public std::runtime_error {
   wk_result code_;
 };
 
-/// What the app is told; leave out what is not wanted.
+/// Events for the app. Leave out those that you do not need.
 struct callbacks {
   std::function<void(const wk_progress&)> on_progress;
   std::function<void(const wk_drop* drops, std::size_t count)> on_drop;
-  std::function<void(wk_trouble, const char* text)> on_trouble;
+  std::function<void(wk_failure, const char* text)> on_failure;
 };
 
 /// All defaults.
@@ -38,14 +38,14 @@ inline wk_options default_options() {
   return made;
 }
 
-/// One device. Movable; one thread at a time. Reports give false where watchkeeper.h gives an
-/// error.
+/// One device. Movable; one thread at a time. A function returns false if its function in
+/// watchkeeper.h returns an error.
 class client {
  public:
-  /// `options.callbacks` is replaced by `told`. Throws error.
-  explicit client(wk_options options, callbacks told = {})
-      : told_(std::make_unique<callbacks>(std::move(told))) {
-    options.callbacks = {told_.get(), progress, drop, trouble};
+  /// `handlers` replaces `options.callbacks`. Throws error.
+  explicit client(wk_options options, callbacks handlers = {})
+      : callbacks_(std::make_unique<callbacks>(std::move(handlers))) {
+    options.callbacks = {callbacks_.get(), progress, drop, failure};
     char text[256];
     wk_result result = WK_OK;
     handle_.reset(wk_client_create(&options, &result, text, sizeof text));
@@ -85,7 +85,7 @@ class client {
     wk_client_identity(get(), &made);
     return made;
   }
-  /// For everything else of watchkeeper.h.
+  /// For every other function of watchkeeper.h.
   [[nodiscard]] wk_client* get() const noexcept { return handle_.get(); }
 
  private:
@@ -96,14 +96,14 @@ class client {
   static void drop(void* user, const wk_drop* drops, std::size_t count) {
     if (auto& call = static_cast<callbacks*>(user)->on_drop) call(drops, count);
   }
-  static void trouble(void* user, wk_trouble which, const char* text) {
-    if (auto& call = static_cast<callbacks*>(user)->on_trouble) call(which, text);
+  static void failure(void* user, wk_failure which, const char* text) {
+    if (auto& call = static_cast<callbacks*>(user)->on_failure) call(which, text);
   }
   struct closer {
     void operator()(wk_client* handle) const noexcept { wk_client_destroy(handle); }
   };
 
-  std::unique_ptr<callbacks> told_;  // outlives the handle, whose end may still tell something
+  std::unique_ptr<callbacks> callbacks_;  // outlives the handle, whose end may still call one
   std::unique_ptr<wk_client, closer> handle_;
 };
 

@@ -2,9 +2,9 @@
  * as lines on standard input say, four positions a second of its time:
  *
  *   play SECONDS    playback goes on
- *   rest SECONDS    playback stands still; ends early when nothing is kept any more
+ *   rest SECONDS    playback stands still; ends early when nothing is buffered any more
  *
- * and answers each with a line of status. Its time is the machine's plus what is in a file of one
+ * and prints a line of status for each. Its time is the machine's plus what is in a file of one
  * int64_t (milliseconds), which it moves on, and which the gateway may share (later.c).
  *
  *   device URL CA KEY STORAGE STUDENT MODULE CLOCK
@@ -44,9 +44,9 @@ static void on_drop(void* user, const wk_drop* drops, size_t count) {
            (int)drops[i].reason, drops[i].problem);
 }
 
-static void on_trouble(void* user, wk_trouble trouble, const char* text) {
+static void on_failure(void* user, wk_failure failure, const char* text) {
   (void)user;
-  printf("trouble %d %s\n", (int)trouble, text);
+  printf("failure %d %s\n", (int)failure, text);
 }
 
 static wk_status status_of(wk_client* client) {
@@ -55,7 +55,7 @@ static wk_status status_of(wk_client* client) {
   return status;
 }
 
-/* Its time stands (but for the machine's) until the gateway has answered, or is not there. */
+/* Its time stands (but for the machine's) until the gateway has responded, or is not there. */
 static wk_status settle(wk_client* client) {
   for (;;) {
     wk_client_poll(client);
@@ -83,7 +83,7 @@ int main(int count, char** arguments) {
   options.student = arguments[5];
   options.clock.now = now;
   options.callbacks.on_drop = on_drop;
-  options.callbacks.on_trouble = on_trouble;
+  options.callbacks.on_failure = on_failure;
   char text[256];
   wk_client* client = wk_client_create(&options, NULL, text, sizeof text);
   if (client == NULL || wk_client_open(client, arguments[6], NULL) != WK_OK) return 2;

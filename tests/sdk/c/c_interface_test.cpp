@@ -27,9 +27,9 @@ struct app {
   std::string stored;
   bool load_fails = false, save_fails = false, bad_der = false;
   std::vector<std::pair<std::uint64_t, std::string>> requests;
-  std::vector<std::string> told;
+  std::vector<std::string> received;
   wk_client* client = nullptr;
-  int answer_at_once = 0;  // a status
+  int respond_at_once = 0;  // a status
   wk_options options;
 
   app() {
@@ -48,7 +48,7 @@ struct app {
                      this};
     options.storage = {load, save, this};
     options.transport = {send, nullptr, this};
-    options.callbacks = {this, on_progress, on_drop, on_trouble};
+    options.callbacks = {this, on_progress, on_drop, on_failure};
   }
   ~app() { wk_client_destroy(client); }
   void start() {
@@ -100,18 +100,18 @@ struct app {
     auto& self = *static_cast<app*>(user);
     self.requests.emplace_back(
         request->id, std::string{reinterpret_cast<const char*>(request->body), request->body_size});
-    if (self.answer_at_once != 0) {
-      const auto body = answer_for(lines_of(self.requests.back().second), credited);
-      const wk_answer answer{self.answer_at_once, -1,
-                             reinterpret_cast<const std::uint8_t*>(body.data()), body.size()};
-      BOOST_CHECK_EQUAL(wk_client_answer(client, request->id, &answer), WK_OK);
+    if (self.respond_at_once != 0) {
+      const auto body = response_to(lines_of(self.requests.back().second), credited);
+      const wk_response response{self.respond_at_once, -1,
+                                 reinterpret_cast<const std::uint8_t*>(body.data()), body.size()};
+      BOOST_CHECK_EQUAL(wk_client_respond(client, request->id, &response), WK_OK);
     }
     return 0;
   }
   static void on_progress(void* user, const wk_progress* of) {
     auto& self = *static_cast<app*>(user);
-    self.told.push_back(std::string{"progress "} + of->module + " " + of->session + " " +
-                        std::to_string(of->seconds_watched));
+    self.received.push_back(std::string{"progress "} + of->module + " " + of->session + " " +
+                            std::to_string(of->seconds_watched));
     // The client is at rest: everything may be called.
     wk_status status;
     BOOST_CHECK_EQUAL(wk_client_status(self.client, &status), WK_OK);
@@ -119,10 +119,10 @@ struct app {
   }
   static void on_drop(void* user, const wk_drop* drops, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i)
-      static_cast<app*>(user)->told.push_back(std::string{"drop "} + drops[i].problem);
+      static_cast<app*>(user)->received.push_back(std::string{"drop "} + drops[i].problem);
   }
-  static void on_trouble(void* user, wk_trouble which, const char*) {
-    static_cast<app*>(user)->told.push_back("trouble " + std::to_string(which));
+  static void on_failure(void* user, wk_failure which, const char*) {
+    static_cast<app*>(user)->received.push_back("failure " + std::to_string(which));
   }
 };
 
@@ -143,12 +143,12 @@ BOOST_FIXTURE_TEST_CASE(an_app_with_a_keystore_and_a_transport_of_its_own, app) 
   BOOST_REQUIRE_EQUAL(requests.size(), 1);
   const auto parsed = parse_engagement_token(requests[0].second);
   BOOST_REQUIRE(parsed);
-  const auto body = answer_for({requests[0].second}, credited);
-  wk_answer answer{200, -1, reinterpret_cast<const std::uint8_t*>(body.data()), body.size()};
-  BOOST_CHECK_EQUAL(wk_client_answer(client, requests[0].first + 1, &answer), WK_ERROR_STATE);
-  BOOST_CHECK_EQUAL(wk_client_answer(client, requests[0].first, &answer), WK_OK);
-  BOOST_CHECK_EQUAL(wk_client_answer(client, requests[0].first, &answer), WK_ERROR_STATE);
-  BOOST_CHECK((told == std::vector<std::string>{"progress m1 s1 10"}));
+  const auto body = response_to({requests[0].second}, credited);
+  wk_response response{200, -1, reinterpret_cast<const std::uint8_t*>(body.data()), body.size()};
+  BOOST_CHECK_EQUAL(wk_client_respond(client, requests[0].first + 1, &response), WK_ERROR_STATE);
+  BOOST_CHECK_EQUAL(wk_client_respond(client, requests[0].first, &response), WK_OK);
+  BOOST_CHECK_EQUAL(wk_client_respond(client, requests[0].first, &response), WK_ERROR_STATE);
+  BOOST_CHECK((received == std::vector<std::string>{"progress m1 s1 10"}));
   wk_status status;
   BOOST_REQUIRE_EQUAL(wk_client_status(client, &status), WK_OK);
   BOOST_CHECK_EQUAL(status.acknowledged, 1);
@@ -158,13 +158,13 @@ BOOST_FIXTURE_TEST_CASE(an_app_with_a_keystore_and_a_transport_of_its_own, app) 
   BOOST_CHECK_EQUAL(wk_client_descriptor(client, nullptr), -1);
 }
 
-BOOST_FIXTURE_TEST_CASE(an_answer_within_send_is_told_after_it, app) {
+BOOST_FIXTURE_TEST_CASE(a_response_within_send_is_reported_after_it, app) {
   start();
-  answer_at_once = 200;
+  respond_at_once = 200;
   pass(10'000);
   wk_client_position(client, 10'000);
   wk_client_poll(client);
-  BOOST_CHECK((told == std::vector<std::string>{"progress m1 s1 10"}));
+  BOOST_CHECK((received == std::vector<std::string>{"progress m1 s1 10"}));
 }
 
 BOOST_FIXTURE_TEST_CASE(a_clock_that_calls_the_client_is_refused, app) {
@@ -203,19 +203,19 @@ BOOST_FIXTURE_TEST_CASE(a_keystore_that_gives_no_good_der_sends_nothing, app) {
   wk_client_position(client, 10'000);
   wk_client_poll(client);
   BOOST_CHECK(requests.empty());
-  BOOST_CHECK((told == std::vector<std::string>{"trouble 3"}));
+  BOOST_CHECK((received == std::vector<std::string>{"failure 3"}));
   bad_der = false;
   pass(60'000);
   wk_client_poll(client);
   BOOST_CHECK_EQUAL(requests.size(), 1);
 }
 
-BOOST_FIXTURE_TEST_CASE(callbacks_of_the_storage_that_fail_are_told_and_nothing_is_lost, app) {
+BOOST_FIXTURE_TEST_CASE(callbacks_of_the_storage_that_fail_are_reported_and_nothing_is_lost, app) {
   save_fails = true;
   start();
   pass(10'000);
   wk_client_position(client, 10'000);
-  BOOST_CHECK((told == std::vector<std::string>{"trouble 5"}));
+  BOOST_CHECK((received == std::vector<std::string>{"failure 5"}));
   wk_status status;
   wk_client_status(client, &status);
   BOOST_CHECK_EQUAL(status.storage_failing, 1);
@@ -233,7 +233,7 @@ BOOST_FIXTURE_TEST_CASE(arguments_out_of_range_are_refused_by_name, app) {
     BOOST_CHECK_EQUAL(wk_client_rate(client, 0, rate), WK_ERROR_ARGUMENT);
   BOOST_CHECK_EQUAL(wk_client_open(client, "no spaces", nullptr), WK_ERROR_ARGUMENT);
   BOOST_CHECK_EQUAL(wk_client_open(client, nullptr, nullptr), WK_ERROR_ARGUMENT);
-  BOOST_CHECK_EQUAL(wk_client_answer(client, 1, nullptr), WK_ERROR_ARGUMENT);
+  BOOST_CHECK_EQUAL(wk_client_respond(client, 1, nullptr), WK_ERROR_ARGUMENT);
   BOOST_CHECK_EQUAL(wk_client_play(nullptr, 0), WK_ERROR_ARGUMENT);
   BOOST_CHECK_EQUAL(wk_client_poll(nullptr), WK_ERROR_ARGUMENT);
   wk_client_destroy(nullptr);
@@ -253,7 +253,7 @@ BOOST_FIXTURE_TEST_CASE(arguments_out_of_range_are_refused_by_name, app) {
   BOOST_CHECK_EQUAL(refused(with), WK_ERROR_ARGUMENT);
   for (const int every : {0, -1, 1'001}) {
     with = options;
-    with.full_answer_every = every;
+    with.full_response_every = every;
     BOOST_CHECK_EQUAL(refused(with), WK_ERROR_ARGUMENT);
   }
   with = options;

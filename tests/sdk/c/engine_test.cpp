@@ -22,7 +22,7 @@ std::string problem_text(const std::string& name, unix_ms server_ms = 0) {
 
 BOOST_AUTO_TEST_SUITE(engine_suite)
 
-BOOST_FIXTURE_TEST_CASE(a_heartbeat_goes_out_signed_and_its_answer_is_told, device) {
+BOOST_FIXTURE_TEST_CASE(a_heartbeat_goes_out_signed_and_its_response_is_reported, device) {
   start();
   BOOST_CHECK_EQUAL(on->next_due_ms(), -1);
   play();
@@ -40,12 +40,12 @@ BOOST_FIXTURE_TEST_CASE(a_heartbeat_goes_out_signed_and_its_answer_is_told, devi
                                                                       token->signature));
   on->poll();
   BOOST_CHECK(network.requests.empty());  // one at a time
-  answer(200, answer_for(sent, credited, clock.at.wall_ms));
-  const auto told = events();
-  BOOST_REQUIRE_EQUAL(told.size(), 1);
-  BOOST_CHECK_EQUAL(told[0].progress.seconds_watched, 10);
-  BOOST_CHECK_CLOSE(told[0].progress.completion_percentage, 1.66, 1e-6);
-  BOOST_CHECK(!told[0].newly_mastered);
+  respond(200, response_to(sent, credited, clock.at.wall_ms));
+  const auto received = events();
+  BOOST_REQUIRE_EQUAL(received.size(), 1);
+  BOOST_CHECK_EQUAL(received[0].progress.seconds_watched, 10);
+  BOOST_CHECK_CLOSE(received[0].progress.completion_percentage, 1.66, 1e-6);
+  BOOST_CHECK(!received[0].newly_mastered);
   BOOST_CHECK(on->buffer().empty());
   BOOST_CHECK_EQUAL(on->counts().acknowledged, 1);
   BOOST_CHECK_EQUAL(on->next_due_ms(), -1);
@@ -59,7 +59,7 @@ BOOST_FIXTURE_TEST_CASE(a_session_that_is_opened_again_goes_on_with_its_numbers,
     on->poll();
     const auto sent = tokens();
     BOOST_REQUIRE_EQUAL(sent.size(), 1);
-    answer(200, answer_for(sent, credited, clock.at.wall_ms));
+    respond(200, response_to(sent, credited, clock.at.wall_ms));
     return parse_engagement_token(sent[0], nullptr)->claims.sequence;
   };
   BOOST_CHECK_EQUAL(sequence(), 0);
@@ -74,7 +74,7 @@ BOOST_FIXTURE_TEST_CASE(a_time_that_no_gateway_has_is_not_learned, device) {
   play();
   on->poll();
   const auto sent = tokens();
-  answer(200, answer_for(sent, credited, 1000));
+  respond(200, response_to(sent, credited, 1000));
   BOOST_CHECK(!on->buffer().empty());  // whoever said so is no gateway
   clock.pass(options.request_timeout_ms * 10);
   on->poll();
@@ -84,18 +84,18 @@ BOOST_FIXTURE_TEST_CASE(a_time_that_no_gateway_has_is_not_learned, device) {
                     parse_engagement_token(sent[0], nullptr)->claims.issued_at_ms);
 }
 
-BOOST_FIXTURE_TEST_CASE(mastery_is_told_as_new_once, device) {
+BOOST_FIXTURE_TEST_CASE(mastery_is_reported_as_new_once, device) {
   start();
   for (int i = 0; i < 2; ++i) {
     play();
     on->poll();
-    answer(200,
-           answer_for(tokens(), R"("status":"credited","seconds_watched":60,)"
-                                R"("completion_percentage":100,"state":"MASTERED","resume_ms":1)"));
-    const auto told = events();
-    BOOST_REQUIRE_EQUAL(told.size(), 1);
-    BOOST_CHECK(told[0].progress.mastered);
-    BOOST_CHECK_EQUAL(told[0].newly_mastered, i == 0);
+    respond(200, response_to(tokens(),
+                             R"("status":"credited","seconds_watched":60,)"
+                             R"("completion_percentage":100,"state":"MASTERED","resume_ms":1)"));
+    const auto received = events();
+    BOOST_REQUIRE_EQUAL(received.size(), 1);
+    BOOST_CHECK(received[0].progress.mastered);
+    BOOST_CHECK_EQUAL(received[0].newly_mastered, i == 0);
   }
 }
 
@@ -106,7 +106,7 @@ BOOST_FIXTURE_TEST_CASE(what_cannot_be_delivered_waits_joins_and_goes_out_in_ord
   for (int i = 0; i < 15; ++i) {
     play();
     on->poll();
-    if (const auto made = request()) on->failed(made->id, false, "no route");
+    if (const auto made = request()) on->on_failure(made->id, false, "no route");
   }
   BOOST_CHECK_EQUAL(on->buffer().size(), 5);  // of 30 s each
   BOOST_CHECK_EQUAL(on->counts().dropped, 0);
@@ -122,16 +122,16 @@ BOOST_FIXTURE_TEST_CASE(what_cannot_be_delivered_waits_joins_and_goes_out_in_ord
     next = claims.interval.to_ms;
   }
   BOOST_CHECK_EQUAL(next, 150'000);
-  answer(200, answer_for(sent, credited));
+  respond(200, response_to(sent, credited));
   BOOST_CHECK(on->buffer().empty());
 }
 
-BOOST_FIXTURE_TEST_CASE(the_oldest_beyond_the_buffer_goes_and_it_is_told, device) {
+BOOST_FIXTURE_TEST_CASE(the_oldest_beyond_the_buffer_goes_and_it_is_reported, device) {
   start();
   for (int i = 0; i < 17; ++i) {
     play();
     on->poll();
-    if (const auto made = request()) on->failed(made->id, false, "no route");
+    if (const auto made = request()) on->on_failure(made->id, false, "no route");
   }
   const auto gone = drops();
   BOOST_REQUIRE_GE(gone.size(), 1);
@@ -147,7 +147,7 @@ BOOST_FIXTURE_TEST_CASE(a_heartbeat_in_doubt_is_sent_again_as_it_was, device) {
   play();
   on->poll();
   const auto first = claims_of(tokens()[0]);
-  on->failed(last_id, true, "connection lost");
+  on->on_failure(last_id, true, "connection lost");
   for (int i = 0; i < 6; ++i) play();  // the buffer is over-full: others are joined, it is not
   on->poll();
   const auto again = claims_of(tokens()[0]);
@@ -163,22 +163,22 @@ BOOST_FIXTURE_TEST_CASE(a_server_in_the_way_puts_no_more_in_doubt_than_it_was_se
     on->poll();
     if (!network.requests.empty()) {
       BOOST_REQUIRE_EQUAL(tokens().size(), 1);  // the one in doubt, by itself
-      answer(502, "<html>Bad gateway</html>");
+      respond(502, "<html>Bad gateway</html>");
     }
   }
   // Had all been sent, each would have stayed at 10 s.
   BOOST_REQUIRE_EQUAL(on->buffer().size(), 5);
   BOOST_CHECK_EQUAL(on->buffer().claims().back().interval.to_ms, 180'000);
-  media_ms kept = 0;
-  for (const auto& each : on->buffer().claims()) kept += each.interval.length_ms();
-  BOOST_CHECK_GE(kept, 120'000);
+  media_ms buffered = 0;
+  for (const auto& each : on->buffer().claims()) buffered += each.interval.length_ms();
+  BOOST_CHECK_GE(buffered, 120'000);
   media_ms lost = 0;
   for (const auto& each : drops()) lost += each.what.interval.length_ms();
-  BOOST_CHECK_EQUAL(kept + lost, 180'000);
+  BOOST_CHECK_EQUAL(buffered + lost, 180'000);
   clock.pass(60'000);
   on->poll();
   for (int round = 0; round < 2 && !network.requests.empty(); ++round) {
-    answer(200, answer_for(tokens(), credited));
+    respond(200, response_to(tokens(), credited));
     on->poll();
   }
   BOOST_CHECK(on->buffer().empty());
@@ -189,7 +189,7 @@ BOOST_FIXTURE_TEST_CASE(what_the_budget_had_no_room_for_after_an_outage_is_sent_
   for (int i = 0; i < 15; ++i) {
     play();
     on->poll();
-    if (const auto made = request()) on->failed(made->id, false, "no route");
+    if (const auto made = request()) on->on_failure(made->id, false, "no route");
   }
   clock.pass(60'000);
   on->poll();
@@ -200,7 +200,7 @@ BOOST_FIXTURE_TEST_CASE(what_the_budget_had_no_room_for_after_an_outage_is_sent_
   for (std::size_t i = 0; i < sent.size(); ++i)
     text += (i == 0 ? "" : ",") +
             result_of(sent[i], i < 4 ? credited : R"("status":"limited","credited_ms":4000)");
-  answer(200, text + "]}");
+  respond(200, text + "]}");
   BOOST_REQUIRE_EQUAL(on->buffer().size(), 1);
   BOOST_CHECK(storage.content.find(" 0 124000 150000 ") != std::string::npos);
   BOOST_CHECK_EQUAL(on->cooldown_ms(), 26'000);  // until the budget has room
@@ -218,7 +218,7 @@ BOOST_FIXTURE_TEST_CASE(what_the_budget_had_no_room_for_after_an_outage_is_sent_
     BOOST_CHECK_EQUAL(claims.sequence, 0);
     BOOST_CHECK((claims.interval == media_interval{124'000 + i * 1000, 150'000}));
     BOOST_CHECK_EQUAL(claims.issued_at_ms, old.issued_at_ms);
-    answer(200, answer_for(again, R"("status":"limited","credited_ms":1000)"));
+    respond(200, response_to(again, R"("status":"limited","credited_ms":1000)"));
   }
   BOOST_CHECK(on->buffer().empty());
   BOOST_CHECK_EQUAL(on->counts().dropped, 0);
@@ -228,23 +228,23 @@ BOOST_FIXTURE_TEST_CASE(what_is_played_right_after_an_outage_is_not_cut_by_it_fo
   start();
   play();
   on->poll();
-  answer(200, answer_for(tokens(), R"("status":"limited","credited_ms":4000)"));
+  respond(200, response_to(tokens(), R"("status":"limited","credited_ms":4000)"));
   BOOST_CHECK(on->buffer().empty());  // live: faster than the module allows, and final
   for (int i = 0; i < 2; ++i) play();
   on->poll();
-  answer(200, answer_for(tokens(), credited));
+  respond(200, response_to(tokens(), credited));
   play();
   on->poll();
-  answer(200, answer_for(tokens(), R"("status":"limited","credited_ms":4000)"));
+  respond(200, response_to(tokens(), R"("status":"limited","credited_ms":4000)"));
   BOOST_REQUIRE_EQUAL(on->buffer().size(), 1);
   BOOST_CHECK((on->buffer().claims()[0].interval == media_interval{34'000, 40'000}));
   clock.pass(6'000);
   on->poll();
-  answer(200, answer_for(tokens(), credited));
+  respond(200, response_to(tokens(), credited));
   clock.pass(sdk_limits::catching_up_ms);
   play();
   on->poll();
-  answer(200, answer_for(tokens(), R"("status":"limited","credited_ms":4000)"));
+  respond(200, response_to(tokens(), R"("status":"limited","credited_ms":4000)"));
   BOOST_CHECK(on->buffer().empty());
 }
 
@@ -256,7 +256,7 @@ BOOST_FIXTURE_TEST_CASE(the_cooldown_doubles_has_jitter_and_honours_retry_after,
     random = static_cast<std::uint64_t>(ceiling);  // the longest of the jitter
     on->poll();
     BOOST_REQUIRE_EQUAL(tokens().size(), 1);
-    answer(503, problem_text("overloaded"), 3000);
+    respond(503, problem_text("overloaded"), 3000);
     BOOST_CHECK_EQUAL(on->cooldown_ms(), 3000 + ceiling);
     BOOST_CHECK_EQUAL(on->next_due_ms(), 3000 + ceiling);
     clock.pass(3000 + ceiling - 1);
@@ -268,7 +268,7 @@ BOOST_FIXTURE_TEST_CASE(the_cooldown_doubles_has_jitter_and_honours_retry_after,
   // flush does not wait out the jitter, but what the gateway asked for.
   on->poll();
   (void)tokens();
-  answer(429, problem_text("rate-limited"), 5000);
+  respond(429, problem_text("rate-limited"), 5000);
   on->flush();
   BOOST_CHECK(network.requests.empty());
   clock.pass(5000);
@@ -286,11 +286,11 @@ BOOST_FIXTURE_TEST_CASE(problems_for_good_are_dropped_and_never_sent_again, devi
     on->poll();
     const auto sent = tokens();
     BOOST_REQUIRE_EQUAL(sent.size(), 1);
-    answer(403, problem_text(name));
+    respond(403, problem_text(name));
     const auto gone = drops();
     BOOST_REQUIRE_EQUAL(gone.size(), 1);
     BOOST_CHECK_EQUAL(gone[0].problem, name);
-    BOOST_CHECK(gone[0].why == drop_reason::refused);
+    BOOST_CHECK(gone[0].why == drop_reason::rejected);
     on->poll();
     BOOST_CHECK(network.requests.empty());
   }
@@ -298,22 +298,22 @@ BOOST_FIXTURE_TEST_CASE(problems_for_good_are_dropped_and_never_sent_again, devi
 
 BOOST_FIXTURE_TEST_CASE(a_device_that_is_not_enrolled_keeps_its_heartbeats_and_waits, device) {
   start();
-  const auto told = [&] {
-    int troubles = 0;
+  const auto received = [&] {
+    int failures = 0;
     for (const auto& each : events()) {
-      BOOST_CHECK(each.what == event::kind::trouble && each.which == trouble::not_enrolled);
-      ++troubles;
+      BOOST_CHECK(each.what == event::kind::failure && each.failure == failure_kind::not_enrolled);
+      ++failures;
     }
-    return troubles;
+    return failures;
   };
   play();
   on->poll();
   BOOST_REQUIRE_EQUAL(tokens().size(), 1);
-  answer(401, problem_text("unknown-device"));
-  BOOST_CHECK_EQUAL(told(), 1);
+  respond(401, problem_text("unknown-device"));
+  BOOST_CHECK_EQUAL(received(), 1);
   BOOST_CHECK_EQUAL(on->buffer().size(), 1);
   BOOST_CHECK_EQUAL(on->cooldown_ms(), sdk_limits::enrolment_retry_ms);
-  // What is played meanwhile is kept with it, and goes out with the next try.
+  // What is played meanwhile waits with it, and goes out with the next try.
   play();
   on->poll();
   BOOST_CHECK(network.requests.empty());
@@ -321,15 +321,15 @@ BOOST_FIXTURE_TEST_CASE(a_device_that_is_not_enrolled_keeps_its_heartbeats_and_w
   on->poll();
   auto sent = tokens();
   BOOST_REQUIRE_EQUAL(sent.size(), 2);
-  answer(200, answer_for(sent, R"("status":"rejected","problem":"unknown-device")"));
-  BOOST_CHECK_EQUAL(told(), 0);  // once for a row of them
+  respond(200, response_to(sent, R"("status":"rejected","problem":"unknown-device")"));
+  BOOST_CHECK_EQUAL(received(), 0);  // once for a row of them
   BOOST_CHECK_EQUAL(on->buffer().size(), 2);
   BOOST_CHECK_GT(on->cooldown_ms(), 0);
   // The app has enrolled it.
   on->flush();
   sent = tokens();
   BOOST_REQUIRE_EQUAL(sent.size(), 2);
-  answer(200, answer_for(sent, credited));
+  respond(200, response_to(sent, credited));
   BOOST_CHECK(on->buffer().empty());
   BOOST_CHECK_EQUAL(on->counts().dropped, 0);
   BOOST_CHECK_EQUAL(on->cooldown_ms(), 0);
@@ -337,8 +337,8 @@ BOOST_FIXTURE_TEST_CASE(a_device_that_is_not_enrolled_keeps_its_heartbeats_and_w
   play();
   on->poll();
   (void)tokens();
-  answer(401, problem_text("unknown-device"));
-  BOOST_CHECK_EQUAL(told(), 1);  // it is another one
+  respond(401, problem_text("unknown-device"));
+  BOOST_CHECK_EQUAL(received(), 1);  // it is another one
 }
 
 BOOST_FIXTURE_TEST_CASE(one_bad_token_of_a_batch_harms_no_other, device) {
@@ -347,10 +347,10 @@ BOOST_FIXTURE_TEST_CASE(one_bad_token_of_a_batch_harms_no_other, device) {
   on->poll();
   const auto sent = tokens();
   BOOST_REQUIRE_EQUAL(sent.size(), 3);
-  answer(200,
-         R"({"results":[)" + result_of(sent[0], credited) + "," +
-             result_of(sent[1], R"("status":"rejected","problem":"implausible-interval")") + "," +
-             result_of(sent[2], R"("status":"rejected","problem":"storage-unavailable")") + "]}");
+  respond(200,
+          R"({"results":[)" + result_of(sent[0], credited) + "," +
+              result_of(sent[1], R"("status":"rejected","problem":"implausible-interval")") + "," +
+              result_of(sent[2], R"("status":"rejected","problem":"storage-unavailable")") + "]}");
   BOOST_CHECK_EQUAL(drops().size(), 1);
   BOOST_REQUIRE_EQUAL(on->buffer().size(), 1);
   BOOST_CHECK_EQUAL(on->buffer().claims()[0].sequence, 2);
@@ -361,11 +361,11 @@ BOOST_FIXTURE_TEST_CASE(a_problem_of_tomorrow_that_is_for_good_is_dropped_by_its
   play();
   on->poll();
   (void)tokens();
-  answer(422, problem_text("problem-of-tomorrow"));
+  respond(422, problem_text("problem-of-tomorrow"));
   auto gone = drops();
   BOOST_REQUIRE_EQUAL(gone.size(), 1);
   BOOST_CHECK_EQUAL(gone[0].problem, "problem-of-tomorrow");
-  BOOST_CHECK(gone[0].why == drop_reason::refused);
+  BOOST_CHECK(gone[0].why == drop_reason::rejected);
   BOOST_CHECK(on->buffer().empty());
   // In a batch the status is not known: it is asked for alone.
   for (int i = 0; i < 3; ++i) play();
@@ -373,14 +373,14 @@ BOOST_FIXTURE_TEST_CASE(a_problem_of_tomorrow_that_is_for_good_is_dropped_by_its
   const auto sent = tokens();
   BOOST_REQUIRE_EQUAL(sent.size(), 3);
   const std::string refused = R"("status":"rejected","problem":"problem-of-tomorrow")";
-  answer(200, R"({"results":[)" + result_of(sent[0], credited) + "," + result_of(sent[1], refused) +
-                  "," + result_of(sent[2], refused) + "]}");
+  respond(200, R"({"results":[)" + result_of(sent[0], credited) + "," +
+                   result_of(sent[1], refused) + "," + result_of(sent[2], refused) + "]}");
   BOOST_CHECK(drops().empty());
   for (int i = 0; i < 2; ++i) {
     clock.pass(60'000);
     on->poll();
     BOOST_REQUIRE_EQUAL(tokens().size(), 1);
-    answer(422, problem_text("problem-of-tomorrow"));
+    respond(422, problem_text("problem-of-tomorrow"));
     BOOST_CHECK_EQUAL(drops().size(), 1);
   }
   BOOST_CHECK(on->buffer().empty());
@@ -391,59 +391,59 @@ BOOST_FIXTURE_TEST_CASE(a_batch_that_is_refused_as_a_whole_is_sent_one_by_one, d
   for (int i = 0; i < 3; ++i) play();
   on->poll();
   BOOST_REQUIRE_EQUAL(tokens().size(), 3);
-  answer(413, problem_text("token-too-large"));
+  respond(413, problem_text("token-too-large"));
   for (int i = 0; i < 3; ++i) {
     on->poll();
     const auto sent = tokens();
     BOOST_REQUIRE_EQUAL(sent.size(), 1);
-    answer(200, answer_for(sent, credited));
+    respond(200, response_to(sent, credited));
   }
   BOOST_CHECK(on->buffer().empty());
   BOOST_CHECK_EQUAL(on->counts().dropped, 0);
 }
 
-BOOST_FIXTURE_TEST_CASE(what_is_no_answer_of_a_gateway_loses_nothing, device) {
+BOOST_FIXTURE_TEST_CASE(what_is_no_response_of_a_gateway_loses_nothing, device) {
   start();
-  const std::pair<int, std::string> answers[] = {{200, "<html>Sign in</html>"},
-                                                 {200, ""},
-                                                 {200, "{}"},
-                                                 {200, R"({"results":[]})"},
-                                                 {200, R"({"results":[{},{}]})"},
-                                                 {201, "{}"},
-                                                 {302, ""},
-                                                 {404, "not here"},
-                                                 {407, "{}"},
-                                                 {403, R"({"type":"about:blank"})"},
-                                                 {500, "oops"},
-                                                 {502, ""},
-                                                 {504, ""},
-                                                 {429, ""},
-                                                 {503, ""},
-                                                 {0, ""},
-                                                 {404, problem_text("not-found")},
-                                                 {408, problem_text("problem-of-tomorrow")},
-                                                 {425, problem_text("problem-of-tomorrow")},
-                                                 {429, problem_text("problem-of-tomorrow")},
-                                                 {503, problem_text("problem-of-tomorrow")},
-                                                 {200, std::string(70'000, '[')}};
-  for (const auto& [status, body] : answers) {
+  const std::pair<int, std::string> responses[] = {{200, "<html>Sign in</html>"},
+                                                   {200, ""},
+                                                   {200, "{}"},
+                                                   {200, R"({"results":[]})"},
+                                                   {200, R"({"results":[{},{}]})"},
+                                                   {201, "{}"},
+                                                   {302, ""},
+                                                   {404, "not here"},
+                                                   {407, "{}"},
+                                                   {403, R"({"type":"about:blank"})"},
+                                                   {500, "oops"},
+                                                   {502, ""},
+                                                   {504, ""},
+                                                   {429, ""},
+                                                   {503, ""},
+                                                   {0, ""},
+                                                   {404, problem_text("not-found")},
+                                                   {408, problem_text("problem-of-tomorrow")},
+                                                   {425, problem_text("problem-of-tomorrow")},
+                                                   {429, problem_text("problem-of-tomorrow")},
+                                                   {503, problem_text("problem-of-tomorrow")},
+                                                   {200, std::string(70'000, '[')}};
+  for (const auto& [status, body] : responses) {
     play();
     clock.pass(100'000);
     on->poll();
     const auto sent = tokens();
     BOOST_REQUIRE(!sent.empty());
-    answer(status, body);
+    respond(status, body);
     BOOST_TEST_INFO("status " << status << ": " << body.substr(0, 80));
     BOOST_CHECK_EQUAL(on->buffer().size(), 1);
     BOOST_CHECK(drops().empty());
     clock.pass(100'000);
     on->poll();
-    answer(200, answer_for(tokens(), credited));
+    respond(200, response_to(tokens(), credited));
     BOOST_CHECK(on->buffer().empty());
   }
 }
 
-BOOST_FIXTURE_TEST_CASE(a_request_without_an_answer_is_given_up_in_time_and_a_late_answer_ignored,
+BOOST_FIXTURE_TEST_CASE(a_request_without_a_response_fails_in_time_and_a_late_response_is_ignored,
                         device) {
   start();
   play();
@@ -454,25 +454,25 @@ BOOST_FIXTURE_TEST_CASE(a_request_without_an_answer_is_given_up_in_time_and_a_la
   random = 500;
   on->poll();
   BOOST_CHECK_EQUAL(network.cancelled.size(), 1);
-  BOOST_CHECK(!on->answered(last_id, {}));
-  BOOST_CHECK(!on->failed(last_id, true, ""));
+  BOOST_CHECK(!on->on_response(last_id, {}));
+  BOOST_CHECK(!on->on_failure(last_id, true, ""));
   BOOST_CHECK_EQUAL(on->buffer().size(), 1);
 }
 
-BOOST_FIXTURE_TEST_CASE(a_clock_that_is_off_is_set_by_the_answer_and_the_heartbeat_signed_again,
+BOOST_FIXTURE_TEST_CASE(a_clock_that_is_off_is_set_by_the_response_and_the_heartbeat_signed_again,
                         device) {
   start();
   play();
   const auto real = clock.at.wall_ms + 3'600'000;
   on->poll();
   const auto first = claims_of(tokens()[0]);
-  answer(401, problem_text("stale-token", real));
+  respond(401, problem_text("stale-token", real));
   on->poll();  // at once, without a pause
   const auto again = claims_of(tokens()[0]);
   BOOST_CHECK_EQUAL(again.sequence, first.sequence);
   BOOST_CHECK_LE(std::abs(again.issued_at_ms - real), 1000);
   // A gateway that goes on about it is not argued with for ever.
-  answer(401, problem_text("stale-token", real));
+  respond(401, problem_text("stale-token", real));
   const auto gone = drops();
   BOOST_REQUIRE_EQUAL(gone.size(), 1);
   BOOST_CHECK(gone[0].why == drop_reason::too_old);
@@ -485,7 +485,7 @@ BOOST_FIXTURE_TEST_CASE(a_gateway_that_calls_everything_the_future_is_asked_agai
     random = 100;
     on->poll();
     BOOST_REQUIRE_EQUAL(tokens().size(), 1);
-    answer(401, problem_text("future-token", clock.at.wall_ms));
+    respond(401, problem_text("future-token", clock.at.wall_ms));
     BOOST_CHECK_EQUAL(on->buffer().size(), 1);
     clock.pass(100'000);
   }
@@ -497,25 +497,25 @@ BOOST_FIXTURE_TEST_CASE(
   start();
   play();
   on->poll();
-  answer(200, answer_for(tokens(), credited, clock.at.wall_ms));
+  respond(200, response_to(tokens(), credited, clock.at.wall_ms));
   play();
   const auto ended = clock.at.wall_ms;
   clock.at.wall_ms -= 3'600'000;
   on->poll();
   BOOST_CHECK_EQUAL(claims_of(tokens()[0]).issued_at_ms, ended);
-  answer(200, answer_for({}, ""));  // nonsense: kept
+  respond(200, response_to({}, ""));  // nonsense: it waits
   play();
   clock.pass(100'000);
   on->poll();
   const auto first = tokens();
   BOOST_REQUIRE_EQUAL(first.size(), 1);  // the one in doubt goes ahead
   BOOST_CHECK_EQUAL(claims_of(first[0]).issued_at_ms, ended);
-  answer(200, answer_for(first, credited));
+  respond(200, response_to(first, credited));
   on->poll();
   BOOST_CHECK_EQUAL(claims_of(tokens().at(0)).issued_at_ms, ended + 10'000);
 }
 
-BOOST_FIXTURE_TEST_CASE(a_jump_before_the_first_answer_and_over_a_restart_loses_nothing, device) {
+BOOST_FIXTURE_TEST_CASE(a_jump_before_the_first_response_and_over_a_restart_loses_nothing, device) {
   start();
   play();
   on.reset();  // killed: what is stored is by the device's clock, which ran an hour ahead
@@ -578,9 +578,9 @@ BOOST_FIXTURE_TEST_CASE(a_storage_that_cannot_be_written_keeps_all_in_memory_and
   play();
   play();
   BOOST_CHECK(on->storage_failing());
-  auto told = events();
-  BOOST_REQUIRE_EQUAL(told.size(), 1);  // once
-  BOOST_CHECK(told[0].which == trouble::storage_save);
+  auto received = events();
+  BOOST_REQUIRE_EQUAL(received.size(), 1);  // once
+  BOOST_CHECK(received[0].failure == failure_kind::storage_save);
   on->poll();
   BOOST_CHECK_EQUAL(tokens().size(), 2);
   BOOST_CHECK_EQUAL(on->next_due_ms(), sdk_limits::storage_retry_ms);
@@ -595,11 +595,11 @@ BOOST_FIXTURE_TEST_CASE(a_storage_that_cannot_be_read_is_not_written_over, devic
   start();
   play();
   on.reset();
-  const auto kept = storage.content;
+  const auto before = storage.content;
   storage.load_fails = true;
   start("s2");
   play();
-  BOOST_CHECK_EQUAL(storage.content, kept);
+  BOOST_CHECK_EQUAL(storage.content, before);
   storage.load_fails = false;
   clock.pass(sdk_limits::storage_retry_ms);
   on->poll();
@@ -607,15 +607,15 @@ BOOST_FIXTURE_TEST_CASE(a_storage_that_cannot_be_read_is_not_written_over, devic
   BOOST_CHECK_EQUAL(decode_buffer(storage.content, options.student).claims.size(), 2);
 }
 
-BOOST_FIXTURE_TEST_CASE(damaged_records_are_left_out_told_and_harm_no_other, device) {
+BOOST_FIXTURE_TEST_CASE(damaged_records_are_left_out_reported_and_harm_no_other, device) {
   start();
   for (int i = 0; i < 3; ++i) play();
   on.reset();
   storage.content[storage.content.find("10000 20000")] = '9';
   start("s2");
-  const auto told = events();
-  BOOST_REQUIRE_EQUAL(told.size(), 1);
-  BOOST_CHECK(told[0].which == trouble::storage_damaged);
+  const auto received = events();
+  BOOST_REQUIRE_EQUAL(received.size(), 1);
+  BOOST_CHECK(received[0].failure == failure_kind::storage_damaged);
   on->poll();
   BOOST_CHECK_EQUAL(tokens().size(), 2);
 }
@@ -624,13 +624,13 @@ BOOST_FIXTURE_TEST_CASE(what_is_stored_of_another_student_is_left_alone, device)
   start();
   play();
   on.reset();
-  const auto kept = storage.content;
+  const auto before = storage.content;
   options.student = *student_id::parse("grace");
   start("s2");
   BOOST_CHECK(on->foreign());
   play();
   on->close();
-  BOOST_CHECK_EQUAL(storage.content, kept);
+  BOOST_CHECK_EQUAL(storage.content, before);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_signer_that_fails_sends_nothing_and_loses_nothing, device) {
@@ -640,9 +640,9 @@ BOOST_FIXTURE_TEST_CASE(a_signer_that_fails_sends_nothing_and_loses_nothing, dev
   random = 700;
   on->poll();
   BOOST_CHECK(network.requests.empty());
-  const auto told = events();
-  BOOST_REQUIRE_EQUAL(told.size(), 1);
-  BOOST_CHECK(told[0].which == trouble::signer);
+  const auto received = events();
+  BOOST_REQUIRE_EQUAL(received.size(), 1);
+  BOOST_CHECK(received[0].failure == failure_kind::signer);
   BOOST_CHECK_EQUAL(on->cooldown_ms(), 700);
   key.fails = false;
   clock.pass(700);
@@ -660,8 +660,8 @@ BOOST_FIXTURE_TEST_CASE(a_signer_that_reports_and_polls_loses_and_repeats_nothin
     on->poll();
     on->flush();
     BOOST_CHECK(network.requests.empty());
-    BOOST_CHECK(!on->answered(0, {}));
-    BOOST_CHECK(!on->failed(0, true, ""));
+    BOOST_CHECK(!on->on_response(0, {}));
+    BOOST_CHECK(!on->on_failure(0, true, ""));
   };
   on->poll();
   const auto sent = tokens();
@@ -673,7 +673,7 @@ BOOST_FIXTURE_TEST_CASE(a_signer_that_reports_and_polls_loses_and_repeats_nothin
   BOOST_CHECK_EQUAL(signed_count, 4);
   BOOST_CHECK(network.requests.empty());
   BOOST_CHECK_EQUAL(on->buffer().in_flight(), 4);
-  answer(200, answer_for(sent, credited));
+  respond(200, response_to(sent, credited));
   on->poll();
   const auto rest = tokens();
   media_ms next = 40'000;
@@ -711,7 +711,7 @@ BOOST_FIXTURE_TEST_CASE(a_storage_that_reports_while_it_saves_is_written_once_mo
   play();
   on->poll();
   (void)tokens();
-  answer(503, problem_text("overloaded"), 60'000);  // so that sending stores nothing
+  respond(503, problem_text("overloaded"), 60'000);  // so that sending stores nothing
   storage.within_save = [&] {
     storage.within_save = nullptr;
     play();
@@ -738,14 +738,14 @@ BOOST_FIXTURE_TEST_CASE(a_storage_that_polls_while_it_loads_is_read_once, device
   BOOST_CHECK_EQUAL(tokens().size(), 2);
 }
 
-BOOST_FIXTURE_TEST_CASE(a_transport_may_answer_within_send_and_may_refuse, device) {
+BOOST_FIXTURE_TEST_CASE(a_transport_may_respond_within_send_and_may_refuse, device) {
   start();
   network.at_once = [](const test_transport::sent& request, transport_events& events) {
-    http_answer made;
+    http_response made;
     made.status = 200;
-    made.body = answer_for(lines_of(request.body), credited);
-    BOOST_CHECK(events.answered(request.id, std::move(made)));
-    BOOST_CHECK(!events.failed(request.id, true, ""));  // one answer a request
+    made.body = response_to(lines_of(request.body), credited);
+    BOOST_CHECK(events.on_response(request.id, std::move(made)));
+    BOOST_CHECK(!events.on_failure(request.id, true, ""));  // one response a request
   };
   play();
   on->poll();
@@ -760,7 +760,7 @@ BOOST_FIXTURE_TEST_CASE(a_transport_may_answer_within_send_and_may_refuse, devic
   BOOST_CHECK_EQUAL(on->cooldown_ms(), 10);
 }
 
-/// Whether each heartbeat asked for an answer with progress: `f`, or for an empty one: `.`.
+/// Whether each heartbeat asked for a response with progress: `f`, or for an empty one: `.`.
 struct asking_device : device {
   std::string asked;
   std::string said = credited;
@@ -773,9 +773,9 @@ struct asking_device : device {
     last_id = made->id;
     asked += made->prefer.empty() ? 'f' : '.';
     if (made->prefer.empty())
-      answer(200, answer_for(lines_of(made->body), said));
+      respond(200, response_to(lines_of(made->body), said));
     else
-      answer(204, "");
+      respond(204, "");
     BOOST_CHECK(on->buffer().empty());
   }
   void beats(int count) {
@@ -783,17 +783,17 @@ struct asking_device : device {
   }
 };
 
-BOOST_FIXTURE_TEST_CASE(every_second_answer_is_a_full_one_unless_said_otherwise, asking_device) {
+BOOST_FIXTURE_TEST_CASE(every_second_response_is_a_full_one_unless_said_otherwise, asking_device) {
   start();
   beats(6);
   BOOST_CHECK_EQUAL(asked, "f.f.f.");
   BOOST_CHECK_EQUAL(on->counts().acknowledged, 6);
-  int told = 0;
-  for (const auto& each : events()) told += each.what == event::kind::progress;
-  BOOST_CHECK_EQUAL(told, 3);
+  int received = 0;
+  for (const auto& each : events()) received += each.what == event::kind::progress;
+  BOOST_CHECK_EQUAL(received, 3);
   for (const auto& [every, expected] :
        {std::pair{1, "ffffff"}, std::pair{3, "f..f.."}, std::pair{1000, "f....."}}) {
-    options.full_answer_every = every;
+    options.full_response_every = every;
     asked.clear();
     start();
     beats(6);
@@ -801,19 +801,20 @@ BOOST_FIXTURE_TEST_CASE(every_second_answer_is_a_full_one_unless_said_otherwise,
   }
 }
 
-BOOST_FIXTURE_TEST_CASE(where_the_app_needs_the_progress_the_answer_is_a_full_one, asking_device) {
-  options.full_answer_every = 1000;
+BOOST_FIXTURE_TEST_CASE(where_the_app_needs_the_progress_the_response_is_a_full_one,
+                        asking_device) {
+  options.full_response_every = 1000;
   start();
   beats(2);
   beat([&] { on->want_progress(); });
   beats(1);
-  // A break that is told while a full answer is under way is not forgotten when it comes.
+  // A break that is reported while a full response is in flight is not forgotten when it comes.
   on->want_progress();
   play();
   on->poll();
   const auto sent = tokens();
   on->want_progress();
-  answer(200, answer_for(sent, credited));
+  respond(200, response_to(sent, credited));
   beats(2);
   BOOST_CHECK_EQUAL(asked, "f.f.f.");
   asked.clear();
@@ -824,13 +825,13 @@ BOOST_FIXTURE_TEST_CASE(where_the_app_needs_the_progress_the_answer_is_a_full_on
   BOOST_CHECK_EQUAL(asked, "f.f.");
 }
 
-BOOST_FIXTURE_TEST_CASE(where_the_state_may_change_each_answer_is_a_full_one, asking_device) {
+BOOST_FIXTURE_TEST_CASE(where_the_state_may_change_each_response_is_a_full_one, asking_device) {
   const auto standing = [](const char* percentage, const char* state) {
     return std::string{R"("status":"credited","credited_ms":10000,"seconds_watched":10,)"} +
            R"("completion_percentage":)" + percentage + R"(,"state":")" + state +
            R"(","resume_ms":10000)";
   };
-  options.full_answer_every = 1000;
+  options.full_response_every = 1000;
   start();
   said = standing("89.99", "IN_PROGRESS");
   beats(3);
@@ -844,22 +845,22 @@ BOOST_FIXTURE_TEST_CASE(where_the_state_may_change_each_answer_is_a_full_one, as
   BOOST_CHECK_EQUAL(asked, "ffff..");
 }
 
-BOOST_FIXTURE_TEST_CASE(what_was_cut_lost_or_late_is_answered_in_full, asking_device) {
-  options.full_answer_every = 1000;
+BOOST_FIXTURE_TEST_CASE(what_was_cut_lost_or_late_gets_a_full_response, asking_device) {
+  options.full_response_every = 1000;
   start();
   beats(2);
-  // The gateway cuts: it says so although an empty answer would have done.
+  // The gateway cuts: it says so although an empty response would have done.
   play();
   on->poll();
-  answer(200,
-         answer_for(tokens(), R"("status":"limited","credited_ms":10,"seconds_watched":10,)"
-                              R"("completion_percentage":1,"state":"IN_PROGRESS","resume_ms":1)"));
+  respond(200, response_to(tokens(),
+                           R"("status":"limited","credited_ms":10,"seconds_watched":10,)"
+                           R"("completion_percentage":1,"state":"IN_PROGRESS","resume_ms":1)"));
   beats(2);
   BOOST_CHECK_EQUAL(asked, "f.f.");
   play();
   on->poll();
   tokens();
-  on->failed(last_id, true, "connection lost");
+  on->on_failure(last_id, true, "connection lost");
   play();
   clock.pass(60'000);
   on->poll();
@@ -867,21 +868,21 @@ BOOST_FIXTURE_TEST_CASE(what_was_cut_lost_or_late_is_answered_in_full, asking_de
   BOOST_REQUIRE(made);
   BOOST_CHECK(made->prefer.empty());
   last_id = made->id;
-  answer(200, answer_for(lines_of(made->body), credited));
+  respond(200, response_to(lines_of(made->body), credited));
 }
 
-BOOST_FIXTURE_TEST_CASE(an_empty_answer_that_was_not_asked_for_says_nothing, device) {
+BOOST_FIXTURE_TEST_CASE(an_empty_response_that_was_not_asked_for_says_nothing, device) {
   start();
   play();
   on->poll();
   tokens();
-  answer(204, "");
+  respond(204, "");
   BOOST_CHECK_EQUAL(on->buffer().size(), 1);
   BOOST_CHECK(on->buffer().claims().front().in_doubt);
   BOOST_CHECK_EQUAL(on->counts().acknowledged, 0);
-  const auto told = events();
-  BOOST_REQUIRE_EQUAL(told.size(), 1);
-  BOOST_CHECK(told[0].which == trouble::answer);
+  const auto received = events();
+  BOOST_REQUIRE_EQUAL(received.size(), 1);
+  BOOST_CHECK(received[0].failure == failure_kind::response);
 }
 
 BOOST_FIXTURE_TEST_CASE(scrubbing_while_offline_pushes_no_real_heartbeat_out, device) {
@@ -906,9 +907,9 @@ BOOST_FIXTURE_TEST_CASE(scrubbing_while_offline_pushes_no_real_heartbeat_out, de
   }
   BOOST_CHECK(drops().empty());
   BOOST_REQUIRE(!on->buffer().empty());
-  media_ms kept = 0;
-  for (const auto& each : on->buffer().claims()) kept += each.interval.length_ms();
-  BOOST_CHECK_GE(kept, 50'000);
+  media_ms buffered = 0;
+  for (const auto& each : on->buffer().claims()) buffered += each.interval.length_ms();
+  BOOST_CHECK_GE(buffered, 50'000);
 }
 
 BOOST_FIXTURE_TEST_CASE(close_cuts_and_stores_what_was_played, device) {
@@ -922,7 +923,7 @@ BOOST_FIXTURE_TEST_CASE(close_cuts_and_stores_what_was_played, device) {
   BOOST_CHECK((stored.claims[0].interval == media_interval{0, 3000}));
 }
 
-BOOST_AUTO_TEST_CASE(whatever_goes_wrong_each_played_second_is_credited_dropped_or_kept) {
+BOOST_AUTO_TEST_CASE(whatever_goes_wrong_each_played_second_is_credited_dropped_or_buffered) {
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
     std::mt19937_64 random{seed};
     const auto pick = [&](int below) {
@@ -948,17 +949,17 @@ BOOST_AUTO_TEST_CASE(whatever_goes_wrong_each_played_second_is_credited_dropped_
       const auto sent = d.tokens();
       switch (pick(7)) {
         case 0:
-          d.on->failed(d.last_id, false, "");
+          d.on->on_failure(d.last_id, false, "");
           break;
-        case 1:  // the gateway credits, the answer is lost
+        case 1:  // the gateway credits, the response is lost
           for (const auto& token : sent) mark(credited_s, claims_of(token).interval);
-          d.on->failed(d.last_id, true, "");
+          d.on->on_failure(d.last_id, true, "");
           break;
         case 2:
-          d.answer(503, "");
+          d.respond(503, "");
           break;
         case 3:
-          d.answer(200, "garbage");
+          d.respond(200, "garbage");
           break;
         case 4: {  // killed and started again
           for (const auto& each : d.drops()) mark(dropped_s, each.what.interval);
@@ -968,7 +969,7 @@ BOOST_AUTO_TEST_CASE(whatever_goes_wrong_each_played_second_is_credited_dropped_
         }
         default:
           for (const auto& token : sent) mark(credited_s, claims_of(token).interval);
-          d.answer(200, answer_for(sent, credited, d.clock.at.wall_ms));
+          d.respond(200, response_to(sent, credited, d.clock.at.wall_ms));
       }
       for (const auto& each : d.drops()) mark(dropped_s, each.what.interval);
       BOOST_REQUIRE_LE(d.on->buffer().size(), sdk_limits::claims_max);
@@ -976,10 +977,10 @@ BOOST_AUTO_TEST_CASE(whatever_goes_wrong_each_played_second_is_credited_dropped_
     d.on->player()->pause(d.at, d.clock.at.monotonic_ms);
     d.on->collect();
     for (const auto& each : d.drops()) mark(dropped_s, each.what.interval);
-    std::vector<char> kept_s(4000);
-    for (const auto& each : d.on->buffer().claims()) mark(kept_s, each.interval);
+    std::vector<char> buffered_s(4000);
+    for (const auto& each : d.on->buffer().claims()) mark(buffered_s, each.interval);
     for (std::size_t s = 0; s < static_cast<std::size_t>(d.at / 1000); ++s)
-      BOOST_REQUIRE_MESSAGE(credited_s[s] || dropped_s[s] || kept_s[s],
+      BOOST_REQUIRE_MESSAGE(credited_s[s] || dropped_s[s] || buffered_s[s],
                             "seed " << seed << ": second " << s << " is nowhere");
   }
 }

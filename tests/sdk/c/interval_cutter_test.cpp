@@ -72,7 +72,7 @@ BOOST_AUTO_TEST_CASE(each_break_cuts_and_nothing_counts_until_it_is_over) {
   BOOST_CHECK(take(c).empty());
 }
 
-BOOST_AUTO_TEST_CASE(a_seek_that_nobody_told_is_cut_at_the_last_position_that_was) {
+BOOST_AUTO_TEST_CASE(a_seek_that_nobody_reported_is_cut_at_the_last_position_that_was) {
   interval_cutter c;
   c.play(0, 0);
   c.position(2000, 2000);
@@ -107,8 +107,9 @@ BOOST_AUTO_TEST_CASE(positions_run_ahead_of_the_clock_by_the_slack_and_no_furthe
   BOOST_CHECK_LE(claimed, 10'000 * 101 / 100 + 1000 * 500);
 }
 
-BOOST_AUTO_TEST_CASE(a_stall_that_nobody_told_is_no_room_for_a_jump) {
-  // Stands for 20 s, told four times a second, then jumps. A second and the slack are made up for.
+BOOST_AUTO_TEST_CASE(a_stall_that_nobody_reported_is_no_room_for_a_jump) {
+  // Stands for 20 s, reported four times a second, then jumps. A second and the slack are made up
+  // for.
   for (const auto& [jump_ms, counts] : {std::pair{1750, true}, {1760, false}, {20'000, false}}) {
     for (const std::int32_t rate : {1000, 4000}) {
       interval_cutter c;
@@ -135,7 +136,7 @@ BOOST_AUTO_TEST_CASE(a_stall_that_nobody_told_is_no_room_for_a_jump) {
   BOOST_CHECK_LE(claimed, 2250);
 }
 
-BOOST_AUTO_TEST_CASE(players_that_tell_whole_seconds_and_clocks_that_differ_lose_nothing) {
+BOOST_AUTO_TEST_CASE(players_that_report_whole_seconds_and_clocks_that_differ_lose_nothing) {
   for (const std::int32_t rate : {250, 1000, 2000, 4000}) {
     interval_cutter c;
     c.rate(0, rate, 0);
@@ -152,7 +153,7 @@ BOOST_AUTO_TEST_CASE(players_that_tell_whole_seconds_and_clocks_that_differ_lose
     claim();
     BOOST_CHECK_EQUAL(claimed, 600 * rate);
   }
-  interval_cutter c;  // sound that is one percent fast, told a hundred times a second
+  interval_cutter c;  // sound that is one percent fast, received a hundred times a second
   c.play(0, 0);
   std::int64_t claimed = 0;
   for (int ms = 10; ms <= 600'000; ms += 10) {
@@ -191,7 +192,7 @@ BOOST_AUTO_TEST_CASE(short_pieces_that_go_on_where_the_last_stopped_are_put_toge
     now += 1000;
   }
   BOOST_CHECK((made == pieces{{0, 120}, {120, 240}, {240, 360}}));
-  // What is held belongs to its place: elsewhere it is no beginning.
+  // A short piece belongs to its place: elsewhere it is no beginning.
   c.play(5000, now);
   c.pause(5200, now += 200);
   BOOST_CHECK((take(c) == pieces{{5000, 5200}}));
@@ -396,7 +397,7 @@ BOOST_AUTO_TEST_CASE(whatever_a_player_does_only_what_it_showed_is_claimed) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(seeks_that_are_not_told_add_no_more_than_the_slack_each) {
+BOOST_AUTO_TEST_CASE(seeks_that_are_not_reported_add_no_more_than_the_slack_each) {
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     true_player player{seed};
     interval_cutter c;

@@ -1,4 +1,4 @@
-// The smaller parts: buffer, stored form, backoff, clock, answers, keys, tokens.
+// The smaller parts: buffer, stored form, backoff, clock, responses, keys, tokens.
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,13 +11,13 @@
 #include "base/base64url.hpp"
 #include "crypto/device_key.hpp"
 #include "crypto/signature_verifier.hpp"
-#include "sdk/c/answer.hpp"
 #include "sdk/c/backoff.hpp"
 #include "sdk/c/buffer_codec.hpp"
 #include "sdk/c/defaults.hpp"
 #include "sdk/c/der_signature.hpp"
 #include "sdk/c/gateway_url.hpp"
 #include "sdk/c/heartbeat_buffer.hpp"
+#include "sdk/c/heartbeat_response.hpp"
 #include "sdk/c/key_set.hpp"
 #include "sdk/c/session_key.hpp"
 #include "sdk/c/software_key.hpp"
@@ -228,36 +228,37 @@ BOOST_AUTO_TEST_CASE(the_gateways_time_is_carried_on_by_the_monotonic_clock) {
 
 BOOST_AUTO_TEST_SUITE_END()
 
-BOOST_AUTO_TEST_SUITE(answer_suite)
+BOOST_AUTO_TEST_SUITE(response_suite)
 
-BOOST_AUTO_TEST_CASE(an_answer_as_the_protocol_shows_it) {
-  http_answer answer;
-  answer.status = 200;
-  answer.body =
+BOOST_AUTO_TEST_CASE(a_response_as_the_protocol_shows_it) {
+  http_response response;
+  response.status = 200;
+  response.body =
       R"({"server_time":1763812345.123,"results":[{"sid":"4f","sn":17,"status":"limited","credited_ms":1,)"
       R"("seconds_watched":170,"completion_percentage":28.33,"state":"IN_PROGRESS","resume_ms":170000,"new":[{}]}]})";
   const sent_token token{*session_id::parse("4f"), 17, false};
-  const auto reading = read_heartbeat_answer(answer, std::span{&token, 1});
-  BOOST_CHECK_EQUAL(*reading.server_time_ms, 1'763'812'345'123);
-  BOOST_REQUIRE_EQUAL(reading.outcomes.size(), 1);
-  BOOST_CHECK(reading.outcomes[0].what == verdict::accepted && reading.outcomes[0].limited);
-  BOOST_REQUIRE(reading.outcomes[0].progress);
-  BOOST_CHECK_EQUAL(reading.outcomes[0].progress->resume_ms, 170'000);
-  BOOST_CHECK_EQUAL(reading.outcomes[0].progress->seconds_watched, 170);
+  const auto read = read_heartbeat_response(response, std::span{&token, 1});
+  BOOST_CHECK_EQUAL(*read.server_time_ms, 1'763'812'345'123);
+  BOOST_REQUIRE_EQUAL(read.results.size(), 1);
+  BOOST_CHECK(read.results[0].kind == result_kind::accepted &&
+              read.results[0].credit == credit_status::limited);
+  BOOST_REQUIRE(read.results[0].progress);
+  BOOST_CHECK_EQUAL(read.results[0].progress->resume_ms, 170'000);
+  BOOST_CHECK_EQUAL(read.results[0].progress->seconds_watched, 170);
 }
 
-BOOST_AUTO_TEST_CASE(a_session_key_that_does_not_fit_is_answered_by_the_devices_signature) {
+BOOST_AUTO_TEST_CASE(a_session_key_that_does_not_fit_leads_to_the_devices_signature) {
   for (const char* name : {"session-key-unknown", "bad-signature"})
     for (const bool session_key : {true, false}) {
-      http_answer answer;
-      answer.status = 401;
-      answer.body = std::string{R"({"type":"urn:watchkeeper:problem:)"} + name + "\"}";
+      http_response response;
+      response.status = 401;
+      response.body = std::string{R"({"type":"urn:watchkeeper:problem:)"} + name + "\"}";
       const sent_token token{*session_id::parse("s"), 0, session_key};
-      const auto reading = read_heartbeat_answer(answer, std::span{&token, 1});
-      const auto expected = session_key                                 ? verdict::sign_by_device
-                            : std::string_view{name} == "bad-signature" ? verdict::refused
-                                                                        : verdict::keep;
-      BOOST_CHECK(reading.outcomes[0].what == expected);
+      const auto read = read_heartbeat_response(response, std::span{&token, 1});
+      const auto expected = session_key ? result_kind::sign_by_device
+                            : std::string_view{name} == "bad-signature" ? result_kind::rejected
+                                                                        : result_kind::retry;
+      BOOST_CHECK(read.results[0].kind == expected);
     }
 }
 

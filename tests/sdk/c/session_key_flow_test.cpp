@@ -25,7 +25,7 @@ std::string decoded(std::string_view text) {
 
 struct keyed_device : device {
   software_key gateway = software_key::generate();
-  std::optional<session_mac_key> held;
+  std::optional<session_mac_key> gateway_mac_key;
   std::string alg, epk_x;
 
   keyed_device() { options.session_keys = true; }
@@ -36,13 +36,13 @@ struct keyed_device : device {
            R"(","x":")" + base64url::encode(point.first(32)) + R"(","y":")" +
            base64url::encode(point.subspan(32)) + R"("}]})";
   }
-  void answer_keys(int status, const std::string& body) {
+  void respond_with_keys(int status, const std::string& body) {
     on->poll();
     const auto asked = request();
     BOOST_REQUIRE(asked);
     BOOST_REQUIRE_EQUAL(asked->path, "/v1/keys");
     last_id = asked->id;
-    answer(status, body);
+    respond(status, body);
   }
   /// What the gateway does with a token; the problem's name, or "".
   std::string receive(const std::string& token) {
@@ -54,8 +54,8 @@ struct keyed_device : device {
     if (alg == "HS256") {
       BOOST_CHECK_EQUAL(header["kid"].get<std::string>(),
                         key.key.kid_text() + "." + claims["sid"].get<std::string>());
-      if (!held) return "session-key-unknown";
-      return base64url::encode(hmac_sha256(*held, input)) == token.substr(dot + 1)
+      if (!gateway_mac_key) return "session-key-unknown";
+      return base64url::encode(hmac_sha256(*gateway_mac_key, input)) == token.substr(dot + 1)
                  ? ""
                  : "bad-signature";
     }
@@ -68,10 +68,10 @@ struct keyed_device : device {
         base64url::decode(claims["epk"]["y"].get<std::string>(), std::span{point}.last(32)));
     shared_secret z;
     BOOST_REQUIRE(agree_with(gateway.private_scalar(), point, z));
-    held = derive_session_key(z, input);
+    gateway_mac_key = derive_session_key(z, input);
     return "";
   }
-  /// One turn: sends, lets the gateway judge each token, answers. The algorithms, in order.
+  /// One turn: sends, lets the gateway judge each token, and responds. The algorithms, in order.
   std::string turn() {
     on->poll();
     const auto sent = tokens();
@@ -84,7 +84,7 @@ struct keyed_device : device {
           result_of(token, problem.empty() ? credited
                                            : R"("status":"rejected","problem":")" + problem + '"');
     }
-    if (!sent.empty()) answer(200, R"({"results":[)" + results + "]}");
+    if (!sent.empty()) respond(200, R"({"results":[)" + results + "]}");
     return algorithms;
   }
 };
@@ -129,7 +129,7 @@ BOOST_AUTO_TEST_CASE(the_published_vectors_come_out) {
 BOOST_FIXTURE_TEST_CASE(one_signature_a_session_then_macs, keyed_device) {
   start();
   play();
-  answer_keys(200, keys());
+  respond_with_keys(200, keys());
   BOOST_CHECK_EQUAL(turn(), "ES256");
   BOOST_CHECK(on->has_session_key());
   for (int i = 0; i < 3; ++i) {
@@ -150,10 +150,10 @@ BOOST_FIXTURE_TEST_CASE(a_gateway_that_lost_the_key_gets_the_same_epk_and_the_ap
                         keyed_device) {
   start();
   play();
-  answer_keys(200, keys());
+  respond_with_keys(200, keys());
   turn();
   const auto before = epk_x;
-  held.reset();  // restarted
+  gateway_mac_key.reset();  // restarted
   play();
   BOOST_CHECK_EQUAL(turn(), "HS256");
   BOOST_CHECK_EQUAL(on->next_due_ms(), 0);  // at once
@@ -165,13 +165,13 @@ BOOST_FIXTURE_TEST_CASE(a_gateway_that_lost_the_key_gets_the_same_epk_and_the_ap
   BOOST_CHECK_EQUAL(on->counts().dropped, 0);
 }
 
-BOOST_FIXTURE_TEST_CASE(an_answer_that_was_lost_leaves_both_sides_with_one_key, keyed_device) {
+BOOST_FIXTURE_TEST_CASE(a_lost_response_leaves_both_sides_with_one_key, keyed_device) {
   start();
   play();
-  answer_keys(200, keys());
+  respond_with_keys(200, keys());
   on->poll();
   BOOST_CHECK_EQUAL(receive(tokens()[0]), "");
-  on->failed(last_id, true, "lost");
+  on->on_failure(last_id, true, "lost");
   BOOST_CHECK(!on->has_session_key());
   BOOST_CHECK_EQUAL(turn(), "ES256");
   play();
@@ -182,9 +182,9 @@ BOOST_FIXTURE_TEST_CASE(an_answer_that_was_lost_leaves_both_sides_with_one_key, 
 BOOST_FIXTURE_TEST_CASE(a_gateway_with_another_key_is_signed_for_by_the_device, keyed_device) {
   start();
   play();
-  answer_keys(200, keys());
+  respond_with_keys(200, keys());
   turn();
-  (*held)[0] ^= 1;  // bad-signature for every MAC
+  (*gateway_mac_key)[0] ^= 1;  // bad-signature for every MAC
   play();
   BOOST_CHECK_EQUAL(turn(), "HS256");
   BOOST_CHECK_EQUAL(turn(), "ES256");
@@ -206,10 +206,10 @@ BOOST_FIXTURE_TEST_CASE(a_gateway_that_never_keeps_keys_is_given_up_on, keyed_de
         // Once keys were lost, those of a cache are not good enough.
         BOOST_CHECK_EQUAL(asked->cache_control, macs == 0 ? "" : "no-cache");
         if (macs != 0) ++asked_anew;
-        answer(200, keys());
+        respond(200, keys());
       }
       if (turn() == "HS256") ++macs;
-      held.reset();
+      gateway_mac_key.reset();
     }
     BOOST_CHECK(on->buffer().empty());
   }
@@ -225,18 +225,18 @@ BOOST_FIXTURE_TEST_CASE(without_keys_there_are_device_signatures_and_no_second_q
         std::pair{302, std::string{}}, std::pair{200, std::string(70'000, 'x')}}) {
     start("s9");
     play();
-    answer_keys(status, body);
+    respond_with_keys(status, body);
     BOOST_CHECK_EQUAL(turn(), "ES256");
     play();
     BOOST_CHECK_EQUAL(turn(), "ES256");
     BOOST_CHECK(on->buffer().empty());
     clock.pass(sdk_limits::keys_retry_ms);
     play();
-    answer_keys(200, keys());
+    respond_with_keys(200, keys());
     BOOST_CHECK_EQUAL(turn(), "ES256");
     play();
     BOOST_CHECK_EQUAL(turn(), "HS256");
-    held.reset();
+    gateway_mac_key.reset();
   }
 }
 
@@ -250,7 +250,7 @@ BOOST_FIXTURE_TEST_CASE(heartbeats_do_not_wait_for_a_question_for_keys_that_neve
     const auto asked = request();
     if (!asked) continue;  // a cooldown
     if (asked->path == "/v1/keys") {
-      on->failed(asked->id, true, "connection reset");
+      on->on_failure(asked->id, true, "connection reset");
       continue;
     }
     last_id = asked->id;
@@ -258,7 +258,7 @@ BOOST_FIXTURE_TEST_CASE(heartbeats_do_not_wait_for_a_question_for_keys_that_neve
     std::istringstream lines{asked->body};
     for (std::string line; std::getline(lines, line);) sent.push_back(line);
     delivered += static_cast<int>(sent.size());
-    answer(200, answer_for(sent, credited));
+    respond(200, response_to(sent, credited));
   }
   BOOST_CHECK_GE(delivered, 8);
   BOOST_CHECK_EQUAL(on->counts().dropped, 0);
@@ -267,7 +267,7 @@ BOOST_FIXTURE_TEST_CASE(heartbeats_do_not_wait_for_a_question_for_keys_that_neve
 BOOST_FIXTURE_TEST_CASE(of_a_batch_one_token_offers_the_key, keyed_device) {
   start();
   for (int i = 0; i < 3; ++i) play();
-  answer_keys(200, keys());
+  respond_with_keys(200, keys());
   on->poll();
   const auto sent = tokens();
   BOOST_REQUIRE_EQUAL(sent.size(), 3);
@@ -288,7 +288,7 @@ BOOST_FIXTURE_TEST_CASE(a_session_opened_while_a_key_is_agreed_on_gets_one_of_it
     agreement.within = nullptr;
     open("s2");
   };
-  answer_keys(200, keys());
+  respond_with_keys(200, keys());
   BOOST_CHECK_EQUAL(turn(), "ES256");  // of "s1", whose key nobody needs any more
   BOOST_CHECK(!on->has_session_key());
   play();
@@ -306,7 +306,7 @@ BOOST_FIXTURE_TEST_CASE(an_offer_whose_pair_went_while_it_was_signed_makes_no_ke
     key.within = nullptr;
     open("s1");
   };
-  answer_keys(200, keys());
+  respond_with_keys(200, keys());
   BOOST_CHECK_EQUAL(turn(), "ES256 ES256");
   BOOST_CHECK(!on->has_session_key());
   play();

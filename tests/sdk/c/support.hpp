@@ -62,7 +62,7 @@ struct test_storage final : claim_storage {
   }
 };
 
-/// Holds what was sent; answers when told to.
+/// Collects the requests; responds when the test says so.
 struct test_transport final : transport {
   struct sent {
     std::uint64_t id;
@@ -146,12 +146,12 @@ struct device {
     last_id = made ? made->id : 0;
     return made ? lines_of(made->body) : std::vector<std::string>{};
   }
-  void answer(int status, std::string body, std::optional<std::int64_t> retry_after_ms = {}) {
-    http_answer made;
+  void respond(int status, std::string body, std::optional<std::int64_t> retry_after_ms = {}) {
+    http_response made;
     made.status = status;
     made.body = std::move(body);
     made.retry_after_ms = retry_after_ms;
-    on->answered(last_id, std::move(made));
+    on->on_response(last_id, std::move(made));
   }
   std::vector<event> events() {
     std::vector<event> made;
@@ -179,8 +179,8 @@ inline std::string result_of(const std::string& token, const std::string& rest) 
 }
 
 /// A 200 with one result a token.
-inline std::string answer_for(const std::vector<std::string>& tokens, const std::string& rest,
-                              unix_ms server_ms = 0) {
+inline std::string response_to(const std::vector<std::string>& tokens, const std::string& rest,
+                               unix_ms server_ms = 0) {
   std::string text = "{";
   if (server_ms != 0)
     text += R"("server_time":)" + std::to_string(server_ms / 1000) + "." +

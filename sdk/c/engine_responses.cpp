@@ -1,0 +1,259 @@
+// What the transport delivers: responses and failures.
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+#include "sdk/c/defaults.hpp"
+#include "sdk/c/engine.hpp"
+
+namespace watchkeeper::sdk {
+namespace {
+
+bool any_of_kind(const heartbeat_response& read, result_kind kind) {
+  return std::any_of(read.results.begin(), read.results.end(),
+                     [kind](const token_result& each) { return each.kind == kind; });
+}
+
+}  // namespace
+
+bool engine::on_response(std::uint64_t id, http_response&& response) {
+  if (!flight_ || flight_->id != id || stashed_) return false;
+  if (sending_) {
+    stashed_ = stashed{id, std::move(response), true, {}};
+    return true;
+  }
+  const auto when = now();
+  clear_failure(failure_kind::transport);
+  if (response.body.size() > sdk_limits::response_bytes_max) {
+    response.too_long = true;
+    response.body.clear();
+  }
+  if (flight_->asks_for_keys)
+    read_keys(std::move(response), when);
+  else
+    land(std::move(response), when);
+  persist(when);
+  return true;
+}
+
+bool engine::on_failure(std::uint64_t id, bool sent, std::string_view why) {
+  if (!flight_ || flight_->id != id || stashed_) return false;
+  if (sending_) {
+    stashed_ = stashed{id, std::nullopt, sent, std::string{why}};
+    return true;
+  }
+  const auto when = now();
+  const bool keys = flight_->asks_for_keys;
+  flight_.reset();
+  report_failure(failure_kind::transport, std::string{why});
+  want_progress();
+  if (keys) {
+    // A proxy may fail this one path for ever: heartbeats do not wait for it.
+    keys_asked_ = true;
+    keys_not_before_ms_ = when.monotonic_ms + options_.backoff_cap_ms;
+  } else {
+    const auto count = buffer_.in_flight();
+    if (sent) {
+      probing_ = true;
+      for (std::size_t i = 0; i < count; ++i) buffer_.at(i).in_doubt = true;
+    }
+    dirty_ = true;
+    report_dropped(buffer_.land(std::vector<bool>(count, false)));
+  }
+  pause(when, std::nullopt);
+  persist(when);
+  return true;
+}
+
+void engine::read_keys(http_response&& response, const instant& now) {
+  flight_.reset();
+  keys_asked_ = true;
+  if (response.status == 200 && !response.too_long) gateway_key_ = read_key_set(response.body);
+  // Heartbeats do not wait for the key: they go with the device's signature.
+  const bool later = response.status == 429 || response.status >= 500;
+  keys_not_before_ms_ = now.monotonic_ms + (later ? std::max(options_.backoff_cap_ms,
+                                                             response.retry_after_ms.value_or(0))
+                                                  : sdk_limits::keys_retry_ms);
+}
+
+void engine::land(http_response&& response, const instant& now) {
+  const auto flown = std::move(*flight_);
+  flight_.reset();
+  const auto read = read_heartbeat_response(response, flown.tokens, flown.minimal);
+  note_progress(response.status, read);
+  landing on;
+  on.pauses = read.pause;
+  on.clock_moved = learn_clock(read, flown, now);
+  learn_session_key(read, flown);
+
+  const auto& waiting = buffer_.claims();
+  const std::vector<claim> sent(waiting.begin(),
+                                waiting.begin() + static_cast<std::ptrdiff_t>(buffer_.in_flight()));
+  note_late(sent, now);
+  probing_ = any_of_kind(read, result_kind::in_doubt);
+  for (std::size_t i = 0; i < sent.size(); ++i)
+    land_one(buffer_.at(i), flown.tokens[i], read.results[i], now, on);
+  if (on.lost_session_key) lose_session_key();
+  dirty_ = true;
+  auto pushed_out = buffer_.land(on.removed);
+  one_by_one_ = read.one_by_one || (one_by_one_ && !buffer_.empty());
+
+  report_progress(sent, read.results);
+  report_dropped(std::move(on.dropped));
+  report_dropped(pushed_out);
+  const bool not_enrolled = any_of_kind(read, result_kind::enrol);
+  report_response(response.status, read.defect, not_enrolled, on.pauses);
+  if (on.pauses)
+    pause(now, response.retry_after_ms);
+  else if (not_enrolled)
+    cooldown_.wait(now.monotonic_ms, sdk_limits::enrolment_retry_ms, ports_.random());
+  else
+    cooldown_.succeeded();
+  // The budget fills with time; a remainder that is sent too early would only be cut again.
+  if (!on.pauses && !not_enrolled && on.remaining_ms > 0)
+    pause(now, std::min(on.remaining_ms, sdk_limits::remainder_wait_ms_max));
+}
+
+/// True if the time has changed by so much that a heartbeat has to be signed again.
+bool engine::learn_clock(const heartbeat_response& read, const flight& flown, const instant& now) {
+  if (!read.server_time_ms) return false;
+  const auto before_ms = clock_.at(now);
+  const bool was_set = clock_.is_set();
+  clock_.learn(*read.server_time_ms, now.monotonic_ms - flown.sent_ms, now);
+  return !was_set || std::abs(clock_.at(now) - before_ms) > 1000;
+}
+
+void engine::learn_session_key(const heartbeat_response& read, const flight& flown) {
+  if (flown.offer && key_ && key_->point == flown.offer_point &&
+      read.results[*flown.offer].kind == result_kind::accepted)
+    key_->key = derive_session_key(key_->z, flown.offer_input);
+}
+
+/// After a late heartbeat the budget may be used up for a while.
+void engine::note_late(const std::vector<claim>& sent, const instant& now) {
+  const bool late =
+      sent.size() > 1 || std::any_of(sent.begin(), sent.end(), [&](const claim& each) {
+        return clock_.at(now) - clock_.issued_at(each, now) >= sdk_limits::late_ms;
+      });
+  if (late) catching_up_until_ms_ = now.monotonic_ms + sdk_limits::catching_up_ms;
+}
+
+void engine::land_one(claim& of, const sent_token& token, const token_result& result,
+                      const instant& now, landing& on) {
+  // A key that an earlier session lost says nothing about the key of this one.
+  if (result.kind == result_kind::sign_by_device && token.session == session_)
+    on.lost_session_key = true;
+  if (result.kind == result_kind::accepted && token.session_key) key_losses_ = 0;
+  on.removed.push_back(apply_result(of, result, on));
+  if (on.removed.back() && keep_remainder(of, result, now)) {
+    on.removed.back() = false;
+    on.remaining_ms += of.interval.length_ms();
+  }
+}
+
+void engine::lose_session_key() {
+  if (key_) key_->key.reset();  // the pair stays: the same `epk` is offered again
+  if (++key_losses_ < sdk_limits::session_key_losses_max - 1) return;
+  // The gateways' own key may be another one by now.
+  drop_session_key();
+  gateway_key_.reset();
+  keys_not_before_ms_ = 0;
+}
+
+void engine::report_response(int status, response_defect defect, bool not_enrolled, bool pauses) {
+  const auto text = "status " + std::to_string(status);
+  if (defect == response_defect::redirected)
+    report_failure(failure_kind::redirect,
+                   "the gateway redirects (" + text + "); the client does not follow redirects");
+  else if (defect != response_defect::none)
+    report_failure(failure_kind::response, "the response is not a gateway's (" + text + ")");
+  if (defect == response_defect::none) {
+    clear_failure(failure_kind::response);
+    clear_failure(failure_kind::redirect);
+  }
+  if (not_enrolled)
+    report_failure(
+        failure_kind::not_enrolled,
+        "the gateway does not know this device; heartbeats wait until the device is enrolled");
+  else if (defect == response_defect::none && !pauses)
+    clear_failure(failure_kind::not_enrolled);
+}
+
+/// Decides whether the next response is to have progress.
+void engine::note_progress(int status, const heartbeat_response& read) noexcept {
+  if (status == 204 && read.defect == response_defect::none) {
+    ++empty_responses_;
+    return;
+  }
+  // A rejected or failed heartbeat gave no progress; a limited one will change.
+  wants_progress_ =
+      wants_progress_ ||
+      std::any_of(read.results.begin(), read.results.end(), [](const token_result& each) {
+        return !each.progress || each.credit == credit_status::limited;
+      });
+  empty_responses_ = 0;
+}
+
+/// While late heartbeats use up the budget, `of` becomes the part that had no room, in a session of
+/// its own. Otherwise playback is faster than the module allows, and the result is final.
+bool engine::keep_remainder(claim& of, const token_result& result, const instant& now) {
+  if (result.credit != credit_status::limited || !result.credited_ms ||
+      of.remainders >= sdk_limits::remainders_max || now.monotonic_ms >= catching_up_until_ms_ ||
+      *result.credited_ms >= of.interval.length_ms())
+    return false;
+  const auto session = session_id::parse(make_uuid(ports_.random(), ports_.random()));
+  if (!session) return false;
+  of.session = *session;
+  of.sequence = 0;
+  of.interval.from_ms += *result.credited_ms;
+  of.in_doubt = of.device_signature = false;
+  of.clock_tries = 0;
+  ++of.remainders;
+  ++counts_.made;
+  return true;
+}
+
+/// True if `of` is done with: it leaves the buffer.
+bool engine::apply_result(claim& of, const token_result& result, landing& on) {
+  switch (result.kind) {
+    case result_kind::accepted:
+      ++counts_.acknowledged;
+      if (result.credit == credit_status::limited) ++counts_.limited;
+      return true;
+    case result_kind::enrol:
+    case result_kind::retry:
+    case result_kind::retry_alone:
+      // If it was in doubt before, this result says nothing about the earlier attempt.
+      return false;
+    case result_kind::in_doubt:
+      of.in_doubt = true;
+      return false;
+    case result_kind::sign_by_device:
+      of.device_signature = true;
+      return false;
+    case result_kind::rejected:
+      on.dropped.push_back({of, drop_reason::rejected, result.problem});
+      return true;
+    case result_kind::set_clock:
+      break;
+  }
+  if (on.clock_moved && of.clock_tries < sdk_limits::clock_tries_max) {
+    ++of.clock_tries;
+    return false;  // signed again at once
+  }
+  if (result.problem == "future-token") {
+    // No heartbeat is dated later than the gateway's clock, so the clock will be right soon.
+    of.clock_tries = 0;
+    on.pauses = true;
+    return false;
+  }
+  on.dropped.push_back({of, drop_reason::too_old, result.problem});
+  return true;
+}
+
+void engine::pause(const instant& now, std::optional<std::int64_t> retry_after_ms) {
+  cooldown_.failed(now.monotonic_ms, retry_after_ms, ports_.random());
+}
+
+}  // namespace watchkeeper::sdk
