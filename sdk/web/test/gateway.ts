@@ -1,5 +1,5 @@
 /**
- * A gateway as the module sees it, in memory: verifies with jose, keeps a coverage, and can be told to
+ * A gateway as the module sees it, in memory: verifies with jose, keeps a coverage, and can be made to
  * fail in every way that a network and a server can. What it believes is checked by the tests.
  */
 import {
@@ -26,12 +26,25 @@ export interface Claims {
   skid?: string;
 }
 
-type Answer = Response | Error;
+/** A result as the body of a response has it; `http` is the status of a rejection alone. */
+interface Result {
+  status: string;
+  problem?: string;
+  http?: number;
+  [member: string]: unknown;
+}
+const rejected = (name: string, http: number): Result => ({
+  status: 'rejected',
+  problem: name,
+  http,
+});
+
+type Outcome = Response | Error;
 export type Intercept = (request: {
   url: string;
   body: string;
   tokens: string[];
-}) => Answer | undefined;
+}) => Outcome | undefined;
 
 export const problem = (
   name: string,
@@ -55,9 +68,9 @@ export class ModelGateway {
   /** The gateway's clock less that of the tests, milliseconds. */
   offsetMs = 0;
   maxAgeMs = 900_000;
-  /** Asked before anything else; what it gives is the answer. */
+  /** Asked before anything else; what it gives is the response. */
   intercept: Intercept | undefined;
-  /** Answers get lost after the gateway has done its work. */
+  /** Responses get lost after the gateway has done its work. */
   loseResponses = 0;
   sessionKeys = false;
   limitTo: number | undefined;
@@ -86,7 +99,7 @@ export class ModelGateway {
     return this.agreement;
   }
 
-  /** Starts again: with a key-agreement key of its own, unless one is kept in a file, and without sessions. */
+  /** Starts again: with a key-agreement key of its own, unless one is in a file, and without sessions. */
   restart({ sameKey = false } = {}): void {
     if (!sameKey) this.agreement = undefined;
     this.macs.clear();
@@ -97,9 +110,9 @@ export class ModelGateway {
     const body = String(init?.body ?? '');
     const tokens = body ? body.split('\n') : [];
     this.requests.push({ url, tokens, init });
-    const answer = this.intercept?.({ url, body, tokens });
-    if (answer instanceof Error) throw answer;
-    if (answer) return answer;
+    const response = this.intercept?.({ url, body, tokens });
+    if (response instanceof Error) throw response;
+    if (response) return response;
     if (url.endsWith('/v1/keys')) {
       if (!this.sessionKeys) return problem('not-found', 404);
       const { kid, jwk } = await this.key();
@@ -122,80 +135,62 @@ export class ModelGateway {
     return Response.json({ server_time: this.time, results });
   };
 
-  private async credit(
-    token: string,
-  ): Promise<{ status: string; problem?: string; http?: number }> {
+  private async credit(token: string): Promise<Result> {
     const { alg, kid, typ } = decodeProtectedHeader(token);
     this.algorithms.push(alg!);
-    if (typ !== 'engagement+jwt')
-      return { status: 'rejected', problem: 'malformed-token', http: 400 };
+    if (typ !== 'engagement+jwt') return rejected('malformed-token', 400);
     const device = kid!.split('.')[0]!;
     const jwk = this.devices.get(device);
-    if (!jwk) return { status: 'rejected', problem: 'unknown-device', http: 401 };
+    if (!jwk) return rejected('unknown-device', 401);
+    const mac = this.macs.get(kid!);
+    if (alg === 'HS256' && !mac) return rejected('session-key-unknown', 401);
     let payload: Uint8Array;
-    if (alg === 'HS256') {
-      const mac = this.macs.get(kid!);
-      if (!mac) return { status: 'rejected', problem: 'session-key-unknown', http: 401 };
-      try {
-        ({ payload } = await compactVerify(token, mac));
-      } catch {
-        return { status: 'rejected', problem: 'bad-signature', http: 401 };
-      }
-    } else {
-      try {
-        ({ payload } = await compactVerify(token, await importJWK(jwk, 'ES256'), {
-          algorithms: ['ES256'],
-        }));
-      } catch {
-        return { status: 'rejected', problem: 'bad-signature', http: 401 };
-      }
+    try {
+      ({ payload } = await (alg === 'HS256'
+        ? compactVerify(token, mac!)
+        : compactVerify(token, await importJWK(jwk, 'ES256'), { algorithms: ['ES256'] })));
+    } catch {
+      return rejected('bad-signature', 401);
     }
     const claims = JSON.parse(new TextDecoder().decode(payload)) as Claims;
-    if (claims.iat * 1000 < this.time * 1000 - this.maxAgeMs)
-      return { status: 'rejected', problem: 'stale-token', http: 401 };
-    if (claims.iat > this.time + 30)
-      return { status: 'rejected', problem: 'future-token', http: 401 };
-    const seen = this.seen.has(`${claims.sid} ${claims.sn}`);
-    let creditedMs = seen ? 0 : claims.to - claims.from;
-    let status = seen ? 'duplicate' : 'credited';
-    if (!seen) {
-      this.seen.set(`${claims.sid} ${claims.sn}`, claims);
-      if (this.limitTo !== undefined && creditedMs > this.limitTo) {
-        creditedMs = this.limitTo;
-        status = 'limited';
-      }
-      this.credited.push({ ...claims, to: claims.from + creditedMs });
-    }
-    const { kid: own, pair } = await this.key();
-    // An offer to another key than this gateway's leaves the session without one.
-    if (claims.epk && claims.skid !== own) this.macs.delete(`${device}.${claims.sid}`);
-    if (claims.epk && claims.skid === own) {
-      const epk = await crypto.subtle.importKey(
-        'jwk',
-        claims.epk as JsonWebKey,
-        { name: 'ECDH', namedCurve: 'P-256' },
-        true,
-        [],
-      );
-      const input = token.slice(0, token.lastIndexOf('.'));
-      this.macs.set(
-        `${device}.${claims.sid}`,
-        await deriveVerifyingKey(pair.privateKey, epk, input),
-      );
-    }
+    if (claims.iat * 1000 < this.time * 1000 - this.maxAgeMs) return rejected('stale-token', 401);
+    if (claims.iat > this.time + 30) return rejected('future-token', 401);
+    const counted = this.count(claims);
+    if (claims.epk) await this.takeOffer(device, claims, token.slice(0, token.lastIndexOf('.')));
     const secondsWatched = Math.floor(this.coveredMs / 1000);
     return {
-      status,
-      ...{
-        sid: claims.sid,
-        sn: claims.sn,
-        credited_ms: creditedMs,
-        seconds_watched: secondsWatched,
-        completion_percentage: Math.min(100, secondsWatched),
-        state: secondsWatched >= 95 ? 'MASTERED' : 'IN_PROGRESS',
-        resume_ms: claims.to,
-      },
+      ...counted,
+      sid: claims.sid,
+      sn: claims.sn,
+      seconds_watched: secondsWatched,
+      completion_percentage: Math.min(100, secondsWatched),
+      state: secondsWatched >= 95 ? 'MASTERED' : 'IN_PROGRESS',
+      resume_ms: claims.to,
     };
+  }
+
+  /** Adds the interval to the coverage, once. */
+  private count(claims: Claims): { status: string; credited_ms: number } {
+    const name = `${claims.sid} ${claims.sn}`;
+    if (this.seen.has(name)) return { status: 'duplicate', credited_ms: 0 };
+    this.seen.set(name, claims);
+    const lengthMs = claims.to - claims.from;
+    const creditedMs = Math.min(lengthMs, this.limitTo ?? lengthMs);
+    this.credited.push({ ...claims, to: claims.from + creditedMs });
+    return { status: creditedMs < lengthMs ? 'limited' : 'credited', credited_ms: creditedMs };
+  }
+
+  /** Sets the session's key. An offer to another key than this gateway's leaves the session without one. */
+  private async takeOffer(device: string, claims: Claims, signingInput: string): Promise<void> {
+    const session = `${device}.${claims.sid}`;
+    const { kid, pair } = await this.key();
+    if (claims.skid !== kid) {
+      this.macs.delete(session);
+      return;
+    }
+    const curve = { name: 'ECDH', namedCurve: 'P-256' };
+    const epk = await crypto.subtle.importKey('jwk', claims.epk as JsonWebKey, curve, true, []);
+    this.macs.set(session, await deriveVerifyingKey(pair.privateKey, epk, signingInput));
   }
 
   /** Different media time, in milliseconds. */
@@ -239,7 +234,7 @@ const asDeriving = async (key: CryptoKey): Promise<CryptoKey> =>
     ['deriveBits'],
   );
 
-/** Time that passes only when it is told to, and timers on it. */
+/** Time that passes only when a test says so, and timers on it. */
 export class Time {
   wallMs = Date.parse('2025-11-22T12:00:00Z');
   monoMs = 1_000;

@@ -46,7 +46,7 @@ test('no mangled name is seen by the application', () => {
   );
 });
 
-test('no mangled name is one of the language or the browser, or of an answer of the gateway', () => {
+test('no mangled name is one of the language or the browser, or of a response of the gateway', () => {
   const require = createRequire(import.meta.url);
   const platform = `@typescript/typescript-${process.platform}-${process.arch}/package.json`;
   const folder = path.join(
@@ -67,9 +67,9 @@ test('no mangled name is one of the language or the browser, or of an answer of 
     ),
   );
   expect(theirs.has('currentTime') && theirs.has('subtle')).toBe(true);
-  const told = [
+  const known = [
     ...source('response.ts').matchAll(/body\['(\w+)'\]|result\['(\w+)'\]|(\w+): \w+,/g),
   ].flatMap(([, ...names]) => names);
-  expect(told).toContain('server_time');
-  expect(MANGLED_NAMES.filter((name) => theirs.has(name) || told.includes(name))).toEqual([]);
+  expect(known).toContain('server_time');
+  expect(MANGLED_NAMES.filter((name) => theirs.has(name) || known.includes(name))).toEqual([]);
 });

@@ -24,7 +24,7 @@ const claim = (sn: number, queue = 'q'): Claim => ({
 const numbers = (store: Store, queue = 'q'): Promise<number[]> =>
   store.transact(queue, ({ claims }) => claims.map(({ sn }) => sn));
 
-/** A database that can be told to fail. */
+/** A database that can be made to fail. */
 function fragile(): {
   factory: IDBFactory;
   fail: (how: 'open' | 'use' | 'hang' | undefined) => void;
@@ -121,7 +121,7 @@ describe('the store', () => {
   });
 
   for (const how of ['open', 'hang'] as const) {
-    test(`memory serves where the database does not ${how === 'open' ? 'open' : 'answer'}`, async () => {
+    test(`memory serves where the database does not ${how === 'open' ? 'open' : 'respond'}`, async () => {
       vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
       const { factory, fail } = fragile();
       fail(how);
@@ -313,11 +313,11 @@ describe('a database that is slow', () => {
       const request = factory.open('watchkeeper', 1);
       request.onsuccess = () => resolve(request.result);
     });
-    let held = true,
+    let isHeld = true,
       runs = 0;
     const hold = (transaction: IDBTransaction): void => {
       transaction.objectStore('queue').count().onsuccess = () => {
-        if (held) hold(transaction);
+        if (isHeld) hold(transaction);
       };
     };
     hold(database.transaction(['queue'], 'readwrite'));
@@ -327,7 +327,7 @@ describe('a database that is slow', () => {
     });
     await vi.advanceTimersByTimeAsync(5_001);
     await new Promise((resolve) => setImmediate(resolve));
-    held = false;
+    isHeld = false;
     await late(changing);
     expect(runs).toBe(1);
     expect(await store.transact('q', ({ state }) => state.failures)).toBe(1);
@@ -389,18 +389,18 @@ describe('a database that is slow', () => {
 
   test('stays with memory when the database opens after all', async () => {
     const { factory, mute } = secretive();
-    let held: (() => void)[] | undefined;
+    let delayed: (() => void)[] | undefined;
     const store = durable(
       () =>
         ({
           open(name: string, version: number): IDBOpenDBRequest {
             const request = factory.open(name, version);
-            if (!held) return request;
+            if (!delayed) return request;
             const late = { onsuccess: null } as {
               -readonly [K in keyof IDBOpenDBRequest]: IDBOpenDBRequest[K];
             };
             request.onsuccess = (event) =>
-              held!.push(() => {
+              delayed!.push(() => {
                 late.result = request.result;
                 late.onsuccess?.call(late, event);
               });
@@ -412,7 +412,7 @@ describe('a database that is slow', () => {
     await store.appendClaim(claim(0));
     expect(await numbers(store)).toEqual([0]);
     mute(2);
-    held = [];
+    delayed = [];
     const first = store.appendClaim(claim(1));
     await vi.advanceTimersByTimeAsync(3_000);
     const second = store.appendClaim(claim(2));
@@ -421,7 +421,7 @@ describe('a database that is slow', () => {
     expect(store.kind).toBe('memory');
     await store.appendClaim(claim(3));
     // The second one has waited for the database to open since 8 s.
-    for (const open of held) open();
+    for (const open of delayed) open();
     await late(second);
     expect(store.kind).toBe('memory');
     expect((await numbers(store)).sort()).toEqual([0, 1, 2, 3]);

@@ -102,7 +102,7 @@ interface Vector {
   first_token: string;
   salt: string;
   key: string;
-  tokens: { name: string; token: string; verdict: string }[];
+  tokens: { name: string; token: string; result: string }[];
 }
 const file = new URL('../../vectors/session-key.json', import.meta.url);
 const { vectors } = JSON.parse(fs.readFileSync(file, 'utf8')) as { vectors: Vector[] };
@@ -130,8 +130,8 @@ describe('session keys', () => {
       const mac = await deriveSessionKey(ephemeral, gateway!.key, input);
       expect(mac.extractable).toBe(false);
       let compared = 0;
-      for (const { token, verdict } of vector.tokens) {
-        if (verdict !== 'accept' && verdict !== 'bad-signature') continue;
+      for (const { token, result } of vector.tokens) {
+        if (result !== 'accept' && result !== 'bad-signature') continue;
         const [header, payload] = token
           .split('.')
           .map((part) => Buffer.from(part, 'base64url').toString());
@@ -141,7 +141,7 @@ describe('session keys', () => {
           mac,
           JSON.parse(payload!) as typeof claims,
         );
-        expect(made.text === token, token).toBe(verdict === 'accept');
+        expect(made.text === token, token).toBe(result === 'accept');
         const secret = Buffer.from(vector.key, 'base64url');
         expect((await compactVerify(made.text, secret)).protectedHeader.alg).toBe('HS256');
         ++compared;

@@ -63,7 +63,7 @@ function arrive(media = new Media(time), student = 'ann'): { media: Media; track
 }
 const heartbeats = (): number => gateway.requests.filter(({ tokens }) => tokens.length).length;
 
-test('a new page sends at once what was kept for the enrolment, and nobody has to flush', async () => {
+test('a new page sends at once what waited for the enrolment, and nobody has to flush', async () => {
   const { media, tracker } = arrive();
   await tracker.ready;
   media.play(20_000);
@@ -145,7 +145,7 @@ test('without IndexedDB the key that was enrolled is that of every tracker, and 
   await vi.waitFor(() => expect(gateway.coveredMs).toBe(20_000));
 });
 
-test('a tracker that was stopped and is asked to flush tells what it is answered, and nothing fails', async () => {
+test('a tracker that was stopped and is asked to flush emits the results, and nothing fails', async () => {
   const { media, tracker } = arrive();
   const { kid, jwk } = await tracker.enrolment();
   gateway.devices.set(kid, jwk);
@@ -153,13 +153,13 @@ test('a tracker that was stopped and is asked to flush tells what it is answered
   media.play(20_000);
   media.pause();
   await vi.waitFor(() => expect(tracker.status().buffered).toBe(2));
-  const told: string[] = [];
-  tracker.on('progress', ({ sequence }) => told.push(`progress ${sequence}`));
+  const heard: string[] = [];
+  tracker.on('progress', ({ sequence }) => heard.push(`progress ${sequence}`));
   await tracker.stop();
-  tracker.on('failure', ({ name }) => told.push(name));
+  tracker.on('failure', ({ name }) => heard.push(name));
   gateway.intercept = undefined;
   time.pass(3_600);
   await tracker.flush();
   expect(gateway.coveredMs).toBe(20_000);
-  expect(told).toEqual(['progress 0']); // both intervals, joined
+  expect(heard).toEqual(['progress 0']); // both intervals, joined
 });
