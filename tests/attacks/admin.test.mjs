@@ -26,26 +26,26 @@ describe('attacks on the administration', () => {
   const asAdmin = (method, path, body, headers = json) =>
     gateway.client.request(method, path, { body, headers, token: tokens.admin });
 
-  test('guessing tokens: slowed down for that address, told in the log without the guess', async () => {
+  test('guessing tokens: slowed down for that address, named in the log without the guess', async () => {
     const guesses = Array.from(
       { length: 200 },
       () => `wk_admin_${crypto.randomBytes(24).toString('base64url')}`,
     );
     const client = new Client(gateway.origin, { localAddress: '127.0.77.1' });
-    const answers = { 401: 0, 429: 0 };
+    const responses = { 401: 0, 429: 0 };
     try {
       await beside(gateway, async () => {
         for (const token of guesses) {
-          const answer = await client.request('GET', '/v1/modules', { token });
+          const response = await client.request('GET', '/v1/modules', { token });
           assertProblem(
-            answer,
-            answer.status === 429 ? 429 : 401,
-            answer.status === 429 ? 'rate-limited' : 'unauthorized',
+            response,
+            response.status === 429 ? 429 : 401,
+            response.status === 429 ? 'rate-limited' : 'unauthorized',
           );
-          ++answers[answer.status];
+          ++responses[response.status];
         }
       });
-      assert.ok(answers[401] < 50 && answers[429] > 0, JSON.stringify(answers));
+      assert.ok(responses[401] < 50 && responses[429] > 0, JSON.stringify(responses));
       // The right one is not looked at either, from there; from anywhere else it is.
       assert.equal(
         (await client.request('GET', '/v1/modules', { token: tokens.admin })).status,
@@ -71,11 +71,11 @@ describe('attacks on the administration', () => {
       `Token ${tokens.admin}`,
     ]) {
       const client = new Client(gateway.origin, { localAddress: '127.0.77.2' });
-      const answer = await client.request('PUT', '/v1/modules/none', {
+      const response = await client.request('PUT', '/v1/modules/none', {
         headers: { authorization },
         body: { title: 'x', duration_ms: 1000 },
       });
-      assertProblem(answer, 401, 'unauthorized');
+      assertProblem(response, 401, 'unauthorized');
       await client.close();
     }
     assert.equal((await asAdmin('GET', '/v1/modules/none')).status, 404);
@@ -115,19 +115,19 @@ describe('attacks on the administration', () => {
     await beside(gateway, async () => {
       for (const [method, target] of targets) {
         for (const [name, body] of Object.entries(bodies)) {
-          const answer = await asAdmin(method, target, Buffer.from(body));
+          const response = await asAdmin(method, target, Buffer.from(body));
           assert.ok(
-            answer.status >= 400 && answer.status < 500,
-            `${name} to ${target}: ${answer.status} ${answer.text}`,
+            response.status >= 400 && response.status < 500,
+            `${name} to ${target}: ${response.status} ${response.text}`,
           );
           assert.equal(
-            answer.headers['content-type'],
+            response.headers['content-type'],
             'application/problem+json',
             `${name} to ${target}`,
           );
           assert.ok(
-            answer.text.length < 2000,
-            `${name} to ${target}: the answer has ${answer.text.length} bytes`,
+            response.text.length < 2000,
+            `${name} to ${target}: the response has ${response.text.length} bytes`,
           );
         }
       }
@@ -136,12 +136,12 @@ describe('attacks on the administration', () => {
     assert.equal((await asAdmin('GET', '/v1/modules/module')).json.title, 'Module module');
   });
 
-  test('bodies that are too large: 413, and none of it is kept', async () => {
+  test('bodies that are too large: 413, and none of it stays', async () => {
     await beside(gateway, async () => {
       for (const bytes of [70_000, 1_000_000]) {
         const body = JSON.stringify({ title: 'x'.repeat(bytes), duration_ms: 1000 });
-        const answer = await asAdmin('PUT', '/v1/modules/large', body);
-        assertProblem(answer, 413, 'payload-too-large');
+        const response = await asAdmin('PUT', '/v1/modules/large', body);
+        assertProblem(response, 413, 'payload-too-large');
       }
       assert.equal((await asAdmin('GET', '/v1/modules/large')).status, 404);
     });
@@ -182,14 +182,14 @@ describe('attacks on the administration', () => {
           ['PUT', `/v1/assignments/${id}/module`],
           ['GET', `/v1/students/${id}/devices`],
         ]) {
-          const answer = await asAdmin(method, target, undefined, {});
-          const found = `${method} ${target.slice(0, 80)}: ${answer.status} ${answer.text.slice(0, 200)}`;
+          const response = await asAdmin(method, target, undefined, {});
+          const found = `${method} ${target.slice(0, 80)}: ${response.status} ${response.text.slice(0, 200)}`;
           // An id that is allowed, but names nothing, may be an empty list or nothing to delete.
-          assert.ok(answer.status < 500, found);
-          if (answer.status >= 400)
-            assert.equal(answer.headers['content-type'], 'application/problem+json', found);
-          assert.equal(answer.headers['set-cookie'], undefined, found);
-          assert.doesNotMatch(answer.text, /<script>|sqlite|pqxx/i, found);
+          assert.ok(response.status < 500, found);
+          if (response.status >= 400)
+            assert.equal(response.headers['content-type'], 'application/problem+json', found);
+          assert.equal(response.headers['set-cookie'], undefined, found);
+          assert.doesNotMatch(response.text, /<script>|sqlite|pqxx/i, found);
         }
       }
     });

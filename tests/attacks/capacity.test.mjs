@@ -1,4 +1,4 @@
-// Too much of it: bodies without an end, answers that nobody reads, more connections than there is
+// Too much of it: bodies without an end, responses that nobody reads, more connections than there is
 // room for. Each is bounded, and others are served.
 import assert from 'node:assert/strict';
 import net from 'node:net';
@@ -12,7 +12,7 @@ import { beside, limitDescriptors, openDescriptors, statistics } from './lib.mjs
 const mib = 1024 * 1024;
 const piece = Buffer.alloc(16_384, 0x61);
 
-describe('bodies and answers without an end', () => {
+describe('bodies and responses without an end', () => {
   let gateway;
   before(async () => (gateway = await Gateway.start()));
   after(() => gateway?.stop());
@@ -65,7 +65,7 @@ describe('bodies and answers without an end', () => {
       stream.resume();
       const write = () => !closed && stream.write(piece, write);
       write();
-      await until('the answer and the end of the stream', () => status === 413 && closed);
+      await until('the response and the end of the stream', () => status === 413 && closed);
       // And the connection is as good as new.
       assert.equal((await client.request('GET', '/healthz')).status, 200);
       await client.close();
@@ -93,18 +93,18 @@ describe('bodies and answers without an end', () => {
         // 4.7 MiB a connection: those that pass its budget are answered, the others wait for more.
         for (const client of clients) {
           await client.until('the refusals', () =>
-            [...client.answers.values()].some((a) => a.status === 503),
+            [...client.responses.values()].some((a) => a.status === 503),
           );
           await client.close();
         }
-        // 2 MiB of bodies each; a string that grows has room to spare, and the allocator keeps some of what it held. Without
+        // 2 MiB of bodies each; a string that grows has room to spare, and the allocator keeps some of what it had. Without
         // the budget it would be 94 MiB of bodies, and twice that with the room.
       },
       { growthBytes: 110 * mib },
     );
   });
 
-  test('answers that nobody reads', async () => {
+  test('responses that nobody reads', async () => {
     await beside(
       gateway,
       async () => {

@@ -41,9 +41,9 @@ describe('floods', () => {
       };
       const { goaway, client } = await flood(gateway, bomb, { atMost: 1000, ...stranger() });
       assert.ok([null, calm].includes(goaway), `GOAWAY ${goaway}`);
-      for (const [stream, answer] of client.answers)
+      for (const [stream, response] of client.responses)
         if (stream > 1)
-          assert.ok(answer.reset !== undefined || [431, undefined].includes(answer.status));
+          assert.ok(response.reset !== undefined || [431, undefined].includes(response.status));
     });
   });
 
@@ -58,7 +58,7 @@ describe('floods', () => {
         },
         { atMost: 2200, ...stranger() },
       );
-      for (let i = 0; i < 90; ++i) assert.equal(client.answer(streamOf(i)).status, 431);
+      for (let i = 0; i < 90; ++i) assert.equal(client.response(streamOf(i)).status, 431);
     });
   });
 

@@ -18,7 +18,7 @@ export const openDescriptors = (pid) => fs.readdirSync(`/proc/${pid}/fd`).length
 
 export const statistics = async (gateway) => (await gateway.operator('GET', '/v1/stats')).json;
 
-/** Asks one thing after the other over a connection of its own, until it is told to stop. */
+/** Asks one thing after the other over a connection of its own, until `stop`. */
 export class Bystander {
   served = 0;
   failed = [];
@@ -31,9 +31,9 @@ export class Bystander {
     let client = new Client(gateway.origin);
     while (!this.#stopped) {
       try {
-        const answer = await client.request('GET', '/healthz');
-        if (answer.status === 200) ++this.served;
-        else this.failed.push(answer.status);
+        const response = await client.request('GET', '/healthz');
+        if (response.status === 200) ++this.served;
+        else this.failed.push(response.status);
       } catch (error) {
         this.failed.push(error.message);
         client = new Client(gateway.origin);

@@ -1,4 +1,4 @@
-// Stopping and reloading while clients are busy: no answer is lost, and nobody is turned away.
+// Stopping and reloading while clients are busy: no response is lost, and nobody is turned away.
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
@@ -31,11 +31,11 @@ describe('signals under load', () => {
           client.get(1 + 2 * client.sent++, '/v1/keys');
           if (client.sent % 8 === 0)
             await client.until(
-              'some answers',
+              'some responses',
               () =>
                 client.closed ||
                 lastOf(client) < 0x7fff_ffff ||
-                [...client.answers.values()].filter((a) => a.ended).length > client.sent - 60,
+                [...client.responses.values()].filter((a) => a.ended).length > client.sent - 60,
             );
           await new Promise((resolve) => setImmediate(resolve));
         }
@@ -50,7 +50,7 @@ describe('signals under load', () => {
         const last = lastOf(client);
         assert.ok(last < 0x7fff_ffff && last >= 1, `the last number is ${last}`);
         for (let stream = 1; stream <= Math.min(last, 2 * client.sent - 1); stream += 2)
-          assert.equal(client.answer(stream).ended, true, `stream ${stream} of ${last}`);
+          assert.equal(client.response(stream).ended, true, `stream ${stream} of ${last}`);
       }
     } finally {
       gateway.remove();

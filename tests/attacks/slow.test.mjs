@@ -108,9 +108,9 @@ const attacks = [
       });
       const timer = setInterval(() => client.data(1, 'a'), 500);
       await client
-        .until('the end of the body', () => client.answer(1).ended, patienceMs)
+        .until('the end of the body', () => client.response(1).ended, patienceMs)
         .finally(() => clearInterval(timer));
-      assert.equal(client.answer(1).status, 408);
+      assert.equal(client.response(1).status, 408);
       await client.close();
     },
   ],
@@ -124,7 +124,7 @@ const attacks = [
       await client.until(
         'the resets',
         () =>
-          Array.from({ length: 50 }, (_, i) => client.answer(1 + 2 * i).reset).every(
+          Array.from({ length: 50 }, (_, i) => client.response(1 + 2 * i).reset).every(
             (reset) => reset === code.cancel,
           ),
         patienceMs,
@@ -142,7 +142,7 @@ const attacks = [
       const timer = setInterval(() => client.frame(type.window, 0, 1, u32(1)), 100);
       // It does read, if slowly: it is served.
       await client
-        .until('some bytes', () => client.answer(1).body.length > 50, patienceMs)
+        .until('some bytes', () => client.response(1).body.length > 50, patienceMs)
         .finally(() => clearInterval(timer));
       await client.close();
     },

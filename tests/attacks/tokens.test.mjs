@@ -11,9 +11,9 @@ import { beside, statistics } from './lib.mjs';
 
 const flood = 50_000;
 const tokensARequest = 16;
-const connections = 6; // more under way than a gateway lets kept heartbeats be: some wait
+const connections = 6; // more than the deferred heartbeats that may be in flight: some wait
 const requestsAConnection = 16;
-const underWay = connections * requestsAConnection * tokensARequest;
+const inFlight = connections * requestsAConnection * tokensARequest;
 /** The limits of docs/configuration.md, [rate], as they are without one in the configuration. */
 const failuresBurst = 2000;
 const failuresPerSecond = 100;
@@ -40,7 +40,7 @@ describe('floods of tokens', () => {
 
   /** Sends `flood` tokens, each from `next()`; gives how often each status or problem came, and the seconds. */
   async function send(next) {
-    const answers = {};
+    const responses = {};
     const late = []; // 429 without Retry-After
     let sent = 0;
     const localAddress = attackersAddress();
@@ -54,18 +54,18 @@ describe('floods of tokens', () => {
               while (sent < flood) {
                 const body = [];
                 for (; body.length < tokensARequest && sent < flood; ++sent) body.push(next());
-                const answer = await gateway.send(body, { client });
-                if (answer.status === 429 && !(Number(answer.headers['retry-after']) > 0))
-                  late.push(answer.text);
-                const told = answer.json;
+                const response = await gateway.send(body, { client });
+                if (response.status === 429 && !(Number(response.headers['retry-after']) > 0))
+                  late.push(response.text);
+                const document = response.json;
                 // Of a whole request there is one problem, of a token a result.
                 for (const {
                   status,
                   type,
                   problem = type?.replace('urn:watchkeeper:problem:', ''),
-                } of told.results ?? body.map(() => told)) {
+                } of document.results ?? body.map(() => document)) {
                   const name = problem ?? status;
-                  answers[name] = (answers[name] ?? 0) + 1;
+                  responses[name] = (responses[name] ?? 0) + 1;
                 }
               }
             }),
@@ -76,7 +76,7 @@ describe('floods of tokens', () => {
       }),
     );
     assert.deepEqual(late, []);
-    return { answers, seconds: (Date.now() - began) / 1000 };
+    return { responses, seconds: (Date.now() - began) / 1000 };
   }
 
   /**
@@ -107,13 +107,13 @@ describe('floods of tokens', () => {
     return { ...found, verified: (await verified()) - before - credited };
   }
 
-  const onlyThese = (answers, ...names) => {
+  const onlyThese = (responses, ...names) => {
     assert.deepEqual(
-      Object.keys(answers).filter((name) => !names.includes(name)),
+      Object.keys(responses).filter((name) => !names.includes(name)),
       [],
     );
     assert.equal(
-      Object.values(answers).reduce((sum, count) => sum + count, 0),
+      Object.values(responses).reduce((sum, count) => sum + count, 0),
       flood,
     );
   };
@@ -128,14 +128,14 @@ describe('floods of tokens', () => {
       const right = await Promise.all(scenes.map((scene) => scene.token(0, 1000)));
       let i = 0;
       const {
-        answers,
+        responses,
         seconds,
         verified: count,
       } = await attack(() => withSignature(right[i++ % devices], anySignature()));
-      onlyThese(answers, 'bad-signature', 'rate-limited');
+      onlyThese(responses, 'bad-signature', 'rate-limited');
       assert.ok(
-        answers['bad-signature'] > 0 && answers['bad-signature'] <= failuresMax(seconds),
-        JSON.stringify(answers),
+        responses['bad-signature'] > 0 && responses['bad-signature'] <= failuresMax(seconds),
+        JSON.stringify(responses),
       );
       assert.ok(count <= failuresMax(seconds), `${count} signatures were verified`);
       // Nobody can use up what a device may send: the right token is credited, from the attacker's victim.
@@ -148,13 +148,13 @@ describe('floods of tokens', () => {
     const [, claims] = (await scene.token(0, 1000)).split('.');
     const unknown = () =>
       `${b64(JSON.stringify({ alg: 'ES256', kid: b64(crypto.randomBytes(32)), typ: 'engagement+jwt' }))}.${claims}.${anySignature()}`;
-    const { answers, seconds, verified: count } = await attack(unknown);
+    const { responses, seconds, verified: count } = await attack(unknown);
     // Each of them is looked up in the ledger, so they count like signatures that do not verify.
-    onlyThese(answers, 'unknown-device', 'rate-limited', 'overloaded');
-    // What is under way when the limit is reached was looked up together, and is paid for afterwards.
+    onlyThese(responses, 'unknown-device', 'rate-limited', 'overloaded');
+    // What is in flight when the limit is reached was looked up together, and is paid for afterwards.
     assert.ok(
-      answers['unknown-device'] <= failuresMax(seconds) + underWay,
-      JSON.stringify(answers),
+      responses['unknown-device'] <= failuresMax(seconds) + inFlight,
+      JSON.stringify(responses),
     );
     assert.equal(count, 0);
   });
@@ -165,11 +165,11 @@ describe('floods of tokens', () => {
     const played = JSON.parse(Buffer.from(claims, 'base64url'));
     const elsewhere = () =>
       `${header}.${b64(JSON.stringify({ ...played, cid: crypto.randomUUID() }))}.${anySignature()}`;
-    const { answers, seconds, verified: count } = await attack(elsewhere);
-    onlyThese(answers, 'unknown-module', 'rate-limited', 'overloaded');
+    const { responses, seconds, verified: count } = await attack(elsewhere);
+    onlyThese(responses, 'unknown-module', 'rate-limited', 'overloaded');
     assert.ok(
-      answers['unknown-module'] <= failuresMax(seconds) + underWay,
-      JSON.stringify(answers),
+      responses['unknown-module'] <= failuresMax(seconds) + inFlight,
+      JSON.stringify(responses),
     );
     assert.equal(count, 0);
   });
@@ -177,9 +177,9 @@ describe('floods of tokens', () => {
   test('one right token, again and again', async () => {
     const scene = await Scene.make(gateway);
     const right = await scene.token(0, 1000);
-    const { answers, seconds, verified: count } = await attack(() => right);
-    onlyThese(answers, 'credited', 'duplicate', 'rate-limited');
-    assert.equal(answers.credited, 1);
+    const { responses, seconds, verified: count } = await attack(() => right);
+    onlyThese(responses, 'credited', 'duplicate', 'rate-limited');
+    assert.equal(responses.credited, 1);
     // Twice the burst: the gateway reads a device anew after it was enrolled, and counts anew then.
     const most = 2 * deviceBurst + devicePerSecond * (seconds + 1);
     assert.ok(count <= most, `${count} signatures were verified, ${most} at most`);
@@ -189,14 +189,14 @@ describe('floods of tokens', () => {
   test('tokens of yesterday', async () => {
     const scene = await Scene.make(gateway);
     const stale = await scene.token(0, 1000, { iat: Date.now() / 1000 - 86_400 });
-    const { answers, verified: count } = await attack(() => stale);
-    onlyThese(answers, 'stale-token', 'rate-limited');
+    const { responses, verified: count } = await attack(() => stale);
+    onlyThese(responses, 'stale-token', 'rate-limited');
     assert.equal(count, 0);
   });
 
   test('text that is no token', async () => {
-    const { answers, verified: count } = await attack(() => b64(crypto.randomBytes(300)));
-    onlyThese(answers, 'malformed-token', 'rate-limited');
+    const { responses, verified: count } = await attack(() => b64(crypto.randomBytes(300)));
+    onlyThese(responses, 'malformed-token', 'rate-limited');
     assert.equal(count, 0);
   });
 

@@ -40,8 +40,8 @@ nlohmann::json session_vectors() {
 }
 
 /// What a gateway says that holds `key` for the session and `device` under its kid.
-std::string verdict_of(const std::string& token, const device_public_key& device,
-                       const hmac_sha256& key) {
+std::string result_of(const std::string& token, const device_public_key& device,
+                      const hmac_sha256& key) {
   const auto parsed = parse_engagement_token(token);
   if (!parsed) return std::string(describe(parsed.error()).name);
   const std::span signature(parsed->signature.data(),
@@ -134,12 +134,12 @@ BOOST_AUTO_TEST_CASE(the_vectors_of_the_protocol_hold) {
                               ? make_p256_key(fixed(jwk["x"]), fixed(jwk["y"])).value()
                               : make_ed25519_key(fixed(jwk["x"])).value();
       BOOST_TEST(thumbprint_of(device).text() == v["device_kid"].get<std::string>());
-      BOOST_TEST(verdict_of(first, device, *key) == "accept");
+      BOOST_TEST(result_of(first, device, *key) == "accept");
       for (const auto& t : v["tokens"]) {
-        const auto verdict = t["verdict"].get<std::string>();
-        BOOST_TEST(verdict_of(t["token"].get<std::string>(), device, *key) == verdict,
+        const auto result = t["result"].get<std::string>();
+        BOOST_TEST(result_of(t["token"].get<std::string>(), device, *key) == result,
                    t["name"].get<std::string>());
-        ++(verdict == "accept" ? accepted : refused);
+        ++(result == "accept" ? accepted : refused);
       }
     }
   }
@@ -221,7 +221,7 @@ BOOST_AUTO_TEST_CASE(the_signer_makes_both_kinds_of_token) {
   claims.key_offer.reset();
   claims.sequence = 1;
   const auto token = device.mac_token(claims, session_key_of(shared, parsed.signing_input));
-  BOOST_TEST(verdict_of(token, device.public_key(), key) == "accept");
+  BOOST_TEST(result_of(token, device.public_key(), key) == "accept");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

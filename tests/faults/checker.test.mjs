@@ -15,7 +15,7 @@ const thresholdMs = 11_400;
 function rightData(seed) {
   const random = new Random(seed);
   const pairs = new Map();
-  const held = new Map();
+  const states = new Map();
   const completions = [];
   for (let i = 0; i < 12; ++i) {
     const name = `s-${i}/m-${i % 3}`;
@@ -27,12 +27,12 @@ function rightData(seed) {
       pair.sent.push(interval);
       const fate = beats === 15 ? 1 : random.next();
       if (fate > 0.2) pair.promised.push(interval);
-      if (fate > 0.1) credited.push(interval); // credited, but the answer was lost
+      if (fate > 0.1) credited.push(interval); // credited, but the response was lost
     }
     pairs.set(name, pair);
     const coverage = union(credited);
     const mastered = lengthOf(coverage) >= thresholdMs;
-    held.set(name, {
+    states.set(name, {
       coverage,
       covered_ms: lengthOf(coverage),
       seconds: Math.floor(lengthOf(coverage) / 1000),
@@ -40,7 +40,7 @@ function rightData(seed) {
     });
     if (mastered) completions.push({ student: `s-${i}`, module: `m-${i % 3}`, reader: 'outbox' });
   }
-  const copy = () => new Map([...held].map(([name, state]) => [name, structuredClone(state)]));
+  const copy = () => new Map([...states].map(([name, state]) => [name, structuredClone(state)]));
   return {
     pairs,
     completions,
@@ -193,7 +193,7 @@ const damages = {
   ],
   'two stores that differ': [
     (data) => {
-      // Sent and not acknowledged: neither I1 nor I2 can tell, but one has it and the other has not.
+      // Sent and not acknowledged: neither I1 nor I2 can say, but one has it and the other has not.
       data.pairs.set('s-y/m-1', {
         sent: [
           [0, 800],
@@ -316,13 +316,13 @@ test('the record: who plays, and what was not answered', () => {
   line('sent', 'b', 0);
   line('answered', 'a', 0, 'retry');
   assert.deepEqual([...record.players], []);
-  assert.deepEqual(record.unansweredAfter(0), [{ number: 1, pair: 's/m', interval: [0, 1] }]);
-  assert.deepEqual(record.unansweredAfter(2), []);
+  assert.deepEqual(record.withoutResultAfter(0), [{ number: 1, pair: 's/m', interval: [0, 1] }]);
+  assert.deepEqual(record.withoutResultAfter(2), []);
   // Sent once more it is one that was sent later.
   line('sent', 'b', 0);
-  assert.deepEqual(record.unansweredAfter(2), [{ number: 2, pair: 's/m', interval: [0, 1] }]);
+  assert.deepEqual(record.withoutResultAfter(2), [{ number: 2, pair: 's/m', interval: [0, 1] }]);
   line('answered', 'b', 0, 'credited');
   line('answered', 'a', 0, 'limited');
   assert.deepEqual([...record.players], ['b', 'a']);
-  assert.deepEqual(record.unansweredAfter(0), []);
+  assert.deepEqual(record.withoutResultAfter(0), []);
 });

@@ -102,16 +102,16 @@ process.on('uncaughtException', async (error) => {
   process.exit(1);
 });
 
-/** What happens in a scenario, from the first fault to the verdict. */
+/** What happens in a scenario, from the first fault to the result. */
 async function throughout(scenario, world, count) {
   await scenario.run(world, count);
-  await world.mend();
+  await world.fix();
   await scenario.after?.(world);
   await world.settle();
   return world.verify();
 }
 
-/** One scenario with one seed, from an empty database to the verdict. */
+/** One scenario with one seed, from an empty database to the result. */
 async function runOnce(name, seed, turn) {
   const scenario = scenarios[name];
   const begun = Date.now();
@@ -174,7 +174,7 @@ async function runOnce(name, seed, turn) {
   }
   if (world?.record)
     console.log(
-      `     answers: ${JSON.stringify(counts)} ${JSON.stringify([...world.record.problems])}`,
+      `     responses: ${JSON.stringify(counts)} ${JSON.stringify([...world.record.problems])}`,
     );
   console.log(`     again: tests/faults/run --seed ${seed} --faults ${count} ${name}`);
   // What failed may have left the servers in any state.

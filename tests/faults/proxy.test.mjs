@@ -41,21 +41,21 @@ test('passes on, both ways', async () => {
   await until('the echo', () => end.heard === '<a>');
   end.socket.destroy();
 });
-test('mute: the request arrives, the answer never; the connection does not outlive the mode', async () => {
+test('mute: the request arrives, the response never; the connection does not outlive the mode', async () => {
   const end = await connect();
   proxy.set('mute');
   received = '';
   end.socket.write('b');
   await until('the request', () => received === 'b');
   // On its way still, it would be passed on once the mode has changed.
-  await until('the answer was taken', () => [...proxy.links].some((link) => link.holed));
+  await until('the response was taken', () => [...proxy.links].some((link) => link.holed));
   assert.equal(end.heard, '');
   assert.equal(end.closed, false);
   proxy.set('pass');
   await until('the end', () => end.closed);
   assert.equal(end.heard, '');
 });
-test('hold: nothing arrives, nobody is told', async () => {
+test('hold: nothing arrives, nobody notices', async () => {
   const end = await connect();
   end.socket.write('c');
   await until('the echo', () => end.heard === '<c>');
@@ -84,7 +84,7 @@ test('a delay keeps the order', async () => {
   await until('the first was taken', () => [...proxy.links].some((link) => link.timers.size > 0));
   proxy.delayMs = 0;
   end.socket.write('2');
-  await until('both answers', () => /^<1>?/.test(end.heard) && end.heard.includes('2'));
+  await until('both responses', () => /^<1>?/.test(end.heard) && end.heard.includes('2'));
   assert.ok(Date.now() - begun >= 55);
   end.socket.destroy();
 });

@@ -45,10 +45,10 @@ for (const variant of variants) {
         assertProblem(none, 401, 'unauthorized');
         assert.match(none.headers['www-authenticate'], /^Bearer/);
         for (const [role, token] of Object.entries(tokens)) {
-          const answer = await gateway.client.request(method, target, { token });
+          const response = await gateway.client.request(method, target, { token });
           if (may[needs].includes(role))
-            assert.ok(![401, 403].includes(answer.status), `${role} ${target}`);
-          else assertProblem(answer, 403, 'forbidden');
+            assert.ok(![401, 403].includes(response.status), `${role} ${target}`);
+          else assertProblem(response, 403, 'forbidden');
         }
       }
     });
@@ -80,9 +80,12 @@ for (const variant of variants) {
         [{ colour: 'red' }, /known are/],
         [{ title: undefined }, /title is missing/],
       ]) {
-        const answer = await gateway.admin('PUT', '/v1/modules/wrong', { ...document, ...change });
-        assertProblem(answer, 400, 'malformed-request');
-        assert.match(answer.json.detail, named);
+        const response = await gateway.admin('PUT', '/v1/modules/wrong', {
+          ...document,
+          ...change,
+        });
+        assertProblem(response, 400, 'malformed-request');
+        assert.match(response.json.detail, named);
       }
       assertProblem(await gateway.viewer('GET', '/v1/modules/wrong'), 404, 'not-found');
       const names = [];
@@ -129,9 +132,9 @@ for (const variant of variants) {
         409,
         'conflict',
       );
-      const held = (await gateway.admin('GET', target)).json;
+      const enrolled = (await gateway.admin('GET', target)).json;
       assert.deepEqual(
-        [held.kid, held.student, held.jwk, held.revoked],
+        [enrolled.kid, enrolled.student, enrolled.jwk, enrolled.revoked],
         [device.kid, 's1', device.jwk, false],
       );
       assertProblem(await gateway.admin('GET', `/v1/devices/${other.kid}`), 404, 'not-found');
@@ -148,7 +151,7 @@ for (const variant of variants) {
       assert.ok(validate(before), JSON.stringify(validate.errors));
       const token = await scene.token(0, 1000);
       await gateway.send([token, token, 'x']);
-      // A heartbeat counts once its answer is on its way.
+      // A heartbeat counts once its response is on its way.
       const now = await until('all are counted', async () => {
         const { json } = await gateway.operator('GET', '/v1/stats');
         return json.heartbeats.in_flight === 0 && json;
@@ -245,7 +248,7 @@ describe('signals', () => {
       await client.request('GET', '/healthz');
       const sent = list.map(([scene, token]) =>
         gateway.send(token, { client }).then(
-          (answer) => ({ scene, answer }),
+          (response) => ({ scene, response }),
           (error) => ({ scene, error }),
         ),
       );
@@ -254,16 +257,19 @@ describe('signals', () => {
       const { code, signal } = await gateway.hasEnded();
       assert.deepEqual({ code, signal }, { code: 0, signal: null }, gateway.log);
       const acknowledged = new Map(scenes.map((scene) => [scene, 0]));
-      for (const { scene, answer } of results) {
-        if (!answer) continue; // the connection was closed before it was taken
-        if (answer.status === 200) acknowledged.set(scene, acknowledged.get(scene) + 1);
-        else assert.ok([503, 429].includes(answer.status), `${answer.status} ${answer.text}`);
+      for (const { scene, response } of results) {
+        if (!response) continue; // the connection was closed before it was taken
+        if (response.status === 200) acknowledged.set(scene, acknowledged.get(scene) + 1);
+        else assert.ok([503, 429].includes(response.status), `${response.status} ${response.text}`);
       }
       await client.close();
       await gateway.launch();
       for (const scene of scenes) {
-        const answer = await gateway.viewer('GET', `/v1/progress/${scene.student}/${scene.module}`);
-        const seconds = answer.status === 404 ? 0 : answer.json.seconds_watched;
+        const response = await gateway.viewer(
+          'GET',
+          `/v1/progress/${scene.student}/${scene.module}`,
+        );
+        const seconds = response.status === 404 ? 0 : response.json.seconds_watched;
         assert.ok(seconds >= acknowledged.get(scene), `${seconds} of ${acknowledged.get(scene)}`);
       }
     } finally {
@@ -281,11 +287,11 @@ if (variants.includes('servers')) {
         await scene.credited(0, 1000);
         gateway.stores.halt('private-redis');
         await until('it credits through the ledger', async () => {
-          const answer = await scene.play(1000, 2000, { sn: 1 });
-          if (answer.status === 200) return true;
-          assertProblem(answer, 503, 'storage-unavailable');
+          const response = await scene.play(1000, 2000, { sn: 1 });
+          if (response.status === 200) return true;
+          assertProblem(response, 503, 'storage-unavailable');
         });
-        // The answer of /readyz may be a quarter of a second old.
+        // The response of /readyz may be a quarter of a second old.
         await until(
           '/readyz says degraded',
           async () => (await gateway.client.request('GET', '/readyz')).json.degraded === true,
@@ -293,8 +299,8 @@ if (variants.includes('servers')) {
         assert.equal((await scene.progress()).seconds_watched, 2);
         gateway.stores.halt('private-postgres');
         scene.sn = 2;
-        const answer = await scene.play(2000, 3000);
-        assertProblem(answer, 503, 'storage-unavailable');
+        const response = await scene.play(2000, 3000);
+        assertProblem(response, 503, 'storage-unavailable');
         const list = await gateway.viewer('GET', '/v1/modules');
         assertProblem(list, 503, 'storage-unavailable');
         assert.ok(!/pqxx|sqlite|hiredis|libpq|connection to server/i.test(list.text), list.text);

@@ -65,7 +65,7 @@ describe('the console under load', () => {
     await gateway?.stop();
   });
 
-  test('a heartbeat is on screen within a second of its answer', async () => {
+  test('a heartbeat is on screen within a second of its response', async () => {
     const scenes = [await Scene.make(gateway, { durationMs: 600_000 })];
     const { module } = scenes[0];
     while (scenes.length < 5) scenes.push(await Scene.make(gateway, { module }));
@@ -101,7 +101,7 @@ describe('the console under load', () => {
     const p95 = quantile(delays, 0.95);
     const busy = mean(stretches);
     console.log(
-      `console: from answer to screen p50 ${quantile(delays, 0.5)} ms, p95 ${p95} ms, of ${delays.length}; ` +
+      `console: from response to screen p50 ${quantile(delays, 0.5)} ms, p95 ${p95} ms, of ${delays.length}; ` +
         `processor wanted ${busy.toFixed(1)} times`,
     );
     assert.ok(

@@ -14,11 +14,11 @@ import { until } from './lib/wait.mjs';
 const ask = (page, target, init = {}) =>
   page.evaluate(
     async ([target, init]) => {
-      const answer = await fetch(target, init);
+      const response = await fetch(target, init);
       return {
-        status: answer.status,
-        type: answer.headers.get('content-type'),
-        text: await answer.text(),
+        status: response.status,
+        type: response.headers.get('content-type'),
+        text: await response.text(),
       };
     },
     [target, init],
@@ -33,7 +33,7 @@ async function exported(page) {
   return fs.readFileSync(await saved.path(), 'utf8');
 }
 
-/** More than two pages of the list of students, and more than one answer of the gateway, hold. */
+/** More than two pages of the list of students, and more than one response of the gateway, hold. */
 const CROWD = 601;
 const NASTY = '<img src=x onerror="document.title=1"> & <b>"Fire"</b>';
 
@@ -75,9 +75,9 @@ describe('the console', () => {
   };
   const page = () => browser.page;
 
-  test('signing in: a wrong token is told, the right one becomes a cookie and is not kept', async () => {
-    const answer = await browser.goto('modules/nasty');
-    const policy = answer.headers()['content-security-policy'];
+  test('signing in: a wrong token is named, the right one becomes a cookie and is not stored', async () => {
+    const response = await browser.goto('modules/nasty');
+    const policy = response.headers()['content-security-policy'];
     assert.match(policy, /default-src 'none'/);
     assert.doesNotMatch(policy, /unsafe/);
     await page().getByLabel('Access token').fill('wk_viewer_wrong');
@@ -94,10 +94,10 @@ describe('the console', () => {
       [cookie.httpOnly, cookie.secure, cookie.sameSite, cookie.path],
       [true, true, 'Strict', '/'],
     );
-    const kept = await page().evaluate(() =>
+    const stored = await page().evaluate(() =>
       JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]),
     );
-    assert.ok(!kept.includes(tokens.admin));
+    assert.ok(!stored.includes(tokens.admin));
     await page().reload();
     await browser.heading(NASTY);
   });
@@ -117,7 +117,7 @@ describe('the console', () => {
     assert.notEqual(await page().title(), '1');
   });
 
-  test('modules: an admin adds one and edits it; mistakes are told by field', async () => {
+  test('modules: an admin adds one and edits it; mistakes are shown by field', async () => {
     await browser.goto();
     await page().getByRole('button', { name: 'New module' }).click();
     const dialog = page().getByRole('dialog');
@@ -135,13 +135,13 @@ describe('the console', () => {
     await browser.heading('Made here');
     await page().getByText('Nobody has watched this yet').waitFor();
     await page().getByRole('button', { name: 'Edit' }).click();
-    await dialog.getByLabel('Title').fill('Made and mended');
+    await dialog.getByLabel('Title').fill('Made and changed');
     await dialog.getByRole('button', { name: 'Save' }).click();
-    await browser.heading('Made and mended');
+    await browser.heading('Made and changed');
     const stored = (await gateway.viewer('GET', '/v1/modules/made-here')).json;
     assert.deepEqual(
       [stored.title, stored.duration_ms, stored.preview_url],
-      ['Made and mended', 90_000, '/preview/made-here.mp4'],
+      ['Made and changed', 90_000, '/preview/made-here.mp4'],
     );
   });
 
@@ -176,7 +176,7 @@ describe('the console', () => {
       .locator('[data-student]')
       .evaluateAll((all) => all.map((one) => one.dataset.student));
     assert.deepEqual(order, [skipper.student, through.student]);
-    // The pointer tells the second.
+    // The pointer shows the second.
     const box = await row.locator('canvas').boundingBox();
     await page().mouse.move(box.x + box.width * 0.4, box.y + 5);
     await row.getByText('0:24 · not seen').waitFor();
@@ -223,13 +223,13 @@ describe('the console', () => {
     await slider.focus();
     await page().keyboard.press('End');
     const element = await slider.elementHandle();
-    const again = page().waitForResponse((answer) => answer.url().endsWith('/heatmap'));
+    const again = page().waitForResponse((response) => response.url().endsWith('/heatmap'));
     // The stream says `reset`, since it has named somebody who is to be forgotten.
     assert.equal((await gateway.admin('DELETE', `/v1/students/${leaves.student}`)).status, 204);
     assert.equal((await again).status(), 200);
     await page().keyboard.press('Home');
     assert.ok(
-      await element.evaluate((kept) => kept.isConnected && document.activeElement === kept),
+      await element.evaluate((shown) => shown.isConnected && document.activeElement === shown),
     );
     assert.ok(await page().getByLabel('Number', { exact: true }).isChecked());
   });
@@ -244,7 +244,7 @@ describe('the console', () => {
     const box = await slider.boundingBox();
     await page().mouse.click(box.x + box.width / 2, box.y + 120);
     const preview = page().getByRole('complementary', { name: 'Preview' });
-    // No file is behind this address: that is told, and the address can be opened.
+    // No file is behind this address: that is shown, and the address can be opened.
     await preview.getByText('cannot be played here').waitFor();
     assert.match(
       await preview.getByRole('link').getAttribute('href'),
@@ -303,7 +303,7 @@ describe('the console', () => {
     );
   });
 
-  test('completions: more than one answer of the gateway holds are all exported, each once', async () => {
+  test('completions: more than one response of the gateway holds are all exported, each once', async () => {
     const { module } = await Scene.make(gateway, { durationMs: 5_000 });
     const students = [];
     while (students.length < CROWD)
@@ -362,7 +362,7 @@ describe('the console', () => {
     const orders = [];
     page().on(
       'response',
-      (answer) => answer.url().includes('/students?') && orders.push(answer.status()),
+      (response) => response.url().includes('/students?') && orders.push(response.status()),
     );
     for (let at = 0; at < 8; ++at) {
       await gateway.putModule(`another-${at}`, 60_000);
@@ -503,7 +503,7 @@ describe('the console', () => {
         const another = await fresh(undefined, undefined, context);
         try {
           await another.goto();
-          assert.deepEqual(await another.violations(), [], 'sign-in');
+          assert.deepEqual(await another.violations(), [], 'login');
           await another.signIn(role);
           for (const place of all) {
             await another.goto(place);
@@ -556,7 +556,7 @@ describe('the console', () => {
     );
   });
 
-  test('a gateway that restarts: told calmly, and live again by itself', async () => {
+  test('a gateway that restarts: said calmly, and live again by itself', async () => {
     await browser.goto('modules/nasty');
     await page().locator('[data-stream=open]').waitFor();
     const { port } = gateway;
@@ -661,7 +661,7 @@ test('a click on the heatmap plays the video there', async () => {
   }
 });
 
-test('Redis away during a live view: told calmly, live all the same, and back by itself', {
+test('Redis away during a live view: said calmly, live all the same, and back by itself', {
   skip: !variants.includes('servers'),
 }, async () => {
   const gateway = await Gateway.start({ variant: 'servers', store: 'checkpoint_interval_s = 1' });

@@ -1,4 +1,4 @@
-// What a page of another origin may do: preflight, answers and problems, by node and by a browser's rules.
+// What a page of another origin may do: preflight, responses and problems, by node and by a browser's rules.
 import assert from 'node:assert/strict';
 import { Gateway } from './lib/gateway.mjs';
 import { assertProblem, Scene } from './lib/scene.mjs';
@@ -34,26 +34,26 @@ describe('a page of a listed origin', () => {
       ['/v1/progress/ann/m', 'GET'],
       ['/v1/students/ann/progress', 'GET'],
     ]) {
-      const answer = await preflight(path, method);
-      assert.equal(answer.status, 204, path);
-      assert.equal(answer.headers['access-control-allow-origin'], page);
-      assert.equal(answer.headers.vary, 'origin');
-      assert.ok(answer.headers['access-control-allow-methods'].split(', ').includes(method));
+      const response = await preflight(path, method);
+      assert.equal(response.status, 204, path);
+      assert.equal(response.headers['access-control-allow-origin'], page);
+      assert.equal(response.headers.vary, 'origin');
+      assert.ok(response.headers['access-control-allow-methods'].split(', ').includes(method));
       assert.ok(
-        answer.headers['access-control-allow-headers'].split(', ').includes('content-type'),
+        response.headers['access-control-allow-headers'].split(', ').includes('content-type'),
       );
-      assert.equal(answer.headers['access-control-max-age'], '600');
-      assert.equal(answer.headers['access-control-allow-credentials'], undefined);
-      assert.equal(answer.text, '');
+      assert.equal(response.headers['access-control-max-age'], '600');
+      assert.equal(response.headers['access-control-allow-credentials'], undefined);
+      assert.equal(response.text, '');
     }
   });
 
-  test('can read the answer to a heartbeat, and when to come again', async () => {
+  test('can read the response to a heartbeat, and when to come again', async () => {
     const token = await scene.token(0, 1000);
-    const answer = await gateway.send(token, { headers: { origin: page } });
-    assert.equal(answer.status, 200, answer.text);
-    assert.equal(answer.headers['access-control-allow-origin'], page);
-    assert.equal(answer.headers['access-control-expose-headers'], 'retry-after, date');
+    const response = await gateway.send(token, { headers: { origin: page } });
+    assert.equal(response.status, 200, response.text);
+    assert.equal(response.headers['access-control-allow-origin'], page);
+    assert.equal(response.headers['access-control-expose-headers'], 'retry-after, date');
   });
 
   test('can read problems: of heartbeats, of reading, and of the HTTP/2 layer', async () => {
@@ -98,10 +98,10 @@ test('a gateway without [cors] says nothing of it', async () => {
   const gateway = await Gateway.start();
   try {
     const headers = { origin: page, 'access-control-request-method': 'POST' };
-    const answer = await gateway.client.request('OPTIONS', '/v1/heartbeats', { headers });
-    assert.equal(answer.status, 405);
+    const response = await gateway.client.request('OPTIONS', '/v1/heartbeats', { headers });
+    assert.equal(response.status, 405);
     const sent = await gateway.send('nonsense', { headers: { origin: page } });
-    for (const { headers: got } of [answer, sent])
+    for (const { headers: got } of [response, sent])
       assert.deepEqual(
         Object.keys(got).filter((name) => name.startsWith('access-') || name === 'vary'),
         [],

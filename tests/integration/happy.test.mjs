@@ -23,12 +23,12 @@ for (const variant of variants) {
         for (let i = 0; i < 6; ++i) {
           const token = await scene.token(i * 10_000, (i + 1) * 10_000);
           sent.push(token);
-          const answer = await gateway.send(token);
-          assert.equal(answer.status, 200, answer.text);
-          assert.equal(answer.headers['content-type'], 'application/json');
-          assert.ok(answer.headers.date);
-          assert.ok(Math.abs(answer.json.server_time * 1000 - Date.now()) < 10_000);
-          const [result] = answer.json.results;
+          const response = await gateway.send(token);
+          assert.equal(response.status, 200, response.text);
+          assert.equal(response.headers['content-type'], 'application/json');
+          assert.ok(response.headers.date);
+          assert.ok(Math.abs(response.json.server_time * 1000 - Date.now()) < 10_000);
+          const [result] = response.json.results;
           const seconds = (i + 1) * 10;
           assert.deepEqual(result, {
             sid: scene.sid,
@@ -55,10 +55,10 @@ for (const variant of variants) {
           (await gateway.completions()).filter((e) => e.data.student === scene.student);
         await until('the completion is there', async () => (await mine()).length > 0);
         for (const token of sent) {
-          const answer = await gateway.send(token);
-          assert.equal(answer.status, 200);
-          assert.equal(answer.json.results[0].status, 'duplicate');
-          assert.equal(answer.json.results[0].seconds_watched, 60);
+          const response = await gateway.send(token);
+          assert.equal(response.status, 200);
+          assert.equal(response.json.results[0].status, 'duplicate');
+          assert.equal(response.json.results[0].seconds_watched, 60);
         }
         const events = await mine();
         assert.equal(events.length, 1);

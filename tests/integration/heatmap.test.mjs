@@ -17,9 +17,9 @@ const secondsOf = (turn) => 5_000 + turn * 5_000;
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 
 async function heatmap(gateway, module, query = '') {
-  const answer = await gateway.viewer('GET', `/v1/modules/${module}/heatmap${query}`);
-  assert.equal(answer.status, 200, answer.text);
-  const map = answer.json;
+  const response = await gateway.viewer('GET', `/v1/modules/${module}/heatmap${query}`);
+  assert.equal(response.status, 200, response.text);
+  const map = response.json;
   assert.equal(map.viewers.length, map.bins);
   assert.equal(map.plays.length, map.bins);
   for (let i = 0; i < map.bins; ++i)
@@ -97,7 +97,7 @@ for (const variant of variants) {
         assert.deepEqual(empty.viewers, new Array(31).fill(0));
 
         assert.equal((await scene.credited(0, 10_000)).status, 'credited');
-        const told = Date.now();
+        const sentMs = Date.now();
         let map = await until(
           'the heartbeat is seen',
           async () => {
@@ -106,7 +106,7 @@ for (const variant of variants) {
           },
           { timeoutMs: 1_000 * stretch(), everyMs: 20 },
         );
-        assert.ok(Date.now() - told < 1_000);
+        assert.ok(Date.now() - sentMs < 1_000);
         assert.deepEqual(map.viewers.slice(0, 12), [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0]);
         assert.equal(map.students, 1);
 
@@ -154,8 +154,8 @@ for (const variant of variants) {
         await until(
           'the fleet plays',
           async () => {
-            const answer = await gateway.viewer('GET', `/v1/modules/${module}/heatmap`);
-            return answer.status === 200 && sum(answer.json.viewers) > 100;
+            const response = await gateway.viewer('GET', `/v1/modules/${module}/heatmap`);
+            return response.status === 200 && sum(response.json.viewers) > 100;
           },
           { timeoutMs: 30_000 },
         );
@@ -234,8 +234,8 @@ for (const variant of variants) {
         let page = await until(
           'a list with all four',
           async () => {
-            const answer = (await list('order=attention&limit=2')).json;
-            return answer.total === 4 && answer;
+            const response = (await list('order=attention&limit=2')).json;
+            return response.total === 4 && response;
           },
           { timeoutMs: 45_000 },
         );

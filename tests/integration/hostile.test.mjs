@@ -1,4 +1,4 @@
-// Input that means harm, or was damaged on its way: every answer is a problem of the table, the
+// Input that means harm, or was damaged on its way: every response is a problem of the table, the
 // process lives on, and what is right is credited afterwards.
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
@@ -26,17 +26,17 @@ describe('hostile input', () => {
 
   /** Sends many bodies over one connection, 64 at once. */
   async function sendAll(bodies) {
-    const answers = new Array(bodies.length);
+    const responses = new Array(bodies.length);
     let next = 0;
     await Promise.all(
       Array.from({ length: 64 }, async () => {
         while (next < bodies.length) {
           const i = next++;
-          answers[i] = await gateway.send(bodies[i]);
+          responses[i] = await gateway.send(bodies[i]);
         }
       }),
     );
-    return answers;
+    return responses;
   }
 
   for (const alg of ['ES256', 'EdDSA']) {
@@ -44,9 +44,9 @@ describe('hostile input', () => {
       const one = await Scene.make(gateway, { alg });
       const token = await one.token(0, 1000);
       const cut = Array.from({ length: token.length - 1 }, (_, i) => token.slice(0, i + 1));
-      for (const answer of await sendAll(cut)) {
-        assert.ok([400, 401].includes(answer.status), `${answer.status} ${answer.text}`);
-        assert.match(answer.json.type, /:(malformed-token|bad-signature)$/);
+      for (const response of await sendAll(cut)) {
+        assert.ok([400, 401].includes(response.status), `${response.status} ${response.text}`);
+        assert.match(response.json.type, /:(malformed-token|bad-signature)$/);
       }
       assert.equal((await gateway.send(token)).json.results[0].status, 'credited');
     });
@@ -63,12 +63,12 @@ describe('hostile input', () => {
           if (bytes[i] !== 0x0a) flipped.push(bytes);
         }
       }
-      for (const answer of await sendAll(flipped)) {
+      for (const response of await sendAll(flipped)) {
         assert.ok(
-          [400, 401, 403, 404, 422].includes(answer.status),
-          `${answer.status} ${answer.text}`,
+          [400, 401, 403, 404, 422].includes(response.status),
+          `${response.status} ${response.text}`,
         );
-        assert.match(answer.json.type, /^urn:watchkeeper:problem:/);
+        assert.match(response.json.type, /^urn:watchkeeper:problem:/);
       }
       assert.equal(
         (await gateway.viewer('GET', `/v1/progress/${one.student}/${one.module}`)).status,
@@ -118,10 +118,12 @@ describe('hostile input', () => {
       `${JSON.stringify(good)} x`,
       `\ufeff${JSON.stringify(good)}`,
     );
-    const answers = await sendAll(headers.map((header) => scene.device.rawToken(header, payload)));
-    answers.forEach((answer, i) => {
-      assert.equal(answer.status, 400, `${headers[i]}: ${answer.text}`);
-      assertProblem(answer, 400, 'malformed-token');
+    const responses = await sendAll(
+      headers.map((header) => scene.device.rawToken(header, payload)),
+    );
+    responses.forEach((response, i) => {
+      assert.equal(response.status, 400, `${headers[i]}: ${response.text}`);
+      assertProblem(response, 400, 'malformed-token');
     });
     // An algorithm that is known, but not the key's.
     const eddsa = scene.device.rawToken(JSON.stringify({ ...good, alg: 'EdDSA' }), payload);
@@ -174,16 +176,16 @@ describe('hostile input', () => {
       '{'.repeat(200),
       '['.repeat(400),
     );
-    const answers = await sendAll(wrong.map((payload) => scene.device.rawToken(header, payload)));
-    answers.forEach((answer, i) => {
+    const responses = await sendAll(wrong.map((payload) => scene.device.rawToken(header, payload)));
+    responses.forEach((response, i) => {
       // An instant that is well-formed and absurd is too old or too new.
       const times = /"iat":(-1|1e\+?20|100000000000000000000)|"exp":-5/.test(wrong[i]);
       const allowed = times
         ? ['malformed-token', 'stale-token', 'future-token']
         : ['malformed-token'];
       assert.ok(
-        allowed.some((name) => answer.status >= 400 && answer.json.type?.endsWith(name)),
-        `${wrong[i].slice(0, 200)}: ${answer.status} ${answer.text}`,
+        allowed.some((name) => response.status >= 400 && response.json.type?.endsWith(name)),
+        `${wrong[i].slice(0, 200)}: ${response.status} ${response.text}`,
       );
     });
     const invalidUtf8 = Buffer.concat([
@@ -253,10 +255,10 @@ describe('hostile input', () => {
       Buffer.alloc(64),
       Buffer.alloc(200, 1),
     ];
-    const answers = await sendAll(wrong.map((signature) => `${input}.${b64(signature)}`));
-    for (const [i, answer] of answers.entries())
-      assert.equal(answer.status, 401, `${i}: ${answer.text}`);
-    for (const answer of answers) assertProblem(answer, 401, 'bad-signature');
+    const responses = await sendAll(wrong.map((signature) => `${input}.${b64(signature)}`));
+    for (const [i, response] of responses.entries())
+      assert.equal(response.status, 401, `${i}: ${response.text}`);
+    for (const response of responses) assertProblem(response, 401, 'bad-signature');
     // The other s of the same r verifies as well: it must count as the same heartbeat.
     const first = await gateway.send(`${input}.${b64(raw)}`);
     assert.equal(first.json.results[0].status, 'credited');
@@ -289,12 +291,12 @@ describe('hostile input', () => {
         .createHash('sha256')
         .update(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`)
         .digest('base64url');
-      const answer = await gateway.admin('PUT', `/v1/devices/${kid}`, {
+      const response = await gateway.admin('PUT', `/v1/devices/${kid}`, {
         student: 's',
         jwk: { kty: 'OKP', crv: 'Ed25519', x },
       });
-      assertProblem(answer, 400, 'malformed-request');
-      assert.match(answer.json.detail, /usable key/);
+      assertProblem(response, 400, 'malformed-request');
+      assert.match(response.json.detail, /usable key/);
     }
     for (const [x, y] of [
       [zeroText, zeroText],
@@ -304,11 +306,11 @@ describe('hostile input', () => {
         .createHash('sha256')
         .update(`{"crv":"P-256","kty":"EC","x":"${x}","y":"${y}"}`)
         .digest('base64url');
-      const answer = await gateway.admin('PUT', `/v1/devices/${kid}`, {
+      const response = await gateway.admin('PUT', `/v1/devices/${kid}`, {
         student: 's',
         jwk: { kty: 'EC', crv: 'P-256', x, y },
       });
-      assertProblem(answer, 400, 'malformed-request');
+      assertProblem(response, 400, 'malformed-request');
     }
   });
 
@@ -332,9 +334,9 @@ describe('hostile input', () => {
       for (let bit = 0; bit < 8; ++bit) {
         const flipped = Buffer.from(bytes);
         flipped[i] ^= 1 << bit;
-        const answer = await put(flipped);
-        if (answer.status !== 200 && answer.status !== 201)
-          assertProblem(answer, 400, 'malformed-request');
+        const response = await put(flipped);
+        if (response.status !== 200 && response.status !== 201)
+          assertProblem(response, 400, 'malformed-request');
       }
     }
   });

@@ -12,12 +12,13 @@ async function outcome(client, stream, expected) {
     await client.pinged('the-end?');
     return { kind: 'serves' };
   }
-  const answers = () => (may('answers') || may('last answer')) && client.answer(stream).ended;
-  const resets = () => may('resets') && client.answer(stream).reset !== undefined;
-  await client.until('an outcome', () => client.closed || answers() || resets());
-  const { reset, status } = client.answer(stream);
+  const hasResponse = () =>
+    (may('response') || may('last response')) && client.response(stream).ended;
+  const resets = () => may('resets') && client.response(stream).reset !== undefined;
+  await client.until('an outcome', () => client.closed || hasResponse() || resets());
+  const { reset, status } = client.response(stream);
   if (resets()) return { kind: 'resets', code: reset };
-  if (answers()) return { kind: may('last answer') ? 'last answer' : 'answers', status };
+  if (hasResponse()) return { kind: may('last response') ? 'last response' : 'response', status };
   return { kind: 'ends', code: client.goaway };
 }
 
@@ -56,15 +57,15 @@ describe('HTTP/2', () => {
               `${JSON.stringify(got)} is none of ${JSON.stringify(expected)}`,
             );
             if (got.kind === 'ends') return;
-            if (got.kind === 'last answer') return await client.ended();
+            if (got.kind === 'last response') return await client.ended();
             assert.equal(client.goaway, null);
             if (options.last || options.probe === false) return await client.pinged('are-you?');
             const next = 10_001;
             client.frame(type.settings, 0, 0, settingsOf([setting.window, 65_535]));
             client.get(next);
-            assert.equal((await client.answered(next)).status, 200);
+            assert.equal((await client.responded(next)).status, 200);
             // Nothing may come late, either.
-            if (got.kind !== 'resets') assert.equal(client.answer(stream).reset, undefined);
+            if (got.kind !== 'resets') assert.equal(client.response(stream).reset, undefined);
           } finally {
             await client.close();
           }

@@ -26,7 +26,7 @@ describe('a file that hangs', { concurrency: 3 }, () => {
     assert.equal(code, 1, text);
     assert.match(
       text,
-      /hanging-test\.mjs:6 'hangs': not over after 500 ms; it waits for: the answer that never comes/,
+      /hanging-test\.mjs:6 'hangs': not over after 500 ms; it waits for: the response that never comes/,
     );
     assert.match(
       text,

@@ -53,7 +53,7 @@ describe('watching live', () => {
     latencies.sort((a, b) => a - b);
     const p95 = latencies[Math.ceil(latencies.length * 0.95) - 1];
     console.log(
-      `# from the answer to the event: p50 ${latencies[20].toFixed(1)} ms, p95 ${p95.toFixed(1)} ms`,
+      `# from the response to the event: p50 ${latencies[20].toFixed(1)} ms, p95 ${p95.toFixed(1)} ms`,
     );
     const busy = mean(stretches);
     assert.ok(
@@ -84,7 +84,7 @@ describe('watching live', () => {
     await all.close();
   });
 
-  test('who comes back is told what was missed', async () => {
+  test('who comes back gets what was missed', async () => {
     const scene = await Scene.make(gateway, { durationMs: 600_000 });
     const first = await watch(gateway, scene.module);
     await scene.credited(0, 1000);
@@ -232,7 +232,7 @@ describe('refusals, overview, devices and completions', () => {
   });
   after(() => gateway?.stop());
 
-  test("a student's refusals are told and classified", async () => {
+  test("a student's refusals are listed and classified", async () => {
     const scene = await Scene.make(gateway);
     const token = await scene.token(0, 1000);
     assert.equal((await gateway.send(token)).status, 200);
@@ -245,13 +245,13 @@ describe('refusals, overview, devices and completions', () => {
     });
     await gateway.send(await scene.token(0, 1000, { sn: 200 }));
     await gateway.send(await scene.token(0, 1000, { sn: 1 }));
-    const answer = await gateway.viewer('GET', `/v1/students/${scene.student}/refusals`);
-    assert.equal(answer.status, 200);
-    const items = answer.json.items;
+    const response = await gateway.viewer('GET', `/v1/students/${scene.student}/refusals`);
+    assert.equal(response.status, 200);
+    const items = response.json.items;
     assert.deepEqual(
       items.map((item) => item.kind),
       ['replay', 'clock', 'spoofing', 'replay'],
-      answer.text,
+      response.text,
     );
     assert.deepEqual(
       items.map((item) => item.problem),
@@ -277,12 +277,12 @@ describe('refusals, overview, devices and completions', () => {
     const late = Math.floor(Date.now() / 1000) - 5000;
     await scene.credited(0, 1000);
     let going = true;
-    const answers = [];
+    const responses = [];
     // Each of these is refused or limited in one way or another, before, while and after.
     const players = Array.from({ length: 8 }, async (_, at) => {
       while (going) {
         const over = at % 2 === 0 ? {} : { iat: late, exp: late + 100 };
-        answers.push((await gateway.send(await scene.token(0, 9_000, over))).text);
+        responses.push((await gateway.send(await scene.token(0, 9_000, over))).text);
       }
     });
     await until(
@@ -292,8 +292,8 @@ describe('refusals, overview, devices and completions', () => {
         10,
     );
     assert.equal((await gateway.admin('DELETE', `/v1/students/${scene.student}`)).status, 204);
-    const before = answers.length;
-    await until('more have come', () => answers.length > before + 40);
+    const before = responses.length;
+    await until('more have come', () => responses.length > before + 40);
     going = false;
     await Promise.all(players);
     const { json } = await gateway.viewer('GET', `/v1/students/${scene.student}/refusals`);
@@ -366,7 +366,7 @@ describe('refusals, overview, devices and completions', () => {
 });
 
 describe('many who watch', () => {
-  test('the limit is 1,000 streams: more are told when to come back, and nobody is cut off', async () => {
+  test('the limit is 1,000 streams: more get the time to come back, and nobody is cut off', async () => {
     const gateway = await Gateway.start();
     const clients = [];
     try {
@@ -426,7 +426,7 @@ describe('two gateways', { skip: !variants.includes('servers') }, () => {
 
   test('what one credits is seen at the other', async () => {
     const scene = await Scene.make(one, { durationMs: 600_000 });
-    // Whoever watches before is told to fetch again once the gateways hear of each other.
+    // Whoever watches before is asked to fetch again once the gateways hear of each other.
     for (const gateway of [one, two])
       await until(
         'the gateway hears of the others',
@@ -437,7 +437,7 @@ describe('two gateways', { skip: !variants.includes('servers') }, () => {
     const playUntilSeen = async () => {
       const seen = watching.all.length;
       return until(
-        'the other gateway tells of it',
+        'the other gateway has it',
         async () => {
           if (watching.all.slice(seen).some(itemOf(scene.student))) return true;
           if (played < 60) await scene.credited(played++ * 1000, played * 1000);

@@ -84,7 +84,7 @@ async function vector(alg) {
     ],
     [`${alg} over a MAC`, `${header({ alg, kid })}.${payload}.${mac}`, 'bad-signature'],
     ['HS256 that offers a key', await macToken(kid, claims(1, offer), key), 'malformed-token'],
-  ].map(([name, token, verdict]) => ({ name, token, verdict }));
+  ].map(([name, token, result]) => ({ name, token, result }));
   return {
     name: `a device key of ${alg}`,
     device,
@@ -103,7 +103,7 @@ async function vector(alg) {
 const document = {
   about:
     'Session keys of docs/protocol.md, section 6. Keys are private JWKs; z, salt and key are base64url of ' +
-    '32 bytes; the verdict is that of a gateway that has accepted first_token: accept, or the problem.',
+    '32 bytes; the result is that of a gateway that has accepted first_token: accept, or the problem.',
   info,
   vectors: [await vector('ES256'), await vector('EdDSA')],
 };

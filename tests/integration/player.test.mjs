@@ -65,7 +65,7 @@ describe('the player page', { concurrency: 3 }, () => {
     test('who plays the whole video, at double speed, reaches MASTERED', {
       timeout: 180_000,
     }, async () => {
-      // With as many responses without progress as the module asks for unless told otherwise.
+      // With as many responses without progress as the module asks for by default.
       const player = await arrive(gateway, {
         enrol: false,
         query: { full: 2 },
@@ -91,7 +91,7 @@ describe('the player page', { concurrency: 3 }, () => {
       await player.play(2);
       await player.ends();
       await player.settled();
-      // What is played is what the module has, to its very end. A busy browser tells the beginning a little late.
+      // What is played is what the module has, to its very end. A busy browser reports the beginning a little late.
       assert.equal(await player.position(), videoMs);
       const progress = await gateway.progress(player.student, 'demo');
       assert.equal(progress.coverage.at(-1)[1], videoMs, JSON.stringify(progress));
@@ -117,7 +117,7 @@ describe('the player page', { concurrency: 3 }, () => {
     test('who seeks to the end stays where they were', { timeout: 120_000 }, async () => {
       const player = await arrive(gateway);
       await player.play();
-      // In the page, so that it seeks from there however long this process is held up.
+      // In the page, so that it seeks from there however long this process is busy.
       const leftMs = await player.evaluate(
         () =>
           new Promise((resolve) => {
@@ -159,7 +159,7 @@ describe('the player page', { concurrency: 3 }, () => {
       const after = await gateway.progress(player.student, 'demo');
       const { progress } = await player.evaluate(() => tracker.ready);
       assert.ok(progress.resumeMs > 0 && progress.resumeMs <= left, `${progress.resumeMs}`);
-      // What was cut off by the reload was kept in the browser, and was sent by the new page.
+      // What was cut off by the reload was stored in the browser, and was sent by the new page.
       assert.ok(after.resume_ms >= left - 400, `${after.resume_ms} of ${left}`);
       assert.deepEqual(holes(after.coverage, 0, after.resume_ms, await player.skipped()), []);
       await player.seek(after.resume_ms);
@@ -205,7 +205,7 @@ describe('the player page', { concurrency: 3 }, () => {
       await player.close();
     });
 
-    test('what is played before the enrolment is kept, and the tokens are those of jose', {
+    test('what is played before the enrolment waits, and the tokens are those of jose', {
       timeout: 120_000,
     }, async () => {
       const player = await arrive(gateway, { enrol: false, query: { heartbeat: 2000 } });
@@ -247,17 +247,17 @@ describe('the player page', { concurrency: 3 }, () => {
       const first = await arrive(gateway, { query: { heartbeat: 1000 } });
       const second = new PlayerPage();
       Object.assign(second, { page: await first.context.newPage(), student: first.student });
-      let underWay = 0;
+      let inFlight = 0;
       let most = 0;
       for (const { page } of [first, second]) {
         const isHeartbeat = (request) =>
           request.method() === 'POST' && request.url().endsWith('/v1/heartbeats');
         page.on('request', (request) => {
-          if (isHeartbeat(request)) most = Math.max(most, ++underWay);
+          if (isHeartbeat(request)) most = Math.max(most, ++inFlight);
         });
         for (const end of ['requestfinished', 'requestfailed'])
           page.on(end, (request) => {
-            if (isHeartbeat(request)) --underWay;
+            if (isHeartbeat(request)) --inFlight;
           });
       }
       await second.load(first.address);
@@ -343,8 +343,8 @@ describe('the player page', { concurrency: 3 }, () => {
       await gateway.end('SIGKILL');
       const from = await patient.position();
       await patient.reaches(from + 40_000);
-      const kept = await patient.status();
-      assert.ok(kept.buffered >= 2 && kept.buffered <= 5, JSON.stringify(kept));
+      const status = await patient.status();
+      assert.ok(status.buffered >= 2 && status.buffered <= 5, JSON.stringify(status));
       // Who closes the page meanwhile finds everything again in the next one.
       await leaver.pause();
       const left = await leaver.position();
@@ -397,7 +397,7 @@ describe('the player page', { concurrency: 3 }, () => {
     });
   });
 
-  describe('an outage that is longer than what is kept', () => {
+  describe('an outage that is longer than the buffer', () => {
     /**
      * Plays through an outage of so many seconds. What is missing in the end has to be what the event `drop` named,
      * to the millisecond. `keptMs`: so much of the outage's media has to be left at least.
@@ -442,21 +442,21 @@ describe('the player page', { concurrency: 3 }, () => {
             reason === 'buffer-full' && count === heartbeats.length,
         ),
       );
-      const told = drop.reduce((sum, { count }) => sum + count, 0);
+      const dropped = drop.reduce((sum, { count }) => sum + count, 0);
       const named = union(
         lost.map(({ fromMs, toMs }) => [fromMs, toMs]),
         0,
       );
       const missing = holes(coverage, 0, end, await player.skipped());
       const all = JSON.stringify({ coverage, named, back, end });
-      assert.ok(told >= 1, 'nothing had to go');
-      assert.equal(told, lost.length);
+      assert.ok(dropped >= 1, 'nothing had to go');
+      assert.equal(dropped, lost.length);
       assert.deepEqual(missing, named, all);
       // The oldest: one hole, which begins with the outage, and after it is what five heartbeats hold.
       assert.equal(missing.length, 1, all);
       assert.ok(missing[0][0] <= from && back - missing[0][1] >= keptMs, all);
       t.diagnostic(
-        `${seconds} s without a gateway: ${told} dropped, ${lengthOf(missing) / 1000} s of ${(end / 1000).toFixed(0)} s played are missing`,
+        `${seconds} s without a gateway: ${dropped} dropped, ${lengthOf(missing) / 1000} s of ${(end / 1000).toFixed(0)} s played are missing`,
       );
       await player.close();
     }

@@ -29,8 +29,8 @@ describe('problems', () => {
     };
     // base64url has no encoding of every length; the nearest that there are on both sides.
     const largest = (await padded(1023)) ?? (await padded(1022)) ?? (await padded(1021));
-    const answer = await gateway.send(largest);
-    assert.equal(answer.status, 200, answer.text);
+    const response = await gateway.send(largest);
+    assert.equal(response.status, 200, response.text);
     const tooLarge = (await padded(1024)) ?? (await padded(1025));
     assertProblem(await gateway.send(tooLarge), 413, 'token-too-large');
   });
@@ -48,7 +48,7 @@ describe('problems', () => {
       sixteen.json.results.map((r) => [r.sn, r.status]),
       Array.from({ length: 16 }, (_, i) => [i, 'credited']),
     );
-    // Each result tells the progress after its own credit; in which order they were credited is open.
+    // Each result has the progress after its own credit; in which order they were credited is open.
     assert.equal(Math.max(...sixteen.json.results.map((r) => r.seconds_watched)), 16);
     assertProblem(await gateway.send(await make(17)), 413, 'too-many-tokens');
     assert.equal((await one.progress()).seconds_watched, 16);
@@ -140,10 +140,10 @@ describe('problems', () => {
       'x'.repeat(1024),
       await one.token(2000, 3000),
     ];
-    const answer = await gateway.send(list);
-    assert.equal(answer.status, 200, answer.text);
+    const response = await gateway.send(list);
+    assert.equal(response.status, 200, response.text);
     assert.deepEqual(
-      answer.json.results.map((r) => r.problem ?? r.status),
+      response.json.results.map((r) => r.problem ?? r.status),
       [
         'credited',
         'unknown-device',
@@ -153,7 +153,7 @@ describe('problems', () => {
         'credited',
       ],
     );
-    for (const result of answer.json.results.filter((r) => r.problem))
+    for (const result of response.json.results.filter((r) => r.problem))
       assert.equal(result.status, 'rejected');
     assert.deepEqual((await one.progress()).coverage, [
       [0, 1000],
@@ -208,9 +208,9 @@ describe('problems under other policies', () => {
       let limited;
       let credited = 0;
       for (let i = 0; i < 40 && !limited; ++i) {
-        const answer = await scene.play(i * 100, (i + 1) * 100);
-        if (answer.status === 200) ++credited;
-        else limited = answer;
+        const response = await scene.play(i * 100, (i + 1) * 100);
+        if (response.status === 200) ++credited;
+        else limited = response;
       }
       assertProblem(limited, 429, 'rate-limited');
       assert.ok(credited >= 16 && credited <= 22, `${credited} before the limit`);
@@ -235,9 +235,9 @@ describe('problems under other policies', () => {
       let limited;
       let failures = 0;
       for (let i = 0; i < 80 && !limited; ++i) {
-        const answer = await gateway.send(forged);
-        if (answer.status === 429) limited = answer;
-        else assertProblem(answer, 401, 'bad-signature');
+        const response = await gateway.send(forged);
+        if (response.status === 429) limited = response;
+        else assertProblem(response, 401, 'bad-signature');
         ++failures;
       }
       assertProblem(limited, 429, 'rate-limited');

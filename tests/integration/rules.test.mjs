@@ -100,8 +100,8 @@ for (const variant of variants) {
         const j = (i * 7919) % (i + 1);
         [list[i], list[j]] = [list[j], list[i]];
       }
-      const answers = await Promise.all([...list, ...list].map((token) => gateway.send(token)));
-      const statuses = answers.map((a) => a.json.results[0].status);
+      const responses = await Promise.all([...list, ...list].map((token) => gateway.send(token)));
+      const statuses = responses.map((a) => a.json.results[0].status);
       assert.equal(statuses.filter((s) => s === 'credited').length, 30);
       assert.equal(statuses.filter((s) => s === 'duplicate').length, 30);
       assert.deepEqual((await scene.progress()).coverage, [[0, 30_000]]);

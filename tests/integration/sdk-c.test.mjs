@@ -50,11 +50,11 @@ class Watcher {
   async enrol(gateway, module, durationMs = 600_000) {
     this.at(gateway, module);
     await gateway.putModule(module, durationMs);
-    const answer = await gateway.admin('PUT', `/v1/devices/${this.identity.kid}`, {
+    const response = await gateway.admin('PUT', `/v1/devices/${this.identity.kid}`, {
       student: this.student,
       jwk: this.identity.jwk,
     });
-    assert.ok(answer.status < 300, answer.text);
+    assert.ok(response.status < 300, response.text);
   }
   play(...more) {
     const child = spawn(
@@ -212,7 +212,7 @@ describe('the C SDK', { concurrency: 1 }, () => {
     assert.ok(watcher.status.session_signatures >= 4, watcher.out);
   });
 
-  test('a refusal for good is told and not repeated', async () => {
+  test('a final rejection is reported and not repeated', async () => {
     const watcher = new Watcher(directory);
     await watcher.enrol(gateway, 'c-refused');
     watcher.module = 'c-no-such-module';
@@ -222,7 +222,7 @@ describe('the C SDK', { concurrency: 1 }, () => {
     assert.equal(watcher.status.acknowledged, 0);
   });
 
-  test('what is played before the device is enrolled is kept, and credited by the next start', async () => {
+  test('what is played before the device is enrolled is stored, and credited by the next start', async () => {
     const watcher = new Watcher(directory);
     await gateway.putModule('c-early', 600_000);
     watcher.at(gateway, 'c-early');
@@ -282,7 +282,7 @@ describe('the C SDK', { concurrency: 1 }, () => {
   });
 });
 
-/** An HTTP/2 server that answers as `respond(stream, body, number)` does. */
+/** An HTTP/2 server that responds as `respond(stream, body, number)` does. */
 async function impostor(directory, respond, keys, name = 'localhost') {
   const key = path.join(directory, `impostor-${++made}-key.pem`);
   const cert = path.join(directory, `impostor-${made}.pem`);

@@ -46,7 +46,7 @@ before(() => {
 });
 after(() => fs.rmSync(directory, { recursive: true, force: true }));
 
-/** A device that plays as it is told. */
+/** A device that plays by command. */
 class Device {
   static async start(gateway, module, durationMs = 900_000) {
     const device = new Device();
@@ -81,7 +81,7 @@ class Device {
     });
     return device;
   }
-  async #tell(line) {
+  async #command(line) {
     const answered = new Promise((resolve) => this.waiting.push(resolve));
     this.child.stdin.write(`${line}\n`);
     const status = await within(line, answered, 60_000);
@@ -94,21 +94,21 @@ class Device {
     );
   }
   play(seconds) {
-    return this.#tell(`play ${seconds}`);
+    return this.#command(`play ${seconds}`);
   }
   rest(seconds) {
-    return this.#tell(`rest ${seconds}`);
+    return this.#command(`rest ${seconds}`);
   }
   /** What on_drop said: [from, to] of each, and how many it said they were. */
   get dropped() {
     const each = [...this.out.matchAll(/^drop (\d+) (\d+) (\d)/gm)].map(([, ...numbers]) =>
       numbers.map(Number),
     );
-    const told = [...this.out.matchAll(/^dropped (\d+)/gm)].reduce(
+    const total = [...this.out.matchAll(/^dropped (\d+)/gm)].reduce(
       (sum, [, count]) => sum + Number(count),
       0,
     );
-    return { each, told };
+    return { each, total };
   }
   stop() {
     if (this.child.exitCode !== null) return undefined;
@@ -143,8 +143,8 @@ describe('the C SDK through outages of full length', { concurrency: 1 }, () => {
     await device.stop();
     assert.match(device.out, /failure 0/, 'that it was away was noticed');
     assert.equal(status.buffered, 0, device.out);
-    assert.equal(status.dropped, device.dropped.told);
-    assert.equal(device.dropped.told, device.dropped.each.length);
+    assert.equal(status.dropped, device.dropped.total);
+    assert.equal(device.dropped.total, device.dropped.each.length);
     return { down, status, coverage, playedMs: (35 + seconds + 90) * 1000 };
   }
 
@@ -161,8 +161,8 @@ describe('the C SDK through outages of full length', { concurrency: 1 }, () => {
   }, async (t) => {
     const { down, status, coverage, playedMs } = await outage('o-three-minutes', 180);
     assert.equal(down.buffered, 5);
-    const { each, told } = device.dropped;
-    assert.ok(told >= 1, device.out);
+    const { each, total } = device.dropped;
+    assert.ok(total >= 1, device.out);
     assert.ok(
       each.every(([, , reason]) => reason === 0),
       device.out,
@@ -179,10 +179,10 @@ describe('the C SDK through outages of full length', { concurrency: 1 }, () => {
       ],
       device.out,
     );
-    // Five that were joined up to 30 s are kept; the next try may be a minute after the end of the outage.
+    // Five that were joined up to 30 s stay; the next try may be a minute after the end of the outage.
     assert.ok(lengthOf(lost) <= 180_000 + 60_000 - 130_000, device.out);
     t.diagnostic(
-      `180 s: ${told} dropped, ${lengthOf(lost) / 1000} s of ${playedMs / 1000} s played; ` +
+      `180 s: ${total} dropped, ${lengthOf(lost) / 1000} s of ${playedMs / 1000} s played; ` +
         `${status.limited} were over the budget at first and came later`,
     );
   });

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { createLocalJWKSet, importJWK } from 'jose';
-import { answerOf } from './lib/client.mjs';
+import { responseOf } from './lib/client.mjs';
 import { runSync } from './lib/command.mjs';
 import { Gateway, program } from './lib/gateway.mjs';
 import { assertProblem, Scene } from './lib/scene.mjs';
@@ -27,28 +27,28 @@ class Player {
     return player;
   }
   async fetchKey() {
-    const answer = await this.gateway.client.request('GET', '/v1/keys');
-    assert.equal(answer.status, 200, answer.text);
-    this.keys = answer.json.keys;
+    const response = await this.gateway.client.request('GET', '/v1/keys');
+    assert.equal(response.status, 200, response.text);
+    this.keys = response.json.keys;
     this.session = this.keys.length > 0 ? await SessionKey.make(this.keys[0]) : undefined;
   }
   /** Sends one heartbeat until it is credited; at most twice. */
   async play(from, to, gateway = this.gateway) {
     const claims = this.scene.claims(from, to);
     if (this.session?.key) {
-      const answer = await gateway.send(await this.session.token(this.scene.device.kid, claims));
+      const response = await gateway.send(await this.session.token(this.scene.device.kid, claims));
       ++this.maced;
-      if (answer.status === 200) return answer.json.results[0];
-      this.problem = answer.json.type.split(':').at(-1);
-      assert.ok(['session-key-unknown', 'bad-signature'].includes(this.problem), answer.text);
+      if (response.status === 200) return response.json.results[0];
+      this.problem = response.json.type.split(':').at(-1);
+      assert.ok(['session-key-unknown', 'bad-signature'].includes(this.problem), response.text);
       this.session.key = undefined;
     }
     const token = await this.scene.device.token({ ...claims, ...this.session?.offer });
-    const answer = await gateway.send(token);
+    const response = await gateway.send(token);
     ++this.signed;
-    assert.equal(answer.status, 200, answer.text);
+    assert.equal(response.status, 200, response.text);
     if (this.session) await this.session.settle(token);
-    return answer.json.results[0];
+    return response.json.results[0];
   }
   async expect(seconds) {
     assert.equal((await this.scene.progress()).seconds_watched, seconds);
@@ -66,25 +66,25 @@ for (const variant of variants) {
     });
     after(() => gateway?.stop());
 
-    test('the gateway announces one P-256 key, which may be kept', async () => {
-      const answer = await gateway.client.request('GET', '/v1/keys');
-      assert.equal(answer.headers['content-type'], 'application/jwk-set+json');
-      assert.equal(answer.headers['cache-control'], 'public, max-age=300');
-      const [key, ...others] = answer.json.keys;
+    test('the gateway announces one P-256 key, which may be cached', async () => {
+      const response = await gateway.client.request('GET', '/v1/keys');
+      assert.equal(response.headers['content-type'], 'application/jwk-set+json');
+      assert.equal(response.headers['cache-control'], 'public, max-age=300');
+      const [key, ...others] = response.json.keys;
       assert.deepEqual(others, []);
       assert.deepEqual(Object.keys(key).sort(), ['crv', 'kid', 'kty', 'use', 'x', 'y']);
       assert.equal(key.use, 'enc');
       assert.equal(await kidOf(key), key.kid);
       await importJWK(key, 'ECDH-ES');
-      createLocalJWKSet(answer.json);
+      createLocalJWKSet(response.json);
       const again = await gateway.client.request('GET', '/v1/keys', {
-        headers: { 'if-none-match': answer.headers.etag },
+        headers: { 'if-none-match': response.headers.etag },
       });
       assert.equal(again.status, 304);
       assert.equal(again.text, '');
       const head = await gateway.client.request('HEAD', '/v1/keys');
       assert.equal(head.status, 200);
-      assert.equal(head.headers['content-length'], String(Buffer.byteLength(answer.text)));
+      assert.equal(head.headers['content-length'], String(Buffer.byteLength(response.text)));
       assert.equal((await gateway.client.request('POST', '/v1/keys')).status, 405);
     });
 
@@ -114,9 +114,9 @@ for (const variant of variants) {
       const rest = [];
       for (let at = 5_000; at < 40_000; at += 5_000)
         rest.push(await session.token(scene.device.kid, scene.claims(at, at + 5_000)));
-      const answer = await gateway.send([first, ...rest]);
+      const response = await gateway.send([first, ...rest]);
       assert.deepEqual(
-        answer.json.results.map(({ status }) => status),
+        response.json.results.map(({ status }) => status),
         Array(8).fill('credited'),
       );
       await player.expect(40);
@@ -134,7 +134,7 @@ for (const variant of variants) {
         `${first}\n${await session.token(scene.device.kid, scene.claims(5_000, 9_000))}\n`,
       );
       stream.end();
-      const { text } = await within('the stream ends', answerOf(stream));
+      const { text } = await within('the stream ends', responseOf(stream));
       assert.deepEqual(
         text
           .trim()
@@ -171,7 +171,7 @@ for (const variant of variants) {
       assert.equal((await gateway.send(good)).json.results[0].status, 'duplicate');
     });
 
-    test('a duplicate with an offer sets the key too: its answer may have been lost', async () => {
+    test('a duplicate with an offer sets the key too: its response may have been lost', async () => {
       const player = await Player.make(gateway);
       const { scene, session } = player;
       const claims = scene.claims(0, 10_000);

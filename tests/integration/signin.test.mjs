@@ -18,12 +18,12 @@ describe('the console signs people in', () => {
   after(() => gateway?.stop());
 
   const signIn = async (role) => {
-    const answer = await gateway.client.request('POST', '/v1/session', {
+    const response = await gateway.client.request('POST', '/v1/session', {
       body: { token: tokens[role] },
     });
-    assert.equal(answer.status, 200, answer.text);
-    const set = answer.headers['set-cookie'][0];
-    return { answer, set, cookie: set.split(';')[0], ...answer.json };
+    assert.equal(response.status, 200, response.text);
+    const set = response.headers['set-cookie'][0];
+    return { response, set, cookie: set.split(';')[0], ...response.json };
   };
   const call = (method, path, { cookie, csrf, body } = {}) =>
     gateway.client.request(method, path, {
@@ -32,7 +32,7 @@ describe('the console signs people in', () => {
     });
 
   test('the cookie is closed to scripts, other sites and plain text', async () => {
-    const { answer, set, name, role, csrf, expires_at: expiresAt } = await signIn('viewer');
+    const { response, set, name, role, csrf, expires_at: expiresAt } = await signIn('viewer');
     assert.equal(name, 'viewer');
     assert.equal(role, 'viewer');
     assert.match(csrf, /^[A-Za-z0-9_-]{43}$/);
@@ -42,7 +42,7 @@ describe('the console signs people in', () => {
       set,
       /^__Host-wk=[A-Za-z0-9_-]{96}; HttpOnly; Secure; SameSite=Strict; Path=\/; Max-Age=7200$/,
     );
-    assert.equal(answer.headers['cache-control'], 'no-store');
+    assert.equal(response.headers['cache-control'], 'no-store');
   });
 
   test('signing out ends the live streams of that session, and no other', async () => {
@@ -54,8 +54,8 @@ describe('the console signs people in', () => {
     const other = await Events.open(client, { headers: { cookie: stays.cookie } });
     assert.equal((await call('DELETE', '/v1/session', leaves)).status, 204);
     await within('the streams end', Promise.all([one.closed, two.closed]));
-    const told = other.all.length;
-    await other.find('the other goes on', ({ event }) => event === 'totals', told);
+    const from = other.all.length;
+    await other.find('the other goes on', ({ event }) => event === 'totals', from);
     await client.close();
   });
 
@@ -104,7 +104,7 @@ describe('the console signs people in', () => {
     const viewer = await signIn('viewer');
     const stays = await signIn('viewer');
     assert.equal((await call('DELETE', '/v1/session', viewer)).status, 204);
-    gateway.child.kill('SIGKILL'); // it was kept before it was answered
+    gateway.child.kill('SIGKILL'); // it was stored before the response
     await gateway.hasEnded();
     await gateway.launch();
     assertProblem(await call('GET', '/v1/session', viewer), 401, 'unauthorized');
@@ -165,8 +165,8 @@ describe('the console signs people in', () => {
       assertProblem(await wrong(), 401, 'unauthorized');
       let slowed;
       for (let i = 0; i < 40 && !slowed; ++i) {
-        const answer = await wrong();
-        if (answer.status === 429) slowed = answer;
+        const response = await wrong();
+        if (response.status === 429) slowed = response;
       }
       assertProblem(slowed, 429, 'rate-limited');
       assert.match(gateway.log, /wrong token at login/);

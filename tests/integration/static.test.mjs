@@ -93,9 +93,9 @@ describe('a folder that is served', () => {
       '%252e%252e/secret.txt',
       'up/web/index.html',
     ]) {
-      const answer = await get(`/player/${target}`);
-      assert.equal(answer.status, 404, target);
-      assert.doesNotMatch(answer.text, /SECRET|root:/, target);
+      const response = await get(`/player/${target}`);
+      assert.equal(response.status, 404, target);
+      assert.doesNotMatch(response.text, /SECRET|root:/, target);
       const [code] = (
         await curl(
           '-o',
@@ -153,7 +153,7 @@ describe('a folder that is served', () => {
   });
 
   test('a client that does not read, or leaves, holds nothing up', async () => {
-    const held = () =>
+    const openFiles = () =>
       fs.readdirSync(`/proc/${gateway.child.pid}/fd`).filter((fd) => {
         try {
           return fs.readlinkSync(`/proc/${gateway.child.pid}/fd/${fd}`).endsWith('large.mp4');
@@ -169,10 +169,10 @@ describe('a folder that is served', () => {
       return stream;
     });
     await Promise.all(streams.map((stream) => event('the head of a file', stream, 'response')));
-    assert.equal(held(), 20);
+    assert.equal(openFiles(), 20);
     assert.equal((await get('/healthz')).status, 200);
     for (const stream of streams) stream.close(8);
-    await until('the files are closed', () => held() === 0);
+    await until('the files are closed', () => openFiles() === 0);
   });
 
   test('`check` looks at the folder', async () => {

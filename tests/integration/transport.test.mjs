@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import http2 from 'node:http2';
 import path from 'node:path';
 import tls from 'node:tls';
-import { answerOf, Client } from './lib/client.mjs';
+import { Client, responseOf } from './lib/client.mjs';
 import { run } from './lib/command.mjs';
 import { Gateway, tokens } from './lib/gateway.mjs';
 import { assertProblem, Scene } from './lib/scene.mjs';
@@ -45,8 +45,8 @@ describe('transport', () => {
     const scene = await Scene.make(gateway);
     const client = new Client(gateway.cleartextOrigin);
     try {
-      const answer = await gateway.send(await scene.token(0, 1000), { client });
-      assert.equal(answer.status, 200, answer.text);
+      const response = await gateway.send(await scene.token(0, 1000), { client });
+      assert.equal(response.status, 200, response.text);
     } finally {
       await client.close();
     }
@@ -55,9 +55,9 @@ describe('transport', () => {
   test('?token= instead of a body', async () => {
     const scene = await Scene.make(gateway);
     const token = await scene.token(0, 1000);
-    const answer = await gateway.client.request('POST', `/v1/heartbeats?token=${token}`);
-    assert.equal(answer.status, 200, answer.text);
-    assert.equal(answer.json.results[0].status, 'credited');
+    const response = await gateway.client.request('POST', `/v1/heartbeats?token=${token}`);
+    assert.equal(response.status, 200, response.text);
+    assert.equal(response.json.results[0].status, 'credited');
     assertProblem(
       await gateway.client.request('POST', '/v1/heartbeats?token=x'),
       400,
@@ -66,14 +66,14 @@ describe('transport', () => {
     assertProblem(await gateway.client.request('POST', '/v1/heartbeats'), 400, 'malformed-token');
   });
 
-  test('prefer: return=minimal gives 204 unless there is something to tell', async () => {
+  test('prefer: return=minimal gives 204 unless there is something to say', async () => {
     const scene = await Scene.make(gateway, { durationMs: 600_000, more: { max_rate: 0.25 } });
     const headers = { prefer: 'return=minimal' };
     const token = await scene.token(0, 30_000);
     for (let i = 0; i < 2; ++i) {
-      const answer = await gateway.send(token, { headers });
-      assert.equal(answer.status, 204);
-      assert.equal(answer.text, '');
+      const response = await gateway.send(token, { headers });
+      assert.equal(response.status, 204);
+      assert.equal(response.text, '');
     }
     assertProblem(await gateway.send('x', { headers }), 400, 'malformed-token');
     await scene.credited(30_000, 60_000);
@@ -120,7 +120,7 @@ describe('transport', () => {
       ['credited', 'credited', 'malformed-token', 'credited', 'token-too-large'],
     );
     assert.equal(all[3].seconds_watched, 3);
-    // Many at once: more than may be under way in one stream.
+    // Many at once: more than may be in flight in one stream.
     const many = [];
     for (let i = 0; i < 100; ++i) many.push(await scene.token(10_000 + i * 100, 10_100 + i * 100));
     stream.write(`${many.join('\n')}\n`);
@@ -133,7 +133,7 @@ describe('transport', () => {
         .map((l) => l.sn)
         .sort((a, b) => a - b),
     );
-    const ended = event('the answer ends with the body', stream, 'end');
+    const ended = event('the response ends with the body', stream, 'end');
     stream.end();
     await ended;
   });
@@ -153,7 +153,7 @@ describe('transport', () => {
       });
       stream.end('\n'.repeat(lines));
       const how = await within('the stream ends', ended);
-      // An answer is a hundred times as long as an empty line: more than the gateway keeps for a slow reader.
+      // A response is a hundred times as long as an empty line: more than the gateway keeps for a slow reader.
       if (lines === 1000) assert.deepEqual([how, seen], ['end', lines]);
       else assert.match(how, /^end$|ENHANCE_YOUR_CALM/);
       assert.equal((await gateway.client.request('GET', '/healthz')).status, 200);
@@ -183,9 +183,9 @@ describe('transport', () => {
       ['PATCH', '/v1/modules/m', /DELETE/],
       ['POST', '/healthz', /GET/],
     ]) {
-      const answer = await gateway.client.request(method, target);
-      assertProblem(answer, 405, 'method-not-allowed');
-      assert.match(answer.headers.allow, allow);
+      const response = await gateway.client.request(method, target);
+      assertProblem(response, 405, 'method-not-allowed');
+      assert.match(response.headers.allow, allow);
     }
   });
 
@@ -210,9 +210,9 @@ describe('transport', () => {
           'content-type': token ? 'application/json' : 'application/jose',
           ...(token && { authorization: `Bearer ${token}` }),
         });
-        const answer = answerOf(stream);
+        const response = responseOf(stream);
         const piece = Buffer.alloc(8192, 0x20);
-        // As much as the window lets through, until an answer comes.
+        // As much as the window lets through, until a response comes.
         let stopped = false;
         const pump = () => {
           while (!stopped && !stream.destroyed && stream.write(piece));
@@ -220,13 +220,13 @@ describe('transport', () => {
         stream.on('drain', pump);
         stream.once('response', () => (stopped = true));
         pump();
-        const [head] = await event('an answer to an endless body', stream, 'response');
+        const [head] = await event('a response to an endless body', stream, 'response');
         assert.equal(head[':status'], 413);
         // Without a code Node.js would first send the rest of the body, which the server does not take.
         stream.close(http2.constants.NGHTTP2_CANCEL);
         await within(
           'the stream ends',
-          answer.catch(() => {}),
+          response.catch(() => {}),
         );
       } finally {
         // Not an orderly end: a half of the body is still waiting to be sent.

@@ -133,7 +133,7 @@ describe('the module for web pages and what is no gateway', { concurrency: 3 }, 
       }
     });
 
-  test('a certificate that is not trusted is not talked to; what was kept goes out when it is', {
+  test('a certificate that is not trusted is not talked to; what was buffered goes out when it is', {
     timeout: 180_000,
   }, async () => {
     const profile = temporaryDirectory('profile');
@@ -168,7 +168,7 @@ describe('the module for web pages and what is no gateway', { concurrency: 3 }, 
         ['unreachable later 0'],
       );
       assert.deepEqual([drop, progress], [[], []]);
-      await until('the rest is kept too', async () => (await careful.status()).buffered >= 3);
+      await until('the rest is buffered too', async () => (await careful.status()).buffered >= 3);
       assert.equal((await gateway.viewer('GET', '/v1/progress/careful/demo')).status, 404);
       const skipped = await careful.skipped();
       await context.close();

@@ -55,7 +55,7 @@ async function measure(name, query) {
     await player.evaluate(() => {
       document.querySelector('video').loop = true;
     });
-    // As fast as one heartbeat is still due at a time: the element tells its position four times a second.
+    // As fast as one heartbeat is still due at a time: the element reports its position four times a second.
     await player.play(3);
     // The first heartbeats pay for the handshake, the preflight, the keys and the header table.
     const settled = async (n) =>
@@ -81,7 +81,7 @@ async function measure(name, query) {
       body_up: a(start.bytesUp, end.bytesUp),
       body_down: a(start.bytesDown, end.bytesDown),
     };
-    assert.equal(proxy.connections, start.connections, 'one connection was kept');
+    assert.equal(proxy.connections, start.connections, 'one connection served');
     assert.deepEqual((await player.heard()).drop, []);
     console.log(`${name}: ${JSON.stringify(measured[name])}`);
     return measured[name];

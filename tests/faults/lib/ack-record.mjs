@@ -16,7 +16,7 @@ export class AckRecord {
     this.counts = { sent: 0, acknowledged: 0, retried: 0, rejected: 0, limited: 0, duplicate: 0 };
     this.problems = new Map();
     this.recent = []; // pairs that were acknowledged last, newest at the end
-    this.answers = new Map(); // of a heartbeat (kid, sid, sn): the part that its first answer promised
+    this.responses = new Map(); // of a heartbeat (kid, sid, sn): the part that its first response promised
     this.players = new Set(); // kids that have had a heartbeat acknowledged
     this.open = new Map(); // of a heartbeat that was sent and not answered: {number, pair, interval}
   }
@@ -73,24 +73,24 @@ export class AckRecord {
     if (this.recent.length > 256) this.recent.splice(0, 128);
   }
 
-  /** Those without an answer, of the heartbeats that were sent after the first `count`: {pair, interval}. */
-  unansweredAfter(count) {
+  /** Those without a response, of the heartbeats that were sent after the first `count`: {pair, interval}. */
+  withoutResultAfter(count) {
     return [...this.open.values()].filter(({ number }) => number >= count);
   }
 
-  /** What this answer promises: of a limited heartbeat the beginning, of a duplicate what it got. */
+  /** What this response promises: of a limited heartbeat the beginning, of a duplicate what it got. */
   promisedBy(line, pair) {
     const heartbeat = `${line.kid}/${line.sid}/${line.sn}`;
     if (line.status === 'duplicate') {
-      const known = this.answers.get(heartbeat);
+      const known = this.responses.get(heartbeat);
       if (known) return known;
-      // The first answer was lost. Only where pieces were cut may it have been less than all.
+      // The first response was lost. Only where pieces were cut may it have been less than all.
       if (pair.limited) return null;
     }
     if (line.status === 'limited') pair.limited = true;
     const to = line.status === 'limited' ? line.from + line.credited_ms : line.to;
     const promised = [line.from, to];
-    this.answers.set(heartbeat, promised);
+    this.responses.set(heartbeat, promised);
     return promised;
   }
 }

@@ -1,4 +1,4 @@
-// The oracle of every fault run: what devices were told against what the stores and the API hold.
+// The oracle of every fault run: what devices got as results against what the stores and the API hold.
 //
 //   I1  what was acknowledged is credited
 //   I2  what is credited was sent, and its seconds are the length of the union

@@ -94,17 +94,18 @@ export class GatewayProcess {
   }
 
   async readiness() {
-    const answer = await this.client.request('GET', '/readyz', { timeoutMs: 5000 });
-    return { status: answer.status, ...answer.json };
+    const response = await this.client.request('GET', '/readyz', { timeoutMs: 5000 });
+    return { status: response.status, ...response.json };
   }
   request(method, where, { role = 'viewer', body, timeoutMs = 10_000 } = {}) {
     return this.client.request(method, where, { token: tokens[role], body, timeoutMs });
   }
   async progress(pair) {
-    const answer = await this.request('GET', `/v1/progress/${pair}`);
-    if (answer.status === 404) return null;
-    if (answer.status !== 200) throw new Error(`GET progress: ${answer.status} ${answer.text}`);
-    const { coverage, seconds_watched: secondsWatched, state } = answer.json;
+    const response = await this.request('GET', `/v1/progress/${pair}`);
+    if (response.status === 404) return null;
+    if (response.status !== 200)
+      throw new Error(`GET progress: ${response.status} ${response.text}`);
+    const { coverage, seconds_watched: secondsWatched, state } = response.json;
     return { coverage, seconds: secondsWatched, mastered: state === 'MASTERED' };
   }
   async completions() {

@@ -6,8 +6,8 @@ import { event } from '../../integration/lib/wait.mjs';
  * Modes of what goes through, from now on and on open connections:
  *   pass     as it comes
  *   refuse   open connections are cut, new ones too, at once
- *   hold     nothing arrives at either side, and nobody is told (a pulled cable)
- *   mute     requests arrive, answers do not (they are lost, not late)
+ *   hold     nothing arrives at either side, and nobody notices (a pulled cable)
+ *   mute     requests arrive, responses do not (they are lost, not late)
  * and `delayMs` for each piece in each direction. Connections that had bytes taken from them are
  * cut when the mode changes: TCP never delivers a stream with a hole.
  */
@@ -40,14 +40,14 @@ export class TcpProxy {
     client.on('close', () => this.cutLink(link));
     store.on('close', () => this.cutLink(link));
     this.carry(link, client, store, 'requests');
-    this.carry(link, store, client, 'answers');
+    this.carry(link, store, client, 'responses');
   }
 
   /** One direction, in order, each piece (and the end) after the delay of its time. */
   carry(link, from, to, what) {
     let line = Promise.resolve();
     const pass = (deliver) => {
-      if (this.mode === 'hold' || (this.mode === 'mute' && what === 'answers')) {
+      if (this.mode === 'hold' || (this.mode === 'mute' && what === 'responses')) {
         link.holed = true;
         return;
       }

@@ -38,12 +38,12 @@ export class RedisServer {
     await start('private-redis', this.folder);
     this.pid = Number(fs.readFileSync(path.join(this.folder, 'redis.pid'), 'utf8'));
   }
-  /** One command; its answer as text. An error answer throws. */
+  /** One command; its reply as text. An error reply throws. */
   async command(...words) {
     const { stdout } = await run('redis-cli', ['-e', '-s', this.target.path, ...words.map(String)]);
     return stdout.trimEnd();
   }
-  /** Many commands in one connection; one line an answer. */
+  /** Many commands in one connection; one line a reply. */
   async pipeline(lines) {
     const child = execFile('redis-cli', ['-e', '-s', this.target.path], { maxBuffer: 2 ** 28 });
     const ended = new Promise((resolve, reject) => {
@@ -54,7 +54,7 @@ export class RedisServer {
       );
     });
     child.stdin.end(lines.map((line) => `${line}\n`).join(''));
-    return (await within('redis-cli answers', ended, 60_000)).split('\n').slice(0, -1);
+    return (await within('redis-cli ends', ended, 60_000)).split('\n').slice(0, -1);
   }
 
   async kill() {
@@ -67,7 +67,7 @@ export class RedisServer {
   resume() {
     if (exists(this.pid)) process.kill(this.pid, 'SIGCONT');
   }
-  /** As on a new machine: everything that it held is gone. Precondition: killed. */
+  /** As on a new machine: all its content is gone. Precondition: killed. */
   async startEmpty() {
     for (const entry of fs.readdirSync(this.folder))
       fs.rmSync(path.join(this.folder, entry), { recursive: true });
@@ -81,14 +81,14 @@ export class RedisServer {
   /** Every pair's progress: "student/module" → {coverage, covered_ms, mastered}. */
   async progress() {
     const keys = (await this.pipeline(['KEYS wk:*:progress:*'])).filter((key) => key !== '');
-    const held = new Map();
+    const states = new Map();
     const shown = await this.pipeline(keys.map((key) => `FCALL_RO wk_show 1 ${key}`));
     if (shown.length !== keys.length)
-      throw new Error(`Redis: ${keys.length} pairs, ${shown.length} answers`);
+      throw new Error(`Redis: ${keys.length} pairs, ${shown.length} replies`);
     keys.forEach((key, i) => {
       const covered = /(?:^|\s)covered_ms=(\d+)/.exec(shown[i]);
       if (!covered) throw new Error(`Redis: ${key} is ${shown[i]}`);
-      held.set(key.slice(key.indexOf(':progress:') + 10), {
+      states.set(key.slice(key.indexOf(':progress:') + 10), {
         coverage: [...shown[i].matchAll(/\[(\d+),(\d+)\)/g)].map(([, from, to]) => [
           Number(from),
           Number(to),
@@ -97,7 +97,7 @@ export class RedisServer {
         mastered: shown[i].includes('state=MASTERED'),
       });
     });
-    return held;
+    return states;
   }
   /** How many pairs wait for the ledger. */
   async dirtyPairs() {
@@ -151,7 +151,7 @@ export class PostgresServer {
     const children = fs.readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8').trim();
     return [this.pid, ...(children ? children.split(' ').map(Number) : [])];
   }
-  /** The postmaster first, so that it cannot mend anything; its children see that and end. */
+  /** The postmaster first, so that it cannot restart anything; its children see that and end. */
   async kill() {
     const all = this.processes();
     process.kill(this.pid, 'SIGKILL');
@@ -176,19 +176,19 @@ export class PostgresServer {
     );
   }
   async progress(database) {
-    const held = new Map();
+    const states = new Map();
     for (const row of await this.json(
       'SELECT student_id, module_id, coverage::text, mastered_ms FROM progress',
       database,
     ))
-      held.set(`${row.student_id}/${row.module_id}`, {
+      states.set(`${row.student_id}/${row.module_id}`, {
         coverage: [...row.coverage.matchAll(/\[(\d+),(\d+)\)/g)].map(([, from, to]) => [
           Number(from),
           Number(to),
         ]),
         mastered: Number(row.mastered_ms) !== 0,
       });
-    return held;
+    return states;
   }
   async completions(database) {
     const rows = await this.json('SELECT student_id, module_id FROM completion', database);

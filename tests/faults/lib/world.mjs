@@ -1,5 +1,5 @@
 // What a scenario happens to: players, one or more gateways, Redis and PostgreSQL, and between all of
-// them proxies. It also knows how to mend everything, and to judge.
+// them proxies. It also knows how to fix everything, and to judge.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -27,7 +27,7 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export class World {
   /**
-   * `servers`: {redis, postgres}, running; they are mended and kept at the end. `options`: gateways
+   * `servers`: {redis, postgres}, running; they are fixed and left at the end. `options`: gateways
    * (how many), devices, connections, clocks (give each gateway a clock that can be stepped).
    * `made` gets the world before anything of it runs, so that it can be closed whatever happens.
    */
@@ -83,12 +83,13 @@ export class World {
     for (const gateway of world.gateways) await gateway.start();
     world.balancer = await TcpProxy.start(() => world.leastBusy());
     for (const id of modules) {
-      const answer = await world.gateways[0].request('PUT', `/v1/modules/${id}`, {
+      const response = await world.gateways[0].request('PUT', `/v1/modules/${id}`, {
         role: 'admin',
         // Never `limited`: what a duplicate promises is then known.
         body: { title: id, duration_ms: moduleMs, max_rate: 16 },
       });
-      if (answer.status >= 300) throw new Error(`PUT module: ${answer.status} ${answer.text}`);
+      if (response.status >= 300)
+        throw new Error(`PUT module: ${response.status} ${response.text}`);
     }
     world.record = new AckRecord(path.join(directory, 'ack.jsonl'));
     world.startFleet();
@@ -200,7 +201,7 @@ export class World {
       { timeoutMs, everyMs: 20 },
     );
   }
-  /** True when nothing was acknowledged for the time; the answers under way may still come first. */
+  /** True when nothing was acknowledged for the time; the responses in flight may still come first. */
   async silent(ms) {
     const before = this.record.read().counts.acknowledged;
     await pause(ms);
@@ -239,7 +240,7 @@ export class World {
         if (blind || this.mayShowLess?.(gateway)) ++this.watch.looks;
         else this.watch.saw(`${gateway.name}, start ${gateway.starts}`, pair, coveredMs);
       } catch {
-        // It is away, or cannot tell: that is no fall.
+        // It is away, or does not know: that is no fall.
       }
       await pause(10);
     }
@@ -248,7 +249,7 @@ export class World {
   // -- the end ------------------------------------------------------------------------------------
 
   /** Everything is as it should be again. */
-  async mend() {
+  async fix() {
     for (const proxy of [...this.redisProxy, ...this.postgresProxy, this.balancer]) {
       proxy.delayMs = 0;
       proxy.set('pass');
@@ -263,9 +264,9 @@ export class World {
     for (const [name, value] of pairs) await redis.command('CONFIG', 'SET', name, value);
   }
 
-  /** The players stop; what is under way is answered; the stores come to rest. */
+  /** The players stop; what is in flight is answered; the stores come to rest. */
   async settle() {
-    await this.flowing('once everything is mended', 60_000);
+    await this.flowing('once everything is fixed', 60_000);
     // Without a mastered pair the third rule would have nothing to look at.
     await until(
       'a pair is mastered',

@@ -33,7 +33,7 @@ export const gatewayScenarios = {
   },
 
   'sigterm-under-load': {
-    what: 'SIGTERM while heartbeats come in: no answer is lost, and it ends in time',
+    what: 'SIGTERM while heartbeats come in: no response is lost, and it ends in time',
     faults: { short: 2, full: 10 },
     async run(world, count) {
       for (let i = 0; i < count; ++i) {
@@ -104,7 +104,7 @@ export const gatewayScenarios = {
         else make();
         const from = gateway.said.length;
         gateway.child.kill('SIGHUP');
-        await until('the reload is told', () => {
+        await until('the reload is in the log', () => {
           const text = gateway.said.slice(from);
           return bad ? /not reloaded/.test(text) : /"message":"reloaded"/.test(text);
         });

@@ -3,15 +3,15 @@ import { until } from '../../integration/lib/wait.mjs';
 import { contains } from '../lib/intervals.mjs';
 import { recovered } from './redis.mjs';
 
-/** Answers to the devices are lost until that of a credited heartbeat was among them and `lasts` is over. */
-async function loseAnswers(world, lasts) {
+/** Responses to the devices are lost until that of a credited heartbeat was among them and `lasts` is over. */
+async function loseResponses(world, lasts) {
   world.fault();
   world.balancer.set('mute');
   const { sent } = world.record.read().counts;
   await until(
-    'a heartbeat is credited whose answer is lost',
+    'a heartbeat is credited whose response is lost',
     async () => {
-      for (const { pair, interval } of world.record.read().unansweredAfter(sent)) {
+      for (const { pair, interval } of world.record.read().withoutResultAfter(sent)) {
         const state = await world.gateway.progress(pair);
         if (state && contains(state.coverage, interval)) return true;
       }
@@ -21,7 +21,7 @@ async function loseAnswers(world, lasts) {
   );
   await lasts();
   world.balancer.set('pass');
-  await world.flowing('with answers again', 45_000);
+  await world.flowing('with responses again', 45_000);
 }
 
 export const networkScenarios = {
@@ -44,7 +44,7 @@ export const networkScenarios = {
     },
   },
   'network-mute': {
-    what: 'requests reach the stores, their answers are lost',
+    what: 'requests reach the stores, their replies are lost',
     faults: { short: 1, full: 12 },
     async run(world, count) {
       for (let i = 0; i < count; ++i) {
@@ -59,12 +59,12 @@ export const networkScenarios = {
         await world.moment(500, 4000);
         proxy.set('pass');
         await recovered(world);
-        await world.flowing('with answers again', 45_000);
+        await world.flowing('with responses again', 45_000);
       }
     },
   },
   'network-half-open': {
-    what: 'the cable to a store is pulled: no piece arrives, nobody is told',
+    what: 'the cable to a store is pulled: no piece arrives, nobody notices',
     faults: { full: 12 },
     async run(world, count) {
       for (let i = 0; i < count; ++i) {
@@ -80,20 +80,20 @@ export const networkScenarios = {
       }
     },
   },
-  'answers-lost': {
-    what: 'heartbeats reach the gateway, answers do not reach the devices',
+  'responses-lost': {
+    what: 'heartbeats reach the gateway, responses do not reach the devices',
     faults: { short: 1, full: 12 },
     async run(world, count) {
       for (let i = 0; i < count; ++i) {
         await world.moment(100, 1000);
-        await loseAnswers(world, () => world.moment(300, 2500));
+        await loseResponses(world, () => world.moment(300, 2500));
       }
-      // A player keeps five heartbeats: after a long fault it may have dropped those whose answers were
+      // A player keeps five heartbeats: after a long fault it may have dropped those whose responses were
       // lost. After one that ends at once it has them all, and sends them again when its pause is over.
       const sentAgain = () => world.record.read().counts.duplicate > 0;
       for (let more = 0; !sentAgain(); ++more) {
         if (more === 5) throw new Error('no heartbeat that was credited is sent again');
-        await loseAnswers(world, () => {});
+        await loseResponses(world, () => {});
         await until('a heartbeat is sent again', sentAgain, { everyMs: 20 }).catch(() => {});
       }
     },
@@ -112,7 +112,7 @@ export const networkScenarios = {
         const which = world.random.between(0, 1);
         cut = world.gateways[which];
         world.redisProxy[which].set('refuse');
-        // A heartbeat that fails tells it. All may be with the other one: then they are made to move.
+        // A heartbeat that fails shows it. All may be with the other one: then they are made to move.
         await until(
           'it is degraded',
           async () => {

@@ -4,7 +4,7 @@ import { event, until } from '../../integration/lib/wait.mjs';
 import { noticed, recovered } from './redis.mjs';
 
 /** With the ledger away heartbeats go on: the hot store alone makes them durable. */
-function rounds(breakIt, mendIt) {
+function rounds(breakIt, fixIt) {
   return async (world, count) => {
     for (let i = 0; i < count; ++i) {
       await world.moment(100, 1500);
@@ -12,7 +12,7 @@ function rounds(breakIt, mendIt) {
       await breakIt(world);
       await world.flowing('without the ledger', 45_000);
       await world.moment(500, 2500);
-      await mendIt(world);
+      await fixIt(world);
       await world.flowing('with the ledger back', 45_000);
     }
   };

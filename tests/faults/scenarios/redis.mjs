@@ -15,8 +15,8 @@ export async function recovered(world, gateway = world.gateway) {
   });
 }
 
-/** Rounds of: break it, heartbeats go on through the ledger, mend it, heartbeats go on. */
-function rounds(breakIt, mendIt, { each = async () => {} } = {}) {
+/** Rounds of: break it, heartbeats go on through the ledger, fix it, heartbeats go on. */
+function rounds(breakIt, fixIt, { each = async () => {} } = {}) {
   return async (world, count) => {
     for (let i = 0; i < count; ++i) {
       await world.moment(100, 1500);
@@ -26,7 +26,7 @@ function rounds(breakIt, mendIt, { each = async () => {} } = {}) {
       await world.flowing('without the hot store');
       await each(world, i);
       await world.moment(0, 1200);
-      await mendIt(world);
+      await fixIt(world);
       await recovered(world);
       await world.flowing('with the hot store back');
     }
@@ -119,7 +119,7 @@ export const redisScenarios = {
     ),
   },
   'redis-slow': {
-    what: 'Redis answers late, sometimes later than is waited for',
+    what: 'Redis replies late, sometimes later than is waited for',
     faults: { full: 8 },
     async run(world, count) {
       for (let i = 0; i < count; ++i) {

@@ -33,10 +33,10 @@ export class Client {
       sent['content-type'] ??= 'application/json';
     }
     const stream = this.stream(method, path, sent);
-    const answer = answerOf(stream);
+    const response = responseOf(stream);
     stream.end(body);
     try {
-      return await within(`${method} ${path.slice(0, 80)}`, answer, timeoutMs);
+      return await within(`${method} ${path.slice(0, 80)}`, response, timeoutMs);
     } catch (error) {
       stream.close(http2.constants.NGHTTP2_CANCEL);
       throw error;
@@ -52,7 +52,7 @@ export class Client {
 }
 
 /** {status, headers, text, json} of a stream once it has ended. */
-export function answerOf(stream) {
+export function responseOf(stream) {
   return new Promise((resolve, reject) => {
     const chunks = [];
     let headers;
@@ -60,7 +60,7 @@ export function answerOf(stream) {
     stream.on('data', (chunk) => chunks.push(chunk));
     stream.on('error', reject);
     stream.on('close', () => {
-      if (!headers) return reject(new Error(`closed without an answer (code ${stream.rstCode})`));
+      if (!headers) return reject(new Error(`closed without a response (code ${stream.rstCode})`));
       const text = Buffer.concat(chunks).toString('utf8');
       resolve({
         status: headers[':status'],

@@ -55,13 +55,13 @@ export class Browser {
       worldName: 'axe',
     });
     const evaluate = async (expression) => {
-      const answer = cdp.send('Runtime.evaluate', {
+      const response = cdp.send('Runtime.evaluate', {
         expression,
         contextId: executionContextId,
         awaitPromise: true,
         returnByValue: true,
       });
-      const { result, exceptionDetails } = await within('axe looks at the page', answer, 120_000);
+      const { result, exceptionDetails } = await within('axe looks at the page', response, 120_000);
       if (exceptionDetails)
         throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
       return result.value;

@@ -3,7 +3,7 @@ import { constants } from 'node:http2';
 import { event, within } from './wait.mjs';
 
 export class Events {
-  /** Opens GET /v1/live on the client; resolves with the answer's header fields there. */
+  /** Opens GET /v1/live on the client; resolves with the response's header fields there. */
   static async open(client, { module, token, headers = {} } = {}) {
     const events = new Events();
     const path =
@@ -25,7 +25,7 @@ export class Events {
         for (const each of events.waiting) each.reject(new Error('the stream has ended'));
       }),
     );
-    [events.headers] = await event('the answer begins', events.stream, 'response');
+    [events.headers] = await event('the response begins', events.stream, 'response');
     events.status = events.headers[':status'];
     return events;
   }

@@ -115,24 +115,25 @@ export class Gateway {
   }
 
   async putModule(id, durationMs, more = {}) {
-    const answer = await this.admin('PUT', `/v1/modules/${id}`, {
+    const response = await this.admin('PUT', `/v1/modules/${id}`, {
       title: `Module ${id}`,
       duration_ms: durationMs,
       ...more,
     });
-    if (answer.status >= 300) throw new Error(`PUT module: ${answer.status} ${answer.text}`);
+    if (response.status >= 300) throw new Error(`PUT module: ${response.status} ${response.text}`);
   }
   async enrol(device, student) {
-    const answer = await this.admin('PUT', `/v1/devices/${device.kid}`, {
+    const response = await this.admin('PUT', `/v1/devices/${device.kid}`, {
       student,
       jwk: device.jwk,
     });
-    if (answer.status >= 300) throw new Error(`PUT device: ${answer.status} ${answer.text}`);
+    if (response.status >= 300) throw new Error(`PUT device: ${response.status} ${response.text}`);
   }
   async progress(student, module) {
-    const answer = await this.viewer('GET', `/v1/progress/${student}/${module}`);
-    if (answer.status !== 200) throw new Error(`GET progress: ${answer.status} ${answer.text}`);
-    return answer.json;
+    const response = await this.viewer('GET', `/v1/progress/${student}/${module}`);
+    if (response.status !== 200)
+      throw new Error(`GET progress: ${response.status} ${response.text}`);
+    return response.json;
   }
   /** All completions of the outbox. */
   async completions() {

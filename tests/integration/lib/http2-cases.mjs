@@ -20,7 +20,7 @@ export const ends = (...codes) => ({ kind: 'ends', codes });
 /** Stream 1 is reset with one of these codes, and the connection serves on. */
 export const resets = (...codes) => ({ kind: 'resets', codes });
 /** Stream 1 is answered so, and the connection serves on. */
-export const answers = (status) => ({ kind: 'answers', status });
+export const respondsWith = (status) => ({ kind: 'response', status });
 /** Nothing is ended, and the connection serves on. */
 export const serves = { kind: 'serves' };
 
@@ -32,19 +32,19 @@ const replaced = (name, value) =>
   request('GET', '/healthz').map(([n, v]) => [n, n === name ? value : v]);
 const { endStream, endHeaders, padded } = flag;
 const whole = endStream | endHeaders;
-/** Ends with an answer that waits for window: the stream is half-closed (remote). */
+/** Ends with a response that waits for window: the stream is half-closed (remote). */
 const noWindow = { settings: [[setting.window, 0]] };
 const raw = { greets: false };
 
 const closedByReset = async (c) => {
   c.get(1);
-  await c.until('the header fields', () => c.answer(1).status);
+  await c.until('the header fields', () => c.response(1).status);
   c.frame(type.reset, 0, 1, u32(code.cancel));
   await c.pinged();
 };
-const answered = async (c) => {
+const responded = async (c) => {
   c.get(1);
-  await c.answered(1);
+  await c.responded(1);
 };
 const headersWith =
   (...more) =>
@@ -105,7 +105,7 @@ export const cases = [
   [
     '3.4',
     'preface and SETTINGS byte by byte',
-    answers(200),
+    respondsWith(200),
     (c) => {
       for (const byte of Buffer.concat([
         preface,
@@ -116,7 +116,7 @@ export const cases = [
     },
     raw,
   ],
-  ['3.4', 'requests at once behind the preface', answers(200), (c) => c.get(1)],
+  ['3.4', 'requests at once behind the preface', respondsWith(200), (c) => c.get(1)],
 
   ['4.1', 'a frame of an unknown type', serves, (c) => c.frame(0x16, 0, 0, 'anything')],
   [
@@ -129,20 +129,20 @@ export const cases = [
   [
     '4.1',
     'the reserved bit before the stream number',
-    answers(200),
+    respondsWith(200),
     (c) => c.frame(type.headers, whole, 0x8000_0001, good),
   ],
   [
     '4.1',
     'flags that mean nothing on HEADERS',
-    answers(200),
+    respondsWith(200),
     (c) => c.frame(type.headers, whole | (0xd2 & ~0x08), 1, good),
   ],
 
   [
     '4.2',
     'DATA of 16,384 bytes',
-    answers(413),
+    respondsWith(413),
     (c) => {
       c.post(1);
       c.data(1, Buffer.alloc(16384, 0x61), true);
@@ -246,7 +246,7 @@ export const cases = [
   [
     '4.3',
     'the table is kept up to date by a block whose stream is refused',
-    answers(200),
+    respondsWith(200),
     async (c) => {
       c.headers(
         3,
@@ -256,9 +256,9 @@ export const cases = [
           field('Upper', 'x'),
         ]),
       );
-      await c.until('the reset', () => c.answer(3).reset === protocol);
+      await c.until('the reset', () => c.response(3).reset === protocol);
       c.headers(5, Buffer.concat([block(without(':path')), bytes(0xbe)]));
-      if ((await c.answered(5)).status !== 200) throw new Error(`got ${c.answer(5).status}`);
+      if ((await c.responded(5)).status !== 200) throw new Error(`got ${c.response(5).status}`);
     },
     { stream: 5 },
   ],
@@ -306,7 +306,7 @@ export const cases = [
   [
     '5.1',
     'half-closed (remote): WINDOW_UPDATE',
-    answers(200),
+    respondsWith(200),
     (c) => {
       c.get(1);
       c.frame(type.window, 0, 1, u32(1000));
@@ -367,7 +367,7 @@ export const cases = [
     'closed by END_STREAM: DATA',
     ends(closed),
     async (c) => {
-      await answered(c);
+      await responded(c);
       c.data(1, 'x', true);
     },
   ],
@@ -376,7 +376,7 @@ export const cases = [
     'closed by END_STREAM: HEADERS',
     ends(closed),
     async (c) => {
-      await answered(c);
+      await responded(c);
       c.get(1);
     },
   ],
@@ -385,7 +385,7 @@ export const cases = [
     'closed by END_STREAM: CONTINUATION',
     ends(protocol, closed),
     async (c) => {
-      await answered(c);
+      await responded(c);
       c.frame(type.continuation, endHeaders, 1, good);
     },
   ],
@@ -394,7 +394,7 @@ export const cases = [
     'closed: WINDOW_UPDATE',
     serves,
     async (c) => {
-      await answered(c);
+      await responded(c);
       c.frame(type.window, 0, 1, u32(100));
     },
   ],
@@ -403,7 +403,7 @@ export const cases = [
     'closed: RST_STREAM',
     serves,
     async (c) => {
-      await answered(c);
+      await responded(c);
       c.frame(type.reset, 0, 1, u32(code.cancel));
     },
   ],
@@ -412,7 +412,7 @@ export const cases = [
     'closed: PRIORITY',
     serves,
     async (c) => {
-      await answered(c);
+      await responded(c);
       c.frame(type.priority, 0, 1, bytes(0, 0, 0, 0, 1));
     },
   ],
@@ -434,7 +434,7 @@ export const cases = [
     async (c) => {
       c.get(1);
       c.get(9);
-      await c.answered(9);
+      await c.responded(9);
       c.get(7);
     },
   ],
@@ -444,7 +444,7 @@ export const cases = [
     ends(protocol),
     async (c) => {
       c.get(9);
-      await c.answered(9);
+      await c.responded(9);
       c.get(1);
     },
   ],
@@ -454,7 +454,7 @@ export const cases = [
     ends(protocol, closed),
     async (c) => {
       c.get(9);
-      await c.answered(9);
+      await c.responded(9);
       c.data(3, 'x', true);
     },
   ],
@@ -464,7 +464,7 @@ export const cases = [
     serves,
     async (c) => {
       c.get(9);
-      await c.answered(9);
+      await c.responded(9);
       c.frame(type.window, 0, 3, u32(9));
     },
     { stream: 9 },
@@ -472,7 +472,7 @@ export const cases = [
   [
     '5.1.1',
     'the highest number there is',
-    answers(200),
+    respondsWith(200),
     (c) => c.get(0x7fff_ffff),
     { stream: 0x7fff_ffff, last: true },
   ],
@@ -529,7 +529,7 @@ export const cases = [
   [
     '6.1',
     'DATA that is all padding',
-    answers(400),
+    respondsWith(400),
     (c) => {
       c.post(1);
       c.frame(type.data, padded, 1, bytes(5, 0, 0, 0, 0, 0));
@@ -546,7 +546,7 @@ export const cases = [
   [
     '6.2',
     'HEADERS with padding',
-    answers(200),
+    respondsWith(200),
     (c) =>
       c.frame(type.headers, whole | padded, 1, Buffer.concat([bytes(4), good, Buffer.alloc(4)])),
   ],
@@ -559,14 +559,14 @@ export const cases = [
   [
     '6.2',
     'HEADERS with priority',
-    answers(200),
+    respondsWith(200),
     (c) =>
       c.frame(type.headers, whole | flag.priority, 1, Buffer.concat([bytes(0, 0, 0, 0, 15), good])),
   ],
   [
     '6.2',
     'HEADERS with priority and padding',
-    answers(200),
+    respondsWith(200),
     (c) =>
       c.frame(
         type.headers,
@@ -584,7 +584,7 @@ export const cases = [
   [
     '6.3',
     'PRIORITY is taken and ignored',
-    answers(200),
+    respondsWith(200),
     (c) => {
       c.frame(type.priority, 0, 1, bytes(0, 0, 0, 3, 200));
       c.get(1);
@@ -611,13 +611,13 @@ export const cases = [
   ],
   [
     '6.4',
-    'no answer to RST_STREAM',
+    'no response to RST_STREAM',
     serves,
     async (c) => {
       c.post(1);
       c.frame(type.reset, 0, 1, u32(code.cancel));
       await c.pinged('anything');
-      if (c.answers.has(1)) throw new Error('a frame came on a stream that the client reset');
+      if (c.responses.has(1)) throw new Error('a frame came on a stream that the client reset');
     },
   ],
 
@@ -685,7 +685,7 @@ export const cases = [
   [
     '6.5.2',
     'every setting at its bounds',
-    answers(200),
+    respondsWith(200),
     (c) => {
       c.frame(
         type.settings,
@@ -706,7 +706,7 @@ export const cases = [
   [
     '6.5.3',
     'one setting twice: the last one holds',
-    answers(200),
+    respondsWith(200),
     (c) => {
       c.frame(type.settings, 0, 0, settingsOf([setting.window, 0], [setting.window, 100]));
       c.get(1);
@@ -752,7 +752,7 @@ export const cases = [
   [
     '6.8',
     'what was asked before GOAWAY is answered',
-    { kind: 'last answer', status: 200 },
+    { kind: 'last response', status: 200 },
     (c) => {
       c.get(1);
       c.frame(type.goaway, 0, 0, Buffer.concat([u32(0), u32(0), Buffer.from('bye')]));
@@ -813,13 +813,14 @@ export const cases = [
     serves,
     async (c) => {
       c.get(1);
-      await c.until('one byte', () => c.answer(1).body.length > 0);
+      await c.until('one byte', () => c.response(1).body.length > 0);
       await c.pinged('and more');
-      if (c.answer(1).body.length !== 1) throw new Error(`${c.answer(1).body.length} bytes came`);
+      if (c.response(1).body.length !== 1)
+        throw new Error(`${c.response(1).body.length} bytes came`);
       c.frame(type.window, 0, 1, u32(1));
-      await c.until('two bytes', () => c.answer(1).body.length === 2);
+      await c.until('two bytes', () => c.response(1).body.length === 2);
       c.frame(type.window, 0, 1, u32(10_000));
-      await c.answered(1);
+      await c.responded(1);
     },
     { settings: [[setting.window, 1]] },
   ],
@@ -841,10 +842,10 @@ export const cases = [
   [
     '6.9.2',
     'INITIAL_WINDOW_SIZE holds for open streams too',
-    answers(200),
+    respondsWith(200),
     async (c) => {
       c.get(1);
-      await c.until('the header fields', () => c.answer(1).status);
+      await c.until('the header fields', () => c.response(1).status);
       c.frame(type.settings, 0, 0, settingsOf([setting.window, 1000]));
     },
     noWindow,
@@ -855,13 +856,13 @@ export const cases = [
     serves,
     async (c) => {
       c.get(1, '/readyz');
-      await c.until('three bytes', () => c.answer(1).body.length === 3);
+      await c.until('three bytes', () => c.response(1).body.length === 3);
       c.frame(type.settings, 0, 0, settingsOf([setting.window, 2])); // the window is -1
       c.frame(type.window, 0, 1, u32(1)); // 0
       await c.pinged('nothing?');
-      if (c.answer(1).body.length !== 3) throw new Error('it sent against a window of zero');
+      if (c.response(1).body.length !== 3) throw new Error('it sent against a window of zero');
       c.frame(type.window, 0, 1, u32(1));
-      await c.until('four bytes', () => c.answer(1).body.length === 4);
+      await c.until('four bytes', () => c.response(1).body.length === 4);
     },
     { settings: [[setting.window, 3]] },
   ],
@@ -879,7 +880,7 @@ export const cases = [
   [
     '6.10',
     'a header block in four frames',
-    answers(200),
+    respondsWith(200),
     (c) => {
       c.frame(type.headers, endStream, 1, good.subarray(0, 5));
       c.frame(type.continuation, 0, 1, good.subarray(5, 6));
@@ -938,7 +939,7 @@ export const cases = [
   [
     '7',
     'an error code that nobody knows: GOAWAY',
-    { kind: 'last answer', status: 200 },
+    { kind: 'last response', status: 200 },
     (c) => {
       c.get(1);
       c.frame(type.goaway, 0, 0, Buffer.concat([u32(0), u32(0xff)]));
@@ -958,7 +959,7 @@ export const cases = [
   [
     '8.1',
     'trailers',
-    answers(400),
+    respondsWith(400),
     (c) => {
       c.post(1);
       c.data(1, 'x');
@@ -977,7 +978,7 @@ export const cases = [
   ],
   [
     '8.1',
-    'a whole answer, then RST_STREAM NO_ERROR, to a body that goes on',
+    'a whole response, then RST_STREAM NO_ERROR, to a body that goes on',
     resets(code.none),
     (c) => {
       c.headers(1, [...request('POST', '/v1/heartbeats'), ['content-length', '1000000']], {
@@ -1020,7 +1021,7 @@ export const cases = [
   [
     '8.1.1',
     'content-length of the body, in two frames',
-    answers(400),
+    respondsWith(400),
     (c) => {
       bodyOf('6', 'abc', false)(c);
       c.data(1, 'def', true);
@@ -1059,10 +1060,10 @@ export const cases = [
   [
     '8.2.1',
     'a field value with a tab inside and bytes above 0x7f',
-    answers(200),
+    respondsWith(200),
     headersWith(['x-value', 'a\tb\xe4']),
   ],
-  ['8.2.1', 'an empty field value', answers(200), headersWith(['x-value', ''])],
+  ['8.2.1', 'an empty field value', respondsWith(200), headersWith(['x-value', ''])],
   ...['connection', 'proxy-connection', 'keep-alive', 'transfer-encoding', 'upgrade'].map(
     (name) => [
       '8.2.2',
@@ -1071,12 +1072,12 @@ export const cases = [
       headersWith([name, name === 'connection' ? 'close' : 'x']),
     ],
   ),
-  ['8.2.2', 'te: trailers', answers(200), headersWith(['te', 'trailers'])],
+  ['8.2.2', 'te: trailers', respondsWith(200), headersWith(['te', 'trailers'])],
   ['8.2.2', 'te: another coding', resets(protocol), headersWith(['te', 'trailers, deflate'])],
   [
     '8.2.3',
     'cookie in many fields',
-    answers(200),
+    respondsWith(200),
     headersWith(['cookie', 'a=b'], ['cookie', 'c=d']),
   ],
   [
@@ -1138,7 +1139,7 @@ export const cases = [
     ':path with a byte above 0x7f',
     resets(protocol),
     fieldsOf(replaced(':path', '/h\xe4')),
-    { also: [answers(404)] },
+    { also: [respondsWith(404)] },
   ],
   [
     '8.3.1',
@@ -1149,17 +1150,22 @@ export const cases = [
   [
     '8.3.1',
     ':authority with user information',
-    answers(400),
+    respondsWith(400),
     fieldsOf(replaced(':authority', 'user@localhost')),
   ],
   [
     '8.3.1',
     'host in place of :authority',
-    answers(200),
+    respondsWith(200),
     fieldsOf([...without(':authority'), ['host', 'localhost']]),
   ],
-  ['8.3.1', 'host is another than :authority', answers(400), headersWith(['host', 'elsewhere'])],
-  ['8.3.1', 'host is :authority', answers(200), headersWith(['host', 'LocalHost'])],
+  [
+    '8.3.1',
+    'host is another than :authority',
+    respondsWith(400),
+    headersWith(['host', 'elsewhere']),
+  ],
+  ['8.3.1', 'host is :authority', respondsWith(200), headersWith(['host', 'LocalHost'])],
   [
     '8.3.1',
     'host twice',
@@ -1171,12 +1177,12 @@ export const cases = [
     'neither :authority nor host',
     resets(protocol),
     fieldsOf(without(':authority')),
-    { also: [answers(200)] },
+    { also: [respondsWith(200)] },
   ],
   [
     '8.5',
     'CONNECT',
-    answers(405),
+    respondsWith(405),
     (c) =>
       c.headers(
         1,
@@ -1211,7 +1217,7 @@ export const cases = [
   [
     '9.3.1 of RFC 9110',
     'GET with a body',
-    answers(200),
+    respondsWith(200),
     (c) => {
       c.headers(1, request('GET', '/healthz'), { end: false });
       c.data(1, 'x', true);
@@ -1219,29 +1225,29 @@ export const cases = [
   ],
   [
     '9.3.2 of RFC 9110',
-    'no body in the answer to HEAD',
-    answers(200),
+    'no body in the response to HEAD',
+    respondsWith(200),
     async (c) => {
       c.headers(1, request('HEAD', '/healthz'));
-      if ((await c.answered(1)).body.length !== 0) throw new Error('there is one');
+      if ((await c.responded(1)).body.length !== 0) throw new Error('there is one');
     },
   ],
   [
     '15.5.6 of RFC 9110',
     'a method that nobody knows',
-    answers(405),
+    respondsWith(405),
     fieldsOf(replaced(':method', 'BREW')),
   ],
   [
     '10.5.1',
     'a header list above SETTINGS_MAX_HEADER_LIST_SIZE',
-    answers(431),
+    respondsWith(431),
     headersWith(['x-long', 'x'.repeat(16_200)]),
   ],
   [
     '10.5.1',
     'too many fields',
-    answers(431),
+    respondsWith(431),
     headersWith(...Array.from({ length: 120 }, (_, i) => [`x${i}`, ''])),
   ],
 
@@ -1262,10 +1268,10 @@ export const cases = [
   [
     '2.3.2 of RFC 7541',
     'an entry of the dynamic table',
-    answers(200),
+    respondsWith(200),
     async (c) => {
       c.headers(3, Buffer.concat([block(without(':path')), field(':path', '/healthz', 0x40)]));
-      await c.answered(3);
+      await c.responded(3);
       c.headers(5, Buffer.concat([block(without(':path')), bytes(0xbe)]));
     },
     { stream: 5 },
@@ -1285,7 +1291,7 @@ export const cases = [
   [
     '4.2 of RFC 7541',
     'two table size updates before a block',
-    answers(200),
+    respondsWith(200),
     blockOf(bytes(0x20), integer(0x20, 5, 4096), good),
   ],
   [
@@ -1294,7 +1300,7 @@ export const cases = [
     ends(compression),
     async (c) => {
       c.headers(3, Buffer.concat([block(without(':path')), field(':path', '/healthz', 0x40)]));
-      await c.answered(3);
+      await c.responded(3);
       c.headers(1 + 4, Buffer.concat([bytes(0x20), block(without(':path')), bytes(0xbe)]));
     },
   ],
@@ -1307,7 +1313,7 @@ export const cases = [
         3,
         Buffer.concat([good, field('x-a', 'b', 0x40), field('x-b', 'c'.repeat(5000), 0x40)]),
       );
-      if ((await c.answered(3)).status !== 200) throw new Error(`got ${c.answer(3).status}`);
+      if ((await c.responded(3)).status !== 200) throw new Error(`got ${c.response(3).status}`);
       c.headers(5, Buffer.concat([good, bytes(0xbe)]));
     },
   ],
@@ -1341,7 +1347,12 @@ export const cases = [
     ends(compression),
     blockOf(good, huffman('x', [0x18])),
   ], // 'a' is 00011
-  ['5.2 of RFC 7541', 'Huffman padding of ones', answers(200), blockOf(good, huffman('x', [0x1f]))],
+  [
+    '5.2 of RFC 7541',
+    'Huffman padding of ones',
+    respondsWith(200),
+    blockOf(good, huffman('x', [0x1f])),
+  ],
   [
     '5.2 of RFC 7541',
     'Huffman text with the end symbol',
@@ -1351,13 +1362,13 @@ export const cases = [
   [
     '6.1 of RFC 7541',
     'an indexed field of the static table',
-    answers(200),
+    respondsWith(200),
     blockOf(bytes(0x82, 0x86), field(':path', '/healthz'), field(':authority', 'localhost')),
   ],
   [
     '6.2.3 of RFC 7541',
     'a field that is never to be indexed',
-    answers(200),
+    respondsWith(200),
     blockOf(good, field('x-secret', 'x', 0x10)),
   ],
   [
@@ -1369,8 +1380,16 @@ export const cases = [
   [
     'C.4.1 of RFC 7541',
     'the example with Huffman text',
-    answers(404),
+    respondsWith(404),
     blockOf(Buffer.from('828684418cf1e3c2e5f23a6ba0ab90f4ff', 'hex')),
-    { also: [answers(200), answers(303), answers(302), answers(307), answers(308)] },
+    {
+      also: [
+        respondsWith(200),
+        respondsWith(303),
+        respondsWith(302),
+        respondsWith(307),
+        respondsWith(308),
+      ],
+    },
   ],
 ];

@@ -13,7 +13,7 @@ function measure(mark) {
  * Runs `work(mark)` and gives what the page's main thread ended between `mark('begin')` and `mark('end')`:
  * {tasks, measures}, each with `atMs` (when it began), `wallMs` (how long it lasted, the time of all others on the machine
  * included) and `processorMs` (how long it ran). `mark('measure')` runs the same work each time; it is a
- * measure, and no task. Needs both marks. No other trace of the browser may be under way.
+ * measure, and no task. Needs both marks. No other trace of the browser may be running.
  */
 export async function tasksOf({ program, page }, work) {
   const cdp = await program.newBrowserCDPSession();

@@ -18,7 +18,7 @@ const types = {
 
 export class PageServer {
   /**
-   * `folders`: what lies under which path, the most particular first. `api`: answers what is below /v1/, in
+   * `folders`: what lies under which path, the most particular first. `api`: responds to what is below /v1/, in
    * place of a gateway. `secure`: false for http://localhost, where a page may have keys as well.
    */
   static async start(folders, { api, secure = true } = {}) {

@@ -1,5 +1,5 @@
-// An HTTP/2 client that sends whatever it is told, right or wrong, and writes down what comes back.
-// Nothing is encoded with the dynamic table, and the server is told to use none, so that every
+// An HTTP/2 client that sends whatever it is given, right or wrong, and writes down what comes back.
+// Nothing is encoded with the dynamic table, and the server is asked to use none, so that every
 // header block stands for itself.
 import net from 'node:net';
 import tls from 'node:tls';
@@ -121,13 +121,13 @@ export const request = (method, path, scheme = 'http') => [
 
 export class RawHttp2 {
   frames = [];
-  answers = new Map(); // by stream: {status, body, ended, reset}
+  responses = new Map(); // by stream: {status, body, ended, reset}
   goaway = null; // the code of the last one
   closed = false;
   acknowledges = true;
   #greeted = false;
   #owesAcknowledgement = false;
-  #kept = Buffer.alloc(0);
+  #unread = Buffer.alloc(0);
   #waiting = new Set();
 
   /** `where`: {port, tls}. Resolves when the bytes of a preface may be sent. */
@@ -141,7 +141,7 @@ export class RawHttp2 {
     client.socket.on('error', () => {}); // `close` follows
     client.socket.on('close', () => {
       client.closed = true;
-      client.#tell();
+      client.#wake();
     });
     await event('the connection', client.socket, secure ? 'secureConnect' : 'connect');
     if (!paused) client.socket.on('data', (bytes) => client.#take(bytes));
@@ -213,14 +213,14 @@ export class RawHttp2 {
       });
     }
   }
-  answer(stream) {
-    return this.answers.get(stream) ?? { body: Buffer.alloc(0), ended: false };
+  response(stream) {
+    return this.responses.get(stream) ?? { body: Buffer.alloc(0), ended: false };
   }
-  /** The answer to a stream, when it has ended or was reset. */
-  async answered(stream) {
-    const over = () => this.answer(stream).ended || this.answer(stream).reset !== undefined;
-    await this.until(`an answer on stream ${stream}`, over);
-    return this.answer(stream);
+  /** The response to a stream, when it has ended or was reset. */
+  async responded(stream) {
+    const over = () => this.response(stream).ended || this.response(stream).reset !== undefined;
+    await this.until(`a response on stream ${stream}`, over);
+    return this.response(stream);
   }
   /** Everything sent so far was dealt with: a PING that was sent after it is acknowledged. */
   async pinged(data = 'are-you?') {
@@ -243,36 +243,36 @@ export class RawHttp2 {
     await this.ended();
   }
 
-  #tell() {
+  #wake() {
     for (const wake of [...this.#waiting]) wake();
   }
   #take(bytes) {
-    this.#kept = this.#kept.length > 0 ? Buffer.concat([this.#kept, bytes]) : bytes;
+    this.#unread = this.#unread.length > 0 ? Buffer.concat([this.#unread, bytes]) : bytes;
     let at = 0;
-    for (; this.#kept.length - at >= 9; ) {
-      const size = this.#kept.readUIntBE(at, 3);
-      if (this.#kept.length - at < 9 + size) break;
+    for (; this.#unread.length - at >= 9; ) {
+      const size = this.#unread.readUIntBE(at, 3);
+      if (this.#unread.length - at < 9 + size) break;
       this.#digest({
-        type: this.#kept[at + 3],
-        flags: this.#kept[at + 4],
-        stream: this.#kept.readUInt32BE(at + 5) & 0x7fffffff,
-        payload: Buffer.from(this.#kept.subarray(at + 9, at + 9 + size)),
+        type: this.#unread[at + 3],
+        flags: this.#unread[at + 4],
+        stream: this.#unread.readUInt32BE(at + 5) & 0x7fffffff,
+        payload: Buffer.from(this.#unread.subarray(at + 9, at + 9 + size)),
       });
       at += 9 + size;
     }
-    this.#kept = Buffer.from(this.#kept.subarray(at));
-    this.#tell();
+    this.#unread = Buffer.from(this.#unread.subarray(at));
+    this.#wake();
   }
   #digest(got) {
     this.frames.push(got);
-    if (!this.answers.has(got.stream))
-      this.answers.set(got.stream, { body: Buffer.alloc(0), ended: false });
-    const answer = this.answers.get(got.stream);
-    if (got.type === type.headers) answer.status = statusOf(got.payload);
-    if (got.type === type.data) answer.body = Buffer.concat([answer.body, got.payload]);
+    if (!this.responses.has(got.stream))
+      this.responses.set(got.stream, { body: Buffer.alloc(0), ended: false });
+    const response = this.responses.get(got.stream);
+    if (got.type === type.headers) response.status = statusOf(got.payload);
+    if (got.type === type.data) response.body = Buffer.concat([response.body, got.payload]);
     if (got.type === type.headers || got.type === type.data)
-      answer.ended ||= (got.flags & flag.endStream) !== 0;
-    if (got.type === type.reset) answer.reset = got.payload.readUInt32BE(0);
+      response.ended ||= (got.flags & flag.endStream) !== 0;
+    if (got.type === type.reset) response.reset = got.payload.readUInt32BE(0);
     if (got.type === type.goaway) this.goaway = got.payload.readUInt32BE(4);
     if (got.flags === 0 && this.acknowledges) {
       if (got.type === type.settings) {

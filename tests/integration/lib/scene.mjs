@@ -30,26 +30,26 @@ export class Scene {
   }
   /** Sends and gives the one result of a 200. */
   async credited(from, to, over = {}) {
-    const answer = await this.play(from, to, over);
-    assert.equal(answer.status, 200, answer.text);
-    return answer.json.results[0];
+    const response = await this.play(from, to, over);
+    assert.equal(response.status, 200, response.text);
+    return response.json.results[0];
   }
   progress() {
     return this.gateway.progress(this.student, this.module);
   }
 }
 
-/** Checks a problem+json answer: its status and name. */
-export function assertProblem(answer, status, name) {
-  assert.equal(answer.status, status, `${answer.status}: ${answer.text}`);
-  assert.equal(answer.headers['content-type'], 'application/problem+json');
-  const body = answer.json;
-  assert.equal(body.type, `urn:watchkeeper:problem:${name}`, answer.text);
+/** Checks a problem+json response: its status and name. */
+export function assertProblem(response, status, name) {
+  assert.equal(response.status, status, `${response.status}: ${response.text}`);
+  assert.equal(response.headers['content-type'], 'application/problem+json');
+  const body = response.json;
+  assert.equal(body.type, `urn:watchkeeper:problem:${name}`, response.text);
   assert.equal(body.status, status);
   assert.equal(typeof body.title, 'string');
-  assert.ok(Math.abs(body.server_time * 1000 - Date.now()) < 60_000, answer.text);
-  assert.ok(answer.headers.date);
-  if (status === 429 || status === 503) assert.match(answer.headers['retry-after'], /^[0-9]+$/);
+  assert.ok(Math.abs(body.server_time * 1000 - Date.now()) < 60_000, response.text);
+  assert.ok(response.headers.date);
+  if (status === 429 || status === 503) assert.match(response.headers['retry-after'], /^[0-9]+$/);
 }
 
 /** Total length of a union of [from, to] pairs; gaps up to 250 ms are closed. */

@@ -51,7 +51,7 @@ export class Stores {
 
   /** Ends one of them, as a fault. */
   halt(name) {
-    const at = this.running.findIndex(([held]) => held === name);
+    const at = this.running.findIndex(([running]) => running === name);
     const [, directory] = this.running.splice(at, 1)[0];
     runSync(script(name), ['stop', directory], { stdio: 'ignore' });
   }

@@ -7,10 +7,10 @@
 // Prints {"port":N} once it listens. Settings:
 //   refuse_every   every Nth heartbeat request is answered 503 with retry-after: `retry_after`
 //   goaway_every   after every Nth heartbeat request the connection gets GOAWAY
-//   drop_every     at every Nth heartbeat request the connection is cut, before an answer
+//   drop_every     at every Nth heartbeat request the connection is cut, before a response
 //   reject_module  heartbeats of this module are `not-assigned`
 //   verify         false: signatures are not checked (for load)
-// GET /counts tells what it saw. GET /v1/stats gives `stats_file`, if set.
+// GET /counts returns what it saw. GET /v1/stats gives `stats_file`, if set.
 
 import crypto from 'node:crypto';
 import fs from 'node:fs';
