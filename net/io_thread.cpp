@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,12 +16,6 @@ namespace watchkeeper::net {
 namespace {
 
 thread_local io_thread* current = nullptr;
-
-std::int64_t read_ms(clockid_t clock) noexcept {
-  timespec now{};
-  ::clock_gettime(clock, &now);
-  return std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
-}
 
 /// Deadlines are looked at once a round; a round is a part of the shortest of them.
 std::int64_t sweep_round_ms(const server_options& options) noexcept {
@@ -40,6 +33,7 @@ io_thread::io_thread(const server_options& options, request_sink& sink, std::uin
       doorkeeper_(doorkeeper),
       punished_(punished),
       tls_(tls),
+      time_(options.time != nullptr ? *options.time : system_time_source()),
       context_(BOOST_ASIO_CONCURRENCY_HINT_1),
       timer_(context_),
       sweep_round_ms_(sweep_round_ms(options)) {
@@ -181,8 +175,8 @@ void io_thread::settle() {
 }
 
 void io_thread::read_clocks() noexcept {
-  state_.now_ms = read_ms(CLOCK_MONOTONIC);
-  state_.wall_ms = read_ms(CLOCK_REALTIME);
+  state_.now_ms = time_.monotonic_now().value();
+  state_.wall_ms = time_.wall_now().value();
   if (state_.wall_ms / 1000 == date_second_) return;
   date_second_ = state_.wall_ms / 1000;
   state_.date = http_date_of(state_.wall_ms);
@@ -364,6 +358,15 @@ void io_thread::cut_all(std::function<void()> done) {
   });
 }
 
+void io_thread::check_deadlines(std::function<void()> done) {
+  boost::asio::post(context_, [this, done = std::move(done)] {
+    handle([&] {
+      for (std::size_t i = 0; i < table_.places(); ++i) sweep_place(i);
+    });
+    done();
+  });
+}
+
 void io_thread::arm_timer() {
   const auto pace = sweep_pace_of(sweep_round_ms_, table_.places());
   timer_.expires_after(std::chrono::milliseconds(pace.tick_ms));
@@ -382,13 +385,17 @@ void io_thread::sweep() {
   const auto share = sweep_pace_of(sweep_round_ms_, places).share;
   for (std::size_t i = 0; i < share; ++i) {
     swept_ = (swept_ + 1) % places;
-    auto* each = table_.at(swept_);
-    if (each == nullptr) continue;
-    try {
-      each->sweep();
-    } catch (...) {
-      each->cut();
-    }
+    sweep_place(swept_);
+  }
+}
+
+void io_thread::sweep_place(std::size_t place) {
+  auto* each = table_.at(place);
+  if (each == nullptr) return;
+  try {
+    each->sweep();
+  } catch (...) {
+    each->cut();
   }
 }
 

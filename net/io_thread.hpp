@@ -43,6 +43,9 @@ class io_thread {
   /// Stops accepting and ends the connections gracefully; `begun` is called once that is under way.
   void drain(std::function<void()> begun);
   void cut_all(std::function<void()> done);
+  /// Looks at the deadlines of every connection; `done` is called when what follows from them, the
+  /// writes to sockets included, has been done.
+  void check_deadlines(std::function<void()> done);
   [[nodiscard]] const worker_counters& counters() const noexcept { return state_.count; }
 
   // The thread itself, for its connections.
@@ -82,6 +85,7 @@ class io_thread {
   void take_inbox();
   void arm_timer();
   void sweep();
+  void sweep_place(std::size_t place);
   void bury_the_dead() noexcept;
   void reopen_doors();
 
@@ -89,6 +93,7 @@ class io_thread {
   admission& doorkeeper_;
   address_guard& punished_;
   const tls_store* tls_;
+  const time_source& time_;
   boost::asio::io_context context_;
   boost::asio::steady_timer timer_;
   const std::int64_t sweep_round_ms_;

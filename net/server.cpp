@@ -162,6 +162,12 @@ std::string server::reload_tls(const tls_files& files) {
   return implementation_->tls.load(files);
 }
 
+void server::check_deadlines() {
+  if (!implementation_->started) return;
+  implementation_->ask_all(
+      [](io_thread& each, auto done) { each.check_deadlines(std::move(done)); });
+}
+
 bool server::drain(std::chrono::milliseconds deadline) {
   auto& self = *implementation_;
   if (!self.started) return true;

@@ -31,6 +31,11 @@ class server {
   /// changes and the reason comes back, else an empty string. Any thread.
   [[nodiscard]] std::string reload_tls(const tls_files& files);
 
+  /// Has each I/O thread look at the deadlines of all its connections now, and waits until each
+  /// has. They do so by themselves as time passes: this is for an owner whose `options.time` jumps.
+  /// Between start() and stop(); any thread but I/O ones.
+  void check_deadlines();
+
   /// Stops accepting, sends GOAWAY, lets requests in flight be answered, closes. Returns true when
   /// every connection closed before the deadline; the others are then cut. Any thread but I/O ones.
   bool drain(std::chrono::milliseconds deadline);

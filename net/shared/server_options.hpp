@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "base/clock.hpp"
 #include "base/rate_limiter.hpp"
 #include "net/tls/tls_files.hpp"
 
@@ -25,6 +26,8 @@ struct server_options {
   std::int64_t body_timeout_ms = 30'000;    // of a whole body
   std::int64_t write_timeout_ms = 30'000;   // without any progress of pending output
   std::int64_t idle_timeout_ms = 300'000;   // without a stream
+  /// Borrowed; outlives the server. Null: the clocks of the system.
+  const time_source* time = nullptr;
 };
 
 /// Sums over the I/O threads. Any thread may read.

@@ -1,10 +1,14 @@
+// Each deadline, to the millisecond: nothing happens at it, and what it is for happens just after
+// it.
 #include <boost/test/unit_test.hpp>
-#include <chrono>
+#include <future>
+#include <utility>
 
 #include "net/server.hpp"
+#include "net/shared/bounds.hpp"
 #include "tests/net/certificate.hpp"
 #include "tests/net/raw_client.hpp"
-#include "tests/net/test_sink.hpp"
+#include "tests/net/test_server.hpp"
 
 using namespace watchkeeper::net;
 using namespace watchkeeper::net::test;
@@ -20,14 +24,22 @@ server_options with(Set set) {
   return options;
 }
 
-/// Runs `wait`, which has to take about the short time: not less, and far from the default.
-template <class Wait>
-void check_takes_the_short_time(Wait wait) {
-  const auto begun = std::chrono::steady_clock::now();
-  wait();
-  const auto took = std::chrono::steady_clock::now() - begun;
-  BOOST_TEST(std::chrono::duration<double>(took).count() >= 0.15);
-  BOOST_TEST(std::chrono::duration<double>(took).count() < 4.0);
+/// The server has taken all that `client`, its only one, has sent.
+void check_taken(test_server& s, const raw_client& client) {
+  BOOST_REQUIRE(eventually(s.running, [](const auto& n) { return n.connections_open == 1; }));
+  BOOST_REQUIRE(s.wait_received(client.sent_bytes()));
+}
+
+/// Moves the clock to just after a deadline; nothing may have happened until then.
+void pass_deadline(test_server& s, std::int64_t deadline_ms) {
+  BOOST_TEST(s.is_quiet_for(deadline_ms));
+  s.advance(1);
+}
+
+void check_end(raw_client& client, std::uint32_t code) {
+  const auto ending = client.read_to_end();
+  BOOST_TEST(ending.closed);
+  BOOST_TEST(ending.goaway.value_or(99) == code);
 }
 
 }  // namespace
@@ -42,19 +54,19 @@ BOOST_AUTO_TEST_CASE(handshake) {
   options.handshake_timeout_ms = short_ms;
   test_server s(options);
   auto silent = raw_client::connect_h2c(s.running.tls_port());
-  check_takes_the_short_time([&] { BOOST_TEST(silent.read_to_end().closed); });
-  BOOST_TEST(eventually(s.running, [](const auto& n) { return n.handshakes_failed == 1u; }));
+  check_taken(s, silent);
+  pass_deadline(s, short_ms);
+  BOOST_TEST(silent.read_to_end().closed);
+  BOOST_TEST(s.running.statistics().handshakes_failed == 1u);
 }
 
 BOOST_AUTO_TEST_CASE(preface) {
   test_server s(with([](auto& o) { o.header_timeout_ms = short_ms; }));
   auto silent = raw_client::connect_h2c(s.running.h2c_port());
   silent.acknowledges = false;
-  check_takes_the_short_time([&] {
-    const auto ending = silent.read_to_end();
-    BOOST_TEST(ending.closed);
-    BOOST_TEST(ending.goaway.value_or(99) == static_cast<std::uint32_t>(NGHTTP2_SETTINGS_TIMEOUT));
-  });
+  check_taken(s, silent);
+  pass_deadline(s, short_ms);
+  check_end(silent, NGHTTP2_SETTINGS_TIMEOUT);
 }
 
 BOOST_AUTO_TEST_CASE(headers) {
@@ -63,11 +75,9 @@ BOOST_AUTO_TEST_CASE(headers) {
   slow.greet();
   slow.acknowledges = false;  // nothing may come between HEADERS and CONTINUATION
   slow.send_frame(NGHTTP2_HEADERS, 0, 1, raw_client::encode({{":method", "GET"}}));
-  check_takes_the_short_time([&] {
-    const auto ending = slow.read_to_end();
-    BOOST_TEST(ending.closed);
-    BOOST_TEST(ending.goaway.value_or(99) == static_cast<std::uint32_t>(NGHTTP2_ENHANCE_YOUR_CALM));
-  });
+  check_taken(s, slow);
+  pass_deadline(s, short_ms);
+  check_end(slow, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 BOOST_AUTO_TEST_CASE(body) {
@@ -76,8 +86,11 @@ BOOST_AUTO_TEST_CASE(body) {
   slow.greet();
   slow.request(1, "POST", "/echo", false);
   slow.send_data(1, "half", false);
-  check_takes_the_short_time([&] { BOOST_TEST(slow.read_answer(1).status() == "408"); });
-  BOOST_TEST(eventually(s.running, [](const auto& n) { return n.streams_open == 0; }));
+  check_taken(s, slow);
+  pass_deadline(s, short_ms);
+  BOOST_TEST(slow.read_answer(1).status() == "408");
+  pass_deadline(s, bounds::early_answer_ms);
+  BOOST_TEST(s.running.statistics().streams_open == 0u);
   slow.request(3, "POST", "/echo", false);
   slow.send_data(3, "whole", true);
   BOOST_TEST(slow.read_answer(3).body == "whole");
@@ -88,7 +101,8 @@ BOOST_AUTO_TEST_CASE(a_streamed_body_may_take_its_time) {
   auto slow = raw_client::connect_h2c(s.running.h2c_port());
   slow.greet();
   slow.request(1, "POST", "/stream", false);
-  BOOST_TEST(!slow.read_answer(1, 3 * short_ms).reset);
+  check_taken(s, slow);
+  BOOST_TEST(s.is_quiet_for(3 * short_ms));
   slow.send_data(1, "late", true);
   BOOST_TEST(slow.read_answer(1).body == "late");
 }
@@ -99,14 +113,11 @@ BOOST_AUTO_TEST_CASE(idle) {
   client.greet();
   client.request(1, "GET", "/hold", true);
   BOOST_REQUIRE(s.sink.wait_held(1));
-  BOOST_TEST(!client.read_to_end(3 * short_ms).closed);  // a stream is open: not idle
+  BOOST_TEST(s.is_quiet_for(3 * short_ms));  // a stream is open: not idle
   s.sink.release();
   BOOST_TEST(client.read_answer(1).body == "released");
-  check_takes_the_short_time([&] {
-    const auto ending = client.read_to_end();
-    BOOST_TEST(ending.closed);
-    BOOST_TEST(ending.goaway.value_or(99) == static_cast<std::uint32_t>(NGHTTP2_NO_ERROR));
-  });
+  pass_deadline(s, short_ms);
+  check_end(client, NGHTTP2_NO_ERROR);
 }
 
 BOOST_AUTO_TEST_CASE(a_closed_window) {
@@ -114,25 +125,32 @@ BOOST_AUTO_TEST_CASE(a_closed_window) {
   auto client = raw_client::connect_h2c(s.running.h2c_port());
   client.greet();
   client.request(1, "GET", "/big", true);
-  check_takes_the_short_time([&] {
-    BOOST_TEST(client.read_answer(1).reset.value_or(99) ==
-               static_cast<std::uint32_t>(NGHTTP2_CANCEL));
-  });
+  BOOST_TEST(client.read_body(1, 65'535).body.size() == 65'535u);
+  pass_deadline(s, short_ms);
+  BOOST_TEST(client.read_answer(1).reset.value_or(99) ==
+             static_cast<std::uint32_t>(NGHTTP2_CANCEL));
 }
 
 BOOST_AUTO_TEST_CASE(a_byte_now_and_then) {
   test_server s(with([](auto& o) { o.write_timeout_ms = short_ms; }));
   auto client = raw_client::connect_h2c(s.running.h2c_port());
   client.greet(std::string("\0\x04", 2) + be32(0));
-  client.request(1, "GET", "/describe", true, {{"accept", std::string(400, 'a')}});
-  raw_answer answer;
-  check_takes_the_short_time([&] {
-    for (int i = 0; i < 100 && !answer.reset; ++i) {
-      client.send_frame(NGHTTP2_WINDOW_UPDATE, 0, 1, be32(1));
-      answer = client.read_answer(1, short_ms / 8);
-    }
-  });
-  BOOST_TEST(answer.reset.value_or(99) == static_cast<std::uint32_t>(NGHTTP2_CANCEL));
+  client.request(1, "GET", "/describe", true, {{"prefer", std::string(400, 'a')}});
+  auto next_byte = [&, bytes = std::size_t{0}]() mutable {
+    client.send_frame(NGHTTP2_WINDOW_UPDATE, 0, 1, be32(1));
+    return client.read_body(1, ++bytes);
+  };
+  const auto length = std::stoll(next_byte().fields.at("content-length"));
+  // Each byte is progress, but a whole response has a deadline as well.
+  auto left_ms = short_ms + length * 1000 / bounds::answer_bytes_per_s_min;
+  BOOST_REQUIRE(left_ms > 2 * short_ms);
+  for (; left_ms > short_ms; left_ms -= short_ms) {
+    BOOST_TEST(s.is_quiet_for(short_ms));
+    BOOST_TEST(!next_byte().reset);
+  }
+  pass_deadline(s, left_ms);
+  BOOST_TEST(client.read_answer(1).reset.value_or(99) ==
+             static_cast<std::uint32_t>(NGHTTP2_CANCEL));
 }
 
 BOOST_AUTO_TEST_CASE(a_streamed_body_from_which_nothing_comes) {
@@ -141,10 +159,12 @@ BOOST_AUTO_TEST_CASE(a_streamed_body_from_which_nothing_comes) {
   client.greet();
   client.request(1, "POST", "/stream", false);
   client.send_data(1, "one", false);
-  client.read_answer(1, short_ms / 2);
-  client.send_data(1, "two", false);
-  raw_answer answer;
-  check_takes_the_short_time([&] { answer = client.read_answer(1); });
+  BOOST_TEST(client.read_body(1, 3).body == "one");
+  BOOST_TEST(s.is_quiet_for(short_ms));
+  client.send_data(1, "two", false);  // starts the time again
+  BOOST_TEST(client.read_body(1, 6).body == "onetwo");
+  pass_deadline(s, short_ms);
+  const auto answer = client.read_answer(1);
   BOOST_TEST(answer.ended);  // as if the client had ended it
   BOOST_TEST(answer.body == "onetwo");
   client.send_data(1, "late", true);  // is passed over
@@ -163,7 +183,44 @@ BOOST_AUTO_TEST_CASE(a_full_socket) {
   for (int i = 0; i < 64; ++i) client.request(1 + 2 * i, "GET", "/big", true);
   // Reads nothing: the kernel's buffers fill.
   BOOST_TEST(eventually(s.running, [](const auto& n) { return n.requests == 64; }));
-  BOOST_TEST(eventually(s.running, [](const auto& n) { return n.connections_open == 0; }));
+  s.advance(short_ms);
+  auto statistics = s.running.statistics();
+  BOOST_TEST(statistics.connections_open == 1u);
+  s.advance(1);
+  // The kernel may have made room of its own accord meanwhile. Then the time begins again.
+  while (s.running.statistics().connections_open != 0) {
+    const auto sent_before = std::exchange(statistics, s.running.statistics()).bytes_sent;
+    BOOST_REQUIRE(statistics.bytes_sent > sent_before);
+    s.advance(short_ms + 1);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(an_end_that_the_client_does_not_take) {
+  test_server s(test_server::h2c_options());
+  auto client = raw_client::connect_h2c(s.running.h2c_port());
+  client.send_bytes("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  BOOST_TEST(client.read_to_end().closed);  // and leaves its side open
+  BOOST_TEST(s.is_quiet_for(bounds::linger_ms));
+  BOOST_TEST(s.running.statistics().connections_open == 1u);
+  s.advance(1);
+  BOOST_TEST(s.running.statistics().connections_open == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_notice_of_a_drain_that_is_not_acknowledged) {
+  test_server s(test_server::h2c_options());
+  auto client = raw_client::connect_h2c(s.running.h2c_port());
+  BOOST_REQUIRE(client.greet_and_wait());
+  client.acknowledges = false;
+  auto drained = std::async(std::launch::async, [&] { return s.running.drain(wait_max); });
+  for (auto frame = client.read_frame(); frame && frame->type != NGHTTP2_GOAWAY;)
+    frame = client.read_frame();
+  // A request that was on its way is still served.
+  client.request(1, "GET", "/echo", true);
+  BOOST_TEST(client.read_answer(1).status() == "200");
+  pass_deadline(s, bounds::drain_notice_ms);
+  check_end(client, NGHTTP2_NO_ERROR);
+  client.close();
+  BOOST_TEST(drained.get());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -29,7 +29,7 @@ int connect_to(std::uint16_t port, const char* from = nullptr) {
     throw std::runtime_error("connect");
   const int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  const timeval limit{5, 0};  // a write that blocks for longer fails the test
+  const timeval limit{wait_max_ms / 1000, 0};  // a write that blocks for longer fails the test
   ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   return fd;
 }
@@ -83,7 +83,7 @@ raw_client raw_client::connect_tls(std::uint16_t port, const tls_settings& setti
                         static_cast<unsigned>(settings.alpn.size()));
   if (settings.resume != nullptr) SSL_set_session(made.ssl_, settings.resume);
   SSL_set_fd(made.ssl_, made.fd_);
-  const timeval limit{5, 0};
+  const timeval limit{wait_max_ms / 1000, 0};
   ::setsockopt(made.fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   ERR_clear_error();
   made.established_ = SSL_connect(made.ssl_) == 1;
@@ -99,6 +99,7 @@ raw_client::raw_client(raw_client&& other) noexcept
       inflater_(std::exchange(other.inflater_, nullptr)),
       established_(other.established_),
       ended_(other.ended_),
+      sent_bytes_(other.sent_bytes_),
       handshake_error_(other.handshake_error_),
       buffered_(std::move(other.buffered_)),
       answers_(std::move(other.answers_)),
@@ -129,6 +130,7 @@ bool raw_client::send_bytes(std::string_view bytes) {
       return false;
     }
     bytes.remove_prefix(static_cast<std::size_t>(sent));
+    sent_bytes_ += static_cast<std::uint64_t>(sent);
   }
   return true;
 }
@@ -298,8 +300,26 @@ void raw_client::digest(const raw_frame& frame) {
 }
 
 raw_answer raw_client::read_answer(std::int32_t stream, int timeout_ms) {
+  return read_body(stream, std::string::npos, timeout_ms);
+}
+
+bool raw_client::ping(const std::function<void(const raw_frame&)>& see) {
+  constexpr std::string_view payload = "roundtrp";
+  send_frame(NGHTTP2_PING, 0, 0, payload);
+  for (;;) {
+    const auto frame = read_frame();
+    if (!frame) return false;
+    if (frame->type == NGHTTP2_PING && (frame->flags & NGHTTP2_FLAG_ACK) != 0 &&
+        frame->payload == payload)
+      return true;
+    if (see) see(*frame);
+  }
+}
+
+raw_answer raw_client::read_body(std::int32_t stream, std::size_t bytes, int timeout_ms) {
   const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
-  while (!answers_[stream].ended && !answers_[stream].reset) {
+  while (!answers_[stream].ended && !answers_[stream].reset &&
+         answers_[stream].body.size() < bytes) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         until - std::chrono::steady_clock::now());
     if (left.count() <= 0 || !read_frame(static_cast<int>(left.count()))) break;

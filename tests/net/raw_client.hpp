@@ -4,12 +4,15 @@
 #include <openssl/ssl.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "tests/net/wait_max.hpp"
 
 namespace watchkeeper::net::test {
 
@@ -60,6 +63,7 @@ class raw_client {
   bool greet_and_wait();
   bool acknowledges = true;  // SETTINGS and PING, by itself
   bool send_bytes(std::string_view bytes);
+  [[nodiscard]] std::uint64_t sent_bytes() const { return sent_bytes_; }
   bool send_frame(std::uint8_t type, std::uint8_t flags, std::int32_t stream,
                   std::string_view payload);
   bool send_headers(std::int32_t stream, const field_list& fields, bool end_stream);
@@ -69,15 +73,20 @@ class raw_client {
                const field_list& more = {});
 
   /// The next frame; nothing when the connection has ended or the time is up.
-  std::optional<raw_frame> read_frame(int timeout_ms = 5000);
+  std::optional<raw_frame> read_frame(int timeout_ms = wait_max_ms);
   /// Reads until the stream has ended or was reset. Acknowledges SETTINGS and PING on the way.
-  raw_answer read_answer(std::int32_t stream, int timeout_ms = 5000);
+  raw_answer read_answer(std::int32_t stream, int timeout_ms = wait_max_ms);
+  /// Reads until so many bytes of the body have come, or as above.
+  raw_answer read_body(std::int32_t stream, std::size_t bytes, int timeout_ms = wait_max_ms);
+  /// One round trip: the server has taken what was sent before, and what it sent before has been
+  /// read; `see` gets each of the latter's frames. False: no answer came.
+  bool ping(const std::function<void(const raw_frame&)>& see = {});
   /// Reads until the connection ends; the code of the last GOAWAY, if there was one.
   struct ending {
     bool closed = false;
     std::optional<std::uint32_t> goaway;
   };
-  ending read_to_end(int timeout_ms = 5000);
+  ending read_to_end(int timeout_ms = wait_max_ms);
   void close();
 
   static std::string encode(const field_list& fields);
@@ -93,6 +102,7 @@ class raw_client {
   nghttp2_hd_inflater* inflater_ = nullptr;
   bool established_ = false;
   bool ended_ = false;
+  std::uint64_t sent_bytes_ = 0;
   int handshake_error_ = 0;
   std::string buffered_;
   std::map<std::int32_t, raw_answer> answers_;

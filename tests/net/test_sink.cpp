@@ -61,14 +61,11 @@ void test_sink::on_request(http_request&& request) noexcept {
     std::unique_lock lock(mutex_);
     busy_ = true;
     changed_.notify_all();
-    changed_.wait_for(lock, std::chrono::seconds(5), [&] { return !busy_; });
+    changed_.wait_for(lock, wait_max, [&] { return !busy_; });
     return port->respond(to, text(200, "busy"));
   }
   if (request.path == "/late") {
-    const auto until =
-        std::chrono::steady_clock::now() + std::chrono::milliseconds(bounds::round_ms_max + 1);
-    while (std::chrono::steady_clock::now() < until) {
-    }
+    clock_.advance(bounds::round_ms_max + 1);
     return port->respond(to, text(200, "late"));
   }
   if (request.path == "/pull") {
@@ -204,17 +201,6 @@ void test_sink::consume_stalled() {
 std::size_t test_sink::stalled_bytes() {
   const std::scoped_lock lock(mutex_);
   return stalled_bytes_;
-}
-
-server_options test_server::h2c_options() {
-  server_options options;
-  options.h2c_listen = "127.0.0.1:0";
-  return options;
-}
-
-test_server::test_server(server_options options) : running(std::move(options), sink) {
-  sink.port = &running.replies();
-  running.start();
 }
 
 }  // namespace watchkeeper::net::test

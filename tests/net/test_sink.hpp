@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -8,7 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "net/server.hpp"
+#include "net/shared/http.hpp"
+#include "tests/net/manual_clock.hpp"
+#include "tests/net/wait_max.hpp"
 
 namespace watchkeeper::net::test {
 
@@ -20,8 +21,8 @@ namespace watchkeeper::net::test {
 ///   /big            1 MiB
 ///   /hold           nothing, until release() answers all that were held
 ///   /round          when its round ends, how many requests were kept for that
-///   /busy           at once, and keeps the I/O thread until let_go() (5 s at most)
-///   /late           at once, and keeps the I/O thread for longer than a round lasts
+///   /busy           at once, and keeps the I/O thread until let_go(), for wait_max at most
+///   /late           at once, and moves the clock by more than a round lasts
 ///   /stream         (streamed) the body comes back as it arrives, consumed at once
 ///   /stall          (streamed) begins an answer, consumes nothing until consume_stalled()
 ///   /pull           (streamed) 1 MiB in chunks of 64 KiB, each when it is asked for
@@ -30,6 +31,8 @@ namespace watchkeeper::net::test {
 /// Thread: any; a mutex guards all.
 class test_sink : public request_sink {
  public:
+  /// Borrows the clock.
+  explicit test_sink(manual_clock& clock) : clock_(clock) {}
   reply_port* port = nullptr;  // set before the first request
   std::size_t body_bytes_max = 64 * 1024;
 
@@ -42,7 +45,7 @@ class test_sink : public request_sink {
   void on_round_end(std::uint32_t io_thread) noexcept override;
   std::size_t pulled();
 
-  /// Waits for `count` requests held; false after 5 s.
+  /// Waits for `count` requests held; false after wait_max.
   bool wait_held(std::size_t count);
   bool wait_busy();
   std::size_t rounds();
@@ -60,8 +63,9 @@ class test_sink : public request_sink {
   template <class Condition>
   bool wait(Condition condition) {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, std::chrono::seconds(5), condition);
+    return changed_.wait_for(lock, wait_max, condition);
   }
+  manual_clock& clock_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<reply_address> held_;
@@ -74,27 +78,5 @@ class test_sink : public request_sink {
   std::optional<reply_address> stalled_;
   bool busy_ = false;
 };
-
-/// A server on free ports of 127.0.0.1 with a sink; stopped by the destructor.
-struct test_server {
-  explicit test_server(server_options options);
-  static server_options h2c_options();
-  test_sink sink;
-  server running;
-};
-
-/// Waits until `condition` of the statistics holds; false after 5 s.
-template <class Condition>
-bool eventually(const server& from, Condition condition) {
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
-  std::mutex mutex;
-  std::condition_variable never;
-  std::unique_lock lock(mutex);
-  while (!condition(from.statistics())) {
-    if (std::chrono::steady_clock::now() > until) return false;
-    never.wait_for(lock, std::chrono::milliseconds(5));
-  }
-  return true;
-}
 
 }  // namespace watchkeeper::net::test

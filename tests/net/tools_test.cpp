@@ -7,7 +7,7 @@
 
 #include "net/server.hpp"
 #include "tests/net/certificate.hpp"
-#include "tests/net/test_sink.hpp"
+#include "tests/net/test_server.hpp"
 
 using namespace watchkeeper::net;
 using namespace watchkeeper::net::test;
@@ -21,7 +21,7 @@ struct ran {
 
 ran run(const std::string& command) {
   ran result;
-  std::FILE* pipe = ::popen(("timeout 60 " + command + " 2>&1").c_str(), "r");
+  std::FILE* pipe = ::popen(("timeout 180 " + command + " 2>&1").c_str(), "r");
   BOOST_REQUIRE(pipe != nullptr);
   char bytes[4096];
   while (const auto got = std::fread(bytes, 1, sizeof bytes, pipe))
@@ -40,12 +40,13 @@ struct both_fixture {
     options.h2c_listen = "127.0.0.1:0";
     options.io_threads = 2;
     options.tls = files;
+    options.time = &watchkeeper::system_time_source();  // these clients take real time
     return options;
   }()};
   std::string https = "https://127.0.0.1:" + std::to_string(s.running.tls_port());
   std::string http = "http://127.0.0.1:" + std::to_string(s.running.h2c_port());
   std::string curl =
-      "curl -sS --max-time 20 --noproxy '*' --cacert " + files.certificate_path + " ";
+      "curl -sS --max-time 120 --noproxy '*' --cacert " + files.certificate_path + " ";
 };
 
 }  // namespace

@@ -6,7 +6,7 @@
 #include "net/tls/ticket_keys.hpp"
 #include "tests/net/certificate.hpp"
 #include "tests/net/raw_client.hpp"
-#include "tests/net/test_sink.hpp"
+#include "tests/net/test_server.hpp"
 
 using namespace watchkeeper::net;
 using namespace watchkeeper::net::test;
