@@ -33,7 +33,7 @@ struct gateway_options {
   unsigned worker_threads = 0;  // 0: one a core
   unsigned shards = 0;          // 0: two a worker
   std::int64_t checkpoint_interval_ms = 30'000;
-  storage::durability require_durability = storage::durability::log;
+  storage::durability_level require_durability = storage::durability_level::log;
   bool shared_stores = false;  // other gateways may be at them
   gateway_policy policy;
   /// Outlives the gateway; null: no session gets a key.
@@ -49,7 +49,7 @@ struct gateway_options {
   /// Called when an actor that owns state has ended by a fault; any thread. Ends the process: a
   /// gateway without one of its shards would refuse the shard's students for ever. Empty: `log`,
   /// then std::abort().
-  std::function<void(const std::string& why)> cannot_go_on;
+  std::function<void(const std::string& why)> on_fatal;
 };
 
 class gateway {

@@ -53,7 +53,7 @@ struct gateway::implementation final : shard_services {
   void start_reader();
   void start_shards();
   void start_watcher(std::int64_t last_change);
-  void give_up(const std::string& why) const;
+  void stop_after_fatal(const std::string& why) const;
 
   // -- the way in: gateway_submit.cpp
 
@@ -71,8 +71,8 @@ struct gateway::implementation final : shard_services {
   void submit(std::span<heartbeat_request> requests);
   /// Each shard is sent what is for it in one message, in order.
   void send(outbox& out);
-  /// The reader has what was lacking. Thread: the reader's.
-  void supplied(heartbeat_job_ptr job);
+  /// The reader has what was missing. Thread: the reader's.
+  void loaded(heartbeat_job_ptr job);
   void submit(heartbeat_request&& request, route& last, outbox& out);
   void screen(heartbeat_job_ptr job, route& last, outbox& out);
 
@@ -101,7 +101,7 @@ struct gateway::implementation final : shard_services {
   registry known;
   std::shared_ptr<heatmap> heat;
   watch_observers observers;
-  owner_telling watching{known, observers};
+  refusal_annotator watching{known, observers};
   heartbeat_probe heartbeats;
   verification_probe verifications;
   hot_store_probe hot_state;
@@ -116,7 +116,7 @@ struct gateway::implementation final : shard_services {
   caf::actor_system system;
   std::vector<progress_shard_actor> shards;
   session_directory sessions;
-  std::optional<session_surroundings> around_sessions;
+  std::optional<session_dependencies> session_deps;
   std::unique_ptr<checkpointer> checkpoints;
   std::unique_ptr<hot_writer> writer;
   std::unique_ptr<store_reader> reader;

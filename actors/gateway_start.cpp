@@ -56,7 +56,7 @@ gateway::implementation::implementation(gateway_options given)
   auto first_hot = options.make_hot_store();
   const bool hot_is_there = admit_hot_store(*first_hot);
 
-  checkpoints = std::make_unique<checkpointer>(checkpointer::surroundings{
+  checkpoints = std::make_unique<checkpointer>(checkpointer::dependencies{
       .hot = options.make_hot_store(),
       .behind = options.make_ledger(),
       .probe = ledger_state,
@@ -76,7 +76,7 @@ gateway::implementation::implementation(gateway_options given)
   start_writer(std::move(first_hot), std::move(first_ledger), hot_is_there);
   start_reader();
   start_shards();
-  around_sessions.emplace(session_surroundings{
+  session_deps.emplace(session_dependencies{
       .policy = options.policy,
       .addresses = addresses,
       .probe = verifications,
@@ -93,7 +93,7 @@ gateway::implementation::implementation(gateway_options given)
 void gateway::implementation::start_writer(std::unique_ptr<storage::hot_store> hot,
                                            std::unique_ptr<storage::ledger> behind,
                                            bool hot_is_there) {
-  writer = std::make_unique<hot_writer>(hot_writer::surroundings{
+  writer = std::make_unique<hot_writer>(hot_writer::dependencies{
       .hot = std::move(hot),
       .behind = std::move(behind),
       .hot_probe = hot_state,
@@ -115,7 +115,7 @@ void gateway::implementation::start_writer(std::unique_ptr<storage::hot_store> h
 }
 
 void gateway::implementation::start_reader() {
-  reader = std::make_unique<store_reader>(store_reader::surroundings{
+  reader = std::make_unique<store_reader>(store_reader::dependencies{
       .hot = options.make_hot_store(),
       .behind = options.make_ledger(),
       .known = known,
@@ -123,7 +123,7 @@ void gateway::implementation::start_reader() {
       .now = options.now,
       .hot_answered_elsewhere = [this] { return hot_state.health_answers.load(); },
       .ledger_answered_elsewhere = [this] { return ledger_state.health_answers.load(); },
-      .screened_again = [this](heartbeat_job_ptr job) { supplied(std::move(job)); },
+      .screened_again = [this](heartbeat_job_ptr job) { loaded(std::move(job)); },
       // A made-up module costs a look into the ledger, as a made-up device does.
       .in_vain = [this](const heartbeat_job& job) { addresses.failed(job.peer, options.now()); },
       .found =
@@ -136,7 +136,7 @@ void gateway::implementation::start_reader() {
 }
 
 void gateway::implementation::start_watcher(std::int64_t last_change) {
-  look_out = std::make_unique<watcher>(watcher::surroundings{
+  look_out = std::make_unique<watcher>(watcher::dependencies{
       .hot = options.make_hot_store(),
       .behind = options.make_ledger(),
       .known = known,
@@ -172,11 +172,11 @@ bool gateway::implementation::admit_hot_store(storage::hot_store& hot) {
     return false;
   }
   hot_state.up = true;
-  hot_state.worth = health->worth;
+  hot_state.durability = health->durability;
   hot_state.description.set(health->description);
-  if (health->worth < options.require_durability)
+  if (health->durability < options.require_durability)
     throw std::runtime_error(
-        "store.hot: an acknowledgement would be worth less than store.require_durability "
+        "store.hot: an acknowledgement would be less durable than store.require_durability "
         "demands: " +
         health->description);
   return true;
@@ -199,18 +199,18 @@ void gateway::implementation::start_shards() {
   for (std::uint32_t i = 0; i < shard_probes.size(); ++i)
     shards.push_back(system.spawn(
         progress_shard,
-        shard_surroundings{.index = i,
+        shard_dependencies{.index = i,
                            .services = *this,
                            .probe = shard_probes[i],
                            .hot = hot_state,
                            .now = options.now,
                            .monotonic_us = options.monotonic_us,
                            .watching = &watching,
-                           .cannot_go_on = [this](const std::string& why) { give_up(why); }}));
+                           .on_fatal = [this](const std::string& why) { stop_after_fatal(why); }}));
 }
 
-void gateway::implementation::give_up(const std::string& why) const {
-  if (options.cannot_go_on) return options.cannot_go_on(why);
+void gateway::implementation::stop_after_fatal(const std::string& why) const {
+  if (options.on_fatal) return options.on_fatal(why);
   options.log(log_level::error, "gateway", why + "; the process ends");
   std::abort();
 }

@@ -37,7 +37,7 @@ gateway_statistics gateway::statistics() const {
   s.hot = {self.hot_state.up,
            self.hot_state.degraded,
            self.hot_state.description.get(),
-           self.hot_state.worth,
+           self.hot_state.durability,
            summarize(self.hot_state.latency),
            self.hot_state.failures,
            self.hot_state.last_failure.get()};

@@ -3,6 +3,7 @@
 
 #include "actors/credit/screening.hpp"
 #include "actors/gateway_implementation.hpp"
+#include "actors/shared/actor_limits.hpp"
 
 namespace watchkeeper::actors {
 
@@ -32,7 +33,7 @@ void gateway::implementation::send(outbox& out) {
   out.clear();
 }
 
-void gateway::implementation::supplied(heartbeat_job_ptr job) {
+void gateway::implementation::loaded(heartbeat_job_ptr job) {
   // A session that has verified something is found in the directory, or has ended since.
   if (after_reading.known.memory) after_reading = {};
   after_reading.waits = false;
@@ -42,7 +43,7 @@ void gateway::implementation::supplied(heartbeat_job_ptr job) {
 }
 
 void gateway::implementation::submit(heartbeat_request&& request, route& last, outbox& out) {
-  const bool admitted = heartbeats.admit(limits::heartbeats_in_flight_max);
+  const bool admitted = heartbeats.admit(actor_limits::heartbeats_in_flight_max);
   if (!admitted) {
     heartbeat_result result;
     result.outcome.why = problem::overloaded;
@@ -71,9 +72,9 @@ void gateway::implementation::screen(heartbeat_job_ptr job, route& last, outbox&
   using kind = screening_verdict::kind;
   const auto now_ms = options.now();
   const auto verdict = screen_job(*job, options.policy, known, addresses, now_ms);
-  auto wait_for = [&](store_reader::lacking what) {
+  auto wait_for = [&](store_reader::missing what) {
     last.waits = true;
-    reader->supply(std::move(job), what);
+    reader->load(std::move(job), what);
   };
   switch (verdict.what) {
     case kind::refused:
@@ -81,13 +82,13 @@ void gateway::implementation::screen(heartbeat_job_ptr job, route& last, outbox&
       if (verdict.why == problem::unknown_device) addresses.failed(job->peer, now_ms);
       return job->refuse(verdict.why, verdict.detail, verdict.retry_after_ms);
     case kind::device_unknown:
-      return wait_for(store_reader::lacking::device);
+      return wait_for(store_reader::missing::device);
     case kind::module_unknown:
-      return wait_for(store_reader::lacking::module);
+      return wait_for(store_reader::missing::module);
     case kind::assignment_unknown:
-      return wait_for(store_reader::lacking::assignment);
+      return wait_for(store_reader::missing::assignment);
     case kind::pass:
-      if (last.waits) return wait_for(store_reader::lacking::device);
+      if (last.waits) return wait_for(store_reader::missing::device);
       break;
   }
   const auto key = job->credit.session_key();
@@ -100,7 +101,7 @@ void gateway::implementation::screen(heartbeat_job_ptr job, route& last, outbox&
     // No actor for a session that nothing is known of: it could only say so.
     if (!last.known.actor) return refuse_without_key(*job);
     if (last.known.memory) {
-      const auto mac = verify_mac(*job, *last.known.memory, *around_sessions);
+      const auto mac = verify_mac(*job, *last.known.memory, *session_deps);
       if (mac == mac_verdict::refused) return;
       if (mac == mac_verdict::holds) {
         const auto shard = shard_of(job->credit.student, shards.size());
@@ -108,7 +109,7 @@ void gateway::implementation::screen(heartbeat_job_ptr job, route& last, outbox&
       }
     }
   }
-  if (!last.known.actor) last.known.actor = system.spawn(session, &*around_sessions);
+  if (!last.known.actor) last.known.actor = system.spawn(session, &*session_deps);
   caf::anon_send(last.known.actor, std::move(job));
 }
 

@@ -35,7 +35,7 @@ struct hot_store_statistics {
   bool up = false;
   bool degraded = false;  // acknowledgements go through the ledger
   std::string description;
-  storage::durability worth = storage::durability::memory;
+  storage::durability_level durability = storage::durability_level::memory;
   latency_summary latency;  // of a call
   std::uint64_t failures = 0;
   std::string last_failure;

@@ -18,6 +18,7 @@
 
 #include "actors/credit/progress_shard.hpp"
 #include "actors/heatmap/heatmap.hpp"
+#include "actors/shared/actor_limits.hpp"
 
 namespace {
 
@@ -84,7 +85,7 @@ class driven_shard {
 
  private:
   heartbeat_job_ptr job(std::size_t which) {
-    (void)probe_.admit(limits::heartbeats_in_flight_max);
+    (void)probe_.admit(actor_limits::heartbeats_in_flight_max);
     auto made = std::make_shared<heartbeat_job>(heartbeat_request{"", listener_, 0, {}}, probe_,
                                                 &no_clock, nullptr);
     const auto number = static_cast<std::int64_t>(heartbeats_of_[which]++);
@@ -144,7 +145,7 @@ class driven_shard {
 using driven_shards = std::vector<std::unique_ptr<driven_shard>>;
 
 driven_shards make_shards(std::size_t pairs) {
-  const auto count = (pairs + limits::shard_pairs_max - 1) / limits::shard_pairs_max;
+  const auto count = (pairs + actor_limits::shard_pairs_max - 1) / actor_limits::shard_pairs_max;
   driven_shards made;
   for (std::size_t i = 0; i < count; ++i)
     made.push_back(std::make_unique<driven_shard>(pairs / count + (i < pairs % count ? 1 : 0)));

@@ -4,7 +4,7 @@
 //   redis_bench <url of an empty Redis> [students] [groups] [batch]
 //
 // Two ways by turns, each with students of its own: `credit`, where Redis decides (wk_credit), and
-// `swap`, where the gateway does and Redis compares and writes (wk_swap), as it is by default.
+// `cas`, where the gateway does and Redis compares and writes (wk_cas), as it is by default.
 //
 // Each student plays one module in one session, forward, a heartbeat every 10 s of the clock that
 // the requests carry. Sessions began at different times, so that in every round some have to be
@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "storage/hot_store.hpp"
+#include "storage/limits.hpp"
 #include "storage/redis/connection.hpp"
 #include "storage/redis/store.hpp"
 
@@ -118,7 +119,7 @@ class school {
   std::size_t checkpoint() {
     std::size_t pairs = 0;
     for (partition_index p = 0; p < limits::partitions; ++p) {
-      const auto dirty = must(store_.read_dirty(p, limits::checkpoint_batch_pairs_max));
+      const auto dirty = must(store_.read_dirty(p, storage_limits::checkpoint_batch_pairs_max));
       must(store_.mark_clean(p, dirty));
       pairs += dirty.size();
     }
@@ -132,7 +133,7 @@ class school {
       for (const auto& answer : must(store_.apply(std::span(requests_).subspan(at, size))))
         if (answer.how != storage::applied_credit::state::done ||
             answer.outcome.credited_ms != 10'000)
-          throw std::runtime_error("a heartbeat was not credited");
+          throw std::runtime_error("a heartbeat was not through_credit");
     }
   }
 
@@ -177,10 +178,10 @@ void run(const std::string& url, std::size_t students, int groups,
   if (!address) throw std::runtime_error("not the URL of a Redis: " + url);
   observed_redis redis(*address);
   if (redis.keys() != 0) throw std::runtime_error("this Redis is in use: give an empty one");
-  storage::redis_store credit_store(*address, {.swap = false});
-  storage::redis_store swap_store(*address);
+  storage::redis_store credit_store(*address, {.cas = false});
+  storage::redis_store cas_store(*address);
   fmt::print("{}; {} students each way, {} heartbeats a batch size and way\n",
-             must(swap_store.health()).description, students,
+             must(cas_store.health()).description, students,
              students * static_cast<std::size_t>(groups * rounds_a_checkpoint));
 
   // A rewrite of the log in the midst of a run would count for whatever batch size it meets.
@@ -188,7 +189,7 @@ void run(const std::string& url, std::size_t students, int groups,
       std::vector{storage::redis_command{"CONFIG", "SET", "auto-aof-rewrite-percentage", "0"}});
 
   const auto empty_bytes = redis.info("used_memory");
-  school ways[] = {{credit_store, students, "student"}, {swap_store, students, "learner"}};
+  school ways[] = {{credit_store, students, "student"}, {cas_store, students, "learner"}};
   const auto full_bytes = redis.info("used_memory");
   fmt::print("memory: {:.0f} bytes a student of one pair and one session, all keys together\n",
              (full_bytes - empty_bytes) / static_cast<double>(2 * students));
@@ -218,7 +219,7 @@ void run(const std::string& url, std::size_t students, int groups,
       }
     for (int way = 0; way < 2; ++way)
       fmt::print("{:>8} {:>7} {:>18.2f} {:>18.2f} {:>14.0f} {:>12.0f} {:>20.2f}\n", batch,
-                 way == 0 ? "credit" : "swap", best[way].cpu_us, best[way].client_cpu_us,
+                 way == 0 ? "credit" : "cas", best[way].cpu_us, best[way].client_cpu_us,
                  best[way].heartbeats_a_second, best[way].log_bytes, best[way].checkpoint_us);
     fmt::print("{:>8} {:>7} {:>18.2f}\n", "", "ratio", best[1].cpu_us / best[0].cpu_us);
     std::fflush(stdout);
@@ -258,7 +259,7 @@ int main(int argc, char** argv) {
   const auto groups = number(3, 4);
   const auto batch = number(4, 0);
   if (students < 1 || students > 1'000'000 || groups < 1 || groups > 1000 || batch < 0 ||
-      batch > static_cast<long>(limits::batch_heartbeats_max)) {
+      batch > static_cast<long>(storage_limits::batch_heartbeats_max)) {
     std::fputs("redis_bench: 1 to 1,000,000 students, 1 to 1000 groups, batches of 1 to 512\n",
                stderr);
     return 2;

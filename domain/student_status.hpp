@@ -8,43 +8,43 @@
 namespace watchkeeper {
 
 /// What a student may need in a module, the most pressing first.
-enum class attention : std::uint8_t {
-  skipping,     // went on and left out more than attention_gap_ms in one piece
-  stalled,      // not heard of for attention_stalled_ms
-  nearly_done,  // completion of at least attention_nearly_centipercent
+enum class student_status : std::uint8_t {
+  skipping,     // went on and left out more than skipping_gap_ms in one piece
+  stalled,      // not heard of for stalled_after_ms
+  nearly_done,  // completion of at least nearly_done_centipercent
   none,
   mastered,  // none either: at the end of a list
 };
 
-inline constexpr media_ms attention_gap_ms = 5'000;
-inline constexpr std::int64_t attention_stalled_ms = 24 * 3'600'000;
-inline constexpr std::int32_t attention_nearly_centipercent = 8'000;
+inline constexpr media_ms skipping_gap_ms = 5'000;
+inline constexpr std::int64_t stalled_after_ms = 24 * 3'600'000;
+inline constexpr std::int32_t nearly_done_centipercent = 8'000;
 
 /// The first that is true, in the order of the enum; of a module that is mastered none is. Left out
 /// is a part that was not seen before a part that was, or before the first, if playback is beyond
 /// it now (resume_ms): who goes back to it is on the way.
-inline attention attention_of(const progress& state, unix_ms now_ms) noexcept {
-  if (state.mastered_ms != 0) return attention::mastered;
+inline student_status student_status_of(const progress& state, unix_ms now_ms) noexcept {
+  if (state.mastered_ms != 0) return student_status::mastered;
   media_ms end_ms = 0;
   for (const auto& piece : state.covered.pieces()) {
     if (piece.from_ms >= state.resume_ms) break;
-    if (piece.from_ms - end_ms > attention_gap_ms) return attention::skipping;
+    if (piece.from_ms - end_ms > skipping_gap_ms) return student_status::skipping;
     end_ms = piece.to_ms;
   }
-  if (now_ms - state.updated_ms >= attention_stalled_ms) return attention::stalled;
+  if (now_ms - state.updated_ms >= stalled_after_ms) return student_status::stalled;
   if (completion_centipercent(state.covered.covered_ms(), state.duration_ms) >=
-      attention_nearly_centipercent)
-    return attention::nearly_done;
-  return attention::none;
+      nearly_done_centipercent)
+    return student_status::nearly_done;
+  return student_status::none;
 }
 
-constexpr std::string_view name_of(attention what) noexcept {
+constexpr std::string_view name_of(student_status what) noexcept {
   switch (what) {
-    case attention::skipping:
+    case student_status::skipping:
       return "skipping";
-    case attention::stalled:
+    case student_status::stalled:
       return "stalled";
-    case attention::nearly_done:
+    case student_status::nearly_done:
       return "nearly_done";
     default:
       return "none";

@@ -14,14 +14,14 @@ using answer_count = std::function<std::uint64_t()>;
 /// Remembers that a store hung, so that not everybody has to wait for its time limit: after a call
 /// that failed late it is not asked for a while, nor before it has answered somebody who may wait.
 /// One that refuses at once costs nothing, and is asked again. Thread: one.
-class hang_guard {
+class circuit_breaker {
  public:
   static constexpr std::int64_t late_ms = 300;
   static constexpr std::int64_t pause_ms = 3'000;
 
-  hang_guard() = default;
+  circuit_breaker() = default;
   /// `answered`: nothing where nobody waits for the store.
-  explicit hang_guard(answer_count answered) : answered_(std::move(answered)) {}
+  explicit circuit_breaker(answer_count answered) : answered_(std::move(answered)) {}
 
   [[nodiscard]] bool blocks(unix_ms now_ms) const {
     if (!hung_) return false;

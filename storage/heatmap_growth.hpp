@@ -69,14 +69,14 @@ inline bool place_part(bin_sums& sums, std::int64_t part, const heatmap_part& bi
 }
 
 /// Counts the heatmaps of all modules anew, one transaction each; ends with the first failure.
-inline stored<ok_t> recount_all_heatmaps(ledger& book) {
+inline stored<ok_t> recount_all_heatmaps(ledger& ledger) {
   std::optional<module_id> module;
   for (;;) {
-    auto next = book.next_watched_module(module);
+    auto next = ledger.next_watched_module(module);
     if (!next) return next.error();
     if (!*next) return ok;
     module = *next;
-    if (auto done = book.recount_heatmap(*module, true); !done) return done.error();
+    if (auto done = ledger.recount_heatmap(*module, true); !done) return done.error();
   }
 }
 

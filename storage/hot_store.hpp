@@ -10,6 +10,7 @@
 #include "domain/credit.hpp"
 #include "domain/ids.hpp"
 #include "domain/progress.hpp"
+#include "storage/limits.hpp"
 #include "storage/storage_error.hpp"
 
 namespace watchkeeper::storage {
@@ -48,7 +49,7 @@ struct hot_request {
 };
 
 struct hot_store_health {
-  durability worth = durability::memory;
+  durability_level durability = durability_level::memory;
   std::string description;  // "Redis 7.0.15, appendonly yes, appendfsync everysec"
   /// Another one than before: the store may have lost what it held. Nothing else is to be read in
   /// it.
@@ -69,7 +70,7 @@ class hot_store {
   /// Applies `apply_credit` to each request in order; the answer has one element a request.
   /// Requests of a student that was erased: outcome rejected, unknown_device. Everything that is
   /// `done` is durable when this returns. A failure as a whole means that each element may or may
-  /// not have taken effect. Precondition: at most limits::batch_heartbeats_max requests.
+  /// not have taken effect. Precondition: at most storage_limits::batch_heartbeats_max requests.
   virtual stored<std::vector<applied_credit>> apply(std::span<const hot_request> requests) = 0;
 
   virtual stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) = 0;
@@ -102,10 +103,10 @@ class hot_store {
   virtual stored<ok_t> mark_clean(partition_index partition, std::span<const dirty_pair> pairs) = 0;
   virtual stored<std::uint64_t> dirty_count() = 0;
 
-  /// Forgets everything of the student and refuses credit for limits::student_ttl_ms, so that a
-  /// heartbeat on its way brings nothing back. `readmit` ends the refusal (the student enrols
-  /// anew). Replay windows stay until limits::session_ttl_ms have passed, so that a heartbeat from
-  /// before the erasure is not credited after a readmission either.
+  /// Forgets everything of the student and refuses credit for storage_limits::student_ttl_ms, so
+  /// that a heartbeat on its way brings nothing back. `readmit` ends the refusal (the student
+  /// enrols anew). Replay windows stay until storage_limits::session_ttl_ms have passed, so that a
+  /// heartbeat from before the erasure is not credited after a readmission either.
   virtual stored<ok_t> erase(const student_id& student) = 0;
   virtual stored<ok_t> readmit(const student_id& student) = 0;
 
@@ -117,11 +118,13 @@ class hot_store {
 /// (storage/redis/url.hpp checks one beforehand). Time limits: 1 s to connect, 2 s a call.
 /// Null when `url` is not of that form.
 std::unique_ptr<hot_store> make_redis_store(const std::string& url);
-/// A SQLite file of its own in WAL mode, made if absent; one transaction a batch. `worth` log:
+/// A SQLite file of its own in WAL mode, made if absent; one transaction a batch. `durability` log:
 /// synchronous = NORMAL; fsync: FULL.
-std::unique_ptr<hot_store> make_embedded_store(const std::string& path, durability worth);
+std::unique_ptr<hot_store> make_embedded_store(const std::string& path,
+                                               durability_level durability);
 /// The reference model; also serves while the hot store is away. Not shared between instances.
 /// Holds at most `pairs_max` pairs: a merge that would create one more is `refused`.
-std::unique_ptr<hot_store> make_memory_store(std::size_t pairs_max = limits::shard_pairs_max);
+std::unique_ptr<hot_store> make_memory_store(
+    std::size_t pairs_max = storage_limits::memory_store_pairs_max);
 
 }  // namespace watchkeeper::storage

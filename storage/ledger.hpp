@@ -15,6 +15,7 @@
 #include "domain/module.hpp"
 #include "domain/progress.hpp"
 #include "storage/hot_store.hpp"
+#include "storage/limits.hpp"
 #include "storage/storage_error.hpp"
 
 namespace watchkeeper::storage {
@@ -56,7 +57,7 @@ struct module_summary {
 };
 
 /// A console session that somebody signed out of.
-struct console_session_end {
+struct revoked_login {
   std::array<std::uint8_t, 16> id{};
   unix_ms expires_ms = 0;  // when it would have ended by itself
 };
@@ -104,8 +105,8 @@ struct page {
 /// Thread: each instance is used by one thread at a time and blocks; it connects by itself and
 /// again after a failure. Calls are transactions: a failure as a whole changes nothing, save that
 /// of `unavailable` the effect is unknown. Writes are idempotent. Paging: an empty cursor starts;
-/// `limit` is brought into 1 … limits::list_items_max; items come in the byte order of their ids. A
-/// cursor that no page gave (it is no id) yields an empty page.
+/// `limit` is brought into 1 … storage_limits::list_items_max; items come in the byte order of
+/// their ids. A cursor that no page gave (it is no id) yields an empty page.
 class ledger {
  public:
   virtual ~ledger() = default;
@@ -128,7 +129,7 @@ class ledger {
   /// threshold
   /// (`now_ms`, unless the state brings its own), and creates the completion of each mastered pair
   /// that has none. Gives the united states in the order of `pairs`. At most
-  /// limits::checkpoint_batch_pairs_max pairs, each once.
+  /// storage_limits::checkpoint_batch_pairs_max pairs, each once.
   /// The threshold and the duration are the catalogue's; of a module it does not hold, 95.00 % of
   /// the state's own duration (a duration of 0 masters nothing).
   /// Pairs of a student who was erased within registry_change_retention_ms, and has enrolled no
@@ -167,7 +168,7 @@ class ledger {
   /// Adds plays. `sequence` grows by one with each addition of a `writer` (an id of the process, 1
   /// to 64 characters): one that was made already is not made again, so that it may be repeated
   /// after `unavailable`, by the same writer and within a day. At most
-  /// limits::heatmap_play_modules_max.
+  /// storage_limits::heatmap_play_modules_max.
   virtual stored<ok_t> add_plays(std::span<const heatmap_delta> plays, std::string_view writer,
                                  std::int64_t sequence) = 0;
   /// Counts a module's viewers anew from every pair's coverage, in the bins of the catalogue's
@@ -188,7 +189,7 @@ class ledger {
 
   // Devices. `put_device`: true when done; false when the kid is enrolled for another student (then
   // nothing changes). Putting a revoked device again enrols it again; `created_ms` stays the first.
-  // `devices_of`: oldest first, at most limits::list_items_max.
+  // `devices_of`: oldest first, at most storage_limits::list_items_max.
   virtual stored<bool> put_device(const device_record& device) = 0;
   virtual stored<std::vector<std::optional<device_record>>> get_devices(
       std::span<const thumbprint> kids) = 0;
@@ -210,10 +211,8 @@ class ledger {
 
   // Console sessions that were ended. Writing is idempotent, and forgets those that would have
   // ended by themselves by `now_ms`; reading gives those that would not, the longest first.
-  virtual stored<ok_t> end_console_sessions(std::span<const console_session_end> ended,
-                                            unix_ms now_ms) = 0;
-  virtual stored<std::vector<console_session_end>> ended_console_sessions(unix_ms now_ms,
-                                                                          std::size_t limit) = 0;
+  virtual stored<ok_t> revoke_logins(std::span<const revoked_login> ended, unix_ms now_ms) = 0;
+  virtual stored<std::vector<revoked_login>> revoked_logins(unix_ms now_ms, std::size_t limit) = 0;
 
   /// Changes after `after_sequence`, oldest first; `last_change` where to start.
   virtual stored<std::vector<registry_change>> changes(std::int64_t after_sequence,

@@ -6,9 +6,9 @@
 #include <string_view>
 #include <utility>
 
-#include "domain/limits.hpp"
 #include "domain/progress.hpp"
 #include "storage/ledger.hpp"
+#include "storage/limits.hpp"
 
 /// What both ledgers do alike.
 namespace watchkeeper::storage {
@@ -18,7 +18,7 @@ namespace watchkeeper::storage {
 inline constexpr unsigned forget_after_idle_polls = 256;
 
 inline std::size_t page_items(std::size_t limit) noexcept {
-  return std::clamp<std::size_t>(limit, 1, limits::list_items_max);
+  return std::clamp<std::size_t>(limit, 1, storage_limits::list_items_max);
 }
 
 /// A cursor is the id of the last item of the page before. False: it is none.

@@ -30,8 +30,8 @@ inline bool is_of_single_pairs(const storage_failure& failure) noexcept {
 template <class T>
 using stored = result<T, storage_failure>;
 
-/// What a write is worth once it has returned.
-enum class durability : std::uint8_t {
+/// What a write survives once it has returned.
+enum class durability_level : std::uint8_t {
   memory,  // gone when the store's process ends
   log,     // survives the end of any process; a machine that loses power may lose the last second
   fsync,   // on the disk

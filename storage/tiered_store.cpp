@@ -1,4 +1,5 @@
 #include "storage/tiered_store.hpp"
+#include "storage/limits.hpp"
 
 #include <algorithm>
 #include <numeric>
@@ -73,14 +74,14 @@ bool tiered_store::apply_hot(std::span<const tiered_request> requests, results& 
   std::vector<std::size_t> missing;
   for (std::size_t i = 0; i < out.size(); ++i)
     if (out[i].how == applied_credit::state::pair_missing) missing.push_back(i);
-  if (missing.empty() || supply_missing(requests, missing, out)) return true;
+  if (missing.empty() || load_missing(requests, missing, out)) return true;
   // The hot store broke off in between: what is still missing goes through the ledger.
   apply_through_ledger(requests, missing, out, requests.front().credit.now_ms);
   return true;
 }
 
 template <class Question>
-auto tiered_store::ask_ledger(hang_guard& guard, unix_ms now_ms, Question question)
+auto tiered_store::ask_ledger(circuit_breaker& guard, unix_ms now_ms, Question question)
     -> decltype(question()) {
   const auto began_ms = ended(now_ms);
   if (guard.blocks(began_ms))
@@ -93,8 +94,8 @@ auto tiered_store::ask_ledger(hang_guard& guard, unix_ms now_ms, Question questi
   return answer;
 }
 
-bool tiered_store::supply_missing(std::span<const tiered_request> requests,
-                                  const std::vector<std::size_t>& missing, results& out) {
+bool tiered_store::load_missing(std::span<const tiered_request> requests,
+                                const std::vector<std::size_t>& missing, results& out) {
   const auto keys = distinct_pairs(requests, missing);
   std::vector<pair_progress> states(keys.size());
   for (std::size_t i = 0; i < keys.size(); ++i) states[i].key = keys[i];
@@ -292,7 +293,7 @@ stored<ok_t> tiered_store::give_to_hot_store(std::span<const pair_progress> pair
   return ok;
 }
 
-void tiered_store::look_around(unix_ms now_ms) {
+void tiered_store::probe(unix_ms now_ms) {
   if (degraded_) return try_recover(now_ms);
   // A clock that was set back must not stretch the wait.
   if (now_ms < next_look_ms_ && next_look_ms_ - now_ms <= look_interval_ms) return;
@@ -330,7 +331,7 @@ bool tiered_store::give_overlay_back() {
   for (const auto& [key, state] : overlay_.pairs) {
     if (overlay_.erased.contains(key.student) || state == progress{}) continue;
     states.push_back({key, state});
-    if (states.size() == limits::batch_heartbeats_max && !flush()) return false;
+    if (states.size() == storage_limits::batch_heartbeats_max && !flush()) return false;
   }
   return states.empty() || flush();
 }

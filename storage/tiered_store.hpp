@@ -14,6 +14,7 @@
 #include "storage/circuit_breaker.hpp"
 #include "storage/hot_store.hpp"
 #include "storage/ledger.hpp"
+#include "storage/limits.hpp"
 
 namespace watchkeeper::storage {
 
@@ -65,7 +66,8 @@ class tiered_store {
   tiered_store(hot_store& hot, ledger& behind, observer told, capacity most = {200'000, 400'000});
 
   /// One element a request, in order; `done` or `failed`, never `pair_missing`. `covered` is set
-  /// for each `done` request without `known`. At most limits::batch_heartbeats_max requests.
+  /// for each `done` request without `known`. At most storage_limits::batch_heartbeats_max
+  /// requests.
   std::vector<applied_credit> apply(std::span<const tiered_request> requests, unix_ms now_ms);
 
   /// Unites states that may be in no store yet: into the hot store, or (degraded) into the ledger.
@@ -73,7 +75,7 @@ class tiered_store {
 
   /// For the owner to call when there is no traffic: tries to leave degraded mode, or looks whether
   /// the hot store is still there, so that nobody has to lose time to learn that it is not.
-  void look_around(unix_ms now_ms);
+  void probe(unix_ms now_ms);
   /// Enters degraded mode: the hot store was not there at start.
   void start_degraded(const std::string& why) { enter_degraded(why, 0); }
 
@@ -114,8 +116,8 @@ class tiered_store {
   };
 
   bool apply_hot(std::span<const tiered_request> requests, results& out);
-  bool supply_missing(std::span<const tiered_request> requests,
-                      const std::vector<std::size_t>& missing, results& out);
+  bool load_missing(std::span<const tiered_request> requests,
+                    const std::vector<std::size_t>& missing, results& out);
   void apply_through_ledger(std::span<const tiered_request> requests,
                             const std::vector<std::size_t>& which, results& out, unix_ms now_ms);
   /// False: the ledger did not answer. Pairs for which there is no room are left out.
@@ -123,7 +125,8 @@ class tiered_store {
                          const std::vector<std::size_t>& which, unix_ms now_ms);
   /// What it answers; a failure is noted. One that has hung is not asked.
   template <class Question>
-  auto ask_ledger(hang_guard& guard, unix_ms now_ms, Question question) -> decltype(question());
+  auto ask_ledger(circuit_breaker& guard, unix_ms now_ms, Question question)
+      -> decltype(question());
   /// Into the ledger; the observer is told of what its heatmaps grew by.
   stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs, unix_ms now_ms);
   void try_recover(unix_ms now_ms);
@@ -148,7 +151,7 @@ class tiered_store {
   std::uint64_t answers_before_ = 0;  // elsewhere, until the last failure here
   unix_ms next_look_ms_ = 0;
   // Apart: rows that somebody has locked for long can be read.
-  hang_guard reads_hang_, writes_hang_;
+  circuit_breaker reads_hang_, writes_hang_;
   overlay overlay_;
 };
 

@@ -1,4 +1,5 @@
 #include "actors/credit/progress_shard.hpp"
+#include "storage/limits.hpp"
 
 #include <algorithm>
 #include <caf/sec.hpp>
@@ -40,54 +41,54 @@ storage::tiered_request progress_shard_core::request_of(heartbeat_job& job, unix
 
 void progress_shard_core::join_batch() {
   auto& job = waiting_.back();
-  if (!under_way_ || !under_way_->join(request_of(*job, around_.now()))) return;
+  if (!in_flight_ || !in_flight_->join(request_of(*job, deps_.now()))) return;
   parked_.push_back(std::move(job));
   waiting_.pop_back();
-  bump(around_.probe.batch_heartbeats);
-  if (parked_.size() > around_.probe.batch_size_max) around_.probe.batch_size_max = parked_.size();
+  bump(deps_.probe.batch_heartbeats);
+  if (parked_.size() > deps_.probe.batch_size_max) deps_.probe.batch_size_max = parked_.size();
 }
 
 void progress_shard_core::send_batch() {
   if (waiting_.empty()) return;
   auto batch = std::make_shared<credit_batch>();
-  const auto count = std::min(waiting_.size(), limits::batch_heartbeats_max);
-  batch->shard = around_.index;
+  const auto count = std::min(waiting_.size(), storage_limits::batch_heartbeats_max);
+  batch->shard = deps_.index;
   batch->count = count;
   batch->requests.reserve(count);
   parked_.reserve(count);
-  const auto now_ms = around_.now();
+  const auto now_ms = deps_.now();
   for (std::size_t i = 0; i < count; ++i) {
     auto& job = waiting_.front();
     batch->requests.push_back(request_of(*job, now_ms));
     parked_.push_back(std::move(job));
     waiting_.pop_front();
   }
-  bump(around_.probe.batches);
-  bump(around_.probe.batch_heartbeats, count);
-  if (count > around_.probe.batch_size_max) around_.probe.batch_size_max = count;
-  batch->sent_at_us = around_.monotonic_us();
-  under_way_ = batch;
-  epoch_of_batch_ = around_.hot.refill_epoch.load(std::memory_order_acquire);
-  around_.services.store(std::move(batch));
+  bump(deps_.probe.batches);
+  bump(deps_.probe.batch_heartbeats, count);
+  if (count > deps_.probe.batch_size_max) deps_.probe.batch_size_max = count;
+  batch->sent_at_us = deps_.monotonic_us();
+  in_flight_ = batch;
+  epoch_of_batch_ = deps_.hot.refill_epoch.load(std::memory_order_acquire);
+  deps_.services.store(std::move(batch));
 }
 
 void progress_shard_core::stored(credit_batch& batch) {
-  around_.probe.batch_latency.record_us(around_.monotonic_us() - batch.sent_at_us);
+  deps_.probe.batch_latency.record_us(deps_.monotonic_us() - batch.sent_at_us);
   // The next batch goes out before this one's replies: the store works while they are sent.
   auto replies = std::move(parked_);
   parked_.clear();
-  under_way_.reset();
+  in_flight_.reset();
   std::vector<storage::pair_progress> mastered;
   for (std::size_t i = 0; i < replies.size(); ++i) remember(batch.requests[i], batch.results[i]);
   erased_in_flight_.clear();
   // What this batch brought may have been lost while its results were on their way: the hand-over
   // of then did not know of it.
-  if (around_.hot.refill_epoch.load(std::memory_order_acquire) != epoch_of_batch_)
+  if (deps_.hot.refill_epoch.load(std::memory_order_acquire) != epoch_of_batch_)
     refill_epoch_ = epoch_of_batch_;
   send_batch();
   for (std::size_t i = 0; i < replies.size(); ++i)
     settle(*replies[i], batch.requests[i], batch.results[i], mastered);
-  if (!mastered.empty()) around_.services.checkpoint_now(std::move(mastered));
+  if (!mastered.empty()) deps_.services.checkpoint_now(std::move(mastered));
   refill_if_wanted();
   tell_probe();
 }
@@ -107,10 +108,10 @@ void progress_shard_core::remember(const storage::tiered_request& request,
     told.played = {credit.interval.from_ms, credit.interval.from_ms + outcome.credited_ms};
   coverage::intervals fresh;
   const auto* pair = update(request, applied, told, fresh);
-  if (!around_.watching) return;
+  if (!deps_.watching) return;
   told.fresh = {fresh.data(), fresh.size()};
   told.covered = pair ? &pair->state.covered : nullptr;
-  around_.watching->settled(told);
+  deps_.watching->settled(told);
 }
 
 held_pair* progress_shard_core::update(const storage::tiered_request& request,
@@ -158,7 +159,7 @@ held_pair* progress_shard_core::update(const storage::tiered_request& request,
   pair.used_ms = credit.now_ms;
   const auto changed = [&] {
     set_dirty(pair, true);
-    pair.dirtied_ms = around_.now();
+    pair.dirtied_ms = deps_.now();
     pair.handed_over = false;
   };
   // A duplicate's first answer may have been another gateway's, which died since: what came with it
@@ -172,7 +173,7 @@ held_pair* progress_shard_core::update(const storage::tiered_request& request,
     // The store went back in time: then what is known here stays, as what is not saved, until the
     // store has it again.
     if (state.covered.covered_ms() > outcome.now.covered_ms) {
-      (void)around_.services.refill({{credit.pair(), state}});
+      (void)deps_.services.refill({{credit.pair(), state}});
       changed();
       return pair.is_partial ? nullptr : &pair;
     }
@@ -229,7 +230,7 @@ void progress_shard_core::asked(std::shared_ptr<progress_query> query) {
     query->answer(std::optional<progress>(held->state));
     return;
   }
-  around_.services.load(std::move(query));
+  deps_.services.load(std::move(query));
 }
 
 void progress_shard_core::found(progress_query& query,
@@ -249,16 +250,15 @@ void progress_shard_core::checkpointed(unix_ms started_ms, unix_ms now_ms) {
   // A round cannot have found what the hot store had lost before: first that is handed over.
   // As long as that is not done nothing may be taken for clean that only memory may have.
   refill_if_wanted();
-  if (around_.services.has_unsaved_refills()) return tell_probe();
+  if (deps_.services.has_unsaved_refills()) return tell_probe();
   // One that failed was taken from the count after the epoch had moved: so look at that once more.
-  if (around_.hot.refill_epoch.load(std::memory_order_acquire) != refill_epoch_)
-    return tell_probe();
+  if (deps_.hot.refill_epoch.load(std::memory_order_acquire) != refill_epoch_) return tell_probe();
   // Nor what was handed over while the round was under way: it may have passed the pair by before.
   // What lies ahead of the clock, which is read after it, is of a clock that was set back since.
-  const auto refilled_ms = around_.hot.refilled_ms.load(std::memory_order_acquire);
-  if (refilled_ms >= started_ms && refilled_ms <= around_.now()) return tell_probe();
+  const auto refilled_ms = deps_.hot.refilled_ms.load(std::memory_order_acquire);
+  if (refilled_ms >= started_ms && refilled_ms <= deps_.now()) return tell_probe();
   // One pass does both: what is in the ledger is clean, and what is clean and idle is given up.
-  const auto idle_before_ms = now_ms - around_.idle_pair_ms;
+  const auto idle_before_ms = now_ms - deps_.idle_pair_ms;
   pairs_.erase_if([&](held_pair& pair) {
     // Not by updated_ms: that is when the batch went out, and the round may have passed the pair by
     // before the store had it.
@@ -280,7 +280,7 @@ void progress_shard_core::forget(const student_id& student) {
     return true;
   });
   // After what waited here: it was refused, which is not to be remembered either.
-  if (around_.watching) around_.watching->student_erased(student);
+  if (deps_.watching) deps_.watching->student_erased(student);
   tell_probe();
 }
 
@@ -290,7 +290,7 @@ void progress_shard_core::tick() {
 }
 
 void progress_shard_core::refill_if_wanted() {
-  const auto epoch = around_.hot.refill_epoch.load(std::memory_order_acquire);
+  const auto epoch = deps_.hot.refill_epoch.load(std::memory_order_acquire);
   if (epoch == refill_epoch_) return;
   if (epoch != handing_epoch_)
     pairs_.visit_while([](held_pair& pair) {
@@ -301,7 +301,7 @@ void progress_shard_core::refill_if_wanted() {
   std::vector<storage::pair_progress> unsaved;
   std::vector<held_pair*> of_them;
   const auto hand_over = [&] {
-    const bool taken = unsaved.empty() || around_.services.refill(std::move(unsaved));
+    const bool taken = unsaved.empty() || deps_.services.refill(std::move(unsaved));
     if (taken)
       for (auto* pair : of_them) pair->handed_over = true;
     unsaved.clear();
@@ -312,30 +312,30 @@ void progress_shard_core::refill_if_wanted() {
   bool all_taken = true;
   pairs_.visit_while([&](held_pair& pair) {
     if (!pair.dirty || pair.handed_over) return true;
-    pair.dirtied_ms = around_.now();
+    pair.dirtied_ms = deps_.now();
     unsaved.push_back({pair.key, pair.state});
     of_them.push_back(&pair);
-    if (unsaved.size() == limits::checkpoint_batch_pairs_max) all_taken = hand_over();
+    if (unsaved.size() == storage_limits::checkpoint_batch_pairs_max) all_taken = hand_over();
     return all_taken;
   });
   if (all_taken && hand_over()) refill_epoch_ = epoch;
 }
 
 void progress_shard_core::make_room() {
-  if (pairs_.size() < around_.pairs_max) return;
+  if (pairs_.size() < deps_.pairs_max) return;
   // Look at a few: a clean pair costs nothing to give up; a dirty one is in the hot store as well.
   const auto is_worse = [](const held_pair& a, const held_pair& b) {
     return a.dirty != b.dirty ? b.dirty : a.used_ms < b.used_ms;
   };
-  held_pair* victim = nullptr;
+  held_pair* candidate = nullptr;
   std::size_t looked_at = 0;
   pairs_.visit_while([&](held_pair& pair) {
-    if (!victim || is_worse(pair, *victim)) victim = &pair;
+    if (!candidate || is_worse(pair, *candidate)) candidate = &pair;
     return ++looked_at < 32;
   });
-  if (!victim) return;
-  set_dirty(*victim, false);
-  pairs_.erase(*victim);
+  if (!candidate) return;
+  set_dirty(*candidate, false);
+  pairs_.erase(*candidate);
 }
 
 void progress_shard_core::set_dirty(held_pair& pair, bool dirty) noexcept {
@@ -348,10 +348,10 @@ void progress_shard_core::set_dirty(held_pair& pair, bool dirty) noexcept {
 }
 
 void progress_shard_core::tell_probe() noexcept {
-  around_.probe.pairs.store(pairs_.size(), std::memory_order_relaxed);
-  around_.probe.dirty.store(dirty_, std::memory_order_relaxed);
-  around_.probe.parked.store(parked_.size(), std::memory_order_relaxed);
-  around_.probe.queued.store(waiting_.size(), std::memory_order_relaxed);
+  deps_.probe.pairs.store(pairs_.size(), std::memory_order_relaxed);
+  deps_.probe.dirty.store(dirty_, std::memory_order_relaxed);
+  deps_.probe.parked.store(parked_.size(), std::memory_order_relaxed);
+  deps_.probe.queued.store(waiting_.size(), std::memory_order_relaxed);
 }
 
 namespace {
@@ -369,16 +369,15 @@ std::string what_of(const std::exception_ptr& thrown) {
 }  // namespace
 
 progress_shard_actor::behavior_type progress_shard(
-    progress_shard_actor::stateful_pointer<progress_shard_state> self, shard_surroundings around) {
+    progress_shard_actor::stateful_pointer<progress_shard_state> self, shard_dependencies deps) {
   // An actor that throws is simply gone: what is sent to it is lost, and its students would be told
   // `overloaded` for ever. Every acknowledgement is in a store: a new process goes on from there.
-  self->set_exception_handler(
-      [cannot_go_on = around.cannot_go_on](std::exception_ptr& thrown) -> caf::error {
-        if (!cannot_go_on) std::abort();
-        cannot_go_on("a progress shard failed: " + what_of(thrown));
-        return caf::sec::runtime_error;
-      });
-  self->state.core.emplace(around);
+  self->set_exception_handler([on_fatal = deps.on_fatal](std::exception_ptr& thrown) -> caf::error {
+    if (!on_fatal) std::abort();
+    on_fatal("a progress shard failed: " + what_of(thrown));
+    return caf::sec::runtime_error;
+  });
+  self->state.core.emplace(deps);
   return {
       [self](credit_job& message) { self->state.core->take(std::move(message.job)); },
       [self](credit_jobs& message) { self->state.core->take(message.jobs); },

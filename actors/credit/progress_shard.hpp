@@ -12,30 +12,31 @@
 #include "actors/credit/actors.hpp"
 #include "actors/credit/pair_table.hpp"
 #include "actors/credit/shard_services.hpp"
+#include "actors/shared/actor_limits.hpp"
 #include "actors/shared/probes.hpp"
 #include "actors/shared/watch_observer.hpp"
 
 namespace watchkeeper::actors {
 
-struct shard_surroundings {
+struct shard_dependencies {
   std::uint32_t index = 0;
   shard_services& services;
   shard_probe& probe;
   hot_store_probe& hot;
   std::function<unix_ms()> now;
   std::function<std::uint64_t()> monotonic_us;
-  std::size_t pairs_max = limits::shard_pairs_max;
+  std::size_t pairs_max = actor_limits::shard_pairs_max;
   std::int64_t idle_pair_ms =
       600'000;                         // a clean pair is given up after so long without a heartbeat
   watch_observer* watching = nullptr;  // told of every heartbeat that is settled; may be null
   /// The actor has ended by a fault, and with it what only it held. Empty: std::abort().
-  std::function<void(const std::string& why)> cannot_go_on;
+  std::function<void(const std::string& why)> on_fatal;
 };
 
 /// The core of the shard, without its actor. One thread at a time.
 class progress_shard_core {
  public:
-  explicit progress_shard_core(const shard_surroundings& around) : around_(around) {}
+  explicit progress_shard_core(const shard_dependencies& deps) : deps_(deps) {}
   ~progress_shard_core();
   progress_shard_core(const progress_shard_core&) = delete;
   progress_shard_core& operator=(const progress_shard_core&) = delete;
@@ -68,13 +69,13 @@ class progress_shard_core {
   void set_dirty(held_pair& pair, bool dirty) noexcept;
   void tell_probe() noexcept;
 
-  const shard_surroundings around_;
+  const shard_dependencies deps_;
   held_pairs pairs_;
   std::uint64_t dirty_ = 0;
   std::deque<heartbeat_job_ptr>
-      waiting_;  // bounded by limits::heartbeats_in_flight_max at admission
+      waiting_;  // bounded by actor_limits::heartbeats_in_flight_max at admission
   std::vector<heartbeat_job_ptr> parked_;  // their batch is under way; same order as its requests
-  std::shared_ptr<credit_batch> under_way_;
+  std::shared_ptr<credit_batch> in_flight_;
   std::vector<student_id> erased_in_flight_;
   std::uint64_t handing_epoch_ = 0;
   std::uint64_t refill_epoch_ = 0;
@@ -87,6 +88,6 @@ struct progress_shard_state {
 };
 
 progress_shard_actor::behavior_type progress_shard(
-    progress_shard_actor::stateful_pointer<progress_shard_state> self, shard_surroundings around);
+    progress_shard_actor::stateful_pointer<progress_shard_state> self, shard_dependencies deps);
 
 }  // namespace watchkeeper::actors

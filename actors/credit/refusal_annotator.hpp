@@ -6,9 +6,9 @@
 namespace watchkeeper::actors {
 
 /// Tells of a refusal whose device it was: only the registry knows.
-class owner_telling final : public watch_observer {
+class refusal_annotator final : public watch_observer {
  public:
-  owner_telling(const registry& known, watch_observer& next) : known_(known), next_(next) {}
+  refusal_annotator(const registry& known, watch_observer& next) : known_(known), next_(next) {}
   void settled(const settled_heartbeat& heartbeat) noexcept override { next_.settled(heartbeat); }
   void refused(const refused_heartbeat& heartbeat) noexcept override {
     auto told = heartbeat;

@@ -16,8 +16,8 @@
 
 namespace watchkeeper::actors {
 
-/// What every session needs of its surroundings. Outlives the sessions; read-only to them.
-struct session_surroundings {
+/// What every session needs of its dependencies. Outlives the sessions; read-only to them.
+struct session_dependencies {
   const gateway_policy& policy;
   address_guard& addresses;
   verification_probe& probe;
@@ -35,14 +35,14 @@ struct session_surroundings {
 /// the actor's to say, behind the offers of keys that may be on their way to it.
 enum class mac_verdict : std::uint8_t { holds, refused, undecided };
 mac_verdict verify_mac(heartbeat_job& job, session_memory& session,
-                       const session_surroundings& around);
+                       const session_dependencies& deps);
 /// The answer to an HS256 heartbeat of a session that nothing is known of.
 void refuse_without_key(heartbeat_job& job);
 
 /// The core of the session, without its actor: verifies and decides.
 class session_core {
  public:
-  explicit session_core(const session_surroundings& surroundings) : around_(surroundings) {}
+  explicit session_core(const session_dependencies& dependencies) : deps_(dependencies) {}
 
   /// True: the heartbeat is authentic and goes on to its shard. False: it was answered.
   bool verify(heartbeat_job& job);
@@ -56,7 +56,7 @@ class session_core {
   bool signature_holds(const heartbeat_job& job);
   bool take_offer(heartbeat_job& job);
 
-  const session_surroundings& around_;
+  const session_dependencies& deps_;
   std::shared_ptr<const device_entry> device_;
   std::optional<crypto::signature_verifier> verifier_;
   std::shared_ptr<session_memory> memory_ = std::make_shared<session_memory>();
@@ -68,7 +68,7 @@ struct session_actor_state {
 };
 
 session_actor::behavior_type session(session_actor::stateful_pointer<session_actor_state> self,
-                                     const session_surroundings* surroundings);
+                                     const session_dependencies* dependencies);
 
 /// The shard of a student: the partition decides.
 inline std::size_t shard_of(const student_id& student, std::size_t shards) noexcept {

@@ -22,12 +22,12 @@ void session_directory::keep(const session_key_id& key, const known_session& ses
 }
 
 void session_directory::give_one_up(stripe& s) {
-  auto victim = s.sessions.begin();
+  auto candidate = s.sessions.begin();
   std::size_t looked_at = 0;
-  for (auto it = s.sessions.begin(); it != s.sessions.end() && looked_at < victims_looked_at;
+  for (auto it = s.sessions.begin(); it != s.sessions.end() && looked_at < candidates_examined_max;
        ++it, ++looked_at)
-    if (it->second.used_ms < victim->second.used_ms) victim = it;
-  if (victim != s.sessions.end()) s.sessions.erase(victim);
+    if (it->second.used_ms < candidate->second.used_ms) candidate = it;
+  if (candidate != s.sessions.end()) s.sessions.erase(candidate);
 }
 
 void session_directory::sweep(unix_ms before_ms) {

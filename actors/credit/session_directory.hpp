@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "actors/credit/actors.hpp"
-#include "domain/limits.hpp"
+#include "actors/shared/actor_limits.hpp"
 
 namespace watchkeeper::actors {
 
@@ -18,7 +18,7 @@ namespace watchkeeper::actors {
 /// starts anew with its next heartbeat.
 class session_directory {
  public:
-  explicit session_directory(std::size_t sessions_max = limits::sessions_max)
+  explicit session_directory(std::size_t sessions_max = actor_limits::sessions_max)
       : stripe_max_(sessions_max / stripes_ + 1) {}
 
   /// Null when there is none. Marks it as used.
@@ -34,7 +34,7 @@ class session_directory {
 
  private:
   static constexpr std::size_t stripes_ = 64;
-  static constexpr std::size_t victims_looked_at = 16;
+  static constexpr std::size_t candidates_examined_max = 16;
 
   struct entry {
     known_session session;

@@ -1,4 +1,6 @@
 #include "actors/heatmap/heatmap.hpp"
+#include "actors/shared/actor_limits.hpp"
+#include "storage/limits.hpp"
 
 #include <algorithm>
 #include <random>
@@ -67,7 +69,7 @@ void heatmap::drain() {
 module_overlay* heatmap::overlay_of(const module_id& module, const heatmap_layout& layout) {
   auto found = modules_.find(module);
   if (found == modules_.end()) {
-    if (modules_.size() >= limits::heatmap_modules_max) return nullptr;
+    if (modules_.size() >= actor_limits::heatmap_modules_max) return nullptr;
     found = modules_.try_emplace(module).first;
     found->second.layout = layout;
   }
@@ -88,7 +90,8 @@ void heatmap::apply(const std::vector<heatmap_event>& events) {
     if (!event.unread) continue;
     auto pair = overlay->unread.find(event.student);
     if (pair == overlay->unread.end()) {
-      if (unread_ >= limits::heatmap_unread_pairs_max) continue;  // the next checkpoint has it
+      if (unread_ >= actor_limits::heatmap_unread_pairs_max)
+        continue;  // the next checkpoint has it
       ++unread_;
       pair = overlay->unread.try_emplace(event.student).first;
     }
@@ -165,10 +168,11 @@ void heatmap::gather_plays() {
   std::lock_guard lock(mutex_);
   for (auto& [module, overlay] : modules_) {
     if (overlay.plays.empty()) continue;
-    if (under_way_.empty() || under_way_.back().plays.size() == limits::heatmap_play_modules_max)
-      under_way_.push_back({++sequence_, {}});
-    under_way_.back().plays.push_back({module, overlay.layout.duration_ms, overlay.plays});
-    overlay.plays_under_way = std::move(overlay.plays);
+    if (in_flight_.empty() ||
+        in_flight_.back().plays.size() == storage_limits::heatmap_play_modules_max)
+      in_flight_.push_back({++sequence_, {}});
+    in_flight_.back().plays.push_back({module, overlay.layout.duration_ms, overlay.plays});
+    overlay.plays_in_flight = std::move(overlay.plays);
     overlay.plays.clear();
   }
 }
@@ -179,12 +183,12 @@ std::optional<storage::storage_failure> heatmap::flush_plays(storage::ledger& be
   // gathered once that is through: there may be no other turn.
   bool gathered = false;
   for (;;) {
-    if (under_way_.empty()) {
+    if (in_flight_.empty()) {
       if (std::exchange(gathered, true)) return std::nullopt;
       gather_plays();
       continue;
     }
-    const auto& batch = under_way_.front();
+    const auto& batch = in_flight_.front();
     const auto turn = ledger_turn();
     if (auto done = behind.add_plays(batch.plays, writer_, batch.sequence); !done)
       return done.error();
@@ -193,7 +197,7 @@ std::optional<storage::storage_failure> heatmap::flush_plays(storage::ledger& be
       const auto found = modules_.find(delta.module);
       if (found == modules_.end()) continue;
       auto& overlay = found->second;
-      overlay.plays_under_way.clear();
+      overlay.plays_in_flight.clear();
       if (!overlay.row) continue;
       if (overlay.row->record)
         add_sums(overlay.row->record->bins.play_ms,
@@ -202,7 +206,7 @@ std::optional<storage::storage_failure> heatmap::flush_plays(storage::ledger& be
       else
         overlay.row.reset();  // there is a heatmap now
     }
-    under_way_.erase(under_way_.begin());
+    in_flight_.erase(in_flight_.begin());
   }
 }
 
@@ -231,8 +235,8 @@ std::optional<storage::storage_failure> heatmap::read_unread(const module_id& mo
       if (keys.size() == unread_at_once) break;
     }
   }
-  for (std::size_t first = 0; first < keys.size(); first += limits::list_items_max) {
-    const auto count = std::min(limits::list_items_max, keys.size() - first);
+  for (std::size_t first = 0; first < keys.size(); first += storage_limits::list_items_max) {
+    const auto count = std::min(storage_limits::list_items_max, keys.size() - first);
     auto rows = behind.read({keys.data() + first, count});
     if (!rows) return rows.error();
     std::lock_guard lock(mutex_);
@@ -260,7 +264,7 @@ storage::stored<storage::heatmap_record> heatmap::read_sums(const module_id& mod
     if (const auto found = modules_.find(module); found != modules_.end())
       row_wanted = !found->second.row;
     else
-      room = modules_.size() < limits::heatmap_modules_max;
+      room = modules_.size() < actor_limits::heatmap_modules_max;
   }
   storage::heatmap_record shown;
   if (!room) {

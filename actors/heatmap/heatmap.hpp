@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "actors/heatmap/overlay.hpp"
+#include "actors/shared/actor_limits.hpp"
 #include "actors/shared/watch_observer.hpp"
 #include "storage/hot_store.hpp"
 #include "storage/ledger.hpp"
@@ -89,7 +90,7 @@ class heatmap final : public watch_observer {
   void forget_rows();
 
   /// Heartbeats that are in no overlay, and whose plays are lost: more modules at once than
-  /// limits::heatmap_modules_max.
+  /// actor_limits::heatmap_modules_max.
   [[nodiscard]] std::uint64_t left_out() const noexcept { return left_out_; }
 
  private:
@@ -138,7 +139,7 @@ class heatmap final : public watch_observer {
   bool in_round_ = false;
   int others_for_rounds_ = 0;  // so many complete rounds more others are reckoned with
   // Plays on their way; touched by the checkpointer only.
-  std::vector<play_batch> under_way_;
+  std::vector<play_batch> in_flight_;
   std::int64_t sequence_ = 0;
   const std::string writer_;
   std::atomic<std::uint64_t> left_out_{0};

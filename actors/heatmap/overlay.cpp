@@ -16,7 +16,7 @@ bool nothing(const bin_sums& sums) noexcept {
 }  // namespace
 
 void module_overlay::change_layout(const heatmap_layout& to) {
-  for (auto* sums : {&before, &since, &doubtful, &grown, &plays, &plays_under_way})
+  for (auto* sums : {&before, &since, &doubtful, &grown, &plays, &plays_in_flight})
     if (!sums->empty()) *sums = rebinned(*sums, layout, to);
   if (row && !row->grown.empty()) row->grown = rebinned(row->grown, layout, to);
   layout = to;
@@ -83,7 +83,7 @@ void module_overlay::abandon_round() {
 
 bool module_overlay::empty() const noexcept {
   return !row && new_before + new_since == 0 && unread.empty() && nothing(before) &&
-         nothing(since) && nothing(grown) && nothing(plays) && nothing(plays_under_way);
+         nothing(since) && nothing(grown) && nothing(plays) && nothing(plays_in_flight);
 }
 
 storage::heatmap_record module_overlay::shown() const {
@@ -95,7 +95,7 @@ storage::heatmap_record module_overlay::shown() const {
     const auto credited = at(before, i) + at(since, i);
     const auto in_row = row ? at(row->grown, i) : 0;
     made.bins.viewer_ms[i] = credited > in_row ? credited - in_row : 0;
-    made.bins.play_ms[i] = at(plays, i) + at(plays_under_way, i);
+    made.bins.play_ms[i] = at(plays, i) + at(plays_in_flight, i);
   }
   made.students = new_before + new_since;
   // A row that was read in the middle of a round may have some of them: the others follow soon.

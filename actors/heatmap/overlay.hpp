@@ -42,7 +42,7 @@ struct module_overlay {
   };
   std::map<student_id, unread_pair> unread;
   // Plays: to be written, and being written.
-  bin_sums plays, plays_under_way;
+  bin_sums plays, plays_in_flight;
 
   /// What was read of the ledger since the last complete round, and what it had grown by then.
   struct ledger_row {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "actors/heatmap/heatmap.hpp"
+#include "storage/limits.hpp"
 
 namespace watchkeeper::actors {
 namespace {
@@ -15,9 +16,9 @@ storage::stored<std::vector<std::optional<progress>>> read_all(Store& from,
                                                                std::span<const pair_key> keys) {
   std::vector<std::optional<progress>> all;
   all.reserve(keys.size());
-  for (std::size_t first = 0; first < keys.size(); first += limits::list_items_max) {
-    auto some =
-        from.read(keys.subspan(first, std::min(limits::list_items_max, keys.size() - first)));
+  for (std::size_t first = 0; first < keys.size(); first += storage_limits::list_items_max) {
+    auto some = from.read(
+        keys.subspan(first, std::min(storage_limits::list_items_max, keys.size() - first)));
     if (!some) return some.error();
     std::move(some->begin(), some->end(), std::back_inserter(all));
   }
@@ -121,7 +122,7 @@ storage::stored<storage::heatmap_record> heatmap::read_pairs(const module_id& mo
   std::lock_guard lock(mutex_);
   if (const auto found = modules_.find(module); found != modules_.end()) {
     const auto& overlay = found->second;
-    for (const auto* plays : {&overlay.plays, &overlay.plays_under_way})
+    for (const auto* plays : {&overlay.plays, &overlay.plays_in_flight})
       if (!plays->empty()) add_sums(bins.play_ms, rebinned(*plays, overlay.layout, bins.layout));
   }
   return shown;

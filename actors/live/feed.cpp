@@ -21,8 +21,8 @@ std::uint64_t random_number() {
 
 }  // namespace
 
-live_feed::live_feed(surroundings around)
-    : around_(std::move(around)), gateway_(random_number()), totals_only_(std::nullopt) {}
+live_feed::live_feed(dependencies deps)
+    : deps_(std::move(deps)), gateway_(random_number()), totals_only_(std::nullopt) {}
 
 live_feed::~live_feed() {
   stop();
@@ -31,35 +31,35 @@ live_feed::~live_feed() {
 void live_feed::start(std::function<live_counts()> counts, seen_function seen_elsewhere) {
   counts_ = std::move(counts);
   seen_elsewhere_ = std::move(seen_elsewhere);
-  board_.keep_told(around_.channel->state().shared);
+  board_.collect_changes(deps_.channel->state().shared);
   told_ = counts_();
-  totals_at_ms_ = kept_alive_ms_ = around_.now();
+  totals_at_ms_ = kept_alive_ms_ = deps_.now();
   {
     const std::lock_guard lock(mutex_);
     closed_ = false;
   }
-  around_.channel->start({.message =
-                              [this](std::string_view text) {
-                                {
-                                  const std::lock_guard lock(queue_mutex_);
-                                  if (message_bytes_ + text.size() > queued_message_bytes_max) {
-                                    gap_ = true;
-                                  } else {
-                                    message_bytes_ += text.size();
-                                    messages_.emplace_back(text);
-                                  }
-                                }
-                                ready_.notify_one();
-                              },
-                          .gap =
-                              [this] {
-                                {
-                                  const std::lock_guard lock(queue_mutex_);
+  deps_.channel->start({.message =
+                            [this](std::string_view text) {
+                              {
+                                const std::lock_guard lock(queue_mutex_);
+                                if (message_bytes_ + text.size() > queued_message_bytes_max) {
                                   gap_ = true;
-                                  interest_changed_ = true;
+                                } else {
+                                  message_bytes_ += text.size();
+                                  messages_.emplace_back(text);
                                 }
-                                ready_.notify_one();
-                              }});
+                              }
+                              ready_.notify_one();
+                            },
+                        .gap =
+                            [this] {
+                              {
+                                const std::lock_guard lock(queue_mutex_);
+                                gap_ = true;
+                                interest_changed_ = true;
+                              }
+                              ready_.notify_one();
+                            }});
   thread_ = std::thread([this] {
     ::pthread_setname_np(::pthread_self(), "wk-live");
     run();
@@ -78,7 +78,7 @@ void live_feed::stop() {
   }
   ready_.notify_one();
   if (thread_.joinable()) thread_.join();
-  around_.channel->stop();
+  deps_.channel->stop();
 }
 
 void live_feed::settled(const settled_heartbeat& heartbeat) noexcept {
@@ -86,7 +86,7 @@ void live_feed::settled(const settled_heartbeat& heartbeat) noexcept {
     const auto pair = heartbeat.request.pair();
     board_.count(pair, heartbeat.outcome.status, heartbeat.request.now_ms);
     if (watched_[bucket_of(pair.module)].load(std::memory_order_relaxed) == 0) return;
-    raw_update raw{pair.module, update_of(heartbeat), around_.now()};
+    raw_update raw{pair.module, update_of(heartbeat), deps_.now()};
     bool first = false;
     {
       const std::lock_guard lock(queue_mutex_);
@@ -107,7 +107,7 @@ void live_feed::settled(const settled_heartbeat& heartbeat) noexcept {
 std::uint64_t live_feed::subscribe(std::shared_ptr<live_subscriber> who,
                                    const std::optional<module_id>& module,
                                    std::string_view last_event_id, unix_ms until_ms) {
-  const auto now_ms = around_.now();
+  const auto now_ms = deps_.now();
   std::uint64_t number = 0;
   {
     const std::lock_guard lock(mutex_);
@@ -170,7 +170,7 @@ void live_feed::remove_subscriber(std::uint64_t number, bool tell) {
   if (found == subscriptions_.end()) return;
   auto& stream = *found->second.stream;
   stream.subscribers.erase(number);
-  if (stream.subscribers.empty()) stream.wanted_until_ms = around_.now() + linger_ms;
+  if (stream.subscribers.empty()) stream.wanted_until_ms = deps_.now() + linger_ms;
   if (tell) found->second.who->end();
   subscriptions_.erase(found);
 }
@@ -196,7 +196,7 @@ void live_feed::run() {
   using clock = std::chrono::steady_clock;
   auto burst_at = clock::now();
   auto second_at = clock::now() + std::chrono::milliseconds(totals_ms);
-  const bool shared = around_.channel->state().shared;
+  const bool shared = deps_.channel->state().shared;
   for (;;) {
     // Others are to be told of heartbeats that nobody here watches as well.
     const auto look_at =
@@ -211,7 +211,7 @@ void live_feed::run() {
       });
       if (stopping_) return;
     }
-    const auto now_ms = around_.now();
+    const auto now_ms = deps_.now();
     auto pause_ms = burst_ms;
     try {
       burst(now_ms);
@@ -224,7 +224,7 @@ void live_feed::run() {
       }
       pause_ms = write_out();
     } catch (const std::exception& error) {
-      around_.log(log_level::error, "live", std::string("a live event was lost: ") + error.what());
+      deps_.log(log_level::error, "live", std::string("a live event was lost: ") + error.what());
       lost_.fetch_add(1, std::memory_order_relaxed);
     }
     burst_at = clock::now() + std::chrono::milliseconds(pause_ms);
@@ -279,7 +279,7 @@ live_feed_statistics live_feed::statistics() const {
           .updates_lost = lost_.load(std::memory_order_relaxed),
           .subscribers_refused = refused_,
           .gateways = 1 + others_.size(),
-          .channel = around_.channel->state()};
+          .channel = deps_.channel->state()};
 }
 
 }  // namespace watchkeeper::actors

@@ -16,8 +16,8 @@
 #include <thread>
 #include <vector>
 
+#include "actors/live/activity_tracker.hpp"
 #include "actors/live/message.hpp"
-#include "actors/live/module_activity.hpp"
 #include "actors/live/stream.hpp"
 #include "actors/shared/watch_observer.hpp"
 #include "base/log_level.hpp"
@@ -72,12 +72,12 @@ class live_feed final : public watch_observer {
   static constexpr std::size_t totals_modules_max = 100;   // that `totals` names
   static constexpr std::size_t queued_erasures_max = 256;  // beyond them every stream begins anew
 
-  struct surroundings {
+  struct dependencies {
     std::function<unix_ms()> now;
     std::unique_ptr<storage::live_channel> channel;
     log_function log;
   };
-  explicit live_feed(surroundings around);
+  explicit live_feed(dependencies deps);
   ~live_feed() override;  // as stop()
 
   /// Students who had heartbeats settled at another gateway; nobody: it is there.
@@ -141,10 +141,10 @@ class live_feed final : public watch_observer {
   live_stream* find_or_make(const module_id& module, unix_ms now_ms);
   void remove_subscriber(std::uint64_t number, bool tell);
 
-  surroundings around_;
+  dependencies deps_;
   std::function<live_counts()> counts_;
   seen_function seen_elsewhere_;
-  activity_board board_;
+  activity_tracker board_;
   const std::uint64_t gateway_;
 
   /// How many streams have a module of this bucket: what a heartbeat looks at.

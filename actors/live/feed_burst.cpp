@@ -19,8 +19,7 @@ void live_feed::burst(unix_ms now_ms) {
   }
   const std::lock_guard lock(mutex_);
   if (gap) gap_everywhere();
-  if (ours && around_.channel->state().shared)
-    around_.channel->publish(encode({gateway_, live_gap{}}));
+  if (ours && deps_.channel->state().shared) deps_.channel->publish(encode({gateway_, live_gap{}}));
   take_messages(now_ms);
   take_updates(std::move(raw), now_ms);
   forget_erased(now_ms);
@@ -91,14 +90,14 @@ void live_feed::take_seen(const live_seen& seen, unix_ms now_ms) {
 }
 
 void live_feed::tell_seen() {
-  const auto told = board_.take_told();
+  const auto told = board_.take_changes();
   for (auto at = told.begin(); at != told.end();) {
     live_seen seen{at->pair.module, {}};
     for (; at != told.end() && at->pair.module == seen.module &&
            seen.students.size() < live_message::students_max;
          ++at)
       seen.students.push_back({at->pair.student, at->credited});
-    around_.channel->publish(encode({gateway_, std::move(seen)}));
+    deps_.channel->publish(encode({gateway_, std::move(seen)}));
   }
 }
 
@@ -136,7 +135,7 @@ void live_feed::publish(const live_stream& stream, std::span<const live_update> 
   std::vector<const live_update*> chunk;
   std::size_t bytes = 0;
   const auto send = [&] {
-    if (!chunk.empty()) around_.channel->publish(encode_updates(gateway_, *stream.module(), chunk));
+    if (!chunk.empty()) deps_.channel->publish(encode_updates(gateway_, *stream.module(), chunk));
     chunk.clear();
     bytes = 0;
   };
@@ -161,12 +160,12 @@ void live_feed::tell_interest(unix_ms now_ms) {
       now_ms - interest_published_at_ms_ < interest_interval_ms)
     return;
   interest_published_at_ms_ = now_ms;
-  if (!around_.channel->state().shared) return;
+  if (!deps_.channel->state().shared) return;
   live_interest interest;
   for (const auto& [module, stream] : streams_)
     if (!stream->subscribers.empty() || stream->wanted_until_ms > now_ms)
       if (interest.modules.size() < live_message::modules_max) interest.modules.push_back(module);
-  if (!interest.modules.empty()) around_.channel->publish(encode({gateway_, std::move(interest)}));
+  if (!interest.modules.empty()) deps_.channel->publish(encode({gateway_, std::move(interest)}));
 }
 
 }  // namespace watchkeeper::actors

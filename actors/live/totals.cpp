@@ -106,7 +106,7 @@ void live_feed::tell_totals(unix_ms now_ms) {
   const auto activity = board_.read();
   const std::lock_guard lock(mutex_);
   const auto second = grown_since(told_, counts, now_ms - totals_at_ms_);
-  if (around_.channel->state().shared) around_.channel->publish(encode({gateway_, second}));
+  if (deps_.channel->state().shared) deps_.channel->publish(encode({gateway_, second}));
   const auto all = of_all(second, now_ms);
   std::vector<const module_activity*> active;  // by module, as `activity` is
   for (const auto& module : activity)

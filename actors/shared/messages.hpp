@@ -9,6 +9,7 @@
 
 #include "actors/shared/heartbeat_job.hpp"
 #include "storage/hot_store.hpp"
+#include "storage/limits.hpp"
 #include "storage/tiered_store.hpp"
 
 /// What actors send each other. All stay within the process: a message is a shared pointer or a
@@ -48,7 +49,7 @@ struct credit_batch {
   /// The shard's. False, and `request` untouched, when the batch waits no longer or is full.
   [[nodiscard]] bool join(storage::tiered_request&& request) {
     std::lock_guard lock(mutex_);
-    if (!open_ || count >= limits::batch_heartbeats_max) return false;
+    if (!open_ || count >= storage_limits::batch_heartbeats_max) return false;
     requests.push_back(std::move(request));
     ++count;
     return true;

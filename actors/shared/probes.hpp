@@ -23,7 +23,7 @@ inline void bump(counter& c, std::uint64_t by = 1) noexcept {
 }
 
 /// A sentence that changes seldom and is read seldom.
-class remembered_text {
+class guarded_string {
  public:
   void set(std::string text) {
     std::lock_guard lock(mutex_);
@@ -116,9 +116,9 @@ struct shard_probe {
 struct hot_store_probe {
   std::atomic<bool> up{false};
   std::atomic<bool> degraded{false};
-  std::atomic<storage::durability> worth{storage::durability::memory};
-  remembered_text description;
-  remembered_text last_failure;
+  std::atomic<storage::durability_level> durability{storage::durability_level::memory};
+  guarded_string description;
+  guarded_string last_failure;
   counter failures{0};
   latency_histogram latency;
   /// Moves whenever what the hot store holds may have been lost or left behind: the shards then
@@ -136,8 +136,8 @@ struct hot_store_probe {
 
 struct ledger_probe {
   std::atomic<bool> up{false};
-  remembered_text description;
-  remembered_text last_failure;
+  guarded_string description;
+  guarded_string last_failure;
   counter failures{0};
   counter checkpointed_pairs{0};
   std::atomic<std::uint64_t> dirty_pairs{0};

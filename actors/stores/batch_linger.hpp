@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "domain/limits.hpp"
+#include "storage/limits.hpp"
 
 namespace watchkeeper::actors {
 
@@ -15,7 +15,7 @@ namespace watchkeeper::actors {
 /// once there are enough. Pure: the clock is an argument, in microseconds of a monotonic clock.
 class batch_linger {
  public:
-  static constexpr std::size_t enough = limits::function_swaps_max;
+  static constexpr std::size_t enough = storage_limits::function_cas_pairs_max;
   static constexpr std::uint64_t wait_us_max = 2'000;
   /// Heartbeats a second below which it never waits: eight within the longest wait.
   static constexpr double rate_min = 4'000;

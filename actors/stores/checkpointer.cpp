@@ -1,4 +1,6 @@
 #include "actors/stores/checkpointer.hpp"
+#include "actors/shared/actor_limits.hpp"
+#include "storage/limits.hpp"
 
 #include <pthread.h>
 
@@ -12,8 +14,8 @@ namespace {
 constexpr std::size_t urgent_batches_max = 4096;
 }
 
-checkpointer::checkpointer(surroundings around)
-    : around_(std::move(around)), urgent_(urgent_batches_max) {}
+checkpointer::checkpointer(dependencies deps)
+    : deps_(std::move(deps)), urgent_(urgent_batches_max) {}
 
 checkpointer::~checkpointer() {
   stop(false, 0);
@@ -29,7 +31,7 @@ void checkpointer::start() {
 void checkpointer::stop(bool last_checkpoint, std::uint64_t end_us) {
   if (!thread_.joinable()) return;
   want_last_ = last_checkpoint;
-  give_up_at_us_ = end_us;
+  deadline_us_ = end_us;
   urgent_.close();
   thread_.join();
 }
@@ -39,29 +41,29 @@ void checkpointer::checkpoint_now(std::vector<storage::pair_progress> pairs) {
 }
 
 void checkpointer::run() {
-  while (!urgent_.finished()) turn(std::chrono::milliseconds(around_.interval_ms));
+  while (!urgent_.finished()) turn(std::chrono::milliseconds(deps_.interval_ms));
   try {
     last_complete_ = want_last_ && checkpoint_all();
   } catch (const std::exception& e) {
-    around_.log(log_level::error, "ledger", std::string("the last checkpoint failed: ") + e.what());
+    deps_.log(log_level::error, "ledger", std::string("the last checkpoint failed: ") + e.what());
   }
 }
 
 void checkpointer::turn(std::chrono::milliseconds wait_max) {
-  if (next_round_ms_ == 0) next_round_ms_ = around_.now() + around_.interval_ms;
+  if (next_round_ms_ == 0) next_round_ms_ = deps_.now() + deps_.interval_ms;
   const std::chrono::milliseconds left(
-      std::clamp<std::int64_t>(next_round_ms_ - around_.now(), 0, around_.interval_ms));
+      std::clamp<std::int64_t>(next_round_ms_ - deps_.now(), 0, deps_.interval_ms));
   auto taken = urgent_.take_all(std::min(left, wait_max));
   try {
     write_mastered(taken);
     // A clock that was set back must not stretch the wait.
-    if (around_.now() >= next_round_ms_ || next_round_ms_ > around_.now() + around_.interval_ms) {
-      next_round_ms_ = around_.now() + around_.interval_ms;
+    if (deps_.now() >= next_round_ms_ || next_round_ms_ > deps_.now() + deps_.interval_ms) {
+      next_round_ms_ = deps_.now() + deps_.interval_ms;
       (void)checkpoint_all();
     }
   } catch (const std::exception& e) {
-    around_.log(log_level::error, "ledger",
-                std::string("a checkpoint failed and will be tried again: ") + e.what());
+    deps_.log(log_level::error, "ledger",
+              std::string("a checkpoint failed and will be tried again: ") + e.what());
   }
 }
 
@@ -77,45 +79,44 @@ void checkpointer::write_mastered(std::vector<std::vector<storage::pair_progress
 }
 
 bool checkpointer::look_at_hot_store() {
-  auto health = around_.hot->health();
+  auto health = deps_.hot->health();
   if (!health) {
     hot_failed(health.error());
     return false;
   }
   if (hot_incarnation_ == health->incarnation) return true;
   if (hot_incarnation_)
-    around_.log(log_level::warning, "hot_store",
-                "is not the one that it was; it is given what it may have lost");
+    deps_.log(log_level::warning, "hot_store",
+              "is not the one that it was; it is given what it may have lost");
   hot_incarnation_ = health->incarnation;
-  around_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
+  deps_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
   return true;
 }
 
 bool checkpointer::checkpoint_all() {
-  const auto started_ms = around_.now();
-  around_.heat.round_begins();
+  const auto started_ms = deps_.now();
+  deps_.heat.round_begins();
   std::uint64_t pairs = 0;
   // What was lost leaves no mark in the store: a round over it would find nothing to do, and all
   // would be taken for saved. Before the round and after it, for it may be lost in between.
   const bool complete = look_at_hot_store() && checkpoint_partitions(pairs) && look_at_hot_store();
-  if (around_.monotonic_us() < give_up_at_us_)
-    if (const auto failure = around_.heat.flush_plays(*around_.behind)) {
-      around_.probe.failed(*failure);
-      around_.log(log_level::warning, "ledger",
-                  "plays could not be written, and will be: " + failure->detail);
+  if (deps_.monotonic_us() < deadline_us_)
+    if (const auto failure = deps_.heat.flush_plays(*deps_.behind)) {
+      deps_.probe.failed(*failure);
+      deps_.log(log_level::warning, "ledger",
+                "plays could not be written, and will be: " + failure->detail);
     }
-  around_.heat.round_ends(complete, *around_.behind);
-  if (const auto left_out = around_.heat.left_out(); left_out != left_out_) {
-    around_.log(
-        log_level::warning, "heatmap",
-        std::to_string(left_out - left_out_) +
-            " heartbeats were counted as viewers but not as plays: too many modules at once");
+  deps_.heat.round_ends(complete, *deps_.behind);
+  if (const auto left_out = deps_.heat.left_out(); left_out != left_out_) {
+    deps_.log(log_level::warning, "heatmap",
+              std::to_string(left_out - left_out_) +
+                  " heartbeats were counted as viewers but not as plays: too many modules at once");
     left_out_ = left_out;
   }
-  around_.probe.dirty_pairs = pairs;
+  deps_.probe.dirty_pairs = pairs;
   if (!complete) return false;
-  around_.probe.last_checkpoint_ms = around_.now();
-  around_.done(started_ms);
+  deps_.probe.last_checkpoint_ms = deps_.now();
+  deps_.done(started_ms);
   return true;
 }
 
@@ -124,10 +125,10 @@ bool checkpointer::checkpoint_partitions(std::uint64_t& pairs) {
   const auto begin = std::exchange(first_partition_, partition_index{0});
   for (std::uint32_t i = 0; i < limits::partitions; ++i) {
     const auto p = static_cast<partition_index>((begin + i) % limits::partitions);
-    if (around_.monotonic_us() >= give_up_at_us_) return false;
-    around_.heat.partition_begins(p);
+    if (deps_.monotonic_us() >= deadline_us_) return false;
+    deps_.heat.partition_begins(p);
     const auto failure = checkpoint_partition(p, pairs);
-    around_.heat.partition_ends(p);
+    deps_.heat.partition_ends(p);
     if (!failure) continue;
     complete = false;
     // One value that cannot be read must not keep the other partitions from the ledger; a store
@@ -143,9 +144,9 @@ bool checkpointer::checkpoint_partitions(std::uint64_t& pairs) {
 
 std::optional<storage::storage_error> checkpointer::hot_failed(
     const storage::storage_failure& failure) {
-  around_.hot_probe.failed(failure);
-  around_.log(log_level::warning, "hot_store",
-              "a checkpoint could not read or mark pairs: " + failure.detail);
+  deps_.hot_probe.failed(failure);
+  deps_.log(log_level::warning, "hot_store",
+            "a checkpoint could not read or mark pairs: " + failure.detail);
   return failure.code;
 }
 
@@ -154,13 +155,14 @@ std::optional<storage::storage_error> checkpointer::checkpoint_partition(partiti
   // Pairs may become dirty again as fast as they are written; a round takes what was there at its
   // beginning, give or take, and leaves the rest to the next.
   bool was_short = false;
-  std::size_t rounds_left = limits::shard_pairs_max / limits::checkpoint_batch_pairs_max + 1;
+  std::size_t rounds_left =
+      actor_limits::shard_pairs_max / storage_limits::checkpoint_batch_pairs_max + 1;
   while (rounds_left-- > 0) {
-    auto dirty = around_.hot->read_dirty(partition, limits::checkpoint_batch_pairs_max);
+    auto dirty = deps_.hot->read_dirty(partition, storage_limits::checkpoint_batch_pairs_max);
     if (!dirty) return hot_failed(dirty.error());
     // A sample may be short because pairs have vanished from the store meanwhile: only the second
     // short one in a row says that there is no more.
-    const bool is_short = dirty->size() < limits::checkpoint_batch_pairs_max;
+    const bool is_short = dirty->size() < storage_limits::checkpoint_batch_pairs_max;
     const bool last_round = is_short && was_short;
     was_short = is_short;
     if (dirty->empty()) {
@@ -182,14 +184,14 @@ std::optional<storage::storage_error> checkpointer::checkpoint_partition(partiti
           united[i].mastered_ms != states[i].state.mastered_ms)
         richer.push_back({states[i].key, united[i]});
     if (!richer.empty())
-      if (auto merged = around_.hot->merge(richer, false); !merged)
+      if (auto merged = deps_.hot->merge(richer, false); !merged)
         if (auto code = hot_failed(merged.error()); code != storage::storage_error::refused &&
                                                     code != storage::storage_error::too_many_pieces)
           return code;
-    if (auto cleaned = around_.hot->mark_clean(partition, *dirty); !cleaned)
+    if (auto cleaned = deps_.hot->mark_clean(partition, *dirty); !cleaned)
       return hot_failed(cleaned.error());
     if (last_round) return std::nullopt;
-    if (around_.monotonic_us() >= give_up_at_us_) return storage::storage_error::unavailable;
+    if (deps_.monotonic_us() >= deadline_us_) return storage::storage_error::unavailable;
   }
   return std::nullopt;
 }
@@ -198,24 +200,24 @@ std::optional<storage::storage_error> checkpointer::write(
     std::vector<storage::pair_progress>& pairs, std::vector<progress>* united) {
   std::size_t first = 0;
   while (first < pairs.size()) {
-    const auto count = std::min(pairs.size() - first, limits::checkpoint_batch_pairs_max);
-    const auto started_us = around_.monotonic_us();
+    const auto count = std::min(pairs.size() - first, storage_limits::checkpoint_batch_pairs_max);
+    const auto started_us = deps_.monotonic_us();
     std::vector<storage::heatmap_delta> grown;
     // Until the heatmap has heard of it nobody reads there what this writes.
-    auto turn = around_.heat.ledger_turn();
-    auto done = around_.behind->checkpoint({pairs.data() + first, count}, around_.now(), &grown);
-    if (done) around_.heat.grown(grown);
+    auto turn = deps_.heat.ledger_turn();
+    auto done = deps_.behind->checkpoint({pairs.data() + first, count}, deps_.now(), &grown);
+    if (done) deps_.heat.grown(grown);
     turn.unlock();
-    around_.probe.latency.record_us(around_.monotonic_us() - started_us);
+    deps_.probe.latency.record_us(deps_.monotonic_us() - started_us);
     if (!done) {
-      around_.probe.up = false;
-      around_.probe.failed(done.error());
-      around_.log(log_level::warning, "ledger",
-                  "a checkpoint failed and will be tried again: " + done.error().detail);
+      deps_.probe.up = false;
+      deps_.probe.failed(done.error());
+      deps_.log(log_level::warning, "ledger",
+                "a checkpoint failed and will be tried again: " + done.error().detail);
       return done.error().code;
     }
-    around_.probe.up = true;
-    bump(around_.probe.checkpointed_pairs, count);
+    deps_.probe.up = true;
+    bump(deps_.probe.checkpointed_pairs, count);
     if (united) std::move(done->begin(), done->end(), std::back_inserter(*united));
     first += count;
   }

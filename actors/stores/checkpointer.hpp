@@ -22,7 +22,7 @@ namespace watchkeeper::actors {
 /// and all once more at the end.
 class checkpointer {
  public:
-  struct surroundings {
+  struct dependencies {
     std::unique_ptr<storage::hot_store> hot;
     std::unique_ptr<storage::ledger> behind;
     ledger_probe& probe;
@@ -34,7 +34,7 @@ class checkpointer {
     std::function<void(unix_ms started_ms)> done;  // everything before is in the ledger
     log_function log;
   };
-  explicit checkpointer(surroundings around);
+  explicit checkpointer(dependencies deps);
   ~checkpointer();
 
   /// One complete checkpoint on the caller's thread; only before `start`. False when a store
@@ -66,7 +66,7 @@ class checkpointer {
   /// over what only they may have.
   bool look_at_hot_store();
 
-  surroundings around_;
+  dependencies deps_;
   std::optional<std::string> hot_incarnation_;
   partition_index first_partition_ = 0;  // of the next round
   unix_ms next_round_ms_ = 0;            // the thread's; 0: none is planned yet
@@ -74,7 +74,7 @@ class checkpointer {
   bounded_queue<std::vector<storage::pair_progress>> urgent_;
   std::atomic<bool> want_last_{true};
   std::atomic<bool> last_complete_{false};
-  std::atomic<std::uint64_t> give_up_at_us_{UINT64_MAX};
+  std::atomic<std::uint64_t> deadline_us_{UINT64_MAX};
   std::thread thread_;
 };
 

@@ -1,4 +1,5 @@
 #include "actors/stores/hot_writer.hpp"
+#include "storage/limits.hpp"
 
 #include <pthread.h>
 
@@ -16,40 +17,39 @@ constexpr std::chrono::milliseconds idle_wait{500};
 
 }  // namespace
 
-hot_writer::hot_writer(surroundings around)
-    : around_(std::move(around)),
-      tiers_(*around_.hot, *around_.behind,
-             {.mode_changed =
-                  [this](bool degraded, const std::string& why) {
-                    around_.hot_probe.degraded = degraded;
-                    around_.hot_probe.up = !degraded;
-                    // In either direction the shards hand over what only they hold.
-                    around_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
-                    around_.log(degraded ? log_level::error : log_level::info, "hot_store",
-                                degraded ? "away; heartbeats are stored in the ledger: " + why
-                                         : "back: " + why);
-                  },
-              .hot_failed =
-                  [this](const storage::storage_failure& failure) {
-                    around_.hot_probe.failed(failure);
-                  },
-              .ledger_failed =
-                  [this](const storage::storage_failure& failure) {
-                    around_.behind_probe.failed(failure);
-                  },
-              .data_lost =
-                  [this] {
-                    around_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
-                    around_.log(log_level::warning, "hot_store",
-                                "lacks pairs that it held; filling it again");
-                  },
-              .heatmaps_grown = around_.heatmaps_grown,
-              .now = around_.now,
-              .answered_elsewhere = around_.hot_answered_elsewhere,
-              .ledger_answered_elsewhere = around_.ledger_answered_elsewhere}),
-      orders_(around_.shards + refills_waiting_max + student_orders_max) {
-  if (around_.start_degraded) tiers_.start_degraded("not reachable at start");
-  if (around_.own_thread)
+hot_writer::hot_writer(dependencies deps)
+    : deps_(std::move(deps)),
+      tiers_(
+          *deps_.hot, *deps_.behind,
+          {.mode_changed =
+               [this](bool degraded, const std::string& why) {
+                 deps_.hot_probe.degraded = degraded;
+                 deps_.hot_probe.up = !degraded;
+                 // In either direction the shards hand over what only they hold.
+                 deps_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
+                 deps_.log(degraded ? log_level::error : log_level::info, "hot_store",
+                           degraded ? "away; heartbeats are stored in the ledger: " + why
+                                    : "back: " + why);
+               },
+           .hot_failed =
+               [this](const storage::storage_failure& failure) { deps_.hot_probe.failed(failure); },
+           .ledger_failed =
+               [this](const storage::storage_failure& failure) {
+                 deps_.behind_probe.failed(failure);
+               },
+           .data_lost =
+               [this] {
+                 deps_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
+                 deps_.log(log_level::warning, "hot_store",
+                           "lacks pairs that it held; filling it again");
+               },
+           .heatmaps_grown = deps_.heatmaps_grown,
+           .now = deps_.now,
+           .answered_elsewhere = deps_.hot_answered_elsewhere,
+           .ledger_answered_elsewhere = deps_.ledger_answered_elsewhere}),
+      orders_(deps_.shards + refills_waiting_max + student_orders_max) {
+  if (deps_.start_degraded) tiers_.start_degraded("not reachable at start");
+  if (deps_.own_thread)
     thread_ = std::thread([this] {
       ::pthread_setname_np(::pthread_self(), "wk-hot-writer");
       run();
@@ -72,7 +72,7 @@ void hot_writer::store(std::shared_ptr<credit_batch> batch) {
   if (orders_.push(std::move(o))) return;
   batch->close();
   batch->results.assign(batch->requests.size(), {});
-  around_.stored(std::move(batch));
+  deps_.stored(std::move(batch));
 }
 
 bool hot_writer::refill(std::vector<storage::pair_progress> pairs) {
@@ -120,32 +120,32 @@ void hot_writer::run() {
 void hot_writer::turn(std::chrono::milliseconds wait_max) {
   std::vector<std::shared_ptr<credit_batch>> batches;
   auto taken = take_orders(wait_max);
-  if (taken.empty()) (void)survive([&] { tiers_.look_around(around_.now()); });
+  if (taken.empty()) (void)run_guarded([&] { tiers_.probe(deps_.now()); });
   for (auto& o : taken) take(o, batches);
   store_or_fail(batches);
-  (void)survive([&] { refill_one(); });
+  (void)run_guarded([&] { refill_one(); });
 }
 
 template <class Step>
-bool hot_writer::survive(Step step) {
+bool hot_writer::run_guarded(Step step) {
   try {
     step();
     return true;
   } catch (const std::exception& e) {
-    around_.log(log_level::error, "hot_store",
-                std::string("the writer failed and goes on: ") + e.what());
+    deps_.log(log_level::error, "hot_store",
+              std::string("the writer failed and goes on: ") + e.what());
     return false;
   }
 }
 
 void hot_writer::store_or_fail(std::vector<std::shared_ptr<credit_batch>>& batches) {
-  if (survive([&] { store_together(batches); })) return;
+  if (run_guarded([&] { store_together(batches); })) return;
   // After a fault some batches are left; each shard waits for its own.
   for (auto& batch : batches) {
     if (!batch) continue;
     batch->results.assign(batch->count, {});
     batch->requests.resize(batch->count);
-    around_.stored(std::move(batch));
+    deps_.stored(std::move(batch));
   }
   batches.clear();
 }
@@ -155,8 +155,8 @@ void hot_writer::hand_over_the_rest() {
   try {
     while (!refills_.empty() && refill_again_ms_ == 0) refill_one();
   } catch (const std::exception& e) {
-    around_.log(log_level::error, "hot_store",
-                std::string("pairs were not handed over at the end: ") + e.what());
+    deps_.log(log_level::error, "hot_store",
+              std::string("pairs were not handed over at the end: ") + e.what());
   }
 }
 
@@ -171,8 +171,8 @@ std::vector<hot_writer::order> hot_writer::take_orders(std::chrono::milliseconds
   count();
   // What is in hand grows meanwhile, too: the shards add to the batches that wait. Whoever makes
   // the turns himself does not want to wait.
-  const auto begun_us = around_.monotonic_us();
-  for (auto now_us = begun_us; around_.own_thread;) {
+  const auto begun_us = deps_.monotonic_us();
+  for (auto now_us = begun_us; deps_.own_thread;) {
     const auto wait_us = linger_.wait_us(in_hand, now_us);
     if (wait_us == 0) break;
     const auto passed_us = now_us - begun_us;
@@ -183,11 +183,11 @@ std::vector<hot_writer::order> hot_writer::take_orders(std::chrono::milliseconds
     for (auto& o : more) taken.push_back(std::move(o));
     count();
     if (time_is_up) break;
-    now_us = around_.monotonic_us();
+    now_us = deps_.monotonic_us();
   }
   for (auto& o : taken)
     if (o.batch) (void)o.batch->close();
-  if (in_hand > 0) linger_.took(in_hand, around_.monotonic_us());
+  if (in_hand > 0) linger_.took(in_hand, deps_.monotonic_us());
   return taken;
 }
 
@@ -197,9 +197,9 @@ void hot_writer::take(order& taken, std::vector<std::shared_ptr<credit_batch>>& 
   } else if (taken.student || taken.forgotten) {
     store_or_fail(batches);  // what came before an erasure is done before it
     if (taken.student)
-      obey(*taken.student);
+      execute(*taken.student);
     else
-      (void)survive([&] { tiers_.drop_copies(*taken.forgotten); });
+      (void)run_guarded([&] { tiers_.drop_copies(*taken.forgotten); });
   } else {
     refills_.push_back(std::move(taken.pairs));
   }
@@ -207,7 +207,7 @@ void hot_writer::take(order& taken, std::vector<std::shared_ptr<credit_batch>>& 
 
 /// One at a time: the batches of heartbeats come first.
 void hot_writer::refill_one() {
-  const auto now_ms = around_.now();
+  const auto now_ms = deps_.now();
   if (!refills_.empty()) {
     const auto pairs = std::move(refills_.front());
     refills_.pop_front();
@@ -219,7 +219,7 @@ void hot_writer::refill_one() {
     if (tiers_.refill(pairs, now_ms)) {
       --refills_failed_;
       refill_again_ms_ = again_ms;
-      around_.hot_probe.refilled_ms = around_.now();
+      deps_.hot_probe.refilled_ms = deps_.now();
       refills_unsaved_.fetch_sub(1);
     }
   }
@@ -227,7 +227,7 @@ void hot_writer::refill_one() {
   if (refill_again_ms_ != 0 &&
       (now_ms >= refill_again_ms_ || refill_again_ms_ - now_ms > refill_again_after_ms)) {
     refill_again_ms_ = 0;
-    around_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
+    deps_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
     refills_unsaved_.fetch_sub(std::exchange(refills_failed_, 0));  // after the epoch has moved
   }
 }
@@ -237,14 +237,14 @@ void hot_writer::store_together(std::vector<std::shared_ptr<credit_batch>>& batc
   while (first < batches.size()) {
     std::vector<storage::tiered_request> requests = std::move(batches[first]->requests);
     std::size_t last = first + 1;
-    while (last < batches.size() &&
-           requests.size() + batches[last]->requests.size() <= limits::batch_heartbeats_max) {
+    while (last < batches.size() && requests.size() + batches[last]->requests.size() <=
+                                        storage_limits::batch_heartbeats_max) {
       auto& more = batches[last++]->requests;
       std::move(more.begin(), more.end(), std::back_inserter(requests));
     }
-    const auto started_us = around_.monotonic_us();
-    auto results = tiers_.apply(requests, around_.now());
-    around_.hot_probe.latency.record_us(around_.monotonic_us() - started_us);
+    const auto started_us = deps_.monotonic_us();
+    auto results = tiers_.apply(requests, deps_.now());
+    deps_.hot_probe.latency.record_us(deps_.monotonic_us() - started_us);
     std::size_t next = 0;
     for (; first < last; ++first) {
       auto& batch = batches[first];
@@ -257,21 +257,20 @@ void hot_writer::store_together(std::vector<std::shared_ptr<credit_batch>>& batc
       batch->results.assign(std::move_iterator(result),
                             std::move_iterator(result + static_cast<std::ptrdiff_t>(count)));
       next += count;
-      around_.stored(std::move(batch));
+      deps_.stored(std::move(batch));
     }
   }
   batches.clear();
 }
 
-void hot_writer::obey(student_order& asked) {
+void hot_writer::execute(student_order& asked) {
   storage::stored<ok_t> done =
       storage::storage_failure{storage::storage_error::unavailable, "the writer failed"};
-  (void)survive([&] {
+  (void)run_guarded([&] {
     // An erasure that the hot store was not told is none: it fails, and is asked for again. A
     // student who enrols anew while the hot store is away may earn at once, and the hot store is
     // told later.
-    auto told =
-        asked.erase ? around_.hot->erase(asked.student) : around_.hot->readmit(asked.student);
+    auto told = asked.erase ? deps_.hot->erase(asked.student) : deps_.hot->readmit(asked.student);
     if (asked.erase) {
       if (told) tiers_.forget_student(asked.student);
     } else if (told) {

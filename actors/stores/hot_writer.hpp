@@ -24,7 +24,7 @@ namespace watchkeeper::actors {
 /// is worth its price.
 class hot_writer {
  public:
-  struct surroundings {
+  struct dependencies {
     std::unique_ptr<storage::hot_store> hot;
     std::unique_ptr<storage::ledger> behind;
     hot_store_probe& hot_probe;
@@ -40,13 +40,13 @@ class hot_writer {
     bool start_degraded = false;
     bool own_thread = true;  // false: whoever made it calls `turn`
   };
-  explicit hot_writer(surroundings around);
+  explicit hot_writer(dependencies deps);
   ~hot_writer();  // as close()
 
   /// Finishes what is queued and ends the thread; from then on every batch comes back failed at
   /// once.
   void close();
-  /// What the thread does again and again: waits for orders, and obeys those that are there.
+  /// What the thread does again and again: waits for orders, and executes those that are there.
   void turn(std::chrono::milliseconds wait_max);
 
   /// Any thread. Always answered through `stored`; at the queue's limit at once, with failures.
@@ -83,14 +83,14 @@ class hot_writer {
   void take(order& taken, std::vector<std::shared_ptr<credit_batch>>& batches);
   /// Does it. False: it threw, and the log says so. A fault ends one step, not the orders after it.
   template <class Step>
-  [[nodiscard]] bool survive(Step step);
+  [[nodiscard]] bool run_guarded(Step step);
   void store_or_fail(std::vector<std::shared_ptr<credit_batch>>& batches);
   void refill_one();
   void store_together(std::vector<std::shared_ptr<credit_batch>>& batches);
-  void obey(student_order& asked);
+  void execute(student_order& asked);
   storage::stored<ok_t> command(const student_id& student, bool erase);
 
-  surroundings around_;
+  dependencies deps_;
   storage::tiered_store tiers_;
   batch_linger linger_;
   bounded_queue<order> orders_;

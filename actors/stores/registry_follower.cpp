@@ -34,22 +34,22 @@ void make_distinct(std::vector<Key>& keys) {
 storage::stored<ok_t> registry_follower::follow() {
   read_alone_ = 0;
   for (int i = 0; i < questions_max; ++i) {
-    const auto now_ms = around_.now();
-    const auto changes = around_.behind.changes(around_.last_change, changes_per_question);
+    const auto now_ms = deps_.now();
+    const auto changes = deps_.behind.changes(deps_.last_change, changes_per_question);
     if (!changes) return changes.error();
     // The ledger keeps changes for a while only: after a long silence no copy can be trusted. Not
     // before it can be read again, since until then there is nothing better than the copies.
     if (followed_ms_ > 0 && now_ms - followed_ms_ > storage::registry_change_retention_ms / 2)
-      around_.known.forget_everything();
-    if (auto done = obey(*changes); !done) return done;
+      deps_.known.forget_everything();
+    if (auto done = apply(*changes); !done) return done;
     followed_ms_ = now_ms;
-    if (!changes->empty()) around_.last_change = changes->back().sequence;
+    if (!changes->empty()) deps_.last_change = changes->back().sequence;
     if (changes->size() < changes_per_question) break;
   }
   return ok;
 }
 
-storage::stored<ok_t> registry_follower::obey(std::span<const storage::registry_change> changes) {
+storage::stored<ok_t> registry_follower::apply(std::span<const storage::registry_change> changes) {
   std::vector<thumbprint> devices;
   std::vector<module_id> modules;
   std::vector<pair_key> assignments;
@@ -68,8 +68,8 @@ storage::stored<ok_t> registry_follower::obey(std::span<const storage::registry_
         // Does not wait for anything to be read, and is not done again where that fails.
         const auto student = student_id::parse(change.key);
         if (!student || change.sequence <= erased_up_to_) break;
-        around_.known.forget_devices_of(*student);
-        around_.student_erased(*student);
+        deps_.known.forget_devices_of(*student);
+        deps_.student_erased(*student);
         erased_up_to_ = change.sequence;
         break;
       }
@@ -90,53 +90,53 @@ storage::stored<ok_t> registry_follower::renew_devices(const std::vector<thumbpr
   std::vector<thumbprint> in_use;
   std::vector<std::shared_ptr<const device_entry>> before;
   for (const auto& kid : changed) {
-    auto held = around_.known.find_device(kid, around_.now()).entry;
+    auto held = deps_.known.find_device(kid, deps_.now()).entry;
     if (!held) {
-      around_.known.forget_device(kid);  // it may be being read
+      deps_.known.forget_device(kid);  // it may be being read
       continue;
     }
     in_use.push_back(kid);
     before.push_back(std::move(held));
   }
   if (in_use.empty()) return ok;
-  if (const auto records = around_.behind.get_devices(in_use)) {
+  if (const auto records = deps_.behind.get_devices(in_use)) {
     for (std::size_t i = 0; i < in_use.size(); ++i)
-      around_.known.renew_device(in_use[i], before[i], (*records)[i], around_.now());
+      deps_.known.renew_device(in_use[i], before[i], (*records)[i], deps_.now());
   } else if (is_away(records.error())) {
     return records.error();
   } else {  // one of them, say, cannot be read: that must not keep the others from being revoked
-    for (const auto& kid : in_use) around_.known.forget_device(kid);
+    for (const auto& kid : in_use) deps_.known.forget_device(kid);
   }
   return ok;
 }
 
 storage::stored<ok_t> registry_follower::renew_module(const module_id& id) {
-  const auto before = around_.known.find_module(id, around_.now()).entry;
+  const auto before = deps_.known.find_module(id, deps_.now()).entry;
   if (!before || ++read_alone_ > read_alone_max) {
-    around_.known.forget_module(id);
+    deps_.known.forget_module(id);
     return ok;
   }
-  if (const auto record = around_.behind.get_module(id))
-    around_.known.renew_module(id, before, *record, around_.now());
+  if (const auto record = deps_.behind.get_module(id))
+    deps_.known.renew_module(id, before, *record, deps_.now());
   else if (is_away(record.error()))
     return record.error();
   else
-    around_.known.forget_module(id);
+    deps_.known.forget_module(id);
   return ok;
 }
 
 storage::stored<ok_t> registry_follower::renew_assignment(const pair_key& pair) {
-  const auto before = around_.known.find_assignment(pair, around_.now()).entry;
+  const auto before = deps_.known.find_assignment(pair, deps_.now()).entry;
   if (!before || ++read_alone_ > read_alone_max) {
-    around_.known.forget_assignment(pair);
+    deps_.known.forget_assignment(pair);
     return ok;
   }
-  if (const auto assigned = around_.behind.is_assigned(pair))
-    around_.known.renew_assignment(pair, before, *assigned, around_.now());
+  if (const auto assigned = deps_.behind.is_assigned(pair))
+    deps_.known.renew_assignment(pair, before, *assigned, deps_.now());
   else if (is_away(assigned.error()))
     return assigned.error();
   else
-    around_.known.forget_assignment(pair);
+    deps_.known.forget_assignment(pair);
   return ok;
 }
 

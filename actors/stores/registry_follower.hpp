@@ -17,14 +17,14 @@ namespace watchkeeper::actors {
 /// Thread: one.
 class registry_follower {
  public:
-  struct surroundings {
+  struct dependencies {
     storage::ledger& behind;  // outlives it
     registry& known;
     std::int64_t last_change = 0;  // changes up to here are known
     std::function<unix_ms()> now;
     std::function<void(const student_id&)> student_erased;  // once for each erasure
   };
-  explicit registry_follower(surroundings around) : around_(std::move(around)) {}
+  explicit registry_follower(dependencies deps) : deps_(std::move(deps)) {}
 
   /// Asks for what is new. A failure is the ledger's: the next call begins where this one broke
   /// off.
@@ -37,12 +37,12 @@ class registry_follower {
   static constexpr std::size_t read_alone_max = 64;
 
  private:
-  storage::stored<ok_t> obey(std::span<const storage::registry_change> changes);
+  storage::stored<ok_t> apply(std::span<const storage::registry_change> changes);
   storage::stored<ok_t> renew_devices(const std::vector<thumbprint>& changed);
   storage::stored<ok_t> renew_module(const module_id& id);
   storage::stored<ok_t> renew_assignment(const pair_key& pair);
 
-  surroundings around_;
+  dependencies deps_;
   unix_ms followed_ms_ = 0;        // when the changes were last read
   std::int64_t erased_up_to_ = 0;  // erasures up to this change are done
   std::size_t read_alone_ = 0;     // in this call

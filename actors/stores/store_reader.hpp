@@ -19,7 +19,7 @@ namespace watchkeeper::actors {
 /// that wait for them, and pairs that somebody asks about. Equal questions are asked once.
 class store_reader {
  public:
-  struct surroundings {
+  struct dependencies {
     std::unique_ptr<storage::hot_store> hot;
     std::unique_ptr<storage::ledger> behind;
     registry& known;
@@ -33,7 +33,7 @@ class store_reader {
     std::function<void(progress_found)> found;
     std::function<void()> idle;  // nothing has come for a second
   };
-  explicit store_reader(surroundings around);
+  explicit store_reader(dependencies deps);
   ~store_reader();  // as close()
 
   /// A device that changes each time it is read is read so often, then its heartbeat is given back.
@@ -43,15 +43,15 @@ class store_reader {
   /// Where a store fails meanwhile it is not asked for the others; those that need it are refused.
   void close();
 
-  enum class lacking : std::uint8_t { device, module, assignment };
+  enum class missing : std::uint8_t { device, module, assignment };
   /// Any thread. Refuses the heartbeat (`overloaded`) when the queue is full.
-  void supply(heartbeat_job_ptr job, lacking what);
+  void load(heartbeat_job_ptr job, missing what);
   void load(std::shared_ptr<progress_query> query);
 
  private:
   struct order {
     heartbeat_job_ptr job;
-    lacking what = lacking::device;
+    missing what = missing::device;
     std::shared_ptr<progress_query> query;
   };
 
@@ -67,9 +67,9 @@ class store_reader {
   /// False: the ledger failed.
   [[nodiscard]] bool read_devices(std::span<const order> orders);
   void serve(order& taken, sources& asks);
-  void supply_device(order& taken, sources& asks);
-  void supply_module(heartbeat_job_ptr& job, sources& asks);
-  void supply_assignment(heartbeat_job_ptr& job, sources& asks);
+  void load_device(order& taken, sources& asks);
+  void load_module(heartbeat_job_ptr& job, sources& asks);
+  void load_assignment(heartbeat_job_ptr& job, sources& asks);
   void answer(const std::shared_ptr<progress_query>& query, sources& asks);
   /// What `ask` gives, unless the ledger has failed already.
   template <class Ask>
@@ -77,9 +77,9 @@ class store_reader {
   /// Nothing: it is not there, or the hot store cannot say.
   std::optional<progress> in_hot_store(const pair_key& key, sources& asks);
 
-  surroundings around_;
+  dependencies deps_;
   bounded_queue<order> orders_;
-  storage::hang_guard ledger_hangs_, hot_hangs_;  // the thread's
+  storage::circuit_breaker ledger_hangs_, hot_hangs_;  // the thread's
   std::thread thread_;
 };
 

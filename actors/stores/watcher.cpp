@@ -4,13 +4,13 @@
 
 namespace watchkeeper::actors {
 
-watcher::watcher(surroundings around)
-    : around_(std::move(around)),
-      follower_({.behind = *around_.behind,
-                 .known = around_.known,
-                 .last_change = around_.last_change,
-                 .now = around_.now,
-                 .student_erased = around_.student_erased}),
+watcher::watcher(dependencies deps)
+    : deps_(std::move(deps)),
+      follower_({.behind = *deps_.behind,
+                 .known = deps_.known,
+                 .last_change = deps_.last_change,
+                 .now = deps_.now,
+                 .student_erased = deps_.student_erased}),
       end_(1) {
   thread_ = std::thread([this] {
     ::pthread_setname_np(::pthread_self(), "wk-watcher");
@@ -25,15 +25,15 @@ watcher::~watcher() {
 
 void watcher::run() {
   while (!end_.finished()) {
-    (void)end_.take_all(around_.interval);
+    (void)end_.take_all(deps_.interval);
     if (end_.finished()) return;
     try {
       // The hot store first: a ledger that hangs must not keep the writer from it.
       look_at_hot_store();
       look_at_ledger();
-      around_.housekeeping();
+      deps_.housekeeping();
     } catch (const std::exception& e) {
-      around_.log(log_level::error, "watcher", std::string("failed and goes on: ") + e.what());
+      deps_.log(log_level::error, "watcher", std::string("failed and goes on: ") + e.what());
     }
   }
 }
@@ -43,37 +43,37 @@ void watcher::look_at_ledger() {
   // One that is away is not waited for twice.
   const bool is_away = !followed && followed.error().code == storage::storage_error::unavailable;
   const auto behind =
-      is_away ? storage::stored<std::string>(followed.error()) : around_.behind->health();
-  if (!followed) around_.behind_probe.failed(followed.error());
+      is_away ? storage::stored<std::string>(followed.error()) : deps_.behind->health();
+  if (!followed) deps_.behind_probe.failed(followed.error());
   if (behind) {
-    bump(around_.behind_probe.health_answers);
-    around_.behind_probe.description.set(*behind);
+    bump(deps_.behind_probe.health_answers);
+    deps_.behind_probe.description.set(*behind);
   } else if (!is_away) {
-    around_.behind_probe.failed(behind.error());
+    deps_.behind_probe.failed(behind.error());
   }
-  if (around_.behind_probe.up.exchange(behind.has_value()) != behind.has_value())
-    around_.log(behind ? log_level::info : log_level::error, "ledger",
-                behind ? "back" : "away: " + behind.error().detail);
+  if (deps_.behind_probe.up.exchange(behind.has_value()) != behind.has_value())
+    deps_.log(behind ? log_level::info : log_level::error, "ledger",
+              behind ? "back" : "away: " + behind.error().detail);
 }
 
 void watcher::look_at_hot_store() {
-  auto hot = around_.hot->health();
+  auto hot = deps_.hot->health();
   if (!hot) {
-    around_.hot_probe.failed(hot.error());
-    around_.hot_probe.up = false;
+    deps_.hot_probe.failed(hot.error());
+    deps_.hot_probe.up = false;
     return;
   }
-  bump(around_.hot_probe.health_answers);
-  around_.hot_probe.description.set(hot->description);
-  around_.hot_probe.worth = hot->worth;
+  bump(deps_.hot_probe.health_answers);
+  deps_.hot_probe.description.set(hot->description);
+  deps_.hot_probe.durability = hot->durability;
   // While degraded the writer decides when the hot store is used again.
-  if (!around_.hot_probe.degraded) around_.hot_probe.up = true;
-  const bool too_little = hot->worth < around_.required;
-  if (too_little && !warned_of_worth_)
-    around_.log(log_level::warning, "hot_store",
-                "its acknowledgements are worth less than store.require_durability demands: " +
-                    hot->description);
-  warned_of_worth_ = too_little;
+  if (!deps_.hot_probe.degraded) deps_.hot_probe.up = true;
+  const bool too_little = hot->durability < deps_.required;
+  if (too_little && !warned_of_durability_)
+    deps_.log(log_level::warning, "hot_store",
+              "its acknowledgements are less durable than store.require_durability demands: " +
+                  hot->description);
+  warned_of_durability_ = too_little;
 }
 
 }  // namespace watchkeeper::actors

@@ -15,16 +15,17 @@
 namespace watchkeeper::actors {
 
 /// The thread that looks around once a second: what other gateways changed in the registry, whether
-/// the stores are there and what their word is worth; and that lets the owner do its housekeeping.
+/// the stores are there and how durable their acknowledgements are; and that lets the owner do its
+/// housekeeping.
 class watcher {
  public:
-  struct surroundings {
+  struct dependencies {
     std::unique_ptr<storage::hot_store> hot;
     std::unique_ptr<storage::ledger> behind;
     registry& known;
     hot_store_probe& hot_probe;
     ledger_probe& behind_probe;
-    storage::durability required = storage::durability::log;
+    storage::durability_level required = storage::durability_level::log;
     std::int64_t last_change = 0;  // registry changes up to here are known
     std::function<unix_ms()> now;
     std::function<void(const student_id&)> student_erased;  // by another gateway, or by this one
@@ -32,7 +33,7 @@ class watcher {
     log_function log;
     std::chrono::milliseconds interval{1000};
   };
-  explicit watcher(surroundings around);
+  explicit watcher(dependencies deps);
   ~watcher();
 
  private:
@@ -40,9 +41,9 @@ class watcher {
   void look_at_hot_store();
   void look_at_ledger();
 
-  surroundings around_;
+  dependencies deps_;
   registry_follower follower_;
-  bool warned_of_worth_ = false;
+  bool warned_of_durability_ = false;
   bounded_queue<int> end_;  // nothing is ever pushed: closing it ends the wait
   std::thread thread_;
 };

@@ -79,7 +79,7 @@ struct api::implementation {
             [this](queued_request&& queued, stores& own) { run(std::move(queued), own); },
             with.make_ledger, with.make_hot_store),
         pool(
-            api_limits::threads, limits::api_requests_queued_max,
+            api_limits::threads, api_limits::requests_queued_max,
             [this](queued_request&& queued, stores& own) { run(std::move(queued), own); },
             with.make_ledger, with.make_hot_store) {}
 
@@ -228,7 +228,7 @@ struct api::implementation {
     if (found.how == route::kind::statistics) return statistics(query);
     if (found.how == route::kind::overview) return summary.answer(own, with.gateway, now_ms);
     call current{queued.request, queued.captured, std::move(query),  queued.caller, own,
-                 with.gateway,   attention,       with.event_source, now_ms,        with.now,
+                 with.gateway,   lists_by_status, with.event_source, now_ms,        with.now,
                  with.log};
     return queued.rest ? finish_put_module(current, queued.rest->is_new) : found.run(current);
   }
@@ -248,7 +248,7 @@ struct api::implementation {
     now.uptime_s = std::chrono::duration<double>(steady::now() - started).count();
     now.server = with.server_statistics();
     now.gateway = with.gateway.statistics();
-    now.kept = with.kept_heartbeats();
+    now.deferred = with.deferred_heartbeats();
     now.live = with.gateway.live_statistics();
     now.es256 = crypto::es256::name_of(crypto::es256::in_use());
     now.es256_tables = crypto::es256::tables_kept();
@@ -268,7 +268,7 @@ struct api::implementation {
     with.log(log_level::warning, "api", "the modules could not be counted: " + failure.detail);
   }};
   std::atomic<bool> stopped{false};
-  attention_lists attention;
+  status_lists lists_by_status;
   worker_pool recounts;
   worker_pool pool;  // last: its threads use everything above
 };
@@ -300,7 +300,7 @@ void api::replace_tokens(const std::vector<configured_token>& tokens) {
 }
 
 void api::forget_lists() noexcept {
-  implementation_->attention.drop_all();
+  implementation_->lists_by_status.drop_all();
 }
 
 void api::begin_drain() {

@@ -9,6 +9,7 @@
 #include "crypto/agreement_key.hpp"
 #include "net/server.hpp"
 #include "net/shared/http.hpp"
+#include "server/api/api_limits.hpp"
 #include "server/api/documents/stats_document.hpp"
 #include "server/api/gateway_port.hpp"
 #include "server/config/configuration.hpp"
@@ -33,7 +34,7 @@ struct api_dependencies {
   cookie_sealer sealer;
   std::int64_t login_ms = 12 * 3'600'000;
   std::function<net::server_statistics()> server_statistics;
-  std::function<kept_heartbeats_statistics()> kept_heartbeats;
+  std::function<deferred_statistics()> deferred_heartbeats;
   build_info build;
   std::string event_source;  // of completion events: the deployment's URI
   std::function<unix_ms()> now;
@@ -45,9 +46,9 @@ struct api_dependencies {
 ///
 /// A request is authenticated on the I/O thread that brings it (one SHA-256), then run by one of
 /// api_limits::threads threads, which have ledger and hot store of their own. At most
-/// limits::api_requests_queued_max wait; more are answered `overloaded`. Recounts of heatmaps have
-/// a thread and a bounded queue of their own. Every request that is
-/// submitted is answered exactly once, whatever happens.
+/// api_limits::requests_queued_max wait; more are answered `overloaded`. Recounts of heatmaps
+/// have a thread and a bounded queue of their own. Every request that is submitted is answered
+/// exactly once, whatever happens.
 class api {
  public:
   explicit api(api_dependencies with);

@@ -3,11 +3,17 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "domain/limits.hpp"
+#include "storage/limits.hpp"
 
 /// What the reading and administering API bounds, beside domain/limits.hpp.
 namespace watchkeeper::server::api_limits {
 
+/// Body of an API request. A longer one is `payload-too-large`.
+inline constexpr std::size_t body_bytes_max = 64 * 1024;
+/// API calls that wait for a thread. Beyond it the response is 503.
+inline constexpr std::size_t requests_queued_max = 1024;
+/// Students in a list by status; a longer list is truncated.
+inline constexpr std::size_t status_list_students_max = 50'000;
 /// Threads that run calls.
 inline constexpr unsigned threads = 2;
 /// A call that waited longer for a thread is answered 503: its caller has stopped waiting.
@@ -22,16 +28,16 @@ inline constexpr std::int64_t progress_wait_ms = 2'500;
 inline constexpr std::size_t query_bytes_max = 1024;
 /// Items of a page unless `limit` is given.
 inline constexpr std::size_t list_items_default = 100;
-static_assert(list_items_default <= limits::list_items_max);
+static_assert(list_items_default <= storage_limits::list_items_max);
 /// Modules of one student that a list looks at.
 inline constexpr std::size_t student_modules_max = 10'000;
 
 /// A list by status of this age is given to callers that begin to read it.
-inline constexpr std::int64_t attention_fresh_ms = 3'000;
+inline constexpr std::int64_t status_list_fresh_ms = 3'000;
 /// Lists by status that are kept for callers that read on; the one used longest ago goes.
-inline constexpr std::size_t attention_lists_max = 8;
+inline constexpr std::size_t status_lists_max = 8;
 /// In a module with more students the order is that of the last checkpoint.
-inline constexpr std::size_t attention_fresh_students_max = 5'000;
+inline constexpr std::size_t status_list_fresh_students_max = 5'000;
 
 /// Nesting of a JSON body.
 inline constexpr std::size_t json_depth_max = 8;

@@ -33,7 +33,7 @@ Store& made(std::unique_ptr<Store>& held, const std::function<std::unique_ptr<St
 
 }  // namespace
 
-storage::ledger& stores::book() {
+storage::ledger& stores::ledger() {
   return made(ledger_, make_ledger_);
 }
 storage::hot_store& stores::hot() {

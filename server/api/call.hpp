@@ -26,7 +26,7 @@ class stores {
       : make_ledger_(make_ledger), make_hot_store_(make_hot_store) {}
 
   // Throw storage_fault when there is none to be had.
-  storage::ledger& book();
+  storage::ledger& ledger();
   storage::hot_store& hot();
 
  private:
@@ -36,7 +36,7 @@ class stores {
   std::unique_ptr<storage::hot_store> hot_;
 };
 
-class attention_lists;
+class status_lists;
 
 /// Thrown by a handler whose work is done but for a recount of the module's heatmap. That takes as
 /// long as the module has students, so it waits for a thread of its own, and `finish_put_module`
@@ -53,7 +53,7 @@ struct call {
   const identity& caller;
   stores& store;
   gateway_port& gateway;
-  attention_lists& attention;
+  status_lists& lists_by_status;
   const std::string& event_source;
   unix_ms now_ms;  // when its turn came
   const std::function<unix_ms()>& now;
@@ -74,7 +74,7 @@ net::http_response get_module(call& c);
 net::http_response delete_module(call& c);
 net::http_response list_modules(call& c);
 net::http_response list_module_students(call& c);
-net::http_response list_by_attention(call& c, const module_id& module);
+net::http_response list_by_status(call& c, const module_id& module);
 net::http_response get_heatmap(call& c);
 net::http_response put_device(call& c);
 net::http_response get_device(call& c);

@@ -21,9 +21,9 @@ class actor_gateway_port final : public gateway_port {
     return gateway_.readmit_student(student);
   }
   storage::stored<actors::heatmap_view> heatmap_of(const module_id& module, media_ms duration_ms,
-                                                   storage::ledger& book,
+                                                   storage::ledger& ledger,
                                                    storage::hot_store& hot) override {
-    return gateway_.heatmap_of(module, duration_ms, book, hot);
+    return gateway_.heatmap_of(module, duration_ms, ledger, hot);
   }
   void forget_heatmap_rows() override { gateway_.forget_heatmap_rows(); }
   void forget_module(const module_id& id) override { gateway_.known().forget_module(id); }

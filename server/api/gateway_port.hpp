@@ -30,10 +30,10 @@ class gateway_port {
   virtual storage::stored<ok_t> forget_student(const student_id& student) = 0;
   virtual storage::stored<ok_t> readmit_student(const student_id& student) = 0;
 
-  /// As actors::gateway::heatmap_of. `book` is the caller's own.
+  /// As actors::gateway::heatmap_of. `ledger` is the caller's own.
   virtual storage::stored<actors::heatmap_view> heatmap_of(const module_id& module,
                                                            media_ms duration_ms,
-                                                           storage::ledger& book,
+                                                           storage::ledger& ledger,
                                                            storage::hot_store& hot) = 0;
   virtual void forget_heatmap_rows() = 0;
 

@@ -7,6 +7,7 @@
 #include "net/router.hpp"
 #include "server/api/api_limits.hpp"
 #include "server/api/refusal.hpp"
+#include "storage/limits.hpp"
 
 namespace watchkeeper::server {
 namespace {
@@ -74,7 +75,7 @@ std::optional<std::string_view> query_parameters::find(std::string_view name) co
 std::size_t query_parameters::limit() const {
   const auto text = find("limit");
   if (!text) return api_limits::list_items_default;
-  return integer_between<std::size_t>(*text, "limit", 1, limits::list_items_max);
+  return integer_between<std::size_t>(*text, "limit", 1, storage_limits::list_items_max);
 }
 
 std::string_view query_parameters::cursor() const {

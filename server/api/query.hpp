@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+#include "storage/limits.hpp"
 
 namespace watchkeeper::server {
 
@@ -21,7 +22,8 @@ class query_parameters {
 
   [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const;
 
-  /// `limit`: 1 … limits::list_items_max; api_limits::list_items_default where it is not given.
+  /// `limit`: 1 … storage_limits::list_items_max; api_limits::list_items_default where it is not
+  /// given.
   [[nodiscard]] std::size_t limit() const;
   /// `cursor`: the id that the page before ended with; empty where it is not given.
   [[nodiscard]] std::string_view cursor() const;

@@ -83,7 +83,7 @@ net::server_options server_options_of(const configuration& settings) {
   return options;
 }
 
-actors::live_feed::surroundings live_surroundings_of(const configuration& settings) {
+actors::live_feed::dependencies live_dependencies_of(const configuration& settings) {
   const bool alone = settings.store.hot == "embedded";
   return {.now = wall_clock_ms,
           .channel = alone ? storage::make_null_live_channel()
@@ -114,7 +114,7 @@ actors::gateway_options gateway_options_of(
   options.now = wall_clock_ms;
   options.monotonic_us = monotonic_clock_us;
   options.log = write_log;
-  options.cannot_go_on = [](const std::string& why) {
+  options.on_fatal = [](const std::string& why) {
     if (auto* log = installed_log())
       log->write_through(log_level::error, "gateway", why + "; the process ends");
     std::abort();
@@ -151,13 +151,13 @@ class running_gateway {
  public:
   explicit running_gateway(const configuration& settings)
       : settings_(settings),
-        live_(std::make_shared<actors::live_feed>(live_surroundings_of(settings))),
+        live_(std::make_shared<actors::live_feed>(live_dependencies_of(settings))),
         refusals_(std::make_shared<actors::refusal_log>()),
         erasures_(std::make_shared<erasure_relay>()),
         gateway_(gateway_options_of(settings, keys_, {live_, refusals_, erasures_})),
         port_(make_gateway_port(gateway_, *live_, *refusals_)),
-        desk_(cors(settings.cors.origins, settings.cors.max_age_s), wall_clock_ms),
-        server_(server_options_of(settings), desk_),
+        dispatcher_(cors(settings.cors.origins, settings.cors.max_age_s), wall_clock_ms),
+        server_(server_options_of(settings), dispatcher_),
         heartbeats_([this](std::span<actors::heartbeat_request> all) { gateway_.submit(all); },
                     server_.replies(), wall_clock_ms, io_thread_count(settings)),
         files_(settings.static_folders, server_.replies(), wall_clock_ms),
@@ -171,9 +171,9 @@ class running_gateway {
               .tokens = settings.tokens,
               .session_keys = keys_,
               .sealer = cookie_sealer_of(settings),
-              .login_ms = settings.console.session_hours * 3'600'000,
+              .login_ms = settings.console.login_hours * 3'600'000,
               .server_statistics = [this] { return server_.statistics(); },
-              .kept_heartbeats = [this] { return heartbeats_.statistics(); },
+              .deferred_heartbeats = [this] { return heartbeats_.statistics(); },
               .build = this_build(),
               .event_source = settings.events.source,
               .now = wall_clock_ms,
@@ -181,7 +181,7 @@ class running_gateway {
     choose_es256(settings);
     keys_.replace(session_keys_of(settings));
     erasures_->tell([this] { api_.forget_lists(); });
-    desk_.open(server_.replies(), heartbeats_, files_, watching_, api_);
+    dispatcher_.open(server_.replies(), heartbeats_, files_, watching_, api_);
     server_.start();
     // Last: what it counts is there now, and nothing after it fails.
     live_->start([this] { return live_counts_now(); },
@@ -272,7 +272,7 @@ class running_gateway {
   std::shared_ptr<erasure_relay> erasures_;
   actors::gateway gateway_;
   std::unique_ptr<gateway_port> port_;
-  front_desk desk_;
+  request_dispatcher dispatcher_;
   net::server server_;
   heartbeat_endpoint heartbeats_;
   static_files files_;

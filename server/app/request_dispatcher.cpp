@@ -1,9 +1,10 @@
 #include "server/app/request_dispatcher.hpp"
 
-#include "domain/limits.hpp"
 #include "server/api/api.hpp"
+#include "server/api/api_limits.hpp"
 #include "server/files/static_files.hpp"
 #include "server/heartbeats/heartbeat_endpoint.hpp"
+#include "server/heartbeats/heartbeat_limits.hpp"
 #include "server/live/live_endpoint.hpp"
 
 namespace watchkeeper::server {
@@ -20,9 +21,9 @@ bool is_own_path(std::string_view path) noexcept {
 
 }  // namespace
 
-net::request_sink::body_policy front_desk::policy_of(net::http_method method,
-                                                     std::string_view path) noexcept {
-  if (path == endpoint::path) return {net::body_mode::whole, endpoint::body_bytes_max};
+net::request_sink::body_policy request_dispatcher::policy_of(net::http_method method,
+                                                             std::string_view path) noexcept {
+  if (path == endpoint::path) return {net::body_mode::whole, heartbeat_limits::body_bytes_max};
   if (path == endpoint::stream_path && method == net::http_method::post)
     return {net::body_mode::streamed, 0};
   // Streamed, so that it is told when the client has gone.
@@ -30,10 +31,10 @@ net::request_sink::body_policy front_desk::policy_of(net::http_method method,
   // Streamed, so that we are told when the client goes.
   if (path == live_endpoint::path && method == net::http_method::get)
     return {net::body_mode::streamed, 0};
-  return {net::body_mode::whole, limits::api_body_bytes_max};
+  return {net::body_mode::whole, api_limits::body_bytes_max};
 }
 
-void front_desk::on_request(net::http_request&& request) noexcept {
+void request_dispatcher::on_request(net::http_request&& request) noexcept {
   if (request.method == net::http_method::options && sharing_.is_preflight(request))
     return replies_->respond(request.reply_to, sharing_.preflight(request));
   // "/" leads to the console, unless a folder is served there.
@@ -48,7 +49,7 @@ void front_desk::on_request(net::http_request&& request) noexcept {
   api_->submit(std::move(request));
 }
 
-void front_desk::show_console(const net::http_request& request) noexcept {
+void request_dispatcher::show_console(const net::http_request& request) noexcept {
   try {
     replies_->respond(request.reply_to, pages_.answer(request, now_()));
   } catch (...) {  // out of memory
@@ -57,22 +58,22 @@ void front_desk::show_console(const net::http_request& request) noexcept {
   }
 }
 
-void front_desk::on_data(const net::reply_address& from, std::string_view bytes,
-                         bool last) noexcept {
+void request_dispatcher::on_data(const net::reply_address& from, std::string_view bytes,
+                                 bool last) noexcept {
   heartbeats_->on_stream_data(from, bytes, last);  // drops what belongs to no stream of its own
 }
 
-void front_desk::on_gone(const net::reply_address& from) noexcept {
+void request_dispatcher::on_gone(const net::reply_address& from) noexcept {
   heartbeats_->on_stream_gone(from);
   files_->on_gone(from);
   live_->on_gone(from);
 }
 
-void front_desk::on_round_end(std::uint32_t io_thread) noexcept {
+void request_dispatcher::on_round_end(std::uint32_t io_thread) noexcept {
   heartbeats_->on_round_end(io_thread);
 }
 
-void front_desk::on_drained(const net::reply_address& to) noexcept {
+void request_dispatcher::on_drained(const net::reply_address& to) noexcept {
   files_->on_drained(to);
 }
 

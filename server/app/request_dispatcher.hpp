@@ -17,9 +17,9 @@ class live_endpoint;
 /// Where every request arrives: heartbeats go to the heartbeat endpoint, files to the folders, the
 /// console's pages are answered here, all others go to the API.
 /// It exists before both, since the HTTP/2 server wants a sink and both want its reply port.
-class front_desk final : public net::request_sink {
+class request_dispatcher final : public net::request_sink {
  public:
-  front_desk(cors sharing, unix_ms (*now)()) : sharing_(std::move(sharing)), now_(now) {}
+  request_dispatcher(cors sharing, unix_ms (*now)()) : sharing_(std::move(sharing)), now_(now) {}
 
   /// Called before the server starts; all outlive it.
   void open(net::reply_port& replies, heartbeat_endpoint& heartbeats, static_files& files,

@@ -14,13 +14,13 @@
 namespace watchkeeper::server {
 namespace {
 
-std::string_view name_of(storage::durability worth) {
-  switch (worth) {
-    case storage::durability::memory:
+std::string_view name_of(storage::durability_level durability) {
+  switch (durability) {
+    case storage::durability_level::memory:
       return "memory";
-    case storage::durability::log:
+    case storage::durability_level::log:
       return "log";
-    case storage::durability::fsync:
+    case storage::durability_level::fsync:
       return "fsync";
   }
   return "memory";
@@ -186,10 +186,10 @@ void check_hot_store(const configuration& settings, check_list& list) {
     return list.bad("store.hot", health.error().detail,
                     file.empty() ? "is Redis running, and is store.hot its address?"
                                  : "may the gateway's user read and write the file?");
-  const auto worth = health->worth;
-  const auto found =
-      fmt::format("{}; an acknowledgement is worth: {}", health->description, name_of(worth));
-  if (worth >= required_durability(settings)) return list.good("store.hot", found);
+  const auto durability = health->durability;
+  const auto found = fmt::format("{}; durability of an acknowledgement: {}", health->description,
+                                 name_of(durability));
+  if (durability >= required_durability(settings)) return list.good("store.hot", found);
   list.bad("store.hot", found,
            settings.store.require_durability == "fsync"
                ? "set `appendonly yes` and `appendfsync always` in Redis, or lower "

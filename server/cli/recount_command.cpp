@@ -42,8 +42,8 @@ int run_recount(const loaded_configuration& loaded, const recount_request& reque
       return exit_usage;
     }
   }
-  const auto book = open_ledger(loaded.values);
-  const auto version = book->version();
+  const auto ledger = open_ledger(loaded.values);
+  const auto version = ledger->version();
   if (!version) return failed(version.error().detail);
   if (version->applied != version->known)
     return failed(
@@ -53,7 +53,7 @@ int run_recount(const loaded_configuration& loaded, const recount_request& reque
 
   std::size_t modules = 0, wrong = 0;
   const auto one = [&](const module_id& module) -> std::optional<storage::storage_failure> {
-    const auto found = book->recount_heatmap(module, !request.check_only);
+    const auto found = ledger->recount_heatmap(module, !request.check_only);
     if (!found) return found.error();
     ++modules;
     wrong += found->right() ? 0 : 1;
@@ -65,7 +65,7 @@ int run_recount(const loaded_configuration& loaded, const recount_request& reque
   } else {
     std::optional<module_id> module;
     for (;;) {
-      const auto next = book->next_watched_module(module);
+      const auto next = ledger->next_watched_module(module);
       if (!next) return failed(next.error().detail);
       if (!*next) break;
       module = **next;

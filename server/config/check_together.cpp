@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "domain/limits.hpp"
 #include "server/config/load_steps.hpp"
+#include "storage/limits.hpp"
 
 namespace watchkeeper::server {
 namespace {
@@ -44,12 +44,12 @@ void check_together(loaded_configuration& into) {
     complain(
         "h2c_listen", "listen",
         fmt::format("listen and h2c_listen are both {}; give each a port of its own", v.listen));
-  if ((v.policy.max_age_s + v.policy.max_skew_s) * 1000 >= limits::session_ttl_ms)
-    complain(
-        "policy.max_age_s", "policy.max_skew_s",
-        fmt::format("policy.max_age_s + policy.max_skew_s must be below {}, or a heartbeat "
-                    "could be sent again after its session was forgotten; together they are {}",
-                    limits::session_ttl_ms / 1000, v.policy.max_age_s + v.policy.max_skew_s));
+  if ((v.policy.max_age_s + v.policy.max_skew_s) * 1000 >= storage_limits::session_ttl_ms)
+    complain("policy.max_age_s", "policy.max_skew_s",
+             fmt::format(
+                 "policy.max_age_s + policy.max_skew_s must be below {}, or a heartbeat "
+                 "could be sent again after its session was forgotten; together they are {}",
+                 storage_limits::session_ttl_ms / 1000, v.policy.max_age_s + v.policy.max_skew_s));
   if (v.limits.connections_per_address_max > v.limits.connections_max)
     complain("limits.connections_per_address_max", "limits.connections_max",
              fmt::format("limits.connections_per_address_max ({}) must not be above "

@@ -18,10 +18,10 @@ std::string_view name_of(token_role role) noexcept {
   return "viewer";
 }
 
-storage::durability required_durability(const configuration& settings) noexcept {
+storage::durability_level required_durability(const configuration& settings) noexcept {
   const auto& word = settings.store.require_durability;
-  if (word == "fsync") return storage::durability::fsync;
-  return word == "memory" ? storage::durability::memory : storage::durability::log;
+  if (word == "fsync") return storage::durability_level::fsync;
+  return word == "memory" ? storage::durability_level::memory : storage::durability_level::log;
 }
 
 crypto::es256::arithmetic use_configured_es256(const configuration& settings) noexcept {
@@ -54,9 +54,9 @@ std::string prepare_data_dir(const configuration& settings) {
 
 std::unique_ptr<storage::hot_store> open_hot_store(const configuration& settings) {
   if (const auto path = embedded_store_path(settings); !path.empty()) {
-    const bool sync = required_durability(settings) == storage::durability::fsync;
+    const bool sync = required_durability(settings) == storage::durability_level::fsync;
     return storage::make_embedded_store(
-        path, sync ? storage::durability::fsync : storage::durability::log);
+        path, sync ? storage::durability_level::fsync : storage::durability_level::log);
   }
   return storage::make_redis_store(settings.store.hot);
 }

@@ -103,7 +103,7 @@ struct configuration {
   } cors;
 
   struct {
-    std::int64_t session_hours = 12;
+    std::int64_t login_hours = 12;
   } console;
 
   struct {
@@ -120,7 +120,7 @@ struct configuration {
 };
 
 /// `store.require_durability` as the stores know it.
-storage::durability required_durability(const configuration& settings) noexcept;
+storage::durability_level required_durability(const configuration& settings) noexcept;
 
 /// The file of `store.ledger = "sqlite:…"`, with data_dir put before a relative path; empty when
 /// the ledger is not SQLite.

@@ -7,6 +7,7 @@
 
 #include "domain/limits.hpp"
 #include "net/shared/problem_response.hpp"
+#include "server/heartbeats/heartbeat_limits.hpp"
 #include "server/heartbeats/pending_answer.hpp"
 
 namespace watchkeeper::server {
@@ -40,7 +41,7 @@ bool is_jose(std::string_view content_type) {
 heartbeat_endpoint::heartbeat_endpoint(submit_function submit, net::reply_port& replies,
                                        std::function<unix_ms()> now, std::size_t io_threads)
     : submit_(std::move(submit)), replies_(replies), now_(std::move(now)), rounds_(io_threads) {
-  for (auto& each : rounds_) each.kept.reserve(kept_max + limits::tokens_per_request_max);
+  for (auto& each : rounds_) each.gathered.reserve(gathered_max + limits::tokens_per_request_max);
 }
 heartbeat_endpoint::~heartbeat_endpoint() = default;
 
@@ -104,29 +105,29 @@ void heartbeat_endpoint::on_request(net::http_request&& request) noexcept {
     all.push_back({std::string(tokens[i]), listener, i, request.peer.bytes});
   if (count == 1 || request.reply_to.io_thread >= rounds_.size())
     return pass_on(all, request.reply_to.io_thread);
-  listener->count_down(rounds_[request.reply_to.io_thread].under_way);
-  pass_on_or_wait(std::move(all), request.reply_to);
+  listener->count_down(rounds_[request.reply_to.io_thread].in_flight);
+  pass_on_or_defer(std::move(all), request.reply_to);
 }
 
-void heartbeat_endpoint::pass_on_or_wait(std::vector<actors::heartbeat_request>&& of_one_request,
-                                         const net::reply_address& reply_to) {
+void heartbeat_endpoint::pass_on_or_defer(std::vector<actors::heartbeat_request>&& of_one_request,
+                                          const net::reply_address& reply_to) {
   auto& at = rounds_[reply_to.io_thread];
   const auto tokens = of_one_request.size();
-  if (at.waiting.empty() && at.has_room(tokens)) {
-    at.under_way.fetch_add(tokens, std::memory_order_relaxed);
+  if (at.deferred.empty() && at.has_room(tokens)) {
+    at.in_flight.fetch_add(tokens, std::memory_order_relaxed);
     return pass_on(of_one_request, reply_to.io_thread);
   }
   // None overtakes those that wait, and none takes the actors' room from single heartbeats.
-  const auto waiting = at.waiting_tokens.load(std::memory_order_relaxed) + tokens;
-  if (waiting > limits::kept_heartbeats_waiting_max) return send_away(tokens, reply_to);
-  at.waiting_tokens.store(waiting, std::memory_order_relaxed);
-  at.waiting.push_back({std::move(of_one_request), reply_to, now_()});
+  const auto deferred = at.deferred_tokens.load(std::memory_order_relaxed) + tokens;
+  if (deferred > heartbeat_limits::deferred_heartbeats_max) return shed(tokens, reply_to);
+  at.deferred_tokens.store(deferred, std::memory_order_relaxed);
+  at.deferred.push_back({std::move(of_one_request), reply_to, now_()});
 }
 
 /// Nothing of the request has been handed over. Those that are sent away come again spread over
 /// eight seconds, in which what waits is worked off.
-void heartbeat_endpoint::send_away(std::size_t tokens, const net::reply_address& reply_to) {
-  rounds_[reply_to.io_thread].sent_away_tokens.fetch_add(tokens, std::memory_order_relaxed);
+void heartbeat_endpoint::shed(std::size_t tokens, const net::reply_address& reply_to) {
+  rounds_[reply_to.io_thread].shed_tokens.fetch_add(tokens, std::memory_order_relaxed);
   const auto spread = reply_to.connection + static_cast<std::size_t>(reply_to.stream) / 2;
   const auto retry_after_s = 2 + static_cast<int>(spread % 8);
   replies_.respond(reply_to,
@@ -139,33 +140,34 @@ void heartbeat_endpoint::send_away(std::size_t tokens, const net::reply_address&
 void heartbeat_endpoint::pass_on(std::span<actors::heartbeat_request> of_one_request,
                                  std::uint32_t io_thread) {
   if (io_thread >= rounds_.size()) return submit_(of_one_request);
-  auto& kept = rounds_[io_thread].kept;  // has room: it is emptied before it is full
-  std::move(of_one_request.begin(), of_one_request.end(), std::back_inserter(kept));
-  if (kept.size() >= kept_max) on_round_end(io_thread);
+  auto& gathered = rounds_[io_thread].gathered;  // has room: it is emptied before it is full
+  std::move(of_one_request.begin(), of_one_request.end(), std::back_inserter(gathered));
+  if (gathered.size() >= gathered_max) on_round_end(io_thread);
 }
 
 void heartbeat_endpoint::on_round_end(std::uint32_t io_thread) noexcept {
   if (io_thread >= rounds_.size()) return;
   auto& at = rounds_[io_thread];
-  if (!at.kept.empty()) {
-    submit_(at.kept);
-    at.kept.clear();
+  if (!at.gathered.empty()) {
+    submit_(at.gathered);
+    at.gathered.clear();
   }
-  if (at.waiting.empty()) return;
+  if (at.deferred.empty()) return;
   // By the wall clock: where it is set forward, what waits comes again.
-  const auto too_old_ms = now_() - limits::kept_heartbeats_wait_max_ms;
-  for (std::size_t done = 0; !at.waiting.empty() && done < limits::kept_heartbeats_under_way_max;) {
-    const bool too_old = at.waiting.front().since_ms < too_old_ms;
-    const auto tokens = at.waiting.front().tokens.size();
+  const auto too_old_ms = now_() - heartbeat_limits::deferred_wait_max_ms;
+  for (std::size_t done = 0;
+       !at.deferred.empty() && done < heartbeat_limits::deferred_heartbeats_in_flight_max;) {
+    const bool too_old = at.deferred.front().since_ms < too_old_ms;
+    const auto tokens = at.deferred.front().tokens.size();
     if (!too_old && !at.has_room(tokens)) break;
-    auto next = std::move(at.waiting.front());
-    at.waiting.pop_front();
-    at.waiting_tokens.fetch_sub(tokens, std::memory_order_relaxed);
+    auto next = std::move(at.deferred.front());
+    at.deferred.pop_front();
+    at.deferred_tokens.fetch_sub(tokens, std::memory_order_relaxed);
     done += tokens;
     if (too_old) {
-      send_away(tokens, next.reply_to);
+      shed(tokens, next.reply_to);
     } else {
-      at.under_way.fetch_add(tokens, std::memory_order_relaxed);
+      at.in_flight.fetch_add(tokens, std::memory_order_relaxed);
       submit_(next.tokens);
     }
   }
@@ -188,11 +190,11 @@ void heartbeat_endpoint::on_stream_opened(net::http_request&& request) noexcept 
   if (draining) opened->finish();  // it would hold up the end
 }
 
-kept_heartbeats_statistics heartbeat_endpoint::statistics() const noexcept {
-  kept_heartbeats_statistics sum;
+deferred_statistics heartbeat_endpoint::statistics() const noexcept {
+  deferred_statistics sum;
   for (const auto& each : rounds_) {
-    sum.waiting += each.waiting_tokens.load(std::memory_order_relaxed);
-    sum.sent_away += each.sent_away_tokens.load(std::memory_order_relaxed);
+    sum.deferred += each.deferred_tokens.load(std::memory_order_relaxed);
+    sum.shed += each.shed_tokens.load(std::memory_order_relaxed);
   }
   return sum;
 }

@@ -14,6 +14,7 @@
 #include "actors/shared/heartbeat.hpp"
 #include "net/shared/http.hpp"
 #include "server/heartbeats/deferred_statistics.hpp"
+#include "server/heartbeats/heartbeat_limits.hpp"
 #include "server/heartbeats/heartbeat_stream.hpp"
 
 namespace watchkeeper::server {
@@ -34,22 +35,20 @@ class heartbeat_endpoint {
 
   static constexpr std::string_view path = "/v1/heartbeats";
   static constexpr std::string_view stream_path = "/v1/heartbeats/stream";
-  /// Of a body taken whole: more than 16 tokens fit, so that too many or too long ones are named.
-  static constexpr std::size_t body_bytes_max = 65'536;
   /// Kept for the end of the round, an I/O thread; then they are passed on without it.
-  static constexpr std::size_t kept_max = 64;
+  static constexpr std::size_t gathered_max = 64;
 
   void on_request(net::http_request&& request) noexcept;
   void on_stream_opened(net::http_request&& request) noexcept;
   void on_stream_data(const net::reply_address& from, std::string_view bytes, bool last) noexcept;
   void on_stream_gone(const net::reply_address& from) noexcept;
   /// Passes on what was collected, and of what waits as much as there is room for, at most
-  /// `kept_heartbeats_under_way_max` tokens: their answers bring the next round. Thread: that I/O
-  /// thread.
+  /// `deferred_heartbeats_in_flight_max` tokens: their answers bring the next round. Thread: that
+  /// I/O thread.
   void on_round_end(std::uint32_t io_thread) noexcept;
 
   /// Any thread; the threads' figures are not of one moment.
-  [[nodiscard]] kept_heartbeats_statistics statistics() const noexcept;
+  [[nodiscard]] deferred_statistics statistics() const noexcept;
 
   /// Ends the streams that are open, each after the results of what it holds. Any thread.
   void begin_drain();
@@ -61,7 +60,7 @@ class heartbeat_endpoint {
     }
   };
   /// One request with several tokens.
-  struct waiting_request {
+  struct deferred_request {
     std::vector<actors::heartbeat_request> tokens;
     net::reply_address reply_to;
     unix_ms since_ms;
@@ -69,22 +68,22 @@ class heartbeat_endpoint {
   /// What came from one I/O thread in its round. Heartbeats that reach the actors together wake a
   /// thread once, where each by itself would wake it again and again.
   struct alignas(64) round {
-    std::vector<actors::heartbeat_request> kept;
-    std::deque<waiting_request> waiting;
-    // Of tokens in requests with several. Written by the I/O thread, but `under_way`, which is
+    std::vector<actors::heartbeat_request> gathered;
+    std::deque<deferred_request> deferred;
+    // Of tokens in requests with several. Written by the I/O thread, but `in_flight`, which is
     // counted down anywhere.
-    std::atomic<std::size_t> waiting_tokens{0};
-    std::atomic<std::uint64_t> sent_away_tokens{0};
-    std::atomic<std::size_t> under_way{0};
+    std::atomic<std::size_t> deferred_tokens{0};
+    std::atomic<std::uint64_t> shed_tokens{0};
+    std::atomic<std::size_t> in_flight{0};
     [[nodiscard]] bool has_room(std::size_t tokens) const noexcept {
-      return under_way.load(std::memory_order_acquire) + tokens <=
-             limits::kept_heartbeats_under_way_max;
+      return in_flight.load(std::memory_order_acquire) + tokens <=
+             heartbeat_limits::deferred_heartbeats_in_flight_max;
     }
   };
   void pass_on(std::span<actors::heartbeat_request> of_one_request, std::uint32_t io_thread);
-  void pass_on_or_wait(std::vector<actors::heartbeat_request>&& of_one_request,
-                       const net::reply_address& reply_to);
-  void send_away(std::size_t tokens, const net::reply_address& reply_to);
+  void pass_on_or_defer(std::vector<actors::heartbeat_request>&& of_one_request,
+                        const net::reply_address& reply_to);
+  void shed(std::size_t tokens, const net::reply_address& reply_to);
   std::shared_ptr<heartbeat_stream> stream_of(const net::reply_address& from);
   [[nodiscard]] bool acceptable(const net::http_request& request);
 

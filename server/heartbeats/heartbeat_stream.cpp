@@ -56,14 +56,14 @@ void heartbeat_stream::take_lines(std::unique_lock<std::mutex>& lock) {
     more = false;
     // Together, as those of a request: what is signed with a session's key follows its offer.
     std::vector<actors::heartbeat_request> lines;
-    while (under_way_ < slots) {
+    while (in_flight_ < slots) {
       auto next = cut_line();
       if (!next) break;
       more = true;
-      const auto slot = (first_ + under_way_) % slots;
+      const auto slot = (first_ + in_flight_) % slots;
       lines_[slot].text.clear();
       lines_[slot].bytes = next->bytes;
-      ++under_way_;
+      ++in_flight_;
       lines.push_back({std::move(next->token), shared_from_this(), slot, peer_});
     }
     if (!lines.empty()) {
@@ -84,13 +84,13 @@ void heartbeat_stream::take_lines(std::unique_lock<std::mutex>& lock) {
 
 void heartbeat_stream::drop_overlong() {
   // More than a token without a line end: keep what shows that it is too long, drop the rest.
-  constexpr auto kept = limits::token_bytes_max + 1;
-  if (gone_ || under_way_ == slots || unread_.size() <= kept ||
+  constexpr auto partial_bytes_max = limits::token_bytes_max + 1;
+  if (gone_ || in_flight_ == slots || unread_.size() <= partial_bytes_max ||
       unread_.find('\n') != std::string::npos)
     return;
-  const auto dropped = unread_.size() - kept;
+  const auto dropped = unread_.size() - partial_bytes_max;
   skipped_bytes_ += dropped;
-  unread_.resize(kept);
+  unread_.resize(partial_bytes_max);
   replies_.consumed(to_, dropped);
 }
 
@@ -109,14 +109,14 @@ void heartbeat_stream::on_result(std::size_t slot,
 void heartbeat_stream::write_finished() {
   std::string chunk;
   std::size_t bytes = 0;
-  while (under_way_ > 0 && !lines_[first_].text.empty()) {
+  while (in_flight_ > 0 && !lines_[first_].text.empty()) {
     chunk += lines_[first_].text;
     bytes += lines_[first_].bytes;
     lines_[first_].text.clear();
     first_ = (first_ + 1) % slots;
-    --under_way_;
+    --in_flight_;
   }
-  const bool last = body_ended_ && under_way_ == 0 && read_ == unread_.size() && !answer_ended_;
+  const bool last = body_ended_ && in_flight_ == 0 && read_ == unread_.size() && !answer_ended_;
   if (last) answer_ended_ = true;
   if (gone_ || (chunk.empty() && !last)) return;
   // Under the lock: chunks must reach the port in order. The port only queues.

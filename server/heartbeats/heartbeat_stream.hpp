@@ -10,8 +10,8 @@
 #include <string>
 
 #include "actors/shared/heartbeat.hpp"
-#include "domain/limits.hpp"
 #include "net/shared/http.hpp"
+#include "server/heartbeats/heartbeat_limits.hpp"
 
 namespace watchkeeper::server {
 
@@ -19,9 +19,9 @@ namespace watchkeeper::server {
 using submit_function = std::function<void(std::span<actors::heartbeat_request>)>;
 
 /// One POST /v1/heartbeats/stream: cuts the body into tokens, and writes a result line for each, in
-/// order. At most limits::stream_tokens_in_flight_max tokens are under way; what follows waits in
-/// the stream's flow-control window, since bytes are only given free once their result is written.
-/// Thread: any; one lock. Kept alive by its tokens that are under way.
+/// order. At most heartbeat_limits::stream_tokens_in_flight_max tokens are under way; what follows
+/// waits in the stream's flow-control window, since bytes are only given free once their result is
+/// written. Thread: any; one lock. Kept alive by its tokens that are under way.
 class heartbeat_stream final : public actors::heartbeat_listener,
                                public std::enable_shared_from_this<heartbeat_stream> {
  public:
@@ -37,7 +37,7 @@ class heartbeat_stream final : public actors::heartbeat_listener,
   void on_result(std::size_t slot, const actors::heartbeat_result& result) noexcept override;
 
  private:
-  static constexpr std::size_t slots = limits::stream_tokens_in_flight_max;
+  static constexpr std::size_t slots = heartbeat_limits::stream_tokens_in_flight_max;
 
   struct line {
     std::string text;       // a finished result, or empty while it is under way
@@ -67,7 +67,7 @@ class heartbeat_stream final : public actors::heartbeat_listener,
   std::size_t skipped_bytes_ = 0;  // of a line that is too long, dropped already
   std::array<line, slots> lines_;
   std::size_t first_ = 0;  // slot of the oldest line under way
-  std::size_t under_way_ = 0;
+  std::size_t in_flight_ = 0;
   bool body_ended_ = false;
   bool answer_ended_ = false;
   bool gone_ = false;

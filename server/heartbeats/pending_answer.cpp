@@ -14,7 +14,7 @@ void pending_answer::on_result(std::size_t index, const actors::heartbeat_result
 
 void pending_answer::finish() noexcept {
   // First: the I/O thread, which the answer wakes, passes on what has waited for this.
-  if (under_way_ != nullptr) under_way_->fetch_sub(tokens_, std::memory_order_release);
+  if (in_flight_ != nullptr) in_flight_->fetch_sub(tokens_, std::memory_order_release);
   const auto now_ms = now_();
   const std::span<const actors::heartbeat_result> results =
       all_ ? std::span<const actors::heartbeat_result>(all_->data(), tokens_)

@@ -17,9 +17,9 @@ class pending_answer final : public actors::heartbeat_listener {
   pending_answer(net::reply_port& replies, const net::reply_address& to, std::size_t tokens,
                  bool minimal, const std::function<unix_ms()>& now)
       : replies_(replies), to_(to), tokens_(tokens), minimal_(minimal), now_(now), left_(tokens) {}
-  /// `under_way` is counted down by the request's tokens before the answer is written. Call before
+  /// `in_flight` is counted down by the request's tokens before the answer is written. Call before
   /// a token is handed to the actors. It is the endpoint's, which outlives every request.
-  void count_down(std::atomic<std::size_t>& under_way) noexcept { under_way_ = &under_way; }
+  void count_down(std::atomic<std::size_t>& in_flight) noexcept { in_flight_ = &in_flight; }
 
   void on_result(std::size_t index, const actors::heartbeat_result& result) noexcept override;
 
@@ -32,7 +32,7 @@ class pending_answer final : public actors::heartbeat_listener {
   bool minimal_;
   const std::function<unix_ms()>& now_;  // the endpoint's, which outlives every request
   std::atomic<std::size_t> left_;
-  std::atomic<std::size_t>* under_way_ = nullptr;
+  std::atomic<std::size_t>* in_flight_ = nullptr;
   actors::heartbeat_result first_;  // one token is the rule: no allocation for it
   std::unique_ptr<std::array<actors::heartbeat_result, limits::tokens_per_request_max>> all_ =
       tokens_ > 1

@@ -109,7 +109,7 @@ result<cookie_sealer::key, std::string> load_cookie_key(const std::string& data_
   std::error_code error;
   std::filesystem::create_directories(data_dir, error);
   if (error) return fmt::format("cannot make the directory {}: {}", data_dir, error.message());
-  const auto path = (std::filesystem::path(data_dir) / "console-session.key").string();
+  const auto path = (std::filesystem::path(data_dir) / "console-cookie.key").string();
   if (::access(path.c_str(), F_OK) != 0) {
     cookie_sealer::key fresh{};
     crypto::random_bytes(fresh);

@@ -60,7 +60,7 @@ std::string_view login_cookie_of(std::string_view cookie_field) noexcept;
 /// The set-cookie field that sets it for `max_age_s` seconds; 0 takes it away.
 std::string set_login_cookie(std::string_view value, std::int64_t max_age_s);
 
-/// The key in console-session.key of `data_dir`, made there (mode 0600) when there is none. The
+/// The key in console-cookie.key of `data_dir`, made there (mode 0600) when there is none. The
 /// error is a sentence that names the file.
 result<cookie_sealer::key, std::string> load_cookie_key(const std::string& data_dir);
 

@@ -80,7 +80,7 @@ void login_revocations::run() {
 }
 
 bool login_revocations::write_and_read() {
-  std::vector<storage::console_session_end> fresh;
+  std::vector<storage::revoked_login> fresh;
   {
     const std::lock_guard lock(mutex_);
     fresh = unwritten_;
@@ -90,11 +90,10 @@ bool login_revocations::write_and_read() {
   try {
     if (!ledger_) ledger_ = deps_.make_ledger();
     if (!fresh.empty())
-      if (const auto written = ledger_->end_console_sessions(fresh, now_ms); !written)
+      if (const auto written = ledger_->revoke_logins(fresh, now_ms); !written)
         why = written.error().detail;
     if (why.empty()) {
-      const auto known =
-          ledger_->ended_console_sessions(now_ms, identity_limits::revoked_logins_max);
+      const auto known = ledger_->revoked_logins(now_ms, identity_limits::revoked_logins_max);
       std::vector<login::id_type> news;
       std::unique_lock lock(mutex_);
       unwritten_.erase(unwritten_.begin(),

@@ -59,7 +59,7 @@ class login_revocations {
   mutable std::mutex mutex_;                 // of what follows
   std::condition_variable wake_;
   std::map<login::id_type, unix_ms> revoked_;
-  std::vector<storage::console_session_end> unwritten_;
+  std::vector<storage::revoked_login> unwritten_;
   std::vector<std::function<void()>> waiting_;
   bool stopping_ = false;
   std::thread thread_;

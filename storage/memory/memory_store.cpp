@@ -1,4 +1,5 @@
 #include "storage/memory/memory_store.hpp"
+#include "storage/limits.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -35,7 +36,7 @@ bool memory_store::is_erased(const student_id& student, unix_ms now_ms) {
   if (it == students_.end() || !it->second.erased) return false;
   // No request had told the time when the student was erased: the refusal starts with this one.
   if (it->second.touched_ms == 0) it->second.touched_ms = now_ms;
-  return now_ms - it->second.touched_ms < limits::student_ttl_ms;
+  return now_ms - it->second.touched_ms < storage_limits::student_ttl_ms;
 }
 
 applied_credit memory_store::apply_one(const hot_request& request) {
@@ -60,14 +61,15 @@ applied_credit memory_store::apply_one(const hot_request& request) {
   held_session session;
   const auto known_session = sessions_.find(credit.session_key());
   if (known_session != sessions_.end() &&
-      now_ms - known_session->second.touched_ms < limits::session_ttl_ms)
+      now_ms - known_session->second.touched_ms < storage_limits::session_ttl_ms)
     session = known_session->second;
   held_student student;
   const auto known_student = students_.find(credit.student);
   if (known_student != students_.end() && !known_student->second.erased &&
-      now_ms - known_student->second.touched_ms < limits::student_ttl_ms)
+      now_ms - known_student->second.touched_ms < storage_limits::student_ttl_ms)
     student = known_student->second;
-  if ((known_session == sessions_.end() && sessions_.size() >= limits::sessions_max) ||
+  if ((known_session == sessions_.end() &&
+       sessions_.size() >= storage_limits::memory_store_sessions_max) ||
       (known_student == students_.end() && students_.size() >= pairs_max_))
     return answer;  // failed
 
@@ -98,10 +100,10 @@ stored<std::vector<applied_credit>> memory_store::apply(std::span<const hot_requ
 
 void memory_store::sweep(std::size_t entries) {
   sweep_buckets(sessions_, session_cursor_, entries, [this](const held_session& s) {
-    return latest_now_ms_ - s.touched_ms >= limits::session_ttl_ms;
+    return latest_now_ms_ - s.touched_ms >= storage_limits::session_ttl_ms;
   });
   sweep_buckets(students_, student_cursor_, entries, [this](const held_student& s) {
-    return s.touched_ms != 0 && latest_now_ms_ - s.touched_ms >= limits::student_ttl_ms;
+    return s.touched_ms != 0 && latest_now_ms_ - s.touched_ms >= storage_limits::student_ttl_ms;
   });
 }
 
@@ -194,7 +196,7 @@ stored<ok_t> memory_store::readmit(const student_id& student) {
 }
 
 stored<hot_store_health> memory_store::health() {
-  return hot_store_health{durability::memory, "memory of this process", incarnation_};
+  return hot_store_health{durability_level::memory, "memory of this process", incarnation_};
 }
 
 std::unique_ptr<hot_store> make_memory_store(std::size_t pairs_max) {

@@ -8,14 +8,15 @@
 #include "domain/credit.hpp"
 #include "domain/limits.hpp"
 #include "storage/hot_store.hpp"
+#include "storage/limits.hpp"
 
 namespace watchkeeper::storage {
 
 /// The hot store's reference model: plain maps and `apply_credit`. Every other store must answer as
 /// this one does. It serves in production too, while the hot store is away, so it has limits:
-/// `pairs_max` pairs, limits::sessions_max sessions and `pairs_max` students; what would pass them
-/// is refused. Sessions and students expire by the clock of the requests; the sweep does bounded
-/// work a batch. Thread: one at a time.
+/// `pairs_max` pairs, storage_limits::memory_store_sessions_max sessions and `pairs_max` students;
+/// what would pass them is refused. Sessions and students expire by the clock of the requests; the
+/// sweep does bounded work a batch. Thread: one at a time.
 class memory_store final : public hot_store {
  public:
   explicit memory_store(std::size_t pairs_max);

@@ -8,8 +8,7 @@
 
 namespace watchkeeper::storage::postgres {
 
-stored<ok_t> postgres_ledger::end_console_sessions(std::span<const console_session_end> ended,
-                                                   unix_ms now_ms) {
+stored<ok_t> postgres_ledger::revoke_logins(std::span<const revoked_login> ended, unix_ms now_ms) {
   return session_.call([&](pqxx::connection& connection) {
     pqxx::work work(connection);
     work.exec_prepared("forget_console_ends", now_ms);
@@ -22,13 +21,13 @@ stored<ok_t> postgres_ledger::end_console_sessions(std::span<const console_sessi
   });
 }
 
-stored<std::vector<console_session_end>> postgres_ledger::ended_console_sessions(
-    unix_ms now_ms, std::size_t limit) {
+stored<std::vector<revoked_login>> postgres_ledger::revoked_logins(unix_ms now_ms,
+                                                                   std::size_t limit) {
   return session_.call([&](pqxx::connection& connection) {
     pqxx::nontransaction reading(connection);
     const auto rows =
         reading.exec_prepared("ended_console_sessions", now_ms, static_cast<std::int64_t>(limit));
-    std::vector<console_session_end> ended;
+    std::vector<revoked_login> ended;
     ended.reserve(rows.size());
     for (const auto& row : rows) {
       const auto id = parse_bytea(text_of(row[0]));

@@ -59,10 +59,8 @@ class postgres_ledger final : public ledger {
   stored<bool> erase_student(const student_id& student, std::string_view actor,
                              std::string_view student_digest_hex, unix_ms now_ms) override;
 
-  stored<ok_t> end_console_sessions(std::span<const console_session_end> ended,
-                                    unix_ms now_ms) override;
-  stored<std::vector<console_session_end>> ended_console_sessions(unix_ms now_ms,
-                                                                  std::size_t limit) override;
+  stored<ok_t> revoke_logins(std::span<const revoked_login> ended, unix_ms now_ms) override;
+  stored<std::vector<revoked_login>> revoked_logins(unix_ms now_ms, std::size_t limit) override;
 
   stored<std::vector<registry_change>> changes(std::int64_t after_sequence,
                                                std::size_t limit) override;

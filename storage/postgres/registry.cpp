@@ -5,6 +5,7 @@
 #include "base/base64url.hpp"
 #include "storage/heatmap_growth.hpp"
 #include "storage/ledger_rules.hpp"
+#include "storage/limits.hpp"
 #include "storage/postgres/heatmap.hpp"
 #include "storage/postgres/ledger.hpp"
 #include "storage/postgres/row.hpp"
@@ -137,8 +138,9 @@ stored<bool> postgres_ledger::revoke_device(const thumbprint& kid) {
 stored<std::vector<device_record>> postgres_ledger::devices_of(const student_id& student) {
   return session_.call([&](pqxx::connection& connection) {
     pqxx::nontransaction reading(connection);
-    const auto rows = reading.exec_prepared("devices_of", text(student.view()),
-                                            static_cast<std::int64_t>(limits::list_items_max));
+    const auto rows =
+        reading.exec_prepared("devices_of", text(student.view()),
+                              static_cast<std::int64_t>(storage_limits::list_items_max));
     std::vector<device_record> devices;
     devices.reserve(rows.size());
     for (const auto& row : rows) devices.push_back(device_from(row));

@@ -3,9 +3,10 @@
 #include <boost/container/static_vector.hpp>
 
 #include "storage/byte_codec.hpp"
+#include "storage/limits.hpp"
 #include "storage/redis/codec.hpp"
 
-namespace watchkeeper::storage::redis_swap {
+namespace watchkeeper::storage::redis_cas {
 
 namespace {
 
@@ -17,7 +18,7 @@ using redis_codec::windows_max;
 
 constexpr std::size_t counted_bytes = numbers_bytes + 1;
 // As in watchkeeper.lua.
-constexpr std::int64_t session_renewed_ms = limits::session_ttl_ms / 8;
+constexpr std::int64_t session_renewed_ms = storage_limits::session_ttl_ms / 8;
 constexpr std::uint64_t marked_again = 16;
 static_assert(session_renewed_ms == 450'000);
 
@@ -77,7 +78,7 @@ std::string encode(const decoded_pair& pair) {
 bool bring_forward(decoded_pair& pair, std::uint64_t tag, unix_ms now_ms) {
   auto& windows = pair.windows;
   const auto lives = [&](const kept_window& kept) {
-    return kept.age_ms(now_ms) < limits::session_ttl_ms;
+    return kept.age_ms(now_ms) < storage_limits::session_ttl_ms;
   };
   if (!windows.empty() && windows[0].tag == tag && lives(windows[0])) return true;
   std::size_t at = 0;
@@ -126,7 +127,8 @@ std::optional<plan> decide(const values& before, std::span<const hot_request> re
     // A copy, so that a heartbeat that changes nothing does not reorder the windows either.
     const auto windows = pair->windows;
     if (!bring_forward(*pair, tag, credit.now_ms)) return std::nullopt;
-    if (credit.now_ms - bucket.refilled_at_ms() >= limits::student_ttl_ms) return std::nullopt;
+    if (credit.now_ms - bucket.refilled_at_ms() >= storage_limits::student_ttl_ms)
+      return std::nullopt;
 
     auto& kept = pair->windows[0];
     session_state session{credit.module, kept.window};
@@ -162,4 +164,4 @@ std::optional<plan> decide(const values& before, std::span<const hot_request> re
   return made;
 }
 
-}  // namespace watchkeeper::storage::redis_swap
+}  // namespace watchkeeper::storage::redis_cas

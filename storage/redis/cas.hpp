@@ -10,19 +10,19 @@
 
 /// What heartbeats make of the values that Redis holds of a pair and its student, worked out here,
 /// so that Redis only has to compare and to write (docs/adr/0011-compare-and-swap.md). Pure.
-namespace watchkeeper::storage::redis_swap {
+namespace watchkeeper::storage::redis_cas {
 
 /// A pair longer than this is left to wk_credit: comparing it would cost more than it saves.
 inline constexpr std::size_t pair_bytes_max = 2048;
 
 /// Values of a pair and of its student's bucket, as docs/storage-format.md has them. The pair's
-/// mark is set here whatever it is in Redis: wk_swap looks at the mark that is there.
+/// mark is set here whatever it is in Redis: wk_cas looks at the mark that is there.
 struct values {
   std::string pair;
   std::string bucket;
 };
 
-/// Values as they were read. Nothing where they are not such as can be swapped.
+/// Values as they were read. Nothing where they are not such that wk_cas can replace them.
 std::optional<values> from_stored(std::string_view pair, std::string_view bucket);
 
 struct plan {
@@ -38,4 +38,4 @@ struct plan {
 std::optional<plan> decide(const values& before, std::span<const hot_request> requests,
                            std::span<const std::uint16_t> chain, std::span<applied_credit> answers);
 
-}  // namespace watchkeeper::storage::redis_swap
+}  // namespace watchkeeper::storage::redis_cas

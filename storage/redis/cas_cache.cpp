@@ -2,14 +2,14 @@
 
 namespace watchkeeper::storage {
 
-const redis_swap::values* swap_cache::find(const pair_key& pair) {
+const redis_cas::values* cas_cache::find(const pair_key& pair) {
   const auto known = index_.find(pair.student);
   if (known == index_.end() || known->second->pair.module != pair.module) return nullptr;
   entries_.splice(entries_.begin(), entries_, known->second);
   return &known->second->held;
 }
 
-void swap_cache::put(const pair_key& pair, redis_swap::values held) {
+void cas_cache::put(const pair_key& pair, redis_cas::values held) {
   const auto known = index_.find(pair.student);
   if (known != index_.end()) {
     auto& old = *known->second;
@@ -26,17 +26,17 @@ void swap_cache::put(const pair_key& pair, redis_swap::values held) {
   while (entries_.size() > students_max_ || bytes_ > bytes_max_) remove(std::prev(entries_.end()));
 }
 
-void swap_cache::forget(const student_id& student) {
+void cas_cache::forget(const student_id& student) {
   if (const auto known = index_.find(student); known != index_.end()) remove(known->second);
 }
 
-void swap_cache::clear() {
+void cas_cache::clear() {
   entries_.clear();
   index_.clear();
   bytes_ = 0;
 }
 
-void swap_cache::remove(entries::iterator it) {
+void cas_cache::remove(entries::iterator it) {
   bytes_ -= it->bytes();
   index_.erase(it->pair.student);
   entries_.erase(it);

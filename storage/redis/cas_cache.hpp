@@ -14,14 +14,14 @@ namespace watchkeeper::storage {
 /// what is wrong or missing here costs time and nothing else.
 /// At the limits of students and of bytes (of values) the student used longest ago goes.
 /// Thread: one at a time.
-class swap_cache {
+class cas_cache {
  public:
-  swap_cache(std::size_t students_max, std::size_t bytes_max)
+  cas_cache(std::size_t students_max, std::size_t bytes_max)
       : students_max_(students_max), bytes_max_(bytes_max) {}
 
   /// Null where another pair of the student, or none, is held. Good until the next call.
-  const redis_swap::values* find(const pair_key& pair);
-  void put(const pair_key& pair, redis_swap::values held);
+  const redis_cas::values* find(const pair_key& pair);
+  void put(const pair_key& pair, redis_cas::values held);
   void forget(const student_id& student);
   void clear();
 
@@ -31,7 +31,7 @@ class swap_cache {
  private:
   struct entry {
     pair_key pair;
-    redis_swap::values held;
+    redis_cas::values held;
     [[nodiscard]] std::size_t bytes() const noexcept {
       return held.pair.size() + held.bucket.size();
     }

@@ -1,4 +1,6 @@
 #include "storage/redis/codec.hpp"
+#include "storage/limits.hpp"
+#include "storage/redis/redis_limits.hpp"
 
 #include <array>
 #include <cassert>
@@ -25,9 +27,10 @@ static_assert(static_cast<int>(problem::implausible_interval) == 14);
 static_assert(limits::gap_closed_ms == 250);
 static_assert(limits::coverage_intervals_max == 1024);
 static_assert(limits::bucket_capacity_us == 120'000'000 && limits::bucket_start_us == 60'000'000);
-static_assert(limits::session_ttl_ms == 3'600'000 && limits::student_ttl_ms == 86'400'000);
+static_assert(storage_limits::session_ttl_ms == 3'600'000 &&
+              storage_limits::student_ttl_ms == 86'400'000);
 static_assert(limits::replay_window_numbers == 64);
-static_assert(limits::partitions <= 256 && limits::function_heartbeats_max * 2 < 256,
+static_assert(limits::partitions <= 256 && redis_limits::function_heartbeats_max * 2 < 256,
               "a place and a partition are one byte each");
 static_assert(problem_count < 256);
 

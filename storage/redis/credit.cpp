@@ -1,4 +1,4 @@
-// How redis_store applies a batch: wk_swap for what can be decided here, wk_credit for the rest.
+// How redis_store applies a batch: wk_cas for what can be decided here, wk_credit for the rest.
 #include <hiredis/hiredis.h>
 
 #include <algorithm>
@@ -7,8 +7,10 @@
 #include <cassert>
 #include <numeric>
 
+#include "storage/limits.hpp"
 #include "storage/redis/codec.hpp"
 #include "storage/redis/keys.hpp"
+#include "storage/redis/redis_limits.hpp"
 #include "storage/redis/store.hpp"
 
 namespace watchkeeper::storage {
@@ -43,8 +45,8 @@ using places = std::vector<std::uint16_t>;
 
 redis_command credit_call(std::span<const hot_request> requests,
                           std::span<const std::uint16_t> which) {
-  distinct_keys<student_id, limits::function_heartbeats_max> students;
-  distinct_keys<pair_key, limits::function_heartbeats_max> pairs;
+  distinct_keys<student_id, redis_limits::function_heartbeats_max> students;
+  distinct_keys<pair_key, redis_limits::function_heartbeats_max> pairs;
   std::vector<redis_codec::key_places> at(which.size());
   for (std::size_t i = 0; i < which.size(); ++i) {
     const auto pair = requests[which[i]].credit.pair();
@@ -89,11 +91,11 @@ bool is_of(const redisReply& values, std::span<const pair_key> pairs) noexcept {
   return values.type == REDIS_REPLY_ARRAY && values.elements == 2 * pairs.size();
 }
 
-constexpr auto step = limits::function_heartbeats_max;
-static_assert(limits::function_swaps_max < 256, "the number of a group is one byte");
-static_assert(limits::batch_heartbeats_max <= 65'535, "places are 16 bits");
+constexpr auto step = redis_limits::function_heartbeats_max;
+static_assert(storage_limits::function_cas_pairs_max < 256, "the number of a group is one byte");
+static_assert(storage_limits::batch_heartbeats_max <= 65'535, "places are 16 bits");
 
-// What wk_swap is asked for beside the write; as in watchkeeper.lua.
+// What wk_cas is asked for beside the write; as in watchkeeper.lua.
 constexpr std::uint8_t mark_anew = 1;
 constexpr std::uint8_t renew_session = 2;
 
@@ -117,16 +119,16 @@ struct redis_store::batch {
   }
 };
 
-/// A call of wk_swap on its way: what each of its groups becomes if Redis finds it as expected.
-struct redis_store::swap_call {
+/// A call of wk_cas on its way: what each of its groups becomes if Redis finds it as expected.
+struct redis_store::cas_call {
   std::vector<std::uint16_t> groups;
-  std::vector<redis_swap::values> after;
+  std::vector<redis_cas::values> after;
 };
 
 redis_store::batch redis_store::group_by_student(std::span<const hot_request> requests,
                                                  std::span<applied_credit> answers) {
   batch made{requests, answers, {}, places(requests.size())};
-  distinct_keys<student_id, limits::batch_heartbeats_max> students;
+  distinct_keys<student_id, storage_limits::batch_heartbeats_max> students;
   places group_of(requests.size());
   for (std::size_t i = 0; i < requests.size(); ++i) {
     const auto& credit = requests[i].credit;
@@ -159,8 +161,8 @@ void redis_store::remember(std::span<const pair_key> pairs, const redisReply& va
   // An error, or a value of a foreign type: wk_credit says what is wrong.
   if (!is_of(values, pairs)) return;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
-    auto held = redis_swap::from_stored(text_of(*values.element[2 * i + 1]),
-                                        text_of(*values.element[2 * i]));
+    auto held = redis_cas::from_stored(text_of(*values.element[2 * i + 1]),
+                                       text_of(*values.element[2 * i]));
     if (held) cache_.put(pairs[i], std::move(*held));
   }
 }
@@ -215,18 +217,18 @@ std::optional<storage_failure> redis_store::look_up_missing(const batch& asked,
   return std::nullopt;
 }
 
-std::vector<redis_command> redis_store::plan_swaps(const batch& asked,
-                                                   std::span<const std::uint16_t> groups,
-                                                   std::vector<swap_call>& planned,
-                                                   std::vector<std::uint16_t>& others) {
+std::vector<redis_command> redis_store::plan_cas(const batch& asked,
+                                                 std::span<const std::uint16_t> groups,
+                                                 std::vector<cas_call>& planned,
+                                                 std::vector<std::uint16_t>& others) {
   std::vector<redis_command> calls;
-  swap_call now;
+  cas_call now;
   std::string partitions, more;
   std::vector<std::string> keys;
   redis_command values;
   const auto finish = [&] {
     if (now.groups.empty()) return;
-    redis_command call{"FCALL", "wk_swap", std::to_string(keys.size())};
+    redis_command call{"FCALL", "wk_cas", std::to_string(keys.size())};
     for (const auto& key : keys) call.add(key);
     call.add(partitions).add(more).append(values);
     calls.push_back(std::move(call));
@@ -240,9 +242,9 @@ std::vector<redis_command> redis_store::plan_swaps(const batch& asked,
   for (const auto at : groups) {
     const auto& group = asked.groups[at];
     const auto* before = group.several_pairs ? nullptr : cache_.find(group.pair);
-    std::optional<redis_swap::plan> plan;
+    std::optional<redis_cas::plan> plan;
     if (before)
-      plan = redis_swap::decide(*before, asked.requests, asked.chain(group), asked.answers);
+      plan = redis_cas::decide(*before, asked.requests, asked.chain(group), asked.answers);
     if (!plan) {
       others.push_back(at);
       continue;
@@ -259,14 +261,14 @@ std::vector<redis_command> redis_store::plan_swaps(const batch& asked,
       more += static_cast<char>((plan->mark_again ? mark_anew : 0) |
                                 (plan->renew_session ? renew_session : 0));
     }
-    if (now.groups.size() == limits::function_swaps_max) finish();
+    if (now.groups.size() == storage_limits::function_cas_pairs_max) finish();
   }
   finish();
   return calls;
 }
 
-void redis_store::take_swap(const batch& asked, const redis_reply& reply, swap_call& call,
-                            std::vector<std::uint16_t>& others) {
+void redis_store::take_cas(const batch& asked, const redis_reply& reply, cas_call& call,
+                           std::vector<std::uint16_t>& others) {
   // Of a call that failed it is not known here what it did. wk_credit finds it in the replay
   // windows, or fails in the same way.
   const bool whole = reply->type != REDIS_REPLY_STRING;
@@ -290,7 +292,7 @@ std::vector<redis_command> redis_store::plan_credits(const batch& asked,
     const auto chain = asked.chain(group);
     chosen.insert(chosen.end(), chain.begin(), chain.end());
     cache_.forget(group.pair.student);
-    if (options_.swap && !group.several_pairs) pairs.push_back(group.pair);
+    if (options_.cas && !group.several_pairs) pairs.push_back(group.pair);
   }
   std::sort(chosen.begin(), chosen.end());
   std::vector<redis_command> calls;
@@ -300,7 +302,8 @@ std::vector<redis_command> redis_store::plan_credits(const batch& asked,
                                chosen.begin() + static_cast<std::ptrdiff_t>(end));
     calls.push_back(credit_call(asked.requests, which.credits.back()));
   }
-  // What wk_credit made of them is read in the same round trip: the next heartbeat is swapped.
+  // What wk_credit made of them is read in the same round trip: the next heartbeat goes through
+  // wk_cas.
   for (std::size_t at = 0; at < pairs.size(); at += step) {
     const auto end = std::min(at + step, pairs.size());
     which.look_ups.emplace_back(pairs.begin() + static_cast<std::ptrdiff_t>(at),
@@ -352,18 +355,18 @@ stored<std::vector<applied_credit>> redis_store::known_answers(
 }
 
 stored<std::vector<applied_credit>> redis_store::apply(std::span<const hot_request> requests) {
-  assert(requests.size() <= limits::batch_heartbeats_max);
+  assert(requests.size() <= storage_limits::batch_heartbeats_max);
   std::vector<applied_credit> answers(requests.size());
   if (requests.empty()) return answers;
   const auto asked = group_by_student(requests, answers);
 
-  std::vector<swap_call> swaps;
+  std::vector<cas_call> cas_calls;
   std::vector<redis_command> calls;
   std::vector<std::uint16_t> others;
-  if (options_.swap) {
+  if (options_.cas) {
     std::vector<std::uint16_t> open;
     if (auto failed = look_up_missing(asked, open)) return *failed;
-    calls = plan_swaps(asked, open, swaps, others);
+    calls = plan_cas(asked, open, cas_calls, others);
   } else {
     others = all_groups(asked);
   }
@@ -379,10 +382,11 @@ stored<std::vector<applied_credit>> redis_store::apply(std::span<const hot_reque
     calls.clear();
     if (!got) return got.error();
     const std::span<const redis_reply> answered = got.value();
-    for (std::size_t i = 0; i < swaps.size(); ++i) take_swap(asked, answered[i], swaps[i], others);
-    if (auto failed = take_credits_and_look_ups(asked, answered.subspan(swaps.size()), which))
+    for (std::size_t i = 0; i < cas_calls.size(); ++i)
+      take_cas(asked, answered[i], cas_calls[i], others);
+    if (auto failed = take_credits_and_look_ups(asked, answered.subspan(cas_calls.size()), which))
       failure = failed;
-    swaps.clear();
+    cas_calls.clear();
   }
   return known_answers(std::move(answers), std::move(failure));
 }
@@ -391,7 +395,7 @@ hot_store::merged_and_applied redis_store::merge_and_apply(std::span<const pair_
                                                            bool dirty,
                                                            std::span<const hot_request> requests) {
   if (pairs.empty() || requests.empty()) return hot_store::merge_and_apply(pairs, dirty, requests);
-  assert(requests.size() <= limits::batch_heartbeats_max);
+  assert(requests.size() <= storage_limits::batch_heartbeats_max);
   std::vector<applied_credit> answers(requests.size());
   const auto asked = group_by_student(requests, answers);
   auto calls = merge_calls(pairs, dirty);

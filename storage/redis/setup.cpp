@@ -44,7 +44,7 @@ std::string_view eviction_of(std::string_view memory_info) {
 void judge_eviction(std::string_view policy, hot_store_health& found) {
   if (policy.empty()) return;
   const bool of_all = policy.starts_with("allkeys");
-  if (of_all) found.worth = durability::memory;
+  if (of_all) found.durability = durability_level::memory;
   found.description +=
       fmt::format(", maxmemory-policy {}: when memory is short {} thrown away; set noeviction",
                   policy, of_all ? "what was acknowledged is" : "replay windows are");
@@ -145,7 +145,7 @@ stored<hot_store_health> redis_store::health() {
     const auto enabled = info_value(text_of(*got.value()[2]), "aof_enabled");
     if (enabled.empty())
       return storage_failure{storage_error::refused, "Redis tells nothing about its persistence"};
-    found.worth = enabled == "1" ? durability::log : durability::memory;
+    found.durability = enabled == "1" ? durability_level::log : durability_level::memory;
     found.description = fmt::format("Redis {}, appendonly {}, appendfsync not told", version,
                                     enabled == "1" ? "yes" : "no");
     judge_eviction(eviction, found);
@@ -154,7 +154,9 @@ stored<hot_store_health> redis_store::health() {
   const bool appends = config_value(config, "appendonly") == "yes";
   const auto fsync = config_value(config, "appendfsync");
   const bool pauses = config_value(config, "no-appendfsync-on-rewrite") == "yes";
-  if (appends) found.worth = fsync == "always" && !pauses ? durability::fsync : durability::log;
+  if (appends)
+    found.durability =
+        fsync == "always" && !pauses ? durability_level::fsync : durability_level::log;
   found.description =
       fmt::format("Redis {}, appendonly {}, appendfsync {}{}", version, appends ? "yes" : "no",
                   fsync, appends && pauses ? ", not while the log is rewritten" : "");

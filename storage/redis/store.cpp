@@ -7,12 +7,13 @@
 
 #include "storage/redis/codec.hpp"
 #include "storage/redis/keys.hpp"
+#include "storage/redis/redis_limits.hpp"
 
 namespace watchkeeper::storage {
 
 namespace {
 
-constexpr std::size_t merge_pairs_max = limits::function_heartbeats_max;
+constexpr std::size_t merge_pairs_max = redis_limits::function_heartbeats_max;
 
 std::vector<redis_command> one(redis_command command) {
   std::vector<redis_command> commands;

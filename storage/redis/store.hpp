@@ -7,24 +7,25 @@
 #include "storage/hot_store.hpp"
 #include "storage/redis/cas_cache.hpp"
 #include "storage/redis/connection.hpp"
+#include "storage/redis/redis_limits.hpp"
 
 namespace watchkeeper::storage {
 
 /// The hot store in Redis 7: one connection, everything that must be atomic done by the function
 /// library (storage/redis/functions/watchkeeper.lua), calls of up to
-/// limits::function_heartbeats_max heartbeats pipelined. On connecting it brings the library up to
-/// date and checks `wk:deployment`.
+/// redis_limits::function_heartbeats_max heartbeats pipelined. On connecting it brings the library
+/// up to date and checks `wk:deployment`.
 ///
 /// Where it knows what Redis holds of a student, it decides itself and lets Redis compare and write
-/// (wk_swap, docs/adr/0011-compare-and-swap.md); everything else, and what was not as it thought,
+/// (wk_cas, docs/adr/0011-compare-and-swap.md); everything else, and what was not as it thought,
 /// is decided in Redis (wk_credit). The outcomes are the same.
 /// Thread: one at a time.
 class redis_store final : public hot_store {
  public:
   struct options {
-    bool swap = true;  // false: wk_credit decides everything
-    std::size_t cached_students_max = limits::swap_cache_students_max;
-    std::size_t cached_bytes_max = limits::swap_cache_bytes_max;
+    bool cas = true;  // false: wk_credit decides everything
+    std::size_t cached_students_max = redis_limits::cas_cache_students_max;
+    std::size_t cached_bytes_max = redis_limits::cas_cache_bytes_max;
   };
   explicit redis_store(redis_url address) : redis_store(std::move(address), options{}) {}
   redis_store(redis_url address, options chosen);
@@ -61,7 +62,7 @@ class redis_store final : public hot_store {
   // Applying a batch (redis_credit.cpp). Groups and requests go by their number in the batch.
   struct student_group;
   struct batch;
-  struct swap_call;
+  struct cas_call;
   struct places_of_calls {
     std::vector<std::vector<std::uint16_t>> credits;
     std::vector<std::vector<pair_key>> look_ups;
@@ -74,12 +75,12 @@ class redis_store final : public hot_store {
   /// call of wk_credit to be told so.
   std::optional<storage_failure> look_up_missing(const batch& asked,
                                                  std::vector<std::uint16_t>& open);
-  /// The calls of wk_swap for these groups; `others` receives those that are not for it.
-  std::vector<redis_command> plan_swaps(const batch& asked, std::span<const std::uint16_t> groups,
-                                        std::vector<swap_call>& planned,
-                                        std::vector<std::uint16_t>& others);
-  void take_swap(const batch& asked, const redis_reply& reply, swap_call& call,
-                 std::vector<std::uint16_t>& others);
+  /// The calls of wk_cas for these groups; `others` receives those that are not for it.
+  std::vector<redis_command> plan_cas(const batch& asked, std::span<const std::uint16_t> groups,
+                                      std::vector<cas_call>& planned,
+                                      std::vector<std::uint16_t>& others);
+  void take_cas(const batch& asked, const redis_reply& reply, cas_call& call,
+                std::vector<std::uint16_t>& others);
   /// The calls of wk_credit, and those that read what it made of the pairs.
   std::vector<redis_command> plan_credits(const batch& asked, std::span<const std::uint16_t> groups,
                                           places_of_calls& which);
@@ -96,7 +97,7 @@ class redis_store final : public hot_store {
 
   redis_connection connection_;
   options options_;
-  swap_cache cache_;
+  cas_cache cache_;
   std::string incarnation_;  // when it was last looked at
 };
 

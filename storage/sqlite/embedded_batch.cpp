@@ -2,6 +2,7 @@
 // and the sweep of what has run out.
 #include <algorithm>
 
+#include "storage/limits.hpp"
 #include "storage/sqlite/embedded_pair_row.hpp"
 #include "storage/sqlite/embedded_store.hpp"
 
@@ -103,7 +104,7 @@ bool embedded_store::is_erased(held_student& student, unix_ms now_ms) {
     student.touched_ms = now_ms;
     student.changed = true;
   }
-  return now_ms - student.touched_ms < limits::student_ttl_ms;
+  return now_ms - student.touched_ms < storage_limits::student_ttl_ms;
 }
 
 applied_credit embedded_store::apply_one(const hot_request& request, batch& held) {
@@ -126,9 +127,9 @@ applied_credit embedded_store::apply_one(const hot_request& request, batch& held
   auto& session = load_session(credit.session_key(), held);
   if (pair.corrupt || session.corrupt) return answer;  // failed
 
-  const bool session_expired = now_ms - session.touched_ms >= limits::session_ttl_ms;
+  const bool session_expired = now_ms - session.touched_ms >= storage_limits::session_ttl_ms;
   const bool student_expired =
-      student.erased || now_ms - student.touched_ms >= limits::student_ttl_ms;
+      student.erased || now_ms - student.touched_ms >= storage_limits::student_ttl_ms;
   auto window = session_expired ? session_state{} : session.state;
   auto bucket = student_expired ? credit_bucket{} : student.bucket;
   answer.outcome = apply_credit(credit, window, bucket, pair.state);
@@ -201,7 +202,7 @@ void embedded_store::sweep(std::size_t requests) {
       for (; rows.step(); ++seen) {
         swept_device_ = rows.bytes();
         swept_session_ = rows.bytes();
-        if (latest_now_ms_ - rows.number() >= limits::session_ttl_ms)
+        if (latest_now_ms_ - rows.number() >= storage_limits::session_ttl_ms)
           gone.emplace_back(swept_device_, swept_session_);
       }
     }
@@ -218,7 +219,7 @@ void embedded_store::sweep(std::size_t requests) {
       for (; rows.step(); ++seen) {
         swept_student_ = rows.bytes();
         const auto touched_ms = rows.number();
-        if (touched_ms != 0 && latest_now_ms_ - touched_ms >= limits::student_ttl_ms)
+        if (touched_ms != 0 && latest_now_ms_ - touched_ms >= storage_limits::student_ttl_ms)
           gone.emplace_back(swept_student_, std::string{});
       }
     }

@@ -144,8 +144,9 @@ std::string_view embedded_statement::bytes() {
   return data ? std::string_view(data, static_cast<std::size_t>(size)) : std::string_view{};
 }
 
-embedded_database::embedded_database(std::string path, durability worth, std::int64_t max_pages)
-    : path_(std::move(path)), worth_(worth), max_pages_(max_pages) {}
+embedded_database::embedded_database(std::string path, durability_level durability,
+                                     std::int64_t max_pages)
+    : path_(std::move(path)), durability_(durability), max_pages_(max_pages) {}
 
 embedded_database::~embedded_database() {
   close();
@@ -192,8 +193,8 @@ void embedded_database::open() {
   execute(
       "PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;"
       "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;");
-  execute(worth_ == durability::fsync ? "PRAGMA synchronous = FULL"
-                                      : "PRAGMA synchronous = NORMAL");
+  execute(durability_ == durability_level::fsync ? "PRAGMA synchronous = FULL"
+                                                 : "PRAGMA synchronous = NORMAL");
   pragma(fmt::format("PRAGMA max_page_count = {}", max_pages_).c_str());
 }
 

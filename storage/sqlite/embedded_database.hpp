@@ -72,7 +72,7 @@ class embedded_database {
   /// 64 GiB of 4 KiB pages: what a file may grow to before it is refused as full.
   static constexpr std::int64_t pages_max = 16 * 1024 * 1024;
 
-  embedded_database(std::string path, durability worth, std::int64_t max_pages);
+  embedded_database(std::string path, durability_level durability, std::int64_t max_pages);
   ~embedded_database();
   embedded_database(const embedded_database&) = delete;
   embedded_database& operator=(const embedded_database&) = delete;
@@ -83,7 +83,7 @@ class embedded_database {
   void close() noexcept;
   [[nodiscard]] embedded_statement prepare(query q);
   void run(query q);
-  [[nodiscard]] durability worth() const noexcept { return worth_; }
+  [[nodiscard]] durability_level durability() const noexcept { return durability_; }
   /// The number a PRAGMA gives; 0 when it gives none.
   std::int64_t pragma(const char* text);
 
@@ -92,7 +92,7 @@ class embedded_database {
   void check_schema();
 
   std::string path_;
-  durability worth_;
+  durability_level durability_;
   std::int64_t max_pages_;
   sqlite3* handle_ = nullptr;
   std::array<sqlite3_stmt*, queries> statements_{};

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "storage/limits.hpp"
 #include "storage/sqlite/embedded_pair_row.hpp"
 
 namespace watchkeeper::storage {
@@ -20,8 +21,9 @@ storage_failure corrupt_row() {
 
 }  // namespace
 
-embedded_store::embedded_store(std::string path, durability worth, std::int64_t max_pages)
-    : database_(std::move(path), worth, max_pages), versions_(std::random_device{}()) {}
+embedded_store::embedded_store(std::string path, durability_level durability,
+                               std::int64_t max_pages)
+    : database_(std::move(path), durability, max_pages), versions_(std::random_device{}()) {}
 
 template <class Body>
 auto embedded_store::in_transaction(bool writes, Body body) -> decltype(body()) {
@@ -38,7 +40,7 @@ auto embedded_store::in_transaction(bool writes, Body body) -> decltype(body()) 
 }
 
 stored<std::vector<applied_credit>> embedded_store::apply(std::span<const hot_request> requests) {
-  assert(requests.size() <= limits::batch_heartbeats_max);
+  assert(requests.size() <= storage_limits::batch_heartbeats_max);
   if (requests.empty()) return std::vector<applied_credit>{};
   return in_transaction(true, [&]() -> stored<std::vector<applied_credit>> {
     std::vector<applied_credit> answers;
@@ -186,14 +188,15 @@ stored<ok_t> embedded_store::readmit(const student_id& student) {
 stored<hot_store_health> embedded_store::health() {
   return in_transaction(false, [&]() -> stored<hot_store_health> {
     const auto full = database_.pragma("PRAGMA synchronous") >= 2;
-    return hot_store_health{full ? durability::fsync : durability::log,
+    return hot_store_health{full ? durability_level::fsync : durability_level::log,
                             fmt::format("SQLite {}, WAL, synchronous {}", sqlite3_libversion(),
                                         full ? "full" : "normal")};
   });
 }
 
-std::unique_ptr<hot_store> make_embedded_store(const std::string& path, durability worth) {
-  return std::make_unique<embedded_store>(path, worth);
+std::unique_ptr<hot_store> make_embedded_store(const std::string& path,
+                                               durability_level durability) {
+  return std::make_unique<embedded_store>(path, durability);
 }
 
 }  // namespace watchkeeper::storage

@@ -17,7 +17,7 @@ namespace watchkeeper::storage {
 class embedded_store final : public hot_store {
  public:
   /// `max_pages`: see embedded_database::pages_max.
-  embedded_store(std::string path, durability worth,
+  embedded_store(std::string path, durability_level durability,
                  std::int64_t max_pages = embedded_database::pages_max);
 
   stored<std::vector<applied_credit>> apply(std::span<const hot_request> requests) override;

@@ -4,8 +4,7 @@
 
 namespace watchkeeper::storage {
 
-stored<ok_t> sqlite_ledger::end_console_sessions(std::span<const console_session_end> ended,
-                                                 unix_ms now_ms) {
+stored<ok_t> sqlite_ledger::revoke_logins(std::span<const revoked_login> ended, unix_ms now_ms) {
   return call([&](sqlite_database& database) {
     sqlite_transaction work(database, sqlite_transaction::mode::write);
     database.prepared("DELETE FROM console_session_end WHERE expires_ms <= ?1")
@@ -24,14 +23,14 @@ stored<ok_t> sqlite_ledger::end_console_sessions(std::span<const console_session
   });
 }
 
-stored<std::vector<console_session_end>> sqlite_ledger::ended_console_sessions(unix_ms now_ms,
-                                                                               std::size_t limit) {
+stored<std::vector<revoked_login>> sqlite_ledger::revoked_logins(unix_ms now_ms,
+                                                                 std::size_t limit) {
   return call([&](sqlite_database& database) {
     auto& row = database.prepared(
         "SELECT session_id, expires_ms FROM console_session_end WHERE expires_ms > ?1"
         " ORDER BY expires_ms DESC LIMIT ?2");
     row.bind(1, now_ms).bind(2, static_cast<std::int64_t>(limit));
-    std::vector<console_session_end> ended;
+    std::vector<revoked_login> ended;
     while (row.step()) {
       const auto id = row.blob(0);
       auto& made = ended.emplace_back();

@@ -3,6 +3,7 @@
 #include "base/base64url.hpp"
 #include "storage/heatmap_growth.hpp"
 #include "storage/ledger_rules.hpp"
+#include "storage/limits.hpp"
 #include "storage/sqlite/ledger.hpp"
 
 namespace watchkeeper::storage {
@@ -182,7 +183,8 @@ stored<std::vector<device_record>> sqlite_ledger::devices_of(const student_id& s
     auto& row = database.prepared(
         "SELECT kid, student_id, algorithm, public_key, revoked, created_ms FROM device"
         " WHERE student_id = ?1 ORDER BY created_ms, kid LIMIT ?2");
-    row.bind_text(1, student.view()).bind(2, static_cast<std::int64_t>(limits::list_items_max));
+    row.bind_text(1, student.view())
+        .bind(2, static_cast<std::int64_t>(storage_limits::list_items_max));
     std::vector<device_record> devices;
     while (row.step()) devices.push_back(device_from(row));
     return devices;

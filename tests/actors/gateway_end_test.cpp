@@ -45,17 +45,17 @@ struct one_answer final : heartbeat_listener {
 class breakable_gateway {
  public:
   breakable_gateway(const test::sqlite_place& place, int log_to) {
-    auto book = place.make();
-    static_cast<void>(book->migrate().value());
+    auto ledger = place.make();
+    static_cast<void>(ledger->migrate().value());
     module_record module;
     module.id = module_named("m1");
     module.rules.duration_ms = 600'000;
-    static_cast<void>(book->put_module(module).value());
+    static_cast<void>(ledger->put_module(module).value());
     const device_record device{signer_.kid(), student(1), signer_.public_key(), false, now_ms_};
-    static_cast<void>(book->put_device(device).value());
+    static_cast<void>(ledger->put_device(device).value());
     gateway_options options;
     options.worker_threads = 1;
-    options.require_durability = storage::durability::memory;
+    options.require_durability = storage::durability_level::memory;
     options.make_hot_store = [] { return storage::make_memory_store(); };
     options.make_ledger = [&place] { return place.make(); };
     options.now = [this] {
@@ -128,12 +128,12 @@ BOOST_AUTO_TEST_CASE(a_shard_that_throws_says_so) {
   std::vector<std::string> said;
   auto shard = system.spawn(
       progress_shard,
-      shard_surroundings{.services = services,
+      shard_dependencies{.services = services,
                          .probe = probe,
                          .hot = hot,
                          .now = [&] { return clock.now_ms; },
                          .monotonic_us = [&] { return clock.monotonic_us; },
-                         .cannot_go_on = [&](const std::string& why) { said.push_back(why); }});
+                         .on_fatal = [&](const std::string& why) { said.push_back(why); }});
   const auto listener = std::make_shared<told>();
   caf::anon_send(shard,
                  credit_job{verified_job(listener, heartbeats, clock, student(1), 0, 0, 10'000)});

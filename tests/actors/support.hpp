@@ -8,6 +8,7 @@
 
 #include "actors/credit/actors.hpp"
 #include "actors/credit/shard_services.hpp"
+#include "actors/shared/actor_limits.hpp"
 #include "actors/shared/heartbeat_job.hpp"
 #include "base/base64url.hpp"
 #include "crypto/device_signer.hpp"
@@ -73,7 +74,7 @@ inline heartbeat_job_ptr verified_job(const std::shared_ptr<told>& listener, hea
                                       std::uint32_t sequence, media_ms from_ms, media_ms to_ms,
                                       media_ms duration_ms = 600'000,
                                       watch_observer* watching = nullptr) {
-  (void)probe.admit(limits::heartbeats_in_flight_max);
+  (void)probe.admit(actor_limits::heartbeats_in_flight_max);
   auto job = std::make_shared<heartbeat_job>(heartbeat_request{"", listener, 0, {}}, probe,
                                              &manual_clock::read, &clock, watching);
   thumbprint device;

@@ -212,9 +212,9 @@ BOOST_AUTO_TEST_CASE(a_session_key_is_offered_by_epk_and_skid) {
   refused(offering("[]", skid), "epk must be");
   refused(offering("{}", skid), "lacks");
   for (std::size_t i = 0; i < epk.size(); ++i) {
-    auto lacking = epk;
-    lacking.erase(lacking.begin() + static_cast<std::ptrdiff_t>(i));
-    refused(offering(json_object(lacking), skid), "lacks");
+    auto missing = epk;
+    missing.erase(missing.begin() + static_cast<std::ptrdiff_t>(i));
+    refused(offering(json_object(missing), skid), "lacks");
     auto twice = epk;
     twice.push_back(epk[i]);
     refused(offering(json_object(twice), skid), "twice");

@@ -20,8 +20,8 @@ progress seen(std::initializer_list<media_interval> pieces, media_ms resume_ms) 
   return state;
 }
 
-attention of(const progress& state) {
-  return attention_of(state, now);
+student_status of(const progress& state) {
+  return student_status_of(state, now);
 }
 
 }  // namespace
@@ -29,31 +29,31 @@ attention of(const progress& state) {
 BOOST_AUTO_TEST_SUITE(attention_of_students)
 
 BOOST_AUTO_TEST_CASE(more_than_five_seconds_left_out) {
-  BOOST_CHECK(of(seen({{0, 10'000}, {15'000, 20'000}}, 20'000)) == attention::none);
-  BOOST_CHECK(of(seen({{0, 10'000}, {15'001, 20'000}}, 20'000)) == attention::skipping);
-  BOOST_CHECK(of(seen({{0, 10'000}, {15'001, 20'000}}, 15'001)) == attention::none);
-  BOOST_CHECK(of(seen({{0, 10'000}, {15'001, 20'000}}, 9'000)) == attention::none);
-  BOOST_CHECK(of(seen({{5'001, 10'000}}, 10'000)) == attention::skipping);
-  BOOST_CHECK(of(seen({{5'000, 10'000}}, 10'000)) == attention::none);
-  BOOST_CHECK(of(seen({}, 0)) == attention::none);
+  BOOST_CHECK(of(seen({{0, 10'000}, {15'000, 20'000}}, 20'000)) == student_status::none);
+  BOOST_CHECK(of(seen({{0, 10'000}, {15'001, 20'000}}, 20'000)) == student_status::skipping);
+  BOOST_CHECK(of(seen({{0, 10'000}, {15'001, 20'000}}, 15'001)) == student_status::none);
+  BOOST_CHECK(of(seen({{0, 10'000}, {15'001, 20'000}}, 9'000)) == student_status::none);
+  BOOST_CHECK(of(seen({{5'001, 10'000}}, 10'000)) == student_status::skipping);
+  BOOST_CHECK(of(seen({{5'000, 10'000}}, 10'000)) == student_status::none);
+  BOOST_CHECK(of(seen({}, 0)) == student_status::none);
 }
 
 BOOST_AUTO_TEST_CASE(the_most_pressing_counts) {
   auto state = seen({{0, 79'999}}, 79'999);
-  BOOST_CHECK(of(state) == attention::none);
+  BOOST_CHECK(of(state) == student_status::none);
   state = seen({{0, 80'000}}, 80'000);
-  BOOST_CHECK(of(state) == attention::nearly_done);
-  state.updated_ms = now - attention_stalled_ms + 1;
-  BOOST_CHECK(of(state) == attention::nearly_done);
-  state.updated_ms = now - attention_stalled_ms;
-  BOOST_CHECK(of(state) == attention::stalled);
+  BOOST_CHECK(of(state) == student_status::nearly_done);
+  state.updated_ms = now - stalled_after_ms + 1;
+  BOOST_CHECK(of(state) == student_status::nearly_done);
+  state.updated_ms = now - stalled_after_ms;
+  BOOST_CHECK(of(state) == student_status::stalled);
   state.covered.add({90'000, 95'000});
   state.resume_ms = 95'000;
-  BOOST_CHECK(of(state) == attention::skipping);
+  BOOST_CHECK(of(state) == student_status::skipping);
   state.mastered_ms = now;
-  BOOST_CHECK(of(state) == attention::mastered);
-  BOOST_TEST(name_of(attention::mastered) == "none");
-  BOOST_TEST(name_of(attention::nearly_done) == "nearly_done");
+  BOOST_CHECK(of(state) == student_status::mastered);
+  BOOST_TEST(name_of(student_status::mastered) == "none");
+  BOOST_TEST(name_of(student_status::nearly_done) == "nearly_done");
 }
 
 /// The console labels live changes by the same rule: it is held to the same file.
@@ -70,7 +70,7 @@ BOOST_AUTO_TEST_CASE(the_vectors_shared_with_the_console) {
     state.resume_ms = each.at("resume_ms");
     state.updated_ms = now_ms - each.at("ago_ms").get<unix_ms>();
     if (each.at("mastered")) state.mastered_ms = now_ms;
-    BOOST_TEST(name_of(attention_of(state, now_ms)) == each.at("attention").get<std::string>(),
+    BOOST_TEST(name_of(student_status_of(state, now_ms)) == each.at("attention").get<std::string>(),
                each.at("what").get<std::string>());
   }
 }

@@ -9,6 +9,7 @@
 
 #include "domain/engagement_token.hpp"
 #include "server/heartbeats/heartbeat_endpoint.hpp"
+#include "server/heartbeats/heartbeat_limits.hpp"
 #include "tests/fuzz/require.hpp"
 
 /// The bodies of /v1/heartbeats and /v1/heartbeats/stream, from the HTTP/2 layer's side to that of
@@ -142,7 +143,8 @@ inline void check_stream(std::string_view input) {
   const auto piece = std::size_t{static_cast<std::uint8_t>(input[1])} + 1;
   const auto body = input.substr(2);
   const auto line_ends = static_cast<std::size_t>(std::count(body.begin(), body.end(), '\n'));
-  if (line_ends > 4 * limits::stream_tokens_in_flight_max) return;  // more only take longer
+  if (line_ends > 4 * heartbeat_limits::stream_tokens_in_flight_max)
+    return;  // more only take longer
   pretended_actors actors((how & 1) != 0);
   said replies;
   const net::reply_address to{1, 0, 1};

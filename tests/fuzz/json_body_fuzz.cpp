@@ -15,6 +15,7 @@
 #include "server/api/documents/request_bodies.hpp"
 #include "server/api/query.hpp"
 #include "server/api/refusal.hpp"
+#include "storage/limits.hpp"
 #include "tests/fuzz/heartbeat_bodies.hpp"
 #include "tests/fuzz/require.hpp"
 
@@ -170,7 +171,7 @@ void check_query(std::string_view text) {
   const auto query = accepted([&] { return query_parameters(text, known); });
   if (!query) return;
   if (const auto limit = accepted([&] { return query->limit(); }))
-    REQUIRE(*limit >= 1 && *limit <= limits::list_items_max);
+    REQUIRE(*limit >= 1 && *limit <= storage_limits::list_items_max);
   if (const auto cursor = accepted([&] { return query->cursor(); }))
     REQUIRE(cursor->empty() || student_id::parse(*cursor));
   if (const auto bins = accepted([&] { return query->count("bins", 1, 1000); }))

@@ -114,7 +114,7 @@ void check_call(std::uint8_t what, std::uint8_t first, std::uint8_t second,
     }
     case 6:
       if (const auto got = store.health(); fine(got))
-        REQUIRE(got->worth <= storage::durability::fsync);
+        REQUIRE(got->durability <= storage::durability_level::fsync);
       break;
     default:
       (void)fine(store.dirty_count());
@@ -124,22 +124,22 @@ void check_call(std::uint8_t what, std::uint8_t first, std::uint8_t second,
 }
 
 /// A pair and its bucket of a student: what heartbeats make of them can be stored and read again.
-void check_swap(std::uint8_t first, std::uint8_t second, std::string_view bytes) {
+void check_cas(std::uint8_t first, std::uint8_t second, std::string_view bytes) {
   if (bytes.size() < storage::redis_codec::bucket_bytes) return;
   const auto stored =
-      storage::redis_swap::from_stored(bytes.substr(storage::redis_codec::bucket_bytes),
-                                       bytes.substr(0, storage::redis_codec::bucket_bytes));
+      storage::redis_cas::from_stored(bytes.substr(storage::redis_codec::bucket_bytes),
+                                      bytes.substr(0, storage::redis_codec::bucket_bytes));
   if (!stored) return;
   auto requests = requests_of(first, second);
   std::vector<std::uint16_t> chain(requests.size());
   for (std::size_t i = 0; i < chain.size(); ++i) chain[i] = static_cast<std::uint16_t>(i);
   for (auto& request : requests) request.credit.student = requests.front().credit.student;
   std::vector<storage::applied_credit> answers(requests.size());
-  const auto plan = storage::redis_swap::decide(*stored, requests, chain, answers);
+  const auto plan = storage::redis_cas::decide(*stored, requests, chain, answers);
   if (!plan) return;
   for (std::size_t i = 0; i < requests.size(); ++i) check_answer(requests[i], answers[i]);
   REQUIRE(plan->after.bucket.size() == storage::redis_codec::bucket_bytes);
-  REQUIRE(plan->after.pair.size() <= storage::redis_swap::pair_bytes_max);
+  REQUIRE(plan->after.pair.size() <= storage::redis_cas::pair_bytes_max);
   const auto before = storage::redis_codec::decode_pair(stored->pair);
   const auto after = storage::redis_codec::decode_pair(plan->after.pair);
   REQUIRE(before && after);
@@ -175,7 +175,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   switch (const auto what = data[0] % 16; what) {
     case 8:
     case 9:
-      check_swap(data[1], data[2], rest);
+      check_cas(data[1], data[2], rest);
       break;
     case 10:
       check_outcomes(data[1], data[2], rest);

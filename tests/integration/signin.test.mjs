@@ -13,7 +13,7 @@ import { until, within } from './lib/wait.mjs';
 describe('the console signs people in', () => {
   let gateway;
   before(async () => {
-    gateway = await Gateway.start({ settings: '[console]\nsession_hours = 2\n' });
+    gateway = await Gateway.start({ settings: '[console]\nlogin_hours = 2\n' });
   });
   after(() => gateway?.stop());
 
@@ -151,7 +151,7 @@ describe('the console signs people in', () => {
     );
     // Another key: nobody is signed in any more.
     await gateway.end();
-    fs.rmSync(path.join(gateway.directory, 'data', 'console-session.key'));
+    fs.rmSync(path.join(gateway.directory, 'data', 'console-cookie.key'));
     await gateway.launch();
     assertProblem(await call('GET', '/v1/session', viewer), 401, 'unauthorized');
     assert.ok(!gateway.log.includes(tokens.viewer));

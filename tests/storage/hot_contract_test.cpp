@@ -34,7 +34,7 @@ BOOST_AUTO_TEST_CASE(embedded_equals_the_model) {
   const auto seed = seed_or(20'251'123);
   for (std::uint64_t i = 0; i < 4; ++i) {
     temporary_directory directory;
-    const auto store = make_embedded_store(directory.file("hot.db"), durability::log);
+    const auto store = make_embedded_store(directory.file("hot.db"), durability_level::log);
     // With pauses over which sessions and students expire.
     contract_run({store.get()}, seed + i, i < 2 ? 100 : 2'000'000, i < 2 ? 300 : 0).run(1500);
   }
@@ -42,8 +42,8 @@ BOOST_AUTO_TEST_CASE(embedded_equals_the_model) {
 
 BOOST_AUTO_TEST_CASE(two_writers_of_one_file_equal_the_model) {
   temporary_directory directory;
-  const auto one = make_embedded_store(directory.file("hot.db"), durability::log);
-  const auto other = make_embedded_store(directory.file("hot.db"), durability::log);
+  const auto one = make_embedded_store(directory.file("hot.db"), durability_level::log);
+  const auto other = make_embedded_store(directory.file("hot.db"), durability_level::log);
   contract_run({one.get(), other.get()}, seed_or(9), 100, 300).run(1500);
 }
 
@@ -99,7 +99,8 @@ BOOST_AUTO_TEST_CASE(two_threads_share_a_pair_in_redis) {
 
 BOOST_AUTO_TEST_CASE(two_threads_share_a_pair_in_a_file) {
   temporary_directory directory;
-  share_one_pair([&] { return make_embedded_store(directory.file("hot.db"), durability::log); });
+  share_one_pair(
+      [&] { return make_embedded_store(directory.file("hot.db"), durability_level::log); });
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,6 +1,7 @@
 // What every store does at its limits, and after the times that end things.
 #include <boost/test/unit_test.hpp>
 
+#include "storage/limits.hpp"
 #include "storage/memory/faulty_store.hpp"
 #include "tests/storage/hot_world.hpp"
 #include "tests/storage/redis/redis_server.hpp"
@@ -20,7 +21,7 @@ void on_each(Check check) {
     check(*make_memory_store());
   }
   BOOST_TEST_CONTEXT("embedded") {
-    check(*make_embedded_store(directory.file("hot.db"), durability::log));
+    check(*make_embedded_store(directory.file("hot.db"), durability_level::log));
   }
   BOOST_TEST_CONTEXT("redis") {
     check(*make_redis_store(server.url()));
@@ -174,17 +175,17 @@ BOOST_AUTO_TEST_CASE(sessions_and_buckets_end_by_the_clock_of_the_requests) {
     }
     BOOST_TEST(status_of(pair, 20, now_ms + 50 * 60'000) == int(credit_status::duplicate));
     BOOST_TEST(status_of(other, 0, now_ms + 50 * 60'000) == int(credit_status::rejected));
-    now_ms += limits::session_ttl_ms;
+    now_ms += storage_limits::session_ttl_ms;
     BOOST_TEST(status_of(other, 0, now_ms) == int(credit_status::credited));
     BOOST_TEST(status_of(pair, 30, now_ms) == int(credit_status::rejected));
-    now_ms += limits::session_ttl_ms;
+    now_ms += storage_limits::session_ttl_ms;
     BOOST_TEST(status_of(pair, 20, now_ms) == int(credit_status::credited));
 
     // A bucket that rested for less than a day is full, then it begins anew.
-    now_ms += limits::student_ttl_ms - 1;
+    now_ms += storage_limits::student_ttl_ms - 1;
     auto longest = heartbeat(pair, 40, 0, 130'000, some_time_ms + now_ms);
     BOOST_TEST(apply_one(store, longest).outcome.credited_ms == 120'000);
-    now_ms += limits::student_ttl_ms;
+    now_ms += storage_limits::student_ttl_ms;
     longest = heartbeat(pair, 41, 0, 130'000, some_time_ms + now_ms);
     BOOST_TEST(apply_one(store, longest).outcome.credited_ms == 60'000);
   });
@@ -209,7 +210,7 @@ BOOST_AUTO_TEST_CASE(the_largest_batch) {
   on_each([](hot_store& store) {
     std::vector<pair_key> keys;
     std::vector<hot_request> requests;
-    for (std::size_t i = 0; i < limits::batch_heartbeats_max; ++i) {
+    for (std::size_t i = 0; i < storage_limits::batch_heartbeats_max; ++i) {
       keys.push_back(pair_of(fmt::format("student-{}", i), "m1"));
       requests.push_back(heartbeat(keys.back(), 0, 0, 10'000));
       requests.back().credit.session = id_of<session_id>(fmt::format("s{}", i));
@@ -217,7 +218,7 @@ BOOST_AUTO_TEST_CASE(the_largest_batch) {
     create(store, keys);
     for (const auto& answer : must(store.apply(requests)))
       BOOST_TEST(answer.outcome.credited_ms == 10'000);
-    BOOST_TEST(must(store.dirty_count()) == limits::batch_heartbeats_max);
+    BOOST_TEST(must(store.dirty_count()) == storage_limits::batch_heartbeats_max);
     BOOST_TEST(must(store.apply({})).empty());
     BOOST_TEST(must(store.read({})).empty());
     must(store.merge({}, true));

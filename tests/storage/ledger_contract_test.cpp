@@ -3,6 +3,7 @@
 #include <limits>
 #include <numeric>
 
+#include "storage/limits.hpp"
 #include "tests/storage/ledger_fixtures.hpp"
 #include "tests/storage/ledger_model.hpp"
 
@@ -316,7 +317,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_full_batch_comes_back_in_its_order, Place, place
   const auto tested = make_migrated(place);
   std::mt19937_64 random(ledger_seed());
   std::vector<pair_progress> batch;
-  for (std::size_t i = 0; i < limits::checkpoint_batch_pairs_max; ++i)
+  for (std::size_t i = 0; i < storage_limits::checkpoint_batch_pairs_max; ++i)
     batch.push_back({pair("s" + std::to_string(i * 7919 % 1000), "m" + std::to_string(i)),
                      random_progress(random, 1'000'000)});
   for (auto& one : batch) one.state.mastered_ms = 0;

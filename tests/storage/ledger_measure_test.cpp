@@ -2,6 +2,7 @@
 #include <chrono>
 #include <iostream>
 
+#include "storage/limits.hpp"
 #include "tests/storage/ledger_fixtures.hpp"
 
 /// What a checkpoint of a full batch costs. Not run by default (figures, no checks of time):
@@ -28,7 +29,7 @@ void measure(ledger& tested, const char* what, State&& state) {
   std::vector<double> us;
   for (int batch = 0; batch < batches; ++batch) {
     std::vector<pair_progress> pairs;
-    for (std::size_t i = 0; i < limits::checkpoint_batch_pairs_max; ++i)
+    for (std::size_t i = 0; i < storage_limits::checkpoint_batch_pairs_max; ++i)
       pairs.push_back(
           {pair("student-" + std::to_string(i), "module-" + std::to_string(i % 20)), state(batch)});
     const auto begun = std::chrono::steady_clock::now();

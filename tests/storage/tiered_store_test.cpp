@@ -197,7 +197,7 @@ BOOST_AUTO_TEST_CASE(the_hot_store_is_back_though_it_cannot_read_one_pair) {
   w.fault = store_fault::none;
   w.of_merge = store_fault::corrupt;
   w.now_ms += 10'000;
-  w.tiers.look_around(w.now_ms);
+  w.tiers.probe(w.now_ms);
   BOOST_TEST(w.modes == (std::vector<bool>{true, false}), boost::test_tools::per_element());
   BOOST_TEST(w.in_ledger()->covered.covered_ms() == 10'000);
 }
@@ -237,43 +237,43 @@ BOOST_AUTO_TEST_CASE(a_hot_store_that_goes_away_is_noticed_without_a_heartbeat) 
   world w;
   BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).how == applied_credit::state::done);
   w.fault = store_fault::lost_request;
-  w.tiers.look_around(w.now_ms + tiered_store::look_interval_ms - 1);
+  w.tiers.probe(w.now_ms + tiered_store::look_interval_ms - 1);
   BOOST_TEST(!w.tiers.degraded());  // it answered a heartbeat just now
   w.now_ms += tiered_store::look_interval_ms;
-  w.tiers.look_around(w.now_ms);
+  w.tiers.probe(w.now_ms);
   BOOST_TEST(w.tiers.degraded());
   w.fault = store_fault::none;
   w.now_ms += tiered_store::retry_interval_ms;
-  w.tiers.look_around(w.now_ms);
+  w.tiers.probe(w.now_ms);
   BOOST_TEST(!w.tiers.degraded());
   BOOST_TEST(w.modes == (std::vector<bool>{true, false}), boost::test_tools::per_element());
 }
 
 /// Stores whose calls take time when they hang; what was asked is counted.
 struct hanging {
-  explicit hanging(world& w) : around(w) {}
+  explicit hanging(world& w) : deps(w) {}
   tiered_store::observer told() {
     return {.mode_changed = [](bool, const std::string&) {},
             .hot_failed = [](const storage_failure&) {},
             .ledger_failed = [](const storage_failure&) {},
             .data_lost = [] {},
             .heatmaps_grown = {},
-            .now = [this] { return around.now_ms; },
+            .now = [this] { return deps.now_ms; },
             .answered_elsewhere =
                 asks_elsewhere ? [this] { return elsewhere; } : std::function<std::uint64_t()>()};
   }
   store_fault of(std::string_view operation) {
     ++asked[std::string(operation)];
     if (!hangs) return store_fault::none;
-    around.now_ms += 2'000;
+    deps.now_ms += 2'000;
     return store_fault::lost_request;
   }
-  world& around;
+  world& deps;
   bool hangs = false;
   bool asks_elsewhere = true;
   std::uint64_t elsewhere = 0;
   std::map<std::string, int> asked;
-  faulty_store hot{*around.inner, [this](std::string_view operation) { return of(operation); }};
+  faulty_store hot{*deps.inner, [this](std::string_view operation) { return of(operation); }};
 };
 
 BOOST_AUTO_TEST_CASE(no_batch_waits_for_a_hot_store_that_hangs_but_the_first) {
@@ -291,7 +291,7 @@ BOOST_AUTO_TEST_CASE(no_batch_waits_for_a_hot_store_that_hangs_but_the_first) {
   BOOST_TEST(tiers.degraded());
   const auto began_ms = w.now_ms;
   for (std::uint32_t i = 2; i < 20; ++i) BOOST_TEST(play(i));
-  tiers.look_around(w.now_ms + 60'000);
+  tiers.probe(w.now_ms + 60'000);
   BOOST_TEST(w.now_ms == began_ms);
   // It has answered somebody who could wait, and hangs once more: one batch learns of it.
   h.elsewhere = 1;
@@ -326,7 +326,7 @@ BOOST_AUTO_TEST_CASE(a_hot_store_that_greets_well_and_then_hangs_is_tried_less_a
     const auto from_ms = w.now_ms;
     while (tiers.degraded()) {
       w.now_ms += 100;
-      tiers.look_around(w.now_ms);
+      tiers.probe(w.now_ms);
     }
     waits.push_back(w.now_ms - from_ms);
   }
@@ -337,7 +337,7 @@ BOOST_AUTO_TEST_CASE(a_hot_store_that_greets_well_and_then_hangs_is_tried_less_a
   const auto r = w.request(sequence, 0, 1'000);
   (void)tiers.apply({&r, 1}, w.now_ms);
   h.hangs = false;
-  tiers.look_around(w.now_ms + 500);
+  tiers.probe(w.now_ms + 500);
   BOOST_TEST(!tiers.degraded());
 }
 
@@ -412,7 +412,7 @@ BOOST_AUTO_TEST_CASE(a_lone_pair_in_too_many_pieces_does_not_keep_the_hot_store_
   BOOST_TEST(w.tiers.degraded());
   w.fault = store_fault::none;
   w.now_ms += tiered_store::retry_interval_ms;
-  w.tiers.look_around(w.now_ms);
+  w.tiers.probe(w.now_ms);
   BOOST_TEST(!w.tiers.degraded());
 }
 
@@ -508,7 +508,7 @@ BOOST_AUTO_TEST_CASE(what_a_student_earned_elsewhere_after_an_erasure_survives_t
   BOOST_CHECK(other.apply({&elsewhere, 1}, w.now_ms)[0].outcome.status == credit_status::credited);
   w.fault = store_fault::none;
   w.now_ms += tiered_store::retry_interval_ms;
-  w.tiers.look_around(w.now_ms);
+  w.tiers.probe(w.now_ms);
   BOOST_TEST(!w.tiers.degraded());
   const auto after = w.apply_one(w.request(5, 30'000, 40'000));
   BOOST_CHECK(after.outcome.status == credit_status::credited);

@@ -116,7 +116,7 @@ void write_live(exposition& out, const actors::live_feed_statistics& live) {
 }
 
 void write_heartbeats(exposition& out, const actors::gateway_statistics& gateway,
-                      const kept_heartbeats_statistics& kept) {
+                      const deferred_statistics& deferred) {
   static constexpr std::string_view statuses[] = {"credited", "limited", "duplicate", "rejected"};
   out.family("watchkeeper_heartbeats_total", counter, "Heartbeats answered, by status.");
   for (std::size_t i = 0; i < gateway.heartbeats_by_status.size(); ++i)
@@ -128,11 +128,11 @@ void write_heartbeats(exposition& out, const actors::gateway_statistics& gateway
                {{"problem", describe(static_cast<problem>(i)).name}});
   out.one("watchkeeper_heartbeats_in_flight", gauge, "Heartbeats taken and not answered yet.",
           gateway.heartbeats_in_flight);
-  out.one("watchkeeper_kept_heartbeats_waiting", gauge,
-          "Heartbeats of requests with several that wait for their turn.", kept.waiting);
-  out.one("watchkeeper_kept_heartbeats_sent_away_total", counter,
+  out.one("watchkeeper_heartbeats_deferred", gauge,
+          "Heartbeats of requests with several that wait for their turn.", deferred.deferred);
+  out.one("watchkeeper_heartbeats_shed_total", counter,
           "Heartbeats of requests with several that were answered 503, none of them taken.",
-          kept.sent_away);
+          deferred.shed);
   out.family("watchkeeper_heartbeat_duration_seconds", summary,
              "From the last byte of a heartbeat to the hand-over of its answer.");
   out.quantiles(gateway.heartbeat_latency);
@@ -193,10 +193,10 @@ void write_stores(exposition& out, const actors::gateway_statistics& gateway) {
   out.one("watchkeeper_hot_store_degraded", gauge,
           "1 while acknowledgements go through the ledger.", hot.degraded ? 1 : 0);
   out.family("watchkeeper_hot_store_durability", gauge,
-             "1 for what an acknowledgement is worth: memory, log or fsync.");
-  for (const auto worth :
-       {storage::durability::memory, storage::durability::log, storage::durability::fsync})
-    out.sample(worth == hot.worth ? 1 : 0, {{"level", durability_name(worth)}});
+             "1 for the durability of an acknowledgement: memory, log or fsync.");
+  for (const auto durability : {storage::durability_level::memory, storage::durability_level::log,
+                                storage::durability_level::fsync})
+    out.sample(durability == hot.durability ? 1 : 0, {{"level", durability_name(durability)}});
   out.family("watchkeeper_hot_store_duration_seconds", summary, "Time of a call.");
   out.quantiles(hot.latency);
   out.one("watchkeeper_hot_store_failures_total", counter, "Calls that failed.", hot.failures);
@@ -224,7 +224,7 @@ std::string metrics_text(const statistics_snapshot& now) {
   write_process(out, now);
   write_server(out, now.server);
   write_live(out, now.live);
-  write_heartbeats(out, now.gateway, now.kept);
+  write_heartbeats(out, now.gateway, now.deferred);
   if (!now.gateway.shards.empty()) write_shards(out, now.gateway);
   write_stores(out, now.gateway);
   return out.take();

@@ -30,7 +30,7 @@ json connections(const net::server_statistics& server) {
           {"handshakes_failed", server.handshakes_failed}};
 }
 
-json heartbeats(const actors::gateway_statistics& gateway, const kept_heartbeats_statistics& kept) {
+json heartbeats(const actors::gateway_statistics& gateway, const deferred_statistics& deferred) {
   const auto& by = gateway.heartbeats_by_status;
   json problems = json::object();
   for (std::size_t i = 1; i < problem_count; ++i)
@@ -42,8 +42,8 @@ json heartbeats(const actors::gateway_statistics& gateway, const kept_heartbeats
           {"duplicate", by[2]},
           {"rejected", by[3]},
           {"in_flight", gateway.heartbeats_in_flight},
-          {"waiting", kept.waiting},
-          {"sent_away", kept.sent_away},
+          {"deferred", deferred.deferred},
+          {"shed", deferred.shed},
           {"problems", std::move(problems)},
           {"latency_us", latency_of(gateway.heartbeat_latency)}};
 }
@@ -85,7 +85,7 @@ json hot_store_of(const actors::hot_store_statistics& hot) {
   return {{"up", hot.up},
           {"degraded", hot.degraded},
           {"description", hot.description},
-          {"durability", durability_name(hot.worth)},
+          {"durability", durability_name(hot.durability)},
           {"latency_us", latency_of(hot.latency)},
           {"failures", hot.failures},
           {"last_failure", hot.last_failure}};
@@ -131,13 +131,13 @@ bool wanted(std::string_view name, std::string_view filter) {
 
 }  // namespace
 
-std::string_view durability_name(storage::durability worth) noexcept {
-  switch (worth) {
-    case storage::durability::memory:
+std::string_view durability_name(storage::durability_level durability) noexcept {
+  switch (durability) {
+    case storage::durability_level::memory:
       return "memory";
-    case storage::durability::log:
+    case storage::durability_level::log:
       return "log";
-    case storage::durability::fsync:
+    case storage::durability_level::fsync:
       return "fsync";
   }
   return "unknown";
@@ -164,7 +164,7 @@ nlohmann::ordered_json stats_document(const statistics_snapshot& now, std::strin
   });
   add("requests", [&]() -> json { return server.requests; });
   add("responses_dropped", [&]() -> json { return server.responses_dropped; });
-  add("heartbeats", [&] { return heartbeats(gateway, now.kept); });
+  add("heartbeats", [&] { return heartbeats(gateway, now.deferred); });
   add("sessions", [&]() -> json { return gateway.sessions; });
   add("devices_cached", [&]() -> json { return gateway.devices_cached; });
   add("modules_cached", [&]() -> json { return gateway.modules_cached; });

@@ -24,14 +24,14 @@ struct statistics_snapshot {
   double uptime_s = 0;
   net::server_statistics server;
   actors::gateway_statistics gateway;
-  kept_heartbeats_statistics kept;
+  deferred_statistics deferred;
   actors::live_feed_statistics live;
   std::string_view es256;  // what verifies it: "own" or "openssl"
   std::uint64_t es256_tables = 0;
   std::uint64_t resident_bytes = 0;
 };
 
-std::string_view durability_name(storage::durability worth) noexcept;
+std::string_view durability_name(storage::durability_level durability) noexcept;
 
 /// The document that docs/stats.schema.json describes. `filter`: comma-separated beginnings of the
 /// names of top-level members; empty: all of them.

@@ -13,14 +13,14 @@ pair_key pair_of(const call& c) {
 
 net::http_response put_assignment(call& c) {
   const auto pair = pair_of(c);
-  need(c.store.book().put_assignment(pair, c.now_ms));
+  need(c.store.ledger().put_assignment(pair, c.now_ms));
   c.gateway.forget_assignment(pair);
   return no_content();
 }
 
 net::http_response delete_assignment(call& c) {
   const auto pair = pair_of(c);
-  (void)need(c.store.book().remove_assignment(pair));
+  (void)need(c.store.ledger().remove_assignment(pair));
   c.gateway.forget_assignment(pair);
   return no_content();
 }

@@ -42,9 +42,9 @@ std::vector<storage::completion> read(call& c) {
                   "The query parameter after is for order=asc, before for order=desc");
   const auto limit = c.query.limit();
   if (!newest_first)
-    return need(c.store.book().completions(c.query.sequence("after"), limit, filter));
+    return need(c.store.ledger().completions(c.query.sequence("after"), limit, filter));
   const auto before = c.query.find("before") ? c.query.sequence("before") : INT64_MAX;
-  return need(c.store.book().newest_completions(before, limit, filter));
+  return need(c.store.ledger().newest_completions(before, limit, filter));
 }
 
 /// A cell of RFC 4180. A spreadsheet takes a text that begins like a formula for one, so such a

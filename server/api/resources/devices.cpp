@@ -5,6 +5,7 @@
 #include "server/api/documents/json_body.hpp"
 #include "server/api/documents/request_bodies.hpp"
 #include "server/api/refusal.hpp"
+#include "storage/limits.hpp"
 
 namespace watchkeeper::server {
 namespace {
@@ -41,7 +42,7 @@ net::http_response answer_with(const device_record& device, int status) {
 }
 
 std::optional<device_record> find_device(call& c, const thumbprint& kid) {
-  auto found = need(c.store.book().get_devices({&kid, 1}));
+  auto found = need(c.store.ledger().get_devices({&kid, 1}));
   return found.empty() ? std::nullopt : std::move(found.front());
 }
 
@@ -51,7 +52,7 @@ net::http_response put_device(call& c) {
   auto device = read_device(c.request, c.kid_at(0), c.now_ms);
   const auto held = find_device(c, device.kid);
   if (held && held->student == device.student) device.created_ms = held->created_ms;
-  if (!need(c.store.book().put_device(device)))
+  if (!need(c.store.ledger().put_device(device)))
     throw refusal(problem::conflict, "The device is enrolled for another student");
   // Only once the ledger knows it: a student who was erased may earn again from here on.
   need(c.gateway.readmit_student(device.student));
@@ -66,11 +67,11 @@ net::http_response get_device(call& c) {
 }
 
 net::http_response list_student_devices(call& c) {
-  const auto devices = need(c.store.book().devices_of(c.student_at(0)));
+  const auto devices = need(c.store.ledger().devices_of(c.student_at(0)));
   nlohmann::ordered_json out;
   out["items"] = nlohmann::ordered_json::array();
   for (const auto& device : devices) out["items"].push_back(document_of(device));
-  out["next"] = nullptr;  // one page holds them all: limits::list_items_max
+  out["next"] = nullptr;  // one page holds them all: storage_limits::list_items_max
   return json_response(dump(out));
 }
 
@@ -78,7 +79,7 @@ net::http_response delete_device(call& c) {
   const auto kid = c.kid_at(0);
   // Unlike elsewhere, nothing to delete is an error: a kid that is not known was probably mistyped,
   // and the device that was meant would go on earning.
-  if (!need(c.store.book().revoke_device(kid)))
+  if (!need(c.store.ledger().revoke_device(kid)))
     throw refusal(problem::not_found, "No device is enrolled under this kid");
   c.gateway.forget_device(kid);
   return no_content();

@@ -59,19 +59,19 @@ std::string document_of(const module_id& module, const actors::heatmap_view& vie
 }
 
 module_record existing(call& c, const module_id& id) {
-  auto module = need(c.store.book().get_module(id));
+  auto module = need(c.store.ledger().get_module(id));
   if (!module) throw refusal(problem::not_found, "There is no such module");
   return *std::move(module);
 }
 
 /// `<list>.<place>`
-struct attention_cursor {
+struct status_cursor {
   std::string_view list;
   std::size_t place = 0;
 };
-attention_cursor parse_cursor(std::string_view text) {
+status_cursor parse_cursor(std::string_view text) {
   const auto dot = text.find('.');
-  attention_cursor cursor{text.substr(0, dot), 0};
+  status_cursor cursor{text.substr(0, dot), 0};
   const auto digits = dot == text.npos ? std::string_view{} : text.substr(dot + 1);
   const auto [end, error] =
       std::from_chars(digits.data(), digits.data() + digits.size(), cursor.place);
@@ -90,22 +90,22 @@ net::http_response get_heatmap(call& c) {
       c.query.count("bins", 1, limits::heatmap_bins_max).value_or(limits::heatmap_bins_max);
   const auto module = existing(c, c.module_at(0));
   const auto view = need(
-      c.gateway.heatmap_of(module.id, module.rules.duration_ms, c.store.book(), c.store.hot()));
+      c.gateway.heatmap_of(module.id, module.rules.duration_ms, c.store.ledger(), c.store.hot()));
   // The time after the read: what was settled since then is not in it, and the live stream says of
   // each change since when it is.
   return json_response(document_of(module.id, view, bins, c.now()));
 }
 
-net::http_response list_by_attention(call& c, const module_id& module) {
+net::http_response list_by_status(call& c, const module_id& module) {
   const auto limit = c.query.limit();
   const auto given = c.query.find("cursor").value_or(std::string_view{});
-  attention_cursor cursor;
-  std::shared_ptr<const attention_list> list;
+  status_cursor cursor;
+  std::shared_ptr<const status_list> list;
   if (given.empty()) {
-    list = c.attention.newest(module, c.now_ms, [&] { return make_attention_list(c, module); });
+    list = c.lists_by_status.newest(module, c.now_ms, [&] { return make_status_list(c, module); });
   } else {
     cursor = parse_cursor(given);
-    list = c.attention.find(cursor.list, module);
+    list = c.lists_by_status.find(cursor.list, module);
     if (!list || cursor.place > list->students.size())
       throw refusal(problem::conflict,
                     "The list that this cursor goes on with is not kept any more, or is another "
@@ -115,7 +115,7 @@ net::http_response list_by_attention(call& c, const module_id& module) {
   const auto end = std::min(students.size(), cursor.place + limit);
   std::vector<pair_key> keys;
   for (auto i = cursor.place; i < end; ++i) keys.push_back({students[i].student, module});
-  const auto states = freshest(c, keys, need(c.store.book().read(keys)));
+  const auto states = read_latest(c, keys, need(c.store.ledger().read(keys)));
 
   std::string out = R"({"items":[)";
   const char* between = "";

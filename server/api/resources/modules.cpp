@@ -21,7 +21,7 @@ nlohmann::ordered_json document_of(const module_record& module) {
 }
 
 module_record existing(call& c) {
-  auto module = need(c.store.book().get_module(c.module_at(0)));
+  auto module = need(c.store.ledger().get_module(c.module_at(0)));
   if (!module) throw refusal(problem::not_found, "There is no such module");
   return *std::move(module);
 }
@@ -30,12 +30,12 @@ module_record existing(call& c) {
 
 net::http_response put_module(call& c) {
   const auto module = read_module(c.request, c.module_at(0), c.now_ms);
-  const bool is_new = !need(c.store.book().get_module(module.id)).has_value();
-  need(c.store.book().put_module(module));
+  const bool is_new = !need(c.store.ledger().get_module(module.id)).has_value();
+  need(c.store.ledger().put_module(module));
   c.gateway.forget_module(module.id);
   // Another duration has other bins. Looked up where they are kept, so that a request that is
   // repeated after a failure in between finds it too.
-  const auto held = need(c.store.book().heatmap_of(module.id));
+  const auto held = need(c.store.ledger().heatmap_of(module.id));
   if (held && held->bins.layout.duration_ms != module.rules.duration_ms)
     throw recount_wanted{is_new};
   return json_response(dump(document_of(module)), is_new ? 201 : 200);
@@ -44,7 +44,7 @@ net::http_response put_module(call& c) {
 net::http_response finish_put_module(call& c, bool is_new) {
   const auto module = read_module(c.request, c.module_at(0), c.now_ms);
   // Whatever the catalogue says by now counts: the module may have been put once more meanwhile.
-  need(c.store.book().recount_heatmap(module.id, true));
+  need(c.store.ledger().recount_heatmap(module.id, true));
   c.gateway.forget_heatmap_rows();
   return json_response(dump(document_of(module)), is_new ? 201 : 200);
 }
@@ -56,13 +56,13 @@ net::http_response get_module(call& c) {
 net::http_response delete_module(call& c) {
   const auto id = c.module_at(0);
   // Gone before or gone now: a repeated request gets the same answer.
-  (void)need(c.store.book().remove_module(id));
+  (void)need(c.store.ledger().remove_module(id));
   c.gateway.forget_module(id);
   return no_content();
 }
 
 net::http_response list_modules(call& c) {
-  const auto found = need(c.store.book().list_modules(c.query.cursor(), c.query.limit()));
+  const auto found = need(c.store.ledger().list_modules(c.query.cursor(), c.query.limit()));
   nlohmann::ordered_json out;
   out["items"] = nlohmann::ordered_json::array();
   for (const auto& module : found.items) out["items"].push_back(document_of(module));

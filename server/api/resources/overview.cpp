@@ -9,7 +9,7 @@
 namespace watchkeeper::server {
 
 net::http_response overview::answer(stores& own, const gateway_port& gateway, unix_ms now_ms) {
-  const auto known = recorded_.get([&] { return own.book().summarize_modules(); }, now_ms);
+  const auto known = recorded_.get([&] { return own.ledger().summarize_modules(); }, now_ms);
   const auto& recorded = known->modules;
   const auto live = gateway.activity();
   std::string out = R"({"server_time":")" + net::rfc3339(now_ms) + R"(","as_of":")" +

@@ -6,15 +6,15 @@
 namespace watchkeeper::server {
 
 /// GET /v1/overview: every module at a glance. The numbers of students come from the ledger and are
-/// kept (kept_summaries); who is active comes from the live view. Thread: any.
+/// kept (summary_cache); who is active comes from the live view. Thread: any.
 class overview {
  public:
-  explicit overview(kept_summaries::failure_function on_failure)
+  explicit overview(summary_cache::failure_function on_failure)
       : recorded_(std::move(on_failure)) {}
   [[nodiscard]] net::http_response answer(stores& own, const gateway_port& gateway, unix_ms now_ms);
 
  private:
-  kept_summaries recorded_;
+  summary_cache recorded_;
 };
 
 }  // namespace watchkeeper::server

@@ -40,8 +40,8 @@ bool unite_answer(std::optional<progress>& into, answer& coming, deadline until)
 
 }  // namespace
 
-std::vector<std::optional<progress>> freshest(call& c, std::span<const pair_key> keys,
-                                              std::vector<std::optional<progress>> recorded) {
+std::vector<std::optional<progress>> read_latest(call& c, std::span<const pair_key> keys,
+                                                 std::vector<std::optional<progress>> recorded) {
   if (keys.empty()) return recorded;
   if (const auto held = c.store.hot().read(keys)) {
     for (std::size_t i = 0; i < keys.size(); ++i) {
@@ -58,10 +58,10 @@ std::vector<std::optional<progress>> freshest(call& c, std::span<const pair_key>
   return recorded;
 }
 
-std::optional<progress> freshest_of(call& c, const pair_key& key) {
+std::optional<progress> read_latest(call& c, const pair_key& key) {
   auto coming = c.gateway.progress_of(key);
   const auto held = c.store.hot().read({&key, 1});
-  const auto recorded = c.store.book().read({&key, 1});
+  const auto recorded = c.store.ledger().read({&key, 1});
   std::optional<progress> found;
   if (held) unite(found, held.value().front());
   if (recorded) unite(found, recorded.value().front());

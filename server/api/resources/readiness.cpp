@@ -32,7 +32,7 @@ net::http_response readiness::compute() const {
   nlohmann::ordered_json out;
   out["ready"] = ready;
   out["degraded"] = hot.degraded;
-  out["durability"] = durability_name(hot.worth);
+  out["durability"] = durability_name(hot.durability);
   out["reasons"] = nlohmann::ordered_json::array();
   if (draining_) out["reasons"].push_back("draining");
   if (!ready && !why_not.empty()) out["reasons"].push_back(why_not);

@@ -10,48 +10,50 @@
 #include "server/api/call.hpp"
 #include "server/api/refusal.hpp"
 #include "server/api/resources/read_latest.hpp"
+#include "storage/limits.hpp"
 
 namespace watchkeeper::server {
 namespace {
 
 struct ranked {
-  attention_list::entry entry;
+  status_list::entry entry;
   unix_ms updated_ms;
 };
 
 void rank(std::vector<ranked>& all, const student_id& student, const progress& state,
           unix_ms now_ms) {
-  all.push_back({{student, attention_of(state, now_ms)}, state.updated_ms});
+  all.push_back({{student, student_status_of(state, now_ms)}, state.updated_ms});
 }
 
 }  // namespace
 
-attention_list make_attention_list(call& c, const module_id& module) {
+status_list make_status_list(call& c, const module_id& module) {
   std::vector<ranked> all;
   std::string cursor;
   bool truncated = false;
   do {
-    auto page = need(c.store.book().progress_of_module(module, cursor, limits::list_items_max));
+    auto page =
+        need(c.store.ledger().progress_of_module(module, cursor, storage_limits::list_items_max));
     cursor = page.next.value_or("");
     // A class is read as of now; of a large module what the last checkpoint knew has to do.
-    if (all.size() < api_limits::attention_fresh_students_max) {
+    if (all.size() < api_limits::status_list_fresh_students_max) {
       std::vector<pair_key> keys;
       std::vector<std::optional<progress>> recorded;
       for (auto& item : page.items) {
         keys.push_back(item.key);
         recorded.emplace_back(std::move(item.state));
       }
-      const auto states = freshest(c, keys, std::move(recorded));
+      const auto states = read_latest(c, keys, std::move(recorded));
       for (std::size_t i = 0; i < keys.size(); ++i)
         if (states[i]) rank(all, keys[i].student, *states[i], c.now_ms);
     } else {
       for (const auto& item : page.items) rank(all, item.key.student, item.state, c.now_ms);
     }
-    if (all.size() > limits::attention_students_max) {
-      all.resize(limits::attention_students_max);
+    if (all.size() > api_limits::status_list_students_max) {
+      all.resize(api_limits::status_list_students_max);
       truncated = true;
     }
-  } while (!cursor.empty() && !truncated && all.size() < limits::attention_students_max);
+  } while (!cursor.empty() && !truncated && all.size() < api_limits::status_list_students_max);
   truncated = truncated || !cursor.empty();
 
   // The most recently active first, within each need.
@@ -59,7 +61,7 @@ attention_list make_attention_list(call& c, const module_id& module) {
     return std::tie(a.entry.what, b.updated_ms, a.entry.student) <
            std::tie(b.entry.what, a.updated_ms, b.entry.student);
   });
-  attention_list made;
+  status_list made;
   made.module = module;
   made.made_ms = c.now_ms;
   made.truncated = truncated;
@@ -68,12 +70,12 @@ attention_list make_attention_list(call& c, const module_id& module) {
   return made;
 }
 
-attention_lists::attention_lists() {
+status_lists::status_lists() {
   std::random_device random;  // so that another gateway's cursor is not taken for one of ours
   next_id_ = static_cast<std::uint64_t>(random()) << 32 | random();
 }
 
-attention_lists::shared attention_lists::latest(const module_id& module) const {
+status_lists::shared status_lists::latest(const module_id& module) const {
   const auto found =
       std::max_element(kept_.begin(), kept_.end(), [&](const auto& a, const auto& b) {
         const auto age = [&](const shared& list) {
@@ -84,8 +86,8 @@ attention_lists::shared attention_lists::latest(const module_id& module) const {
   return found != kept_.end() && (*found)->module == module ? *found : nullptr;
 }
 
-attention_lists::shared attention_lists::newest(const module_id& module, unix_ms now_ms,
-                                                const make_function& make) {
+status_lists::shared status_lists::newest(const module_id& module, unix_ms now_ms,
+                                          const make_function& make) {
   std::uint64_t drops = 0;
   {
     std::unique_lock lock(mutex_);
@@ -93,16 +95,16 @@ attention_lists::shared attention_lists::newest(const module_id& module, unix_ms
       drops = drops_;
       auto held = latest(module);
       const auto age_ms = held ? now_ms - held->made_ms : -1;
-      const bool fresh = age_ms >= 0 && age_ms < api_limits::attention_fresh_ms;
+      const bool fresh = age_ms >= 0 && age_ms < api_limits::status_list_fresh_ms;
       // While another thread makes one, the one before will do: to wait would hold up others.
       if (held && (fresh || making_.contains(module))) return held;
       if (making_.insert(module).second) break;
       made_.wait(lock);
     }
   }
-  std::shared_ptr<attention_list> made;
+  std::shared_ptr<status_list> made;
   try {
-    made = std::make_shared<attention_list>(make());
+    made = std::make_shared<status_list>(make());
   } catch (...) {
     const std::lock_guard lock(mutex_);
     making_.erase(module);
@@ -114,19 +116,19 @@ attention_lists::shared attention_lists::newest(const module_id& module, unix_ms
   made_.notify_all();
   made->id = fmt::format("{:016x}", next_id_++);
   if (drops != drops_) return made;  // it may hold who is to be forgotten: for this answer only
-  if (kept_.size() >= api_limits::attention_lists_max) make_room(module);
+  if (kept_.size() >= api_limits::status_lists_max) make_room(module);
   kept_.push_back(made);
   return made;
 }
 
-void attention_lists::make_room(const module_id& module) {
+void status_lists::make_room(const module_id& module) {
   // Who looks at one module over and over must not end the reading of the others.
   const auto is_of_module = [&](const shared& list) { return list->module == module; };
   const bool some = std::count_if(kept_.begin(), kept_.end(), is_of_module) > 1;
   kept_.erase(some ? std::find_if(kept_.begin(), kept_.end(), is_of_module) : kept_.begin());
 }
 
-attention_lists::shared attention_lists::find(std::string_view id, const module_id& module) {
+status_lists::shared status_lists::find(std::string_view id, const module_id& module) {
   const std::lock_guard lock(mutex_);
   const auto found = std::find_if(kept_.begin(), kept_.end(), [&](const shared& list) {
     return list->id == id && list->module == module;
@@ -136,7 +138,7 @@ attention_lists::shared attention_lists::find(std::string_view id, const module_
   return kept_.back();
 }
 
-void attention_lists::drop_all() {
+void status_lists::drop_all() {
   const std::lock_guard lock(mutex_);
   kept_.clear();
   ++drops_;

@@ -12,6 +12,7 @@
 #include "base/units.hpp"
 #include "domain/ids.hpp"
 #include "domain/student_status.hpp"
+#include "server/api/api_limits.hpp"
 
 namespace watchkeeper::server {
 
@@ -19,29 +20,29 @@ struct call;
 
 /// The students of a module in the order of their need, as of one moment: a list that pages may be
 /// cut from while the students go on.
-struct attention_list {
+struct status_list {
   struct entry {
     student_id student;
-    attention what = attention::none;
+    student_status what = student_status::none;
   };
   std::string id;  // begins its cursors
   module_id module;
   unix_ms made_ms = 0;
   std::vector<entry> students;
-  bool truncated = false;  // there are more than limits::attention_students_max
+  bool truncated = false;  // there are more than api_limits::status_list_students_max
 };
 
 /// Made now, from ledger and hot store. Throws storage_fault.
-attention_list make_attention_list(call& c, const module_id& module);
+status_list make_status_list(call& c, const module_id& module);
 
-/// Keeps api_limits::attention_lists_max lists: those that were made or read on last. Any thread.
-class attention_lists {
+/// Keeps api_limits::status_lists_max lists: those that were made or read on last. Any thread.
+class status_lists {
  public:
-  using shared = std::shared_ptr<const attention_list>;
-  using make_function = std::function<attention_list()>;
-  attention_lists();
+  using shared = std::shared_ptr<const status_list>;
+  using make_function = std::function<status_list()>;
+  status_lists();
 
-  /// A list that is at most api_limits::attention_fresh_ms old, or the one before while another
+  /// A list that is at most api_limits::status_list_fresh_ms old, or the one before while another
   /// thread makes one; else made by `make`, whose exceptions pass. One thread makes one of a module
   /// at a time; a thread waits for another only where there is no list of the module at all.
   shared newest(const module_id& module, unix_ms now_ms, const make_function& make);

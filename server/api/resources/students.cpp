@@ -8,6 +8,7 @@
 #include "server/api/refusal.hpp"
 #include "server/api/resources/read_latest.hpp"
 #include "server/api/resources/status_lists.hpp"
+#include "storage/limits.hpp"
 
 namespace watchkeeper::server {
 namespace {
@@ -19,7 +20,8 @@ std::vector<module_id> modules_of(call& c, const student_id& student) {
   std::vector<module_id> found;
   std::string cursor;
   do {
-    auto page = need(c.store.book().progress_of_student(student, cursor, limits::list_items_max));
+    auto page =
+        need(c.store.ledger().progress_of_student(student, cursor, storage_limits::list_items_max));
     for (const auto& item : page.items) found.push_back(item.key.module);
     cursor = page.next.value_or("");
   } while (!cursor.empty() && found.size() < api_limits::student_modules_max);
@@ -44,7 +46,7 @@ std::vector<storage::pair_progress> known_of(std::span<const pair_key> keys,
 
 net::http_response get_progress(call& c) {
   const pair_key key{c.student_at(0), c.module_at(1)};
-  const auto state = freshest_of(c, key);
+  const auto state = read_latest(c, key);
   if (!state)
     throw refusal(problem::not_found, "Nothing was ever credited to this student in this module");
   std::string body;
@@ -67,30 +69,30 @@ net::http_response list_student_progress(call& c) {
   }
   std::vector<pair_key> keys;
   for (const auto& module : modules) keys.push_back({student, module});
-  auto recorded = need(c.store.book().read(keys));
-  const auto items = known_of(keys, freshest(c, keys, std::move(recorded)));
+  auto recorded = need(c.store.ledger().read(keys));
+  const auto items = known_of(keys, read_latest(c, keys, std::move(recorded)));
   return json_response(progress_list(items, next));
 }
 
 net::http_response list_module_students(call& c) {
   const auto module = c.module_at(0);
   const auto order = c.query.find("order").value_or("student");
-  if (order == "attention") return list_by_attention(c, module);
+  if (order == "attention") return list_by_status(c, module);
   if (order != "student")
     throw refusal(problem::malformed_request,
                   "The query parameter order must be student or attention");
-  auto page = need(c.store.book().progress_of_module(module, c.query.cursor(), c.query.limit()));
+  auto page = need(c.store.ledger().progress_of_module(module, c.query.cursor(), c.query.limit()));
   std::vector<pair_key> keys;
   std::vector<std::optional<progress>> recorded;
   for (auto& item : page.items) {
     keys.push_back(item.key);
     recorded.emplace_back(std::move(item.state));
   }
-  const auto items = known_of(keys, freshest(c, keys, std::move(recorded)));
+  const auto items = known_of(keys, read_latest(c, keys, std::move(recorded)));
   auto body = progress_list(items, page.next);
   if (c.query.cursor().empty()) {
     body.pop_back();  // its brace: one member more
-    body += ",\"total\":" + std::to_string(need(c.store.book().students_of(module))) + '}';
+    body += ",\"total\":" + std::to_string(need(c.store.ledger().students_of(module))) + '}';
   }
   return json_response(std::move(body));
 }
@@ -100,10 +102,11 @@ net::http_response delete_student(call& c) {
   // First the actors and the hot store, so that no checkpoint brings back what the ledger forgets.
   need(c.gateway.forget_student(student));
   const auto digest = crypto::hex(crypto::sha256(student.view()));
-  const bool erased = need(c.store.book().erase_student(student, c.caller.name, digest, c.now_ms));
+  const bool erased =
+      need(c.store.ledger().erase_student(student, c.caller.name, digest, c.now_ms));
   c.gateway.student_has_gone(student);
   c.gateway.forget_heatmap_rows();
-  c.attention.drop_all();
+  c.lists_by_status.drop_all();
   // No id here: it must not outlive the student in a log.
   c.log(log_level::info, "api",
         erased ? "a student was erased by " + c.caller.name

@@ -10,8 +10,7 @@ namespace watchkeeper::server {
 
 using steady = std::chrono::steady_clock;
 
-std::shared_ptr<const kept_summaries::known> kept_summaries::get(const look& fresh,
-                                                                 unix_ms now_ms) {
+std::shared_ptr<const summary_cache::known> summary_cache::get(const look& fresh, unix_ms now_ms) {
   {
     std::unique_lock lock(mutex_);
     if (now_ms < due_ms_ && now_ms >= looked_at_ms_) return held();
@@ -39,8 +38,8 @@ std::shared_ptr<const kept_summaries::known> kept_summaries::get(const look& fre
   return held();
 }
 
-void kept_summaries::note(storage::stored<std::vector<storage::module_summary>>&& found,
-                          unix_ms now_ms, std::int64_t took_ms) {
+void summary_cache::note(storage::stored<std::vector<storage::module_summary>>&& found,
+                         unix_ms now_ms, std::int64_t took_ms) {
   looking_ = false;
   looked_at_ms_ = now_ms;
   due_ms_ = now_ms + std::max<std::int64_t>(api_limits::overview_kept_ms, 10 * took_ms);
@@ -53,7 +52,7 @@ void kept_summaries::note(storage::stored<std::vector<storage::module_summary>>&
   }
 }
 
-std::shared_ptr<const kept_summaries::known> kept_summaries::held() const {
+std::shared_ptr<const summary_cache::known> summary_cache::held() const {
   if (kept_) return kept_;
   throw storage_fault(failure_.value_or(storage::storage_failure{
       storage::storage_error::unavailable, "the modules are being counted"}));

@@ -16,7 +16,7 @@ namespace watchkeeper::server {
 /// most every api_limits::overview_kept_ms, and every ten times as long as the last one took where
 /// that is longer, also where it failed. Thread: any. One looks at a time, and the others are not
 /// held up by it: they get what was known before.
-class kept_summaries {
+class summary_cache {
  public:
   struct known {
     std::vector<storage::module_summary> modules;
@@ -26,7 +26,7 @@ class kept_summaries {
   using failure_function = std::function<void(const storage::storage_failure&)>;
 
   /// `on_failure` is called for each look that fails, on the thread that looks.
-  explicit kept_summaries(failure_function on_failure) : on_failure_(std::move(on_failure)) {}
+  explicit summary_cache(failure_function on_failure) : on_failure_(std::move(on_failure)) {}
 
   /// Calls `fresh` where a look is due. Throws storage_fault where nothing was ever known: with the
   /// failure of the last look, or `unavailable` where the first one is not done after

@@ -4,7 +4,7 @@
 -- Every number here is an integer below 2^53, so doubles are exact.
 -- A function computes first and writes last: an error in between leaves nothing half done.
 
-local VERSION = 4
+local VERSION = 5
 
 local GAP_MS = 250
 local PIECES_MAX = 1024
@@ -14,7 +14,7 @@ local SESSION_TTL_MS = 3600000
 local ERASED_TTL_MS, BUCKET_FORGOTTEN_MS = 86400000, 86400000
 -- A session's own key is written anew after an eighth of its time to live.
 local SESSION_RENEWED_MS = 450000
--- What else a group of wk_swap may need: the sum of them.
+-- What else a group of wk_cas may need: the sum of them.
 local MARK_ANEW, RENEW_SESSION = 1, 2
 -- A marked pair is marked again at every 16th change, should its mark have been lost.
 local MARKED_AGAIN = 16
@@ -475,7 +475,7 @@ end
 -- groups (a byte, from 1 on) need more than the write, and what (a byte); then of each group four
 -- values: bucket and pair as they should be, with the mark set, and as they shall become.
 -- Replies with the numbers of the groups that were not so, a byte each: nothing of them is changed.
-local function swap(keys, args)
+local function compare_and_swap(keys, args)
   local held = call('MGET', unpack(keys))
   local writes, used = {}, 0
   local missed, marks
@@ -696,7 +696,7 @@ end
 -- Without allow-oom Redis refuses a call at its start when memory is full, before anything happens.
 -- What frees memory, or has to go through all the same, is let through.
 redis.register_function('wk_credit', bound(credit))
-redis.register_function('wk_swap', bound(swap))
+redis.register_function('wk_cas', bound(compare_and_swap))
 redis.register_function('wk_merge', bound(merge))
 redis.register_function{ function_name = 'wk_mark_clean', callback = bound(mark_clean),
   flags = { 'allow-oom' } }

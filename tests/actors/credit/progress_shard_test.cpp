@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 
+#include "storage/limits.hpp"
 #include "tests/actors/support.hpp"
 
 using namespace watchkeeper;
@@ -45,7 +46,7 @@ struct watched final : watch_observer {
 struct shard_world {
   explicit shard_world(std::size_t pairs_max = 1000)
       : shard(std::make_unique<progress_shard_core>(
-            shard_surroundings{.index = 3,
+            shard_dependencies{.index = 3,
                                .services = services,
                                .probe = probe,
                                .hot = hot_probe,
@@ -164,13 +165,13 @@ BOOST_AUTO_TEST_CASE(a_batch_that_waits_is_added_to_up_to_its_limit) {
   shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   w.services.batches.at(0)->open();
-  const auto most = static_cast<int>(limits::batch_heartbeats_max);
+  const auto most = static_cast<int>(storage_limits::batch_heartbeats_max);
   for (int i = 2; i <= most + 2; ++i) w.heartbeat(i, 0, 0, 10'000);
-  BOOST_TEST(w.services.batches.at(0)->close() == limits::batch_heartbeats_max);
+  BOOST_TEST(w.services.batches.at(0)->close() == storage_limits::batch_heartbeats_max);
   BOOST_TEST(w.probe.queued == 2u);
   w.finish_batch();
   w.finish_batch();
-  BOOST_TEST(w.listener->results.size() == limits::batch_heartbeats_max + 2);
+  BOOST_TEST(w.listener->results.size() == storage_limits::batch_heartbeats_max + 2);
 }
 
 BOOST_AUTO_TEST_CASE(one_batch_is_under_way_while_the_next_fills) {
@@ -191,10 +192,10 @@ BOOST_AUTO_TEST_CASE(one_batch_is_under_way_while_the_next_fills) {
 
 BOOST_AUTO_TEST_CASE(a_batch_holds_no_more_than_its_limit) {
   shard_world w;
-  const auto count = static_cast<int>(limits::batch_heartbeats_max) + 7;
+  const auto count = static_cast<int>(storage_limits::batch_heartbeats_max) + 7;
   for (int i = 0; i <= count; ++i) w.heartbeat(i, 0, 0, 1'000);
   w.finish_batch();  // the one that went alone
-  BOOST_TEST(w.services.batches[0]->requests.size() == limits::batch_heartbeats_max);
+  BOOST_TEST(w.services.batches[0]->requests.size() == storage_limits::batch_heartbeats_max);
   w.finish_batch();
   BOOST_TEST(w.services.batches[0]->requests.size() == 7u);
   w.finish_batch();
@@ -343,7 +344,7 @@ BOOST_AUTO_TEST_CASE(dirty_pairs_are_handed_over_when_the_hot_store_may_have_los
 }
 
 BOOST_AUTO_TEST_CASE(a_hand_over_for_which_there_is_little_room_goes_on_where_it_was) {
-  constexpr int students = 3 * static_cast<int>(limits::checkpoint_batch_pairs_max) - 100;
+  constexpr int students = 3 * static_cast<int>(storage_limits::checkpoint_batch_pairs_max) - 100;
   shard_world w(students);
   for (int i = 0; i < students; ++i) {
     w.heartbeat(i, 0, 0, 10'000);

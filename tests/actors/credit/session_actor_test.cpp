@@ -19,16 +19,17 @@ namespace {
 /// One session's actor before one shard; messages move when the test says so.
 struct actor_world : world {
   actor_world() {
-    around.verified = [this](const session_key_id& key, const known_session& found,
-                             unix_ms now_ms) { directory.keep(key, found, now_ms); };
+    deps.verified = [this](const session_key_id& key, const known_session& found, unix_ms now_ms) {
+      directory.keep(key, found, now_ms);
+    };
     shards.push_back(
         system.spawn(actors::progress_shard,
-                     shard_surroundings{.services = services,
+                     shard_dependencies{.services = services,
                                         .probe = shard_state,
                                         .hot = hot_state,
                                         .now = [this] { return clock.now_ms; },
                                         .monotonic_us = [this] { return clock.monotonic_us; }}));
-    one = system.spawn(session, &around);
+    one = system.spawn(session, &deps);
   }
   ~actor_world() {
     one = nullptr;
@@ -108,11 +109,11 @@ BOOST_AUTO_TEST_CASE(a_session_whose_first_offer_was_malformed_is_found_from_the
 BOOST_AUTO_TEST_CASE(a_heartbeat_that_cannot_be_handled_does_not_end_its_session) {
   actor_world w;
   w.give(w.claims(0));
-  w.around.monotonic_us = []() -> std::uint64_t { throw std::bad_alloc(); };
+  w.deps.monotonic_us = []() -> std::uint64_t { throw std::bad_alloc(); };
   w.give(w.claims(1));
   BOOST_REQUIRE_EQUAL(w.listener->results.size(), 1u);
   BOOST_CHECK(w.listener->results[0].outcome.why == problem::overloaded);  // the device keeps it
-  w.around.monotonic_us = [&w] { return w.clock.monotonic_us; };
+  w.deps.monotonic_us = [&w] { return w.clock.monotonic_us; };
   w.give(w.claims(1));
   BOOST_TEST(w.listener->results.size() == 1u);
   BOOST_TEST(w.at_the_shard() == 2u);

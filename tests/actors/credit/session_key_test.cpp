@@ -67,7 +67,7 @@ BOOST_AUTO_TEST_SUITE(session_keys)
 
 BOOST_AUTO_TEST_CASE(a_key_is_agreed_on_and_authenticates_what_follows) {
   key_world w;
-  session_core session(w.around);
+  session_core session(w.deps);
   auto key = w.no_key;
   BOOST_CHECK(w.said(session, w.mac(1, w.no_key)) == problem::session_key_unknown);
   BOOST_CHECK(w.said(session, w.offering(0, key)) == problem::none);
@@ -81,7 +81,7 @@ BOOST_AUTO_TEST_CASE(a_key_is_agreed_on_and_authenticates_what_follows) {
 
 BOOST_AUTO_TEST_CASE(a_mac_that_is_wrong_is_a_bad_signature_and_counts_against_the_address) {
   key_world w;
-  session_core session(w.around);
+  session_core session(w.deps);
   auto key = w.no_key;
   BOOST_CHECK(w.said(session, w.offering(0, key)) == problem::none);
   for (std::uint32_t i = 1; i <= 5; ++i)
@@ -93,7 +93,7 @@ BOOST_AUTO_TEST_CASE(a_mac_that_is_wrong_is_a_bad_signature_and_counts_against_t
 
 BOOST_AUTO_TEST_CASE(an_unknown_key_counts_against_nobody) {
   key_world w;
-  session_core session(w.around);
+  session_core session(w.deps);
   for (std::uint32_t i = 1; i <= 20; ++i)
     BOOST_CHECK(w.said(session, w.mac(i, w.no_key)) == problem::session_key_unknown);
   BOOST_CHECK(w.screened(w.signer.sign_token(w.claims(0))) == problem::none);
@@ -101,7 +101,7 @@ BOOST_AUTO_TEST_CASE(an_unknown_key_counts_against_nobody) {
 
 BOOST_AUTO_TEST_CASE(every_accepted_offer_sets_the_key_anew_a_duplicate_too) {
   key_world w;
-  session_core session(w.around);
+  session_core session(w.deps);
   auto first = w.no_key, second = w.no_key;
   w.answer(w.passed(session, w.offering(0, first)), credit_status::credited);
   w.clock.now_ms += 1;  // another iat: another salt
@@ -112,7 +112,7 @@ BOOST_AUTO_TEST_CASE(every_accepted_offer_sets_the_key_anew_a_duplicate_too) {
 
 BOOST_AUTO_TEST_CASE(an_offer_that_was_not_accepted_leaves_the_key_as_it_was) {
   key_world w;
-  session_core session(w.around);
+  session_core session(w.deps);
   auto first = w.no_key, second = w.no_key;
   w.answer(w.passed(session, w.offering(0, first)), credit_status::credited);
   w.clock.now_ms += 1;
@@ -127,7 +127,7 @@ BOOST_AUTO_TEST_CASE(an_offer_that_was_not_accepted_leaves_the_key_as_it_was) {
 
 BOOST_AUTO_TEST_CASE(an_offer_that_is_lost_inside_is_not_accepted) {
   key_world w;
-  session_core session(w.around);
+  session_core session(w.deps);
   auto key = w.no_key;
   w.passed(session, w.offering(0, key)).reset();  // answered `overloaded` by itself
   BOOST_CHECK(w.last_problem() == problem::overloaded);
@@ -136,7 +136,7 @@ BOOST_AUTO_TEST_CASE(an_offer_that_is_lost_inside_is_not_accepted) {
 
 BOOST_AUTO_TEST_CASE(an_offer_to_a_key_that_is_not_known_is_credited_without_one) {
   key_world w;
-  session_core session(w.around);
+  session_core session(w.deps);
   auto key = w.no_key, lost = w.no_key;
   BOOST_CHECK(w.said(session, w.offering(0, key)) == problem::none);
   w.offer.gateway_key.bytes[5] ^= 1;
@@ -148,7 +148,7 @@ BOOST_AUTO_TEST_CASE(an_offer_to_a_key_that_is_not_known_is_credited_without_one
 
 BOOST_AUTO_TEST_CASE(keys_that_are_no_longer_announced_still_do) {
   key_world w;
-  session_core session(w.around);
+  session_core session(w.deps);
   w.keys.replace({crypto::agreement_key::generate(2), w.gateway_key});
   auto key = w.no_key;
   BOOST_CHECK(w.said(session, w.offering(0, key)) == problem::none);
@@ -161,7 +161,7 @@ BOOST_AUTO_TEST_CASE(keys_that_are_no_longer_announced_still_do) {
 
 BOOST_AUTO_TEST_CASE(a_point_off_the_curve_is_malformed_and_a_forged_offer_sets_nothing) {
   key_world w;
-  session_core session(w.around);
+  session_core session(w.deps);
   auto key = w.no_key;
   const auto good = w.offer;
   w.offer.point[63] ^= 1;
@@ -178,7 +178,7 @@ BOOST_AUTO_TEST_CASE(a_point_off_the_curve_is_malformed_and_a_forged_offer_sets_
 
 BOOST_AUTO_TEST_CASE(the_algorithm_is_the_keys) {
   key_world w;
-  session_core session(w.around);
+  session_core session(w.deps);
   auto key = w.no_key;
   BOOST_CHECK(w.said(session, w.offering(0, key)) == problem::none);
   const auto with = [&](const std::string& header, const std::string& token) {
@@ -210,7 +210,7 @@ BOOST_AUTO_TEST_CASE(the_algorithm_is_the_keys) {
 BOOST_AUTO_TEST_CASE(a_policy_of_every_wants_signatures_and_loses_nothing) {
   key_world w;
   w.policy.session_keys_allowed = false;
-  session_core session(w.around);
+  session_core session(w.deps);
   auto key = w.no_key;
   BOOST_CHECK(w.said(session, w.offering(0, key)) == problem::none);
   BOOST_CHECK(w.screened(w.mac(1, key)) == problem::session_key_unknown);
@@ -220,7 +220,7 @@ BOOST_AUTO_TEST_CASE(a_policy_of_every_wants_signatures_and_loses_nothing) {
 BOOST_AUTO_TEST_CASE(what_holds_for_signatures_holds_for_macs) {
   key_world w;
   w.policy.device_rate = {1'000'000, 2};
-  session_core session(w.around);
+  session_core session(w.deps);
   auto key = w.no_key;
   BOOST_CHECK(w.said(session, w.offering(0, key)) == problem::none);
   auto other = w.claims(1);
@@ -243,14 +243,14 @@ BOOST_AUTO_TEST_CASE(what_holds_for_signatures_holds_for_macs) {
 BOOST_AUTO_TEST_CASE(a_mac_is_checked_without_the_sessions_actor) {
   key_world w;
   w.policy.device_rate = {1'000'000, 3};
-  session_core session(w.around);
+  session_core session(w.deps);
   auto key = w.no_key;
   const auto look = [&](const std::string& token) {
     auto j = w.job(token);
     BOOST_REQUIRE(parse_job(*j, w.policy, w.clock.now_ms).what == screening_verdict::kind::pass);
     BOOST_REQUIRE(screen_job(*j, w.policy, w.known, w.addresses, w.clock.now_ms).what ==
                   screening_verdict::kind::pass);
-    return verify_mac(*j, *session.memory(), w.around);
+    return verify_mac(*j, *session.memory(), w.deps);
   };
   BOOST_CHECK(look(w.mac(1, key)) == mac_verdict::undecided);
   BOOST_CHECK(w.said(session, w.offering(0, key)) == problem::none);
@@ -260,7 +260,7 @@ BOOST_AUTO_TEST_CASE(a_mac_is_checked_without_the_sessions_actor) {
   auto j = w.job(w.mac(3, key));
   BOOST_REQUIRE(parse_job(*j, w.policy, w.clock.now_ms).what == screening_verdict::kind::pass);
   j->device = w.known.find_device(w.signer.kid(), w.clock.now_ms).entry;
-  BOOST_CHECK(verify_mac(*j, *session.memory(), w.around) == mac_verdict::refused);
+  BOOST_CHECK(verify_mac(*j, *session.memory(), w.deps) == mac_verdict::refused);
   BOOST_CHECK(w.last_problem() == problem::rate_limited);
 }
 

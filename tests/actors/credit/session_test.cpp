@@ -79,7 +79,7 @@ BOOST_AUTO_TEST_CASE(an_overshoot_of_the_end_is_clipped) {
 
 BOOST_AUTO_TEST_CASE(a_signature_decides) {
   world w;
-  session_core session(w.around);
+  session_core session(w.deps);
   BOOST_TEST(!session.has_verified());
   BOOST_TEST(w.passes(session, w.signer.sign_token(w.claims())));
   BOOST_TEST(session.has_verified());
@@ -98,7 +98,7 @@ BOOST_AUTO_TEST_CASE(a_session_stays_with_its_module) {
   second.id = module_named("m2");
   second.rules.duration_ms = 600'000;
   w.known.keep_module(second.id, second, w.known.generation(second.id), w.clock.now_ms);
-  session_core session(w.around);
+  session_core session(w.deps);
   BOOST_TEST(w.passes(session, w.signer.sign_token(w.claims())));
   auto claims = w.claims(1);
   claims.module = second.id;
@@ -109,7 +109,7 @@ BOOST_AUTO_TEST_CASE(a_session_stays_with_its_module) {
 BOOST_AUTO_TEST_CASE(only_tokens_that_verify_count_against_the_device) {
   world w;
   w.policy.device_rate = {1'000'000, 3};
-  session_core session(w.around);
+  session_core session(w.deps);
   const auto forged = [&](std::uint32_t sequence) {
     auto token = w.signer.sign_token(w.claims(sequence));
     auto& c = token[token.size() - 10];
@@ -127,7 +127,7 @@ BOOST_AUTO_TEST_CASE(only_tokens_that_verify_count_against_the_device) {
 
 BOOST_AUTO_TEST_CASE(of_those_that_wait_together_no_more_are_verified_than_may_fail) {
   world w;  // an address may fail five times at once, and once each 10 ms
-  session_core session(w.around);
+  session_core session(w.deps);
   std::vector<heartbeat_job_ptr> waiting;
   for (std::uint32_t i = 0; i < 50; ++i) {
     auto token = w.signer.sign_token(w.claims(i));
@@ -149,7 +149,7 @@ BOOST_AUTO_TEST_CASE(of_those_that_wait_together_no_more_are_verified_than_may_f
 
 BOOST_AUTO_TEST_CASE(tokens_that_do_not_verify_count_against_their_address) {
   world w;
-  session_core session(w.around);
+  session_core session(w.deps);
   for (std::uint32_t i = 0; i < 5; ++i) {
     auto token = w.signer.sign_token(w.claims(i));
     auto& c = token[token.size() - 10];

@@ -58,14 +58,14 @@ struct world {
   address_guard addresses{{10'000, 5}, 42};
   std::shared_ptr<told> listener = std::make_shared<told>();
   std::vector<progress_shard_actor> shards;
-  session_surroundings around{.policy = policy,
-                              .addresses = addresses,
-                              .probe = verifications,
-                              .shards = shards,
-                              .now = [this] { return clock.now_ms; },
-                              .monotonic_us = [this] { return clock.monotonic_us; },
-                              .verified = {},
-                              .keys = &keys};
+  session_dependencies deps{.policy = policy,
+                            .addresses = addresses,
+                            .probe = verifications,
+                            .shards = shards,
+                            .now = [this] { return clock.now_ms; },
+                            .monotonic_us = [this] { return clock.monotonic_us; },
+                            .verified = {},
+                            .keys = &keys};
   crypto::device_signer signer = crypto::device_signer::generate(signature_algorithm::es256);
   screening_verdict last;
 };

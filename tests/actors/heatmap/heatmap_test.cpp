@@ -9,6 +9,8 @@
 #include <set>
 #include <thread>
 
+#include "actors/shared/actor_limits.hpp"
+#include "storage/limits.hpp"
 #include "tests/actors/support.hpp"
 #include "tests/domain/support.hpp"
 #include "tests/storage/ledger_fixtures.hpp"
@@ -73,18 +75,19 @@ class stage {
       heat.partition_ends(p);
       in_between();
     }
-    if (flush) BOOST_TEST(!heat.flush_plays(*book).has_value());
+    if (flush) BOOST_TEST(!heat.flush_plays(*ledger).has_value());
     in_between();
-    heat.round_ends(!fails, *book);
+    heat.round_ends(!fails, *ledger);
     in_between();
   }
   void write(const std::vector<storage::pair_progress>& pairs) {
     if (pairs.empty()) return;
     const auto turn = heat.ledger_turn();
-    for (std::size_t first = 0; first < pairs.size(); first += limits::checkpoint_batch_pairs_max) {
-      const auto count = std::min(limits::checkpoint_batch_pairs_max, pairs.size() - first);
+    for (std::size_t first = 0; first < pairs.size();
+         first += storage_limits::checkpoint_batch_pairs_max) {
+      const auto count = std::min(storage_limits::checkpoint_batch_pairs_max, pairs.size() - first);
       std::vector<storage::heatmap_delta> grown;
-      wt::need(book->checkpoint({pairs.data() + first, count}, 1, &grown));
+      wt::need(ledger->checkpoint({pairs.data() + first, count}, 1, &grown));
       heat.grown(grown);
     }
   }
@@ -111,7 +114,7 @@ class stage {
   }
 
   wt::sqlite_place place;
-  std::unique_ptr<storage::ledger> book = wt::make_migrated(place);
+  std::unique_ptr<storage::ledger> ledger = wt::make_migrated(place);
   std::unique_ptr<storage::ledger> reader = place.make();
   std::unique_ptr<storage::hot_store> nobody_elsewhere = storage::make_memory_store();
   heatmap heat;
@@ -225,8 +228,8 @@ BOOST_AUTO_TEST_CASE(many_threads_at_once) {
       s.write(pairs);
       s.heat.partition_ends(p);
     }
-    BOOST_TEST(!s.heat.flush_plays(*s.book).has_value());
-    s.heat.round_ends(true, *s.book);
+    BOOST_TEST(!s.heat.flush_plays(*s.ledger).has_value());
+    s.heat.round_ends(true, *s.ledger);
   }
   for (auto& each : threads) each.join();
   BOOST_TEST(vanished == 0);
@@ -284,16 +287,16 @@ BOOST_AUTO_TEST_CASE(plays_that_could_not_be_written_are_kept) {
   BOOST_TEST(s.heat.flush_plays(*broken).has_value());
   BOOST_TEST(s.look(m1).bins.play_ms[1] == 2'000u);
   // The first, and what came meanwhile: a gateway that stops has one turn only.
-  BOOST_TEST(!s.heat.flush_plays(*s.book).has_value());
-  BOOST_TEST(wt::need(s.book->heatmap_of(m1))->bins.play_ms[1] == 2'000u);
-  BOOST_TEST(!s.heat.flush_plays(*s.book).has_value());  // nothing
+  BOOST_TEST(!s.heat.flush_plays(*s.ledger).has_value());
+  BOOST_TEST(wt::need(s.ledger->heatmap_of(m1))->bins.play_ms[1] == 2'000u);
+  BOOST_TEST(!s.heat.flush_plays(*s.ledger).has_value());  // nothing
   BOOST_TEST(s.look(m1).bins.play_ms[1] == 2'000u);
-  BOOST_TEST(wt::need(s.book->heatmap_of(m1))->bins.play_ms[1] == 2'000u);
+  BOOST_TEST(wt::need(s.ledger->heatmap_of(m1))->bins.play_ms[1] == 2'000u);
 }
 
 BOOST_AUTO_TEST_CASE(modules_beyond_the_limit_are_left_out_and_shown_from_the_ledger) {
   stage s;
-  for (std::size_t i = 0; i < limits::heatmap_modules_max; ++i)
+  for (std::size_t i = 0; i < actor_limits::heatmap_modules_max; ++i)
     s.play(who(1), *module_id::parse("module-" + std::to_string(i)), {0, 1'000});
   s.play(who(1), m1, {0, 1'000});
   BOOST_TEST(s.look(m1).bins.viewer_ms[0] == 0u);
@@ -371,7 +374,7 @@ struct two_gateways {
         std::vector<storage::heatmap_delta> grown;
         {
           const auto turn = heat.ledger_turn();
-          wt::need(book->checkpoint(pairs, 1, &grown));
+          wt::need(ledger->checkpoint(pairs, 1, &grown));
           heat.grown(grown);
         }
         in_between();
@@ -380,8 +383,8 @@ struct two_gateways {
       heat.partition_ends(p);
     }
     in_between();
-    BOOST_TEST(!heat.flush_plays(*book).has_value());
-    heat.round_ends(complete, *book);
+    BOOST_TEST(!heat.flush_plays(*ledger).has_value());
+    heat.round_ends(complete, *ledger);
   }
   void check() {
     bin_sums truth(heatmap_layout::of(duration_ms).bins);
@@ -389,14 +392,14 @@ struct two_gateways {
       for (const auto& piece : state.covered.pieces())
         add_range(truth, heatmap_layout::of(duration_ms), piece);
     for (auto& heat : gateways) {
-      const auto view = wt::need(heat->read(m1, duration_ms, *book, *hot));
+      const auto view = wt::need(heat->read(m1, duration_ms, *ledger, *hot));
       BOOST_REQUIRE(view.bins.viewer_ms == truth);
       BOOST_REQUIRE(view.students == all.size());
     }
   }
   const module_id m1 = *module_id::parse("m1");
   wt::sqlite_place place;
-  std::unique_ptr<storage::ledger> book = wt::make_migrated(place);
+  std::unique_ptr<storage::ledger> ledger = wt::make_migrated(place);
   std::unique_ptr<storage::hot_store> hot = storage::make_memory_store();
   std::array<std::unique_ptr<heatmap>, 2> gateways{std::make_unique<heatmap>(3, true),
                                                    std::make_unique<heatmap>(2, true)};
@@ -435,7 +438,7 @@ BOOST_AUTO_TEST_CASE(two_gateways_show_the_same_and_nothing_twice) {
     }
     two.deliver();
     two.check();
-    BOOST_TEST(wt::need(two.book->recount_heatmap(two.m1, false)).right());
+    BOOST_TEST(wt::need(two.ledger->recount_heatmap(two.m1, false)).right());
   }
 }
 
@@ -448,7 +451,7 @@ BOOST_AUTO_TEST_CASE(a_message_that_is_lost_makes_it_late_and_not_wrong) {
   two.deliver();
   two.play(0, bob, {0, 5'000}, true);
   two.on_the_wire.clear();
-  auto view = wt::need(two.gateways[1]->read(two.m1, duration_ms, *two.book, *two.hot));
+  auto view = wt::need(two.gateways[1]->read(two.m1, duration_ms, *two.ledger, *two.hot));
   BOOST_TEST(view.bins.viewer_ms[0] == 1'000u);
   two.round(1, true, [] {});
   two.check();
@@ -462,10 +465,10 @@ BOOST_AUTO_TEST_CASE(so_many_pairs_are_remembered) {
   two.gateways[0]->seen_elsewhere(two.m1, crowd);
   const auto amy = *student_id::parse("amy");
   two.play(0, amy, {0, 5'000}, true);
-  auto view = wt::need(two.gateways[0]->read(two.m1, duration_ms, *two.book, *two.hot));
+  auto view = wt::need(two.gateways[0]->read(two.m1, duration_ms, *two.ledger, *two.hot));
   BOOST_TEST(view.bins.viewer_ms[0] == 0u);  // no room: with the next checkpoint
   two.round(0, true, [] {});
-  view = wt::need(two.gateways[0]->read(two.m1, duration_ms, *two.book, *two.hot));
+  view = wt::need(two.gateways[0]->read(two.m1, duration_ms, *two.ledger, *two.hot));
   BOOST_TEST(view.bins.viewer_ms[0] == 1'000u);
 }
 

@@ -530,19 +530,19 @@ BOOST_AUTO_TEST_CASE(seconds_of_other_gateways_that_come_together_are_told_once_
 }
 
 BOOST_AUTO_TEST_CASE(what_is_told_to_other_gateways_has_a_limit) {
-  activity_board board;
+  activity_tracker board;
   const pair_key amy{named("amy"), film};
   board.count(amy, credit_status::credited, noon_ms);
-  BOOST_TEST(board.take_told().empty());  // nobody is told
-  board.keep_told(true);
-  for (std::size_t i = 0; i <= activity_board::stripe_told_max; ++i)
+  BOOST_TEST(board.take_changes().empty());  // nobody is told
+  board.collect_changes(true);
+  for (std::size_t i = 0; i <= activity_tracker::stripe_changes_max; ++i)
     board.count(amy, credit_status::credited, noon_ms);
   board.count_elsewhere({named("bob"), film}, 1, noon_ms);
-  const auto told = board.take_told();
+  const auto told = board.take_changes();
   BOOST_REQUIRE_EQUAL(told.size(), 1u);
-  BOOST_TEST(told[0].credited == activity_board::stripe_told_max);
-  BOOST_TEST(board.told_lost() == 1u);
-  BOOST_TEST(board.take_told().empty());
+  BOOST_TEST(told[0].credited == activity_tracker::stripe_changes_max);
+  BOOST_TEST(board.changes_dropped() == 1u);
+  BOOST_TEST(board.take_changes().empty());
 }
 
 BOOST_AUTO_TEST_CASE(messages_between_gateways_come_back_as_they_were) {
@@ -615,7 +615,7 @@ BOOST_AUTO_TEST_CASE(messages_between_gateways_come_back_as_they_were) {
 }
 
 BOOST_AUTO_TEST_CASE(the_board_counts_who_is_there_and_what_was_earned) {
-  activity_board board;
+  activity_tracker board;
   const pair_key amy{named("amy"), film};
   const pair_key bob{named("bob"), film};
   const unix_ms start = 1'000'000'000'000;  // where a slot begins
@@ -630,7 +630,7 @@ BOOST_AUTO_TEST_CASE(the_board_counts_who_is_there_and_what_was_earned) {
   BOOST_TEST(seen[0].active == 2u);
   BOOST_TEST(seen[0].credited.back() == 3u);
   board.count(bob, credit_status::credited, start + 29'000);
-  board.sweep(start + activity_board::active_ms);
+  board.sweep(start + activity_tracker::active_ms);
   seen = board.read();
   BOOST_TEST(seen[0].active == 1u);
   BOOST_TEST(seen[0].credited[module_activity::slots - 7] == 3u);

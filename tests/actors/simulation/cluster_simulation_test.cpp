@@ -117,10 +117,10 @@ class deployment {
       module_record module;
       module.id = module_named(name);
       module.rules.duration_ms = duration_ms;
-      world_.book.put_module(module);
+      world_.ledger.put_module(module);
       modules_.push_back(module.id);
     }
-    world_.hot_weather.fault_rate = world_.book_weather.fault_rate = 0;
+    world_.hot_weather.fault_rate = world_.ledger_weather.fault_rate = 0;
     for (std::size_t i = 0; i < course_.processes; ++i) start(processes_.emplace_back());
     for (std::size_t i = 0; i < device_count; ++i) {
       device d;
@@ -138,7 +138,7 @@ class deployment {
   /// Nothing: all held. Else the first thing that did not.
   std::optional<std::string> run() {
     world_.hot_weather.fault_rate = course_.fault_rate;
-    world_.book_weather.fault_rate = course_.fault_rate / 2;
+    world_.ledger_weather.fault_rate = course_.fault_rate / 2;
     for (int step = 0; step < 400 && !wrong_; ++step) {
       one_step();
       watch();
@@ -239,9 +239,9 @@ class deployment {
   }
 
   void weather() {
-    auto& store = chance(2) ? world_.hot_weather : world_.book_weather;
+    auto& store = chance(2) ? world_.hot_weather : world_.ledger_weather;
     note(std::string("hot store ") + state_of(world_.hot_weather) + ", ledger " +
-         state_of(world_.book_weather));
+         state_of(world_.ledger_weather));
     // What is wrong is put right more often than the other way round.
     switch (below(6)) {
       case 0:
@@ -251,7 +251,7 @@ class deployment {
         store.refuses_writes = true;
         break;
       case 2:
-        (chance(2) ? any().hot_link : any().book_link).is_cut = true;
+        (chance(2) ? any().hot_link : any().ledger_link).is_cut = true;
         break;
       case 3:
         store.is_down = false;
@@ -261,7 +261,7 @@ class deployment {
         break;
       case 5:
         for (auto& process : processes_)
-          process->hot_link.is_cut = process->book_link.is_cut = false;
+          process->hot_link.is_cut = process->ledger_link.is_cut = false;
         break;
     }
   }
@@ -397,8 +397,8 @@ class deployment {
 
   std::optional<progress> in_hot(const pair_key& key) { return (*world_.hot.read({&key, 1}))[0]; }
   std::optional<progress> in_book(const pair_key& key) {
-    const auto held = world_.book.pairs.find(test::ledger_model::key_of(key));
-    return held == world_.book.pairs.end() ? std::nullopt : std::optional(held->second);
+    const auto held = world_.ledger.pairs.find(test::ledger_model::key_of(key));
+    return held == world_.ledger.pairs.end() ? std::nullopt : std::optional(held->second);
   }
   coverage durable(const pair_key& key) {
     coverage all;
@@ -427,11 +427,11 @@ class deployment {
   }
 
   void settle() {
-    for (auto* store : {&world_.hot_weather, &world_.book_weather}) *store = {};
+    for (auto* store : {&world_.hot_weather, &world_.ledger_weather}) *store = {};
     for (auto& process : processes_) {
       process->clock_offset_ms = 0;
       process->end_ = {};
-      process->hot_link.is_cut = process->book_link.is_cut = false;
+      process->hot_link.is_cut = process->ledger_link.is_cut = false;
       if (!process->is_alive()) start(process);
     }
     // The refusals of a clock that ran ahead, and the waits before a store is tried again, end.
@@ -481,9 +481,9 @@ class deployment {
         acknowledged.unite(promised(b));
       }
       const auto hot = in_hot(pair);
-      const auto book = in_book(pair);
+      const auto ledger = in_book(pair);
       const auto hot_covered = hot ? hot->covered : coverage{};
-      const auto book_covered = book ? book->covered : coverage{};
+      const auto book_covered = ledger ? ledger->covered : coverage{};
       const auto name = name_of(pair);
       if (!holds(book_covered, acknowledged))
         fail("I1: " + name + ": acknowledged " + show(acknowledged) + ", the ledger holds " +
@@ -492,8 +492,8 @@ class deployment {
         if (!holds(sent, *held))
           fail("I2: " + name + ": sent " + show(sent) + ", held is " + show(*held));
       const bool mastered = book_covered.covered_ms() >= mastery_ms;
-      const auto events = world_.book.completions.count(test::ledger_model::key_of(pair));
-      if (events != (mastered ? 1u : 0u) || (book && (book->mastered_ms != 0) != mastered))
+      const auto events = world_.ledger.completions.count(test::ledger_model::key_of(pair));
+      if (events != (mastered ? 1u : 0u) || (ledger && (ledger->mastered_ms != 0) != mastered))
         fail("I3: " + name + ": " + std::to_string(events) + " completions at " +
              std::to_string(book_covered.covered_ms()) + " ms");
       told.mastered += events;
@@ -501,7 +501,7 @@ class deployment {
       // what a gateway wrote to the ledger that died before it had the hot store back.
       const bool may_lag = left_in_the_ledger();
       if (may_lag ? !holds(book_covered, hot_covered)
-                  : (hot ? hot_covered != book_covered : book && !emptied_))
+                  : (hot ? hot_covered != book_covered : ledger && !emptied_))
         fail("I5: " + name + ": the hot store holds " + show(hot_covered) + ", the ledger " +
              show(book_covered));
       if (hot && hot->mastered_ms != 0 && !mastered)

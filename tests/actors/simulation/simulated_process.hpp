@@ -9,6 +9,7 @@
 
 #include "actors/credit/progress_shard.hpp"
 #include "actors/credit/session.hpp"
+#include "actors/shared/actor_limits.hpp"
 #include "actors/stores/checkpointer.hpp"
 #include "actors/stores/hot_writer.hpp"
 #include "tests/actors/simulation/simulated_stores.hpp"
@@ -24,9 +25,9 @@ struct simulated_world {
   std::mt19937_64 random;
   manual_clock clock;
   storage::memory_store hot{1000};
-  test::ledger_model book;
+  test::ledger_model ledger;
   store_weather hot_weather;
-  store_weather book_weather;
+  store_weather ledger_weather;
   gateway_policy policy;
 };
 
@@ -64,7 +65,9 @@ class simulated_process final : public shard_services {
   [[nodiscard]] bool is_degraded() const noexcept { return hot_state_.degraded; }
   [[nodiscard]] unix_ms now_ms() const noexcept { return world_.clock.now_ms + clock_offset_ms; }
   [[nodiscard]] bool is_busy() const noexcept { return *alive_ && orders_ > 0; }
-  [[nodiscard]] std::uint64_t faults() const noexcept { return hot_link.faults + book_link.faults; }
+  [[nodiscard]] std::uint64_t faults() const noexcept {
+    return hot_link.faults + ledger_link.faults;
+  }
 
   /// kill -9.
   void end() {
@@ -79,11 +82,11 @@ class simulated_process final : public shard_services {
     const auto key = job->credit.session_key();
     auto found = sessions_.find(key);
     if (found == sessions_.end())
-      found = sessions_.emplace(key, system_.spawn(session, &*around_)).first;
+      found = sessions_.emplace(key, system_.spawn(session, &*deps_)).first;
     caf::anon_send(found->second, std::move(job));
   }
   heartbeat_job_ptr job_for(const std::string& token, std::shared_ptr<heartbeat_listener> ear) {
-    (void)heartbeats_.admit(limits::heartbeats_in_flight_max);
+    (void)heartbeats_.admit(actor_limits::heartbeats_in_flight_max);
     return std::make_shared<heartbeat_job>(heartbeat_request{token, std::move(ear), 0, {}},
                                            heartbeats_, &manual_clock::read, &world_.clock);
   }
@@ -134,7 +137,7 @@ class simulated_process final : public shard_services {
   std::int64_t clock_offset_ms = 0;
   fate end_;
   store_link hot_link;
-  store_link book_link;
+  store_link ledger_link;
 
  private:
   template <class Work>
@@ -152,7 +155,7 @@ class simulated_process final : public shard_services {
   }
   std::unique_ptr<storage::ledger> make_ledger() {
     return std::make_unique<simulated_ledger>(
-        world_.book, weather_plan(world_.book_weather, book_link, end_, world_.random), end_);
+        world_.ledger, weather_plan(world_.ledger_weather, ledger_link, end_, world_.random), end_);
   }
   std::uint64_t now_us() const noexcept { return world_.clock.monotonic_us; }
 
@@ -160,7 +163,7 @@ class simulated_process final : public shard_services {
     *alive_ = true;
     hot_state_.degraded = !hot_is_there;
     hot_state_.up = hot_is_there;
-    checkpoints_.emplace(checkpointer::surroundings{
+    checkpoints_.emplace(checkpointer::dependencies{
         .hot = make_hot(),
         .behind = make_ledger(),
         .probe = ledger_state_,
@@ -175,7 +178,7 @@ class simulated_process final : public shard_services {
                 caf::anon_send(shard, checkpoint_done{started_ms, now_ms()});
             },
         .log = [](log_level, const std::string&, const std::string&) {}});
-    writer_.emplace(hot_writer::surroundings{
+    writer_.emplace(hot_writer::dependencies{
         .hot = make_hot(),
         .behind = make_ledger(),
         .hot_probe = hot_state_,
@@ -193,7 +196,7 @@ class simulated_process final : public shard_services {
         .own_thread = false});
     for (std::uint32_t i = 0; i < shard_count; ++i)
       shards_.push_back(system_.spawn(
-          progress_shard, shard_surroundings{.index = i,
+          progress_shard, shard_dependencies{.index = i,
                                              .services = *this,
                                              .probe = probes_[i],
                                              .hot = hot_state_,
@@ -201,13 +204,13 @@ class simulated_process final : public shard_services {
                                              .monotonic_us = [this] { return now_us(); },
                                              .pairs_max = pairs_max,
                                              .watching = &heat_}));
-    around_.emplace(session_surroundings{.policy = world_.policy,
-                                         .addresses = addresses_,
-                                         .probe = verifications_,
-                                         .shards = shards_,
-                                         .now = [this] { return now_ms(); },
-                                         .monotonic_us = [this] { return now_us(); },
-                                         .verified = [](const auto&, const auto&, unix_ms) {}});
+    deps_.emplace(session_dependencies{.policy = world_.policy,
+                                       .addresses = addresses_,
+                                       .probe = verifications_,
+                                       .shards = shards_,
+                                       .now = [this] { return now_ms(); },
+                                       .monotonic_us = [this] { return now_us(); },
+                                       .verified = [](const auto&, const auto&, unix_ms) {}});
     if (hot_is_there) (void)checkpoint_all();  // what an earlier process has left
   }
 
@@ -224,7 +227,7 @@ class simulated_process final : public shard_services {
   std::vector<shard_probe> probes_;
   std::vector<progress_shard_actor> shards_;
   std::unordered_map<session_key_id, session_actor> sessions_;
-  std::optional<session_surroundings> around_;
+  std::optional<session_dependencies> deps_;
   std::optional<checkpointer> checkpoints_;
   std::optional<hot_writer> writer_;
 };

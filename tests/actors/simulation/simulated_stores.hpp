@@ -264,12 +264,11 @@ class simulated_ledger : public storage::ledger {
     return not_asked();
   }
   storage::stored<std::int64_t> last_change() override { return not_asked(); }
-  storage::stored<ok_t> end_console_sessions(std::span<const storage::console_session_end>,
-                                             unix_ms) override {
+  storage::stored<ok_t> revoke_logins(std::span<const storage::revoked_login>, unix_ms) override {
     return not_asked();
   }
-  storage::stored<std::vector<storage::console_session_end>> ended_console_sessions(
-      unix_ms, std::size_t) override {
+  storage::stored<std::vector<storage::revoked_login>> revoked_logins(unix_ms,
+                                                                      std::size_t) override {
     return not_asked();
   }
 

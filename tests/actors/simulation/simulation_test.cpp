@@ -9,6 +9,7 @@
 
 #include "actors/credit/progress_shard.hpp"
 #include "actors/credit/session.hpp"
+#include "actors/shared/actor_limits.hpp"
 #include "storage/memory/faulty_store.hpp"
 #include "storage/memory/memory_store.hpp"
 #include "tests/actors/support.hpp"
@@ -56,21 +57,21 @@ class simulation {
       : random_(seed), system_(config_), addresses_({10'000, 1000}, seed) {
     for (std::uint32_t i = 0; i < 2; ++i)
       shards_.push_back(system_.spawn(
-          progress_shard, shard_surroundings{.index = i,
+          progress_shard, shard_dependencies{.index = i,
                                              .services = services_,
                                              .probe = shard_probes_[i],
                                              .hot = hot_probe_,
                                              .now = [this] { return clock_.now_ms; },
                                              .monotonic_us = [this] { return clock_.monotonic_us; },
                                              .pairs_max = 3}));
-    around_.emplace(session_surroundings{.policy = policy_,
-                                         .addresses = addresses_,
-                                         .probe = verifications_,
-                                         .shards = shards_,
-                                         .now = [this] { return clock_.now_ms; },
-                                         .monotonic_us = [this] { return clock_.monotonic_us; },
-                                         .verified = [](const auto&, const auto&, unix_ms) {}});
-    for (int i = 0; i < student_count; ++i) sessions_.push_back(system_.spawn(session, &*around_));
+    deps_.emplace(session_dependencies{.policy = policy_,
+                                       .addresses = addresses_,
+                                       .probe = verifications_,
+                                       .shards = shards_,
+                                       .now = [this] { return clock_.now_ms; },
+                                       .monotonic_us = [this] { return clock_.monotonic_us; },
+                                       .verified = [](const auto&, const auto&, unix_ms) {}});
+    for (int i = 0; i < student_count; ++i) sessions_.push_back(system_.spawn(session, &*deps_));
   }
   ~simulation() {
     for (auto& actor : sessions_) caf::anon_send_exit(actor, caf::exit_reason::kill);
@@ -144,7 +145,7 @@ class simulation {
     const auto claims = claims_of(student(static_cast<int>(who)), sequence, interval.from_ms,
                                   interval.to_ms, clock_.now_ms);
     const auto text = device.signer.sign_token(claims);
-    (void)heartbeats_.admit(limits::heartbeats_in_flight_max);
+    (void)heartbeats_.admit(actor_limits::heartbeats_in_flight_max);
     auto job = std::make_shared<heartbeat_job>(heartbeat_request{text, device.listener, 0, {}},
                                                heartbeats_, &manual_clock::read, &clock_);
     job->token = *parse_engagement_token(job->text);
@@ -251,7 +252,7 @@ class simulation {
   storage::memory_store model_{1000};
   storage::faulty_store hot_{model_, storage::random_faults(random_(), 0.2)};
   std::vector<progress_shard_actor> shards_;
-  std::optional<session_surroundings> around_;
+  std::optional<session_dependencies> deps_;
   std::vector<session_actor> sessions_;
   std::array<simulated_device, student_count> devices_;
   std::size_t refused_ = 0;

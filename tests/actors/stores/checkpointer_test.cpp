@@ -35,14 +35,14 @@ class lockable_ledger final : public simulated_ledger {
 };
 
 /// A checkpointer over model stores, turned by hand. `befalls` decides the fault of each call of
-/// the hot store, `book_weather` those of the ledger.
+/// the hot store, `ledger_weather` those of the ledger.
 struct checkpointing {
   checkpointing() {
-    checkpoints.emplace(checkpointer::surroundings{
+    checkpoints.emplace(checkpointer::dependencies{
         .hot = std::make_unique<storage::faulty_store>(
             hot, [this](std::string_view operation) { return befalls(operation); }),
-        .behind = std::make_unique<lockable_ledger>(book, book_plan, never, locked),
-        .probe = book_state,
+        .behind = std::make_unique<lockable_ledger>(ledger, ledger_plan, never, locked),
+        .probe = ledger_state,
         .hot_probe = hot_state,
         .heat = heat,
         .interval_ms = 30'000,
@@ -70,8 +70,8 @@ struct checkpointing {
     return held ? held->covered.covered_ms() : 0;
   }
   media_ms written_ms(int who) {
-    const auto found = book.pairs.find(test::ledger_model::key_of(key_of(who)));
-    return found == book.pairs.end() ? 0 : found->second.covered.covered_ms();
+    const auto found = ledger.pairs.find(test::ledger_model::key_of(key_of(who)));
+    return found == ledger.pairs.end() ? 0 : found->second.covered.covered_ms();
   }
   std::uint64_t dirty() { return *hot.dirty_count(); }
   std::uint64_t epoch() const { return hot_state.refill_epoch.load(); }
@@ -81,18 +81,18 @@ struct checkpointing {
 
   manual_clock clock;
   storage::memory_store hot{1000};
-  test::ledger_model book;
-  store_weather book_weather;
+  test::ledger_model ledger;
+  store_weather ledger_weather;
   store_link link;
   fate never;
   std::mt19937_64 random{1};
-  weather_plan book_plan{book_weather, link, never, random};
+  weather_plan ledger_plan{ledger_weather, link, never, random};
   std::optional<student_id> locked;
   std::function<storage::store_fault(std::string_view)> befalls = [](auto) {
     return storage::store_fault::none;
   };
   hot_store_probe hot_state;
-  ledger_probe book_state;
+  ledger_probe ledger_state;
   heatmap heat{1};
   std::vector<std::pair<unix_ms, std::uint64_t>> done;  // when it began, and the epoch at its end
   std::optional<checkpointer> checkpoints;
@@ -109,14 +109,14 @@ BOOST_AUTO_TEST_CASE(a_round_brings_all_dirty_pairs_into_the_ledger) {
   BOOST_TEST(w.round());
   for (int who = 0; who < students; ++who) BOOST_TEST(w.written_ms(who) == 1000 + who);
   BOOST_TEST(w.dirty() == 0u);
-  BOOST_TEST(w.book_state.checkpointed_pairs.load() == std::uint64_t{students});
+  BOOST_TEST(w.ledger_state.checkpointed_pairs.load() == std::uint64_t{students});
   BOOST_REQUIRE(w.done.size() == 1u);
   BOOST_TEST(w.done[0].first == w.clock.now_ms);
 }
 
 BOOST_AUTO_TEST_CASE(what_the_ledger_knows_better_the_hot_store_learns) {
   checkpointing w;
-  (void)w.book.checkpoint({checkpointing::played(1, 50'000)}, w.clock.now_ms);
+  (void)w.ledger.checkpoint({checkpointing::played(1, 50'000)}, w.clock.now_ms);
   w.play(1, 10'000);
   BOOST_TEST(w.round());
   BOOST_TEST(w.written_ms(1) == 50'000);
@@ -127,12 +127,12 @@ BOOST_AUTO_TEST_CASE(what_the_ledger_knows_better_the_hot_store_learns) {
 BOOST_AUTO_TEST_CASE(a_ledger_that_fails_loses_no_mark) {
   checkpointing w;
   w.play(1, 10'000);
-  w.book_weather.is_down = true;
+  w.ledger_weather.is_down = true;
   BOOST_TEST(!w.round());
   BOOST_TEST(w.dirty() == 1u);
   BOOST_TEST(w.done.empty());
-  BOOST_TEST(!w.book_state.up.load());
-  w.book_weather.is_down = false;
+  BOOST_TEST(!w.ledger_state.up.load());
+  w.ledger_weather.is_down = false;
   BOOST_TEST(w.round());
   BOOST_TEST(w.written_ms(1) == 10'000);
   BOOST_TEST(w.done.size() == 1u);

@@ -3,6 +3,7 @@
 #include <boost/test/unit_test.hpp>
 #include <stdexcept>
 
+#include "storage/limits.hpp"
 #include "tests/actors/simulation/simulated_stores.hpp"
 #include "tests/actors/support.hpp"
 
@@ -16,12 +17,12 @@ namespace {
 /// each call of the hot store; it may throw.
 struct writing {
   explicit writing(bool own_thread = false, bool start_degraded = false) {
-    hot_writer::surroundings around{
+    hot_writer::dependencies deps{
         .hot = std::make_unique<storage::faulty_store>(
             hot, [this](std::string_view operation) { return befalls(operation); }),
-        .behind = std::make_unique<simulated_ledger>(book, book_plan, never),
+        .behind = std::make_unique<simulated_ledger>(ledger, ledger_plan, never),
         .hot_probe = hot_state,
-        .behind_probe = book_state,
+        .behind_probe = ledger_state,
         .now = [this] { return clock.now_ms; },
         .monotonic_us = [this] { return clock.monotonic_us; },
         .stored = [this](std::shared_ptr<credit_batch> batch) { back.push_back(std::move(batch)); },
@@ -31,7 +32,7 @@ struct writing {
         .shards = 4,
         .start_degraded = start_degraded,
         .own_thread = own_thread};
-    writer = std::make_unique<hot_writer>(std::move(around));
+    writer = std::make_unique<hot_writer>(std::move(deps));
   }
   std::shared_ptr<credit_batch> batch(std::uint32_t shard, int who, std::uint32_t sequence,
                                       std::size_t beats = 1) {
@@ -63,17 +64,17 @@ struct writing {
 
   manual_clock clock;
   storage::memory_store hot{1000};
-  test::ledger_model book;
+  test::ledger_model ledger;
   store_weather fine;
   store_link link;
   fate never;
   std::mt19937_64 random{1};
-  weather_plan book_plan{fine, link, never, random};
+  weather_plan ledger_plan{fine, link, never, random};
   std::function<storage::store_fault(std::string_view)> befalls = [](auto) {
     return storage::store_fault::none;
   };
   hot_store_probe hot_state;
-  ledger_probe book_state;
+  ledger_probe ledger_state;
   std::vector<std::shared_ptr<credit_batch>> back;
   std::vector<std::pair<log_level, std::string>> log;
   std::unique_ptr<hot_writer> writer;
@@ -84,7 +85,7 @@ class hung_ledger final : public simulated_ledger {
  public:
   bool hangs = true;
   explicit hung_ledger(writing& w)
-      : simulated_ledger(w.book, w.book_plan, w.never), clock_(w.clock) {}
+      : simulated_ledger(w.ledger, w.ledger_plan, w.never), clock_(w.clock) {}
   storage::stored<std::vector<std::optional<progress>>> read(
       std::span<const pair_key> keys) override {
     if (!hangs) return simulated_ledger::read(keys);
@@ -133,8 +134,8 @@ BOOST_AUTO_TEST_CASE(a_store_that_throws_in_the_second_call_fails_no_batch_that_
     if (operation == "apply" && ++applied > 2) throw std::runtime_error("broken");
     return storage::store_fault::none;
   };
-  w.writer->store(w.batch(1, 1, 0, limits::batch_heartbeats_max));
-  w.writer->store(w.batch(2, 2, 0, limits::batch_heartbeats_max));
+  w.writer->store(w.batch(1, 1, 0, storage_limits::batch_heartbeats_max));
+  w.writer->store(w.batch(2, 2, 0, storage_limits::batch_heartbeats_max));
   w.turn();
   BOOST_REQUIRE(w.back.size() == 2u);
   BOOST_TEST(writing::all(*w.back[0], done));
@@ -159,7 +160,7 @@ BOOST_AUTO_TEST_CASE(away_and_back_through_the_ledger) {
   BOOST_REQUIRE(w.back.size() == 1u);
   BOOST_TEST(writing::all(*w.back[0], done));  // the ledger has it
   BOOST_TEST(w.hot_state.degraded.load());
-  BOOST_TEST(w.book.pairs.size() == 1u);
+  BOOST_TEST(w.ledger.pairs.size() == 1u);
   BOOST_TEST(w.held_ms(1) == 0);
 
   const auto epoch = w.hot_state.refill_epoch.load();
@@ -198,7 +199,7 @@ BOOST_AUTO_TEST_CASE(both_away_nothing_is_credited) {
   w.turn();
   BOOST_REQUIRE(w.back.size() == 1u);
   BOOST_TEST(writing::all(*w.back[0], failed));
-  BOOST_TEST(w.book.pairs.empty());
+  BOOST_TEST(w.ledger.pairs.empty());
 }
 
 BOOST_AUTO_TEST_CASE(a_refill_that_fails_is_asked_for_again_later) {
@@ -357,10 +358,10 @@ BOOST_AUTO_TEST_CASE(degraded_nobody_waits_for_a_ledger_that_hangs_but_the_first
   w.behind.hangs = false;
   BOOST_TEST(!w.is_stored(5));  // nobody knows yet
   w.answers = 1;
-  w.clock.now_ms += storage::hang_guard::pause_ms;
+  w.clock.now_ms += storage::circuit_breaker::pause_ms;
   BOOST_TEST(w.is_stored(5));
   BOOST_TEST(w.is_stored(5, 1));
-  BOOST_TEST(w.clock.now_ms == began_ms + 2'000 + storage::hang_guard::pause_ms);
+  BOOST_TEST(w.clock.now_ms == began_ms + 2'000 + storage::circuit_breaker::pause_ms);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -83,9 +83,9 @@ struct following {
   following() {
     module.id = module_named("m1");
     module.rules.duration_ms = 600'000;
-    book.put(module);
+    ledger.put(module);
     device = made_device(1);
-    book.put(device);
+    ledger.put(device);
     BOOST_REQUIRE(follower.follow().has_value());
     hold();
   }
@@ -98,11 +98,11 @@ struct following {
   }
   /// As the reader does for a heartbeat.
   void hold() {
-    known.keep_module(module.id, book.modules[module.id], known.generation(module.id), now_ms);
+    known.keep_module(module.id, ledger.modules[module.id], known.generation(module.id), now_ms);
     hold(device);
   }
   void hold(const device_record& which) {
-    known.keep_device(which.kid, book.devices[which.kid], known.generation(which.kid), now_ms);
+    known.keep_device(which.kid, ledger.devices[which.kid], known.generation(which.kid), now_ms);
   }
   registry::devices_cache::lookup held_device() const {
     return known.find_device(device.kid, now_ms);
@@ -118,11 +118,11 @@ struct following {
   fate never;
   std::mt19937_64 random{1};
   weather_plan plan{fine, link, never, random};
-  changing_ledger book{shared, plan, never};
+  changing_ledger ledger{shared, plan, never};
   registry known;
   std::vector<student_id> erased;
   registry_follower follower{
-      {.behind = book,
+      {.behind = ledger,
        .known = known,
        .now = [this] { return now_ms; },
        .student_erased = [this](const student_id& who) { erased.push_back(who); }}};
@@ -137,9 +137,9 @@ BOOST_AUTO_TEST_SUITE(registry_following)
 BOOST_AUTO_TEST_CASE(what_is_in_use_is_renewed) {
   following f;
   f.device.revoked = true;
-  f.book.put(f.device);
+  f.ledger.put(f.device);
   f.module.rules.duration_ms = 300'000;
-  f.book.put(f.module);
+  f.ledger.put(f.module);
   BOOST_TEST(f.follower.follow().has_value());
   BOOST_REQUIRE(f.held_device().entry);
   BOOST_TEST(f.held_device().entry->record.revoked);
@@ -149,8 +149,8 @@ BOOST_AUTO_TEST_CASE(what_is_in_use_is_renewed) {
 
 BOOST_AUTO_TEST_CASE(what_is_gone_is_known_to_be_gone) {
   following f;
-  f.book.modules.clear();
-  f.book.changed(storage::registry_change::kind::module, "m1");
+  f.ledger.modules.clear();
+  f.ledger.changed(storage::registry_change::kind::module, "m1");
   BOOST_TEST(f.follower.follow().has_value());
   BOOST_TEST(f.held_module().known);
   BOOST_TEST(!f.held_module().entry);
@@ -158,25 +158,25 @@ BOOST_AUTO_TEST_CASE(what_is_gone_is_known_to_be_gone) {
 
 BOOST_AUTO_TEST_CASE(what_is_not_in_use_is_not_read) {
   following f;
-  for (int i = 2; i < 700; ++i) f.book.put(following::made_device(i));
+  for (int i = 2; i < 700; ++i) f.ledger.put(following::made_device(i));
   BOOST_TEST(f.follower.follow().has_value());
-  BOOST_TEST(f.book.questions == 0);
+  BOOST_TEST(f.ledger.questions == 0);
 }
 
 BOOST_AUTO_TEST_CASE(many_devices_in_use_are_read_together_and_all_renewed) {
   following f;
   constexpr int count = 1200;  // several in each stripe of the registry, and more than a question
   for (int i = 1; i <= count; ++i) {
-    f.book.devices[following::made_device(i).kid] = following::made_device(i);
+    f.ledger.devices[following::made_device(i).kid] = following::made_device(i);
     f.hold(following::made_device(i));
   }
   for (int i = 1; i <= count; ++i) {
     auto changed = following::made_device(i);
     changed.revoked = true;
-    f.book.put(changed);
+    f.ledger.put(changed);
   }
   BOOST_TEST(f.follower.follow().has_value());
-  BOOST_TEST(f.book.questions == 3);
+  BOOST_TEST(f.ledger.questions == 3);
   int renewed = 0;
   for (int i = 1; i <= count; ++i) {
     const auto held = f.known.find_device(following::made_device(i).kid, f.now_ms).entry;
@@ -187,15 +187,15 @@ BOOST_AUTO_TEST_CASE(many_devices_in_use_are_read_together_and_all_renewed) {
 
 BOOST_AUTO_TEST_CASE(a_ledger_that_goes_away_behind_its_changes_takes_nothing_with_it) {
   following f;
-  f.book.put(f.device);
-  f.book.put(f.module);
-  f.book.goes_away_behind_changes = true;
+  f.ledger.put(f.device);
+  f.ledger.put(f.module);
+  f.ledger.goes_away_behind_changes = true;
   BOOST_TEST(!f.follower.follow().has_value());
   BOOST_TEST(f.held_device().entry);
   BOOST_TEST(f.held_module().entry);
   // It is back: now the change is heard.
-  f.book.goes_away_behind_changes = f.book.is_away = false;
-  f.book.devices[f.device.kid].revoked = true;
+  f.ledger.goes_away_behind_changes = f.ledger.is_away = false;
+  f.ledger.devices[f.device.kid].revoked = true;
   BOOST_TEST(f.follower.follow().has_value());
   BOOST_REQUIRE(f.held_device().entry);
   BOOST_TEST(f.held_device().entry->record.revoked);
@@ -203,10 +203,10 @@ BOOST_AUTO_TEST_CASE(a_ledger_that_goes_away_behind_its_changes_takes_nothing_wi
 
 BOOST_AUTO_TEST_CASE(what_cannot_be_read_holds_up_no_other_change) {
   following f;
-  f.book.put(f.device);
+  f.ledger.put(f.device);
   f.module.rules.duration_ms = 300'000;
-  f.book.put(f.module);
-  f.book.is_unreadable = true;
+  f.ledger.put(f.module);
+  f.ledger.is_unreadable = true;
   BOOST_TEST(f.follower.follow().has_value());
   BOOST_TEST(!f.held_device().known);
   BOOST_REQUIRE(f.held_module().entry);
@@ -215,7 +215,7 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_read_holds_up_no_other_change) {
 
 BOOST_AUTO_TEST_CASE(a_ledger_that_stays_away_leaves_the_copies_until_it_is_back) {
   following f;
-  f.book.is_away = true;
+  f.ledger.is_away = true;
   for (int i = 0; i < 200; ++i) {
     f.now_ms += 60'000;
     BOOST_TEST(!f.follower.follow().has_value());
@@ -223,7 +223,7 @@ BOOST_AUTO_TEST_CASE(a_ledger_that_stays_away_leaves_the_copies_until_it_is_back
   BOOST_TEST(f.held_device().entry);
   BOOST_TEST(f.held_module().entry);
   // Changes may have been missed meanwhile: nothing that was read before is trusted.
-  f.book.is_away = false;
+  f.ledger.is_away = false;
   BOOST_TEST(f.follower.follow().has_value());
   BOOST_TEST(!f.held_device().known);
   BOOST_TEST(!f.held_module().known);
@@ -237,7 +237,7 @@ BOOST_AUTO_TEST_CASE(a_read_from_before_the_change_does_not_come_back) {
   const auto generation = f.known.generation(f.device.kid);
   const auto old = f.device;
   f.device.revoked = true;
-  f.book.put(f.device);
+  f.ledger.put(f.device);
   BOOST_TEST(f.follower.follow().has_value());
   f.known.keep_device(old.kid, old, generation, f.now_ms);  // a reader that was slow
   BOOST_REQUIRE(f.held_device().entry);
@@ -246,9 +246,9 @@ BOOST_AUTO_TEST_CASE(a_read_from_before_the_change_does_not_come_back) {
 
 BOOST_AUTO_TEST_CASE(what_another_put_in_its_place_meanwhile_is_read_again) {
   following f;
-  f.book.put(f.device);
-  f.book.meanwhile = [&] {
-    f.book.meanwhile = {};
+  f.ledger.put(f.device);
+  f.ledger.meanwhile = [&] {
+    f.ledger.meanwhile = {};
     f.known.forget_device(f.device.kid);
     f.hold(f.device);
   };
@@ -259,14 +259,14 @@ BOOST_AUTO_TEST_CASE(what_another_put_in_its_place_meanwhile_is_read_again) {
 BOOST_AUTO_TEST_CASE(an_erasure_is_done_once_though_the_ledger_fails_behind_it) {
   following f;
   const auto other = following::made_device(2);
-  f.book.devices[other.kid] = other;
+  f.ledger.devices[other.kid] = other;
   f.hold(other);
-  f.book.changed(storage::registry_change::kind::student_erased, "student-1");
-  f.book.put(other);
-  f.book.goes_away_behind_changes = true;
+  f.ledger.changed(storage::registry_change::kind::student_erased, "student-1");
+  f.ledger.put(other);
+  f.ledger.goes_away_behind_changes = true;
   BOOST_TEST(!f.follower.follow().has_value());
   BOOST_TEST(!f.held_device().known);
-  f.book.goes_away_behind_changes = f.book.is_away = false;
+  f.ledger.goes_away_behind_changes = f.ledger.is_away = false;
   BOOST_TEST(f.follower.follow().has_value());
   BOOST_TEST((f.erased == std::vector<student_id>{student(1)}));
 }
@@ -280,10 +280,10 @@ BOOST_AUTO_TEST_CASE(assignments_are_renewed_up_to_a_limit_and_forgotten_beyond_
     f.known.keep_assignment(pairs.back(), true, f.known.generation(pairs.back()), f.now_ms);
   }
   for (const auto& pair : pairs)
-    f.book.changed(storage::registry_change::kind::assignment,
-                   std::string(pair.student.view()) + "/m1");
+    f.ledger.changed(storage::registry_change::kind::assignment,
+                     std::string(pair.student.view()) + "/m1");
   BOOST_TEST(f.follower.follow().has_value());
-  BOOST_TEST(f.book.questions == static_cast<int>(registry_follower::read_alone_max));
+  BOOST_TEST(f.ledger.questions == static_cast<int>(registry_follower::read_alone_max));
   int unassigned = 0, forgotten = 0;
   for (const auto& pair : pairs) {
     const auto held = f.known.find_assignment(pair, f.now_ms);

@@ -17,7 +17,7 @@ using namespace watchkeeper::actors::testing;
 namespace {
 
 /// A ledger of devices; the test has a hand in each question.
-class device_book final : public simulated_ledger {
+class device_ledger final : public simulated_ledger {
  public:
   using simulated_ledger::simulated_ledger;
   storage::stored<std::vector<std::optional<device_record>>> get_devices(
@@ -49,10 +49,10 @@ class device_book final : public simulated_ledger {
 struct reading : world {
   reading() {
     device(signer);
-    auto behind = std::make_unique<device_book>(shared, plan, never);
-    book = behind.get();
-    book->devices = enrolled;
-    reader = std::make_unique<store_reader>(store_reader::surroundings{
+    auto behind = std::make_unique<device_ledger>(shared, plan, never);
+    ledger = behind.get();
+    ledger->devices = enrolled;
+    reader = std::make_unique<store_reader>(store_reader::dependencies{
         .hot = std::make_unique<storage::faulty_store>(inner,
                                                        [this](std::string_view) {
                                                          ++hot_questions;
@@ -89,10 +89,10 @@ struct reading : world {
     enrolled[which.kid()] = {which.kid(), student(1), which.public_key(), false, clock.now_ms};
     known.forget_device(which.kid());
   }
-  void supply(const crypto::device_signer& by, std::uint32_t sequence) {
+  void load(const crypto::device_signer& by, std::uint32_t sequence) {
     auto one = job(by.sign_token(claims(sequence)));
     BOOST_REQUIRE(parse_job(*one, policy, clock.now_ms).what == screening_verdict::kind::pass);
-    reader->supply(std::move(one), store_reader::lacking::device);
+    reader->load(std::move(one), store_reader::missing::device);
   }
   /// The end of the reader: what it had is served.
   const std::vector<heartbeat_result>& results() {
@@ -107,7 +107,7 @@ struct reading : world {
   std::mt19937_64 random{1};
   weather_plan plan{fine, link, never, random};
   ledger_probe ledger_state;
-  device_book* book = nullptr;  // the reader's
+  device_ledger* ledger = nullptr;  // the reader's
   storage::memory_store inner{10};
   bool hot_hangs = false;  // for two seconds, each time
   int hot_questions = 0;
@@ -123,17 +123,17 @@ BOOST_AUTO_TEST_SUITE(store_reading)
 
 BOOST_AUTO_TEST_CASE(a_device_that_is_revoked_while_it_is_read_is_refused_once_as_revoked) {
   reading r;
-  r.book->meanwhile = [&] {
-    r.book->meanwhile = {};
-    r.book->devices[r.signer.kid()].revoked = true;
+  r.ledger->meanwhile = [&] {
+    r.ledger->meanwhile = {};
+    r.ledger->devices[r.signer.kid()].revoked = true;
     r.known.forget_device(r.signer.kid());
   };
-  r.supply(r.signer, 0);
+  r.load(r.signer, 0);
   const auto& results = r.results();
   BOOST_REQUIRE_EQUAL(results.size(), 1u);
   BOOST_CHECK(results[0].outcome.why == problem::revoked_device);
   BOOST_TEST(r.passed == 0);
-  BOOST_TEST(r.book->questions == 2);
+  BOOST_TEST(r.ledger->questions == 2);
 }
 
 BOOST_AUTO_TEST_CASE(made_up_modules_count_against_their_address) {
@@ -144,7 +144,7 @@ BOOST_AUTO_TEST_CASE(made_up_modules_count_against_their_address) {
     made_up.module = module_named("made-up-" + std::to_string(i));
     auto one = r.job(r.signer.sign_token(made_up));
     BOOST_REQUIRE(parse_job(*one, r.policy, r.clock.now_ms).what == screening_verdict::kind::pass);
-    r.reader->supply(std::move(one), store_reader::lacking::module);
+    r.reader->load(std::move(one), store_reader::missing::module);
   }
   const auto& results = r.results();
   BOOST_REQUIRE_EQUAL(results.size(), 7u);
@@ -155,11 +155,11 @@ BOOST_AUTO_TEST_CASE(made_up_modules_count_against_their_address) {
 
 BOOST_AUTO_TEST_CASE(a_change_of_somebody_else_refuses_nobody) {
   reading r;
-  r.book->meanwhile = [&] {
-    r.book->meanwhile = {};
+  r.ledger->meanwhile = [&] {
+    r.ledger->meanwhile = {};
     r.known.forget_devices_of(student(99));  // every stripe of the registry has forgotten something
   };
-  r.supply(r.signer, 0);
+  r.load(r.signer, 0);
   const auto& results = r.results();
   BOOST_REQUIRE_EQUAL(results.size(), 1u);
   BOOST_CHECK(results[0].outcome.status == credit_status::credited);
@@ -168,17 +168,17 @@ BOOST_AUTO_TEST_CASE(a_change_of_somebody_else_refuses_nobody) {
 
 BOOST_AUTO_TEST_CASE(what_is_overtaken_again_and_again_is_given_back_to_the_device) {
   reading r;
-  r.book->meanwhile = [&] { r.known.forget_device(r.signer.kid()); };
-  r.supply(r.signer, 0);
+  r.ledger->meanwhile = [&] { r.known.forget_device(r.signer.kid()); };
+  r.load(r.signer, 0);
   const auto& results = r.results();
   BOOST_REQUIRE_EQUAL(results.size(), 1u);
   BOOST_CHECK(results[0].outcome.why == problem::storage_unavailable);
-  BOOST_TEST(r.book->questions == store_reader::device_reads_max);
+  BOOST_TEST(r.ledger->questions == store_reader::device_reads_max);
 }
 
 BOOST_AUTO_TEST_CASE(a_reader_without_work_says_so) {
   reading r;
-  r.supply(r.signer, 0);
+  r.load(r.signer, 0);
   r.idle.get_future().wait();  // while it runs
   BOOST_TEST(r.passed == 1);
 }
@@ -189,48 +189,48 @@ BOOST_AUTO_TEST_CASE(a_ledger_that_is_away_is_asked_once_for_all_that_wait) {
   for (int i = 0; i < 3; ++i)
     r.device(devices.emplace_back(crypto::device_signer::generate(signature_algorithm::es256)));
   std::promise<void> asked, queued;
-  r.book->meanwhile = [&] {
-    r.book->meanwhile = {};
-    r.book->is_away = true;
+  r.ledger->meanwhile = [&] {
+    r.ledger->meanwhile = {};
+    r.ledger->is_away = true;
     asked.set_value();
     queued.get_future().wait();
   };
-  r.supply(r.signer, 0);
+  r.load(r.signer, 0);
   asked.get_future().wait();  // the others wait together
-  for (const auto& device : devices) r.supply(device, 1);
+  for (const auto& device : devices) r.load(device, 1);
   queued.set_value();
   const auto& results = r.results();
   BOOST_REQUIRE_EQUAL(results.size(), 4u);
   for (const auto& result : results)
     BOOST_CHECK(result.outcome.why == problem::storage_unavailable);
   // Not a second time where the reader is closed before the first answer.
-  BOOST_TEST(r.book->questions <= 2);
+  BOOST_TEST(r.ledger->questions <= 2);
 }
 
 BOOST_AUTO_TEST_CASE(a_ledger_that_is_away_is_asked_once_for_modules_and_for_all_at_the_end) {
   reading r;
   r.enrol(r.signer, student(1));
   std::promise<void> asked, queued;
-  r.book->meanwhile = [&] {
-    r.book->meanwhile = {};
-    r.book->is_away = true;
+  r.ledger->meanwhile = [&] {
+    r.ledger->meanwhile = {};
+    r.ledger->is_away = true;
     asked.set_value();
     queued.get_future().wait();
   };
-  const auto supply = [&](std::uint32_t sequence) {
+  const auto load = [&](std::uint32_t sequence) {
     auto claims = r.claims(sequence);
     claims.module = module_named("module-" + std::to_string(sequence));
     auto one = r.job(r.signer.sign_token(claims));
     BOOST_REQUIRE(parse_job(*one, r.policy, r.clock.now_ms).what == screening_verdict::kind::pass);
-    r.reader->supply(std::move(one), store_reader::lacking::module);
+    r.reader->load(std::move(one), store_reader::missing::module);
   };
-  supply(0);
+  load(0);
   asked.get_future().wait();
   std::uint32_t last = 0;
-  while (last < 1200) supply(++last);  // 512 are taken at a time
+  while (last < 1200) load(++last);  // 512 are taken at a time
   std::thread end([&] { r.reader->close(); });
   // Once it is closed, what comes is refused at once; the reader itself is held up.
-  while (r.listener->results.empty() && last < 10'000) supply(++last);
+  while (r.listener->results.empty() && last < 10'000) load(++last);
   queued.set_value();
   end.join();
   const auto& results = r.results();
@@ -238,7 +238,7 @@ BOOST_AUTO_TEST_CASE(a_ledger_that_is_away_is_asked_once_for_modules_and_for_all
   BOOST_CHECK(results[0].outcome.why == problem::overloaded);
   for (std::size_t i = 1; i < results.size(); ++i)
     BOOST_CHECK(results[i].outcome.why == problem::storage_unavailable);
-  BOOST_TEST(r.book->questions == 1);
+  BOOST_TEST(r.ledger->questions == 1);
 }
 
 BOOST_AUTO_TEST_CASE(a_hot_store_that_hangs_is_asked_once_for_all_who_ask) {

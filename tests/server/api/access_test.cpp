@@ -167,7 +167,7 @@ BOOST_FIXTURE_TEST_CASE(health_and_readiness_need_no_token, api_fixture) {
   const auto health = get("/healthz", "");
   BOOST_TEST(health.status == 200);
   BOOST_TEST(health.body == "ok");
-  gateway.told.hot.worth = storage::durability::log;
+  gateway.told.hot.durability = storage::durability_level::log;
   const auto ready = get("/readyz", "");
   BOOST_TEST(ready.status == 200);
   BOOST_TEST(

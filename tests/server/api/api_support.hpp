@@ -80,9 +80,9 @@ class fake_gateway final : public gateway_port {
     return note("readmit_student", student.view());
   }
   storage::stored<actors::heatmap_view> heatmap_of(const module_id& module, media_ms duration_ms,
-                                                   storage::ledger& book,
+                                                   storage::ledger& ledger,
                                                    storage::hot_store& hot) override {
-    return heat.read(module, duration_ms, book, hot);
+    return heat.read(module, duration_ms, ledger, hot);
   }
   void forget_heatmap_rows() override { heat.forget_rows(); }
   void forget_module(const module_id& id) override { (void)note("forget_module", id.view()); }
@@ -171,7 +171,7 @@ class api_fixture {
   }
   std::unique_ptr<storage::hot_store> make_hot_store() {
     return storage::make_embedded_store((directory.path / "hot.db").string(),
-                                        storage::durability::log);
+                                        storage::durability_level::log);
   }
   api_dependencies dependencies() {
     return {.gateway = gateway,
@@ -187,7 +187,7 @@ class api_fixture {
             .sealer = cookie_sealer(cookie_sealer::key{1, 2, 3}),
             .login_ms = 3'600'000,
             .server_statistics = [] { return net::server_statistics{}; },
-            .kept_heartbeats = [] { return kept_heartbeats_statistics{}; },
+            .deferred_heartbeats = [] { return deferred_statistics{}; },
             .build = {"0.1.0", "abc", "g++", "Release"},
             .event_source = "urn:test",
             .now = [this] { return now_ms.load(); },

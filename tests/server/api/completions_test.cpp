@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 
+#include "storage/limits.hpp"
 #include "tests/server/api/api_support.hpp"
 
 using namespace watchkeeper;
@@ -17,7 +18,7 @@ struct completions_fixture : api_fixture {
       auto state = progress_of({0, 10'000}, 10'000, now);
       state.mastered_ms = now + i;
       pairs.push_back({pair_of("s" + std::to_string(i), "m"), state});
-      if (pairs.size() < limits::checkpoint_batch_pairs_max && i + 1 < to) continue;
+      if (pairs.size() < storage_limits::checkpoint_batch_pairs_max && i + 1 < to) continue;
       BOOST_REQUIRE(ledger_store->checkpoint(pairs, now).has_value());
       pairs.clear();
     }
@@ -66,7 +67,7 @@ BOOST_FIXTURE_TEST_CASE(an_order_has_its_own_cursor, completions_fixture) {
 }
 
 BOOST_FIXTURE_TEST_CASE(a_table_of_many_parts_has_every_row_once, completions_fixture) {
-  constexpr int rows = limits::list_items_max + 1;
+  constexpr int rows = storage_limits::list_items_max + 1;
   master(0, rows);
   std::vector<std::string> found;
   std::string after = "0";

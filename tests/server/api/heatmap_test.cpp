@@ -1,6 +1,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "server/api/api_limits.hpp"
+#include "storage/limits.hpp"
 #include "tests/server/api/api_support.hpp"
 
 using namespace watchkeeper;
@@ -125,13 +126,13 @@ BOOST_FIXTURE_TEST_CASE(students_in_the_order_of_their_need, heatmap_fixture) {
                 "conflict");
 
   // The last few lists are kept: those that were made or read on last.
-  for (std::size_t i = 0; i < api_limits::attention_lists_max; ++i) {
+  for (std::size_t i = 0; i < api_limits::status_lists_max; ++i) {
     BOOST_TEST(from("order=attention&cursor=" + next).status == 200);
-    now_ms += api_limits::attention_fresh_ms;
+    now_ms += api_limits::status_list_fresh_ms;
     students("order=attention");
   }
-  for (std::size_t i = 0; i < api_limits::attention_lists_max; ++i) {
-    now_ms += api_limits::attention_fresh_ms;
+  for (std::size_t i = 0; i < api_limits::status_lists_max; ++i) {
+    now_ms += api_limits::status_list_fresh_ms;
     students("order=attention");
   }
   check_problem(from("order=attention&cursor=" + next), 409, "conflict");
@@ -139,17 +140,18 @@ BOOST_FIXTURE_TEST_CASE(students_in_the_order_of_their_need, heatmap_fixture) {
 
 BOOST_FIXTURE_TEST_CASE(a_list_ends_at_its_limit, heatmap_fixture) {
   std::vector<storage::pair_progress> batch;
-  for (std::size_t i = 0; i <= limits::attention_students_max; ++i) {
+  for (std::size_t i = 0; i <= api_limits::status_list_students_max; ++i) {
     batch.push_back({pair_of("s" + std::to_string(i), "m1"), progress_of({0, 1'000}, 60'000, now)});
-    if (batch.size() < limits::checkpoint_batch_pairs_max && i < limits::attention_students_max)
+    if (batch.size() < storage_limits::checkpoint_batch_pairs_max &&
+        i < api_limits::status_list_students_max)
       continue;
     BOOST_REQUIRE(ledger_store->checkpoint(batch, now).has_value());
     batch.clear();
   }
   const auto page = students("order=attention&limit=1");
-  BOOST_TEST(page["total"] == limits::attention_students_max);
+  BOOST_TEST(page["total"] == api_limits::status_list_students_max);
   BOOST_TEST(page["truncated"] == true);
-  BOOST_TEST(students("")["total"] == limits::attention_students_max + 1);
+  BOOST_TEST(students("")["total"] == api_limits::status_list_students_max + 1);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

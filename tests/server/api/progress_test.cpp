@@ -130,7 +130,7 @@ BOOST_FIXTURE_TEST_CASE(without_the_hot_store_the_actors_and_the_ledger_tell, pr
   auto with = dependencies();
   with.make_hot_store = [this] {
     return storage::make_embedded_store((directory.path / "no" / "such" / "hot.db").string(),
-                                        storage::durability::log);
+                                        storage::durability_level::log);
   };
   made = std::make_unique<api>(std::move(with));
   BOOST_TEST(json_of(get("/v1/progress/s1/m1"))["seconds_watched"] == 8);

@@ -28,7 +28,7 @@ BOOST_FIXTURE_TEST_CASE(what_is_over_the_limit_is_refused_and_everything_is_answ
   for (unsigned i = 0; i < api_limits::threads; ++i)
     (void)submit(http_method::get, "/v1/modules", {}, admin);
   occupied.wait();  // each thread holds one, so the queue is empty
-  for (std::size_t i = 0; i < limits::api_requests_queued_max; ++i)
+  for (std::size_t i = 0; i < api_limits::requests_queued_max; ++i)
     (void)submit(http_method::get, "/v1/modules", {}, admin);
   BOOST_TEST(replies.answers() == 0u);
   const auto over = replies.wait_for(submit(http_method::get, "/v1/modules", {}, admin));
@@ -40,7 +40,7 @@ BOOST_FIXTURE_TEST_CASE(what_is_over_the_limit_is_refused_and_everything_is_answ
   BOOST_TEST(replies.answers() == requests);
   BOOST_TEST(replies.most() == 1);
   BOOST_TEST(replies.misused == 0);
-  for (std::uint64_t i = 1; i <= limits::api_requests_queued_max; ++i)
+  for (std::uint64_t i = 1; i <= api_limits::requests_queued_max; ++i)
     BOOST_TEST(replies.wait_for(i).status == 200);
   check_problem(get("/v1/modules"), 503, "draining");
 }

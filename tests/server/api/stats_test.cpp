@@ -23,13 +23,13 @@ statistics_snapshot sample() {
   auto& gateway = now.gateway;
   gateway.heartbeats_by_status = {10, 1, 2, 3};
   gateway.heartbeats_by_problem[static_cast<std::size_t>(problem::stale_token)] = 3;
-  now.kept = {40, 5};
+  now.deferred = {40, 5};
   gateway.heartbeat_latency = {16, 1600, 90, 200};
   gateway.verification[0] = {13, 1300, 95, 120};
   gateway.shards.resize(2);
   gateway.shards[0].batches = 3;
   gateway.shards[0].batch_heartbeats = 10;
-  gateway.hot = {true,         false, "Redis \"7\"\nx", storage::durability::log,
+  gateway.hot = {true,         false, "Redis \"7\"\nx", storage::durability_level::log,
                  {1, 2, 3, 4}, 5,     "last \xff"};
   gateway.ledger.description = "SQLite";
   return now;
@@ -52,8 +52,8 @@ BOOST_AUTO_TEST_CASE(the_document_has_the_documented_members) {
   BOOST_TEST(names == expected, boost::test_tools::per_element());
   BOOST_TEST(document["uptime_s"] == 12.35);
   BOOST_TEST(document["heartbeats"]["problems"].dump() == R"({"stale-token":3})");
-  BOOST_TEST(document["heartbeats"]["waiting"] == 40);
-  BOOST_TEST(document["heartbeats"]["sent_away"] == 5);
+  BOOST_TEST(document["heartbeats"]["deferred"] == 40);
+  BOOST_TEST(document["heartbeats"]["shed"] == 5);
   BOOST_TEST(document["shards"][0]["batch_size_mean"] == 3.33);
   BOOST_TEST(document["shards"][1]["batch_size_mean"] == 0.0);
   BOOST_TEST(document["verification"]["ES256"]["p99_us"] == 120);

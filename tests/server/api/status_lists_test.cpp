@@ -11,21 +11,21 @@ using namespace watchkeeper::server;
 
 namespace {
 
-constexpr auto fresh_ms = api_limits::attention_fresh_ms;
-constexpr auto lists_max = api_limits::attention_lists_max;
+constexpr auto fresh_ms = api_limits::status_list_fresh_ms;
+constexpr auto lists_max = api_limits::status_lists_max;
 
 module_id module_named(const std::string& name) {
   return *module_id::parse(name);
 }
-attention_list list_of(const module_id& module, unix_ms made_ms) {
-  attention_list list;
+status_list list_of(const module_id& module, unix_ms made_ms) {
+  status_list list;
   list.module = module;
   list.made_ms = made_ms;
   return list;
 }
 struct fixture {
-  attention_lists lists;
-  attention_lists::shared first_page(const std::string& module, unix_ms now_ms) {
+  status_lists lists;
+  status_lists::shared first_page(const std::string& module, unix_ms now_ms) {
     const auto id = module_named(module);
     return lists.newest(id, now_ms, [&] { return list_of(id, now_ms); });
   }
@@ -83,7 +83,7 @@ BOOST_FIXTURE_TEST_CASE(a_list_in_the_making_holds_up_no_other_module_nor_who_ha
 
 BOOST_FIXTURE_TEST_CASE(one_that_cannot_be_made_is_tried_by_the_next, fixture) {
   const auto id = module_named("m");
-  BOOST_CHECK_THROW(lists.newest(id, 0, []() -> attention_list { throw std::bad_alloc(); }),
+  BOOST_CHECK_THROW(lists.newest(id, 0, []() -> status_list { throw std::bad_alloc(); }),
                     std::bad_alloc);
   BOOST_TEST((first_page("m", 0) != nullptr));
 }

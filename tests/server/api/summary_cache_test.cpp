@@ -26,7 +26,7 @@ found away() {
 struct summary_cache_fixture {
   int failures = 0;
   int looks = 0;
-  kept_summaries kept{[this](const storage::storage_failure&) { ++failures; }};
+  summary_cache kept{[this](const storage::storage_failure&) { ++failures; }};
   std::int64_t students_at(unix_ms now_ms, found answer) {
     return kept
         .get(

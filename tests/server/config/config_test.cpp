@@ -6,12 +6,12 @@
 #include <iterator>
 #include <random>
 
-#include "domain/limits.hpp"
 #include "server/config/keys.hpp"
 #include "server/config/load.hpp"
 #include "server/config/load_steps.hpp"
 #include "server/config/print.hpp"
 #include "server/config/text_checks.hpp"
+#include "storage/limits.hpp"
 
 namespace {
 
@@ -218,7 +218,7 @@ level = "debug"
   BOOST_TEST(v.listen == "0.0.0.0:443");
   BOOST_TEST(v.io_threads == 4);
   BOOST_TEST(v.store.hot == "redis://:secret@10.0.0.1:6379/2");
-  BOOST_TEST((required_durability(v) == storage::durability::fsync));
+  BOOST_TEST((required_durability(v) == storage::durability_level::fsync));
   BOOST_TEST(v.policy.require_assignment);
   BOOST_TEST(v.crypto.p256 == "openssl");
   BOOST_TEST(v.crypto.p256_tables == 0);
@@ -348,7 +348,7 @@ BOOST_AUTO_TEST_CASE(what_concerns_two_keys_is_checked) {
   BOOST_TEST(problems_of("rate.address_failures_per_s = 2001\n").find("address_failures_burst") !=
              std::string::npos);
   // A replay window must outlive every token that may still be credited.
-  const auto ttl_s = watchkeeper::limits::session_ttl_ms / 1000;
+  const auto ttl_s = watchkeeper::storage_limits::session_ttl_ms / 1000;
   BOOST_TEST(problems_of("policy.max_age_s = " + std::to_string(ttl_s - 31)) == "");
   BOOST_TEST(
       problems_of("policy.max_age_s = " + std::to_string(ttl_s - 30)).find("must be below 3600") !=

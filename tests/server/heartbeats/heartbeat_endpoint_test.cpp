@@ -1,5 +1,6 @@
 // What the endpoint keeps, for how long, and in which order it passes it on.
 #include "server/heartbeats/heartbeat_endpoint.hpp"
+#include "server/heartbeats/heartbeat_limits.hpp"
 
 #include <fmt/format.h>
 
@@ -25,7 +26,7 @@ class answers final : public net::reply_port {
 };
 
 /// An endpoint of one I/O thread, and whatever it passed on, which is answered when a test says so.
-struct desk {
+struct dispatcher {
   answers replies;
   std::vector<actors::heartbeat_request> passed;
   std::vector<std::size_t> groups;  // how many came together
@@ -51,7 +52,7 @@ struct desk {
     return last_stream;
   }
   /// A full request: what a device kept.
-  std::int32_t ask_for_kept(const std::string& name) {
+  std::int32_t send_several(const std::string& name) {
     return ask(std::vector<std::string>(limits::tokens_per_request_max, name));
   }
   void answer(std::size_t first, std::size_t count) {
@@ -61,14 +62,15 @@ struct desk {
 };
 
 constexpr auto full = limits::tokens_per_request_max;
-constexpr auto room = limits::kept_heartbeats_under_way_max / full;  // full requests under way
+constexpr auto room =
+    heartbeat_limits::deferred_heartbeats_in_flight_max / full;  // full requests under way
 
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(heartbeat_endpoint_suite)
 
 BOOST_AUTO_TEST_CASE(what_comes_in_a_round_is_passed_on_together_and_in_order) {
-  desk d;
+  dispatcher d;
   d.ask({"a"});
   d.ask({"b", "c"});
   d.ask({"d"});
@@ -82,25 +84,25 @@ BOOST_AUTO_TEST_CASE(what_comes_in_a_round_is_passed_on_together_and_in_order) {
 }
 
 BOOST_AUTO_TEST_CASE(a_full_round_is_passed_on_before_its_end) {
-  desk d;
-  for (std::size_t i = 0; i + 1 < heartbeat_endpoint::kept_max; ++i) d.ask({"a"});
+  dispatcher d;
+  for (std::size_t i = 0; i + 1 < heartbeat_endpoint::gathered_max; ++i) d.ask({"a"});
   BOOST_TEST(d.passed.empty());
   d.ask({"a"});
-  BOOST_TEST(d.passed.size() == heartbeat_endpoint::kept_max);
+  BOOST_TEST(d.passed.size() == heartbeat_endpoint::gathered_max);
 }
 
 BOOST_AUTO_TEST_CASE(threads_that_nobody_told_of_pass_on_at_once) {
-  desk d;
+  dispatcher d;
   d.ask({"a"}, 1);
   BOOST_TEST(d.passed.size() == 1u);
   d.ask({"b", "c"}, 1);
   BOOST_TEST(d.passed.size() == 3u);
 }
 
-BOOST_AUTO_TEST_CASE(kept_heartbeats_wait_and_new_ones_pass) {
-  desk d;
-  for (std::size_t i = 0; i < room; ++i) d.ask_for_kept("early");
-  const auto late = d.ask_for_kept("late");
+BOOST_AUTO_TEST_CASE(deferred_heartbeats_wait_and_new_ones_pass) {
+  dispatcher d;
+  for (std::size_t i = 0; i < room; ++i) d.send_several("early");
+  const auto late = d.send_several("late");
   d.ask({"l", "ast"});  // would fit, but not before the one that waits
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.passed.size() == room * full);
@@ -128,18 +130,18 @@ BOOST_AUTO_TEST_CASE(kept_heartbeats_wait_and_new_ones_pass) {
 }
 
 BOOST_AUTO_TEST_CASE(as_many_wait_as_there_is_room_for) {
-  desk d;
-  const auto waiting = limits::kept_heartbeats_waiting_max / full;
-  for (std::size_t i = 0; i < room + waiting; ++i) d.ask_for_kept("kept");
+  dispatcher d;
+  const auto waiting = heartbeat_limits::deferred_heartbeats_max / full;
+  for (std::size_t i = 0; i < room + waiting; ++i) d.send_several("kept");
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.passed.size() == room * full);
   // One more is sent away: it overtakes nobody, and takes no room of single ones.
-  const auto more = d.ask_for_kept("one more");
+  const auto more = d.send_several("one more");
   BOOST_TEST(d.replies.status.at(more) == 503);
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.passed.size() == room * full);
-  BOOST_TEST(d.endpoint.statistics().waiting == waiting * full);
-  BOOST_TEST(d.endpoint.statistics().sent_away == full);
+  BOOST_TEST(d.endpoint.statistics().deferred == waiting * full);
+  BOOST_TEST(d.endpoint.statistics().shed == full);
   d.ask({"new"});
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.passed.back().token == "new");
@@ -151,21 +153,21 @@ BOOST_AUTO_TEST_CASE(as_many_wait_as_there_is_room_for) {
   }
   BOOST_TEST(d.passed.size() == (room + waiting) * full + 1);
   BOOST_TEST(d.replies.status.size() == room + waiting + 2);
-  BOOST_TEST(d.endpoint.statistics().waiting == 0u);
+  BOOST_TEST(d.endpoint.statistics().deferred == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(what_waits_too_long_comes_again) {
-  desk d;
-  for (std::size_t i = 0; i < room; ++i) d.ask_for_kept("early");
-  const auto old = d.ask_for_kept("old");
+  dispatcher d;
+  for (std::size_t i = 0; i < room; ++i) d.send_several("early");
+  const auto old = d.send_several("old");
   d.now_ms += 1;
-  const auto late = d.ask_for_kept("late");
-  d.now_ms += limits::kept_heartbeats_wait_max_ms;  // of the later one: just not too long
+  const auto late = d.send_several("late");
+  d.now_ms += heartbeat_limits::deferred_wait_max_ms;  // of the later one: just not too long
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.replies.status.at(old) == 503);
   BOOST_TEST(!d.replies.status.contains(late));
-  BOOST_TEST(d.endpoint.statistics().sent_away == full);
-  BOOST_TEST(d.endpoint.statistics().waiting == full);
+  BOOST_TEST(d.endpoint.statistics().shed == full);
+  BOOST_TEST(d.endpoint.statistics().deferred == full);
   d.answer(0, room * full);
   d.endpoint.on_round_end(0);
   BOOST_REQUIRE_EQUAL(d.passed.size(), (room + 1) * full);
@@ -173,8 +175,8 @@ BOOST_AUTO_TEST_CASE(what_waits_too_long_comes_again) {
 }
 
 BOOST_AUTO_TEST_CASE(a_round_passes_on_so_many_also_where_they_are_answered_at_once) {
-  desk d;
-  for (std::size_t i = 0; i < 3 * room; ++i) d.ask_for_kept("kept");
+  dispatcher d;
+  for (std::size_t i = 0; i < 3 * room; ++i) d.send_several("kept");
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.passed.size() == room * full);
   d.answers_at_once = true;

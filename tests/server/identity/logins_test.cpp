@@ -93,7 +93,7 @@ BOOST_AUTO_TEST_CASE(the_key_is_made_once_and_for_its_owner_only) {
   const auto again = load_cookie_key(directory.path / "data");
   BOOST_REQUIRE(again);
   BOOST_TEST((*first == *again));
-  const auto file = directory.path / "data" / "console-session.key";
+  const auto file = directory.path / "data" / "console-cookie.key";
   struct stat about {};
   BOOST_REQUIRE(stat(file.c_str(), &about) == 0);
   BOOST_TEST((about.st_mode & 0777) == 0600u);
@@ -236,7 +236,7 @@ BOOST_FIXTURE_TEST_CASE(a_logout_waits_for_a_ledger_that_is_away, logging_in) {
   BOOST_TEST(logged().find("cannot hear of logins") != std::string::npos);
   away = false;
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  while (ledger_store->ended_console_sessions(now_ms, 10).value().empty())
+  while (ledger_store->revoked_logins(now_ms, 10).value().empty())
     BOOST_REQUIRE(std::chrono::steady_clock::now() < deadline);
 }
 

@@ -71,9 +71,9 @@ BOOST_AUTO_TEST_CASE(a_first_start_makes_a_key_for_the_gateway_alone) {
   // One that is configured is never made: the gateways of a deployment would each have their own.
   auto shared = directory.settings();
   shared.session_keys.file = (directory.path / "shared.json").string();
-  const auto lacking = load_session_keys(shared, 0);
-  BOOST_REQUIRE(!lacking.has_value());
-  BOOST_TEST(holds(lacking.error(), "watchkeeper keys new"));
+  const auto missing = load_session_keys(shared, 0);
+  BOOST_REQUIRE(!missing.has_value());
+  BOOST_TEST(holds(missing.error(), "watchkeeper keys new"));
   BOOST_TEST(!std::filesystem::exists(shared.session_keys.file));
 }
 

@@ -1,4 +1,4 @@
-// The gateway decides and Redis compares (wk_swap): it must come to the same as wk_credit, to the
+// The gateway decides and Redis compares (wk_cas): it must come to the same as wk_credit, to the
 // byte, whatever the gateway's memory of Redis is worth.
 #include <boost/test/unit_test.hpp>
 
@@ -16,17 +16,17 @@ std::string progress_key(const pair_key& pair) {
   return fmt::format("wk:{{p{}}}:progress:{}", partition_of(pair.student), text_of(pair));
 }
 
-/// Redis with a store that swaps and one beside it, on another Redis, that never does.
+/// Redis with a store that uses wk_cas and one beside it, on another Redis, that never does.
 struct two_ways {
-  redis_server swapped, credited;
-  redis_store swap{*parse_redis_url(swapped.url())};
-  redis_store second{*parse_redis_url(swapped.url()),
+  redis_server through_cas, through_credit;
+  redis_store cas{*parse_redis_url(through_cas.url())};
+  redis_store second{*parse_redis_url(through_cas.url()),
                      {.cached_students_max = 3, .cached_bytes_max = 400}};
-  redis_store credit{*parse_redis_url(credited.url()), {.swap = false}};
+  redis_store credit{*parse_redis_url(through_credit.url()), {.cas = false}};
 
   long long calls(std::string_view function_name) {
     // The slow log names what was called, with all its keys: with a threshold of 0, everything.
-    const auto log = swapped.command({"SLOWLOG", "GET", "-1"});
+    const auto log = through_cas.command({"SLOWLOG", "GET", "-1"});
     long long count = 0;
     for (auto at = log.find(function_name); at != std::string::npos;
          at = log.find(function_name, at + 1))
@@ -34,9 +34,9 @@ struct two_ways {
     return count;
   }
   void watch_calls() {
-    swapped.command({"CONFIG", "SET", "slowlog-max-len", "100000"});
-    swapped.command({"CONFIG", "SET", "slowlog-log-slower-than", "0"});
-    swapped.command({"SLOWLOG", "RESET"});
+    through_cas.command({"CONFIG", "SET", "slowlog-max-len", "100000"});
+    through_cas.command({"CONFIG", "SET", "slowlog-log-slower-than", "0"});
+    through_cas.command({"SLOWLOG", "RESET"});
   }
   /// Everything that is stored but the versions, whose start is the clock.
   static std::string contents(const redis_server& server) {
@@ -64,17 +64,17 @@ struct two_ways {
 
 }  // namespace
 
-BOOST_AUTO_TEST_SUITE(redis_swap_ways)
+BOOST_AUTO_TEST_SUITE(redis_cas_ways)
 
-BOOST_AUTO_TEST_CASE(a_heartbeat_in_the_midst_of_a_session_is_one_call_of_wk_swap) {
+BOOST_AUTO_TEST_CASE(a_heartbeat_in_the_midst_of_a_session_is_one_call_of_wk_cas) {
   two_ways w;
   const auto pair = pair_of("ada", "m1");
-  create(w.swap, {pair});
-  apply_one(w.swap, heartbeat(pair, 0, 0, 1000));  // the session's first: wk_credit
+  create(w.cas, {pair});
+  apply_one(w.cas, heartbeat(pair, 0, 0, 1000));  // the session's first: wk_credit
   w.watch_calls();
   for (std::uint32_t sn = 1; sn <= 20; ++sn) {
     const auto from = static_cast<media_ms>(sn) * 1000;
-    const auto answer = apply_one(w.swap, heartbeat(pair, sn, from, from + 1000));
+    const auto answer = apply_one(w.cas, heartbeat(pair, sn, from, from + 1000));
     BOOST_TEST(answer.outcome.now.covered_ms == from + 1000);
   }
   // Five of a device that had kept them: one write.
@@ -82,8 +82,8 @@ BOOST_AUTO_TEST_CASE(a_heartbeat_in_the_midst_of_a_session_is_one_call_of_wk_swa
   for (std::uint32_t sn = 21; sn <= 25; ++sn)
     kept.push_back(heartbeat(pair, sn, static_cast<media_ms>(sn) * 1000,
                              static_cast<media_ms>(sn) * 1000 + 1000));
-  BOOST_TEST(must(w.swap.apply(kept)).back().outcome.now.covered_ms == 26'000);
-  BOOST_TEST(w.calls("wk_swap") == 21);
+  BOOST_TEST(must(w.cas.apply(kept)).back().outcome.now.covered_ms == 26'000);
+  BOOST_TEST(w.calls("wk_cas") == 21);
   BOOST_TEST(w.calls("wk_credit") == 0);
   BOOST_TEST(w.calls("MGET") == 21);  // each within its call: none to look up what is known
 }
@@ -97,7 +97,7 @@ BOOST_AUTO_TEST_CASE(both_ways_leave_the_same_bytes) {
   std::vector<pair_key> pairs;
   for (const auto* student : {"a", "a:b", "student-3", "d", "e", "f"})
     for (const auto* module : {"m", "b:m"}) pairs.push_back(pair_of(student, module));
-  create(w.swap, pairs);
+  create(w.cas, pairs);
   create(w.credit, pairs);
   w.watch_calls();
 
@@ -120,7 +120,7 @@ BOOST_AUTO_TEST_CASE(both_ways_leave_the_same_bytes) {
       request.credit.device = kid_of(static_cast<std::uint8_t>(pair.student.view().size()));
       request.want_coverage = below(4) == 0;
     }
-    auto& gateway = below(3) == 0 ? w.second : w.swap;
+    auto& gateway = below(3) == 0 ? w.second : w.cas;
     const auto got = must(gateway.apply(requests));
     const auto expected = must(w.credit.apply(requests));
     for (std::size_t i = 0; i < got.size(); ++i)
@@ -129,14 +129,14 @@ BOOST_AUTO_TEST_CASE(both_ways_leave_the_same_bytes) {
     if (below(5) == 0) {  // a checkpoint of some
       for (const auto& pair : pairs) {
         const auto partition = partition_of(pair.student);
-        must(w.swap.mark_clean(partition, must(w.swap.read_dirty(partition, 100))));
+        must(w.cas.mark_clean(partition, must(w.cas.read_dirty(partition, 100))));
         must(w.credit.mark_clean(partition, must(w.credit.read_dirty(partition, 100))));
         if (below(2) == 0) break;
       }
     }
     if (below(40) == 0) {
       const auto student = pairs[below(pairs.size())].student;
-      for (redis_store* store : {&w.swap, &w.credit}) {
+      for (redis_store* store : {&w.cas, &w.credit}) {
         must(store->erase(student));
         must(store->readmit(student));
         for (const auto& pair : pairs)
@@ -144,71 +144,71 @@ BOOST_AUTO_TEST_CASE(both_ways_leave_the_same_bytes) {
       }
     }
     if (round % 20 == 0)
-      BOOST_REQUIRE_EQUAL(two_ways::contents(w.swapped), two_ways::contents(w.credited));
+      BOOST_REQUIRE_EQUAL(two_ways::contents(w.through_cas), two_ways::contents(w.through_credit));
   }
-  BOOST_REQUIRE_EQUAL(two_ways::contents(w.swapped), two_ways::contents(w.credited));
-  BOOST_TEST(w.calls("wk_swap") > 100);
+  BOOST_REQUIRE_EQUAL(two_ways::contents(w.through_cas), two_ways::contents(w.through_credit));
+  BOOST_TEST(w.calls("wk_cas") > 100);
   BOOST_TEST(w.calls("wk_credit") > 100);
 }
 
 BOOST_AUTO_TEST_CASE(what_another_gateway_wrote_is_not_overwritten) {
   two_ways w;
-  redis_store other(*parse_redis_url(w.swapped.url()));
+  redis_store other(*parse_redis_url(w.through_cas.url()));
   const auto pair = pair_of("ada", "m1");
   const auto bob = pair_of("bob", "m1");
-  create(w.swap, {pair, bob});
-  apply_one(w.swap, heartbeat(pair, 0, 0, 1000));
-  apply_one(w.swap, heartbeat(bob, 0, 0, 1000));
+  create(w.cas, {pair, bob});
+  apply_one(w.cas, heartbeat(pair, 0, 0, 1000));
+  apply_one(w.cas, heartbeat(bob, 0, 0, 1000));
   apply_one(other, heartbeat(pair, 1, 5000, 6000));
   // Of a batch only the student who was met elsewhere goes the long way.
   w.watch_calls();
-  const auto answers = must(w.swap.apply(std::vector<hot_request>{heartbeat(pair, 1, 5000, 6000),
-                                                                  heartbeat(pair, 2, 6000, 7000),
-                                                                  heartbeat(bob, 1, 1000, 2000)}));
+  const auto answers = must(w.cas.apply(std::vector<hot_request>{heartbeat(pair, 1, 5000, 6000),
+                                                                 heartbeat(pair, 2, 6000, 7000),
+                                                                 heartbeat(bob, 1, 1000, 2000)}));
   BOOST_TEST(int(answers[0].outcome.status) == int(credit_status::duplicate));
   BOOST_TEST(answers[1].outcome.now.covered_ms == 3000);
   BOOST_TEST(answers[2].outcome.now.covered_ms == 2000);
-  BOOST_TEST(w.calls("wk_swap") == 1);
+  BOOST_TEST(w.calls("wk_cas") == 1);
   BOOST_TEST(w.calls("wk_credit") == 1);
 }
 
 BOOST_AUTO_TEST_CASE(a_redis_that_went_back_in_time_is_not_believed_to_be_ahead) {
   two_ways w;
   const auto pair = pair_of("ada", "m1");
-  create(w.swap, {pair});
-  apply_one(w.swap, heartbeat(pair, 0, 0, 1000));
+  create(w.cas, {pair});
+  apply_one(w.cas, heartbeat(pair, 0, 0, 1000));
   const auto key = progress_key(pair);
-  const auto older = w.swapped.command({"GET", key});
-  apply_one(w.swap, heartbeat(pair, 1, 1000, 2000));
+  const auto older = w.through_cas.command({"GET", key});
+  apply_one(w.cas, heartbeat(pair, 1, 1000, 2000));
   // Lost, and counted anew: the same version, another content.
-  w.swapped.command({"SET", key, older});
-  redis_store other(*parse_redis_url(w.swapped.url()));
+  w.through_cas.command({"SET", key, older});
+  redis_store other(*parse_redis_url(w.through_cas.url()));
   apply_one(other, heartbeat(pair, 1, 7000, 8000));
-  const auto answer = apply_one(w.swap, heartbeat(pair, 2, 2000, 3000));
+  const auto answer = apply_one(w.cas, heartbeat(pair, 2, 2000, 3000));
   BOOST_TEST(answer.outcome.now.covered_ms == 3000);
-  const auto held = must(w.swap.read(std::span(&pair, 1))).at(0);
+  const auto held = must(w.cas.read(std::span(&pair, 1))).at(0);
   BOOST_TEST(text_of(held->covered) == "[0,1000)[2000,3000)[7000,8000)");
 
   // And with the connection lost: a log that ends earlier.
-  w.swapped.command({"SET", key, older});
-  w.swapped.kill();
-  w.swapped.start();
-  BOOST_TEST(apply_one(w.swap, heartbeat(pair, 1, 1000, 2000)).outcome.now.covered_ms == 2000);
-  BOOST_TEST(int(apply_one(w.swap, heartbeat(pair, 1, 1000, 2000)).outcome.status) ==
+  w.through_cas.command({"SET", key, older});
+  w.through_cas.kill();
+  w.through_cas.start();
+  BOOST_TEST(apply_one(w.cas, heartbeat(pair, 1, 1000, 2000)).outcome.now.covered_ms == 2000);
+  BOOST_TEST(int(apply_one(w.cas, heartbeat(pair, 1, 1000, 2000)).outcome.status) ==
              int(credit_status::duplicate));
 }
 
 BOOST_AUTO_TEST_CASE(an_erased_student_earns_nothing_from_what_is_remembered) {
   two_ways w;
-  redis_store other(*parse_redis_url(w.swapped.url()));
+  redis_store other(*parse_redis_url(w.through_cas.url()));
   const auto pair = pair_of("ada", "m1");
-  create(w.swap, {pair});
-  apply_one(w.swap, heartbeat(pair, 0, 0, 1000));
+  create(w.cas, {pair});
+  apply_one(w.cas, heartbeat(pair, 0, 0, 1000));
   must(other.erase(pair.student));
-  BOOST_TEST(int(apply_one(w.swap, heartbeat(pair, 1, 1000, 2000)).outcome.why) ==
+  BOOST_TEST(int(apply_one(w.cas, heartbeat(pair, 1, 1000, 2000)).outcome.why) ==
              int(problem::unknown_device));
   must(other.readmit(pair.student));
-  BOOST_TEST(int(apply_one(w.swap, heartbeat(pair, 1, 1000, 2000)).how) ==
+  BOOST_TEST(int(apply_one(w.cas, heartbeat(pair, 1, 1000, 2000)).how) ==
              int(applied_credit::state::pair_missing));
 }
 
@@ -216,47 +216,47 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_in_between_is_no_difference_and_the_mark_comes
   two_ways w;
   const auto pair = pair_of("ada", "m1");
   const auto partition = partition_of(pair.student);
-  create(w.swap, {pair});
-  apply_one(w.swap, heartbeat(pair, 0, 0, 1000));
+  create(w.cas, {pair});
+  apply_one(w.cas, heartbeat(pair, 0, 0, 1000));
   w.watch_calls();
   for (std::uint32_t sn = 1; sn < 10; ++sn) {
-    must(w.swap.mark_clean(partition, must(w.swap.read_dirty(partition, 10))));
-    BOOST_TEST(must(w.swap.dirty_count()) == 0u);
-    apply_one(w.swap, heartbeat(pair, sn, static_cast<media_ms>(sn) * 1000,
-                                static_cast<media_ms>(sn) * 1000 + 1000));
-    BOOST_TEST(must(w.swap.dirty_count()) == 1u);
+    must(w.cas.mark_clean(partition, must(w.cas.read_dirty(partition, 10))));
+    BOOST_TEST(must(w.cas.dirty_count()) == 0u);
+    apply_one(w.cas, heartbeat(pair, sn, static_cast<media_ms>(sn) * 1000,
+                               static_cast<media_ms>(sn) * 1000 + 1000));
+    BOOST_TEST(must(w.cas.dirty_count()) == 1u);
   }
   BOOST_TEST(w.calls("wk_credit") == 0);
   // A set that lost its member has it back after 16 changes at most.
-  w.swapped.command({"DEL", fmt::format("wk:{{p{}}}:dirty", partition)});
+  w.through_cas.command({"DEL", fmt::format("wk:{{p{}}}:dirty", partition)});
   for (std::uint32_t sn = 10; sn < 26; ++sn)
-    apply_one(w.swap, heartbeat(pair, sn, static_cast<media_ms>(sn) * 1000,
-                                static_cast<media_ms>(sn) * 1000 + 1000));
-  BOOST_TEST(must(w.swap.dirty_count()) == 1u);
+    apply_one(w.cas, heartbeat(pair, sn, static_cast<media_ms>(sn) * 1000,
+                               static_cast<media_ms>(sn) * 1000 + 1000));
+  BOOST_TEST(must(w.cas.dirty_count()) == 1u);
 }
 
 BOOST_AUTO_TEST_CASE(a_dirty_set_of_a_foreign_type_fails_as_it_does_without_a_swap) {
   two_ways w;
   const auto pair = pair_of("ada", "m1");
   const auto partition = partition_of(pair.student);
-  create(w.swap, {pair});
-  apply_one(w.swap, heartbeat(pair, 0, 0, 1000));
-  must(w.swap.mark_clean(partition, must(w.swap.read_dirty(partition, 10))));
+  create(w.cas, {pair});
+  apply_one(w.cas, heartbeat(pair, 0, 0, 1000));
+  must(w.cas.mark_clean(partition, must(w.cas.read_dirty(partition, 10))));
   const auto dirty = fmt::format("wk:{{p{}}}:dirty", partition);
-  w.swapped.command({"SET", dirty, "foreign"});
-  const auto before = w.swapped.command({"GET", progress_key(pair)});
-  BOOST_TEST(int(error_of_apply(w.swap, heartbeat(pair, 1, 1000, 2000))) ==
+  w.through_cas.command({"SET", dirty, "foreign"});
+  const auto before = w.through_cas.command({"GET", progress_key(pair)});
+  BOOST_TEST(int(error_of_apply(w.cas, heartbeat(pair, 1, 1000, 2000))) ==
              int(storage_error::corrupt));
-  BOOST_TEST(w.swapped.command({"GET", progress_key(pair)}) == before);
-  w.swapped.command({"DEL", dirty});
-  BOOST_TEST(apply_one(w.swap, heartbeat(pair, 1, 1000, 2000)).outcome.now.covered_ms == 2000);
+  BOOST_TEST(w.through_cas.command({"GET", progress_key(pair)}) == before);
+  w.through_cas.command({"DEL", dirty});
+  BOOST_TEST(apply_one(w.cas, heartbeat(pair, 1, 1000, 2000)).outcome.now.covered_ms == 2000);
 }
 
 BOOST_AUTO_TEST_CASE(the_cache_keeps_to_its_limits) {
   const auto value = [](std::size_t bytes) {
-    return redis_swap::values{std::string(bytes, 'p'), std::string(16, 'b')};
+    return redis_cas::values{std::string(bytes, 'p'), std::string(16, 'b')};
   };
-  swap_cache cache(3, 400);
+  cas_cache cache(3, 400);
   const auto a = pair_of("a", "m"), b = pair_of("b", "m"), c = pair_of("c", "m"),
              d = pair_of("d", "m");
   for (const auto& pair : {a, b, c}) cache.put(pair, value(84));

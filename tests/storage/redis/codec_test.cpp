@@ -90,13 +90,13 @@ std::string bucket_of(std::int64_t level_us, std::int64_t refilled_at_ms) {
   return bytes;
 }
 
-bool is_swapped(const std::string& pair, const std::string& bucket) {
-  const auto before = redis_swap::from_stored(pair, bucket);
+bool is_written_by_cas(const std::string& pair, const std::string& bucket) {
+  const auto before = redis_cas::from_stored(pair, bucket);
   BOOST_REQUIRE(before);
   const hot_request requests[] = {a_request()};
   const std::uint16_t chain[] = {0};
   applied_credit answers[1];
-  return redis_swap::decide(*before, requests, chain, answers).has_value();
+  return redis_cas::decide(*before, requests, chain, answers).has_value();
 }
 
 }  // namespace
@@ -109,21 +109,21 @@ BOOST_AUTO_TEST_CASE(a_pair_with_numbers_that_nobody_wrote_is_none) {
     BOOST_TEST(!redis_codec::decode_pair(pair_of(numbers)).has_value());
     // A mark is set anew before values are compared.
     if (numbers.marked <= 1)
-      BOOST_TEST(!is_swapped(pair_of(numbers), bucket_of(60'000'000, now_ms)));
+      BOOST_TEST(!is_written_by_cas(pair_of(numbers), bucket_of(60'000'000, now_ms)));
   }
 }
 
 BOOST_AUTO_TEST_CASE(a_bucket_with_such_numbers_is_left_to_redis) {
-  BOOST_TEST(is_swapped(pair_of({}), bucket_of(60'000'000, now_ms)));
+  BOOST_TEST(is_written_by_cas(pair_of({}), bucket_of(60'000'000, now_ms)));
   for (const auto number : {largest, smallest, redis_codec::exact_max, -redis_codec::exact_max}) {
-    BOOST_TEST(!is_swapped(pair_of({}), bucket_of(number, now_ms)));
-    BOOST_TEST(!is_swapped(pair_of({}), bucket_of(60'000'000, number)));
+    BOOST_TEST(!is_written_by_cas(pair_of({}), bucket_of(number, now_ms)));
+    BOOST_TEST(!is_written_by_cas(pair_of({}), bucket_of(60'000'000, number)));
   }
 }
 
 BOOST_AUTO_TEST_CASE(a_playtime_that_would_grow_beyond_what_is_exact_is_left_to_redis) {
-  BOOST_TEST(!is_swapped(pair_of({.playtime_ms = redis_codec::exact_max - 1}),
-                         bucket_of(60'000'000, now_ms)));
+  BOOST_TEST(!is_written_by_cas(pair_of({.playtime_ms = redis_codec::exact_max - 1}),
+                                bucket_of(60'000'000, now_ms)));
 }
 
 BOOST_AUTO_TEST_CASE(an_outcome_of_a_corrupt_pair_does_not_fail_the_next_one) {

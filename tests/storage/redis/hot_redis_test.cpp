@@ -1,6 +1,7 @@
 // What is particular to Redis: its bytes, its failures, its settings.
 #include <boost/test/unit_test.hpp>
 
+#include "storage/limits.hpp"
 #include "storage/redis/library.hpp"
 #include "storage/redis/url.hpp"
 #include "tests/storage/hot_world.hpp"
@@ -78,14 +79,14 @@ BOOST_AUTO_TEST_CASE(the_bytes_are_those_of_the_storage_format) {
   BOOST_TEST(server.command({"SMEMBERS", key_of("dirty", pair)}) == "ada/m1\n");
   BOOST_TEST(server.command({"SMEMBERS", key_of("pairs", pair)}) == "m1\n");
   const auto session_ttl = std::stoll(server.command({"PTTL", session}));
-  BOOST_TEST((session_ttl > 3'500'000 && session_ttl <= limits::session_ttl_ms));
+  BOOST_TEST((session_ttl > 3'500'000 && session_ttl <= storage_limits::session_ttl_ms));
   BOOST_TEST(server.command({"FCALL_RO", "wk_show", "1", key_of("progress", pair)})
                  .starts_with("covered_ms=20000 duration_ms=600000 playtime_ms=20000 "));
 
   must(store->erase(pair.student));
   BOOST_TEST(server.command({"GET", key_of("student", pair)}) == "erased");
   const auto student_ttl = std::stoll(server.command({"PTTL", key_of("student", pair)}));
-  BOOST_TEST((student_ttl > 86'300'000 && student_ttl <= limits::student_ttl_ms));
+  BOOST_TEST((student_ttl > 86'300'000 && student_ttl <= storage_limits::student_ttl_ms));
   // The window outlives the pair.
   BOOST_TEST(hex(server.command({"GET", session}).substr(0, 12)) == "000000020000000000000005");
   BOOST_TEST(server.command({"EXISTS", key_of("progress", pair)}) == "0");
@@ -269,35 +270,35 @@ BOOST_AUTO_TEST_CASE(a_redis_that_hangs_is_given_up) {
 BOOST_AUTO_TEST_CASE(the_settings_say_what_an_answer_is_worth) {
   redis_server server;
   const auto store = make_redis_store(server.url());
-  const auto worth = [&] { return int(must(store->health()).worth); };
-  BOOST_TEST(worth() == int(durability::log));
+  const auto durability = [&] { return int(must(store->health()).durability); };
+  BOOST_TEST(durability() == int(durability_level::log));
   BOOST_TEST(must(store->health()).description.ends_with("appendonly yes, appendfsync everysec"));
   server.command({"CONFIG", "SET", "appendfsync", "always"});
-  BOOST_TEST(worth() == int(durability::fsync));
+  BOOST_TEST(durability() == int(durability_level::fsync));
   server.command({"CONFIG", "SET", "no-appendfsync-on-rewrite", "yes"});
-  BOOST_TEST(worth() == int(durability::log));
+  BOOST_TEST(durability() == int(durability_level::log));
   server.command({"CONFIG", "SET", "appendonly", "no"});
-  BOOST_TEST(worth() == int(durability::memory));
+  BOOST_TEST(durability() == int(durability_level::memory));
   server.command({"CONFIG", "SET", "appendonly", "yes"});
   server.command({"CONFIG", "SET", "no-appendfsync-on-rewrite", "no"});
   // What may be thrown away is not in a log either.
   server.command({"CONFIG", "SET", "maxmemory-policy", "allkeys-lru"});
-  BOOST_TEST(worth() == int(durability::fsync));  // without a limit nothing is
+  BOOST_TEST(durability() == int(durability_level::fsync));  // without a limit nothing is
   server.command({"CONFIG", "SET", "maxmemory", "1gb"});
-  BOOST_TEST(worth() == int(durability::memory));
+  BOOST_TEST(durability() == int(durability_level::memory));
   BOOST_TEST(must(store->health()).description.find("maxmemory-policy allkeys-lru") !=
              std::string::npos);
   server.command({"CONFIG", "SET", "maxmemory-policy", "volatile-lru"});
-  BOOST_TEST(worth() == int(durability::fsync));
+  BOOST_TEST(durability() == int(durability_level::fsync));
   BOOST_TEST(must(store->health()).description.find("replay windows") != std::string::npos);
   server.command({"CONFIG", "SET", "maxmemory-policy", "noeviction"});
-  BOOST_TEST(worth() == int(durability::fsync));
+  BOOST_TEST(durability() == int(durability_level::fsync));
   server.command({"CONFIG", "SET", "appendfsync", "everysec"});
   // As managed services have it.
   server.command({"ACL", "SETUSER", "gateway", "on", ">secret", "~wk:*", "+@all", "-config"});
   const auto limited = make_redis_store("redis+unix://gateway:secret@" + server.socket());
   const auto health = must(limited->health());
-  BOOST_TEST(int(health.worth) == int(durability::log));
+  BOOST_TEST(int(health.durability) == int(durability_level::log));
   BOOST_TEST(health.description.ends_with("appendfsync not told"));
   const auto stranger = make_redis_store("redis+unix://gateway:wrong@" + server.socket());
   const auto refused = stranger->health();

@@ -4,6 +4,7 @@
 #include <boost/test/unit_test.hpp>
 #include <fstream>
 
+#include "storage/limits.hpp"
 #include "storage/sqlite/embedded_store.hpp"
 #include "tests/storage/hot_world.hpp"
 #include "tests/storage/redis/redis_server.hpp"
@@ -22,7 +23,7 @@ void execute(const std::string& file, const char* sql) {
 }
 
 storage_error error_of_open(const std::string& file) {
-  const auto answer = make_embedded_store(file, durability::log)->dirty_count();
+  const auto answer = make_embedded_store(file, durability_level::log)->dirty_count();
   BOOST_REQUIRE(!answer.has_value());
   return answer.error().code;
 }
@@ -36,12 +37,12 @@ BOOST_AUTO_TEST_CASE(a_reopened_file_holds_everything) {
   const auto file = directory.file("hot.db");
   const auto pair = pair_of("ada", "m1");
   {
-    const auto store = make_embedded_store(file, durability::log);
+    const auto store = make_embedded_store(file, durability_level::log);
     create(*store, {pair});
     apply_one(*store, heartbeat(pair, 0, 0, 10'000));
     must(store->erase(id_of<student_id>("bob")));
   }
-  const auto store = make_embedded_store(file, durability::log);
+  const auto store = make_embedded_store(file, durability_level::log);
   BOOST_TEST(must(store->read(std::span(&pair, 1))).at(0)->covered.covered_ms() == 10'000);
   BOOST_TEST(int(apply_one(*store, heartbeat(pair, 0, 0, 10'000)).outcome.status) ==
              int(credit_status::duplicate));
@@ -58,7 +59,7 @@ BOOST_AUTO_TEST_CASE(what_was_acknowledged_survives_a_killed_process) {
     std::vector<pair_key> pairs;
     for (std::uint32_t s = 0; s < students; ++s)
       pairs.push_back(pair_of(fmt::format("student-{}", s), "m1"));
-    create(*make_embedded_store(file, durability::log), pairs);
+    create(*make_embedded_store(file, durability_level::log), pairs);
 
     int ends[2];
     BOOST_REQUIRE(pipe(ends) == 0);
@@ -66,7 +67,7 @@ BOOST_AUTO_TEST_CASE(what_was_acknowledged_survives_a_killed_process) {
     BOOST_REQUIRE(child >= 0);
     if (child == 0) {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
-      const auto store = make_embedded_store(file, durability::log);
+      const auto store = make_embedded_store(file, durability_level::log);
       for (std::uint32_t sn = 0;; ++sn) {
         std::vector<hot_request> requests;
         for (std::uint32_t s = 0; s < students; ++s) {
@@ -92,7 +93,7 @@ BOOST_AUTO_TEST_CASE(what_was_acknowledged_survives_a_killed_process) {
     close(ends[0]);
     BOOST_REQUIRE(acknowledged >= enough);
 
-    const auto store = make_embedded_store(file, durability::log);
+    const auto store = make_embedded_store(file, durability_level::log);
     const auto held = must(store->read(pairs));
     for (const auto& state : held) {
       BOOST_REQUIRE(state.has_value());
@@ -109,7 +110,7 @@ BOOST_AUTO_TEST_CASE(a_full_disk_refuses_and_harms_nothing) {
   temporary_directory directory;
   const auto file = directory.file("hot.db");
   constexpr std::int64_t pages = 40;
-  embedded_store store(file, durability::log, pages);
+  embedded_store store(file, durability_level::log, pages);
   std::vector<pair_key> held;
   std::optional<storage_failure> failure;
   for (int i = 0; i < 10'000 && !failure; ++i) {
@@ -126,7 +127,7 @@ BOOST_AUTO_TEST_CASE(a_full_disk_refuses_and_harms_nothing) {
   for (const auto& state : must(store.read(held))) BOOST_TEST(state.has_value());
   // There is room again.
   must(store.erase(held[0].student));
-  BOOST_TEST(must(embedded_store(file, durability::log).dirty_count()) == held.size() - 1);
+  BOOST_TEST(must(embedded_store(file, durability_level::log).dirty_count()) == held.size() - 1);
 }
 
 BOOST_AUTO_TEST_CASE(foreign_and_damaged_files) {
@@ -140,7 +141,7 @@ BOOST_AUTO_TEST_CASE(foreign_and_damaged_files) {
   BOOST_TEST(int(error_of_open(no_database)) == int(storage_error::corrupt));
 
   const auto other = directory.file("other.db");
-  create(*make_embedded_store(other, durability::log), {pair_of("ada", "m1")});
+  create(*make_embedded_store(other, durability_level::log), {pair_of("ada", "m1")});
   execute(other, "UPDATE hot_meta SET value = 128 WHERE name = 'partitions'");
   BOOST_TEST(int(error_of_open(other)) == int(storage_error::mismatch));
   execute(other, "UPDATE hot_meta SET value = 256; PRAGMA user_version = 2");
@@ -155,7 +156,7 @@ BOOST_AUTO_TEST_CASE(a_corrupt_row_fails_alone) {
   const auto file = directory.file("hot.db");
   const auto sick = pair_of("ada", "m1");
   const auto well = pair_of("bob", "m1");
-  const auto store = make_embedded_store(file, durability::log);
+  const auto store = make_embedded_store(file, durability_level::log);
   create(*store, {sick, well});
   execute(file, "UPDATE hot_pair SET covered = x'00' WHERE student = 'ada'");
   const std::vector<hot_request> both{heartbeat(sick, 0, 0, 1000), heartbeat(well, 0, 0, 1000)};
@@ -168,7 +169,7 @@ BOOST_AUTO_TEST_CASE(a_corrupt_row_fails_alone) {
 BOOST_AUTO_TEST_CASE(what_has_expired_is_swept) {
   temporary_directory directory;
   const auto file = directory.file("hot.db");
-  const auto store = make_embedded_store(file, durability::log);
+  const auto store = make_embedded_store(file, durability_level::log);
   const auto pair = pair_of("ada", "m1");
   create(*store, {pair});
   for (std::uint32_t i = 0; i < 200; ++i) {
@@ -188,16 +189,16 @@ BOOST_AUTO_TEST_CASE(what_has_expired_is_swept) {
     return count;
   };
   BOOST_TEST(sessions() == 200);
-  const auto later = some_time_ms + limits::session_ttl_ms;
+  const auto later = some_time_ms + storage_limits::session_ttl_ms;
   for (std::uint32_t sn = 0; sn < 1000; ++sn) apply_one(*store, heartbeat(pair, sn, 0, 10, later));
   BOOST_TEST(sessions() == 1);
 }
 
 BOOST_AUTO_TEST_CASE(its_worth_is_the_one_asked_for) {
   temporary_directory directory;
-  for (const auto worth : {durability::log, durability::fsync}) {
-    const auto store = make_embedded_store(directory.file("hot.db"), worth);
-    BOOST_TEST(int(must(store->health()).worth) == int(worth));
+  for (const auto durability : {durability_level::log, durability_level::fsync}) {
+    const auto store = make_embedded_store(directory.file("hot.db"), durability);
+    BOOST_TEST(int(must(store->health()).durability) == int(durability));
   }
 }
 

@@ -13,7 +13,7 @@
 
 namespace watchkeeper::actors {
 
-/// What went on in a module lately, at all gateways that tell each other.
+/// What went on in a module lately, at all gateways that share a live channel.
 struct module_activity {
   static constexpr std::size_t slots = 60;
   static constexpr std::int64_t slot_ms = 5000;
@@ -22,35 +22,38 @@ struct module_activity {
   std::array<std::uint32_t, slots> credited{};  // heartbeats that earned something, oldest first
 };
 
-/// Counts by module who is there and how much is credited. `count` is called with each heartbeat by
-/// any thread and takes one short lock of its student's stripe; `sweep` once a second.
-/// Bounded: modules and students beyond the limits are not counted.
-class activity_board {
+/// Counts, by module, the students who are active and the heartbeats that were credited. `count` is
+/// called with each heartbeat by any thread and takes one short lock of its student's stripe;
+/// `sweep` once a second. Bounded: modules and students beyond the limits are not counted.
+class activity_tracker {
  public:
   static constexpr std::int64_t active_ms = 30'000;
   static constexpr std::size_t stripes = 32;
   static constexpr std::size_t modules_max = 10'000;
   static constexpr std::size_t stripe_students_max = 65'536;
 
-  /// Of one student in one module, since it was told last.
-  struct told_pair {
+  /// Of one student in one module, since the last `take_changes`.
+  struct pair_change {
     pair_key pair;
     std::uint32_t credited = 0;
   };
-  /// What waits to be told; more is left out, and noted in `told_lost`.
-  static constexpr std::size_t stripe_told_max = 4096;
+  /// Changes that wait for `take_changes`. Further ones are dropped and counted in
+  /// `changes_dropped`.
+  static constexpr std::size_t stripe_changes_max = 4096;
 
   void count(const pair_key& pair, credit_status status, unix_ms now_ms);
-  /// The same of another gateway, which is not told on.
+  /// Counts what another gateway has announced. It is not announced again.
   void count_elsewhere(const pair_key& pair, std::uint32_t credited, unix_ms now_ms);
-  /// From now on (or no more) `take_told` gives what `count` was told.
-  void keep_told(bool keep) noexcept { keeps_told_.store(keep, std::memory_order_relaxed); }
+  /// Whether `count` collects changes for `take_changes`.
+  void collect_changes(bool keep) noexcept {
+    collects_changes_.store(keep, std::memory_order_relaxed);
+  }
   /// By module, each pair once.
-  [[nodiscard]] std::vector<told_pair> take_told();
-  [[nodiscard]] std::uint64_t told_lost() const noexcept { return told_lost_; }
-  /// Forgets who has gone, and moves what was counted to the board.
+  [[nodiscard]] std::vector<pair_change> take_changes();
+  [[nodiscard]] std::uint64_t changes_dropped() const noexcept { return changes_dropped_; }
+  /// Forgets students who have gone, and publishes the counts for `read`.
   void sweep(unix_ms now_ms);
-  /// The modules with something to tell, as of the last sweep, by id.
+  /// The modules with any activity, as of the last sweep, by id.
   [[nodiscard]] std::vector<module_activity> read() const;
 
  private:
@@ -63,12 +66,12 @@ class activity_board {
     boost::unordered_flat_map<module_id, counted, std::hash<module_id>>
         modules;               // guarded by mutex
     std::size_t students = 0;  // in all of them
-    std::vector<told_pair> told;
+    std::vector<pair_change> changes;
   };
   void add(stripe& s, std::uint64_t hash, const pair_key& pair, std::uint32_t credited,
            unix_ms now_ms);
-  std::atomic<bool> keeps_told_{false};
-  std::atomic<std::uint64_t> told_lost_{0};
+  std::atomic<bool> collects_changes_{false};
+  std::atomic<std::uint64_t> changes_dropped_{0};
   std::array<stripe, stripes> stripes_;
   mutable std::mutex mutex_;
   boost::unordered_flat_map<module_id, module_activity, std::hash<module_id>>

@@ -1,33 +1,34 @@
-#include "actors/live/module_activity.hpp"
+#include "actors/live/activity_tracker.hpp"
 
 #include <algorithm>
 #include <tuple>
 
 namespace watchkeeper::actors {
 
-void activity_board::count(const pair_key& pair, credit_status status, unix_ms now_ms) {
+void activity_tracker::count(const pair_key& pair, credit_status status, unix_ms now_ms) {
   const auto hash = stable_hash(pair.student.view());
   const std::uint32_t credited =
       status == credit_status::credited || status == credit_status::limited ? 1 : 0;
   auto& s = stripes_[hash % stripes];
   const std::lock_guard lock(s.mutex);
   add(s, hash, pair, credited, now_ms);
-  if (!keeps_told_.load(std::memory_order_relaxed)) return;
-  if (s.told.size() < stripe_told_max)
-    s.told.push_back({pair, credited});
+  if (!collects_changes_.load(std::memory_order_relaxed)) return;
+  if (s.changes.size() < stripe_changes_max)
+    s.changes.push_back({pair, credited});
   else
-    told_lost_.fetch_add(1, std::memory_order_relaxed);
+    changes_dropped_.fetch_add(1, std::memory_order_relaxed);
 }
 
-void activity_board::count_elsewhere(const pair_key& pair, std::uint32_t credited, unix_ms now_ms) {
+void activity_tracker::count_elsewhere(const pair_key& pair, std::uint32_t credited,
+                                       unix_ms now_ms) {
   const auto hash = stable_hash(pair.student.view());
   auto& s = stripes_[hash % stripes];
   const std::lock_guard lock(s.mutex);
   add(s, hash, pair, credited, now_ms);
 }
 
-void activity_board::add(stripe& s, std::uint64_t hash, const pair_key& pair,
-                         std::uint32_t credited, unix_ms now_ms) {
+void activity_tracker::add(stripe& s, std::uint64_t hash, const pair_key& pair,
+                           std::uint32_t credited, unix_ms now_ms) {
   auto held = s.modules.find(pair.module);
   if (held == s.modules.end()) {
     if (s.modules.size() == modules_max) return;
@@ -43,17 +44,17 @@ void activity_board::add(stripe& s, std::uint64_t hash, const pair_key& pair,
   }
 }
 
-std::vector<activity_board::told_pair> activity_board::take_told() {
-  std::vector<told_pair> all;
+std::vector<activity_tracker::pair_change> activity_tracker::take_changes() {
+  std::vector<pair_change> all;
   for (auto& s : stripes_) {
-    std::vector<told_pair> taken;
+    std::vector<pair_change> taken;
     {
       const std::lock_guard lock(s.mutex);
-      taken.swap(s.told);
+      taken.swap(s.changes);
     }
     all.insert(all.end(), taken.begin(), taken.end());
   }
-  const auto key = [](const told_pair& each) {
+  const auto key = [](const pair_change& each) {
     return std::tie(each.pair.module, each.pair.student);
   };
   std::sort(all.begin(), all.end(), [&](const auto& a, const auto& b) { return key(a) < key(b); });
@@ -68,7 +69,7 @@ std::vector<activity_board::told_pair> activity_board::take_told() {
   return all;
 }
 
-void activity_board::sweep(unix_ms now_ms) {
+void activity_tracker::sweep(unix_ms now_ms) {
   boost::unordered_flat_map<module_id, counted, std::hash<module_id>>
       sums;  // `seen` stays empty, its size is in active
   boost::unordered_flat_map<module_id, std::uint32_t, std::hash<module_id>> active;
@@ -109,7 +110,7 @@ void activity_board::sweep(unix_ms now_ms) {
   });
 }
 
-std::vector<module_activity> activity_board::read() const {
+std::vector<module_activity> activity_tracker::read() const {
   std::vector<module_activity> found;
   {
     const std::lock_guard lock(mutex_);

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "storage/limits.hpp"
+
+/// Limits of the actors and of the threads beside them.
+namespace watchkeeper::actor_limits {
+
+// The way of a heartbeat.
+
+/// Heartbeats admitted and not yet answered. Beyond it the problem is `overloaded`.
+inline constexpr std::size_t heartbeats_in_flight_max = 65'536;
+/// Sessions in memory. The least recently used of a few is evicted, and starts anew with its next
+/// heartbeat.
+inline constexpr std::size_t sessions_max = 1'000'000;
+/// Pairs in the memory of one shard. Of a few pairs a clean one is evicted first, then the one that
+/// was idle longest; the stores have it.
+inline constexpr std::size_t shard_pairs_max = 2'000'000;
+/// Look-ups in the ledger that wait. Beyond it the problem is `overloaded`.
+inline constexpr std::size_t registry_lookups_queued_max = 16'384;
+
+// The heatmap.
+
+/// Modules with plays that are not yet in the ledger.
+inline constexpr std::size_t heatmap_modules_max = 4096;
+/// Pairs whose coverage in the ledger must be looked up.
+inline constexpr std::size_t heatmap_unread_pairs_max = 16'384;
+
+static_assert(storage_limits::batch_heartbeats_max <= heartbeats_in_flight_max);
+
+}  // namespace watchkeeper::actor_limits

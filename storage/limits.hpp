@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/units.hpp"
+#include "domain/limits.hpp"
+
+/// Limits of what the stores take and keep.
+namespace watchkeeper::storage_limits {
+
+// What the stores forget.
+
+/// A session without a heartbeat ends in the stores after this time.
+inline constexpr std::int64_t session_ttl_ms = 3'600'000;
+/// An unused credit bucket counts as absent after this time; an erased student is rejected for this
+/// long.
+inline constexpr std::int64_t student_ttl_ms = 86'400'000;
+
+// The store in memory.
+
+/// Pairs, and students. Beyond it the store refuses, as it does beyond the next.
+inline constexpr std::size_t memory_store_pairs_max = 2'000'000;
+/// Sessions.
+inline constexpr std::size_t memory_store_sessions_max = 1'000'000;
+
+// One call of a store.
+
+/// Heartbeats in one batch of one shard.
+inline constexpr std::size_t batch_heartbeats_max = 512;
+/// Pairs in one call of the compare-and-swap function of Redis.
+inline constexpr std::size_t function_cas_pairs_max = 64;
+/// Pairs in one transaction of a checkpoint.
+inline constexpr std::size_t checkpoint_batch_pairs_max = 512;
+/// Modules whose plays go to the ledger in one write.
+inline constexpr std::size_t heatmap_play_modules_max = 64;
+/// The most that `limit` may ask for.
+inline constexpr std::size_t list_items_max = 500;
+
+}  // namespace watchkeeper::storage_limits
