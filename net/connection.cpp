@@ -23,8 +23,8 @@ connection::connection(io_thread& owner, std::uint64_t id, reactor_descriptor&& 
       peer_(peer),
       descriptor_(std::move(descriptor)),
       transport_(descriptor_.native_handle(), context),
-      since_ms_(owner.state().now_ms),
-      progress_ms_(owner.state().now_ms) {}
+      state_since_(owner.state().now),
+      output_moved_at_(owner.state().now) {}
 
 connection::~connection() {
   cut();
@@ -75,7 +75,7 @@ void connection::open_session() {
   if (transport_.is_tls())
     (transport_.resumed() ? worker.count.handshakes_resumed : worker.count.handshakes_full).add(1);
   state_ = state::open;
-  since_ms_ = worker.now_ms;
+  state_since_ = worker.now;
   session_.emplace(worker, id_, peer_);
   owner_.flush_soon(*this);
   if (owner_.draining()) session_->drain();
@@ -171,7 +171,7 @@ bool connection::keep_rest(std::span<const std::uint8_t> rest, transport::status
   kept_.assign(reinterpret_cast<const char*>(rest.data()), rest.size());
   kept_sent_ = 0;
   blocked_ = true;
-  progress_ms_ = owner_.state().now_ms;
+  output_moved_at_ = owner_.state().now;
   wait(true);
   return false;
 }
@@ -192,7 +192,7 @@ bool connection::write_kept() {
       return false;
     }
     kept_sent_ += result.bytes;
-    progress_ms_ = owner_.state().now_ms;
+    output_moved_at_ = owner_.state().now;
   }
   kept_ = {};  // gives the memory back
   kept_sent_ = 0;
@@ -203,7 +203,7 @@ bool connection::write_kept() {
 
 void connection::sweep() {
   auto& worker = owner_.state();
-  const auto age = worker.now_ms - since_ms_;
+  const auto age = worker.now - state_since_;
   switch (state_) {
     case state::handshake:
       if (age > worker.options.handshake_timeout_ms) {
@@ -216,7 +216,7 @@ void connection::sweep() {
       const auto patience = ends_when_sent_
                                 ? std::min(bounds::linger_ms, worker.options.write_timeout_ms)
                                 : worker.options.write_timeout_ms;
-      if (blocked_ && worker.now_ms - progress_ms_ > patience) return cut();
+      if (blocked_ && worker.now - output_moved_at_ > patience) return cut();
       session_->sweep();
       return owner_.flush_soon(*this);
     }
@@ -238,7 +238,7 @@ void connection::drain() {
 void connection::linger() noexcept {
   // Closing with unread input would make the kernel discard what the client has not read yet.
   state_ = state::lingering;
-  since_ms_ = owner_.state().now_ms;
+  state_since_ = owner_.state().now;
   transport_.finish();
   count_traffic();
   try {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "base/clock.hpp"
 #include "net/http2/session.hpp"
 #include "net/tls/transport.hpp"
 
@@ -66,8 +67,8 @@ class connection {
   std::optional<http2_session> session_;
   std::string kept_;  // output that the socket did not take
   std::size_t kept_sent_ = 0;
-  std::int64_t since_ms_;          // of the state
-  std::int64_t progress_ms_;       // when output last moved
+  mono_ms state_since_;
+  mono_ms output_moved_at_;        // when output last moved
   std::size_t dropped_bytes_ = 0;  // what came while lingering
   state state_ = state::handshake;
   bool waits_to_read_ = false;

@@ -104,8 +104,7 @@ void io_thread::handle(Work what) noexcept {
   try {
     what();
     settle_all();
-    if (round_open_ && state_.handed_over &&
-        state_.now_ms - round_began_ms_ >= bounds::round_ms_max) {
+    if (round_open_ && state_.handed_over && state_.now - round_began_ >= bounds::round_ms_max) {
       end_round();
       settle_all();
     }
@@ -124,7 +123,7 @@ void io_thread::settle_all() {
 }
 
 void io_thread::end_round() {
-  round_began_ms_ = state_.now_ms;
+  round_began_ = state_.now;
   state_.handed_over = false;
   state_.sink.on_round_end(state_.index);
 }
@@ -132,7 +131,7 @@ void io_thread::end_round() {
 /// The reactor runs what is posted after the events that are ready now: they belong to this round.
 void io_thread::end_round_soon() noexcept {
   round_open_ = true;
-  round_began_ms_ = state_.now_ms;
+  round_began_ = state_.now;
   const auto close_round = [this] {
     round_open_ = false;
     handle([this] { end_round(); });
@@ -175,11 +174,12 @@ void io_thread::settle() {
 }
 
 void io_thread::read_clocks() noexcept {
-  state_.now_ms = time_.monotonic_now().value();
-  state_.wall_ms = time_.wall_now().value();
-  if (state_.wall_ms / 1000 == date_second_) return;
-  date_second_ = state_.wall_ms / 1000;
-  state_.date = http_date_of(state_.wall_ms);
+  state_.now = time_.monotonic_now();
+  state_.wall_now = time_.wall_now();
+  const auto second = state_.wall_now.value() / 1000;
+  if (second == date_second_) return;
+  date_second_ = second;
+  state_.date = http_date_of(state_.wall_now.value());
 }
 
 void io_thread::on_ready(std::uint64_t id, bool to_write) {
@@ -272,8 +272,9 @@ void io_thread::admit(int descriptor, const peer_address& peer, bool tls) {
   bool entered = false;
   std::uint64_t id = 0;
   try {
-    // Whoever attacks comes again at once, and a handshake costs more than what follows.
-    entered = punished_.admits(peer.bytes, state_.wall_ms) && doorkeeper_.enter(peer);
+    // Whoever attacks comes again at once, and a handshake costs more than what follows. The
+    // limiter counts in monotonic time: setting the clock of the system frees nobody.
+    entered = punished_.admits(peer.bytes, state_.now.value()) && doorkeeper_.enter(peer);
     if (!entered) {
       state_.count.connections_refused.add(1);
       return;

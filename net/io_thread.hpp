@@ -112,7 +112,7 @@ class io_thread {
   std::int64_t date_second_ = -1;
   bool draining_ = false;
   bool round_open_ = false;  // its end is posted
-  std::int64_t round_began_ms_ = 0;
+  mono_ms round_began_;
   std::thread thread_;
 };
 

@@ -3,6 +3,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+
+#include "base/clock.hpp"
 
 namespace watchkeeper::net {
 
@@ -43,19 +46,18 @@ class frame_guard {
   static constexpr std::int64_t overhead_bytes_per_second = 16 * 1024;
 
   /// Counts one. False: too many, close the connection.
-  [[nodiscard]] bool charge(kind what, std::int64_t now_ms) noexcept;
+  [[nodiscard]] bool charge(kind what, mono_ms now) noexcept;
   /// Gives `count` back: honest traffic pays for its own window updates.
   void credit(kind what, unsigned count) noexcept;
   /// Of `total` bytes received, `payload` were header fields or content. False: close.
-  [[nodiscard]] bool charge_bytes(std::size_t total, std::size_t payload,
-                                  std::int64_t now_ms) noexcept;
+  [[nodiscard]] bool charge_bytes(std::size_t total, std::size_t payload, mono_ms now) noexcept;
 
  private:
-  void leak(std::int64_t now_ms) noexcept;
+  void leak(mono_ms now) noexcept;
 
   std::array<std::uint16_t, kinds> levels_{};
   std::int64_t overhead_bytes_ = 0;
-  std::int64_t leaked_at_ms_ = 0;
+  std::optional<mono_ms> leaked_at_;
 };
 
 }  // namespace watchkeeper::net

@@ -113,7 +113,7 @@ int http2_session::take_field(http2_stream& stream, std::string_view name, nghtt
 }
 
 void http2_session::end_header_block() noexcept {
-  block_since_ms_ = 0;
+  block_since_.reset();
   block_bytes_ = 0;
   block_fields_ = 0;
   block_id_ = 0;
@@ -135,7 +135,8 @@ void http2_session::finish_headers(http2_stream& stream, bool ended) {
   stream.common_fields = worker_.sink.common_fields(request);
   if (stream.oversized_headers) return submit_too_large_headers(stream);
   if (stream.is_connect) {
-    auto refusal = make_problem(problem::method_not_allowed, "this is no proxy", worker_.wall_ms);
+    auto refusal =
+        make_problem(problem::method_not_allowed, "this is no proxy", worker_.wall_now.value());
     refusal.headers.emplace_back("allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS");
     return submit(stream, std::move(refusal), true);
   }
@@ -147,7 +148,7 @@ void http2_session::finish_headers(http2_stream& stream, bool ended) {
   stream.body_bytes_max = policy.bytes_max;
   if (policy.mode == body_mode::streamed) {
     stream.streamed = true;
-    if (!ended) stream.input_ms = worker_.now_ms;
+    if (!ended) stream.last_input_at = worker_.now;
     deliver(stream);
     if (ended) worker_.sink.on_data(address_of(stream), {}, true);
     return;
@@ -158,13 +159,13 @@ void http2_session::finish_headers(http2_stream& stream, bool ended) {
   if (stream.content_length > 0)
     request.body.reserve(
         std::min(static_cast<std::size_t>(stream.content_length), bounds::body_reserve_bytes_max));
-  stream.body_deadline_ms = worker_.now_ms + worker_.options.body_timeout_ms;
+  stream.body_deadline = worker_.now + worker_.options.body_timeout_ms;
 }
 
 int http2_session::on_data(std::int32_t stream_id, std::string_view bytes) {
   payload_bytes_ += bytes.size();
   auto* stream = find(stream_id);
-  if (stream == nullptr || stream->ended || (stream->streamed && stream->input_ms == 0)) {
+  if (stream == nullptr || stream->ended || (stream->streamed && !stream->last_input_at)) {
     // Refused, or answered early: what still comes is dropped. Only the connection gets its window
     // back, so the stream cannot bring more than one window.
     return nghttp2_session_consume_connection(session_, bytes.size()) == 0
@@ -173,7 +174,7 @@ int http2_session::on_data(std::int32_t stream_id, std::string_view bytes) {
   }
   if (stream->streamed) {
     stream->unconsumed += bytes.size();
-    stream->input_ms = worker_.now_ms;
+    stream->last_input_at = worker_.now;
     worker_.sink.on_data(address_of(*stream), bytes, false);
     return 0;
   }
@@ -204,7 +205,7 @@ void http2_session::refund(http2_stream& stream) noexcept {
   bodies_bytes_ -= stream.buffered;
   worker_.bodies_bytes -= stream.buffered;
   stream.buffered = 0;
-  stream.body_deadline_ms = 0;
+  stream.body_deadline.reset();
 }
 
 void http2_session::finish_body(http2_stream& stream) {
@@ -212,7 +213,8 @@ void http2_session::finish_body(http2_stream& stream) {
   stream.remote_ended = true;
   if (stream.ended) return;  // refused, or answered early
   if (!stream.streamed) return deliver(stream);
-  if (std::exchange(stream.input_ms, 0) != 0) worker_.sink.on_data(address_of(stream), {}, true);
+  if (std::exchange(stream.last_input_at, std::nullopt))
+    worker_.sink.on_data(address_of(stream), {}, true);
 }
 
 void http2_session::deliver(http2_stream& stream) {

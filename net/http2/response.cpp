@@ -42,7 +42,7 @@ ssize_t http2_session::read_body(nghttp2_session*, std::int32_t, std::uint8_t* i
   const auto count = std::min(size, body.size() - stream.sent);
   std::memcpy(into, body.data() + stream.sent, count);
   stream.sent += count;
-  stream.progress_ms = session.worker_.now_ms;
+  stream.output_moved_at = session.worker_.now;
   if (stream.sent == body.size()) {
     if (stream.ended) {
       *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -66,19 +66,19 @@ ssize_t http2_session::read_body(nghttp2_session*, std::int32_t, std::uint8_t* i
 void http2_session::submit(http2_stream& stream, http_response&& response, bool whole) {
   if (!stream.delivered) stream.request = {};  // refused here: nobody wants it
   if (response.body.size() > bounds::answer_bytes_free && !has_room_for(response.body.size())) {
-    response =
-        make_problem(problem::overloaded, "too many answers wait to be read", worker_.wall_ms);
+    response = make_problem(problem::overloaded, "too many answers wait to be read",
+                            worker_.wall_now.value());
     whole = true;
   }
   stream.response = std::move(response);
   account_answer(stream);
   if (whole)
-    stream.answer_deadline_ms = worker_.now_ms + worker_.options.write_timeout_ms +
-                                static_cast<std::int64_t>(stream.response.body.size()) * 1000 /
-                                    bounds::answer_bytes_per_s_min;
+    stream.response_deadline = worker_.now + worker_.options.write_timeout_ms +
+                               static_cast<std::int64_t>(stream.response.body.size()) * 1000 /
+                                   bounds::answer_bytes_per_s_min;
   stream.answered = true;
   stream.ended = whole;
-  stream.progress_ms = worker_.now_ms;
+  stream.output_moved_at = worker_.now;
   auto& answer = stream.response;
   if (answer.status < 200 || answer.status > 599) answer.status = 500;
   std::to_chars(stream.status_text.data(), stream.status_text.data() + 3, answer.status);
@@ -122,7 +122,7 @@ void http2_session::submit(http2_stream& stream, http_response&& response, bool 
 }
 
 void http2_session::submit_problem(http2_stream& stream, problem what, std::string_view detail) {
-  submit(stream, make_problem(what, detail, worker_.wall_ms), true);
+  submit(stream, make_problem(what, detail, worker_.wall_now.value()), true);
 }
 
 void http2_session::submit_too_large_headers(http2_stream& stream) {
@@ -132,7 +132,7 @@ void http2_session::submit_too_large_headers(http2_stream& stream) {
   response.content_type = "application/problem+json";
   response.body = problem_document(describe(problem::malformed_request).name,
                                    "The header fields are too large.", status,
-                                   "at most 100 fields and 16 KiB", worker_.wall_ms);
+                                   "at most 100 fields and 16 KiB", worker_.wall_now.value());
   submit(stream, std::move(response), true);
 }
 
@@ -198,7 +198,7 @@ void http2_session::append(http2_stream& stream, std::string&& chunk, bool last)
     return reset(stream, NGHTTP2_ENHANCE_YOUR_CALM);
   }
   if (waiting == 0) {
-    stream.progress_ms = worker_.now_ms;  // the time without progress starts now
+    stream.output_moved_at = worker_.now;  // the time without progress starts now
     queue = std::move(chunk);
     stream.sent = 0;
   } else {

@@ -20,8 +20,8 @@ http2_session::http2_session(worker_state& worker, std::uint64_t connection_id,
       memory_(worker.pages),
       connection_id_(connection_id),
       peer_(peer),
-      born_ms_(worker.now_ms),
-      idle_since_ms_(worker.now_ms) {
+      created_at_(worker.now),
+      idle_since_(worker.now) {
   if (nghttp2_session_server_new3(&session_, shared_session_callbacks(), this,
                                   shared_session_options(), memory_.functions()) != 0)
     throw std::bad_alloc();
@@ -62,7 +62,7 @@ bool http2_session::receive(std::span<const std::uint8_t> bytes) noexcept {
     condemn(punished_ ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
   }
   if (!condemned_ &&
-      (!guard_.charge_bytes(bytes.size(), payload_bytes_, worker_.now_ms) ||
+      (!guard_.charge_bytes(bytes.size(), payload_bytes_, worker_.now) ||
        nghttp2_session_get_outbound_queue_size(session_) > bounds::outbound_frames_max)) {
     punished_ = true;
     condemn(NGHTTP2_ENHANCE_YOUR_CALM);
@@ -78,7 +78,7 @@ void http2_session::terminate() noexcept {
   if (punished_) {
     worker_.count.connections_punished.add(1);
     if (worker_.punished_addresses != nullptr)
-      worker_.punished_addresses->failed(peer_.bytes, worker_.wall_ms);
+      worker_.punished_addresses->failed(peer_.bytes, worker_.now.value());
   }
   // Should it fail there is nothing left to be said.
   static_cast<void>(nghttp2_session_terminate_session(session_, condemned_code_));
@@ -91,7 +91,7 @@ std::span<const std::uint8_t> http2_session::next_frame(bool& failed) noexcept {
   failed = size < 0;
   all_sent_ = size == 0;
   if (size <= 0) return {};
-  sent_at_ms_ = worker_.now_ms;
+  frame_sent_at_ = worker_.now;
   return {bytes, static_cast<std::size_t>(size)};
 }
 
@@ -152,7 +152,7 @@ int http2_session::on_begin_frame(const nghttp2_frame_hd& frame) {
 }
 
 int http2_session::on_begin_headers(const nghttp2_frame& frame) {
-  block_since_ms_ = worker_.now_ms;
+  block_since_ = worker_.now;
   block_id_ = frame.hd.stream_id;
   if (frame.headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
   auto made = std::make_unique<http2_stream>();
@@ -224,7 +224,7 @@ int http2_session::on_frame(const nghttp2_frame& frame) {
 int http2_session::on_frame_sent(const nghttp2_frame& frame) {
   const auto type = frame.hd.type;
   if (type == NGHTTP2_RST_STREAM) {
-    if (!guard_.charge(frame_guard::kind::reset_sent, worker_.now_ms)) {
+    if (!guard_.charge(frame_guard::kind::reset_sent, worker_.now)) {
       punished_ = true;
       condemn(NGHTTP2_ENHANCE_YOUR_CALM);
     }
@@ -238,7 +238,7 @@ int http2_session::on_frame_sent(const nghttp2_frame& frame) {
   if (stream == nullptr) return 0;
   stream->finished = true;
   // Answered before the body's end: RFC 9113 section 8.1 asks the client to stop sending.
-  if (!stream->remote_ended) stream->reset_at_ms = worker_.now_ms + bounds::early_answer_ms;
+  if (!stream->remote_ended) stream->reset_at = worker_.now + bounds::early_answer_ms;
   return 0;
 }
 
@@ -260,7 +260,7 @@ void http2_session::on_stream_closed(std::int32_t stream_id) {
     ended_next_ = static_cast<std::uint8_t>((ended_next_ + 1) % ended_.size());
   }
   discard(stream);
-  if (streams_ == nullptr) idle_since_ms_ = worker_.now_ms;
+  if (streams_ == nullptr) idle_since_ = worker_.now;
 }
 
 void http2_session::discard(http2_stream* stream) noexcept {
@@ -279,7 +279,7 @@ http2_stream* http2_session::find(std::int32_t stream_id) const noexcept {
 }
 
 int http2_session::charge(frame_guard::kind what) noexcept {
-  if (guard_.charge(what, worker_.now_ms)) return 0;
+  if (guard_.charge(what, worker_.now)) return 0;
   punished_ = true;
   return condemn(NGHTTP2_ENHANCE_YOUR_CALM);
 }
@@ -316,37 +316,37 @@ void http2_session::note_new_stream(std::int32_t stream_id) noexcept {
 void http2_session::sweep() noexcept {
   if (condemned_) return;
   const auto& options = worker_.options;
-  const auto now = worker_.now_ms;
+  const auto now = worker_.now;
   const auto end = [&](std::uint32_t code) { static_cast<void>(condemn(code)); };
-  if (all_sent_ && sent_at_ms_ != 0 && now - sent_at_ms_ > bounds::frame_buffer_kept_ms) {
+  if (all_sent_ && frame_sent_at_ && now - *frame_sent_at_ > bounds::frame_buffer_kept_ms) {
     memory_.give_back();
-    sent_at_ms_ = 0;
+    frame_sent_at_.reset();
   }
-  if (!settings_seen_ && now - born_ms_ > options.header_timeout_ms)
+  if (!settings_seen_ && now - created_at_ > options.header_timeout_ms)
     return end(NGHTTP2_SETTINGS_TIMEOUT);
-  if (block_since_ms_ != 0 && now - block_since_ms_ > options.header_timeout_ms)
+  if (block_since_ && now - *block_since_ > options.header_timeout_ms)
     return end(NGHTTP2_ENHANCE_YOUR_CALM);
-  if (streams_ == nullptr && now - idle_since_ms_ > options.idle_timeout_ms)
+  if (streams_ == nullptr && now - idle_since_ > options.idle_timeout_ms)
     return end(NGHTTP2_NO_ERROR);
-  if (drain_ == drain_stage::noticed && now - noticed_at_ms_ > bounds::drain_notice_ms)
+  if (drain_ == drain_stage::noticed && now - notice_sent_at_ > bounds::drain_notice_ms)
     submit_last_goaway();
   try {
     for (auto* stream = streams_; stream != nullptr; stream = stream->next) {
-      if (stream->body_deadline_ms != 0 && now > stream->body_deadline_ms) {
+      if (stream->body_deadline && now > *stream->body_deadline) {
         refund(*stream);
         submit_problem(*stream, problem::request_timeout, "the body did not come in time");
-      } else if (stream->reset_at_ms != 0 && now > stream->reset_at_ms) {
-        stream->reset_at_ms = 0;
+      } else if (stream->reset_at && now > *stream->reset_at) {
+        stream->reset_at.reset();
         reset(*stream, NGHTTP2_NO_ERROR);
       } else if (stream->has_output() &&
-                 (now - stream->progress_ms > options.write_timeout_ms ||
-                  (stream->answer_deadline_ms != 0 && now > stream->answer_deadline_ms))) {
-        stream->progress_ms = now;
-        stream->answer_deadline_ms = 0;
+                 (now - stream->output_moved_at > options.write_timeout_ms ||
+                  (stream->response_deadline && now > *stream->response_deadline))) {
+        stream->output_moved_at = now;
+        stream->response_deadline.reset();
         reset(*stream, NGHTTP2_CANCEL);
-      } else if (stream->input_ms != 0 && now - stream->input_ms > options.idle_timeout_ms) {
+      } else if (stream->last_input_at && now - *stream->last_input_at > options.idle_timeout_ms) {
         // As if the client had ended it: what is under way is still answered.
-        stream->input_ms = 0;
+        stream->last_input_at.reset();
         worker_.sink.on_data(address_of(*stream), {}, true);
       }
     }
@@ -358,7 +358,7 @@ void http2_session::sweep() noexcept {
 void http2_session::drain() noexcept {
   if (condemned_ || drain_ != drain_stage::none) return;
   drain_ = drain_stage::noticed;
-  noticed_at_ms_ = worker_.now_ms;
+  notice_sent_at_ = worker_.now;
   if (nghttp2_submit_shutdown_notice(session_) != 0 ||
       nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, drain_ping) != 0)
     submit_last_goaway();

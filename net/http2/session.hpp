@@ -5,9 +5,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
+#include "base/clock.hpp"
 #include "domain/problem.hpp"
 #include "net/http2/frame_flood_limiter.hpp"
 #include "net/http2/frame_walker.hpp"
@@ -115,13 +117,13 @@ class http2_session {
   std::size_t bodies_bytes_ = 0;
   std::size_t answers_bytes_ = 0;  // not sent yet
   std::size_t payload_bytes_ = 0;  // in the bytes that are being received
-  std::int64_t born_ms_;
-  std::int64_t idle_since_ms_;  // meaningful while there is no stream
-  std::int64_t noticed_at_ms_ = 0;
-  std::int64_t sent_at_ms_ = 0;  // the last frame; 0: none since the frame buffer was given back
+  mono_ms created_at_;
+  mono_ms idle_since_;                    // meaningful while there is no stream
+  mono_ms notice_sent_at_;                // of the drain
+  std::optional<mono_ms> frame_sent_at_;  // none since the frame buffer was given back
 
   // The header block that is being received; there can be only one.
-  std::int64_t block_since_ms_ = 0;  // 0: none
+  std::optional<mono_ms> block_since_;
   std::size_t block_bytes_ = 0;
   std::size_t block_fields_ = 0;
   std::int32_t block_id_ = 0;

@@ -3,7 +3,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
+#include "base/clock.hpp"
 #include "net/shared/http.hpp"
 
 namespace watchkeeper::net {
@@ -22,11 +24,11 @@ struct http2_stream {
   std::size_t sent = 0;        // of response.body
   std::size_t accounted = 0;   // of response.body, against the budgets
   std::int64_t content_length = -1;
-  std::int64_t body_deadline_ms = 0;    // 0: not waiting for a whole body
-  std::int64_t progress_ms = 0;         // when output last moved
-  std::int64_t answer_deadline_ms = 0;  // of a whole answer; 0: none
-  std::int64_t input_ms = 0;     // streamed: when something last came; 0: the sink was told the end
-  std::int64_t reset_at_ms = 0;  // answered early: when to stop the client; 0: not so
+  std::optional<mono_ms> body_deadline;  // of a whole body that is not complete
+  mono_ms output_moved_at;
+  std::optional<mono_ms> response_deadline;  // of a whole response
+  std::optional<mono_ms> last_input_at;      // of a streamed body that has not ended for the sink
+  std::optional<mono_ms> reset_at;           // responded early: when to stop the client
   std::int32_t id = 0;
 
   // Request.

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/address_rate_limiter.hpp"
+#include "base/clock.hpp"
 #include "net/shared/calendar.hpp"
 #include "net/shared/http.hpp"
 #include "net/shared/page_pool.hpp"
@@ -36,9 +37,9 @@ struct worker_state {
   const server_options& options;
   request_sink& sink;
   const std::uint32_t index;
-  std::int64_t now_ms = 0;        // CLOCK_MONOTONIC when the current event began
-  unix_ms wall_ms = 0;            // CLOCK_REALTIME then
-  http_date date{};               // of wall_ms
+  mono_ms now{};                  // when the current event began
+  wall_ms wall_now{};             // likewise
+  http_date date{};               // of wall_now
   std::size_t bodies_bytes = 0;   // of incomplete whole bodies
   std::size_t answers_bytes = 0;  // not sent yet
   bool handed_over =

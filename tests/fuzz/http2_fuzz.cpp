@@ -94,7 +94,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   counting_sink sink;
   server_options options;
   worker_state worker{.options = options, .sink = sink, .index = 0};
-  worker.now_ms = 1000;
+  worker.now = watchkeeper::mono_ms(1000);
   std::size_t sent = 0;
   {
     http2_session session(worker, 1, {});
@@ -125,7 +125,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
       if ((flags & 1) != 0 && !greeted) open = session.receive(hello) && open;
       greeted = true;
       if ((flags & 2) != 0) {
-        worker.now_ms += 50 * (flags >> 3);
+        worker.now += 50 * (flags >> 3);
         session.sweep();
       }
       if ((flags & 4) != 0) {

@@ -15,6 +15,7 @@
 #include "tests/net/raw_client.hpp"
 #include "tests/net/test_server.hpp"
 
+using watchkeeper::mono_ms;
 using namespace watchkeeper::net;
 using namespace watchkeeper::net::test;
 
@@ -327,7 +328,7 @@ BOOST_AUTO_TEST_CASE(connections_in_all) {
 BOOST_AUTO_TEST_CASE(an_honest_client_is_never_punished) {
   // A day of one heartbeat in ten seconds and one ping a second.
   frame_guard guard;
-  std::int64_t now = 1'000'000;
+  mono_ms now(1'000'000);
   bool fine = true;
   for (int second = 0; second < 86'400; ++second, now += 1000) {
     fine &= guard.charge(frame_guard::kind::ping, now) && guard.charge_bytes(17, 0, now);
@@ -370,17 +371,17 @@ BOOST_AUTO_TEST_CASE(buckets_fill_and_leak) {
     frame_guard guard;
     const auto what = static_cast<frame_guard::kind>(k);
     const auto bucket = frame_guard::buckets[k];
-    for (int i = 0; i < bucket.burst; ++i) BOOST_REQUIRE(guard.charge(what, 5000));
-    BOOST_TEST(!guard.charge(what, 5999));
-    for (int i = 0; i < bucket.per_second; ++i) BOOST_REQUIRE(guard.charge(what, 6000));
-    BOOST_TEST(!guard.charge(what, 6000));
+    for (int i = 0; i < bucket.burst; ++i) BOOST_REQUIRE(guard.charge(what, mono_ms(5000)));
+    BOOST_TEST(!guard.charge(what, mono_ms(5999)));
+    for (int i = 0; i < bucket.per_second; ++i) BOOST_REQUIRE(guard.charge(what, mono_ms(6000)));
+    BOOST_TEST(!guard.charge(what, mono_ms(6000)));
     guard.credit(what, 1);
-    BOOST_TEST(guard.charge(what, 6000));
-    BOOST_TEST(!guard.charge(what, 6000));
+    BOOST_TEST(guard.charge(what, mono_ms(6000)));
+    BOOST_TEST(!guard.charge(what, mono_ms(6000)));
   }
   frame_guard guard;
-  BOOST_TEST(guard.charge_bytes(frame_guard::overhead_bytes_max, 0, 1000));
-  BOOST_TEST(!guard.charge_bytes(1, 0, 1000));
+  BOOST_TEST(guard.charge_bytes(frame_guard::overhead_bytes_max, 0, mono_ms(1000)));
+  BOOST_TEST(!guard.charge_bytes(1, 0, mono_ms(1000)));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
