@@ -28,7 +28,7 @@ connection::connection(io_thread& owner, std::uint64_t id, reactor_descriptor&& 
 
 connection::~connection() {
   cut();
-  if (session_) session_.reset();  // tells the sink of streams that are gone
+  if (http2_) http2_.reset();  // notifies the sink of streams that are gone
 }
 
 void connection::start() {
@@ -42,7 +42,7 @@ void connection::on_ready(bool to_write) {
       shake_hands();
       break;
     case state::open:
-      if (to_write && blocked_ && write_kept()) owner_.flush_soon(*this);
+      if (to_write && blocked_ && write_unsent()) owner_.flush_soon(*this);
       if (!to_write && state_ == state::open) read_some();
       break;
     case state::lingering:
@@ -62,7 +62,7 @@ void connection::shake_hands() {
     case transport::status::wants_write:
       return wait(true);
     case transport::status::done:
-      return open_session();
+      return open_http2();
     default:
       break;
   }
@@ -70,15 +70,15 @@ void connection::shake_hands() {
   linger();  // so that the alert reaches the client
 }
 
-void connection::open_session() {
+void connection::open_http2() {
   auto& worker = owner_.state();
   if (transport_.is_tls())
     (transport_.resumed() ? worker.count.handshakes_resumed : worker.count.handshakes_full).add(1);
   state_ = state::open;
   state_since_ = worker.now;
-  session_.emplace(worker, id_, peer_);
+  http2_.emplace(worker, id_, peer_);
   owner_.flush_soon(*this);
-  if (owner_.draining()) session_->drain();
+  if (owner_.draining()) http2_->drain();
   read_some();
 }
 
@@ -99,11 +99,11 @@ void connection::read_some() {
       count_traffic();
       return cut();
     }
-    if (!session_->receive(buffer.first(got.bytes))) {
+    if (!http2_->receive(buffer.first(got.bytes))) {
       ends_when_sent_ = true;
       break;
     }
-    // A full buffer is the only other reason to look again: the reactor tells of the rest.
+    // A full buffer is the only other reason to look again: the reactor reports the rest.
     if (!more && got.bytes < buffer.size()) break;
   }
   count_traffic();
@@ -115,10 +115,10 @@ void connection::read_some() {
     wait(false);
 }
 
-void connection::apply(reply&& answer) {
-  if (!session_ || state_ != state::open) {
+void connection::apply(reply&& message) {
+  if (!http2_ || state_ != state::open) {
     owner_.state().count.responses_dropped.add(1);
-  } else if (!session_->apply(std::move(answer))) {
+  } else if (!http2_->apply(std::move(message))) {
     cut();
   } else {
     owner_.flush_soon(*this);
@@ -131,7 +131,7 @@ void connection::flush() {
   std::size_t used = 0;
   for (;;) {
     bool failed = false;
-    auto frame = session_->next_frame(failed);
+    auto frame = http2_->next_frame(failed);
     if (failed) return cut();
     if (frame.empty()) break;
     while (!frame.empty()) {
@@ -144,43 +144,43 @@ void connection::flush() {
       if (!write(buffer)) {
         // The frame is cut in two; its rest has to follow before anything else.
         if (state_ == state::open)
-          kept_.append(reinterpret_cast<const char*>(frame.data()), frame.size());
+          unsent_.append(reinterpret_cast<const char*>(frame.data()), frame.size());
         return count_traffic();
       }
     }
   }
   const bool all_sent = used == 0 || write(buffer.first(used));
   count_traffic();
-  if (all_sent && session_->finished()) linger();
+  if (all_sent && http2_->finished()) linger();
 }
 
 bool connection::write(std::span<const std::uint8_t> bytes) {
   while (!bytes.empty()) {
     const auto result = transport_.write(bytes);
-    if (result.what != transport::status::done) return keep_rest(bytes, result.what);
+    if (result.what != transport::status::done) return keep_unsent(bytes, result.what);
     bytes = bytes.subspan(result.bytes);
   }
   return true;
 }
 
-bool connection::keep_rest(std::span<const std::uint8_t> rest, transport::status why) {
+bool connection::keep_unsent(std::span<const std::uint8_t> rest, transport::status why) {
   if (why != transport::status::wants_write && why != transport::status::wants_read) {
     cut();
     return false;
   }
-  kept_.assign(reinterpret_cast<const char*>(rest.data()), rest.size());
-  kept_sent_ = 0;
+  unsent_.assign(reinterpret_cast<const char*>(rest.data()), rest.size());
+  unsent_offset_ = 0;
   blocked_ = true;
   output_moved_at_ = owner_.state().now;
   wait(true);
   return false;
 }
 
-bool connection::write_kept() {
-  while (kept_sent_ < kept_.size()) {
+bool connection::write_unsent() {
+  while (unsent_offset_ < unsent_.size()) {
     const auto result =
-        transport_.write({reinterpret_cast<const std::uint8_t*>(kept_.data()) + kept_sent_,
-                          kept_.size() - kept_sent_});
+        transport_.write({reinterpret_cast<const std::uint8_t*>(unsent_.data()) + unsent_offset_,
+                          unsent_.size() - unsent_offset_});
     if (result.what == transport::status::wants_write ||
         result.what == transport::status::wants_read) {
       count_traffic();
@@ -191,11 +191,11 @@ bool connection::write_kept() {
       cut();
       return false;
     }
-    kept_sent_ += result.bytes;
+    unsent_offset_ += result.bytes;
     output_moved_at_ = owner_.state().now;
   }
-  kept_ = {};  // gives the memory back
-  kept_sent_ = 0;
+  unsent_ = {};  // gives the memory back
+  unsent_offset_ = 0;
   blocked_ = false;
   count_traffic();
   return true;
@@ -217,7 +217,7 @@ void connection::sweep() {
                                 ? std::min(bounds::linger_ms, worker.options.write_timeout_ms)
                                 : worker.options.write_timeout_ms;
       if (blocked_ && worker.now - output_moved_at_ > patience) return cut();
-      session_->sweep();
+      http2_->sweep();
       return owner_.flush_soon(*this);
     }
     case state::lingering:
@@ -231,7 +231,7 @@ void connection::sweep() {
 void connection::drain() {
   if (state_ == state::handshake) return cut();
   if (state_ != state::open) return;
-  session_->drain();
+  http2_->drain();
   owner_.flush_soon(*this);
 }
 
@@ -242,7 +242,7 @@ void connection::linger() noexcept {
   transport_.finish();
   count_traffic();
   try {
-    if (session_) session_.reset();
+    if (http2_) http2_.reset();
     wait(false);
   } catch (...) {
     cut();

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "base/clock.hpp"
-#include "net/http2/session.hpp"
+#include "net/http2/connection_state.hpp"
 #include "net/tls/transport.hpp"
 
 namespace watchkeeper::net {
@@ -32,7 +32,7 @@ class connection {
 
   void start();
   void on_ready(bool to_write);
-  void apply(reply&& answer);
+  void apply(reply&& message);
   /// Sends what there is to send; ends the connection when nothing else will come.
   void flush();
   void sweep();
@@ -48,14 +48,14 @@ class connection {
   enum class state : std::uint8_t { handshake, open, lingering, dead };
 
   void shake_hands();
-  void open_session();
+  void open_http2();
   void read_some();
   void linger() noexcept;
   void drop_input();
   /// Writes, and keeps what the socket does not take. False: blocked or dead.
   bool write(std::span<const std::uint8_t> bytes);
-  bool keep_rest(std::span<const std::uint8_t> rest, transport::status why);
-  bool write_kept();
+  bool keep_unsent(std::span<const std::uint8_t> rest, transport::status why);
+  bool write_unsent();
   void count_traffic() noexcept;
   void wait(bool to_write);
 
@@ -64,16 +64,16 @@ class connection {
   peer_address peer_;
   reactor_descriptor descriptor_;
   transport transport_;
-  std::optional<http2_session> session_;
-  std::string kept_;  // output that the socket did not take
-  std::size_t kept_sent_ = 0;
+  std::optional<http2_connection_state> http2_;
+  std::string unsent_;  // output that the socket did not take
+  std::size_t unsent_offset_ = 0;
   mono_ms state_since_;
   mono_ms output_moved_at_;        // when output last moved
   std::size_t dropped_bytes_ = 0;  // what came while lingering
   state state_ = state::handshake;
   bool waits_to_read_ = false;
   bool waits_to_write_ = false;
-  bool blocked_ = false;  // kept_ is not empty
+  bool blocked_ = false;  // unsent_ is not empty
   bool ends_when_sent_ = false;
 };
 

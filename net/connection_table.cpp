@@ -28,7 +28,7 @@ std::uint64_t connection_table::reserve() {
 }
 
 void connection_table::fill(std::uint64_t id, std::unique_ptr<connection> made) noexcept {
-  places_[id & place_mask].held = std::move(made);
+  places_[id & place_mask].occupant = std::move(made);
 }
 
 void connection_table::release(std::uint64_t id) noexcept {
@@ -38,11 +38,11 @@ void connection_table::release(std::uint64_t id) noexcept {
 
 connection* connection_table::find(std::uint64_t id) const noexcept {
   const auto at = id & place_mask;
-  return at < places_.size() && places_[at].id == id ? places_[at].held.get() : nullptr;
+  return at < places_.size() && places_[at].id == id ? places_[at].occupant.get() : nullptr;
 }
 
 std::unique_ptr<connection> connection_table::take(std::uint64_t id) noexcept {
-  auto taken = std::move(places_[id & place_mask].held);
+  auto taken = std::move(places_[id & place_mask].occupant);
   release(id);
   return taken;
 }

@@ -29,13 +29,13 @@ class connection_table {
   /// Places, used or not: for going through all of them.
   [[nodiscard]] std::size_t places() const noexcept { return places_.size(); }
   [[nodiscard]] connection* at(std::size_t place) const noexcept {
-    return places_[place].held.get();
+    return places_[place].occupant.get();
   }
 
  private:
   struct slot {
     std::uint64_t id = 0;
-    std::unique_ptr<connection> held;
+    std::unique_ptr<connection> occupant;
   };
   std::vector<slot> places_;
   std::vector<std::uint32_t> free_;  // its capacity covers every place, so that giving back is free

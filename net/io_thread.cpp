@@ -47,7 +47,7 @@ io_thread::~io_thread() {
 void io_thread::stop() noexcept {
   context_.stop();
   if (thread_.joinable()) thread_.join();
-  // Nothing runs any more: what is left is abandoned here, and the sink told.
+  // Nothing runs any more: what is left is abandoned here, and the sink notified.
   for (std::size_t i = 0; i < table_.places(); ++i)
     if (auto* left = table_.at(i)) left->cut();
   bury_the_dead();
@@ -118,7 +118,7 @@ void io_thread::handle(Work what) noexcept {
 void io_thread::settle_all() {
   do {
     settle();
-    bury_the_dead();  // tells the sink, which may have something to say to others
+    bury_the_dead();  // notifies the sink, which may respond to others
   } while (!local_.empty());
 }
 
@@ -213,8 +213,8 @@ void io_thread::bury(connection& what) noexcept {
 
 void io_thread::bury_the_dead() noexcept {
   if (dead_.empty()) return;
-  // Destroying tells the sink, whose answers find nobody; and one may be left in a list after a
-  // failure.
+  // Destroying notifies the sink, whose responses find nobody; and one may be left in a list after
+  // a failure.
   for (auto& each : dead_)
     if (each->queued) std::erase(to_flush_, each.get());
   while (!dead_.empty()) {
@@ -261,9 +261,9 @@ void io_thread::accept_at(door& which) {
 }
 
 void io_thread::admit(int descriptor, const peer_address& peer, bool tls) {
-  connection::reactor_descriptor held(context_);
+  connection::reactor_descriptor socket(context_);
   boost::system::error_code error;
-  held.assign(descriptor, error);
+  socket.assign(descriptor, error);
   if (error) {
     ::close(descriptor);
     return;
@@ -284,7 +284,8 @@ void io_thread::admit(int descriptor, const peer_address& peer, bool tls) {
     if (const auto room = dead_.size() + table_.places(); dead_.capacity() < room)
       dead_.reserve(2 * room);
     const auto context = tls ? tls_->current() : nullptr;
-    table_.fill(id, std::make_unique<connection>(*this, id, std::move(held), peer, context.get()));
+    table_.fill(id,
+                std::make_unique<connection>(*this, id, std::move(socket), peer, context.get()));
   } catch (...) {
     if (id != 0) table_.release(id);
     if (entered) doorkeeper_.leave(peer);
@@ -299,18 +300,18 @@ void io_thread::admit(int descriptor, const peer_address& peer, bool tls) {
   }
 }
 
-void io_thread::post(reply&& answer) noexcept {
+void io_thread::post(reply&& message) noexcept {
   if (current == this && inbox_.is_empty()) {
     // Inside an event of this thread, which ends with settle(). Not past what another thread has
-    // posted before: the chunks of one answer may come from several.
+    // posted before: the chunks of one response may come from several.
     try {
-      local_.push_back(std::move(answer));
+      local_.push_back(std::move(message));
       return;
     } catch (...) {
       // push() remembers what it cannot keep.
     }
   }
-  if (!inbox_.push(std::move(answer))) return;
+  if (!inbox_.push(std::move(message))) return;
   try {
     boost::asio::post(context_, [this] { handle([this] { take_inbox(); }); });
   } catch (...) {
@@ -369,7 +370,7 @@ void io_thread::check_deadlines(std::function<void()> done) {
 }
 
 void io_thread::arm_timer() {
-  const auto pace = sweep_pace_of(sweep_round_ms_, table_.places());
+  const auto pace = sweep_schedule_of(sweep_round_ms_, table_.places());
   timer_.expires_after(std::chrono::milliseconds(pace.tick_ms));
   timer_.async_wait([this](boost::system::error_code error) {
     if (error) return;
@@ -383,7 +384,7 @@ void io_thread::sweep() {
   reopen_doors();
   const auto places = table_.places();
   if (places == 0) return;
-  const auto share = sweep_pace_of(sweep_round_ms_, places).share;
+  const auto share = sweep_schedule_of(sweep_round_ms_, places).share;
   for (std::size_t i = 0; i < share; ++i) {
     swept_ = (swept_ + 1) % places;
     sweep_place(swept_);

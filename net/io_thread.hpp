@@ -34,13 +34,13 @@ class io_thread {
   /// Before start(). Null: none.
   void listen(std::unique_ptr<listener> tls, std::unique_ptr<listener> h2c);
   void start();
-  /// Joins the thread, cuts every connection, tells the sink. From outside; the second call does
+  /// Joins the thread, cuts every connection, notifies the sink. From outside; the second call does
   /// nothing.
   void stop() noexcept;
 
   // Any thread.
-  void post(reply&& answer) noexcept;
-  /// Stops accepting and ends the connections gracefully; `begun` is called once that is under way.
+  void post(reply&& message) noexcept;
+  /// Stops accepting and ends the connections gracefully; `begun` is called once that has begun.
   void drain(std::function<void()> begun);
   void cut_all(std::function<void()> done);
   /// Looks at the deadlines of every connection; `done` is called when what follows from them, the

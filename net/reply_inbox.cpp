@@ -4,22 +4,22 @@
 
 namespace watchkeeper::net {
 
-bool reply_inbox::push(reply&& answer) noexcept {
+bool reply_inbox::push(reply&& message) noexcept {
   const std::scoped_lock lock(mutex_);
   const bool was_empty = replies_.empty() && lost_.count == 0 && !lost_.all;
-  if (answer.what == reply::kind::send) {
-    const auto size = answer.response.body.size();
+  if (message.what == reply::kind::send) {
+    const auto size = message.response.body.size();
     if (size > bounds::inbox_chunk_bytes_max - chunk_bytes_) {
-      answer.what = reply::kind::overflow;
-      answer.response.body = {};
+      message.what = reply::kind::overflow;
+      message.response.body = {};
     } else {
       chunk_bytes_ += size;
     }
   }
   empty_.store(false, std::memory_order_release);
-  const auto connection = answer.to.connection;
+  const auto connection = message.to.connection;
   try {
-    replies_.push_back(std::move(answer));
+    replies_.push_back(std::move(message));
   } catch (...) {
     if (lost_.count < lost_.connections.size())
       lost_.connections[lost_.count++] = connection;

@@ -12,12 +12,12 @@
 
 namespace watchkeeper::net {
 
-/// Replies on their way to an I/O thread. Bounded: one whole answer a request in flight, and
+/// Replies on their way to an I/O thread. Bounded: one whole response a request in flight, and
 /// bounds::inbox_chunk_bytes_max of streamed chunks, beyond which a chunk becomes `overflow`.
 /// Any thread pushes, the I/O thread takes.
 class reply_inbox {
  public:
-  /// Connections whose reply could not be kept for lack of memory: they must be cut, since a
+  /// Connections whose reply is lost for lack of memory: they must be cut, since a
   /// request of theirs would wait for ever. `all`: there were too many to remember.
   struct lost_replies {
     std::array<std::uint64_t, 64> connections{};
@@ -28,7 +28,7 @@ class reply_inbox {
   /// Whether nothing waits. Of what the caller knows to have been pushed it is certain.
   [[nodiscard]] bool is_empty() const noexcept { return empty_.load(std::memory_order_acquire); }
   /// True: the inbox was empty, wake the I/O thread.
-  [[nodiscard]] bool push(reply&& answer) noexcept;
+  [[nodiscard]] bool push(reply&& message) noexcept;
   /// Swaps everything out into `into`, which must be empty: its storage is used for what comes
   /// next.
   void take(std::vector<reply>& into, lost_replies& lost) noexcept;

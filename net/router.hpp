@@ -54,7 +54,7 @@ class router {
   };
 
   /// `pattern`: "/v1/modules/{module}/heatmap". A literal segment wins over a captured one; the
-  /// first difference decides. A GET route answers HEAD too, unless HEAD has one of its own.
+  /// first difference decides. A GET route serves HEAD too, unless HEAD has one of its own.
   /// Throws std::invalid_argument for a pattern that is malformed or given twice for the method.
   void add(http_method method, std::string_view pattern, std::uint32_t id);
 

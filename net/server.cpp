@@ -54,8 +54,8 @@ struct server::implementation final : reply_port {
   ~implementation() override { stop(); }
 
   void stop() noexcept {
-    // The sink may answer through any of the threads when it is told of what is gone: all of them
-    // have to be there until the last has stopped.
+    // The sink may respond through any of the threads when it is notified of what is gone: all
+    // of them have to be there until the last has stopped.
     for (auto& each : threads) each->stop();
   }
 
@@ -83,15 +83,15 @@ struct server::implementation final : reply_port {
   template <class Ask>
   void ask_all(Ask ask) {
     std::mutex mutex;
-    std::condition_variable answered;
+    std::condition_variable all_done;
     std::size_t missing = threads.size();
     for (auto& each : threads)
       ask(*each, [&] {
         const std::scoped_lock lock(mutex);
-        if (--missing == 0) answered.notify_one();
+        if (--missing == 0) all_done.notify_one();
       });
     std::unique_lock lock(mutex);
-    answered.wait(lock, [&] { return missing == 0; });
+    all_done.wait(lock, [&] { return missing == 0; });
   }
 
   const server_options options;

@@ -7,6 +7,7 @@
 
 #include "net/shared/http.hpp"
 #include "net/shared/server_options.hpp"
+#include "net/shared/server_statistics.hpp"
 
 namespace watchkeeper::net {
 
@@ -36,11 +37,12 @@ class server {
   /// Between start() and stop(); any thread but I/O ones.
   void check_deadlines();
 
-  /// Stops accepting, sends GOAWAY, lets requests in flight be answered, closes. Returns true when
-  /// every connection closed before the deadline; the others are then cut. Any thread but I/O ones.
+  /// Stops accepting, sends GOAWAY, lets requests in flight get their responses, closes. Returns
+  /// true when every connection closed before the deadline; the others are then cut. Any thread but
+  /// I/O ones.
   bool drain(std::chrono::milliseconds deadline);
-  /// Ends the I/O threads; what is left of connections is cut. After it nothing is told the sink.
-  /// Once, or more often; any thread but I/O ones.
+  /// Ends the I/O threads; what is left of connections is cut. After it the sink is notified of
+  /// nothing. Once, or more often; any thread but I/O ones.
   void stop() noexcept;
 
  private:

@@ -4,55 +4,56 @@
 #include <memory>
 #include <new>
 
-#include "net/http2/session.hpp"
+#include "net/http2/connection_state.hpp"
 
 namespace watchkeeper::net {
 
-/// From C to the session. No exception may pass through nghttp2: one (out of memory) ends the
-/// session.
+/// From C to the connection state. No exception may pass through nghttp2: one (out of memory) ends
+/// the connection.
 struct http2_callbacks {
   template <class Body>
   static int guarded(void* user, Body body) noexcept {
-    auto& session = *static_cast<http2_session*>(user);
-    if (session.condemned_) return NGHTTP2_ERR_CALLBACK_FAILURE;
+    auto& state = *static_cast<http2_connection_state*>(user);
+    if (state.aborted_) return NGHTTP2_ERR_CALLBACK_FAILURE;
     try {
-      return body(session);
+      return body(state);
     } catch (...) {
-      return session.condemn(NGHTTP2_INTERNAL_ERROR);
+      return state.abort(NGHTTP2_INTERNAL_ERROR);
     }
   }
 
   static int begin_frame(nghttp2_session*, const nghttp2_frame_hd* hd, void* user) {
-    return guarded(user, [&](http2_session& s) { return s.on_begin_frame(*hd); });
+    return guarded(user, [&](http2_connection_state& s) { return s.on_begin_frame(*hd); });
   }
   static int begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user) {
-    return guarded(user, [&](http2_session& s) { return s.on_begin_headers(*frame); });
+    return guarded(user, [&](http2_connection_state& s) { return s.on_begin_headers(*frame); });
   }
   static int header(nghttp2_session*, const nghttp2_frame* frame, nghttp2_rcbuf* name,
                     nghttp2_rcbuf* value, std::uint8_t, void* user) {
-    return guarded(user, [&](http2_session& s) { return s.on_header(*frame, name, value); });
+    return guarded(user,
+                   [&](http2_connection_state& s) { return s.on_header(*frame, name, value); });
   }
   static int frame_received(nghttp2_session*, const nghttp2_frame* frame, void* user) {
-    return guarded(user, [&](http2_session& s) { return s.on_frame(*frame); });
+    return guarded(user, [&](http2_connection_state& s) { return s.on_frame(*frame); });
   }
   static int data(nghttp2_session*, std::uint8_t, std::int32_t stream_id, const std::uint8_t* bytes,
                   std::size_t size, void* user) {
-    return guarded(user, [&](http2_session& s) {
+    return guarded(user, [&](http2_connection_state& s) {
       return s.on_data(stream_id, {reinterpret_cast<const char*>(bytes), size});
     });
   }
   static int invalid_frame(nghttp2_session*, const nghttp2_frame*, int, void* user) {
-    return guarded(user, [&](http2_session& s) { return s.on_invalid_frame(); });
+    return guarded(user, [&](http2_connection_state& s) { return s.on_invalid_frame(); });
   }
-  // These two run while frames are sent, after condemnation too: the GOAWAY has to get out.
+  // These two run while frames are sent, after an abort too: the GOAWAY has to get out.
   static int frame_sent(nghttp2_session*, const nghttp2_frame* frame, void* user) noexcept {
-    auto& session = *static_cast<http2_session*>(user);
-    if (!session.condemned_) session.on_frame_sent(*frame);
+    auto& state = *static_cast<http2_connection_state*>(user);
+    if (!state.aborted_) state.on_frame_sent(*frame);
     return 0;
   }
   static int stream_closed(nghttp2_session*, std::int32_t stream_id, std::uint32_t,
                            void* user) noexcept {
-    static_cast<http2_session*>(user)->on_stream_closed(stream_id);
+    static_cast<http2_connection_state*>(user)->on_stream_closed(stream_id);
     return 0;
   }
 };

@@ -4,7 +4,7 @@
 
 namespace watchkeeper::net {
 
-bool frame_guard::charge(kind what, mono_ms now) noexcept {
+bool frame_flood_limiter::charge(kind what, mono_ms now) noexcept {
   leak(now);
   const auto index = static_cast<std::size_t>(what);
   if (levels_[index] >= buckets[index].burst) return false;
@@ -12,19 +12,20 @@ bool frame_guard::charge(kind what, mono_ms now) noexcept {
   return true;
 }
 
-void frame_guard::credit(kind what, unsigned count) noexcept {
+void frame_flood_limiter::credit(kind what, unsigned count) noexcept {
   auto& level = levels_[static_cast<std::size_t>(what)];
   level = static_cast<std::uint16_t>(level - std::min<unsigned>(level, count));
 }
 
-bool frame_guard::charge_bytes(std::size_t total, std::size_t payload, mono_ms now) noexcept {
+bool frame_flood_limiter::charge_bytes(std::size_t total, std::size_t payload,
+                                       mono_ms now) noexcept {
   leak(now);
   overhead_bytes_ += static_cast<std::int64_t>(total) - 8 * static_cast<std::int64_t>(payload);
   overhead_bytes_ = std::max<std::int64_t>(overhead_bytes_, 0);
   return overhead_bytes_ <= overhead_bytes_max;
 }
 
-void frame_guard::leak(mono_ms now) noexcept {
+void frame_flood_limiter::leak(mono_ms now) noexcept {
   if (!leaked_at_) leaked_at_ = now;
   const std::int64_t seconds = (now - *leaked_at_) / 1000;
   if (seconds <= 0) return;

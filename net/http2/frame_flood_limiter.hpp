@@ -9,11 +9,11 @@
 
 namespace watchkeeper::net {
 
-/// Counts what a client may do cheaply and we must answer dearly: the floods that nghttp2 1.52
+/// Counts what costs a client little and the gateway much: the floods that nghttp2 1.52
 /// leaves to the application (CVE-2019-9511 ff., CVE-2023-44487, CVE-2025-8671). Leaky buckets: a
 /// client that stays below the rates for ever is never punished. Thread: the connection's. 40
 /// bytes.
-class frame_guard {
+class frame_flood_limiter {
  public:
   enum class kind : std::uint8_t {
     empty_data,  // without END_STREAM

@@ -2,7 +2,7 @@
 #include <charconv>
 #include <utility>
 
-#include "net/http2/session.hpp"
+#include "net/http2/connection_state.hpp"
 #include "net/shared/problem_response.hpp"
 
 namespace watchkeeper::net {
@@ -28,14 +28,15 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
 
 }  // namespace
 
-int http2_session::take_field(http2_stream& stream, std::string_view name, nghttp2_rcbuf* value) {
+int http2_connection_state::take_field(http2_stream& stream, std::string_view name,
+                                       nghttp2_rcbuf* value) {
   const auto text = text_of(value);
   auto& request = stream.request;
   const auto keep = [&](request_field which) {
-    for (auto& [known, kept] : request.others)
-      if (known == which) {
-        kept += which == request_field::cookie ? "; " : ", ";
-        kept += text;
+    for (auto& [present, joined] : request.others)
+      if (present == which) {
+        joined += which == request_field::cookie ? "; " : ", ";
+        joined += text;
         return;
       }
     request.others.emplace_back(which, text);
@@ -112,7 +113,7 @@ int http2_session::take_field(http2_stream& stream, std::string_view name, nghtt
   return 0;
 }
 
-void http2_session::end_header_block() noexcept {
+void http2_connection_state::end_header_block() noexcept {
   block_since_.reset();
   block_bytes_ = 0;
   block_fields_ = 0;
@@ -122,11 +123,11 @@ void http2_session::end_header_block() noexcept {
   authority_ = nullptr;
 }
 
-reply_address http2_session::address_of(const http2_stream& stream) const noexcept {
+reply_address http2_connection_state::address_of(const http2_stream& stream) const noexcept {
   return {connection_id_, worker_.index, stream.id};
 }
 
-void http2_session::finish_headers(http2_stream& stream, bool ended) {
+void http2_connection_state::finish_headers(http2_stream& stream, bool ended) {
   stream.remote_ended = ended;
   auto& request = stream.request;
   request.peer = peer_;
@@ -162,11 +163,11 @@ void http2_session::finish_headers(http2_stream& stream, bool ended) {
   stream.body_deadline = worker_.now + worker_.options.body_timeout_ms;
 }
 
-int http2_session::on_data(std::int32_t stream_id, std::string_view bytes) {
+int http2_connection_state::on_data(std::int32_t stream_id, std::string_view bytes) {
   payload_bytes_ += bytes.size();
   auto* stream = find(stream_id);
   if (stream == nullptr || stream->ended || (stream->streamed && !stream->last_input_at)) {
-    // Refused, or answered early: what still comes is dropped. Only the connection gets its window
+    // Refused, or responded early: what still comes is dropped. Only the connection gets its window
     // back, so the stream cannot bring more than one window.
     return nghttp2_session_consume_connection(session_, bytes.size()) == 0
                ? 0
@@ -184,7 +185,7 @@ int http2_session::on_data(std::int32_t stream_id, std::string_view bytes) {
   return consumed == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
-void http2_session::take_whole(http2_stream& stream, std::string_view bytes) {
+void http2_connection_state::take_whole(http2_stream& stream, std::string_view bytes) {
   if (bytes.size() > stream.body_bytes_max - stream.buffered) {
     refund(stream);
     return submit_problem(stream, problem::payload_too_large, "the body is too long");
@@ -192,7 +193,7 @@ void http2_session::take_whole(http2_stream& stream, std::string_view bytes) {
   if (bodies_bytes_ + bytes.size() > bounds::connection_bodies_bytes_max ||
       worker_.bodies_bytes + bytes.size() > bounds::thread_bodies_bytes_max) {
     refund(stream);
-    return submit_problem(stream, problem::overloaded, "too many bodies are under way");
+    return submit_problem(stream, problem::overloaded, "too many bodies are in flight");
   }
   stream.request.body.append(bytes);
   stream.buffered += bytes.size();
@@ -201,23 +202,23 @@ void http2_session::take_whole(http2_stream& stream, std::string_view bytes) {
 }
 
 /// The body is no longer ours to account for: delivered, refused or gone.
-void http2_session::refund(http2_stream& stream) noexcept {
+void http2_connection_state::refund(http2_stream& stream) noexcept {
   bodies_bytes_ -= stream.buffered;
   worker_.bodies_bytes -= stream.buffered;
   stream.buffered = 0;
   stream.body_deadline.reset();
 }
 
-void http2_session::finish_body(http2_stream& stream) {
+void http2_connection_state::finish_body(http2_stream& stream) {
   if (stream.remote_ended) return;
   stream.remote_ended = true;
-  if (stream.ended) return;  // refused, or answered early
+  if (stream.ended) return;  // refused, or responded early
   if (!stream.streamed) return deliver(stream);
   if (std::exchange(stream.last_input_at, std::nullopt))
     worker_.sink.on_data(address_of(stream), {}, true);
 }
 
-void http2_session::deliver(http2_stream& stream) {
+void http2_connection_state::deliver(http2_stream& stream) {
   refund(stream);
   stream.delivered = true;
   worker_.handed_over = true;

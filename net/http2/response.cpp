@@ -2,7 +2,7 @@
 #include <charconv>
 #include <cstring>
 
-#include "net/http2/session.hpp"
+#include "net/http2/connection_state.hpp"
 #include "net/shared/problem_document.hpp"
 #include "net/shared/problem_response.hpp"
 
@@ -33,29 +33,29 @@ bool has_no_content(int status) noexcept {
 
 }  // namespace
 
-ssize_t http2_session::read_body(nghttp2_session*, std::int32_t, std::uint8_t* into,
-                                 std::size_t size, std::uint32_t* flags,
-                                 nghttp2_data_source* source, void* user) noexcept {
+ssize_t http2_connection_state::read_body(nghttp2_session*, std::int32_t, std::uint8_t* into,
+                                          std::size_t size, std::uint32_t* flags,
+                                          nghttp2_data_source* source, void* user) noexcept {
   auto& stream = *static_cast<http2_stream*>(source->ptr);
-  auto& session = *static_cast<http2_session*>(user);
+  auto& state = *static_cast<http2_connection_state*>(user);
   auto& body = stream.response.body;
   const auto count = std::min(size, body.size() - stream.sent);
   std::memcpy(into, body.data() + stream.sent, count);
   stream.sent += count;
-  stream.output_moved_at = session.worker_.now;
+  stream.output_moved_at = state.worker_.now;
   if (stream.sent == body.size()) {
     if (stream.ended) {
       *flags |= NGHTTP2_DATA_FLAG_EOF;
     } else {
-      if (body.capacity() > bounds::answer_bytes_free)
+      if (body.capacity() > bounds::response_bytes_free)
         std::string().swap(body);  // it keeps no memory that is not accounted
       else
         body.clear();
       stream.sent = 0;
-      session.account_answer(stream);
+      state.account_response(stream);
       if (count == 0) {
         stream.deferred = true;
-        if (stream.response.pulled) session.worker_.sink.on_drained(session.address_of(stream));
+        if (stream.response.pulled) state.worker_.sink.on_drained(state.address_of(stream));
         return NGHTTP2_ERR_DEFERRED;
       }
     }
@@ -63,25 +63,25 @@ ssize_t http2_session::read_body(nghttp2_session*, std::int32_t, std::uint8_t* i
   return static_cast<ssize_t>(count);
 }
 
-void http2_session::submit(http2_stream& stream, http_response&& response, bool whole) {
+void http2_connection_state::submit(http2_stream& stream, http_response&& response, bool whole) {
   if (!stream.delivered) stream.request = {};  // refused here: nobody wants it
-  if (response.body.size() > bounds::answer_bytes_free && !has_room_for(response.body.size())) {
-    response = make_problem(problem::overloaded, "too many answers wait to be read",
+  if (response.body.size() > bounds::response_bytes_free && !has_room_for(response.body.size())) {
+    response = make_problem(problem::overloaded, "too many responses wait to be read",
                             worker_.wall_now.value());
     whole = true;
   }
   stream.response = std::move(response);
-  account_answer(stream);
+  account_response(stream);
   if (whole)
     stream.response_deadline = worker_.now + worker_.options.write_timeout_ms +
                                static_cast<std::int64_t>(stream.response.body.size()) * 1000 /
-                                   bounds::answer_bytes_per_s_min;
-  stream.answered = true;
+                                   bounds::response_bytes_per_s_min;
+  stream.responded = true;
   stream.ended = whole;
   stream.output_moved_at = worker_.now;
-  auto& answer = stream.response;
-  if (answer.status < 200 || answer.status > 599) answer.status = 500;
-  std::to_chars(stream.status_text.data(), stream.status_text.data() + 3, answer.status);
+  auto& queued = stream.response;
+  if (queued.status < 200 || queued.status > 599) queued.status = 500;
+  std::to_chars(stream.status_text.data(), stream.status_text.data() + 3, queued.status);
 
   std::array<nghttp2_nv, bounds::response_fields_max + bounds::common_fields_max + 5> fields;
   std::size_t count = 0;
@@ -91,41 +91,42 @@ void http2_session::submit(http2_stream& stream, http_response&& response, bool 
   // both sides. The text may change before the frame is sent, by this thread, to a later date.
   fields[count++] =
       field("date", {worker_.date.data(), worker_.date.size()}, NGHTTP2_NV_FLAG_NO_INDEX);
-  const bool no_content = has_no_content(answer.status);
-  if (!no_content && !answer.content_type.empty() && sendable("content-type", answer.content_type))
-    fields[count++] = field("content-type", answer.content_type);
+  const bool no_content = has_no_content(queued.status);
+  if (!no_content && !queued.content_type.empty() && sendable("content-type", queued.content_type))
+    fields[count++] = field("content-type", queued.content_type);
   if (whole && !no_content) {
     auto* const begin = stream.length_text.data();
     const auto end =
-        std::to_chars(begin, begin + stream.length_text.size(), answer.body.size()).ptr;
+        std::to_chars(begin, begin + stream.length_text.size(), queued.body.size()).ptr;
     fields[count++] = field("content-length", {begin, static_cast<std::size_t>(end - begin)});
   }
   if (stream.common_fields != nullptr)
     for (const auto& [name, value] : *stream.common_fields)
       if (count < bounds::common_fields_max + 5) fields[count++] = field(name, value);
-  for (const auto& [name, value] : answer.headers)
+  for (const auto& [name, value] : queued.headers)
     if (count < fields.size() && sendable(name, value)) fields[count++] = field(name, value);
 
   const bool bodyless = no_content || stream.is_head;
   if (bodyless) {
     stream.ended = true;
-    answer.body.clear();
-    account_answer(stream);
+    queued.body.clear();
+    account_response(stream);
   }
   nghttp2_data_provider provider{};
   provider.source.ptr = &stream;
-  provider.read_callback = &http2_session::read_body;
-  const bool has_data = !bodyless && (!whole || !answer.body.empty());
+  provider.read_callback = &http2_connection_state::read_body;
+  const bool has_data = !bodyless && (!whole || !queued.body.empty());
   if (nghttp2_submit_response(session_, stream.id, fields.data(), count,
                               has_data ? &provider : nullptr) != 0)
-    condemn(NGHTTP2_INTERNAL_ERROR);
+    abort(NGHTTP2_INTERNAL_ERROR);
 }
 
-void http2_session::submit_problem(http2_stream& stream, problem what, std::string_view detail) {
+void http2_connection_state::submit_problem(http2_stream& stream, problem what,
+                                            std::string_view detail) {
   submit(stream, make_problem(what, detail, worker_.wall_now.value()), true);
 }
 
-void http2_session::submit_too_large_headers(http2_stream& stream) {
+void http2_connection_state::submit_too_large_headers(http2_stream& stream) {
   static constexpr int status = 431;  // RFC 6585; the closed list of problems has none with it
   http_response response;
   response.status = status;
@@ -136,32 +137,32 @@ void http2_session::submit_too_large_headers(http2_stream& stream) {
   submit(stream, std::move(response), true);
 }
 
-bool http2_session::apply(reply&& answer) noexcept {
+bool http2_connection_state::apply(reply&& message) noexcept {
   try {
-    auto* stream = condemned_ ? nullptr : find(answer.to.stream);
-    const bool begins = answer.what == reply::kind::respond || answer.what == reply::kind::begin;
-    if (answer.what == reply::kind::consumed) {
+    auto* stream = aborted_ ? nullptr : find(message.to.stream);
+    const bool begins = message.what == reply::kind::respond || message.what == reply::kind::begin;
+    if (message.what == reply::kind::consumed) {
       if (stream == nullptr) return true;
-      const auto count = std::min(answer.bytes, stream->unconsumed);
+      const auto count = std::min(message.bytes, stream->unconsumed);
       stream->unconsumed -= count;
       return nghttp2_session_consume(session_, stream->id, count) == 0;
     }
-    // Each delivered request has one answer: a second one, a chunk before the head or behind the
+    // Each delivered request has one response: a second one, a chunk before the head or behind the
     // end is an error of the sink that the client must not see.
-    if (stream == nullptr || !stream->delivered || stream->answered == begins ||
+    if (stream == nullptr || !stream->delivered || stream->responded == begins ||
         (!begins && stream->ended)) {
       worker_.count.responses_dropped.add(1);
       return true;
     }
-    switch (answer.what) {
+    switch (message.what) {
       case reply::kind::respond:
-        submit(*stream, std::move(answer.response), true);
+        submit(*stream, std::move(message.response), true);
         break;
       case reply::kind::begin:
-        submit(*stream, std::move(answer.response), false);
+        submit(*stream, std::move(message.response), false);
         break;
       case reply::kind::send:
-        append(*stream, std::move(answer.response.body), answer.last);
+        append(*stream, std::move(message.response.body), message.last);
         break;
       case reply::kind::overflow:
         reset(*stream, NGHTTP2_ENHANCE_YOUR_CALM);
@@ -175,23 +176,23 @@ bool http2_session::apply(reply&& answer) noexcept {
   }
 }
 
-bool http2_session::has_room_for(std::size_t answer_bytes) const noexcept {
-  return answers_bytes_ + answer_bytes <= bounds::connection_answers_bytes_max &&
-         worker_.answers_bytes + answer_bytes <= bounds::thread_answers_bytes_max;
+bool http2_connection_state::has_room_for(std::size_t response_bytes) const noexcept {
+  return unsent_response_bytes_ + response_bytes <= bounds::connection_response_bytes_max &&
+         worker_.unsent_response_bytes + response_bytes <= bounds::thread_response_bytes_max;
 }
 
-void http2_session::account_answer(http2_stream& stream) noexcept {
+void http2_connection_state::account_response(http2_stream& stream) noexcept {
   const auto size = stream.response.body.size();
-  answers_bytes_ += size - stream.accounted;  // modulo 2^64: it may have shrunk
-  worker_.answers_bytes += size - stream.accounted;
+  unsent_response_bytes_ += size - stream.accounted;  // modulo 2^64: it may have shrunk
+  worker_.unsent_response_bytes += size - stream.accounted;
   stream.accounted = size;
 }
 
-void http2_session::append(http2_stream& stream, std::string&& chunk, bool last) {
+void http2_connection_state::append(http2_stream& stream, std::string&& chunk, bool last) {
   auto& queue = stream.response.body;
   const auto waiting = queue.size() - stream.sent;
   const bool has_room =
-      waiting + chunk.size() <= bounds::answer_bytes_free ||
+      waiting + chunk.size() <= bounds::response_bytes_free ||
       (waiting + chunk.size() <= bounds::stream_output_bytes_max && has_room_for(chunk.size()));
   if (!has_room) {
     stream.ended = true;
@@ -209,16 +210,16 @@ void http2_session::append(http2_stream& stream, std::string&& chunk, bool last)
     queue += chunk;
   }
   stream.ended = last;
-  account_answer(stream);
+  account_response(stream);
   if (!stream.deferred) return;
   stream.deferred = false;
   if (nghttp2_session_resume_data(session_, stream.id) == NGHTTP2_ERR_NOMEM)
-    condemn(NGHTTP2_INTERNAL_ERROR);
+    abort(NGHTTP2_INTERNAL_ERROR);
 }
 
-void http2_session::reset(http2_stream& stream, std::uint32_t code) noexcept {
+void http2_connection_state::reset(http2_stream& stream, std::uint32_t code) noexcept {
   if (nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream.id, code) != 0)
-    condemn(NGHTTP2_INTERNAL_ERROR);
+    abort(NGHTTP2_INTERNAL_ERROR);
 }
 
 }  // namespace watchkeeper::net

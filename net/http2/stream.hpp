@@ -10,11 +10,11 @@
 
 namespace watchkeeper::net {
 
-/// One request and its answer. Owned by its http2_session, whose streams form a list.
+/// One request and its response. Owned by its http2_connection_state, whose streams form a list.
 struct http2_stream {
-  http_request request;                          // moved away on delivery; nothing of it is kept
-  http_response response;                        // its body is the queue of a streamed answer
-  const header_fields* common_fields = nullptr;  // of every answer; the sink's
+  http_request request;                          // moved away on delivery; empty from then on
+  http_response response;                        // its body is the queue of a streamed response
+  const header_fields* common_fields = nullptr;  // of every response; the sink's
   http2_stream* previous = nullptr;
   http2_stream* next = nullptr;
 
@@ -37,20 +37,20 @@ struct http2_stream {
   bool bad_authority = false;
   bool host_differs = false;
   bool oversized_headers = false;
-  bool streamed = false;      // the sink gets the body as it comes, and is told when we go
-  bool delivered = false;     // the sink knows of it and owes an answer
+  bool streamed = false;      // the sink gets the body as it comes, and is notified when we go
+  bool delivered = false;     // the sink knows of it and owes a response
   bool remote_ended = false;  // END_STREAM was received
 
-  // Answer.
-  bool answered = false;  // header fields were handed to nghttp2; nothing else may be
-  bool ended = false;     // response.body holds the rest
-  bool deferred = false;  // nghttp2 waits for more of response.body
-  bool finished = false;  // END_STREAM was sent
+  // Response.
+  bool responded = false;  // header fields were handed to nghttp2; nothing else may be
+  bool ended = false;      // response.body holds the rest
+  bool deferred = false;   // nghttp2 waits for more of response.body
+  bool finished = false;   // END_STREAM was sent
   std::array<char, 3> status_text{};
   std::array<char, 20> length_text{};
 
   [[nodiscard]] bool has_output() const noexcept {
-    return answered && !finished && (ended || sent < response.body.size());
+    return responded && !finished && (ended || sent < response.body.size());
   }
 };
 

@@ -36,8 +36,8 @@ inline constexpr std::size_t header_fields_cut = 2000;
 inline constexpr std::uint32_t stream_window_bytes = 64 * 1024;
 /// Flow-control window of a connection.
 inline constexpr std::int32_t connection_window_bytes = 256 * 1024;
-/// Incomplete bodies of a connection. A body beyond it is answered 503, `overloaded`: waiting could
-/// dead-lock a client that interleaves many bodies.
+/// Incomplete bodies of a connection. The response to a body beyond it is 503, `overloaded`:
+/// waiting could dead-lock a client that interleaves many bodies.
 inline constexpr std::size_t connection_bodies_bytes_max = 2 * 1024 * 1024;
 /// Incomplete bodies of all connections of an I/O thread; then as above.
 inline constexpr std::size_t thread_bodies_bytes_max = 256 * 1024 * 1024;
@@ -45,7 +45,7 @@ inline constexpr std::size_t thread_bodies_bytes_max = 256 * 1024 * 1024;
 /// Memory taken for a body because its content-length says so, before the body has come.
 inline constexpr std::size_t body_reserve_bytes_max = 16 * 1024;
 
-// Answers.
+// Responses.
 
 /// Header fields in http_response::headers.
 inline constexpr std::size_t response_fields_max = 32;
@@ -53,13 +53,13 @@ inline constexpr std::size_t response_fields_max = 32;
 inline constexpr std::size_t common_fields_max = 8;
 /// Unsent responses of a connection. A response beyond it becomes 503, `overloaded`; a chunk beyond
 /// it resets its stream.
-inline constexpr std::size_t connection_answers_bytes_max = 16 * 1024 * 1024;
+inline constexpr std::size_t connection_response_bytes_max = 16 * 1024 * 1024;
 /// Unsent responses of all connections of an I/O thread; then as above.
-inline constexpr std::size_t thread_answers_bytes_max = 256 * 1024 * 1024;
+inline constexpr std::size_t thread_response_bytes_max = 256 * 1024 * 1024;
 /// A response of at most this size is sent even beyond the two limits above.
-inline constexpr std::size_t answer_bytes_free = 1024;
+inline constexpr std::size_t response_bytes_free = 1024;
 /// A client that reads a whole response more slowly is not waited for: the stream is reset.
-inline constexpr std::int64_t answer_bytes_per_s_min = 1024;
+inline constexpr std::int64_t response_bytes_per_s_min = 1024;
 /// Unsent output of one streamed response. Beyond it the client does not read, and the stream is
 /// reset with ENHANCE_YOUR_CALM.
 inline constexpr std::size_t stream_output_bytes_max = 256 * 1024;
@@ -70,7 +70,7 @@ inline constexpr std::size_t outbound_frames_max = 8192;
 
 /// Time after the last frame until the frame buffer is given back. Giving it back and taking a new
 /// one costs about 4 us.
-inline constexpr std::int64_t frame_buffer_kept_ms = 2000;
+inline constexpr std::int64_t frame_buffer_idle_ms = 2000;
 
 /// Connections whose deadlines are looked at together, which takes about 0.3 ms; more only above
 /// 12,800 connections.
@@ -81,7 +81,7 @@ inline constexpr std::size_t swept_at_once = 128;
 /// Time between a response that did not wait for the end of its request and the reset that stops
 /// the request. A client that gets both at once (curl 7.88 for one) reports the reset and loses the
 /// response.
-inline constexpr std::int64_t early_answer_ms = 500;
+inline constexpr std::int64_t early_response_ms = 500;
 /// Time for a client to read the last frames.
 inline constexpr std::int64_t linger_ms = 1000;
 /// Bytes that a client may still send to a connection that ends. A client that keeps to the windows
@@ -100,6 +100,6 @@ inline constexpr std::size_t ended_streams_remembered = 16;
 static_assert(header_list_bytes_max < header_list_bytes_cut);
 static_assert(stream_window_bytes <= connection_window_bytes);
 static_assert(connection_bodies_bytes_max <= thread_bodies_bytes_max);
-static_assert(connection_answers_bytes_max <= thread_answers_bytes_max);
+static_assert(connection_response_bytes_max <= thread_response_bytes_max);
 
 }  // namespace watchkeeper::net::bounds

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-/// The seam between the HTTP/2 layer and what answers requests: neither includes the other.
+/// The seam between the HTTP/2 layer and what responds to requests: neither includes the other.
 namespace watchkeeper::net {
 
 enum class http_method : std::uint8_t { get, head, post, put, del, options, other };
@@ -20,7 +20,7 @@ struct peer_address {
 };
 std::string to_string(const peer_address& address);
 
-/// Where an answer goes. A value: stays valid, and harmless, when the connection has gone.
+/// Where a response goes. A value: stays valid, and harmless, when the connection has gone.
 struct reply_address {
   std::uint64_t connection = 0;  // unique in the process, never used again
   std::uint32_t io_thread = 0;
@@ -28,7 +28,7 @@ struct reply_address {
   friend bool operator==(const reply_address&, const reply_address&) = default;
 };
 
-/// Fields that only some requests have: kept beside the others when they come.
+/// Fields that only some requests have.
 enum class request_field : std::uint8_t {
   origin,
   access_control_request_method,
@@ -73,14 +73,14 @@ struct http_response {
   bool pulled = false;  // of `begin`: request_sink::on_drained asks for each chunk
 };
 
-/// Takes answers from any thread and sends them on the I/O thread of the connection. Answers to
+/// Takes responses from any thread and sends them on the I/O thread of the connection. Responses to
 /// connections or streams that are gone are dropped.
 class reply_port {
  public:
   virtual ~reply_port() = default;
-  /// The whole answer. Exactly one for each request that was delivered.
+  /// The whole response. Exactly one for each request that was delivered.
   virtual void respond(const reply_address& to, http_response&& response) noexcept = 0;
-  /// For a streamed request: header fields now, `chunk`s later; `last` ends the answer.
+  /// For a streamed request: header fields now, `chunk`s later; `last` ends the response.
   virtual void begin(const reply_address& to, http_response&& head) noexcept = 0;
   virtual void send(const reply_address& to, std::string&& chunk, bool last) noexcept = 0;
   /// Flow control of a streamed request: `bytes` of its body were dealt with, more may come.
@@ -96,11 +96,11 @@ class request_sink {
 
   struct body_policy {
     body_mode mode = body_mode::whole;
-    std::size_t bytes_max = 0;  // of a whole body; a longer one is answered 413 by the HTTP/2 layer
+    std::size_t bytes_max = 0;  // of a whole body; the HTTP/2 layer responds 413 to a longer one
   };
   virtual body_policy policy_of(http_method method, std::string_view path) noexcept = 0;
 
-  /// Fields that every answer to this request gets beside its own, the HTTP/2 layer's answers too;
+  /// Fields that every response to this request gets beside its own, also one of the HTTP/2 layer;
   /// null: none. Asked once its header fields are there. What it points to outlives the server.
   virtual const header_fields* common_fields(const http_request&) noexcept { return nullptr; }
 
@@ -108,16 +108,16 @@ class request_sink {
   virtual void on_request(http_request&& request) noexcept = 0;
   /// Streamed requests only: the next piece of the body; `last` when the client has ended it.
   virtual void on_data(const reply_address& from, std::string_view bytes, bool last) noexcept = 0;
-  /// Of an answer begun as `pulled`: all of it so far is on its way, the next chunk is welcome.
+  /// Of a response begun as `pulled`: all of it so far is on its way, the next chunk is welcome.
   /// Once after `begin`, and once after each chunk but the last.
   virtual void on_drained(const reply_address&) noexcept {}
   /// Streamed requests only: the stream or its connection has gone; nothing follows.
   virtual void on_gone(const reply_address& from) noexcept = 0;
 
-  /// After requests were handed over, or answers written: whatever else was ready at `io_thread` at
-  /// that moment has been handed over as well, unless that takes more than 2 ms
+  /// After requests were handed over, or responses written: whatever else was ready at `io_thread`
+  /// at that moment has been handed over as well, unless that takes more than 2 ms
   /// (bounds::round_ms_max). A sink may keep requests until then, to pass them on together, or
-  /// until others are answered.
+  /// until others have their responses.
   virtual void on_round_end(std::uint32_t /*io_thread*/) noexcept {}
 };
 

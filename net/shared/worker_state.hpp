@@ -37,16 +37,16 @@ struct worker_state {
   const server_options& options;
   request_sink& sink;
   const std::uint32_t index;
-  mono_ms now{};                  // when the current event began
-  wall_ms wall_now{};             // likewise
-  http_date date{};               // of wall_now
-  std::size_t bodies_bytes = 0;   // of incomplete whole bodies
-  std::size_t answers_bytes = 0;  // not sent yet
+  mono_ms now{};                          // when the current event began
+  wall_ms wall_now{};                     // likewise
+  http_date date{};                       // of wall_now
+  std::size_t bodies_bytes = 0;           // of incomplete whole bodies
+  std::size_t unsent_response_bytes = 0;  // not sent yet
   bool handed_over =
-      false;  // a request or an answer, since the sink was last told that a round ended
+      false;  // a request or a response, since the sink was last notified of the end of a round
   worker_counters count;
-  page_pool pages;                              // of the sessions
-  address_guard* punished_addresses = nullptr;  // told of each connection that is punished
+  page_pool pages;                              // of the HTTP/2 connection states
+  address_guard* punished_addresses = nullptr;  // notified of each connection that is punished
 };
 
 }  // namespace watchkeeper::net

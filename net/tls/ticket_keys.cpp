@@ -15,14 +15,14 @@
 namespace watchkeeper::net {
 namespace {
 
-using held_keys = std::shared_ptr<const ticket_key_list>;
+using shared_keys = std::shared_ptr<const ticket_key_list>;
 
 /// The context's own place for its keys: connections that began before a reload may outlive the
 /// tls_store's interest in them.
 int place_of_keys() {
   static const int place = SSL_CTX_get_ex_new_index(
-      0, nullptr, nullptr, nullptr, [](void*, void* held, CRYPTO_EX_DATA*, int, long, void*) {
-        delete static_cast<held_keys*>(held);
+      0, nullptr, nullptr, nullptr, [](void*, void* keys, CRYPTO_EX_DATA*, int, long, void*) {
+        delete static_cast<shared_keys*>(keys);
       });
   return place;
 }
@@ -40,10 +40,10 @@ bool prepare_mac(EVP_MAC_CTX* mac, const ticket_key& key) noexcept {
 // What OpenSSL wants to hear: -1 an error, 0 a full handshake, 1 go on, 2 go on and send a new one.
 int on_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
               EVP_MAC_CTX* mac, int seals) noexcept {
-  const auto* held =
-      static_cast<held_keys*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), place_of_keys()));
-  if (held == nullptr) return -1;
-  const auto& keys = **held;
+  const auto* installed =
+      static_cast<shared_keys*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), place_of_keys()));
+  if (installed == nullptr) return -1;
+  const auto& keys = **installed;
   if (seals == 1) {
     const auto& key = keys.front();
     const int iv_size = EVP_CIPHER_get_iv_length(EVP_aes_256_cbc());
@@ -123,7 +123,7 @@ ticket_key random_ticket_key() {
   const auto fill = [](auto& part) {
     if (RAND_bytes(part.data(), static_cast<int>(part.size())) == 1) return;
     ERR_clear_error();
-    throw std::runtime_error("no random bytes for the session ticket keys");
+    throw std::runtime_error("no random bytes for the keys of resumption tickets");
   };
   fill(key.name);
   fill(key.mac);
@@ -132,9 +132,9 @@ ticket_key random_ticket_key() {
 }
 
 void install_ticket_keys(SSL_CTX* context, std::shared_ptr<const ticket_key_list> keys) {
-  auto held = std::make_unique<held_keys>(std::move(keys));
-  if (SSL_CTX_set_ex_data(context, place_of_keys(), held.get()) != 1) throw std::bad_alloc();
-  held.release();
+  auto owned = std::make_unique<shared_keys>(std::move(keys));
+  if (SSL_CTX_set_ex_data(context, place_of_keys(), owned.get()) != 1) throw std::bad_alloc();
+  owned.release();
   SSL_CTX_set_tlsext_ticket_key_evp_cb(context, on_ticket);
 }
 

@@ -11,8 +11,9 @@
 
 #include "base/result.hpp"
 
-/// Session tickets (RFC 8446 section 4.6.1, RFC 5077): the client keeps its session, sealed by a
-/// key that only gateways know, so that it may resume at any of them that has the key.
+/// Resumption tickets (the session tickets of RFC 8446 section 4.6.1 and RFC 5077): the client
+/// keeps its TLS state, sealed by a key that only gateways know, so that it may resume at any of
+/// them that has the key.
 namespace watchkeeper::net {
 
 /// Wiped when it goes.

@@ -37,7 +37,8 @@ class transport {
   [[nodiscard]] outcome read(std::span<std::uint8_t> into) noexcept;
   /// May write less than all. After `wants_…` the same bytes must be offered again, at the front.
   [[nodiscard]] outcome write(std::span<const std::uint8_t> from) noexcept;
-  /// Bytes were taken off the socket that `read` has not given yet: the reactor will not tell.
+  /// Bytes were taken off the socket that `read` has not given yet: the reactor will not report
+  /// them.
   [[nodiscard]] bool has_pending() const noexcept;
   /// Tells the peer that nothing follows (close_notify, then FIN). Does not wait.
   void finish() noexcept;

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "net/http2/session.hpp"
+#include "net/http2/connection_state.hpp"
 #include "net/shared/worker_state.hpp"
 
 namespace {
@@ -97,7 +97,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   worker.now = watchkeeper::mono_ms(1000);
   std::size_t sent = 0;
   {
-    http2_session session(worker, 1, {});
+    http2_connection_state session(worker, 1, {});
     bool open = true;
     bool greeted = false;
     const auto settle = [&] {

@@ -38,7 +38,7 @@ void check_punished(Once once, std::uint32_t code = NGHTTP2_ENHANCE_YOUR_CALM) {
   auto other = raw_client::connect_h2c(s.running.h2c_port());
   other.greet();
   other.request(1, "GET", "/echo", true);
-  BOOST_TEST(other.read_answer(1).status() == "200");
+  BOOST_TEST(other.read_response(1).status() == "200");
 }
 
 /// Leaves the process so many free descriptors.
@@ -49,14 +49,14 @@ class few_descriptors {
     auto low = before_;
     low.rlim_cur = 256;
     ::setrlimit(RLIMIT_NOFILE, &low);
-    for (int fd; (fd = ::open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0;) held_.push_back(fd);
-    for (std::size_t i = 0; i < left && !held_.empty(); ++i) {
-      ::close(held_.back());
-      held_.pop_back();
+    for (int fd; (fd = ::open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0;) opened_.push_back(fd);
+    for (std::size_t i = 0; i < left && !opened_.empty(); ++i) {
+      ::close(opened_.back());
+      opened_.pop_back();
     }
   }
   ~few_descriptors() {
-    for (const int fd : held_) ::close(fd);
+    for (const int fd : opened_) ::close(fd);
     ::setrlimit(RLIMIT_NOFILE, &before_);
   }
   few_descriptors(const few_descriptors&) = delete;
@@ -64,7 +64,7 @@ class few_descriptors {
 
  private:
   rlimit before_{};
-  std::vector<int> held_;
+  std::vector<int> opened_;
 };
 
 }  // namespace
@@ -127,7 +127,7 @@ BOOST_AUTO_TEST_CASE(a_skipped_stream_cannot_be_opened_later) {
   client.greet();
   client.request(1, "GET", "/echo", true);
   client.request(7, "GET", "/echo", true);
-  BOOST_TEST(client.read_answer(7).status() == "200");
+  BOOST_TEST(client.read_response(7).status() == "200");
   client.request(5, "GET", "/echo", true);
   const auto ending = client.read_to_end();
   BOOST_TEST(ending.closed);
@@ -142,7 +142,7 @@ BOOST_AUTO_TEST_CASE(trailers_of_a_closed_stream_are_no_skipped_stream) {
   client.send_data(1, "with ", false);
   client.send_data(1, "trailers", false);
   client.send_headers(1, {{"x-checksum", "1"}}, true);
-  BOOST_TEST(client.read_answer(1).body == "with trailers");
+  BOOST_TEST(client.read_response(1).body == "with trailers");
 }
 
 BOOST_AUTO_TEST_CASE(a_stream_that_the_client_ended_is_closed) {
@@ -153,12 +153,12 @@ BOOST_AUTO_TEST_CASE(a_stream_that_the_client_ended_is_closed) {
       client.greet();
       if (by_reset) {
         client.request(1, "GET", "/hold", true);
-        BOOST_REQUIRE(s.sink.wait_held(1));
+        BOOST_REQUIRE(s.sink.wait_pending(1));
         client.send_frame(NGHTTP2_RST_STREAM, 0, 1, be32(NGHTTP2_CANCEL));
         BOOST_REQUIRE(eventually(s.running, [](const auto& n) { return n.streams_open == 0; }));
       } else {
         client.request(1, "GET", "/echo", true);
-        BOOST_TEST(client.read_answer(1).status() == "200");
+        BOOST_TEST(client.read_response(1).status() == "200");
       }
       if (with_data)
         client.send_data(1, "late", true);
@@ -177,13 +177,13 @@ BOOST_AUTO_TEST_CASE(late_frames_of_a_stream_that_we_ended_are_ignored) {
   client.greet();
   client.request(1, "POST", "/echo", false);
   client.send_data(1, "more than ten", false);
-  BOOST_TEST(client.read_answer(1).status() == "413");
-  s.advance(bounds::early_answer_ms + 1);
+  BOOST_TEST(client.read_response(1).status() == "413");
+  s.advance(bounds::early_response_ms + 1);
   BOOST_REQUIRE(s.running.statistics().streams_open == 0u);
   client.send_data(1, "late", false);
   client.send_headers(1, {{"x-late", "1"}}, true);
   client.request(3, "GET", "/echo", true);
-  BOOST_TEST(client.read_answer(3).status() == "200");
+  BOOST_TEST(client.read_response(3).status() == "200");
 }
 
 BOOST_AUTO_TEST_CASE(continuations_have_a_limit) {
@@ -216,9 +216,9 @@ BOOST_AUTO_TEST_CASE(who_writes_on_after_the_end_is_cut_off) {
     return std::pair(sent_bytes, client.read_to_end());
   };
   // What may still have been on its way costs nobody the reason.
-  const auto [late_bytes, told] = write_on(bounds::linger_bytes_max / 2);
+  const auto [late_bytes, late_end] = write_on(bounds::linger_bytes_max / 2);
   BOOST_TEST(late_bytes == bounds::linger_bytes_max / 2);
-  BOOST_TEST(told.goaway.has_value());
+  BOOST_TEST(late_end.goaway.has_value());
   // The kernel's buffers take some more. The time to linger does not pass here.
   const auto [endless_bytes, ended] = write_on(256 * 1024 * 1024);
   BOOST_TEST(endless_bytes < 32u * 1024 * 1024);
@@ -234,7 +234,7 @@ BOOST_AUTO_TEST_CASE(connections_per_address) {
   one.greet();
   two.greet();
   two.request(1, "GET", "/echo", true);
-  BOOST_TEST(two.read_answer(1).status() == "200");
+  BOOST_TEST(two.read_response(1).status() == "200");
   auto three = raw_client::connect_h2c(s.running.h2c_port());
   BOOST_TEST(three.read_to_end().closed);
   BOOST_TEST(eventually(s.running, [](const auto& n) { return n.connections_refused == 1u; }));
@@ -243,7 +243,7 @@ BOOST_AUTO_TEST_CASE(connections_per_address) {
   auto four = raw_client::connect_h2c(s.running.h2c_port());
   four.greet();
   four.request(1, "GET", "/echo", true);
-  BOOST_TEST(four.read_answer(1).status() == "200");
+  BOOST_TEST(four.read_response(1).status() == "200");
 }
 
 BOOST_AUTO_TEST_CASE(an_address_that_attacks_again_and_again_gets_no_new_connections_for_a_while) {
@@ -263,11 +263,11 @@ BOOST_AUTO_TEST_CASE(an_address_that_attacks_again_and_again_gets_no_new_connect
   BOOST_TEST(again.read_to_end().closed);
   BOOST_TEST(eventually(s.running, [](const auto& n) { return n.connections_refused == 1u; }));
   neighbour.request(1, "GET", "/echo", true);
-  BOOST_TEST(neighbour.read_answer(1).status() == "200");
+  BOOST_TEST(neighbour.read_response(1).status() == "200");
   auto elsewhere = raw_client::connect_h2c(s.running.h2c_port(), "127.0.0.2");
   elsewhere.greet();
   elsewhere.request(1, "GET", "/echo", true);
-  BOOST_TEST(elsewhere.read_answer(1).status() == "200");
+  BOOST_TEST(elsewhere.read_response(1).status() == "200");
   // For a while.
   s.advance(1999);
   auto early = raw_client::connect_h2c(s.running.h2c_port());
@@ -277,19 +277,19 @@ BOOST_AUTO_TEST_CASE(an_address_that_attacks_again_and_again_gets_no_new_connect
   auto later = raw_client::connect_h2c(s.running.h2c_port());
   later.greet();
   later.request(1, "GET", "/echo", true);
-  BOOST_TEST(later.read_answer(1).status() == "200");
+  BOOST_TEST(later.read_response(1).status() == "200");
 }
 
-BOOST_AUTO_TEST_CASE(a_chunk_that_is_very_small_passes_where_many_answers_wait) {
+BOOST_AUTO_TEST_CASE(a_chunk_that_is_very_small_passes_where_many_responses_wait) {
   test_server s(test_server::h2c_options());
   auto client = raw_client::connect_h2c(s.running.h2c_port());
   BOOST_REQUIRE(client.greet_and_wait());
   client.request(1, "POST", "/stream", false);
-  constexpr std::int32_t most = bounds::connection_answers_bytes_max / (1 << 20);
+  constexpr std::int32_t most = bounds::connection_response_bytes_max / (1 << 20);
   for (std::int32_t i = 1; i <= most; ++i) client.request(1 + 2 * i, "GET", "/big", true);
   client.send_frame(NGHTTP2_WINDOW_UPDATE, 0, 0, be32(1 << 30));
   client.send_data(1, "a result", true);
-  BOOST_TEST(client.read_answer(1).body == "a result");
+  BOOST_TEST(client.read_response(1).body == "a result");
 }
 
 BOOST_AUTO_TEST_CASE(out_of_descriptors_new_clients_wait) {
@@ -298,17 +298,17 @@ BOOST_AUTO_TEST_CASE(out_of_descriptors_new_clients_wait) {
   auto one = raw_client::connect_h2c(s.running.h2c_port());  // two of them: both ends
   one.greet();
   one.request(1, "GET", "/echo", true);
-  BOOST_TEST(one.read_answer(1).status() == "200");
+  BOOST_TEST(one.read_response(1).status() == "200");
   auto two = raw_client::connect_h2c(s.running.h2c_port());  // the third; none to accept with
   two.greet();
   two.request(1, "GET", "/echo", true);
   const auto before = std::clock();
-  BOOST_TEST(two.read_answer(1, 500).status() == "");
+  BOOST_TEST(two.read_response(1, 500).status() == "");
   BOOST_TEST(std::clock() - before < CLOCKS_PER_SEC / 5);  // nobody spins
   one.request(3, "GET", "/echo", true);
-  BOOST_TEST(one.read_answer(3).status() == "200");
+  BOOST_TEST(one.read_response(3).status() == "200");
   one.close();
-  BOOST_TEST(two.read_answer(1).status() == "200");
+  BOOST_TEST(two.read_response(1).status() == "200");
 }
 
 BOOST_AUTO_TEST_CASE(connections_in_all) {
@@ -318,23 +318,23 @@ BOOST_AUTO_TEST_CASE(connections_in_all) {
   auto one = raw_client::connect_h2c(s.running.h2c_port());
   one.greet();
   one.request(1, "GET", "/echo", true);
-  BOOST_TEST(one.read_answer(1).status() == "200");
+  BOOST_TEST(one.read_response(1).status() == "200");
   auto two = raw_client::connect_h2c(s.running.h2c_port());
   BOOST_TEST(two.read_to_end().closed);
   one.request(3, "GET", "/echo", true);
-  BOOST_TEST(one.read_answer(3).status() == "200");
+  BOOST_TEST(one.read_response(3).status() == "200");
 }
 
 BOOST_AUTO_TEST_CASE(an_honest_client_is_never_punished) {
   // A day of one heartbeat in ten seconds and one ping a second.
-  frame_guard guard;
+  frame_flood_limiter guard;
   mono_ms now(1'000'000);
   bool fine = true;
   for (int second = 0; second < 86'400; ++second, now += 1000) {
-    fine &= guard.charge(frame_guard::kind::ping, now) && guard.charge_bytes(17, 0, now);
+    fine &= guard.charge(frame_flood_limiter::kind::ping, now) && guard.charge_bytes(17, 0, now);
     if (second % 10 != 0) continue;
-    fine &= guard.charge(frame_guard::kind::window_update, now);
-    fine &= guard.charge(frame_guard::kind::empty_data, now);
+    fine &= guard.charge(frame_flood_limiter::kind::window_update, now);
+    fine &= guard.charge(frame_flood_limiter::kind::empty_data, now);
     fine &= guard.charge_bytes(700, 650, now);
   }
   BOOST_TEST(fine);
@@ -367,10 +367,10 @@ BOOST_AUTO_TEST_CASE(the_walker_sees_frames_in_pieces_of_any_size) {
 }
 
 BOOST_AUTO_TEST_CASE(buckets_fill_and_leak) {
-  for (std::size_t k = 0; k < frame_guard::kinds; ++k) {
-    frame_guard guard;
-    const auto what = static_cast<frame_guard::kind>(k);
-    const auto bucket = frame_guard::buckets[k];
+  for (std::size_t k = 0; k < frame_flood_limiter::kinds; ++k) {
+    frame_flood_limiter guard;
+    const auto what = static_cast<frame_flood_limiter::kind>(k);
+    const auto bucket = frame_flood_limiter::buckets[k];
     for (int i = 0; i < bucket.burst; ++i) BOOST_REQUIRE(guard.charge(what, mono_ms(5000)));
     BOOST_TEST(!guard.charge(what, mono_ms(5999)));
     for (int i = 0; i < bucket.per_second; ++i) BOOST_REQUIRE(guard.charge(what, mono_ms(6000)));
@@ -379,8 +379,8 @@ BOOST_AUTO_TEST_CASE(buckets_fill_and_leak) {
     BOOST_TEST(guard.charge(what, mono_ms(6000)));
     BOOST_TEST(!guard.charge(what, mono_ms(6000)));
   }
-  frame_guard guard;
-  BOOST_TEST(guard.charge_bytes(frame_guard::overhead_bytes_max, 0, mono_ms(1000)));
+  frame_flood_limiter guard;
+  BOOST_TEST(guard.charge_bytes(frame_flood_limiter::overhead_bytes_max, 0, mono_ms(1000)));
   BOOST_TEST(!guard.charge_bytes(1, 0, mono_ms(1000)));
 }
 

@@ -88,12 +88,12 @@ BOOST_AUTO_TEST_CASE(body) {
   slow.send_data(1, "half", false);
   check_taken(s, slow);
   pass_deadline(s, short_ms);
-  BOOST_TEST(slow.read_answer(1).status() == "408");
-  pass_deadline(s, bounds::early_answer_ms);
+  BOOST_TEST(slow.read_response(1).status() == "408");
+  pass_deadline(s, bounds::early_response_ms);
   BOOST_TEST(s.running.statistics().streams_open == 0u);
   slow.request(3, "POST", "/echo", false);
   slow.send_data(3, "whole", true);
-  BOOST_TEST(slow.read_answer(3).body == "whole");
+  BOOST_TEST(slow.read_response(3).body == "whole");
 }
 
 BOOST_AUTO_TEST_CASE(a_streamed_body_may_take_its_time) {
@@ -104,7 +104,7 @@ BOOST_AUTO_TEST_CASE(a_streamed_body_may_take_its_time) {
   check_taken(s, slow);
   BOOST_TEST(s.is_quiet_for(3 * short_ms));
   slow.send_data(1, "late", true);
-  BOOST_TEST(slow.read_answer(1).body == "late");
+  BOOST_TEST(slow.read_response(1).body == "late");
 }
 
 BOOST_AUTO_TEST_CASE(idle) {
@@ -112,10 +112,10 @@ BOOST_AUTO_TEST_CASE(idle) {
   auto client = raw_client::connect_h2c(s.running.h2c_port());
   client.greet();
   client.request(1, "GET", "/hold", true);
-  BOOST_REQUIRE(s.sink.wait_held(1));
+  BOOST_REQUIRE(s.sink.wait_pending(1));
   BOOST_TEST(s.is_quiet_for(3 * short_ms));  // a stream is open: not idle
   s.sink.release();
-  BOOST_TEST(client.read_answer(1).body == "released");
+  BOOST_TEST(client.read_response(1).body == "released");
   pass_deadline(s, short_ms);
   check_end(client, NGHTTP2_NO_ERROR);
 }
@@ -127,7 +127,7 @@ BOOST_AUTO_TEST_CASE(a_closed_window) {
   client.request(1, "GET", "/big", true);
   BOOST_TEST(client.read_body(1, 65'535).body.size() == 65'535u);
   pass_deadline(s, short_ms);
-  BOOST_TEST(client.read_answer(1).reset.value_or(99) ==
+  BOOST_TEST(client.read_response(1).reset.value_or(99) ==
              static_cast<std::uint32_t>(NGHTTP2_CANCEL));
 }
 
@@ -142,14 +142,14 @@ BOOST_AUTO_TEST_CASE(a_byte_now_and_then) {
   };
   const auto length = std::stoll(next_byte().fields.at("content-length"));
   // Each byte is progress, but a whole response has a deadline as well.
-  auto left_ms = short_ms + length * 1000 / bounds::answer_bytes_per_s_min;
+  auto left_ms = short_ms + length * 1000 / bounds::response_bytes_per_s_min;
   BOOST_REQUIRE(left_ms > 2 * short_ms);
   for (; left_ms > short_ms; left_ms -= short_ms) {
     BOOST_TEST(s.is_quiet_for(short_ms));
     BOOST_TEST(!next_byte().reset);
   }
   pass_deadline(s, left_ms);
-  BOOST_TEST(client.read_answer(1).reset.value_or(99) ==
+  BOOST_TEST(client.read_response(1).reset.value_or(99) ==
              static_cast<std::uint32_t>(NGHTTP2_CANCEL));
 }
 
@@ -164,13 +164,13 @@ BOOST_AUTO_TEST_CASE(a_streamed_body_from_which_nothing_comes) {
   client.send_data(1, "two", false);  // starts the time again
   BOOST_TEST(client.read_body(1, 6).body == "onetwo");
   pass_deadline(s, short_ms);
-  const auto answer = client.read_answer(1);
-  BOOST_TEST(answer.ended);  // as if the client had ended it
-  BOOST_TEST(answer.body == "onetwo");
+  const auto response = client.read_response(1);
+  BOOST_TEST(response.ended);  // as if the client had ended it
+  BOOST_TEST(response.body == "onetwo");
   client.send_data(1, "late", true);  // is passed over
   client.request(3, "POST", "/echo", false);
   client.send_data(3, "other", true);
-  BOOST_TEST(client.read_answer(3).body == "other");
+  BOOST_TEST(client.read_response(3).body == "other");
 }
 
 BOOST_AUTO_TEST_CASE(a_full_socket) {
@@ -216,7 +216,7 @@ BOOST_AUTO_TEST_CASE(a_notice_of_a_drain_that_is_not_acknowledged) {
     frame = client.read_frame();
   // A request that was on its way is still served.
   client.request(1, "GET", "/echo", true);
-  BOOST_TEST(client.read_answer(1).status() == "200");
+  BOOST_TEST(client.read_response(1).status() == "200");
   pass_deadline(s, bounds::drain_notice_ms);
   check_end(client, NGHTTP2_NO_ERROR);
   client.close();

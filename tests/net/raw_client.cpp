@@ -102,7 +102,7 @@ raw_client::raw_client(raw_client&& other) noexcept
       sent_bytes_(other.sent_bytes_),
       handshake_error_(other.handshake_error_),
       buffered_(std::move(other.buffered_)),
-      answers_(std::move(other.answers_)),
+      responses_(std::move(other.responses_)),
       goaway_(other.goaway_) {}
 
 raw_client::~raw_client() {
@@ -257,7 +257,7 @@ void raw_client::digest(const raw_frame& frame) {
   };
   switch (frame.type) {
     case NGHTTP2_HEADERS: {
-      auto& answer = answers_[frame.stream];
+      auto& response = responses_[frame.stream];
       const auto* in = reinterpret_cast<const std::uint8_t*>(frame.payload.data());
       std::size_t size = frame.payload.size();
       for (;;) {
@@ -268,20 +268,20 @@ void raw_client::digest(const raw_frame& frame) {
         in += used;
         size -= static_cast<std::size_t>(used);
         if (flags & NGHTTP2_HD_INFLATE_EMIT)
-          answer.fields[{reinterpret_cast<char*>(field.name), field.namelen}] = {
+          response.fields[{reinterpret_cast<char*>(field.name), field.namelen}] = {
               reinterpret_cast<char*>(field.value), field.valuelen};
         if (flags & NGHTTP2_HD_INFLATE_FINAL) break;
       }
       nghttp2_hd_inflate_end_headers(inflater_);
-      answer.ended |= (frame.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+      response.ended |= (frame.flags & NGHTTP2_FLAG_END_STREAM) != 0;
       break;
     }
     case NGHTTP2_DATA:
-      answers_[frame.stream].body += frame.payload;
-      answers_[frame.stream].ended |= (frame.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+      responses_[frame.stream].body += frame.payload;
+      responses_[frame.stream].ended |= (frame.flags & NGHTTP2_FLAG_END_STREAM) != 0;
       break;
     case NGHTTP2_RST_STREAM:
-      answers_[frame.stream].reset = number(0);
+      responses_[frame.stream].reset = number(0);
       break;
     case NGHTTP2_GOAWAY:
       goaway_ = number(4);
@@ -299,7 +299,7 @@ void raw_client::digest(const raw_frame& frame) {
   }
 }
 
-raw_answer raw_client::read_answer(std::int32_t stream, int timeout_ms) {
+raw_response raw_client::read_response(std::int32_t stream, int timeout_ms) {
   return read_body(stream, std::string::npos, timeout_ms);
 }
 
@@ -316,15 +316,15 @@ bool raw_client::ping(const std::function<void(const raw_frame&)>& see) {
   }
 }
 
-raw_answer raw_client::read_body(std::int32_t stream, std::size_t bytes, int timeout_ms) {
+raw_response raw_client::read_body(std::int32_t stream, std::size_t bytes, int timeout_ms) {
   const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
-  while (!answers_[stream].ended && !answers_[stream].reset &&
-         answers_[stream].body.size() < bytes) {
+  while (!responses_[stream].ended && !responses_[stream].reset &&
+         responses_[stream].body.size() < bytes) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         until - std::chrono::steady_clock::now());
     if (left.count() <= 0 || !read_frame(static_cast<int>(left.count()))) break;
   }
-  return answers_[stream];
+  return responses_[stream];
 }
 
 raw_client::ending raw_client::read_to_end(int timeout_ms) {

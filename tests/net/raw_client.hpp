@@ -25,7 +25,7 @@ struct raw_frame {
 
 using field_list = std::vector<std::pair<std::string, std::string>>;
 
-struct raw_answer {
+struct raw_response {
   std::map<std::string, std::string> fields;
   std::string body;
   bool ended = false;                  // END_STREAM came
@@ -36,8 +36,8 @@ struct raw_answer {
   }
 };
 
-/// An HTTP/2 client that does exactly what it is told, right or wrong. Blocking, with a time limit
-/// on every wait: what does not come in time is reported as absent.
+/// An HTTP/2 client that does exactly what the test says, right or wrong. Blocking, with a time
+/// limit on every wait: what does not come in time is reported as absent.
 class raw_client {
  public:
   struct tls_settings {
@@ -47,7 +47,7 @@ class raw_client {
   };
   /// `from`: its own address, of 127.0.0.0/8. Null: 127.0.0.1.
   static raw_client connect_h2c(std::uint16_t port, const char* from = nullptr);
-  /// `established()` tells how the handshake went.
+  /// `established()` says how the handshake went.
   static raw_client connect_tls(std::uint16_t port, const tls_settings& settings);
   raw_client(raw_client&& other) noexcept;
   ~raw_client();
@@ -75,11 +75,11 @@ class raw_client {
   /// The next frame; nothing when the connection has ended or the time is up.
   std::optional<raw_frame> read_frame(int timeout_ms = wait_max_ms);
   /// Reads until the stream has ended or was reset. Acknowledges SETTINGS and PING on the way.
-  raw_answer read_answer(std::int32_t stream, int timeout_ms = wait_max_ms);
+  raw_response read_response(std::int32_t stream, int timeout_ms = wait_max_ms);
   /// Reads until so many bytes of the body have come, or as above.
-  raw_answer read_body(std::int32_t stream, std::size_t bytes, int timeout_ms = wait_max_ms);
+  raw_response read_body(std::int32_t stream, std::size_t bytes, int timeout_ms = wait_max_ms);
   /// One round trip: the server has taken what was sent before, and what it sent before has been
-  /// read; `see` gets each of the latter's frames. False: no answer came.
+  /// read; `see` gets each of the latter's frames. False: no response came.
   bool ping(const std::function<void(const raw_frame&)>& see = {});
   /// Reads until the connection ends; the code of the last GOAWAY, if there was one.
   struct ending {
@@ -105,7 +105,7 @@ class raw_client {
   std::uint64_t sent_bytes_ = 0;
   int handshake_error_ = 0;
   std::string buffered_;
-  std::map<std::int32_t, raw_answer> answers_;
+  std::map<std::int32_t, raw_response> responses_;
   std::optional<std::uint32_t> goaway_;
 };
 

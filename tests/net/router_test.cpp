@@ -96,7 +96,7 @@ BOOST_AUTO_TEST_CASE(other_methods_are_told_what_is_allowed) {
   BOOST_TEST((r.match(http_method::head, "/v1/heartbeats").what == verdict::method_not_allowed));
 }
 
-BOOST_AUTO_TEST_CASE(head_is_answered_by_get_unless_it_has_its_own) {
+BOOST_AUTO_TEST_CASE(head_is_served_by_get_unless_it_has_its_own) {
   auto r = make();
   BOOST_TEST(r.match(http_method::head, "/v1/modules").id == 3u);
   r.add(http_method::head, "/v1/modules", 33);

@@ -39,16 +39,16 @@ void test_sink::on_request(http_request&& request) noexcept {
                        "\n" + request.prefer + "\n" + to_string(request.peer) + "\n" + request.body;
     for (const auto& [field, value] : request.others)
       body += "\n" + std::to_string(static_cast<int>(field)) + "=" + value;
-    auto answer = text(200, std::move(body));
-    answer.headers.emplace_back("x-more", "yes");
-    return port->respond(to, std::move(answer));
+    auto response = text(200, std::move(body));
+    response.headers.emplace_back("x-more", "yes");
+    return port->respond(to, std::move(response));
   }
   if (request.path.starts_with("/status/"))
     return port->respond(to, text(std::stoi(request.path.substr(8)), "status"));
   if (request.path == "/big") return port->respond(to, text(200, std::string(1 << 20, 'b')));
   if (request.path == "/hold") {
     const std::scoped_lock lock(mutex_);
-    held_.push_back(to);
+    pending_.push_back(to);
     changed_.notify_all();
     return;
   }
@@ -132,7 +132,7 @@ void test_sink::on_data(const reply_address& from, std::string_view bytes, bool 
 }
 
 void test_sink::on_round_end(std::uint32_t io_thread) noexcept {
-  std::vector<reply_address> kept;
+  std::vector<reply_address> due;
   {
     const std::scoped_lock lock(mutex_);
     ++rounds_;
@@ -140,10 +140,10 @@ void test_sink::on_round_end(std::uint32_t io_thread) noexcept {
     const auto others =
         std::partition(of_this_round_.begin(), of_this_round_.end(),
                        [&](const auto& each) { return each.io_thread != io_thread; });
-    kept.assign(others, of_this_round_.end());
+    due.assign(others, of_this_round_.end());
     of_this_round_.erase(others, of_this_round_.end());
   }
-  for (const auto& to : kept) port->respond(to, text(200, std::to_string(kept.size())));
+  for (const auto& to : due) port->respond(to, text(200, std::to_string(due.size())));
 }
 
 void test_sink::on_gone(const reply_address& from) noexcept {
@@ -153,8 +153,8 @@ void test_sink::on_gone(const reply_address& from) noexcept {
   changed_.notify_all();
 }
 
-bool test_sink::wait_held(std::size_t count) {
-  return wait([&] { return held_.size() >= count; });
+bool test_sink::wait_pending(std::size_t count) {
+  return wait([&] { return pending_.size() >= count; });
 }
 bool test_sink::wait_busy() {
   return wait([&] { return busy_; });
@@ -178,16 +178,16 @@ bool test_sink::wait_stalled_bytes(std::size_t count) {
   return wait([&] { return stalled_bytes_ >= count; });
 }
 
-std::vector<reply_address> test_sink::held() {
+std::vector<reply_address> test_sink::pending() {
   const std::scoped_lock lock(mutex_);
-  return held_;
+  return pending_;
 }
 
 void test_sink::release() {
   std::vector<reply_address> waiting;
   {
     const std::scoped_lock lock(mutex_);
-    waiting.swap(held_);
+    waiting.swap(pending_);
   }
   for (const auto& to : waiting) port->respond(to, text(200, "released"));
 }

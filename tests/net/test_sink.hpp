@@ -13,21 +13,21 @@
 
 namespace watchkeeper::net::test {
 
-/// Answers by path:
+/// Responds by path:
 ///   /echo           the body, at once, on the I/O thread
 ///   /describe       the request's fields, one a line
-///   /shared…        as others, and each answer has the common field `x-common`
+///   /shared…        as others, and each response has the common field `x-common`
 ///   /status/NNN     that status, body "status"
 ///   /big            1 MiB
-///   /hold           nothing, until release() answers all that were held
-///   /round          when its round ends, how many requests were kept for that
+///   /hold           nothing, until release() responds to all of them
+///   /round          when its round ends, how many requests waited for that
 ///   /busy           at once, and keeps the I/O thread until let_go(), for wait_max at most
 ///   /late           at once, and moves the clock by more than a round lasts
 ///   /stream         (streamed) the body comes back as it arrives, consumed at once
-///   /stall          (streamed) begins an answer, consumes nothing until consume_stalled()
+///   /stall          (streamed) begins a response, consumes nothing until consume_stalled()
 ///   /pull           (streamed) 1 MiB in chunks of 64 KiB, each when it is asked for
 ///   /turns          (streamed) as /stream, but all that is not the end is sent by another thread
-///   /flood          (streamed) begins an answer and sends 64 KiB chunks, 8 of them
+///   /flood          (streamed) begins a response and sends 64 KiB chunks, 8 of them
 /// Thread: any; a mutex guards all.
 class test_sink : public request_sink {
  public:
@@ -45,15 +45,15 @@ class test_sink : public request_sink {
   void on_round_end(std::uint32_t io_thread) noexcept override;
   std::size_t pulled();
 
-  /// Waits for `count` requests held; false after wait_max.
-  bool wait_held(std::size_t count);
+  /// Waits for `count` pending requests to /hold; false after wait_max.
+  bool wait_pending(std::size_t count);
   bool wait_busy();
   std::size_t rounds();
   bool wait_rounds(std::size_t count);
   void let_go();
   bool wait_gone(std::size_t count);
   bool wait_stalled_bytes(std::size_t count);
-  std::vector<reply_address> held();
+  std::vector<reply_address> pending();
   void release();
   void consume_stalled();
   std::size_t stalled_bytes();
@@ -68,7 +68,7 @@ class test_sink : public request_sink {
   manual_clock& clock_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<reply_address> held_;
+  std::vector<reply_address> pending_;
   std::vector<reply_address> of_this_round_;
   std::map<std::uint64_t, std::map<std::int32_t, std::string>> streams_;  // path by stream
   std::size_t gone_ = 0;

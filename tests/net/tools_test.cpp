@@ -95,7 +95,7 @@ BOOST_AUTO_TEST_CASE(nghttp_asks_for_several) {
   BOOST_TEST(asked.output.find("SETTINGS_MAX_CONCURRENT_STREAMS(0x03):128") != std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(h2load_is_answered_in_full) {
+BOOST_AUTO_TEST_CASE(h2load_gets_all_its_responses) {
   const auto body = directory.path("body");
   std::ofstream(body) << std::string(500, 'b');
   for (const auto& base : {https, http}) {

@@ -28,14 +28,14 @@ struct outcome {
   bool resumed = false;
 };
 
-/// One connection that asks one thing; the ticket that came with the answer.
+/// One connection that asks one thing; the ticket that came with the response.
 outcome visit(test_server& to, SSL_SESSION* with = nullptr, int version = 0) {
   auto client =
       raw_client::connect_tls(to.running.tls_port(), {.version_max = version, .resume = with});
   BOOST_REQUIRE(client.established());
   client.greet();
   client.request(1, "GET", "/echo", true);
-  BOOST_TEST(client.read_answer(1).status() == "200");
+  BOOST_TEST(client.read_response(1).status() == "200");
   outcome result;
   result.resumed = SSL_session_reused(client.ssl()) == 1;
   result.ticket.reset(SSL_get1_session(client.ssl()));
@@ -136,7 +136,7 @@ BOOST_AUTO_TEST_CASE(connections_outlive_the_keys_that_they_began_with) {
   for (int i = 0; i < 3; ++i) BOOST_TEST(s.running.reload_tls(rotated) == "");
   client.greet();
   client.request(1, "GET", "/echo", true);
-  BOOST_TEST(client.read_answer(1).status() == "200");
+  BOOST_TEST(client.read_response(1).status() == "200");
 }
 
 BOOST_AUTO_TEST_CASE(a_ticket_that_was_tampered_with_is_a_full_handshake) {

@@ -52,11 +52,11 @@ BOOST_AUTO_TEST_CASE(requests_over_both_versions) {
     client.greet();
     client.request(1, "POST", "/echo", false);
     client.send_data(1, "sealed", true);
-    BOOST_TEST(client.read_answer(1).body == "sealed");
+    BOOST_TEST(client.read_response(1).body == "sealed");
     client.request(3, "GET", "/big", true);
     client.send_frame(NGHTTP2_WINDOW_UPDATE, 0, 0, be32(2 << 20));
     client.send_frame(NGHTTP2_WINDOW_UPDATE, 0, 3, be32(2 << 20));
-    BOOST_TEST(client.read_answer(3).body.size() == std::size_t{1 << 20});
+    BOOST_TEST(client.read_response(3).body.size() == std::size_t{1 << 20});
   }
   BOOST_TEST(eventually(s.running, [](const auto& n) { return n.handshakes_full == 2u; }));
 }
@@ -86,7 +86,7 @@ BOOST_AUTO_TEST_CASE(sessions_resume_also_after_a_reload) {
     BOOST_REQUIRE(client.established());
     client.greet();
     client.request(1, "GET", "/echo", true);
-    BOOST_TEST(client.read_answer(1).status() == "200");  // the ticket has come with it
+    BOOST_TEST(client.read_response(1).status() == "200");  // the ticket has come with it
     ticket.reset(SSL_get1_session(client.ssl()));
   }
   BOOST_REQUIRE(SSL_SESSION_is_resumable(ticket.get()));
@@ -96,7 +96,7 @@ BOOST_AUTO_TEST_CASE(sessions_resume_also_after_a_reload) {
   BOOST_TEST(SSL_session_reused(again.ssl()) == 1);
   again.greet();
   again.request(1, "GET", "/echo", true);
-  BOOST_TEST(again.read_answer(1).status() == "200");
+  BOOST_TEST(again.read_response(1).status() == "200");
   BOOST_TEST(eventually(s.running, [](const auto& n) { return n.handshakes_resumed == 1u; }));
 }
 
@@ -110,7 +110,7 @@ BOOST_AUTO_TEST_CASE(reload_changes_new_connections_only) {
   BOOST_TEST(name_in(fresh) == "two");
   old.greet();
   old.request(1, "GET", "/echo", true);
-  BOOST_TEST(old.read_answer(1).status() == "200");
+  BOOST_TEST(old.read_response(1).status() == "200");
 }
 
 BOOST_AUTO_TEST_CASE(a_bad_reload_changes_nothing) {
@@ -141,17 +141,17 @@ BOOST_AUTO_TEST_CASE(half_a_record_is_waited_for) {
   BOOST_REQUIRE(client.established());
   client.greet();
   client.request(1, "GET", "/echo", true);
-  BOOST_TEST(client.read_answer(1).status() == "200");
+  BOOST_TEST(client.read_response(1).status() == "200");
   const int fd = SSL_get_fd(client.ssl());
   const std::string half("\x17\x03\x03\x40\x00half", 9);
   BOOST_REQUIRE(::send(fd, half.data(), half.size(), MSG_NOSIGNAL) == 9);
   auto other = connect();
   other.greet();
   const auto before = std::clock();
-  BOOST_TEST(other.read_answer(1, 500).status() == "");    // nothing was asked
+  BOOST_TEST(other.read_response(1, 500).status() == "");  // nothing was asked
   BOOST_TEST(std::clock() - before < CLOCKS_PER_SEC / 5);  // nobody spins
   other.request(1, "GET", "/echo", true);
-  BOOST_TEST(other.read_answer(1).status() == "200");
+  BOOST_TEST(other.read_response(1).status() == "200");
 }
 
 BOOST_AUTO_TEST_CASE(a_large_number_of_handshakes_at_once) {
@@ -162,7 +162,7 @@ BOOST_AUTO_TEST_CASE(a_large_number_of_handshakes_at_once) {
     client.greet();
     client.request(1, "GET", "/echo", true);
   }
-  for (auto& client : clients) BOOST_TEST(client.read_answer(1).status() == "200");
+  for (auto& client : clients) BOOST_TEST(client.read_response(1).status() == "200");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -11,9 +11,9 @@
 
 #include "base/clock.hpp"
 #include "domain/problem.hpp"
+#include "net/http2/connection_memory.hpp"
 #include "net/http2/frame_flood_limiter.hpp"
 #include "net/http2/frame_walker.hpp"
-#include "net/http2/session_pages.hpp"
 #include "net/http2/stream.hpp"
 #include "net/shared/bounds.hpp"
 #include "net/shared/http.hpp"
@@ -22,29 +22,30 @@
 
 namespace watchkeeper::net {
 
-/// HTTP/2 of one connection: frames in, requests to the sink; answers in, frames out. Knows no
+/// HTTP/2 of one connection: frames in, requests to the sink; responses in, frames out. Knows no
 /// socket. Thread: io_thread. The sink is called from inside `receive`, `next_frame` and `sweep`;
-/// what it answers from there must reach the session later (io_thread sees to that). Borrows the
+/// what it responds from there must reach this object later (io_thread sees to that). Borrows the
 /// worker state.
-class http2_session {
+class http2_connection_state {
  public:
   /// Queues our SETTINGS. Throws std::bad_alloc.
-  http2_session(worker_state& worker, std::uint64_t connection_id, const peer_address& peer);
-  ~http2_session();  // streams that are left are abandoned
-  http2_session(const http2_session&) = delete;
-  http2_session& operator=(const http2_session&) = delete;
+  http2_connection_state(worker_state& worker, std::uint64_t connection_id,
+                         const peer_address& peer);
+  ~http2_connection_state();  // streams that are left are abandoned
+  http2_connection_state(const http2_connection_state&) = delete;
+  http2_connection_state& operator=(const http2_connection_state&) = delete;
 
-  /// False: the session is over, give it nothing more; its last frames are to be sent.
+  /// False: the connection is over, give it nothing more; its last frames are to be sent.
   [[nodiscard]] bool receive(std::span<const std::uint8_t> bytes) noexcept;
   /// The next frame to send, valid until the next call of any member; empty: none for now.
-  /// `failed` is set when the session can only be cut.
+  /// `failed` is set when the connection can only be cut.
   [[nodiscard]] std::span<const std::uint8_t> next_frame(bool& failed) noexcept;
   /// Nothing more will be received or sent.
   [[nodiscard]] bool finished() const noexcept;
 
-  /// Takes the answer to a stream, or drops and counts it. False: out of memory, cut the
+  /// Takes what the sink says to a stream, or drops and counts it. False: out of memory, cut the
   /// connection.
-  [[nodiscard]] bool apply(reply&& answer) noexcept;
+  [[nodiscard]] bool apply(reply&& message) noexcept;
 
   /// Deadlines of header fields, bodies, output and idleness.
   void sweep() noexcept;
@@ -60,7 +61,7 @@ class http2_session {
     std::int32_t to;
   };
 
-  // Callbacks of nghttp2 (http2_callbacks.cpp); int: what nghttp2 wants back.
+  // Callbacks of nghttp2 (net/http2/callbacks.cpp); int: what nghttp2 wants back.
   int on_begin_frame(const nghttp2_frame_hd& frame);
   int on_begin_headers(const nghttp2_frame& frame);
   int on_header(const nghttp2_frame& frame, nghttp2_rcbuf* name, nghttp2_rcbuf* value);
@@ -73,7 +74,7 @@ class http2_session {
                            std::size_t size, std::uint32_t* flags, nghttp2_data_source* source,
                            void* user) noexcept;
 
-  // Requests (http2_request.cpp).
+  // Requests (net/http2/request.cpp).
   int take_field(http2_stream& stream, std::string_view name, nghttp2_rcbuf* value);
   void finish_headers(http2_stream& stream, bool ended);
   void finish_body(http2_stream& stream);
@@ -83,7 +84,7 @@ class http2_session {
   void end_header_block() noexcept;
   [[nodiscard]] reply_address address_of(const http2_stream& stream) const noexcept;
 
-  // Answers (http2_answer.cpp).
+  // Responses (net/http2/response.cpp).
   void submit(http2_stream& stream, http_response&& response, bool whole);
   void submit_problem(http2_stream& stream, problem what, std::string_view detail);
   void submit_too_large_headers(http2_stream& stream);
@@ -91,32 +92,32 @@ class http2_session {
   void reset(http2_stream& stream, std::uint32_t code) noexcept;
 
   // Ends.
-  int condemn(std::uint32_t code) noexcept;  // always NGHTTP2_ERR_CALLBACK_FAILURE
-  int charge(frame_guard::kind what) noexcept;
+  int abort(std::uint32_t code) noexcept;  // always NGHTTP2_ERR_CALLBACK_FAILURE
+  int charge(frame_flood_limiter::kind what) noexcept;
   [[nodiscard]] bool charge_frame(const frame_head& frame) noexcept;
-  void terminate() noexcept;  // what condemn could not do inside a callback
+  void terminate() noexcept;  // what abort could not do inside a callback
   [[nodiscard]] bool was_skipped(std::int32_t stream_id) const noexcept;
   void note_new_stream(std::int32_t stream_id) noexcept;
   void submit_last_goaway() noexcept;
   [[nodiscard]] http2_stream* find(std::int32_t stream_id) const noexcept;
-  [[nodiscard]] bool has_room_for(std::size_t answer_bytes) const noexcept;
-  void account_answer(http2_stream& stream) noexcept;  // after its size has changed
+  [[nodiscard]] bool has_room_for(std::size_t response_bytes) const noexcept;
+  void account_response(http2_stream& stream) noexcept;  // after its size has changed
   void discard(http2_stream* stream) noexcept;
 
   enum class drain_stage : std::uint8_t { none, noticed, refusing };
 
   worker_state& worker_;
-  session_pages memory_;  // of session_
+  connection_memory memory_;  // of session_
   nghttp2_session* session_ = nullptr;
   http2_stream* streams_ = nullptr;
   std::uint64_t connection_id_;
   peer_address peer_;
-  frame_guard guard_;
+  frame_flood_limiter guard_;
   frame_walker walker_;
 
   std::size_t bodies_bytes_ = 0;
-  std::size_t answers_bytes_ = 0;  // not sent yet
-  std::size_t payload_bytes_ = 0;  // in the bytes that are being received
+  std::size_t unsent_response_bytes_ = 0;  // not sent yet
+  std::size_t payload_bytes_ = 0;          // in the bytes that are being received
   mono_ms created_at_;
   mono_ms idle_since_;                    // meaningful while there is no stream
   mono_ms notice_sent_at_;                // of the drain
@@ -138,10 +139,10 @@ class http2_session {
   drain_stage drain_ = drain_stage::none;
   bool all_sent_ = false;  // nghttp2 had no further frame
   bool settings_seen_ = false;
-  bool condemned_ = false;   // to be ended with condemned_code_
+  bool aborted_ = false;     // to be ended with abort_code_
   bool terminated_ = false;  // the GOAWAY for that is queued
   bool punished_ = false;
-  std::uint32_t condemned_code_ = NGHTTP2_NO_ERROR;
+  std::uint32_t abort_code_ = NGHTTP2_NO_ERROR;
 };
 
 }  // namespace watchkeeper::net

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "net/http2/session_pages.hpp"
+#include "net/http2/connection_memory.hpp"
 #include "net/server.hpp"
 #include "net/shared/bounds.hpp"
 #include "tests/net/raw_client.hpp"
@@ -18,11 +18,11 @@
 using namespace watchkeeper::net;
 using namespace watchkeeper::net::test;
 
-BOOST_AUTO_TEST_SUITE(session_pages_test)
+BOOST_AUTO_TEST_SUITE(connection_memory_test)
 
 BOOST_AUTO_TEST_CASE(only_the_frame_buffer_is_given_back) {
   page_pool pool;
-  session_pages memory(pool);
+  connection_memory memory(pool);
   const auto& use = *memory.functions();
   auto* small = static_cast<char*>(use.realloc(nullptr, 100, use.mem_user_data));
   auto* buffer = static_cast<char*>(use.realloc(nullptr, 16'394, use.mem_user_data));
@@ -51,7 +51,7 @@ BOOST_AUTO_TEST_CASE(only_the_frame_buffer_is_given_back) {
 
 BOOST_AUTO_TEST_CASE(the_table_is_given_back_only_when_it_is_all_zeros) {
   page_pool pool;
-  session_pages memory(pool);
+  connection_memory memory(pool);
   const auto& use = *memory.functions();
   auto* other = static_cast<char*>(use.calloc(64, 32, use.mem_user_data));
   auto* table = static_cast<char*>(use.calloc(256, 16, use.mem_user_data));
@@ -89,17 +89,17 @@ BOOST_AUTO_TEST_CASE(the_table_is_given_back_only_when_it_is_all_zeros) {
 
 BOOST_AUTO_TEST_CASE(blocks_go_round_empty_and_apart) {
   page_pool pool;
-  std::vector<char*> held;
+  std::vector<char*> blocks;
   std::set<char*> distinct;
   for (std::size_t i = 0; i < page_pool::slab_blocks + 1; ++i) {
-    held.push_back(static_cast<char*>(pool.take()));
-    distinct.insert(held.back());
-    BOOST_TEST(reinterpret_cast<std::uintptr_t>(held.back()) % page_pool::page_bytes == 0u);
-    std::memset(held.back(), 'x', page_pool::block_bytes);
+    blocks.push_back(static_cast<char*>(pool.take()));
+    distinct.insert(blocks.back());
+    BOOST_TEST(reinterpret_cast<std::uintptr_t>(blocks.back()) % page_pool::page_bytes == 0u);
+    std::memset(blocks.back(), 'x', page_pool::block_bytes);
   }
-  BOOST_TEST(distinct.size() == held.size());
+  BOOST_TEST(distinct.size() == blocks.size());
   BOOST_TEST(pool.slabs() == 2u);
-  for (auto* each : held) {
+  for (auto* each : blocks) {
     BOOST_TEST(each[0] == 'x');  // nobody else wrote there
     BOOST_TEST(each[page_pool::block_bytes - 1] == 'x');
     pool.give_back(each);
@@ -118,7 +118,7 @@ BOOST_AUTO_TEST_CASE(a_session_that_ends_leaves_its_block_to_the_next) {
   page_pool pool;
   void* first = nullptr;
   for (int i = 0; i < 1000; ++i) {
-    session_pages memory(pool);
+    connection_memory memory(pool);
     const auto& use = *memory.functions();
     auto* buffer = use.realloc(nullptr, 16'394, use.mem_user_data);
     if (first == nullptr) first = buffer;
@@ -135,13 +135,13 @@ BOOST_AUTO_TEST_CASE(a_connection_that_was_quiet_for_long_is_served_again) {
   client.greet();
   client.request(1, "GET", "/big", true);  // cut off by the window
   BOOST_TEST(client.read_body(1, 65'535).body.size() == 65'535u);
-  BOOST_TEST(s.is_quiet_for(bounds::frame_buffer_kept_ms + 1));
+  BOOST_TEST(s.is_quiet_for(bounds::frame_buffer_idle_ms + 1));
   client.request(3, "POST", "/echo", false);
   client.send_data(3, std::string(20'000, 'e'), true);
   client.send_frame(NGHTTP2_WINDOW_UPDATE, 0, 0, be32(2 << 20));
   client.send_frame(NGHTTP2_WINDOW_UPDATE, 0, 1, be32(2 << 20));
-  BOOST_TEST((client.read_answer(3).body == std::string(20'000, 'e')));
-  const auto big = client.read_answer(1).body;
+  BOOST_TEST((client.read_response(3).body == std::string(20'000, 'e')));
+  const auto big = client.read_response(1).body;
   BOOST_TEST(big.size() == std::size_t{1 << 20});
 }
 

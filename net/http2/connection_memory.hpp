@@ -12,12 +12,12 @@ namespace watchkeeper::net {
 /// may have them back while the connection is quiet, about 20 KiB in all: the frame buffer of
 /// 16 KiB, which then holds nothing, and the table of streams of 4 KiB, which is all zeros when
 /// none is open. Must outlive the session, and the pool this. Thread: the session's.
-class session_pages {
+class connection_memory {
  public:
-  explicit session_pages(page_pool& pool) noexcept;
-  ~session_pages();
-  session_pages(const session_pages&) = delete;
-  session_pages& operator=(const session_pages&) = delete;
+  explicit connection_memory(page_pool& pool) noexcept;
+  ~connection_memory();
+  connection_memory(const connection_memory&) = delete;
+  connection_memory& operator=(const connection_memory&) = delete;
 
   /// For nghttp2_session_server_new3, which copies it.
   [[nodiscard]] nghttp2_mem* functions() noexcept { return &functions_; }
@@ -32,7 +32,7 @@ class session_pages {
   static void* resize(void* memory, std::size_t bytes, void* self) noexcept;
   bool has_block() noexcept;  // takes one
   /// Moves what is in a part of the block to the heap.
-  static void* move_out(void*& part, std::size_t held_bytes, std::size_t bytes) noexcept;
+  static void* move_out(void*& part, std::size_t part_bytes, std::size_t bytes) noexcept;
 
   page_pool& pool_;
   nghttp2_mem functions_;

@@ -1,4 +1,4 @@
-#include "net/http2/session_pages.hpp"
+#include "net/http2/connection_memory.hpp"
 
 #include <sys/mman.h>
 
@@ -24,19 +24,19 @@ bool is_all_zeros(const void* page) noexcept {
 
 }  // namespace
 
-session_pages::session_pages(page_pool& pool) noexcept
+connection_memory::connection_memory(page_pool& pool) noexcept
     : pool_(pool), functions_{this, allocate, release, allocate_zeroed, resize} {}
 
-session_pages::~session_pages() {
+connection_memory::~connection_memory() {
   if (block_ != nullptr) pool_.give_back(block_);
 }
 
-bool session_pages::has_block() noexcept {
+bool connection_memory::has_block() noexcept {
   if (block_ == nullptr) block_ = pool_.take();
   return block_ != nullptr;
 }
 
-void session_pages::give_back() noexcept {
+void connection_memory::give_back() noexcept {
   if (block_ == nullptr) return;
   // The table lies behind the frame buffer: one call for both. They come back as zeros when they
   // are written to.
@@ -47,56 +47,57 @@ void session_pages::give_back() noexcept {
     ::madvise(table_, table_bytes, MADV_DONTNEED);
 }
 
-void* session_pages::allocate(std::size_t bytes, void*) noexcept {
+void* connection_memory::allocate(std::size_t bytes, void*) noexcept {
   return std::malloc(bytes);
 }
 
 // The table is what nghttp2 asks for in this way; were it something else, it would lose nothing.
-void* session_pages::allocate_zeroed(std::size_t count, std::size_t bytes, void* self) noexcept {
-  auto& held = *static_cast<session_pages*>(self);
-  if (held.table_ != nullptr || bytes == 0 || count > table_bytes || count * bytes != table_bytes ||
-      !held.has_block())
+void* connection_memory::allocate_zeroed(std::size_t count, std::size_t bytes,
+                                         void* self) noexcept {
+  auto& owner = *static_cast<connection_memory*>(self);
+  if (owner.table_ != nullptr || bytes == 0 || count > table_bytes ||
+      count * bytes != table_bytes || !owner.has_block())
     return std::calloc(count, bytes);
-  held.table_ = static_cast<char*>(held.block_) + frame_buffer_bytes_max;
-  std::memset(held.table_, 0, table_bytes);  // it may have been in use before
-  return held.table_;
+  owner.table_ = static_cast<char*>(owner.block_) + frame_buffer_bytes_max;
+  std::memset(owner.table_, 0, table_bytes);  // it may have been in use before
+  return owner.table_;
 }
 
-void session_pages::release(void* memory, void* self) noexcept {
-  auto& held = *static_cast<session_pages*>(self);
+void connection_memory::release(void* memory, void* self) noexcept {
+  auto& owner = *static_cast<connection_memory*>(self);
   if (memory == nullptr) return;
-  if (memory == held.frame_buffer_)
-    held.frame_buffer_ = nullptr;
-  else if (memory == held.table_)
-    held.table_ = nullptr;
+  if (memory == owner.frame_buffer_)
+    owner.frame_buffer_ = nullptr;
+  else if (memory == owner.table_)
+    owner.table_ = nullptr;
   else
     std::free(memory);
 }
 
-void* session_pages::move_out(void*& part, std::size_t held_bytes, std::size_t bytes) noexcept {
+void* connection_memory::move_out(void*& part, std::size_t part_bytes, std::size_t bytes) noexcept {
   auto* moved = std::malloc(bytes);
   if (moved == nullptr) return nullptr;
-  std::memcpy(moved, part, std::min(held_bytes, bytes));
+  std::memcpy(moved, part, std::min(part_bytes, bytes));
   part = nullptr;
   return moved;
 }
 
 // The frame buffer is what nghttp2 asks for in this way, and only it is so large that soon.
-void* session_pages::resize(void* memory, std::size_t bytes, void* self) noexcept {
-  auto& held = *static_cast<session_pages*>(self);
-  if (memory != nullptr && memory == held.frame_buffer_) {
+void* connection_memory::resize(void* memory, std::size_t bytes, void* self) noexcept {
+  auto& owner = *static_cast<connection_memory*>(self);
+  if (memory != nullptr && memory == owner.frame_buffer_) {
     if (bytes <= frame_buffer_bytes_max) return memory;
-    return move_out(held.frame_buffer_, frame_buffer_bytes_max, bytes);
+    return move_out(owner.frame_buffer_, frame_buffer_bytes_max, bytes);
   }
-  if (memory != nullptr && memory == held.table_) {
+  if (memory != nullptr && memory == owner.table_) {
     if (bytes <= table_bytes) return memory;
-    return move_out(held.table_, table_bytes, bytes);
+    return move_out(owner.table_, table_bytes, bytes);
   }
-  if (memory != nullptr || held.frame_buffer_ != nullptr || bytes < frame_buffer_bytes_min ||
-      bytes > frame_buffer_bytes_max || !held.has_block())
+  if (memory != nullptr || owner.frame_buffer_ != nullptr || bytes < frame_buffer_bytes_min ||
+      bytes > frame_buffer_bytes_max || !owner.has_block())
     return std::realloc(memory, bytes);
-  held.frame_buffer_ = held.block_;
-  return held.frame_buffer_;
+  owner.frame_buffer_ = owner.block_;
+  return owner.frame_buffer_;
 }
 
 }  // namespace watchkeeper::net
