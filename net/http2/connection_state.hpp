@@ -76,6 +76,7 @@ class http2_connection_state {
 
   // Requests (net/http2/request.cpp).
   int take_field(http2_stream& stream, std::string_view name, nghttp2_rcbuf* value);
+  void take_pseudo_field(http2_stream& stream, std::string_view name, nghttp2_rcbuf* value);
   void finish_headers(http2_stream& stream, bool ended);
   void finish_body(http2_stream& stream);
   void take_whole(http2_stream& stream, std::string_view bytes);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <utility>
 
@@ -26,91 +27,81 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
                     [&](char x, char y) { return lower(x) == lower(y); });
 }
 
+/// Fields that only some requests have.
+struct rare_field {
+  std::string_view name;
+  request_field which;
+};
+constexpr std::array rare_fields{
+    rare_field{"origin", request_field::origin},
+    rare_field{"access-control-request-method", request_field::access_control_request_method},
+    rare_field{"if-none-match", request_field::if_none_match},
+    rare_field{"if-modified-since", request_field::if_modified_since},
+    rare_field{"range", request_field::range},
+    rare_field{"if-range", request_field::if_range},
+    rare_field{"cookie", request_field::cookie},
+    rare_field{"x-watchkeeper-csrf", request_field::csrf},
+    rare_field{"last-event-id", request_field::last_event_id},
+    rare_field{"accept-encoding", request_field::accept_encoding},
+};
+
+void add_rare_field(http_request& request, request_field which, std::string_view text) {
+  for (auto& [present, joined] : request.others)
+    if (present == which) {
+      joined += which == request_field::cookie ? "; " : ", ";
+      joined += text;
+      return;
+    }
+  request.others.emplace_back(which, text);
+}
+
+/// Ignores a field that nobody asks for. The size of a name decides most comparisons.
+void add_field(http_request& request, std::string_view name, std::string_view text) {
+  if (name == "authorization") return static_cast<void>(request.authorization.assign(text));
+  if (name == "content-type") return static_cast<void>(request.content_type.assign(text));
+  if (name == "prefer") {  // a list, which may come in several fields (RFC 7240 section 2)
+    if (!request.prefer.empty()) request.prefer += ", ";
+    request.prefer += text;
+    return;
+  }
+  for (const auto& each : rare_fields)
+    if (each.name == name) return add_rare_field(request, each.which, text);
+}
+
 }  // namespace
 
 int http2_connection_state::take_field(http2_stream& stream, std::string_view name,
                                        nghttp2_rcbuf* value) {
   const auto text = text_of(value);
-  auto& request = stream.request;
-  const auto keep = [&](request_field which) {
-    for (auto& [present, joined] : request.others)
-      if (present == which) {
-        joined += which == request_field::cookie ? "; " : ", ";
-        joined += text;
-        return;
-      }
-    request.others.emplace_back(which, text);
-  };
-  // By length first: most fields are told apart, or ignored, with one comparison.
-  switch (name.size()) {
-    case 4:
-      if (name == "host" && authority_ != nullptr &&
-          !equal_ignoring_case(text, text_of(authority_)))
-        stream.host_differs = true;
-      break;
-    case 5:
-      if (name == "range") keep(request_field::range);
-      if (name == ":path") {
-        const auto mark = text.find('?');
-        request.path.assign(text.substr(0, mark));
-        if (mark != std::string_view::npos) request.query.assign(text.substr(mark + 1));
-      }
-      break;
-    case 6:
-      if (name == "origin") keep(request_field::origin);
-      if (name == "cookie") keep(request_field::cookie);
-      if (name == "prefer") {  // a list, which may come in several fields (RFC 7240 section 2)
-        if (!request.prefer.empty()) request.prefer += ", ";
-        request.prefer += text;
-      }
-      break;
-    case 7:
-      if (name == ":method") {
-        request.method = method_of(text);
-        stream.is_head = request.method == http_method::head;
-        stream.is_connect = text == "CONNECT";
-      }
-      break;
-    case 8:
-      if (name == "if-range") keep(request_field::if_range);
-      break;
-    case 10:
-      if (name == ":authority" && authority_ == nullptr) {
-        nghttp2_rcbuf_incref(value);
-        authority_ = value;
-        // User information (RFC 9113 section 8.3.1) is what phishing hides a name behind.
-        stream.bad_authority = text.find('@') != std::string_view::npos;
-      }
-      break;
-    case 12:
-      if (name == "content-type") request.content_type.assign(text);
-      break;
-    case 13:
-      if (name == "authorization") request.authorization.assign(text);
-      if (name == "if-none-match") keep(request_field::if_none_match);
-      if (name == "last-event-id") keep(request_field::last_event_id);
-      break;
-    case 14:
-      if (name == "content-length")  // digits only: nghttp2 saw to that
-        std::from_chars(text.data(), text.data() + text.size(), stream.content_length);
-      break;
-    case 15:
-      if (name == "accept-encoding") keep(request_field::accept_encoding);
-      break;
-    case 17:
-      if (name == "if-modified-since") keep(request_field::if_modified_since);
-      break;
-    case 18:
-      if (name == "x-watchkeeper-csrf") keep(request_field::csrf);
-      break;
-    case 29:
-      if (name == "access-control-request-method")
-        keep(request_field::access_control_request_method);
-      break;
-    default:
-      break;
-  }
+  if (name.starts_with(':'))
+    take_pseudo_field(stream, name, value);
+  else if (name == "host")
+    stream.host_differs |= authority_ != nullptr && !equal_ignoring_case(text, text_of(authority_));
+  else if (name == "content-length")  // digits only: nghttp2 saw to that
+    std::from_chars(text.data(), text.data() + text.size(), stream.content_length);
+  else
+    add_field(stream.request, name, text);
   return 0;
+}
+
+void http2_connection_state::take_pseudo_field(http2_stream& stream, std::string_view name,
+                                               nghttp2_rcbuf* value) {
+  const auto text = text_of(value);
+  auto& request = stream.request;
+  if (name == ":path") {
+    const auto mark = text.find('?');
+    request.path.assign(text.substr(0, mark));
+    if (mark != std::string_view::npos) request.query.assign(text.substr(mark + 1));
+  } else if (name == ":method") {
+    request.method = method_of(text);
+    stream.is_head = request.method == http_method::head;
+    stream.is_connect = text == "CONNECT";
+  } else if (name == ":authority" && authority_ == nullptr) {
+    nghttp2_rcbuf_incref(value);
+    authority_ = value;
+    // User information (RFC 9113 section 8.3.1) is what phishing hides a name behind.
+    stream.bad_authority = text.find('@') != std::string_view::npos;
+  }
 }
 
 void http2_connection_state::end_header_block() noexcept {
