@@ -68,7 +68,7 @@ describe('rates of the machine', () => {
     atMs,
     stats: stats(credited, uptimeS),
   });
-  test('are of the time between two answers', () => {
+  test('are of the time between two results', () => {
     const rates = ratesOf(moment(1_000, 100, 10), moment(3_000, 300, 12));
     expect(rates.heartbeats).toBe(100);
     expect(rates.receivedBytes).toBe(46_000);

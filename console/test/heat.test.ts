@@ -16,7 +16,7 @@ const made = (over: Partial<HeatmapDocument> = {}): HeatmapDocument => ({
 });
 
 describe('a heatmap', () => {
-  test('adds what the stream tells, bin by bin', () => {
+  test('adds what the stream brings, bin by bin', () => {
     const heat = new Heat(made());
     heat.apply([
       [0, 1, 1],

@@ -4,7 +4,7 @@ import { login, restoreLogin } from '../src/core/login';
 
 const ann = { name: 'ann', role: 'admin', csrf: 'one' };
 
-describe('a write after a sign-in in another tab', () => {
+describe('a write after a login in another tab', () => {
   const asked: { path: string; method: string; csrf: string | undefined }[] = [];
   let who = ann;
   beforeEach(async () => {

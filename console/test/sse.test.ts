@@ -58,8 +58,8 @@ describe('a live stream', () => {
   beforeEach(() => vi.useFakeTimers());
   afterEach(() => vi.useRealTimers());
 
-  /** A gateway of scripted answers; `bodies` feed the open ones. */
-  function scripted(answers: (number | 'refused')[]) {
+  /** A gateway of scripted responses; `bodies` feed the open ones. */
+  function scripted(responses: (number | 'refused')[]) {
     const requests: { headers: Record<string, string>; signal: AbortSignal }[] = [];
     const bodies: ReadableStreamDefaultController<Uint8Array>[] = [];
     const states: StreamState[] = [];
@@ -70,7 +70,7 @@ describe('a live stream', () => {
         { headers, signal }: { headers: Record<string, string>; signal: AbortSignal },
       ) => {
         requests.push({ headers, signal });
-        const next = answers.shift() ?? 200;
+        const next = responses.shift() ?? 200;
         if (next === 'refused') throw new TypeError('refused');
         const body = new ReadableStream<Uint8Array>({
           start(controller) {

@@ -101,7 +101,7 @@ describe('the rows of a module', () => {
       row = withLive(row, item({ new: [], played: [[at * 10, at * 10 + 5]] }), now);
     expect(row.again.length).toBe(AGAIN_MAX);
   });
-  test('pages join, who comes twice is there once, who is unknown is told', () => {
+  test('pages join, who comes twice is there once, who is unknown is listed', () => {
     const rows = new StudentRows();
     rows.add(
       { items: [document({ student: 'a' }), document({ student: 'b' })], next: 'x', total: 3 },
@@ -114,7 +114,7 @@ describe('the rows of a module', () => {
     expect(rows.apply([item({ student: 'b' }), item({ student: 'z' })], now)).toEqual(['z']);
     expect([...rows.changed]).toEqual(['b']);
   });
-  test('no more than the limit are held', () => {
+  test('no more than the limit are in memory', () => {
     const rows = new StudentRows();
     const items = Array.from({ length: ROWS_MAX + 5 }, (_, at) => document({ student: `s${at}` }));
     rows.add({ items, next: 'more', total: ROWS_MAX + 5 }, now);

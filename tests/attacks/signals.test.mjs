@@ -4,7 +4,7 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import tls from 'node:tls';
-import { runSync } from '../integration/lib/command.mjs';
+import { writeCertificate } from '../integration/lib/certificate.mjs';
 import { Gateway } from '../integration/lib/gateway.mjs';
 import { RawHttp2, type } from '../integration/lib/raw-http2.mjs';
 import { temporaryDirectory } from '../integration/lib/stores.mjs';
@@ -61,27 +61,7 @@ describe('signals under load', () => {
     const directory = temporaryDirectory('reload');
     const file = (name) => path.join(directory, name);
     const certificate = (name) =>
-      runSync(
-        'openssl',
-        [
-          'req',
-          '-x509',
-          '-newkey',
-          'ec',
-          '-pkeyopt',
-          'ec_paramgen_curve:P-256',
-          '-nodes',
-          '-subj',
-          `/CN=${name}`,
-          '-days',
-          '30',
-          '-keyout',
-          file('key.pem'),
-          '-out',
-          file('certificate.pem'),
-        ],
-        { stdio: 'ignore' },
-      );
+      writeCertificate({ key: file('key.pem'), certificate: file('certificate.pem') }, name);
     const keyLine = () => crypto.randomBytes(80).toString('hex');
     certificate('first');
     fs.writeFileSync(file('tickets'), `${keyLine()}\n`, { mode: 0o600 });

@@ -460,7 +460,7 @@ describe('the console', () => {
     try {
       await viewer.page.getByRole('cell', { name: through.student }).waitFor();
       await viewer.context.clearCookies();
-      const dialog = viewer.page.getByRole('dialog', { name: 'Your sign-in has ended' });
+      const dialog = viewer.page.getByRole('dialog', { name: 'Your login has ended' });
       await dialog.waitFor();
       await viewer.page.keyboard.press('Escape');
       assert.ok(await dialog.isVisible());

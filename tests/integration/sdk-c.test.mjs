@@ -1,5 +1,6 @@
 // The C SDK's example against a gateway that is killed, restarted and slow, and against servers that
 // are none.
+
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import crypto from 'node:crypto';
@@ -7,6 +8,7 @@ import fs from 'node:fs';
 import http2 from 'node:http2';
 import path from 'node:path';
 import { calculateJwkThumbprint, compactVerify, importJWK } from 'jose';
+import { selfSignedCertificate, writeCertificate } from './lib/certificate.mjs';
 import { runSync } from './lib/command.mjs';
 import { Gateway, program } from './lib/gateway.mjs';
 import { lengthOf } from './lib/scene.mjs';
@@ -247,27 +249,7 @@ describe('the C SDK', { concurrency: 1 }, () => {
     await watcher.enrol(gateway, 'c-certificate');
     const good = watcher.ca;
     const other = path.join(directory, 'other.pem');
-    runSync(
-      'openssl',
-      [
-        'req',
-        '-x509',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:P-256',
-        '-nodes',
-        '-subj',
-        '/CN=other',
-        '-days',
-        '2',
-        '-keyout',
-        '/dev/null',
-        '-out',
-        other,
-      ],
-      { stdio: 'ignore' },
-    );
+    writeCertificate({ certificate: other }, 'other');
     watcher.ca = other;
     const refused = await watcher.play('--seconds', '1', '--linger', '1', ...quick).ended();
     assert.equal(refused.code, 1);
@@ -284,34 +266,12 @@ describe('the C SDK', { concurrency: 1 }, () => {
 
 /** An HTTP/2 server that responds as `respond(stream, body, number)` does. */
 async function impostor(directory, respond, keys, name = 'localhost') {
-  const key = path.join(directory, `impostor-${++made}-key.pem`);
-  const cert = path.join(directory, `impostor-${made}.pem`);
-  runSync(
-    'openssl',
-    [
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-      '-subj',
-      `/CN=${name}`,
-      '-addext',
-      `subjectAltName=DNS:${name}`,
-      '-days',
-      '2',
-      '-keyout',
-      key,
-      '-out',
-      cert,
-    ],
-    { stdio: 'ignore' },
-  );
+  const { key, certificate } = selfSignedCertificate(name);
+  const ca = path.join(directory, `impostor-${++made}.pem`);
+  fs.writeFileSync(ca, certificate);
   const server = http2.createSecureServer({
-    key: fs.readFileSync(key),
-    cert: fs.readFileSync(cert),
+    key,
+    cert: certificate,
   });
   const seen = [];
   const sessions = new Set();
@@ -338,7 +298,7 @@ async function impostor(directory, respond, keys, name = 'localhost') {
   await event('the impostor listens', server, 'listening');
   return {
     url: `https://localhost:${server.address().port}`,
-    cert,
+    cert: ca,
     seen,
     stop: () => {
       for (const session of sessions) session.destroy();

@@ -2,7 +2,7 @@ import type { Attention, State } from './attention';
 import type { HeatmapDocument } from './heat';
 import type { Range } from './ranges';
 
-/** The calls of the gateway that the console makes, and the documents they answer with. */
+/** The calls of the gateway that the console makes, and the documents they return. */
 export type Role = 'viewer' | 'admin' | 'operator';
 
 export interface LoginDocument {
@@ -151,7 +151,7 @@ export interface Stats {
   memory: { resident_bytes: number };
 }
 
-/** A refusal of the gateway (RFC 9457), or `unreachable` (status 0) when no answer came. */
+/** A problem of the gateway (RFC 9457), or `unreachable` (status 0) when no response came. */
 export class Problem extends Error {
   constructor(
     override readonly name: string,
@@ -163,9 +163,9 @@ export class Problem extends Error {
   }
 }
 
-export const ANSWER_WITHIN_MS = 20_000;
+export const RESPONSE_WITHIN_MS = 20_000;
 
-/** What the calls need to know of the sign-in; set by `login.ts`. */
+/** What the calls need to know of the login; set by `login.ts`. */
 export const authority: {
   csrf: string;
   onUnauthorized: () => void;
@@ -177,24 +177,29 @@ export const authority: {
   onForbidden: async () => false,
 };
 
-async function problemOf(answer: Response): Promise<Problem> {
-  let name = `status-${answer.status}`;
+async function problemOf(response: Response): Promise<Problem> {
+  let name = `status-${response.status}`;
   let detail = '';
   try {
-    const body = (await answer.json()) as { type?: unknown; title?: unknown; detail?: unknown };
+    const body = (await response.json()) as { type?: unknown; title?: unknown; detail?: unknown };
     if (typeof body.type === 'string') name = body.type.slice(body.type.lastIndexOf(':') + 1);
     detail = String(body.detail ?? body.title ?? '');
   } catch {
     // No problem document: the status says enough.
   }
-  return new Problem(name, answer.status, detail, Number(answer.headers.get('retry-after')) || 0);
+  return new Problem(
+    name,
+    response.status,
+    detail,
+    Number(response.headers.get('retry-after')) || 0,
+  );
 }
 
 interface CallOptions {
   method?: 'GET' | 'PUT' | 'POST' | 'DELETE';
   body?: unknown;
   signal?: AbortSignal | undefined;
-  /** Sign-in itself: a 401 is its answer and not the end of a login. */
+  /** Signing in: a 401 is its result and not the end of a login. */
   quiet?: boolean;
   /** Made a second time: not again. */
   again?: boolean;
@@ -206,24 +211,24 @@ export const call = <T>(path: string, options: CallOptions = {}): Promise<T> =>
     path,
     'application/json',
     options,
-    async (answer) => (answer.status === 204 ? undefined : await answer.json()) as T,
+    async (response) => (response.status === 204 ? undefined : await response.json()) as T,
   );
 
-/** As `call`, for an answer of another type; `read` runs within the same deadline. */
+/** As `call`, for a response of another type; `read` runs within the same deadline. */
 export async function request<T>(
   path: string,
   accept: string,
   options: CallOptions,
-  read: (answer: Response) => Promise<T>,
+  read: (response: Response) => Promise<T>,
 ): Promise<T> {
   const { method = 'GET', body, signal, quiet, again } = options;
   const headers: Record<string, string> = { accept };
   if (body !== undefined) headers['content-type'] = 'application/json';
   if (method !== 'GET' && authority.csrf) headers['x-watchkeeper-csrf'] = authority.csrf;
-  const deadline = AbortSignal.timeout(ANSWER_WITHIN_MS);
-  let answer: Response;
+  const deadline = AbortSignal.timeout(RESPONSE_WITHIN_MS);
+  let response: Response;
   try {
-    answer = await fetch(path, {
+    response = await fetch(path, {
       method,
       headers,
       body: body === undefined ? null : JSON.stringify(body),
@@ -231,12 +236,12 @@ export async function request<T>(
       credentials: 'same-origin',
       signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
     });
-    if (answer.ok) return await read(answer);
+    if (response.ok) return await read(response);
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Problem('unreachable', 0, '');
   }
-  const problem = await problemOf(answer);
+  const problem = await problemOf(response);
   if (problem.status === 401 && !quiet) authority.onUnauthorized();
   if (problem.status === 403 && method !== 'GET' && !again && (await authority.onForbidden()))
     return request(path, accept, { ...options, again: true }, read);
@@ -303,7 +308,7 @@ export const api = {
   signOut: () => call<void>('/v1/session', { method: 'DELETE', quiet: true }),
 };
 
-/** Reads all pages up to `most` items; `complete` tells whether that was everything. */
+/** Reads all pages up to `most` items; `complete` says whether that was everything. */
 export async function allPages<T>(
   page: (cursor: string | undefined) => Promise<List<T>>,
   most: number,

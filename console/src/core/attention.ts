@@ -22,7 +22,7 @@ export function attentionOf(
   nowMs: number,
 ): Attention {
   if (progress.state === 'MASTERED') return 'none';
-  // As domain/student_status.hpp has it; tests/vectors/attention.json holds both to the same answers.
+  // As domain/student_status.hpp has it; tests/vectors/attention.json holds both to the same results.
   let endMs = 0;
   for (const [fromMs, toMs] of progress.coverage) {
     if (fromMs >= progress.resumeMs) break;

@@ -1,6 +1,6 @@
 import { query, request } from './api';
 
-/** The most that the gateway gives in one answer. */
+/** The most that the gateway gives in one response. */
 export const ROWS_A_PART = 500;
 
 export interface Part {
@@ -18,9 +18,9 @@ export const completionsPart = (
     `/v1/completions.csv${query({ ...parameters, limit: ROWS_A_PART })}`,
     'text/csv',
     { signal },
-    async (answer) => ({
-      text: await answer.text(),
-      next: answer.headers.get('x-next-after'),
+    async (response) => ({
+      text: await response.text(),
+      next: response.headers.get('x-next-after'),
     }),
   );
 

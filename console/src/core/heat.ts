@@ -49,7 +49,7 @@ export class Heat {
     return this.viewers.length;
   }
 
-  /** Adds what the live stream tells, unless its first part was settled before the document was made. */
+  /** Adds what the live stream brings, unless its first part was settled before the document was made. */
   follow({ bins, sinceMs }: HeatDelta): void {
     if (!(sinceMs < this.asOfMs)) this.apply(bins);
   }

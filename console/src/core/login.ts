@@ -5,7 +5,7 @@ import { Store } from './store';
 export type Login =
   | { phase: 'asking' }
   | { phase: 'unreachable' }
-  /** `expired` keeps whose sign-in it was, so that the view stays where it is. */
+  /** `expired` keeps whose login it was, so that the view stays where it is. */
   | { phase: 'out'; why: 'none' | 'signed-out' }
   | { phase: 'expired'; was: LoginDocument }
   | { phase: 'in'; who: LoginDocument; revision: number };
@@ -37,11 +37,11 @@ authority.onForbidden = async () => {
   }
   if (now.csrf === csrf) return false;
   signedIn(now);
-  // Somebody else's sign-in must not do what this one was asked to do.
+  // Somebody else's login must not do what this one was asked to do.
   return now.name === before.who.name && now.role === before.who.role;
 };
 
-/** Whether the browser holds a sign-in from before. */
+/** Whether the browser has a login from before. */
 export async function restoreLogin(): Promise<void> {
   try {
     signedIn(await api.login());

@@ -1,6 +1,6 @@
 import type { Stats } from './api';
 
-/** What the figures of two moments tell of the time between them. Pure. */
+/** What the figures of two moments say about the time between them. Pure. */
 export interface Moment {
   atMs: number;
   stats: Stats;

@@ -1,6 +1,6 @@
 /**
- * Server-sent events over fetch. EventSource hides the status of an answer, and the console has to
- * tell an expired sign-in from a gateway that restarts.
+ * Server-sent events over fetch. EventSource hides the status of a response, and the console has to
+ * know an expired login from a gateway that restarts.
  */
 export interface SseEvent {
   event: string;
@@ -75,7 +75,7 @@ export class SseParser {
   }
 }
 
-/** `connecting` is the first time; `waiting` tells when the next attempt is due. */
+/** `connecting` is the first time; `waiting` says when the next attempt is due. */
 export type StreamState =
   | { phase: 'connecting' }
   | { phase: 'open' }
@@ -105,7 +105,7 @@ export function backoffMs(attempt: number, random: number, firstMs = BACKOFF_FIR
 /** Statuses after which asking again changes nothing. */
 const FINAL = new Set([400, 401, 403, 404]);
 
-/** Keeps one stream open until `close`, and tells where it stands. */
+/** Keeps one stream open until `close`, and reports its state. */
 export class LiveStream {
   private lastId = '';
   /** The first pause; the gateway may say another in its greeting. */
@@ -148,24 +148,24 @@ export class LiveStream {
       const headers: Record<string, string> = { accept: 'text/event-stream' };
       if (this.lastId !== '') headers['last-event-id'] = this.lastId;
       const missedAll = this.lastId === '' && this.attempt > 0;
-      const answer = await (this.options.fetch ?? fetch)(url, {
+      const response = await (this.options.fetch ?? fetch)(url, {
         headers,
         cache: 'no-store',
         credentials: 'same-origin',
         signal: controller.signal,
       });
-      if (FINAL.has(answer.status)) {
-        if (!this.closed) onState({ phase: 'ended', status: answer.status });
+      if (FINAL.has(response.status)) {
+        if (!this.closed) onState({ phase: 'ended', status: response.status });
         this.closed = true;
         return;
       }
-      if (answer.ok && answer.body) {
+      if (response.ok && response.body) {
         const parser = new SseParser();
         parser.lastId = this.lastId;
-        const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+        const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
         onState({ phase: 'open' });
         // The gateway cannot know that this is not the first attempt: what happened since then was
-        // told to nobody, and has to be asked for.
+        // sent to nobody, and has to be asked for.
         if (missedAll) onEvent({ event: 'reset', data: '{}', id: '' });
         for (;;) {
           const { done, value } = await reader.read();

@@ -2,9 +2,9 @@ import type { List, ProgressDocument } from './api';
 import { type Attention, attentionOf, type State } from './attention';
 import { CLOSED_GAP_MS, type Range, subtract, unite } from './ranges';
 
-/** At most so many students are held; who wants one beyond them opens them by id. */
+/** At most so many students are in memory; who wants one beyond them opens them by id. */
 export const ROWS_MAX = 20_000;
-/** Of each student, so many pieces that passed again are kept for drawing. */
+/** Of each student, so many pieces that passed again stay for drawing. */
 export const AGAIN_MAX = 200;
 
 export interface Row {

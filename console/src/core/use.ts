@@ -4,7 +4,7 @@ import { login } from './login';
 import { LiveStream, type SseEvent, type StreamState } from './sse';
 import { useStore } from './store';
 
-/** Whether an administrator looks at the view, also while their expired sign-in is asked for again. */
+/** Whether an administrator looks at the view, also while their expired login is asked for again. */
 export function useIsAdmin(): boolean {
   const now = useStore(login);
   if (now.phase === 'in') return now.who.role === 'admin';
@@ -31,7 +31,7 @@ export interface Loaded<T> {
   reload(): void;
 }
 
-/** Asks when `keys` change; what was there stays on screen until the new answer. */
+/** Asks when `keys` change; what was there stays on screen until the new result. */
 export function useLoad<T>(
   ask: (signal: AbortSignal) => Promise<T>,
   keys: readonly unknown[],
@@ -71,7 +71,7 @@ export function useLoad<T>(
   };
 }
 
-/** Runs at once and then each `everyMs` after the last answer, while the page is in sight. */
+/** Runs at once and then each `everyMs` after the last result, while the page is in sight. */
 export function usePolling(
   run: (signal: AbortSignal) => Promise<void>,
   everyMs: number,
@@ -88,7 +88,7 @@ export function usePolling(
         try {
           await latest.current(controller.signal);
         } catch {
-          // `run` tells its own problems; a poll that failed is made again.
+          // `run` shows its own problems; a poll that failed is made again.
         }
       }
       if (!controller.signal.aborted) timer = setTimeout(turn, everyMs);
@@ -124,7 +124,7 @@ export function useStream(
       },
       onState: (next) => {
         setState(next);
-        // The stream cannot tell an expired cookie by itself: the login has to be asked.
+        // The stream does not recognise an expired cookie by itself: the login has to be asked.
         if (next.phase === 'ended' && next.status === 401) authorityLost();
       },
     });

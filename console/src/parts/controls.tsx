@@ -41,7 +41,12 @@ export function Choice<T extends string>({
 
 export function TableToggle({ on, onChange }: { on: boolean; onChange: (on: boolean) => void }) {
   return (
-    <button type="button" class="button quiet" aria-pressed={on} onClick={() => onChange(!on)}>
+    <button
+      type="button"
+      class="button quiet table-toggle"
+      aria-pressed={on}
+      onClick={() => onChange(!on)}
+    >
       <Icon name={on ? 'picture' : 'table'} size={16} />
       <span>{on ? t.table.asPicture : t.table.asTable}</span>
     </button>

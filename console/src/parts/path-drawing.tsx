@@ -82,7 +82,7 @@ function wayIn(stats: Stats, rates: Rates): Node[] {
   ];
 }
 
-/** The lower row: the stores, and the answer on its way back. */
+/** The lower row: the stores, and the response on its way back. */
 function wayBack(stats: Stats): Node[] {
   const { node, fact } = t.machine;
   return [
@@ -109,7 +109,7 @@ function wayBack(stats: Stats): Node[] {
       ],
     },
     {
-      name: node.answer,
+      name: node.response,
       x: 222,
       y: 206,
       facts: [

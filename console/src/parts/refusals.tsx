@@ -106,7 +106,7 @@ export function Refusals({ items }: { items: readonly Refusal[] }) {
         <>
           {!table && <Timeline items={items} />}
           <div class="scroll" tabIndex={0} role="group" aria-label={t.student.refusals}>
-            <table>
+            <table class="stacks">
               <thead>
                 <tr>
                   <th scope="col">{words.at}</th>
@@ -122,10 +122,14 @@ export function Refusals({ items }: { items: readonly Refusal[] }) {
               <tbody>
                 {shown.map((item, at) => (
                   <tr key={`${item.at} ${at}`}>
-                    <td title={fullDateTime(Date.parse(item.at))}>
+                    <td
+                      class="nowrap"
+                      data-label={words.at}
+                      title={fullDateTime(Date.parse(item.at))}
+                    >
                       {dateTime(Date.parse(item.at))}
                     </td>
-                    <td>
+                    <td data-label={words.kind}>
                       <span class="kind">
                         <svg width="14" height="14" viewBox="0 0 14 14" aria-hidden="true">
                           <Mark kind={kindOf(item)} x={7} y={7} title="" />
@@ -133,12 +137,16 @@ export function Refusals({ items }: { items: readonly Refusal[] }) {
                         {t.student.kind[kindOf(item)]}
                       </span>
                     </td>
-                    <td>{reasonOf(item)}</td>
-                    <td>
+                    <td data-label={words.problem}>{reasonOf(item)}</td>
+                    <td data-label={words.module}>
                       <a href={pathOf({ view: 'module', module: item.module })}>{item.module}</a>
                     </td>
-                    <td class="right">{item.sequence}</td>
-                    <td class="detail">{item.detail}</td>
+                    <td class="right" data-label={words.sequence}>
+                      {item.sequence}
+                    </td>
+                    <td class="detail" data-label={words.detail}>
+                      {item.detail}
+                    </td>
                   </tr>
                 ))}
               </tbody>

@@ -71,7 +71,7 @@ export const Unreachable = ({ retry }: { retry: () => void }) => (
   </Notice>
 );
 
-/** A refusal of the gateway, said so that it helps. A 401 is left to the sign-in dialog. */
+/** A problem of the gateway, said so that it helps. A 401 is left to the dialog of the login. */
 export function ProblemNotice({
   problem,
   retry,

@@ -213,7 +213,7 @@ function Table({ events }: { events: readonly CompletionEvent[] }) {
   const nowMs = useNow(10_000);
   return (
     <div class="card flush">
-      <table class="completions-table">
+      <table class="stacks completions-table">
         <thead>
           <tr>
             <th scope="col">{words.when}</th>
@@ -287,7 +287,7 @@ export function Completions({ search }: ViewProps) {
         <>
           <Table events={events} />
           {full ? (
-            <p class="faint">{words.kept(EVENTS_MAX)}</p>
+            <p class="faint">{words.newest(EVENTS_MAX)}</p>
           ) : (
             list.before !== null && (
               <button type="button" class="button centre" onClick={() => void more()}>

@@ -296,7 +296,7 @@ export function Machine() {
       <dl class="figures">
         <Figure label={t.liveView.rate} value={decimal(rates.heartbeats)} />
         <Figure
-          label={`${words.answer} ${words.p50} / ${words.p99}`}
+          label={`${words.response} ${words.p50} / ${words.p99}`}
           value={`${microseconds(stats.heartbeats.latency_us.p50)} / ${microseconds(stats.heartbeats.latency_us.p99)}`}
         />
         <Figure label={t.liveView.connections} value={compact(stats.connections.open)} />

@@ -90,7 +90,7 @@ function RecentList({ recent }: { recent: readonly Recent[] }) {
   );
 }
 
-/** The picture of the heatmap: asked for now and then, and kept up by what the live stream adds. */
+/** The picture of the heatmap: asked for now and then, and brought up to date by the live stream. */
 function useHeat(module: ModuleDocument) {
   const heat = useRef<Heat | undefined>(undefined);
   const version = useRef(0);
@@ -267,7 +267,7 @@ function Opened({ module, reload }: { module: ModuleDocument; reload: () => void
 export function Module({ id }: ViewProps) {
   const loaded = useLoad((signal) => api.module(id, signal), [id]);
   const missing = { title: t.state.moduleMissingTitle, text: t.state.moduleMissing(id) };
-  // The gateway would refuse the path; the answer for people is the same as for an unknown one.
+  // The gateway would refuse the path; the message for people is the same as for an unknown one.
   if (!ID.test(id))
     return (
       <Notice page icon="empty" title={missing.title} action={<ToModules />}>

@@ -185,7 +185,7 @@ function Table({
   const words = t.modules.column;
   return (
     <div class="card flush">
-      <table class="modules-table">
+      <table class="stacks modules-table">
         <thead>
           <tr>
             <th scope="col">{words.module}</th>

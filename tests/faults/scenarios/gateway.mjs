@@ -1,7 +1,7 @@
 // What befalls the gateway itself.
 import fs from 'node:fs';
 import path from 'node:path';
-import { runSync } from '../../integration/lib/command.mjs';
+import { writeCertificate } from '../../integration/lib/certificate.mjs';
 import { stretch } from '../../integration/lib/machine.mjs';
 import { until } from '../../integration/lib/wait.mjs';
 
@@ -65,27 +65,7 @@ export const gatewayScenarios = {
       const { gateway } = world;
       const file = (name) => path.join(gateway.directory, name);
       const make = () =>
-        runSync(
-          'openssl',
-          [
-            'req',
-            '-x509',
-            '-newkey',
-            'ec',
-            '-pkeyopt',
-            'ec_paramgen_curve:P-256',
-            '-nodes',
-            '-days',
-            '2',
-            '-subj',
-            '/CN=127.0.0.1',
-            '-keyout',
-            file('key.pem'),
-            '-out',
-            file('certificate.pem'),
-          ],
-          { stdio: 'ignore' },
-        );
+        writeCertificate({ key: file('key.pem'), certificate: file('certificate.pem') });
       make();
       gateway.settings = `[tls]\ncertificate = "${file('certificate.pem')}"\nkey = "${file('key.pem')}"\n`;
       gateway.writeConfiguration();

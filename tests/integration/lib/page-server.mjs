@@ -3,8 +3,9 @@ import fs from 'node:fs';
 import http from 'node:http';
 import http2 from 'node:http2';
 import path from 'node:path';
+import { selfSignedCertificate } from './certificate.mjs';
 import { runSync } from './command.mjs';
-import { root, temporaryDirectory } from './stores.mjs';
+import { root } from './stores.mjs';
 import { event } from './wait.mjs';
 
 const types = {
@@ -23,34 +24,8 @@ export class PageServer {
    */
   static async start(folders, { api, secure = true } = {}) {
     const server = new PageServer();
-    server.directory = temporaryDirectory('page');
-    const file = (name) => path.join(server.directory, name);
-    runSync(
-      'openssl',
-      [
-        'req',
-        '-x509',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:P-256',
-        '-nodes',
-        '-days',
-        '2',
-        '-subj',
-        '/CN=127.0.0.1',
-        '-keyout',
-        file('key.pem'),
-        '-out',
-        file('certificate.pem'),
-      ],
-      { stdio: 'ignore' },
-    );
-    const options = {
-      key: fs.readFileSync(file('key.pem')),
-      cert: fs.readFileSync(file('certificate.pem')),
-      allowHTTP1: true,
-    };
+    const { key, certificate } = selfSignedCertificate();
+    const options = { key, cert: certificate, allowHTTP1: true };
     server.sockets = new Set();
     const serve = (request, response) => {
       if (api && request.url.startsWith('/v1/')) {
@@ -82,7 +57,6 @@ export class PageServer {
 
   stop() {
     for (const socket of this.sockets) socket.destroy();
-    fs.rmSync(this.directory, { recursive: true, force: true });
     const closed = event('the page server ends', this.listener, 'close');
     this.listener.close();
     return closed;

@@ -64,7 +64,7 @@ function DeviceTable({
   const words = t.student.device;
   return (
     <div class="scroll" tabIndex={0} role="group" aria-label={t.student.devices}>
-      <table>
+      <table class="stacks">
         <thead>
           <tr>
             <th scope="col">{words.kid}</th>
@@ -79,16 +79,20 @@ function DeviceTable({
         <tbody>
           {devices.map((device) => (
             <tr key={device.kid} data-device={device.kid}>
-              <td>
+              <td data-label={words.kid}>
                 <code class="kid" title={device.kid}>
                   {device.kid}
                 </code>
               </td>
-              <td>{device.algorithm}</td>
-              <td class="nowrap" title={fullDateTime(Date.parse(device.created_at))}>
+              <td data-label={words.algorithm}>{device.algorithm}</td>
+              <td
+                class="nowrap"
+                data-label={words.created}
+                title={fullDateTime(Date.parse(device.created_at))}
+              >
                 {date(Date.parse(device.created_at))}
               </td>
-              <td>
+              <td data-label={words.state}>
                 {device.revoked ? (
                   <span class="chip chip-off">{t.student.deviceRevoked}</span>
                 ) : (

@@ -36,11 +36,12 @@ function ModuleStrip({
       <div class="module-strip-head">
         <a href={pathOf({ view: 'module', module: item.module })}>{module?.title ?? item.module}</a>
         <NeedMark row={row} />
-        <span class="push" />
-        <span title={fullDateTime(row.updatedMs)} class="faint">
-          {since(row.updatedMs, nowMs)}
+        <span class="push-left nowrap">
+          <span title={fullDateTime(row.updatedMs)} class="faint">
+            {since(row.updatedMs, nowMs)}
+          </span>
+          <b>{percent(item.completion_percentage)}</b>
         </span>
-        <b>{percent(item.completion_percentage)}</b>
       </div>
       {asTable ? (
         <p class="strip-table">
