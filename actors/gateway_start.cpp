@@ -109,8 +109,8 @@ void gateway::implementation::start_writer(std::unique_ptr<storage::hot_store> h
           [this](const std::vector<storage::heatmap_delta>& deltas) { heat->grown(deltas); },
       .log = options.log,
       .shards = shard_probes.size(),
-      .hot_answered_elsewhere = [this] { return hot_state.health_answers.load(); },
-      .ledger_answered_elsewhere = [this] { return ledger_state.health_answers.load(); },
+      .hot_successes = [this] { return hot_state.health_successes.load(); },
+      .ledger_successes = [this] { return ledger_state.health_successes.load(); },
       .start_degraded = !hot_is_there});
 }
 
@@ -121,8 +121,8 @@ void gateway::implementation::start_reader() {
       .known = known,
       .behind_probe = ledger_state,
       .now = options.now,
-      .hot_answered_elsewhere = [this] { return hot_state.health_answers.load(); },
-      .ledger_answered_elsewhere = [this] { return ledger_state.health_answers.load(); },
+      .hot_successes = [this] { return hot_state.health_successes.load(); },
+      .ledger_successes = [this] { return ledger_state.health_successes.load(); },
       .screened_again = [this](heartbeat_job_ptr job) { loaded(std::move(job)); },
       // A made-up module costs a look into the ledger, as a made-up device does.
       .in_vain = [this](const heartbeat_job& job) { addresses.failed(job.peer, options.now()); },

@@ -6,12 +6,12 @@
 namespace watchkeeper {
 namespace {
 
-constexpr int digits_held = 18;
+constexpr int significant_digits_max = 18;
 /// Exponents beyond it mean zero or far out of range, whatever the digits of a token may be.
 constexpr std::int32_t exponent_limit = 100'000;
 
 constexpr auto powers_of_ten = [] {
-  std::array<std::uint64_t, digits_held + 1> powers{};
+  std::array<std::uint64_t, significant_digits_max + 1> powers{};
   powers[0] = 1;
   for (std::size_t i = 1; i < powers.size(); ++i) powers[i] = powers[i - 1] * 10;
   return powers;
@@ -24,17 +24,17 @@ bool is_digit(char c) noexcept {
 /// Collects digits; those after the eighteenth significant one only move the point.
 struct digit_sink {
   decimal& number;
-  int held = 0;
+  int significant = 0;
 
   void put(char c, bool fraction) noexcept {
     const auto digit = static_cast<std::uint64_t>(c - '0');
-    if (held == digits_held) {
+    if (significant == significant_digits_max) {
       number.inexact |= digit != 0;
       if (!fraction) ++number.exponent;
       return;
     }
     number.digits = number.digits * 10 + digit;
-    if (number.digits != 0) ++held;
+    if (number.digits != 0) ++significant;
     if (fraction) --number.exponent;
   }
 };
@@ -82,12 +82,12 @@ std::optional<thousandths> to_thousandths(const decimal& number) noexcept {
   constexpr std::uint64_t limit = 1'000'000'000'000'000'000;  // 10^15 in thousandths
   const auto exponent = number.exponent + 3;
   if (exponent >= 0) {
-    if (exponent >= digits_held || number.digits >= limit / powers_of_ten[exponent])
+    if (exponent >= significant_digits_max || number.digits >= limit / powers_of_ten[exponent])
       return std::nullopt;
     return thousandths{static_cast<std::int64_t>(number.digits * powers_of_ten[exponent]),
                        !number.inexact, false};
   }
-  if (exponent < -digits_held) return thousandths{0, false, false};
+  if (exponent < -significant_digits_max) return thousandths{0, false, false};
   const auto scale = powers_of_ten[-exponent];
   const auto rest = number.digits % scale;
   return thousandths{static_cast<std::int64_t>(number.digits / scale), rest == 0 && !number.inexact,

@@ -22,22 +22,23 @@ class striped_cache {
       : stripe_max_(entries_max / stripes_ + 1), absence_ttl_ms_(absence_ttl_ms) {}
 
   struct lookup {
-    bool known = false;
+    bool found = false;
     std::shared_ptr<V> entry;
   };
   [[nodiscard]] lookup find(const K& key, unix_ms now_ms) const {
     const auto& s = stripe_of(key);
     std::shared_lock lock(s.mutex);
-    const auto found = s.entries.find(key);
-    if (found == s.entries.end()) return {};
-    if (!found->second.value && found->second.kept_ms + absence_ttl_ms_ < now_ms) return {};
-    return {true, found->second.value};
+    const auto at = s.entries.find(key);
+    if (at == s.entries.end()) return {};
+    if (!at->second.value && at->second.since_ms + absence_ttl_ms_ < now_ms) return {};
+    return {true, at->second.value};
   }
 
   [[nodiscard]] std::uint64_t generation(const K& key) const noexcept {
     return stripe_of(key).generation.load(std::memory_order_acquire);
   }
-  /// Keeps what was read, unless the stripe has forgotten something since `generation` was taken.
+  /// Stores a value that was read, unless the stripe has dropped an entry since `generation` was
+  /// taken.
   void keep(const K& key, std::shared_ptr<V> value, std::uint64_t generation, unix_ms now_ms) {
     auto& s = stripe_of(key);
     std::unique_lock lock(s.mutex);
@@ -47,18 +48,18 @@ class striped_cache {
     s.entries[key] = {std::move(value), now_ms};
   }
   /// Replaces `before`, which was found here, by what was read since; reads that began earlier are
-  /// overtaken. Where another value is kept by now, that may be of such a read: it is forgotten.
+  /// overtaken. If another value is there by now, it may come from such a read: it is dropped.
   void renew(const K& key, const std::shared_ptr<V>& before, std::shared_ptr<V> value,
              unix_ms now_ms) {
     auto& s = stripe_of(key);
     std::unique_lock lock(s.mutex);
     s.generation.fetch_add(1, std::memory_order_acq_rel);
-    const auto found = s.entries.find(key);
-    if (found == s.entries.end()) return;
-    if (found->second.value == before)
-      found->second = {std::move(value), now_ms};
+    const auto at = s.entries.find(key);
+    if (at == s.entries.end()) return;
+    if (at->second.value == before)
+      at->second = {std::move(value), now_ms};
     else
-      s.entries.erase(found);
+      s.entries.erase(at);
   }
   void forget(const K& key) {
     auto& s = stripe_of(key);
@@ -66,7 +67,7 @@ class striped_cache {
     s.generation.fetch_add(1, std::memory_order_acq_rel);
     s.entries.erase(key);
   }
-  /// Forgets what matches, and everything that is known not to exist.
+  /// Drops the entries that match, and all that say that a key does not exist.
   template <class Predicate>
   void forget_if(Predicate&& matches) {
     for (auto& s : all_) {
@@ -88,14 +89,14 @@ class striped_cache {
 
  private:
   static constexpr std::size_t stripes_ = 64;
-  struct held {
-    std::shared_ptr<V> value;  // null: known not to exist
-    unix_ms kept_ms = 0;
+  struct slot {
+    std::shared_ptr<V> value;  // null: does not exist
+    unix_ms since_ms = 0;
   };
   struct stripe {
     mutable std::shared_mutex mutex;
     std::atomic<std::uint64_t> generation{0};
-    boost::unordered_flat_map<K, held, std::hash<K>> entries;
+    boost::unordered_flat_map<K, slot, std::hash<K>> entries;
   };
   [[nodiscard]] std::size_t index_of(const K& key) const noexcept {
     return (std::hash<K>{}(key) >> 48) % stripes_;

@@ -115,7 +115,7 @@ class driven_shard {
         outcome.now.duration_ms = duration_ms;
         outcome.now.resume_ms = request.credit.interval.to_ms;
         outcome.now.updated_ms = request.credit.played_at_ms;
-        if (!request.known) {
+        if (!request.in_memory) {
           applied.covered.emplace();
           applied.covered->add({0, request.credit.interval.to_ms});
         }

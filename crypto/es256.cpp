@@ -27,8 +27,8 @@ bool verify_with_new_table(std::span<const std::uint8_t, 64> point, const sha256
   return p256::verify_fast(table, digest, signature);
 }
 
-arithmetic decide(choice wanted) noexcept {
-  if (wanted == choice::openssl) return arithmetic::openssl_chosen;
+arithmetic decide(choice which) noexcept {
+  if (which == choice::openssl) return arithmetic::openssl_chosen;
   if (!p256::fast_is_supported()) return arithmetic::openssl_for_processor;
   const bool right = passes_self_test(p256::verify_fast) && passes_self_test(verify_with_new_table);
   return right ? arithmetic::own : arithmetic::openssl_for_self_test;
@@ -57,8 +57,8 @@ struct state {
   no_tables tables;
 };
 
-arithmetic decide(choice wanted) noexcept {
-  return wanted == choice::openssl ? arithmetic::openssl_chosen : arithmetic::openssl_for_processor;
+arithmetic decide(choice which) noexcept {
+  return which == choice::openssl ? arithmetic::openssl_chosen : arithmetic::openssl_for_processor;
 }
 
 #endif
@@ -67,12 +67,13 @@ std::mutex choosing;
 std::atomic<state*> chosen{nullptr};
 
 /// Never freed: threads may verify until the process ends.
-state& choose_once(choice wanted, std::size_t tables) noexcept {
+state& choose_once(choice which, std::size_t tables) noexcept {
   const std::lock_guard lock{choosing};
   auto* existing = chosen.load(std::memory_order_acquire);
   if (!existing) {
-    const auto which = decide(wanted);
-    existing = new state{which, decltype(state::tables){which == arithmetic::own ? tables : 0}};
+    const auto arithmetic_used = decide(which);
+    existing = new state{arithmetic_used,
+                         decltype(state::tables){arithmetic_used == arithmetic::own ? tables : 0}};
     chosen.store(existing, std::memory_order_release);
   }
   return *existing;
@@ -85,8 +86,8 @@ state& current() noexcept {
 
 }  // namespace
 
-arithmetic use(choice wanted, std::size_t tables) noexcept {
-  return choose_once(wanted, tables).which;
+arithmetic use(choice which, std::size_t tables) noexcept {
+  return choose_once(which, tables).which;
 }
 
 arithmetic in_use() noexcept {

@@ -28,7 +28,7 @@ inline constexpr std::size_t tables_max = 1'000'000;
 /// Chooses for the whole process, before the first verification: afterwards nothing changes any
 /// more. `tables` limits the tables of multiples that the own arithmetic keeps of keys that verify
 /// often, about 2.3 KB each. Gives what is in use from now on.
-arithmetic use(choice wanted, std::size_t tables = tables_default) noexcept;
+arithmetic use(choice which, std::size_t tables = tables_default) noexcept;
 arithmetic in_use() noexcept;
 /// "own" or "openssl".
 std::string_view name_of(arithmetic which) noexcept;

@@ -15,7 +15,7 @@ constexpr std::string_view rfc6979_key =
     "60fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6"
     "7903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299";
 
-constexpr std::array<known_signature, 4> known = {{
+constexpr std::array<known_signature, 4> known_signatures = {{
     // RFC 6979, appendix A.2.5.
     {rfc6979_key, "sample",
      "efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716"
@@ -49,7 +49,7 @@ std::array<std::uint8_t, 64> bytes_of(std::string_view hexadecimal) noexcept {
 }  // namespace
 
 bool passes_self_test(verify_function verify) noexcept {
-  for (const auto& [point_text, message, signature_text] : known) {
+  for (const auto& [point_text, message, signature_text] : known_signatures) {
     const auto point = bytes_of(point_text);
     const auto signature = bytes_of(signature_text);
     const auto digest = sha256(message);

@@ -47,16 +47,16 @@ bool fast_is_supported() noexcept {
 bool verify_fast(std::span<const std::uint8_t, 64> point, const sha256_digest& digest,
                  std::span<const std::uint8_t, 64> signature) noexcept {
   affine_point q;
-  equation wanted;
-  return read_point(point, q) && equation_of(digest, signature, wanted) &&
-         has_x(multiply_and_add(wanted.u, wanted.v, q), wanted.r);
+  equation terms;
+  return read_point(point, q) && equation_of(digest, signature, terms) &&
+         has_x(multiply_and_add(terms.u, terms.v, q), terms.r);
 }
 
 bool verify_fast(const key_table& table, const sha256_digest& digest,
                  std::span<const std::uint8_t, 64> signature) noexcept {
-  equation wanted;
-  return equation_of(digest, signature, wanted) &&
-         has_x(multiply_and_add(wanted.u, wanted.v, table), wanted.r);
+  equation terms;
+  return equation_of(digest, signature, terms) &&
+         has_x(multiply_and_add(terms.u, terms.v, table), terms.r);
 }
 
 }  // namespace watchkeeper::crypto::p256

@@ -155,11 +155,11 @@ coverage::intervals coverage::without(const coverage& other) const {
   return rest;
 }
 
-bool coverage::contains(media_interval wanted) const noexcept {
+bool coverage::contains(media_interval interval) const noexcept {
   const auto after = std::partition_point(intervals_.begin(), intervals_.end(), [&](const auto& p) {
-    return p.from_ms <= wanted.from_ms;
+    return p.from_ms <= interval.from_ms;
   });
-  return after != intervals_.begin() && std::prev(after)->to_ms >= wanted.to_ms;
+  return after != intervals_.begin() && std::prev(after)->to_ms >= interval.to_ms;
 }
 
 std::string coverage::encode() const {

@@ -49,7 +49,7 @@ class coverage {
   /// The ranges covered here and not in `other`: sorted and disjoint. Other than in a coverage,
   /// they may lie less than limits::gap_closed_ms apart.
   [[nodiscard]] intervals without(const coverage& other) const;
-  [[nodiscard]] bool contains(media_interval wanted) const noexcept;
+  [[nodiscard]] bool contains(media_interval interval) const noexcept;
   [[nodiscard]] bool empty() const noexcept { return intervals_.empty(); }
   [[nodiscard]] std::span<const media_interval> pieces() const noexcept {
     return {intervals_.data(), intervals_.size()};

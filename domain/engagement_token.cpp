@@ -66,14 +66,14 @@ struct protected_header {
 
 complaint read_header(json_scanner& json, protected_header& header) noexcept {
   return read_object(json, [&](std::string_view name) -> complaint {
-    auto* const wanted = name == "alg"   ? &header.alg
-                         : name == "kid" ? &header.kid
-                         : name == "typ" ? &header.typ
-                                         : nullptr;
-    if (!wanted) return "the header may hold alg, kid and typ only";
+    auto* const field = name == "alg"   ? &header.alg
+                        : name == "kid" ? &header.kid
+                        : name == "typ" ? &header.typ
+                                        : nullptr;
+    if (!field) return "the header may hold alg, kid and typ only";
     const auto text = json.string();
     if (!text) return "a header member is not a valid JSON string";
-    *wanted = *text;
+    *field = *text;
     return nullptr;
   });
 }

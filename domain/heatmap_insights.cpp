@@ -105,17 +105,18 @@ std::vector<heatmap_drop_off> drop_offs_of(const heatmap_bins& seen) {
   // One fall is seen from all places within reach: the steepest stands for it.
   std::stable_sort(falls.begin(), falls.end(),
                    [](const fall& a, const fall& b) { return a.lost > b.lost; });
-  std::vector<fall> kept;
+  std::vector<fall> findings;
   for (const auto& each : falls) {
-    if (kept.size() == limits::heatmap_findings_max) break;
-    if (std::none_of(kept.begin(), kept.end(), [&](const fall& other) {
+    if (findings.size() == limits::heatmap_findings_max) break;
+    if (std::none_of(findings.begin(), findings.end(), [&](const fall& other) {
           return (each.at > other.at ? each.at - other.at : other.at - each.at) < 2 * reach;
         }))
-      kept.push_back(each);
+      findings.push_back(each);
   }
-  std::sort(kept.begin(), kept.end(), [](const fall& a, const fall& b) { return a.at < b.at; });
+  std::sort(findings.begin(), findings.end(),
+            [](const fall& a, const fall& b) { return a.at < b.at; });
   std::vector<heatmap_drop_off> found;
-  for (const auto& each : kept)
+  for (const auto& each : findings)
     found.push_back({seen.layout.start_ms(each.at), std::llround(each.lost), each.share});
   return found;
 }

@@ -32,9 +32,9 @@ class heatmap_growth {
   /// the end of what was covered will do.
   void add(const module_id& module, media_ms duration_ms, std::span<const media_interval> fresh) {
     if (fresh.empty()) return;
-    auto& held = modules_[module];
-    held.duration_ms = std::max({held.duration_ms, duration_ms, fresh.back().to_ms});
-    held.ranges.insert(held.ranges.end(), fresh.begin(), fresh.end());
+    auto& growth = modules_[module];
+    growth.duration_ms = std::max({growth.duration_ms, duration_ms, fresh.back().to_ms});
+    growth.ranges.insert(growth.ranges.end(), fresh.begin(), fresh.end());
   }
   [[nodiscard]] const std::map<module_id, of_module>& modules() const noexcept { return modules_; }
 
@@ -83,15 +83,15 @@ inline stored<ok_t> recount_all_heatmaps(ledger& ledger) {
 /// What a recount says of a module whose viewers were `recorded` and are `counted`.
 inline heatmap_recount compare_heatmaps(const heatmap_bins& recorded, const heatmap_bins& counted,
                                         std::uint64_t students) {
-  heatmap_recount told;
-  told.students = students;
-  for (const auto ms : recorded.viewer_ms) told.recorded_ms += ms;
-  for (const auto ms : counted.viewer_ms) told.counted_ms += ms;
-  told.other_duration = recorded.layout.bins > 0 && recorded.layout != counted.layout;
+  heatmap_recount recounted;
+  recounted.students = students;
+  for (const auto ms : recorded.viewer_ms) recounted.recorded_ms += ms;
+  for (const auto ms : counted.viewer_ms) recounted.counted_ms += ms;
+  recounted.other_duration = recorded.layout.bins > 0 && recorded.layout != counted.layout;
   const auto had = rebinned(recorded.viewer_ms, recorded.layout, counted.layout);
   for (std::size_t i = 0; i < had.size(); ++i)
-    told.wrong_bins += had[i] != counted.viewer_ms[i] ? 1 : 0;
-  return told;
+    recounted.wrong_bins += had[i] != counted.viewer_ms[i] ? 1 : 0;
+  return recounted;
 }
 
 }  // namespace watchkeeper::storage

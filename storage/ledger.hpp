@@ -23,12 +23,11 @@ namespace watchkeeper::storage {
 /// The version of the rule that makes a completion (docs/protocol.md section 5, rule 7).
 inline constexpr std::int32_t completion_rule_version = 1;
 
-/// How long registry changes, and the ids of erased students, stay readable. Who has not asked for
-/// changes for that long must forget every copy, for it may have missed some.
+/// How long registry changes, and the ids of erased students, stay readable. A gateway that has not
+/// read the changes for that long must drop all of its copies, because it may have missed some.
 inline constexpr std::int64_t registry_change_retention_ms = 3'600'000;
 
-/// The fact that a pair was mastered: one row of the outbox, there exactly once for each pair and
-/// rule version.
+/// The mastery of a pair: a row of the outbox, which has exactly one per pair and rule version.
 struct completion {
   std::int64_t sequence = 0;  // increases in the order in which completions become visible
   student_id student;
@@ -41,13 +40,13 @@ struct completion {
   friend bool operator==(const completion&, const completion&) = default;
 };
 
-/// Which completions are wanted; an empty id is all.
+/// Selects completions; an empty id matches all.
 struct completion_filter {
   student_id student;
   module_id module;
 };
 
-/// The pairs of one module, summed up.
+/// Sums over the pairs of one module.
 struct module_summary {
   module_id module;
   std::int64_t students = 0;  // pairs that are checkpointed
@@ -56,13 +55,13 @@ struct module_summary {
   friend bool operator==(const module_summary&, const module_summary&) = default;
 };
 
-/// A console session that somebody signed out of.
+/// A login to the console that was ended by signing out.
 struct revoked_login {
   std::array<std::uint8_t, 16> id{};
-  unix_ms expires_ms = 0;  // when it would have ended by itself
+  unix_ms expires_ms = 0;  // when it would have expired
 };
 
-/// What another gateway changed in the registry, so that this one forgets its copy.
+/// A change of the registry by any gateway, after which the others drop their copies.
 struct registry_change {
   enum class kind : std::uint8_t { module = 0, device = 1, assignment = 2, student_erased = 3 };
   std::int64_t sequence = 0;
@@ -70,26 +69,26 @@ struct registry_change {
   std::string key;  // module id · kid in base64url · "student/module" · student id
 };
 
-/// Media time of one module, bin by bin, that is added to its heatmap or was.
+/// Media time, bin by bin, that is or was added to the heatmap of a module.
 struct heatmap_delta {
   module_id module;
   media_ms duration_ms = 0;
   bin_sums ms;  // of heatmap_layout::of(duration_ms)
 };
 
-/// What the ledger knows of a module's viewers.
+/// The heatmap of a module as the ledger has it.
 struct heatmap_record {
   heatmap_bins bins;
   std::uint64_t students = 0;  // who have progress in it
 };
 
-/// What a recount found.
+/// The result of a recount.
 struct heatmap_recount {
   std::uint64_t students = 0;
   std::uint64_t recorded_ms = 0;  // sum of the viewers' bins before
-  std::uint64_t counted_ms = 0;   // and as counted from every pair's coverage
+  std::uint64_t counted_ms = 0;   // the same, counted from the coverage of every pair
   std::size_t wrong_bins = 0;
-  bool other_duration = false;  // the bins were of another duration than the catalogue's
+  bool other_duration = false;  // the bins were made for another duration than the catalogue's
   [[nodiscard]] bool right() const noexcept { return wrong_bins == 0 && !other_duration; }
 };
 
@@ -99,43 +98,42 @@ struct page {
   std::optional<std::string> next;  // cursor of the following page
 };
 
-/// The system of record: PostgreSQL or SQLite. Holds the catalogue, the devices, what was
-/// checkpointed of each pair, the outbox of completions and the audit trail.
+/// The system of record: PostgreSQL or SQLite. It holds the catalogue, the devices, the
+/// checkpointed progress, the outbox of completions and the audit trail.
 ///
-/// Thread: each instance is used by one thread at a time and blocks; it connects by itself and
-/// again after a failure. Calls are transactions: a failure as a whole changes nothing, save that
-/// of `unavailable` the effect is unknown. Writes are idempotent. Paging: an empty cursor starts;
-/// `limit` is brought into 1 … storage_limits::list_items_max; items come in the byte order of
-/// their ids. A cursor that no page gave (it is no id) yields an empty page.
+/// Thread: one at a time per instance; calls block. An instance connects by itself, and reconnects
+/// after a failure. Each call is one transaction: a call that fails changes nothing, except that
+/// the effect is unknown after `unavailable`. Writes are idempotent. Paging: an empty cursor
+/// starts; `limit` is clamped to 1 … storage_limits::list_items_max; items are ordered by the bytes
+/// of their ids. A cursor that is no id yields an empty page.
 class ledger {
  public:
   virtual ~ledger() = default;
 
-  /// Applies the migrations that are missing and checks that the deployment's fixed settings
-  /// (number of partitions) are this build's: `mismatch` if not. Several gateways may call it at
-  /// once. A ledger from before heatmaps has those of all modules counted.
+  /// Applies the missing migrations, and checks that the fixed settings of the deployment (the
+  /// number of partitions) match this build; `mismatch` if not. Several gateways may call it at the
+  /// same time. For a ledger from before heatmaps, it counts those of all modules.
   virtual stored<ok_t> migrate() = 0;
-  /// The newest migration that is applied, and the newest this build knows.
+  /// The newest migration that is applied, and the newest that this build has.
   struct schema_version {
     int applied = 0;
-    int known = 0;
+    int newest = 0;
   };
   virtual stored<schema_version> version() = 0;
 
   // Progress.
   virtual stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) = 0;
-  /// Unites each state with the row (watchkeeper::merge, gaps closed as coverage closes them) and,
-  /// in the same transaction, sets mastered_ms where the united coverage reaches the module's
-  /// threshold
-  /// (`now_ms`, unless the state brings its own), and creates the completion of each mastered pair
-  /// that has none. Gives the united states in the order of `pairs`. At most
+  /// Merges each state with its row (watchkeeper::merge, with gaps closed as coverage closes them).
+  /// In the same transaction, sets mastered_ms where the merged coverage reaches the threshold of
+  /// the module (to `now_ms`, unless the state has its own), and creates the completion of each
+  /// mastered pair that has none. Returns the merged states in the order of `pairs`. Takes at most
   /// storage_limits::checkpoint_batch_pairs_max pairs, each once.
-  /// The threshold and the duration are the catalogue's; of a module it does not hold, 95.00 % of
-  /// the state's own duration (a duration of 0 masters nothing).
-  /// Pairs of a student who was erased within registry_change_retention_ms, and has enrolled no
-  /// device since, are passed over: nothing is written, an empty state comes back.
-  /// What each coverage grew by is added to the heatmap of its module in the same transaction;
-  /// `grown`, if given, is told what that was, a module at most once.
+  /// Threshold and duration are those of the catalogue. For a module that is not in it, they are
+  /// 95.00 % and the duration of the state; a duration of 0 masters nothing.
+  /// Skips pairs of a student who was erased within registry_change_retention_ms and has enrolled
+  /// no device since: nothing is written, and an empty state is returned. Adds the growth of each
+  /// coverage to the heatmap of its module in the same transaction, and reports it in `grown`
+  /// unless that is null, each module at most once.
   virtual stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs,
                                                    unix_ms now_ms,
                                                    std::vector<heatmap_delta>* grown) = 0;
@@ -148,48 +146,48 @@ class ledger {
   virtual stored<page<pair_progress>> progress_of_module(const module_id& module,
                                                          std::string_view cursor,
                                                          std::size_t limit) = 0;
-  /// How many students have progress in the module.
+  /// The number of students who have progress in the module.
   virtual stored<std::uint64_t> students_of(const module_id& module) = 0;
-  /// Those after a sequence number, the oldest first.
+  /// Completions after a sequence number, oldest first.
   virtual stored<std::vector<completion>> completions(std::int64_t after_sequence,
                                                       std::size_t limit,
-                                                      const completion_filter& wanted = {}) = 0;
-  /// Those before a sequence number, the newest first.
+                                                      const completion_filter& filter = {}) = 0;
+  /// Completions before a sequence number, newest first.
   virtual stored<std::vector<completion>> newest_completions(
-      std::int64_t before_sequence, std::size_t limit, const completion_filter& wanted = {}) = 0;
-  /// Every module that has a pair, by id. Looks at every pair: not for each request.
+      std::int64_t before_sequence, std::size_t limit, const completion_filter& filter = {}) = 0;
+  /// Every module that has a pair, by id. Reads every pair, so it is not for every request.
   virtual stored<std::vector<module_summary>> summarize_modules() = 0;
 
-  // Heatmaps. The viewers' bins are, at every moment, what the coverages of the module's pairs
-  // give: each student counts once for each millisecond. Their layout is that of the module's
-  // duration when they were begun or last recounted; what lies behind its end counts in the last
-  // bin. Nothing: nobody has progress in the module.
+  // Heatmaps. The viewers' bins always equal the sum of the coverages of the module's pairs: each
+  // student counts once for each millisecond. Their layout is that of the module's duration at the
+  // first credit or the last recount; coverage behind its end counts in the last bin. The result is
+  // empty if nobody has progress in the module.
   virtual stored<std::optional<heatmap_record>> heatmap_of(const module_id& module) = 0;
-  /// Adds plays. `sequence` grows by one with each addition of a `writer` (an id of the process, 1
-  /// to 64 characters): one that was made already is not made again, so that it may be repeated
-  /// after `unavailable`, by the same writer and within a day. At most
-  /// storage_limits::heatmap_play_modules_max.
+  /// Adds plays. `sequence` grows by one with each addition of a `writer`, an id of the process
+  /// with 1 to 64 characters. An addition with a number that was used before has no effect, so that
+  /// the same writer can repeat it after `unavailable`, within a day. Takes at most
+  /// storage_limits::heatmap_play_modules_max elements.
   virtual stored<ok_t> add_plays(std::span<const heatmap_delta> plays, std::string_view writer,
                                  std::int64_t sequence) = 0;
-  /// Counts a module's viewers anew from every pair's coverage, in the bins of the catalogue's
-  /// duration (of a module that it does not hold: of the longest that a pair knows). Plays are
-  /// brought into these bins. `write` false: only says what is wrong; nothing changes. Checkpoints
-  /// of the module wait meanwhile; limit 10 minutes.
+  /// Counts the viewers of a module again, from the coverage of every pair, in bins for the
+  /// duration in the catalogue, or else for the longest duration of any pair. Moves plays into
+  /// these bins. With `write` false, only reports the difference. Checkpoints of the module wait
+  /// meanwhile. Time limit: 10 minutes.
   virtual stored<heatmap_recount> recount_heatmap(const module_id& module, bool write) = 0;
-  /// The first module after `after` (byte order; nothing: the first of all) that has progress or a
-  /// heatmap.
+  /// The first module after `after`, in byte order, that has progress or a heatmap. An empty
+  /// `after` starts with the first module.
   virtual stored<std::optional<module_id>> next_watched_module(
       const std::optional<module_id>& after) = 0;
 
-  // Catalogue. A module that is removed keeps its progress; put again, it is back.
+  // Catalogue. A removed module keeps its progress, which is back when the module is put again.
   virtual stored<ok_t> put_module(const module_record& module) = 0;
   virtual stored<std::optional<module_record>> get_module(const module_id& id) = 0;
   virtual stored<bool> remove_module(const module_id& id) = 0;  // false: there was none
   virtual stored<page<module_record>> list_modules(std::string_view cursor, std::size_t limit) = 0;
 
-  // Devices. `put_device`: true when done; false when the kid is enrolled for another student (then
-  // nothing changes). Putting a revoked device again enrols it again; `created_ms` stays the first.
-  // `devices_of`: oldest first, at most storage_limits::list_items_max.
+  // Devices. `put_device` returns false, and changes nothing, if the kid is enrolled for another
+  // student. It enrols a revoked device again; `created_ms` stays that of the first enrolment.
+  // `devices_of` returns the oldest first, and at most storage_limits::list_items_max.
   virtual stored<bool> put_device(const device_record& device) = 0;
   virtual stored<std::vector<std::optional<device_record>>> get_devices(
       std::span<const thumbprint> kids) = 0;
@@ -201,30 +199,31 @@ class ledger {
   virtual stored<bool> remove_assignment(const pair_key& pair) = 0;
   virtual stored<bool> is_assigned(const pair_key& pair) = 0;
 
-  /// Deletes progress, completions, assignments and devices of the student, takes what the student
-  /// saw off the heatmaps' viewers (plays name nobody, and stay); leaves an audit row
-  /// that says when and by whom, with a SHA-256 of the id and not the id, and how many rows went.
-  /// False: nothing was there (the audit row and the refusal of late checkpoints are made all the
-  /// same). The registry changes that name the student go with the others, after the retention.
+  /// Deletes the progress, completions, assignments and devices of the student, and subtracts the
+  /// coverage from the viewers of the heatmaps; plays name nobody and stay. Writes an audit row
+  /// with the time, the actor, the SHA-256 of the student's id instead of the id, and the number of
+  /// rows that were deleted. Returns false if there was nothing to delete; the audit row is written
+  /// and late checkpoints are skipped in that case, too. Registry changes that name the student are
+  /// deleted with the others, after the retention.
   virtual stored<bool> erase_student(const student_id& student, std::string_view actor,
                                      std::string_view student_digest_hex, unix_ms now_ms) = 0;
 
-  // Console sessions that were ended. Writing is idempotent, and forgets those that would have
-  // ended by themselves by `now_ms`; reading gives those that would not, the longest first.
+  // Logins that were ended. Writing is idempotent, and deletes those that have expired by `now_ms`;
+  // reading returns the others, those that expire last first.
   virtual stored<ok_t> revoke_logins(std::span<const revoked_login> ended, unix_ms now_ms) = 0;
   virtual stored<std::vector<revoked_login>> revoked_logins(unix_ms now_ms, std::size_t limit) = 0;
 
-  /// Changes after `after_sequence`, oldest first; `last_change` where to start.
+  /// Changes after `after_sequence`, oldest first. `last_change` is where to start.
   virtual stored<std::vector<registry_change>> changes(std::int64_t after_sequence,
                                                        std::size_t limit) = 0;
   virtual stored<std::int64_t> last_change() = 0;
 
-  /// A round trip; "PostgreSQL 15.18, synchronous_commit on".
+  /// Makes a round trip, and describes the store: "PostgreSQL 15.18, synchronous_commit on".
   virtual stored<std::string> health() = 0;
 };
 
-/// Any connection string libpq takes, `postgresql://…` usually.
-/// Time limits: 2 s to connect, 5 s a statement.
+/// `url` is any connection string of libpq, usually `postgresql://…`. Time limits: 2 s to connect,
+/// 5 s per statement.
 std::unique_ptr<ledger> make_postgres_ledger(const std::string& url);
 std::unique_ptr<ledger> make_sqlite_ledger(const std::string& path);
 

@@ -7,22 +7,22 @@
 
 namespace watchkeeper::storage {
 
-/// Faults (ours), as opposed to problems (the client's).
+/// Failures, which are on our side, as opposed to problems, which are on the client's.
 enum class storage_error : std::uint8_t {
   unavailable,      // cannot be reached, or broke off: whether the last call took effect is unknown
-  refused,          // reached, but will not write: out of memory, read-only, disk full
-  too_many_pieces,  // one pair's united coverage is in more than the store takes; others are
-                    // written
-  corrupt,          // what is stored is not of the documented format
+  refused,          // reached, but does not write: out of memory, read-only, disk full
+  too_many_pieces,  // the merged coverage of a pair has too many pieces; the others are written
+  corrupt,          // stored data does not have the documented format
   mismatch,         // made for another deployment: partitions, schema or function library
 };
 
 struct storage_failure {
   storage_error code = storage_error::unavailable;
-  std::string detail;  // for the log and the statistics; never sent to a device, holds no secret
+  std::string
+      detail;  // for the log and the statistics; contains no secret, and is never sent to a device
 };
 
-/// Whether a failure of several pairs is about single ones of them, and not about the store.
+/// Whether the failure concerns single pairs of a call, and not the store.
 inline bool is_of_single_pairs(const storage_failure& failure) noexcept {
   return failure.code == storage_error::too_many_pieces || failure.code == storage_error::corrupt;
 }

@@ -38,20 +38,20 @@ std::vector<std::size_t> all_of(std::size_t count) {
 
 }  // namespace
 
-tiered_store::tiered_store(hot_store& hot, ledger& behind, observer told, capacity most)
+tiered_store::tiered_store(hot_store& hot, ledger& behind, observer observed_by, capacity most)
     : hot_(hot),
       ledger_(behind),
-      told_(std::move(told)),
+      observer_(std::move(observed_by)),
       most_(most),
-      reads_hang_(told_.ledger_answered_elsewhere),
-      writes_hang_(told_.ledger_answered_elsewhere) {}
+      reads_hang_(observer_.ledger_successes),
+      writes_hang_(observer_.ledger_successes) {}
 
 std::vector<applied_credit> tiered_store::apply(std::span<const tiered_request> requests,
                                                 unix_ms now_ms) {
   results out(requests.size());
   if (degraded_) try_recover(now_ms);
   if (!degraded_ && apply_hot(requests, out)) {
-    next_look_ms_ = now_ms + look_interval_ms;
+    next_probe_ms_ = now_ms + probe_interval_ms;
     return out;
   }
   apply_through_ledger(requests, all_of(requests.size()), out, now_ms);
@@ -64,7 +64,7 @@ bool tiered_store::apply_hot(std::span<const tiered_request> requests, results& 
   for (const auto& request : requests) batch.push_back({request.credit, request.wants_coverage()});
   auto applied = hot_.apply(batch);
   if (!applied) {
-    told_.hot_failed(applied.error());
+    observer_.hot_failed(applied.error());
     // One value that cannot be read is not the store: its heartbeats fail, and the others go on.
     if (applied.error().code == storage_error::corrupt && is_of_one_pair(requests)) return true;
     enter_degraded(applied.error().detail, requests.front().credit.now_ms);
@@ -86,12 +86,12 @@ auto tiered_store::ask_ledger(circuit_breaker& guard, unix_ms now_ms, Question q
   const auto began_ms = ended(now_ms);
   if (guard.blocks(began_ms))
     return storage_failure{storage_error::unavailable, "the ledger hung just before"};
-  auto answer = question();
-  if (!answer) {
-    if (answer.error().code == storage_error::unavailable) guard.failed(began_ms, ended(now_ms));
-    told_.ledger_failed(answer.error());
+  auto result = question();
+  if (!result) {
+    if (result.error().code == storage_error::unavailable) guard.failed(began_ms, ended(now_ms));
+    observer_.ledger_failed(result.error());
   }
-  return answer;
+  return result;
 }
 
 bool tiered_store::load_missing(std::span<const tiered_request> requests,
@@ -110,9 +110,9 @@ bool tiered_store::load_missing(std::span<const tiered_request> requests,
   bool lost = false;
   for (auto i : missing) {
     const auto& request = requests[i];
-    if (!request.known) continue;
+    if (!request.in_memory) continue;
     lost = true;
-    merge(states[index_of(keys, request.credit.pair())].state, *request.known);
+    merge(states[index_of(keys, request.credit.pair())].state, *request.in_memory);
   }
   std::vector<hot_request> again;
   again.reserve(missing.size());
@@ -123,12 +123,12 @@ bool tiered_store::load_missing(std::span<const tiered_request> requests,
   for (const auto* failure :
        {merged ? nullptr : &merged.error(), applied ? nullptr : &applied.error()}) {
     if (!failure) continue;
-    told_.hot_failed(*failure);
+    observer_.hot_failed(*failure);
     if (is_of_single_pairs(*failure)) continue;
     enter_degraded(failure->detail, now_ms);
     return false;
   }
-  if (lost) told_.data_lost();
+  if (lost) observer_.data_lost();
   if (!applied) {  // nothing of them can be read
     for (auto i : missing) out[i] = {};
     return true;
@@ -167,9 +167,9 @@ bool tiered_store::load_into_overlay(std::span<const tiered_request> requests,
     overlay_.pairs.emplace(absent[i], (*rows)[i] ? *(*rows)[i] : progress{});
   for (auto i : which) {
     const auto& request = requests[i];
-    if (!request.known) continue;
-    const auto held = overlay_.pairs.find(request.credit.pair());
-    if (held != overlay_.pairs.end()) merge(held->second, *request.known);
+    if (!request.in_memory) continue;
+    const auto entry = overlay_.pairs.find(request.credit.pair());
+    if (entry != overlay_.pairs.end()) merge(entry->second, *request.in_memory);
   }
   return true;
 }
@@ -188,9 +188,9 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
   auto working = [](auto& copies, const auto& originals, const auto& key) -> auto& {
     auto found = copies.find(key);
     if (found != copies.end()) return found->second;
-    const auto held = originals.find(key);
+    const auto entry = originals.find(key);
     return copies[key] =
-               held == originals.end() ? std::decay_t<decltype(copies[key])>{} : held->second;
+               entry == originals.end() ? std::decay_t<decltype(copies[key])>{} : entry->second;
   };
   std::size_t new_sessions = 0;
   set<pair_key> earned;  // a pair of which everything was refused is not made by that
@@ -246,8 +246,8 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
   for (auto& [key, state] : buckets) overlay_.buckets[key] = state;
   // Nobody's room goes to what was refused.
   for (const auto& [key, state] : pairs) {
-    const auto held = overlay_.pairs.find(key);
-    if (held != overlay_.pairs.end() && held->second == progress{}) overlay_.pairs.erase(held);
+    const auto entry = overlay_.pairs.find(key);
+    if (entry != overlay_.pairs.end() && entry->second == progress{}) overlay_.pairs.erase(entry);
   }
 }
 
@@ -256,7 +256,7 @@ stored<std::vector<progress>> tiered_store::checkpoint(std::span<const pair_prog
   std::vector<heatmap_delta> grown;
   auto done =
       ask_ledger(writes_hang_, now_ms, [&] { return ledger_.checkpoint(pairs, now_ms, &grown); });
-  if (done && told_.heatmaps_grown && !grown.empty()) told_.heatmaps_grown(grown);
+  if (done && observer_.heatmaps_grown && !grown.empty()) observer_.heatmaps_grown(grown);
   return done;
 }
 
@@ -281,7 +281,7 @@ stored<ok_t> tiered_store::give_to_hot_store(std::span<const pair_progress> pair
                                              std::vector<pair_progress>& not_taken) {
   const auto merged = hot_.merge(pairs, true);
   if (merged) return ok;
-  told_.hot_failed(merged.error());
+  observer_.hot_failed(merged.error());
   if (!is_of_single_pairs(merged.error())) return merged.error();
   // One is in too many pieces, or cannot be read: which?
   for (const auto& pair : pairs) {
@@ -296,24 +296,24 @@ stored<ok_t> tiered_store::give_to_hot_store(std::span<const pair_progress> pair
 void tiered_store::probe(unix_ms now_ms) {
   if (degraded_) return try_recover(now_ms);
   // A clock that was set back must not stretch the wait.
-  if (now_ms < next_look_ms_ && next_look_ms_ - now_ms <= look_interval_ms) return;
+  if (now_ms < next_probe_ms_ && next_probe_ms_ - now_ms <= probe_interval_ms) return;
   const auto health = hot_.health();
-  next_look_ms_ = ended(now_ms) + look_interval_ms;
+  next_probe_ms_ = ended(now_ms) + probe_interval_ms;
   if (health) return;
-  told_.hot_failed(health.error());
+  observer_.hot_failed(health.error());
   enter_degraded(health.error().detail, now_ms);
 }
 
 void tiered_store::try_recover(unix_ms now_ms) {
   // A clock that was set back must not stretch the wait.
   if (!degraded_ || (now_ms < next_retry_ms_ && next_retry_ms_ - now_ms <= retry_wait_ms_)) return;
-  if (told_.answered_elsewhere && told_.answered_elsewhere() == answers_before_) return;
+  if (observer_.hot_successes && observer_.hot_successes() == successes_at_failure_) return;
   const auto health = hot_.health();
   if (!health || !give_overlay_back()) return wait_before_retry(now_ms);
   overlay_ = {};
   degraded_ = false;
   recovered_ms_ = ended(now_ms);
-  told_.mode_changed(false, health->description);
+  observer_.mode_changed(false, health->description);
 }
 
 bool tiered_store::give_overlay_back() {
@@ -345,12 +345,12 @@ void tiered_store::enter_degraded(const std::string& why, unix_ms now_ms) {
                        : retry_interval_ms;
   // Not at once: a store that greets well and then fails must not be tried with every batch.
   wait_before_retry(now_ms);
-  told_.mode_changed(true, why);
+  observer_.mode_changed(true, why);
 }
 
 void tiered_store::wait_before_retry(unix_ms now_ms) {
   next_retry_ms_ = ended(now_ms) + retry_wait_ms_;
-  if (told_.answered_elsewhere) answers_before_ = told_.answered_elsewhere();
+  if (observer_.hot_successes) successes_at_failure_ = observer_.hot_successes();
 }
 
 void tiered_store::forget_states(const student_id& student) {
@@ -374,7 +374,7 @@ void tiered_store::drop_copies(const student_id& student) {
   // Which of the two came first? An erasure takes all devices; who has one has enrolled since.
   auto devices = ledger_.devices_of(student);
   if (!devices)
-    told_.ledger_failed(devices.error());
+    observer_.ledger_failed(devices.error());
   else if (devices->empty())
     overlay_.readmitted.erase(student);
 }

@@ -33,7 +33,7 @@ storage::tiered_request progress_shard_core::request_of(heartbeat_job& job, unix
   job.credit.now_ms = now_ms;
   storage::tiered_request request{job.credit, std::nullopt};
   if (const auto* held = pairs_.find(job.credit.pair())) {
-    request.known = held->state;
+    request.in_memory = held->state;
     request.is_partial = held->is_partial;
   }
   return request;

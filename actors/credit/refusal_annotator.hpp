@@ -15,7 +15,7 @@ class refusal_annotator final : public watch_observer {
     if (told.token != nullptr) {
       using ownership = refused_heartbeat::ownership;
       const auto found = known_.find_device(told.token->device, told.received_ms);
-      if (found.known)
+      if (found.found)
         told.device = found.entry && found.entry->record.student == told.token->claims.student
                           ? ownership::of_student
                           : ownership::of_nobody_or_another;

@@ -45,7 +45,7 @@ screening_verdict screen_job(heartbeat_job& job, const gateway_policy& policy,
                    addresses.retry_after_ms(job.peer, now_ms));
 
   const auto device = known.find_device(token.device, now_ms);
-  if (!device.known) return {kind::device_unknown};
+  if (!device.found) return {kind::device_unknown};
   if (!device.entry) return refused(problem::unknown_device, "no device is enrolled with this kid");
   const auto& record = device.entry->record;
   if (record.revoked) return refused(problem::revoked_device, "the device was revoked");
@@ -63,7 +63,7 @@ screening_verdict screen_job(heartbeat_job& job, const gateway_policy& policy,
     return refused(problem::subject_mismatch, "the device is enrolled for another student");
 
   const auto module = known.find_module(claims.module, now_ms);
-  if (!module.known) return {kind::module_unknown};
+  if (!module.found) return {kind::module_unknown};
   if (!module.entry) return refused(problem::unknown_module, "the catalogue has no such module");
   const auto& rules = module.entry->rules;
   const auto interval =
@@ -74,7 +74,7 @@ screening_verdict screen_job(heartbeat_job& job, const gateway_policy& policy,
 
   if (policy.require_assignment) {
     const auto assigned = known.find_assignment({claims.student, claims.module}, now_ms);
-    if (!assigned.known) return {kind::assignment_unknown};
+    if (!assigned.found) return {kind::assignment_unknown};
     if (!assigned.entry || !*assigned.entry)
       return refused(problem::not_assigned, "the module is not assigned to the student");
   }

@@ -126,7 +126,7 @@ struct hot_store_probe {
   std::atomic<std::uint64_t> refill_epoch{0};
   /// When a hand-over was last done: a checkpoint that began before it may have passed it by.
   std::atomic<unix_ms> refilled_ms{0};
-  counter health_answers{0};  // to the watcher, which may wait for them
+  counter health_successes{0};  // to the watcher, which may wait for them
 
   void failed(const storage::storage_failure& failure) {
     bump(failures);
@@ -142,7 +142,7 @@ struct ledger_probe {
   counter checkpointed_pairs{0};
   std::atomic<std::uint64_t> dirty_pairs{0};
   std::atomic<unix_ms> last_checkpoint_ms{0};
-  counter health_answers{0};  // to the watcher, which may wait for them
+  counter health_successes{0};  // to the watcher, which may wait for them
   latency_histogram latency;
 
   void failed(const storage::storage_failure& failure) {

@@ -45,8 +45,8 @@ hot_writer::hot_writer(dependencies deps)
                },
            .heatmaps_grown = deps_.heatmaps_grown,
            .now = deps_.now,
-           .answered_elsewhere = deps_.hot_answered_elsewhere,
-           .ledger_answered_elsewhere = deps_.ledger_answered_elsewhere}),
+           .hot_successes = deps_.hot_successes,
+           .ledger_successes = deps_.ledger_successes}),
       orders_(deps_.shards + refills_waiting_max + student_orders_max) {
   if (deps_.start_degraded) tiers_.start_degraded("not reachable at start");
   if (deps_.own_thread)

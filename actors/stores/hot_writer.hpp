@@ -36,7 +36,7 @@ class hot_writer {
     log_function log;
     std::size_t shards = 1;
     /// See tiered_store::observer. Empty: the writer asks the stores itself.
-    storage::answer_count hot_answered_elsewhere, ledger_answered_elsewhere;
+    storage::success_counter hot_successes, ledger_successes;
     bool start_degraded = false;
     bool own_thread = true;  // false: whoever made it calls `turn`
   };

@@ -17,8 +17,8 @@ constexpr std::string_view unreadable = "the registry cannot be read at the mome
 store_reader::store_reader(dependencies deps)
     : deps_(std::move(deps)),
       orders_(actor_limits::registry_lookups_queued_max),
-      ledger_hangs_(deps_.ledger_answered_elsewhere),
-      hot_hangs_(deps_.hot_answered_elsewhere) {
+      ledger_hangs_(deps_.ledger_successes),
+      hot_hangs_(deps_.hot_successes) {
   thread_ = std::thread([this] {
     ::pthread_setname_np(::pthread_self(), "wk-reader");
     run();
@@ -80,7 +80,7 @@ void store_reader::serve(order& taken, sources& asks) {
 
 void store_reader::load_device(order& taken, sources& asks) {
   const auto known = [&] {
-    return deps_.known.find_device(taken.job->token.device, deps_.now()).known;
+    return deps_.known.find_device(taken.job->token.device, deps_.now()).found;
   };
   // What was read while the registry forgot something is not kept: it may be from before the change
   // (a revoked device would still be good), and more often it is another device's. Read it again.
@@ -97,7 +97,7 @@ bool store_reader::read_devices(std::span<const order> orders) {
   std::vector<thumbprint> kids;
   for (const auto& each : orders)
     if (each.job && each.what == missing::device &&
-        !deps_.known.find_device(each.job->token.device, deps_.now()).known)
+        !deps_.known.find_device(each.job->token.device, deps_.now()).found)
       kids.push_back(each.job->token.device);
   if (kids.empty()) return true;
   std::sort(kids.begin(), kids.end());
@@ -133,7 +133,7 @@ auto store_reader::asked(sources& asks, Ask ask) -> decltype(ask()) {
 
 void store_reader::load_module(heartbeat_job_ptr& job, sources& asks) {
   const auto& id = job->token.claims.module;
-  if (!deps_.known.find_module(id, deps_.now()).known) {
+  if (!deps_.known.find_module(id, deps_.now()).found) {
     const auto generation = deps_.known.generation(id);
     const auto record = asked(asks, [&] { return deps_.behind->get_module(id); });
     if (!record) return job->refuse(problem::storage_unavailable, unreadable);
@@ -145,7 +145,7 @@ void store_reader::load_module(heartbeat_job_ptr& job, sources& asks) {
 
 void store_reader::load_assignment(heartbeat_job_ptr& job, sources& asks) {
   const pair_key pair{job->token.claims.student, job->token.claims.module};
-  if (!deps_.known.find_assignment(pair, deps_.now()).known) {
+  if (!deps_.known.find_assignment(pair, deps_.now()).found) {
     const auto generation = deps_.known.generation(pair);
     const auto assigned = asked(asks, [&] { return deps_.behind->is_assigned(pair); });
     if (!assigned) return job->refuse(problem::storage_unavailable, unreadable);

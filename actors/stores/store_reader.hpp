@@ -26,7 +26,7 @@ class store_reader {
     ledger_probe& behind_probe;
     std::function<unix_ms()> now;
     /// Of the watcher. Empty: one that has hung is asked again after a while.
-    storage::answer_count hot_answered_elsewhere = {}, ledger_answered_elsewhere = {};
+    storage::success_counter hot_successes = {}, ledger_successes = {};
     std::function<void(heartbeat_job_ptr)>
         screened_again;                                 // what the heartbeat lacked is known now
     std::function<void(const heartbeat_job&)> in_vain;  // it named a module that is not there

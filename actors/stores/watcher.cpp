@@ -46,7 +46,7 @@ void watcher::look_at_ledger() {
       is_away ? storage::stored<std::string>(followed.error()) : deps_.behind->health();
   if (!followed) deps_.behind_probe.failed(followed.error());
   if (behind) {
-    bump(deps_.behind_probe.health_answers);
+    bump(deps_.behind_probe.health_successes);
     deps_.behind_probe.description.set(*behind);
   } else if (!is_away) {
     deps_.behind_probe.failed(behind.error());
@@ -63,7 +63,7 @@ void watcher::look_at_hot_store() {
     deps_.hot_probe.up = false;
     return;
   }
-  bump(deps_.hot_probe.health_answers);
+  bump(deps_.hot_probe.health_successes);
   deps_.hot_probe.description.set(hot->description);
   deps_.hot_probe.durability = hot->durability;
   // While degraded the writer decides when the hot store is used again.

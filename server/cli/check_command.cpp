@@ -210,10 +210,10 @@ void check_ledger_of(const configuration& settings, check_list& list) {
   const auto version = opened->version();
   if (!version) return list.bad("store.ledger", version.error().detail, "");
   const auto found =
-      fmt::format("{}; schema {} of {}", health.value(), version->applied, version->known);
-  if (version->applied > version->known)
+      fmt::format("{}; schema {} of {}", health.value(), version->applied, version->newest);
+  if (version->applied > version->newest)
     list.bad("store.ledger", found, "a newer watchkeeper has migrated it: run that version");
-  else if (version->applied < version->known)
+  else if (version->applied < version->newest)
     list.note("store.ledger", found + "; the next start migrates it, or `watchkeeper migrate`");
   else
     list.good("store.ledger", found);

@@ -45,11 +45,11 @@ int run_recount(const loaded_configuration& loaded, const recount_request& reque
   const auto ledger = open_ledger(loaded.values);
   const auto version = ledger->version();
   if (!version) return failed(version.error().detail);
-  if (version->applied != version->known)
+  if (version->applied != version->newest)
     return failed(
         fmt::format("the ledger is at schema {}, this build has {}: run `watchkeeper "
                     "migrate` first",
-                    version->applied, version->known));
+                    version->applied, version->newest));
 
   std::size_t modules = 0, wrong = 0;
   const auto one = [&](const module_id& module) -> std::optional<storage::storage_failure> {

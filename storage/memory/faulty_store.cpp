@@ -13,7 +13,7 @@ fault_plan scripted_faults(std::vector<store_fault> script) {
 fault_plan random_faults(std::uint64_t seed, double rate) {
   return [random = std::mt19937_64(seed), rate](std::string_view) mutable {
     if (std::uniform_real_distribution<double>()(random) >= rate) return store_fault::none;
-    constexpr store_fault faults[] = {store_fault::lost_request, store_fault::lost_answer,
+    constexpr store_fault faults[] = {store_fault::lost_request, store_fault::lost_reply,
                                       store_fault::refused, store_fault::corrupt};
     return faults[std::uniform_int_distribution<std::size_t>(0, std::size(faults) - 1)(random)];
   };
@@ -29,10 +29,10 @@ auto faulty_store::befall(std::string_view operation, Call call) -> decltype(cal
       break;
     case store_fault::lost_request:
       return storage_failure{storage_error::unavailable, "injected: the request was lost"};
-    case store_fault::lost_answer: {
+    case store_fault::lost_reply: {
       const auto unseen = call();
       static_cast<void>(unseen);
-      return storage_failure{storage_error::unavailable, "injected: the answer was lost"};
+      return storage_failure{storage_error::unavailable, "injected: the applied was lost"};
     }
     case store_fault::refused:
       return storage_failure{storage_error::refused, "injected: refused"};

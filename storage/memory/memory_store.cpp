@@ -43,66 +43,66 @@ applied_credit memory_store::apply_one(const hot_request& request) {
   const auto& credit = request.credit;
   const auto now_ms = credit.now_ms;
   latest_now_ms_ = std::max(latest_now_ms_, now_ms);
-  applied_credit answer;
+  applied_credit applied;
   if (is_erased(credit.student, now_ms)) {
-    answer.how = applied_credit::state::done;
-    answer.outcome.status = credit_status::rejected;
-    answer.outcome.why = problem::unknown_device;
-    if (request.want_coverage) answer.covered.emplace();
-    return answer;
+    applied.how = applied_credit::state::done;
+    applied.outcome.status = credit_status::rejected;
+    applied.outcome.why = problem::unknown_device;
+    if (request.want_coverage) applied.covered.emplace();
+    return applied;
   }
   const auto pair = pairs_.find(credit.pair());
   if (pair == pairs_.end()) {
-    answer.how = applied_credit::state::pair_missing;
-    return answer;
+    applied.how = applied_credit::state::pair_missing;
+    return applied;
   }
 
   // The states are copies: what expired or is new starts afresh, what is rejected leaves no trace.
-  held_session session;
-  const auto known_session = sessions_.find(credit.session_key());
-  if (known_session != sessions_.end() &&
-      now_ms - known_session->second.touched_ms < storage_limits::session_ttl_ms)
-    session = known_session->second;
-  held_student student;
-  const auto known_student = students_.find(credit.student);
-  if (known_student != students_.end() && !known_student->second.erased &&
-      now_ms - known_student->second.touched_ms < storage_limits::student_ttl_ms)
-    student = known_student->second;
-  if ((known_session == sessions_.end() &&
+  session_entry session;
+  const auto session_found = sessions_.find(credit.session_key());
+  if (session_found != sessions_.end() &&
+      now_ms - session_found->second.touched_ms < storage_limits::session_ttl_ms)
+    session = session_found->second;
+  student_entry student;
+  const auto student_found = students_.find(credit.student);
+  if (student_found != students_.end() && !student_found->second.erased &&
+      now_ms - student_found->second.touched_ms < storage_limits::student_ttl_ms)
+    student = student_found->second;
+  if ((session_found == sessions_.end() &&
        sessions_.size() >= storage_limits::memory_store_sessions_max) ||
-      (known_student == students_.end() && students_.size() >= pairs_max_))
-    return answer;  // failed
+      (student_found == students_.end() && students_.size() >= pairs_max_))
+    return applied;  // failed
 
-  answer.outcome = apply_credit(credit, session.state, student.bucket, pair->second.state);
-  answer.how = applied_credit::state::done;
-  if (answer.outcome.status <= credit_status::limited) {
+  applied.outcome = apply_credit(credit, session.state, student.bucket, pair->second.state);
+  applied.how = applied_credit::state::done;
+  if (applied.outcome.status <= credit_status::limited) {
     session.touched_ms = student.touched_ms = now_ms;
     sessions_[credit.session_key()] = session;
     students_[credit.student] = student;
     pair->second.version = ++last_version_;
     dirty_[partition_of(credit.student)].insert(credit.pair());
   }
-  if (request.want_coverage) answer.covered = pair->second.state.covered;
-  return answer;
+  if (request.want_coverage) applied.covered = pair->second.state.covered;
+  return applied;
 }
 
 stored<std::vector<applied_credit>> memory_store::apply(std::span<const hot_request> requests) {
-  std::vector<applied_credit> answers;
-  answers.reserve(requests.size());
-  for (const auto& request : requests) answers.push_back(apply_one(request));
+  std::vector<applied_credit> applied;
+  applied.reserve(requests.size());
+  for (const auto& request : requests) applied.push_back(apply_one(request));
   sweep(requests.size());
-  if (!answers.empty() && std::all_of(answers.begin(), answers.end(), [](const auto& a) {
+  if (!applied.empty() && std::all_of(applied.begin(), applied.end(), [](const auto& a) {
         return a.how == applied_credit::state::failed;
       }))
     return full();
-  return answers;
+  return applied;
 }
 
 void memory_store::sweep(std::size_t entries) {
-  sweep_buckets(sessions_, session_cursor_, entries, [this](const held_session& s) {
+  sweep_buckets(sessions_, session_cursor_, entries, [this](const session_entry& s) {
     return latest_now_ms_ - s.touched_ms >= storage_limits::session_ttl_ms;
   });
-  sweep_buckets(students_, student_cursor_, entries, [this](const held_student& s) {
+  sweep_buckets(students_, student_cursor_, entries, [this](const student_entry& s) {
     return s.touched_ms != 0 && latest_now_ms_ - s.touched_ms >= storage_limits::student_ttl_ms;
   });
 }
@@ -130,7 +130,7 @@ stored<ok_t> memory_store::merge(std::span<const pair_progress> pairs, bool dirt
     }
     if (it == pairs_.end()) {
       if (pairs_.size() >= pairs_max_) return full();
-      pairs_.emplace(key, held_pair{std::move(united), ++last_version_});
+      pairs_.emplace(key, pair_entry{std::move(united), ++last_version_});
       modules_[key.student].insert(key.module);
     } else if (united != it->second.state) {
       it->second = {std::move(united), ++last_version_};

@@ -34,16 +34,16 @@ class memory_store final : public hot_store {
   stored<hot_store_health> health() override;
 
  private:
-  struct held_pair {
+  struct pair_entry {
     progress state;
     std::uint64_t version = 0;
   };
-  struct held_student {
+  struct student_entry {
     credit_bucket bucket;
     bool erased = false;
     unix_ms touched_ms = 0;  // of an erased one 0: the clock was not known then
   };
-  struct held_session {
+  struct session_entry {
     session_state state;
     unix_ms touched_ms = 0;
   };
@@ -54,10 +54,10 @@ class memory_store final : public hot_store {
 
   std::size_t pairs_max_;
   std::string incarnation_;
-  std::unordered_map<pair_key, held_pair> pairs_;
+  std::unordered_map<pair_key, pair_entry> pairs_;
   std::unordered_map<student_id, std::unordered_set<module_id>> modules_;
-  std::unordered_map<student_id, held_student> students_;
-  std::unordered_map<session_key_id, held_session> sessions_;
+  std::unordered_map<student_id, student_entry> students_;
+  std::unordered_map<session_key_id, session_entry> sessions_;
   std::array<std::unordered_set<pair_key>, limits::partitions> dirty_;
   std::uint64_t last_version_ = 0;  // one counter for all pairs: no version comes twice
   unix_ms latest_now_ms_ = 0;

@@ -18,27 +18,27 @@ using module_durations = std::map<module_id, media_ms>;
 
 /// What the bins of each module are of. Locks its row in `heatmap` to the end of the transaction,
 /// against a recount and not against other checkpoints, in the order of the modules; makes the rows
-/// that are missing. `wanted` names the duration of those.
-module_durations lock_heatmaps(pqxx::work& work, const module_durations& wanted,
+/// that are missing. `durations` names the duration of those.
+module_durations lock_heatmaps(pqxx::work& work, const module_durations& durations,
                                const char* how = "lock_heatmaps") {
   array_literal modules;
-  for (const auto& [module, duration_ms] : wanted) modules.add(module.view());
+  for (const auto& [module, duration_ms] : durations) modules.add(module.view());
   module_durations found;
   const auto look = [&] {
     for (const auto& row : work.exec_prepared(how, modules.text()))
       found[id_of<module_id>(row[0])] = number_of<media_ms>(row[1]);
   };
   look();
-  if (found.size() == wanted.size()) return found;
+  if (found.size() == durations.size()) return found;
   array_literal missing, missing_ms;
-  for (const auto& [module, duration_ms] : wanted) {
+  for (const auto& [module, duration_ms] : durations) {
     if (found.contains(module)) continue;
     missing.add(module.view());
     missing_ms.add(std::int64_t{duration_ms});
   }
   work.exec_prepared("add_heatmaps", missing.text(), missing_ms.text());
   look();  // another gateway may have been first, with another duration
-  if (found.size() != wanted.size()) throw decode_error("a heatmap could not be made");
+  if (found.size() != durations.size()) throw decode_error("a heatmap could not be made");
   return found;
 }
 
@@ -121,8 +121,8 @@ heatmap_recount recount(pqxx::transaction_base& work, const module_id& module, b
   if (write && right_ms > 0) work.exec_prepared("add_heatmap", name, right_ms);
   // From here on no checkpoint adds to the module. One that has written coverage which cannot be
   // seen yet waits for this row, and adds to what is counted here.
-  const auto held = work.exec_prepared(write ? "lock_heatmap" : "read_heatmap", name);
-  if (!held.empty()) recorded_ms = number_of<media_ms>(held[0][0]);
+  const auto rows = work.exec_prepared(write ? "lock_heatmap" : "read_heatmap", name);
+  if (!rows.empty()) recorded_ms = number_of<media_ms>(rows[0][0]);
 
   auto duration_ms = right_ms > 0 ? right_ms : recorded_ms.value_or(0);
   if (duration_ms <= 0)
@@ -135,8 +135,8 @@ heatmap_recount recount(pqxx::transaction_base& work, const module_id& module, b
   const auto students = for_each_coverage(work, module, [&](const coverage& covered) {
     for (const auto& piece : covered.pieces()) add_range(counted.viewer_ms, counted.layout, piece);
   });
-  const auto told = compare_heatmaps(bins, counted, students);
-  if (!write || counted.layout.bins == 0) return told;
+  const auto recounted = compare_heatmaps(bins, counted, students);
+  if (!write || counted.layout.bins == 0) return recounted;
 
   counted.play_ms = rebinned(bins.play_ms, bins.layout, counted.layout);
   work.exec_prepared("clear_heatmap", name, duration_ms);
@@ -145,7 +145,7 @@ heatmap_recount recount(pqxx::transaction_base& work, const module_id& module, b
   plays.add(module, counted.play_ms, 1);
   viewers.run(work, "add_viewers");
   plays.run(work, "add_plays");
-  return told;
+  return recounted;
 }
 
 }  // namespace
@@ -153,14 +153,14 @@ heatmap_recount recount(pqxx::transaction_base& work, const module_id& module, b
 std::vector<heatmap_delta> change_viewers(pqxx::work& work, const heatmap_growth& growth,
                                           bool add) {
   if (growth.modules().empty()) return {};
-  module_durations wanted;
-  for (const auto& [module, more] : growth.modules()) wanted[module] = more.duration_ms;
+  module_durations durations;
+  for (const auto& [module, more] : growth.modules()) durations[module] = more.duration_ms;
   // What is taken off is updated in any order: nobody else may be at it.
-  const auto held = lock_heatmaps(work, wanted, add ? "lock_heatmaps" : "lock_heatmaps_alone");
+  const auto locked = lock_heatmaps(work, durations, add ? "lock_heatmaps" : "lock_heatmaps_alone");
   std::vector<heatmap_delta> changed;
   part_columns parts;
   for (const auto& [module, more] : growth.modules()) {
-    heatmap_delta delta{module, held.at(module), {}};
+    heatmap_delta delta{module, locked.at(module), {}};
     const auto layout = heatmap_layout::of(delta.duration_ms);
     for (const auto& range : more.ranges) add_range(delta.ms, layout, range);
     parts.add(module, delta.ms, add ? 1 : -1);
@@ -176,10 +176,10 @@ stored<std::optional<heatmap_record>> postgres_ledger::heatmap_of(const module_i
     pqxx::transaction<pqxx::repeatable_read, pqxx::read_only> reading(connection);
     const auto name = text(module.view());
     std::optional<heatmap_record> found;
-    const auto held = reading.exec_prepared("read_heatmap", name);
-    if (!held.empty()) {
+    const auto rows = reading.exec_prepared("read_heatmap", name);
+    if (!rows.empty()) {
       const auto students = reading.exec_prepared("students_of_module", name);
-      found = {read_bins(reading, module, number_of<media_ms>(held[0][0])),
+      found = {read_bins(reading, module, number_of<media_ms>(rows[0][0])),
                number_of<std::uint64_t>(students.at(0)[0])};
     }
     return found;
@@ -196,20 +196,20 @@ stored<std::uint64_t> postgres_ledger::students_of(const module_id& module) {
 
 stored<ok_t> postgres_ledger::add_plays(std::span<const heatmap_delta> plays,
                                         std::string_view writer, std::int64_t sequence) {
-  module_durations wanted;
-  for (const auto& more : plays) wanted[more.module] = more.duration_ms;
+  module_durations durations;
+  for (const auto& more : plays) durations[more.module] = more.duration_ms;
   return session_.call([&](pqxx::connection& connection) {
     pqxx::work work(connection);
     if (work.exec_prepared("note_plays", text(writer), sequence).empty())
       return ok;  // made already
-    if (!wanted.empty()) {
-      const auto held = lock_heatmaps(work, wanted);
+    if (!durations.empty()) {
+      const auto locked = lock_heatmaps(work, durations);
       part_columns parts;
       // In the order of the modules: so are the rows locked.
       std::map<module_id, bin_sums> sums;
       for (const auto& more : plays)
         add_sums(sums[more.module], rebinned(more.ms, heatmap_layout::of(more.duration_ms),
-                                             heatmap_layout::of(held.at(more.module))));
+                                             heatmap_layout::of(locked.at(more.module))));
       for (const auto& [module, ms] : sums) parts.add(module, ms, 1);
       parts.run(work, "add_plays");
     }
@@ -226,9 +226,9 @@ stored<heatmap_recount> postgres_ledger::recount_heatmap(const module_id& module
           return recount(reading, module, false);
         }
         pqxx::work work(connection);
-        const auto told = recount(work, module, true);
+        const auto recounted = recount(work, module, true);
         work.commit();
-        return told;
+        return recounted;
       },
       recount_limit);
 }

@@ -27,10 +27,10 @@ class postgres_ledger final : public ledger {
   stored<page<pair_progress>> progress_of_module(const module_id& module, std::string_view cursor,
                                                  std::size_t limit) override;
   stored<std::vector<completion>> completions(std::int64_t after_sequence, std::size_t limit,
-                                              const completion_filter& wanted) override;
+                                              const completion_filter& filter) override;
   stored<std::vector<completion>> newest_completions(std::int64_t before_sequence,
                                                      std::size_t limit,
-                                                     const completion_filter& wanted) override;
+                                                     const completion_filter& filter) override;
   stored<std::vector<module_summary>> summarize_modules() override;
   stored<std::uint64_t> students_of(const module_id& module) override;
 
@@ -70,7 +70,7 @@ class postgres_ledger final : public ledger {
  private:
   stored<std::vector<completion>> read_completions(const char* statement, std::int64_t sequence,
                                                    std::size_t limit,
-                                                   const completion_filter& wanted);
+                                                   const completion_filter& filter);
   stored<ok_t> count_heatmaps_once();
 
   session session_;

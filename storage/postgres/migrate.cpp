@@ -77,7 +77,7 @@ stored<ledger::schema_version> postgres_ledger::version() {
   return session_.call([](pqxx::connection& connection) {
     pqxx::nontransaction reading(connection);
     return schema_version{.applied = applied_version(reading),
-                          .known = static_cast<int>(postgres_migrations().size())};
+                          .newest = static_cast<int>(postgres_migrations().size())};
   });
 }
 

@@ -218,27 +218,27 @@ stored<page<pair_progress>> postgres_ledger::progress_of_module(const module_id&
 
 stored<std::vector<completion>> postgres_ledger::completions(std::int64_t after_sequence,
                                                              std::size_t limit,
-                                                             const completion_filter& wanted) {
-  return read_completions("completions", after_sequence, limit, wanted);
+                                                             const completion_filter& filter) {
+  return read_completions("completions", after_sequence, limit, filter);
 }
 
 stored<std::vector<completion>> postgres_ledger::newest_completions(
-    std::int64_t before_sequence, std::size_t limit, const completion_filter& wanted) {
-  return read_completions("newest_completions", before_sequence, limit, wanted);
+    std::int64_t before_sequence, std::size_t limit, const completion_filter& filter) {
+  return read_completions("newest_completions", before_sequence, limit, filter);
 }
 
 stored<std::vector<completion>> postgres_ledger::read_completions(const char* statement,
                                                                   std::int64_t sequence,
                                                                   std::size_t limit,
-                                                                  const completion_filter& wanted) {
+                                                                  const completion_filter& filter) {
   return session_.call([&](pqxx::connection& connection) {
     pqxx::work reading(connection);
     // Which index is right depends on which of the filters is there.
-    if (!wanted.student.empty() || !wanted.module.empty())
+    if (!filter.student.empty() || !filter.module.empty())
       reading.exec("SET LOCAL plan_cache_mode = force_custom_plan");
     const auto rows =
         reading.exec_prepared(statement, sequence, static_cast<std::int64_t>(page_items(limit)),
-                              text(wanted.student.view()), text(wanted.module.view()));
+                              text(filter.student.view()), text(filter.module.view()));
     std::vector<completion> items;
     items.reserve(rows.size());
     for (const auto& row : rows)

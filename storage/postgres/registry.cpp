@@ -110,10 +110,10 @@ stored<std::vector<std::optional<device_record>>> postgres_ledger::get_devices(
   std::vector<std::optional<device_record>> devices(kids.size());
   if (kids.empty()) return devices;
   return session_.call([&](pqxx::connection& connection) {
-    array_literal wanted;
-    for (const auto& kid : kids) wanted.add_bytes(bytes_of(kid.bytes));
+    array_literal requested;
+    for (const auto& kid : kids) requested.add_bytes(bytes_of(kid.bytes));
     pqxx::nontransaction reading(connection);
-    const auto rows = reading.exec_prepared("get_devices", wanted.text());
+    const auto rows = reading.exec_prepared("get_devices", requested.text());
     std::vector<device_record> found;
     found.reserve(rows.size());
     for (const auto& row : rows) found.push_back(device_from(row));

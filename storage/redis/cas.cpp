@@ -22,7 +22,7 @@ constexpr std::int64_t session_renewed_ms = storage_limits::session_ttl_ms / 8;
 constexpr std::uint64_t marked_again = 16;
 static_assert(session_renewed_ms == 450'000);
 
-struct kept_window {
+struct session_window {
   std::uint64_t tag = 0;
   replay_window window;
   std::uint32_t renewed_s = 0;
@@ -35,7 +35,7 @@ struct kept_window {
 struct decoded_pair {
   progress state;
   std::uint64_t version = 0;
-  boost::container::static_vector<kept_window, windows_max> windows;
+  boost::container::static_vector<session_window, windows_max> windows;
 };
 
 std::optional<decoded_pair> decode(std::string_view value) {
@@ -46,12 +46,12 @@ std::optional<decoded_pair> decode(std::string_view value) {
   pair->version = read->version;
   byte_reader in(value.substr(numbers_bytes));
   for (auto left = in.u8(); left > 0; --left) {
-    kept_window kept;
-    kept.tag = in.u64();
+    session_window entry;
+    entry.tag = in.u64();
     const auto highest = in.u32();
-    kept.window = {highest, in.u64()};
-    kept.renewed_s = in.u32();
-    pair->windows.push_back(kept);
+    entry.window = {highest, in.u64()};
+    entry.renewed_s = in.u32();
+    pair->windows.push_back(entry);
   }
   return pair;
 }
@@ -61,11 +61,11 @@ std::string encode(const decoded_pair& pair) {
   out[mark_offset] = 1;
   byte_writer put(out);
   put.u8(static_cast<std::uint8_t>(pair.windows.size()));
-  for (const auto& kept : pair.windows) {
-    put.u64(kept.tag);
-    put.u32(kept.window.highest());
-    put.u64(kept.window.seen());
-    put.u32(kept.renewed_s);
+  for (const auto& entry : pair.windows) {
+    put.u64(entry.tag);
+    put.u32(entry.window.highest());
+    put.u64(entry.window.seen());
+    put.u32(entry.renewed_s);
   }
   for (const auto& piece : pair.state.covered.pieces()) {
     put.u32(static_cast<std::uint32_t>(piece.from_ms));
@@ -77,8 +77,8 @@ std::string encode(const decoded_pair& pair) {
 /// Brings the session's window to the front, where wk_credit has it. False: there is none.
 bool bring_forward(decoded_pair& pair, std::uint64_t tag, unix_ms now_ms) {
   auto& windows = pair.windows;
-  const auto lives = [&](const kept_window& kept) {
-    return kept.age_ms(now_ms) < storage_limits::session_ttl_ms;
+  const auto lives = [&](const session_window& entry) {
+    return entry.age_ms(now_ms) < storage_limits::session_ttl_ms;
   };
   if (!windows.empty() && windows[0].tag == tag && lives(windows[0])) return true;
   std::size_t at = 0;
@@ -106,7 +106,7 @@ std::optional<values> from_stored(std::string_view pair, std::string_view bucket
 
 std::optional<plan> decide(const values& before, std::span<const hot_request> requests,
                            std::span<const std::uint16_t> chain,
-                           std::span<applied_credit> answers) {
+                           std::span<applied_credit> applied) {
   auto pair = decode(before.pair);
   if (!pair || before.bucket.size() != bucket_bytes) return std::nullopt;
   byte_reader in(before.bucket);
@@ -130,20 +130,20 @@ std::optional<plan> decide(const values& before, std::span<const hot_request> re
     if (credit.now_ms - bucket.refilled_at_ms() >= storage_limits::student_ttl_ms)
       return std::nullopt;
 
-    auto& kept = pair->windows[0];
-    session_state session{credit.module, kept.window};
-    auto& answer = answers[i];
-    answer = {};
-    answer.outcome = apply_credit(credit, session, bucket, pair->state);
-    answer.how = applied_credit::state::done;
-    if (answer.outcome.status <= credit_status::limited) {
+    auto& entry = pair->windows[0];
+    session_state session{credit.module, entry.window};
+    auto& result = applied[i];
+    result = {};
+    result.outcome = apply_credit(credit, session, bucket, pair->state);
+    result.how = applied_credit::state::done;
+    if (result.outcome.status <= credit_status::limited) {
       changed = true;
-      kept.window = session.window;
+      entry.window = session.window;
       ++pair->version;
       if (pair->version % marked_again == 0) made->mark_again = true;
-      const auto since_ms = kept.age_ms(credit.now_ms);
+      const auto since_ms = entry.age_ms(credit.now_ms);
       if (since_ms < 0 || since_ms >= session_renewed_ms) {
-        kept.renewed_s = static_cast<std::uint32_t>(credit.now_ms / 1000);
+        entry.renewed_s = static_cast<std::uint32_t>(credit.now_ms / 1000);
         if (made->renew_session && renewed_tag != tag) return std::nullopt;
         made->renew_session = true;
         renewed_tag = tag;
@@ -151,7 +151,7 @@ std::optional<plan> decide(const values& before, std::span<const hot_request> re
     } else {
       pair->windows = windows;
     }
-    if (request.want_coverage) answer.covered = pair->state.covered;
+    if (request.want_coverage) result.covered = pair->state.covered;
   }
   if (!changed || (made->renew_session && pair->windows[0].tag != renewed_tag)) return std::nullopt;
 

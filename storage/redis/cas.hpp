@@ -36,6 +36,6 @@ struct plan {
 /// meaning, where wk_credit has to decide: the session has no window in the pair, the bucket is a
 /// day old, no heartbeat changes anything, the values are not of the format or become too long.
 std::optional<plan> decide(const values& before, std::span<const hot_request> requests,
-                           std::span<const std::uint16_t> chain, std::span<applied_credit> answers);
+                           std::span<const std::uint16_t> chain, std::span<applied_credit> applied);
 
 }  // namespace watchkeeper::storage::redis_cas

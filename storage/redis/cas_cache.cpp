@@ -3,23 +3,23 @@
 namespace watchkeeper::storage {
 
 const redis_cas::values* cas_cache::find(const pair_key& pair) {
-  const auto known = index_.find(pair.student);
-  if (known == index_.end() || known->second->pair.module != pair.module) return nullptr;
-  entries_.splice(entries_.begin(), entries_, known->second);
-  return &known->second->held;
+  const auto found = index_.find(pair.student);
+  if (found == index_.end() || found->second->pair.module != pair.module) return nullptr;
+  entries_.splice(entries_.begin(), entries_, found->second);
+  return &found->second->values;
 }
 
-void cas_cache::put(const pair_key& pair, redis_cas::values held) {
-  const auto known = index_.find(pair.student);
-  if (known != index_.end()) {
-    auto& old = *known->second;
+void cas_cache::put(const pair_key& pair, redis_cas::values values) {
+  const auto found = index_.find(pair.student);
+  if (found != index_.end()) {
+    auto& old = *found->second;
     bytes_ -= old.bytes();
     old.pair.module = pair.module;
-    old.held = std::move(held);
+    old.values = std::move(values);
     bytes_ += old.bytes();
-    entries_.splice(entries_.begin(), entries_, known->second);
+    entries_.splice(entries_.begin(), entries_, found->second);
   } else {
-    entries_.push_front({pair, std::move(held)});
+    entries_.push_front({pair, std::move(values)});
     index_.emplace(pair.student, entries_.begin());
     bytes_ += entries_.front().bytes();
   }
@@ -27,7 +27,7 @@ void cas_cache::put(const pair_key& pair, redis_cas::values held) {
 }
 
 void cas_cache::forget(const student_id& student) {
-  if (const auto known = index_.find(student); known != index_.end()) remove(known->second);
+  if (const auto found = index_.find(student); found != index_.end()) remove(found->second);
 }
 
 void cas_cache::clear() {

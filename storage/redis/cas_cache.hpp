@@ -21,7 +21,7 @@ class cas_cache {
 
   /// Null where another pair of the student, or none, is held. Good until the next call.
   const redis_cas::values* find(const pair_key& pair);
-  void put(const pair_key& pair, redis_cas::values held);
+  void put(const pair_key& pair, redis_cas::values values);
   void forget(const student_id& student);
   void clear();
 
@@ -31,9 +31,9 @@ class cas_cache {
  private:
   struct entry {
     pair_key pair;
-    redis_cas::values held;
+    redis_cas::values values;
     [[nodiscard]] std::size_t bytes() const noexcept {
-      return held.pair.size() + held.bucket.size();
+      return values.pair.size() + values.bucket.size();
     }
   };
   using entries = std::list<entry>;

@@ -141,21 +141,21 @@ void encode_request(const hot_request& request, const key_places& places, std::s
 std::optional<applied_credit> decode_outcome(byte_reader& in, const hot_request& request,
                                              bool& corrupt) {
   corrupt = false;
-  applied_credit answer;
+  applied_credit applied;
   auto status = in.u8();
   const bool mastered = status >= reply_mastered;
   if (mastered) status -= reply_mastered;
   if (!in.good() || status > (mastered ? 1 : reply_corrupt)) return std::nullopt;
   if (status == reply_corrupt) {
     corrupt = true;
-    return answer;  // failed
+    return applied;  // failed
   }
   if (status == reply_pair_missing) {
-    answer.how = applied_credit::state::pair_missing;
-    return answer;
+    applied.how = applied_credit::state::pair_missing;
+    return applied;
   }
-  answer.how = applied_credit::state::done;
-  auto& outcome = answer.outcome;
+  applied.how = applied_credit::state::done;
+  auto& outcome = applied.outcome;
   outcome.status = static_cast<credit_status>(status);
   outcome.newly_mastered = mastered;
   if (outcome.status == credit_status::rejected) {
@@ -182,16 +182,16 @@ std::optional<applied_credit> decode_outcome(byte_reader& in, const hot_request&
     const auto size = in.u32();
     const auto bytes = in.bytes(size);
     if (!in.good()) return std::nullopt;
-    answer.covered = coverage::decode(bytes);
-    if (!answer.covered || (outcome.status != credit_status::rejected &&
-                            answer.covered->covered_ms() != outcome.now.covered_ms))
+    applied.covered = coverage::decode(bytes);
+    if (!applied.covered || (outcome.status != credit_status::rejected &&
+                             applied.covered->covered_ms() != outcome.now.covered_ms))
       corrupt = true;
   }
   // The pair's own bytes, unlike the rest of the reply, are whatever lies in Redis: they fail this
   // heartbeat, and not those that follow.
-  if (corrupt) answer = {};
+  if (corrupt) applied = {};
   if (!in.good()) return std::nullopt;
-  return answer;
+  return applied;
 }
 
 }  // namespace watchkeeper::storage::redis_codec

@@ -110,7 +110,7 @@ struct redis_store::student_group {
 
 struct redis_store::batch {
   std::span<const hot_request> requests;
-  std::span<applied_credit> answers;
+  std::span<applied_credit> applied;
   std::vector<student_group> groups;
   places order;  // the requests' numbers, those of a group together, each in its turn
 
@@ -126,8 +126,8 @@ struct redis_store::cas_call {
 };
 
 redis_store::batch redis_store::group_by_student(std::span<const hot_request> requests,
-                                                 std::span<applied_credit> answers) {
-  batch made{requests, answers, {}, places(requests.size())};
+                                                 std::span<applied_credit> applied) {
+  batch made{requests, applied, {}, places(requests.size())};
   distinct_keys<student_id, storage_limits::batch_heartbeats_max> students;
   places group_of(requests.size());
   for (std::size_t i = 0; i < requests.size(); ++i) {
@@ -207,12 +207,12 @@ std::optional<storage_failure> redis_store::look_up_missing(const batch& asked,
     if (count.type != REDIS_REPLY_INTEGER || count.integer != present) continue;
     for (const auto group : absent)
       for (const auto request : asked.chain(asked.groups[group]))
-        asked.answers[request].how = applied_credit::state::pair_missing;
+        asked.applied[request].how = applied_credit::state::pair_missing;
   }
   // Of all others nothing is known yet.
   std::erase_if(open, [&](std::uint16_t group) {
     const auto first = asked.chain(asked.groups[group]).front();
-    return asked.answers[first].how == applied_credit::state::pair_missing;
+    return asked.applied[first].how == applied_credit::state::pair_missing;
   });
   return std::nullopt;
 }
@@ -244,7 +244,7 @@ std::vector<redis_command> redis_store::plan_cas(const batch& asked,
     const auto* before = group.several_pairs ? nullptr : cache_.find(group.pair);
     std::optional<redis_cas::plan> plan;
     if (before)
-      plan = redis_cas::decide(*before, asked.requests, asked.chain(group), asked.answers);
+      plan = redis_cas::decide(*before, asked.requests, asked.chain(group), asked.applied);
     if (!plan) {
       others.push_back(at);
       continue;
@@ -316,17 +316,17 @@ std::vector<redis_command> redis_store::plan_credits(const batch& asked,
 std::optional<storage_failure> redis_store::take_credits(const batch& asked,
                                                          const redis_reply& reply,
                                                          std::span<const std::uint16_t> which) {
-  for (const auto i : which) asked.answers[i] = {};
+  for (const auto i : which) asked.applied[i] = {};
   if (is_error(*reply)) return failure_of(*reply);
   if (reply->type != REDIS_REPLY_STRING) return corrupt("wk_credit: a reply of a foreign type");
   byte_reader in(text_of(*reply));
   std::optional<storage_failure> failure;
   for (const auto i : which) {
     bool is_corrupt = false;
-    auto answer = redis_codec::decode_outcome(in, asked.requests[i], is_corrupt);
-    if (!answer) return corrupt("wk_credit: a malformed reply");
+    auto applied = redis_codec::decode_outcome(in, asked.requests[i], is_corrupt);
+    if (!applied) return corrupt("wk_credit: a malformed reply");
     if (is_corrupt) failure = corrupt("a stored pair, bucket or window is not of the format");
-    asked.answers[i] = std::move(*answer);
+    asked.applied[i] = std::move(*applied);
   }
   if (!in.at_end()) return corrupt("wk_credit: a reply that is too long");
   return failure;
@@ -342,23 +342,23 @@ std::optional<storage_failure> redis_store::take_credits_and_look_ups(
   return failure;
 }
 
-stored<std::vector<applied_credit>> redis_store::known_answers(
-    std::vector<applied_credit>&& answers, std::optional<storage_failure> failure) {
+stored<std::vector<applied_credit>> redis_store::applied_or_failure(
+    std::vector<applied_credit>&& applied, std::optional<storage_failure> failure) {
   // A pair that is not there is known, too, but no reason to take a store for well that refuses.
   const bool is_of_store = failure && !is_of_single_pairs(*failure);
-  const bool none_known = std::all_of(answers.begin(), answers.end(), [&](const auto& a) {
+  const bool all_failed = std::all_of(applied.begin(), applied.end(), [&](const auto& a) {
     return a.how == applied_credit::state::failed ||
            (is_of_store && a.how == applied_credit::state::pair_missing);
   });
-  if (failure && none_known) return *failure;
-  return std::move(answers);
+  if (failure && all_failed) return *failure;
+  return std::move(applied);
 }
 
 stored<std::vector<applied_credit>> redis_store::apply(std::span<const hot_request> requests) {
   assert(requests.size() <= storage_limits::batch_heartbeats_max);
-  std::vector<applied_credit> answers(requests.size());
-  if (requests.empty()) return answers;
-  const auto asked = group_by_student(requests, answers);
+  std::vector<applied_credit> applied(requests.size());
+  if (requests.empty()) return applied;
+  const auto asked = group_by_student(requests, applied);
 
   std::vector<cas_call> cas_calls;
   std::vector<redis_command> calls;
@@ -388,7 +388,7 @@ stored<std::vector<applied_credit>> redis_store::apply(std::span<const hot_reque
       failure = failed;
     cas_calls.clear();
   }
-  return known_answers(std::move(answers), std::move(failure));
+  return applied_or_failure(std::move(applied), std::move(failure));
 }
 
 hot_store::merged_and_applied redis_store::merge_and_apply(std::span<const pair_progress> pairs,
@@ -396,8 +396,8 @@ hot_store::merged_and_applied redis_store::merge_and_apply(std::span<const pair_
                                                            std::span<const hot_request> requests) {
   if (pairs.empty() || requests.empty()) return hot_store::merge_and_apply(pairs, dirty, requests);
   assert(requests.size() <= storage_limits::batch_heartbeats_max);
-  std::vector<applied_credit> answers(requests.size());
-  const auto asked = group_by_student(requests, answers);
+  std::vector<applied_credit> applied(requests.size());
+  const auto asked = group_by_student(requests, applied);
   auto calls = merge_calls(pairs, dirty);
   const auto merges = calls.size();
   places_of_calls which;
@@ -408,7 +408,7 @@ hot_store::merged_and_applied redis_store::merge_and_apply(std::span<const pair_
   const std::span<const redis_reply> answered = got.value();
   auto failure = take_credits_and_look_ups(asked, answered.subspan(merges), which);
   return {merge_outcome(answered.first(merges)),
-          known_answers(std::move(answers), std::move(failure))};
+          applied_or_failure(std::move(applied), std::move(failure))};
 }
 
 }  // namespace watchkeeper::storage

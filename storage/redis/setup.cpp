@@ -95,9 +95,9 @@ stored<ok_t> redis_store::check_deployment() {
   const redis_command get{"HMGET", redis_keys::deployment, "partitions", "format", "incarnation"};
   // The second round is for a Redis that was empty; of two gateways that fill it one comes first.
   for (int round = 0; round < 2; ++round) {
-    auto held = connection_.run(get);
-    if (!held) return held.error();
-    const auto& reply = *held.value();
+    auto configured = connection_.run(get);
+    if (!configured) return configured.error();
+    const auto& reply = *configured.value();
     if (is_error(reply)) return failure_of(reply);
     if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 3) break;
     const auto missing = [&](std::size_t i) { return reply.element[i]->type == REDIS_REPLY_NIL; };
@@ -115,8 +115,8 @@ stored<ok_t> redis_store::check_deployment() {
     };
     auto set = connection_.run(put);
     if (!set) return set.error();
-    for (const auto& answer : set.value())
-      if (is_error(*answer)) return failure_of(*answer);
+    for (const auto& reply_to_set : set.value())
+      if (is_error(*reply_to_set)) return failure_of(*reply_to_set);
   }
   return storage_failure{storage_error::mismatch,
                          fmt::format("wk:deployment is not that of {} partitions, format {}",

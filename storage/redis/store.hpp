@@ -68,7 +68,7 @@ class redis_store final : public hot_store {
     std::vector<std::vector<pair_key>> look_ups;
   };
   static batch group_by_student(std::span<const hot_request> requests,
-                                std::span<applied_credit> answers);
+                                std::span<applied_credit> applied);
   static std::vector<std::uint16_t> all_groups(const batch& asked);
   void remember(std::span<const pair_key> pairs, const redisReply& values);
   /// Of the groups, `open` keeps those that are not answered yet: a pair that is not there needs no
@@ -90,8 +90,8 @@ class redis_store final : public hot_store {
                                                            std::span<const redis_reply> got,
                                                            const places_of_calls& which);
   /// The answers, or the failure where none of them is known.
-  static stored<std::vector<applied_credit>> known_answers(std::vector<applied_credit>&& answers,
-                                                           std::optional<storage_failure> failure);
+  static stored<std::vector<applied_credit>> applied_or_failure(
+      std::vector<applied_credit>&& applied, std::optional<storage_failure> failure);
   static std::optional<storage_failure> take_credits(const batch& asked, const redis_reply& reply,
                                                      std::span<const std::uint16_t> which);
 

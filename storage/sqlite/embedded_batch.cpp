@@ -45,8 +45,8 @@ std::optional<embedded_pair_row> read_embedded_pair(embedded_statement& row) {
   return pair;
 }
 
-embedded_store::held_pair& embedded_store::load_pair(const pair_key& key, batch& held) {
-  const auto [it, is_new] = held.pairs.try_emplace(key);
+embedded_store::pair_entry& embedded_store::load_pair(const pair_key& key, batch& loaded) {
+  const auto [it, is_new] = loaded.pairs.try_emplace(key);
   auto& pair = it->second;
   if (!is_new) return pair;
   auto row = database_.prepare(query::get_pair);
@@ -64,8 +64,8 @@ embedded_store::held_pair& embedded_store::load_pair(const pair_key& key, batch&
   return pair;
 }
 
-embedded_store::held_student& embedded_store::load_student(const student_id& id, batch& held) {
-  const auto [it, is_new] = held.students.try_emplace(id);
+embedded_store::student_entry& embedded_store::load_student(const student_id& id, batch& loaded) {
+  const auto [it, is_new] = loaded.students.try_emplace(id);
   auto& student = it->second;
   if (!is_new) return student;
   auto row = database_.prepare(query::get_student);
@@ -79,8 +79,9 @@ embedded_store::held_student& embedded_store::load_student(const student_id& id,
   return student;
 }
 
-embedded_store::held_session& embedded_store::load_session(const session_key_id& id, batch& held) {
-  const auto [it, is_new] = held.sessions.try_emplace(id);
+embedded_store::session_entry& embedded_store::load_session(const session_key_id& id,
+                                                            batch& loaded) {
+  const auto [it, is_new] = loaded.sessions.try_emplace(id);
   auto& session = it->second;
   if (!is_new) return session;
   auto row = database_.prepare(query::get_session);
@@ -97,7 +98,7 @@ embedded_store::held_session& embedded_store::load_session(const session_key_id&
   return session;
 }
 
-bool embedded_store::is_erased(held_student& student, unix_ms now_ms) {
+bool embedded_store::is_erased(student_entry& student, unix_ms now_ms) {
   if (!student.erased) return false;
   if (student.touched_ms == 0) {
     // No request had told the time when the student was erased: the refusal starts with this one.
@@ -107,34 +108,34 @@ bool embedded_store::is_erased(held_student& student, unix_ms now_ms) {
   return now_ms - student.touched_ms < storage_limits::student_ttl_ms;
 }
 
-applied_credit embedded_store::apply_one(const hot_request& request, batch& held) {
+applied_credit embedded_store::apply_one(const hot_request& request, batch& loaded) {
   const auto& credit = request.credit;
   const auto now_ms = credit.now_ms;
   latest_now_ms_ = std::max(latest_now_ms_, now_ms);
-  applied_credit answer;
-  auto& student = load_student(credit.student, held);
+  applied_credit applied;
+  auto& student = load_student(credit.student, loaded);
   if (is_erased(student, now_ms)) {
-    answer.how = applied_credit::state::done;
-    answer.outcome.why = problem::unknown_device;
-    if (request.want_coverage) answer.covered.emplace();
-    return answer;
+    applied.how = applied_credit::state::done;
+    applied.outcome.why = problem::unknown_device;
+    if (request.want_coverage) applied.covered.emplace();
+    return applied;
   }
-  auto& pair = load_pair(credit.pair(), held);
+  auto& pair = load_pair(credit.pair(), loaded);
   if (!pair.exists) {
-    answer.how = applied_credit::state::pair_missing;
-    return answer;
+    applied.how = applied_credit::state::pair_missing;
+    return applied;
   }
-  auto& session = load_session(credit.session_key(), held);
-  if (pair.corrupt || session.corrupt) return answer;  // failed
+  auto& session = load_session(credit.session_key(), loaded);
+  if (pair.corrupt || session.corrupt) return applied;  // failed
 
   const bool session_expired = now_ms - session.touched_ms >= storage_limits::session_ttl_ms;
   const bool student_expired =
       student.erased || now_ms - student.touched_ms >= storage_limits::student_ttl_ms;
   auto window = session_expired ? session_state{} : session.state;
   auto bucket = student_expired ? credit_bucket{} : student.bucket;
-  answer.outcome = apply_credit(credit, window, bucket, pair.state);
-  answer.how = applied_credit::state::done;
-  if (answer.outcome.status <= credit_status::limited) {
+  applied.outcome = apply_credit(credit, window, bucket, pair.state);
+  applied.how = applied_credit::state::done;
+  if (applied.outcome.status <= credit_status::limited) {
     session.state = window;
     session.touched_ms = now_ms;
     session.changed = true;
@@ -142,11 +143,11 @@ applied_credit embedded_store::apply_one(const hot_request& request, batch& held
     ++pair.version;
     pair.changed = pair.mark_dirty = true;
   }
-  if (request.want_coverage) answer.covered = pair.state.covered;
-  return answer;
+  if (request.want_coverage) applied.covered = pair.state.covered;
+  return applied;
 }
 
-void embedded_store::save_pair(const pair_key& key, const held_pair& pair) {
+void embedded_store::save_pair(const pair_key& key, const pair_entry& pair) {
   const bool dirty = pair.dirty || pair.mark_dirty;
   const bool updates = pair.exists && dirty == pair.dirty;
   const auto covered = pair.state.covered.encode();
@@ -165,10 +166,10 @@ void embedded_store::save_pair(const pair_key& key, const held_pair& pair) {
   row.step();
 }
 
-void embedded_store::save(const batch& held) {
-  for (const auto& [key, pair] : held.pairs)
+void embedded_store::save(const batch& loaded) {
+  for (const auto& [key, pair] : loaded.pairs)
     if (pair.changed) save_pair(key, pair);
-  for (const auto& [id, student] : held.students)
+  for (const auto& [id, student] : loaded.students)
     if (student.changed)
       database_.prepare(query::put_student)
           .bind(id.view())
@@ -177,7 +178,7 @@ void embedded_store::save(const batch& held) {
           .bind(student.bucket.refilled_at_ms())
           .bind(student.touched_ms)
           .step();
-  for (const auto& [id, session] : held.sessions)
+  for (const auto& [id, session] : loaded.sessions)
     if (session.changed)
       database_.prepare(query::put_session)
           .bind_blob(bytes_of(id.device))

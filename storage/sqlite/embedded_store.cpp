@@ -30,9 +30,9 @@ auto embedded_store::in_transaction(bool writes, Body body) -> decltype(body()) 
   try {
     database_.open();
     database_.run(writes ? query::begin_write : query::begin_read);
-    auto answer = body();
+    auto applied = body();
     database_.run(query::commit);
-    return answer;
+    return applied;
   } catch (const embedded_fault& fault) {
     database_.close();
     return fault.failure;
@@ -43,18 +43,18 @@ stored<std::vector<applied_credit>> embedded_store::apply(std::span<const hot_re
   assert(requests.size() <= storage_limits::batch_heartbeats_max);
   if (requests.empty()) return std::vector<applied_credit>{};
   return in_transaction(true, [&]() -> stored<std::vector<applied_credit>> {
-    std::vector<applied_credit> answers;
-    answers.reserve(requests.size());
-    batch held;
-    bool none_known = true;
+    std::vector<applied_credit> applied;
+    applied.reserve(requests.size());
+    batch loaded;
+    bool all_failed = true;
     for (const auto& request : requests) {
-      answers.push_back(apply_one(request, held));
-      none_known = none_known && answers.back().how == applied_credit::state::failed;
+      applied.push_back(apply_one(request, loaded));
+      all_failed = all_failed && applied.back().how == applied_credit::state::failed;
     }
-    if (none_known) return corrupt_row();
-    save(held);
+    if (all_failed) return corrupt_row();
+    save(loaded);
     sweep(requests.size());
-    return answers;
+    return applied;
   });
 }
 
@@ -79,11 +79,11 @@ stored<std::vector<std::optional<progress>>> embedded_store::read(std::span<cons
 
 stored<ok_t> embedded_store::merge(std::span<const pair_progress> pairs, bool dirty) {
   return in_transaction(true, [&]() -> stored<ok_t> {
-    batch held;
+    batch loaded;
     std::optional<storage_failure> failure;
     for (const auto& [key, state] : pairs) {
-      if (is_erased(load_student(key.student, held), latest_now_ms_)) continue;
-      auto& pair = load_pair(key, held);
+      if (is_erased(load_student(key.student, loaded), latest_now_ms_)) continue;
+      auto& pair = load_pair(key, loaded);
       if (pair.corrupt) {
         failure = corrupt_row();
         continue;
@@ -106,7 +106,7 @@ stored<ok_t> embedded_store::merge(std::span<const pair_progress> pairs, bool di
       pair.mark_dirty = pair.mark_dirty || dirty;
       pair.state = std::move(united);
     }
-    save(held);
+    save(loaded);
     if (failure) return *failure;
     return ok;
   });
@@ -171,9 +171,9 @@ stored<std::uint64_t> embedded_store::dirty_count() {
 stored<ok_t> embedded_store::erase(const student_id& student) {
   return in_transaction(true, [&]() -> stored<ok_t> {
     database_.prepare(query::erase_pairs).bind(student.view()).step();
-    batch held;
-    held.students[student] = {credit_bucket{}, true, latest_now_ms_, true};
-    save(held);
+    batch loaded;
+    loaded.students[student] = {credit_bucket{}, true, latest_now_ms_, true};
+    save(loaded);
     return ok;
   });
 }

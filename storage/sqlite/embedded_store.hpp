@@ -34,7 +34,7 @@ class embedded_store final : public hot_store {
 
  private:
   /// What a batch has loaded; written back at its end where `changed`.
-  struct held_pair {
+  struct pair_entry {
     progress state;
     std::uint64_t version = 0;
     bool dirty = false;   // in the file
@@ -43,22 +43,22 @@ class embedded_store final : public hot_store {
     bool changed = false;
     bool mark_dirty = false;
   };
-  struct held_student {
+  struct student_entry {
     credit_bucket bucket;
     bool erased = false;
     unix_ms touched_ms = 0;
     bool changed = false;
   };
-  struct held_session {
+  struct session_entry {
     session_state state;
     unix_ms touched_ms = 0;
     bool corrupt = false;
     bool changed = false;
   };
   struct batch {
-    std::unordered_map<pair_key, held_pair> pairs;
-    std::unordered_map<student_id, held_student> students;
-    std::unordered_map<session_key_id, held_session> sessions;
+    std::unordered_map<pair_key, pair_entry> pairs;
+    std::unordered_map<student_id, student_entry> students;
+    std::unordered_map<session_key_id, session_entry> sessions;
   };
 
   /// Opens the file if need be, runs `body` in a transaction and commits it. Nothing stays of a
@@ -67,13 +67,13 @@ class embedded_store final : public hot_store {
   auto in_transaction(bool writes, Body body) -> decltype(body());
 
   // These throw embedded_fault.
-  applied_credit apply_one(const hot_request& request, batch& held);
-  held_pair& load_pair(const pair_key& key, batch& held);
-  held_student& load_student(const student_id& student, batch& held);
-  held_session& load_session(const session_key_id& session, batch& held);
-  void save(const batch& held);
-  void save_pair(const pair_key& key, const held_pair& pair);
-  static bool is_erased(held_student& student, unix_ms now_ms);
+  applied_credit apply_one(const hot_request& request, batch& loaded);
+  pair_entry& load_pair(const pair_key& key, batch& loaded);
+  student_entry& load_student(const student_id& student, batch& loaded);
+  session_entry& load_session(const session_key_id& session, batch& loaded);
+  void save(const batch& loaded);
+  void save_pair(const pair_key& key, const pair_entry& pair);
+  static bool is_erased(student_entry& student, unix_ms now_ms);
   void sweep(std::size_t requests);
 
   embedded_database database_;

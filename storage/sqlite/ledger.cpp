@@ -85,7 +85,7 @@ stored<ok_t> sqlite_ledger::migrate() {
 stored<ledger::schema_version> sqlite_ledger::version() {
   return call([](sqlite_database& database) {
     return schema_version{.applied = applied_version(database),
-                          .known = static_cast<int>(sqlite_migrations().size())};
+                          .newest = static_cast<int>(sqlite_migrations().size())};
   });
 }
 

@@ -29,10 +29,10 @@ class sqlite_ledger final : public ledger {
   stored<page<pair_progress>> progress_of_module(const module_id& module, std::string_view cursor,
                                                  std::size_t limit) override;
   stored<std::vector<completion>> completions(std::int64_t after_sequence, std::size_t limit,
-                                              const completion_filter& wanted) override;
+                                              const completion_filter& filter) override;
   stored<std::vector<completion>> newest_completions(std::int64_t before_sequence,
                                                      std::size_t limit,
-                                                     const completion_filter& wanted) override;
+                                                     const completion_filter& filter) override;
   stored<std::vector<module_summary>> summarize_modules() override;
   stored<std::uint64_t> students_of(const module_id& module) override;
 

@@ -203,7 +203,7 @@ stored<heatmap_recount> sqlite_ledger::recount_heatmap(const module_id& module, 
     const auto recorded_ms = duration_of(database, module);
     auto bins = read_bins(database, module, recorded_ms.value_or(0));
     auto counted = count_viewers(database, module, right_duration(database, module, recorded_ms));
-    const auto told = compare_heatmaps(bins, counted, count_students(database, module));
+    const auto recounted = compare_heatmaps(bins, counted, count_students(database, module));
     if (write && counted.layout.bins > 0) {
       counted.play_ms = rebinned(bins.play_ms, bins.layout, counted.layout);
       set_duration(database, module, counted.layout.duration_ms);
@@ -214,7 +214,7 @@ stored<heatmap_recount> sqlite_ledger::recount_heatmap(const module_id& module, 
       change_parts(database, module, counted.play_ms, column::plays, 1);
     }
     work.commit();
-    return told;
+    return recounted;
   });
 }
 

@@ -87,15 +87,15 @@ void add_completion(sqlite_database& database, const completion& event) {
 progress checkpoint_one(sqlite_database& database, const pair_progress& pair, unix_ms now_ms,
                         heatmap_growth& growth) {
   if (is_erased(database, pair.key.student)) return {};
-  const auto held = read_one(database, pair.key);
+  const auto recorded = read_one(database, pair.key);
   progress state = pair.state;
-  if (held) merge(state, *held);
+  if (recorded) merge(state, *recorded);
   const auto rules = rules_of(database, pair.key.module);
-  const auto fresh = state.covered.without(held ? held->covered : coverage{});
+  const auto fresh = state.covered.without(recorded ? recorded->covered : coverage{});
   growth.add(pair.key.module, rules ? rules->duration_ms : state.duration_ms, fresh);
   const auto decision = decide_mastery(pair.key, state, rules, now_ms);
   if (decision.newly) state.mastered_ms = now_ms;
-  if (!held || *held != state) write_one(database, pair.key, state);
+  if (!recorded || *recorded != state) write_one(database, pair.key, state);
   if (state.mastered_ms != 0) add_completion(database, decision.event);
   return state;
 }
@@ -114,9 +114,9 @@ std::vector<pair_progress> read_pairs(sqlite_statement& row) {
   " student_id = ?3) AND (?4 = '' OR module_id = ?4)"
 
 std::vector<completion> read_completions(sqlite_statement& row, std::int64_t sequence,
-                                         std::size_t limit, const completion_filter& wanted) {
+                                         std::size_t limit, const completion_filter& filter) {
   row.bind(1, sequence).bind(2, static_cast<std::int64_t>(page_items(limit)));
-  row.bind_text(3, wanted.student.view()).bind_text(4, wanted.module.view());
+  row.bind_text(3, filter.student.view()).bind_text(4, filter.module.view());
   std::vector<completion> items;
   while (row.step())
     items.push_back({.sequence = row.integer(0),
@@ -206,21 +206,21 @@ stored<page<pair_progress>> sqlite_ledger::progress_of_module(const module_id& m
 
 stored<std::vector<completion>> sqlite_ledger::completions(std::int64_t after_sequence,
                                                            std::size_t limit,
-                                                           const completion_filter& wanted) {
+                                                           const completion_filter& filter) {
   return call([&](sqlite_database& database) {
     return read_completions(database.prepared("SELECT " WATCHKEEPER_COMPLETION
                                               " AND sequence > ?1 ORDER BY sequence LIMIT ?2"),
-                            after_sequence, limit, wanted);
+                            after_sequence, limit, filter);
   });
 }
 
 stored<std::vector<completion>> sqlite_ledger::newest_completions(std::int64_t before_sequence,
                                                                   std::size_t limit,
-                                                                  const completion_filter& wanted) {
+                                                                  const completion_filter& filter) {
   return call([&](sqlite_database& database) {
     return read_completions(database.prepared("SELECT " WATCHKEEPER_COMPLETION
                                               " AND sequence < ?1 ORDER BY sequence DESC LIMIT ?2"),
-                            before_sequence, limit, wanted);
+                            before_sequence, limit, filter);
   });
 }
 

@@ -85,10 +85,10 @@ void share_one_pair(Make make) {
   for (auto& thread : threads) thread.join();
   BOOST_TEST(failed[0] == "");
   BOOST_TEST(failed[1] == "");
-  const auto held = must(make()->read(std::span(&pair, 1))).at(0);
-  BOOST_REQUIRE(held.has_value());
-  BOOST_TEST(text_of(held->covered) == "[0,20000)");
-  BOOST_TEST(held->playtime_ms == 20'000);
+  const auto found = must(make()->read(std::span(&pair, 1))).at(0);
+  BOOST_REQUIRE(found.has_value());
+  BOOST_TEST(text_of(found->covered) == "[0,20000)");
+  BOOST_TEST(found->playtime_ms == 20'000);
   BOOST_TEST(mastered[0] + mastered[1] == 1);
 }
 

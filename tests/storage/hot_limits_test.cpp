@@ -44,9 +44,9 @@ BOOST_AUTO_TEST_SUITE(hot_limits)
 BOOST_AUTO_TEST_CASE(a_coverage_in_too_many_pieces) {
   on_each([](hot_store& store) {
     const auto pair = pair_of("ada", "m1");
-    pair_progress held{pair, {}};
-    held.state.covered = every_other(limits::coverage_intervals_max, 0);
-    must(store.merge(std::span(&held, 1), false));
+    pair_progress found{pair, {}};
+    found.state.covered = every_other(limits::coverage_intervals_max, 0);
+    must(store.merge(std::span(&found, 1), false));
 
     auto beyond = heartbeat(pair, 0, 2'000'000, 2'000'100);
     beyond.credit.duration_ms = 3'000'000;
@@ -54,9 +54,9 @@ BOOST_AUTO_TEST_CASE(a_coverage_in_too_many_pieces) {
     // It joins two: one piece less.
     auto joining = heartbeat(pair, 0, 5000, 6000);
     joining.want_coverage = true;
-    const auto answer = apply_one(store, joining);
-    BOOST_TEST(int(answer.outcome.status) == int(credit_status::credited));
-    BOOST_TEST(answer.covered->pieces().size() == limits::coverage_intervals_max - 1);
+    const auto applied = apply_one(store, joining);
+    BOOST_TEST(int(applied.outcome.status) == int(credit_status::credited));
+    BOOST_TEST(applied.covered->pieces().size() == limits::coverage_intervals_max - 1);
 
     pair_progress other{pair, {}};
     other.state.covered = every_other(limits::coverage_intervals_max, 500'000'000);
@@ -67,7 +67,7 @@ BOOST_AUTO_TEST_CASE(a_coverage_in_too_many_pieces) {
     BOOST_TEST(int(merged.error().code) == int(storage_error::too_many_pieces));
     const std::vector<pair_key> keys{pair, innocent.key};
     const auto read = must(store.read(keys));
-    BOOST_TEST(read[0]->covered == *answer.covered);
+    BOOST_TEST(read[0]->covered == *applied.covered);
     BOOST_TEST(read[1].has_value());
 
     pair_progress absent{pair_of("cyd", "m1"), {}};
@@ -131,9 +131,9 @@ BOOST_AUTO_TEST_CASE(more_sessions_of_a_pair_than_its_value_has_room_for) {
     // The same number of all, in one batch, and again.
     std::vector<hot_request> batch;
     for (int i = 0; i < 14; ++i) batch.push_back(of_session(i % 7, 7));
-    const auto answers = must(store.apply(batch));
-    for (std::size_t i = 0; i < answers.size(); ++i)
-      BOOST_TEST(int(answers[i].outcome.status) ==
+    const auto applied = must(store.apply(batch));
+    for (std::size_t i = 0; i < applied.size(); ++i)
+      BOOST_TEST(int(applied[i].outcome.status) ==
                  int(i < 7 ? credit_status::credited : credit_status::duplicate));
   });
 }
@@ -145,11 +145,11 @@ BOOST_AUTO_TEST_CASE(a_session_is_bound_within_a_batch) {
     create(store, {pair, other});
     const std::vector<hot_request> batch{heartbeat(pair, 0, 0, 100), heartbeat(other, 1, 0, 100),
                                          heartbeat(pair, 1, 0, 100), heartbeat(pair, 0, 0, 100)};
-    const auto answers = must(store.apply(batch));
-    BOOST_TEST(int(answers[0].outcome.status) == int(credit_status::credited));
-    BOOST_TEST(int(answers[1].outcome.why) == int(problem::session_mismatch));
-    BOOST_TEST(int(answers[2].outcome.status) == int(credit_status::credited));
-    BOOST_TEST(int(answers[3].outcome.status) == int(credit_status::duplicate));
+    const auto applied = must(store.apply(batch));
+    BOOST_TEST(int(applied[0].outcome.status) == int(credit_status::credited));
+    BOOST_TEST(int(applied[1].outcome.why) == int(problem::session_mismatch));
+    BOOST_TEST(int(applied[2].outcome.status) == int(credit_status::credited));
+    BOOST_TEST(int(applied[3].outcome.status) == int(credit_status::duplicate));
     // What is rejected binds nothing, another device's session of the same name is another one.
     auto second = heartbeat(other, 1, 0, 100);
     second.credit.device = kid_of(2);
@@ -216,8 +216,8 @@ BOOST_AUTO_TEST_CASE(the_largest_batch) {
       requests.back().credit.session = id_of<session_id>(fmt::format("s{}", i));
     }
     create(store, keys);
-    for (const auto& answer : must(store.apply(requests)))
-      BOOST_TEST(answer.outcome.credited_ms == 10'000);
+    for (const auto& applied : must(store.apply(requests)))
+      BOOST_TEST(applied.outcome.credited_ms == 10'000);
     BOOST_TEST(must(store.dirty_count()) == storage_limits::batch_heartbeats_max);
     BOOST_TEST(must(store.apply({})).empty());
     BOOST_TEST(must(store.read({})).empty());
@@ -241,18 +241,18 @@ BOOST_AUTO_TEST_CASE(faults_come_as_they_are_planned) {
   const auto pair = pair_of("ada", "m1");
   create(*inner, {pair});
   std::vector<std::string> operations;
-  auto script = scripted_faults({store_fault::lost_request, store_fault::lost_answer,
+  auto script = scripted_faults({store_fault::lost_request, store_fault::lost_reply,
                                  store_fault::refused, store_fault::corrupt});
   faulty_store store(*inner, [&](std::string_view operation) {
     operations.emplace_back(operation);
     return script(operation);
   });
   const auto request = heartbeat(pair, 0, 0, 1000);
-  const auto held = [&] { return must(inner->read(std::span(&pair, 1))).at(0)->playtime_ms; };
+  const auto found = [&] { return must(inner->read(std::span(&pair, 1))).at(0)->playtime_ms; };
   BOOST_TEST(int(error_of_apply(store, request)) == int(storage_error::unavailable));
-  BOOST_TEST(held() == 0);
+  BOOST_TEST(found() == 0);
   BOOST_TEST(int(error_of_apply(store, request)) == int(storage_error::unavailable));
-  BOOST_TEST(held() == 1000);
+  BOOST_TEST(found() == 1000);
   BOOST_TEST(int(error_of_apply(store, request)) == int(storage_error::refused));
   BOOST_TEST(int(error_of_apply(store, request)) == int(storage_error::corrupt));
   BOOST_TEST(int(apply_one(store, request).outcome.status) == int(credit_status::duplicate));

@@ -77,11 +77,11 @@ inline std::string text_of(const pair_key& key) {
 
 /// Fails the test with what went wrong.
 template <class T>
-T must(stored<T> answer) {
-  if (!answer)
+T must(stored<T> applied) {
+  if (!applied)
     throw std::runtime_error(
-        fmt::format("storage error {}: {}", int(answer.error().code), answer.error().detail));
-  return std::move(answer).value();
+        fmt::format("storage error {}: {}", int(applied.error().code), applied.error().detail));
+  return std::move(applied).value();
 }
 
 /// Creates the pairs, empty.
@@ -96,9 +96,9 @@ inline applied_credit apply_one(hot_store& store, const hot_request& request) {
 }
 
 inline storage_error error_of_apply(hot_store& store, const hot_request& request) {
-  const auto answer = store.apply(std::span(&request, 1));
-  BOOST_REQUIRE(!answer.has_value());
-  return answer.error().code;
+  const auto applied = store.apply(std::span(&request, 1));
+  BOOST_REQUIRE(!applied.has_value());
+  return applied.error().code;
 }
 
 /// Plays random operations against a store and the model, and compares every answer.

@@ -217,8 +217,8 @@ class random_walk {
   /// The bins are what the coverages of the model give, one millisecond after the other.
   void compare_heatmaps() {
     const auto id = a_module();
-    const auto held = need(tested_.heatmap_of(id));
-    const auto layout = held ? held->bins.layout : heatmap_layout{};
+    const auto found = need(tested_.heatmap_of(id));
+    const auto layout = found ? found->bins.layout : heatmap_layout{};
     bin_sums expected(layout.bins);
     std::size_t students = 0;
     for (const auto& [key, state] : model_.pairs) {
@@ -226,13 +226,13 @@ class random_walk {
       ++students;
       for (const auto& piece : state.covered.pieces())
         for (auto at = piece.from_ms; at < piece.to_ms; ++at) {
-          BOOST_REQUIRE(held.has_value());
+          BOOST_REQUIRE(found.has_value());
           ++expected[layout.bin_at(at)];
         }
     }
-    if (!held) return;
-    BOOST_TEST(held->students == students);
-    BOOST_TEST(held->bins.viewer_ms == expected, boost::test_tools::per_element());
+    if (!found) return;
+    BOOST_TEST(found->students == students);
+    BOOST_TEST(found->bins.viewer_ms == expected, boost::test_tools::per_element());
   }
 
   void compare_registry() {
@@ -258,9 +258,9 @@ class random_walk {
     const auto devices = need(tested_.get_devices(kids));
     BOOST_REQUIRE(devices.size() == kids.size());
     for (std::size_t i = 0; i < kids.size(); ++i) {
-      const auto held = model_.devices.find(kids[i]);
-      BOOST_TEST(devices[i].has_value() == (held != model_.devices.end()));
-      if (devices[i] && held != model_.devices.end()) BOOST_TEST(*devices[i] == held->second);
+      const auto found = model_.devices.find(kids[i]);
+      BOOST_TEST(devices[i].has_value() == (found != model_.devices.end()));
+      if (devices[i] && found != model_.devices.end()) BOOST_TEST(*devices[i] == found->second);
     }
     const auto who = a_student();
     BOOST_TEST(need(tested_.devices_of(who)) == model_.devices_of(who));

@@ -42,8 +42,8 @@ void check_conservation(ledger& tested) {
         covered_ms += static_cast<std::uint64_t>(item.state.covered.covered_ms());
       cursor = part.next.value_or("");
     } while (!cursor.empty());
-    const auto held = need(tested.heatmap_of(*at));
-    BOOST_TEST(covered_ms == (held ? total(held->bins.viewer_ms) : 0));
+    const auto found = need(tested.heatmap_of(*at));
+    BOOST_TEST(covered_ms == (found ? total(found->bins.viewer_ms) : 0));
     BOOST_TEST(need(tested.recount_heatmap(*at, false)).right());
   }
 }
@@ -67,15 +67,15 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_checkpoint_adds_what_is_new, Place, places) {
   BOOST_TEST(grown[0].module == module("m"));
   BOOST_TEST(grown[0].duration_ms == 2'500);
   BOOST_TEST(grown[0].ms == (bin_sums{1'500, 1'500, 500}), boost::test_tools::per_element());
-  auto held = need_heatmap(*tested, "m");
-  BOOST_TEST(held.students == 2u);
-  BOOST_TEST(held.bins.viewer_ms == grown[0].ms, boost::test_tools::per_element());
-  BOOST_TEST(held.bins.play_ms == bin_sums(3), boost::test_tools::per_element());
+  auto found = need_heatmap(*tested, "m");
+  BOOST_TEST(found.students == 2u);
+  BOOST_TEST(found.bins.viewer_ms == grown[0].ms, boost::test_tools::per_element());
+  BOOST_TEST(found.bins.play_ms == bin_sums(3), boost::test_tools::per_element());
   BOOST_TEST(need_heatmap(*tested, "other").bins.layout.bins == 700u);
 
   need(tested->checkpoint(first, 2, &grown));  // again: nothing is new
   BOOST_TEST(grown.empty());
-  BOOST_TEST(need_heatmap(*tested, "m").bins == held.bins);
+  BOOST_TEST(need_heatmap(*tested, "m").bins == found.bins);
   // From another gateway: what both know counts once, and so does a gap of 200 ms that closes.
   need(tested->checkpoint(std::vector{seen("ann", "m", covering({{1'700, 2'000}}))}, 3, &grown));
   BOOST_REQUIRE(grown.size() == 1u);
@@ -125,12 +125,12 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(an_erasure_takes_the_viewer_and_leaves_the_plays, 
   const std::vector<heatmap_delta> plays{{module("m"), 600'000, bin_sums(600, 7)}};
   need(tested->add_plays(plays, "gateway-1", 1));
   BOOST_TEST(need(tested->erase_student(student("ann"), "admin", "00", 2)));
-  const auto held = need_heatmap(*tested, "m");
-  BOOST_TEST(held.students == 1u);
-  BOOST_TEST(total(held.bins.viewer_ms) == 15'000u);
-  BOOST_TEST(held.bins.viewer_ms[80] == 1'000u);
-  BOOST_TEST(held.bins.viewer_ms[79] == 0u);
-  BOOST_TEST(held.bins.play_ms == bin_sums(600, 7), boost::test_tools::per_element());
+  const auto found = need_heatmap(*tested, "m");
+  BOOST_TEST(found.students == 1u);
+  BOOST_TEST(total(found.bins.viewer_ms) == 15'000u);
+  BOOST_TEST(found.bins.viewer_ms[80] == 1'000u);
+  BOOST_TEST(found.bins.viewer_ms[79] == 0u);
+  BOOST_TEST(found.bins.play_ms == bin_sums(600, 7), boost::test_tools::per_element());
   BOOST_TEST(total(need_heatmap(*tested, "n").bins.viewer_ms) == 0u);
   check_conservation(*tested);
 }
@@ -174,10 +174,10 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_recount_follows_the_catalogue, Place, places) {
   BOOST_TEST(need_heatmap(*tested, "m").bins.layout.duration_ms == 10'000);  // nothing was written
   told = need(tested->recount_heatmap(module("m"), true));
   BOOST_TEST(told.students == 1u);
-  const auto held = need_heatmap(*tested, "m");
-  BOOST_TEST(held.bins.viewer_ms == (bin_sums{1'000, 1'000, 1'000, 6'500}),
+  const auto found = need_heatmap(*tested, "m");
+  BOOST_TEST(found.bins.viewer_ms == (bin_sums{1'000, 1'000, 1'000, 6'500}),
              boost::test_tools::per_element());
-  BOOST_TEST(held.bins.play_ms == (bin_sums{100, 100, 100, 700}), boost::test_tools::per_element());
+  BOOST_TEST(found.bins.play_ms == (bin_sums{100, 100, 100, 700}), boost::test_tools::per_element());
   BOOST_TEST(need(tested->recount_heatmap(module("m"), false)).right());
   // What comes later is added in the new bins.
   checkpoint(*tested, {seen("bob", "m", covering({{3'000, 4'000}}), 4'000)});
@@ -243,9 +243,9 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_broken_part_is_corrupt, Place, places) {
   // A number behind the end of the module.
   execute(place, sqlite ? "UPDATE heatmap_part SET viewer_ms = x'" + std::string(1023, '0') + "1'"
                         : "UPDATE heatmap_part SET viewer_ms[64] = 1");
-  const auto answer = tested->heatmap_of(module("m"));
-  BOOST_REQUIRE(!answer.has_value());
-  BOOST_TEST(answer.error().code == storage_error::corrupt);
+  const auto applied = tested->heatmap_of(module("m"));
+  BOOST_REQUIRE(!applied.has_value());
+  BOOST_TEST(applied.error().code == storage_error::corrupt);
 }
 
 /// The same pairs, new to the ledger, from two gateways at once: each millisecond counts once.

@@ -13,9 +13,9 @@ namespace {
 /// Past the port: what another build, or an operator, might have done.
 
 template <class T>
-storage_error code_of(const stored<T>& answer) {
-  BOOST_REQUIRE(!answer.has_value());
-  return answer.error().code;
+storage_error code_of(const stored<T>& applied) {
+  BOOST_REQUIRE(!applied.has_value());
+  return applied.error().code;
 }
 
 }  // namespace
@@ -27,12 +27,12 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(migrating_twice_changes_nothing, Place, places) {
   const auto tested = place.make();
   auto version = need(tested->version());
   BOOST_TEST(version.applied == 0);
-  BOOST_TEST(version.known >= 1);
+  BOOST_TEST(version.newest >= 1);
   need(tested->migrate());
   need(tested->put_module({module("m"), "M", {.duration_ms = 1}, 1}));
   need(tested->migrate());
   version = need(place.make()->version());
-  BOOST_TEST(version.applied == version.known);
+  BOOST_TEST(version.applied == version.newest);
   BOOST_TEST(need(tested->get_module(module("m"))).has_value());
 }
 
@@ -54,7 +54,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(several_gateways_start_at_once, Place, places) {
     }
     for (const auto& failure : failures) BOOST_TEST(failure == "");
     const auto version = need(place.make()->version());
-    BOOST_TEST(version.applied == version.known);
+    BOOST_TEST(version.applied == version.newest);
   }
 }
 
@@ -62,9 +62,9 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(another_deployment_is_refused, Place, places) {
   const Place place;
   const auto tested = make_migrated(place);
   execute(place, "UPDATE deployment SET value = '128' WHERE key = 'partitions'");
-  const auto answer = tested->migrate();
-  BOOST_TEST(code_of(answer) == storage_error::mismatch);
-  BOOST_TEST(answer.error().detail.find("partitions = 128") != std::string::npos);
+  const auto applied = tested->migrate();
+  BOOST_TEST(code_of(applied) == storage_error::mismatch);
+  BOOST_TEST(applied.error().detail.find("partitions = 128") != std::string::npos);
   execute(place, "UPDATE deployment SET value = '256' WHERE key = 'partitions'");
   need(tested->migrate());
 }

@@ -37,20 +37,20 @@ class ledger_model {
         states.emplace_back();
         continue;
       }
-      auto& held = pairs.try_emplace(at, given).first->second;
-      merge(held, given);
+      auto& found = pairs.try_emplace(at, given).first->second;
+      merge(found, given);
       const auto known = modules.find(at.second);
       const module_rules rules =
-          known != modules.end() ? known->second.rules : module_rules{held.duration_ms, 9500, 2000};
+          known != modules.end() ? known->second.rules : module_rules{found.duration_ms, 9500, 2000};
       const bool reached =
-          rules.duration_ms > 0 && held.covered.covered_ms() >= mastery_covered_ms(rules);
-      if (reached && held.mastered_ms == 0) held.mastered_ms = now_ms;
-      if (held.mastered_ms != 0)
+          rules.duration_ms > 0 && found.covered.covered_ms() >= mastery_covered_ms(rules);
+      if (reached && found.mastered_ms == 0) found.mastered_ms = now_ms;
+      if (found.mastered_ms != 0)
         completions.try_emplace(
-            at, completion{0, pair.student, pair.module, 1, held.covered.covered_ms(),
-                           reached ? rules.duration_ms : held.duration_ms,
-                           rules.mastery_centipercent, held.mastered_ms});
-      states.push_back(held);
+            at, completion{0, pair.student, pair.module, 1, found.covered.covered_ms(),
+                           reached ? rules.duration_ms : found.duration_ms,
+                           rules.mastery_centipercent, found.mastered_ms});
+      states.push_back(found);
     }
     return states;
   }
@@ -66,9 +66,9 @@ class ledger_model {
   }
 
   bool put_device(const device_record& device) {
-    const auto held = devices.find(device.kid);
-    if (held != devices.end() && held->second.student != device.student) return false;
-    const auto created_ms = held != devices.end() ? held->second.created_ms : device.created_ms;
+    const auto found = devices.find(device.kid);
+    if (found != devices.end() && found->second.student != device.student) return false;
+    const auto created_ms = found != devices.end() ? found->second.created_ms : device.created_ms;
     devices[device.kid] = device;
     devices[device.kid].created_ms = created_ms;
     erased.erase(std::string(device.student.view()));
@@ -76,9 +76,9 @@ class ledger_model {
     return true;
   }
   bool revoke_device(const thumbprint& kid) {
-    const auto held = devices.find(kid);
-    if (held == devices.end()) return false;
-    held->second.revoked = true;
+    const auto found = devices.find(kid);
+    if (found == devices.end()) return false;
+    found->second.revoked = true;
     note(registry_change::kind::device, kid.text());
     return true;
   }

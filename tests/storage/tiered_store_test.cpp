@@ -143,8 +143,8 @@ BOOST_AUTO_TEST_CASE(a_pair_in_more_pieces_than_the_hot_store_takes_is_refused_a
 BOOST_AUTO_TEST_CASE(what_memory_knows_fills_an_emptied_hot_store) {
   world w;
   auto r = w.request(7, 20'000, 30'000);
-  r.known.emplace();
-  r.known->covered.add({0, 20'000});
+  r.in_memory.emplace();
+  r.in_memory->covered.add({0, 20'000});
   const auto applied = w.apply_one(r);
   BOOST_TEST(applied.outcome.now.covered_ms == 30'000);
   BOOST_TEST(w.lost == 1);
@@ -156,8 +156,8 @@ BOOST_AUTO_TEST_CASE(the_ledger_takes_over_while_the_hot_store_is_away_and_gives
   BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).how == applied_credit::state::done);
   w.fault = store_fault::lost_request;
   auto r = w.request(1, 10'000, 20'000);
-  r.known.emplace();
-  r.known->covered.add({0, 10'000});
+  r.in_memory.emplace();
+  r.in_memory->covered.add({0, 10'000});
   auto applied = w.apply_one(r);
   BOOST_CHECK(applied.how == applied_credit::state::done);
   BOOST_CHECK(applied.outcome.status == credit_status::credited);
@@ -237,9 +237,9 @@ BOOST_AUTO_TEST_CASE(a_hot_store_that_goes_away_is_noticed_without_a_heartbeat) 
   world w;
   BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).how == applied_credit::state::done);
   w.fault = store_fault::lost_request;
-  w.tiers.probe(w.now_ms + tiered_store::look_interval_ms - 1);
+  w.tiers.probe(w.now_ms + tiered_store::probe_interval_ms - 1);
   BOOST_TEST(!w.tiers.degraded());  // it answered a heartbeat just now
-  w.now_ms += tiered_store::look_interval_ms;
+  w.now_ms += tiered_store::probe_interval_ms;
   w.tiers.probe(w.now_ms);
   BOOST_TEST(w.tiers.degraded());
   w.fault = store_fault::none;
@@ -259,7 +259,7 @@ struct hanging {
             .data_lost = [] {},
             .heatmaps_grown = {},
             .now = [this] { return deps.now_ms; },
-            .answered_elsewhere =
+            .hot_successes =
                 asks_elsewhere ? [this] { return elsewhere; } : std::function<std::uint64_t()>()};
   }
   store_fault of(std::string_view operation) {
@@ -454,7 +454,7 @@ BOOST_AUTO_TEST_CASE(at_its_limits_degraded_mode_goes_on_with_those_that_it_has)
 BOOST_AUTO_TEST_CASE(a_lost_answer_is_not_credited_twice) {
   world w;
   BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).how == applied_credit::state::done);
-  w.fault = store_fault::lost_answer;
+  w.fault = store_fault::lost_reply;
   const auto r = w.request(1, 10'000, 20'000);
   BOOST_CHECK(w.apply_one(r).how == applied_credit::state::done);
   w.fault = store_fault::none;

@@ -185,10 +185,10 @@ BOOST_AUTO_TEST_CASE(a_copy_that_was_overtaken_is_not_kept) {
   const auto generation = known.generation(id);
   known.forget_module(id);  // somebody changed it while it was being read
   known.keep_module(id, module_record{id, "old", {}, 0}, generation, 1000);
-  BOOST_TEST(!known.find_module(id, 1000).known);
+  BOOST_TEST(!known.find_module(id, 1000).found);
   known.keep_module(id, std::nullopt, known.generation(id), 1000);
-  BOOST_TEST(known.find_module(id, 1000 + registry::absence_ttl_ms).known);
-  BOOST_TEST(!known.find_module(id, 1001 + registry::absence_ttl_ms).known);
+  BOOST_TEST(known.find_module(id, 1000 + registry::absence_ttl_ms).found);
+  BOOST_TEST(!known.find_module(id, 1001 + registry::absence_ttl_ms).found);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

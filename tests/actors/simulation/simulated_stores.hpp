@@ -69,8 +69,8 @@ class weather_plan {
     if (std::uniform_real_distribution<double>()(random_) >= weather_.fault_rate)
       return storage::store_fault::none;
     constexpr storage::store_fault faults[] = {
-        storage::store_fault::lost_request, storage::store_fault::lost_answer,
-        storage::store_fault::lost_answer, storage::store_fault::refused};
+        storage::store_fault::lost_request, storage::store_fault::lost_reply,
+        storage::store_fault::lost_reply, storage::store_fault::refused};
     return faults[random_() % std::size(faults)];
   }
 
@@ -284,10 +284,10 @@ class simulated_ledger : public storage::ledger {
       case storage::store_fault::lost_request:
         return storage::storage_failure{storage::storage_error::unavailable,
                                         "injected: the request was lost"};
-      case storage::store_fault::lost_answer:
+      case storage::store_fault::lost_reply:
         static_cast<void>(call());
         return storage::storage_failure{storage::storage_error::unavailable,
-                                        "injected: the answer was lost"};
+                                        "injected: the reply was lost"};
       case storage::store_fault::refused:
       case storage::store_fault::corrupt:
         return storage::storage_failure{storage::storage_error::refused, "injected: refused"};

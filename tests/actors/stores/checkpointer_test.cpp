@@ -219,7 +219,7 @@ BOOST_AUTO_TEST_CASE(one_that_does_not_say_who_it_is_ends_no_round) {
     w.play(1, 10'000);
     int asked = 0;
     w.befalls = [&](std::string_view operation) {
-      return operation == "health" && ++asked == silent_at ? storage::store_fault::lost_answer
+      return operation == "health" && ++asked == silent_at ? storage::store_fault::lost_reply
                                                            : storage::store_fault::none;
     };
     BOOST_TEST_CONTEXT("silent when asked for the " << silent_at << ". time") {

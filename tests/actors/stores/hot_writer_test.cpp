@@ -331,8 +331,8 @@ struct beside_a_hung_ledger : writing {
                                .data_lost = [] {},
                                .heatmaps_grown = {},
                                .now = [this] { return clock.now_ms; },
-                               .answered_elsewhere = {},
-                               .ledger_answered_elsewhere = [this] { return answers; }}};
+                               .hot_successes = {},
+                               .ledger_successes = [this] { return answers; }}};
 };
 
 BOOST_AUTO_TEST_CASE(a_ledger_that_hangs_is_waited_for_once_until_it_has_answered_elsewhere) {

@@ -152,7 +152,7 @@ BOOST_AUTO_TEST_CASE(what_is_gone_is_known_to_be_gone) {
   f.ledger.modules.clear();
   f.ledger.changed(storage::registry_change::kind::module, "m1");
   BOOST_TEST(f.follower.follow().has_value());
-  BOOST_TEST(f.held_module().known);
+  BOOST_TEST(f.held_module().found);
   BOOST_TEST(!f.held_module().entry);
 }
 
@@ -208,7 +208,7 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_read_holds_up_no_other_change) {
   f.ledger.put(f.module);
   f.ledger.is_unreadable = true;
   BOOST_TEST(f.follower.follow().has_value());
-  BOOST_TEST(!f.held_device().known);
+  BOOST_TEST(!f.held_device().found);
   BOOST_REQUIRE(f.held_module().entry);
   BOOST_TEST(f.held_module().entry->rules.duration_ms == 300'000);
 }
@@ -225,8 +225,8 @@ BOOST_AUTO_TEST_CASE(a_ledger_that_stays_away_leaves_the_copies_until_it_is_back
   // Changes may have been missed meanwhile: nothing that was read before is trusted.
   f.ledger.is_away = false;
   BOOST_TEST(f.follower.follow().has_value());
-  BOOST_TEST(!f.held_device().known);
-  BOOST_TEST(!f.held_module().known);
+  BOOST_TEST(!f.held_device().found);
+  BOOST_TEST(!f.held_module().found);
   f.hold();
   BOOST_TEST(f.follower.follow().has_value());
   BOOST_TEST(f.held_device().entry);
@@ -253,7 +253,7 @@ BOOST_AUTO_TEST_CASE(what_another_put_in_its_place_meanwhile_is_read_again) {
     f.hold(f.device);
   };
   BOOST_TEST(f.follower.follow().has_value());
-  BOOST_TEST(!f.held_device().known);
+  BOOST_TEST(!f.held_device().found);
 }
 
 BOOST_AUTO_TEST_CASE(an_erasure_is_done_once_though_the_ledger_fails_behind_it) {
@@ -265,7 +265,7 @@ BOOST_AUTO_TEST_CASE(an_erasure_is_done_once_though_the_ledger_fails_behind_it) 
   f.ledger.put(other);
   f.ledger.goes_away_behind_changes = true;
   BOOST_TEST(!f.follower.follow().has_value());
-  BOOST_TEST(!f.held_device().known);
+  BOOST_TEST(!f.held_device().found);
   f.ledger.goes_away_behind_changes = f.ledger.is_away = false;
   BOOST_TEST(f.follower.follow().has_value());
   BOOST_TEST((f.erased == std::vector<student_id>{student(1)}));
@@ -287,8 +287,8 @@ BOOST_AUTO_TEST_CASE(assignments_are_renewed_up_to_a_limit_and_forgotten_beyond_
   int unassigned = 0, forgotten = 0;
   for (const auto& pair : pairs) {
     const auto held = f.known.find_assignment(pair, f.now_ms);
-    unassigned += held.known && !held.entry ? 1 : 0;
-    forgotten += held.known ? 0 : 1;
+    unassigned += held.found && !held.entry ? 1 : 0;
+    forgotten += held.found ? 0 : 1;
   }
   BOOST_TEST(unassigned == static_cast<int>(registry_follower::read_alone_max));
   BOOST_TEST(forgotten == 10);

@@ -74,8 +74,8 @@ BOOST_AUTO_TEST_CASE(a_heartbeat_in_the_midst_of_a_session_is_one_call_of_wk_cas
   w.watch_calls();
   for (std::uint32_t sn = 1; sn <= 20; ++sn) {
     const auto from = static_cast<media_ms>(sn) * 1000;
-    const auto answer = apply_one(w.cas, heartbeat(pair, sn, from, from + 1000));
-    BOOST_TEST(answer.outcome.now.covered_ms == from + 1000);
+    const auto applied = apply_one(w.cas, heartbeat(pair, sn, from, from + 1000));
+    BOOST_TEST(applied.outcome.now.covered_ms == from + 1000);
   }
   // Five of a device that had kept them: one write.
   std::vector<hot_request> kept;
@@ -162,12 +162,12 @@ BOOST_AUTO_TEST_CASE(what_another_gateway_wrote_is_not_overwritten) {
   apply_one(other, heartbeat(pair, 1, 5000, 6000));
   // Of a batch only the student who was met elsewhere goes the long way.
   w.watch_calls();
-  const auto answers = must(w.cas.apply(std::vector<hot_request>{heartbeat(pair, 1, 5000, 6000),
+  const auto applied = must(w.cas.apply(std::vector<hot_request>{heartbeat(pair, 1, 5000, 6000),
                                                                  heartbeat(pair, 2, 6000, 7000),
                                                                  heartbeat(bob, 1, 1000, 2000)}));
-  BOOST_TEST(int(answers[0].outcome.status) == int(credit_status::duplicate));
-  BOOST_TEST(answers[1].outcome.now.covered_ms == 3000);
-  BOOST_TEST(answers[2].outcome.now.covered_ms == 2000);
+  BOOST_TEST(int(applied[0].outcome.status) == int(credit_status::duplicate));
+  BOOST_TEST(applied[1].outcome.now.covered_ms == 3000);
+  BOOST_TEST(applied[2].outcome.now.covered_ms == 2000);
   BOOST_TEST(w.calls("wk_cas") == 1);
   BOOST_TEST(w.calls("wk_credit") == 1);
 }
@@ -184,10 +184,10 @@ BOOST_AUTO_TEST_CASE(a_redis_that_went_back_in_time_is_not_believed_to_be_ahead)
   w.through_cas.command({"SET", key, older});
   redis_store other(*parse_redis_url(w.through_cas.url()));
   apply_one(other, heartbeat(pair, 1, 7000, 8000));
-  const auto answer = apply_one(w.cas, heartbeat(pair, 2, 2000, 3000));
-  BOOST_TEST(answer.outcome.now.covered_ms == 3000);
-  const auto held = must(w.cas.read(std::span(&pair, 1))).at(0);
-  BOOST_TEST(text_of(held->covered) == "[0,1000)[2000,3000)[7000,8000)");
+  const auto applied = apply_one(w.cas, heartbeat(pair, 2, 2000, 3000));
+  BOOST_TEST(applied.outcome.now.covered_ms == 3000);
+  const auto found = must(w.cas.read(std::span(&pair, 1))).at(0);
+  BOOST_TEST(text_of(found->covered) == "[0,1000)[2000,3000)[7000,8000)");
 
   // And with the connection lost: a log that ends earlier.
   w.through_cas.command({"SET", key, older});

@@ -95,8 +95,8 @@ bool is_written_by_cas(const std::string& pair, const std::string& bucket) {
   BOOST_REQUIRE(before);
   const hot_request requests[] = {a_request()};
   const std::uint16_t chain[] = {0};
-  applied_credit answers[1];
-  return redis_cas::decide(*before, requests, chain, answers).has_value();
+  applied_credit applied[1];
+  return redis_cas::decide(*before, requests, chain, applied).has_value();
 }
 
 }  // namespace
@@ -151,8 +151,8 @@ BOOST_AUTO_TEST_CASE(nobody_is_credited_more_than_was_asked_for) {
     byte_writer(reply).u32(credited_ms);
     byte_reader in(reply);
     bool corrupt = false;
-    const auto answer = redis_codec::decode_outcome(in, a_request(), corrupt);
-    BOOST_TEST(answer.has_value() == (credited_ms <= 2000));
+    const auto applied = redis_codec::decode_outcome(in, a_request(), corrupt);
+    BOOST_TEST(applied.has_value() == (credited_ms <= 2000));
   }
 }
 

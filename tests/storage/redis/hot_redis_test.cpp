@@ -109,8 +109,8 @@ BOOST_AUTO_TEST_CASE(what_was_acknowledged_survives_a_killed_redis) {
   BOOST_TEST(int(error_of_apply(*store, heartbeat(pair, 20, 20'000, 21'000))) ==
              int(storage_error::unavailable));
   server.start();
-  const auto answer = apply_one(*store, heartbeat(pair, 20, 20'000, 21'000));
-  BOOST_TEST(answer.outcome.now.covered_ms == 21'000);
+  const auto applied = apply_one(*store, heartbeat(pair, 20, 20'000, 21'000));
+  BOOST_TEST(applied.outcome.now.covered_ms == 21'000);
   BOOST_TEST(int(apply_one(*store, heartbeat(pair, 19, 19'000, 20'000)).outcome.status) ==
              int(credit_status::duplicate));
 }
@@ -173,8 +173,8 @@ BOOST_AUTO_TEST_CASE(flushed_functions_are_loaded_again) {
   for (std::uint32_t sn = 0; sn < 150; ++sn)
     requests.push_back(heartbeat(pair, sn, static_cast<media_ms>(sn) * 100,
                                  static_cast<media_ms>(sn) * 100 + 100));
-  const auto answers = must(store->apply(requests));
-  BOOST_TEST(answers.back().outcome.now.covered_ms == 15'000);
+  const auto applied = must(store->apply(requests));
+  BOOST_TEST(applied.back().outcome.now.covered_ms == 15'000);
 }
 
 BOOST_AUTO_TEST_CASE(an_older_library_is_replaced_and_a_newer_refused) {
@@ -349,9 +349,9 @@ BOOST_AUTO_TEST_CASE(a_corrupt_pair_fails_alone) {
       both[0].credit.sequence = both[1].credit.sequence = sequence++;
       // Another session than that of the pair's window: its own key is looked at.
       both[0].credit.session = id_of<session_id>("other");
-      const auto answers = must(store->apply(both));
-      BOOST_TEST(int(answers[0].how) == int(applied_credit::state::failed));
-      BOOST_TEST(int(answers[1].how) == int(applied_credit::state::done));
+      const auto applied = must(store->apply(both));
+      BOOST_TEST(int(applied[0].how) == int(applied_credit::state::failed));
+      BOOST_TEST(int(applied[1].how) == int(applied_credit::state::done));
       BOOST_TEST(int(error_of_apply(*store, both[0])) == int(storage_error::corrupt));
       if (damage[1] == key) {
         const auto read = store->read(std::span(&sick, 1));
@@ -430,10 +430,10 @@ BOOST_AUTO_TEST_CASE(a_call_that_fails_leaves_the_others_of_its_batch_done) {
   for (std::uint32_t sn = 0; sn < 64; ++sn) requests.push_back(heartbeat(sick, sn, 0, 100));
   requests.push_back(heartbeat(well, 0, 0, 1000));
   requests.back().credit.device = kid_of(2);
-  const auto answers = must(store->apply(requests));
-  BOOST_TEST(int(answers[0].how) == int(applied_credit::state::failed));
-  BOOST_TEST(int(answers[63].how) == int(applied_credit::state::failed));
-  BOOST_TEST(int(answers[64].how) == int(applied_credit::state::done));
+  const auto applied = must(store->apply(requests));
+  BOOST_TEST(int(applied[0].how) == int(applied_credit::state::failed));
+  BOOST_TEST(int(applied[63].how) == int(applied_credit::state::failed));
+  BOOST_TEST(int(applied[64].how) == int(applied_credit::state::done));
   BOOST_TEST(must(store->read(std::span(&sick, 1))).at(0)->covered.empty());
 }
 

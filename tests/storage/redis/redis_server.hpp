@@ -71,7 +71,7 @@ class redis_server {
       _exit(127);
     }
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-    while (!answers()) {
+    while (!applied()) {
       if (std::chrono::steady_clock::now() > deadline) {
         kill();
         throw std::runtime_error("redis-server does not answer");
@@ -116,7 +116,7 @@ class redis_server {
   }
 
  private:
-  bool answers() const {
+  bool applied() const {
     const auto text = command({"PING"});
     return text == "PONG" || text.starts_with("NOAUTH");
   }

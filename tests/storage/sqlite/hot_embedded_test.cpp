@@ -23,9 +23,9 @@ void execute(const std::string& file, const char* sql) {
 }
 
 storage_error error_of_open(const std::string& file) {
-  const auto answer = make_embedded_store(file, durability_level::log)->dirty_count();
-  BOOST_REQUIRE(!answer.has_value());
-  return answer.error().code;
+  const auto applied = make_embedded_store(file, durability_level::log)->dirty_count();
+  BOOST_REQUIRE(!applied.has_value());
+  return applied.error().code;
 }
 
 }  // namespace
@@ -76,8 +76,8 @@ BOOST_AUTO_TEST_CASE(what_was_acknowledged_survives_a_killed_process) {
           requests.back().credit.now_ms += sn * 20;
           requests.back().credit.device = kid_of(static_cast<std::uint8_t>(s));
         }
-        const auto answers = store->apply(requests);
-        if (!answers || write(ends[1], &sn, sizeof sn) != sizeof sn) _exit(1);
+        const auto applied = store->apply(requests);
+        if (!applied || write(ends[1], &sn, sizeof sn) != sizeof sn) _exit(1);
       }
     }
     close(ends[1]);
@@ -94,14 +94,14 @@ BOOST_AUTO_TEST_CASE(what_was_acknowledged_survives_a_killed_process) {
     BOOST_REQUIRE(acknowledged >= enough);
 
     const auto store = make_embedded_store(file, durability_level::log);
-    const auto held = must(store->read(pairs));
-    for (const auto& state : held) {
+    const auto found = must(store->read(pairs));
+    for (const auto& state : found) {
       BOOST_REQUIRE(state.has_value());
       const auto numbers = static_cast<std::uint32_t>(state->covered.covered_ms() / 20);
       // Of the batch that was under way all or nothing came through.
       BOOST_TEST(numbers >= acknowledged + 1);
       BOOST_TEST(numbers <= acknowledged + 2);
-      BOOST_TEST(state->covered == held[0]->covered);
+      BOOST_TEST(state->covered == found[0]->covered);
     }
   }
 }
@@ -111,23 +111,23 @@ BOOST_AUTO_TEST_CASE(a_full_disk_refuses_and_harms_nothing) {
   const auto file = directory.file("hot.db");
   constexpr std::int64_t pages = 40;
   embedded_store store(file, durability_level::log, pages);
-  std::vector<pair_key> held;
+  std::vector<pair_key> found;
   std::optional<storage_failure> failure;
   for (int i = 0; i < 10'000 && !failure; ++i) {
     const pair_progress pair{pair_of(fmt::format("student-{}", i), "m1"), {}};
     const auto merged = store.merge(std::span(&pair, 1), true);
     if (merged)
-      held.push_back(pair.key);
+      found.push_back(pair.key);
     else
       failure = merged.error();
   }
   BOOST_REQUIRE(failure.has_value());
   BOOST_TEST(int(failure->code) == int(storage_error::refused));
-  BOOST_TEST(held.size() > 100u);
-  for (const auto& state : must(store.read(held))) BOOST_TEST(state.has_value());
+  BOOST_TEST(found.size() > 100u);
+  for (const auto& state : must(store.read(found))) BOOST_TEST(state.has_value());
   // There is room again.
-  must(store.erase(held[0].student));
-  BOOST_TEST(must(embedded_store(file, durability_level::log).dirty_count()) == held.size() - 1);
+  must(store.erase(found[0].student));
+  BOOST_TEST(must(embedded_store(file, durability_level::log).dirty_count()) == found.size() - 1);
 }
 
 BOOST_AUTO_TEST_CASE(foreign_and_damaged_files) {
@@ -160,9 +160,9 @@ BOOST_AUTO_TEST_CASE(a_corrupt_row_fails_alone) {
   create(*store, {sick, well});
   execute(file, "UPDATE hot_pair SET covered = x'00' WHERE student = 'ada'");
   const std::vector<hot_request> both{heartbeat(sick, 0, 0, 1000), heartbeat(well, 0, 0, 1000)};
-  const auto answers = must(store->apply(both));
-  BOOST_TEST(int(answers[0].how) == int(applied_credit::state::failed));
-  BOOST_TEST(int(answers[1].how) == int(applied_credit::state::done));
+  const auto applied = must(store->apply(both));
+  BOOST_TEST(int(applied[0].how) == int(applied_credit::state::failed));
+  BOOST_TEST(int(applied[1].how) == int(applied_credit::state::done));
   BOOST_TEST(int(error_of_apply(*store, both[0])) == int(storage_error::corrupt));
 }
 

@@ -18,10 +18,10 @@ const std::vector<pair_progress> some_batch{
       .updated_ms = 14}}};
 
 storage_error code_of_write(ledger& tested) {
-  const auto answer = tested.checkpoint(some_batch, 1);
-  BOOST_REQUIRE(!answer.has_value());
-  BOOST_TEST(!answer.error().detail.empty());
-  return answer.error().code;
+  const auto applied = tested.checkpoint(some_batch, 1);
+  BOOST_REQUIRE(!applied.has_value());
+  BOOST_TEST(!applied.error().detail.empty());
+  return applied.error().code;
 }
 
 }  // namespace
@@ -56,9 +56,9 @@ BOOST_AUTO_TEST_CASE(a_file_of_something_else_is_corrupt) {
   const sqlite_place place;
   std::ofstream(place.url) << std::string(8'192, 'x');
   const auto tested = place.make();
-  const auto answer = tested->migrate();
-  BOOST_REQUIRE(!answer.has_value());
-  BOOST_TEST(answer.error().code == storage_error::corrupt);
+  const auto applied = tested->migrate();
+  BOOST_REQUIRE(!applied.has_value());
+  BOOST_TEST(applied.error().code == storage_error::corrupt);
 }
 
 BOOST_AUTO_TEST_CASE(a_writer_that_does_not_end_makes_others_unavailable) {
@@ -81,9 +81,9 @@ BOOST_AUTO_TEST_CASE(a_failed_checkpoint_leaves_nothing_behind) {
           "CREATE TRIGGER full BEFORE INSERT ON completion BEGIN SELECT RAISE(ABORT, 'no'); END");
   auto batch = some_batch;
   batch.push_back({pair("s", "mastered"), {.covered = covering({{0, 10}}), .duration_ms = 10}});
-  const auto answer = tested->checkpoint(batch, 1);
-  BOOST_REQUIRE(!answer.has_value());
-  BOOST_TEST(answer.error().code == storage_error::refused);
+  const auto applied = tested->checkpoint(batch, 1);
+  BOOST_REQUIRE(!applied.has_value());
+  BOOST_TEST(applied.error().code == storage_error::refused);
   BOOST_TEST(need(tested->progress_of_student(student("s"), "", 10)).items.empty());
   sqlite_database(place.url, {}).execute("DROP TRIGGER full");
   need(tested->checkpoint(batch, 2));
