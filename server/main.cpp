@@ -10,7 +10,7 @@
 
 int main(int argc, char** argv) {
   using namespace watchkeeper;
-  // What it writes tells who watched what: nothing of it is for everybody.
+  // The files that it writes say who watched what: other users must not read them.
   ::umask(::umask(0) | S_IRWXO | S_IWGRP);
   server::command_handlers handlers{
       .serve = server::serve,

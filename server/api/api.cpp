@@ -11,8 +11,8 @@
 #include "net/router.hpp"
 #include "net/shared/problem_response.hpp"
 #include "server/api/api_limits.hpp"
+#include "server/api/api_problem.hpp"
 #include "server/api/documents/json_body.hpp"
-#include "server/api/refusal.hpp"
 #include "server/api/resources/login.hpp"
 #include "server/api/resources/overview.hpp"
 #include "server/api/resources/readiness.hpp"
@@ -88,7 +88,7 @@ struct api::implementation {
     with.replies.respond(request.reply_to, std::move(response));
   }
 
-  void refuse(const net::http_request& request, problem what, std::string_view detail) {
+  void respond_problem(const net::http_request& request, problem what, std::string_view detail) {
     respond(request, problem_response(what, detail, with.now()));
   }
 
@@ -96,10 +96,10 @@ struct api::implementation {
     const auto matched = routes.match(request.method, request.path);
     switch (matched.what) {
       case net::router::verdict::not_found:
-        return refuse(request, problem::not_found, "There is no such resource");
+        return respond_problem(request, problem::not_found, "There is no such resource");
       case net::router::verdict::malformed:
-        return refuse(request, problem::malformed_request,
-                      "The path has a bad percent escape, or a segment that is too long");
+        return respond_problem(request, problem::malformed_request,
+                               "The path has a bad percent escape, or a segment that is too long");
       case net::router::verdict::method_not_allowed: {
         auto response = problem_response(problem::method_not_allowed,
                                          "The resource does not have this method", with.now());
@@ -111,8 +111,8 @@ struct api::implementation {
     }
     const auto& found = all_routes()[matched.id];
     auto authorized = gate.authorize(request, found.needs, with.now());
-    if (auto* refused = std::get_if<http_response>(&authorized))
-      return respond(request, std::move(*refused));
+    if (auto* rejection = std::get_if<http_response>(&authorized))
+      return respond(request, std::move(*rejection));
     auto& caller = std::get<identity>(authorized);
     if (found.how == route::kind::health) return respond(request, text_response("ok"));
     if (found.how == route::kind::session_keys)
@@ -122,9 +122,9 @@ struct api::implementation {
                           [this, to = request.reply_to](http_response&& response) {
                             with.replies.respond(to, std::move(response));
                           });
-    if (found.how == route::kind::login) return respond(request, login_answer(request));
+    if (found.how == route::kind::login) return respond(request, login_response(request));
     if (found.how == route::kind::live) return open_live(request, found, caller);
-    if (found.how == route::kind::readiness) return respond(request, ready.answer(with.now()));
+    if (found.how == route::kind::readiness) return respond(request, ready.respond(with.now()));
 
     queued_request queued{std::move(request), &found, {}, std::move(caller), steady::now()};
     // `matched` borrows the path, which has been moved with the request: short strings move by
@@ -135,40 +135,41 @@ struct api::implementation {
     if (pool.push(std::move(queued))) return;
     // Not taken, so `queued` is as it was.
     if (stopped)
-      refuse(queued.request, problem::draining, "The gateway is stopping");
+      respond_problem(queued.request, problem::draining, "The gateway is stopping");
     else
-      refuse(queued.request, problem::overloaded, "Too many requests wait already");
+      respond_problem(queued.request, problem::overloaded, "Too many requests wait already");
   }
 
   void open_live(const net::http_request& request, const route& found, const identity& caller) {
     try {
       const query_parameters query(request.query, found.parameters);
       std::optional<module_id> module;
-      if (const auto wanted = query.find("module")) {
-        module = module_id::parse(*wanted);
+      if (const auto text = query.find("module")) {
+        module = module_id::parse(*text);
         if (!module)
-          throw refusal(problem::malformed_request,
-                        "The query parameter module must be an id: 1 to 64 characters of A-Z a-z "
-                        "0-9 . _ ~ : @ -");
+          throw api_problem(
+              problem::malformed_request,
+              "The query parameter module must be an id: 1 to 64 characters of A-Z a-z "
+              "0-9 . _ ~ : @ -");
       }
       if (!with.live.open(request, module, caller.expires_ms, caller.login_id))
-        return refuse(request, problem::overloaded, "Too many watch already");
+        return respond_problem(request, problem::overloaded, "Too many watch already");
       // Ended in between: whoever ended the streams of the login did not see this one.
       if (caller.login_id && console.is_revoked(*caller.login_id))
         with.live.end_login(*caller.login_id);
-    } catch (const refusal& refused) {
-      refuse(request, refused.reason(), refused.detail());
+    } catch (const api_problem& thrown) {
+      respond_problem(request, thrown.what_problem(), thrown.detail());
     }
   }
 
-  http_response login_answer(const net::http_request& request) {
+  http_response login_response(const net::http_request& request) {
     const auto now_ms = with.now();
     try {
       return request.method == net::http_method::post
                  ? post_login(console, request, now_ms, with.log)
                  : get_login(console, request, now_ms);
-    } catch (const refusal& refused) {
-      return problem_response(refused.reason(), refused.detail(), now_ms);
+    } catch (const api_problem& thrown) {
+      return problem_response(thrown.what_problem(), thrown.detail(), now_ms);
     }
   }
 
@@ -177,8 +178,8 @@ struct api::implementation {
     http_response response;
     try {
       try {
-        response = answer_or_problem(queued, own);
-      } catch (const recount_wanted& rest) {
+        response = response_or_problem(queued, own);
+      } catch (const recount_needed& rest) {
         queued.rest = rest;
         queued.queued_at = steady::now();
         // Not taken: `queued` is as it was. The module is put; a repeated request finds what is
@@ -195,19 +196,19 @@ struct api::implementation {
     respond(queued.request, std::move(response));
   }
 
-  http_response answer_or_problem(const queued_request& queued, stores& own) {
+  http_response response_or_problem(const queued_request& queued, stores& own) {
     const auto now_ms = with.now();
     try {
-      return answer(queued, own, now_ms);
-    } catch (const refusal& refused) {
-      return problem_response(refused.reason(), refused.detail(), now_ms);
+      return make_response(queued, own, now_ms);
+    } catch (const api_problem& thrown) {
+      return problem_response(thrown.what_problem(), thrown.detail(), now_ms);
     } catch (const storage_fault& fault) {
       with.log(log_level::error, "api", "storage: " + fault.failure().detail);
       return problem_response(problem::storage_unavailable,
                               "A store could not be reached; whether something was written is not "
                               "known. The call may be repeated",
                               now_ms);
-    } catch (const recount_wanted&) {
+    } catch (const recount_needed&) {
       throw;
     } catch (const std::exception& error) {
       with.log(log_level::error, "api", std::string("a request failed: ") + error.what());
@@ -215,18 +216,18 @@ struct api::implementation {
     }
   }
 
-  http_response answer(const queued_request& queued, stores& own, unix_ms now_ms) {
+  http_response make_response(const queued_request& queued, stores& own, unix_ms now_ms) {
     const auto waited = steady::now() - queued.queued_at;
     if (queued.rest && stopped)
-      throw refusal(problem::draining, "The gateway is stopping; repeat the request");
+      throw api_problem(problem::draining, "The gateway is stopping; repeat the request");
     if (!queued.rest && waited > std::chrono::milliseconds(api_limits::queued_ms_max))
-      throw refusal(problem::overloaded, "The request waited too long for its turn");
+      throw api_problem(problem::overloaded, "The request waited too long for its turn");
     const auto& found = *queued.found;
     query_parameters query(queued.request.query, found.parameters);
     if (found.how == route::kind::metrics)
       return text_response(metrics_text(snapshot()), "text/plain; version=0.0.4; charset=utf-8");
     if (found.how == route::kind::statistics) return statistics(query);
-    if (found.how == route::kind::overview) return summary.answer(own, with.gateway, now_ms);
+    if (found.how == route::kind::overview) return summary.respond(own, with.gateway, now_ms);
     call current{queued.request, queued.captured, std::move(query),  queued.caller, own,
                  with.gateway,   lists_by_status, with.event_source, now_ms,        with.now,
                  with.log};
@@ -236,7 +237,8 @@ struct api::implementation {
   http_response statistics(const query_parameters& query) {
     const auto format = query.find("format").value_or("json");
     if (format != "json" && format != "text")
-      throw refusal(problem::malformed_request, "The query parameter format must be json or text");
+      throw api_problem(problem::malformed_request,
+                        "The query parameter format must be json or text");
     const auto document =
         stats_document(snapshot(), query.find("filter").value_or(std::string_view{}));
     return format == "text" ? text_response(stats_text(document)) : json_response(dump(document));

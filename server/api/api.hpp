@@ -66,8 +66,8 @@ class api {
   /// SIGHUP: from now on these tokens. Any thread.
   void replace_tokens(const std::vector<configured_token>& tokens);
 
-  /// A student is to be forgotten, here or at another gateway: no list of students is kept. Any
-  /// thread; does not block.
+  /// Drops the lists of students: a student is erased, here or at another gateway. Any thread; does
+  /// not block.
   void forget_lists() noexcept;
 
   /// /readyz says no from now on; everything else goes on. Any thread.

@@ -5,7 +5,7 @@
 
 #include "storage/limits.hpp"
 
-/// What the reading and administering API bounds, beside domain/limits.hpp.
+/// The limits of the API, beside domain/limits.hpp.
 namespace watchkeeper::server::api_limits {
 
 /// Body of an API request. A longer one is `payload-too-large`.
@@ -16,7 +16,7 @@ inline constexpr std::size_t requests_queued_max = 1024;
 inline constexpr std::size_t status_list_students_max = 50'000;
 /// Threads that run calls.
 inline constexpr unsigned threads = 2;
-/// A call that waited longer for a thread is answered 503: its caller has stopped waiting.
+/// A call that waited longer for a thread gets 503: its caller has stopped waiting.
 inline constexpr std::int64_t queued_ms_max = 10'000;
 /// Recounts of a heatmap that wait. One runs at a time, which may take minutes; beyond it the
 /// response is 503.
@@ -26,15 +26,16 @@ inline constexpr std::int64_t progress_wait_ms = 2'500;
 
 /// A longer query is rejected.
 inline constexpr std::size_t query_bytes_max = 1024;
-/// Items of a page unless `limit` is given.
+/// Items of a page if the request has no `limit`.
 inline constexpr std::size_t list_items_default = 100;
 static_assert(list_items_default <= storage_limits::list_items_max);
-/// Modules of one student that a list looks at.
+/// Modules of one student that a list reads.
 inline constexpr std::size_t student_modules_max = 10'000;
 
 /// A list by status of this age is given to callers that begin to read it.
 inline constexpr std::int64_t status_list_fresh_ms = 3'000;
-/// Lists by status that are kept for callers that read on; the one used longest ago goes.
+/// Lists by status in memory, for callers that read further pages. The one that was used longest
+/// ago is evicted.
 inline constexpr std::size_t status_lists_max = 8;
 /// In a module with more students the order is that of the last checkpoint.
 inline constexpr std::size_t status_list_fresh_students_max = 5'000;
@@ -46,12 +47,12 @@ inline constexpr std::size_t title_bytes_max = 512;
 /// Preview URL of a module.
 inline constexpr std::size_t preview_url_bytes_max = 2048;
 
-/// The numbers of /v1/overview are computed at most this often.
-inline constexpr std::int64_t overview_kept_ms = 5000;
+/// The numbers of /v1/overview are computed again when they are this old.
+inline constexpr std::int64_t overview_age_max_ms = 5000;
 /// How long a call waits for the first numbers while another thread counts.
 inline constexpr std::int64_t overview_wait_ms = 500;
 
-/// The document of /readyz is computed at most this often, because the call needs no token.
-inline constexpr std::int64_t readiness_kept_ms = 250;
+/// The document of /readyz is computed again when it is this old: the call needs no token.
+inline constexpr std::int64_t readiness_age_max_ms = 250;
 
 }  // namespace watchkeeper::server::api_limits

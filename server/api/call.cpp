@@ -1,7 +1,7 @@
 #include "server/api/call.hpp"
 
 #include "base/base64url.hpp"
-#include "server/api/refusal.hpp"
+#include "server/api/api_problem.hpp"
 
 namespace watchkeeper::server {
 namespace {
@@ -10,25 +10,26 @@ template <class Id>
 Id id_at(const call& c, std::size_t index, const char* what) {
   const auto id = Id::parse(c.captured[index]);
   if (!id)
-    throw refusal(problem::malformed_request,
-                  std::string("The ") + what +
-                      " in the path is not an id: 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -");
+    throw api_problem(
+        problem::malformed_request,
+        std::string("The ") + what +
+            " in the path must be an id: 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -");
   return *id;
 }
 
-/// Makes what is missing; a factory that fails is tried anew with the next request.
+/// Makes the store at its first use. If the factory fails, the next request tries it again.
 template <class Store>
-Store& made(std::unique_ptr<Store>& held, const std::function<std::unique_ptr<Store>()>& make) {
-  if (!held) {
+Store& made(std::unique_ptr<Store>& store, const std::function<std::unique_ptr<Store>()>& make) {
+  if (!store) {
     try {
-      held = make();
+      store = make();
     } catch (const std::exception& error) {
       throw storage_fault({storage::storage_error::unavailable, error.what()});
     }
-    if (!held)
-      throw storage_fault({storage::storage_error::unavailable, "the store could not be made"});
+    if (!store)
+      throw storage_fault({storage::storage_error::unavailable, "the store could not be opened"});
   }
-  return *held;
+  return *store;
 }
 
 }  // namespace
@@ -51,9 +52,10 @@ student_id call::student_at(std::size_t index) const {
 thumbprint call::kid_at(std::size_t index) const {
   const auto kid = thumbprint::parse(captured[index]);
   if (!kid)
-    throw refusal(problem::malformed_request,
-                  "The kid in the path is not a key thumbprint: 43 characters of base64url, the "
-                  "SHA-256 of RFC 7638");
+    throw api_problem(
+        problem::malformed_request,
+        "The kid in the path must be a key thumbprint (RFC 7638, SHA-256): 43 characters "
+        "of base64url");
   return *kid;
 }
 

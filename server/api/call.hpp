@@ -17,7 +17,7 @@
 
 namespace watchkeeper::server {
 
-/// One API thread's own connections, made when first wanted.
+/// The connections of one API thread. Each is opened at its first use.
 class stores {
  public:
   using ledger_factory = std::function<std::unique_ptr<storage::ledger>()>;
@@ -25,7 +25,7 @@ class stores {
   stores(const ledger_factory& make_ledger, const hot_store_factory& make_hot_store)
       : make_ledger_(make_ledger), make_hot_store_(make_hot_store) {}
 
-  // Throw storage_fault when there is none to be had.
+  // Throw storage_fault if the store cannot be opened.
   storage::ledger& ledger();
   storage::hot_store& hot();
 
@@ -38,28 +38,28 @@ class stores {
 
 class status_lists;
 
-/// Thrown by a handler whose work is done but for a recount of the module's heatmap. That takes as
-/// long as the module has students, so it waits for a thread of its own, and `finish_put_module`
-/// answers there.
-struct recount_wanted {
+/// Thrown by a handler that has done all its work except a recount of the module's heatmap. The
+/// recount takes time in proportion to the module's students, so it runs on a thread of its own,
+/// where `finish_put_module` makes the response.
+struct recount_needed {
   bool is_new = false;  // the module was not there before
 };
 
-/// Everything a handler may use for one request. Borrowed for the time of the call.
+/// What a handler may use for one request. It borrows everything for the time of the call.
 struct call {
   const net::http_request& request;
-  std::span<const std::string> captured;  // of the pattern, percent-decoded
+  std::span<const std::string> captured;  // what the pattern captured, percent-decoded
   query_parameters query;
   const identity& caller;
   stores& store;
   gateway_port& gateway;
   status_lists& lists_by_status;
   const std::string& event_source;
-  unix_ms now_ms;  // when its turn came
+  unix_ms now_ms;  // when the call began
   const std::function<unix_ms()>& now;
   const log_function& log;
 
-  // What a pattern captured, as an id; refusal(malformed_request) that names it otherwise.
+  // What the pattern captured, as an id. Throw api_problem(malformed_request) if it is none.
   [[nodiscard]] module_id module_at(std::size_t index) const;
   [[nodiscard]] student_id student_at(std::size_t index) const;
   [[nodiscard]] thumbprint kid_at(std::size_t index) const;
@@ -67,7 +67,7 @@ struct call {
 
 using handler = net::http_response (*)(call&);
 
-// The handlers, by resource. They throw refusal and storage_fault.
+// The handlers, by resource. They throw api_problem and storage_fault.
 net::http_response put_module(call& c);
 net::http_response finish_put_module(call& c, bool is_new);
 net::http_response get_module(call& c);

@@ -6,7 +6,7 @@
 #include "domain/ids.hpp"
 #include "net/router.hpp"
 #include "server/api/api_limits.hpp"
-#include "server/api/refusal.hpp"
+#include "server/api/api_problem.hpp"
 #include "storage/limits.hpp"
 
 namespace watchkeeper::server {
@@ -18,19 +18,19 @@ std::string decoded(std::string_view text) {
   std::string out(plain.size(), '\0');
   const auto size = net::percent_decode(plain, out.data(), out.size());
   if (size == std::string_view::npos)
-    throw refusal(problem::malformed_request,
-                  "The query has a % that is not followed by two hexadecimal digits");
+    throw api_problem(problem::malformed_request,
+                      "The query has a % without two hexadecimal digits behind it");
   out.resize(size);
   return out;
 }
 
-std::string names_of(std::span<const std::string_view> known) {
+std::string names_of(std::span<const std::string_view> allowed) {
   std::string names;
-  for (const auto name : known) {
+  for (const auto name : allowed) {
     if (!names.empty()) names += ", ";
     names += name;
   }
-  return names.empty() ? "this call takes none" : "this call takes " + names;
+  return names.empty() ? "this call has no parameters" : "this call has the parameters " + names;
 }
 
 template <class Integer>
@@ -38,18 +38,18 @@ Integer integer_between(std::string_view text, std::string_view name, Integer lo
   Integer value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size() || value < low || value > high)
-    throw refusal(problem::malformed_request,
-                  "The query parameter " + std::string(name) + " must be an integer from " +
-                      std::to_string(low) + " to " + std::to_string(high));
+    throw api_problem(problem::malformed_request,
+                      "The query parameter " + std::string(name) + " must be an integer from " +
+                          std::to_string(low) + " to " + std::to_string(high));
   return value;
 }
 
 }  // namespace
 
 query_parameters::query_parameters(std::string_view query,
-                                   std::span<const std::string_view> known) {
+                                   std::span<const std::string_view> allowed) {
   if (query.size() > api_limits::query_bytes_max)
-    throw refusal(problem::malformed_request, "The query is longer than 1024 bytes");
+    throw api_problem(problem::malformed_request, "The query is longer than 1024 bytes");
   while (!query.empty()) {
     const auto item = query.substr(0, query.find('&'));
     query.remove_prefix(std::min(query.size(), item.size() + 1));
@@ -57,18 +57,19 @@ query_parameters::query_parameters(std::string_view query,
     const auto equals = item.find('=');
     auto name = decoded(item.substr(0, equals));
     auto value = equals == item.npos ? std::string{} : decoded(item.substr(equals + 1));
-    if (std::find(known.begin(), known.end(), name) == known.end())
-      throw refusal(problem::malformed_request,
-                    "The query has a parameter that is not known; " + names_of(known));
+    if (std::find(allowed.begin(), allowed.end(), name) == allowed.end())
+      throw api_problem(problem::malformed_request,
+                        "The query has an unknown parameter; " + names_of(allowed));
     if (find(name))
-      throw refusal(problem::malformed_request, "The query gives " + name + " more than once");
+      throw api_problem(problem::malformed_request,
+                        "The query has the parameter " + name + " more than once");
     items_.emplace_back(std::move(name), std::move(value));
   }
 }
 
 std::optional<std::string_view> query_parameters::find(std::string_view name) const {
-  for (const auto& [held, value] : items_)
-    if (held == name) return value;
+  for (const auto& [item_name, value] : items_)
+    if (item_name == name) return value;
   return std::nullopt;
 }
 
@@ -80,10 +81,10 @@ std::size_t query_parameters::limit() const {
 
 std::string_view query_parameters::cursor() const {
   const auto text = find("cursor").value_or(std::string_view{});
-  // Every list goes on behind the id that its page before ended with.
+  // A list continues behind the id that ended the previous page.
   if (!text.empty() && !student_id::parse(text))
-    throw refusal(problem::malformed_request,
-                  "The query parameter cursor must be what the page before gave as next");
+    throw api_problem(problem::malformed_request,
+                      "The query parameter cursor must be the value of next of the previous page");
   return text;
 }
 

@@ -23,7 +23,7 @@ struct queued_request {
   std::vector<std::string> captured;
   identity caller;
   std::chrono::steady_clock::time_point queued_at;
-  std::optional<recount_wanted> rest = std::nullopt;  // all but this is done
+  std::optional<recount_needed> rest = std::nullopt;  // all but this is done
 };
 
 /// A few threads, each with stores of its own, and one bounded queue before them.

@@ -40,23 +40,24 @@ unsigned io_thread_count(const configuration& settings) {
   return std::max(1u, std::thread::hardware_concurrency() / 2);
 }
 
-/// The configured pair, or the one that the gateway makes for itself; and the keys of tickets.
+/// The configured certificate, or a self-signed one, and the keys for resumption tickets. Throws.
 net::tls_files tls_files_of(const configuration& settings) {
   net::ticket_key_list tickets;
   if (!settings.tls.ticket_keys.empty()) {
     auto found = read_ticket_keys(settings.tls.ticket_keys);
     if (!found) throw std::runtime_error("tls.ticket_keys: " + found.error());
     tickets = std::move(*found);
-    log_event(log_level::info, "tls", "read the keys of session tickets",
+    log_event(log_level::info, "tls", "read the keys for resumption tickets",
               {{"file", settings.tls.ticket_keys}, {"keys", tickets.size()}});
   }
   if (!settings.tls.certificate.empty())
     return {settings.tls.certificate, settings.tls.key, std::move(tickets)};
   auto pair = make_self_signed_pair(settings.data_dir, wall_clock_ms());
   if (!pair) throw std::runtime_error("tls: " + pair.error());
-  log_event(log_level::info, "tls",
-            pair->made_now ? "made a self-signed certificate" : "using the self-signed certificate",
-            {{"certificate", pair->certificate_path}, {"sha256", pair->fingerprint}});
+  log_event(
+      log_level::info, "tls",
+      pair->made_now ? "created a self-signed certificate" : "uses the self-signed certificate",
+      {{"certificate", pair->certificate_path}, {"sha256", pair->fingerprint}});
   return {pair->certificate_path, pair->key_path, std::move(tickets)};
 }
 
@@ -123,30 +124,31 @@ actors::gateway_options gateway_options_of(
   return options;
 }
 
-/// The keys of the file, unless the policy wants a signature on every heartbeat. Throws.
+/// The keys of the file, unless the policy requires a signature on every heartbeat. Throws.
 agreement_keys session_keys_of(const configuration& settings) {
   if (settings.policy.signature != "session") return {};
-  auto held = load_session_keys(settings, wall_clock_ms());
-  if (!held) throw std::runtime_error("session_keys: " + held.error());
-  log_event(log_level::info, "session_keys",
-            held->made_now ? "made a key for session keys" : "read the keys for session keys",
-            {{"file", held->path},
-             {"keys", held->keys.size()},
-             {"announced", held->keys.front().kid().text()}});
-  return std::move(held->keys);
+  auto loaded = load_session_keys(settings, wall_clock_ms());
+  if (!loaded) throw std::runtime_error("session_keys: " + loaded.error());
+  log_event(
+      log_level::info, "session_keys",
+      loaded->made_now ? "created the key for session keys" : "read the keys for session keys",
+      {{"file", loaded->path},
+       {"keys", loaded->keys.size()},
+       {"announced", loaded->keys.front().kid().text()}});
+  return std::move(loaded->keys);
 }
 
-/// Before anything is verified. A self test that fails stops nothing: OpenSSL verifies then.
+/// Called before anything is verified. If the self test fails, OpenSSL verifies instead.
 void choose_es256(const configuration& settings) {
   namespace es256 = crypto::es256;
   const auto which = use_configured_es256(settings);
   const auto level =
       which == es256::arithmetic::openssl_for_self_test ? log_level::error : log_level::info;
-  log_event(level, "crypto", "chose what verifies ES256",
+  log_event(level, "crypto", "selected the implementation that verifies ES256",
             {{"es256", es256::name_of(which)}, {"reason", es256::reason_of(which)}});
 }
 
-/// Everything that runs, in the order in which it is made; it ends in the opposite one.
+/// Everything that runs, in the order of its construction.
 class running_gateway {
  public:
   explicit running_gateway(const configuration& settings)
@@ -180,10 +182,10 @@ class running_gateway {
               .log = write_log}) {
     choose_es256(settings);
     keys_.replace(session_keys_of(settings));
-    erasures_->tell([this] { api_.forget_lists(); });
+    erasures_->observe([this] { api_.forget_lists(); });
     dispatcher_.open(server_.replies(), heartbeats_, files_, watching_, api_);
     server_.start();
-    // Last: what it counts is there now, and nothing after it fails.
+    // Last: everything that it counts exists now, and nothing after it fails.
     live_->start([this] { return live_counts_now(); },
                  [this](const module_id& module, std::span<const student_id> students) {
                    gateway_.seen_elsewhere(module, students);
@@ -194,15 +196,16 @@ class running_gateway {
                {"hot_store", gateway_.statistics().hot.description}});
   }
 
-  ~running_gateway() {  // both look at what goes before them
-    erasures_->tell({});
+  ~running_gateway() {  // both use members that are destroyed before them
+    erasures_->observe({});
     live_->stop();
   }
 
-  /// Takes over what can change while running; says what cannot be used.
+  /// Takes over what may change at run time, and logs what it cannot use.
   void reload(const loaded_configuration& loaded) {
     if (!loaded.usable()) {
-      log_event(log_level::error, "config", "not reloaded; nothing has changed",
+      log_event(log_level::error, "config",
+                "the configuration was not reloaded, because it has problems; nothing has changed",
                 {{"problems", describe(loaded.problems)}});
       return;
     }
@@ -210,7 +213,8 @@ class running_gateway {
     if (auto* log = installed_log()) {
       const auto level = log_level_from_name(fresh.log.level);
       if (auto why = log->reopen({level.value_or(log_level::info), fresh.log.file}); !why.empty())
-        log_event(log_level::error, "log", "not reopened", {{"reason", why}});
+        log_event(log_level::error, "log", "the log file was not opened again; the old one stays",
+                  {{"reason", why}});
     }
     if (!settings_.listen.empty()) {
       try {
@@ -228,13 +232,14 @@ class running_gateway {
       following.policy.signature = settings_.policy.signature;  // needs a restart
       keys_.replace(session_keys_of(following));
     } catch (const std::exception& e) {
-      log_event(log_level::error, "session_keys", "not reloaded; the old keys stay",
+      log_event(log_level::error, "session_keys",
+                "the keys for session keys were not reloaded; the old keys stay",
                 {{"reason", e.what()}});
     }
     log_event(log_level::info, "config", "reloaded", {{"tokens", fresh.tokens.size()}});
   }
 
-  /// Answers what is in flight, writes the last checkpoint. True when all of it was done in time.
+  /// Responds to what is in flight and writes the last checkpoint. False if the time ran out.
   bool stop() {
     using std::chrono::milliseconds;
     const auto limit = milliseconds(settings_.drain_timeout_s * 1000);
@@ -308,7 +313,7 @@ int serve(const loaded_configuration& loaded) {
       }
       return running.stop() ? 0 : 1;
     } catch (const std::exception& e) {
-      log_event(log_level::error, "server", "could not start", {{"reason", e.what()}});
+      log_event(log_level::error, "server", "cannot start", {{"reason", e.what()}});
       return 1;
     }
   } catch (const std::exception& e) {

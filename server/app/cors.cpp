@@ -30,7 +30,7 @@ cors::cors(const std::vector<std::string>& origins, std::int64_t max_age_s)
     one.fields.emplace_back("access-control-expose-headers", "retry-after, date");
     all_.push_back(std::move(one));
   }
-  // A cache must not give the answer for one origin to another.
+  // A cache must not give the response for one origin to another.
   if (!all_.empty() && !anybody_) strangers_.emplace_back("vary", "origin");
 }
 

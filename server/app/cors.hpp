@@ -11,20 +11,20 @@ namespace watchkeeper::server {
 
 /// Cross-origin resource sharing (the Fetch standard, section 3.2) for the calls that a player's
 /// page makes: heartbeats, the session key, reading progress. No credentials in the sense of that
-/// standard: cookies are never asked for. A value, read-only once made: any thread.
+/// standard: these calls need no cookies. A value, read-only once made: any thread.
 class cors {
  public:
-  /// `origins`: as browsers send them, or "*" alone; none: nothing is shared, and no answer shows
-  /// that there is such a thing.
+  /// `origins`: as browsers send them, or "*" alone. Without origins nothing is shared, and no
+  /// response has a field of CORS.
   cors(const std::vector<std::string>& origins, std::int64_t max_age_s);
 
-  /// What every answer to the request says, whatever it is; null: nothing.
+  /// The fields that every response to the request gets; null: none.
   [[nodiscard]] const net::header_fields* fields_for(
       const net::http_request& request) const noexcept;
 
-  /// Whether the request (OPTIONS) asks for leave for another one, and gets it.
+  /// Whether the request is a preflight (OPTIONS) of an origin that may call the path.
   [[nodiscard]] bool is_preflight(const net::http_request& request) const noexcept;
-  /// The answer to that, beside fields_for.
+  /// The response to a preflight, without fields_for.
   [[nodiscard]] net::http_response preflight(const net::http_request& request) const;
 
  private:

@@ -26,9 +26,8 @@ net::request_sink::body_policy request_dispatcher::policy_of(net::http_method me
   if (path == endpoint::path) return {net::body_mode::whole, heartbeat_limits::body_bytes_max};
   if (path == endpoint::stream_path && method == net::http_method::post)
     return {net::body_mode::streamed, 0};
-  // Streamed, so that it is told when the client has gone.
+  // Streamed, so that the endpoint is notified when the client has gone.
   if (!is_own_path(path) && files_->accepts(path)) return {net::body_mode::streamed, 0};
-  // Streamed, so that we are told when the client goes.
   if (path == live_endpoint::path && method == net::http_method::get)
     return {net::body_mode::streamed, 0};
   return {net::body_mode::whole, api_limits::body_bytes_max};
@@ -51,7 +50,7 @@ void request_dispatcher::on_request(net::http_request&& request) noexcept {
 
 void request_dispatcher::show_console(const net::http_request& request) noexcept {
   try {
-    replies_->respond(request.reply_to, pages_.answer(request, now_()));
+    replies_->respond(request.reply_to, pages_.respond(request, now_()));
   } catch (...) {  // out of memory
     replies_->respond(request.reply_to,
                       {.status = 503, .content_type = {}, .body = {}, .headers = {}});

@@ -14,9 +14,8 @@ class heartbeat_endpoint;
 class static_files;
 class live_endpoint;
 
-/// Where every request arrives: heartbeats go to the heartbeat endpoint, files to the folders, the
-/// console's pages are answered here, all others go to the API.
-/// It exists before both, since the HTTP/2 server wants a sink and both want its reply port.
+/// Gives every request to its endpoint: heartbeats, static files, the console, the API.
+/// It exists before the endpoints: the HTTP/2 server needs a sink, and they need its reply port.
 class request_dispatcher final : public net::request_sink {
  public:
   request_dispatcher(cors sharing, unix_ms (*now)()) : sharing_(std::move(sharing)), now_(now) {}

@@ -26,7 +26,7 @@ std::string_view name_of(storage::durability_level durability) {
   return "memory";
 }
 
-// A list of what was looked at: good, bad with what to do, or just to know.
+// The list of all checks: good, bad with what to do, or a note.
 class check_list {
  public:
   explicit check_list(std::ostream& out) : out_(out) {}
@@ -67,31 +67,33 @@ void check_data_dir(const configuration& settings, check_list& list) {
     if (::access(directory.c_str(), W_OK | X_OK) == 0)
       list.good("data_dir", settings.data_dir);
     else
-      list.bad("data_dir", settings.data_dir + " cannot be written to",
-               "give the gateway's user the right to write there, or set data_dir");
+      list.bad("data_dir", settings.data_dir + " is not writable",
+               "give the gateway's user write permission, or set data_dir to another directory");
   } else if (fs::exists(directory, error)) {
-    list.bad("data_dir", settings.data_dir + " is not a directory", "set data_dir to another path");
+    list.bad("data_dir", settings.data_dir + " is not a directory",
+             "set data_dir to the path of a directory");
   } else {
-    list.note("data_dir", settings.data_dir + " will be made at the first start");
+    list.note("data_dir", settings.data_dir + " is created at the first start");
   }
 }
 
-// Loads the pair as the gateway will.
+// Loads the certificate and its key as the gateway does.
 void check_tls(const configuration& settings, unix_ms now_ms, check_list& list) {
   if (settings.listen.empty()) return list.note("tls", "no TLS listener is configured");
   if (settings.tls.certificate.empty())
-    return list.note("tls", "a self-signed certificate in data_dir will be used");
+    return list.note("tls",
+                     "none is configured; the gateway uses a self-signed certificate in data_dir");
   const std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context(SSL_CTX_new(TLS_server_method()),
                                                              SSL_CTX_free);
   const auto& files = settings.tls;
   if (!context ||
       SSL_CTX_use_certificate_chain_file(context.get(), files.certificate.c_str()) != 1) {
-    list.bad("tls", files.certificate + " holds no certificate that can be read",
-             "tls.certificate must be a PEM file that the gateway's user may read");
+    list.bad("tls", files.certificate + " is not readable, or is not a certificate",
+             "set tls.certificate to a PEM file that the gateway's user may read");
   } else if (SSL_CTX_use_PrivateKey_file(context.get(), files.key.c_str(), SSL_FILETYPE_PEM) != 1 ||
              SSL_CTX_check_private_key(context.get()) != 1) {
     list.bad("tls", files.key + " is not the private key of " + files.certificate,
-             "tls.key must be the unencrypted PEM key that the certificate was made for");
+             "set tls.key to the unencrypted PEM file with the private key of the certificate");
   } else {
     auto now_s = static_cast<std::time_t>(now_ms / 1000);
     const auto* end = X509_get0_notAfter(SSL_CTX_get0_certificate(context.get()));
@@ -101,7 +103,8 @@ void check_tls(const configuration& settings, unix_ms now_ms, check_list& list) 
                                                                ASN1_TIME_free);
     ASN1_TIME_diff(&days, &seconds, now.get(), end);
     if (days < 0 || seconds < 0)
-      list.bad("tls", files.certificate + " has expired", "renew it, then send SIGHUP");
+      list.bad("tls", files.certificate + " has expired",
+               "renew the certificate, then send SIGHUP to the gateway");
     else if (days < 14)
       list.note("tls", fmt::format("{} expires in {} days", files.certificate, days));
     else
@@ -116,30 +119,32 @@ void check_ticket_keys(const configuration& settings, check_list& list) {
   const auto found = read_ticket_keys(settings.tls.ticket_keys);
   if (!found)
     return list.bad(what, found.error(),
-                    "one `openssl rand -hex 80` a line, the newest first, for the gateway's user "
-                    "alone");
+                    "write one `openssl rand -hex 80` a line, the newest first, and let only the "
+                    "gateway's user read the file");
   list.good(what, fmt::format("{}, {} key{}", settings.tls.ticket_keys, found->size(),
                               found->size() == 1 ? "" : "s"));
 }
 
-// Reads the keys as the gateway will.
+// Reads the keys as the gateway does.
 void check_session_keys(const configuration& settings, check_list& list) {
   constexpr auto what = "session_keys";
   if (settings.policy.signature != "session")
-    return list.note(what, "none: policy.signature = every wants a signature on each heartbeat");
+    return list.note(
+        what, "not needed: policy.signature = every requires a device signature on each heartbeat");
   const auto path = session_key_path(settings);
   std::error_code error;
   if (!std::filesystem::exists(path, error)) {
     if (settings.session_keys.file.empty())
-      return list.note(what, path + " will be made at the first start");
-    return list.bad(what, path + " is not there",
-                    "`watchkeeper keys new` makes it; give it to every gateway of the deployment");
+      return list.note(what, path + " is created at the first start");
+    return list.bad(
+        what, path + " does not exist",
+        "create it with `watchkeeper keys new`, and copy it to every gateway of the deployment");
   }
   const auto found = read_session_keys(path);
   if (!found)
     return list.bad(what, found.error(),
-                    "it must be a JWK set or PEM file of P-256 private keys, for the gateway's "
-                    "user alone");
+                    "the file must be a JWK set or PEM with P-256 private keys, and only the "
+                    "gateway's user may read it");
   list.good(what, fmt::format("{}, {} key{}", path, found->keys.size(),
                               found->keys.size() == 1 ? "" : "s"));
 }
@@ -151,8 +156,8 @@ void check_es256(const configuration& settings, check_list& list) {
   const auto text = fmt::format("{}: {}", es256::name_of(which), es256::reason_of(which));
   if (which == es256::arithmetic::openssl_for_self_test)
     list.bad("crypto", text,
-             "verification is right but slower; report it with the model of the processor, and set "
-             "crypto.p256 = openssl");
+             "OpenSSL verifies instead, which is slower; set crypto.p256 = openssl, and report the "
+             "model of the processor");
   else
     list.good("crypto", "ES256 by " + text);
 }
@@ -162,30 +167,30 @@ void check_static_folders(const configuration& settings, check_list& list) {
     std::error_code error;
     if (!std::filesystem::is_directory(folder.folder, error))
       list.bad("static", folder.folder + " is not a directory",
-               fmt::format("it is to be served at {}; paths are relative to where the gateway is "
-                           "started",
+               fmt::format("create the directory to be served at {}, or correct folder; a relative "
+                           "path starts at the working directory of the gateway",
                            folder.path));
     else if (::access(folder.folder.c_str(), R_OK | X_OK) != 0)
-      list.bad("static", folder.folder + " cannot be read",
-               "give the gateway's user the right to read it");
+      list.bad("static", folder.folder + " is not readable",
+               "give the gateway's user read permission");
     else
       list.good("static", fmt::format("{} at {}", folder.folder, folder.path));
   }
 }
 
-// An embedded file that is not there is no problem, and `check` must not make it.
-bool will_be_made(const std::string& path) {
+// A missing embedded store is no problem, and `check` must not create it.
+bool is_missing(const std::string& path) {
   return !path.empty() && !std::filesystem::exists(path);
 }
 
 void check_hot_store(const configuration& settings, check_list& list) {
   const auto file = embedded_store_path(settings);
-  if (will_be_made(file)) return list.note("store.hot", file + " will be made at the first start");
+  if (is_missing(file)) return list.note("store.hot", file + " is created at the first start");
   const auto health = open_hot_store(settings)->health();
   if (!health)
     return list.bad("store.hot", health.error().detail,
-                    file.empty() ? "is Redis running, and is store.hot its address?"
-                                 : "may the gateway's user read and write the file?");
+                    file.empty() ? "check that Redis is running, and that store.hot is its address"
+                                 : "check that the gateway's user may read and write the file");
   const auto durability = health->durability;
   const auto found = fmt::format("{}; durability of an acknowledgement: {}", health->description,
                                  name_of(durability));
@@ -199,22 +204,23 @@ void check_hot_store(const configuration& settings, check_list& list) {
 
 void check_ledger_of(const configuration& settings, check_list& list) {
   const auto file = sqlite_ledger_path(settings);
-  if (will_be_made(file))
-    return list.note("store.ledger", file + " will be made at the first start");
+  if (is_missing(file)) return list.note("store.ledger", file + " is created at the first start");
   const auto opened = open_ledger(settings);
   const auto health = opened->health();
   if (!health)
     return list.bad("store.ledger", health.error().detail,
-                    file.empty() ? "is PostgreSQL running, and is store.ledger right?"
-                                 : "may the gateway's user read and write the file?");
+                    file.empty()
+                        ? "check that PostgreSQL is running, and that store.ledger is its address"
+                        : "check that the gateway's user may read and write the file");
   const auto version = opened->version();
   if (!version) return list.bad("store.ledger", version.error().detail, "");
   const auto found =
       fmt::format("{}; schema {} of {}", health.value(), version->applied, version->newest);
   if (version->applied > version->newest)
-    list.bad("store.ledger", found, "a newer watchkeeper has migrated it: run that version");
+    list.bad("store.ledger", found,
+             "a newer watchkeeper has migrated the ledger; run that version");
   else if (version->applied < version->newest)
-    list.note("store.ledger", found + "; the next start migrates it, or `watchkeeper migrate`");
+    list.note("store.ledger", found + "; the next start or `watchkeeper migrate` migrates it");
   else
     list.good("store.ledger", found);
 }
@@ -238,8 +244,7 @@ int run_check(const loaded_configuration& loaded, unix_ms now_ms, std::ostream& 
     out << "\nReady to start.\n";
     return exit_ok;
   }
-  out << fmt::format("\n{} problem{} to solve.\n", list.bad_count(),
-                     list.bad_count() == 1 ? "" : "s");
+  out << fmt::format("\n{} problem{} found.\n", list.bad_count(), list.bad_count() == 1 ? "" : "s");
   return exit_problem;
 }
 
@@ -257,7 +262,8 @@ int run_migrate(const loaded_configuration& loaded, std::ostream& out, std::ostr
   const auto after = opened->version();
   if (!after) return failed(after.error().detail);
   if (before->applied == after->applied)
-    out << fmt::format("The ledger is at schema {}; nothing to do.\n", after->applied);
+    out << fmt::format("The ledger is at schema {}, which is the latest; nothing to do.\n",
+                       after->applied);
   else
     out << fmt::format("Migrated the ledger from schema {} to {}.\n", before->applied,
                        after->applied);

@@ -26,10 +26,10 @@ Examples:
   watchkeeper run --listen 0.0.0.0:8443 --store.hot redis://127.0.0.1:6379
   watchkeeper token --role admin --name console --append watchkeeper.toml
 
-Exit codes: 0 done, 1 a problem was found or the command failed, 2 it was used wrongly.
-Signals of a running gateway: TERM and INT stop it in order, HUP reloads certificate, tokens and log.)";
+Exit codes: 0 success, 1 the command failed or found a problem, 2 wrong usage.
+Signals to a running gateway: TERM and INT drain and stop it; HUP reloads certificate, tokens and log.)";
 
-// What was asked for, before anything is done.
+// The parsed command line.
 struct parsed_line {
   configuration_sources sources;
   bool as_markdown = false;
@@ -43,15 +43,15 @@ struct parsed_line {
   top::top_options top;
 };
 
-// --data_dir for --data-dir: the keys are written with underscores in the file, so both are right.
+// Accepts --data_dir for --data-dir, because keys have underscores in the file.
 std::string with_dashes(std::string argument) {
   if (!argument.starts_with("--")) return argument;
   const auto end = std::min(argument.find('='), argument.size());
   auto name = argument.substr(0, end);
   std::ranges::replace(name, '_', '-');
-  const auto known =
+  const bool is_key =
       std::ranges::any_of(all_keys(), [&](const auto& key) { return flag_name(key) == name; });
-  return known ? name + argument.substr(end) : argument;
+  return is_key ? name + argument.substr(end) : argument;
 }
 
 std::string flag_suggestion(const std::string& unknown) {
@@ -71,7 +71,7 @@ std::string flag_suggestion(const std::string& unknown) {
 
 void add_settings(CLI::App& app, parsed_line& line) {
   app.add_option("-c,--config", line.sources.file,
-                 "Configuration file; ./watchkeeper.toml is read when it is there")
+                 "Configuration file; without it, ./watchkeeper.toml is read if it exists")
       ->type_name("FILE");
   for (const auto& key : all_keys()) {
     auto* option = app.add_option_function<std::string>(
@@ -81,7 +81,7 @@ void add_settings(CLI::App& app, parsed_line& line) {
         },
         std::string(key.help));
     option->type_name("VALUE");
-    // The help stays short: the keys of the sections are listed by `watchkeeper config --help`.
+    // Only top-level keys: `watchkeeper config --help` lists those of the sections.
     if (!section_of(key.path).empty()) option->group("");
   }
 }
@@ -106,13 +106,18 @@ struct command_set {
 
 void add_device_commands(CLI::App& app, parsed_line& line, command_set& set) {
   set.device = app.add_subcommand(
-      "device", "Make a device's key for trying things by hand; print its document");
+      "device", "Create the key of a device for manual tests, and print the body of its enrolment");
   set.device->fallthrough(false);
-  set.device->add_option("--key", line.device.key_file, "Its key file, made when it is not there")
+  set.device
+      ->add_option("--key", line.device.key_file,
+                   "Key file of the device; it is created if it does not exist")
       ->required()
       ->type_name("FILE");
-  set.device->add_option("--student", line.device.student, "Whose device it is")->type_name("NAME");
-  set.device->add_flag("--kid", line.kid_only, "Print its kid and nothing else");
+  set.device
+      ->add_option("--student", line.device.student,
+                   "Student of the device; required to create the key file")
+      ->type_name("NAME");
+  set.device->add_flag("--kid", line.kid_only, "Print only the kid");
   set.device->footer(R"text(
 Example:
   curl --cacert tls-certificate.pem -X PUT \
@@ -120,79 +125,89 @@ Example:
        -H "authorization: Bearer $admin_token" -H "content-type: application/json" \
        https://localhost:8443/v1/devices/$(watchkeeper device --key d.key --kid))text");
 
-  set.sign = app.add_subcommand("sign", "Print one engagement token, signed now by a device's key");
+  set.sign =
+      app.add_subcommand("sign", "Print one engagement token, signed with the key of a device");
   set.sign->fallthrough(false);
-  set.sign->add_option("--key", line.sign.key_file, "The device's key file")
+  set.sign->add_option("--key", line.sign.key_file, "Key file of the device")
       ->required()
       ->type_name("FILE");
-  set.sign->add_option("--module", line.sign.module, "cid, the module")
+  set.sign->add_option("--module", line.sign.module, "Module (claim cid)")
       ->capture_default_str()
       ->type_name("ID");
-  set.sign->add_option("--session", line.sign.session, "sid, the playback")
+  set.sign->add_option("--session", line.sign.session, "Session (claim sid)")
       ->capture_default_str()
       ->type_name("ID");
-  set.sign->add_option("--sn", line.sign.sequence, "Number in the session")->capture_default_str();
-  set.sign->add_option("--from", line.sign.from_ms, "Start in milliseconds of media")
+  set.sign->add_option("--sn", line.sign.sequence, "Sequence number in the session")
       ->capture_default_str();
-  set.sign->add_option("--to", line.sign.to_ms, "End in milliseconds of media")
+  set.sign
+      ->add_option("--from", line.sign.from_ms, "Start of the interval, in milliseconds of media")
+      ->capture_default_str();
+  set.sign->add_option("--to", line.sign.to_ms, "End of the interval, in milliseconds of media")
       ->capture_default_str();
   set.sign->footer("");
 }
 
 void add_keys_commands(CLI::App& app, parsed_line& line, command_set& set) {
-  set.keys = app.add_subcommand("keys", "Make, list or rotate the gateway's keys for session keys");
+  set.keys = app.add_subcommand(
+      "keys", "Create, list or rotate the keys from which session keys are derived");
   set.keys->require_subcommand(1);
   set.keys->fallthrough();
-  set.keys_new = set.keys->add_subcommand("new", "Make the file of session_keys.file with one key");
-  set.keys_list = set.keys->add_subcommand("list", "Print the keys' kids, the announced one first");
+  set.keys_new = set.keys->add_subcommand("new", "Create the file session_keys.file with one key");
+  set.keys_list = set.keys->add_subcommand("list", "List the kids, the announced key first");
   set.keys_rotate = set.keys->add_subcommand(
-      "rotate", "Add a key, which is announced from the next SIGHUP on, and remove the oldest");
+      "rotate", "Add a key, which gateways announce after SIGHUP, and remove the oldest one");
   set.keys_rotate
-      ->add_option("--keep", line.keys.kept, "How many keys stay; sessions of older ones sign anew")
+      ->add_option("--keep", line.keys.keep_count,
+                   "Keys that stay in the file; sessions with an older key need a new signature")
       ->capture_default_str();
   for (auto* each : {set.keys, set.keys_new, set.keys_list, set.keys_rotate}) {
     each->fallthrough();
-    each->footer("\nSettings as for the program: see `watchkeeper config --help`.");
+    each->footer("\nThe settings are flags too; `watchkeeper config --help` lists them.");
   }
 }
 
 command_set add_commands(CLI::App& app, parsed_line& line) {
   command_set set{};
-  set.run = app.add_subcommand("run", "Serve until told to stop; also what no command at all does");
+  set.run = app.add_subcommand("run", "Run the gateway until TERM or INT; the default command");
   set.check = app.add_subcommand(
-      "check", "Look at the configuration and the stores, and say what is wrong and what to do");
+      "check",
+      "Check the configuration, the keys and the stores; print each problem and its remedy");
   set.config = app.add_subcommand(
-      "config", "Print the configuration as merged, each value with its origin, secrets masked");
+      "config", "Print the merged configuration with the origin of each value; secrets are masked");
   set.config->add_flag("--markdown", line.as_markdown,
                        "Print the tables of docs/configuration.md instead");
   set.config->footer(settings_help());
-  set.migrate = app.add_subcommand("migrate", "Bring the ledger's schema up to date and stop");
+  set.migrate = app.add_subcommand("migrate", "Migrate the ledger to the latest schema");
   set.recount = app.add_subcommand(
-      "recount", "Count the heatmaps' viewers anew from what every student has seen");
+      "recount", "Recount the viewers of the heatmaps from the coverage of all students");
   set.recount->add_option("--module", line.recount.module, "Only this module")->type_name("ID");
   set.recount->add_flag("--check", line.recount.check_only,
-                        "Change nothing; exit with 1 when a heatmap is wrong");
+                        "Change nothing; exit with 1 if a heatmap is wrong");
 
-  set.token = app.add_subcommand("token", "Make a bearer token: its secret and its [[token]]");
+  set.token = app.add_subcommand(
+      "token", "Create a bearer token; print its secret and its [[token]] section");
   set.token->fallthrough(false);
   set.token->add_option("--role", line.token.role, "viewer, admin or operator")
       ->required()
       ->check(CLI::IsMember({"viewer", "admin", "operator"}))
       ->type_name("ROLE");
-  set.token->add_option("--name", line.token.name, "Who or what holds it; shown in logs and audit")
+  set.token
+      ->add_option("--name", line.token.name, "Name of the owner, for the log and the audit rows")
       ->required()
       ->type_name("NAME");
-  set.token->add_option("--append", line.token.append_to, "Configuration file to append it to")
+  set.token
+      ->add_option("--append", line.token.append_to,
+                   "Configuration file to which the [[token]] section is appended")
       ->type_name("FILE");
 
   add_keys_commands(app, line, set);
   add_device_commands(app, line, set);
   set.top = add_top_command(app, line.top);
   set.fleet = add_fleet_command(app, line.fleet);
-  set.version = app.add_subcommand("version", "Print the version and stop");
+  set.version = app.add_subcommand("version", "Print the version");
   // A subcommand inherits the program's examples unless it has its own.
   for (auto* plain : {set.run, set.check, set.migrate, set.recount, set.token, set.version})
-    plain->footer("\nSettings as for the program: see `watchkeeper config --help`.");
+    plain->footer("\nThe settings are flags too; `watchkeeper config --help` lists them.");
   set.token->footer("");
   set.version->footer("");
   return set;
@@ -269,8 +284,8 @@ int run_command_line(int argc, const char* const* argv, command_handlers& handle
   app.formatter(std::make_shared<help_format>());
   app.footer(std::string(program_examples));
   add_settings(app, line);
-  bool version_wanted = false;
-  app.add_flag("-V,--version", version_wanted, "Print the version and stop");
+  bool print_version = false;
+  app.add_flag("-V,--version", print_version, "Print the version");
   const auto set = add_commands(app, line);
 
   std::vector<std::string> arguments;  // CLI11 takes them in reverse order
@@ -286,14 +301,14 @@ int run_command_line(int argc, const char* const* argv, command_handlers& handle
                                   extra.starts_with("-") ? "option" : "argument", extra,
                                   flag_suggestion(extra));
     }
-    handlers.err << "Run `watchkeeper --help` for what there is.\n";
+    handlers.err << "Run `watchkeeper --help` for the commands and options.\n";
     return exit_usage;
   } catch (const CLI::ParseError& wrong) {
-    handlers.err << fmt::format("watchkeeper: {}\nRun `watchkeeper --help` for what there is.\n",
-                                wrong.what());
+    handlers.err << fmt::format(
+        "watchkeeper: {}\nRun `watchkeeper --help` for the commands and options.\n", wrong.what());
     return exit_usage;
   }
-  if (version_wanted) {
+  if (print_version) {
     handlers.out << version_text();
     return exit_ok;
   }

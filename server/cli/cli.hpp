@@ -13,10 +13,11 @@
 /// The command line: one program, a subcommand a task.
 namespace watchkeeper::server {
 
-/// What a shell sees. 1 covers "no" as well: `check` that found something, a drain cut short.
+/// The exit codes of the program. 1 also means that `check` found a problem or a drain ran out of
+/// time.
 enum exit_code : int { exit_ok = 0, exit_problem = 1, exit_usage = 2 };
 
-/// What the commands need from outside; main and the tests fill it.
+/// What the commands need from outside. main and the tests fill it in.
 struct command_handlers {
   /// Run with a usable configuration; `loaded.sources` load it again on SIGHUP.
   std::function<int(const loaded_configuration& loaded)> serve;
@@ -29,7 +30,7 @@ struct command_handlers {
   std::ostream& err;
 };
 
-/// Parses, runs and gives the process's exit code. Throws only what a handler throws.
+/// Parses, runs, and returns the exit code of the process. Throws only what a handler throws.
 int run_command_line(int argc, const char* const* argv, command_handlers& handlers);
 
 }  // namespace watchkeeper::server

@@ -16,7 +16,7 @@ struct token_request {
 };
 
 struct keys_request {
-  std::int64_t kept = static_cast<std::int64_t>(session_keys_kept);
+  std::int64_t keep_count = static_cast<std::int64_t>(session_keys_after_rotation);
 };
 // `watchkeeper keys …`: the file of session_keys.file.
 int run_keys_new(const configuration& settings, unix_ms now_ms, std::ostream& out,

@@ -14,7 +14,7 @@ namespace watchkeeper::server {
 
 namespace {
 
-/// The one device of the file, or nothing after a sentence on `err`.
+/// The device in the file. Nothing, and a message on `err`, if the file does not have exactly one.
 std::optional<fleet::fleet_device> device_in(const std::string& path, std::ostream& err) {
   auto devices = fleet::load_keys(path);
   if (!devices) {
@@ -22,7 +22,7 @@ std::optional<fleet::fleet_device> device_in(const std::string& path, std::ostre
     return std::nullopt;
   }
   if (devices->size() != 1) {
-    err << fmt::format("{} holds {} devices; a file with one is expected\n", path, devices->size());
+    err << fmt::format("{} has {} devices; it must have exactly one\n", path, devices->size());
     return std::nullopt;
   }
   return std::move(devices->front());
@@ -32,7 +32,7 @@ template <class Id>
 std::optional<Id> id_of(const std::string& text, std::string_view what, std::ostream& err) {
   auto id = Id::parse(text);
   if (!id)
-    err << fmt::format("{} '{}' is not 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -\n", what,
+    err << fmt::format("{} must be 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -, not '{}'\n", what,
                        text);
   return id;
 }
@@ -42,8 +42,7 @@ std::optional<Id> id_of(const std::string& text, std::string_view what, std::ost
 int run_device(const device_request& request, bool kid_only, std::ostream& out, std::ostream& err) {
   if (!std::filesystem::exists(request.key_file)) {
     if (request.student.empty()) {
-      err << fmt::format("{} is not there; to make it, say whose device it is: --student NAME\n",
-                         request.key_file);
+      err << fmt::format("{} does not exist; to create it, add --student NAME\n", request.key_file);
       return exit_usage;
     }
     const auto student = id_of<student_id>(request.student, "student", err);
@@ -58,7 +57,7 @@ int run_device(const device_request& request, bool kid_only, std::ostream& out, 
   const auto device = device_in(request.key_file, err);
   if (!device) return exit_problem;
   if (!request.student.empty() && device->student.view() != request.student) {
-    err << fmt::format("{} is the device of {}, not of {}\n", request.key_file,
+    err << fmt::format("{} is the key of a device of {}, not of {}\n", request.key_file,
                        device->student.view(), request.student);
     return exit_problem;
   }
@@ -80,8 +79,9 @@ int run_sign(const sign_request& request, unix_ms now_ms, std::ostream& out, std
   const auto end_max = limits::media_duration_ms_max;
   if (request.sequence < 0 || request.sequence > limits::sequence_max || request.from_ms < 0 ||
       request.from_ms >= request.to_ms || request.to_ms > end_max) {
-    err << fmt::format("--sn is 0 … {}, and --from less than --to, both 0 … {} milliseconds\n",
-                       limits::sequence_max, end_max);
+    err << fmt::format(
+        "--sn must be 0 to {}; --from must be less than --to, and both 0 to {} milliseconds\n",
+        limits::sequence_max, end_max);
     return exit_usage;
   }
   token_claims claims;

@@ -6,12 +6,13 @@
 
 #include "base/units.hpp"
 
-/// The commands for trying the gateway by hand: `device` and `sign`. Internal to server/cli.
+/// The commands for manual tests: `device` and `sign`. Internal to server/cli.
 namespace watchkeeper::server {
 
 struct device_request {
-  std::string key_file;  // of tools/fleet/key_file.hpp, with one device; made if it is not there
-  std::string student;   // needed to make the file
+  std::string
+      key_file;  // of tools/fleet/key_file.hpp, with one device; created if it does not exist
+  std::string student;  // needed to create the file
 };
 
 struct sign_request {

@@ -21,11 +21,11 @@ Examples:
   watchkeeper fleet --insecure --burst --burst-rounds 20 --devices 10000 --connections 100
   watchkeeper fleet --uri-file uris.txt --devices 5000 && h2load -i uris.txt -n 5000 …
 
-Exit codes: 0 every heartbeat was accepted, 1 some were refused or lost, 2 used wrongly or not reachable.)";
+Exit codes: 0 every heartbeat was credited, 1 some were rejected or lost, 2 wrong usage or gateway not reachable.)";
 
-/// Says `warm` on standard error when it is asked first; true once a line, or its end, has come on
+/// Prints `warm` on standard error at its first call. True once a line, or the end, has come on
 /// standard input.
-std::function<bool()> asks_standard_input() {
+std::function<bool()> waits_for_standard_input() {
   return [said = false]() mutable {
     if (!std::exchange(said, true)) std::fputs("warm\n", stderr);
     pollfd input{STDIN_FILENO, POLLIN, 0};
@@ -38,7 +38,7 @@ std::function<bool()> asks_standard_input() {
 const CLI::Range at_least_one_second(1.0, 86'400.0);
 
 void add_gateway(CLI::App& app, fleet_options& o) {
-  constexpr const char* group = "The gateway";
+  constexpr const char* group = "Gateway";
   app.add_option("--url", o.url, "https://host:port, or http://host:port for cleartext HTTP/2")
       ->capture_default_str()
       ->type_name("URL")
@@ -49,68 +49,72 @@ void add_gateway(CLI::App& app, fleet_options& o) {
   app.add_flag("--insecure", o.insecure, "Accept any certificate")
       ->excludes(authority)
       ->group(group);
-  app.add_flag("--tls-resume", o.tls_resume, "Resume TLS sessions instead of full handshakes")
+  app.add_flag("--tls-resume", o.tls_resume, "Resume TLS connections instead of full handshakes")
       ->group(group);
-  app.add_option("--admin-token", o.admin_token, "Token that may enrol devices and make modules")
+  app.add_option("--admin-token", o.admin_token,
+                 "Bearer token of the role admin, to enrol devices and create modules")
       ->envname("WATCHKEEPER_ADMIN_TOKEN")
       ->type_name("SECRET")
       ->group(group);
 }
 
 void add_players(CLI::App& app, fleet_options& o) {
-  constexpr const char* group = "Who plays what";
+  constexpr const char* group = "Players";
   app.add_option("--devices", o.devices, "Simulated devices, each with a student of its own")
       ->capture_default_str()
       ->check(CLI::Range(std::size_t{1}, bounds::devices_max))
       ->type_name("N")
       ->group(group);
   app.add_option("--connections", o.connections,
-                 "Connections they share; 0: one a device, at most 10000")
+                 "Connections that the devices share; 0: one for each device, at most 10000")
       ->capture_default_str()
       ->check(CLI::Range(std::size_t{0}, bounds::connections_max))
       ->type_name("N")
       ->group(group);
-  app.add_option("--module", o.modules, "Module to play; may be given several times")
+  app.add_option("--module", o.modules, "Module to play; may be repeated")
       ->capture_default_str()
       ->type_name("ID")
       ->group(group);
   app.add_flag_callback(
          "--no-create-modules", [&o] { o.create_modules = false; },
-         "Take the modules as they are instead of creating them first")
+         "Use existing modules instead of creating them first")
       ->group(group);
-  app.add_option("--module-duration", o.module_duration_s, "Seconds of media of a module")
+  app.add_option("--module-duration", o.module_duration_s,
+                 "Length of a module, in seconds of media")
       ->capture_default_str()
       ->check(at_least_one_second)
       ->type_name("SECONDS")
       ->group(group);
   app.add_option("--student-prefix", o.student_prefix,
-                 "Students are called <prefix><number>; default: of this run")
+                 "Students are named <prefix><number>; by default the prefix is new in each run")
       ->type_name("TEXT")
       ->group(group);
-  app.add_option("--sessions-per-device", o.sessions_per_device, "Playbacks at once on a device")
+  app.add_option("--sessions-per-device", o.sessions_per_device, "Concurrent playbacks of a device")
       ->capture_default_str()
       ->check(CLI::Range(1U, static_cast<unsigned>(bounds::sessions_per_device_max)))
       ->type_name("N")
       ->group(group);
-  app.add_option("--start", o.start_s, "Seconds of media at which every playback starts")
+  app.add_option("--start", o.start_s,
+                 "Position at which every playback starts, in seconds of media")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 86'400.0))
       ->type_name("SECONDS")
       ->group(group);
-  app.add_option("--skip-share", o.skip_share, "Share of the devices, 0 to 1, that seek to cheat")
+  app.add_option("--skip-share", o.skip_share,
+                 "Share of the devices, 0 to 1, that cheat by seeking")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0))
       ->type_name("SHARE")
       ->group(group);
   app.add_option("--keys-file", o.keys_file,
-                 "The devices' private keys: read if it is there, else written")
+                 "File of the devices' private keys; it is written if it does not exist")
       ->type_name("FILE")
       ->group(group);
 }
 
 void add_pace(CLI::App& app, fleet_options& o) {
-  constexpr const char* group = "How they send";
-  app.add_option("--interval", o.interval_s, "Seconds between a device's heartbeats")
+  constexpr const char* group = "Sending";
+  app.add_option("--interval", o.interval_s, "Seconds between two heartbeats of a playback")
       ->capture_default_str()
       ->check(CLI::Range(0.001, 86'400.0))
       ->type_name("SECONDS")
@@ -125,69 +129,73 @@ void add_pace(CLI::App& app, fleet_options& o) {
       ->check(CLI::Range(0.001, 1e9))
       ->type_name("SECONDS")
       ->group(group);
-  auto* burst =
-      app.add_flag("--burst", o.burst, "All devices send one heartbeat at once")->group(group);
-  app.add_option("--burst-rounds", o.burst_rounds, "How many times they do")
+  auto* burst = app.add_flag("--burst", o.burst, "All devices send one heartbeat at the same time")
+                    ->group(group);
+  app.add_option("--burst-rounds", o.burst_rounds, "Number of bursts")
       ->capture_default_str()
       ->check(CLI::Range(1U, 1'000'000U))
       ->needs(burst)
       ->type_name("N")
       ->group(group);
-  auto* presign =
-      app.add_flag("--presign", o.presign, "Sign first, then send as fast as answers come")
-          ->excludes(burst)
-          ->group(group);
+  auto* presign = app.add_flag("--presign", o.presign,
+                               "Sign all heartbeats first, then send as fast as responses come")
+                      ->excludes(burst)
+                      ->group(group);
   app.add_flag_callback(
-         "--warm-up", [&o] { o.warm = asks_standard_input(); },
-         "Of --presign: the first heartbeat of each device goes ahead and is not counted; says "
-         "`warm`, and sends the others after a line on standard input")
+         "--warm-up", [&o] { o.warm = waits_for_standard_input(); },
+         "With --presign: send the first heartbeat of each device uncounted, print `warm`, and "
+         "send "
+         "the others after a line on standard input")
       ->needs(presign)
       ->group(group);
   app.add_option("--heartbeats-per-device", o.heartbeats_per_device,
-                 "Of --presign and --uri-file; more than 6 exceed what a student may earn at once")
+                 "With --presign or --uri-file; more than 6 exceed the budget of a student")
       ->capture_default_str()
       ->check(CLI::Range(1U, 1'000'000U))
       ->type_name("N")
       ->group(group);
-  app.add_option("--window", o.window, "Requests in flight on one connection")
+  app.add_option("--window", o.window, "Requests in flight on a connection")
       ->capture_default_str()
       ->check(CLI::Range(1U, 128U))
       ->type_name("N")
       ->group(group);
-  app.add_option("--batch", o.batch, "Tokens a request")
+  app.add_option("--batch", o.batch, "Tokens in a request")
       ->capture_default_str()
       ->check(CLI::Range(1U, static_cast<unsigned>(limits::tokens_per_request_max)))
       ->type_name("N")
       ->group(group);
   app.add_flag("--session-keys", o.session_keys,
-               "Sign by a key of the session, which it agrees on with its first heartbeat")
+               "Authenticate heartbeats with session keys, agreed on with the first one")
       ->group(group);
-  app.add_flag("--minimal", o.minimal, "Ask for 204 instead of a result")->group(group);
-  app.add_option("--request-timeout", o.request_timeout_s, "Seconds until a request counts as lost")
+  app.add_flag("--minimal", o.minimal, "Request 204 instead of results (prefer: return=minimal)")
+      ->group(group);
+  app.add_option("--request-timeout", o.request_timeout_s,
+                 "Seconds after which a request counts as lost")
       ->capture_default_str()
       ->check(CLI::Range(0.001, 3600.0))
       ->type_name("SECONDS")
       ->group(group);
   app.add_option("--connect-timeout", o.connect_timeout_s,
-                 "Seconds until all connections must be open")
+                 "Seconds in which all connections must open")
       ->capture_default_str()
       ->check(CLI::Range(0.001, 3600.0))
       ->type_name("SECONDS")
       ->group(group);
-  app.add_option("--drain", o.drain_s, "Seconds to wait at the end for the last answers")
+  app.add_option("--drain", o.drain_s, "Seconds to wait for the last responses at the end")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 3600.0))
       ->type_name("SECONDS")
       ->group(group);
-  app.add_option("--seed", o.seed, "Of the jitter and of the cheaters")
+  app.add_option("--seed", o.seed, "Seed of the jitter and of the choice of cheaters")
       ->capture_default_str()
       ->type_name("N")
       ->group(group);
 }
 
 void add_output(CLI::App& app, fleet_options& o) {
-  constexpr const char* group = "What they leave behind";
-  app.add_option("--ack-log", o.ack_log, "Append a JSON line for each heartbeat sent and answered")
+  constexpr const char* group = "Output";
+  app.add_option("--ack-log", o.ack_log,
+                 "File to which a JSON line is appended for each heartbeat sent and each result")
       ->type_name("FILE")
       ->group(group);
   app.add_option("--uri-file", o.uri_file, "Send nothing; write request paths for h2load -i")
@@ -195,15 +203,14 @@ void add_output(CLI::App& app, fleet_options& o) {
       ->excludes("--presign")
       ->type_name("FILE")
       ->group(group);
-  app.add_flag("--json", o.json, "The summary as one JSON object")->group(group);
-  app.add_flag("--quiet", o.quiet, "No progress on standard error")->group(group);
+  app.add_flag("--json", o.json, "Print the summary as one JSON object")->group(group);
+  app.add_flag("--quiet", o.quiet, "Print no progress on standard error")->group(group);
 }
 
 }  // namespace
 
 CLI::App* add_fleet_command(CLI::App& app, fleet_options& options) {
-  auto* fleet =
-      app.add_subcommand("fleet", "Simulate devices that play, for a demonstration or a load test");
+  auto* fleet = app.add_subcommand("fleet", "Simulate players, for a demonstration or a load test");
   fleet->fallthrough(false);
   fleet->footer(fleet_examples);
   add_gateway(*fleet, options);

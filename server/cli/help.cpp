@@ -9,7 +9,8 @@ namespace watchkeeper::server {
 std::string settings_help() {
   const configuration defaults;
   std::string out =
-      "\nEvery setting is a flag of run, check, config and migrate, and a variable:\n";
+      "\nEvery setting is a flag of run, check, config, migrate, recount and keys, and an "
+      "environment\nvariable:\n";
   std::string_view section = "-";
   for (const auto& key : all_keys()) {
     if (section_of(key.path) != section) {
@@ -20,7 +21,8 @@ std::string settings_help() {
                        environment_name(key), key.help, allowed_values(key),
                        toml_value(key, defaults, true));
   }
-  out += "\nTokens: WATCHKEEPER_TOKENS=name:role:sha256[,name:role:sha256…] instead of the file's.";
+  out +=
+      "\nWATCHKEEPER_TOKENS=name:role:sha256[,name:role:sha256…] replaces the tokens of the file.";
   return out;
 }
 

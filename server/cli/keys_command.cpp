@@ -19,8 +19,8 @@ int failed(std::ostream& err, std::string_view command, std::string_view why) {
 void print(const agreement_keys& keys, std::ostream& out) {
   for (const auto& key : keys) {
     const auto made =
-        key.created_ms() > 0 ? net::rfc3339(key.created_ms()) : std::string("not known");
-    out << fmt::format("  {}  made {}{}\n", key.kid().text(), made,
+        key.created_ms() > 0 ? net::rfc3339(key.created_ms()) : std::string("at an unknown time");
+    out << fmt::format("  {}  created {}{}\n", key.kid().text(), made,
                        &key == &keys.front() ? "  (announced)" : "");
   }
 }
@@ -32,14 +32,13 @@ int run_keys_new(const configuration& settings, unix_ms now_ms, std::ostream& ou
   const auto path = session_key_path(settings);
   std::error_code error;
   if (std::filesystem::exists(path, error))
-    return failed(err, "new",
-                  path + " is there already; `watchkeeper keys rotate` adds a key to it");
+    return failed(err, "new", path + " exists already; `watchkeeper keys rotate` adds a key to it");
   if (settings.session_keys.file.empty())
     if (auto wrong = prepare_data_dir(settings); !wrong.empty()) return failed(err, "new", wrong);
   const agreement_keys made{crypto::agreement_key::generate(now_ms)};
   if (auto wrong = create_whole(path, private_key_set(made), 0600); !wrong.empty())
     return failed(err, "new", wrong);
-  out << fmt::format("Made {}; every gateway of the deployment needs the same file:\n", path);
+  out << fmt::format("Created {}; every gateway of the deployment needs the same file:\n", path);
   print(made, out);
   return exit_ok;
 }
@@ -49,8 +48,8 @@ int run_keys_list(const configuration& settings, std::ostream& out, std::ostream
   if (std::error_code ignored; !std::filesystem::exists(path, ignored) && !ignored)
     return failed(err, "list",
                   path +
-                      ": not there yet; the gateway makes it at its first start, and "
-                      "`watchkeeper keys new` at once");
+                      " does not exist yet; the gateway creates it at its first start, and "
+                      "`watchkeeper keys new` creates it at once");
   const auto found = read_session_keys(path);
   if (!found) return failed(err, "list", found.error());
   out << path << '\n';
@@ -61,24 +60,26 @@ int run_keys_list(const configuration& settings, std::ostream& out, std::ostream
 int run_keys_rotate(const configuration& settings, const keys_request& request, unix_ms now_ms,
                     std::ostream& out, std::ostream& err) {
   const auto path = session_key_path(settings);
-  const auto kept_max = static_cast<std::int64_t>(session_keys_max);
-  if (request.kept < 1 || request.kept > kept_max) {
-    err << fmt::format("watchkeeper keys rotate: --keep is 1 to {}\n", kept_max);
+  const auto keep_count_max = static_cast<std::int64_t>(session_keys_max);
+  if (request.keep_count < 1 || request.keep_count > keep_count_max) {
+    err << fmt::format("watchkeeper keys rotate: --keep must be 1 to {}\n", keep_count_max);
     return exit_usage;
   }
   auto found = read_session_keys(path);
   if (!found) return failed(err, "rotate", found.error());
   if (found->is_pem)
     return failed(err, "rotate",
-                  path + " holds PEM, and is yours to change: put the new key before the others");
+                  path +
+                      " is PEM, which this command does not change: put the new key before the "
+                      "others yourself");
   auto& keys = found->keys;
   keys.insert(keys.begin(), crypto::agreement_key::generate(now_ms));
-  const auto kept = std::min(keys.size(), static_cast<std::size_t>(request.kept));
-  const auto dropped = keys.size() - kept;
-  keys.erase(keys.begin() + static_cast<std::ptrdiff_t>(kept), keys.end());
+  const auto keep_count = std::min(keys.size(), static_cast<std::size_t>(request.keep_count));
+  const auto dropped = keys.size() - keep_count;
+  keys.erase(keys.begin() + static_cast<std::ptrdiff_t>(keep_count), keys.end());
   if (auto wrong = rewrite_whole(path, private_key_set(keys)); !wrong.empty())
     return failed(err, "rotate", wrong);
-  out << fmt::format("Added a key to {}{}; gateways take it on SIGHUP:\n", path,
+  out << fmt::format("Added a key to {}{}; gateways load it on SIGHUP:\n", path,
                      dropped == 0   ? ""
                      : dropped == 1 ? " and removed the oldest"
                                     : fmt::format(" and removed the oldest {}", dropped));

@@ -13,7 +13,7 @@ std::string seconds(std::uint64_t ms) {
   return fmt::format("{}.{:03} s", ms / 1000, ms % 1000);
 }
 
-std::string told(const module_id& module, const storage::heatmap_recount& found) {
+std::string describe_recount(const module_id& module, const storage::heatmap_recount& found) {
   if (found.right())
     return fmt::format("{}: {} students, {} seen: right\n", module.view(), found.students,
                        seconds(found.counted_ms));
@@ -47,7 +47,7 @@ int run_recount(const loaded_configuration& loaded, const recount_request& reque
   if (!version) return failed(version.error().detail);
   if (version->applied != version->newest)
     return failed(
-        fmt::format("the ledger is at schema {}, this build has {}: run `watchkeeper "
+        fmt::format("the ledger is at schema {}, but this version needs {}; run `watchkeeper "
                     "migrate` first",
                     version->applied, version->newest));
 
@@ -57,7 +57,7 @@ int run_recount(const loaded_configuration& loaded, const recount_request& reque
     if (!found) return found.error();
     ++modules;
     wrong += found->right() ? 0 : 1;
-    out << told(module, *found);
+    out << describe_recount(module, *found);
     return std::nullopt;
   };
   if (only) {

@@ -19,21 +19,21 @@ namespace {
 
 constexpr std::size_t secret_bytes = 32;
 
-// The file is appended to only when it is a good configuration and stays one.
+// Appends only to a file that is a valid configuration and stays one.
 std::string check_target(const token_request& request) {
   loaded_configuration there;
   there.sources.file = request.append_to;
   there.sources.file_must_exist = false;
   there = load_configuration(std::move(there.sources));
   if (!there.usable())
-    return fmt::format("nothing was written, because the file has problems:\n{}",
+    return fmt::format("the file is unchanged, because it has problems:\n{}",
                        describe(there.problems));
   for (const auto& token : there.values.tokens)
     if (token.name == request.name)
       return fmt::format("{} has a token named {} already; choose another name\n",
                          request.append_to, request.name);
   if (there.values.tokens.size() >= configured_tokens_max)
-    return fmt::format("{} holds {} tokens, which is the limit\n", request.append_to,
+    return fmt::format("{} has {} tokens already, which is the limit\n", request.append_to,
                        configured_tokens_max);
   return {};
 }
@@ -76,11 +76,11 @@ int run_token(const token_request& request, std::ostream& out, std::ostream& err
       return exit_problem;
     }
   }
-  out << "The secret, which is shown this once and kept nowhere:\n\n  " << secret << "\n\n";
+  out << "The secret. It is shown only now and stored nowhere:\n\n  " << secret << "\n\n";
   if (request.append_to.empty())
     out << "Add this to the configuration file, then send the gateway SIGHUP:\n" << block;
   else
-    out << "Appended to " << request.append_to << "; a running gateway takes it on SIGHUP:\n"
+    out << "Appended to " << request.append_to << "; a running gateway loads it on SIGHUP:\n"
         << block;
   return exit_ok;
 }

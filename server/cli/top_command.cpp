@@ -11,7 +11,7 @@ CLI::App* add_top_command(CLI::App& app, top::top_options& options) {
 Example:
   watchkeeper top --ca var/tls-certificate.pem --token wk_operator_…
 
-Exit codes: 0 ended, 2 used wrongly, not reachable, or the token is refused.)");
+Exit codes: 0 ended, 2 wrong usage, gateway not reachable, or token not accepted.)");
   top->add_option("--url", options.url,
                   "https://host:port, or http://host:port for cleartext HTTP/2")
       ->capture_default_str()
@@ -19,14 +19,14 @@ Exit codes: 0 ended, 2 used wrongly, not reachable, or the token is refused.)");
   auto* authority = top->add_option("--ca", options.ca_file, "PEM file of the certificate to trust")
                         ->type_name("FILE");
   top->add_flag("--insecure", options.insecure, "Accept any certificate")->excludes(authority);
-  top->add_option("--token", options.token, "Token of the role operator")
+  top->add_option("--token", options.token, "Bearer token of the role operator")
       ->envname("WATCHKEEPER_OPERATOR_TOKEN")
       ->type_name("SECRET");
-  top->add_option("--interval", options.interval_s, "Seconds between two looks, 0.1 to 60")
+  top->add_option("--interval", options.interval_s, "Seconds between two updates, 0.1 to 60")
       ->capture_default_str()
       ->check(CLI::Range(0.1, 60.0))
       ->type_name("SECONDS");
-  top->add_flag("--once", options.once, "Print one frame as plain text and end");
+  top->add_flag("--once", options.once, "Print one frame as plain text and exit");
   return top;
 }
 

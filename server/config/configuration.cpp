@@ -47,7 +47,7 @@ std::string prepare_data_dir(const configuration& settings) {
   std::error_code error;
   std::filesystem::create_directories(settings.data_dir, error);
   if (error)
-    return fmt::format("data_dir: cannot make the directory {}: {}", settings.data_dir,
+    return fmt::format("data_dir: cannot create the directory {}: {}", settings.data_dir,
                        error.message());
   return {};
 }

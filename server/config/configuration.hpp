@@ -17,7 +17,7 @@ namespace watchkeeper::server {
 enum class token_role : std::uint8_t { viewer, admin, operator_ };
 std::string_view name_of(token_role role) noexcept;  // "viewer", "admin", "operator"
 
-/// One [[token]]: the secret itself is never kept, only its SHA-256.
+/// One [[token]]: the configuration has only the SHA-256 of the secret.
 struct configured_token {
   std::string name;
   token_role role = token_role::viewer;
@@ -29,7 +29,7 @@ struct configured_token {
 struct static_folder {
   std::string path;              // "/player/": where requests find it
   std::string folder;            // where it lies
-  std::int64_t max_age_s = 300;  // how long a client may keep a file unasked
+  std::int64_t max_age_s = 300;  // how long a client may cache a file
   std::string immutable;         // "assets/": below it, names change with content; empty: nowhere
   std::string content_security_policy =
       "default-src 'self'; connect-src 'self' https:; img-src 'self' data: https:; "
@@ -127,7 +127,7 @@ storage::durability_level required_durability(const configuration& settings) noe
 std::string sqlite_ledger_path(const configuration& settings);
 /// The file of `store.hot = "embedded"`: hot.db in data_dir; empty when the hot store is another.
 std::string embedded_store_path(const configuration& settings);
-/// Makes data_dir, where an embedded store or the self-signed pair needs it. The error in a
+/// Creates data_dir for an embedded store or the self-signed certificate. The error in a
 /// sentence, or nothing.
 std::string prepare_data_dir(const configuration& settings);
 

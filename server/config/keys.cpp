@@ -30,7 +30,7 @@ bool is_choice(std::string_view choices, std::string_view word) {
 }
 
 std::string set_text(const key_description& key, std::string& member, const std::string& value) {
-  if (value.find('\0') != std::string::npos) return "must not hold a NUL character";
+  if (value.find('\0') != std::string::npos) return "must not have a NUL character";
   if (!key.choices.empty() && !is_choice(key.choices, value))
     return fmt::format("must be {}, not {}", spell_choices(key.choices), toml_quote(value));
   if (key.check != nullptr)
@@ -49,9 +49,9 @@ std::string set_integer(const key_description& key, std::int64_t& member, std::i
 std::string set_list(const key_description& key, std::vector<std::string>& member,
                      const std::vector<std::string>& value) {
   if (value.size() > list_texts_max)
-    return fmt::format("must be at most {} texts, not {}", list_texts_max, value.size());
+    return fmt::format("must have at most {} texts, not {}", list_texts_max, value.size());
   for (const auto& each : value) {
-    if (each.find('\0') != std::string::npos) return "must not hold a NUL character";
+    if (each.find('\0') != std::string::npos) return "must not have a NUL character";
     if (key.check != nullptr)
       if (auto wrong = key.check(each); !wrong.empty()) return wrong;
   }
@@ -144,15 +144,16 @@ std::string set_value(const key_description& key, configuration& settings, const
   return std::visit(
       [&](auto member) -> std::string {
         auto& target = member(settings);
-        using wanted = std::remove_reference_t<decltype(target)>;
-        const auto* given = std::get_if<wanted>(&value);
+        using value_type = std::remove_reference_t<decltype(target)>;
+        const auto* given = std::get_if<value_type>(&value);
         if (given == nullptr)
-          return fmt::format("must be {}, not {}", kind_of(key_value{wanted{}}), kind_of(value));
-        if constexpr (std::is_same_v<wanted, std::string>) {
+          return fmt::format("must be {}, not {}", kind_of(key_value{value_type{}}),
+                             kind_of(value));
+        if constexpr (std::is_same_v<value_type, std::string>) {
           return set_text(key, target, *given);
-        } else if constexpr (std::is_same_v<wanted, std::int64_t>) {
+        } else if constexpr (std::is_same_v<value_type, std::int64_t>) {
           return set_integer(key, target, *given);
-        } else if constexpr (std::is_same_v<wanted, std::vector<std::string>>) {
+        } else if constexpr (std::is_same_v<value_type, std::vector<std::string>>) {
           return set_list(key, target, *given);
         } else {
           target = *given;

@@ -10,8 +10,8 @@
 
 namespace watchkeeper::server {
 
-/// What is known of one key of the configuration. The one table of them serves the TOML reader, the
-/// environment, the command line, `watchkeeper config` and the documentation alike.
+/// The description of one configuration key. The TOML reader, the environment, the command line,
+/// `watchkeeper config` and the documentation all read the one table of them.
 struct key_description {
   using text_member = std::string& (*)(configuration&);
   using integer_member = std::int64_t& (*)(configuration&);

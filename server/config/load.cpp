@@ -32,9 +32,9 @@ void read_file(loaded_configuration& into) {
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<std::size_t>(file.gcount()));
   if (file.bad()) {
-    into.problems.push_back({name, "cannot be read: is it a directory?"});
+    into.problems.push_back({name, "cannot be read; it must be a file, not a directory"});
   } else if (text.size() > configuration_file_bytes_max) {
-    into.problems.push_back({name, "is larger than 1 MiB: is it the right file?"});
+    into.problems.push_back({name, "is larger than 1 MiB; a configuration must be smaller"});
   } else {
     read_toml(text, name, into);
   }
@@ -44,7 +44,7 @@ void read_file(loaded_configuration& into) {
 
 std::string suggestion(std::string_view unknown) {
   std::string_view best;
-  std::size_t best_distance = 3;  // more than two slips is another word
+  std::size_t best_distance = 3;  // with more than two mistakes it is another word
   for (const auto& key : all_keys()) {
     const auto distance = edit_distance(unknown, key.path);
     // Not "x for y": most of the word must have been right.
@@ -78,23 +78,23 @@ void add_token(std::string_view name, std::string_view role, std::string_view sh
   };
   configured_token token{std::string(name), token_role::viewer, std::string(sha256)};
   if (auto wrong = check_token_name(name); !wrong.empty()) complain(std::move(wrong));
-  bool role_known = false;
+  bool role_is_valid = false;
   for (const auto each : {token_role::viewer, token_role::admin, token_role::operator_}) {
     if (name_of(each) != role) continue;
     token.role = each;
-    role_known = true;
+    role_is_valid = true;
   }
-  if (!role_known)
+  if (!role_is_valid)
     complain(fmt::format("role must be viewer, admin or operator, not {}", toml_quote(role)));
   if (auto wrong = check_sha256(sha256); !wrong.empty()) complain("sha256 " + wrong);
   if (into.values.tokens.size() >= configured_tokens_max)
-    complain(fmt::format("more than {} tokens", configured_tokens_max));
+    complain(fmt::format("there are more than {} tokens", configured_tokens_max));
   for (const auto& other : into.values.tokens) {
     if (other.name == token.name)
       complain(fmt::format("two tokens are named {}; give each a name of its own", token.name));
     if (other.sha256 == token.sha256)
       complain(
-          fmt::format("tokens {} and {} have the same secret; make one anew with "
+          fmt::format("tokens {} and {} have the same secret; replace one with "
                       "`watchkeeper token`",
                       other.name, token.name));
   }
@@ -114,12 +114,12 @@ void add_static_folder(static_folder folder, const std::string& where, loaded_co
     complain(fmt::format("max_age_s must be 0 to 31536000, not {}", folder.max_age_s));
   if (!folder.immutable.empty() &&
       (folder.immutable.front() == '/' || folder.immutable.back() != '/'))
-    complain(fmt::format("immutable must be a folder in it such as assets/, not {}",
+    complain(fmt::format("immutable must be a folder in this one, such as assets/, not {}",
                          toml_quote(folder.immutable)));
   if (auto wrong = check_header_value(folder.content_security_policy); !wrong.empty())
     complain("content_security_policy " + wrong);
   if (into.values.static_folders.size() >= static_folders_max)
-    complain(fmt::format("more than {} folders", static_folders_max));
+    complain(fmt::format("there are more than {} [[static]] folders", static_folders_max));
   for (const auto& other : into.values.static_folders)
     if (other.path == folder.path)
       complain(fmt::format("two folders are at {}; give each a path of its own", folder.path));

@@ -34,16 +34,16 @@ struct loaded_configuration {
   /// configuration_problem::where.
   std::map<std::string, std::string> origins;
   std::vector<configuration_problem> problems;  // every one that was found
-  std::vector<configuration_problem> warnings;  // allowed, but probably not what is wanted
+  std::vector<configuration_problem> warnings;  // allowed, but probably not intended
   configuration_sources sources;
 
   [[nodiscard]] bool usable() const noexcept { return problems.empty(); }
 };
 
-/// Never throws for what is in the sources: everything ends up in `problems`.
+/// Never throws because of the sources: `problems` has every mistake in them.
 loaded_configuration load_configuration(configuration_sources sources);
 
-/// "where: what"; of what is left at its default, the sentence alone.
+/// "where: what"; only the sentence for a value that is left at its default.
 std::string describe(const configuration_problem& problem);
 /// One a line.
 std::string describe(const std::vector<configuration_problem>& problems);

@@ -38,13 +38,13 @@ void read_tokens(std::string_view text, const std::string& where, loaded_configu
   }
 }
 
-// A variable that is nearly the name of a key is a slip; any other one belongs to somebody else.
+// A variable whose name resembles that of a key is a mistake; any other belongs to another program.
 void check_unknown(std::string_view name, loaded_configuration& into) {
   for (const auto& key : all_keys()) {
-    const auto known = environment_name(key);
-    if (edit_distance(name, known) <= 2) {
+    const auto existing = environment_name(key);
+    if (edit_distance(name, existing) <= 2) {
       into.problems.push_back({fmt::format("environment {}", name),
-                               fmt::format("unknown variable; did you mean {}?", known)});
+                               fmt::format("unknown variable; did you mean {}?", existing)});
       return;
     }
   }

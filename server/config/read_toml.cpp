@@ -37,7 +37,7 @@ std::string_view type_name(const toml::node& node) {
   }
 }
 
-std::string_view wanted_type(const key_description& key) {
+std::string_view expected_type(const key_description& key) {
   constexpr std::string_view names[] = {"a text in quotes", "a whole number", "true or false",
                                         "a list of texts"};
   return names[key.member.index()];
@@ -70,8 +70,8 @@ class toml_reader {
         read_tokens(node);
       } else if (path == "static") {
         read_static_folders(node);
-      } else if (const auto* known = find_key(path)) {
-        read_key(*known, node, key.source());
+      } else if (const auto* described = find_key(path)) {
+        read_key(*described, node, key.source());
       } else if (const auto* section = node.as_table(); section != nullptr && is_section(path)) {
         read(*section, path + ".");
       } else if (is_section(path)) {
@@ -100,7 +100,7 @@ class toml_reader {
     const auto value = scalar(node);
     if (!value || value->index() != key.member.index())
       return complain(node.source(), fmt::format("{} must be {}, not {}", key.path,
-                                                 wanted_type(key), type_name(node)));
+                                                 expected_type(key), type_name(node)));
     if (auto wrong = set_value(key, into_.values, *value); !wrong.empty())
       return complain(node.source(), fmt::format("{} {}", key.path, wrong));
     into_.origins[std::string(key.path)] = where(key_region);
@@ -150,15 +150,16 @@ class toml_reader {
         else
           folder.max_age_s = value->get();
       } else {
-        complain(key.source(), fmt::format("unknown key {} in a [[static]]; it has path, folder, "
-                                           "max_age_s, immutable and content_security_policy",
+        complain(key.source(), fmt::format("unknown key {} in a [[static]]; it may have path, "
+                                           "folder, max_age_s, immutable and "
+                                           "content_security_policy",
                                            key.str()));
       }
     }
     for (const std::string_view needed : {"path", "folder"})
       if (!table.contains(needed)) {
         complete = false;
-        complain(table.source(), fmt::format("this [[static]] lacks {}", needed));
+        complain(table.source(), fmt::format("this [[static]] has no {}", needed));
       }
     if (complete) add_static_folder(std::move(folder), where(table.source()), into_);
   }
@@ -170,7 +171,7 @@ class toml_reader {
     for (const auto& [key, node] : token) {
       const auto field = std::ranges::find(fields, key.str());
       if (field == std::end(fields)) {
-        complain(key.source(), fmt::format("unknown key {} in a [[token]]; a token has name, role "
+        complain(key.source(), fmt::format("unknown key {} in a [[token]]; it may have name, role "
                                            "and sha256",
                                            key.str()));
       } else if (const auto* text = node.as_string()) {
@@ -184,7 +185,7 @@ class toml_reader {
     for (std::size_t i = 0; i < 3; ++i) {
       if (token.contains(fields[i])) continue;
       complete = false;
-      complain(token.source(), fmt::format("this [[token]] lacks {}", fields[i]));
+      complain(token.source(), fmt::format("this [[token]] has no {}", fields[i]));
     }
     if (complete) add_token(values[0], values[1], values[2], where(token.source()), into_);
   }

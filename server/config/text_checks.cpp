@@ -50,17 +50,17 @@ std::string check_listen_address(std::string_view text) {
 std::string check_hot_store(std::string_view text) {
   if (text == "embedded" || storage::parse_redis_url(text)) return {};
   if (text.starts_with("rediss://"))
-    return "is Redis over TLS, which is not spoken; write redis:// and put a TLS tunnel between";
+    return "is Redis over TLS, which is not supported; use redis:// through a TLS tunnel";
   if (text.starts_with("redis://"))
-    return "is no good address; write redis://host:6379, user:password@ before the host if needed";
+    return "is not a valid address; write redis://host:6379, or redis://user:password@host:6379";
   if (text.starts_with("redis+unix://"))
-    return "is no good address; write redis+unix:///path/to/socket";
+    return "is not a valid address; write redis+unix:///path/to/socket";
   return "must be embedded, redis://host:port or redis+unix:///path/to/socket";
 }
 
 std::string check_ledger(std::string_view text) {
   if (text.starts_with("sqlite:"))
-    return text.size() > 7 ? "" : "names no file; write sqlite:watchkeeper.db";
+    return text.size() > 7 ? "" : "has no file; write sqlite:watchkeeper.db";
   if (text.starts_with("postgresql://") || text.starts_with("postgres://")) return {};
   return "must be sqlite:FILE or postgresql://user@host/database";
 }
@@ -70,7 +70,7 @@ std::string check_not_empty(std::string_view text) {
 }
 
 std::string check_uri_reference(std::string_view text) {
-  if (text.empty()) return "must not be empty; write such as urn:watchkeeper:deployment:north";
+  if (text.empty()) return "must not be empty; write for example urn:watchkeeper:deployment:north";
   const auto bad = std::ranges::find_if(text, [](char c) {
     return static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f ||
            std::string_view("\"<>\\^`{|}").find(c) != std::string_view::npos;
@@ -85,17 +85,18 @@ std::string check_origin(std::string_view text) {
     return fmt::format("must be origins such as https://player.example or *, not {}{}",
                        toml_quote(text), why);
   };
-  if (text == "null") return wrong(": any page can send that one");
+  if (text == "null") return wrong(": any page can send this origin");
   const bool secure = text.starts_with("https://");
-  if (!secure && !text.starts_with("http://")) return wrong(": it begins with https:// or http://");
+  if (!secure && !text.starts_with("http://"))
+    return wrong(": an origin begins with https:// or http://");
   auto host = text.substr(secure ? 8 : 7);
   if (host.find_first_of("/?#@") != std::string_view::npos)
-    return wrong(": nothing follows host and port, not even a slash");
+    return wrong(": an origin ends after host and port, without a slash");
   const auto colon = host.rfind(':');
   if (colon != std::string_view::npos && !host.ends_with(']')) {
     const auto port = host.substr(colon + 1);
     if (port.empty() || port.front() == '0' || !is_port(port)) return wrong(": the port is wrong");
-    if (port == (secure ? "443" : "80")) return wrong(": browsers leave the usual port out");
+    if (port == (secure ? "443" : "80")) return wrong(": browsers omit the default port");
     host = host.substr(0, colon);
   }
   const auto allowed = [](char c) {
@@ -122,7 +123,7 @@ std::string check_static_path(std::string_view text) {
         toml_quote(text));
   for (const std::string_view own : {"/v1/", "/metrics/", "/healthz/", "/readyz/", "/console/"})
     if (text.starts_with(own))
-      return fmt::format("must not be one of the gateway's own, which {} is", toml_quote(text));
+      return fmt::format("must not be a path of the gateway itself, as {} is", toml_quote(text));
   return {};
 }
 
@@ -148,10 +149,10 @@ std::string check_sha256(std::string_view text) {
   const auto hexadecimal = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
   if (text.size() == 64 && std::ranges::all_of(text, hexadecimal)) return {};
   if (text.starts_with("wk_"))
-    return "must be the SHA-256 of the secret, not the secret; `watchkeeper token` gives both";
+    return "must be the SHA-256 of the secret, not the secret; `watchkeeper token` prints both";
   return fmt::format(
-      "must be 64 lower-case hexadecimal digits, as `watchkeeper token` gives them; "
-      "these are {} characters",
+      "must be 64 lower-case hexadecimal digits, as `watchkeeper token` prints them, "
+      "not {} characters",
       text.size());
 }
 

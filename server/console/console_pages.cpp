@@ -12,11 +12,11 @@ constexpr std::string_view prefix = "/console/";
 constexpr std::string_view missing_page =
     "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
     "<title>watchkeeper</title>\n<h1>This gateway was built without its console</h1>\n"
-    "<p>Node.js was not there when it was built, or the console had not been built before it. "
-    "To have it, install Node.js 20 or later with npm, then run in the source tree:</p>\n"
+    "<p>To add the console, install Node.js 20 or later with npm, then run in the source "
+    "tree:</p>\n"
     "<pre>scripts/build-console\ncmake --build build/release --target watchkeeper</pre>\n"
-    "<p>and start the gateway again. All else works without it: <code>watchkeeper top</code> "
-    "shows the gateway in a terminal.</p>\n</html>\n";
+    "<p>and start the gateway again. Everything else works without the console; "
+    "<code>watchkeeper top</code> shows the gateway in a terminal.</p>\n</html>\n";
 
 void add_security_fields(net::http_response& response) {
   for (const auto& [name, value] : std::initializer_list<std::pair<const char*, const char*>>{
@@ -46,8 +46,8 @@ std::string_view take_element(std::string_view& list) noexcept {
   return element;
 }
 
-/// Whether "br;q=0.5" lets its coding through: any weight but zero.
-bool is_wanted(std::string_view element) noexcept {
+/// Whether an element such as "br;q=0.5" accepts its coding: any weight but zero does.
+bool accepts_coding(std::string_view element) noexcept {
   const auto at = element.find("q=");
   if (at == std::string_view::npos) return true;
   return element.substr(at + 2).find_first_of("123456789") != std::string_view::npos;
@@ -78,8 +78,8 @@ content_coding coding_for(std::string_view accept, const console_asset& asset) n
   while (!accept.empty()) {
     const auto element = take_element(accept);
     const auto coding = trimmed(element.substr(0, element.find(';')));
-    if (coding == "br") brotli = is_wanted(element);
-    if (coding == "gzip" || coding == "x-gzip") gzip = is_wanted(element);
+    if (coding == "br") brotli = accepts_coding(element);
+    if (coding == "gzip" || coding == "x-gzip") gzip = accepts_coding(element);
   }
   if (brotli && !asset.brotli.empty()) return content_coding::brotli;
   if (gzip && !asset.gzip.empty()) return content_coding::gzip;
@@ -92,11 +92,11 @@ const console_asset* console_pages::find(std::string_view name) const noexcept {
   return nullptr;
 }
 
-net::http_response console_pages::answer(const net::http_request& request, unix_ms now_ms) const {
+net::http_response console_pages::respond(const net::http_request& request, unix_ms now_ms) const {
   using net::http_method;
   if (request.method != http_method::get && request.method != http_method::head) {
-    auto response =
-        net::make_problem(problem::method_not_allowed, "The console can only be read", now_ms);
+    auto response = net::make_problem(problem::method_not_allowed,
+                                      "The console supports only GET and HEAD", now_ms);
     response.headers.emplace_back("allow", "GET, HEAD");
     return response;
   }
@@ -107,7 +107,8 @@ net::http_response console_pages::answer(const net::http_request& request, unix_
   add_security_fields(response);
   const auto* asset = find(name);
   if (asset == nullptr && name.starts_with("assets/")) {
-    auto missing = net::make_problem(problem::not_found, "The console has no such file", now_ms);
+    auto missing =
+        net::make_problem(problem::not_found, "The console has no file at this path", now_ms);
     missing.headers.insert(missing.headers.end(), response.headers.begin(), response.headers.end());
     return missing;
   }
@@ -128,9 +129,9 @@ net::http_response console_pages::answer(const net::http_request& request, unix_
   response.headers.emplace_back("cache-control",
                                 asset->hashed ? "public, max-age=31536000, immutable" : "no-cache");
   response.headers.emplace_back("vary", "accept-encoding");
-  const bool known = names_tag(request.field(net::request_field::if_none_match), tag);
+  const bool unchanged = names_tag(request.field(net::request_field::if_none_match), tag);
   response.headers.emplace_back("etag", std::move(tag));
-  if (known) {
+  if (unchanged) {
     response.status = 304;
     return response;
   }

@@ -9,8 +9,8 @@
 
 namespace watchkeeper::server {
 
-/// Serves the console: "/" (which leads to it) and everything under /console/. A path that is no
-/// file of it is a view of its one page. Read-only once made: any thread.
+/// Serves the console: "/", which redirects to it, and everything under /console/. A path that is
+/// no file is a view of its one page. Read-only once made: any thread.
 class console_pages {
  public:
   explicit console_pages(std::span<const console_asset> assets = console_assets())
@@ -20,7 +20,7 @@ class console_pages {
     return path == "/" || path == "/console" || path.starts_with("/console/");
   }
   /// Precondition: serves(request.path).
-  [[nodiscard]] net::http_response answer(const net::http_request& request, unix_ms now_ms) const;
+  [[nodiscard]] net::http_response respond(const net::http_request& request, unix_ms now_ms) const;
 
  private:
   [[nodiscard]] const console_asset* find(std::string_view name) const noexcept;
@@ -28,8 +28,8 @@ class console_pages {
 };
 
 enum class content_coding { identity, gzip, brotli };
-/// The best of what a client takes (RFC 9110, section 12.5.3) and `asset` has. Identity even where
-/// the client wants none of it: an answer it may not read is better than none.
+/// The best coding that the client accepts (RFC 9110, section 12.5.3) and `asset` has. Identity
+/// even if the client excludes it: a response that it cannot read is better than none.
 content_coding coding_for(std::string_view accept_encoding, const console_asset& asset) noexcept;
 
 }  // namespace watchkeeper::server

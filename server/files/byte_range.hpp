@@ -8,7 +8,7 @@ namespace watchkeeper::server {
 /// What a `range` field asks of a representation of `size` bytes (RFC 9110, section 14).
 struct byte_range {
   enum class kind : std::uint8_t {
-    whole,          // no field, another unit, several ranges or no sense: as if it were not there
+    whole,          // no field, another unit, several ranges or a malformed field
     part,           // `first` to `last`, both included
     unsatisfiable,  // 416
   };

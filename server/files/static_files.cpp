@@ -23,7 +23,7 @@ std::string http_date_text(std::int64_t changed_ns) {
   return {date.data(), date.size()};
 }
 
-/// Reads exactly so many bytes, or fewer where the file has become shorter or cannot be read.
+/// Reads `count` bytes; fewer if the file has become shorter or cannot be read.
 std::string read_at(int file, std::uint64_t at, std::size_t count) {
   std::string bytes(count, '\0');
   std::size_t done = 0;
@@ -140,7 +140,8 @@ void static_files::work() {
   }
 }
 
-void static_files::refuse(const net::http_request& request, problem what, std::string_view detail) {
+void static_files::respond_problem(const net::http_request& request, problem what,
+                                   std::string_view detail) {
   auto response = net::make_problem(what, detail, now_());
   if (what == problem::method_not_allowed) response.headers.emplace_back("allow", "GET, HEAD");
   replies_.respond(request.reply_to, std::move(response));
@@ -150,30 +151,33 @@ void static_files::on_request(net::http_request&& request) noexcept {
   const auto to = request.reply_to;
   try {
     if (request.method != http_method::get && request.method != http_method::head)
-      return refuse(request, problem::method_not_allowed, "files can be read only");
+      return respond_problem(request, problem::method_not_allowed,
+                             "Files support only GET and HEAD");
     {
-      // Before anybody could lose sight of it: what has gone by the time of the answer gets none.
+      // First: a stream that has gone before its response is due gets none.
       const std::lock_guard lock(mutex_);
       if (!stopping_) streams_.emplace(to, nullptr);
     }
-    auto held = std::make_shared<net::http_request>(std::move(request));
-    const auto run = [this, held] {
+    auto shared = std::make_shared<net::http_request>(std::move(request));
+    const auto run = [this, shared] {
       try {
-        answer(*held);
+        respond(*shared);
       } catch (...) {  // out of memory
-        replies_.respond(held->reply_to, {.status = 503});
+        replies_.respond(shared->reply_to, {.status = 503});
       }
     };
-    if (!push(run, true)) refuse(*held, problem::overloaded, "too many files are asked for");
+    if (!push(run, true))
+      respond_problem(*shared, problem::overloaded, "Too many requests for files wait; try again");
   } catch (...) {
     replies_.respond(to, {.status = 503});
   }
 }
 
-void static_files::answer(const net::http_request& request) {
+void static_files::respond(const net::http_request& request) {
   using kind = opened_file::kind;
   const auto* folder = folder_of(request.path);
-  if (folder == nullptr) return refuse(request, problem::not_found, "there is no such file");
+  if (folder == nullptr)
+    return respond_problem(request, problem::not_found, "There is no file at this path");
   const auto redirect = [&] {
     net::http_response response;
     response.status = 308;
@@ -182,23 +186,24 @@ void static_files::answer(const net::http_request& request) {
   };
   if (request.path.size() < folder->path.size()) return redirect();
   auto path = file_path_of(std::string_view(request.path).substr(folder->path.size()));
-  if (!path) return refuse(request, problem::not_found, "there is no such file");
+  if (!path) return respond_problem(request, problem::not_found, "There is no file at this path");
   if (path->empty() || path->ends_with('/')) *path += "index.html";
   auto file = open_below(folder->folder, *path);
   switch (file.what) {
     case kind::absent:
-      return refuse(request, problem::not_found, "there is no such file");
+      return respond_problem(request, problem::not_found, "There is no file at this path");
     case kind::too_many:
-      return refuse(request, problem::overloaded, "too many files are open");
+      return respond_problem(request, problem::overloaded,
+                             "The gateway has too many open files; try again");
     case kind::folder:
       return redirect();
     case kind::file:
-      return answer_file(request, *folder, *path, std::move(file));
+      return respond_file(request, *folder, *path, std::move(file));
   }
 }
 
-void static_files::answer_file(const net::http_request& request, const static_folder& folder,
-                               const std::string& path, opened_file&& file) {
+void static_files::respond_file(const net::http_request& request, const static_folder& folder,
+                                const std::string& path, opened_file&& file) {
   const auto tag = fmt::format("\"{:x}-{:x}-{:x}\"", file.changed_ns, file.size, file.inode);
   const auto date = http_date_text(file.changed_ns);
   net::http_response response;
@@ -236,9 +241,9 @@ void static_files::send_part(const net::http_request& request, net::http_respons
   const bool head = request.method == http_method::head;
   if (!head && count <= static_limits::piece_bytes) {
     response.body = read_at(file.descriptor.get(), first, static_cast<std::size_t>(count));
-    // It was cut short between the two looks, or the disk is broken.
+    // The file was truncated between open and read, or the disk is broken.
     if (response.body.size() != count)
-      return refuse(request, problem::overloaded, "the file could not be read; try again");
+      return respond_problem(request, problem::overloaded, "The file could not be read; try again");
     return replies_.respond(to, std::move(response));
   }
   if (!head) {
@@ -257,7 +262,9 @@ void static_files::send_part(const net::http_request& request, net::http_respons
         ++transfers_open_;
       }
     }
-    if (full) return refuse(request, problem::overloaded, "too many large files are being sent");
+    if (full)
+      return respond_problem(request, problem::overloaded,
+                             "The gateway sends too many large files already; try again");
   }
   response.headers.emplace_back("content-length", std::to_string(count));
   response.pulled = true;  // on_drained asks for the first piece
@@ -277,31 +284,31 @@ void static_files::on_drained(const net::reply_address& to) noexcept {
     push([this, to, found] { send_piece(to, found); }, false);
   } catch (...) {
     finish(to);
-    replies_.send(to, {}, true);  // shorter than announced, so that the client knows
+    replies_.send(to, {}, true);  // shorter than announced, which the client sees
   }
 }
 
 void static_files::send_piece(const net::reply_address& to, const std::shared_ptr<transfer>& what) {
-  const auto wanted = static_cast<std::size_t>(
+  const auto piece_bytes = static_cast<std::size_t>(
       std::min<std::uint64_t>(what->end - what->at, static_limits::piece_bytes));
   std::string piece;
   try {
-    piece = read_at(what->file.get(), what->at, wanted);
+    piece = read_at(what->file.get(), what->at, piece_bytes);
   } catch (...) {  // out of memory
   }
   what->at += piece.size();
-  // Shorter than it was when the length was announced: ended here, which the client can tell.
-  const bool last = piece.size() < wanted || what->at == what->end;
+  // A file that has become shorter than announced ends here; the client sees that from the length.
+  const bool last = piece.size() < piece_bytes || what->at == what->end;
   if (last) finish(to);
   replies_.send(to, std::move(piece), last);
 }
 
 void static_files::finish(const net::reply_address& to) noexcept {
-  std::shared_ptr<transfer> let_go;  // its file is closed outside of the lock
+  std::shared_ptr<transfer> finished;  // closes its file outside of the lock
   const std::lock_guard lock(mutex_);
   const auto it = streams_.find(to);
   if (it == streams_.end() || !it->second) return;
-  let_go = std::move(it->second);
+  finished = std::move(it->second);
   --transfers_open_;
 }
 

@@ -20,39 +20,39 @@ namespace watchkeeper::server {
 
 namespace static_limits {
 inline constexpr unsigned threads = 2;
-inline constexpr std::size_t requests_queued_max = 256;  // more are answered `overloaded`
+inline constexpr std::size_t requests_queued_max = 256;  // further ones get `overloaded`
 /// Files that are being sent in pieces; each holds a descriptor and at most one piece.
 inline constexpr std::size_t transfers_max = 512;
 inline constexpr std::size_t piece_bytes = 64 * 1024;
 }  // namespace static_limits
 
 /// Serves the folders of [[static]]: GET and HEAD, single ranges, conditional requests.
-/// A file up to one piece is answered at once; a longer one goes out piece by piece, the next being
-/// read when the HTTP/2 layer has sent the one before, so that a slow reader costs one piece.
-/// Thread: requests on I/O threads, files on threads of its own, since a disk may take its time.
+/// A file of at most one piece is sent at once. A longer one goes out piece by piece: the next
+/// piece is read when the HTTP/2 layer has sent the previous one, so that a slow reader costs one
+/// piece. Thread: requests on I/O threads, files on threads of its own, because a disk may be slow.
 /// Borrows the reply port.
 class static_files {
  public:
-  /// No folders: no threads, and no path is one of its own.
+  /// Without folders it has no threads and accepts no path.
   static_files(std::vector<static_folder> folders, net::reply_port& replies,
                std::function<unix_ms()> now);
   ~static_files();  // as stop()
   static_files(const static_files&) = delete;
   static_files& operator=(const static_files&) = delete;
 
-  /// Whether the path lies in one of the folders; or is one but for the slash at its end.
+  /// Whether the path is in a folder, or is a folder without the slash at its end.
   [[nodiscard]] bool accepts(std::string_view path) const noexcept;
 
-  // As request_sink; what is not known here is ignored.
+  // As request_sink. Streams of other endpoints are ignored.
   void on_request(net::http_request&& request) noexcept;
   void on_drained(const net::reply_address& to) noexcept;
   void on_gone(const net::reply_address& to) noexcept;
 
-  /// Ends the threads. What is still being sent stays unfinished. Once or more often.
+  /// Ends the threads. Transfers stay unfinished. May be called several times.
   void stop() noexcept;
 
  private:
-  /// One answer that goes out in pieces. Let go of by on_gone at any time.
+  /// A response that is sent in pieces. on_gone may drop it at any time.
   struct transfer {
     file_descriptor file;
     std::uint64_t at = 0;
@@ -67,14 +67,14 @@ class static_files {
   [[nodiscard]] const static_folder* folder_of(std::string_view path) const noexcept;
   bool push(std::function<void()> run, bool bounded);
   void work();
-  void answer(const net::http_request& request);
-  void answer_file(const net::http_request& request, const static_folder& folder,
-                   const std::string& path, opened_file&& file);
+  void respond(const net::http_request& request);
+  void respond_file(const net::http_request& request, const static_folder& folder,
+                    const std::string& path, opened_file&& file);
   void send_part(const net::http_request& request, net::http_response&& response,
                  opened_file&& file, std::uint64_t first, std::uint64_t count);
   void send_piece(const net::reply_address& to, const std::shared_ptr<transfer>& what);
   void finish(const net::reply_address& to) noexcept;
-  void refuse(const net::http_request& request, problem what, std::string_view detail);
+  void respond_problem(const net::http_request& request, problem what, std::string_view detail);
 
   const std::vector<static_folder> folders_;  // the longest path first
   net::reply_port& replies_;

@@ -8,7 +8,7 @@
 #include "domain/limits.hpp"
 #include "net/shared/problem_response.hpp"
 #include "server/heartbeats/heartbeat_limits.hpp"
-#include "server/heartbeats/pending_answer.hpp"
+#include "server/heartbeats/pending_response.hpp"
 
 namespace watchkeeper::server {
 
@@ -48,7 +48,7 @@ heartbeat_endpoint::~heartbeat_endpoint() = default;
 bool heartbeat_endpoint::acceptable(const net::http_request& request) {
   if (request.method != net::http_method::post) {
     auto problem =
-        net::make_problem(problem::method_not_allowed, "heartbeats are sent with POST", now_());
+        net::make_problem(problem::method_not_allowed, "Send heartbeats with POST", now_());
     problem.headers.emplace_back("allow", "POST");
     replies_.respond(request.reply_to, std::move(problem));
     return false;
@@ -57,7 +57,7 @@ bool heartbeat_endpoint::acceptable(const net::http_request& request) {
     replies_.respond(
         request.reply_to,
         net::make_problem(problem::unsupported_media_type,
-                          "the content type of heartbeats is application/jose", now_()));
+                          "The content-type of heartbeats must be application/jose", now_()));
     return false;
   }
   return true;
@@ -65,35 +65,38 @@ bool heartbeat_endpoint::acceptable(const net::http_request& request) {
 
 void heartbeat_endpoint::on_request(net::http_request&& request) noexcept {
   if (!acceptable(request)) return;
-  auto refuse = [&](problem why, std::string_view detail) {
+  auto respond_problem = [&](problem why, std::string_view detail) {
     replies_.respond(request.reply_to, net::make_problem(why, detail, now_()));
   };
   std::string_view text = request.body;
   const auto from_query = token_of_query(request.query);
   if (!from_query.empty()) {
     if (!text.empty())
-      return refuse(problem::malformed_request,
-                    "a token is in the query or in the body, not in both");
+      return respond_problem(
+          problem::malformed_request,
+          "The request has a token in the query and another in the body; send only one of them");
     text = from_query;
   }
   if (text.ends_with('\n')) text.remove_suffix(1);
   if (text.empty())
-    return refuse(problem::malformed_token,
-                  "the body holds no token; one, or up to 16 separated by line ends, are expected");
+    return respond_problem(
+        problem::malformed_token,
+        "The body must have a token, or up to 16 tokens separated by line ends; it is empty");
 
   std::array<std::string_view, limits::tokens_per_request_max> tokens;
   std::size_t count = 0;
   for (std::string_view rest = text;;) {
     const auto end = rest.find('\n');
     if (count == tokens.size())
-      return refuse(problem::too_many_tokens,
-                    "a request holds at most 16 tokens; send the rest in another");
+      return respond_problem(
+          problem::too_many_tokens,
+          "A request may have at most 16 tokens; send the others in another request");
     tokens[count++] = rest.substr(0, end);
     if (end == std::string_view::npos) break;
     rest.remove_prefix(end + 1);
   }
-  auto listener = std::make_shared<pending_answer>(replies_, request.reply_to, count,
-                                                   asks_for_minimal(request.prefer), now_);
+  auto listener = std::make_shared<pending_response>(replies_, request.reply_to, count,
+                                                     asks_for_minimal(request.prefer), now_);
   if (count == 1 && text.size() == request.body.size()) {  // the usual case: no copy
     actors::heartbeat_request one{std::move(request.body), std::move(listener), 0,
                                   request.peer.bytes};
@@ -117,23 +120,23 @@ void heartbeat_endpoint::pass_on_or_defer(std::vector<actors::heartbeat_request>
     at.in_flight.fetch_add(tokens, std::memory_order_relaxed);
     return pass_on(of_one_request, reply_to.io_thread);
   }
-  // None overtakes those that wait, and none takes the actors' room from single heartbeats.
+  // No request overtakes those that wait, or takes the actors' room from single heartbeats.
   const auto deferred = at.deferred_tokens.load(std::memory_order_relaxed) + tokens;
   if (deferred > heartbeat_limits::deferred_heartbeats_max) return shed(tokens, reply_to);
   at.deferred_tokens.store(deferred, std::memory_order_relaxed);
   at.deferred.push_back({std::move(of_one_request), reply_to, now_()});
 }
 
-/// Nothing of the request has been handed over. Those that are sent away come again spread over
-/// eight seconds, in which what waits is worked off.
+/// None of the request has been handed over. `retry-after` spreads shed requests over eight
+/// seconds, in which the deferred ones are worked off.
 void heartbeat_endpoint::shed(std::size_t tokens, const net::reply_address& reply_to) {
   rounds_[reply_to.io_thread].shed_tokens.fetch_add(tokens, std::memory_order_relaxed);
   const auto spread = reply_to.connection + static_cast<std::size_t>(reply_to.stream) / 2;
   const auto retry_after_s = 2 + static_cast<int>(spread % 8);
   replies_.respond(reply_to,
                    net::make_problem(problem::overloaded,
-                                     "too many requests with several heartbeats wait; none of this "
-                                     "one was taken, send it again",
+                                     "Too many requests with several heartbeats wait. None of this "
+                                     "request was taken; send it again",
                                      now_(), retry_after_s));
 }
 
@@ -153,7 +156,7 @@ void heartbeat_endpoint::on_round_end(std::uint32_t io_thread) noexcept {
     at.gathered.clear();
   }
   if (at.deferred.empty()) return;
-  // By the wall clock: where it is set forward, what waits comes again.
+  // By the wall clock: if somebody sets it forward, the deferred requests are shed.
   const auto too_old_ms = now_() - heartbeat_limits::deferred_wait_max_ms;
   for (std::size_t done = 0;
        !at.deferred.empty() && done < heartbeat_limits::deferred_heartbeats_in_flight_max;) {
@@ -187,7 +190,7 @@ void heartbeat_endpoint::on_stream_opened(net::http_request&& request) noexcept 
   head.content_type = "application/x-ndjson";
   head.headers.emplace_back("cache-control", "no-store");
   replies_.begin(request.reply_to, std::move(head));
-  if (draining) opened->finish();  // it would hold up the end
+  if (draining) opened->finish();  // an open stream would delay the end
 }
 
 deferred_statistics heartbeat_endpoint::statistics() const noexcept {
@@ -210,7 +213,7 @@ void heartbeat_endpoint::on_stream_data(const net::reply_address& from, std::str
   if (auto stream = stream_of(from))
     stream->on_data(bytes, last);
   else
-    replies_.consumed(from, bytes.size());  // of a request that was refused
+    replies_.consumed(from, bytes.size());  // of a request that got a problem
 }
 
 void heartbeat_endpoint::begin_drain() {

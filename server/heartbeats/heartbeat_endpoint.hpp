@@ -20,30 +20,30 @@
 namespace watchkeeper::server {
 
 /// POST /v1/heartbeats and POST /v1/heartbeats/stream: takes tokens out of requests, hands them to
-/// the actors, and writes the answer when the last result of a request is there.
-/// Requests with several tokens, what devices kept during an outage, have a limit of how many are
-/// under way at once; the others wait here, in their order, while single heartbeats pass. Beyond a
-/// number and a time of waiting they are answered `overloaded`.
+/// the actors, and writes the response when the last result of a request is there.
+/// Requests with several tokens come from devices that buffered during an outage. Only so many of
+/// their tokens are in flight at once. Further requests are deferred, in their order, while single
+/// heartbeats pass; if too many wait, or one waits too long, it is shed with `overloaded`.
 /// Thread: requests on I/O threads, results on any. Never blocks. Borrows the reply port.
 class heartbeat_endpoint {
  public:
-  /// Requests of the first `io_threads` I/O threads are collected until their round ends; those of
-  /// others are passed on at once.
+  /// Gathers the requests of the first `io_threads` I/O threads until their round ends; passes on
+  /// those of other threads at once.
   heartbeat_endpoint(submit_function submit, net::reply_port& replies, std::function<unix_ms()> now,
                      std::size_t io_threads);
   ~heartbeat_endpoint();
 
   static constexpr std::string_view path = "/v1/heartbeats";
   static constexpr std::string_view stream_path = "/v1/heartbeats/stream";
-  /// Kept for the end of the round, an I/O thread; then they are passed on without it.
+  /// Heartbeats that one I/O thread gathers in a round; a fuller round is passed on before its end.
   static constexpr std::size_t gathered_max = 64;
 
   void on_request(net::http_request&& request) noexcept;
   void on_stream_opened(net::http_request&& request) noexcept;
   void on_stream_data(const net::reply_address& from, std::string_view bytes, bool last) noexcept;
   void on_stream_gone(const net::reply_address& from) noexcept;
-  /// Passes on what was collected, and of what waits as much as there is room for, at most
-  /// `deferred_heartbeats_in_flight_max` tokens: their answers bring the next round. Thread: that
+  /// Passes on what was gathered, and as many deferred heartbeats as there is room for, at most
+  /// `deferred_heartbeats_in_flight_max` tokens: their responses bring the next round. Thread: that
   /// I/O thread.
   void on_round_end(std::uint32_t io_thread) noexcept;
 

@@ -47,8 +47,8 @@ std::optional<heartbeat_stream::cut> heartbeat_stream::cut_line() {
 }
 
 void heartbeat_stream::take_lines(std::unique_lock<std::mutex>& lock) {
-  // A result may come back while its token is being handed over, on this very thread: whoever takes
-  // lines goes on until there is nothing more to do, and nobody takes them inside of that.
+  // A result may come back on this very thread while its token is being handed over. Therefore the
+  // outermost call goes on until there is nothing more to do, and calls inside of it return.
   if (taking_) return;
   taking_ = true;
   bool more = true;
@@ -83,7 +83,7 @@ void heartbeat_stream::take_lines(std::unique_lock<std::mutex>& lock) {
 }
 
 void heartbeat_stream::drop_overlong() {
-  // More than a token without a line end: keep what shows that it is too long, drop the rest.
+  // More than a token without a line end: the first bytes show that it is too long; drop the rest.
   constexpr auto partial_bytes_max = limits::token_bytes_max + 1;
   if (gone_ || in_flight_ == slots || unread_.size() <= partial_bytes_max ||
       unread_.find('\n') != std::string::npos)
@@ -101,7 +101,7 @@ void heartbeat_stream::on_result(std::size_t slot,
   text += '\n';
   std::unique_lock lock(mutex_);
   lines_[slot].text = std::move(text);
-  if (taking_ || slot != first_) return;  // written by whoever takes lines, or after an older one
+  if (taking_ || slot != first_) return;  // take_lines writes it, or an older result comes first
   write_finished();
   take_lines(lock);
 }
@@ -116,10 +116,10 @@ void heartbeat_stream::write_finished() {
     first_ = (first_ + 1) % slots;
     --in_flight_;
   }
-  const bool last = body_ended_ && in_flight_ == 0 && read_ == unread_.size() && !answer_ended_;
-  if (last) answer_ended_ = true;
+  const bool last = body_ended_ && in_flight_ == 0 && read_ == unread_.size() && !response_ended_;
+  if (last) response_ended_ = true;
   if (gone_ || (chunk.empty() && !last)) return;
-  // Under the lock: chunks must reach the port in order. The port only queues.
+  // With the lock: chunks must reach the port in order. The port only queues.
   replies_.send(to_, std::move(chunk), last);
   if (bytes > 0) replies_.consumed(to_, bytes);
 }

@@ -19,9 +19,9 @@ namespace watchkeeper::server {
 using submit_function = std::function<void(std::span<actors::heartbeat_request>)>;
 
 /// One POST /v1/heartbeats/stream: cuts the body into tokens, and writes a result line for each, in
-/// order. At most heartbeat_limits::stream_tokens_in_flight_max tokens are under way; what follows
-/// waits in the stream's flow-control window, since bytes are only given free once their result is
-/// written. Thread: any; one lock. Kept alive by its tokens that are under way.
+/// order. At most heartbeat_limits::stream_tokens_in_flight_max tokens are in flight; what follows
+/// waits in the stream's flow-control window, because bytes are only released when their result is
+/// written. Thread: any; one lock. Its tokens in flight own it.
 class heartbeat_stream final : public actors::heartbeat_listener,
                                public std::enable_shared_from_this<heartbeat_stream> {
  public:
@@ -32,7 +32,7 @@ class heartbeat_stream final : public actors::heartbeat_listener,
 
   void on_data(std::string_view bytes, bool last);
   void on_gone();
-  /// Takes no more; ends the answer once what is under way has its result.
+  /// Takes no more tokens, and ends the response when those in flight have their results.
   void finish();
   void on_result(std::size_t slot, const actors::heartbeat_result& result) noexcept override;
 
@@ -40,8 +40,8 @@ class heartbeat_stream final : public actors::heartbeat_listener,
   static constexpr std::size_t slots = heartbeat_limits::stream_tokens_in_flight_max;
 
   struct line {
-    std::string text;       // a finished result, or empty while it is under way
-    std::size_t bytes = 0;  // of the body, to be given free with it
+    std::string text;       // a finished result, or empty while the token is in flight
+    std::size_t bytes = 0;  // of the body, which are released with it
   };
 
   struct cut {
@@ -49,7 +49,7 @@ class heartbeat_stream final : public actors::heartbeat_listener,
     std::size_t bytes = 0;  // with its line end
   };
 
-  // All with the lock held.
+  // All of these need the lock.
   void take_lines(std::unique_lock<std::mutex>& lock);
   std::optional<cut> cut_line();
   void drop_overlong();
@@ -63,13 +63,13 @@ class heartbeat_stream final : public actors::heartbeat_listener,
   std::mutex mutex_;
   std::string unread_;             // bounded by the stream's window
   std::size_t read_ = 0;           // how much of it was cut into lines
-  bool taking_ = false;            // somebody is in take_lines
+  bool taking_ = false;            // a thread is in take_lines
   std::size_t skipped_bytes_ = 0;  // of a line that is too long, dropped already
   std::array<line, slots> lines_;
-  std::size_t first_ = 0;  // slot of the oldest line under way
+  std::size_t first_ = 0;  // slot of the oldest line in flight
   std::size_t in_flight_ = 0;
   bool body_ended_ = false;
-  bool answer_ended_ = false;
+  bool response_ended_ = false;
   bool gone_ = false;
 };
 

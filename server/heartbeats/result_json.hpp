@@ -10,11 +10,11 @@ namespace watchkeeper::server {
 
 /// One result of docs/protocol.md section 3, appended as a JSON object.
 void append_result(std::string& out, const actors::heartbeat_result& result);
-/// The whole answer: `{"server_time":…,"results":[…]}`.
+/// The whole response: `{"server_time":…,"results":[…]}`.
 std::string results_document(std::span<const actors::heartbeat_result> results, unix_ms now_ms);
 
-/// Seconds to ask a device to wait, for 429 and 503. `spread` (any number) adds jitter, so that
-/// devices that were refused together do not come back together.
+/// The seconds of `retry-after`, for 429 and 503. `spread` (any number) adds jitter, so that
+/// devices that were rejected together do not come back together.
 int retry_after_s(const actors::heartbeat_result& result, std::uint32_t spread) noexcept;
 
 }  // namespace watchkeeper::server

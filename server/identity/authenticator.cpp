@@ -52,30 +52,31 @@ authenticator::authenticator(const std::vector<configured_token>& tokens) {
 }
 
 void authenticator::replace(const std::vector<configured_token>& tokens) {
-  std::vector<known_token> known;
+  std::vector<token_entry> entries;
   for (const auto& token : tokens) {
-    if (known.size() == identity_limits::tokens_max) break;
+    if (entries.size() == identity_limits::tokens_max) break;
     if (const auto digest = digest_of(token.sha256))
-      known.push_back({{token.name, token.role}, *digest, fingerprint_of(*digest)});
+      entries.push_back({{token.name, token.role}, *digest, fingerprint_of(*digest)});
   }
-  auto made = std::make_shared<const std::vector<known_token>>(std::move(known));
+  auto made = std::make_shared<const std::vector<token_entry>>(std::move(entries));
   const std::lock_guard lock(mutex_);
   tokens_ = std::move(made);
 }
 
-authenticator::verdict authenticator::identify(std::string_view authorization,
-                                               const net::peer_address& from, unix_ms now_ms) {
+authenticator::identify_result authenticator::identify(std::string_view authorization,
+                                                       const net::peer_address& from,
+                                                       unix_ms now_ms) {
   const auto bearer = bearer_of(authorization);
   if (bearer.empty()) return missing{};
   auto found = identify_token(bearer, from, now_ms);
   if (const auto* wait = std::get_if<too_many>(&found)) return *wait;
-  if (auto* held = std::get_if<holder>(&found)) return std::move(held->owner);
+  if (auto* right = std::get_if<holder>(&found)) return std::move(right->owner);
   return wrong{};
 }
 
-authenticator::token_verdict authenticator::identify_token(std::string_view bearer,
-                                                           const net::peer_address& from,
-                                                           unix_ms now_ms) {
+authenticator::identify_token_result authenticator::identify_token(std::string_view bearer,
+                                                                   const net::peer_address& from,
+                                                                   unix_ms now_ms) {
   const auto key = key_of(from);
   token_list tokens;
   {
@@ -83,10 +84,10 @@ authenticator::token_verdict authenticator::identify_token(std::string_view bear
     if (const auto wait_ms = wait_of(key, now_ms); wait_ms > 0) return too_many{wait_ms};
     tokens = tokens_;
   }
-  const known_token* found = nullptr;
+  const token_entry* found = nullptr;
   if (bearer.size() <= identity_limits::bearer_bytes_max) {
     const auto digest = crypto::sha256(bearer);
-    // Every token is compared, so that the time does not tell which one was nearly it.
+    // Compared with every token, so that the time does not depend on which one it resembles.
     for (const auto& token : *tokens)
       if (crypto::constant_time_equal(digest, token.digest)) found = &token;
   }

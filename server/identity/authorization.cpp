@@ -30,48 +30,51 @@ net::http_response problem_response(problem what, std::string_view detail, unix_
 }
 
 net::http_response too_many_wrong_tokens(std::int64_t retry_after_ms, unix_ms now_ms) {
-  return problem_response(problem::rate_limited, "Too many wrong tokens came from this address",
+  return problem_response(problem::rate_limited, "This address has sent too many wrong tokens",
                           now_ms, static_cast<int>((retry_after_ms + 999) / 1000));
 }
 
 net::http_response csrf_problem(unix_ms now_ms) {
   return problem_response(problem::forbidden,
-                          "A cookie alone may not change anything: x-watchkeeper-csrf must hold "
-                          "the csrf of GET /v1/session",
+                          "A request with the login cookie that changes something must have the "
+                          "header x-watchkeeper-csrf with the value of csrf of GET /v1/session",
                           now_ms);
 }
 
-authorization::verdict authorization::authorize(const net::http_request& request, access needs,
-                                                unix_ms now_ms) {
+authorization::authorize_result authorization::authorize(const net::http_request& request,
+                                                         access needs, unix_ms now_ms) {
   if (needs == access::anyone) return identity{};
   auto found = carries_cookie(request) ? by_cookie(request, now_ms) : by_token(request, now_ms);
   const auto* caller = std::get_if<identity>(&found);
   if (caller == nullptr || allows(needs, caller->role)) return found;
   return problem_response(problem::forbidden,
                           "The role of this token, " + std::string(name_of(caller->role)) +
-                              ", does not allow this call",
+                              ", does not permit this call",
                           now_ms);
 }
 
-authorization::verdict authorization::by_cookie(const net::http_request& request, unix_ms now_ms) {
+authorization::authorize_result authorization::by_cookie(const net::http_request& request,
+                                                         unix_ms now_ms) {
   auto found = console_.find(request, now_ms);
   if (!found)
-    return problem_response(problem::unauthorized, "The login has ended: sign in again", now_ms);
+    return problem_response(problem::unauthorized,
+                            "The login has expired or was ended: sign in again", now_ms);
   if (is_write(request.method) && !console_.may_write(request, found->what))
     return csrf_problem(now_ms);
   return std::move(found->owner);
 }
 
-authorization::verdict authorization::by_token(const net::http_request& request, unix_ms now_ms) {
+authorization::authorize_result authorization::by_token(const net::http_request& request,
+                                                        unix_ms now_ms) {
   auto found = tokens_.identify(request.authorization, request.peer, now_ms);
   if (auto* caller = std::get_if<identity>(&found)) return std::move(*caller);
   if (const auto* wait = std::get_if<authenticator::too_many>(&found))
     return too_many_wrong_tokens(wait->retry_after_ms, now_ms);
   if (std::holds_alternative<authenticator::missing>(found))
     return problem_response(problem::unauthorized,
-                            "This call needs a token: authorization: Bearer <token>", now_ms);
-  log_(log_level::warning, "api", "wrong token from " + net::to_string(request.peer));
-  auto response = problem_response(problem::unauthorized, "The token is not known", now_ms);
+                            "This call needs the header authorization: Bearer <token>", now_ms);
+  log_(log_level::warning, "api", "rejected a wrong token from " + net::to_string(request.peer));
+  auto response = problem_response(problem::unauthorized, "The token is not valid", now_ms);
   response.headers.back().second += ", error=\"invalid_token\"";
   return response;
 }

@@ -18,10 +18,10 @@ net::http_response problem_response(problem what, std::string_view detail, unix_
                                     std::optional<int> retry_after_s = std::nullopt);
 /// 429: this address has sent too many wrong tokens.
 net::http_response too_many_wrong_tokens(std::int64_t retry_after_ms, unix_ms now_ms);
-/// 403: a cookie alone may not change anything.
+/// 403: a request with a cookie needs the CSRF token to change anything.
 net::http_response csrf_problem(unix_ms now_ms);
 
-/// Says whether a request may do what it asks for: the one gate through which it passes, once. A
+/// Decides whether a request may do what it asks for. Every request of the API passes here once. A
 /// bearer token counts before a cookie. Thread: any.
 class authorization {
  public:
@@ -29,13 +29,14 @@ class authorization {
   authorization(authenticator& tokens, logins& console, log_function log)
       : tokens_(tokens), console_(console), log_(std::move(log)) {}
 
-  /// The caller, or the response that refuses the request: 401, 403 or 429.
-  using verdict = std::variant<identity, net::http_response>;
-  [[nodiscard]] verdict authorize(const net::http_request& request, access needs, unix_ms now_ms);
+  /// The caller, or the response to a request that may not pass: 401, 403 or 429.
+  using authorize_result = std::variant<identity, net::http_response>;
+  [[nodiscard]] authorize_result authorize(const net::http_request& request, access needs,
+                                           unix_ms now_ms);
 
  private:
-  [[nodiscard]] verdict by_cookie(const net::http_request& request, unix_ms now_ms);
-  [[nodiscard]] verdict by_token(const net::http_request& request, unix_ms now_ms);
+  [[nodiscard]] authorize_result by_cookie(const net::http_request& request, unix_ms now_ms);
+  [[nodiscard]] authorize_result by_token(const net::http_request& request, unix_ms now_ms);
 
   authenticator& tokens_;
   logins& console_;

@@ -108,21 +108,21 @@ std::string set_login_cookie(std::string_view value, std::int64_t max_age_s) {
 result<cookie_sealer::key, std::string> load_cookie_key(const std::string& data_dir) {
   std::error_code error;
   std::filesystem::create_directories(data_dir, error);
-  if (error) return fmt::format("cannot make the directory {}: {}", data_dir, error.message());
+  if (error) return fmt::format("cannot create the directory {}: {}", data_dir, error.message());
   const auto path = (std::filesystem::path(data_dir) / "console-cookie.key").string();
   if (::access(path.c_str(), F_OK) != 0) {
     cookie_sealer::key fresh{};
     crypto::random_bytes(fresh);
     const auto wrong = create_whole(path, std::string(fresh.begin(), fresh.end()), 0600);
-    // Whoever is first wins: where another process was, its key is read below.
+    // Another process may have created the file first: its key is read below.
     if (!wrong.empty() && ::access(path.c_str(), F_OK) != 0) return wrong;
   }
   const auto file = read_whole(path, key_file_bytes_max);
   if (!file) return file.error();
   cookie_sealer::key secret{};
   if (file->text.size() != secret.size())
-    return fmt::format("{} does not hold a key of 32 bytes; delete it to have a new one made",
-                       path);
+    return fmt::format(
+        "{} must have a key of 32 bytes; delete the file, and the gateway creates a new one", path);
   std::copy(file->text.begin(), file->text.end(), secret.begin());
   return secret;
 }

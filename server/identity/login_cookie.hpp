@@ -11,7 +11,7 @@
 #include "crypto/digest.hpp"
 #include "crypto/hmac.hpp"
 
-/// The cookie that keeps a person logged in to the console (docs/adr/0009-sealed-cookie.md).
+/// The cookie of a login to the console (docs/adr/0009-sealed-cookie.md).
 namespace watchkeeper::server {
 
 inline constexpr std::string_view login_cookie_name = "__Host-wk";
@@ -32,7 +32,7 @@ struct login {
 /// The fingerprint of a token by the digest that the configuration holds.
 login::token_fingerprint fingerprint_of(const crypto::sha256_digest& token_digest);
 
-/// Makes cookies and believes only its own: HMAC-SHA256 with a secret key. A value, read-only once
+/// Makes cookies and accepts only its own: HMAC-SHA256 with a secret key. A value, read-only once
 /// made: any thread.
 class cookie_sealer {
  public:
@@ -41,7 +41,7 @@ class cookie_sealer {
 
   /// The cookie's value: base64url, 96 characters.
   [[nodiscard]] std::string seal(const login& opened) const;
-  /// Nothing for what was not made with this key, and what has expired.
+  /// Nothing if the cookie was not made with this key, or if it has expired.
   [[nodiscard]] std::optional<login> open(std::string_view sealed, unix_ms now_ms) const;
   /// What a request that writes must show beside the cookie: only a page of this origin has read
   /// it.
@@ -57,7 +57,7 @@ class cookie_sealer {
 /// The value of the cookie `login_cookie_name` in a cookie field (RFC 6265, section 5.4); empty
 /// where there is none.
 std::string_view login_cookie_of(std::string_view cookie_field) noexcept;
-/// The set-cookie field that sets it for `max_age_s` seconds; 0 takes it away.
+/// The set-cookie field that sets it for `max_age_s` seconds; 0 removes it.
 std::string set_login_cookie(std::string_view value, std::int64_t max_age_s);
 
 /// The key in console-cookie.key of `data_dir`, made there (mode 0600) when there is none. The

@@ -93,17 +93,17 @@ bool login_revocations::write_and_read() {
       if (const auto written = ledger_->revoke_logins(fresh, now_ms); !written)
         why = written.error().detail;
     if (why.empty()) {
-      const auto known = ledger_->revoked_logins(now_ms, identity_limits::revoked_logins_max);
+      const auto recorded = ledger_->revoked_logins(now_ms, identity_limits::revoked_logins_max);
       std::vector<login::id_type> news;
       std::unique_lock lock(mutex_);
       unwritten_.erase(unwritten_.begin(),
                        unwritten_.begin() + static_cast<std::ptrdiff_t>(fresh.size()));
-      if (known)
-        for (const auto& each : *known) {
+      if (recorded)
+        for (const auto& each : *recorded) {
           if (note(each.id, each.expires_ms)) news.push_back(each.id);
         }
       else
-        why = known.error().detail;
+        why = recorded.error().detail;
       lock.unlock();
       if (deps_.revoked)
         for (const auto& id : news) deps_.revoked(id);
@@ -113,7 +113,7 @@ bool login_revocations::write_and_read() {
   }
   if (!why.empty() && !failed_)
     deps_.log(log_level::warning, "console",
-              "other gateways cannot hear of logins that were ended here: " + why);
+              "cannot share ended logins with other gateways: " + why);
   failed_ = !why.empty();
   return !failed_;
 }

@@ -17,10 +17,10 @@
 
 namespace watchkeeper::server {
 
-/// The logins that were ended before their time: a copy of their cookie is good nowhere.
-/// They stand in the ledger until they would have ended by themselves; a thread writes those of
-/// this gateway and reads those of the others once a second. In memory there are at most
-/// identity_limits::revoked_logins_max; beyond them the one that ends soonest by itself gives way.
+/// The logins that were ended early: no gateway accepts a copy of their cookie.
+/// The ledger has them until they would have expired. A thread writes those of this gateway, and
+/// reads those of the others once a second. At most identity_limits::revoked_logins_max are in
+/// memory; beyond that, the one that would expire first is evicted.
 class login_revocations {
  public:
   struct dependencies {
@@ -32,7 +32,7 @@ class login_revocations {
     std::function<void(const login::id_type& id)> revoked{};
     std::chrono::milliseconds interval{1000};
   };
-  /// Reads the ledger before it returns, if that can be read; else the thread goes on trying.
+  /// Reads the ledger before it returns; if that fails, the thread tries again.
   explicit login_revocations(dependencies deps);
   ~login_revocations();  // as stop()
   login_revocations(const login_revocations&) = delete;
@@ -40,16 +40,16 @@ class login_revocations {
 
   /// Whether the login was ended. Any thread; a short lock.
   [[nodiscard]] bool has(const login::id_type& id) const;
-  /// Ends it: here at once, and everywhere when `then` is called, on the thread (at once where
-  /// there is no ledger). A ledger that is away is asked again each second; `then` does not wait
-  /// for that.
+  /// Ends the login: here at once, and at the other gateways when `then` is called, on the thread
+  /// of this class (at once if there is no ledger). If the ledger is away, the thread tries again
+  /// each second; `then` does not wait for that.
   void revoke(const login::id_type& id, unix_ms expires_ms, std::function<void()> then);
-  /// Writes what waits, and ends the thread. Blocks. Once or more often.
+  /// Writes what waits, and ends the thread. Blocks. May be called several times.
   void stop();
 
  private:
   void run();
-  /// With the lock. False: it was known.
+  /// Needs the lock. False: the login was noted before.
   bool note(const login::id_type& id, unix_ms expires_ms);
   bool write_and_read();
 

@@ -4,8 +4,8 @@ namespace watchkeeper::server {
 
 using net::request_field;
 
-logins::verdict logins::open(std::string_view token, const net::peer_address& from,
-                             unix_ms now_ms) {
+logins::open_result logins::open(std::string_view token, const net::peer_address& from,
+                                 unix_ms now_ms) {
   auto found = tokens_.identify_token(token, from, now_ms);
   if (const auto* wait = std::get_if<authenticator::too_many>(&found)) return *wait;
   auto* holder = std::get_if<authenticator::holder>(&found);

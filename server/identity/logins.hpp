@@ -15,9 +15,9 @@
 
 namespace watchkeeper::server {
 
-/// Logging in to the console with a token, and staying so with a cookie. The cookie says everything
-/// itself (docs/adr/0009-sealed-cookie.md), so the gateway remembers nobody who is logged in, only
-/// the logins that were ended early (login_revocations). Thread: any.
+/// The logins to the console: somebody logs in with a token and gets a cookie. The cookie holds all
+/// of the login (docs/adr/0009-sealed-cookie.md), so the gateway remembers only the logins that
+/// were ended early (login_revocations). Thread: any.
 class logins {
  public:
   /// Borrows the first two, which outlive it. `login_ms`: how long a login lasts.
@@ -30,9 +30,10 @@ class logins {
     login what;
     identity owner;
   };
-  using verdict = std::variant<opened, authenticator::wrong, authenticator::too_many>;
+  using open_result = std::variant<opened, authenticator::wrong, authenticator::too_many>;
   /// Begins a login for whoever has the token.
-  [[nodiscard]] verdict open(std::string_view token, const net::peer_address& from, unix_ms now_ms);
+  [[nodiscard]] open_result open(std::string_view token, const net::peer_address& from,
+                                 unix_ms now_ms);
 
   /// The login whose cookie a request carries; nothing where there is no cookie, or where it is not
   /// valid any more. Costs one HMAC.
@@ -50,7 +51,7 @@ class logins {
   [[nodiscard]] bool is_revoked(const login::id_type& id) const { return revocations_.has(id); }
 
   [[nodiscard]] std::string csrf_of(const login& what) const { return sealer_.csrf_of(what); }
-  /// The set-cookie field that keeps the login, and the one that takes the cookie away.
+  /// The set-cookie field that sets the cookie of the login, and the one that removes it.
   [[nodiscard]] std::string cookie_of(const login& what) const {
     return set_login_cookie(sealer_.seal(what), login_ms_ / 1000);
   }

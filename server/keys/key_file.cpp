@@ -54,7 +54,7 @@ result<agreement_key, failure> read_jwk(const json& jwk) {
     created_ms = static_cast<unix_ms>(issued->get<std::uint64_t>()) * 1000;
   const auto key = agreement_key::from_secret(secret, created_ms);
   OPENSSL_cleanse(secret.data(), secret.size());
-  if (!key) return failure("has a d that is no scalar of P-256");
+  if (!key) return failure("has a member d that is not a scalar of P-256");
   const auto right = public_members(*key);
   if (text_member(jwk, "x") != right["x"] || text_member(jwk, "y") != right["y"])
     return failure("has an x or y that does not belong to its d");
@@ -68,7 +68,7 @@ result<agreement_keys, failure> read_key_set(const std::string& text) {
   if (document.is_discarded()) return failure("is not JSON");
   const auto list = document.find("keys");
   if (!document.is_object() || list == document.end() || !list->is_array())
-    return failure("is no JWK set: an object with a list `keys`");
+    return failure("is not a JWK set: it must be an object with a list `keys`");
   agreement_keys keys;
   for (std::size_t i = 0; i < list->size() && i <= session_keys_max; ++i) {
     auto key = read_jwk((*list)[i]);
@@ -94,8 +94,8 @@ result<session_key_file, std::string> read_session_keys(const std::string& path)
   } at_the_end{file->text};
   const auto failed = [&](const std::string& why) { return fmt::format("{}: {}", path, why); };
   if ((file->mode & readable_by_everybody) != 0)
-    return failed(
-        fmt::format("everybody on this machine may use it (mode {:o}); chmod 600 it", file->mode));
+    return failed(fmt::format(
+        "other users of this machine may use the file (mode {:o}); run chmod 600", file->mode));
   const auto begin = file->text.find_first_not_of(" \t\r\n");
   session_key_file found;
   found.is_pem = begin != std::string::npos && file->text.compare(begin, 5, "-----") == 0;
@@ -105,13 +105,13 @@ result<session_key_file, std::string> read_session_keys(const std::string& path)
       found.is_pem ? read_pem_keys(file->text, session_keys_max + 1) : read_key_set(file->text);
   if (!keys) return failed(keys.error());
   found.keys = std::move(*keys);
-  if (found.keys.empty()) return failed("holds no key");
+  if (found.keys.empty()) return failed("has no key");
   if (found.keys.size() > session_keys_max)
-    return failed(fmt::format("holds more than {} keys", session_keys_max));
+    return failed(fmt::format("has more than {} keys", session_keys_max));
   for (auto key = found.keys.begin(); key != found.keys.end(); ++key)
     if (std::find_if(found.keys.begin(), key,
                      [&](const auto& other) { return other.kid() == key->kid(); }) != key)
-      return failed("holds the key " + key->kid().text() + " twice");
+      return failed("has the key " + key->kid().text() + " twice");
   return found;
 }
 
@@ -132,26 +132,26 @@ std::string announced_key_set(const agreement_keys& keys) {
   return json{{"keys", std::move(list)}}.dump();
 }
 
-result<held_session_keys, std::string> load_session_keys(const configuration& settings,
-                                                         unix_ms now_ms) {
-  held_session_keys held;
-  held.path = session_key_path(settings);
+result<loaded_session_keys, std::string> load_session_keys(const configuration& settings,
+                                                           unix_ms now_ms) {
+  loaded_session_keys loaded;
+  loaded.path = session_key_path(settings);
   std::error_code error;
-  if (settings.session_keys.file.empty() && !std::filesystem::exists(held.path, error)) {
+  if (settings.session_keys.file.empty() && !std::filesystem::exists(loaded.path, error)) {
     const agreement_keys made{crypto::agreement_key::generate(now_ms)};
-    auto wrong = create_whole(held.path, private_key_set(made), 0600);
-    // Another one may have made it at the same time: then that one counts.
-    held.made_now = wrong.empty();
-    if (!wrong.empty() && !std::filesystem::exists(held.path, error)) return wrong;
+    auto wrong = create_whole(loaded.path, private_key_set(made), 0600);
+    // Another gateway may have created the file at the same time: then its keys count.
+    loaded.made_now = wrong.empty();
+    if (!wrong.empty() && !std::filesystem::exists(loaded.path, error)) return wrong;
   }
-  auto found = read_session_keys(held.path);
+  auto found = read_session_keys(loaded.path);
   if (!found) {
-    if (!std::filesystem::exists(held.path, error))
-      return found.error() + "; `watchkeeper keys new` makes one";
+    if (!std::filesystem::exists(loaded.path, error))
+      return found.error() + "; create it with `watchkeeper keys new`";
     return found.error();
   }
-  held.keys = std::move(found->keys);
-  return held;
+  loaded.keys = std::move(found->keys);
+  return loaded;
 }
 
 }  // namespace watchkeeper::server

@@ -12,7 +12,8 @@
 namespace watchkeeper::server {
 
 inline constexpr std::size_t session_keys_max = 16;
-inline constexpr std::size_t session_keys_kept = 3;  // by a rotation, unless told otherwise
+inline constexpr std::size_t session_keys_after_rotation =
+    3;  // keys that a rotation leaves by default
 inline constexpr std::size_t session_key_file_bytes_max = 64 * 1024;
 
 using agreement_keys = std::vector<crypto::agreement_key>;
@@ -32,17 +33,17 @@ result<session_key_file, std::string> read_session_keys(const std::string& path)
 
 /// As a JWK set with private members.
 std::string private_key_set(const agreement_keys& keys);
-/// What GET /v1/keys answers: the first key's public half, or an empty set.
+/// The body of the response to GET /v1/keys: the public part of the first key, or an empty set.
 std::string announced_key_set(const agreement_keys& keys);
 
-struct held_session_keys {
+struct loaded_session_keys {
   agreement_keys keys;
   std::string path;
   bool made_now = false;
 };
-/// For a start: the keys of the file. Where none is configured and there is none in data_dir, one
-/// is made there with mode 0600.
-result<held_session_keys, std::string> load_session_keys(const configuration& settings,
-                                                         unix_ms now_ms);
+/// The keys for a start of the gateway. If no file is configured and data_dir has none, creates it
+/// there with mode 0600.
+result<loaded_session_keys, std::string> load_session_keys(const configuration& settings,
+                                                           unix_ms now_ms);
 
 }  // namespace watchkeeper::server

@@ -61,11 +61,11 @@ result<std::vector<crypto::agreement_key>, std::string> read_pem_keys(const std:
     const key_ptr read(memory ? PEM_read_bio_PrivateKey(memory.get(), nullptr, no_password, nullptr)
                               : nullptr);
     if (!read) {
-      wrong = "a PEM block is no private key that can be read (encrypted ones cannot)";
+      wrong = "a PEM block is not a readable private key; it must not be encrypted";
     } else if (auto key = key_of(*read)) {
       keys.push_back(std::move(*key));
     } else {
-      wrong = "a PEM block is a private key, but not one of P-256";
+      wrong = "a PEM block is a private key, but not of P-256";
     }
   }
   ERR_clear_error();

@@ -117,7 +117,7 @@ result<self_signed_pair, std::string> make_self_signed_pair(const std::string& d
 
   std::error_code error;
   std::filesystem::create_directories(directory, error);
-  if (error) return fmt::format("cannot make the directory {}: {}", data_dir, error.message());
+  if (error) return fmt::format("cannot create the directory {}: {}", data_dir, error.message());
 
   const key_ptr key(EVP_EC_gen("P-256"));
   const auto certificate = key ? make_certificate(*key, now_ms) : nullptr;
@@ -128,9 +128,9 @@ result<self_signed_pair, std::string> make_self_signed_pair(const std::string& d
                                     nullptr) != 1 ||
       PEM_write_bio_X509(certificate_text.get(), certificate.get()) != 1) {
     ERR_clear_error();
-    return std::string("OpenSSL could not make a self-signed certificate");
+    return std::string("OpenSSL cannot create a self-signed certificate");
   }
-  // The key first: a certificate without its key would be kept apart by `load` and made again.
+  // The key first: `load` rejects a certificate without its key, and both are made again.
   if (auto wrong = write_whole(pair.key_path, text_of(key_text.get()), 0600); !wrong.empty())
     return wrong;
   if (auto wrong = write_whole(pair.certificate_path, text_of(certificate_text.get()), 0644);

@@ -14,8 +14,9 @@ result<net::ticket_key_list, std::string> read_ticket_keys(const std::string& pa
   auto keys = net::parse_ticket_keys(file->text);
   OPENSSL_cleanse(file->text.data(), file->text.size());
   if ((file->mode & (S_IROTH | S_IWOTH | S_IXOTH)) != 0)
-    return fmt::format("{}: everybody on this machine may use it (mode {:o}); chmod 600 it", path,
-                       file->mode);
+    return fmt::format(
+        "{}: other users of this machine may use the file (mode {:o}); run chmod 600", path,
+        file->mode);
   if (!keys) return fmt::format("{}: {}", path, keys.error());
   return std::move(*keys);
 }

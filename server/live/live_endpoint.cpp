@@ -10,12 +10,12 @@ namespace {
 net::http_response stream_head() {
   net::http_response head;
   head.content_type = "text/event-stream";
-  // The last is for proxies that would collect the answer before they pass it on.
+  // The last is for proxies that would buffer the response.
   head.headers = {{"cache-control", "no-store"}, {"x-accel-buffering", "no"}};
   return head;
 }
 
-/// Begins the answer with the first events, when it is sure that there will be a stream.
+/// Begins the response with the first events, when the feed has accepted the subscriber.
 class client final : public actors::live_subscriber {
  public:
   client(net::reply_port& replies, const net::reply_address& to) : replies_(replies), to_(to) {}
@@ -45,7 +45,7 @@ bool live_endpoint::open(const net::http_request& request, const std::optional<m
     replies_.respond(request.reply_to, stream_head());
     return true;
   }
-  // Its I/O thread is here: it cannot tell of the client's end before the number is noted.
+  // This is the I/O thread of the client: on_gone cannot come before the number is noted.
   const auto number = feed_.subscribe(std::make_shared<client>(replies_, request.reply_to), module,
                                       request.field(net::request_field::last_event_id), until_ms);
   if (number == 0) return false;

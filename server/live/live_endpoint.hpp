@@ -24,17 +24,17 @@ class live_endpoint {
   live_endpoint(actors::live_feed& feed, net::reply_port& replies)
       : feed_(feed), replies_(replies) {}
 
-  /// The id of a login to the console, where one was let in by a cookie.
+  /// The id of the login, if the request has the cookie of one.
   using login_id = std::optional<std::array<std::uint8_t, 16>>;
-  /// Answers the request, which was let in: with a stream until `until_ms` (0: without end); false
-  /// when there are too many already, and nothing was answered.
+  /// Responds with a stream until `until_ms` (0: without end). The caller has authorized the
+  /// request. False, and no response, if there are too many streams.
   [[nodiscard]] bool open(const net::http_request& request, const std::optional<module_id>& module,
                           unix_ms until_ms, const login_id& of = std::nullopt);
-  /// Ends the streams that were opened with this login: it was ended.
+  /// Ends the streams that were opened with this login.
   void end_login(const std::array<std::uint8_t, 16>& ended);
   /// The client has gone.
   void on_gone(const net::reply_address& from) noexcept;
-  /// Ends all streams; the clients come back, and are then asked again who they are.
+  /// Ends all streams. Clients that come back are authorized again.
   void end_all() { feed_.end_all(); }
 
  private:

@@ -106,10 +106,11 @@ struct event_log::implementation {
     const std::uint64_t total = pool->overrun_counter();
     const auto before = dropped_reported.exchange(total);
     if (total > before)
-      logger->log(spdlog::level::warn,
-                  format_log_line(now_ms, log_level::warning, "log",
-                                  "lines were dropped because writing them took too long",
-                                  {{"dropped", total - before}}));
+      logger->log(
+          spdlog::level::warn,
+          format_log_line(now_ms, log_level::warning, "log",
+                          "lines were dropped because the log could not be written fast enough",
+                          {{"dropped", total - before}}));
   }
 };
 
@@ -122,7 +123,7 @@ event_log::event_log(const log_settings& settings) : level_(settings.level) {
   own.pool = std::make_shared<spdlog::details::thread_pool>(log_queue_lines_max, 1);
   own.logger = std::make_shared<spdlog::async_logger>(
       "watchkeeper", own.sink, own.pool, spdlog::async_overflow_policy::overrun_oldest);
-  own.logger->set_level(spdlog::level::trace);  // the level is kept here
+  own.logger->set_level(spdlog::level::trace);  // level_ of event_log decides
 }
 
 event_log::~event_log() {

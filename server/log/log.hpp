@@ -51,7 +51,7 @@ struct log_settings {
 };
 
 /// Thread: any thread writes; a line costs its formatting and a queue's lock. Never blocks on the
-/// disk: when the writer falls behind, the oldest lines are dropped, and a line tells how many.
+/// disk: when the writer falls behind, the oldest lines are dropped, and a line reports how many.
 class event_log {
  public:
   /// Throws std::runtime_error with a sentence that names the file when it cannot be opened.
@@ -74,7 +74,7 @@ class event_log {
   /// Opens the file anew (after its rotation, or another one) and sets the level. On an error
   /// nothing changes and the reason comes back, else an empty string.
   [[nodiscard]] std::string reopen(const log_settings& settings);
-  /// Lines given up because the writer fell behind.
+  /// Lines dropped because the writer fell behind.
   [[nodiscard]] std::uint64_t dropped() const;
 
  private:
@@ -88,7 +88,7 @@ class event_log {
 void install_log(event_log* log) noexcept;
 [[nodiscard]] event_log* installed_log() noexcept;
 
-/// Writes to the installed log. Costs a load and a comparison when the level is off.
+/// Writes to the installed log. Costs a load and a comparison if the level is off.
 inline void log_event(log_level level, std::string_view component, std::string_view message,
                       std::initializer_list<log_field> fields = {}) noexcept {
   auto* log = installed_log();

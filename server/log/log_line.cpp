@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::array<std::string_view, 4> level_names = {"debug", "info", "warning", "error"};
 
-// Masked before it is cut: half a token is no longer known for one.
+// Masked before it is cut: half a token would no longer be recognised.
 std::string json_text(std::string_view text) {
   // The masking is quadratic at worst, so what it is given is bounded too.
   const auto bounded = text.substr(0, 2 * log_text_bytes_max);

@@ -77,7 +77,7 @@ for (const variant of variants) {
         [{ mastery_threshold: 0 }, /mastery_threshold/],
         [{ mastery_threshold: 99.999 }, /mastery_threshold/],
         [{ max_rate: 17 }, /max_rate/],
-        [{ colour: 'red' }, /known are/],
+        [{ colour: 'red' }, /unknown member; it may have title/],
         [{ title: undefined }, /title is missing/],
       ]) {
         const response = await gateway.admin('PUT', '/v1/modules/wrong', {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "server/api/api_limits.hpp"
-#include "server/api/refusal.hpp"
+#include "server/api/api_problem.hpp"
 
 namespace watchkeeper::server {
 namespace {
@@ -14,12 +14,12 @@ namespace {
 bool is_json(std::string_view content_type) {
   auto type = content_type.substr(0, content_type.find(';'));
   while (!type.empty() && type.back() == ' ') type.remove_suffix(1);
-  constexpr std::string_view wanted = "application/json";
-  return std::equal(type.begin(), type.end(), wanted.begin(), wanted.end(),
+  constexpr std::string_view expected = "application/json";
+  return std::equal(type.begin(), type.end(), expected.begin(), expected.end(),
                     [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
 }
 
-/// Follows the parser to refuse what it lets pass: members given twice and deep nesting.
+/// Follows the parser and rejects what it accepts: members given twice, and deep nesting.
 class strictness {
  public:
   bool operator()(nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
@@ -27,7 +27,9 @@ class strictness {
       case nlohmann::json::parse_event_t::object_start:
       case nlohmann::json::parse_event_t::array_start:
         if (names_.size() >= api_limits::json_depth_max)
-          throw refusal(problem::malformed_request, "The body is nested too deeply");
+          throw api_problem(problem::malformed_request,
+                            "The body has more than " + std::to_string(api_limits::json_depth_max) +
+                                " levels of nesting");
         names_.emplace_back();
         break;
       case nlohmann::json::parse_event_t::object_end:
@@ -35,9 +37,9 @@ class strictness {
         names_.pop_back();
         break;
       case nlohmann::json::parse_event_t::key:
-        // The name itself came from the client and may be anything: it is not repeated.
+        // The name comes from the client and may be anything: the detail does not repeat it.
         if (!names_.back().insert(parsed.get_ref<const std::string&>()).second)
-          throw refusal(problem::malformed_request, "The body gives a member more than once");
+          throw api_problem(problem::malformed_request, "The body has a member more than once");
         break;
       case nlohmann::json::parse_event_t::value:
         break;
@@ -53,7 +55,7 @@ class strictness {
 
 nlohmann::json parse_object(const net::http_request& request) {
   if (!request.content_type.empty() && !is_json(request.content_type))
-    throw refusal(problem::unsupported_media_type, "The body must be application/json");
+    throw api_problem(problem::unsupported_media_type, "The body must be application/json");
   strictness strict;
   nlohmann::json document;
   try {
@@ -62,31 +64,33 @@ nlohmann::json parse_object(const net::http_request& request) {
           return strict(event, parsed);
         });
   } catch (const nlohmann::json::parse_error& error) {
-    throw refusal(problem::malformed_request,
-                  request.body.empty() ? "The body is empty; it must be a JSON object"
-                                       : "The body is not JSON in UTF-8: it goes wrong at byte " +
-                                             std::to_string(error.byte));
+    throw api_problem(
+        problem::malformed_request,
+        request.body.empty()
+            ? "The body is empty; it must be a JSON object"
+            : "The body must be JSON in UTF-8; the error is at byte " + std::to_string(error.byte));
   } catch (const nlohmann::json::exception&) {
-    throw refusal(problem::malformed_request, "The body has a number that is too large");
+    throw api_problem(problem::malformed_request, "The body has a number that is too large");
   }
   if (!document.is_object())
-    throw refusal(problem::malformed_request, "The body must be a JSON object");
+    throw api_problem(problem::malformed_request, "The body must be a JSON object");
   return document;
 }
 
-void object_reader::only(std::initializer_list<std::string_view> known) const {
+void object_reader::only(std::initializer_list<std::string_view> allowed) const {
   for (const auto& [name, value] : object_.items()) {
-    if (std::find(known.begin(), known.end(), std::string_view(name)) != known.end()) continue;
+    if (std::find(allowed.begin(), allowed.end(), std::string_view(name)) != allowed.end())
+      continue;
     std::string names;
-    for (const auto one : known) {
+    for (const auto one : allowed) {
       if (!names.empty()) names += ", ";
       names += one;
     }
-    throw refusal(problem::malformed_request,
-                  where_.empty() ? "The body has a member that is not known; known are " + names
-                                 : "The body has a member in " +
-                                       std::string(where_.substr(0, where_.size() - 1)) +
-                                       " that is not known; known are " + names);
+    throw api_problem(problem::malformed_request,
+                      where_.empty() ? "The body has an unknown member; it may have " + names
+                                     : "The body has an unknown member in " +
+                                           std::string(where_.substr(0, where_.size() - 1)) +
+                                           "; it may have " + names);
   }
 }
 
@@ -95,15 +99,16 @@ bool object_reader::has(std::string_view name) const {
 }
 
 void object_reader::fail(std::string_view name, std::string_view right) const {
-  throw refusal(problem::malformed_request,
-                std::string(where_) + std::string(name) + " must be " + std::string(right));
+  throw api_problem(problem::malformed_request,
+                    std::string(where_) + std::string(name) + " must be " + std::string(right));
 }
 
 const nlohmann::json& object_reader::need(std::string_view name, std::string_view right) const {
   const auto found = object_.find(std::string(name));
   if (found == object_.end())
-    throw refusal(problem::malformed_request, std::string(where_) + std::string(name) +
-                                                  " is missing; it must be " + std::string(right));
+    throw api_problem(
+        problem::malformed_request,
+        std::string(where_) + std::string(name) + " is missing; it must be " + std::string(right));
   return *found;
 }
 

@@ -10,13 +10,13 @@
 
 namespace watchkeeper::server {
 
-/// The request's body as a JSON object. Throws refusal: unsupported_media_type where the request
-/// names another type than application/json, malformed_request for what is not JSON, not UTF-8, not
-/// an object, nested deeper than api_limits::json_depth_max, or has a member twice.
+/// The request's body as a JSON object. Throws api_problem: unsupported_media_type where the
+/// request names another type than application/json, malformed_request for what is not JSON, not
+/// UTF-8, not an object, nested deeper than api_limits::json_depth_max, or has a member twice.
 nlohmann::json parse_object(const net::http_request& request);
 
-/// Reads the members of an object one by one. Each function throws refusal(malformed_request) that
-/// names the member, what is wrong and what would be right.
+/// Reads the members of an object one by one. Each function throws api_problem(malformed_request)
+/// that names the member, what is wrong and what would be right.
 class object_reader {
  public:
   /// `where` is put before a member's name in messages: "", "jwk.". Borrows both.
@@ -24,7 +24,7 @@ class object_reader {
       : object_(object), where_(where) {}
 
   /// Every member must be one of these.
-  void only(std::initializer_list<std::string_view> known) const;
+  void only(std::initializer_list<std::string_view> allowed) const;
   [[nodiscard]] bool has(std::string_view name) const;
   [[nodiscard]] const nlohmann::json& need(std::string_view name, std::string_view right) const;
   [[nodiscard]] const std::string& text(std::string_view name, std::string_view right) const;

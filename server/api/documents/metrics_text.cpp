@@ -87,7 +87,7 @@ void write_server(exposition& out, const net::server_statistics& server) {
   out.one("watchkeeper_connections_accepted_total", counter, "Connections that were accepted.",
           server.connections_accepted);
   out.one("watchkeeper_connections_refused_total", counter,
-          "Connections refused because a limit was reached.", server.connections_refused);
+          "Connections closed at once because a limit was reached.", server.connections_refused);
   out.one("watchkeeper_connections_punished_total", counter,
           "Connections closed because the peer abused the protocol.", server.connections_punished);
   out.family("watchkeeper_handshakes_total", counter, "TLS handshakes by how they ended.");
@@ -97,7 +97,7 @@ void write_server(exposition& out, const net::server_statistics& server) {
   out.one("watchkeeper_streams_open", gauge, "HTTP/2 streams that are open.", server.streams_open);
   out.one("watchkeeper_requests_total", counter, "HTTP requests.", server.requests);
   out.one("watchkeeper_responses_dropped_total", counter,
-          "Answers whose stream had gone before they were ready.", server.responses_dropped);
+          "Responses whose stream had ended before they were ready.", server.responses_dropped);
   out.one("watchkeeper_received_bytes_total", counter, "Bytes read from sockets, TLS included.",
           server.bytes_received);
   out.one("watchkeeper_sent_bytes_total", counter, "Bytes written to sockets, TLS included.",
@@ -107,12 +107,13 @@ void write_server(exposition& out, const net::server_statistics& server) {
 void write_live(exposition& out, const actors::live_feed_statistics& live) {
   out.one("watchkeeper_live_subscribers", gauge, "Clients of the live view.", live.subscribers);
   out.one("watchkeeper_live_subscribers_refused_total", counter,
-          "Clients of the live view that were told that too many watch.", live.subscribers_refused);
+          "Clients of the live view that were rejected because too many watch.",
+          live.subscribers_refused);
   out.one("watchkeeper_live_updates_lost_total", counter,
-          "Heartbeats that no event of the live view told of.", live.updates_lost);
+          "Heartbeats that are in no event of the live view.", live.updates_lost);
   if (live.channel.shared)
-    out.one("watchkeeper_live_channel_up", gauge, "1 while gateways can tell each other.",
-            live.channel.up ? 1 : 0);
+    out.one("watchkeeper_live_channel_up", gauge,
+            "1 while the gateways can exchange live messages.", live.channel.up ? 1 : 0);
 }
 
 void write_heartbeats(exposition& out, const actors::gateway_statistics& gateway,
@@ -121,20 +122,20 @@ void write_heartbeats(exposition& out, const actors::gateway_statistics& gateway
   out.family("watchkeeper_heartbeats_total", counter, "Heartbeats answered, by status.");
   for (std::size_t i = 0; i < gateway.heartbeats_by_status.size(); ++i)
     out.sample(gateway.heartbeats_by_status[i], {{"status", statuses[i]}});
-  out.family("watchkeeper_heartbeat_problems_total", counter,
-             "Heartbeats rejected, by the problem they were answered with.");
+  out.family("watchkeeper_heartbeat_problems_total", counter, "Heartbeats rejected, by problem.");
   for (std::size_t i = 1; i < problem_count; ++i)
     out.sample(gateway.heartbeats_by_problem[i],
                {{"problem", describe(static_cast<problem>(i)).name}});
-  out.one("watchkeeper_heartbeats_in_flight", gauge, "Heartbeats taken and not answered yet.",
+  out.one("watchkeeper_heartbeats_in_flight", gauge, "Heartbeats in flight.",
           gateway.heartbeats_in_flight);
   out.one("watchkeeper_heartbeats_deferred", gauge,
-          "Heartbeats of requests with several that wait for their turn.", deferred.deferred);
+          "Deferred heartbeats: those of requests with several tokens that wait for their turn.",
+          deferred.deferred);
   out.one("watchkeeper_heartbeats_shed_total", counter,
-          "Heartbeats of requests with several that were answered 503, none of them taken.",
+          "Deferred heartbeats that were answered 503 because too many waited, or for too long.",
           deferred.shed);
   out.family("watchkeeper_heartbeat_duration_seconds", summary,
-             "From the last byte of a heartbeat to the hand-over of its answer.");
+             "From the last byte of a heartbeat to the hand-over of its response.");
   out.quantiles(gateway.heartbeat_latency);
   out.family("watchkeeper_verification_duration_seconds", summary,
              "Time to verify one signature, by algorithm.");
@@ -189,7 +190,7 @@ void write_shards(exposition& out, const actors::gateway_statistics& gateway) {
 
 void write_stores(exposition& out, const actors::gateway_statistics& gateway) {
   const auto& hot = gateway.hot;
-  out.one("watchkeeper_hot_store_up", gauge, "1 while the hot store answers.", hot.up ? 1 : 0);
+  out.one("watchkeeper_hot_store_up", gauge, "1 while the hot store replies.", hot.up ? 1 : 0);
   out.one("watchkeeper_hot_store_degraded", gauge,
           "1 while acknowledgements go through the ledger.", hot.degraded ? 1 : 0);
   out.family("watchkeeper_hot_store_durability", gauge,
@@ -201,7 +202,7 @@ void write_stores(exposition& out, const actors::gateway_statistics& gateway) {
   out.quantiles(hot.latency);
   out.one("watchkeeper_hot_store_failures_total", counter, "Calls that failed.", hot.failures);
   const auto& ledger = gateway.ledger;
-  out.one("watchkeeper_ledger_up", gauge, "1 while the ledger answers.", ledger.up ? 1 : 0);
+  out.one("watchkeeper_ledger_up", gauge, "1 while the ledger replies.", ledger.up ? 1 : 0);
   out.family("watchkeeper_ledger_duration_seconds", summary, "Time of a checkpoint batch.");
   out.quantiles(ledger.latency);
   out.one("watchkeeper_ledger_lag_seconds", gauge, "Time since the last complete checkpoint.",

@@ -5,8 +5,8 @@
 #include "base/base64url.hpp"
 #include "crypto/device_key.hpp"
 #include "server/api/api_limits.hpp"
+#include "server/api/api_problem.hpp"
 #include "server/api/documents/json_body.hpp"
-#include "server/api/refusal.hpp"
 
 namespace watchkeeper::server {
 namespace {
@@ -55,14 +55,14 @@ void check_metadata(const nlohmann::json& jwk, const object_reader& members,
 
 device_public_key read_key(const nlohmann::json& jwk) {
   if (!jwk.is_object())
-    throw refusal(problem::malformed_request, "jwk must be a JSON object, the public key");
+    throw api_problem(problem::malformed_request, "jwk must be a JSON object with the public key");
   const object_reader members(jwk, "jwk.");
   for (const auto secret : {"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
     if (members.has(secret))
-      throw refusal(problem::malformed_request,
-                    "jwk holds a private key (member " + std::string(secret) +
-                        "). It must never leave the device: make a new key pair and send the "
-                        "public members only");
+      throw api_problem(problem::malformed_request,
+                        "jwk has the private member " + std::string(secret) +
+                            ". A private key must never leave the device: make a new key pair and "
+                            "send only its public members");
   constexpr auto kty_right = "\"EC\" (with crv P-256) or \"OKP\" (with crv Ed25519)";
   const auto& kty = members.text("kty", kty_right);
   const auto checked = [&]() -> result<device_public_key, crypto::key_error> {
@@ -79,8 +79,8 @@ device_public_key read_key(const nlohmann::json& jwk) {
     return crypto::make_ed25519_key(read_coordinate(members, "x"));
   }();
   if (!checked)
-    throw refusal(problem::malformed_request,
-                  "jwk is not a usable key: " + std::string(crypto::describe(checked.error())));
+    throw api_problem(problem::malformed_request,
+                      "jwk is not a usable key: " + std::string(crypto::describe(checked.error())));
   return *checked;
 }
 
@@ -131,7 +131,7 @@ device_record read_device(const net::http_request& request, const thumbprint& ki
   device.key = read_key(jwk);
   const auto kid = crypto::thumbprint_of(device.key);
   if (kid != device.kid)
-    throw refusal(
+    throw api_problem(
         problem::malformed_request,
         "The kid in the path is not the thumbprint (RFC 7638, SHA-256) of jwk, which is " +
             kid.text());
@@ -145,7 +145,7 @@ device_record read_device(const net::http_request& request, const thumbprint& ki
 std::string read_login(const net::http_request& request) {
   // Asked for by name: a form of another site cannot send it (and sign somebody in as another).
   if (request.content_type.empty())
-    throw refusal(problem::unsupported_media_type, "content-type must be application/json");
+    throw api_problem(problem::unsupported_media_type, "content-type must be application/json");
   const auto body = parse_object(request);
   const object_reader members(body, "");
   members.only({"token"});

@@ -7,8 +7,8 @@
 #include "domain/module.hpp"
 #include "net/shared/http.hpp"
 
-/// What the bodies of requests say. All that a client writes there is checked here and nowhere
-/// else: each throws refusal (malformed_request, unsupported_media_type) and nothing else. Pure.
+/// Reads the bodies of requests, and checks everything that a client writes there. Each function
+/// throws api_problem (malformed_request, unsupported_media_type) and nothing else. Pure.
 namespace watchkeeper::server {
 
 /// The body of PUT /v1/modules/{module}.

@@ -119,7 +119,7 @@ json live_of(const actors::live_feed_statistics& live) {
             {"failures", channel.failures}}}};
 }
 
-bool wanted(std::string_view name, std::string_view filter) {
+bool is_selected(std::string_view name, std::string_view filter) {
   if (filter.empty()) return true;
   while (!filter.empty()) {
     const auto beginning = filter.substr(0, filter.find(','));
@@ -148,7 +148,7 @@ nlohmann::ordered_json stats_document(const statistics_snapshot& now, std::strin
   const auto& server = now.server;
   json out = json::object();
   const auto add = [&](const char* name, auto make) {
-    if (wanted(name, filter)) out[name] = make();
+    if (is_selected(name, filter)) out[name] = make();
   };
   add("build", [&]() -> json {
     return {{"version", now.build.version},

@@ -18,7 +18,7 @@ struct build_info {
   std::string build_type;
 };
 
-/// Everything that /v1/stats and /metrics tell, taken at one moment.
+/// Everything that /v1/stats and /metrics report, taken at one moment.
 struct statistics_snapshot {
   build_info build;
   double uptime_s = 0;
@@ -43,7 +43,7 @@ std::string stats_text(const nlohmann::ordered_json& document);
 /// Prometheus text exposition format 0.0.4.
 std::string metrics_text(const statistics_snapshot& now);
 
-/// Resident memory of this process in bytes; 0 where the system does not tell.
+/// Resident memory of this process in bytes; 0 if the system does not report it.
 std::uint64_t resident_memory_bytes();
 
 }  // namespace watchkeeper::server

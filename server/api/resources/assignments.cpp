@@ -1,6 +1,6 @@
 // /v1/assignments: who is to watch what.
+#include "server/api/api_problem.hpp"
 #include "server/api/call.hpp"
-#include "server/api/refusal.hpp"
 
 namespace watchkeeper::server {
 namespace {

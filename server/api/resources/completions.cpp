@@ -5,41 +5,41 @@
 #include <iterator>
 
 #include "net/shared/problem_response.hpp"
+#include "server/api/api_problem.hpp"
 #include "server/api/call.hpp"
-#include "server/api/refusal.hpp"
 #include "storage/completion_event.hpp"
 
 namespace watchkeeper::server {
 namespace {
 
 template <class Id>
-Id wanted(const call& c, std::string_view name) {
+Id id_parameter(const call& c, std::string_view name) {
   const auto text = c.query.find(name);
   if (!text) return {};
   const auto id = Id::parse(*text);
   if (!id)
-    throw refusal(problem::malformed_request,
-                  "The query parameter " + std::string(name) +
-                      " must be an id: 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -");
+    throw api_problem(problem::malformed_request,
+                      "The query parameter " + std::string(name) +
+                          " must be an id: 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -");
   return *id;
 }
 
 bool is_newest_first(const call& c) {
   const auto order = c.query.find("order").value_or("asc");
   if (order != "asc" && order != "desc")
-    throw refusal(problem::malformed_request, "The query parameter order must be asc or desc");
+    throw api_problem(problem::malformed_request, "The query parameter order must be asc or desc");
   return order == "desc";
 }
 
-/// `order=asc`: after a sequence number, as a consumer of the outbox reads. `order=desc`: before
-/// one, as a person does.
+/// `order=asc` reads after a sequence number, for consumers of the outbox; `order=desc` before one,
+/// for people.
 std::vector<storage::completion> read(call& c) {
-  const storage::completion_filter filter{wanted<student_id>(c, "student"),
-                                          wanted<module_id>(c, "module")};
+  const storage::completion_filter filter{id_parameter<student_id>(c, "student"),
+                                          id_parameter<module_id>(c, "module")};
   const bool newest_first = is_newest_first(c);
   if (c.query.find(newest_first ? "after" : "before"))
-    throw refusal(problem::malformed_request,
-                  "The query parameter after is for order=asc, before for order=desc");
+    throw api_problem(problem::malformed_request,
+                      "The query parameter after belongs to order=asc, and before to order=desc");
   const auto limit = c.query.limit();
   if (!newest_first)
     return need(c.store.ledger().completions(c.query.sequence("after"), limit, filter));

@@ -1,10 +1,10 @@
 // /v1/devices: which key belongs to which student.
 #include "base/base64url.hpp"
 #include "net/shared/problem_response.hpp"
+#include "server/api/api_problem.hpp"
 #include "server/api/call.hpp"
 #include "server/api/documents/json_body.hpp"
 #include "server/api/documents/request_bodies.hpp"
-#include "server/api/refusal.hpp"
 #include "storage/limits.hpp"
 
 namespace watchkeeper::server {
@@ -37,7 +37,7 @@ nlohmann::ordered_json document_of(const device_record& device) {
   return out;
 }
 
-net::http_response answer_with(const device_record& device, int status) {
+net::http_response device_response(const device_record& device, int status) {
   return json_response(dump(document_of(device)), status);
 }
 
@@ -50,20 +50,20 @@ std::optional<device_record> find_device(call& c, const thumbprint& kid) {
 
 net::http_response put_device(call& c) {
   auto device = read_device(c.request, c.kid_at(0), c.now_ms);
-  const auto held = find_device(c, device.kid);
-  if (held && held->student == device.student) device.created_ms = held->created_ms;
+  const auto enrolled = find_device(c, device.kid);
+  if (enrolled && enrolled->student == device.student) device.created_ms = enrolled->created_ms;
   if (!need(c.store.ledger().put_device(device)))
-    throw refusal(problem::conflict, "The device is enrolled for another student");
-  // Only once the ledger knows it: a student who was erased may earn again from here on.
+    throw api_problem(problem::conflict, "The device is enrolled for another student");
+  // After the ledger has the device: from here on an erased student may earn again.
   need(c.gateway.readmit_student(device.student));
   c.gateway.forget_device(device.kid);
-  return answer_with(device, held ? 200 : 201);
+  return device_response(device, enrolled ? 200 : 201);
 }
 
 net::http_response get_device(call& c) {
   const auto device = find_device(c, c.kid_at(0));
-  if (!device) throw refusal(problem::not_found, "No device is enrolled under this kid");
-  return answer_with(*device, 200);
+  if (!device) throw api_problem(problem::not_found, "No device with this kid is enrolled");
+  return device_response(*device, 200);
 }
 
 net::http_response list_student_devices(call& c) {
@@ -71,16 +71,16 @@ net::http_response list_student_devices(call& c) {
   nlohmann::ordered_json out;
   out["items"] = nlohmann::ordered_json::array();
   for (const auto& device : devices) out["items"].push_back(document_of(device));
-  out["next"] = nullptr;  // one page holds them all: storage_limits::list_items_max
+  out["next"] = nullptr;  // one page has them all: storage_limits::list_items_max
   return json_response(dump(out));
 }
 
 net::http_response delete_device(call& c) {
   const auto kid = c.kid_at(0);
-  // Unlike elsewhere, nothing to delete is an error: a kid that is not known was probably mistyped,
-  // and the device that was meant would go on earning.
+  // Unlike elsewhere, it is an error if there is nothing to delete: an unknown kid was probably
+  // misspelt, and the device that the caller meant would go on earning.
   if (!need(c.store.ledger().revoke_device(kid)))
-    throw refusal(problem::not_found, "No device is enrolled under this kid");
+    throw api_problem(problem::not_found, "No device with this kid is enrolled");
   c.gateway.forget_device(kid);
   return no_content();
 }

@@ -1,4 +1,4 @@
-// /v1/modules/{module}/heatmap, and the students of a module in the order of their need.
+// /v1/modules/{module}/heatmap, and the students of a module in the order of their status.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,9 +7,9 @@
 
 #include "domain/heatmap_insights.hpp"
 #include "net/shared/problem_response.hpp"
+#include "server/api/api_problem.hpp"
 #include "server/api/call.hpp"
 #include "server/api/documents/progress_json.hpp"
-#include "server/api/refusal.hpp"
 #include "server/api/resources/read_latest.hpp"
 #include "server/api/resources/status_lists.hpp"
 
@@ -60,7 +60,7 @@ std::string document_of(const module_id& module, const actors::heatmap_view& vie
 
 module_record existing(call& c, const module_id& id) {
   auto module = need(c.store.ledger().get_module(id));
-  if (!module) throw refusal(problem::not_found, "There is no such module");
+  if (!module) throw api_problem(problem::not_found, "The catalogue has no such module");
   return *std::move(module);
 }
 
@@ -77,9 +77,10 @@ status_cursor parse_cursor(std::string_view text) {
       std::from_chars(digits.data(), digits.data() + digits.size(), cursor.place);
   if (cursor.list.empty() || digits.empty() || error != std::errc{} ||
       end != digits.data() + digits.size())
-    throw refusal(problem::malformed_request,
-                  "The query parameter cursor must be what the page before gave as next, with the "
-                  "same order");
+    throw api_problem(
+        problem::malformed_request,
+        "The query parameter cursor must be the value of next of the previous page of a "
+        "list with the same order");
   return cursor;
 }
 
@@ -91,8 +92,8 @@ net::http_response get_heatmap(call& c) {
   const auto module = existing(c, c.module_at(0));
   const auto view = need(
       c.gateway.heatmap_of(module.id, module.rules.duration_ms, c.store.ledger(), c.store.hot()));
-  // The time after the read: what was settled since then is not in it, and the live stream says of
-  // each change since when it is.
+  // The time after the read. What was credited since then is not in the document; each change of
+  // the live stream has the time of its first heartbeat.
   return json_response(document_of(module.id, view, bins, c.now()));
 }
 
@@ -107,9 +108,10 @@ net::http_response list_by_status(call& c, const module_id& module) {
     cursor = parse_cursor(given);
     list = c.lists_by_status.find(cursor.list, module);
     if (!list || cursor.place > list->students.size())
-      throw refusal(problem::conflict,
-                    "The list that this cursor goes on with is not kept any more, or is another "
-                    "module's or gateway's: begin again without a cursor");
+      throw api_problem(
+          problem::conflict,
+          "This gateway no longer has the list of this cursor, or the list is that of "
+          "another module: begin again without a cursor");
   }
   const auto& students = list->students;
   const auto end = std::min(students.size(), cursor.place + limit);

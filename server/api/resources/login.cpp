@@ -32,8 +32,9 @@ net::http_response post_login(logins& console, const net::http_request& request,
     return too_many_wrong_tokens(wait->retry_after_ms, now_ms);
   const auto* opened = std::get_if<logins::opened>(&found);
   if (opened == nullptr) {
-    log(log_level::warning, "api", "wrong token at login from " + net::to_string(request.peer));
-    return problem_response(problem::unauthorized, "The token is not known", now_ms);
+    log(log_level::warning, "api",
+        "rejected a wrong token at login from " + net::to_string(request.peer));
+    return problem_response(problem::unauthorized, "The token is not valid", now_ms);
   }
   log(log_level::info, "api",
       opened->owner.name + " logged in from " + net::to_string(request.peer));
@@ -44,7 +45,8 @@ net::http_response post_login(logins& console, const net::http_request& request,
 
 net::http_response get_login(logins& console, const net::http_request& request, unix_ms now_ms) {
   if (const auto opened = console.find(request, now_ms)) return login_response(console, *opened);
-  return problem_response(problem::unauthorized, "Nobody is logged in", now_ms);
+  return problem_response(problem::unauthorized,
+                          "The request has no login: sign in with POST /v1/session", now_ms);
 }
 
 void delete_login(logins& console, const net::http_request& request, unix_ms now_ms,

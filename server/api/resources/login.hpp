@@ -9,8 +9,8 @@
 /// /v1/session: a person's login to the console. Thread: any.
 namespace watchkeeper::server {
 
-/// POST: begins a login for the token in the body, and sets its cookie. Throws refusal for a body
-/// that cannot be read.
+/// POST: begins a login for the token in the body, and sets its cookie. Throws api_problem for a
+/// body that cannot be read.
 net::http_response post_login(logins& console, const net::http_request& request, unix_ms now_ms,
                               const log_function& log);
 /// GET: the login of the request's cookie.

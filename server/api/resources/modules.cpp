@@ -1,9 +1,9 @@
 // /v1/modules: the catalogue.
 #include "net/shared/problem_response.hpp"
+#include "server/api/api_problem.hpp"
 #include "server/api/call.hpp"
 #include "server/api/documents/json_body.hpp"
 #include "server/api/documents/request_bodies.hpp"
-#include "server/api/refusal.hpp"
 
 namespace watchkeeper::server {
 namespace {
@@ -22,7 +22,7 @@ nlohmann::ordered_json document_of(const module_record& module) {
 
 module_record existing(call& c) {
   auto module = need(c.store.ledger().get_module(c.module_at(0)));
-  if (!module) throw refusal(problem::not_found, "There is no such module");
+  if (!module) throw api_problem(problem::not_found, "The catalogue has no such module");
   return *std::move(module);
 }
 
@@ -33,17 +33,17 @@ net::http_response put_module(call& c) {
   const bool is_new = !need(c.store.ledger().get_module(module.id)).has_value();
   need(c.store.ledger().put_module(module));
   c.gateway.forget_module(module.id);
-  // Another duration has other bins. Looked up where they are kept, so that a request that is
-  // repeated after a failure in between finds it too.
-  const auto held = need(c.store.ledger().heatmap_of(module.id));
-  if (held && held->bins.layout.duration_ms != module.rules.duration_ms)
-    throw recount_wanted{is_new};
+  // Another duration has other bins. The stored heatmap is compared, so that a request that is
+  // repeated after a failure in between recounts as well.
+  const auto heatmap = need(c.store.ledger().heatmap_of(module.id));
+  if (heatmap && heatmap->bins.layout.duration_ms != module.rules.duration_ms)
+    throw recount_needed{is_new};
   return json_response(dump(document_of(module)), is_new ? 201 : 200);
 }
 
 net::http_response finish_put_module(call& c, bool is_new) {
   const auto module = read_module(c.request, c.module_at(0), c.now_ms);
-  // Whatever the catalogue says by now counts: the module may have been put once more meanwhile.
+  // The catalogue counts, not the request: the module may have been put again meanwhile.
   need(c.store.ledger().recount_heatmap(module.id, true));
   c.gateway.forget_heatmap_rows();
   return json_response(dump(document_of(module)), is_new ? 201 : 200);
@@ -55,7 +55,7 @@ net::http_response get_module(call& c) {
 
 net::http_response delete_module(call& c) {
   const auto id = c.module_at(0);
-  // Gone before or gone now: a repeated request gets the same answer.
+  // Removed now or earlier: a repeated request gets the same response.
   (void)need(c.store.ledger().remove_module(id));
   c.gateway.forget_module(id);
   return no_content();

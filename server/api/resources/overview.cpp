@@ -8,12 +8,12 @@
 
 namespace watchkeeper::server {
 
-net::http_response overview::answer(stores& own, const gateway_port& gateway, unix_ms now_ms) {
-  const auto known = recorded_.get([&] { return own.ledger().summarize_modules(); }, now_ms);
-  const auto& recorded = known->modules;
+net::http_response overview::respond(stores& own, const gateway_port& gateway, unix_ms now_ms) {
+  const auto summaries = recorded_.get([&] { return own.ledger().summarize_modules(); }, now_ms);
+  const auto& recorded = summaries->modules;
   const auto live = gateway.activity();
   std::string out = R"({"server_time":")" + net::rfc3339(now_ms) + R"(","as_of":")" +
-                    net::rfc3339(known->as_of_ms) + R"(","modules":{)";
+                    net::rfc3339(summaries->as_of_ms) + R"(","modules":{)";
   const auto to = std::back_inserter(out);
   const auto append = [&](const module_id& module, const storage::module_summary* summary,
                           const actors::module_activity* now) {
@@ -26,7 +26,7 @@ net::http_response overview::answer(stores& own, const gateway_port& gateway, un
       fmt::format_to(to, "{}{}", i == 0 ? "" : ",", now ? now->credited[i] : 0);
     out += "]}";
   };
-  // Both are sorted by module; what only one of them knows is told as well.
+  // Both are sorted by module. A module that only one of them has is in the document too.
   auto here = live.begin();
   for (const auto& each : recorded) {
     for (; here != live.end() && here->module < each.module; ++here)

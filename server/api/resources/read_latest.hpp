@@ -9,15 +9,15 @@
 
 namespace watchkeeper::server {
 
-/// What is known of each pair now: `recorded` (what the ledger gave, in the order of `keys`) united
-/// with what the hot store holds. Where the hot store cannot be read, the actors are asked, which
-/// have acknowledged through the ledger since; what they do not tell in time stays as recorded.
+/// The latest state of each pair: `recorded` (what the ledger gave, in the order of `keys`) united
+/// with the hot store. If the hot store cannot be read, the actors are asked, because they have
+/// acknowledged through the ledger since. A pair without their reply in time stays as recorded.
 /// Precondition: at most storage_limits::list_items_max keys.
 std::vector<std::optional<progress>> read_latest(call& c, std::span<const pair_key> keys,
                                                  std::vector<std::optional<progress>> recorded);
 
-/// One pair, from everywhere: the actors, the hot store, the ledger. Throws storage_fault when none
-/// of them can tell.
+/// One pair, united from the actors, the hot store and the ledger. Throws storage_fault if none of
+/// them can be read.
 std::optional<progress> read_latest(call& c, const pair_key& key);
 
 }  // namespace watchkeeper::server

@@ -9,20 +9,20 @@
 
 namespace watchkeeper::server {
 
-net::http_response readiness::answer(unix_ms now_ms) {
+net::http_response readiness::respond(unix_ms now_ms) {
   const std::lock_guard lock(mutex_);
-  const auto age_ms = now_ms - kept_at_ms_;
-  if (!kept_ || age_ms < 0 || age_ms >= api_limits::readiness_kept_ms) {
-    kept_ = compute();
-    kept_at_ms_ = now_ms;
+  const auto age_ms = now_ms - cached_at_ms_;
+  if (!cached_ || age_ms < 0 || age_ms >= api_limits::readiness_age_max_ms) {
+    cached_ = compute();
+    cached_at_ms_ = now_ms;
   }
-  return *kept_;
+  return *cached_;
 }
 
 void readiness::begin_drain() {
   const std::lock_guard lock(mutex_);
   draining_ = true;
-  kept_.reset();
+  cached_.reset();
 }
 
 net::http_response readiness::compute() const {

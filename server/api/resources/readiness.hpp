@@ -10,12 +10,12 @@
 
 namespace watchkeeper::server {
 
-/// /readyz: `{"ready":…,"degraded":…,"durability":…,"reasons":[…]}`, 200 or 503. It is open to
-/// anyone, so the answer is kept for api_limits::readiness_kept_ms. Thread: any.
+/// /readyz: `{"ready":…,"degraded":…,"durability":…,"reasons":[…]}`, 200 or 503. Anybody may
+/// call it, so the response is cached for api_limits::readiness_age_max_ms. Thread: any.
 class readiness {
  public:
   explicit readiness(gateway_port& gateway) : gateway_(gateway) {}
-  [[nodiscard]] net::http_response answer(unix_ms now_ms);
+  [[nodiscard]] net::http_response respond(unix_ms now_ms);
   /// From now on: not ready, "draining".
   void begin_drain();
 
@@ -24,9 +24,9 @@ class readiness {
 
   gateway_port& gateway_;
   std::mutex mutex_;
-  bool draining_ = false;                   // guarded by mutex_
-  std::optional<net::http_response> kept_;  // guarded by mutex_
-  unix_ms kept_at_ms_ = 0;                  // guarded by mutex_
+  bool draining_ = false;                     // guarded by mutex_
+  std::optional<net::http_response> cached_;  // guarded by mutex_
+  unix_ms cached_at_ms_ = 0;                  // guarded by mutex_
 };
 
 }  // namespace watchkeeper::server

@@ -1,4 +1,4 @@
-// /v1/students/{student}/refusals: what a student's heartbeats were refused for lately.
+// /v1/students/{student}/refusals: the latest rejections and limitations of a student.
 #include <nlohmann/json.hpp>
 
 #include "base/base64url.hpp"
@@ -30,7 +30,7 @@ net::http_response list_student_refusals(call& c) {
     item["kind"] = actors::name_of(actors::classify(entry.status, entry.why, entry.detail));
     out["items"].push_back(std::move(item));
   }
-  out["next"] = nullptr;  // one page holds them all: refusal_log::per_student_max
+  out["next"] = nullptr;  // one page has them all: refusal_log::per_student_max
   return json_response(dump(out));
 }
 

@@ -7,8 +7,8 @@
 #include <tuple>
 
 #include "server/api/api_limits.hpp"
+#include "server/api/api_problem.hpp"
 #include "server/api/call.hpp"
-#include "server/api/refusal.hpp"
 #include "server/api/resources/read_latest.hpp"
 #include "storage/limits.hpp"
 
@@ -35,7 +35,7 @@ status_list make_status_list(call& c, const module_id& module) {
     auto page =
         need(c.store.ledger().progress_of_module(module, cursor, storage_limits::list_items_max));
     cursor = page.next.value_or("");
-    // A class is read as of now; of a large module what the last checkpoint knew has to do.
+    // Fresh state for a class; of a large module the last checkpoint has to do.
     if (all.size() < api_limits::status_list_fresh_students_max) {
       std::vector<pair_key> keys;
       std::vector<std::optional<progress>> recorded;
@@ -56,7 +56,7 @@ status_list make_status_list(call& c, const module_id& module) {
   } while (!cursor.empty() && !truncated && all.size() < api_limits::status_list_students_max);
   truncated = truncated || !cursor.empty();
 
-  // The most recently active first, within each need.
+  // Within a status, the most recently active first.
   std::sort(all.begin(), all.end(), [](const ranked& a, const ranked& b) {
     return std::tie(a.entry.what, b.updated_ms, a.entry.student) <
            std::tie(b.entry.what, a.updated_ms, b.entry.student);
@@ -71,19 +71,19 @@ status_list make_status_list(call& c, const module_id& module) {
 }
 
 status_lists::status_lists() {
-  std::random_device random;  // so that another gateway's cursor is not taken for one of ours
+  std::random_device random;  // another gateway's cursor must not name a list of this one
   next_id_ = static_cast<std::uint64_t>(random()) << 32 | random();
 }
 
 status_lists::shared status_lists::latest(const module_id& module) const {
   const auto found =
-      std::max_element(kept_.begin(), kept_.end(), [&](const auto& a, const auto& b) {
+      std::max_element(lists_.begin(), lists_.end(), [&](const auto& a, const auto& b) {
         const auto age = [&](const shared& list) {
           return std::tuple(list->module == module, list->made_ms);
         };
         return age(a) < age(b);
       });
-  return found != kept_.end() && (*found)->module == module ? *found : nullptr;
+  return found != lists_.end() && (*found)->module == module ? *found : nullptr;
 }
 
 status_lists::shared status_lists::newest(const module_id& module, unix_ms now_ms,
@@ -93,11 +93,11 @@ status_lists::shared status_lists::newest(const module_id& module, unix_ms now_m
     std::unique_lock lock(mutex_);
     for (;;) {
       drops = drops_;
-      auto held = latest(module);
-      const auto age_ms = held ? now_ms - held->made_ms : -1;
+      auto previous = latest(module);
+      const auto age_ms = previous ? now_ms - previous->made_ms : -1;
       const bool fresh = age_ms >= 0 && age_ms < api_limits::status_list_fresh_ms;
-      // While another thread makes one, the one before will do: to wait would hold up others.
-      if (held && (fresh || making_.contains(module))) return held;
+      // While another thread makes a list, the previous one will do: a wait would delay others.
+      if (previous && (fresh || making_.contains(module))) return previous;
       if (making_.insert(module).second) break;
       made_.wait(lock);
     }
@@ -115,32 +115,32 @@ status_lists::shared status_lists::newest(const module_id& module, unix_ms now_m
   making_.erase(module);
   made_.notify_all();
   made->id = fmt::format("{:016x}", next_id_++);
-  if (drops != drops_) return made;  // it may hold who is to be forgotten: for this answer only
-  if (kept_.size() >= api_limits::status_lists_max) make_room(module);
-  kept_.push_back(made);
+  if (drops != drops_) return made;  // it may have an erased student: for this response only
+  if (lists_.size() >= api_limits::status_lists_max) make_room(module);
+  lists_.push_back(made);
   return made;
 }
 
 void status_lists::make_room(const module_id& module) {
-  // Who looks at one module over and over must not end the reading of the others.
+  // A caller who reads one module again and again must not evict the lists of the others.
   const auto is_of_module = [&](const shared& list) { return list->module == module; };
-  const bool some = std::count_if(kept_.begin(), kept_.end(), is_of_module) > 1;
-  kept_.erase(some ? std::find_if(kept_.begin(), kept_.end(), is_of_module) : kept_.begin());
+  const bool some = std::count_if(lists_.begin(), lists_.end(), is_of_module) > 1;
+  lists_.erase(some ? std::find_if(lists_.begin(), lists_.end(), is_of_module) : lists_.begin());
 }
 
 status_lists::shared status_lists::find(std::string_view id, const module_id& module) {
   const std::lock_guard lock(mutex_);
-  const auto found = std::find_if(kept_.begin(), kept_.end(), [&](const shared& list) {
+  const auto found = std::find_if(lists_.begin(), lists_.end(), [&](const shared& list) {
     return list->id == id && list->module == module;
   });
-  if (found == kept_.end()) return nullptr;
-  std::rotate(found, std::next(found), kept_.end());
-  return kept_.back();
+  if (found == lists_.end()) return nullptr;
+  std::rotate(found, std::next(found), lists_.end());
+  return lists_.back();
 }
 
 void status_lists::drop_all() {
   const std::lock_guard lock(mutex_);
-  kept_.clear();
+  lists_.clear();
   ++drops_;
 }
 

@@ -18,8 +18,8 @@ namespace watchkeeper::server {
 
 struct call;
 
-/// The students of a module in the order of their need, as of one moment: a list that pages may be
-/// cut from while the students go on.
+/// The students of a module in the order of their status, at one moment. Pages are cut from it
+/// while the students go on.
 struct status_list {
   struct entry {
     student_id student;
@@ -35,20 +35,20 @@ struct status_list {
 /// Made now, from ledger and hot store. Throws storage_fault.
 status_list make_status_list(call& c, const module_id& module);
 
-/// Keeps api_limits::status_lists_max lists: those that were made or read on last. Any thread.
+/// Has the api_limits::status_lists_max lists that were made or read last. Thread: any.
 class status_lists {
  public:
   using shared = std::shared_ptr<const status_list>;
   using make_function = std::function<status_list()>;
   status_lists();
 
-  /// A list that is at most api_limits::status_list_fresh_ms old, or the one before while another
-  /// thread makes one; else made by `make`, whose exceptions pass. One thread makes one of a module
-  /// at a time; a thread waits for another only where there is no list of the module at all.
+  /// A list that is at most api_limits::status_list_fresh_ms old, or the previous one while another
+  /// thread makes a new one; otherwise `make` makes it, and its exceptions pass. One thread at a
+  /// time makes a list of a module. A thread waits for another only if the module has no list.
   shared newest(const module_id& module, unix_ms now_ms, const make_function& make);
-  /// The list of this id; null where it is not kept any more, or another gateway's.
+  /// The list with this id; null if it was evicted, or if it is another gateway's.
   shared find(std::string_view id, const module_id& module);
-  /// A student is to be forgotten. A list that is being made is not kept.
+  /// Drops all lists, also one that is being made: a student is erased.
   void drop_all();
 
  private:
@@ -58,7 +58,7 @@ class status_lists {
   std::mutex mutex_;
   std::condition_variable made_;
   std::set<module_id> making_;  // guarded by mutex_, as all below
-  std::vector<shared> kept_;    // who was used last comes last
+  std::vector<shared> lists_;   // the one that was used last comes last
   std::uint64_t drops_ = 0;
   std::uint64_t next_id_;
 };

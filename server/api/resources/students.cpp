@@ -3,9 +3,9 @@
 
 #include "crypto/digest.hpp"
 #include "server/api/api_limits.hpp"
+#include "server/api/api_problem.hpp"
 #include "server/api/call.hpp"
 #include "server/api/documents/progress_json.hpp"
-#include "server/api/refusal.hpp"
 #include "server/api/resources/read_latest.hpp"
 #include "server/api/resources/status_lists.hpp"
 #include "storage/limits.hpp"
@@ -13,9 +13,9 @@
 namespace watchkeeper::server {
 namespace {
 
-/// The modules of which ledger or hot store know something of the student, sorted. Sorted here, and
-/// not in the stores, so that a pair that wanders from one to the other between two pages is on
-/// neither of them twice and is not missed.
+/// The modules in which the ledger or the hot store has progress of the student, sorted. The merged
+/// list is sorted, so that a pair that moves from one store to the other between two pages is
+/// neither listed twice nor missed.
 std::vector<module_id> modules_of(call& c, const student_id& student) {
   std::vector<module_id> found;
   std::string cursor;
@@ -33,13 +33,13 @@ std::vector<module_id> modules_of(call& c, const student_id& student) {
   return found;
 }
 
-std::vector<storage::pair_progress> known_of(std::span<const pair_key> keys,
-                                             std::vector<std::optional<progress>> states) {
-  std::vector<storage::pair_progress> known;
-  known.reserve(keys.size());
+std::vector<storage::pair_progress> present_pairs(std::span<const pair_key> keys,
+                                                  std::vector<std::optional<progress>> states) {
+  std::vector<storage::pair_progress> present;
+  present.reserve(keys.size());
   for (std::size_t i = 0; i < keys.size(); ++i)
-    if (states[i]) known.push_back({keys[i], *std::move(states[i])});
-  return known;
+    if (states[i]) present.push_back({keys[i], *std::move(states[i])});
+  return present;
 }
 
 }  // namespace
@@ -47,8 +47,7 @@ std::vector<storage::pair_progress> known_of(std::span<const pair_key> keys,
 net::http_response get_progress(call& c) {
   const pair_key key{c.student_at(0), c.module_at(1)};
   const auto state = read_latest(c, key);
-  if (!state)
-    throw refusal(problem::not_found, "Nothing was ever credited to this student in this module");
+  if (!state) throw api_problem(problem::not_found, "The student has no progress in this module");
   std::string body;
   append_progress(body, key, *state);
   return json_response(std::move(body));
@@ -70,7 +69,7 @@ net::http_response list_student_progress(call& c) {
   std::vector<pair_key> keys;
   for (const auto& module : modules) keys.push_back({student, module});
   auto recorded = need(c.store.ledger().read(keys));
-  const auto items = known_of(keys, read_latest(c, keys, std::move(recorded)));
+  const auto items = present_pairs(keys, read_latest(c, keys, std::move(recorded)));
   return json_response(progress_list(items, next));
 }
 
@@ -79,8 +78,8 @@ net::http_response list_module_students(call& c) {
   const auto order = c.query.find("order").value_or("student");
   if (order == "attention") return list_by_status(c, module);
   if (order != "student")
-    throw refusal(problem::malformed_request,
-                  "The query parameter order must be student or attention");
+    throw api_problem(problem::malformed_request,
+                      "The query parameter order must be student or attention");
   auto page = need(c.store.ledger().progress_of_module(module, c.query.cursor(), c.query.limit()));
   std::vector<pair_key> keys;
   std::vector<std::optional<progress>> recorded;
@@ -88,7 +87,7 @@ net::http_response list_module_students(call& c) {
     keys.push_back(item.key);
     recorded.emplace_back(std::move(item.state));
   }
-  const auto items = known_of(keys, read_latest(c, keys, std::move(recorded)));
+  const auto items = present_pairs(keys, read_latest(c, keys, std::move(recorded)));
   auto body = progress_list(items, page.next);
   if (c.query.cursor().empty()) {
     body.pop_back();  // its brace: one member more
@@ -99,7 +98,7 @@ net::http_response list_module_students(call& c) {
 
 net::http_response delete_student(call& c) {
   const auto student = c.student_at(0);
-  // First the actors and the hot store, so that no checkpoint brings back what the ledger forgets.
+  // First the actors and the hot store: no checkpoint must bring back what the ledger erases.
   need(c.gateway.forget_student(student));
   const auto digest = crypto::hex(crypto::sha256(student.view()));
   const bool erased =
@@ -107,10 +106,10 @@ net::http_response delete_student(call& c) {
   c.gateway.student_has_gone(student);
   c.gateway.forget_heatmap_rows();
   c.lists_by_status.drop_all();
-  // No id here: it must not outlive the student in a log.
+  // Without the id: it must not outlive the student in a log.
   c.log(log_level::info, "api",
         erased ? "a student was erased by " + c.caller.name
-               : "an erasure by " + c.caller.name + " found nothing in the ledger");
+               : "an erasure by " + c.caller.name + " found no such student in the ledger");
   return no_content();
 }
 

@@ -4,27 +4,28 @@
 #include <chrono>
 
 #include "server/api/api_limits.hpp"
-#include "server/api/refusal.hpp"
+#include "server/api/api_problem.hpp"
 
 namespace watchkeeper::server {
 
 using steady = std::chrono::steady_clock;
 
-std::shared_ptr<const summary_cache::known> summary_cache::get(const look& fresh, unix_ms now_ms) {
+std::shared_ptr<const summary_cache::summaries> summary_cache::get(const read_function& fresh,
+                                                                   unix_ms now_ms) {
   {
     std::unique_lock lock(mutex_);
-    if (now_ms < due_ms_ && now_ms >= looked_at_ms_) return held();
-    if (looking_) {
-      if (!kept_)
-        looked_.wait_for(lock, std::chrono::milliseconds(api_limits::overview_wait_ms),
-                         [&] { return !looking_; });
-      return held();
+    if (now_ms < due_ms_ && now_ms >= read_at_ms_) return cached();
+    if (reading_) {
+      if (!cached_)
+        read_done_.wait_for(lock, std::chrono::milliseconds(api_limits::overview_wait_ms),
+                            [&] { return !reading_; });
+      return cached();
     }
-    looking_ = true;
+    reading_ = true;
   }
   const auto begun = steady::now();
   storage::stored<std::vector<storage::module_summary>> found =
-      storage::storage_failure{storage::storage_error::unavailable, "the look was not finished"};
+      storage::storage_failure{storage::storage_error::unavailable, "the read did not finish"};
   try {
     found = fresh();
   } catch (const storage_fault& fault) {
@@ -35,27 +36,27 @@ std::shared_ptr<const summary_cache::known> summary_cache::get(const look& fresh
   if (!found) on_failure_(found.error());
   const std::lock_guard lock(mutex_);
   note(std::move(found), now_ms, took.count());
-  return held();
+  return cached();
 }
 
 void summary_cache::note(storage::stored<std::vector<storage::module_summary>>&& found,
                          unix_ms now_ms, std::int64_t took_ms) {
-  looking_ = false;
-  looked_at_ms_ = now_ms;
-  due_ms_ = now_ms + std::max<std::int64_t>(api_limits::overview_kept_ms, 10 * took_ms);
-  looked_.notify_all();
+  reading_ = false;
+  read_at_ms_ = now_ms;
+  due_ms_ = now_ms + std::max<std::int64_t>(api_limits::overview_age_max_ms, 10 * took_ms);
+  read_done_.notify_all();
   if (found) {
-    kept_ = std::make_shared<const known>(known{std::move(found).value(), now_ms});
+    cached_ = std::make_shared<const summaries>(summaries{std::move(found).value(), now_ms});
     failure_.reset();
   } else {
     failure_ = found.error();
   }
 }
 
-std::shared_ptr<const summary_cache::known> summary_cache::held() const {
-  if (kept_) return kept_;
+std::shared_ptr<const summary_cache::summaries> summary_cache::cached() const {
+  if (cached_) return cached_;
   throw storage_fault(failure_.value_or(storage::storage_failure{
-      storage::storage_error::unavailable, "the modules are being counted"}));
+      storage::storage_error::unavailable, "the first count of the modules has not finished"}));
 }
 
 }  // namespace watchkeeper::server

@@ -20,13 +20,13 @@
 
 namespace watchkeeper::server::testing {
 
-/// Collects answers by the number of the request (kept in reply_address::connection).
+/// Collects responses by the number of the request, which is its reply_address::connection.
 class collected_replies final : public net::reply_port {
  public:
   void respond(const net::reply_address& to, net::http_response&& response) noexcept override {
     const std::lock_guard lock(mutex_);
     ++counts_[to.connection];
-    answers_[to.connection] = std::move(response);
+    responses_[to.connection] = std::move(response);
     arrived_.notify_all();
   }
   void begin(const net::reply_address&, net::http_response&&) noexcept override { ++misused; }
@@ -36,14 +36,14 @@ class collected_replies final : public net::reply_port {
   net::http_response wait_for(std::uint64_t number) {
     std::unique_lock lock(mutex_);
     BOOST_REQUIRE(arrived_.wait_for(lock, std::chrono::seconds(20),
-                                    [&] { return answers_.contains(number); }));
-    return answers_[number];
+                                    [&] { return responses_.contains(number); }));
+    return responses_[number];
   }
-  std::size_t answers() {
+  std::size_t count() {
     const std::lock_guard lock(mutex_);
-    return answers_.size();
+    return responses_.size();
   }
-  /// How often each was answered; the largest.
+  /// The largest number of responses to one request.
   int most() {
     const std::lock_guard lock(mutex_);
     int most = 0;
@@ -55,7 +55,7 @@ class collected_replies final : public net::reply_port {
  private:
   std::mutex mutex_;
   std::condition_variable arrived_;
-  std::map<std::uint64_t, net::http_response> answers_;
+  std::map<std::uint64_t, net::http_response> responses_;
   std::map<std::uint64_t, int> counts_;
 };
 
@@ -64,14 +64,14 @@ class fake_gateway final : public gateway_port {
  public:
   std::future<storage::stored<std::optional<progress>>> progress_of(const pair_key& pair) override {
     const std::lock_guard lock(mutex);
-    std::promise<storage::stored<std::optional<progress>>> answer;
-    if (!answers)
-      answer.set_value(storage::storage_failure{storage::storage_error::unavailable, "fake"});
+    std::promise<storage::stored<std::optional<progress>>> reply;
+    if (!replies)
+      reply.set_value(storage::storage_failure{storage::storage_error::unavailable, "fake"});
     else if (const auto it = memory.find(pair); it != memory.end())
-      answer.set_value(std::optional<progress>(it->second));
+      reply.set_value(std::optional<progress>(it->second));
     else
-      answer.set_value(std::optional<progress>());
-    return answer.get_future();
+      reply.set_value(std::optional<progress>());
+    return reply.get_future();
   }
   storage::stored<ok_t> forget_student(const student_id& student) override {
     return note("forget_student", student.view());
@@ -100,15 +100,15 @@ class fake_gateway final : public gateway_port {
     return refusals.of(student, limit);
   }
   [[nodiscard]] actors::live_feed_statistics live_statistics() const override {
-    return told_of_live;
+    return live_figures;
   }
-  [[nodiscard]] actors::gateway_statistics statistics() const override { return told; }
+  [[nodiscard]] actors::gateway_statistics statistics() const override { return figures; }
   [[nodiscard]] bool ready(std::string* why_not) const override {
     if (!is_ready) *why_not = "the ledger is away";
     return is_ready;
   }
 
-  /// What was asked since the last call of this.
+  /// The calls since the last call of this.
   std::vector<std::string> take_notes() {
     const std::lock_guard lock(mutex);
     return std::exchange(notes, {});
@@ -118,11 +118,11 @@ class fake_gateway final : public gateway_port {
   mutable std::mutex mutex;
   std::map<pair_key, progress> memory;
   std::vector<std::string> notes;
-  bool answers = true;
+  bool replies = true;
   bool fails = false;
   std::atomic<bool> is_ready{true};
-  actors::gateway_statistics told;
-  actors::live_feed_statistics told_of_live;
+  actors::gateway_statistics figures;
+  actors::live_feed_statistics live_figures;
   std::vector<actors::module_activity> active;
   actors::refusal_log refusals;
 
@@ -254,8 +254,8 @@ inline nlohmann::json json_of(const net::http_response& response) {
   return nlohmann::json::parse(response.body);
 }
 inline std::string header_of(const net::http_response& response, std::string_view name) {
-  for (const auto& [held, value] : response.headers)
-    if (held == name) return value;
+  for (const auto& [field, value] : response.headers)
+    if (field == name) return value;
   return {};
 }
 inline void check_problem(const net::http_response& response, int status, const std::string& name) {

@@ -25,10 +25,10 @@ BOOST_FIXTURE_TEST_CASE(a_module_is_put_read_listed_and_removed, api_fixture) {
       put("/v1/modules/m1",
           {{"title", "Two"}, {"duration_ms", 1}, {"mastery_threshold", 33.33}, {"max_rate", 0.25}});
   BOOST_TEST(second.status == 200);
-  const auto held = ledger_store->get_module(*module_id::parse("m1"));
-  BOOST_REQUIRE((held && held.value()));
-  BOOST_TEST(held.value()->rules.mastery_centipercent == 3333);
-  BOOST_TEST(held.value()->rules.max_rate_permille == 250);
+  const auto stored = ledger_store->get_module(*module_id::parse("m1"));
+  BOOST_REQUIRE((stored && stored.value()));
+  BOOST_TEST(stored.value()->rules.mastery_centipercent == 3333);
+  BOOST_TEST(stored.value()->rules.max_rate_permille == 250);
 
   for (int i = 2; i <= 5; ++i)
     put("/v1/modules/m" + std::to_string(i), {{"title", "t"}, {"duration_ms", 1000}});
@@ -50,29 +50,29 @@ BOOST_FIXTURE_TEST_CASE(a_module_is_put_read_listed_and_removed, api_fixture) {
 }
 
 BOOST_FIXTURE_TEST_CASE(a_module_may_have_a_preview, api_fixture) {
-  const auto answer_to = [&](const std::string& url) {
+  const auto response_to = [&](const std::string& url) {
     return put("/v1/modules/m", {{"title", "t"}, {"duration_ms", 1}, {"preview_url", url}});
   };
   for (const std::string good :
        {"https://video.example/a.m3u8?x=1#t", "https://[::1]:8443", "/media/a%20b.mp4", "/"}) {
-    const auto answer = answer_to(good);
-    BOOST_TEST(answer.status < 300, good);
-    BOOST_TEST(json_of(answer)["preview_url"] == good);
+    const auto response = response_to(good);
+    BOOST_TEST(response.status < 300, good);
+    BOOST_TEST(json_of(response)["preview_url"] == good);
     BOOST_TEST(json_of(get("/v1/modules/m"))["preview_url"] == good);
   }
   for (const std::string bad :
        {"", "http://video.example/", "//video.example/", "javascript:alert(1)", "https://",
         "https:///a", "https://:443/", "https://user@video.example/", "/a b", "/a\"b", "/a<b",
         "/a\\b", "/\xc3\xb6", "/a\nb", "media/a.mp4"})
-    check_problem(answer_to(bad), 400, "malformed-request");
-  check_problem(answer_to("/" + std::string(2048, 'a')), 400, "malformed-request");
-  BOOST_TEST(answer_to("/" + std::string(2047, 'a')).status == 200);
+    check_problem(response_to(bad), 400, "malformed-request");
+  check_problem(response_to("/" + std::string(2048, 'a')), 400, "malformed-request");
+  BOOST_TEST(response_to("/" + std::string(2047, 'a')).status == 200);
   put("/v1/modules/m", {{"title", "t"}, {"duration_ms", 1}});
   BOOST_TEST(!json_of(get("/v1/modules/m")).contains("preview_url"));
 }
 
 BOOST_FIXTURE_TEST_CASE(module_documents_are_read_strictly, api_fixture) {
-  const auto refused = [&](const std::string& body, const std::string& named) {
+  const auto rejected = [&](const std::string& body, const std::string& named) {
     const auto response = call(http_method::put, "/v1/modules/m", body);
     check_problem(response, 400, "malformed-request");
     const auto detail = json_of(response).value("detail", "");
@@ -80,34 +80,35 @@ BOOST_FIXTURE_TEST_CASE(module_documents_are_read_strictly, api_fixture) {
     BOOST_TEST(detail.find("nlohmann") == std::string::npos);
     BOOST_TEST(detail.find("[json") == std::string::npos);
   };
-  refused("", "empty");
-  refused("{", "byte");
-  refused("[]", "object");
-  refused("null", "object");
-  refused("\"\xff\"", "byte");
-  refused(R"({"title":"t","duration_ms":1}x)", "byte");
-  refused(R"({"duration_ms":1})", "title is missing");
-  refused(R"({"title":"t"})", "duration_ms is missing");
-  refused(R"({"title":1,"duration_ms":1})", "title must be");
-  refused(R"({"title":"","duration_ms":1})", "title must be");
-  refused(R"({"title":"a\u0000b","duration_ms":1})", "title must be");
-  refused(R"({"title":"a\nb","duration_ms":1})", "title must be");
-  refused(R"({"title":")" + std::string(513, 'x') + R"(","duration_ms":1})", "title must be");
+  rejected("", "empty");
+  rejected("{", "byte");
+  rejected("[]", "object");
+  rejected("null", "object");
+  rejected("\"\xff\"", "byte");
+  rejected(R"({"title":"t","duration_ms":1}x)", "byte");
+  rejected(R"({"duration_ms":1})", "title is missing");
+  rejected(R"({"title":"t"})", "duration_ms is missing");
+  rejected(R"({"title":1,"duration_ms":1})", "title must be");
+  rejected(R"({"title":"","duration_ms":1})", "title must be");
+  rejected(R"({"title":"a\u0000b","duration_ms":1})", "title must be");
+  rejected(R"({"title":"a\nb","duration_ms":1})", "title must be");
+  rejected(R"({"title":")" + std::string(513, 'x') + R"(","duration_ms":1})", "title must be");
   for (const auto wrong : {"0", "-1", "1.5", "1e3", "\"1\"", "true", "null", "86400001",
                            "99999999999999999999", "9223372036854775808"})
-    refused(std::string(R"({"title":"t","duration_ms":)") + wrong + "}", "duration_ms must be");
+    rejected(std::string(R"({"title":"t","duration_ms":)") + wrong + "}", "duration_ms must be");
   for (const auto wrong : {"0", "-5", "100.01", "33.333", "\"95\"", "null", "0.001"})
-    refused(std::string(R"({"title":"t","duration_ms":1,"mastery_threshold":)") + wrong + "}",
-            "mastery_threshold must be");
+    rejected(std::string(R"({"title":"t","duration_ms":1,"mastery_threshold":)") + wrong + "}",
+             "mastery_threshold must be");
   for (const auto wrong : {"0", "0.2", "16.1", "\"2\"", "1.00001", "[]"})
-    refused(std::string(R"({"title":"t","duration_ms":1,"max_rate":)") + wrong + "}",
-            "max_rate must be");
-  refused(R"({"title":"t","duration_ms":1e999})", "too large");
-  refused(R"({"title":"t","duration_ms":1,"extra":1})", "known are title");
-  refused(R"({"title":"t","title":"t","duration_ms":1})", "more than once");
-  refused(R"({"title":"t","duration_ms":1,"extra":{"a":1,"a":2}})", "more than once");
-  refused(R"({"title":)" + std::string(100, '[') + std::string(100, ']') + "}", "deeply");
-  refused(R"({"title":"t","duration_ms":1,})", "byte");
+    rejected(std::string(R"({"title":"t","duration_ms":1,"max_rate":)") + wrong + "}",
+             "max_rate must be");
+  rejected(R"({"title":"t","duration_ms":1e999})", "too large");
+  rejected(R"({"title":"t","duration_ms":1,"extra":1})", "unknown member; it may have title");
+  rejected(R"({"title":"t","title":"t","duration_ms":1})", "more than once");
+  rejected(R"({"title":"t","duration_ms":1,"extra":{"a":1,"a":2}})", "more than once");
+  rejected(R"({"title":)" + std::string(100, '[') + std::string(100, ']') + "}",
+           "levels of nesting");
+  rejected(R"({"title":"t","duration_ms":1,})", "byte");
 
   net::http_request wrong_type;
   wrong_type.method = http_method::put;
@@ -120,7 +121,7 @@ BOOST_FIXTURE_TEST_CASE(module_documents_are_read_strictly, api_fixture) {
   check_problem(replies.wait_for(requests), 415, "unsupported-media-type");
 }
 
-BOOST_FIXTURE_TEST_CASE(assignments_are_put_and_taken_away, api_fixture) {
+BOOST_FIXTURE_TEST_CASE(assignments_are_put_and_removed, api_fixture) {
   const auto pair = pair_of("s1", "m1");
   for (int i = 0; i < 2; ++i) {
     BOOST_TEST(call(http_method::put, "/v1/assignments/s1/m1").status == 204);

@@ -61,10 +61,10 @@ BOOST_FIXTURE_TEST_CASE(a_device_is_enrolled_read_and_revoked, api_fixture) {
   }
 }
 
-BOOST_FIXTURE_TEST_CASE(keys_that_are_not_what_they_should_be_are_refused, api_fixture) {
+BOOST_FIXTURE_TEST_CASE(malformed_keys_are_rejected, api_fixture) {
   const device d(signature_algorithm::es256);
   const device e(signature_algorithm::eddsa);
-  const auto refused = [&](const device& of, json jwk, const std::string& named) {
+  const auto rejected = [&](const device& of, json jwk, const std::string& named) {
     const auto response = put(of.path(), {{"student", "s1"}, {"jwk", std::move(jwk)}});
     check_problem(response, 400, "malformed-request");
     const auto detail = json_of(response).value("detail", "");
@@ -74,29 +74,29 @@ BOOST_FIXTURE_TEST_CASE(keys_that_are_not_what_they_should_be_are_refused, api_f
     jwk[member] = std::move(value);
     return jwk;
   };
-  refused(d, changed(d.jwk, "d", "secret"), "private key");
-  refused(e, changed(e.jwk, "d", "secret"), "private key");
-  refused(d, changed(d.jwk, "kty", "RSA"), "jwk.kty must be");
-  refused(d, changed(d.jwk, "kty", "oct"), "jwk.kty must be");
-  refused(d, changed(d.jwk, "crv", "P-384"), "jwk.crv must be");
-  refused(e, changed(e.jwk, "crv", "X25519"), "jwk.crv must be");
-  refused(d, changed(d.jwk, "x", 1), "jwk.x must be");
-  refused(d, changed(d.jwk, "x", d.jwk["x"].get<std::string>() + "="), "jwk.x must be");
-  refused(d, changed(d.jwk, "x", d.jwk["y"]), "not a usable key");  // off the curve
-  refused(d, changed(d.jwk, "use", "enc"), "jwk.use must be");
-  refused(d, changed(d.jwk, "alg", "EdDSA"), "jwk.alg must be");
-  refused(d, changed(d.jwk, "kid", "other"), "jwk.kid must be");
-  refused(d, changed(d.jwk, "key_ops", json::array({"sign"})), "jwk.key_ops must be");
-  refused(d, changed(d.jwk, "x5u", "https://x"), "in jwk that is not known");
-  refused(d, "text", "jwk must be a JSON object");
-  refused(d, e.jwk, "not the thumbprint");
+  rejected(d, changed(d.jwk, "d", "secret"), "private");
+  rejected(e, changed(e.jwk, "d", "secret"), "private");
+  rejected(d, changed(d.jwk, "kty", "RSA"), "jwk.kty must be");
+  rejected(d, changed(d.jwk, "kty", "oct"), "jwk.kty must be");
+  rejected(d, changed(d.jwk, "crv", "P-384"), "jwk.crv must be");
+  rejected(e, changed(e.jwk, "crv", "X25519"), "jwk.crv must be");
+  rejected(d, changed(d.jwk, "x", 1), "jwk.x must be");
+  rejected(d, changed(d.jwk, "x", d.jwk["x"].get<std::string>() + "="), "jwk.x must be");
+  rejected(d, changed(d.jwk, "x", d.jwk["y"]), "not a usable key");  // off the curve
+  rejected(d, changed(d.jwk, "use", "enc"), "jwk.use must be");
+  rejected(d, changed(d.jwk, "alg", "EdDSA"), "jwk.alg must be");
+  rejected(d, changed(d.jwk, "kid", "other"), "jwk.kid must be");
+  rejected(d, changed(d.jwk, "key_ops", json::array({"sign"})), "jwk.key_ops must be");
+  rejected(d, changed(d.jwk, "x5u", "https://x"), "unknown member in jwk");
+  rejected(d, "text", "jwk must be a JSON object");
+  rejected(d, e.jwk, "not the thumbprint");
   // Points of small order: forgeries verify under them.
-  refused(e, changed(e.jwk, "x", std::string(43, 'A')), "not a usable key");
-  refused(e, changed(e.jwk, "x", "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
-          "not a usable key");
+  rejected(e, changed(e.jwk, "x", std::string(43, 'A')), "not a usable key");
+  rejected(e, changed(e.jwk, "x", "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+           "not a usable key");
   // The identity element in another encoding: y = p + 1.
-  refused(e, changed(e.jwk, "x", "7v_______________________________________38"),
-          "not a usable key");
+  rejected(e, changed(e.jwk, "x", "7v_______________________________________38"),
+           "not a usable key");
 
   auto tolerated = d.jwk;
   tolerated.update({{"use", "sig"}, {"alg", "ES256"}, {"kid", d.kid}, {"key_ops", {"verify"}}});

@@ -125,7 +125,7 @@ BOOST_FIXTURE_TEST_CASE(students_in_the_order_of_their_need, heatmap_fixture) {
   check_problem(get("/v1/modules/m2/students?order=attention&cursor=" + next, "viewer"), 409,
                 "conflict");
 
-  // The last few lists are kept: those that were made or read on last.
+  // Only the last lists stay: those that were made or read last.
   for (std::size_t i = 0; i < api_limits::status_lists_max; ++i) {
     BOOST_TEST(from("order=attention&cursor=" + next).status == 200);
     now_ms += api_limits::status_list_fresh_ms;

@@ -58,13 +58,13 @@ BOOST_FIXTURE_TEST_CASE(mastery_and_small_percentages, progress_fixture) {
   auto state = progress_of({0, 60'000}, 60'000, now);
   state.mastered_ms = now - 5;
   gateway.memory[pair_of("s1", "m1")] = state;
-  auto told = json_of(get("/v1/progress/s1/m1"));
-  BOOST_TEST(told["state"] == "MASTERED");
-  BOOST_TEST(told["mastered_at"] == "2025-11-22T11:52:25.118Z");
-  BOOST_TEST(told["completion_percentage"] == 100.0);
+  auto document = json_of(get("/v1/progress/s1/m1"));
+  BOOST_TEST(document["state"] == "MASTERED");
+  BOOST_TEST(document["mastered_at"] == "2025-11-22T11:52:25.118Z");
+  BOOST_TEST(document["completion_percentage"] == 100.0);
   gateway.memory[pair_of("s1", "m1")] = progress_of({0, 6}, 86'400'000, now);
-  told = json_of(get("/v1/progress/s1/m1"));
-  BOOST_TEST(told["completion_percentage"] == 0.0);
+  document = json_of(get("/v1/progress/s1/m1"));
+  BOOST_TEST(document["completion_percentage"] == 0.0);
   gateway.memory[pair_of("s1", "m1")] = progress_of({0, 3}, 60'000, now);
   BOOST_TEST(get("/v1/progress/s1/m1").body.find("\"completion_percentage\":0.00,") !=
              std::string::npos);
@@ -100,7 +100,7 @@ BOOST_FIXTURE_TEST_CASE(a_student_s_list_unites_both_stores_without_gaps, progre
 BOOST_FIXTURE_TEST_CASE(a_pair_with_nothing_in_it_is_none, progress_fixture) {
   add_module("m1");
   add_module("m2");
-  in_hot(pair_of("s1", "m1"), {});  // every heartbeat of it was refused
+  in_hot(pair_of("s1", "m1"), {});  // every heartbeat of it was rejected
   BOOST_TEST(get("/v1/progress/s1/m1").status == 404);
   in_hot(pair_of("s1", "m2"), progress_of({0, 5000}, 60'000, now));
   BOOST_TEST(listed("/v1/students/s1/progress", "module") == std::vector<std::string>{"m2"},
@@ -122,7 +122,8 @@ BOOST_FIXTURE_TEST_CASE(a_module_s_list_overlays_the_hot_state, progress_fixture
     BOOST_TEST(items[i]["seconds_watched"] == (i % 2 == 1 ? 7 : 1));
 }
 
-BOOST_FIXTURE_TEST_CASE(without_the_hot_store_the_actors_and_the_ledger_tell, progress_fixture) {
+BOOST_FIXTURE_TEST_CASE(without_the_hot_store_the_actors_and_the_ledger_are_read,
+                        progress_fixture) {
   add_module("m1");
   in_ledger(pair_of("s1", "m1"), progress_of({0, 1000}, 60'000, now));
   gateway.memory[pair_of("s1", "m1")] = progress_of({1000, 8000}, 60'000, now);
@@ -136,7 +137,7 @@ BOOST_FIXTURE_TEST_CASE(without_the_hot_store_the_actors_and_the_ledger_tell, pr
   BOOST_TEST(json_of(get("/v1/progress/s1/m1"))["seconds_watched"] == 8);
   BOOST_TEST(json_of(get("/v1/modules/m1/students"))["items"][0]["seconds_watched"] == 8);
   BOOST_TEST(json_of(get("/v1/students/s1/progress"))["items"][0]["seconds_watched"] == 8);
-  gateway.answers = false;
+  gateway.replies = false;
   BOOST_TEST(json_of(get("/v1/progress/s1/m1"))["seconds_watched"] == 1);
   // Nobody can say that this one has never been seen.
   check_problem(get("/v1/progress/s2/m1"), 503, "storage-unavailable");

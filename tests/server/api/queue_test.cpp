@@ -12,7 +12,7 @@ using net::http_method;
 
 BOOST_AUTO_TEST_SUITE(api_queue)
 
-BOOST_FIXTURE_TEST_CASE(what_is_over_the_limit_is_refused_and_everything_is_answered_once,
+BOOST_FIXTURE_TEST_CASE(what_is_over_the_limit_is_rejected_and_everything_is_answered_once,
                         api_fixture) {
   std::latch occupied(api_limits::threads);
   std::latch go_on(1);
@@ -27,17 +27,17 @@ BOOST_FIXTURE_TEST_CASE(what_is_over_the_limit_is_refused_and_everything_is_answ
   const std::string admin = "Bearer admin-secret";
   for (unsigned i = 0; i < api_limits::threads; ++i)
     (void)submit(http_method::get, "/v1/modules", {}, admin);
-  occupied.wait();  // each thread holds one, so the queue is empty
+  occupied.wait();  // each thread has one, so the queue is empty
   for (std::size_t i = 0; i < api_limits::requests_queued_max; ++i)
     (void)submit(http_method::get, "/v1/modules", {}, admin);
-  BOOST_TEST(replies.answers() == 0u);
+  BOOST_TEST(replies.count() == 0u);
   const auto over = replies.wait_for(submit(http_method::get, "/v1/modules", {}, admin));
   check_problem(over, 503, "overloaded");
   BOOST_TEST(header_of(over, "retry-after") != "");
   BOOST_TEST(get("/healthz", "").status == 200);  // needs no thread
   go_on.count_down();
   made->stop();
-  BOOST_TEST(replies.answers() == requests);
+  BOOST_TEST(replies.count() == requests);
   BOOST_TEST(replies.most() == 1);
   BOOST_TEST(replies.misused == 0);
   for (std::uint64_t i = 1; i <= api_limits::requests_queued_max; ++i)
@@ -88,7 +88,7 @@ BOOST_FIXTURE_TEST_CASE(recounts_wait_for_a_thread_of_their_own, api_fixture) {
   for (const auto number : waiting) BOOST_TEST(replies.wait_for(number).status == 200);
   for (std::size_t i = 0; i + 1 < modules; ++i)
     BOOST_TEST(json_of(get(module_of(i) + "/heatmap"))["bins"] == 30);
-  // What was refused is found again.
+  // What was rejected is found again.
   BOOST_TEST(json_of(get(module_of(modules - 1)))["duration_ms"] == 30'000);
   BOOST_TEST(replies.wait_for(shorten(modules - 1)).status == 200);
   BOOST_TEST(json_of(get(module_of(modules - 1) + "/heatmap"))["bins"] == 30);

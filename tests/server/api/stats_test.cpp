@@ -73,7 +73,7 @@ BOOST_AUTO_TEST_CASE(a_filter_picks_members_by_their_beginnings) {
   BOOST_TEST(names("nothing") == "");
 }
 
-BOOST_AUTO_TEST_CASE(the_text_is_aligned_and_tells_the_same) {
+BOOST_AUTO_TEST_CASE(the_text_is_aligned_and_has_the_same_figures) {
   const auto text = stats_text(stats_document(sample(), ""));
   std::istringstream lines(text);
   std::string line;
@@ -117,7 +117,7 @@ BOOST_AUTO_TEST_CASE(metrics_carry_the_numbers) {
 }
 
 BOOST_FIXTURE_TEST_CASE(both_are_served, api_fixture) {
-  gateway.told = sample().gateway;
+  gateway.figures = sample().gateway;
   const auto stats = get("/v1/stats", "operator");
   BOOST_TEST(stats.content_type == "application/json");
   BOOST_TEST(json_of(stats)["memory"]["resident_bytes"].get<std::uint64_t>() > 1'000'000u);

@@ -49,7 +49,7 @@ BOOST_FIXTURE_TEST_CASE(who_looks_at_one_module_over_and_over_ends_nobody_elses_
   BOOST_TEST((lists.find(quiet->id, quiet->module) == quiet));
 }
 
-BOOST_FIXTURE_TEST_CASE(what_is_read_on_is_kept, fixture) {
+BOOST_FIXTURE_TEST_CASE(a_list_that_is_read_stays, fixture) {
   const auto read_on = first_page("m0", 0);
   const auto left = first_page("m1", 0);
   for (std::size_t i = 2; i <= lists_max; ++i) {
@@ -88,7 +88,7 @@ BOOST_FIXTURE_TEST_CASE(one_that_cannot_be_made_is_tried_by_the_next, fixture) {
   BOOST_TEST((first_page("m", 0) != nullptr));
 }
 
-BOOST_FIXTURE_TEST_CASE(nothing_that_may_hold_a_forgotten_student_is_kept, fixture) {
+BOOST_FIXTURE_TEST_CASE(no_list_that_may_have_an_erased_student_stays, fixture) {
   const auto before = first_page("m", 0);
   const auto during = lists.newest(module_named("n"), 0, [&] {
     lists.drop_all();

@@ -67,14 +67,14 @@ BOOST_AUTO_TEST_CASE(a_star_lets_everybody_in_and_needs_no_vary) {
   BOOST_TEST(all.is_preflight(asks(options, "/v1/keys", "https://x.example", "GET")));
 }
 
-BOOST_AUTO_TEST_CASE(a_preflight_is_answered_for_those_who_may) {
+BOOST_AUTO_TEST_CASE(a_preflight_of_a_listed_origin_succeeds) {
   const cors some({"https://a.example"}, 600);
   const auto asked = asks(options, "/v1/heartbeats", "https://a.example", "POST");
   BOOST_REQUIRE(some.is_preflight(asked));
-  const auto answer = some.preflight(asked);
-  BOOST_TEST(answer.status == 204);
+  const auto response = some.preflight(asked);
+  BOOST_TEST(response.status == 204);
   BOOST_TEST((
-      fields(answer.headers.begin(), answer.headers.end()) ==
+      fields(response.headers.begin(), response.headers.end()) ==
       fields{{"access-control-allow-methods", "POST"},
              {"access-control-allow-headers", "authorization, content-type, prefer, if-none-match"},
              {"access-control-max-age", "600"}}));

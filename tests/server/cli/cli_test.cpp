@@ -135,7 +135,7 @@ BOOST_AUTO_TEST_CASE(a_bad_configuration_is_not_served) {
   BOOST_TEST(p.run({"--config", p.file("none.toml")}) == exit_problem);
 }
 
-BOOST_AUTO_TEST_CASE(wrong_usage_is_told_and_exits_with_2) {
+BOOST_AUTO_TEST_CASE(wrong_usage_is_reported_and_exits_with_2) {
   program p;
   BOOST_TEST(p.run({"--store.hott", "x"}) == exit_usage);
   BOOST_TEST(p.complained("unknown option --store.hott; did you mean --store.hot?"));
@@ -228,7 +228,7 @@ BOOST_AUTO_TEST_CASE(check_before_the_first_start_leaves_nothing_behind) {
   const auto data = p.file("data");
   BOOST_TEST(p.run({"check", "--config", p.write("w.toml", ""), "--data-dir", data}) == exit_ok);
   BOOST_TEST(p.said("✓ configuration"));
-  BOOST_TEST(p.said("will be made at the first start"));
+  BOOST_TEST(p.said("is created at the first start"));
   BOOST_TEST(p.said("Ready to start."));
   BOOST_TEST(!std::filesystem::exists(data));
 }
@@ -244,7 +244,7 @@ BOOST_AUTO_TEST_CASE(migrate_makes_the_ledger_and_check_then_finds_it) {
   BOOST_TEST(p.said("✓ store.ledger"));
 }
 
-BOOST_AUTO_TEST_CASE(check_tells_every_problem_and_what_to_do) {
+BOOST_AUTO_TEST_CASE(check_reports_every_problem_and_its_remedy) {
   program p;
   const auto file =
       p.write("w.toml", "data_dir = \"" + p.write("file", "") +
@@ -255,11 +255,11 @@ BOOST_AUTO_TEST_CASE(check_tells_every_problem_and_what_to_do) {
   BOOST_TEST(p.said("is not a directory"));
   BOOST_TEST(p.said("✗ tls"));
   BOOST_TEST(p.said("✗ store.hot"));
-  BOOST_TEST(p.said("→ is Redis running"));
-  BOOST_TEST(p.said("problems to solve."));
+  BOOST_TEST(p.said("→ check that Redis is running"));
+  BOOST_TEST(p.said("problems found."));
   BOOST_TEST(p.run({"check", "--config", p.write("bad.toml", "x = 1\ny = 2\n")}) == exit_problem);
   BOOST_TEST(p.said(":1:1: unknown key x"));
-  BOOST_TEST(p.said("2 problems to solve."));
+  BOOST_TEST(p.said("2 problems found."));
 }
 
 BOOST_AUTO_TEST_CASE(fleet_gets_its_flags_and_gives_its_exit_code) {

@@ -27,7 +27,7 @@ net::http_response get(const console_pages& pages, const std::string& path,
   request.method = method;
   request.path = path;
   request.others = std::move(fields);
-  return pages.answer(request, 1'763'812'345'123);
+  return pages.respond(request, 1'763'812'345'123);
 }
 
 }  // namespace
@@ -83,11 +83,11 @@ BOOST_AUTO_TEST_CASE(every_view_is_the_one_page) {
 
 BOOST_AUTO_TEST_CASE(what_a_browser_has_is_not_sent_again) {
   const console_pages pages(assets);
-  for (const auto* held : {"\"T3\"", "W/\"T3\"", "\"a\", \"T3\"", "*"}) {
-    const auto answer = get(pages, "/console/", {{request_field::if_none_match, held}});
-    BOOST_TEST(answer.status == 304, held);
-    BOOST_TEST(answer.body.empty());
-    BOOST_TEST(header_of(answer, "etag") == "\"T3\"");
+  for (const auto* tags : {"\"T3\"", "W/\"T3\"", "\"a\", \"T3\"", "*"}) {
+    const auto response = get(pages, "/console/", {{request_field::if_none_match, tags}});
+    BOOST_TEST(response.status == 304, tags);
+    BOOST_TEST(response.body.empty());
+    BOOST_TEST(header_of(response, "etag") == "\"T3\"");
   }
   BOOST_TEST(
       get(pages, "/console/",
@@ -99,9 +99,9 @@ BOOST_AUTO_TEST_CASE(the_root_leads_to_it) {
   const console_pages pages(assets);
   for (const auto* path : {"/", "/console"}) {
     BOOST_TEST(console_pages::serves(path));
-    const auto answer = get(pages, path);
-    BOOST_TEST(answer.status == 302);
-    BOOST_TEST(header_of(answer, "location") == "/console/");
+    const auto response = get(pages, path);
+    BOOST_TEST(response.status == 302);
+    BOOST_TEST(header_of(response, "location") == "/console/");
   }
   BOOST_TEST(!console_pages::serves("/v1/session"));
   BOOST_TEST(!console_pages::serves("/consoles"));

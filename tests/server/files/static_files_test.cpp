@@ -49,7 +49,7 @@ struct tree : temporary_directory {
 /// The HTTP/2 layer, played by the test.
 class pulled_replies final : public net::reply_port {
  public:
-  struct answer {
+  struct response {
     net::http_response head;
     std::string body;
     bool begun = false;
@@ -84,7 +84,7 @@ class pulled_replies final : public net::reply_port {
   void consumed(const net::reply_address&, std::size_t) noexcept override {}
 
   template <class Condition>
-  answer wait(std::int32_t stream, Condition condition) {
+  response wait(std::int32_t stream, Condition condition) {
     std::unique_lock lock(mutex_);
     BOOST_REQUIRE(changed_.wait_for(lock, std::chrono::seconds(20), [&] {
       return answers_.contains(stream) && condition(answers_[stream]);
@@ -99,7 +99,7 @@ class pulled_replies final : public net::reply_port {
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::map<std::int32_t, answer> answers_;
+  std::map<std::int32_t, response> answers_;
 };
 
 struct served : tree {
@@ -120,20 +120,20 @@ struct served : tree {
     files->on_request(std::move(request));
     return to;
   }
-  /// The whole answer; pieces are pulled as they are sent.
-  pulled_replies::answer get(const std::string& target, fields more = {},
-                             net::http_method method = net::http_method::get) {
+  /// The whole response; pieces are pulled as they are sent.
+  pulled_replies::response get(const std::string& target, fields more = {},
+                               net::http_method method = net::http_method::get) {
     const auto to = submit(target, std::move(more), method);
-    auto answer = replies.wait(to.stream, [](const auto& a) { return a.begun || a.ended; });
-    for (std::size_t chunks = 1; !answer.ended && method == net::http_method::get; ++chunks) {
+    auto response = replies.wait(to.stream, [](const auto& a) { return a.begun || a.ended; });
+    for (std::size_t chunks = 1; !response.ended && method == net::http_method::get; ++chunks) {
       files->on_drained(to);
-      answer = replies.wait(to.stream, [&](const auto& a) { return a.chunks == chunks; });
+      response = replies.wait(to.stream, [&](const auto& a) { return a.chunks == chunks; });
     }
     files->on_gone(to);
-    return answer;
+    return response;
   }
-  static std::string field(const pulled_replies::answer& answer, const std::string& name) {
-    for (const auto& [key, value] : answer.head.headers)
+  static std::string field(const pulled_replies::response& response, const std::string& name) {
+    for (const auto& [key, value] : response.head.headers)
       if (key == name) return value;
     return "";
   }
@@ -169,7 +169,7 @@ BOOST_AUTO_TEST_CASE(a_path_is_decoded_once_and_stays_below) {
                                                       {"a+b", "a+b"},
                                                       {"a..b", "a..b"}};
   for (const auto& [encoded, decoded] : good)
-    BOOST_TEST(file_path_of(encoded).value_or("refused") == decoded, encoded);
+    BOOST_TEST(file_path_of(encoded).value_or("rejected") == decoded, encoded);
   for (const auto* bad :
        {"..",         "../x",  "a/..",     "a/../b", "%2e%2e/x",   "%2E%2E", ".%2e/x",  "%2e./x",
         "a/%2e%2e/b", "a%2Fb", "a%2fb",    "..%2fx", "%2e%2e%2fx", "a%5Cb",  "..%5c..", "a\\b",
@@ -196,7 +196,7 @@ BOOST_AUTO_TEST_CASE(nothing_outside_is_opened_by_either_way) {
       BOOST_CHECK_MESSAGE(open(t.folder(), bad).what == kind::absent, bad);
     BOOST_CHECK(open(t.folder() + "-not", "index.html").what == kind::absent);
   }
-  // A link that stays inside is fine where the system can tell.
+  // A link that stays inside is fine if the system can check that.
   BOOST_CHECK(open_below_without_links(t.folder(), "inside.html").what == kind::absent);
 }
 
@@ -268,14 +268,14 @@ BOOST_AUTO_TEST_CASE(a_file_comes_with_what_a_browser_needs) {
        {"/player/none", "/player/.env", "/player/%2e%2e/secret.txt", "/player/outside.txt",
         "/player/up/secret.txt", "/player//index.html", "/player/assets/", "/player/pipe",
         "/player/index.html/", "/player/a%00.txt"}) {
-    const auto answer = s.get(absent);
-    BOOST_TEST(answer.head.status == 404, absent);
-    BOOST_TEST(answer.head.content_type == "application/problem+json");
+    const auto response = s.get(absent);
+    BOOST_TEST(response.head.status == 404, absent);
+    BOOST_TEST(response.head.content_type == "application/problem+json");
   }
   for (const auto* without_slash : {"/player", "/player/assets/deep"}) {
-    const auto answer = s.get(without_slash);
-    BOOST_TEST(answer.head.status == 308, without_slash);
-    BOOST_TEST(s.field(answer, "location") == std::string(without_slash) + '/');
+    const auto response = s.get(without_slash);
+    BOOST_TEST(response.head.status == 308, without_slash);
+    BOOST_TEST(s.field(response, "location") == std::string(without_slash) + '/');
   }
   const auto posted = s.get("/player/", {}, net::http_method::post);
   BOOST_TEST(posted.head.status == 405);
@@ -349,9 +349,9 @@ BOOST_AUTO_TEST_CASE(a_file_that_becomes_shorter_ends_early) {
   s.files->on_drained(to);
   (void)s.replies.wait(to.stream, [](const auto& a) { return a.chunks == 1; });
   s.files->on_drained(to);
-  const auto answer = s.replies.wait(to.stream, [](const auto& a) { return a.chunks == 2; });
-  BOOST_TEST(answer.ended);
-  BOOST_TEST(answer.body.size() == piece + 5);  // less than content-length: the client can tell
+  const auto response = s.replies.wait(to.stream, [](const auto& a) { return a.chunks == 2; });
+  BOOST_TEST(response.ended);
+  BOOST_TEST(response.body.size() == piece + 5);  // less than content-length: the client sees that
 }
 
 BOOST_AUTO_TEST_CASE(large_files_at_once_are_bounded_and_closed_when_the_client_goes) {
@@ -369,11 +369,11 @@ BOOST_AUTO_TEST_CASE(large_files_at_once_are_bounded_and_closed_when_the_client_
   s.files->on_gone(all.back());
   BOOST_TEST(s.get("/player/large.mp4").head.status == 200);
   for (const auto& each : all) s.files->on_gone(each);
-  // The last answer is there a moment before its file is closed.
+  // The last response is there a moment before its file is closed.
   for (int i = 0; i < 5'000 && open_descriptors() > before; ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   BOOST_TEST(open_descriptors() <= before);
-  // One whose client went before its turn came gets no answer, and holds nothing.
+  // One whose client went before its turn came gets no response, and holds nothing.
   s.files->on_drained(all.front());
   BOOST_TEST(s.get("/player/large.mp4").head.status == 200);
 }

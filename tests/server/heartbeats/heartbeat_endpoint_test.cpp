@@ -1,4 +1,4 @@
-// What the endpoint keeps, for how long, and in which order it passes it on.
+// What the endpoint defers, for how long, and in which order it passes it on.
 #include "server/heartbeats/heartbeat_endpoint.hpp"
 #include "server/heartbeats/heartbeat_limits.hpp"
 
@@ -14,7 +14,7 @@ using namespace watchkeeper::server;
 
 namespace {
 
-class answers final : public net::reply_port {
+class collected_statuses final : public net::reply_port {
  public:
   void respond(const net::reply_address& to, net::http_response&& response) noexcept override {
     status[to.stream] = response.status;
@@ -25,17 +25,17 @@ class answers final : public net::reply_port {
   std::map<std::int32_t, int> status;  // by stream
 };
 
-/// An endpoint of one I/O thread, and whatever it passed on, which is answered when a test says so.
+/// An endpoint of one I/O thread, and what it passed on; `settle` gives that its results.
 struct dispatcher {
-  answers replies;
+  collected_statuses replies;
   std::vector<actors::heartbeat_request> passed;
   std::vector<std::size_t> groups;  // how many came together
   unix_ms now_ms = 1'800'000'000'000;
-  bool answers_at_once = false;
+  bool settles_at_once = false;
   heartbeat_endpoint endpoint{[this](std::span<actors::heartbeat_request> all) {
                                 groups.push_back(all.size());
                                 for (auto& each : all) passed.push_back(std::move(each));
-                                if (answers_at_once) answer(passed.size() - all.size(), all.size());
+                                if (settles_at_once) settle(passed.size() - all.size(), all.size());
                               },
                               replies, [this] { return now_ms; }, 1};
   std::int32_t last_stream = -1;
@@ -51,11 +51,11 @@ struct dispatcher {
     endpoint.on_request(std::move(request));
     return last_stream;
   }
-  /// A full request: what a device kept.
+  /// A full request, as after an outage.
   std::int32_t send_several(const std::string& name) {
     return ask(std::vector<std::string>(limits::tokens_per_request_max, name));
   }
-  void answer(std::size_t first, std::size_t count) {
+  void settle(std::size_t first, std::size_t count) {
     for (std::size_t i = first; i < first + count; ++i)
       passed.at(i).listener->on_result(passed[i].index, {});
   }
@@ -63,7 +63,7 @@ struct dispatcher {
 
 constexpr auto full = limits::tokens_per_request_max;
 constexpr auto room =
-    heartbeat_limits::deferred_heartbeats_in_flight_max / full;  // full requests under way
+    heartbeat_limits::deferred_heartbeats_in_flight_max / full;  // full requests in flight
 
 }  // namespace
 
@@ -91,7 +91,7 @@ BOOST_AUTO_TEST_CASE(a_full_round_is_passed_on_before_its_end) {
   BOOST_TEST(d.passed.size() == heartbeat_endpoint::gathered_max);
 }
 
-BOOST_AUTO_TEST_CASE(threads_that_nobody_told_of_pass_on_at_once) {
+BOOST_AUTO_TEST_CASE(requests_of_further_threads_are_passed_on_at_once) {
   dispatcher d;
   d.ask({"a"}, 1);
   BOOST_TEST(d.passed.size() == 1u);
@@ -111,20 +111,20 @@ BOOST_AUTO_TEST_CASE(deferred_heartbeats_wait_and_new_ones_pass) {
   BOOST_REQUIRE_EQUAL(d.passed.size(), room * full + 1);
   BOOST_TEST(d.passed.back().token == "new");
   // All but one token of a request is not enough.
-  d.answer(0, full - 1);
+  d.settle(0, full - 1);
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.passed.size() == room * full + 1);
-  d.answer(full - 1, 1);
+  d.settle(full - 1, 1);
   BOOST_TEST(d.replies.status.contains(1));
   d.endpoint.on_round_end(0);
   BOOST_REQUIRE_EQUAL(d.passed.size(), (room + 1) * full + 1);
   BOOST_TEST(d.passed.back().token == "late");
   BOOST_TEST(!d.replies.status.contains(late));
-  // Single ones are not counted, neither when they come nor when they are answered.
-  d.answer(room * full, 1);
+  // Single ones are not counted, neither when they come nor when they get their results.
+  d.settle(room * full, 1);
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.passed.size() == (room + 1) * full + 1);
-  d.answer(full, full);
+  d.settle(full, full);
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.passed.back().token == "ast");
 }
@@ -132,10 +132,10 @@ BOOST_AUTO_TEST_CASE(deferred_heartbeats_wait_and_new_ones_pass) {
 BOOST_AUTO_TEST_CASE(as_many_wait_as_there_is_room_for) {
   dispatcher d;
   const auto waiting = heartbeat_limits::deferred_heartbeats_max / full;
-  for (std::size_t i = 0; i < room + waiting; ++i) d.send_several("kept");
+  for (std::size_t i = 0; i < room + waiting; ++i) d.send_several("deferred");
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.passed.size() == room * full);
-  // One more is sent away: it overtakes nobody, and takes no room of single ones.
+  // One more is shed: it overtakes nobody, and takes no room of single ones.
   const auto more = d.send_several("one more");
   BOOST_TEST(d.replies.status.at(more) == 503);
   d.endpoint.on_round_end(0);
@@ -145,11 +145,11 @@ BOOST_AUTO_TEST_CASE(as_many_wait_as_there_is_room_for) {
   d.ask({"new"});
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.passed.back().token == "new");
-  // In the end all others have been passed on, each once, and all are answered.
-  for (std::size_t answered = 0; answered < d.passed.size(); d.endpoint.on_round_end(0)) {
+  // In the end all others have been passed on, each once, and all have a response.
+  for (std::size_t settled = 0; settled < d.passed.size(); d.endpoint.on_round_end(0)) {
     const auto there = d.passed.size();
-    d.answer(answered, there - answered);
-    answered = there;
+    d.settle(settled, there - settled);
+    settled = there;
   }
   BOOST_TEST(d.passed.size() == (room + waiting) * full + 1);
   BOOST_TEST(d.replies.status.size() == room + waiting + 2);
@@ -168,19 +168,19 @@ BOOST_AUTO_TEST_CASE(what_waits_too_long_comes_again) {
   BOOST_TEST(!d.replies.status.contains(late));
   BOOST_TEST(d.endpoint.statistics().shed == full);
   BOOST_TEST(d.endpoint.statistics().deferred == full);
-  d.answer(0, room * full);
+  d.settle(0, room * full);
   d.endpoint.on_round_end(0);
   BOOST_REQUIRE_EQUAL(d.passed.size(), (room + 1) * full);
   BOOST_TEST(d.passed.back().token == "late");
 }
 
-BOOST_AUTO_TEST_CASE(a_round_passes_on_so_many_also_where_they_are_answered_at_once) {
+BOOST_AUTO_TEST_CASE(the_limit_of_a_round_holds_even_if_results_come_at_once) {
   dispatcher d;
-  for (std::size_t i = 0; i < 3 * room; ++i) d.send_several("kept");
+  for (std::size_t i = 0; i < 3 * room; ++i) d.send_several("deferred");
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.passed.size() == room * full);
-  d.answers_at_once = true;
-  d.answer(0, room * full);
+  d.settles_at_once = true;
+  d.settle(0, room * full);
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.passed.size() == 2 * room * full);
   d.endpoint.on_round_end(0);

@@ -20,11 +20,11 @@ namespace {
 constexpr unix_ms now_ms = 1'763'812'345'000;
 
 login a_login(unix_ms expires_ms) {
-  login session;
-  session.id[3] = 7;
-  session.token[0] = 9;
-  session.expires_ms = expires_ms;
-  return session;
+  login made;
+  made.id[3] = 7;
+  made.token[0] = 9;
+  made.expires_ms = expires_ms;
+  return made;
 }
 
 struct logging_in : api_fixture {
@@ -55,7 +55,7 @@ struct logging_in : api_fixture {
 
 BOOST_AUTO_TEST_SUITE(console_logins)
 
-BOOST_AUTO_TEST_CASE(a_seal_believes_only_its_own_cookies) {
+BOOST_AUTO_TEST_CASE(a_sealer_accepts_only_its_own_cookies) {
   const cookie_sealer seal(cookie_sealer::key{1});
   const auto sealed = seal.seal(a_login(now_ms + 5000));
   BOOST_TEST(sealed.size() == 96u);
@@ -104,19 +104,19 @@ BOOST_AUTO_TEST_CASE(the_key_is_made_once_and_for_its_owner_only) {
 }
 
 BOOST_FIXTURE_TEST_CASE(a_token_becomes_a_cookie_that_reads, logging_in) {
-  const auto answer = log_in_as("viewer");
-  BOOST_TEST(answer.status == 200, answer.body);
-  const auto body = json_of(answer);
+  const auto response = log_in_as("viewer");
+  BOOST_TEST(response.status == 200, response.body);
+  const auto body = json_of(response);
   BOOST_TEST(body["name"] == "viewer");
   BOOST_TEST(body["role"] == "viewer");
   BOOST_TEST(body["expires_at"] == "2025-11-22T12:52:25.000Z");
   BOOST_TEST(body["csrf"].get<std::string>().size() == 43u);
-  const auto field = header_of(answer, "set-cookie");
+  const auto field = header_of(response, "set-cookie");
   for (const auto* part :
        {"; HttpOnly", "; Secure", "; SameSite=Strict", "; Path=/", "; Max-Age=3600"})
     BOOST_TEST(field.find(part) != std::string::npos, part);
   BOOST_TEST(field.find("Domain") == std::string::npos);
-  const auto cookie = cookie_of(answer);
+  const auto cookie = cookie_of(response);
   BOOST_TEST(ask(http_method::get, "/v1/modules", "", {{request_field::cookie, cookie}}).status ==
              200);
   const auto shown = ask(http_method::get, "/v1/session", "", {{request_field::cookie, cookie}});
@@ -129,9 +129,9 @@ BOOST_FIXTURE_TEST_CASE(a_token_becomes_a_cookie_that_reads, logging_in) {
 }
 
 BOOST_FIXTURE_TEST_CASE(a_write_needs_more_than_the_cookie, logging_in) {
-  const auto answer = log_in_as("admin");
-  const auto cookie = cookie_of(answer);
-  const auto csrf = json_of(answer)["csrf"].get<std::string>();
+  const auto response = log_in_as("admin");
+  const auto cookie = cookie_of(response);
+  const auto csrf = json_of(response)["csrf"].get<std::string>();
   const auto put = [&](std::vector<std::pair<request_field, std::string>> fields) {
     return ask(http_method::put, "/v1/modules/m", R"({"title":"M","duration_ms":1000})",
                std::move(fields));
@@ -145,10 +145,10 @@ BOOST_FIXTURE_TEST_CASE(a_write_needs_more_than_the_cookie, logging_in) {
   BOOST_TEST(put({{request_field::cookie, cookie}, {request_field::csrf, csrf}}).status == 201);
 }
 
-BOOST_FIXTURE_TEST_CASE(a_login_revocations_by_time_by_signing_out_and_with_its_token, logging_in) {
-  const auto answer = log_in_as("admin");
-  const auto cookie = cookie_of(answer);
-  const auto csrf = json_of(answer)["csrf"].get<std::string>();
+BOOST_FIXTURE_TEST_CASE(a_login_ends_by_time_by_signing_out_and_with_its_token, logging_in) {
+  const auto response = log_in_as("admin");
+  const auto cookie = cookie_of(response);
+  const auto csrf = json_of(response)["csrf"].get<std::string>();
   const auto reads = [&](const std::string& which) {
     return ask(http_method::get, "/v1/modules", "", {{request_field::cookie, which}}).status;
   };
@@ -197,13 +197,13 @@ BOOST_FIXTURE_TEST_CASE(signing_out_holds_at_every_gateway_and_after_a_restart, 
     which.submit(std::move(request));
     return replies.wait_for(requests).status;
   };
-  const auto answer = log_in_as("admin");
-  const auto cookie = cookie_of(answer);
+  const auto response = log_in_as("admin");
+  const auto cookie = cookie_of(response);
   const auto stays = cookie_of(log_in_as("admin"));
   BOOST_TEST(read_at(*elsewhere, cookie) == 200);
   BOOST_TEST(ask(http_method::del, "/v1/session", "",
                  {{request_field::cookie, cookie},
-                  {request_field::csrf, json_of(answer)["csrf"].get<std::string>()}})
+                  {request_field::csrf, json_of(response)["csrf"].get<std::string>()}})
                  .status == 204);
   BOOST_TEST(read_at(*made, cookie) == 401);
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
@@ -225,15 +225,15 @@ BOOST_FIXTURE_TEST_CASE(a_logout_waits_for_a_ledger_that_is_away, logging_in) {
   };
   away = true;
   made = std::make_unique<api>(std::move(with));
-  const auto answer = log_in_as("admin");
-  const auto cookie = cookie_of(answer);
+  const auto response = log_in_as("admin");
+  const auto cookie = cookie_of(response);
   BOOST_TEST(ask(http_method::del, "/v1/session", "",
                  {{request_field::cookie, cookie},
-                  {request_field::csrf, json_of(answer)["csrf"].get<std::string>()}})
+                  {request_field::csrf, json_of(response)["csrf"].get<std::string>()}})
                  .status == 204);
   BOOST_TEST(ask(http_method::get, "/v1/session", "", {{request_field::cookie, cookie}}).status ==
              401);
-  BOOST_TEST(logged().find("cannot hear of logins") != std::string::npos);
+  BOOST_TEST(logged().find("cannot share ended logins") != std::string::npos);
   away = false;
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   while (ledger_store->revoked_logins(now_ms, 10).value().empty())
@@ -254,7 +254,7 @@ BOOST_AUTO_TEST_CASE(so_many_ended_logins_are_remembered) {
   BOOST_TEST(ends.has(numbered(identity_limits::revoked_logins_max)));
 }
 
-BOOST_FIXTURE_TEST_CASE(wrong_tokens_are_refused_slowed_down_and_not_logged, logging_in) {
+BOOST_FIXTURE_TEST_CASE(wrong_tokens_are_rejected_slowed_down_and_not_logged, logging_in) {
   check_problem(log_in_as("nobody"), 401, "unauthorized");
   BOOST_TEST(logged().find("wrong token at login") != std::string::npos);
   BOOST_TEST(logged().find("nobody-secret") == std::string::npos);
@@ -264,13 +264,13 @@ BOOST_FIXTURE_TEST_CASE(wrong_tokens_are_refused_slowed_down_and_not_logged, log
   check_problem(
       ask(http_method::post, "/v1/session", R"({"token":"viewer-secret"})", {}, "text/plain"), 415,
       "unsupported-media-type");
-  int refused = 0;
+  int rejected = 0;
   for (std::int64_t i = 0; i < identity_limits::wrong_tokens.burst + 2; ++i)
-    if (const auto answer = log_in_as("nobody"); answer.status == 429) {
-      ++refused;
-      BOOST_TEST(!header_of(answer, "retry-after").empty());
+    if (const auto response = log_in_as("nobody"); response.status == 429) {
+      ++rejected;
+      BOOST_TEST(!header_of(response, "retry-after").empty());
     }
-  BOOST_TEST(refused >= 2);
+  BOOST_TEST(rejected >= 2);
   check_problem(log_in_as("viewer"), 429, "rate-limited");
 }
 

@@ -37,11 +37,11 @@ bool verifies(X509& certificate, const char* name, const char* address, unix_ms 
   const std::unique_ptr<X509_STORE_CTX, decltype(&X509_STORE_CTX_free)> context(
       X509_STORE_CTX_new(), X509_STORE_CTX_free);
   X509_STORE_CTX_init(context.get(), store.get(), &certificate, nullptr);
-  auto* wanted = X509_STORE_CTX_get0_param(context.get());
+  auto* parameters = X509_STORE_CTX_get0_param(context.get());
   X509_STORE_CTX_set_default(context.get(), "ssl_server");
-  X509_VERIFY_PARAM_set_time(wanted, static_cast<std::time_t>(now_ms / 1000));
-  if (name != nullptr) X509_VERIFY_PARAM_set1_host(wanted, name, 0);
-  if (address != nullptr) X509_VERIFY_PARAM_set1_ip_asc(wanted, address);
+  X509_VERIFY_PARAM_set_time(parameters, static_cast<std::time_t>(now_ms / 1000));
+  if (name != nullptr) X509_VERIFY_PARAM_set1_host(parameters, name, 0);
+  if (address != nullptr) X509_VERIFY_PARAM_set1_ip_asc(parameters, address);
   return X509_verify_cert(context.get()) == 1;
 }
 
@@ -89,15 +89,15 @@ BOOST_AUTO_TEST_CASE(the_key_is_p256_and_for_its_owner_only) {
   BOOST_TEST(std::distance(std::filesystem::directory_iterator(scratch.path), {}) == 2);
 }
 
-BOOST_AUTO_TEST_CASE(a_good_pair_is_kept_and_an_old_one_renewed) {
+BOOST_AUTO_TEST_CASE(a_good_pair_stays_and_an_old_one_is_renewed) {
   const scratch_directory scratch;
   const auto directory = scratch.path.string();
   const auto first = make_self_signed_pair(directory, moment);
   BOOST_REQUIRE(first.has_value());
-  const auto kept = make_self_signed_pair(directory, moment + 817 * day_ms);
-  BOOST_REQUIRE(kept.has_value());
-  BOOST_TEST(!kept->made_now);
-  BOOST_TEST(kept->fingerprint == first->fingerprint);
+  const auto second = make_self_signed_pair(directory, moment + 817 * day_ms);
+  BOOST_REQUIRE(second.has_value());
+  BOOST_TEST(!second->made_now);
+  BOOST_TEST(second->fingerprint == first->fingerprint);
   const auto renewed = make_self_signed_pair(directory, moment + 819 * day_ms);
   BOOST_REQUIRE(renewed.has_value());
   BOOST_TEST(renewed->made_now);
@@ -111,10 +111,10 @@ BOOST_AUTO_TEST_CASE(files_that_are_broken_or_do_not_belong_together_are_replace
   BOOST_REQUIRE((a.has_value() && b.has_value()));
   std::filesystem::copy_file(b->key_path, a->key_path,
                              std::filesystem::copy_options::overwrite_existing);
-  const auto mended = make_self_signed_pair((scratch.path / "a").string(), moment);
-  BOOST_REQUIRE(mended.has_value());
-  BOOST_TEST(mended->made_now);
-  std::ofstream(mended->certificate_path) << "-----BEGIN CERTIFICATE-----\nAAAA\n";
+  const auto fixed = make_self_signed_pair((scratch.path / "a").string(), moment);
+  BOOST_REQUIRE(fixed.has_value());
+  BOOST_TEST(fixed->made_now);
+  std::ofstream(fixed->certificate_path) << "-----BEGIN CERTIFICATE-----\nAAAA\n";
   const auto again = make_self_signed_pair((scratch.path / "a").string(), moment);
   BOOST_REQUIRE(again.has_value());
   BOOST_TEST(again->made_now);
@@ -125,9 +125,9 @@ BOOST_AUTO_TEST_CASE(an_error_names_the_file) {
   const scratch_directory scratch;
   std::filesystem::create_directories(scratch.path);
   std::ofstream(scratch.path / "file") << "in the way";
-  const auto refused = make_self_signed_pair((scratch.path / "file" / "x").string(), moment);
-  BOOST_REQUIRE(!refused.has_value());
-  BOOST_TEST(refused.error().find("file") != std::string::npos);
+  const auto failed = make_self_signed_pair((scratch.path / "file" / "x").string(), moment);
+  BOOST_REQUIRE(!failed.has_value());
+  BOOST_TEST(failed.error().find("file") != std::string::npos);
   BOOST_TEST(content_of((scratch.path / "file").string()) == "in the way");
 }
 

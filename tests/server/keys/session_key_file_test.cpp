@@ -29,7 +29,7 @@ struct key_directory : temporary_directory {
     made.data_dir = path.string();
     return made;
   }
-  std::string refusal_of(const std::string& text, mode_t mode = 0600) const {
+  std::string problem_of(const std::string& text, mode_t mode = 0600) const {
     const auto found = read_session_keys(write(text, mode));
     return found ? "" : found.error();
   }
@@ -80,13 +80,13 @@ BOOST_AUTO_TEST_CASE(a_first_start_makes_a_key_for_the_gateway_alone) {
 BOOST_AUTO_TEST_CASE(a_file_that_is_wrong_says_why_and_shows_no_secret) {
   const key_directory directory;
   auto good = set_of({1, 2});
-  BOOST_TEST(directory.refusal_of(good.dump()) == "");
-  BOOST_TEST(directory.refusal_of(good.dump(), 0640) == "");
-  BOOST_TEST(holds(directory.refusal_of(good.dump(), 0644), "mode 644"));
+  BOOST_TEST(directory.problem_of(good.dump()) == "");
+  BOOST_TEST(directory.problem_of(good.dump(), 0640) == "");
+  BOOST_TEST(holds(directory.problem_of(good.dump(), 0644), "mode 644"));
   const auto changed = [&](const char* member, const nlohmann::json& value) {
     auto set = good;
     set["keys"][1][member] = value;
-    const auto why = directory.refusal_of(set.dump());
+    const auto why = directory.problem_of(set.dump());
     BOOST_TEST(!holds(why, good["keys"][1]["d"].get<std::string>()));
     BOOST_TEST(holds(why, "its key 2 "), why);
     return why;
@@ -95,31 +95,31 @@ BOOST_AUTO_TEST_CASE(a_file_that_is_wrong_says_why_and_shows_no_secret) {
   BOOST_TEST(holds(changed("crv", "P-384"), "P-256"));
   BOOST_TEST(holds(changed("d", nullptr), "private member d"));
   BOOST_TEST(holds(changed("d", "AA"), "private member d"));
-  BOOST_TEST(holds(changed("d", std::string(43, 'A')), "no scalar"));
+  BOOST_TEST(holds(changed("d", std::string(43, 'A')), "not a scalar"));
   BOOST_TEST(holds(changed("x", good["keys"][0]["x"]), "does not belong"));
   BOOST_TEST(holds(changed("y", 1), "does not belong"));
   BOOST_TEST(holds(changed("kid", "other"), "thumbprint"));
   BOOST_TEST(holds(changed("use", "sig"), "enc"));
-  BOOST_TEST(holds(directory.refusal_of(""), "neither"));
-  BOOST_TEST(holds(directory.refusal_of("nonsense"), "neither"));
-  BOOST_TEST(holds(directory.refusal_of("{"), "not JSON"));
-  BOOST_TEST(holds(directory.refusal_of("{}"), "JWK set"));
-  BOOST_TEST(holds(directory.refusal_of(R"({"keys":[]})"), "no key"));
-  BOOST_TEST(holds(directory.refusal_of(R"({"keys":[1]})"), "its key 1 "));
+  BOOST_TEST(holds(directory.problem_of(""), "neither"));
+  BOOST_TEST(holds(directory.problem_of("nonsense"), "neither"));
+  BOOST_TEST(holds(directory.problem_of("{"), "not JSON"));
+  BOOST_TEST(holds(directory.problem_of("{}"), "JWK set"));
+  BOOST_TEST(holds(directory.problem_of(R"({"keys":[]})"), "no key"));
+  BOOST_TEST(holds(directory.problem_of(R"({"keys":[1]})"), "its key 1 "));
   auto twice = good;
   twice["keys"].push_back(twice["keys"][0]);
-  BOOST_TEST(holds(directory.refusal_of(twice.dump()), "twice"));
+  BOOST_TEST(holds(directory.problem_of(twice.dump()), "twice"));
   const auto most = set_of({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16});
-  BOOST_TEST(directory.refusal_of(most.dump()) == "");
+  BOOST_TEST(directory.problem_of(most.dump()) == "");
   auto more = most;
   more["keys"].push_back(good["keys"][0]);
-  BOOST_TEST(holds(directory.refusal_of(more.dump()), "more than 16"));
-  BOOST_TEST(holds(directory.refusal_of(std::string(70'000, ' ')), "too large"));
+  BOOST_TEST(holds(directory.problem_of(more.dump()), "more than 16"));
+  BOOST_TEST(holds(directory.problem_of(std::string(70'000, ' ')), "too large"));
   BOOST_TEST(holds(read_session_keys(directory.path.string()).error(), "not a file"));
   // What other tools add is passed over.
   good["keys"][0]["alg"] = "ECDH-ES";
   good["keys"][0].erase("kid");
-  BOOST_TEST(directory.refusal_of(good.dump()) == "");
+  BOOST_TEST(directory.problem_of(good.dump()) == "");
 }
 
 BOOST_AUTO_TEST_CASE(pem_is_read_in_its_order) {
@@ -143,12 +143,12 @@ BOOST_AUTO_TEST_CASE(pem_is_read_in_its_order) {
   const auto only_second = read_session_keys(directory.write(pkcs8));
   BOOST_REQUIRE(only_second.has_value());
   BOOST_TEST((only_second->keys.front().kid() == found->keys.back().kid()));
-  BOOST_TEST(holds(directory.refusal_of(made("openssl genpkey -algorithm ED25519")), "P-256"));
-  BOOST_TEST(holds(directory.refusal_of(made("openssl ecparam -name secp384r1 -genkey")), "P-256"));
-  BOOST_TEST(holds(directory.refusal_of("-----BEGIN PRIVATE KEY-----\nnonsense\n"), "PEM block"));
-  BOOST_TEST(holds(directory.refusal_of("-----BEGIN CERTIFICATE-----\nx\n"), "no key"));
+  BOOST_TEST(holds(directory.problem_of(made("openssl genpkey -algorithm ED25519")), "P-256"));
+  BOOST_TEST(holds(directory.problem_of(made("openssl ecparam -name secp384r1 -genkey")), "P-256"));
+  BOOST_TEST(holds(directory.problem_of("-----BEGIN PRIVATE KEY-----\nnonsense\n"), "PEM block"));
+  BOOST_TEST(holds(directory.problem_of("-----BEGIN CERTIFICATE-----\nx\n"), "no key"));
   BOOST_TEST(
-      holds(directory.refusal_of(made("openssl genpkey -algorithm EC -pkeyopt "
+      holds(directory.problem_of(made("openssl genpkey -algorithm EC -pkeyopt "
                                       "ec_paramgen_curve:P-256 -aes128 -pass pass:x 2>/dev/null")),
             "encrypted"));
 }
@@ -165,21 +165,21 @@ BOOST_AUTO_TEST_CASE(keys_new_list_and_rotate) {
   BOOST_TEST(mode_of(directory.file()) == 0600u);
   const auto first = read_session_keys(directory.file())->keys.front().kid();
   BOOST_TEST(run_keys_new(settings, 2000, out, err) == exit_problem);
-  BOOST_TEST(holds(err.str(), "there already"));
+  BOOST_TEST(holds(err.str(), "exists already"));
 
   BOOST_REQUIRE(chmod(directory.file().c_str(), 0640) == 0);
   for (int i = 2; i <= 5; ++i)
     BOOST_TEST(run_keys_rotate(settings, {}, 1'763'812'345'000 + i * 1000, out, err) == exit_ok);
   BOOST_TEST(mode_of(directory.file()) == 0640u);  // as its owner has made it
-  const auto kept = read_session_keys(directory.file())->keys;
-  BOOST_REQUIRE(kept.size() == 3u);
-  BOOST_TEST(kept[0].created_ms() == 1'763'812'350'000);
-  BOOST_TEST(kept[2].created_ms() == 1'763'812'348'000);
-  for (const auto& key : kept) BOOST_TEST((key.kid() != first));
-  BOOST_TEST(run_keys_rotate(settings, {.kept = 1}, 9000, out, err) == exit_ok);
+  const auto left = read_session_keys(directory.file())->keys;
+  BOOST_REQUIRE(left.size() == 3u);
+  BOOST_TEST(left[0].created_ms() == 1'763'812'350'000);
+  BOOST_TEST(left[2].created_ms() == 1'763'812'348'000);
+  for (const auto& key : left) BOOST_TEST((key.kid() != first));
+  BOOST_TEST(run_keys_rotate(settings, {.keep_count = 1}, 9000, out, err) == exit_ok);
   BOOST_TEST(read_session_keys(directory.file())->keys.size() == 1u);
-  BOOST_TEST(run_keys_rotate(settings, {.kept = 0}, 9000, out, err) == exit_usage);
-  BOOST_TEST(run_keys_rotate(settings, {.kept = 17}, 9000, out, err) == exit_usage);
+  BOOST_TEST(run_keys_rotate(settings, {.keep_count = 0}, 9000, out, err) == exit_usage);
+  BOOST_TEST(run_keys_rotate(settings, {.keep_count = 17}, 9000, out, err) == exit_usage);
 
   std::ostringstream listed;
   BOOST_TEST(run_keys_list(settings, listed, err) == exit_ok);
@@ -215,7 +215,7 @@ BOOST_AUTO_TEST_CASE(tags_are_compared_as_http_says) {
     BOOST_TEST(!names_tag(other, tag), other);
 }
 
-BOOST_FIXTURE_TEST_CASE(the_announced_key_is_public_and_may_be_kept, api_fixture) {
+BOOST_FIXTURE_TEST_CASE(the_announced_key_is_public_and_may_be_cached, api_fixture) {
   const auto ask = [&](const std::string& tag) {
     net::http_request request;
     request.path = "/v1/keys";
@@ -228,16 +228,16 @@ BOOST_FIXTURE_TEST_CASE(the_announced_key_is_public_and_may_be_kept, api_fixture
   BOOST_TEST(ask("").body == R"({"keys":[]})");
   const auto newest = crypto::agreement_key::generate(2);
   session_keys.replace({newest, crypto::agreement_key::generate(1)});
-  const auto answer = ask("\"old\"");
-  BOOST_TEST(answer.status == 200);
-  BOOST_TEST(answer.content_type == "application/jwk-set+json");
-  const auto document = nlohmann::json::parse(answer.body);
+  const auto response = ask("\"old\"");
+  BOOST_TEST(response.status == 200);
+  BOOST_TEST(response.content_type == "application/jwk-set+json");
+  const auto document = nlohmann::json::parse(response.body);
   BOOST_REQUIRE(document["keys"].size() == 1u);
   BOOST_TEST(document["keys"][0]["kid"] == newest.kid().text());
   BOOST_TEST(document["keys"][0]["use"] == "enc");
   BOOST_TEST(document["keys"][0].size() == 6u);
   BOOST_TEST(!document["keys"][0].contains("d"));
-  std::map<std::string, std::string> fields(answer.headers.begin(), answer.headers.end());
+  std::map<std::string, std::string> fields(response.headers.begin(), response.headers.end());
   BOOST_TEST(fields.at("cache-control") == "public, max-age=300");
   const auto again = ask(fields.at("etag"));
   BOOST_TEST(again.status == 304);

@@ -1,4 +1,4 @@
-#include "server/heartbeats/pending_answer.hpp"
+#include "server/heartbeats/pending_response.hpp"
 
 #include <memory>
 
@@ -7,13 +7,14 @@
 
 namespace watchkeeper::server {
 
-void pending_answer::on_result(std::size_t index, const actors::heartbeat_result& result) noexcept {
+void pending_response::on_result(std::size_t index,
+                                 const actors::heartbeat_result& result) noexcept {
   (all_ ? (*all_)[index] : first_) = result;
   if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) finish();
 }
 
-void pending_answer::finish() noexcept {
-  // First: the I/O thread, which the answer wakes, passes on what has waited for this.
+void pending_response::finish() noexcept {
+  // First: the response wakes the I/O thread, which passes on what has waited for this.
   if (in_flight_ != nullptr) in_flight_->fetch_sub(tokens_, std::memory_order_release);
   const auto now_ms = now_();
   const std::span<const actors::heartbeat_result> results =

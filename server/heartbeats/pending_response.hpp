@@ -10,15 +10,15 @@
 
 namespace watchkeeper::server {
 
-/// The answer of one request, until each of its tokens has a result. Whichever thread brings the
-/// last one writes it.
-class pending_answer final : public actors::heartbeat_listener {
+/// The response to one request, which waits for a result of each token. The thread that brings the
+/// last result writes it.
+class pending_response final : public actors::heartbeat_listener {
  public:
-  pending_answer(net::reply_port& replies, const net::reply_address& to, std::size_t tokens,
-                 bool minimal, const std::function<unix_ms()>& now)
+  pending_response(net::reply_port& replies, const net::reply_address& to, std::size_t tokens,
+                   bool minimal, const std::function<unix_ms()>& now)
       : replies_(replies), to_(to), tokens_(tokens), minimal_(minimal), now_(now), left_(tokens) {}
-  /// `in_flight` is counted down by the request's tokens before the answer is written. Call before
-  /// a token is handed to the actors. It is the endpoint's, which outlives every request.
+  /// The request's tokens are subtracted from `in_flight` before the response is written. To be
+  /// called before the actors get a token. The endpoint, which outlives every request, owns it.
   void count_down(std::atomic<std::size_t>& in_flight) noexcept { in_flight_ = &in_flight; }
 
   void on_result(std::size_t index, const actors::heartbeat_result& result) noexcept override;

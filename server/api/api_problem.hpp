@@ -9,13 +9,14 @@
 
 namespace watchkeeper::server {
 
-/// Why a call is not done: thrown by the handlers of this folder, caught where a request is run
-/// (api.cpp). Never leaves it. `detail` is for the client: it names the member or parameter, what
-/// is wrong with it and what would be right; no text of a library, nothing of the stores.
-class refusal : public std::exception {
+/// The problem that a call ends with. The handlers of this folder throw it; api.cpp, which runs
+/// them, catches it and makes the response. `detail` is for the client: it names the member or
+/// parameter, what is wrong with it and what would be right. It holds no text of a library and
+/// nothing of the stores.
+class api_problem : public std::exception {
  public:
-  refusal(problem what, std::string detail) : what_(what), detail_(std::move(detail)) {}
-  [[nodiscard]] problem reason() const noexcept { return what_; }
+  api_problem(problem what, std::string detail) : what_(what), detail_(std::move(detail)) {}
+  [[nodiscard]] problem what_problem() const noexcept { return what_; }
   [[nodiscard]] const std::string& detail() const noexcept { return detail_; }
   [[nodiscard]] const char* what() const noexcept override { return detail_.c_str(); }
 
@@ -24,7 +25,7 @@ class refusal : public std::exception {
   std::string detail_;
 };
 
-/// A store did not do what was asked: 503 for the client, the failure for the log.
+/// A store failed: the client gets 503, the log gets the failure.
 class storage_fault : public std::exception {
  public:
   explicit storage_fault(storage::storage_failure failure) : failure_(std::move(failure)) {}
@@ -35,7 +36,7 @@ class storage_fault : public std::exception {
   storage::storage_failure failure_;
 };
 
-/// The value, or storage_fault.
+/// The value. Throws storage_fault if the store failed.
 template <class T>
 T need(storage::stored<T> outcome) {
   if (!outcome) throw storage_fault(outcome.error());
