@@ -97,6 +97,11 @@ describe('bodies and responses without an end', () => {
           );
           await client.close();
         }
+        // What a client wrote is still on its way when it is gone; the gateway reads it first.
+        await until(
+          'the gateway has seen them go',
+          async () => (await statistics(gateway)).connections.open < clients.length,
+        );
         // 2 MiB of bodies each; a string that grows has room to spare, and the allocator keeps some of what it had. Without
         // the budget it would be 94 MiB of bodies, and twice that with the room.
       },
