@@ -12,6 +12,35 @@ import { describe, test } from '../integration/lib/test.mjs';
 import { until, within } from '../integration/lib/wait.mjs';
 import { Bystander } from './lib.mjs';
 
+/** {name, resumed, session} of a connection that waited for its ticket. */
+const visitOf = (port, session) =>
+  within(
+    'a visit',
+    new Promise((resolve, reject) => {
+      const socket = tls.connect({
+        port,
+        host: '127.0.0.1',
+        rejectUnauthorized: false,
+        ALPNProtocols: ['h2'],
+        session,
+      });
+      let name;
+      let resumed;
+      socket.on('secureConnect', () => {
+        resumed = socket.isSessionReused();
+        name = socket.getPeerCertificate().subject?.CN;
+      });
+      let ticket = session;
+      socket.on('session', (sent) => (ticket = sent));
+      // The server's SETTINGS, behind its ticket.
+      socket.once('data', () => {
+        resolve({ name, resumed, session: ticket });
+        socket.destroy();
+      });
+      socket.on('error', reject);
+    }),
+  );
+
 describe('signals under load', () => {
   test('SIGTERM: every request up to the last number of the GOAWAY is answered', async () => {
     const gateway = await Gateway.start();
@@ -70,34 +99,7 @@ describe('signals under load', () => {
         `[tls]\ncertificate = "${file('certificate.pem')}"\n` +
         `key = "${file('key.pem')}"\nticket_keys = "${file('tickets')}"\n`,
     });
-    /** {name, resumed, session} of a connection that waited for its ticket. */
-    const visit = (session) =>
-      within(
-        'a visit',
-        new Promise((resolve, reject) => {
-          const socket = tls.connect({
-            port: gateway.port,
-            host: '127.0.0.1',
-            rejectUnauthorized: false,
-            ALPNProtocols: ['h2'],
-            session,
-          });
-          let name;
-          let resumed;
-          socket.on('secureConnect', () => {
-            resumed = socket.isSessionReused();
-            name = socket.getPeerCertificate().subject?.CN;
-          });
-          let ticket = session;
-          socket.on('session', (sent) => (ticket = sent));
-          // The server's SETTINGS, behind its ticket.
-          socket.once('data', () => {
-            resolve({ name, resumed, session: ticket });
-            socket.destroy();
-          });
-          socket.on('error', reject);
-        }),
-      );
+    const visit = (session) => visitOf(gateway.port, session);
     const bystanders = Array.from(
       { length: 4 },
       (_, i) => new Bystander(gateway, { fresh: i % 2 === 0 }),

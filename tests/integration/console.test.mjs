@@ -1,28 +1,13 @@
-// The web console in a browser, against the gateway: views, roles, states, accessibility.
+// The web console in a browser, against the gateway: its views.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import path from 'node:path';
-import { runSync } from './lib/command.mjs';
-import { Browser, runsOf } from './lib/console.mjs';
-import { Gateway, tokens } from './lib/gateway.mjs';
+import { runsOf } from './lib/console.mjs';
+import { ConsoleScene, NASTY } from './lib/console-scene.mjs';
+import { tokens } from './lib/gateway.mjs';
 import { Scene } from './lib/scene.mjs';
-import { root, temporaryDirectory, variants } from './lib/stores.mjs';
 import { after, before, describe, test } from './lib/test.mjs';
 import { until } from './lib/wait.mjs';
 
-/** What the page itself gets, cookie and all: Playwright's own requests speak HTTP/1.1 only. */
-const ask = (page, target, init = {}) =>
-  page.evaluate(
-    async ([target, init]) => {
-      const response = await fetch(target, init);
-      return {
-        status: response.status,
-        type: response.headers.get('content-type'),
-        text: await response.text(),
-      };
-    },
-    [target, init],
-  );
 /** What the export of the completions on this page saves. */
 async function exported(page) {
   const [saved] = await Promise.all([
@@ -35,45 +20,21 @@ async function exported(page) {
 
 /** More than two pages of the list of students, and more than one response of the gateway, hold. */
 const CROWD = 601;
-const NASTY = '<img src=x onerror="document.title=1"> & <b>"Fire"</b>';
 
-describe('the console', () => {
+describe('the views of the console', () => {
+  let scenery;
   let gateway;
   let browser;
-  /** A student who watched through, and one who skipped a part, in one module of 60 s. */
   let through;
-  /** A module of CROWD students, once it was made. */
-  let crowded;
   let skipper;
   before(async () => {
-    gateway = await Gateway.start({ store: 'checkpoint_interval_s = 1' });
-    await gateway.admin('PUT', '/v1/modules/nasty', { title: NASTY, duration_ms: 60_000 });
-    through = await Scene.make(gateway, { module: 'nasty' });
-    for (let at = 0; at < 60_000; at += 10_000) await through.credited(at, at + 10_000);
-    skipper = await Scene.make(gateway, { module: 'nasty' });
-    await skipper.credited(0, 15_000);
-    await skipper.credited(30_000, 45_000);
-    const refused = await skipper.play(0, 55_000);
-    assert.equal(refused.status, 422, refused.text);
-    await until(
-      'both are in the ledger',
-      async () =>
-        (await gateway.viewer('GET', '/v1/modules/nasty/students')).json.items.length === 2,
-      { timeoutMs: 90_000, everyMs: 250 },
-    );
-    browser = await Browser.open(gateway.origin);
+    scenery = await ConsoleScene.start();
+    ({ gateway, browser, through, skipper } = scenery);
   });
-  after(async () => {
-    await browser?.close();
-    await gateway?.stop();
-  });
-
-  const fresh = async (role, place, context) => {
-    const another = await Browser.open(gateway.origin, context);
-    if (role) await another.signIn(role, place);
-    return another;
-  };
+  after(() => scenery?.stop());
   const page = () => browser.page;
+  /** A module of CROWD students, once it was made. */
+  let crowded;
 
   test('signing in: a wrong token is named, the right one becomes a cookie and is not stored', async () => {
     const response = await browser.goto('modules/nasty');
@@ -400,313 +361,4 @@ describe('the console', () => {
     await page().getByRole('button', { name: 'Show as table' }).click();
     await page().getByRole('columnheader', { name: 'Credited' }).waitFor();
   });
-
-  test('roles: each sees what is theirs, and the gateway holds to it', async () => {
-    const viewer = await fresh('viewer', 'modules/nasty');
-    try {
-      await viewer.heading(NASTY);
-      assert.equal(await viewer.page.getByRole('button', { name: 'Edit' }).count(), 0);
-      await viewer.goto(`students/${through.student}`);
-      await viewer.page.getByText('Devices are shown to administrators.').waitFor();
-      assert.equal(await viewer.page.getByRole('button', { name: 'Erase…' }).count(), 0);
-      await viewer.goto('machine');
-      await viewer.page.getByText('This is not for your role').waitFor();
-      const { csrf } = JSON.parse((await ask(viewer.page, '/v1/session')).text);
-      const erase = await ask(viewer.page, `/v1/students/${through.student}`, {
-        method: 'DELETE',
-        headers: { 'x-watchkeeper-csrf': csrf },
-      });
-      assert.equal(erase.status, 403);
-    } finally {
-      await viewer.close();
-    }
-    // An admin's cookie without the csrf field changes nothing either.
-    const forged = await ask(page(), '/v1/modules/nasty', {
-      method: 'PUT',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ title: 'forged', duration_ms: 1000 }),
-    });
-    assert.equal(forged.status, 403);
-    const operator = await fresh('operator');
-    try {
-      await operator.heading('Machine');
-      await operator.page
-        .getByRole('img', { name: /The path of a heartbeat.*Hot store/ })
-        .waitFor();
-      await operator.page.getByRole('cell', { name: /ms|µs/ }).first().waitFor();
-      assert.equal(await operator.page.getByRole('navigation').getByRole('link').count(), 1);
-      await operator.goto('modules/nasty');
-      await operator.page.getByText('This is not for your role').waitFor();
-    } finally {
-      await operator.close();
-    }
-  });
-
-  test('states: unknown addresses, modules and places in a list', async () => {
-    await browser.goto('nowhere/at/all');
-    await page().getByText('Nothing is here').waitFor();
-    await browser.goto('modules/unknown');
-    await page().getByText('There is no such module').waitFor();
-    await browser.goto('modules/%3Cb%3Ebold%3C%2Fb%3E');
-    await page().getByText('“<b>bold</b>”').waitFor();
-    await browser.goto('completions?student=%3Cb%3E');
-    await page().getByText('This place in the list is not valid').waitFor();
-    await page().getByRole('button', { name: 'Start from the beginning' }).click();
-    await page().locator('.completions-table tbody tr').first().waitFor();
-  });
-
-  test('a cookie that ends asks to sign in again and keeps the place', async () => {
-    const viewer = await fresh('viewer', 'completions?module=nasty');
-    try {
-      await viewer.page.getByRole('cell', { name: through.student }).waitFor();
-      await viewer.context.clearCookies();
-      const dialog = viewer.page.getByRole('dialog', { name: 'Your login has ended' });
-      await dialog.waitFor();
-      await viewer.page.keyboard.press('Escape');
-      assert.ok(await dialog.isVisible());
-      await dialog.getByLabel('Access token').fill(tokens.viewer);
-      await viewer.page.keyboard.press('Enter');
-      await dialog.waitFor({ state: 'detached' });
-      assert.match(viewer.page.url(), /completions\?module=nasty$/);
-      await viewer.page.getByRole('cell', { name: through.student }).waitFor();
-      await viewer.page.getByRole('button', { name: 'Sign out' }).click();
-      await viewer.page.getByText('You are signed out.').waitFor();
-      assert.deepEqual(await viewer.context.cookies(), []);
-      await viewer.page.reload();
-      await viewer.page.getByLabel('Access token').waitFor();
-    } finally {
-      await viewer.close();
-    }
-  });
-
-  const kinds = {
-    light: { colorScheme: 'light', viewport: { width: 1360, height: 900 } },
-    dark: { colorScheme: 'dark', viewport: { width: 1360, height: 900 } },
-    'on a phone': { colorScheme: 'light', viewport: { width: 375, height: 780 } },
-  };
-  for (const [kind, context] of Object.entries(kinds))
-    test(`every view keeps to the rules of accessibility, ${kind}`, {
-      timeout: 300_000,
-    }, async () => {
-      const places = {
-        admin: [
-          '',
-          'modules/nasty',
-          `students/${skipper.student}`,
-          'live',
-          'completions',
-          'modules/unknown',
-        ],
-        operator: ['machine'],
-      };
-      for (const [role, all] of Object.entries(places)) {
-        const another = await fresh(undefined, undefined, context);
-        try {
-          await another.goto();
-          assert.deepEqual(await another.violations(), [], 'login');
-          await another.signIn(role);
-          for (const place of all) {
-            await another.goto(place);
-            await another.page.locator('h1, main h2').first().waitFor();
-            await until(
-              `${place} is loaded`,
-              async () => (await another.page.locator('.loading, .student-waits').count()) === 0,
-            );
-            assert.deepEqual(await another.violations(), [], place);
-            const wide = await another.page.evaluate(
-              () => document.documentElement.scrollWidth - innerWidth,
-            );
-            assert.ok(wide <= 0, `${place}: ${wide} px wider than the window`);
-          }
-          assert.deepEqual(another.faults, []);
-        } finally {
-          await another.close();
-        }
-      }
-    });
-
-  test('the keyboard reaches everything, and the focus is seen', async () => {
-    await browser.goto();
-    await page().locator('[data-module=nasty]').waitFor();
-    const reached = [];
-    for (let press = 0; press < 30; ++press) {
-      await page().keyboard.press('Tab');
-      // Behind the last one the focus leaves the page.
-      if (await page().evaluate(() => document.activeElement === document.body)) break;
-      reached.push(
-        await page().evaluate(() => {
-          const element = document.activeElement;
-          const ring = element.closest('.choice label') ?? element;
-          const { outlineStyle, outlineWidth } = getComputedStyle(ring);
-          return {
-            name: element.getAttribute('aria-label') ?? element.textContent,
-            seen: outlineStyle !== 'none' && parseFloat(outlineWidth) >= 1,
-          };
-        }),
-      );
-    }
-    assert.ok(
-      reached.every(({ seen }) => seen),
-      JSON.stringify(reached),
-    );
-    assert.ok(
-      reached.some(({ name }) => name === 'New module') &&
-        reached.some(({ name }) => name === NASTY),
-      JSON.stringify(reached),
-    );
-  });
-
-  test('a gateway that restarts: said calmly, and live again by itself', async () => {
-    await browser.goto('modules/nasty');
-    await page().locator('[data-stream=open]').waitFor();
-    const { port } = gateway;
-    await gateway.end();
-    await page().locator('[data-stream=waiting]').waitFor();
-    await page()
-      .getByText(/Reconnecting/)
-      .waitFor();
-    // What was on screen stays there.
-    await page().locator(`[data-student="${through.student}"]`).waitFor();
-    await gateway.launch(port);
-    await page().locator('[data-stream=open]').waitFor({ timeout: 30_000 });
-    const scene = await Scene.make(gateway, { module: 'nasty' });
-    await scene.credited(0, 10_000);
-    await page().locator(`[data-recent="${scene.student}"]`).waitFor();
-    assert.deepEqual(browser.faults, []);
-  });
-});
-
-test('a click on the heatmap plays the video there', async () => {
-  const folder = temporaryDirectory('video');
-  // The video of the demonstration, in one file.
-  runSync(path.join(root, 'scripts', 'make-demo-video'), [folder, '20'], { stdio: 'inherit' });
-  runSync(
-    'ffmpeg',
-    [
-      '-loglevel',
-      'error',
-      '-nostdin',
-      '-i',
-      path.join(folder, 'demo.m3u8'),
-      '-c',
-      'copy',
-      '-movflags',
-      '+faststart',
-      path.join(folder, 'demo.mp4'),
-    ],
-    { stdio: 'inherit' },
-  );
-  const gateway = await Gateway.start({
-    store: 'checkpoint_interval_s = 1',
-    settings: `[[static]]\npath = "/video/"\nfolder = "${folder}"\n`,
-  });
-  let browser;
-  try {
-    const scene = await Scene.make(gateway, {
-      durationMs: 20_000,
-      more: { preview_url: '/video/demo.mp4' },
-    });
-    await scene.credited(0, 10_000);
-    await until(
-      'the student is in the list',
-      async () =>
-        (await gateway.viewer('GET', `/v1/modules/${scene.module}/students?order=attention`)).json
-          .total === 1,
-    );
-    browser = await Browser.open(gateway.origin);
-    const { page } = browser;
-    await browser.signIn('viewer', `modules/${scene.module}`);
-    const slider = page.getByRole('slider', { name: 'Position in the video' });
-    await slider.waitFor();
-    const { x, y, width } = await slider.boundingBox();
-    const video = page.getByRole('complementary', { name: 'Preview' }).locator('video');
-    const plays = (fromS, toS) =>
-      until(`it plays at ${fromS} s`, () =>
-        video.evaluate(
-          (element, [from, to]) =>
-            !element.paused &&
-            element.readyState >= 2 &&
-            element.currentTime > from &&
-            element.currentTime < to,
-          [fromS, toS],
-        ),
-      );
-    await page.mouse.click(x + width * 0.25, y + 120);
-    await plays(4.5, 8);
-    // And while it plays, somewhere else: forwards, and back.
-    await page.mouse.click(x + width * 0.75, y + 120);
-    await plays(14.5, 18);
-    await page.mouse.click(x + width * 0.05, y + 120);
-    await plays(0.7, 5);
-    // What is on it is the video: the pattern has colours, an empty one has none.
-    const colours = await video.evaluate((element) => {
-      const canvas = new OffscreenCanvas(32, 18).getContext('2d');
-      canvas.drawImage(element, 0, 0, 32, 18);
-      const { data } = canvas.getImageData(0, 0, 32, 18);
-      return new Set(
-        Array.from({ length: data.length / 4 }, (_, at) => data.slice(4 * at, 4 * at + 3).join()),
-      ).size;
-    });
-    assert.ok(colours > 20, `${colours} colours`);
-    // From a student's strip as well.
-    const strip = page.locator(`[data-student="${scene.student}"] canvas`);
-    const box = await strip.boundingBox();
-    await page.mouse.click(box.x + box.width * 0.5, box.y + 5);
-    await plays(9.5, 13);
-    assert.deepEqual(browser.faults, []);
-  } finally {
-    await browser?.close();
-    await gateway.stop();
-    fs.rmSync(folder, { recursive: true, force: true });
-  }
-});
-
-test('Redis away during a live view: said calmly, live all the same, and back by itself', {
-  skip: !variants.includes('servers'),
-}, async () => {
-  const gateway = await Gateway.start({ variant: 'servers', store: 'checkpoint_interval_s = 1' });
-  const browsers = [];
-  try {
-    const scene = await Scene.make(gateway, { durationMs: 600_000 });
-    await scene.credited(0, 10_000);
-    const viewer = await Browser.open(gateway.origin);
-    browsers.push(viewer);
-    await viewer.signIn('viewer', `modules/${scene.module}`);
-    await viewer.page.locator('[data-stream=open]').waitFor();
-    const operator = await Browser.open(gateway.origin);
-    browsers.push(operator);
-    await operator.signIn('operator');
-    await operator.heading('Machine');
-    const onScreen = (toMs) =>
-      viewer.page.locator(`[data-recent="${scene.student}"][data-to-ms="${toMs}"]`).waitFor();
-    await scene.credited(10_000, 15_000);
-    await onScreen(15_000);
-
-    gateway.stores.halt('private-redis');
-    await until(
-      'the ledger takes it',
-      async () => (await scene.play(15_000, 20_000)).status === 200,
-    );
-    await operator.page.getByText('degraded: the ledger acknowledges').waitFor();
-    await onScreen(20_000);
-    assert.equal(await viewer.page.locator('[data-stream=open]').count(), 1);
-    assert.equal(await viewer.page.getByRole('alert').count(), 0);
-    await viewer.page.locator(`[data-student="${scene.student}"]`).waitFor();
-
-    gateway.stores.run('private-redis');
-    await operator.page
-      .getByText('degraded: the ledger acknowledges')
-      .waitFor({ state: 'detached', timeout: 30_000 });
-    await until(
-      'the channel is there again',
-      async () => (await gateway.operator('GET', '/v1/stats?filter=live')).json.live.channel.up,
-      { timeoutMs: 30_000 },
-    );
-    await scene.credited(20_000, 25_000);
-    await onScreen(25_000);
-    for (const browser of browsers) assert.deepEqual(browser.faults, []);
-  } finally {
-    for (const browser of browsers) await browser.close();
-    await gateway.stop();
-  }
 });

@@ -51,6 +51,77 @@ function byPair(lines) {
 
 const contains = (set, [from, to]) => set.some(([a, b]) => a <= from && to <= b);
 
+/** The players; gives the process, what it said, and its end. */
+function startFleet(gateway, log) {
+  const options = {
+    url: gateway.origin,
+    'admin-token': tokens.admin,
+    devices,
+    connections: 8,
+    // Half a second of media in 0.4 s: the module ends before the test does.
+    interval: 0.4,
+    'playback-rate': 2,
+    duration: 40,
+    'module-duration': moduleS,
+    'ack-log': log,
+    'request-timeout': 3,
+    drain: 5,
+  };
+  const child = spawn(
+    program,
+    [
+      'fleet',
+      ...['--insecure', '--quiet', '--json', '--module', 'crash-a', '--module', 'crash-b'],
+      ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]),
+    ],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  const fleet = { child, said: '' };
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk) => (fleet.said += chunk));
+  fleet.ended = event('the fleet ends', child, 'exit', 170_000);
+  return fleet;
+}
+
+const isAcknowledged = (line) => line.event === 'answered' && promised.has(line.status);
+
+/** Kills the gateway in the middle of the playback, and starts it again. */
+async function kill(gateway, fleet, log, number) {
+  const seen = readLog(log).length;
+  await until(
+    `heartbeats before kill ${number}`,
+    () => {
+      if (fleet.child.exitCode !== null) throw new Error(`the fleet ended: ${fleet.said}`);
+      const lines = readLog(log);
+      return lines.filter(isAcknowledged).length > number * devices * 4 && lines.length > seen;
+    },
+    { timeoutMs: 30_000, everyMs: 100 },
+  );
+  const { port } = gateway;
+  gateway.child.kill('SIGKILL');
+  assert.equal((await gateway.hasEnded()).signal, 'SIGKILL');
+  await gateway.launch(port);
+}
+
+/** What was acknowledged is there, and what is there was sent. Gives whether the pair is mastered. */
+async function checkPair(gateway, pair) {
+  const name = `${pair.student}/${pair.module}`;
+  const progress = await gateway.progress(pair.student, pair.module);
+  const sent = union(pair.sent);
+  for (const interval of pair.promised)
+    assert.ok(
+      contains(progress.coverage, interval),
+      `${name}: acknowledged ${interval} is missing in ${JSON.stringify(progress.coverage)}`,
+    );
+  for (const interval of progress.coverage)
+    assert.ok(contains(sent, interval), `${name}: ${interval} was never sent`);
+  assert.equal(progress.seconds_watched, Math.floor(lengthOf(progress.coverage) / 1000));
+  assert.ok(lengthOf(progress.coverage) >= lengthOf(union(pair.promised)));
+  if (progress.state === 'MASTERED') return true;
+  assert.ok(lengthOf(progress.coverage) < moduleS * 950, `${name} should be mastered`);
+  return false;
+}
+
 for (const variant of variants) {
   describe(`a killed gateway, ${variant}`, () => {
     test('every acknowledged heartbeat is in the coverage', async (t) => {
@@ -58,107 +129,33 @@ for (const variant of variants) {
       let fleet;
       try {
         const log = path.join(gateway.directory, 'ack.jsonl');
-        // Half a second of media in 0.4 s: the module ends before the test does.
-        fleet = spawn(
-          program,
-          [
-            'fleet',
-            '--url',
-            gateway.origin,
-            '--insecure',
-            '--admin-token',
-            tokens.admin,
-            '--devices',
-            String(devices),
-            '--connections',
-            '8',
-            '--interval',
-            '0.4',
-            '--playback-rate',
-            '2',
-            '--duration',
-            '40',
-            '--module-duration',
-            String(moduleS),
-            '--module',
-            'crash-a',
-            '--module',
-            'crash-b',
-            '--ack-log',
-            log,
-            '--quiet',
-            '--json',
-            '--request-timeout',
-            '3',
-            '--drain',
-            '5',
-          ],
-          { stdio: ['ignore', 'pipe', 'pipe'] },
-        );
-        let said = '';
-        fleet.stdout.on('data', (chunk) => (said += chunk));
-        fleet.stderr.on('data', (chunk) => (said += chunk));
-        const fleetEnded = event('the fleet ends', fleet, 'exit', 170_000);
-        for (let kill = 1; kill <= 2; ++kill) {
-          const seen = readLog(log).length;
-          await until(
-            `heartbeats before kill ${kill}`,
-            () => {
-              if (fleet.exitCode !== null) throw new Error(`the fleet ended: ${said}`);
-              return (
-                readLog(log).filter(
-                  (line) => line.event === 'answered' && promised.has(line.status),
-                ).length >
-                  kill * devices * 4 && readLog(log).length > seen
-              );
-            },
-            { timeoutMs: 30_000, everyMs: 100 },
-          );
-          const { port } = gateway;
-          gateway.child.kill('SIGKILL');
-          assert.equal((await gateway.hasEnded()).signal, 'SIGKILL');
-          await gateway.launch(port);
-        }
-        await fleetEnded;
+        fleet = startFleet(gateway, log);
+        for (let number = 1; number <= 2; ++number) await kill(gateway, fleet, log, number);
+        await fleet.ended;
 
         const pairs = byPair(readLog(log));
-        assert.ok(pairs.size >= devices, `${pairs.size} pairs; ${said}`);
+        assert.ok(pairs.size >= devices, `${pairs.size} pairs; ${fleet.said}`);
         let mastered = 0;
-        for (const pair of pairs.values()) {
-          if (pair.promised.length === 0) continue;
-          const name = `${pair.student}/${pair.module}`;
-          const progress = await gateway.progress(pair.student, pair.module);
-          const sent = union(pair.sent);
-          for (const interval of pair.promised)
-            assert.ok(
-              contains(progress.coverage, interval),
-              `${name}: acknowledged ${interval} is missing in ${JSON.stringify(progress.coverage)}`,
-            );
-          for (const interval of progress.coverage)
-            assert.ok(contains(sent, interval), `${name}: ${interval} was never sent`);
-          assert.equal(progress.seconds_watched, Math.floor(lengthOf(progress.coverage) / 1000));
-          assert.ok(lengthOf(progress.coverage) >= lengthOf(union(pair.promised)));
-          if (progress.state === 'MASTERED') ++mastered;
-          else assert.ok(lengthOf(progress.coverage) < moduleS * 950, `${name} should be mastered`);
-        }
+        for (const pair of pairs.values())
+          if (pair.promised.length > 0 && (await checkPair(gateway, pair))) ++mastered;
         assert.ok(mastered > 0, 'no pair was mastered: the run was too short to show anything');
         const events = await until('every mastered pair has its completion', async () => {
           const all = await gateway.completions();
           return all.length >= mastered && all;
         });
-        const subjects = events.map((event) => event.subject);
+        const subjects = events.map(({ subject }) => subject);
         assert.deepEqual(subjects.length, new Set(subjects).size);
         assert.equal(subjects.length, mastered);
         const lines = readLog(log);
-        const count = (event, test) =>
-          lines.filter((line) => line.event === event && test(line)).length;
+        const count = (wanted) => lines.filter(wanted).length;
         t.diagnostic(
-          `${count('sent', () => true)} sent, ` +
-            `${count('answered', (line) => promised.has(line.status))} acknowledged, ` +
-            `${count('answered', (line) => line.status === 'retry')} to be repeated, ${mastered} mastered`,
+          `${count((line) => line.event === 'sent')} sent, ` +
+            `${count(isAcknowledged)} acknowledged, ` +
+            `${count((line) => line.event === 'answered' && line.status === 'retry')} to be repeated, ` +
+            `${mastered} mastered`,
         );
       } finally {
-        if (fleet && fleet.exitCode === null) fleet.kill('SIGKILL');
+        if (fleet && fleet.child.exitCode === null) fleet.child.kill('SIGKILL');
         await gateway.end('SIGKILL').catch(() => {});
         gateway.remove();
       }

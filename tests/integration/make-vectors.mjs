@@ -18,43 +18,13 @@ const flip = (token, at) => {
   return token.slice(0, at) + (c === 'A' ? 'B' : 'A') + token.slice(token.length + at + 1);
 };
 
-async function vector(alg) {
-  const pair = await generateKeyPair(alg, { crv: 'Ed25519', extractable: true });
-  const { kty, crv, x, y, d } = await exportJWK(pair.privateKey);
-  const device = y ? { kty, crv, x, y, d } : { kty, crv, x, d };
-  const kid = await calculateJwkThumbprint(y ? { kty, crv, x, y } : { kty, crv, x }, 'sha256');
-  const ephemeral = await makePair();
-  const gateway = await makePair();
-  const sid = '4f1c9a52-7d0e-4c55-9a55-0b6c1c6b9e11';
-  const claims = (sn, over = {}) => ({
-    sub: 'student-17',
-    cid: 'fire-safety-1',
-    sid,
-    sn,
-    from: sn * 10000,
-    to: sn * 10000 + 10000,
-    pr: 1,
-    iat: iat + 10 * sn,
-    ...over,
-  });
-  const sign = (payload, header = {}) =>
-    new CompactSign(Buffer.from(JSON.stringify(payload)))
-      .setProtectedHeader({ alg, kid, typ: 'engagement+jwt', ...header })
-      .sign(pair.privateKey);
-  const offer = { epk: publicPart(ephemeral), skid: await kidOf(gateway) };
-  const first = await sign(claims(0, offer));
-  const shared = await agree(ephemeral, gateway);
-  const { salt, key } = await deriveKey(shared, signingInputOf(first));
-  const good = await macToken(kid, claims(1), key);
+/** The tokens that follow the first one, with the result of each. */
+async function tokensOf({ alg, kid, x, sid, claims, sign, offer, shared, key, good, other }) {
   const header = (fields) => b64(JSON.stringify({ typ: 'engagement+jwt', ...fields }));
   const payload = b64(JSON.stringify(claims(1)));
   const mac = good.slice(good.lastIndexOf('.') + 1);
   const short = b64(Buffer.from(mac, 'base64url').subarray(0, 31));
-  const other = await deriveKey(
-    shared,
-    signingInputOf(await sign(claims(0, { ...offer, iat: iat + 1 }))),
-  );
-  const tokens = [
+  return [
     ['made with the key', good, 'accept'],
     ['a later one', await macToken(kid, claims(2), key), 'accept'],
     ['the device signature goes on to be good', await sign(claims(3)), 'accept'],
@@ -85,6 +55,53 @@ async function vector(alg) {
     [`${alg} over a MAC`, `${header({ alg, kid })}.${payload}.${mac}`, 'bad-signature'],
     ['HS256 that offers a key', await macToken(kid, claims(1, offer), key), 'malformed-token'],
   ].map(([name, token, result]) => ({ name, token, result }));
+}
+
+async function vector(alg) {
+  const pair = await generateKeyPair(alg, { crv: 'Ed25519', extractable: true });
+  const { kty, crv, x, y, d } = await exportJWK(pair.privateKey);
+  const device = y ? { kty, crv, x, y, d } : { kty, crv, x, d };
+  const kid = await calculateJwkThumbprint(y ? { kty, crv, x, y } : { kty, crv, x }, 'sha256');
+  const ephemeral = await makePair();
+  const gateway = await makePair();
+  const sid = '4f1c9a52-7d0e-4c55-9a55-0b6c1c6b9e11';
+  const claims = (sn, over = {}) => ({
+    sub: 'student-17',
+    cid: 'fire-safety-1',
+    sid,
+    sn,
+    from: sn * 10000,
+    to: sn * 10000 + 10000,
+    pr: 1,
+    iat: iat + 10 * sn,
+    ...over,
+  });
+  const sign = (payload, header = {}) =>
+    new CompactSign(Buffer.from(JSON.stringify(payload)))
+      .setProtectedHeader({ alg, kid, typ: 'engagement+jwt', ...header })
+      .sign(pair.privateKey);
+  const offer = { epk: publicPart(ephemeral), skid: await kidOf(gateway) };
+  const first = await sign(claims(0, offer));
+  const shared = await agree(ephemeral, gateway);
+  const { salt, key } = await deriveKey(shared, signingInputOf(first));
+  const good = await macToken(kid, claims(1), key);
+  const other = await deriveKey(
+    shared,
+    signingInputOf(await sign(claims(0, { ...offer, iat: iat + 1 }))),
+  );
+  const tokens = await tokensOf({
+    alg,
+    kid,
+    x,
+    sid,
+    claims,
+    sign,
+    offer,
+    shared,
+    key,
+    good,
+    other,
+  });
   return {
     name: `a device key of ${alg}`,
     device,

@@ -46,56 +46,60 @@ export function check({
   const report = (rule, pair, text) => {
     if (found.length < violationsMax) found.push({ rule, pair, text });
   };
-  const show = (value) => JSON.stringify(value);
 
   for (const [holder, states] of holders) {
-    for (const [name, pair] of pairs) {
-      const state = states.get(name);
-      if (mayLag.has(holder)) continue;
-      if (!state) {
-        if (pair.promised.length > 0 && !mayLack.has(holder))
-          report(
-            'I1',
-            name,
-            `${holder} does not hold the pair; ${show(union(pair.promised))} was acknowledged`,
-          );
-        continue;
-      }
-      for (const interval of pair.promised)
-        if (interval[1] > interval[0] && !contains(state.coverage, interval))
-          report(
-            'I1',
-            name,
-            `${holder} lacks ${show(interval)}, which was acknowledged; it holds ${show(state.coverage)}`,
-          );
-    }
-    for (const [name, state] of states) {
-      const sent = union(pairs.get(name)?.sent ?? []);
-      for (const interval of state.coverage)
-        if (!contains(sent, interval))
-          report('I2', name, `${holder} holds ${show(interval)}, but sent was ${show(sent)}`);
-      if (!same(state.coverage, union(state.coverage)))
-        report(
-          'I2',
-          name,
-          `${holder} holds pieces that are not apart or not sorted: ${show(state.coverage)}`,
-        );
-      const lengthMs = lengthOf(union(state.coverage));
-      if (state.covered_ms !== undefined && state.covered_ms !== lengthMs)
-        report(
-          'I2',
-          name,
-          `${holder} says ${state.covered_ms} ms; the union is ${lengthMs} ms long`,
-        );
-      if (state.seconds !== undefined && state.seconds !== Math.floor(lengthMs / 1000))
-        report('I2', name, `${holder} says ${state.seconds} s; the union is ${lengthMs} ms long`);
-    }
+    if (!mayLag.has(holder)) checkPromises(holder, states, pairs, mayLack, report);
+    checkCredits(holder, states, pairs, report);
   }
   checkCompletions(holders, completions, readers, thresholdOf, report);
   for (const fall of falls)
     report('I4', fall.pair, `${fall.at}: fell from ${fall.beforeMs} ms to ${fall.afterMs} ms`);
-  checkAgreement(holders, mayLack, mayLag, report, show);
+  checkAgreement(holders, mayLack, mayLag, report);
   return found;
+}
+
+const show = (value) => JSON.stringify(value);
+
+function checkPromises(holder, states, pairs, mayLack, report) {
+  for (const [name, { promised }] of pairs) {
+    const state = states.get(name);
+    if (!state) {
+      if (promised.length > 0 && !mayLack.has(holder))
+        report(
+          'I1',
+          name,
+          `${holder} does not hold the pair; ${show(union(promised))} was acknowledged`,
+        );
+      continue;
+    }
+    for (const interval of promised)
+      if (interval[1] > interval[0] && !contains(state.coverage, interval))
+        report(
+          'I1',
+          name,
+          `${holder} lacks ${show(interval)}, which was acknowledged; it holds ${show(state.coverage)}`,
+        );
+  }
+}
+
+function checkCredits(holder, states, pairs, report) {
+  for (const [name, state] of states) {
+    const sent = union(pairs.get(name)?.sent ?? []);
+    for (const interval of state.coverage)
+      if (!contains(sent, interval))
+        report('I2', name, `${holder} holds ${show(interval)}, but sent was ${show(sent)}`);
+    if (!same(state.coverage, union(state.coverage)))
+      report(
+        'I2',
+        name,
+        `${holder} holds pieces that are not apart or not sorted: ${show(state.coverage)}`,
+      );
+    const lengthMs = lengthOf(union(state.coverage));
+    if (state.covered_ms !== undefined && state.covered_ms !== lengthMs)
+      report('I2', name, `${holder} says ${state.covered_ms} ms; the union is ${lengthMs} ms long`);
+    if (state.seconds !== undefined && state.seconds !== Math.floor(lengthMs / 1000))
+      report('I2', name, `${holder} says ${state.seconds} s; the union is ${lengthMs} ms long`);
+  }
 }
 
 function checkCompletions(holders, completions, readers, thresholdOf, report) {
@@ -138,7 +142,7 @@ function checkCompletions(holders, completions, readers, thresholdOf, report) {
   }
 }
 
-function checkAgreement(holders, mayLack, mayLag, report, show) {
+function checkAgreement(holders, mayLack, mayLag, report) {
   const behind = (holder) => mayLack.has(holder) || mayLag.has(holder);
   const [first, ...others] = [...holders].sort(([a], [b]) => behind(a) - behind(b));
   if (!first) return;
