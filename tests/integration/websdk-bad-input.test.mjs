@@ -36,6 +36,43 @@ const credit = (tokens) =>
     })),
   });
 
+/** Takes heartbeats; while `state.isStrange` it does to their requests what `respond` does instead. */
+async function oddServer(respond) {
+  const delivered = [];
+  const paths = new Set();
+  const state = { isStrange: false };
+  const server = await PageServer.start(served(), {
+    api: (request, response) => {
+      paths.add(request.url);
+      let body = '';
+      request.on('data', (chunk) => (body += chunk));
+      request.on('end', () => {
+        if (request.method !== 'POST') return response.writeHead(404).end();
+        if (state.isStrange) return respond(response);
+        const tokens = body.split('\n');
+        delivered.push(...tokens.map(claimsOf));
+        response.end(credit(tokens));
+      });
+    },
+  });
+  return { server, delivered, paths, state };
+}
+
+/** Each heartbeat of a second arrived, some joined, in order, dated by the time of the server. */
+function checkDelivered(delivered, meanwhile, skipped) {
+  for (const [i, { sn, from }] of delivered.slice(1).entries())
+    assert.ok(sn > delivered[i].sn && from >= delivered[i].to, JSON.stringify(delivered));
+  const parts = delivered.map(({ from, to }) => [from, to]);
+  assert.deepEqual(
+    holes(parts, parts[0][0], parts.at(-1)[1], skipped),
+    [],
+    JSON.stringify(delivered),
+  );
+  assert.ok(delivered.at(-1).to > meanwhile, `${delivered.at(-1).to} of ${meanwhile}`);
+  for (const { iat } of delivered)
+    assert.ok(Math.abs(iat * 1000 - Date.now()) < 60_000, 'dated by the clock that went back');
+}
+
 describe('the module for web pages and what is no gateway', { concurrency: 3 }, () => {
   let browser;
   before(async () => {
@@ -61,23 +98,7 @@ describe('the module for web pages and what is no gateway', { concurrency: 3 }, 
     test(`${name} loses nothing, and neither does a clock that goes back an hour meanwhile`, {
       timeout: 120_000,
     }, async () => {
-      const delivered = [];
-      const paths = new Set();
-      let strange = false;
-      const server = await PageServer.start(served(), {
-        api: (request, response) => {
-          paths.add(request.url);
-          let body = '';
-          request.on('data', (chunk) => (body += chunk));
-          request.on('end', () => {
-            if (request.method !== 'POST') return response.writeHead(404).end();
-            if (strange) return respond(response);
-            const tokens = body.split('\n');
-            delivered.push(...tokens.map(claimsOf));
-            response.end(credit(tokens));
-          });
-        },
-      });
+      const { server, delivered, paths, state } = await oddServer(respond);
       try {
         const player = await PlayerPage.open(browser, {
           origin: server.origin,
@@ -90,7 +111,7 @@ describe('the module for web pages and what is no gateway', { concurrency: 3 }, 
           'a heartbeat has a result',
           async () => (await player.heard()).progress.length > 0,
         );
-        strange = true;
+        state.isStrange = true;
         await until(
           'the odd response was noticed',
           async () => (await player.heard()).failure.length > 0,
@@ -101,7 +122,7 @@ describe('the module for web pages and what is no gateway', { concurrency: 3 }, 
         });
         await player.reaches((await player.position()) + 3_000);
         const meanwhile = (await player.position()) - 1_500;
-        strange = false;
+        state.isStrange = false;
         await player.evaluate(() => tracker.flush());
         await player.pause();
         await player.settled();
@@ -112,21 +133,7 @@ describe('the module for web pages and what is no gateway', { concurrency: 3 }, 
         );
         assert.deepEqual(heard.drop, []);
         assert.ok(!paths.has('/v1/elsewhere'), 'the redirect was followed');
-        // Each heartbeat of a second arrived, some joined, in order, dated by the time of the server.
-        for (const [i, { sn, from }] of delivered.slice(1).entries())
-          assert.ok(sn > delivered[i].sn && from >= delivered[i].to, JSON.stringify(delivered));
-        const parts = delivered.map(({ from, to }) => [from, to]);
-        assert.deepEqual(
-          holes(parts, parts[0][0], parts.at(-1)[1], await player.skipped()),
-          [],
-          JSON.stringify(delivered),
-        );
-        assert.ok(delivered.at(-1).to > meanwhile, `${delivered.at(-1).to} of ${meanwhile}`);
-        for (const { iat } of delivered)
-          assert.ok(
-            Math.abs(iat * 1000 - Date.now()) < 60_000,
-            'dated by the clock that went back',
-          );
+        checkDelivered(delivered, meanwhile, await player.skipped());
         await player.close();
       } finally {
         await server.stop();
