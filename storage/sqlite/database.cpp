@@ -59,33 +59,45 @@ void sqlite_statement::fail(int code) const {
   }
 }
 
+namespace {
+
+/// An empty view may hold a null pointer, which would bind NULL.
+const char* not_null(std::string_view value) noexcept {
+  return value.empty() ? "" : value.data();
+}
+
+}  // namespace
+
 sqlite_statement& sqlite_statement::bind(int parameter, std::int64_t value) {
-  if (const int code = sqlite3_bind_int64(statement_, parameter, value); code != SQLITE_OK)
-    fail(code);
+  check(sqlite3_bind_int64(statement_, parameter, value));
   return *this;
 }
 
 sqlite_statement& sqlite_statement::bind_text(int parameter, std::string_view value) {
-  // An empty view may hold a null pointer, which would bind NULL.
-  const char* data = value.empty() ? "" : value.data();
-  if (const int code = sqlite3_bind_text64(statement_, parameter, data, value.size(),
-                                           SQLITE_TRANSIENT, SQLITE_UTF8);
-      code != SQLITE_OK)
-    fail(code);
+  check(sqlite3_bind_text64(statement_, parameter, not_null(value), value.size(), SQLITE_TRANSIENT,
+                            SQLITE_UTF8));
   return *this;
 }
 
 sqlite_statement& sqlite_statement::bind_blob(int parameter, std::string_view value) {
-  const char* data = value.empty() ? "" : value.data();
-  if (const int code =
-          sqlite3_bind_blob64(statement_, parameter, data, value.size(), SQLITE_TRANSIENT);
-      code != SQLITE_OK)
-    fail(code);
+  check(
+      sqlite3_bind_blob64(statement_, parameter, not_null(value), value.size(), SQLITE_TRANSIENT));
+  return *this;
+}
+
+sqlite_statement& sqlite_statement::bind_borrowed_text(int parameter, std::string_view value) {
+  check(sqlite3_bind_text64(statement_, parameter, not_null(value), value.size(), SQLITE_STATIC,
+                            SQLITE_UTF8));
+  return *this;
+}
+
+sqlite_statement& sqlite_statement::bind_borrowed_blob(int parameter, std::string_view value) {
+  check(sqlite3_bind_blob64(statement_, parameter, not_null(value), value.size(), SQLITE_STATIC));
   return *this;
 }
 
 sqlite_statement& sqlite_statement::bind_null(int parameter) {
-  if (const int code = sqlite3_bind_null(statement_, parameter); code != SQLITE_OK) fail(code);
+  check(sqlite3_bind_null(statement_, parameter));
   return *this;
 }
 
@@ -129,14 +141,15 @@ bool sqlite_statement::is_null(int column) const {
 
 // --- database ------------------------------------------------------------------------------------
 
-sqlite_database::sqlite_database(const std::string& path, const sqlite_options& options) {
+sqlite_database::sqlite_database(const std::string& path, const sqlite_options& options)
+    : busy_timeout_ms_(options.busy_timeout_ms) {
   const int code =
       sqlite3_open_v2(path.c_str(), &database_,
                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   try {
     if (code != SQLITE_OK) raise(database_, code);
-    sqlite3_busy_timeout(database_, options.busy_timeout_ms);
-    enter_wal_mode(options.busy_timeout_ms);
+    sqlite3_busy_timeout(database_, busy_timeout_ms_);
+    if (options.wal) enter_wal_mode();
     execute(options.synchronous_full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
   } catch (...) {
     statements_.clear();
@@ -150,7 +163,7 @@ sqlite_database::~sqlite_database() {
   sqlite3_close(database_);
 }
 
-void sqlite_database::enter_wal_mode(int busy_timeout_ms) {
+void sqlite_database::enter_wal_mode() {
   // Two connections that turn a new file to WAL at once: SQLite answers one of them BUSY without
   // asking its busy handler (it sees a deadlock). So the lock is polled here, as that handler
   // would.
@@ -160,7 +173,7 @@ void sqlite_database::enter_wal_mode(int busy_timeout_ms) {
       execute("PRAGMA journal_mode = WAL");
       return;
     } catch (const sqlite_error& error) {
-      if ((error.sqlite_code() & 0xff) != SQLITE_BUSY || waited_ms >= busy_timeout_ms) throw;
+      if ((error.sqlite_code() & 0xff) != SQLITE_BUSY || waited_ms >= busy_timeout_ms_) throw;
     }
     sqlite3_sleep(poll_ms);
   }
@@ -170,6 +183,11 @@ void sqlite_database::execute(const std::string& sql) {
   if (const int code = sqlite3_exec(database_, sql.c_str(), nullptr, nullptr, nullptr);
       code != SQLITE_OK)
     raise(database_, code);
+}
+
+std::int64_t sqlite_database::number(std::string_view sql) {
+  sqlite_statement statement(database_, sql);
+  return statement.step() ? statement.integer(0) : 0;
 }
 
 sqlite_statement& sqlite_database::prepared(std::string_view sql) {

@@ -30,8 +30,8 @@ class sqlite_error : public std::runtime_error {
   int sqlite_code_;
 };
 
-/// BUSY, CANTOPEN, IOERR: unavailable. FULL, READONLY, NOMEM, PERM: refused. CORRUPT, NOTADB:
-/// corrupt. ERROR (no such table or column), SCHEMA: mismatch.
+/// BUSY, CANTOPEN, IOERR: unavailable. FULL, READONLY, NOMEM, PERM, CONSTRAINT: refused. CORRUPT,
+/// NOTADB: corrupt. ERROR (no such table or column), SCHEMA: mismatch.
 storage_error classify_sqlite(int sqlite_code) noexcept;
 
 /// A prepared statement. Parameters count from 1, columns from 0. Belongs to its database.
@@ -42,11 +42,14 @@ class sqlite_statement {
   sqlite_statement(const sqlite_statement&) = delete;
   sqlite_statement& operator=(const sqlite_statement&) = delete;
 
-  /// The bytes are copied.
   sqlite_statement& bind(int parameter, std::int64_t value);
+  // These copy the bytes.
   sqlite_statement& bind_text(int parameter, std::string_view value);
   sqlite_statement& bind_blob(int parameter, std::string_view value);
   sqlite_statement& bind_null(int parameter);
+  // These borrow the bytes until the statement is reset.
+  sqlite_statement& bind_borrowed_text(int parameter, std::string_view value);
+  sqlite_statement& bind_borrowed_blob(int parameter, std::string_view value);
 
   /// True: a row is there. False: done, and the statement is reset.
   bool step();
@@ -63,19 +66,59 @@ class sqlite_statement {
 
  private:
   [[noreturn]] void fail(int code) const;
+  void check(int code) const {
+    if (code != 0) fail(code);  // SQLITE_OK
+  }
 
   sqlite3* database_;
   sqlite3_stmt* statement_ = nullptr;
 };
 
+/// One use of a statement: bind in order, step, read the columns in order. Resets the statement
+/// when it ends, and borrows until then what is bound. Text and blobs live until the next step.
+class sqlite_cursor {
+ public:
+  explicit sqlite_cursor(sqlite_statement& statement) noexcept : statement_(statement) {}
+  ~sqlite_cursor() { statement_.reset(); }
+  sqlite_cursor(const sqlite_cursor&) = delete;
+  sqlite_cursor& operator=(const sqlite_cursor&) = delete;
+
+  sqlite_cursor& bind(std::int64_t number) {
+    statement_.bind(++bound_, number);
+    return *this;
+  }
+  sqlite_cursor& bind(std::string_view text) {
+    statement_.bind_borrowed_text(++bound_, text);
+    return *this;
+  }
+  sqlite_cursor& bind_blob(std::string_view bytes) {
+    statement_.bind_borrowed_blob(++bound_, bytes);
+    return *this;
+  }
+  /// True: a row is there.
+  bool step() {
+    read_ = 0;
+    return statement_.step();
+  }
+  std::int64_t number() { return statement_.integer(read_++); }
+  std::string_view bytes() { return statement_.blob(read_++); }
+
+ private:
+  sqlite_statement& statement_;
+  int bound_ = 0;
+  int read_ = 0;
+};
+
 struct sqlite_options {
+  /// Turns the file to WAL mode when it is opened. False: the caller does, once it knows the file.
+  bool wal = true;
   /// NORMAL: a commit survives the end of the process. FULL: it is on the disk as well.
   bool synchronous_full = true;
   int busy_timeout_ms = 5000;
 };
 
-/// One connection to a file in WAL mode. One thread at a time; any number of connections, in one
-/// process or many, may be open on a file.
+/// One connection to a file. Thread: one at a time. Any number of connections, in one process or in
+/// many, may be open on a file. All functions throw sqlite_error.
 class sqlite_database {
  public:
   sqlite_database(const std::string& path, const sqlite_options& options);
@@ -83,8 +126,12 @@ class sqlite_database {
   sqlite_database(const sqlite_database&) = delete;
   sqlite_database& operator=(const sqlite_database&) = delete;
 
-  /// Any number of statements, separated by `;`; rows are dropped.
+  /// Any number of statements, separated by `;`. Their rows are dropped.
   void execute(const std::string& sql);
+  /// The first column of the first row, such as that of a PRAGMA; 0 if there is none.
+  std::int64_t number(std::string_view sql);
+  /// Turns the file to WAL mode. Several connections may do so at the same time.
+  void enter_wal_mode();
 
   /// The statement of this text, prepared at the first call and kept: reset, parameters cleared.
   /// For texts known when compiled, of which there are few; the cache is not bounded otherwise. A
@@ -96,9 +143,8 @@ class sqlite_database {
   [[nodiscard]] std::int64_t last_insert_rowid() const noexcept;
 
  private:
-  void enter_wal_mode(int busy_timeout_ms);
-
   sqlite3* database_ = nullptr;
+  int busy_timeout_ms_;
   std::unordered_map<std::string, std::unique_ptr<sqlite_statement>> statements_;
 };
 

@@ -27,7 +27,7 @@ bool is_media(std::int64_t v) {
 
 }  // namespace
 
-std::optional<embedded_pair_row> read_embedded_pair(embedded_statement& row) {
+std::optional<embedded_pair_row> read_embedded_pair(sqlite_cursor& row) {
   embedded_pair_row pair;
   auto covered = coverage::decode(row.bytes());
   const auto duration_ms = row.number();

@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
-#include <mutex>
-
 #include "domain/limits.hpp"
 
 namespace watchkeeper::storage {
@@ -69,174 +67,67 @@ constexpr std::array<const char*, embedded_database::queries> statements_sql{
     "DELETE FROM hot_session WHERE device = ?1 AND session = ?2",
 };
 
-[[noreturn]] void fail(sqlite3* database, const char* during) {
-  const int code = database ? sqlite3_extended_errcode(database) : SQLITE_NOMEM;
-  storage_failure failure;
-  switch (code & 0xff) {
-    case SQLITE_FULL:
-    case SQLITE_READONLY:
-    case SQLITE_PERM:
-    case SQLITE_TOOBIG:
-      failure.code = storage_error::refused;
-      break;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-    case SQLITE_CONSTRAINT:
-    case SQLITE_MISMATCH:
-      failure.code = storage_error::corrupt;
-      break;
-    case SQLITE_ERROR:
-    case SQLITE_SCHEMA:
-      failure.code = storage_error::mismatch;
-      break;
-    default:
-      failure.code = storage_error::unavailable;
-  }
-  failure.detail = fmt::format("SQLite, {}: {} ({})", during, sqlite3_errstr(code & 0xff), code);
-  throw embedded_fault{std::move(failure)};
+[[noreturn]] void refuse(const std::string& why) {
+  throw sqlite_error(storage_error::mismatch, SQLITE_OK, why);
 }
 
 }  // namespace
-
-embedded_statement::embedded_statement(sqlite3* database, sqlite3_stmt* statement)
-    : database_(database), statement_(statement) {}
-
-embedded_statement::~embedded_statement() {
-  sqlite3_reset(statement_);
-}
-
-embedded_statement& embedded_statement::bind(std::string_view text) {
-  if (sqlite3_bind_text(statement_, ++bound_, text.data(), static_cast<int>(text.size()),
-                        SQLITE_STATIC) != SQLITE_OK)
-    fail(database_, "bind");
-  return *this;
-}
-
-embedded_statement& embedded_statement::bind_blob(std::string_view bytes) {
-  // A null pointer would bind NULL in the place of an empty blob.
-  const char* const at = bytes.empty() ? "" : bytes.data();
-  if (sqlite3_bind_blob(statement_, ++bound_, at, static_cast<int>(bytes.size()), SQLITE_STATIC) !=
-      SQLITE_OK)
-    fail(database_, "bind");
-  return *this;
-}
-
-embedded_statement& embedded_statement::bind(std::int64_t number) {
-  if (sqlite3_bind_int64(statement_, ++bound_, number) != SQLITE_OK) fail(database_, "bind");
-  return *this;
-}
-
-bool embedded_statement::step() {
-  read_ = 0;
-  const int got = sqlite3_step(statement_);
-  if (got != SQLITE_ROW && got != SQLITE_DONE) fail(database_, "step");
-  return got == SQLITE_ROW;
-}
-
-std::int64_t embedded_statement::number() {
-  return sqlite3_column_int64(statement_, read_++);
-}
-
-std::string_view embedded_statement::bytes() {
-  const int column = read_++;
-  const auto* const data = static_cast<const char*>(sqlite3_column_blob(statement_, column));
-  const int size = sqlite3_column_bytes(statement_, column);
-  return data ? std::string_view(data, static_cast<std::size_t>(size)) : std::string_view{};
-}
 
 embedded_database::embedded_database(std::string path, durability_level durability,
                                      std::int64_t max_pages)
     : path_(std::move(path)), durability_(durability), max_pages_(max_pages) {}
 
-embedded_database::~embedded_database() {
-  close();
-}
-
 void embedded_database::close() noexcept {
-  for (auto& statement : statements_) {
-    sqlite3_finalize(statement);
-    statement = nullptr;
-  }
-  sqlite3_close(handle_);
-  handle_ = nullptr;
-}
-
-void embedded_database::execute(const char* sql) {
-  if (sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr) != SQLITE_OK) fail(handle_, "setup");
-}
-
-std::int64_t embedded_database::pragma(const char* text) {
-  sqlite3_stmt* statement = nullptr;
-  if (sqlite3_prepare_v2(handle_, text, -1, &statement, nullptr) != SQLITE_OK)
-    fail(handle_, "setup");
-  const int got = sqlite3_step(statement);
-  const auto number = got == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
-  sqlite3_finalize(statement);
-  if (got != SQLITE_ROW && got != SQLITE_DONE) fail(handle_, "setup");
-  return number;
+  statements_ = {};
+  file_.reset();
 }
 
 void embedded_database::open() {
-  if (handle_) return;
-  // SQLite does not wait when two connections turn one new file to WAL; within a process they
-  // queue.
-  static std::mutex one_opens;
-  const std::lock_guard lock(one_opens);
-  if (sqlite3_open_v2(path_.c_str(), &handle_,
-                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-                      nullptr) != SQLITE_OK)
-    fail(handle_, "open");
-  sqlite3_extended_result_codes(handle_, 1);
-  sqlite3_busy_timeout(handle_, busy_ms);
+  if (file_) return;
+  // A file that is none of ours must stay as it is, so check_schema turns it to WAL.
+  file_.emplace(path_, sqlite_options{.wal = false,
+                                      .synchronous_full = durability_ == durability_level::fsync,
+                                      .busy_timeout_ms = busy_ms});
   check_schema();
   // A batch of 512 touches some 1,500 pages: checkpoint every few, in one sweep over the file.
-  execute(
+  file_->execute(
       "PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;"
       "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;");
-  execute(durability_ == durability_level::fsync ? "PRAGMA synchronous = FULL"
-                                                 : "PRAGMA synchronous = NORMAL");
-  pragma(fmt::format("PRAGMA max_page_count = {}", max_pages_).c_str());
+  file_->execute(fmt::format("PRAGMA max_page_count = {}", max_pages_));
+}
+
+void embedded_database::create_schema() {
+  file_->enter_wal_mode();
+  sqlite_transaction work(*file_, sqlite_transaction::mode::write);
+  // Another process may have been first.
+  if (file_->number("SELECT count(*) FROM sqlite_schema") == 0) {
+    file_->execute(schema);
+    file_->execute(
+        fmt::format("INSERT INTO hot_meta VALUES('partitions', {}); PRAGMA application_id = {};"
+                    "PRAGMA user_version = {};",
+                    limits::partitions, application_id, format_version));
+  }
+  work.commit();
 }
 
 void embedded_database::check_schema() {
-  const bool is_new = pragma("PRAGMA application_id") == 0 && pragma("PRAGMA user_version") == 0 &&
-                      pragma("SELECT count(*) FROM sqlite_schema") == 0;
-  if (is_new) {
-    execute("PRAGMA journal_mode = WAL");
-    execute("BEGIN IMMEDIATE");
-    // Another process may have been first.
-    if (pragma("SELECT count(*) FROM sqlite_schema") == 0) {
-      execute(schema);
-      execute(
-          fmt::format("INSERT INTO hot_meta VALUES('partitions', {}); PRAGMA application_id = {};"
-                      "PRAGMA user_version = {};",
-                      limits::partitions, application_id, format_version)
-              .c_str());
-    }
-    execute("COMMIT");
-  }
-  if (pragma("PRAGMA application_id") != application_id)
-    throw embedded_fault{{storage_error::mismatch, "the SQLite file is not a hot store"}};
-  if (const auto version = pragma("PRAGMA user_version"); version != format_version)
-    throw embedded_fault{
-        {storage_error::mismatch,
-         fmt::format("the hot store is of format {}, not {}", version, format_version)}};
-  if (const auto partitions = pragma("SELECT value FROM hot_meta WHERE name = 'partitions'");
+  const bool is_new = file_->number("PRAGMA application_id") == 0 &&
+                      file_->number("PRAGMA user_version") == 0 &&
+                      file_->number("SELECT count(*) FROM sqlite_schema") == 0;
+  if (is_new) create_schema();
+  if (file_->number("PRAGMA application_id") != application_id)
+    refuse("the SQLite file is not a hot store");
+  if (const auto version = file_->number("PRAGMA user_version"); version != format_version)
+    refuse(fmt::format("the hot store has format {}, not {}", version, format_version));
+  if (const auto partitions = file_->number("SELECT value FROM hot_meta WHERE name = 'partitions'");
       partitions != limits::partitions)
-    throw embedded_fault{
-        {storage_error::mismatch,
-         fmt::format("the hot store has {} partitions, not {}", partitions, limits::partitions)}};
+    refuse(fmt::format("the hot store has {} partitions, not {}", partitions, limits::partitions));
 }
 
-embedded_statement embedded_database::prepare(query q) {
+sqlite_cursor embedded_database::prepare(query q) {
   auto& statement = statements_.at(static_cast<std::size_t>(q));
-  if (!statement) {
-    const char* const sql = statements_sql.at(static_cast<std::size_t>(q));
-    if (sqlite3_prepare_v3(handle_, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr) !=
-        SQLITE_OK)
-      fail(handle_, "prepare");
-  }
-  return {handle_, statement};
+  if (!statement) statement = &file_->prepared(statements_sql.at(static_cast<std::size_t>(q)));
+  return sqlite_cursor(*statement);
 }
 
 void embedded_database::run(query q) {

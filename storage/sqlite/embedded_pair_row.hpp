@@ -14,6 +14,6 @@ struct embedded_pair_row {
   std::uint64_t version = 0;
 };
 /// Reads them from `row`; nothing: not of the format.
-std::optional<embedded_pair_row> read_embedded_pair(embedded_statement& row);
+std::optional<embedded_pair_row> read_embedded_pair(sqlite_cursor& row);
 
 }  // namespace watchkeeper::storage

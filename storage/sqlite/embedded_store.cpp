@@ -30,12 +30,12 @@ auto embedded_store::in_transaction(bool writes, Body body) -> decltype(body()) 
   try {
     database_.open();
     database_.run(writes ? query::begin_write : query::begin_read);
-    auto applied = body();
+    auto result = body();
     database_.run(query::commit);
-    return applied;
-  } catch (const embedded_fault& fault) {
+    return result;
+  } catch (const sqlite_error& error) {
     database_.close();
-    return fault.failure;
+    return error.failure();
   }
 }
 
@@ -187,7 +187,7 @@ stored<ok_t> embedded_store::readmit(const student_id& student) {
 
 stored<hot_store_health> embedded_store::health() {
   return in_transaction(false, [&]() -> stored<hot_store_health> {
-    const auto full = database_.pragma("PRAGMA synchronous") >= 2;
+    const auto full = database_.syncs_fully();
     return hot_store_health{full ? durability_level::fsync : durability_level::log,
                             fmt::format("SQLite {}, WAL, synchronous {}", sqlite3_libversion(),
                                         full ? "full" : "normal")};

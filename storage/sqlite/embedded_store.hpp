@@ -66,7 +66,7 @@ class embedded_store final : public hot_store {
   template <class Body>
   auto in_transaction(bool writes, Body body) -> decltype(body());
 
-  // These throw embedded_fault.
+  // These throw sqlite_error.
   applied_credit apply_one(const hot_request& request, batch& loaded);
   pair_entry& load_pair(const pair_key& key, batch& loaded);
   student_entry& load_student(const student_id& student, batch& loaded);

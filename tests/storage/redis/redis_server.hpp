@@ -43,7 +43,7 @@ class temporary_directory {
 class redis_server {
  public:
   explicit redis_server(std::vector<std::string> more = {}) : more_(std::move(more)) { start(); }
-  ~redis_server() { kill(); }
+  ~redis_server() { end(); }
   redis_server(const redis_server&) = delete;
   redis_server& operator=(const redis_server&) = delete;
 
@@ -71,7 +71,7 @@ class redis_server {
       _exit(127);
     }
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-    while (!applied()) {
+    while (!responds()) {
       if (std::chrono::steady_clock::now() > deadline) {
         kill();
         throw std::runtime_error("redis-server does not answer");
@@ -80,7 +80,14 @@ class redis_server {
     }
   }
 
+  /// Ends the process with SIGKILL once its log has everything. With appendfsync everysec, Redis
+  /// may put off the write to the log for two seconds while a fsync is running, so that what a
+  /// killed process leaves behind would depend on how busy the disk is.
   void kill() {
+    if (pid_ > 0) command({"CONFIG", "SET", "appendfsync", "always"});
+    end();
+  }
+  void end() {
     if (pid_ <= 0) return;
     // With its group: a child that rewrites the log would outlive it and write on.
     ::kill(-pid_, SIGKILL);
@@ -95,7 +102,8 @@ class redis_server {
   /// Runs a command on a connection of its own; gives the reply as text ("(nil)", elements by
   /// lines).
   std::string command(const std::vector<std::string>& words) const {
-    redisContext* context = redisConnectUnix(socket().c_str());
+    redisContext* context = redisConnectUnixWithTimeout(socket().c_str(), timeval{5, 0});
+    if (context) redisSetTimeout(context, timeval{5, 0});
     std::string text = "(no connection)";
     if (context && context->err == 0) {
       std::vector<const char*> argv;
@@ -116,7 +124,7 @@ class redis_server {
   }
 
  private:
-  bool applied() const {
+  bool responds() const {
     const auto text = command({"PING"});
     return text == "PONG" || text.starts_with("NOAUTH");
   }
