@@ -8,7 +8,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Gateway, program, tokens } from '../../tests/integration/lib/gateway.mjs';
 import { Scene } from '../../tests/integration/lib/scene.mjs';
-import { until } from '../../tests/integration/lib/wait.mjs';
+import { event, until } from '../../tests/integration/lib/wait.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const [directory, ...views] = process.argv.slice(2);
@@ -21,7 +21,8 @@ const modules = [
   ['first-aid', 'First aid at work', 420_000],
   ['ladders', 'Ladders and steps', 180_000],
 ];
-const ended = (child) => new Promise((resolve) => child.once('exit', resolve));
+/** The exit code. */
+const ended = async (what, child) => (await event(`${what} ends`, child, 'exit', 600_000))[0];
 const gateway = await Gateway.start({ store: 'checkpoint_interval_s = 2' });
 const playing = [];
 try {
@@ -52,7 +53,7 @@ try {
       { stdio: 'ignore' },
     );
     playing.push(child);
-    return ended(child);
+    return ended('the fleet', child);
   };
   // Those who were there before: they begin at several places, some of them skip.
   await Promise.all([
@@ -130,7 +131,7 @@ try {
     [path.join(here, 'screenshots.mjs'), gateway.origin, directory, ...views],
     { stdio: 'inherit', env: { ...process.env, WATCHKEEPER_STUDENT: scene.student } },
   );
-  process.exitCode = await ended(taking);
+  process.exitCode = await ended('the taking of pictures', taking);
 } finally {
   for (const child of playing) child.kill('SIGKILL');
   await gateway.stop();

@@ -40,7 +40,7 @@ describe('hostile input', () => {
   }
 
   for (const alg of ['ES256', 'EdDSA']) {
-    test(`${alg}: a token cut at every byte is refused`, async () => {
+    test(`${alg}: a token cut at every byte is rejected`, async () => {
       const one = await Scene.make(gateway, { alg });
       const token = await one.token(0, 1000);
       const cut = Array.from({ length: token.length - 1 }, (_, i) => token.slice(0, i + 1));
@@ -51,7 +51,7 @@ describe('hostile input', () => {
       assert.equal((await gateway.send(token)).json.results[0].status, 'credited');
     });
 
-    test(`${alg}: a token with any byte flipped is refused`, async () => {
+    test(`${alg}: a token with any byte flipped is rejected`, async () => {
       const one = await Scene.make(gateway, { alg });
       const token = Buffer.from(await one.token(0, 1000));
       const flipped = [];

@@ -1,7 +1,7 @@
 // The player page in a real browser, served by the real gateway: what the student sees and what is credited.
 import assert from 'node:assert/strict';
 import { compactVerify, importJWK } from 'jose';
-import { holes, launchBrowser, PlayerPage } from './lib/browser.mjs';
+import { holes, launchBrowser, limited, PlayerPage } from './lib/browser.mjs';
 import { Gateway, tokens as secrets } from './lib/gateway.mjs';
 import { canPlay } from './lib/machine.mjs';
 import { PageServer, playerFolders, playerSettings } from './lib/page-server.mjs';
@@ -216,7 +216,7 @@ describe('the player page', { concurrency: 3 }, () => {
       await player.play();
       await player.reaches(5_000);
       await until(
-        'the gateway has refused',
+        'the gateway has rejected it',
         async () => (await player.status()).state === 'not-enrolled',
       );
       assert.match(await player.text('notice'), /not enrolled/);
@@ -246,7 +246,10 @@ describe('the player page', { concurrency: 3 }, () => {
     }, async () => {
       const first = await arrive(gateway, { query: { heartbeat: 1000 } });
       const second = new PlayerPage();
-      Object.assign(second, { page: await first.context.newPage(), student: first.student });
+      Object.assign(second, {
+        page: limited(await first.context.newPage()),
+        student: first.student,
+      });
       let inFlight = 0;
       let most = 0;
       for (const { page } of [first, second]) {

@@ -144,7 +144,7 @@ for (const variant of variants) {
       );
     });
 
-    test('a MAC that was changed, of another session, or of no session is refused', async () => {
+    test('a MAC that was changed, of another session, or of no session is rejected', async () => {
       const player = await Player.make(gateway);
       const { scene } = player;
       await player.play(0, 1_000);

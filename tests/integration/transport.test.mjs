@@ -230,7 +230,7 @@ describe('transport', () => {
         );
       } finally {
         // Not an orderly end: a half of the body is still waiting to be sent.
-        client.session.destroy();
+        client.connection.destroy();
       }
     }
   });

@@ -4,7 +4,7 @@ import { completionsPart, save, wholeTable } from '../core/export';
 import { t } from '../text/en';
 import { Icon } from './icons';
 
-/** Reads all completions of the filter and saves them; a second click gives up. */
+/** Reads all completions of the filter and saves them; a second click ends that. */
 export function ExportButton({ student, module }: { student: string; module: string }) {
   const running = useRef<AbortController | undefined>(undefined);
   const [rows, setRows] = useState<number>();

@@ -27,7 +27,7 @@ export const pieceOf = ({
   toMs,
 });
 
-/** Of one that was refused. */
+/** Of one that was rejected. */
 export function retryOf(
   { claim, bySession, iat }: Signed,
   problem: string,

@@ -50,7 +50,7 @@ export class Sender {
   #catchingUpUntilMs = 0;
   /** Responses without content, in a row. */
   #empty = 0;
-  /** The gateway refused several tokens at once: so many go one by one, each to its own result. */
+  /** The gateway rejected several tokens at once: so many go one by one, each to its own result. */
   #alone = 0;
   #timer: unknown;
   #running: Promise<void> | undefined;
@@ -191,14 +191,14 @@ export class Sender {
   /** Where the application is about to show the progress, where the state may change, and of what was late. */
   #wantsFull([first, second]: Claim[]): boolean {
     const { failures, progress } = this.#queue.state!;
-    const known = progress[first!.cid];
+    const last = progress[first!.cid];
     return (
       this.askFull ||
       !!second ||
       !!first!.remainder ||
       failures > 0 ||
       this.#empty + 1 >= this.#options.fullResponseEvery ||
-      (known?.state === 'IN_PROGRESS' && known.completionPercentage >= NEAR_MASTERY)
+      (last?.state === 'IN_PROGRESS' && last.completionPercentage >= NEAR_MASTERY)
     );
   }
 

@@ -88,7 +88,7 @@ export class SessionKey {
 
   /**
    * The gateway does not hold the key (any more): the device key signs, and offers again. Gives
-   * whether that is the second time in a row. The refusals of one batch are one.
+   * whether that is the second time in a row. The rejections of one batch are one.
    */
   keyRejected(): boolean {
     if (!this.mac) return false;

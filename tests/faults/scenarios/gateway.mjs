@@ -124,9 +124,9 @@ async function moveAndKill(world, count) {
       await world.moment(100, 600);
       world.balancer.cut(() => world.random.next() < 0.5);
     }
-    const victim = world.random.pick(world.gateways);
-    await world.killGateway(victim, { again: false });
+    const killed = world.random.pick(world.gateways);
+    await world.killGateway(killed, { again: false });
     await world.flowing('through the gateways that are left');
-    await victim.start();
+    await killed.start();
   }
 }

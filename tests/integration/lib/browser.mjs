@@ -33,19 +33,31 @@ export function limited(page) {
   return page;
 }
 
-export function launchBrowser() {
+/** `thing` of Playwright, whose `close` has a limit as well. */
+function closing(what, thing) {
+  const close = thing.close.bind(thing);
+  thing.close = () => within(`${what} closes`, close(), 60_000);
+  return thing;
+}
+
+export async function launchBrowser() {
   // Playwright gives it an empty user data directory, and removes that in the end.
-  return chromium.launch({ executablePath, args: [...args, '--ignore-certificate-errors'] });
+  const launched = chromium.launch({
+    executablePath,
+    args: [...args, '--ignore-certificate-errors'],
+  });
+  return closing('the browser', await within('the browser starts', launched, 120_000));
 }
 
 /** A browser that keeps its profile in `folder`, and looks at certificates if it is to. */
-export function launchProfile(folder, { checkCertificates }) {
-  return chromium.launchPersistentContext(folder, {
+export async function launchProfile(folder, { checkCertificates }) {
+  const launched = chromium.launchPersistentContext(folder, {
     executablePath,
     viewport: small,
     ignoreHTTPSErrors: !checkCertificates,
     args: checkCertificates ? args : [...args, '--ignore-certificate-errors'],
   });
+  return closing('the profile', await within('the profile opens', launched, 120_000));
 }
 
 /**
@@ -216,6 +228,6 @@ export class PlayerPage {
     return this.page.locator(`#${id}`).innerText();
   }
   close() {
-    return this.context.close();
+    return within('the page closes', this.context.close(), 60_000);
   }
 }

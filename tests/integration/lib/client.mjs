@@ -12,14 +12,14 @@ export class Client {
 
   open() {
     // The certificate is the gateway's own; who it belongs to is not what these tests are about.
-    this.session = http2.connect(this.origin, { rejectUnauthorized: false, ...this.options });
-    this.session.on('error', () => {});
+    this.connection = http2.connect(this.origin, { rejectUnauthorized: false, ...this.options });
+    this.connection.on('error', () => {});
   }
 
   /** A stream for tests that write the body piece by piece. */
   stream(method, path, headers = {}) {
-    if (this.session.closed || this.session.destroyed) this.open();
-    return this.session.request(
+    if (this.connection.closed || this.connection.destroyed) this.open();
+    return this.connection.request(
       { ':method': method, ':path': path, ...headers },
       { endStream: false },
     );
@@ -44,9 +44,9 @@ export class Client {
   }
 
   close() {
-    if (this.session.destroyed) return Promise.resolve();
-    const closed = event('the connection closes', this.session, 'close');
-    this.session.destroy();
+    if (this.connection.destroyed) return Promise.resolve();
+    const closed = event('the connection closes', this.connection, 'close');
+    this.connection.destroy();
     return closed;
   }
 }

@@ -108,10 +108,10 @@ export async function impostor(directory, respond, keys, name = 'localhost') {
     cert: certificate,
   });
   const seen = [];
-  const sessions = new Set();
+  const connections = new Set();
   server.on('session', (session) => {
-    sessions.add(session);
-    session.on('close', () => sessions.delete(session));
+    connections.add(session);
+    session.on('close', () => connections.delete(session));
     session.on('error', () => {});
   });
   server.on('stream', (stream, headers) => {
@@ -135,7 +135,7 @@ export async function impostor(directory, respond, keys, name = 'localhost') {
     cert: ca,
     seen,
     stop: () => {
-      for (const session of sessions) session.destroy();
+      for (const connection of connections) connection.destroy();
       const closed = event('the impostor ends', server, 'close');
       server.close();
       return closed;
