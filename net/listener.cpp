@@ -12,29 +12,14 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "base/authority.hpp"
+
 namespace watchkeeper::net {
 namespace {
 
 [[noreturn]] void fail(std::string_view setting, const std::string& address,
                        const std::string& why) {
   throw std::runtime_error(std::string(setting) + " \"" + address + "\": " + why);
-}
-
-struct split_address {
-  std::string host;
-  std::string port;
-};
-
-split_address split(std::string_view setting, const std::string& address) {
-  const auto colon = address.rfind(':');
-  if (colon == std::string::npos || colon + 1 == address.size())
-    fail(setting, address, "is not host:port");
-  std::string host = address.substr(0, colon);
-  if (host.size() >= 2 && host.front() == '[' && host.back() == ']')
-    host = host.substr(1, host.size() - 2);
-  else if (host.find(':') != std::string::npos)
-    fail(setting, address, "an IPv6 address is written in brackets");
-  return {host, address.substr(colon + 1)};
 }
 
 int open_socket(const addrinfo& where, bool shared) noexcept {
@@ -75,14 +60,16 @@ peer_address address_of(const sockaddr_storage& from) noexcept {
 
 listener::listener(std::string_view setting, const std::string& address, std::uint16_t port,
                    bool first) {
-  auto [host, service] = split(setting, address);
-  if (port != 0) service = std::to_string(port);
+  const auto where = parse_authority(address);
+  if (!where) fail(setting, address, std::string(describe(where.error())));
+  if (!where->port) fail(setting, address, "has no port");
+  const std::string host(where->host);
+  const auto service = std::to_string(port != 0 ? port : *where->port);
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   addrinfo* found = nullptr;
-  if (const int error =
-          ::getaddrinfo(host.empty() ? nullptr : host.c_str(), service.c_str(), &hints, &found))
+  if (const int error = ::getaddrinfo(host.c_str(), service.c_str(), &hints, &found))
     fail(setting, address, ::gai_strerror(error));
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, &::freeaddrinfo);
   const auto fail_by_errno = [&] {

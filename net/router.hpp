@@ -72,8 +72,4 @@ class router {
   std::vector<route> routes_;  // those with literals early come first
 };
 
-/// Decodes %XX into `out` and gives the length; npos for a bad escape or an `out` that is too
-/// small. Nothing else is special: '+' stays '+'.
-std::size_t percent_decode(std::string_view text, char* out, std::size_t out_size) noexcept;
-
 }  // namespace watchkeeper::net

@@ -1,12 +1,12 @@
 #include "sdk/c/gateway_url.hpp"
 
-#include <charconv>
+#include "base/authority.hpp"
 
 namespace watchkeeper::sdk {
 
 std::optional<gateway_url> parse_gateway_url(std::string_view text, std::string& why) {
   gateway_url made;
-  const auto wrong = [&](const char* what) {
+  const auto wrong = [&](std::string_view what) {
     why = "the gateway's URL " + std::string{what} + "; like https://watch.example.org";
     return std::nullopt;
   };
@@ -26,25 +26,11 @@ std::optional<gateway_url> parse_gateway_url(std::string_view text, std::string&
       return wrong("may hold host and port only");
   made.authority = text;
 
-  std::string_view port;
-  if (text.starts_with('[')) {
-    const auto end = text.find(']');
-    if (end == text.npos) return wrong("lacks a ']'");
-    made.host = text.substr(1, end - 1);
-    text.remove_prefix(end + 1);
-    if (!text.empty() && text[0] != ':') return wrong("has something behind its ']'");
-    if (!text.empty()) port = text.substr(1);
-  } else {
-    const auto colon = text.find(':');
-    made.host = text.substr(0, colon);
-    if (colon != text.npos) port = text.substr(colon + 1);
-  }
-  if (made.host.empty()) return wrong("lacks a host");
-  if (!port.empty()) {
-    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), made.port);
-    if (error != std::errc{} || end != port.data() + port.size() || made.port == 0)
-      return wrong("has a port that is not 1 to 65535");
-  }
+  const auto where = parse_authority(text);
+  if (!where) return wrong(describe(where.error()));
+  if (where->port == 0) return wrong("has port 0");
+  made.host = where->host;
+  if (where->port) made.port = *where->port;
   return made;
 }
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/percent_decode.hpp"
 #include "domain/ids.hpp"
-#include "net/router.hpp"
 #include "server/api/api_limits.hpp"
 #include "server/api/api_problem.hpp"
 #include "storage/limits.hpp"
@@ -15,13 +15,11 @@ namespace {
 std::string decoded(std::string_view text) {
   std::string plain(text);
   std::replace(plain.begin(), plain.end(), '+', ' ');
-  std::string out(plain.size(), '\0');
-  const auto size = net::percent_decode(plain, out.data(), out.size());
-  if (size == std::string_view::npos)
+  auto out = percent_decoded(plain);
+  if (!out)
     throw api_problem(problem::malformed_request,
                       "The query has a % without two hexadecimal digits behind it");
-  out.resize(size);
-  return out;
+  return *std::move(out);
 }
 
 std::string names_of(std::span<const std::string_view> allowed) {

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <vector>
 
+#include "base/authority.hpp"
 #include "server/config/keys.hpp"
 #include "storage/redis/url.hpp"
 
@@ -30,19 +31,16 @@ bool is_address(int family, std::string_view text) {
 std::string check_listen_address(std::string_view text) {
   if (text.empty()) return {};
   constexpr std::string_view right = "such as 127.0.0.1:8443, 0.0.0.0:8443 or [::1]:8443";
-  const auto colon = text.rfind(':');
-  if (colon == std::string_view::npos)
+  const auto where = parse_authority(text);
+  if (where && !where->port)
     return fmt::format("must be an address and a port, {}, not {}", right, toml_quote(text));
-  if (!is_port(text.substr(colon + 1)))
+  if (!where && where.error() == authority_error::bad_port)
     return fmt::format("the port of {} must be 0 to 65535 (0: any free one)", toml_quote(text));
-  const auto host = text.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
-    if (is_address(AF_INET6, host.substr(1, host.size() - 2))) return {};
-  } else if (is_address(AF_INET, host)) {
-    return {};
-  }
-  if (is_address(AF_INET6, host))
-    return fmt::format("an IPv6 address needs brackets: [{}]{}", host, text.substr(colon));
+  if (const auto colon = text.rfind(':');
+      colon != std::string_view::npos && !where && is_address(AF_INET6, text.substr(0, colon)))
+    return fmt::format("an IPv6 address needs brackets: [{}]{}", text.substr(0, colon),
+                       text.substr(colon));
+  if (where && is_address(where->in_brackets ? AF_INET6 : AF_INET, where->host)) return {};
   return fmt::format("must be a numeric address and a port, {}, not {}", right, toml_quote(text));
 }
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "net/router.hpp"
+#include "base/percent_decode.hpp"
 
 namespace watchkeeper::server {
 namespace {
@@ -12,7 +12,7 @@ constexpr std::size_t path_bytes_max = 1024;
 
 bool segment_is_good(std::string_view encoded, std::string& decoded) {
   decoded.resize(encoded.size());
-  const auto size = net::percent_decode(encoded, decoded.data(), decoded.size());
+  const auto size = percent_decode(encoded, decoded.data(), decoded.size());
   if (size == std::string::npos || size == 0) return false;
   decoded.resize(size);
   if (decoded.front() == '.') return false;

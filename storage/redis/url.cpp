@@ -4,6 +4,9 @@
 
 #include <charconv>
 
+#include "base/authority.hpp"
+#include "base/percent_decode.hpp"
+
 namespace watchkeeper::storage {
 
 namespace {
@@ -19,22 +22,11 @@ std::optional<Number> number_of(std::string_view text, Number max) {
   return value;
 }
 
-std::optional<std::string> percent_decoded(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out += text[i];
-      continue;
-    }
-    if (i + 2 >= text.size()) return std::nullopt;
-    unsigned byte = 0;
-    const auto* const digits = text.data() + i + 1;
-    const auto [end, error] = std::from_chars(digits, digits + 2, byte, 16);
-    if (error != std::errc{} || end != digits + 2 || byte == 0) return std::nullopt;
-    out += static_cast<char>(byte);
-    i += 2;
-  }
-  return out;
+/// A byte 0 would end the text inside hiredis.
+std::optional<std::string> decoded(std::string_view text) {
+  auto plain = percent_decoded(text);
+  if (plain && plain->find('\0') != std::string::npos) return std::nullopt;
+  return plain;
 }
 
 /// Takes "user:password@" off the front of `rest`; false when it is malformed.
@@ -46,8 +38,8 @@ bool take_credentials(std::string_view& rest, redis_url& url) {
   rest.remove_prefix(at + 1);
   const auto colon = credentials.find(':');
   if (colon == std::string_view::npos) return false;
-  const auto user = percent_decoded(credentials.substr(0, colon));
-  const auto password = percent_decoded(credentials.substr(colon + 1));
+  const auto user = decoded(credentials.substr(0, colon));
+  const auto password = decoded(credentials.substr(colon + 1));
   if (!user || !password || password->empty()) return false;
   url.user = *user;
   url.password = *password;
@@ -65,7 +57,7 @@ std::optional<redis_url> parse_unix(std::string_view rest) {
     url.database = *database;
     rest = rest.substr(0, query);
   }
-  const auto path = percent_decoded(rest);
+  const auto path = decoded(rest);
   constexpr std::size_t socket_path_max = 107;  // sockaddr_un
   if (!path || path->size() < 2 || path->size() > socket_path_max) return std::nullopt;
   url.socket_path = *path;
@@ -84,27 +76,11 @@ std::optional<redis_url> parse_tcp(std::string_view rest) {
     }
     rest = rest.substr(0, slash);
   }
-  std::string_view port;
-  if (rest.starts_with('[')) {
-    const auto bracket = rest.find(']');
-    if (bracket == std::string_view::npos) return std::nullopt;
-    url.host = rest.substr(1, bracket - 1);
-    rest.remove_prefix(bracket + 1);
-    if (!rest.empty() && !rest.starts_with(':')) return std::nullopt;
-    if (!rest.empty()) port = rest.substr(1);
-  } else {
-    const auto colon = rest.find(':');
-    url.host = rest.substr(0, colon);
-    if (url.host.find_first_of("@?#") != std::string::npos) return std::nullopt;
-    if (colon != std::string_view::npos) port = rest.substr(colon + 1);
-    rest = colon == std::string_view::npos ? std::string_view{} : rest.substr(colon);
-  }
-  if (url.host.empty()) return std::nullopt;
-  if (rest.starts_with(':')) {
-    const auto number = number_of<std::uint16_t>(port, 65'535);
-    if (!number || *number == 0) return std::nullopt;
-    url.port = *number;
-  }
+  const auto where = parse_authority(rest);
+  if (!where || where->host.find_first_of("@?#") != std::string_view::npos || where->port == 0)
+    return std::nullopt;
+  url.host = where->host;
+  if (where->port) url.port = *where->port;
   return url;
 }
 

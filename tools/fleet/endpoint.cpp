@@ -4,8 +4,9 @@
 #include <fmt/format.h>
 #include <netdb.h>
 
-#include <charconv>
 #include <cstring>
+
+#include "base/authority.hpp"
 
 namespace watchkeeper::fleet {
 
@@ -27,26 +28,11 @@ result<endpoint, std::string> resolve_endpoint(std::string_view url) {
   if (url.find_first_of("/?#@") != url.npos) return malformed("only host and port may be given");
   made.authority = url;
 
-  std::string_view port;
-  if (url.starts_with('[')) {
-    const auto end = url.find(']');
-    if (end == url.npos) return malformed("the ']' of the IPv6 address is missing");
-    made.host = url.substr(1, end - 1);
-    url.remove_prefix(end + 1);
-    if (!url.empty() && url[0] != ':') return malformed("a port follows after ':'");
-    if (!url.empty()) port = url.substr(1);
-  } else {
-    const auto colon = url.find(':');
-    made.host = url.substr(0, colon);
-    if (colon != url.npos) port = url.substr(colon + 1);
-  }
-  if (made.host.empty()) return malformed("the host is missing");
-  made.port = made.tls ? 443 : 80;
-  if (!port.empty()) {
-    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), made.port);
-    if (error != std::errc{} || end != port.data() + port.size() || made.port == 0)
-      return malformed("the port must be a number from 1 to 65535");
-  }
+  const auto where = parse_authority(url);
+  if (!where) return malformed(fmt::format("it {}", describe(where.error())));
+  if (where->port == 0) return malformed("it has port 0");
+  made.host = where->host;
+  made.port = where->port.value_or(made.tls ? 443 : 80);
 
   in6_addr probe;
   made.host_is_address = inet_pton(AF_INET, made.host.c_str(), &probe) == 1 ||
