@@ -1,4 +1,5 @@
 #include "crypto/p256.hpp"
+#include "base/owned.hpp"
 
 #include <openssl/bn.h>
 #include <openssl/ec.h>
@@ -11,22 +12,14 @@
 #include <cstdlib>
 #include <memory>
 
+#include "base/owned.hpp"
+
 // The low-level functions are deprecated, not gone, in OpenSSL 3; the EVP ones need a DER signature
 // and 2 to 3 KB a key, and are slower.
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
 namespace watchkeeper::crypto::p256 {
 namespace {
-
-template <auto Free>
-struct freed_with {
-  template <class T>
-  void operator()(T* object) const noexcept {
-    Free(object);
-  }
-};
-template <class T, auto Free>
-using owned = std::unique_ptr<T, freed_with<Free>>;
 
 void require(bool condition) noexcept {
   if (!condition) std::abort();  // no memory, or an OpenSSL without P-256: nothing can be verified

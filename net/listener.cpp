@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include "base/authority.hpp"
+#include "base/owned.hpp"
 
 namespace watchkeeper::net {
 namespace {
@@ -71,7 +72,7 @@ listener::listener(std::string_view setting, const std::string& address, std::ui
   addrinfo* found = nullptr;
   if (const int error = ::getaddrinfo(host.c_str(), service.c_str(), &hints, &found))
     fail(setting, address, ::gai_strerror(error));
-  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, &::freeaddrinfo);
+  const owned<addrinfo, ::freeaddrinfo> owner(found);
   const auto fail_by_errno = [&] {
     fail(setting, address, std::generic_category().message(errno));
   };

@@ -4,6 +4,7 @@
 #include <memory>
 #include <new>
 
+#include "base/owned.hpp"
 #include "net/http2/connection_state.hpp"
 
 namespace watchkeeper::net {
@@ -59,41 +60,36 @@ struct http2_callbacks {
 };
 
 const nghttp2_session_callbacks* shared_session_callbacks() {
-  static const std::unique_ptr<nghttp2_session_callbacks, void (*)(nghttp2_session_callbacks*)>
-      shared(
-          [] {
-            nghttp2_session_callbacks* made = nullptr;
-            if (nghttp2_session_callbacks_new(&made) != 0) throw std::bad_alloc();
-            using c = http2_callbacks;
-            nghttp2_session_callbacks_set_on_begin_frame_callback(made, c::begin_frame);
-            nghttp2_session_callbacks_set_on_begin_headers_callback(made, c::begin_headers);
-            nghttp2_session_callbacks_set_on_header_callback2(made, c::header);
-            nghttp2_session_callbacks_set_on_frame_recv_callback(made, c::frame_received);
-            nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, c::data);
-            nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(made, c::invalid_frame);
-            nghttp2_session_callbacks_set_on_frame_send_callback(made, c::frame_sent);
-            nghttp2_session_callbacks_set_on_stream_close_callback(made, c::stream_closed);
-            return made;
-          }(),
-          &nghttp2_session_callbacks_del);
+  static const owned<nghttp2_session_callbacks, nghttp2_session_callbacks_del> shared([] {
+    nghttp2_session_callbacks* made = nullptr;
+    if (nghttp2_session_callbacks_new(&made) != 0) throw std::bad_alloc();
+    using c = http2_callbacks;
+    nghttp2_session_callbacks_set_on_begin_frame_callback(made, c::begin_frame);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(made, c::begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback2(made, c::header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(made, c::frame_received);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, c::data);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(made, c::invalid_frame);
+    nghttp2_session_callbacks_set_on_frame_send_callback(made, c::frame_sent);
+    nghttp2_session_callbacks_set_on_stream_close_callback(made, c::stream_closed);
+    return made;
+  }());
   return shared.get();
 }
 
 const nghttp2_option* shared_session_options() {
-  static const std::unique_ptr<nghttp2_option, void (*)(nghttp2_option*)> shared(
-      [] {
-        nghttp2_option* made = nullptr;
-        if (nghttp2_option_new(&made) != 0) throw std::bad_alloc();
-        nghttp2_option_set_no_auto_window_update(made, 1);
-        nghttp2_option_set_stream_reset_rate_limit(made, 100, 20);
-        nghttp2_option_set_max_continuations(made, 4);
-        nghttp2_option_set_max_outbound_ack(made, 100);
-        nghttp2_option_set_max_settings(made, 16);
-        nghttp2_option_set_max_send_header_block_length(made, 8 * 1024);
-        nghttp2_option_set_max_deflate_dynamic_table_size(made, 4 * 1024);
-        return made;
-      }(),
-      &nghttp2_option_del);
+  static const owned<nghttp2_option, nghttp2_option_del> shared([] {
+    nghttp2_option* made = nullptr;
+    if (nghttp2_option_new(&made) != 0) throw std::bad_alloc();
+    nghttp2_option_set_no_auto_window_update(made, 1);
+    nghttp2_option_set_stream_reset_rate_limit(made, 100, 20);
+    nghttp2_option_set_max_continuations(made, 4);
+    nghttp2_option_set_max_outbound_ack(made, 100);
+    nghttp2_option_set_max_settings(made, 16);
+    nghttp2_option_set_max_send_header_block_length(made, 8 * 1024);
+    nghttp2_option_set_max_deflate_dynamic_table_size(made, 4 * 1024);
+    return made;
+  }());
   return shared.get();
 }
 

@@ -12,22 +12,16 @@
 #include <new>
 #include <string>
 
+#include "base/owned.hpp"
 #include "crypto/digest.hpp"
 #include "crypto/p256.hpp"
 
 namespace watchkeeper::sdk {
 namespace {
 
-template <auto Free>
-struct freed_by {
-  template <class T>
-  void operator()(T* object) const noexcept {
-    Free(object);
-  }
-};
-using big_number = std::unique_ptr<BIGNUM, freed_by<BN_clear_free>>;
-using curve_point = std::unique_ptr<EC_POINT, freed_by<EC_POINT_clear_free>>;
-using curve = std::unique_ptr<EC_GROUP, freed_by<EC_GROUP_free>>;
+using big_number = owned<BIGNUM, BN_clear_free>;
+using curve_point = owned<EC_POINT, EC_POINT_clear_free>;
+using curve = owned<EC_GROUP, EC_GROUP_free>;
 
 std::string_view view_of(std::span<const std::uint8_t> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};

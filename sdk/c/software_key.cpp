@@ -21,6 +21,7 @@
 #include <utility>
 
 #include "base/base64url.hpp"
+#include "base/owned.hpp"
 #include "crypto/digest.hpp"
 #include "crypto/p256.hpp"
 #include "sdk/c/token_writer.hpp"
@@ -28,21 +29,14 @@
 namespace watchkeeper::sdk {
 namespace {
 
-template <auto Free>
-struct freed_by {
-  template <class T>
-  void operator()(T* object) const noexcept {
-    Free(object);
-  }
-};
-using big_number = std::unique_ptr<BIGNUM, freed_by<BN_clear_free>>;
-using curve_point = std::unique_ptr<EC_POINT, freed_by<EC_POINT_free>>;
-using curve = std::unique_ptr<EC_GROUP, freed_by<EC_GROUP_free>>;
-using pkey = std::unique_ptr<EVP_PKEY, freed_by<EVP_PKEY_free>>;
-using params = std::unique_ptr<OSSL_PARAM, freed_by<OSSL_PARAM_free>>;
-using param_builder = std::unique_ptr<OSSL_PARAM_BLD, freed_by<OSSL_PARAM_BLD_free>>;
-using key_context = std::unique_ptr<EVP_PKEY_CTX, freed_by<EVP_PKEY_CTX_free>>;
-using file_handle = std::unique_ptr<std::FILE, freed_by<std::fclose>>;
+using big_number = owned<BIGNUM, BN_clear_free>;
+using curve_point = owned<EC_POINT, EC_POINT_free>;
+using curve = owned<EC_GROUP, EC_GROUP_free>;
+using pkey = owned<EVP_PKEY, EVP_PKEY_free>;
+using params = owned<OSSL_PARAM, OSSL_PARAM_free>;
+using param_builder = owned<OSSL_PARAM_BLD, OSSL_PARAM_BLD_free>;
+using key_context = owned<EVP_PKEY_CTX, EVP_PKEY_CTX_free>;
+using file_handle = owned<std::FILE, std::fclose>;
 
 pkey make_pkey(const software_key& from) {
   const auto& secret = from.private_scalar();

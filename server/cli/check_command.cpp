@@ -7,6 +7,7 @@
 #include <memory>
 #include <ostream>
 
+#include "base/owned.hpp"
 #include "server/cli/commands.hpp"
 #include "server/keys/ticket_key_file.hpp"
 #include "server/log/redaction.hpp"
@@ -83,8 +84,7 @@ void check_tls(const configuration& settings, unix_ms now_ms, check_list& list) 
   if (settings.tls.certificate.empty())
     return list.note("tls",
                      "none is configured; the gateway uses a self-signed certificate in data_dir");
-  const std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context(SSL_CTX_new(TLS_server_method()),
-                                                             SSL_CTX_free);
+  const owned<SSL_CTX, SSL_CTX_free> context(SSL_CTX_new(TLS_server_method()));
   const auto& files = settings.tls;
   if (!context ||
       SSL_CTX_use_certificate_chain_file(context.get(), files.certificate.c_str()) != 1) {
@@ -99,8 +99,7 @@ void check_tls(const configuration& settings, unix_ms now_ms, check_list& list) 
     const auto* end = X509_get0_notAfter(SSL_CTX_get0_certificate(context.get()));
     int days = 0;
     int seconds = 0;
-    const std::unique_ptr<ASN1_TIME, void (*)(ASN1_TIME*)> now(ASN1_TIME_set(nullptr, now_s),
-                                                               ASN1_TIME_free);
+    const owned<ASN1_TIME, ASN1_TIME_free> now(ASN1_TIME_set(nullptr, now_s));
     ASN1_TIME_diff(&days, &seconds, now.get(), end);
     if (days < 0 || seconds < 0)
       list.bad("tls", files.certificate + " has expired",

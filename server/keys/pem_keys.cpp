@@ -15,7 +15,7 @@
 namespace watchkeeper::server {
 namespace {
 
-using number_ptr = std::unique_ptr<BIGNUM, freed_with<BN_clear_free>>;
+using number_ptr = owned<BIGNUM, BN_clear_free>;
 
 /// Never asks at a terminal.
 int no_password(char*, int, int, void*) {

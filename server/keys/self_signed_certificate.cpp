@@ -25,8 +25,8 @@ namespace {
 constexpr std::int64_t hour_s = 3600;
 constexpr std::int64_t day_s = 24 * hour_s;
 
-using certificate_ptr = std::unique_ptr<X509, freed_with<X509_free>>;
-using extension_ptr = std::unique_ptr<X509_EXTENSION, freed_with<X509_EXTENSION_free>>;
+using certificate_ptr = owned<X509, X509_free>;
+using extension_ptr = owned<X509_EXTENSION, X509_EXTENSION_free>;
 
 std::string fingerprint_of(const X509& certificate) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
@@ -74,8 +74,7 @@ certificate_ptr make_certificate(EVP_PKEY& key, unix_ms now_ms) {
   std::array<unsigned char, 16> serial{};
   if (RAND_bytes(serial.data(), serial.size()) != 1) return nullptr;
   serial[0] = (serial[0] & 0x7f) | 0x40;  // positive and of full length
-  std::unique_ptr<BIGNUM, freed_with<BN_free>> number(
-      BN_bin2bn(serial.data(), serial.size(), nullptr));
+  owned<BIGNUM, BN_free> number(BN_bin2bn(serial.data(), serial.size(), nullptr));
   auto now_s = static_cast<std::time_t>(now_ms / 1000);
   auto* name = X509_get_subject_name(x);
   const bool made =

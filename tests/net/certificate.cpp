@@ -1,4 +1,5 @@
 #include "tests/net/certificate.hpp"
+#include "base/owned.hpp"
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -31,8 +32,8 @@ temporary_directory::~temporary_directory() {
 }
 
 tls_files make_certificate(const temporary_directory& where, const std::string& name) {
-  const std::unique_ptr<EVP_PKEY, void (*)(EVP_PKEY*)> key(EVP_EC_gen("P-256"), &EVP_PKEY_free);
-  const std::unique_ptr<X509, void (*)(X509*)> certificate(X509_new(), &X509_free);
+  const owned<EVP_PKEY, EVP_PKEY_free> key(EVP_EC_gen("P-256"));
+  const owned<X509, X509_free> certificate(X509_new());
   require(key && certificate, "key");
   X509* x = certificate.get();
   X509_set_version(x, 2);

@@ -2,6 +2,7 @@
 #include <memory>
 #include <string>
 
+#include "base/owned.hpp"
 #include "net/server.hpp"
 #include "net/tls/ticket_keys.hpp"
 #include "tests/net/certificate.hpp"
@@ -13,7 +14,7 @@ using namespace watchkeeper::net::test;
 
 namespace {
 
-using session = std::unique_ptr<SSL_SESSION, void (*)(SSL_SESSION*)>;
+using session = watchkeeper::owned<SSL_SESSION, SSL_SESSION_free>;
 
 server_options options_of(const tls_files& files, ticket_key_list keys) {
   server_options options;
@@ -24,7 +25,7 @@ server_options options_of(const tls_files& files, ticket_key_list keys) {
 }
 
 struct outcome {
-  session ticket{nullptr, &SSL_SESSION_free};
+  session ticket{};
   bool resumed = false;
 };
 

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <memory>
 
+#include "base/owned.hpp"
 #include "net/server.hpp"
 #include "net/shared/bounds.hpp"
 #include "tests/net/certificate.hpp"
@@ -32,8 +33,7 @@ struct tls_fixture {
 };
 
 std::string name_in(raw_client& client) {
-  const std::unique_ptr<X509, void (*)(X509*)> certificate(SSL_get1_peer_certificate(client.ssl()),
-                                                           &X509_free);
+  const watchkeeper::owned<X509, X509_free> certificate(SSL_get1_peer_certificate(client.ssl()));
   char name[64] = "";
   X509_NAME_get_text_by_NID(X509_get_subject_name(certificate.get()), NID_commonName, name,
                             sizeof name);
@@ -80,7 +80,7 @@ BOOST_AUTO_TEST_CASE(old_versions_are_refused) {
 }
 
 BOOST_AUTO_TEST_CASE(sessions_resume_also_after_a_reload) {
-  std::unique_ptr<SSL_SESSION, void (*)(SSL_SESSION*)> ticket(nullptr, &SSL_SESSION_free);
+  watchkeeper::owned<SSL_SESSION, SSL_SESSION_free> ticket(nullptr);
   {
     auto client = connect();
     BOOST_REQUIRE(client.established());

@@ -10,6 +10,7 @@
 #include <memory>
 #include <random>
 
+#include "base/owned.hpp"
 #include "server/keys/self_signed_certificate.hpp"
 #include "tests/server/scratch.hpp"
 
@@ -20,22 +21,19 @@ using namespace watchkeeper::server;
 using namespace watchkeeper::server::testing;
 
 constexpr unix_ms day_ms = 86'400'000;
-using certificate_ptr = std::unique_ptr<X509, decltype(&X509_free)>;
+using certificate_ptr = owned<X509, X509_free>;
 
 certificate_ptr read_certificate(const std::string& path) {
-  const std::unique_ptr<BIO, decltype(&BIO_free_all)> file(BIO_new_file(path.c_str(), "r"),
-                                                           BIO_free_all);
+  const owned<BIO, BIO_free_all> file(BIO_new_file(path.c_str(), "r"));
   BOOST_REQUIRE(file != nullptr);
-  return {PEM_read_bio_X509(file.get(), nullptr, nullptr, nullptr), X509_free};
+  return certificate_ptr(PEM_read_bio_X509(file.get(), nullptr, nullptr, nullptr));
 }
 
 // As a TLS client would: trusting the certificate itself, for that name, at that time.
 bool verifies(X509& certificate, const char* name, const char* address, unix_ms now_ms) {
-  const std::unique_ptr<X509_STORE, decltype(&X509_STORE_free)> store(X509_STORE_new(),
-                                                                      X509_STORE_free);
+  const owned<X509_STORE, X509_STORE_free> store(X509_STORE_new());
   X509_STORE_add_cert(store.get(), &certificate);
-  const std::unique_ptr<X509_STORE_CTX, decltype(&X509_STORE_CTX_free)> context(
-      X509_STORE_CTX_new(), X509_STORE_CTX_free);
+  const owned<X509_STORE_CTX, X509_STORE_CTX_free> context(X509_STORE_CTX_new());
   X509_STORE_CTX_init(context.get(), store.get(), &certificate, nullptr);
   auto* parameters = X509_STORE_CTX_get0_param(context.get());
   X509_STORE_CTX_set_default(context.get(), "ssl_server");
