@@ -80,7 +80,10 @@ wk_result make_transport(const wk_options& given, wk_client& client, std::string
     return WK_OK;
   }
   const auto url = parse_gateway_url(given.url == nullptr ? "" : given.url, why);
-  if (!url) return WK_ERROR_URL;
+  if (!url) {
+    why += "; like https://watch.example.org";
+    return WK_ERROR_URL;
+  }
   client.network =
       make_http2_transport({*url, given.ca_path == nullptr ? std::string{} : given.ca_path});
   return WK_OK;

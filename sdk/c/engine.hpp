@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "sdk/c/backoff.hpp"
+#include "sdk/c/cooldown.hpp"
 #include "sdk/c/heartbeat_buffer.hpp"
 #include "sdk/c/interval_cutter.hpp"
 #include "sdk/c/key_set.hpp"
@@ -204,7 +204,7 @@ class engine final : public transport_events {
   engine_options options_;
   engine_ports ports_;
   heartbeat_buffer buffer_;
-  backoff cooldown_;
+  cooldown cooldown_;
   server_clock clock_;
   interval_cutter cutter_;
   bool open_ = false;

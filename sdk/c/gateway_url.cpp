@@ -7,7 +7,7 @@ namespace watchkeeper::sdk {
 std::optional<gateway_url> parse_gateway_url(std::string_view text, std::string& why) {
   gateway_url made;
   const auto wrong = [&](std::string_view what) {
-    why = "the gateway's URL " + std::string{what} + "; like https://watch.example.org";
+    why = "the gateway's URL " + std::string{what};
     return std::nullopt;
   };
   if (text.size() > 512) return wrong("is longer than 512 characters");

@@ -15,7 +15,7 @@ struct gateway_url {
   std::string authority;  // as `:authority` wants it
 };
 
-/// Nothing, and a sentence in `why`, when it is none. A path other than `/` is refused.
+/// Empty if the text is not such a URL; `why` is then a sentence. A path other than `/` is refused.
 std::optional<gateway_url> parse_gateway_url(std::string_view text, std::string& why);
 
 }  // namespace watchkeeper::sdk

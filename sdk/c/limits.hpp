@@ -41,8 +41,19 @@ inline constexpr std::int64_t request_timeout_ms = 15'000;
 /// A connection without a request is closed after this time.
 inline constexpr std::int64_t idle_connection_ms = 60'000;
 
+/// Addresses of the gateway's name that are tried in turn.
+inline constexpr std::size_t addresses_max = 8;
+/// After this time without a connection the next address is tried.
+inline constexpr std::int64_t connect_timeout_ms = 5'000;
+/// Unsent bytes of one connection; further frames wait.
+inline constexpr std::size_t connection_output_bytes_max = 64 * 1024;
+/// Reads from one connection before others have their turn.
+inline constexpr int reads_per_turn_max = 16;
+
 /// How often a heartbeat is signed again with a corrected clock before it is dropped.
 inline constexpr int clock_tries_max = 2;
+/// A heartbeat is signed again only if its date changes by at least this much.
+inline constexpr std::int64_t clock_step_ms = 1'000;
 /// A heartbeat of this age, or one of several in a request, counts as late.
 inline constexpr std::int64_t late_ms = 15'000;
 /// After a late heartbeat the budget may be used up for this long: what it has no room for is sent

@@ -1,12 +1,8 @@
 #include "tools/fleet/http2_client.hpp"
 
-#include <nghttp2/nghttp2.h>
-
-#include <algorithm>
 #include <utility>
 
 #include "tools/fleet/http2_connection.hpp"
-#include "tools/fleet/session_events.hpp"
 
 namespace watchkeeper::fleet {
 
@@ -26,36 +22,31 @@ std::string_view describe(transport_error error) noexcept {
 
 result<std::unique_ptr<http2_client>, std::string> http2_client::make(event_loop& loop,
                                                                       client_options options) {
-  std::unique_ptr<client_tls> tls;
-  if (options.server.tls) {
-    auto made = client_tls::make(options.tls);
-    if (!made) return made.error();
-    tls = std::move(made).value();
-  }
-  std::unique_ptr<http2_client> client{new http2_client(loop, std::move(options))};
-  client->tls_ = std::move(tls);
-  return client;
+  sdk::http2::tls_options tls;
+  tls.ca_path = options.tls.ca_file;
+  tls.verify = !options.tls.insecure;
+  tls.resume = options.tls.resume;
+  std::string why;
+  auto context = sdk::http2::client_context::make(options.server, tls,
+                                                  fleet_limits::response_body_bytes_max, why);
+  if (!context) return why;
+  return std::unique_ptr<http2_client>{
+      new http2_client(loop, std::move(options), std::move(context))};
 }
 
-http2_client::http2_client(event_loop& loop, client_options options)
+http2_client::http2_client(event_loop& loop, client_options options,
+                           std::unique_ptr<sdk::http2::client_context> context)
     : loop_(loop),
       options_(std::move(options)),
+      context_(std::move(context)),
       // One TLS record and a bit; shared, since only one connection reads at a time.
       read_buffer_(32 * 1024),
       random_(options_.seed) {
-  nghttp2_session_callbacks_new(&callbacks_);
-  session_events::install(callbacks_);
-  nghttp2_option_new(&settings_);
-  // Closed streams and priorities are of no use to a client of ours, and cost memory.
-  nghttp2_option_set_no_closed_streams(settings_, 1);
-  nghttp2_option_set_peer_max_concurrent_streams(settings_, 100);
   schedule_sweep();
 }
 
 http2_client::~http2_client() {
   *alive_ = false;
-  nghttp2_session_callbacks_del(callbacks_);
-  nghttp2_option_del(settings_);
 }
 
 void http2_client::enqueue(http2_connection* connection) {
@@ -80,14 +71,6 @@ void http2_client::start_queued() {
     next->start_connecting();
   }
   starting_ = false;
-}
-
-std::chrono::milliseconds http2_client::backoff(unsigned attempt) {
-  const auto ceiling =
-      std::min(fleet_limits::reconnect_cap,
-               fleet_limits::reconnect_base * (std::int64_t{1} << std::min(attempt, 10u)));
-  return std::chrono::milliseconds{
-      std::uniform_int_distribution<std::int64_t>(0, ceiling.count())(random_)};
 }
 
 void http2_client::schedule_sweep() {

@@ -11,19 +11,20 @@
 #include <string_view>
 #include <vector>
 
-#include "tools/fleet/client_tls.hpp"
+#include "base/result.hpp"
+#include "sdk/c/http2/client_context.hpp"
+#include "sdk/c/http2/connection.hpp"
 #include "tools/fleet/endpoint.hpp"
 #include "tools/fleet/event_loop.hpp"
 #include "tools/fleet/limits.hpp"
-
-struct nghttp2_session_callbacks;
-struct nghttp2_option;
 
 namespace watchkeeper::fleet {
 
 class http2_connection;
 
-/// Why a request has no answer.
+using sdk::http2::byte_count;
+
+/// Why a request has no response.
 enum class transport_error : std::uint8_t {
   none,
   connection_lost,  // whether the server has handled the request is not known
@@ -57,8 +58,14 @@ class connection_observer {
  public:
   virtual ~connection_observer() = default;
   virtual void on_open(http2_connection& connection) = 0;
-  /// An open connection has gone, or one could not be opened; it comes back by itself.
+  /// An open connection was lost, or one could not be opened. It opens itself again.
   virtual void on_lost(http2_connection& connection) = 0;
+};
+
+struct client_tls_options {
+  std::string ca_file;    // PEM; empty: the system's certificate authorities
+  bool insecure = false;  // accept any certificate
+  bool resume = false;    // offer the newest resumption ticket on each later connection
 };
 
 struct client_options {
@@ -68,9 +75,9 @@ struct client_options {
   std::size_t handshakes_in_flight = fleet_limits::handshakes_in_flight_max;
 };
 
-/// What many connections to one server share: TLS, tables, a read buffer, the queue of connections
-/// that want to be opened. One thread; the loop and every connection are used on it only. Outlives
-/// its connections; borrows the loop. Needs SIGPIPE ignored.
+/// What many connections to one server share: the context of HTTP/2 and TLS, a read buffer, the
+/// queue of connections that are to be opened. One thread, that of the loop. Outlives its
+/// connections; borrows the loop.
 class http2_client {
  public:
   /// The error is a sentence.
@@ -89,21 +96,18 @@ class http2_client {
 
  private:
   friend class http2_connection;
-  friend struct session_events;
-  http2_client(event_loop& loop, client_options options);
+  http2_client(event_loop& loop, client_options options,
+               std::unique_ptr<sdk::http2::client_context> context);
 
   void enqueue(http2_connection* connection);
   void handshake_over();  // a place has become free
   void start_queued();
-  std::chrono::milliseconds backoff(unsigned attempt);
   void sweep();  // deadlines, once in 250 ms
   void schedule_sweep();
 
   event_loop& loop_;
   client_options options_;
-  std::unique_ptr<client_tls> tls_;
-  nghttp2_session_callbacks* callbacks_ = nullptr;
-  nghttp2_option* settings_ = nullptr;
+  std::unique_ptr<sdk::http2::client_context> context_;
   std::vector<char> read_buffer_;
   std::deque<http2_connection*> waiting_;
   std::vector<http2_connection*> connections_;

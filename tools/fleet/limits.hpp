@@ -18,8 +18,6 @@ inline constexpr std::size_t response_body_bytes_max = 256 * 1024;
 inline constexpr std::size_t admin_connections_max = 8;
 /// Requests in flight on each of those connections.
 inline constexpr std::size_t admin_streams_in_flight = 64;
-/// Unsent bytes of one connection; further frames wait.
-inline constexpr std::size_t output_bytes_pending_max = 256 * 1024;
 /// A longer handshake fails.
 inline constexpr std::chrono::milliseconds handshake_timeout{10'000};
 /// The first wait before a connection is opened again.

@@ -22,7 +22,11 @@ session_id make_session_id(player::random& source) {
 player::player(sdk::software_key key, student_id student, std::size_t number,
                std::span<const played_module> modules, unsigned sessions, media_ms start_ms,
                bool cheats)
-    : key_(std::move(key)), student_(student), modules_(modules), cheats_(cheats) {
+    : key_(std::move(key)),
+      student_(student),
+      modules_(modules),
+      cheats_(cheats),
+      retry_(fleet_limits::retry_base.count(), fleet_limits::retry_cap.count()) {
   for (unsigned i = 0; i < sessions; ++i) {
     const auto module = (number + i) % modules.size();
     sessions_.push_back(begin(module, start_ms < modules[module].duration_ms ? start_ms : 0));
@@ -136,24 +140,19 @@ std::span<const heartbeat> player::take(std::size_t tokens_max, time_point now) 
 
 std::size_t player::land(const std::vector<bool>& again, std::chrono::milliseconds retry_after,
                          time_point now, std::size_t buffer_heartbeats, random& source) {
-  std::size_t kept = 0;
+  std::size_t waiting = 0;
   // From the last to the first, each to the front: the order stays.
   for (std::size_t i = in_flight_.size(); i-- > 0;) {
     if (!again[i]) continue;
     pending_.push_front(std::move(in_flight_[i]));
-    ++kept;
+    ++waiting;
   }
   in_flight_.clear();
-  if (kept == 0) {
-    failures_ = 0;
+  if (waiting == 0) {
+    retry_.reset();
     return 0;
   }
-  const auto ceiling =
-      std::min(fleet_limits::retry_cap,
-               fleet_limits::retry_base * (std::int64_t{1} << std::min(failures_, 10u)));
-  ++failures_;
-  const std::chrono::milliseconds jitter{
-      std::uniform_int_distribution<std::int64_t>(0, ceiling.count())(source)};
+  const std::chrono::milliseconds jitter{retry_.next_ms(source())};
   not_before_ = now + retry_after + jitter;
   return trim(buffer_heartbeats);
 }

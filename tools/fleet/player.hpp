@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/backoff.hpp"
 #include "sdk/c/interval_cutter.hpp"
 #include "sdk/c/key_set.hpp"
 #include "sdk/c/session_key.hpp"
@@ -67,9 +68,8 @@ class player {
   /// Moves up to `tokens_max` of the oldest into flight; those without a time are due `now`.
   /// Precondition: ready.
   std::span<const heartbeat> take(std::size_t tokens_max, time_point now);
-  /// The flight is over. `again[i]`: heartbeat i is to be sent again, after `retry_after` and a
-  /// full jitter that doubles with each failure in a row. Returns how many had to be dropped for
-  /// it.
+  /// Ends the flight. `again[i]`: heartbeat i is sent again, after `retry_after` and a backoff.
+  /// Returns how many heartbeats had to be dropped for it.
   [[nodiscard]] std::size_t land(const std::vector<bool>& again,
                                  std::chrono::milliseconds retry_after, time_point now,
                                  std::size_t buffer_heartbeats, random& source);
@@ -98,7 +98,7 @@ class player {
   std::size_t turn_ = 0;
   std::deque<heartbeat> pending_;
   std::vector<heartbeat> in_flight_;
-  unsigned failures_ = 0;
+  backoff retry_;
   time_point not_before_{};
 };
 

@@ -1,4 +1,4 @@
-// The smaller parts: buffer, stored form, backoff, clock, responses, keys, tokens.
+// The smaller parts: buffer, stored form, cooldown, clock, responses, keys, tokens.
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,8 +11,8 @@
 #include "base/base64url.hpp"
 #include "crypto/device_key.hpp"
 #include "crypto/signature_verifier.hpp"
-#include "sdk/c/backoff.hpp"
 #include "sdk/c/buffer_codec.hpp"
+#include "sdk/c/cooldown.hpp"
 #include "sdk/c/defaults.hpp"
 #include "sdk/c/der_signature.hpp"
 #include "sdk/c/gateway_url.hpp"
@@ -182,7 +182,7 @@ BOOST_AUTO_TEST_CASE(a_file_keeps_it_and_says_when_it_cannot) {
 
 BOOST_AUTO_TEST_SUITE_END()
 
-BOOST_AUTO_TEST_SUITE(backoff_and_clock_suite)
+BOOST_AUTO_TEST_SUITE(cooldown_and_clock_suite)
 
 BOOST_AUTO_TEST_CASE(jitter_is_full_and_the_ceiling_doubles_to_the_cap) {
   std::mt19937_64 random{1};
@@ -190,7 +190,7 @@ BOOST_AUTO_TEST_CASE(jitter_is_full_and_the_ceiling_doubles_to_the_cap) {
     const auto ceiling = std::min<std::int64_t>(60'000, 1000ll << (failures - 1));
     std::int64_t least = ceiling, most = 0;
     for (int i = 0; i < 2000; ++i) {
-      backoff b{1000, 60'000};
+      cooldown b{1000, 60'000};
       for (unsigned n = 0; n < failures; ++n) b.failed(0, std::nullopt, random());
       least = std::min(least, b.left_ms(0));
       most = std::max(most, b.left_ms(0));
@@ -202,7 +202,7 @@ BOOST_AUTO_TEST_CASE(jitter_is_full_and_the_ceiling_doubles_to_the_cap) {
 }
 
 BOOST_AUTO_TEST_CASE(retry_after_is_bounded_and_success_begins_anew) {
-  backoff b{1000, 60'000};
+  cooldown b{1000, 60'000};
   b.failed(0, 999'999'999'999, 0);
   BOOST_CHECK_EQUAL(b.left_ms(0), sdk_limits::retry_after_ms_max);
   b.hurry();

@@ -1,11 +1,11 @@
-#include "sdk/c/socket_bio.hpp"
+#include "sdk/c/http2/socket_bio.hpp"
 
 #include <sys/socket.h>
 
 #include <cerrno>
 #include <cstdint>
 
-namespace watchkeeper::sdk {
+namespace watchkeeper::sdk::http2 {
 namespace {
 
 int socket_of(BIO* bio) {
@@ -56,4 +56,4 @@ BIO* make_socket_bio(const BIO_METHOD* method, int socket) {
   return bio;
 }
 
-}  // namespace watchkeeper::sdk
+}  // namespace watchkeeper::sdk::http2
