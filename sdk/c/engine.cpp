@@ -270,7 +270,7 @@ std::optional<std::string> engine::make_token(const claim& of, const instant& no
 
   if (options_.session_keys) prepare_session_key(of);
   const bool own_session = key_ && key_->session == of.session;
-  sent_token token{of.session, of.sequence, false};
+  sent_token token{of.session, of.sequence, false, claims.issued_at_ms};
   if (own_session && key_->key && !of.device_signature) {
     token.session_key = true;
     with.tokens.push_back(token);

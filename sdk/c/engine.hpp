@@ -151,7 +151,6 @@ class engine final : public transport_events {
   /// What a response does to the heartbeats of its request.
   struct landing {
     bool pauses = false;
-    bool clock_moved = false;  // what was dated wrongly is signed again
     bool lost_session_key = false;
     std::int64_t remaining_ms = 0;  // media time that waits for the budget
     std::vector<bool> removed;
@@ -178,13 +177,14 @@ class engine final : public transport_events {
   void read_keys(http_response&& response, const instant& now);
   void land(http_response&& response, const instant& now);
   void note_progress(int status, const heartbeat_response& read) noexcept;
-  bool learn_clock(const heartbeat_response& read, const flight& flown, const instant& now);
+  void learn_clock(const heartbeat_response& read, const flight& flown, const instant& now);
   void learn_session_key(const heartbeat_response& read, const flight& flown);
   void lose_session_key();
   void note_late(const std::vector<claim>& sent, const instant& now);
   void land_one(claim& of, const sent_token& token, const token_result& result, const instant& now,
                 landing& on);
-  bool apply_result(claim& of, const token_result& result, landing& on);
+  bool apply_result(claim& of, const sent_token& token, const token_result& result,
+                    const instant& now, landing& on);
   bool keep_remainder(claim& of, const token_result& result, const instant& now);
   void report_response(int status, response_defect defect, bool not_enrolled, bool pauses);
   void report_progress(const std::vector<claim>& claims, const std::vector<token_result>& results);

@@ -1,7 +1,6 @@
 // What the transport delivers: responses and failures.
 
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 
 #include "sdk/c/defaults.hpp"
@@ -84,7 +83,7 @@ void engine::land(http_response&& response, const instant& now) {
   note_progress(response.status, read);
   landing on;
   on.pauses = read.pause;
-  on.clock_moved = learn_clock(read, flown, now);
+  learn_clock(read, flown, now);
   learn_session_key(read, flown);
 
   const auto& waiting = buffer_.claims();
@@ -115,13 +114,9 @@ void engine::land(http_response&& response, const instant& now) {
     pause(now, std::min(on.remaining_ms, sdk_limits::remainder_wait_ms_max));
 }
 
-/// True if the time has changed by so much that a heartbeat has to be signed again.
-bool engine::learn_clock(const heartbeat_response& read, const flight& flown, const instant& now) {
-  if (!read.server_time_ms) return false;
-  const auto before_ms = clock_.at(now);
-  const bool was_set = clock_.is_set();
-  clock_.learn(*read.server_time_ms, now.monotonic_ms - flown.sent_ms, now);
-  return !was_set || std::abs(clock_.at(now) - before_ms) > 1000;
+void engine::learn_clock(const heartbeat_response& read, const flight& flown, const instant& now) {
+  if (read.server_time_ms)
+    clock_.learn(*read.server_time_ms, now.monotonic_ms - flown.sent_ms, now);
 }
 
 void engine::learn_session_key(const heartbeat_response& read, const flight& flown) {
@@ -145,7 +140,7 @@ void engine::land_one(claim& of, const sent_token& token, const token_result& re
   if (result.kind == result_kind::sign_by_device && token.session == session_)
     on.lost_session_key = true;
   if (result.kind == result_kind::accepted && token.session_key) key_losses_ = 0;
-  on.removed.push_back(apply_result(of, result, on));
+  on.removed.push_back(apply_result(of, token, result, now, on));
   if (on.removed.back() && keep_remainder(of, result, now)) {
     on.removed.back() = false;
     on.remaining_ms += of.interval.length_ms();
@@ -215,7 +210,8 @@ bool engine::keep_remainder(claim& of, const token_result& result, const instant
 }
 
 /// True if `of` is done with: it leaves the buffer.
-bool engine::apply_result(claim& of, const token_result& result, landing& on) {
+bool engine::apply_result(claim& of, const sent_token& token, const token_result& result,
+                          const instant& now, landing& on) {
   switch (result.kind) {
     case result_kind::accepted:
       ++counts_.acknowledged;
@@ -238,15 +234,17 @@ bool engine::apply_result(claim& of, const token_result& result, landing& on) {
     case result_kind::set_clock:
       break;
   }
-  if (on.clock_moved && of.clock_tries < sdk_limits::clock_tries_max) {
-    ++of.clock_tries;
-    return false;  // signed again at once
-  }
-  if (result.problem == "future-token") {
-    // No heartbeat is dated later than the gateway's clock, so the clock will be right soon.
-    of.clock_tries = 0;
-    on.pauses = true;
-    return false;
+  switch (correct_clock(result.problem, token.issued_at_ms, clock_.issued_at(of, now),
+                        of.clock_tries)) {
+    case clock_correction::sign_again:
+      ++of.clock_tries;
+      return false;
+    case clock_correction::retry_later:
+      of.clock_tries = 0;
+      on.pauses = true;
+      return false;
+    case clock_correction::too_old:
+      break;
   }
   on.dropped.push_back({of, drop_reason::too_old, result.problem});
   return true;

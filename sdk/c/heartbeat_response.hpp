@@ -66,14 +66,17 @@ struct sent_token {
   session_id session;
   std::uint32_t sequence = 0;
   bool session_key = false;  // signed by HS256
+  unix_ms issued_at_ms = 0;
 };
 
-/// Reads the response to a request with the tokens `sent` (docs/protocol.md, sections 3 and 4).
+/// Reads the response to a request with the tokens `sent` (docs/protocol.md, sections 3 and 4;
+/// sdk/vectors/README.md has the rules that all SDKs share).
 ///
-/// Each token gets a result, whatever the response is: a response that is not a gateway's leaves
-/// the heartbeats in doubt, and only a final problem rejects one. A problem with an unknown name is
-/// final if the token was sent alone and the status blames the request (4xx but 408, 425 and 429).
-/// In a batch the status of one token is not known: the token is `retry_alone`.
+/// Each token gets a result, whatever the response is. A response that is not a gateway's leaves
+/// the heartbeats in doubt, and only a final problem rejects one. The status goes before the name
+/// of the problem. A problem with an unknown name is final if the token was sent alone and the
+/// status blames the request. In a batch the status of one token is not known: the token is
+/// `retry_alone`.
 ///
 /// `minimal`: the request asked for a response without content. Otherwise a 204 says nothing.
 /// Changes `response.body` in place. Any thread.

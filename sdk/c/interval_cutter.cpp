@@ -14,11 +14,11 @@ void interval_cutter::advance(media_ms at, std::int64_t now_ms) noexcept {
   // Longer than any module lasts at the slowest rate; the products below stay far from overflow.
   const auto elapsed_ms = std::clamp<std::int64_t>(now_ms - run_->reported_ms, 0, 400'000'000);
   run_->reported_ms = std::max(run_->reported_ms, now_ms);
-  const auto room = run_->room + elapsed_ms * rate_permille_ * 101;
+  const auto room = run_->room + elapsed_ms * rate_permille_ * (percent + 1);
   const auto moved = (std::int64_t{at} - last_) * room_per_ms;
   if (moved >= 0 && moved <= room) {
     // What was not used is not saved up: a stall would become room for a jump.
-    const auto most = slack_ms * room_per_ms + lag_ms * std::max(rate_permille_, 1000) * 100;
+    const auto most = room_ms_max * std::max(rate_permille_, 1000) * percent;
     run_->room = std::min(room - moved, most);
     last_ = at;
     return;
@@ -53,7 +53,7 @@ void interval_cutter::go_on(media_ms at, std::int64_t now_ms) noexcept {
   if (at >= 0 && at <= limits::media_duration_ms_max) last_ = at;
   const bool counts = playing_ && !stalled_ && !seeking_ && !background_ && !bad_rate_;
   if (run_ || !counts || last_ == unknown) return;
-  run_ = run{now_ms, slack_ms * room_per_ms};
+  run_ = run{now_ms, slack_ms * rate_permille_ * percent};
   const bool goes_on = short_piece_.from_ms < short_piece_.to_ms && short_piece_.to_ms == last_ &&
                        short_piece_rate_permille_ == rate_permille_;
   cut_ = goes_on ? short_piece_.from_ms : last_;

@@ -26,13 +26,15 @@ namespace watchkeeper::sdk {
 class interval_cutter {
  public:
   static constexpr media_ms unknown = -1;
-  /// How far a position may run ahead of the clock: 500 ms (players report four times a second and
-  /// round) and one percent (the clocks of sound and system differ).
-  static constexpr std::int64_t slack_ms = 500;
-  /// How much standing time a position may make up for at once, because some players report whole
-  /// seconds: of media at slow rates, else of the clock. A position that stands for longer was
-  /// stalled, reported or not, and that time is lost.
-  static constexpr std::int64_t lag_ms = 1000;
+  /// How far a position may run ahead of the clock, from one interruption to the next, in time of
+  /// the clock: players report late and round. One percent of the elapsed time comes on top,
+  /// because the clocks of sound and system differ.
+  static constexpr std::int64_t slack_ms = 750;
+  /// What was not used is saved up to this much, the slack included: in time of the clock, at rates
+  /// below 1 in media time, because some players report whole seconds. A position that stands for
+  /// longer was stalled, reported or not, and that time is lost; otherwise it would be room for a
+  /// jump.
+  static constexpr std::int64_t room_ms_max = 1'500;
 
   /// The gateway closes gaps more than twice as long (docs/protocol.md, section 5).
   static constexpr media_ms piece_ms_min = 100;
@@ -67,6 +69,7 @@ class interval_cutter {
  private:
   /// Of `run::room`, in a millisecond of media: a permille of the rate, a percent for the clocks.
   static constexpr std::int64_t room_per_ms = 100'000;
+  static constexpr std::int64_t percent = 100;
   /// Playback without a break.
   struct run {
     std::int64_t reported_ms = 0;  // when the position was last reported

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
+#include <string_view>
 
 #include "sdk/c/claim.hpp"
+#include "sdk/c/limits.hpp"
 
 namespace watchkeeper::sdk {
 
@@ -28,13 +31,14 @@ class server_clock {
     return at(now) - now.wall_ms;
   }
 
-  /// `iat` of a claim. No interval ended in the future: a stored time of a clock that ran ahead
-  /// then becomes `now`.
+  /// `iat` of a claim. In this run its age on the monotonic clock counts, because the wall clock
+  /// may have been set meanwhile. No interval ended in the future: a stored time of a clock that
+  /// ran ahead becomes `now`.
   [[nodiscard]] unix_ms issued_at(const claim& of, const instant& now) const noexcept {
-    const auto ended_ms = of.ended_by == end_time::of_this_run ? at(of.ended)
-                          : of.ended_by == end_time::stored_server
-                              ? of.ended.wall_ms
-                              : of.ended.wall_ms + offset_ms(now);
+    const auto ended_ms =
+        of.ended_by == end_time::of_this_run ? at(now) - (now.monotonic_ms - of.ended.monotonic_ms)
+        : of.ended_by == end_time::stored_server ? of.ended.wall_ms
+                                                 : of.ended.wall_ms + offset_ms(now);
     return std::max<unix_ms>(0, std::min(ended_ms, at(now)));
   }
 
@@ -43,5 +47,19 @@ class server_clock {
   unix_ms server_ms_ = 0;
   std::int64_t monotonic_ms_ = 0;
 };
+
+enum class clock_correction : std::uint8_t { sign_again, retry_later, too_old };
+
+/// What becomes of a heartbeat that was rejected as `stale-token` or `future-token`. `sent_ms`: the
+/// `iat` of its token; `new_ms`: what it would be now; `tries`: earlier corrections of the
+/// heartbeat.
+inline clock_correction correct_clock(std::string_view problem, unix_ms sent_ms, unix_ms new_ms,
+                                      int tries) noexcept {
+  if (std::abs(new_ms - sent_ms) >= sdk_limits::clock_step_ms &&
+      tries < sdk_limits::clock_tries_max)
+    return clock_correction::sign_again;
+  // No heartbeat is dated later than the gateway's clock, so the date will be right soon.
+  return problem == "future-token" ? clock_correction::retry_later : clock_correction::too_old;
+}
 
 }  // namespace watchkeeper::sdk

@@ -193,5 +193,10 @@ inline std::string response_to(const std::vector<std::string>& tokens, const std
 inline const std::string credited =
     R"("status":"credited","credited_ms":10000,"seconds_watched":10,"completion_percentage":1.66,)"
     R"("state":"IN_PROGRESS","resume_ms":10000)";
+/// Only the beginning of the interval counted.
+inline std::string limited(int credited_ms) {
+  return R"("status":"limited","credited_ms":)" + std::to_string(credited_ms) +
+         R"(,"seconds_watched":10,"completion_percentage":1.66,"state":"IN_PROGRESS","resume_ms":10000)";
+}
 
 }  // namespace watchkeeper::sdk::testing
