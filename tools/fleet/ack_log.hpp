@@ -7,7 +7,7 @@
 
 #include "base/result.hpp"
 #include "base/units.hpp"
-#include "tools/fleet/answer.hpp"
+#include "tools/fleet/outcome.hpp"
 #include "tools/fleet/player.hpp"
 
 namespace watchkeeper::fleet {

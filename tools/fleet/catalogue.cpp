@@ -24,7 +24,7 @@ result<media_ms, std::string> read_duration(const module_id& id, const http2_res
   const auto document = nlohmann::json::parse(response.body, nullptr, false);
   if (!document.is_object() || !document.contains("duration_ms") ||
       !document["duration_ms"].is_number_integer())
-    return fmt::format("the gateway's answer on module '{}' has no duration_ms", id.view());
+    return fmt::format("the gateway's response about module '{}' has no duration_ms", id.view());
   const auto duration = document["duration_ms"].get<std::int64_t>();
   if (duration < 1 || duration > limits::media_duration_ms_max)
     return fmt::format("the duration of module '{}' is out of range: {} ms", id.view(), duration);
@@ -54,16 +54,18 @@ result<std::vector<played_module>, std::string> prepare_modules(const fleet_opti
       what.content_type = "application/json";
       what.body = nlohmann::json{{"title", "Fleet: " + name}, {"duration_ms", wanted_ms}}.dump();
     }
-    auto answer = client.request(std::move(what));
-    if (!answer) return answer.error();
-    if (answer->status == 401 || answer->status == 403)
-      return fmt::format("the gateway does not take the admin token: {}", explain_refusal(*answer));
+    auto response = client.request(std::move(what));
+    if (!response) return response.error();
+    if (response->status == 401 || response->status == 403)
+      return fmt::format("the gateway does not take the admin token: {}",
+                         explain_refusal(*response));
     if (options.create_modules) {
-      if (answer->status / 100 != 2)
-        return fmt::format("the module '{}' cannot be created: {}", name, explain_refusal(*answer));
+      if (response->status / 100 != 2)
+        return fmt::format("the module '{}' cannot be created: {}", name,
+                           explain_refusal(*response));
       continue;
     }
-    auto duration = read_duration(*id, *answer);
+    auto duration = read_duration(*id, *response);
     if (!duration) return duration.error();
     made.back().duration_ms = *duration;
   }

@@ -69,14 +69,14 @@ class enrolment final : public connection_observer {
       what.body = fmt::format(R"({{"student":"{}","jwk":{}}})", device.student.view(),
                               crypto::public_jwk_json(device.key.public_key()));
       if (!connection.request(std::move(what), [this, number](http2_response&& response) {
-            answered(number, response);
+            on_response(number, response);
           }))
         return;
       waiting_.pop_front();
     }
   }
 
-  void answered(std::size_t number, const http2_response& response) {
+  void on_response(std::size_t number, const http2_response& response) {
     if (response.error == transport_error::none && response.status / 100 == 2) {
       ++done_;
       return;

@@ -7,7 +7,7 @@
 
 namespace watchkeeper::fleet {
 
-/// Is told of what happens to a descriptor. Outlives its registration and the turn it ends in.
+/// Is notified of what happens to a descriptor. Outlives its registration and the turn it ends in.
 class io_handler {
  public:
   virtual ~io_handler() = default;

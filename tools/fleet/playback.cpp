@@ -181,7 +181,7 @@ void playback::run_presigned() {
   if (options_.warm && !warm_up()) return;
   begin_now();
   for (std::size_t i = 0; i < players_.size(); ++i) offer(static_cast<std::uint32_t>(i));
-  // As long as anything moves: the end is when nothing was answered for a request's timeout.
+  // Ends when nothing was answered for a request's timeout.
   for (;;) {
     const auto before = counts_.answered();
     const auto deadline = event_loop::clock::now() + seconds(options_.request_timeout_s);
@@ -197,7 +197,7 @@ bool playback::warm_up() {
   for (std::size_t i = 0; i < players_.size(); ++i) offer(static_cast<std::uint32_t>(i));
   const auto deadline = event_loop::clock::now() + seconds(options_.request_timeout_s);
   const auto all = [this] { return counts_.acknowledged() == players_.size(); };
-  if (!turn_until(all, deadline)) return false;  // the counts tell why
+  if (!turn_until(all, deadline)) return false;  // the counts say why
   const auto others = counts_.generated - counts_.answered();
   std::destroy_at(&counts_);  // a tally is not assigned: it has atomic counters
   std::construct_at(&counts_);
@@ -271,34 +271,35 @@ bool playback::send(std::uint32_t number, line& on) {
   ++counts_.requests;
   on.bytes.sent(beats.size());
   if (on.connection->request(std::move(what), [this, number, &on](http2_response&& response) {
-        answered(number, on, response);
+        on_response(number, on, std::move(response));
       }))
     return true;
   http2_response lost;
   lost.error = transport_error::connection_lost;
-  answered(number, on, lost);
+  on_response(number, on, std::move(lost));
   return false;
 }
 
-void playback::answered(std::uint32_t number, line& on, const http2_response& response) {
+void playback::on_response(std::uint32_t number, line& on, http2_response&& response) {
   if (over_) return;
   auto& who = players_[number];
   const auto beats = who.in_flight();
   const auto now = event_loop::clock::now();
-  const auto outcomes = read_answer(response, beats.size());
+  const bool arrived = response.error == transport_error::none;
+  const auto outcomes = read_outcomes(std::move(response), beats, options_.minimal);
   std::vector<std::uint64_t> latencies_us;
   std::vector<bool> again;
   for (std::size_t i = 0; i < beats.size(); ++i) {
     const auto waited = std::chrono::duration_cast<std::chrono::microseconds>(now - beats[i].due);
     latencies_us.push_back(static_cast<std::uint64_t>(std::max<std::int64_t>(0, waited.count())));
     again.push_back(outcomes[i].kind == outcome_kind::retry);
-    if (again.back() && outcomes[i].reason == session_key_unknown) who.sign_again(i, rules_);
+    if (outcomes[i].sign_by_device) who.sign_again(i, rules_);
     if (outcomes[i].mastered && !std::exchange(places_[number].mastered, true))
       ++counts_.students_mastered;
   }
   log_.answered(who, beats, outcomes, wall_clock_ms());
   counts_.count(outcomes, latencies_us);
-  if (response.error == transport_error::none) on.bytes.answered(on.connection->bytes());
+  if (arrived) on.bytes.answered(on.connection->bytes());
   const auto pause =
       std::chrono::seconds(std::min<std::int64_t>(response.retry_after_s.value_or(0), 3600));
   counts_.dropped += who.land(again, pause, now, rules_.buffer_heartbeats, random_);

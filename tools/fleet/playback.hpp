@@ -60,7 +60,7 @@ class playback final : public connection_observer {
   void offer(std::uint32_t number);
   void pump(line& on);
   bool send(std::uint32_t number, line& on);
-  void answered(std::uint32_t number, line& on, const http2_response& response);
+  void on_response(std::uint32_t number, line& on, http2_response&& response);
   /// Turns until `done`, `deadline` or a stop; false unless done.
   bool turn_until(const std::function<bool()>& done, time_point deadline);
   void drain();

@@ -76,28 +76,33 @@ heartbeat player::play(const playing_rules& rules, unix_ms now_ms, random& sourc
   }
 
   heartbeat made;
-  made.token = sign(claims, &session, rules);
   made.claims = claims;
+  sign(made, &session, rules);
   if (position_ms >= module.duration_ms) session = begin((session.module + 1) % modules_.size(), 0);
   return made;
 }
 
-std::string player::sign(const token_claims& claims, playback_session* session,
-                         const playing_rules& rules) const {
-  if (rules.gateway == nullptr || session == nullptr) return key_.sign_token(claims);
-  if (session->key) {
-    auto input = sdk::signing_input(sdk::session_header(key_.kid_text(), claims.session), claims);
-    const auto mac = sdk::hmac_sha256(*session->key, input);
-    return sdk::finish_token(std::move(input), mac);
-  }
+void player::sign(heartbeat& of, playback_session* session, const playing_rules& rules) const {
+  of.session_key = false;
   sdk::key_offer offer;
   sdk::shared_secret z;
-  if (!sdk::agree(rules.gateway->point, offer.point, z)) return key_.sign_token(claims);
-  offer.gateway_kid = rules.gateway->kid;
-  auto input = sdk::signing_input(sdk::device_header(key_.kid_text()), claims, &offer);
-  const auto signature = key_.sign(input);
-  session->key = sdk::derive_session_key(z, input);
-  return sdk::finish_token(std::move(input), signature);
+  if (rules.gateway == nullptr || session == nullptr) {
+    of.token = key_.sign_token(of.claims);
+  } else if (session->key) {
+    auto input =
+        sdk::signing_input(sdk::session_header(key_.kid_text(), of.claims.session), of.claims);
+    const auto mac = sdk::hmac_sha256(*session->key, input);
+    of.token = sdk::finish_token(std::move(input), mac);
+    of.session_key = true;
+  } else if (sdk::agree(rules.gateway->point, offer.point, z)) {
+    offer.gateway_kid = rules.gateway->kid;
+    auto input = sdk::signing_input(sdk::device_header(key_.kid_text()), of.claims, &offer);
+    const auto signature = key_.sign(input);
+    session->key = sdk::derive_session_key(z, input);
+    of.token = sdk::finish_token(std::move(input), signature);
+  } else {
+    of.token = key_.sign_token(of.claims);
+  }
 }
 
 void player::sign_again(std::size_t in_flight, const playing_rules& rules) {
@@ -107,7 +112,7 @@ void player::sign_again(std::size_t in_flight, const playing_rules& rules) {
                    [&](const playback_session& each) { return each.id == beat.claims.session; });
   const bool goes_on = session != sessions_.end();
   if (goes_on) session->key.reset();
-  beat.token = sign(beat.claims, goes_on ? &*session : nullptr, rules);
+  sign(beat, goes_on ? &*session : nullptr, rules);
 }
 
 std::size_t player::trim(std::size_t buffer_heartbeats) {

@@ -48,8 +48,8 @@ class player {
   /// next module begins in a new session. Sessions take turns.
   [[nodiscard]] heartbeat play(const playing_rules& rules, unix_ms now_ms, random& source);
 
-  /// The gateway does not know the session's key: the heartbeat in flight is signed by the device,
-  /// and its session agrees on a key anew.
+  /// Signs the heartbeat in flight by the device's key, because the gateway does not know the
+  /// session's; its session agrees on a new one.
   void sign_again(std::size_t in_flight, const playing_rules& rules);
 
   /// Adds to what is to be sent. Returns the heartbeats that had to go, the oldest first, for there
@@ -85,8 +85,8 @@ class player {
     std::int64_t played_until_ms = 0;  // the session's own clock, which a heartbeat moves on
     std::optional<sdk::session_mac_key> key;
   };
-  std::string sign(const token_claims& claims, playback_session* session,
-                   const playing_rules& rules) const;
+  /// Signs the claims of `of`. `session` (may be null) gives the session's key, or agrees on one.
+  void sign(heartbeat& of, playback_session* session, const playing_rules& rules) const;
   playback_session begin(std::size_t module, media_ms at_ms) const;
   std::size_t trim(std::size_t buffer_heartbeats);
 

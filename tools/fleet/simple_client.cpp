@@ -36,27 +36,27 @@ result<http2_response, std::string> simple_client::request(http2_request&& what)
   while (!connection_->is_open()) {
     if (watch_.lost) return client_->last_failure();
     if (event_loop::clock::now() >= deadline)
-      return fmt::format("{} did not answer in time", client_->server().authority);
+      return fmt::format("{} did not respond in time", client_->server().authority);
     loop_.run_once(deadline);
   }
   what.timeout = std::chrono::ceil<std::chrono::milliseconds>(deadline - event_loop::clock::now());
-  std::optional<http2_response> answer;
+  std::optional<http2_response> response;
   if (!connection_->request(std::move(what),
-                            [&answer](http2_response&& response) { answer = std::move(response); }))
+                            [&response](http2_response&& made) { response = std::move(made); }))
     return fmt::format("{} accepts no request now", client_->server().authority);
-  while (!answer) {
+  while (!response) {
     if (event_loop::clock::now() > deadline + std::chrono::seconds(1)) {
-      connection_->close();  // the handler borrows `answer`: it must not be called any more
-      return fmt::format("{} did not answer in time", client_->server().authority);
+      connection_->close();  // the handler borrows `response`: it must not be called any more
+      return fmt::format("{} did not respond in time", client_->server().authority);
     }
     loop_.run_once(deadline + std::chrono::seconds(1));
   }
-  if (answer->error == transport_error::timed_out)
-    return fmt::format("{} did not answer in time", client_->server().authority);
-  if (answer->error != transport_error::none)
+  if (response->error == transport_error::timed_out)
+    return fmt::format("{} did not respond in time", client_->server().authority);
+  if (response->error != transport_error::none)
     return client_->last_failure().empty() ? std::string{"the request was reset by the server"}
                                            : client_->last_failure();
-  return std::move(*answer);
+  return std::move(*response);
 }
 
 std::string explain_refusal(const http2_response& response) {

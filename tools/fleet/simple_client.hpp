@@ -10,7 +10,6 @@
 namespace watchkeeper::fleet {
 
 /// One connection, one request at a time, blocking: for administration and for `top`. One thread.
-/// Needs SIGPIPE ignored.
 class simple_client {
  public:
   /// Does not connect yet. The error is a sentence on the URL or the CA file.
@@ -18,8 +17,8 @@ class simple_client {
                                                                   const client_tls_options& tls);
   ~simple_client();
 
-  /// Connects where needed and waits for the answer, at most `what.timeout` in all. The error is a
-  /// sentence; a failure to connect comes at once, it is not waited for a server that is away.
+  /// Connects if necessary and waits for the response, at most `what.timeout` in all. The error is
+  /// a sentence. A failure to connect is reported at once.
   result<http2_response, std::string> request(http2_request&& what);
 
   [[nodiscard]] const endpoint& server() const noexcept { return client_->server(); }

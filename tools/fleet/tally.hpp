@@ -8,8 +8,8 @@
 #include <string>
 
 #include "base/latency_histogram.hpp"
-#include "tools/fleet/answer.hpp"
 #include "tools/fleet/http2_connection.hpp"
+#include "tools/fleet/outcome.hpp"
 
 namespace watchkeeper::fleet {
 
@@ -31,7 +31,7 @@ struct tally {
   latency_histogram latency;  // of acknowledged and rejected heartbeats
   std::uint64_t latency_max_us = 0;
 
-  byte_count warm_bytes;              // on connections that had answered a heartbeat before
+  byte_count warm_bytes;              // on connections that had carried a response before
   std::uint64_t warm_heartbeats = 0;  // that they belong to
 
   double elapsed_s = 0;

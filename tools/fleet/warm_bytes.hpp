@@ -6,13 +6,13 @@
 
 namespace watchkeeper::fleet {
 
-/// Bytes a heartbeat on one warm connection: from the first answer on (handshake, SETTINGS, session
-/// tickets and the filling of the header compression tables are over) to the newest. Begins anew
-/// with each reconnect.
+/// Bytes a heartbeat on one warm connection: from the first response on (handshake, SETTINGS,
+/// session tickets and the filling of the header compression tables are over) to the newest. Begins
+/// anew with each reconnect.
 class warm_bytes {
  public:
   void sent(std::uint64_t heartbeats) noexcept { sent_ += heartbeats; }
-  /// After each answer. `total` is the connection's count.
+  /// After each response. `total` is the connection's count.
   void answered(const byte_count& total) noexcept {
     if (!warm_) {
       warm_ = true;

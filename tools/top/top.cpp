@@ -44,13 +44,13 @@ std::string look(fleet::simple_client& client, const std::string& authorization,
   what.path = "/v1/stats";
   what.authorization = authorization;
   what.timeout = std::chrono::seconds(3);
-  const auto answer = client.request(std::move(what));
-  if (!answer) return answer.error();
-  if (answer->status == 401 || answer->status == 403)
-    return "the gateway does not take the token: " + fleet::explain_refusal(*answer);
-  if (answer->status != 200)
-    return "the statistics were refused: " + fleet::explain_refusal(*answer);
-  auto stats = nlohmann::json::parse(answer->body, nullptr, false);
+  const auto response = client.request(std::move(what));
+  if (!response) return response.error();
+  if (response->status == 401 || response->status == 403)
+    return "the gateway does not take the token: " + fleet::explain_refusal(*response);
+  if (response->status != 200)
+    return "the statistics were refused: " + fleet::explain_refusal(*response);
+  auto stats = nlohmann::json::parse(response->body, nullptr, false);
   if (!stats.is_object()) return "the gateway's statistics are no JSON object";
   model.look(std::move(stats), clock::now());
   return {};

@@ -158,7 +158,7 @@ BOOST_AUTO_TEST_CASE(the_warm_up_is_not_counted_and_waited_after) {
   BOOST_CHECK_EQUAL(number(gateway.counts(), "credited"), 150);
 }
 
-BOOST_AUTO_TEST_CASE(minimal_answers) {
+BOOST_AUTO_TEST_CASE(minimal_responses) {
   node_gateway gateway{transport::cleartext};
   auto options = gateway.options();
   options.presign = true;

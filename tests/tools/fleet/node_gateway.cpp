@@ -106,9 +106,9 @@ nlohmann::json node_gateway::counts() const {
   BOOST_REQUIRE(client);
   http2_request what;
   what.path = "/counts";
-  auto answer = (*client)->request(std::move(what));
-  BOOST_REQUIRE_MESSAGE(answer, (answer ? "" : answer.error()));
-  return nlohmann::json::parse(answer->body);
+  auto response = (*client)->request(std::move(what));
+  BOOST_REQUIRE_MESSAGE(response, (response ? "" : response.error()));
+  return nlohmann::json::parse(response->body);
 }
 
 nlohmann::json node_gateway::state() const {

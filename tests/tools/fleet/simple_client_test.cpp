@@ -53,10 +53,10 @@ BOOST_AUTO_TEST_CASE(one_connection_serves_many_requests) {
     node_gateway gateway{kind};
     const auto client = client_of(gateway);
     for (int i = 0; i < 20; ++i) {
-      const auto answer = client->request(get("/v1/modules/none"));
-      BOOST_REQUIRE_MESSAGE(answer, (answer ? "" : answer.error()));
-      BOOST_CHECK_EQUAL(answer->status, 404);
-      BOOST_CHECK_EQUAL(explain_refusal(*answer), "this is not-found (HTTP status 404)");
+      const auto response = client->request(get("/v1/modules/none"));
+      BOOST_REQUIRE_MESSAGE(response, (response ? "" : response.error()));
+      BOOST_CHECK_EQUAL(response->status, 404);
+      BOOST_CHECK_EQUAL(explain_refusal(*response), "this is not-found (HTTP status 404)");
     }
     BOOST_CHECK_EQUAL(gateway.counts()["connections"].get<int>(),
                       2);  // that of `counts` is the other
@@ -69,10 +69,11 @@ BOOST_AUTO_TEST_CASE(a_large_body_goes_up_through_flow_control) {
   auto what = get("/v1/modules/big");
   what.method = "PUT";
   what.body = nlohmann::json{{"duration_ms", 1000}, {"title", std::string(1'000'000, 'x')}}.dump();
-  const auto answer = client->request(std::move(what));
-  BOOST_REQUIRE_MESSAGE(answer, (answer ? "" : answer.error()));
-  BOOST_CHECK_EQUAL(answer->status, 200);
-  BOOST_CHECK_EQUAL(answer->body.size(), fleet_limits::response_body_bytes_max);  // the echo is cut
+  const auto response = client->request(std::move(what));
+  BOOST_REQUIRE_MESSAGE(response, (response ? "" : response.error()));
+  BOOST_CHECK_EQUAL(response->status, 200);
+  BOOST_CHECK_EQUAL(response->body.size(),
+                    fleet_limits::response_body_bytes_max);  // the echo is cut
 }
 
 BOOST_AUTO_TEST_CASE(a_restarted_server_is_found_again) {
@@ -88,14 +89,14 @@ BOOST_AUTO_TEST_CASE(a_restarted_server_is_found_again) {
   BOOST_CHECK_MESSAGE(back, (back ? "" : back.error()));
 }
 
-BOOST_AUTO_TEST_CASE(an_answer_that_does_not_come_is_not_waited_for) {
+BOOST_AUTO_TEST_CASE(a_response_that_does_not_come_times_out) {
   node_gateway gateway{transport::tls};
   const auto client = client_of(gateway);
   const auto begin = std::chrono::steady_clock::now();
-  const auto answer = client->request(get("/silence", 600ms));
+  const auto response = client->request(get("/silence", 600ms));
   const auto waited = std::chrono::steady_clock::now() - begin;
-  BOOST_REQUIRE(!answer);
-  BOOST_CHECK_NE(answer.error().find("did not answer in time"), std::string::npos);
+  BOOST_REQUIRE(!response);
+  BOOST_CHECK_NE(response.error().find("did not respond in time"), std::string::npos);
   BOOST_CHECK(waited >= 600ms && waited < 5s);
   BOOST_CHECK(client->request(get("/counts")));  // the connection is still of use
 }
