@@ -145,21 +145,24 @@ export async function impostor(directory, respond, keys, name = 'localhost') {
 
 export const algorithmOf = (token) => JSON.parse(Buffer.from(token.split('.')[0], 'base64url')).alg;
 export const claimsOf = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
+/** The result of a token that is credited in full, with all members of the protocol. */
+export const creditedResult = (token) => {
+  const { sid, sn, from, to } = claimsOf(token);
+  return {
+    sid,
+    sn,
+    status: 'credited',
+    credited_ms: to - from,
+    seconds_watched: Math.floor(to / 1000),
+    completion_percentage: 1,
+    state: 'IN_PROGRESS',
+    resume_ms: to,
+  };
+};
 /** Credits everything. */
-export function credit(stream, body) {
-  const results = body
-    .split('\n')
-    .map(claimsOf)
-    .map(({ sid, sn, from, to }) => ({
-      sid,
-      sn,
-      status: 'credited',
-      credited_ms: to - from,
-      seconds_watched: Math.floor(to / 1000),
-      completion_percentage: 1,
-      state: 'IN_PROGRESS',
-      resume_ms: to,
-    }));
+export const credit = (stream, body) => creditAt(stream, body, Date.now() / 1000);
+export function creditAt(stream, body, serverTime) {
+  const results = body.split('\n').map(creditedResult);
   stream.respond({ ':status': 200, 'content-type': 'application/json' });
-  stream.end(JSON.stringify({ server_time: Date.now() / 1000, results }));
+  stream.end(JSON.stringify({ server_time: serverTime, results }));
 }
