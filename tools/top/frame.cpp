@@ -86,9 +86,9 @@ std::string spark_line(const std::deque<double>& values, std::size_t columns) {
   return out;
 }
 
-std::vector<frame_line> draw_frame(const top_model& m, const frame_note& note, std::size_t columns,
-                                   std::size_t rows) {
-  std::vector<frame_line> out;
+namespace {
+
+void draw_head(std::vector<frame_line>& out, const top_model& m, const frame_note& note) {
   const auto version = m.text("/build/version");
   out.push_back({fmt::format("watchkeeper {}  {}  up {}", version.empty() ? unknown : version,
                              note.url, uptime(m.number("/uptime_s"))),
@@ -100,7 +100,9 @@ std::vector<frame_line> draw_frame(const top_model& m, const frame_note& note, s
                              count(m.number("/sessions")), count(m.number("/heartbeats/in_flight")),
                              memory(m.number("/memory/resident_bytes")))});
   out.push_back({});
+}
 
+void draw_heartbeats(std::vector<frame_line>& out, const top_model& m, std::size_t columns) {
   const auto now = m.history().empty() ? maybe{} : maybe{m.history().back()};
   const auto head = fmt::format("Heartbeats/s  {:<10}", rate(now));
   const auto spark_columns = columns > 25 ? columns - 25 : 0;
@@ -114,22 +116,28 @@ std::vector<frame_line> draw_frame(const top_model& m, const frame_note& note, s
                              time_us(m.number("/heartbeats/latency_us/p50")),
                              time_us(m.number("/heartbeats/latency_us/p99")),
                              count(m.number("/heartbeats/latency_us/count")))});
+}
+
+/// A row for each algorithm that has verified something.
+void draw_verification(std::vector<frame_line>& out, const top_model& m) {
   std::string label = "Verification ";
   for (const auto& name : m.algorithms()) {
     const auto at = "/verification/" + name;
     if (m.number(at + "/count").value_or(1) == 0) continue;
     out.push_back(
-        {fmt::format("{} {:<6} p50 {}   p99 {}   {}/s   failed {}", label,
-                     m.algorithms().empty() ? "" : clipped(name, 6),
+        {fmt::format("{} {:<6} p50 {}   p99 {}   {}/s   failed {}", label, clipped(name, 6),
                      time_us(m.number(at + "/p50_us")), time_us(m.number(at + "/p99_us")),
                      rate(m.per_second(at + "/count")), count(m.number(at + "/failed")))});
     label = "             ";
   }
   if (label[0] == 'V') out.push_back({label + fmt::format(" {}", unknown)});
+}
 
-  const auto worth = m.text("/hot_store/durability");
-  out.push_back(store_line(m, "Hot store", "/hot_store",
-                           fmt::format("  acknowledges: {}", worth.empty() ? unknown : worth)));
+void draw_stores(std::vector<frame_line>& out, const top_model& m) {
+  const auto durability = m.text("/hot_store/durability");
+  out.push_back(
+      store_line(m, "Hot store", "/hot_store",
+                 fmt::format("  acknowledges: {}", durability.empty() ? unknown : durability)));
   if (const auto what = m.text("/hot_store/description"); !what.empty())
     out.push_back({"              " + what});
   out.push_back(store_line(m, "Ledger", "/ledger", {}));
@@ -141,23 +149,41 @@ std::vector<frame_line> draw_frame(const top_model& m, const frame_note& note, s
                              count(m.number("/ledger/completions_created")))});
   if (const auto what = m.text("/ledger/description"); !what.empty())
     out.push_back({"              " + what});
+}
 
-  // The last rows are for problems and keys; the shards take what is left between.
-  std::string problems = "Problems     ";
-  for (const auto& [name, times] : m.problems())
-    problems += fmt::format(" {} {}  ", name, fleet::grouped(times));
-  if (m.problems().empty())
-    problems += m.number("/heartbeats/rejected") ? " none" : fmt::format(" {}", unknown);
-  const std::size_t tail = 2 + (note.hint ? 1 : 0);
-  const auto left = rows > out.size() + tail + 2 ? rows - out.size() - tail - 2 : 0;
+/// At most `rows` rows, the last of which says how many shards are not shown.
+void draw_shards(std::vector<frame_line>& out, const top_model& m, std::size_t rows) {
   out.push_back({});
   out.push_back({"Shard     Pairs   Dirty Parked  Queue  Batches/s  Mean  Max       p50       p99",
                  line_style::heading});
-  const auto shown = m.shards() <= left ? m.shards() : left > 0 ? left - 1 : 0;
+  const auto shown = m.shards() <= rows ? m.shards() : rows > 0 ? rows - 1 : 0;
   for (std::size_t i = 0; i < shown; ++i) out.push_back({shard_row(m, i)});
   if (shown < m.shards()) out.push_back({fmt::format("      … and {} more", m.shards() - shown)});
   if (m.shards() == 0) out.push_back({right(std::string{unknown}, 5)});
-  out.push_back({problems});
+}
+
+std::string problems_row(const top_model& m) {
+  std::string row = "Problems     ";
+  for (const auto& [name, times] : m.problems())
+    row += fmt::format(" {} {}  ", name, fleet::grouped(times));
+  if (m.problems().empty())
+    row += m.number("/heartbeats/rejected") ? " none" : fmt::format(" {}", unknown);
+  return row;
+}
+
+}  // namespace
+
+std::vector<frame_line> draw_frame(const top_model& m, const frame_note& note, std::size_t columns,
+                                   std::size_t rows) {
+  std::vector<frame_line> out;
+  draw_head(out, m, note);
+  draw_heartbeats(out, m, columns);
+  draw_verification(out, m);
+  draw_stores(out, m);
+  // The last rows are for problems and keys; the shards take what is left in between.
+  const std::size_t tail = 2 + (note.hint ? 1 : 0);
+  draw_shards(out, m, rows > out.size() + tail + 2 ? rows - out.size() - tail - 2 : 0);
+  out.push_back({problems_row(m)});
   if (note.hint) out.push_back({"q quit", line_style::heading});
   if (out.size() > rows) out.resize(rows);
   for (auto& line : out) {
