@@ -4,7 +4,6 @@
 #include <memory>
 #include <string>
 
-#include "base/openssl_pointers.hpp"
 #include "sdk/c/gateway_url.hpp"
 #include "sdk/c/http2/tls.hpp"
 

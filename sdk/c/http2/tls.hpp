@@ -5,11 +5,11 @@
 #include <memory>
 #include <string>
 
-#include "base/openssl_pointers.hpp"
+#include "base/owned.hpp"
 
 namespace watchkeeper::sdk::http2 {
 
-using ssl_ptr = std::unique_ptr<SSL, freed_with<SSL_free>>;
+using ssl_ptr = owned<SSL, SSL_free>;
 
 struct tls_options {
   std::string ca_path;  // PEM; empty: the system's authorities
@@ -37,9 +37,9 @@ class tls_context {
   tls_context() = default;
   static int on_ticket(SSL* ssl, SSL_SESSION* ticket);
 
-  std::unique_ptr<BIO_METHOD, freed_with<BIO_meth_free>> method_;
-  std::unique_ptr<SSL_CTX, freed_with<SSL_CTX_free>> context_;
-  std::unique_ptr<SSL_SESSION, freed_with<SSL_SESSION_free>> ticket_;
+  owned<BIO_METHOD, BIO_meth_free> method_;
+  owned<SSL_CTX, SSL_CTX_free> context_;
+  owned<SSL_SESSION, SSL_SESSION_free> ticket_;
   bool verify_ = true;
 };
 
