@@ -17,10 +17,10 @@ struct freed_with {
   }
 };
 
-#pragma GCC diagnostic pop
-
 /// Owns an object of a C library: `owned<X509, X509_free>`.
 template <class T, auto Free>
 using owned = std::unique_ptr<T, freed_with<Free>>;
+
+#pragma GCC diagnostic pop
 
 }  // namespace watchkeeper

@@ -40,7 +40,7 @@ std::string live_time(unix_ms time_ms) {
 }
 
 live_stream::live_stream(std::optional<module_id> module)
-    : module_(std::move(module)), serial_(random_serial()) {}
+    : module_(module), serial_(random_serial()) {}
 
 bool live_stream::add(const live_update& update, unix_ms at_ms) {
   if (const auto place = places_.find(update.student); place != places_.end()) {

@@ -71,21 +71,8 @@ run_faults() { tests/faults/run --seed "$seed"; }
 
 # -- beside: what only computes --------------------------------------------------------------------
 
-# The pure folders only: a file of them takes seconds, one with CAF half a minute. What was checked
-# once is not checked again until a source of these folders or a rule changes.
-define tidy 3600 check beside configure 'clang-tidy'
-run_tidy() {
-  local stamp=build/tidy-stamp sum
-  sum=$(cat .clang-tidy base/*.{hpp,cpp} domain/*.{hpp,cpp} crypto/*.{hpp,cpp} | sha256sum)
-  if [ "$(cat "$stamp" 2>/dev/null)" = "$sum" ]; then
-    echo "unchanged since the last run"
-    return 0
-  fi
-  printf '%s\n' base/*.cpp domain/*.cpp crypto/*.cpp |
-    xargs -P "$jobs" -n 4 clang-tidy --quiet -p build/release \
-      --extra-arg=-Wno-unknown-warning-option --extra-arg=-Wno-ignored-optimization-argument &&
-    echo "$sum" >"$stamp"
-}
+define tidy 3600 check beside configure 'clang-tidy over the product; tidy-tests has the rest'
+run_tidy() { scripts/check-tidy --jobs "$jobs" base domain crypto storage net sdk actors tools server; }
 
 define sanitize 5400 ctest beside configure 'unit tests with the address and undefined-behaviour sanitizers'
 run_sanitize() {
@@ -109,6 +96,9 @@ run_unit_seed() { WATCHKEEPER_SEED=$long_seed ctest_in build/release; }
 
 define repeat 86400 counted long build 'fault scenarios with 50 seeds each, integration files 20 times on busy cores'
 run_repeat() { scripts/test-repeat --seed "$long_seed"; }
+
+define tidy-tests 3600 check long build 'clang-tidy over the tests and bench/'
+run_tidy_tests() { scripts/check-tidy --jobs "$jobs" tests bench; }
 
 define fault-soak 7200 check long build 'every fault scenario with many faults, 10,000 seeds of the simulation'
 run_fault_soak() { scripts/fault-soak --seed "$long_seed"; }

@@ -133,11 +133,12 @@ struct api::implementation {
     for (std::size_t i = 0; i < again.captures; ++i)
       queued.captured.emplace_back(again.captured(i));
     if (pool.push(std::move(queued))) return;
-    // Not taken, so `queued` is as it was.
+    // Not taken, so `queued` is as it was. NOLINTBEGIN(bugprone-use-after-move)
     if (stopped)
       respond_problem(queued.request, problem::draining, "The gateway is stopping");
     else
       respond_problem(queued.request, problem::overloaded, "Too many requests wait already");
+    // NOLINTEND(bugprone-use-after-move)
   }
 
   void open_live(const net::http_request& request, const route& found, const identity& caller) {
@@ -193,6 +194,7 @@ struct api::implementation {
     } catch (...) {  // out of memory while saying so
       response = http_response{.status = 503, .content_type = {}, .body = {}, .headers = {}};
     }
+    // NOLINTNEXTLINE(bugprone-use-after-move): moved only if it was taken, as above
     respond(queued.request, std::move(response));
   }
 

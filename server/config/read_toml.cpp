@@ -130,7 +130,9 @@ class toml_reader {
         {"immutable", &folder.immutable},
         {"content_security_policy", &folder.content_security_policy}};
     bool complete = true;
-    for (const auto& [key, node] : table) {
+    for (const auto& item : table) {
+      const auto& key = item.first;
+      const auto& node = item.second;
       const auto wrong_type = [&](std::string_view right) {
         complete = false;
         complain(node.source(),

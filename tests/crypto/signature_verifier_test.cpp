@@ -189,7 +189,7 @@ BOOST_AUTO_TEST_CASE(signers_and_verifiers_move) {
   auto moved = std::move(signer);
   signature_verifier verifier{moved.public_key()};
   signer = device_signer::generate(signature_algorithm::es256);
-  const auto other = std::move(verifier);
+  const auto other = verifier;
   BOOST_TEST(other.verify("m", moved.sign("m")));
   BOOST_TEST(!other.verify("m", signer.sign("m")));
   BOOST_CHECK_THROW((void)device_signer::generate(signature_algorithm::hs256),

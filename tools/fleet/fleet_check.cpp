@@ -36,13 +36,13 @@ std::string check_size(const fleet_options& o) {
 
 std::string check_media(const fleet_options& o) {
   if (o.modules.empty()) return "at least one module must be named";
-  if (!within(o.module_duration_s, 1, limits::media_duration_ms_max / 1000))
+  if (!within(o.module_duration_s, 1, limits::media_duration_ms_max / 1e3))
     return "the modules' duration must be 1 s to 86,400 s";
   if (!within(o.playback_rate, 0.25, 4)) return "the playback rate must be 0.25 to 4";
   if (!within(o.interval_s, 0.01, 3600)) return "the interval must be 0.01 s to 3,600 s";
   if (o.interval_s * o.playback_rate * 1000 < 1)
     return "a heartbeat must cover at least one millisecond of media: take a longer interval";
-  if (!within(o.start_s, 0, limits::media_duration_ms_max / 1000))
+  if (!within(o.start_s, 0, limits::media_duration_ms_max / 1e3))
     return "the start must be 0 s to 86,400 s";
   if (!within(o.skip_share, 0, 1)) return "the share of cheating devices must be 0 to 1";
   return {};

@@ -43,7 +43,7 @@ net::http_response device_response(const device_record& device, int status) {
 
 std::optional<device_record> find_device(call& c, const thumbprint& kid) {
   auto found = need(c.store.ledger().get_devices({&kid, 1}));
-  return found.empty() ? std::nullopt : std::move(found.front());
+  return found.empty() ? std::nullopt : found.front();
 }
 
 }  // namespace

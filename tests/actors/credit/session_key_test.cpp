@@ -18,7 +18,7 @@ struct key_world : world {
   std::string offering(std::uint32_t sequence, crypto::hmac_sha256& key) {
     auto offering_claims = claims(sequence);
     offering_claims.key_offer = offer;
-    const auto token = signer.sign_token(offering_claims);
+    auto token = signer.sign_token(offering_claims);
     std::array<std::uint8_t, 32> shared;
     BOOST_REQUIRE(crypto::p256::agree(ephemeral, gateway_key.public_key().bytes, shared));
     key = crypto::session_key_of(shared, token.substr(0, token.rfind('.')));

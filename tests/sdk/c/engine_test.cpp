@@ -743,7 +743,8 @@ BOOST_FIXTURE_TEST_CASE(a_transport_may_respond_within_send_and_may_refuse, devi
     http_response made;
     made.status = 200;
     made.body = response_to(lines_of(request.body), credited);
-    BOOST_CHECK(events.on_response(request.id, std::move(made)));
+    const bool taken = events.on_response(request.id, std::move(made));
+    BOOST_CHECK(taken);
     BOOST_CHECK(!events.on_failure(request.id, true, ""));  // one response a request
   };
   play();

@@ -86,7 +86,7 @@ BOOST_AUTO_TEST_CASE(a_file_that_is_wrong_says_why_and_shows_no_secret) {
   const auto changed = [&](const char* member, const nlohmann::json& value) {
     auto set = good;
     set["keys"][1][member] = value;
-    const auto why = directory.problem_of(set.dump());
+    auto why = directory.problem_of(set.dump());
     BOOST_TEST(!holds(why, good["keys"][1]["d"].get<std::string>()));
     BOOST_TEST(holds(why, "its key 2 "), why);
     return why;

@@ -301,7 +301,7 @@ BOOST_AUTO_TEST_CASE(what_is_wrong_is_said_in_a_sentence) {
     auto options = gateway.options();
     change(options);
     int code = 0;
-    const auto text = caught_output(2, [&] { code = run_fleet(options); });
+    auto text = caught_output(2, [&] { code = run_fleet(options); });
     BOOST_CHECK_EQUAL(code, 2);
     BOOST_CHECK_EQUAL(std::count(text.begin(), text.end(), '\n'), 1);
     return text;
