@@ -6,8 +6,8 @@
 namespace watchkeeper {
 
 /// The growing pause between attempts: it doubles with each failure in a row, up to a cap, and is
-/// random from zero on (full jitter), so that clients that failed together do not come back together.
-/// No clock. One thread.
+/// random from zero on (full jitter), so that clients that failed together do not come back
+/// together. No clock. One thread.
 class backoff {
  public:
   constexpr backoff(std::int64_t base_ms, std::int64_t cap_ms) noexcept
