@@ -79,7 +79,7 @@ std::string encode_buffer(const student_id& student, const std::vector<claim>& c
       record += ' ' + std::to_string(number);
     record += server ? " s " : " d ";
     record += std::to_string(ended_ms < 0 ? 0 : ended_ms);
-    // What is under way when the program ends is in doubt for the next run.
+    // What is in flight when the program ends is in doubt for the next run.
     record += each.in_doubt || each.in_flight ? " ?" : " -";
     text += record + ' ' + checksum(record) + '\n';
   }

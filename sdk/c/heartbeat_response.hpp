@@ -24,7 +24,7 @@ struct http_response {
 enum class result_kind : std::uint8_t {
   accepted,        // credited, limited or a duplicate: it is durable
   retry,           // not credited: send it again after the pause
-  retry_alone,     // not credited: send it alone, since only the status of its own response tells
+  retry_alone,     // not credited: send it alone, since only the status of its own response says
                    // whether the problem is final
   in_doubt,        // unknown: send exactly the same heartbeat again after the pause
   set_clock,       // not credited: sign it again at once, with the gateway's time

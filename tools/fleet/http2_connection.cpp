@@ -161,12 +161,12 @@ std::string http2_connection::failure_of_connection() const {
 }
 
 void http2_connection::lose(std::string reason) {
-  const bool held_place = state_ == state::opening;
+  const bool had_place = state_ == state::opening;
   client_.last_failure_ = std::move(reason);
   if (state_ == state::open) ++client_.lost_;
   connection_.close(false);
   state_ = state::backing_off;
-  if (held_place) client_.handshake_over();
+  if (had_place) client_.handshake_over();
   deliver_finished();
   if (observer_ != nullptr) observer_->on_lost(*this);
   const std::chrono::milliseconds pause{reconnect_.next_ms(client_.random_())};
@@ -176,13 +176,13 @@ void http2_connection::lose(std::string reason) {
 }
 
 void http2_connection::close() noexcept {
-  const bool held_place = state_ == state::opening;
+  const bool had_place = state_ == state::opening;
   if (state_ == state::queued) std::erase(client_.waiting_, this);
   connection_.close(state_ == state::open);
   state_ = state::closed;
   while (connection_.take_finished()) {
   }
-  if (held_place) client_.handshake_over();
+  if (had_place) client_.handshake_over();
 }
 
 }  // namespace watchkeeper::fleet

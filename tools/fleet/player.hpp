@@ -23,7 +23,7 @@ namespace watchkeeper::fleet {
 struct playing_rules {
   media_ms heartbeat_ms = 10'000;  // media time of one heartbeat
   std::int32_t rate_permille = 1000;
-  std::size_t buffer_heartbeats = 5;  // kept while they cannot be delivered
+  std::size_t buffer_heartbeats = 5;  // that wait while they cannot be delivered
   /// The gateway's key: each session agrees on a key with its first heartbeat, and the others are
   /// signed with that (docs/protocol.md, section 6). Borrowed; none: every one by the device's key.
   const sdk::gateway_key* gateway = nullptr;

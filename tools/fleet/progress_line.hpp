@@ -9,8 +9,8 @@
 
 namespace watchkeeper::fleet {
 
-/// What a run tells on stderr: one line that is drawn over, five times a second, on a terminal;
-/// else a line every five seconds; nothing when quiet. One thread.
+/// The progress of a run on stderr: one line that is drawn over, five times a second, on a
+/// terminal; else a line every five seconds; nothing when quiet. One thread.
 class progress_line {
  public:
   using time_point = std::chrono::steady_clock::time_point;

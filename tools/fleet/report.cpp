@@ -94,7 +94,7 @@ std::string report_table(const fleet_options& options, std::size_t connections, 
 
   out += "\nProgress\n";
   if (options.minimal) {
-    row(out, "students", "–", "not told with prefer: return=minimal");
+    row(out, "students", "–", "unknown with prefer: return=minimal");
   } else {
     row(out, "credited media", fmt::format("{:.1f} h", static_cast<double>(t.credited_ms) / 3.6e6));
     row(out, "students MASTERED", grouped(t.students_mastered));

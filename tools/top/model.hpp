@@ -11,7 +11,7 @@
 
 namespace watchkeeper::top {
 
-/// A number that the gateway may not tell: an older or newer one, or one without that part.
+/// A number that a gateway may not report: an older or newer one, or one without that part.
 using maybe = std::optional<double>;
 
 /// Two looks at a gateway's statistics and what follows from their difference. Takes any JSON: what

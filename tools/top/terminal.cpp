@@ -15,7 +15,7 @@ namespace {
 void put(std::string_view text) {
   while (!text.empty()) {
     const auto bytes = write(STDOUT_FILENO, text.data(), text.size());
-    if (bytes < 0) return;  // the terminal has gone: reading a key will tell
+    if (bytes < 0) return;  // the terminal has gone: reading a key will notice
     text.remove_prefix(static_cast<std::size_t>(bytes));
   }
 }

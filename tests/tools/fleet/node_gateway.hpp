@@ -44,7 +44,7 @@ class node_gateway {
   [[nodiscard]] const temporary_directory& directory() const { return directory_; }
   /// What it has seen so far.
   [[nodiscard]] nlohmann::json counts() const;
-  /// What it held when it was stopped.
+  /// Its devices and modules when it was stopped.
   [[nodiscard]] nlohmann::json state() const;
   /// Options of a small fleet against it.
   [[nodiscard]] fleet_options options() const;
