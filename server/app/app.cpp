@@ -212,9 +212,9 @@ class running_gateway {
     const auto& fresh = loaded.values;
     if (auto* log = installed_log()) {
       const auto level = log_level_from_name(fresh.log.level);
-      if (auto why = log->reopen({level.value_or(log_level::info), fresh.log.file}); !why.empty())
+      if (const auto done = log->reopen({level.value_or(log_level::info), fresh.log.file}); !done)
         log_event(log_level::error, "log", "the log file was not opened again; the old one stays",
-                  {{"reason", why}});
+                  {{"reason", done.error()}});
     }
     if (!settings_.listen.empty()) {
       try {
@@ -305,7 +305,8 @@ int serve(const loaded_configuration& loaded) {
     for (const auto& warning : loaded.warnings)
       log_event(log_level::warning, "config", warning.what, {{"where", warning.where}});
     try {
-      if (auto why = prepare_data_dir(settings); !why.empty()) throw std::runtime_error(why);
+      if (const auto made = prepare_data_dir(settings); !made)
+        throw std::runtime_error(made.error());
       running_gateway running(settings);
       for (;;) {
         if (signals.wait() != SIGHUP) break;

@@ -253,7 +253,7 @@ int run_migrate(const loaded_configuration& loaded, std::ostream& out, std::ostr
     return static_cast<int>(exit_problem);
   };
   if (!sqlite_ledger_path(loaded.values).empty())
-    if (auto wrong = prepare_data_dir(loaded.values); !wrong.empty()) return failed(wrong);
+    if (const auto made = prepare_data_dir(loaded.values); !made) return failed(made.error());
   const auto opened = open_ledger(loaded.values);
   const auto before = opened->version();
   if (!before) return failed(before.error().detail);

@@ -34,7 +34,8 @@ int run_keys_new(const configuration& settings, unix_ms now_ms, std::ostream& ou
   if (std::filesystem::exists(path, error))
     return failed(err, "new", path + " exists already; `watchkeeper keys rotate` adds a key to it");
   if (settings.session_keys.file.empty())
-    if (auto wrong = prepare_data_dir(settings); !wrong.empty()) return failed(err, "new", wrong);
+    if (const auto made = prepare_data_dir(settings); !made)
+      return failed(err, "new", made.error());
   const agreement_keys made{crypto::agreement_key::generate(now_ms)};
   if (auto wrong = create_whole(path, private_key_set(made), 0600); !wrong.empty())
     return failed(err, "new", wrong);

@@ -20,7 +20,7 @@ namespace {
 constexpr std::size_t secret_bytes = 32;
 
 // Appends only to a file that is a valid configuration and stays one.
-std::string check_target(const token_request& request) {
+result<ok_t, std::string> check_target(const token_request& request) {
   loaded_configuration there;
   there.sources.file = request.append_to;
   there.sources.file_must_exist = false;
@@ -35,30 +35,30 @@ std::string check_target(const token_request& request) {
   if (there.values.tokens.size() >= configured_tokens_max)
     return fmt::format("{} has {} tokens already, which is the limit\n", request.append_to,
                        configured_tokens_max);
-  return {};
+  return ok;
 }
 
 // One call of write, so that the block is there whole or not at all.
-std::string append(const std::string& path, const std::string& block) {
+result<ok_t, std::string> append(const std::string& path, const std::string& block) {
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (file < 0) return fmt::format("cannot open {}: {}\n", path, std::strerror(errno));
   const auto written = ::write(file, block.data(), block.size());
   const int why = written < 0 ? errno : ENOSPC;
   const bool closed = ::close(file) == 0;
-  if (written == static_cast<ssize_t>(block.size()) && closed) return {};
+  if (written == static_cast<ssize_t>(block.size()) && closed) return ok;
   return fmt::format("cannot write {}: {}\n", path, std::strerror(why));
 }
 
 }  // namespace
 
 int run_token(const token_request& request, std::ostream& out, std::ostream& err) {
-  if (auto wrong = check_token_name(request.name); !wrong.empty()) {
-    err << "watchkeeper token: --name: " << wrong << '\n';
+  if (const auto good = check_token_name(request.name); !good) {
+    err << "watchkeeper token: --name: " << good.error() << '\n';
     return exit_usage;
   }
   if (!request.append_to.empty())
-    if (auto wrong = check_target(request); !wrong.empty()) {
-      err << "watchkeeper token: " << wrong;
+    if (const auto good = check_target(request); !good) {
+      err << "watchkeeper token: " << good.error();
       return exit_problem;
     }
 
@@ -71,8 +71,8 @@ int run_token(const token_request& request, std::ostream& out, std::ostream& err
                   toml_quote(request.role), toml_quote(crypto::hex(digest)));
   if (!request.append_to.empty()) {
     // The blank line at the block's start also ends a last line that lacks its end.
-    if (auto wrong = append(request.append_to, block); !wrong.empty()) {
-      err << "watchkeeper token: " << wrong;
+    if (const auto appended = append(request.append_to, block); !appended) {
+      err << "watchkeeper token: " << appended.error();
       return exit_problem;
     }
   }

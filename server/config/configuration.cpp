@@ -43,13 +43,13 @@ std::string embedded_store_path(const configuration& settings) {
   return (std::filesystem::path(settings.data_dir) / "hot.db").string();
 }
 
-std::string prepare_data_dir(const configuration& settings) {
+result<ok_t, std::string> prepare_data_dir(const configuration& settings) {
   std::error_code error;
   std::filesystem::create_directories(settings.data_dir, error);
   if (error)
     return fmt::format("data_dir: cannot create the directory {}: {}", settings.data_dir,
                        error.message());
-  return {};
+  return ok;
 }
 
 std::unique_ptr<storage::hot_store> open_hot_store(const configuration& settings) {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.hpp"
 #include "crypto/es256.hpp"
 #include "storage/hot_store.hpp"
 #include "storage/ledger.hpp"
@@ -127,9 +128,9 @@ storage::durability_level required_durability(const configuration& settings) noe
 std::string sqlite_ledger_path(const configuration& settings);
 /// The file of `store.hot = "embedded"`: hot.db in data_dir; empty when the hot store is another.
 std::string embedded_store_path(const configuration& settings);
-/// Creates data_dir for an embedded store or the self-signed certificate. The error in a
-/// sentence, or nothing.
-std::string prepare_data_dir(const configuration& settings);
+/// Creates data_dir for an embedded store or the self-signed certificate. The error is a
+/// sentence.
+result<ok_t, std::string> prepare_data_dir(const configuration& settings);
 
 /// Makes `crypto.p256` what verifies ES256 in this process; only the first call of a process
 /// counts.

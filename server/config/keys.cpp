@@ -10,6 +10,8 @@
 namespace watchkeeper::server {
 namespace {
 
+using set_result = result<ok_t, std::string>;
+
 // "fsync|log|memory" -> "fsync, log or memory"
 std::string spell_choices(std::string_view choices) {
   std::string out;
@@ -29,34 +31,34 @@ bool is_choice(std::string_view choices, std::string_view word) {
   return fenced.find(fmt::format("|{}|", word)) != std::string::npos;
 }
 
-std::string set_text(const key_description& key, std::string& member, const std::string& value) {
-  if (value.find('\0') != std::string::npos) return "must not have a NUL character";
+set_result set_text(const key_description& key, std::string& member, const std::string& value) {
+  if (value.find('\0') != std::string::npos) return std::string("must not have a NUL character");
   if (!key.choices.empty() && !is_choice(key.choices, value))
     return fmt::format("must be {}, not {}", spell_choices(key.choices), toml_quote(value));
   if (key.check != nullptr)
-    if (auto wrong = key.check(value); !wrong.empty()) return wrong;
+    if (auto checked = key.check(value); !checked) return checked;
   member = value;
-  return {};
+  return ok;
 }
 
-std::string set_integer(const key_description& key, std::int64_t& member, std::int64_t value) {
+set_result set_integer(const key_description& key, std::int64_t& member, std::int64_t value) {
   if (value < key.minimum || value > key.maximum)
     return fmt::format("must be {} to {}, not {}", key.minimum, key.maximum, value);
   member = value;
-  return {};
+  return ok;
 }
 
-std::string set_list(const key_description& key, std::vector<std::string>& member,
-                     const std::vector<std::string>& value) {
+set_result set_list(const key_description& key, std::vector<std::string>& member,
+                    const std::vector<std::string>& value) {
   if (value.size() > list_texts_max)
     return fmt::format("must have at most {} texts, not {}", list_texts_max, value.size());
   for (const auto& each : value) {
-    if (each.find('\0') != std::string::npos) return "must not have a NUL character";
+    if (each.find('\0') != std::string::npos) return std::string("must not have a NUL character");
     if (key.check != nullptr)
-      if (auto wrong = key.check(each); !wrong.empty()) return wrong;
+      if (auto checked = key.check(each); !checked) return checked;
   }
   member = value;
-  return {};
+  return ok;
 }
 
 std::string_view kind_of(const key_value& value) {
@@ -140,9 +142,10 @@ std::string allowed_values(const key_description& key) {
   return std::string(key.form);
 }
 
-std::string set_value(const key_description& key, configuration& settings, const key_value& value) {
+result<ok_t, std::string> set_value(const key_description& key, configuration& settings,
+                                    const key_value& value) {
   return std::visit(
-      [&](auto member) -> std::string {
+      [&](auto member) -> set_result {
         auto& target = member(settings);
         using value_type = std::remove_reference_t<decltype(target)>;
         const auto* given = std::get_if<value_type>(&value);
@@ -157,14 +160,14 @@ std::string set_value(const key_description& key, configuration& settings, const
           return set_list(key, target, *given);
         } else {
           target = *given;
-          return {};
+          return ok;
         }
       },
       key.member);
 }
 
-std::string set_from_text(const key_description& key, configuration& settings,
-                          std::string_view text) {
+result<ok_t, std::string> set_from_text(const key_description& key, configuration& settings,
+                                        std::string_view text) {
   if (std::holds_alternative<key_description::integer_member>(key.member)) {
     std::int64_t number = 0;
     const auto* end = text.data() + text.size();

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <variant>
 
+#include "base/result.hpp"
 #include "server/config/configuration.hpp"
 
 namespace watchkeeper::server {
@@ -17,8 +18,8 @@ struct key_description {
   using integer_member = std::int64_t& (*)(configuration&);
   using boolean_member = bool& (*)(configuration&);
   using list_member = std::vector<std::string>& (*)(configuration&);
-  /// Says in a sentence what is wrong with a text and what would be right; empty: nothing.
-  using text_check = std::string (*)(std::string_view);
+  /// The error is a sentence: what is wrong with a text and what would be right.
+  using text_check = result<ok_t, std::string> (*)(std::string_view);
 
   std::string_view path;  // "store.hot"; no dot: a key of the top level
   std::variant<text_member, integer_member, boolean_member, list_member> member;
@@ -51,12 +52,13 @@ std::string toml_value(const key_description& key, const configuration& settings
 /// "1 to 3600", "fsync, log or memory", "true or false", …
 std::string allowed_values(const key_description& key);
 
-/// Sets the key, or changes nothing and says why not: "must be 1 to 3600, not 0".
-std::string set_value(const key_description& key, configuration& settings, const key_value& value);
+/// Sets the key, or changes nothing; then the error is "must be 1 to 3600, not 0".
+result<ok_t, std::string> set_value(const key_description& key, configuration& settings,
+                                    const key_value& value);
 /// The same from the text of an environment variable or a flag; the texts of a list are joined by
 /// commas there.
-std::string set_from_text(const key_description& key, configuration& settings,
-                          std::string_view text);
+result<ok_t, std::string> set_from_text(const key_description& key, configuration& settings,
+                                        std::string_view text);
 
 /// `text` as a TOML basic string, quotes included.
 std::string toml_quote(std::string_view text);

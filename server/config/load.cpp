@@ -77,7 +77,7 @@ void add_token(std::string_view name, std::string_view role, std::string_view sh
     into.problems.push_back({where, std::move(what)});
   };
   configured_token token{std::string(name), token_role::viewer, std::string(sha256)};
-  if (auto wrong = check_token_name(name); !wrong.empty()) complain(std::move(wrong));
+  if (const auto good = check_token_name(name); !good) complain(good.error());
   bool role_is_valid = false;
   for (const auto each : {token_role::viewer, token_role::admin, token_role::operator_}) {
     if (name_of(each) != role) continue;
@@ -86,7 +86,7 @@ void add_token(std::string_view name, std::string_view role, std::string_view sh
   }
   if (!role_is_valid)
     complain(fmt::format("role must be viewer, admin or operator, not {}", toml_quote(role)));
-  if (auto wrong = check_sha256(sha256); !wrong.empty()) complain("sha256 " + wrong);
+  if (const auto good = check_sha256(sha256); !good) complain("sha256 " + good.error());
   if (into.values.tokens.size() >= configured_tokens_max)
     complain(fmt::format("there are more than {} tokens", configured_tokens_max));
   for (const auto& other : into.values.tokens) {
@@ -108,7 +108,7 @@ void add_static_folder(static_folder folder, const std::string& where, loaded_co
   const auto complain = [&](std::string what) {
     into.problems.push_back({where, std::move(what)});
   };
-  if (auto wrong = check_static_path(folder.path); !wrong.empty()) complain("path " + wrong);
+  if (const auto good = check_static_path(folder.path); !good) complain("path " + good.error());
   if (folder.folder.empty()) complain("folder must not be empty");
   if (folder.max_age_s < 0 || folder.max_age_s > 31'536'000)
     complain(fmt::format("max_age_s must be 0 to 31536000, not {}", folder.max_age_s));
@@ -116,8 +116,8 @@ void add_static_folder(static_folder folder, const std::string& where, loaded_co
       (folder.immutable.front() == '/' || folder.immutable.back() != '/'))
     complain(fmt::format("immutable must be a folder in this one, such as assets/, not {}",
                          toml_quote(folder.immutable)));
-  if (auto wrong = check_header_value(folder.content_security_policy); !wrong.empty())
-    complain("content_security_policy " + wrong);
+  if (const auto good = check_header_value(folder.content_security_policy); !good)
+    complain("content_security_policy " + good.error());
   if (into.values.static_folders.size() >= static_folders_max)
     complain(fmt::format("there are more than {} [[static]] folders", static_folders_max));
   for (const auto& other : into.values.static_folders)

@@ -13,8 +13,8 @@ constexpr std::string_view tokens_variable = "WATCHKEEPER_TOKENS";
 
 void apply(const key_description& key, std::string_view text, const std::string& where,
            loaded_configuration& into) {
-  if (auto wrong = set_from_text(key, into.values, text); !wrong.empty())
-    into.problems.push_back({where, fmt::format("{} {}", key.path, wrong)});
+  if (const auto set = set_from_text(key, into.values, text); !set)
+    into.problems.push_back({where, fmt::format("{} {}", key.path, set.error())});
   else
     into.origins[std::string(key.path)] = where;
 }

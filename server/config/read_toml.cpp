@@ -101,8 +101,8 @@ class toml_reader {
     if (!value || value->index() != key.member.index())
       return complain(node.source(), fmt::format("{} must be {}, not {}", key.path,
                                                  expected_type(key), type_name(node)));
-    if (auto wrong = set_value(key, into_.values, *value); !wrong.empty())
-      return complain(node.source(), fmt::format("{} {}", key.path, wrong));
+    if (const auto set = set_value(key, into_.values, *value); !set)
+      return complain(node.source(), fmt::format("{} {}", key.path, set.error()));
     into_.origins[std::string(key.path)] = where(key_region);
   }
 

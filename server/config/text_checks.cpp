@@ -9,6 +9,7 @@
 
 #include "base/authority.hpp"
 #include "server/config/keys.hpp"
+#include "server/config/own_paths.hpp"
 #include "storage/redis/url.hpp"
 
 namespace watchkeeper::server {
@@ -28,8 +29,8 @@ bool is_address(int family, std::string_view text) {
 
 }  // namespace
 
-std::string check_listen_address(std::string_view text) {
-  if (text.empty()) return {};
+text_result check_listen_address(std::string_view text) {
+  if (text.empty()) return ok;
   constexpr std::string_view right = "such as 127.0.0.1:8443, 0.0.0.0:8443 or [::1]:8443";
   const auto where = parse_authority(text);
   if (where && !where->port)
@@ -40,45 +41,50 @@ std::string check_listen_address(std::string_view text) {
       colon != std::string_view::npos && !where && is_address(AF_INET6, text.substr(0, colon)))
     return fmt::format("an IPv6 address needs brackets: [{}]{}", text.substr(0, colon),
                        text.substr(colon));
-  if (where && is_address(where->in_brackets ? AF_INET6 : AF_INET, where->host)) return {};
+  if (where && is_address(where->in_brackets ? AF_INET6 : AF_INET, where->host)) return ok;
   return fmt::format("must be a numeric address and a port, {}, not {}", right, toml_quote(text));
 }
 
 // None of these repeats the text: it may hold a password.
-std::string check_hot_store(std::string_view text) {
-  if (text == "embedded" || storage::parse_redis_url(text)) return {};
+text_result check_hot_store(std::string_view text) {
+  if (text == "embedded" || storage::parse_redis_url(text)) return ok;
   if (text.starts_with("rediss://"))
-    return "is Redis over TLS, which is not supported; use redis:// through a TLS tunnel";
+    return std::string(
+        "is Redis over TLS, which is not supported; use redis:// through a TLS tunnel");
   if (text.starts_with("redis://"))
-    return "is not a valid address; write redis://host:6379, or redis://user:password@host:6379";
+    return std::string(
+        "is not a valid address; write redis://host:6379, or redis://user:password@host:6379");
   if (text.starts_with("redis+unix://"))
-    return "is not a valid address; write redis+unix:///path/to/socket";
-  return "must be embedded, redis://host:port or redis+unix:///path/to/socket";
+    return std::string("is not a valid address; write redis+unix:///path/to/socket");
+  return std::string("must be embedded, redis://host:port or redis+unix:///path/to/socket");
 }
 
-std::string check_ledger(std::string_view text) {
+text_result check_ledger(std::string_view text) {
   if (text.starts_with("sqlite:"))
-    return text.size() > 7 ? "" : "has no file; write sqlite:watchkeeper.db";
-  if (text.starts_with("postgresql://") || text.starts_with("postgres://")) return {};
-  return "must be sqlite:FILE or postgresql://user@host/database";
+    return text.size() > 7 ? text_result(ok)
+                           : std::string("has no file; write sqlite:watchkeeper.db");
+  if (text.starts_with("postgresql://") || text.starts_with("postgres://")) return ok;
+  return std::string("must be sqlite:FILE or postgresql://user@host/database");
 }
 
-std::string check_not_empty(std::string_view text) {
-  return text.empty() ? "must not be empty" : "";
+text_result check_not_empty(std::string_view text) {
+  return text.empty() ? text_result(std::string("must not be empty")) : ok;
 }
 
-std::string check_uri_reference(std::string_view text) {
-  if (text.empty()) return "must not be empty; write for example urn:watchkeeper:deployment:north";
+text_result check_uri_reference(std::string_view text) {
+  if (text.empty())
+    return std::string("must not be empty; write for example urn:watchkeeper:deployment:north");
   const auto bad = std::ranges::find_if(text, [](char c) {
     return static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f ||
            std::string_view("\"<>\\^`{|}").find(c) != std::string_view::npos;
   });
-  if (bad == text.end()) return {};
-  return "must be a URI, without spaces or quotes, such as urn:watchkeeper:deployment:north";
+  if (bad == text.end()) return ok;
+  return std::string(
+      "must be a URI, without spaces or quotes, such as urn:watchkeeper:deployment:north");
 }
 
-std::string check_origin(std::string_view text) {
-  if (text == "*") return {};
+text_result check_origin(std::string_view text) {
+  if (text == "*") return ok;
   const auto wrong = [&](std::string_view why) {
     return fmt::format("must be origins such as https://player.example or *, not {}{}",
                        toml_quote(text), why);
@@ -104,10 +110,10 @@ std::string check_origin(std::string_view text) {
   if (bracketed ? !is_address(AF_INET6, host.substr(1, host.size() - 2))
                 : host.empty() || !std::ranges::all_of(host, allowed))
     return wrong(": the host is wrong; write it in lower case, international names as xn--");
-  return {};
+  return ok;
 }
 
-std::string check_static_path(std::string_view text) {
+text_result check_static_path(std::string_view text) {
   const auto allowed = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
            c == '_' || c == '-' || c == '~' || c == '/';
@@ -119,35 +125,35 @@ std::string check_static_path(std::string_view text) {
         "must begin and end with a slash and be made of A-Z a-z 0-9 . _ ~ -, such as "
         "/player/, not {}",
         toml_quote(text));
-  for (const std::string_view own : {"/v1/", "/metrics/", "/healthz/", "/readyz/", "/console/"})
-    if (text.starts_with(own))
-      return fmt::format("must not be a path of the gateway itself, as {} is", toml_quote(text));
-  return {};
+  if (is_own_path(text))
+    return fmt::format("must not be a path of the gateway itself, as {} is", toml_quote(text));
+  return ok;
 }
 
-std::string check_header_value(std::string_view text) {
+text_result check_header_value(std::string_view text) {
   const auto printable = [](char c) { return c >= 0x20 && c < 0x7f; };
   if (!text.empty() && text.front() != ' ' && text.back() != ' ' && text.size() <= 4096 &&
       std::ranges::all_of(text, printable))
-    return {};
-  return "must be 1 to 4096 printable characters, without a space at either end";
+    return ok;
+  return std::string("must be 1 to 4096 printable characters, without a space at either end");
 }
 
-std::string check_token_name(std::string_view text) {
+text_result check_token_name(std::string_view text) {
   const auto allowed = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
            c == '_' || c == '-';
   };
   if (text.empty() || text.size() > 64 || !std::ranges::all_of(text, allowed))
-    return "a token's name must be 1 to 64 of A-Z a-z 0-9 . _ -";
-  return {};
+    return std::string("a token's name must be 1 to 64 of A-Z a-z 0-9 . _ -");
+  return ok;
 }
 
-std::string check_sha256(std::string_view text) {
+text_result check_sha256(std::string_view text) {
   const auto hexadecimal = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
-  if (text.size() == 64 && std::ranges::all_of(text, hexadecimal)) return {};
+  if (text.size() == 64 && std::ranges::all_of(text, hexadecimal)) return ok;
   if (text.starts_with("wk_"))
-    return "must be the SHA-256 of the secret, not the secret; `watchkeeper token` prints both";
+    return std::string(
+        "must be the SHA-256 of the secret, not the secret; `watchkeeper token` prints both");
   return fmt::format(
       "must be 64 lower-case hexadecimal digits, as `watchkeeper token` prints them, "
       "not {} characters",

@@ -157,12 +157,12 @@ void event_log::write_through(log_level level, std::string_view component, std::
   }
 }
 
-std::string event_log::reopen(const log_settings& settings) {
+result<ok_t, std::string> event_log::reopen(const log_settings& settings) {
   const int descriptor = open_for_append(settings.file);
   if (descriptor < 0) return cannot_open(settings.file, errno);
   implementation_->sink->use(descriptor);
   level_.store(settings.level, std::memory_order_relaxed);
-  return {};
+  return ok;
 }
 
 std::uint64_t event_log::dropped() const {

@@ -11,6 +11,7 @@
 #include <variant>
 
 #include "base/log_level.hpp"
+#include "base/result.hpp"
 #include "base/units.hpp"
 
 /// The process's log: one JSON object a line, written by a thread of its own.
@@ -71,9 +72,9 @@ class event_log {
   void write_through(log_level level, std::string_view component, std::string_view message,
                      std::initializer_list<log_field> fields = {}) noexcept;
 
-  /// Opens the file anew (after its rotation, or another one) and sets the level. On an error
-  /// nothing changes and the reason comes back, else an empty string.
-  [[nodiscard]] std::string reopen(const log_settings& settings);
+  /// Opens the file again (after its rotation, or another one) and sets the level. On an error, a
+  /// sentence that names the file, nothing changes.
+  result<ok_t, std::string> reopen(const log_settings& settings);
   /// Lines dropped because the writer fell behind.
   [[nodiscard]] std::uint64_t dropped() const;
 

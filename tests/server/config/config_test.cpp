@@ -64,7 +64,7 @@ BOOST_AUTO_TEST_CASE(the_defaults_are_a_good_configuration) {
 BOOST_AUTO_TEST_CASE(every_default_passes_its_own_check) {
   for (const auto& key : all_keys()) {
     configuration settings;
-    BOOST_TEST(set_value(key, settings, value_of(key, settings)) == "", key.path);
+    BOOST_TEST(set_value(key, settings, value_of(key, settings)).has_value(), key.path);
     BOOST_TEST(!key.help.empty(), key.path);
     BOOST_TEST(!allowed_values(key).empty(), key.path);
     BOOST_TEST(find_key(key.path) == &key);
@@ -151,17 +151,17 @@ BOOST_AUTO_TEST_CASE(folders_to_serve_are_a_list_of_tables) {
            "two folders");
   BOOST_TEST(problems_of("static = 1\n").find("[[static]]") != std::string::npos);
   for (const auto* good : {"/", "/a/", "/player/v1/", "/v10/", "/A-b_c.d~/"})
-    BOOST_TEST(check_static_path(good) == "", good);
+    BOOST_TEST(check_static_path(good).has_value(), good);
   for (const auto* bad :
        {"", "a/", "/a", "//", "/a//b/", "/../", "/.a/", "/a b/", "/%61/", "/v1/", "/v1/x/",
         "/metrics/", "/readyz/", "/healthz/", "/console/", "/console/x/"})
-    BOOST_TEST(check_static_path(bad) != "", bad);
+    BOOST_TEST(!check_static_path(bad).has_value(), bad);
 }
 
 BOOST_AUTO_TEST_CASE(an_origin_is_what_a_browser_sends) {
   for (const auto* good : {"*", "https://player.example", "http://localhost", "https://a.b:8443",
                            "http://127.0.0.1:5173", "http://[::1]:8080", "https://[2001:db8::1]"})
-    BOOST_TEST(check_origin(good) == "", good);
+    BOOST_TEST(check_origin(good).has_value(), good);
   for (const auto* bad : {"",
                           "null",
                           "player.example",
@@ -183,7 +183,7 @@ BOOST_AUTO_TEST_CASE(an_origin_is_what_a_browser_sends) {
                           "https://[::g]",
                           "https://a b",
                           "https://a\r\nx"})
-    BOOST_TEST(check_origin(bad) != "", bad);
+    BOOST_TEST(!check_origin(bad).has_value(), bad);
 }
 
 BOOST_AUTO_TEST_CASE(a_whole_file_is_read) {
@@ -218,7 +218,7 @@ level = "debug"
   BOOST_TEST(v.listen == "0.0.0.0:443");
   BOOST_TEST(v.io_threads == 4);
   BOOST_TEST(v.store.hot == "redis://:secret@10.0.0.1:6379/2");
-  BOOST_TEST((required_durability(v) == storage::durability_level::fsync));
+  BOOST_TEST(required_durability(v) == storage::durability_level::fsync);
   BOOST_TEST(v.policy.require_assignment);
   BOOST_TEST(v.crypto.p256 == "openssl");
   BOOST_TEST(v.crypto.p256_tables == 0);
@@ -444,9 +444,8 @@ BOOST_AUTO_TEST_CASE(garbage_is_never_accepted_nor_fatal) {
     read_toml(text, "f", loaded);
     // Whatever became of it: what was taken over is within its limits.
     for (const auto& key : all_keys())
-      BOOST_REQUIRE(set_value(key, loaded.values, value_of(key, loaded.values)).empty());
-    for (const auto& token : loaded.values.tokens)
-      BOOST_REQUIRE(check_sha256(token.sha256).empty());
+      BOOST_REQUIRE(set_value(key, loaded.values, value_of(key, loaded.values)));
+    for (const auto& token : loaded.values.tokens) BOOST_REQUIRE(check_sha256(token.sha256));
   }
 }
 
@@ -456,7 +455,7 @@ BOOST_AUTO_TEST_CASE(the_printed_configuration_reads_back) {
   const auto again = load_text(print_configuration(loaded));
   BOOST_TEST(describe(again.problems) == "");
   for (const auto& key : all_keys())
-    BOOST_TEST((value_of(key, again.values) == value_of(key, loaded.values)), key.path);
+    BOOST_TEST(value_of(key, again.values) == value_of(key, loaded.values), key.path);
 }
 
 BOOST_AUTO_TEST_CASE(the_printed_configuration_hides_secrets_and_has_origins) {

@@ -125,7 +125,7 @@ BOOST_AUTO_TEST_CASE(masking_is_exact) {
 
 BOOST_AUTO_TEST_CASE(levels_have_names) {
   for (const auto level : {log_level::debug, log_level::info, log_level::warning, log_level::error})
-    BOOST_TEST((log_level_from_name(name_of(level)) == level));
+    BOOST_TEST(log_level_from_name(name_of(level)) == level);
   BOOST_TEST(!log_level_from_name("warn").has_value());
 }
 
@@ -180,10 +180,10 @@ BOOST_AUTO_TEST_CASE(reopening_follows_a_rotation_and_sets_the_level) {
   std::filesystem::rename(file, rotated);
   {
     event_log log({log_level::info, rotated});
-    BOOST_TEST(log.reopen({log_level::error, file}) == "");
+    BOOST_TEST(log.reopen({log_level::error, file}).has_value());
     log.write(log_level::info, "a", "too small");
     log.write(log_level::error, "a", "two");
-    BOOST_TEST(log.reopen({log_level::info, scratch.file("none/log")}).find("none/log") !=
+    BOOST_TEST(log.reopen({log_level::info, scratch.file("none/log")}).error().find("none/log") !=
                std::string::npos);
     BOOST_TEST(!log.enabled(log_level::info));  // nothing changed
     log.write(log_level::error, "a", "three");
