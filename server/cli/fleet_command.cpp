@@ -144,8 +144,7 @@ void add_pace(CLI::App& app, fleet_options& o) {
   app.add_flag_callback(
          "--warm-up", [&o] { o.warm = waits_for_standard_input(); },
          "With --presign: send the first heartbeat of each device uncounted, print `warm`, and "
-         "send "
-         "the others after a line on standard input")
+         "send the others after a line on standard input")
       ->needs(presign)
       ->group(group);
   app.add_option("--heartbeats-per-device", o.heartbeats_per_device,
@@ -154,6 +153,10 @@ void add_pace(CLI::App& app, fleet_options& o) {
       ->check(CLI::Range(1U, 1'000'000U))
       ->type_name("N")
       ->group(group);
+}
+
+void add_requests(CLI::App& app, fleet_options& o) {
+  constexpr const char* group = "Requests";
   app.add_option("--window", o.window, "Requests in flight on a connection")
       ->capture_default_str()
       ->check(CLI::Range(1U, 128U))
@@ -216,6 +219,7 @@ CLI::App* add_fleet_command(CLI::App& app, fleet_options& options) {
   add_gateway(*fleet, options);
   add_players(*fleet, options);
   add_pace(*fleet, options);
+  add_requests(*fleet, options);
   add_output(*fleet, options);
   return fleet;
 }
