@@ -109,18 +109,18 @@ router::matched router::match(http_method method, std::string_view path) const n
     if (method == http_method::head && !candidate.has[index])
       index = static_cast<std::size_t>(http_method::get);
     if (index >= methods || !candidate.has[index]) {
-      result.what = verdict::method_not_allowed;
+      result.what = match_result::method_not_allowed;
       return result;
     }
     for (std::size_t i = 0; i < parts.count; ++i) {
       if (!candidate.segments[i].empty()) continue;
       if (!result.capture(parts.segments[i])) {
-        result.what = verdict::malformed;
+        result.what = match_result::malformed;
         result.captures = 0;
         return result;
       }
     }
-    result.what = verdict::found;
+    result.what = match_result::found;
     result.id = candidate.ids[index];
     return result;
   }

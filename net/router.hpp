@@ -20,7 +20,7 @@ class router {
   static constexpr std::size_t captures_max = 4;
   static constexpr std::size_t captured_bytes_max = 512;  // of all segments that had escapes
 
-  enum class verdict : std::uint8_t {
+  enum class match_result : std::uint8_t {
     found,
     not_found,
     method_not_allowed,
@@ -30,7 +30,7 @@ class router {
   /// Borrows the path that was matched.
   class matched {
    public:
-    verdict what = verdict::not_found;
+    match_result what = match_result::not_found;
     std::uint32_t id = 0;      // of `found`
     std::size_t captures = 0;  // of `found`
     /// The methods of the path, as the `allow` field wants them: "GET, HEAD, PUT". Borrows the

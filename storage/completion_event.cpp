@@ -22,25 +22,6 @@ std::string rfc3339(unix_ms time_ms) {
                      clock.subseconds().count());
 }
 
-/// 2833 -> 28.33
-std::string percent(std::int32_t centipercent) {
-  return fmt::format("{}.{:02}", centipercent / 100, centipercent % 100);
-}
-
-/// The source is configured text; ids need no escapes.
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '"' || c == '\\')
-      out.append({'\\', c});
-    else if (static_cast<unsigned char>(c) < 0x20)
-      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
-    else
-      out += c;
-  }
-  return out;
-}
-
 }  // namespace
 
 std::string completion_event_id(const completion& event) {
@@ -51,19 +32,30 @@ std::string completion_event_id(const completion& event) {
       fmt::format("{}/{}/{}", event.student.view(), event.module.view(), event.rule_version)));
 }
 
-std::string completion_event_json(const completion& event, std::string_view source) {
+void write_completion_event(json_writer& out, const completion& event, std::string_view source) {
   const auto time = rfc3339(event.mastered_ms);
-  return fmt::format(
-      R"({{"specversion":"1.0","id":"{id}","source":"{source}",)"
-      R"("type":"org.watchkeeper.module.mastered.v1","subject":"{student}/{module}",)"
-      R"("time":"{time}","datacontenttype":"application/json","data":{{"student":"{student}",)"
-      R"("module":"{module}","seconds_watched":{seconds},"completion_percentage":{percentage},)"
-      R"("mastered_at":"{time}","threshold":{threshold}}}}})",
-      fmt::arg("id", completion_event_id(event)), fmt::arg("source", escaped(source)),
-      fmt::arg("student", event.student.view()), fmt::arg("module", event.module.view()),
-      fmt::arg("time", time), fmt::arg("seconds", seconds_watched(event.covered_ms)),
-      fmt::arg("percentage", percent(completion_centipercent(event.covered_ms, event.duration_ms))),
-      fmt::arg("threshold", percent(event.threshold_centipercent)));
+  const auto subject = fmt::format("{}/{}", event.student.view(), event.module.view());
+  const auto covered = completion_centipercent(event.covered_ms, event.duration_ms);
+  out.begin_object()
+      .member("specversion", "1.0")
+      .member("id", completion_event_id(event))
+      .member("source", source)
+      .member("type", "org.watchkeeper.module.mastered.v1")
+      .member("subject", subject)
+      .member("time", time)
+      .member("datacontenttype", "application/json");
+  out.key("data")
+      .begin_object()
+      .member("student", event.student.view())
+      .member("module", event.module.view())
+      .member("seconds_watched", seconds_watched(event.covered_ms))
+      .key("completion_percentage")
+      .fixed(covered, 2)
+      .member("mastered_at", time)
+      .key("threshold")
+      .fixed(event.threshold_centipercent, 2)
+      .end_object();
+  out.end_object();
 }
 
 }  // namespace watchkeeper::storage

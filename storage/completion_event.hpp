@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/json_writer.hpp"
 #include "storage/ledger.hpp"
 
 namespace watchkeeper::storage {
@@ -18,6 +19,6 @@ std::string completion_event_id(const completion& event);
 /// The event of docs/protocol.md section 8: CloudEvents 1.0, structured JSON, one line, members in
 /// a fixed order. `source` is the deployment's URI. `completion_percentage` and `threshold` have
 /// two decimals; times are RFC 3339 with milliseconds, UTC.
-std::string completion_event_json(const completion& event, std::string_view source);
+void write_completion_event(json_writer& out, const completion& event, std::string_view source);
 
 }  // namespace watchkeeper::storage

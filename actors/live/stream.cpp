@@ -5,9 +5,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <ctime>
-#include <iterator>
 
+#include "base/json_writer.hpp"
 #include "crypto/digest.hpp"
 
 namespace watchkeeper::actors {
@@ -19,13 +20,6 @@ std::uint64_t random_serial() {
   std::uint64_t serial = 0;
   for (const auto byte : bytes) serial = serial << 8 | byte;
   return serial;
-}
-
-/// With four decimals at most: mostly it is a whole number, a bin that was played through.
-void append_amount(std::string& out, double amount) {
-  fmt::format_to(std::back_inserter(out), "{:.4f}", amount);
-  out.erase(out.find_last_not_of('0') + 1);
-  if (out.back() == '.') out.pop_back();
 }
 
 std::string event_text(std::string_view id, std::string_view kind, std::string_view data) {
@@ -75,32 +69,33 @@ void live_stream::add_heat(const live_update& update, unix_ms at_ms) {
 std::string live_stream::next_burst(unix_ms now_ms, std::uint64_t& events) {
   std::string out;
   if (!order_.empty()) {
-    auto data =
-        fmt::format(R"({{"module":"{}","at":"{}","items":[)", module_->view(), live_time(now_ms));
-    for (bool first = true; !order_.empty() && data.size() < event_bytes_max; first = false) {
-      if (!first) data += ',';
-      append_item(data, order_.front());
+    std::string data;
+    json_writer json(data);
+    json.begin_object().member("module", module_->view()).member("at", live_time(now_ms));
+    json.key("items").begin_array();
+    while (!order_.empty() && data.size() < event_bytes_max) {
+      write_item(json, order_.front());
       places_.erase(order_.front().student);
       order_.pop_front();
       ++order_base_;
     }
-    data += "]}";
+    json.end_array().end_object();
     out += keep("progress", data);
     ++events;
   }
   if (!heat_.empty()) {
-    auto data = fmt::format(R"({{"module":"{}","bins":[)", module_->view());
-    bool first = true;
+    std::string data;
+    json_writer json(data);
+    json.begin_object().member("module", module_->view()).key("bins").begin_array();
     for (const auto& [bin, added] : heat_) {
-      const double length = layout_.length_ms(bin);
-      fmt::format_to(std::back_inserter(data), "{}[{},", first ? "" : ",", bin);
-      append_amount(data, static_cast<double>(added.fresh_ms) / length);
-      data += ',';
-      append_amount(data, static_cast<double>(added.played_ms) / length);
-      data += ']';
-      first = false;
+      // With four decimals at most. Mostly it is a whole number, a bin that was played through.
+      const auto amount = [length = static_cast<double>(layout_.length_ms(bin))](std::int64_t ms) {
+        return std::llround(static_cast<double>(ms) * 10'000 / length);
+      };
+      json.begin_array().value(bin);
+      json.trimmed(amount(added.fresh_ms), 4).trimmed(amount(added.played_ms), 4).end_array();
     }
-    fmt::format_to(std::back_inserter(data), R"(],"since":"{}"}})", live_time(heat_since_ms_));
+    json.end_array().member("since", live_time(heat_since_ms_)).end_object();
     heat_.clear();
     out += keep("heatmap", data);
     ++events;
@@ -170,8 +165,12 @@ std::string live_stream::passing(std::string_view kind, std::string_view data) c
 
 std::string live_stream::greeting(std::string_view last_event_id, unix_ms now_ms,
                                   std::int64_t retry_ms) const {
-  const auto hello =
-      fmt::format(R"({{"server_time":"{}","retry_ms":{}}})", live_time(now_ms), retry_ms);
+  std::string hello;
+  json_writer(hello)
+      .begin_object()
+      .member("server_time", live_time(now_ms))
+      .member("retry_ms", retry_ms)
+      .end_object();
   const auto begin = fmt::format("retry: {}\n", retry_ms);
   // Totals are whole by themselves: nothing is missed.
   if (last_event_id.empty() || !module_) return begin + passing("hello", hello);

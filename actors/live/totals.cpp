@@ -1,10 +1,9 @@
 // What the live feed tells once a second: the totals of all gateways, and who is active.
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <iterator>
+#include <cmath>
 
 #include "actors/live/feed.hpp"
+#include "base/json_writer.hpp"
 
 namespace watchkeeper::actors {
 
@@ -21,51 +20,56 @@ live_second grown_since(const live_counts& before, const live_counts& now,
   return second;
 }
 
-/// All of `totals` but who is active.
-struct totals_text {
-  std::string before;
-  std::string after;
-  [[nodiscard]] std::string with(std::span<const module_activity* const> modules) const {
-    auto out = before;
-    for (const auto* module : modules)
-      fmt::format_to(std::back_inserter(out), "{}\"{}\":{}", module == modules.front() ? "" : ",",
-                     module->module.view(), module->active);
-    return out + after;
-  }
-};
-
-totals_text text_of_totals(const live_second& second, std::size_t gateways,
-                           std::span<const module_activity* const> active) {
-  const auto& grown = second.grown;
-  const auto status = [&](credit_status of) {
-    return grown.by_status[static_cast<std::size_t>(of)];
-  };
-  std::uint64_t all = 0;
-  for (const auto count : grown.by_status) all += count;
-  std::uint64_t students = 0;
-  for (const auto* module : active) students += module->active;
-  totals_text text;
-  const auto to = std::back_inserter(text.before);
-  fmt::format_to(
-      to,
-      R"({{"gateways":{},"active_modules":{},"active_students":{},"heartbeats_per_s":{:.1f},"credited":{},"limited":{},"duplicate":{},"rejected":{{)",
-      gateways, active.size(), students,
-      static_cast<double>(all) * 1000.0 / static_cast<double>(second.elapsed_ms),
-      status(credit_status::credited), status(credit_status::limited),
-      status(credit_status::duplicate));
-  bool first = true;
-  for (std::size_t i = 1; i < problem_count; ++i) {
-    const auto count = grown.by_problem[i];
-    if (count == 0) continue;
-    fmt::format_to(to, "{}\"{}\":{}", first ? "" : ",", describe(static_cast<problem>(i)).name,
-                   count);
-    first = false;
-  }
-  text.before += R"(},"active":{)";
-  text.after =
-      fmt::format(R"(}},"sessions":{},"connections":{}}})", grown.sessions, grown.connections);
-  return text;
+std::string_view status_name(credit_status status) noexcept {
+  if (status == credit_status::credited) return "credited";
+  return status == credit_status::limited ? "limited" : "duplicate";
 }
+
+/// The data of `totals`, of which each stream names the modules that it shows.
+class totals_text {
+ public:
+  totals_text(const live_second& second, std::size_t gateways,
+              std::span<const module_activity* const> active)
+      : second_(second), gateways_(gateways), active_modules_(active.size()) {
+    for (const auto* module : active) active_students_ += module->active;
+  }
+  [[nodiscard]] std::string with(std::span<const module_activity* const> modules) const {
+    const auto& grown = second_.grown;
+    std::string text;
+    json_writer out(text);
+    out.begin_object()
+        .member("gateways", gateways_)
+        .member("active_modules", active_modules_)
+        .member("active_students", active_students_)
+        .key("heartbeats_per_s")
+        .fixed(heartbeats_per_10_s(), 1);
+    for (const auto status :
+         {credit_status::credited, credit_status::limited, credit_status::duplicate})
+      out.member(status_name(status), grown.by_status[static_cast<std::size_t>(status)]);
+    out.key("rejected").begin_object();
+    for (std::size_t i = 1; i < problem_count; ++i)
+      if (grown.by_problem[i] != 0)
+        out.member(describe(static_cast<problem>(i)).name, grown.by_problem[i]);
+    out.end_object().key("active").begin_object();
+    for (const auto* module : modules) out.member(module->module.view(), module->active);
+    out.end_object();
+    out.member("sessions", grown.sessions).member("connections", grown.connections).end_object();
+    return text;
+  }
+
+ private:
+  [[nodiscard]] std::int64_t heartbeats_per_10_s() const {
+    std::uint64_t all = 0;
+    for (const auto count : second_.grown.by_status) all += count;
+    return std::llround(static_cast<double>(all) * 10'000.0 /
+                        static_cast<double>(second_.elapsed_ms));
+  }
+
+  const live_second& second_;
+  std::size_t gateways_;
+  std::size_t active_modules_;
+  std::uint64_t active_students_ = 0;
+};
 
 void add_counts(live_counts& all, const live_counts& more) {
   for (std::size_t i = 0; i < all.by_status.size(); ++i) all.by_status[i] += more.by_status[i];
@@ -111,7 +115,7 @@ void live_feed::tell_totals(unix_ms now_ms) {
   std::vector<const module_activity*> active;  // by module, as `activity` is
   for (const auto& module : activity)
     if (module.active != 0) active.push_back(&module);
-  const auto text = text_of_totals(all, 1 + others_.size(), active);
+  const totals_text text(all, 1 + others_.size(), active);
   told_ = counts;
   totals_at_ms_ = now_ms;
   const bool keep_alive = now_ms - kept_alive_ms_ >= keep_alive_ms;

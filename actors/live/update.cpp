@@ -1,9 +1,6 @@
 #include "actors/live/update.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <iterator>
 
 namespace watchkeeper::actors {
 namespace {
@@ -28,15 +25,11 @@ std::string_view state_of(const progress_summary& now) noexcept {
 }
 
 template <class Ranges>
-void append_ranges(std::string& out, const Ranges& ranges) {
-  out += '[';
-  bool first = true;
-  for (const auto& range : ranges) {
-    fmt::format_to(std::back_inserter(out), "{}[{},{}]", first ? "" : ",", range.from_ms,
-                   range.to_ms);
-    first = false;
-  }
-  out += ']';
+void write_ranges(json_writer& out, const Ranges& ranges) {
+  out.begin_array();
+  for (const auto& range : ranges)
+    out.begin_array().value(range.from_ms).value(range.to_ms).end_array();
+  out.end_array();
 }
 
 }  // namespace
@@ -72,20 +65,21 @@ live_update update_of(const settled_heartbeat& heartbeat) {
   return update;
 }
 
-void append_item(std::string& out, const live_update& update) {
+void write_item(json_writer& out, const live_update& update) {
   const auto& now = update.now;
-  const auto centipercent = completion_centipercent(now.covered_ms, now.duration_ms);
-  // Ids need no escaping: their alphabet has neither quotes nor backslashes.
-  fmt::format_to(std::back_inserter(out),
-                 R"({{"student":"{}","seconds_watched":{},"completion_percentage":{}.{:02},)"
-                 R"("state":"{}","resume_ms":{},"from_ms":{},"to_ms":{},"status":"{}","new":)",
-                 update.student.view(), seconds_watched(now.covered_ms), centipercent / 100,
-                 centipercent % 100, state_of(now), now.resume_ms, update.last.from_ms,
-                 update.last.to_ms, name_of(update.status));
-  append_ranges(out, update.fresh.pieces());
-  out += R"(,"played":)";
-  append_ranges(out, update.played);
-  out += '}';
+  out.begin_object()
+      .member("student", update.student.view())
+      .member("seconds_watched", seconds_watched(now.covered_ms))
+      .key("completion_percentage")
+      .fixed(completion_centipercent(now.covered_ms, now.duration_ms), 2)
+      .member("state", state_of(now))
+      .member("resume_ms", now.resume_ms)
+      .member("from_ms", update.last.from_ms)
+      .member("to_ms", update.last.to_ms)
+      .member("status", name_of(update.status));
+  write_ranges(out.key("new"), update.fresh.pieces());
+  write_ranges(out.key("played"), update.played);
+  out.end_object();
 }
 
 }  // namespace watchkeeper::actors

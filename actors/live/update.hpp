@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "actors/shared/watch_observer.hpp"
+#include "base/json_writer.hpp"
 #include "domain/coverage.hpp"
 #include "domain/credit.hpp"
 #include "domain/ids.hpp"
@@ -33,6 +34,6 @@ struct live_update {
 live_update update_of(const settled_heartbeat& heartbeat);
 
 /// One element of `items` of a progress event.
-void append_item(std::string& out, const live_update& update);
+void write_item(json_writer& out, const live_update& update);
 
 }  // namespace watchkeeper::actors

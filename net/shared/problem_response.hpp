@@ -10,8 +10,6 @@
 
 namespace watchkeeper::net {
 
-/// `text` as a JSON string, quotes included; invalid UTF-8 becomes U+FFFD.
-std::string json_quote(std::string_view text);
 /// Seconds with three decimals: 1763812345.123
 std::string numeric_date(unix_ms time_ms);
 /// RFC 3339 with milliseconds, UTC: 2025-11-22T12:00:00.123Z

@@ -2,25 +2,20 @@
 
 #include <atomic>
 #include <chrono>
-#include <nlohmann/json.hpp>
 #include <utility>
 
-#include "base/base64url.hpp"
-#include "base/entity_tag.hpp"
+#include "base/json_writer.hpp"
 #include "crypto/es256.hpp"
-#include "net/router.hpp"
 #include "net/shared/problem_response.hpp"
 #include "server/api/api_limits.hpp"
 #include "server/api/api_problem.hpp"
-#include "server/api/documents/json_body.hpp"
-#include "server/api/resources/login.hpp"
-#include "server/api/resources/overview.hpp"
 #include "server/api/resources/readiness.hpp"
 #include "server/api/resources/status_lists.hpp"
+#include "server/api/resources/summary_cache.hpp"
 #include "server/api/route_table.hpp"
 #include "server/api/worker_pool.hpp"
 #include "server/identity/authorization.hpp"
-#include "server/keys/key_file.hpp"
+#include "server/identity/logins.hpp"
 
 namespace watchkeeper::server {
 namespace {
@@ -28,36 +23,20 @@ namespace {
 using net::http_response;
 using steady = std::chrono::steady_clock;
 
-/// For what must not happen: nothing of the reason leaves the process.
+/// For an exception that nobody expects: the reason goes to the log only.
 http_response internal_error(unix_ms now_ms) {
   http_response response;
   response.status = 500;
   response.content_type = "application/problem+json";
-  response.body =
-      R"({"type":"about:blank","title":"Internal Server Error","status":500,)"
-      R"("detail":"The request failed inside the gateway; its log says why.","server_time":)" +
-      net::numeric_date(now_ms) + '}';
-  return response;
-}
-
-http_response text_response(std::string body, std::string type = "text/plain; charset=utf-8") {
-  http_response response;
-  response.content_type = std::move(type);
-  response.body = std::move(body);
-  return response;
-}
-
-/// A matter of microseconds, so it is done on the I/O thread.
-http_response session_keys_response(const agreement_keys& keys, const net::http_request& request) {
-  http_response response;
-  const auto tag = '"' + (keys.empty() ? std::string("none") : keys.front().kid().text()) + '"';
-  response.headers = {{"cache-control", "public, max-age=300"}, {"etag", tag}};
-  if (names_tag(request.field(net::request_field::if_none_match), tag)) {
-    response.status = 304;
-    return response;
-  }
-  response.content_type = "application/jwk-set+json";
-  response.body = announced_key_set(keys);
+  json_writer(response.body)
+      .begin_object()
+      .member("type", "about:blank")
+      .member("title", "Internal Server Error")
+      .member("status", 500)
+      .member("detail", "The gateway failed to process the request; its log has the reason")
+      .key("server_time")
+      .raw(net::numeric_date(now_ms))
+      .end_object();
   return response;
 }
 
@@ -83,7 +62,7 @@ struct api::implementation {
             [this](queued_request&& queued, stores& own) { run(std::move(queued), own); },
             with.make_ledger, with.make_hot_store) {}
 
-  // The content of an answer to HEAD is left out by the HTTP/2 layer.
+  // The HTTP/2 layer omits the content of a response to HEAD.
   void respond(const net::http_request& request, http_response&& response) noexcept {
     with.replies.respond(request.reply_to, std::move(response));
   }
@@ -92,48 +71,36 @@ struct api::implementation {
     respond(request, problem_response(what, detail, with.now()));
   }
 
-  void admit(net::http_request&& request) {
-    const auto matched = routes.match(request.method, request.path);
-    switch (matched.what) {
-      case net::router::verdict::not_found:
-        return respond_problem(request, problem::not_found, "There is no such resource");
-      case net::router::verdict::malformed:
-        return respond_problem(request, problem::malformed_request,
-                               "The path has a bad percent escape, or a segment that is too long");
-      case net::router::verdict::method_not_allowed: {
-        auto response = problem_response(problem::method_not_allowed,
-                                         "The resource does not have this method", with.now());
-        response.headers.emplace_back("allow", std::string(matched.allow));
-        return respond(request, std::move(response));
-      }
-      case net::router::verdict::found:
-        break;
-    }
-    const auto& found = all_routes()[matched.id];
+  http_response no_route(const route_match& match) const {
+    const auto now_ms = with.now();
+    if (match.why_not == problem::malformed_request)
+      return problem_response(match.why_not,
+                              "The path has a malformed percent escape, or a segment that is too "
+                              "long",
+                              now_ms);
+    if (match.why_not == problem::not_found)
+      return problem_response(match.why_not, "There is no resource at this path", now_ms);
+    auto response = problem_response(
+        match.why_not, "This resource supports only " + std::string(match.allow), now_ms);
+    response.headers.emplace_back("allow", std::string(match.allow));
+    return response;
+  }
+
+  void admit(net::http_request&& request, const route_match& match) {
+    if (match.found == nullptr) return respond(request, no_route(match));
+    const auto& found = *match.found;
     auto authorized = gate.authorize(request, found.needs, with.now());
     if (auto* rejection = std::get_if<http_response>(&authorized))
       return respond(request, std::move(*rejection));
     auto& caller = std::get<identity>(authorized);
-    if (found.how == route::kind::health) return respond(request, text_response("ok"));
-    if (found.how == route::kind::session_keys)
-      return respond(request, session_keys_response(*with.session_keys.all(), request));
-    if (found.how == route::kind::login && request.method == net::http_method::del)
-      return delete_login(console, request, with.now(),
-                          [this, to = request.reply_to](http_response&& response) {
-                            with.replies.respond(to, std::move(response));
-                          });
-    if (found.how == route::kind::login) return respond(request, login_response(request));
-    if (found.how == route::kind::live) return open_live(request, found, caller);
-    if (found.how == route::kind::readiness) return respond(request, ready.respond(with.now()));
-
-    queued_request queued{std::move(request), &found, {}, std::move(caller), steady::now()};
-    // `matched` borrows the path, which has been moved with the request: short strings move by
-    // copy.
-    const auto again = routes.match(queued.request.method, queued.request.path);
-    for (std::size_t i = 0; i < again.captures; ++i)
-      queued.captured.emplace_back(again.captured(i));
+    if (const auto* handler = std::get_if<immediate_handler>(&found.served_by))
+      return run_at_once(request, found, *handler, caller);
+    // First what borrows the path of the request.
+    auto captured = match.captured();
+    queued_request queued{std::move(request), &found, std::move(captured), std::move(caller),
+                          steady::now()};
     if (pool.push(std::move(queued))) return;
-    // Not taken, so `queued` is as it was. NOLINTBEGIN(bugprone-use-after-move)
+    // Not taken: `queued` is unchanged. NOLINTBEGIN(bugprone-use-after-move)
     if (stopped)
       respond_problem(queued.request, problem::draining, "The gateway is stopping");
     else
@@ -141,36 +108,13 @@ struct api::implementation {
     // NOLINTEND(bugprone-use-after-move)
   }
 
-  void open_live(const net::http_request& request, const route& found, const identity& caller) {
+  void run_at_once(const net::http_request& request, const route& found, immediate_handler handler,
+                   const identity& caller) {
+    immediate_call current{request, found.parameters, caller, services, with.now()};
     try {
-      const query_parameters query(request.query, found.parameters);
-      std::optional<module_id> module;
-      if (const auto text = query.find("module")) {
-        module = module_id::parse(*text);
-        if (!module)
-          throw api_problem(
-              problem::malformed_request,
-              "The query parameter module must be an id: 1 to 64 characters of A-Z a-z "
-              "0-9 . _ ~ : @ -");
-      }
-      if (!with.live.open(request, module, caller.expires_ms, caller.login_id))
-        return respond_problem(request, problem::overloaded, "Too many watch already");
-      // Ended in between: whoever ended the streams of the login did not see this one.
-      if (caller.login_id && console.is_revoked(*caller.login_id))
-        with.live.end_login(*caller.login_id);
+      if (auto response = handler(current)) respond(request, std::move(*response));
     } catch (const api_problem& thrown) {
       respond_problem(request, thrown.what_problem(), thrown.detail());
-    }
-  }
-
-  http_response login_response(const net::http_request& request) {
-    const auto now_ms = with.now();
-    try {
-      return request.method == net::http_method::post
-                 ? post_login(console, request, now_ms, with.log)
-                 : get_login(console, request, now_ms);
-    } catch (const api_problem& thrown) {
-      return problem_response(thrown.what_problem(), thrown.detail(), now_ms);
     }
   }
 
@@ -183,13 +127,13 @@ struct api::implementation {
       } catch (const recount_needed& rest) {
         queued.rest = rest;
         queued.queued_at = steady::now();
-        // Not taken: `queued` is as it was. The module is put; a repeated request finds what is
-        // left to do.
+        // Not taken: `queued` is unchanged. The module is stored; a repeated request recounts.
         if (recounts.push(std::move(queued))) return;
-        response = problem_response(stopped ? problem::draining : problem::overloaded,
-                                    "The module is stored, but too many heatmaps wait to be "
-                                    "counted in new bins: repeat the request later",
-                                    with.now());
+        response =
+            problem_response(stopped ? problem::draining : problem::overloaded,
+                             "The module is stored, but its heatmap is not recounted, because "
+                             "too many recounts wait; repeat the request later",
+                             with.now());
       }
     } catch (...) {  // out of memory while saying so
       response = http_response{.status = 503, .content_type = {}, .body = {}, .headers = {}};
@@ -205,10 +149,10 @@ struct api::implementation {
     } catch (const api_problem& thrown) {
       return problem_response(thrown.what_problem(), thrown.detail(), now_ms);
     } catch (const storage_fault& fault) {
-      with.log(log_level::error, "api", "storage: " + fault.failure().detail);
+      with.log(log_level::error, "api", "a store failed: " + fault.failure().detail);
       return problem_response(problem::storage_unavailable,
-                              "A store could not be reached; whether something was written is not "
-                              "known. The call may be repeated",
+                              "A store is away. Part of the call may have been written; it is safe "
+                              "to repeat it",
                               now_ms);
     } catch (const recount_needed&) {
       throw;
@@ -226,24 +170,12 @@ struct api::implementation {
       throw api_problem(problem::overloaded, "The request waited too long for its turn");
     const auto& found = *queued.found;
     query_parameters query(queued.request.query, found.parameters);
-    if (found.how == route::kind::metrics)
-      return text_response(metrics_text(snapshot()), "text/plain; version=0.0.4; charset=utf-8");
-    if (found.how == route::kind::statistics) return statistics(query);
-    if (found.how == route::kind::overview) return summary.respond(own, with.gateway, now_ms);
-    call current{queued.request, queued.captured, std::move(query),  queued.caller, own,
-                 with.gateway,   lists_by_status, with.event_source, now_ms,        with.now,
-                 with.log};
-    return queued.rest ? finish_put_module(current, queued.rest->is_new) : found.run(current);
-  }
-
-  http_response statistics(const query_parameters& query) {
-    const auto format = query.find("format").value_or("json");
-    if (format != "json" && format != "text")
-      throw api_problem(problem::malformed_request,
-                        "The query parameter format must be json or text");
-    const auto document =
-        stats_document(snapshot(), query.find("filter").value_or(std::string_view{}));
-    return format == "text" ? text_response(stats_text(document)) : json_response(dump(document));
+    call current{
+        queued.request, queued.captured, std::move(query), queued.caller, own,
+        with.gateway,   lists_by_status, summaries,        statistics,    with.event_source,
+        now_ms,         with.now,        with.log};
+    if (queued.rest) return finish_put_module(current, queued.rest->is_new);
+    return std::get<thread_handler>(found.served_by)(current);
   }
 
   statistics_snapshot snapshot() {
@@ -261,16 +193,17 @@ struct api::implementation {
   }
 
   const api_dependencies with;
-  const net::router routes = make_router();
   const steady::time_point started = steady::now();
   authenticator tokens;
   login_revocations revocations;
   logins console;
   authorization gate;
   readiness ready;
-  overview summary{[this](const storage::storage_failure& failure) {
-    with.log(log_level::warning, "api", "the modules could not be counted: " + failure.detail);
+  api_services services{console, ready, with.live, with.session_keys, with.replies, with.log};
+  summary_cache summaries{[this](const storage::storage_failure& failure) {
+    with.log(log_level::warning, "api", "cannot read the summaries of modules: " + failure.detail);
   }};
+  const std::function<statistics_snapshot()> statistics = [this] { return snapshot(); };
   std::atomic<bool> stopped{false};
   status_lists lists_by_status;
   worker_pool recounts;
@@ -284,15 +217,11 @@ api::~api() {
   stop();
 }
 
-bool api::accepts(net::http_method method, std::string_view path) const noexcept {
-  return implementation_->routes.match(method, path).what != net::router::verdict::not_found;
-}
-
-void api::submit(net::http_request&& request) noexcept {
+void api::submit(net::http_request&& request, const route_match& match) noexcept {
   const auto reply_to = request.reply_to;
   try {
-    implementation_->admit(std::move(request));
-  } catch (...) {  // out of memory: nothing has been answered yet
+    implementation_->admit(std::move(request), match);
+  } catch (...) {  // out of memory, and no response yet
     implementation_->with.replies.respond(
         reply_to, {.status = 503, .content_type = {}, .body = {}, .headers = {}});
   }
@@ -300,7 +229,7 @@ void api::submit(net::http_request&& request) noexcept {
 
 void api::replace_tokens(const std::vector<configured_token>& tokens) {
   implementation_->tokens.replace(tokens);
-  implementation_->with.live.end_all();  // whoever may still watch comes back
+  implementation_->with.live.end_all();  // clients that may still watch come back
 }
 
 void api::forget_lists() noexcept {

@@ -12,6 +12,7 @@
 #include "server/api/api_limits.hpp"
 #include "server/api/documents/stats_document.hpp"
 #include "server/api/gateway_port.hpp"
+#include "server/api/route_table.hpp"
 #include "server/config/configuration.hpp"
 #include "server/identity/login_cookie.hpp"
 #include "server/live/live_endpoint.hpp"
@@ -20,14 +21,14 @@
 
 namespace watchkeeper::server {
 
-/// What the API is made of. The references outlive it.
+/// The dependencies of the API. The references outlive it.
 struct api_dependencies {
   gateway_port& gateway;
   net::reply_port& replies;
   live_endpoint& live;
   std::function<std::unique_ptr<storage::ledger>()> make_ledger;        // called on an API thread
   std::function<std::unique_ptr<storage::hot_store>()> make_hot_store;  // likewise
-  /// For login_revocations, on its thread; empty: only this process hears of a login that ends.
+  /// For login_revocations, on its thread; empty: a login ends in this process only.
   std::function<std::unique_ptr<storage::ledger>()> make_login_ledger;
   std::vector<configured_token> tokens;
   const crypto::agreement_key_ring& session_keys;
@@ -44,11 +45,11 @@ struct api_dependencies {
 
 /// The reading and administering calls of docs/protocol.md, section 7.
 ///
-/// A request is authenticated on the I/O thread that brings it (one SHA-256), then run by one of
-/// api_limits::threads threads, which have ledger and hot store of their own. At most
-/// api_limits::requests_queued_max wait; more are answered `overloaded`. Recounts of heatmaps
-/// have a thread and a bounded queue of their own. Every request that is submitted is answered
-/// exactly once, whatever happens.
+/// A request is authorized on the I/O thread that brings it (one SHA-256). Then its handler runs,
+/// at once or on one of api_limits::threads threads, which have their own ledger and hot store. At
+/// most api_limits::requests_queued_max wait for a thread; further ones get `overloaded`. Recounts
+/// of heatmaps have a thread and a bounded queue of their own. Every submitted request gets exactly
+/// one response.
 class api {
  public:
   explicit api(api_dependencies with);
@@ -56,12 +57,10 @@ class api {
   api(const api&) = delete;
   api& operator=(const api&) = delete;
 
-  /// Whether the path is one of the API's, for any method. Any thread.
-  [[nodiscard]] bool accepts(net::http_method method, std::string_view path) const noexcept;
-
-  /// Answers through `replies`, now or later; also paths that are not the API's (404) and methods
-  /// that a path has not (405 with `allow`). Any thread; does not block.
-  void submit(net::http_request&& request) noexcept;
+  /// Responds through `replies`, now or later. `match` is that of the request in the route table; a
+  /// request without a row gets the problem (404, 405 with `allow`, 400). Any thread; does not
+  /// block. Precondition: no endpoint beside the API serves the row.
+  void submit(net::http_request&& request, const route_match& match) noexcept;
 
   /// SIGHUP: from now on these tokens. Any thread.
   void replace_tokens(const std::vector<configured_token>& tokens);
@@ -70,10 +69,10 @@ class api {
   /// not block.
   void forget_lists() noexcept;
 
-  /// /readyz says no from now on; everything else goes on. Any thread.
+  /// From now on /readyz responds 503; everything else goes on. Any thread.
   void begin_drain();
 
-  /// Answers what is queued, then ends the threads; later requests are answered `draining`. Blocks.
+  /// Runs what is queued, then ends the threads; later requests get `draining`. Blocks.
   void stop();
 
  private:

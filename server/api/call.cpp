@@ -67,6 +67,13 @@ net::http_response json_response(std::string body, int status) {
   return response;
 }
 
+net::http_response text_response(std::string body, std::string type) {
+  net::http_response response;
+  response.content_type = std::move(type);
+  response.body = std::move(body);
+  return response;
+}
+
 net::http_response no_content() {
   net::http_response response;
   response.status = 204;

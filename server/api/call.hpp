@@ -2,11 +2,13 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "base/log_level.hpp"
 #include "base/units.hpp"
+#include "crypto/agreement_key.hpp"
 #include "domain/ids.hpp"
 #include "net/shared/http.hpp"
 #include "server/api/gateway_port.hpp"
@@ -36,7 +38,12 @@ class stores {
   std::unique_ptr<storage::hot_store> hot_;
 };
 
+class live_endpoint;
+class logins;
+class readiness;
 class status_lists;
+class summary_cache;
+struct statistics_snapshot;
 
 /// Thrown by a handler that has done all its work except a recount of the module's heatmap. The
 /// recount takes time in proportion to the module's students, so it runs on a thread of its own,
@@ -45,7 +52,8 @@ struct recount_needed {
   bool is_new = false;  // the module was not there before
 };
 
-/// What a handler may use for one request. It borrows everything for the time of the call.
+/// What a handler on an API thread may use for one request. It borrows everything for the time of
+/// the call.
 struct call {
   const net::http_request& request;
   std::span<const std::string> captured;  // what the pattern captured, percent-decoded
@@ -54,6 +62,8 @@ struct call {
   stores& store;
   gateway_port& gateway;
   status_lists& lists_by_status;
+  summary_cache& summaries;
+  const std::function<statistics_snapshot()>& statistics;
   const std::string& event_source;
   unix_ms now_ms;  // when the call began
   const std::function<unix_ms()>& now;
@@ -65,9 +75,36 @@ struct call {
   [[nodiscard]] thumbprint kid_at(std::size_t index) const;
 };
 
-using handler = net::http_response (*)(call&);
+/// The parts of the API that handlers on I/O threads use. The API owns or borrows them.
+struct api_services {
+  logins& console;
+  readiness& ready;
+  live_endpoint& live;
+  const crypto::agreement_key_ring& session_keys;
+  net::reply_port& replies;
+  const log_function& log;
+};
 
-// The handlers, by resource. They throw api_problem and storage_fault.
+/// What a handler on the I/O thread may use for one request. It must not block. It borrows
+/// everything for the time of the call.
+struct immediate_call {
+  const net::http_request& request;
+  std::span<const std::string_view> parameters;  // of the route
+  const identity& caller;
+  api_services& services;
+  unix_ms now_ms;
+
+  /// Throws api_problem(malformed_request).
+  [[nodiscard]] query_parameters query() const { return {request.query, parameters}; }
+};
+
+/// Runs on an API thread. Throws api_problem and storage_fault.
+using thread_handler = net::http_response (*)(call&);
+/// Runs on the I/O thread. Returns nothing if the response is begun already, or comes later. Throws
+/// api_problem.
+using immediate_handler = std::optional<net::http_response> (*)(immediate_call&);
+
+// The handlers, by resource.
 net::http_response put_module(call& c);
 net::http_response finish_put_module(call& c, bool is_new);
 net::http_response get_module(call& c);
@@ -88,9 +125,22 @@ net::http_response list_student_devices(call& c);
 net::http_response list_student_refusals(call& c);
 net::http_response list_completions(call& c);
 net::http_response list_completions_csv(call& c);
+net::http_response get_overview(call& c);
+net::http_response get_statistics(call& c);
+net::http_response get_metrics(call& c);
+std::optional<net::http_response> open_live_stream(immediate_call& c);
+std::optional<net::http_response> get_session_keys(immediate_call& c);
+std::optional<net::http_response> get_health(immediate_call& c);
+std::optional<net::http_response> get_readiness(immediate_call& c);
+// A person's login to the console: POST begins it for the token in the body and sets its cookie,
+// GET reads it, DELETE ends it, with a response when the other gateways can know.
+std::optional<net::http_response> post_login(immediate_call& c);
+std::optional<net::http_response> get_login(immediate_call& c);
+std::optional<net::http_response> delete_login(immediate_call& c);
 
 /// 200 (or `status`) with a JSON body.
 net::http_response json_response(std::string body, int status = 200);
+net::http_response text_response(std::string body, std::string type = "text/plain; charset=utf-8");
 net::http_response no_content();
 
 }  // namespace watchkeeper::server

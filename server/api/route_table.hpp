@@ -1,40 +1,62 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
+#include "domain/problem.hpp"
 #include "net/router.hpp"
+#include "net/shared/http.hpp"
 #include "server/api/call.hpp"
-#include "server/identity/authenticator.hpp"
+#include "server/identity/caller.hpp"
 
+/// The one table of all requests that the gateway serves, except files of [[static]] folders. The
+/// dispatcher, the API, CORS and the tests of docs/openapi.yaml read it. To add a REST route, add a
+/// row to route_table.cpp and write its handler.
 namespace watchkeeper::server {
 
-/// One call of docs/protocol.md, section 7.
+/// What serves a request that is no call of the API.
+enum class endpoint : std::uint8_t { heartbeats, heartbeat_stream, console };
+
+/// What bounds the requests of a route, and what happens at the bound.
+enum class limit_class : std::uint8_t {
+  heartbeats,    // admission of the actors, heartbeat_limits: the problem `overloaded`
+  api_queue,     // api_limits::requests_queued_max calls wait for a thread: `overloaded`
+  io_thread,     // made at once on the I/O thread: the streams of the connection bound them
+  live_streams,  // the subscribers of the live feed: `overloaded`
+};
+/// The longest body of a request; a longer one is `payload-too-large`.
+std::size_t body_bytes_max(limit_class limits) noexcept;
+
+/// One row.
 struct route {
-  /// Who runs it: a handler on an API thread, or the api itself.
-  enum class kind : std::uint8_t {
-    handled,
-    health,
-    readiness,
-    session_keys,
-    login,
-    live,
-    overview,
-    statistics,
-    metrics
-  };
-  net::http_method method = net::http_method::get;
-  std::string_view pattern;  // "/v1/modules/{module}"
+  net::http_method method = net::http_method::get;  // a GET route serves HEAD too
+  std::string_view pattern;  // "/v1/modules/{module}"; "/*" at the end: below
   access needs = access::anyone;
-  kind how = kind::handled;
-  handler run = nullptr;                     // of `handled`
-  std::vector<std::string_view> parameters;  // that its query may have
+  std::variant<thread_handler, immediate_handler, endpoint> served_by;
+  limit_class limits = limit_class::api_queue;
+  std::span<const std::string_view> parameters{};  // that the query may have
+  net::body_mode body = net::body_mode::whole;
+  bool cors = false;  // a page of a configured origin may call it
 };
 
-/// Every call that there is.
-const std::vector<route>& all_routes();
+std::span<const route> all_routes() noexcept;
 
-/// The router that gives indexes into all_routes().
-net::router make_router();
+/// The row for a request, or the problem of a request without one.
+struct route_match {
+  const route* found = nullptr;
+  problem why_not = problem::not_found;  // if not found; or method_not_allowed, malformed_request
+  std::string_view allow;                // of method_not_allowed: "GET, HEAD, PUT"
+  net::router::matched segments;         // borrows the path of the request
+
+  /// What the pattern captured, percent-decoded. Precondition: found.
+  [[nodiscard]] std::vector<std::string> captured() const;
+};
+/// Any thread; does not allocate. The paths of heartbeats cost one comparison.
+route_match match_route(net::http_method method, std::string_view path) noexcept;
 
 }  // namespace watchkeeper::server

@@ -5,12 +5,13 @@
 #include <string_view>
 #include <vector>
 
+#include "net/router.hpp"
 #include "net/shared/http.hpp"
 
 namespace watchkeeper::server {
 
-/// Cross-origin resource sharing (the Fetch standard, section 3.2) for the calls that a player's
-/// page makes: heartbeats, the session key, reading progress. No credentials in the sense of that
+/// Cross-origin resource sharing (the Fetch standard, section 3.2) for the routes with `cors`: what
+/// the page of a player calls. No credentials in the sense of that
 /// standard: these calls need no cookies. A value, read-only once made: any thread.
 class cors {
  public:
@@ -32,8 +33,10 @@ class cors {
     std::string origin;
     net::header_fields fields;
   };
+  [[nodiscard]] bool is_shared(const net::http_request& request) const noexcept;
   [[nodiscard]] const shared_with* find(std::string_view origin) const noexcept;
 
+  const net::router shared_;  // the routes with `cors`
   std::vector<shared_with> all_;
   net::header_fields strangers_;  // for other origins, and none
   bool anybody_ = false;

@@ -2,50 +2,44 @@
 
 #include "server/api/api.hpp"
 #include "server/api/api_limits.hpp"
+#include "server/api/route_table.hpp"
+#include "server/config/own_paths.hpp"
 #include "server/files/static_files.hpp"
 #include "server/heartbeats/heartbeat_endpoint.hpp"
-#include "server/heartbeats/heartbeat_limits.hpp"
 #include "server/live/live_endpoint.hpp"
 
 namespace watchkeeper::server {
 
-using endpoint = heartbeat_endpoint;
-
-namespace {
-
-/// Never a file's, whatever the configuration says: a folder may be served at "/".
-bool is_own_path(std::string_view path) noexcept {
-  return path.starts_with("/v1/") || path == "/metrics" || path == "/healthz" ||
-         path == "/readyz" || path.starts_with("/console/");
+bool request_dispatcher::is_file(std::string_view path) const noexcept {
+  return !is_own_path(path) && files_->accepts(path);
 }
-
-}  // namespace
 
 net::request_sink::body_policy request_dispatcher::policy_of(net::http_method method,
                                                              std::string_view path) noexcept {
-  if (path == endpoint::path) return {net::body_mode::whole, heartbeat_limits::body_bytes_max};
-  if (path == endpoint::stream_path && method == net::http_method::post)
-    return {net::body_mode::streamed, 0};
-  // Streamed, so that the endpoint is notified when the client has gone.
-  if (!is_own_path(path) && files_->accepts(path)) return {net::body_mode::streamed, 0};
-  if (path == live_endpoint::path && method == net::http_method::get)
-    return {net::body_mode::streamed, 0};
-  return {net::body_mode::whole, api_limits::body_bytes_max};
+  // Streamed, so that the files are notified when the client has gone.
+  if (is_file(path)) return {net::body_mode::streamed, 0};
+  const auto match = match_route(method, path);
+  if (match.found == nullptr) return {net::body_mode::whole, api_limits::body_bytes_max};
+  if (match.found->body == net::body_mode::streamed) return {net::body_mode::streamed, 0};
+  return {net::body_mode::whole, body_bytes_max(match.found->limits)};
 }
 
 void request_dispatcher::on_request(net::http_request&& request) noexcept {
   if (request.method == net::http_method::options && sharing_.is_preflight(request))
     return replies_->respond(request.reply_to, sharing_.preflight(request));
-  // "/" leads to the console, unless a folder is served there.
-  if (console_pages::serves(request.path) &&
-      (is_own_path(request.path) || !files_->accepts(request.path)))
-    return show_console(request);
-  if (request.path == endpoint::path) return heartbeats_->on_request(std::move(request));
-  if (request.path == endpoint::stream_path)
-    return heartbeats_->on_stream_opened(std::move(request));
-  if (!is_own_path(request.path) && files_->accepts(request.path))
-    return files_->on_request(std::move(request));
-  api_->submit(std::move(request));
+  if (is_file(request.path)) return files_->on_request(std::move(request));
+  const auto match = match_route(request.method, request.path);
+  const auto* which =
+      match.found != nullptr ? std::get_if<endpoint>(&match.found->served_by) : nullptr;
+  if (which == nullptr) return api_->submit(std::move(request), match);
+  switch (*which) {
+    case endpoint::heartbeats:
+      return heartbeats_->on_request(std::move(request));
+    case endpoint::heartbeat_stream:
+      return heartbeats_->on_stream_opened(std::move(request));
+    case endpoint::console:
+      return show_console(request);
+  }
 }
 
 void request_dispatcher::show_console(const net::http_request& request) noexcept {

@@ -14,7 +14,8 @@ class heartbeat_endpoint;
 class static_files;
 class live_endpoint;
 
-/// Gives every request to its endpoint: heartbeats, static files, the console, the API.
+/// Gives every request to what serves it: a [[static]] folder, or the endpoint of its row in the
+/// route table. The API gets all others, also those without a row.
 /// It exists before the endpoints: the HTTP/2 server needs a sink, and they need its reply port.
 class request_dispatcher final : public net::request_sink {
  public:
@@ -41,6 +42,8 @@ class request_dispatcher final : public net::request_sink {
   void on_round_end(std::uint32_t io_thread) noexcept override;
 
  private:
+  /// Whether a [[static]] folder serves the path.
+  [[nodiscard]] bool is_file(std::string_view path) const noexcept;
   void show_console(const net::http_request& request) noexcept;
 
   const cors sharing_;

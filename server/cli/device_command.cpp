@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <ostream>
 
+#include "base/json_writer.hpp"
 #include "crypto/device_signer.hpp"
 #include "domain/limits.hpp"
 #include "server/cli/cli.hpp"
@@ -37,6 +38,18 @@ std::optional<Id> id_of(const std::string& text, std::string_view what, std::ost
   return id;
 }
 
+/// The body of PUT /v1/devices/{kid}.
+std::string enrolment_of(const fleet::fleet_device& device) {
+  std::string text;
+  json_writer(text)
+      .begin_object()
+      .member("student", device.student.view())
+      .key("jwk")
+      .raw(crypto::public_jwk_json(device.key.public_key()))
+      .end_object();
+  return text;
+}
+
 }  // namespace
 
 int run_device(const device_request& request, bool kid_only, std::ostream& out, std::ostream& err) {
@@ -64,9 +77,7 @@ int run_device(const device_request& request, bool kid_only, std::ostream& out, 
   if (kid_only)
     out << device->key.kid_text() << '\n';
   else
-    out << fmt::format(R"({{"student":"{}","jwk":{}}})", device->student.view(),
-                       crypto::public_jwk_json(device->key.public_key()))
-        << '\n';
+    out << enrolment_of(*device) << '\n';
   return exit_ok;
 }
 

@@ -93,13 +93,6 @@ const console_asset* console_pages::find(std::string_view name) const noexcept {
 }
 
 net::http_response console_pages::respond(const net::http_request& request, unix_ms now_ms) const {
-  using net::http_method;
-  if (request.method != http_method::get && request.method != http_method::head) {
-    auto response = net::make_problem(problem::method_not_allowed,
-                                      "The console supports only GET and HEAD", now_ms);
-    response.headers.emplace_back("allow", "GET, HEAD");
-    return response;
-  }
   if (!std::string_view(request.path).starts_with(prefix)) return redirect_to_console();
   const auto name = std::string_view(request.path).substr(prefix.size());
 

@@ -16,10 +16,7 @@ class console_pages {
   explicit console_pages(std::span<const console_asset> assets = console_assets())
       : assets_(assets) {}
 
-  [[nodiscard]] static bool serves(std::string_view path) noexcept {
-    return path == "/" || path == "/console" || path.starts_with("/console/");
-  }
-  /// Precondition: serves(request.path).
+  /// The request is GET or HEAD.
   [[nodiscard]] net::http_response respond(const net::http_request& request, unix_ms now_ms) const;
 
  private:

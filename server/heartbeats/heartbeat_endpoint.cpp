@@ -45,14 +45,7 @@ heartbeat_endpoint::heartbeat_endpoint(submit_function submit, net::reply_port& 
 }
 heartbeat_endpoint::~heartbeat_endpoint() = default;
 
-bool heartbeat_endpoint::acceptable(const net::http_request& request) {
-  if (request.method != net::http_method::post) {
-    auto problem =
-        net::make_problem(problem::method_not_allowed, "Send heartbeats with POST", now_());
-    problem.headers.emplace_back("allow", "POST");
-    replies_.respond(request.reply_to, std::move(problem));
-    return false;
-  }
+bool heartbeat_endpoint::has_right_type(const net::http_request& request) {
   if (!is_jose(request.content_type)) {
     replies_.respond(
         request.reply_to,
@@ -64,7 +57,7 @@ bool heartbeat_endpoint::acceptable(const net::http_request& request) {
 }
 
 void heartbeat_endpoint::on_request(net::http_request&& request) noexcept {
-  if (!acceptable(request)) return;
+  if (!has_right_type(request)) return;
   auto respond_problem = [&](problem why, std::string_view detail) {
     replies_.respond(request.reply_to, net::make_problem(why, detail, now_()));
   };
@@ -177,7 +170,7 @@ void heartbeat_endpoint::on_round_end(std::uint32_t io_thread) noexcept {
 }
 
 void heartbeat_endpoint::on_stream_opened(net::http_request&& request) noexcept {
-  if (!acceptable(request)) return;
+  if (!has_right_type(request)) return;
   auto opened =
       std::make_shared<heartbeat_stream>(submit_, replies_, request.reply_to, request.peer.bytes);
   bool draining = false;

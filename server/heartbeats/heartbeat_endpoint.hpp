@@ -33,11 +33,10 @@ class heartbeat_endpoint {
                      std::size_t io_threads);
   ~heartbeat_endpoint();
 
-  static constexpr std::string_view path = "/v1/heartbeats";
-  static constexpr std::string_view stream_path = "/v1/heartbeats/stream";
   /// Heartbeats that one I/O thread gathers in a round; a fuller round is passed on before its end.
   static constexpr std::size_t gathered_max = 64;
 
+  // The method is POST.
   void on_request(net::http_request&& request) noexcept;
   void on_stream_opened(net::http_request&& request) noexcept;
   void on_stream_data(const net::reply_address& from, std::string_view bytes, bool last) noexcept;
@@ -85,7 +84,7 @@ class heartbeat_endpoint {
                         const net::reply_address& reply_to);
   void shed(std::size_t tokens, const net::reply_address& reply_to);
   std::shared_ptr<heartbeat_stream> stream_of(const net::reply_address& from);
-  [[nodiscard]] bool acceptable(const net::http_request& request);
+  [[nodiscard]] bool has_right_type(const net::http_request& request);
 
   submit_function submit_;
   net::reply_port& replies_;

@@ -97,7 +97,8 @@ void heartbeat_stream::drop_overlong() {
 void heartbeat_stream::on_result(std::size_t slot,
                                  const actors::heartbeat_result& result) noexcept {
   std::string text;
-  append_result(text, result);
+  json_writer out(text);
+  write_result(out, result);
   text += '\n';
   std::unique_lock lock(mutex_);
   lines_[slot].text = std::move(text);

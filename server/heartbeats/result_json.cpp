@@ -1,9 +1,5 @@
 #include "server/heartbeats/result_json.hpp"
 
-#include <fmt/format.h>
-
-#include <iterator>
-
 #include "domain/progress.hpp"
 #include "net/shared/problem_response.hpp"
 
@@ -13,55 +9,37 @@ namespace {
 
 constexpr std::string_view status_names[] = {"credited", "limited", "duplicate", "rejected"};
 
-/// Hundredths as a JSON number without needless zeros: 2833 -> 28.33, 2800 -> 28, 2830 -> 28.3.
-void append_hundredths(std::string& out, std::int32_t hundredths) {
-  const auto to = std::back_inserter(out);
-  const auto rest = hundredths % 100;
-  if (rest == 0)
-    fmt::format_to(to, "{}", hundredths / 100);
-  else if (rest % 10 == 0)
-    fmt::format_to(to, "{}.{}", hundredths / 100, rest / 10);
-  else
-    fmt::format_to(to, "{}.{:02}", hundredths / 100, rest);
-}
-
 }  // namespace
 
-void append_result(std::string& out, const actors::heartbeat_result& result) {
-  const auto to = std::back_inserter(out);
+void write_result(json_writer& out, const actors::heartbeat_result& result) {
   const auto& outcome = result.outcome;
-  out += '{';
-  // The alphabets of ids and of names need no escaping.
-  if (result.parsed)
-    fmt::format_to(to, R"("sid":"{}","sn":{},)", result.session.view(), result.sequence);
-  fmt::format_to(to, R"("status":"{}")", status_names[static_cast<std::size_t>(outcome.status)]);
+  out.begin_object();
+  if (result.parsed) out.member("sid", result.session.view()).member("sn", result.sequence);
+  out.member("status", status_names[static_cast<std::size_t>(outcome.status)]);
   if (outcome.status == credit_status::rejected) {
-    fmt::format_to(to, R"(,"problem":"{}")", describe(outcome.why).name);
-    if (!result.detail.empty())
-      fmt::format_to(to, R"(,"detail":{})", net::json_quote(result.detail));
+    out.member("problem", describe(outcome.why).name);
+    if (!result.detail.empty()) out.member("detail", result.detail);
   } else {
     const auto& now = outcome.now;
-    fmt::format_to(to, R"(,"credited_ms":{},"seconds_watched":{},"completion_percentage":)",
-                   outcome.credited_ms, seconds_watched(now.covered_ms));
-    append_hundredths(out, completion_centipercent(now.covered_ms, now.duration_ms));
-    fmt::format_to(to, R"(,"state":"{}","resume_ms":{})",
-                   now.mastered_ms > 0 ? "MASTERED" : "IN_PROGRESS", now.resume_ms);
+    out.member("credited_ms", outcome.credited_ms)
+        .member("seconds_watched", seconds_watched(now.covered_ms))
+        .key("completion_percentage")
+        .trimmed(completion_centipercent(now.covered_ms, now.duration_ms), 2)
+        .member("state", now.mastered_ms > 0 ? "MASTERED" : "IN_PROGRESS")
+        .member("resume_ms", now.resume_ms);
   }
-  out += '}';
+  out.end_object();
 }
 
 std::string results_document(std::span<const actors::heartbeat_result> results, unix_ms now_ms) {
-  std::string out;
-  out.reserve(64 + 208 * results.size());
-  out += R"({"server_time":)";
-  out += net::numeric_date(now_ms);
-  out += R"(,"results":[)";
-  for (std::size_t i = 0; i < results.size(); ++i) {
-    if (i > 0) out += ',';
-    append_result(out, results[i]);
-  }
-  out += "]}";
-  return out;
+  std::string text;
+  text.reserve(64 + 208 * results.size());
+  json_writer out(text);
+  out.begin_object().key("server_time").raw(net::numeric_date(now_ms));
+  out.key("results").begin_array();
+  for (const auto& result : results) write_result(out, result);
+  out.end_array().end_object();
+  return text;
 }
 
 int retry_after_s(const actors::heartbeat_result& result, std::uint32_t spread) noexcept {

@@ -4,12 +4,13 @@
 #include <string>
 
 #include "actors/shared/heartbeat.hpp"
+#include "base/json_writer.hpp"
 #include "base/units.hpp"
 
 namespace watchkeeper::server {
 
-/// One result of docs/protocol.md section 3, appended as a JSON object.
-void append_result(std::string& out, const actors::heartbeat_result& result);
+/// One result (docs/protocol.md, section 3).
+void write_result(json_writer& out, const actors::heartbeat_result& result);
 /// The whole response: `{"server_time":…,"results":[…]}`.
 std::string results_document(std::span<const actors::heartbeat_result> results, unix_ms now_ms);
 

@@ -10,25 +10,35 @@
 
 #include "base/atomic_file.hpp"
 #include "base/base64url.hpp"
+#include "base/json_writer.hpp"
 #include "server/keys/pem_keys.hpp"
 
 namespace watchkeeper::server {
 namespace {
 
-using json = nlohmann::ordered_json;
+using json = nlohmann::json;
 using crypto::agreement_key;
 using failure = std::string;
 
 constexpr mode_t readable_by_everybody = S_IROTH | S_IWOTH | S_IXOTH;
 
-json public_members(const agreement_key& key) {
+struct coordinates {
+  std::string x;
+  std::string y;
+};
+coordinates coordinates_of(const agreement_key& key) {
   const std::span point(key.public_key().bytes);
-  return {{"kty", "EC"},
-          {"crv", "P-256"},
-          {"kid", key.kid().text()},
-          {"use", "enc"},
-          {"x", base64url::encode(point.first(32))},
-          {"y", base64url::encode(point.last(32))}};
+  return {base64url::encode(point.first(32)), base64url::encode(point.last(32))};
+}
+
+void write_public_members(json_writer& out, const agreement_key& key) {
+  const auto point = coordinates_of(key);
+  out.member("kty", "EC")
+      .member("crv", "P-256")
+      .member("kid", key.kid().text())
+      .member("use", "enc")
+      .member("x", point.x)
+      .member("y", point.y);
 }
 
 std::string text_member(const json& jwk, const char* name) {
@@ -55,10 +65,10 @@ result<agreement_key, failure> read_jwk(const json& jwk) {
   const auto key = agreement_key::from_secret(secret, created_ms);
   OPENSSL_cleanse(secret.data(), secret.size());
   if (!key) return failure("has a member d that is not a scalar of P-256");
-  const auto right = public_members(*key);
-  if (text_member(jwk, "x") != right["x"] || text_member(jwk, "y") != right["y"])
+  const auto right = coordinates_of(*key);
+  if (text_member(jwk, "x") != right.x || text_member(jwk, "y") != right.y)
     return failure("has an x or y that does not belong to its d");
-  if (jwk.contains("kid") && text_member(jwk, "kid") != right["kid"])
+  if (jwk.contains("kid") && text_member(jwk, "kid") != key->kid().text())
     return failure("has a kid that is not its thumbprint");
   return *key;
 }
@@ -116,20 +126,31 @@ result<session_key_file, std::string> read_session_keys(const std::string& path)
 }
 
 std::string private_key_set(const agreement_keys& keys) {
-  json list = json::array();
+  std::string text;
+  json_writer out(text);
+  out.begin_object().key("keys").begin_array();
   for (const auto& key : keys) {
-    auto members = public_members(key);
-    members["d"] = base64url::encode(key.secret());
-    if (key.created_ms() > 0) members["iat"] = key.created_ms() / 1000;
-    list.push_back(std::move(members));
+    out.begin_object();
+    write_public_members(out, key);
+    out.member("d", base64url::encode(key.secret()));
+    if (key.created_ms() > 0) out.member("iat", key.created_ms() / 1000);
+    out.end_object();
   }
-  return json{{"keys", std::move(list)}}.dump(1) + '\n';
+  out.end_array().end_object();
+  return text + '\n';
 }
 
 std::string announced_key_set(const agreement_keys& keys) {
-  json list = json::array();
-  if (!keys.empty()) list.push_back(public_members(keys.front()));
-  return json{{"keys", std::move(list)}}.dump();
+  std::string text;
+  json_writer out(text);
+  out.begin_object().key("keys").begin_array();
+  if (!keys.empty()) {
+    out.begin_object();
+    write_public_members(out, keys.front());
+    out.end_object();
+  }
+  out.end_array().end_object();
+  return text;
 }
 
 result<loaded_session_keys, std::string> load_session_keys(const configuration& settings,

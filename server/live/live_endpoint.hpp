@@ -18,8 +18,6 @@ namespace watchkeeper::server {
 /// is net::bounds::stream_output_bytes_max; nobody waits for it. Thread: any.
 class live_endpoint {
  public:
-  static constexpr std::string_view path = "/v1/live";
-
   /// Both outlive it.
   live_endpoint(actors::live_feed& feed, net::reply_port& replies)
       : feed_(feed), replies_(replies) {}

@@ -1,9 +1,7 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
-#include <cmath>
 
+#include "base/json_writer.hpp"
 #include "net/shared/problem_response.hpp"
 #include "server/log/log.hpp"
 #include "server/log/redaction.hpp"
@@ -14,29 +12,27 @@ namespace {
 constexpr std::array<std::string_view, 4> level_names = {"debug", "info", "warning", "error"};
 
 // Masked before it is cut: half a token would no longer be recognised.
-std::string json_text(std::string_view text) {
-  // The masking is quadratic at worst, so what it is given is bounded too.
+void write_text(json_writer& out, std::string_view text) {
+  // The masking is quadratic at worst, so its input is bounded too.
   const auto bounded = text.substr(0, 2 * log_text_bytes_max);
   std::string masked;
   if (holds_secret(bounded)) {
     masked = mask_secrets(bounded);
     text = masked;
   }
-  if (text.size() <= log_text_bytes_max) return net::json_quote(text);
-  return net::json_quote(std::string(text.substr(0, log_text_bytes_max)) + "…");
+  if (text.size() <= log_text_bytes_max)
+    out.value(text);
+  else
+    out.value(std::string(text.substr(0, log_text_bytes_max)) + "…");
 }
 
-std::string json_value(const log_field::value_type& value) {
-  return std::visit(
-      [](const auto& v) -> std::string {
-        using kind = std::decay_t<decltype(v)>;
-        if constexpr (std::is_same_v<kind, std::string_view>) {
-          return json_text(v);
-        } else if constexpr (std::is_same_v<kind, double>) {
-          return std::isfinite(v) ? fmt::format("{}", v) : "null";  // JSON knows no infinity
-        } else {
-          return fmt::format("{}", v);
-        }
+void write_value(json_writer& out, const log_field::value_type& value) {
+  std::visit(
+      [&](const auto& v) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(v)>, std::string_view>)
+          write_text(out, v);
+        else
+          out.value(v);
       },
       value);
 }
@@ -55,15 +51,18 @@ std::optional<log_level> log_level_from_name(std::string_view name) noexcept {
 
 std::string format_log_line(unix_ms now_ms, log_level level, std::string_view component,
                             std::string_view message, std::initializer_list<log_field> fields) {
-  auto line =
-      fmt::format(R"({{"time":"{}","level":"{}","component":{},"message":{})", net::rfc3339(now_ms),
-                  name_of(level), json_text(component), json_text(message));
+  std::string line;
+  json_writer out(line);
+  out.begin_object().member("time", net::rfc3339(now_ms)).member("level", name_of(level));
+  write_text(out.key("component"), component);
+  write_text(out.key("message"), message);
   std::size_t count = 0;
   for (const auto& field : fields) {
     if (count++ == log_fields_max) break;
-    line += fmt::format(",{}:{}", json_text(field.name), json_value(field.value));
+    write_value(out.key(field.name), field.value);
   }
-  return line + '}';
+  out.end_object();
+  return line;
 }
 
 }  // namespace watchkeeper::server

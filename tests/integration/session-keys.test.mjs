@@ -279,11 +279,11 @@ describe('session keys of a deployment', () => {
     });
     assert.equal(start.status, 1);
     assert.match(start.stderr + start.stdout, /keys new/);
-    assert.match(check(), /✗ session_keys .*not there/);
+    assert.match(check(), /✗ session_keys .*does not exist/);
     keys('new');
     assert.match(check(), /✓ session_keys .*1 key\n/);
     fs.chmodSync(file, 0o644);
-    assert.match(check(), /✗ session_keys .*everybody/);
+    assert.match(check(), /✗ session_keys .*other users/);
     fs.chmodSync(file, 0o600);
   });
 

@@ -4,7 +4,7 @@
 #include <stdexcept>
 
 using namespace watchkeeper::net;
-using verdict = router::verdict;
+using match_result = router::match_result;
 
 namespace {
 
@@ -34,7 +34,7 @@ BOOST_AUTO_TEST_CASE(literals_and_captures) {
   BOOST_TEST(r.match(http_method::get, "/v1/modules").id == 3u);
   const std::string path = "/v1/modules/algebra-1";
   const auto m = r.match(http_method::put, path);
-  BOOST_TEST((m.what == verdict::found));
+  BOOST_TEST((m.what == match_result::found));
   BOOST_TEST(m.id == 5u);
   BOOST_REQUIRE(m.captures == 1u);
   BOOST_TEST(m.captured(0) == "algebra-1");
@@ -56,25 +56,25 @@ BOOST_AUTO_TEST_CASE(a_literal_wins_over_a_capture) {
 BOOST_AUTO_TEST_CASE(escapes_are_decoded_after_splitting) {
   const auto r = make();
   const auto m = r.match(http_method::put, "/v1/assignments/a%2Fb%40c/%25+%7e");
-  BOOST_TEST((m.what == verdict::found));
+  BOOST_TEST((m.what == match_result::found));
   BOOST_TEST(m.captured(0) == "a/b@c");
   BOOST_TEST(m.captured(1) == "%+~");
   const auto copy = m;  // decoded text lives in the result itself
   BOOST_TEST(copy.captured(0) == "a/b@c");
   // An encoded slash never makes two segments of one.
-  BOOST_TEST((r.match(http_method::post, "/v1%2Fheartbeats").what == verdict::not_found));
+  BOOST_TEST((r.match(http_method::post, "/v1%2Fheartbeats").what == match_result::not_found));
 }
 
 BOOST_AUTO_TEST_CASE(bad_escapes_are_malformed) {
   const auto r = make();
   for (const char* segment : {"%", "%2", "%zz", "a%2", "%%41", "%4g", "% 1", "%-1"}) {
     const auto m = r.match(http_method::get, std::string("/v1/modules/") + segment);
-    BOOST_TEST((m.what == verdict::malformed), segment);
+    BOOST_TEST((m.what == match_result::malformed), segment);
     BOOST_TEST(m.captures == 0u);
   }
   const std::string fits = "/v1/modules/%41" + std::string(router::captured_bytes_max - 1, 'a');
   BOOST_TEST(r.match(http_method::get, fits).captured(0).size() == router::captured_bytes_max);
-  BOOST_TEST((r.match(http_method::get, fits + "a").what == verdict::malformed));
+  BOOST_TEST((r.match(http_method::get, fits + "a").what == match_result::malformed));
 }
 
 BOOST_AUTO_TEST_CASE(what_is_not_found) {
@@ -82,18 +82,19 @@ BOOST_AUTO_TEST_CASE(what_is_not_found) {
   for (const char* path :
        {"", "v1/modules", "/v1", "/v1/modules/", "/v1//modules", "//", "/V1/modules",
         "/v1/modules/a/heatmap/b", "/v1/modules/a/b", "*", "/v1/heartbeats/", "/1/2/3/4/5/6/7/8/9"})
-    BOOST_TEST((r.match(http_method::get, path).what == verdict::not_found), path);
+    BOOST_TEST((r.match(http_method::get, path).what == match_result::not_found), path);
 }
 
 BOOST_AUTO_TEST_CASE(other_methods_are_told_what_is_allowed) {
   const auto r = make();
   const auto m = r.match(http_method::post, "/v1/modules/a");
-  BOOST_TEST((m.what == verdict::method_not_allowed));
+  BOOST_TEST((m.what == match_result::method_not_allowed));
   BOOST_TEST(m.allow == "GET, HEAD, PUT, DELETE");
   const auto other = r.match(http_method::other, "/v1/heartbeats");
-  BOOST_TEST((other.what == verdict::method_not_allowed));
+  BOOST_TEST((other.what == match_result::method_not_allowed));
   BOOST_TEST(other.allow == "POST");
-  BOOST_TEST((r.match(http_method::head, "/v1/heartbeats").what == verdict::method_not_allowed));
+  BOOST_TEST(
+      (r.match(http_method::head, "/v1/heartbeats").what == match_result::method_not_allowed));
 }
 
 BOOST_AUTO_TEST_CASE(head_is_served_by_get_unless_it_has_its_own) {

@@ -144,8 +144,4 @@ std::int64_t object_reader::scaled(std::string_view name, double low, double hig
   return static_cast<std::int64_t>(scaled);
 }
 
-std::string dump(const nlohmann::ordered_json& document) {
-  return document.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-}
-
 }  // namespace watchkeeper::server

@@ -40,7 +40,4 @@ class object_reader {
   std::string_view where_;
 };
 
-/// As `dump()`, but never throws: invalid UTF-8 becomes U+FFFD.
-std::string dump(const nlohmann::ordered_json& document);
-
 }  // namespace watchkeeper::server

@@ -1,9 +1,5 @@
 #include "server/api/documents/progress_json.hpp"
 
-#include <fmt/format.h>
-
-#include <iterator>
-
 #include "net/shared/problem_response.hpp"
 
 namespace watchkeeper::server {
@@ -14,42 +10,45 @@ std::string_view state_of(const progress& state) {
   return state.covered.empty() ? "NOT_STARTED" : "IN_PROGRESS";
 }
 
-std::string time_or_null(unix_ms time_ms) {
-  return time_ms == 0 ? "null" : '"' + net::rfc3339(time_ms) + '"';
+void write_time_or_null(json_writer& out, unix_ms time_ms) {
+  if (time_ms == 0)
+    out.null();
+  else
+    out.value(net::rfc3339(time_ms));
 }
 
 }  // namespace
 
-void append_progress(std::string& out, const pair_key& key, const progress& state) {
+void write_progress_members(json_writer& out, const pair_key& key, const progress& state) {
   const auto covered_ms = state.covered.covered_ms();
-  const auto centipercent = completion_centipercent(covered_ms, state.duration_ms);
-  const auto to = std::back_inserter(out);
-  // Ids need no escaping: their alphabet has neither quotes nor backslashes.
-  fmt::format_to(to, R"({{"student":"{}","module":"{}","seconds_watched":{},)", key.student.view(),
-                 key.module.view(), seconds_watched(covered_ms));
-  fmt::format_to(to, R"("completion_percentage":{}.{:02},"state":"{}","coverage":[)",
-                 centipercent / 100, centipercent % 100, state_of(state));
-  bool first = true;
-  for (const auto& piece : state.covered.pieces()) {
-    fmt::format_to(to, "{}[{},{}]", first ? "" : ",", piece.from_ms, piece.to_ms);
-    first = false;
-  }
-  fmt::format_to(to, R"(],"playtime_ms":{},"resume_ms":{},"updated_at":{},"mastered_at":{}}})",
-                 state.playtime_ms, state.resume_ms, time_or_null(state.updated_ms),
-                 time_or_null(state.mastered_ms));
+  out.member("student", key.student.view())
+      .member("module", key.module.view())
+      .member("seconds_watched", seconds_watched(covered_ms))
+      .key("completion_percentage")
+      .fixed(completion_centipercent(covered_ms, state.duration_ms), 2)
+      .member("state", state_of(state));
+  out.key("coverage").begin_array();
+  for (const auto& piece : state.covered.pieces())
+    out.begin_array().value(piece.from_ms).value(piece.to_ms).end_array();
+  out.end_array();
+  out.member("playtime_ms", state.playtime_ms).member("resume_ms", state.resume_ms);
+  write_time_or_null(out.key("updated_at"), state.updated_ms);
+  write_time_or_null(out.key("mastered_at"), state.mastered_ms);
 }
 
-std::string progress_list(std::span<const storage::pair_progress> items,
+void write_items_and_next(json_writer& out, std::span<const storage::pair_progress> items,
                           const std::optional<std::string>& next) {
-  std::string out = R"({"items":[)";
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    if (i != 0) out += ',';
-    append_progress(out, items[i].key, items[i].state);
+  out.key("items").begin_array();
+  for (const auto& item : items) {
+    out.begin_object();
+    write_progress_members(out, item.key, item.state);
+    out.end_object();
   }
-  out += R"(],"next":)";
-  out += next ? net::json_quote(*next) : "null";
-  out += '}';
-  return out;
+  out.end_array().key("next");
+  if (next)
+    out.value(*next);
+  else
+    out.null();
 }
 
 }  // namespace watchkeeper::server

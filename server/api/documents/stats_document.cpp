@@ -3,120 +3,164 @@
 #include <unistd.h>
 #include <cmath>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
+#include "base/json_writer.hpp"
 #include "domain/problem.hpp"
 
 namespace watchkeeper::server {
 namespace {
 
-using json = nlohmann::ordered_json;
-
-double hundredths(double value) {
-  return std::round(value * 100) / 100;
+void write_hundredths(json_writer& out, double value) {
+  out.trimmed(std::llround(value * 100), 2);
 }
 
-json latency_of(const actors::latency_summary& latency) {
-  return {{"p50", latency.p50_us}, {"p99", latency.p99_us}, {"count", latency.count}};
+void write_latency(json_writer& out, std::string_view name,
+                   const actors::latency_summary& latency) {
+  out.key(name)
+      .begin_object()
+      .member("p50", latency.p50_us)
+      .member("p99", latency.p99_us)
+      .member("count", latency.count)
+      .end_object();
 }
 
-json connections(const net::server_statistics& server) {
-  return {{"open", server.connections_open},
-          {"accepted", server.connections_accepted},
-          {"refused", server.connections_refused},
-          {"punished", server.connections_punished},
-          {"handshakes_full", server.handshakes_full},
-          {"handshakes_resumed", server.handshakes_resumed},
-          {"handshakes_failed", server.handshakes_failed}};
+void write_connections(json_writer& out, const net::server_statistics& server) {
+  out.begin_object()
+      .member("open", server.connections_open)
+      .member("accepted", server.connections_accepted)
+      .member("refused", server.connections_refused)
+      .member("punished", server.connections_punished)
+      .member("handshakes_full", server.handshakes_full)
+      .member("handshakes_resumed", server.handshakes_resumed)
+      .member("handshakes_failed", server.handshakes_failed)
+      .end_object();
 }
 
-json heartbeats(const actors::gateway_statistics& gateway, const deferred_statistics& deferred) {
+void write_heartbeats(json_writer& out, const actors::gateway_statistics& gateway,
+                      const deferred_statistics& deferred) {
   const auto& by = gateway.heartbeats_by_status;
-  json problems = json::object();
+  out.begin_object()
+      .member("credited", by[0])
+      .member("limited", by[1])
+      .member("duplicate", by[2])
+      .member("rejected", by[3])
+      .member("in_flight", gateway.heartbeats_in_flight)
+      .member("deferred", deferred.deferred)
+      .member("shed", deferred.shed);
+  out.key("problems").begin_object();
   for (std::size_t i = 1; i < problem_count; ++i)
     if (gateway.heartbeats_by_problem[i] != 0)
-      problems[std::string(describe(static_cast<problem>(i)).name)] =
-          gateway.heartbeats_by_problem[i];
-  return {{"credited", by[0]},
-          {"limited", by[1]},
-          {"duplicate", by[2]},
-          {"rejected", by[3]},
-          {"in_flight", gateway.heartbeats_in_flight},
-          {"deferred", deferred.deferred},
-          {"shed", deferred.shed},
-          {"problems", std::move(problems)},
-          {"latency_us", latency_of(gateway.heartbeat_latency)}};
+      out.member(describe(static_cast<problem>(i)).name, gateway.heartbeats_by_problem[i]);
+  out.end_object();
+  write_latency(out, "latency_us", gateway.heartbeat_latency);
+  out.end_object();
 }
 
-json verification(const actors::gateway_statistics& gateway) {
-  json out = json::object();
+void write_verification(json_writer& out, const actors::gateway_statistics& gateway) {
+  out.begin_object();
   for (std::size_t i = 0; i < signature_algorithm_count; ++i) {
     const auto& latency = gateway.verification[i];
-    out[std::string(watchkeeper::name_of(static_cast<signature_algorithm>(i)))] = {
-        {"count", latency.count},
-        {"failed", gateway.verification_failures[i]},
-        {"p50_us", latency.p50_us},
-        {"p99_us", latency.p99_us}};
+    out.key(watchkeeper::name_of(static_cast<signature_algorithm>(i)))
+        .begin_object()
+        .member("count", latency.count)
+        .member("failed", gateway.verification_failures[i])
+        .member("p50_us", latency.p50_us)
+        .member("p99_us", latency.p99_us)
+        .end_object();
   }
-  return out;
+  out.end_object();
 }
 
-json shards(const actors::gateway_statistics& gateway) {
-  json out = json::array();
+void write_shards(json_writer& out, const actors::gateway_statistics& gateway) {
+  out.begin_array();
   for (std::size_t i = 0; i < gateway.shards.size(); ++i) {
     const auto& shard = gateway.shards[i];
     const double mean = shard.batches == 0 ? 0.0
                                            : static_cast<double>(shard.batch_heartbeats) /
                                                  static_cast<double>(shard.batches);
-    out.push_back({{"index", i},
-                   {"pairs", shard.pairs},
-                   {"dirty", shard.dirty},
-                   {"parked_replies", shard.parked_replies},
-                   {"queue_depth", shard.queue_depth},
-                   {"batches", shard.batches},
-                   {"batch_size_mean", hundredths(mean)},
-                   {"batch_size_max", shard.batch_size_max},
-                   {"batch_latency_us", latency_of(shard.batch_latency)}});
+    out.begin_object()
+        .member("index", i)
+        .member("pairs", shard.pairs)
+        .member("dirty", shard.dirty)
+        .member("parked_replies", shard.parked_replies)
+        .member("queue_depth", shard.queue_depth)
+        .member("batches", shard.batches);
+    write_hundredths(out.key("batch_size_mean"), mean);
+    out.member("batch_size_max", shard.batch_size_max);
+    write_latency(out, "batch_latency_us", shard.batch_latency);
+    out.end_object();
   }
-  return out;
+  out.end_array();
 }
 
-json hot_store_of(const actors::hot_store_statistics& hot) {
-  return {{"up", hot.up},
-          {"degraded", hot.degraded},
-          {"description", hot.description},
-          {"durability", durability_name(hot.durability)},
-          {"latency_us", latency_of(hot.latency)},
-          {"failures", hot.failures},
-          {"last_failure", hot.last_failure}};
+void write_hot_store(json_writer& out, const actors::hot_store_statistics& hot) {
+  out.begin_object()
+      .member("up", hot.up)
+      .member("degraded", hot.degraded)
+      .member("description", hot.description)
+      .member("durability", durability_name(hot.durability));
+  write_latency(out, "latency_us", hot.latency);
+  out.member("failures", hot.failures).member("last_failure", hot.last_failure).end_object();
 }
 
-json ledger_of(const actors::ledger_statistics& ledger) {
-  return {{"up", ledger.up},
-          {"description", ledger.description},
-          {"latency_us", latency_of(ledger.latency)},
-          {"lag_ms", ledger.lag_ms},
-          {"dirty_pairs", ledger.dirty_pairs},
-          {"checkpointed_pairs", ledger.checkpointed_pairs},
-          {"completions_created", ledger.completions_created},
-          {"failures", ledger.failures},
-          {"last_failure", ledger.last_failure}};
+void write_ledger(json_writer& out, const actors::ledger_statistics& ledger) {
+  out.begin_object().member("up", ledger.up).member("description", ledger.description);
+  write_latency(out, "latency_us", ledger.latency);
+  out.member("lag_ms", ledger.lag_ms)
+      .member("dirty_pairs", ledger.dirty_pairs)
+      .member("checkpointed_pairs", ledger.checkpointed_pairs)
+      .member("completions_created", ledger.completions_created)
+      .member("failures", ledger.failures)
+      .member("last_failure", ledger.last_failure)
+      .end_object();
 }
 
-json live_of(const actors::live_feed_statistics& live) {
+void write_live(json_writer& out, const actors::live_feed_statistics& live) {
   const auto& channel = live.channel;
-  return {{"subscribers", live.subscribers},
-          {"subscribers_refused", live.subscribers_refused},
-          {"modules", live.modules},
-          {"events", live.events},
-          {"updates_lost", live.updates_lost},
-          {"channel",
-           {{"shared", channel.shared},
-            {"up", channel.up},
-            {"published", channel.published},
-            {"received", channel.received},
-            {"dropped", channel.dropped},
-            {"failures", channel.failures}}}};
+  out.begin_object()
+      .member("subscribers", live.subscribers)
+      .member("subscribers_refused", live.subscribers_refused)
+      .member("modules", live.modules)
+      .member("events", live.events)
+      .member("updates_lost", live.updates_lost);
+  out.key("channel")
+      .begin_object()
+      .member("shared", channel.shared)
+      .member("up", channel.up)
+      .member("published", channel.published)
+      .member("received", channel.received)
+      .member("dropped", channel.dropped)
+      .member("failures", channel.failures)
+      .end_object();
+  out.end_object();
+}
+
+void write_build(json_writer& out, const build_info& build) {
+  out.begin_object()
+      .member("version", build.version)
+      .member("commit", build.commit)
+      .member("compiler", build.compiler)
+      .member("type", build.build_type)
+      .end_object();
+}
+
+void write_bytes(json_writer& out, const net::server_statistics& server) {
+  out.begin_object()
+      .member("received", server.bytes_received)
+      .member("sent", server.bytes_sent)
+      .end_object();
+}
+
+void write_crypto(json_writer& out, const statistics_snapshot& now) {
+  out.begin_object()
+      .member("es256", now.es256)
+      .member("es256_tables", now.es256_tables)
+      .end_object();
+}
+
+/// An object with one number.
+void write_single(json_writer& out, std::string_view name, std::uint64_t value) {
+  out.begin_object().member(name, value).end_object();
 }
 
 bool is_selected(std::string_view name, std::string_view filter) {
@@ -143,41 +187,38 @@ std::string_view durability_name(storage::durability_level durability) noexcept 
   return "unknown";
 }
 
-nlohmann::ordered_json stats_document(const statistics_snapshot& now, std::string_view filter) {
+std::string stats_document(const statistics_snapshot& now, std::string_view filter) {
   const auto& gateway = now.gateway;
   const auto& server = now.server;
-  json out = json::object();
-  const auto add = [&](const char* name, auto make) {
-    if (is_selected(name, filter)) out[name] = make();
+  std::string text;
+  json_writer out(text);
+  const auto add = [&](std::string_view name, auto write) {
+    if (is_selected(name, filter)) write(out.key(name));
   };
-  add("build", [&]() -> json {
-    return {{"version", now.build.version},
-            {"commit", now.build.commit},
-            {"compiler", now.build.compiler},
-            {"type", now.build.build_type}};
-  });
-  add("uptime_s", [&]() -> json { return hundredths(now.uptime_s); });
-  add("connections", [&] { return connections(server); });
-  add("streams", [&]() -> json { return {{"open", server.streams_open}}; });
-  add("bytes", [&]() -> json {
-    return {{"received", server.bytes_received}, {"sent", server.bytes_sent}};
-  });
-  add("requests", [&]() -> json { return server.requests; });
-  add("responses_dropped", [&]() -> json { return server.responses_dropped; });
-  add("heartbeats", [&] { return heartbeats(gateway, now.deferred); });
-  add("sessions", [&]() -> json { return gateway.sessions; });
-  add("devices_cached", [&]() -> json { return gateway.devices_cached; });
-  add("modules_cached", [&]() -> json { return gateway.modules_cached; });
-  add("verification", [&] { return verification(gateway); });
-  add("crypto", [&]() -> json {
-    return {{"es256", now.es256}, {"es256_tables", now.es256_tables}};
-  });
-  add("shards", [&] { return shards(gateway); });
-  add("hot_store", [&] { return hot_store_of(gateway.hot); });
-  add("ledger", [&] { return ledger_of(gateway.ledger); });
-  add("live", [&] { return live_of(now.live); });
-  add("memory", [&]() -> json { return {{"resident_bytes", now.resident_bytes}}; });
-  return out;
+  const auto number = [](std::uint64_t value) {
+    return [value](json_writer& to) { to.value(value); };
+  };
+  out.begin_object();
+  add("build", [&](json_writer& to) { write_build(to, now.build); });
+  add("uptime_s", [&](json_writer& to) { write_hundredths(to, now.uptime_s); });
+  add("connections", [&](json_writer& to) { write_connections(to, server); });
+  add("streams", [&](json_writer& to) { write_single(to, "open", server.streams_open); });
+  add("bytes", [&](json_writer& to) { write_bytes(to, server); });
+  add("requests", number(server.requests));
+  add("responses_dropped", number(server.responses_dropped));
+  add("heartbeats", [&](json_writer& to) { write_heartbeats(to, gateway, now.deferred); });
+  add("sessions", number(gateway.sessions));
+  add("devices_cached", number(gateway.devices_cached));
+  add("modules_cached", number(gateway.modules_cached));
+  add("verification", [&](json_writer& to) { write_verification(to, gateway); });
+  add("crypto", [&](json_writer& to) { write_crypto(to, now); });
+  add("shards", [&](json_writer& to) { write_shards(to, gateway); });
+  add("hot_store", [&](json_writer& to) { write_hot_store(to, gateway.hot); });
+  add("ledger", [&](json_writer& to) { write_ledger(to, gateway.ledger); });
+  add("live", [&](json_writer& to) { write_live(to, now.live); });
+  add("memory", [&](json_writer& to) { write_single(to, "resident_bytes", now.resident_bytes); });
+  out.end_object();
+  return text;
 }
 
 std::uint64_t resident_memory_bytes() {

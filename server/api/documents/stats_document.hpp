@@ -1,6 +1,5 @@
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 
@@ -35,10 +34,11 @@ std::string_view durability_name(storage::durability_level durability) noexcept;
 
 /// The document that docs/stats.schema.json describes. `filter`: comma-separated beginnings of the
 /// names of top-level members; empty: all of them.
-nlohmann::ordered_json stats_document(const statistics_snapshot& now, std::string_view filter);
+std::string stats_document(const statistics_snapshot& now, std::string_view filter);
 
-/// The same for people: a section a member, names and values aligned; the shards as a table.
-std::string stats_text(const nlohmann::ordered_json& document);
+/// The document `json` for people: a section for each member, names and values aligned, the shards
+/// as a table.
+std::string stats_text(std::string_view json);
 
 /// Prometheus text exposition format 0.0.4.
 std::string metrics_text(const statistics_snapshot& now);

@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
-#include "server/api/documents/json_body.hpp"
 #include "server/api/documents/stats_document.hpp"
 
 namespace watchkeeper::server {
@@ -19,7 +18,7 @@ std::string shown(const ordered_json& value) {
     const auto& text = value.get_ref<const std::string&>();
     return text.empty() ? "-" : text;
   }
-  return dump(value);
+  return value.dump();
 }
 
 /// {"a":{"b":1}} as {"a.b", "1"}.
@@ -69,7 +68,8 @@ std::vector<row> table_of(const ordered_json& elements) {
 
 }  // namespace
 
-std::string stats_text(const nlohmann::ordered_json& document) {
+std::string stats_text(std::string_view json) {
+  const auto document = ordered_json::parse(json);
   std::string out;
   std::vector<row> plain;  // members that have no section of their own
   for (const auto& [name, value] : document.items())

@@ -59,21 +59,27 @@ std::string cell(std::string_view id) {
 
 net::http_response list_completions(call& c) {
   const auto found = read(c);
-  std::string body = R"({"items":[)";
-  for (const auto& item : found) {
-    if (&item != &found.front()) body += ',';
-    body += storage::completion_event_json(item, c.event_source);
-  }
-  // Given whenever there is an item, on the last page too: a reader who comes back later goes on
-  // from there. Null says that nothing has come since (or, newest first, that nothing was before).
-  body += R"(],"next":)";
-  body += found.empty() ? "null" : '"' + std::to_string(found.back().sequence) + '"';
-  // Where a reader of the newest goes on forwards.
-  if (is_newest_first(c)) {
-    body += R"(,"newest":)";
-    body += found.empty() ? "null" : '"' + std::to_string(found.front().sequence) + '"';
-  }
-  body += '}';
+  std::string body;
+  json_writer out(body);
+  out.begin_object().key("items").begin_array();
+  for (const auto& item : found) storage::write_completion_event(out, item, c.event_source);
+  out.end_array();
+  const auto write_sequence = [&](std::string_view name, const auto& of) {
+    out.key(name);
+    if (found.empty())
+      out.null();
+    else
+      out.value(std::to_string(of(found).sequence));
+  };
+  // Given whenever there is an item, on the last page too: a reader who comes back later continues
+  // there. Null means that nothing has come since (or, newest first, that nothing is older).
+  write_sequence(
+      "next", [](const auto& all) -> const auto& { return all.back(); });
+  // Where a reader of the newest continues forwards.
+  if (is_newest_first(c))
+    write_sequence(
+        "newest", [](const auto& all) -> const auto& { return all.front(); });
+  out.end_object();
   return json_response(std::move(body));
 }
 

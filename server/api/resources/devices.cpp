@@ -1,44 +1,42 @@
 // /v1/devices: which key belongs to which student.
 #include "base/base64url.hpp"
+#include "base/json_writer.hpp"
 #include "net/shared/problem_response.hpp"
 #include "server/api/api_problem.hpp"
 #include "server/api/call.hpp"
-#include "server/api/documents/json_body.hpp"
 #include "server/api/documents/request_bodies.hpp"
 #include "storage/limits.hpp"
 
 namespace watchkeeper::server {
 namespace {
 
-nlohmann::ordered_json jwk_of(const device_public_key& key) {
-  nlohmann::ordered_json out;
+void write_jwk(json_writer& out, const device_public_key& key) {
   const auto raw = key.raw();
-  if (key.algorithm == signature_algorithm::es256) {
-    out["crv"] = "P-256";
-    out["kty"] = "EC";
-    out["x"] = base64url::encode(raw.first(32));
-    out["y"] = base64url::encode(raw.last(32));
-  } else {
-    out["crv"] = "Ed25519";
-    out["kty"] = "OKP";
-    out["x"] = base64url::encode(raw);
-  }
-  return out;
+  const bool is_p256 = key.algorithm == signature_algorithm::es256;
+  out.begin_object()
+      .member("crv", is_p256 ? "P-256" : "Ed25519")
+      .member("kty", is_p256 ? "EC" : "OKP");
+  out.member("x", base64url::encode(is_p256 ? raw.first(32) : raw));
+  if (is_p256) out.member("y", base64url::encode(raw.last(32)));
+  out.end_object();
 }
 
-nlohmann::ordered_json document_of(const device_record& device) {
-  nlohmann::ordered_json out;
-  out["kid"] = device.kid.text();
-  out["student"] = device.student.view();
-  out["algorithm"] = name_of(device.key.algorithm);
-  out["jwk"] = jwk_of(device.key);
-  out["revoked"] = device.revoked;
-  out["created_at"] = net::rfc3339(device.created_ms);
-  return out;
+void write_device(json_writer& out, const device_record& device) {
+  out.begin_object()
+      .member("kid", device.kid.text())
+      .member("student", device.student.view())
+      .member("algorithm", name_of(device.key.algorithm));
+  write_jwk(out.key("jwk"), device.key);
+  out.member("revoked", device.revoked)
+      .member("created_at", net::rfc3339(device.created_ms))
+      .end_object();
 }
 
 net::http_response device_response(const device_record& device, int status) {
-  return json_response(dump(document_of(device)), status);
+  std::string body;
+  json_writer out(body);
+  write_device(out, device);
+  return json_response(std::move(body), status);
 }
 
 std::optional<device_record> find_device(call& c, const thumbprint& kid) {
@@ -68,11 +66,13 @@ net::http_response get_device(call& c) {
 
 net::http_response list_student_devices(call& c) {
   const auto devices = need(c.store.ledger().devices_of(c.student_at(0)));
-  nlohmann::ordered_json out;
-  out["items"] = nlohmann::ordered_json::array();
-  for (const auto& device : devices) out["items"].push_back(document_of(device));
-  out["next"] = nullptr;  // one page has them all: storage_limits::list_items_max
-  return json_response(dump(out));
+  std::string body;
+  json_writer out(body);
+  out.begin_object().key("items").begin_array();
+  for (const auto& device : devices) write_device(out, device);
+  // One page has them all: storage_limits::list_items_max.
+  out.end_array().key("next").null().end_object();
+  return json_response(std::move(body));
 }
 
 net::http_response delete_device(call& c) {

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
-#include <iterator>
+#include <cmath>
 
 #include "domain/heatmap_insights.hpp"
 #include "net/shared/problem_response.hpp"
@@ -16,46 +16,52 @@
 namespace watchkeeper::server {
 namespace {
 
-using sink = std::back_insert_iterator<std::string>;
-
 /// Sums divided by the length of their bin, rounded to two decimals.
-void append_means(std::string& out, std::string_view name, const heatmap_layout& layout,
-                  const bin_sums& sums) {
-  fmt::format_to(sink(out), R"(,"{}":[)", name);
+void write_means(json_writer& out, const heatmap_layout& layout, const bin_sums& sums) {
+  out.begin_array();
   for (std::size_t i = 0; i < sums.size(); ++i) {
     const auto length_ms = static_cast<std::uint64_t>(layout.length_ms(i));
-    const auto hundredths = (sums[i] * 100 + length_ms / 2) / length_ms;
-    fmt::format_to(sink(out), "{}{}", i == 0 ? "" : ",", hundredths / 100);
-    if (hundredths % 100 != 0) fmt::format_to(sink(out), ".{:02}", hundredths % 100);
+    out.trimmed(static_cast<std::int64_t>((sums[i] * 100 + length_ms / 2) / length_ms), 2);
   }
-  out += ']';
+  out.end_array();
+}
+
+std::int64_t hundredths(double value) {
+  return std::llround(value * 100);
 }
 
 std::string document_of(const module_id& module, const actors::heatmap_view& view,
                         std::size_t bins_max, unix_ms now_ms) {
   const auto drawn = downsampled(view.bins, bins_max);
-  std::string out =
-      fmt::format(R"({{"module":"{}","duration_ms":{},"bin_ms":{},"bins":{})", module.view(),
-                  drawn.layout.duration_ms, drawn.layout.bin_ms, drawn.layout.bins);
-  append_means(out, "viewers", drawn.layout, drawn.viewer_ms);
-  append_means(out, "plays", drawn.layout, drawn.play_ms);
-  fmt::format_to(sink(out), R"(,"students":{},"hotspots":[)", view.students);
-  // Found in the stored bins: what they are does not depend on how many are drawn.
-  const char* between = "";
-  for (const auto& spot : hotspots_of(view.bins)) {
-    fmt::format_to(sink(out), R"({}{{"from_ms":{},"to_ms":{},"plays_per_viewer":{:.2f}}})", between,
-                   spot.from_ms, spot.to_ms, spot.plays_per_viewer);
-    between = ",";
-  }
-  out += R"(],"drop_offs":[)";
-  between = "";
-  for (const auto& fall : drop_offs_of(view.bins)) {
-    fmt::format_to(sink(out), R"({}{{"at_ms":{},"lost":{},"share":{:.2f}}})", between, fall.at_ms,
-                   fall.lost, fall.share);
-    between = ",";
-  }
-  fmt::format_to(sink(out), R"(],"as_of":"{}"}})", net::rfc3339(now_ms));
-  return out;
+  std::string text;
+  json_writer out(text);
+  out.begin_object()
+      .member("module", module.view())
+      .member("duration_ms", drawn.layout.duration_ms)
+      .member("bin_ms", drawn.layout.bin_ms)
+      .member("bins", drawn.layout.bins);
+  write_means(out.key("viewers"), drawn.layout, drawn.viewer_ms);
+  write_means(out.key("plays"), drawn.layout, drawn.play_ms);
+  out.member("students", view.students);
+  // Found in the stored bins, so that they do not depend on how many bins are drawn.
+  out.key("hotspots").begin_array();
+  for (const auto& spot : hotspots_of(view.bins))
+    out.begin_object()
+        .member("from_ms", spot.from_ms)
+        .member("to_ms", spot.to_ms)
+        .key("plays_per_viewer")
+        .fixed(hundredths(spot.plays_per_viewer), 2)
+        .end_object();
+  out.end_array().key("drop_offs").begin_array();
+  for (const auto& fall : drop_offs_of(view.bins))
+    out.begin_object()
+        .member("at_ms", fall.at_ms)
+        .member("lost", fall.lost)
+        .key("share")
+        .fixed(hundredths(fall.share), 2)
+        .end_object();
+  out.end_array().member("as_of", net::rfc3339(now_ms)).end_object();
+  return text;
 }
 
 module_record existing(call& c, const module_id& id) {
@@ -119,27 +125,29 @@ net::http_response list_by_status(call& c, const module_id& module) {
   for (auto i = cursor.place; i < end; ++i) keys.push_back({students[i].student, module});
   const auto states = read_latest(c, keys, need(c.store.ledger().read(keys)));
 
-  std::string out = R"({"items":[)";
-  const char* between = "";
+  std::string body;
+  json_writer out(body);
+  out.begin_object().key("items").begin_array();
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (!states[i]) continue;  // erased since the list was made
-    out += between;
-    between = ",";
-    append_progress(out, keys[i], *states[i]);
-    out.pop_back();  // its brace: two members more
-    const auto rewatched_ms =
-        std::max<std::int64_t>(0, states[i]->playtime_ms - states[i]->covered.covered_ms());
-    fmt::format_to(sink(out), R"(,"rewatched_ms":{},"attention":"{}"}})", rewatched_ms,
-                   name_of(students[cursor.place + i].what));
+    const auto& state = *states[i];
+    out.begin_object();
+    write_progress_members(out, keys[i], state);
+    out.member("rewatched_ms",
+               std::max<std::int64_t>(0, state.playtime_ms - state.covered.covered_ms()));
+    out.member("attention", name_of(students[cursor.place + i].what)).end_object();
   }
-  out += R"(],"next":)";
-  out += end < students.size() ? fmt::format(R"("{}.{}")", list->id, end) : "null";
+  out.end_array().key("next");
+  if (end < students.size())
+    out.value(fmt::format("{}.{}", list->id, end));
+  else
+    out.null();
   if (given.empty()) {
-    fmt::format_to(sink(out), R"(,"total":{})", students.size());
-    if (list->truncated) out += R"(,"truncated":true)";
+    out.member("total", students.size());
+    if (list->truncated) out.member("truncated", true);
   }
-  out += '}';
-  return json_response(std::move(out));
+  out.end_object();
+  return json_response(std::move(body));
 }
 
 }  // namespace watchkeeper::server

@@ -1,67 +1,68 @@
-#include "server/api/resources/login.hpp"
-
-#include <nlohmann/json.hpp>
-
+// /v1/session: a person's login to the console.
+#include "base/json_writer.hpp"
 #include "net/shared/problem_response.hpp"
 #include "server/api/call.hpp"
-#include "server/api/documents/json_body.hpp"
 #include "server/api/documents/request_bodies.hpp"
 #include "server/identity/authorization.hpp"
+#include "server/identity/logins.hpp"
 
 namespace watchkeeper::server {
 namespace {
 
 net::http_response login_response(const logins& console, const logins::opened& opened) {
-  nlohmann::ordered_json out;
-  out["name"] = opened.owner.name;
-  out["role"] = name_of(opened.owner.role);
-  out["expires_at"] = net::rfc3339(opened.what.expires_ms);
-  out["csrf"] = console.csrf_of(opened.what);
-  auto response = json_response(dump(out));
+  std::string body;
+  json_writer(body)
+      .begin_object()
+      .member("name", opened.owner.name)
+      .member("role", name_of(opened.owner.role))
+      .member("expires_at", net::rfc3339(opened.what.expires_ms))
+      .member("csrf", console.csrf_of(opened.what))
+      .end_object();
+  auto response = json_response(std::move(body));
   response.headers.emplace_back("cache-control", "no-store");
   return response;
 }
 
 }  // namespace
 
-net::http_response post_login(logins& console, const net::http_request& request, unix_ms now_ms,
-                              const log_function& log) {
-  const auto token = read_login(request);
-  const auto found = console.open(token, request.peer, now_ms);
+std::optional<net::http_response> post_login(immediate_call& c) {
+  auto& console = c.services.console;
+  const auto token = read_login(c.request);
+  const auto found = console.open(token, c.request.peer, c.now_ms);
   if (const auto* wait = std::get_if<authenticator::too_many>(&found))
-    return too_many_wrong_tokens(wait->retry_after_ms, now_ms);
+    return too_many_wrong_tokens(wait->retry_after_ms, c.now_ms);
   const auto* opened = std::get_if<logins::opened>(&found);
+  const auto peer = net::to_string(c.request.peer);
   if (opened == nullptr) {
-    log(log_level::warning, "api",
-        "rejected a wrong token at login from " + net::to_string(request.peer));
-    return problem_response(problem::unauthorized, "The token is not valid", now_ms);
+    c.services.log(log_level::warning, "api", "rejected a wrong token at login from " + peer);
+    return problem_response(problem::unauthorized, "The token is not valid", c.now_ms);
   }
-  log(log_level::info, "api",
-      opened->owner.name + " logged in from " + net::to_string(request.peer));
+  c.services.log(log_level::info, "api", opened->owner.name + " logged in from " + peer);
   auto response = login_response(console, *opened);
   response.headers.emplace_back("set-cookie", console.cookie_of(opened->what));
   return response;
 }
 
-net::http_response get_login(logins& console, const net::http_request& request, unix_ms now_ms) {
-  if (const auto opened = console.find(request, now_ms)) return login_response(console, *opened);
+std::optional<net::http_response> get_login(immediate_call& c) {
+  auto& console = c.services.console;
+  if (const auto opened = console.find(c.request, c.now_ms))
+    return login_response(console, *opened);
   return problem_response(problem::unauthorized,
-                          "The request has no login: sign in with POST /v1/session", now_ms);
+                          "The request has no login: sign in with POST /v1/session", c.now_ms);
 }
 
-void delete_login(logins& console, const net::http_request& request, unix_ms now_ms,
-                  std::function<void(net::http_response&&)> respond) {
-  const auto opened = console.find(request, now_ms);
-  if (opened && !console.may_write(request, opened->what)) return respond(csrf_problem(now_ms));
-  auto done = [respond = std::move(respond)] {
-    auto response = no_content();
-    response.headers.emplace_back("set-cookie", logins::no_cookie());
-    respond(std::move(response));
-  };
-  if (opened)
-    console.close(opened->what, std::move(done));
-  else
-    done();
+std::optional<net::http_response> delete_login(immediate_call& c) {
+  auto& console = c.services.console;
+  const auto opened = console.find(c.request, c.now_ms);
+  if (opened && !console.may_write(c.request, opened->what)) return csrf_problem(c.now_ms);
+  auto response = no_content();
+  response.headers.emplace_back("set-cookie", logins::no_cookie());
+  if (!opened) return response;
+  console.close(opened->what, [&replies = c.services.replies, to = c.request.reply_to,
+                               response = std::move(response)]() mutable {
+    replies.respond(to, std::move(response));
+  });
+  return std::nullopt;
 }
 
 }  // namespace watchkeeper::server

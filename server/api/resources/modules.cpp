@@ -1,23 +1,31 @@
 // /v1/modules: the catalogue.
+#include "base/json_writer.hpp"
 #include "net/shared/problem_response.hpp"
 #include "server/api/api_problem.hpp"
 #include "server/api/call.hpp"
-#include "server/api/documents/json_body.hpp"
 #include "server/api/documents/request_bodies.hpp"
 
 namespace watchkeeper::server {
 namespace {
 
-nlohmann::ordered_json document_of(const module_record& module) {
-  nlohmann::ordered_json out;
-  out["module"] = module.id.view();
-  out["title"] = module.title;
-  out["duration_ms"] = module.rules.duration_ms;
-  out["mastery_threshold"] = module.rules.mastery_centipercent / 100.0;
-  out["max_rate"] = module.rules.max_rate_permille / 1000.0;
-  if (!module.preview_url.empty()) out["preview_url"] = module.preview_url;
-  out["updated_at"] = net::rfc3339(module.updated_ms);
-  return out;
+void write_module(json_writer& out, const module_record& module) {
+  out.begin_object()
+      .member("module", module.id.view())
+      .member("title", module.title)
+      .member("duration_ms", module.rules.duration_ms)
+      .key("mastery_threshold")
+      .trimmed(module.rules.mastery_centipercent, 2)
+      .key("max_rate")
+      .trimmed(module.rules.max_rate_permille, 3);
+  if (!module.preview_url.empty()) out.member("preview_url", module.preview_url);
+  out.member("updated_at", net::rfc3339(module.updated_ms)).end_object();
+}
+
+net::http_response module_response(const module_record& module, int status = 200) {
+  std::string body;
+  json_writer out(body);
+  write_module(out, module);
+  return json_response(std::move(body), status);
 }
 
 module_record existing(call& c) {
@@ -38,7 +46,7 @@ net::http_response put_module(call& c) {
   const auto heatmap = need(c.store.ledger().heatmap_of(module.id));
   if (heatmap && heatmap->bins.layout.duration_ms != module.rules.duration_ms)
     throw recount_needed{is_new};
-  return json_response(dump(document_of(module)), is_new ? 201 : 200);
+  return module_response(module, is_new ? 201 : 200);
 }
 
 net::http_response finish_put_module(call& c, bool is_new) {
@@ -46,11 +54,11 @@ net::http_response finish_put_module(call& c, bool is_new) {
   // The catalogue counts, not the request: the module may have been put again meanwhile.
   need(c.store.ledger().recount_heatmap(module.id, true));
   c.gateway.forget_heatmap_rows();
-  return json_response(dump(document_of(module)), is_new ? 201 : 200);
+  return module_response(module, is_new ? 201 : 200);
 }
 
 net::http_response get_module(call& c) {
-  return json_response(dump(document_of(existing(c))));
+  return module_response(existing(c));
 }
 
 net::http_response delete_module(call& c) {
@@ -63,11 +71,17 @@ net::http_response delete_module(call& c) {
 
 net::http_response list_modules(call& c) {
   const auto found = need(c.store.ledger().list_modules(c.query.cursor(), c.query.limit()));
-  nlohmann::ordered_json out;
-  out["items"] = nlohmann::ordered_json::array();
-  for (const auto& module : found.items) out["items"].push_back(document_of(module));
-  out["next"] = found.next ? nlohmann::ordered_json(*found.next) : nlohmann::ordered_json(nullptr);
-  return json_response(dump(out));
+  std::string body;
+  json_writer out(body);
+  out.begin_object().key("items").begin_array();
+  for (const auto& module : found.items) write_module(out, module);
+  out.end_array().key("next");
+  if (found.next)
+    out.value(*found.next);
+  else
+    out.null();
+  out.end_object();
+  return json_response(std::move(body));
 }
 
 }  // namespace watchkeeper::server

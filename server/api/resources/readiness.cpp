@@ -1,10 +1,8 @@
 #include "server/api/resources/readiness.hpp"
 
-#include <nlohmann/json.hpp>
-
+#include "base/json_writer.hpp"
 #include "server/api/api_limits.hpp"
 #include "server/api/call.hpp"
-#include "server/api/documents/json_body.hpp"
 #include "server/api/documents/stats_document.hpp"
 
 namespace watchkeeper::server {
@@ -29,14 +27,17 @@ net::http_response readiness::compute() const {
   std::string why_not;
   const bool ready = gateway_.ready(&why_not) && !draining_;
   const auto hot = gateway_.statistics().hot;
-  nlohmann::ordered_json out;
-  out["ready"] = ready;
-  out["degraded"] = hot.degraded;
-  out["durability"] = durability_name(hot.durability);
-  out["reasons"] = nlohmann::ordered_json::array();
-  if (draining_) out["reasons"].push_back("draining");
-  if (!ready && !why_not.empty()) out["reasons"].push_back(why_not);
-  auto response = json_response(dump(out), ready ? 200 : 503);
+  std::string body;
+  json_writer out(body);
+  out.begin_object()
+      .member("ready", ready)
+      .member("degraded", hot.degraded)
+      .member("durability", durability_name(hot.durability));
+  out.key("reasons").begin_array();
+  if (draining_) out.value("draining");
+  if (!ready && !why_not.empty()) out.value(why_not);
+  out.end_array().end_object();
+  auto response = json_response(std::move(body), ready ? 200 : 503);
   response.headers.emplace_back("cache-control", "no-store");
   if (!ready) response.headers.emplace_back("retry-after", "1");
   return response;

@@ -49,7 +49,10 @@ net::http_response get_progress(call& c) {
   const auto state = read_latest(c, key);
   if (!state) throw api_problem(problem::not_found, "The student has no progress in this module");
   std::string body;
-  append_progress(body, key, *state);
+  json_writer out(body);
+  out.begin_object();
+  write_progress_members(out, key, *state);
+  out.end_object();
   return json_response(std::move(body));
 }
 
@@ -70,7 +73,12 @@ net::http_response list_student_progress(call& c) {
   for (const auto& module : modules) keys.push_back({student, module});
   auto recorded = need(c.store.ledger().read(keys));
   const auto items = present_pairs(keys, read_latest(c, keys, std::move(recorded)));
-  return json_response(progress_list(items, next));
+  std::string body;
+  json_writer out(body);
+  out.begin_object();
+  write_items_and_next(out, items, next);
+  out.end_object();
+  return json_response(std::move(body));
 }
 
 net::http_response list_module_students(call& c) {
@@ -88,11 +96,12 @@ net::http_response list_module_students(call& c) {
     recorded.emplace_back(std::move(item.state));
   }
   const auto items = present_pairs(keys, read_latest(c, keys, std::move(recorded)));
-  auto body = progress_list(items, page.next);
-  if (c.query.cursor().empty()) {
-    body.pop_back();  // its brace: one member more
-    body += ",\"total\":" + std::to_string(need(c.store.ledger().students_of(module))) + '}';
-  }
+  std::string body;
+  json_writer out(body);
+  out.begin_object();
+  write_items_and_next(out, items, page.next);
+  if (c.query.cursor().empty()) out.member("total", need(c.store.ledger().students_of(module)));
+  out.end_object();
   return json_response(std::move(body));
 }
 

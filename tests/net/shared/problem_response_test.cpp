@@ -15,38 +15,9 @@ std::string field(const http_response& response, const std::string& name) {
   return "(none)";
 }
 
-constexpr const char* fffd = "\xef\xbf\xbd";
-
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(problem_response_test)
-
-BOOST_AUTO_TEST_CASE(quoting) {
-  BOOST_TEST(json_quote("") == "\"\"");
-  BOOST_TEST(json_quote("a\"b\\c/d") == R"("a\"b\\c/d")");
-  BOOST_TEST(json_quote("\n\r\t\x01\x1f\x7f") == "\"\\n\\r\\t\\u0001\\u001f\x7f\"");
-  BOOST_TEST(json_quote(std::string_view("\0", 1)) == "\"\\u0000\"");
-  BOOST_TEST(json_quote("Grüße \xe2\x82\xac \xf0\x9f\x8e\xac") ==
-             "\"Grüße \xe2\x82\xac \xf0\x9f\x8e\xac\"");
-}
-
-BOOST_AUTO_TEST_CASE(invalid_utf8_is_replaced_as_unicode_recommends) {
-  const auto replaced = [](int times, const std::string& rest = "") {
-    std::string out = "\"";
-    for (int i = 0; i < times; ++i) out += fffd;
-    return out + rest + "\"";
-  };
-  BOOST_TEST(json_quote("\x80") == replaced(1));              // lone continuation
-  BOOST_TEST(json_quote("\xff\xfe") == replaced(2));          // never in UTF-8
-  BOOST_TEST(json_quote("\xc0\xaf") == replaced(2));          // overlong
-  BOOST_TEST(json_quote("\xe0\x80\xaf") == replaced(3));      // overlong
-  BOOST_TEST(json_quote("\xf0\x80\x80\xaf") == replaced(4));  // overlong
-  BOOST_TEST(json_quote("\xed\xa0\x80") == replaced(3));      // surrogate
-  BOOST_TEST(json_quote("\xf4\x90\x80\x80") == replaced(4));  // above U+10FFFF
-  BOOST_TEST(json_quote("\xe2\x82") == replaced(1));          // cut short at the end
-  BOOST_TEST(json_quote("\xe2\x82x") == replaced(1, "x"));    // and in the middle
-  BOOST_TEST(json_quote("\xf0\x9f\x8e\"") == replaced(1, "\\\""));
-}
 
 BOOST_AUTO_TEST_CASE(dates) {
   BOOST_TEST(numeric_date(1763812345123) == "1763812345.123");

@@ -17,6 +17,7 @@
 #include "crypto/device_signer.hpp"
 #include "crypto/digest.hpp"
 #include "server/api/api.hpp"
+#include "server/api/route_table.hpp"
 
 namespace watchkeeper::server::testing {
 
@@ -154,6 +155,12 @@ inline configured_token token_named(const std::string& name, token_role role) {
   return {name, role, crypto::hex(crypto::sha256(name + "-secret"))};
 }
 
+/// As the dispatcher does.
+inline void submit_to(api& to, net::http_request&& request) {
+  const auto match = match_route(request.method, request.path);
+  to.submit(std::move(request), match);
+}
+
 /// An API on a SQLite ledger and an embedded hot store in a directory of its own.
 class api_fixture {
  public:
@@ -198,6 +205,7 @@ class api_fixture {
                 }};
   }
 
+  void submit(net::http_request&& request) { submit_to(*made, std::move(request)); }
   /// `target` may have a query.
   std::uint64_t submit(net::http_method method, const std::string& target, std::string body,
                        const std::string& authorization) {
@@ -209,7 +217,7 @@ class api_fixture {
     request.body = std::move(body);
     request.authorization = authorization;
     request.reply_to.connection = ++requests;
-    made->submit(std::move(request));
+    submit(std::move(request));
     return requests;
   }
   net::http_response call(net::http_method method, const std::string& target, std::string body = {},

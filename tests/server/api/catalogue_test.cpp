@@ -117,7 +117,7 @@ BOOST_FIXTURE_TEST_CASE(module_documents_are_read_strictly, api_fixture) {
   wrong_type.authorization = "Bearer admin-secret";
   wrong_type.body = R"({"title":"t","duration_ms":1})";
   wrong_type.reply_to.connection = ++requests;
-  made->submit(std::move(wrong_type));
+  submit(std::move(wrong_type));
   check_problem(replies.wait_for(requests), 415, "unsupported-media-type");
 }
 

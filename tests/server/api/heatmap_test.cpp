@@ -109,7 +109,7 @@ BOOST_FIXTURE_TEST_CASE(students_in_the_order_of_their_need, heatmap_fixture) {
   const std::vector<std::pair<std::string, std::string>> expected{
       {"skips", "skipping"}, {"stalled", "stalled"}, {"nearly", "nearly_done"},
       {"active", "none"},    {"went-back", "none"},  {"mastered", "none"}};
-  BOOST_TEST((all == expected));
+  BOOST_TEST(all == expected);
 
   // By id there is no attention; the number is there as well.
   BOOST_TEST(students("order=student")["total"] == 6);

@@ -203,7 +203,7 @@ BOOST_AUTO_TEST_CASE(a_token_is_appended_to_a_good_file_only) {
   BOOST_TEST(p.served->values.shards == 3);
   BOOST_REQUIRE(p.served->values.tokens.size() == 2U);
   BOOST_TEST(p.served->values.tokens[0].sha256 == crypto::hex(crypto::sha256(secret)));
-  BOOST_TEST((p.served->values.tokens[1].role == token_role::viewer));
+  BOOST_TEST(p.served->values.tokens[1].role == token_role::viewer);
   BOOST_TEST(content_of(file).find(secret) == std::string::npos);
 
   const auto before = content_of(file);

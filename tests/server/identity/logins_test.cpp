@@ -38,7 +38,7 @@ struct logging_in : api_fixture {
     request.content_type = type;
     request.others = std::move(fields);
     request.reply_to.connection = ++requests;
-    made->submit(std::move(request));
+    submit(std::move(request));
     return replies.wait_for(requests);
   }
   net::http_response log_in_as(const std::string& who) {
@@ -92,7 +92,7 @@ BOOST_AUTO_TEST_CASE(the_key_is_made_once_and_for_its_owner_only) {
   BOOST_REQUIRE(first);
   const auto again = load_cookie_key(directory.path / "data");
   BOOST_REQUIRE(again);
-  BOOST_TEST((*first == *again));
+  BOOST_TEST(*first == *again);
   const auto file = directory.path / "data" / "console-cookie.key";
   struct stat about {};
   BOOST_REQUIRE(stat(file.c_str(), &about) == 0);
@@ -194,7 +194,7 @@ BOOST_FIXTURE_TEST_CASE(signing_out_holds_at_every_gateway_and_after_a_restart, 
     request.path = "/v1/modules";
     request.others = {{request_field::cookie, cookie}};
     request.reply_to.connection = ++requests;
-    which.submit(std::move(request));
+    submit_to(which, std::move(request));
     return replies.wait_for(requests).status;
   };
   const auto response = log_in_as("admin");

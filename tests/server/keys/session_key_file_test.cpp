@@ -65,8 +65,8 @@ BOOST_AUTO_TEST_CASE(a_first_start_makes_a_key_for_the_gateway_alone) {
   const auto second = load_session_keys(directory.settings(), 0);
   BOOST_REQUIRE(second.has_value());
   BOOST_TEST(!second->made_now);
-  BOOST_TEST((second->keys.front().kid() == first->keys.front().kid()));
-  BOOST_TEST((second->keys.front().secret() == first->keys.front().secret()));
+  BOOST_TEST(second->keys.front().kid() == first->keys.front().kid());
+  BOOST_TEST(second->keys.front().secret() == first->keys.front().secret());
   BOOST_TEST(second->keys.front().created_ms() == 1'763'812'345'000);
   // One that is configured is never made: the gateways of a deployment would each have their own.
   auto shared = directory.settings();
@@ -142,7 +142,7 @@ BOOST_AUTO_TEST_CASE(pem_is_read_in_its_order) {
   BOOST_REQUIRE(found->keys.size() == 2u);
   const auto only_second = read_session_keys(directory.write(pkcs8));
   BOOST_REQUIRE(only_second.has_value());
-  BOOST_TEST((only_second->keys.front().kid() == found->keys.back().kid()));
+  BOOST_TEST(only_second->keys.front().kid() == found->keys.back().kid());
   BOOST_TEST(holds(directory.problem_of(made("openssl genpkey -algorithm ED25519")), "P-256"));
   BOOST_TEST(holds(directory.problem_of(made("openssl ecparam -name secp384r1 -genkey")), "P-256"));
   BOOST_TEST(holds(directory.problem_of("-----BEGIN PRIVATE KEY-----\nnonsense\n"), "PEM block"));
@@ -175,7 +175,7 @@ BOOST_AUTO_TEST_CASE(keys_new_list_and_rotate) {
   BOOST_REQUIRE(left.size() == 3u);
   BOOST_TEST(left[0].created_ms() == 1'763'812'350'000);
   BOOST_TEST(left[2].created_ms() == 1'763'812'348'000);
-  for (const auto& key : left) BOOST_TEST((key.kid() != first));
+  for (const auto& key : left) BOOST_TEST(key.kid() != first);
   BOOST_TEST(run_keys_rotate(settings, {.keep_count = 1}, 9000, out, err) == exit_ok);
   BOOST_TEST(read_session_keys(directory.file())->keys.size() == 1u);
   BOOST_TEST(run_keys_rotate(settings, {.keep_count = 0}, 9000, out, err) == exit_usage);
@@ -222,7 +222,7 @@ BOOST_FIXTURE_TEST_CASE(the_announced_key_is_public_and_may_be_cached, api_fixtu
     request.reply_to.connection = 1000 + tag.size();
     if (!tag.empty()) request.others.emplace_back(net::request_field::if_none_match, tag);
     const auto number = request.reply_to.connection;
-    made->submit(std::move(request));
+    submit(std::move(request));
     return replies.wait_for(number);
   };
   BOOST_TEST(ask("").body == R"({"keys":[]})");
