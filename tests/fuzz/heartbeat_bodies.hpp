@@ -143,7 +143,7 @@ inline void check_stream(std::string_view input) {
   const auto piece = std::size_t{static_cast<std::uint8_t>(input[1])} + 1;
   const auto body = input.substr(2);
   const auto line_ends = static_cast<std::size_t>(std::count(body.begin(), body.end(), '\n'));
-  if (line_ends > 4 * heartbeat_limits::stream_tokens_in_flight_max)
+  if (line_ends > 4 * server::heartbeat_limits::stream_tokens_in_flight_max)
     return;  // more only take longer
   pretended_actors actors((how & 1) != 0);
   said replies;

@@ -11,10 +11,10 @@
 #include "domain/limits.hpp"
 #include "net/shared/problem_response.hpp"
 #include "server/api/api_limits.hpp"
+#include "server/api/api_problem.hpp"
 #include "server/api/documents/json_body.hpp"
 #include "server/api/documents/request_bodies.hpp"
 #include "server/api/query.hpp"
-#include "server/api/refusal.hpp"
 #include "storage/limits.hpp"
 #include "tests/fuzz/heartbeat_bodies.hpp"
 #include "tests/fuzz/require.hpp"
@@ -64,23 +64,23 @@ std::size_t members_of(const json& value) {
   return count;
 }
 
-/// What is said of a refusal is ours: no byte of the body's comes back in it.
-void check_refusal(const refusal& why) {
-  REQUIRE(why.reason() == problem::malformed_request ||
-          why.reason() == problem::unsupported_media_type);
+/// The detail is ours: it has no byte of the body.
+void check_problem(const api_problem& why) {
+  REQUIRE(why.what_problem() == problem::malformed_request ||
+          why.what_problem() == problem::unsupported_media_type);
   REQUIRE(!why.detail().empty() && why.detail().size() <= 400);
   for (const char c : why.detail()) REQUIRE(c >= 0x20 && c < 0x7f);
-  const auto answer = net::make_problem(why.reason(), why.detail(), now_ms);
+  const auto answer = net::make_problem(why.what_problem(), why.detail(), now_ms);
   REQUIRE(json::parse(answer.body)["detail"] == why.detail());
 }
 
-/// What `read` gives, or nothing where it refuses. Any other exception ends the process.
+/// What `read` gives, or nothing if it throws api_problem. Any other exception ends the process.
 template <class Read>
 auto accepted(const Read& read) -> std::optional<decltype(read())> {
   try {
     return read();
-  } catch (const refusal& why) {
-    check_refusal(why);
+  } catch (const api_problem& why) {
+    check_problem(why);
     return std::nullopt;
   }
 }
@@ -132,17 +132,17 @@ void check_module(std::string_view body) {
 }
 
 void check_device(std::string_view body) {
-  constexpr std::string_view told = "of jwk, which is ";
+  constexpr std::string_view marker = "of jwk, which is ";
   thumbprint kid;
   try {
     (void)read_device(request_of(body), kid, now_ms);
     REQUIRE(false && "no key has this thumbprint");
-  } catch (const refusal& why) {
-    check_refusal(why);
+  } catch (const api_problem& why) {
+    check_problem(why);
     // What only lacked the right kid is sent once more with it.
-    const auto at = why.detail().find(told);
+    const auto at = why.detail().find(marker);
     if (at == std::string::npos) return;
-    const auto right = thumbprint::parse(why.detail().substr(at + told.size()));
+    const auto right = thumbprint::parse(why.detail().substr(at + marker.size()));
     REQUIRE(right);
     kid = *right;
   }
