@@ -35,7 +35,12 @@ find_program(LLD_PROGRAM ld.lld)
 if(LLD_PROGRAM)
   target_link_options(project_options INTERFACE -fuse-ld=lld)
 endif()
-if(WATCHKEEPER_SANITIZE)
+if(WATCHKEEPER_SANITIZE STREQUAL "thread")
+  # The fences are those of Boost, which GCC's sanitizer passes over.
+  target_compile_options(project_options INTERFACE
+    -O1 -g1 -fsanitize=thread -fno-omit-frame-pointer $<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>)
+  target_link_options(project_options INTERFACE -fsanitize=thread)
+elseif(WATCHKEEPER_SANITIZE)
   target_compile_options(project_options INTERFACE
     -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
     $<$<BOOL:$<TARGET_PROPERTY:WATCHKEEPER_LIGHT>>:-fno-sanitize=undefined>)

@@ -94,6 +94,18 @@ run_unit_seed() { WATCHKEEPER_SEED=$long_seed ctest_in build/release; }
 define repeat 86400 counted long build 'fault scenarios with 50 seeds each, integration files 20 times on busy cores'
 run_repeat() { scripts/test-repeat --seed "$long_seed"; }
 
+# What needs no CAF, whose library Debian builds without the sanitizer: it would report its queues.
+define sanitize-threads 5400 ctest long dependencies 'unit tests of the threads and stores with the thread sanitizer'
+run_sanitize_threads() {
+  local folders=(base crypto storage net sdk_c)
+  configure sanitize-threads &&
+    cmake --build build/sanitize-threads -j "$jobs" --target "${folders[@]/%/_test}" &&
+    ctest_in build/sanitize-threads -R "^($(
+      IFS='|'
+      echo "${folders[*]}"
+    ))\$"
+}
+
 define tidy-tests 3600 check long build 'clang-tidy over the tests and bench/'
 run_tidy_tests() { scripts/check-tidy --jobs "$jobs" tests bench; }
 
