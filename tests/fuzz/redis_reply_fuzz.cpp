@@ -65,7 +65,7 @@ void check_failure(const storage::storage_failure& failure) {
 void check_call(std::uint8_t what, std::uint8_t first, std::uint8_t second,
                 std::string_view bytes) {
   const scripted_redis script(bytes, (first & 0x80) == 0);
-  storage::redis_store store({}, {.swap = (first & 0x40) == 0});
+  storage::redis_store store({}, {.cas = (first & 0x40) == 0});
   const auto fine = [](const auto& got) {
     if (!got) check_failure(got.error());
     return static_cast<bool>(got);
