@@ -8,6 +8,7 @@
 #include <new>
 #include <utility>
 
+#include "base/lru_map.hpp"
 #include "crypto/digest.hpp"
 
 namespace watchkeeper::crypto::p256 {
@@ -23,8 +24,8 @@ std::uint64_t folded_product(std::uint64_t a, std::uint64_t b) noexcept {
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 
-struct known_hash {
-  // The upper bits: the lower ones chose the stripe and the slot.
+struct upper_bits {
+  // The lower bits of the hash chose the stripe and the slot.
   std::size_t operator()(std::uint64_t hash) const noexcept { return hash >> 24; }
 };
 
@@ -33,8 +34,7 @@ struct known_hash {
 struct key_table_cache::stripe {
   struct entry {
     key_bytes key;
-    std::uint64_t hash;
-    std::uint64_t used;  // the stripe's clock then
+    std::uint64_t used = 0;  // the stripe's clock at the last use
     table multiples;
   };
   /// A key that verified without a table: part of its hash, and when. A later key takes the slot.
@@ -44,15 +44,12 @@ struct key_table_cache::stripe {
   };
 
   explicit stripe(std::size_t most)
-      : tables_max(most), sights(std::bit_ceil(2 * std::max<std::size_t>(most, 8))) {
-    by_hash.reserve(most);
-  }
+      : tables_max(most), tables(most), sights(std::bit_ceil(2 * std::max<std::size_t>(most, 8))) {}
 
   const std::size_t tables_max;
   mutable std::mutex mutex;
   std::uint64_t clock = 0;
-  std::list<entry> entries;  // the most recently used first
-  std::unordered_map<std::uint64_t, std::list<entry>::iterator, known_hash> by_hash;
+  lru_map<std::uint64_t, entry, upper_bits> tables;  // by the hash of the key
   std::vector<sight> sights;
 
   /// Whether the key of that hash is to have a table. Under the lock.
@@ -65,24 +62,13 @@ struct key_table_cache::stripe {
     const bool again = seen->hash == hash;
     const auto before = std::exchange(*seen, {hash, ++clock}).at;
     if (!again) return false;
-    return entries.size() < tables_max || entries.back().used < before;
+    return tables.size() < tables_max || tables.oldest()->value.used < before;
   }
 
-  void insert(entry&& made) {
-    if (by_hash.contains(made.hash)) return;  // another thread was here first
-    if (entries.size() >= tables_max) {
-      by_hash.erase(entries.back().hash);
-      entries.pop_back();
-    }
-    const auto hash = made.hash;
+  void insert(std::uint64_t hash, entry&& made) {
+    if (tables.contains(hash)) return;  // another thread was here first
     made.used = ++clock;
-    entries.push_front(std::move(made));
-    try {
-      by_hash.emplace(hash, entries.begin());
-    } catch (...) {
-      entries.pop_front();
-      throw;
-    }
+    tables.try_emplace(hash, std::move(made));
   }
 };
 
@@ -117,13 +103,11 @@ key_table_cache::table key_table_cache::find(std::span<const std::uint8_t, 64> k
   const auto hashed = hash(key);
   auto& mine = stripe_of(hashed);
   const std::lock_guard lock{mine.mutex};
-  const auto found = mine.by_hash.find(hashed);
-  if (found == mine.by_hash.end()) return nullptr;
-  const auto entry = found->second;
-  if (!std::equal(key.begin(), key.end(), entry->key.begin())) return nullptr;
-  entry->used = ++mine.clock;
-  mine.entries.splice(mine.entries.begin(), mine.entries, entry);
-  return entry->multiples;
+  const auto* const entry = mine.tables.peek(hashed);
+  if (!entry || !std::equal(key.begin(), key.end(), entry->key.begin())) return nullptr;
+  auto& used = *mine.tables.find(hashed);
+  used.used = ++mine.clock;
+  return used.multiples;
 }
 
 void key_table_cache::verified(std::span<const std::uint8_t, 64> key) noexcept {
@@ -139,10 +123,10 @@ void key_table_cache::verified(std::span<const std::uint8_t, 64> key) noexcept {
   try {
     const auto made = std::make_shared<key_table>();
     make_table(point, *made);
-    stripe::entry entry{{}, hashed, 0, made};
+    stripe::entry entry{{}, 0, made};
     std::copy(key.begin(), key.end(), entry.key.begin());
     const std::lock_guard lock{mine.mutex};
-    mine.insert(std::move(entry));
+    mine.insert(hashed, std::move(entry));
   } catch (const std::bad_alloc&) {
     // Without a table it works as well.
   }
@@ -152,7 +136,7 @@ std::size_t key_table_cache::size() const noexcept {
   std::size_t all = 0;
   for (const auto& one : stripes_) {
     const std::lock_guard lock{one->mutex};
-    all += one->entries.size();
+    all += one->tables.size();
   }
   return all;
 }

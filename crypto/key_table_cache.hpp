@@ -4,26 +4,24 @@
 
 #include <array>
 #include <cstdint>
-#include <list>
 #include <memory>
 #include <mutex>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
 #include "crypto/p256_curve.hpp"
 
 namespace watchkeeper::crypto::p256 {
 
-/// Tables of multiples of public keys that verify often, the least recently used given up for new
-/// ones. Any thread: up to 16 stripes, each with its lock, held for the look-up only. A table that
-/// is in use lives on when it is given up.
+/// Tables of multiples of public keys that verify often. A new table evicts the least recently used
+/// one. Any thread: up to 16 stripes, each with a lock for the look-up only. A table that is in use
+/// outlives its eviction.
 ///
-/// A key's table is made at its second verification (nobody knows whether there will be a second),
-/// and when there is no room, only if the key came again sooner than the oldest table was used: of
-/// more keys than tables that come in turn, some keep theirs, in place of each taking another's.
+/// A key gets its table at its second verification, because most keys have no second one. At the
+/// limit it gets one only if it came again sooner than the oldest table was used. So if more keys
+/// than tables come in turn, some keep their tables, and do not evict each other's.
 ///
-/// Memory: about 2.3 KB a table, and up to 72 bytes for each that there may be.
+/// Memory: about 2.3 KB for each table, and up to 64 bytes for each that there may be.
 class key_table_cache {
  public:
   using table = std::shared_ptr<const key_table>;

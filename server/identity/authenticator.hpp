@@ -68,8 +68,9 @@ class authenticator {
   void count_wrong(const address_key& key, unix_ms now_ms);
 
   mutable std::mutex mutex_;
-  token_list tokens_;                                       // guarded by mutex_
-  std::unordered_map<address_key, rate_limiter> wrong_of_;  // guarded by mutex_
+  token_list tokens_;  // guarded by mutex_
+  /// Guarded by mutex_. No lru_map: many others must not evict an address that has to wait.
+  std::unordered_map<address_key, rate_limiter> wrong_of_;
 };
 
 }  // namespace watchkeeper::server
