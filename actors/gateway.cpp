@@ -17,15 +17,15 @@ void gateway::submit(std::span<heartbeat_request> requests) noexcept {
 std::future<storage::stored<std::optional<progress>>> gateway::progress_of(const pair_key& pair) {
   auto query = std::make_shared<progress_query>(pair);
   auto future = query->future();
-  caf::anon_send(implementation_->shard_for(pair.student), progress_wanted{std::move(query)});
+  caf::anon_send(implementation_->shard_for(pair.student), progress_lookup{std::move(query)});
   return future;
 }
 
 storage::stored<ok_t> gateway::forget_student(const student_id& student) {
   auto& self = *implementation_;
-  self.known.forget_devices_of(student);
+  self.registry_cache.forget_devices_of(student);
   // First the shard, so that no batch with this student follows; then the store; then the shard
-  // again, for what was under way in between.
+  // again, for what was in flight in between.
   auto forgotten = [&] {
     auto promise = std::make_shared<std::promise<void>>();
     auto done = promise->get_future();
@@ -54,17 +54,17 @@ void gateway::seen_elsewhere(const module_id& module,
 }
 
 void gateway::student_has_gone(const student_id& student) {
-  // Until now the registry could read the student's devices again, and did for what still came.
-  implementation_->known.forget_devices_of(student);
-  implementation_->watching.student_erased(student);
+  // Until now the registry could read the student's devices again, for heartbeats that still came.
+  implementation_->registry_cache.forget_devices_of(student);
+  implementation_->annotator.student_erased(student);
 }
 
 void gateway::forget_heatmap_rows() {
   implementation_->heat->forget_rows();
 }
 
-registry& gateway::known() noexcept {
-  return implementation_->known;
+registry& gateway::registry_cache() noexcept {
+  return implementation_->registry_cache;
 }
 
 bool gateway::stop(std::chrono::milliseconds deadline) {

@@ -23,7 +23,7 @@
 #include "storage/hot_store.hpp"
 #include "storage/ledger.hpp"
 
-/// The actor layer as the rest of the server sees it.
+/// The actor layer, as the rest of the server uses it.
 namespace watchkeeper::actors {
 
 using hot_store_factory = std::function<std::unique_ptr<storage::hot_store>()>;
@@ -34,7 +34,7 @@ struct gateway_options {
   unsigned shards = 0;          // 0: two a worker
   std::int64_t checkpoint_interval_ms = 30'000;
   storage::durability_level require_durability = storage::durability_level::log;
-  bool shared_stores = false;  // other gateways may be at them
+  bool shared_stores = false;  // other gateways may use them
   gateway_policy policy;
   /// Outlives the gateway; null: no session gets a key.
   const crypto::agreement_key_ring* session_keys = nullptr;
@@ -42,9 +42,9 @@ struct gateway_options {
   ledger_factory make_ledger;
   std::function<unix_ms()> now;                 // the wall clock
   std::function<std::uint64_t()> monotonic_us;  // for durations
-  /// Told what becomes of every heartbeat; they live as long as the gateway at least.
+  /// Notified of every heartbeat. They outlive the gateway.
   std::vector<std::shared_ptr<watch_observer>> observers;
-  /// Called for what an operator should read; any thread.
+  /// Called with what an operator should read; any thread.
   log_function log;
   /// Called when an actor that owns state has ended by a fault; any thread. Ends the process: a
   /// gateway without one of its shards would refuse the shard's students for ever. Empty: `log`,
@@ -54,47 +54,49 @@ struct gateway_options {
 
 class gateway {
  public:
-  /// Connects to the stores, recovers what an earlier process left un-checkpointed, starts the
-  /// actors. Throws std::runtime_error with the reason when a store's durability is below
-  /// `require_durability` or the ledger cannot be migrated.
+  /// Connects to the stores, recovers what an earlier process left without a checkpoint, and starts
+  /// the actors. Throws std::runtime_error with the reason if a store's durability is below
+  /// `require_durability`, or the ledger cannot be migrated.
   explicit gateway(gateway_options options);
   ~gateway();
   gateway(const gateway&) = delete;
   gateway& operator=(const gateway&) = delete;
 
-  /// Takes the heartbeats of one request, in order. The listener of each is told in every case,
+  /// Takes the heartbeats of one request, in order. Each listener gets a result in every case,
   /// possibly before this returns. Any thread.
   void submit(std::span<heartbeat_request> requests) noexcept;
 
-  /// A pair's progress: from memory, else the hot store, else the ledger. Nothing: never seen.
-  /// Not to be waited for on an actor's thread.
+  /// A pair's progress: from memory, else the hot store, else the ledger. Nothing: the pair has
+  /// none. Do not wait for it on an actor's thread.
   [[nodiscard]] std::future<storage::stored<std::optional<progress>>> progress_of(
       const pair_key& pair);
 
-  /// Forgets the student in the memory of the actors and in the hot store, and refuses what is on
-  /// its way. The ledger's part is the caller's. Blocks; any thread but an actor's.
+  /// Forgets the student in the memory of the actors and in the hot store, and rejects the
+  /// student's heartbeats in flight. The caller erases the student from the ledger. Blocks; any
+  /// thread but an actor's.
   storage::stored<ok_t> forget_student(const student_id& student);
-  /// The student may earn credit again: called when a device is enrolled. Blocks.
+  /// The student may earn credit again: to be called when a device is enrolled. Blocks.
   storage::stored<ok_t> readmit_student(const student_id& student);
 
-  /// A module's heatmap with everything that was credited until now; see actors::heatmap. Reads the
-  /// stores through `behind` and `hot`, the caller's own. Blocks; any thread but an actor's.
+  /// A module's heatmap with all credit until now; see actors::heatmap. Reads the stores through
+  /// `behind` and `hot`, which are the caller's. Blocks; any thread but an actor's.
   storage::stored<heatmap_view> heatmap_of(const module_id& module, media_ms duration_ms,
                                            storage::ledger& behind, storage::hot_store& hot);
-  /// Another gateway settled heartbeats of these students; of nobody: it is there. Any thread.
+  /// Another gateway settled heartbeats of these students. No students: another gateway is there.
+  /// Any thread.
   void seen_elsewhere(const module_id& module, std::span<const student_id> students) noexcept;
-  /// The ledger has forgotten the student, after `forget_student`: whoever watches heartbeats does
-  /// so once more. Any thread.
+  /// To be called when the ledger has forgotten the student, after `forget_student`: notifies the
+  /// observers once more. Any thread.
   void student_has_gone(const student_id& student);
-  /// The ledger's heatmaps were changed by an erasure or a recount.
+  /// To be called when an erasure or a recount has changed the ledger's heatmaps.
   void forget_heatmap_rows();
 
-  [[nodiscard]] registry& known() noexcept;
+  [[nodiscard]] registry& registry_cache() noexcept;
   [[nodiscard]] gateway_statistics statistics() const;
   [[nodiscard]] bool ready(std::string* why_not) const;
 
-  /// From now on heartbeats are answered `draining`. Waits for what is in flight, writes a last
-  /// checkpoint. True when all was done in time.
+  /// From now on heartbeats are rejected with `draining`. Waits for those in flight, and writes a
+  /// last checkpoint. True: all was done in time.
   bool stop(std::chrono::milliseconds deadline);
 
  private:

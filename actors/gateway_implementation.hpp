@@ -23,7 +23,7 @@
 #include "actors/stores/watcher.hpp"
 #include "base/address_rate_limiter.hpp"
 
-/// The parts of a gateway and how they are joined; for actors/gateway*.cpp alone.
+/// The parts of a gateway and how they are joined. Only actors/gateway*.cpp include it.
 namespace watchkeeper::actors {
 
 struct gateway_system_config : caf::actor_system_config {
@@ -31,8 +31,8 @@ struct gateway_system_config : caf::actor_system_config {
     set("scheduler.max-threads", workers);
     // A hot shard must not hold a worker for ever.
     set("scheduler.max-throughput", std::size_t{64});
-    // Sharing wakes an idle worker at once; stealing lets it sleep up to 10 ms (measured: a batch
-    // of one waited 10 ms), and the hand-over of a heartbeat is all that happens here.
+    // Sharing wakes an idle worker at once. Stealing lets it sleep up to 10 ms (measured: a batch
+    // of one waited 10 ms), and the actors do little but pass heartbeats on.
     set("scheduler.policy", caf::atom("sharing"));
     set("logger.verbosity", caf::atom("quiet"));
   }
@@ -45,7 +45,7 @@ struct gateway::implementation final : shard_services {
   ~implementation() override { (void)stop(std::chrono::milliseconds(0)); }
   bool stop(std::chrono::milliseconds deadline);
 
-  /// False: not reachable, the gateway starts on the ledger alone.
+  /// False: it cannot be reached, and the gateway starts degraded.
   bool admit_hot_store(storage::hot_store& hot);
   void recover();
   void start_writer(std::unique_ptr<storage::hot_store> hot,
@@ -57,21 +57,21 @@ struct gateway::implementation final : shard_services {
 
   // -- the way in: gateway_submit.cpp
 
-  /// The session that the heartbeat before it in the same request went to: tokens of a buffer
-  /// belong to one session mostly, and must reach it in order before it is in the directory.
+  /// Where the heartbeat before, of the same request, went. The tokens of a buffer mostly belong to
+  /// one session, and must reach it in order even before it is in the directory.
   struct route {
     session_key_id key;
-    known_session known;
-    bool waits = false;  // one of them is with the reader: the others queue up behind it
+    session_handle session;
+    bool waits = false;  // one of them is at the reader: the others queue up behind it
   };
 
-  /// Verified already, for the shard of that index.
+  /// Verified heartbeats, each with the index of its shard.
   using outbox = std::vector<std::pair<std::size_t, heartbeat_job_ptr>>;
 
   void submit(std::span<heartbeat_request> requests);
-  /// Each shard is sent what is for it in one message, in order.
+  /// Sends each shard its heartbeats in one message, in order.
   void send(outbox& out);
-  /// The reader has what was missing. Thread: the reader's.
+  /// The reader has loaded the record that was missing. Thread: the reader's.
   void loaded(heartbeat_job_ptr job);
   void submit(heartbeat_request&& request, route& last, outbox& out);
   void screen(heartbeat_job_ptr job, route& last, outbox& out);
@@ -98,10 +98,10 @@ struct gateway::implementation final : shard_services {
 
   gateway_options options;
   route after_reading;  // the reader thread's
-  registry known;
+  registry registry_cache;
   std::shared_ptr<heatmap> heat;
   watch_observers observers;
-  refusal_annotator watching{known, observers};
+  refusal_annotator annotator{registry_cache, observers};
   heartbeat_probe heartbeats;
   verification_probe verifications;
   hot_store_probe hot_state;
@@ -120,7 +120,7 @@ struct gateway::implementation final : shard_services {
   std::unique_ptr<checkpointer> checkpoints;
   std::unique_ptr<hot_writer> writer;
   std::unique_ptr<store_reader> reader;
-  std::unique_ptr<watcher> look_out;
+  std::unique_ptr<watcher> store_watcher;
 };
 
 }  // namespace watchkeeper::actors

@@ -1,4 +1,4 @@
-// The start of a gateway: what must be there, the stores' threads, the shards; and its end.
+// The start of a gateway (checks of the stores, threads, shards) and its end.
 #include <algorithm>
 #include <caf/send.hpp>
 #include <cstdlib>
@@ -20,8 +20,8 @@ unsigned worker_count(const gateway_options& options) {
 }
 
 unsigned shards_of(const gateway_options& options) {
-  const auto wanted = options.shards > 0 ? options.shards : 2 * worker_count(options);
-  return std::min(wanted, limits::partitions);
+  const auto count = options.shards > 0 ? options.shards : 2 * worker_count(options);
+  return std::min(count, limits::partitions);
 }
 
 std::vector<std::shared_ptr<watch_observer>> with(
@@ -83,8 +83,8 @@ gateway::implementation::implementation(gateway_options given)
       .shards = shards,
       .now = options.now,
       .monotonic_us = options.monotonic_us,
-      .verified = [this](const session_key_id& key, const known_session& session,
-                         unix_ms now_ms) { sessions.keep(key, session, now_ms); },
+      .verified = [this](const session_key_id& key, const session_handle& session,
+                         unix_ms now_ms) { sessions.put(key, session, now_ms); },
       .keys = options.session_keys});
   checkpoints->start();
   start_watcher(last_change);
@@ -101,7 +101,7 @@ void gateway::implementation::start_writer(std::unique_ptr<storage::hot_store> h
       .now = options.now,
       .monotonic_us = options.monotonic_us,
       .stored =
-          [this](std::shared_ptr<credit_batch> batch) noexcept {  // or its shard waits for ever
+          [this](std::shared_ptr<credit_batch> batch) noexcept {  // else its shard waits for ever
             auto& shard = shards[batch->shard];
             caf::anon_send(shard, batch_stored{std::move(batch)});
           },
@@ -118,28 +118,29 @@ void gateway::implementation::start_reader() {
   reader = std::make_unique<store_reader>(store_reader::dependencies{
       .hot = options.make_hot_store(),
       .behind = options.make_ledger(),
-      .known = known,
+      .registry_cache = registry_cache,
       .behind_probe = ledger_state,
       .now = options.now,
       .hot_successes = [this] { return hot_state.health_successes.load(); },
       .ledger_successes = [this] { return ledger_state.health_successes.load(); },
-      .screened_again = [this](heartbeat_job_ptr job) { loaded(std::move(job)); },
-      // A made-up module costs a look into the ledger, as a made-up device does.
-      .in_vain = [this](const heartbeat_job& job) { addresses.failed(job.peer, options.now()); },
+      .loaded = [this](heartbeat_job_ptr job) { loaded(std::move(job)); },
+      // A made-up module costs a read of the ledger, like a made-up device.
+      .module_absent =
+          [this](const heartbeat_job& job) { addresses.failed(job.peer, options.now()); },
       .found =
           [this](progress_found found) {
             auto& shard = shard_for(found.query->key.student);
             caf::anon_send(shard, std::move(found));
           },
-      // Else the last session that came this way would keep its actor, and its key, for ever.
+      // Else this reference would keep the actor and the key of the last session alive for ever.
       .idle = [this] { after_reading = {}; }});
 }
 
 void gateway::implementation::start_watcher(std::int64_t last_change) {
-  look_out = std::make_unique<watcher>(watcher::dependencies{
+  store_watcher = std::make_unique<watcher>(watcher::dependencies{
       .hot = options.make_hot_store(),
       .behind = options.make_ledger(),
-      .known = known,
+      .registry_cache = registry_cache,
       .hot_probe = hot_state,
       .behind_probe = ledger_state,
       .required = options.require_durability,
@@ -205,7 +206,7 @@ void gateway::implementation::start_shards() {
                            .hot = hot_state,
                            .now = options.now,
                            .monotonic_us = options.monotonic_us,
-                           .watching = &watching,
+                           .observer = &annotator,
                            .on_fatal = [this](const std::string& why) { stop_after_fatal(why); }}));
 }
 
@@ -221,13 +222,13 @@ bool gateway::implementation::stop(std::chrono::milliseconds deadline) {
   const auto end_us =
       options.monotonic_us() + static_cast<std::uint64_t>(std::max<std::int64_t>(
                                    deadline.count() * 1000, least_time_to_checkpoint_us));
-  // What is in flight is answered by threads that are still running.
-  const bool all_answered = heartbeats.wait_until_idle(deadline);
-  // The threads end first, but what they are stays: an actor that still hands something over gets
-  // it back as failed, and answers.
+  // The threads still run, and finish the heartbeats in flight.
+  const bool all_finished = heartbeats.wait_until_idle(deadline);
+  // The threads end first, but their objects stay: an actor that still gives them something gets it
+  // back as failed, and reports that.
   if (writer) writer->close();
   if (reader) reader->close();
-  look_out.reset();  // behind them: they may wait for what it is answered
+  store_watcher.reset();  // after them: they may wait for the replies that it counts
   bool all_written = false;
   if (checkpoints) {
     checkpoints->stop(true, end_us);
@@ -238,7 +239,7 @@ bool gateway::implementation::stop(std::chrono::milliseconds deadline) {
   for (auto& shard : shards) caf::anon_send_exit(shard, caf::exit_reason::user_shutdown);
   system.await_all_actors_done();
   shards.clear();
-  stopped_well = all_answered && all_written;
+  stopped_well = all_finished && all_written;
   return stopped_well;
 }
 

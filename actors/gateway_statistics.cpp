@@ -1,4 +1,4 @@
-// What a gateway says of itself.
+// The statistics of a gateway.
 #include <algorithm>
 
 #include "actors/gateway_implementation.hpp"
@@ -27,8 +27,8 @@ gateway_statistics gateway::statistics() const {
   }
   s.heartbeats_in_flight = self.heartbeats.in_flight();
   s.sessions = self.sessions.size();
-  s.devices_cached = self.known.devices();
-  s.modules_cached = self.known.modules();
+  s.devices_cached = self.registry_cache.devices();
+  s.modules_cached = self.registry_cache.modules();
   s.heartbeat_latency = summarize(self.heartbeats.latency());
   for (const auto& probe : self.shard_probes)
     s.shards.push_back({probe.pairs, probe.dirty, probe.parked, probe.queued, probe.batches,

@@ -34,8 +34,8 @@ void gateway::implementation::send(outbox& out) {
 }
 
 void gateway::implementation::loaded(heartbeat_job_ptr job) {
-  // A session that has verified something is found in the directory, or has ended since.
-  if (after_reading.known.memory) after_reading = {};
+  // A session that has verified a heartbeat is in the directory, or has ended since.
+  if (after_reading.session.memory) after_reading = {};
   after_reading.waits = false;
   outbox out;
   screen(std::move(job), after_reading, out);
@@ -47,70 +47,62 @@ void gateway::implementation::submit(heartbeat_request&& request, route& last, o
   if (!admitted) {
     heartbeat_result result;
     result.outcome.why = problem::overloaded;
-    result.detail = "too many heartbeats are under way; send it again a little later";
-    watching.refused({problem::overloaded, result.detail, options.now(), nullptr});
-    heartbeats.refused_at_the_door(problem::overloaded);
+    result.detail = "too many heartbeats are in flight; send it again a little later";
+    annotator.rejected({.why = problem::overloaded,
+                        .detail = result.detail,
+                        .received_ms = options.now(),
+                        .token = nullptr});
+    heartbeats.rejected_at_admission(problem::overloaded);
     request.listener->on_result(request.index, result);
     return;
   }
-  auto job =
-      std::make_shared<heartbeat_job>(std::move(request), heartbeats, &read_clock, this, &watching);
+  auto job = std::make_shared<heartbeat_job>(std::move(request), heartbeats, &read_clock, this,
+                                             &annotator);
   job->received_ms = options.now();
   if (draining.load(std::memory_order_relaxed))
-    return job->refuse(problem::draining, "the gateway is about to stop; send it again");
-  // Before the token is even read: that is half of what one costs that is refused.
+    return job->reject({problem::draining, "the gateway is about to stop; send it again"});
+  // Before the token is parsed, which is half of the cost of a rejected token.
   if (!addresses.admits(job->peer, job->received_ms))
-    return job->refuse(problem::rate_limited, too_many_failures,
-                       addresses.retry_after_ms(job->peer, job->received_ms));
-  const auto verdict = parse_job(*job, options.policy, job->received_ms);
-  if (verdict.what == screening_verdict::kind::refused)
-    return job->refuse(verdict.why, verdict.detail, verdict.retry_after_ms);
+    return job->reject({problem::rate_limited, too_many_failures,
+                        addresses.retry_after_ms(job->peer, job->received_ms)});
+  if (const auto parsed = parse_job(*job, options.policy, job->received_ms); !parsed)
+    return job->reject(parsed.error());
   screen(std::move(job), last, out);
 }
 
 void gateway::implementation::screen(heartbeat_job_ptr job, route& last, outbox& out) {
-  using kind = screening_verdict::kind;
   const auto now_ms = options.now();
-  const auto verdict = screen_job(*job, options.policy, known, addresses, now_ms);
-  auto wait_for = [&](store_reader::missing what) {
+  const auto screened = screen_job(*job, options.policy, registry_cache, addresses, now_ms);
+  if (const auto* cause = std::get_if<rejection>(&screened)) {
+    // A made-up device costs a read of the ledger: it counts like a signature that fails.
+    if (cause->why == problem::unknown_device) addresses.failed(job->peer, now_ms);
+    return job->reject(*cause);
+  }
+  const auto* missing = std::get_if<registry_record>(&screened);
+  if (missing || last.waits) {
     last.waits = true;
-    reader->load(std::move(job), what);
-  };
-  switch (verdict.what) {
-    case kind::refused:
-      // A made-up device costs a look into the ledger: it counts like a signature that fails.
-      if (verdict.why == problem::unknown_device) addresses.failed(job->peer, now_ms);
-      return job->refuse(verdict.why, verdict.detail, verdict.retry_after_ms);
-    case kind::device_unknown:
-      return wait_for(store_reader::missing::device);
-    case kind::module_unknown:
-      return wait_for(store_reader::missing::module);
-    case kind::assignment_unknown:
-      return wait_for(store_reader::missing::assignment);
-    case kind::pass:
-      if (last.waits) return wait_for(store_reader::missing::device);
-      break;
+    return reader->load(std::move(job), missing ? *missing : registry_record::device);
   }
   const auto key = job->credit.session_key();
-  if (last.key != key) last.known = {};
+  if (last.key != key) last.session = {};
   last.key = key;
-  // Looked for again as long as it was not in there: its first heartbeat is being verified.
-  if (!last.known.memory)
-    if (auto found = sessions.find(key, now_ms); found.actor) last.known = std::move(found);
+  // As long as the session is not in the directory, its first heartbeat is being verified.
+  if (!last.session.memory)
+    if (auto found = sessions.find(key, now_ms); found.actor) last.session = std::move(found);
   if (job->token.algorithm == signature_algorithm::hs256) {
-    // No actor for a session that nothing is known of: it could only say so.
-    if (!last.known.actor) return refuse_without_key(*job);
-    if (last.known.memory) {
-      const auto mac = verify_mac(*job, *last.known.memory, *session_deps);
-      if (mac == mac_verdict::refused) return;
-      if (mac == mac_verdict::holds) {
+    // No actor for a session that is not in memory: it has no key to check the MAC with.
+    if (!last.session.actor) return refuse_without_key(*job);
+    if (last.session.memory) {
+      const auto mac = verify_mac(*job, *last.session.memory, *session_deps);
+      if (mac == mac_check::rejected) return;
+      if (mac == mac_check::valid) {
         const auto shard = shard_of(job->credit.student, shards.size());
         return out.emplace_back(shard, std::move(job)), void();
       }
     }
   }
-  if (!last.known.actor) last.known.actor = system.spawn(session, &*session_deps);
-  caf::anon_send(last.known.actor, std::move(job));
+  if (!last.session.actor) last.session.actor = system.spawn(session, &*session_deps);
+  caf::anon_send(last.session.actor, std::move(job));
 }
 
 }  // namespace watchkeeper::actors

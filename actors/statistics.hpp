@@ -10,7 +10,7 @@
 #include "domain/problem.hpp"
 #include "storage/storage_error.hpp"
 
-/// What the actors tell of themselves: plain snapshots, taken by gateway::statistics().
+/// The statistics of the actors: plain snapshots, taken by gateway::statistics().
 namespace watchkeeper::actors {
 
 struct latency_summary {
@@ -63,7 +63,7 @@ struct gateway_statistics {
   std::uint64_t sessions = 0;
   std::uint64_t devices_cached = 0;
   std::uint64_t modules_cached = 0;
-  latency_summary heartbeat_latency;  // from the request's last byte to its answer's hand-over
+  latency_summary heartbeat_latency;  // from the request's last byte to the hand-over of the result
   std::vector<shard_statistics> shards;
   hot_store_statistics hot;
   ledger_statistics ledger;

@@ -13,8 +13,12 @@
 
 namespace watchkeeper {
 
-/// A bounded map from keys to shared values that remembers absence for a while and notices when a
+/// A bounded map from keys to shared values. It also stores absence for a while, and notices when a
 /// value that is being read elsewhere has been overtaken. Thread: any; a call locks one stripe.
+///
+/// It is no lru_map: a look-up would change the order, and so need the stripe for itself, while
+/// look-ups on the way of every heartbeat share it. At the limit it evicts an arbitrary entry,
+/// which costs one read of the ledger.
 template <class K, class V>
 class striped_cache {
  public:
@@ -22,24 +26,23 @@ class striped_cache {
       : stripe_max_(entries_max / stripes_ + 1), absence_ttl_ms_(absence_ttl_ms) {}
 
   struct lookup {
-    bool found = false;
-    std::shared_ptr<V> entry;
+    bool is_cached = false;    // else it has to be read
+    std::shared_ptr<V> entry;  // null, if cached: it does not exist
   };
   [[nodiscard]] lookup find(const K& key, unix_ms now_ms) const {
     const auto& s = stripe_of(key);
     std::shared_lock lock(s.mutex);
-    const auto at = s.entries.find(key);
-    if (at == s.entries.end()) return {};
-    if (!at->second.value && at->second.since_ms + absence_ttl_ms_ < now_ms) return {};
-    return {true, at->second.value};
+    const auto found = s.entries.find(key);
+    if (found == s.entries.end()) return {};
+    if (!found->second.value && found->second.read_ms + absence_ttl_ms_ < now_ms) return {};
+    return {true, found->second.value};
   }
 
   [[nodiscard]] std::uint64_t generation(const K& key) const noexcept {
     return stripe_of(key).generation.load(std::memory_order_acquire);
   }
-  /// Stores a value that was read, unless the stripe has dropped an entry since `generation` was
-  /// taken.
-  void keep(const K& key, std::shared_ptr<V> value, std::uint64_t generation, unix_ms now_ms) {
+  /// Stores what was read, unless the stripe has forgotten something since `generation` was taken.
+  void put(const K& key, std::shared_ptr<V> value, std::uint64_t generation, unix_ms now_ms) {
     auto& s = stripe_of(key);
     std::unique_lock lock(s.mutex);
     if (s.generation.load(std::memory_order_relaxed) != generation) return;
@@ -48,7 +51,7 @@ class striped_cache {
     s.entries[key] = {std::move(value), now_ms};
   }
   /// Replaces `before`, which was found here, by what was read since; reads that began earlier are
-  /// overtaken. If another value is there by now, it may come from such a read: it is dropped.
+  /// overtaken. Another value that is here by now may be from such a read: it is forgotten.
   void renew(const K& key, const std::shared_ptr<V>& before, std::shared_ptr<V> value,
              unix_ms now_ms) {
     auto& s = stripe_of(key);
@@ -67,7 +70,7 @@ class striped_cache {
     s.generation.fetch_add(1, std::memory_order_acq_rel);
     s.entries.erase(key);
   }
-  /// Drops the entries that match, and all that say that a key does not exist.
+  /// Forgets what matches, and everything that does not exist.
   template <class Predicate>
   void forget_if(Predicate&& matches) {
     for (auto& s : all_) {
@@ -89,14 +92,14 @@ class striped_cache {
 
  private:
   static constexpr std::size_t stripes_ = 64;
-  struct slot {
+  struct cached {
     std::shared_ptr<V> value;  // null: does not exist
-    unix_ms since_ms = 0;
+    unix_ms read_ms = 0;
   };
   struct stripe {
     mutable std::shared_mutex mutex;
     std::atomic<std::uint64_t> generation{0};
-    boost::unordered_flat_map<K, slot, std::hash<K>> entries;
+    boost::unordered_flat_map<K, cached, std::hash<K>> entries;
   };
   [[nodiscard]] std::size_t index_of(const K& key) const noexcept {
     return (std::hash<K>{}(key) >> 48) % stripes_;

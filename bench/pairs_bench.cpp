@@ -138,7 +138,7 @@ class driven_shard {
                               .hot = hot_probe_,
                               .now = [] { return unix_ms{1'763'812'345'000}; },
                               .monotonic_us = [] { return std::uint64_t{0}; },
-                              .watching = &heat_}};
+                              .observer = &heat_}};
 };
 
 /// As many shards as it takes, with equal parts of the pairs.

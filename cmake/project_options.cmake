@@ -137,7 +137,7 @@ function(watchkeeper_test folder)
   target_link_libraries(${name}_test PRIVATE boost_unit_test_framework)
   target_precompile_headers(${name}_test PRIVATE <boost/test/unit_test.hpp>)
   # Failed checks say what they saw.
-  if(name MATCHES "^(base|domain|crypto|storage|server)$")
+  if(name MATCHES "^(base|domain|crypto|storage|server|actors)$")
     target_precompile_headers(${name}_test PRIVATE <tests/support/printers.hpp>)
   endif()
   # The module's main is made by a macro that must come before the header.

@@ -8,15 +8,39 @@
 
 namespace watchkeeper::actors {
 
-progress_shard_core::~progress_shard_core() = default;  // the jobs that wait answer by themselves
+namespace {
+
+constexpr std::size_t candidates_examined_max = 32;
+
+/// The store's `why` of a rejection, with its sentence.
+rejection rejection_of(problem why) noexcept {
+  switch (why) {
+    case problem::stale_token:
+      return {.why = why,
+              .detail = "sn is older than the last 64 of the session",
+              .stale = stale_cause::sequence_number};
+    case problem::session_mismatch:
+      return {why, "the session is bound to another module"};
+    case problem::unknown_device:
+      return {why, "the student was erased"};
+    case problem::implausible_interval:
+      return {why, "the coverage is in too many pieces"};
+    default:
+      return {why};
+  }
+}
+
+}  // namespace
+
+progress_shard_core::~progress_shard_core() = default;  // the jobs that wait get `overloaded`
 
 void progress_shard_core::take(heartbeat_job_ptr job) {
   waiting_.push_back(std::move(job));
   if (parked_.empty())
     send_batch();
-  else if (waiting_.size() == 1)  // none that came before waits for the next batch
+  else if (waiting_.size() == 1)  // no earlier heartbeat waits for the next batch
     join_batch();
-  tell_probe();
+  update_probe();
 }
 
 void progress_shard_core::take(std::span<heartbeat_job_ptr> jobs) {
@@ -26,15 +50,15 @@ void progress_shard_core::take(std::span<heartbeat_job_ptr> jobs) {
     if (!idle && waiting_.size() == 1) join_batch();
   }
   if (idle) send_batch();
-  tell_probe();
+  update_probe();
 }
 
 storage::tiered_request progress_shard_core::request_of(heartbeat_job& job, unix_ms now_ms) const {
   job.credit.now_ms = now_ms;
   storage::tiered_request request{job.credit, std::nullopt};
-  if (const auto* held = pairs_.find(job.credit.pair())) {
-    request.in_memory = held->state;
-    request.is_partial = held->is_partial;
+  if (const auto* entry = pairs_.find(job.credit.pair())) {
+    request.in_memory = entry->state;
+    request.is_partial = entry->is_partial;
   }
   return request;
 }
@@ -74,23 +98,23 @@ void progress_shard_core::send_batch() {
 
 void progress_shard_core::stored(credit_batch& batch) {
   deps_.probe.batch_latency.record_us(deps_.monotonic_us() - batch.sent_at_us);
-  // The next batch goes out before this one's replies: the store works while they are sent.
-  auto replies = std::move(parked_);
+  // The next batch goes out before the results of this one: the store works while they are sent.
+  auto jobs = std::move(parked_);
   parked_.clear();
   in_flight_.reset();
   std::vector<storage::pair_progress> mastered;
-  for (std::size_t i = 0; i < replies.size(); ++i) remember(batch.requests[i], batch.results[i]);
+  for (std::size_t i = 0; i < jobs.size(); ++i) remember(batch.requests[i], batch.results[i]);
   erased_in_flight_.clear();
-  // What this batch brought may have been lost while its results were on their way: the hand-over
-  // of then did not know of it.
+  // The hot store may have lost this batch while its results were on their way here. The hand-over
+  // at that time did not include it.
   if (deps_.hot.refill_epoch.load(std::memory_order_acquire) != epoch_of_batch_)
     refill_epoch_ = epoch_of_batch_;
   send_batch();
-  for (std::size_t i = 0; i < replies.size(); ++i)
-    settle(*replies[i], batch.requests[i], batch.results[i], mastered);
+  for (std::size_t i = 0; i < jobs.size(); ++i)
+    settle(*jobs[i], batch.requests[i], batch.results[i], mastered);
   if (!mastered.empty()) deps_.services.checkpoint_now(std::move(mastered));
-  refill_if_wanted();
-  tell_probe();
+  refill_if_requested();
+  update_probe();
 }
 
 void progress_shard_core::remember(const storage::tiered_request& request,
@@ -103,58 +127,58 @@ void progress_shard_core::remember(const storage::tiered_request& request,
   if (std::find(erased_in_flight_.begin(), erased_in_flight_.end(), credit.student) !=
       erased_in_flight_.end())
     return;
-  settled_heartbeat told{.request = credit, .outcome = outcome};
+  settled_heartbeat settled{.request = credit, .outcome = outcome};
   if (outcome.credited_ms > 0 && outcome.status != credit_status::duplicate)
-    told.played = {credit.interval.from_ms, credit.interval.from_ms + outcome.credited_ms};
+    settled.played = {credit.interval.from_ms, credit.interval.from_ms + outcome.credited_ms};
   coverage::intervals fresh;
-  const auto* pair = update(request, applied, told, fresh);
-  if (!deps_.watching) return;
-  told.fresh = {fresh.data(), fresh.size()};
-  told.covered = pair ? &pair->state.covered : nullptr;
-  deps_.watching->settled(told);
+  const auto* pair = update(request, applied, settled, fresh);
+  if (!deps_.observer) return;
+  settled.fresh = {fresh.data(), fresh.size()};
+  settled.covered = pair ? &pair->state.covered : nullptr;
+  deps_.observer->settled(settled);
 }
 
-held_pair* progress_shard_core::update(const storage::tiered_request& request,
-                                       const storage::applied_credit& applied,
-                                       settled_heartbeat& told, coverage::intervals& fresh) {
+pair_entry* progress_shard_core::update(const storage::tiered_request& request,
+                                        const storage::applied_credit& applied,
+                                        settled_heartbeat& settled, coverage::intervals& fresh) {
   const auto& credit = request.credit;
   const auto& outcome = applied.outcome;
-  const auto played = told.played;
-  told.fresh_known = played.from_ms == played.to_ms;
-  auto* held = pairs_.find(credit.pair());
+  const auto played = settled.played;
+  settled.fresh_is_exact = played.from_ms == played.to_ms;
+  auto* entry = pairs_.find(credit.pair());
   if (applied.covered) {
-    if (!held) {
+    if (!entry) {
       make_room();
-      held = &pairs_.add(credit.pair());
-      // The first credit of all: what is covered now is what is new. Of any other only the store
-      // knows what was covered before.
-      if (outcome.now.playtime_ms == outcome.credited_ms && !told.fresh_known &&
+      entry = &pairs_.add(credit.pair());
+      // The first credit of all: all of the coverage is new. In every other case only the store
+      // knows the coverage from before.
+      if (outcome.now.playtime_ms == outcome.credited_ms && !settled.fresh_is_exact &&
           applied.covered->covered_ms() == outcome.credited_ms) {
-        told.fresh_known = true;
+        settled.fresh_is_exact = true;
         fresh.push_back(played);
       }
-    } else if (!told.fresh_known && held->state.updated_ms != 0) {
-      // Another heartbeat of the batch has brought the pair already.
-      auto before = held->state.covered;
+    } else if (!settled.fresh_is_exact && entry->state.updated_ms != 0) {
+      // Another heartbeat of the batch has brought the pair into memory.
+      auto before = entry->state.covered;
       fresh = before.fresh_ranges(played);
       before.add(played);
-      told.fresh_known = before == *applied.covered;
+      settled.fresh_is_exact = before == *applied.covered;
     }
-    // United: the store may have lost what is known here.
-    if (held->state.covered.pieces().empty())
-      held->state.covered = *applied.covered;
+    // United: the store may have lost what memory has.
+    if (entry->state.covered.pieces().empty())
+      entry->state.covered = *applied.covered;
     else
-      held->state.covered.unite(*applied.covered);
-    held->is_partial = false;
-  } else if (!held) {
-    return nullptr;  // given up while the batch was under way: the stores have it
+      entry->state.covered.unite(*applied.covered);
+    entry->is_partial = false;
+  } else if (!entry) {
+    return nullptr;  // evicted while the batch was in flight: the stores have it
   } else if (played.from_ms < played.to_ms) {
-    told.fresh_known = true;
-    fresh = held->state.covered.fresh_ranges(played);
-    held->state.covered.add(played);
+    settled.fresh_is_exact = true;
+    fresh = entry->state.covered.fresh_ranges(played);
+    entry->state.covered.add(played);
   }
-  if (!told.fresh_known) fresh.clear();
-  auto& pair = *held;
+  if (!settled.fresh_is_exact) fresh.clear();
+  auto& pair = *entry;
   auto& state = pair.state;
   pair.used_ms = credit.now_ms;
   const auto changed = [&] {
@@ -162,24 +186,24 @@ held_pair* progress_shard_core::update(const storage::tiered_request& request,
     pair.dirtied_ms = deps_.now();
     pair.handed_over = false;
   };
-  // A duplicate's first answer may have been another gateway's, which died since: what came with it
-  // from the store may be in no other place either.
+  // The credit behind a duplicate may be that of another gateway, which died since. What the store
+  // returned with it may be nowhere else either.
   if (outcome.status != credit_status::duplicate || applied.covered) changed();
   if (state.covered.covered_ms() != outcome.now.covered_ms) {
-    told.fresh_known = played.from_ms == played.to_ms;
+    settled.fresh_is_exact = played.from_ms == played.to_ms;
     fresh.clear();
     // A later element of this batch may have brought the union already.
     if (outcome.now.updated_ms < state.updated_ms) return pair.is_partial ? nullptr : &pair;
-    // The store went back in time: then what is known here stays, as what is not saved, until the
+    // The store went back in time: memory keeps what it has, and counts it as unsaved until the
     // store has it again.
     if (state.covered.covered_ms() > outcome.now.covered_ms) {
       (void)deps_.services.refill({{credit.pair(), state}});
       changed();
       return pair.is_partial ? nullptr : &pair;
     }
-    // Another gateway credits this pair too, or an answer was lost. What is known here is a part,
-    // which the next look at the pair completes from the store. It is not given up: until it is
-    // checkpointed the store may lose it yet.
+    // Another gateway credits this pair too, or a reply was lost. Memory has a part of the
+    // coverage; the next heartbeat of the pair completes it from the store. It is not evicted:
+    // until it is checkpointed, the store may lose it.
     pair.is_partial = true;
     return nullptr;
   }
@@ -196,38 +220,21 @@ void progress_shard_core::settle(heartbeat_job& job, const storage::tiered_reque
                                  storage::applied_credit& applied,
                                  std::vector<storage::pair_progress>& mastered) {
   if (applied.how != storage::applied_credit::state::done) {
-    job.refuse(problem::storage_unavailable, "the credit could not be stored and is not counted");
+    job.reject({problem::storage_unavailable, "the credit could not be stored and is not counted"});
     return;
   }
   const auto& outcome = applied.outcome;
-  std::string_view detail;
-  switch (outcome.why) {
-    case problem::stale_token:
-      detail = "sn is older than the last 64 of the session";
-      break;
-    case problem::session_mismatch:
-      detail = "the session is bound to another module";
-      break;
-    case problem::unknown_device:
-      detail = "the student was erased";
-      break;
-    case problem::implausible_interval:
-      detail = "the coverage is in too many pieces";
-      break;
-    default:
-      break;
-  }
-  job.answer(outcome, detail);
+  job.report(outcome, rejection_of(outcome.why));
   if (!outcome.newly_mastered) return;
   const auto key = request.credit.pair();
-  if (const auto* held = pairs_.find(key); held && !held->is_partial)
-    mastered.push_back({key, held->state});
-  // A pair that is not held whole is dirty in the hot store: the checkpointer finds it there.
+  if (const auto* entry = pairs_.find(key); entry && !entry->is_partial)
+    mastered.push_back({key, entry->state});
+  // Otherwise the pair is dirty in the hot store, where the checkpointer finds it.
 }
 
-void progress_shard_core::asked(std::shared_ptr<progress_query> query) {
-  if (const auto* held = pairs_.find(query->key); held && !held->is_partial) {
-    query->answer(std::optional<progress>(held->state));
+void progress_shard_core::look_up(std::shared_ptr<progress_query> query) {
+  if (const auto* entry = pairs_.find(query->key); entry && !entry->is_partial) {
+    query->reply(std::optional<progress>(entry->state));
     return;
   }
   deps_.services.load(std::move(query));
@@ -235,86 +242,88 @@ void progress_shard_core::asked(std::shared_ptr<progress_query> query) {
 
 void progress_shard_core::found(progress_query& query,
                                 storage::stored<std::optional<progress>>& found) {
-  // A heartbeat may have brought the pair meanwhile: memory is then the newer.
-  if (const auto* held = pairs_.find(query.key)) {
-    if (!held->is_partial) return query.answer(std::optional<progress>(held->state));
+  // A heartbeat may have brought the pair into memory meanwhile, which is then newer.
+  if (const auto* entry = pairs_.find(query.key)) {
+    if (!entry->is_partial) return query.reply(std::optional<progress>(entry->state));
     if (found) {
       if (!*found) found->emplace();
-      merge(**found, held->state);
+      merge(**found, entry->state);
     }
   }
-  query.answer(std::move(found));
+  query.reply(std::move(found));
 }
 
 void progress_shard_core::checkpointed(unix_ms started_ms, unix_ms now_ms) {
-  // A round cannot have found what the hot store had lost before: first that is handed over.
-  // As long as that is not done nothing may be taken for clean that only memory may have.
-  refill_if_wanted();
-  if (deps_.services.has_unsaved_refills()) return tell_probe();
-  // One that failed was taken from the count after the epoch had moved: so look at that once more.
-  if (deps_.hot.refill_epoch.load(std::memory_order_acquire) != refill_epoch_) return tell_probe();
-  // Nor what was handed over while the round was under way: it may have passed the pair by before.
-  // What lies ahead of the clock, which is read after it, is of a clock that was set back since.
+  // The round did not find what the hot store had lost before: first hand that over. Until it is
+  // done, no pair that may be in memory only can count as clean.
+  refill_if_requested();
+  if (deps_.services.has_unsaved_refills()) return update_probe();
+  // A refill that failed leaves the count after it has moved the epoch: so check the epoch again.
+  if (deps_.hot.refill_epoch.load(std::memory_order_acquire) != refill_epoch_)
+    return update_probe();
+  // Nor can a pair count as clean that was handed over during the round, which may have passed it
+  // by before. A time ahead of the clock, which is read after it, is from before the clock was set
+  // back.
   const auto refilled_ms = deps_.hot.refilled_ms.load(std::memory_order_acquire);
-  if (refilled_ms >= started_ms && refilled_ms <= deps_.now()) return tell_probe();
-  // One pass does both: what is in the ledger is clean, and what is clean and idle is given up.
+  if (refilled_ms >= started_ms && refilled_ms <= deps_.now()) return update_probe();
+  // One pass for both: pairs that are in the ledger become clean, clean and idle pairs are evicted.
   const auto idle_before_ms = now_ms - deps_.idle_pair_ms;
-  pairs_.erase_if([&](held_pair& pair) {
-    // Not by updated_ms: that is when the batch went out, and the round may have passed the pair by
-    // before the store had it.
+  pairs_.erase_if([&](pair_entry& pair) {
+    // Not updated_ms: the round may have passed the pair by after the batch was sent, and before
+    // the store had it.
     if (pair.dirty && pair.dirtied_ms < started_ms) set_dirty(pair, false);
     return !pair.dirty && pair.used_ms < idle_before_ms;
   });
-  tell_probe();
+  update_probe();
 }
 
 void progress_shard_core::forget(const student_id& student) {
   for (auto& job : waiting_)
     if (job->credit.student == student)
-      job->refuse(problem::unknown_device, "the student was erased");
+      job->reject({problem::unknown_device, "the student was erased"});
   std::erase_if(waiting_, [&](const auto& job) { return job->credit.student == student; });
   if (!parked_.empty()) erased_in_flight_.push_back(student);
-  pairs_.erase_if([&](held_pair& pair) {
+  pairs_.erase_if([&](pair_entry& pair) {
     if (pair.key.student != student) return false;
     set_dirty(pair, false);
     return true;
   });
-  // After what waited here: it was refused, which is not to be remembered either.
-  if (deps_.watching) deps_.watching->student_erased(student);
-  tell_probe();
+  // After the heartbeats that waited: the observers must forget their rejections too.
+  if (deps_.observer) deps_.observer->student_erased(student);
+  update_probe();
 }
 
 void progress_shard_core::tick() {
-  refill_if_wanted();
-  tell_probe();
+  refill_if_requested();
+  update_probe();
 }
 
-void progress_shard_core::refill_if_wanted() {
+void progress_shard_core::refill_if_requested() {
   const auto epoch = deps_.hot.refill_epoch.load(std::memory_order_acquire);
   if (epoch == refill_epoch_) return;
   if (epoch != handing_epoch_)
-    pairs_.visit_while([](held_pair& pair) {
+    pairs_.visit_while([](pair_entry& pair) {
       pair.handed_over = false;
       return true;
     });
   handing_epoch_ = epoch;
   std::vector<storage::pair_progress> unsaved;
-  std::vector<held_pair*> of_them;
+  std::vector<pair_entry*> unsaved_entries;
   const auto hand_over = [&] {
     const bool taken = unsaved.empty() || deps_.services.refill(std::move(unsaved));
     if (taken)
-      for (auto* pair : of_them) pair->handed_over = true;
+      for (auto* pair : unsaved_entries) pair->handed_over = true;
     unsaved.clear();
-    of_them.clear();
+    unsaved_entries.clear();
     return taken;
   };
-  // Where too many wait the next tick goes on with those that are left.
+  // If too many wait at the writer, the next tick goes on with the rest.
   bool all_taken = true;
-  pairs_.visit_while([&](held_pair& pair) {
+  pairs_.visit_while([&](pair_entry& pair) {
     if (!pair.dirty || pair.handed_over) return true;
     pair.dirtied_ms = deps_.now();
     unsaved.push_back({pair.key, pair.state});
-    of_them.push_back(&pair);
+    unsaved_entries.push_back(&pair);
     if (unsaved.size() == storage_limits::checkpoint_batch_pairs_max) all_taken = hand_over();
     return all_taken;
   });
@@ -323,22 +332,23 @@ void progress_shard_core::refill_if_wanted() {
 
 void progress_shard_core::make_room() {
   if (pairs_.size() < deps_.pairs_max) return;
-  // Look at a few: a clean pair costs nothing to give up; a dirty one is in the hot store as well.
-  const auto is_worse = [](const held_pair& a, const held_pair& b) {
+  // Not the least recently used of all, but the best of a few: to evict a clean pair costs nothing,
+  // while a dirty one is the copy from which the hot store is filled again if it loses its data.
+  const auto evicts_before = [](const pair_entry& a, const pair_entry& b) {
     return a.dirty != b.dirty ? b.dirty : a.used_ms < b.used_ms;
   };
-  held_pair* candidate = nullptr;
-  std::size_t looked_at = 0;
-  pairs_.visit_while([&](held_pair& pair) {
-    if (!candidate || is_worse(pair, *candidate)) candidate = &pair;
-    return ++looked_at < 32;
+  pair_entry* candidate = nullptr;
+  std::size_t examined = 0;
+  pairs_.visit_while([&](pair_entry& pair) {
+    if (!candidate || evicts_before(pair, *candidate)) candidate = &pair;
+    return ++examined < candidates_examined_max;
   });
   if (!candidate) return;
   set_dirty(*candidate, false);
   pairs_.erase(*candidate);
 }
 
-void progress_shard_core::set_dirty(held_pair& pair, bool dirty) noexcept {
+void progress_shard_core::set_dirty(pair_entry& pair, bool dirty) noexcept {
   if (pair.dirty == dirty) return;
   pair.dirty = dirty;
   if (dirty)
@@ -347,7 +357,7 @@ void progress_shard_core::set_dirty(held_pair& pair, bool dirty) noexcept {
     --dirty_;
 }
 
-void progress_shard_core::tell_probe() noexcept {
+void progress_shard_core::update_probe() noexcept {
   deps_.probe.pairs.store(pairs_.size(), std::memory_order_relaxed);
   deps_.probe.dirty.store(dirty_, std::memory_order_relaxed);
   deps_.probe.parked.store(parked_.size(), std::memory_order_relaxed);
@@ -370,8 +380,8 @@ std::string what_of(const std::exception_ptr& thrown) {
 
 progress_shard_actor::behavior_type progress_shard(
     progress_shard_actor::stateful_pointer<progress_shard_state> self, shard_dependencies deps) {
-  // An actor that throws is simply gone: what is sent to it is lost, and its students would be told
-  // `overloaded` for ever. Every acknowledgement is in a store: a new process goes on from there.
+  // An actor that throws is gone: messages to it are lost, and its students would get `overloaded`
+  // for ever. Every acknowledgement is in a store, and a new process goes on from there.
   self->set_exception_handler([on_fatal = deps.on_fatal](std::exception_ptr& thrown) -> caf::error {
     if (!on_fatal) std::abort();
     on_fatal("a progress shard failed: " + what_of(thrown));
@@ -382,7 +392,7 @@ progress_shard_actor::behavior_type progress_shard(
       [self](credit_job& message) { self->state.core->take(std::move(message.job)); },
       [self](credit_jobs& message) { self->state.core->take(message.jobs); },
       [self](batch_stored& message) { self->state.core->stored(*message.batch); },
-      [self](progress_wanted& message) { self->state.core->asked(std::move(message.query)); },
+      [self](progress_lookup& message) { self->state.core->look_up(std::move(message.query)); },
       [self](progress_found& message) { self->state.core->found(*message.query, *message.found); },
       [self](checkpoint_done message) {
         self->state.core->checkpointed(message.started_ms, message.now_ms);

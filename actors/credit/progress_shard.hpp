@@ -27,9 +27,9 @@ struct shard_dependencies {
   std::function<std::uint64_t()> monotonic_us;
   std::size_t pairs_max = actor_limits::shard_pairs_max;
   std::int64_t idle_pair_ms =
-      600'000;                         // a clean pair is given up after so long without a heartbeat
-  watch_observer* watching = nullptr;  // told of every heartbeat that is settled; may be null
-  /// The actor has ended by a fault, and with it what only it held. Empty: std::abort().
+      600'000;  // a clean pair is evicted after this time without a heartbeat
+  watch_observer* observer = nullptr;  // of every heartbeat that is settled; may be null
+  /// The actor has ended by a fault, and its memory is lost with it. Empty: std::abort().
   std::function<void(const std::string& why)> on_fatal;
 };
 
@@ -42,10 +42,10 @@ class progress_shard_core {
   progress_shard_core& operator=(const progress_shard_core&) = delete;
 
   void take(heartbeat_job_ptr job);
-  /// Several that came together: one batch for all of them, if none is under way.
+  /// Several that came together: one batch for all of them, if none is in flight.
   void take(std::span<heartbeat_job_ptr> jobs);
   void stored(credit_batch& batch);
-  void asked(std::shared_ptr<progress_query> query);
+  void look_up(std::shared_ptr<progress_query> query);
   void found(progress_query& query, storage::stored<std::optional<progress>>& found);
   void checkpointed(unix_ms started_ms, unix_ms now_ms);
   void forget(const student_id& student);
@@ -55,31 +55,32 @@ class progress_shard_core {
 
  private:
   void send_batch();
-  /// Adds the heartbeat that came last to the batch under way, if the writer has not come to it.
+  /// Adds the heartbeat that came last to the batch in flight, if the writer has not taken it yet.
   void join_batch();
   storage::tiered_request request_of(heartbeat_job& job, unix_ms now_ms) const;
   void settle(heartbeat_job& job, const storage::tiered_request& request,
               storage::applied_credit& applied, std::vector<storage::pair_progress>& mastered);
   void remember(const storage::tiered_request& request, const storage::applied_credit& applied);
-  /// Takes the outcome into what is known of the pair. Null: the shard does not hold it (any more).
-  held_pair* update(const storage::tiered_request& request, const storage::applied_credit& applied,
-                    settled_heartbeat& told, coverage::intervals& fresh);
-  void refill_if_wanted();
+  /// Takes the outcome into the pair's entry, and sets `fresh_is_exact` and `fresh`. Null: the
+  /// shard does not have the whole pair in memory.
+  pair_entry* update(const storage::tiered_request& request, const storage::applied_credit& applied,
+                     settled_heartbeat& settled, coverage::intervals& fresh);
+  void refill_if_requested();
   void make_room();
-  void set_dirty(held_pair& pair, bool dirty) noexcept;
-  void tell_probe() noexcept;
+  void set_dirty(pair_entry& pair, bool dirty) noexcept;
+  void update_probe() noexcept;
 
   const shard_dependencies deps_;
-  held_pairs pairs_;
+  pair_table pairs_;
   std::uint64_t dirty_ = 0;
   std::deque<heartbeat_job_ptr>
       waiting_;  // bounded by actor_limits::heartbeats_in_flight_max at admission
-  std::vector<heartbeat_job_ptr> parked_;  // their batch is under way; same order as its requests
+  std::vector<heartbeat_job_ptr> parked_;  // their batch is in flight; same order as its requests
   std::shared_ptr<credit_batch> in_flight_;
   std::vector<student_id> erased_in_flight_;
   std::uint64_t handing_epoch_ = 0;
   std::uint64_t refill_epoch_ = 0;
-  std::uint64_t epoch_of_batch_ = 0;  // when the batch under way was sent
+  std::uint64_t epoch_of_batch_ = 0;  // when the batch in flight was sent
 };
 
 struct progress_shard_state {

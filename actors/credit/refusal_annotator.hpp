@@ -5,29 +5,30 @@
 
 namespace watchkeeper::actors {
 
-/// Tells of a refusal whose device it was: only the registry knows.
+/// Adds to a rejection whose device it was, which only the registry knows, and passes it on.
 class refusal_annotator final : public watch_observer {
  public:
-  refusal_annotator(const registry& known, watch_observer& next) : known_(known), next_(next) {}
+  refusal_annotator(const registry& registry_cache, watch_observer& next)
+      : registry_cache_(registry_cache), next_(next) {}
   void settled(const settled_heartbeat& heartbeat) noexcept override { next_.settled(heartbeat); }
-  void refused(const refused_heartbeat& heartbeat) noexcept override {
-    auto told = heartbeat;
-    if (told.token != nullptr) {
-      using ownership = refused_heartbeat::ownership;
-      const auto found = known_.find_device(told.token->device, told.received_ms);
-      if (found.found)
-        told.device = found.entry && found.entry->record.student == told.token->claims.student
-                          ? ownership::of_student
-                          : ownership::of_nobody_or_another;
+  void rejected(const rejected_heartbeat& heartbeat) noexcept override {
+    auto annotated = heartbeat;
+    if (const auto* token = annotated.token) {
+      using ownership = rejected_heartbeat::ownership;
+      const auto device = registry_cache_.find_device(token->device, annotated.received_ms);
+      if (device.is_cached)
+        annotated.device = device.entry && device.entry->record.student == token->claims.student
+                               ? ownership::of_student
+                               : ownership::of_nobody_or_another;
     }
-    next_.refused(told);
+    next_.rejected(annotated);
   }
   void student_erased(const student_id& student) noexcept override {
     next_.student_erased(student);
   }
 
  private:
-  const registry& known_;
+  const registry& registry_cache_;
   watch_observer& next_;
 };
 

@@ -4,84 +4,86 @@ namespace watchkeeper::actors {
 
 namespace {
 
-using kind = screening_verdict::kind;
-
-screening_verdict refused(problem why, std::string_view detail, std::int64_t retry_after_ms = 0) {
-  return {kind::refused, why, detail, retry_after_ms};
+rejection rejected(problem why, std::string_view detail, std::int64_t retry_after_ms = 0) {
+  return {why, detail, retry_after_ms};
 }
 
 }  // namespace
 
-screening_verdict parse_job(heartbeat_job& job, const gateway_policy& policy, unix_ms now_ms) {
+result<ok_t, rejection> parse_job(heartbeat_job& job, const gateway_policy& policy,
+                                  unix_ms now_ms) {
   job.received_ms = now_ms;
   std::string_view detail;
   auto parsed = parse_engagement_token(job.text, &detail);
-  if (!parsed) return refused(parsed.error(), detail);
+  if (!parsed) return rejected(parsed.error(), detail);
   job.token = *parsed;
   job.parsed = true;
-  // Not bad-signature, upon which a device would drop the heartbeat: it can still sign it.
+  // Not bad-signature: a device would drop the heartbeat then, but it can still sign it.
   if (job.token.algorithm == signature_algorithm::hs256 && !policy.session_keys_allowed)
-    return refused(problem::session_key_unknown,
-                   "this deployment takes device signatures only; sign the heartbeat with the "
-                   "device key, and those after it");
+    return rejected(problem::session_key_unknown,
+                    "this deployment takes device signatures only; sign the heartbeat with the "
+                    "device key, and those after it");
   switch (check_time(job.token.claims, now_ms, policy.time)) {
     case problem::stale_token:
-      return refused(problem::stale_token, "iat or exp is too long ago by the server's clock");
+      return rejection{.why = problem::stale_token,
+                       .detail = "iat or exp is too long ago by the server's clock",
+                       .stale = stale_cause::time};
     case problem::future_token:
-      return refused(problem::future_token, "iat is ahead of the server's clock");
+      return rejected(problem::future_token, "iat is ahead of the server's clock");
     default:
-      return {};
+      return ok;
   }
 }
 
-screening_verdict screen_job(heartbeat_job& job, const gateway_policy& policy,
-                             const registry& known, const address_guard& addresses,
-                             unix_ms now_ms) {
+screening_result screen_job(heartbeat_job& job, const gateway_policy& policy,
+                            const registry& registry_cache, const address_guard& addresses,
+                            unix_ms now_ms) {
   const auto& token = job.token;
   const auto& claims = token.claims;
 
   if (!addresses.admits(job.peer, now_ms))
-    return refused(problem::rate_limited, too_many_failures,
-                   addresses.retry_after_ms(job.peer, now_ms));
+    return rejected(problem::rate_limited, too_many_failures,
+                    addresses.retry_after_ms(job.peer, now_ms));
 
-  const auto device = known.find_device(token.device, now_ms);
-  if (!device.found) return {kind::device_unknown};
-  if (!device.entry) return refused(problem::unknown_device, "no device is enrolled with this kid");
+  const auto device = registry_cache.find_device(token.device, now_ms);
+  if (!device.is_cached) return registry_record::device;
+  if (!device.entry)
+    return rejected(problem::unknown_device, "no device is enrolled with this kid");
   const auto& record = device.entry->record;
-  if (record.revoked) return refused(problem::revoked_device, "the device was revoked");
-  // The key decides the algorithm: HS256 is only ever checked with a session's key.
+  if (record.revoked) return rejected(problem::revoked_device, "the device was revoked");
+  // The key decides the algorithm: only a session key ever checks HS256.
   if (token.algorithm == signature_algorithm::hs256) {
     if (token.signature_bytes != signature_size(token.algorithm))
-      return refused(problem::bad_signature, "a MAC has 32 bytes");
+      return rejected(problem::bad_signature, "a MAC has 32 bytes");
   } else {
     if (record.key.algorithm != token.algorithm)
-      return refused(problem::bad_signature, "alg is not that of the device's key");
+      return rejected(problem::bad_signature, "alg is not that of the device's key");
     if (token.signature_bytes != signature_size(token.algorithm))
-      return refused(problem::bad_signature, "a signature has 64 bytes: r and s, not DER");
+      return rejected(problem::bad_signature, "a signature has 64 bytes: r and s, not DER");
   }
   if (record.student != claims.student)
-    return refused(problem::subject_mismatch, "the device is enrolled for another student");
+    return rejected(problem::subject_mismatch, "the device is enrolled for another student");
 
-  const auto module = known.find_module(claims.module, now_ms);
-  if (!module.found) return {kind::module_unknown};
-  if (!module.entry) return refused(problem::unknown_module, "the catalogue has no such module");
+  const auto module = registry_cache.find_module(claims.module, now_ms);
+  if (!module.is_cached) return registry_record::module;
+  if (!module.entry) return rejected(problem::unknown_module, "the catalogue has no such module");
   const auto& rules = module.entry->rules;
   const auto interval =
       plausible_interval(claims.interval, rules.duration_ms, policy.max_interval_ms);
   if (!interval)
-    return refused(interval.error(),
-                   "from and to must lie within the module, and not too far apart");
+    return rejected(interval.error(),
+                    "from and to must lie within the module, and not too far apart");
 
   if (policy.require_assignment) {
-    const auto assigned = known.find_assignment({claims.student, claims.module}, now_ms);
-    if (!assigned.found) return {kind::assignment_unknown};
+    const auto assigned = registry_cache.find_assignment({claims.student, claims.module}, now_ms);
+    if (!assigned.is_cached) return registry_record::assignment;
     if (!assigned.entry || !*assigned.entry)
-      return refused(problem::not_assigned, "the module is not assigned to the student");
+      return rejected(problem::not_assigned, "the module is not assigned to the student");
   }
 
   if (!device.entry->rate.admits(now_ms, policy.device_rate))
-    return refused(problem::rate_limited, "the device sends more tokens than it plays",
-                   device.entry->rate.retry_after_ms(now_ms, policy.device_rate));
+    return rejected(problem::rate_limited, "the device sends more tokens than it plays",
+                    device.entry->rate.retry_after_ms(now_ms, policy.device_rate));
 
   job.device = device.entry;
   auto& credit = job.credit;
@@ -95,7 +97,7 @@ screening_verdict screen_job(heartbeat_job& job, const gateway_policy& policy,
   credit.duration_ms = rules.duration_ms;
   credit.mastery_covered_ms = mastery_covered_ms(rules);
   credit.rate_permille = bucket_rate_permille(static_cast<double>(rules.max_rate_permille) / 1000);
-  return {};
+  return ok;
 }
 
 }  // namespace watchkeeper::actors

@@ -2,41 +2,36 @@
 
 #include <cstdint>
 #include <string_view>
+#include <variant>
 
 #include "actors/shared/heartbeat_job.hpp"
 #include "actors/shared/policy.hpp"
 #include "actors/shared/registry.hpp"
 #include "base/address_rate_limiter.hpp"
+#include "base/result.hpp"
 
 namespace watchkeeper::actors {
 
-/// What a token is told that is refused for those before it.
+/// The detail of a token that is rejected because of those before it.
 inline constexpr std::string_view too_many_failures =
     "too many tokens from this address did not verify";
 
-/// What the cheap checks say of a heartbeat, before its signature is looked at.
-struct screening_verdict {
-  enum class kind : std::uint8_t {
-    pass,            // on to the session
-    refused,         // `why`
-    device_unknown,  // not in memory: load it, then screen again
-    module_unknown,
-    assignment_unknown,
-  };
-  kind what = kind::pass;
-  problem why = problem::none;
-  std::string_view detail;
-  std::int64_t retry_after_ms = 0;
-};
+/// What the cheap checks find, before the signature is verified: the heartbeat goes on to its
+/// session (`ok`), it is rejected, or a record of the registry is not in memory. In this case load
+/// the record, and screen again.
+using screening_result = std::variant<ok_t, rejection, registry_record>;
 
-/// Parses `job.text`; sets `parsed` and `token`.
-screening_verdict parse_job(heartbeat_job& job, const gateway_policy& policy, unix_ms now_ms);
+/// Parses `job.text`; sets `parsed` and `token`, and `received_ms`.
+[[nodiscard]] result<ok_t, rejection> parse_job(heartbeat_job& job, const gateway_policy& policy,
+                                                unix_ms now_ms);
 
-/// Everything of docs/protocol.md sections 4 and 5 that needs no signature, in the order of its
-/// cost: device known, not revoked, for this student; module known; interval plausible; assignment;
-/// rates. On `pass`, `job.device` and `job.credit` are set (but for `now_ms`, which the shard
-/// sets). Thread: any. Precondition: parse_job passed.
-screening_verdict screen_job(heartbeat_job& job, const gateway_policy& policy,
-                             const registry& known, const address_guard& addresses, unix_ms now_ms);
+/// All checks of docs/protocol.md sections 4 and 5 that need no signature, the cheapest first: the
+/// device is enrolled, not revoked, and the student's; the module exists; the interval is
+/// plausible; the module is assigned; the rates. If it returns `ok`, `job.device` and `job.credit`
+/// are set (but not `job.credit.now_ms`, which the shard sets). Thread: any. Precondition:
+/// parse_job returned `ok`.
+[[nodiscard]] screening_result screen_job(heartbeat_job& job, const gateway_policy& policy,
+                                          const registry& registry_cache,
+                                          const address_guard& addresses, unix_ms now_ms);
 
 }  // namespace watchkeeper::actors

@@ -29,10 +29,10 @@ heatmap::heatmap(std::size_t lanes, bool shared)
 }
 heatmap::~heatmap() = default;
 
-void heatmap::settled(const settled_heartbeat& told) noexcept {
-  if (told.played.from_ms == told.played.to_ms) return;
+void heatmap::settled(const settled_heartbeat& heartbeat) noexcept {
+  if (heartbeat.played.from_ms == heartbeat.played.to_ms) return;
   try {
-    const auto& credit = told.request;
+    const auto& credit = heartbeat.request;
     const auto partition = partition_of(credit.student);
     auto& into = lane_of(partition);
     std::unique_lock lock(into.mutex);
@@ -40,18 +40,19 @@ void heatmap::settled(const settled_heartbeat& told) noexcept {
     event.student = credit.student;
     event.module = credit.module;
     event.duration_ms = credit.duration_ms;
-    event.played = told.played;
-    event.fresh.assign(told.fresh.begin(), told.fresh.end());
+    event.played = heartbeat.played;
+    event.fresh.assign(heartbeat.fresh.begin(), heartbeat.fresh.end());
     event.round = into.round[partition];
     event.doubtful = into.open[partition];
-    event.first = told.fresh_known && told.outcome.now.playtime_ms == told.outcome.credited_ms;
-    if (!told.fresh_known && told.covered) event.unread = *told.covered;
+    event.first = heartbeat.fresh_is_exact &&
+                  heartbeat.outcome.now.playtime_ms == heartbeat.outcome.credited_ms;
+    if (!heartbeat.fresh_is_exact && heartbeat.covered) event.unread = *heartbeat.covered;
     if (into.events.size() >= lane_events) {
       std::lock_guard central(mutex_);
       apply(into.events);
       into.events.clear();
     }
-  } catch (...) {  // out of memory: the next checkpoint has the viewers
+  } catch (...) {  // out of memory: the viewers appear with the next checkpoint
     ++left_out_;
   }
 }
@@ -91,11 +92,11 @@ void heatmap::apply(const std::vector<heatmap_event>& events) {
     auto pair = overlay->unread.find(event.student);
     if (pair == overlay->unread.end()) {
       if (unread_ >= actor_limits::heatmap_unread_pairs_max)
-        continue;  // the next checkpoint has it
+        continue;  // it appears with the next checkpoint
       ++unread_;
       pair = overlay->unread.try_emplace(event.student).first;
     }
-    pair->second.told = *event.unread;
+    pair->second.covered = *event.unread;
     pair->second.since = since;
   }
 }
@@ -140,11 +141,11 @@ void heatmap::round_ends(bool complete, storage::ledger& behind) {
       unread_ += overlay.unread.size();
       at = overlay.empty() ? modules_.erase(at) : std::next(at);
     }
-    // From now on what is told belongs before the next round, whatever its partition says.
+    // From now on a heartbeat belongs before the next round, whatever its partition's state.
     ++round_;
   }
   for (const auto& module : looked_at)
-    if (load_row(module, behind)) return;  // whoever looks next reads it
+    if (!load_row(module, behind)) return;  // the next reader loads it
 }
 
 void heatmap::grown(const std::vector<storage::heatmap_delta>& deltas) noexcept {
@@ -152,10 +153,10 @@ void heatmap::grown(const std::vector<storage::heatmap_delta>& deltas) noexcept 
     std::lock_guard lock(mutex_);
     for (const auto& delta : deltas) {
       const auto layout = heatmap_layout::of(delta.duration_ms);
-      // Its heartbeats may be in the lanes still: an overlay is made for them if there is none.
+      // Its heartbeats may still be in the lanes: make an overlay for them if there is none.
       const auto found = modules_.find(delta.module);
       auto* overlay = found == modules_.end() ? overlay_of(delta.module, layout) : &found->second;
-      if (!overlay) continue;  // nor is there room for its heartbeats
+      if (!overlay) continue;  // there is no room for its heartbeats either
       if (overlay->layout.bins == 0) overlay->layout = layout;
       add_sums(overlay->grown, rebinned(delta.ms, layout, overlay->layout));
     }
@@ -177,14 +178,14 @@ void heatmap::gather_plays() {
   }
 }
 
-std::optional<storage::storage_failure> heatmap::flush_plays(storage::ledger& behind) {
+storage::stored<ok_t> heatmap::flush_plays(storage::ledger& behind) {
   drain();
-  // What could not be written keeps its number: nobody knows whether it was. What came since is
-  // gathered once that is through: there may be no other turn.
+  // A batch whose write failed keeps its number: it may have been written. Plays that came since
+  // are gathered after it, and written too, because this may be the last call.
   bool gathered = false;
   for (;;) {
     if (in_flight_.empty()) {
-      if (std::exchange(gathered, true)) return std::nullopt;
+      if (std::exchange(gathered, true)) return ok;
       gather_plays();
       continue;
     }
@@ -210,28 +211,26 @@ std::optional<storage::storage_failure> heatmap::flush_plays(storage::ledger& be
   }
 }
 
-std::optional<storage::storage_failure> heatmap::load_row(const module_id& module,
-                                                          storage::ledger& behind) {
+storage::stored<ok_t> heatmap::load_row(const module_id& module, storage::ledger& behind) {
   auto record = behind.heatmap_of(module);
   if (!record) return record.error();
   std::lock_guard lock(mutex_);
   if (auto* overlay = overlay_of(module, {}))
     overlay->row = module_overlay::ledger_row{*std::move(record), overlay->grown};
-  return std::nullopt;
+  return ok;
 }
 
-std::optional<storage::storage_failure> heatmap::read_unread(const module_id& module,
-                                                             storage::ledger& behind) {
+storage::stored<ok_t> heatmap::read_unread(const module_id& module, storage::ledger& behind) {
   std::vector<pair_key> keys;
-  std::vector<coverage> told;
+  std::vector<coverage> covered;
   {
     std::lock_guard lock(mutex_);
     const auto found = modules_.find(module);
-    if (found == modules_.end()) return std::nullopt;
+    if (found == modules_.end()) return ok;
     for (const auto& [student, pair] : found->second.unread) {
-      if (pair.told.empty()) continue;
+      if (pair.covered.empty()) continue;
       keys.push_back({student, module});
-      told.push_back(pair.told);
+      covered.push_back(pair.covered);
       if (keys.size() == unread_at_once) break;
     }
   }
@@ -241,28 +240,28 @@ std::optional<storage::storage_failure> heatmap::read_unread(const module_id& mo
     if (!rows) return rows.error();
     std::lock_guard lock(mutex_);
     const auto found = modules_.find(module);
-    if (found == modules_.end()) return std::nullopt;
+    if (found == modules_.end()) return ok;
     for (std::size_t i = 0; i < count; ++i) {
       auto& overlay = found->second;
       const auto& student = keys[first + i].student;
-      overlay.settle_unread(student, told[first + i],
+      overlay.settle_unread(student, covered[first + i],
                             (*rows)[i] ? (*rows)[i]->covered : coverage{});
-      // Told again in between: what came meanwhile is read the next time.
+      // If a heartbeat came in between, the next call reads the pair again.
       auto& pair = overlay.unread[student];
-      if (pair.told == told[first + i]) pair.told = {};
+      if (pair.covered == covered[first + i]) pair.covered = {};
     }
   }
-  return std::nullopt;
+  return ok;
 }
 
 storage::stored<storage::heatmap_record> heatmap::read_sums(const module_id& module,
                                                             storage::ledger& behind) {
   bool room = true;
-  bool row_wanted = true;
+  bool needs_row = true;
   {
     std::lock_guard lock(mutex_);
     if (const auto found = modules_.find(module); found != modules_.end())
-      row_wanted = !found->second.row;
+      needs_row = !found->second.row;
     else
       room = modules_.size() < actor_limits::heatmap_modules_max;
   }
@@ -272,9 +271,9 @@ storage::stored<storage::heatmap_record> heatmap::read_sums(const module_id& mod
     if (!record) return record.error();
     if (*record) shown = **std::move(record);
   } else {
-    if (row_wanted)
-      if (auto failure = load_row(module, behind)) return *failure;
-    if (auto failure = read_unread(module, behind)) return *failure;
+    if (needs_row)
+      if (auto loaded = load_row(module, behind); !loaded) return loaded.error();
+    if (auto settled = read_unread(module, behind); !settled) return settled.error();
     std::lock_guard lock(mutex_);
     if (const auto found = modules_.find(module); found != modules_.end()) {
       found->second.looked_at = true;
@@ -286,7 +285,7 @@ storage::stored<storage::heatmap_record> heatmap::read_sums(const module_id& mod
 
 storage::stored<heatmap_view> heatmap::read(const module_id& module, media_ms duration_ms,
                                             storage::ledger& behind, storage::hot_store& hot) {
-  // While this is held no checkpoint of this gateway comes between the ledger and the overlay.
+  // The lock keeps checkpoints of this gateway from coming between the ledger and the overlay.
   const auto turn = ledger_turn();
   drain();
   bool others = false;
@@ -295,7 +294,7 @@ storage::stored<heatmap_view> heatmap::read(const module_id& module, media_ms du
     others = others_for_rounds_ > 0;
   }
   std::optional<storage::heatmap_record> found;
-  // A hot store that is away has nothing to add: each gateway knows its own then.
+  // If the hot store is away, it has nothing to add: each gateway has only its own credit then.
   if (others)
     if (auto pairs = read_pairs(module, duration_ms, behind, hot)) found = *std::move(pairs);
   if (!found) {
@@ -310,7 +309,7 @@ storage::stored<heatmap_view> heatmap::read(const module_id& module, media_ms du
     view.bins.viewer_ms.assign(view.bins.layout.bins, 0);
     view.bins.play_ms.assign(view.bins.layout.bins, 0);
   }
-  // A gap that was closed was not played, and plays may have been lost with a process.
+  // A closed gap was not played, and plays may have been lost with a process.
   for (std::size_t i = 0; i < view.bins.layout.bins; ++i)
     view.bins.play_ms[i] = std::max(view.bins.play_ms[i], view.bins.viewer_ms[i]);
   return view;

@@ -26,71 +26,69 @@ struct heatmap_view {
   std::uint64_t students = 0;
 };
 
-/// The heatmaps while they change: what the ledger has, and on top of it what was credited since
-/// the last checkpoint. Also gathers the plays, which the checkpointer brings to the ledger.
+/// The heatmaps of now: the ledger's, and on top of them the credit since the last checkpoint. Also
+/// gathers the plays, which the checkpointer writes to the ledger.
 ///
-/// A heartbeat is put into the lane of its student's shard (one short lock that only this shard and
-/// a reader take), and from there into the overlay, 128 at a time or when somebody looks.
+/// A heartbeat goes into the lane of its student's shard (one short lock, which only this shard and
+/// readers take), and from there into the overlay, 128 at a time or when somebody reads.
 ///
-/// Of what a checkpoint writes: a heartbeat that was told before its partition's turn is in the
-/// ledger when the round is complete; one told after it is not; one told while the partition was
-/// being written may be either. Since a checkpoint says by what the heatmaps grew, those are told
-/// apart by their sum: with one gateway at the stores what is shown is exact at every moment.
+/// A heartbeat from before its partition's turn in a checkpoint is in the ledger when the round is
+/// complete, and one from after it is not. One that came while the partition was being written may
+/// be either. A checkpoint reports by how much the heatmaps grew, and this sum decides: if only one
+/// gateway uses the stores, the result is exact at every moment.
 ///
-/// Several gateways tell each other who had a heartbeat (live_feed). While another one is heard of,
-/// sums are not trusted: what is shown is the ledger's heatmap, and of each pair that may have
-/// something that is not in it (credited by whichever gateway since this one's last complete
-/// checkpoint began) what the hot store's coverage has beyond the ledger's. A message that is late
-/// or lost makes it late, never wrong, and nothing counts twice. The others' plays are there when
-/// they have written them.
+/// Several gateways announce to each other who had a heartbeat (live_feed). While there is another
+/// gateway, sums are not trusted. The result is the ledger's heatmap, plus the coverage in the hot
+/// store beyond that in the ledger, for each pair that any gateway has credited since this one's
+/// last complete checkpoint began. A late or lost message makes the result late, never wrong, and
+/// nothing counts twice. The others' plays appear when they have written them.
 class heatmap final : public watch_observer {
  public:
-  /// Pairs that are remembered to be looked up, of all modules; others are seen with the next
-  /// checkpoint.
+  /// Pairs of all modules that are to be looked up. Further ones appear with the next checkpoint.
   static constexpr std::size_t touched_pairs_max = 200'000;
-  /// Of one module, for one reader.
+  /// Pairs of one module that are looked up for one reader.
   static constexpr std::size_t looked_up_max = 20'000;
 
-  /// As many lanes as there are shards. `shared`: other gateways may be at the stores.
+  /// `lanes`: the number of shards. `shared`: other gateways may use the stores.
   explicit heatmap(std::size_t lanes, bool shared = false);
   ~heatmap() override;
   heatmap(const heatmap&) = delete;
   heatmap& operator=(const heatmap&) = delete;
 
   void settled(const settled_heartbeat& heartbeat) noexcept override;
-  void refused(const refused_heartbeat&) noexcept override {}
+  void rejected(const rejected_heartbeat&) noexcept override {}
 
-  // The checkpointer's side; its thread. A round goes over all partitions.
+  // Called by the checkpointer, on its thread. A round goes over all partitions.
   void round_begins();
   void partition_begins(partition_index partition);
   void partition_ends(partition_index partition);
-  /// Complete: everything that was told before the round is in the ledger. Reads again, with
-  /// `behind`, the modules that somebody looks at. Otherwise the next round has it all.
+  /// Complete: all heartbeats from before the round are in the ledger. Then it reads the modules
+  /// that somebody looks at again, from `behind`. Incomplete: the next round has everything.
   void round_ends(bool complete, storage::ledger& behind);
-  /// Writes all plays that were told. Nothing: done, or nothing to do. A failure keeps what was not
-  /// written.
-  std::optional<storage::storage_failure> flush_plays(storage::ledger& behind);
-  /// What is written to the ledger, and told to `grown`, is not read from it in between: held
-  /// around both.
+  /// Writes all plays. After a failure the next call writes those that are left.
+  [[nodiscard]] storage::stored<ok_t> flush_plays(storage::ledger& behind);
+  /// To be locked around a write to the ledger and its call of `grown`, so that nobody reads the
+  /// ledger in between.
   [[nodiscard]] std::unique_lock<std::mutex> ledger_turn() {
     return std::unique_lock(ledger_turn_);
   }
   /// A transaction added this to the ledger's heatmaps. Any thread.
   void grown(const std::vector<storage::heatmap_delta>& deltas) noexcept;
 
-  /// Another gateway settled heartbeats of these; of nobody: it is there. Any thread.
+  /// Another gateway settled heartbeats of these students. No students: another gateway is there.
+  /// Any thread.
   void seen_elsewhere(const module_id& module, std::span<const student_id> students) noexcept;
 
-  /// Reads what is missing with `behind` and `hot`, the caller's own. Any thread but an actor's;
-  /// waits for a batch of a checkpoint at most. `duration_ms` is the catalogue's, for a module that
-  /// nobody has watched yet.
+  /// Reads what is missing from `behind` and `hot`, which are the caller's. Any thread but an
+  /// actor's; waits for one batch of a checkpoint at most. `duration_ms` is the catalogue's, for a
+  /// module that nobody has watched yet.
   storage::stored<heatmap_view> read(const module_id& module, media_ms duration_ms,
                                      storage::ledger& behind, storage::hot_store& hot);
-  /// The ledger has changed otherwise (an erasure, a recount): what was read of it is forgotten.
+  /// To be called after other changes of the ledger (an erasure, a recount): forgets its rows.
   void forget_rows();
 
-  /// Heartbeats that are in no overlay, and whose plays are lost: more modules at once than
-  /// actor_limits::heatmap_modules_max.
+  /// Heartbeats that are in no overlay, and whose plays are lost, because of more modules at once
+  /// than actor_limits::heatmap_modules_max.
   [[nodiscard]] std::uint64_t left_out() const noexcept { return left_out_; }
 
  private:
@@ -121,14 +119,13 @@ class heatmap final : public watch_observer {
                                                       storage::hot_store& hot);
   storage::stored<storage::heatmap_record> read_sums(const module_id& module,
                                                      storage::ledger& behind);
-  std::optional<storage::storage_failure> load_row(const module_id& module,
-                                                   storage::ledger& behind);
-  std::optional<storage::storage_failure> read_unread(const module_id& module,
-                                                      storage::ledger& behind);
+  [[nodiscard]] storage::stored<ok_t> load_row(const module_id& module, storage::ledger& behind);
+  [[nodiscard]] storage::stored<ok_t> read_unread(const module_id& module, storage::ledger& behind);
 
   std::vector<lane> lanes_;
   std::mutex ledger_turn_;
-  std::mutex mutex_;  // what follows; taken after ledger_turn_ and after a lane's
+  std::mutex mutex_;  // guards what follows; taken after ledger_turn_ and after a lane's
+  /// Bounded by refusal, not by eviction: an overlay has the only copy of its plays.
   std::map<module_id, module_overlay> modules_;
   std::uint32_t round_ = 0;
   std::size_t unread_ = 0;
@@ -137,8 +134,8 @@ class heatmap final : public watch_observer {
   std::map<module_id, boost::unordered_flat_map<student_id, bool, std::hash<student_id>>> touched_;
   std::size_t touched_pairs_ = 0;
   bool in_round_ = false;
-  int others_for_rounds_ = 0;  // so many complete rounds more others are reckoned with
-  // Plays on their way; touched by the checkpointer only.
+  int others_for_rounds_ = 0;  // complete rounds for which another gateway counts as there
+  // Plays on their way; used by the checkpointer only.
   std::vector<play_batch> in_flight_;
   std::int64_t sequence_ = 0;
   const std::string writer_;

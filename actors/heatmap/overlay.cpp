@@ -37,20 +37,20 @@ void module_overlay::take(const heatmap_event& event, bool since_round) {
   if (event.first) ++(since_round ? new_since : new_before);
 }
 
-void module_overlay::settle_unread(const student_id& student, const coverage& told,
-                                   const coverage& held) {
+void module_overlay::settle_unread(const student_id& student, const coverage& covered,
+                                   const coverage& recorded) {
   const auto pair = unread.find(student);
   if (pair == unread.end()) return;
-  auto known = held;
-  known.unite(pair->second.accounted);
-  for (const auto& range : told.without(known))
+  auto counted = recorded;
+  counted.unite(pair->second.accounted);
+  for (const auto& range : covered.without(counted))
     add_range(pair->second.since ? since : before, layout, range);
-  pair->second.accounted.unite(told);
+  pair->second.accounted.unite(covered);
 }
 
 void module_overlay::complete_round() {
-  // What the ledger grew by beyond `before` is what came in doubt. That of others (another gateway,
-  // pairs that were not read) is in the sum too: it is no more than what was in doubt.
+  // The growth of the ledger beyond `before` is what was written of `doubtful`. Growth by others
+  // (another gateway, pairs that were not read) is in it too; hence at most `doubtful`.
   bin_sums written;
   if (!doubtful.empty() && !grown.empty()) {
     written.resize(layout.bins);
@@ -98,17 +98,17 @@ storage::heatmap_record module_overlay::shown() const {
     made.bins.play_ms[i] = at(plays, i) + at(plays_in_flight, i);
   }
   made.students = new_before + new_since;
-  // A row that was read in the middle of a round may have some of them: the others follow soon.
+  // A row that was read in the middle of a round may include some of them; the others follow soon.
   if (row && !nothing(row->grown)) made.students = 0;
   if (!row || !row->record) return made;
 
-  const auto& held = row->record->bins;
+  const auto& recorded = row->record->bins;
   made.students += row->record->students;
-  made.bins.viewer_ms = rebinned(made.bins.viewer_ms, layout, held.layout);
-  made.bins.play_ms = rebinned(made.bins.play_ms, layout, held.layout);
-  made.bins.layout = held.layout;
-  add_sums(made.bins.viewer_ms, held.viewer_ms);
-  add_sums(made.bins.play_ms, held.play_ms);
+  made.bins.viewer_ms = rebinned(made.bins.viewer_ms, layout, recorded.layout);
+  made.bins.play_ms = rebinned(made.bins.play_ms, layout, recorded.layout);
+  made.bins.layout = recorded.layout;
+  add_sums(made.bins.viewer_ms, recorded.viewer_ms);
+  add_sums(made.bins.play_ms, recorded.play_ms);
   return made;
 }
 

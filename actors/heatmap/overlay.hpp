@@ -10,7 +10,7 @@
 
 namespace watchkeeper::actors {
 
-/// A settled heartbeat, as the heatmap wants it.
+/// A settled heartbeat, as the heatmap stores it.
 struct heatmap_event {
   student_id student;
   module_id module;
@@ -23,28 +23,28 @@ struct heatmap_event {
   bool first = false;              // the pair's first credit of all
 };
 
-/// What is known of one module on top of the ledger. Sums are empty where there is nothing.
+/// The credit of one module on top of the ledger. Sums are empty if there is nothing in them.
 struct module_overlay {
   heatmap_layout layout;
-  // Viewers. `before` is in the ledger once the round that runs is complete; `since` came after its
-  // partition's turn; `doubtful`, a part of `since`, while it was written. `grown`: what the ledger
-  // was told to have grown by since the last complete round.
+  // Viewers. `before` is in the ledger once the current round is complete. `since` came after its
+  // partition's turn; `doubtful`, a part of it, while the partition was being written. `grown` is
+  // the growth of the ledger since the last complete round, as its transactions reported it.
   bin_sums before, since, doubtful, grown;
   std::uint64_t new_before = 0, new_since = 0;  // students
 
-  /// A pair of which the shard did not know what was covered before. The ledger tells: what it does
-  /// not hold of `told` is new.
+  /// A pair whose coverage from before a heartbeat the shard did not have. The part of `covered`
+  /// that is not in the ledger is new.
   struct unread_pair {
-    coverage told;       // empty: read already
+    coverage covered;    // by the last heartbeat; empty: the ledger has been read
     coverage accounted;  // in the sums already
-    bool since = false;  // told since its partition's turn
+    bool since = false;  // the last heartbeat came after its partition's turn
     bool touched = false;
   };
   std::map<student_id, unread_pair> unread;
   // Plays: to be written, and being written.
   bin_sums plays, plays_in_flight;
 
-  /// What was read of the ledger since the last complete round, and what it had grown by then.
+  /// The ledger's row, read since the last complete round, and `grown` at that moment.
   struct ledger_row {
     std::optional<storage::heatmap_record> record;
     bin_sums grown;
@@ -52,16 +52,16 @@ struct module_overlay {
   std::optional<ledger_row> row;
   bool looked_at = false;  // since the last complete round
 
-  /// Brings all sums into another layout: the module's duration has changed.
+  /// Converts all sums to another layout: the module's duration has changed.
   void change_layout(const heatmap_layout& to);
   void take(const heatmap_event& event, bool since_round);
-  /// Adds what of an unread pair is new. `held`: its coverage in the ledger.
-  void settle_unread(const student_id& student, const coverage& told, const coverage& held);
+  /// Adds the new part of an unread pair. `recorded`: its coverage in the ledger.
+  void settle_unread(const student_id& student, const coverage& covered, const coverage& recorded);
   /// The round is complete: see actors::heatmap.
   void complete_round();
   void abandon_round();
   [[nodiscard]] bool empty() const noexcept;
-  /// On top of the row.
+  /// The row with the overlay on top.
   [[nodiscard]] storage::heatmap_record shown() const;
 };
 

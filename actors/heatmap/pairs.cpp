@@ -1,4 +1,4 @@
-// The heatmap while several gateways are at the stores: see heatmap.hpp.
+// The heatmap while several gateways use the stores: see heatmap.hpp.
 #include <algorithm>
 
 #include "actors/heatmap/heatmap.hpp"
@@ -7,10 +7,10 @@
 namespace watchkeeper::actors {
 namespace {
 
-constexpr int looks = 3;
-constexpr int rounds_after_a_word = 2;
+constexpr int reads_max = 3;
+constexpr int rounds_after_announcement = 2;
 
-/// The states of all keys, so many at a time.
+/// The states of all keys, list_items_max at a time.
 template <class Store>
 storage::stored<std::vector<std::optional<progress>>> read_all(Store& from,
                                                                std::span<const pair_key> keys) {
@@ -36,8 +36,8 @@ bool same(const std::optional<storage::heatmap_record>& a,
 
 void heatmap::touch(const module_id& module, const student_id& student, bool since) {
   auto& students = touched_[module];
-  if (const auto held = students.find(student); held != students.end()) {
-    held->second = held->second || since;
+  if (const auto found = students.find(student); found != students.end()) {
+    found->second = found->second || since;
   } else if (touched_pairs_ < touched_pairs_max) {
     students.emplace(student, since);
     ++touched_pairs_;
@@ -48,10 +48,11 @@ void heatmap::seen_elsewhere(const module_id& module,
                              std::span<const student_id> students) noexcept {
   try {
     std::lock_guard lock(mutex_);
-    others_for_rounds_ = rounds_after_a_word;
-    // Told before a round begins: what it was is in the hot store, and the round brings it along.
+    others_for_rounds_ = rounds_after_announcement;
+    // Announced before a round begins: the credit is in the hot store, and the round takes it
+    // along.
     for (const auto& student : students) touch(module, student, in_round_);
-  } catch (...) {  // out of memory: seen with the next checkpoint
+  } catch (...) {  // out of memory: it appears with the next checkpoint
     ++left_out_;
   }
 }
@@ -88,8 +89,8 @@ storage::stored<storage::heatmap_record> heatmap::read_pairs(const module_id& mo
                                                              storage::hot_store& hot) {
   const auto keys = touched_in(module);
   std::optional<storage::heatmap_record> row;
-  std::vector<std::optional<progress>> held, recorded;
-  for (int look = 0; look < looks; ++look) {
+  std::vector<std::optional<progress>> current, recorded;
+  for (int reads = 0; reads < reads_max; ++reads) {
     auto before = behind.heatmap_of(module);
     if (!before) return before.error();
     auto in_hot = read_all(hot, keys);
@@ -97,10 +98,10 @@ storage::stored<storage::heatmap_record> heatmap::read_pairs(const module_id& mo
     auto in_ledger = read_all(behind, keys);
     if (!in_ledger) return in_ledger.error();
     row = *std::move(before);
-    held = *std::move(in_hot);
+    current = *std::move(in_hot);
     recorded = *std::move(in_ledger);
-    // Another gateway's checkpoint came in between: what it added would be missing until the next
-    // look. After a few tries it may.
+    // If another gateway's checkpoint came in between, what it added would be missing: read again.
+    // After a few tries it may be missing until the next call.
     const auto after = behind.heatmap_of(module);
     if (!after) return after.error();
     if (same(row, *after)) break;
@@ -113,10 +114,10 @@ storage::stored<storage::heatmap_record> heatmap::read_pairs(const module_id& mo
   bins.viewer_ms.resize(bins.layout.bins);
   bins.play_ms.resize(bins.layout.bins);
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (!held[i]) continue;
+    if (!current[i]) continue;
     if (!recorded[i]) ++shown.students;
-    const auto& known = recorded[i] ? recorded[i]->covered : coverage{};
-    for (const auto& range : held[i]->covered.without(known))
+    const auto& in_row = recorded[i] ? recorded[i]->covered : coverage{};
+    for (const auto& range : current[i]->covered.without(in_row))
       add_range(bins.viewer_ms, bins.layout, range);
   }
   std::lock_guard lock(mutex_);

@@ -29,15 +29,15 @@ void activity_tracker::count_elsewhere(const pair_key& pair, std::uint32_t credi
 
 void activity_tracker::add(stripe& s, std::uint64_t hash, const pair_key& pair,
                            std::uint32_t credited, unix_ms now_ms) {
-  auto held = s.modules.find(pair.module);
-  if (held == s.modules.end()) {
+  auto module = s.modules.find(pair.module);
+  if (module == s.modules.end()) {
     if (s.modules.size() == modules_max) return;
-    held = s.modules.try_emplace(pair.module).first;
+    module = s.modules.try_emplace(pair.module).first;
   }
-  held->second.credited += credited;
-  auto& seen = held->second.seen;
-  if (const auto known = seen.find(hash); known != seen.end()) {
-    known->second = now_ms;
+  module->second.credited += credited;
+  auto& seen = module->second.seen;
+  if (const auto student = seen.find(hash); student != seen.end()) {
+    student->second = now_ms;
   } else if (s.students < stripe_students_max) {
     seen.emplace(hash, now_ms);
     ++s.students;
@@ -58,14 +58,14 @@ std::vector<activity_tracker::pair_change> activity_tracker::take_changes() {
     return std::tie(each.pair.module, each.pair.student);
   };
   std::sort(all.begin(), all.end(), [&](const auto& a, const auto& b) { return key(a) < key(b); });
-  std::size_t kept = 0;
+  std::size_t distinct = 0;
   for (const auto& each : all) {
-    if (kept > 0 && key(all[kept - 1]) == key(each))
-      all[kept - 1].credited += each.credited;
+    if (distinct > 0 && key(all[distinct - 1]) == key(each))
+      all[distinct - 1].credited += each.credited;
     else
-      all[kept++] = each;
+      all[distinct++] = each;
   }
-  all.resize(kept);
+  all.resize(distinct);
   return all;
 }
 
@@ -76,13 +76,13 @@ void activity_tracker::sweep(unix_ms now_ms) {
   for (auto& s : stripes_) {
     const std::lock_guard lock(s.mutex);
     boost::unordered::erase_if(s.modules, [&](auto& each) {
-      auto& [module, held] = each;
+      auto& [module, counts] = each;
       s.students -= boost::unordered::erase_if(
-          held.seen, [&](const auto& student) { return student.second + active_ms <= now_ms; });
-      sums[module].credited += held.credited;
-      active[module] += static_cast<std::uint32_t>(held.seen.size());
-      held.credited = 0;
-      return held.seen.empty();
+          counts.seen, [&](const auto& student) { return student.second + active_ms <= now_ms; });
+      sums[module].credited += counts.credited;
+      active[module] += static_cast<std::uint32_t>(counts.seen.size());
+      counts.credited = 0;
+      return counts.seen.empty();
     });
   }
   const std::lock_guard lock(mutex_);

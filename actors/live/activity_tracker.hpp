@@ -13,7 +13,7 @@
 
 namespace watchkeeper::actors {
 
-/// What went on in a module lately, at all gateways that share a live channel.
+/// The activity in a module, at all gateways that share a live channel.
 struct module_activity {
   static constexpr std::size_t slots = 60;
   static constexpr std::int64_t slot_ms = 5000;
@@ -22,9 +22,10 @@ struct module_activity {
   std::array<std::uint32_t, slots> credited{};  // heartbeats that earned something, oldest first
 };
 
-/// Counts, by module, the students who are active and the heartbeats that were credited. `count` is
-/// called with each heartbeat by any thread and takes one short lock of its student's stripe;
-/// `sweep` once a second. Bounded: modules and students beyond the limits are not counted.
+/// Counts the active students and the credited heartbeats of each module. Any thread calls `count`
+/// with each heartbeat, which takes one short lock of its student's stripe; `sweep` is called once
+/// a second. Bounded: modules and students beyond the limits are not counted. Nothing is evicted
+/// for them: an evicted student would still be active.
 class activity_tracker {
  public:
   static constexpr std::int64_t active_ms = 30'000;
@@ -45,8 +46,8 @@ class activity_tracker {
   /// Counts what another gateway has announced. It is not announced again.
   void count_elsewhere(const pair_key& pair, std::uint32_t credited, unix_ms now_ms);
   /// Whether `count` collects changes for `take_changes`.
-  void collect_changes(bool keep) noexcept {
-    collects_changes_.store(keep, std::memory_order_relaxed);
+  void collect_changes(bool enabled) noexcept {
+    collects_changes_.store(enabled, std::memory_order_relaxed);
   }
   /// By module, each pair once.
   [[nodiscard]] std::vector<pair_change> take_changes();

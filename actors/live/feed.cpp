@@ -32,8 +32,8 @@ void live_feed::start(std::function<live_counts()> counts, seen_function seen_el
   counts_ = std::move(counts);
   seen_elsewhere_ = std::move(seen_elsewhere);
   board_.collect_changes(deps_.channel->state().shared);
-  told_ = counts_();
-  totals_at_ms_ = kept_alive_ms_ = deps_.now();
+  announced_counts_ = counts_();
+  totals_at_ms_ = last_keep_alive_ms_ = deps_.now();
   {
     const std::lock_guard lock(mutex_);
     closed_ = false;
@@ -99,7 +99,7 @@ void live_feed::settled(const settled_heartbeat& heartbeat) noexcept {
       }
     }
     if (first) ready_.notify_one();
-  } catch (...) {  // out of memory: a live view is not worth more
+  } catch (...) {  // out of memory: the live view can do without this update
     lost_.fetch_add(1, std::memory_order_relaxed);
   }
 }
@@ -118,7 +118,7 @@ std::uint64_t live_feed::subscribe(std::shared_ptr<live_subscriber> who,
       ++refused_;
       return 0;
     }
-    stream->write_out(0);  // who comes now is given it with what was
+    stream->write_out(0);  // the newcomer gets this text with the greeting
     number = ++last_number_;
     stream->subscribers.emplace(number, who.get());
     who->write(stream->greeting(last_event_id, now_ms, retry_ms));
@@ -165,13 +165,13 @@ void live_feed::end_all() {
   while (!subscriptions_.empty()) remove_subscriber(subscriptions_.begin()->first, true);
 }
 
-void live_feed::remove_subscriber(std::uint64_t number, bool tell) {
+void live_feed::remove_subscriber(std::uint64_t number, bool notify) {
   const auto found = subscriptions_.find(number);
   if (found == subscriptions_.end()) return;
   auto& stream = *found->second.stream;
   stream.subscribers.erase(number);
-  if (stream.subscribers.empty()) stream.wanted_until_ms = deps_.now() + linger_ms;
-  if (tell) found->second.who->end();
+  if (stream.subscribers.empty()) stream.linger_until_ms = deps_.now() + linger_ms;
+  if (notify) found->second.who->end();
   subscriptions_.erase(found);
 }
 
@@ -181,7 +181,7 @@ live_stream* live_feed::find(const module_id& module) noexcept {
 }
 
 live_stream* live_feed::find_or_make(const module_id& module, unix_ms now_ms) {
-  if (auto* held = find(module)) return held;
+  if (auto* stream = find(module)) return stream;
   if (streams_.size() >= streams_max) {
     housekeep(now_ms);
     if (streams_.size() >= streams_max) return nullptr;
@@ -198,14 +198,14 @@ void live_feed::run() {
   auto second_at = clock::now() + std::chrono::milliseconds(totals_ms);
   const bool shared = deps_.channel->state().shared;
   for (;;) {
-    // Others are to be told of heartbeats that nobody here watches as well.
-    const auto look_at =
+    // The other gateways get heartbeats that nobody watches here, too.
+    const auto wake_at =
         shared ? std::min(second_at, burst_at + std::chrono::milliseconds(burst_ms)) : second_at;
     {
       std::unique_lock lock(queue_mutex_);
       // At once after a pause, and never sooner than burst_ms after the burst before.
       ready_.wait_until(lock, burst_at, [&] { return stopping_; });
-      ready_.wait_until(lock, look_at, [&] {
+      ready_.wait_until(lock, wake_at, [&] {
         return stopping_ || !queue_.empty() || !messages_.empty() || !erased_.empty() || gap_ ||
                interest_changed_ || unfinished_;
       });
@@ -217,7 +217,7 @@ void live_feed::run() {
       burst(now_ms);
       if (clock::now() >= second_at) {
         board_.sweep(now_ms);
-        tell_totals(now_ms);
+        announce_totals(now_ms);
         const std::lock_guard lock(mutex_);
         housekeep(now_ms);
         second_at = std::max(second_at + std::chrono::milliseconds(totals_ms), clock::now());
@@ -240,7 +240,7 @@ void live_feed::housekeep(unix_ms now_ms) {
   }
   std::erase_if(streams_, [&](const auto& each) {
     const auto& stream = *each.second;
-    if (!stream.subscribers.empty() || stream.wanted_until_ms > now_ms ||
+    if (!stream.subscribers.empty() || stream.linger_until_ms > now_ms ||
         stream.remote_until_ms > now_ms)
       return false;
     watched_[bucket_of(each.first)].fetch_sub(1, std::memory_order_relaxed);

@@ -1,5 +1,4 @@
-// What the thread of the live feed tells four times a second: to those who watch, and to the other
-// gateways.
+// What the thread of the live feed sends four times a second, to subscribers and to other gateways.
 #include <algorithm>
 
 #include "actors/live/feed.hpp"
@@ -23,15 +22,15 @@ void live_feed::burst(unix_ms now_ms) {
   take_messages(now_ms);
   take_updates(std::move(raw), now_ms);
   forget_erased(now_ms);
-  tell_seen();
+  announce_seen();
   bool more = false;
   for (auto& [module, stream] : streams_) {
     stream->outgoing += stream->next_burst(now_ms, events_);
     more = more || stream->has_pending();
   }
-  tell_interest(now_ms);
+  announce_interest(now_ms);
   if (!more) return;
-  // Nothing may come that would wake the thread for the rest.
+  // Perhaps nothing comes that would wake the thread for the rest.
   const std::lock_guard queue_lock(queue_mutex_);
   unfinished_ = true;
 }
@@ -70,8 +69,8 @@ void live_feed::take_messages(unix_ms now_ms) {
       take_seen(*seen, now_ms);
     } else if (const auto* second = std::get_if<live_second>(&message->what)) {
       if (others_.size() < gateways_max || others_.contains(message->gateway))
-        others_[message->gateway].hear(second->grown, now_ms);
-      // One that has no heartbeats of its own brings those of others to the ledger all the same.
+        others_[message->gateway].add(second->grown, now_ms);
+      // A gateway without heartbeats of its own writes those of others to the ledger all the same.
       if (seen_elsewhere_) seen_elsewhere_({}, {});
     } else {
       gap_everywhere();
@@ -89,11 +88,11 @@ void live_feed::take_seen(const live_seen& seen, unix_ms now_ms) {
   if (seen_elsewhere_) seen_elsewhere_(seen.module, students);
 }
 
-void live_feed::tell_seen() {
-  const auto told = board_.take_changes();
-  for (auto at = told.begin(); at != told.end();) {
+void live_feed::announce_seen() {
+  const auto changes = board_.take_changes();
+  for (auto at = changes.begin(); at != changes.end();) {
     live_seen seen{at->pair.module, {}};
-    for (; at != told.end() && at->pair.module == seen.module &&
+    for (; at != changes.end() && at->pair.module == seen.module &&
            seen.students.size() < live_message::students_max;
          ++at)
       seen.students.push_back({at->pair.student, at->credited});
@@ -149,7 +148,7 @@ void live_feed::publish(const live_stream& stream, std::span<const live_update> 
   send();
 }
 
-void live_feed::tell_interest(unix_ms now_ms) {
+void live_feed::announce_interest(unix_ms now_ms) {
   bool changed = false;
   {
     const std::lock_guard lock(queue_mutex_);
@@ -163,7 +162,7 @@ void live_feed::tell_interest(unix_ms now_ms) {
   if (!deps_.channel->state().shared) return;
   live_interest interest;
   for (const auto& [module, stream] : streams_)
-    if (!stream->subscribers.empty() || stream->wanted_until_ms > now_ms)
+    if (!stream->subscribers.empty() || stream->linger_until_ms > now_ms)
       if (interest.modules.size() < live_message::modules_max) interest.modules.push_back(module);
   if (!interest.modules.empty()) deps_.channel->publish(encode({gateway_, std::move(interest)}));
 }

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::string_view version = "wk1";
 
-/// Takes words and numbers off a line, and remembers whether all were there.
+/// Takes words and numbers off a line, and records whether all were there.
 class line_reader {
  public:
   explicit line_reader(std::string_view line) : rest_(line) {}
@@ -186,7 +186,7 @@ std::optional<live_message> decode_live_message(std::string_view text) {
       const auto why = problem_named(line.word());
       const auto count = line.number<std::uint64_t>(0, UINT64_MAX);
       if (!line.finished()) return std::nullopt;
-      // A problem of a newer version: only its name is not known here.
+      // A problem of a newer version is left out; the others count.
       if (why) second.grown.by_problem[static_cast<std::size_t>(*why)] = count;
     }
     message.what = second;

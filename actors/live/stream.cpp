@@ -52,7 +52,7 @@ void live_stream::add_heat(const live_update& update, unix_ms at_ms) {
   const auto layout = heatmap_layout::of(update.now.duration_ms);
   if (layout.bins == 0) return;
   if (layout != layout_) {
-    // The module was cut anew: deltas in bins of another width say nothing.
+    // The module has another duration: deltas in bins of another width are of no use.
     heat_.clear();
     layout_ = layout;
   }
@@ -80,7 +80,7 @@ std::string live_stream::next_burst(unix_ms now_ms, std::uint64_t& events) {
       ++order_base_;
     }
     json.end_array().end_object();
-    out += keep("progress", data);
+    out += append_to_backlog("progress", data);
     ++events;
   }
   if (!heat_.empty()) {
@@ -97,16 +97,16 @@ std::string live_stream::next_burst(unix_ms now_ms, std::uint64_t& events) {
     }
     json.end_array().member("since", live_time(heat_since_ms_)).end_object();
     heat_.clear();
-    out += keep("heatmap", data);
+    out += append_to_backlog("heatmap", data);
     ++events;
   }
   return out;
 }
 
-bool live_stream::holds(const student_id& student) const {
+bool live_stream::names(const student_id& student) const {
   if (places_.contains(student)) return true;
   const auto named = fmt::format(R"("student":"{}")", student.view());
-  return std::any_of(kept_.begin(), kept_.end(), [&](const kept_event& event) {
+  return std::any_of(backlog_.begin(), backlog_.end(), [&](const backlog_event& event) {
     return event.text.find(named) != std::string::npos;
   });
 }
@@ -117,21 +117,21 @@ bool live_stream::erased(const student_id& student, unix_ms now_ms) {
   const bool lately = std::any_of(erased_.begin(), erased_.end(),
                                   [&](const auto& each) { return each.first == digest; });
   if (lately) return true;
-  if (!holds(student)) return false;
+  if (!names(student)) return false;
   erased_.emplace_back(digest, now_ms + erased_ms);
   if (erased_.size() > erased_max) erased_.pop_front();
   return true;
 }
 
 std::string live_stream::reset() {
-  kept_.clear();
-  kept_bytes_ = 0;
+  backlog_.clear();
+  backlog_bytes_ = 0;
   order_base_ += order_.size();
   order_.clear();
   places_.clear();
   heat_.clear();
   auto text = event_text(id_of(++number_), "reset", "{}");
-  kept_from_ = number_;
+  backlog_after_ = number_;
   return text;
 }
 
@@ -143,14 +143,14 @@ std::size_t live_stream::write_out(std::size_t per_write_bytes) {
   return cost_bytes;
 }
 
-std::string live_stream::keep(std::string_view kind, std::string_view data) {
+std::string live_stream::append_to_backlog(std::string_view kind, std::string_view data) {
   auto text = event_text(id_of(++number_), kind, data);
-  kept_bytes_ += text.size();
-  kept_.push_back({number_, text});
-  while (kept_.size() > kept_events_max || kept_bytes_ > kept_bytes_max) {
-    kept_from_ = kept_.front().number;
-    kept_bytes_ -= kept_.front().text.size();
-    kept_.pop_front();
+  backlog_bytes_ += text.size();
+  backlog_.push_back({number_, text});
+  while (backlog_.size() > backlog_events_max || backlog_bytes_ > backlog_bytes_max) {
+    backlog_after_ = backlog_.front().number;
+    backlog_bytes_ -= backlog_.front().text.size();
+    backlog_.pop_front();
   }
   return text;
 }
@@ -172,7 +172,7 @@ std::string live_stream::greeting(std::string_view last_event_id, unix_ms now_ms
       .member("retry_ms", retry_ms)
       .end_object();
   const auto begin = fmt::format("retry: {}\n", retry_ms);
-  // Totals are whole by themselves: nothing is missed.
+  // Each `totals` event is complete: a client misses nothing.
   if (last_event_id.empty() || !module_) return begin + passing("hello", hello);
   const auto ours = fmt::format("{:016x}-", serial_);
   std::uint64_t seen = 0;
@@ -181,12 +181,12 @@ std::string live_stream::greeting(std::string_view last_event_id, unix_ms now_ms
   if (resumable) {
     const auto parsed = std::from_chars(last_event_id.data() + ours.size(), end, seen);
     resumable =
-        parsed.ec == std::errc{} && parsed.ptr == end && seen >= kept_from_ && seen <= number_;
+        parsed.ec == std::errc{} && parsed.ptr == end && seen >= backlog_after_ && seen <= number_;
   }
   if (!resumable) return begin + passing("hello", hello) + passing("reset", "{}");
-  // With the id that the client has: if it goes away in the middle, it comes back for the rest.
+  // With the client's id: a client that leaves in the middle comes back for the rest.
   auto out = begin + event_text(id_of(seen), "hello", hello);
-  for (const auto& event : kept_)
+  for (const auto& event : backlog_)
     if (event.number > seen) out += event.text;
   return out;
 }

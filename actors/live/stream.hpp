@@ -17,29 +17,29 @@
 
 namespace watchkeeper::actors {
 
-/// Who watches, as the feed sees it.
+/// A watcher, as the feed uses it.
 class live_subscriber {
  public:
   virtual ~live_subscriber() = default;
-  /// Whole events (text/event-stream). Called one at a time; must neither block nor throw: who does
-  /// not read fast enough is cut off by whoever owns the connection.
+  /// Whole events (text/event-stream). Called one at a time; must neither block nor throw. The
+  /// owner of the connection ends a client that reads too slowly.
   virtual void write(std::string_view events) noexcept = 0;
-  /// Nothing more comes.
+  /// No event follows.
   virtual void end() noexcept = 0;
 };
 
-/// The events of one module: those to come, coalesced, and those that were, for who comes back.
-/// Thread: one at a time (the feed's lock).
+/// The events of one module: the next ones, coalesced, and a backlog of the last ones, for clients
+/// that come back. Thread: one at a time (the feed's lock).
 class live_stream {
  public:
   static constexpr std::size_t pending_students_max = 65'536;
-  /// Of `progress`: no item is added beyond it, those that are left come with the next events.
+  /// Of `progress`: beyond it no item is added; the rest follows with the next events.
   static constexpr std::size_t event_bytes_max = 12 * 1024;
-  static constexpr std::size_t kept_events_max = 512;
+  static constexpr std::size_t backlog_events_max = 512;
   static constexpr std::int64_t erased_ms = 10'000;
-  static constexpr std::size_t erased_max = 64;  // beyond them the one of longest ago is given up
-  /// All of it may be written at once, to who comes back.
-  static constexpr std::size_t kept_bytes_max = 160 * 1024;
+  static constexpr std::size_t erased_max = 64;  // beyond it the oldest erasure is forgotten
+  /// The whole backlog may be written at once, to a client that comes back.
+  static constexpr std::size_t backlog_bytes_max = 160 * 1024;
 
   /// No module: totals only.
   explicit live_stream(std::optional<module_id> module);
@@ -48,38 +48,40 @@ class live_stream {
 
   // Subscribers: owned by their subscription.
   std::map<std::uint64_t, live_subscriber*> subscribers;
-  std::string outgoing;         // what they are to get with the next write
-  unix_ms wanted_until_ms = 0;  // by nobody here: lingers, or another gateway asks for it
+  std::string outgoing;         // for all of them, with the next write
+  unix_ms linger_until_ms = 0;  // the stream stays until then without subscribers
   unix_ms remote_until_ms = 0;  // another gateway has watchers
 
-  /// False: too many students wait; the update is lost. `at_ms`: when it was settled.
+  /// False: too many students wait, and the update is lost. `at_ms`: when it was settled.
   bool add(const live_update& update, unix_ms at_ms);
   [[nodiscard]] bool has_pending() const noexcept { return !order_.empty() || !heat_.empty(); }
-  /// The next events, or nothing; they are kept for who comes back. `events` counts them.
+  /// Returns the next events, if there are any, and appends them to the backlog. `events` counts
+  /// them.
   std::string next_burst(unix_ms now_ms, std::uint64_t& events);
-  /// Whether an event to come, or one that is kept, names the student. Looks at all that is kept.
-  [[nodiscard]] bool holds(const student_id& student) const;
-  /// Whether the stream is to begin anew for an erasure: it holds the student, or did within the
-  /// last `erased_ms`: an erasure is told of before and after the ledger has made it, and what was
-  /// fetched in between is of before.
+  /// Whether a next event or one of the backlog names the student. Searches the whole backlog.
+  [[nodiscard]] bool names(const student_id& student) const;
+  /// Whether the stream has to begin anew for an erasure: it names the student, or did so within
+  /// the last `erased_ms`. An erasure is announced before and after the ledger makes it; what a
+  /// client fetched in between is from before.
   bool erased(const student_id& student, unix_ms now_ms);
-  /// What was missed cannot be told: an event that says so, and nothing before it, told or not, can
-  /// be had again: whoever reads it asks for everything.
+  /// Returns the event that sends clients to fetch everything again. Drops the next events and the
+  /// backlog.
   std::string reset();
 
-  /// Writes what is outgoing to every subscriber. What that cost: `per_write_bytes` more for each.
+  /// Writes the outgoing text to every subscriber. Returns the cost in bytes, with
+  /// `per_write_bytes` for each write.
   std::size_t write_out(std::size_t per_write_bytes);
 
-  /// `text` as an event with the id of the last one that is kept: not kept itself.
+  /// An event with the id of the last one of the backlog. It does not become part of the backlog.
   [[nodiscard]] std::string passing(std::string_view kind, std::string_view data) const;
 
-  /// What a subscriber that saw `last_event_id` last (empty: is new) gets first: `hello`, then what
-  /// it missed or `reset`.
+  /// The first text for a subscriber that saw `last_event_id` last (empty: it is new): `hello`,
+  /// then the events that it missed, or `reset`.
   [[nodiscard]] std::string greeting(std::string_view last_event_id, unix_ms now_ms,
                                      std::int64_t retry_ms) const;
 
  private:
-  struct kept_event {
+  struct backlog_event {
     std::uint64_t number = 0;
     std::string text;
   };
@@ -88,15 +90,15 @@ class live_stream {
     std::int64_t played_ms = 0;
   };
   [[nodiscard]] std::string id_of(std::uint64_t number) const;
-  std::string keep(std::string_view kind, std::string_view data);
+  std::string append_to_backlog(std::string_view kind, std::string_view data);
   void add_heat(const live_update& update, unix_ms at_ms);
 
   std::optional<module_id> module_;
-  std::uint64_t serial_;  // random: ids of another stream, process or gateway are not ours
+  std::uint64_t serial_;  // random: tells ids of other streams, processes and gateways apart
   std::uint64_t number_ = 0;
-  std::uint64_t kept_from_ = 0;  // everything after this number is kept
-  std::deque<kept_event> kept_;
-  std::size_t kept_bytes_ = 0;
+  std::uint64_t backlog_after_ = 0;  // the backlog has every event after this number
+  std::deque<backlog_event> backlog_;
+  std::size_t backlog_bytes_ = 0;
 
   std::deque<live_update> order_;  // by the time of the first update
   std::uint64_t order_base_ = 0;   // the place of order_.front()

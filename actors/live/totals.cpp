@@ -1,4 +1,4 @@
-// What the live feed tells once a second: the totals of all gateways, and who is active.
+// What the live feed sends once a second: the totals of all gateways, and who is active.
 #include <algorithm>
 #include <cmath>
 
@@ -78,17 +78,17 @@ void add_counts(live_counts& all, const live_counts& more) {
 
 }  // namespace
 
-void live_feed::other_gateway::hear(const live_counts& grown, unix_ms now_ms) {
+void live_feed::other_gateway::add(const live_counts& grown, unix_ms now_ms) {
   sessions = grown.sessions;
   connections = grown.connections;
-  heard_ms = now_ms;
+  announced_ms = now_ms;
   if (waiting.size() < waiting_seconds_max)
     waiting.push_back(grown);
   else
     add_counts(waiting.back(), grown);
 }
 
-void live_feed::other_gateway::tell(live_counts& all) {
+void live_feed::other_gateway::take_second(live_counts& all) {
   all.sessions += sessions;
   all.connections += connections;
   if (waiting.empty()) return;
@@ -98,41 +98,41 @@ void live_feed::other_gateway::tell(live_counts& all) {
 
 live_second live_feed::of_all(const live_second& second, unix_ms now_ms) {
   std::erase_if(others_,
-                [&](const auto& each) { return each.second.heard_ms + gateway_ms <= now_ms; });
+                [&](const auto& each) { return each.second.announced_ms + gateway_ms <= now_ms; });
   auto all = second;
-  for (auto& [number, other] : others_) other.tell(all.grown);
+  for (auto& [number, other] : others_) other.take_second(all.grown);
   return all;
 }
 
-void live_feed::tell_totals(unix_ms now_ms) {
-  // Outside of the lock: it looks at the whole gateway.
+void live_feed::announce_totals(unix_ms now_ms) {
+  // Outside of the lock: it reads the statistics of the whole gateway.
   const auto counts = counts_();
   const auto activity = board_.read();
   const std::lock_guard lock(mutex_);
-  const auto second = grown_since(told_, counts, now_ms - totals_at_ms_);
+  const auto second = grown_since(announced_counts_, counts, now_ms - totals_at_ms_);
   if (deps_.channel->state().shared) deps_.channel->publish(encode({gateway_, second}));
   const auto all = of_all(second, now_ms);
   std::vector<const module_activity*> active;  // by module, as `activity` is
   for (const auto& module : activity)
     if (module.active != 0) active.push_back(&module);
   const totals_text text(all, 1 + others_.size(), active);
-  told_ = counts;
+  announced_counts_ = counts;
   totals_at_ms_ = now_ms;
-  const bool keep_alive = now_ms - kept_alive_ms_ >= keep_alive_ms;
-  if (keep_alive) kept_alive_ms_ = now_ms;
-  const auto tell = [&](live_stream& stream, std::span<const module_activity* const> named) {
+  const bool keep_alive = now_ms - last_keep_alive_ms_ >= keep_alive_ms;
+  if (keep_alive) last_keep_alive_ms_ = now_ms;
+  const auto append = [&](live_stream& stream, std::span<const module_activity* const> named) {
     if (keep_alive) stream.outgoing += ":\n\n";
     stream.outgoing += stream.passing("totals", text.with(named));
     ++events_;
   };
-  // Who watches a module is told of that one: an event grows with no number of modules.
+  // A subscriber of a module gets only this module: the event does not grow with their number.
   for (const auto& [module, stream] : streams_) {
     if (stream->subscribers.empty()) continue;
     const auto found =
         std::lower_bound(active.begin(), active.end(), module,
                          [](const auto* each, const module_id& id) { return each->module < id; });
     const bool there = found != active.end() && (*found)->module == module;
-    tell(*stream, there ? std::span(&*found, 1) : std::span<const module_activity* const>{});
+    append(*stream, there ? std::span(&*found, 1) : std::span<const module_activity* const>{});
   }
   if (totals_only_.subscribers.empty()) return;
   const auto named = std::min(active.size(), totals_modules_max);
@@ -140,7 +140,7 @@ void live_feed::tell_totals(unix_ms now_ms) {
                     active.end(), [](const auto* a, const auto* b) {
                       return a->active != b->active ? a->active > b->active : a->module < b->module;
                     });
-  tell(totals_only_, std::span(active).first(named));
+  append(totals_only_, std::span(active).first(named));
 }
 
 }  // namespace watchkeeper::actors

@@ -59,7 +59,7 @@ live_update update_of(const settled_heartbeat& heartbeat) {
   update.status = heartbeat.outcome.status;
   update.now = heartbeat.outcome.now;
   update.last = heartbeat.request.interval;
-  if (heartbeat.fresh_known)
+  if (heartbeat.fresh_is_exact)
     for (const auto& range : heartbeat.fresh) update.fresh.add(range);
   if (heartbeat.played.from_ms < heartbeat.played.to_ms) update.played.push_back(heartbeat.played);
   return update;

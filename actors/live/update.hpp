@@ -13,11 +13,11 @@
 
 namespace watchkeeper::actors {
 
-/// What became of a student in a module since it was told last: the latest numbers, and what was
-/// played meanwhile. A value.
+/// The progress of a student in a module since the last event: the latest numbers, and what was
+/// played since then. A value.
 struct live_update {
-  /// Passes that are told one by one; beyond it a pass makes the last one longer (from the smaller
-  /// of both starts to the larger of both ends).
+  /// Passes that stay separate. Beyond it a pass makes the last one longer (from the smaller of
+  /// both starts to the larger of both ends).
   static constexpr std::size_t passes_max = 64;
 
   student_id student;
@@ -27,7 +27,7 @@ struct live_update {
   coverage fresh;                      // what became covered
   std::vector<media_interval> played;  // what counted, in the order of playing
 
-  /// `newer` happened after this one, by whichever gateway.
+  /// Adds `newer`, which happened after this one, at any gateway.
   void append(const live_update& newer);
 };
 

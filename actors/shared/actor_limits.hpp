@@ -10,13 +10,13 @@ namespace watchkeeper::actor_limits {
 
 // The way of a heartbeat.
 
-/// Heartbeats admitted and not yet answered. Beyond it the problem is `overloaded`.
+/// Heartbeats that were admitted and have no result yet. Beyond it the problem is `overloaded`.
 inline constexpr std::size_t heartbeats_in_flight_max = 65'536;
-/// Sessions in memory. The least recently used of a few is evicted, and starts anew with its next
-/// heartbeat.
+/// Sessions in memory. Beyond it the least recently used one of its stripe is evicted, and starts
+/// anew with its next heartbeat.
 inline constexpr std::size_t sessions_max = 1'000'000;
-/// Pairs in the memory of one shard. Of a few pairs a clean one is evicted first, then the one that
-/// was idle longest; the stores have it.
+/// Pairs in the memory of one shard. Beyond it one of 32 pairs is evicted: a clean one before a
+/// dirty one, then the one that was idle longest. The stores have it.
 inline constexpr std::size_t shard_pairs_max = 2'000'000;
 /// Look-ups in the ledger that wait. Beyond it the problem is `overloaded`.
 inline constexpr std::size_t registry_lookups_queued_max = 16'384;
@@ -25,7 +25,7 @@ inline constexpr std::size_t registry_lookups_queued_max = 16'384;
 
 /// Modules with plays that are not yet in the ledger.
 inline constexpr std::size_t heatmap_modules_max = 4096;
-/// Pairs whose coverage in the ledger must be looked up.
+/// Pairs whose coverage must be read from the ledger.
 inline constexpr std::size_t heatmap_unread_pairs_max = 16'384;
 
 static_assert(storage_limits::batch_heartbeats_max <= heartbeats_in_flight_max);

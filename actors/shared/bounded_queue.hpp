@@ -9,8 +9,8 @@
 
 namespace watchkeeper::actors {
 
-/// The queue in front of a thread that blocks on a store. Any number of producers, one consumer
-/// that takes everything at once.
+/// The queue in front of a thread that blocks on a store. Many producers, and one consumer, which
+/// takes all items at once.
 template <class T>
 class bounded_queue {
  public:
@@ -25,16 +25,16 @@ class bounded_queue {
       was_empty = items_.empty();
       items_.push_back(std::move(item));
     }
-    if (was_empty) ready_.notify_one();  // else the one consumer knows already
+    if (was_empty) ready_.notify_one();  // else the consumer is awake already
     return true;
   }
 
-  /// Waits for an item, the time limit or the end. Empty at the time limit, and once the queue was
-  /// closed and emptied.
+  /// Waits for an item, until the time limit or the end. Returns nothing at the time limit, and
+  /// once the queue is closed and empty.
   [[nodiscard]] std::vector<T> take_all(std::chrono::microseconds wait,
                                         std::size_t items_max = SIZE_MAX) {
     std::unique_lock lock(mutex_);
-    // A wait for no time at all would still sleep for the timer's slack of 50 µs.
+    // A wait of zero length would still sleep for the timer's slack of 50 µs.
     if (wait.count() > 0) ready_.wait_for(lock, wait, [&] { return closed_ || !items_.empty(); });
     std::vector<T> taken;
     const auto count = std::min(items_max, items_.size());
@@ -46,7 +46,7 @@ class bounded_queue {
     return taken;
   }
 
-  /// Nothing more comes in; what is in it can still be taken.
+  /// No item comes in any more. The items that are in the queue can still be taken.
   void close() {
     {
       std::lock_guard lock(mutex_);

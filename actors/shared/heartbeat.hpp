@@ -10,18 +10,31 @@
 
 namespace watchkeeper::actors {
 
-/// What becomes of one heartbeat.
+/// What is stale in a heartbeat that was rejected with problem::stale_token: `iat` or `exp` by the
+/// server's clock, or the sequence number by the session's replay window.
+enum class stale_cause : std::uint8_t { none, time, sequence_number };
+
+/// Why a heartbeat is rejected.
+struct rejection {
+  problem why = problem::none;
+  std::string_view detail;          // a sentence in static storage; may be empty
+  std::int64_t retry_after_ms = 0;  // of rate_limited
+  stale_cause stale = stale_cause::none;
+  friend bool operator==(const rejection&, const rejection&) = default;
+};
+
+/// The result of one heartbeat.
 struct heartbeat_result {
-  bool parsed = false;  // sid and sn below are known
+  bool parsed = false;  // `session` and `sequence` are those of the token
   session_id session;
   std::uint32_t sequence = 0;
   credit_outcome outcome;
-  std::string_view detail;          // of a refusal: a sentence in static storage; may be empty
+  std::string_view detail;          // of a rejection; see above
   std::int64_t retry_after_ms = 0;  // of rate_limited
 };
 
-/// Receives the results of one request's tokens, in any order and on any thread, each exactly once:
-/// a heartbeat that is lost inside answers itself with `overloaded`.
+/// Receives the results of one request's tokens, in any order and on any thread, each exactly once.
+/// A heartbeat that is lost on its way gets the result `overloaded`.
 class heartbeat_listener {
  public:
   virtual ~heartbeat_listener() = default;
@@ -31,7 +44,7 @@ class heartbeat_listener {
 struct heartbeat_request {
   std::string token;
   std::shared_ptr<heartbeat_listener> listener;
-  std::size_t index = 0;  // handed back to the listener
+  std::size_t index = 0;  // passed to the listener
   std::array<std::uint8_t, 16> peer{};
 };
 

@@ -12,16 +12,16 @@
 
 namespace watchkeeper::actors {
 
-/// A heartbeat on its way: the token's text, what was learned of it so far, and whom to tell.
-/// It answers exactly once: with `answer`, or by itself (`overloaded`) when the last owner lets go
-/// of it unanswered, so that no path, not even a dying actor, can lose a reply.
-/// Ownership: shared by whoever holds it in turn; touched by one thread at a time. Not movable,
-/// since `token` borrows `text`.
+/// A heartbeat on its way: the token's text, what its checks have found so far, and its listener.
+/// It reports its result exactly once: by `report` or `reject`, or `overloaded` from the destructor
+/// if neither was called. So no path can lose a result, not even an actor that dies.
+/// Ownership: shared by its owners in turn; one thread at a time. Not movable, because `token`
+/// borrows `text`.
 class heartbeat_job {
  public:
   heartbeat_job(heartbeat_request&& request, heartbeat_probe& probe,
                 std::uint64_t (*monotonic_us)(const void*), const void* clock,
-                watch_observer* watching = nullptr)
+                watch_observer* observer = nullptr)
       : text(std::move(request.token)),
         peer(request.peer),
         listener_(std::move(request.listener)),
@@ -29,25 +29,26 @@ class heartbeat_job {
         probe_(probe),
         monotonic_us_(monotonic_us),
         clock_(clock),
-        watching_(watching),
+        observer_(observer),
         admitted_at_us_(monotonic_us(clock)) {}
   heartbeat_job(const heartbeat_job&) = delete;
   heartbeat_job& operator=(const heartbeat_job&) = delete;
   ~heartbeat_job() {
-    if (listener_) refuse(problem::overloaded, "the heartbeat could not be handled; send it again");
+    if (listener_)
+      reject({problem::overloaded, "the heartbeat could not be handled; send it again"});
   }
 
-  void refuse(problem why, std::string_view detail = {}, std::int64_t retry_after_ms = 0) noexcept {
+  void reject(const rejection& cause) noexcept {
     credit_outcome outcome;
     outcome.status = credit_status::rejected;
-    outcome.why = why;
-    answer(outcome, detail, retry_after_ms);
+    outcome.why = cause.why;
+    report(outcome, cause);
   }
-  void answer(const credit_outcome& outcome, std::string_view detail = {},
-              std::int64_t retry_after_ms = 0) noexcept {
+  /// `cause`: of an outcome that is a rejection; its `why` is the outcome's.
+  void report(const credit_outcome& outcome, const rejection& cause = {}) noexcept {
     auto listener = std::move(listener_);
     if (!listener) return;
-    // Before the device knows: its next heartbeat may be here at once.
+    // Before the device has the result: its next heartbeat may be here at once.
     if (key_offer) {
       key_offer->session->settle(key_offer->number, key_offer->key,
                                  outcome.status != credit_status::rejected);
@@ -60,14 +61,18 @@ class heartbeat_job {
       result.sequence = token.claims.sequence;
     }
     result.outcome = outcome;
-    result.detail = detail;
-    result.retry_after_ms = retry_after_ms;
-    if (watching_ && outcome.status == credit_status::rejected)
-      watching_->refused({outcome.why, detail, received_ms, parsed ? &token : nullptr});
-    // In this order: nobody may think that all is answered while the last answer is being written.
+    result.detail = cause.detail;
+    result.retry_after_ms = cause.retry_after_ms;
+    if (observer_ && outcome.status == credit_status::rejected)
+      observer_->rejected({.why = outcome.why,
+                           .detail = cause.detail,
+                           .stale = cause.stale,
+                           .received_ms = received_ms,
+                           .token = parsed ? &token : nullptr});
+    // In this order: the gateway must not look idle while the last result is being written.
     listener->on_result(index_, result);
     const auto now_us = monotonic_us_(clock_);
-    probe_.answered(outcome, now_us > admitted_at_us_ ? now_us - admitted_at_us_ : 0);
+    probe_.finished(outcome, now_us > admitted_at_us_ ? now_us - admitted_at_us_ : 0);
   }
 
   const std::string text;
@@ -76,11 +81,11 @@ class heartbeat_job {
   std::array<std::uint8_t, 16> peer;
   unix_ms received_ms = 0;  // the server's clock at admission
 
-  // Filled in by screening.
+  // Set by screening.
   std::shared_ptr<const device_entry> device;
   credit_request credit;
 
-  // Set by the session where the token offers a key.
+  // Set by the session if the token offers a key.
   std::unique_ptr<offered_session_key> key_offer;
 
  private:
@@ -89,7 +94,7 @@ class heartbeat_job {
   heartbeat_probe& probe_;
   std::uint64_t (*monotonic_us_)(const void*);
   const void* clock_;
-  watch_observer* watching_;
+  watch_observer* observer_;
   std::uint64_t admitted_at_us_;
 };
 

@@ -12,8 +12,8 @@
 #include "storage/limits.hpp"
 #include "storage/tiered_store.hpp"
 
-/// What actors send each other. All stay within the process: a message is a shared pointer or a
-/// small value, never serialised.
+/// What actors send each other. A message is a shared pointer or a small value. It never leaves the
+/// process and is never serialised.
 namespace watchkeeper::actors {
 
 /// A verified heartbeat that asks the shard for credit.
@@ -21,13 +21,13 @@ struct credit_job {
   heartbeat_job_ptr job;
 };
 
-/// Several of them, for one wake-up; in order.
+/// Several of them in order, for one wake-up.
 struct credit_jobs {
   std::vector<heartbeat_job_ptr> jobs;
 };
 
-/// One batch of one shard, on its way to the hot store and back. While it waits for the writer its
-/// shard may add to it; from `close` on it belongs to the writer alone, until it comes back.
+/// One batch of one shard, on its way to the hot store and back. While it waits for the writer, its
+/// shard may add to it. From `close` on it belongs to the writer alone, until it comes back.
 struct credit_batch {
   std::uint32_t shard = 0;
   std::size_t count = 0;  // of `requests`
@@ -35,18 +35,18 @@ struct credit_batch {
   std::vector<storage::tiered_request> requests;
   std::vector<storage::applied_credit> results;  // in the order of `requests`, once it is back
 
-  /// The writer's, before anybody may find it waiting.
+  /// Called by the writer, before the batch is in its queue.
   void open() {
     std::lock_guard lock(mutex_);
     open_ = true;
   }
-  /// The writer's, before it looks at the requests. Returns their number.
+  /// Called by the writer, before it reads the requests. Returns their number.
   std::size_t close() {
     std::lock_guard lock(mutex_);
     open_ = false;
     return count;
   }
-  /// The shard's. False, and `request` untouched, when the batch waits no longer or is full.
+  /// Called by the shard. False, and `request` untouched: the batch waits no longer, or it is full.
   [[nodiscard]] bool join(storage::tiered_request&& request) {
     std::lock_guard lock(mutex_);
     if (!open_ || count >= storage_limits::batch_heartbeats_max) return false;
@@ -67,18 +67,19 @@ struct batch_stored {
   std::shared_ptr<credit_batch> batch;
 };
 
-/// Somebody wants to know a pair's progress. Answers itself with a failure when it is lost.
+/// A question for the progress of a pair. If it is lost, its destructor replies with a failure.
 class progress_query {
  public:
-  explicit progress_query(const pair_key& wanted) : key(wanted) {}
+  explicit progress_query(const pair_key& pair) : key(pair) {}
   ~progress_query() {
-    if (!answered_)
+    if (!replied_)
       promise_.set_value(
           storage::storage_failure{storage::storage_error::unavailable, "the query was lost"});
   }
-  void answer(storage::stored<std::optional<progress>> found) {
-    if (answered_) return;
-    answered_ = true;
+  /// Nothing happens from the second call on.
+  void reply(storage::stored<std::optional<progress>> found) {
+    if (replied_) return;
+    replied_ = true;
     promise_.set_value(std::move(found));
   }
   std::future<storage::stored<std::optional<progress>>> future() { return promise_.get_future(); }
@@ -87,30 +88,30 @@ class progress_query {
 
  private:
   std::promise<storage::stored<std::optional<progress>>> promise_;
-  bool answered_ = false;
+  bool replied_ = false;
 };
-struct progress_wanted {
+struct progress_lookup {
   std::shared_ptr<progress_query> query;
 };
-/// The stores' word on a query that memory could not answer.
+/// What the stores have for a query that the shard's memory could not serve.
 struct progress_found {
   std::shared_ptr<progress_query> query;
   std::shared_ptr<storage::stored<std::optional<progress>>> found;
 };
 
-/// Everything that was changed before `started_ms` is in the ledger.
+/// Every change from before `started_ms` is in the ledger.
 struct checkpoint_done {
   unix_ms started_ms = 0;
   unix_ms now_ms = 0;
 };
 
-/// The student is erased: forget, and refuse what waits.
+/// The student is erased: forget the student, and reject the heartbeats that wait.
 struct student_erased {
   student_id student;
   std::shared_ptr<std::promise<void>> forgotten;  // may be null
 };
 
-/// About once a second: a shard without traffic looks up from its mailbox too.
+/// Sent about once a second, so that a shard without traffic does its periodic work too.
 struct shard_tick {};
 
 }  // namespace watchkeeper::actors
@@ -119,7 +120,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::heartbeat_job_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::credit_job)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::credit_jobs)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::batch_stored)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::progress_wanted)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::progress_lookup)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::progress_found)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::checkpoint_done)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::student_erased)

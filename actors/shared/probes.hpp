@@ -14,7 +14,7 @@
 #include "domain/problem.hpp"
 #include "storage/storage_error.hpp"
 
-/// A probe per component: the component reports what happened, the statistics read it. Any thread.
+/// One probe for each component: the component counts, the statistics read. Any thread.
 namespace watchkeeper::actors {
 
 using counter = std::atomic<std::uint64_t>;
@@ -22,7 +22,7 @@ inline void bump(counter& c, std::uint64_t by = 1) noexcept {
   c.fetch_add(by, std::memory_order_relaxed);
 }
 
-/// A sentence that changes seldom and is read seldom.
+/// A text that is rarely written and rarely read.
 class guarded_string {
  public:
   void set(std::string text) {
@@ -39,10 +39,10 @@ class guarded_string {
   std::string text_;
 };
 
-/// All heartbeats, from admission to answer.
+/// All heartbeats, from their admission to their result.
 class heartbeat_probe {
  public:
-  void answered(const credit_outcome& outcome, std::uint64_t latency_us) noexcept {
+  void finished(const credit_outcome& outcome, std::uint64_t latency_us) noexcept {
     bump(by_status_[static_cast<std::size_t>(outcome.status)]);
     if (outcome.status == credit_status::rejected)
       bump(by_problem_[static_cast<std::size_t>(outcome.why)]);
@@ -50,7 +50,7 @@ class heartbeat_probe {
     latency_.record_us(latency_us);
     leave();
   }
-  /// False at the limit: then the heartbeat is not admitted.
+  /// False at the limit: the heartbeat is not admitted.
   [[nodiscard]] bool admit(std::uint64_t limit) noexcept {
     if (in_flight_.fetch_add(1, std::memory_order_acq_rel) < limit) return true;
     leave();
@@ -64,7 +64,7 @@ class heartbeat_probe {
     somebody_waits_ = false;
     return idle;
   }
-  void refused_at_the_door(problem why) noexcept {
+  void rejected_at_admission(problem why) noexcept {
     bump(by_status_[static_cast<std::size_t>(credit_status::rejected)]);
     bump(by_problem_[static_cast<std::size_t>(why)]);
   }
@@ -80,7 +80,7 @@ class heartbeat_probe {
  private:
   void leave() noexcept {
     if (in_flight_.fetch_sub(1) != 1 || !somebody_waits_) return;
-    std::lock_guard lock(mutex_);  // so that the waiter is either before its check or asleep
+    std::lock_guard lock(mutex_);  // the waiter is before its check or asleep, not in between
     idle_.notify_all();
   }
 
@@ -121,12 +121,13 @@ struct hot_store_probe {
   guarded_string last_failure;
   counter failures{0};
   latency_histogram latency;
-  /// Moves whenever what the hot store holds may have been lost or left behind: the shards then
-  /// hand over what they know of the pairs that are not checkpointed.
+  /// Moves whenever the hot store may have lost changes or may lack them: the shards then hand over
+  /// the pairs in their memory that are not checkpointed.
   std::atomic<std::uint64_t> refill_epoch{0};
-  /// When a hand-over was last done: a checkpoint that began before it may have passed it by.
+  /// When a hand-over was last done. A checkpoint that began earlier may have missed it.
   std::atomic<unix_ms> refilled_ms{0};
-  counter health_successes{0};  // to the watcher, which may wait for them
+  counter health_successes{
+      0};  // to the watcher, the one thread that may wait for a store that hangs
 
   void failed(const storage::storage_failure& failure) {
     bump(failures);
@@ -142,7 +143,8 @@ struct ledger_probe {
   counter checkpointed_pairs{0};
   std::atomic<std::uint64_t> dirty_pairs{0};
   std::atomic<unix_ms> last_checkpoint_ms{0};
-  counter health_successes{0};  // to the watcher, which may wait for them
+  counter health_successes{
+      0};  // to the watcher, the one thread that may wait for a store that hangs
   latency_histogram latency;
 
   void failed(const storage::storage_failure& failure) {

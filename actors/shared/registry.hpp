@@ -12,19 +12,22 @@
 
 namespace watchkeeper::actors {
 
-/// A device as the hot path sees it: what the ledger says, and its rate.
+/// A device as the hot path sees it: its record in the ledger, and its rate.
 struct device_entry {
   explicit device_entry(const device_record& r) : record(r) {}
   const device_record record;
   mutable rate_limiter rate;
 };
 
-/// The gateway's copy of catalogue, devices and assignments: read on the way of every heartbeat,
-/// filled from the ledger on a miss, forgotten entry by entry when something changes.
+/// What the registry has records of.
+enum class registry_record : std::uint8_t { device, module, assignment };
+
+/// The gateway's copy of catalogue, devices and assignments. Every heartbeat reads it; a miss fills
+/// it from the ledger; a change forgets an entry.
 /// Thread: any; look-ups take a shared lock of one of 64 stripes.
-/// Bounded: entries_max of each kind; at the limit an arbitrary entry is given up and read anew
-/// when it is wanted. Absence is remembered too, until an invalidation or `absence_ttl_ms` have
-/// passed.
+/// Bounded: entries_max of each kind. At the limit it evicts an arbitrary entry, which the next
+/// look-up reads again. It also stores that something is absent from the ledger, until the entry is
+/// forgotten or `absence_ttl_ms` have passed.
 class registry {
  public:
   static constexpr std::size_t entries_max = 2'000'000;
@@ -44,8 +47,8 @@ class registry {
     return assignments_.find(p, now_ms);
   }
 
-  // For whoever reads the ledger: take the generation, read, keep. A result that was overtaken by
-  // an invalidation is not kept.
+  // A reader of the ledger takes the generation, reads, and puts. If the entry was forgotten in
+  // between, `put_…` does nothing: what was read may be from before the change.
   [[nodiscard]] std::uint64_t generation(const thumbprint& kid) const noexcept {
     return devices_.generation(kid);
   }
@@ -55,20 +58,20 @@ class registry {
   [[nodiscard]] std::uint64_t generation(const pair_key& pair) const noexcept {
     return assignments_.generation(pair);
   }
-  void keep_device(const thumbprint& kid, const std::optional<device_record>& record,
-                   std::uint64_t generation, unix_ms now_ms) {
-    devices_.keep(kid, entry_of(record), generation, now_ms);
+  void put_device(const thumbprint& kid, const std::optional<device_record>& record,
+                  std::uint64_t generation, unix_ms now_ms) {
+    devices_.put(kid, entry_of(record), generation, now_ms);
   }
-  void keep_module(const module_id& id, const std::optional<module_record>& record,
-                   std::uint64_t generation, unix_ms now_ms) {
-    modules_.keep(id, entry_of(record), generation, now_ms);
+  void put_module(const module_id& id, const std::optional<module_record>& record,
+                  std::uint64_t generation, unix_ms now_ms) {
+    modules_.put(id, entry_of(record), generation, now_ms);
   }
-  void keep_assignment(const pair_key& pair, bool assigned, std::uint64_t generation,
-                       unix_ms now_ms) {
-    assignments_.keep(pair, entry_of(assigned), generation, now_ms);
+  void put_assignment(const pair_key& pair, bool assigned, std::uint64_t generation,
+                      unix_ms now_ms) {
+    assignments_.put(pair, entry_of(assigned), generation, now_ms);
   }
-  // For whoever has heard of a change of an entry that is in use: it stays so until the new one,
-  // read after that, takes its place.
+  // For a change of an entry that is in use: the entry stays in use until the new one, which was
+  // read after the change, replaces it.
   void renew_device(const thumbprint& kid, const std::shared_ptr<const device_entry>& before,
                     const std::optional<device_record>& record, unix_ms now_ms) {
     devices_.renew(kid, before, entry_of(record), now_ms);
@@ -82,7 +85,7 @@ class registry {
     assignments_.renew(pair, before, entry_of(assigned), now_ms);
   }
 
-  // Called after the ledger was changed.
+  // To be called after a change of the ledger.
   void forget_device(const thumbprint& kid) { devices_.forget(kid); }
   void forget_module(const module_id& id) { modules_.forget(id); }
   void forget_assignment(const pair_key& pair) { assignments_.forget(pair); }

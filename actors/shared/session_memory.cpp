@@ -28,19 +28,19 @@ void session_memory::settle(std::uint32_t number, const std::optional<crypto::hm
   if (number == keys_->offers) keys_->offered.reset();
 }
 
-session_memory::verdict session_memory::check(std::string_view signing_input,
-                                              std::span<const std::uint8_t> mac) const {
-  // Copied out, so that hashing is not done under the lock; the copies wipe themselves.
+session_memory::mac_result session_memory::check(std::string_view signing_input,
+                                                 std::span<const std::uint8_t> mac) const {
+  // Copies, so that the hashing is outside of the lock; they wipe themselves.
   std::optional<crypto::hmac_sha256> current, offered;
   {
     const std::lock_guard lock(mutex_);
-    if (!keys_ || (!keys_->current && !keys_->offered)) return verdict::no_key;
+    if (!keys_ || (!keys_->current && !keys_->offered)) return mac_result::no_key;
     current = keys_->current;
     offered = keys_->offered;
   }
-  const bool holds = (current && current->verify(signing_input, mac)) ||
+  const bool valid = (current && current->verify(signing_input, mac)) ||
                      (offered && offered->verify(signing_input, mac));
-  return holds ? verdict::holds : verdict::wrong;
+  return valid ? mac_result::valid : mac_result::invalid;
 }
 
 }  // namespace watchkeeper::actors

@@ -12,41 +12,41 @@
 
 namespace watchkeeper::actors {
 
-/// What is known of one session: its module, and its key if it has one. Shared by its actor, which
-/// fills it, and the directory, so that a MAC can be checked by whatever thread has the heartbeat.
-/// Any thread; each call takes a lock that is hardly ever contended. The key is wiped when the last
-/// owner lets go: it is written nowhere.
+/// The module of one session, and its key if it has one. Shared by its actor, which fills it, and
+/// the directory, so that any thread that has a heartbeat can check its MAC. Thread: any; each call
+/// takes a lock that is rarely contended. The key is written nowhere, and the last owner wipes it.
 class session_memory {
  public:
-  /// Binds the session to the module of its first heartbeat that verified. False: bound to another.
+  /// Binds the session to the module of its first verified heartbeat. False: it is bound to
+  /// another.
   [[nodiscard]] bool bind(const module_id& module);
   [[nodiscard]] bool bound() const;
 
-  /// A token that verified offers this key (nothing: one that this gateway cannot compute). MACs
-  /// made with it are good from now on, since a device may send them behind its offer. The number
-  /// is for `settle`.
+  /// A verified token offers this key (nothing: this gateway cannot compute it). MACs of this key
+  /// are valid from now on, because a device may send them right after its offer. Returns a number
+  /// for `settle`.
   [[nodiscard]] std::uint32_t offer(const std::optional<crypto::hmac_sha256>& key);
-  /// The token of that offer was answered. Accepted: its key is the session's, and the one before
-  /// is forgotten. Not accepted: all is as it was before.
+  /// The token of that offer has its result. Accepted: its key replaces the session's key. Not
+  /// accepted: the session is as it was before the offer.
   void settle(std::uint32_t number, const std::optional<crypto::hmac_sha256>& key, bool accepted);
 
-  enum class verdict : std::uint8_t { holds, wrong, no_key };
-  [[nodiscard]] verdict check(std::string_view signing_input,
-                              std::span<const std::uint8_t> mac) const;
+  enum class mac_result : std::uint8_t { valid, invalid, no_key };
+  [[nodiscard]] mac_result check(std::string_view signing_input,
+                                 std::span<const std::uint8_t> mac) const;
 
  private:
   struct keys {
     std::optional<crypto::hmac_sha256> current;
     std::optional<crypto::hmac_sha256> offered;
-    std::uint32_t offers = 0;  // `offered` is of the last one
+    std::uint32_t offers = 0;  // `offered` is from the last of them
   };
 
   mutable std::mutex mutex_;
   module_id module_;
-  std::unique_ptr<keys> keys_;  // most devices that sign everything never need it
+  std::unique_ptr<keys> keys_;  // null in the sessions of devices that sign every heartbeat
 };
 
-/// An offer that a heartbeat carries: settled when the heartbeat is answered.
+/// An offer that a heartbeat carries; settled when the heartbeat has its result.
 struct offered_session_key {
   std::shared_ptr<session_memory> session;
   std::uint32_t number = 0;

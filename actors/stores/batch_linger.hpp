@@ -9,10 +9,10 @@
 
 namespace watchkeeper::actors {
 
-/// How long the writer should wait for more heartbeats before it stores those in hand. A call to
-/// the store costs about as much as ten heartbeats in it; so where heartbeats come so fast that the
-/// longest wait brings several, it saves more than it costs. At low rates it never waits, and never
-/// once there are enough. Pure: the clock is an argument, in microseconds of a monotonic clock.
+/// Decides how long the writer waits for more heartbeats before it stores those in hand. A call to
+/// the store costs about as much as ten heartbeats in it. So a wait saves more than it costs if
+/// heartbeats come so fast that the longest wait brings several. At low rates the writer never
+/// waits, nor once it has enough. Pure: the clock is an argument, in monotonic microseconds.
 class batch_linger {
  public:
   static constexpr std::size_t enough = storage_limits::function_cas_pairs_max;
@@ -43,7 +43,7 @@ class batch_linger {
  private:
   static constexpr double memory_us = 50'000;
 
-  /// What came, each counted less the longer ago it was.
+  /// The heartbeats that came; each counts less the longer ago it came.
   [[nodiscard]] double recent_at(std::uint64_t now_us) const noexcept {
     if (now_us <= last_us_) return recent_;
     return recent_ * std::exp(-static_cast<double>(now_us - last_us_) / memory_us);

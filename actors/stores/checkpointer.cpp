@@ -69,7 +69,7 @@ void checkpointer::turn(std::chrono::milliseconds wait_max) {
 
 void checkpointer::write_mastered(std::vector<std::vector<storage::pair_progress>>& batches) {
   if (batches.empty()) return;
-  // A pair may have been mastered in two batches' eyes; a checkpoint wants each pair once.
+  // Two batches may report the same pair as mastered; a checkpoint takes each pair once.
   std::unordered_map<pair_key, progress> distinct;
   for (auto& batch : batches)
     for (auto& pair : batch) merge(distinct[pair.key], pair.state);
@@ -78,7 +78,7 @@ void checkpointer::write_mastered(std::vector<std::vector<storage::pair_progress
   (void)write(pairs, nullptr);
 }
 
-bool checkpointer::look_at_hot_store() {
+bool checkpointer::probe_hot_store() {
   auto health = deps_.hot->health();
   if (!health) {
     hot_failed(health.error());
@@ -97,14 +97,14 @@ bool checkpointer::checkpoint_all() {
   const auto started_ms = deps_.now();
   deps_.heat.round_begins();
   std::uint64_t pairs = 0;
-  // What was lost leaves no mark in the store: a round over it would find nothing to do, and all
-  // would be taken for saved. Before the round and after it, for it may be lost in between.
-  const bool complete = look_at_hot_store() && checkpoint_partitions(pairs) && look_at_hot_store();
+  // Lost data leaves no mark in the store: a round would find nothing to do, and all pairs would
+  // count as saved. Checked before the round and after it, because data may be lost in between.
+  const bool complete = probe_hot_store() && checkpoint_partitions(pairs) && probe_hot_store();
   if (deps_.monotonic_us() < deadline_us_)
-    if (const auto failure = deps_.heat.flush_plays(*deps_.behind)) {
-      deps_.probe.failed(*failure);
+    if (const auto flushed = deps_.heat.flush_plays(*deps_.behind); !flushed) {
+      deps_.probe.failed(flushed.error());
       deps_.log(log_level::warning, "ledger",
-                "plays could not be written, and will be: " + failure->detail);
+                "plays could not be written, and will be: " + flushed.error().detail);
     }
   deps_.heat.round_ends(complete, *deps_.behind);
   if (const auto left_out = deps_.heat.left_out(); left_out != left_out_) {
@@ -127,14 +127,14 @@ bool checkpointer::checkpoint_partitions(std::uint64_t& pairs) {
     const auto p = static_cast<partition_index>((begin + i) % limits::partitions);
     if (deps_.monotonic_us() >= deadline_us_) return false;
     deps_.heat.partition_begins(p);
-    const auto failure = checkpoint_partition(p, pairs);
+    const auto done = checkpoint_partition(p, pairs);
     deps_.heat.partition_ends(p);
-    if (!failure) continue;
+    if (done) continue;
     complete = false;
-    // One value that cannot be read must not keep the other partitions from the ledger; a store
-    // that is away is not asked 255 times more. It may also be one row that somebody has locked for
+    // One unreadable value must not keep the other partitions from the ledger. But a store that is
+    // away is not asked 255 times more. The cause may also be one row that has been locked for
     // long: the next round begins behind it.
-    if (*failure == storage::storage_error::unavailable) {
+    if (done.error() == storage::storage_error::unavailable) {
       first_partition_ = static_cast<partition_index>((p + 1) % limits::partitions);
       break;
     }
@@ -142,18 +142,17 @@ bool checkpointer::checkpoint_partitions(std::uint64_t& pairs) {
   return complete;
 }
 
-std::optional<storage::storage_error> checkpointer::hot_failed(
-    const storage::storage_failure& failure) {
+storage::storage_error checkpointer::hot_failed(const storage::storage_failure& failure) {
   deps_.hot_probe.failed(failure);
   deps_.log(log_level::warning, "hot_store",
             "a checkpoint could not read or mark pairs: " + failure.detail);
   return failure.code;
 }
 
-std::optional<storage::storage_error> checkpointer::checkpoint_partition(partition_index partition,
-                                                                         std::uint64_t& pairs) {
-  // Pairs may become dirty again as fast as they are written; a round takes what was there at its
-  // beginning, give or take, and leaves the rest to the next.
+result<ok_t, storage::storage_error> checkpointer::checkpoint_partition(partition_index partition,
+                                                                        std::uint64_t& pairs) {
+  // Pairs may become dirty again as fast as they are written. A round takes about as many as were
+  // there at its beginning, and leaves the rest to the next.
   bool was_short = false;
   std::size_t rounds_left =
       actor_limits::shard_pairs_max / storage_limits::checkpoint_batch_pairs_max + 1;
@@ -161,23 +160,23 @@ std::optional<storage::storage_error> checkpointer::checkpoint_partition(partiti
     auto dirty = deps_.hot->read_dirty(partition, storage_limits::checkpoint_batch_pairs_max);
     if (!dirty) return hot_failed(dirty.error());
     // A sample may be short because pairs have vanished from the store meanwhile: only the second
-    // short one in a row says that there is no more.
+    // short sample in a row means that no pairs are left.
     const bool is_short = dirty->size() < storage_limits::checkpoint_batch_pairs_max;
     const bool last_round = is_short && was_short;
     was_short = is_short;
     if (dirty->empty()) {
-      if (last_round) return std::nullopt;
+      if (last_round) return ok;
       continue;
     }
     std::vector<storage::pair_progress> states;
     states.reserve(dirty->size());
     for (const auto& pair : *dirty) states.push_back({pair.key, pair.state});
     std::vector<progress> united;
-    if (auto failure = write(states, &united)) return failure;
+    if (auto written = write(states, &united); !written) return written;
     pairs += states.size();
 
-    // Where the ledger knew more, the hot store learns it: a pair may have been started anew there
-    // while the ledger was away.
+    // If the ledger had more, the hot store gets it: a pair may have started anew there while the
+    // ledger was away.
     std::vector<storage::pair_progress> richer;
     for (std::size_t i = 0; i < states.size(); ++i)
       if (united[i].covered.covered_ms() != states[i].state.covered.covered_ms() ||
@@ -190,20 +189,20 @@ std::optional<storage::storage_error> checkpointer::checkpoint_partition(partiti
           return code;
     if (auto cleaned = deps_.hot->mark_clean(partition, *dirty); !cleaned)
       return hot_failed(cleaned.error());
-    if (last_round) return std::nullopt;
+    if (last_round) return ok;
     if (deps_.monotonic_us() >= deadline_us_) return storage::storage_error::unavailable;
   }
-  return std::nullopt;
+  return ok;
 }
 
-std::optional<storage::storage_error> checkpointer::write(
-    std::vector<storage::pair_progress>& pairs, std::vector<progress>* united) {
+result<ok_t, storage::storage_error> checkpointer::write(std::vector<storage::pair_progress>& pairs,
+                                                         std::vector<progress>* united) {
   std::size_t first = 0;
   while (first < pairs.size()) {
     const auto count = std::min(pairs.size() - first, storage_limits::checkpoint_batch_pairs_max);
     const auto started_us = deps_.monotonic_us();
     std::vector<storage::heatmap_delta> grown;
-    // Until the heatmap has heard of it nobody reads there what this writes.
+    // Until the heatmap is notified, it reads nothing of what this writes.
     auto turn = deps_.heat.ledger_turn();
     auto done = deps_.behind->checkpoint({pairs.data() + first, count}, deps_.now(), &grown);
     if (done) deps_.heat.grown(grown);
@@ -221,7 +220,7 @@ std::optional<storage::storage_error> checkpointer::write(
     if (united) std::move(done->begin(), done->end(), std::back_inserter(*united));
     first += count;
   }
-  return std::nullopt;
+  return ok;
 }
 
 }  // namespace watchkeeper::actors

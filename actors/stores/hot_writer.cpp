@@ -25,7 +25,7 @@ hot_writer::hot_writer(dependencies deps)
                [this](bool degraded, const std::string& why) {
                  deps_.hot_probe.degraded = degraded;
                  deps_.hot_probe.up = !degraded;
-                 // In either direction the shards hand over what only they hold.
+                 // In either direction the shards hand over what may be in their memory only.
                  deps_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
                  deps_.log(degraded ? log_level::error : log_level::info, "hot_store",
                            degraded ? "away; heartbeats are stored in the ledger: " + why
@@ -40,8 +40,7 @@ hot_writer::hot_writer(dependencies deps)
            .data_lost =
                [this] {
                  deps_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
-                 deps_.log(log_level::warning, "hot_store",
-                           "lacks pairs that it held; filling it again");
+                 deps_.log(log_level::warning, "hot_store", "has lost pairs; filling it again");
                },
            .heatmaps_grown = deps_.heatmaps_grown,
            .now = deps_.now,
@@ -66,22 +65,18 @@ void hot_writer::close() {
 }
 
 void hot_writer::store(std::shared_ptr<credit_batch> batch) {
-  order o;
-  o.batch = batch;
   batch->open();
-  if (orders_.push(std::move(o))) return;
+  if (orders_.push(batch)) return;
   batch->close();
   batch->results.assign(batch->requests.size(), {});
   deps_.stored(std::move(batch));
 }
 
 bool hot_writer::refill(std::vector<storage::pair_progress> pairs) {
-  // Counted apart, so that they never take the place of a batch that devices wait for.
+  // Counted separately, so that refills never take the place of a batch that devices wait for.
   if (refills_waiting_.fetch_add(1) < refills_waiting_max) {
-    order o;
-    o.pairs = std::move(pairs);
     refills_unsaved_.fetch_add(1);
-    if (orders_.push(std::move(o))) return true;
+    if (orders_.push(std::move(pairs))) return true;
     refills_unsaved_.fetch_sub(1);
   }
   refills_waiting_.fetch_sub(1);
@@ -89,18 +84,15 @@ bool hot_writer::refill(std::vector<storage::pair_progress> pairs) {
 }
 
 void hot_writer::forget_copies(const student_id& student) {
-  order o;
-  o.forgotten = student;
-  (void)orders_.push(std::move(o));
+  (void)orders_.push(drop_order{student});
 }
 
 storage::stored<ok_t> hot_writer::command(const student_id& student, bool erase) {
-  order o;
-  o.student = std::make_shared<student_order>();
-  o.student->student = student;
-  o.student->erase = erase;
-  auto done = o.student->done.get_future();
-  if (!orders_.push(std::move(o)))
+  auto asked = std::make_shared<student_order>();
+  asked->student = student;
+  asked->erase = erase;
+  auto done = asked->done.get_future();
+  if (!orders_.push(std::move(asked)))
     return storage::storage_failure{storage::storage_error::unavailable, "the writer is stopping"};
   return done.get();
 }
@@ -140,7 +132,7 @@ bool hot_writer::run_guarded(Step step) {
 
 void hot_writer::store_or_fail(std::vector<std::shared_ptr<credit_batch>>& batches) {
   if (run_guarded([&] { store_together(batches); })) return;
-  // After a fault some batches are left; each shard waits for its own.
+  // After a fault some batches are left, and their shards wait for them.
   for (auto& batch : batches) {
     if (!batch) continue;
     batch->results.assign(batch->count, {});
@@ -150,7 +142,7 @@ void hot_writer::store_or_fail(std::vector<std::shared_ptr<credit_batch>>& batch
   batches.clear();
 }
 
-/// At the end what only memory knew is still handed over; the first failure ends that.
+/// At the end the refills that wait are still written; the first failure ends that.
 void hot_writer::hand_over_the_rest() {
   try {
     while (!refills_.empty() && refill_again_ms_ == 0) refill_one();
@@ -166,11 +158,12 @@ std::vector<hot_writer::order> hot_writer::take_orders(std::chrono::milliseconds
   const auto count = [&] {
     in_hand = 0;
     for (const auto& o : taken)
-      if (o.batch) in_hand += o.batch->waiting();
+      if (const auto* batch = std::get_if<std::shared_ptr<credit_batch>>(&o))
+        in_hand += (*batch)->waiting();
   };
   count();
-  // What is in hand grows meanwhile, too: the shards add to the batches that wait. Whoever makes
-  // the turns himself does not want to wait.
+  // The batches in hand grow meanwhile: their shards add to them. An owner that calls `turn` itself
+  // does not wait.
   const auto begun_us = deps_.monotonic_us();
   for (auto now_us = begun_us; deps_.own_thread;) {
     const auto wait_us = linger_.wait_us(in_hand, now_us);
@@ -186,22 +179,22 @@ std::vector<hot_writer::order> hot_writer::take_orders(std::chrono::milliseconds
     now_us = deps_.monotonic_us();
   }
   for (auto& o : taken)
-    if (o.batch) (void)o.batch->close();
+    if (const auto* batch = std::get_if<std::shared_ptr<credit_batch>>(&o)) (void)(*batch)->close();
   if (in_hand > 0) linger_.took(in_hand, deps_.monotonic_us());
   return taken;
 }
 
 void hot_writer::take(order& taken, std::vector<std::shared_ptr<credit_batch>>& batches) {
-  if (taken.batch) {
-    batches.push_back(std::move(taken.batch));
-  } else if (taken.student || taken.forgotten) {
-    store_or_fail(batches);  // what came before an erasure is done before it
-    if (taken.student)
-      execute(*taken.student);
-    else
-      (void)run_guarded([&] { tiers_.drop_copies(*taken.forgotten); });
+  if (auto* batch = std::get_if<std::shared_ptr<credit_batch>>(&taken)) {
+    batches.push_back(std::move(*batch));
+  } else if (auto* pairs = std::get_if<refill_order>(&taken)) {
+    refills_.push_back(std::move(*pairs));
   } else {
-    refills_.push_back(std::move(taken.pairs));
+    store_or_fail(batches);  // what came before an erasure is stored before it
+    if (auto* student = std::get_if<std::shared_ptr<student_order>>(&taken))
+      execute(**student);
+    else
+      (void)run_guarded([&] { tiers_.drop_copies(std::get<drop_order>(taken).student); });
   }
 }
 
@@ -212,7 +205,7 @@ void hot_writer::refill_one() {
     const auto pairs = std::move(refills_.front());
     refills_.pop_front();
     refills_waiting_.fetch_sub(1);
-    // It has failed until it is done, for it may throw; the shards still have the pairs.
+    // It counts as failed until it is done, because it may throw; the shards still have the pairs.
     const auto again_ms = refill_again_ms_;
     ++refills_failed_;
     if (refill_again_ms_ == 0) refill_again_ms_ = now_ms + refill_again_after_ms;
@@ -248,7 +241,7 @@ void hot_writer::store_together(std::vector<std::shared_ptr<credit_batch>>& batc
     std::size_t next = 0;
     for (; first < last; ++first) {
       auto& batch = batches[first];
-      // The shard knows how many it sent: hand back requests and results in step.
+      // The shard expects as many as it sent: requests and results go back in step.
       const auto count = batch->count;
       auto request = requests.begin() + static_cast<std::ptrdiff_t>(next);
       auto result = results.begin() + static_cast<std::ptrdiff_t>(next);
@@ -263,24 +256,24 @@ void hot_writer::store_together(std::vector<std::shared_ptr<credit_batch>>& batc
   batches.clear();
 }
 
-void hot_writer::execute(student_order& asked) {
+void hot_writer::execute(student_order& taken) {
   storage::stored<ok_t> done =
       storage::storage_failure{storage::storage_error::unavailable, "the writer failed"};
   (void)run_guarded([&] {
-    // An erasure that the hot store was not told is none: it fails, and is asked for again. A
-    // student who enrols anew while the hot store is away may earn at once, and the hot store is
-    // told later.
-    auto told = asked.erase ? deps_.hot->erase(asked.student) : deps_.hot->readmit(asked.student);
-    if (asked.erase) {
-      if (told) tiers_.forget_student(asked.student);
-    } else if (told) {
-      tiers_.readmit_student(asked.student);
-    } else if (tiers_.readmit_later(asked.student)) {
-      told = ok;
+    // An erasure fails if the hot store does not confirm it, and the caller tries again. A student
+    // who enrols again while the hot store is away may earn credit at once; the hot store follows
+    // later.
+    auto reply = taken.erase ? deps_.hot->erase(taken.student) : deps_.hot->readmit(taken.student);
+    if (taken.erase) {
+      if (reply) tiers_.forget_student(taken.student);
+    } else if (reply) {
+      tiers_.readmit_student(taken.student);
+    } else if (tiers_.readmit_later(taken.student)) {
+      reply = ok;
     }
-    done = std::move(told);
+    done = std::move(reply);
   });
-  asked.done.set_value(std::move(done));
+  taken.done.set_value(std::move(done));
 }
 
 }  // namespace watchkeeper::actors

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <thread>
+#include <variant>
 #include <vector>
 
 #include "actors/shared/bounded_queue.hpp"
@@ -18,10 +19,10 @@
 
 namespace watchkeeper::actors {
 
-/// The thread that makes credit durable: it takes the batches of all shards that wait, stores them
-/// in one round trip, and hands them back. While one round trip is under way the next batches fill:
-/// group commit. Under load it also waits for up to batch_linger::wait_us_max, so that a round trip
-/// is worth its price.
+/// The thread that makes credit durable (group commit): it takes the batches of all shards that
+/// wait, stores them in one round trip, and hands them back. While one round trip is in flight, the
+/// next batches fill. Under load it also waits up to batch_linger::wait_us_max, so that a round
+/// trip carries enough heartbeats for its cost.
 class hot_writer {
  public:
   struct dependencies {
@@ -35,10 +36,11 @@ class hot_writer {
     std::function<void(const std::vector<storage::heatmap_delta>&)> heatmaps_grown;  // may be empty
     log_function log;
     std::size_t shards = 1;
-    /// See tiered_store::observer. Empty: the writer asks the stores itself.
+    /// Count the stores' replies to the watcher; see tiered_store::observer. Empty: the writer asks
+    /// the stores itself.
     storage::success_counter hot_successes, ledger_successes;
     bool start_degraded = false;
-    bool own_thread = true;  // false: whoever made it calls `turn`
+    bool own_thread = true;  // false: the owner calls `turn`
   };
   explicit hot_writer(dependencies deps);
   ~hot_writer();  // as close()
@@ -46,19 +48,20 @@ class hot_writer {
   /// Finishes what is queued and ends the thread; from then on every batch comes back failed at
   /// once.
   void close();
-  /// What the thread does again and again: waits for orders, and executes those that are there.
+  /// One turn of the thread's loop: waits for orders, and executes those that are there.
   void turn(std::chrono::milliseconds wait_max);
 
-  /// Any thread. Always answered through `stored`; at the queue's limit at once, with failures.
+  /// Any thread. The batch always comes back through `stored`; at the queue's limit at once,
+  /// failed.
   void store(std::shared_ptr<credit_batch> batch);
-  /// Any thread. False at the limit of what may wait: hand them over again later.
+  /// Any thread. False: too many wait; hand these over again later.
   [[nodiscard]] bool refill(std::vector<storage::pair_progress> pairs);
   /// Any thread. See shard_services.
   [[nodiscard]] bool has_unsaved_refills() const noexcept { return refills_unsaved_ > 0; }
-  /// Any thread. The ledger has an erasure of the student, by this gateway or another: what is kept
-  /// here for degraded mode goes.
+  /// Any thread. To be called when the ledger has an erasure of the student, by this gateway or
+  /// another: drops the copies for degraded mode.
   void forget_copies(const student_id& student);
-  /// Any thread but this one's. Waits until the student is forgotten in the hot store and here.
+  /// Any thread but its own. Waits until the student is forgotten in the hot store and here.
   storage::stored<ok_t> forget_student(const student_id& student);
   storage::stored<ok_t> readmit_student(const student_id& student);
 
@@ -68,26 +71,26 @@ class hot_writer {
     bool erase = false;
     std::promise<storage::stored<ok_t>> done;
   };
-  struct order {  // exactly one of them
-    std::shared_ptr<credit_batch> batch;
-    std::vector<storage::pair_progress> pairs;
-    std::shared_ptr<student_order> student;
-    std::optional<student_id> forgotten;
+  using refill_order = std::vector<storage::pair_progress>;
+  struct drop_order {
+    student_id student;
   };
+  using order = std::variant<std::shared_ptr<credit_batch>, refill_order,
+                             std::shared_ptr<student_order>, drop_order>;
 
   void run();
   void hand_over_the_rest();
-  /// The orders that wait; with batches among them, under load, those that come within a moment
-  /// too.
+  /// The orders that wait. If batches are among them, under load, also those that come within a
+  /// moment.
   std::vector<order> take_orders(std::chrono::milliseconds wait_max);
   void take(order& taken, std::vector<std::shared_ptr<credit_batch>>& batches);
-  /// Does it. False: it threw, and the log says so. A fault ends one step, not the orders after it.
+  /// Runs `step`. False: it threw, which is logged. A fault ends one step, not the orders after it.
   template <class Step>
   [[nodiscard]] bool run_guarded(Step step);
   void store_or_fail(std::vector<std::shared_ptr<credit_batch>>& batches);
   void refill_one();
   void store_together(std::vector<std::shared_ptr<credit_batch>>& batches);
-  void execute(student_order& asked);
+  void execute(student_order& taken);
   storage::stored<ok_t> command(const student_id& student, bool erase);
 
   dependencies deps_;
@@ -95,11 +98,10 @@ class hot_writer {
   batch_linger linger_;
   bounded_queue<order> orders_;
   std::atomic<std::size_t> refills_waiting_{0};
-  std::deque<std::vector<storage::pair_progress>>
-      refills_;                                  // the thread's; counted in refills_waiting_
-  std::atomic<std::size_t> refills_unsaved_{0};  // waiting, or failed and not asked for again
+  std::deque<refill_order> refills_;             // the thread's; counted in refills_waiting_
+  std::atomic<std::size_t> refills_unsaved_{0};  // waiting, or failed and not requested again
   std::size_t refills_failed_ = 0;               // the thread's
-  unix_ms refill_again_ms_ = 0;  // when to ask for what could not be refilled; 0: nothing failed
+  unix_ms refill_again_ms_ = 0;  // when to request again what failed; 0: nothing failed
   std::thread thread_;
 };
 

@@ -18,7 +18,7 @@ std::optional<pair_key> pair_of(std::string_view key) {
   return pair_key{*student, *module};
 }
 
-/// Else what was asked for cannot be read, however often it is.
+/// Otherwise the record cannot be read, however often it is tried.
 bool is_away(const storage::storage_failure& failure) noexcept {
   return failure.code == storage::storage_error::unavailable;
 }
@@ -37,10 +37,10 @@ storage::stored<ok_t> registry_follower::follow() {
     const auto now_ms = deps_.now();
     const auto changes = deps_.behind.changes(deps_.last_change, changes_per_question);
     if (!changes) return changes.error();
-    // The ledger keeps changes for a while only: after a long silence no copy can be trusted. Not
-    // before it can be read again, since until then there is nothing better than the copies.
+    // The ledger deletes changes after a while: after a long silence the copies cannot be trusted.
+    // They are forgotten only now that the ledger can be read again; until now nothing was better.
     if (followed_ms_ > 0 && now_ms - followed_ms_ > storage::registry_change_retention_ms / 2)
-      deps_.known.forget_everything();
+      deps_.registry_cache.forget_everything();
     if (auto done = apply(*changes); !done) return done;
     followed_ms_ = now_ms;
     if (!changes->empty()) deps_.last_change = changes->back().sequence;
@@ -65,10 +65,10 @@ storage::stored<ok_t> registry_follower::apply(std::span<const storage::registry
         if (const auto pair = pair_of(change.key)) assignments.push_back(*pair);
         break;
       case storage::registry_change::kind::student_erased: {
-        // Does not wait for anything to be read, and is not done again where that fails.
+        // An erasure does not wait for a read, and is not repeated if a read fails.
         const auto student = student_id::parse(change.key);
         if (!student || change.sequence <= erased_up_to_) break;
-        deps_.known.forget_devices_of(*student);
+        deps_.registry_cache.forget_devices_of(*student);
         deps_.student_erased(*student);
         erased_up_to_ = change.sequence;
         break;
@@ -90,53 +90,53 @@ storage::stored<ok_t> registry_follower::renew_devices(const std::vector<thumbpr
   std::vector<thumbprint> in_use;
   std::vector<std::shared_ptr<const device_entry>> before;
   for (const auto& kid : changed) {
-    auto held = deps_.known.find_device(kid, deps_.now()).entry;
-    if (!held) {
-      deps_.known.forget_device(kid);  // it may be being read
+    auto entry = deps_.registry_cache.find_device(kid, deps_.now()).entry;
+    if (!entry) {
+      deps_.registry_cache.forget_device(kid);  // the reader may be reading it
       continue;
     }
     in_use.push_back(kid);
-    before.push_back(std::move(held));
+    before.push_back(std::move(entry));
   }
   if (in_use.empty()) return ok;
   if (const auto records = deps_.behind.get_devices(in_use)) {
     for (std::size_t i = 0; i < in_use.size(); ++i)
-      deps_.known.renew_device(in_use[i], before[i], (*records)[i], deps_.now());
+      deps_.registry_cache.renew_device(in_use[i], before[i], (*records)[i], deps_.now());
   } else if (is_away(records.error())) {
     return records.error();
-  } else {  // one of them, say, cannot be read: that must not keep the others from being revoked
-    for (const auto& kid : in_use) deps_.known.forget_device(kid);
+  } else {  // one of them may be unreadable, which must not keep the others from being revoked
+    for (const auto& kid : in_use) deps_.registry_cache.forget_device(kid);
   }
   return ok;
 }
 
 storage::stored<ok_t> registry_follower::renew_module(const module_id& id) {
-  const auto before = deps_.known.find_module(id, deps_.now()).entry;
+  const auto before = deps_.registry_cache.find_module(id, deps_.now()).entry;
   if (!before || ++read_alone_ > read_alone_max) {
-    deps_.known.forget_module(id);
+    deps_.registry_cache.forget_module(id);
     return ok;
   }
   if (const auto record = deps_.behind.get_module(id))
-    deps_.known.renew_module(id, before, *record, deps_.now());
+    deps_.registry_cache.renew_module(id, before, *record, deps_.now());
   else if (is_away(record.error()))
     return record.error();
   else
-    deps_.known.forget_module(id);
+    deps_.registry_cache.forget_module(id);
   return ok;
 }
 
 storage::stored<ok_t> registry_follower::renew_assignment(const pair_key& pair) {
-  const auto before = deps_.known.find_assignment(pair, deps_.now()).entry;
+  const auto before = deps_.registry_cache.find_assignment(pair, deps_.now()).entry;
   if (!before || ++read_alone_ > read_alone_max) {
-    deps_.known.forget_assignment(pair);
+    deps_.registry_cache.forget_assignment(pair);
     return ok;
   }
   if (const auto assigned = deps_.behind.is_assigned(pair))
-    deps_.known.renew_assignment(pair, before, *assigned, deps_.now());
+    deps_.registry_cache.renew_assignment(pair, before, *assigned, deps_.now());
   else if (is_away(assigned.error()))
     return assigned.error();
   else
-    deps_.known.forget_assignment(pair);
+    deps_.registry_cache.forget_assignment(pair);
   return ok;
 }
 

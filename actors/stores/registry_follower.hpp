@@ -10,30 +10,30 @@
 
 namespace watchkeeper::actors {
 
-/// Brings what was changed in the ledger, by this gateway or another, into the gateway's copy of
-/// catalogue, devices and assignments. What is in use is read anew and replaced in one step: were
-/// it only forgotten, a ledger that goes away just then would take devices with it that a moment
-/// before could do without it. While the ledger is away a change counts as not heard of yet.
+/// Brings changes of the ledger, by this gateway or another, into the gateway's copy of catalogue,
+/// devices and assignments. It reads an entry that is in use again and replaces it in one step. If
+/// it only forgot the entry, and the ledger went away just then, devices would fail that could do
+/// without the ledger a moment before. While the ledger is away, a change does not count as read.
 /// Thread: one.
 class registry_follower {
  public:
   struct dependencies {
     storage::ledger& behind;  // outlives it
-    registry& known;
-    std::int64_t last_change = 0;  // changes up to here are known
+    registry& registry_cache;
+    std::int64_t last_change = 0;  // changes up to here are in memory
     std::function<unix_ms()> now;
     std::function<void(const student_id&)> student_erased;  // once for each erasure
   };
   explicit registry_follower(dependencies deps) : deps_(std::move(deps)) {}
 
-  /// Asks for what is new. A failure is the ledger's: the next call begins where this one broke
-  /// off.
+  /// Reads the changes since the last call. A failure is the ledger's; the next call begins where
+  /// this one stopped.
   storage::stored<ok_t> follow();
 
   // Of one call.
   static constexpr std::size_t changes_per_question = 500;
   static constexpr int questions_max = 20;
-  /// Modules and assignments that are read anew, each by itself; further ones are forgotten.
+  /// Modules and assignments that are read again, each with a call; further ones are forgotten.
   static constexpr std::size_t read_alone_max = 64;
 
  private:

@@ -34,13 +34,12 @@ void store_reader::close() {
   if (thread_.joinable()) thread_.join();
 }
 
-void store_reader::load(heartbeat_job_ptr job, missing what) {
-  // Let go of unanswered when the queue is full: the job then answers `overloaded` by itself.
-  (void)orders_.push({std::move(job), what, nullptr});
+void store_reader::load(heartbeat_job_ptr job, registry_record missing) {
+  (void)orders_.push(waiting_heartbeat{std::move(job), missing});
 }
 
 void store_reader::load(std::shared_ptr<progress_query> query) {
-  (void)orders_.push({nullptr, missing::device, std::move(query)});
+  (void)orders_.push(std::move(query));
 }
 
 store_reader::sources store_reader::sources_now() const {
@@ -49,7 +48,7 @@ store_reader::sources store_reader::sources_now() const {
 }
 
 void store_reader::run() {
-  sources given_up{.ledger = false, .hot = false};
+  sources failed_at_end{.ledger = false, .hot = false};
   while (!orders_.finished()) {
     auto taken = orders_.take_all(reader_idle_wait, devices_per_question_max);
     if (taken.empty()) {
@@ -57,53 +56,65 @@ void store_reader::run() {
       continue;
     }
     try {
+      std::vector<const waiting_heartbeat*> waiting;
+      for (const auto& each : taken)
+        if (const auto* heartbeat = std::get_if<waiting_heartbeat>(&each))
+          waiting.push_back(heartbeat);
       auto asks = sources_now();
-      asks.ledger = asks.ledger && !given_up.ledger && read_devices(taken);
-      asks.hot = asks.hot && !given_up.hot;
+      asks.ledger = asks.ledger && !failed_at_end.ledger && read_devices(waiting);
+      asks.hot = asks.hot && !failed_at_end.hot;
       // In the order in which they came: the tokens of a request must not overtake each other.
       for (auto& each : taken) serve(each, asks);
-      // At the end a store that has failed is not asked again at all.
-      if (orders_.closed()) given_up = {.ledger = !asks.ledger, .hot = !asks.hot};
+      // At the end a store that has failed is not asked again.
+      if (orders_.closed()) failed_at_end = {.ledger = !asks.ledger, .hot = !asks.hot};
     } catch (const std::exception& e) {
-      // What was not served answers by itself when it is let go of.
+      // The destructors of the orders that were not served report the failure.
       deps_.behind_probe.failed({storage::storage_error::unavailable, e.what()});
     }
   }
 }
 
 void store_reader::serve(order& taken, sources& asks) {
-  if (taken.query) return answer(taken.query, asks);
-  if (taken.what == missing::module) return load_module(taken.job, asks);
-  if (taken.what == missing::assignment) return load_assignment(taken.job, asks);
-  load_device(taken, asks);
+  if (const auto* query = std::get_if<std::shared_ptr<progress_query>>(&taken))
+    return load_progress(*query, asks);
+  auto& waiting = std::get<waiting_heartbeat>(taken);
+  switch (waiting.missing) {
+    case registry_record::device:
+      return load_device(waiting, asks);
+    case registry_record::module:
+      return load_module(waiting.job, asks);
+    case registry_record::assignment:
+      return load_assignment(waiting.job, asks);
+  }
 }
 
-void store_reader::load_device(order& taken, sources& asks) {
-  const auto known = [&] {
-    return deps_.known.find_device(taken.job->token.device, deps_.now()).found;
+void store_reader::load_device(waiting_heartbeat& waiting, sources& asks) {
+  const auto is_cached = [&] {
+    return deps_.registry_cache.find_device(waiting.job->token.device, deps_.now()).is_cached;
   };
-  // What was read while the registry forgot something is not kept: it may be from before the change
-  // (a revoked device would still be good), and more often it is another device's. Read it again.
-  for (int reads = 1; asks.ledger && !known() && reads < device_reads_max; ++reads)
-    asks.ledger = read_devices({&taken, 1});
-  // That the ledger failed is noted already; a device that changes faster than it is read is no
-  // failure of it.
-  if (!known()) return taken.job->refuse(problem::storage_unavailable, unreadable);
-  deps_.screened_again(std::move(taken.job));
+  // What was read while the registry forgot something is not stored: it may be from before the
+  // change (a revoked device would still be good), although mostly another device changed. Read it
+  // again.
+  const auto* const alone = &waiting;
+  for (int reads = 1; asks.ledger && !is_cached() && reads < device_reads_max; ++reads)
+    asks.ledger = read_devices({&alone, 1});
+  // A failure of the ledger is counted already; a device that changes faster than it is read is no
+  // failure of the ledger.
+  if (!is_cached()) return waiting.job->reject({problem::storage_unavailable, unreadable});
+  deps_.loaded(std::move(waiting.job));
 }
 
-/// All devices that are missing, with one question.
-bool store_reader::read_devices(std::span<const order> orders) {
+bool store_reader::read_devices(std::span<const waiting_heartbeat* const> waiting) {
   std::vector<thumbprint> kids;
-  for (const auto& each : orders)
-    if (each.job && each.what == missing::device &&
-        !deps_.known.find_device(each.job->token.device, deps_.now()).found)
-      kids.push_back(each.job->token.device);
+  for (const auto* each : waiting)
+    if (each->missing == registry_record::device &&
+        !deps_.registry_cache.find_device(each->job->token.device, deps_.now()).is_cached)
+      kids.push_back(each->job->token.device);
   if (kids.empty()) return true;
   std::sort(kids.begin(), kids.end());
   kids.erase(std::unique(kids.begin(), kids.end()), kids.end());
   std::vector<std::uint64_t> generations;
-  for (const auto& kid : kids) generations.push_back(deps_.known.generation(kid));
+  for (const auto& kid : kids) generations.push_back(deps_.registry_cache.generation(kid));
   const auto began_ms = deps_.now();
   auto records = deps_.behind->get_devices(kids);
   if (!records) {
@@ -112,17 +123,17 @@ bool store_reader::read_devices(std::span<const order> orders) {
     return false;
   }
   for (std::size_t i = 0; i < kids.size(); ++i)
-    deps_.known.keep_device(kids[i], (*records)[i], generations[i], deps_.now());
+    deps_.registry_cache.put_device(kids[i], (*records)[i], generations[i], deps_.now());
   return true;
 }
 
-template <class Ask>
-auto store_reader::asked(sources& asks, Ask ask) -> decltype(ask()) {
+template <class Read>
+auto store_reader::read_ledger(sources& asks, Read read) -> decltype(read()) {
   if (!asks.ledger)
     return storage::storage_failure{storage::storage_error::unavailable,
                                     "the ledger failed just before"};
   const auto began_ms = deps_.now();
-  auto found = ask();
+  auto found = read();
   if (!found) {
     deps_.behind_probe.failed(found.error());
     asks.ledger = found.error().code != storage::storage_error::unavailable;
@@ -133,45 +144,45 @@ auto store_reader::asked(sources& asks, Ask ask) -> decltype(ask()) {
 
 void store_reader::load_module(heartbeat_job_ptr& job, sources& asks) {
   const auto& id = job->token.claims.module;
-  if (!deps_.known.find_module(id, deps_.now()).found) {
-    const auto generation = deps_.known.generation(id);
-    const auto record = asked(asks, [&] { return deps_.behind->get_module(id); });
-    if (!record) return job->refuse(problem::storage_unavailable, unreadable);
-    deps_.known.keep_module(id, *record, generation, deps_.now());
-    if (!*record) deps_.in_vain(*job);
+  if (!deps_.registry_cache.find_module(id, deps_.now()).is_cached) {
+    const auto generation = deps_.registry_cache.generation(id);
+    const auto record = read_ledger(asks, [&] { return deps_.behind->get_module(id); });
+    if (!record) return job->reject({problem::storage_unavailable, unreadable});
+    deps_.registry_cache.put_module(id, *record, generation, deps_.now());
+    if (!*record) deps_.module_absent(*job);
   }
-  deps_.screened_again(std::move(job));
+  deps_.loaded(std::move(job));
 }
 
 void store_reader::load_assignment(heartbeat_job_ptr& job, sources& asks) {
   const pair_key pair{job->token.claims.student, job->token.claims.module};
-  if (!deps_.known.find_assignment(pair, deps_.now()).found) {
-    const auto generation = deps_.known.generation(pair);
-    const auto assigned = asked(asks, [&] { return deps_.behind->is_assigned(pair); });
-    if (!assigned) return job->refuse(problem::storage_unavailable, unreadable);
-    deps_.known.keep_assignment(pair, *assigned, generation, deps_.now());
+  if (!deps_.registry_cache.find_assignment(pair, deps_.now()).is_cached) {
+    const auto generation = deps_.registry_cache.generation(pair);
+    const auto assigned = read_ledger(asks, [&] { return deps_.behind->is_assigned(pair); });
+    if (!assigned) return job->reject({problem::storage_unavailable, unreadable});
+    deps_.registry_cache.put_assignment(pair, *assigned, generation, deps_.now());
   }
-  deps_.screened_again(std::move(job));
+  deps_.loaded(std::move(job));
 }
 
 std::optional<progress> store_reader::in_hot_store(const pair_key& key, sources& asks) {
   if (!asks.hot) return std::nullopt;
   const auto began_ms = deps_.now();
-  auto held = deps_.hot->read({&key, 1});
-  if (held) return std::move((*held)[0]);
+  auto found = deps_.hot->read({&key, 1});
+  if (found) return std::move((*found)[0]);
   hot_hangs_.failed(began_ms, deps_.now());
-  asks.hot = held.error().code != storage::storage_error::unavailable;
+  asks.hot = found.error().code != storage::storage_error::unavailable;
   return std::nullopt;
 }
 
-void store_reader::answer(const std::shared_ptr<progress_query>& query, sources& asks) {
-  using answer_type = storage::stored<std::optional<progress>>;
-  auto result = std::make_shared<answer_type>(in_hot_store(query->key, asks));
-  if (!result->value()) {
-    const auto row = asked(asks, [&] { return deps_.behind->read({&query->key, 1}); });
-    *result = row ? answer_type((*row)[0]) : answer_type(row.error());
+void store_reader::load_progress(const std::shared_ptr<progress_query>& query, sources& asks) {
+  using reply_type = storage::stored<std::optional<progress>>;
+  auto reply = std::make_shared<reply_type>(in_hot_store(query->key, asks));
+  if (!reply->value()) {
+    const auto row = read_ledger(asks, [&] { return deps_.behind->read({&query->key, 1}); });
+    *reply = row ? reply_type((*row)[0]) : reply_type(row.error());
   }
-  deps_.found({query, std::move(result)});
+  deps_.found({query, std::move(reply)});
 }
 
 }  // namespace watchkeeper::actors

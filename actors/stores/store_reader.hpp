@@ -16,47 +16,48 @@
 namespace watchkeeper::actors {
 
 /// The thread that reads what is not in memory: devices, modules and assignments for heartbeats
-/// that wait for them, and pairs that somebody asks about. Equal questions are asked once.
+/// that wait for them, and pairs for progress queries. It reads what several wait for once.
 class store_reader {
  public:
   struct dependencies {
     std::unique_ptr<storage::hot_store> hot;
     std::unique_ptr<storage::ledger> behind;
-    registry& known;
+    registry& registry_cache;
     ledger_probe& behind_probe;
     std::function<unix_ms()> now;
-    /// Of the watcher. Empty: one that has hung is asked again after a while.
+    /// Count the stores' replies to the watcher. Empty: a store that has hung is asked again after
+    /// a while.
     storage::success_counter hot_successes = {}, ledger_successes = {};
-    std::function<void(heartbeat_job_ptr)>
-        screened_again;                                 // what the heartbeat lacked is known now
-    std::function<void(const heartbeat_job&)> in_vain;  // it named a module that is not there
+    /// The record that the heartbeat needed is in memory: screen it again.
+    std::function<void(heartbeat_job_ptr)> loaded;
+    std::function<void(const heartbeat_job&)> module_absent;  // its module is not in the ledger
     std::function<void(progress_found)> found;
     std::function<void()> idle;  // nothing has come for a second
   };
   explicit store_reader(dependencies deps);
   ~store_reader();  // as close()
 
-  /// A device that changes each time it is read is read so often, then its heartbeat is given back.
+  /// A device that changes during every read is read this often. Then its heartbeat is rejected.
   static constexpr int device_reads_max = 4;
 
-  /// Finishes what is queued and ends the thread; what comes later answers `overloaded` by itself.
-  /// Where a store fails meanwhile it is not asked for the others; those that need it are refused.
+  /// Finishes what is queued and ends the thread. Heartbeats that come later get `overloaded`. A
+  /// store that fails meanwhile is not asked again; the heartbeats that need it are rejected.
   void close();
 
-  enum class missing : std::uint8_t { device, module, assignment };
-  /// Any thread. Refuses the heartbeat (`overloaded`) when the queue is full.
-  void load(heartbeat_job_ptr job, missing what);
+  /// Any thread. If the queue is full, the heartbeat gets `overloaded`.
+  void load(heartbeat_job_ptr job, registry_record missing);
+  /// Any thread. If the queue is full, the query fails.
   void load(std::shared_ptr<progress_query> query);
 
  private:
-  struct order {
+  struct waiting_heartbeat {
     heartbeat_job_ptr job;
-    missing what = missing::device;
-    std::shared_ptr<progress_query> query;
+    registry_record missing = registry_record::device;
   };
+  using order = std::variant<waiting_heartbeat, std::shared_ptr<progress_query>>;
 
-  /// Which stores are asked. One that has failed is not, for the orders that were taken together,
-  /// and after a hang for a while, or each of them would take seconds.
+  /// The stores that are asked. A store that has failed is not asked for the other orders that were
+  /// taken together, nor for a while after it has hung: each of these calls would take seconds.
   struct sources {
     bool ledger = true;
     bool hot = true;
@@ -64,17 +65,17 @@ class store_reader {
 
   void run();
   [[nodiscard]] sources sources_now() const;
-  /// False: the ledger failed.
-  [[nodiscard]] bool read_devices(std::span<const order> orders);
+  /// Reads the devices that these wait for with one call. False: the ledger failed.
+  [[nodiscard]] bool read_devices(std::span<const waiting_heartbeat* const> waiting);
   void serve(order& taken, sources& asks);
-  void load_device(order& taken, sources& asks);
+  void load_device(waiting_heartbeat& waiting, sources& asks);
   void load_module(heartbeat_job_ptr& job, sources& asks);
   void load_assignment(heartbeat_job_ptr& job, sources& asks);
-  void answer(const std::shared_ptr<progress_query>& query, sources& asks);
-  /// What `ask` gives, unless the ledger has failed already.
-  template <class Ask>
-  auto asked(sources& asks, Ask ask) -> decltype(ask());
-  /// Nothing: it is not there, or the hot store cannot say.
+  void load_progress(const std::shared_ptr<progress_query>& query, sources& asks);
+  /// The result of `read`, or a failure at once if the ledger has failed already.
+  template <class Read>
+  auto read_ledger(sources& asks, Read read) -> decltype(read());
+  /// Nothing: the pair is not there, or the hot store failed.
   std::optional<progress> in_hot_store(const pair_key& key, sources& asks);
 
   dependencies deps_;

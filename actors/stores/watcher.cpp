@@ -7,7 +7,7 @@ namespace watchkeeper::actors {
 watcher::watcher(dependencies deps)
     : deps_(std::move(deps)),
       follower_({.behind = *deps_.behind,
-                 .known = deps_.known,
+                 .registry_cache = deps_.registry_cache,
                  .last_change = deps_.last_change,
                  .now = deps_.now,
                  .student_erased = deps_.student_erased}),
@@ -28,9 +28,9 @@ void watcher::run() {
     (void)end_.take_all(deps_.interval);
     if (end_.finished()) return;
     try {
-      // The hot store first: a ledger that hangs must not keep the writer from it.
-      look_at_hot_store();
-      look_at_ledger();
+      // The hot store first: the writer waits for it, and the ledger may hang.
+      probe_hot_store();
+      probe_ledger();
       deps_.housekeeping();
     } catch (const std::exception& e) {
       deps_.log(log_level::error, "watcher", std::string("failed and goes on: ") + e.what());
@@ -38,9 +38,9 @@ void watcher::run() {
   }
 }
 
-void watcher::look_at_ledger() {
+void watcher::probe_ledger() {
   const auto followed = follower_.follow();
-  // One that is away is not waited for twice.
+  // A ledger that is away is not waited for twice.
   const bool is_away = !followed && followed.error().code == storage::storage_error::unavailable;
   const auto behind =
       is_away ? storage::stored<std::string>(followed.error()) : deps_.behind->health();
@@ -56,7 +56,7 @@ void watcher::look_at_ledger() {
               behind ? "back" : "away: " + behind.error().detail);
 }
 
-void watcher::look_at_hot_store() {
+void watcher::probe_hot_store() {
   auto hot = deps_.hot->health();
   if (!hot) {
     deps_.hot_probe.failed(hot.error());

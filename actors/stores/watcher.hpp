@@ -14,19 +14,18 @@
 
 namespace watchkeeper::actors {
 
-/// The thread that looks around once a second: what other gateways changed in the registry, whether
-/// the stores are there and how durable their acknowledgements are; and that lets the owner do its
-/// housekeeping.
+/// The thread that once a second reads what other gateways changed in the registry, asks both
+/// stores for their health and durability, and calls the housekeeping of its owner.
 class watcher {
  public:
   struct dependencies {
     std::unique_ptr<storage::hot_store> hot;
     std::unique_ptr<storage::ledger> behind;
-    registry& known;
+    registry& registry_cache;
     hot_store_probe& hot_probe;
     ledger_probe& behind_probe;
     storage::durability_level required = storage::durability_level::log;
-    std::int64_t last_change = 0;  // registry changes up to here are known
+    std::int64_t last_change = 0;  // registry changes up to here are in memory
     std::function<unix_ms()> now;
     std::function<void(const student_id&)> student_erased;  // by another gateway, or by this one
     std::function<void()> housekeeping;
@@ -38,13 +37,13 @@ class watcher {
 
  private:
   void run();
-  void look_at_hot_store();
-  void look_at_ledger();
+  void probe_hot_store();
+  void probe_ledger();
 
   dependencies deps_;
   registry_follower follower_;
   bool warned_of_durability_ = false;
-  bounded_queue<int> end_;  // nothing is ever pushed: closing it ends the wait
+  bounded_queue<int> end_;  // always empty: closing it ends the wait
   std::thread thread_;
 };
 

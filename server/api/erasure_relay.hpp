@@ -18,7 +18,7 @@ class erasure_relay final : public actors::watch_observer {
     observer_ = std::move(observer);
   }
   void settled(const actors::settled_heartbeat&) noexcept override {}
-  void refused(const actors::refused_heartbeat&) noexcept override {}
+  void rejected(const actors::rejected_heartbeat&) noexcept override {}
   void student_erased(const student_id&) noexcept override {
     const std::lock_guard lock(mutex_);
     if (observer_) observer_();

@@ -26,10 +26,12 @@ class actor_gateway_port final : public gateway_port {
     return gateway_.heatmap_of(module, duration_ms, ledger, hot);
   }
   void forget_heatmap_rows() override { gateway_.forget_heatmap_rows(); }
-  void forget_module(const module_id& id) override { gateway_.known().forget_module(id); }
-  void forget_device(const thumbprint& kid) override { gateway_.known().forget_device(kid); }
+  void forget_module(const module_id& id) override { gateway_.registry_cache().forget_module(id); }
+  void forget_device(const thumbprint& kid) override {
+    gateway_.registry_cache().forget_device(kid);
+  }
   void forget_assignment(const pair_key& pair) override {
-    gateway_.known().forget_assignment(pair);
+    gateway_.registry_cache().forget_assignment(pair);
   }
   void student_has_gone(const student_id& student) override { gateway_.student_has_gone(student); }
   [[nodiscard]] std::vector<actors::module_activity> activity() const override {

@@ -7,7 +7,7 @@
 
 #include "actors/heatmap/heatmap.hpp"
 #include "actors/live/feed.hpp"
-#include "actors/live/rejection_log.hpp"
+#include "actors/live/refusal_log.hpp"
 #include "actors/statistics.hpp"
 #include "domain/ids.hpp"
 #include "domain/progress.hpp"

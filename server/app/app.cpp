@@ -9,7 +9,7 @@
 
 #include "actors/gateway.hpp"
 #include "actors/live/feed.hpp"
-#include "actors/live/rejection_log.hpp"
+#include "actors/live/refusal_log.hpp"
 #include "base/base64url.hpp"
 #include "net/server.hpp"
 #include "server/api/api.hpp"

@@ -17,7 +17,7 @@
 #include "tests/storage/ledger_fixtures.hpp"
 
 /// A gateway without one of its shards must not go on: nobody would notice, and the shard's
-/// students would be told `overloaded` for ever.
+/// students would get `overloaded` for ever.
 
 using namespace watchkeeper;
 using namespace watchkeeper::actors;
@@ -32,12 +32,12 @@ struct full_services final : shard_services {
   void checkpoint_now(std::vector<storage::pair_progress>) override {}
 };
 
-/// One answer, from whichever thread.
-struct one_answer final : heartbeat_listener {
+/// One result, from any thread.
+struct one_result final : heartbeat_listener {
   void on_result(std::size_t, const heartbeat_result& result) noexcept override {
-    told.set_value(result.outcome.status);
+    status.set_value(result.outcome.status);
   }
-  std::promise<credit_status> told;
+  std::promise<credit_status> status;
 };
 
 /// A whole gateway. Once `clock_breaks` is set, the wall clock throws on every thread but the one
@@ -59,7 +59,7 @@ class breakable_gateway {
     options.make_hot_store = [] { return storage::make_memory_store(); };
     options.make_ledger = [&place] { return place.make(); };
     options.now = [this] {
-      if (std::this_thread::get_id() != maker_ && looks_left-- <= 0)
+      if (std::this_thread::get_id() != maker_ && reads_left-- <= 0)
         throw std::runtime_error("the clock is broken");
       return now_ms_;
     };
@@ -72,19 +72,19 @@ class breakable_gateway {
   }
   credit_status play(std::uint32_t sequence) {
     const auto from_ms = static_cast<media_ms>(sequence) * 10'000;
-    auto listener = std::make_shared<one_answer>();
-    auto told = listener->told.get_future();
+    auto listener = std::make_shared<one_result>();
+    auto status = listener->status.get_future();
     heartbeat_request request{
         signer_.sign_token(claims_of(student(1), sequence, from_ms, from_ms + 10'000, now_ms_)),
         listener,
         0,
         {}};
     gateway_->submit({&request, 1});
-    return told.get();
+    return status.get();
   }
 
-  /// So many looks at the clock work, of all threads but the maker's.
-  std::atomic<int> looks_left{std::numeric_limits<int>::max()};
+  /// Reads of the clock that work, of all threads but the maker's.
+  std::atomic<int> reads_left{std::numeric_limits<int>::max()};
 
  private:
   crypto::device_signer signer_ = crypto::device_signer::generate(signature_algorithm::es256);
@@ -94,19 +94,19 @@ class breakable_gateway {
   std::unique_ptr<gateway> gateway_;
 };
 
-/// What a process of its own does with a gateway whose shard throws. Comes back only where the
-/// gateway has gone on; the number says how far.
+/// Runs a gateway whose shard throws, in a process of its own. Returns only if the gateway went on;
+/// the number shows how far.
 int outlive_a_shard(const test::sqlite_place& place, int log_to) {
   try {
     breakable_gateway gateway(place, log_to);
     if (gateway.play(0) != credit_status::credited) return 10;
-    // The session looks first, then the shard. Where another thread takes the look that was meant
-    // for the session, the session throws, and goes on: once more then.
+    // The session reads the clock first, then the shard. If another thread takes the read that was
+    // meant for the session, the session throws and goes on: try again then.
     for (int tries = 0; tries < 20; ++tries) {
-      gateway.looks_left = 1;
+      gateway.reads_left = 1;
       static_cast<void>(gateway.play(1));
     }
-    gateway.looks_left = std::numeric_limits<int>::max();
+    gateway.reads_left = std::numeric_limits<int>::max();
     return gateway.play(1) == credit_status::credited ? 12 : 11;
   } catch (...) {
     return 13;
@@ -117,7 +117,7 @@ int outlive_a_shard(const test::sqlite_place& place, int log_to) {
 
 BOOST_AUTO_TEST_SUITE(end_of_a_shard)
 
-BOOST_AUTO_TEST_CASE(a_shard_that_throws_says_so) {
+BOOST_AUTO_TEST_CASE(a_shard_that_throws_reports_it) {
   testing_config config;
   caf::actor_system system(config);
   full_services services;
@@ -134,14 +134,14 @@ BOOST_AUTO_TEST_CASE(a_shard_that_throws_says_so) {
                          .now = [&] { return clock.now_ms; },
                          .monotonic_us = [&] { return clock.monotonic_us; },
                          .on_fatal = [&](const std::string& why) { said.push_back(why); }});
-  const auto listener = std::make_shared<told>();
+  const auto listener = std::make_shared<result_recorder>();
   caf::anon_send(shard,
                  credit_job{verified_job(listener, heartbeats, clock, student(1), 0, 0, 10'000)});
   dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler()).run();
   BOOST_REQUIRE_EQUAL(said.size(), 1u);
   BOOST_TEST(said[0] == "a progress shard failed: std::bad_alloc");
   BOOST_REQUIRE_EQUAL(listener->results.size(), 1u);  // the device keeps the heartbeat
-  BOOST_CHECK(listener->results[0].outcome.why == problem::overloaded);
+  BOOST_TEST(listener->results[0].outcome.why == problem::overloaded);
 }
 
 BOOST_AUTO_TEST_CASE(a_gateway_ends_with_its_shard) {

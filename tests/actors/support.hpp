@@ -15,8 +15,8 @@
 
 namespace watchkeeper::actors::testing {
 
-/// What a device was told; the tests look at it.
-struct told final : heartbeat_listener {
+/// Stores the results that a device gets.
+struct result_recorder final : heartbeat_listener {
   void on_result(std::size_t, const heartbeat_result& result) noexcept override {
     results.push_back(result);
   }
@@ -51,7 +51,7 @@ inline token_claims claims_of(const student_id& who, std::uint32_t sequence, med
   return claims;
 }
 
-/// What screening makes of the claims.
+/// The credit request that screening makes of the claims.
 inline credit_request credit_of(const token_claims& claims, const thumbprint& device,
                                 unix_ms now_ms, media_ms duration_ms) {
   credit_request credit;
@@ -68,15 +68,16 @@ inline credit_request credit_of(const token_claims& claims, const thumbprint& de
   return credit;
 }
 
-/// A job as it is after its signature was checked: ready for a shard. A device a student.
-inline heartbeat_job_ptr verified_job(const std::shared_ptr<told>& listener, heartbeat_probe& probe,
-                                      const manual_clock& clock, const student_id& who,
-                                      std::uint32_t sequence, media_ms from_ms, media_ms to_ms,
+/// A job as it is after the check of its signature: ready for a shard. Each student has one device.
+inline heartbeat_job_ptr verified_job(const std::shared_ptr<result_recorder>& listener,
+                                      heartbeat_probe& probe, const manual_clock& clock,
+                                      const student_id& who, std::uint32_t sequence,
+                                      media_ms from_ms, media_ms to_ms,
                                       media_ms duration_ms = 600'000,
-                                      watch_observer* watching = nullptr) {
+                                      watch_observer* observer = nullptr) {
   (void)probe.admit(actor_limits::heartbeats_in_flight_max);
   auto job = std::make_shared<heartbeat_job>(heartbeat_request{"", listener, 0, {}}, probe,
-                                             &manual_clock::read, &clock, watching);
+                                             &manual_clock::read, &clock, observer);
   thumbprint device;
   const auto device_number = stable_hash(who.view());
   std::memcpy(device.bytes.data(), &device_number, sizeof device_number);
@@ -87,7 +88,7 @@ inline heartbeat_job_ptr verified_job(const std::shared_ptr<told>& listener, hea
   return job;
 }
 
-/// The threads behind a shard, played by the test: nothing happens until it says so.
+/// The threads that serve a shard, played by the test: nothing happens until the test does it.
 struct scripted_services final : shard_services {
   void store(std::shared_ptr<credit_batch> batch) override { batches.push_back(std::move(batch)); }
   bool refill(std::vector<storage::pair_progress> pairs) override {
@@ -96,12 +97,12 @@ struct scripted_services final : shard_services {
     return true;
   }
   bool has_unsaved_refills() const override {
-    if (asked_for_unsaved) asked_for_unsaved();
+    if (on_unsaved_query) on_unsaved_query();
     return unsaved_refills;
   }
-  std::function<void()> asked_for_unsaved;  // what another thread does meanwhile
+  std::function<void()> on_unsaved_query;  // what another thread does meanwhile
   bool refuse_refills = false;
-  std::size_t refills_max = SIZE_MAX;  // that may wait
+  std::size_t refills_max = SIZE_MAX;
   bool unsaved_refills = false;
   void load(std::shared_ptr<progress_query> query) override { queries.push_back(std::move(query)); }
   void checkpoint_now(std::vector<storage::pair_progress> pairs) override {
@@ -113,7 +114,7 @@ struct scripted_services final : shard_services {
   std::vector<std::vector<storage::pair_progress>> mastered;
 };
 
-/// Stores a batch in `hot`, as the writer would, for pairs that the hot store may not know yet.
+/// Stores a batch in `hot`, as the writer does, for pairs that may not be in the hot store yet.
 inline void store_batch(credit_batch& batch, storage::hot_store& hot) {
   std::vector<storage::pair_progress> blank;
   std::vector<storage::hot_request> requests;

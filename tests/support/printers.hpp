@@ -10,10 +10,11 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <variant>
 
 /// Lets Boost.Test print what has no operator<<: enumerators by name, ids by their text, optionals,
-/// ranges, pairs, and the members of aggregates. So BOOST_TEST(found == problem::stale_token) says
-/// what was found. Part of the precompiled header of every test program.
+/// variants, ranges, pairs, and the members of aggregates. So BOOST_TEST(found ==
+/// problem::stale_token) says what was found. Part of the precompiled header of every test program.
 namespace watchkeeper::testing {
 
 template <class T>
@@ -86,6 +87,11 @@ void print(std::ostream& out, const T& value) {
       out << name;
   } else if constexpr (streamable<T>) {
     out << value;
+  } else if constexpr (requires { std::variant_size<T>::value; }) {
+    if (value.valueless_by_exception())
+      out << "no value";
+    else
+      std::visit([&](const auto& alternative) { print(out, alternative); }, value);
   } else if constexpr (std::same_as<T, std::byte>) {
     out << std::to_integer<int>(value);
   } else if constexpr (requires {

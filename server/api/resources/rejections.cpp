@@ -26,9 +26,7 @@ net::http_response list_student_refusals(call& c) {
       out.value(describe(entry.why).name);
     else
       out.null();
-    out.member("detail", entry.detail)
-        .member("kind", actors::name_of(actors::classify(entry.status, entry.why, entry.detail)))
-        .end_object();
+    out.member("detail", entry.detail).member("kind", actors::name_of(entry.kind)).end_object();
   }
   // One page has them all: refusal_log::per_student_max.
   out.end_array().key("next").null().end_object();

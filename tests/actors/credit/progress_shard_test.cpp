@@ -13,34 +13,38 @@ using namespace watchkeeper::actors::testing;
 
 namespace {
 
-/// What an observer was told, copied.
+/// Stores what an observer is notified of.
 struct watched final : watch_observer {
   struct event {
     credit_status status;
     media_interval played;
     std::vector<media_interval> fresh;
-    bool fresh_known;
+    bool fresh_is_exact;
     media_ms covered_ms;  // of the coverage that came along; -1: none came
   };
-  void settled(const settled_heartbeat& told) noexcept override {
-    events.push_back({told.outcome.status,
-                      told.played,
-                      {told.fresh.begin(), told.fresh.end()},
-                      told.fresh_known,
-                      told.covered ? told.covered->covered_ms() : -1});
+  void settled(const settled_heartbeat& heartbeat) noexcept override {
+    events.push_back({heartbeat.outcome.status,
+                      heartbeat.played,
+                      {heartbeat.fresh.begin(), heartbeat.fresh.end()},
+                      heartbeat.fresh_is_exact,
+                      heartbeat.covered ? heartbeat.covered->covered_ms() : -1});
   }
-  void refused(const refused_heartbeat& told) noexcept override {
-    refusals.push_back(told.why);
-    BOOST_TEST(told.token != nullptr);
-    BOOST_TEST(told.received_ms > 0);
+  void rejected(const rejected_heartbeat& heartbeat) noexcept override {
+    rejections.push_back({heartbeat.why, heartbeat.stale});
+    BOOST_TEST(heartbeat.token != nullptr);
+    BOOST_TEST(heartbeat.received_ms > 0);
   }
   std::vector<event> events;
-  /// How many refusals were told before each erasure.
+  /// How many rejections came before each erasure.
   void student_erased(const student_id&) noexcept override {
-    erased_after.push_back(refusals.size());
+    erased_after.push_back(rejections.size());
   }
   std::vector<std::size_t> erased_after;
-  std::vector<problem> refusals;
+  struct rejected_for {
+    problem why;
+    stale_cause stale;
+  };
+  std::vector<rejected_for> rejections;
 };
 
 struct shard_world {
@@ -54,7 +58,7 @@ struct shard_world {
                                .monotonic_us = [this] { return clock.monotonic_us; },
                                .pairs_max = pairs_max,
                                .idle_pair_ms = 60'000,
-                               .watching = &watching})) {}
+                               .observer = &watching})) {}
 
   void heartbeat(int who, std::uint32_t sequence, media_ms from_ms, media_ms to_ms,
                  media_ms duration_ms = 600'000) {
@@ -72,7 +76,7 @@ struct shard_world {
   std::optional<progress> ask(int who) {
     auto query = std::make_shared<progress_query>(pair_key{student(who), module_named("m1")});
     auto future = query->future();
-    shard->asked(query);
+    shard->look_up(query);
     if (!services.queries.empty()) return std::nullopt;
     auto found = future.get();
     BOOST_REQUIRE(found.has_value());
@@ -86,7 +90,7 @@ struct shard_world {
   hot_store_probe hot_probe;
   scripted_services services;
   std::unique_ptr<storage::hot_store> hot = storage::make_memory_store();
-  std::shared_ptr<told> listener = std::make_shared<told>();
+  std::shared_ptr<result_recorder> listener = std::make_shared<result_recorder>();
   std::unique_ptr<progress_shard_core> shard;
 };
 
@@ -94,7 +98,7 @@ struct shard_world {
 
 BOOST_AUTO_TEST_SUITE(progress_shards)
 
-BOOST_AUTO_TEST_CASE(nobody_is_answered_before_the_batch_is_durable) {
+BOOST_AUTO_TEST_CASE(no_result_comes_before_the_batch_is_durable) {
   shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   BOOST_TEST(w.services.batches.size() == 1u);
@@ -103,7 +107,7 @@ BOOST_AUTO_TEST_CASE(nobody_is_answered_before_the_batch_is_durable) {
   w.finish_batch();
   BOOST_REQUIRE(w.listener->results.size() == 1u);
   const auto& result = w.listener->results[0];
-  BOOST_CHECK(result.outcome.status == credit_status::credited);
+  BOOST_TEST(result.outcome.status == credit_status::credited);
   BOOST_TEST(result.outcome.credited_ms == 10'000);
   BOOST_TEST(w.heartbeats.in_flight() == 0u);
 }
@@ -135,7 +139,7 @@ BOOST_AUTO_TEST_CASE(heartbeats_that_come_together_are_one_batch) {
   w.finish_batch();
   BOOST_REQUIRE_EQUAL(w.listener->results.size(), 9u);
   for (const auto& result : w.listener->results)
-    BOOST_CHECK(result.outcome.status == credit_status::credited);
+    BOOST_TEST(result.outcome.status == credit_status::credited);
 }
 
 BOOST_AUTO_TEST_CASE(a_batch_that_waits_for_the_writer_is_added_to) {
@@ -155,7 +159,7 @@ BOOST_AUTO_TEST_CASE(a_batch_that_waits_for_the_writer_is_added_to) {
   w.finish_batch();
   BOOST_REQUIRE_EQUAL(w.listener->results.size(), 3u);
   for (const auto& result : w.listener->results)
-    BOOST_CHECK(result.outcome.status == credit_status::credited);
+    BOOST_TEST(result.outcome.status == credit_status::credited);
   BOOST_TEST(w.ask(1)->covered.covered_ms() == 20'000);
   w.finish_batch();
   BOOST_TEST(w.listener->results.size() == 4u);
@@ -174,7 +178,7 @@ BOOST_AUTO_TEST_CASE(a_batch_that_waits_is_added_to_up_to_its_limit) {
   BOOST_TEST(w.listener->results.size() == storage_limits::batch_heartbeats_max + 2);
 }
 
-BOOST_AUTO_TEST_CASE(one_batch_is_under_way_while_the_next_fills) {
+BOOST_AUTO_TEST_CASE(one_batch_is_in_flight_while_the_next_fills) {
   shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   for (int i = 2; i < 40; ++i) w.heartbeat(i, 0, 0, 10'000);
@@ -210,13 +214,13 @@ BOOST_AUTO_TEST_CASE(what_could_not_be_stored_is_refused_and_not_remembered) {
   batch->results.assign(1, {});
   w.shard->stored(*batch);
   BOOST_REQUIRE(w.listener->results.size() == 1u);
-  BOOST_CHECK(w.listener->results[0].outcome.status == credit_status::rejected);
-  BOOST_CHECK(w.listener->results[0].outcome.why == problem::storage_unavailable);
+  BOOST_TEST(w.listener->results[0].outcome.status == credit_status::rejected);
+  BOOST_TEST(w.listener->results[0].outcome.why == problem::storage_unavailable);
   BOOST_TEST(w.shard->pairs() == 0u);
   // Sent again, it is credited: the number did not count as seen.
   w.heartbeat(1, 0, 0, 10'000);
   w.finish_batch();
-  BOOST_CHECK(w.listener->results[1].outcome.status == credit_status::credited);
+  BOOST_TEST(w.listener->results[1].outcome.status == credit_status::credited);
 }
 
 BOOST_AUTO_TEST_CASE(memory_follows_the_store) {
@@ -226,12 +230,12 @@ BOOST_AUTO_TEST_CASE(memory_follows_the_store) {
     w.finish_batch();
     w.clock.now_ms += 10'000;
   }
-  const auto held = w.ask(1);
-  BOOST_REQUIRE(held.has_value());
+  const auto in_memory = w.ask(1);
+  BOOST_REQUIRE(in_memory.has_value());
   const pair_key keys[] = {{student(1), module_named("m1")}};
   const auto stored_state = w.hot->read(keys);
-  BOOST_CHECK(held == (*stored_state)[0]);
-  BOOST_TEST(held->covered.covered_ms() == 50'000);
+  BOOST_TEST(in_memory == (*stored_state)[0]);
+  BOOST_TEST(in_memory->covered.covered_ms() == 50'000);
 }
 
 BOOST_AUTO_TEST_CASE(a_pair_that_another_gateway_changed_is_read_anew) {
@@ -244,22 +248,22 @@ BOOST_AUTO_TEST_CASE(a_pair_that_another_gateway_changed_is_read_anew) {
   w.heartbeat(1, 1, 10'000, 20'000);
   w.finish_batch();
   BOOST_TEST(w.listener->results[1].outcome.now.covered_ms == 40'000);
-  // Who asks is told what the reader finds, and what is known here belongs to it.
+  // A query gets what the reader finds, united with what memory has.
   auto query = std::make_shared<progress_query>(elsewhere.key);
-  auto answer = query->future();
-  w.shard->asked(query);
+  auto reply = query->future();
+  w.shard->look_up(query);
   BOOST_REQUIRE(w.services.queries.size() == 1u);
   w.services.queries.clear();
   storage::stored<std::optional<progress>> found{std::optional(elsewhere.state)};
   w.shard->found(*query, found);
-  BOOST_TEST(answer.get()->value().covered.covered_ms() == 40'000);
+  BOOST_TEST(reply.get()->value().covered.covered_ms() == 40'000);
   // The next heartbeat brings the rest.
   w.heartbeat(1, 2, 20'000, 30'000);
   w.finish_batch();
   BOOST_TEST(w.ask(1).value().covered.covered_ms() == 50'000);
 }
 
-BOOST_AUTO_TEST_CASE(what_is_known_of_a_pair_that_another_gateway_changed_too_is_handed_over) {
+BOOST_AUTO_TEST_CASE(a_partial_pair_that_another_gateway_changed_too_is_handed_over) {
   shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   w.finish_batch();
@@ -273,7 +277,7 @@ BOOST_AUTO_TEST_CASE(what_is_known_of_a_pair_that_another_gateway_changed_too_is
   w.shard->tick();
   BOOST_REQUIRE(w.services.refilled.size() == 1u);
   BOOST_TEST(w.services.refilled[0][0].state.covered.covered_ms() == 20'000);
-  // The next heartbeat asks for all that the store has, which is less than what is known here.
+  // The next heartbeat reads all that the store has, which is less than what memory has.
   w.hot = storage::make_memory_store();
   w.heartbeat(1, 2, 20'000, 30'000);
   w.finish_batch();
@@ -303,14 +307,14 @@ BOOST_AUTO_TEST_CASE(a_store_that_lost_a_part_meanwhile_takes_nothing_from_memor
   BOOST_TEST(w.probe.dirty == 1u);
 }
 
-BOOST_AUTO_TEST_CASE(a_student_erased_while_a_batch_is_under_way_leaves_nothing_behind) {
+BOOST_AUTO_TEST_CASE(a_student_erased_while_a_batch_is_in_flight_leaves_nothing_behind) {
   shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   w.heartbeat(1, 1, 10'000, 20'000);  // waits
   w.shard->forget(student(1));
   BOOST_REQUIRE(w.listener->results.size() == 1u);
-  BOOST_CHECK(w.listener->results[0].outcome.why == problem::unknown_device);
-  // Told after the refusal, so that whoever remembers refusals forgets this one as well.
+  BOOST_TEST(w.listener->results[0].outcome.why == problem::unknown_device);
+  // After the rejection, so that an observer that stores rejections forgets this one as well.
   BOOST_REQUIRE(w.watching.erased_after.size() == 1u);
   BOOST_TEST(w.watching.erased_after[0] == 1u);
   w.finish_batch();
@@ -389,7 +393,7 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_cleans_no_pair_that_the_hot_store_lost_before)
   BOOST_TEST(w.probe.dirty == 0u);
 }
 
-BOOST_AUTO_TEST_CASE(a_checkpoint_cleans_no_pair_whose_batch_was_under_way_when_it_began) {
+BOOST_AUTO_TEST_CASE(a_checkpoint_cleans_no_pair_whose_batch_was_in_flight_when_it_began) {
   shard_world w;
   w.heartbeat(1, 0, 0, 10'000);  // its batch goes out now
   w.clock.now_ms += 5;
@@ -405,7 +409,7 @@ BOOST_AUTO_TEST_CASE(
   shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   w.hot_probe.refill_epoch = 1;
-  w.shard->tick();  // nothing is known yet
+  w.shard->tick();  // there is no pair yet
   BOOST_TEST(w.services.refilled.empty());
   w.finish_batch();
   BOOST_REQUIRE(w.services.refilled.size() == 1u);
@@ -425,7 +429,7 @@ BOOST_AUTO_TEST_CASE(nothing_is_clean_while_a_hand_over_is_not_done) {
   BOOST_TEST(w.probe.dirty == 0u);
 }
 
-BOOST_AUTO_TEST_CASE(a_checkpoint_cleans_nothing_that_was_handed_over_while_it_was_under_way) {
+BOOST_AUTO_TEST_CASE(a_checkpoint_cleans_no_pair_that_was_handed_over_during_it) {
   shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   w.finish_batch();
@@ -450,12 +454,12 @@ BOOST_AUTO_TEST_CASE(a_hand_over_that_fails_while_a_checkpoint_is_taken_leaves_i
   w.shard->tick();
   BOOST_REQUIRE(w.services.refilled.size() == 1u);
   w.clock.now_ms += 5'000;
-  // The writer gives up and asks for it again: first it moves the epoch, then there is nothing
+  // The writer fails and requests it again: first it moves the epoch, then there is nothing
   // unsaved, and the shard has looked at the epoch before.
-  w.services.asked_for_unsaved = [&] { w.hot_probe.refill_epoch = 2; };
+  w.services.on_unsaved_query = [&] { w.hot_probe.refill_epoch = 2; };
   w.shard->checkpointed(w.clock.now_ms, w.clock.now_ms);
   BOOST_TEST(w.probe.dirty == 1u);
-  w.services.asked_for_unsaved = {};
+  w.services.on_unsaved_query = {};
   w.shard->tick();
   BOOST_TEST(w.services.refilled.size() == 2u);
 }
@@ -483,7 +487,7 @@ BOOST_AUTO_TEST_CASE(a_hand_over_before_the_clock_was_set_back_keeps_nothing_dir
 
 BOOST_AUTO_TEST_CASE(what_a_duplicate_brought_is_handed_over_too) {
   shard_world w;
-  // Another gateway stored it, and died before it answered.
+  // Another gateway stored it, and died before it reported the result.
   auto elsewhere =
       verified_job(w.listener, w.heartbeats, w.clock, student(1), 0, 0, 10'000, 600'000);
   auto credit = elsewhere->credit;
@@ -495,14 +499,14 @@ BOOST_AUTO_TEST_CASE(what_a_duplicate_brought_is_handed_over_too) {
   w.heartbeat(1, 0, 0, 10'000);
   w.finish_batch();
   BOOST_REQUIRE(w.listener->results.size() == 1u);
-  BOOST_CHECK(w.listener->results[0].outcome.status == credit_status::duplicate);
+  BOOST_TEST(w.listener->results[0].outcome.status == credit_status::duplicate);
   w.hot_probe.refill_epoch = 1;
   w.shard->tick();
   BOOST_REQUIRE(w.services.refilled.size() == 1u);
   BOOST_TEST(w.services.refilled[0][0].state.covered.covered_ms() == 10'000);
 }
 
-BOOST_AUTO_TEST_CASE(memory_is_bounded_and_idle_pairs_are_given_up) {
+BOOST_AUTO_TEST_CASE(memory_is_bounded_and_idle_pairs_are_evicted) {
   shard_world w(10);
   for (int i = 0; i < 25; ++i) {
     w.heartbeat(i, 0, 0, 10'000);
@@ -530,17 +534,17 @@ BOOST_AUTO_TEST_CASE(mastery_goes_to_the_ledger_at_once_and_once) {
   BOOST_TEST(w.services.mastered.size() == 1u);
 }
 
-BOOST_AUTO_TEST_CASE(a_job_that_is_dropped_answers_itself) {
+BOOST_AUTO_TEST_CASE(a_job_that_is_dropped_reports_overloaded) {
   heartbeat_probe probe;
   manual_clock clock;
-  auto listener = std::make_shared<told>();
+  auto listener = std::make_shared<result_recorder>();
   { auto job = verified_job(listener, probe, clock, student(1), 0, 0, 1000); }
   BOOST_REQUIRE(listener->results.size() == 1u);
-  BOOST_CHECK(listener->results[0].outcome.why == problem::overloaded);
+  BOOST_TEST(listener->results[0].outcome.why == problem::overloaded);
   BOOST_TEST(probe.in_flight() == 0u);
 }
 
-BOOST_AUTO_TEST_CASE(a_shard_that_ends_answers_all_it_holds) {
+BOOST_AUTO_TEST_CASE(a_shard_that_ends_reports_a_result_for_all_its_jobs) {
   shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   w.heartbeat(2, 0, 0, 10'000);
@@ -558,7 +562,7 @@ BOOST_AUTO_TEST_CASE(an_observer_learns_what_is_new) {
     return w.watching.events.back();
   };
   const auto first = next(0, 0, 10'000);
-  BOOST_TEST(first.fresh_known);
+  BOOST_TEST(first.fresh_is_exact);
   BOOST_TEST((first.fresh == std::vector<media_interval>{{0, 10'000}}));
   BOOST_TEST(first.covered_ms == 10'000);
   // Half of it again, and the gap of 200 ms that is closed.
@@ -568,19 +572,19 @@ BOOST_AUTO_TEST_CASE(an_observer_learns_what_is_new) {
   BOOST_TEST((bridge.fresh == std::vector<media_interval>{{10'000, 20'000}}));
   BOOST_TEST(bridge.covered_ms == 25'000);
   const auto rewatched = next(3, 1'000, 9'000);
-  BOOST_TEST(rewatched.fresh_known);
+  BOOST_TEST(rewatched.fresh_is_exact);
   BOOST_TEST(rewatched.fresh.empty());
   const auto again = next(3, 1'000, 9'000);
-  BOOST_CHECK(again.status == credit_status::duplicate);
+  BOOST_TEST(again.status == credit_status::duplicate);
   BOOST_TEST(again.played.length_ms() == 0);
-  BOOST_TEST(again.fresh_known);
+  BOOST_TEST(again.fresh_is_exact);
   BOOST_TEST(again.fresh.empty());
   // 60 s of reserve, most of it spent: what is cut off was not played.
   const auto limited = next(4, 100'000, 130'000);
-  BOOST_CHECK(limited.status == credit_status::limited);
+  BOOST_TEST(limited.status == credit_status::limited);
   BOOST_TEST(limited.played.to_ms < 130'000);
   BOOST_TEST((limited.fresh == std::vector<media_interval>{limited.played}));
-  BOOST_TEST(w.watching.refusals.empty());
+  BOOST_TEST(w.watching.rejections.empty());
 }
 
 BOOST_AUTO_TEST_CASE(what_was_covered_before_the_shard_knew_the_pair_is_not_guessed) {
@@ -588,14 +592,14 @@ BOOST_AUTO_TEST_CASE(what_was_covered_before_the_shard_knew_the_pair_is_not_gues
   progress earlier;
   earlier.covered.add({0, 15'000});
   earlier.playtime_ms = 15'000;
-  const storage::pair_progress held{{student(1), module_named("m1")}, earlier};
-  BOOST_TEST(w.hot->merge({&held, 1}, false).has_value());
+  const storage::pair_progress stored{{student(1), module_named("m1")}, earlier};
+  BOOST_TEST(w.hot->merge({&stored, 1}, false).has_value());
   w.heartbeat(1, 0, 10'000, 20'000);
   w.heartbeat(1, 1, 20'000, 30'000);
   w.heartbeat(1, 2, 25'000, 35'000);
   w.finish_batch();
   BOOST_REQUIRE(w.watching.events.size() == 1u);
-  BOOST_TEST(!w.watching.events[0].fresh_known);
+  BOOST_TEST(!w.watching.events[0].fresh_is_exact);
   BOOST_TEST(w.watching.events[0].fresh.empty());
   BOOST_TEST(w.watching.events[0].covered_ms == 20'000);
   w.finish_batch();
@@ -604,7 +608,7 @@ BOOST_AUTO_TEST_CASE(what_was_covered_before_the_shard_knew_the_pair_is_not_gues
   BOOST_TEST((w.watching.events[2].fresh == std::vector<media_interval>{{30'000, 35'000}}));
 }
 
-BOOST_AUTO_TEST_CASE(two_first_heartbeats_in_one_batch_are_both_known) {
+BOOST_AUTO_TEST_CASE(two_first_heartbeats_in_one_batch_are_both_exact) {
   shard_world w;
   w.heartbeat(2, 0, 0, 1'000);  // keeps the next two together
   w.heartbeat(1, 0, 0, 10'000);
@@ -616,30 +620,31 @@ BOOST_AUTO_TEST_CASE(two_first_heartbeats_in_one_batch_are_both_known) {
   BOOST_TEST((w.watching.events[2].fresh == std::vector<media_interval>{{10'000, 20'000}}));
 }
 
-BOOST_AUTO_TEST_CASE(another_gateway_at_the_same_pair_is_told_as_unknown) {
+BOOST_AUTO_TEST_CASE(fresh_is_not_exact_while_another_gateway_credits_the_pair) {
   shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   w.finish_batch();
   progress elsewhere;
   elsewhere.covered.add({10'000, 20'000});
-  const storage::pair_progress held{{student(1), module_named("m1")}, elsewhere};
-  BOOST_TEST(w.hot->merge({&held, 1}, true).has_value());
+  const storage::pair_progress stored{{student(1), module_named("m1")}, elsewhere};
+  BOOST_TEST(w.hot->merge({&stored, 1}, true).has_value());
   w.heartbeat(1, 1, 20'000, 30'000);
   w.finish_batch();
-  BOOST_TEST(!w.watching.events.back().fresh_known);
+  BOOST_TEST(!w.watching.events.back().fresh_is_exact);
   BOOST_TEST(w.watching.events.back().fresh.empty());
   BOOST_TEST((w.watching.events.back().played == media_interval{20'000, 30'000}));
 }
 
-BOOST_AUTO_TEST_CASE(a_refusal_of_the_store_is_told_once) {
+BOOST_AUTO_TEST_CASE(a_rejection_by_the_store_is_announced_once) {
   shard_world w;
   w.heartbeat(1, 70, 0, 10'000);
   w.finish_batch();
   w.heartbeat(1, 1, 0, 10'000);
   w.finish_batch();
   BOOST_TEST(w.watching.events.size() == 1u);
-  BOOST_REQUIRE(w.watching.refusals.size() == 1u);
-  BOOST_CHECK(w.watching.refusals[0] == problem::stale_token);
+  BOOST_REQUIRE(w.watching.rejections.size() == 1u);
+  BOOST_TEST(w.watching.rejections[0].why == problem::stale_token);
+  BOOST_TEST(w.watching.rejections[0].stale == stale_cause::sequence_number);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -13,57 +13,58 @@ BOOST_AUTO_TEST_SUITE(session)
 
 BOOST_AUTO_TEST_CASE(screening_names_each_problem) {
   world w;
-  BOOST_CHECK(w.screened(w.signer.sign_token(w.claims())) == problem::none);
-  BOOST_CHECK(w.screened("not a token") == problem::malformed_token);
-  BOOST_CHECK(w.screened(std::string(1024, 'a')) == problem::token_too_large);
+  BOOST_TEST(w.screened(w.signer.sign_token(w.claims())) == problem::none);
+  BOOST_TEST(w.screened("not a token") == problem::malformed_token);
+  BOOST_TEST(w.screened(std::string(1024, 'a')) == problem::token_too_large);
 
   auto stale = w.claims();
   stale.issued_at_ms -= 900'001;
-  BOOST_CHECK(w.screened(w.signer.sign_token(stale)) == problem::stale_token);
+  BOOST_TEST(w.screened(w.signer.sign_token(stale)) == problem::stale_token);
+  BOOST_TEST(std::get<rejection>(w.last).stale == stale_cause::time);
   auto expired = w.claims();
   expired.expires_at_ms = w.clock.now_ms - 1;
-  BOOST_CHECK(w.screened(w.signer.sign_token(expired)) == problem::stale_token);
+  BOOST_TEST(w.screened(w.signer.sign_token(expired)) == problem::stale_token);
   auto future = w.claims();
   future.issued_at_ms += 30'001;
-  BOOST_CHECK(w.screened(w.signer.sign_token(future)) == problem::future_token);
+  BOOST_TEST(w.screened(w.signer.sign_token(future)) == problem::future_token);
 
   auto other = w.claims();
   other.student = student(2);
-  BOOST_CHECK(w.screened(w.signer.sign_token(other)) == problem::subject_mismatch);
+  BOOST_TEST(w.screened(w.signer.sign_token(other)) == problem::subject_mismatch);
   auto too_long = w.claims();
   too_long.interval = {0, 30'001};
-  BOOST_CHECK(w.screened(w.signer.sign_token(too_long)) == problem::implausible_interval);
+  BOOST_TEST(w.screened(w.signer.sign_token(too_long)) == problem::implausible_interval);
   auto beyond = w.claims();
   beyond.interval = {595'000, 601'001};
-  BOOST_CHECK(w.screened(w.signer.sign_token(beyond)) == problem::implausible_interval);
+  BOOST_TEST(w.screened(w.signer.sign_token(beyond)) == problem::implausible_interval);
 
   auto elsewhere = w.claims();
   elsewhere.module = module_named("nowhere");
-  BOOST_CHECK(w.screened(w.signer.sign_token(elsewhere)) == problem::none);
-  BOOST_CHECK(w.last.what == screening_verdict::kind::module_unknown);
-  w.known.keep_module(elsewhere.module, std::nullopt, w.known.generation(elsewhere.module),
-                      w.clock.now_ms);
-  BOOST_CHECK(w.screened(w.signer.sign_token(elsewhere)) == problem::unknown_module);
+  BOOST_TEST(w.screened(w.signer.sign_token(elsewhere)) == problem::none);
+  BOOST_TEST(w.last == screening_result(registry_record::module));
+  w.registry_cache.put_module(elsewhere.module, std::nullopt,
+                              w.registry_cache.generation(elsewhere.module), w.clock.now_ms);
+  BOOST_TEST(w.screened(w.signer.sign_token(elsewhere)) == problem::unknown_module);
 
   const auto stranger = crypto::device_signer::generate(signature_algorithm::es256);
-  BOOST_CHECK(w.screened(stranger.sign_token(w.claims())) == problem::none);
-  BOOST_CHECK(w.last.what == screening_verdict::kind::device_unknown);
-  w.known.keep_device(stranger.kid(), std::nullopt, w.known.generation(stranger.kid()),
-                      w.clock.now_ms);
-  BOOST_CHECK(w.screened(stranger.sign_token(w.claims())) == problem::unknown_device);
-  w.known.forget_device(stranger.kid());
+  BOOST_TEST(w.screened(stranger.sign_token(w.claims())) == problem::none);
+  BOOST_TEST(w.last == screening_result(registry_record::device));
+  w.registry_cache.put_device(stranger.kid(), std::nullopt,
+                              w.registry_cache.generation(stranger.kid()), w.clock.now_ms);
+  BOOST_TEST(w.screened(stranger.sign_token(w.claims())) == problem::unknown_device);
+  w.registry_cache.forget_device(stranger.kid());
   w.enrol(stranger, student(1), true);
-  BOOST_CHECK(w.screened(stranger.sign_token(w.claims())) == problem::revoked_device);
+  BOOST_TEST(w.screened(stranger.sign_token(w.claims())) == problem::revoked_device);
 
   w.policy.require_assignment = true;
-  BOOST_CHECK(w.screened(w.signer.sign_token(w.claims())) == problem::none);
-  BOOST_CHECK(w.last.what == screening_verdict::kind::assignment_unknown);
+  BOOST_TEST(w.screened(w.signer.sign_token(w.claims())) == problem::none);
+  BOOST_TEST(w.last == screening_result(registry_record::assignment));
   const pair_key pair{student(1), module_named("m1")};
-  w.known.keep_assignment(pair, false, w.known.generation(pair), w.clock.now_ms);
-  BOOST_CHECK(w.screened(w.signer.sign_token(w.claims())) == problem::not_assigned);
-  w.known.forget_assignment(pair);
-  w.known.keep_assignment(pair, true, w.known.generation(pair), w.clock.now_ms);
-  BOOST_CHECK(w.screened(w.signer.sign_token(w.claims())) == problem::none);
+  w.registry_cache.put_assignment(pair, false, w.registry_cache.generation(pair), w.clock.now_ms);
+  BOOST_TEST(w.screened(w.signer.sign_token(w.claims())) == problem::not_assigned);
+  w.registry_cache.forget_assignment(pair);
+  w.registry_cache.put_assignment(pair, true, w.registry_cache.generation(pair), w.clock.now_ms);
+  BOOST_TEST(w.screened(w.signer.sign_token(w.claims())) == problem::none);
 }
 
 BOOST_AUTO_TEST_CASE(an_overshoot_of_the_end_is_clipped) {
@@ -71,9 +72,9 @@ BOOST_AUTO_TEST_CASE(an_overshoot_of_the_end_is_clipped) {
   auto claims = w.claims();
   claims.interval = {595'000, 601'000};
   auto j = w.job(w.signer.sign_token(claims));
-  BOOST_REQUIRE(parse_job(*j, w.policy, w.clock.now_ms).what == screening_verdict::kind::pass);
-  BOOST_REQUIRE(screen_job(*j, w.policy, w.known, w.addresses, w.clock.now_ms).what ==
-                screening_verdict::kind::pass);
+  BOOST_REQUIRE(parse_job(*j, w.policy, w.clock.now_ms).has_value());
+  BOOST_REQUIRE(std::holds_alternative<ok_t>(
+      screen_job(*j, w.policy, w.registry_cache, w.addresses, w.clock.now_ms)));
   BOOST_TEST(j->credit.interval.to_ms == 600'000);
 }
 
@@ -87,7 +88,7 @@ BOOST_AUTO_TEST_CASE(a_signature_decides) {
   auto& c = token[token.size() - 10];
   c = c == 'A' ? 'B' : 'A';
   BOOST_TEST(!w.passes(session, token));
-  BOOST_CHECK(w.last_problem() == problem::bad_signature);
+  BOOST_TEST(w.last_problem() == problem::bad_signature);
   BOOST_TEST(w.verifications.failures[0] == 1u);
   BOOST_TEST(w.verifications.latency[0].count() == 2u);
 }
@@ -97,13 +98,14 @@ BOOST_AUTO_TEST_CASE(a_session_stays_with_its_module) {
   module_record second;
   second.id = module_named("m2");
   second.rules.duration_ms = 600'000;
-  w.known.keep_module(second.id, second, w.known.generation(second.id), w.clock.now_ms);
+  w.registry_cache.put_module(second.id, second, w.registry_cache.generation(second.id),
+                              w.clock.now_ms);
   session_core session(w.deps);
   BOOST_TEST(w.passes(session, w.signer.sign_token(w.claims())));
   auto claims = w.claims(1);
   claims.module = second.id;
   BOOST_TEST(!w.passes(session, w.signer.sign_token(claims)));
-  BOOST_CHECK(w.last_problem() == problem::session_mismatch);
+  BOOST_TEST(w.last_problem() == problem::session_mismatch);
 }
 
 BOOST_AUTO_TEST_CASE(only_tokens_that_verify_count_against_the_device) {
@@ -119,13 +121,13 @@ BOOST_AUTO_TEST_CASE(only_tokens_that_verify_count_against_the_device) {
   for (std::uint32_t i = 0; i < 4; ++i) BOOST_TEST(!w.passes(session, forged(i)));
   for (std::uint32_t i = 0; i < 3; ++i)
     BOOST_TEST(w.passes(session, w.signer.sign_token(w.claims(i))));
-  BOOST_CHECK(w.screened(w.signer.sign_token(w.claims(9))) == problem::rate_limited);
-  BOOST_TEST(w.last.retry_after_ms > 0);
+  BOOST_TEST(w.screened(w.signer.sign_token(w.claims(9))) == problem::rate_limited);
+  BOOST_TEST(std::get<rejection>(w.last).retry_after_ms > 0);
   w.clock.now_ms += 1000;
-  BOOST_CHECK(w.screened(w.signer.sign_token(w.claims(9))) == problem::none);
+  BOOST_TEST(w.screened(w.signer.sign_token(w.claims(9))) == problem::none);
 }
 
-BOOST_AUTO_TEST_CASE(of_those_that_wait_together_no_more_are_verified_than_may_fail) {
+BOOST_AUTO_TEST_CASE(of_heartbeats_that_wait_together_no_more_are_verified_than_may_fail) {
   world w;  // an address may fail five times at once, and once each 10 ms
   session_core session(w.deps);
   std::vector<heartbeat_job_ptr> waiting;
@@ -135,15 +137,15 @@ BOOST_AUTO_TEST_CASE(of_those_that_wait_together_no_more_are_verified_than_may_f
     c = c == 'A' ? 'B' : 'A';
     waiting.push_back(w.job(token));
     auto& j = *waiting.back();
-    BOOST_REQUIRE(parse_job(j, w.policy, w.clock.now_ms).what == screening_verdict::kind::pass);
-    BOOST_REQUIRE(screen_job(j, w.policy, w.known, w.addresses, w.clock.now_ms).what ==
-                  screening_verdict::kind::pass);
+    BOOST_REQUIRE(parse_job(j, w.policy, w.clock.now_ms).has_value());
+    BOOST_REQUIRE(std::holds_alternative<ok_t>(
+        screen_job(j, w.policy, w.registry_cache, w.addresses, w.clock.now_ms)));
   }
-  // Verified 20 ms later: what counts is when they are, not when they came.
+  // Verified 20 ms later: the time of the verification counts, not that of the arrival.
   w.clock.now_ms += 20;
   for (auto& each : waiting) BOOST_TEST(!session.verify(*each));
   BOOST_TEST(w.verifications.failures[0] == 5u);
-  BOOST_CHECK(w.last_problem() == problem::rate_limited);
+  BOOST_TEST(w.last_problem() == problem::rate_limited);
   BOOST_TEST(w.listener->results.back().retry_after_ms == 10);
 }
 
@@ -156,10 +158,10 @@ BOOST_AUTO_TEST_CASE(tokens_that_do_not_verify_count_against_their_address) {
     c = c == 'A' ? 'B' : 'A';
     BOOST_TEST(!w.passes(session, token));
   }
-  BOOST_CHECK(w.screened(w.signer.sign_token(w.claims(9))) == problem::rate_limited);
-  // Before anything else is looked up: made-up devices from there cost no look into the ledger.
+  BOOST_TEST(w.screened(w.signer.sign_token(w.claims(9))) == problem::rate_limited);
+  // Before any look-up: made-up devices from there cost no read of the ledger.
   const auto stranger = crypto::device_signer::generate(signature_algorithm::es256);
-  BOOST_CHECK(w.screened(stranger.sign_token(w.claims())) == problem::rate_limited);
+  BOOST_TEST(w.screened(stranger.sign_token(w.claims())) == problem::rate_limited);
 }
 
 BOOST_AUTO_TEST_CASE(the_directory_is_bounded_and_forgets_the_idle) {
@@ -172,23 +174,23 @@ BOOST_AUTO_TEST_CASE(the_directory_is_bounded_and_forgets_the_idle) {
     k.session = *session_id::parse("s" + std::to_string(i));
     return k;
   };
-  for (int i = 0; i < 5000; ++i) directory.keep(key(i), known_session{}, 1000 + i);
+  for (int i = 0; i < 5000; ++i) directory.put(key(i), session_handle{}, 1000 + i);
   BOOST_TEST(directory.size() <= 640u + session_directory::stripe_count());
   BOOST_TEST(directory.size() > 300u);
   for (std::size_t i = 0; i < session_directory::stripe_count(); ++i) directory.sweep(100'000);
   BOOST_TEST(directory.size() == 0u);
 }
 
-BOOST_AUTO_TEST_CASE(a_copy_that_was_overtaken_is_not_kept) {
-  registry known;
+BOOST_AUTO_TEST_CASE(a_read_that_was_overtaken_is_not_stored) {
+  registry registry_cache;
   const auto id = module_named("m1");
-  const auto generation = known.generation(id);
-  known.forget_module(id);  // somebody changed it while it was being read
-  known.keep_module(id, module_record{id, "old", {}, 0}, generation, 1000);
-  BOOST_TEST(!known.find_module(id, 1000).found);
-  known.keep_module(id, std::nullopt, known.generation(id), 1000);
-  BOOST_TEST(known.find_module(id, 1000 + registry::absence_ttl_ms).found);
-  BOOST_TEST(!known.find_module(id, 1001 + registry::absence_ttl_ms).found);
+  const auto generation = registry_cache.generation(id);
+  registry_cache.forget_module(id);  // somebody changed it while it was being read
+  registry_cache.put_module(id, module_record{id, "old", {}, 0}, generation, 1000);
+  BOOST_TEST(!registry_cache.find_module(id, 1000).is_cached);
+  registry_cache.put_module(id, std::nullopt, registry_cache.generation(id), 1000);
+  BOOST_TEST(registry_cache.find_module(id, 1000 + registry::absence_ttl_ms).is_cached);
+  BOOST_TEST(!registry_cache.find_module(id, 1001 + registry::absence_ttl_ms).is_cached);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

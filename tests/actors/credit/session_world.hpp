@@ -8,18 +8,20 @@
 
 namespace watchkeeper::actors::testing {
 
-/// A device, a module, and everything that stands between a token and its shard.
+/// A device, a module, and everything between a token and its shard.
 struct world {
   world() {
     module_record module;
     module.id = module_named("m1");
     module.rules.duration_ms = 600'000;
-    known.keep_module(module.id, module, known.generation(module.id), clock.now_ms);
+    registry_cache.put_module(module.id, module, registry_cache.generation(module.id),
+                              clock.now_ms);
     enrol(signer, student(1));
   }
   void enrol(const crypto::device_signer& device, const student_id& who, bool revoked = false) {
     device_record record{device.kid(), who, device.public_key(), revoked, clock.now_ms};
-    known.keep_device(device.kid(), record, known.generation(device.kid()), clock.now_ms);
+    registry_cache.put_device(device.kid(), record, registry_cache.generation(device.kid()),
+                              clock.now_ms);
   }
   heartbeat_job_ptr job(const std::string& token) {
     (void)heartbeats.admit(1000);
@@ -29,22 +31,24 @@ struct world {
   token_claims claims(std::uint32_t sequence = 0) const {
     return claims_of(student(1), sequence, 0, 10'000, clock.now_ms);
   }
-  /// What screening says of a token; `none` for a pass.
+  screening_result screen(heartbeat_job& j) {
+    if (const auto parsed = parse_job(j, policy, clock.now_ms); !parsed) return parsed.error();
+    return screen_job(j, policy, registry_cache, addresses, clock.now_ms);
+  }
+  /// The problem that screening finds in a token; `none` if it passes, or a record is missing.
   problem screened(const std::string& token) {
     auto j = job(token);
-    auto verdict = parse_job(*j, policy, clock.now_ms);
-    if (verdict.what == screening_verdict::kind::pass)
-      verdict = screen_job(*j, policy, known, addresses, clock.now_ms);
-    last = verdict;
-    j->refuse(verdict.why);
-    return verdict.why;
+    last = screen(*j);
+    const auto* const cause = std::get_if<rejection>(&last);
+    j->reject(cause ? *cause : rejection{});
+    return cause ? cause->why : problem::none;
   }
-  /// Through screening and the session; true when it would go on to the shard.
+  /// Takes a token through screening and the session. True: it goes on to the shard.
   bool passes(session_core& session, const std::string& token) {
     auto j = job(token);
-    BOOST_REQUIRE(parse_job(*j, policy, clock.now_ms).what == screening_verdict::kind::pass);
-    BOOST_REQUIRE(screen_job(*j, policy, known, addresses, clock.now_ms).what ==
-                  screening_verdict::kind::pass);
+    BOOST_REQUIRE(parse_job(*j, policy, clock.now_ms).has_value());
+    BOOST_REQUIRE(std::holds_alternative<ok_t>(
+        screen_job(*j, policy, registry_cache, addresses, clock.now_ms)));
     return session.verify(*j);
   }
   problem last_problem() const { return listener->results.back().outcome.why; }
@@ -52,11 +56,11 @@ struct world {
   crypto::agreement_key_ring keys;
   manual_clock clock;
   gateway_policy policy;
-  registry known;
+  registry registry_cache;
   heartbeat_probe heartbeats;
   verification_probe verifications;
   address_guard addresses{{10'000, 5}, 42};
-  std::shared_ptr<told> listener = std::make_shared<told>();
+  std::shared_ptr<result_recorder> listener = std::make_shared<result_recorder>();
   std::vector<progress_shard_actor> shards;
   session_dependencies deps{.policy = policy,
                             .addresses = addresses,
@@ -67,7 +71,7 @@ struct world {
                             .verified = {},
                             .keys = &keys};
   crypto::device_signer signer = crypto::device_signer::generate(signature_algorithm::es256);
-  screening_verdict last;
+  screening_result last;
 };
 
 }  // namespace watchkeeper::actors::testing

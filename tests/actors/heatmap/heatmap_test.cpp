@@ -28,9 +28,9 @@ class stage {
  public:
   explicit stage(std::size_t lanes = 3) : heat(lanes) {}
 
-  /// `known`: whether the shard knew the pair before.
+  /// `in_memory`: the shard had the pair before.
   void play(const student_id& who, const module_id& what, media_interval interval,
-            bool known = true) {
+            bool in_memory = true) {
     credit_request request;
     request.student = who;
     request.module = what;
@@ -46,12 +46,12 @@ class stage {
     outcome.status = credit_status::credited;
     outcome.credited_ms = interval.length_ms();
     outcome.now = summarize(state);
-    settled_heartbeat told{.request = request, .outcome = outcome};
-    told.played = interval;
-    if (known) told.fresh = {fresh.data(), fresh.size()};
-    told.fresh_known = known;
-    told.covered = &state.covered;
-    heat.settled(told);
+    settled_heartbeat settled{.request = request, .outcome = outcome};
+    settled.played = interval;
+    if (in_memory) settled.fresh = {fresh.data(), fresh.size()};
+    settled.fresh_is_exact = in_memory;
+    settled.covered = &state.covered;
+    heat.settled(settled);
     add_range(played[what], heatmap_layout::of(duration_ms), interval);
   }
 
@@ -75,7 +75,7 @@ class stage {
       heat.partition_ends(p);
       in_between();
     }
-    if (flush) BOOST_TEST(!heat.flush_plays(*ledger).has_value());
+    if (flush) BOOST_TEST(heat.flush_plays(*ledger).has_value());
     in_between();
     heat.round_ends(!fails, *ledger);
     in_between();
@@ -125,7 +125,7 @@ class stage {
 };
 
 student_id who(int n) {
-  return testing::student(n);
+  return actors::testing::student(n);
 }
 const module_id m1 = *module_id::parse("m1");
 
@@ -228,7 +228,7 @@ BOOST_AUTO_TEST_CASE(many_threads_at_once) {
       s.write(pairs);
       s.heat.partition_ends(p);
     }
-    BOOST_TEST(!s.heat.flush_plays(*s.ledger).has_value());
+    BOOST_TEST(s.heat.flush_plays(*s.ledger).has_value());
     s.heat.round_ends(true, *s.ledger);
   }
   for (auto& each : threads) each.join();
@@ -239,7 +239,7 @@ BOOST_AUTO_TEST_CASE(many_threads_at_once) {
   BOOST_TEST(s.look(m1).students == std::uint64_t{writers * students_each});
 }
 
-/// After a start the shards do not know what was covered: the ledger does.
+/// After a start the shards have no coverage in memory: it is read from the ledger.
 BOOST_AUTO_TEST_CASE(pairs_from_before_a_start_are_read) {
   stage s;
   const auto key = pair_key{who(1), m1};
@@ -261,7 +261,7 @@ BOOST_AUTO_TEST_CASE(pairs_from_before_a_start_are_read) {
   BOOST_TEST(s.look(m1).bins.viewer_ms == s.truth(m1), boost::test_tools::per_element());
 }
 
-/// Another gateway wrote a part: each round brings what is shown back to what the ledger holds.
+/// Another gateway wrote a part: after each round the heatmap equals the ledger again.
 BOOST_AUTO_TEST_CASE(another_gateway_is_seen_after_the_next_round) {
   stage s;
   s.used = {partition_of(who(1))};
@@ -277,19 +277,19 @@ BOOST_AUTO_TEST_CASE(another_gateway_is_seen_after_the_next_round) {
   BOOST_TEST(s.look(m1).students == 2u);
 }
 
-BOOST_AUTO_TEST_CASE(plays_that_could_not_be_written_are_kept) {
+BOOST_AUTO_TEST_CASE(plays_whose_write_failed_are_written_later) {
   stage s;
   s.play(who(1), m1, {0, 3'000});
   const wt::sqlite_place elsewhere;
   const auto broken = elsewhere.make();  // not migrated: it has no tables
-  BOOST_TEST(s.heat.flush_plays(*broken).has_value());
+  BOOST_TEST(!s.heat.flush_plays(*broken).has_value());
   s.play(who(1), m1, {0, 3'000});
-  BOOST_TEST(s.heat.flush_plays(*broken).has_value());
+  BOOST_TEST(!s.heat.flush_plays(*broken).has_value());
   BOOST_TEST(s.look(m1).bins.play_ms[1] == 2'000u);
   // The first, and what came meanwhile: a gateway that stops has one turn only.
-  BOOST_TEST(!s.heat.flush_plays(*s.ledger).has_value());
+  BOOST_TEST(s.heat.flush_plays(*s.ledger).has_value());
   BOOST_TEST(wt::need(s.ledger->heatmap_of(m1))->bins.play_ms[1] == 2'000u);
-  BOOST_TEST(!s.heat.flush_plays(*s.ledger).has_value());  // nothing
+  BOOST_TEST(s.heat.flush_plays(*s.ledger).has_value());  // nothing
   BOOST_TEST(s.look(m1).bins.play_ms[1] == 2'000u);
   BOOST_TEST(wt::need(s.ledger->heatmap_of(m1))->bins.play_ms[1] == 2'000u);
 }
@@ -329,9 +329,9 @@ BOOST_AUTO_TEST_CASE(a_module_whose_duration_changes_keeps_its_totals) {
 
 namespace {
 
-/// Two gateways at one hot store and one ledger; who told whom, and when, is the test's choice.
+/// Two gateways with one hot store and one ledger. The test decides what they announce, and when.
 struct two_gateways {
-  void play(std::size_t at, const student_id& who, media_interval interval, bool known) {
+  void play(std::size_t at, const student_id& who, media_interval interval, bool in_memory) {
     credit_request request;
     request.student = who;
     request.module = m1;
@@ -348,12 +348,12 @@ struct two_gateways {
     outcome.status = credit_status::credited;
     outcome.credited_ms = interval.length_ms();
     outcome.now = summarize(state);
-    settled_heartbeat told{.request = request, .outcome = outcome};
-    told.played = interval;
-    if (known) told.fresh = {fresh.data(), fresh.size()};
-    told.fresh_known = known;
-    told.covered = &state.covered;
-    gateways[at]->settled(told);
+    settled_heartbeat settled{.request = request, .outcome = outcome};
+    settled.played = interval;
+    if (in_memory) settled.fresh = {fresh.data(), fresh.size()};
+    settled.fresh_is_exact = in_memory;
+    settled.covered = &state.covered;
+    gateways[at]->settled(settled);
     on_the_wire.emplace_back(1 - at, who);
   }
   void deliver() {
@@ -383,7 +383,7 @@ struct two_gateways {
       heat.partition_ends(p);
     }
     in_between();
-    BOOST_TEST(!heat.flush_plays(*ledger).has_value());
+    BOOST_TEST(heat.flush_plays(*ledger).has_value());
     heat.round_ends(complete, *ledger);
   }
   void check() {

@@ -7,7 +7,7 @@
 #include <map>
 
 #include "actors/live/feed.hpp"
-#include "actors/live/rejection_log.hpp"
+#include "actors/live/refusal_log.hpp"
 
 using namespace watchkeeper;
 using namespace watchkeeper::actors;
@@ -22,8 +22,8 @@ student_id named(const std::string& name) {
   return *student_id::parse(name);
 }
 
-/// Tells the observer of one credited heartbeat.
-void play(watch_observer& watching, const module_id& module, const std::string& who, media_ms from,
+/// Notifies the observer of one heartbeat.
+void play(watch_observer& observer, const module_id& module, const std::string& who, media_ms from,
           media_ms to, credit_status status = credit_status::credited, media_ms duration = 60'000,
           unix_ms at_ms = noon_ms) {
   credit_request request;
@@ -37,11 +37,11 @@ void play(watch_observer& watching, const module_id& module, const std::string& 
   outcome.now = {to, duration, to, to, at_ms, 0};
   const media_interval played{from, to};
   const bool counts = status != credit_status::duplicate;
-  watching.settled({.request = request,
+  observer.settled({.request = request,
                     .outcome = outcome,
                     .played = counts ? played : media_interval{},
                     .fresh = counts ? std::span(&played, 1) : std::span<const media_interval>{},
-                    .fresh_known = true});
+                    .fresh_is_exact = true});
 }
 
 class reader final : public live_subscriber {
@@ -56,12 +56,12 @@ class reader final : public live_subscriber {
     ended_ = true;
     changed_.notify_all();
   }
-  /// Waits until the text holds `wanted`, and gives all of it.
-  std::string wait_for(const std::string& wanted) {
+  /// Waits until the text contains `expected`, and returns all of it.
+  std::string wait_for(const std::string& expected) {
     std::unique_lock lock(mutex_);
     const bool found = changed_.wait_for(lock, std::chrono::seconds(20),
-                                         [&] { return text_.find(wanted) != std::string::npos; });
-    BOOST_REQUIRE_MESSAGE(found, "no " << wanted << " in " << text_);
+                                         [&] { return text_.find(expected) != std::string::npos; });
+    BOOST_REQUIRE_MESSAGE(found, "no " << expected << " in " << text_);
     return text_;
   }
   bool wait_for_end() {
@@ -146,7 +146,7 @@ struct feeding {
 
 BOOST_AUTO_TEST_SUITE(live)
 
-BOOST_AUTO_TEST_CASE(a_watcher_is_told_of_its_module_only) {
+BOOST_AUTO_TEST_CASE(a_watcher_gets_events_of_its_module_only) {
   feeding f;
   auto who = std::make_shared<reader>();
   BOOST_TEST(f.feed.subscribe(who, film, "", 0) != 0u);
@@ -213,7 +213,7 @@ BOOST_AUTO_TEST_CASE(who_comes_back_gets_what_it_missed) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(what_is_no_longer_kept_is_a_reset) {
+BOOST_AUTO_TEST_CASE(events_beyond_the_backlog_become_a_reset) {
   live_stream stream(film);
   std::uint64_t events = 0;
   live_update update;
@@ -222,22 +222,22 @@ BOOST_AUTO_TEST_CASE(what_is_no_longer_kept_is_a_reset) {
   update.last = {0, 1000};
   BOOST_TEST(stream.add(update, noon_ms));
   const auto first = stream.next_burst(noon_ms, events);
-  for (std::size_t i = 0; i < live_stream::kept_events_max; ++i) {
+  for (std::size_t i = 0; i < live_stream::backlog_events_max; ++i) {
     BOOST_TEST(stream.greeting(last_id(first), noon_ms, 1).find("reset") == std::string::npos);
     BOOST_TEST(stream.add(update, noon_ms));
     (void)stream.next_burst(noon_ms, events);
   }
   BOOST_TEST(count_of(stream.greeting(last_id(first), noon_ms, 1), "event: progress") ==
-             live_stream::kept_events_max);
+             live_stream::backlog_events_max);
   BOOST_TEST(stream.add(update, noon_ms));
   (void)stream.next_burst(noon_ms, events);
   BOOST_TEST(stream.greeting(last_id(first), noon_ms, 1).find("reset") != std::string::npos);
-  BOOST_TEST(events == live_stream::kept_events_max + 2);
+  BOOST_TEST(events == live_stream::backlog_events_max + 2);
 }
 
 BOOST_AUTO_TEST_CASE(an_event_has_an_end_and_the_rest_comes_next) {
   live_stream stream(film);
-  std::size_t told = 0;
+  std::size_t students = 0;
   std::uint64_t events = 0;
   live_update update;
   update.last = {0, 1000};
@@ -248,9 +248,9 @@ BOOST_AUTO_TEST_CASE(an_event_has_an_end_and_the_rest_comes_next) {
   while (stream.has_pending()) {
     const auto text = stream.next_burst(noon_ms, events);
     BOOST_TEST(text.size() < live_stream::event_bytes_max + 1024);
-    told += count_of(text, "\"student\"");
+    students += count_of(text, "\"student\"");
   }
-  BOOST_TEST(told == 2000u);
+  BOOST_TEST(students == 2000u);
   BOOST_TEST(events > 3u);
 }
 
@@ -284,7 +284,7 @@ BOOST_AUTO_TEST_CASE(a_stream_has_room_for_so_many_students) {
     update.student = named("s" + std::to_string(i));
     BOOST_REQUIRE(stream.add(update, noon_ms));
   }
-  BOOST_TEST(stream.add(update, noon_ms));  // known already
+  BOOST_TEST(stream.add(update, noon_ms));  // it waits already
   update.student = named("one-more");
   BOOST_TEST(!stream.add(update, noon_ms));
 }
@@ -333,7 +333,7 @@ BOOST_AUTO_TEST_CASE(totals_do_not_grow_with_the_number_of_modules) {
   // The busiest come first.
   BOOST_TEST(event.find(R"("active":{"film":2,"module-)") != std::string::npos, event);
   BOOST_TEST(count_of(event, "\"module-") == live_feed::totals_modules_max - 1);
-  // Who watches one module is told of that one.
+  // A subscriber of one module gets only this module.
   text = one->wait_for(head);
   event = text.substr(text.find(head));
   event.resize(event.find('\n'));
@@ -349,7 +349,7 @@ BOOST_AUTO_TEST_CASE(what_begins_anew_forgets_what_was_to_come) {
   update.last = {0, 1000};
   update.fresh.add({0, 1000});
   BOOST_TEST(stream.add(update, noon_ms));
-  (void)stream.reset();  // whoever asks for the picture now finds that second in it
+  (void)stream.reset();  // a client that fetches everything now finds that second in it
   BOOST_TEST(!stream.has_pending());
   update.student = named("bob");
   update.fresh = {};
@@ -375,22 +375,23 @@ BOOST_AUTO_TEST_CASE(an_erased_student_is_in_no_stream) {
   elsewhere->wait_for("bob");
   f.feed.student_erased(named("amy"));
   watching->wait_for("event: reset");
-  // Who comes back with what it saw before is not given the student once more.
+  // A client that comes back with an id from before does not get the student again.
   auto again = std::make_shared<reader>();
   BOOST_TEST(f.feed.subscribe(again, film, id_of(seen, "hello"), 0) != 0u);
   BOOST_TEST(again->text().find("amy") == std::string::npos);
   BOOST_TEST(again->text().find("event: reset") != std::string::npos);
   BOOST_TEST(elsewhere->text().find("event: reset") == std::string::npos);
-  // Told once more, when the ledger has forgotten as well: what was fetched meanwhile is of before.
+  // Once more, when the ledger has forgotten the student too: what a client fetched meanwhile is
+  // from before.
   const auto resets = [&] { return count_of(watching->text(), "event: reset"); };
-  const auto wait_for_resets = [&](std::size_t wanted) {
-    for (int i = 0; i < 2000 && resets() < wanted; ++i)
+  const auto wait_for_resets = [&](std::size_t count) {
+    for (int i = 0; i < 2000 && resets() < count; ++i)
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    BOOST_TEST(resets() == wanted);
+    BOOST_TEST(resets() == count);
   };
   f.feed.student_erased(named("amy"));
   wait_for_resets(2);
-  // What was settled just before, and not told yet, is not told either.
+  // A heartbeat that was settled just before, and is in no event yet, appears in none.
   play(f.feed, film, "cid", 0, 5000);
   f.feed.student_erased(named("cid"));
   wait_for_resets(3);
@@ -401,7 +402,7 @@ BOOST_AUTO_TEST_CASE(an_erased_student_is_in_no_stream) {
   BOOST_TEST(late->text().find("cid") == std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(more_erasures_than_are_kept_begin_every_stream_anew) {
+BOOST_AUTO_TEST_CASE(more_erasures_than_fit_the_queue_reset_every_stream) {
   feeding f;
   auto who = std::make_shared<reader>();
   BOOST_TEST(f.feed.subscribe(who, film, "", 0) != 0u);
@@ -453,7 +454,7 @@ BOOST_AUTO_TEST_CASE(there_is_room_for_so_many_watchers) {
   BOOST_TEST(f.feed.subscribe(late, film, "", 0) != 0u);
 }
 
-BOOST_AUTO_TEST_CASE(gateways_tell_each_other_of_what_is_watched) {
+BOOST_AUTO_TEST_CASE(gateways_exchange_updates_of_watched_modules) {
   wire between;
   feeding here(std::make_unique<wire::end_point>(between));
   feeding there(std::make_unique<wire::end_point>(between));
@@ -508,7 +509,7 @@ BOOST_AUTO_TEST_CASE(totals_are_those_of_all_gateways) {
   here.feed.stop();
 }
 
-BOOST_AUTO_TEST_CASE(seconds_of_other_gateways_that_come_together_are_told_once_each) {
+BOOST_AUTO_TEST_CASE(seconds_of_other_gateways_that_come_together_count_once_each) {
   wire between;
   feeding here(std::make_unique<wire::end_point>(between));
   auto who = std::make_shared<reader>();
@@ -529,18 +530,18 @@ BOOST_AUTO_TEST_CASE(seconds_of_other_gateways_that_come_together_are_told_once_
   here.feed.stop();
 }
 
-BOOST_AUTO_TEST_CASE(what_is_told_to_other_gateways_has_a_limit) {
+BOOST_AUTO_TEST_CASE(announcements_to_other_gateways_have_a_limit) {
   activity_tracker board;
   const pair_key amy{named("amy"), film};
   board.count(amy, credit_status::credited, noon_ms);
-  BOOST_TEST(board.take_changes().empty());  // nobody is told
+  BOOST_TEST(board.take_changes().empty());  // there is nobody to announce them to
   board.collect_changes(true);
   for (std::size_t i = 0; i <= activity_tracker::stripe_changes_max; ++i)
     board.count(amy, credit_status::credited, noon_ms);
   board.count_elsewhere({named("bob"), film}, 1, noon_ms);
-  const auto told = board.take_changes();
-  BOOST_REQUIRE_EQUAL(told.size(), 1u);
-  BOOST_TEST(told[0].credited == activity_tracker::stripe_changes_max);
+  const auto changes = board.take_changes();
+  BOOST_REQUIRE_EQUAL(changes.size(), 1u);
+  BOOST_TEST(changes[0].credited == activity_tracker::stripe_changes_max);
   BOOST_TEST(board.changes_dropped() == 1u);
   BOOST_TEST(board.take_changes().empty());
 }
@@ -569,7 +570,7 @@ BOOST_AUTO_TEST_CASE(messages_between_gateways_come_back_as_they_were) {
   BOOST_TEST(encode(*decode_live_message("wk1 1 interest\nfilm\nother\n")) ==
              "wk1 1 interest\nfilm\nother\n");
   BOOST_TEST(std::holds_alternative<live_gap>(decode_live_message("wk1 1 gap\n")->what));
-  // Cut anywhere, or with any byte changed, it is refused or something else, but never a crash.
+  // Cut anywhere, or with any byte changed, it is invalid or another message, but never a crash.
   for (std::size_t i = 0; i < text.size(); ++i) {
     (void)decode_live_message(text.substr(0, i));
     auto changed = text;
@@ -579,11 +580,11 @@ BOOST_AUTO_TEST_CASE(messages_between_gateways_come_back_as_they_were) {
   const std::string seen = "wk1 2a seen film\namy 3\nbob 0\n";
   BOOST_TEST(encode(*decode_live_message(seen)) == seen);
   const std::string second = "wk1 2a second 1004 5 6 1 2 3 4\nstale-token 1\nbad-signature 3\n";
-  const auto told = decode_live_message(second);
-  BOOST_REQUIRE(told);
-  const auto& grown = std::get<live_second>(told->what).grown;
+  const auto decoded = decode_live_message(second);
+  BOOST_REQUIRE(decoded);
+  const auto& grown = std::get<live_second>(decoded->what).grown;
   BOOST_TEST(grown.by_problem[static_cast<std::size_t>(problem::bad_signature)] == 3u);
-  BOOST_TEST(encode(*decode_live_message(encode(*told))) == encode(*told));
+  BOOST_TEST(encode(*decode_live_message(encode(*decoded))) == encode(*decoded));
   // A problem of a newer version does not make the rest unreadable.
   BOOST_TEST(decode_live_message("wk1 2a second 1 0 0 0 0 0 0\nnew-thing 1\n").has_value());
   std::string crowd = "wk1 1 seen film\n";
@@ -626,7 +627,7 @@ BOOST_AUTO_TEST_CASE(the_board_counts_who_is_there_and_what_was_earned) {
   board.sweep(start + 1000);
   auto seen = board.read();
   BOOST_REQUIRE(seen.size() == 1u);
-  BOOST_TEST((seen[0].module == film));
+  BOOST_TEST(seen[0].module == film);
   BOOST_TEST(seen[0].active == 2u);
   BOOST_TEST(seen[0].credited.back() == 3u);
   board.count(bob, credit_status::credited, start + 29'000);
@@ -643,24 +644,24 @@ BOOST_AUTO_TEST_CASE(the_board_counts_who_is_there_and_what_was_earned) {
 
 BOOST_AUTO_TEST_CASE(refusals_are_classified) {
   using enum refusal_kind;
-  BOOST_TEST((classify(credit_status::limited, problem::none, "") == skipping));
-  BOOST_TEST((classify(credit_status::duplicate, problem::none, "") == replay));
-  const auto rejected = [](problem why, std::string_view detail = {}) {
-    return classify(credit_status::rejected, why, detail);
+  BOOST_TEST(classify(credit_status::limited, problem::none, stale_cause::none) == skipping);
+  BOOST_TEST(classify(credit_status::duplicate, problem::none, stale_cause::none) == replay);
+  const auto rejected = [](problem why, stale_cause stale = stale_cause::none) {
+    return classify(credit_status::rejected, why, stale);
   };
-  BOOST_TEST((rejected(problem::implausible_interval) == skipping));
-  BOOST_TEST((rejected(problem::bad_signature) == spoofing));
-  BOOST_TEST((rejected(problem::subject_mismatch) == spoofing));
-  BOOST_TEST((rejected(problem::stale_token, "iat or exp is too long ago") == clock));
-  BOOST_TEST((rejected(problem::future_token) == clock));
-  BOOST_TEST((rejected(problem::stale_token, "sn is older than the last 64") == replay));
-  BOOST_TEST((rejected(problem::overloaded) == other));
+  BOOST_TEST(rejected(problem::implausible_interval) == skipping);
+  BOOST_TEST(rejected(problem::bad_signature) == spoofing);
+  BOOST_TEST(rejected(problem::subject_mismatch) == spoofing);
+  BOOST_TEST(rejected(problem::stale_token, stale_cause::time) == clock);
+  BOOST_TEST(rejected(problem::future_token) == clock);
+  BOOST_TEST(rejected(problem::stale_token, stale_cause::sequence_number) == replay);
+  BOOST_TEST(rejected(problem::overloaded) == other);
 }
 
-BOOST_AUTO_TEST_CASE(refusals_are_kept_newest_first_and_bounded) {
+BOOST_AUTO_TEST_CASE(refusals_are_listed_newest_first_and_bounded) {
   refusal_log log;
   play(log, film, "amy", 0, 1000);
-  BOOST_TEST(log.of(named("amy"), 10).empty());  // nothing was refused
+  BOOST_TEST(log.of(named("amy"), 10).empty());  // it was credited
   for (std::size_t i = 0; i <= refusal_log::per_student_max; ++i)
     play(log, film, "amy", 0, 1000, credit_status::limited, 60'000,
          noon_ms + static_cast<unix_ms>(i));
@@ -673,48 +674,53 @@ BOOST_AUTO_TEST_CASE(refusals_are_kept_newest_first_and_bounded) {
   token.claims.student = named("bob");
   token.claims.module = film;
   token.claims.sequence = 9;
-  log.refused({problem::bad_signature, "why", noon_ms, &token});
-  log.refused({problem::malformed_token, "no token", noon_ms, nullptr});
+  log.rejected(
+      {.why = problem::bad_signature, .detail = "why", .received_ms = noon_ms, .token = &token});
+  log.rejected({.why = problem::malformed_token, .detail = "no token", .received_ms = noon_ms});
   found = log.of(named("bob"), 10);
   BOOST_REQUIRE(found.size() == 1u);
   BOOST_TEST(found[0].sequence == 9u);
-  BOOST_TEST((found[0].why == problem::bad_signature));
+  BOOST_TEST(found[0].why == problem::bad_signature);
   log.student_erased(named("bob"));
   BOOST_TEST(log.of(named("bob"), 10).empty());
 }
 
-BOOST_AUTO_TEST_CASE(of_an_erased_student_nothing_is_kept_until_enrolled_anew) {
-  using ownership = refused_heartbeat::ownership;
+BOOST_AUTO_TEST_CASE(refusals_of_an_erased_student_are_not_stored_until_a_new_enrolment) {
+  using ownership = rejected_heartbeat::ownership;
   refusal_log log;
   engagement_token token;
   token.claims.student = named("amy");
-  const auto refuse = [&](ownership device) {
-    log.refused({problem::stale_token, "why", noon_ms, &token, device});
+  const auto reject = [&](ownership device) {
+    log.rejected({.why = problem::stale_token,
+                  .detail = "why",
+                  .received_ms = noon_ms,
+                  .token = &token,
+                  .device = device});
     return log.of(named("amy"), 10).size();
   };
-  BOOST_TEST(refuse(ownership::of_nobody_or_another) == 0u);  // anybody may write a name
-  BOOST_TEST(refuse(ownership::unknown) == 1u);
-  BOOST_TEST(refuse(ownership::of_student) == 2u);
+  BOOST_TEST(reject(ownership::of_nobody_or_another) == 0u);  // anybody may write a name
+  BOOST_TEST(reject(ownership::unknown) == 1u);
+  BOOST_TEST(reject(ownership::of_student) == 2u);
   log.student_erased(named("amy"));
   BOOST_TEST(log.of(named("amy"), 10).empty());
-  BOOST_TEST(refuse(ownership::unknown) == 0u);  // the device goes on
-  BOOST_TEST(refuse(ownership::of_nobody_or_another) == 0u);
-  BOOST_TEST(refuse(ownership::of_student) == 1u);  // enrolled anew
-  // The memory of who was erased has a limit.
+  BOOST_TEST(reject(ownership::unknown) == 0u);  // the device goes on
+  BOOST_TEST(reject(ownership::of_nobody_or_another) == 0u);
+  BOOST_TEST(reject(ownership::of_student) == 1u);  // enrolled again
+  // It remembers a limited number of erased students.
   for (std::size_t i = 0; i < 2 * refusal_log::erased_max; ++i)
     log.student_erased(named("s" + std::to_string(i)));
-  BOOST_TEST(refuse(ownership::unknown) == 2u);
+  BOOST_TEST(reject(ownership::unknown) == 2u);
 }
 
-BOOST_AUTO_TEST_CASE(the_log_forgets_who_was_refused_longest_ago) {
+BOOST_AUTO_TEST_CASE(the_log_evicts_the_student_with_the_oldest_refusal) {
   constexpr std::size_t all = 16 * 4;  // four of each stripe
   refusal_log log(all);
   constexpr int students = 400;
   for (int i = 0; i < students; ++i)
     play(log, film, "s" + std::to_string(i), 0, 1000, credit_status::limited);
-  std::size_t held = 0;
-  for (int i = 0; i < students; ++i) held += log.of(named("s" + std::to_string(i)), 10).size();
-  BOOST_TEST(held == all);
+  std::size_t stored = 0;
+  for (int i = 0; i < students; ++i) stored += log.of(named("s" + std::to_string(i)), 10).size();
+  BOOST_TEST(stored == all);
   BOOST_TEST(log.of(named("s0"), 10).empty());
   BOOST_TEST(log.of(named("s" + std::to_string(students - 1)), 10).size() == 1u);
 }

@@ -11,7 +11,7 @@
 /// A seeded simulation of a whole deployment: gateways (their real sessions, shards, writers and
 /// checkpointers) that die and start again, a hot store and a ledger with faults, devices that
 /// retry and move. Everything moves one step at a time, in an order that the seed decides, so that
-/// what a seed has found it finds again.
+/// a seed always finds the same.
 ///
 ///   actors_test --run_test=simulation_of_gateways -- --seed 8141     one seed
 ///   actors_test --run_test=simulation_of_gateways -- --seeds 10000   1 … 10,000
@@ -32,9 +32,9 @@ struct course {
   std::size_t processes = 1;
   bool kills = false;
   bool clock_steps = false;
-  bool hot_emptied = false;  // then nobody is killed: what only a dead one knew would be lost
+  bool hot_emptied = false;  // then nobody is killed: what only a dead gateway had would be lost
   bool tight_bucket = false;
-  bool few_pairs = false;  // shards must give pairs up
+  bool few_pairs = false;  // shards must evict pairs
   double fault_rate = 0;
 
   /// A bucket that is not filled as fast as is played, or not while the clock stands behind.
@@ -71,8 +71,8 @@ struct beat {
   std::uint32_t sequence = 0;
   std::string token;
   token_claims claims;
-  bool settled = false;                 // acknowledged, or refused for good
-  std::optional<media_ms> credited_ms;  // as told
+  bool settled = false;                 // acknowledged, or finally rejected
+  std::optional<media_ms> credited_ms;  // by its results
 };
 
 struct device {
@@ -90,7 +90,7 @@ struct totals {
   std::uint64_t sent = 0;
   std::uint64_t acknowledged = 0;
   std::uint64_t duplicates = 0;
-  std::uint64_t refused = 0;
+  std::uint64_t rejected = 0;
   std::uint64_t deaths = 0;
   std::uint64_t faults = 0;
   std::uint64_t emptied = 0;
@@ -135,8 +135,8 @@ class deployment {
     while (scheduler().has_job()) scheduler().run_once();
   }
 
-  /// Nothing: all held. Else the first thing that did not.
-  std::optional<std::string> run() {
+  /// The first invariant that was broken, or `ok`.
+  [[nodiscard]] result<ok_t, std::string> run() {
     world_.hot_weather.fault_rate = course_.fault_rate;
     world_.ledger_weather.fault_rate = course_.fault_rate / 2;
     for (int step = 0; step < 400 && !wrong_; ++step) {
@@ -145,11 +145,12 @@ class deployment {
     }
     if (!wrong_) settle();
     if (!wrong_) check();
-    for (const auto& process : everyone_) told.faults += process->faults();
-    return wrong_;
+    for (const auto& process : everyone_) counts.faults += process->faults();
+    if (wrong_) return *wrong_;
+    return ok;
   }
   [[nodiscard]] const course& what() const noexcept { return course_; }
-  totals told;
+  totals counts;
   static inline bool trace = false;
 
  private:
@@ -158,7 +159,7 @@ class deployment {
     ear(deployment& home, std::size_t device, std::size_t beat, std::shared_ptr<const bool> life)
         : home_(home), device_(device), beat_(beat), life_(std::move(life)) {}
     void on_result(std::size_t, const heartbeat_result& result) noexcept override {
-      if (*life_) home_.answered(device_, beat_, result);
+      if (*life_) home_.take_result(device_, beat_, result);
     }
 
    private:
@@ -173,7 +174,7 @@ class deployment {
   caf::scheduler::test_coordinator& scheduler() {
     return dynamic_cast<caf::scheduler::test_coordinator&>(system_.scheduler());
   }
-  /// What happens, for who replays a single seed.
+  /// Prints the event in the replay of a single seed.
   void note(const std::string& what) const {
     if (trace) std::cerr << world_.clock.now_ms % 100'000'000 << " " << what << "\n";
   }
@@ -192,7 +193,7 @@ class deployment {
   static std::string show_interval(const media_interval& i) {
     return "[" + std::to_string(i.from_ms) + "," + std::to_string(i.to_ms) + ")";
   }
-  static bool holds(const coverage& whole, const coverage& part) {
+  static bool includes(const coverage& whole, const coverage& part) {
     auto both = whole;
     both.unite(part);
     return both == whole;
@@ -280,7 +281,7 @@ class deployment {
     }
     if (course_.hot_emptied && chance(2)) {
       // As a store that ends and comes back empty: its clients may have noticed that it was away.
-      ++told.emptied;
+      ++counts.emptied;
       world_.hot = storage::memory_store(1000);
       note("the hot store is emptied");
       if (chance(2)) process->hot_link.is_cut = true;
@@ -302,7 +303,7 @@ class deployment {
     }
     beat made;
     made.pair = {d.student, modules_[d.module]};
-    // Where duplicates must be whole, all that a device plays fits what a new bucket holds.
+    // Where duplicates must be whole, all that a device plays fits into a new bucket.
     const auto length_ms =
         static_cast<media_ms>(course_.may_cut() ? 2000 + below(9000) : 1000 + below(1000));
     made.interval = {d.position_ms, std::min(d.position_ms + length_ms, duration_ms)};
@@ -327,7 +328,7 @@ class deployment {
     auto& d = devices_[who];
     const auto& b = d.beats[which];
     auto& process = *processes_[d.at];
-    ++told.sent;
+    ++counts.sent;
     note("device " + std::to_string(who) + " sends " + name_of(b.pair) + " " +
          std::string(b.session.view()) + "/" + std::to_string(b.sequence) + " " +
          show_interval(b.interval) + " to gateway " + std::to_string(d.at));
@@ -344,37 +345,37 @@ class deployment {
     process.submit(std::move(job));
   }
 
-  void answered(std::size_t who, std::size_t which, const heartbeat_result& result) {
+  void take_result(std::size_t who, std::size_t which, const heartbeat_result& result) {
     auto& b = devices_[who].beats[which];
     const auto& outcome = result.outcome;
-    note("device " + std::to_string(who) + " is answered " +
+    note("device " + std::to_string(who) + " gets the result " +
          std::to_string(static_cast<int>(outcome.status)) + " (" +
          std::string(describe(outcome.why).name) + ") " + std::to_string(outcome.credited_ms) +
          " ms for " + name_of(b.pair) + " " + show_interval(b.interval));
     if (outcome.status == credit_status::rejected) {
-      ++told.refused;
-      // A window starts anew where the hot store is away, and is then far behind.
+      ++counts.rejected;
+      // A replay window starts anew while the hot store is away, and is then far behind.
       if (outcome.why == problem::stale_token)
         b.settled = true;
       else if (outcome.why != problem::storage_unavailable && outcome.why != problem::overloaded)
-        fail("a heartbeat was refused for " + std::string(name_of_problem(outcome.why)));
+        fail("a heartbeat was rejected for " + std::string(name_of_problem(outcome.why)));
       return;
     }
-    ++told.acknowledged;
+    ++counts.acknowledged;
     b.settled = true;
     if (outcome.status == credit_status::duplicate) {
-      ++told.duplicates;
-      // Its first answer may have been lost; where nothing is cut, it was credited whole.
+      ++counts.duplicates;
+      // Its first result may have been lost. If nothing is cut, it was credited whole.
       if (!b.credited_ms && !course_.may_cut()) b.credited_ms = length_of(b.interval);
     } else {
       b.credited_ms = std::max(b.credited_ms.value_or(0), outcome.credited_ms);
     }
     if (b.credited_ms.value_or(0) == 0 || emptied_) return;
     // The promise, at the moment it is given.
-    const auto held = durable(b.pair);
-    if (coverage part = promised(b); !holds(held, part))
-      fail("I1: " + name_of(b.pair) + ": told that " + show(part) +
-           " is credited, but the stores hold " + show(held));
+    const auto stored = durable(b.pair);
+    if (coverage part = promised(b); !includes(stored, part))
+      fail("I1: " + name_of(b.pair) + ": the result credits " + show(part) +
+           ", but the stores have " + show(stored));
   }
 
   static media_ms length_of(const media_interval& i) { return i.to_ms - i.from_ms; }
@@ -396,14 +397,14 @@ class deployment {
   // -- what must hold -----------------------------------------------------------------------------
 
   std::optional<progress> in_hot(const pair_key& key) { return (*world_.hot.read({&key, 1}))[0]; }
-  std::optional<progress> in_book(const pair_key& key) {
-    const auto held = world_.ledger.pairs.find(test::ledger_model::key_of(key));
-    return held == world_.ledger.pairs.end() ? std::nullopt : std::optional(held->second);
+  std::optional<progress> in_ledger(const pair_key& key) {
+    const auto row = world_.ledger.pairs.find(test::ledger_model::key_of(key));
+    return row == world_.ledger.pairs.end() ? std::nullopt : std::optional(row->second);
   }
   coverage durable(const pair_key& key) {
     coverage all;
-    if (auto held = in_hot(key)) all.unite(held->covered);
-    if (auto held = in_book(key)) all.unite(held->covered);
+    if (auto state = in_hot(key)) all.unite(state->covered);
+    if (auto row = in_ledger(key)) all.unite(row->covered);
     return all;
   }
   template <class Look>
@@ -412,18 +413,18 @@ class deployment {
       for (const auto& module : modules_) look(d, pair_key{d.student, module});
   }
 
-  /// After every step. I4: what the stores hold together never shrinks.
+  /// After every step. I4: what both stores have together never shrinks.
   void watch() {
     if (emptied_) return;  // then some of it is in memory alone, for a while
     each_pair([&](const device&, const pair_key& pair) {
-      const auto held = durable(pair).covered_ms();
+      const auto stored_ms = durable(pair).covered_ms();
       auto& before = highest_[name_of(pair)];
-      if (held < before)
+      if (stored_ms < before)
         fail("I4: " + name_of(pair) + " fell from " + std::to_string(before) + " to " +
-             std::to_string(held) + " ms");
-      before = held;
+             std::to_string(stored_ms) + " ms");
+      before = stored_ms;
     });
-    for (const auto& process : processes_) told.degraded += process->is_degraded() ? 1 : 0;
+    for (const auto& process : processes_) counts.degraded += process->is_degraded() ? 1 : 0;
   }
 
   void settle() {
@@ -434,7 +435,8 @@ class deployment {
       process->hot_link.is_cut = process->ledger_link.is_cut = false;
       if (!process->is_alive()) start(process);
     }
-    // The refusals of a clock that ran ahead, and the waits before a store is tried again, end.
+    // Rejections because of a clock that ran ahead, and waits before a retry of a store, come to an
+    // end.
     for (int round = 0; round < 6; ++round) {
       quieten();
       pass_time(6000);
@@ -446,7 +448,7 @@ class deployment {
     quieten();
     for (const auto& d : devices_)
       for (const auto& b : d.beats)
-        if (!b.settled) return fail("a heartbeat of " + name_of(b.pair) + " was never answered");
+        if (!b.settled) return fail("a heartbeat of " + name_of(b.pair) + " never got a result");
     for (auto& process : processes_)
       if (process->is_degraded()) return fail("a gateway does not go back to the hot store");
     // One checkpoint interval: I5.
@@ -481,34 +483,34 @@ class deployment {
         acknowledged.unite(promised(b));
       }
       const auto hot = in_hot(pair);
-      const auto ledger = in_book(pair);
+      const auto ledger = in_ledger(pair);
       const auto hot_covered = hot ? hot->covered : coverage{};
-      const auto book_covered = ledger ? ledger->covered : coverage{};
+      const auto ledger_covered = ledger ? ledger->covered : coverage{};
       const auto name = name_of(pair);
-      if (!holds(book_covered, acknowledged))
-        fail("I1: " + name + ": acknowledged " + show(acknowledged) + ", the ledger holds " +
-             show(book_covered));
-      for (const auto* held : {&hot_covered, &book_covered})
-        if (!holds(sent, *held))
-          fail("I2: " + name + ": sent " + show(sent) + ", held is " + show(*held));
-      const bool mastered = book_covered.covered_ms() >= mastery_ms;
+      if (!includes(ledger_covered, acknowledged))
+        fail("I1: " + name + ": acknowledged " + show(acknowledged) + ", the ledger has " +
+             show(ledger_covered));
+      for (const auto* stored : {&hot_covered, &ledger_covered})
+        if (!includes(sent, *stored))
+          fail("I2: " + name + ": sent " + show(sent) + ", stored is " + show(*stored));
+      const bool mastered = ledger_covered.covered_ms() >= mastery_ms;
       const auto events = world_.ledger.completions.count(test::ledger_model::key_of(pair));
       if (events != (mastered ? 1u : 0u) || (ledger && (ledger->mastered_ms != 0) != mastered))
         fail("I3: " + name + ": " + std::to_string(events) + " completions at " +
-             std::to_string(book_covered.covered_ms()) + " ms");
-      told.mastered += events;
-      // I5. A hot store that was emptied need not hold what is checkpointed, and it does not learn
-      // what a gateway wrote to the ledger that died before it had the hot store back.
+             std::to_string(ledger_covered.covered_ms()) + " ms");
+      counts.mastered += events;
+      // I5. A hot store that was emptied may lack what is checkpointed. It also lacks what a
+      // gateway wrote to the ledger if the gateway died before the hot store was back.
       const bool may_lag = left_in_the_ledger();
-      if (may_lag ? !holds(book_covered, hot_covered)
-                  : (hot ? hot_covered != book_covered : ledger && !emptied_))
-        fail("I5: " + name + ": the hot store holds " + show(hot_covered) + ", the ledger " +
-             show(book_covered));
+      if (may_lag ? !includes(ledger_covered, hot_covered)
+                  : (hot ? hot_covered != ledger_covered : ledger && !emptied_))
+        fail("I5: " + name + ": the hot store has " + show(hot_covered) + ", the ledger " +
+             show(ledger_covered));
       if (hot && hot->mastered_ms != 0 && !mastered)
         fail("I5: " + name + ": mastered in the hot store, not in the ledger");
       if (hot && hot->mastered_ms == 0 && mastered && !may_lag)
         fail("I5: " + name + ": mastered in the ledger, not in the hot store");
-      for (auto& process : processes_) check_memory(*process, pair, book_covered);
+      for (auto& process : processes_) check_memory(*process, pair, ledger_covered);
     });
   }
 
@@ -518,17 +520,18 @@ class deployment {
     });
   }
 
-  /// What a shard shows alone must be right as well, if it may be behind another gateway's.
+  /// The progress in a shard's memory must be right too, although it may be behind another
+  /// gateway's.
   void check_memory(simulated_process& process, const pair_key& pair, const coverage& truth) {
     auto query = process.ask(pair);
-    auto answer = query->future();
+    auto reply = query->future();
     quieten();
-    const auto told_progress = answer.get();
-    if (!told_progress || !*told_progress) return;
-    const auto& covered = (*told_progress)->covered;
-    // It may be behind: another gateway credits too, or an answer of the store was lost. Who reads
-    // progress unites it with what the stores have.
-    if (!holds(truth, covered))
+    const auto found = reply.get();
+    if (!found || !*found) return;
+    const auto& covered = (*found)->covered;
+    // It may be behind, because another gateway credits too, or a reply of the store was lost. A
+    // reader of progress unites it with what the stores have.
+    if (!includes(truth, covered))
       fail("I5: " + name_of(pair) + ": a shard shows " + show(covered) + ", the stores " +
            show(truth));
   }
@@ -557,7 +560,7 @@ std::optional<std::uint64_t> option(const std::string& name) {
 
 BOOST_AUTO_TEST_SUITE(simulation_of_gateways)
 
-BOOST_AUTO_TEST_CASE(what_devices_were_told_holds) {
+BOOST_AUTO_TEST_CASE(results_that_devices_got_stay_true) {
   const auto one = option("--seed");
   const auto first = one ? *one : option("--first").value_or(1);
   const auto count = one ? 1 : option("--seeds").value_or(300);
@@ -566,17 +569,17 @@ BOOST_AUTO_TEST_CASE(what_devices_were_told_holds) {
   std::uint64_t failures = 0;
   for (auto seed = first; seed < first + count; ++seed) {
     deployment run(seed);
-    if (const auto wrong = run.run()) {
-      BOOST_ERROR(*wrong << "\nin a run of: " << run.what()
-                         << "\nreplay: actors_test --run_test=simulation_of_gateways -- --seed "
-                         << seed);
+    if (const auto finished = run.run(); !finished) {
+      BOOST_ERROR(finished.error()
+                  << "\nin a run of: " << run.what()
+                  << "\nreplay: actors_test --run_test=simulation_of_gateways -- --seed " << seed);
       if (++failures == 10) break;
     }
-    const auto& t = run.told;
+    const auto& t = run.counts;
     all.sent += t.sent;
     all.acknowledged += t.acknowledged;
     all.duplicates += t.duplicates;
-    all.refused += t.refused;
+    all.rejected += t.rejected;
     all.faults += t.faults;
     all.emptied += t.emptied;
     all.mastered += t.mastered;
@@ -584,14 +587,14 @@ BOOST_AUTO_TEST_CASE(what_devices_were_told_holds) {
   }
   std::cout << "simulation: " << count << " seeds from " << first << ", " << all.sent
             << " heartbeats sent, " << all.acknowledged << " acknowledged (" << all.duplicates
-            << " duplicates), " << all.refused << " refused, " << all.faults << " store faults, "
+            << " duplicates), " << all.rejected << " rejected, " << all.faults << " store faults, "
             << all.emptied << " times emptied, " << all.mastered << " mastered, " << failures
             << " violations\n";
   if (one) return;
-  // The runs did what they are for: each of these came up.
+  // Each of these must have come up in some run.
   BOOST_TEST(all.acknowledged > count * 10);
   BOOST_TEST(all.duplicates > 0u);
-  BOOST_TEST(all.refused > 0u);
+  BOOST_TEST(all.rejected > 0u);
   BOOST_TEST(all.faults > count);
   BOOST_TEST(all.mastered > 0u);
   BOOST_TEST(all.degraded > 0u);
@@ -603,10 +606,10 @@ BOOST_AUTO_TEST_CASE(a_seed_runs_the_same_way_again) {
     deployment other(seed);
     (void)one.run();
     (void)other.run();
-    BOOST_TEST(one.told.sent == other.told.sent);
-    BOOST_TEST(one.told.acknowledged == other.told.acknowledged);
-    BOOST_TEST(one.told.refused == other.told.refused);
-    BOOST_TEST(one.told.faults == other.told.faults);
+    BOOST_TEST(one.counts.sent == other.counts.sent);
+    BOOST_TEST(one.counts.acknowledged == other.counts.acknowledged);
+    BOOST_TEST(one.counts.rejected == other.counts.rejected);
+    BOOST_TEST(one.counts.faults == other.counts.faults);
   }
 }
 

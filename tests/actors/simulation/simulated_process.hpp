@@ -17,7 +17,7 @@
 
 namespace watchkeeper::actors::testing {
 
-/// Everything that outlives the processes of a simulated deployment.
+/// What outlives the processes of a simulated deployment.
 struct simulated_world {
   explicit simulated_world(std::uint64_t seed) : random(seed) {}
   std::uint64_t below(std::uint64_t bound) { return random() % bound; }
@@ -32,10 +32,10 @@ struct simulated_world {
 };
 
 /// One gateway without its threads: the sessions, shards, writer and checkpointer of the product,
-/// wired as actors/gateway.cpp does, moving when the simulation gives them a turn. It dies where
-/// its fate says, in the middle of a call of a store; then nobody hears of it any more.
-/// Borrows the world and the actor system. Is kept to the end of the run: its actors may still have
-/// messages.
+/// wired as in actors/gateway.cpp. They move when the simulation gives them a turn. It dies at the
+/// point that its fate sets, in the middle of a call of a store, and is silent from then on.
+/// Borrows the world and the actor system. It has to live until the end of the run, because its
+/// actors may still have messages.
 class simulated_process final : public shard_services {
  public:
   static constexpr std::uint32_t shard_count = 2;
@@ -60,7 +60,7 @@ class simulated_process final : public shard_services {
   simulated_process& operator=(const simulated_process&) = delete;
 
   [[nodiscard]] bool is_alive() const noexcept { return *alive_; }
-  /// What a listener asks before it tells its device.
+  /// A listener reads it before it passes a result to its device.
   [[nodiscard]] std::shared_ptr<const bool> life() const noexcept { return alive_; }
   [[nodiscard]] bool is_degraded() const noexcept { return hot_state_.degraded; }
   [[nodiscard]] unix_ms now_ms() const noexcept { return world_.clock.now_ms + clock_offset_ms; }
@@ -108,14 +108,14 @@ class simulated_process final : public shard_services {
   void tick() {
     for (auto& shard : shards_) caf::anon_send(shard, shard_tick{});
   }
-  /// What the shard holds in memory, by a message; answered once the actors had their turn.
+  /// Queries the shard's memory by a message. The reply comes after a turn of the actors.
   std::shared_ptr<progress_query> ask(const pair_key& key) {
     auto query = std::make_shared<progress_query>(key);
-    caf::anon_send(shards_[shard_of(key.student, shards_.size())], progress_wanted{query});
+    caf::anon_send(shards_[shard_of(key.student, shards_.size())], progress_lookup{query});
     return query;
   }
 
-  // The shards' side.
+  // Called by the shards.
   void store(std::shared_ptr<credit_batch> batch) override {
     if (!*alive_) return;
     ++orders_;
@@ -128,7 +128,7 @@ class simulated_process final : public shard_services {
   }
   bool has_unsaved_refills() const override { return *alive_ && writer_->has_unsaved_refills(); }
   void load(std::shared_ptr<progress_query> query) override {
-    query->answer(std::optional<progress>{});  // the simulation itself looks into the stores
+    query->reply(std::optional<progress>{});  // the simulation itself reads the stores
   }
   void checkpoint_now(std::vector<storage::pair_progress> pairs) override {
     if (*alive_) checkpoints_->checkpoint_now(std::move(pairs));
@@ -203,7 +203,7 @@ class simulated_process final : public shard_services {
                                              .now = [this] { return now_ms(); },
                                              .monotonic_us = [this] { return now_us(); },
                                              .pairs_max = pairs_max,
-                                             .watching = &heat_}));
+                                             .observer = &heat_}));
     deps_.emplace(session_dependencies{.policy = world_.policy,
                                        .addresses = addresses_,
                                        .probe = verifications_,

@@ -178,8 +178,8 @@ class simulated_ledger : public storage::ledger {
     return befall<std::vector<std::optional<progress>>>("read", [&] {
       std::vector<std::optional<progress>> found;
       for (const auto& key : keys) {
-        const auto held = shared_.pairs.find(test::ledger_model::key_of(key));
-        found.push_back(held == shared_.pairs.end() ? std::nullopt : std::optional(held->second));
+        const auto row = shared_.pairs.find(test::ledger_model::key_of(key));
+        found.push_back(row == shared_.pairs.end() ? std::nullopt : std::optional(row->second));
       }
       return found;
     });

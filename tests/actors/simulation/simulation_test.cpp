@@ -16,8 +16,8 @@
 #include "tests/actors/testing_system.hpp"
 
 /// A seeded simulation: real session and shard actors on CAF's testing scheduler, whose job queue
-/// is reordered from the seed; a hot store with faults; devices that retry. What the devices were
-/// told must be what the store holds.
+/// is reordered from the seed; a hot store with faults; devices that retry. The results that the
+/// devices got must match the coverage in the store.
 ///
 /// replay: WATCHKEEPER_SEED=<seed> actors_test --run_test=simulation
 
@@ -44,11 +44,11 @@ struct simulated_services final : shard_services {
 
 struct simulated_device {
   crypto::device_signer signer = crypto::device_signer::generate(signature_algorithm::es256);
-  std::shared_ptr<told> listener = std::make_shared<told>();
+  std::shared_ptr<result_recorder> listener = std::make_shared<result_recorder>();
   std::vector<media_interval> played;  // by sequence number
   std::set<std::uint32_t> acknowledged;
-  std::map<std::uint32_t, media_ms> credited_ms;  // as told
-  std::size_t read = 0;                           // results looked at
+  std::map<std::uint32_t, media_ms> credited_ms;  // by its results
+  std::size_t read = 0;                           // results that were read
 };
 
 class simulation {
@@ -110,7 +110,7 @@ class simulation {
       for (const auto& [sequence, length_ms] : device.credited_ms) total += length_ms;
     return total;
   }
-  std::size_t refused() const { return refused_; }
+  std::size_t rejected() const { return rejected_; }
 
  private:
   std::uint64_t below(std::uint64_t bound) { return random_() % bound; }
@@ -133,7 +133,7 @@ class simulation {
   void retry() {
     const auto who = below(student_count);
     auto& device = devices_[who];
-    read_answers(device);
+    read_results(device);
     for (std::uint32_t i = 0; i < device.played.size(); ++i)
       if (!device.acknowledged.contains(i)) return send(who, i);
   }
@@ -194,13 +194,13 @@ class simulation {
     BOOST_TEST(heartbeats_.in_flight() == 0u);
   }
 
-  void read_answers(simulated_device& device) {
+  void read_results(simulated_device& device) {
     const auto& results = device.listener->results;
     for (; device.read < results.size(); ++device.read) {
       const auto& result = results[device.read];
       const auto& outcome = result.outcome;
       if (outcome.status == credit_status::rejected) {
-        ++refused_;
+        ++rejected_;
         BOOST_CHECK(outcome.why == problem::storage_unavailable ||
                     outcome.why == problem::stale_token);
         continue;
@@ -208,7 +208,7 @@ class simulation {
       device.acknowledged.insert(result.sequence);
       if (outcome.status != credit_status::duplicate) {
         // Credited once only, whatever was retried: I2.
-        BOOST_CHECK(!device.credited_ms.contains(result.sequence));
+        BOOST_TEST(!device.credited_ms.contains(result.sequence));
         device.credited_ms[result.sequence] = outcome.credited_ms;
       }
     }
@@ -217,7 +217,7 @@ class simulation {
   void check() {
     for (int who = 0; who < student_count; ++who) {
       auto& device = devices_[static_cast<std::size_t>(who)];
-      read_answers(device);
+      read_results(device);
       coverage acknowledged;
       for (const auto& [sequence, length_ms] : device.credited_ms) {
         const auto from_ms = device.played[sequence].from_ms;
@@ -226,14 +226,14 @@ class simulation {
       coverage sent;
       for (const auto& interval : device.played) sent.add(interval);
       const pair_key keys[] = {{student(who), module_named("m1")}};
-      const auto held = (*model_.read(keys))[0];
-      const auto covered = held ? held->covered : coverage{};
+      const auto stored = (*model_.read(keys))[0];
+      const auto covered = stored ? stored->covered : coverage{};
       coverage both = covered;
       both.unite(acknowledged);
-      BOOST_CHECK(both == covered);  // I1: acknowledged is credited
+      BOOST_TEST(both == covered);  // I1: acknowledged is credited
       both = sent;
       both.unite(covered);
-      BOOST_CHECK(both == sent);                     // I2: credited was sent
+      BOOST_TEST(both == sent);                      // I2: credited was sent
       BOOST_TEST(services_.mastered[keys[0]] <= 1);  // I3
     }
   }
@@ -255,32 +255,32 @@ class simulation {
   std::optional<session_dependencies> deps_;
   std::vector<session_actor> sessions_;
   std::array<simulated_device, student_count> devices_;
-  std::size_t refused_ = 0;
+  std::size_t rejected_ = 0;
 };
 
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(simulation_of_the_actors)
 
-BOOST_AUTO_TEST_CASE(devices_are_told_what_the_store_holds) {
+BOOST_AUTO_TEST_CASE(results_match_the_coverage_in_the_store) {
   if (const char* seed = std::getenv("WATCHKEEPER_SEED")) {
     simulation(std::strtoull(seed, nullptr, 10)).run();
     return;
   }
   std::int64_t credited_ms = 0;
-  std::size_t refused = 0;
+  std::size_t rejected = 0;
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {
     BOOST_TEST_CONTEXT(
         "replay: WATCHKEEPER_SEED=" << seed << " actors_test --run_test=simulation_of_the_actors") {
       simulation one(seed);
       one.run();
       credited_ms += one.credited_ms();
-      refused += one.refused();
+      rejected += one.rejected();
     }
   }
   // The runs did what they are for: credit was given, and faults came in between.
   BOOST_TEST(credited_ms > 1'000'000);
-  BOOST_TEST(refused > 50u);
+  BOOST_TEST(rejected > 50u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

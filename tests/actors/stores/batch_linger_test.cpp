@@ -19,7 +19,7 @@ batch_linger busy(std::size_t heartbeats, std::uint64_t period_us, std::uint64_t
 
 BOOST_AUTO_TEST_SUITE(batch_linger_rules)
 
-BOOST_AUTO_TEST_CASE(nothing_is_known_at_first_so_it_does_not_wait) {
+BOOST_AUTO_TEST_CASE(at_first_there_is_no_rate_so_it_does_not_wait) {
   BOOST_TEST(batch_linger().wait_us(1, 5) == 0u);
 }
 

@@ -64,10 +64,10 @@ struct checkpointing {
     const auto pair = played(who, to_ms);
     BOOST_REQUIRE(hot.merge({&pair, 1}, true).has_value());
   }
-  media_ms held_ms(int who) {
+  media_ms stored_ms(int who) {
     const auto key = key_of(who);
-    const auto held = (*hot.read({&key, 1}))[0];
-    return held ? held->covered.covered_ms() : 0;
+    const auto stored = (*hot.read({&key, 1}))[0];
+    return stored ? stored->covered.covered_ms() : 0;
   }
   media_ms written_ms(int who) {
     const auto found = ledger.pairs.find(test::ledger_model::key_of(key_of(who)));
@@ -120,7 +120,7 @@ BOOST_AUTO_TEST_CASE(what_the_ledger_knows_better_the_hot_store_learns) {
   w.play(1, 10'000);
   BOOST_TEST(w.round());
   BOOST_TEST(w.written_ms(1) == 50'000);
-  BOOST_TEST(w.held_ms(1) == 50'000);
+  BOOST_TEST(w.stored_ms(1) == 50'000);
   BOOST_TEST(w.dirty() == 0u);
 }
 
@@ -147,7 +147,7 @@ BOOST_AUTO_TEST_CASE(a_partition_that_cannot_be_read_keeps_no_other_from_the_led
                                                      : storage::store_fault::none;
   };
   BOOST_TEST(!w.round());
-  BOOST_TEST(w.done.empty());  // the shards keep all they have
+  BOOST_TEST(w.done.empty());  // the shards evict nothing
   BOOST_TEST(calls > static_cast<int>(limits::partitions));
   BOOST_TEST(w.round());
   for (int who = 0; who < 100; ++who) BOOST_TEST(w.written_ms(who) == 10'000);
@@ -253,7 +253,7 @@ BOOST_AUTO_TEST_CASE(a_mastered_pair_is_written_at_once_and_the_others_when_thei
   BOOST_TEST(w.written_ms(3) == 10'000);
 }
 
-BOOST_AUTO_TEST_CASE(the_last_round_is_given_up_in_time) {
+BOOST_AUTO_TEST_CASE(the_last_round_is_abandoned_in_time) {
   checkpointing w;
   w.play(1, 10'000);
   w.checkpoints->start();

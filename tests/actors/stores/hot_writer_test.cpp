@@ -56,10 +56,10 @@ struct writing {
       if (result.how != state) return false;
     return true;
   }
-  media_ms held_ms(int who) {
+  media_ms stored_ms(int who) {
     const pair_key key{student(who), module_named("m1")};
-    const auto held = (*hot.read({&key, 1}))[0];
-    return held ? held->covered.covered_ms() : 0;
+    const auto stored = (*hot.read({&key, 1}))[0];
+    return stored ? stored->covered.covered_ms() : 0;
   }
 
   manual_clock clock;
@@ -90,7 +90,7 @@ class hung_ledger final : public simulated_ledger {
       std::span<const pair_key> keys) override {
     if (!hangs) return simulated_ledger::read(keys);
     clock_.now_ms += 2'000;
-    return storage::storage_failure{storage::storage_error::unavailable, "no answer in time"};
+    return storage::storage_failure{storage::storage_error::unavailable, "no reply in time"};
   }
 
  private:
@@ -115,7 +115,7 @@ BOOST_AUTO_TEST_CASE(a_batch_whose_store_throws_comes_back_failed_and_the_next_o
   BOOST_TEST(w.back[0]->shard != w.back[1]->shard);
   for (const auto& batch : w.back) BOOST_TEST(writing::all(*batch, failed));
   BOOST_REQUIRE(!w.log.empty());
-  BOOST_TEST((w.log.back().first == log_level::error));
+  BOOST_TEST(w.log.back().first == log_level::error);
 
   w.befalls = [](auto) { return storage::store_fault::none; };
   w.back.clear();
@@ -123,7 +123,7 @@ BOOST_AUTO_TEST_CASE(a_batch_whose_store_throws_comes_back_failed_and_the_next_o
   w.turn();
   BOOST_REQUIRE(w.back.size() == 1u);
   BOOST_TEST(writing::all(*w.back[0], done));
-  BOOST_TEST(w.held_ms(1) == 3000);
+  BOOST_TEST(w.stored_ms(1) == 3000);
 }
 
 BOOST_AUTO_TEST_CASE(a_store_that_throws_in_the_second_call_fails_no_batch_that_was_stored) {
@@ -142,7 +142,7 @@ BOOST_AUTO_TEST_CASE(a_store_that_throws_in_the_second_call_fails_no_batch_that_
   BOOST_TEST(writing::all(*w.back[1], failed));
 }
 
-BOOST_AUTO_TEST_CASE(orders_about_students_are_answered_when_the_store_throws) {
+BOOST_AUTO_TEST_CASE(orders_for_students_fail_when_the_store_throws) {
   writing w(true);
   w.befalls = [](auto) -> storage::store_fault { throw std::runtime_error("broken"); };
   auto erased = w.writer->forget_student(student(1));
@@ -161,7 +161,7 @@ BOOST_AUTO_TEST_CASE(away_and_back_through_the_ledger) {
   BOOST_TEST(writing::all(*w.back[0], done));  // the ledger has it
   BOOST_TEST(w.hot_state.degraded.load());
   BOOST_TEST(w.ledger.pairs.size() == 1u);
-  BOOST_TEST(w.held_ms(1) == 0);
+  BOOST_TEST(w.stored_ms(1) == 0);
 
   const auto epoch = w.hot_state.refill_epoch.load();
   w.befalls = [](auto) { return storage::store_fault::none; };
@@ -172,7 +172,7 @@ BOOST_AUTO_TEST_CASE(away_and_back_through_the_ledger) {
   w.turn();
   BOOST_TEST(!w.hot_state.degraded.load());
   BOOST_TEST(w.hot_state.refill_epoch.load() > epoch);
-  BOOST_TEST(w.held_ms(1) == 1000);
+  BOOST_TEST(w.stored_ms(1) == 1000);
 }
 
 BOOST_AUTO_TEST_CASE(a_clock_that_was_set_back_does_not_stretch_the_wait) {
@@ -212,7 +212,7 @@ BOOST_AUTO_TEST_CASE(a_refill_that_fails_is_asked_for_again_later) {
   };
   BOOST_TEST(w.writer->refill({{{student(1), module_named("m1")}, state}}));
   w.turn();
-  BOOST_TEST(w.held_ms(1) == 0);
+  BOOST_TEST(w.stored_ms(1) == 0);
   const auto epoch = w.hot_state.refill_epoch.load();
   w.turn();
   BOOST_TEST(w.hot_state.refill_epoch.load() == epoch);
@@ -226,7 +226,7 @@ BOOST_AUTO_TEST_CASE(a_refill_that_fails_is_asked_for_again_later) {
   BOOST_TEST(w.writer->has_unsaved_refills());
   w.turn();
   BOOST_TEST(!w.writer->has_unsaved_refills());
-  BOOST_TEST(w.held_ms(1) == 5000);
+  BOOST_TEST(w.stored_ms(1) == 5000);
 }
 
 BOOST_AUTO_TEST_CASE(a_refill_that_is_done_says_when) {
@@ -265,7 +265,7 @@ BOOST_AUTO_TEST_CASE(a_refill_in_which_the_store_throws_is_asked_for_again_later
 BOOST_AUTO_TEST_CASE(a_fault_loses_no_order_that_was_taken_with_it) {
   writing w;
   w.befalls = [](auto) { return storage::store_fault::lost_request; };
-  w.writer->store(w.batch(0, 1, 0));  // degraded: a copy of the pair is kept
+  w.writer->store(w.batch(0, 1, 0));  // degraded: the writer has a copy of the pair
   w.turn();
   BOOST_TEST(w.hot_state.degraded.load());
   w.clock.now_ms += storage::tiered_store::retry_interval_ms;
@@ -285,7 +285,7 @@ BOOST_AUTO_TEST_CASE(a_fault_loses_no_order_that_was_taken_with_it) {
   w.clock.now_ms += storage::tiered_store::retry_interval_ms;
   w.turn();
   BOOST_TEST(!w.hot_state.degraded.load());
-  BOOST_TEST(w.held_ms(1) == 0);  // forgotten, not given to the hot store
+  BOOST_TEST(w.stored_ms(1) == 0);  // forgotten, not given to the hot store
   w.turn();
   BOOST_TEST(!w.writer->has_unsaved_refills());
 }
@@ -320,7 +320,7 @@ struct beside_a_hung_ledger : writing {
            storage::applied_credit::state::done;
   }
   hung_ledger behind{*this};
-  std::uint64_t answers = 0;  // of the ledger, to somebody who may wait
+  std::uint64_t replies = 0;  // of the ledger, to a thread that may wait for it
   storage::faulty_store front{hot,
                               [this](std::string_view operation) { return befalls(operation); }};
   storage::tiered_store tiers{front,
@@ -332,10 +332,10 @@ struct beside_a_hung_ledger : writing {
                                .heatmaps_grown = {},
                                .now = [this] { return clock.now_ms; },
                                .hot_successes = {},
-                               .ledger_successes = [this] { return answers; }}};
+                               .ledger_successes = [this] { return replies; }}};
 };
 
-BOOST_AUTO_TEST_CASE(a_ledger_that_hangs_is_waited_for_once_until_it_has_answered_elsewhere) {
+BOOST_AUTO_TEST_CASE(a_ledger_that_hangs_is_waited_for_once_until_it_replies_to_another_thread) {
   beside_a_hung_ledger w;
   const auto began_ms = w.clock.now_ms;
   for (int who = 1; who < 5; ++who) BOOST_TEST(w.is_stored(who));
@@ -343,7 +343,7 @@ BOOST_AUTO_TEST_CASE(a_ledger_that_hangs_is_waited_for_once_until_it_has_answere
   w.clock.now_ms += 60'000;
   BOOST_TEST(w.is_stored(5));
   BOOST_TEST(w.clock.now_ms == began_ms + 62'000);
-  w.answers = 1;  // and it hangs anew
+  w.replies = 1;  // and it hangs anew
   BOOST_TEST(w.is_stored(6));
   BOOST_TEST(w.is_stored(7));
   BOOST_TEST(w.clock.now_ms == began_ms + 64'000);
@@ -356,8 +356,8 @@ BOOST_AUTO_TEST_CASE(degraded_nobody_waits_for_a_ledger_that_hangs_but_the_first
   for (int who = 1; who < 5; ++who) BOOST_TEST(!w.is_stored(who));
   BOOST_TEST(w.clock.now_ms == began_ms + 2'000);
   w.behind.hangs = false;
-  BOOST_TEST(!w.is_stored(5));  // nobody knows yet
-  w.answers = 1;
+  BOOST_TEST(!w.is_stored(5));  // no reply has come yet
+  w.replies = 1;
   w.clock.now_ms += storage::circuit_breaker::pause_ms;
   BOOST_TEST(w.is_stored(5));
   BOOST_TEST(w.is_stored(5, 1));

@@ -35,8 +35,8 @@ class changing_ledger final : public simulated_ledger {
                                       "a row is not of the format"};
     std::vector<std::optional<device_record>> found;
     for (const auto& kid : kids) {
-      const auto held = devices.find(kid);
-      found.push_back(held == devices.end() ? std::nullopt : std::optional(held->second));
+      const auto row = devices.find(kid);
+      found.push_back(row == devices.end() ? std::nullopt : std::optional(row->second));
     }
     if (meanwhile) meanwhile();
     return found;
@@ -44,8 +44,8 @@ class changing_ledger final : public simulated_ledger {
   storage::stored<std::optional<module_record>> get_module(const module_id& id) override {
     if (is_away) return away();
     ++questions;
-    const auto held = modules.find(id);
-    return held == modules.end() ? std::optional<module_record>{} : held->second;
+    const auto row = modules.find(id);
+    return row == modules.end() ? std::optional<module_record>{} : row->second;
   }
   storage::stored<bool> is_assigned(const pair_key& pair) override {
     if (is_away) return away();
@@ -87,7 +87,7 @@ struct following {
     device = made_device(1);
     ledger.put(device);
     BOOST_REQUIRE(follower.follow().has_value());
-    hold();
+    cache();
   }
   static device_record made_device(int number) {
     device_record made;
@@ -97,18 +97,20 @@ struct following {
     return made;
   }
   /// As the reader does for a heartbeat.
-  void hold() {
-    known.keep_module(module.id, ledger.modules[module.id], known.generation(module.id), now_ms);
-    hold(device);
+  void cache() {
+    registry_cache.put_module(module.id, ledger.modules[module.id],
+                              registry_cache.generation(module.id), now_ms);
+    cache(device);
   }
-  void hold(const device_record& which) {
-    known.keep_device(which.kid, ledger.devices[which.kid], known.generation(which.kid), now_ms);
+  void cache(const device_record& which) {
+    registry_cache.put_device(which.kid, ledger.devices[which.kid],
+                              registry_cache.generation(which.kid), now_ms);
   }
-  registry::devices_cache::lookup held_device() const {
-    return known.find_device(device.kid, now_ms);
+  registry::devices_cache::lookup cached_device() const {
+    return registry_cache.find_device(device.kid, now_ms);
   }
-  registry::modules_cache::lookup held_module() const {
-    return known.find_module(module.id, now_ms);
+  registry::modules_cache::lookup cached_module() const {
+    return registry_cache.find_module(module.id, now_ms);
   }
 
   unix_ms now_ms = 1'800'000'000'000;
@@ -119,11 +121,11 @@ struct following {
   std::mt19937_64 random{1};
   weather_plan plan{fine, link, never, random};
   changing_ledger ledger{shared, plan, never};
-  registry known;
+  registry registry_cache;
   std::vector<student_id> erased;
   registry_follower follower{
       {.behind = ledger,
-       .known = known,
+       .registry_cache = registry_cache,
        .now = [this] { return now_ms; },
        .student_erased = [this](const student_id& who) { erased.push_back(who); }}};
   module_record module;
@@ -141,19 +143,19 @@ BOOST_AUTO_TEST_CASE(what_is_in_use_is_renewed) {
   f.module.rules.duration_ms = 300'000;
   f.ledger.put(f.module);
   BOOST_TEST(f.follower.follow().has_value());
-  BOOST_REQUIRE(f.held_device().entry);
-  BOOST_TEST(f.held_device().entry->record.revoked);
-  BOOST_REQUIRE(f.held_module().entry);
-  BOOST_TEST(f.held_module().entry->rules.duration_ms == 300'000);
+  BOOST_REQUIRE(f.cached_device().entry);
+  BOOST_TEST(f.cached_device().entry->record.revoked);
+  BOOST_REQUIRE(f.cached_module().entry);
+  BOOST_TEST(f.cached_module().entry->rules.duration_ms == 300'000);
 }
 
-BOOST_AUTO_TEST_CASE(what_is_gone_is_known_to_be_gone) {
+BOOST_AUTO_TEST_CASE(a_deleted_record_is_cached_as_absent) {
   following f;
   f.ledger.modules.clear();
   f.ledger.changed(storage::registry_change::kind::module, "m1");
   BOOST_TEST(f.follower.follow().has_value());
-  BOOST_TEST(f.held_module().found);
-  BOOST_TEST(!f.held_module().entry);
+  BOOST_TEST(f.cached_module().is_cached);
+  BOOST_TEST(!f.cached_module().entry);
 }
 
 BOOST_AUTO_TEST_CASE(what_is_not_in_use_is_not_read) {
@@ -168,7 +170,7 @@ BOOST_AUTO_TEST_CASE(many_devices_in_use_are_read_together_and_all_renewed) {
   constexpr int count = 1200;  // several in each stripe of the registry, and more than a question
   for (int i = 1; i <= count; ++i) {
     f.ledger.devices[following::made_device(i).kid] = following::made_device(i);
-    f.hold(following::made_device(i));
+    f.cache(following::made_device(i));
   }
   for (int i = 1; i <= count; ++i) {
     auto changed = following::made_device(i);
@@ -179,8 +181,8 @@ BOOST_AUTO_TEST_CASE(many_devices_in_use_are_read_together_and_all_renewed) {
   BOOST_TEST(f.ledger.questions == 3);
   int renewed = 0;
   for (int i = 1; i <= count; ++i) {
-    const auto held = f.known.find_device(following::made_device(i).kid, f.now_ms).entry;
-    renewed += held && held->record.revoked ? 1 : 0;
+    const auto entry = f.registry_cache.find_device(following::made_device(i).kid, f.now_ms).entry;
+    renewed += entry && entry->record.revoked ? 1 : 0;
   }
   BOOST_TEST(renewed == count);
 }
@@ -191,14 +193,14 @@ BOOST_AUTO_TEST_CASE(a_ledger_that_goes_away_behind_its_changes_takes_nothing_wi
   f.ledger.put(f.module);
   f.ledger.goes_away_behind_changes = true;
   BOOST_TEST(!f.follower.follow().has_value());
-  BOOST_TEST(f.held_device().entry);
-  BOOST_TEST(f.held_module().entry);
+  BOOST_TEST(f.cached_device().entry);
+  BOOST_TEST(f.cached_module().entry);
   // It is back: now the change is heard.
   f.ledger.goes_away_behind_changes = f.ledger.is_away = false;
   f.ledger.devices[f.device.kid].revoked = true;
   BOOST_TEST(f.follower.follow().has_value());
-  BOOST_REQUIRE(f.held_device().entry);
-  BOOST_TEST(f.held_device().entry->record.revoked);
+  BOOST_REQUIRE(f.cached_device().entry);
+  BOOST_TEST(f.cached_device().entry->record.revoked);
 }
 
 BOOST_AUTO_TEST_CASE(what_cannot_be_read_holds_up_no_other_change) {
@@ -208,9 +210,9 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_read_holds_up_no_other_change) {
   f.ledger.put(f.module);
   f.ledger.is_unreadable = true;
   BOOST_TEST(f.follower.follow().has_value());
-  BOOST_TEST(!f.held_device().found);
-  BOOST_REQUIRE(f.held_module().entry);
-  BOOST_TEST(f.held_module().entry->rules.duration_ms == 300'000);
+  BOOST_TEST(!f.cached_device().is_cached);
+  BOOST_REQUIRE(f.cached_module().entry);
+  BOOST_TEST(f.cached_module().entry->rules.duration_ms == 300'000);
 }
 
 BOOST_AUTO_TEST_CASE(a_ledger_that_stays_away_leaves_the_copies_until_it_is_back) {
@@ -220,28 +222,28 @@ BOOST_AUTO_TEST_CASE(a_ledger_that_stays_away_leaves_the_copies_until_it_is_back
     f.now_ms += 60'000;
     BOOST_TEST(!f.follower.follow().has_value());
   }
-  BOOST_TEST(f.held_device().entry);
-  BOOST_TEST(f.held_module().entry);
+  BOOST_TEST(f.cached_device().entry);
+  BOOST_TEST(f.cached_module().entry);
   // Changes may have been missed meanwhile: nothing that was read before is trusted.
   f.ledger.is_away = false;
   BOOST_TEST(f.follower.follow().has_value());
-  BOOST_TEST(!f.held_device().found);
-  BOOST_TEST(!f.held_module().found);
-  f.hold();
+  BOOST_TEST(!f.cached_device().is_cached);
+  BOOST_TEST(!f.cached_module().is_cached);
+  f.cache();
   BOOST_TEST(f.follower.follow().has_value());
-  BOOST_TEST(f.held_device().entry);
+  BOOST_TEST(f.cached_device().entry);
 }
 
 BOOST_AUTO_TEST_CASE(a_read_from_before_the_change_does_not_come_back) {
   following f;
-  const auto generation = f.known.generation(f.device.kid);
+  const auto generation = f.registry_cache.generation(f.device.kid);
   const auto old = f.device;
   f.device.revoked = true;
   f.ledger.put(f.device);
   BOOST_TEST(f.follower.follow().has_value());
-  f.known.keep_device(old.kid, old, generation, f.now_ms);  // a reader that was slow
-  BOOST_REQUIRE(f.held_device().entry);
-  BOOST_TEST(f.held_device().entry->record.revoked);
+  f.registry_cache.put_device(old.kid, old, generation, f.now_ms);  // a reader that was slow
+  BOOST_REQUIRE(f.cached_device().entry);
+  BOOST_TEST(f.cached_device().entry->record.revoked);
 }
 
 BOOST_AUTO_TEST_CASE(what_another_put_in_its_place_meanwhile_is_read_again) {
@@ -249,23 +251,23 @@ BOOST_AUTO_TEST_CASE(what_another_put_in_its_place_meanwhile_is_read_again) {
   f.ledger.put(f.device);
   f.ledger.meanwhile = [&] {
     f.ledger.meanwhile = {};
-    f.known.forget_device(f.device.kid);
-    f.hold(f.device);
+    f.registry_cache.forget_device(f.device.kid);
+    f.cache(f.device);
   };
   BOOST_TEST(f.follower.follow().has_value());
-  BOOST_TEST(!f.held_device().found);
+  BOOST_TEST(!f.cached_device().is_cached);
 }
 
 BOOST_AUTO_TEST_CASE(an_erasure_is_done_once_though_the_ledger_fails_behind_it) {
   following f;
   const auto other = following::made_device(2);
   f.ledger.devices[other.kid] = other;
-  f.hold(other);
+  f.cache(other);
   f.ledger.changed(storage::registry_change::kind::student_erased, "student-1");
   f.ledger.put(other);
   f.ledger.goes_away_behind_changes = true;
   BOOST_TEST(!f.follower.follow().has_value());
-  BOOST_TEST(!f.held_device().found);
+  BOOST_TEST(!f.cached_device().is_cached);
   f.ledger.goes_away_behind_changes = f.ledger.is_away = false;
   BOOST_TEST(f.follower.follow().has_value());
   BOOST_TEST((f.erased == std::vector<student_id>{student(1)}));
@@ -277,7 +279,8 @@ BOOST_AUTO_TEST_CASE(assignments_are_renewed_up_to_a_limit_and_forgotten_beyond_
   std::vector<pair_key> pairs;
   for (int i = 0; i < count; ++i) {
     pairs.push_back({student(i), f.module.id});
-    f.known.keep_assignment(pairs.back(), true, f.known.generation(pairs.back()), f.now_ms);
+    f.registry_cache.put_assignment(pairs.back(), true, f.registry_cache.generation(pairs.back()),
+                                    f.now_ms);
   }
   for (const auto& pair : pairs)
     f.ledger.changed(storage::registry_change::kind::assignment,
@@ -286,9 +289,9 @@ BOOST_AUTO_TEST_CASE(assignments_are_renewed_up_to_a_limit_and_forgotten_beyond_
   BOOST_TEST(f.ledger.questions == static_cast<int>(registry_follower::read_alone_max));
   int unassigned = 0, forgotten = 0;
   for (const auto& pair : pairs) {
-    const auto held = f.known.find_assignment(pair, f.now_ms);
-    unassigned += held.found && !held.entry ? 1 : 0;
-    forgotten += held.found ? 0 : 1;
+    const auto found = f.registry_cache.find_assignment(pair, f.now_ms);
+    unassigned += found.is_cached && !found.entry ? 1 : 0;
+    forgotten += found.is_cached ? 0 : 1;
   }
   BOOST_TEST(unassigned == static_cast<int>(registry_follower::read_alone_max));
   BOOST_TEST(forgotten == 10);

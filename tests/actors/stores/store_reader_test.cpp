@@ -1,4 +1,4 @@
-// What becomes of a heartbeat whose look-up is overtaken by a change of what it looks up.
+// Heartbeats whose look-up is overtaken by a change of the record that it reads.
 #include "actors/stores/store_reader.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -16,7 +16,7 @@ using namespace watchkeeper::actors::testing;
 
 namespace {
 
-/// A ledger of devices; the test has a hand in each question.
+/// A ledger of devices. The test can change it during each call.
 class device_ledger final : public simulated_ledger {
  public:
   using simulated_ledger::simulated_ledger;
@@ -25,10 +25,10 @@ class device_ledger final : public simulated_ledger {
     ++questions;
     std::vector<std::optional<device_record>> found;
     for (const auto& kid : kids) {
-      const auto held = devices.find(kid);
-      found.push_back(held == devices.end() ? std::nullopt : std::optional(held->second));
+      const auto row = devices.find(kid);
+      found.push_back(row == devices.end() ? std::nullopt : std::optional(row->second));
     }
-    // After the row was read, before the reader has it. A copy: it may put another in its place.
+    // After the row was read, before the reader has it. A copy, because it may replace itself.
     if (const auto change = meanwhile) change();
     if (is_away) return storage::storage_failure{storage::storage_error::unavailable, "away"};
     return found;
@@ -45,7 +45,7 @@ class device_ledger final : public simulated_ledger {
   int questions = 0;
 };
 
-/// A reader with its thread. What it gives back is screened, as the gateway does.
+/// A reader with its thread. Heartbeats that come back from it are screened, as in the gateway.
 struct reading : world {
   reading() {
     device(signer);
@@ -62,22 +62,24 @@ struct reading : world {
                                                          return storage::store_fault::lost_request;
                                                        }),
         .behind = std::move(behind),
-        .known = known,
+        .registry_cache = registry_cache,
         .behind_probe = ledger_state,
         .now = [this] { return clock.now_ms; },
-        .screened_again =
+        .loaded =
             [this](heartbeat_job_ptr job) {
-              const auto verdict = screen_job(*job, policy, known, addresses, clock.now_ms);
-              if (verdict.what == screening_verdict::kind::refused) {
-                job->refuse(verdict.why);
-              } else if (verdict.what == screening_verdict::kind::pass) {
+              const auto screened =
+                  screen_job(*job, policy, registry_cache, addresses, clock.now_ms);
+              if (const auto* cause = std::get_if<rejection>(&screened)) {
+                job->reject(*cause);
+              } else if (std::holds_alternative<ok_t>(screened)) {
                 ++passed;
                 credit_outcome outcome;
                 outcome.status = credit_status::credited;
-                job->answer(outcome);
+                job->report(outcome);
               }
             },
-        .in_vain = [this](const heartbeat_job& job) { addresses.failed(job.peer, clock.now_ms); },
+        .module_absent =
+            [this](const heartbeat_job& job) { addresses.failed(job.peer, clock.now_ms); },
         .found = [this](progress_found) { ++found; },
         .idle =
             [this] {
@@ -87,14 +89,14 @@ struct reading : world {
   ~reading() { reader->close(); }
   void device(const crypto::device_signer& which) {
     enrolled[which.kid()] = {which.kid(), student(1), which.public_key(), false, clock.now_ms};
-    known.forget_device(which.kid());
+    registry_cache.forget_device(which.kid());
   }
   void load(const crypto::device_signer& by, std::uint32_t sequence) {
     auto one = job(by.sign_token(claims(sequence)));
-    BOOST_REQUIRE(parse_job(*one, policy, clock.now_ms).what == screening_verdict::kind::pass);
-    reader->load(std::move(one), store_reader::missing::device);
+    BOOST_REQUIRE(parse_job(*one, policy, clock.now_ms).has_value());
+    reader->load(std::move(one), registry_record::device);
   }
-  /// The end of the reader: what it had is served.
+  /// Ends the reader, which serves what it had first.
   const std::vector<heartbeat_result>& results() {
     reader->close();
     return listener->results;
@@ -121,17 +123,17 @@ struct reading : world {
 
 BOOST_AUTO_TEST_SUITE(store_reading)
 
-BOOST_AUTO_TEST_CASE(a_device_that_is_revoked_while_it_is_read_is_refused_once_as_revoked) {
+BOOST_AUTO_TEST_CASE(a_device_that_is_revoked_during_its_read_is_rejected_once_as_revoked) {
   reading r;
   r.ledger->meanwhile = [&] {
     r.ledger->meanwhile = {};
     r.ledger->devices[r.signer.kid()].revoked = true;
-    r.known.forget_device(r.signer.kid());
+    r.registry_cache.forget_device(r.signer.kid());
   };
   r.load(r.signer, 0);
   const auto& results = r.results();
   BOOST_REQUIRE_EQUAL(results.size(), 1u);
-  BOOST_CHECK(results[0].outcome.why == problem::revoked_device);
+  BOOST_TEST(results[0].outcome.why == problem::revoked_device);
   BOOST_TEST(r.passed == 0);
   BOOST_TEST(r.ledger->questions == 2);
 }
@@ -143,47 +145,47 @@ BOOST_AUTO_TEST_CASE(made_up_modules_count_against_their_address) {
     auto made_up = r.claims(static_cast<std::uint32_t>(i));
     made_up.module = module_named("made-up-" + std::to_string(i));
     auto one = r.job(r.signer.sign_token(made_up));
-    BOOST_REQUIRE(parse_job(*one, r.policy, r.clock.now_ms).what == screening_verdict::kind::pass);
-    r.reader->load(std::move(one), store_reader::missing::module);
+    BOOST_REQUIRE(parse_job(*one, r.policy, r.clock.now_ms).has_value());
+    r.reader->load(std::move(one), registry_record::module);
   }
   const auto& results = r.results();
   BOOST_REQUIRE_EQUAL(results.size(), 7u);
-  for (std::size_t i = 0; i < 4; ++i)
-    BOOST_CHECK(results[i].outcome.why == problem::unknown_module);
-  for (std::size_t i = 4; i < 7; ++i) BOOST_CHECK(results[i].outcome.why == problem::rate_limited);
+  for (std::size_t i = 0; i < 4; ++i) BOOST_TEST(results[i].outcome.why == problem::unknown_module);
+  for (std::size_t i = 4; i < 7; ++i) BOOST_TEST(results[i].outcome.why == problem::rate_limited);
 }
 
-BOOST_AUTO_TEST_CASE(a_change_of_somebody_else_refuses_nobody) {
+BOOST_AUTO_TEST_CASE(a_change_of_another_record_rejects_no_heartbeat) {
   reading r;
   r.ledger->meanwhile = [&] {
     r.ledger->meanwhile = {};
-    r.known.forget_devices_of(student(99));  // every stripe of the registry has forgotten something
+    r.registry_cache.forget_devices_of(
+        student(99));  // every stripe of the registry has forgotten something
   };
   r.load(r.signer, 0);
   const auto& results = r.results();
   BOOST_REQUIRE_EQUAL(results.size(), 1u);
-  BOOST_CHECK(results[0].outcome.status == credit_status::credited);
+  BOOST_TEST(results[0].outcome.status == credit_status::credited);
   BOOST_TEST(r.ledger_state.failures == 0u);
 }
 
-BOOST_AUTO_TEST_CASE(what_is_overtaken_again_and_again_is_given_back_to_the_device) {
+BOOST_AUTO_TEST_CASE(a_read_that_is_overtaken_again_and_again_rejects_the_heartbeat) {
   reading r;
-  r.ledger->meanwhile = [&] { r.known.forget_device(r.signer.kid()); };
+  r.ledger->meanwhile = [&] { r.registry_cache.forget_device(r.signer.kid()); };
   r.load(r.signer, 0);
   const auto& results = r.results();
   BOOST_REQUIRE_EQUAL(results.size(), 1u);
-  BOOST_CHECK(results[0].outcome.why == problem::storage_unavailable);
+  BOOST_TEST(results[0].outcome.why == problem::storage_unavailable);
   BOOST_TEST(r.ledger->questions == store_reader::device_reads_max);
 }
 
-BOOST_AUTO_TEST_CASE(a_reader_without_work_says_so) {
+BOOST_AUTO_TEST_CASE(a_reader_without_work_calls_idle) {
   reading r;
   r.load(r.signer, 0);
   r.idle.get_future().wait();  // while it runs
   BOOST_TEST(r.passed == 1);
 }
 
-BOOST_AUTO_TEST_CASE(a_ledger_that_is_away_is_asked_once_for_all_that_wait) {
+BOOST_AUTO_TEST_CASE(a_ledger_that_is_away_is_read_once_for_all_that_wait) {
   reading r;
   std::vector<crypto::device_signer> devices;
   for (int i = 0; i < 3; ++i)
@@ -201,13 +203,12 @@ BOOST_AUTO_TEST_CASE(a_ledger_that_is_away_is_asked_once_for_all_that_wait) {
   queued.set_value();
   const auto& results = r.results();
   BOOST_REQUIRE_EQUAL(results.size(), 4u);
-  for (const auto& result : results)
-    BOOST_CHECK(result.outcome.why == problem::storage_unavailable);
-  // Not a second time where the reader is closed before the first answer.
+  for (const auto& result : results) BOOST_TEST(result.outcome.why == problem::storage_unavailable);
+  // Not twice, even if the reader is closed before the first reply.
   BOOST_TEST(r.ledger->questions <= 2);
 }
 
-BOOST_AUTO_TEST_CASE(a_ledger_that_is_away_is_asked_once_for_modules_and_for_all_at_the_end) {
+BOOST_AUTO_TEST_CASE(a_ledger_that_is_away_is_read_once_for_modules_and_for_all_at_the_end) {
   reading r;
   r.enrol(r.signer, student(1));
   std::promise<void> asked, queued;
@@ -221,34 +222,34 @@ BOOST_AUTO_TEST_CASE(a_ledger_that_is_away_is_asked_once_for_modules_and_for_all
     auto claims = r.claims(sequence);
     claims.module = module_named("module-" + std::to_string(sequence));
     auto one = r.job(r.signer.sign_token(claims));
-    BOOST_REQUIRE(parse_job(*one, r.policy, r.clock.now_ms).what == screening_verdict::kind::pass);
-    r.reader->load(std::move(one), store_reader::missing::module);
+    BOOST_REQUIRE(parse_job(*one, r.policy, r.clock.now_ms).has_value());
+    r.reader->load(std::move(one), registry_record::module);
   };
   load(0);
   asked.get_future().wait();
   std::uint32_t last = 0;
   while (last < 1200) load(++last);  // 512 are taken at a time
   std::thread end([&] { r.reader->close(); });
-  // Once it is closed, what comes is refused at once; the reader itself is held up.
+  // Once it is closed, heartbeats are rejected at once, although the reader itself still waits.
   while (r.listener->results.empty() && last < 10'000) load(++last);
   queued.set_value();
   end.join();
   const auto& results = r.results();
   BOOST_REQUIRE_EQUAL(results.size(), last + 1);
-  BOOST_CHECK(results[0].outcome.why == problem::overloaded);
+  BOOST_TEST(results[0].outcome.why == problem::overloaded);
   for (std::size_t i = 1; i < results.size(); ++i)
-    BOOST_CHECK(results[i].outcome.why == problem::storage_unavailable);
+    BOOST_TEST(results[i].outcome.why == problem::storage_unavailable);
   BOOST_TEST(r.ledger->questions == 1);
 }
 
-BOOST_AUTO_TEST_CASE(a_hot_store_that_hangs_is_asked_once_for_all_who_ask) {
+BOOST_AUTO_TEST_CASE(a_hot_store_that_hangs_is_read_once_for_all_queries) {
   reading r;
   r.hot_hangs = true;
   const auto began_ms = r.clock.now_ms;
   for (int who = 0; who < 1200; ++who)
     r.reader->load(std::make_shared<progress_query>(pair_key{student(who), module_named("m1")}));
   (void)r.results();
-  BOOST_TEST(r.found == 1200);  // each has its answer, from the ledger
+  BOOST_TEST(r.found == 1200);  // each has its reply, from the ledger
   BOOST_TEST(r.hot_questions == 1);
   BOOST_TEST(r.clock.now_ms == began_ms + 2'000);
 }

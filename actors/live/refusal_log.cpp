@@ -1,6 +1,4 @@
-#include "actors/live/rejection_log.hpp"
-
-#include <algorithm>
+#include "actors/live/refusal_log.hpp"
 
 namespace watchkeeper::actors {
 
@@ -9,7 +7,7 @@ std::string_view name_of(refusal_kind kind) noexcept {
   return names[static_cast<std::size_t>(kind)];
 }
 
-refusal_kind classify(credit_status status, problem why, std::string_view detail) noexcept {
+refusal_kind classify(credit_status status, problem why, stale_cause stale) noexcept {
   // More media than time has passed: the player jumped, or plays faster than allowed.
   if (status == credit_status::limited) return refusal_kind::skipping;
   if (status == credit_status::duplicate) return refusal_kind::replay;
@@ -24,7 +22,7 @@ refusal_kind classify(credit_status status, problem why, std::string_view detail
     case problem::malformed_token:
       return refusal_kind::spoofing;
     case problem::stale_token:
-      return detail.starts_with("sn ") ? refusal_kind::replay : refusal_kind::clock;
+      return stale == stale_cause::sequence_number ? refusal_kind::replay : refusal_kind::clock;
     case problem::future_token:
       return refusal_kind::clock;
     default:
@@ -42,13 +40,14 @@ void refusal_log::settled(const settled_heartbeat& heartbeat) noexcept {
        .device = request.device,
        .session = request.session,
        .sequence = request.sequence,
-       .status = status},
-      refused_heartbeat::ownership::of_student);  // it was verified
+       .status = status,
+       .kind = classify(status, problem::none, stale_cause::none)},
+      rejected_heartbeat::ownership::of_student);  // it was verified
 }
 
-void refusal_log::refused(const refused_heartbeat& heartbeat) noexcept {
-  if (heartbeat.token == nullptr) return;  // nobody's
-  if (heartbeat.device == refused_heartbeat::ownership::of_nobody_or_another) return;
+void refusal_log::rejected(const rejected_heartbeat& heartbeat) noexcept {
+  if (heartbeat.token == nullptr) return;  // it names no student
+  if (heartbeat.device == rejected_heartbeat::ownership::of_nobody_or_another) return;
   const auto& claims = heartbeat.token->claims;
   add(claims.student,
       {.at_ms = heartbeat.received_ms,
@@ -57,55 +56,43 @@ void refusal_log::refused(const refused_heartbeat& heartbeat) noexcept {
        .session = claims.session,
        .sequence = claims.sequence,
        .status = credit_status::rejected,
+       .kind = classify(credit_status::rejected, heartbeat.why, heartbeat.stale),
        .why = heartbeat.why,
        .detail = heartbeat.detail},
       heartbeat.device);
 }
 
 void refusal_log::add(const student_id& student, const refusal_entry& entry,
-                      refused_heartbeat::ownership device) noexcept {
+                      rejected_heartbeat::ownership device) noexcept {
   try {
     auto& s = stripe_of(student);
     const std::lock_guard lock(s.mutex);
-    // What was under way when the student was erased, or comes from a device that goes on. The
-    // registry knows of a device again only after it was enrolled anew.
-    if (!s.erased.empty() && device != refused_heartbeat::ownership::of_student &&
+    // Heartbeats that were in flight at the erasure, or come from a device that goes on, are not
+    // stored. The registry has a device of the student again only after a new enrolment.
+    if (!s.erased.empty() && device != rejected_heartbeat::ownership::of_student &&
         s.erased.contains(stable_hash(student.view())))
       return;
-    auto found = s.students.find(student);
-    if (found == s.students.end()) {
-      s.order.push_back(student);
-      found = s.students.emplace(student, held{{}, std::prev(s.order.end())}).first;
-    } else {
-      s.order.splice(s.order.end(), s.order, found->second.in_order);
-    }
-    auto& entries = found->second.entries;
+    auto& entries = s.students.try_emplace(student).first;
     entries.push_back(entry);
     ++s.entries;
     if (entries.size() > per_student_max) {
       entries.pop_front();
       --s.entries;
     }
-    while (s.entries > stripe_max_ && s.order.size() > 1) drop(s, student_id(s.order.front()));
-  } catch (...) {  // out of memory: the refusal itself is answered and counted all the same
+    while (s.entries > stripe_max_ && s.students.size() > 1) {
+      s.entries -= s.students.oldest()->value.size();
+      s.students.evict_oldest();
+    }
+  } catch (...) {  // out of memory: the heartbeat has its result and is counted all the same
   }
-}
-
-void refusal_log::drop(stripe& s, const student_id& student) {
-  const auto found = s.students.find(student);
-  if (found == s.students.end()) return;
-  s.entries -= found->second.entries.size();
-  s.order.erase(found->second.in_order);
-  s.students.erase(found);
 }
 
 std::vector<refusal_entry> refusal_log::of(const student_id& student, std::size_t limit) const {
   const auto& s = stripe_of(student);
   const std::lock_guard lock(s.mutex);
-  const auto found = s.students.find(student);
-  if (found == s.students.end()) return {};
-  const auto& entries = found->second.entries;
-  std::vector<refusal_entry> newest(entries.rbegin(), entries.rend());
+  const auto* const entries = s.students.peek(student);
+  if (!entries) return {};
+  std::vector<refusal_entry> newest(entries->rbegin(), entries->rend());
   if (newest.size() > limit) newest.resize(limit);
   return newest;
 }
@@ -113,15 +100,13 @@ std::vector<refusal_entry> refusal_log::of(const student_id& student, std::size_
 void refusal_log::student_erased(const student_id& student) noexcept {
   auto& s = stripe_of(student);
   const std::lock_guard lock(s.mutex);
-  drop(s, student);
+  if (const auto* const entries = s.students.peek(student)) {
+    s.entries -= entries->size();
+    s.students.erase(student);
+  }
   try {
-    const auto digest = stable_hash(student.view());
-    if (!s.erased.insert(digest).second) return;
-    s.erased_order.push_back(digest);
-    if (s.erased_order.size() <= erased_max / stripes) return;
-    s.erased.erase(s.erased_order.front());
-    s.erased_order.pop_front();
-  } catch (...) {  // out of memory: what is refused from now on may be kept
+    s.erased.try_emplace(stable_hash(student.view()));
+  } catch (...) {  // out of memory: refusals from now on may be stored
   }
 }
 
