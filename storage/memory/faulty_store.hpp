@@ -14,7 +14,7 @@ namespace watchkeeper::storage {
 enum class store_fault : std::uint8_t {
   none,
   lost_request,  // unavailable; the call never reached the store
-  lost_reply,   // unavailable; the store did it all the same
+  lost_reply,    // unavailable; the store did it all the same
   refused,       // nothing happened
   corrupt,       // nothing happened
 };

@@ -177,7 +177,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_recount_follows_the_catalogue, Place, places) {
   const auto found = need_heatmap(*tested, "m");
   BOOST_TEST(found.bins.viewer_ms == (bin_sums{1'000, 1'000, 1'000, 6'500}),
              boost::test_tools::per_element());
-  BOOST_TEST(found.bins.play_ms == (bin_sums{100, 100, 100, 700}), boost::test_tools::per_element());
+  BOOST_TEST(found.bins.play_ms == (bin_sums{100, 100, 100, 700}),
+             boost::test_tools::per_element());
   BOOST_TEST(need(tested->recount_heatmap(module("m"), false)).right());
   // What comes later is added in the new bins.
   checkpoint(*tested, {seen("bob", "m", covering({{3'000, 4'000}}), 4'000)});

@@ -40,8 +40,9 @@ class ledger_model {
       auto& found = pairs.try_emplace(at, given).first->second;
       merge(found, given);
       const auto known = modules.find(at.second);
-      const module_rules rules =
-          known != modules.end() ? known->second.rules : module_rules{found.duration_ms, 9500, 2000};
+      const module_rules rules = known != modules.end()
+                                     ? known->second.rules
+                                     : module_rules{found.duration_ms, 9500, 2000};
       const bool reached =
           rules.duration_ms > 0 && found.covered.covered_ms() >= mastery_covered_ms(rules);
       if (reached && found.mastered_ms == 0) found.mastered_ms = now_ms;
