@@ -30,8 +30,8 @@ using hot_store_factory = std::function<std::unique_ptr<storage::hot_store>()>;
 using ledger_factory = std::function<std::unique_ptr<storage::ledger>()>;
 
 struct gateway_options {
-  unsigned worker_threads = 0;  // 0: one a core
-  unsigned shards = 0;          // 0: two a worker
+  unsigned worker_threads = 0;  // 0: one for each core
+  unsigned shards = 0;          // 0: two for each worker
   std::int64_t checkpoint_interval_ms = 30'000;
   storage::durability_level require_durability = storage::durability_level::log;
   bool shared_stores = false;  // other gateways may use them
@@ -66,8 +66,8 @@ class gateway {
   /// possibly before this returns. Any thread.
   void submit(std::span<heartbeat_request> requests) noexcept;
 
-  /// A pair's progress: from memory, else the hot store, else the ledger. Nothing: the pair has
-  /// none. Do not wait for it on an actor's thread.
+  /// A pair's progress: from memory, else the hot store, else the ledger. Empty: the pair has no
+  /// progress. Do not wait for it on an actor's thread.
   [[nodiscard]] std::future<storage::stored<std::optional<progress>>> progress_of(
       const pair_key& pair);
 
@@ -82,8 +82,8 @@ class gateway {
   /// `behind` and `hot`, which are the caller's. Blocks; any thread but an actor's.
   storage::stored<heatmap_view> heatmap_of(const module_id& module, media_ms duration_ms,
                                            storage::ledger& behind, storage::hot_store& hot);
-  /// Another gateway settled heartbeats of these students. No students: another gateway is there.
-  /// Any thread.
+  /// Another gateway settled heartbeats of these students. Without students it only says that
+  /// another gateway exists. Any thread.
   void seen_elsewhere(const module_id& module, std::span<const student_id> students) noexcept;
   /// To be called when the ledger has forgotten the student, after `forget_student`: notifies the
   /// observers once more. Any thread.

@@ -8,16 +8,15 @@
 
 namespace watchkeeper::crypto {
 
-/// A device's public key, ready to verify: a value of 65 bytes. What makes verifying by one key
-/// again cheaper is kept elsewhere, for all of its values (es256.hpp). Any thread, any number at
-/// once.
-/// The key is one that make_p256_key or make_ed25519_key gave.
+/// Verifies signatures by a device's public key, which make_p256_key or make_ed25519_key made. It
+/// is a value of 65 bytes. The tables that make further verifications by the same key cheaper are
+/// not in it: all verifiers of the process share them (es256.hpp). Thread: any, several at once.
 class signature_verifier {
  public:
   explicit signature_verifier(const device_public_key& key) noexcept : key_(key) {}
 
   /// Whether `signature` (ES256: raw r‖s of RFC 7518 section 3.4, never DER; EdDSA: RFC 8032; 64
-  /// bytes both) is the key's over `signing_input`. False for any other length.
+  /// bytes both) was made by this key over `signing_input`. False for any other length.
   [[nodiscard]] bool verify(std::string_view signing_input,
                             std::span<const std::uint8_t> signature) const noexcept;
 

@@ -40,7 +40,7 @@ struct credit_outcome {
   progress_summary now;  // afterwards; zero where rejected
 };
 
-/// What is kept of a session; one that is empty has not been seen.
+/// What a store keeps of a session. A session that has not been seen is empty.
 struct session_state {
   module_id module;  // the first `cid`; empty: unbound
   replay_window window;
@@ -49,8 +49,8 @@ struct session_state {
 
 /// The rules of docs/protocol.md section 5 (4 to 7) in their order: session binding, replay window,
 /// bucket, coverage, mastery. The one definition of what a heartbeat earns: the Redis function
-/// mirrors it, every store is tested against it. Changes the three states only when the outcome is
-/// `credited` or `limited` (then all three are to be stored together).
+/// mirrors it, and the tests compare every store with it. Changes the three states only if the
+/// outcome is `credited` or `limited`; the caller then stores all three together.
 ///
 /// 1. `session.module` set and different: rejected, session_mismatch.
 /// 2. Window: seen -> duplicate; too old -> rejected, stale_token.

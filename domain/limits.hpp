@@ -51,7 +51,7 @@ inline constexpr std::uint32_t replay_window_numbers = 64;
 /// Parts of all students. Never changed: stored data depends on it.
 inline constexpr std::uint32_t partitions = 256;
 
-// The way of a heartbeat through the process.
+// The path of a heartbeat through the process.
 
 // The heatmap.
 

@@ -20,7 +20,7 @@ struct progress {
   friend bool operator==(const progress&, const progress&) = default;
 };
 
-/// The numbers of a progress without its coverage: what an answer to a device needs.
+/// The numbers of a progress without its coverage: what a response to a device needs.
 struct progress_summary {
   media_ms covered_ms = 0;
   media_ms duration_ms = 0;

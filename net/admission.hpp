@@ -11,7 +11,7 @@
 namespace watchkeeper::net {
 
 /// How many connections there may be, in all and from one address (IPv6: from one /64). Asked once
-/// a connection, so a mutex will do. Any thread.
+/// for each connection, so a mutex is fast enough. Any thread.
 class admission {
  public:
   admission(std::size_t connections_max, std::size_t per_address_max);

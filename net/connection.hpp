@@ -15,9 +15,10 @@ namespace watchkeeper::net {
 
 class io_thread;
 
-/// One client: descriptor, TLS, HTTP/2, and the deadlines of what is not HTTP/2. Owned by its
-/// io_thread, which calls every member, and never from inside another member. No fixed buffers: it
-/// reads into the thread's and keeps bytes of its own only while the socket takes none.
+/// One client: its descriptor, TLS, HTTP/2, and the deadlines outside HTTP/2 (handshake, output,
+/// lingering). Owned by its io_thread, which calls every member, and never from inside another
+/// member. No fixed buffers: it reads into the thread's and keeps bytes of its own only while the
+/// socket takes none.
 class connection {
  public:
   using reactor_descriptor =

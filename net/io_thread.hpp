@@ -20,8 +20,9 @@
 
 namespace watchkeeper::net {
 
-/// One thread with its reactor, its listeners and its connections: they never leave it. The members
-/// below "any thread" may be called by any; the others by the thread itself.
+/// One thread with its reactor, its listeners and its connections, which never move to another
+/// thread. Any thread may call the members below "Any thread"; only the thread itself calls the
+/// others, unless their comments say otherwise.
 class io_thread {
  public:
   /// Borrows all; `tls` may be null when there is no TLS listener.
@@ -66,7 +67,7 @@ class io_thread {
     std::unique_ptr<connection::reactor_descriptor> descriptor;
     bool tls = false;
     bool waits = false;
-    bool paused = false;  // out of descriptors
+    bool paused = false;  // the process has no file descriptors left
   };
 
   void run() noexcept;

@@ -12,8 +12,8 @@
 
 namespace watchkeeper::net {
 
-/// Replies on their way to an I/O thread. Bounded: one whole response a request in flight, and
-/// bounds::inbox_chunk_bytes_max of streamed chunks, beyond which a chunk becomes `overflow`.
+/// Replies on their way to an I/O thread. Bounded: one whole response for each request in flight,
+/// and bounds::inbox_chunk_bytes_max of streamed chunks, beyond which a chunk becomes `overflow`.
 /// Any thread pushes, the I/O thread takes.
 class reply_inbox {
  public:
@@ -25,7 +25,7 @@ class reply_inbox {
     bool all = false;
   };
 
-  /// Whether nothing waits. Of what the caller knows to have been pushed it is certain.
+  /// Whether nothing waits. Never true while a reply waits whose push the caller knows of.
   [[nodiscard]] bool is_empty() const noexcept { return empty_.load(std::memory_order_acquire); }
   /// True: the inbox was empty, wake the I/O thread.
   [[nodiscard]] bool push(reply&& message) noexcept;

@@ -19,7 +19,7 @@ inline constexpr std::int64_t student_ttl_ms = 86'400'000;
 
 // The store in memory.
 
-/// Pairs, and students. Beyond it the store refuses, as it does beyond the next.
+/// Pairs, and as many students. Beyond it the store refuses, and beyond the next limit too.
 inline constexpr std::size_t memory_store_pairs_max = 2'000'000;
 /// Sessions.
 inline constexpr std::size_t memory_store_sessions_max = 1'000'000;

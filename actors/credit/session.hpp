@@ -31,8 +31,8 @@ struct session_dependencies {
 };
 
 enum class mac_check : std::uint8_t { valid, rejected, undecided };
-/// Checks the MAC of an HS256 heartbeat on the thread that has it. This takes 1 µs, less than the
-/// way through the session's actor. `rejected`: the job has its result. `undecided`: there is no
+/// Checks the MAC of an HS256 heartbeat on the caller's thread. This takes 1 µs, less than a
+/// message to the session's actor. `rejected`: the job has its result. `undecided`: there is no
 /// key, or the MAC does not match it. The actor decides then, because offers of keys may be on
 /// their way to it.
 [[nodiscard]] mac_check verify_mac(heartbeat_job& job, session_memory& session,

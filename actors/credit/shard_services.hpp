@@ -6,8 +6,8 @@
 
 namespace watchkeeper::actors {
 
-/// What a shard has the threads do that block on the stores. Thread: any; calls return at once. The
-/// reply, if there is one, is a message to the shard.
+/// The work that a shard hands to the threads that block on the stores. Thread: any; calls return
+/// at once. The reply, if there is one, is a message to the shard.
 class shard_services {
  public:
   virtual ~shard_services() = default;

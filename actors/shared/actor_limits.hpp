@@ -8,7 +8,7 @@
 /// Limits of the actors and of the threads beside them.
 namespace watchkeeper::actor_limits {
 
-// The way of a heartbeat.
+// The path of a heartbeat.
 
 /// Heartbeats that were admitted and have no result yet. Beyond it the problem is `overloaded`.
 inline constexpr std::size_t heartbeats_in_flight_max = 65'536;

@@ -12,7 +12,7 @@
 
 namespace watchkeeper::actors {
 
-/// A heartbeat on its way: the token's text, what its checks have found so far, and its listener.
+/// A heartbeat in flight: the token's text, what its checks have found so far, and its listener.
 /// It reports its result exactly once: by `report` or `reject`, or `overloaded` from the destructor
 /// if neither was called. So no path can lose a result, not even an actor that dies.
 /// Ownership: shared by its owners in turn; one thread at a time. Not movable, because `token`
@@ -44,7 +44,7 @@ class heartbeat_job {
     outcome.why = cause.why;
     report(outcome, cause);
   }
-  /// `cause`: of an outcome that is a rejection; its `why` is the outcome's.
+  /// `cause` is used only if the outcome is a rejection. Its `why` is the same as the outcome's.
   void report(const credit_outcome& outcome, const rejection& cause = {}) noexcept {
     auto listener = std::move(listener_);
     if (!listener) return;

@@ -46,7 +46,8 @@ struct credit_batch {
     open_ = false;
     return count;
   }
-  /// Called by the shard. False, and `request` untouched: the batch waits no longer, or it is full.
+  /// Called by the shard. Returns false, and leaves `request` untouched, if the writer has taken
+  /// the batch, or the batch is full.
   [[nodiscard]] bool join(storage::tiered_request&& request) {
     std::lock_guard lock(mutex_);
     if (!open_ || count >= storage_limits::batch_heartbeats_max) return false;
@@ -76,7 +77,7 @@ class progress_query {
       promise_.set_value(
           storage::storage_failure{storage::storage_error::unavailable, "the query was lost"});
   }
-  /// Nothing happens from the second call on.
+  /// Only the first call has an effect.
   void reply(storage::stored<std::optional<progress>> found) {
     if (replied_) return;
     replied_ = true;

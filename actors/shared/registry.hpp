@@ -23,7 +23,7 @@ struct device_entry {
 enum class registry_record : std::uint8_t { device, module, assignment };
 
 /// The gateway's copy of catalogue, devices and assignments. Every heartbeat reads it; a miss fills
-/// it from the ledger; a change forgets an entry.
+/// it from the ledger; a change removes the entry.
 /// Thread: any; look-ups take a shared lock of one of 64 stripes.
 /// Bounded: entries_max of each kind. At the limit it evicts an arbitrary entry, which the next
 /// look-up reads again. It also stores that something is absent from the ledger, until the entry is
@@ -92,7 +92,7 @@ class registry {
   void forget_devices_of(const student_id& student) {
     devices_.forget_if([&](const device_entry& entry) { return entry.record.student == student; });
   }
-  /// Changes may have been missed.
+  /// For a gateway that may have missed changes.
   void forget_everything() {
     devices_.forget_if([](const auto&) { return true; });
     modules_.forget_if([](const auto&) { return true; });

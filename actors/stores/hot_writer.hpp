@@ -51,8 +51,8 @@ class hot_writer {
   /// One turn of the thread's loop: waits for orders, and executes those that are there.
   void turn(std::chrono::milliseconds wait_max);
 
-  /// Any thread. The batch always comes back through `stored`; at the queue's limit at once,
-  /// failed.
+  /// Any thread. The batch always comes back through `stored`. If the queue is full, it comes back
+  /// at once, as failed.
   void store(std::shared_ptr<credit_batch> batch);
   /// Any thread. False: too many wait; hand these over again later.
   [[nodiscard]] bool refill(std::vector<storage::pair_progress> pairs);

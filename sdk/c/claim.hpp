@@ -16,13 +16,14 @@ struct instant {
   std::int64_t monotonic_ms = 0;
 };
 
-/// Media time that was played without a break, not signed yet. Which clock says when it ended:
+/// Which clock says when the media time of a claim ended.
 enum class end_time : std::uint8_t {
   of_this_run,    // both clocks of this run of the program
   stored_device,  // the wall clock of an earlier run, which was not compared with the gateway's
   stored_server,  // an earlier run, in the gateway's time
 };
 
+/// Media time that was played without a break: a heartbeat that is not signed yet.
 struct claim {
   module_id module;
   session_id session;
@@ -36,7 +37,7 @@ struct claim {
   bool in_flight = false;
   bool device_signature = false;  // the gateway did not know the session's key
   std::uint8_t clock_tries = 0;
-  std::uint8_t remainders = 0;  // it is what was left of one over the budget, for so many times
+  std::uint8_t remainders = 0;  // how often it was cut to what the budget had no room for
 };
 
 }  // namespace watchkeeper::sdk

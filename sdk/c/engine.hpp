@@ -82,9 +82,10 @@ struct engine_counts {
   std::uint64_t session_signatures = 0;
 };
 
-/// A device: what it plays, what it has not delivered, when it may try again. One request is under
-/// way at a time, so that heartbeats arrive in order. Reports only cut and store; `poll`, `flush`
-/// and what comes back from the transport send. One thread. Borrows the ports, which outlive it.
+/// A device: what it plays, what it has not delivered, when it may try again. One request is in
+/// flight at a time, so that heartbeats arrive in order. A report of the player only cuts and
+/// stores; `poll`, `flush` and the events of the transport send. One thread. Borrows the ports,
+/// which outlive it.
 ///
 /// The signer, the key agreement, the storage and the transport may call the engine again. A report
 /// then counts as always; `poll` and `flush` begin no request while one is being signed, and what

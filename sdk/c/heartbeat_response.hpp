@@ -51,7 +51,7 @@ struct token_result {
   std::optional<progress_report> progress;
 };
 
-/// Why a response cannot be one of a gateway.
+/// Why a response cannot come from a gateway.
 enum class response_defect : std::uint8_t { none, not_understood, redirected, too_long };
 
 struct heartbeat_response {
@@ -72,13 +72,14 @@ struct sent_token {
 /// Reads the response to a request with the tokens `sent` (docs/protocol.md, sections 3 and 4;
 /// sdk/vectors/README.md has the rules that all SDKs share).
 ///
-/// Each token gets a result, whatever the response is. A response that is not a gateway's leaves
-/// the heartbeats in doubt, and only a final problem rejects one. The status goes before the name
-/// of the problem. A problem with an unknown name is final if the token was sent alone and the
-/// status blames the request. In a batch the status of one token is not known: the token is
-/// `retry_alone`.
+/// Each token gets a result, whatever the response is. A response that does not come from a
+/// gateway leaves the heartbeats in doubt, and only a final problem rejects one. The status counts
+/// more than the name of the problem. A problem with an unknown name is final if the token was sent
+/// alone and the status says that the request is wrong. In a batch the status of one token is not
+/// known: the token is `retry_alone`.
 ///
-/// `minimal`: the request asked for a response without content. Otherwise a 204 says nothing.
+/// `minimal`: the request asked for a response without content. Without that, a 204 leaves the
+/// heartbeats in doubt.
 /// Changes `response.body` in place. Any thread.
 heartbeat_response read_heartbeat_response(http_response& response,
                                            std::span<const sent_token> sent, bool minimal = false);

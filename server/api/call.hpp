@@ -133,7 +133,7 @@ std::optional<net::http_response> get_session_keys(immediate_call& c);
 std::optional<net::http_response> get_health(immediate_call& c);
 std::optional<net::http_response> get_readiness(immediate_call& c);
 // A person's login to the console: POST begins it for the token in the body and sets its cookie,
-// GET reads it, DELETE ends it, with a response when the other gateways can know.
+// GET reads it, DELETE ends it, and responds once the other gateways can learn of that.
 std::optional<net::http_response> post_login(immediate_call& c);
 std::optional<net::http_response> get_login(immediate_call& c);
 std::optional<net::http_response> delete_login(immediate_call& c);

@@ -19,8 +19,9 @@ class gateway;
 
 namespace watchkeeper::server {
 
-/// What the API needs of the actors: a seam, so that its tests run without them.
-/// Thread: any but an actor's. Calls that give `stored` block.
+/// What the API needs of the actors. It is an interface so that the tests of the API run without
+/// them.
+/// Thread: any but an actor's. Calls that return `stored` block.
 class gateway_port {
  public:
   virtual ~gateway_port() = default;

@@ -19,7 +19,7 @@
 /// row to route_table.cpp and write its handler.
 namespace watchkeeper::server {
 
-/// What serves a request that is no call of the API.
+/// What serves a request that is not an API call.
 enum class endpoint : std::uint8_t { heartbeats, heartbeat_stream, console };
 
 /// What bounds the requests of a route, and what happens at the bound.
@@ -35,7 +35,7 @@ std::size_t body_bytes_max(limit_class limits) noexcept;
 /// One row.
 struct route {
   net::http_method method = net::http_method::get;  // a GET route serves HEAD too
-  std::string_view pattern;  // "/v1/modules/{module}"; "/*" at the end: below
+  std::string_view pattern;  // "/v1/modules/{module}"; "/*" at the end: all paths below
   access needs = access::anyone;
   std::variant<thread_handler, immediate_handler, endpoint> served_by;
   limit_class limits = limit_class::api_queue;

@@ -21,9 +21,10 @@ namespace watchkeeper::server {
 
 /// POST /v1/heartbeats and POST /v1/heartbeats/stream: takes tokens out of requests, hands them to
 /// the actors, and writes the response when the last result of a request is there.
-/// Requests with several tokens come from devices that buffered during an outage. Only so many of
-/// their tokens are in flight at once. Further requests are deferred, in their order, while single
-/// heartbeats pass; if too many wait, or one waits too long, it is shed with `overloaded`.
+/// Requests with several tokens come from devices that buffered during an outage. At most
+/// heartbeat_limits::deferred_heartbeats_in_flight_max of their tokens for each I/O thread are in
+/// flight at once. Further requests are deferred, in their order, while single heartbeats pass; if
+/// too many wait, or one waits too long, it is shed with `overloaded`.
 /// Thread: requests on I/O threads, results on any. Never blocks. Borrows the reply port.
 class heartbeat_endpoint {
  public:

@@ -8,8 +8,8 @@
 
 #include "storage/hot_store.hpp"
 
-/// What heartbeats make of the values that Redis holds of a pair and its student, worked out here,
-/// so that Redis only has to compare and to write (docs/adr/0011-compare-and-swap.md). Pure.
+/// Computes how heartbeats change the values that Redis holds of a pair and its student, so that
+/// Redis only has to compare and to write (docs/adr/0011-compare-and-swap.md). Pure.
 namespace watchkeeper::storage::redis_cas {
 
 /// A pair longer than this is left to wk_credit: comparing it would cost more than it saves.
@@ -22,7 +22,7 @@ struct values {
   std::string bucket;
 };
 
-/// Values as they were read. Nothing where they are not such that wk_cas can replace them.
+/// Values as they were read. Nothing if wk_cas cannot replace values of this form.
 std::optional<values> from_stored(std::string_view pair, std::string_view bucket);
 
 struct plan {
@@ -32,8 +32,8 @@ struct plan {
 };
 
 /// Applies the requests numbered by `chain`, of one pair, in order, as wk_credit would, and puts
-/// their answers into `answers` (in step with `requests`). Nothing, with `answers` of no
-/// meaning, where wk_credit has to decide: the session has no window in the pair, the bucket is a
+/// their outcomes into `applied` (in step with `requests`). Nothing, and `applied` has no meaning,
+/// if wk_credit has to decide: the session has no window in the pair, the bucket is a
 /// day old, no heartbeat changes anything, the values are not of the format or become too long.
 std::optional<plan> decide(const values& before, std::span<const hot_request> requests,
                            std::span<const std::uint16_t> chain, std::span<applied_credit> applied);

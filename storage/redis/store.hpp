@@ -11,15 +11,15 @@
 
 namespace watchkeeper::storage {
 
-/// The hot store in Redis 7: one connection, everything that must be atomic done by the function
-/// library (storage/redis/functions/watchkeeper.lua), calls of up to
-/// redis_limits::function_heartbeats_max heartbeats pipelined. On connecting it brings the library
-/// up to date and checks `wk:deployment`.
+/// The hot store in Redis 7. It has one connection. The function library
+/// (storage/redis/functions/watchkeeper.lua) does everything that must be atomic, in pipelined
+/// calls of up to redis_limits::function_heartbeats_max heartbeats. On connecting, the store brings
+/// the library up to date and checks `wk:deployment`.
 ///
-/// Where it knows what Redis holds of a student, it decides itself and lets Redis compare and write
-/// (wk_cas, docs/adr/0011-compare-and-swap.md); everything else, and what was not as it thought,
-/// is decided in Redis (wk_credit). The outcomes are the same.
-/// Thread: one at a time.
+/// If the store knows what Redis holds of a student, from its cache or a look-up before, it decides
+/// itself, and Redis compares and writes (wk_cas, docs/adr/0011-compare-and-swap.md). In every
+/// other case, and if Redis holds something else by then, Redis decides (wk_credit). The outcomes
+/// are the same. Thread: one at a time.
 class redis_store final : public hot_store {
  public:
   struct options {
@@ -59,7 +59,8 @@ class redis_store final : public hot_store {
   std::vector<redis_command> merge_calls(std::span<const pair_progress> pairs, bool dirty);
   static stored<ok_t> merge_outcome(std::span<const redis_reply> got);
 
-  // Applying a batch (redis_credit.cpp). Groups and requests go by their number in the batch.
+  // Applying a batch (storage/redis/credit.cpp). Groups and requests go by their number in the
+  // batch.
   struct student_group;
   struct batch;
   struct cas_call;
@@ -71,8 +72,8 @@ class redis_store final : public hot_store {
                                 std::span<applied_credit> applied);
   static std::vector<std::uint16_t> all_groups(const batch& asked);
   void remember(std::span<const pair_key> pairs, const redisReply& values);
-  /// Of the groups, `open` keeps those that are not answered yet: a pair that is not there needs no
-  /// call of wk_credit to be told so.
+  /// `open` receives the groups that have no outcome yet. The others are pairs that Redis does not
+  /// have, which needs no call of wk_credit to find out.
   std::optional<storage_failure> look_up_missing(const batch& asked,
                                                  std::vector<std::uint16_t>& open);
   /// The calls of wk_cas for these groups; `others` receives those that are not for it.
@@ -84,12 +85,12 @@ class redis_store final : public hot_store {
   /// The calls of wk_credit, and those that read what it made of the pairs.
   std::vector<redis_command> plan_credits(const batch& asked, std::span<const std::uint16_t> groups,
                                           places_of_calls& which);
-  /// What came of those calls: the answers, and what the cache keeps. A failure leaves answers that
-  /// are not known.
+  /// Reads the replies to those calls: the outcomes, and what the cache keeps. After a failure some
+  /// outcomes are not known.
   std::optional<storage_failure> take_credits_and_look_ups(const batch& asked,
                                                            std::span<const redis_reply> got,
                                                            const places_of_calls& which);
-  /// The answers, or the failure where none of them is known.
+  /// The outcomes, or the failure if none of them is known.
   static stored<std::vector<applied_credit>> applied_or_failure(
       std::vector<applied_credit>&& applied, std::optional<storage_failure> failure);
   static std::optional<storage_failure> take_credits(const batch& asked, const redis_reply& reply,

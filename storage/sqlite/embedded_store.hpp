@@ -61,8 +61,8 @@ class embedded_store final : public hot_store {
     std::unordered_map<session_key_id, session_entry> sessions;
   };
 
-  /// Opens the file if need be, runs `body` in a transaction and commits it. Nothing stays of a
-  /// body that throws; the file is closed then, so that the next call starts anew.
+  /// Opens the file if necessary, runs `body` in a transaction and commits it. If `body` throws,
+  /// its changes are rolled back and the file is closed, so that the next call starts anew.
   template <class Body>
   auto in_transaction(bool writes, Body body) -> decltype(body());
 
@@ -80,7 +80,7 @@ class embedded_store final : public hot_store {
   std::mt19937_64 versions_;
   unix_ms latest_now_ms_ = 0;
   std::size_t unswept_requests_ = 0;
-  std::string swept_device_;  // where the sweep of the sessions has come to ...
+  std::string swept_device_;  // how far the sweep of the sessions has come ...
   std::string swept_session_;
   std::string swept_student_;  // ... and that of the students
 };

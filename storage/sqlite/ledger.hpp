@@ -8,10 +8,10 @@
 
 namespace watchkeeper::storage {
 
-/// The port over a SQLite file in WAL mode, synchronous = FULL: it is the system of record, and
-/// what it has committed is on the disk. Progress: sqlite_ledger_progress.cpp; heatmaps:
-/// sqlite_ledger_heatmap.cpp; catalogue, devices, assignments, erasure: sqlite_ledger_registry.cpp;
-/// schema: sqlite_ledger.cpp.
+/// The ledger in a SQLite file in WAL mode, synchronous = FULL: it is the system of record, and
+/// what it has committed is on the disk. Progress: ledger_progress.cpp; heatmaps:
+/// ledger_heatmap.cpp; catalogue, devices, assignments, erasure: ledger_registry.cpp; ended logins:
+/// ledger_console.cpp; schema and registry changes: ledger.cpp.
 class sqlite_ledger final : public ledger {
  public:
   explicit sqlite_ledger(std::string path) : path_(std::move(path)) {}
