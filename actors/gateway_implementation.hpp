@@ -107,7 +107,7 @@ struct gateway::implementation final : shard_services {
   hot_store_probe hot_state;
   ledger_probe ledger_state;
   std::vector<shard_probe> shard_probes;
-  address_guard addresses;
+  address_rate_limiter addresses;
   std::atomic<bool> draining{false};
   std::atomic<bool> stopped{false};
   bool stopped_well = false;

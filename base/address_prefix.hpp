@@ -11,7 +11,7 @@ namespace watchkeeper {
 /// it is, of another IPv6 address the first 64 bits (RFC 4291 section 2.5.4), followed by zeros.
 /// What is limited an address is counted by this, or a home with 2^64 addresses would have no
 /// limit.
-constexpr std::array<std::uint8_t, 16> client_network_of(
+constexpr std::array<std::uint8_t, 16> address_prefix_of(
     const std::array<std::uint8_t, 16>& address) noexcept {
   constexpr std::array<std::uint8_t, 12> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
   constexpr std::array<std::uint8_t, 12> translated{0, 0x64, 0xff, 0x9b};

@@ -16,9 +16,9 @@ namespace watchkeeper {
 /// failed to verify. A fixed
 /// table of 65,536 counters, indexed by a keyed hash: two addresses seldom share one, and nobody
 /// can choose to. Thread: any, without locks.
-class address_guard {
+class address_rate_limiter {
  public:
-  address_guard(rate_limit limit, std::uint64_t hash_key)
+  address_rate_limiter(rate_limit limit, std::uint64_t hash_key)
       : limit_(limit), hash_key_(hash_key), counters_(slots) {}
 
   [[nodiscard]] bool admits(const std::array<std::uint8_t, 16>& peer,
@@ -38,7 +38,7 @@ class address_guard {
 
   [[nodiscard]] std::size_t slot_of(const std::array<std::uint8_t, 16>& peer) const noexcept {
     std::array<char, 24> keyed;
-    const auto network = client_network_of(peer);
+    const auto network = address_prefix_of(peer);
     std::memcpy(keyed.data(), network.data(), network.size());
     std::memcpy(keyed.data() + 16, &hash_key_, sizeof hash_key_);
     return stable_hash({keyed.data(), keyed.size()}) % slots;

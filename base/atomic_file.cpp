@@ -85,14 +85,14 @@ std::string create_whole(const std::string& path, const std::string& text, mode_
   });
 }
 
-result<whole_file, std::string> read_whole(const std::string& path, std::size_t bytes_max) {
+result<file_content, std::string> read_whole(const std::string& path, std::size_t bytes_max) {
   const auto failed = [&](const char* why) { return fmt::format("cannot read {}: {}", path, why); };
   // Not blocked by a pipe that has no writer.
   const descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat about {};
   if (file.get() < 0 || ::fstat(file.get(), &about) != 0) return failed(std::strerror(errno));
   if (!S_ISREG(about.st_mode)) return failed("it is not a file");
-  whole_file found;
+  file_content found;
   found.mode = about.st_mode & 07777;
   found.text.resize(bytes_max + 1);
   std::size_t size = 0;

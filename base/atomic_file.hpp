@@ -19,11 +19,11 @@ std::string rewrite_whole(const std::string& path, const std::string& text);
 /// The same where there must be none yet.
 std::string create_whole(const std::string& path, const std::string& text, mode_t mode);
 
-struct whole_file {
+struct file_content {
   std::string text;
   mode_t mode = 0;  // permission bits
 };
 /// The error names the file, also one that is larger than `bytes_max` or no regular file.
-result<whole_file, std::string> read_whole(const std::string& path, std::size_t bytes_max);
+result<file_content, std::string> read_whole(const std::string& path, std::size_t bytes_max);
 
 }  // namespace watchkeeper

@@ -112,7 +112,7 @@ std::string_view reason_of(arithmetic which) noexcept {
   return {};
 }
 
-std::size_t tables_kept() noexcept {
+std::size_t tables_cached() noexcept {
   return current().tables.size();
 }
 

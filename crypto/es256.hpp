@@ -36,7 +36,7 @@ std::string_view name_of(arithmetic which) noexcept;
 std::string_view reason_of(arithmetic which) noexcept;
 
 /// Tables kept now.
-std::size_t tables_kept() noexcept;
+std::size_t tables_cached() noexcept;
 
 /// As p256::verify, by the arithmetic that is in use. Any thread.
 bool verify(std::span<const std::uint8_t, 64> point, const sha256_digest& digest,

@@ -19,15 +19,15 @@ credit_outcome apply_credit(const credit_request& request, session_state& sessio
     return rejected(problem::session_mismatch);
 
   switch (session.window.check(request.sequence)) {
-    case replay_window::verdict::fresh:
+    case replay_window::sequence_state::fresh:
       break;
-    case replay_window::verdict::seen: {
+    case replay_window::sequence_state::seen: {
       credit_outcome outcome;
       outcome.status = credit_status::duplicate;
       outcome.now = summarize(pair);
       return outcome;
     }
-    case replay_window::verdict::too_old:
+    case replay_window::sequence_state::too_old:
       return rejected(problem::stale_token);
   }
 

@@ -4,15 +4,15 @@
 
 namespace watchkeeper {
 
-replay_window::verdict replay_window::check(std::uint32_t sequence) const noexcept {
-  if (seen_ == 0 || sequence > highest_) return verdict::fresh;
+replay_window::sequence_state replay_window::check(std::uint32_t sequence) const noexcept {
+  if (seen_ == 0 || sequence > highest_) return sequence_state::fresh;
   const auto age = highest_ - sequence;
-  if (age >= limits::replay_window_numbers) return verdict::too_old;
-  return seen_ >> age & 1 ? verdict::seen : verdict::fresh;
+  if (age >= limits::replay_window_numbers) return sequence_state::too_old;
+  return seen_ >> age & 1 ? sequence_state::seen : sequence_state::fresh;
 }
 
 void replay_window::mark(std::uint32_t sequence) noexcept {
-  assert(check(sequence) == verdict::fresh);
+  assert(check(sequence) == sequence_state::fresh);
   if (seen_ == 0) {
     highest_ = sequence;
     seen_ = 1;

@@ -10,12 +10,12 @@ namespace watchkeeper {
 /// rule 6). Bit i of `seen` stands for the number `highest - i`.
 class replay_window {
  public:
-  enum class verdict : std::uint8_t { fresh, seen, too_old };
+  enum class sequence_state : std::uint8_t { fresh, seen, too_old };
 
   replay_window() = default;  // nothing seen
   replay_window(std::uint32_t highest, std::uint64_t seen) : highest_(highest), seen_(seen) {}
 
-  [[nodiscard]] verdict check(std::uint32_t sequence) const noexcept;
+  [[nodiscard]] sequence_state check(std::uint32_t sequence) const noexcept;
   /// Precondition: check(sequence) == fresh.
   void mark(std::uint32_t sequence) noexcept;
 

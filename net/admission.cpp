@@ -21,7 +21,7 @@ bool admission::enter(const peer_address& peer) {
   if (connections_ >= connections_max_) return false;
   if (counts_addresses_) {
     if (per_address_max_ == 0) return false;
-    auto& count = by_address_[{client_network_of(peer.bytes)}];
+    auto& count = by_address_[{address_prefix_of(peer.bytes)}];
     if (count >= per_address_max_) return false;
     ++count;
   }
@@ -32,7 +32,7 @@ bool admission::enter(const peer_address& peer) {
 void admission::leave(const peer_address& peer) noexcept {
   const std::scoped_lock lock(mutex_);
   if (counts_addresses_) {
-    const auto at = by_address_.find({client_network_of(peer.bytes)});
+    const auto at = by_address_.find({address_prefix_of(peer.bytes)});
     if (at != by_address_.end() && --at->second == 0) by_address_.erase(at);
   }
   if (--connections_ == 0) emptied_.notify_all();

@@ -28,7 +28,7 @@ std::int64_t sweep_round_ms(const server_options& options) noexcept {
 }  // namespace
 
 io_thread::io_thread(const server_options& options, request_sink& sink, std::uint32_t index,
-                     admission& doorkeeper, address_guard& punished, const tls_store* tls)
+                     admission& doorkeeper, address_rate_limiter& punished, const tls_store* tls)
     : state_{.options = options, .sink = sink, .index = index, .punished_addresses = &punished},
       doorkeeper_(doorkeeper),
       punished_(punished),

@@ -27,7 +27,7 @@ class io_thread {
  public:
   /// Borrows all; `tls` may be null when there is no TLS listener.
   io_thread(const server_options& options, request_sink& sink, std::uint32_t index,
-            admission& doorkeeper, address_guard& punished, const tls_store* tls);
+            admission& doorkeeper, address_rate_limiter& punished, const tls_store* tls);
   ~io_thread();  // stops
   io_thread(const io_thread&) = delete;
   io_thread& operator=(const io_thread&) = delete;
@@ -92,7 +92,7 @@ class io_thread {
 
   worker_state state_;
   admission& doorkeeper_;
-  address_guard& punished_;
+  address_rate_limiter& punished_;
   const tls_store* tls_;
   const time_source& time_;
   boost::asio::io_context context_;

@@ -96,7 +96,7 @@ struct server::implementation final : reply_port {
 
   const server_options options;
   admission doorkeeper;
-  address_guard punished;
+  address_rate_limiter punished;
   tls_store tls;
   std::uint16_t tls_port = 0;
   std::uint16_t h2c_port = 0;

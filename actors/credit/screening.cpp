@@ -36,7 +36,7 @@ result<ok_t, rejection> parse_job(heartbeat_job& job, const gateway_policy& poli
 }
 
 screening_result screen_job(heartbeat_job& job, const gateway_policy& policy,
-                            const registry& registry_cache, const address_guard& addresses,
+                            const registry& registry_cache, const address_rate_limiter& addresses,
                             unix_ms now_ms) {
   const auto& token = job.token;
   const auto& claims = token.claims;

@@ -32,6 +32,6 @@ using screening_result = std::variant<ok_t, rejection, registry_record>;
 /// parse_job returned `ok`.
 [[nodiscard]] screening_result screen_job(heartbeat_job& job, const gateway_policy& policy,
                                           const registry& registry_cache,
-                                          const address_guard& addresses, unix_ms now_ms);
+                                          const address_rate_limiter& addresses, unix_ms now_ms);
 
 }  // namespace watchkeeper::actors

@@ -19,7 +19,7 @@ namespace watchkeeper::actors {
 /// The dependencies of every session. Outlive the sessions; read-only to them.
 struct session_dependencies {
   const gateway_policy& policy;
-  address_guard& addresses;
+  address_rate_limiter& addresses;
   verification_probe& probe;
   const std::vector<progress_shard_actor>& shards;
   std::function<unix_ms()> now;  // the wall clock

@@ -45,8 +45,9 @@ struct worker_state {
   bool handed_over =
       false;  // a request or a response, since the sink was last notified of the end of a round
   worker_counters count;
-  page_pool pages;                              // of the HTTP/2 connection states
-  address_guard* punished_addresses = nullptr;  // notified of each connection that is punished
+  page_pool pages;  // of the HTTP/2 connection states
+  address_rate_limiter* punished_addresses =
+      nullptr;  // notified of each connection that is punished
 };
 
 }  // namespace watchkeeper::net

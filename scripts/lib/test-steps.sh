@@ -25,8 +25,8 @@ run_format() {
     xargs -0 -P "$jobs" -n 20 clang-format --dry-run -Werror
 }
 
-define links 60 check first '' 'links and names in the documentation, a README in each room, the page of limits'
-run_links() { scripts/check-links && scripts/check-rooms && scripts/generate-limits --check; }
+define links 60 check first '' 'links, names and words in the documentation, a README in each room, the page of limits'
+run_links() { scripts/check-links && scripts/check-rooms && scripts/check-words && scripts/generate-limits --check; }
 
 define documentation 600 check first '' 'what the checks of the documentation find'
 run_documentation() { tests/scripts/documentation; }

@@ -250,9 +250,9 @@ int64_t wk_client_next_due_ms(wk_client* client) {
 }
 
 int wk_client_descriptor(wk_client* client, short* events) {
-  short wanted = 0;
-  const int descriptor = client == nullptr ? -1 : client->network->descriptor(wanted);
-  if (events != nullptr) *events = wanted;
+  short poll_events = 0;
+  const int descriptor = client == nullptr ? -1 : client->network->descriptor(poll_events);
+  if (events != nullptr) *events = poll_events;
   return descriptor;
 }
 

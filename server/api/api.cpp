@@ -187,7 +187,7 @@ struct api::implementation {
     now.deferred = with.deferred_heartbeats();
     now.live = with.gateway.live_statistics();
     now.es256 = crypto::es256::name_of(crypto::es256::in_use());
-    now.es256_tables = crypto::es256::tables_kept();
+    now.es256_tables = crypto::es256::tables_cached();
     now.resident_bytes = resident_memory_bytes();
     return now;
   }

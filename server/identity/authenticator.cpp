@@ -31,7 +31,7 @@ std::string_view bearer_of(std::string_view authorization) {
 }
 
 std::string key_of(const net::peer_address& address) {
-  const auto network = client_network_of(address.bytes);
+  const auto network = address_prefix_of(address.bytes);
   return {network.begin(), network.end()};
 }
 

@@ -154,8 +154,8 @@ stored<std::vector<dirty_pair>> memory_store::read_dirty(partition_index partiti
   std::vector<dirty_pair> found;
   for (const auto& key : dirty_.at(partition)) {
     if (found.size() == pairs_max) break;
-    const auto& held = pairs_.at(key);
-    found.push_back({key, held.state, held.version});
+    const auto& entry = pairs_.at(key);
+    found.push_back({key, entry.state, entry.version});
   }
   return found;
 }

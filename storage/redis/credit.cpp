@@ -161,9 +161,9 @@ void redis_store::remember(std::span<const pair_key> pairs, const redisReply& va
   // An error, or a value of a foreign type: wk_credit says what is wrong.
   if (!is_of(values, pairs)) return;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
-    auto held = redis_cas::from_stored(text_of(*values.element[2 * i + 1]),
-                                       text_of(*values.element[2 * i]));
-    if (held) cache_.put(pairs[i], std::move(*held));
+    auto stored_values = redis_cas::from_stored(text_of(*values.element[2 * i + 1]),
+                                                text_of(*values.element[2 * i]));
+    if (stored_values) cache_.put(pairs[i], std::move(*stored_values));
   }
 }
 

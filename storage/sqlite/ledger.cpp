@@ -25,14 +25,14 @@ int applied_version(sqlite_database& database) {
 /// One step a transaction; the write lock lets one gateway work at a time. False: none is missing.
 bool apply_next(sqlite_database& database) {
   const auto steps = sqlite_migrations();
-  const auto known = static_cast<int>(steps.size());
+  const auto newest = static_cast<int>(steps.size());
   sqlite_transaction work(database, sqlite_transaction::mode::write);
   const auto applied = applied_version(database);
-  if (applied > known)
+  if (applied > newest)
     throw sqlite_error(storage_error::mismatch, SQLITE_OK,
                        "SQLite: the schema is of version " + std::to_string(applied) +
-                           ", this build knows versions up to " + std::to_string(known));
-  if (applied == known) return false;
+                           ", this build has versions up to " + std::to_string(newest));
+  if (applied == newest) return false;
   const auto& step = steps[static_cast<std::size_t>(applied)];
   database.execute(
       "CREATE TABLE IF NOT EXISTS schema_migration (number INTEGER PRIMARY KEY,"

@@ -197,16 +197,16 @@ BOOST_AUTO_TEST_CASE(forged_signatures_count_for_nothing) {
   const auto good = signer.sign("m");
   auto bad = good;
   bad[40] ^= 1;
-  const auto before = es256::tables_kept();
+  const auto before = es256::tables_cached();
   for (int i = 0; i < 5; ++i) BOOST_TEST(!verifier.verify("m", bad));
-  BOOST_TEST(es256::tables_kept() == before);
+  BOOST_TEST(es256::tables_cached() == before);
   BOOST_TEST(verifier.verify("m", good));
-  BOOST_TEST(es256::tables_kept() == before);
+  BOOST_TEST(es256::tables_cached() == before);
   BOOST_TEST(verifier.verify("m", good));
-  BOOST_TEST(es256::tables_kept() == before + 1);
+  BOOST_TEST(es256::tables_cached() == before + 1);
   BOOST_TEST(verifier.verify("m", good));
   BOOST_TEST(!verifier.verify("m", bad));
-  BOOST_TEST(es256::tables_kept() == before + 1);
+  BOOST_TEST(es256::tables_cached() == before + 1);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

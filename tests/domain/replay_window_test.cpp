@@ -6,7 +6,7 @@
 #include "tests/domain/support.hpp"
 
 using namespace watchkeeper;
-using verdict = replay_window::verdict;
+using sequence_state = replay_window::sequence_state;
 
 BOOST_AUTO_TEST_SUITE(replay_windows)
 
@@ -14,9 +14,9 @@ BOOST_AUTO_TEST_CASE(an_empty_window_takes_any_number) {
   for (const std::uint32_t n : {0u, 1u, 1000u, limits::sequence_max}) {
     replay_window w;
     BOOST_TEST(w.empty());
-    BOOST_TEST(w.check(n) == verdict::fresh);
+    BOOST_TEST(w.check(n) == sequence_state::fresh);
     w.mark(n);
-    BOOST_TEST(w.check(n) == verdict::seen);
+    BOOST_TEST(w.check(n) == sequence_state::seen);
     BOOST_TEST(w.highest() == n);
     BOOST_TEST(w.seen() == 1u);
     BOOST_TEST(!w.empty());
@@ -26,13 +26,13 @@ BOOST_AUTO_TEST_CASE(an_empty_window_takes_any_number) {
 BOOST_AUTO_TEST_CASE(sixty_four_numbers_are_remembered) {
   replay_window w;
   w.mark(100);
-  BOOST_TEST(w.check(37) == verdict::fresh);
-  BOOST_TEST(w.check(36) == verdict::too_old);
+  BOOST_TEST(w.check(37) == sequence_state::fresh);
+  BOOST_TEST(w.check(36) == sequence_state::too_old);
   w.mark(37);
-  BOOST_TEST(w.check(37) == verdict::seen);
+  BOOST_TEST(w.check(37) == sequence_state::seen);
   w.mark(101);
-  BOOST_TEST(w.check(37) == verdict::too_old);
-  BOOST_TEST(w.check(38) == verdict::fresh);
+  BOOST_TEST(w.check(37) == sequence_state::too_old);
+  BOOST_TEST(w.check(38) == sequence_state::fresh);
 }
 
 BOOST_AUTO_TEST_CASE(a_leap_forgets_all_before_it) {
@@ -42,7 +42,7 @@ BOOST_AUTO_TEST_CASE(a_leap_forgets_all_before_it) {
   w.mark(127);
   BOOST_TEST(w.seen() == 1u);
   w.mark(limits::sequence_max);
-  BOOST_TEST(w.check(127) == verdict::too_old);
+  BOOST_TEST(w.check(127) == sequence_state::too_old);
 }
 
 BOOST_AUTO_TEST_CASE(equals_a_set_of_all_numbers_ever_marked) {
@@ -56,12 +56,12 @@ BOOST_AUTO_TEST_CASE(equals_a_set_of_all_numbers_ever_marked) {
         if (random.one_in(10)) near += random.between(0u, 100u);
         const auto n = near + random.between(0u, 90u);
         const auto highest = marked.empty() ? 0u : *marked.rbegin();
-        const auto expected = marked.empty()                     ? verdict::fresh
-                              : std::uint64_t{n} + 64 <= highest ? verdict::too_old
-                              : marked.count(n)                  ? verdict::seen
-                                                                 : verdict::fresh;
+        const auto expected = marked.empty()                     ? sequence_state::fresh
+                              : std::uint64_t{n} + 64 <= highest ? sequence_state::too_old
+                              : marked.count(n)                  ? sequence_state::seen
+                                                                 : sequence_state::fresh;
         BOOST_REQUIRE(w.check(n) == expected);
-        if (expected == verdict::fresh && !random.one_in(3)) {
+        if (expected == sequence_state::fresh && !random.one_in(3)) {
           w.mark(n);
           marked.insert(n);
         }

@@ -59,7 +59,7 @@ struct world {
   registry registry_cache;
   heartbeat_probe heartbeats;
   verification_probe verifications;
-  address_guard addresses{{10'000, 5}, 42};
+  address_rate_limiter addresses{{10'000, 5}, 42};
   std::shared_ptr<result_recorder> listener = std::make_shared<result_recorder>();
   std::vector<progress_shard_actor> shards;
   session_dependencies deps{.policy = policy,

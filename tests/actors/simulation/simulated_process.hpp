@@ -218,7 +218,7 @@ class simulated_process final : public shard_services {
   caf::actor_system& system_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(false);
   std::uint64_t orders_ = 0;
-  address_guard addresses_;
+  address_rate_limiter addresses_;
   heartbeat_probe heartbeats_;
   verification_probe verifications_;
   hot_store_probe hot_state_;

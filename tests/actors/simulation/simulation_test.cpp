@@ -243,7 +243,7 @@ class simulation {
   testing_config config_;
   caf::actor_system system_;
   gateway_policy policy_;
-  address_guard addresses_;
+  address_rate_limiter addresses_;
   heartbeat_probe heartbeats_;
   verification_probe verifications_;
   hot_store_probe hot_probe_;

@@ -50,7 +50,7 @@ std::string content_of(const std::string& path) {
 
 }  // namespace
 
-BOOST_AUTO_TEST_SUITE(tls_pair)
+BOOST_AUTO_TEST_SUITE(self_signed_certificate)
 
 BOOST_AUTO_TEST_CASE(a_client_that_trusts_the_certificate_accepts_it) {
   const scratch_directory scratch;
