@@ -286,6 +286,8 @@ void playback::on_response(std::uint32_t number, line& on, http2_response&& resp
   const auto beats = who.in_flight();
   const auto now = event_loop::clock::now();
   const bool arrived = response.error == transport_error::none;
+  const auto pause =
+      std::chrono::seconds(std::min<std::int64_t>(response.retry_after_s.value_or(0), 3600));
   const auto outcomes = read_outcomes(std::move(response), beats, options_.minimal);
   std::vector<std::uint64_t> latencies_us;
   std::vector<bool> again;
@@ -300,8 +302,6 @@ void playback::on_response(std::uint32_t number, line& on, http2_response&& resp
   log_.answered(who, beats, outcomes, wall_clock_ms());
   counts_.count(outcomes, latencies_us);
   if (arrived) on.bytes.answered(on.connection->bytes());
-  const auto pause =
-      std::chrono::seconds(std::min<std::int64_t>(response.retry_after_s.value_or(0), 3600));
   counts_.dropped += who.land(again, pause, now, rules_.buffer_heartbeats, random_);
   // A device that collects a batch waits for its tick; one with a failed or full request does not.
   const bool waits = places_[number].collected != 0 && playing_ &&
