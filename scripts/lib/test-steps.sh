@@ -74,13 +74,20 @@ run_faults() { tests/faults/run --seed "$seed"; }
 define tidy 3600 check beside configure 'clang-tidy over the product; tidy-tests has the rest'
 run_tidy() { scripts/check-tidy --jobs "$jobs" base domain crypto storage net sdk actors tools server; }
 
-define sanitize 5400 ctest beside configure 'unit tests with the address and undefined-behaviour sanitizers'
-run_sanitize() {
-  local folders=(base domain crypto storage net sdk_c actors tools server)
-  configure sanitize &&
-    cmake --build build/sanitize -j "$jobs" --target "${folders[@]/%/_test}" &&
-    UBSAN_OPTIONS=print_stacktrace=1 ctest_in build/sanitize
+# sanitized PRESET FOLDER …: builds and runs the unit tests of these folders.
+sanitized() {
+  local preset=$1
+  shift
+  configure "$preset" &&
+    cmake --build "build/$preset" -j "$jobs" --target "${@/%/_test}" &&
+    UBSAN_OPTIONS=print_stacktrace=1 ctest_in "build/$preset" -R "^($(
+      IFS='|'
+      echo "$*"
+    ))\$"
 }
+
+define sanitize 5400 ctest beside configure 'unit tests with the address and undefined-behaviour sanitizers; sanitize-server has the rest'
+run_sanitize() { sanitized sanitize base domain crypto storage net sdk_c; }
 
 # All at once: each runs a minute, of which it has a share of the cores.
 define fuzz 1800 counted beside dependencies 'fuzz targets, a minute each'
@@ -94,17 +101,13 @@ run_unit_seed() { WATCHKEEPER_SEED=$long_seed ctest_in build/release; }
 define repeat 86400 counted long build 'fault scenarios with 50 seeds each, integration files 20 times on busy cores'
 run_repeat() { scripts/test-repeat --seed "$long_seed"; }
 
-# What needs no CAF, whose library Debian builds without the sanitizer: it would report its queues.
+# They take ten minutes to compile.
+define sanitize-server 5400 ctest long dependencies 'the same for the actors, the tools and the server'
+run_sanitize_server() { sanitized sanitize actors tools server; }
+
+# Without CAF: Debian's library is built without the sanitizer, which would report its queues.
 define sanitize-threads 5400 ctest long dependencies 'unit tests of the threads and stores with the thread sanitizer'
-run_sanitize_threads() {
-  local folders=(base crypto storage net sdk_c)
-  configure sanitize-threads &&
-    cmake --build build/sanitize-threads -j "$jobs" --target "${folders[@]/%/_test}" &&
-    ctest_in build/sanitize-threads -R "^($(
-      IFS='|'
-      echo "${folders[*]}"
-    ))\$"
-}
+run_sanitize_threads() { sanitized sanitize-threads base crypto storage net sdk_c; }
 
 define tidy-tests 3600 check long build 'clang-tidy over the tests and bench/'
 run_tidy_tests() { scripts/check-tidy --jobs "$jobs" tests bench; }
