@@ -99,13 +99,11 @@ struct api::implementation {
     auto captured = match.captured();
     queued_request queued{std::move(request), &found, std::move(captured), std::move(caller),
                           steady::now()};
-    if (pool.push(std::move(queued))) return;
-    // Not taken: `queued` is unchanged. NOLINTBEGIN(bugprone-use-after-move)
+    if (pool.push(queued)) return;
     if (stopped)
       respond_problem(queued.request, problem::draining, "The gateway is stopping");
     else
       respond_problem(queued.request, problem::overloaded, "Too many requests wait already");
-    // NOLINTEND(bugprone-use-after-move)
   }
 
   void run_at_once(const net::http_request& request, const route& found, immediate_handler handler,
@@ -127,8 +125,8 @@ struct api::implementation {
       } catch (const recount_needed& rest) {
         queued.rest = rest;
         queued.queued_at = steady::now();
-        // Not taken: `queued` is unchanged. The module is stored; a repeated request recounts.
-        if (recounts.push(std::move(queued))) return;
+        if (recounts.push(queued)) return;
+        // The module is stored; a repeated request recounts.
         response =
             problem_response(stopped ? problem::draining : problem::overloaded,
                              "The module is stored, but its heatmap is not recounted, because "
@@ -138,7 +136,6 @@ struct api::implementation {
     } catch (...) {  // out of memory while saying so
       response = http_response{.status = 503, .content_type = {}, .body = {}, .headers = {}};
     }
-    // NOLINTNEXTLINE(bugprone-use-after-move): moved only if it was taken, as above
     respond(queued.request, std::move(response));
   }
 

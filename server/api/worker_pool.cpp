@@ -20,7 +20,7 @@ worker_pool::~worker_pool() {
   stop();
 }
 
-bool worker_pool::push(queued_request&& request) {
+bool worker_pool::push(queued_request& request) {
   {
     const std::lock_guard lock(mutex_);
     if (stopping_ || queue_.size() >= queued_max_) return false;

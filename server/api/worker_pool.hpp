@@ -37,9 +37,9 @@ class worker_pool {
   worker_pool(const worker_pool&) = delete;
   worker_pool& operator=(const worker_pool&) = delete;
 
-  /// False, and nothing was taken, when the queue is full or the pool stops. Any thread; never
-  /// blocks for long.
-  bool push(queued_request&& request);
+  /// Moves from the request and returns true, or leaves it as it is and returns false, because the
+  /// queue is full or the pool stops. Any thread; never blocks for long.
+  [[nodiscard]] bool push(queued_request& request);
 
   /// Takes nothing more, runs what is queued, ends the threads. Blocks. Once or more often.
   void stop();
