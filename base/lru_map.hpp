@@ -1,21 +1,23 @@
 #pragma once
 
-#include <boost/unordered/unordered_flat_set.hpp>
 #include <cassert>
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <utility>
 
+#include "base/node_table.hpp"
+
 namespace watchkeeper {
 
 /// A map with at most `entries_max` entries: an insertion at the limit evicts the entry that was
-/// used least recently. `find`, `put` and `try_emplace` use an entry; `peek` and the iteration do
-/// not. A caller that bounds something else as well, such as bytes, calls `evict_oldest` itself.
+/// used least recently. `find`, `find_if`, `put` and `try_emplace` use an entry; `peek` and the
+/// iteration do not. A caller that bounds something else as well, such as bytes, calls
+/// `evict_oldest` itself.
 ///
 /// An entry stays at its address until it is erased or evicted. Look-ups, insertions and evictions
-/// take constant time. Memory: one allocation for each entry, 17 bytes for each place of the table.
-/// Thread: one at a time; `peek`, `size` and `for_each` count as reading, `find` does not.
+/// take constant time. Memory: that of a node_table.
+/// Thread: one at a time; `peek`, `size` and `for_each` count as reading, the others do not.
 template <class Key, class Value, class Hash = std::hash<Key>>
 class lru_map {
  public:
@@ -29,20 +31,25 @@ class lru_map {
   lru_map(const lru_map&) = delete;
   lru_map& operator=(const lru_map&) = delete;
 
-  [[nodiscard]] std::size_t size() const noexcept { return places_.size(); }
-  [[nodiscard]] bool empty() const noexcept { return places_.empty(); }
+  [[nodiscard]] std::size_t size() const noexcept { return nodes_.size(); }
+  [[nodiscard]] bool empty() const noexcept { return nodes_.empty(); }
 
   /// Null: there is no such entry. Makes it the one that was used last.
   [[nodiscard]] Value* find(const Key& key) noexcept {
-    const auto at = places_.find(lookup{Hash{}(key), key});
-    if (at == places_.end()) return nullptr;
-    use(*at->node);
-    return &at->node->value;
+    return find_if(key, [](const Value&) { return true; });
+  }
+  /// As `find`, for a value that `accepts` returns true for; another one is not used.
+  template <class Accepts>
+  [[nodiscard]] Value* find_if(const Key& key, Accepts accepts) noexcept {
+    auto* const found = nodes_.find(key);
+    if (!found || !accepts(std::as_const(found->value))) return nullptr;
+    use(*found);
+    return &found->value;
   }
   /// Null: there is no such entry. Leaves the order as it is.
   [[nodiscard]] const Value* peek(const Key& key) const noexcept {
-    const auto at = places_.find(lookup{Hash{}(key), key});
-    return at == places_.end() ? nullptr : &at->node->value;
+    const auto* const found = nodes_.find(key);
+    return found ? &found->value : nullptr;
   }
   [[nodiscard]] bool contains(const Key& key) const noexcept { return peek(key) != nullptr; }
 
@@ -51,11 +58,10 @@ class lru_map {
   template <class... Args>
   std::pair<Value&, bool> try_emplace(const Key& key, Args&&... args) {
     if (auto* present = find(key)) return {*present, false};
-    place made{Hash{}(key), std::unique_ptr<linked_entry>(
-                                new linked_entry{{key, Value(std::forward<Args>(args)...)}})};
-    auto& added = *places_.insert(std::move(made)).first->node;
+    auto& added = nodes_.add(
+        std::unique_ptr<linked_entry>(new linked_entry{{key, Value(std::forward<Args>(args)...)}}));
     link_newest(added);
-    if (places_.size() > entries_max_) evict_oldest();
+    if (nodes_.size() > entries_max_) evict_oldest();
     return {added.value, true};
   }
   /// Inserts the value, or replaces the one that was there.
@@ -68,14 +74,14 @@ class lru_map {
 
   /// False: there is no such entry.
   bool erase(const Key& key) noexcept {
-    const auto at = places_.find(lookup{Hash{}(key), key});
-    if (at == places_.end()) return false;
-    unlink(*at->node);
-    places_.erase(at);
+    auto* const found = nodes_.find(key);
+    if (!found) return false;
+    unlink(*found);
+    nodes_.erase(*found);
     return true;
   }
   void clear() noexcept {
-    places_.clear();
+    nodes_.clear();
     oldest_ = newest_ = nullptr;
   }
 
@@ -85,7 +91,7 @@ class lru_map {
   void evict_oldest() noexcept {
     auto& candidate = *oldest_;
     unlink(candidate);
-    places_.erase(places_.find(lookup{Hash{}(candidate.key), candidate.key}));
+    nodes_.erase(candidate);
   }
 
   /// Calls `visit(key, value)` for each entry, the least recently used first.
@@ -99,30 +105,6 @@ class lru_map {
   struct linked_entry : entry {
     linked_entry* older = nullptr;
     linked_entry* newer = nullptr;
-  };
-  /// With the hash, so that neither growth nor a look-up has to read the entries for it.
-  struct place {
-    std::size_t hash;
-    std::unique_ptr<linked_entry> node;
-  };
-  struct lookup {
-    std::size_t hash;
-    const Key& key;
-  };
-  struct hash_of {
-    using is_transparent = void;
-    std::size_t operator()(const place& each) const noexcept { return each.hash; }
-    std::size_t operator()(const lookup& each) const noexcept { return each.hash; }
-  };
-  struct same {
-    using is_transparent = void;
-    bool operator()(const place& a, const place& b) const noexcept {
-      return a.hash == b.hash && a.node->key == b.node->key;
-    }
-    bool operator()(const lookup& a, const place& b) const noexcept {
-      return a.hash == b.hash && a.key == b.node->key;
-    }
-    bool operator()(const place& a, const lookup& b) const noexcept { return (*this)(b, a); }
   };
 
   void link_newest(linked_entry& added) noexcept {
@@ -142,7 +124,7 @@ class lru_map {
   }
 
   std::size_t entries_max_;
-  boost::unordered_flat_set<place, hash_of, same> places_;
+  node_table<linked_entry, Key, Hash> nodes_;
   linked_entry* oldest_ = nullptr;
   linked_entry* newest_ = nullptr;
 };

@@ -103,11 +103,12 @@ key_table_cache::table key_table_cache::find(std::span<const std::uint8_t, 64> k
   const auto hashed = hash(key);
   auto& mine = stripe_of(hashed);
   const std::lock_guard lock{mine.mutex};
-  const auto* const entry = mine.tables.peek(hashed);
-  if (!entry || !std::equal(key.begin(), key.end(), entry->key.begin())) return nullptr;
-  auto& used = *mine.tables.find(hashed);
-  used.used = ++mine.clock;
-  return used.multiples;
+  auto* const found = mine.tables.find_if(hashed, [&](const stripe::entry& each) {
+    return std::equal(key.begin(), key.end(), each.key.begin());
+  });
+  if (!found) return nullptr;
+  found->used = ++mine.clock;
+  return found->multiples;
 }
 
 void key_table_cache::verified(std::span<const std::uint8_t, 64> key) noexcept {

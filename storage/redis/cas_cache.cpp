@@ -3,9 +3,9 @@
 namespace watchkeeper::storage {
 
 const redis_cas::values* cas_cache::find(const pair_key& pair) {
-  const auto* const found = entries_.peek(pair.student);
-  if (!found || found->module != pair.module) return nullptr;
-  return &entries_.find(pair.student)->values;
+  auto* const found =
+      entries_.find_if(pair.student, [&](const entry& each) { return each.module == pair.module; });
+  return found ? &found->values : nullptr;
 }
 
 void cas_cache::put(const pair_key& pair, redis_cas::values values) {
