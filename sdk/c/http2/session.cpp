@@ -44,7 +44,11 @@ struct session_events {
     if (of == nullptr || of->too_long) return 0;
     const auto room =
         static_cast<session*>(user)->context_.response_bytes_max() - of->response_body.size();
-    of->response_body.append(reinterpret_cast<const char*>(data), std::min(bytes, room));
+    try {
+      of->response_body.append(reinterpret_cast<const char*>(data), std::min(bytes, room));
+    } catch (...) {  // out of memory: no exception may pass through nghttp2
+      return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
     if (bytes <= room) return 0;
     of->too_long = true;
     nghttp2_submit_rst_stream(state, NGHTTP2_FLAG_NONE, stream, NGHTTP2_CANCEL);
@@ -109,7 +113,7 @@ void session::end() noexcept {
   while (!in_flight_.empty()) finish(*in_flight_.back(), exchange_error::lost);
 }
 
-void session::finish(exchange& of, exchange_error error) {
+void session::finish(exchange& of, exchange_error error) noexcept {
   of.error = error;
   if (error != exchange_error::none) of.status = 0;
   const auto slot = of.slot;
@@ -123,9 +127,9 @@ void session::finish(exchange& of, exchange_error error) {
 
 std::unique_ptr<exchange> session::take_finished() {
   if (finished_.empty()) return nullptr;
-  auto first = std::move(finished_.back());
+  auto taken = std::move(finished_.back());
   finished_.pop_back();
-  return first;
+  return taken;
 }
 
 bool session::receive(std::span<const char> bytes) {
@@ -163,6 +167,11 @@ nghttp2_nv field(std::string_view name, std::string_view value, std::uint8_t fla
           value.size(), flags};
 }
 
+/// reserve() to the size alone would move the elements with each request.
+void make_room(std::vector<std::unique_ptr<exchange>>& list, std::size_t size) {
+  if (list.capacity() < size) list.reserve(std::max(size, 2 * list.capacity()));
+}
+
 }  // namespace
 
 std::unique_ptr<exchange> session::submit(std::unique_ptr<exchange> made,
@@ -181,6 +190,10 @@ std::unique_ptr<exchange> session::submit(std::unique_ptr<exchange> made,
   add("prefer", fields.prefer);
   add("cache-control", fields.cache_control);
   add("authorization", fields.authorization, NGHTTP2_NV_FLAG_NO_INDEX);
+
+  // Room for every exchange to finish: `finish` runs inside nghttp2 and must not throw.
+  make_room(in_flight_, in_flight_.size() + 1);
+  make_room(finished_, finished_.size() + in_flight_.size() + 1);
 
   nghttp2_data_provider body;
   body.source.ptr = made.get();

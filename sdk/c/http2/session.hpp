@@ -69,7 +69,7 @@ class session {
 
  private:
   friend struct session_events;
-  void finish(exchange& of, exchange_error error);
+  void finish(exchange& of, exchange_error error) noexcept;
 
   const client_context& context_;
   nghttp2_session* state_ = nullptr;
