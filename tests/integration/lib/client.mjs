@@ -19,10 +19,15 @@ export class Client {
   /** A stream for tests that write the body piece by piece. */
   stream(method, path, headers = {}) {
     if (this.connection.closed || this.connection.destroyed) this.open();
-    return this.connection.request(
+    const stream = this.connection.request(
       { ':method': method, ':path': path, ...headers },
       { endStream: false },
     );
+    // For responseOf: a gateway may respond before a test has written all, and awaited what it writes.
+    stream.once('response', (fields) => {
+      stream.responseFields = fields;
+    });
+    return stream;
   }
 
   async request(method, path, { body, headers = {}, token, timeoutMs = 20_000 } = {}) {
@@ -55,11 +60,10 @@ export class Client {
 export function responseOf(stream) {
   return new Promise((resolve, reject) => {
     const chunks = [];
-    let headers;
-    stream.on('response', (fields) => (headers = fields));
     stream.on('data', (chunk) => chunks.push(chunk));
     stream.on('error', reject);
     stream.on('close', () => {
+      const headers = stream.responseFields;
       if (!headers) return reject(new Error(`closed without a response (code ${stream.rstCode})`));
       const text = Buffer.concat(chunks).toString('utf8');
       resolve({
