@@ -43,9 +43,9 @@ storage::stored<ok_t> gateway::readmit_student(const student_id& student) {
 }
 
 storage::stored<heatmap_view> gateway::heatmap_of(const module_id& module, media_ms duration_ms,
-                                                  storage::ledger& behind,
+                                                  storage::ledger& ledger,
                                                   storage::hot_store& hot) {
-  return implementation_->heat->read(module, duration_ms, behind, hot);
+  return implementation_->heat->read(module, duration_ms, ledger, hot);
 }
 
 void gateway::seen_elsewhere(const module_id& module,

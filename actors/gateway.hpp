@@ -79,9 +79,9 @@ class gateway {
   storage::stored<ok_t> readmit_student(const student_id& student);
 
   /// A module's heatmap with all credit until now; see actors::heatmap. Reads the stores through
-  /// `behind` and `hot`, which are the caller's. Blocks; any thread but an actor's.
+  /// `ledger` and `hot`, which are the caller's. Blocks; any thread but an actor's.
   storage::stored<heatmap_view> heatmap_of(const module_id& module, media_ms duration_ms,
-                                           storage::ledger& behind, storage::hot_store& hot);
+                                           storage::ledger& ledger, storage::hot_store& hot);
   /// Another gateway settled heartbeats of these students. Without students it only says that
   /// another gateway exists. Any thread.
   void seen_elsewhere(const module_id& module, std::span<const student_id> students) noexcept;

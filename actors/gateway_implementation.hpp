@@ -49,7 +49,7 @@ struct gateway::implementation final : shard_services {
   bool admit_hot_store(storage::hot_store& hot);
   void recover();
   void start_writer(std::unique_ptr<storage::hot_store> hot,
-                    std::unique_ptr<storage::ledger> behind, bool hot_is_there);
+                    std::unique_ptr<storage::ledger> ledger, bool hot_is_there);
   void start_reader();
   void start_shards();
   void start_watcher(std::int64_t last_change);

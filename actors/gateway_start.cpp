@@ -58,7 +58,7 @@ gateway::implementation::implementation(gateway_options given)
 
   checkpoints = std::make_unique<checkpointer>(checkpointer::dependencies{
       .hot = options.make_hot_store(),
-      .behind = options.make_ledger(),
+      .ledger = options.make_ledger(),
       .probe = ledger_state,
       .hot_probe = hot_state,
       .heat = *heat,
@@ -91,13 +91,13 @@ gateway::implementation::implementation(gateway_options given)
 }
 
 void gateway::implementation::start_writer(std::unique_ptr<storage::hot_store> hot,
-                                           std::unique_ptr<storage::ledger> behind,
+                                           std::unique_ptr<storage::ledger> ledger,
                                            bool hot_is_there) {
   writer = std::make_unique<hot_writer>(hot_writer::dependencies{
       .hot = std::move(hot),
-      .behind = std::move(behind),
+      .ledger = std::move(ledger),
       .hot_probe = hot_state,
-      .behind_probe = ledger_state,
+      .ledger_state = ledger_state,
       .now = options.now,
       .monotonic_us = options.monotonic_us,
       .stored =
@@ -117,9 +117,9 @@ void gateway::implementation::start_writer(std::unique_ptr<storage::hot_store> h
 void gateway::implementation::start_reader() {
   reader = std::make_unique<store_reader>(store_reader::dependencies{
       .hot = options.make_hot_store(),
-      .behind = options.make_ledger(),
+      .ledger = options.make_ledger(),
       .registry_cache = registry_cache,
-      .behind_probe = ledger_state,
+      .ledger_state = ledger_state,
       .now = options.now,
       .hot_successes = [this] { return hot_state.health_successes.load(); },
       .ledger_successes = [this] { return ledger_state.health_successes.load(); },
@@ -139,10 +139,10 @@ void gateway::implementation::start_reader() {
 void gateway::implementation::start_watcher(std::int64_t last_change) {
   store_watcher = std::make_unique<watcher>(watcher::dependencies{
       .hot = options.make_hot_store(),
-      .behind = options.make_ledger(),
+      .ledger = options.make_ledger(),
       .registry_cache = registry_cache,
       .hot_probe = hot_state,
-      .behind_probe = ledger_state,
+      .ledger_state = ledger_state,
       .required = options.require_durability,
       .last_change = last_change,
       .now = options.now,

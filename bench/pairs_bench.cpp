@@ -107,7 +107,7 @@ class driven_shard {
     while (auto batch = std::move(store_.batch)) {
       for (const auto& request : batch->requests) {
         storage::applied_credit applied;
-        applied.how = storage::applied_credit::state::done;
+        applied.state = storage::applied_state::done;
         auto& outcome = applied.outcome;
         outcome.status = credit_status::credited;
         outcome.credited_ms = step_ms;

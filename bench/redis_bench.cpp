@@ -131,8 +131,7 @@ class school {
     for (std::size_t at = 0; at < requests_.size(); at += batch) {
       const auto size = std::min(batch, requests_.size() - at);
       for (const auto& answer : must(store_.apply(std::span(requests_).subspan(at, size))))
-        if (answer.how != storage::applied_credit::state::done ||
-            answer.outcome.credited_ms != 10'000)
+        if (answer.state != storage::applied_state::done || answer.outcome.credited_ms != 10'000)
           throw std::runtime_error("a heartbeat was not through_credit");
     }
   }

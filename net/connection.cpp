@@ -115,7 +115,7 @@ void connection::read_some() {
     wait(false);
 }
 
-void connection::apply(reply&& message) {
+void connection::apply(response_event&& message) {
   if (!http2_ || state_ != state::open) {
     owner_.state().count.responses_dropped.add(1);
   } else if (!http2_->apply(std::move(message))) {

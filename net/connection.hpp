@@ -33,7 +33,7 @@ class connection {
 
   void start();
   void on_ready(bool to_write);
-  void apply(reply&& message);
+  void apply(response_event&& message);
   /// Sends what there is to send; ends the connection when nothing else will come.
   void flush();
   void sweep();

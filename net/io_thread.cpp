@@ -150,7 +150,7 @@ void io_thread::settle() {
     for (auto& each : applying_) {
       auto* to = table_.find(each.to.connection);
       if (to == nullptr) {
-        if (each.what != reply::kind::consumed) state_.count.responses_dropped.add(1);
+        if (each.what != response_event::kind::consumed) state_.count.responses_dropped.add(1);
         continue;
       }
       try {
@@ -300,7 +300,7 @@ void io_thread::admit(int descriptor, const peer_address& peer, bool tls) {
   }
 }
 
-void io_thread::post(reply&& message) noexcept {
+void io_thread::post(response_event&& message) noexcept {
   if (current == this && inbox_.is_empty()) {
     // Inside an event of this thread, which ends with settle(). Not past what another thread has
     // posted before: the chunks of one response may come from several.
@@ -320,7 +320,7 @@ void io_thread::post(reply&& message) noexcept {
 }
 
 void io_thread::take_inbox() {
-  reply_inbox::lost_replies lost;
+  response_inbox::lost_responses lost;
   taken_.clear();
   inbox_.take(taken_, lost);
   for (std::size_t i = 0; i < lost.count; ++i)

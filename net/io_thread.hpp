@@ -13,7 +13,7 @@
 #include "net/connection.hpp"
 #include "net/connection_table.hpp"
 #include "net/listener.hpp"
-#include "net/reply_inbox.hpp"
+#include "net/response_inbox.hpp"
 #include "net/shared/bounds.hpp"
 #include "net/shared/worker_state.hpp"
 #include "net/tls/context.hpp"
@@ -40,7 +40,7 @@ class io_thread {
   void stop() noexcept;
 
   // Any thread.
-  void post(reply&& message) noexcept;
+  void post(response_event&& message) noexcept;
   /// Stops accepting and ends the connections gracefully; `begun` is called once that has begun.
   void drain(std::function<void()> begun);
   void cut_all(std::function<void()> done);
@@ -71,7 +71,7 @@ class io_thread {
   };
 
   void run() noexcept;
-  /// Every event: reads the clock, does `what`, applies local replies, flushes, buries.
+  /// Every event: reads the clock, does `what`, applies local response events, flushes, buries.
   template <class Work>
   void handle(Work what) noexcept;
   void end_round_soon() noexcept;
@@ -100,10 +100,10 @@ class io_thread {
   const std::int64_t sweep_round_ms_;
   std::size_t swept_ = 0;
   connection_table table_;
-  reply_inbox inbox_;
-  std::vector<reply> taken_;
-  std::vector<reply> local_;  // from this thread's own sink calls
-  std::vector<reply> applying_;
+  response_inbox inbox_;
+  std::vector<response_event> taken_;
+  std::vector<response_event> local_;  // from this thread's own sink calls
+  std::vector<response_event> applying_;
   std::vector<connection*> to_flush_;
   std::vector<connection*> flushing_;
   std::vector<std::unique_ptr<connection>> dead_;

@@ -40,7 +40,7 @@ const server_options& checked(const server_options& options) {
 
 }  // namespace
 
-struct server::implementation final : reply_port {
+struct server::implementation final : response_port {
   implementation(server_options given, request_sink& sink)
       : options(std::move(given)),
         doorkeeper(checked(options).connections_max, options.connections_per_address_max),
@@ -59,24 +59,24 @@ struct server::implementation final : reply_port {
     for (auto& each : threads) each->stop();
   }
 
-  void post(reply::kind what, const reply_address& to, http_response&& response, bool last = false,
-            std::size_t bytes = 0) noexcept {
+  void post(response_event::kind what, const response_address& to, http_response&& response,
+            bool last = false, std::size_t bytes = 0) noexcept {
     if (to.io_thread >= threads.size()) return;
     threads[to.io_thread]->post({what, last, to, bytes, std::move(response)});
   }
-  void respond(const reply_address& to, http_response&& response) noexcept override {
-    post(reply::kind::respond, to, std::move(response));
+  void respond(const response_address& to, http_response&& response) noexcept override {
+    post(response_event::kind::respond, to, std::move(response));
   }
-  void begin(const reply_address& to, http_response&& head) noexcept override {
-    post(reply::kind::begin, to, std::move(head));
+  void begin(const response_address& to, http_response&& head) noexcept override {
+    post(response_event::kind::begin, to, std::move(head));
   }
-  void send(const reply_address& to, std::string&& chunk, bool last) noexcept override {
+  void send(const response_address& to, std::string&& chunk, bool last) noexcept override {
     http_response carrier;
     carrier.body = std::move(chunk);
-    post(reply::kind::send, to, std::move(carrier), last);
+    post(response_event::kind::send, to, std::move(carrier), last);
   }
-  void consumed(const reply_address& to, std::size_t bytes) noexcept override {
-    post(reply::kind::consumed, to, {}, false, bytes);
+  void consumed(const response_address& to, std::size_t bytes) noexcept override {
+    post(response_event::kind::consumed, to, {}, false, bytes);
   }
 
   /// Has every I/O thread do something and waits until each has.
@@ -128,7 +128,7 @@ void server::start() {
   self.started = true;
 }
 
-reply_port& server::replies() noexcept {
+response_port& server::responses() noexcept {
   return *implementation_;
 }
 std::uint16_t server::tls_port() const noexcept {

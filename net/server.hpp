@@ -22,7 +22,7 @@ class server {
 
   /// Binds and starts the I/O threads.
   void start();
-  [[nodiscard]] reply_port& replies() noexcept;
+  [[nodiscard]] response_port& responses() noexcept;
   /// The ports really bound (for port 0). 0: not listening.
   [[nodiscard]] std::uint16_t tls_port() const noexcept;
   [[nodiscard]] std::uint16_t h2c_port() const noexcept;

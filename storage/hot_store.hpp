@@ -29,14 +29,15 @@ struct dirty_pair {
   std::uint64_t version = 0;
 };
 
+enum class applied_state : std::uint8_t {
+  done,          // the outcome is durable
+  pair_missing,  // nothing changed, because the store lacks the pair: merge() it and apply again
+  failed,        // it is unknown whether the request took effect
+};
+
 /// What became of one request of a batch.
 struct applied_credit {
-  enum class state : std::uint8_t {
-    done,          // `outcome` is durable
-    pair_missing,  // nothing changed, because the store lacks the pair: merge() it and apply again
-    failed,        // it is unknown whether the request took effect
-  };
-  state how = state::failed;
+  applied_state state = applied_state::failed;
   credit_outcome outcome;
   std::optional<coverage> covered;  // of a `done` request with `want_coverage`
 };

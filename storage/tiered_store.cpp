@@ -38,9 +38,9 @@ std::vector<std::size_t> all_of(std::size_t count) {
 
 }  // namespace
 
-tiered_store::tiered_store(hot_store& hot, ledger& behind, observer observed_by, capacity most)
+tiered_store::tiered_store(hot_store& hot, ledger& of_record, observer observed_by, capacity most)
     : hot_(hot),
-      ledger_(behind),
+      ledger_(of_record),
       observer_(std::move(observed_by)),
       most_(most),
       reads_hang_(observer_.ledger_successes),
@@ -73,7 +73,7 @@ bool tiered_store::apply_hot(std::span<const tiered_request> requests, results& 
   out = *std::move(applied);
   std::vector<std::size_t> missing;
   for (std::size_t i = 0; i < out.size(); ++i)
-    if (out[i].how == applied_credit::state::pair_missing) missing.push_back(i);
+    if (out[i].state == applied_state::pair_missing) missing.push_back(i);
   if (missing.empty() || load_missing(requests, missing, out)) return true;
   // The hot store broke off in between: what is still missing goes through the ledger.
   apply_through_ledger(requests, missing, out, requests.front().credit.now_ms);
@@ -135,14 +135,14 @@ bool tiered_store::load_missing(std::span<const tiered_request> requests,
   }
   for (std::size_t i = 0; i < missing.size(); ++i) {
     auto& element = (*applied)[i];
-    if (element.how == applied_credit::state::pair_missing) {
+    if (element.state == applied_state::pair_missing) {
       const auto& request = requests[missing[i]];
       const auto& whole = states[index_of(keys, request.credit.pair())].state.covered;
       element = {};
       // Several gateways' credit, united, is in more pieces than the hot store takes: that is the
       // student's doing and stays so. Else the pair was lost again in between.
       if (whole.pieces().size() > limits::coverage_intervals_max) {
-        element.how = applied_credit::state::done;
+        element.state = applied_state::done;
         element.outcome.why = problem::implausible_interval;
         if (request.wants_coverage()) element.covered = whole;
       }
@@ -198,7 +198,7 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
     const auto& credit = requests[i].credit;
     auto& result = out[i];
     if (overlay_.erased.contains(credit.student)) {
-      result.how = applied_credit::state::done;
+      result.state = applied_state::done;
       result.outcome.why = problem::unknown_device;
       continue;
     }
@@ -213,7 +213,7 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
     auto& bucket = working(buckets, overlay_.buckets, credit.student);
     result.outcome = apply_credit(credit, session, bucket, pair);
     if (result.outcome.status != credit_status::rejected) earned.insert(credit.pair());
-    result.how = applied_credit::state::done;
+    result.state = applied_state::done;
     if (requests[i].wants_coverage()) result.covered = pair.covered;
   }
   std::vector<pair_progress> states;
@@ -239,7 +239,7 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
   for (auto i : which)
     if (passed_over.contains(requests[i].credit.pair())) {
       out[i] = {};
-      out[i].how = applied_credit::state::done;
+      out[i].state = applied_state::done;
       out[i].outcome.why = problem::unknown_device;
     }
   for (auto& [key, state] : sessions) overlay_.sessions[key] = state;

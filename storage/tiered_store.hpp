@@ -62,7 +62,7 @@ class tiered_store {
     std::size_t sessions_max = 400'000;
   };
 
-  tiered_store(hot_store& hot, ledger& behind, observer observed_by,
+  tiered_store(hot_store& hot, ledger& of_record, observer observed_by,
                capacity most = {200'000, 400'000});
 
   /// Returns one element per request, in order: `done` or `failed`, never `pair_missing`. `covered`

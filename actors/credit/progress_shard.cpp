@@ -120,8 +120,7 @@ void progress_shard_core::stored(credit_batch& batch) {
 void progress_shard_core::remember(const storage::tiered_request& request,
                                    const storage::applied_credit& applied) {
   const auto& outcome = applied.outcome;
-  if (applied.how != storage::applied_credit::state::done ||
-      outcome.status == credit_status::rejected)
+  if (applied.state != storage::applied_state::done || outcome.status == credit_status::rejected)
     return;
   const auto& credit = request.credit;
   if (std::find(erased_in_flight_.begin(), erased_in_flight_.end(), credit.student) !=
@@ -219,7 +218,7 @@ pair_entry* progress_shard_core::update(const storage::tiered_request& request,
 void progress_shard_core::settle(heartbeat_job& job, const storage::tiered_request& request,
                                  storage::applied_credit& applied,
                                  std::vector<storage::pair_progress>& mastered) {
-  if (applied.how != storage::applied_credit::state::done) {
+  if (applied.state != storage::applied_state::done) {
     job.reject({problem::storage_unavailable, "the credit could not be stored and is not counted"});
     return;
   }

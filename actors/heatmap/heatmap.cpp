@@ -121,7 +121,7 @@ void heatmap::partition_ends(partition_index partition) {
   its.open[partition] = false;
 }
 
-void heatmap::round_ends(bool complete, storage::ledger& behind) {
+void heatmap::round_ends(bool complete, storage::ledger& ledger) {
   const auto turn = ledger_turn();
   drain();
   std::vector<module_id> looked_at;
@@ -145,7 +145,7 @@ void heatmap::round_ends(bool complete, storage::ledger& behind) {
     ++round_;
   }
   for (const auto& module : looked_at)
-    if (!load_row(module, behind)) return;  // the next reader loads it
+    if (!load_row(module, ledger)) return;  // the next reader loads it
 }
 
 void heatmap::grown(const std::vector<storage::heatmap_delta>& deltas) noexcept {
@@ -178,7 +178,7 @@ void heatmap::gather_plays() {
   }
 }
 
-storage::stored<ok_t> heatmap::flush_plays(storage::ledger& behind) {
+storage::stored<ok_t> heatmap::flush_plays(storage::ledger& ledger) {
   drain();
   // A batch whose write failed keeps its number: it may have been written. Plays that came since
   // are gathered after it, and written too, because this may be the last call.
@@ -191,7 +191,7 @@ storage::stored<ok_t> heatmap::flush_plays(storage::ledger& behind) {
     }
     const auto& batch = in_flight_.front();
     const auto turn = ledger_turn();
-    if (auto done = behind.add_plays(batch.plays, writer_, batch.sequence); !done)
+    if (auto done = ledger.add_plays(batch.plays, writer_, batch.sequence); !done)
       return done.error();
     std::lock_guard lock(mutex_);
     for (const auto& delta : batch.plays) {
@@ -211,8 +211,8 @@ storage::stored<ok_t> heatmap::flush_plays(storage::ledger& behind) {
   }
 }
 
-storage::stored<ok_t> heatmap::load_row(const module_id& module, storage::ledger& behind) {
-  auto record = behind.heatmap_of(module);
+storage::stored<ok_t> heatmap::load_row(const module_id& module, storage::ledger& ledger) {
+  auto record = ledger.heatmap_of(module);
   if (!record) return record.error();
   std::lock_guard lock(mutex_);
   if (auto* overlay = overlay_of(module, {}))
@@ -220,7 +220,7 @@ storage::stored<ok_t> heatmap::load_row(const module_id& module, storage::ledger
   return ok;
 }
 
-storage::stored<ok_t> heatmap::read_unread(const module_id& module, storage::ledger& behind) {
+storage::stored<ok_t> heatmap::read_unread(const module_id& module, storage::ledger& ledger) {
   std::vector<pair_key> keys;
   std::vector<coverage> covered;
   {
@@ -236,7 +236,7 @@ storage::stored<ok_t> heatmap::read_unread(const module_id& module, storage::led
   }
   for (std::size_t first = 0; first < keys.size(); first += storage_limits::list_items_max) {
     const auto count = std::min(storage_limits::list_items_max, keys.size() - first);
-    auto rows = behind.read({keys.data() + first, count});
+    auto rows = ledger.read({keys.data() + first, count});
     if (!rows) return rows.error();
     std::lock_guard lock(mutex_);
     const auto found = modules_.find(module);
@@ -255,7 +255,7 @@ storage::stored<ok_t> heatmap::read_unread(const module_id& module, storage::led
 }
 
 storage::stored<storage::heatmap_record> heatmap::read_sums(const module_id& module,
-                                                            storage::ledger& behind) {
+                                                            storage::ledger& ledger) {
   bool room = true;
   bool needs_row = true;
   {
@@ -267,13 +267,13 @@ storage::stored<storage::heatmap_record> heatmap::read_sums(const module_id& mod
   }
   storage::heatmap_record shown;
   if (!room) {
-    auto record = behind.heatmap_of(module);
+    auto record = ledger.heatmap_of(module);
     if (!record) return record.error();
     if (*record) shown = **std::move(record);
   } else {
     if (needs_row)
-      if (auto loaded = load_row(module, behind); !loaded) return loaded.error();
-    if (auto settled = read_unread(module, behind); !settled) return settled.error();
+      if (auto loaded = load_row(module, ledger); !loaded) return loaded.error();
+    if (auto settled = read_unread(module, ledger); !settled) return settled.error();
     std::lock_guard lock(mutex_);
     if (const auto found = modules_.find(module); found != modules_.end()) {
       found->second.looked_at = true;
@@ -284,7 +284,7 @@ storage::stored<storage::heatmap_record> heatmap::read_sums(const module_id& mod
 }
 
 storage::stored<heatmap_view> heatmap::read(const module_id& module, media_ms duration_ms,
-                                            storage::ledger& behind, storage::hot_store& hot) {
+                                            storage::ledger& ledger, storage::hot_store& hot) {
   // The lock keeps checkpoints of this gateway from coming between the ledger and the overlay.
   const auto turn = ledger_turn();
   drain();
@@ -296,9 +296,9 @@ storage::stored<heatmap_view> heatmap::read(const module_id& module, media_ms du
   std::optional<storage::heatmap_record> found;
   // If the hot store is away, it has nothing to add: each gateway has only its own credit then.
   if (others)
-    if (auto pairs = read_pairs(module, duration_ms, behind, hot)) found = *std::move(pairs);
+    if (auto pairs = read_pairs(module, duration_ms, ledger, hot)) found = *std::move(pairs);
   if (!found) {
-    auto sums = read_sums(module, behind);
+    auto sums = read_sums(module, ledger);
     if (!sums) return sums.error();
     found = *std::move(sums);
   }

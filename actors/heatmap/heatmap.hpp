@@ -63,10 +63,10 @@ class heatmap final : public watch_observer {
   void partition_begins(partition_index partition);
   void partition_ends(partition_index partition);
   /// Complete: all heartbeats from before the round are in the ledger. Then it reads the modules
-  /// that somebody looks at again, from `behind`. Incomplete: the next round has everything.
-  void round_ends(bool complete, storage::ledger& behind);
+  /// that somebody looks at again, from `ledger`. Incomplete: the next round has everything.
+  void round_ends(bool complete, storage::ledger& ledger);
   /// Writes all plays. After a failure the next call writes those that are left.
-  [[nodiscard]] storage::stored<ok_t> flush_plays(storage::ledger& behind);
+  [[nodiscard]] storage::stored<ok_t> flush_plays(storage::ledger& ledger);
   /// To be locked around a write to the ledger and its call of `grown`, so that nobody reads the
   /// ledger in between.
   [[nodiscard]] std::unique_lock<std::mutex> ledger_turn() {
@@ -79,11 +79,11 @@ class heatmap final : public watch_observer {
   /// Any thread.
   void seen_elsewhere(const module_id& module, std::span<const student_id> students) noexcept;
 
-  /// Reads what is missing from `behind` and `hot`, which are the caller's. Any thread but an
+  /// Reads what is missing from `ledger` and `hot`, which are the caller's. Any thread but an
   /// actor's; waits for one batch of a checkpoint at most. `duration_ms` is the catalogue's, for a
   /// module that nobody has watched yet.
   storage::stored<heatmap_view> read(const module_id& module, media_ms duration_ms,
-                                     storage::ledger& behind, storage::hot_store& hot);
+                                     storage::ledger& ledger, storage::hot_store& hot);
   /// To be called after other changes of the ledger (an erasure, a recount): forgets its rows.
   void forget_rows();
 
@@ -115,12 +115,12 @@ class heatmap final : public watch_observer {
   void touch(const module_id& module, const student_id& student, bool since);
   std::vector<pair_key> touched_in(const module_id& module);
   storage::stored<storage::heatmap_record> read_pairs(const module_id& module, media_ms duration_ms,
-                                                      storage::ledger& behind,
+                                                      storage::ledger& ledger,
                                                       storage::hot_store& hot);
   storage::stored<storage::heatmap_record> read_sums(const module_id& module,
-                                                     storage::ledger& behind);
-  [[nodiscard]] storage::stored<ok_t> load_row(const module_id& module, storage::ledger& behind);
-  [[nodiscard]] storage::stored<ok_t> read_unread(const module_id& module, storage::ledger& behind);
+                                                     storage::ledger& ledger);
+  [[nodiscard]] storage::stored<ok_t> load_row(const module_id& module, storage::ledger& ledger);
+  [[nodiscard]] storage::stored<ok_t> read_unread(const module_id& module, storage::ledger& ledger);
 
   std::vector<lane> lanes_;
   std::mutex ledger_turn_;

@@ -85,24 +85,24 @@ std::vector<pair_key> heatmap::touched_in(const module_id& module) {
 
 storage::stored<storage::heatmap_record> heatmap::read_pairs(const module_id& module,
                                                              media_ms duration_ms,
-                                                             storage::ledger& behind,
+                                                             storage::ledger& ledger,
                                                              storage::hot_store& hot) {
   const auto keys = touched_in(module);
   std::optional<storage::heatmap_record> row;
   std::vector<std::optional<progress>> current, recorded;
   for (int reads = 0; reads < reads_max; ++reads) {
-    auto before = behind.heatmap_of(module);
+    auto before = ledger.heatmap_of(module);
     if (!before) return before.error();
     auto in_hot = read_all(hot, keys);
     if (!in_hot) return in_hot.error();
-    auto in_ledger = read_all(behind, keys);
+    auto in_ledger = read_all(ledger, keys);
     if (!in_ledger) return in_ledger.error();
     row = *std::move(before);
     current = *std::move(in_hot);
     recorded = *std::move(in_ledger);
     // If another gateway's checkpoint came in between, what it added would be missing: read again.
     // After a few tries it may be missing until the next call.
-    const auto after = behind.heatmap_of(module);
+    const auto after = ledger.heatmap_of(module);
     if (!after) return after.error();
     if (same(row, *after)) break;
   }

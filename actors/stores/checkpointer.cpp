@@ -101,12 +101,12 @@ bool checkpointer::checkpoint_all() {
   // count as saved. Checked before the round and after it, because data may be lost in between.
   const bool complete = probe_hot_store() && checkpoint_partitions(pairs) && probe_hot_store();
   if (deps_.monotonic_us() < deadline_us_)
-    if (const auto flushed = deps_.heat.flush_plays(*deps_.behind); !flushed) {
+    if (const auto flushed = deps_.heat.flush_plays(*deps_.ledger); !flushed) {
       deps_.probe.failed(flushed.error());
       deps_.log(log_level::warning, "ledger",
                 "plays could not be written, and will be: " + flushed.error().detail);
     }
-  deps_.heat.round_ends(complete, *deps_.behind);
+  deps_.heat.round_ends(complete, *deps_.ledger);
   if (const auto left_out = deps_.heat.left_out(); left_out != left_out_) {
     deps_.log(log_level::warning, "heatmap",
               std::to_string(left_out - left_out_) +
@@ -204,7 +204,7 @@ result<ok_t, storage::storage_error> checkpointer::write(std::vector<storage::pa
     std::vector<storage::heatmap_delta> grown;
     // Until the heatmap is notified, it reads nothing of what this writes.
     auto turn = deps_.heat.ledger_turn();
-    auto done = deps_.behind->checkpoint({pairs.data() + first, count}, deps_.now(), &grown);
+    auto done = deps_.ledger->checkpoint({pairs.data() + first, count}, deps_.now(), &grown);
     if (done) deps_.heat.grown(grown);
     turn.unlock();
     deps_.probe.latency.record_us(deps_.monotonic_us() - started_us);

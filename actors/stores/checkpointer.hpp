@@ -25,7 +25,7 @@ class checkpointer {
  public:
   struct dependencies {
     std::unique_ptr<storage::hot_store> hot;
-    std::unique_ptr<storage::ledger> behind;
+    std::unique_ptr<storage::ledger> ledger;
     ledger_probe& probe;
     hot_store_probe& hot_probe;
     heatmap& heat;  // is notified of the growth of the ledger's heatmaps; its plays are written

@@ -20,7 +20,7 @@ constexpr std::chrono::milliseconds idle_wait{500};
 hot_writer::hot_writer(dependencies deps)
     : deps_(std::move(deps)),
       tiers_(
-          *deps_.hot, *deps_.behind,
+          *deps_.hot, *deps_.ledger,
           {.mode_changed =
                [this](bool degraded, const std::string& why) {
                  deps_.hot_probe.degraded = degraded;
@@ -35,7 +35,7 @@ hot_writer::hot_writer(dependencies deps)
                [this](const storage::storage_failure& failure) { deps_.hot_probe.failed(failure); },
            .ledger_failed =
                [this](const storage::storage_failure& failure) {
-                 deps_.behind_probe.failed(failure);
+                 deps_.ledger_state.failed(failure);
                },
            .data_lost =
                [this] {

@@ -27,9 +27,9 @@ class hot_writer {
  public:
   struct dependencies {
     std::unique_ptr<storage::hot_store> hot;
-    std::unique_ptr<storage::ledger> behind;
+    std::unique_ptr<storage::ledger> ledger;
     hot_store_probe& hot_probe;
-    ledger_probe& behind_probe;
+    ledger_probe& ledger_state;
     std::function<unix_ms()> now;
     std::function<std::uint64_t()> monotonic_us;
     std::function<void(std::shared_ptr<credit_batch>)> stored;  // hands a batch back to its shard

@@ -35,7 +35,7 @@ storage::stored<ok_t> registry_follower::follow() {
   read_alone_ = 0;
   for (int i = 0; i < questions_max; ++i) {
     const auto now_ms = deps_.now();
-    const auto changes = deps_.behind.changes(deps_.last_change, changes_per_question);
+    const auto changes = deps_.ledger.changes(deps_.last_change, changes_per_question);
     if (!changes) return changes.error();
     // The ledger deletes changes after a while: after a long silence the copies cannot be trusted.
     // They are forgotten only now that the ledger can be read again; until now nothing was better.
@@ -99,7 +99,7 @@ storage::stored<ok_t> registry_follower::renew_devices(const std::vector<thumbpr
     before.push_back(std::move(entry));
   }
   if (in_use.empty()) return ok;
-  if (const auto records = deps_.behind.get_devices(in_use)) {
+  if (const auto records = deps_.ledger.get_devices(in_use)) {
     for (std::size_t i = 0; i < in_use.size(); ++i)
       deps_.registry_cache.renew_device(in_use[i], before[i], (*records)[i], deps_.now());
   } else if (is_away(records.error())) {
@@ -116,7 +116,7 @@ storage::stored<ok_t> registry_follower::renew_module(const module_id& id) {
     deps_.registry_cache.forget_module(id);
     return ok;
   }
-  if (const auto record = deps_.behind.get_module(id))
+  if (const auto record = deps_.ledger.get_module(id))
     deps_.registry_cache.renew_module(id, before, *record, deps_.now());
   else if (is_away(record.error()))
     return record.error();
@@ -131,7 +131,7 @@ storage::stored<ok_t> registry_follower::renew_assignment(const pair_key& pair) 
     deps_.registry_cache.forget_assignment(pair);
     return ok;
   }
-  if (const auto assigned = deps_.behind.is_assigned(pair))
+  if (const auto assigned = deps_.ledger.is_assigned(pair))
     deps_.registry_cache.renew_assignment(pair, before, *assigned, deps_.now());
   else if (is_away(assigned.error()))
     return assigned.error();

@@ -18,7 +18,7 @@ namespace watchkeeper::actors {
 class registry_follower {
  public:
   struct dependencies {
-    storage::ledger& behind;  // outlives it
+    storage::ledger& ledger;  // outlives it
     registry& registry_cache;
     std::int64_t last_change = 0;  // changes up to here are in memory
     std::function<unix_ms()> now;

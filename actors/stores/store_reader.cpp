@@ -69,7 +69,7 @@ void store_reader::run() {
       if (orders_.closed()) failed_at_end = {.ledger = !asks.ledger, .hot = !asks.hot};
     } catch (const std::exception& e) {
       // The destructors of the orders that were not served report the failure.
-      deps_.behind_probe.failed({storage::storage_error::unavailable, e.what()});
+      deps_.ledger_state.failed({storage::storage_error::unavailable, e.what()});
     }
   }
 }
@@ -116,10 +116,10 @@ bool store_reader::read_devices(std::span<const waiting_heartbeat* const> waitin
   std::vector<std::uint64_t> generations;
   for (const auto& kid : kids) generations.push_back(deps_.registry_cache.generation(kid));
   const auto began_ms = deps_.now();
-  auto records = deps_.behind->get_devices(kids);
+  auto records = deps_.ledger->get_devices(kids);
   if (!records) {
     ledger_hangs_.failed(began_ms, deps_.now());
-    deps_.behind_probe.failed(records.error());
+    deps_.ledger_state.failed(records.error());
     return false;
   }
   for (std::size_t i = 0; i < kids.size(); ++i)
@@ -135,7 +135,7 @@ auto store_reader::read_ledger(sources& asks, Read read) -> decltype(read()) {
   const auto began_ms = deps_.now();
   auto found = read();
   if (!found) {
-    deps_.behind_probe.failed(found.error());
+    deps_.ledger_state.failed(found.error());
     asks.ledger = found.error().code != storage::storage_error::unavailable;
     if (!asks.ledger) ledger_hangs_.failed(began_ms, deps_.now());
   }
@@ -146,7 +146,7 @@ void store_reader::load_module(heartbeat_job_ptr& job, sources& asks) {
   const auto& id = job->token.claims.module;
   if (!deps_.registry_cache.find_module(id, deps_.now()).is_cached) {
     const auto generation = deps_.registry_cache.generation(id);
-    const auto record = read_ledger(asks, [&] { return deps_.behind->get_module(id); });
+    const auto record = read_ledger(asks, [&] { return deps_.ledger->get_module(id); });
     if (!record) return job->reject({problem::storage_unavailable, unreadable});
     deps_.registry_cache.put_module(id, *record, generation, deps_.now());
     if (!*record) deps_.module_absent(*job);
@@ -158,7 +158,7 @@ void store_reader::load_assignment(heartbeat_job_ptr& job, sources& asks) {
   const pair_key pair{job->token.claims.student, job->token.claims.module};
   if (!deps_.registry_cache.find_assignment(pair, deps_.now()).is_cached) {
     const auto generation = deps_.registry_cache.generation(pair);
-    const auto assigned = read_ledger(asks, [&] { return deps_.behind->is_assigned(pair); });
+    const auto assigned = read_ledger(asks, [&] { return deps_.ledger->is_assigned(pair); });
     if (!assigned) return job->reject({problem::storage_unavailable, unreadable});
     deps_.registry_cache.put_assignment(pair, *assigned, generation, deps_.now());
   }
@@ -179,7 +179,7 @@ void store_reader::load_progress(const std::shared_ptr<progress_query>& query, s
   using reply_type = storage::stored<std::optional<progress>>;
   auto reply = std::make_shared<reply_type>(in_hot_store(query->key, asks));
   if (!reply->value()) {
-    const auto row = read_ledger(asks, [&] { return deps_.behind->read({&query->key, 1}); });
+    const auto row = read_ledger(asks, [&] { return deps_.ledger->read({&query->key, 1}); });
     *reply = row ? reply_type((*row)[0]) : reply_type(row.error());
   }
   deps_.found({query, std::move(reply)});

@@ -21,9 +21,9 @@ class store_reader {
  public:
   struct dependencies {
     std::unique_ptr<storage::hot_store> hot;
-    std::unique_ptr<storage::ledger> behind;
+    std::unique_ptr<storage::ledger> ledger;
     registry& registry_cache;
-    ledger_probe& behind_probe;
+    ledger_probe& ledger_state;
     std::function<unix_ms()> now;
     /// Count the stores' replies to the watcher. Empty: a store that has hung is asked again after
     /// a while.

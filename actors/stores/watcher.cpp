@@ -6,7 +6,7 @@ namespace watchkeeper::actors {
 
 watcher::watcher(dependencies deps)
     : deps_(std::move(deps)),
-      follower_({.behind = *deps_.behind,
+      follower_({.ledger = *deps_.ledger,
                  .registry_cache = deps_.registry_cache,
                  .last_change = deps_.last_change,
                  .now = deps_.now,
@@ -42,18 +42,18 @@ void watcher::probe_ledger() {
   const auto followed = follower_.follow();
   // A ledger that is away is not waited for twice.
   const bool is_away = !followed && followed.error().code == storage::storage_error::unavailable;
-  const auto behind =
-      is_away ? storage::stored<std::string>(followed.error()) : deps_.behind->health();
-  if (!followed) deps_.behind_probe.failed(followed.error());
-  if (behind) {
-    bump(deps_.behind_probe.health_successes);
-    deps_.behind_probe.description.set(*behind);
+  const auto health =
+      is_away ? storage::stored<std::string>(followed.error()) : deps_.ledger->health();
+  if (!followed) deps_.ledger_state.failed(followed.error());
+  if (health) {
+    bump(deps_.ledger_state.health_successes);
+    deps_.ledger_state.description.set(*health);
   } else if (!is_away) {
-    deps_.behind_probe.failed(behind.error());
+    deps_.ledger_state.failed(health.error());
   }
-  if (deps_.behind_probe.up.exchange(behind.has_value()) != behind.has_value())
-    deps_.log(behind ? log_level::info : log_level::error, "ledger",
-              behind ? "back" : "away: " + behind.error().detail);
+  if (deps_.ledger_state.up.exchange(health.has_value()) != health.has_value())
+    deps_.log(health ? log_level::info : log_level::error, "ledger",
+              health ? "back" : "away: " + health.error().detail);
 }
 
 void watcher::probe_hot_store() {

@@ -20,10 +20,10 @@ class watcher {
  public:
   struct dependencies {
     std::unique_ptr<storage::hot_store> hot;
-    std::unique_ptr<storage::ledger> behind;
+    std::unique_ptr<storage::ledger> ledger;
     registry& registry_cache;
     hot_store_probe& hot_probe;
-    ledger_probe& behind_probe;
+    ledger_probe& ledger_state;
     storage::durability_level required = storage::durability_level::log;
     std::int64_t last_change = 0;  // registry changes up to here are in memory
     std::function<unix_ms()> now;

@@ -17,7 +17,7 @@
 #include "net/http2/stream.hpp"
 #include "net/shared/bounds.hpp"
 #include "net/shared/http.hpp"
-#include "net/shared/reply.hpp"
+#include "net/shared/response_event.hpp"
 #include "net/shared/worker_state.hpp"
 
 namespace watchkeeper::net {
@@ -45,7 +45,7 @@ class http2_connection_state {
 
   /// Takes what the sink says to a stream, or drops and counts it. False: out of memory, cut the
   /// connection.
-  [[nodiscard]] bool apply(reply&& message) noexcept;
+  [[nodiscard]] bool apply(response_event&& message) noexcept;
 
   /// Deadlines of header fields, bodies, output and idleness.
   void sweep() noexcept;
@@ -83,7 +83,7 @@ class http2_connection_state {
   void deliver(http2_stream& stream);
   void refund(http2_stream& stream) noexcept;
   void end_header_block() noexcept;
-  [[nodiscard]] reply_address address_of(const http2_stream& stream) const noexcept;
+  [[nodiscard]] response_address address_of(const http2_stream& stream) const noexcept;
 
   // Responses (net/http2/response.cpp).
   void submit(http2_stream& stream, http_response&& response, bool whole);

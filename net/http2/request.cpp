@@ -114,7 +114,7 @@ void http2_connection_state::end_header_block() noexcept {
   authority_ = nullptr;
 }
 
-reply_address http2_connection_state::address_of(const http2_stream& stream) const noexcept {
+response_address http2_connection_state::address_of(const http2_stream& stream) const noexcept {
   return {connection_id_, worker_.index, stream.id};
 }
 
@@ -122,7 +122,7 @@ void http2_connection_state::finish_headers(http2_stream& stream, bool ended) {
   stream.remote_ended = ended;
   auto& request = stream.request;
   request.peer = peer_;
-  request.reply_to = address_of(stream);
+  request.respond_to = address_of(stream);
   worker_.count.requests.add(1);
   stream.common_fields = worker_.sink.common_fields(request);
   if (stream.oversized_headers) return submit_too_large_headers(stream);

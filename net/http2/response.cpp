@@ -137,11 +137,12 @@ void http2_connection_state::submit_too_large_headers(http2_stream& stream) {
   submit(stream, std::move(response), true);
 }
 
-bool http2_connection_state::apply(reply&& message) noexcept {
+bool http2_connection_state::apply(response_event&& message) noexcept {
   try {
     auto* stream = aborted_ ? nullptr : find(message.to.stream);
-    const bool begins = message.what == reply::kind::respond || message.what == reply::kind::begin;
-    if (message.what == reply::kind::consumed) {
+    const bool begins = message.what == response_event::kind::respond ||
+                        message.what == response_event::kind::begin;
+    if (message.what == response_event::kind::consumed) {
       if (stream == nullptr) return true;
       const auto count = std::min(message.bytes, stream->unconsumed);
       stream->unconsumed -= count;
@@ -155,19 +156,19 @@ bool http2_connection_state::apply(reply&& message) noexcept {
       return true;
     }
     switch (message.what) {
-      case reply::kind::respond:
+      case response_event::kind::respond:
         submit(*stream, std::move(message.response), true);
         break;
-      case reply::kind::begin:
+      case response_event::kind::begin:
         submit(*stream, std::move(message.response), false);
         break;
-      case reply::kind::send:
+      case response_event::kind::send:
         append(*stream, std::move(message.response.body), message.last);
         break;
-      case reply::kind::overflow:
+      case response_event::kind::overflow:
         reset(*stream, NGHTTP2_ENHANCE_YOUR_CALM);
         break;
-      case reply::kind::consumed:
+      case response_event::kind::consumed:
         break;
     }
     return true;

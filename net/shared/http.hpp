@@ -21,11 +21,11 @@ struct peer_address {
 std::string to_string(const peer_address& address);
 
 /// Where a response goes. A value: stays valid, and harmless, when the connection has gone.
-struct reply_address {
+struct response_address {
   std::uint64_t connection = 0;  // unique in the process, never used again
   std::uint32_t io_thread = 0;
   std::int32_t stream = 0;
-  friend bool operator==(const reply_address&, const reply_address&) = default;
+  friend bool operator==(const response_address&, const response_address&) = default;
 };
 
 /// Fields that only some requests have.
@@ -52,7 +52,7 @@ struct http_request {
   std::string body;
   std::vector<std::pair<request_field, std::string>> others;
   peer_address peer;
-  reply_address reply_to;
+  response_address respond_to;
 
   /// Empty: the request has no such field. One that came several times is joined by ", ";
   /// cookie by "; ".
@@ -75,16 +75,16 @@ struct http_response {
 
 /// Takes responses from any thread and sends them on the I/O thread of the connection. Responses to
 /// connections or streams that are gone are dropped.
-class reply_port {
+class response_port {
  public:
-  virtual ~reply_port() = default;
+  virtual ~response_port() = default;
   /// The whole response. Exactly one for each request that was delivered.
-  virtual void respond(const reply_address& to, http_response&& response) noexcept = 0;
+  virtual void respond(const response_address& to, http_response&& response) noexcept = 0;
   /// For a streamed request: header fields now, `chunk`s later; `last` ends the response.
-  virtual void begin(const reply_address& to, http_response&& head) noexcept = 0;
-  virtual void send(const reply_address& to, std::string&& chunk, bool last) noexcept = 0;
+  virtual void begin(const response_address& to, http_response&& head) noexcept = 0;
+  virtual void send(const response_address& to, std::string&& chunk, bool last) noexcept = 0;
   /// Flow control of a streamed request: `bytes` of its body were dealt with, more may come.
-  virtual void consumed(const reply_address& to, std::size_t bytes) noexcept = 0;
+  virtual void consumed(const response_address& to, std::size_t bytes) noexcept = 0;
 };
 
 enum class body_mode : std::uint8_t { whole, streamed };
@@ -107,12 +107,13 @@ class request_sink {
   /// A whole request, or (streamed) its header fields with an empty body.
   virtual void on_request(http_request&& request) noexcept = 0;
   /// Streamed requests only: the next piece of the body; `last` when the client has ended it.
-  virtual void on_data(const reply_address& from, std::string_view bytes, bool last) noexcept = 0;
+  virtual void on_data(const response_address& from, std::string_view bytes,
+                       bool last) noexcept = 0;
   /// Of a response begun as `pulled`: all of it so far is on its way, the next chunk is welcome.
   /// Once after `begin`, and once after each chunk but the last.
-  virtual void on_drained(const reply_address&) noexcept {}
+  virtual void on_drained(const response_address&) noexcept {}
   /// Streamed requests only: the stream or its connection has gone; nothing follows.
-  virtual void on_gone(const reply_address& from) noexcept = 0;
+  virtual void on_gone(const response_address& from) noexcept = 0;
 
   /// After requests were handed over, or responses written: whatever else was ready at `io_thread`
   /// at that moment has been handed over as well, unless that takes more than 2 ms

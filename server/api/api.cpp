@@ -64,7 +64,7 @@ struct api::implementation {
 
   // The HTTP/2 layer omits the content of a response to HEAD.
   void respond(const net::http_request& request, http_response&& response) noexcept {
-    with.replies.respond(request.reply_to, std::move(response));
+    with.responses.respond(request.respond_to, std::move(response));
   }
 
   void respond_problem(const net::http_request& request, problem what, std::string_view detail) {
@@ -196,7 +196,7 @@ struct api::implementation {
   logins console;
   authorization gate;
   readiness ready;
-  api_services services{console, ready, with.live, with.session_keys, with.replies, with.log};
+  api_services services{console, ready, with.live, with.session_keys, with.responses, with.log};
   summary_cache summaries{[this](const storage::storage_failure& failure) {
     with.log(log_level::warning, "api", "cannot read the summaries of modules: " + failure.detail);
   }};
@@ -215,12 +215,12 @@ api::~api() {
 }
 
 void api::submit(net::http_request&& request, const route_match& match) noexcept {
-  const auto reply_to = request.reply_to;
+  const auto respond_to = request.respond_to;
   try {
     implementation_->admit(std::move(request), match);
   } catch (...) {  // out of memory, and no response yet
-    implementation_->with.replies.respond(
-        reply_to, {.status = 503, .content_type = {}, .body = {}, .headers = {}});
+    implementation_->with.responses.respond(
+        respond_to, {.status = 503, .content_type = {}, .body = {}, .headers = {}});
   }
 }
 

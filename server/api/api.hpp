@@ -24,7 +24,7 @@ namespace watchkeeper::server {
 /// The dependencies of the API. The references outlive it.
 struct api_dependencies {
   gateway_port& gateway;
-  net::reply_port& replies;
+  net::response_port& responses;
   live_endpoint& live;
   std::function<std::unique_ptr<storage::ledger>()> make_ledger;        // called on an API thread
   std::function<std::unique_ptr<storage::hot_store>()> make_hot_store;  // likewise
@@ -57,8 +57,8 @@ class api {
   api(const api&) = delete;
   api& operator=(const api&) = delete;
 
-  /// Responds through `replies`, now or later. `match` is that of the request in the route table; a
-  /// request without a row gets the problem (404, 405 with `allow`, 400). Any thread; does not
+  /// Responds through `responses`, now or later. `match` is that of the request in the route table;
+  /// a request without a row gets the problem (404, 405 with `allow`, 400). Any thread; does not
   /// block. Precondition: no endpoint beside the API serves the row.
   void submit(net::http_request&& request, const route_match& match) noexcept;
 

@@ -81,7 +81,7 @@ struct api_services {
   readiness& ready;
   live_endpoint& live;
   const crypto::agreement_key_ring& session_keys;
-  net::reply_port& replies;
+  net::response_port& responses;
   const log_function& log;
 };
 

@@ -161,11 +161,11 @@ class running_gateway {
         dispatcher_(cors(settings.cors.origins, settings.cors.max_age_s), wall_clock_ms),
         server_(server_options_of(settings), dispatcher_),
         heartbeats_([this](std::span<actors::heartbeat_request> all) { gateway_.submit(all); },
-                    server_.replies(), wall_clock_ms, io_thread_count(settings)),
-        files_(settings.static_folders, server_.replies(), wall_clock_ms),
-        watching_(*live_, server_.replies()),
+                    server_.responses(), wall_clock_ms, io_thread_count(settings)),
+        files_(settings.static_folders, server_.responses(), wall_clock_ms),
+        watching_(*live_, server_.responses()),
         api_({.gateway = *port_,
-              .replies = server_.replies(),
+              .responses = server_.responses(),
               .live = watching_,
               .make_ledger = [settings] { return open_ledger(settings); },
               .make_hot_store = [settings] { return open_hot_store(settings); },
@@ -183,7 +183,7 @@ class running_gateway {
     choose_es256(settings);
     keys_.replace(session_keys_of(settings));
     erasures_->observe([this] { api_.forget_lists(); });
-    dispatcher_.open(server_.replies(), heartbeats_, files_, watching_, api_);
+    dispatcher_.open(server_.responses(), heartbeats_, files_, watching_, api_);
     server_.start();
     // Last: everything that it counts exists now, and nothing after it fails.
     live_->start([this] { return live_counts_now(); },

@@ -26,7 +26,7 @@ net::request_sink::body_policy request_dispatcher::policy_of(net::http_method me
 
 void request_dispatcher::on_request(net::http_request&& request) noexcept {
   if (request.method == net::http_method::options && sharing_.is_preflight(request))
-    return replies_->respond(request.reply_to, sharing_.preflight(request));
+    return responses_->respond(request.respond_to, sharing_.preflight(request));
   if (is_file(request.path)) return files_->on_request(std::move(request));
   const auto match = match_route(request.method, request.path);
   const auto* which =
@@ -44,19 +44,19 @@ void request_dispatcher::on_request(net::http_request&& request) noexcept {
 
 void request_dispatcher::show_console(const net::http_request& request) noexcept {
   try {
-    replies_->respond(request.reply_to, pages_.respond(request, now_()));
+    responses_->respond(request.respond_to, pages_.respond(request, now_()));
   } catch (...) {  // out of memory
-    replies_->respond(request.reply_to,
-                      {.status = 503, .content_type = {}, .body = {}, .headers = {}});
+    responses_->respond(request.respond_to,
+                        {.status = 503, .content_type = {}, .body = {}, .headers = {}});
   }
 }
 
-void request_dispatcher::on_data(const net::reply_address& from, std::string_view bytes,
+void request_dispatcher::on_data(const net::response_address& from, std::string_view bytes,
                                  bool last) noexcept {
   heartbeats_->on_stream_data(from, bytes, last);  // drops what belongs to no stream of its own
 }
 
-void request_dispatcher::on_gone(const net::reply_address& from) noexcept {
+void request_dispatcher::on_gone(const net::response_address& from) noexcept {
   heartbeats_->on_stream_gone(from);
   files_->on_gone(from);
   live_->on_gone(from);
@@ -66,7 +66,7 @@ void request_dispatcher::on_round_end(std::uint32_t io_thread) noexcept {
   heartbeats_->on_round_end(io_thread);
 }
 
-void request_dispatcher::on_drained(const net::reply_address& to) noexcept {
+void request_dispatcher::on_drained(const net::response_address& to) noexcept {
   files_->on_drained(to);
 }
 

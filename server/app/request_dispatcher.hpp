@@ -16,15 +16,15 @@ class live_endpoint;
 
 /// Gives every request to what serves it: a [[static]] folder, or the endpoint of its row in the
 /// route table. The API gets all others, also those without a row.
-/// It exists before the endpoints: the HTTP/2 server needs a sink, and they need its reply port.
+/// It exists before the endpoints: the HTTP/2 server needs a sink, and they need the response port.
 class request_dispatcher final : public net::request_sink {
  public:
   request_dispatcher(cors sharing, unix_ms (*now)()) : sharing_(std::move(sharing)), now_(now) {}
 
   /// Called before the server starts; all outlive it.
-  void open(net::reply_port& replies, heartbeat_endpoint& heartbeats, static_files& files,
+  void open(net::response_port& responses, heartbeat_endpoint& heartbeats, static_files& files,
             live_endpoint& live, api& others) noexcept {
-    replies_ = &replies;
+    responses_ = &responses;
     heartbeats_ = &heartbeats;
     files_ = &files;
     live_ = &live;
@@ -36,9 +36,10 @@ class request_dispatcher final : public net::request_sink {
     return sharing_.fields_for(request);
   }
   void on_request(net::http_request&& request) noexcept override;
-  void on_data(const net::reply_address& from, std::string_view bytes, bool last) noexcept override;
-  void on_drained(const net::reply_address& to) noexcept override;
-  void on_gone(const net::reply_address& from) noexcept override;
+  void on_data(const net::response_address& from, std::string_view bytes,
+               bool last) noexcept override;
+  void on_drained(const net::response_address& to) noexcept override;
+  void on_gone(const net::response_address& from) noexcept override;
   void on_round_end(std::uint32_t io_thread) noexcept override;
 
  private:
@@ -49,7 +50,7 @@ class request_dispatcher final : public net::request_sink {
   const cors sharing_;
   unix_ms (*const now_)();
   const console_pages pages_;
-  net::reply_port* replies_ = nullptr;
+  net::response_port* responses_ = nullptr;
   heartbeat_endpoint* heartbeats_ = nullptr;
   static_files* files_ = nullptr;
   live_endpoint* live_ = nullptr;

@@ -64,14 +64,14 @@ byte_range range_of(const net::http_request& request, std::uint64_t size, std::s
 
 }  // namespace
 
-static_files::static_files(std::vector<static_folder> folders, net::reply_port& replies,
+static_files::static_files(std::vector<static_folder> folders, net::response_port& responses,
                            std::function<unix_ms()> now)
     : folders_([&] {
         std::ranges::stable_sort(
             folders, [](const auto& a, const auto& b) { return a.path.size() > b.path.size(); });
         return std::move(folders);
       }()),
-      replies_(replies),
+      responses_(responses),
       now_(std::move(now)) {
   if (folders_.empty()) return;
   for (unsigned i = 0; i < static_limits::threads; ++i) threads_.emplace_back([this] { work(); });
@@ -144,11 +144,11 @@ void static_files::respond_problem(const net::http_request& request, problem wha
                                    std::string_view detail) {
   auto response = net::make_problem(what, detail, now_());
   if (what == problem::method_not_allowed) response.headers.emplace_back("allow", "GET, HEAD");
-  replies_.respond(request.reply_to, std::move(response));
+  responses_.respond(request.respond_to, std::move(response));
 }
 
 void static_files::on_request(net::http_request&& request) noexcept {
-  const auto to = request.reply_to;
+  const auto to = request.respond_to;
   try {
     if (request.method != http_method::get && request.method != http_method::head)
       return respond_problem(request, problem::method_not_allowed,
@@ -163,13 +163,13 @@ void static_files::on_request(net::http_request&& request) noexcept {
       try {
         respond(*shared);
       } catch (...) {  // out of memory
-        replies_.respond(shared->reply_to, {.status = 503});
+        responses_.respond(shared->respond_to, {.status = 503});
       }
     };
     if (!push(run, true))
       respond_problem(*shared, problem::overloaded, "Too many requests for files wait; try again");
   } catch (...) {
-    replies_.respond(to, {.status = 503});
+    responses_.respond(to, {.status = 503});
   }
 }
 
@@ -182,7 +182,7 @@ void static_files::respond(const net::http_request& request) {
     net::http_response response;
     response.status = 308;
     response.headers = {{"location", request.path + '/'}, {"cache-control", "no-cache"}};
-    replies_.respond(request.reply_to, std::move(response));
+    responses_.respond(request.respond_to, std::move(response));
   };
   if (request.path.size() < folder->path.size()) return redirect();
   auto path = file_path_of(std::string_view(request.path).substr(folder->path.size()));
@@ -213,14 +213,14 @@ void static_files::respond_file(const net::http_request& request, const static_f
                       {"x-content-type-options", "nosniff"}};
   if (is_unchanged(request, tag, date)) {
     response.status = 304;
-    return replies_.respond(request.reply_to, std::move(response));
+    return responses_.respond(request.respond_to, std::move(response));
   }
   response.headers.emplace_back("accept-ranges", "bytes");
   const auto range = range_of(request, file.size, tag, date);
   if (range.what == byte_range::kind::unsatisfiable) {
     response.status = 416;
     response.headers.emplace_back("content-range", fmt::format("bytes */{}", file.size));
-    return replies_.respond(request.reply_to, std::move(response));
+    return responses_.respond(request.respond_to, std::move(response));
   }
   response.content_type = content_type_of(path);
   // What may run scripts of its own.
@@ -237,14 +237,14 @@ void static_files::respond_file(const net::http_request& request, const static_f
 
 void static_files::send_part(const net::http_request& request, net::http_response&& response,
                              opened_file&& file, std::uint64_t first, std::uint64_t count) {
-  const auto& to = request.reply_to;
+  const auto& to = request.respond_to;
   const bool head = request.method == http_method::head;
   if (!head && count <= static_limits::piece_bytes) {
     response.body = read_at(file.descriptor.get(), first, static_cast<std::size_t>(count));
     // The file was truncated between open and read, or the disk is broken.
     if (response.body.size() != count)
       return respond_problem(request, problem::overloaded, "The file could not be read; try again");
-    return replies_.respond(to, std::move(response));
+    return responses_.respond(to, std::move(response));
   }
   if (!head) {
     auto started = std::make_shared<transfer>();
@@ -268,10 +268,10 @@ void static_files::send_part(const net::http_request& request, net::http_respons
   }
   response.headers.emplace_back("content-length", std::to_string(count));
   response.pulled = true;  // on_drained asks for the first piece
-  replies_.begin(to, std::move(response));
+  responses_.begin(to, std::move(response));
 }
 
-void static_files::on_drained(const net::reply_address& to) noexcept {
+void static_files::on_drained(const net::response_address& to) noexcept {
   try {
     std::shared_ptr<transfer> found;
     {
@@ -284,11 +284,12 @@ void static_files::on_drained(const net::reply_address& to) noexcept {
     push([this, to, found] { send_piece(to, found); }, false);
   } catch (...) {
     finish(to);
-    replies_.send(to, {}, true);  // shorter than announced, which the client sees
+    responses_.send(to, {}, true);  // shorter than announced, which the client sees
   }
 }
 
-void static_files::send_piece(const net::reply_address& to, const std::shared_ptr<transfer>& what) {
+void static_files::send_piece(const net::response_address& to,
+                              const std::shared_ptr<transfer>& what) {
   const auto piece_bytes = static_cast<std::size_t>(
       std::min<std::uint64_t>(what->end - what->at, static_limits::piece_bytes));
   std::string piece;
@@ -300,10 +301,10 @@ void static_files::send_piece(const net::reply_address& to, const std::shared_pt
   // A file that has become shorter than announced ends here; the client sees that from the length.
   const bool last = piece.size() < piece_bytes || what->at == what->end;
   if (last) finish(to);
-  replies_.send(to, std::move(piece), last);
+  responses_.send(to, std::move(piece), last);
 }
 
-void static_files::finish(const net::reply_address& to) noexcept {
+void static_files::finish(const net::response_address& to) noexcept {
   std::shared_ptr<transfer> finished;  // closes its file outside of the lock
   const std::lock_guard lock(mutex_);
   const auto it = streams_.find(to);
@@ -312,7 +313,7 @@ void static_files::finish(const net::reply_address& to) noexcept {
   --transfers_open_;
 }
 
-void static_files::on_gone(const net::reply_address& to) noexcept {
+void static_files::on_gone(const net::response_address& to) noexcept {
   finish(to);
   const std::lock_guard lock(mutex_);
   streams_.erase(to);

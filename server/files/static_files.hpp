@@ -30,11 +30,11 @@ inline constexpr std::size_t piece_bytes = 64 * 1024;
 /// A file of at most one piece is sent at once. A longer one goes out piece by piece: the next
 /// piece is read when the HTTP/2 layer has sent the previous one, so that a slow reader costs one
 /// piece. Thread: requests on I/O threads, files on threads of its own, because a disk may be slow.
-/// Borrows the reply port.
+/// Borrows the response port.
 class static_files {
  public:
   /// Without folders it has no threads and accepts no path.
-  static_files(std::vector<static_folder> folders, net::reply_port& replies,
+  static_files(std::vector<static_folder> folders, net::response_port& responses,
                std::function<unix_ms()> now);
   ~static_files();  // as stop()
   static_files(const static_files&) = delete;
@@ -45,8 +45,8 @@ class static_files {
 
   // As request_sink. Streams of other endpoints are ignored.
   void on_request(net::http_request&& request) noexcept;
-  void on_drained(const net::reply_address& to) noexcept;
-  void on_gone(const net::reply_address& to) noexcept;
+  void on_drained(const net::response_address& to) noexcept;
+  void on_gone(const net::response_address& to) noexcept;
 
   /// Ends the threads. Transfers stay unfinished. May be called several times.
   void stop() noexcept;
@@ -59,7 +59,7 @@ class static_files {
     std::uint64_t end = 0;
   };
   struct address_hash {
-    std::size_t operator()(const net::reply_address& a) const noexcept {
+    std::size_t operator()(const net::response_address& a) const noexcept {
       return (a.connection * 0x9e3779b97f4a7c15ull) ^ static_cast<std::size_t>(a.stream);
     }
   };
@@ -72,12 +72,12 @@ class static_files {
                     const std::string& path, opened_file&& file);
   void send_part(const net::http_request& request, net::http_response&& response,
                  opened_file&& file, std::uint64_t first, std::uint64_t count);
-  void send_piece(const net::reply_address& to, const std::shared_ptr<transfer>& what);
-  void finish(const net::reply_address& to) noexcept;
+  void send_piece(const net::response_address& to, const std::shared_ptr<transfer>& what);
+  void finish(const net::response_address& to) noexcept;
   void respond_problem(const net::http_request& request, problem what, std::string_view detail);
 
   const std::vector<static_folder> folders_;  // the longest path first
-  net::reply_port& replies_;
+  net::response_port& responses_;
   const std::function<unix_ms()> now_;
 
   std::mutex mutex_;
@@ -87,7 +87,7 @@ class static_files {
   bool stopping_ = false;
   std::size_t transfers_open_ = 0;
   // Every request whose stream has not gone; null while, or because, it is not sent in pieces.
-  std::unordered_map<net::reply_address, std::shared_ptr<transfer>, address_hash> streams_;
+  std::unordered_map<net::response_address, std::shared_ptr<transfer>, address_hash> streams_;
   std::vector<std::thread> threads_;
 };
 

@@ -38,17 +38,17 @@ bool is_jose(std::string_view content_type) {
 
 }  // namespace
 
-heartbeat_endpoint::heartbeat_endpoint(submit_function submit, net::reply_port& replies,
+heartbeat_endpoint::heartbeat_endpoint(submit_function submit, net::response_port& responses,
                                        std::function<unix_ms()> now, std::size_t io_threads)
-    : submit_(std::move(submit)), replies_(replies), now_(std::move(now)), rounds_(io_threads) {
+    : submit_(std::move(submit)), responses_(responses), now_(std::move(now)), rounds_(io_threads) {
   for (auto& each : rounds_) each.gathered.reserve(gathered_max + limits::tokens_per_request_max);
 }
 heartbeat_endpoint::~heartbeat_endpoint() = default;
 
 bool heartbeat_endpoint::has_right_type(const net::http_request& request) {
   if (!is_jose(request.content_type)) {
-    replies_.respond(
-        request.reply_to,
+    responses_.respond(
+        request.respond_to,
         net::make_problem(problem::unsupported_media_type,
                           "The content-type of heartbeats must be application/jose", now_()));
     return false;
@@ -59,7 +59,7 @@ bool heartbeat_endpoint::has_right_type(const net::http_request& request) {
 void heartbeat_endpoint::on_request(net::http_request&& request) noexcept {
   if (!has_right_type(request)) return;
   auto respond_problem = [&](problem why, std::string_view detail) {
-    replies_.respond(request.reply_to, net::make_problem(why, detail, now_()));
+    responses_.respond(request.respond_to, net::make_problem(why, detail, now_()));
   };
   std::string_view text = request.body;
   const auto from_query = token_of_query(request.query);
@@ -88,49 +88,49 @@ void heartbeat_endpoint::on_request(net::http_request&& request) noexcept {
     if (end == std::string_view::npos) break;
     rest.remove_prefix(end + 1);
   }
-  auto listener = std::make_shared<pending_response>(replies_, request.reply_to, count,
+  auto listener = std::make_shared<pending_response>(responses_, request.respond_to, count,
                                                      asks_for_minimal(request.prefer), now_);
   if (count == 1 && text.size() == request.body.size()) {  // the usual case: no copy
     actors::heartbeat_request one{std::move(request.body), std::move(listener), 0,
                                   request.peer.bytes};
-    return pass_on({&one, 1}, request.reply_to.io_thread);
+    return pass_on({&one, 1}, request.respond_to.io_thread);
   }
   std::vector<actors::heartbeat_request> all;
   all.reserve(count);
   for (std::size_t i = 0; i < count; ++i)
     all.push_back({std::string(tokens[i]), listener, i, request.peer.bytes});
-  if (count == 1 || request.reply_to.io_thread >= rounds_.size())
-    return pass_on(all, request.reply_to.io_thread);
-  listener->count_down(rounds_[request.reply_to.io_thread].in_flight);
-  pass_on_or_defer(std::move(all), request.reply_to);
+  if (count == 1 || request.respond_to.io_thread >= rounds_.size())
+    return pass_on(all, request.respond_to.io_thread);
+  listener->count_down(rounds_[request.respond_to.io_thread].in_flight);
+  pass_on_or_defer(std::move(all), request.respond_to);
 }
 
 void heartbeat_endpoint::pass_on_or_defer(std::vector<actors::heartbeat_request>&& of_one_request,
-                                          const net::reply_address& reply_to) {
-  auto& at = rounds_[reply_to.io_thread];
+                                          const net::response_address& respond_to) {
+  auto& at = rounds_[respond_to.io_thread];
   const auto tokens = of_one_request.size();
   if (at.deferred.empty() && at.has_room(tokens)) {
     at.in_flight.fetch_add(tokens, std::memory_order_relaxed);
-    return pass_on(of_one_request, reply_to.io_thread);
+    return pass_on(of_one_request, respond_to.io_thread);
   }
   // No request overtakes those that wait, or takes the actors' room from single heartbeats.
   const auto deferred = at.deferred_tokens.load(std::memory_order_relaxed) + tokens;
-  if (deferred > heartbeat_limits::deferred_heartbeats_max) return shed(tokens, reply_to);
+  if (deferred > heartbeat_limits::deferred_heartbeats_max) return shed(tokens, respond_to);
   at.deferred_tokens.store(deferred, std::memory_order_relaxed);
-  at.deferred.push_back({std::move(of_one_request), reply_to, now_()});
+  at.deferred.push_back({std::move(of_one_request), respond_to, now_()});
 }
 
 /// None of the request has been handed over. `retry-after` spreads shed requests over eight
 /// seconds, in which the deferred ones are worked off.
-void heartbeat_endpoint::shed(std::size_t tokens, const net::reply_address& reply_to) {
-  rounds_[reply_to.io_thread].shed_tokens.fetch_add(tokens, std::memory_order_relaxed);
-  const auto spread = reply_to.connection + static_cast<std::size_t>(reply_to.stream) / 2;
+void heartbeat_endpoint::shed(std::size_t tokens, const net::response_address& respond_to) {
+  rounds_[respond_to.io_thread].shed_tokens.fetch_add(tokens, std::memory_order_relaxed);
+  const auto spread = respond_to.connection + static_cast<std::size_t>(respond_to.stream) / 2;
   const auto retry_after_s = 2 + static_cast<int>(spread % 8);
-  replies_.respond(reply_to,
-                   net::make_problem(problem::overloaded,
-                                     "Too many requests with several heartbeats wait. None of this "
-                                     "request was taken; send it again",
-                                     now_(), retry_after_s));
+  responses_.respond(
+      respond_to, net::make_problem(problem::overloaded,
+                                    "Too many requests with several heartbeats wait. None of this "
+                                    "request was taken; send it again",
+                                    now_(), retry_after_s));
 }
 
 void heartbeat_endpoint::pass_on(std::span<actors::heartbeat_request> of_one_request,
@@ -161,7 +161,7 @@ void heartbeat_endpoint::on_round_end(std::uint32_t io_thread) noexcept {
     at.deferred_tokens.fetch_sub(tokens, std::memory_order_relaxed);
     done += tokens;
     if (too_old) {
-      shed(tokens, next.reply_to);
+      shed(tokens, next.respond_to);
     } else {
       at.in_flight.fetch_add(tokens, std::memory_order_relaxed);
       submit_(next.tokens);
@@ -171,18 +171,18 @@ void heartbeat_endpoint::on_round_end(std::uint32_t io_thread) noexcept {
 
 void heartbeat_endpoint::on_stream_opened(net::http_request&& request) noexcept {
   if (!has_right_type(request)) return;
-  auto opened =
-      std::make_shared<heartbeat_stream>(submit_, replies_, request.reply_to, request.peer.bytes);
+  auto opened = std::make_shared<heartbeat_stream>(submit_, responses_, request.respond_to,
+                                                   request.peer.bytes);
   bool draining = false;
   {
     std::lock_guard lock(streams_mutex_);
-    streams_.emplace(request.reply_to, opened);
+    streams_.emplace(request.respond_to, opened);
     draining = draining_;
   }
   net::http_response head;
   head.content_type = "application/x-ndjson";
   head.headers.emplace_back("cache-control", "no-store");
-  replies_.begin(request.reply_to, std::move(head));
+  responses_.begin(request.respond_to, std::move(head));
   if (draining) opened->finish();  // an open stream would delay the end
 }
 
@@ -195,18 +195,18 @@ deferred_statistics heartbeat_endpoint::statistics() const noexcept {
   return sum;
 }
 
-std::shared_ptr<heartbeat_stream> heartbeat_endpoint::stream_of(const net::reply_address& from) {
+std::shared_ptr<heartbeat_stream> heartbeat_endpoint::stream_of(const net::response_address& from) {
   std::lock_guard lock(streams_mutex_);
   const auto found = streams_.find(from);
   return found == streams_.end() ? nullptr : found->second;
 }
 
-void heartbeat_endpoint::on_stream_data(const net::reply_address& from, std::string_view bytes,
+void heartbeat_endpoint::on_stream_data(const net::response_address& from, std::string_view bytes,
                                         bool last) noexcept {
   if (auto stream = stream_of(from))
     stream->on_data(bytes, last);
   else
-    replies_.consumed(from, bytes.size());  // of a request that got a problem
+    responses_.consumed(from, bytes.size());  // of a request that got a problem
 }
 
 void heartbeat_endpoint::begin_drain() {
@@ -219,7 +219,7 @@ void heartbeat_endpoint::begin_drain() {
   for (const auto& stream : open) stream->finish();
 }
 
-void heartbeat_endpoint::on_stream_gone(const net::reply_address& from) noexcept {
+void heartbeat_endpoint::on_stream_gone(const net::response_address& from) noexcept {
   std::shared_ptr<heartbeat_stream> stream;
   {
     std::lock_guard lock(streams_mutex_);

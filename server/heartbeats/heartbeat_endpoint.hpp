@@ -25,13 +25,13 @@ namespace watchkeeper::server {
 /// heartbeat_limits::deferred_heartbeats_in_flight_max of their tokens for each I/O thread are in
 /// flight at once. Further requests are deferred, in their order, while single heartbeats pass; if
 /// too many wait, or one waits too long, it is shed with `overloaded`.
-/// Thread: requests on I/O threads, results on any. Never blocks. Borrows the reply port.
+/// Thread: requests on I/O threads, results on any. Never blocks. Borrows the response port.
 class heartbeat_endpoint {
  public:
   /// Gathers the requests of the first `io_threads` I/O threads until their round ends; passes on
   /// those of other threads at once.
-  heartbeat_endpoint(submit_function submit, net::reply_port& replies, std::function<unix_ms()> now,
-                     std::size_t io_threads);
+  heartbeat_endpoint(submit_function submit, net::response_port& responses,
+                     std::function<unix_ms()> now, std::size_t io_threads);
   ~heartbeat_endpoint();
 
   /// Heartbeats that one I/O thread gathers in a round; a fuller round is passed on before its end.
@@ -40,8 +40,9 @@ class heartbeat_endpoint {
   // The method is POST.
   void on_request(net::http_request&& request) noexcept;
   void on_stream_opened(net::http_request&& request) noexcept;
-  void on_stream_data(const net::reply_address& from, std::string_view bytes, bool last) noexcept;
-  void on_stream_gone(const net::reply_address& from) noexcept;
+  void on_stream_data(const net::response_address& from, std::string_view bytes,
+                      bool last) noexcept;
+  void on_stream_gone(const net::response_address& from) noexcept;
   /// Passes on what was gathered, and as many deferred heartbeats as there is room for, at most
   /// `deferred_heartbeats_in_flight_max` tokens: their responses bring the next round. Thread: that
   /// I/O thread.
@@ -55,14 +56,14 @@ class heartbeat_endpoint {
 
  private:
   struct address_hash {
-    std::size_t operator()(const net::reply_address& a) const noexcept {
+    std::size_t operator()(const net::response_address& a) const noexcept {
       return (a.connection * 0x9e3779b97f4a7c15ull) ^ static_cast<std::size_t>(a.stream);
     }
   };
   /// One request with several tokens.
   struct deferred_request {
     std::vector<actors::heartbeat_request> tokens;
-    net::reply_address reply_to;
+    net::response_address respond_to;
     unix_ms since_ms;
   };
   /// What came from one I/O thread in its round. Heartbeats that reach the actors together wake a
@@ -82,19 +83,20 @@ class heartbeat_endpoint {
   };
   void pass_on(std::span<actors::heartbeat_request> of_one_request, std::uint32_t io_thread);
   void pass_on_or_defer(std::vector<actors::heartbeat_request>&& of_one_request,
-                        const net::reply_address& reply_to);
-  void shed(std::size_t tokens, const net::reply_address& reply_to);
-  std::shared_ptr<heartbeat_stream> stream_of(const net::reply_address& from);
+                        const net::response_address& respond_to);
+  void shed(std::size_t tokens, const net::response_address& respond_to);
+  std::shared_ptr<heartbeat_stream> stream_of(const net::response_address& from);
   [[nodiscard]] bool has_right_type(const net::http_request& request);
 
   submit_function submit_;
-  net::reply_port& replies_;
+  net::response_port& responses_;
   std::function<unix_ms()> now_;
   std::vector<round> rounds_;  // each touched by its I/O thread only
   std::mutex streams_mutex_;
   bool draining_ = false;
   // At most one entry a stream that the HTTP/2 layer holds open.
-  std::unordered_map<net::reply_address, std::shared_ptr<heartbeat_stream>, address_hash> streams_;
+  std::unordered_map<net::response_address, std::shared_ptr<heartbeat_stream>, address_hash>
+      streams_;
 };
 
 }  // namespace watchkeeper::server

@@ -91,7 +91,7 @@ void heartbeat_stream::drop_overlong() {
   const auto dropped = unread_.size() - partial_bytes_max;
   skipped_bytes_ += dropped;
   unread_.resize(partial_bytes_max);
-  replies_.consumed(to_, dropped);
+  responses_.consumed(to_, dropped);
 }
 
 void heartbeat_stream::on_result(std::size_t slot,
@@ -121,8 +121,8 @@ void heartbeat_stream::write_finished() {
   if (last) response_ended_ = true;
   if (gone_ || (chunk.empty() && !last)) return;
   // With the lock: chunks must reach the port in order. The port only queues.
-  replies_.send(to_, std::move(chunk), last);
-  if (bytes > 0) replies_.consumed(to_, bytes);
+  responses_.send(to_, std::move(chunk), last);
+  if (bytes > 0) responses_.consumed(to_, bytes);
 }
 
 }  // namespace watchkeeper::server

@@ -26,9 +26,9 @@ class heartbeat_stream final : public actors::heartbeat_listener,
                                public std::enable_shared_from_this<heartbeat_stream> {
  public:
   /// `submit` is the endpoint's, which outlives every stream.
-  heartbeat_stream(const submit_function& submit, net::reply_port& replies,
-                   const net::reply_address& to, const std::array<std::uint8_t, 16>& peer)
-      : submit_(submit), replies_(replies), to_(to), peer_(peer) {}
+  heartbeat_stream(const submit_function& submit, net::response_port& responses,
+                   const net::response_address& to, const std::array<std::uint8_t, 16>& peer)
+      : submit_(submit), responses_(responses), to_(to), peer_(peer) {}
 
   void on_data(std::string_view bytes, bool last);
   void on_gone();
@@ -56,8 +56,8 @@ class heartbeat_stream final : public actors::heartbeat_listener,
   void write_finished();
 
   const submit_function& submit_;
-  net::reply_port& replies_;
-  const net::reply_address to_;
+  net::response_port& responses_;
+  const net::response_address to_;
   const std::array<std::uint8_t, 16> peer_;
 
   std::mutex mutex_;

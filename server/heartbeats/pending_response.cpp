@@ -23,7 +23,7 @@ void pending_response::finish() noexcept {
   if (tokens_ == 1 && first_.outcome.status == credit_status::rejected) {
     const auto& info = describe(first_.outcome.why);
     const bool later = info.http_status == 503 || info.http_status == 429;
-    replies_.respond(
+    responses_.respond(
         to_, net::make_problem(first_.outcome.why, first_.detail, now_ms,
                                later ? std::optional(retry_after_s(
                                            first_, static_cast<std::uint32_t>(to_.connection)))
@@ -39,13 +39,13 @@ void pending_response::finish() noexcept {
     if (all_well) {
       response.status = 204;
       response.headers.emplace_back("preference-applied", "return=minimal");
-      replies_.respond(to_, std::move(response));
+      responses_.respond(to_, std::move(response));
       return;
     }
   }
   response.content_type = "application/json";
   response.body = results_document(results, now_ms);
-  replies_.respond(to_, std::move(response));
+  responses_.respond(to_, std::move(response));
 }
 
 }  // namespace watchkeeper::server

@@ -14,9 +14,14 @@ namespace watchkeeper::server {
 /// last result writes it.
 class pending_response final : public actors::heartbeat_listener {
  public:
-  pending_response(net::reply_port& replies, const net::reply_address& to, std::size_t tokens,
-                   bool minimal, const std::function<unix_ms()>& now)
-      : replies_(replies), to_(to), tokens_(tokens), minimal_(minimal), now_(now), left_(tokens) {}
+  pending_response(net::response_port& responses, const net::response_address& to,
+                   std::size_t tokens, bool minimal, const std::function<unix_ms()>& now)
+      : responses_(responses),
+        to_(to),
+        tokens_(tokens),
+        minimal_(minimal),
+        now_(now),
+        left_(tokens) {}
   /// The request's tokens are subtracted from `in_flight` before the response is written. To be
   /// called before the actors get a token. The endpoint, which outlives every request, owns it.
   void count_down(std::atomic<std::size_t>& in_flight) noexcept { in_flight_ = &in_flight; }
@@ -26,8 +31,8 @@ class pending_response final : public actors::heartbeat_listener {
  private:
   void finish() noexcept;
 
-  net::reply_port& replies_;
-  net::reply_address to_;
+  net::response_port& responses_;
+  net::response_address to_;
   std::size_t tokens_;
   bool minimal_;
   const std::function<unix_ms()>& now_;  // the endpoint's, which outlives every request

@@ -18,22 +18,23 @@ net::http_response stream_head() {
 /// Begins the response with the first events, when the feed has accepted the subscriber.
 class client final : public actors::live_subscriber {
  public:
-  client(net::reply_port& replies, const net::reply_address& to) : replies_(replies), to_(to) {}
+  client(net::response_port& responses, const net::response_address& to)
+      : responses_(responses), to_(to) {}
 
   void write(std::string_view events) noexcept override {
     try {
-      if (!begun_) replies_.begin(to_, stream_head());
+      if (!begun_) responses_.begin(to_, stream_head());
       begun_ = true;
-      replies_.send(to_, std::string(events), false);
+      responses_.send(to_, std::string(events), false);
     } catch (...) {  // out of memory: the client sees a gap in nothing but time, and asks again
-      replies_.send(to_, {}, true);
+      responses_.send(to_, {}, true);
     }
   }
-  void end() noexcept override { replies_.send(to_, {}, true); }
+  void end() noexcept override { responses_.send(to_, {}, true); }
 
  private:
-  net::reply_port& replies_;
-  const net::reply_address to_;
+  net::response_port& responses_;
+  const net::response_address to_;
   bool begun_ = false;
 };
 
@@ -42,15 +43,16 @@ class client final : public actors::live_subscriber {
 bool live_endpoint::open(const net::http_request& request, const std::optional<module_id>& module,
                          unix_ms until_ms, const login_id& of) {
   if (request.method == net::http_method::head) {
-    replies_.respond(request.reply_to, stream_head());
+    responses_.respond(request.respond_to, stream_head());
     return true;
   }
   // This is the I/O thread of the client: on_gone cannot come before the number is noted.
-  const auto number = feed_.subscribe(std::make_shared<client>(replies_, request.reply_to), module,
-                                      request.field(net::request_field::last_event_id), until_ms);
+  const auto number =
+      feed_.subscribe(std::make_shared<client>(responses_, request.respond_to), module,
+                      request.field(net::request_field::last_event_id), until_ms);
   if (number == 0) return false;
   const std::lock_guard lock(mutex_);
-  open_[key_of(request.reply_to)] = {number, of};
+  open_[key_of(request.respond_to)] = {number, of};
   return true;
 }
 
@@ -64,7 +66,7 @@ void live_endpoint::end_login(const std::array<std::uint8_t, 16>& ended) {
   for (const auto number : numbers) feed_.end(number);
 }
 
-void live_endpoint::on_gone(const net::reply_address& from) noexcept {
+void live_endpoint::on_gone(const net::response_address& from) noexcept {
   std::uint64_t number = 0;
   {
     const std::lock_guard lock(mutex_);

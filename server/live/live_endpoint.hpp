@@ -19,8 +19,8 @@ namespace watchkeeper::server {
 class live_endpoint {
  public:
   /// Both outlive it.
-  live_endpoint(actors::live_feed& feed, net::reply_port& replies)
-      : feed_(feed), replies_(replies) {}
+  live_endpoint(actors::live_feed& feed, net::response_port& responses)
+      : feed_(feed), responses_(responses) {}
 
   /// The id of the login, if the request has the cookie of one.
   using login_id = std::optional<std::array<std::uint8_t, 16>>;
@@ -31,17 +31,17 @@ class live_endpoint {
   /// Ends the streams that were opened with this login.
   void end_login(const std::array<std::uint8_t, 16>& ended);
   /// The client has gone.
-  void on_gone(const net::reply_address& from) noexcept;
+  void on_gone(const net::response_address& from) noexcept;
   /// Ends all streams. Clients that come back are authorized again.
   void end_all() { feed_.end_all(); }
 
  private:
   using key = std::pair<std::uint64_t, std::int32_t>;
-  static key key_of(const net::reply_address& address) noexcept {
+  static key key_of(const net::response_address& address) noexcept {
     return {address.connection, address.stream};
   }
   actors::live_feed& feed_;
-  net::reply_port& replies_;
+  net::response_port& responses_;
   std::mutex mutex_;
   struct stream {
     std::uint64_t number = 0;  // the feed's

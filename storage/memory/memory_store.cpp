@@ -45,7 +45,7 @@ applied_credit memory_store::apply_one(const hot_request& request) {
   latest_now_ms_ = std::max(latest_now_ms_, now_ms);
   applied_credit applied;
   if (is_erased(credit.student, now_ms)) {
-    applied.how = applied_credit::state::done;
+    applied.state = applied_state::done;
     applied.outcome.status = credit_status::rejected;
     applied.outcome.why = problem::unknown_device;
     if (request.want_coverage) applied.covered.emplace();
@@ -53,7 +53,7 @@ applied_credit memory_store::apply_one(const hot_request& request) {
   }
   const auto pair = pairs_.find(credit.pair());
   if (pair == pairs_.end()) {
-    applied.how = applied_credit::state::pair_missing;
+    applied.state = applied_state::pair_missing;
     return applied;
   }
 
@@ -74,7 +74,7 @@ applied_credit memory_store::apply_one(const hot_request& request) {
     return applied;  // failed
 
   applied.outcome = apply_credit(credit, session.state, student.bucket, pair->second.state);
-  applied.how = applied_credit::state::done;
+  applied.state = applied_state::done;
   if (applied.outcome.status <= credit_status::limited) {
     session.touched_ms = student.touched_ms = now_ms;
     sessions_[credit.session_key()] = session;
@@ -92,7 +92,7 @@ stored<std::vector<applied_credit>> memory_store::apply(std::span<const hot_requ
   for (const auto& request : requests) applied.push_back(apply_one(request));
   sweep(requests.size());
   if (!applied.empty() && std::all_of(applied.begin(), applied.end(), [](const auto& a) {
-        return a.how == applied_credit::state::failed;
+        return a.state == applied_state::failed;
       }))
     return full();
   return applied;

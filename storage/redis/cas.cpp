@@ -135,7 +135,7 @@ std::optional<plan> decide(const values& before, std::span<const hot_request> re
     auto& result = applied[i];
     result = {};
     result.outcome = apply_credit(credit, session, bucket, pair->state);
-    result.how = applied_credit::state::done;
+    result.state = applied_state::done;
     if (result.outcome.status <= credit_status::limited) {
       changed = true;
       entry.window = session.window;

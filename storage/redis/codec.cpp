@@ -151,10 +151,10 @@ std::optional<applied_credit> decode_outcome(byte_reader& in, const hot_request&
     return applied;  // failed
   }
   if (status == reply_pair_missing) {
-    applied.how = applied_credit::state::pair_missing;
+    applied.state = applied_state::pair_missing;
     return applied;
   }
-  applied.how = applied_credit::state::done;
+  applied.state = applied_state::done;
   auto& outcome = applied.outcome;
   outcome.status = static_cast<credit_status>(status);
   outcome.newly_mastered = mastered;

@@ -207,12 +207,12 @@ std::optional<storage_failure> redis_store::look_up_missing(const batch& asked,
     if (count.type != REDIS_REPLY_INTEGER || count.integer != present) continue;
     for (const auto group : absent)
       for (const auto request : asked.chain(asked.groups[group]))
-        asked.applied[request].how = applied_credit::state::pair_missing;
+        asked.applied[request].state = applied_state::pair_missing;
   }
   // Of all others nothing is known yet.
   std::erase_if(open, [&](std::uint16_t group) {
     const auto first = asked.chain(asked.groups[group]).front();
-    return asked.applied[first].how == applied_credit::state::pair_missing;
+    return asked.applied[first].state == applied_state::pair_missing;
   });
   return std::nullopt;
 }
@@ -347,8 +347,8 @@ stored<std::vector<applied_credit>> redis_store::applied_or_failure(
   // A pair that is not there is known, too, but no reason to take a store for well that refuses.
   const bool is_of_store = failure && !is_of_single_pairs(*failure);
   const bool all_failed = std::all_of(applied.begin(), applied.end(), [&](const auto& a) {
-    return a.how == applied_credit::state::failed ||
-           (is_of_store && a.how == applied_credit::state::pair_missing);
+    return a.state == applied_state::failed ||
+           (is_of_store && a.state == applied_state::pair_missing);
   });
   if (failure && all_failed) return *failure;
   return std::move(applied);

@@ -115,14 +115,14 @@ applied_credit embedded_store::apply_one(const hot_request& request, batch& load
   applied_credit applied;
   auto& student = load_student(credit.student, loaded);
   if (is_erased(student, now_ms)) {
-    applied.how = applied_credit::state::done;
+    applied.state = applied_state::done;
     applied.outcome.why = problem::unknown_device;
     if (request.want_coverage) applied.covered.emplace();
     return applied;
   }
   auto& pair = load_pair(credit.pair(), loaded);
   if (!pair.exists) {
-    applied.how = applied_credit::state::pair_missing;
+    applied.state = applied_state::pair_missing;
     return applied;
   }
   auto& session = load_session(credit.session_key(), loaded);
@@ -134,7 +134,7 @@ applied_credit embedded_store::apply_one(const hot_request& request, batch& load
   auto window = session_expired ? session_state{} : session.state;
   auto bucket = student_expired ? credit_bucket{} : student.bucket;
   applied.outcome = apply_credit(credit, window, bucket, pair.state);
-  applied.how = applied_credit::state::done;
+  applied.state = applied_state::done;
   if (applied.outcome.status <= credit_status::limited) {
     session.state = window;
     session.touched_ms = now_ms;

@@ -49,7 +49,7 @@ stored<std::vector<applied_credit>> embedded_store::apply(std::span<const hot_re
     bool all_failed = true;
     for (const auto& request : requests) {
       applied.push_back(apply_one(request, loaded));
-      all_failed = all_failed && applied.back().how == applied_credit::state::failed;
+      all_failed = all_failed && applied.back().state == applied_state::failed;
     }
     if (all_failed) return corrupt_row();
     save(loaded);

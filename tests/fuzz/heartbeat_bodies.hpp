@@ -17,7 +17,7 @@
 namespace watchkeeper::fuzz {
 
 /// What the endpoint says to the HTTP/2 layer about one request.
-class said final : public net::reply_port {
+class said final : public net::response_port {
  public:
   std::vector<net::http_response> answers;
   std::string lines;  // of a stream
@@ -25,19 +25,19 @@ class said final : public net::reply_port {
   std::size_t ended = 0;
   std::size_t consumed_bytes = 0;
 
-  void respond(const net::reply_address&, net::http_response&& response) noexcept override {
+  void respond(const net::response_address&, net::http_response&& response) noexcept override {
     answers.push_back(std::move(response));
   }
-  void begin(const net::reply_address&, net::http_response&& head) noexcept override {
+  void begin(const net::response_address&, net::http_response&& head) noexcept override {
     REQUIRE(head.status == 200);
     ++begun;
   }
-  void send(const net::reply_address&, std::string&& chunk, bool last) noexcept override {
+  void send(const net::response_address&, std::string&& chunk, bool last) noexcept override {
     REQUIRE(begun == 1 && ended == 0);
     lines += chunk;
     if (last) ++ended;
   }
-  void consumed(const net::reply_address&, std::size_t bytes) noexcept override {
+  void consumed(const net::response_address&, std::size_t bytes) noexcept override {
     consumed_bytes += bytes;
   }
 };
@@ -85,7 +85,7 @@ inline net::http_request heartbeats_of(std::string body) {
   request.method = net::http_method::post;
   request.content_type = "application/jose";
   request.body = std::move(body);
-  request.reply_to = {1, 0, 1};
+  request.respond_to = {1, 0, 1};
   return request;
 }
 
@@ -106,21 +106,21 @@ inline void check_heartbeats(std::string_view input) {
   const auto how = static_cast<std::uint8_t>(input[0]);
   std::string body(input.substr(2));
   pretended_actors actors((how & 1) != 0);
-  said replies;
+  said responses;
   {
-    server::heartbeat_endpoint endpoint([&](auto all) { actors.take(all); }, replies,
+    server::heartbeat_endpoint endpoint([&](auto all) { actors.take(all); }, responses,
                                         [] { return unix_ms{1'763'812'345'123}; }, 1);
     auto request = heartbeats_of(body);
     if ((how & 2) != 0) request.query = std::exchange(request.body, {});
-    if ((how & 4) != 0) request.reply_to.io_thread = 1;  // one that is not collected for
+    if ((how & 4) != 0) request.respond_to.io_thread = 1;  // one that is not collected for
     if ((input[1] & 1) != 0) request.prefer = "return=minimal";
     endpoint.on_request(std::move(request));
     endpoint.on_round_end(0);
     while (actors.waits()) actors.answer();
   }
-  REQUIRE(replies.answers.size() == 1 && replies.begun == 0);
+  REQUIRE(responses.answers.size() == 1 && responses.begun == 0);
   REQUIRE(actors.tokens.size() <= limits::tokens_per_request_max);
-  const auto& answer = replies.answers.front();
+  const auto& answer = responses.answers.front();
   const auto document = answer.body.empty() ? nlohmann::json() : nlohmann::json::parse(answer.body);
   REQUIRE(answer.status == 204 || document.is_object());
   if (answer.status == 200) check_results(document["results"], actors.tokens);
@@ -146,10 +146,10 @@ inline void check_stream(std::string_view input) {
   if (line_ends > 4 * server::heartbeat_limits::stream_tokens_in_flight_max)
     return;  // more only take longer
   pretended_actors actors((how & 1) != 0);
-  said replies;
-  const net::reply_address to{1, 0, 1};
+  said responses;
+  const net::response_address to{1, 0, 1};
   {
-    server::heartbeat_endpoint endpoint([&](auto all) { actors.take(all); }, replies,
+    server::heartbeat_endpoint endpoint([&](auto all) { actors.take(all); }, responses,
                                         [] { return unix_ms{1'763'812'345'123}; }, 1);
     endpoint.on_stream_opened(heartbeats_of({}));
     std::size_t at = 0;
@@ -161,15 +161,15 @@ inline void check_stream(std::string_view input) {
     } while (at < body.size());
     if (drained) endpoint.begin_drain();
     while (actors.waits()) actors.answer();
-    REQUIRE(replies.begun == 1 && replies.ended == 1);
+    REQUIRE(responses.begun == 1 && responses.ended == 1);
     // When it is drained, the last token may go without a result; the device sends it again.
-    REQUIRE(drained ? replies.consumed_bytes <= body.size()
-                    : replies.consumed_bytes == body.size());
+    REQUIRE(drained ? responses.consumed_bytes <= body.size()
+                    : responses.consumed_bytes == body.size());
     endpoint.on_stream_gone(to);
   }
-  REQUIRE(replies.answers.empty());
+  REQUIRE(responses.answers.empty());
   auto results = nlohmann::json::array();
-  for (std::string_view rest = replies.lines; !rest.empty();) {
+  for (std::string_view rest = responses.lines; !rest.empty();) {
     const auto end = rest.find('\n');
     REQUIRE(end != std::string_view::npos);
     results.push_back(nlohmann::json::parse(rest.substr(0, end)));

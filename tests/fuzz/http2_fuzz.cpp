@@ -20,9 +20,9 @@ using namespace watchkeeper::net;
 /// Every request and every stream owes exactly one end; a broken promise aborts.
 class counting_sink final : public request_sink {
  public:
-  std::vector<reply> answers;           // to be applied after the call
-  std::vector<reply_address> held;      // whole requests without an answer
-  std::vector<reply_address> streamed;  // open
+  std::vector<response_event> answers;     // to be applied after the call
+  std::vector<response_address> held;      // whole requests without an answer
+  std::vector<response_address> streamed;  // open
 
   body_policy policy_of(http_method method, std::string_view path) noexcept override {
     const bool streams = method == http_method::post && path.ends_with("s");
@@ -31,50 +31,50 @@ class counting_sink final : public request_sink {
   void on_request(http_request&& request) noexcept override {
     const auto policy = policy_of(request.method, request.path);
     if (policy.mode == body_mode::streamed) {
-      streamed.push_back(request.reply_to);
-      if (request.path.size() % 2 == 0) begin(request.reply_to);
+      streamed.push_back(request.respond_to);
+      if (request.path.size() % 2 == 0) begin(request.respond_to);
       return;
     }
     if (request.body.size() > policy.bytes_max) std::abort();
     if (request.path.size() % 2 == 0)
-      respond(request.reply_to);
+      respond(request.respond_to);
     else
-      held.push_back(request.reply_to);
+      held.push_back(request.respond_to);
   }
-  void on_data(const reply_address& from, std::string_view bytes, bool last) noexcept override {
+  void on_data(const response_address& from, std::string_view bytes, bool last) noexcept override {
     if (std::find(streamed.begin(), streamed.end(), from) == streamed.end()) std::abort();
-    reply used;
-    used.what = reply::kind::consumed;
+    response_event used;
+    used.what = response_event::kind::consumed;
     used.to = from;
     used.bytes = bytes.size();
     answers.push_back(std::move(used));
     if (last) send(from, "end", true);
   }
-  void on_drained(const reply_address& to) noexcept override { send(to, "more", false); }
-  void on_gone(const reply_address& from) noexcept override {
+  void on_drained(const response_address& to) noexcept override { send(to, "more", false); }
+  void on_gone(const response_address& from) noexcept override {
     const auto at = std::find(streamed.begin(), streamed.end(), from);
     if (at == streamed.end()) std::abort();  // twice, or never there
     streamed.erase(at);
   }
 
-  void respond(const reply_address& to) {
-    reply answer;
+  void respond(const response_address& to) {
+    response_event answer;
     answer.to = to;
     answer.response.content_type = "text/plain";
     answer.response.body.assign(100 * static_cast<std::size_t>(to.stream % 500), 'a');
     answers.push_back(std::move(answer));
   }
-  void begin(const reply_address& to) {
-    reply answer;
-    answer.what = reply::kind::begin;
+  void begin(const response_address& to) {
+    response_event answer;
+    answer.what = response_event::kind::begin;
     answer.to = to;
     answer.response.content_type = "text/plain";
     answer.response.pulled = to.stream % 3 == 0;
     answers.push_back(std::move(answer));
   }
-  void send(const reply_address& to, std::string_view chunk, bool last) {
-    reply answer;
-    answer.what = reply::kind::send;
+  void send(const response_address& to, std::string_view chunk, bool last) {
+    response_event answer;
+    answer.what = response_event::kind::send;
     answer.last = last;
     answer.to = to;
     answer.response.body = chunk;

@@ -44,7 +44,7 @@ std::vector<storage::hot_request> requests_of(std::uint8_t first, std::uint8_t s
 
 void check_answer(const storage::hot_request& request, const storage::applied_credit& answer) {
   const auto& outcome = answer.outcome;
-  if (answer.how != storage::applied_credit::state::done) {
+  if (answer.state != storage::applied_state::done) {
     REQUIRE(!answer.covered);
     return;
   }
@@ -157,7 +157,7 @@ void check_outcomes(std::uint8_t first, std::uint8_t second, std::string_view by
     bool is_corrupt = false;
     const auto answer = storage::redis_codec::decode_outcome(in, request, is_corrupt);
     if (!answer) return;
-    REQUIRE(!is_corrupt || answer->how == storage::applied_credit::state::failed);
+    REQUIRE(!is_corrupt || answer->state == storage::applied_state::failed);
     check_answer(request, *answer);
   }
 }

@@ -57,7 +57,7 @@ BOOST_AUTO_TEST_CASE(a_drain_cuts_at_its_deadline) {
   BOOST_TEST(s.running.statistics().connections_open == 0u);
 }
 
-BOOST_AUTO_TEST_CASE(replies_from_many_threads_at_once) {
+BOOST_AUTO_TEST_CASE(responses_from_many_threads_at_once) {
   auto options = test_server::h2c_options();
   options.io_threads = 2;
   test_server s(options);
@@ -77,7 +77,7 @@ BOOST_AUTO_TEST_CASE(replies_from_many_threads_at_once) {
       for (std::size_t i = t; i < pending.size(); i += 4) {
         http_response response;
         response.body = std::to_string(pending[i].stream);
-        s.running.replies().respond(pending[i], std::move(response));
+        s.running.responses().respond(pending[i], std::move(response));
       }
     });
   for (auto& each : repliers) each.join();

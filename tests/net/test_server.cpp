@@ -20,7 +20,7 @@ server_options test_server::h2c_options() {
 
 test_server::test_server(server_options options)
     : sink(clock), running(with_time(std::move(options), clock), sink) {
-  sink.port = &running.replies();
+  sink.port = &running.responses();
   running.start();
 }
 

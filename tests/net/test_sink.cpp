@@ -31,7 +31,7 @@ const header_fields* test_sink::common_fields(const http_request& request) noexc
 }
 
 void test_sink::on_request(http_request&& request) noexcept {
-  const auto to = request.reply_to;
+  const auto to = request.respond_to;
   if (request.path == "/echo") return port->respond(to, text(200, std::move(request.body)));
   if (request.path == "/describe") {
     std::string body = std::string(name_of(request.method)) + "\n" + request.path + "\n" +
@@ -91,7 +91,7 @@ void test_sink::on_request(http_request&& request) noexcept {
   port->respond(to, text(404, "no such path"));
 }
 
-void test_sink::on_drained(const reply_address& to) noexcept {
+void test_sink::on_drained(const response_address& to) noexcept {
   std::size_t number = 0;
   {
     const std::scoped_lock lock(mutex_);
@@ -100,7 +100,7 @@ void test_sink::on_drained(const reply_address& to) noexcept {
   port->send(to, std::string(64 * 1024, static_cast<char>('a' + number)), number == 16);
 }
 
-bool test_sink::is_pulled(const reply_address& from) {
+bool test_sink::is_pulled(const response_address& from) {
   const std::scoped_lock lock(mutex_);
   return streams_[from.connection][from.stream] == "/pull";
 }
@@ -110,7 +110,7 @@ std::size_t test_sink::pulled() {
   return pulled_;
 }
 
-void test_sink::on_data(const reply_address& from, std::string_view bytes, bool last) noexcept {
+void test_sink::on_data(const response_address& from, std::string_view bytes, bool last) noexcept {
   if (is_pulled(from)) return;
   std::string path;
   {
@@ -132,7 +132,7 @@ void test_sink::on_data(const reply_address& from, std::string_view bytes, bool 
 }
 
 void test_sink::on_round_end(std::uint32_t io_thread) noexcept {
-  std::vector<reply_address> due;
+  std::vector<response_address> due;
   {
     const std::scoped_lock lock(mutex_);
     ++rounds_;
@@ -146,7 +146,7 @@ void test_sink::on_round_end(std::uint32_t io_thread) noexcept {
   for (const auto& to : due) port->respond(to, text(200, std::to_string(due.size())));
 }
 
-void test_sink::on_gone(const reply_address& from) noexcept {
+void test_sink::on_gone(const response_address& from) noexcept {
   const std::scoped_lock lock(mutex_);
   streams_[from.connection].erase(from.stream);
   ++gone_;
@@ -178,13 +178,13 @@ bool test_sink::wait_stalled_bytes(std::size_t count) {
   return wait([&] { return stalled_bytes_ >= count; });
 }
 
-std::vector<reply_address> test_sink::pending() {
+std::vector<response_address> test_sink::pending() {
   const std::scoped_lock lock(mutex_);
   return pending_;
 }
 
 void test_sink::release() {
-  std::vector<reply_address> waiting;
+  std::vector<response_address> waiting;
   {
     const std::scoped_lock lock(mutex_);
     waiting.swap(pending_);

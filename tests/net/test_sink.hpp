@@ -33,15 +33,15 @@ class test_sink : public request_sink {
  public:
   /// Borrows the clock.
   explicit test_sink(manual_clock& clock) : clock_(clock) {}
-  reply_port* port = nullptr;  // set before the first request
+  response_port* port = nullptr;  // set before the first request
   std::size_t body_bytes_max = 64 * 1024;
 
   body_policy policy_of(http_method method, std::string_view path) noexcept override;
   const header_fields* common_fields(const http_request& request) noexcept override;
   void on_request(http_request&& request) noexcept override;
-  void on_data(const reply_address& from, std::string_view bytes, bool last) noexcept override;
-  void on_drained(const reply_address& to) noexcept override;
-  void on_gone(const reply_address& from) noexcept override;
+  void on_data(const response_address& from, std::string_view bytes, bool last) noexcept override;
+  void on_drained(const response_address& to) noexcept override;
+  void on_gone(const response_address& from) noexcept override;
   void on_round_end(std::uint32_t io_thread) noexcept override;
   std::size_t pulled();
 
@@ -53,13 +53,13 @@ class test_sink : public request_sink {
   void let_go();
   bool wait_gone(std::size_t count);
   bool wait_stalled_bytes(std::size_t count);
-  std::vector<reply_address> pending();
+  std::vector<response_address> pending();
   void release();
   void consume_stalled();
   std::size_t stalled_bytes();
 
  private:
-  bool is_pulled(const reply_address& from);
+  bool is_pulled(const response_address& from);
   template <class Condition>
   bool wait(Condition condition) {
     std::unique_lock lock(mutex_);
@@ -68,14 +68,14 @@ class test_sink : public request_sink {
   manual_clock& clock_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<reply_address> pending_;
-  std::vector<reply_address> of_this_round_;
+  std::vector<response_address> pending_;
+  std::vector<response_address> of_this_round_;
   std::map<std::uint64_t, std::map<std::int32_t, std::string>> streams_;  // path by stream
   std::size_t gone_ = 0;
   std::size_t pulled_ = 0;
   std::size_t rounds_ = 0;
   std::size_t stalled_bytes_ = 0;
-  std::optional<reply_address> stalled_;
+  std::optional<response_address> stalled_;
   bool busy_ = false;
 };
 

@@ -86,7 +86,7 @@ BOOST_AUTO_TEST_CASE(an_erased_student_is_refused_whatever_is_asked) {
     apply_one(store, heartbeat(pair, 0, 0, 1000));
     must(store.erase(pair.student));
     const auto late = apply_one(store, heartbeat(pair, 1, 1000, 2000));
-    BOOST_TEST(int(late.how) == int(applied_credit::state::done));
+    BOOST_TEST(int(late.state) == int(applied_state::done));
     BOOST_TEST(int(late.outcome.why) == int(problem::unknown_device));
     create(store, {pair});
     BOOST_TEST(!must(store.read(std::span(&pair, 1))).at(0).has_value());
@@ -94,8 +94,8 @@ BOOST_AUTO_TEST_CASE(an_erased_student_is_refused_whatever_is_asked) {
     BOOST_TEST(must(store.dirty_count()) == 0u);
 
     must(store.readmit(pair.student));
-    BOOST_TEST(int(apply_one(store, heartbeat(pair, 1, 1000, 2000)).how) ==
-               int(applied_credit::state::pair_missing));
+    BOOST_TEST(int(apply_one(store, heartbeat(pair, 1, 1000, 2000)).state) ==
+               int(applied_state::pair_missing));
     create(store, {pair});
     // A number from before the erasure stays used up.
     BOOST_TEST(int(apply_one(store, heartbeat(pair, 0, 0, 1000)).outcome.status) ==

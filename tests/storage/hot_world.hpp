@@ -65,9 +65,9 @@ inline std::string text_of(const progress& p) {
 inline std::string text_of(const applied_credit& a) {
   const auto& o = a.outcome;
   return fmt::format(
-      "how {} status {} why {} credited {} newly {} covered {} duration {} playtime {} resume {} "
+      "state {} status {} why {} credited {} newly {} covered {} duration {} playtime {} resume {} "
       "updated {} mastered {} {}",
-      int(a.how), int(o.status), int(o.why), o.credited_ms, o.newly_mastered, o.now.covered_ms,
+      int(a.state), int(o.status), int(o.why), o.credited_ms, o.newly_mastered, o.now.covered_ms,
       o.now.duration_ms, o.now.playtime_ms, o.now.resume_ms, o.now.updated_ms, o.now.mastered_ms,
       a.covered ? text_of(*a.covered) : "-");
 }
@@ -268,7 +268,7 @@ class contract_run {
       same(fmt::format("apply [{}] {} sn {}", i, text_of(requests[i].credit.pair()),
                        requests[i].credit.sequence),
            text_of(expected[i]), text_of(got[i]));
-      outcomes_[{int(got[i].how), int(got[i].outcome.status), int(got[i].outcome.why)}]++;
+      outcomes_[{int(got[i].state), int(got[i].outcome.status), int(got[i].outcome.why)}]++;
     }
   }
 

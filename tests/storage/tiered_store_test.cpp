@@ -14,12 +14,12 @@ namespace {
 
 struct world {
   world() {
-    BOOST_REQUIRE(behind->migrate().has_value());
+    BOOST_REQUIRE(ledger_of_record->migrate().has_value());
     module_record module;
     module.id = *module_id::parse("m1");
     module.title = "one";
     module.rules.duration_ms = 100'000;
-    BOOST_REQUIRE(behind->put_module(module).has_value());
+    BOOST_REQUIRE(ledger_of_record->put_module(module).has_value());
   }
   ~world() { std::filesystem::remove_all(folder); }
 
@@ -44,16 +44,17 @@ struct world {
   }
   /// What any gateway does, past the hot store: erase(), then the ledger.
   void erase_in_ledger() {
-    BOOST_REQUIRE(behind->erase_student(who, "an admin", "asked for it", now_ms).has_value());
+    BOOST_REQUIRE(
+        ledger_of_record->erase_student(who, "an admin", "asked for it", now_ms).has_value());
   }
   void enrol_in_ledger() {
     device_record device;
     device.student = who;
-    BOOST_REQUIRE(behind->put_device(device).value());
+    BOOST_REQUIRE(ledger_of_record->put_device(device).value());
   }
   std::optional<progress> in_ledger() {
     const pair_key keys[] = {{who, *module_id::parse("m1")}};
-    return (*behind->read(keys))[0];
+    return (*ledger_of_record->read(keys))[0];
   }
   std::optional<progress> in_hot() {
     const pair_key keys[] = {{who, *module_id::parse("m1")}};
@@ -71,12 +72,13 @@ struct world {
                      return operation == "merge" && of_merge != store_fault::none ? of_merge
                                                                                   : fault;
                    }};
-  std::unique_ptr<ledger> behind = make_sqlite_ledger((folder_made() / "ledger.db").string());
+  std::unique_ptr<ledger> ledger_of_record =
+      make_sqlite_ledger((folder_made() / "ledger.db").string());
   int lost = 0;
   std::vector<bool> modes;
   tiered_store tiers{
       hot,
-      *behind,
+      *ledger_of_record,
       {.mode_changed = [this](bool degraded, const std::string&) { modes.push_back(degraded); },
        .hot_failed = [](const storage_failure&) {},
        .ledger_failed = [](const storage_failure&) {},
@@ -98,9 +100,9 @@ BOOST_AUTO_TEST_CASE(a_pair_the_hot_store_lacks_comes_from_the_ledger) {
   pair_progress earlier{{w.who, *module_id::parse("m1")}, {}};
   earlier.state.covered.add({0, 40'000});
   earlier.state.duration_ms = 100'000;
-  BOOST_REQUIRE(w.behind->checkpoint({&earlier, 1}, w.now_ms).has_value());
+  BOOST_REQUIRE(w.ledger_of_record->checkpoint({&earlier, 1}, w.now_ms).has_value());
   const auto applied = w.apply_one(w.request(0, 40'000, 50'000));
-  BOOST_CHECK(applied.how == applied_credit::state::done);
+  BOOST_CHECK(applied.state == applied_state::done);
   BOOST_TEST(applied.outcome.now.covered_ms == 50'000);
   BOOST_REQUIRE(applied.covered.has_value());
   BOOST_TEST(applied.covered->covered_ms() == 50'000);
@@ -125,10 +127,10 @@ BOOST_AUTO_TEST_CASE(a_pair_in_more_pieces_than_the_hot_store_takes_is_refused_a
     for (int i = 0; i < 600; ++i)
       part.state.covered.add({from_ms + i * 1'000, from_ms + i * 1'000 + 500});
     part.state.duration_ms = 80'000'000;
-    BOOST_REQUIRE(w.behind->checkpoint({&part, 1}, w.now_ms).has_value());
+    BOOST_REQUIRE(w.ledger_of_record->checkpoint({&part, 1}, w.now_ms).has_value());
   }
   const auto applied = w.apply_one(w.request(0, 30'000'000, 30'010'000));
-  BOOST_CHECK(applied.how == applied_credit::state::done);
+  BOOST_CHECK(applied.state == applied_state::done);
   BOOST_CHECK(applied.outcome.status == credit_status::rejected);
   BOOST_CHECK(applied.outcome.why == problem::implausible_interval);
   BOOST_REQUIRE(applied.covered.has_value());
@@ -153,13 +155,13 @@ BOOST_AUTO_TEST_CASE(what_memory_knows_fills_an_emptied_hot_store) {
 
 BOOST_AUTO_TEST_CASE(the_ledger_takes_over_while_the_hot_store_is_away_and_gives_back) {
   world w;
-  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).how == applied_credit::state::done);
+  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).state == applied_state::done);
   w.fault = store_fault::lost_request;
   auto r = w.request(1, 10'000, 20'000);
   r.in_memory.emplace();
   r.in_memory->covered.add({0, 10'000});
   auto applied = w.apply_one(r);
-  BOOST_CHECK(applied.how == applied_credit::state::done);
+  BOOST_CHECK(applied.state == applied_state::done);
   BOOST_CHECK(applied.outcome.status == credit_status::credited);
   BOOST_TEST(applied.outcome.now.covered_ms == 20'000);
   BOOST_TEST(w.tiers.degraded());
@@ -180,7 +182,7 @@ BOOST_AUTO_TEST_CASE(the_ledger_takes_over_while_the_hot_store_is_away_and_gives
 BOOST_AUTO_TEST_CASE(a_pair_that_cannot_be_read_fails_its_own_heartbeats_alone) {
   world w;
   w.fault = store_fault::corrupt;
-  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).how == applied_credit::state::failed);
+  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).state == applied_state::failed);
   BOOST_TEST(w.modes.empty());
   // Of several pairs it may be the store itself.
   auto other = w.request(1, 0, 10'000);
@@ -193,7 +195,7 @@ BOOST_AUTO_TEST_CASE(a_pair_that_cannot_be_read_fails_its_own_heartbeats_alone) 
 BOOST_AUTO_TEST_CASE(the_hot_store_is_back_though_it_cannot_read_one_pair) {
   world w;
   w.fault = store_fault::lost_request;
-  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).how == applied_credit::state::done);
+  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).state == applied_state::done);
   w.fault = store_fault::none;
   w.of_merge = store_fault::corrupt;
   w.now_ms += 10'000;
@@ -229,13 +231,13 @@ BOOST_AUTO_TEST_CASE(nothing_counts_when_both_are_away) {
                       .ledger_failed = [](const storage_failure&) {},
                       .data_lost = [] {}}};
   const auto r = w.request(0, 0, 10'000);
-  BOOST_CHECK(tiers.apply({&r, 1}, w.now_ms)[0].how == applied_credit::state::failed);
-  BOOST_CHECK(tiers.apply({&r, 1}, w.now_ms)[0].how == applied_credit::state::failed);
+  BOOST_CHECK(tiers.apply({&r, 1}, w.now_ms)[0].state == applied_state::failed);
+  BOOST_CHECK(tiers.apply({&r, 1}, w.now_ms)[0].state == applied_state::failed);
 }
 
 BOOST_AUTO_TEST_CASE(a_hot_store_that_goes_away_is_noticed_without_a_heartbeat) {
   world w;
-  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).how == applied_credit::state::done);
+  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).state == applied_state::done);
   w.fault = store_fault::lost_request;
   w.tiers.probe(w.now_ms + tiered_store::probe_interval_ms - 1);
   BOOST_TEST(!w.tiers.degraded());  // it answered a heartbeat just now
@@ -279,7 +281,7 @@ struct hanging {
 BOOST_AUTO_TEST_CASE(no_batch_waits_for_a_hot_store_that_hangs_but_the_first) {
   world w;
   hanging h(w);
-  tiered_store tiers(h.hot, *w.behind, h.told());
+  tiered_store tiers(h.hot, *w.ledger_of_record, h.told());
   const auto play = [&](std::uint32_t i) {
     const auto r =
         w.request(i, static_cast<media_ms>(i) * 1'000, static_cast<media_ms>(i) * 1'000 + 1'000);
@@ -313,14 +315,14 @@ BOOST_AUTO_TEST_CASE(a_hot_store_that_greets_well_and_then_hangs_is_tried_less_a
   world w;
   hanging h(w);
   h.asks_elsewhere = false;
-  tiered_store tiers(h.hot, *w.behind, h.told());
+  tiered_store tiers(h.hot, *w.ledger_of_record, h.told());
   std::vector<std::int64_t> waits;
   std::uint32_t sequence = 0;
   for (int i = 0; i < 6; ++i) {
     h.hangs = true;
     const auto r = w.request(sequence, 0, 1'000);
     ++sequence;
-    BOOST_CHECK(tiers.apply({&r, 1}, w.now_ms)[0].how == applied_credit::state::done);
+    BOOST_CHECK(tiers.apply({&r, 1}, w.now_ms)[0].state == applied_state::done);
     BOOST_REQUIRE(tiers.degraded());
     h.hangs = false;  // it answers health() again at once
     const auto from_ms = w.now_ms;
@@ -355,11 +357,12 @@ BOOST_AUTO_TEST_CASE(a_hot_store_that_refuses_all_is_not_asked_for_each_pair) {
     return store_fault::refused;
   });
   hanging h(w);
-  tiered_store tiers(hot, *w.behind, h.told());
+  tiered_store tiers(hot, *w.ledger_of_record, h.told());
   BOOST_TEST(tiers.refill(pairs, w.now_ms).has_value());
   BOOST_TEST(merges == 1);
   const pair_key last[] = {pairs.back().key};
-  BOOST_TEST((*w.behind->read(last))[0]->covered.covered_ms() == 1'000);  // all are in the ledger
+  BOOST_TEST((*w.ledger_of_record->read(last))[0]->covered.covered_ms() ==
+             1'000);  // all are in the ledger
 }
 
 BOOST_AUTO_TEST_CASE(a_pair_of_which_everything_is_refused_is_not_made_in_the_ledger) {
@@ -370,7 +373,7 @@ BOOST_AUTO_TEST_CASE(a_pair_of_which_everything_is_refused_is_not_made_in_the_le
   other.credit.module = *module_id::parse("m2");
   BOOST_CHECK(w.apply_one(other).outcome.why == problem::session_mismatch);
   const pair_key keys[] = {{w.who, *module_id::parse("m2")}};
-  BOOST_TEST(!(*w.behind->read(keys))[0].has_value());
+  BOOST_TEST(!(*w.ledger_of_record->read(keys))[0].has_value());
   // Nor when the hot store is back, and is given what was credited meanwhile.
   w.fault = store_fault::none;
   w.now_ms += tiered_store::retry_interval_ms;
@@ -384,7 +387,7 @@ BOOST_AUTO_TEST_CASE(what_is_refused_takes_nobodys_room) {
   world w;
   w.fault = store_fault::lost_request;
   tiered_store tiers{w.hot,
-                     *w.behind,
+                     *w.ledger_of_record,
                      {.mode_changed = [](bool, const std::string&) {},
                       .hot_failed = [](const storage_failure&) {},
                       .ledger_failed = [](const storage_failure&) {},
@@ -406,9 +409,9 @@ BOOST_AUTO_TEST_CASE(a_lone_pair_in_too_many_pieces_does_not_keep_the_hot_store_
   for (media_ms i = 0; i <= static_cast<media_ms>(limits::coverage_intervals_max); ++i)
     shredded.state.covered.add({i * 1'000, i * 1'000 + 100});
   shredded.state.duration_ms = 100'000;
-  BOOST_REQUIRE(w.behind->checkpoint({&shredded, 1}, w.now_ms).has_value());
+  BOOST_REQUIRE(w.ledger_of_record->checkpoint({&shredded, 1}, w.now_ms).has_value());
   w.fault = store_fault::lost_request;
-  BOOST_CHECK(w.apply_one(w.request(0, 100, 999)).how == applied_credit::state::done);
+  BOOST_CHECK(w.apply_one(w.request(0, 100, 999)).state == applied_state::done);
   BOOST_TEST(w.tiers.degraded());
   w.fault = store_fault::none;
   w.now_ms += tiered_store::retry_interval_ms;
@@ -420,7 +423,7 @@ BOOST_AUTO_TEST_CASE(at_its_limits_degraded_mode_goes_on_with_those_that_it_has)
   world w;
   w.fault = store_fault::lost_request;
   tiered_store tiers{w.hot,
-                     *w.behind,
+                     *w.ledger_of_record,
                      {.mode_changed = [](bool, const std::string&) {},
                       .hot_failed = [](const storage_failure&) {},
                       .ledger_failed = [](const storage_failure&) {},
@@ -435,7 +438,7 @@ BOOST_AUTO_TEST_CASE(at_its_limits_degraded_mode_goes_on_with_those_that_it_has)
   const auto how = [&](const std::vector<tiered_request>& asked) {
     std::string seen;
     for (const auto& each : tiers.apply(asked, w.now_ms))
-      seen += each.how != applied_credit::state::done          ? 'f'
+      seen += each.state != applied_state::done                ? 'f'
               : each.outcome.status == credit_status::credited ? 'c'
                                                                : '?';
     return seen;
@@ -453,10 +456,10 @@ BOOST_AUTO_TEST_CASE(at_its_limits_degraded_mode_goes_on_with_those_that_it_has)
 
 BOOST_AUTO_TEST_CASE(a_lost_answer_is_not_credited_twice) {
   world w;
-  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).how == applied_credit::state::done);
+  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).state == applied_state::done);
   w.fault = store_fault::lost_reply;
   const auto r = w.request(1, 10'000, 20'000);
-  BOOST_CHECK(w.apply_one(r).how == applied_credit::state::done);
+  BOOST_CHECK(w.apply_one(r).state == applied_state::done);
   w.fault = store_fault::none;
   w.now_ms += tiered_store::retry_interval_ms;
   const auto again = w.apply_one(r);
@@ -469,17 +472,16 @@ BOOST_AUTO_TEST_CASE(degraded_mastery_makes_one_completion) {
   w.fault = store_fault::refused;
   for (std::uint32_t i = 0; i < 10; ++i) {
     const auto from_ms = static_cast<media_ms>(i) * 10'000;
-    BOOST_CHECK(w.apply_one(w.request(i, from_ms, from_ms + 10'000)).how ==
-                applied_credit::state::done);
+    BOOST_CHECK(w.apply_one(w.request(i, from_ms, from_ms + 10'000)).state == applied_state::done);
     w.now_ms += 10'000;
   }
-  BOOST_TEST(w.behind->completions(0, 10)->size() == 1u);
+  BOOST_TEST(w.ledger_of_record->completions(0, 10)->size() == 1u);
 }
 
 BOOST_AUTO_TEST_CASE(an_erased_student_stays_erased_while_degraded) {
   world w;
   w.fault = store_fault::lost_request;
-  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).how == applied_credit::state::done);
+  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).state == applied_state::done);
   w.tiers.forget_student(w.who);
   const auto applied = w.apply_one(w.request(1, 10'000, 20'000));
   BOOST_CHECK(applied.outcome.status == credit_status::rejected);
@@ -493,13 +495,13 @@ BOOST_AUTO_TEST_CASE(an_erased_student_stays_erased_while_degraded) {
 BOOST_AUTO_TEST_CASE(what_a_student_earned_elsewhere_after_an_erasure_survives_the_recovery) {
   world w;
   w.fault = store_fault::lost_request;
-  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).how == applied_credit::state::done);
+  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).state == applied_state::done);
   BOOST_REQUIRE(w.inner->erase(w.who).has_value());
   w.tiers.forget_student(w.who);
   w.erase_in_ledger();
   BOOST_REQUIRE(w.inner->readmit(w.who).has_value());
   tiered_store other{*w.inner,
-                     *w.behind,
+                     *w.ledger_of_record,
                      {.mode_changed = [](bool, const std::string&) {},
                       .hot_failed = [](const storage_failure&) {},
                       .ledger_failed = [](const storage_failure&) {},
@@ -523,7 +525,7 @@ BOOST_AUTO_TEST_CASE(a_student_enrolled_anew_while_degraded_earns_in_the_hot_sto
   w.fault = store_fault::lost_request;
   auto other = w.request(0, 0, 10'000);
   other.credit.student = *student_id::parse("bob");
-  BOOST_CHECK(w.apply_one(other).how == applied_credit::state::done);
+  BOOST_CHECK(w.apply_one(other).state == applied_state::done);
   BOOST_TEST(w.tiers.readmit_later(w.who));
   BOOST_CHECK(w.apply_one(w.request(1, 0, 10'000)).outcome.status == credit_status::credited);
   w.fault = store_fault::none;
@@ -538,7 +540,7 @@ BOOST_AUTO_TEST_CASE(a_student_enrolled_anew_while_degraded_earns_in_the_hot_sto
 BOOST_AUTO_TEST_CASE(a_student_erased_here_and_enrolled_elsewhere_earns_here_while_degraded) {
   world w;
   w.fault = store_fault::lost_request;
-  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).how == applied_credit::state::done);
+  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).state == applied_state::done);
   w.tiers.forget_student(w.who);
   BOOST_CHECK(w.apply_one(w.request(1, 0, 10'000)).outcome.why == problem::unknown_device);
   w.erase_in_ledger();

@@ -58,9 +58,9 @@ std::optional<net::http_response> delete_login(immediate_call& c) {
   auto response = no_content();
   response.headers.emplace_back("set-cookie", logins::no_cookie());
   if (!opened) return response;
-  console.close(opened->what, [&replies = c.services.replies, to = c.request.reply_to,
+  console.close(opened->what, [&responses = c.services.responses, to = c.request.respond_to,
                                response = std::move(response)]() mutable {
-    replies.respond(to, std::move(response));
+    responses.respond(to, std::move(response));
   });
   return std::nullopt;
 }

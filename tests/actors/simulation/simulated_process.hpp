@@ -165,7 +165,7 @@ class simulated_process final : public shard_services {
     hot_state_.up = hot_is_there;
     checkpoints_.emplace(checkpointer::dependencies{
         .hot = make_hot(),
-        .behind = make_ledger(),
+        .ledger = make_ledger(),
         .probe = ledger_state_,
         .hot_probe = hot_state_,
         .heat = heat_,
@@ -180,9 +180,9 @@ class simulated_process final : public shard_services {
         .log = [](log_level, const std::string&, const std::string&) {}});
     writer_.emplace(hot_writer::dependencies{
         .hot = make_hot(),
-        .behind = make_ledger(),
+        .ledger = make_ledger(),
         .hot_probe = hot_state_,
-        .behind_probe = ledger_state_,
+        .ledger_state = ledger_state_,
         .now = [this] { return now_ms(); },
         .monotonic_us = [this] { return now_us(); },
         .stored =

@@ -41,7 +41,7 @@ struct checkpointing {
     checkpoints.emplace(checkpointer::dependencies{
         .hot = std::make_unique<storage::faulty_store>(
             hot, [this](std::string_view operation) { return befalls(operation); }),
-        .behind = std::make_unique<lockable_ledger>(ledger, ledger_plan, never, locked),
+        .ledger = std::make_unique<lockable_ledger>(ledger, ledger_plan, never, locked),
         .probe = ledger_state,
         .hot_probe = hot_state,
         .heat = heat,

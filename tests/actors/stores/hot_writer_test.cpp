@@ -20,9 +20,9 @@ struct writing {
     hot_writer::dependencies deps{
         .hot = std::make_unique<storage::faulty_store>(
             hot, [this](std::string_view operation) { return befalls(operation); }),
-        .behind = std::make_unique<simulated_ledger>(ledger, ledger_plan, never),
+        .ledger = std::make_unique<simulated_ledger>(ledger, ledger_plan, never),
         .hot_probe = hot_state,
-        .behind_probe = ledger_state,
+        .ledger_state = ledger_state,
         .now = [this] { return clock.now_ms; },
         .monotonic_us = [this] { return clock.monotonic_us; },
         .stored = [this](std::shared_ptr<credit_batch> batch) { back.push_back(std::move(batch)); },
@@ -50,10 +50,10 @@ struct writing {
     return made;
   }
   void turn() { writer->turn(std::chrono::milliseconds(0)); }
-  static bool all(const credit_batch& one, storage::applied_credit::state state) {
+  static bool all(const credit_batch& one, storage::applied_state state) {
     if (one.results.size() != one.count || one.requests.size() != one.count) return false;
     for (const auto& result : one.results)
-      if (result.how != state) return false;
+      if (result.state != state) return false;
     return true;
   }
   media_ms stored_ms(int who) {
@@ -97,8 +97,8 @@ class hung_ledger final : public simulated_ledger {
   manual_clock& clock_;
 };
 
-constexpr auto done = storage::applied_credit::state::done;
-constexpr auto failed = storage::applied_credit::state::failed;
+constexpr auto done = storage::applied_state::done;
+constexpr auto failed = storage::applied_state::failed;
 
 }  // namespace
 
@@ -316,15 +316,14 @@ BOOST_AUTO_TEST_CASE(a_closed_writer_sends_batches_back_failed) {
 struct beside_a_hung_ledger : writing {
   bool is_stored(int who, std::uint32_t sequence = 0) {
     const auto asked = batch(0, who, sequence);
-    return tiers.apply(asked->requests, clock.now_ms)[0].how ==
-           storage::applied_credit::state::done;
+    return tiers.apply(asked->requests, clock.now_ms)[0].state == storage::applied_state::done;
   }
-  hung_ledger behind{*this};
+  hung_ledger ledger_behind{*this};
   std::uint64_t replies = 0;  // of the ledger, to a thread that may wait for it
   storage::faulty_store front{hot,
                               [this](std::string_view operation) { return befalls(operation); }};
   storage::tiered_store tiers{front,
-                              behind,
+                              ledger_behind,
                               {.mode_changed = [](bool, const std::string&) {},
                                .hot_failed = [](const storage::storage_failure&) {},
                                .ledger_failed = [](const storage::storage_failure&) {},
@@ -355,7 +354,7 @@ BOOST_AUTO_TEST_CASE(degraded_nobody_waits_for_a_ledger_that_hangs_but_the_first
   const auto began_ms = w.clock.now_ms;
   for (int who = 1; who < 5; ++who) BOOST_TEST(!w.is_stored(who));
   BOOST_TEST(w.clock.now_ms == began_ms + 2'000);
-  w.behind.hangs = false;
+  w.ledger_behind.hangs = false;
   BOOST_TEST(!w.is_stored(5));  // no reply has come yet
   w.replies = 1;
   w.clock.now_ms += storage::circuit_breaker::pause_ms;

@@ -124,7 +124,7 @@ struct following {
   registry registry_cache;
   std::vector<student_id> erased;
   registry_follower follower{
-      {.behind = ledger,
+      {.ledger = ledger,
        .registry_cache = registry_cache,
        .now = [this] { return now_ms; },
        .student_erased = [this](const student_id& who) { erased.push_back(who); }}};

@@ -49,8 +49,8 @@ class device_ledger final : public simulated_ledger {
 struct reading : world {
   reading() {
     device(signer);
-    auto behind = std::make_unique<device_ledger>(shared, plan, never);
-    ledger = behind.get();
+    auto made = std::make_unique<device_ledger>(shared, plan, never);
+    ledger = made.get();
     ledger->devices = enrolled;
     reader = std::make_unique<store_reader>(store_reader::dependencies{
         .hot = std::make_unique<storage::faulty_store>(inner,
@@ -61,9 +61,9 @@ struct reading : world {
                                                          clock.now_ms += 2'000;
                                                          return storage::store_fault::lost_request;
                                                        }),
-        .behind = std::move(behind),
+        .ledger = std::move(made),
         .registry_cache = registry_cache,
-        .behind_probe = ledger_state,
+        .ledger_state = ledger_state,
         .now = [this] { return clock.now_ms; },
         .loaded =
             [this](heartbeat_job_ptr job) {

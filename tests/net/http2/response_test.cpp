@@ -101,13 +101,13 @@ BOOST_AUTO_TEST_CASE(responses_to_the_gone_are_dropped) {
     client.send_frame(NGHTTP2_RST_STREAM, 0, 1, be32(NGHTTP2_CANCEL));
     BOOST_TEST(eventually(s.running, [](const auto& n) { return n.streams_open == 1; }));
     const auto first = s.sink.pending().front();
-    s.running.replies().respond(first, {});
+    s.running.responses().respond(first, {});
     BOOST_TEST(eventually(s.running, [](const auto& n) { return n.responses_dropped == 1; }));
   }
   BOOST_TEST(eventually(s.running, [](const auto& n) { return n.connections_open == 0; }));
   s.sink.release();  // both, of which one had its response before
   BOOST_TEST(eventually(s.running, [](const auto& n) { return n.responses_dropped == 3; }));
-  s.running.replies().respond({12345, 7, 1}, {});  // no such thread
+  s.running.responses().respond({12345, 7, 1}, {});  // no such thread
 }
 
 BOOST_AUTO_TEST_CASE(a_second_response_is_dropped) {
@@ -120,8 +120,8 @@ BOOST_AUTO_TEST_CASE(a_second_response_is_dropped) {
   http_response first, second;
   first.body = "first";
   second.body = "second";
-  s.running.replies().respond(to, std::move(first));
-  s.running.replies().respond(to, std::move(second));
+  s.running.responses().respond(to, std::move(first));
+  s.running.responses().respond(to, std::move(second));
   BOOST_TEST(client.read_response(1).body == "first");
   BOOST_TEST(eventually(s.running, [](const auto& n) { return n.responses_dropped == 1; }));
 }

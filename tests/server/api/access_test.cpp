@@ -68,21 +68,21 @@ BOOST_FIXTURE_TEST_CASE(wrong_tokens_are_rejected_and_logged_without_their_text,
   for (const std::string wrong :
        {"Bearer no-such-token", "Bearer admin-secre", "Bearer admin-secrett", "Bearer"}) {
     const auto number = submit(http_method::get, "/v1/modules", {}, wrong);
-    check_problem(replies.wait_for(number), 401, "unauthorized");
+    check_problem(responses.wait_for(number), 401, "unauthorized");
   }
   const auto long_one = "Bearer " + std::string(identity_limits::bearer_bytes_max + 1, 'x');
-  check_problem(replies.wait_for(submit(http_method::get, "/v1/modules", {}, long_one)), 401,
+  check_problem(responses.wait_for(submit(http_method::get, "/v1/modules", {}, long_one)), 401,
                 "unauthorized");
   BOOST_TEST(logged().find("wrong token from") != std::string::npos);
   BOOST_TEST(logged().find("no-such-token") == std::string::npos);
   // The scheme's name has no case.
   const auto number = submit(http_method::get, "/v1/modules", {}, "bEARER  admin-secret ");
-  BOOST_TEST(replies.wait_for(number).status == 200);
+  BOOST_TEST(responses.wait_for(number).status == 200);
 }
 
 BOOST_FIXTURE_TEST_CASE(an_address_with_many_wrong_tokens_has_to_wait, api_fixture) {
   for (int i = 0; i < identity_limits::wrong_tokens.burst; ++i)
-    (void)replies.wait_for(submit(http_method::get, "/v1/modules", {}, "Bearer wrong"));
+    (void)responses.wait_for(submit(http_method::get, "/v1/modules", {}, "Bearer wrong"));
   const auto stopped = get("/v1/modules");  // the right token is not compared either
   check_problem(stopped, 429, "rate-limited");
   BOOST_TEST(std::stoi(header_of(stopped, "retry-after")) >= 1);

@@ -21,18 +21,18 @@
 
 namespace watchkeeper::server::testing {
 
-/// Collects responses by the number of the request, which is its reply_address::connection.
-class collected_replies final : public net::reply_port {
+/// Collects responses by the number of the request, which is its response_address::connection.
+class collected_responses final : public net::response_port {
  public:
-  void respond(const net::reply_address& to, net::http_response&& response) noexcept override {
+  void respond(const net::response_address& to, net::http_response&& response) noexcept override {
     const std::lock_guard lock(mutex_);
     ++counts_[to.connection];
     responses_[to.connection] = std::move(response);
     arrived_.notify_all();
   }
-  void begin(const net::reply_address&, net::http_response&&) noexcept override { ++misused; }
-  void send(const net::reply_address&, std::string&&, bool) noexcept override { ++misused; }
-  void consumed(const net::reply_address&, std::size_t) noexcept override { ++misused; }
+  void begin(const net::response_address&, net::http_response&&) noexcept override { ++misused; }
+  void send(const net::response_address&, std::string&&, bool) noexcept override { ++misused; }
+  void consumed(const net::response_address&, std::size_t) noexcept override { ++misused; }
 
   net::http_response wait_for(std::uint64_t number) {
     std::unique_lock lock(mutex_);
@@ -66,7 +66,7 @@ class fake_gateway final : public gateway_port {
   std::future<storage::stored<std::optional<progress>>> progress_of(const pair_key& pair) override {
     const std::lock_guard lock(mutex);
     std::promise<storage::stored<std::optional<progress>>> reply;
-    if (!replies)
+    if (!responses)
       reply.set_value(storage::storage_failure{storage::storage_error::unavailable, "fake"});
     else if (const auto it = memory.find(pair); it != memory.end())
       reply.set_value(std::optional<progress>(it->second));
@@ -119,7 +119,7 @@ class fake_gateway final : public gateway_port {
   mutable std::mutex mutex;
   std::map<pair_key, progress> memory;
   std::vector<std::string> notes;
-  bool replies = true;
+  bool responses = true;
   bool fails = false;
   std::atomic<bool> is_ready{true};
   actors::gateway_statistics figures;
@@ -182,7 +182,7 @@ class api_fixture {
   }
   api_dependencies dependencies() {
     return {.gateway = gateway,
-            .replies = replies,
+            .responses = responses,
             .live = live,
             .make_ledger = [this] { return make_ledger(); },
             .make_hot_store = [this] { return make_hot_store(); },
@@ -216,7 +216,7 @@ class api_fixture {
     if (question != std::string::npos) request.query = target.substr(question + 1);
     request.body = std::move(body);
     request.authorization = authorization;
-    request.reply_to.connection = ++requests;
+    request.respond_to.connection = ++requests;
     submit(std::move(request));
     return requests;
   }
@@ -224,7 +224,7 @@ class api_fixture {
                           const std::string& who = "admin") {
     const auto number =
         submit(method, target, std::move(body), who.empty() ? "" : "Bearer " + who + "-secret");
-    return replies.wait_for(number);
+    return responses.wait_for(number);
   }
   net::http_response get(const std::string& target, const std::string& who = "admin") {
     return call(net::http_method::get, target, {}, who);
@@ -245,11 +245,11 @@ class api_fixture {
   std::atomic<unix_ms> now_ms{start_ms};
   crypto::agreement_key_ring session_keys;
   fake_gateway gateway;
-  collected_replies replies;
+  collected_responses responses;
   actors::live_feed feed{{.now = [this] { return now_ms.load(); },
                           .channel = storage::make_null_live_channel(),
                           .log = [](log_level, const std::string&, const std::string&) {}}};
-  live_endpoint live{feed, replies};
+  live_endpoint live{feed, responses};
   std::mutex log_mutex;
   std::vector<std::string> log;
   std::unique_ptr<storage::ledger> ledger_store;

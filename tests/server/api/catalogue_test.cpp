@@ -116,9 +116,9 @@ BOOST_FIXTURE_TEST_CASE(module_documents_are_read_strictly, api_fixture) {
   wrong_type.content_type = "text/plain";
   wrong_type.authorization = "Bearer admin-secret";
   wrong_type.body = R"({"title":"t","duration_ms":1})";
-  wrong_type.reply_to.connection = ++requests;
+  wrong_type.respond_to.connection = ++requests;
   submit(std::move(wrong_type));
-  check_problem(replies.wait_for(requests), 415, "unsupported-media-type");
+  check_problem(responses.wait_for(requests), 415, "unsupported-media-type");
 }
 
 BOOST_FIXTURE_TEST_CASE(assignments_are_put_and_removed, api_fixture) {

@@ -137,7 +137,7 @@ BOOST_FIXTURE_TEST_CASE(without_the_hot_store_the_actors_and_the_ledger_are_read
   BOOST_TEST(json_of(get("/v1/progress/s1/m1"))["seconds_watched"] == 8);
   BOOST_TEST(json_of(get("/v1/modules/m1/students"))["items"][0]["seconds_watched"] == 8);
   BOOST_TEST(json_of(get("/v1/students/s1/progress"))["items"][0]["seconds_watched"] == 8);
-  gateway.replies = false;
+  gateway.responses = false;
   BOOST_TEST(json_of(get("/v1/progress/s1/m1"))["seconds_watched"] == 1);
   // Nobody can say that this one has never been seen.
   check_problem(get("/v1/progress/s2/m1"), 503, "storage-unavailable");

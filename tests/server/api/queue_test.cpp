@@ -30,18 +30,18 @@ BOOST_FIXTURE_TEST_CASE(what_is_over_the_limit_is_rejected_and_everything_is_ans
   occupied.wait();  // each thread has one, so the queue is empty
   for (std::size_t i = 0; i < api_limits::requests_queued_max; ++i)
     (void)submit(http_method::get, "/v1/modules", {}, admin);
-  BOOST_TEST(replies.count() == 0u);
-  const auto over = replies.wait_for(submit(http_method::get, "/v1/modules", {}, admin));
+  BOOST_TEST(responses.count() == 0u);
+  const auto over = responses.wait_for(submit(http_method::get, "/v1/modules", {}, admin));
   check_problem(over, 503, "overloaded");
   BOOST_TEST(header_of(over, "retry-after") != "");
   BOOST_TEST(get("/healthz", "").status == 200);  // needs no thread
   go_on.count_down();
   made->stop();
-  BOOST_TEST(replies.count() == requests);
-  BOOST_TEST(replies.most() == 1);
-  BOOST_TEST(replies.misused == 0);
+  BOOST_TEST(responses.count() == requests);
+  BOOST_TEST(responses.most() == 1);
+  BOOST_TEST(responses.misused == 0);
   for (std::uint64_t i = 1; i <= api_limits::requests_queued_max; ++i)
-    BOOST_TEST(replies.wait_for(i).status == 200);
+    BOOST_TEST(responses.wait_for(i).status == 200);
   check_problem(get("/v1/modules"), 503, "draining");
 }
 
@@ -82,18 +82,18 @@ BOOST_FIXTURE_TEST_CASE(recounts_wait_for_a_thread_of_their_own, api_fixture) {
     while (json_of(get(module_of(i)))["duration_ms"] != 30'000) {
     }
   }
-  check_problem(replies.wait_for(shorten(modules - 1)), 503, "overloaded");
+  check_problem(responses.wait_for(shorten(modules - 1)), 503, "overloaded");
   BOOST_TEST(get("/v1/modules").status == 200);  // nobody else waits
   go_on.count_down();
-  for (const auto number : waiting) BOOST_TEST(replies.wait_for(number).status == 200);
+  for (const auto number : waiting) BOOST_TEST(responses.wait_for(number).status == 200);
   for (std::size_t i = 0; i + 1 < modules; ++i)
     BOOST_TEST(json_of(get(module_of(i) + "/heatmap"))["bins"] == 30);
   // What was rejected is found again.
   BOOST_TEST(json_of(get(module_of(modules - 1)))["duration_ms"] == 30'000);
-  BOOST_TEST(replies.wait_for(shorten(modules - 1)).status == 200);
+  BOOST_TEST(responses.wait_for(shorten(modules - 1)).status == 200);
   BOOST_TEST(json_of(get(module_of(modules - 1) + "/heatmap"))["bins"] == 30);
   made->stop();
-  BOOST_TEST(replies.most() == 1);
+  BOOST_TEST(responses.most() == 1);
 }
 
 BOOST_FIXTURE_TEST_CASE(what_throws_inside_is_500_without_its_text, api_fixture) {

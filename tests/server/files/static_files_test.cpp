@@ -47,7 +47,7 @@ struct tree : temporary_directory {
 };
 
 /// The HTTP/2 layer, played by the test.
-class pulled_replies final : public net::reply_port {
+class pulled_responses final : public net::response_port {
  public:
   struct response {
     net::http_response head;
@@ -57,7 +57,7 @@ class pulled_replies final : public net::reply_port {
     std::size_t chunks = 0;
     std::size_t largest_chunk = 0;
   };
-  void respond(const net::reply_address& to, net::http_response&& response) noexcept override {
+  void respond(const net::response_address& to, net::http_response&& response) noexcept override {
     const std::lock_guard lock(mutex_);
     auto& one = answers_[to.stream];
     one.body = std::move(response.body);
@@ -65,14 +65,14 @@ class pulled_replies final : public net::reply_port {
     one.ended = true;
     changed_.notify_all();
   }
-  void begin(const net::reply_address& to, net::http_response&& head) noexcept override {
+  void begin(const net::response_address& to, net::http_response&& head) noexcept override {
     const std::lock_guard lock(mutex_);
     auto& one = answers_[to.stream];
     one.head = std::move(head);
     one.begun = true;
     changed_.notify_all();
   }
-  void send(const net::reply_address& to, std::string&& chunk, bool last) noexcept override {
+  void send(const net::response_address& to, std::string&& chunk, bool last) noexcept override {
     const std::lock_guard lock(mutex_);
     auto& one = answers_[to.stream];
     one.body += chunk;
@@ -81,7 +81,7 @@ class pulled_replies final : public net::reply_port {
     one.ended = last;
     changed_.notify_all();
   }
-  void consumed(const net::reply_address&, std::size_t) noexcept override {}
+  void consumed(const net::response_address&, std::size_t) noexcept override {}
 
   template <class Condition>
   response wait(std::int32_t stream, Condition condition) {
@@ -106,38 +106,38 @@ struct served : tree {
   explicit served(static_folder more = {}) {
     more.path = "/player/";
     more.folder = folder();
-    files = std::make_unique<static_files>(std::vector{more}, replies, [] { return unix_ms{1}; });
+    files = std::make_unique<static_files>(std::vector{more}, responses, [] { return unix_ms{1}; });
   }
   using fields = std::vector<std::pair<net::request_field, std::string>>;
-  net::reply_address submit(const std::string& target, fields more = {},
-                            net::http_method method = net::http_method::get) {
+  net::response_address submit(const std::string& target, fields more = {},
+                               net::http_method method = net::http_method::get) {
     net::http_request request;
     request.method = method;
     request.path = target;
     request.others = std::move(more);
-    request.reply_to.stream = ++last_stream;
-    const auto to = request.reply_to;
+    request.respond_to.stream = ++last_stream;
+    const auto to = request.respond_to;
     files->on_request(std::move(request));
     return to;
   }
   /// The whole response; pieces are pulled as they are sent.
-  pulled_replies::response get(const std::string& target, fields more = {},
-                               net::http_method method = net::http_method::get) {
+  pulled_responses::response get(const std::string& target, fields more = {},
+                                 net::http_method method = net::http_method::get) {
     const auto to = submit(target, std::move(more), method);
-    auto response = replies.wait(to.stream, [](const auto& a) { return a.begun || a.ended; });
+    auto response = responses.wait(to.stream, [](const auto& a) { return a.begun || a.ended; });
     for (std::size_t chunks = 1; !response.ended && method == net::http_method::get; ++chunks) {
       files->on_drained(to);
-      response = replies.wait(to.stream, [&](const auto& a) { return a.chunks == chunks; });
+      response = responses.wait(to.stream, [&](const auto& a) { return a.chunks == chunks; });
     }
     files->on_gone(to);
     return response;
   }
-  static std::string field(const pulled_replies::response& response, const std::string& name) {
+  static std::string field(const pulled_responses::response& response, const std::string& name) {
     for (const auto& [key, value] : response.head.headers)
       if (key == name) return value;
     return "";
   }
-  pulled_replies replies;
+  pulled_responses responses;
   std::unique_ptr<static_files> files;
   std::int32_t last_stream = 0;
 };
@@ -344,12 +344,12 @@ BOOST_AUTO_TEST_CASE(a_file_that_becomes_shorter_ends_early) {
   served s;
   s.write("web/large.mp4", std::string(4 * piece, 'x'));
   const auto to = s.submit("/player/large.mp4");
-  (void)s.replies.wait(to.stream, [](const auto& a) { return a.begun; });
+  (void)s.responses.wait(to.stream, [](const auto& a) { return a.begun; });
   BOOST_REQUIRE(truncate((s.path / "web" / "large.mp4").c_str(), piece + 5) == 0);
   s.files->on_drained(to);
-  (void)s.replies.wait(to.stream, [](const auto& a) { return a.chunks == 1; });
+  (void)s.responses.wait(to.stream, [](const auto& a) { return a.chunks == 1; });
   s.files->on_drained(to);
-  const auto response = s.replies.wait(to.stream, [](const auto& a) { return a.chunks == 2; });
+  const auto response = s.responses.wait(to.stream, [](const auto& a) { return a.chunks == 2; });
   BOOST_TEST(response.ended);
   BOOST_TEST(response.body.size() == piece + 5);  // less than content-length: the client sees that
 }
@@ -358,10 +358,10 @@ BOOST_AUTO_TEST_CASE(large_files_at_once_are_bounded_and_closed_when_the_client_
   served s;
   s.write("web/large.mp4", std::string(2 * piece, 'x'));
   const auto before = open_descriptors();
-  std::vector<net::reply_address> all;
+  std::vector<net::response_address> all;
   for (std::size_t i = 0; i < static_limits::transfers_max; ++i) {
     all.push_back(s.submit("/player/large.mp4"));
-    (void)s.replies.wait(all.back().stream, [](const auto& a) { return a.begun; });
+    (void)s.responses.wait(all.back().stream, [](const auto& a) { return a.begun; });
   }
   BOOST_TEST(open_descriptors() >= before + all.size());
   BOOST_TEST(s.get("/player/large.mp4").head.status == 503);
@@ -379,23 +379,23 @@ BOOST_AUTO_TEST_CASE(large_files_at_once_are_bounded_and_closed_when_the_client_
 }
 
 BOOST_AUTO_TEST_CASE(without_folders_nothing_is_served) {
-  pulled_replies replies;
-  const static_files none({}, replies, [] { return unix_ms{1}; });
+  pulled_responses responses;
+  const static_files none({}, responses, [] { return unix_ms{1}; });
   for (const auto* path : {"/", "/player/", "/index.html", ""}) BOOST_TEST(!none.accepts(path));
 }
 
 BOOST_AUTO_TEST_CASE(the_longest_path_wins) {
   const tree t;
-  pulled_replies replies;
+  pulled_responses responses;
   static_files some(
       {{.path = "/", .folder = t.folder()}, {.path = "/a/b/", .folder = t.folder() + "/assets"}},
-      replies, [] { return unix_ms{1}; });
+      responses, [] { return unix_ms{1}; });
   for (const auto* path : {"/", "/x", "/a", "/a/b", "/a/b/app.js"}) BOOST_TEST(some.accepts(path));
   net::http_request request;
   request.path = "/a/b/app.js";
-  request.reply_to.stream = 1;
+  request.respond_to.stream = 1;
   some.on_request(std::move(request));
-  BOOST_TEST(replies.wait(1, [](const auto& a) { return a.ended; }).body == "1;");
+  BOOST_TEST(responses.wait(1, [](const auto& a) { return a.ended; }).body == "1;");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -14,20 +14,20 @@ using namespace watchkeeper::server;
 
 namespace {
 
-class collected_statuses final : public net::reply_port {
+class collected_statuses final : public net::response_port {
  public:
-  void respond(const net::reply_address& to, net::http_response&& response) noexcept override {
+  void respond(const net::response_address& to, net::http_response&& response) noexcept override {
     status[to.stream] = response.status;
   }
-  void begin(const net::reply_address&, net::http_response&&) noexcept override {}
-  void send(const net::reply_address&, std::string&&, bool) noexcept override {}
-  void consumed(const net::reply_address&, std::size_t) noexcept override {}
+  void begin(const net::response_address&, net::http_response&&) noexcept override {}
+  void send(const net::response_address&, std::string&&, bool) noexcept override {}
+  void consumed(const net::response_address&, std::size_t) noexcept override {}
   std::map<std::int32_t, int> status;  // by stream
 };
 
 /// An endpoint of one I/O thread, and what it passed on; `settle` gives that its results.
 struct dispatcher {
-  collected_statuses replies;
+  collected_statuses responses;
   std::vector<actors::heartbeat_request> passed;
   std::vector<std::size_t> groups;  // how many came together
   unix_ms now_ms = 1'800'000'000'000;
@@ -37,7 +37,7 @@ struct dispatcher {
                                 for (auto& each : all) passed.push_back(std::move(each));
                                 if (settles_at_once) settle(passed.size() - all.size(), all.size());
                               },
-                              replies, [this] { return now_ms; }, 1};
+                              responses, [this] { return now_ms; }, 1};
   std::int32_t last_stream = -1;
 
   /// A request with tokens of the names; its stream.
@@ -46,8 +46,8 @@ struct dispatcher {
     request.method = net::http_method::post;
     request.content_type = "application/jose";
     for (const auto& each : tokens) request.body += (request.body.empty() ? "" : "\n") + each;
-    request.reply_to.io_thread = io_thread;
-    request.reply_to.stream = last_stream += 2;
+    request.respond_to.io_thread = io_thread;
+    request.respond_to.stream = last_stream += 2;
     endpoint.on_request(std::move(request));
     return last_stream;
   }
@@ -115,11 +115,11 @@ BOOST_AUTO_TEST_CASE(deferred_heartbeats_wait_and_new_ones_pass) {
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.passed.size() == room * full + 1);
   d.settle(full - 1, 1);
-  BOOST_TEST(d.replies.status.contains(1));
+  BOOST_TEST(d.responses.status.contains(1));
   d.endpoint.on_round_end(0);
   BOOST_REQUIRE_EQUAL(d.passed.size(), (room + 1) * full + 1);
   BOOST_TEST(d.passed.back().token == "late");
-  BOOST_TEST(!d.replies.status.contains(late));
+  BOOST_TEST(!d.responses.status.contains(late));
   // Single ones are not counted, neither when they come nor when they get their results.
   d.settle(room * full, 1);
   d.endpoint.on_round_end(0);
@@ -137,7 +137,7 @@ BOOST_AUTO_TEST_CASE(as_many_wait_as_there_is_room_for) {
   BOOST_TEST(d.passed.size() == room * full);
   // One more is shed: it overtakes nobody, and takes no room of single ones.
   const auto more = d.send_several("one more");
-  BOOST_TEST(d.replies.status.at(more) == 503);
+  BOOST_TEST(d.responses.status.at(more) == 503);
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.passed.size() == room * full);
   BOOST_TEST(d.endpoint.statistics().deferred == waiting * full);
@@ -152,7 +152,7 @@ BOOST_AUTO_TEST_CASE(as_many_wait_as_there_is_room_for) {
     settled = there;
   }
   BOOST_TEST(d.passed.size() == (room + waiting) * full + 1);
-  BOOST_TEST(d.replies.status.size() == room + waiting + 2);
+  BOOST_TEST(d.responses.status.size() == room + waiting + 2);
   BOOST_TEST(d.endpoint.statistics().deferred == 0u);
 }
 
@@ -164,8 +164,8 @@ BOOST_AUTO_TEST_CASE(what_waits_too_long_comes_again) {
   const auto late = d.send_several("late");
   d.now_ms += heartbeat_limits::deferred_wait_max_ms;  // of the later one: just not too long
   d.endpoint.on_round_end(0);
-  BOOST_TEST(d.replies.status.at(old) == 503);
-  BOOST_TEST(!d.replies.status.contains(late));
+  BOOST_TEST(d.responses.status.at(old) == 503);
+  BOOST_TEST(!d.responses.status.contains(late));
   BOOST_TEST(d.endpoint.statistics().shed == full);
   BOOST_TEST(d.endpoint.statistics().deferred == full);
   d.settle(0, room * full);
@@ -185,7 +185,7 @@ BOOST_AUTO_TEST_CASE(the_limit_of_a_round_holds_even_if_results_come_at_once) {
   BOOST_TEST(d.passed.size() == 2 * room * full);
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.passed.size() == 3 * room * full);
-  BOOST_TEST(d.replies.status.size() == 3 * room);
+  BOOST_TEST(d.responses.status.size() == 3 * room);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -37,9 +37,9 @@ struct logging_in : api_fixture {
     request.body = body;
     request.content_type = type;
     request.others = std::move(fields);
-    request.reply_to.connection = ++requests;
+    request.respond_to.connection = ++requests;
     submit(std::move(request));
-    return replies.wait_for(requests);
+    return responses.wait_for(requests);
   }
   net::http_response log_in_as(const std::string& who) {
     return ask(http_method::post, "/v1/session", R"({"token":")" + who + R"(-secret"})", {});
@@ -193,9 +193,9 @@ BOOST_FIXTURE_TEST_CASE(signing_out_holds_at_every_gateway_and_after_a_restart, 
     net::http_request request;
     request.path = "/v1/modules";
     request.others = {{request_field::cookie, cookie}};
-    request.reply_to.connection = ++requests;
+    request.respond_to.connection = ++requests;
     submit_to(which, std::move(request));
-    return replies.wait_for(requests).status;
+    return responses.wait_for(requests).status;
   };
   const auto response = log_in_as("admin");
   const auto cookie = cookie_of(response);

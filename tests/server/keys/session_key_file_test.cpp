@@ -219,11 +219,11 @@ BOOST_FIXTURE_TEST_CASE(the_announced_key_is_public_and_may_be_cached, api_fixtu
   const auto ask = [&](const std::string& tag) {
     net::http_request request;
     request.path = "/v1/keys";
-    request.reply_to.connection = 1000 + tag.size();
+    request.respond_to.connection = 1000 + tag.size();
     if (!tag.empty()) request.others.emplace_back(net::request_field::if_none_match, tag);
-    const auto number = request.reply_to.connection;
+    const auto number = request.respond_to.connection;
     submit(std::move(request));
-    return replies.wait_for(number);
+    return responses.wait_for(number);
   };
   BOOST_TEST(ask("").body == R"({"keys":[]})");
   const auto newest = crypto::agreement_key::generate(2);

@@ -208,8 +208,8 @@ BOOST_AUTO_TEST_CASE(an_erased_student_earns_nothing_from_what_is_remembered) {
   BOOST_TEST(int(apply_one(w.cas, heartbeat(pair, 1, 1000, 2000)).outcome.why) ==
              int(problem::unknown_device));
   must(other.readmit(pair.student));
-  BOOST_TEST(int(apply_one(w.cas, heartbeat(pair, 1, 1000, 2000)).how) ==
-             int(applied_credit::state::pair_missing));
+  BOOST_TEST(int(apply_one(w.cas, heartbeat(pair, 1, 1000, 2000)).state) ==
+             int(applied_state::pair_missing));
 }
 
 BOOST_AUTO_TEST_CASE(a_checkpoint_in_between_is_no_difference_and_the_mark_comes_back) {

@@ -135,11 +135,11 @@ BOOST_AUTO_TEST_CASE(an_outcome_of_a_corrupt_pair_does_not_fail_the_next_one) {
     const auto first = redis_codec::decode_outcome(in, request, corrupt);
     BOOST_REQUIRE(first);
     BOOST_TEST(corrupt);
-    BOOST_TEST(first->how == applied_credit::state::failed);
+    BOOST_TEST(first->state == applied_state::failed);
     const auto second = redis_codec::decode_outcome(in, request, corrupt);
     BOOST_REQUIRE(second);
     BOOST_TEST(!corrupt);
-    BOOST_TEST(second->how == applied_credit::state::done);
+    BOOST_TEST(second->state == applied_state::done);
     BOOST_TEST(second->outcome.now.covered_ms == 9000);
     BOOST_TEST(in.at_end());
   }

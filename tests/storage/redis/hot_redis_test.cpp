@@ -133,8 +133,8 @@ BOOST_AUTO_TEST_CASE(an_emptied_redis_asks_for_its_pairs) {
   server.kill();
   server.lose_everything();
   server.start();
-  BOOST_TEST(int(apply_one(*store, heartbeat(pair, 0, 0, 1000)).how) ==
-             int(applied_credit::state::pair_missing));
+  BOOST_TEST(int(apply_one(*store, heartbeat(pair, 0, 0, 1000)).state) ==
+             int(applied_state::pair_missing));
   create(*store, {pair});
   BOOST_TEST(apply_one(*store, heartbeat(pair, 0, 0, 1000)).outcome.now.covered_ms == 1000);
   BOOST_TEST(server.command({"HGET", "wk:deployment", "partitions"}) == "256");
@@ -350,8 +350,8 @@ BOOST_AUTO_TEST_CASE(a_corrupt_pair_fails_alone) {
       // Another session than that of the pair's window: its own key is looked at.
       both[0].credit.session = id_of<session_id>("other");
       const auto applied = must(store->apply(both));
-      BOOST_TEST(int(applied[0].how) == int(applied_credit::state::failed));
-      BOOST_TEST(int(applied[1].how) == int(applied_credit::state::done));
+      BOOST_TEST(int(applied[0].state) == int(applied_state::failed));
+      BOOST_TEST(int(applied[1].state) == int(applied_state::done));
       BOOST_TEST(int(error_of_apply(*store, both[0])) == int(storage_error::corrupt));
       if (damage[1] == key) {
         const auto read = store->read(std::span(&sick, 1));
@@ -366,8 +366,8 @@ BOOST_AUTO_TEST_CASE(a_corrupt_pair_fails_alone) {
         BOOST_REQUIRE(!together.merged.has_value());
         BOOST_TEST(int(together.merged.error().code) == int(storage_error::corrupt));
         const auto& [of_sick, of_well] = std::tie((*together.applied)[0], (*together.applied)[1]);
-        BOOST_TEST(int(of_sick.how) == int(applied_credit::state::failed));
-        BOOST_TEST(int(of_well.how) == int(applied_credit::state::done));
+        BOOST_TEST(int(of_sick.state) == int(applied_state::failed));
+        BOOST_TEST(int(of_well.state) == int(applied_state::done));
       }
       BOOST_TEST(server.command({"DUMP", damage[1]}) == dump);  // left as it was
     }
@@ -431,9 +431,9 @@ BOOST_AUTO_TEST_CASE(a_call_that_fails_leaves_the_others_of_its_batch_done) {
   requests.push_back(heartbeat(well, 0, 0, 1000));
   requests.back().credit.device = kid_of(2);
   const auto applied = must(store->apply(requests));
-  BOOST_TEST(int(applied[0].how) == int(applied_credit::state::failed));
-  BOOST_TEST(int(applied[63].how) == int(applied_credit::state::failed));
-  BOOST_TEST(int(applied[64].how) == int(applied_credit::state::done));
+  BOOST_TEST(int(applied[0].state) == int(applied_state::failed));
+  BOOST_TEST(int(applied[63].state) == int(applied_state::failed));
+  BOOST_TEST(int(applied[64].state) == int(applied_state::done));
   BOOST_TEST(must(store->read(std::span(&sick, 1))).at(0)->covered.empty());
 }
 

@@ -161,8 +161,8 @@ BOOST_AUTO_TEST_CASE(a_corrupt_row_fails_alone) {
   execute(file, "UPDATE hot_pair SET covered = x'00' WHERE student = 'ada'");
   const std::vector<hot_request> both{heartbeat(sick, 0, 0, 1000), heartbeat(well, 0, 0, 1000)};
   const auto applied = must(store->apply(both));
-  BOOST_TEST(int(applied[0].how) == int(applied_credit::state::failed));
-  BOOST_TEST(int(applied[1].how) == int(applied_credit::state::done));
+  BOOST_TEST(int(applied[0].state) == int(applied_state::failed));
+  BOOST_TEST(int(applied[1].state) == int(applied_state::done));
   BOOST_TEST(int(error_of_apply(*store, both[0])) == int(storage_error::corrupt));
 }
 

@@ -1,16 +1,16 @@
-#include "net/reply_inbox.hpp"
+#include "net/response_inbox.hpp"
 
 #include <utility>
 
 namespace watchkeeper::net {
 
-bool reply_inbox::push(reply&& message) noexcept {
+bool response_inbox::push(response_event&& message) noexcept {
   const std::scoped_lock lock(mutex_);
-  const bool was_empty = replies_.empty() && lost_.count == 0 && !lost_.all;
-  if (message.what == reply::kind::send) {
+  const bool was_empty = events_.empty() && lost_.count == 0 && !lost_.all;
+  if (message.what == response_event::kind::send) {
     const auto size = message.response.body.size();
     if (size > bounds::inbox_chunk_bytes_max - chunk_bytes_) {
-      message.what = reply::kind::overflow;
+      message.what = response_event::kind::overflow;
       message.response.body = {};
     } else {
       chunk_bytes_ += size;
@@ -19,7 +19,7 @@ bool reply_inbox::push(reply&& message) noexcept {
   empty_.store(false, std::memory_order_release);
   const auto connection = message.to.connection;
   try {
-    replies_.push_back(std::move(message));
+    events_.push_back(std::move(message));
   } catch (...) {
     if (lost_.count < lost_.connections.size())
       lost_.connections[lost_.count++] = connection;
@@ -29,9 +29,9 @@ bool reply_inbox::push(reply&& message) noexcept {
   return was_empty;
 }
 
-void reply_inbox::take(std::vector<reply>& into, lost_replies& lost) noexcept {
+void response_inbox::take(std::vector<response_event>& into, lost_responses& lost) noexcept {
   const std::scoped_lock lock(mutex_);
-  std::swap(replies_, into);
+  std::swap(events_, into);
   chunk_bytes_ = 0;
   empty_.store(true, std::memory_order_release);
   lost = lost_;
