@@ -199,4 +199,10 @@ inline std::string limited(int credited_ms) {
          R"(,"seconds_watched":10,"completion_percentage":1.66,"state":"IN_PROGRESS","resume_ms":10000)";
 }
 
+/// The problem document of an error response.
+inline std::string problem_text(const std::string& name, unix_ms server_ms = 0) {
+  return R"({"type":"urn:watchkeeper:problem:)" + name + R"(","status":401)" +
+         (server_ms == 0 ? "" : R"(,"server_time":)" + std::to_string(server_ms / 1000)) + "}";
+}
+
 }  // namespace watchkeeper::sdk::testing
