@@ -1,0 +1,95 @@
+#include "actors/live/refusal_log.hpp"
+#include "tests/actors/live/live_world.hpp"
+
+/// The list of refusals of each student.
+
+using namespace watchkeeper;
+using namespace watchkeeper::actors;
+using namespace watchkeeper::actors::live_testing;
+
+BOOST_AUTO_TEST_SUITE(live)
+
+BOOST_AUTO_TEST_CASE(refusals_are_classified) {
+  using enum refusal_kind;
+  BOOST_TEST(classify(credit_status::limited, problem::none, stale_cause::none) == skipping);
+  BOOST_TEST(classify(credit_status::duplicate, problem::none, stale_cause::none) == replay);
+  const auto rejected = [](problem why, stale_cause stale = stale_cause::none) {
+    return classify(credit_status::rejected, why, stale);
+  };
+  BOOST_TEST(rejected(problem::implausible_interval) == skipping);
+  BOOST_TEST(rejected(problem::bad_signature) == spoofing);
+  BOOST_TEST(rejected(problem::subject_mismatch) == spoofing);
+  BOOST_TEST(rejected(problem::stale_token, stale_cause::time) == clock);
+  BOOST_TEST(rejected(problem::future_token) == clock);
+  BOOST_TEST(rejected(problem::stale_token, stale_cause::sequence_number) == replay);
+  BOOST_TEST(rejected(problem::overloaded) == other);
+}
+
+BOOST_AUTO_TEST_CASE(refusals_are_listed_newest_first_and_bounded) {
+  refusal_log log;
+  play(log, film, "amy", 0, 1000);
+  BOOST_TEST(log.of(named("amy"), 10).empty());  // it was credited
+  for (std::size_t i = 0; i <= refusal_log::per_student_max; ++i)
+    play(log, film, "amy", 0, 1000, credit_status::limited, 60'000,
+         noon_ms + static_cast<unix_ms>(i));
+  auto found = log.of(named("amy"), 1000);
+  BOOST_TEST(found.size() == refusal_log::per_student_max);
+  BOOST_TEST(found.front().at_ms == noon_ms + static_cast<unix_ms>(refusal_log::per_student_max));
+  BOOST_TEST(found.back().at_ms == noon_ms + 1);
+  BOOST_TEST(log.of(named("amy"), 3).size() == 3u);
+  engagement_token token;
+  token.claims.student = named("bob");
+  token.claims.module = film;
+  token.claims.sequence = 9;
+  log.rejected(
+      {.why = problem::bad_signature, .detail = "why", .received_ms = noon_ms, .token = &token});
+  log.rejected({.why = problem::malformed_token, .detail = "no token", .received_ms = noon_ms});
+  found = log.of(named("bob"), 10);
+  BOOST_REQUIRE(found.size() == 1u);
+  BOOST_TEST(found[0].sequence == 9u);
+  BOOST_TEST(found[0].why == problem::bad_signature);
+  log.student_erased(named("bob"));
+  BOOST_TEST(log.of(named("bob"), 10).empty());
+}
+
+BOOST_AUTO_TEST_CASE(refusals_of_an_erased_student_are_not_stored_until_a_new_enrolment) {
+  using ownership = rejected_heartbeat::ownership;
+  refusal_log log;
+  engagement_token token;
+  token.claims.student = named("amy");
+  const auto reject = [&](ownership device) {
+    log.rejected({.why = problem::stale_token,
+                  .detail = "why",
+                  .received_ms = noon_ms,
+                  .token = &token,
+                  .device = device});
+    return log.of(named("amy"), 10).size();
+  };
+  BOOST_TEST(reject(ownership::of_nobody_or_another) == 0u);  // anybody may write a name
+  BOOST_TEST(reject(ownership::unknown) == 1u);
+  BOOST_TEST(reject(ownership::of_student) == 2u);
+  log.student_erased(named("amy"));
+  BOOST_TEST(log.of(named("amy"), 10).empty());
+  BOOST_TEST(reject(ownership::unknown) == 0u);  // the device goes on
+  BOOST_TEST(reject(ownership::of_nobody_or_another) == 0u);
+  BOOST_TEST(reject(ownership::of_student) == 1u);  // enrolled again
+  // It remembers a limited number of erased students.
+  for (std::size_t i = 0; i < 2 * refusal_log::erased_max; ++i)
+    log.student_erased(named("s" + std::to_string(i)));
+  BOOST_TEST(reject(ownership::unknown) == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(the_log_evicts_the_student_with_the_oldest_refusal) {
+  constexpr std::size_t all = 16 * 4;  // four of each stripe
+  refusal_log log(all);
+  constexpr int students = 400;
+  for (int i = 0; i < students; ++i)
+    play(log, film, "s" + std::to_string(i), 0, 1000, credit_status::limited);
+  std::size_t stored = 0;
+  for (int i = 0; i < students; ++i) stored += log.of(named("s" + std::to_string(i)), 10).size();
+  BOOST_TEST(stored == all);
+  BOOST_TEST(log.of(named("s0"), 10).empty());
+  BOOST_TEST(log.of(named("s" + std::to_string(students - 1)), 10).size() == 1u);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
