@@ -20,6 +20,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -171,6 +172,68 @@ double seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+/// One group: a checkpoint, then the rounds until the next one.
+cost measure_group(observed_redis& redis, school& way, std::size_t students, std::size_t batch) {
+  const auto count = static_cast<double>(students) * rounds_a_checkpoint;
+  cost now;
+  const auto start_us = redis.cpu_us();
+  // Of both ways, but only this one has played since the last.
+  const auto pairs = static_cast<double>(way.checkpoint());
+  now.checkpoint_us = (redis.cpu_us() - start_us) / std::max(1.0, pairs);
+  const auto before_bytes = redis.info("aof_current_size");
+  const auto before_s = seconds();
+  const auto before_client_us = client_cpu_us();
+  const auto before_us = redis.cpu_us();
+  for (int round = 0; round < rounds_a_checkpoint; ++round) way.play(batch);
+  now.cpu_us = (redis.cpu_us() - before_us) / count;
+  now.client_cpu_us = (client_cpu_us() - before_client_us) / count;
+  now.heartbeats_a_second = count / (seconds() - before_s);
+  now.log_bytes = (redis.info("aof_current_size") - before_bytes) / count;
+  return now;
+}
+
+/// Measures both ways by turns, and prints a line for each batch size and way.
+void measure_ways(observed_redis& redis, std::span<school, 2> ways, std::size_t students,
+                  int groups, const std::vector<std::size_t>& batches) {
+  fmt::print("{:>8} {:>7} {:>18} {:>18} {:>14} {:>12} {:>20}\n", "batch", "way", "Redis CPU us/hb",
+             "client CPU us/hb", "heartbeats/s", "log bytes/hb", "checkpoint us/pair");
+  for (const auto batch : batches) {
+    cost best[] = {cost::none(), cost::none()};
+    for (int group = 0; group < groups; ++group)
+      for (std::size_t way = 0; way < 2; ++way)
+        best[way].take(measure_group(redis, ways[way], students, batch));
+    for (int way = 0; way < 2; ++way)
+      fmt::print("{:>8} {:>7} {:>18.2f} {:>18.2f} {:>14.0f} {:>12.0f} {:>20.2f}\n", batch,
+                 way == 0 ? "credit" : "cas", best[way].cpu_us, best[way].client_cpu_us,
+                 best[way].heartbeats_a_second, best[way].log_bytes, best[way].checkpoint_us);
+    fmt::print("{:>8} {:>7} {:>18.2f}\n", "", "ratio", best[1].cpu_us / best[0].cpu_us);
+    std::fflush(stdout);
+  }
+}
+
+/// Measures the pipelined HSET that decides nothing.
+void measure_pipeline(observed_redis& redis, std::size_t students, int groups,
+                      const std::vector<std::size_t>& batches) {
+  fmt::print("{:>8} {:>24}\n", "pipeline", "Redis CPU us/HSET");
+  const std::string numbers(53, 'n'), covered(8, 'c');
+  for (const auto batch : batches) {
+    double best_us = 1e12;
+    for (int group = 0; group < groups; ++group) {
+      const auto before_us = redis.cpu_us();
+      for (std::size_t at = 0; at < students; at += batch) {
+        std::vector<storage::redis_command> commands;
+        for (std::size_t i = at; i < std::min(students, at + batch); ++i)
+          commands.push_back({"HSET",
+                              fmt::format("wk:{{p{}}}:plain:student-{:06}/algebra", i % 256, i),
+                              "covered", covered, "numbers", numbers});
+        redis.run(commands);
+      }
+      best_us = std::min(best_us, redis.cpu_us() - before_us);
+    }
+    fmt::print("{:>8} {:>24.2f}\n", batch, best_us / static_cast<double>(students));
+  }
+}
+
 void run(const std::string& url, std::size_t students, int groups,
          const std::vector<std::size_t>& batches) {
   const auto address = storage::parse_redis_url(url);
@@ -193,55 +256,8 @@ void run(const std::string& url, std::size_t students, int groups,
   fmt::print("memory: {:.0f} bytes a student of one pair and one session, all keys together\n",
              (full_bytes - empty_bytes) / static_cast<double>(2 * students));
 
-  fmt::print("{:>8} {:>7} {:>18} {:>18} {:>14} {:>12} {:>20}\n", "batch", "way", "Redis CPU us/hb",
-             "client CPU us/hb", "heartbeats/s", "log bytes/hb", "checkpoint us/pair");
-  for (const auto batch : batches) {
-    const auto count = static_cast<double>(students) * rounds_a_checkpoint;
-    cost best[] = {cost::none(), cost::none()};
-    for (int group = 0; group < groups; ++group)
-      for (int way = 0; way < 2; ++way) {
-        cost now;
-        const auto start_us = redis.cpu_us();
-        // Of both, but only this one has played since the last.
-        const auto pairs = static_cast<double>(ways[way].checkpoint());
-        now.checkpoint_us = (redis.cpu_us() - start_us) / std::max(1.0, pairs);
-        const auto before_bytes = redis.info("aof_current_size");
-        const auto before_s = seconds();
-        const auto before_client_us = client_cpu_us();
-        const auto before_us = redis.cpu_us();
-        for (int round = 0; round < rounds_a_checkpoint; ++round) ways[way].play(batch);
-        now.cpu_us = (redis.cpu_us() - before_us) / count;
-        now.client_cpu_us = (client_cpu_us() - before_client_us) / count;
-        now.heartbeats_a_second = count / (seconds() - before_s);
-        now.log_bytes = (redis.info("aof_current_size") - before_bytes) / count;
-        best[way].take(now);
-      }
-    for (int way = 0; way < 2; ++way)
-      fmt::print("{:>8} {:>7} {:>18.2f} {:>18.2f} {:>14.0f} {:>12.0f} {:>20.2f}\n", batch,
-                 way == 0 ? "credit" : "cas", best[way].cpu_us, best[way].client_cpu_us,
-                 best[way].heartbeats_a_second, best[way].log_bytes, best[way].checkpoint_us);
-    fmt::print("{:>8} {:>7} {:>18.2f}\n", "", "ratio", best[1].cpu_us / best[0].cpu_us);
-    std::fflush(stdout);
-  }
-
-  fmt::print("{:>8} {:>24}\n", "pipeline", "Redis CPU us/HSET");
-  const std::string numbers(53, 'n'), covered(8, 'c');
-  for (const auto batch : batches) {
-    double best_us = 1e12;
-    for (int group = 0; group < groups; ++group) {
-      const auto before_us = redis.cpu_us();
-      for (std::size_t at = 0; at < students; at += batch) {
-        std::vector<storage::redis_command> commands;
-        for (std::size_t i = at; i < std::min(students, at + batch); ++i)
-          commands.push_back({"HSET",
-                              fmt::format("wk:{{p{}}}:plain:student-{:06}/algebra", i % 256, i),
-                              "covered", covered, "numbers", numbers});
-        redis.run(commands);
-      }
-      best_us = std::min(best_us, redis.cpu_us() - before_us);
-    }
-    fmt::print("{:>8} {:>24.2f}\n", batch, best_us / static_cast<double>(students));
-  }
+  measure_ways(redis, ways, students, groups, batches);
+  measure_pipeline(redis, students, groups, batches);
 }
 
 }  // namespace

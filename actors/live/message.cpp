@@ -116,6 +116,87 @@ std::optional<live_update> read_line(std::string_view line) {
   return update;
 }
 
+/// Takes the first line, without its end. Precondition: `text` ends with '\n'.
+std::string_view take_line(std::string_view& text) {
+  const auto end = text.find('\n');
+  const auto line = text.substr(0, end);
+  text.remove_prefix(end + 1);
+  return line;
+}
+
+/// What follows the kind of a message: the rest of the first line, and all other lines. Each
+/// function returns nothing if that is invalid.
+using message_body = std::optional<decltype(live_message::what)>;
+
+message_body decode_gap(const line_reader& head, std::string_view lines) {
+  if (!head.finished() || !lines.empty()) return std::nullopt;
+  return live_gap{};
+}
+
+message_body decode_interest(const line_reader& head, std::string_view lines) {
+  if (!head.finished()) return std::nullopt;
+  live_interest interest;
+  while (!lines.empty()) {
+    const auto module = module_id::parse(take_line(lines));
+    if (!module || interest.modules.size() == live_message::modules_max) return std::nullopt;
+    interest.modules.push_back(*module);
+  }
+  return interest;
+}
+
+message_body decode_second(line_reader& head, std::string_view lines) {
+  live_second second;
+  second.elapsed_ms = head.number<std::int64_t>(1, INT64_MAX);
+  second.grown.sessions = head.number<std::uint64_t>(0, UINT64_MAX);
+  second.grown.connections = head.number<std::uint64_t>(0, UINT64_MAX);
+  for (auto& count : second.grown.by_status) count = head.number<std::uint64_t>(0, UINT64_MAX);
+  if (!head.finished()) return std::nullopt;
+  while (!lines.empty()) {
+    line_reader line(take_line(lines));
+    const auto why = problem_named(line.word());
+    const auto count = line.number<std::uint64_t>(0, UINT64_MAX);
+    if (!line.finished()) return std::nullopt;
+    // A problem of a newer version is left out; the others count.
+    if (why) second.grown.by_problem[static_cast<std::size_t>(*why)] = count;
+  }
+  return second;
+}
+
+message_body decode_seen(line_reader& head, std::string_view lines) {
+  live_seen seen;
+  seen.module = head.id<module_id>();
+  if (!head.finished()) return std::nullopt;
+  while (!lines.empty()) {
+    line_reader line(take_line(lines));
+    const live_seen::one one{line.id<student_id>(), line.number<std::uint32_t>(0, UINT32_MAX)};
+    if (!line.finished() || seen.students.size() == live_message::students_max) return std::nullopt;
+    seen.students.push_back(one);
+  }
+  return seen;
+}
+
+message_body decode_updates(line_reader& head, std::string_view lines) {
+  live_updates updates;
+  updates.module = head.id<module_id>();
+  if (!head.finished()) return std::nullopt;
+  while (!lines.empty()) {
+    auto update = read_line(take_line(lines));
+    if (!update || updates.items.size() == live_message::items_max) return std::nullopt;
+    updates.items.push_back(*std::move(update));
+  }
+  return updates;
+}
+
+message_body decode_body(line_reader& head, std::string_view lines) {
+  const auto kind = head.word();
+  if (kind == "gap") return decode_gap(head, lines);
+  if (kind == "interest") return decode_interest(head, lines);
+  if (kind == "second") return decode_second(head, lines);
+  if (kind == "seen") return decode_seen(head, lines);
+  if (kind == "updates") return decode_updates(head, lines);
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::string encode_updates(std::uint64_t gateway, const module_id& module,
@@ -147,76 +228,12 @@ std::string encode(const live_message& message) {
 
 std::optional<live_message> decode_live_message(std::string_view text) {
   if (text.size() > live_message::bytes_max || !text.ends_with('\n')) return std::nullopt;
-  const auto take_line = [&] {
-    const auto end = text.find('\n');
-    const auto line = text.substr(0, end);
-    text.remove_prefix(end + 1);
-    return line;
-  };
-  line_reader head(take_line());
+  line_reader head(take_line(text));
   if (head.word() != version) return std::nullopt;
-  live_message message;
-  message.gateway = head.number<std::uint64_t>(0, UINT64_MAX, 16);
-  const auto kind = head.word();
-  if (kind == "gap") {
-    if (!head.finished() || !text.empty()) return std::nullopt;
-    message.what = live_gap{};
-    return message;
-  }
-  if (kind == "interest") {
-    live_interest interest;
-    while (head.finished() && !text.empty()) {
-      const auto module = module_id::parse(take_line());
-      if (!module || interest.modules.size() == live_message::modules_max) return std::nullopt;
-      interest.modules.push_back(*module);
-    }
-    if (!head.finished()) return std::nullopt;
-    message.what = std::move(interest);
-    return message;
-  }
-  if (kind == "second") {
-    live_second second;
-    second.elapsed_ms = head.number<std::int64_t>(1, INT64_MAX);
-    second.grown.sessions = head.number<std::uint64_t>(0, UINT64_MAX);
-    second.grown.connections = head.number<std::uint64_t>(0, UINT64_MAX);
-    for (auto& count : second.grown.by_status) count = head.number<std::uint64_t>(0, UINT64_MAX);
-    if (!head.finished()) return std::nullopt;
-    while (!text.empty()) {
-      line_reader line(take_line());
-      const auto why = problem_named(line.word());
-      const auto count = line.number<std::uint64_t>(0, UINT64_MAX);
-      if (!line.finished()) return std::nullopt;
-      // A problem of a newer version is left out; the others count.
-      if (why) second.grown.by_problem[static_cast<std::size_t>(*why)] = count;
-    }
-    message.what = second;
-    return message;
-  }
-  if (kind == "seen") {
-    live_seen seen;
-    seen.module = head.id<module_id>();
-    while (head.finished() && !text.empty()) {
-      line_reader line(take_line());
-      const live_seen::one one{line.id<student_id>(), line.number<std::uint32_t>(0, UINT32_MAX)};
-      if (!line.finished() || seen.students.size() == live_message::students_max)
-        return std::nullopt;
-      seen.students.push_back(one);
-    }
-    if (!head.finished()) return std::nullopt;
-    message.what = std::move(seen);
-    return message;
-  }
-  if (kind != "updates") return std::nullopt;
-  live_updates updates;
-  updates.module = head.id<module_id>();
-  if (!head.finished()) return std::nullopt;
-  while (!text.empty()) {
-    auto update = read_line(take_line());
-    if (!update || updates.items.size() == live_message::items_max) return std::nullopt;
-    updates.items.push_back(*std::move(update));
-  }
-  message.what = std::move(updates);
-  return message;
+  const auto gateway = head.number<std::uint64_t>(0, UINT64_MAX, 16);
+  auto body = decode_body(head, text);
+  if (!body) return std::nullopt;
+  return live_message{gateway, *std::move(body)};
 }
 
 }  // namespace watchkeeper::actors

@@ -11,12 +11,6 @@ using namespace watchkeeper::test;
 
 namespace {
 
-const std::string signature_text(64, 's');
-
-std::string token_of(const json_members& header, const json_members& payload) {
-  return compact_jws(json_object(header), json_object(payload), signature_text);
-}
-
 /// The plain payload with one claim's value replaced, or the claim added.
 std::string with_claim(const std::string& name, const std::string& value) {
   auto payload = plain_payload();
@@ -172,79 +166,6 @@ BOOST_AUTO_TEST_CASE(with_hs256_kid_names_the_session_as_well) {
   for (const auto& bad : {some_kid, some_kid + ".", some_kid + ".other", some_kid + "0f8fad5b-d9cb",
                           some_kid + ".0f8fad5b-d9cbx", some_kid.substr(1) + ".0f8fad5b-d9cb"})
     BOOST_TEST(!accepted(with_kid(bad)), bad);
-}
-
-BOOST_AUTO_TEST_CASE(a_session_key_is_offered_by_epk_and_skid) {
-  const std::string x = "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4";
-  const std::string y = "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM";
-  const json_members epk = {{R"("kty")", R"("EC")"},
-                            {R"("crv")", R"("P-256")"},
-                            {R"("x")", '"' + x + '"'},
-                            {R"("y")", '"' + y + '"'}};
-  const auto offering = [&](const std::string& point, const std::string& skid) {
-    auto payload = plain_payload();
-    if (!point.empty()) payload.emplace_back(R"("epk")", point);
-    if (!skid.empty()) payload.emplace_back(R"("skid")", skid);
-    return payload;
-  };
-  const auto skid = '"' + some_kid + '"';
-  const auto good = token_of(plain_header(), offering(json_object(epk), skid));
-  const auto t = parse_engagement_token(good).value();
-  BOOST_REQUIRE(t.claims.key_offer.has_value());
-  BOOST_TEST(base64url::encode(std::span{t.claims.key_offer->point}.first(32)) == x);
-  BOOST_TEST(base64url::encode(std::span{t.claims.key_offer->point}.last(32)) == y);
-  BOOST_TEST(t.claims.key_offer->gateway_key.text() == some_kid);
-  BOOST_TEST(!parse_engagement_token(token_of(plain_header(), plain_payload()))
-                  .value()
-                  .claims.key_offer.has_value());
-  const auto refused = [&](const json_members& payload, const std::string& why) {
-    std::string_view detail;
-    const auto text = token_of(plain_header(), payload);
-    const auto parsed = parse_engagement_token(text, &detail);
-    BOOST_TEST(!parsed.has_value(), json_object(payload));
-    BOOST_TEST(std::string(detail).find(why) != std::string::npos, detail);
-  };
-  refused(offering(json_object(epk), ""), "come together");
-  refused(offering("", skid), "come together");
-  refused(offering(json_object(epk), R"("short")"), "skid");
-  refused(offering(json_object(epk), "1"), "skid");
-  refused(offering("1", skid), "epk must be");
-  refused(offering("[]", skid), "epk must be");
-  refused(offering("{}", skid), "lacks");
-  for (std::size_t i = 0; i < epk.size(); ++i) {
-    auto missing = epk;
-    missing.erase(missing.begin() + static_cast<std::ptrdiff_t>(i));
-    refused(offering(json_object(missing), skid), "lacks");
-    auto twice = epk;
-    twice.push_back(epk[i]);
-    refused(offering(json_object(twice), skid), "twice");
-    auto number = epk;
-    number[i].second = "1";
-    refused(offering(json_object(number), skid), "not a valid JSON string");
-  }
-  for (const auto* more : {R"("d")", R"("kid")", R"("use")", R"("alg")", R"("key_ops")"}) {
-    auto extended = epk;
-    extended.emplace_back(more, '"' + x + '"');
-    refused(offering(json_object(extended), skid), "only");
-  }
-  const auto changed = [&](std::size_t member, const std::string& value) {
-    auto other = epk;
-    other[member].second = '"' + value + '"';
-    return json_object(other);
-  };
-  refused(offering(changed(0, "OKP"), skid), "kty");
-  refused(offering(changed(1, "P-384"), skid), "crv");
-  refused(offering(changed(1, "secp256k1"), skid), "crv");
-  refused(offering(changed(2, x.substr(1)), skid), "32 bytes");
-  refused(offering(changed(2, x + "A"), skid), "32 bytes");
-  refused(offering(changed(3, y + "="), skid), "32 bytes");
-  refused(offering(changed(3, y.substr(0, 42) + "N"), skid), "32 bytes");  // unused bits
-  refused(offering(changed(2, "+" + x.substr(1)), skid), "32 bytes");
-  // A MAC cannot replace the key that it was made with.
-  auto header = plain_header();
-  header[0].second = R"("HS256")";
-  header[1].second = '"' + some_kid + ".0f8fad5b-d9cb\"";
-  BOOST_TEST(!accepted(token_of(header, offering(json_object(epk), skid))));
 }
 
 BOOST_AUTO_TEST_CASE(a_member_given_twice_is_an_error_however_it_is_spelled) {

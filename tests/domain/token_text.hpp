@@ -48,4 +48,10 @@ inline json_members plain_payload() {
           {R"("iat")", "1763812345.123"}};
 }
 
+inline const std::string signature_text(64, 's');
+
+inline std::string token_of(const json_members& header, const json_members& payload) {
+  return compact_jws(json_object(header), json_object(payload), signature_text);
+}
+
 }  // namespace watchkeeper::test

@@ -31,6 +31,28 @@ std::string session_key_of(const pair_key& pair, std::string_view tag) {
                      tag);
 }
 
+void check_read_is_corrupt(hot_store& store, const pair_key& pair) {
+  const auto read = store.read(std::span(&pair, 1));
+  BOOST_REQUIRE(!read.has_value());
+  BOOST_TEST(int(read.error().code) == int(storage_error::corrupt));
+}
+
+/// Every call that touches the value of the pair `sick` fails for it, and for no other pair.
+void check_value_is_corrupt(hot_store& store, const pair_key& sick, const pair_key& well,
+                            std::span<const hot_request> both) {
+  check_read_is_corrupt(store, sick);
+  const pair_progress state{sick, {}};
+  const auto merged = store.merge(std::span(&state, 1), false);
+  BOOST_REQUIRE(!merged.has_value());
+  BOOST_TEST(int(merged.error().code) == int(storage_error::corrupt));
+  const std::vector<pair_progress> states{{sick, {}}, {well, {}}};
+  const auto together = store.merge_and_apply(states, false, both);
+  BOOST_REQUIRE(!together.merged.has_value());
+  BOOST_TEST(int(together.merged.error().code) == int(storage_error::corrupt));
+  BOOST_TEST(int((*together.applied)[0].state) == int(applied_state::failed));
+  BOOST_TEST(int((*together.applied)[1].state) == int(applied_state::done));
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(hot_redis)
@@ -353,32 +375,25 @@ BOOST_AUTO_TEST_CASE(a_corrupt_pair_fails_alone) {
       BOOST_TEST(int(applied[0].state) == int(applied_state::failed));
       BOOST_TEST(int(applied[1].state) == int(applied_state::done));
       BOOST_TEST(int(error_of_apply(*store, both[0])) == int(storage_error::corrupt));
-      if (damage[1] == key) {
-        const auto read = store->read(std::span(&sick, 1));
-        BOOST_REQUIRE(!read.has_value());
-        BOOST_TEST(int(read.error().code) == int(storage_error::corrupt));
-        const pair_progress state{sick, {}};
-        const auto merged = store->merge(std::span(&state, 1), false);
-        BOOST_REQUIRE(!merged.has_value());
-        BOOST_TEST(int(merged.error().code) == int(storage_error::corrupt));
-        const std::vector<pair_progress> states{{sick, {}}, {well, {}}};
-        const auto together = store->merge_and_apply(states, false, both);
-        BOOST_REQUIRE(!together.merged.has_value());
-        BOOST_TEST(int(together.merged.error().code) == int(storage_error::corrupt));
-        const auto& [of_sick, of_well] = std::tie((*together.applied)[0], (*together.applied)[1]);
-        BOOST_TEST(int(of_sick.state) == int(applied_state::failed));
-        BOOST_TEST(int(of_well.state) == int(applied_state::done));
-      }
+      if (damage[1] == key) check_value_is_corrupt(*store, sick, well, both);
       BOOST_TEST(server.command({"DUMP", damage[1]}) == dump);  // left as it was
     }
   }
-  // What the function cannot see is seen when it is decoded: pieces out of order, a wrong length.
+}
+
+BOOST_AUTO_TEST_CASE(what_the_function_cannot_see_is_seen_when_a_pair_is_decoded) {
+  redis_server server;
+  const auto store = make_redis_store(server.url());
+  const auto pair = pair_of("ada", "m1");
+  create(*store, {pair});
+  apply_one(*store, heartbeat(pair, 0, 0, 1000));
+  const auto key = key_of("progress", pair);
+  const auto head = server.command({"GET", key}).substr(0, 78);
+  // Pieces out of order, a wrong length.
   for (const auto& coverage :
        {std::string("\0\0\x27\x10\0\0\x27\x11\0\0\0\0\0\0\0\1", 16), std::string()}) {
-    server.command({"SET", key, intact.substr(0, 78) + coverage});
-    const auto read = store->read(std::span(&sick, 1));
-    BOOST_REQUIRE(!read.has_value());
-    BOOST_TEST(int(read.error().code) == int(storage_error::corrupt));
+    server.command({"SET", key, head + coverage});
+    check_read_is_corrupt(*store, pair);
   }
 }
 
