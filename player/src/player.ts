@@ -120,7 +120,7 @@ async function enrol(tracker: Tracker): Promise<void> {
 }
 
 /** Draws what this page believes to have played: only for the picture, the reports are the tracker's. */
-function drawPlayback(): { settle: (...spans: Span[]) => void } {
+function drawPlayback(): { resolve: (...spans: Span[]) => void } {
   /** Played, and without a result of the gateway yet. */
   let pending: Span[] = [];
   let fromMs: number | undefined;
@@ -147,7 +147,7 @@ function drawPlayback(): { settle: (...spans: Span[]) => void } {
   for (const name of ['pause', 'seeking', 'waiting', 'ended']) video.addEventListener(name, close);
   video.addEventListener('loadedmetadata', draw);
   return {
-    settle: (...spans) => {
+    resolve: (...spans) => {
       if (fromMs !== undefined) {
         pending.push([fromMs, nowMs()]);
         fromMs = nowMs();
@@ -159,14 +159,14 @@ function drawPlayback(): { settle: (...spans: Span[]) => void } {
 }
 
 function showEvents(tracker: Tracker): void {
-  const { settle } = drawPlayback();
+  const { resolve } = drawPlayback();
   tracker.on('progress', (progress) => {
     show(progress);
     if (progress.creditedMs > 0)
       strip.add([progress.fromMs, progress.fromMs + progress.creditedMs]);
     else if (progress.status === 'duplicate') strip.add([progress.fromMs, progress.toMs]);
     remember();
-    settle([progress.fromMs, progress.toMs]);
+    resolve([progress.fromMs, progress.toMs]);
     say(
       'result',
       progress.status,
@@ -178,7 +178,7 @@ function showEvents(tracker: Tracker): void {
     say('mastered', 'MASTERED', `${progress.secondsWatched} seconds watched`);
   });
   tracker.on('drop', ({ count, reason, heartbeats }) => {
-    settle(...heartbeats.map(({ fromMs, toMs }): Span => [fromMs, toMs]));
+    resolve(...heartbeats.map(({ fromMs, toMs }): Span => [fromMs, toMs]));
     say('drop', `${count} dropped`, `${reason}: ${heartbeats.map(range).join(', ')}`);
   });
   tracker.on('failure', ({ name, status, detail, retry }) => {

@@ -31,12 +31,12 @@ bool read(std::string_view text, Number& into, Number min, Number max) {
   return error == std::errc{} && end == text.data() + text.size() && into >= min && into <= max;
 }
 
-std::optional<claim> decode_record(std::string_view line) {
+std::optional<pending_heartbeat> decode_record(std::string_view line) {
   const auto last = line.rfind(' ');
   if (last == line.npos || line.substr(last + 1) != checksum(line.substr(0, last)))
     return std::nullopt;
   line = line.substr(0, last);
-  claim made;
+  pending_heartbeat made;
   const auto session = session_id::parse(cut(line, ' '));
   const auto module = module_id::parse(cut(line, ' '));
   if (!session || !module) return std::nullopt;
@@ -60,12 +60,13 @@ std::optional<claim> decode_record(std::string_view line) {
 
 }  // namespace
 
-std::string encode_buffer(const student_id& student, const std::vector<claim>& claims,
+std::string encode_buffer(const student_id& student,
+                          const std::vector<pending_heartbeat>& heartbeats,
                           const server_clock& clock) {
   std::string text{heading};
   text += student.view();
   text += '\n';
-  for (const auto& each : claims) {
+  for (const auto& each : heartbeats) {
     const bool server = each.ended_by == end_time::stored_server ||
                         (each.ended_by == end_time::of_this_run && clock.is_set());
     const auto ended_ms =
@@ -104,8 +105,8 @@ stored_buffer decode_buffer(std::string_view content, const student_id& student)
   while (!content.empty()) {
     const auto line = cut(content, '\n');
     const auto record = decode_record(line);
-    if (record && made.claims.size() < sdk_limits::stored_claims_max)
-      made.claims.push_back(*record);
+    if (record && made.heartbeats.size() < sdk_limits::stored_heartbeats_max)
+      made.heartbeats.push_back(*record);
     else
       ++made.damaged;
   }

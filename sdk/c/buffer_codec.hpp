@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "sdk/c/claim.hpp"
+#include "sdk/c/pending_heartbeat.hpp"
 #include "sdk/c/server_clock.hpp"
 
 namespace watchkeeper::sdk {
@@ -19,12 +19,13 @@ namespace watchkeeper::sdk {
 ///     fate    = "?" / "-"          was sent and in doubt, or not
 ///     sum     = the first 8 hexadecimal digits of SHA-256 of the record before " " sum
 ///
-/// Claims, not tokens: nothing in it is a credential.
-std::string encode_buffer(const student_id& student, const std::vector<claim>& claims,
+/// It has heartbeats that are not signed, and no tokens: nothing in it is a credential.
+std::string encode_buffer(const student_id& student,
+                          const std::vector<pending_heartbeat>& heartbeats,
                           const server_clock& clock);
 
 struct stored_buffer {
-  std::vector<claim> claims;
+  std::vector<pending_heartbeat> heartbeats;
   std::size_t damaged = 0;  // records that were left out
   bool foreign = false;     // it is of another student; nothing was read
 };

@@ -15,7 +15,7 @@ struct wk_client {
   const watchkeeper::sdk::c_clock* host_clock = nullptr;  // `clock`, if it is the host's
   std::unique_ptr<watchkeeper::sdk::signer> key;
   std::unique_ptr<watchkeeper::sdk::key_agreement> agreement;
-  std::unique_ptr<watchkeeper::sdk::claim_storage> storage;
+  std::unique_ptr<watchkeeper::sdk::buffer_storage> storage;
   std::unique_ptr<watchkeeper::sdk::transport> network;
   std::optional<watchkeeper::sdk::engine> engine;
   int depth = 0;  // of calls into the engine: a callback may call again

@@ -53,7 +53,7 @@ class c_agreement final : public key_agreement {
   wk_key_agreement of_;
 };
 
-class c_storage final : public claim_storage {
+class c_storage final : public buffer_storage {
  public:
   explicit c_storage(const wk_storage& of) : of_(of) {}
   std::optional<std::string> load() override;

@@ -36,7 +36,7 @@ class software_agreement final : public key_agreement {
 
 /// A file that is replaced as a whole (written aside, renamed). It outlives the program; not synced
 /// to the disk, for a heartbeat lost with the battery is not worth a flush every ten seconds.
-class file_storage final : public claim_storage {
+class file_storage final : public buffer_storage {
  public:
   explicit file_storage(std::string path) : path_(std::move(path)) {}
   std::optional<std::string> load() override;

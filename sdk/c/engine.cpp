@@ -67,7 +67,7 @@ void engine::open(const module_id& module, const session_id& session) {
 void engine::collect() {
   const auto when = now();
   while (const auto piece = cutter_.next()) {
-    claim made;
+    pending_heartbeat made;
     made.module = module_;
     made.session = session_;
     made.sequence = next_sequence_++;
@@ -87,8 +87,8 @@ void engine::close() {
     collect();
     open_ = false;
   }
-  if (flight_) ports_.network->cancel(flight_->id);
-  flight_.reset();
+  if (in_flight_) ports_.network->cancel(in_flight_->id);
+  in_flight_.reset();
   dirty_ = dirty_ || !buffer_.empty();
   storage_retry_ms_ = 0;  // the last chance
   persist(now());
@@ -98,8 +98,8 @@ void engine::poll() {
   const auto when = now();
   if (!loaded_ && when.monotonic_ms >= storage_retry_ms_) load(when);  // before anything newer goes
   ports_.network->poll(when.monotonic_ms, *this);
-  if (flight_ && when.monotonic_ms - flight_->sent_ms >= options_.request_timeout_ms) {
-    const auto id = flight_->id;
+  if (in_flight_ && when.monotonic_ms - in_flight_->sent_ms >= options_.request_timeout_ms) {
+    const auto id = in_flight_->id;
     // First, so that a host whose `cancel` polls does not find it again.
     on_failure(id, true, "the gateway did not respond in time");
     ports_.network->cancel(id);
@@ -124,8 +124,8 @@ std::int64_t engine::next_due_ms() {
   if ((dirty_ || !loaded_) && ports_.storage != nullptr)
     at_most(std::max<std::int64_t>(0, storage_retry_ms_ - when));
   at_most(ports_.network->next_due_ms(when));
-  if (flight_)
-    at_most(std::max<std::int64_t>(0, flight_->sent_ms + options_.request_timeout_ms - when));
+  if (in_flight_)
+    at_most(std::max<std::int64_t>(0, in_flight_->sent_ms + options_.request_timeout_ms - when));
   else if (!buffer_.empty() && !signing_)
     at_most(cooldown_.left_ms(when));
   return due;
@@ -135,7 +135,7 @@ std::int64_t engine::next_due_ms() {
 
 void engine::pump(const instant& now) {
   // More than one round only with a transport that responds within `send`.
-  for (int round = 0; round < 8 && !flight_ && !signing_; ++round) {
+  for (int round = 0; round < 8 && !in_flight_ && !signing_; ++round) {
     if (buffer_.empty() || cooldown_.left_ms(now.monotonic_ms) > 0) return;
     if (!(wants_keys(now) ? send_keys_request(now) : send_heartbeats(now))) return;
   }
@@ -153,9 +153,9 @@ bool engine::send_keys_request(const instant& now) {
   request.path = "/v1/keys";
   // The gateways lost the keys agreed on with their earlier key; a cache may still have that key.
   if (key_losses_ > 0) request.cache_control = "no-cache";
-  flight_.emplace(flight{});
-  flight_->asks_for_keys = true;
-  flight_->sent_ms = now.monotonic_ms;
+  in_flight_.emplace();
+  in_flight_->asks_for_keys = true;
+  in_flight_->sent_ms = now.monotonic_ms;
   return send(request);
 }
 
@@ -163,13 +163,14 @@ bool engine::send_keys_request(const instant& now) {
 /// alone: a server that responds with nonsense must not put the others in doubt too, which may
 /// still be joined.
 std::size_t engine::batch_size() const noexcept {
-  return one_by_one_ || probing_ ? 1 : std::min(buffer_.size(), sdk_limits::claims_max);
+  return one_by_one_ || probing_ ? 1
+                                 : std::min(buffer_.size(), sdk_limits::heartbeats_per_request_max);
 }
 
 /// False if the app is about to show the progress, if the state may change, and for a heartbeat
 /// that was late or cut, whose response says more.
 bool engine::minimal_will_do(std::size_t count) const noexcept {
-  const auto& oldest = buffer_.claims().front();
+  const auto& oldest = buffer_.heartbeats().front();
   const bool near = progress_ && !progress_->mastered &&
                     progress_->completion_percentage >= sdk_limits::near_mastery_percent;
   return count == 1 && !wants_progress_ && !near && !oldest.in_doubt && oldest.remainders == 0 &&
@@ -178,7 +179,7 @@ bool engine::minimal_will_do(std::size_t count) const noexcept {
 
 bool engine::send_heartbeats(const instant& now) {
   const auto count = batch_size();
-  flight made;
+  sent_request made;
   made.sent_ms = now.monotonic_ms;
   made.minimal = minimal_will_do(count);
   // What asks for progress from now on is served by the next request.
@@ -186,15 +187,15 @@ bool engine::send_heartbeats(const instant& now) {
   std::string body;
   {
     const raised guard{signing_};
-    // Taken out before the host's callbacks run: their reports change what waits, not the flight.
+    // Taken out before the host's callbacks run: their reports change what waits, not this request.
     buffer_.take(count);
     for (std::size_t i = 0; i < count; ++i) {
-      const claim of = buffer_.at(i);
+      const pending_heartbeat of = buffer_.at(i);
       const auto token = make_token(of, now, made);
       if (!token) {
         dirty_ = true;
         want_progress();
-        report_dropped(buffer_.land(std::vector<bool>(count, false)));
+        report_dropped(buffer_.complete(std::vector<bool>(count, false)));
         report_failure(failure_kind::signer, "the signer gave no signature; heartbeats wait");
         pause(now, std::nullopt);
         return false;
@@ -207,18 +208,18 @@ bool engine::send_heartbeats(const instant& now) {
     dirty_ = true;
     persist(now);
   }
-  flight_ = std::move(made);
+  in_flight_ = std::move(made);
 
   transport_request request;
   request.content_type = "application/jose";
   request.body = body;
-  if (flight_->minimal) request.prefer = "return=minimal";
+  if (in_flight_->minimal) request.prefer = "return=minimal";
   return send(request);
 }
 
 bool engine::send(const transport_request& request) {
   auto whole = request;
-  whole.id = flight_->id = next_id_++;
+  whole.id = in_flight_->id = next_id_++;
   whole.timeout_ms = options_.request_timeout_ms;
   ++counts_.requests;
   const bool begun = [&] {
@@ -239,7 +240,7 @@ bool engine::send(const transport_request& request) {
   return true;
 }
 
-void engine::prepare_session_key(const claim& of) {
+void engine::prepare_session_key(const pending_heartbeat& of) {
   if (key_ || !gateway_key_ || !open_ || of.session != session_ ||
       key_losses_ >= sdk_limits::session_key_losses_max)
     return;
@@ -258,7 +259,8 @@ void engine::prepare_session_key(const claim& of) {
     key_losses_ = sdk_limits::session_key_losses_max;  // device signatures do as well
 }
 
-std::optional<std::string> engine::make_token(const claim& of, const instant& now, flight& with) {
+std::optional<std::string> engine::make_token(const pending_heartbeat& of, const instant& now,
+                                              sent_request& with) {
   token_claims claims;
   claims.student = options_.student;
   claims.module = of.module;
@@ -329,8 +331,8 @@ void engine::load(const instant& now) {
     report_failure(failure_kind::storage_damaged,
                    std::to_string(stored.damaged) +
                        " stored records are damaged and were left out, " +
-                       std::to_string(stored.claims.size()) + " could be read");
-  buffer_.restore(std::move(stored.claims));
+                       std::to_string(stored.heartbeats.size()) + " could be read");
+  buffer_.restore(std::move(stored.heartbeats));
 }
 
 void engine::persist(const instant& now) {
@@ -339,7 +341,7 @@ void engine::persist(const instant& now) {
   // Overwriting what could not be read would lose it.
   if (!loaded_) load(now);
   if (!loaded_ || ports_.storage == nullptr) return;
-  const auto content = encode_buffer(options_.student, buffer_.claims(), clock_);
+  const auto content = encode_buffer(options_.student, buffer_.heartbeats(), clock_);
   bool saved = false;
   dirty_ = false;  // what is reported from within makes it true again
   {

@@ -35,7 +35,7 @@ struct engine_ports {
   device_clock* clock = nullptr;
   signer* key = nullptr;
   key_agreement* agreement = nullptr;
-  claim_storage* storage = nullptr;  // null: nothing is stored
+  buffer_storage* storage = nullptr;  // null: nothing is stored
   transport* network = nullptr;
   std::function<std::uint64_t()> random;
 };
@@ -53,8 +53,8 @@ enum class failure_kind : std::uint8_t {
   not_enrolled,
 };
 
-struct dropped_claim {
-  claim what;
+struct dropped_heartbeat {
+  pending_heartbeat what;
   drop_reason why = drop_reason::buffer_full;
   std::string problem;
 };
@@ -67,7 +67,7 @@ struct event {
   session_id session;
   progress_report progress;
   bool newly_mastered = false;
-  std::vector<dropped_claim> dropped;
+  std::vector<dropped_heartbeat> dropped;
   failure_kind failure = failure_kind::transport;
   std::string text;
 };
@@ -125,14 +125,14 @@ class engine final : public transport_events {
   [[nodiscard]] const server_clock& clock() const noexcept { return clock_; }
   [[nodiscard]] std::int64_t cooldown_ms() { return cooldown_.left_ms(now().monotonic_ms); }
   [[nodiscard]] bool storage_failing() const noexcept { return storage_failing_; }
-  [[nodiscard]] bool in_flight() const noexcept { return flight_.has_value(); }
+  [[nodiscard]] bool in_flight() const noexcept { return in_flight_.has_value(); }
   [[nodiscard]] const std::optional<progress_report>& progress() const noexcept {
     return progress_;
   }
   [[nodiscard]] bool has_session_key() const noexcept { return key_ && key_->key; }
 
  private:
-  struct flight {
+  struct sent_request {
     std::uint64_t id = 0;
     bool asks_for_keys = false;
     bool minimal = false;      // asked for a response without content
@@ -150,12 +150,12 @@ class engine final : public transport_events {
     std::optional<session_mac_key> key;
   };
   /// What a response does to the heartbeats of its request.
-  struct landing {
+  struct response_effects {
     bool pauses = false;
     bool lost_session_key = false;
     std::int64_t remaining_ms = 0;  // media time that waits for the budget
     std::vector<bool> removed;
-    std::vector<dropped_claim> dropped;
+    std::vector<dropped_heartbeat> dropped;
   };
   struct stashed {
     std::uint64_t id = 0;
@@ -171,28 +171,30 @@ class engine final : public transport_events {
   bool minimal_will_do(std::size_t count) const noexcept;
   bool send_heartbeats(const instant& now);
   bool send(const transport_request& request);
-  std::optional<std::string> make_token(const claim& of, const instant& now, flight& with);
-  void prepare_session_key(const claim& of);
+  std::optional<std::string> make_token(const pending_heartbeat& of, const instant& now,
+                                        sent_request& with);
+  void prepare_session_key(const pending_heartbeat& of);
   void drop_session_key() noexcept;
 
   void read_keys(http_response&& response, const instant& now);
-  void land(http_response&& response, const instant& now);
+  void on_heartbeat_response(http_response&& response, const instant& now);
   void note_progress(int status, const heartbeat_response& read) noexcept;
-  void learn_clock(const heartbeat_response& read, const flight& flown, const instant& now);
-  void learn_session_key(const heartbeat_response& read, const flight& flown);
+  void learn_clock(const heartbeat_response& read, const sent_request& request, const instant& now);
+  void learn_session_key(const heartbeat_response& read, const sent_request& request);
   void lose_session_key();
-  void note_late(const std::vector<claim>& sent, const instant& now);
-  void land_one(claim& of, const sent_token& token, const token_result& result, const instant& now,
-                landing& on);
-  bool apply_result(claim& of, const sent_token& token, const token_result& result,
-                    const instant& now, landing& on);
-  bool keep_remainder(claim& of, const token_result& result, const instant& now);
+  void note_late(const std::vector<pending_heartbeat>& sent, const instant& now);
+  void on_token_result(pending_heartbeat& of, const sent_token& token, const token_result& result,
+                       const instant& now, response_effects& effects);
+  bool apply_result(pending_heartbeat& of, const sent_token& token, const token_result& result,
+                    const instant& now, response_effects& effects);
+  bool keep_remainder(pending_heartbeat& of, const token_result& result, const instant& now);
   void report_response(int status, response_defect defect, bool not_enrolled, bool pauses);
-  void report_progress(const std::vector<claim>& claims, const std::vector<token_result>& results);
+  void report_progress(const std::vector<pending_heartbeat>& heartbeats,
+                       const std::vector<token_result>& results);
   void pause(const instant& now, std::optional<std::int64_t> retry_after_ms);
 
-  void report_dropped(std::vector<dropped_claim> dropped);
-  void report_dropped(const std::vector<claim>& pushed_out);
+  void report_dropped(std::vector<dropped_heartbeat> dropped);
+  void report_dropped(const std::vector<pending_heartbeat>& pushed_out);
   void report_failure(failure_kind which, std::string text);
   void clear_failure(failure_kind which) noexcept {
     reported_failures_ &= ~(1u << static_cast<unsigned>(which));
@@ -222,7 +224,7 @@ class engine final : public transport_events {
   std::optional<session_key> key_;
   int key_losses_ = 0;  // in a row, of the open session
 
-  std::optional<flight> flight_;
+  std::optional<sent_request> in_flight_;
   std::uint64_t next_id_ = 1;
   bool sending_ = false;
   bool signing_ = false;  // the host's callbacks may call again: nothing else is sent meanwhile

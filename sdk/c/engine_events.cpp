@@ -7,23 +7,23 @@
 
 namespace watchkeeper::sdk {
 
-void engine::report_progress(const std::vector<claim>& claims,
+void engine::report_progress(const std::vector<pending_heartbeat>& heartbeats,
                              const std::vector<token_result>& results) {
   // The gateway may credit the tokens of a request in any order: of a module the largest progress
   // counts, and the position of the last token.
   std::vector<event> made;
-  for (std::size_t i = 0; i < claims.size(); ++i) {
+  for (std::size_t i = 0; i < heartbeats.size(); ++i) {
     if (!results[i].progress) continue;
     const auto& report = *results[i].progress;
     auto at = std::find_if(made.begin(), made.end(),
-                           [&](const event& each) { return each.module == claims[i].module; });
+                           [&](const event& each) { return each.module == heartbeats[i].module; });
     if (at == made.end()) {
       made.emplace_back();
       at = made.end() - 1;
       at->what = event::kind::progress;
-      at->module = claims[i].module;
+      at->module = heartbeats[i].module;
     }
-    at->session = claims[i].session;
+    at->session = heartbeats[i].session;
     at->progress.resume_ms = report.resume_ms;
     at->progress.mastered = at->progress.mastered || report.mastered;
     if (report.seconds_watched >= at->progress.seconds_watched) {
@@ -39,7 +39,7 @@ void engine::report_progress(const std::vector<claim>& claims,
   }
 }
 
-void engine::report_dropped(std::vector<dropped_claim> dropped) {
+void engine::report_dropped(std::vector<dropped_heartbeat> dropped) {
   if (dropped.empty()) return;
   counts_.dropped += dropped.size();
   event made;
@@ -48,8 +48,8 @@ void engine::report_dropped(std::vector<dropped_claim> dropped) {
   push(std::move(made));
 }
 
-void engine::report_dropped(const std::vector<claim>& pushed_out) {
-  std::vector<dropped_claim> dropped;
+void engine::report_dropped(const std::vector<pending_heartbeat>& pushed_out) {
+  std::vector<dropped_heartbeat> dropped;
   dropped.reserve(pushed_out.size());
   for (const auto& each : pushed_out) dropped.push_back({each, drop_reason::buffer_full, ""});
   report_dropped(std::move(dropped));

@@ -17,7 +17,7 @@ bool any_of_kind(const heartbeat_response& read, result_kind kind) {
 }  // namespace
 
 bool engine::on_response(std::uint64_t id, http_response&& response) {
-  if (!flight_ || flight_->id != id || stashed_) return false;
+  if (!in_flight_ || in_flight_->id != id || stashed_) return false;
   if (sending_) {
     stashed_ = stashed{id, std::move(response), true, {}};
     return true;
@@ -28,23 +28,23 @@ bool engine::on_response(std::uint64_t id, http_response&& response) {
     response.too_long = true;
     response.body.clear();
   }
-  if (flight_->asks_for_keys)
+  if (in_flight_->asks_for_keys)
     read_keys(std::move(response), when);
   else
-    land(std::move(response), when);
+    on_heartbeat_response(std::move(response), when);
   persist(when);
   return true;
 }
 
 bool engine::on_failure(std::uint64_t id, bool sent, std::string_view why) {
-  if (!flight_ || flight_->id != id || stashed_) return false;
+  if (!in_flight_ || in_flight_->id != id || stashed_) return false;
   if (sending_) {
     stashed_ = stashed{id, std::nullopt, sent, std::string{why}};
     return true;
   }
   const auto when = now();
-  const bool keys = flight_->asks_for_keys;
-  flight_.reset();
+  const bool keys = in_flight_->asks_for_keys;
+  in_flight_.reset();
   report_failure(failure_kind::transport, std::string{why});
   want_progress();
   if (keys) {
@@ -58,7 +58,7 @@ bool engine::on_failure(std::uint64_t id, bool sent, std::string_view why) {
       for (std::size_t i = 0; i < count; ++i) buffer_.at(i).in_doubt = true;
     }
     dirty_ = true;
-    report_dropped(buffer_.land(std::vector<bool>(count, false)));
+    report_dropped(buffer_.complete(std::vector<bool>(count, false)));
   }
   pause(when, std::nullopt);
   persist(when);
@@ -66,7 +66,7 @@ bool engine::on_failure(std::uint64_t id, bool sent, std::string_view why) {
 }
 
 void engine::read_keys(http_response&& response, const instant& now) {
-  flight_.reset();
+  in_flight_.reset();
   keys_asked_ = true;
   if (response.status == 200 && !response.too_long) gateway_key_ = read_key_set(response.body);
   // Heartbeats do not wait for the key: they go with the device's signature.
@@ -76,74 +76,76 @@ void engine::read_keys(http_response&& response, const instant& now) {
                                                   : sdk_limits::keys_retry_ms);
 }
 
-void engine::land(http_response&& response, const instant& now) {
-  const auto flown = std::move(*flight_);
-  flight_.reset();
-  const auto read = read_heartbeat_response(response, flown.tokens, flown.minimal);
+void engine::on_heartbeat_response(http_response&& response, const instant& now) {
+  const auto request = std::move(*in_flight_);
+  in_flight_.reset();
+  const auto read = read_heartbeat_response(response, request.tokens, request.minimal);
   note_progress(response.status, read);
-  landing on;
-  on.pauses = read.pause;
-  learn_clock(read, flown, now);
-  learn_session_key(read, flown);
+  response_effects effects;
+  effects.pauses = read.pause;
+  learn_clock(read, request, now);
+  learn_session_key(read, request);
 
-  const auto& waiting = buffer_.claims();
-  const std::vector<claim> sent(waiting.begin(),
-                                waiting.begin() + static_cast<std::ptrdiff_t>(buffer_.in_flight()));
+  const auto& waiting = buffer_.heartbeats();
+  const std::vector<pending_heartbeat> sent(
+      waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(buffer_.in_flight()));
   note_late(sent, now);
   probing_ = any_of_kind(read, result_kind::in_doubt);
   for (std::size_t i = 0; i < sent.size(); ++i)
-    land_one(buffer_.at(i), flown.tokens[i], read.results[i], now, on);
-  if (on.lost_session_key) lose_session_key();
+    on_token_result(buffer_.at(i), request.tokens[i], read.results[i], now, effects);
+  if (effects.lost_session_key) lose_session_key();
   dirty_ = true;
-  auto pushed_out = buffer_.land(on.removed);
+  auto pushed_out = buffer_.complete(effects.removed);
   one_by_one_ = read.one_by_one || (one_by_one_ && !buffer_.empty());
 
   report_progress(sent, read.results);
-  report_dropped(std::move(on.dropped));
+  report_dropped(std::move(effects.dropped));
   report_dropped(pushed_out);
   const bool not_enrolled = any_of_kind(read, result_kind::enrol);
-  report_response(response.status, read.defect, not_enrolled, on.pauses);
-  if (on.pauses)
+  report_response(response.status, read.defect, not_enrolled, effects.pauses);
+  if (effects.pauses)
     pause(now, response.retry_after_ms);
   else if (not_enrolled)
     cooldown_.wait(now.monotonic_ms, sdk_limits::enrolment_retry_ms, ports_.random());
   else
     cooldown_.succeeded();
   // The budget fills with time; a remainder that is sent too early would only be cut again.
-  if (!on.pauses && !not_enrolled && on.remaining_ms > 0)
-    pause(now, std::min(on.remaining_ms, sdk_limits::remainder_wait_ms_max));
+  if (!effects.pauses && !not_enrolled && effects.remaining_ms > 0)
+    pause(now, std::min(effects.remaining_ms, sdk_limits::remainder_wait_ms_max));
 }
 
-void engine::learn_clock(const heartbeat_response& read, const flight& flown, const instant& now) {
+void engine::learn_clock(const heartbeat_response& read, const sent_request& request,
+                         const instant& now) {
   if (read.server_time_ms)
-    clock_.learn(*read.server_time_ms, now.monotonic_ms - flown.sent_ms, now);
+    clock_.learn(*read.server_time_ms, now.monotonic_ms - request.sent_ms, now);
 }
 
-void engine::learn_session_key(const heartbeat_response& read, const flight& flown) {
-  if (flown.offer && key_ && key_->point == flown.offer_point &&
-      read.results[*flown.offer].kind == result_kind::accepted)
-    key_->key = derive_session_key(key_->z, flown.offer_input);
+void engine::learn_session_key(const heartbeat_response& read, const sent_request& request) {
+  if (request.offer && key_ && key_->point == request.offer_point &&
+      read.results[*request.offer].kind == result_kind::accepted)
+    key_->key = derive_session_key(key_->z, request.offer_input);
 }
 
 /// After a late heartbeat the budget may be used up for a while.
-void engine::note_late(const std::vector<claim>& sent, const instant& now) {
+void engine::note_late(const std::vector<pending_heartbeat>& sent, const instant& now) {
   const bool late =
-      sent.size() > 1 || std::any_of(sent.begin(), sent.end(), [&](const claim& each) {
+      sent.size() > 1 || std::any_of(sent.begin(), sent.end(), [&](const pending_heartbeat& each) {
         return clock_.at(now) - clock_.issued_at(each, now) >= sdk_limits::late_ms;
       });
   if (late) catching_up_until_ms_ = now.monotonic_ms + sdk_limits::catching_up_ms;
 }
 
-void engine::land_one(claim& of, const sent_token& token, const token_result& result,
-                      const instant& now, landing& on) {
+void engine::on_token_result(pending_heartbeat& of, const sent_token& token,
+                             const token_result& result, const instant& now,
+                             response_effects& effects) {
   // A key that an earlier session lost says nothing about the key of this one.
   if (result.kind == result_kind::sign_by_device && token.session == session_)
-    on.lost_session_key = true;
+    effects.lost_session_key = true;
   if (result.kind == result_kind::accepted && token.session_key) key_losses_ = 0;
-  on.removed.push_back(apply_result(of, token, result, now, on));
-  if (on.removed.back() && keep_remainder(of, result, now)) {
-    on.removed.back() = false;
-    on.remaining_ms += of.interval.length_ms();
+  effects.removed.push_back(apply_result(of, token, result, now, effects));
+  if (effects.removed.back() && keep_remainder(of, result, now)) {
+    effects.removed.back() = false;
+    effects.remaining_ms += of.interval.length_ms();
   }
 }
 
@@ -192,7 +194,7 @@ void engine::note_progress(int status, const heartbeat_response& read) noexcept 
 
 /// While late heartbeats use up the budget, `of` becomes the part that had no room, in a session of
 /// its own. Otherwise playback is faster than the module allows, and the result is final.
-bool engine::keep_remainder(claim& of, const token_result& result, const instant& now) {
+bool engine::keep_remainder(pending_heartbeat& of, const token_result& result, const instant& now) {
   if (result.credit != credit_status::limited || !result.credited_ms ||
       of.remainders >= sdk_limits::remainders_max || now.monotonic_ms >= catching_up_until_ms_ ||
       *result.credited_ms >= of.interval.length_ms())
@@ -210,8 +212,9 @@ bool engine::keep_remainder(claim& of, const token_result& result, const instant
 }
 
 /// True if `of` is done with: it leaves the buffer.
-bool engine::apply_result(claim& of, const sent_token& token, const token_result& result,
-                          const instant& now, landing& on) {
+bool engine::apply_result(pending_heartbeat& of, const sent_token& token,
+                          const token_result& result, const instant& now,
+                          response_effects& effects) {
   switch (result.kind) {
     case result_kind::accepted:
       ++counts_.acknowledged;
@@ -229,7 +232,7 @@ bool engine::apply_result(claim& of, const sent_token& token, const token_result
       of.device_signature = true;
       return false;
     case result_kind::rejected:
-      on.dropped.push_back({of, drop_reason::rejected, result.problem});
+      effects.dropped.push_back({of, drop_reason::rejected, result.problem});
       return true;
     case result_kind::set_clock:
       break;
@@ -241,12 +244,12 @@ bool engine::apply_result(claim& of, const sent_token& token, const token_result
       return false;
     case clock_correction::retry_later:
       of.clock_tries = 0;
-      on.pauses = true;
+      effects.pauses = true;
       return false;
     case clock_correction::too_old:
       break;
   }
-  on.dropped.push_back({of, drop_reason::too_old, result.problem});
+  effects.dropped.push_back({of, drop_reason::too_old, result.problem});
   return true;
 }
 

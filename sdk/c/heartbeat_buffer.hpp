@@ -3,8 +3,8 @@
 #include <cstddef>
 #include <vector>
 
-#include "sdk/c/claim.hpp"
 #include "sdk/c/limits.hpp"
+#include "sdk/c/pending_heartbeat.hpp"
 
 namespace watchkeeper::sdk {
 
@@ -18,27 +18,30 @@ class heartbeat_buffer {
       : interval_ms_max_(interval_ms_max) {}
 
   /// Returns the heartbeats that had to go.
-  [[nodiscard]] std::vector<claim> add(const claim& made);
+  [[nodiscard]] std::vector<pending_heartbeat> add(const pending_heartbeat& made);
   /// Puts the heartbeats of an earlier run before all others. Trims nothing until the next `add`.
-  void restore(std::vector<claim> stored);
+  void restore(std::vector<pending_heartbeat> stored);
 
-  [[nodiscard]] const std::vector<claim>& claims() const noexcept { return claims_; }
-  [[nodiscard]] std::size_t size() const noexcept { return claims_.size(); }
-  [[nodiscard]] bool empty() const noexcept { return claims_.empty(); }
+  [[nodiscard]] const std::vector<pending_heartbeat>& heartbeats() const noexcept {
+    return heartbeats_;
+  }
+  [[nodiscard]] std::size_t size() const noexcept { return heartbeats_.size(); }
+  [[nodiscard]] bool empty() const noexcept { return heartbeats_.empty(); }
 
   /// Marks the first `count` as in flight. Precondition: none is.
   void take(std::size_t count) noexcept;
   [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_; }
-  [[nodiscard]] claim& at(std::size_t index) { return claims_[index]; }
-  /// Ends the flight: heartbeat i leaves if `removed[i]`. Returns the others that had to go.
-  [[nodiscard]] std::vector<claim> land(const std::vector<bool>& removed);
+  [[nodiscard]] pending_heartbeat& at(std::size_t index) { return heartbeats_[index]; }
+  /// Ends the request in flight: heartbeat i leaves if `removed[i]`. Returns the others that had to
+  /// go.
+  [[nodiscard]] std::vector<pending_heartbeat> complete(const std::vector<bool>& removed);
 
  private:
-  std::vector<claim> trim();
+  std::vector<pending_heartbeat> trim();
   bool join_one();
 
   media_ms interval_ms_max_;
-  std::vector<claim> claims_;
+  std::vector<pending_heartbeat> heartbeats_;
   std::size_t in_flight_ = 0;
 };
 

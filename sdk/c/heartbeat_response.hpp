@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "sdk/c/claim.hpp"
+#include "sdk/c/pending_heartbeat.hpp"
 
 namespace watchkeeper::sdk {
 

@@ -34,8 +34,8 @@ void interval_cutter::stop(bool at_end) noexcept {
   // Empty where a report that ends a run has just begun it, after a seek without a word.
   if (cut_ < last_) {
     const media_interval rest{cut_, last_};
-    // A short end that was claimed is claimed again only from further back: a loop over the last
-    // moments would push real heartbeats out of the buffer.
+    // A short end that became an interval becomes one again only from further back: a loop over the
+    // last moments would push real heartbeats out of the buffer.
     const bool ends = at_end && cut_ < end_from_;
     if (run_->gave || rest.length_ms() >= piece_ms_min || ends) {
       closed_ = rest;

@@ -13,12 +13,13 @@ namespace watchkeeper::sdk {
 /// `heartbeat_ms` of media, and the rest at each pause, seek, change of rate, stall, step into the
 /// background and end. Time runs only while the player plays in the foreground and is neither
 /// stalled nor seeking. Nothing is filled in: a position that is further on than the clock allows,
-/// or that lies behind, was sought, reported or not, and the media time in between is not claimed.
+/// or that lies behind, counts as a seek, whether or not the host reported one. No interval then
+/// has the media time in between.
 ///
 /// A piece shorter than `piece_ms_min` waits, so that scrubbing does not fill the buffer. Playback
 /// that continues where the piece ended, at the same rate, takes it in; a seek discards it. Two
-/// pieces are claimed however short: the rest of playback that gave a heartbeat before, and what
-/// plays up to the end of the module, once for each place where it began.
+/// pieces become intervals however short: the rest of playback that gave a heartbeat before, and
+/// what plays up to the end of the module, once for each place where it began.
 ///
 /// Pure: positions in milliseconds of media, `now_ms` of a monotonic clock. `unknown` stands for a
 /// position that is not known; the last reported one then counts. After every report, call `next`

@@ -12,9 +12,9 @@ namespace watchkeeper::sdk::sdk_limits {
 /// Heartbeats of a request in flight come on top until the request ends.
 inline constexpr std::size_t buffer_heartbeats = 5;
 /// Heartbeats in one request.
-inline constexpr std::size_t claims_max = 2 * buffer_heartbeats;
+inline constexpr std::size_t heartbeats_per_request_max = 2 * buffer_heartbeats;
 /// Heartbeats in the storage: those of a full request in flight and of a full buffer.
-inline constexpr std::size_t stored_claims_max = claims_max + buffer_heartbeats;
+inline constexpr std::size_t stored_heartbeats_max = heartbeats_per_request_max + buffer_heartbeats;
 /// No stored heartbeat is longer: the size of the storage follows from this.
 inline constexpr std::size_t stored_record_bytes_max = 256;
 /// Media time of one heartbeat.
@@ -80,7 +80,8 @@ inline constexpr double near_mastery_percent = 90;
 /// Events for the app that wait to be delivered.
 inline constexpr std::size_t events_max = 64;
 
-static_assert((stored_claims_max + 1) * stored_record_bytes_max <= stored_bytes_max);
-static_assert(claims_max <= limits::tokens_per_request_max, "the buffer goes out as one request");
+static_assert((stored_heartbeats_max + 1) * stored_record_bytes_max <= stored_bytes_max);
+static_assert(heartbeats_per_request_max <= limits::tokens_per_request_max,
+              "the buffer goes out as one request");
 
 }  // namespace watchkeeper::sdk::sdk_limits

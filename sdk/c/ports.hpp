@@ -9,8 +9,8 @@
 #include <string>
 #include <string_view>
 
-#include "sdk/c/claim.hpp"
 #include "sdk/c/heartbeat_response.hpp"
+#include "sdk/c/pending_heartbeat.hpp"
 #include "sdk/c/session_key.hpp"
 
 /// The dependencies of an engine. The C interface implements them by the host's callbacks or by the
@@ -37,9 +37,9 @@ class key_agreement {
                      shared_secret& z) = 0;
 };
 
-class claim_storage {
+class buffer_storage {
  public:
-  virtual ~claim_storage() = default;
+  virtual ~buffer_storage() = default;
   /// No value if it could not be read; an empty string if nothing was ever stored.
   virtual std::optional<std::string> load() = 0;
   virtual bool save(std::string_view content) = 0;

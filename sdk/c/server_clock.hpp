@@ -5,8 +5,8 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "sdk/c/claim.hpp"
 #include "sdk/c/limits.hpp"
+#include "sdk/c/pending_heartbeat.hpp"
 
 namespace watchkeeper::sdk {
 
@@ -31,10 +31,10 @@ class server_clock {
     return at(now) - now.wall_ms;
   }
 
-  /// `iat` of a claim. In this run its age on the monotonic clock counts, because the wall clock
-  /// may have been set meanwhile. No interval ended in the future: a stored time of a clock that
-  /// ran ahead becomes `now`.
-  [[nodiscard]] unix_ms issued_at(const claim& of, const instant& now) const noexcept {
+  /// `iat` of a heartbeat. In this run its age on the monotonic clock counts, because the wall
+  /// clock may have been set meanwhile. No interval ended in the future: a stored time of a clock
+  /// that ran ahead becomes `now`.
+  [[nodiscard]] unix_ms issued_at(const pending_heartbeat& of, const instant& now) const noexcept {
     const auto ended_ms =
         of.ended_by == end_time::of_this_run ? at(now) - (now.monotonic_ms - of.ended.monotonic_ms)
         : of.ended_by == end_time::stored_server ? of.ended.wall_ms

@@ -5,7 +5,7 @@
  */
 export const MANGLED_NAMES = [
   'accepted',
-  'appendClaim',
+  'appendHeartbeat',
   'applyProgress',
   'askedMs',
   'askFull',
@@ -14,8 +14,6 @@ export const MANGLED_NAMES = [
   'baseMs',
   'bySession',
   'change',
-  'claim',
-  'claims',
   'clearTimer',
   'clock',
   'dropped',
@@ -23,6 +21,7 @@ export const MANGLED_NAMES = [
   'exclusively',
   'gatewayMs',
   'getOrPut',
+  'heartbeat',
   'inFlight',
   'isOffered',
   'isPlaying',
@@ -38,6 +37,7 @@ export const MANGLED_NAMES = [
   'nowMs',
   'offer',
   'offsetMs',
+  'pendingHeartbeats',
   'positionMs',
   'postpone',
   'reading',

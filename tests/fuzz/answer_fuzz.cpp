@@ -46,10 +46,10 @@ void check_answer(std::uint8_t kind, const std::string& body) {
 void check_stored(const std::string& content) {
   const auto student = *student_id::parse("ada");
   const auto stored = decode_buffer(content, student);
-  REQUIRE(stored.claims.size() <= sdk_limits::stored_claims_max);
+  REQUIRE(stored.heartbeats.size() <= sdk_limits::stored_heartbeats_max);
   // What was read can be written, and read again.
-  const auto again = decode_buffer(encode_buffer(student, stored.claims, {}), student);
-  REQUIRE(again.damaged == 0 && again.claims.size() == stored.claims.size());
+  const auto again = decode_buffer(encode_buffer(student, stored.heartbeats, {}), student);
+  REQUIRE(again.damaged == 0 && again.heartbeats.size() == stored.heartbeats.size());
 }
 
 }  // namespace

@@ -88,7 +88,7 @@ void http2_connection::ask_for_flush() {
 
 void http2_connection::on_turn_end() {
   flush_asked_ = false;
-  if (connection_.current() != core_state::closed) settle(connection_.flush());
+  if (connection_.current() != core_state::closed) update_state(connection_.flush());
 }
 
 void http2_connection::on_io(std::uint32_t events) {
@@ -97,13 +97,13 @@ void http2_connection::on_io(std::uint32_t events) {
   if (state_ == state::opening || (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
     good = connection_.advance(client_.read_buffer_);
   if (good && (events & EPOLLOUT) != 0) good = connection_.flush();
-  settle(good);
+  update_state(good);
   // Acknowledgements and window updates go out with what the turn has gathered.
   if (connection_.wants_flush()) ask_for_flush();
 }
 
 /// After each call of the connection: what it has changed.
-void http2_connection::settle(bool good) {
+void http2_connection::update_state(bool good) {
   if (!good) return lose(failure_of_connection());
   watch_writes();
   if (state_ == state::opening && connection_.current() == core_state::open) {
@@ -150,7 +150,7 @@ void http2_connection::expire(event_loop::time_point now) {
     connection_.cancel(*each);
     reset = true;
   }
-  if (reset) settle(connection_.flush());
+  if (reset) update_state(connection_.flush());
 }
 
 std::string http2_connection::failure_of_connection() const {

@@ -51,7 +51,7 @@ class http2_connection final : public io_handler {
   };
 
   void start_connecting();  // by the client, when a place is free
-  void settle(bool good);
+  void update_state(bool good);
   void lose(std::string reason);
   void ask_for_flush();
   void watch_writes();

@@ -302,7 +302,7 @@ void playback::on_response(std::uint32_t number, line& on, http2_response&& resp
   log_.answered(who, beats, outcomes, wall_clock_ms());
   counts_.count(outcomes, latencies_us);
   if (arrived) on.bytes.answered(on.connection->bytes());
-  counts_.dropped += who.land(again, pause, now, rules_.buffer_heartbeats, random_);
+  counts_.dropped += who.complete(again, pause, now, rules_.buffer_heartbeats, random_);
   // A device that collects a batch waits for its tick; one with a failed or full request does not.
   const bool waits = places_[number].collected != 0 && playing_ &&
                      std::none_of(again.begin(), again.end(), [](bool retry) { return retry; });

@@ -143,8 +143,8 @@ std::span<const heartbeat> player::take(std::size_t tokens_max, time_point now) 
   return in_flight_;
 }
 
-std::size_t player::land(const std::vector<bool>& again, std::chrono::milliseconds retry_after,
-                         time_point now, std::size_t buffer_heartbeats, random& source) {
+std::size_t player::complete(const std::vector<bool>& again, std::chrono::milliseconds retry_after,
+                             time_point now, std::size_t buffer_heartbeats, random& source) {
   std::size_t waiting = 0;
   // From the last to the first, each to the front: the order stays.
   for (std::size_t i = in_flight_.size(); i-- > 0;) {

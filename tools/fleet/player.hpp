@@ -68,11 +68,11 @@ class player {
   /// Moves up to `tokens_max` of the oldest into flight; those without a time are due `now`.
   /// Precondition: ready.
   std::span<const heartbeat> take(std::size_t tokens_max, time_point now);
-  /// Ends the flight. `again[i]`: heartbeat i is sent again, after `retry_after` and a backoff.
-  /// Returns how many heartbeats had to be dropped for it.
-  [[nodiscard]] std::size_t land(const std::vector<bool>& again,
-                                 std::chrono::milliseconds retry_after, time_point now,
-                                 std::size_t buffer_heartbeats, random& source);
+  /// Ends the request in flight. `again[i]`: heartbeat i is sent again, after `retry_after` and a
+  /// backoff. Returns how many heartbeats had to be dropped for it.
+  [[nodiscard]] std::size_t complete(const std::vector<bool>& again,
+                                     std::chrono::milliseconds retry_after, time_point now,
+                                     std::size_t buffer_heartbeats, random& source);
   /// Gives up all that is not delivered; returns how many that were.
   std::size_t abandon() noexcept;
 

@@ -7,8 +7,8 @@
  */
 import type { Moment } from './clock.js';
 
-/** A heartbeat in the buffer: what is claimed. It is signed when it is sent. */
-export interface Claim {
+/** A heartbeat in the buffer. It is signed when it is sent. */
+export interface PendingHeartbeat {
   /** Given by the store, ascending. */
   id?: number;
   queue: string;
@@ -34,7 +34,7 @@ export interface BufferLimits {
 }
 
 /** `b` played on where `a` ended. */
-export function joinable(a: Claim, b: Claim, limits: BufferLimits): boolean {
+export function joinable(a: PendingHeartbeat, b: PendingHeartbeat, limits: BufferLimits): boolean {
   return (
     !a.sent &&
     !b.sent &&
@@ -50,18 +50,18 @@ export function joinable(a: Claim, b: Claim, limits: BufferLimits): boolean {
 }
 
 /**
- * `claims` in the order they were made. Those in `inFlight` (their ids) are in flight: neither joined,
+ * `heartbeats` in the order they were made. Those in `inFlight` (their ids) are in flight: neither joined,
  * nor dropped, nor counted. Gives new objects for what changed.
  */
-export function settle(
-  claims: readonly Claim[],
+export function trim(
+  heartbeats: readonly PendingHeartbeat[],
   limits: BufferLimits,
   inFlight: ReadonlySet<number>,
-): { remaining: Claim[]; dropped: Claim[] } {
-  const isBusy = (claim: Claim): boolean => inFlight.has(claim.id!);
-  const idle = claims.filter((claim) => !isBusy(claim));
+): { remaining: PendingHeartbeat[]; dropped: PendingHeartbeat[] } {
+  const isBusy = (heartbeat: PendingHeartbeat): boolean => inFlight.has(heartbeat.id!);
+  const idle = heartbeats.filter((heartbeat) => !isBusy(heartbeat));
   let over = idle.length - limits.maxHeartbeats;
-  let remaining: Claim[] = [...claims];
+  let remaining: PendingHeartbeat[] = [...heartbeats];
   // Only as much is joined as has to be: a short heartbeat is worth more to a retry than a long one.
   for (let i = 0; over > 0 && i + 1 < remaining.length; ) {
     const a = remaining[i]!;
@@ -73,11 +73,11 @@ export function settle(
       ++i;
     }
   }
-  const dropped: Claim[] = [];
-  remaining = remaining.filter((claim) => {
-    if (over <= 0 || isBusy(claim)) return true;
+  const dropped: PendingHeartbeat[] = [];
+  remaining = remaining.filter((heartbeat) => {
+    if (over <= 0 || isBusy(heartbeat)) return true;
     --over;
-    dropped.push(claim);
+    dropped.push(heartbeat);
     return false;
   });
   return { remaining, dropped };

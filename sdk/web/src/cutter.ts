@@ -62,8 +62,10 @@ export class Cutter {
   #fromMs = 0;
   /** What was too short to be reported; the next piece may begin where it ends. */
   #short: Interval | undefined;
-  /** Where the earliest short end began: only one from further back is claimed again, or a loop over the last moments
-   * would push real heartbeats out of the buffer. */
+  /**
+   * Where the earliest short end began. Only one from further back becomes an interval again, or a loop over
+   * the last moments would push real heartbeats out of the buffer.
+   */
   #endFromMs = Infinity;
   /** How far the position may be ahead, in milliseconds of the clock. */
   #spareMs = 0;

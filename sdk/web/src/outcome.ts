@@ -1,6 +1,6 @@
 /** What becomes of a heartbeat that has a result. */
 
-import type { Claim } from './buffer.js';
+import type { PendingHeartbeat } from './buffer.js';
 import {
   MAX_CORRECTIONS,
   MAX_MODULES_REMEMBERED,
@@ -19,7 +19,7 @@ export const pieceOf = ({
   sn: sequence,
   fromMs,
   toMs,
-}: Claim): DropEvent['heartbeats'][number] => ({
+}: PendingHeartbeat): DropEvent['heartbeats'][number] => ({
   module,
   session,
   sequence,
@@ -29,39 +29,43 @@ export const pieceOf = ({
 
 /** Of one that was rejected. */
 export function retryOf(
-  { claim, bySession, iat }: Signed,
+  { heartbeat, bySession, iat }: Signed,
   problem: string,
   status: number,
   signer: Signer,
 ): FailureEvent['retry'] | 'alone' {
   const reaction = reactionTo(problem, status);
-  // Also where the gateway has another key than this page: the device key settles it.
+  // Also where the gateway has another session key than this page: a device signature needs none.
   if (reaction === 'device-key' || (problem === 'bad-signature' && bySession)) {
     signer.keyRejected();
     return bySession ? 'now' : 'later';
   }
   if (reaction !== 'clock') return reaction;
-  claim.corrections = (claim.corrections ?? 0) + 1;
+  heartbeat.corrections = (heartbeat.corrections ?? 0) + 1;
   // Signed with the right time already: then it is too old, and always will be.
-  const isNew = Math.abs(signer.iat(claim) - iat) >= MIN_CORRECTION_S;
-  if (isNew && claim.corrections <= MAX_CORRECTIONS) return 'now';
-  claim.corrections = 0;
+  const isNew = Math.abs(signer.iat(heartbeat) - iat) >= MIN_CORRECTION_S;
+  if (isNew && heartbeat.corrections <= MAX_CORRECTIONS) return 'now';
+  heartbeat.corrections = 0;
   return problem === 'stale-token' ? 'never' : 'later';
 }
 
 /** What the budget had no room for, as the session `sid` of its own. */
-export function remainderOf(claim: Claim, { status, creditedMs }: Accepted, sid: string): Claim[] {
-  const fromMs = claim.fromMs + creditedMs;
-  const remainder = (claim.remainder ?? 0) + 1;
-  if (status !== 'limited' || fromMs >= claim.toMs || remainder > MAX_REMAINDERS) return [];
-  const { id: _, sent: __, ...rest } = claim;
+export function remainderOf(
+  heartbeat: PendingHeartbeat,
+  { status, creditedMs }: Accepted,
+  sid: string,
+): PendingHeartbeat[] {
+  const fromMs = heartbeat.fromMs + creditedMs;
+  const remainder = (heartbeat.remainder ?? 0) + 1;
+  if (status !== 'limited' || fromMs >= heartbeat.toMs || remainder > MAX_REMAINDERS) return [];
+  const { id: _, sent: __, ...rest } = heartbeat;
   return [{ ...rest, sid, sn: 0, fromMs, remainder }];
 }
 
 /** The progress by module with these results. Those of one request may have been given in any order. */
 export function remember(
   known: QueueState['progress'],
-  acceptances: [Claim, Accepted][],
+  acceptances: [PendingHeartbeat, Accepted][],
 ): QueueState['progress'] {
   const best: QueueState['progress'] = {};
   for (const [{ cid: module }, accepted] of acceptances) {

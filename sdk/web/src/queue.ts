@@ -1,6 +1,6 @@
 /** What is buffered for one gateway and student, and when it may be sent: the same for all tabs of the origin. */
 import { type BackoffLimits, remainingMs, waitMs } from './backoff.js';
-import { type BufferLimits, type Claim, settle } from './buffer.js';
+import { type BufferLimits, type PendingHeartbeat, trim } from './buffer.js';
 import type { Environment } from './http.js';
 import { LOCK_TIMEOUT_MS, MAX_TOKENS } from './limits.js';
 import type { QueueState, Store, Transaction } from './store.js';
@@ -33,7 +33,7 @@ export class Queue {
   async change<R>(change: Transaction<R>): Promise<R> {
     return this.#store.transact(this.#options.queue, (draft) => {
       const result = change(draft);
-      this.waiting = draft.claims.length;
+      this.waiting = draft.pendingHeartbeats.length;
       this.state = draft.state;
       return result;
     });
@@ -61,21 +61,27 @@ export class Queue {
     return true;
   }
 
-  /** Settles, and gives what had to go and what is to be sent now, marked as sent. */
-  async takeNext(alone: boolean): Promise<[dropped: Claim[], taken: Claim[]]> {
+  /** Trims the buffer. Gives what had to go, and what is to be sent now, marked as sent. */
+  async takeNext(
+    alone: boolean,
+  ): Promise<[dropped: PendingHeartbeat[], taken: PendingHeartbeat[]]> {
     // A transaction may be tried again although it was carried out: what had to go then is reported all the same.
-    const gone = new Map<number, Claim>();
+    const gone = new Map<number, PendingHeartbeat>();
     const taken = await this.change((draft) => {
       const { state } = draft;
-      const { remaining, dropped } = settle(draft.claims, this.#options.buffer, this.inFlight);
-      for (const claim of dropped) gone.set(claim.id!, claim);
-      for (const claim of remaining) gone.delete(claim.id!);
-      draft.claims = remaining;
+      const { remaining, dropped } = trim(
+        draft.pendingHeartbeats,
+        this.#options.buffer,
+        this.inFlight,
+      );
+      for (const heartbeat of dropped) gone.set(heartbeat.id!, heartbeat);
+      for (const heartbeat of remaining) gone.delete(heartbeat.id!);
+      draft.pendingHeartbeats = remaining;
       if (state.halted || this.waitLeftMs(state)) return [];
       // After a failure the oldest goes ahead alone: it was sent before, and so the others may still be joined.
       const first = remaining
         .slice(0, state.failures || alone ? 1 : MAX_TOKENS)
-        .map((claim) => ({ ...claim, sent: true }));
+        .map((heartbeat) => ({ ...heartbeat, sent: true }));
       remaining.splice(0, first.length, ...first);
       return first;
     });

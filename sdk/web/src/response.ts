@@ -1,5 +1,5 @@
 /** Reads what came back for a POST of heartbeats. Believes nothing that does not look as it must. */
-import type { Claim } from './buffer.js';
+import type { PendingHeartbeat } from './buffer.js';
 import { MAX_AMOUNT, MIN_TIME_S } from './limits.js';
 
 export type Status = 'credited' | 'limited' | 'duplicate';
@@ -44,7 +44,7 @@ function gatewayMs(value: unknown): number | undefined {
   return isAmount(value) && value > MIN_TIME_S ? value * 1000 : undefined;
 }
 
-function resultOf(result: unknown, claim: Claim): Result | undefined {
+function resultOf(result: unknown, heartbeat: PendingHeartbeat): Result | undefined {
   if (!isObject(result)) return undefined;
   const { status, problem } = result;
   if (status === 'rejected') return isName(problem) ? { problem, detail: '' } : undefined;
@@ -57,8 +57,8 @@ function resultOf(result: unknown, claim: Claim): Result | undefined {
   } = result;
   if (
     !['credited', 'limited', 'duplicate'].includes(status as Status) ||
-    result['sid'] !== claim.sid ||
-    result['sn'] !== claim.sn ||
+    result['sid'] !== heartbeat.sid ||
+    result['sn'] !== heartbeat.sn ||
     !['IN_PROGRESS', 'MASTERED'].includes(state as Accepted['state']) ||
     ![creditedMs, secondsWatched, resumeMs, completionPercentage].every(isAmount) ||
     (completionPercentage as number) > 100
@@ -83,10 +83,10 @@ function resultOf(result: unknown, claim: Claim): Result | undefined {
 export function readResponse(
   status: number,
   text: string,
-  claims: readonly Claim[],
+  heartbeats: readonly PendingHeartbeat[],
   minimal: boolean,
 ): Content | undefined {
-  if (status === 204) return minimal ? { results: claims.map(() => ({})) } : undefined;
+  if (status === 204) return minimal ? { results: heartbeats.map(() => ({})) } : undefined;
   let body: unknown;
   try {
     body = JSON.parse(text);
@@ -97,8 +97,8 @@ export function readResponse(
   const content: Content = { gatewayMs: gatewayMs(body['server_time']) };
   if (status === 200) {
     const { results } = body;
-    if (!Array.isArray(results) || results.length !== claims.length) return undefined;
-    const read = results.map((result, i) => resultOf(result, claims[i]!));
+    if (!Array.isArray(results) || results.length !== heartbeats.length) return undefined;
+    const read = results.map((result, i) => resultOf(result, heartbeats[i]!));
     if (read.includes(undefined)) return undefined;
     content.results = read as Result[];
     return content;
@@ -107,7 +107,7 @@ export function readResponse(
   const [before, problem] = String(type).split(PREFIX);
   if (status < 400 || before || !isName(problem)) return undefined;
   content.rejection = { problem, detail: String(detail ?? title ?? '') };
-  if (claims.length === 1) content.results = [content.rejection];
+  if (heartbeats.length === 1) content.results = [content.rejection];
   return content;
 }
 

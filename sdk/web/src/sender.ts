@@ -3,7 +3,7 @@
  * what each response means for the heartbeats, and never forgets one without saying so.
  */
 
-import type { Claim } from './buffer.js';
+import type { PendingHeartbeat } from './buffer.js';
 import { Clock } from './clock.js';
 import type { DeviceKey } from './device.js';
 import { type Environment, exchange, type HttpResponse } from './http.js';
@@ -76,10 +76,10 @@ export class Sender {
     this.#signer = new Signer(options, environment, this.#traffic, device, this.clock);
   }
 
-  /** Stores the claim, then sends. */
-  async add(claim: Claim): Promise<void> {
+  /** Stores the heartbeat, then sends. */
+  async add(heartbeat: PendingHeartbeat): Promise<void> {
     // The request to write is made now: when the page is going away there is no later.
-    await this.#store.appendClaim(claim);
+    await this.#store.appendHeartbeat(heartbeat);
     await this.flush();
   }
 
@@ -171,17 +171,17 @@ export class Sender {
   async #sendAll(): Promise<void> {
     let goOn = true;
     while (goOn) {
-      const [dropped, claims] = await this.#queue.takeNext(this.#alone > 0);
+      const [dropped, heartbeats] = await this.#queue.takeNext(this.#alone > 0);
       this.#drop(dropped, 'buffer-full');
-      if (!claims.length) {
+      if (!heartbeats.length) {
         const { state, waiting } = this.#queue;
         if (waiting && !state!.halted) this.#schedule(this.#queue.waitLeftMs(state!));
         return;
       }
-      for (const claim of claims) this.#queue.inFlight.add(claim.id!);
+      for (const heartbeat of heartbeats) this.#queue.inFlight.add(heartbeat.id!);
       this.emitStatus();
       try {
-        goOn = await this.#deliver(claims);
+        goOn = await this.#deliver(heartbeats);
       } finally {
         this.#queue.inFlight.clear();
       }
@@ -189,7 +189,7 @@ export class Sender {
   }
 
   /** Where the application is about to show the progress, where the state may change, and of what was late. */
-  #wantsFull([first, second]: Claim[]): boolean {
+  #wantsFull([first, second]: PendingHeartbeat[]): boolean {
     const { failures, progress } = this.#queue.state!;
     const last = progress[first!.cid];
     return (
@@ -203,15 +203,15 @@ export class Sender {
   }
 
   /** Gives whether to go on with what is left. */
-  async #deliver(claims: Claim[]): Promise<boolean> {
-    const signed = await this.#signer.sign(claims, !this.#queue.state!.failures);
-    const full = this.#wantsFull(claims);
+  async #deliver(heartbeats: PendingHeartbeat[]): Promise<boolean> {
+    const signed = await this.#signer.sign(heartbeats, !this.#queue.state!.failures);
+    const full = this.#wantsFull(heartbeats);
     // What asks for more from now on is for the next one.
     if (full) this.askFull = false;
     const headers: Record<string, string> = { 'content-type': 'application/jose' };
     if (!full) headers['prefer'] = 'return=minimal';
     const body = signed.map(({ text }) => text).join('\n');
-    this.#traffic.heartbeats += claims.length;
+    this.#traffic.heartbeats += heartbeats.length;
     const sentMonoMs = this.#environment.reading().monoMs;
     let response: HttpResponse;
     try {
@@ -226,7 +226,7 @@ export class Sender {
       return this.#fail('unreachable', { status: 0, text: String(error) });
     }
     const { status, text } = response;
-    const content = readResponse(status, text, claims, !full);
+    const content = readResponse(status, text, heartbeats, !full);
     // A redirect that is not followed shows as status 0.
     if (!content)
       return this.#fail(
@@ -239,7 +239,7 @@ export class Sender {
       const { problem, detail } = content.rejection!;
       if (reactionTo(problem, status) === 'later')
         return this.#fail(problem, { ...response, text: detail });
-      this.#alone = claims.length;
+      this.#alone = heartbeats.length;
       return true;
     }
     if (this.#alone) --this.#alone;
@@ -255,22 +255,22 @@ export class Sender {
   ): Promise<true> {
     const isBatch = !!signed[1];
     const doneIds = new Set<number>();
-    const acceptances: [Claim, Accepted][] = [];
-    const drops: [Claim, string][] = [];
+    const acceptances: [PendingHeartbeat, Accepted][] = [];
+    const drops: [PendingHeartbeat, string][] = [];
     const retries = new Set<string>();
     for (const [i, result] of results.entries()) {
       const one = signed[i]!;
-      const { claim } = one;
+      const { heartbeat } = one;
       if ('problem' in result) {
         const retry = this.#reject(one, result, status, isBatch);
         retries.add(retry);
         if (retry !== 'never') continue;
-        drops.push([claim, result.problem]);
+        drops.push([heartbeat, result.problem]);
       } else {
         await one.accepted();
-        if (result.accepted) acceptances.push([claim, result.accepted]);
+        if (result.accepted) acceptances.push([heartbeat, result.accepted]);
       }
-      doneIds.add(claim.id!);
+      doneIds.add(heartbeat.id!);
     }
     // Each that stays gets a response of its own.
     if (retries.has('alone')) this.#alone = signed.length - doneIds.size;
@@ -290,27 +290,27 @@ export class Sender {
       }
       if (retries.has('enrol')) state.halted = true;
       draft.state = state;
-      const taken = new Map(signed.map(({ claim }) => [claim.id, claim]));
-      draft.claims = draft.claims
+      const taken = new Map(signed.map(({ heartbeat }) => [heartbeat.id, heartbeat]));
+      draft.pendingHeartbeats = draft.pendingHeartbeats
         .filter(({ id }) => !doneIds.has(id!))
-        .map((claim) => taken.get(claim.id) ?? claim)
+        .map((heartbeat) => taken.get(heartbeat.id) ?? heartbeat)
         .concat(remainders);
     });
-    for (const [claim, accepted] of acceptances) this.#report(claim, accepted);
-    for (const [claim, reason] of drops) this.#drop([claim], reason);
+    for (const [heartbeat, accepted] of acceptances) this.#report(heartbeat, accepted);
+    for (const [heartbeat, reason] of drops) this.#drop([heartbeat], reason);
     return true;
   }
 
   /** What the budget had no room for, where late heartbeats have used it up. */
-  #remaindersOf(signed: Signed[], acceptances: [Claim, Accepted][]): Claim[] {
+  #remaindersOf(signed: Signed[], acceptances: [PendingHeartbeat, Accepted][]): PendingHeartbeat[] {
     const reading = this.#environment.reading();
     if (signed[1] || this.clock.nowMs(reading) - signed[0]!.iat * 1000 >= LATE_MS)
       this.#catchingUpUntilMs = reading.monoMs + CATCHING_UP_MS;
     // Otherwise playback is faster than the module allows, and that is final.
     const isCatchingUp = reading.monoMs < this.#catchingUpUntilMs;
-    return acceptances.flatMap(([claim, accepted]) => {
+    return acceptances.flatMap(([heartbeat, accepted]) => {
       this.askFull ||= accepted.status === 'limited';
-      return isCatchingUp ? remainderOf(claim, accepted, this.#environment.newId()) : [];
+      return isCatchingUp ? remainderOf(heartbeat, accepted, this.#environment.newId()) : [];
     });
   }
 
@@ -333,10 +333,10 @@ export class Sender {
   }
 
   /** Emits what was credited. */
-  #report(claim: Claim, { status, creditedMs, resumeMs }: Accepted): void {
-    const progress: ModuleProgress = { ...this.#queue.state!.progress[claim.cid]!, resumeMs };
-    this.#emit('progress', { ...progress, ...pieceOf(claim), status, creditedMs });
-    if (claim.cid === this.#options.module) this.applyProgress(progress);
+  #report(heartbeat: PendingHeartbeat, { status, creditedMs, resumeMs }: Accepted): void {
+    const progress: ModuleProgress = { ...this.#queue.state!.progress[heartbeat.cid]!, resumeMs };
+    this.#emit('progress', { ...progress, ...pieceOf(heartbeat), status, creditedMs });
+    if (heartbeat.cid === this.#options.module) this.applyProgress(progress);
   }
 
   /** Nothing came back that counts: everything stays, the next try is later. Gives false. */
@@ -360,8 +360,8 @@ export class Sender {
     this.#emit('failure', { name, status, detail: detail.slice(0, MAX_DETAIL), retry });
   }
 
-  #drop(claims: Claim[], reason: string): void {
-    if (!claims.length) return;
-    this.#emit('drop', { count: claims.length, reason, heartbeats: claims.map(pieceOf) });
+  #drop(heartbeats: PendingHeartbeat[], reason: string): void {
+    if (!heartbeats.length) return;
+    this.#emit('drop', { count: heartbeats.length, reason, heartbeats: heartbeats.map(pieceOf) });
   }
 }

@@ -1,5 +1,5 @@
-/** Signs claims: with the session's key where there is one, else with the device's. */
-import type { Claim } from './buffer.js';
+/** Signs heartbeats: with the session's key where there is one, else with the device's. */
+import type { PendingHeartbeat } from './buffer.js';
 import type { Clock } from './clock.js';
 import type { DeviceKey } from './device.js';
 import { type Environment, exchange, type Traffic } from './http.js';
@@ -7,9 +7,9 @@ import { KEYS_TIMEOUT_MS, MAX_KEYS_TRIES } from './limits.js';
 import { type GatewayKey, gatewayKey, SessionKey } from './session-key.js';
 import { signWithDevice, signWithSession } from './token.js';
 
-/** One claim on its way. */
+/** One heartbeat on its way. */
 export interface Signed {
-  claim: Claim;
+  heartbeat: PendingHeartbeat;
   text: string;
   /** Signed with the session's key. */
   bySession: boolean;
@@ -51,10 +51,10 @@ export class Signer {
     this.#clock = clock;
   }
 
-  /** When the claim's interval ended, in the gateway's time, to a tenth of a second. */
-  iat(claim: Claim): number {
+  /** When the heartbeat's interval ended, in the gateway's time, to a tenth of a second. */
+  iat(heartbeat: PendingHeartbeat): number {
     return (
-      Math.round(this.#clock.serverTimeOf(claim.ended, this.#environment.reading()) / 100) / 10
+      Math.round(this.#clock.serverTimeOf(heartbeat.ended, this.#environment.reading()) / 100) / 10
     );
   }
 
@@ -68,25 +68,25 @@ export class Signer {
   }
 
   /** `calm`: the last request went well, so that one for the gateway's key may be worth it. */
-  async sign(claims: readonly Claim[], calm: boolean): Promise<Signed[]> {
+  async sign(heartbeats: readonly PendingHeartbeat[], calm: boolean): Promise<Signed[]> {
     const { kid, privateKey } = await this.#device;
     const key = this.#key;
     // The gateway may credit a batch in any order, so only one token of it offers a key.
-    let gateway = claims.some((claim) => this.#isOwn(claim))
+    let gateway = heartbeats.some((heartbeat) => this.#isOwn(heartbeat))
       ? await this.#loadGatewayKey(calm)
       : undefined;
     const signed: Signed[] = [];
-    for (const claim of claims) {
-      const { sub, cid, sid, sn, fromMs: from, toMs: to, rate } = claim;
-      const iat = this.iat(claim);
+    for (const heartbeat of heartbeats) {
+      const { sub, cid, sid, sn, fromMs: from, toMs: to, rate } = heartbeat;
+      const iat = this.iat(heartbeat);
       const payload = { sub, cid, sid, sn, from, to, pr: rate === 1 ? undefined : rate, iat };
-      const mac = this.#isOwn(claim) ? key.mac : undefined;
+      const mac = this.#isOwn(heartbeat) ? key.mac : undefined;
       if (mac) {
         const { text } = await signWithSession(kid, mac, payload);
-        signed.push({ claim, text, bySession: true, iat, accepted: () => key.keyAccepted() });
+        signed.push({ heartbeat, text, bySession: true, iat, accepted: () => key.keyAccepted() });
         continue;
       }
-      const offered = this.#isOwn(claim) ? gateway : undefined;
+      const offered = this.#isOwn(heartbeat) ? gateway : undefined;
       const offer = offered && (await key.offer(offered));
       if (offered) gateway = undefined;
       const { text, signingInput } = await signWithDevice(kid, privateKey, {
@@ -96,13 +96,13 @@ export class Signer {
       // Where no key can be computed the device goes on signing: the heartbeat is credited all the same.
       const accepted = (): Promise<void> | void =>
         offered && key.accepted(offered, signingInput).catch(() => undefined);
-      signed.push({ claim, text, bySession: false, iat, accepted });
+      signed.push({ heartbeat, text, bySession: false, iat, accepted });
     }
     return signed;
   }
 
-  #isOwn(claim: Claim): boolean {
-    return claim.sid === this.#options.session;
+  #isOwn(heartbeat: PendingHeartbeat): boolean {
+    return heartbeat.sid === this.#options.session;
   }
 
   /** The gateway's key, asked for until there is a response; undefined where there is none. */

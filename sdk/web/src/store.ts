@@ -2,7 +2,7 @@
  * The storage of keys and unsent heartbeats: IndexedDB, or memory where that does not work (a private
  * window, a full disk). All tabs of an origin share one database.
  */
-import type { Claim } from './buffer.js';
+import type { PendingHeartbeat } from './buffer.js';
 import { STORE_TIMEOUT_MS } from './limits.js';
 import type { ModuleProgress } from './types.js';
 
@@ -26,24 +26,26 @@ export interface QueueState {
 
 /** A queue as a transaction sees it: to be changed by putting other arrays and objects in. */
 export interface Draft {
-  claims: Claim[];
+  pendingHeartbeats: PendingHeartbeat[];
   state: QueueState;
 }
 export type Transaction<R> = (draft: Draft) => R;
 
 export interface Store {
   readonly kind: 'indexeddb' | 'memory';
-  /** Adds a claim at the end of its queue; the request to write is made before this returns. */
-  appendClaim(claim: Claim): Promise<void>;
+  /** Adds a heartbeat at the end of its queue; the request to write is made before this returns. */
+  appendHeartbeat(heartbeat: PendingHeartbeat): Promise<void>;
   /** Reads and writes a queue and its state in one step. `change` runs at least once. */
   transact<R>(queue: string, change: Transaction<R>): Promise<R>;
   /** What is stored under `name`, or else `value`, which is then stored. */
   getOrPut<T>(name: string, value?: T): Promise<T | undefined>;
 }
 
-/** Whether `stored` is `claim`, or was joined with it: then `claim` is not added again. */
-const covers = (stored: Claim, claim: Claim): boolean =>
-  stored.sid === claim.sid && stored.fromMs <= claim.fromMs && stored.toMs >= claim.toMs;
+/** Whether `stored` is `heartbeat`, or was joined with it: then `heartbeat` is not added again. */
+const covers = (stored: PendingHeartbeat, heartbeat: PendingHeartbeat): boolean =>
+  stored.sid === heartbeat.sid &&
+  stored.fromMs <= heartbeat.fromMs &&
+  stored.toMs >= heartbeat.toMs;
 
 const emptyState = (): QueueState => ({ failures: 0, untilMs: 0, waitMs: 0, progress: {} });
 
@@ -51,32 +53,34 @@ export class MemoryStore implements Store {
   readonly kind = 'memory';
   readonly #queues = new Map<string, Draft>();
   readonly #named = new Map<string, unknown>();
-  // Apart from the ids that the database gave to claims which were taken over from it.
+  // Apart from the ids that the database gave to heartbeats that were taken over from it.
   #nextId = 2 ** 40;
 
   /** Takes over the content of another store, after what is here. */
-  takeOver(name: string, { claims, state }: Draft): void {
+  takeOver(name: string, { pendingHeartbeats, state }: Draft): void {
     const merge = (draft: Draft): void => {
-      const here = draft.claims;
-      draft.claims = [
+      const here = draft.pendingHeartbeats;
+      draft.pendingHeartbeats = [
         ...here,
-        ...claims.filter((claim) => !here.some((stored) => covers(stored, claim))),
+        ...pendingHeartbeats.filter(
+          (heartbeat) => !here.some((stored) => covers(stored, heartbeat)),
+        ),
       ];
     };
     void this.transact(name, merge, state);
   }
 
-  appendClaim(claim: Claim): Promise<void> {
-    return this.transact(claim.queue, (draft) => {
-      draft.claims = [...draft.claims, claim];
+  appendHeartbeat(heartbeat: PendingHeartbeat): Promise<void> {
+    return this.transact(heartbeat.queue, (draft) => {
+      draft.pendingHeartbeats = [...draft.pendingHeartbeats, heartbeat];
     });
   }
 
   async transact<R>(name: string, change: Transaction<R>, state = emptyState()): Promise<R> {
-    const draft: Draft = { claims: [], state, ...this.#queues.get(name) };
+    const draft: Draft = { pendingHeartbeats: [], state, ...this.#queues.get(name) };
     const result = change(draft);
-    draft.claims = draft.claims.map((claim) =>
-      claim.id === undefined ? { ...claim, id: this.#nextId++ } : claim,
+    draft.pendingHeartbeats = draft.pendingHeartbeats.map((heartbeat) =>
+      heartbeat.id === undefined ? { ...heartbeat, id: this.#nextId++ } : heartbeat,
     );
     this.#queues.set(name, draft);
     return result;
@@ -101,9 +105,9 @@ class IndexedDbStore implements Store {
     database.onversionchange = () => database.close();
   }
 
-  appendClaim(claim: Claim): Promise<void> {
+  appendHeartbeat(heartbeat: PendingHeartbeat): Promise<void> {
     return this.#run(['queue'], (transaction) => {
-      transaction.objectStore('queue').add(claim);
+      transaction.objectStore('queue').add(heartbeat);
       // Written even if the page goes away right now.
       transaction.commit?.();
       return () => undefined;
@@ -114,23 +118,24 @@ class IndexedDbStore implements Store {
     return this.#run(['queue', 'state'], (transaction) => {
       const queue = transaction.objectStore('queue');
       const states = transaction.objectStore('state');
-      const claims = queue.index('queue').getAll(name) as IDBRequest<Claim[]>;
+      const heartbeats = queue.index('queue').getAll(name) as IDBRequest<PendingHeartbeat[]>;
       const state = states.get(name) as IDBRequest<QueueState | undefined>;
       let result: R;
       // Requests of a transaction are carried out in order, so both are there.
       state.onsuccess = () => {
-        const before = claims.result;
-        const draft: Draft = { claims: before, state: state.result ?? emptyState() };
+        const before = heartbeats.result;
+        const draft: Draft = { pendingHeartbeats: before, state: state.result ?? emptyState() };
         result = change(draft);
-        const remaining = new Set(draft.claims.map((claim) => claim.id));
-        for (const claim of before) if (!remaining.has(claim.id)) queue.delete(claim.id!);
-        for (const claim of draft.claims) {
+        const remaining = new Set(draft.pendingHeartbeats.map((heartbeat) => heartbeat.id));
+        for (const heartbeat of before)
+          if (!remaining.has(heartbeat.id)) queue.delete(heartbeat.id!);
+        for (const heartbeat of draft.pendingHeartbeats) {
           // Without an id it is new, unless an earlier try, of which nobody heard, has added it.
           const isKnown =
-            claim.id === undefined
-              ? before.some((stored) => covers(stored, claim))
-              : before.includes(claim);
-          if (!isKnown) queue.put(claim);
+            heartbeat.id === undefined
+              ? before.some((stored) => covers(stored, heartbeat))
+              : before.includes(heartbeat);
+          if (!isKnown) queue.put(heartbeat);
         }
         if (draft.state !== state.result) states.put(draft.state, name);
       };
@@ -227,18 +232,18 @@ export class DurableStore implements Store {
     return this.#current?.kind ?? 'indexeddb';
   }
 
-  appendClaim(claim: Claim): Promise<void> {
+  appendHeartbeat(heartbeat: PendingHeartbeat): Promise<void> {
     return this.#attempt((store, again) => {
-      if (!again) return store.appendClaim(claim);
+      if (!again) return store.appendHeartbeat(heartbeat);
       // The first try may have been carried out, or be so yet. A transaction of the same database comes after it and
-      // sees that. Memory does not: so the claim counts as sent, and its number never stands for more.
-      return store.transact(claim.queue, (draft) => {
-        draft.claims = [...draft.claims, { ...claim, sent: true }];
+      // sees that. Memory does not: so the heartbeat counts as sent, and its number never stands for more.
+      return store.transact(heartbeat.queue, (draft) => {
+        draft.pendingHeartbeats = [...draft.pendingHeartbeats, { ...heartbeat, sent: true }];
       });
     }).then(() => {
-      const seen = this.#seen.get(claim.queue);
+      const seen = this.#seen.get(heartbeat.queue);
       // Without an id of its own it is only a copy for the case that the database goes away.
-      if (seen) seen.claims = [...seen.claims, claim];
+      if (seen) seen.pendingHeartbeats = [...seen.pendingHeartbeats, heartbeat];
     });
   }
 

@@ -1,5 +1,5 @@
 /** Ties a media element to the cutter and the sender. */
-import type { Claim } from './buffer.js';
+import type { PendingHeartbeat } from './buffer.js';
 import { type Cause, Cutter, type Snapshot } from './cutter.js';
 import { type DeviceKey, deviceKey, type Enrolment } from './device.js';
 import { Emitter } from './emitter.js';
@@ -239,7 +239,7 @@ export class Tracker extends Emitter<Events> {
     // All are asked to be written before anything is waited for.
     await Promise.all(
       intervals.map(({ fromMs, toMs, rate }) => {
-        const claim: Claim = {
+        const heartbeat: PendingHeartbeat = {
           queue: this.#queue,
           sub,
           cid,
@@ -250,7 +250,7 @@ export class Tracker extends Emitter<Events> {
           rate,
           ended,
         };
-        return this.#sender.add(claim);
+        return this.#sender.add(heartbeat);
       }),
     );
   }

@@ -294,7 +294,7 @@ describe('a stall that the browser did not report', () => {
   });
 });
 
-test('a loop over the last moments claims the end once, and again only from further back', () => {
+test('a loop over the last moments reports the end once, and again only from further back', () => {
   const cutter = new Cutter(limits.heartbeatMs);
   let atMs = 0;
   const endFrom = (positionMs: number): number[][] => {

@@ -1,13 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import { MAX_RETRY_AFTER_MS, remainingMs, waitMs } from '../src/backoff.js';
-import { type Claim, joinable, settle } from '../src/buffer.js';
+import { joinable, type PendingHeartbeat, trim } from '../src/buffer.js';
 import { Clock } from '../src/clock.js';
 import { randomFrom } from './random.js';
 
 const limits = { maxHeartbeats: 5, longestMs: 30_000 };
 const none = new Set<number>();
 let ids = 0;
-const claim = (fromMs: number, toMs: number, more: Partial<Claim> = {}): Claim => ({
+const heartbeat = (
+  fromMs: number,
+  toMs: number,
+  more: Partial<PendingHeartbeat> = {},
+): PendingHeartbeat => ({
   id: ++ids,
   queue: 'q',
   sub: 's',
@@ -20,18 +24,18 @@ const claim = (fromMs: number, toMs: number, more: Partial<Claim> = {}): Claim =
   ended: { wallMs: toMs, monoMs: toMs, life: 'a' },
   ...more,
 });
-const spans = (claims: Claim[]): [number, number][] =>
-  claims.map(({ fromMs, toMs }) => [fromMs / 1000, toMs / 1000]);
+const spans = (heartbeats: PendingHeartbeat[]): [number, number][] =>
+  heartbeats.map(({ fromMs, toMs }) => [fromMs / 1000, toMs / 1000]);
 
 describe('the buffer', () => {
   test('joins what adjoins before anything is dropped, up to thirty seconds', () => {
-    const claims: Claim[] = [];
-    let remaining: Claim[] = [];
+    const heartbeats: PendingHeartbeat[] = [];
+    let remaining: PendingHeartbeat[] = [];
     for (let i = 0; i < 15; ++i) {
-      claims.push(claim(i * 10_000, (i + 1) * 10_000));
-      const settled = settle([...remaining, claims[i]!], limits, none);
-      expect(settled.dropped).toEqual([]);
-      remaining = settled.remaining;
+      heartbeats.push(heartbeat(i * 10_000, (i + 1) * 10_000));
+      const trimmed = trim([...remaining, heartbeats[i]!], limits, none);
+      expect(trimmed.dropped).toEqual([]);
+      remaining = trimmed.remaining;
     }
     expect(spans(remaining)).toEqual([
       [0, 30],
@@ -40,9 +44,9 @@ describe('the buffer', () => {
       [90, 120],
       [120, 150],
     ]);
-    expect(remaining[0]).toMatchObject({ sn: claims[0]!.sn, ended: claims[2]!.ended });
-    const { remaining: after, dropped } = settle(
-      [...remaining, claim(150_000, 160_000)],
+    expect(remaining[0]).toMatchObject({ sn: heartbeats[0]!.sn, ended: heartbeats[2]!.ended });
+    const { remaining: after, dropped } = trim(
+      [...remaining, heartbeat(150_000, 160_000)],
       limits,
       none,
     );
@@ -57,8 +61,8 @@ describe('the buffer', () => {
   });
 
   test('never joins what was sent, or belongs to different playbacks', () => {
-    const a = claim(0, 1000);
-    const b = claim(1000, 2000);
+    const a = heartbeat(0, 1000);
+    const b = heartbeat(1000, 2000);
     expect(joinable(a, b, limits)).toBe(true);
     for (const other of [
       { sent: true },
@@ -76,32 +80,32 @@ describe('the buffer', () => {
   });
 
   test('neither drops nor counts what is in flight', () => {
-    const claims = Array.from({ length: 8 }, (_, i) => claim(i * 5000, i * 5000 + 1000));
-    const inFlight = new Set(claims.slice(0, 2).map(({ id }) => id!));
-    const { remaining, dropped } = settle(claims, limits, inFlight);
-    expect(dropped).toEqual([claims[2]]);
+    const heartbeats = Array.from({ length: 8 }, (_, i) => heartbeat(i * 5000, i * 5000 + 1000));
+    const inFlight = new Set(heartbeats.slice(0, 2).map(({ id }) => id!));
+    const { remaining, dropped } = trim(heartbeats, limits, inFlight);
+    expect(dropped).toEqual([heartbeats[2]]);
     expect(remaining).toHaveLength(7);
   });
 
   test('at any sequence of heartbeats: at most five, nothing gone unsaid, the order stays', () => {
     for (let seed = 1; seed <= 300; ++seed) {
       const random = randomFrom(seed);
-      let remaining: Claim[] = [];
+      let remaining: PendingHeartbeat[] = [];
       let position = 0,
         added = 0,
         dropped = 0;
       for (let i = 0; i < 60; ++i) {
         if (random() < 0.2) position += 5_000;
         const length = 100 + Math.floor(random() * 12_000);
-        const next = claim(position, position + length, {
+        const next = heartbeat(position, position + length, {
           rate: random() < 0.1 ? 2 : 1,
           sent: random() < 0.1,
         });
         position += length;
         added += length;
-        const settled = settle([...remaining, next], limits, none);
-        dropped += settled.dropped.reduce((ms, c) => ms + c.toMs - c.fromMs, 0);
-        remaining = settled.remaining;
+        const trimmed = trim([...remaining, next], limits, none);
+        dropped += trimmed.dropped.reduce((ms, c) => ms + c.toMs - c.fromMs, 0);
+        remaining = trimmed.remaining;
         expect(remaining.length).toBeLessThanOrEqual(5);
         expect(remaining.every((c) => c.toMs - c.fromMs <= 30_000)).toBe(true);
         expect(remaining.every((c, j) => j === 0 || c.fromMs >= remaining[j - 1]!.toMs)).toBe(true);

@@ -1,6 +1,6 @@
 /** What the tests of the sender share: a gateway, a clock, a store, and a sender that plays to them. */
 import { beforeEach } from 'vitest';
-import type { Claim } from '../src/buffer.js';
+import type { PendingHeartbeat } from '../src/buffer.js';
 import { type DeviceKey, deviceKey } from '../src/device.js';
 import { Sender } from '../src/sender.js';
 import { MemoryStore } from '../src/store.js';
@@ -53,8 +53,8 @@ export const of = <K extends keyof Events>(name: K): Events[K][] =>
   events.filter((e) => e.name === name).map((e) => e.event as Events[K]);
 export const failures = (): string[] => of('failure').map(({ name, retry }) => `${name} ${retry}`);
 
-/** The claim of the ten seconds that come next. */
-export function nextClaim(more: Partial<Claim> = {}): Claim {
+/** The heartbeat of the next ten seconds. */
+export function nextHeartbeat(more: Partial<PendingHeartbeat> = {}): PendingHeartbeat {
   const fromMs = positionMs;
   positionMs += 10_000;
   return {
@@ -72,15 +72,15 @@ export function nextClaim(more: Partial<Claim> = {}): Claim {
 }
 
 /** Ten seconds are played, and reported. */
-export async function play(count = 1, more: Partial<Claim> = {}): Promise<void> {
+export async function play(count = 1, more: Partial<PendingHeartbeat> = {}): Promise<void> {
   for (let i = 0; i < count; ++i) {
     time.pass(10_000);
-    await sender.add(nextClaim(more));
+    await sender.add(nextHeartbeat(more));
   }
 }
 
 /** Lets timers run until nothing is planned any more. */
-export async function settle(limit = 50): Promise<void> {
+export async function runTimers(limit = 50): Promise<void> {
   for (let i = 0; i < limit && time.nextTimerMs !== undefined; ++i) {
     time.pass(time.nextTimerMs + 1);
     await sender.flush();

@@ -6,11 +6,11 @@ import {
   device,
   failures,
   gateway,
-  nextClaim,
+  nextHeartbeat,
   of,
   play,
+  runTimers,
   sender,
-  settle,
   store,
 } from './sender-harness.js';
 
@@ -130,7 +130,7 @@ describe('session keys', () => {
     gateway.macs.clear();
     gateway.algorithms = [];
     // Stored while another tab was sending, so that they go out together.
-    for (let i = 0; i < 4; ++i) await store.appendClaim(nextClaim());
+    for (let i = 0; i < 4; ++i) await store.appendHeartbeat(nextHeartbeat());
     await sender.flush();
     expect(gateway.algorithms).toEqual([...Array(4).fill('HS256'), ...Array(4).fill('ES256')]);
     expect(keyRequests()).toEqual(['default']);
@@ -142,7 +142,7 @@ describe('session keys', () => {
   test('a key that was set by a lost response is set again by the repetition', async () => {
     gateway.loseResponses = 1;
     await play();
-    await settle();
+    await runTimers();
     await play(2);
     expect(gateway.algorithms).toEqual(['ES256', 'ES256', 'HS256', 'HS256']);
     expect(gateway.coveredMs).toBe(30_000);
@@ -173,7 +173,7 @@ describe('session keys', () => {
     gateway.intercept = () => new TypeError('Failed to fetch');
     await play(4);
     gateway.intercept = undefined;
-    await settle();
+    await runTimers();
     await play();
     expect(gateway.credited.filter(({ epk }) => epk).length).toBeLessThanOrEqual(2);
     expect(gateway.algorithms.at(-1)).toBe('HS256');

@@ -7,9 +7,9 @@ import {
   of,
   play,
   replaceSender,
+  runTimers,
   sender,
   sequence,
-  settle,
 } from './sender-harness.js';
 
 describe('a response that is none', () => {
@@ -73,7 +73,7 @@ describe('a response that is none', () => {
       expect(of('progress')).toEqual([]);
       expect(sender.status()).toMatchObject({ state: 'waiting', buffered: 1 });
       gateway.intercept = undefined;
-      await settle();
+      await runTimers();
       expect(gateway.coveredMs).toBe(10_000);
       expect(of('drop')).toEqual([]);
     });
@@ -103,7 +103,7 @@ describe('a response that is none', () => {
     expect(failures()).toEqual(['internal later']);
     expect(of('failure')[0]!.detail).toContain('the key store is locked');
     expect(sender.status().buffered).toBe(1);
-    await settle();
+    await runTimers();
     expect(gateway.coveredMs).toBe(20_000);
     expect(of('drop')).toEqual([]);
     expect(sender.status().buffered).toBe(0);

@@ -2,7 +2,7 @@
 import { decodeJwt } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { problem } from './gateway.js';
-import { device, failures, gateway, of, play, sender, settle, time } from './sender-harness.js';
+import { device, failures, gateway, of, play, runTimers, sender, time } from './sender-harness.js';
 
 describe('what the gateway says about a heartbeat', () => {
   for (const [name, status] of [
@@ -20,7 +20,7 @@ describe('what the gateway says about a heartbeat', () => {
     test(`${name} is never tried again`, async () => {
       gateway.intercept = ({ tokens }) => (tokens.length ? problem(name, status) : undefined);
       await play();
-      await settle();
+      await runTimers();
       expect(gateway.requests.filter(({ tokens }) => tokens.length)).toHaveLength(1);
       expect(of('drop')).toMatchObject([{ count: 1, reason: name }]);
       expect(failures()).toEqual([`${name} never`]);
@@ -43,7 +43,7 @@ describe('what the gateway says about a heartbeat', () => {
       gateway.intercept = undefined;
       await sender.retryNow();
       expect(gateway.coveredMs).toBe(0);
-      await settle();
+      await runTimers();
       expect(gateway.coveredMs).toBe(10_000);
       expect(of('drop')).toEqual([]);
       expect(failures()).toEqual([`${name} later`]);
@@ -62,7 +62,7 @@ describe('what the gateway says about a heartbeat', () => {
       await play();
       expect(sender.status()).toMatchObject({ state: 'waiting', buffered: 1 });
       gateway.intercept = undefined;
-      await settle();
+      await runTimers();
       expect(gateway.coveredMs).toBe(10_000);
       expect(of('drop')).toEqual([]);
     });
@@ -118,7 +118,7 @@ describe('what the gateway says about a heartbeat', () => {
         );
       return Response.json({ server_time: gateway.time, results });
     };
-    await settle();
+    await runTimers();
     expect(of('drop')).toMatchObject([{ count: 1, reason: 'subject-mismatch' }]);
     expect(failures().slice(-1)).toEqual(['subject-mismatch never']);
     expect(of('progress')).toHaveLength(2);
@@ -160,7 +160,7 @@ describe('what the gateway says about a heartbeat', () => {
     const lengths = (): number[] =>
       gateway.requests.filter(({ tokens }) => tokens.length).map(({ tokens }) => tokens.length);
 
-    test('is settled by a response of its own: dropped where its status says so', async () => {
+    test('is sent again alone: dropped where its status says so', async () => {
       await rejected(() => problem('brand-new', 418));
       expect(lengths()).toEqual([1, 3, 1]);
       expect(failures().slice(-2)).toEqual(['brand-new now', 'brand-new never']);
@@ -171,13 +171,13 @@ describe('what the gateway says about a heartbeat', () => {
     });
 
     for (const status of [408, 425, 429, 500, 503])
-      test(`is settled by a response of its own: it stays after ${status}`, async () => {
+      test(`is sent again alone: it stays after ${status}`, async () => {
         await rejected(() => problem('brand-new', status));
         expect(failures().slice(-2)).toEqual(['brand-new now', 'brand-new later']);
         expect(of('drop')).toEqual([]);
         expect(sender.status()).toMatchObject({ state: 'waiting', buffered: 1 });
         gateway.intercept = undefined;
-        await settle();
+        await runTimers();
         expect(gateway.credited.map(({ sn }) => sn)).toContain(2);
         expect(sender.status().buffered).toBe(0);
       });
@@ -210,7 +210,7 @@ describe('what the gateway says about a heartbeat', () => {
       expect(of('drop')).toEqual([]);
       expect(sender.status()).toMatchObject({ state: 'waiting', buffered: 1 });
       gateway.intercept = undefined;
-      await settle();
+      await runTimers();
       expect(gateway.credited.map(({ sn }) => sn)).toContain(2);
     });
   });
@@ -220,7 +220,7 @@ describe('what the gateway says about a heartbeat', () => {
     await play(4);
     gateway.intercept = ({ tokens }) =>
       tokens.length > 1 ? problem('too-many-tokens', 413) : undefined;
-    await settle();
+    await runTimers();
     expect(gateway.coveredMs).toBe(40_000);
     expect(of('drop')).toEqual([]);
   });
@@ -229,13 +229,13 @@ describe('what the gateway says about a heartbeat', () => {
     await play();
     gateway.limitTo = 4_000;
     await play();
-    await settle();
+    await runTimers();
     expect(gateway.coveredMs).toBe(14_000);
     gateway.intercept = () => new TypeError('Failed to fetch');
     await play(3);
     gateway.intercept = undefined;
     gateway.limitTo = 6_000;
-    await settle();
+    await runTimers();
     const late = gateway.credited.filter(({ from }) => from >= 20_000);
     expect(late.map(({ from, to }) => [from, to])).toEqual(
       expect.arrayContaining([
@@ -250,14 +250,14 @@ describe('what the gateway says about a heartbeat', () => {
     gateway.intercept = () => new TypeError('Failed to fetch');
     await play(3);
     gateway.intercept = undefined;
-    await settle();
+    await runTimers();
     gateway.limitTo = 6_000;
     await play();
-    await settle();
+    await runTimers();
     expect(gateway.coveredMs).toBe(40_000);
     time.pass(120_000);
     await play();
-    await settle();
+    await runTimers();
     expect(gateway.coveredMs).toBe(46_000);
   });
 });
@@ -284,7 +284,7 @@ describe('clocks', () => {
       time.wallMs += hours * 3_600_000;
       await play(2);
       gateway.intercept = undefined;
-      await settle();
+      await runTimers();
       expect(gateway.coveredMs).toBe(50_000);
       expect(of('drop')).toEqual([]);
     });
@@ -297,7 +297,7 @@ describe('clocks', () => {
     time.pass(16 * 60_000);
     await play();
     gateway.intercept = undefined;
-    await settle();
+    await runTimers();
     expect(gateway.coveredMs).toBe(20_000);
     expect(of('drop')).toMatchObject([
       { count: 1, reason: 'stale-token', heartbeats: [{ fromMs: 10_000 }] },

@@ -12,8 +12,8 @@ import {
   QUEUE,
   replaceSender,
   reset,
+  runTimers,
   sender,
-  settle,
   store,
   time,
 } from './sender-harness.js';
@@ -115,7 +115,7 @@ describe('the sender', () => {
     gateway.requests = [];
     gateway.loseResponses = 1;
     await play();
-    await settle();
+    await runTimers();
     await play();
     expect(asked()).toBe('.f.');
     gateway.requests = [];
@@ -147,7 +147,7 @@ describe('an outage', () => {
     expect(sender.status()).toMatchObject({ state: 'waiting', buffered: 4 });
     gateway.intercept = undefined;
     gateway.requests = [];
-    await settle();
+    await runTimers();
     expect(gateway.coveredMs).toBe(50_000);
     expect(gateway.requests.map(({ tokens }) => tokens.length)).toEqual([1, 3]);
     expect(gateway.credited.map(({ from }) => from)).toEqual([0, 10_000, 20_000, 30_000, 40_000]);
@@ -171,7 +171,7 @@ describe('an outage', () => {
       .reduce((ms, { fromMs, toMs }) => ms + toMs - fromMs, 0);
     expect(lostMs).toBeGreaterThan(0);
     gateway.intercept = undefined;
-    await settle();
+    await runTimers();
     expect(gateway.coveredMs).toBe(190_000 - lostMs);
     const gone = lost.flatMap(({ heartbeats }) => heartbeats);
     for (const { fromMs, toMs } of gone)
@@ -181,7 +181,7 @@ describe('an outage', () => {
   test('what had to go is reported by a transaction that was carried out unheard, and done again', async () => {
     const twice: Store = {
       kind: store.kind,
-      appendClaim: (claim) => store.appendClaim(claim),
+      appendHeartbeat: (heartbeat) => store.appendHeartbeat(heartbeat),
       getOrPut: (name, value) => store.getOrPut(name, value),
       transact: async (queue, change) => {
         await store.transact(queue, change);
@@ -192,7 +192,7 @@ describe('an outage', () => {
     await play();
     // None of them joins another.
     for (const sid of ['a', 'b', 'c', 'd', 'e', 'f'])
-      await store.appendClaim({
+      await store.appendHeartbeat({
         queue: QUEUE,
         sub: 'ann',
         cid: 'm',
@@ -239,7 +239,7 @@ describe('an outage', () => {
   test('of the responses only counts nothing twice', async () => {
     gateway.loseResponses = 1;
     await play(2);
-    await settle();
+    await runTimers();
     expect(gateway.coveredMs).toBe(20_000);
     expect(gateway.credited).toHaveLength(2);
     expect(of('progress').map(({ status }) => status)).toEqual(['duplicate', 'credited']);
@@ -280,7 +280,7 @@ describe('a network and a gateway that fail at random', () => {
       }
       gateway.intercept = undefined;
       gateway.loseResponses = 0;
-      await settle(200);
+      await runTimers(200);
       const droppedMs = of('drop')
         .flatMap(({ heartbeats }) => heartbeats)
         .reduce((ms, { fromMs, toMs }) => ms + toMs - fromMs, 0);

@@ -1,6 +1,6 @@
 import { IDBFactory as FakeFactory } from 'fake-indexeddb';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Claim } from '../src/buffer.js';
+import type { PendingHeartbeat } from '../src/buffer.js';
 import { deviceKey } from '../src/device.js';
 import { DurableStore, MemoryStore, type Store } from '../src/store.js';
 
@@ -10,7 +10,7 @@ const durable = (
   onFallback: (reason: string) => void,
 ): DurableStore => new DurableStore(onFallback, factory, new MemoryStore());
 
-const claim = (sn: number, queue = 'q'): Claim => ({
+const heartbeat = (sn: number, queue = 'q'): PendingHeartbeat => ({
   queue,
   sub: 's',
   cid: 'm',
@@ -22,7 +22,7 @@ const claim = (sn: number, queue = 'q'): Claim => ({
   ended: { wallMs: 1, monoMs: 1, life: 'a' },
 });
 const numbers = (store: Store, queue = 'q'): Promise<number[]> =>
-  store.transact(queue, ({ claims }) => claims.map(({ sn }) => sn));
+  store.transact(queue, ({ pendingHeartbeats }) => pendingHeartbeats.map(({ sn }) => sn));
 
 /** A database that can be made to fail. */
 function fragile(): {
@@ -74,11 +74,11 @@ async function late<R>(work: Promise<R>): Promise<R> {
 describe('the store', () => {
   afterEach(() => void vi.useRealTimers());
 
-  test('keeps claims in order, by queue, for the next page', async () => {
+  test('keeps heartbeats in order, by queue, for the next page', async () => {
     const factory = new FakeFactory();
     const store = durable(() => factory, expect.fail);
-    for (let sn = 0; sn < 3; ++sn) await store.appendClaim(claim(sn));
-    await store.appendClaim(claim(9, 'other'));
+    for (let sn = 0; sn < 3; ++sn) await store.appendHeartbeat(heartbeat(sn));
+    await store.appendHeartbeat(heartbeat(9, 'other'));
     const next = durable(() => factory, expect.fail);
     expect(await numbers(next)).toEqual([0, 1, 2]);
     expect(await numbers(next, 'other')).toEqual([9]);
@@ -88,15 +88,15 @@ describe('the store', () => {
   test('writes what a transaction changed, removed and added', async () => {
     const factory = new FakeFactory();
     const store = durable(() => factory, expect.fail);
-    for (let sn = 0; sn < 3; ++sn) await store.appendClaim(claim(sn));
+    for (let sn = 0; sn < 3; ++sn) await store.appendHeartbeat(heartbeat(sn));
     await store.transact('q', (draft) => {
-      const [, second, third] = draft.claims;
-      draft.claims = [{ ...second!, toMs: 77 }, third!, claim(7)];
+      const [, second, third] = draft.pendingHeartbeats;
+      draft.pendingHeartbeats = [{ ...second!, toMs: 77 }, third!, heartbeat(7)];
       draft.state = { ...draft.state, failures: 4 };
     });
     const next = durable(() => factory, expect.fail);
-    const { claims, state } = await next.transact('q', (draft) => draft);
-    expect(claims.map(({ sn, toMs }) => [sn, toMs])).toEqual([
+    const { pendingHeartbeats, state } = await next.transact('q', (draft) => draft);
+    expect(pendingHeartbeats.map(({ sn, toMs }) => [sn, toMs])).toEqual([
       [1, 77],
       [2, 30],
       [7, 80],
@@ -107,7 +107,9 @@ describe('the store', () => {
   test('two tabs lose nothing of each other', async () => {
     const factory = new FakeFactory();
     const tabs = [durable(() => factory, expect.fail), durable(() => factory, expect.fail)];
-    await Promise.all(Array.from({ length: 20 }, (_, sn) => tabs[sn % 2]!.appendClaim(claim(sn))));
+    await Promise.all(
+      Array.from({ length: 20 }, (_, sn) => tabs[sn % 2]!.appendHeartbeat(heartbeat(sn))),
+    );
     expect((await numbers(tabs[0]!)).sort((a, b) => a - b)).toEqual(
       Array.from({ length: 20 }, (_, sn) => sn),
     );
@@ -130,7 +132,9 @@ describe('the store', () => {
         () => factory,
         (reason) => reasons.push(reason),
       );
-      await late(Promise.all([store.appendClaim(claim(0)), store.appendClaim(claim(1))]));
+      await late(
+        Promise.all([store.appendHeartbeat(heartbeat(0)), store.appendHeartbeat(heartbeat(1))]),
+      );
       expect(await numbers(store)).toEqual([0, 1]);
       expect(store.kind).toBe('memory');
       expect(reasons).toHaveLength(1);
@@ -143,7 +147,7 @@ describe('the store', () => {
       () => undefined,
       (reason) => reasons.push(reason),
     );
-    await store.appendClaim(claim(0));
+    await store.appendHeartbeat(heartbeat(0));
     expect(await numbers(store)).toEqual([0]);
     expect(reasons).toEqual(['Error: no IndexedDB']);
   });
@@ -154,10 +158,10 @@ describe('the store', () => {
       () => factory,
       () => undefined,
     );
-    await store.appendClaim(claim(0));
+    await store.appendHeartbeat(heartbeat(0));
     let changes = 0;
     await store.transact('q', (draft) => {
-      draft.claims = [...draft.claims, claim(1)];
+      draft.pendingHeartbeats = [...draft.pendingHeartbeats, heartbeat(1)];
       if (changes++) return;
       abort();
       fail('use');
@@ -167,7 +171,7 @@ describe('the store', () => {
     expect(await numbers(store)).toEqual([0, 1]);
   });
 
-  test('stores that fall back to one memory have the claims of both', async () => {
+  test('stores that fall back to one memory have the heartbeats of both', async () => {
     const { factory, fail } = fragile();
     const memory = new MemoryStore();
     const [one, other] = [1, 2].map(
@@ -179,15 +183,15 @@ describe('the store', () => {
         ),
     ) as [DurableStore, DurableStore];
     for (const store of [one, other]) await numbers(store);
-    await one.appendClaim(claim(0));
+    await one.appendHeartbeat(heartbeat(0));
     fail('use');
-    await one.appendClaim(claim(1));
-    await other.appendClaim(claim(2));
+    await one.appendHeartbeat(heartbeat(1));
+    await other.appendHeartbeat(heartbeat(2));
     expect(await numbers(one)).toEqual([0, 1, 2]);
     expect(await numbers(other)).toEqual([0, 1, 2]);
   });
 
-  test('a database that fails later costs neither key nor claims', async () => {
+  test('a database that fails later costs neither key nor heartbeats', async () => {
     const { factory, fail } = fragile();
     const reasons: string[] = [];
     const store = durable(
@@ -195,11 +199,11 @@ describe('the store', () => {
       (reason) => reasons.push(reason),
     );
     const { kid } = await deviceKey(store, 'ann');
-    await store.appendClaim(claim(0));
+    await store.appendHeartbeat(heartbeat(0));
     expect(await numbers(store)).toEqual([0]);
-    await store.appendClaim(claim(1));
+    await store.appendHeartbeat(heartbeat(1));
     fail('use');
-    await store.appendClaim(claim(2));
+    await store.appendHeartbeat(heartbeat(2));
     expect(await numbers(store)).toEqual([0, 1, 2]);
     expect((await deviceKey(store, 'ann')).kid).toBe(kid);
     expect(store.kind).toBe('memory');
@@ -220,9 +224,9 @@ describe('the store', () => {
       },
     } as IDBFactory;
     const store = durable(() => factory, expect.fail);
-    await store.appendClaim(claim(0));
+    await store.appendHeartbeat(heartbeat(0));
     open[0]!.close();
-    await store.appendClaim(claim(1));
+    await store.appendHeartbeat(heartbeat(1));
     expect(await numbers(store)).toEqual([0, 1]);
     expect(open).toHaveLength(2);
   });
@@ -264,50 +268,52 @@ describe('a database that is slow', () => {
     };
   }
 
-  test('adds a claim once, however often it has to try', async () => {
+  test('adds a heartbeat once, however often it has to try', async () => {
     const { factory, mute } = secretive();
     const store = durable(() => factory, expect.fail);
-    await store.appendClaim(claim(0));
+    await store.appendHeartbeat(heartbeat(0));
     mute(1);
-    await late(store.appendClaim(claim(1)));
-    await store.appendClaim(claim(2));
+    await late(store.appendHeartbeat(heartbeat(1)));
+    await store.appendHeartbeat(heartbeat(2));
     expect(await numbers(durable(() => factory, expect.fail))).toEqual([0, 1, 2]);
   });
 
   test('adds what a transaction has new once', async () => {
     const { factory, mute } = secretive();
     const store = durable(() => factory, expect.fail);
-    await store.appendClaim(claim(0));
+    await store.appendHeartbeat(heartbeat(0));
     mute(1);
     await late(
       store.transact('q', (draft) => {
-        draft.claims = [...draft.claims, claim(7)];
+        draft.pendingHeartbeats = [...draft.pendingHeartbeats, heartbeat(7)];
       }),
     );
     expect(await numbers(store)).toEqual([0, 7]);
   });
 
-  test('adds no claim that another has taken into itself meanwhile', async () => {
+  test('adds no heartbeat that another has taken into itself meanwhile', async () => {
     const { factory, mute } = secretive();
     const store = durable(() => factory, expect.fail);
-    await store.appendClaim(claim(0));
+    await store.appendHeartbeat(heartbeat(0));
     mute(1);
-    const adding = store.appendClaim(claim(1));
+    const adding = store.appendHeartbeat(heartbeat(1));
     const other = durable(() => factory, expect.fail);
     await until(async () => (await numbers(other)).length === 2);
     await other.transact('q', (draft) => {
-      draft.claims = [{ ...draft.claims[0]!, toMs: 20 }];
+      draft.pendingHeartbeats = [{ ...draft.pendingHeartbeats[0]!, toMs: 20 }];
     });
     await late(adding);
     expect(
-      await store.transact('q', ({ claims }) => claims.map(({ sn, toMs }) => [sn, toMs])),
+      await store.transact('q', ({ pendingHeartbeats }) =>
+        pendingHeartbeats.map(({ sn, toMs }) => [sn, toMs]),
+      ),
     ).toEqual([[0, 20]]);
   });
 
   test('takes a transaction back that has not begun in time', async () => {
     const factory = new FakeFactory();
     const store = durable(() => factory, expect.fail);
-    await store.appendClaim(claim(0));
+    await store.appendHeartbeat(heartbeat(0));
     // Somebody else has the queue, for longer than is waited.
     const database = await new Promise<IDBDatabase>((resolve) => {
       const request = factory.open('watchkeeper', 1);
@@ -334,54 +340,61 @@ describe('a database that is slow', () => {
     database.close();
   });
 
-  test('counts a claim as sent where memory takes over and the database may have it as well', async () => {
+  test('counts a heartbeat as sent where memory takes over and the database may have it as well', async () => {
     const { factory, mute, close } = secretive();
     const reasons: string[] = [];
     const store = durable(
       () => factory,
       (reason) => reasons.push(reason),
     );
-    await store.appendClaim(claim(0));
+    await store.appendHeartbeat(heartbeat(0));
     expect(await numbers(store)).toEqual([0]);
     mute(1);
-    const adding = store.appendClaim(claim(1));
+    const adding = store.appendHeartbeat(heartbeat(1));
     close();
     await late(adding);
     expect(store.kind).toBe('memory');
     expect(reasons).toEqual(['UnknownError: gone']);
     expect(
-      await store.transact('q', ({ claims }) => claims.map(({ sn, sent }) => [sn, sent])),
+      await store.transact('q', ({ pendingHeartbeats }) =>
+        pendingHeartbeats.map(({ sn, sent }) => [sn, sent]),
+      ),
     ).toEqual([
       [0, undefined],
       [1, true],
     ]);
-    await store.appendClaim(claim(2));
-    expect(await store.transact('q', ({ claims }) => claims.at(-1)!.sent)).toBeUndefined();
+    await store.appendHeartbeat(heartbeat(2));
+    expect(
+      await store.transact('q', ({ pendingHeartbeats }) => pendingHeartbeats.at(-1)!.sent),
+    ).toBeUndefined();
   });
 
-  test('loses no claim that is made while it is tried to open the database again', async () => {
+  test('loses no heartbeat that is made while it is tried to open the database again', async () => {
     const store = durable(
       () => ({ open: () => ({}) }) as unknown as IDBFactory,
       () => undefined,
     );
-    const adding = [store.appendClaim(claim(0)), store.appendClaim(claim(1))];
+    const adding = [store.appendHeartbeat(heartbeat(0)), store.appendHeartbeat(heartbeat(1))];
     await vi.advanceTimersByTimeAsync(7_000);
-    adding.push(store.appendClaim(claim(2)));
+    adding.push(store.appendHeartbeat(heartbeat(2)));
     await vi.advanceTimersByTimeAsync(20_000);
     await Promise.all(adding);
     expect(await numbers(store)).toEqual([0, 1, 2]);
   });
 
-  test('loses none of two claims when memory takes over for the first', async () => {
+  test('loses none of two heartbeats when memory takes over for the first', async () => {
     const { factory, mute, close } = secretive();
     const store = durable(
       () => factory,
       () => undefined,
     );
-    await store.appendClaim(claim(0));
+    await store.appendHeartbeat(heartbeat(0));
     await numbers(store);
     mute(2);
-    const adding = Promise.all([store.appendClaim(claim(1)), store.appendClaim(claim(2))]);
+    const adding = Promise.all([
+      store.appendHeartbeat(heartbeat(1)),
+      store.appendHeartbeat(heartbeat(2)),
+    ]);
     close();
     await late(adding);
     expect(await numbers(store)).toEqual([0, 1, 2]);
@@ -409,17 +422,17 @@ describe('a database that is slow', () => {
         }) as IDBFactory,
       () => undefined,
     );
-    await store.appendClaim(claim(0));
+    await store.appendHeartbeat(heartbeat(0));
     expect(await numbers(store)).toEqual([0]);
     mute(2);
     delayed = [];
-    const first = store.appendClaim(claim(1));
+    const first = store.appendHeartbeat(heartbeat(1));
     await vi.advanceTimersByTimeAsync(3_000);
-    const second = store.appendClaim(claim(2));
+    const second = store.appendHeartbeat(heartbeat(2));
     await vi.advanceTimersByTimeAsync(7_500);
     await first; // twice five seconds are over
     expect(store.kind).toBe('memory');
-    await store.appendClaim(claim(3));
+    await store.appendHeartbeat(heartbeat(3));
     // The second one has waited for the database to open since 8 s.
     for (const open of delayed) open();
     await late(second);

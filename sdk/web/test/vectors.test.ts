@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { retryAfterMs, waitMs } from '../src/backoff.js';
-import type { Claim } from '../src/buffer.js';
+import type { PendingHeartbeat } from '../src/buffer.js';
 import { Clock, type Reading } from '../src/clock.js';
 import { Cutter } from '../src/cutter.js';
 import { deviceKey } from '../src/device.js';
@@ -94,11 +94,11 @@ class Scene {
     return this.events.filter((e) => e.name === name).map((e) => e.event as Events[K]);
   }
 
-  claims(): Promise<Claim[]> {
-    return this.store.transact(QUEUE, (draft) => draft.claims);
+  pendingHeartbeats(): Promise<PendingHeartbeat[]> {
+    return this.store.transact(QUEUE, (draft) => draft.pendingHeartbeats);
   }
 
-  claim(sid: string, sn: number, sender: Sender): Claim {
+  heartbeat(sid: string, sn: number, sender: Sender): PendingHeartbeat {
     const { wallMs, monoMs } = this.time;
     const ended = sender.clock.moment({ wallMs, monoMs });
     const fromMs = sn * 20_000;
@@ -130,11 +130,12 @@ class Scene {
     );
     if (tokens.some(({ key }) => key === 'session')) {
       // The session agrees on its key.
-      await sender.add(this.claim('s', 0, sender));
+      await sender.add(this.heartbeat('s', 0, sender));
       expect(this.gateway.macs.size).toBe(1);
       this.events.length = 0;
     }
-    for (const { sid, sn } of tokens) await this.store.appendClaim(this.claim(sid, sn, sender));
+    for (const { sid, sn } of tokens)
+      await this.store.appendHeartbeat(this.heartbeat(sid, sn, sender));
     this.gateway.intercept = (request) => this.#respond(request.tokens);
     sender.askFull = false;
     await sender.flush();
@@ -174,7 +175,7 @@ describe('responses.json', () => {
           key === 'session' ? 'HS256' : 'ES256',
         );
 
-      const staying = (await scene.claims()).map(({ sid, sn }) => `${sid} ${sn}`);
+      const staying = (await scene.pendingHeartbeats()).map(({ sid, sn }) => `${sid} ${sn}`);
       const drops = scene
         .of('drop')
         .flatMap(({ reason, heartbeats }) =>
@@ -253,7 +254,7 @@ describe('clock.json', () => {
   for (const { name, problem, sent_iat_ms, new_iat_ms, corrections, then } of vectors.corrections)
     test(`a correction: ${name}`, () => {
       const signer = { iat: () => new_iat_ms / 1000 } as unknown as Signer;
-      const signed = { claim: { corrections }, iat: sent_iat_ms / 1000 } as unknown as Signed;
+      const signed = { heartbeat: { corrections }, iat: sent_iat_ms / 1000 } as unknown as Signed;
       expect(retryOf(signed, problem, 401, signer)).toBe(then === 'drop' ? 'never' : then);
     });
 

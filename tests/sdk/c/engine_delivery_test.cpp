@@ -52,7 +52,7 @@ BOOST_FIXTURE_TEST_CASE(the_oldest_beyond_the_buffer_goes_and_it_is_reported, de
   BOOST_CHECK((gone[0].what.interval == media_interval{0, 30'000}));
   BOOST_CHECK_EQUAL(on->counts().dropped, gone.size());
   BOOST_CHECK_EQUAL(on->buffer().size(), 5);
-  BOOST_CHECK_EQUAL(on->buffer().claims().back().interval.to_ms, 170'000);
+  BOOST_CHECK_EQUAL(on->buffer().heartbeats().back().interval.to_ms, 170'000);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_heartbeat_in_doubt_is_sent_again_as_it_was, device) {
@@ -81,9 +81,9 @@ BOOST_FIXTURE_TEST_CASE(a_server_in_the_way_puts_no_more_in_doubt_than_it_was_se
   }
   // Had all been sent, each would have stayed at 10 s.
   BOOST_REQUIRE_EQUAL(on->buffer().size(), 5);
-  BOOST_CHECK_EQUAL(on->buffer().claims().back().interval.to_ms, 180'000);
+  BOOST_CHECK_EQUAL(on->buffer().heartbeats().back().interval.to_ms, 180'000);
   media_ms buffered = 0;
-  for (const auto& each : on->buffer().claims()) buffered += each.interval.length_ms();
+  for (const auto& each : on->buffer().heartbeats()) buffered += each.interval.length_ms();
   BOOST_CHECK_GE(buffered, 120'000);
   media_ms lost = 0;
   for (const auto& each : drops()) lost += each.what.interval.length_ms();
@@ -149,7 +149,7 @@ BOOST_FIXTURE_TEST_CASE(what_is_played_right_after_an_outage_is_not_cut_by_it_fo
   on->poll();
   respond(200, response_to(tokens(), limited(4000)));
   BOOST_REQUIRE_EQUAL(on->buffer().size(), 1);
-  BOOST_CHECK((on->buffer().claims()[0].interval == media_interval{34'000, 40'000}));
+  BOOST_CHECK((on->buffer().heartbeats()[0].interval == media_interval{34'000, 40'000}));
   clock.pass(6'000);
   on->poll();
   respond(200, response_to(tokens(), credited));

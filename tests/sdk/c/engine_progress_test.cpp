@@ -135,7 +135,7 @@ BOOST_FIXTURE_TEST_CASE(an_empty_response_that_was_not_asked_for_says_nothing, d
   tokens();
   respond(204, "");
   BOOST_CHECK_EQUAL(on->buffer().size(), 1);
-  BOOST_CHECK(on->buffer().claims().front().in_doubt);
+  BOOST_CHECK(on->buffer().heartbeats().front().in_doubt);
   BOOST_CHECK_EQUAL(on->counts().acknowledged, 0);
   const auto received = events();
   BOOST_REQUIRE_EQUAL(received.size(), 1);

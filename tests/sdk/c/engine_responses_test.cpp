@@ -89,7 +89,7 @@ BOOST_FIXTURE_TEST_CASE(one_bad_token_of_a_batch_harms_no_other, device) {
               result_of(sent[2], R"("status":"rejected","problem":"storage-unavailable")") + "]}");
   BOOST_CHECK_EQUAL(drops().size(), 1);
   BOOST_REQUIRE_EQUAL(on->buffer().size(), 1);
-  BOOST_CHECK_EQUAL(on->buffer().claims()[0].sequence, 2);
+  BOOST_CHECK_EQUAL(on->buffer().heartbeats()[0].sequence, 2);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_problem_of_tomorrow_that_is_for_good_is_dropped_by_its_name, device) {

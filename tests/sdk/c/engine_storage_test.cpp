@@ -30,9 +30,9 @@ BOOST_FIXTURE_TEST_CASE(a_restart_delivers_what_was_stored_before_what_is_new, d
 
 BOOST_FIXTURE_TEST_CASE(as_much_is_read_again_as_a_full_buffer_and_a_full_request_are, device) {
   start();
-  std::vector<claim> all;
-  for (std::size_t i = 0; i < sdk_limits::stored_claims_max + 1; ++i) {
-    claim made;
+  std::vector<pending_heartbeat> all;
+  for (std::size_t i = 0; i < sdk_limits::stored_heartbeats_max + 1; ++i) {
+    pending_heartbeat made;
     made.module = *module_id::parse(std::string(64, 'm'));
     made.session = *session_id::parse(std::string(64, 's'));
     made.sequence = limits::sequence_max;
@@ -42,7 +42,7 @@ BOOST_FIXTURE_TEST_CASE(as_much_is_read_again_as_a_full_buffer_and_a_full_reques
     all.push_back(made);
   }
   const auto one_more = decode_buffer(encode_buffer(options.student, all, {}), options.student);
-  BOOST_CHECK_EQUAL(one_more.claims.size(), sdk_limits::stored_claims_max);
+  BOOST_CHECK_EQUAL(one_more.heartbeats.size(), sdk_limits::stored_heartbeats_max);
   BOOST_CHECK_EQUAL(one_more.damaged, 1);
   all.pop_back();
   const auto text = encode_buffer(*student_id::parse(std::string(64, 'a')), all, {});
@@ -52,7 +52,7 @@ BOOST_FIXTURE_TEST_CASE(as_much_is_read_again_as_a_full_buffer_and_a_full_reques
     BOOST_CHECK_LE(end + 1 - i, sdk_limits::stored_record_bytes_max);
   }
   const auto stored = decode_buffer(encode_buffer(options.student, all, {}), options.student);
-  BOOST_CHECK_EQUAL(stored.claims.size(), sdk_limits::stored_claims_max);
+  BOOST_CHECK_EQUAL(stored.heartbeats.size(), sdk_limits::stored_heartbeats_max);
   BOOST_CHECK_EQUAL(stored.damaged, 0);
 }
 
@@ -73,7 +73,7 @@ BOOST_FIXTURE_TEST_CASE(a_storage_that_cannot_be_written_keeps_all_in_memory_and
   clock.pass(sdk_limits::storage_retry_ms);
   on->poll();
   BOOST_CHECK(!on->storage_failing());
-  BOOST_CHECK_EQUAL(decode_buffer(storage.content, options.student).claims.size(), 2);
+  BOOST_CHECK_EQUAL(decode_buffer(storage.content, options.student).heartbeats.size(), 2);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_storage_that_cannot_be_read_is_not_written_over, device) {
@@ -89,7 +89,7 @@ BOOST_FIXTURE_TEST_CASE(a_storage_that_cannot_be_read_is_not_written_over, devic
   clock.pass(sdk_limits::storage_retry_ms);
   on->poll();
   BOOST_CHECK_EQUAL(tokens().size(), 2);  // both of them
-  BOOST_CHECK_EQUAL(decode_buffer(storage.content, options.student).claims.size(), 2);
+  BOOST_CHECK_EQUAL(decode_buffer(storage.content, options.student).heartbeats.size(), 2);
 }
 
 BOOST_FIXTURE_TEST_CASE(damaged_records_are_left_out_reported_and_harm_no_other, device) {
@@ -130,11 +130,11 @@ BOOST_FIXTURE_TEST_CASE(a_storage_that_reports_while_it_saves_is_written_once_mo
   };
   play();
   // The older content was written last; the newer is still to be.
-  BOOST_CHECK_EQUAL(decode_buffer(storage.content, options.student).claims.size(), 2);
+  BOOST_CHECK_EQUAL(decode_buffer(storage.content, options.student).heartbeats.size(), 2);
   BOOST_CHECK_EQUAL(on->next_due_ms(), 0);
   on->poll();
   BOOST_CHECK(network.requests.empty());
-  BOOST_CHECK_EQUAL(decode_buffer(storage.content, options.student).claims.size(), 3);
+  BOOST_CHECK_EQUAL(decode_buffer(storage.content, options.student).heartbeats.size(), 3);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_storage_that_polls_while_it_loads_is_read_once, device) {

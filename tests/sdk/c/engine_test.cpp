@@ -123,7 +123,7 @@ BOOST_FIXTURE_TEST_CASE(scrubbing_while_offline_pushes_no_real_heartbeat_out, de
   BOOST_CHECK(drops().empty());
   BOOST_REQUIRE(!on->buffer().empty());
   media_ms buffered = 0;
-  for (const auto& each : on->buffer().claims()) buffered += each.interval.length_ms();
+  for (const auto& each : on->buffer().heartbeats()) buffered += each.interval.length_ms();
   BOOST_CHECK_GE(buffered, 50'000);
 }
 
@@ -134,8 +134,8 @@ BOOST_FIXTURE_TEST_CASE(close_cuts_and_stores_what_was_played, device) {
   on->collect();
   on->close();
   const auto stored = decode_buffer(storage.content, options.student);
-  BOOST_REQUIRE_EQUAL(stored.claims.size(), 1);
-  BOOST_CHECK((stored.claims[0].interval == media_interval{0, 3000}));
+  BOOST_REQUIRE_EQUAL(stored.heartbeats.size(), 1);
+  BOOST_CHECK((stored.heartbeats[0].interval == media_interval{0, 3000}));
 }
 
 BOOST_AUTO_TEST_CASE(whatever_goes_wrong_each_played_second_is_credited_dropped_or_buffered) {
@@ -187,13 +187,13 @@ BOOST_AUTO_TEST_CASE(whatever_goes_wrong_each_played_second_is_credited_dropped_
           d.respond(200, response_to(sent, credited, d.clock.at.wall_ms));
       }
       for (const auto& each : d.drops()) mark(dropped_s, each.what.interval);
-      BOOST_REQUIRE_LE(d.on->buffer().size(), sdk_limits::claims_max);
+      BOOST_REQUIRE_LE(d.on->buffer().size(), sdk_limits::heartbeats_per_request_max);
     }
     d.on->player()->pause(d.at, d.clock.at.monotonic_ms);
     d.on->collect();
     for (const auto& each : d.drops()) mark(dropped_s, each.what.interval);
     std::vector<char> buffered_s(4000);
-    for (const auto& each : d.on->buffer().claims()) mark(buffered_s, each.interval);
+    for (const auto& each : d.on->buffer().heartbeats()) mark(buffered_s, each.interval);
     for (std::size_t s = 0; s < static_cast<std::size_t>(d.at / 1000); ++s)
       BOOST_REQUIRE_MESSAGE(credited_s[s] || dropped_s[s] || buffered_s[s],
                             "seed " << seed << ": second " << s << " is nowhere");

@@ -141,15 +141,15 @@ BOOST_AUTO_TEST_CASE(players_that_report_whole_seconds_and_clocks_that_differ_lo
     c.rate(0, rate, 0);
     c.play(0, 0);
     std::int64_t claimed = 0;
-    const auto claim = [&] {
+    const auto count_pieces = [&] {
       while (const auto piece = c.next()) claimed += piece->interval.length_ms();
     };
     for (int ms = 250; ms <= 600'000; ms += 250) {
       c.position(static_cast<media_ms>(std::int64_t{ms} * rate / 1'000'000 * 1000), ms);
-      claim();
+      count_pieces();
     }
     c.ended(unknown, 600'000);
-    claim();
+    count_pieces();
     BOOST_CHECK_EQUAL(claimed, 600 * rate);
   }
   interval_cutter c;  // sound that is one percent fast, received a hundred times a second

@@ -28,8 +28,9 @@ using namespace watchkeeper::sdk;
 
 namespace {
 
-claim made(std::uint32_t sequence, media_ms from, media_ms to, const char* session = "s") {
-  claim c;
+pending_heartbeat made(std::uint32_t sequence, media_ms from, media_ms to,
+                       const char* session = "s") {
+  pending_heartbeat c;
   c.module = *module_id::parse("m");
   c.session = *session_id::parse(session);
   c.sequence = sequence;
@@ -40,7 +41,7 @@ claim made(std::uint32_t sequence, media_ms from, media_ms to, const char* sessi
 
 std::string text_of(const heartbeat_buffer& buffer) {
   std::string text;
-  for (const auto& each : buffer.claims())
+  for (const auto& each : buffer.heartbeats())
     text += std::to_string(each.interval.from_ms / 1000) + "-" +
             std::to_string(each.interval.to_ms / 1000) + " ";
   return text;
@@ -107,9 +108,9 @@ BOOST_AUTO_TEST_CASE(what_is_under_way_is_neither_joined_nor_dropped) {
   b.take(5);
   for (unsigned i = 5; i < 10; ++i)
     BOOST_CHECK(b.add(made(i, media_ms(i) * 20'000, media_ms(i) * 20'000 + 10'000)).empty());
-  BOOST_CHECK_EQUAL(b.size(), sdk_limits::claims_max);
+  BOOST_CHECK_EQUAL(b.size(), sdk_limits::heartbeats_per_request_max);
   BOOST_CHECK_EQUAL(b.add(made(10, 200'000, 210'000)).at(0).sequence, 5);
-  const auto gone = b.land({true, true, false, true, true});  // one comes back
+  const auto gone = b.complete({true, true, false, true, true});  // one comes back
   BOOST_REQUIRE_EQUAL(gone.size(), 1);
   BOOST_CHECK_EQUAL(gone[0].sequence, 2);
   BOOST_CHECK_EQUAL(b.size(), 5);
@@ -124,10 +125,10 @@ BOOST_AUTO_TEST_CASE(the_stored_form_is_what_the_grammar_says) {
                     "watchkeeper-buffer 1 ada\n"
                     "s m 7 0 10000 1000 d 1763812355000 ? 512ce725\n");
   const auto back = decode_buffer(text, ada);
-  BOOST_REQUIRE_EQUAL(back.claims.size(), 1);
+  BOOST_REQUIRE_EQUAL(back.heartbeats.size(), 1);
   BOOST_CHECK_EQUAL(back.damaged, 0);
-  BOOST_CHECK(back.claims[0].in_doubt);
-  BOOST_CHECK(back.claims[0].ended_by == end_time::stored_device);
+  BOOST_CHECK(back.heartbeats[0].in_doubt);
+  BOOST_CHECK(back.heartbeats[0].ended_by == end_time::stored_device);
   server_clock clock;
   clock.learn(1'000'000'000'000, 0, {5'000, 100});
   BOOST_CHECK(encode_buffer(ada, {c}, clock).find(" s 1000000009900 ? ") != std::string::npos);
@@ -135,9 +136,9 @@ BOOST_AUTO_TEST_CASE(the_stored_form_is_what_the_grammar_says) {
 
 BOOST_AUTO_TEST_CASE(whatever_is_stored_is_read_without_harm) {
   const auto ada = *student_id::parse("ada");
-  std::vector<claim> claims;
-  for (unsigned i = 0; i < 6; ++i) claims.push_back(made(i, media_ms(i), media_ms(i) + 1));
-  const auto good = encode_buffer(ada, claims, {});
+  std::vector<pending_heartbeat> heartbeats;
+  for (unsigned i = 0; i < 6; ++i) heartbeats.push_back(made(i, media_ms(i), media_ms(i) + 1));
+  const auto good = encode_buffer(ada, heartbeats, {});
   std::mt19937_64 random{7};
   for (int i = 0; i < 20'000; ++i) {
     auto text = good;
@@ -150,16 +151,16 @@ BOOST_AUTO_TEST_CASE(whatever_is_stored_is_read_without_harm) {
       if (text.empty()) break;
     }
     const auto read = decode_buffer(text, ada);
-    for (const auto& each : read.claims)  // a record that is read is one that was written
+    for (const auto& each : read.heartbeats)  // a record that is read is one that was written
       BOOST_REQUIRE(each.interval.length_ms() == 1 && each.sequence < 6);
     if (!text.empty() && !read.foreign)
-      BOOST_REQUIRE(read.claims.size() == 6 || read.damaged > 0 || text.size() < good.size());
+      BOOST_REQUIRE(read.heartbeats.size() == 6 || read.damaged > 0 || text.size() < good.size());
   }
   std::string many = good;
   for (int i = 0; i < 5; ++i) many += good.substr(good.find('\n') + 1);
-  BOOST_CHECK_EQUAL(decode_buffer(many, ada).claims.size(), sdk_limits::stored_claims_max);
+  BOOST_CHECK_EQUAL(decode_buffer(many, ada).heartbeats.size(), sdk_limits::stored_heartbeats_max);
   BOOST_CHECK(decode_buffer(good, *student_id::parse("eve")).foreign);
-  BOOST_CHECK(decode_buffer("", ada).claims.empty());
+  BOOST_CHECK(decode_buffer("", ada).heartbeats.empty());
 }
 
 BOOST_AUTO_TEST_CASE(a_file_keeps_it_and_says_when_it_cannot) {

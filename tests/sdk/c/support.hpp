@@ -42,7 +42,7 @@ struct test_agreement final : key_agreement {
   }
 };
 
-struct test_storage final : claim_storage {
+struct test_storage final : buffer_storage {
   std::string content;
   bool load_fails = false;
   bool save_fails = false;
@@ -159,8 +159,8 @@ struct device {
     return made;
   }
   /// Of all events so far.
-  std::vector<dropped_claim> drops() {
-    std::vector<dropped_claim> made;
+  std::vector<dropped_heartbeat> drops() {
+    std::vector<dropped_heartbeat> made;
     for (auto& each : events()) made.insert(made.end(), each.dropped.begin(), each.dropped.end());
     return made;
   }

@@ -150,7 +150,7 @@ BOOST_AUTO_TEST_CASE(the_date_of_a_heartbeat) {
   for (const auto document = read_vectors("clock.json"); const auto& vector : document["dating"])
     BOOST_TEST_CONTEXT(vector["name"]) {
       const auto& ended = vector["ended"];
-      claim of;
+      pending_heartbeat of;
       of.ended = instant_of(ended);
       if (ended["run"] == "earlier") {
         of.ended_by =

@@ -150,7 +150,7 @@ BOOST_FIXTURE_TEST_CASE(a_gateway_that_lost_the_key_gets_the_same_heartbeat_with
   for (int i = 0; i < 2; ++i) (void)who.add(who.play(rules, 1'000, source), 5);
   (void)who.take(16, now);
   who.sign_again(1, rules);
-  BOOST_CHECK_EQUAL(who.land({false, true}, 0s, now, 5, source), 0);
+  BOOST_CHECK_EQUAL(who.complete({false, true}, 0s, now, 5, source), 0);
   const auto beats = who.take(16, now + 1h);
   BOOST_REQUIRE_EQUAL(beats.size(), 1);
   const auto again = parse_engagement_token(beats[0].token, nullptr);
@@ -171,7 +171,7 @@ BOOST_FIXTURE_TEST_CASE(the_sixth_undelivered_heartbeat_pushes_the_oldest_out, f
   BOOST_CHECK_EQUAL(who.add(who.play(rules, 1'000, source), 5), 0);
   BOOST_CHECK_EQUAL(who.add(who.play(rules, 1'000, source), 5), 0);
   BOOST_CHECK(!who.ready(now + 1h));
-  BOOST_CHECK_EQUAL(who.land(std::vector<bool>(5, true), 0s, now, 5, source), 2);
+  BOOST_CHECK_EQUAL(who.complete(std::vector<bool>(5, true), 0s, now, 5, source), 2);
   now += 1h;
   BOOST_CHECK((take_sequences(who) == std::vector<std::uint32_t>{3, 4, 5, 6, 7}));
   for (const auto& beat : who.in_flight())
@@ -183,7 +183,7 @@ BOOST_FIXTURE_TEST_CASE(only_what_was_not_acknowledged_is_sent_again_in_order, f
   modules = {modules[1]};
   for (int i = 0; i < 4; ++i) (void)who.add(who.play(rules, 1'000, source), 5);
   (void)who.take(16, now);
-  BOOST_CHECK_EQUAL(who.land({false, true, false, true}, 0s, now, 5, source), 0);
+  BOOST_CHECK_EQUAL(who.complete({false, true, false, true}, 0s, now, 5, source), 0);
   now += 1h;
   BOOST_CHECK((take_sequences(who) == std::vector<std::uint32_t>{1, 3}));
 }
@@ -195,7 +195,7 @@ BOOST_FIXTURE_TEST_CASE(a_retry_waits_for_retry_after_and_a_doubling_jitter, fix
   auto longest = 0ms;
   for (int failure = 0; failure < 9; ++failure) {
     (void)who.take(16, now);
-    (void)who.land({true}, 3s, now, 5, source);
+    (void)who.complete({true}, 3s, now, 5, source);
     const auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(who.not_before() - now);
     BOOST_CHECK_GE(wait.count(), 3000);
     BOOST_CHECK_LE(wait.count(), 3000 + ceiling.count());
@@ -208,10 +208,10 @@ BOOST_FIXTURE_TEST_CASE(a_retry_waits_for_retry_after_and_a_doubling_jitter, fix
   BOOST_CHECK_GT(longest.count(), 3000 + fleet_limits::retry_base.count());  // it did grow
   // Success begins anew.
   (void)who.take(16, now);
-  (void)who.land({false}, 0s, now, 5, source);
+  (void)who.complete({false}, 0s, now, 5, source);
   (void)who.add(who.play(rules, 1'000, source), 5);
   (void)who.take(16, now);
-  (void)who.land({true}, 0s, now, 5, source);
+  (void)who.complete({true}, 0s, now, 5, source);
   BOOST_CHECK_LE((who.not_before() - now).count(),
                  std::chrono::nanoseconds(fleet_limits::retry_base).count());
 }
@@ -221,7 +221,7 @@ BOOST_FIXTURE_TEST_CASE(latency_counts_from_the_due_time_over_all_attempts, fixt
   (void)who.add(who.play(rules, 1'000, source), 5);
   who.stamp(now);
   BOOST_CHECK(who.take(1, now + 5s)[0].due == now);
-  (void)who.land({true}, 0s, now + 6s, 5, source);
+  (void)who.complete({true}, 0s, now + 6s, 5, source);
   who.stamp(now + 7s);
   BOOST_CHECK(who.take(1, now + 1h)[0].due == now);
 }

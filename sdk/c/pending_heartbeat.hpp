@@ -16,7 +16,7 @@ struct instant {
   std::int64_t monotonic_ms = 0;
 };
 
-/// Which clock says when the media time of a claim ended.
+/// Which clock says when the media time of a heartbeat ended.
 enum class end_time : std::uint8_t {
   of_this_run,    // both clocks of this run of the program
   stored_device,  // the wall clock of an earlier run, which was not compared with the gateway's
@@ -24,7 +24,7 @@ enum class end_time : std::uint8_t {
 };
 
 /// Media time that was played without a break: a heartbeat that is not signed yet.
-struct claim {
+struct pending_heartbeat {
   module_id module;
   session_id session;
   std::uint32_t sequence = 0;
