@@ -103,10 +103,10 @@ void io_thread::handle(Work what) noexcept {
   read_clocks();
   try {
     what();
-    settle_all();
+    finish_event();
     if (round_open_ && state_.handed_over && state_.now - round_began_ >= bounds::round_ms_max) {
       end_round();
-      settle_all();
+      finish_event();
     }
   } catch (...) {
     // Out of memory outside of any one connection; the sweep looks again.
@@ -115,9 +115,9 @@ void io_thread::handle(Work what) noexcept {
   if (state_.handed_over && !round_open_) end_round_soon();
 }
 
-void io_thread::settle_all() {
+void io_thread::finish_event() {
   do {
-    settle();
+    apply_and_flush();
     bury_the_dead();  // notifies the sink, which may respond to others
   } while (!local_.empty());
 }
@@ -143,7 +143,7 @@ void io_thread::end_round_soon() noexcept {
   }
 }
 
-void io_thread::settle() {
+void io_thread::apply_and_flush() {
   while (!local_.empty() || !to_flush_.empty()) {
     state_.handed_over = state_.handed_over || !local_.empty();
     std::swap(applying_, local_);
@@ -302,8 +302,8 @@ void io_thread::admit(int descriptor, const peer_address& peer, bool tls) {
 
 void io_thread::post(response_event&& message) noexcept {
   if (current == this && inbox_.is_empty()) {
-    // Inside an event of this thread, which ends with settle(). Not past what another thread has
-    // posted before: the chunks of one response may come from several.
+    // Inside an event of this thread, which ends with finish_event(). Not past what another thread
+    // has posted before: the chunks of one response may come from several.
     try {
       local_.push_back(std::move(message));
       return;

@@ -75,8 +75,8 @@ class io_thread {
   template <class Work>
   void handle(Work what) noexcept;
   void end_round_soon() noexcept;
-  void settle();
-  void settle_all();
+  void apply_and_flush();
+  void finish_event();
   void end_round();
   void read_clocks() noexcept;
   void open_door(door& which, std::unique_ptr<listener> socket, bool tls);

@@ -128,7 +128,7 @@ void heatmap::round_ends(bool complete, storage::ledger& ledger) {
   {
     std::lock_guard lock(mutex_);
     unread_ = 0;
-    settle_touched(complete);
+    finish_touched(complete);
     for (auto at = modules_.begin(); at != modules_.end();) {
       auto& [module, overlay] = *at;
       if (complete) {
@@ -244,8 +244,8 @@ storage::stored<ok_t> heatmap::read_unread(const module_id& module, storage::led
     for (std::size_t i = 0; i < count; ++i) {
       auto& overlay = found->second;
       const auto& student = keys[first + i].student;
-      overlay.settle_unread(student, covered[first + i],
-                            (*rows)[i] ? (*rows)[i]->covered : coverage{});
+      overlay.add_unread(student, covered[first + i],
+                         (*rows)[i] ? (*rows)[i]->covered : coverage{});
       // If a heartbeat came in between, the next call reads the pair again.
       auto& pair = overlay.unread[student];
       if (pair.covered == covered[first + i]) pair.covered = {};
@@ -273,7 +273,7 @@ storage::stored<storage::heatmap_record> heatmap::read_sums(const module_id& mod
   } else {
     if (needs_row)
       if (auto loaded = load_row(module, ledger); !loaded) return loaded.error();
-    if (auto settled = read_unread(module, ledger); !settled) return settled.error();
+    if (auto unread = read_unread(module, ledger); !unread) return unread.error();
     std::lock_guard lock(mutex_);
     if (const auto found = modules_.find(module); found != modules_.end()) {
       found->second.looked_at = true;

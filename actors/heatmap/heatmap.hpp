@@ -111,7 +111,7 @@ class heatmap final : public watch_observer {
   void apply(const std::vector<heatmap_event>& events);
   module_overlay* overlay_of(const module_id& module, const heatmap_layout& layout);
   void gather_plays();
-  void settle_touched(bool complete);
+  void finish_touched(bool complete);
   void touch(const module_id& module, const student_id& student, bool since);
   std::vector<pair_key> touched_in(const module_id& module);
   storage::stored<storage::heatmap_record> read_pairs(const module_id& module, media_ms duration_ms,

@@ -37,8 +37,8 @@ void module_overlay::take(const heatmap_event& event, bool since_round) {
   if (event.first) ++(since_round ? new_since : new_before);
 }
 
-void module_overlay::settle_unread(const student_id& student, const coverage& covered,
-                                   const coverage& recorded) {
+void module_overlay::add_unread(const student_id& student, const coverage& covered,
+                                const coverage& recorded) {
   const auto pair = unread.find(student);
   if (pair == unread.end()) return;
   auto counted = recorded;

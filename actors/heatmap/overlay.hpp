@@ -56,7 +56,7 @@ struct module_overlay {
   void change_layout(const heatmap_layout& to);
   void take(const heatmap_event& event, bool since_round);
   /// Adds the new part of an unread pair. `recorded`: its coverage in the ledger.
-  void settle_unread(const student_id& student, const coverage& covered, const coverage& recorded);
+  void add_unread(const student_id& student, const coverage& covered, const coverage& recorded);
   /// The round is complete: see actors::heatmap.
   void complete_round();
   void abandon_round();

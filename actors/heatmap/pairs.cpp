@@ -57,7 +57,7 @@ void heatmap::seen_elsewhere(const module_id& module,
   }
 }
 
-void heatmap::settle_touched(bool complete) {
+void heatmap::finish_touched(bool complete) {
   in_round_ = false;
   if (complete && others_for_rounds_ > 0) --others_for_rounds_;
   for (auto at = touched_.begin(); at != touched_.end();) {

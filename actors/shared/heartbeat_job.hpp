@@ -50,8 +50,8 @@ class heartbeat_job {
     if (!listener) return;
     // Before the device has the result: its next heartbeat may be here at once.
     if (key_offer) {
-      key_offer->session->settle(key_offer->number, key_offer->key,
-                                 outcome.status != credit_status::rejected);
+      key_offer->session->resolve(key_offer->number, key_offer->key,
+                                  outcome.status != credit_status::rejected);
       key_offer.reset();
     }
     heartbeat_result result;

@@ -20,8 +20,8 @@ std::uint32_t session_memory::offer(const std::optional<crypto::hmac_sha256>& ke
   return ++keys_->offers;
 }
 
-void session_memory::settle(std::uint32_t number, const std::optional<crypto::hmac_sha256>& key,
-                            bool accepted) {
+void session_memory::resolve(std::uint32_t number, const std::optional<crypto::hmac_sha256>& key,
+                             bool accepted) {
   const std::lock_guard lock(mutex_);
   if (!keys_) return;
   if (accepted) keys_->current = key;

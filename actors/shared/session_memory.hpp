@@ -24,11 +24,11 @@ class session_memory {
 
   /// A verified token offers this key (nothing: this gateway cannot compute it). MACs of this key
   /// are valid from now on, because a device may send them right after its offer. Returns a number
-  /// for `settle`.
+  /// for `resolve`.
   [[nodiscard]] std::uint32_t offer(const std::optional<crypto::hmac_sha256>& key);
   /// The token of that offer has its result. Accepted: its key replaces the session's key. Not
   /// accepted: the session is as it was before the offer.
-  void settle(std::uint32_t number, const std::optional<crypto::hmac_sha256>& key, bool accepted);
+  void resolve(std::uint32_t number, const std::optional<crypto::hmac_sha256>& key, bool accepted);
 
   enum class mac_result : std::uint8_t { valid, invalid, no_key };
   [[nodiscard]] mac_result check(std::string_view signing_input,
@@ -46,7 +46,7 @@ class session_memory {
   std::unique_ptr<keys> keys_;  // null in the sessions of devices that sign every heartbeat
 };
 
-/// An offer that a heartbeat carries; settled when the heartbeat has its result.
+/// An offer that a heartbeat carries; resolved when the heartbeat has its result.
 struct offered_session_key {
   std::shared_ptr<session_memory> session;
   std::uint32_t number = 0;
