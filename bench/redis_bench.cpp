@@ -3,9 +3,6 @@
 //
 //   redis_bench <url of an empty Redis> [students] [groups] [batch]
 //
-// Two ways by turns, each with students of its own: `credit`, where Redis decides (wk_credit), and
-// `cas`, where the gateway does and Redis compares and writes (wk_cas), as it is by default.
-//
 // Each student plays one module in one session, forward, a heartbeat every 10 s of the clock that
 // the requests carry. Sessions began at different times, so that in every round some have to be
 // renewed; before every third round a checkpoint takes the marks, as one of 30 s does. Beside it,
@@ -173,18 +170,18 @@ double seconds() {
 }
 
 /// One group: a checkpoint, then the rounds until the next one.
-cost measure_group(observed_redis& redis, school& way, std::size_t students, std::size_t batch) {
+cost measure_group(observed_redis& redis, school& players, std::size_t students,
+                   std::size_t batch) {
   const auto count = static_cast<double>(students) * rounds_a_checkpoint;
   cost now;
   const auto start_us = redis.cpu_us();
-  // Of both ways, but only this one has played since the last.
-  const auto pairs = static_cast<double>(way.checkpoint());
+  const auto pairs = static_cast<double>(players.checkpoint());
   now.checkpoint_us = (redis.cpu_us() - start_us) / std::max(1.0, pairs);
   const auto before_bytes = redis.info("aof_current_size");
   const auto before_s = seconds();
   const auto before_client_us = client_cpu_us();
   const auto before_us = redis.cpu_us();
-  for (int round = 0; round < rounds_a_checkpoint; ++round) way.play(batch);
+  for (int round = 0; round < rounds_a_checkpoint; ++round) players.play(batch);
   now.cpu_us = (redis.cpu_us() - before_us) / count;
   now.client_cpu_us = (client_cpu_us() - before_client_us) / count;
   now.heartbeats_a_second = count / (seconds() - before_s);
@@ -192,21 +189,17 @@ cost measure_group(observed_redis& redis, school& way, std::size_t students, std
   return now;
 }
 
-/// Measures both ways by turns, and prints a line for each batch size and way.
-void measure_ways(observed_redis& redis, std::span<school, 2> ways, std::size_t students,
-                  int groups, const std::vector<std::size_t>& batches) {
-  fmt::print("{:>8} {:>7} {:>18} {:>18} {:>14} {:>12} {:>20}\n", "batch", "way", "Redis CPU us/hb",
+/// Prints a line for each batch size.
+void measure_heartbeats(observed_redis& redis, school& players, std::size_t students, int groups,
+                        const std::vector<std::size_t>& batches) {
+  fmt::print("{:>8} {:>18} {:>18} {:>14} {:>12} {:>20}\n", "batch", "Redis CPU us/hb",
              "client CPU us/hb", "heartbeats/s", "log bytes/hb", "checkpoint us/pair");
   for (const auto batch : batches) {
-    cost best[] = {cost::none(), cost::none()};
+    auto best = cost::none();
     for (int group = 0; group < groups; ++group)
-      for (std::size_t way = 0; way < 2; ++way)
-        best[way].take(measure_group(redis, ways[way], students, batch));
-    for (int way = 0; way < 2; ++way)
-      fmt::print("{:>8} {:>7} {:>18.2f} {:>18.2f} {:>14.0f} {:>12.0f} {:>20.2f}\n", batch,
-                 way == 0 ? "credit" : "cas", best[way].cpu_us, best[way].client_cpu_us,
-                 best[way].heartbeats_a_second, best[way].log_bytes, best[way].checkpoint_us);
-    fmt::print("{:>8} {:>7} {:>18.2f}\n", "", "ratio", best[1].cpu_us / best[0].cpu_us);
+      best.take(measure_group(redis, players, students, batch));
+    fmt::print("{:>8} {:>18.2f} {:>18.2f} {:>14.0f} {:>12.0f} {:>20.2f}\n", batch, best.cpu_us,
+               best.client_cpu_us, best.heartbeats_a_second, best.log_bytes, best.checkpoint_us);
     std::fflush(stdout);
   }
 }
@@ -240,23 +233,21 @@ void run(const std::string& url, std::size_t students, int groups,
   if (!address) throw std::runtime_error("not the URL of a Redis: " + url);
   observed_redis redis(*address);
   if (redis.keys() != 0) throw std::runtime_error("this Redis is in use: give an empty one");
-  storage::redis_store credit_store(*address, {.cas = false});
-  storage::redis_store cas_store(*address);
-  fmt::print("{}; {} students each way, {} heartbeats a batch size and way\n",
-             must(cas_store.health()).description, students,
-             students * static_cast<std::size_t>(groups * rounds_a_checkpoint));
+  storage::redis_store store(*address);
+  fmt::print("{}; {} students, {} heartbeats a batch size\n", must(store.health()).description,
+             students, students * static_cast<std::size_t>(groups * rounds_a_checkpoint));
 
   // A rewrite of the log in the midst of a run would count for whatever batch size it meets.
   redis.run(
       std::vector{storage::redis_command{"CONFIG", "SET", "auto-aof-rewrite-percentage", "0"}});
 
   const auto empty_bytes = redis.info("used_memory");
-  school ways[] = {{credit_store, students, "student"}, {cas_store, students, "learner"}};
+  school players(store, students, "student");
   const auto full_bytes = redis.info("used_memory");
   fmt::print("memory: {:.0f} bytes a student of one pair and one session, all keys together\n",
-             (full_bytes - empty_bytes) / static_cast<double>(2 * students));
+             (full_bytes - empty_bytes) / static_cast<double>(students));
 
-  measure_ways(redis, ways, students, groups, batches);
+  measure_heartbeats(redis, players, students, groups, batches);
   measure_pipeline(redis, students, groups, batches);
 }
 

@@ -12,6 +12,7 @@ class byte_writer {
  public:
   explicit byte_writer(std::string& out) : out_(out) {}
   void u8(std::uint8_t v) { out_ += static_cast<char>(v); }
+  void u16(std::uint16_t v) { put(v, 2); }
   void u32(std::uint32_t v) { put(v, 4); }
   void u64(std::uint64_t v) { put(v, 8); }
   void i64(std::int64_t v) { put(static_cast<std::uint64_t>(v), 8); }

@@ -13,6 +13,7 @@ enum class storage_error : std::uint8_t {
   refused,          // reached, but does not write: out of memory, read-only, disk full
   too_many_pieces,  // the merged coverage of a pair has too many pieces; the others are written
   corrupt,          // stored data does not have the documented format
+  contended,        // other gateways kept changing the pair; nothing of it is written
   mismatch,         // made for another deployment: partitions, schema or function library
 };
 
@@ -24,7 +25,8 @@ struct storage_failure {
 
 /// Whether the failure concerns single pairs of a call, and not the store.
 inline bool is_of_single_pairs(const storage_failure& failure) noexcept {
-  return failure.code == storage_error::too_many_pieces || failure.code == storage_error::corrupt;
+  return failure.code == storage_error::too_many_pieces ||
+         failure.code == storage_error::corrupt || failure.code == storage_error::contended;
 }
 
 template <class T>

@@ -66,7 +66,7 @@ bool tiered_store::apply_hot(std::span<const tiered_request> requests, results& 
   if (!applied) {
     observer_.hot_failed(applied.error());
     // One value that cannot be read is not the store: its heartbeats fail, and the others go on.
-    if (applied.error().code == storage_error::corrupt && is_of_one_pair(requests)) return true;
+    if (is_of_single_pairs(applied.error()) && is_of_one_pair(requests)) return true;
     enter_degraded(applied.error().detail, requests.front().credit.now_ms);
     return false;
   }

@@ -1,8 +1,8 @@
 #include "storage/redis/cas.hpp"
 
-#include <boost/container/static_vector.hpp>
+#include <algorithm>
+#include <optional>
 
-#include "storage/byte_codec.hpp"
 #include "storage/limits.hpp"
 #include "storage/redis/codec.hpp"
 
@@ -10,158 +10,269 @@ namespace watchkeeper::storage::redis_cas {
 
 namespace {
 
-using redis_codec::bucket_bytes;
-using redis_codec::mark_offset;
-using redis_codec::numbers_bytes;
-using redis_codec::window_bytes;
-using redis_codec::windows_max;
+using redis_codec::pair_value;
+using redis_codec::session_value;
+using redis_codec::session_window;
 
-constexpr std::size_t counted_bytes = numbers_bytes + 1;
-// As in watchkeeper.lua.
+/// A session's own key is written anew after an eighth of its time to live.
 constexpr std::int64_t session_renewed_ms = storage_limits::session_ttl_ms / 8;
+/// A marked pair is marked again at one change in so many, should the set have lost it.
 constexpr std::uint64_t marked_again = 16;
-static_assert(session_renewed_ms == 450'000);
 
-struct session_window {
-  std::uint64_t tag = 0;
-  replay_window window;
-  std::uint32_t renewed_s = 0;
-
-  [[nodiscard]] std::int64_t age_ms(unix_ms now_ms) const noexcept {
-    return now_ms - std::int64_t{renewed_s} * 1000;
-  }
-};
-
-struct decoded_pair {
-  progress state;
-  std::uint64_t version = 0;
-  boost::container::static_vector<session_window, windows_max> windows;
-};
-
-std::optional<decoded_pair> decode(std::string_view value) {
-  auto read = redis_codec::decode_pair(value);
-  if (!read) return std::nullopt;
-  std::optional<decoded_pair> pair{std::in_place};
-  pair->state = std::move(read->state);
-  pair->version = read->version;
-  byte_reader in(value.substr(numbers_bytes));
-  for (auto left = in.u8(); left > 0; --left) {
-    session_window entry;
-    entry.tag = in.u64();
-    const auto highest = in.u32();
-    entry.window = {highest, in.u64()};
-    entry.renewed_s = in.u32();
-    pair->windows.push_back(entry);
-  }
-  return pair;
+std::int64_t age_ms(std::uint32_t renewed_s, unix_ms now_ms) noexcept {
+  return now_ms - std::int64_t{renewed_s} * 1000;
+}
+bool lives(std::uint32_t renewed_s, unix_ms now_ms) noexcept {
+  return age_ms(renewed_s, now_ms) < storage_limits::session_ttl_ms;
 }
 
-std::string encode(const decoded_pair& pair) {
-  auto out = redis_codec::encode_numbers(pair.state, pair.version);
-  out[mark_offset] = 1;
-  byte_writer put(out);
-  put.u8(static_cast<std::uint8_t>(pair.windows.size()));
-  for (const auto& entry : pair.windows) {
-    put.u64(entry.tag);
-    put.u32(entry.window.highest());
-    put.u64(entry.window.seen());
-    put.u32(entry.renewed_s);
-  }
-  for (const auto& piece : pair.state.covered.pieces()) {
-    put.u32(static_cast<std::uint32_t>(piece.from_ms));
-    put.u32(static_cast<std::uint32_t>(piece.to_ms));
-  }
-  return out;
-}
+/// The values of one student while they are changed.
+class workspace {
+ public:
+  workspace(const student_values& before, const nonce_source& next_nonce)
+      : before_(before), next_nonce_(next_nonce) {}
 
-/// Brings the session's window to the front, where wk_credit has it. False: there is none.
-bool bring_forward(decoded_pair& pair, std::uint64_t tag, unix_ms now_ms) {
-  auto& windows = pair.windows;
-  const auto lives = [&](const session_window& entry) {
-    return entry.age_ms(now_ms) < storage_limits::session_ttl_ms;
+  /// False: a value does not have the format.
+  bool load();
+  void merge(const pair_progress& given, bool dirty);
+  void credit(const hot_request& request, applied_credit& result);
+  decision finish();
+
+ private:
+  struct pair_entry {
+    module_id module;
+    std::string_view before;
+    std::optional<pair_value> value;
+    bool has_changed = false;
+    bool is_dirtied = false;
   };
-  if (!windows.empty() && windows[0].tag == tag && lives(windows[0])) return true;
-  std::size_t at = 0;
-  while (at < windows.size() && !(windows[at].tag == tag && lives(windows[at]))) ++at;
-  if (at == windows.size()) return false;
-  // In passing the others that have ended go.
-  decltype(pair.windows) sorted{windows[at]};
-  for (std::size_t i = 0; i < windows.size(); ++i)
-    if (i != at && lives(windows[i])) sorted.push_back(windows[i]);
-  windows = sorted;
+  struct session_entry {
+    std::uint64_t tag = 0;
+    std::string_view before;
+    bool was_read = false;
+    bool is_written = false;
+    std::optional<session_value> value;
+  };
+  /// Where the window of a session is.
+  struct found_session {
+    enum class place : std::uint8_t { of_pair, new_to_pair, of_other_module, unread };
+    place where = place::unread;
+    std::size_t index = 0;  // `of_pair`: among the windows
+    replay_window window;
+    std::uint32_t renewed_s = 0;
+    bool is_bound = false;
+  };
+
+  pair_entry* find(const module_id& module);
+  session_entry* find(std::uint64_t tag);
+  found_session find_session(const pair_entry& pair, std::uint64_t tag, unix_ms now_ms);
+  /// Puts the window in front of the others, as it is after a credit.
+  void use_session(pair_entry& pair, const found_session& found, session_window used,
+                   unix_ms now_ms);
+  /// To be written to the session's own key.
+  void write_session(const session_window& window, const module_id& module);
+  pair_write write_of(pair_entry& pair);
+
+  const student_values& before_;
+  const nonce_source& next_nonce_;
+  bool is_erased_ = false;
+  bool has_changed_bucket_ = false;
+  bool needs_sessions_ = false;
+  bool has_too_many_pieces_ = false;
+  credit_bucket bucket_;
+  boost::container::small_vector<pair_entry, 1> pairs_;
+  boost::container::small_vector<session_entry, 2> sessions_;
+};
+
+bool workspace::load() {
+  is_erased_ = before_.student == redis_codec::erased;
+  if (!is_erased_ && !before_.student.empty()) {
+    const auto student = redis_codec::decode_student(before_.student);
+    if (!student) return false;
+    bucket_ = student->bucket;
+  }
+  for (const auto& [module, value] : before_.pairs) {
+    pair_entry entry{module, value, std::nullopt};
+    if (!value.empty()) {
+      entry.value = redis_codec::decode_pair(value);
+      if (!entry.value) return false;
+    }
+    pairs_.push_back(std::move(entry));
+  }
+  for (const auto& [tag, value] : before_.sessions) {
+    session_entry entry{tag, value, true};
+    if (!value.empty()) {
+      entry.value = redis_codec::decode_session(value);
+      if (!entry.value) return false;
+    }
+    sessions_.push_back(std::move(entry));
+  }
   return true;
+}
+
+workspace::pair_entry* workspace::find(const module_id& module) {
+  for (auto& pair : pairs_)
+    if (pair.module == module) return &pair;
+  return nullptr;
+}
+
+workspace::session_entry* workspace::find(std::uint64_t tag) {
+  for (auto& session : sessions_)
+    if (session.tag == tag) return &session;
+  return nullptr;
+}
+
+void workspace::merge(const pair_progress& given, bool dirty) {
+  auto* const pair = find(given.key.module);
+  if (is_erased_ || !pair) return;
+  auto united = pair->value ? pair->value->state : given.state;
+  if (pair->value) watchkeeper::merge(united, given.state);
+  if (united.covered.pieces().size() > limits::coverage_intervals_max) {
+    has_too_many_pieces_ = true;
+    return;
+  }
+  if (!pair->value) {
+    pair->value.emplace();
+    pair->has_changed = true;
+  }
+  if (pair->value->state != united) {
+    pair->value->state = std::move(united);
+    pair->has_changed = true;
+  }
+  pair->is_dirtied = pair->is_dirtied || dirty;
+}
+
+workspace::found_session workspace::find_session(const pair_entry& pair, std::uint64_t tag,
+                                                 unix_ms now_ms) {
+  using enum found_session::place;
+  const auto& windows = pair.value->windows;
+  for (std::size_t i = 0; i < windows.size(); ++i)
+    if (windows[i].tag == tag && lives(windows[i].renewed_s, now_ms))
+      return {of_pair, i, windows[i].window, windows[i].renewed_s, true};
+  const auto* const own = find(tag);
+  if (!own) return {unread};
+  if (!own->value || !lives(own->value->renewed_s, now_ms)) return {new_to_pair};
+  if (own->value->module != pair.module) return {of_other_module};
+  return {new_to_pair, 0, own->value->window, own->value->renewed_s, true};
+}
+
+void workspace::credit(const hot_request& request, applied_credit& result) {
+  const auto& credit = request.credit;
+  result = {};
+  if (is_erased_) {
+    result.state = applied_state::done;
+    result.outcome.why = problem::unknown_device;
+    if (request.want_coverage) result.covered.emplace();
+    return;
+  }
+  auto* const pair = find(credit.module);
+  if (!pair || !pair->value) {
+    result.state = applied_state::pair_missing;
+    return;
+  }
+  const auto tag = redis_codec::session_tag(credit.session_key());
+  const auto found = find_session(*pair, tag, credit.now_ms);
+  if (found.where == found_session::place::unread) {
+    needs_sessions_ = true;
+    return;
+  }
+  result.state = applied_state::done;
+  if (found.where == found_session::place::of_other_module) {
+    result.outcome.why = problem::session_mismatch;
+  } else {
+    session_state session{found.is_bound ? credit.module : module_id{}, found.window};
+    auto bucket = bucket_;
+    if (bucket.refilled_at_ms() != 0 &&
+        credit.now_ms - bucket.refilled_at_ms() >= storage_limits::student_ttl_ms)
+      bucket = {};
+    result.outcome = apply_credit(credit, session, bucket, pair->value->state);
+    if (result.outcome.status <= credit_status::limited) {
+      bucket_ = bucket;
+      has_changed_bucket_ = true;
+      pair->has_changed = pair->is_dirtied = true;
+      use_session(*pair, found, {tag, session.window, found.renewed_s}, credit.now_ms);
+    }
+  }
+  if (request.want_coverage) result.covered = pair->value->state.covered;
+}
+
+void workspace::use_session(pair_entry& pair, const found_session& found, session_window used,
+                            unix_ms now_ms) {
+  const auto since_ms = age_ms(used.renewed_s, now_ms);
+  if (since_ms < 0 || since_ms >= session_renewed_ms) {
+    used.renewed_s = static_cast<std::uint32_t>(now_ms / 1000);
+    write_session(used, pair.module);
+  }
+  auto& windows = pair.value->windows;
+  if (found.where == found_session::place::of_pair && found.index == 0) {
+    windows[0] = used;
+    return;
+  }
+  // In passing those that have ended go.
+  decltype(pair.value->windows) sorted{used};
+  for (std::size_t i = 0; i < windows.size(); ++i) {
+    if (found.where == found_session::place::of_pair && i == found.index) continue;
+    if (!lives(windows[i].renewed_s, now_ms)) continue;
+    if (sorted.size() == redis_codec::windows_max)
+      write_session(windows[i], pair.module);
+    else
+      sorted.push_back(windows[i]);
+  }
+  windows = sorted;
+}
+
+void workspace::write_session(const session_window& window, const module_id& module) {
+  auto* entry = find(window.tag);
+  if (!entry) entry = &sessions_.emplace_back(session_entry{window.tag});
+  entry->is_written = true;
+  entry->value = session_value{module, window.window, window.renewed_s};
+}
+
+pair_write workspace::write_of(pair_entry& pair) {
+  auto& value = *pair.value;
+  pair_write made{pair.module, std::string(redis_codec::nonce_of(pair.before))};
+  // A mark alone is no change: a checkpoint that is under way may take it.
+  if (pair.has_changed) value.nonce = next_nonce_();
+  if (pair.is_dirtied) {
+    made.what |= pair_write::dirty;
+    if (!pair.has_changed || value.nonce % marked_again == 0) made.what |= pair_write::mark_anew;
+    value.is_marked = true;
+  }
+  if (pair.before.empty()) made.what |= pair_write::is_new;
+  made.after = encode(value);
+  return made;
+}
+
+decision workspace::finish() {
+  decision made;
+  made.has_too_many_pieces = has_too_many_pieces_;
+  if (needs_sessions_) {
+    made.what = decision::kind::needs_sessions;
+    return made;
+  }
+  for (auto& pair : pairs_)
+    if (pair.has_changed || pair.is_dirtied) made.pairs.push_back(write_of(pair));
+  for (const auto& session : sessions_)
+    if (session.is_written)
+      made.sessions.push_back(
+          {session.tag, session.was_read, std::string(session.before), encode(*session.value)});
+  if (has_changed_bucket_)
+    made.student_after = encode(redis_codec::student_value{bucket_, next_nonce_()});
+  if (made.pairs.empty()) return made;
+  made.what = decision::kind::write;
+  made.expected_student_nonce = redis_codec::nonce_of(before_.student);
+  return made;
 }
 
 }  // namespace
 
-std::optional<values> from_stored(std::string_view pair, std::string_view bucket) {
-  if (bucket.size() != bucket_bytes || pair.size() < counted_bytes || pair.size() > pair_bytes_max)
-    return std::nullopt;
-  std::optional<values> read{std::in_place};
-  read->pair = pair;
-  read->pair[mark_offset] = 1;
-  read->bucket = bucket;
-  return read;
-}
-
-std::optional<plan> decide(const values& before, std::span<const hot_request> requests,
-                           std::span<const std::uint16_t> chain,
-                           std::span<applied_credit> applied) {
-  auto pair = decode(before.pair);
-  if (!pair || before.bucket.size() != bucket_bytes) return std::nullopt;
-  byte_reader in(before.bucket);
-  const auto level_us = in.i64();
-  const auto refilled_at_ms = in.i64();
-  // Numbers that no function writes would overflow further down.
-  if (!redis_codec::is_exact(level_us) || !redis_codec::is_exact(refilled_at_ms))
-    return std::nullopt;
-  credit_bucket bucket(level_us, refilled_at_ms);
-
-  std::optional<plan> made{std::in_place};
-  std::uint64_t renewed_tag = 0;
-  bool changed = false;
-  for (const auto i : chain) {
-    const auto& request = requests[i];
-    const auto& credit = request.credit;
-    const auto tag = redis_codec::session_tag(credit.session_key());
-    // A copy, so that a heartbeat that changes nothing does not reorder the windows either.
-    const auto windows = pair->windows;
-    if (!bring_forward(*pair, tag, credit.now_ms)) return std::nullopt;
-    if (credit.now_ms - bucket.refilled_at_ms() >= storage_limits::student_ttl_ms)
-      return std::nullopt;
-
-    auto& entry = pair->windows[0];
-    session_state session{credit.module, entry.window};
-    auto& result = applied[i];
-    result = {};
-    result.outcome = apply_credit(credit, session, bucket, pair->state);
-    result.state = applied_state::done;
-    if (result.outcome.status <= credit_status::limited) {
-      changed = true;
-      entry.window = session.window;
-      ++pair->version;
-      if (pair->version % marked_again == 0) made->mark_again = true;
-      const auto since_ms = entry.age_ms(credit.now_ms);
-      if (since_ms < 0 || since_ms >= session_renewed_ms) {
-        entry.renewed_s = static_cast<std::uint32_t>(credit.now_ms / 1000);
-        if (made->renew_session && renewed_tag != tag) return std::nullopt;
-        made->renew_session = true;
-        renewed_tag = tag;
-      }
-    } else {
-      pair->windows = windows;
-    }
-    if (request.want_coverage) result.covered = pair->state.covered;
-  }
-  if (!changed || (made->renew_session && pair->windows[0].tag != renewed_tag)) return std::nullopt;
-
-  if (!redis_codec::is_exact(pair->state.playtime_ms)) return std::nullopt;
-  made->after.pair = encode(*pair);
-  if (made->after.pair.size() > pair_bytes_max) return std::nullopt;
-  byte_writer put(made->after.bucket);
-  put.i64(bucket.level_us());
-  put.i64(bucket.refilled_at_ms());
-  return made;
+decision decide(const student_values& before, const question& asked,
+                std::span<applied_credit> applied, const nonce_source& next_nonce) {
+  workspace work(before, next_nonce);
+  if (!work.load()) return {.what = decision::kind::corrupt};
+  for (const auto i : asked.merges) work.merge(asked.pairs[i], asked.dirty);
+  for (const auto i : asked.chain) work.credit(asked.requests[i], applied[i]);
+  return work.finish();
 }
 
 }  // namespace watchkeeper::storage::redis_cas

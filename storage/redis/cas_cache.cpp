@@ -2,13 +2,13 @@
 
 namespace watchkeeper::storage {
 
-const redis_cas::values* cas_cache::find(const pair_key& pair) {
+const cached_values* cas_cache::find(const pair_key& pair) {
   auto* const found =
       entries_.find_if(pair.student, [&](const entry& each) { return each.module == pair.module; });
   return found ? &found->values : nullptr;
 }
 
-void cas_cache::put(const pair_key& pair, redis_cas::values values) {
+void cas_cache::put(const pair_key& pair, cached_values values) {
   auto& of_student = entries_.try_emplace(pair.student).first;
   bytes_ -= of_student.bytes();
   of_student = {pair.module, std::move(values)};

@@ -2,12 +2,18 @@
 
 #include <cstddef>
 #include <limits>
+#include <string>
 
 #include "base/lru_map.hpp"
 #include "domain/ids.hpp"
-#include "storage/redis/cas.hpp"
 
 namespace watchkeeper::storage {
+
+/// The values of a pair and of its student.
+struct cached_values {
+  std::string pair;
+  std::string student;
+};
 
 /// The values that Redis had last, as far as this process knows, of the students who were active
 /// last: one pair for each student, the one used last. The values are a guess: Redis compares
@@ -20,8 +26,8 @@ class cas_cache {
       : students_max_(students_max), bytes_max_(bytes_max) {}
 
   /// Null if the student's entry is of another pair, or there is none. Valid until the next call.
-  const redis_cas::values* find(const pair_key& pair);
-  void put(const pair_key& pair, redis_cas::values values);
+  const cached_values* find(const pair_key& pair);
+  void put(const pair_key& pair, cached_values values);
   void forget(const student_id& student);
   void clear();
 
@@ -31,9 +37,9 @@ class cas_cache {
  private:
   struct entry {
     module_id module;
-    redis_cas::values values;
+    cached_values values;
     [[nodiscard]] std::size_t bytes() const noexcept {
-      return values.pair.size() + values.bucket.size();
+      return values.pair.size() + values.student.size();
     }
   };
 

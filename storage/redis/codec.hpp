@@ -1,56 +1,71 @@
 #pragma once
 
+#include <boost/container/static_vector.hpp>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 
+#include "domain/credit.hpp"
 #include "domain/progress.hpp"
-#include "storage/byte_codec.hpp"
 #include "storage/hot_store.hpp"
 
 /// The binary values of the Redis hot store, as docs/storage-format.md specifies them. Decoding is
 /// strict: what is not exactly of the format is nothing.
 namespace watchkeeper::storage::redis_codec {
 
-inline constexpr std::size_t numbers_bytes = 53;
-inline constexpr std::size_t mark_offset = 52;  // of a pair's mark
+/// The first byte of a pair and of a student. No value of an earlier format begins with it.
+inline constexpr std::uint8_t format_byte = 0x83;
+/// A pair and a student begin with format byte, mark and nonce.
+inline constexpr std::size_t mark_offset = 1;
+inline constexpr std::size_t nonce_offset = 2;
+inline constexpr std::size_t nonce_bytes = 8;
+inline constexpr std::size_t student_bytes = nonce_offset + nonce_bytes + 16;
 inline constexpr std::size_t windows_max = 4;
-inline constexpr std::size_t window_bytes = 24;
-inline constexpr std::size_t bucket_bytes = 16;
+/// The value of the key of a student who was erased.
+inline constexpr std::string_view erased = "erased";
 
-/// The function library counts in doubles: whole numbers are exact below this.
-inline constexpr std::int64_t exact_max = std::int64_t{1} << 53;
-constexpr bool is_exact(std::int64_t v) noexcept {
-  return v > -exact_max && v < exact_max;
-}
+/// The replay window of a session, in its pair.
+struct session_window {
+  std::uint64_t tag = 0;
+  replay_window window;
+  std::uint32_t renewed_s =
+      0;  // the second of the server's clock when the session's key was written
+};
 
-/// The numbers of a pair; its mark is left to the function library.
-std::string encode_numbers(const progress& state, std::uint64_t version);
-
-struct versioned_progress {
+struct pair_value {
   progress state;
-  std::uint64_t version = 0;
+  /// Those of the sessions that were used last, the last one first.
+  boost::container::static_vector<session_window, windows_max> windows;
+  std::uint64_t nonce = 0;  // random; another one after each change. Never 0.
+  bool is_marked = false;   // the pair is in the dirty set
 };
-/// From the value of a pair.
-std::optional<versioned_progress> decode_pair(std::string_view value);
 
-/// What a session is known by among those of its student: 53 bits, exact in the function library.
+struct student_value {
+  credit_bucket bucket;
+  std::uint64_t nonce = 0;  // as that of a pair
+};
+
+/// The value of a session's own key, where its window is when its pair has no room for it.
+struct session_value {
+  module_id module;
+  replay_window window;
+  std::uint32_t renewed_s = 0;
+};
+
+std::string encode(const pair_value& pair);
+std::string encode(const student_value& student);
+std::string encode(const session_value& session);
+
+std::optional<pair_value> decode_pair(std::string_view value);
+std::optional<student_value> decode_student(std::string_view value);
+std::optional<session_value> decode_session(std::string_view value);
+
+/// The nonce in the value of a pair or a student, as its bytes; zeros if `value` is empty, which
+/// stands for a key that is absent. Precondition: `value` is empty or was decoded.
+std::string_view nonce_of(std::string_view value) noexcept;
+
+/// What a session is known by among those of its student: 53 bits.
 std::uint64_t session_tag(const session_key_id& session) noexcept;
-
-/// The places of a request's keys among those of the call, from 1 on.
-struct key_places {
-  partition_index partition = 0;
-  std::size_t student = 0;
-  std::size_t pair = 0;
-};
-/// Appends one request of wk_credit.
-void encode_request(const hot_request& request, const key_places& places, std::string& out);
-
-/// Reads one outcome of wk_credit's reply; nothing when it is not of the format.
-/// `corrupt` is set when the function found the stored states to be so.
-std::optional<applied_credit> decode_outcome(byte_reader& in, const hot_request& request,
-                                             bool& corrupt);
 
 }  // namespace watchkeeper::storage::redis_codec

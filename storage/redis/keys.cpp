@@ -13,6 +13,10 @@ std::string student(partition_index partition, const student_id& student) {
   return fmt::format("wk:{{p{}}}:student:{}", partition, student.view());
 }
 
+std::string session(partition_index partition, const student_id& student, std::uint64_t tag) {
+  return fmt::format("wk:{{p{}}}:session:{}/{:014x}", partition, student.view(), tag);
+}
+
 std::string dirty(partition_index partition) {
   return fmt::format("wk:{{p{}}}:dirty", partition);
 }

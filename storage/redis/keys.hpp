@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@ inline constexpr std::string_view deployment = "wk:deployment";
 
 std::string progress(partition_index partition, const pair_key& pair);
 std::string student(partition_index partition, const student_id& student);
+std::string session(partition_index partition, const student_id& student, std::uint64_t tag);
 std::string dirty(partition_index partition);
 std::string pairs(partition_index partition, const student_id& student);
 

@@ -8,9 +8,9 @@ namespace watchkeeper::storage {
 extern const std::string_view redis_library_source;
 /// Its VERSION. Raised with every change of the file: a Redis that holds an older one is upgraded,
 /// a gateway that meets a newer one refuses to work with it.
-inline constexpr long long redis_library_version = 5;
+inline constexpr long long redis_library_version = 6;
 
 /// Of the keys and values; stored in wk:deployment.
-inline constexpr std::string_view redis_format = "2";
+inline constexpr std::string_view redis_format = "3";
 
 }  // namespace watchkeeper::storage

@@ -8,14 +8,19 @@
 /// Limits of the hot store that is Redis.
 namespace watchkeeper::storage::redis_limits {
 
-/// Heartbeats in one call of the Redis function.
-inline constexpr std::size_t function_heartbeats_max = 64;
+/// Keys in one call of wk_cas. One student's keys may be more: they are in a call of their own.
+inline constexpr std::size_t cas_keys_max = 256;
+/// Keys that one command looks up.
+inline constexpr std::size_t look_up_keys_max = 256;
+/// Pairs whose marks one command takes.
+inline constexpr std::size_t mark_clean_pairs_max = 64;
+/// How often a heartbeat is decided anew because another gateway changed the student meanwhile.
+/// Each time somebody's write went through.
+inline constexpr unsigned cas_misses_max = 16;
 /// Students whose values in Redis the writer remembers. One takes about 0.4 KB, so 100 MB at most;
 /// a student who is not in it costs one more look-up.
 inline constexpr std::size_t cas_cache_students_max = 262'144;
 /// Values that the writer remembers, without their keys.
 inline constexpr std::size_t cas_cache_bytes_max = 64 * 1024 * 1024;
-
-static_assert(function_heartbeats_max <= storage_limits::batch_heartbeats_max);
 
 }  // namespace watchkeeper::storage::redis_limits

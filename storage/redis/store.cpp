@@ -4,7 +4,9 @@
 #include <hiredis/hiredis.h>
 
 #include <algorithm>
+#include <random>
 
+#include "storage/byte_codec.hpp"
 #include "storage/redis/codec.hpp"
 #include "storage/redis/keys.hpp"
 #include "storage/redis/redis_limits.hpp"
@@ -13,17 +15,24 @@ namespace watchkeeper::storage {
 
 namespace {
 
-constexpr std::size_t merge_pairs_max = redis_limits::function_heartbeats_max;
-
 std::vector<redis_command> one(redis_command command) {
   std::vector<redis_command> commands;
   commands.push_back(std::move(command));
   return commands;
 }
 
+/// Nonces tell one value from another; nobody has to be kept from guessing them.
+redis_cas::nonce_source random_nonces() {
+  std::random_device seed;
+  return [generator = std::mt19937_64((std::uint64_t{seed()} << 32) | seed())]() mutable {
+    for (;;)
+      if (const auto nonce = generator()) return std::uint64_t{nonce};
+  };
+}
+
 /// What GET or an element of MGET gives of a pair. The outer nothing: not of the format.
-std::optional<std::optional<redis_codec::versioned_progress>> pair_of(const redisReply& reply) {
-  if (reply.type == REDIS_REPLY_NIL) return std::optional<redis_codec::versioned_progress>{};
+std::optional<std::optional<redis_codec::pair_value>> pair_of(const redisReply& reply) {
+  if (reply.type == REDIS_REPLY_NIL) return std::optional<redis_codec::pair_value>{};
   if (reply.type != REDIS_REPLY_STRING) return std::nullopt;
   auto pair = redis_codec::decode_pair(text_of(reply));
   if (!pair) return std::nullopt;
@@ -35,7 +44,8 @@ std::optional<std::optional<redis_codec::versioned_progress>> pair_of(const redi
 redis_store::redis_store(redis_url address, options chosen)
     : connection_(std::move(address)),
       options_(chosen),
-      cache_(chosen.cached_students_max, chosen.cached_bytes_max) {}
+      cache_(chosen.cached_students_max, chosen.cached_bytes_max),
+      next_nonce_(random_nonces()) {}
 
 stored<redis_store::replies> redis_store::run(std::vector<redis_command> commands) {
   if (auto fine = ready(); !fine) return fine.error();
@@ -79,58 +89,6 @@ stored<std::vector<std::optional<progress>>> redis_store::read(std::span<const p
     found.push_back(*pair ? std::optional(std::move((*pair)->state)) : std::nullopt);
   }
   return found;
-}
-
-std::vector<redis_command> redis_store::merge_calls(std::span<const pair_progress> pairs,
-                                                    bool dirty) {
-  std::vector<redis_command> calls;
-  for (std::size_t at = 0; at < pairs.size(); at += merge_pairs_max) {
-    const auto some = pairs.subspan(at, std::min(merge_pairs_max, pairs.size() - at));
-    redis_command call{"FCALL", "wk_merge", std::to_string(some.size() * 4)};
-    for (const auto& [key, state] : some) {
-      const auto partition = partition_of(key.student);
-      call.add(redis_keys::progress(partition, key));
-      call.add(redis_keys::student(partition, key.student));
-      call.add(redis_keys::dirty(partition));
-      call.add(redis_keys::pairs(partition, key.student));
-    }
-    call.add(dirty ? "1" : "0");
-    for (const auto& [key, state] : some) {
-      call.add(state.covered.encode());
-      call.add(redis_codec::encode_numbers(state, 0));
-    }
-    calls.push_back(std::move(call));
-  }
-  for (const auto& pair : pairs) cache_.forget(pair.key.student);
-  return calls;
-}
-
-stored<ok_t> redis_store::merge(std::span<const pair_progress> pairs, bool dirty) {
-  if (pairs.empty()) return ok;
-  const auto got = run(merge_calls(pairs, dirty));
-  if (!got) return got.error();
-  return merge_outcome(got.value());
-}
-
-stored<ok_t> redis_store::merge_outcome(std::span<const redis_reply> got) {
-  const auto is_count = [](const redisReply& reply) {
-    return reply.type == REDIS_REPLY_INTEGER && reply.integer >= 0 &&
-           reply.integer <= static_cast<long long>(merge_pairs_max);
-  };
-  long long corrupt_pairs = 0;
-  long long refused_pairs = 0;
-  for (const auto& reply : got) {
-    if (is_error(*reply)) return failure_of(*reply);
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 || !is_count(*reply->element[0]) ||
-        !is_count(*reply->element[1]))
-      return corrupt("wk_merge: a malformed reply");
-    corrupt_pairs += reply->element[0]->integer;
-    refused_pairs += reply->element[1]->integer;
-  }
-  if (corrupt_pairs > 0) return corrupt("a stored pair is not of the format");
-  if (refused_pairs > 0)
-    return storage_failure{storage_error::too_many_pieces, "a united coverage has too many pieces"};
-  return ok;
 }
 
 stored<std::vector<module_id>> redis_store::modules_of(const student_id& student) {
@@ -182,7 +140,7 @@ stored<std::vector<dirty_pair>> redis_store::read_dirty(partition_index partitio
     } else if (!*pair) {
       vanished.push_back({keys[i], {}, 0});
     } else {
-      found.push_back({keys[i], std::move((*pair)->state), (*pair)->version});
+      found.push_back({keys[i], std::move((*pair)->state), (*pair)->nonce});
     }
   }
   if (found.empty() && failure) return *failure;
@@ -194,17 +152,18 @@ stored<std::vector<dirty_pair>> redis_store::read_dirty(partition_index partitio
 stored<ok_t> redis_store::mark_clean(partition_index partition, std::span<const dirty_pair> pairs) {
   if (pairs.empty()) return ok;
   std::vector<redis_command> calls;
-  for (std::size_t at = 0; at < pairs.size(); at += merge_pairs_max) {
-    const auto some = pairs.subspan(at, std::min(merge_pairs_max, pairs.size() - at));
+  for (std::size_t at = 0; at < pairs.size(); at += redis_limits::mark_clean_pairs_max) {
+    const auto some =
+        pairs.subspan(at, std::min(redis_limits::mark_clean_pairs_max, pairs.size() - at));
     redis_command call{"FCALL", "wk_mark_clean", std::to_string(some.size() + 1),
                        redis_keys::dirty(partition)};
-    std::string versions;
-    byte_writer put(versions);
+    std::string nonces;
+    byte_writer put(nonces);
     for (const auto& pair : some) {
       call.add(redis_keys::progress(partition, pair.key));
       put.u64(pair.version);
     }
-    call.add(versions);
+    call.add(nonces);
     calls.push_back(std::move(call));
   }
   auto got = run_all(std::move(calls));

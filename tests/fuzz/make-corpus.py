@@ -57,9 +57,13 @@ write("json-body", "query", QUERY, "limit=500&cursor=a%2Eb&after=922337203685477
 now_ms = 1_763_812_345_123
 
 
-def numbers(covered, version=17, mastered=0):
-    return struct.pack(">IIIqqqqQB", covered, 700_000, 9_000, covered, now_ms - 5_000,
-                       now_ms - 4_000, mastered, version, 1)
+def head(nonce=17, mark=1):
+    return struct.pack(">BBQ", 0x83, mark, nonce)
+
+
+def numbers(covered, mastered=0):
+    return struct.pack(">IIIqqqq", covered, 700_000, 9_000, covered, now_ms - 5_000, now_ms - 4_000,
+                       mastered)
 
 
 def window(tag, highest=3, seen=0b101, renewed_s=now_ms // 1000 - 10):
@@ -72,7 +76,7 @@ def coverage(*pieces):
 
 def pair(*pieces, windows=(), **more):
     covered = sum(to - start for start, to in pieces)
-    return (numbers(covered, **more) + bytes([len(windows)]) + b"".join(windows)
+    return (head() + numbers(covered, **more) + bytes([len(windows)]) + b"".join(windows)
             + coverage(*pieces))
 
 
@@ -132,7 +136,7 @@ def xxh64(text):
 
 # The session of the target's requests: a device of 32 zero bytes, sid "p".
 tag = xxh64(bytes(32) + b"p") >> 11
-bucket = struct.pack(">qq", 60_000_000, now_ms - 60_000)
+student = head(mark=0) + struct.pack(">qq", 60_000_000, now_ms - 60_000)
 one = pair((0, 9_000), windows=[window(tag)])
 many = pair(*((i * 10_000, i * 10_000 + 5_000) for i in range(60)),
             windows=[window(5), window(tag), window(7)])
@@ -140,28 +144,26 @@ many = pair(*((i * 10_000, i * 10_000 + 5_000) for i in range(60)),
 write("redis-reply", "pair", call(11), one)
 write("redis-reply", "pair-many", call(11), many)
 write("redis-reply", "pair-empty", call(11), pair())
-write("redis-reply", "swap", call(8, 0x00, 0), bucket, one)
-write("redis-reply", "swap-several", call(8, 0x19, 20), bucket, many)
-write("redis-reply", "swap-mastered", call(8, 0x41, 9), bucket,
-      pair((0, 14_000), windows=[window(tag, 0, 0, 1_763_812_000 - 500)], version=15))
-outcome = bytes([0]) + numbers(9_000)
-write("redis-reply", "outcomes", call(10, 0x09, 2), outcome, struct.pack(">I", 8),
-      coverage((0, 9_000)), bytes([3, 6]), struct.pack(">I", 0), bytes([4]))
-write("redis-reply", "outcome-limited", call(10), bytes([7]), numbers(4_000, mastered=now_ms),
-      struct.pack(">I", 4_000))
-write("redis-reply", "outcome-corrupt", call(10), bytes([5]))
+write("redis-reply", "cas", call(8, 0x00, 0), student, one)
+write("redis-reply", "cas-several", call(8, 0x19, 20), student, many)
+write("redis-reply", "cas-mastered", call(8, 0x41, 9), student,
+      pair((0, 14_000), windows=[window(tag, 0, 0, 1_763_812_000 - 500)]))
+write("redis-reply", "cas-new-session", call(8), student, pair((0, 9_000), windows=[window(5)] * 4))
+write("redis-reply", "student", call(10), student)
+write("redis-reply", "session", call(10), struct.pack(">IQI", 3, 5, now_ms // 1000), "m1")
 write("redis-reply", "member", call(13), "ada/m1")
-empty_state = array(b"$-1\r\n", b"$-1\r\n")
-write("redis-reply", "apply-new", call(0), empty_state, bulk(outcome), array(bulk(bucket), bulk(one)))
-write("redis-reply", "apply-swapped", call(1), array(bulk(bucket), bulk(one)), bulk(""), bulk("\x01"),
-      bulk(outcome), array(bulk(bucket), bulk(one)))
-write("redis-reply", "apply-credit", call(0, 0x40), bulk(outcome))
-write("redis-reply", "apply-missing", call(0, 0x40), bulk(bytes([4])))
-write("redis-reply", "apply-oom", call(0), empty_state, "-OOM command not allowed\r\n", empty_state)
-write("redis-reply", "apply-library", call(0, 0x40), "-ERR Function not found\r\n", ":3\r\n", bulk(outcome))
+absent = array(*[b"$-1\r\n"] * 3) + b":0\r\n"  # student, pair and session
+there = array(bulk(student), bulk(one), b"$-1\r\n") + b":2\r\n"
+write("redis-reply", "apply-missing", call(0), absent)
+write("redis-reply", "apply", call(0), there, bulk(""))
+write("redis-reply", "apply-missed", call(1), there, bulk("\x01"), there, bulk(""), bulk(""))
+write("redis-reply", "apply-foreign", call(0), array(*[b"$-1\r\n"] * 3), ":1\r\n", ":0\r\n:1\r\n:0\r\n")
+write("redis-reply", "apply-oom", call(0), there, "-OOM command not allowed\r\n")
+write("redis-reply", "apply-alone", call(0), there, "-WRONGTYPE of a set\r\n", there, "-WRONGTYPE of a set\r\n")
+write("redis-reply", "apply-library", call(0), there, "-ERR Function not found\r\n", ":6\r\n", bulk(""))
 write("redis-reply", "read", call(2, 0x02, 2), bulk(one), "$-1\r\n", bulk(many))
-write("redis-reply", "merge", call(3, 0x03, 69), array(b":0\r\n", b":0\r\n") * 2)
-write("redis-reply", "merge-refused", call(3), array(b":0\r\n", b":1\r\n"))
+write("redis-reply", "merge", call(3, 0x01, 0), array(b"$-1\r\n", b"$-1\r\n"), ":0\r\n", bulk(""))
+write("redis-reply", "merge-united", call(3, 0x00, 1), array(bulk(student), bulk(many)), ":2\r\n", bulk(""))
 write("redis-reply", "modules", call(4), array(bulk("m1"), bulk("m2")))
 write("redis-reply", "dirty", call(5, 0, 5), array(bulk("s0/m1"), bulk("s0/m2"), bulk("s0/m3")),
       bulk(one), bulk(many), "$-1\r\n", ":1\r\n", ":1\r\n")
@@ -171,7 +173,7 @@ write("redis-reply", "health", call(6), bulk("# Server\r\nredis_version:7.0.15\r
 write("redis-reply", "health-managed", call(6), bulk("redis_version:7.0.15\r\n"),
       "-ERR unknown command 'CONFIG'\r\n", bulk("aof_enabled:1\r\n"))
 write("redis-reply", "connect", call(4, 0x80), ":2\r\n", "+OK\r\n", array(b"$-1\r\n", b"$-1\r\n"),
-      ":1\r\n:1\r\n", array(bulk("256"), bulk("2")), array())
+      ":1\r\n:1\r\n", array(bulk("256"), bulk("3")), array())
 write("redis-reply", "counts", call(7), ":1\r\n" * 258)
 head = "wk1 1f "
 write("redis-reply", "message-updates", call(14), head, "updates m1\n"

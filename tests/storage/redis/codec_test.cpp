@@ -1,4 +1,4 @@
-// Values that the function library cannot have written: each is `corrupt`, none is counted with.
+// Values that no gateway can have written: each is `corrupt`, and nothing is decided with it.
 #include "storage/redis/codec.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -6,6 +6,7 @@
 #include <limits>
 #include <string>
 
+#include "storage/byte_codec.hpp"
 #include "storage/redis/cas.hpp"
 
 using namespace watchkeeper;
@@ -15,42 +16,27 @@ namespace {
 
 constexpr std::int64_t largest = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t smallest = std::numeric_limits<std::int64_t>::min();
+constexpr std::int64_t beyond = std::int64_t{1} << 53;
 constexpr unix_ms now_ms = 1'763'812'345'123;
 
-struct stored_numbers {
-  std::uint32_t covered_ms = 9000, duration_ms = 60'000, resume_ms = 9000;
-  std::int64_t playtime_ms = 9000, resume_at_ms = now_ms, updated_ms = now_ms, mastered_ms = 0;
-  std::uint64_t version = 17;
-  std::uint8_t marked = 1;
+struct stored_head {
+  std::uint8_t format = redis_codec::format_byte, marked = 1;
+  std::uint64_t nonce = 17;
 
-  [[nodiscard]] std::string bytes() const {
-    std::string out;
-    byte_writer put(out);
-    put.u32(covered_ms);
-    put.u32(duration_ms);
-    put.u32(resume_ms);
-    put.i64(playtime_ms);
-    put.i64(resume_at_ms);
-    put.i64(updated_ms);
-    put.i64(mastered_ms);
-    put.u64(version);
-    put.u8(marked);
-    return out;
+  void put(byte_writer& out) const {
+    out.u8(format);
+    out.u8(marked);
+    out.u64(nonce);
   }
 };
 
-const stored_numbers unsound[] = {
-    {.duration_ms = 0x8000'0000},
-    {.resume_ms = 0xffff'ffff},
-    {.playtime_ms = -1},
-    {.playtime_ms = largest},
-    {.playtime_ms = redis_codec::exact_max},
-    {.resume_at_ms = smallest},
-    {.updated_ms = largest},
-    {.mastered_ms = -redis_codec::exact_max},
-    {.version = 0},
-    {.version = std::uint64_t{1} << 53},
-    {.marked = 2},
+struct stored_pair {
+  stored_head head;
+  std::uint32_t covered_ms = 9000, duration_ms = 60'000, resume_ms = 9000;
+  std::int64_t playtime_ms = 9000, resume_at_ms = now_ms, updated_ms = now_ms, mastered_ms = 0;
+
+  /// With a window of the request's session.
+  [[nodiscard]] std::string bytes() const;
 };
 
 hot_request a_request() {
@@ -68,10 +54,17 @@ hot_request a_request() {
   return request;
 }
 
-/// A pair with a window of the request's session.
-std::string pair_of(const stored_numbers& numbers) {
-  auto value = numbers.bytes();
-  byte_writer put(value);
+std::string stored_pair::bytes() const {
+  std::string out;
+  byte_writer put(out);
+  head.put(put);
+  put.u32(covered_ms);
+  put.u32(duration_ms);
+  put.u32(resume_ms);
+  put.i64(playtime_ms);
+  put.i64(resume_at_ms);
+  put.i64(updated_ms);
+  put.i64(mastered_ms);
   put.u8(1);
   put.u64(redis_codec::session_tag(a_request().credit.session_key()));
   put.u32(3);
@@ -79,81 +72,94 @@ std::string pair_of(const stored_numbers& numbers) {
   put.u32(static_cast<std::uint32_t>(now_ms / 1000));
   put.u32(0);
   put.u32(9000);
-  return value;
+  return out;
 }
 
-std::string bucket_of(std::int64_t level_us, std::int64_t refilled_at_ms) {
+std::string student_of(std::int64_t level_us, std::int64_t refilled_at_ms,
+                       const stored_head& head = {.marked = 0}) {
   std::string bytes;
   byte_writer put(bytes);
+  head.put(put);
   put.i64(level_us);
   put.i64(refilled_at_ms);
   return bytes;
 }
 
-bool is_written_by_cas(const std::string& pair, const std::string& bucket) {
-  const auto before = redis_cas::from_stored(pair, bucket);
-  BOOST_REQUIRE(before);
+const stored_pair unsound[] = {
+    {.head = {.format = 0x82}}, {.head = {.marked = 2}},      {.head = {.nonce = 0}},
+    {.covered_ms = 9001},       {.duration_ms = 0x8000'0000}, {.resume_ms = 0xffff'ffff},
+    {.playtime_ms = -1},        {.playtime_ms = largest},     {.playtime_ms = beyond},
+    {.resume_at_ms = smallest}, {.updated_ms = largest},      {.mastered_ms = -beyond},
+};
+
+struct decided {
+  redis_cas::decision decision;
+  applied_credit applied;
+};
+
+decided decide(std::string_view student, std::string_view pair) {
+  redis_cas::student_values before{.student = student};
+  before.pairs.emplace_back(*module_id::parse("m1"), pair);
   const hot_request requests[] = {a_request()};
   const std::uint16_t chain[] = {0};
-  applied_credit applied[1];
-  return redis_cas::decide(*before, requests, chain, applied).has_value();
+  decided made;
+  made.decision = redis_cas::decide(before, {.requests = requests, .chain = chain},
+                                    std::span(&made.applied, 1), [] { return std::uint64_t{99}; });
+  return made;
 }
+
+using kind = redis_cas::decision::kind;
 
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(redis_codec_suite)
 
+BOOST_AUTO_TEST_CASE(a_sound_pair_is_read_and_credited) {
+  const auto pair = redis_codec::decode_pair(stored_pair{}.bytes());
+  BOOST_REQUIRE(pair);
+  BOOST_TEST(redis_codec::encode(*pair) == stored_pair{}.bytes());
+  const auto made = decide(student_of(60'000'000, now_ms), stored_pair{}.bytes());
+  BOOST_REQUIRE(made.decision.what == kind::write);
+  BOOST_TEST(made.applied.outcome.credited_ms == 2000);
+  const auto after = redis_codec::decode_pair(made.decision.pairs.at(0).after);
+  BOOST_REQUIRE(after);
+  BOOST_TEST(after->nonce == 99u);
+  BOOST_TEST(after->state.covered.covered_ms() == 11'000);
+}
+
 BOOST_AUTO_TEST_CASE(a_pair_with_numbers_that_nobody_wrote_is_none) {
-  BOOST_TEST(redis_codec::decode_pair(pair_of({})).has_value());
-  for (const auto& numbers : unsound) {
-    BOOST_TEST(!redis_codec::decode_pair(pair_of(numbers)).has_value());
-    // A mark is set anew before values are compared.
-    if (numbers.marked <= 1)
-      BOOST_TEST(!is_written_by_cas(pair_of(numbers), bucket_of(60'000'000, now_ms)));
+  for (const auto& pair : unsound) {
+    BOOST_TEST(!redis_codec::decode_pair(pair.bytes()).has_value());
+    BOOST_TEST(
+        (decide(student_of(60'000'000, now_ms), pair.bytes()).decision.what == kind::corrupt));
   }
 }
 
-BOOST_AUTO_TEST_CASE(a_bucket_with_such_numbers_is_left_to_redis) {
-  BOOST_TEST(is_written_by_cas(pair_of({}), bucket_of(60'000'000, now_ms)));
-  for (const auto number : {largest, smallest, redis_codec::exact_max, -redis_codec::exact_max}) {
-    BOOST_TEST(!is_written_by_cas(pair_of({}), bucket_of(number, now_ms)));
-    BOOST_TEST(!is_written_by_cas(pair_of({}), bucket_of(60'000'000, number)));
+BOOST_AUTO_TEST_CASE(a_bucket_with_such_numbers_is_corrupt) {
+  for (const auto number : {largest, smallest, beyond, -beyond}) {
+    BOOST_TEST(
+        (decide(student_of(number, now_ms), stored_pair{}.bytes()).decision.what == kind::corrupt));
+    BOOST_TEST((decide(student_of(60'000'000, number), stored_pair{}.bytes()).decision.what ==
+                kind::corrupt));
   }
+  for (const auto& student :
+       {student_of(1, now_ms, {.format = 0x82}), student_of(1, now_ms, {.nonce = 0}),
+        student_of(1, now_ms) + "x", std::string("three")})
+    BOOST_TEST((decide(student, stored_pair{}.bytes()).decision.what == kind::corrupt));
 }
 
-BOOST_AUTO_TEST_CASE(a_playtime_that_would_grow_beyond_what_is_exact_is_left_to_redis) {
-  BOOST_TEST(!is_written_by_cas(pair_of({.playtime_ms = redis_codec::exact_max - 1}),
-                                bucket_of(60'000'000, now_ms)));
+BOOST_AUTO_TEST_CASE(a_value_of_the_format_before_is_no_pair) {
+  // It began with covered_ms, whose first bit is never set.
+  std::string before(86, '\0');
+  BOOST_TEST(!redis_codec::decode_pair(before).has_value());
+  BOOST_TEST(!redis_codec::decode_student(std::string(16, '\0')).has_value());
 }
 
-BOOST_AUTO_TEST_CASE(an_outcome_of_a_corrupt_pair_does_not_fail_the_next_one) {
-  const auto request = a_request();
-  for (const auto& numbers : unsound) {
-    const auto reply = std::string(1, '\0') + numbers.bytes() + '\0' + stored_numbers{}.bytes();
-    byte_reader in(reply);
-    bool corrupt = false;
-    const auto first = redis_codec::decode_outcome(in, request, corrupt);
-    BOOST_REQUIRE(first);
-    BOOST_TEST(corrupt);
-    BOOST_TEST(first->state == applied_state::failed);
-    const auto second = redis_codec::decode_outcome(in, request, corrupt);
-    BOOST_REQUIRE(second);
-    BOOST_TEST(!corrupt);
-    BOOST_TEST(second->state == applied_state::done);
-    BOOST_TEST(second->outcome.now.covered_ms == 9000);
-    BOOST_TEST(in.at_end());
-  }
-}
-
-BOOST_AUTO_TEST_CASE(nobody_is_credited_more_than_was_asked_for) {
-  for (const std::uint32_t credited_ms : {1999, 2000, 2001}) {
-    auto reply = std::string(1, '\1') + stored_numbers{}.bytes();
-    byte_writer(reply).u32(credited_ms);
-    byte_reader in(reply);
-    bool corrupt = false;
-    const auto applied = redis_codec::decode_outcome(in, a_request(), corrupt);
-    BOOST_TEST(applied.has_value() == (credited_ms <= 2000));
-  }
+BOOST_AUTO_TEST_CASE(a_session_with_no_window_in_its_pair_is_asked_for) {
+  auto other = stored_pair{}.bytes();
+  other[55] = static_cast<char>(other[55] + 1);  // the tag of another session
+  const auto made = decide(student_of(60'000'000, now_ms), other);
+  BOOST_TEST((made.decision.what == kind::needs_sessions));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
