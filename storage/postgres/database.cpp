@@ -52,6 +52,8 @@ connection_settings settings_from(const std::string& url) {
   options["keepalives_count"] = "3";
   options["tcp_user_timeout"] = "5000";
   options["client_encoding"] = "UTF8";
+  // What a standby has may be old. Of several hosts, this chooses the primary.
+  options["target_session_attrs"] = "read-write";
   auto& server = options["options"];
   server = server.empty() ? server_options : server + " " + server_options;
 
@@ -68,11 +70,13 @@ storage_error classify_sqlstate(std::string_view sqlstate) noexcept {
   if (group == "08" || group == "57" || group == "58") return storage_error::unavailable;
   if (group == "40" || group == "55") return storage_error::unavailable;  // locks: try again later
   if (sqlstate == "53300") return storage_error::unavailable;             // too many connections
+  // Read-only: a primary that became a standby. The connection is made anew, to find the other one.
+  if (sqlstate == "25006") return storage_error::unavailable;
   if (group == "XX") return storage_error::corrupt;
   if (sqlstate == "42501") return storage_error::refused;  // insufficient privilege
   // No such table, column, function, type, schema, database.
   if (group == "42" || group == "3D" || group == "3F") return storage_error::mismatch;
-  return storage_error::refused;  // 25006 read-only, 53 out of resources, 22 and 23 our own data …
+  return storage_error::refused;  // 53 out of resources, 22 and 23 our own data …
 }
 
 session::session(const std::string& url)

@@ -19,6 +19,9 @@ bool is_error(const redisReply& reply) noexcept;
 std::string_view text_of(const redisReply& reply) noexcept;
 /// Which fault an error reply is.
 storage_failure failure_of(const redisReply& error_reply);
+/// An error reply of a Redis that does not serve now: it loads, lost its master, or was demoted to
+/// a replica. Another one may have taken its place at the same address: connect anew.
+bool is_out_of_service(const redisReply& reply) noexcept;
 /// An error reply to a call of a function that is not loaded.
 bool is_function_missing(const redisReply& reply) noexcept;
 

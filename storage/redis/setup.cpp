@@ -50,6 +50,16 @@ void judge_eviction(std::string_view policy, hot_store_health& found) {
                   policy, of_all ? "what was acknowledged is" : "replay windows are");
 }
 
+/// A replica must not be asked: what it has may be old, and it takes no writes.
+stored<ok_t> judge_role(const redisReply& replication_info) {
+  if (is_error(replication_info)) return failure_of(replication_info);
+  const auto role = info_value(text_of(replication_info), "role");
+  if (role == "master") return ok;
+  return storage_failure{storage_error::unavailable,
+                         role == "slave" ? "this Redis is a replica, not a master"
+                                         : "this Redis does not say that it is a master"};
+}
+
 std::string new_incarnation() {
   std::random_device random;
   return fmt::format("{:08x}{:08x}", random(), random());
@@ -61,10 +71,17 @@ stored<ok_t> redis_store::ready() {
   if (connection_.usable()) return ok;
   cache_.clear();  // Redis may have come back with less, or be another one
   if (auto opened = connection_.open(); !opened) return opened;
-  auto fine = load_library();
+  auto fine = check_role();
+  if (fine) fine = load_library();
   if (fine) fine = check_deployment();
   if (!fine) connection_.close();
   return fine;
+}
+
+stored<ok_t> redis_store::check_role() {
+  const auto asked = connection_.run({"INFO", "replication"});
+  if (!asked) return asked.error();
+  return judge_role(*asked.value());
 }
 
 stored<ok_t> redis_store::load_library() {
@@ -129,8 +146,13 @@ stored<hot_store_health> redis_store::health() {
   questions.push_back({"CONFIG", "GET", "appendonly", "appendfsync", "no-appendfsync-on-rewrite"});
   questions.push_back({"INFO", "persistence"});
   questions.push_back({"INFO", "memory"});
+  questions.push_back({"INFO", "replication"});
   auto got = run(std::move(questions));
   if (!got) return got.error();
+  if (auto fine = judge_role(*got.value()[4]); !fine) {
+    connection_.close();
+    return fine.error();
+  }
   // Asked anew: what is emptied while a connection lasts is another store, too.
   if (auto fine = check_deployment(); !fine) return fine.error();
   const auto& config = *got.value()[1];

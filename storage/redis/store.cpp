@@ -51,6 +51,11 @@ stored<redis_store::replies> redis_store::run(std::vector<redis_command> command
   if (auto fine = ready(); !fine) return fine.error();
   auto first = connection_.run(commands);
   if (!first) return first.error();
+  for (const auto& reply : first.value())
+    if (is_out_of_service(*reply)) {
+      connection_.close();
+      return failure_of(*reply);
+    }
   std::vector<std::size_t> missed;
   for (std::size_t i = 0; i < commands.size(); ++i)
     if (is_function_missing(*first.value()[i])) missed.push_back(i);

@@ -45,6 +45,8 @@ class redis_store final : public hot_store {
   using replies = std::vector<redis_reply>;
 
   stored<ok_t> ready();
+  /// Whether it is a master.
+  stored<ok_t> check_role();
   stored<ok_t> load_library();
   stored<ok_t> check_deployment();
   /// Connects if need be and runs the commands; calls that find no function are sent once more

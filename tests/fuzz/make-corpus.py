@@ -169,11 +169,13 @@ write("redis-reply", "dirty", call(5, 0, 5), array(bulk("s0/m1"), bulk("s0/m2"),
       bulk(one), bulk(many), "$-1\r\n", ":1\r\n", ":1\r\n")
 write("redis-reply", "health", call(6), bulk("# Server\r\nredis_version:7.0.15\r\n"),
       array(bulk("appendonly"), bulk("yes"), bulk("appendfsync"), bulk("everysec")),
-      bulk("aof_enabled:1\r\n"))
+      bulk("aof_enabled:1\r\n"), bulk("maxmemory:0\r\n"), bulk("role:master\r\n"))
 write("redis-reply", "health-managed", call(6), bulk("redis_version:7.0.15\r\n"),
       "-ERR unknown command 'CONFIG'\r\n", bulk("aof_enabled:1\r\n"))
-write("redis-reply", "connect", call(4, 0x80), ":2\r\n", "+OK\r\n", array(b"$-1\r\n", b"$-1\r\n"),
+write("redis-reply", "connect", call(4, 0x80), bulk("# Replication\r\nrole:master\r\n"), ":2\r\n", "+OK\r\n", array(b"$-1\r\n", b"$-1\r\n"),
       ":1\r\n:1\r\n", array(bulk("256"), bulk("3")), array())
+write("redis-reply", "replica", call(6, 0x80), bulk("role:slave\r\n"))
+write("redis-reply", "demoted", call(0), there, "-READONLY You can't write against a read only replica.\r\n")
 write("redis-reply", "counts", call(7), ":1\r\n" * 258)
 head = "wk1 1f "
 write("redis-reply", "message-updates", call(14), head, "updates m1\n"
