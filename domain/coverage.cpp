@@ -49,6 +49,32 @@ std::uint32_t get_u32(const char* at) noexcept {
 
 }  // namespace
 
+namespace {
+
+/// A piece as it counts in a module of `duration_ms`; nothing if it lies beyond the end.
+std::optional<media_interval> measured_piece(media_interval piece, media_ms duration_ms) noexcept {
+  if (piece.from_ms >= duration_ms) return std::nullopt;
+  if (joins(0, piece.from_ms)) piece.from_ms = 0;
+  if (joins(piece.to_ms, duration_ms)) piece.to_ms = duration_ms;
+  return piece;
+}
+
+}  // namespace
+
+coverage coverage::measured(media_ms duration_ms) const {
+  coverage cut;
+  for (const auto& piece : intervals_)
+    if (const auto counts = measured_piece(piece, duration_ms)) cut.intervals_.push_back(*counts);
+  return cut;
+}
+
+media_ms coverage::measured_ms(media_ms duration_ms) const noexcept {
+  media_ms sum = 0;
+  for (const auto& piece : intervals_)
+    if (const auto counts = measured_piece(piece, duration_ms)) sum += counts->length_ms();
+  return sum;
+}
+
 coverage::gain coverage::gain_of(media_interval added) const noexcept {
   assert(added.from_ms < added.to_ms);
   const auto hit = touched_by(pieces(), added);

@@ -46,6 +46,12 @@ class coverage {
   void unite(const coverage& other);
 
   [[nodiscard]] media_ms covered_ms() const noexcept;
+  /// The part within a module of `duration_ms`, as it is shown and as it counts for mastery: cut to
+  /// [0, duration_ms), and with gaps of up to limits::gap_closed_ms closed at both ends as they are
+  /// between intervals. Empty if the module has no duration.
+  [[nodiscard]] coverage measured(media_ms duration_ms) const;
+  /// measured(duration_ms).covered_ms().
+  [[nodiscard]] media_ms measured_ms(media_ms duration_ms) const noexcept;
   /// The ranges covered here and not in `other`: sorted and disjoint. Other than in a coverage,
   /// they may lie less than limits::gap_closed_ms apart.
   [[nodiscard]] intervals without(const coverage& other) const;

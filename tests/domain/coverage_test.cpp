@@ -45,6 +45,15 @@ media_ms length_of(const coverage::intervals& ranges) {
   return sum;
 }
 
+/// Fills what lies before the first and behind the last, if that is no longer than a gap.
+void close_ends(std::vector<bool>& covered) {
+  const auto first = std::find(covered.begin(), covered.end(), true);
+  if (first == covered.end()) return;
+  if (first - covered.begin() <= limits::gap_closed_ms) std::fill(covered.begin(), first, true);
+  const auto last = std::find(covered.rbegin(), covered.rend(), true);
+  if (last - covered.rbegin() <= limits::gap_closed_ms) std::fill(covered.rbegin(), last, true);
+}
+
 std::string raw(std::initializer_list<std::uint32_t> values) {
   std::string bytes;
   for (auto v : values)
@@ -226,6 +235,49 @@ BOOST_AUTO_TEST_CASE(asking_for_the_gain_allocates_nothing) {
   c.add({99'000, 99'900});  // the last piece grows
   BOOST_TEST(test::allocations_of_this_thread() == before);
   BOOST_TEST(gain.pieces == 90u);
+}
+
+BOOST_AUTO_TEST_CASE(measured_is_cut_to_the_module_and_closed_at_its_ends) {
+  const auto measured = [](std::initializer_list<media_interval> pieces, media_ms duration_ms) {
+    coverage c;
+    for (const auto& piece : pieces) c.add(piece);
+    return c.measured(duration_ms).encode();
+  };
+  BOOST_TEST(measured({{250, 9'750}}, 10'000) == raw({0, 10'000}));
+  BOOST_TEST(measured({{251, 9'749}}, 10'000) == raw({251, 9'749}));
+  BOOST_TEST(measured({{500, 20'000}}, 10'000) == raw({500, 10'000}));
+  BOOST_TEST(measured({{500, 1'000}, {9'999, 20'000}, {20'300, 21'000}}, 10'000) ==
+             raw({500, 1'000, 9'999, 10'000}));
+  BOOST_TEST(measured({{10'000, 20'000}}, 10'000) == raw({}));  // nothing of it lies within
+  BOOST_TEST(measured({{100, 101}}, 200) == raw({0, 200}));
+  BOOST_TEST(measured({{0, 1}}, 0) == raw({}));
+}
+
+BOOST_AUTO_TEST_CASE(measured_is_what_millisecond_by_millisecond_gives) {
+  test::random_source random;
+  WATCHKEEPER_REPLAY(random) {
+    for (int round = 0; round < 500; ++round) {
+      const auto c = random_coverage(random);
+      const auto duration_ms = random.between<media_ms>(0, universe_ms);
+      const auto cut = c.measured(duration_ms);
+      std::vector<bool> expected(static_cast<std::size_t>(duration_ms));
+      for (media_ms at = 0; at < duration_ms; ++at)
+        expected[static_cast<std::size_t>(at)] = c.contains({at, at + 1});
+      close_ends(expected);
+      media_ms length_ms = 0;
+      for (media_ms at = 0; at < duration_ms; ++at) {
+        BOOST_REQUIRE_EQUAL(cut.contains({at, at + 1}), expected[static_cast<std::size_t>(at)]);
+        length_ms += expected[static_cast<std::size_t>(at)] ? 1 : 0;
+      }
+      BOOST_REQUIRE_EQUAL(c.measured_ms(duration_ms), length_ms);
+      BOOST_REQUIRE(cut.measured(duration_ms) == cut);
+      BOOST_REQUIRE(coverage::decode(cut.encode()) == cut);
+      // What is added later never takes anything away.
+      auto more = c;
+      more.add(random_interval(random));
+      BOOST_REQUIRE_GE(more.measured_ms(duration_ms), c.measured_ms(duration_ms));
+    }
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()
