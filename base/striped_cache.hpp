@@ -5,10 +5,9 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <memory>
-#include <mutex>
-#include <shared_mutex>
 #include <utility>
 
+#include "base/thread_safety.hpp"
 #include "base/units.hpp"
 
 namespace watchkeeper {
@@ -31,7 +30,7 @@ class striped_cache {
   };
   [[nodiscard]] lookup find(const K& key, unix_ms now_ms) const {
     const auto& s = stripe_of(key);
-    std::shared_lock lock(s.mutex);
+    const shared_lock lock(s.mutex);
     const auto found = s.entries.find(key);
     if (found == s.entries.end()) return {};
     if (!found->second.value && found->second.read_ms + absence_ttl_ms_ < now_ms) return {};
@@ -44,7 +43,7 @@ class striped_cache {
   /// Stores what was read, unless the stripe has forgotten something since `generation` was taken.
   void put(const K& key, std::shared_ptr<V> value, std::uint64_t generation, unix_ms now_ms) {
     auto& s = stripe_of(key);
-    std::unique_lock lock(s.mutex);
+    const exclusive_lock lock(s.mutex);
     if (s.generation.load(std::memory_order_relaxed) != generation) return;
     if (s.entries.size() >= stripe_max_ && !s.entries.contains(key))
       s.entries.erase(s.entries.begin());
@@ -55,7 +54,7 @@ class striped_cache {
   void renew(const K& key, const std::shared_ptr<V>& before, std::shared_ptr<V> value,
              unix_ms now_ms) {
     auto& s = stripe_of(key);
-    std::unique_lock lock(s.mutex);
+    const exclusive_lock lock(s.mutex);
     s.generation.fetch_add(1, std::memory_order_acq_rel);
     const auto at = s.entries.find(key);
     if (at == s.entries.end()) return;
@@ -66,7 +65,7 @@ class striped_cache {
   }
   void forget(const K& key) {
     auto& s = stripe_of(key);
-    std::unique_lock lock(s.mutex);
+    const exclusive_lock lock(s.mutex);
     s.generation.fetch_add(1, std::memory_order_acq_rel);
     s.entries.erase(key);
   }
@@ -74,7 +73,7 @@ class striped_cache {
   template <class Predicate>
   void forget_if(Predicate&& matches) {
     for (auto& s : all_) {
-      std::unique_lock lock(s.mutex);
+      const exclusive_lock lock(s.mutex);
       s.generation.fetch_add(1, std::memory_order_acq_rel);
       boost::unordered::erase_if(s.entries, [&](const auto& item) {
         return !item.second.value || matches(*item.second.value);
@@ -84,7 +83,7 @@ class striped_cache {
   [[nodiscard]] std::size_t size() const {
     std::size_t total = 0;
     for (const auto& s : all_) {
-      std::shared_lock lock(s.mutex);
+      const shared_lock lock(s.mutex);
       total += s.entries.size();
     }
     return total;
@@ -97,9 +96,9 @@ class striped_cache {
     unix_ms read_ms = 0;
   };
   struct stripe {
-    mutable std::shared_mutex mutex;
+    mutable annotated_shared_mutex mutex;
     std::atomic<std::uint64_t> generation{0};
-    boost::unordered_flat_map<K, cached, std::hash<K>> entries;
+    boost::unordered_flat_map<K, cached, std::hash<K>> entries GUARDED_BY(mutex);
   };
   [[nodiscard]] std::size_t index_of(const K& key) const noexcept {
     return (std::hash<K>{}(key) >> 48) % stripes_;

@@ -47,12 +47,12 @@ hmac_sha256 session_key_of(std::span<const std::uint8_t, 32> shared,
 
 void agreement_key_ring::replace(std::vector<agreement_key> keys) {
   auto fresh = std::make_shared<const std::vector<agreement_key>>(std::move(keys));
-  const std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   std::swap(keys_, fresh);
 }
 
 agreement_key_ring::key_list agreement_key_ring::all() const {
-  const std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   return keys_;
 }
 

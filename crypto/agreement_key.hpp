@@ -2,12 +2,12 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "base/thread_safety.hpp"
 #include "base/units.hpp"
 #include "crypto/hmac.hpp"
 #include "crypto/p256.hpp"
@@ -66,8 +66,8 @@ class agreement_key_ring {
                                                     std::string_view signing_input) const;
 
  private:
-  mutable std::mutex mutex_;
-  key_list keys_ = std::make_shared<const std::vector<agreement_key>>();  // guarded by mutex_
+  mutable annotated_mutex mutex_;
+  key_list keys_ GUARDED_BY(mutex_) = std::make_shared<const std::vector<agreement_key>>();
 };
 
 }  // namespace watchkeeper::crypto

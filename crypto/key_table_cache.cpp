@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/lru_map.hpp"
+#include "base/thread_safety.hpp"
 #include "crypto/digest.hpp"
 
 namespace watchkeeper::crypto::p256 {
@@ -47,13 +48,13 @@ struct key_table_cache::stripe {
       : tables_max(most), tables(most), sights(std::bit_ceil(2 * std::max<std::size_t>(most, 8))) {}
 
   const std::size_t tables_max;
-  mutable std::mutex mutex;
-  std::uint64_t clock = 0;
-  lru_map<std::uint64_t, entry, upper_bits> tables;  // by the hash of the key
-  std::vector<sight> sights;
+  mutable annotated_mutex mutex;
+  std::uint64_t clock GUARDED_BY(mutex) = 0;
+  lru_map<std::uint64_t, entry, upper_bits> tables GUARDED_BY(mutex);  // by the hash of the key
+  std::vector<sight> sights GUARDED_BY(mutex);
 
-  /// Whether the key of that hash is to have a table. Under the lock.
-  bool admit(std::uint64_t hash) noexcept {
+  /// Whether the key of that hash is to have a table.
+  bool admit(std::uint64_t hash) noexcept REQUIRES(mutex) {
     // Two slots may hold it; if neither does, it takes the one that was left alone for longer.
     const auto slot = (hash >> 4) & (sights.size() - 1);
     auto* seen = &sights[slot];
@@ -65,7 +66,7 @@ struct key_table_cache::stripe {
     return tables.size() < tables_max || tables.oldest()->value.used < before;
   }
 
-  void insert(std::uint64_t hash, entry&& made) {
+  void insert(std::uint64_t hash, entry&& made) REQUIRES(mutex) {
     if (tables.contains(hash)) return;  // another thread was here first
     made.used = ++clock;
     tables.try_emplace(hash, std::move(made));
@@ -102,7 +103,7 @@ key_table_cache::table key_table_cache::find(std::span<const std::uint8_t, 64> k
   if (stripes_.empty()) return nullptr;
   const auto hashed = hash(key);
   auto& mine = stripe_of(hashed);
-  const std::lock_guard lock{mine.mutex};
+  const mutex_lock lock{mine.mutex};
   auto* const found = mine.tables.find_if(hashed, [&](const stripe::entry& each) {
     return std::equal(key.begin(), key.end(), each.key.begin());
   });
@@ -116,7 +117,7 @@ void key_table_cache::verified(std::span<const std::uint8_t, 64> key) noexcept {
   const auto hashed = hash(key);
   auto& mine = stripe_of(hashed);
   {
-    const std::lock_guard lock{mine.mutex};
+    const mutex_lock lock{mine.mutex};
     if (!mine.admit(hashed)) return;
   }
   affine_point point;
@@ -126,7 +127,7 @@ void key_table_cache::verified(std::span<const std::uint8_t, 64> key) noexcept {
     make_table(point, *made);
     stripe::entry entry{{}, 0, made};
     std::copy(key.begin(), key.end(), entry.key.begin());
-    const std::lock_guard lock{mine.mutex};
+    const mutex_lock lock{mine.mutex};
     mine.insert(hashed, std::move(entry));
   } catch (const std::bad_alloc&) {
     // Without a table it works as well.
@@ -136,7 +137,7 @@ void key_table_cache::verified(std::span<const std::uint8_t, 64> key) noexcept {
 std::size_t key_table_cache::size() const noexcept {
   std::size_t all = 0;
   for (const auto& one : stripes_) {
-    const std::lock_guard lock{one->mutex};
+    const mutex_lock lock{one->mutex};
     all += one->tables.size();
   }
   return all;

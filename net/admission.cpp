@@ -17,7 +17,7 @@ std::size_t admission::hash_of_address::operator()(const peer_address& address) 
 }
 
 bool admission::enter(const peer_address& peer) {
-  const std::scoped_lock lock(mutex_);
+  const mutex_lock lock(mutex_);
   if (connections_ >= connections_max_) return false;
   if (counts_addresses_) {
     if (per_address_max_ == 0) return false;
@@ -30,7 +30,7 @@ bool admission::enter(const peer_address& peer) {
 }
 
 void admission::leave(const peer_address& peer) noexcept {
-  const std::scoped_lock lock(mutex_);
+  const mutex_lock lock(mutex_);
   if (counts_addresses_) {
     const auto at = by_address_.find({address_prefix_of(peer.bytes)});
     if (at != by_address_.end() && --at->second == 0) by_address_.erase(at);
@@ -39,8 +39,9 @@ void admission::leave(const peer_address& peer) noexcept {
 }
 
 bool admission::wait_until_empty(std::chrono::steady_clock::time_point deadline) {
-  std::unique_lock lock(mutex_);
-  return emptied_.wait_until(lock, deadline, [&] { return connections_ == 0; });
+  mutex_lock lock(mutex_);
+  return emptied_.wait_until(lock.native(), deadline,
+                             [&]() REQUIRES(mutex_) { return connections_ == 0; });
 }
 
 }  // namespace watchkeeper::net

@@ -3,9 +3,9 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
-#include <mutex>
 #include <unordered_map>
 
+#include "base/thread_safety.hpp"
 #include "net/shared/http.hpp"
 
 namespace watchkeeper::net {
@@ -30,10 +30,10 @@ class admission {
   const std::size_t connections_max_;
   const std::size_t per_address_max_;
   const bool counts_addresses_;
-  std::mutex mutex_;
+  annotated_mutex mutex_;
   std::condition_variable emptied_;
-  std::size_t connections_ = 0;
-  std::unordered_map<peer_address, std::size_t, hash_of_address> by_address_;
+  std::size_t connections_ GUARDED_BY(mutex_) = 0;
+  std::unordered_map<peer_address, std::size_t, hash_of_address> by_address_ GUARDED_BY(mutex_);
 };
 
 }  // namespace watchkeeper::net

@@ -5,7 +5,7 @@
 namespace watchkeeper::net {
 
 bool response_inbox::push(response_event&& message) noexcept {
-  const std::scoped_lock lock(mutex_);
+  const mutex_lock lock(mutex_);
   const bool was_empty = events_.empty() && lost_.count == 0 && !lost_.all;
   if (message.what == response_event::kind::send) {
     const auto size = message.response.body.size();
@@ -30,7 +30,7 @@ bool response_inbox::push(response_event&& message) noexcept {
 }
 
 void response_inbox::take(std::vector<response_event>& into, lost_responses& lost) noexcept {
-  const std::scoped_lock lock(mutex_);
+  const mutex_lock lock(mutex_);
   std::swap(events_, into);
   chunk_bytes_ = 0;
   empty_.store(true, std::memory_order_release);

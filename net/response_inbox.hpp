@@ -4,9 +4,9 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <vector>
 
+#include "base/thread_safety.hpp"
 #include "net/shared/bounds.hpp"
 #include "net/shared/response_event.hpp"
 
@@ -34,10 +34,10 @@ class response_inbox {
   void take(std::vector<response_event>& into, lost_responses& lost) noexcept;
 
  private:
-  std::mutex mutex_;
-  std::vector<response_event> events_;
-  std::size_t chunk_bytes_ = 0;
-  lost_responses lost_;
+  annotated_mutex mutex_;
+  std::vector<response_event> events_ GUARDED_BY(mutex_);
+  std::size_t chunk_bytes_ GUARDED_BY(mutex_) = 0;
+  lost_responses lost_ GUARDED_BY(mutex_);
   std::atomic<bool> empty_{true};
 };
 

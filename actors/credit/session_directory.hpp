@@ -2,11 +2,11 @@
 
 #include <array>
 #include <cstdint>
-#include <mutex>
 
 #include "actors/credit/actors.hpp"
 #include "actors/shared/actor_limits.hpp"
 #include "base/lru_map.hpp"
+#include "base/thread_safety.hpp"
 
 namespace watchkeeper::actors {
 
@@ -41,9 +41,9 @@ class session_directory {
   };
   struct stripe {
     explicit stripe(std::size_t sessions_max) : sessions(sessions_max) {}
-    mutable std::mutex mutex;
-    lru_map<session_key_id, used_session> sessions;
-    bool closed = false;
+    mutable annotated_mutex mutex;
+    lru_map<session_key_id, used_session> sessions GUARDED_BY(mutex);
+    bool closed GUARDED_BY(mutex) = false;
   };
   stripe& stripe_of(const session_key_id& key) {
     // The low bits place the entry inside the map; take others here.

@@ -35,7 +35,7 @@ void heatmap::settled(const settled_heartbeat& heartbeat) noexcept {
     const auto& credit = heartbeat.request;
     const auto partition = partition_of(credit.student);
     auto& into = lane_of(partition);
-    std::unique_lock lock(into.mutex);
+    const mutex_lock lock(into.mutex);
     auto& event = into.events.emplace_back();
     event.student = credit.student;
     event.module = credit.module;
@@ -48,7 +48,7 @@ void heatmap::settled(const settled_heartbeat& heartbeat) noexcept {
                   heartbeat.outcome.now.playtime_ms == heartbeat.outcome.credited_ms;
     if (!heartbeat.fresh_is_exact && heartbeat.covered) event.unread = *heartbeat.covered;
     if (into.events.size() >= lane_events) {
-      std::lock_guard central(mutex_);
+      const mutex_lock central(mutex_);
       apply(into.events);
       into.events.clear();
     }
@@ -58,8 +58,8 @@ void heatmap::settled(const settled_heartbeat& heartbeat) noexcept {
 }
 
 void heatmap::drain(lane& from) {
-  std::lock_guard lock(from.mutex);
-  std::lock_guard central(mutex_);
+  const mutex_lock lock(from.mutex);
+  const mutex_lock central(mutex_);
   apply(from.events);
   from.events.clear();
 }
@@ -103,21 +103,24 @@ void heatmap::apply(const std::vector<heatmap_event>& events) {
 
 void heatmap::round_begins() {
   drain();
-  std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   ++round_;
   in_round_ = true;
 }
 
 void heatmap::partition_begins(partition_index partition) {
   auto& its = lane_of(partition);
-  std::lock_guard lock(its.mutex);
-  its.round[partition] = round_;  // only this thread changes it
+  const mutex_lock lock(its.mutex);
+  {
+    const mutex_lock central(mutex_);
+    its.round[partition] = round_;
+  }
   its.open[partition] = true;
 }
 
 void heatmap::partition_ends(partition_index partition) {
   auto& its = lane_of(partition);
-  std::lock_guard lock(its.mutex);
+  const mutex_lock lock(its.mutex);
   its.open[partition] = false;
 }
 
@@ -126,7 +129,7 @@ void heatmap::round_ends(bool complete, storage::ledger& ledger) {
   drain();
   std::vector<module_id> looked_at;
   {
-    std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     unread_ = 0;
     finish_touched(complete);
     for (auto at = modules_.begin(); at != modules_.end();) {
@@ -150,7 +153,7 @@ void heatmap::round_ends(bool complete, storage::ledger& ledger) {
 
 void heatmap::grown(const std::vector<storage::heatmap_delta>& deltas) noexcept {
   try {
-    std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     for (const auto& delta : deltas) {
       const auto layout = heatmap_layout::of(delta.duration_ms);
       // Its heartbeats may still be in the lanes: make an overlay for them if there is none.
@@ -166,7 +169,7 @@ void heatmap::grown(const std::vector<storage::heatmap_delta>& deltas) noexcept 
 }
 
 void heatmap::gather_plays() {
-  std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   for (auto& [module, overlay] : modules_) {
     if (overlay.plays.empty()) continue;
     if (in_flight_.empty() ||
@@ -193,7 +196,7 @@ storage::stored<ok_t> heatmap::flush_plays(storage::ledger& ledger) {
     const auto turn = ledger_turn();
     if (auto done = ledger.add_plays(batch.plays, writer_, batch.sequence); !done)
       return done.error();
-    std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     for (const auto& delta : batch.plays) {
       const auto found = modules_.find(delta.module);
       if (found == modules_.end()) continue;
@@ -214,7 +217,7 @@ storage::stored<ok_t> heatmap::flush_plays(storage::ledger& ledger) {
 storage::stored<ok_t> heatmap::load_row(const module_id& module, storage::ledger& ledger) {
   auto record = ledger.heatmap_of(module);
   if (!record) return record.error();
-  std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   if (auto* overlay = overlay_of(module, {}))
     overlay->row = module_overlay::ledger_row{*std::move(record), overlay->grown};
   return ok;
@@ -224,7 +227,7 @@ storage::stored<ok_t> heatmap::read_unread(const module_id& module, storage::led
   std::vector<pair_key> keys;
   std::vector<coverage> covered;
   {
-    std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     const auto found = modules_.find(module);
     if (found == modules_.end()) return ok;
     for (const auto& [student, pair] : found->second.unread) {
@@ -238,7 +241,7 @@ storage::stored<ok_t> heatmap::read_unread(const module_id& module, storage::led
     const auto count = std::min(storage_limits::list_items_max, keys.size() - first);
     auto rows = ledger.read({keys.data() + first, count});
     if (!rows) return rows.error();
-    std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     const auto found = modules_.find(module);
     if (found == modules_.end()) return ok;
     for (std::size_t i = 0; i < count; ++i) {
@@ -259,7 +262,7 @@ storage::stored<storage::heatmap_record> heatmap::read_sums(const module_id& mod
   bool room = true;
   bool needs_row = true;
   {
-    std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     if (const auto found = modules_.find(module); found != modules_.end())
       needs_row = !found->second.row;
     else
@@ -274,7 +277,7 @@ storage::stored<storage::heatmap_record> heatmap::read_sums(const module_id& mod
     if (needs_row)
       if (auto loaded = load_row(module, ledger); !loaded) return loaded.error();
     if (auto unread = read_unread(module, ledger); !unread) return unread.error();
-    std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     if (const auto found = modules_.find(module); found != modules_.end()) {
       found->second.looked_at = true;
       shown = found->second.shown();
@@ -290,7 +293,7 @@ storage::stored<heatmap_view> heatmap::read(const module_id& module, media_ms du
   drain();
   bool others = false;
   {
-    std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     others = others_for_rounds_ > 0;
   }
   std::optional<storage::heatmap_record> found;
@@ -316,7 +319,7 @@ storage::stored<heatmap_view> heatmap::read(const module_id& module, media_ms du
 }
 
 void heatmap::forget_rows() {
-  std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   for (auto& [module, overlay] : modules_) overlay.row.reset();
 }
 

@@ -15,6 +15,7 @@
 #include "actors/heatmap/overlay.hpp"
 #include "actors/shared/actor_limits.hpp"
 #include "actors/shared/watch_observer.hpp"
+#include "base/thread_safety.hpp"
 #include "storage/hot_store.hpp"
 #include "storage/ledger.hpp"
 
@@ -94,11 +95,11 @@ class heatmap final : public watch_observer {
  private:
   /// One shard's.
   struct lane {
-    std::mutex mutex;
-    std::vector<heatmap_event> events;
+    annotated_mutex mutex;
+    std::vector<heatmap_event> events GUARDED_BY(mutex);
     // Of the partitions of this lane.
-    std::array<std::uint32_t, limits::partitions> round{};
-    std::array<bool, limits::partitions> open{};
+    std::array<std::uint32_t, limits::partitions> round GUARDED_BY(mutex){};
+    std::array<bool, limits::partitions> open GUARDED_BY(mutex){};
   };
   struct play_batch {
     std::int64_t sequence = 0;
@@ -108,11 +109,12 @@ class heatmap final : public watch_observer {
   lane& lane_of(partition_index partition) { return lanes_[partition % lanes_.size()]; }
   void drain();
   void drain(lane& from);
-  void apply(const std::vector<heatmap_event>& events);
-  module_overlay* overlay_of(const module_id& module, const heatmap_layout& layout);
+  void apply(const std::vector<heatmap_event>& events) REQUIRES(mutex_);
+  module_overlay* overlay_of(const module_id& module, const heatmap_layout& layout)
+      REQUIRES(mutex_);
   void gather_plays();
-  void finish_touched(bool complete);
-  void touch(const module_id& module, const student_id& student, bool since);
+  void finish_touched(bool complete) REQUIRES(mutex_);
+  void touch(const module_id& module, const student_id& student, bool since) REQUIRES(mutex_);
   std::vector<pair_key> touched_in(const module_id& module);
   storage::stored<storage::heatmap_record> read_pairs(const module_id& module, media_ms duration_ms,
                                                       storage::ledger& ledger,
@@ -123,18 +125,20 @@ class heatmap final : public watch_observer {
   [[nodiscard]] storage::stored<ok_t> read_unread(const module_id& module, storage::ledger& ledger);
 
   std::vector<lane> lanes_;
-  std::mutex ledger_turn_;
-  std::mutex mutex_;  // guards what follows; taken after ledger_turn_ and after a lane's
+  std::mutex ledger_turn_;  // an order of calls; it guards no member
+  annotated_mutex mutex_;   // taken after ledger_turn_ and after a lane's
   /// Bounded by refusal, not by eviction: an overlay has the only copy of its plays.
-  std::map<module_id, module_overlay> modules_;
-  std::uint32_t round_ = 0;
-  std::size_t unread_ = 0;
+  std::map<module_id, module_overlay> modules_ GUARDED_BY(mutex_);
+  std::uint32_t round_ GUARDED_BY(mutex_) = 0;
+  std::size_t unread_ GUARDED_BY(mutex_) = 0;
   // Pairs that may not be in the ledger; true: touched since the round began.
   const bool shared_;
-  std::map<module_id, boost::unordered_flat_map<student_id, bool, std::hash<student_id>>> touched_;
-  std::size_t touched_pairs_ = 0;
-  bool in_round_ = false;
-  int others_for_rounds_ = 0;  // complete rounds for which another gateway counts as there
+  std::map<module_id, boost::unordered_flat_map<student_id, bool, std::hash<student_id>>> touched_
+      GUARDED_BY(mutex_);
+  std::size_t touched_pairs_ GUARDED_BY(mutex_) = 0;
+  bool in_round_ GUARDED_BY(mutex_) = false;
+  // Complete rounds for which another gateway counts as there.
+  int others_for_rounds_ GUARDED_BY(mutex_) = 0;
   // Plays on their way; used by the checkpointer only.
   std::vector<play_batch> in_flight_;
   std::int64_t sequence_ = 0;

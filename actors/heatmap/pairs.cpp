@@ -47,7 +47,7 @@ void heatmap::touch(const module_id& module, const student_id& student, bool sin
 void heatmap::seen_elsewhere(const module_id& module,
                              std::span<const student_id> students) noexcept {
   try {
-    std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     others_for_rounds_ = rounds_after_announcement;
     // Announced before a round begins: the credit is in the hot store, and the round takes it
     // along.
@@ -72,7 +72,7 @@ void heatmap::finish_touched(bool complete) {
 
 std::vector<pair_key> heatmap::touched_in(const module_id& module) {
   std::vector<pair_key> keys;
-  std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   const auto found = touched_.find(module);
   if (found == touched_.end()) return keys;
   keys.reserve(std::min(found->second.size(), looked_up_max));
@@ -120,7 +120,7 @@ storage::stored<storage::heatmap_record> heatmap::read_pairs(const module_id& mo
     for (const auto& range : current[i]->covered.without(in_row))
       add_range(bins.viewer_ms, bins.layout, range);
   }
-  std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   if (const auto found = modules_.find(module); found != modules_.end()) {
     const auto& overlay = found->second;
     for (const auto* plays : {&overlay.plays, &overlay.plays_in_flight})

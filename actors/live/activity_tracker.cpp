@@ -10,7 +10,7 @@ void activity_tracker::count(const pair_key& pair, credit_status status, unix_ms
   const std::uint32_t credited =
       status == credit_status::credited || status == credit_status::limited ? 1 : 0;
   auto& s = stripes_[hash % stripes];
-  const std::lock_guard lock(s.mutex);
+  const mutex_lock lock(s.mutex);
   add(s, hash, pair, credited, now_ms);
   if (!collects_changes_.load(std::memory_order_relaxed)) return;
   if (s.changes.size() < stripe_changes_max)
@@ -23,7 +23,7 @@ void activity_tracker::count_elsewhere(const pair_key& pair, std::uint32_t credi
                                        unix_ms now_ms) {
   const auto hash = stable_hash(pair.student.view());
   auto& s = stripes_[hash % stripes];
-  const std::lock_guard lock(s.mutex);
+  const mutex_lock lock(s.mutex);
   add(s, hash, pair, credited, now_ms);
 }
 
@@ -49,7 +49,7 @@ std::vector<activity_tracker::pair_change> activity_tracker::take_changes() {
   for (auto& s : stripes_) {
     std::vector<pair_change> taken;
     {
-      const std::lock_guard lock(s.mutex);
+      const mutex_lock lock(s.mutex);
       taken.swap(s.changes);
     }
     all.insert(all.end(), taken.begin(), taken.end());
@@ -74,18 +74,20 @@ void activity_tracker::sweep(unix_ms now_ms) {
       sums;  // `seen` stays empty, its size is in active
   boost::unordered_flat_map<module_id, std::uint32_t, std::hash<module_id>> active;
   for (auto& s : stripes_) {
-    const std::lock_guard lock(s.mutex);
+    const mutex_lock lock(s.mutex);
+    std::size_t gone = 0;
     boost::unordered::erase_if(s.modules, [&](auto& each) {
       auto& [module, counts] = each;
-      s.students -= boost::unordered::erase_if(
+      gone += boost::unordered::erase_if(
           counts.seen, [&](const auto& student) { return student.second + active_ms <= now_ms; });
       sums[module].credited += counts.credited;
       active[module] += static_cast<std::uint32_t>(counts.seen.size());
       counts.credited = 0;
       return counts.seen.empty();
     });
+    s.students -= gone;
   }
-  const std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   const auto slot = now_ms / module_activity::slot_ms;
   const auto moved =
       static_cast<std::size_t>(std::clamp<std::int64_t>(slot - slot_, 0, module_activity::slots));
@@ -113,7 +115,7 @@ void activity_tracker::sweep(unix_ms now_ms) {
 std::vector<module_activity> activity_tracker::read() const {
   std::vector<module_activity> found;
   {
-    const std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     found.reserve(board_.size());
     for (const auto& [module, shown] : board_) found.push_back(shown);
   }

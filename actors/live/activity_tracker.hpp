@@ -4,9 +4,9 @@
 #include <atomic>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
-#include <mutex>
 #include <vector>
 
+#include "base/thread_safety.hpp"
 #include "base/units.hpp"
 #include "domain/credit.hpp"
 #include "domain/ids.hpp"
@@ -63,21 +63,20 @@ class activity_tracker {
     boost::unordered_flat_map<std::uint64_t, unix_ms> seen;  // by the hash of the student
   };
   struct stripe {
-    std::mutex mutex;
-    boost::unordered_flat_map<module_id, counted, std::hash<module_id>>
-        modules;               // guarded by mutex
-    std::size_t students = 0;  // in all of them
-    std::vector<pair_change> changes;
+    annotated_mutex mutex;
+    boost::unordered_flat_map<module_id, counted, std::hash<module_id>> modules GUARDED_BY(mutex);
+    std::size_t students GUARDED_BY(mutex) = 0;  // in all of them
+    std::vector<pair_change> changes GUARDED_BY(mutex);
   };
   void add(stripe& s, std::uint64_t hash, const pair_key& pair, std::uint32_t credited,
-           unix_ms now_ms);
+           unix_ms now_ms) REQUIRES(s.mutex);
   std::atomic<bool> collects_changes_{false};
   std::atomic<std::uint64_t> changes_dropped_{0};
   std::array<stripe, stripes> stripes_;
-  mutable std::mutex mutex_;
-  boost::unordered_flat_map<module_id, module_activity, std::hash<module_id>>
-      board_;              // guarded by mutex_
-  std::int64_t slot_ = 0;  // now_ms / slot_ms, guarded
+  mutable annotated_mutex mutex_;
+  boost::unordered_flat_map<module_id, module_activity, std::hash<module_id>> board_
+      GUARDED_BY(mutex_);
+  std::int64_t slot_ GUARDED_BY(mutex_) = 0;  // now_ms / slot_ms
 };
 
 }  // namespace watchkeeper::actors

@@ -32,16 +32,17 @@ void live_feed::start(std::function<live_counts()> counts, seen_function seen_el
   counts_ = std::move(counts);
   seen_elsewhere_ = std::move(seen_elsewhere);
   board_.collect_changes(deps_.channel->state().shared);
-  announced_counts_ = counts_();
-  totals_at_ms_ = last_keep_alive_ms_ = deps_.now();
+  const auto counts_at_start = counts_();  // outside of the lock: it reads those of the feed too
   {
-    const std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
+    announced_counts_ = counts_at_start;
+    totals_at_ms_ = last_keep_alive_ms_ = deps_.now();
     closed_ = false;
   }
   deps_.channel->start({.message =
                             [this](std::string_view text) {
                               {
-                                const std::lock_guard lock(queue_mutex_);
+                                const mutex_lock lock(queue_mutex_);
                                 if (message_bytes_ + text.size() > queued_message_bytes_max) {
                                   gap_ = true;
                                 } else {
@@ -54,7 +55,7 @@ void live_feed::start(std::function<live_counts()> counts, seen_function seen_el
                         .gap =
                             [this] {
                               {
-                                const std::lock_guard lock(queue_mutex_);
+                                const mutex_lock lock(queue_mutex_);
                                 gap_ = true;
                                 interest_changed_ = true;
                               }
@@ -68,12 +69,12 @@ void live_feed::start(std::function<live_counts()> counts, seen_function seen_el
 
 void live_feed::stop() {
   {
-    const std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     closed_ = true;
   }
   end_all();
   {
-    const std::lock_guard lock(queue_mutex_);
+    const mutex_lock lock(queue_mutex_);
     stopping_ = true;
   }
   ready_.notify_one();
@@ -89,7 +90,7 @@ void live_feed::settled(const settled_heartbeat& heartbeat) noexcept {
     raw_update raw{pair.module, update_of(heartbeat), deps_.now()};
     bool first = false;
     {
-      const std::lock_guard lock(queue_mutex_);
+      const mutex_lock lock(queue_mutex_);
       first = queue_.empty();
       if (queue_.size() < queued_updates_max) {
         queue_.push_back(std::move(raw));
@@ -110,7 +111,7 @@ std::uint64_t live_feed::subscribe(std::shared_ptr<live_subscriber> who,
   const auto now_ms = deps_.now();
   std::uint64_t number = 0;
   {
-    const std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     auto* stream = closed_ || subscriptions_.size() >= subscribers_max ? nullptr
                    : module ? find_or_make(*module, now_ms)
                             : &totals_only_;
@@ -126,7 +127,7 @@ std::uint64_t live_feed::subscribe(std::shared_ptr<live_subscriber> who,
   }
   if (module) {
     {
-      const std::lock_guard lock(queue_mutex_);
+      const mutex_lock lock(queue_mutex_);
       interest_changed_ = true;
     }
     ready_.notify_one();
@@ -135,19 +136,19 @@ std::uint64_t live_feed::subscribe(std::shared_ptr<live_subscriber> who,
 }
 
 void live_feed::unsubscribe(std::uint64_t number) {
-  const std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   remove_subscriber(number, false);
 }
 
 void live_feed::end(std::uint64_t number) {
-  const std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   remove_subscriber(number, true);
 }
 
 void live_feed::student_erased(const student_id& student) noexcept {
   try {
     {
-      const std::lock_guard lock(queue_mutex_);
+      const mutex_lock lock(queue_mutex_);
       if (erased_.size() < queued_erasures_max)
         erased_.push_back(student);
       else
@@ -155,13 +156,13 @@ void live_feed::student_erased(const student_id& student) noexcept {
     }
     ready_.notify_one();
   } catch (...) {  // out of memory
-    const std::lock_guard lock(queue_mutex_);
+    const mutex_lock lock(queue_mutex_);
     gap_ = true;
   }
 }
 
 void live_feed::end_all() {
-  const std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   while (!subscriptions_.empty()) remove_subscriber(subscriptions_.begin()->first, true);
 }
 
@@ -202,10 +203,11 @@ void live_feed::run() {
     const auto wake_at =
         shared ? std::min(second_at, burst_at + std::chrono::milliseconds(burst_ms)) : second_at;
     {
-      std::unique_lock lock(queue_mutex_);
+      mutex_lock lock(queue_mutex_);
       // At once after a pause, and never sooner than burst_ms after the burst before.
-      ready_.wait_until(lock, burst_at, [&] { return stopping_; });
-      ready_.wait_until(lock, wake_at, [&] {
+      ready_.wait_until(lock.native(), burst_at,
+                        [&]() REQUIRES(queue_mutex_) { return stopping_; });
+      ready_.wait_until(lock.native(), wake_at, [&]() REQUIRES(queue_mutex_) {
         return stopping_ || !queue_.empty() || !messages_.empty() || !erased_.empty() || gap_ ||
                interest_changed_ || unfinished_;
       });
@@ -218,7 +220,7 @@ void live_feed::run() {
       if (clock::now() >= second_at) {
         board_.sweep(now_ms);
         announce_totals(now_ms);
-        const std::lock_guard lock(mutex_);
+        const mutex_lock lock(mutex_);
         housekeep(now_ms);
         second_at = std::max(second_at + std::chrono::milliseconds(totals_ms), clock::now());
       }
@@ -260,7 +262,7 @@ void live_feed::begin_anew(live_stream& stream) {
 void live_feed::forget_erased(unix_ms now_ms) {
   std::vector<student_id> erased;
   {
-    const std::lock_guard lock(queue_mutex_);
+    const mutex_lock lock(queue_mutex_);
     erased.swap(erased_);
   }
   if (erased.empty()) return;
@@ -272,7 +274,7 @@ void live_feed::forget_erased(unix_ms now_ms) {
 }
 
 live_feed_statistics live_feed::statistics() const {
-  const std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   return {.subscribers = subscriptions_.size(),
           .modules = streams_.size(),
           .events = events_,

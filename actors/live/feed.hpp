@@ -9,7 +9,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +20,7 @@
 #include "actors/live/stream.hpp"
 #include "actors/shared/watch_observer.hpp"
 #include "base/log_level.hpp"
+#include "base/thread_safety.hpp"
 #include "domain/problem.hpp"
 #include "storage/live_channel.hpp"
 
@@ -123,24 +123,24 @@ class live_feed final : public watch_observer {
 
   void run();
   void burst(unix_ms now_ms);
-  void take_messages(unix_ms now_ms);
-  void take_updates(std::vector<raw_update>&& raw, unix_ms now_ms);
-  void take_seen(const live_seen& seen, unix_ms now_ms);
-  void announce_seen();
+  void take_messages(unix_ms now_ms) REQUIRES(mutex_);
+  void take_updates(std::vector<raw_update>&& raw, unix_ms now_ms) REQUIRES(mutex_);
+  void take_seen(const live_seen& seen, unix_ms now_ms) REQUIRES(mutex_);
+  void announce_seen() REQUIRES(mutex_);
   /// The last second of all gateways; `second` is this one's.
-  [[nodiscard]] live_second of_all(const live_second& second, unix_ms now_ms);
-  void publish(const live_stream& stream, std::span<const live_update> updates);
-  void announce_interest(unix_ms now_ms);
+  [[nodiscard]] live_second of_all(const live_second& second, unix_ms now_ms) REQUIRES(mutex_);
+  void publish(const live_stream& stream, std::span<const live_update> updates) REQUIRES(mutex_);
+  void announce_interest(unix_ms now_ms) REQUIRES(mutex_);
   void announce_totals(unix_ms now_ms);
   /// Writes all outgoing text to the subscribers. Returns the pause until the next burst.
   [[nodiscard]] std::int64_t write_out();
-  void housekeep(unix_ms now_ms);
-  void gap_everywhere();
-  void begin_anew(live_stream& stream);
-  void forget_erased(unix_ms now_ms);
-  live_stream* find(const module_id& module) noexcept;
-  live_stream* find_or_make(const module_id& module, unix_ms now_ms);
-  void remove_subscriber(std::uint64_t number, bool notify);
+  void housekeep(unix_ms now_ms) REQUIRES(mutex_);
+  void gap_everywhere() REQUIRES(mutex_);
+  void begin_anew(live_stream& stream) REQUIRES(mutex_);
+  void forget_erased(unix_ms now_ms) REQUIRES(mutex_);
+  live_stream* find(const module_id& module) noexcept REQUIRES(mutex_);
+  live_stream* find_or_make(const module_id& module, unix_ms now_ms) REQUIRES(mutex_);
+  void remove_subscriber(std::uint64_t number, bool notify) REQUIRES(mutex_);
 
   dependencies deps_;
   std::function<live_counts()> counts_;
@@ -152,19 +152,20 @@ class live_feed final : public watch_observer {
   std::array<std::atomic<std::uint16_t>, buckets> watched_{};
 
   // The queue before the thread.
-  mutable std::mutex queue_mutex_;
+  mutable annotated_mutex queue_mutex_;
   std::condition_variable ready_;
-  std::vector<raw_update> queue_;
-  std::vector<std::string> messages_;
-  std::vector<student_id> erased_;
-  std::size_t message_bytes_ = 0;
-  bool gap_ = false;  // something did not fit into the queue, or never came
-  bool gap_is_ours_ = false;
-  bool interest_changed_ = false;
-  bool unfinished_ = false;  // a burst left something for the next
-  bool stopping_ = false;
+  std::vector<raw_update> queue_ GUARDED_BY(queue_mutex_);
+  std::vector<std::string> messages_ GUARDED_BY(queue_mutex_);
+  std::vector<student_id> erased_ GUARDED_BY(queue_mutex_);
+  std::size_t message_bytes_ GUARDED_BY(queue_mutex_) = 0;
+  // Something did not fit into the queue, or never came.
+  bool gap_ GUARDED_BY(queue_mutex_) = false;
+  bool gap_is_ours_ GUARDED_BY(queue_mutex_) = false;
+  bool interest_changed_ GUARDED_BY(queue_mutex_) = false;
+  bool unfinished_ GUARDED_BY(queue_mutex_) = false;  // a burst left something for the next
+  bool stopping_ GUARDED_BY(queue_mutex_) = false;
 
-  mutable std::mutex mutex_;  // guards what follows; taken before queue_mutex_
+  mutable annotated_mutex mutex_;  // taken before queue_mutex_
   struct subscription {
     std::shared_ptr<live_subscriber> who;
     live_stream* stream = nullptr;
@@ -183,18 +184,18 @@ class live_feed final : public watch_observer {
     /// connections.
     void take_second(live_counts& all);
   };
-  std::map<std::uint64_t, other_gateway> others_;
-  std::map<std::uint64_t, subscription> subscriptions_;
-  std::map<module_id, std::unique_ptr<live_stream>> streams_;
-  live_stream totals_only_;
-  std::uint64_t last_number_ = 0;
-  std::uint64_t refused_ = 0;
-  bool closed_ = true;
-  live_counts announced_counts_;
-  unix_ms totals_at_ms_ = 0;
-  unix_ms last_keep_alive_ms_ = 0;
-  unix_ms interest_published_at_ms_ = 0;
-  std::uint64_t events_ = 0;
+  std::map<std::uint64_t, other_gateway> others_ GUARDED_BY(mutex_);
+  std::map<std::uint64_t, subscription> subscriptions_ GUARDED_BY(mutex_);
+  std::map<module_id, std::unique_ptr<live_stream>> streams_ GUARDED_BY(mutex_);
+  live_stream totals_only_ GUARDED_BY(mutex_);
+  std::uint64_t last_number_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t refused_ GUARDED_BY(mutex_) = 0;
+  bool closed_ GUARDED_BY(mutex_) = true;
+  live_counts announced_counts_ GUARDED_BY(mutex_);
+  unix_ms totals_at_ms_ GUARDED_BY(mutex_) = 0;
+  unix_ms last_keep_alive_ms_ GUARDED_BY(mutex_) = 0;
+  unix_ms interest_published_at_ms_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t events_ GUARDED_BY(mutex_) = 0;
   std::atomic<std::uint64_t> lost_{0};
   std::thread thread_;
 };

@@ -10,13 +10,13 @@ void live_feed::burst(unix_ms now_ms) {
   bool gap = false;
   bool ours = false;
   {
-    const std::lock_guard lock(queue_mutex_);
+    const mutex_lock lock(queue_mutex_);
     raw.swap(queue_);
     std::swap(gap, gap_);
     std::swap(ours, gap_is_ours_);
     unfinished_ = false;
   }
-  const std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   if (gap) gap_everywhere();
   if (ours && deps_.channel->state().shared) deps_.channel->publish(encode({gateway_, live_gap{}}));
   take_messages(now_ms);
@@ -31,12 +31,12 @@ void live_feed::burst(unix_ms now_ms) {
   announce_interest(now_ms);
   if (!more) return;
   // Perhaps nothing comes that would wake the thread for the rest.
-  const std::lock_guard queue_lock(queue_mutex_);
+  const mutex_lock queue_lock(queue_mutex_);
   unfinished_ = true;
 }
 
 std::int64_t live_feed::write_out() {
-  const std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   auto cost_bytes = totals_only_.write_out(write_costs_bytes);
   for (const auto& [module, stream] : streams_) cost_bytes += stream->write_out(write_costs_bytes);
   return pause_ms(cost_bytes);
@@ -50,7 +50,7 @@ std::int64_t live_feed::pause_ms(std::size_t cost_bytes) noexcept {
 void live_feed::take_messages(unix_ms now_ms) {
   std::vector<std::string> texts;
   {
-    const std::lock_guard lock(queue_mutex_);
+    const mutex_lock lock(queue_mutex_);
     texts.swap(messages_);
     message_bytes_ = 0;
   }
@@ -151,7 +151,7 @@ void live_feed::publish(const live_stream& stream, std::span<const live_update> 
 void live_feed::announce_interest(unix_ms now_ms) {
   bool changed = false;
   {
-    const std::lock_guard lock(queue_mutex_);
+    const mutex_lock lock(queue_mutex_);
     std::swap(changed, interest_changed_);
   }
   // A clock that was set back must not stretch the wait.

@@ -66,7 +66,7 @@ void refusal_log::add(const student_id& student, const refusal_entry& entry,
                       rejected_heartbeat::ownership device) noexcept {
   try {
     auto& s = stripe_of(student);
-    const std::lock_guard lock(s.mutex);
+    const mutex_lock lock(s.mutex);
     // Heartbeats that were in flight at the erasure, or come from a device that goes on, are not
     // stored. The registry has a device of the student again only after a new enrolment.
     if (!s.erased.empty() && device != rejected_heartbeat::ownership::of_student &&
@@ -89,7 +89,7 @@ void refusal_log::add(const student_id& student, const refusal_entry& entry,
 
 std::vector<refusal_entry> refusal_log::of(const student_id& student, std::size_t limit) const {
   const auto& s = stripe_of(student);
-  const std::lock_guard lock(s.mutex);
+  const mutex_lock lock(s.mutex);
   const auto* const entries = s.students.peek(student);
   if (!entries) return {};
   std::vector<refusal_entry> newest(entries->rbegin(), entries->rend());
@@ -99,7 +99,7 @@ std::vector<refusal_entry> refusal_log::of(const student_id& student, std::size_
 
 void refusal_log::student_erased(const student_id& student) noexcept {
   auto& s = stripe_of(student);
-  const std::lock_guard lock(s.mutex);
+  const mutex_lock lock(s.mutex);
   if (const auto* const entries = s.students.peek(student)) {
     s.entries -= entries->size();
     s.students.erase(student);

@@ -4,13 +4,13 @@
 #include <cstdint>
 #include <deque>
 #include <limits>
-#include <mutex>
 #include <string_view>
 #include <variant>
 #include <vector>
 
 #include "actors/shared/watch_observer.hpp"
 #include "base/lru_map.hpp"
+#include "base/thread_safety.hpp"
 
 namespace watchkeeper::actors {
 
@@ -59,13 +59,13 @@ class refusal_log final : public watch_observer {
  private:
   static constexpr std::size_t stripes = 16;
   struct stripe {
-    mutable std::mutex mutex;
+    mutable annotated_mutex mutex;
     /// The oldest refusal comes first. Bounded by `entries`, not by the number of students.
-    lru_map<student_id, std::deque<refusal_entry>> students{
+    lru_map<student_id, std::deque<refusal_entry>> students GUARDED_BY(mutex){
         std::numeric_limits<std::size_t>::max()};
-    std::size_t entries = 0;
+    std::size_t entries GUARDED_BY(mutex) = 0;
     /// Digests, not ids: of an erased student nothing else is stored.
-    lru_map<std::uint64_t, std::monostate> erased{erased_max / stripes};
+    lru_map<std::uint64_t, std::monostate> erased GUARDED_BY(mutex){erased_max / stripes};
   };
   void add(const student_id& student, const refusal_entry& entry,
            rejected_heartbeat::ownership device) noexcept;

@@ -108,7 +108,7 @@ void live_feed::announce_totals(unix_ms now_ms) {
   // Outside of the lock: it reads the statistics of the whole gateway.
   const auto counts = counts_();
   const auto activity = board_.read();
-  const std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   const auto second = grown_since(announced_counts_, counts, now_ms - totals_at_ms_);
   if (deps_.channel->state().shared) deps_.channel->publish(encode({gateway_, second}));
   const auto all = of_all(second, now_ms);
@@ -120,11 +120,12 @@ void live_feed::announce_totals(unix_ms now_ms) {
   totals_at_ms_ = now_ms;
   const bool keep_alive = now_ms - last_keep_alive_ms_ >= keep_alive_ms;
   if (keep_alive) last_keep_alive_ms_ = now_ms;
-  const auto append = [&](live_stream& stream, std::span<const module_activity* const> named) {
-    if (keep_alive) stream.outgoing += ":\n\n";
-    stream.outgoing += stream.passing("totals", text.with(named));
-    ++events_;
-  };
+  const auto append = [&](live_stream& stream, std::span<const module_activity* const> named)
+                          REQUIRES(mutex_) {
+                            if (keep_alive) stream.outgoing += ":\n\n";
+                            stream.outgoing += stream.passing("totals", text.with(named));
+                            ++events_;
+                          };
   // A subscriber of a module gets only this module: the event does not grow with their number.
   for (const auto& [module, stream] : streams_) {
     if (stream->subscribers.empty()) continue;

@@ -3,9 +3,10 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
-#include <mutex>
 #include <utility>
 #include <vector>
+
+#include "base/thread_safety.hpp"
 
 namespace watchkeeper::actors {
 
@@ -20,7 +21,7 @@ class bounded_queue {
   [[nodiscard]] bool push(T&& item) {
     bool was_empty = false;
     {
-      std::lock_guard lock(mutex_);
+      const mutex_lock lock(mutex_);
       if (closed_ || items_.size() >= items_max_) return false;
       was_empty = items_.empty();
       items_.push_back(std::move(item));
@@ -33,9 +34,11 @@ class bounded_queue {
   /// once the queue is closed and empty.
   [[nodiscard]] std::vector<T> take_all(std::chrono::microseconds wait,
                                         std::size_t items_max = SIZE_MAX) {
-    std::unique_lock lock(mutex_);
+    mutex_lock lock(mutex_);
     // A wait of zero length would still sleep for the timer's slack of 50 µs.
-    if (wait.count() > 0) ready_.wait_for(lock, wait, [&] { return closed_ || !items_.empty(); });
+    if (wait.count() > 0)
+      ready_.wait_for(lock.native(), wait,
+                      [&]() REQUIRES(mutex_) { return closed_ || !items_.empty(); });
     std::vector<T> taken;
     const auto count = std::min(items_max, items_.size());
     taken.reserve(count);
@@ -49,30 +52,30 @@ class bounded_queue {
   /// No item comes in any more. The items that are in the queue can still be taken.
   void close() {
     {
-      std::lock_guard lock(mutex_);
+      const mutex_lock lock(mutex_);
       closed_ = true;
     }
     ready_.notify_all();
   }
   [[nodiscard]] bool finished() const {
-    std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     return closed_ && items_.empty();
   }
   [[nodiscard]] bool closed() const {
-    std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     return closed_;
   }
   [[nodiscard]] std::size_t size() const {
-    std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     return items_.size();
   }
 
  private:
-  mutable std::mutex mutex_;
+  mutable annotated_mutex mutex_;
   std::condition_variable ready_;
-  std::deque<T> items_;
-  std::size_t items_max_;
-  bool closed_ = false;
+  std::deque<T> items_ GUARDED_BY(mutex_);
+  const std::size_t items_max_;
+  bool closed_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace watchkeeper::actors

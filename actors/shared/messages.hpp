@@ -3,11 +3,11 @@
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <future>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <vector>
 
 #include "actors/shared/heartbeat_job.hpp"
+#include "base/thread_safety.hpp"
 #include "storage/hot_store.hpp"
 #include "storage/limits.hpp"
 #include "storage/tiered_store.hpp"
@@ -37,32 +37,32 @@ struct credit_batch {
 
   /// Called by the writer, before the batch is in its queue.
   void open() {
-    std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     open_ = true;
   }
   /// Called by the writer, before it reads the requests. Returns their number.
   std::size_t close() {
-    std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     open_ = false;
     return count;
   }
   /// Called by the shard. Returns false, and leaves `request` untouched, if the writer has taken
   /// the batch, or the batch is full.
   [[nodiscard]] bool join(storage::tiered_request&& request) {
-    std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     if (!open_ || count >= storage_limits::batch_heartbeats_max) return false;
     requests.push_back(std::move(request));
     ++count;
     return true;
   }
   [[nodiscard]] std::size_t waiting() const {
-    std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     return count;
   }
 
  private:
-  mutable std::mutex mutex_;
-  bool open_ = false;
+  mutable annotated_mutex mutex_;
+  bool open_ GUARDED_BY(mutex_) = false;
 };
 struct batch_stored {
   std::shared_ptr<credit_batch> batch;

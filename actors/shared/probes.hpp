@@ -5,10 +5,10 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <mutex>
 #include <string>
 
 #include "base/latency_histogram.hpp"
+#include "base/thread_safety.hpp"
 #include "domain/credit.hpp"
 #include "domain/engagement_token.hpp"
 #include "domain/problem.hpp"
@@ -26,17 +26,17 @@ inline void bump(counter& c, std::uint64_t by = 1) noexcept {
 class guarded_string {
  public:
   void set(std::string text) {
-    std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     text_ = std::move(text);
   }
   [[nodiscard]] std::string get() const {
-    std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     return text_;
   }
 
  private:
-  mutable std::mutex mutex_;
-  std::string text_;
+  mutable annotated_mutex mutex_;
+  std::string text_ GUARDED_BY(mutex_);
 };
 
 /// All heartbeats, from their admission to their result.
@@ -58,9 +58,9 @@ class heartbeat_probe {
   }
   /// Waits until nothing is in flight. False at the time limit.
   [[nodiscard]] bool wait_until_idle(std::chrono::milliseconds limit) {
-    std::unique_lock lock(mutex_);
+    mutex_lock lock(mutex_);
     somebody_waits_ = true;
-    const bool idle = idle_.wait_for(lock, limit, [&] { return in_flight() == 0; });
+    const bool idle = idle_.wait_for(lock.native(), limit, [&] { return in_flight() == 0; });
     somebody_waits_ = false;
     return idle;
   }
@@ -80,7 +80,7 @@ class heartbeat_probe {
  private:
   void leave() noexcept {
     if (in_flight_.fetch_sub(1) != 1 || !somebody_waits_) return;
-    std::lock_guard lock(mutex_);  // the waiter is before its check or asleep, not in between
+    const mutex_lock lock(mutex_);  // the waiter is before its check or asleep, not in between
     idle_.notify_all();
   }
 
@@ -90,7 +90,7 @@ class heartbeat_probe {
   latency_histogram latency_;
   std::atomic<std::uint64_t> in_flight_{0};
   std::atomic<bool> somebody_waits_{false};
-  std::mutex mutex_;
+  annotated_mutex mutex_;
   std::condition_variable idle_;
 };
 

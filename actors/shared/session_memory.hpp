@@ -2,11 +2,11 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string_view>
 
+#include "base/thread_safety.hpp"
 #include "crypto/hmac.hpp"
 #include "domain/ids.hpp"
 
@@ -41,9 +41,10 @@ class session_memory {
     std::uint32_t offers = 0;  // `offered` is from the last of them
   };
 
-  mutable std::mutex mutex_;
-  module_id module_;
-  std::unique_ptr<keys> keys_;  // null in the sessions of devices that sign every heartbeat
+  mutable annotated_mutex mutex_;
+  module_id module_ GUARDED_BY(mutex_);
+  // Null in the sessions of devices that sign every heartbeat.
+  std::unique_ptr<keys> keys_ GUARDED_BY(mutex_);
 };
 
 /// An offer that a heartbeat carries; resolved when the heartbeat has its result.

@@ -99,7 +99,7 @@ std::string tls_store::load(const tls_files& files) {
         make_tls_context(files, files.ticket_keys.empty()
                                     ? own_tickets_
                                     : std::make_shared<const ticket_key_list>(files.ticket_keys));
-    const std::scoped_lock lock(mutex_);
+    const mutex_lock lock(mutex_);
     context_ = std::move(made);
     return {};
   } catch (const std::exception& error) {
@@ -108,7 +108,7 @@ std::string tls_store::load(const tls_files& files) {
 }
 
 std::shared_ptr<SSL_CTX> tls_store::current() const {
-  const std::scoped_lock lock(mutex_);
+  const mutex_lock lock(mutex_);
   return context_;
 }
 

@@ -3,9 +3,9 @@
 #include <openssl/ssl.h>
 
 #include <memory>
-#include <mutex>
 #include <string>
 
+#include "base/thread_safety.hpp"
 #include "net/tls/ticket_keys.hpp"
 #include "net/tls/tls_files.hpp"
 
@@ -32,8 +32,8 @@ class tls_store {
   // For as long as none are configured: made once, so that a new certificate does not cost every
   // client a full handshake.
   const std::shared_ptr<const ticket_key_list> own_tickets_;
-  mutable std::mutex mutex_;
-  std::shared_ptr<SSL_CTX> context_;
+  mutable annotated_mutex mutex_;
+  std::shared_ptr<SSL_CTX> context_ GUARDED_BY(mutex_);
 };
 
 }  // namespace watchkeeper::net

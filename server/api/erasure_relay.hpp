@@ -1,9 +1,9 @@
 #pragma once
 
 #include <functional>
-#include <mutex>
 
 #include "actors/shared/watch_observer.hpp"
+#include "base/thread_safety.hpp"
 
 namespace watchkeeper::server {
 
@@ -14,19 +14,19 @@ class erasure_relay final : public actors::watch_observer {
   /// Sets what is called for each erasure; empty: nothing. The previous observer is not called any
   /// more once this returns.
   void observe(std::function<void()> observer) {
-    const std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     observer_ = std::move(observer);
   }
   void settled(const actors::settled_heartbeat&) noexcept override {}
   void rejected(const actors::rejected_heartbeat&) noexcept override {}
   void student_erased(const student_id&) noexcept override {
-    const std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     if (observer_) observer_();
   }
 
  private:
-  std::mutex mutex_;
-  std::function<void()> observer_;  // guarded by mutex_; does not throw
+  annotated_mutex mutex_;
+  std::function<void()> observer_ GUARDED_BY(mutex_);  // does not throw
 };
 
 }  // namespace watchkeeper::server

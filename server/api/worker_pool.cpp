@@ -22,7 +22,7 @@ worker_pool::~worker_pool() {
 
 bool worker_pool::push(queued_request& request) {
   {
-    const std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     if (stopping_ || queue_.size() >= queued_max_) return false;
     queue_.push_back(std::move(request));
   }
@@ -32,7 +32,7 @@ bool worker_pool::push(queued_request& request) {
 
 void worker_pool::stop() {
   {
-    const std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     stopping_ = true;
   }
   wake_.notify_all();
@@ -42,9 +42,9 @@ void worker_pool::stop() {
 
 void worker_pool::work() {
   stores own(make_ledger_, make_hot_store_);
-  std::unique_lock lock(mutex_);
+  mutex_lock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    wake_.wait(lock.native(), [this]() REQUIRES(mutex_) { return stopping_ || !queue_.empty(); });
     if (queue_.empty()) return;
     auto next = std::move(queue_.front());
     queue_.pop_front();

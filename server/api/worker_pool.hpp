@@ -5,11 +5,11 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <thread>
 #include <vector>
 
+#include "base/thread_safety.hpp"
 #include "net/shared/http.hpp"
 #include "server/api/call.hpp"
 #include "server/api/route_table.hpp"
@@ -51,10 +51,10 @@ class worker_pool {
   const std::function<void(queued_request&&, stores&)> run_;
   const stores::ledger_factory make_ledger_;
   const stores::hot_store_factory make_hot_store_;
-  std::mutex mutex_;
+  annotated_mutex mutex_;
   std::condition_variable wake_;
-  std::deque<queued_request> queue_;  // guarded by mutex_
-  bool stopping_ = false;             // guarded by mutex_
+  std::deque<queued_request> queue_ GUARDED_BY(mutex_);
+  bool stopping_ GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;
 };
 

@@ -83,7 +83,7 @@ static_files::~static_files() {
 
 void static_files::stop() noexcept {
   {
-    const std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     stopping_ = true;
     queue_.clear();
     streams_.clear();
@@ -108,14 +108,14 @@ bool static_files::accepts(std::string_view path) const noexcept {
 
 bool static_files::push(std::function<void()> run, bool bounded) {
   {
-    const std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     if (stopping_) return false;
     if (bounded && requests_queued_ >= static_limits::requests_queued_max) return false;
     if (bounded) {
       ++requests_queued_;
       run = [this, run = std::move(run)] {
         {
-          const std::lock_guard inner(mutex_);
+          const mutex_lock inner(mutex_);
           --requests_queued_;
         }
         run();
@@ -128,9 +128,9 @@ bool static_files::push(std::function<void()> run, bool bounded) {
 }
 
 void static_files::work() {
-  std::unique_lock lock(mutex_);
+  mutex_lock lock(mutex_);
   for (;;) {
-    wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    wake_.wait(lock.native(), [this]() REQUIRES(mutex_) { return stopping_ || !queue_.empty(); });
     if (stopping_) return;
     const auto next = std::move(queue_.front());
     queue_.pop_front();
@@ -155,7 +155,7 @@ void static_files::on_request(net::http_request&& request) noexcept {
                              "Files support only GET and HEAD");
     {
       // First: a stream that has gone before its response is due gets none.
-      const std::lock_guard lock(mutex_);
+      const mutex_lock lock(mutex_);
       if (!stopping_) streams_.emplace(to, nullptr);
     }
     auto shared = std::make_shared<net::http_request>(std::move(request));
@@ -253,7 +253,7 @@ void static_files::send_part(const net::http_request& request, net::http_respons
     started->end = first + count;
     bool full = false;
     {
-      const std::lock_guard lock(mutex_);
+      const mutex_lock lock(mutex_);
       const auto stream = streams_.find(to);
       if (stream == streams_.end()) return;
       full = transfers_open_ >= static_limits::transfers_max;
@@ -275,7 +275,7 @@ void static_files::on_drained(const net::response_address& to) noexcept {
   try {
     std::shared_ptr<transfer> found;
     {
-      const std::lock_guard lock(mutex_);
+      const mutex_lock lock(mutex_);
       const auto it = streams_.find(to);
       if (it == streams_.end() || !it->second) return;
       found = it->second;
@@ -306,7 +306,7 @@ void static_files::send_piece(const net::response_address& to,
 
 void static_files::finish(const net::response_address& to) noexcept {
   std::shared_ptr<transfer> finished;  // closes its file outside of the lock
-  const std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   const auto it = streams_.find(to);
   if (it == streams_.end() || !it->second) return;
   finished = std::move(it->second);
@@ -315,7 +315,7 @@ void static_files::finish(const net::response_address& to) noexcept {
 
 void static_files::on_gone(const net::response_address& to) noexcept {
   finish(to);
-  const std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   streams_.erase(to);
 }
 

@@ -5,13 +5,13 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <unordered_map>
 #include <vector>
 
+#include "base/thread_safety.hpp"
 #include "net/shared/http.hpp"
 #include "server/config/configuration.hpp"
 #include "server/files/open_file.hpp"
@@ -80,14 +80,15 @@ class static_files {
   net::response_port& responses_;
   const std::function<unix_ms()> now_;
 
-  std::mutex mutex_;
+  annotated_mutex mutex_;
   std::condition_variable wake_;
-  std::deque<std::function<void()>> queue_;  // guarded by mutex_, as all below
-  std::size_t requests_queued_ = 0;
-  bool stopping_ = false;
-  std::size_t transfers_open_ = 0;
+  std::deque<std::function<void()>> queue_ GUARDED_BY(mutex_);
+  std::size_t requests_queued_ GUARDED_BY(mutex_) = 0;
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  std::size_t transfers_open_ GUARDED_BY(mutex_) = 0;
   // Every request whose stream has not gone; null while, or because, it is not sent in pieces.
-  std::unordered_map<net::response_address, std::shared_ptr<transfer>, address_hash> streams_;
+  std::unordered_map<net::response_address, std::shared_ptr<transfer>, address_hash> streams_
+      GUARDED_BY(mutex_);
   std::vector<std::thread> threads_;
 };
 

@@ -175,7 +175,7 @@ void heartbeat_endpoint::on_stream_opened(net::http_request&& request) noexcept 
                                                    request.peer.bytes);
   bool draining = false;
   {
-    std::lock_guard lock(streams_mutex_);
+    const mutex_lock lock(streams_mutex_);
     streams_.emplace(request.respond_to, opened);
     draining = draining_;
   }
@@ -196,7 +196,7 @@ deferred_statistics heartbeat_endpoint::statistics() const noexcept {
 }
 
 std::shared_ptr<heartbeat_stream> heartbeat_endpoint::stream_of(const net::response_address& from) {
-  std::lock_guard lock(streams_mutex_);
+  const mutex_lock lock(streams_mutex_);
   const auto found = streams_.find(from);
   return found == streams_.end() ? nullptr : found->second;
 }
@@ -212,7 +212,7 @@ void heartbeat_endpoint::on_stream_data(const net::response_address& from, std::
 void heartbeat_endpoint::begin_drain() {
   std::vector<std::shared_ptr<heartbeat_stream>> open;
   {
-    std::lock_guard lock(streams_mutex_);
+    const mutex_lock lock(streams_mutex_);
     draining_ = true;
     for (const auto& [address, stream] : streams_) open.push_back(stream);
   }
@@ -222,7 +222,7 @@ void heartbeat_endpoint::begin_drain() {
 void heartbeat_endpoint::on_stream_gone(const net::response_address& from) noexcept {
   std::shared_ptr<heartbeat_stream> stream;
   {
-    std::lock_guard lock(streams_mutex_);
+    const mutex_lock lock(streams_mutex_);
     const auto found = streams_.find(from);
     if (found == streams_.end()) return;
     stream = std::move(found->second);

@@ -6,12 +6,12 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <unordered_map>
 #include <vector>
 
 #include "actors/shared/heartbeat.hpp"
+#include "base/thread_safety.hpp"
 #include "net/shared/http.hpp"
 #include "server/heartbeats/deferred_statistics.hpp"
 #include "server/heartbeats/heartbeat_limits.hpp"
@@ -92,11 +92,11 @@ class heartbeat_endpoint {
   net::response_port& responses_;
   std::function<unix_ms()> now_;
   std::vector<round> rounds_;  // each touched by its I/O thread only
-  std::mutex streams_mutex_;
-  bool draining_ = false;
+  annotated_mutex streams_mutex_;
+  bool draining_ GUARDED_BY(streams_mutex_) = false;
   // At most one entry a stream that the HTTP/2 layer holds open.
   std::unordered_map<net::response_address, std::shared_ptr<heartbeat_stream>, address_hash>
-      streams_;
+      streams_ GUARDED_BY(streams_mutex_);
 };
 
 }  // namespace watchkeeper::server

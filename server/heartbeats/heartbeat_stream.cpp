@@ -8,7 +8,7 @@
 namespace watchkeeper::server {
 
 void heartbeat_stream::on_data(std::string_view bytes, bool last) {
-  std::unique_lock lock(mutex_);
+  mutex_lock lock(mutex_);
   if (body_ended_) return;  // after finish(): no result, so the device sends it again
   unread_.append(bytes);
   if (last) body_ended_ = true;
@@ -16,14 +16,14 @@ void heartbeat_stream::on_data(std::string_view bytes, bool last) {
 }
 
 void heartbeat_stream::on_gone() {
-  std::unique_lock lock(mutex_);
+  mutex_lock lock(mutex_);
   gone_ = true;
   unread_.clear();
   read_ = 0;
 }
 
 void heartbeat_stream::finish() {
-  std::unique_lock lock(mutex_);
+  mutex_lock lock(mutex_);
   // Half a token is no token: the device has no result for it and sends it again.
   const auto end = unread_.rfind('\n');
   unread_.resize(std::max(read_, end == std::string::npos ? 0 : end + 1));
@@ -46,7 +46,7 @@ std::optional<heartbeat_stream::cut> heartbeat_stream::cut_line() {
   return found;
 }
 
-void heartbeat_stream::take_lines(std::unique_lock<std::mutex>& lock) {
+void heartbeat_stream::take_lines(mutex_lock& lock) {
   // A result may come back on this very thread while its token is being handed over. Therefore the
   // outermost call goes on until there is nothing more to do, and calls inside of it return.
   if (taking_) return;
@@ -67,9 +67,11 @@ void heartbeat_stream::take_lines(std::unique_lock<std::mutex>& lock) {
       lines.push_back({std::move(next->token), shared_from_this(), slot, peer_});
     }
     if (!lines.empty()) {
-      lock.unlock();
+      // Natively, since clang does not follow a lock that was passed to a function. No guarded
+      // member is touched in between.
+      lock.native().unlock();
       submit_(lines);
-      lock.lock();
+      lock.native().lock();
     }
     write_finished();
   }
@@ -100,7 +102,7 @@ void heartbeat_stream::on_result(std::size_t slot,
   json_writer out(text);
   write_result(out, result);
   text += '\n';
-  std::unique_lock lock(mutex_);
+  mutex_lock lock(mutex_);
   lines_[slot].text = std::move(text);
   if (taking_ || slot != first_) return;  // take_lines writes it, or an older result comes first
   write_finished();

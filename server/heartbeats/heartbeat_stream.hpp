@@ -4,12 +4,12 @@
 #include <bitset>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
 
 #include "actors/shared/heartbeat.hpp"
+#include "base/thread_safety.hpp"
 #include "net/shared/http.hpp"
 #include "server/heartbeats/heartbeat_limits.hpp"
 
@@ -49,28 +49,28 @@ class heartbeat_stream final : public actors::heartbeat_listener,
     std::size_t bytes = 0;  // with its line end
   };
 
-  // All of these need the lock.
-  void take_lines(std::unique_lock<std::mutex>& lock);
-  std::optional<cut> cut_line();
-  void drop_overlong();
-  void write_finished();
+  /// `lock` holds mutex_; it is released while tokens are handed over.
+  void take_lines(mutex_lock& lock) REQUIRES(mutex_);
+  std::optional<cut> cut_line() REQUIRES(mutex_);
+  void drop_overlong() REQUIRES(mutex_);
+  void write_finished() REQUIRES(mutex_);
 
   const submit_function& submit_;
   net::response_port& responses_;
   const net::response_address to_;
   const std::array<std::uint8_t, 16> peer_;
 
-  std::mutex mutex_;
-  std::string unread_;             // bounded by the stream's window
-  std::size_t read_ = 0;           // how much of it was cut into lines
-  bool taking_ = false;            // a thread is in take_lines
-  std::size_t skipped_bytes_ = 0;  // of a line that is too long, dropped already
-  std::array<line, slots> lines_;
-  std::size_t first_ = 0;  // slot of the oldest line in flight
-  std::size_t in_flight_ = 0;
-  bool body_ended_ = false;
-  bool response_ended_ = false;
-  bool gone_ = false;
+  annotated_mutex mutex_;
+  std::string unread_ GUARDED_BY(mutex_);             // bounded by the stream's window
+  std::size_t read_ GUARDED_BY(mutex_) = 0;           // how much of it was cut into lines
+  bool taking_ GUARDED_BY(mutex_) = false;            // a thread is in take_lines
+  std::size_t skipped_bytes_ GUARDED_BY(mutex_) = 0;  // of a line that is too long, dropped already
+  std::array<line, slots> lines_ GUARDED_BY(mutex_);
+  std::size_t first_ GUARDED_BY(mutex_) = 0;  // slot of the oldest line in flight
+  std::size_t in_flight_ GUARDED_BY(mutex_) = 0;
+  bool body_ended_ GUARDED_BY(mutex_) = false;
+  bool response_ended_ GUARDED_BY(mutex_) = false;
+  bool gone_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace watchkeeper::server

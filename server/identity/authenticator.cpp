@@ -59,7 +59,7 @@ void authenticator::replace(const std::vector<configured_token>& tokens) {
       entries.push_back({{token.name, token.role}, *digest, fingerprint_of(*digest)});
   }
   auto made = std::make_shared<const std::vector<token_entry>>(std::move(entries));
-  const std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   tokens_ = std::move(made);
 }
 
@@ -80,7 +80,7 @@ authenticator::identify_token_result authenticator::identify_token(std::string_v
   const auto key = key_of(from);
   token_list tokens;
   {
-    const std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     if (const auto wait_ms = wait_of(key, now_ms); wait_ms > 0) return too_many{wait_ms};
     tokens = tokens_;
   }
@@ -92,7 +92,7 @@ authenticator::identify_token_result authenticator::identify_token(std::string_v
       if (crypto::constant_time_equal(digest, token.digest)) found = &token;
   }
   if (found != nullptr) return holder{found->owner, found->fingerprint};
-  const std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   count_wrong(key, now_ms);
   return wrong{};
 }
@@ -101,7 +101,7 @@ std::optional<identity> authenticator::holder_of(
     const login::token_fingerprint& fingerprint) const {
   token_list tokens;
   {
-    const std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     tokens = tokens_;
   }
   for (const auto& token : *tokens)

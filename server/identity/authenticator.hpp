@@ -3,7 +3,6 @@
 #include <array>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "base/rate_limiter.hpp"
+#include "base/thread_safety.hpp"
 #include "base/units.hpp"
 #include "crypto/digest.hpp"
 #include "net/shared/http.hpp"
@@ -64,13 +64,13 @@ class authenticator {
   using token_list = std::shared_ptr<const std::vector<token_entry>>;
   using address_key = std::string;
 
-  [[nodiscard]] std::int64_t wait_of(const address_key& key, unix_ms now_ms) const;
-  void count_wrong(const address_key& key, unix_ms now_ms);
+  [[nodiscard]] std::int64_t wait_of(const address_key& key, unix_ms now_ms) const REQUIRES(mutex_);
+  void count_wrong(const address_key& key, unix_ms now_ms) REQUIRES(mutex_);
 
-  mutable std::mutex mutex_;
-  token_list tokens_;  // guarded by mutex_
-  /// Guarded by mutex_. No lru_map: many others must not evict an address that has to wait.
-  std::unordered_map<address_key, rate_limiter> wrong_of_;
+  mutable annotated_mutex mutex_;
+  token_list tokens_ GUARDED_BY(mutex_);
+  /// No lru_map: many others must not evict an address that has to wait.
+  std::unordered_map<address_key, rate_limiter> wrong_of_ GUARDED_BY(mutex_);
 };
 
 }  // namespace watchkeeper::server

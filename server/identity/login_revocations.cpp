@@ -22,19 +22,19 @@ login_revocations::~login_revocations() {
 }
 
 bool login_revocations::has(const login::id_type& id) const {
-  const std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   return revoked_.contains(id);
 }
 
 void login_revocations::revoke(const login::id_type& id, unix_ms expires_ms,
                                std::function<void()> then) {
   {
-    const std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     note(id, expires_ms);
   }
   if (deps_.revoked) deps_.revoked(id);
   {
-    const std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     if (thread_.joinable() && !stopping_ && waiting_.size() < identity_limits::revoked_logins_max) {
       if (unwritten_.size() < identity_limits::revoked_logins_max)
         unwritten_.push_back({id, expires_ms});
@@ -63,18 +63,19 @@ bool login_revocations::note(const login::id_type& id, unix_ms expires_ms) {
 void login_revocations::run() {
   for (;;) {
     {
-      std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, deps_.interval, [this] { return stopping_ || !waiting_.empty(); });
+      mutex_lock lock(mutex_);
+      wake_.wait_for(lock.native(), deps_.interval,
+                     [this]() REQUIRES(mutex_) { return stopping_ || !waiting_.empty(); });
       if (stopping_ && waiting_.empty() && unwritten_.empty()) return;
     }
     std::vector<std::function<void()>> done_for;
     {
-      const std::lock_guard lock(mutex_);
+      const mutex_lock lock(mutex_);
       done_for.swap(waiting_);  // before what they wait for is taken
     }
     const bool done = write_and_read();
     for (const auto& each : done_for) each();
-    const std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     if (stopping_ && !done && waiting_.empty()) return;  // the next process asks for a login
   }
 }
@@ -82,7 +83,7 @@ void login_revocations::run() {
 bool login_revocations::write_and_read() {
   std::vector<storage::revoked_login> fresh;
   {
-    const std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     fresh = unwritten_;
   }
   const auto now_ms = deps_.now();
@@ -95,7 +96,7 @@ bool login_revocations::write_and_read() {
     if (why.empty()) {
       const auto recorded = ledger_->revoked_logins(now_ms, identity_limits::revoked_logins_max);
       std::vector<login::id_type> news;
-      std::unique_lock lock(mutex_);
+      mutex_lock lock(mutex_);
       unwritten_.erase(unwritten_.begin(),
                        unwritten_.begin() + static_cast<std::ptrdiff_t>(fresh.size()));
       if (recorded)
@@ -120,7 +121,7 @@ bool login_revocations::write_and_read() {
 
 void login_revocations::stop() {
   {
-    const std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     stopping_ = true;
   }
   wake_.notify_one();

@@ -6,12 +6,12 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/log_level.hpp"
+#include "base/thread_safety.hpp"
 #include "server/identity/login_cookie.hpp"
 #include "storage/ledger.hpp"
 
@@ -49,19 +49,19 @@ class login_revocations {
 
  private:
   void run();
-  /// Needs the lock. False: the login was noted before.
-  bool note(const login::id_type& id, unix_ms expires_ms);
+  /// False: the login was noted before.
+  bool note(const login::id_type& id, unix_ms expires_ms) REQUIRES(mutex_);
   bool write_and_read();
 
   const dependencies deps_;
   std::unique_ptr<storage::ledger> ledger_;  // the thread's
   bool failed_ = false;                      // the thread's
-  mutable std::mutex mutex_;                 // of what follows
+  mutable annotated_mutex mutex_;
   std::condition_variable wake_;
-  std::map<login::id_type, unix_ms> revoked_;
-  std::vector<storage::revoked_login> unwritten_;
-  std::vector<std::function<void()>> waiting_;
-  bool stopping_ = false;
+  std::map<login::id_type, unix_ms> revoked_ GUARDED_BY(mutex_);
+  std::vector<storage::revoked_login> unwritten_ GUARDED_BY(mutex_);
+  std::vector<std::function<void()>> waiting_ GUARDED_BY(mutex_);
+  bool stopping_ GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 

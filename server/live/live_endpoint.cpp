@@ -51,7 +51,7 @@ bool live_endpoint::open(const net::http_request& request, const std::optional<m
       feed_.subscribe(std::make_shared<client>(responses_, request.respond_to), module,
                       request.field(net::request_field::last_event_id), until_ms);
   if (number == 0) return false;
-  const std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   open_[key_of(request.respond_to)] = {number, of};
   return true;
 }
@@ -59,7 +59,7 @@ bool live_endpoint::open(const net::http_request& request, const std::optional<m
 void live_endpoint::end_login(const std::array<std::uint8_t, 16>& ended) {
   std::vector<std::uint64_t> numbers;
   {
-    const std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     for (const auto& [where, opened] : open_)
       if (opened.of == ended) numbers.push_back(opened.number);
   }
@@ -69,7 +69,7 @@ void live_endpoint::end_login(const std::array<std::uint8_t, 16>& ended) {
 void live_endpoint::on_gone(const net::response_address& from) noexcept {
   std::uint64_t number = 0;
   {
-    const std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     const auto found = open_.find(key_of(from));
     if (found == open_.end()) return;
     number = found->second.number;

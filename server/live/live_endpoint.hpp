@@ -4,11 +4,11 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <utility>
 
 #include "actors/live/feed.hpp"
+#include "base/thread_safety.hpp"
 #include "net/shared/http.hpp"
 
 namespace watchkeeper::server {
@@ -42,12 +42,12 @@ class live_endpoint {
   }
   actors::live_feed& feed_;
   net::response_port& responses_;
-  std::mutex mutex_;
+  annotated_mutex mutex_;
   struct stream {
     std::uint64_t number = 0;  // the feed's
     login_id of;
   };
-  std::map<key, stream> open_;  // guarded by mutex_
+  std::map<key, stream> open_ GUARDED_BY(mutex_);
 };
 
 }  // namespace watchkeeper::server

@@ -7,7 +7,7 @@ namespace watchkeeper::storage::postgres {
 
 call_deadline::~call_deadline() {
   {
-    const std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     ending_ = true;
   }
   changed_.notify_one();
@@ -15,7 +15,7 @@ call_deadline::~call_deadline() {
 }
 
 void call_deadline::arm(int socket, std::chrono::milliseconds limit) {
-  const std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   due_ = std::chrono::steady_clock::now() + limit;
   socket_ = socket;
   fired_ = false;
@@ -27,7 +27,7 @@ void call_deadline::arm(int socket, std::chrono::milliseconds limit) {
 }
 
 bool call_deadline::disarm() noexcept {
-  const std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   due_.reset();
   socket_ = -1;
   return fired_;
@@ -37,14 +37,14 @@ void call_deadline::watch() {
   // Sleeping in steps of this length, instead of being woken by every call, costs a call nothing; a
   // deadline is kept to within one step.
   constexpr std::chrono::milliseconds step{500};
-  std::unique_lock lock(mutex_);
+  mutex_lock lock(mutex_);
   while (!ending_) {
     if (due_ && std::chrono::steady_clock::now() >= *due_) {
       ::shutdown(socket_, SHUT_RDWR);
       fired_ = true;
       due_.reset();
     }
-    changed_.wait_for(lock, step, [this] { return ending_; });
+    changed_.wait_for(lock.native(), step, [this]() REQUIRES(mutex_) { return ending_; });
   }
 }
 

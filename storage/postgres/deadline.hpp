@@ -2,9 +2,10 @@
 
 #include <chrono>
 #include <condition_variable>
-#include <mutex>
 #include <optional>
 #include <thread>
+
+#include "base/thread_safety.hpp"
 
 namespace watchkeeper::storage::postgres {
 
@@ -26,12 +27,12 @@ class call_deadline {
  private:
   void watch();
 
-  std::mutex mutex_;
+  annotated_mutex mutex_;
   std::condition_variable changed_;
-  std::optional<std::chrono::steady_clock::time_point> due_;
-  int socket_ = -1;
-  bool fired_ = false;
-  bool ending_ = false;
+  std::optional<std::chrono::steady_clock::time_point> due_ GUARDED_BY(mutex_);
+  int socket_ GUARDED_BY(mutex_) = -1;
+  bool fired_ GUARDED_BY(mutex_) = false;
+  bool ending_ GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 

@@ -7,12 +7,12 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
-#include <mutex>
 #include <stdexcept>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "base/thread_safety.hpp"
 #include "storage/live_channel.hpp"
 #include "storage/redis/connection.hpp"
 
@@ -116,7 +116,7 @@ class redis_live_channel final : public live_channel {
 
   void publish(std::string&& message) noexcept override {
     try {
-      const std::lock_guard lock(mutex_);
+      const mutex_lock lock(mutex_);
       if (!up_ || waiting_.size() == waiting_max ||
           waiting_bytes_ + message.size() > waiting_bytes_max) {
         ++dropped_;
@@ -168,7 +168,7 @@ class redis_live_channel final : public live_channel {
     up_ = false;
     subscriber_.close();
     publisher_.close();
-    const std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     dropped_ += waiting_.size();
     waiting_.clear();
     waiting_bytes_ = 0;
@@ -209,7 +209,7 @@ class redis_live_channel final : public live_channel {
   bool send_waiting(clock::time_point& sent_at) {
     std::vector<std::string> batch;
     {
-      const std::lock_guard lock(mutex_);
+      const mutex_lock lock(mutex_);
       batch.swap(waiting_);
       waiting_bytes_ = 0;
     }
@@ -235,9 +235,9 @@ class redis_live_channel final : public live_channel {
   subscriber subscriber_;
   const int wake_;
   receiver to_;
-  std::mutex mutex_;
-  std::vector<std::string> waiting_;
-  std::size_t waiting_bytes_ = 0;
+  annotated_mutex mutex_;
+  std::vector<std::string> waiting_ GUARDED_BY(mutex_);
+  std::size_t waiting_bytes_ GUARDED_BY(mutex_) = 0;
   std::atomic<bool> up_{false};
   std::atomic<bool> stopping_{false};
   std::atomic<std::uint64_t> published_{0};

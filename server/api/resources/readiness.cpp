@@ -8,7 +8,7 @@
 namespace watchkeeper::server {
 
 net::http_response readiness::respond(unix_ms now_ms) {
-  const std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   const auto age_ms = now_ms - cached_at_ms_;
   if (!cached_ || age_ms < 0 || age_ms >= api_limits::readiness_age_max_ms) {
     cached_ = compute();
@@ -18,7 +18,7 @@ net::http_response readiness::respond(unix_ms now_ms) {
 }
 
 void readiness::begin_drain() {
-  const std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   draining_ = true;
   cached_.reset();
 }

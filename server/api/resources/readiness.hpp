@@ -1,9 +1,9 @@
 #pragma once
 
 #include <functional>
-#include <mutex>
 #include <optional>
 
+#include "base/thread_safety.hpp"
 #include "base/units.hpp"
 #include "net/shared/http.hpp"
 #include "server/api/gateway_port.hpp"
@@ -20,13 +20,13 @@ class readiness {
   void begin_drain();
 
  private:
-  [[nodiscard]] net::http_response compute() const;
+  [[nodiscard]] net::http_response compute() const REQUIRES(mutex_);
 
   gateway_port& gateway_;
-  std::mutex mutex_;
-  bool draining_ = false;                     // guarded by mutex_
-  std::optional<net::http_response> cached_;  // guarded by mutex_
-  unix_ms cached_at_ms_ = 0;                  // guarded by mutex_
+  annotated_mutex mutex_;
+  bool draining_ GUARDED_BY(mutex_) = false;
+  std::optional<net::http_response> cached_ GUARDED_BY(mutex_);
+  unix_ms cached_at_ms_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace watchkeeper::server

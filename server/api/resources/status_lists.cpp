@@ -90,7 +90,7 @@ status_lists::shared status_lists::newest(const module_id& module, unix_ms now_m
                                           const make_function& make) {
   std::uint64_t drops = 0;
   {
-    std::unique_lock lock(mutex_);
+    mutex_lock lock(mutex_);
     for (;;) {
       drops = drops_;
       auto previous = latest(module);
@@ -99,19 +99,19 @@ status_lists::shared status_lists::newest(const module_id& module, unix_ms now_m
       // While another thread makes a list, the previous one will do: a wait would delay others.
       if (previous && (fresh || making_.contains(module))) return previous;
       if (making_.insert(module).second) break;
-      made_.wait(lock);
+      made_.wait(lock.native());
     }
   }
   std::shared_ptr<status_list> made;
   try {
     made = std::make_shared<status_list>(make());
   } catch (...) {
-    const std::lock_guard lock(mutex_);
+    const mutex_lock lock(mutex_);
     making_.erase(module);
     made_.notify_all();
     throw;
   }
-  const std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   making_.erase(module);
   made_.notify_all();
   made->id = fmt::format("{:016x}", next_id_++);
@@ -129,7 +129,7 @@ void status_lists::make_room(const module_id& module) {
 }
 
 status_lists::shared status_lists::find(std::string_view id, const module_id& module) {
-  const std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   const auto found = std::find_if(lists_.begin(), lists_.end(), [&](const shared& list) {
     return list->id == id && list->module == module;
   });
@@ -139,7 +139,7 @@ status_lists::shared status_lists::find(std::string_view id, const module_id& mo
 }
 
 void status_lists::drop_all() {
-  const std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   lists_.clear();
   ++drops_;
 }

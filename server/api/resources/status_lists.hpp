@@ -4,11 +4,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "base/thread_safety.hpp"
 #include "base/units.hpp"
 #include "domain/ids.hpp"
 #include "domain/student_status.hpp"
@@ -52,15 +52,15 @@ class status_lists {
   void drop_all();
 
  private:
-  [[nodiscard]] shared latest(const module_id& module) const;
-  void make_room(const module_id& module);
+  [[nodiscard]] shared latest(const module_id& module) const REQUIRES(mutex_);
+  void make_room(const module_id& module) REQUIRES(mutex_);
 
-  std::mutex mutex_;
+  annotated_mutex mutex_;
   std::condition_variable made_;
-  std::set<module_id> making_;  // guarded by mutex_, as all below
-  std::vector<shared> lists_;   // the one that was used last comes last
-  std::uint64_t drops_ = 0;
-  std::uint64_t next_id_;
+  std::set<module_id> making_ GUARDED_BY(mutex_);
+  std::vector<shared> lists_ GUARDED_BY(mutex_);  // the one that was used last comes last
+  std::uint64_t drops_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t next_id_ GUARDED_BY(mutex_);
 };
 
 }  // namespace watchkeeper::server

@@ -13,12 +13,12 @@ using steady = std::chrono::steady_clock;
 std::shared_ptr<const summary_cache::summaries> summary_cache::get(const read_function& fresh,
                                                                    unix_ms now_ms) {
   {
-    std::unique_lock lock(mutex_);
+    mutex_lock lock(mutex_);
     if (now_ms < due_ms_ && now_ms >= read_at_ms_) return cached();
     if (reading_) {
       if (!cached_)
-        read_done_.wait_for(lock, std::chrono::milliseconds(api_limits::overview_wait_ms),
-                            [&] { return !reading_; });
+        read_done_.wait_for(lock.native(), std::chrono::milliseconds(api_limits::overview_wait_ms),
+                            [&]() REQUIRES(mutex_) { return !reading_; });
       return cached();
     }
     reading_ = true;
@@ -34,7 +34,7 @@ std::shared_ptr<const summary_cache::summaries> summary_cache::get(const read_fu
   }
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(steady::now() - begun);
   if (!found) on_failure_(found.error());
-  const std::lock_guard lock(mutex_);
+  const mutex_lock lock(mutex_);
   note(std::move(found), now_ms, took.count());
   return cached();
 }

@@ -3,10 +3,10 @@
 #include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <vector>
 
+#include "base/thread_safety.hpp"
 #include "base/units.hpp"
 #include "storage/ledger.hpp"
 
@@ -34,18 +34,18 @@ class summary_cache {
   std::shared_ptr<const summaries> get(const read_function& fresh, unix_ms now_ms);
 
  private:
-  [[nodiscard]] std::shared_ptr<const summaries> cached() const;
+  [[nodiscard]] std::shared_ptr<const summaries> cached() const REQUIRES(mutex_);
   void note(storage::stored<std::vector<storage::module_summary>>&& found, unix_ms now_ms,
-            std::int64_t took_ms);
+            std::int64_t took_ms) REQUIRES(mutex_);
 
   const failure_function on_failure_;
-  std::mutex mutex_;
+  annotated_mutex mutex_;
   std::condition_variable read_done_;
-  bool reading_ = false;                             // guarded by mutex_, as all below
-  std::shared_ptr<const summaries> cached_;          // null: no read has succeeded yet
-  std::optional<storage::storage_failure> failure_;  // of the last read
-  unix_ms read_at_ms_ = 0;
-  unix_ms due_ms_ = 0;
+  bool reading_ GUARDED_BY(mutex_) = false;
+  std::shared_ptr<const summaries> cached_ GUARDED_BY(mutex_);  // null: no read has succeeded yet
+  std::optional<storage::storage_failure> failure_ GUARDED_BY(mutex_);  // of the last read
+  unix_ms read_at_ms_ GUARDED_BY(mutex_) = 0;
+  unix_ms due_ms_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace watchkeeper::server
