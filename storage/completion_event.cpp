@@ -5,24 +5,10 @@
 #include <boost/uuid/name_generator_sha1.hpp>
 #include <boost/uuid/string_generator.hpp>
 #include <boost/uuid/uuid_io.hpp>
-#include <chrono>
+
+#include "base/calendar.hpp"
 
 namespace watchkeeper::storage {
-namespace {
-
-std::string rfc3339(unix_ms time_ms) {
-  using namespace std::chrono;
-  const sys_time<milliseconds> time{milliseconds{time_ms}};
-  const auto day = floor<days>(time);
-  const year_month_day date{day};
-  const hh_mm_ss clock{time - day};
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()),
-                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                     clock.hours().count(), clock.minutes().count(), clock.seconds().count(),
-                     clock.subseconds().count());
-}
-
-}  // namespace
 
 std::string completion_event_id(const completion& event) {
   static const auto project = boost::uuids::string_generator{}(completion_event_namespace.begin(),

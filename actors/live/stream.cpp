@@ -1,13 +1,12 @@
 #include "actors/live/stream.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <ctime>
 
+#include "base/calendar.hpp"
 #include "base/json_writer.hpp"
 #include "crypto/digest.hpp"
 
@@ -27,11 +26,6 @@ std::string event_text(std::string_view id, std::string_view kind, std::string_v
 }
 
 }  // namespace
-
-std::string live_time(unix_ms time_ms) {
-  const auto seconds = static_cast<std::time_t>(time_ms / 1000);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(seconds), time_ms % 1000);
-}
 
 live_stream::live_stream(std::optional<module_id> module)
     : module_(module), serial_(random_serial()) {}
@@ -71,7 +65,7 @@ std::string live_stream::next_burst(unix_ms now_ms, std::uint64_t& events) {
   if (!order_.empty()) {
     std::string data;
     json_writer json(data);
-    json.begin_object().member("module", module_->view()).member("at", live_time(now_ms));
+    json.begin_object().member("module", module_->view()).member("at", rfc3339(now_ms));
     json.key("items").begin_array();
     while (!order_.empty() && data.size() < event_bytes_max) {
       write_item(json, order_.front());
@@ -95,7 +89,7 @@ std::string live_stream::next_burst(unix_ms now_ms, std::uint64_t& events) {
       json.begin_array().value(bin);
       json.trimmed(amount(added.fresh_ms), 4).trimmed(amount(added.played_ms), 4).end_array();
     }
-    json.end_array().member("since", live_time(heat_since_ms_)).end_object();
+    json.end_array().member("since", rfc3339(heat_since_ms_)).end_object();
     heat_.clear();
     out += append_to_backlog("heatmap", data);
     ++events;
@@ -168,7 +162,7 @@ std::string live_stream::greeting(std::string_view last_event_id, unix_ms now_ms
   std::string hello;
   json_writer(hello)
       .begin_object()
-      .member("server_time", live_time(now_ms))
+      .member("server_time", rfc3339(now_ms))
       .member("retry_ms", retry_ms)
       .end_object();
   const auto begin = fmt::format("retry: {}\n", retry_ms);

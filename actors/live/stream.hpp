@@ -109,7 +109,4 @@ class live_stream {
   heatmap_layout layout_;
 };
 
-/// RFC 3339 with milliseconds, UTC.
-std::string live_time(unix_ms time_ms);
-
 }  // namespace watchkeeper::actors

@@ -4,7 +4,6 @@
 #include <cstdint>
 
 #include "base/json_writer.hpp"
-#include "net/shared/calendar.hpp"
 #include "net/shared/problem_document.hpp"
 
 namespace watchkeeper::net {
@@ -32,27 +31,6 @@ std::string numeric_date(unix_ms time_ms) {
   append_padded(out, static_cast<std::int64_t>(magnitude / 1000), 1);
   out += '.';
   append_padded(out, static_cast<std::int64_t>(magnitude % 1000), 3);
-  return out;
-}
-
-std::string rfc3339(unix_ms time_ms) {
-  const auto t = calendar_time_of(time_ms);
-  std::string out;
-  out.reserve(24);
-  append_padded(out, t.year, 4);
-  out += '-';
-  append_padded(out, t.month, 2);
-  out += '-';
-  append_padded(out, t.day, 2);
-  out += 'T';
-  append_padded(out, t.hour, 2);
-  out += ':';
-  append_padded(out, t.minute, 2);
-  out += ':';
-  append_padded(out, t.second, 2);
-  out += '.';
-  append_padded(out, t.millisecond, 3);
-  out += 'Z';
   return out;
 }
 

@@ -12,8 +12,6 @@ namespace watchkeeper::net {
 
 /// Seconds with three decimals: 1763812345.123
 std::string numeric_date(unix_ms time_ms);
-/// RFC 3339 with milliseconds, UTC: 2025-11-22T12:00:00.123Z
-std::string rfc3339(unix_ms time_ms);
 
 /// application/problem+json (RFC 9457). `retry_after_s`: adds `retry-after`; the 429 and 503
 /// problems get 1 where none is given.

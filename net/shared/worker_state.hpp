@@ -5,8 +5,8 @@
 
 #include "base/address_rate_limiter.hpp"
 #include "base/clock.hpp"
-#include "net/shared/calendar.hpp"
 #include "net/shared/http.hpp"
+#include "net/shared/http_date.hpp"
 #include "net/shared/page_pool.hpp"
 #include "net/shared/server_options.hpp"
 

@@ -5,7 +5,7 @@
 
 #include "base/atomic_file.hpp"
 #include "base/base64url.hpp"
-#include "net/shared/problem_response.hpp"
+#include "base/calendar.hpp"
 #include "server/cli/commands.hpp"
 
 namespace watchkeeper::server {
@@ -19,7 +19,7 @@ int failed(std::ostream& err, std::string_view command, std::string_view why) {
 void print(const agreement_keys& keys, std::ostream& out) {
   for (const auto& key : keys) {
     const auto made =
-        key.created_ms() > 0 ? net::rfc3339(key.created_ms()) : std::string("at an unknown time");
+        key.created_ms() > 0 ? rfc3339(key.created_ms()) : std::string("at an unknown time");
     out << fmt::format("  {}  created {}{}\n", key.kid().text(), made,
                        &key == &keys.front() ? "  (announced)" : "");
   }

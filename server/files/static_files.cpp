@@ -7,7 +7,7 @@
 #include <cerrno>
 
 #include "base/entity_tag.hpp"
-#include "net/shared/calendar.hpp"
+#include "net/shared/http_date.hpp"
 #include "net/shared/problem_response.hpp"
 #include "server/files/byte_range.hpp"
 #include "server/files/file_path.hpp"

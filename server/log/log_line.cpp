@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/calendar.hpp"
 #include "base/json_writer.hpp"
-#include "net/shared/problem_response.hpp"
 #include "server/log/log.hpp"
 #include "server/log/redaction.hpp"
 
@@ -53,7 +53,7 @@ std::string format_log_line(unix_ms now_ms, log_level level, std::string_view co
                             std::string_view message, std::initializer_list<log_field> fields) {
   std::string line;
   json_writer out(line);
-  out.begin_object().member("time", net::rfc3339(now_ms)).member("level", name_of(level));
+  out.begin_object().member("time", rfc3339(now_ms)).member("level", name_of(level));
   write_text(out.key("component"), component);
   write_text(out.key("message"), message);
   std::size_t count = 0;

@@ -1,6 +1,6 @@
 #include "server/api/documents/progress_json.hpp"
 
-#include "net/shared/problem_response.hpp"
+#include "base/calendar.hpp"
 
 namespace watchkeeper::server {
 namespace {
@@ -14,7 +14,7 @@ void write_time_or_null(json_writer& out, unix_ms time_ms) {
   if (time_ms == 0)
     out.null();
   else
-    out.value(net::rfc3339(time_ms));
+    out.value(rfc3339(time_ms));
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <iterator>
 
-#include "net/shared/problem_response.hpp"
+#include "base/calendar.hpp"
 #include "server/api/api_problem.hpp"
 #include "server/api/call.hpp"
 #include "storage/completion_event.hpp"
@@ -95,7 +95,7 @@ net::http_response list_completions_csv(call& c) {
                    seconds_watched(item.covered_ms), item.duration_ms / 1000,
                    item.duration_ms % 1000, centipercent / 100, centipercent % 100,
                    item.threshold_centipercent / 100, item.threshold_centipercent % 100,
-                   item.rule_version, net::rfc3339(item.mastered_ms));
+                   item.rule_version, rfc3339(item.mastered_ms));
   }
   net::http_response response;
   response.content_type = "text/csv; charset=utf-8";

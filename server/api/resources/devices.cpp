@@ -1,7 +1,7 @@
 // /v1/devices: which key belongs to which student.
 #include "base/base64url.hpp"
+#include "base/calendar.hpp"
 #include "base/json_writer.hpp"
-#include "net/shared/problem_response.hpp"
 #include "server/api/api_problem.hpp"
 #include "server/api/call.hpp"
 #include "server/api/documents/request_bodies.hpp"
@@ -28,7 +28,7 @@ void write_device(json_writer& out, const device_record& device) {
       .member("algorithm", name_of(device.key.algorithm));
   write_jwk(out.key("jwk"), device.key);
   out.member("revoked", device.revoked)
-      .member("created_at", net::rfc3339(device.created_ms))
+      .member("created_at", rfc3339(device.created_ms))
       .end_object();
 }
 

@@ -5,8 +5,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/calendar.hpp"
 #include "domain/heatmap_insights.hpp"
-#include "net/shared/problem_response.hpp"
 #include "server/api/api_problem.hpp"
 #include "server/api/call.hpp"
 #include "server/api/documents/progress_json.hpp"
@@ -60,7 +60,7 @@ std::string document_of(const module_id& module, const actors::heatmap_view& vie
         .key("share")
         .fixed(hundredths(fall.share), 2)
         .end_object();
-  out.end_array().member("as_of", net::rfc3339(now_ms)).end_object();
+  out.end_array().member("as_of", rfc3339(now_ms)).end_object();
   return text;
 }
 

@@ -1,6 +1,6 @@
 // /v1/session: a person's login to the console.
+#include "base/calendar.hpp"
 #include "base/json_writer.hpp"
-#include "net/shared/problem_response.hpp"
 #include "server/api/call.hpp"
 #include "server/api/documents/request_bodies.hpp"
 #include "server/identity/authorization.hpp"
@@ -15,7 +15,7 @@ net::http_response login_response(const logins& console, const logins::opened& o
       .begin_object()
       .member("name", opened.owner.name)
       .member("role", name_of(opened.owner.role))
-      .member("expires_at", net::rfc3339(opened.what.expires_ms))
+      .member("expires_at", rfc3339(opened.what.expires_ms))
       .member("csrf", console.csrf_of(opened.what))
       .end_object();
   auto response = json_response(std::move(body));

@@ -1,6 +1,6 @@
 // /v1/modules: the catalogue.
+#include "base/calendar.hpp"
 #include "base/json_writer.hpp"
-#include "net/shared/problem_response.hpp"
 #include "server/api/api_problem.hpp"
 #include "server/api/call.hpp"
 #include "server/api/documents/request_bodies.hpp"
@@ -18,7 +18,7 @@ void write_module(json_writer& out, const module_record& module) {
       .key("max_rate")
       .trimmed(module.rules.max_rate_permille, 3);
   if (!module.preview_url.empty()) out.member("preview_url", module.preview_url);
-  out.member("updated_at", net::rfc3339(module.updated_ms)).end_object();
+  out.member("updated_at", rfc3339(module.updated_ms)).end_object();
 }
 
 net::http_response module_response(const module_record& module, int status = 200) {

@@ -1,7 +1,7 @@
 // /v1/overview: every module at a glance. The numbers of students come from the ledger, the
 // activity from the live view.
+#include "base/calendar.hpp"
 #include "base/json_writer.hpp"
-#include "net/shared/problem_response.hpp"
 #include "server/api/call.hpp"
 #include "server/api/resources/summary_cache.hpp"
 
@@ -35,8 +35,8 @@ net::http_response get_overview(call& c) {
   std::string body;
   json_writer out(body);
   out.begin_object()
-      .member("server_time", net::rfc3339(c.now_ms))
-      .member("as_of", net::rfc3339(summaries->as_of_ms));
+      .member("server_time", rfc3339(c.now_ms))
+      .member("as_of", rfc3339(summaries->as_of_ms));
   out.key("modules").begin_object();
   // Both are sorted by module. A module that only one of them has is in the document too.
   auto here = live.begin();

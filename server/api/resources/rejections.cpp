@@ -1,6 +1,6 @@
 // /v1/students/{student}/refusals: the latest rejections and limitations of a student.
+#include "base/calendar.hpp"
 #include "base/json_writer.hpp"
-#include "net/shared/problem_response.hpp"
 #include "server/api/call.hpp"
 
 namespace watchkeeper::server {
@@ -15,7 +15,7 @@ net::http_response list_student_refusals(call& c) {
                          : entry.status == credit_status::limited ? "limited"
                                                                   : "duplicate";
     out.begin_object()
-        .member("at", net::rfc3339(entry.at_ms))
+        .member("at", rfc3339(entry.at_ms))
         .member("module", entry.module.view())
         .member("device", entry.device.text())
         .member("session", entry.session.view())

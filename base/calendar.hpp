@@ -1,11 +1,11 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <string>
 
 #include "base/units.hpp"
 
-namespace watchkeeper::net {
+namespace watchkeeper {
 
 /// UTC in the proleptic Gregorian calendar.
 struct calendar_time {
@@ -17,8 +17,7 @@ struct calendar_time {
 /// For years 0 to 9999; times outside are clamped to them.
 calendar_time calendar_time_of(unix_ms time_ms) noexcept;
 
-/// IMF-fixdate of RFC 9110 section 5.6.7, always 29 characters: "Sun, 06 Nov 1994 08:49:37 GMT".
-using http_date = std::array<char, 29>;
-http_date http_date_of(unix_ms time_ms) noexcept;
+/// RFC 3339 with milliseconds, UTC, always 24 characters: "2025-11-22T12:00:00.123Z".
+std::string rfc3339(unix_ms time_ms);
 
-}  // namespace watchkeeper::net
+}  // namespace watchkeeper

@@ -1,10 +1,11 @@
-#include "net/shared/calendar.hpp"
+#include "base/calendar.hpp"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 
-namespace watchkeeper::net {
+namespace watchkeeper {
 namespace {
 
 constexpr unix_ms first_ms = -62'167'219'200'000;  // 0000-01-01
@@ -29,25 +30,10 @@ calendar_time calendar_time_of(unix_ms time_ms) noexcept {
           static_cast<int>(clock.subseconds().count())};
 }
 
-http_date http_date_of(unix_ms time_ms) noexcept {
-  static constexpr char weekdays[] = "SunMonTueWedThuFriSat";
-  static constexpr char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+std::string rfc3339(unix_ms time_ms) {
   const auto t = calendar_time_of(time_ms);
-  http_date out;
-  std::memcpy(out.data(), "Sun, 00 Jan 0000 00:00:00 GMT", out.size());
-  const auto two = [&](std::size_t at, std::int64_t value) {
-    out[at] = static_cast<char>('0' + value / 10 % 10);
-    out[at + 1] = static_cast<char>('0' + value % 10);
-  };
-  std::memcpy(out.data(), weekdays + 3 * t.weekday, 3);
-  two(5, t.day);
-  std::memcpy(out.data() + 8, months + 3 * (t.month - 1), 3);
-  two(12, t.year / 100);
-  two(14, t.year);
-  two(17, t.hour);
-  two(20, t.minute);
-  two(23, t.second);
-  return out;
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", t.year, t.month, t.day, t.hour,
+                     t.minute, t.second, t.millisecond);
 }
 
-}  // namespace watchkeeper::net
+}  // namespace watchkeeper
