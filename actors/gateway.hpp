@@ -93,7 +93,8 @@ class gateway {
 
   [[nodiscard]] registry& registry_cache() noexcept;
   [[nodiscard]] gateway_statistics statistics() const;
-  [[nodiscard]] bool ready(std::string* why_not) const;
+  /// The error is the reason why it is not ready.
+  [[nodiscard]] result<ok_t, std::string> ready() const;
 
   /// From now on heartbeats are rejected with `draining`. Waits for those in flight, and writes a
   /// last checkpoint. True: all was done in time.

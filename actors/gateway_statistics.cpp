@@ -54,15 +54,12 @@ gateway_statistics gateway::statistics() const {
   return s;
 }
 
-bool gateway::ready(std::string* why_not) const {
+result<ok_t, std::string> gateway::ready() const {
   const auto& self = *implementation_;
-  const char* reason = nullptr;
-  if (self.draining)
-    reason = "draining";
-  else if (!self.ledger_state.up && (self.hot_state.degraded || !self.hot_state.up))
-    reason = "neither the hot store nor the ledger can be reached";
-  if (reason && why_not) *why_not = reason;
-  return reason == nullptr;
+  if (self.draining) return std::string("draining");
+  if (!self.ledger_state.up && (self.hot_state.degraded || !self.hot_state.up))
+    return std::string("neither the hot store nor the ledger can be reached");
+  return ok;
 }
 
 }  // namespace watchkeeper::actors

@@ -41,8 +41,8 @@ bool write_all(int file, const std::string& text) {
 /// The step that makes it visible, for the name it has until then; 0, or -1 with errno.
 using placing = std::function<int(const char* temporary)>;
 
-std::string write_beside(const std::string& path, const std::string& text, mode_t mode,
-                         const struct stat* like, const placing& place) {
+result<ok_t, std::string> write_beside(const std::string& path, const std::string& text,
+                                       mode_t mode, const struct stat* like, const placing& place) {
   const auto temporary = fmt::format("{}.{}.new", path, getpid());
   const auto failed = [&] {
     const int why = errno;
@@ -60,17 +60,18 @@ std::string write_beside(const std::string& path, const std::string& text, mode_
   if (!write_all(file.get(), text) || ::fsync(file.get()) != 0 || !file.close() ||
       place(temporary.c_str()) != 0)
     return failed();
-  return {};
+  return ok;
 }
 
 }  // namespace
 
-std::string write_whole(const std::string& path, const std::string& text, mode_t mode) {
+result<ok_t, std::string> write_whole(const std::string& path, const std::string& text,
+                                      mode_t mode) {
   return write_beside(path, text, mode, nullptr,
                       [&](const char* made) { return ::rename(made, path.c_str()); });
 }
 
-std::string rewrite_whole(const std::string& path, const std::string& text) {
+result<ok_t, std::string> rewrite_whole(const std::string& path, const std::string& text) {
   struct stat there {};
   if (::stat(path.c_str(), &there) != 0)
     return fmt::format("cannot write {}: {}", path, std::strerror(errno));
@@ -78,7 +79,8 @@ std::string rewrite_whole(const std::string& path, const std::string& text) {
                       [&](const char* made) { return ::rename(made, path.c_str()); });
 }
 
-std::string create_whole(const std::string& path, const std::string& text, mode_t mode) {
+result<ok_t, std::string> create_whole(const std::string& path, const std::string& text,
+                                       mode_t mode) {
   return write_beside(path, text, mode, nullptr, [&](const char* made) {
     if (::link(made, path.c_str()) != 0) return -1;  // unlike rename, not over another
     return ::unlink(made);

@@ -11,13 +11,14 @@
 /// Small files that are there whole or not at all.
 namespace watchkeeper {
 
-/// Writes a file beside it, syncs it and puts it in place of the old one. The error, which names
-/// the file, or nothing.
-std::string write_whole(const std::string& path, const std::string& text, mode_t mode);
+/// Writes a file beside it, syncs it and puts it in place of the old one. The error names the file.
+result<ok_t, std::string> write_whole(const std::string& path, const std::string& text,
+                                      mode_t mode);
 /// The same with mode and owner of the file that it replaces.
-std::string rewrite_whole(const std::string& path, const std::string& text);
+result<ok_t, std::string> rewrite_whole(const std::string& path, const std::string& text);
 /// The same where there must be none yet.
-std::string create_whole(const std::string& path, const std::string& text, mode_t mode);
+result<ok_t, std::string> create_whole(const std::string& path, const std::string& text,
+                                       mode_t mode);
 
 struct file_content {
   std::string text;

@@ -46,7 +46,8 @@ struct server::implementation final : response_port {
         doorkeeper(checked(options).connections_max, options.connections_per_address_max),
         punished(options.address_punished, reinterpret_cast<std::uintptr_t>(this)) {
     if (!options.tls_listen.empty())
-      if (const auto error = tls.load(options.tls); !error.empty()) throw std::runtime_error(error);
+      if (const auto loaded = tls.load(options.tls); !loaded)
+        throw std::runtime_error(loaded.error());
     for (unsigned i = 0; i < options.io_threads; ++i)
       threads.push_back(std::make_unique<io_thread>(options, sink, i, doorkeeper, punished, &tls));
   }
@@ -158,7 +159,7 @@ server_statistics server::statistics() const {
   return sum;
 }
 
-std::string server::reload_tls(const tls_files& files) {
+result<ok_t, std::string> server::reload_tls(const tls_files& files) {
   return implementation_->tls.load(files);
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "base/result.hpp"
 #include "net/shared/http.hpp"
 #include "net/shared/server_options.hpp"
 #include "net/shared/server_statistics.hpp"
@@ -29,8 +30,8 @@ class server {
   [[nodiscard]] server_statistics statistics() const;
 
   /// Loads certificate, key and ticket keys anew for connections to come; on an error nothing
-  /// changes and the reason comes back, else an empty string. Any thread.
-  [[nodiscard]] std::string reload_tls(const tls_files& files);
+  /// changes, and it is the reason. Any thread.
+  [[nodiscard]] result<ok_t, std::string> reload_tls(const tls_files& files);
 
   /// Has each I/O thread look at the deadlines of all its connections now, and waits until each
   /// has. They do so by themselves as time passes: this is for an owner whose `options.time` jumps.

@@ -93,7 +93,7 @@ std::shared_ptr<SSL_CTX> make_tls_context(const tls_files& files,
 tls_store::tls_store()
     : own_tickets_(std::make_shared<const ticket_key_list>(1, random_ticket_key())) {}
 
-std::string tls_store::load(const tls_files& files) {
+result<ok_t, std::string> tls_store::load(const tls_files& files) {
   try {
     auto made =
         make_tls_context(files, files.ticket_keys.empty()
@@ -101,9 +101,9 @@ std::string tls_store::load(const tls_files& files) {
                                     : std::make_shared<const ticket_key_list>(files.ticket_keys));
     const mutex_lock lock(mutex_);
     context_ = std::move(made);
-    return {};
+    return ok;
   } catch (const std::exception& error) {
-    return error.what();
+    return std::string(error.what());
   }
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "base/result.hpp"
 #include "base/thread_safety.hpp"
 #include "net/tls/ticket_keys.hpp"
 #include "net/tls/tls_files.hpp"
@@ -24,8 +25,8 @@ class tls_store {
  public:
   /// Throws std::runtime_error when the system has no randomness.
   tls_store();
-  /// Empty string, or the reason why nothing changed.
-  std::string load(const tls_files& files);
+  /// The error is the reason why nothing changed.
+  result<ok_t, std::string> load(const tls_files& files);
   [[nodiscard]] std::shared_ptr<SSL_CTX> current() const;
 
  private:

@@ -47,7 +47,7 @@ class actor_gateway_port final : public gateway_port {
   [[nodiscard]] actors::gateway_statistics statistics() const override {
     return gateway_.statistics();
   }
-  [[nodiscard]] bool ready(std::string* why_not) const override { return gateway_.ready(why_not); }
+  [[nodiscard]] result<ok_t, std::string> ready() const override { return gateway_.ready(); }
 
  private:
   actors::gateway& gateway_;

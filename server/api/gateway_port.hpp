@@ -51,7 +51,7 @@ class gateway_port {
   [[nodiscard]] virtual actors::live_feed_statistics live_statistics() const = 0;
 
   [[nodiscard]] virtual actors::gateway_statistics statistics() const = 0;
-  [[nodiscard]] virtual bool ready(std::string* why_not) const = 0;
+  [[nodiscard]] virtual result<ok_t, std::string> ready() const = 0;
 };
 
 /// The real one. Borrows all, who outlive it.

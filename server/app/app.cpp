@@ -218,9 +218,9 @@ class running_gateway {
     }
     if (!settings_.listen.empty()) {
       try {
-        if (auto why = server_.reload_tls(tls_files_of(fresh)); !why.empty())
+        if (const auto done = server_.reload_tls(tls_files_of(fresh)); !done)
           log_event(log_level::error, "tls", "the certificate was not reloaded; the old one stays",
-                    {{"reason", why}});
+                    {{"reason", done.error()}});
       } catch (const std::exception& e) {
         log_event(log_level::error, "tls", "the certificate was not reloaded; the old one stays",
                   {{"reason", e.what()}});

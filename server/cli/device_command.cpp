@@ -62,8 +62,8 @@ int run_device(const device_request& request, bool kid_only, std::ostream& out, 
     if (!student) return exit_usage;
     std::vector<fleet::fleet_device> made;
     made.push_back({sdk::software_key::generate(), *student});
-    if (auto why = fleet::save_keys(request.key_file, made); !why.empty()) {
-      err << why << '\n';
+    if (const auto saved = fleet::save_keys(request.key_file, made); !saved) {
+      err << saved.error() << '\n';
       return exit_problem;
     }
   }

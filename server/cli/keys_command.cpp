@@ -37,8 +37,8 @@ int run_keys_new(const configuration& settings, unix_ms now_ms, std::ostream& ou
     if (const auto made = prepare_data_dir(settings); !made)
       return failed(err, "new", made.error());
   const agreement_keys made{crypto::agreement_key::generate(now_ms)};
-  if (auto wrong = create_whole(path, private_key_set(made), 0600); !wrong.empty())
-    return failed(err, "new", wrong);
+  if (const auto written = create_whole(path, private_key_set(made), 0600); !written)
+    return failed(err, "new", written.error());
   out << fmt::format("Created {}; every gateway of the deployment needs the same file:\n", path);
   print(made, out);
   return exit_ok;
@@ -78,8 +78,8 @@ int run_keys_rotate(const configuration& settings, const keys_request& request, 
   const auto keep_count = std::min(keys.size(), static_cast<std::size_t>(request.keep_count));
   const auto dropped = keys.size() - keep_count;
   keys.erase(keys.begin() + static_cast<std::ptrdiff_t>(keep_count), keys.end());
-  if (auto wrong = rewrite_whole(path, private_key_set(keys)); !wrong.empty())
-    return failed(err, "rotate", wrong);
+  if (const auto written = rewrite_whole(path, private_key_set(keys)); !written)
+    return failed(err, "rotate", written.error());
   out << fmt::format("Added a key to {}{}; gateways load it on SIGHUP:\n", path,
                      dropped == 0   ? ""
                      : dropped == 1 ? " and removed the oldest"

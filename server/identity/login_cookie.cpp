@@ -113,9 +113,9 @@ result<cookie_sealer::key, std::string> load_cookie_key(const std::string& data_
   if (::access(path.c_str(), F_OK) != 0) {
     cookie_sealer::key fresh{};
     crypto::random_bytes(fresh);
-    const auto wrong = create_whole(path, std::string(fresh.begin(), fresh.end()), 0600);
+    const auto written = create_whole(path, std::string(fresh.begin(), fresh.end()), 0600);
     // Another process may have created the file first: its key is read below.
-    if (!wrong.empty() && ::access(path.c_str(), F_OK) != 0) return wrong;
+    if (!written && ::access(path.c_str(), F_OK) != 0) return written.error();
   }
   const auto file = read_whole(path, key_file_bytes_max);
   if (!file) return file.error();

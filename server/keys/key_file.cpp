@@ -160,10 +160,10 @@ result<loaded_session_keys, std::string> load_session_keys(const configuration& 
   std::error_code error;
   if (settings.session_keys.file.empty() && !std::filesystem::exists(loaded.path, error)) {
     const agreement_keys made{crypto::agreement_key::generate(now_ms)};
-    auto wrong = create_whole(loaded.path, private_key_set(made), 0600);
+    const auto written = create_whole(loaded.path, private_key_set(made), 0600);
     // Another gateway may have created the file at the same time: then its keys count.
-    loaded.made_now = wrong.empty();
-    if (!wrong.empty() && !std::filesystem::exists(loaded.path, error)) return wrong;
+    loaded.made_now = written.has_value();
+    if (!written && !std::filesystem::exists(loaded.path, error)) return written.error();
   }
   auto found = read_session_keys(loaded.path);
   if (!found) {

@@ -130,11 +130,12 @@ result<self_signed_pair, std::string> make_self_signed_pair(const std::string& d
     return std::string("OpenSSL cannot create a self-signed certificate");
   }
   // The key first: `load` rejects a certificate without its key, and both are made again.
-  if (auto wrong = write_whole(pair.key_path, text_of(key_text.get()), 0600); !wrong.empty())
-    return wrong;
-  if (auto wrong = write_whole(pair.certificate_path, text_of(certificate_text.get()), 0644);
-      !wrong.empty())
-    return wrong;
+  if (const auto written = write_whole(pair.key_path, text_of(key_text.get()), 0600); !written)
+    return written.error();
+  if (const auto written =
+          write_whole(pair.certificate_path, text_of(certificate_text.get()), 0644);
+      !written)
+    return written.error();
   pair.fingerprint = fingerprint_of(*certificate);
   pair.not_after_ms = not_after_ms(*certificate);
   pair.made_now = true;

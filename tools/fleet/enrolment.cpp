@@ -31,17 +31,18 @@ class enrolment final : public connection_observer {
       connections_.push_back(std::make_unique<http2_connection>(client, i, this));
   }
 
-  std::string run(const std::function<bool()>& stop,
-                  const std::function<void(std::size_t)>& progress) {
+  result<ok_t, std::string> run(const std::function<bool()>& stop,
+                                const std::function<void(std::size_t)>& progress) {
     for (auto& connection : connections_) connection->open();
     while (failure_.empty() && done_ < devices_.size()) {
-      if (stop()) return "stopped while the devices were being enrolled";
+      if (stop()) return std::string("stopped while the devices were being enrolled");
       client_.loop().run_once(client_.loop().now() + std::chrono::milliseconds(200));
       for (auto& connection : connections_) feed(*connection);
       progress(done_);
     }
     for (auto& connection : connections_) connection->close();
-    return failure_;
+    if (!failure_.empty()) return failure_;
+    return ok;
   }
 
   void on_open(http2_connection& connection) override {
@@ -117,9 +118,11 @@ class enrolment final : public connection_observer {
 
 }  // namespace
 
-std::string enrol_devices(http2_client& client, const std::vector<fleet_device>& devices,
-                          const std::string& admin_token, const std::function<bool()>& stop,
-                          const std::function<void(std::size_t)>& progress) {
+result<ok_t, std::string> enrol_devices(http2_client& client,
+                                        const std::vector<fleet_device>& devices,
+                                        const std::string& admin_token,
+                                        const std::function<bool()>& stop,
+                                        const std::function<void(std::size_t)>& progress) {
   enrolment work{client, devices, "Bearer " + admin_token};
   return work.run(stop, progress);
 }

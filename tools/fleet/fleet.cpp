@@ -93,15 +93,14 @@ result<prepared_fleet, std::string> prepare(const fleet_options& options, http2_
   made.devices = std::move(devices).value();
   // Enrolling is idempotent; a device that is enrolled already stays what it is.
   if (!options.admin_token.empty()) {
-    const auto problem = enrol_devices(
+    const auto enrolled = enrol_devices(
         client, made.devices, options.admin_token, stop_signal::requested, [&](std::size_t done) {
           progress.step("enrolling", done, made.devices.size(), event_loop::clock::now());
         });
-    if (!problem.empty()) return problem;
+    if (!enrolled) return enrolled.error();
   }
   if (fresh && !options.keys_file.empty())
-    if (const auto problem = save_keys(options.keys_file, made.devices); !problem.empty())
-      return problem;
+    if (const auto saved = save_keys(options.keys_file, made.devices); !saved) return saved.error();
   return made;
 }
 

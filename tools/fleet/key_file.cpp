@@ -58,7 +58,8 @@ result<std::vector<fleet_device>, std::string> load_keys(const std::string& path
   return devices;
 }
 
-std::string save_keys(const std::string& path, const std::vector<fleet_device>& devices) {
+result<ok_t, std::string> save_keys(const std::string& path,
+                                    const std::vector<fleet_device>& devices) {
   const auto part = path + ".part";
   const auto failure = [&] {
     const int error = errno;
@@ -75,7 +76,7 @@ std::string save_keys(const std::string& path, const std::vector<fleet_device>& 
   const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
   if (std::fclose(file) != 0 || !written || std::rename(part.c_str(), path.c_str()) != 0)
     return failure();
-  return {};
+  return ok;
 }
 
 }  // namespace watchkeeper::fleet

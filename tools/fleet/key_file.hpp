@@ -24,7 +24,8 @@ struct fleet_device {
 
 /// The errors are sentences with file and line.
 result<std::vector<fleet_device>, std::string> load_keys(const std::string& path);
-/// Replaces the file as a whole, or leaves it as it was. Empty: done.
-std::string save_keys(const std::string& path, const std::vector<fleet_device>& devices);
+/// Replaces the file as a whole, or leaves it as it was. The error is a sentence.
+result<ok_t, std::string> save_keys(const std::string& path,
+                                    const std::vector<fleet_device>& devices);
 
 }  // namespace watchkeeper::fleet

@@ -24,8 +24,8 @@ void readiness::begin_drain() {
 }
 
 net::http_response readiness::compute() const {
-  std::string why_not;
-  const bool ready = gateway_.ready(&why_not) && !draining_;
+  const auto of_gateway = gateway_.ready();
+  const bool ready = of_gateway && !draining_;
   const auto hot = gateway_.statistics().hot;
   std::string body;
   json_writer out(body);
@@ -35,7 +35,7 @@ net::http_response readiness::compute() const {
       .member("durability", durability_name(hot.durability));
   out.key("reasons").begin_array();
   if (draining_) out.value("draining");
-  if (!ready && !why_not.empty()) out.value(why_not);
+  if (!of_gateway) out.value(of_gateway.error());
   out.end_array().end_object();
   auto response = json_response(std::move(body), ready ? 200 : 503);
   response.headers.emplace_back("cache-control", "no-store");

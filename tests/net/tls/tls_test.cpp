@@ -90,7 +90,7 @@ BOOST_AUTO_TEST_CASE(sessions_resume_also_after_a_reload) {
     ticket.reset(SSL_get1_session(client.ssl()));
   }
   BOOST_REQUIRE(SSL_SESSION_is_resumable(ticket.get()));
-  BOOST_TEST(s.running.reload_tls(make_certificate(directory, "two")) == "");
+  BOOST_TEST(s.running.reload_tls(make_certificate(directory, "two")).has_value());
   auto again = connect({.resume = ticket.get()});
   BOOST_REQUIRE(again.established());
   BOOST_TEST(SSL_session_reused(again.ssl()) == 1);
@@ -104,7 +104,7 @@ BOOST_AUTO_TEST_CASE(reload_changes_new_connections_only) {
   auto old = connect();
   BOOST_REQUIRE(old.established());
   BOOST_TEST(name_in(old) == "one");
-  BOOST_TEST(s.running.reload_tls(make_certificate(directory, "two")) == "");
+  BOOST_TEST(s.running.reload_tls(make_certificate(directory, "two")).has_value());
   auto fresh = connect();
   BOOST_REQUIRE(fresh.established());
   BOOST_TEST(name_in(fresh) == "two");
@@ -116,11 +116,11 @@ BOOST_AUTO_TEST_CASE(reload_changes_new_connections_only) {
 BOOST_AUTO_TEST_CASE(a_bad_reload_changes_nothing) {
   const auto other = make_certificate(directory, "other");
   const auto reason = s.running.reload_tls({files.certificate_path, other.key_path});
-  BOOST_TEST(reason.find(other.key_path) != std::string::npos);
-  BOOST_TEST(s.running.reload_tls({"/nonexistent", files.key_path}).find("/nonexistent") !=
+  BOOST_TEST(reason.error().find(other.key_path) != std::string::npos);
+  BOOST_TEST(s.running.reload_tls({"/nonexistent", files.key_path}).error().find("/nonexistent") !=
              std::string::npos);
   std::ofstream(directory.path("garbage")) << "no certificate";
-  BOOST_TEST(!s.running.reload_tls({directory.path("garbage"), files.key_path}).empty());
+  BOOST_TEST(!s.running.reload_tls({directory.path("garbage"), files.key_path}).has_value());
   auto client = connect();
   BOOST_REQUIRE(client.established());
   BOOST_TEST(name_in(client) == "one");

@@ -104,9 +104,9 @@ class fake_gateway final : public gateway_port {
     return live_figures;
   }
   [[nodiscard]] actors::gateway_statistics statistics() const override { return figures; }
-  [[nodiscard]] bool ready(std::string* why_not) const override {
-    if (!is_ready) *why_not = "the ledger is away";
-    return is_ready;
+  [[nodiscard]] result<ok_t, std::string> ready() const override {
+    if (!is_ready) return std::string("the ledger is away");
+    return ok;
   }
 
   /// The calls since the last call of this.
