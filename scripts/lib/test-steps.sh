@@ -31,6 +31,9 @@ run_links() { scripts/check-links && scripts/check-rooms && scripts/check-words 
 define documentation 600 check first '' 'what the checks of the documentation find'
 run_documentation() { tests/scripts/documentation; }
 
+define thread-safety 300 check first dependencies 'clang-tidy finds what is used without its mutex'
+run_thread_safety() { tests/scripts/thread-safety; }
+
 define shell 120 check first dependencies 'format and lint of shell'
 run_shell() { scripts/check-shell; }
 
