@@ -26,7 +26,7 @@ checks afterwards that what was acknowledged is there, and nothing else.
   --list         names the scenarios
 
 Without names: all of the form. Exit codes: 0 no violations, 1 violations or a scenario that failed,
-2 used wrongly.`;
+2 wrong usage.`;
 
 const { values, positionals } = (() => {
   try {

@@ -16,7 +16,7 @@ const usage = `usage: node tests/integration/lib/run-files.mjs [options] file ..
   --idle-limit S    the same when no test of it has run for S seconds (default 60)
 
 Prints what each file says once it is over, a line for each file, and "N passed, M failed" in the end.
-Exit codes: 0 all passed, 1 something failed, 2 used wrongly.`;
+Exit codes: 0 all passed, 1 something failed, 2 wrong usage.`;
 
 function fail(text) {
   console.error(`run-files: ${text}\n\n${usage}`);
