@@ -118,8 +118,8 @@ void check_ticket_keys(const configuration& settings, check_list& list) {
   const auto found = read_ticket_keys(settings.tls.ticket_keys);
   if (!found)
     return list.bad(what, found.error(),
-                    "write one `openssl rand -hex 80` a line, the newest first, and let only the "
-                    "gateway's user read the file");
+                    "write a key from `openssl rand -hex 80` on each line, the newest first, and "
+                    "let only the gateway's user read the file");
   list.good(what, fmt::format("{}, {} key{}", settings.tls.ticket_keys, found->size(),
                               found->size() == 1 ? "" : "s"));
 }

@@ -27,7 +27,7 @@ Examples:
   watchkeeper token --role admin --name console --append watchkeeper.toml
 
 Exit codes: 0 success, 1 the command failed or found a problem, 2 wrong usage.
-Signals to a running gateway: TERM and INT drain and stop it; HUP reloads certificate, tokens and log.)";
+Signals to a running gateway: TERM and INT drain and stop it; HUP reloads certificate, keys, tokens and log.)";
 
 // The parsed command line.
 struct parsed_line {

@@ -49,10 +49,10 @@ void add_gateway(CLI::App& app, fleet_options& o) {
   app.add_flag("--insecure", o.insecure, "Accept any certificate")
       ->excludes(authority)
       ->group(group);
-  app.add_flag("--tls-resume", o.tls_resume, "Resume TLS connections instead of full handshakes")
+  app.add_flag("--tls-resume", o.tls_resume, "Resume TLS instead of making full handshakes")
       ->group(group);
   app.add_option("--admin-token", o.admin_token,
-                 "Bearer token of the role admin, to enrol devices and create modules")
+                 "Bearer token with the role admin, to enrol devices and create modules")
       ->envname("WATCHKEEPER_ADMIN_TOKEN")
       ->type_name("SECRET")
       ->group(group);
@@ -148,7 +148,8 @@ void add_pace(CLI::App& app, fleet_options& o) {
       ->needs(presign)
       ->group(group);
   app.add_option("--heartbeats-per-device", o.heartbeats_per_device,
-                 "With --presign or --uri-file; more than 6 exceed the budget of a student")
+                 "With --presign or --uri-file: heartbeats of each device; more than 6 exceed the "
+                 "budget of a student")
       ->capture_default_str()
       ->check(CLI::Range(1U, 1'000'000U))
       ->type_name("N")

@@ -21,7 +21,7 @@ std::string describe_recount(const module_id& module, const storage::heatmap_rec
       fmt::format("{}: {} students, {} seen, {} recorded", module.view(), found.students,
                   seconds(found.counted_ms), seconds(found.recorded_ms));
   if (found.wrong_bins > 0) text += fmt::format("; {} bins differ", found.wrong_bins);
-  if (found.other_duration) text += "; the bins are of another duration";
+  if (found.other_duration) text += "; the bins were cut from another duration";
   return text + '\n';
 }
 

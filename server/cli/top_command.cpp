@@ -11,7 +11,7 @@ CLI::App* add_top_command(CLI::App& app, top::top_options& options) {
 Example:
   watchkeeper top --ca var/tls-certificate.pem --token wk_operator_…
 
-Exit codes: 0 ended, 2 wrong usage, gateway not reachable, or token not accepted.)");
+Exit codes: 0 ended by the user, 2 wrong usage, gateway not reachable, or token not accepted.)");
   top->add_option("--url", options.url,
                   "https://host:port, or http://host:port for cleartext HTTP/2")
       ->capture_default_str()
@@ -19,7 +19,7 @@ Exit codes: 0 ended, 2 wrong usage, gateway not reachable, or token not accepted
   auto* authority = top->add_option("--ca", options.ca_file, "PEM file of the certificate to trust")
                         ->type_name("FILE");
   top->add_flag("--insecure", options.insecure, "Accept any certificate")->excludes(authority);
-  top->add_option("--token", options.token, "Bearer token of the role operator")
+  top->add_option("--token", options.token, "Bearer token with the role operator")
       ->envname("WATCHKEEPER_OPERATOR_TOKEN")
       ->type_name("SECRET");
   top->add_option("--interval", options.interval_s, "Seconds between two updates, 0.1 to 60")

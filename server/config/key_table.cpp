@@ -101,12 +101,12 @@ constexpr auto table = std::to_array<key_description>({
 
     {.path = "policy.max_age_s",
      .member = [](settings& s) -> integer { return s.policy.max_age_s; },
-     .help = "Seconds that a heartbeat may be old, by the server's clock.",
+     .help = "The greatest age of a heartbeat, in seconds, by the gateway's clock.",
      .minimum = 1,
      .maximum = age_s_max},
     {.path = "policy.max_skew_s",
      .member = [](settings& s) -> integer { return s.policy.max_skew_s; },
-     .help = "Seconds that a device's clock may be ahead of the server's.",
+     .help = "How many seconds a device's clock may be ahead of the gateway's.",
      .minimum = 0,
      .maximum = age_s_max},
     {.path = "policy.max_interval_ms",
@@ -156,25 +156,26 @@ constexpr auto table = std::to_array<key_description>({
      .maximum = 1'000'000},
     {.path = "rate.address_failures_per_s",
      .member = [](settings& s) -> integer { return s.rate.address_failures_per_s; },
-     .help = "Tokens per second that fail verification that an address (IPv6: a /64) may send in "
-             "the long run.",
+     .help = "How many tokens per second that fail verification an address (IPv6: a /64) may send "
+             "in the long run.",
      .minimum = 1,
      .maximum = 100'000},
     {.path = "rate.address_failures_burst",
      .member = [](settings& s) -> integer { return s.rate.address_failures_burst; },
-     .help = "Tokens that fail verification that an address (IPv6: a /64) may send in one burst.",
+     .help =
+         "How many tokens that fail verification an address (IPv6: a /64) may send in one burst.",
      .minimum = burst_min,
      .maximum = 1'000'000},
     {.path = "rate.address_punished_per_s",
      .member = [](settings& s) -> integer { return s.rate.address_punished_per_s; },
-     .help = "Connections per second that may be ended for abuse before the gateway closes new "
-             "connections from their address (IPv6: /64) at once, in the long run.",
+     .help = "How many connections per second of an address (IPv6: a /64) the gateway may end for "
+             "abuse, in the long run, before it closes new ones from that address at once.",
      .minimum = 1,
      .maximum = 100'000},
     {.path = "rate.address_punished_burst",
      .member = [](settings& s) -> integer { return s.rate.address_punished_burst; },
-     .help = "Connections that may be ended for abuse before the gateway closes new connections "
-             "from their address (IPv6: /64) at once, in one burst.",
+     .help = "How many connections of an address (IPv6: a /64) the gateway may end for abuse, in "
+             "one burst, before it closes new ones from that address at once.",
      .minimum = burst_min,
      .maximum = 1'000'000},
 
