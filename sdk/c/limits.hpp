@@ -21,7 +21,7 @@ inline constexpr std::size_t stored_record_bytes_max = 256;
 inline constexpr std::int64_t heartbeat_ms = 10'000;
 /// The longest interval of one heartbeat, also of joined ones: what the gateway takes.
 inline constexpr std::int64_t interval_ms_max = 30'000;
-/// A longer response is not read: it makes no sense.
+/// A longer response is not read: no gateway sends one.
 inline constexpr std::size_t response_bytes_max = 64 * 1024;
 /// The storage as a whole.
 inline constexpr std::size_t stored_bytes_max = 8 * 1024;

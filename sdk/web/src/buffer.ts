@@ -1,9 +1,9 @@
 /**
  * Which heartbeats stay in the buffer while the gateway cannot be reached. Pure.
  *
- * At most five. Those that adjoin are joined first, as long as the joined one is short enough; then
- * the oldest go. One that was ever sent is not joined any more: it may have been credited under its
- * number, and a longer one of the same number would be taken for a repetition.
+ * At most five. Heartbeats that adjoin are joined first, as long as the result is short enough; then
+ * the oldest go. A heartbeat that was ever sent is not joined any more: it may have been credited under
+ * its number, and the gateway would take a longer one with the same number for a repetition.
  */
 import type { Moment } from './clock.js';
 
@@ -24,7 +24,7 @@ export interface PendingHeartbeat {
   sent?: boolean;
   /** How often the clock was corrected for it. */
   corrections?: number;
-  /** It is what was left of one over the budget; how often it was tried. */
+  /** It is the rest of a heartbeat that exceeded the budget: how often the rest was sent again. */
   remainder?: number;
 }
 
@@ -50,8 +50,8 @@ export function joinable(a: PendingHeartbeat, b: PendingHeartbeat, limits: Buffe
 }
 
 /**
- * `heartbeats` in the order they were made. Those in `inFlight` (their ids) are in flight: neither joined,
- * nor dropped, nor counted. Gives new objects for what changed.
+ * `heartbeats` in the order in which they were made. Those whose ids are in `inFlight` are neither joined, nor
+ * dropped, nor counted. Returns new objects for what changed.
  */
 export function trim(
   heartbeats: readonly PendingHeartbeat[],
@@ -62,7 +62,7 @@ export function trim(
   const idle = heartbeats.filter((heartbeat) => !isBusy(heartbeat));
   let over = idle.length - limits.maxHeartbeats;
   let remaining: PendingHeartbeat[] = [...heartbeats];
-  // Only as much is joined as has to be: a short heartbeat is worth more to a retry than a long one.
+  // No more is joined than necessary: if a heartbeat is lost, a short one costs less.
   for (let i = 0; over > 0 && i + 1 < remaining.length; ) {
     const a = remaining[i]!;
     const b = remaining[i + 1]!;

@@ -1,11 +1,11 @@
-/** What is buffered for one gateway and student, and when it may be sent: the same for all tabs of the origin. */
+/** The heartbeats that are buffered for one gateway and student, and when they may be sent: shared by all tabs. */
 import { type BackoffLimits, remainingMs, waitMs } from './backoff.js';
 import { type BufferLimits, type PendingHeartbeat, trim } from './buffer.js';
 import type { Environment } from './http.js';
 import { LOCK_TIMEOUT_MS, MAX_TOKENS } from './limits.js';
 import type { QueueState, Store, Transaction } from './store.js';
 
-/** `failures` of a wait that is none: there was no failure before. */
+/** The value of `failures` if nothing has failed: there is no wait. */
 export const NO_FAILURE = -1;
 
 export interface QueueOptions {
@@ -39,7 +39,7 @@ export class Queue {
     });
   }
 
-  /** Does `work` while no other tab does the like. False: another was busy for too long. */
+  /** Does `work` while no other tab does the same. False: another tab was busy for too long. */
   async exclusively(work: () => Promise<void>): Promise<boolean> {
     const { locks } = this.#environment;
     if (locks) {
@@ -65,7 +65,7 @@ export class Queue {
   async takeNext(
     alone: boolean,
   ): Promise<[dropped: PendingHeartbeat[], taken: PendingHeartbeat[]]> {
-    // A transaction may be tried again although it was carried out: what had to go then is reported all the same.
+    // A transaction may be tried again although it was carried out. What it dropped then is reported as well.
     const gone = new Map<number, PendingHeartbeat>();
     const taken = await this.change((draft) => {
       const { state } = draft;
@@ -78,7 +78,7 @@ export class Queue {
       for (const heartbeat of remaining) gone.delete(heartbeat.id!);
       draft.pendingHeartbeats = remaining;
       if (state.halted || this.waitLeftMs(state)) return [];
-      // After a failure the oldest goes ahead alone: it was sent before, and so the others may still be joined.
+      // After a failure the oldest goes ahead alone. It was sent before, so the others may still be joined.
       const first = remaining
         .slice(0, state.failures || alone ? 1 : MAX_TOKENS)
         .map((heartbeat) => ({ ...heartbeat, sent: true }));

@@ -8,7 +8,7 @@ import type { ModuleProgress } from './types.js';
 
 export const DATABASE = 'watchkeeper';
 
-/** What the tabs of an origin know together about one queue. */
+/** What all tabs of an origin know about one queue. */
 export interface QueueState {
   /** Failures in a row. */
   failures: number;
@@ -24,7 +24,7 @@ export interface QueueState {
   progress: Record<string, ModuleProgress>;
 }
 
-/** A queue as a transaction sees it: to be changed by putting other arrays and objects in. */
+/** A queue as a transaction sees it. To change it, replace its arrays and objects by others. */
 export interface Draft {
   pendingHeartbeats: PendingHeartbeat[];
   state: QueueState;
@@ -53,7 +53,7 @@ export class MemoryStore implements Store {
   readonly kind = 'memory';
   readonly #queues = new Map<string, Draft>();
   readonly #named = new Map<string, unknown>();
-  // Apart from the ids that the database gave to heartbeats that were taken over from it.
+  // Far from the ids that the database gave to the heartbeats that are taken over from it.
   #nextId = 2 ** 40;
 
   /** Takes over the content of another store, after what is here. */
@@ -92,7 +92,7 @@ export class MemoryStore implements Store {
   }
 }
 
-/** Where all stores of a page fall back to: the key that was enrolled is then that of every tracker. */
+/** All stores of a page fall back to this one, so every tracker has the key that was enrolled. */
 const memoryOfPage = new MemoryStore();
 
 class IndexedDbStore implements Store {
@@ -101,7 +101,7 @@ class IndexedDbStore implements Store {
 
   constructor(database: IDBDatabase) {
     this.#database = database;
-    // Another version of this module wants to change the database: do not stand in its way.
+    // Another version of this module wants to change the database: let it.
     database.onversionchange = () => database.close();
   }
 
@@ -130,7 +130,7 @@ class IndexedDbStore implements Store {
         for (const heartbeat of before)
           if (!remaining.has(heartbeat.id)) queue.delete(heartbeat.id!);
         for (const heartbeat of draft.pendingHeartbeats) {
-          // Without an id it is new, unless an earlier try, of which nobody heard, has added it.
+          // Without an id it is new, unless an earlier try has added it and its success was not reported.
           const isKnown =
             heartbeat.id === undefined
               ? before.some((stored) => covers(stored, heartbeat))
@@ -159,15 +159,15 @@ class IndexedDbStore implements Store {
       const transaction = this.#database.transaction(stores, 'readwrite');
       const result = work(transaction);
       transaction.oncomplete = () => resolve(result());
-      // Comes after each error, and knows it.
+      // Follows each error, and has it.
       transaction.onabort = () => reject(transaction.error);
-      // What is done once more must not be carried out late as well. Throws where it is being committed.
+      // The caller aborts it before another try, so that it is not carried out twice. Throws while it commits.
       return transaction;
     });
   }
 }
 
-/** `work` gives its transaction, if it has one, to be taken back when it has not ended in time. */
+/** `work` returns its transaction, if it has one, which is aborted if it has not ended in time. */
 function inTime<R>(
   work: (
     resolve: (value: R) => void,
@@ -182,7 +182,7 @@ function inTime<R>(
       try {
         undone?.abort();
       } catch {
-        // Too late: it may still become true, and what comes after it looks.
+        // Too late: it may still be carried out, and the next try looks for that.
       }
     }, STORE_TIMEOUT_MS);
   }).finally(() => clearTimeout(timer));
@@ -205,8 +205,8 @@ function open(factory: IDBFactory): Promise<Store> {
 }
 
 /**
- * IndexedDB for as long as it works. A failed operation is tried once more on a fresh connection;
- * then memory takes over, with all that was last seen of the queue, and `onFallback` gets the reason.
+ * IndexedDB for as long as it works. A failed operation is tried once more on a fresh connection.
+ * Then memory takes over, with the last known content of the queue, and `onFallback` gets the reason.
  */
 export class DurableStore implements Store {
   #current: Store | undefined;
@@ -235,14 +235,14 @@ export class DurableStore implements Store {
   appendHeartbeat(heartbeat: PendingHeartbeat): Promise<void> {
     return this.#attempt((store, again) => {
       if (!again) return store.appendHeartbeat(heartbeat);
-      // The first try may have been carried out, or be so yet. A transaction of the same database comes after it and
-      // sees that. Memory does not: so the heartbeat counts as sent, and its number never stands for more.
+      // The first try may have been carried out, or may still be. A transaction of the same database runs after it and
+      // sees its effect. Memory does not, so there the heartbeat counts as sent: it is never joined with another.
       return store.transact(heartbeat.queue, (draft) => {
         draft.pendingHeartbeats = [...draft.pendingHeartbeats, { ...heartbeat, sent: true }];
       });
     }).then(() => {
       const seen = this.#seen.get(heartbeat.queue);
-      // Without an id of its own it is only a copy for the case that the database goes away.
+      // Without an id it is only a copy, in case the database goes away.
       if (seen) seen.pendingHeartbeats = [...seen.pendingHeartbeats, heartbeat];
     });
   }
@@ -251,7 +251,7 @@ export class DurableStore implements Store {
     let last: Draft;
     const result = await this.#attempt((store) =>
       store.transact(queue, (draft) => {
-        // Until the change is there, this is what another try begins with.
+        // Until the change is stored, another try begins with this.
         this.#seen.set(queue, { ...draft });
         last = draft;
         return change(draft);
@@ -267,14 +267,14 @@ export class DurableStore implements Store {
     return found;
   }
 
-  /** `again`: an earlier try may have been carried out all the same. */
+  /** `again`: an earlier try may have been carried out although it failed. */
   async #attempt<R>(work: (store: Store, again?: true) => Promise<R>): Promise<R> {
     try {
-      // Without waiting where the store is open: at the end of a page there is no later.
+      // Without waiting if the store is open: at the end of a page there is no time left.
       return await work(this.#current ?? (await this.#reopen()));
     } catch {
       try {
-        // Memory stays, whoever it was that it took over for: nothing fails there but the work itself, each time.
+        // Memory stays once it has taken over: only the work itself can fail there, and would fail each time.
         if (this.kind !== 'memory') this.#current = this.#opening = undefined;
         return await work(await this.#reopen(), true);
       } catch (error) {
@@ -291,7 +291,7 @@ export class DurableStore implements Store {
       return open(factory);
     })();
     const opened = await this.#opening;
-    // A database that opens late does not replace memory that took over: what that holds is nowhere else.
+    // A database that opens late does not replace memory that took over, whose content is nowhere else.
     this.#current ??= opened;
     return this.#current;
   }
