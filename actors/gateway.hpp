@@ -82,7 +82,7 @@ class gateway {
   /// `ledger` and `hot`, which are the caller's. Blocks; any thread but an actor's.
   storage::stored<heatmap_view> heatmap_of(const module_id& module, media_ms duration_ms,
                                            storage::ledger& ledger, storage::hot_store& hot);
-  /// Another gateway settled heartbeats of these students. Without students it only says that
+  /// Another gateway acknowledged heartbeats of these students. Without students it only says that
   /// another gateway exists. Any thread.
   void seen_elsewhere(const module_id& module, std::span<const student_id> students) noexcept;
   /// To be called when the ledger has forgotten the student, after `forget_student`: notifies the

@@ -111,7 +111,7 @@ void progress_shard_core::stored(credit_batch& batch) {
     refill_epoch_ = epoch_of_batch_;
   send_batch();
   for (std::size_t i = 0; i < jobs.size(); ++i)
-    settle(*jobs[i], batch.requests[i], batch.results[i], mastered);
+    report_result(*jobs[i], batch.requests[i], batch.results[i], mastered);
   if (!mastered.empty()) deps_.services.checkpoint_now(std::move(mastered));
   refill_if_requested();
   update_probe();
@@ -126,24 +126,25 @@ void progress_shard_core::remember(const storage::tiered_request& request,
   if (std::find(erased_in_flight_.begin(), erased_in_flight_.end(), credit.student) !=
       erased_in_flight_.end())
     return;
-  settled_heartbeat settled{.request = credit, .outcome = outcome};
+  acknowledged_heartbeat acknowledged{.request = credit, .outcome = outcome};
   if (outcome.credited_ms > 0 && outcome.status != credit_status::duplicate)
-    settled.played = {credit.interval.from_ms, credit.interval.from_ms + outcome.credited_ms};
+    acknowledged.played = {credit.interval.from_ms, credit.interval.from_ms + outcome.credited_ms};
   coverage::intervals fresh;
-  const auto* pair = update(request, applied, settled, fresh);
+  const auto* pair = update(request, applied, acknowledged, fresh);
   if (!deps_.observer) return;
-  settled.fresh = {fresh.data(), fresh.size()};
-  settled.covered = pair ? &pair->state.covered : nullptr;
-  deps_.observer->settled(settled);
+  acknowledged.fresh = {fresh.data(), fresh.size()};
+  acknowledged.covered = pair ? &pair->state.covered : nullptr;
+  deps_.observer->acknowledged(acknowledged);
 }
 
 pair_entry* progress_shard_core::update(const storage::tiered_request& request,
                                         const storage::applied_credit& applied,
-                                        settled_heartbeat& settled, coverage::intervals& fresh) {
+                                        acknowledged_heartbeat& acknowledged,
+                                        coverage::intervals& fresh) {
   const auto& credit = request.credit;
   const auto& outcome = applied.outcome;
-  const auto played = settled.played;
-  settled.fresh_is_exact = played.from_ms == played.to_ms;
+  const auto played = acknowledged.played;
+  acknowledged.fresh_is_exact = played.from_ms == played.to_ms;
   auto* entry = pairs_.find(credit.pair());
   if (applied.covered) {
     if (!entry) {
@@ -151,17 +152,17 @@ pair_entry* progress_shard_core::update(const storage::tiered_request& request,
       entry = &pairs_.add(credit.pair());
       // The first credit of all: all of the coverage is new. In every other case only the store
       // knows the coverage from before.
-      if (outcome.now.playtime_ms == outcome.credited_ms && !settled.fresh_is_exact &&
+      if (outcome.now.playtime_ms == outcome.credited_ms && !acknowledged.fresh_is_exact &&
           applied.covered->covered_ms() == outcome.credited_ms) {
-        settled.fresh_is_exact = true;
+        acknowledged.fresh_is_exact = true;
         fresh.push_back(played);
       }
-    } else if (!settled.fresh_is_exact && entry->state.updated_ms != 0) {
+    } else if (!acknowledged.fresh_is_exact && entry->state.updated_ms != 0) {
       // Another heartbeat of the batch has brought the pair into memory.
       auto before = entry->state.covered;
       fresh = before.fresh_ranges(played);
       before.add(played);
-      settled.fresh_is_exact = before == *applied.covered;
+      acknowledged.fresh_is_exact = before == *applied.covered;
     }
     // United: the store may have lost what memory has.
     if (entry->state.covered.pieces().empty())
@@ -172,11 +173,11 @@ pair_entry* progress_shard_core::update(const storage::tiered_request& request,
   } else if (!entry) {
     return nullptr;  // evicted while the batch was in flight: the stores have it
   } else if (played.from_ms < played.to_ms) {
-    settled.fresh_is_exact = true;
+    acknowledged.fresh_is_exact = true;
     fresh = entry->state.covered.fresh_ranges(played);
     entry->state.covered.add(played);
   }
-  if (!settled.fresh_is_exact) fresh.clear();
+  if (!acknowledged.fresh_is_exact) fresh.clear();
   auto& pair = *entry;
   auto& state = pair.state;
   pair.used_ms = credit.now_ms;
@@ -189,7 +190,7 @@ pair_entry* progress_shard_core::update(const storage::tiered_request& request,
   // returned with it may be nowhere else either.
   if (outcome.status != credit_status::duplicate || applied.covered) changed();
   if (state.covered.covered_ms() != outcome.now.covered_ms) {
-    settled.fresh_is_exact = played.from_ms == played.to_ms;
+    acknowledged.fresh_is_exact = played.from_ms == played.to_ms;
     fresh.clear();
     // A later element of this batch may have brought the union already.
     if (outcome.now.updated_ms < state.updated_ms) return pair.is_partial ? nullptr : &pair;
@@ -215,9 +216,9 @@ pair_entry* progress_shard_core::update(const storage::tiered_request& request,
   return pair.is_partial ? nullptr : &pair;
 }
 
-void progress_shard_core::settle(heartbeat_job& job, const storage::tiered_request& request,
-                                 storage::applied_credit& applied,
-                                 std::vector<storage::pair_progress>& mastered) {
+void progress_shard_core::report_result(heartbeat_job& job, const storage::tiered_request& request,
+                                        storage::applied_credit& applied,
+                                        std::vector<storage::pair_progress>& mastered) {
   if (applied.state != storage::applied_state::done) {
     job.reject({problem::storage_unavailable, "the credit could not be stored and is not counted"});
     return;

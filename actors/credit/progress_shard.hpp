@@ -28,7 +28,7 @@ struct shard_dependencies {
   std::size_t pairs_max = actor_limits::shard_pairs_max;
   std::int64_t idle_pair_ms =
       600'000;  // a clean pair is evicted after this time without a heartbeat
-  watch_observer* observer = nullptr;  // of every heartbeat that is settled; may be null
+  watch_observer* observer = nullptr;  // of every acknowledged heartbeat; may be null
   /// The actor has ended by a fault, and its memory is lost with it. Empty: std::abort().
   std::function<void(const std::string& why)> on_fatal;
 };
@@ -58,13 +58,14 @@ class progress_shard_core {
   /// Adds the heartbeat that came last to the batch in flight, if the writer has not taken it yet.
   void join_batch();
   storage::tiered_request request_of(heartbeat_job& job, unix_ms now_ms) const;
-  void settle(heartbeat_job& job, const storage::tiered_request& request,
-              storage::applied_credit& applied, std::vector<storage::pair_progress>& mastered);
+  void report_result(heartbeat_job& job, const storage::tiered_request& request,
+                     storage::applied_credit& applied,
+                     std::vector<storage::pair_progress>& mastered);
   void remember(const storage::tiered_request& request, const storage::applied_credit& applied);
   /// Takes the outcome into the pair's entry, and sets `fresh_is_exact` and `fresh`. Null: the
   /// shard does not have the whole pair in memory.
   pair_entry* update(const storage::tiered_request& request, const storage::applied_credit& applied,
-                     settled_heartbeat& settled, coverage::intervals& fresh);
+                     acknowledged_heartbeat& acknowledged, coverage::intervals& fresh);
   void refill_if_requested();
   void make_room();
   void set_dirty(pair_entry& pair, bool dirty) noexcept;

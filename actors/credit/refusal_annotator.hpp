@@ -10,7 +10,9 @@ class refusal_annotator final : public watch_observer {
  public:
   refusal_annotator(const registry& registry_cache, watch_observer& next)
       : registry_cache_(registry_cache), next_(next) {}
-  void settled(const settled_heartbeat& heartbeat) noexcept override { next_.settled(heartbeat); }
+  void acknowledged(const acknowledged_heartbeat& heartbeat) noexcept override {
+    next_.acknowledged(heartbeat);
+  }
   void rejected(const rejected_heartbeat& heartbeat) noexcept override {
     auto annotated = heartbeat;
     if (const auto* token = annotated.token) {

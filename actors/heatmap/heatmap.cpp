@@ -29,7 +29,7 @@ heatmap::heatmap(std::size_t lanes, bool shared)
 }
 heatmap::~heatmap() = default;
 
-void heatmap::settled(const settled_heartbeat& heartbeat) noexcept {
+void heatmap::acknowledged(const acknowledged_heartbeat& heartbeat) noexcept {
   if (heartbeat.played.from_ms == heartbeat.played.to_ms) return;
   try {
     const auto& credit = heartbeat.request;

@@ -56,7 +56,7 @@ class heatmap final : public watch_observer {
   heatmap(const heatmap&) = delete;
   heatmap& operator=(const heatmap&) = delete;
 
-  void settled(const settled_heartbeat& heartbeat) noexcept override;
+  void acknowledged(const acknowledged_heartbeat& heartbeat) noexcept override;
   void rejected(const rejected_heartbeat&) noexcept override {}
 
   // Called by the checkpointer, on its thread. A round goes over all partitions.
@@ -76,8 +76,8 @@ class heatmap final : public watch_observer {
   /// A transaction added this to the ledger's heatmaps. Any thread.
   void grown(const std::vector<storage::heatmap_delta>& deltas) noexcept;
 
-  /// Another gateway settled heartbeats of these students. No students: another gateway is there.
-  /// Any thread.
+  /// Another gateway acknowledged heartbeats of these students. No students: another gateway is
+  /// there. Any thread.
   void seen_elsewhere(const module_id& module, std::span<const student_id> students) noexcept;
 
   /// Reads what is missing from `ledger` and `hot`, which are the caller's. Any thread but an

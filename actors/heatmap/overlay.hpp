@@ -10,7 +10,7 @@
 
 namespace watchkeeper::actors {
 
-/// A settled heartbeat, as the heatmap stores it.
+/// An acknowledged heartbeat, as the heatmap stores it.
 struct heatmap_event {
   student_id student;
   module_id module;

@@ -82,7 +82,7 @@ void live_feed::stop() {
   deps_.channel->stop();
 }
 
-void live_feed::settled(const settled_heartbeat& heartbeat) noexcept {
+void live_feed::acknowledged(const acknowledged_heartbeat& heartbeat) noexcept {
   try {
     const auto pair = heartbeat.request.pair();
     board_.count(pair, heartbeat.outcome.status, heartbeat.request.now_ms);

@@ -80,7 +80,7 @@ class live_feed final : public watch_observer {
   explicit live_feed(dependencies deps);
   ~live_feed() override;  // as stop()
 
-  /// Students who had heartbeats settled at another gateway. No students: the gateway is there.
+  /// Students with heartbeats that another gateway acknowledged. No students: the gateway is there.
   using seen_function =
       std::function<void(const module_id& module, std::span<const student_id> students)>;
   /// Starts the thread. Both are called on it; `seen_elsewhere` may be empty.
@@ -88,7 +88,7 @@ class live_feed final : public watch_observer {
   /// Ends every subscription and the thread. Blocks. Further calls do nothing.
   void stop();
 
-  void settled(const settled_heartbeat& heartbeat) noexcept override;
+  void acknowledged(const acknowledged_heartbeat& heartbeat) noexcept override;
   void rejected(const rejected_heartbeat&) noexcept override {}
   /// Streams with events about the student begin anew: their watchers fetch again.
   void student_erased(const student_id& student) noexcept override;
@@ -114,7 +114,7 @@ class live_feed final : public watch_observer {
   struct raw_update {
     module_id module;
     live_update update;
-    unix_ms at_ms = 0;  // when it was settled
+    unix_ms at_ms = 0;  // when it was acknowledged
   };
   static constexpr std::size_t buckets = 1024;
   static std::size_t bucket_of(const module_id& module) noexcept {

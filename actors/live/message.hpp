@@ -23,7 +23,7 @@ struct live_updates {
   module_id module;
   std::vector<live_update> items;
 };
-/// These students had heartbeats settled at the sender, in any module, watched or not.
+/// The sender acknowledged heartbeats of these students, in any module, watched or not.
 struct live_seen {
   struct one {
     student_id student;

@@ -30,7 +30,7 @@ refusal_kind classify(credit_status status, problem why, stale_cause stale) noex
   }
 }
 
-void refusal_log::settled(const settled_heartbeat& heartbeat) noexcept {
+void refusal_log::acknowledged(const acknowledged_heartbeat& heartbeat) noexcept {
   const auto status = heartbeat.outcome.status;
   if (status == credit_status::credited) return;
   const auto& request = heartbeat.request;

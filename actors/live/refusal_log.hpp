@@ -49,7 +49,7 @@ class refusal_log final : public watch_observer {
 
   explicit refusal_log(std::size_t all_max = entries_max) : stripe_max_(all_max / stripes) {}
 
-  void settled(const settled_heartbeat& heartbeat) noexcept override;
+  void acknowledged(const acknowledged_heartbeat& heartbeat) noexcept override;
   void rejected(const rejected_heartbeat& heartbeat) noexcept override;
 
   /// Newest first.

@@ -52,7 +52,7 @@ class live_stream {
   unix_ms linger_until_ms = 0;  // the stream stays until then without subscribers
   unix_ms remote_until_ms = 0;  // another gateway has watchers
 
-  /// False: too many students wait, and the update is lost. `at_ms`: when it was settled.
+  /// False: too many students wait, and the update is lost. `at_ms`: when it was acknowledged.
   bool add(const live_update& update, unix_ms at_ms);
   [[nodiscard]] bool has_pending() const noexcept { return !order_.empty() || !heat_.empty(); }
   /// Returns the next events, if there are any, and appends them to the backlog. `events` counts
@@ -105,7 +105,7 @@ class live_stream {
   boost::unordered_flat_map<student_id, std::uint64_t, std::hash<student_id>> places_;
   std::deque<std::pair<std::uint64_t, unix_ms>> erased_;  // digest of the student, until when
   std::map<std::uint32_t, heat> heat_;
-  unix_ms heat_since_ms_ = 0;  // when the first of it was settled
+  unix_ms heat_since_ms_ = 0;  // when the first of it was acknowledged
   heatmap_layout layout_;
 };
 

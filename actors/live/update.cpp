@@ -53,7 +53,7 @@ void live_update::append(const live_update& newer) {
   }
 }
 
-live_update update_of(const settled_heartbeat& heartbeat) {
+live_update update_of(const acknowledged_heartbeat& heartbeat) {
   live_update update;
   update.student = heartbeat.request.student;
   update.status = heartbeat.outcome.status;

@@ -31,7 +31,7 @@ struct live_update {
   void append(const live_update& newer);
 };
 
-live_update update_of(const settled_heartbeat& heartbeat);
+live_update update_of(const acknowledged_heartbeat& heartbeat);
 
 /// One element of `items` of a progress event.
 void write_item(json_writer& out, const live_update& update);

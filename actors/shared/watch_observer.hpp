@@ -17,7 +17,7 @@ namespace watchkeeper::actors {
 
 /// A heartbeat that was credited, limited or a duplicate; what it earned is durable. All references
 /// and spans are valid during the call only.
-struct settled_heartbeat {
+struct acknowledged_heartbeat {
   const credit_request& request;  // student, module, device, session, sequence, now_ms …
   const credit_outcome& outcome;  // status, credited_ms, the numbers afterwards, newly_mastered
   /// What was played and counted: the interval, cut at its end to what was credited. It is empty
@@ -54,7 +54,7 @@ struct rejected_heartbeat {
 class watch_observer {
  public:
   virtual ~watch_observer() = default;
-  virtual void settled(const settled_heartbeat& heartbeat) noexcept = 0;
+  virtual void acknowledged(const acknowledged_heartbeat& heartbeat) noexcept = 0;
   virtual void rejected(const rejected_heartbeat& heartbeat) noexcept = 0;
   /// The student is to be forgotten. Called more than once for one erasure: before and after the
   /// heartbeats that were in flight have their results.
@@ -68,8 +68,8 @@ class watch_observers final : public watch_observer {
   explicit watch_observers(std::vector<std::shared_ptr<watch_observer>> all)
       : all_(std::move(all)) {}
 
-  void settled(const settled_heartbeat& heartbeat) noexcept override {
-    for (const auto& each : all_) each->settled(heartbeat);
+  void acknowledged(const acknowledged_heartbeat& heartbeat) noexcept override {
+    for (const auto& each : all_) each->acknowledged(heartbeat);
   }
   void rejected(const rejected_heartbeat& heartbeat) noexcept override {
     for (const auto& each : all_) each->rejected(heartbeat);

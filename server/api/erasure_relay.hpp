@@ -17,7 +17,7 @@ class erasure_relay final : public actors::watch_observer {
     const mutex_lock lock(mutex_);
     observer_ = std::move(observer);
   }
-  void settled(const actors::settled_heartbeat&) noexcept override {}
+  void acknowledged(const actors::acknowledged_heartbeat&) noexcept override {}
   void rejected(const actors::rejected_heartbeat&) noexcept override {}
   void student_erased(const student_id&) noexcept override {
     const mutex_lock lock(mutex_);

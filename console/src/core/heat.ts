@@ -25,7 +25,7 @@ export interface HeatmapDocument {
 /** [bin, viewers to add, plays to add] of the live stream. */
 export type BinDelta = readonly [index: number, viewers: number, plays: number];
 
-/** What was added, and when the first of it was settled by the gateway's clock. */
+/** What was added, and when the first of it was acknowledged, by the gateway's clock. */
 export interface HeatDelta {
   bins: BinDelta[];
   sinceMs: number;
@@ -34,7 +34,7 @@ export interface HeatDelta {
 export class Heat {
   readonly viewers: Float64Array;
   readonly plays: Float64Array;
-  /** What was settled before is in the document. */
+  /** What was acknowledged before is in the document. */
   readonly asOfMs: number;
 
   constructor(readonly document: HeatmapDocument) {
@@ -49,7 +49,7 @@ export class Heat {
     return this.viewers.length;
   }
 
-  /** Adds what the live stream brings, unless its first part was settled before the document was made. */
+  /** Adds what the live stream brings, unless its first part was acknowledged before the document was made. */
   follow({ bins, sinceMs }: HeatDelta): void {
     if (!(sinceMs < this.asOfMs)) this.apply(bins);
   }

@@ -1,7 +1,7 @@
 #include "tests/actors/credit/shard_world.hpp"
 
-/// What a shard of progress notifies its observer of: each settled heartbeat, with what is new in
-/// it if the shard knows that exactly, and each rejection.
+/// What a shard of progress notifies its observer of: each acknowledged heartbeat, with what is new
+/// in it if the shard knows that exactly, and each rejection.
 
 using namespace watchkeeper;
 using namespace watchkeeper::actors;

@@ -19,7 +19,7 @@ struct recording_observer final : watch_observer {
     bool fresh_is_exact;
     media_ms covered_ms;  // of the coverage that came along; -1: none came
   };
-  void settled(const settled_heartbeat& heartbeat) noexcept override {
+  void acknowledged(const acknowledged_heartbeat& heartbeat) noexcept override {
     events.push_back({heartbeat.outcome.status,
                       heartbeat.played,
                       {heartbeat.fresh.begin(), heartbeat.fresh.end()},

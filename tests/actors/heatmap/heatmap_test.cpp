@@ -46,12 +46,12 @@ class stage {
     outcome.status = credit_status::credited;
     outcome.credited_ms = interval.length_ms();
     outcome.now = summarize(state);
-    settled_heartbeat settled{.request = request, .outcome = outcome};
-    settled.played = interval;
-    if (in_memory) settled.fresh = {fresh.data(), fresh.size()};
-    settled.fresh_is_exact = in_memory;
-    settled.covered = &state.covered;
-    heat.settled(settled);
+    acknowledged_heartbeat acknowledged{.request = request, .outcome = outcome};
+    acknowledged.played = interval;
+    if (in_memory) acknowledged.fresh = {fresh.data(), fresh.size()};
+    acknowledged.fresh_is_exact = in_memory;
+    acknowledged.covered = &state.covered;
+    heat.acknowledged(acknowledged);
     add_range(played[what], heatmap_layout::of(duration_ms), interval);
   }
 
@@ -348,12 +348,12 @@ struct two_gateways {
     outcome.status = credit_status::credited;
     outcome.credited_ms = interval.length_ms();
     outcome.now = summarize(state);
-    settled_heartbeat settled{.request = request, .outcome = outcome};
-    settled.played = interval;
-    if (in_memory) settled.fresh = {fresh.data(), fresh.size()};
-    settled.fresh_is_exact = in_memory;
-    settled.covered = &state.covered;
-    gateways[at]->settled(settled);
+    acknowledged_heartbeat acknowledged{.request = request, .outcome = outcome};
+    acknowledged.played = interval;
+    if (in_memory) acknowledged.fresh = {fresh.data(), fresh.size()};
+    acknowledged.fresh_is_exact = in_memory;
+    acknowledged.covered = &state.covered;
+    gateways[at]->acknowledged(acknowledged);
     on_the_wire.emplace_back(1 - at, who);
   }
   void deliver() {

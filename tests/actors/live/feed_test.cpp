@@ -106,7 +106,7 @@ BOOST_AUTO_TEST_CASE(an_erased_student_is_in_no_stream) {
   };
   f.feed.student_erased(named("amy"));
   wait_for_resets(2);
-  // A heartbeat that was settled just before, and is in no event yet, appears in none.
+  // A heartbeat that was acknowledged just before, and is in no event yet, appears in none.
   play(f.feed, film, "cid", 0, 5000);
   f.feed.student_erased(named("cid"));
   wait_for_resets(3);

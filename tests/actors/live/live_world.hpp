@@ -38,11 +38,12 @@ inline void play(watch_observer& observer, const module_id& module, const std::s
   outcome.now = {to, duration, to, to, at_ms, 0};
   const media_interval played{from, to};
   const bool counts = status != credit_status::duplicate;
-  observer.settled({.request = request,
-                    .outcome = outcome,
-                    .played = counts ? played : media_interval{},
-                    .fresh = counts ? std::span(&played, 1) : std::span<const media_interval>{},
-                    .fresh_is_exact = true});
+  observer.acknowledged(
+      {.request = request,
+       .outcome = outcome,
+       .played = counts ? played : media_interval{},
+       .fresh = counts ? std::span(&played, 1) : std::span<const media_interval>{},
+       .fresh_is_exact = true});
 }
 
 /// Gets the events of one subscription.
