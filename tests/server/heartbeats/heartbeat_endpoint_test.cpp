@@ -25,17 +25,19 @@ class collected_statuses final : public net::response_port {
   std::map<std::int32_t, int> status;  // by stream
 };
 
-/// An endpoint of one I/O thread, and what it passed on; `settle` gives that its results.
+/// An endpoint of one I/O thread, and what it passed on; `report_results` gives those their
+/// results.
 struct dispatcher {
   collected_statuses responses;
   std::vector<actors::heartbeat_request> passed;
   std::vector<std::size_t> groups;  // how many came together
   unix_ms now_ms = 1'800'000'000'000;
-  bool settles_at_once = false;
+  bool reports_at_once = false;
   heartbeat_endpoint endpoint{[this](std::span<actors::heartbeat_request> all) {
                                 groups.push_back(all.size());
                                 for (auto& each : all) passed.push_back(std::move(each));
-                                if (settles_at_once) settle(passed.size() - all.size(), all.size());
+                                if (reports_at_once)
+                                  report_results(passed.size() - all.size(), all.size());
                               },
                               responses, [this] { return now_ms; }, 1};
   std::int32_t last_stream = -1;
@@ -55,7 +57,7 @@ struct dispatcher {
   std::int32_t send_several(const std::string& name) {
     return ask(std::vector<std::string>(limits::tokens_per_request_max, name));
   }
-  void settle(std::size_t first, std::size_t count) {
+  void report_results(std::size_t first, std::size_t count) {
     for (std::size_t i = first; i < first + count; ++i)
       passed.at(i).listener->on_result(passed[i].index, {});
   }
@@ -111,20 +113,20 @@ BOOST_AUTO_TEST_CASE(deferred_heartbeats_wait_and_new_ones_pass) {
   BOOST_REQUIRE_EQUAL(d.passed.size(), room * full + 1);
   BOOST_TEST(d.passed.back().token == "new");
   // All but one token of a request is not enough.
-  d.settle(0, full - 1);
+  d.report_results(0, full - 1);
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.passed.size() == room * full + 1);
-  d.settle(full - 1, 1);
+  d.report_results(full - 1, 1);
   BOOST_TEST(d.responses.status.contains(1));
   d.endpoint.on_round_end(0);
   BOOST_REQUIRE_EQUAL(d.passed.size(), (room + 1) * full + 1);
   BOOST_TEST(d.passed.back().token == "late");
   BOOST_TEST(!d.responses.status.contains(late));
   // Single ones are not counted, neither when they come nor when they get their results.
-  d.settle(room * full, 1);
+  d.report_results(room * full, 1);
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.passed.size() == (room + 1) * full + 1);
-  d.settle(full, full);
+  d.report_results(full, full);
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.passed.back().token == "ast");
 }
@@ -148,7 +150,7 @@ BOOST_AUTO_TEST_CASE(as_many_wait_as_there_is_room_for) {
   // In the end all others have been passed on, each once, and all have a response.
   for (std::size_t settled = 0; settled < d.passed.size(); d.endpoint.on_round_end(0)) {
     const auto there = d.passed.size();
-    d.settle(settled, there - settled);
+    d.report_results(settled, there - settled);
     settled = there;
   }
   BOOST_TEST(d.passed.size() == (room + waiting) * full + 1);
@@ -168,7 +170,7 @@ BOOST_AUTO_TEST_CASE(what_waits_too_long_comes_again) {
   BOOST_TEST(!d.responses.status.contains(late));
   BOOST_TEST(d.endpoint.statistics().shed == full);
   BOOST_TEST(d.endpoint.statistics().deferred == full);
-  d.settle(0, room * full);
+  d.report_results(0, room * full);
   d.endpoint.on_round_end(0);
   BOOST_REQUIRE_EQUAL(d.passed.size(), (room + 1) * full);
   BOOST_TEST(d.passed.back().token == "late");
@@ -179,8 +181,8 @@ BOOST_AUTO_TEST_CASE(the_limit_of_a_round_holds_even_if_results_come_at_once) {
   for (std::size_t i = 0; i < 3 * room; ++i) d.send_several("deferred");
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.passed.size() == room * full);
-  d.settles_at_once = true;
-  d.settle(0, room * full);
+  d.reports_at_once = true;
+  d.report_results(0, room * full);
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.passed.size() == 2 * room * full);
   d.endpoint.on_round_end(0);
