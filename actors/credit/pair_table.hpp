@@ -21,8 +21,8 @@ struct pair_entry {
   bool handed_over = false;  // in the shard's handing epoch, as it is
 };
 
-/// The pairs of a shard. A table of the pairs themselves took 300 to 600 bytes a pair, depending on
-/// how full it was, and moved all of them when it grew.
+/// The pairs of a shard. A table of the pairs themselves took 300 to 600 bytes per pair, depending
+/// on how full it was, and moved all of them when it grew.
 ///
 /// It is no lru_map: the shard evicts clean pairs before dirty ones, whatever their age.
 /// Thread: the shard's.

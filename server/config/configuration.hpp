@@ -48,7 +48,7 @@ struct configuration {
   std::string h2c_listen;
   std::string data_dir = "var";
   std::int64_t io_threads = 0;      // 0: half the cores, at least 1
-  std::int64_t worker_threads = 0;  // 0: one a core
+  std::int64_t worker_threads = 0;  // 0: one per core
   std::int64_t shards = 0;          // 0: two a worker
   std::int64_t drain_timeout_s = 10;
 

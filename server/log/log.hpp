@@ -14,7 +14,7 @@
 #include "base/result.hpp"
 #include "base/units.hpp"
 
-/// The process's log: one JSON object a line, written by a thread of its own.
+/// The process's log: one JSON object per line, written by a separate thread.
 namespace watchkeeper::server {
 
 std::string_view name_of(log_level level) noexcept;

@@ -196,7 +196,7 @@ typedef struct wk_options {
   wk_clock clock;
   wk_key_agreement key_agreement;
   wk_callbacks callbacks;
-  int session_keys; /* 1: sign once a session, then use a session key if the gateway has them */
+  int session_keys; /* 1: sign once per session, then use a session key if the gateway has them */
   /* 2; 1 to 1,000. One response in this many has the progress; the others are empty and save data.
    * In any case the progress comes with the first response of a session, after a pause, seek, end
    * or step into the background, after a flush, from 90 percent until mastery, and if the gateway
