@@ -11,8 +11,7 @@ using unix_ms = std::int64_t;
 /// A position in, or a length of, a module's media time, in milliseconds.
 using media_ms = std::int32_t;
 
-/// Credit of the bucket, in microseconds of media time: one millisecond of real time at a rate of
-/// r/1000 earns exactly r of them, so that C++ and the Redis function compute the same integers.
+/// Credit of the bucket, in microseconds of real time.
 using credit_us = std::int64_t;
 
 }  // namespace watchkeeper

@@ -111,6 +111,7 @@ class driven_shard {
         auto& outcome = applied.outcome;
         outcome.status = credit_status::credited;
         outcome.credited_ms = step_ms;
+        outcome.played = request.credit.interval;
         outcome.now.covered_ms = request.credit.interval.to_ms;
         outcome.now.duration_ms = duration_ms;
         outcome.now.resume_ms = request.credit.interval.to_ms;

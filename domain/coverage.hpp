@@ -17,6 +17,7 @@ struct media_interval {
   media_ms from_ms = 0;
   media_ms to_ms = 0;
   [[nodiscard]] media_ms length_ms() const noexcept { return to_ms - from_ms; }
+  [[nodiscard]] bool empty() const noexcept { return from_ms == to_ms; }
   friend bool operator==(const media_interval&, const media_interval&) = default;
 };
 

@@ -1,6 +1,7 @@
 #include "domain/credit.hpp"
 
 #include <algorithm>
+#include <optional>
 
 namespace watchkeeper {
 namespace {
@@ -11,6 +12,24 @@ credit_outcome rejected(problem why) noexcept {
   return outcome;
 }
 
+/// The outcome of a heartbeat that changes nothing.
+credit_outcome unchanged(credit_status status, media_ms credited_ms, const progress& pair) {
+  credit_outcome outcome;
+  outcome.status = status;
+  outcome.credited_ms = credited_ms;
+  outcome.now = summarize(pair);
+  return outcome;
+}
+
+/// What the coverage lacks of an interval whose number was used before; the end of the interval if
+/// it lacks nothing. Nothing if the coverage lacks the beginning too.
+std::optional<media_ms> rest_of(media_interval interval, const coverage& covered) {
+  for (const auto& piece : covered.pieces())
+    if (piece.from_ms <= interval.from_ms && interval.from_ms < piece.to_ms)
+      return std::min(piece.to_ms, interval.to_ms);
+  return std::nullopt;
+}
+
 }  // namespace
 
 credit_outcome apply_credit(const credit_request& request, session_state& session,
@@ -18,52 +37,47 @@ credit_outcome apply_credit(const credit_request& request, session_state& sessio
   if (!session.module.empty() && session.module != request.module)
     return rejected(problem::session_mismatch);
 
-  switch (session.window.check(request.sequence)) {
-    case replay_window::sequence_state::fresh:
-      break;
-    case replay_window::sequence_state::seen: {
-      credit_outcome outcome;
-      outcome.status = credit_status::duplicate;
-      outcome.now = summarize(pair);
-      return outcome;
-    }
-    case replay_window::sequence_state::too_old:
-      return rejected(problem::stale_token);
+  auto interval = request.interval;
+  const auto number = session.window.check(request.sequence);
+  if (number == replay_window::sequence_state::too_old) return rejected(problem::stale_token);
+  if (number == replay_window::sequence_state::seen) {
+    const auto rest_ms = rest_of(interval, pair.covered);
+    if (!rest_ms) return rejected(problem::sequence_reused);
+    if (*rest_ms == interval.to_ms) return unchanged(credit_status::duplicate, 0, pair);
+    interval.from_ms = *rest_ms;
   }
 
   // A copy: a heartbeat that is refused further down must not leave a refilled bucket behind.
   auto refilled = bucket;
-  refilled.refill(request.now_ms, request.rate_permille);
-  const auto length_ms = request.interval.length_ms();
-  const auto allowed_ms = std::min(length_ms, refilled.available_ms());
-  const media_interval credited{request.interval.from_ms, request.interval.from_ms + allowed_ms};
+  refilled.refill(request.now_ms);
+  const auto rate_permille = request.max_rate_permille;
+  const auto allowed_ms = std::min(interval.length_ms(), refilled.available_ms(rate_permille));
+  const auto before_ms = interval.from_ms - request.interval.from_ms;
+  if (allowed_ms == 0) return unchanged(credit_status::limited, before_ms, pair);
+  const media_interval played{interval.from_ms, interval.from_ms + allowed_ms};
 
-  coverage::gain gain;
-  if (allowed_ms > 0) {
-    gain = pair.covered.gain_of(credited);
-    if (gain.pieces > limits::coverage_intervals_max)
-      return rejected(problem::implausible_interval);
-    pair.covered.add(credited);
-  }
+  const auto gain = pair.covered.gain_of(played);
+  if (gain.pieces > limits::coverage_intervals_max) return rejected(problem::implausible_interval);
 
   // Nothing is refused from here on.
-  refilled.charge(allowed_ms + gain.closed_gap_ms);
+  pair.covered.add(played);
+  refilled.charge(allowed_ms + gain.closed_gap_ms, rate_permille);
   bucket = refilled;
   session.module = request.module;
-  session.window.mark(request.sequence);
+  if (number == replay_window::sequence_state::fresh) session.window.mark(request.sequence);
 
   if (request.played_at_ms >= pair.resume_at_ms) {
-    pair.resume_ms = request.interval.to_ms;
+    pair.resume_ms = played.to_ms;
     pair.resume_at_ms = request.played_at_ms;
   }
   pair.updated_ms = std::max(pair.updated_ms, request.now_ms);
   pair.duration_ms = request.duration_ms;
   pair.playtime_ms += allowed_ms;
 
-  credit_outcome outcome;
-  outcome.status = allowed_ms < length_ms ? credit_status::limited : credit_status::credited;
-  outcome.credited_ms = allowed_ms;
-  outcome.now = summarize(pair);
+  auto outcome = unchanged(
+      allowed_ms < interval.length_ms() ? credit_status::limited : credit_status::credited,
+      before_ms + allowed_ms, pair);
+  outcome.played = played;
   if (pair.mastered_ms == 0 && outcome.now.covered_ms >= request.mastery_covered_ms) {
     pair.mastered_ms = outcome.now.mastered_ms = request.now_ms;
     outcome.newly_mastered = true;

@@ -18,11 +18,11 @@ struct credit_request {
   session_id session;
   std::uint32_t sequence = 0;
   media_interval interval;
-  unix_ms played_at_ms = 0;         // `iat`
-  unix_ms now_ms = 0;               // the server's clock
-  media_ms duration_ms = 0;         // of the module, from the catalogue
-  media_ms mastery_covered_ms = 0;  // see mastery_covered_ms(const module_rules&)
-  std::int32_t rate_permille = 0;   // of the credit bucket: max_rate × 1.1
+  unix_ms played_at_ms = 0;            // `iat`
+  unix_ms now_ms = 0;                  // the server's clock
+  media_ms duration_ms = 0;            // of the module, from the catalogue
+  media_ms mastery_covered_ms = 0;     // see mastery_covered_ms(const module_rules&)
+  std::int32_t max_rate_permille = 0;  // of the module, from the catalogue
 
   [[nodiscard]] pair_key pair() const noexcept { return {student, module}; }
   [[nodiscard]] session_key_id session_key() const noexcept { return {device, session}; }
@@ -32,10 +32,11 @@ enum class credit_status : std::uint8_t { credited = 0, limited = 1, duplicate =
 
 struct credit_outcome {
   credit_status status = credit_status::rejected;
-  problem why =
-      problem::none;         // of `rejected`: stale_token, session_mismatch, implausible_interval,
-                             // unknown_device (student erased), storage_unavailable
-  media_ms credited_ms = 0;  // length of the part of the interval that counted
+  problem why = problem::none;  // of `rejected`: stale_token, session_mismatch, sequence_reused,
+                                // implausible_interval, unknown_device (the student was erased),
+                                // storage_unavailable
+  media_ms credited_ms = 0;  // length of the part of the interval that counts, from its beginning
+  media_interval played;     // the part that was credited just now; empty if nothing was
   bool newly_mastered = false;
   progress_summary now;  // afterwards; zero where rejected
 };
@@ -53,15 +54,17 @@ struct session_state {
 /// outcome is `credited` or `limited`; the caller then stores all three together.
 ///
 /// 1. `session.module` set and different: rejected, session_mismatch.
-/// 2. Window: seen -> duplicate; too old -> rejected, stale_token.
-/// 3. The bucket is refilled with `now_ms` and `rate_permille`; allowed = min(length, available).
-///    allowed < length -> limited, the interval is cut at its end to `allowed`. It may become
-///    empty: then coverage and playtime stay, but the number counts as seen and resume_ms moves.
+/// 2. Window: too old -> rejected, stale_token. Seen before: if the coverage has all of the
+///    interval, duplicate; if it has the beginning, the rest is credited, as that of a heartbeat
+///    that was `limited`; otherwise the number was used for something else: rejected,
+///    sequence_reused.
+/// 3. The bucket is refilled with `now_ms`; allowed = min(length, available). allowed < length ->
+///    limited, the interval is cut at its end to `allowed`. With 0, nothing changes.
 /// 4. A coverage that would have more than limits::coverage_intervals_max pieces: rejected,
 ///    implausible_interval (checked before anything changes).
 /// 5. The bucket is charged the (cut) length plus the gap that was closed outside of it.
-/// 6. resume_ms = interval.to_ms (uncut) when played_at_ms >= resume_at_ms; updated_ms = max(now);
-///    duration_ms = request's; playtime_ms += cut length.
+/// 6. resume_ms = end of the (cut) interval when played_at_ms >= resume_at_ms; updated_ms =
+///    max(now); duration_ms = request's; playtime_ms += cut length.
 /// 7. covered_ms >= mastery_covered_ms and not mastered yet: mastered_ms = now_ms, newly_mastered.
 credit_outcome apply_credit(const credit_request& request, session_state& session,
                             credit_bucket& bucket, progress& pair);

@@ -5,23 +5,25 @@
 
 namespace watchkeeper {
 
-/// How much media time a student may still earn (docs/protocol.md, section 5, rule 5), over all
-/// devices, sessions and modules together. Closing a gap is charged after the fact, so the level
-/// may fall below zero by at most 2 × limits::gap_closed_ms; it is then repaid first.
+/// How much real time a student may still report (docs/protocol.md, section 5, rule 5), over all
+/// devices, sessions and modules together. An interval of media costs its length divided by the
+/// `max_rate` of its module. Closing a gap is charged after the fact, so the level may fall below
+/// zero by the cost of 2 × limits::gap_closed_ms; it is then repaid first.
 class credit_bucket {
  public:
   credit_bucket() = default;  // a student seen for the first time
   credit_bucket(credit_us level_us, unix_ms refilled_at_ms)
       : level_us_(level_us), refilled_at_ms_(refilled_at_ms) {}
 
-  /// Earns `rate_permille` microseconds a millisecond since the last refill, up to the capacity.
-  /// A clock that went back earns nothing and is not remembered. The first refill only sets the
-  /// time.
-  void refill(unix_ms now_ms, std::int32_t rate_permille) noexcept;
+  /// Earns 1.1 times the time since the last refill, up to the capacity. The first refill only sets
+  /// the time. If the last refill lies in the future, nothing is earned; if it lies further ahead
+  /// than clocks differ, a clock was set back, and time counts from now on.
+  void refill(unix_ms now_ms) noexcept;
 
-  /// Whole milliseconds that may be spent; never negative.
-  [[nodiscard]] media_ms available_ms() const noexcept;
-  void charge(media_ms spent_ms) noexcept { level_us_ -= credit_us{spent_ms} * 1000; }
+  /// Whole milliseconds of media that may be credited in a module; never negative.
+  [[nodiscard]] media_ms available_ms(std::int32_t max_rate_permille) const noexcept;
+  /// Pays for media that was credited in a module; rounded up.
+  void charge(media_ms media, std::int32_t max_rate_permille) noexcept;
 
   [[nodiscard]] credit_us level_us() const noexcept { return level_us_; }
   [[nodiscard]] unix_ms refilled_at_ms() const noexcept { return refilled_at_ms_; }
@@ -31,8 +33,5 @@ class credit_bucket {
   credit_us level_us_ = limits::bucket_start_us;
   unix_ms refilled_at_ms_ = 0;  // 0: never
 };
-
-/// max_rate × 1.1 in permille, rounded to the nearest: 2.0 -> 2200.
-std::int32_t bucket_rate_permille(double max_rate) noexcept;
 
 }  // namespace watchkeeper

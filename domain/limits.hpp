@@ -34,12 +34,16 @@ inline constexpr std::size_t coverage_intervals_max = 1024;
 
 // Credit bucket (section 5, rule 5).
 
-/// The most that a student can save up.
-inline constexpr credit_us bucket_capacity_us = 120'000'000;
+/// The most real time that a student can save up: five heartbeats of 30 s that were kept during an
+/// outage fit, even in a module with a `max_rate` of 1.
+inline constexpr credit_us bucket_capacity_us = 150'000'000;
 /// What a student has at the start.
 inline constexpr credit_us bucket_start_us = 60'000'000;
-/// The bucket fills this much faster than `max_rate` says.
+/// The bucket fills this much faster than time passes.
 inline constexpr std::int32_t bucket_allowance_permille = 1100;
+/// A last refill further in the future than this is from before a clock was set back. Clocks of
+/// gateways may differ by less.
+inline constexpr std::int64_t clock_difference_ms_max = 60'000;
 
 // Replay window (section 5, rule 6).
 

@@ -8,7 +8,7 @@
 namespace watchkeeper {
 
 /// Why a token or a request was refused; docs/protocol.md, section 4. `none` means it was not.
-/// The values are stable: statistics are indexed by them, the Redis function returns them.
+/// The values are stable: statistics are indexed by them.
 enum class problem : std::uint8_t {
   none = 0,
   malformed_token,
@@ -40,8 +40,10 @@ enum class problem : std::uint8_t {
   conflict,
   request_timeout,
   misdirected_request,
+  // Heartbeats again: a new one comes last.
+  sequence_reused,
 };
-inline constexpr std::size_t problem_count = 29;
+inline constexpr std::size_t problem_count = 30;
 
 struct problem_info {
   std::string_view name;   // "stale-token"; the type is urn:watchkeeper:problem:<name>

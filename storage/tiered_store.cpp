@@ -212,7 +212,8 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
     auto& session = working(sessions, overlay_.sessions, key);
     auto& bucket = working(buckets, overlay_.buckets, credit.student);
     result.outcome = apply_credit(credit, session, bucket, pair);
-    if (result.outcome.status != credit_status::rejected) earned.insert(credit.pair());
+    if (!result.outcome.played.empty() || result.outcome.status == credit_status::duplicate)
+      earned.insert(credit.pair());
     result.state = applied_state::done;
     if (requests[i].wants_coverage()) result.covered = pair.covered;
   }

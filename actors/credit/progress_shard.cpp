@@ -127,8 +127,7 @@ void progress_shard_core::remember(const storage::tiered_request& request,
       erased_in_flight_.end())
     return;
   acknowledged_heartbeat acknowledged{.request = credit, .outcome = outcome};
-  if (outcome.credited_ms > 0 && outcome.status != credit_status::duplicate)
-    acknowledged.played = {credit.interval.from_ms, credit.interval.from_ms + outcome.credited_ms};
+  acknowledged.played = outcome.played;
   coverage::intervals fresh;
   const auto* pair = update(request, applied, acknowledged, fresh);
   if (!deps_.observer) return;
@@ -152,8 +151,8 @@ pair_entry* progress_shard_core::update(const storage::tiered_request& request,
       entry = &pairs_.add(credit.pair());
       // The first credit of all: all of the coverage is new. In every other case only the store
       // knows the coverage from before.
-      if (outcome.now.playtime_ms == outcome.credited_ms && !acknowledged.fresh_is_exact &&
-          applied.covered->covered_ms() == outcome.credited_ms) {
+      if (outcome.now.playtime_ms == played.length_ms() && !acknowledged.fresh_is_exact &&
+          applied.covered->covered_ms() == played.length_ms()) {
         acknowledged.fresh_is_exact = true;
         fresh.push_back(played);
       }
@@ -188,7 +187,7 @@ pair_entry* progress_shard_core::update(const storage::tiered_request& request,
   };
   // The credit behind a duplicate may be that of another gateway, which died since. What the store
   // returned with it may be nowhere else either.
-  if (outcome.status != credit_status::duplicate || applied.covered) changed();
+  if (!played.empty() || applied.covered) changed();
   if (state.covered.covered_ms() != outcome.now.covered_ms) {
     acknowledged.fresh_is_exact = played.from_ms == played.to_ms;
     fresh.clear();

@@ -96,7 +96,7 @@ screening_result screen_job(heartbeat_job& job, const gateway_policy& policy,
   credit.played_at_ms = claims.issued_at_ms;
   credit.duration_ms = rules.duration_ms;
   credit.mastery_covered_ms = mastery_covered_ms(rules);
-  credit.rate_permille = bucket_rate_permille(static_cast<double>(rules.max_rate_permille) / 1000);
+  credit.max_rate_permille = rules.max_rate_permille;
   return ok;
 }
 

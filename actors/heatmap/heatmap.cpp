@@ -45,7 +45,7 @@ void heatmap::acknowledged(const acknowledged_heartbeat& heartbeat) noexcept {
     event.round = into.round[partition];
     event.doubtful = into.open[partition];
     event.first = heartbeat.fresh_is_exact &&
-                  heartbeat.outcome.now.playtime_ms == heartbeat.outcome.credited_ms;
+                  heartbeat.outcome.now.playtime_ms == heartbeat.played.length_ms();
     if (!heartbeat.fresh_is_exact && heartbeat.covered) event.unread = *heartbeat.covered;
     if (into.events.size() >= lane_events) {
       const mutex_lock central(mutex_);

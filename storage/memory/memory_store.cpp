@@ -75,7 +75,7 @@ applied_credit memory_store::apply_one(const hot_request& request) {
 
   applied.outcome = apply_credit(credit, session.state, student.bucket, pair->second.state);
   applied.state = applied_state::done;
-  if (applied.outcome.status <= credit_status::limited) {
+  if (!applied.outcome.played.empty()) {
     session.touched_ms = student.touched_ms = now_ms;
     sessions_[credit.session_key()] = session;
     students_[credit.student] = student;

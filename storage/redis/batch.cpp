@@ -313,36 +313,73 @@ redis_command redis_store::command_of(const cas_call& call) {
   return command.add(plan).append(values);
 }
 
-void redis_store::take_cas(batch& all, cas_call& call, const redis_reply& reply) {
-  if (reply->type != REDIS_REPLY_STRING) {
-    auto why = is_error(*reply) ? failure_of(*reply) : corrupt("wk_cas: a reply of a foreign type");
-    for (auto* group : call.groups) {
-      cache_.forget(*group->student);
-      // What is stored of one student may have failed the call of all: each is tried alone.
-      if (why.code == storage_error::corrupt && !group->goes_alone)
-        group->goes_alone = true;
-      else
-        all.fail(*group, why);
-    }
+bool redis_store::decide_found(batch& all, student_group& group, const redis_cas::decision& before,
+                               std::span<redisReply* const> values, std::vector<cas_call>& again) {
+  // A value of a foreign type looks like an absent one, so from time to time the group is read.
+  constexpr unsigned read_after_misses = 8;
+  if (!group.has_one_pair() || before.pairs.size() != 1 || group.misses % read_after_misses == 0)
+    return false;
+  redis_cas::student_values found{.student = text_of(*values[0])};
+  found.pairs.emplace_back(group.modules.front(), text_of(*values[1]));
+  for (std::size_t i = 0; i < before.sessions.size(); ++i)
+    found.sessions.emplace_back(before.sessions[i].tag, text_of(*values[2 + i]));
+  auto decision = redis_cas::decide(found, group.asked, all.applied, next_nonce_);
+  if (decision.what == redis_cas::decision::kind::write) {
+    add_to_calls(group, std::move(decision), again);
+    return true;
+  }
+  if (decision.what != redis_cas::decision::kind::nothing) return false;
+  group.is = student_group::state::done;
+  all.has_too_many_pieces = all.has_too_many_pieces || decision.has_too_many_pieces;
+  return true;
+}
+
+void redis_store::take_cas(batch& all, cas_call& call, const redis_reply& reply,
+                           std::vector<cas_call>& again, std::vector<student_group*>& to_read) {
+  std::string_view missed;
+  std::span<redisReply* const> values;  // of the groups that were missed
+  if (reply->type == REDIS_REPLY_ARRAY && reply->elements > 0) {
+    missed = text_of(*reply->element[0]);
+    values = std::span(reply->element, reply->elements).subspan(1);
+  } else if (reply->type != REDIS_REPLY_STRING) {
+    fail_call(all, call, *reply, to_read);
     return;
   }
-  const auto missed = text_of(*reply);
   for (std::size_t i = 0; i < call.groups.size(); ++i) {
     auto& group = *call.groups[i];
     auto& decision = call.decisions[i];
-    if (missed.find(static_cast<char>(i + 1)) != std::string_view::npos) {
-      cache_.forget(*group.student);
-      if (++group.misses == redis_limits::cas_misses_max)
-        all.fail(group, {storage_error::contended, "other gateways keep changing the student"});
+    if (missed.find(static_cast<char>(i + 1)) == std::string_view::npos) {
+      group.is = student_group::state::done;
+      all.has_too_many_pieces = all.has_too_many_pieces || decision.has_too_many_pieces;
+      if (group.has_one_pair() && !decision.student_after.empty())
+        cache_.put(group.pair(),
+                   {std::move(decision.pairs.front().after), std::move(decision.student_after)});
+      else
+        cache_.forget(*group.student);
       continue;
     }
-    group.is = student_group::state::done;
-    all.has_too_many_pieces = all.has_too_many_pieces || decision.has_too_many_pieces;
-    if (group.has_one_pair() && !decision.student_after.empty())
-      cache_.put(group.pair(),
-                 {std::move(decision.pairs.front().after), std::move(decision.student_after)});
+    cache_.forget(*group.student);
+    const auto count = 1 + decision.pairs.size() + decision.sessions.size();
+    const auto of_group = values.first(std::min(count, values.size()));
+    values = values.subspan(of_group.size());
+    if (++group.misses == redis_limits::cas_misses_max)
+      all.fail(group, {storage_error::contended, "other gateways keep changing the student"});
+    else if (of_group.size() != count || !decide_found(all, group, decision, of_group, again))
+      to_read.push_back(&group);
+  }
+}
+
+void redis_store::fail_call(batch& all, cas_call& call, const redisReply& reply,
+                            std::vector<student_group*>& to_read) {
+  const auto why =
+      is_error(reply) ? failure_of(reply) : corrupt("wk_cas: a reply of a foreign type");
+  for (auto* group : call.groups) {
+    cache_.forget(*group->student);
+    // What is stored of one student may have failed the call of all: each is tried alone.
+    if (why.code != storage_error::corrupt || std::exchange(group->goes_alone, true))
+      all.fail(*group, why);
     else
-      cache_.forget(*group.student);
+      to_read.push_back(group);
   }
 }
 
@@ -352,21 +389,18 @@ stored<ok_t> redis_store::run_batch(batch& all) {
   while (!decided.empty() || !to_read.empty()) {
     std::vector<redis_command> commands;
     for (const auto& call : decided) commands.push_back(command_of(call));
-    const auto asked = plan_look_up(std::move(to_read));
+    const auto asked = plan_look_up(std::exchange(to_read, {}));
     add_look_up(asked, commands);
     const auto got = run(std::move(commands));
     if (!got) return got.error();
     const std::span<const redis_reply> answered = got.value();
-    to_read.clear();
-    for (std::size_t i = 0; i < decided.size(); ++i) {
-      take_cas(all, decided[i], answered[i]);
-      for (auto* group : decided[i].groups)
-        if (group->is == student_group::state::open) to_read.push_back(group);
-    }
+    std::vector<cas_call> again;
+    for (std::size_t i = 0; i < decided.size(); ++i)
+      take_cas(all, decided[i], answered[i], again, to_read);
     const auto values = values_of(asked, answered.subspan(decided.size()));
     if (!values) return values.error();
-    decided.clear();
-    decide_looked_up(all, asked, *values, decided);
+    decide_looked_up(all, asked, *values, again);
+    decided = std::move(again);
   }
   return ok;
 }

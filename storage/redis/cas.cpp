@@ -186,7 +186,7 @@ void workspace::credit(const hot_request& request, applied_credit& result) {
         credit.now_ms - bucket.refilled_at_ms() >= storage_limits::student_ttl_ms)
       bucket = {};
     result.outcome = apply_credit(credit, session, bucket, pair->value->state);
-    if (result.outcome.status <= credit_status::limited) {
+    if (!result.outcome.played.empty()) {
       bucket_ = bucket;
       has_changed_bucket_ = true;
       pair->has_changed = pair->is_dirtied = true;

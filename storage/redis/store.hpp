@@ -75,8 +75,16 @@ class redis_store final : public hot_store {
   static void add_to_calls(student_group& group, redis_cas::decision decision,
                            std::vector<cas_call>& calls);
   static redis_command command_of(const cas_call& call);
-  /// Groups that Redis found as expected are done, the others stay open or fail.
-  void take_cas(batch& all, cas_call& call, const redis_reply& reply);
+  /// Groups that Redis found as expected are done. The others fail, are decided anew with what
+  /// Redis had instead (`again`), or are added to `to_read`.
+  void take_cas(batch& all, cas_call& call, const redis_reply& reply, std::vector<cas_call>& again,
+                std::vector<student_group*>& to_read);
+  /// The groups of a call that Redis refused fail, or are added to `to_read` to be tried alone.
+  void fail_call(batch& all, cas_call& call, const redisReply& reply,
+                 std::vector<student_group*>& to_read);
+  /// Decides a group with the values that wk_cas found. False: they do not suffice.
+  bool decide_found(batch& all, student_group& group, const redis_cas::decision& before,
+                    std::span<redisReply* const> values, std::vector<cas_call>& again);
   /// Runs all groups to their end. Fails if the connection does.
   stored<ok_t> run_batch(batch& all);
 

@@ -135,7 +135,7 @@ applied_credit embedded_store::apply_one(const hot_request& request, batch& load
   auto bucket = student_expired ? credit_bucket{} : student.bucket;
   applied.outcome = apply_credit(credit, window, bucket, pair.state);
   applied.state = applied_state::done;
-  if (applied.outcome.status <= credit_status::limited) {
+  if (!applied.outcome.played.empty()) {
     session.state = window;
     session.touched_ms = now_ms;
     session.changed = true;

@@ -25,36 +25,54 @@ class credit_model {
       out.why = problem::session_mismatch;
       return out;
     }
-    if (seen_.count(request.sequence) != 0 && *seen_.rbegin() - request.sequence < 64) {
-      out.status = credit_status::duplicate;
-      out.now = summary(pair);
-      return out;
-    }
     if (!seen_.empty() && std::int64_t{*seen_.rbegin()} - std::int64_t{request.sequence} >= 64) {
       out.why = problem::stale_token;
       return out;
     }
+    auto from = request.interval.from_ms;
+    if (seen_.count(request.sequence) != 0) {
+      while (from < request.interval.to_ms && pair.covered.contains(from)) ++from;
+      if (from == request.interval.from_ms) {
+        out.why = problem::sequence_reused;
+        return out;
+      }
+      if (from == request.interval.to_ms) {
+        out.status = credit_status::duplicate;
+        out.now = summary(pair);
+        return out;
+      }
+    }
 
     std::int64_t level_us = level_us_;
     unix_ms refilled_at = refilled_at_;
-    if (refilled_at == 0) refilled_at = request.now_ms;
+    if (refilled_at == 0 || refilled_at > request.now_ms + 60'000) refilled_at = request.now_ms;
     for (; refilled_at < request.now_ms; ++refilled_at) {
-      level_us += request.rate_permille;
-      if (level_us > 120'000'000) level_us = 120'000'000;
+      level_us += 1'100;
+      if (level_us > 150'000'000) level_us = 150'000'000;
     }
-    const auto asked = request.interval.to_ms - request.interval.from_ms;
+    // In thousandths of a microsecond a millisecond of media costs a whole number.
+    const auto asked = request.interval.to_ms - from;
     media_ms allowed = 0;
-    while (allowed < asked && (allowed + 1) * std::int64_t{1000} <= level_us) ++allowed;
+    while (allowed < asked &&
+           (allowed + 1) * std::int64_t{1'000'000} <= level_us * request.max_rate_permille)
+      ++allowed;
+    out.credited_ms = from - request.interval.from_ms + allowed;
+    out.status = allowed < asked ? credit_status::limited : credit_status::credited;
+    if (allowed == 0) {
+      out.now = summary(pair);
+      return out;
+    }
 
     auto covered = pair.covered;
-    media_bitmap::change change;
-    if (allowed > 0)
-      change = covered.add({request.interval.from_ms, request.interval.from_ms + allowed});
+    const auto change = covered.add({from, from + allowed});
     if (covered.runs().size() > 1024) {
+      out = {};
       out.why = problem::implausible_interval;
       return out;
     }
-    level_us_ = level_us - (allowed + change.closed_gap_ms) * std::int64_t{1000};
+    const auto cost = (allowed + change.closed_gap_ms) * std::int64_t{1'000'000};
+    level_us_ =
+        level_us - cost / request.max_rate_permille - (cost % request.max_rate_permille != 0);
     refilled_at_ = refilled_at;
     bound_to_ = module;
     seen_.insert(request.sequence);
@@ -64,14 +82,13 @@ class credit_model {
     if (request.now_ms > pair.updated_ms) pair.updated_ms = request.now_ms;
     if (request.played_at_ms >= pair.resume_at_ms) {
       pair.resume_at_ms = request.played_at_ms;
-      pair.resume_ms = request.interval.to_ms;
+      pair.resume_ms = from + allowed;
     }
     if (pair.mastered_ms == 0 && pair.covered.covered_ms() >= request.mastery_covered_ms) {
       pair.mastered_ms = request.now_ms;
       out.newly_mastered = true;
     }
-    out.status = allowed < asked ? credit_status::limited : credit_status::credited;
-    out.credited_ms = allowed;
+    out.played = {from, from + allowed};
     out.now = summary(pair);
     return out;
   }

@@ -26,7 +26,7 @@ credit_request request_for(std::uint32_t sequence, media_interval interval,
   r.played_at_ms = now_ms;
   r.duration_ms = 600'000;
   r.mastery_covered_ms = 570'000;
-  r.rate_permille = 2200;
+  r.max_rate_permille = 2000;
   return r;
 }
 
@@ -61,7 +61,8 @@ BOOST_AUTO_TEST_CASE(a_first_heartbeat_is_credited) {
   BOOST_TEST(out.credited_ms == 10'000);
   BOOST_TEST((out.now == progress_summary{10'000, 600'000, 10'000, 10'000, start_ms, 0}));
   BOOST_TEST(session.module == *module_id::parse("module-a"));
-  BOOST_TEST(bucket.level_us() == 50'000'000);
+  BOOST_TEST(bucket.level_us() == 55'000'000);  // 10 s of media at 2.0 are 5 s
+  BOOST_TEST((out.played == media_interval{0, 10'000}));
   BOOST_TEST(bucket.refilled_at_ms() == start_ms);
 }
 
@@ -75,8 +76,9 @@ BOOST_AUTO_TEST_CASE(a_session_keeps_to_its_first_module) {
 BOOST_AUTO_TEST_CASE(a_duplicate_changes_nothing_and_tells_the_progress) {
   apply(request_for(7, {0, 10'000}));
   const auto before = *this;
-  const auto out = apply(request_for(7, {20'000, 30'000}, start_ms + 9'000));
+  const auto out = apply(request_for(7, {0, 10'000}, start_ms + 9'000));
   BOOST_TEST(out.status == credit_status::duplicate);
+  BOOST_TEST((out.played == media_interval{}));
   BOOST_TEST(out.credited_ms == 0);
   BOOST_TEST(out.now == summarize(before.pair));
   BOOST_TEST(bucket == before.bucket);
@@ -90,38 +92,88 @@ BOOST_AUTO_TEST_CASE(a_number_behind_the_window_is_stale) {
   BOOST_TEST(apply(request_for(37, {1'000, 2'000})).status == credit_status::credited);
 }
 
+BOOST_AUTO_TEST_CASE(another_interval_under_a_used_number_is_told_from_a_replay) {
+  apply(request_for(7, {0, 10'000}));
+  BOOST_TEST(refused(request_for(7, {20'000, 30'000}, start_ms + 9'000)) ==
+             problem::sequence_reused);
+  apply(request_for(8, {20'000, 30'000}));
+  BOOST_TEST(apply(request_for(7, {20'000, 30'000})).status == credit_status::duplicate);
+}
+
 BOOST_AUTO_TEST_CASE(an_interval_over_the_budget_is_cut_at_its_end) {
-  bucket = credit_bucket{4'000'500, start_ms};
+  bucket = credit_bucket{2'000'499, start_ms};
   const auto out = apply(request_for(0, {10'000, 20'000}));
   BOOST_TEST(out.status == credit_status::limited);
   BOOST_TEST(out.credited_ms == 4'000);
   BOOST_TEST(out.now.covered_ms == 4'000);
   BOOST_TEST(out.now.playtime_ms == 4'000);
-  BOOST_TEST(out.now.resume_ms == 20'000);
-  BOOST_TEST(bucket.level_us() == 500);
+  BOOST_TEST(out.now.resume_ms == 14'000);  // not beyond what counted
+  BOOST_TEST(bucket.level_us() == 499);
   BOOST_TEST(pair.covered.contains({10'000, 14'000}));
 }
 
-BOOST_AUTO_TEST_CASE(an_empty_budget_still_counts_the_number_as_seen) {
-  bucket = credit_bucket{999, start_ms};
+BOOST_AUTO_TEST_CASE(a_limited_heartbeat_that_is_sent_again_earns_its_rest) {
+  bucket = credit_bucket{2'000'000, start_ms};
+  apply(request_for(0, {10'000, 20'000}));
+  const auto again = apply(request_for(0, {10'000, 20'000}, start_ms + 2'000));
+  BOOST_TEST(again.status == credit_status::limited);
+  BOOST_TEST(again.credited_ms == 8'400);
+  BOOST_TEST((again.played == media_interval{14'000, 18'400}));
+  BOOST_TEST(again.now.playtime_ms == 8'400);
+  const auto last = apply(request_for(0, {10'000, 20'000}, start_ms + 3'000));
+  BOOST_TEST(last.status == credit_status::credited);
+  BOOST_TEST(last.credited_ms == 10'000);
+  BOOST_TEST(last.now.playtime_ms == 10'000);
+  BOOST_TEST(apply(request_for(0, {10'000, 20'000}, start_ms + 3'000)).status ==
+             credit_status::duplicate);
+}
+
+BOOST_AUTO_TEST_CASE(an_empty_budget_changes_nothing) {
+  bucket = credit_bucket{499, start_ms};
+  const auto before = *this;
   const auto out = apply(request_for(0, {10'000, 20'000}));
   BOOST_TEST(out.status == credit_status::limited);
   BOOST_TEST(out.credited_ms == 0);
-  BOOST_TEST((out.now == progress_summary{0, 600'000, 0, 20'000, start_ms, 0}));
-  BOOST_TEST(pair.covered.empty());
-  BOOST_TEST(apply(request_for(0, {10'000, 20'000})).status == credit_status::duplicate);
+  BOOST_TEST(out.now == progress_summary{});
+  BOOST_TEST(session == before.session);
+  BOOST_TEST(bucket == before.bucket);
+  BOOST_TEST(pair == before.pair);
+  BOOST_TEST(apply(request_for(0, {10'000, 20'000}, start_ms + 5'000)).status ==
+             credit_status::credited);
+}
+
+BOOST_AUTO_TEST_CASE(five_heartbeats_of_30_s_fit_after_an_outage_even_at_a_rate_of_1) {
+  bucket = credit_bucket{0, start_ms};
+  for (std::uint32_t i = 0; i < 5; ++i) {
+    auto kept =
+        request_for(i, {static_cast<media_ms>(i) * 30'000, (static_cast<media_ms>(i) + 1) * 30'000},
+                    start_ms + 150'000);
+    kept.max_rate_permille = 1000;
+    BOOST_TEST(apply(kept).status == credit_status::credited);
+  }
+}
+
+// A fast module must not fill the bucket for a slow one.
+BOOST_AUTO_TEST_CASE(a_module_with_a_high_max_rate_earns_nothing_for_another) {
+  auto fast = request_for(0, {0, 1});
+  fast.max_rate_permille = 16'000;
+  bucket = credit_bucket{0, start_ms - 20'000};
+  apply(fast);
+  auto slow = request_for(1, {0, 400'000});
+  slow.max_rate_permille = 1000;
+  BOOST_TEST(apply(slow).credited_ms <= 22'000);  // 1.1 times the 20 s that have passed
 }
 
 BOOST_AUTO_TEST_CASE(a_closed_gap_is_charged_and_may_lead_into_debt) {
   bucket = credit_bucket{30'000'000, start_ms};
   apply(request_for(0, {0, 10'000}));
   apply(request_for(1, {10'600, 20'600}));
-  bucket = credit_bucket{100'000, start_ms};
+  bucket = credit_bucket{50'000, start_ms};
   const auto out = apply(request_for(2, {10'250, 10'350}));
   BOOST_TEST(out.status == credit_status::credited);
   BOOST_TEST(out.now.covered_ms == 20'600);
   BOOST_TEST(out.now.playtime_ms == 20'100);
-  BOOST_TEST(bucket.level_us() == -500'000);
+  BOOST_TEST(bucket.level_us() == -250'000);
 }
 
 BOOST_AUTO_TEST_CASE(rewatching_adds_playtime_and_never_coverage) {
@@ -199,7 +251,7 @@ BOOST_AUTO_TEST_CASE(any_sequence_equals_the_slow_model) {
         r.played_at_ms = now - random.between<unix_ms>(0, 5'000);
         r.duration_ms = universe_ms;
         r.mastery_covered_ms = random.between<media_ms>(20'000, universe_ms);
-        r.rate_permille = random.between<std::int32_t>(0, round % 2 == 0 ? 2200 : 300);
+        r.max_rate_permille = random.between<std::int32_t>(0, round % 2 == 0 ? 2000 : 300);
         if (random.one_in(12)) r.module = *module_id::parse("module-b");
 
         const std::string module{r.module.view()};
@@ -209,6 +261,7 @@ BOOST_AUTO_TEST_CASE(any_sequence_equals_the_slow_model) {
         BOOST_REQUIRE(got.status == expected.status);
         BOOST_REQUIRE(got.why == expected.why);
         BOOST_REQUIRE_EQUAL(got.credited_ms, expected.credited_ms);
+        BOOST_REQUIRE(got.played == expected.played);
         BOOST_REQUIRE_EQUAL(got.newly_mastered, expected.newly_mastered);
         BOOST_REQUIRE(got.now == expected.now);
         BOOST_REQUIRE(budget == model.bucket());

@@ -39,6 +39,7 @@ class media_bitmap {
       if (!covered_[static_cast<std::size_t>(t)]) return false;
     return true;
   }
+  [[nodiscard]] bool contains(media_ms at) const { return covered_[static_cast<std::size_t>(at)]; }
   [[nodiscard]] std::vector<media_interval> runs() const {
     std::vector<media_interval> found;
     for (std::size_t t = 0; t < covered_.size(); ++t) {

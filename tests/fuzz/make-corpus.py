@@ -156,7 +156,9 @@ absent = array(*[b"$-1\r\n"] * 3) + b":0\r\n"  # student, pair and session
 there = array(bulk(student), bulk(one), b"$-1\r\n") + b":2\r\n"
 write("redis-reply", "apply-missing", call(0), absent)
 write("redis-reply", "apply", call(0), there, bulk(""))
-write("redis-reply", "apply-missed", call(1), there, bulk("\x01"), there, bulk(""), bulk(""))
+write("redis-reply", "apply-missed", call(1), there, array(bulk("\x01"), bulk(student), bulk(one), bulk("")), bulk(""),
+      bulk(""))
+write("redis-reply", "apply-missed-short", call(0), there, array(bulk("\x01"), bulk(student)), there, bulk(""))
 write("redis-reply", "apply-foreign", call(0), array(*[b"$-1\r\n"] * 3), ":1\r\n", ":0\r\n:1\r\n:0\r\n")
 write("redis-reply", "apply-oom", call(0), there, "-OOM command not allowed\r\n")
 write("redis-reply", "apply-alone", call(0), there, "-WRONGTYPE of a set\r\n", there, "-WRONGTYPE of a set\r\n")

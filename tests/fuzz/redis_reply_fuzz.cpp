@@ -36,7 +36,7 @@ std::vector<storage::hot_request> requests_of(std::uint8_t first, std::uint8_t s
     credit.now_ms = now_ms + static_cast<unix_ms>(i) * 10;
     credit.duration_ms = 700'000;
     credit.mastery_covered_ms = 15'000;
-    credit.rate_permille = 2200;
+    credit.max_rate_permille = 2000;
     requests[i].want_coverage = (first & 8) != 0;
   }
   return requests;

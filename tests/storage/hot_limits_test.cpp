@@ -98,8 +98,8 @@ BOOST_AUTO_TEST_CASE(an_erased_student_is_refused_whatever_is_asked) {
                int(applied_state::pair_missing));
     create(store, {pair});
     // A number from before the erasure stays used up.
-    BOOST_TEST(int(apply_one(store, heartbeat(pair, 0, 0, 1000)).outcome.status) ==
-               int(credit_status::duplicate));
+    BOOST_TEST(int(apply_one(store, heartbeat(pair, 0, 0, 1000)).outcome.why) ==
+               int(problem::sequence_reused));
     BOOST_TEST(int(apply_one(store, heartbeat(pair, 1, 1000, 2000)).outcome.status) ==
                int(credit_status::credited));
   });
@@ -183,11 +183,11 @@ BOOST_AUTO_TEST_CASE(sessions_and_buckets_end_by_the_clock_of_the_requests) {
 
     // A bucket that rested for less than a day is full, then it begins anew.
     now_ms += storage_limits::student_ttl_ms - 1;
-    auto longest = heartbeat(pair, 40, 0, 130'000, some_time_ms + now_ms);
-    BOOST_TEST(apply_one(store, longest).outcome.credited_ms == 120'000);
+    auto longest = heartbeat(pair, 40, 0, 310'000, some_time_ms + now_ms);
+    BOOST_TEST(apply_one(store, longest).outcome.credited_ms == 2 * 150'000);
     now_ms += storage_limits::student_ttl_ms;
-    longest = heartbeat(pair, 41, 0, 130'000, some_time_ms + now_ms);
-    BOOST_TEST(apply_one(store, longest).outcome.credited_ms == 60'000);
+    longest = heartbeat(pair, 41, 0, 310'000, some_time_ms + now_ms);
+    BOOST_TEST(apply_one(store, longest).outcome.credited_ms == 2 * 60'000);
   });
 }
 

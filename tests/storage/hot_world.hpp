@@ -47,7 +47,7 @@ inline hot_request heartbeat(const pair_key& pair, std::uint32_t sequence, media
   credit.played_at_ms = credit.now_ms = now_ms;
   credit.duration_ms = 600'000;
   credit.mastery_covered_ms = 570'000;
-  credit.rate_permille = 2200;
+  credit.max_rate_permille = 2000;
   return request;
 }
 
@@ -65,11 +65,12 @@ inline std::string text_of(const progress& p) {
 inline std::string text_of(const applied_credit& a) {
   const auto& o = a.outcome;
   return fmt::format(
-      "state {} status {} why {} credited {} newly {} covered {} duration {} playtime {} resume {} "
+      "state {} status {} why {} credited {} played {}-{} newly {} covered {} duration {} playtime "
+      "{} resume {} "
       "updated {} mastered {} {}",
-      int(a.state), int(o.status), int(o.why), o.credited_ms, o.newly_mastered, o.now.covered_ms,
-      o.now.duration_ms, o.now.playtime_ms, o.now.resume_ms, o.now.updated_ms, o.now.mastered_ms,
-      a.covered ? text_of(*a.covered) : "-");
+      int(a.state), int(o.status), int(o.why), o.credited_ms, o.played.from_ms, o.played.to_ms,
+      o.newly_mastered, o.now.covered_ms, o.now.duration_ms, o.now.playtime_ms, o.now.resume_ms,
+      o.now.updated_ms, o.now.mastered_ms, a.covered ? text_of(*a.covered) : "-");
 }
 inline std::string text_of(const pair_key& key) {
   return fmt::format("{}/{}", key.student.view(), key.module.view());
@@ -194,7 +195,7 @@ class contract_run {
     if (back_max_ms_ > 0 && chance(0.1))
       credit.now_ms -= between(0, static_cast<media_ms>(back_max_ms_));
     credit.played_at_ms = credit.now_ms - between(-1000, 5000);
-    credit.rate_permille = chance(0.8) ? 2200 : between(0, 4400);
+    credit.max_rate_permille = chance(0.8) ? 2000 : between(0, 4000);
     request.want_coverage = chance(0.3);
     return request;
   }

@@ -41,7 +41,7 @@ struct tiered_store_world {
     r.credit.now_ms = now_ms;
     r.credit.duration_ms = 100'000;
     r.credit.mastery_covered_ms = 95'000;
-    r.credit.rate_permille = 2200;
+    r.credit.max_rate_permille = 2000;
     return r;
   }
   applied_credit apply_one(const tiered_request& r) {

@@ -48,14 +48,14 @@ end
 -- number of sessions, `u8` 1 if the student is written, the nonce of the student; of each pair `u8` what else to do,
 -- its nonce; of each session `u8` 1 to compare it. A nonce of zeros: the key is absent. The values follow: that of
 -- the student if it is written, those of the pairs, and of each session the expected value (empty: absent; used only
--- if it is compared) and the new one. Replies with the numbers of the groups that were not as expected, a byte each:
--- nothing of these is changed.
+-- if it is compared) and the new one. Replies with an empty string; or, if groups were not as expected, with their
+-- numbers, a byte each, and then what their keys hold (empty: absent). Nothing of these groups is changed.
 local function compare_and_swap(keys, args)
   local plan = args[1]
   local held = call('MGET', unpack(keys))
   local writes, used = {}, 0
   local sets, sessions = {}, {}
-  local missed = ''
+  local missed, found = '', nil
   local group, at, key, arg = 0, 1, 1, 2
   while at <= #plan do
     group = group + 1
@@ -75,6 +75,8 @@ local function compare_and_swap(keys, args)
     end
     if not same then
       missed = missed .. string.char(group)
+      found = found or { '' }
+      for i = key, session_key + session_count - 1 do found[#found + 1] = held[i] or '' end
     else
       if writes_student == 1 then
         writes[used + 1], writes[used + 2] = keys[key], args[arg]
@@ -104,7 +106,9 @@ local function compare_and_swap(keys, args)
   for set_key, members in pairs(sets) do call('SADD', set_key, unpack(members)) end
   for session_key, value in pairs(sessions) do call('SET', session_key, value, 'PX', SESSION_TTL_MS) end
   if used > 0 then call('MSET', unpack(writes, 1, used)) end
-  return missed
+  if not found then return '' end
+  found[1] = missed
+  return found
 end
 
 -- KEYS: dirty key, then pair keys. ARGV: their nonces in one string; zeros stand for a pair that was not there.

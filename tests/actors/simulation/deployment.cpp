@@ -254,7 +254,7 @@ void deployment::send(std::size_t who, std::size_t which) {
   job->received_ms = process.now_ms();
   job->credit = credit_of(b.claims, d.signer->kid(), process.now_ms(), duration_ms);
   job->credit.played_at_ms = b.claims.issued_at_ms;
-  if (!course_.tight_bucket) job->credit.rate_permille = 400'000;
+  if (!course_.tight_bucket) job->credit.max_rate_permille = 400'000;
   job->device = std::make_shared<const device_entry>(
       device_record{d.signer->kid(), d.student, d.signer->public_key(), false, 0});
   process.submit(std::move(job));

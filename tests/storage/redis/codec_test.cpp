@@ -50,7 +50,7 @@ hot_request a_request() {
   credit.played_at_ms = credit.now_ms = now_ms;
   credit.duration_ms = 60'000;
   credit.mastery_covered_ms = 57'000;
-  credit.rate_permille = 2200;
+  credit.max_rate_permille = 2000;
   return request;
 }
 

@@ -90,7 +90,7 @@ BOOST_AUTO_TEST_CASE(the_bytes_are_those_of_the_storage_format) {
   const auto student = server.command({"GET", key_of("student", pair)});
   BOOST_TEST(hex(student.substr(0, 2)) == "8300");
   BOOST_TEST(hex(student.substr(10)) ==
-             "0000000002625a00"    // level_us 40,000,000
+             "0000000002faf080"    // level_us 50,000,000: 20 s of media at a max_rate of 2
              "0000019aab6884a8");  // refilled_at_ms
   BOOST_TEST(server.command({"TTL", key_of("student", pair)}) == "-1");
   const auto session = session_key_of(pair, "0acc63017b638e");
