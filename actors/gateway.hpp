@@ -16,6 +16,7 @@
 #include "actors/shared/registry.hpp"
 #include "actors/shared/watch_observer.hpp"
 #include "actors/statistics.hpp"
+#include "base/clock.hpp"
 #include "base/log_level.hpp"
 #include "crypto/agreement_key.hpp"
 #include "domain/credit.hpp"
@@ -40,8 +41,7 @@ struct gateway_options {
   const crypto::agreement_key_ring* session_keys = nullptr;
   hot_store_factory make_hot_store;
   ledger_factory make_ledger;
-  std::function<unix_ms()> now;                 // the wall clock
-  std::function<std::uint64_t()> monotonic_us;  // for durations
+  const time_source* time = &system_time_source();  // outlives the gateway
   /// Notified of every heartbeat. They outlive the gateway.
   std::vector<std::shared_ptr<watch_observer>> observers;
   /// Called with what an operator should read; any thread.

@@ -22,6 +22,7 @@
 #include "actors/stores/store_reader.hpp"
 #include "actors/stores/watcher.hpp"
 #include "base/address_rate_limiter.hpp"
+#include "base/clock.hpp"
 
 /// The parts of a gateway and how they are joined. Only actors/gateway*.cpp include it.
 namespace watchkeeper::actors {
@@ -76,10 +77,6 @@ struct gateway::implementation final : shard_services {
   void submit(heartbeat_request&& request, route& last, outbox& out);
   void screen(heartbeat_job_ptr job, route& last, outbox& out);
 
-  static std::uint64_t read_clock(const void* self) {
-    return static_cast<const implementation*>(self)->options.monotonic_us();
-  }
-
   progress_shard_actor& shard_for(const student_id& student) {
     return shards[shard_of(student, shards.size())];
   }
@@ -97,11 +94,12 @@ struct gateway::implementation final : shard_services {
   }
 
   gateway_options options;
+  const time_source& time{*options.time};
   route after_reading;  // the reader thread's
   registry registry_cache;
   std::shared_ptr<heatmap> heat;
   watch_observers observers;
-  refusal_annotator annotator{registry_cache, observers};
+  refusal_annotator annotator{registry_cache, time, observers};
   heartbeat_probe heartbeats;
   verification_probe verifications;
   hot_store_probe hot_state;

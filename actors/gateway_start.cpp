@@ -12,7 +12,7 @@ namespace watchkeeper::actors {
 namespace {
 
 constexpr std::int64_t idle_session_ms = 300'000;
-constexpr std::int64_t least_time_to_checkpoint_us = 1'000'000;
+constexpr std::int64_t least_time_to_checkpoint_ms = 1'000;
 
 unsigned worker_count(const gateway_options& options) {
   if (options.worker_threads > 0) return options.worker_threads;
@@ -63,12 +63,11 @@ gateway::implementation::implementation(gateway_options given)
       .hot_probe = hot_state,
       .heat = *heat,
       .interval_ms = options.checkpoint_interval_ms,
-      .now = options.now,
-      .monotonic_us = options.monotonic_us,
+      .time = time,
       .done =
-          [this](unix_ms started_ms) {
+          [this](mono_ms started) {
             for (auto& shard : shards)
-              caf::anon_send(shard, checkpoint_done{started_ms, options.now()});
+              caf::anon_send(shard, checkpoint_done{started, time.monotonic_now()});
           },
       .log = options.log});
   if (hot_is_there) recover();
@@ -81,10 +80,9 @@ gateway::implementation::implementation(gateway_options given)
       .addresses = addresses,
       .probe = verifications,
       .shards = shards,
-      .now = options.now,
-      .monotonic_us = options.monotonic_us,
+      .time = time,
       .verified = [this](const session_key_id& key, const session_handle& session,
-                         unix_ms now_ms) { sessions.put(key, session, now_ms); },
+                         mono_ms admitted_at) { sessions.put(key, session, admitted_at); },
       .keys = options.session_keys});
   checkpoints->start();
   start_watcher(last_change);
@@ -98,8 +96,7 @@ void gateway::implementation::start_writer(std::unique_ptr<storage::hot_store> h
       .ledger = std::move(ledger),
       .hot_probe = hot_state,
       .ledger_state = ledger_state,
-      .now = options.now,
-      .monotonic_us = options.monotonic_us,
+      .time = time,
       .stored =
           [this](std::shared_ptr<credit_batch> batch) noexcept {  // else its shard waits for ever
             auto& shard = shards[batch->shard];
@@ -120,13 +117,13 @@ void gateway::implementation::start_reader() {
       .ledger = options.make_ledger(),
       .registry_cache = registry_cache,
       .ledger_state = ledger_state,
-      .now = options.now,
+      .time = time,
       .hot_successes = [this] { return hot_state.health_successes.load(); },
       .ledger_successes = [this] { return ledger_state.health_successes.load(); },
       .loaded = [this](heartbeat_job_ptr job) { loaded(std::move(job)); },
       // A made-up module costs a read of the ledger, like a made-up device.
       .module_absent =
-          [this](const heartbeat_job& job) { addresses.failed(job.peer, options.now()); },
+          [this](const heartbeat_job& job) { addresses.failed(job.peer, time.monotonic_now()); },
       .found =
           [this](progress_found found) {
             auto& shard = shard_for(found.query->key.student);
@@ -145,7 +142,7 @@ void gateway::implementation::start_watcher(std::int64_t last_change) {
       .ledger_state = ledger_state,
       .required = options.require_durability,
       .last_change = last_change,
-      .now = options.now,
+      .time = time,
       .student_erased =
           [this](const student_id& student) {
             caf::anon_send(shard_for(student), student_erased{student, nullptr});
@@ -153,7 +150,7 @@ void gateway::implementation::start_watcher(std::int64_t last_change) {
           },
       .housekeeping =
           [this] {
-            sessions.sweep(options.now() - idle_session_ms);
+            sessions.sweep(time.monotonic_now() - idle_session_ms);
             for (auto& shard : shards) caf::anon_send(shard, shard_tick{});
           },
       .log = options.log});
@@ -204,8 +201,7 @@ void gateway::implementation::start_shards() {
                            .services = *this,
                            .probe = shard_probes[i],
                            .hot = hot_state,
-                           .now = options.now,
-                           .monotonic_us = options.monotonic_us,
+                           .time = time,
                            .observer = &annotator,
                            .on_fatal = [this](const std::string& why) { stop_after_fatal(why); }}));
 }
@@ -219,9 +215,8 @@ void gateway::implementation::stop_after_fatal(const std::string& why) const {
 bool gateway::implementation::stop(std::chrono::milliseconds deadline) {
   if (stopped.exchange(true)) return stopped_well;
   draining = true;
-  const auto end_us =
-      options.monotonic_us() + static_cast<std::uint64_t>(std::max<std::int64_t>(
-                                   deadline.count() * 1000, least_time_to_checkpoint_us));
+  const auto end = time.monotonic_now_us() +
+                   std::max<std::int64_t>(deadline.count(), least_time_to_checkpoint_ms) * 1000;
   // The threads still run, and finish the heartbeats in flight.
   const bool all_finished = heartbeats.wait_until_idle(deadline);
   // The threads end first, but their objects stay: an actor that still gives them something gets it
@@ -231,7 +226,7 @@ bool gateway::implementation::stop(std::chrono::milliseconds deadline) {
   store_watcher.reset();  // after them: they may wait for the replies that it counts
   bool all_written = false;
   if (checkpoints) {
-    checkpoints->stop(true, end_us);
+    checkpoints->stop(true, end);
     all_written = checkpoints->last_one_complete();
   }
   after_reading = {};

@@ -41,13 +41,13 @@ gateway_statistics gateway::statistics() const {
            summarize(self.hot_state.latency),
            self.hot_state.failures,
            self.hot_state.last_failure.get()};
-  const auto last_ms = self.ledger_state.last_checkpoint_ms.load();
+  const auto checkpointed_at = self.ledger_state.last_checkpoint_at.load();
   s.ledger = {self.ledger_state.up,
               self.ledger_state.description.get(),
               summarize(self.ledger_state.latency),
               self.ledger_state.checkpointed_pairs,
               self.heartbeats.mastered(),
-              last_ms > 0 ? std::max<std::int64_t>(0, self.options.now() - last_ms) : 0,
+              checkpointed_at != mono_ms{} ? self.time.monotonic_now() - checkpointed_at : 0,
               self.ledger_state.dirty_pairs,
               self.ledger_state.failures,
               self.ledger_state.last_failure.get()};

@@ -50,32 +50,31 @@ void gateway::implementation::submit(heartbeat_request&& request, route& last, o
     result.detail = "too many heartbeats are in flight; send it again a little later";
     annotator.rejected({.why = problem::overloaded,
                         .detail = result.detail,
-                        .received_ms = options.now(),
+                        .received_ms = time.wall_now().value(),
                         .token = nullptr});
     heartbeats.rejected_at_admission(problem::overloaded);
     request.listener->on_result(request.index, result);
     return;
   }
-  auto job = std::make_shared<heartbeat_job>(std::move(request), heartbeats, &read_clock, this,
-                                             &annotator);
-  job->received_ms = options.now();
+  auto job = std::make_shared<heartbeat_job>(std::move(request), heartbeats, time, &annotator);
+  job->received_ms = time.wall_now().value();
   if (draining.load(std::memory_order_relaxed))
     return job->reject({problem::draining, "the gateway is about to stop; send it again"});
   // Before the token is parsed, which is half of the cost of a rejected token.
-  if (!addresses.admits(job->peer, job->received_ms))
+  if (!addresses.admits(job->peer, job->admitted_at()))
     return job->reject({problem::rate_limited, too_many_failures,
-                        addresses.retry_after_ms(job->peer, job->received_ms)});
+                        addresses.retry_after_ms(job->peer, job->admitted_at())});
   if (const auto parsed = parse_job(*job, options.policy, job->received_ms); !parsed)
     return job->reject(parsed.error());
   screen(std::move(job), last, out);
 }
 
 void gateway::implementation::screen(heartbeat_job_ptr job, route& last, outbox& out) {
-  const auto now_ms = options.now();
-  const auto screened = screen_job(*job, options.policy, registry_cache, addresses, now_ms);
+  const auto now = time.monotonic_now();
+  const auto screened = screen_job(*job, options.policy, registry_cache, addresses, now);
   if (const auto* cause = std::get_if<rejection>(&screened)) {
     // A made-up device costs a read of the ledger: it counts like a signature that fails.
-    if (cause->why == problem::unknown_device) addresses.failed(job->peer, now_ms);
+    if (cause->why == problem::unknown_device) addresses.failed(job->peer, now);
     return job->reject(*cause);
   }
   const auto* missing = std::get_if<registry_record>(&screened);
@@ -88,7 +87,7 @@ void gateway::implementation::screen(heartbeat_job_ptr job, route& last, outbox&
   last.key = key;
   // As long as the session is not in the directory, its first heartbeat is being verified.
   if (!last.session.memory)
-    if (auto found = sessions.find(key, now_ms); found.actor) last.session = std::move(found);
+    if (auto found = sessions.find(key, now); found.actor) last.session = std::move(found);
   if (job->token.algorithm == signature_algorithm::hs256) {
     // No actor for a session that is not in memory: it has no key to check the MAC with.
     if (!last.session.actor) return refuse_without_key(*job);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/address_prefix.hpp"
+#include "base/clock.hpp"
 #include "base/hash.hpp"
 #include "base/rate_limiter.hpp"
 
@@ -21,16 +22,15 @@ class address_rate_limiter {
   address_rate_limiter(rate_limit limit, std::uint64_t hash_key)
       : limit_(limit), hash_key_(hash_key), counters_(slots) {}
 
-  [[nodiscard]] bool admits(const std::array<std::uint8_t, 16>& peer,
-                            unix_ms now_ms) const noexcept {
-    return counters_[slot_of(peer)].admits(now_ms, limit_);
+  [[nodiscard]] bool admits(const std::array<std::uint8_t, 16>& peer, mono_ms now) const noexcept {
+    return counters_[slot_of(peer)].admits(now, limit_);
   }
-  void failed(const std::array<std::uint8_t, 16>& peer, unix_ms now_ms) noexcept {
-    counters_[slot_of(peer)].charge(now_ms, limit_);
+  void failed(const std::array<std::uint8_t, 16>& peer, mono_ms now) noexcept {
+    counters_[slot_of(peer)].charge(now, limit_);
   }
   [[nodiscard]] std::int64_t retry_after_ms(const std::array<std::uint8_t, 16>& peer,
-                                            unix_ms now_ms) const noexcept {
-    return counters_[slot_of(peer)].retry_after_ms(now_ms, limit_);
+                                            mono_ms now) const noexcept {
+    return counters_[slot_of(peer)].retry_after_ms(now, limit_);
   }
 
  private:

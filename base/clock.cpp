@@ -5,16 +5,16 @@
 namespace watchkeeper {
 namespace {
 
-std::int64_t read_ms(clockid_t clock) noexcept {
+std::int64_t read_us(clockid_t clock) noexcept {
   timespec now{};
   ::clock_gettime(clock, &now);
-  return std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+  return std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
 }
 
 class system_clocks final : public time_source {
  public:
-  mono_ms monotonic_now() const noexcept override { return mono_ms(read_ms(CLOCK_MONOTONIC)); }
-  wall_ms wall_now() const noexcept override { return wall_ms(read_ms(CLOCK_REALTIME)); }
+  mono_us monotonic_now_us() const noexcept override { return mono_us(read_us(CLOCK_MONOTONIC)); }
+  wall_ms wall_now() const noexcept override { return wall_ms(read_us(CLOCK_REALTIME) / 1000); }
 };
 
 }  // namespace

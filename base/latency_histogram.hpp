@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
@@ -13,9 +14,10 @@ class latency_histogram {
  public:
   static constexpr std::size_t buckets = 8 * 32;
 
-  void record_us(std::uint64_t duration_us, std::uint64_t times = 1) noexcept {
-    counts_[bucket_of(duration_us)].fetch_add(times, std::memory_order_relaxed);
-    sum_us_.fetch_add(duration_us * times, std::memory_order_relaxed);
+  void record_us(std::int64_t duration_us, std::uint64_t times = 1) noexcept {
+    const auto us = static_cast<std::uint64_t>(std::max<std::int64_t>(duration_us, 0));
+    counts_[bucket_of(us)].fetch_add(times, std::memory_order_relaxed);
+    sum_us_.fetch_add(us * times, std::memory_order_relaxed);
   }
 
   [[nodiscard]] std::uint64_t count() const noexcept {

@@ -5,10 +5,6 @@
 namespace watchkeeper {
 namespace {
 
-/// A debt beyond the most by more than this cannot have been charged: the clock went back.
-/// (By less it is threads that read the clock at slightly different times.)
-constexpr std::int64_t clock_slack_us = 1'000'000;
-
 std::int64_t debt_max_us(const rate_limit& limit) noexcept {
   return 2 * limit.burst * limit.interval_us;
 }
@@ -16,25 +12,21 @@ std::int64_t debt_max_us(const rate_limit& limit) noexcept {
 /// How far the counter is ahead of the clock, in [0, debt_max_us].
 std::int64_t debt_us(std::int64_t arrival_us, std::int64_t now_us,
                      const rate_limit& limit) noexcept {
-  const auto most_us = debt_max_us(limit);
-  const auto ahead_us = std::max<std::int64_t>(arrival_us - now_us, 0);
-  // Otherwise a clock set back by an hour would lock everybody out for an hour.
-  if (ahead_us > most_us + clock_slack_us) return 0;
-  return std::min(ahead_us, most_us);
+  return std::clamp<std::int64_t>(arrival_us - now_us, 0, debt_max_us(limit));
 }
 
-std::int64_t excess_us(std::int64_t arrival_us, unix_ms now_ms, const rate_limit& limit) noexcept {
-  return debt_us(arrival_us, now_ms * 1000, limit) - (limit.burst - 1) * limit.interval_us;
+std::int64_t excess_us(std::int64_t arrival_us, mono_ms now, const rate_limit& limit) noexcept {
+  return debt_us(arrival_us, now.value() * 1000, limit) - (limit.burst - 1) * limit.interval_us;
 }
 
 }  // namespace
 
-bool rate_limiter::admits(unix_ms now_ms, const rate_limit& limit) const noexcept {
-  return excess_us(theoretical_arrival_us_.load(std::memory_order_relaxed), now_ms, limit) <= 0;
+bool rate_limiter::admits(mono_ms now, const rate_limit& limit) const noexcept {
+  return excess_us(theoretical_arrival_us_.load(std::memory_order_relaxed), now, limit) <= 0;
 }
 
-void rate_limiter::charge(unix_ms now_ms, const rate_limit& limit) noexcept {
-  const auto now_us = now_ms * 1000;
+void rate_limiter::charge(mono_ms now, const rate_limit& limit) noexcept {
+  const auto now_us = now.value() * 1000;
   const auto most_us = debt_max_us(limit);
   auto arrival_us = theoretical_arrival_us_.load(std::memory_order_relaxed);
   std::int64_t next_us = 0;
@@ -44,9 +36,9 @@ void rate_limiter::charge(unix_ms now_ms, const rate_limit& limit) noexcept {
                                                           std::memory_order_relaxed));
 }
 
-std::int64_t rate_limiter::retry_after_ms(unix_ms now_ms, const rate_limit& limit) const noexcept {
+std::int64_t rate_limiter::retry_after_ms(mono_ms now, const rate_limit& limit) const noexcept {
   const auto excess =
-      excess_us(theoretical_arrival_us_.load(std::memory_order_relaxed), now_ms, limit);
+      excess_us(theoretical_arrival_us_.load(std::memory_order_relaxed), now, limit);
   return excess <= 0 ? 0 : (excess + 999) / 1000;
 }
 

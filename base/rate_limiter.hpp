@@ -3,7 +3,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include "base/units.hpp"
+#include "base/clock.hpp"
 
 namespace watchkeeper {
 
@@ -17,12 +17,12 @@ struct rate_limit {
 class rate_limiter {
  public:
   /// Whether one more event would be within the limit; changes nothing.
-  [[nodiscard]] bool admits(unix_ms now_ms, const rate_limit& limit) const noexcept;
+  [[nodiscard]] bool admits(mono_ms now, const rate_limit& limit) const noexcept;
   /// Counts one event, whether admitted or not. The debt is bounded by twice the burst: events that
   /// were admitted together, before the first of them was charged, are paid for afterwards.
-  void charge(unix_ms now_ms, const rate_limit& limit) noexcept;
+  void charge(mono_ms now, const rate_limit& limit) noexcept;
   /// Milliseconds until `admits` will say yes; 0 when it does now.
-  [[nodiscard]] std::int64_t retry_after_ms(unix_ms now_ms, const rate_limit& limit) const noexcept;
+  [[nodiscard]] std::int64_t retry_after_ms(mono_ms now, const rate_limit& limit) const noexcept;
 
  private:
   std::atomic<std::int64_t> theoretical_arrival_us_{0};

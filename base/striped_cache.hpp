@@ -7,8 +7,8 @@
 #include <memory>
 #include <utility>
 
+#include "base/clock.hpp"
 #include "base/thread_safety.hpp"
-#include "base/units.hpp"
 
 namespace watchkeeper {
 
@@ -28,12 +28,12 @@ class striped_cache {
     bool is_cached = false;    // else it has to be read
     std::shared_ptr<V> entry;  // null, if cached: it does not exist
   };
-  [[nodiscard]] lookup find(const K& key, unix_ms now_ms) const {
+  [[nodiscard]] lookup find(const K& key, mono_ms now) const {
     const auto& s = stripe_of(key);
     const shared_lock lock(s.mutex);
     const auto found = s.entries.find(key);
     if (found == s.entries.end()) return {};
-    if (!found->second.value && found->second.read_ms + absence_ttl_ms_ < now_ms) return {};
+    if (!found->second.value && found->second.read_at + absence_ttl_ms_ < now) return {};
     return {true, found->second.value};
   }
 
@@ -41,25 +41,25 @@ class striped_cache {
     return stripe_of(key).generation.load(std::memory_order_acquire);
   }
   /// Stores what was read, unless the stripe has forgotten something since `generation` was taken.
-  void put(const K& key, std::shared_ptr<V> value, std::uint64_t generation, unix_ms now_ms) {
+  void put(const K& key, std::shared_ptr<V> value, std::uint64_t generation, mono_ms now) {
     auto& s = stripe_of(key);
     const exclusive_lock lock(s.mutex);
     if (s.generation.load(std::memory_order_relaxed) != generation) return;
     if (s.entries.size() >= stripe_max_ && !s.entries.contains(key))
       s.entries.erase(s.entries.begin());
-    s.entries[key] = {std::move(value), now_ms};
+    s.entries[key] = {std::move(value), now};
   }
   /// Replaces `before`, which was found here, by what was read since; reads that began earlier are
   /// overtaken. Another value that is here by now may be from such a read: it is forgotten.
   void renew(const K& key, const std::shared_ptr<V>& before, std::shared_ptr<V> value,
-             unix_ms now_ms) {
+             mono_ms now) {
     auto& s = stripe_of(key);
     const exclusive_lock lock(s.mutex);
     s.generation.fetch_add(1, std::memory_order_acq_rel);
     const auto at = s.entries.find(key);
     if (at == s.entries.end()) return;
     if (at->second.value == before)
-      at->second = {std::move(value), now_ms};
+      at->second = {std::move(value), now};
     else
       s.entries.erase(at);
   }
@@ -93,7 +93,7 @@ class striped_cache {
   static constexpr std::size_t stripes_ = 64;
   struct cached {
     std::shared_ptr<V> value;  // null: does not exist
-    unix_ms read_ms = 0;
+    mono_ms read_at;
   };
   struct stripe {
     mutable annotated_shared_mutex mutex;

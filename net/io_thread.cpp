@@ -272,9 +272,8 @@ void io_thread::admit(int descriptor, const peer_address& peer, bool tls) {
   bool entered = false;
   std::uint64_t id = 0;
   try {
-    // Whoever attacks comes again at once, and a handshake costs more than what follows. The
-    // limiter counts in monotonic time: setting the clock of the system frees nobody.
-    entered = punished_.admits(peer.bytes, state_.now.value()) && doorkeeper_.enter(peer);
+    // Whoever attacks comes again at once, and a handshake costs more than what follows.
+    entered = punished_.admits(peer.bytes, state_.now) && doorkeeper_.enter(peer);
     if (!entered) {
       state_.count.connections_refused.add(1);
       return;

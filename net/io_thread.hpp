@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "net/admission.hpp"
 #include "net/connection.hpp"
 #include "net/connection_table.hpp"

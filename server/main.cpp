@@ -3,7 +3,6 @@
 #include <iostream>
 
 #include "server/app/app.hpp"
-#include "server/app/clocks.hpp"
 #include "server/cli/cli.hpp"
 #include "tools/fleet/fleet.hpp"
 #include "tools/top/top.hpp"
@@ -16,7 +15,7 @@ int main(int argc, char** argv) {
       .serve = server::serve,
       .fleet = fleet::run_fleet,
       .top = top::run_top,
-      .now = server::wall_clock_ms,
+      .time = system_time_source(),
       .environment = server::watchkeeper_environment(),
       .out = std::cout,
       .err = std::cerr,

@@ -2,9 +2,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <utility>
 
-#include "base/units.hpp"
+#include "base/clock.hpp"
 
 namespace watchkeeper::storage {
 
@@ -24,25 +25,22 @@ class circuit_breaker {
   /// `successes` may be empty: then only the pause counts.
   explicit circuit_breaker(success_counter successes) : successes_(std::move(successes)) {}
 
-  [[nodiscard]] bool blocks(unix_ms now_ms) const {
-    if (!hung_) return false;
-    // A clock that was set back must not stretch the pause.
-    if (now_ms < until_ms_ && until_ms_ - now_ms <= pause_ms) return true;
+  [[nodiscard]] bool blocks(mono_ms now) const {
+    if (!paused_until_) return false;
+    if (now < *paused_until_) return true;
     return successes_ && successes_() == successes_at_failure_;
   }
   /// Reports a failed call.
-  void failed(unix_ms began_ms, unix_ms ended_ms) {
-    if (ended_ms - began_ms < late_ms) return;
-    hung_ = true;
-    until_ms_ = ended_ms + pause_ms;
+  void failed(mono_ms began, mono_ms ended) {
+    if (ended - began < late_ms) return;
+    paused_until_ = ended + pause_ms;
     if (successes_) successes_at_failure_ = successes_();
   }
 
  private:
   success_counter successes_;
   std::uint64_t successes_at_failure_ = 0;
-  unix_ms until_ms_ = 0;
-  bool hung_ = false;
+  std::optional<mono_ms> paused_until_;  // empty: no call has hung
 };
 
 }  // namespace watchkeeper::storage

@@ -38,23 +38,24 @@ std::vector<std::size_t> all_of(std::size_t count) {
 
 }  // namespace
 
-tiered_store::tiered_store(hot_store& hot, ledger& of_record, observer observed_by, capacity most)
+tiered_store::tiered_store(hot_store& hot, ledger& of_record, const time_source& time,
+                           observer observed_by, capacity most)
     : hot_(hot),
       ledger_(of_record),
+      time_(time),
       observer_(std::move(observed_by)),
       most_(most),
       reads_hang_(observer_.ledger_successes),
       writes_hang_(observer_.ledger_successes) {}
 
-std::vector<applied_credit> tiered_store::apply(std::span<const tiered_request> requests,
-                                                unix_ms now_ms) {
+std::vector<applied_credit> tiered_store::apply(std::span<const tiered_request> requests) {
   results out(requests.size());
-  if (degraded_) try_recover(now_ms);
+  if (degraded_) try_recover();
   if (!degraded_ && apply_hot(requests, out)) {
-    next_probe_ms_ = now_ms + probe_interval_ms;
+    next_probe_at_ = time_.monotonic_now() + probe_interval_ms;
     return out;
   }
-  apply_through_ledger(requests, all_of(requests.size()), out, now_ms);
+  apply_through_ledger(requests, all_of(requests.size()), out);
   return out;
 }
 
@@ -67,7 +68,7 @@ bool tiered_store::apply_hot(std::span<const tiered_request> requests, results& 
     observer_.hot_failed(applied.error());
     // One value that cannot be read is not the store: its heartbeats fail, and the others go on.
     if (is_of_single_pairs(applied.error()) && is_of_one_pair(requests)) return true;
-    enter_degraded(applied.error().detail, requests.front().credit.now_ms);
+    enter_degraded(applied.error().detail);
     return false;
   }
   out = *std::move(applied);
@@ -76,19 +77,19 @@ bool tiered_store::apply_hot(std::span<const tiered_request> requests, results& 
     if (out[i].state == applied_state::pair_missing) missing.push_back(i);
   if (missing.empty() || load_missing(requests, missing, out)) return true;
   // The hot store broke off in between: what is still missing goes through the ledger.
-  apply_through_ledger(requests, missing, out, requests.front().credit.now_ms);
+  apply_through_ledger(requests, missing, out);
   return true;
 }
 
 template <class Question>
-auto tiered_store::ask_ledger(circuit_breaker& guard, unix_ms now_ms, Question question)
-    -> decltype(question()) {
-  const auto began_ms = ended(now_ms);
-  if (guard.blocks(began_ms))
+auto tiered_store::ask_ledger(circuit_breaker& guard, Question question) -> decltype(question()) {
+  const auto began = time_.monotonic_now();
+  if (guard.blocks(began))
     return storage_failure{storage_error::unavailable, "the ledger hung just before"};
   auto result = question();
   if (!result) {
-    if (result.error().code == storage_error::unavailable) guard.failed(began_ms, ended(now_ms));
+    if (result.error().code == storage_error::unavailable)
+      guard.failed(began, time_.monotonic_now());
     observer_.ledger_failed(result.error());
   }
   return result;
@@ -103,8 +104,7 @@ bool tiered_store::load_missing(std::span<const tiered_request> requests,
   // With the ledger away too, the pair starts from what is known here; the next checkpoint unites
   // it with the row that could not be read now, and gives the union back to the hot store. All
   // heartbeats wait here, so a ledger that hangs is not waited for each time.
-  const auto now_ms = requests.front().credit.now_ms;
-  if (const auto rows = ask_ledger(reads_hang_, now_ms, [&] { return ledger_.read(keys); }))
+  if (const auto rows = ask_ledger(reads_hang_, [&] { return ledger_.read(keys); }))
     for (std::size_t i = 0; i < keys.size(); ++i)
       if ((*rows)[i]) merge(states[i].state, *(*rows)[i]);
   bool lost = false;
@@ -125,7 +125,7 @@ bool tiered_store::load_missing(std::span<const tiered_request> requests,
     if (!failure) continue;
     observer_.hot_failed(*failure);
     if (is_of_single_pairs(*failure)) continue;
-    enter_degraded(failure->detail, now_ms);
+    enter_degraded(failure->detail);
     return false;
   }
   if (lost) observer_.data_lost();
@@ -153,7 +153,7 @@ bool tiered_store::load_missing(std::span<const tiered_request> requests,
 }
 
 bool tiered_store::load_into_overlay(std::span<const tiered_request> requests,
-                                     const std::vector<std::size_t>& which, unix_ms now_ms) {
+                                     const std::vector<std::size_t>& which) {
   std::vector<pair_key> absent;
   for (const auto& key : distinct_pairs(requests, which))
     if (!overlay_.pairs.contains(key)) absent.push_back(key);
@@ -161,7 +161,7 @@ bool tiered_store::load_into_overlay(std::span<const tiered_request> requests,
   const auto room = most_.pairs_max - std::min(most_.pairs_max, overlay_.pairs.size());
   if (absent.size() > room) absent.resize(room);
   if (absent.empty()) return true;
-  const auto rows = ask_ledger(reads_hang_, now_ms, [&] { return ledger_.read(absent); });
+  const auto rows = ask_ledger(reads_hang_, [&] { return ledger_.read(absent); });
   if (!rows) return false;
   for (std::size_t i = 0; i < absent.size(); ++i)
     overlay_.pairs.emplace(absent[i], (*rows)[i] ? *(*rows)[i] : progress{});
@@ -175,11 +175,10 @@ bool tiered_store::load_into_overlay(std::span<const tiered_request> requests,
 }
 
 void tiered_store::apply_through_ledger(std::span<const tiered_request> requests,
-                                        const std::vector<std::size_t>& which, results& out,
-                                        unix_ms now_ms) {
+                                        const std::vector<std::size_t>& which, results& out) {
   if (which.empty()) return;
   for (auto i : which) out[i] = {};
-  if (!load_into_overlay(requests, which, now_ms)) return;
+  if (!load_into_overlay(requests, which)) return;
 
   // Work on copies: they replace the originals only once the ledger has committed.
   map<pair_key, progress> pairs;
@@ -221,7 +220,7 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
   states.reserve(pairs.size());
   for (auto& [key, state] : pairs)
     if (earned.contains(key)) states.push_back({key, state});
-  auto stored_states = checkpoint(states, now_ms);
+  auto stored_states = checkpoint(states);
   if (!stored_states) {
     for (auto i : which) out[i] = {};
     return;
@@ -252,19 +251,18 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
   }
 }
 
-stored<std::vector<progress>> tiered_store::checkpoint(std::span<const pair_progress> pairs,
-                                                       unix_ms now_ms) {
+stored<std::vector<progress>> tiered_store::checkpoint(std::span<const pair_progress> pairs) {
   std::vector<heatmap_delta> grown;
-  auto done =
-      ask_ledger(writes_hang_, now_ms, [&] { return ledger_.checkpoint(pairs, now_ms, &grown); });
+  auto done = ask_ledger(
+      writes_hang_, [&] { return ledger_.checkpoint(pairs, time_.wall_now().value(), &grown); });
   if (done && observer_.heatmaps_grown && !grown.empty()) observer_.heatmaps_grown(grown);
   return done;
 }
 
-stored<ok_t> tiered_store::refill(std::span<const pair_progress> pairs, unix_ms now_ms) {
+stored<ok_t> tiered_store::refill(std::span<const pair_progress> pairs) {
   if (pairs.empty()) return ok;
   if (degraded_) {
-    if (auto done = checkpoint(pairs, now_ms); !done) return done.error();
+    if (auto done = checkpoint(pairs); !done) return done.error();
     return ok;
   }
   // Those that the hot store does not take are safe in the ledger.
@@ -274,7 +272,7 @@ stored<ok_t> tiered_store::refill(std::span<const pair_progress> pairs, unix_ms 
     left.assign(pairs.begin(), pairs.end());
   }
   if (left.empty()) return ok;
-  if (auto saved = checkpoint(left, now_ms); !saved) return saved.error();
+  if (auto saved = checkpoint(left); !saved) return saved.error();
   return ok;
 }
 
@@ -294,26 +292,24 @@ stored<ok_t> tiered_store::give_to_hot_store(std::span<const pair_progress> pair
   return ok;
 }
 
-void tiered_store::probe(unix_ms now_ms) {
-  if (degraded_) return try_recover(now_ms);
-  // A clock that was set back must not stretch the wait.
-  if (now_ms < next_probe_ms_ && next_probe_ms_ - now_ms <= probe_interval_ms) return;
+void tiered_store::probe() {
+  if (degraded_) return try_recover();
+  if (time_.monotonic_now() < next_probe_at_) return;
   const auto health = hot_.health();
-  next_probe_ms_ = ended(now_ms) + probe_interval_ms;
+  next_probe_at_ = time_.monotonic_now() + probe_interval_ms;
   if (health) return;
   observer_.hot_failed(health.error());
-  enter_degraded(health.error().detail, now_ms);
+  enter_degraded(health.error().detail);
 }
 
-void tiered_store::try_recover(unix_ms now_ms) {
-  // A clock that was set back must not stretch the wait.
-  if (!degraded_ || (now_ms < next_retry_ms_ && next_retry_ms_ - now_ms <= retry_wait_ms_)) return;
+void tiered_store::try_recover() {
+  if (!degraded_ || time_.monotonic_now() < next_retry_at_) return;
   if (observer_.hot_successes && observer_.hot_successes() == successes_at_failure_) return;
   const auto health = hot_.health();
-  if (!health || !give_overlay_back()) return wait_before_retry(now_ms);
+  if (!health || !give_overlay_back()) return wait_before_retry();
   overlay_ = {};
   degraded_ = false;
-  recovered_ms_ = ended(now_ms);
+  recovered_at_ = time_.monotonic_now();
   observer_.mode_changed(false, health->description);
 }
 
@@ -337,20 +333,19 @@ bool tiered_store::give_overlay_back() {
   return states.empty() || flush();
 }
 
-void tiered_store::enter_degraded(const std::string& why, unix_ms now_ms) {
+void tiered_store::enter_degraded(const std::string& why) {
   if (degraded_) return;
   degraded_ = true;
-  const auto healthy_ms = ended(now_ms) - recovered_ms_;
-  retry_wait_ms_ = healthy_ms >= 0 && healthy_ms < trust_after_ms
+  retry_wait_ms_ = recovered_at_ && time_.monotonic_now() - *recovered_at_ < trust_after_ms
                        ? std::min(2 * retry_wait_ms_, retry_interval_max_ms)
                        : retry_interval_ms;
   // Not at once: a store that greets well and then fails must not be tried with every batch.
-  wait_before_retry(now_ms);
+  wait_before_retry();
   observer_.mode_changed(true, why);
 }
 
-void tiered_store::wait_before_retry(unix_ms now_ms) {
-  next_retry_ms_ = ended(now_ms) + retry_wait_ms_;
+void tiered_store::wait_before_retry() {
+  next_retry_at_ = time_.monotonic_now() + retry_wait_ms_;
   if (observer_.hot_successes) successes_at_failure_ = observer_.hot_successes();
 }
 

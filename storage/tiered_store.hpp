@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "domain/credit.hpp"
 #include "storage/circuit_breaker.hpp"
 #include "storage/hot_store.hpp"
@@ -36,7 +37,7 @@ struct tiered_request {
 ///   store is back, the credit of that time is merged into it.
 /// - When both are away, the elements are `failed` and nothing has changed.
 ///
-/// Thread: one, and it blocks. Borrows both stores.
+/// Thread: one, and it blocks. Borrows both stores and the clocks.
 class tiered_store {
  public:
   struct observer {
@@ -47,8 +48,6 @@ class tiered_store {
     std::function<void()> data_lost;
     /// The ledger's heatmaps grew by the credit that it made durable. May be empty.
     std::function<void(const std::vector<heatmap_delta>&)> heatmaps_grown;
-    /// The time at the end of a call that may have hung. If empty, calls take no time.
-    std::function<unix_ms()> now;
     /// While degraded, the hot store is called here only after a caller with time to wait has
     /// succeeded, so that no batch waits for a store that hangs. If empty, it is called here.
     success_counter hot_successes;
@@ -62,22 +61,22 @@ class tiered_store {
     std::size_t sessions_max = 400'000;
   };
 
-  tiered_store(hot_store& hot, ledger& of_record, observer observed_by,
+  tiered_store(hot_store& hot, ledger& of_record, const time_source& time, observer observed_by,
                capacity most = {200'000, 400'000});
 
   /// Returns one element per request, in order: `done` or `failed`, never `pair_missing`. `covered`
   /// is set for each `done` request without `in_memory`. Takes at most
   /// storage_limits::batch_heartbeats_max requests.
-  std::vector<applied_credit> apply(std::span<const tiered_request> requests, unix_ms now_ms);
+  std::vector<applied_credit> apply(std::span<const tiered_request> requests);
 
   /// Merges states that may be in no store yet into the hot store or, if degraded, the ledger.
-  stored<ok_t> refill(std::span<const pair_progress> pairs, unix_ms now_ms);
+  stored<ok_t> refill(std::span<const pair_progress> pairs);
 
   /// Called by the owner when there is no traffic: tries to leave degraded mode, or checks that the
   /// hot store is still there, so that no heartbeat has to find out.
-  void probe(unix_ms now_ms);
+  void probe();
   /// Enters degraded mode because the hot store was away at the start.
-  void start_degraded(const std::string& why) { enter_degraded(why, 0); }
+  void start_degraded(const std::string& why) { enter_degraded(why); }
 
   /// The hot store has the erasure; the ledger may not have it yet. Until `drop_copies`, the
   /// student is rejected here while degraded.
@@ -119,39 +118,35 @@ class tiered_store {
   bool load_missing(std::span<const tiered_request> requests,
                     const std::vector<std::size_t>& missing, results& out);
   void apply_through_ledger(std::span<const tiered_request> requests,
-                            const std::vector<std::size_t>& which, results& out, unix_ms now_ms);
+                            const std::vector<std::size_t>& which, results& out);
   /// Returns false if the ledger failed. Pairs for which there is no room are left out.
   bool load_into_overlay(std::span<const tiered_request> requests,
-                         const std::vector<std::size_t>& which, unix_ms now_ms);
+                         const std::vector<std::size_t>& which);
   /// Runs `question` unless the breaker is open, and reports a failure to the observer.
   template <class Question>
-  auto ask_ledger(circuit_breaker& guard, unix_ms now_ms, Question question)
-      -> decltype(question());
+  auto ask_ledger(circuit_breaker& guard, Question question) -> decltype(question());
   /// Writes to the ledger, and notifies the observer of the growth of its heatmaps.
-  stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs, unix_ms now_ms);
-  void try_recover(unix_ms now_ms);
+  stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs);
+  void try_recover();
   /// Fails if the hot store is away or refuses all pairs. A problem with one pair is no failure.
   stored<ok_t> give_to_hot_store(std::span<const pair_progress> pairs,
                                  std::vector<pair_progress>& not_taken);
   [[nodiscard]] bool give_overlay_back();
-  void enter_degraded(const std::string& why, unix_ms now_ms);
-  void wait_before_retry(unix_ms now_ms);
-  /// The time after a call that began at `now_ms`.
-  [[nodiscard]] unix_ms ended(unix_ms now_ms) const {
-    return observer_.now ? observer_.now() : now_ms;
-  }
+  void enter_degraded(const std::string& why);
+  void wait_before_retry();
   void forget_states(const student_id& student);
 
   hot_store& hot_;
   ledger& ledger_;
+  const time_source& time_;
   observer observer_;
   capacity most_;
   bool degraded_ = false;
-  unix_ms next_retry_ms_ = 0;
+  mono_ms next_retry_at_;
   std::int64_t retry_wait_ms_ = retry_interval_ms;
-  unix_ms recovered_ms_ = 0;
+  std::optional<mono_ms> recovered_at_;
   std::uint64_t successes_at_failure_ = 0;
-  unix_ms next_probe_ms_ = 0;
+  mono_ms next_probe_at_;
   // Two breakers, because rows that somebody has locked for long can still be read.
   circuit_breaker reads_hang_, writes_hang_;
   overlay overlay_;

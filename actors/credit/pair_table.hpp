@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/clock.hpp"
 #include "base/node_table.hpp"
 #include "domain/ids.hpp"
 #include "domain/progress.hpp"
@@ -14,8 +15,8 @@ namespace watchkeeper::actors {
 struct pair_entry {
   pair_key key;
   progress state;
-  unix_ms used_ms = 0;
-  unix_ms dirtied_ms = 0;  // when memory learned of the last change, or handed it over again
+  mono_ms used_at;
+  mono_ms dirtied_at;  // when memory learned of the last change, or handed it over again
   bool dirty = false;
   bool is_partial = false;   // the stores had more: from another gateway, or from a lost reply
   bool handed_over = false;  // in the shard's handing epoch, as it is

@@ -65,7 +65,7 @@ storage::tiered_request progress_shard_core::request_of(heartbeat_job& job, unix
 
 void progress_shard_core::join_batch() {
   auto& job = waiting_.back();
-  if (!in_flight_ || !in_flight_->join(request_of(*job, deps_.now()))) return;
+  if (!in_flight_ || !in_flight_->join(request_of(*job, deps_.time.wall_now().value()))) return;
   parked_.push_back(std::move(job));
   waiting_.pop_back();
   bump(deps_.probe.batch_heartbeats);
@@ -80,7 +80,7 @@ void progress_shard_core::send_batch() {
   batch->count = count;
   batch->requests.reserve(count);
   parked_.reserve(count);
-  const auto now_ms = deps_.now();
+  const auto now_ms = deps_.time.wall_now().value();
   for (std::size_t i = 0; i < count; ++i) {
     auto& job = waiting_.front();
     batch->requests.push_back(request_of(*job, now_ms));
@@ -90,14 +90,14 @@ void progress_shard_core::send_batch() {
   bump(deps_.probe.batches);
   bump(deps_.probe.batch_heartbeats, count);
   if (count > deps_.probe.batch_size_max) deps_.probe.batch_size_max = count;
-  batch->sent_at_us = deps_.monotonic_us();
+  batch->sent_at = deps_.time.monotonic_now_us();
   in_flight_ = batch;
   epoch_of_batch_ = deps_.hot.refill_epoch.load(std::memory_order_acquire);
   deps_.services.store(std::move(batch));
 }
 
 void progress_shard_core::stored(credit_batch& batch) {
-  deps_.probe.batch_latency.record_us(deps_.monotonic_us() - batch.sent_at_us);
+  deps_.probe.batch_latency.record_us(deps_.time.monotonic_now_us() - batch.sent_at);
   // The next batch goes out before the results of this one: the store works while they are sent.
   auto jobs = std::move(parked_);
   parked_.clear();
@@ -179,10 +179,11 @@ pair_entry* progress_shard_core::update(const storage::tiered_request& request,
   if (!acknowledged.fresh_is_exact) fresh.clear();
   auto& pair = *entry;
   auto& state = pair.state;
-  pair.used_ms = credit.now_ms;
+  const auto now = deps_.time.monotonic_now();
+  pair.used_at = now;
   const auto changed = [&] {
     set_dirty(pair, true);
-    pair.dirtied_ms = deps_.now();
+    pair.dirtied_at = now;
     pair.handed_over = false;
   };
   // The credit behind a duplicate may be that of another gateway, which died since. What the store
@@ -252,7 +253,7 @@ void progress_shard_core::found(progress_query& query,
   query.reply(std::move(found));
 }
 
-void progress_shard_core::checkpointed(unix_ms started_ms, unix_ms now_ms) {
+void progress_shard_core::checkpointed(mono_ms started, mono_ms now) {
   // The round did not find what the hot store had lost before: first hand that over. Until it is
   // done, no pair that may be in memory only can count as clean.
   refill_if_requested();
@@ -261,17 +262,15 @@ void progress_shard_core::checkpointed(unix_ms started_ms, unix_ms now_ms) {
   if (deps_.hot.refill_epoch.load(std::memory_order_acquire) != refill_epoch_)
     return update_probe();
   // Nor can a pair count as clean that was handed over during the round, which may have passed it
-  // by before. A time ahead of the clock, which is read after it, is from before the clock was set
-  // back.
-  const auto refilled_ms = deps_.hot.refilled_ms.load(std::memory_order_acquire);
-  if (refilled_ms >= started_ms && refilled_ms <= deps_.now()) return update_probe();
+  // by before.
+  if (deps_.hot.refilled_at.load(std::memory_order_acquire) >= started) return update_probe();
   // One pass for both: pairs that are in the ledger become clean, clean and idle pairs are evicted.
-  const auto idle_before_ms = now_ms - deps_.idle_pair_ms;
+  const auto idle_before = now - deps_.idle_pair_ms;
   pairs_.erase_if([&](pair_entry& pair) {
     // Not updated_ms: the round may have passed the pair by after the batch was sent, and before
     // the store had it.
-    if (pair.dirty && pair.dirtied_ms < started_ms) set_dirty(pair, false);
-    return !pair.dirty && pair.used_ms < idle_before_ms;
+    if (pair.dirty && pair.dirtied_at < started) set_dirty(pair, false);
+    return !pair.dirty && pair.used_at < idle_before;
   });
   update_probe();
 }
@@ -320,7 +319,7 @@ void progress_shard_core::refill_if_requested() {
   bool all_taken = true;
   pairs_.visit_while([&](pair_entry& pair) {
     if (!pair.dirty || pair.handed_over) return true;
-    pair.dirtied_ms = deps_.now();
+    pair.dirtied_at = deps_.time.monotonic_now();
     unsaved.push_back({pair.key, pair.state});
     unsaved_entries.push_back(&pair);
     if (unsaved.size() == storage_limits::checkpoint_batch_pairs_max) all_taken = hand_over();
@@ -334,7 +333,7 @@ void progress_shard_core::make_room() {
   // Not the least recently used of all, but the best of a few: to evict a clean pair costs nothing,
   // while a dirty one is the copy from which the hot store is filled again if it loses its data.
   const auto evicts_before = [](const pair_entry& a, const pair_entry& b) {
-    return a.dirty != b.dirty ? b.dirty : a.used_ms < b.used_ms;
+    return a.dirty != b.dirty ? b.dirty : a.used_at < b.used_at;
   };
   pair_entry* candidate = nullptr;
   std::size_t examined = 0;
@@ -394,7 +393,7 @@ progress_shard_actor::behavior_type progress_shard(
       [self](progress_lookup& message) { self->state.core->look_up(std::move(message.query)); },
       [self](progress_found& message) { self->state.core->found(*message.query, *message.found); },
       [self](checkpoint_done message) {
-        self->state.core->checkpointed(message.started_ms, message.now_ms);
+        self->state.core->checkpointed(message.started, message.now);
       },
       [self](student_erased& message) {
         self->state.core->forget(message.student);

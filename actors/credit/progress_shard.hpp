@@ -15,6 +15,7 @@
 #include "actors/shared/actor_limits.hpp"
 #include "actors/shared/probes.hpp"
 #include "actors/shared/watch_observer.hpp"
+#include "base/clock.hpp"
 
 namespace watchkeeper::actors {
 
@@ -23,8 +24,7 @@ struct shard_dependencies {
   shard_services& services;
   shard_probe& probe;
   hot_store_probe& hot;
-  std::function<unix_ms()> now;
-  std::function<std::uint64_t()> monotonic_us;
+  const time_source& time;
   std::size_t pairs_max = actor_limits::shard_pairs_max;
   std::int64_t idle_pair_ms =
       600'000;  // a clean pair is evicted after this time without a heartbeat
@@ -47,7 +47,7 @@ class progress_shard_core {
   void stored(credit_batch& batch);
   void look_up(std::shared_ptr<progress_query> query);
   void found(progress_query& query, storage::stored<std::optional<progress>>& found);
-  void checkpointed(unix_ms started_ms, unix_ms now_ms);
+  void checkpointed(mono_ms started, mono_ms now);
   void forget(const student_id& student);
   void tick();
 

@@ -2,14 +2,15 @@
 
 #include "actors/shared/registry.hpp"
 #include "actors/shared/watch_observer.hpp"
+#include "base/clock.hpp"
 
 namespace watchkeeper::actors {
 
 /// Adds to a rejection whose device it was, which only the registry knows, and passes it on.
 class refusal_annotator final : public watch_observer {
  public:
-  refusal_annotator(const registry& registry_cache, watch_observer& next)
-      : registry_cache_(registry_cache), next_(next) {}
+  refusal_annotator(const registry& registry_cache, const time_source& time, watch_observer& next)
+      : registry_cache_(registry_cache), time_(time), next_(next) {}
   void acknowledged(const acknowledged_heartbeat& heartbeat) noexcept override {
     next_.acknowledged(heartbeat);
   }
@@ -17,7 +18,7 @@ class refusal_annotator final : public watch_observer {
     auto annotated = heartbeat;
     if (const auto* token = annotated.token) {
       using ownership = rejected_heartbeat::ownership;
-      const auto device = registry_cache_.find_device(token->device, annotated.received_ms);
+      const auto device = registry_cache_.find_device(token->device, time_.monotonic_now());
       if (device.is_cached)
         annotated.device = device.entry && device.entry->record.student == token->claims.student
                                ? ownership::of_student
@@ -31,6 +32,7 @@ class refusal_annotator final : public watch_observer {
 
  private:
   const registry& registry_cache_;
+  const time_source& time_;
   watch_observer& next_;
 };
 

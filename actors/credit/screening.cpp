@@ -37,15 +37,15 @@ result<ok_t, rejection> parse_job(heartbeat_job& job, const gateway_policy& poli
 
 screening_result screen_job(heartbeat_job& job, const gateway_policy& policy,
                             const registry& registry_cache, const address_rate_limiter& addresses,
-                            unix_ms now_ms) {
+                            mono_ms now) {
   const auto& token = job.token;
   const auto& claims = token.claims;
 
-  if (!addresses.admits(job.peer, now_ms))
+  if (!addresses.admits(job.peer, now))
     return rejected(problem::rate_limited, too_many_failures,
-                    addresses.retry_after_ms(job.peer, now_ms));
+                    addresses.retry_after_ms(job.peer, now));
 
-  const auto device = registry_cache.find_device(token.device, now_ms);
+  const auto device = registry_cache.find_device(token.device, now);
   if (!device.is_cached) return registry_record::device;
   if (!device.entry)
     return rejected(problem::unknown_device, "no device is enrolled with this kid");
@@ -64,7 +64,7 @@ screening_result screen_job(heartbeat_job& job, const gateway_policy& policy,
   if (record.student != claims.student)
     return rejected(problem::subject_mismatch, "the device is enrolled for another student");
 
-  const auto module = registry_cache.find_module(claims.module, now_ms);
+  const auto module = registry_cache.find_module(claims.module, now);
   if (!module.is_cached) return registry_record::module;
   if (!module.entry) return rejected(problem::unknown_module, "the catalogue has no such module");
   const auto& rules = module.entry->rules;
@@ -75,15 +75,15 @@ screening_result screen_job(heartbeat_job& job, const gateway_policy& policy,
                     "from and to must lie within the module, and not too far apart");
 
   if (policy.require_assignment) {
-    const auto assigned = registry_cache.find_assignment({claims.student, claims.module}, now_ms);
+    const auto assigned = registry_cache.find_assignment({claims.student, claims.module}, now);
     if (!assigned.is_cached) return registry_record::assignment;
     if (!assigned.entry || !*assigned.entry)
       return rejected(problem::not_assigned, "the module is not assigned to the student");
   }
 
-  if (!device.entry->rate.admits(now_ms, policy.device_rate))
+  if (!device.entry->rate.admits(now, policy.device_rate))
     return rejected(problem::rate_limited, "the device sends more tokens than it plays",
-                    device.entry->rate.retry_after_ms(now_ms, policy.device_rate));
+                    device.entry->rate.retry_after_ms(now, policy.device_rate));
 
   job.device = device.entry;
   auto& credit = job.credit;

@@ -8,6 +8,7 @@
 #include "actors/shared/policy.hpp"
 #include "actors/shared/registry.hpp"
 #include "base/address_rate_limiter.hpp"
+#include "base/clock.hpp"
 #include "base/result.hpp"
 
 namespace watchkeeper::actors {
@@ -32,6 +33,6 @@ using screening_result = std::variant<ok_t, rejection, registry_record>;
 /// parse_job returned `ok`.
 [[nodiscard]] screening_result screen_job(heartbeat_job& job, const gateway_policy& policy,
                                           const registry& registry_cache,
-                                          const address_rate_limiter& addresses, unix_ms now_ms);
+                                          const address_rate_limiter& addresses, mono_ms now);
 
 }  // namespace watchkeeper::actors

@@ -13,10 +13,10 @@ bool session_core::signature_is_valid(const heartbeat_job& job) {
   device_ = job.device;
   const auto& token = job.token;
   const auto algorithm = static_cast<std::size_t>(token.algorithm);
-  const auto started_us = deps_.monotonic_us();
+  const auto started = deps_.time.monotonic_now_us();
   const bool valid =
       verifier_->verify(token.signing_input, {token.signature.data(), token.signature.size()});
-  deps_.probe.latency[algorithm].record_us(deps_.monotonic_us() - started_us);
+  deps_.probe.latency[algorithm].record_us(deps_.time.monotonic_now_us() - started);
   if (!valid) bump(deps_.probe.failures[algorithm]);
   return valid;
 }
@@ -26,16 +26,16 @@ namespace {
 /// Screening has checked the device's rate, but other heartbeats may have been charged since then.
 /// This check keeps many heartbeats that come together from passing the limit.
 bool rate_admits(heartbeat_job& job, const session_dependencies& deps) {
-  const auto now_ms = job.received_ms;
-  if (job.device->rate.admits(now_ms, deps.policy.device_rate)) return true;
+  const auto now = job.admitted_at();
+  if (job.device->rate.admits(now, deps.policy.device_rate)) return true;
   job.reject({problem::rate_limited, "the device sends more tokens than it plays",
-              job.device->rate.retry_after_ms(now_ms, deps.policy.device_rate)});
+              job.device->rate.retry_after_ms(now, deps.policy.device_rate)});
   return false;
 }
 
 bool admit_authentic(heartbeat_job& job, session_memory& session,
                      const session_dependencies& deps) {
-  job.device->rate.charge(job.received_ms, deps.policy.device_rate);
+  job.device->rate.charge(job.admitted_at(), deps.policy.device_rate);
   if (session.bind(job.token.claims.module)) return true;
   job.reject({problem::session_mismatch, "the session is bound to another module"});
   return false;
@@ -46,11 +46,11 @@ session_memory::mac_result check_mac(const heartbeat_job& job, const session_mem
                                      const session_dependencies& deps, bool is_last) {
   const auto& token = job.token;
   constexpr auto algorithm = static_cast<std::size_t>(signature_algorithm::hs256);
-  const auto started_us = deps.monotonic_us();
+  const auto started = deps.time.monotonic_now_us();
   const auto checked = session.check(token.signing_input, {token.signature.data(), 32});
   using enum session_memory::mac_result;
   if (checked == valid || (checked == invalid && is_last))
-    deps.probe.latency[algorithm].record_us(deps.monotonic_us() - started_us);
+    deps.probe.latency[algorithm].record_us(deps.time.monotonic_now_us() - started);
   return checked;
 }
 
@@ -80,7 +80,7 @@ bool session_core::decide_mac(heartbeat_job& job) {
       break;
   }
   bump(deps_.probe.failures[static_cast<std::size_t>(signature_algorithm::hs256)]);
-  deps_.addresses.failed(job.peer, deps_.now());
+  deps_.addresses.failed(job.peer, deps_.time.monotonic_now());
   job.reject({problem::bad_signature, "the MAC is not that of the session's key"});
   return false;
 }
@@ -110,17 +110,17 @@ bool session_core::take_offer(heartbeat_job& job) {
 /// that waited here together passed the first check together, and by the time of their arrival the
 /// debt of the address would be paid already.
 bool session_core::address_admits(heartbeat_job& job) {
-  const auto now_ms = deps_.now();
-  if (deps_.addresses.admits(job.peer, now_ms)) return true;
+  const auto now = deps_.time.monotonic_now();
+  if (deps_.addresses.admits(job.peer, now)) return true;
   job.reject(
-      {problem::rate_limited, too_many_failures, deps_.addresses.retry_after_ms(job.peer, now_ms)});
+      {problem::rate_limited, too_many_failures, deps_.addresses.retry_after_ms(job.peer, now)});
   return false;
 }
 
 bool session_core::verify_signature(heartbeat_job& job) {
   if (!address_admits(job)) return false;
   if (!signature_is_valid(job)) {
-    deps_.addresses.failed(job.peer, deps_.now());
+    deps_.addresses.failed(job.peer, deps_.time.monotonic_now());
     job.reject({problem::bad_signature, "the signature is not the device's"});
     return false;
   }
@@ -145,7 +145,7 @@ session_actor::behavior_type session(session_actor::stateful_pointer<session_act
       // holds this actor. Another actor, without the key, would verify the heartbeats that follow.
       dependencies->verified(job->credit.session_key(),
                              {caf::actor_cast<session_actor>(self), core.memory()},
-                             job->received_ms);
+                             job->admitted_at());
       const auto& shards = dependencies->shards;
       const auto& shard = shards[shard_of(job->credit.student, shards.size())];
       self->send(shard, credit_job{std::move(job)});

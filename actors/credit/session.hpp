@@ -11,6 +11,7 @@
 #include "actors/shared/probes.hpp"
 #include "actors/shared/session_memory.hpp"
 #include "base/address_rate_limiter.hpp"
+#include "base/clock.hpp"
 #include "crypto/agreement_key.hpp"
 #include "crypto/signature_verifier.hpp"
 
@@ -22,10 +23,9 @@ struct session_dependencies {
   address_rate_limiter& addresses;
   verification_probe& probe;
   const std::vector<progress_shard_actor>& shards;
-  std::function<unix_ms()> now;  // the wall clock
-  std::function<std::uint64_t()> monotonic_us;
+  const time_source& time;
   /// Called after each heartbeat that an actor verified, to put the session into the directory.
-  std::function<void(const session_key_id&, const session_handle&, unix_ms)> verified;
+  std::function<void(const session_key_id&, const session_handle&, mono_ms admitted_at)> verified;
   /// Null: this gateway has none, and no session gets a key.
   const crypto::agreement_key_ring* keys = nullptr;
 };

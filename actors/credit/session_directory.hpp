@@ -5,6 +5,7 @@
 
 #include "actors/credit/actors.hpp"
 #include "actors/shared/actor_limits.hpp"
+#include "base/clock.hpp"
 #include "base/lru_map.hpp"
 #include "base/thread_safety.hpp"
 
@@ -19,13 +20,13 @@ class session_directory {
   explicit session_directory(std::size_t sessions_max = actor_limits::sessions_max);
 
   /// The actor is null if the session is not in here. Marks the session as used.
-  [[nodiscard]] session_handle find(const session_key_id& key, unix_ms now_ms);
+  [[nodiscard]] session_handle find(const session_key_id& key, mono_ms now);
   /// Does nothing if the session is in here already: of two actors that verified the first
   /// heartbeats of one session, the first to come stays.
-  void put(const session_key_id& key, const session_handle& session, unix_ms now_ms);
-  /// Evicts the sessions that were not used since `before_ms`. A call sweeps one stripe, in turn.
+  void put(const session_key_id& key, const session_handle& session, mono_ms now);
+  /// Evicts the sessions that were not used since `before`. A call sweeps one stripe, in turn.
   /// Thread: one at a time.
-  void sweep(unix_ms before_ms);
+  void sweep(mono_ms before);
   /// Evicts all sessions, and takes none from now on: an actor that is in here does not end.
   void close();
   [[nodiscard]] std::size_t size() const;
@@ -37,7 +38,7 @@ class session_directory {
 
   struct used_session {
     session_handle session;
-    unix_ms used_ms = 0;
+    mono_ms used_at;
   };
   struct stripe {
     explicit stripe(std::size_t sessions_max) : sessions(sessions_max) {}

@@ -5,13 +5,13 @@
 
 namespace watchkeeper::actors {
 
-void activity_tracker::count(const pair_key& pair, credit_status status, unix_ms now_ms) {
+void activity_tracker::count(const pair_key& pair, credit_status status, mono_ms now) {
   const auto hash = stable_hash(pair.student.view());
   const std::uint32_t credited =
       status == credit_status::credited || status == credit_status::limited ? 1 : 0;
   auto& s = stripes_[hash % stripes];
   const mutex_lock lock(s.mutex);
-  add(s, hash, pair, credited, now_ms);
+  add(s, hash, pair, credited, now);
   if (!collects_changes_.load(std::memory_order_relaxed)) return;
   if (s.changes.size() < stripe_changes_max)
     s.changes.push_back({pair, credited});
@@ -19,16 +19,15 @@ void activity_tracker::count(const pair_key& pair, credit_status status, unix_ms
     changes_dropped_.fetch_add(1, std::memory_order_relaxed);
 }
 
-void activity_tracker::count_elsewhere(const pair_key& pair, std::uint32_t credited,
-                                       unix_ms now_ms) {
+void activity_tracker::count_elsewhere(const pair_key& pair, std::uint32_t credited, mono_ms now) {
   const auto hash = stable_hash(pair.student.view());
   auto& s = stripes_[hash % stripes];
   const mutex_lock lock(s.mutex);
-  add(s, hash, pair, credited, now_ms);
+  add(s, hash, pair, credited, now);
 }
 
 void activity_tracker::add(stripe& s, std::uint64_t hash, const pair_key& pair,
-                           std::uint32_t credited, unix_ms now_ms) {
+                           std::uint32_t credited, mono_ms now) {
   auto module = s.modules.find(pair.module);
   if (module == s.modules.end()) {
     if (s.modules.size() == modules_max) return;
@@ -37,9 +36,9 @@ void activity_tracker::add(stripe& s, std::uint64_t hash, const pair_key& pair,
   module->second.credited += credited;
   auto& seen = module->second.seen;
   if (const auto student = seen.find(hash); student != seen.end()) {
-    student->second = now_ms;
+    student->second = now;
   } else if (s.students < stripe_students_max) {
-    seen.emplace(hash, now_ms);
+    seen.emplace(hash, now);
     ++s.students;
   }
 }
@@ -69,7 +68,7 @@ std::vector<activity_tracker::pair_change> activity_tracker::take_changes() {
   return all;
 }
 
-void activity_tracker::sweep(unix_ms now_ms) {
+void activity_tracker::sweep(mono_ms now) {
   boost::unordered_flat_map<module_id, counted, std::hash<module_id>>
       sums;  // `seen` stays empty, its size is in active
   boost::unordered_flat_map<module_id, std::uint32_t, std::hash<module_id>> active;
@@ -79,7 +78,7 @@ void activity_tracker::sweep(unix_ms now_ms) {
     boost::unordered::erase_if(s.modules, [&](auto& each) {
       auto& [module, counts] = each;
       gone += boost::unordered::erase_if(
-          counts.seen, [&](const auto& student) { return student.second + active_ms <= now_ms; });
+          counts.seen, [&](const auto& student) { return student.second + active_ms <= now; });
       sums[module].credited += counts.credited;
       active[module] += static_cast<std::uint32_t>(counts.seen.size());
       counts.credited = 0;
@@ -88,7 +87,7 @@ void activity_tracker::sweep(unix_ms now_ms) {
     s.students -= gone;
   }
   const mutex_lock lock(mutex_);
-  const auto slot = now_ms / module_activity::slot_ms;
+  const auto slot = now.value() / module_activity::slot_ms;
   const auto moved =
       static_cast<std::size_t>(std::clamp<std::int64_t>(slot - slot_, 0, module_activity::slots));
   slot_ = std::max(slot_, slot);

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/thread_safety.hpp"
-#include "base/units.hpp"
 #include "domain/credit.hpp"
 #include "domain/ids.hpp"
 
@@ -42,9 +42,9 @@ class activity_tracker {
   /// `changes_dropped`.
   static constexpr std::size_t stripe_changes_max = 4096;
 
-  void count(const pair_key& pair, credit_status status, unix_ms now_ms);
+  void count(const pair_key& pair, credit_status status, mono_ms now);
   /// Counts what another gateway has announced. It is not announced again.
-  void count_elsewhere(const pair_key& pair, std::uint32_t credited, unix_ms now_ms);
+  void count_elsewhere(const pair_key& pair, std::uint32_t credited, mono_ms now);
   /// Whether `count` collects changes for `take_changes`.
   void collect_changes(bool enabled) noexcept {
     collects_changes_.store(enabled, std::memory_order_relaxed);
@@ -53,14 +53,14 @@ class activity_tracker {
   [[nodiscard]] std::vector<pair_change> take_changes();
   [[nodiscard]] std::uint64_t changes_dropped() const noexcept { return changes_dropped_; }
   /// Forgets students who have gone, and publishes the counts for `read`.
-  void sweep(unix_ms now_ms);
+  void sweep(mono_ms now);
   /// The modules with any activity, as of the last sweep, by id.
   [[nodiscard]] std::vector<module_activity> read() const;
 
  private:
   struct counted {
     std::uint32_t credited = 0;
-    boost::unordered_flat_map<std::uint64_t, unix_ms> seen;  // by the hash of the student
+    boost::unordered_flat_map<std::uint64_t, mono_ms> seen;  // by the hash of the student
   };
   struct stripe {
     annotated_mutex mutex;
@@ -68,15 +68,15 @@ class activity_tracker {
     std::size_t students GUARDED_BY(mutex) = 0;  // in all of them
     std::vector<pair_change> changes GUARDED_BY(mutex);
   };
-  void add(stripe& s, std::uint64_t hash, const pair_key& pair, std::uint32_t credited,
-           unix_ms now_ms) REQUIRES(s.mutex);
+  void add(stripe& s, std::uint64_t hash, const pair_key& pair, std::uint32_t credited, mono_ms now)
+      REQUIRES(s.mutex);
   std::atomic<bool> collects_changes_{false};
   std::atomic<std::uint64_t> changes_dropped_{0};
   std::array<stripe, stripes> stripes_;
   mutable annotated_mutex mutex_;
   boost::unordered_flat_map<module_id, module_activity, std::hash<module_id>> board_
       GUARDED_BY(mutex_);
-  std::int64_t slot_ GUARDED_BY(mutex_) = 0;  // now_ms / slot_ms
+  std::int64_t slot_ GUARDED_BY(mutex_) = 0;  // of the last sweep
 };
 
 }  // namespace watchkeeper::actors

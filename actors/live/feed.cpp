@@ -36,7 +36,7 @@ void live_feed::start(std::function<live_counts()> counts, seen_function seen_el
   {
     const mutex_lock lock(mutex_);
     announced_counts_ = counts_at_start;
-    totals_at_ms_ = last_keep_alive_ms_ = deps_.now();
+    totals_at_ = last_keep_alive_at_ = deps_.time.monotonic_now();
     closed_ = false;
   }
   deps_.channel->start({.message =
@@ -85,9 +85,9 @@ void live_feed::stop() {
 void live_feed::acknowledged(const acknowledged_heartbeat& heartbeat) noexcept {
   try {
     const auto pair = heartbeat.request.pair();
-    board_.count(pair, heartbeat.outcome.status, heartbeat.request.now_ms);
+    board_.count(pair, heartbeat.outcome.status, deps_.time.monotonic_now());
     if (watched_[bucket_of(pair.module)].load(std::memory_order_relaxed) == 0) return;
-    raw_update raw{pair.module, update_of(heartbeat), deps_.now()};
+    raw_update raw{pair.module, update_of(heartbeat), deps_.time.wall_now().value()};
     bool first = false;
     {
       const mutex_lock lock(queue_mutex_);
@@ -108,12 +108,11 @@ void live_feed::acknowledged(const acknowledged_heartbeat& heartbeat) noexcept {
 std::uint64_t live_feed::subscribe(std::shared_ptr<live_subscriber> who,
                                    const std::optional<module_id>& module,
                                    std::string_view last_event_id, unix_ms until_ms) {
-  const auto now_ms = deps_.now();
   std::uint64_t number = 0;
   {
     const mutex_lock lock(mutex_);
     auto* stream = closed_ || subscriptions_.size() >= subscribers_max ? nullptr
-                   : module ? find_or_make(*module, now_ms)
+                   : module ? find_or_make(*module, deps_.time.monotonic_now())
                             : &totals_only_;
     if (stream == nullptr) {
       ++refused_;
@@ -122,7 +121,7 @@ std::uint64_t live_feed::subscribe(std::shared_ptr<live_subscriber> who,
     stream->write_out(0);  // the newcomer gets this text with the greeting
     number = ++last_number_;
     stream->subscribers.emplace(number, who.get());
-    who->write(stream->greeting(last_event_id, now_ms, retry_ms));
+    who->write(stream->greeting(last_event_id, deps_.time.wall_now().value(), retry_ms));
     subscriptions_.emplace(number, subscription{std::move(who), stream, until_ms});
   }
   if (module) {
@@ -171,7 +170,7 @@ void live_feed::remove_subscriber(std::uint64_t number, bool notify) {
   if (found == subscriptions_.end()) return;
   auto& stream = *found->second.stream;
   stream.subscribers.erase(number);
-  if (stream.subscribers.empty()) stream.linger_until_ms = deps_.now() + linger_ms;
+  if (stream.subscribers.empty()) stream.linger_until = deps_.time.monotonic_now() + linger_ms;
   if (notify) found->second.who->end();
   subscriptions_.erase(found);
 }
@@ -181,10 +180,10 @@ live_stream* live_feed::find(const module_id& module) noexcept {
   return found != streams_.end() ? found->second.get() : nullptr;
 }
 
-live_stream* live_feed::find_or_make(const module_id& module, unix_ms now_ms) {
+live_stream* live_feed::find_or_make(const module_id& module, mono_ms now) {
   if (auto* stream = find(module)) return stream;
   if (streams_.size() >= streams_max) {
-    housekeep(now_ms);
+    housekeep(now);
     if (streams_.size() >= streams_max) return nullptr;
   }
   auto& made = streams_[module];
@@ -213,15 +212,15 @@ void live_feed::run() {
       });
       if (stopping_) return;
     }
-    const auto now_ms = deps_.now();
+    const auto now = deps_.time.monotonic_now();
     auto pause_ms = burst_ms;
     try {
-      burst(now_ms);
+      burst(now);
       if (clock::now() >= second_at) {
-        board_.sweep(now_ms);
-        announce_totals(now_ms);
+        board_.sweep(now);
+        announce_totals(now);
         const mutex_lock lock(mutex_);
-        housekeep(now_ms);
+        housekeep(now);
         second_at = std::max(second_at + std::chrono::milliseconds(totals_ms), clock::now());
       }
       pause_ms = write_out();
@@ -233,17 +232,17 @@ void live_feed::run() {
   }
 }
 
-void live_feed::housekeep(unix_ms now_ms) {
+void live_feed::housekeep(mono_ms now) {
+  const auto wall_now_ms = deps_.time.wall_now().value();
   for (auto at = subscriptions_.begin(); at != subscriptions_.end();) {
     const auto number = at->first;
     const auto until_ms = at->second.until_ms;
     ++at;
-    if (until_ms != 0 && until_ms <= now_ms) remove_subscriber(number, true);
+    if (until_ms != 0 && until_ms <= wall_now_ms) remove_subscriber(number, true);
   }
   std::erase_if(streams_, [&](const auto& each) {
     const auto& stream = *each.second;
-    if (!stream.subscribers.empty() || stream.linger_until_ms > now_ms ||
-        stream.remote_until_ms > now_ms)
+    if (!stream.subscribers.empty() || stream.linger_until > now || stream.remote_until > now)
       return false;
     watched_[bucket_of(each.first)].fetch_sub(1, std::memory_order_relaxed);
     return true;
@@ -259,7 +258,7 @@ void live_feed::begin_anew(live_stream& stream) {
   ++events_;
 }
 
-void live_feed::forget_erased(unix_ms now_ms) {
+void live_feed::forget_erased(mono_ms now) {
   std::vector<student_id> erased;
   {
     const mutex_lock lock(queue_mutex_);
@@ -268,7 +267,7 @@ void live_feed::forget_erased(unix_ms now_ms) {
   if (erased.empty()) return;
   for (const auto& [module, stream] : streams_) {
     bool anew = false;
-    for (const auto& student : erased) anew = stream->erased(student, now_ms) || anew;
+    for (const auto& student : erased) anew = stream->erased(student, now) || anew;
     if (anew) begin_anew(*stream);
   }
 }

@@ -19,6 +19,7 @@
 #include "actors/live/message.hpp"
 #include "actors/live/stream.hpp"
 #include "actors/shared/watch_observer.hpp"
+#include "base/clock.hpp"
 #include "base/log_level.hpp"
 #include "base/thread_safety.hpp"
 #include "domain/problem.hpp"
@@ -73,7 +74,7 @@ class live_feed final : public watch_observer {
   static constexpr std::size_t queued_erasures_max = 256;  // beyond them every stream begins anew
 
   struct dependencies {
-    std::function<unix_ms()> now;
+    const time_source& time;
     std::unique_ptr<storage::live_channel> channel;
     log_function log;
   };
@@ -122,24 +123,24 @@ class live_feed final : public watch_observer {
   }
 
   void run();
-  void burst(unix_ms now_ms);
-  void take_messages(unix_ms now_ms) REQUIRES(mutex_);
-  void take_updates(std::vector<raw_update>&& raw, unix_ms now_ms) REQUIRES(mutex_);
-  void take_seen(const live_seen& seen, unix_ms now_ms) REQUIRES(mutex_);
+  void burst(mono_ms now);
+  void take_messages(mono_ms now) REQUIRES(mutex_);
+  void take_updates(std::vector<raw_update>&& raw, mono_ms now) REQUIRES(mutex_);
+  void take_seen(const live_seen& seen, mono_ms now) REQUIRES(mutex_);
   void announce_seen() REQUIRES(mutex_);
   /// The last second of all gateways; `second` is this one's.
-  [[nodiscard]] live_second of_all(const live_second& second, unix_ms now_ms) REQUIRES(mutex_);
+  [[nodiscard]] live_second of_all(const live_second& second, mono_ms now) REQUIRES(mutex_);
   void publish(const live_stream& stream, std::span<const live_update> updates) REQUIRES(mutex_);
-  void announce_interest(unix_ms now_ms) REQUIRES(mutex_);
-  void announce_totals(unix_ms now_ms);
+  void announce_interest(mono_ms now) REQUIRES(mutex_);
+  void announce_totals(mono_ms now);
   /// Writes all outgoing text to the subscribers. Returns the pause until the next burst.
   [[nodiscard]] std::int64_t write_out();
-  void housekeep(unix_ms now_ms) REQUIRES(mutex_);
+  void housekeep(mono_ms now) REQUIRES(mutex_);
   void gap_everywhere() REQUIRES(mutex_);
   void begin_anew(live_stream& stream) REQUIRES(mutex_);
-  void forget_erased(unix_ms now_ms) REQUIRES(mutex_);
+  void forget_erased(mono_ms now) REQUIRES(mutex_);
   live_stream* find(const module_id& module) noexcept REQUIRES(mutex_);
-  live_stream* find_or_make(const module_id& module, unix_ms now_ms) REQUIRES(mutex_);
+  live_stream* find_or_make(const module_id& module, mono_ms now) REQUIRES(mutex_);
   void remove_subscriber(std::uint64_t number, bool notify) REQUIRES(mutex_);
 
   dependencies deps_;
@@ -177,9 +178,9 @@ class live_feed final : public watch_observer {
     std::deque<live_counts> waiting;
     std::uint64_t sessions = 0;
     std::uint64_t connections = 0;
-    unix_ms announced_ms = 0;
+    mono_ms announced_at;
 
-    void add(const live_counts& grown, unix_ms now_ms);
+    void add(const live_counts& grown, mono_ms now);
     /// Adds the oldest second that waits, if there is one, and the current sessions and
     /// connections.
     void take_second(live_counts& all);
@@ -192,9 +193,9 @@ class live_feed final : public watch_observer {
   std::uint64_t refused_ GUARDED_BY(mutex_) = 0;
   bool closed_ GUARDED_BY(mutex_) = true;
   live_counts announced_counts_ GUARDED_BY(mutex_);
-  unix_ms totals_at_ms_ GUARDED_BY(mutex_) = 0;
-  unix_ms last_keep_alive_ms_ GUARDED_BY(mutex_) = 0;
-  unix_ms interest_published_at_ms_ GUARDED_BY(mutex_) = 0;
+  mono_ms totals_at_ GUARDED_BY(mutex_);
+  mono_ms last_keep_alive_at_ GUARDED_BY(mutex_);
+  std::optional<mono_ms> interest_published_at_ GUARDED_BY(mutex_);
   std::uint64_t events_ GUARDED_BY(mutex_) = 0;
   std::atomic<std::uint64_t> lost_{0};
   std::thread thread_;

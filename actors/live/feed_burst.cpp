@@ -5,7 +5,7 @@
 
 namespace watchkeeper::actors {
 
-void live_feed::burst(unix_ms now_ms) {
+void live_feed::burst(mono_ms now) {
   std::vector<raw_update> raw;
   bool gap = false;
   bool ours = false;
@@ -19,16 +19,17 @@ void live_feed::burst(unix_ms now_ms) {
   const mutex_lock lock(mutex_);
   if (gap) gap_everywhere();
   if (ours && deps_.channel->state().shared) deps_.channel->publish(encode({gateway_, live_gap{}}));
-  take_messages(now_ms);
-  take_updates(std::move(raw), now_ms);
-  forget_erased(now_ms);
+  take_messages(now);
+  take_updates(std::move(raw), now);
+  forget_erased(now);
   announce_seen();
   bool more = false;
+  const auto at_ms = deps_.time.wall_now().value();
   for (auto& [module, stream] : streams_) {
-    stream->outgoing += stream->next_burst(now_ms, events_);
+    stream->outgoing += stream->next_burst(at_ms, events_);
     more = more || stream->has_pending();
   }
-  announce_interest(now_ms);
+  announce_interest(now);
   if (!more) return;
   // Perhaps nothing comes that would wake the thread for the rest.
   const mutex_lock queue_lock(queue_mutex_);
@@ -47,29 +48,29 @@ std::int64_t live_feed::pause_ms(std::size_t cost_bytes) noexcept {
                     burst_ms, burst_ms_max);
 }
 
-void live_feed::take_messages(unix_ms now_ms) {
+void live_feed::take_messages(mono_ms now) {
   std::vector<std::string> texts;
   {
     const mutex_lock lock(queue_mutex_);
     texts.swap(messages_);
     message_bytes_ = 0;
   }
+  const auto at_ms = deps_.time.wall_now().value();
   for (const auto& text : texts) {
     const auto message = decode_live_message(text);
     if (!message || message->gateway == gateway_) continue;
     if (const auto* interest = std::get_if<live_interest>(&message->what)) {
       for (const auto& module : interest->modules)
-        if (auto* stream = find_or_make(module, now_ms))
-          stream->remote_until_ms = now_ms + interest_ms;
+        if (auto* stream = find_or_make(module, now)) stream->remote_until = now + interest_ms;
     } else if (const auto* updates = std::get_if<live_updates>(&message->what)) {
       if (auto* stream = find(updates->module))
         for (const auto& item : updates->items)
-          if (!stream->add(item, now_ms)) lost_.fetch_add(1, std::memory_order_relaxed);
+          if (!stream->add(item, at_ms)) lost_.fetch_add(1, std::memory_order_relaxed);
     } else if (const auto* seen = std::get_if<live_seen>(&message->what)) {
-      take_seen(*seen, now_ms);
+      take_seen(*seen, now);
     } else if (const auto* second = std::get_if<live_second>(&message->what)) {
       if (others_.size() < gateways_max || others_.contains(message->gateway))
-        others_[message->gateway].add(second->grown, now_ms);
+        others_[message->gateway].add(second->grown, now);
       // A gateway without heartbeats of its own writes those of others to the ledger all the same.
       if (seen_elsewhere_) seen_elsewhere_({}, {});
     } else {
@@ -78,11 +79,11 @@ void live_feed::take_messages(unix_ms now_ms) {
   }
 }
 
-void live_feed::take_seen(const live_seen& seen, unix_ms now_ms) {
+void live_feed::take_seen(const live_seen& seen, mono_ms now) {
   std::vector<student_id> students;
   students.reserve(seen.students.size());
   for (const auto& one : seen.students) {
-    board_.count_elsewhere({one.student, seen.module}, one.credited, now_ms);
+    board_.count_elsewhere({one.student, seen.module}, one.credited, now);
     students.push_back(one.student);
   }
   if (seen_elsewhere_) seen_elsewhere_(seen.module, students);
@@ -100,7 +101,7 @@ void live_feed::announce_seen() {
   }
 }
 
-void live_feed::take_updates(std::vector<raw_update>&& raw, unix_ms now_ms) {
+void live_feed::take_updates(std::vector<raw_update>&& raw, mono_ms now) {
   // Together by module, each module's in their order.
   std::stable_sort(raw.begin(), raw.end(),
                    [](const auto& a, const auto& b) { return a.module < b.module; });
@@ -116,7 +117,7 @@ void live_feed::take_updates(std::vector<raw_update>&& raw, unix_ms now_ms) {
           lost_.fetch_add(1, std::memory_order_relaxed);
           continue;
         }
-        if (stream->remote_until_ms <= now_ms) continue;
+        if (stream->remote_until <= now) continue;
         const auto [place, is_new] = places.emplace(each->update.student, coalesced.size());
         if (is_new)
           coalesced.push_back(std::move(each->update));
@@ -148,21 +149,19 @@ void live_feed::publish(const live_stream& stream, std::span<const live_update> 
   send();
 }
 
-void live_feed::announce_interest(unix_ms now_ms) {
+void live_feed::announce_interest(mono_ms now) {
   bool changed = false;
   {
     const mutex_lock lock(queue_mutex_);
     std::swap(changed, interest_changed_);
   }
-  // A clock that was set back must not stretch the wait.
-  if (!changed && now_ms >= interest_published_at_ms_ &&
-      now_ms - interest_published_at_ms_ < interest_interval_ms)
+  if (!changed && interest_published_at_ && now - *interest_published_at_ < interest_interval_ms)
     return;
-  interest_published_at_ms_ = now_ms;
+  interest_published_at_ = now;
   if (!deps_.channel->state().shared) return;
   live_interest interest;
   for (const auto& [module, stream] : streams_)
-    if (!stream->subscribers.empty() || stream->linger_until_ms > now_ms)
+    if (!stream->subscribers.empty() || stream->linger_until > now)
       if (interest.modules.size() < live_message::modules_max) interest.modules.push_back(module);
   if (!interest.modules.empty()) deps_.channel->publish(encode({gateway_, std::move(interest)}));
 }

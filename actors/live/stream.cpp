@@ -105,14 +105,14 @@ bool live_stream::names(const student_id& student) const {
   });
 }
 
-bool live_stream::erased(const student_id& student, unix_ms now_ms) {
-  std::erase_if(erased_, [&](const auto& each) { return each.second <= now_ms; });
+bool live_stream::erased(const student_id& student, mono_ms now) {
+  std::erase_if(erased_, [&](const auto& each) { return each.second <= now; });
   const auto digest = stable_hash(student.view());
   const bool lately = std::any_of(erased_.begin(), erased_.end(),
                                   [&](const auto& each) { return each.first == digest; });
   if (lately) return true;
   if (!names(student)) return false;
-  erased_.emplace_back(digest, now_ms + erased_ms);
+  erased_.emplace_back(digest, now + erased_ms);
   if (erased_.size() > erased_max) erased_.pop_front();
   return true;
 }

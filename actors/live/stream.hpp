@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "actors/live/update.hpp"
+#include "base/clock.hpp"
 #include "domain/heatmap_bins.hpp"
 
 namespace watchkeeper::actors {
@@ -48,9 +49,9 @@ class live_stream {
 
   // Subscribers: owned by their subscription.
   std::map<std::uint64_t, live_subscriber*> subscribers;
-  std::string outgoing;         // for all of them, with the next write
-  unix_ms linger_until_ms = 0;  // the stream stays until then without subscribers
-  unix_ms remote_until_ms = 0;  // another gateway has watchers
+  std::string outgoing;  // for all of them, with the next write
+  mono_ms linger_until;  // the stream stays until then without subscribers
+  mono_ms remote_until;  // another gateway has watchers
 
   /// False: too many students wait, and the update is lost. `at_ms`: when it was acknowledged.
   bool add(const live_update& update, unix_ms at_ms);
@@ -63,7 +64,7 @@ class live_stream {
   /// Whether the stream has to begin anew for an erasure: it names the student, or did so within
   /// the last `erased_ms`. An erasure is announced before and after the ledger makes it; what a
   /// client fetched in between is from before.
-  bool erased(const student_id& student, unix_ms now_ms);
+  bool erased(const student_id& student, mono_ms now);
   /// Returns the event that sends clients to fetch everything again. Drops the next events and the
   /// backlog.
   std::string reset();
@@ -103,7 +104,7 @@ class live_stream {
   std::deque<live_update> order_;  // by the time of the first update
   std::uint64_t order_base_ = 0;   // the place of order_.front()
   boost::unordered_flat_map<student_id, std::uint64_t, std::hash<student_id>> places_;
-  std::deque<std::pair<std::uint64_t, unix_ms>> erased_;  // digest of the student, until when
+  std::deque<std::pair<std::uint64_t, mono_ms>> erased_;  // digest of the student, until when
   std::map<std::uint32_t, heat> heat_;
   unix_ms heat_since_ms_ = 0;  // when the first of it was acknowledged
   heatmap_layout layout_;

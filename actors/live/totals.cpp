@@ -78,10 +78,10 @@ void add_counts(live_counts& all, const live_counts& more) {
 
 }  // namespace
 
-void live_feed::other_gateway::add(const live_counts& grown, unix_ms now_ms) {
+void live_feed::other_gateway::add(const live_counts& grown, mono_ms now) {
   sessions = grown.sessions;
   connections = grown.connections;
-  announced_ms = now_ms;
+  announced_at = now;
   if (waiting.size() < waiting_seconds_max)
     waiting.push_back(grown);
   else
@@ -96,36 +96,35 @@ void live_feed::other_gateway::take_second(live_counts& all) {
   waiting.pop_front();
 }
 
-live_second live_feed::of_all(const live_second& second, unix_ms now_ms) {
+live_second live_feed::of_all(const live_second& second, mono_ms now) {
   std::erase_if(others_,
-                [&](const auto& each) { return each.second.announced_ms + gateway_ms <= now_ms; });
+                [&](const auto& each) { return each.second.announced_at + gateway_ms <= now; });
   auto all = second;
   for (auto& [number, other] : others_) other.take_second(all.grown);
   return all;
 }
 
-void live_feed::announce_totals(unix_ms now_ms) {
+void live_feed::announce_totals(mono_ms now) {
   // Outside of the lock: it reads the statistics of the whole gateway.
   const auto counts = counts_();
   const auto activity = board_.read();
   const mutex_lock lock(mutex_);
-  const auto second = grown_since(announced_counts_, counts, now_ms - totals_at_ms_);
+  const auto second = grown_since(announced_counts_, counts, now - totals_at_);
   if (deps_.channel->state().shared) deps_.channel->publish(encode({gateway_, second}));
-  const auto all = of_all(second, now_ms);
+  const auto all = of_all(second, now);
   std::vector<const module_activity*> active;  // by module, as `activity` is
   for (const auto& module : activity)
     if (module.active != 0) active.push_back(&module);
   const totals_text text(all, 1 + others_.size(), active);
   announced_counts_ = counts;
-  totals_at_ms_ = now_ms;
-  const bool keep_alive = now_ms - last_keep_alive_ms_ >= keep_alive_ms;
-  if (keep_alive) last_keep_alive_ms_ = now_ms;
-  const auto append = [&](live_stream& stream, std::span<const module_activity* const> named)
-                          REQUIRES(mutex_) {
-                            if (keep_alive) stream.outgoing += ":\n\n";
-                            stream.outgoing += stream.passing("totals", text.with(named));
-                            ++events_;
-                          };
+  totals_at_ = now;
+  const bool keep_alive = now - last_keep_alive_at_ >= keep_alive_ms;
+  if (keep_alive) last_keep_alive_at_ = now;
+  const auto append = [&](live_stream& stream, std::span<const module_activity* const> named) {
+    if (keep_alive) stream.outgoing += ":\n\n";
+    stream.outgoing += stream.passing("totals", text.with(named));
+    ++events_;
+  };
   // A subscriber of a module gets only this module: the event does not grow with their number.
   for (const auto& [module, stream] : streams_) {
     if (stream->subscribers.empty()) continue;

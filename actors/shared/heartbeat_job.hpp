@@ -7,6 +7,7 @@
 #include "actors/shared/registry.hpp"
 #include "actors/shared/session_memory.hpp"
 #include "actors/shared/watch_observer.hpp"
+#include "base/clock.hpp"
 #include "domain/credit.hpp"
 #include "domain/engagement_token.hpp"
 
@@ -19,18 +20,16 @@ namespace watchkeeper::actors {
 /// borrows `text`.
 class heartbeat_job {
  public:
-  heartbeat_job(heartbeat_request&& request, heartbeat_probe& probe,
-                std::uint64_t (*monotonic_us)(const void*), const void* clock,
+  heartbeat_job(heartbeat_request&& request, heartbeat_probe& probe, const time_source& time,
                 watch_observer* observer = nullptr)
       : text(std::move(request.token)),
         peer(request.peer),
         listener_(std::move(request.listener)),
         index_(request.index),
         probe_(probe),
-        monotonic_us_(monotonic_us),
-        clock_(clock),
+        time_(time),
         observer_(observer),
-        admitted_at_us_(monotonic_us(clock)) {}
+        admitted_at_(time.monotonic_now_us()) {}
   heartbeat_job(const heartbeat_job&) = delete;
   heartbeat_job& operator=(const heartbeat_job&) = delete;
   ~heartbeat_job() {
@@ -71,8 +70,7 @@ class heartbeat_job {
                            .token = parsed ? &token : nullptr});
     // In this order: the gateway must not look idle while the last result is being written.
     listener->on_result(index_, result);
-    const auto now_us = monotonic_us_(clock_);
-    probe_.finished(outcome, now_us > admitted_at_us_ ? now_us - admitted_at_us_ : 0);
+    probe_.finished(outcome, time_.monotonic_now_us() - admitted_at_);
   }
 
   const std::string text;
@@ -80,6 +78,8 @@ class heartbeat_job {
   bool parsed = false;
   std::array<std::uint8_t, 16> peer;
   unix_ms received_ms = 0;  // the server's clock at admission
+  /// The moment of the admission on the monotonic clock, for rates.
+  [[nodiscard]] mono_ms admitted_at() const noexcept { return to_ms(admitted_at_); }
 
   // Set by screening.
   std::shared_ptr<const device_entry> device;
@@ -92,10 +92,9 @@ class heartbeat_job {
   std::shared_ptr<heartbeat_listener> listener_;
   std::size_t index_;
   heartbeat_probe& probe_;
-  std::uint64_t (*monotonic_us_)(const void*);
-  const void* clock_;
+  const time_source& time_;
   watch_observer* observer_;
-  std::uint64_t admitted_at_us_;
+  const mono_us admitted_at_;
 };
 
 using heartbeat_job_ptr = std::shared_ptr<heartbeat_job>;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "actors/shared/heartbeat_job.hpp"
+#include "base/clock.hpp"
 #include "base/thread_safety.hpp"
 #include "storage/hot_store.hpp"
 #include "storage/limits.hpp"
@@ -31,7 +32,7 @@ struct credit_jobs {
 struct credit_batch {
   std::uint32_t shard = 0;
   std::size_t count = 0;  // of `requests`
-  std::uint64_t sent_at_us = 0;
+  mono_us sent_at;
   std::vector<storage::tiered_request> requests;
   std::vector<storage::applied_credit> results;  // in the order of `requests`, once it is back
 
@@ -100,10 +101,10 @@ struct progress_found {
   std::shared_ptr<storage::stored<std::optional<progress>>> found;
 };
 
-/// Every change from before `started_ms` is in the ledger.
+/// Every change from before `started` is in the ledger.
 struct checkpoint_done {
-  unix_ms started_ms = 0;
-  unix_ms now_ms = 0;
+  mono_ms started;
+  mono_ms now;
 };
 
 /// The student is erased: forget the student, and reject the heartbeats that wait.

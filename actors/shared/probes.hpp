@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "base/clock.hpp"
 #include "base/latency_histogram.hpp"
 #include "base/thread_safety.hpp"
 #include "domain/credit.hpp"
@@ -42,7 +43,7 @@ class guarded_string {
 /// All heartbeats, from their admission to their result.
 class heartbeat_probe {
  public:
-  void finished(const credit_outcome& outcome, std::uint64_t latency_us) noexcept {
+  void finished(const credit_outcome& outcome, std::int64_t latency_us) noexcept {
     bump(by_status_[static_cast<std::size_t>(outcome.status)]);
     if (outcome.status == credit_status::rejected)
       bump(by_problem_[static_cast<std::size_t>(outcome.why)]);
@@ -125,7 +126,7 @@ struct hot_store_probe {
   /// the pairs in their memory that are not checkpointed.
   std::atomic<std::uint64_t> refill_epoch{0};
   /// When a hand-over was last done. A checkpoint that began earlier may have missed it.
-  std::atomic<unix_ms> refilled_ms{0};
+  std::atomic<mono_ms> refilled_at{};
   counter health_successes{
       0};  // to the watcher, the one thread that may wait for a store that hangs
 
@@ -142,7 +143,7 @@ struct ledger_probe {
   counter failures{0};
   counter checkpointed_pairs{0};
   std::atomic<std::uint64_t> dirty_pairs{0};
-  std::atomic<unix_ms> last_checkpoint_ms{0};
+  std::atomic<mono_ms> last_checkpoint_at{};  // zero: none yet
   counter health_successes{
       0};  // to the watcher, the one thread that may wait for a store that hangs
   latency_histogram latency;

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/clock.hpp"
 #include "base/rate_limiter.hpp"
 #include "base/striped_cache.hpp"
 #include "domain/device.hpp"
@@ -37,14 +38,14 @@ class registry {
   using modules_cache = striped_cache<module_id, const module_record>;
   using assignments_cache = striped_cache<pair_key, const bool>;
 
-  [[nodiscard]] devices_cache::lookup find_device(const thumbprint& kid, unix_ms now_ms) const {
-    return devices_.find(kid, now_ms);
+  [[nodiscard]] devices_cache::lookup find_device(const thumbprint& kid, mono_ms now) const {
+    return devices_.find(kid, now);
   }
-  [[nodiscard]] modules_cache::lookup find_module(const module_id& id, unix_ms now_ms) const {
-    return modules_.find(id, now_ms);
+  [[nodiscard]] modules_cache::lookup find_module(const module_id& id, mono_ms now) const {
+    return modules_.find(id, now);
   }
-  [[nodiscard]] assignments_cache::lookup find_assignment(const pair_key& p, unix_ms now_ms) const {
-    return assignments_.find(p, now_ms);
+  [[nodiscard]] assignments_cache::lookup find_assignment(const pair_key& p, mono_ms now) const {
+    return assignments_.find(p, now);
   }
 
   // A reader of the ledger takes the generation, reads, and puts. If the entry was forgotten in
@@ -59,30 +60,29 @@ class registry {
     return assignments_.generation(pair);
   }
   void put_device(const thumbprint& kid, const std::optional<device_record>& record,
-                  std::uint64_t generation, unix_ms now_ms) {
-    devices_.put(kid, entry_of(record), generation, now_ms);
+                  std::uint64_t generation, mono_ms now) {
+    devices_.put(kid, entry_of(record), generation, now);
   }
   void put_module(const module_id& id, const std::optional<module_record>& record,
-                  std::uint64_t generation, unix_ms now_ms) {
-    modules_.put(id, entry_of(record), generation, now_ms);
+                  std::uint64_t generation, mono_ms now) {
+    modules_.put(id, entry_of(record), generation, now);
   }
-  void put_assignment(const pair_key& pair, bool assigned, std::uint64_t generation,
-                      unix_ms now_ms) {
-    assignments_.put(pair, entry_of(assigned), generation, now_ms);
+  void put_assignment(const pair_key& pair, bool assigned, std::uint64_t generation, mono_ms now) {
+    assignments_.put(pair, entry_of(assigned), generation, now);
   }
   // For a change of an entry that is in use: the entry stays in use until the new one, which was
   // read after the change, replaces it.
   void renew_device(const thumbprint& kid, const std::shared_ptr<const device_entry>& before,
-                    const std::optional<device_record>& record, unix_ms now_ms) {
-    devices_.renew(kid, before, entry_of(record), now_ms);
+                    const std::optional<device_record>& record, mono_ms now) {
+    devices_.renew(kid, before, entry_of(record), now);
   }
   void renew_module(const module_id& id, const std::shared_ptr<const module_record>& before,
-                    const std::optional<module_record>& record, unix_ms now_ms) {
-    modules_.renew(id, before, entry_of(record), now_ms);
+                    const std::optional<module_record>& record, mono_ms now) {
+    modules_.renew(id, before, entry_of(record), now);
   }
   void renew_assignment(const pair_key& pair, const std::shared_ptr<const bool>& before,
-                        bool assigned, unix_ms now_ms) {
-    assignments_.renew(pair, before, entry_of(assigned), now_ms);
+                        bool assigned, mono_ms now) {
+    assignments_.renew(pair, before, entry_of(assigned), now);
   }
 
   // To be called after a change of the ledger.

@@ -18,7 +18,7 @@ checkpointer::checkpointer(dependencies deps)
     : deps_(std::move(deps)), urgent_(urgent_batches_max) {}
 
 checkpointer::~checkpointer() {
-  stop(false, 0);
+  stop(false, {});
 }
 
 void checkpointer::start() {
@@ -28,10 +28,10 @@ void checkpointer::start() {
   });
 }
 
-void checkpointer::stop(bool last_checkpoint, std::uint64_t end_us) {
+void checkpointer::stop(bool last_checkpoint, mono_us end) {
   if (!thread_.joinable()) return;
   want_last_ = last_checkpoint;
-  deadline_us_ = end_us;
+  deadline_ = end;
   urgent_.close();
   thread_.join();
 }
@@ -50,15 +50,14 @@ void checkpointer::run() {
 }
 
 void checkpointer::turn(std::chrono::milliseconds wait_max) {
-  if (next_round_ms_ == 0) next_round_ms_ = deps_.now() + deps_.interval_ms;
+  if (!next_round_at_) next_round_at_ = deps_.time.monotonic_now() + deps_.interval_ms;
   const std::chrono::milliseconds left(
-      std::clamp<std::int64_t>(next_round_ms_ - deps_.now(), 0, deps_.interval_ms));
+      std::max<std::int64_t>(*next_round_at_ - deps_.time.monotonic_now(), 0));
   auto taken = urgent_.take_all(std::min(left, wait_max));
   try {
     write_mastered(taken);
-    // A clock that was set back must not stretch the wait.
-    if (deps_.now() >= next_round_ms_ || next_round_ms_ > deps_.now() + deps_.interval_ms) {
-      next_round_ms_ = deps_.now() + deps_.interval_ms;
+    if (const auto now = deps_.time.monotonic_now(); now >= *next_round_at_) {
+      next_round_at_ = now + deps_.interval_ms;
       (void)checkpoint_all();
     }
   } catch (const std::exception& e) {
@@ -94,13 +93,13 @@ bool checkpointer::probe_hot_store() {
 }
 
 bool checkpointer::checkpoint_all() {
-  const auto started_ms = deps_.now();
+  const auto started = deps_.time.monotonic_now();
   deps_.heat.round_begins();
   std::uint64_t pairs = 0;
   // Lost data leaves no mark in the store: a round would find nothing to do, and all pairs would
   // count as saved. Checked before the round and after it, because data may be lost in between.
   const bool complete = probe_hot_store() && checkpoint_partitions(pairs) && probe_hot_store();
-  if (deps_.monotonic_us() < deadline_us_)
+  if (deps_.time.monotonic_now_us() < deadline_.load())
     if (const auto flushed = deps_.heat.flush_plays(*deps_.ledger); !flushed) {
       deps_.probe.failed(flushed.error());
       deps_.log(log_level::warning, "ledger",
@@ -115,8 +114,8 @@ bool checkpointer::checkpoint_all() {
   }
   deps_.probe.dirty_pairs = pairs;
   if (!complete) return false;
-  deps_.probe.last_checkpoint_ms = deps_.now();
-  deps_.done(started_ms);
+  deps_.probe.last_checkpoint_at = deps_.time.monotonic_now();
+  deps_.done(started);
   return true;
 }
 
@@ -125,7 +124,7 @@ bool checkpointer::checkpoint_partitions(std::uint64_t& pairs) {
   const auto begin = std::exchange(first_partition_, partition_index{0});
   for (std::uint32_t i = 0; i < limits::partitions; ++i) {
     const auto p = static_cast<partition_index>((begin + i) % limits::partitions);
-    if (deps_.monotonic_us() >= deadline_us_) return false;
+    if (deps_.time.monotonic_now_us() >= deadline_.load()) return false;
     deps_.heat.partition_begins(p);
     const auto done = checkpoint_partition(p, pairs);
     deps_.heat.partition_ends(p);
@@ -190,7 +189,8 @@ result<ok_t, storage::storage_error> checkpointer::checkpoint_partition(partitio
     if (auto cleaned = deps_.hot->mark_clean(partition, *dirty); !cleaned)
       return hot_failed(cleaned.error());
     if (last_round) return ok;
-    if (deps_.monotonic_us() >= deadline_us_) return storage::storage_error::unavailable;
+    if (deps_.time.monotonic_now_us() >= deadline_.load())
+      return storage::storage_error::unavailable;
   }
   return ok;
 }
@@ -200,14 +200,15 @@ result<ok_t, storage::storage_error> checkpointer::write(std::vector<storage::pa
   std::size_t first = 0;
   while (first < pairs.size()) {
     const auto count = std::min(pairs.size() - first, storage_limits::checkpoint_batch_pairs_max);
-    const auto started_us = deps_.monotonic_us();
+    const auto started_at = deps_.time.monotonic_now_us();
     std::vector<storage::heatmap_delta> grown;
     // Until the heatmap is notified, it reads nothing of what this writes.
     auto turn = deps_.heat.ledger_turn();
-    auto done = deps_.ledger->checkpoint({pairs.data() + first, count}, deps_.now(), &grown);
+    auto done = deps_.ledger->checkpoint({pairs.data() + first, count},
+                                         deps_.time.wall_now().value(), &grown);
     if (done) deps_.heat.grown(grown);
     turn.unlock();
-    deps_.probe.latency.record_us(deps_.monotonic_us() - started_us);
+    deps_.probe.latency.record_us(deps_.time.monotonic_now_us() - started_at);
     if (!done) {
       deps_.probe.up = false;
       deps_.probe.failed(done.error());

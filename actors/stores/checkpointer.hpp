@@ -10,6 +10,7 @@
 #include "actors/heatmap/heatmap.hpp"
 #include "actors/shared/bounded_queue.hpp"
 #include "actors/shared/probes.hpp"
+#include "base/clock.hpp"
 #include "base/log_level.hpp"
 #include "base/result.hpp"
 #include "domain/ids.hpp"
@@ -30,9 +31,8 @@ class checkpointer {
     hot_store_probe& hot_probe;
     heatmap& heat;  // is notified of the growth of the ledger's heatmaps; its plays are written
     std::int64_t interval_ms = 30'000;
-    std::function<unix_ms()> now;
-    std::function<std::uint64_t()> monotonic_us;
-    std::function<void(unix_ms started_ms)> done;  // every change before is in the ledger
+    const time_source& time;
+    std::function<void(mono_ms started)> done;  // every change before is in the ledger
     log_function log;
   };
   explicit checkpointer(dependencies deps);
@@ -48,9 +48,9 @@ class checkpointer {
   /// Any thread. At the queue's limit it does nothing: the pairs are dirty, and the next round has
   /// them.
   void checkpoint_now(std::vector<storage::pair_progress> pairs);
-  /// Ends the thread after a last complete checkpoint. The checkpoint is abandoned at `end_us`
-  /// (monotonic), after the statement in flight.
-  void stop(bool last_checkpoint, std::uint64_t end_us);
+  /// Ends the thread after a last complete checkpoint. The checkpoint is abandoned at `end`,
+  /// after the statement in flight.
+  void stop(bool last_checkpoint, mono_us end);
   [[nodiscard]] bool last_one_complete() const noexcept { return last_complete_; }
 
  private:
@@ -69,13 +69,13 @@ class checkpointer {
 
   dependencies deps_;
   std::optional<std::string> hot_incarnation_;
-  partition_index first_partition_ = 0;  // of the next round
-  unix_ms next_round_ms_ = 0;            // the thread's; 0: none is planned yet
-  std::uint64_t left_out_ = 0;           // heartbeats of the heatmap that were logged as left out
+  partition_index first_partition_ = 0;   // of the next round
+  std::optional<mono_ms> next_round_at_;  // the thread's; empty: none is planned yet
+  std::uint64_t left_out_ = 0;            // heartbeats of the heatmap that were logged as left out
   bounded_queue<std::vector<storage::pair_progress>> urgent_;
   std::atomic<bool> want_last_{true};
   std::atomic<bool> last_complete_{false};
-  std::atomic<std::uint64_t> deadline_us_{UINT64_MAX};
+  std::atomic<mono_us> deadline_{mono_us(INT64_MAX)};
   std::thread thread_;
 };
 

@@ -20,7 +20,7 @@ constexpr std::chrono::milliseconds idle_wait{500};
 hot_writer::hot_writer(dependencies deps)
     : deps_(std::move(deps)),
       tiers_(
-          *deps_.hot, *deps_.ledger,
+          *deps_.hot, *deps_.ledger, deps_.time,
           {.mode_changed =
                [this](bool degraded, const std::string& why) {
                  deps_.hot_probe.degraded = degraded;
@@ -43,7 +43,6 @@ hot_writer::hot_writer(dependencies deps)
                  deps_.log(log_level::warning, "hot_store", "has lost pairs; filling it again");
                },
            .heatmaps_grown = deps_.heatmaps_grown,
-           .now = deps_.now,
            .hot_successes = deps_.hot_successes,
            .ledger_successes = deps_.ledger_successes}),
       orders_(deps_.shards + refills_waiting_max + student_orders_max) {
@@ -112,7 +111,7 @@ void hot_writer::run() {
 void hot_writer::turn(std::chrono::milliseconds wait_max) {
   std::vector<std::shared_ptr<credit_batch>> batches;
   auto taken = take_orders(wait_max);
-  if (taken.empty()) (void)run_guarded([&] { tiers_.probe(deps_.now()); });
+  if (taken.empty()) (void)run_guarded([&] { tiers_.probe(); });
   for (auto& o : taken) take(o, batches);
   store_or_fail(batches);
   (void)run_guarded([&] { refill_one(); });
@@ -145,7 +144,7 @@ void hot_writer::store_or_fail(std::vector<std::shared_ptr<credit_batch>>& batch
 /// At the end the refills that wait are still written; the first failure ends that.
 void hot_writer::hand_over_the_rest() {
   try {
-    while (!refills_.empty() && refill_again_ms_ == 0) refill_one();
+    while (!refills_.empty() && !refill_again_at_) refill_one();
   } catch (const std::exception& e) {
     deps_.log(log_level::error, "hot_store",
               std::string("pairs were not handed over at the end: ") + e.what());
@@ -164,11 +163,11 @@ std::vector<hot_writer::order> hot_writer::take_orders(std::chrono::milliseconds
   count();
   // The batches in hand grow meanwhile: their shards add to them. An owner that calls `turn` itself
   // does not wait.
-  const auto begun_us = deps_.monotonic_us();
-  for (auto now_us = begun_us; deps_.own_thread;) {
-    const auto wait_us = linger_.wait_us(in_hand, now_us);
+  const auto begun = deps_.time.monotonic_now_us();
+  for (auto now = begun; deps_.own_thread;) {
+    const auto wait_us = linger_.wait_us(in_hand, now);
     if (wait_us == 0) break;
-    const auto passed_us = now_us - begun_us;
+    const auto passed_us = now - begun;
     if (passed_us >= batch_linger::wait_us_max) break;
     auto more = orders_.take_all(
         std::chrono::microseconds(std::min(wait_us, batch_linger::wait_us_max - passed_us)));
@@ -176,11 +175,11 @@ std::vector<hot_writer::order> hot_writer::take_orders(std::chrono::milliseconds
     for (auto& o : more) taken.push_back(std::move(o));
     count();
     if (time_is_up) break;
-    now_us = deps_.monotonic_us();
+    now = deps_.time.monotonic_now_us();
   }
   for (auto& o : taken)
     if (const auto* batch = std::get_if<std::shared_ptr<credit_batch>>(&o)) (void)(*batch)->close();
-  if (in_hand > 0) linger_.took(in_hand, deps_.monotonic_us());
+  if (in_hand > 0) linger_.took(in_hand, deps_.time.monotonic_now_us());
   return taken;
 }
 
@@ -200,26 +199,24 @@ void hot_writer::take(order& taken, std::vector<std::shared_ptr<credit_batch>>& 
 
 /// One at a time: the batches of heartbeats come first.
 void hot_writer::refill_one() {
-  const auto now_ms = deps_.now();
+  const auto now = deps_.time.monotonic_now();
   if (!refills_.empty()) {
     const auto pairs = std::move(refills_.front());
     refills_.pop_front();
     refills_waiting_.fetch_sub(1);
     // It counts as failed until it is done, because it may throw; the shards still have the pairs.
-    const auto again_ms = refill_again_ms_;
+    const auto again_at = refill_again_at_;
     ++refills_failed_;
-    if (refill_again_ms_ == 0) refill_again_ms_ = now_ms + refill_again_after_ms;
-    if (tiers_.refill(pairs, now_ms)) {
+    if (!refill_again_at_) refill_again_at_ = now + refill_again_after_ms;
+    if (tiers_.refill(pairs)) {
       --refills_failed_;
-      refill_again_ms_ = again_ms;
-      deps_.hot_probe.refilled_ms = deps_.now();
+      refill_again_at_ = again_at;
+      deps_.hot_probe.refilled_at = deps_.time.monotonic_now();
       refills_unsaved_.fetch_sub(1);
     }
   }
-  // A clock that was set back must not stretch the wait.
-  if (refill_again_ms_ != 0 &&
-      (now_ms >= refill_again_ms_ || refill_again_ms_ - now_ms > refill_again_after_ms)) {
-    refill_again_ms_ = 0;
+  if (refill_again_at_ && now >= *refill_again_at_) {
+    refill_again_at_.reset();
     deps_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
     refills_unsaved_.fetch_sub(std::exchange(refills_failed_, 0));  // after the epoch has moved
   }
@@ -235,9 +232,9 @@ void hot_writer::store_together(std::vector<std::shared_ptr<credit_batch>>& batc
       auto& more = batches[last++]->requests;
       std::move(more.begin(), more.end(), std::back_inserter(requests));
     }
-    const auto started_us = deps_.monotonic_us();
-    auto results = tiers_.apply(requests, deps_.now());
-    deps_.hot_probe.latency.record_us(deps_.monotonic_us() - started_us);
+    const auto started = deps_.time.monotonic_now_us();
+    auto results = tiers_.apply(requests);
+    deps_.hot_probe.latency.record_us(deps_.time.monotonic_now_us() - started);
     std::size_t next = 0;
     for (; first < last; ++first) {
       auto& batch = batches[first];

@@ -14,6 +14,7 @@
 #include "actors/shared/messages.hpp"
 #include "actors/shared/probes.hpp"
 #include "actors/stores/batch_linger.hpp"
+#include "base/clock.hpp"
 #include "base/log_level.hpp"
 #include "storage/tiered_store.hpp"
 
@@ -30,8 +31,7 @@ class hot_writer {
     std::unique_ptr<storage::ledger> ledger;
     hot_store_probe& hot_probe;
     ledger_probe& ledger_state;
-    std::function<unix_ms()> now;
-    std::function<std::uint64_t()> monotonic_us;
+    const time_source& time;
     std::function<void(std::shared_ptr<credit_batch>)> stored;  // hands a batch back to its shard
     std::function<void(const std::vector<storage::heatmap_delta>&)> heatmaps_grown;  // may be empty
     log_function log;
@@ -101,7 +101,7 @@ class hot_writer {
   std::deque<refill_order> refills_;             // the thread's; counted in refills_waiting_
   std::atomic<std::size_t> refills_unsaved_{0};  // waiting, or failed and not requested again
   std::size_t refills_failed_ = 0;               // the thread's
-  unix_ms refill_again_ms_ = 0;  // when to request again what failed; 0: nothing failed
+  std::optional<mono_ms> refill_again_at_;  // when to request again what failed; empty: nothing did
   std::thread thread_;
 };
 

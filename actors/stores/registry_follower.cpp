@@ -34,15 +34,15 @@ void make_distinct(std::vector<Key>& keys) {
 storage::stored<ok_t> registry_follower::follow() {
   read_alone_ = 0;
   for (int i = 0; i < questions_max; ++i) {
-    const auto now_ms = deps_.now();
+    const auto now = deps_.time.monotonic_now();
     const auto changes = deps_.ledger.changes(deps_.last_change, changes_per_question);
     if (!changes) return changes.error();
     // The ledger deletes changes after a while: after a long silence the copies cannot be trusted.
     // They are forgotten only now that the ledger can be read again; until now nothing was better.
-    if (followed_ms_ > 0 && now_ms - followed_ms_ > storage::registry_change_retention_ms / 2)
+    if (followed_at_ && now - *followed_at_ > storage::registry_change_retention_ms / 2)
       deps_.registry_cache.forget_everything();
     if (auto done = apply(*changes); !done) return done;
-    followed_ms_ = now_ms;
+    followed_at_ = now;
     if (!changes->empty()) deps_.last_change = changes->back().sequence;
     if (changes->size() < changes_per_question) break;
   }
@@ -90,7 +90,7 @@ storage::stored<ok_t> registry_follower::renew_devices(const std::vector<thumbpr
   std::vector<thumbprint> in_use;
   std::vector<std::shared_ptr<const device_entry>> before;
   for (const auto& kid : changed) {
-    auto entry = deps_.registry_cache.find_device(kid, deps_.now()).entry;
+    auto entry = deps_.registry_cache.find_device(kid, deps_.time.monotonic_now()).entry;
     if (!entry) {
       deps_.registry_cache.forget_device(kid);  // the reader may be reading it
       continue;
@@ -101,7 +101,8 @@ storage::stored<ok_t> registry_follower::renew_devices(const std::vector<thumbpr
   if (in_use.empty()) return ok;
   if (const auto records = deps_.ledger.get_devices(in_use)) {
     for (std::size_t i = 0; i < in_use.size(); ++i)
-      deps_.registry_cache.renew_device(in_use[i], before[i], (*records)[i], deps_.now());
+      deps_.registry_cache.renew_device(in_use[i], before[i], (*records)[i],
+                                        deps_.time.monotonic_now());
   } else if (is_away(records.error())) {
     return records.error();
   } else {  // one of them may be unreadable, which must not keep the others from being revoked
@@ -111,13 +112,13 @@ storage::stored<ok_t> registry_follower::renew_devices(const std::vector<thumbpr
 }
 
 storage::stored<ok_t> registry_follower::renew_module(const module_id& id) {
-  const auto before = deps_.registry_cache.find_module(id, deps_.now()).entry;
+  const auto before = deps_.registry_cache.find_module(id, deps_.time.monotonic_now()).entry;
   if (!before || ++read_alone_ > read_alone_max) {
     deps_.registry_cache.forget_module(id);
     return ok;
   }
   if (const auto record = deps_.ledger.get_module(id))
-    deps_.registry_cache.renew_module(id, before, *record, deps_.now());
+    deps_.registry_cache.renew_module(id, before, *record, deps_.time.monotonic_now());
   else if (is_away(record.error()))
     return record.error();
   else
@@ -126,13 +127,13 @@ storage::stored<ok_t> registry_follower::renew_module(const module_id& id) {
 }
 
 storage::stored<ok_t> registry_follower::renew_assignment(const pair_key& pair) {
-  const auto before = deps_.registry_cache.find_assignment(pair, deps_.now()).entry;
+  const auto before = deps_.registry_cache.find_assignment(pair, deps_.time.monotonic_now()).entry;
   if (!before || ++read_alone_ > read_alone_max) {
     deps_.registry_cache.forget_assignment(pair);
     return ok;
   }
   if (const auto assigned = deps_.ledger.is_assigned(pair))
-    deps_.registry_cache.renew_assignment(pair, before, *assigned, deps_.now());
+    deps_.registry_cache.renew_assignment(pair, before, *assigned, deps_.time.monotonic_now());
   else if (is_away(assigned.error()))
     return assigned.error();
   else

@@ -2,10 +2,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "actors/shared/registry.hpp"
+#include "base/clock.hpp"
 #include "storage/ledger.hpp"
 
 namespace watchkeeper::actors {
@@ -21,7 +23,7 @@ class registry_follower {
     storage::ledger& ledger;  // outlives it
     registry& registry_cache;
     std::int64_t last_change = 0;  // changes up to here are in memory
-    std::function<unix_ms()> now;
+    const time_source& time;
     std::function<void(const student_id&)> student_erased;  // once for each erasure
   };
   explicit registry_follower(dependencies deps) : deps_(std::move(deps)) {}
@@ -43,9 +45,9 @@ class registry_follower {
   storage::stored<ok_t> renew_assignment(const pair_key& pair);
 
   dependencies deps_;
-  unix_ms followed_ms_ = 0;        // when the changes were last read
-  std::int64_t erased_up_to_ = 0;  // erasures up to this change are done
-  std::size_t read_alone_ = 0;     // in this call
+  std::optional<mono_ms> followed_at_;  // when the changes were last read
+  std::int64_t erased_up_to_ = 0;       // erasures up to this change are done
+  std::size_t read_alone_ = 0;          // in this call
 };
 
 }  // namespace watchkeeper::actors

@@ -43,8 +43,8 @@ void store_reader::load(std::shared_ptr<progress_query> query) {
 }
 
 store_reader::sources store_reader::sources_now() const {
-  const auto now_ms = deps_.now();
-  return {.ledger = !ledger_hangs_.blocks(now_ms), .hot = !hot_hangs_.blocks(now_ms)};
+  const auto now = deps_.time.monotonic_now();
+  return {.ledger = !ledger_hangs_.blocks(now), .hot = !hot_hangs_.blocks(now)};
 }
 
 void store_reader::run() {
@@ -90,7 +90,8 @@ void store_reader::serve(order& taken, sources& asks) {
 
 void store_reader::load_device(waiting_heartbeat& waiting, sources& asks) {
   const auto is_cached = [&] {
-    return deps_.registry_cache.find_device(waiting.job->token.device, deps_.now()).is_cached;
+    return deps_.registry_cache.find_device(waiting.job->token.device, deps_.time.monotonic_now())
+        .is_cached;
   };
   // What was read while the registry forgot something is not stored: it may be from before the
   // change (a revoked device would still be good), although mostly another device changed. Read it
@@ -108,22 +109,24 @@ bool store_reader::read_devices(std::span<const waiting_heartbeat* const> waitin
   std::vector<thumbprint> kids;
   for (const auto* each : waiting)
     if (each->missing == registry_record::device &&
-        !deps_.registry_cache.find_device(each->job->token.device, deps_.now()).is_cached)
+        !deps_.registry_cache.find_device(each->job->token.device, deps_.time.monotonic_now())
+             .is_cached)
       kids.push_back(each->job->token.device);
   if (kids.empty()) return true;
   std::sort(kids.begin(), kids.end());
   kids.erase(std::unique(kids.begin(), kids.end()), kids.end());
   std::vector<std::uint64_t> generations;
   for (const auto& kid : kids) generations.push_back(deps_.registry_cache.generation(kid));
-  const auto began_ms = deps_.now();
+  const auto began = deps_.time.monotonic_now();
   auto records = deps_.ledger->get_devices(kids);
   if (!records) {
-    ledger_hangs_.failed(began_ms, deps_.now());
+    ledger_hangs_.failed(began, deps_.time.monotonic_now());
     deps_.ledger_state.failed(records.error());
     return false;
   }
   for (std::size_t i = 0; i < kids.size(); ++i)
-    deps_.registry_cache.put_device(kids[i], (*records)[i], generations[i], deps_.now());
+    deps_.registry_cache.put_device(kids[i], (*records)[i], generations[i],
+                                    deps_.time.monotonic_now());
   return true;
 }
 
@@ -132,23 +135,23 @@ auto store_reader::read_ledger(sources& asks, Read read) -> decltype(read()) {
   if (!asks.ledger)
     return storage::storage_failure{storage::storage_error::unavailable,
                                     "the ledger failed just before"};
-  const auto began_ms = deps_.now();
+  const auto began = deps_.time.monotonic_now();
   auto found = read();
   if (!found) {
     deps_.ledger_state.failed(found.error());
     asks.ledger = found.error().code != storage::storage_error::unavailable;
-    if (!asks.ledger) ledger_hangs_.failed(began_ms, deps_.now());
+    if (!asks.ledger) ledger_hangs_.failed(began, deps_.time.monotonic_now());
   }
   return found;
 }
 
 void store_reader::load_module(heartbeat_job_ptr& job, sources& asks) {
   const auto& id = job->token.claims.module;
-  if (!deps_.registry_cache.find_module(id, deps_.now()).is_cached) {
+  if (!deps_.registry_cache.find_module(id, deps_.time.monotonic_now()).is_cached) {
     const auto generation = deps_.registry_cache.generation(id);
     const auto record = read_ledger(asks, [&] { return deps_.ledger->get_module(id); });
     if (!record) return job->reject({problem::storage_unavailable, unreadable});
-    deps_.registry_cache.put_module(id, *record, generation, deps_.now());
+    deps_.registry_cache.put_module(id, *record, generation, deps_.time.monotonic_now());
     if (!*record) deps_.module_absent(*job);
   }
   deps_.loaded(std::move(job));
@@ -156,21 +159,21 @@ void store_reader::load_module(heartbeat_job_ptr& job, sources& asks) {
 
 void store_reader::load_assignment(heartbeat_job_ptr& job, sources& asks) {
   const pair_key pair{job->token.claims.student, job->token.claims.module};
-  if (!deps_.registry_cache.find_assignment(pair, deps_.now()).is_cached) {
+  if (!deps_.registry_cache.find_assignment(pair, deps_.time.monotonic_now()).is_cached) {
     const auto generation = deps_.registry_cache.generation(pair);
     const auto assigned = read_ledger(asks, [&] { return deps_.ledger->is_assigned(pair); });
     if (!assigned) return job->reject({problem::storage_unavailable, unreadable});
-    deps_.registry_cache.put_assignment(pair, *assigned, generation, deps_.now());
+    deps_.registry_cache.put_assignment(pair, *assigned, generation, deps_.time.monotonic_now());
   }
   deps_.loaded(std::move(job));
 }
 
 std::optional<progress> store_reader::in_hot_store(const pair_key& key, sources& asks) {
   if (!asks.hot) return std::nullopt;
-  const auto began_ms = deps_.now();
+  const auto began = deps_.time.monotonic_now();
   auto found = deps_.hot->read({&key, 1});
   if (found) return std::move((*found)[0]);
-  hot_hangs_.failed(began_ms, deps_.now());
+  hot_hangs_.failed(began, deps_.time.monotonic_now());
   asks.hot = found.error().code != storage::storage_error::unavailable;
   return std::nullopt;
 }

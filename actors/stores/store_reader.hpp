@@ -9,6 +9,7 @@
 #include "actors/shared/bounded_queue.hpp"
 #include "actors/shared/messages.hpp"
 #include "actors/shared/registry.hpp"
+#include "base/clock.hpp"
 #include "storage/circuit_breaker.hpp"
 #include "storage/hot_store.hpp"
 #include "storage/ledger.hpp"
@@ -24,7 +25,7 @@ class store_reader {
     std::unique_ptr<storage::ledger> ledger;
     registry& registry_cache;
     ledger_probe& ledger_state;
-    std::function<unix_ms()> now;
+    const time_source& time;
     /// Count the stores' replies to the watcher. Empty: a store that has hung is asked again after
     /// a while.
     storage::success_counter hot_successes = {}, ledger_successes = {};

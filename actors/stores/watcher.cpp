@@ -9,7 +9,7 @@ watcher::watcher(dependencies deps)
       follower_({.ledger = *deps_.ledger,
                  .registry_cache = deps_.registry_cache,
                  .last_change = deps_.last_change,
-                 .now = deps_.now,
+                 .time = deps_.time,
                  .student_erased = deps_.student_erased}),
       end_(1) {
   thread_ = std::thread([this] {

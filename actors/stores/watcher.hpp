@@ -8,6 +8,7 @@
 #include "actors/shared/probes.hpp"
 #include "actors/shared/registry.hpp"
 #include "actors/stores/registry_follower.hpp"
+#include "base/clock.hpp"
 #include "base/log_level.hpp"
 #include "storage/hot_store.hpp"
 #include "storage/ledger.hpp"
@@ -26,7 +27,7 @@ class watcher {
     ledger_probe& ledger_state;
     storage::durability_level required = storage::durability_level::log;
     std::int64_t last_change = 0;  // registry changes up to here are in memory
-    std::function<unix_ms()> now;
+    const time_source& time;
     std::function<void(const student_id&)> student_erased;  // by another gateway, or by this one
     std::function<void()> housekeeping;
     log_function log;

@@ -78,7 +78,7 @@ void http2_connection_state::terminate() noexcept {
   if (punished_) {
     worker_.count.connections_punished.add(1);
     if (worker_.punished_addresses != nullptr)
-      worker_.punished_addresses->failed(peer_.bytes, worker_.now.value());
+      worker_.punished_addresses->failed(peer_.bytes, worker_.now);
   }
   // Should it fail there is nothing left to be said.
   static_cast<void>(nghttp2_session_terminate_session(session_, abort_code_));

@@ -1,7 +1,6 @@
 #include "server/api/api.hpp"
 
 #include <atomic>
-#include <chrono>
 #include <utility>
 
 #include "base/json_writer.hpp"
@@ -21,7 +20,6 @@ namespace watchkeeper::server {
 namespace {
 
 using net::http_response;
-using steady = std::chrono::steady_clock;
 
 /// For an exception that nobody expects: the reason goes to the log only.
 http_response internal_error(unix_ms now_ms) {
@@ -47,11 +45,11 @@ struct api::implementation {
       : with(std::move(given)),
         tokens(with.tokens),
         revocations({.make_ledger = with.make_login_ledger,
-                     .now = with.now,
+                     .time = with.time,
                      .log = with.log,
                      .revoked = [this](const login::id_type& id) { with.live.end_login(id); }}),
-        console(tokens, revocations, with.sealer, with.login_ms),
-        gate(tokens, console, with.log),
+        console(tokens, revocations, with.sealer, with.login_ms, with.time),
+        gate(tokens, console, with.time, with.log),
         ready(with.gateway),
         recounts(
             1, api_limits::recounts_queued_max,
@@ -68,11 +66,11 @@ struct api::implementation {
   }
 
   void respond_problem(const net::http_request& request, problem what, std::string_view detail) {
-    respond(request, problem_response(what, detail, with.now()));
+    respond(request, problem_response(what, detail, with.time.wall_now().value()));
   }
 
   http_response no_route(const route_match& match) const {
-    const auto now_ms = with.now();
+    const auto now_ms = with.time.wall_now().value();
     if (match.why_not == problem::malformed_request)
       return problem_response(match.why_not,
                               "The path has a malformed percent escape, or a segment that is too "
@@ -89,7 +87,7 @@ struct api::implementation {
   void admit(net::http_request&& request, const route_match& match) {
     if (match.found == nullptr) return respond(request, no_route(match));
     const auto& found = *match.found;
-    auto authorized = gate.authorize(request, found.needs, with.now());
+    auto authorized = gate.authorize(request, found.needs);
     if (auto* rejection = std::get_if<http_response>(&authorized))
       return respond(request, std::move(*rejection));
     auto& caller = std::get<identity>(authorized);
@@ -98,7 +96,7 @@ struct api::implementation {
     // First what borrows the path of the request.
     auto captured = match.captured();
     queued_request queued{std::move(request), &found, std::move(captured), std::move(caller),
-                          steady::now()};
+                          with.time.monotonic_now()};
     if (pool.push(queued)) return;
     if (stopped)
       respond_problem(queued.request, problem::draining, "The gateway is stopping");
@@ -108,7 +106,8 @@ struct api::implementation {
 
   void run_at_once(const net::http_request& request, const route& found, immediate_handler handler,
                    const identity& caller) {
-    immediate_call current{request, found.parameters, caller, services, with.now()};
+    immediate_call current{
+        request, found.parameters, caller, services, with.time.wall_now().value(), with.time};
     try {
       if (auto response = handler(current)) respond(request, std::move(*response));
     } catch (const api_problem& thrown) {
@@ -124,14 +123,14 @@ struct api::implementation {
         response = response_or_problem(queued, own);
       } catch (const recount_needed& rest) {
         queued.rest = rest;
-        queued.queued_at = steady::now();
+        queued.queued_at = with.time.monotonic_now();
         if (recounts.push(queued)) return;
         // The module is stored; a repeated request recounts.
         response =
             problem_response(stopped ? problem::draining : problem::overloaded,
                              "The module is stored, but its heatmap is not recounted, because "
                              "too many recounts wait; repeat the request later",
-                             with.now());
+                             with.time.wall_now().value());
       }
     } catch (...) {  // out of memory while saying so
       response = http_response{.status = 503, .content_type = {}, .body = {}, .headers = {}};
@@ -140,7 +139,7 @@ struct api::implementation {
   }
 
   http_response response_or_problem(const queued_request& queued, stores& own) {
-    const auto now_ms = with.now();
+    const auto now_ms = with.time.wall_now().value();
     try {
       return make_response(queued, own, now_ms);
     } catch (const api_problem& thrown) {
@@ -160,17 +159,17 @@ struct api::implementation {
   }
 
   http_response make_response(const queued_request& queued, stores& own, unix_ms now_ms) {
-    const auto waited = steady::now() - queued.queued_at;
+    const auto waited_ms = with.time.monotonic_now() - queued.queued_at;
     if (queued.rest && stopped)
       throw api_problem(problem::draining, "The gateway is stopping; repeat the request");
-    if (!queued.rest && waited > std::chrono::milliseconds(api_limits::queued_ms_max))
+    if (!queued.rest && waited_ms > api_limits::queued_ms_max)
       throw api_problem(problem::overloaded, "The request waited too long for its turn");
     const auto& found = *queued.found;
     query_parameters query(queued.request.query, found.parameters);
     call current{
         queued.request, queued.captured, std::move(query), queued.caller, own,
         with.gateway,   lists_by_status, summaries,        statistics,    with.event_source,
-        now_ms,         with.now,        with.log};
+        now_ms,         with.time,       with.log};
     if (queued.rest) return finish_put_module(current, queued.rest->is_new);
     return std::get<thread_handler>(found.served_by)(current);
   }
@@ -178,7 +177,7 @@ struct api::implementation {
   statistics_snapshot snapshot() {
     statistics_snapshot now;
     now.build = with.build;
-    now.uptime_s = std::chrono::duration<double>(steady::now() - started).count();
+    now.uptime_s = static_cast<double>(with.time.monotonic_now() - started) / 1000;
     now.server = with.server_statistics();
     now.gateway = with.gateway.statistics();
     now.deferred = with.deferred_heartbeats();
@@ -190,16 +189,17 @@ struct api::implementation {
   }
 
   const api_dependencies with;
-  const steady::time_point started = steady::now();
+  const mono_ms started = with.time.monotonic_now();
   authenticator tokens;
   login_revocations revocations;
   logins console;
   authorization gate;
   readiness ready;
   api_services services{console, ready, with.live, with.session_keys, with.responses, with.log};
-  summary_cache summaries{[this](const storage::storage_failure& failure) {
-    with.log(log_level::warning, "api", "cannot read the summaries of modules: " + failure.detail);
-  }};
+  summary_cache summaries{with.time, [this](const storage::storage_failure& failure) {
+                            with.log(log_level::warning, "api",
+                                     "cannot read the summaries of modules: " + failure.detail);
+                          }};
   const std::function<statistics_snapshot()> statistics = [this] { return snapshot(); };
   std::atomic<bool> stopped{false};
   status_lists lists_by_status;

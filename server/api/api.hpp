@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/log_level.hpp"
 #include "crypto/agreement_key.hpp"
 #include "net/server.hpp"
@@ -38,7 +39,7 @@ struct api_dependencies {
   std::function<deferred_statistics()> deferred_heartbeats;
   build_info build;
   std::string event_source;  // of completion events: the deployment's URI
-  std::function<unix_ms()> now;
+  const time_source& time;
   /// Any thread.
   log_function log;
 };

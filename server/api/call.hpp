@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "base/clock.hpp"
 #include "base/log_level.hpp"
 #include "base/units.hpp"
 #include "crypto/agreement_key.hpp"
@@ -66,7 +67,7 @@ struct call {
   const std::function<statistics_snapshot()>& statistics;
   const std::string& event_source;
   unix_ms now_ms;  // when the call began
-  const std::function<unix_ms()>& now;
+  const time_source& time;
   const log_function& log;
 
   // What the pattern captured, as an id. Throw api_problem(malformed_request) if it is none.
@@ -92,7 +93,8 @@ struct immediate_call {
   std::span<const std::string_view> parameters;  // of the route
   const identity& caller;
   api_services& services;
-  unix_ms now_ms;
+  unix_ms now_ms;  // when the call began
+  const time_source& time;
 
   /// Throws api_problem(malformed_request).
   [[nodiscard]] query_parameters query() const { return {request.query, parameters}; }

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -9,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/thread_safety.hpp"
 #include "net/shared/http.hpp"
 #include "server/api/call.hpp"
@@ -22,7 +22,7 @@ struct queued_request {
   const route* found = nullptr;
   std::vector<std::string> captured;
   identity caller;
-  std::chrono::steady_clock::time_point queued_at;
+  mono_ms queued_at;
   std::optional<recount_needed> rest = std::nullopt;  // all but this is done
 };
 

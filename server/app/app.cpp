@@ -15,7 +15,6 @@
 #include "server/api/api.hpp"
 #include "server/api/erasure_relay.hpp"
 #include "server/app/build.hpp"
-#include "server/app/clocks.hpp"
 #include "server/app/request_dispatcher.hpp"
 #include "server/app/signals.hpp"
 #include "server/files/static_files.hpp"
@@ -52,7 +51,7 @@ net::tls_files tls_files_of(const configuration& settings) {
   }
   if (!settings.tls.certificate.empty())
     return {settings.tls.certificate, settings.tls.key, std::move(tickets)};
-  auto pair = make_self_signed_pair(settings.data_dir, wall_clock_ms());
+  auto pair = make_self_signed_pair(settings.data_dir, system_time_source().wall_now().value());
   if (!pair) throw std::runtime_error("tls: " + pair.error());
   log_event(
       log_level::info, "tls",
@@ -86,7 +85,7 @@ net::server_options server_options_of(const configuration& settings) {
 
 actors::live_feed::dependencies live_dependencies_of(const configuration& settings) {
   const bool alone = settings.store.hot == "embedded";
-  return {.now = wall_clock_ms,
+  return {.time = system_time_source(),
           .channel = alone ? storage::make_null_live_channel()
                            : storage::make_redis_live_channel(settings.store.hot),
           .log = write_log};
@@ -112,8 +111,6 @@ actors::gateway_options gateway_options_of(
   options.session_keys = &keys;
   options.make_hot_store = [settings] { return open_hot_store(settings); };
   options.make_ledger = [settings] { return open_ledger(settings); };
-  options.now = wall_clock_ms;
-  options.monotonic_us = monotonic_clock_us;
   options.log = write_log;
   options.on_fatal = [](const std::string& why) {
     if (auto* log = installed_log())
@@ -127,7 +124,7 @@ actors::gateway_options gateway_options_of(
 /// The keys of the file, unless the policy requires a signature on every heartbeat. Throws.
 agreement_keys session_keys_of(const configuration& settings) {
   if (settings.policy.signature != "session") return {};
-  auto loaded = load_session_keys(settings, wall_clock_ms());
+  auto loaded = load_session_keys(settings, system_time_source().wall_now().value());
   if (!loaded) throw std::runtime_error("session_keys: " + loaded.error());
   log_event(
       log_level::info, "session_keys",
@@ -158,11 +155,11 @@ class running_gateway {
         erasures_(std::make_shared<erasure_relay>()),
         gateway_(gateway_options_of(settings, keys_, {live_, refusals_, erasures_})),
         port_(make_gateway_port(gateway_, *live_, *refusals_)),
-        dispatcher_(cors(settings.cors.origins, settings.cors.max_age_s), wall_clock_ms),
+        dispatcher_(cors(settings.cors.origins, settings.cors.max_age_s), system_time_source()),
         server_(server_options_of(settings), dispatcher_),
         heartbeats_([this](std::span<actors::heartbeat_request> all) { gateway_.submit(all); },
-                    server_.responses(), wall_clock_ms, io_thread_count(settings)),
-        files_(settings.static_folders, server_.responses(), wall_clock_ms),
+                    server_.responses(), system_time_source(), io_thread_count(settings)),
+        files_(settings.static_folders, server_.responses(), system_time_source()),
         watching_(*live_, server_.responses()),
         api_({.gateway = *port_,
               .responses = server_.responses(),
@@ -178,7 +175,7 @@ class running_gateway {
               .deferred_heartbeats = [this] { return heartbeats_.statistics(); },
               .build = this_build(),
               .event_source = settings.events.source,
-              .now = wall_clock_ms,
+              .time = system_time_source(),
               .log = write_log}) {
     choose_es256(settings);
     keys_.replace(session_keys_of(settings));
@@ -243,10 +240,9 @@ class running_gateway {
   bool stop() {
     using std::chrono::milliseconds;
     const auto limit = milliseconds(settings_.drain_timeout_s * 1000);
-    const auto end_us = monotonic_clock_us() + static_cast<std::uint64_t>(limit.count()) * 1000;
+    const auto end = system_time_source().monotonic_now() + limit.count();
     auto left = [&] {
-      const auto now_us = monotonic_clock_us();
-      return milliseconds(now_us < end_us ? (end_us - now_us) / 1000 : 0);
+      return milliseconds(std::max<std::int64_t>(end - system_time_source().monotonic_now(), 0));
     };
     log_event(log_level::info, "server", "stopping", {{"limit_s", settings_.drain_timeout_s}});
     api_.begin_drain();

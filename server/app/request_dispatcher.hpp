@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 
+#include "base/clock.hpp"
 #include "net/shared/http.hpp"
 #include "server/app/cors.hpp"
 #include "server/console/console_pages.hpp"
@@ -19,7 +20,8 @@ class live_endpoint;
 /// It exists before the endpoints: the HTTP/2 server needs a sink, and they need the response port.
 class request_dispatcher final : public net::request_sink {
  public:
-  request_dispatcher(cors sharing, unix_ms (*now)()) : sharing_(std::move(sharing)), now_(now) {}
+  request_dispatcher(cors sharing, const time_source& time)
+      : sharing_(std::move(sharing)), time_(time) {}
 
   /// Called before the server starts; all outlive it.
   void open(net::response_port& responses, heartbeat_endpoint& heartbeats, static_files& files,
@@ -48,7 +50,7 @@ class request_dispatcher final : public net::request_sink {
   void show_console(const net::http_request& request) noexcept;
 
   const cors sharing_;
-  unix_ms (*const now_)();
+  const time_source& time_;
   const console_pages pages_;
   net::response_port* responses_ = nullptr;
   heartbeat_endpoint* heartbeats_ = nullptr;

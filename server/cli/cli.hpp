@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/units.hpp"
 #include "server/config/load.hpp"
 #include "tools/fleet/fleet.hpp"
@@ -24,7 +25,7 @@ struct command_handlers {
   std::function<int(const fleet::fleet_options& options)> fleet;
   std::function<int(const top::top_options& options)> top;
 
-  std::function<unix_ms()> now;
+  const time_source& time;
   std::vector<std::string> environment;  // WATCHKEEPER_…, see watchkeeper_environment()
   std::ostream& out;
   std::ostream& err;

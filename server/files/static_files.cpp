@@ -65,14 +65,14 @@ byte_range range_of(const net::http_request& request, std::uint64_t size, std::s
 }  // namespace
 
 static_files::static_files(std::vector<static_folder> folders, net::response_port& responses,
-                           std::function<unix_ms()> now)
+                           const time_source& time)
     : folders_([&] {
         std::ranges::stable_sort(
             folders, [](const auto& a, const auto& b) { return a.path.size() > b.path.size(); });
         return std::move(folders);
       }()),
       responses_(responses),
-      now_(std::move(now)) {
+      time_(time) {
   if (folders_.empty()) return;
   for (unsigned i = 0; i < static_limits::threads; ++i) threads_.emplace_back([this] { work(); });
 }
@@ -142,7 +142,7 @@ void static_files::work() {
 
 void static_files::respond_problem(const net::http_request& request, problem what,
                                    std::string_view detail) {
-  auto response = net::make_problem(what, detail, now_());
+  auto response = net::make_problem(what, detail, time_.wall_now().value());
   if (what == problem::method_not_allowed) response.headers.emplace_back("allow", "GET, HEAD");
   responses_.respond(request.respond_to, std::move(response));
 }

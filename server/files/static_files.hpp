@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/thread_safety.hpp"
 #include "net/shared/http.hpp"
 #include "server/config/configuration.hpp"
@@ -35,7 +36,7 @@ class static_files {
  public:
   /// Without folders it has no threads and accepts no path.
   static_files(std::vector<static_folder> folders, net::response_port& responses,
-               std::function<unix_ms()> now);
+               const time_source& time);
   ~static_files();  // as stop()
   static_files(const static_files&) = delete;
   static_files& operator=(const static_files&) = delete;
@@ -78,7 +79,7 @@ class static_files {
 
   const std::vector<static_folder> folders_;  // the longest path first
   net::response_port& responses_;
-  const std::function<unix_ms()> now_;
+  const time_source& time_;
 
   annotated_mutex mutex_;
   std::condition_variable wake_;

@@ -39,18 +39,18 @@ bool is_jose(std::string_view content_type) {
 }  // namespace
 
 heartbeat_endpoint::heartbeat_endpoint(submit_function submit, net::response_port& responses,
-                                       std::function<unix_ms()> now, std::size_t io_threads)
-    : submit_(std::move(submit)), responses_(responses), now_(std::move(now)), rounds_(io_threads) {
+                                       const time_source& time, std::size_t io_threads)
+    : submit_(std::move(submit)), responses_(responses), time_(time), rounds_(io_threads) {
   for (auto& each : rounds_) each.gathered.reserve(gathered_max + limits::tokens_per_request_max);
 }
 heartbeat_endpoint::~heartbeat_endpoint() = default;
 
 bool heartbeat_endpoint::has_right_type(const net::http_request& request) {
   if (!is_jose(request.content_type)) {
-    responses_.respond(
-        request.respond_to,
-        net::make_problem(problem::unsupported_media_type,
-                          "The content-type of heartbeats must be application/jose", now_()));
+    responses_.respond(request.respond_to,
+                       net::make_problem(problem::unsupported_media_type,
+                                         "The content-type of heartbeats must be application/jose",
+                                         time_.wall_now().value()));
     return false;
   }
   return true;
@@ -59,7 +59,8 @@ bool heartbeat_endpoint::has_right_type(const net::http_request& request) {
 void heartbeat_endpoint::on_request(net::http_request&& request) noexcept {
   if (!has_right_type(request)) return;
   auto respond_problem = [&](problem why, std::string_view detail) {
-    responses_.respond(request.respond_to, net::make_problem(why, detail, now_()));
+    responses_.respond(request.respond_to,
+                       net::make_problem(why, detail, time_.wall_now().value()));
   };
   std::string_view text = request.body;
   const auto from_query = token_of_query(request.query);
@@ -89,7 +90,7 @@ void heartbeat_endpoint::on_request(net::http_request&& request) noexcept {
     rest.remove_prefix(end + 1);
   }
   auto listener = std::make_shared<pending_response>(responses_, request.respond_to, count,
-                                                     asks_for_minimal(request.prefer), now_);
+                                                     asks_for_minimal(request.prefer), time_);
   if (count == 1 && text.size() == request.body.size()) {  // the usual case: no copy
     actors::heartbeat_request one{std::move(request.body), std::move(listener), 0,
                                   request.peer.bytes};
@@ -117,7 +118,7 @@ void heartbeat_endpoint::pass_on_or_defer(std::vector<actors::heartbeat_request>
   const auto deferred = at.deferred_tokens.load(std::memory_order_relaxed) + tokens;
   if (deferred > heartbeat_limits::deferred_heartbeats_max) return shed(tokens, respond_to);
   at.deferred_tokens.store(deferred, std::memory_order_relaxed);
-  at.deferred.push_back({std::move(of_one_request), respond_to, now_()});
+  at.deferred.push_back({std::move(of_one_request), respond_to, time_.monotonic_now()});
 }
 
 /// None of the request has been handed over. `retry-after` spreads shed requests over eight
@@ -130,7 +131,7 @@ void heartbeat_endpoint::shed(std::size_t tokens, const net::response_address& r
       respond_to, net::make_problem(problem::overloaded,
                                     "Too many requests with several heartbeats wait. None of this "
                                     "request was taken; send it again",
-                                    now_(), retry_after_s));
+                                    time_.wall_now().value(), retry_after_s));
 }
 
 void heartbeat_endpoint::pass_on(std::span<actors::heartbeat_request> of_one_request,
@@ -149,18 +150,17 @@ void heartbeat_endpoint::on_round_end(std::uint32_t io_thread) noexcept {
     at.gathered.clear();
   }
   if (at.deferred.empty()) return;
-  // By the wall clock: if somebody sets it forward, the deferred requests are shed.
-  const auto too_old_ms = now_() - heartbeat_limits::deferred_wait_max_ms;
+  const auto too_old = time_.monotonic_now() - heartbeat_limits::deferred_wait_max_ms;
   for (std::size_t done = 0;
        !at.deferred.empty() && done < heartbeat_limits::deferred_heartbeats_in_flight_max;) {
-    const bool too_old = at.deferred.front().since_ms < too_old_ms;
+    const bool waited_too_long = at.deferred.front().since < too_old;
     const auto tokens = at.deferred.front().tokens.size();
-    if (!too_old && !at.has_room(tokens)) break;
+    if (!waited_too_long && !at.has_room(tokens)) break;
     auto next = std::move(at.deferred.front());
     at.deferred.pop_front();
     at.deferred_tokens.fetch_sub(tokens, std::memory_order_relaxed);
     done += tokens;
-    if (too_old) {
+    if (waited_too_long) {
       shed(tokens, next.respond_to);
     } else {
       at.in_flight.fetch_add(tokens, std::memory_order_relaxed);

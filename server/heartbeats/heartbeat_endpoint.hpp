@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "actors/shared/heartbeat.hpp"
+#include "base/clock.hpp"
 #include "base/thread_safety.hpp"
 #include "net/shared/http.hpp"
 #include "server/heartbeats/deferred_statistics.hpp"
@@ -30,8 +31,8 @@ class heartbeat_endpoint {
  public:
   /// Gathers the requests of the first `io_threads` I/O threads until their round ends; passes on
   /// those of other threads at once.
-  heartbeat_endpoint(submit_function submit, net::response_port& responses,
-                     std::function<unix_ms()> now, std::size_t io_threads);
+  heartbeat_endpoint(submit_function submit, net::response_port& responses, const time_source& time,
+                     std::size_t io_threads);
   ~heartbeat_endpoint();
 
   /// Heartbeats that one I/O thread gathers in a round; a fuller round is passed on before its end.
@@ -64,7 +65,7 @@ class heartbeat_endpoint {
   struct deferred_request {
     std::vector<actors::heartbeat_request> tokens;
     net::response_address respond_to;
-    unix_ms since_ms;
+    mono_ms since;
   };
   /// What came from one I/O thread in its round. Heartbeats that reach the actors together wake a
   /// thread once, where each by itself would wake it again and again.
@@ -90,7 +91,7 @@ class heartbeat_endpoint {
 
   submit_function submit_;
   net::response_port& responses_;
-  std::function<unix_ms()> now_;
+  const time_source& time_;
   std::vector<round> rounds_;  // each touched by its I/O thread only
   annotated_mutex streams_mutex_;
   bool draining_ GUARDED_BY(streams_mutex_) = false;

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "actors/shared/heartbeat.hpp"
+#include "base/clock.hpp"
 #include "domain/limits.hpp"
 #include "net/shared/http.hpp"
 
@@ -15,12 +16,12 @@ namespace watchkeeper::server {
 class pending_response final : public actors::heartbeat_listener {
  public:
   pending_response(net::response_port& responses, const net::response_address& to,
-                   std::size_t tokens, bool minimal, const std::function<unix_ms()>& now)
+                   std::size_t tokens, bool minimal, const time_source& time)
       : responses_(responses),
         to_(to),
         tokens_(tokens),
         minimal_(minimal),
-        now_(now),
+        time_(time),
         left_(tokens) {}
   /// The request's tokens are subtracted from `in_flight` before the response is written. To be
   /// called before the actors get a token. The endpoint, which outlives every request, owns it.
@@ -35,7 +36,7 @@ class pending_response final : public actors::heartbeat_listener {
   net::response_address to_;
   std::size_t tokens_;
   bool minimal_;
-  const std::function<unix_ms()>& now_;  // the endpoint's, which outlives every request
+  const time_source& time_;
   std::atomic<std::size_t> left_;
   std::atomic<std::size_t>* in_flight_ = nullptr;
   actors::heartbeat_result first_;  // one token is the rule: no allocation for it

@@ -64,11 +64,10 @@ void authenticator::replace(const std::vector<configured_token>& tokens) {
 }
 
 authenticator::identify_result authenticator::identify(std::string_view authorization,
-                                                       const net::peer_address& from,
-                                                       unix_ms now_ms) {
+                                                       const net::peer_address& from, mono_ms now) {
   const auto bearer = bearer_of(authorization);
   if (bearer.empty()) return missing{};
-  auto found = identify_token(bearer, from, now_ms);
+  auto found = identify_token(bearer, from, now);
   if (const auto* wait = std::get_if<too_many>(&found)) return *wait;
   if (auto* right = std::get_if<holder>(&found)) return std::move(right->owner);
   return wrong{};
@@ -76,12 +75,12 @@ authenticator::identify_result authenticator::identify(std::string_view authoriz
 
 authenticator::identify_token_result authenticator::identify_token(std::string_view bearer,
                                                                    const net::peer_address& from,
-                                                                   unix_ms now_ms) {
+                                                                   mono_ms now) {
   const auto key = key_of(from);
   token_list tokens;
   {
     const mutex_lock lock(mutex_);
-    if (const auto wait_ms = wait_of(key, now_ms); wait_ms > 0) return too_many{wait_ms};
+    if (const auto wait_ms = wait_of(key, now); wait_ms > 0) return too_many{wait_ms};
     tokens = tokens_;
   }
   const token_entry* found = nullptr;
@@ -93,7 +92,7 @@ authenticator::identify_token_result authenticator::identify_token(std::string_v
   }
   if (found != nullptr) return holder{found->owner, found->fingerprint};
   const mutex_lock lock(mutex_);
-  count_wrong(key, now_ms);
+  count_wrong(key, now);
   return wrong{};
 }
 
@@ -109,21 +108,20 @@ std::optional<identity> authenticator::holder_of(
   return std::nullopt;
 }
 
-std::int64_t authenticator::wait_of(const address_key& key, unix_ms now_ms) const {
+std::int64_t authenticator::wait_of(const address_key& key, mono_ms now) const {
   const auto it = wrong_of_.find(key);
-  if (it == wrong_of_.end() || it->second.admits(now_ms, identity_limits::wrong_tokens)) return 0;
-  return std::max<std::int64_t>(1,
-                                it->second.retry_after_ms(now_ms, identity_limits::wrong_tokens));
+  if (it == wrong_of_.end() || it->second.admits(now, identity_limits::wrong_tokens)) return 0;
+  return std::max<std::int64_t>(1, it->second.retry_after_ms(now, identity_limits::wrong_tokens));
 }
 
-void authenticator::count_wrong(const address_key& key, unix_ms now_ms) {
+void authenticator::count_wrong(const address_key& key, mono_ms now) {
   if (wrong_of_.size() >= identity_limits::wrong_token_addresses_max && !wrong_of_.contains(key)) {
     const auto harmless = std::find_if(wrong_of_.begin(), wrong_of_.end(), [&](const auto& entry) {
-      return entry.second.admits(now_ms, identity_limits::wrong_tokens);
+      return entry.second.admits(now, identity_limits::wrong_tokens);
     });
     wrong_of_.erase(harmless != wrong_of_.end() ? harmless : wrong_of_.begin());
   }
-  wrong_of_[key].charge(now_ms, identity_limits::wrong_tokens);
+  wrong_of_[key].charge(now, identity_limits::wrong_tokens);
 }
 
 }  // namespace watchkeeper::server

@@ -10,9 +10,9 @@
 #include <variant>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/rate_limiter.hpp"
 #include "base/thread_safety.hpp"
-#include "base/units.hpp"
 #include "crypto/digest.hpp"
 #include "net/shared/http.hpp"
 #include "server/config/configuration.hpp"
@@ -41,7 +41,7 @@ class authenticator {
   using identify_result = std::variant<identity, missing, wrong, too_many>;
 
   [[nodiscard]] identify_result identify(std::string_view authorization,
-                                         const net::peer_address& from, unix_ms now_ms);
+                                         const net::peer_address& from, mono_ms now);
 
   struct holder {
     identity owner;
@@ -50,7 +50,7 @@ class authenticator {
   using identify_token_result = std::variant<holder, wrong, too_many>;
   /// The same for the token itself, as in the body of a login.
   [[nodiscard]] identify_token_result identify_token(std::string_view token,
-                                                     const net::peer_address& from, unix_ms now_ms);
+                                                     const net::peer_address& from, mono_ms now);
   /// The owner of the token with this fingerprint; nothing if no such token is configured.
   [[nodiscard]] std::optional<identity> holder_of(
       const login::token_fingerprint& fingerprint) const;
@@ -64,8 +64,8 @@ class authenticator {
   using token_list = std::shared_ptr<const std::vector<token_entry>>;
   using address_key = std::string;
 
-  [[nodiscard]] std::int64_t wait_of(const address_key& key, unix_ms now_ms) const REQUIRES(mutex_);
-  void count_wrong(const address_key& key, unix_ms now_ms) REQUIRES(mutex_);
+  [[nodiscard]] std::int64_t wait_of(const address_key& key, mono_ms now) const REQUIRES(mutex_);
+  void count_wrong(const address_key& key, mono_ms now) REQUIRES(mutex_);
 
   mutable annotated_mutex mutex_;
   token_list tokens_ GUARDED_BY(mutex_);

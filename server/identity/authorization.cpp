@@ -42,20 +42,20 @@ net::http_response csrf_problem(unix_ms now_ms) {
 }
 
 authorization::authorize_result authorization::authorize(const net::http_request& request,
-                                                         access needs, unix_ms now_ms) {
+                                                         access needs) {
   if (needs == access::anyone) return identity{};
-  auto found = carries_cookie(request) ? by_cookie(request, now_ms) : by_token(request, now_ms);
+  auto found = carries_cookie(request) ? by_cookie(request) : by_token(request);
   const auto* caller = std::get_if<identity>(&found);
   if (caller == nullptr || allows(needs, caller->role)) return found;
   return problem_response(problem::forbidden,
                           "The role of this token, " + std::string(name_of(caller->role)) +
                               ", does not permit this call",
-                          now_ms);
+                          time_.wall_now().value());
 }
 
-authorization::authorize_result authorization::by_cookie(const net::http_request& request,
-                                                         unix_ms now_ms) {
-  auto found = console_.find(request, now_ms);
+authorization::authorize_result authorization::by_cookie(const net::http_request& request) {
+  const auto now_ms = time_.wall_now().value();
+  auto found = console_.find(request);
   if (!found)
     return problem_response(problem::unauthorized,
                             "The login has expired or was ended: sign in again", now_ms);
@@ -64,9 +64,9 @@ authorization::authorize_result authorization::by_cookie(const net::http_request
   return std::move(found->owner);
 }
 
-authorization::authorize_result authorization::by_token(const net::http_request& request,
-                                                        unix_ms now_ms) {
-  auto found = tokens_.identify(request.authorization, request.peer, now_ms);
+authorization::authorize_result authorization::by_token(const net::http_request& request) {
+  const auto now_ms = time_.wall_now().value();
+  auto found = tokens_.identify(request.authorization, request.peer, time_.monotonic_now());
   if (auto* caller = std::get_if<identity>(&found)) return std::move(*caller);
   if (const auto* wait = std::get_if<authenticator::too_many>(&found))
     return too_many_wrong_tokens(wait->retry_after_ms, now_ms);

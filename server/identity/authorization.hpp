@@ -4,6 +4,7 @@
 #include <string_view>
 #include <variant>
 
+#include "base/clock.hpp"
 #include "base/log_level.hpp"
 #include "domain/problem.hpp"
 #include "net/shared/http.hpp"
@@ -25,21 +26,22 @@ net::http_response csrf_problem(unix_ms now_ms);
 /// bearer token counts before a cookie. Thread: any.
 class authorization {
  public:
-  /// Borrows both, which outlive it. Wrong tokens are written to the log, without the token.
-  authorization(authenticator& tokens, logins& console, log_function log)
-      : tokens_(tokens), console_(console), log_(std::move(log)) {}
+  /// Borrows all but the last, which outlive it. Wrong tokens are written to the log, without the
+  /// token.
+  authorization(authenticator& tokens, logins& console, const time_source& time, log_function log)
+      : tokens_(tokens), console_(console), time_(time), log_(std::move(log)) {}
 
   /// The caller, or the response to a request that may not pass: 401, 403 or 429.
   using authorize_result = std::variant<identity, net::http_response>;
-  [[nodiscard]] authorize_result authorize(const net::http_request& request, access needs,
-                                           unix_ms now_ms);
+  [[nodiscard]] authorize_result authorize(const net::http_request& request, access needs);
 
  private:
-  [[nodiscard]] authorize_result by_cookie(const net::http_request& request, unix_ms now_ms);
-  [[nodiscard]] authorize_result by_token(const net::http_request& request, unix_ms now_ms);
+  [[nodiscard]] authorize_result by_cookie(const net::http_request& request);
+  [[nodiscard]] authorize_result by_token(const net::http_request& request);
 
   authenticator& tokens_;
   logins& console_;
+  const time_source& time_;
   const log_function log_;
 };
 

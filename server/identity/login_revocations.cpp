@@ -50,7 +50,7 @@ void login_revocations::revoke(const login::id_type& id, unix_ms expires_ms,
 
 bool login_revocations::note(const login::id_type& id, unix_ms expires_ms) {
   if (revoked_.size() >= identity_limits::revoked_logins_max && !revoked_.contains(id)) {
-    const auto now_ms = deps_.now();
+    const auto now_ms = deps_.time.wall_now().value();
     std::erase_if(revoked_, [&](const auto& each) { return each.second <= now_ms; });
     if (revoked_.size() >= identity_limits::revoked_logins_max)
       revoked_.erase(
@@ -86,7 +86,7 @@ bool login_revocations::write_and_read() {
     const mutex_lock lock(mutex_);
     fresh = unwritten_;
   }
-  const auto now_ms = deps_.now();
+  const auto now_ms = deps_.time.wall_now().value();
   std::string why;
   try {
     if (!ledger_) ledger_ = deps_.make_ledger();

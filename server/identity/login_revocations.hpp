@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/log_level.hpp"
 #include "base/thread_safety.hpp"
 #include "server/identity/login_cookie.hpp"
@@ -25,7 +26,7 @@ class login_revocations {
  public:
   struct dependencies {
     std::function<std::unique_ptr<storage::ledger>()> make_ledger;  // empty: this process only
-    std::function<unix_ms()> now;
+    const time_source& time;
     log_function log;
     /// Called once for each login that was ended, here or elsewhere, before `then` of `revoke`. On
     /// the thread that ends it, or the one that reads. May be empty.

@@ -4,9 +4,8 @@ namespace watchkeeper::server {
 
 using net::request_field;
 
-logins::open_result logins::open(std::string_view token, const net::peer_address& from,
-                                 unix_ms now_ms) {
-  auto found = tokens_.identify_token(token, from, now_ms);
+logins::open_result logins::open(std::string_view token, const net::peer_address& from) {
+  auto found = tokens_.identify_token(token, from, time_.monotonic_now());
   if (const auto* wait = std::get_if<authenticator::too_many>(&found)) return *wait;
   auto* holder = std::get_if<authenticator::holder>(&found);
   if (holder == nullptr) return authenticator::wrong{};
@@ -14,14 +13,14 @@ logins::open_result logins::open(std::string_view token, const net::peer_address
   made.owner = std::move(holder->owner);
   crypto::random_bytes(made.what.id);
   made.what.token = holder->fingerprint;
-  made.what.expires_ms = (now_ms + login_ms_) / 1000 * 1000;
+  made.what.expires_ms = (time_.wall_now().value() + login_ms_) / 1000 * 1000;
   return made;
 }
 
-std::optional<logins::opened> logins::find(const net::http_request& request, unix_ms now_ms) {
+std::optional<logins::opened> logins::find(const net::http_request& request) {
   const auto cookie = login_cookie_of(request.field(request_field::cookie));
   if (cookie.empty()) return std::nullopt;
-  const auto what = sealer_.open(cookie, now_ms);
+  const auto what = sealer_.open(cookie, time_.wall_now().value());
   if (!what || revocations_.has(what->id)) return std::nullopt;
   auto owner = tokens_.holder_of(what->token);
   if (!owner) return std::nullopt;

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <variant>
 
+#include "base/clock.hpp"
 #include "net/shared/http.hpp"
 #include "server/identity/authenticator.hpp"
 #include "server/identity/caller.hpp"
@@ -20,10 +21,14 @@ namespace watchkeeper::server {
 /// were ended early (login_revocations). Thread: any.
 class logins {
  public:
-  /// Borrows the first two, which outlive it. `login_ms`: how long a login lasts.
+  /// Borrows the first two and the clocks, which outlive it. `login_ms`: how long a login lasts.
   logins(authenticator& tokens, login_revocations& revocations, const cookie_sealer& sealer,
-         std::int64_t login_ms)
-      : tokens_(tokens), revocations_(revocations), sealer_(sealer), login_ms_(login_ms) {}
+         std::int64_t login_ms, const time_source& time)
+      : tokens_(tokens),
+        revocations_(revocations),
+        sealer_(sealer),
+        login_ms_(login_ms),
+        time_(time) {}
 
   /// A login and who has it.
   struct opened {
@@ -32,12 +37,11 @@ class logins {
   };
   using open_result = std::variant<opened, authenticator::wrong, authenticator::too_many>;
   /// Begins a login for whoever has the token.
-  [[nodiscard]] open_result open(std::string_view token, const net::peer_address& from,
-                                 unix_ms now_ms);
+  [[nodiscard]] open_result open(std::string_view token, const net::peer_address& from);
 
   /// The login whose cookie a request carries; nothing where there is no cookie, or where it is not
   /// valid any more. Costs one HMAC.
-  [[nodiscard]] std::optional<opened> find(const net::http_request& request, unix_ms now_ms);
+  [[nodiscard]] std::optional<opened> find(const net::http_request& request);
 
   /// Whether a request with this login's cookie may change anything: its x-watchkeeper-csrf is the
   /// one of the login. Costs one HMAC.
@@ -62,6 +66,7 @@ class logins {
   login_revocations& revocations_;
   const cookie_sealer sealer_;
   const std::int64_t login_ms_;
+  const time_source& time_;
 };
 
 }  // namespace watchkeeper::server

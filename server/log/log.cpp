@@ -20,11 +20,6 @@ constexpr std::int64_t drop_report_interval_ms = 1000;
 
 std::atomic<event_log*> the_log{nullptr};
 
-unix_ms wall_clock_ms() {
-  using namespace std::chrono;
-  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
-}
-
 spdlog::level::level_enum spdlog_level(log_level level) {
   switch (level) {
     case log_level::debug:
@@ -95,13 +90,13 @@ struct event_log::implementation {
   std::shared_ptr<spdlog::details::thread_pool> pool;
   std::shared_ptr<spdlog::async_logger> logger;
   std::atomic<std::uint64_t> dropped_reported{0};
-  std::atomic<std::int64_t> drop_report_at_ms{0};
+  std::atomic<mono_ms> drop_report_at{};
 
   // At most once a second, so that the report does not add to the flood.
   void report_drops(unix_ms now_ms) {
-    auto due = drop_report_at_ms.load(std::memory_order_relaxed);
-    if (now_ms < due ||
-        !drop_report_at_ms.compare_exchange_strong(due, now_ms + drop_report_interval_ms))
+    const auto now = system_time_source().monotonic_now();
+    auto due = drop_report_at.load(std::memory_order_relaxed);
+    if (now < due || !drop_report_at.compare_exchange_strong(due, now + drop_report_interval_ms))
       return;
     const std::uint64_t total = pool->overrun_counter();
     const auto before = dropped_reported.exchange(total);
@@ -138,7 +133,7 @@ void event_log::write(log_level level, std::string_view component, std::string_v
                       std::initializer_list<log_field> fields) noexcept {
   if (!enabled(level)) return;
   try {
-    const auto now_ms = wall_clock_ms();
+    const auto now_ms = system_time_source().wall_now().value();
     implementation_->report_drops(now_ms);
     const auto line = format_log_line(now_ms, level, component, message, fields);
     implementation_->logger->log(spdlog_level(level), spdlog::string_view_t(line));
@@ -150,7 +145,8 @@ void event_log::write_through(log_level level, std::string_view component, std::
                               std::initializer_list<log_field> fields) noexcept {
   if (!enabled(level)) return;
   try {
-    const auto line = format_log_line(wall_clock_ms(), level, component, message, fields);
+    const auto line =
+        format_log_line(system_time_source().wall_now().value(), level, component, message, fields);
     implementation_->sink->log(
         {spdlog::string_view_t("watchkeeper"), spdlog_level(level), spdlog::string_view_t(line)});
   } catch (...) {  // out of memory: a line less

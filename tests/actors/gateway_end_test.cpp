@@ -40,8 +40,24 @@ struct one_result final : heartbeat_listener {
   std::promise<credit_status> status;
 };
 
-/// A whole gateway. Once `clock_breaks` is set, the wall clock throws on every thread but the one
-/// that made this: the shard meets it when it sends a batch.
+/// A clock that stands still. Once it is broken, its wall time throws on every thread but the one
+/// that made it.
+class breakable_clock final : public time_source {
+ public:
+  static constexpr wall_ms wall{1'800'000'000'000};
+  mono_us monotonic_now_us() const override { return mono_us(1'000'000); }
+  wall_ms wall_now() const override {
+    if (is_broken && std::this_thread::get_id() != maker_)
+      throw std::runtime_error("the clock is broken");
+    return wall;
+  }
+  std::atomic<bool> is_broken{false};
+
+ private:
+  const std::thread::id maker_ = std::this_thread::get_id();
+};
+
+/// A whole gateway. When its clock breaks, the shard meets that with the next batch.
 class breakable_gateway {
  public:
   breakable_gateway(const test::sqlite_place& place, int log_to) {
@@ -51,19 +67,15 @@ class breakable_gateway {
     module.id = module_named("m1");
     module.rules.duration_ms = 600'000;
     static_cast<void>(ledger->put_module(module).value());
-    const device_record device{signer_.kid(), student(1), signer_.public_key(), false, now_ms_};
+    const device_record device{signer_.kid(), student(1), signer_.public_key(), false,
+                               breakable_clock::wall.value()};
     static_cast<void>(ledger->put_device(device).value());
     gateway_options options;
     options.worker_threads = 1;
     options.require_durability = storage::durability_level::memory;
     options.make_hot_store = [] { return storage::make_memory_store(); };
     options.make_ledger = [&place] { return place.make(); };
-    options.now = [this] {
-      if (std::this_thread::get_id() != maker_ && reads_left-- <= 0)
-        throw std::runtime_error("the clock is broken");
-      return now_ms_;
-    };
-    options.monotonic_us = [this] { return ++monotonic_us_; };
+    options.time = &clock;
     options.log = [log_to](log_level, const std::string& component, const std::string& message) {
       const auto line = component + ": " + message + "\n";
       static_cast<void>(!::write(log_to, line.data(), line.size()));
@@ -75,7 +87,8 @@ class breakable_gateway {
     auto listener = std::make_shared<one_result>();
     auto status = listener->status.get_future();
     heartbeat_request request{
-        signer_.sign_token(claims_of(student(1), sequence, from_ms, from_ms + 10'000, now_ms_)),
+        signer_.sign_token(claims_of(student(1), sequence, from_ms, from_ms + 10'000,
+                                     breakable_clock::wall.value())),
         listener,
         0,
         {}};
@@ -83,14 +96,10 @@ class breakable_gateway {
     return status.get();
   }
 
-  /// Reads of the clock that work, of all threads but the maker's.
-  std::atomic<int> reads_left{std::numeric_limits<int>::max()};
+  breakable_clock clock;
 
  private:
   crypto::device_signer signer_ = crypto::device_signer::generate(signature_algorithm::es256);
-  const unix_ms now_ms_ = 1'800'000'000'000;
-  std::atomic<std::uint64_t> monotonic_us_{1};
-  const std::thread::id maker_ = std::this_thread::get_id();
   std::unique_ptr<gateway> gateway_;
 };
 
@@ -100,13 +109,9 @@ int outlive_a_shard(const test::sqlite_place& place, int log_to) {
   try {
     breakable_gateway gateway(place, log_to);
     if (gateway.play(0) != credit_status::credited) return 10;
-    // The session reads the clock first, then the shard. If another thread takes the read that was
-    // meant for the session, the session throws and goes on: try again then.
-    for (int tries = 0; tries < 20; ++tries) {
-      gateway.reads_left = 1;
-      static_cast<void>(gateway.play(1));
-    }
-    gateway.reads_left = std::numeric_limits<int>::max();
+    gateway.clock.is_broken = true;
+    static_cast<void>(gateway.play(1));
+    gateway.clock.is_broken = false;
     return gateway.play(1) == credit_status::credited ? 12 : 11;
   } catch (...) {
     return 13;
@@ -131,8 +136,7 @@ BOOST_AUTO_TEST_CASE(a_shard_that_throws_reports_it) {
       shard_dependencies{.services = services,
                          .probe = probe,
                          .hot = hot,
-                         .now = [&] { return clock.now_ms; },
-                         .monotonic_us = [&] { return clock.monotonic_us; },
+                         .time = clock,
                          .on_fatal = [&](const std::string& why) { said.push_back(why); }});
   const auto listener = std::make_shared<result_recorder>();
   caf::anon_send(shard,

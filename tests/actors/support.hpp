@@ -12,6 +12,7 @@
 #include "actors/shared/heartbeat_job.hpp"
 #include "base/base64url.hpp"
 #include "crypto/device_signer.hpp"
+#include "tests/base/manual_clock.hpp"
 
 namespace watchkeeper::actors::testing {
 
@@ -23,13 +24,7 @@ struct result_recorder final : heartbeat_listener {
   std::vector<heartbeat_result> results;
 };
 
-struct manual_clock {
-  unix_ms now_ms = 1'800'000'000'000;
-  std::uint64_t monotonic_us = 1;
-  static std::uint64_t read(const void* self) {
-    return static_cast<const manual_clock*>(self)->monotonic_us;
-  }
-};
+using watchkeeper::test::manual_clock;
 
 inline student_id student(int n) {
   return *student_id::parse("student-" + std::to_string(n));
@@ -76,15 +71,15 @@ inline heartbeat_job_ptr verified_job(const std::shared_ptr<result_recorder>& li
                                       media_ms duration_ms = 600'000,
                                       watch_observer* observer = nullptr) {
   (void)probe.admit(actor_limits::heartbeats_in_flight_max);
-  auto job = std::make_shared<heartbeat_job>(heartbeat_request{"", listener, 0, {}}, probe,
-                                             &manual_clock::read, &clock, observer);
+  auto job = std::make_shared<heartbeat_job>(heartbeat_request{"", listener, 0, {}}, probe, clock,
+                                             observer);
   thumbprint device;
   const auto device_number = stable_hash(who.view());
   std::memcpy(device.bytes.data(), &device_number, sizeof device_number);
   job->parsed = true;
-  job->token.claims = claims_of(who, sequence, from_ms, to_ms, clock.now_ms);
-  job->received_ms = clock.now_ms;
-  job->credit = credit_of(job->token.claims, device, clock.now_ms, duration_ms);
+  job->token.claims = claims_of(who, sequence, from_ms, to_ms, clock.wall_now().value());
+  job->received_ms = clock.wall_now().value();
+  job->credit = credit_of(job->token.claims, device, clock.wall_now().value(), duration_ms);
   return job;
 }
 

@@ -29,27 +29,20 @@ class credit_model {
       out.why = problem::stale_token;
       return out;
     }
-    auto from = request.interval.from_ms;
-    if (seen_.count(request.sequence) != 0) {
-      while (from < request.interval.to_ms && pair.covered.contains(from)) ++from;
-      if (from == request.interval.from_ms) {
-        out.why = problem::sequence_reused;
-        return out;
-      }
-      if (from == request.interval.to_ms) {
-        out.status = credit_status::duplicate;
-        out.now = summary(pair);
-        return out;
-      }
+    const auto from = first_uncovered(request, pair);
+    if (from == request.interval.from_ms && seen_.count(request.sequence) != 0) {
+      out.why = problem::sequence_reused;
+      return out;
+    }
+    if (from == request.interval.to_ms) {
+      out.status = credit_status::duplicate;
+      out.now = summary(pair);
+      return out;
     }
 
-    std::int64_t level_us = level_us_;
-    unix_ms refilled_at = refilled_at_;
-    if (refilled_at == 0 || refilled_at > request.now_ms + 60'000) refilled_at = request.now_ms;
-    for (; refilled_at < request.now_ms; ++refilled_at) {
-      level_us += 1'100;
-      if (level_us > 150'000'000) level_us = 150'000'000;
-    }
+    auto level_us = level_us_;
+    auto refilled_at = refilled_at_;
+    refill(level_us, refilled_at, request.now_ms);
     // In thousandths of a microsecond a millisecond of media costs a whole number.
     const auto asked = request.interval.to_ms - from;
     media_ms allowed = 0;
@@ -111,6 +104,23 @@ class credit_model {
     unix_ms updated_ms = 0;
     unix_ms mastered_ms = 0;
   };
+  /// Where what is to be credited begins: of a number that was used, behind what is covered.
+  [[nodiscard]] media_ms first_uncovered(const credit_request& request,
+                                         const pair_model& pair) const {
+    auto from = request.interval.from_ms;
+    if (seen_.count(request.sequence) != 0)
+      while (from < request.interval.to_ms && pair.covered.contains(from)) ++from;
+    return from;
+  }
+  /// One millisecond after the other.
+  static void refill(std::int64_t& level_us, unix_ms& refilled_at, unix_ms now_ms) {
+    if (refilled_at == 0 || refilled_at > now_ms + 60'000) refilled_at = now_ms;
+    for (; refilled_at < now_ms; ++refilled_at) {
+      level_us += 1'100;
+      if (level_us > 150'000'000) level_us = 150'000'000;
+    }
+  }
+
   static progress_summary summary(const pair_model& p) {
     return {p.covered.covered_ms(), p.duration_ms, p.playtime_ms, p.resume_ms,
             p.updated_ms,           p.mastered_ms};

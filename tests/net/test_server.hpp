@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "net/server.hpp"
-#include "tests/net/manual_clock.hpp"
+#include "tests/base/manual_clock.hpp"
 #include "tests/net/test_sink.hpp"
 #include "tests/net/wait_max.hpp"
 

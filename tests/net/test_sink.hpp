@@ -8,10 +8,12 @@
 #include <vector>
 
 #include "net/shared/http.hpp"
-#include "tests/net/manual_clock.hpp"
+#include "tests/base/manual_clock.hpp"
 #include "tests/net/wait_max.hpp"
 
 namespace watchkeeper::net::test {
+
+using watchkeeper::test::manual_clock;
 
 /// Responds by path:
 ///   /echo           the body, at once, on the I/O thread

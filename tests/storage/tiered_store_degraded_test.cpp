@@ -13,16 +13,36 @@ BOOST_AUTO_TEST_CASE(a_hot_store_that_goes_away_is_noticed_without_a_heartbeat) 
   tiered_store_world w;
   BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).state == applied_state::done);
   w.fault = store_fault::lost_request;
-  w.tiers.probe(w.now_ms + tiered_store::probe_interval_ms - 1);
+  w.clock.advance(tiered_store::probe_interval_ms - 1);
+  w.tiers.probe();
   BOOST_TEST(!w.tiers.degraded());  // it answered a heartbeat just now
-  w.now_ms += tiered_store::probe_interval_ms;
-  w.tiers.probe(w.now_ms);
+  w.clock.advance(1);
+  w.tiers.probe();
   BOOST_TEST(w.tiers.degraded());
   w.fault = store_fault::none;
-  w.now_ms += tiered_store::retry_interval_ms;
-  w.tiers.probe(w.now_ms);
+  w.clock.advance(tiered_store::retry_interval_ms);
+  w.tiers.probe();
   BOOST_TEST(!w.tiers.degraded());
   BOOST_TEST(w.modes == (std::vector<bool>{true, false}), boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(a_wall_clock_that_is_set_back_changes_no_wait) {
+  tiered_store_world w;
+  BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).state == applied_state::done);
+  w.fault = store_fault::lost_request;
+  w.clock.step_wall(-3'600'000);
+  w.tiers.probe();
+  BOOST_TEST(!w.tiers.degraded());
+  w.clock.advance(tiered_store::probe_interval_ms);
+  w.tiers.probe();
+  BOOST_TEST(w.tiers.degraded());
+  w.fault = store_fault::none;
+  w.clock.step_wall(-3'600'000);
+  w.tiers.probe();
+  BOOST_TEST(w.tiers.degraded());
+  w.clock.advance(tiered_store::retry_interval_ms);
+  w.tiers.probe();
+  BOOST_TEST(!w.tiers.degraded());
 }
 
 BOOST_AUTO_TEST_CASE(nothing_counts_when_both_are_away) {
@@ -30,37 +50,38 @@ BOOST_AUTO_TEST_CASE(nothing_counts_when_both_are_away) {
   w.fault = store_fault::lost_request;
   // A ledger that cannot be opened: its folder is a file.
   auto broken = make_sqlite_ledger("/dev/null/ledger.db");
-  tiered_store tiers{w.hot, *broken, no_observer()};
+  tiered_store tiers{w.hot, *broken, w.clock, no_observer()};
   const auto r = w.request(0, 0, 10'000);
-  BOOST_CHECK(tiers.apply({&r, 1}, w.now_ms)[0].state == applied_state::failed);
-  BOOST_CHECK(tiers.apply({&r, 1}, w.now_ms)[0].state == applied_state::failed);
+  BOOST_CHECK(tiers.apply({&r, 1})[0].state == applied_state::failed);
+  BOOST_CHECK(tiers.apply({&r, 1})[0].state == applied_state::failed);
 }
 
 BOOST_AUTO_TEST_CASE(no_batch_waits_for_a_hot_store_that_hangs_but_the_first) {
   tiered_store_world w;
   hanging_hot_store h(w);
-  tiered_store tiers(h.hot, *w.ledger_of_record, h.observer());
+  tiered_store tiers(h.hot, *w.ledger_of_record, w.clock, h.observer());
   const auto play = [&](std::uint32_t i) {
     const auto r =
         w.request(i, static_cast<media_ms>(i) * 1'000, static_cast<media_ms>(i) * 1'000 + 1'000);
-    return tiers.apply({&r, 1}, w.now_ms)[0].outcome.status == credit_status::credited;
+    return tiers.apply({&r, 1})[0].outcome.status == credit_status::credited;
   };
   BOOST_TEST(play(0));
   h.hangs = true;
   BOOST_TEST(play(1));
   BOOST_TEST(tiers.degraded());
-  const auto began_ms = w.now_ms;
+  const auto began = w.clock.monotonic_now();
   for (std::uint32_t i = 2; i < 20; ++i) BOOST_TEST(play(i));
-  tiers.probe(w.now_ms + 60'000);
-  BOOST_TEST(w.now_ms == began_ms);
+  w.clock.advance(60'000);
+  tiers.probe();
+  BOOST_TEST(w.clock.monotonic_now() == began + 60'000);
   // It has answered somebody who could wait, and hangs once more: one batch learns of it.
   h.elsewhere = 1;
-  w.now_ms += tiered_store::retry_interval_ms;
+  w.clock.advance(tiered_store::retry_interval_ms);
   BOOST_TEST(play(20));
-  BOOST_TEST(w.now_ms == began_ms + tiered_store::retry_interval_ms + 2'000);
-  w.now_ms += 60'000;
+  BOOST_TEST(w.clock.monotonic_now() == began + tiered_store::retry_interval_ms + 62'000);
+  w.clock.advance(60'000);
   BOOST_TEST(play(21));
-  BOOST_TEST(w.now_ms == began_ms + tiered_store::retry_interval_ms + 62'000);
+  BOOST_TEST(w.clock.monotonic_now() == began + tiered_store::retry_interval_ms + 122'000);
   h.hangs = false;
   BOOST_TEST(play(22));
   BOOST_TEST(tiers.degraded());
@@ -72,11 +93,11 @@ BOOST_AUTO_TEST_CASE(no_batch_waits_for_a_hot_store_that_hangs_but_the_first) {
 BOOST_AUTO_TEST_CASE(what_is_refused_takes_nobodys_room) {
   tiered_store_world w;
   w.fault = store_fault::lost_request;
-  tiered_store tiers{w.hot, *w.ledger_of_record, no_observer(), {.pairs_max = 2}};
+  tiered_store tiers{w.hot, *w.ledger_of_record, w.clock, no_observer(), {.pairs_max = 2}};
   const auto ask = [&](const char* module, std::uint32_t sequence) {
     auto r = w.request(sequence, 0, 10'000);
     r.credit.module = *module_id::parse(module);
-    return tiers.apply({&r, 1}, w.now_ms)[0];
+    return tiers.apply({&r, 1})[0];
   };
   BOOST_CHECK(ask("m1", 0).outcome.status == credit_status::credited);
   for (const auto* module : {"m2", "m3", "m4"})
@@ -87,7 +108,7 @@ BOOST_AUTO_TEST_CASE(at_its_limits_degraded_mode_goes_on_with_those_that_it_has)
   tiered_store_world w;
   w.fault = store_fault::lost_request;
   tiered_store tiers{
-      w.hot, *w.ledger_of_record, no_observer(), {.pairs_max = 2, .sessions_max = 3}};
+      w.hot, *w.ledger_of_record, w.clock, no_observer(), {.pairs_max = 2, .sessions_max = 3}};
   const auto ask = [&](const char* student, const char* session, std::uint32_t sequence) {
     auto r = w.request(sequence, 10'000 * sequence, 10'000 * sequence + 10'000);
     r.credit.student = *student_id::parse(student);
@@ -96,7 +117,7 @@ BOOST_AUTO_TEST_CASE(at_its_limits_degraded_mode_goes_on_with_those_that_it_has)
   };
   const auto how = [&](const std::vector<tiered_request>& asked) {
     std::string seen;
-    for (const auto& each : tiers.apply(asked, w.now_ms))
+    for (const auto& each : tiers.apply(asked))
       seen += each.state != applied_state::done                ? 'f'
               : each.outcome.status == credit_status::credited ? 'c'
                                                                : '?';
@@ -109,7 +130,7 @@ BOOST_AUTO_TEST_CASE(at_its_limits_degraded_mode_goes_on_with_those_that_it_has)
   BOOST_TEST(how({ask("ann", "s2", 2), ask("bob", "t2", 2), ask("bob", "t1", 3)}) == "cfc");
   BOOST_TEST(how({ask("ann", "s2", 3), ask("ann", "s1", 4), ask("cyd", "u1", 0)}) == "ccf");
   w.fault = store_fault::none;
-  w.now_ms += tiered_store::retry_interval_ms;
+  w.clock.advance(tiered_store::retry_interval_ms);
   BOOST_TEST(how({ask("cyd", "u1", 0), ask("bob", "t2", 2)}) == "cc");
 }
 
@@ -119,7 +140,7 @@ BOOST_AUTO_TEST_CASE(degraded_mastery_makes_one_completion) {
   for (std::uint32_t i = 0; i < 10; ++i) {
     const auto from_ms = static_cast<media_ms>(i) * 10'000;
     BOOST_CHECK(w.apply_one(w.request(i, from_ms, from_ms + 10'000)).state == applied_state::done);
-    w.now_ms += 10'000;
+    w.clock.advance(10'000);
   }
   BOOST_TEST(w.ledger_of_record->completions(0, 10)->size() == 1u);
 }

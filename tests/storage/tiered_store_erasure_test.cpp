@@ -31,12 +31,12 @@ BOOST_AUTO_TEST_CASE(what_a_student_earned_elsewhere_after_an_erasure_survives_t
   w.tiers.forget_student(w.who);
   w.erase_in_ledger();
   BOOST_REQUIRE(w.inner->readmit(w.who).has_value());
-  tiered_store other{*w.inner, *w.ledger_of_record, no_observer()};
+  tiered_store other{*w.inner, *w.ledger_of_record, w.clock, no_observer()};
   const auto elsewhere = w.request(0, 20'000, 30'000);
-  BOOST_CHECK(other.apply({&elsewhere, 1}, w.now_ms)[0].outcome.status == credit_status::credited);
+  BOOST_CHECK(other.apply({&elsewhere, 1})[0].outcome.status == credit_status::credited);
   w.fault = store_fault::none;
-  w.now_ms += tiered_store::retry_interval_ms;
-  w.tiers.probe(w.now_ms);
+  w.clock.advance(tiered_store::retry_interval_ms);
+  w.tiers.probe();
   BOOST_TEST(!w.tiers.degraded());
   const auto after = w.apply_one(w.request(5, 30'000, 40'000));
   BOOST_CHECK(after.outcome.status == credit_status::credited);
@@ -55,7 +55,7 @@ BOOST_AUTO_TEST_CASE(a_student_enrolled_anew_while_degraded_earns_in_the_hot_sto
   BOOST_TEST(w.tiers.readmit_later(w.who));
   BOOST_CHECK(w.apply_one(w.request(1, 0, 10'000)).outcome.status == credit_status::credited);
   w.fault = store_fault::none;
-  w.now_ms += tiered_store::retry_interval_ms;
+  w.clock.advance(tiered_store::retry_interval_ms);
   const auto applied = w.apply_one(w.request(2, 10'000, 20'000));
   BOOST_TEST(!w.tiers.degraded());
   BOOST_CHECK(applied.outcome.status == credit_status::credited);
@@ -92,7 +92,7 @@ BOOST_AUTO_TEST_CASE(an_enrolment_before_an_erasure_does_not_lift_it_when_the_ho
     w.erase_in_ledger();
     w.tiers.drop_copies(w.who);
     w.fault = store_fault::none;
-    w.now_ms += tiered_store::retry_interval_ms;
+    w.clock.advance(tiered_store::retry_interval_ms);
     BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).outcome.why == problem::unknown_device);
     BOOST_TEST(!w.tiers.degraded());
   }
@@ -108,7 +108,7 @@ BOOST_AUTO_TEST_CASE(late_news_of_an_erasure_does_not_undo_the_enrolment_after_i
   BOOST_TEST(w.tiers.readmit_later(w.who));
   w.tiers.drop_copies(w.who);
   w.fault = store_fault::none;
-  w.now_ms += tiered_store::retry_interval_ms;
+  w.clock.advance(tiered_store::retry_interval_ms);
   BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).outcome.status == credit_status::credited);
   BOOST_TEST(!w.tiers.degraded());
 }

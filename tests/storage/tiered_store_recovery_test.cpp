@@ -27,7 +27,7 @@ BOOST_AUTO_TEST_CASE(the_ledger_takes_over_while_the_hot_store_is_away_and_gives
   BOOST_CHECK(w.apply_one(r).outcome.status == credit_status::duplicate);
 
   w.fault = store_fault::none;
-  w.now_ms += tiered_store::retry_interval_ms;
+  w.clock.advance(tiered_store::retry_interval_ms);
   applied = w.apply_one(w.request(2, 20'000, 30'000));
   BOOST_TEST(!w.tiers.degraded());
   BOOST_TEST(applied.outcome.now.covered_ms == 30'000);
@@ -41,8 +41,8 @@ BOOST_AUTO_TEST_CASE(the_hot_store_is_back_though_it_cannot_read_one_pair) {
   BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).state == applied_state::done);
   w.fault = store_fault::none;
   w.of_merge = store_fault::corrupt;
-  w.now_ms += 10'000;
-  w.tiers.probe(w.now_ms);
+  w.clock.advance(10'000);
+  w.tiers.probe();
   BOOST_TEST(w.modes == (std::vector<bool>{true, false}), boost::test_tools::per_element());
   BOOST_TEST(w.in_ledger()->covered.covered_ms() == 10'000);
 }
@@ -53,13 +53,14 @@ BOOST_AUTO_TEST_CASE(a_lone_pair_in_too_many_pieces_does_not_keep_the_hot_store_
   for (media_ms i = 0; i <= static_cast<media_ms>(limits::coverage_intervals_max); ++i)
     shredded.state.covered.add({i * 1'000, i * 1'000 + 100});
   shredded.state.duration_ms = 100'000;
-  BOOST_REQUIRE(w.ledger_of_record->checkpoint({&shredded, 1}, w.now_ms).has_value());
+  BOOST_REQUIRE(
+      w.ledger_of_record->checkpoint({&shredded, 1}, w.clock.wall_now().value()).has_value());
   w.fault = store_fault::lost_request;
   BOOST_CHECK(w.apply_one(w.request(0, 100, 999)).state == applied_state::done);
   BOOST_TEST(w.tiers.degraded());
   w.fault = store_fault::none;
-  w.now_ms += tiered_store::retry_interval_ms;
-  w.tiers.probe(w.now_ms);
+  w.clock.advance(tiered_store::retry_interval_ms);
+  w.tiers.probe();
   BOOST_TEST(!w.tiers.degraded());
 }
 
@@ -67,31 +68,32 @@ BOOST_AUTO_TEST_CASE(a_hot_store_that_greets_well_and_then_hangs_is_tried_less_a
   tiered_store_world w;
   hanging_hot_store h(w);
   h.asks_elsewhere = false;
-  tiered_store tiers(h.hot, *w.ledger_of_record, h.observer());
+  tiered_store tiers(h.hot, *w.ledger_of_record, w.clock, h.observer());
   std::vector<std::int64_t> waits;
   std::uint32_t sequence = 0;
   for (int i = 0; i < 6; ++i) {
     h.hangs = true;
     const auto r = w.request(sequence, 0, 1'000);
     ++sequence;
-    BOOST_CHECK(tiers.apply({&r, 1}, w.now_ms)[0].state == applied_state::done);
+    BOOST_CHECK(tiers.apply({&r, 1})[0].state == applied_state::done);
     BOOST_REQUIRE(tiers.degraded());
     h.hangs = false;  // it answers health() again at once
-    const auto from_ms = w.now_ms;
+    const auto from = w.clock.monotonic_now();
     while (tiers.degraded()) {
-      w.now_ms += 100;
-      tiers.probe(w.now_ms);
+      w.clock.advance(100);
+      tiers.probe();
     }
-    waits.push_back(w.now_ms - from_ms);
+    waits.push_back(w.clock.monotonic_now() - from);
   }
   const std::vector<std::int64_t> expected{500, 1'000, 2'000, 4'000, 4'000, 4'000};
   BOOST_TEST(waits == expected, boost::test_tools::per_element());
-  w.now_ms += tiered_store::trust_after_ms;
+  w.clock.advance(tiered_store::trust_after_ms);
   h.hangs = true;
   const auto r = w.request(sequence, 0, 1'000);
-  (void)tiers.apply({&r, 1}, w.now_ms);
+  (void)tiers.apply({&r, 1});
   h.hangs = false;
-  tiers.probe(w.now_ms + 500);
+  w.clock.advance(500);
+  tiers.probe();
   BOOST_TEST(!tiers.degraded());
 }
 
@@ -106,7 +108,7 @@ BOOST_AUTO_TEST_CASE(a_pair_of_which_everything_is_refused_is_not_made_in_the_le
   BOOST_TEST(!(*w.ledger_of_record->read(keys))[0].has_value());
   // Nor when the hot store is back, and is given what was credited meanwhile.
   w.fault = store_fault::none;
-  w.now_ms += tiered_store::retry_interval_ms;
+  w.clock.advance(tiered_store::retry_interval_ms);
   BOOST_CHECK(w.apply_one(w.request(1, 10'000, 20'000)).outcome.status == credit_status::credited);
   BOOST_TEST(!w.tiers.degraded());
   BOOST_TEST(w.in_hot()->covered.covered_ms() == 20'000);
@@ -120,7 +122,7 @@ BOOST_AUTO_TEST_CASE(a_lost_answer_is_not_credited_twice) {
   const auto r = w.request(1, 10'000, 20'000);
   BOOST_CHECK(w.apply_one(r).state == applied_state::done);
   w.fault = store_fault::none;
-  w.now_ms += tiered_store::retry_interval_ms;
+  w.clock.advance(tiered_store::retry_interval_ms);
   const auto again = w.apply_one(r);
   BOOST_CHECK(again.outcome.status == credit_status::duplicate);
   BOOST_TEST(again.outcome.now.covered_ms == 20'000);

@@ -14,7 +14,8 @@ BOOST_AUTO_TEST_CASE(a_pair_the_hot_store_lacks_comes_from_the_ledger) {
   pair_progress earlier{{w.who, *module_id::parse("m1")}, {}};
   earlier.state.covered.add({0, 40'000});
   earlier.state.duration_ms = 100'000;
-  BOOST_REQUIRE(w.ledger_of_record->checkpoint({&earlier, 1}, w.now_ms).has_value());
+  BOOST_REQUIRE(
+      w.ledger_of_record->checkpoint({&earlier, 1}, w.clock.wall_now().value()).has_value());
   const auto applied = w.apply_one(w.request(0, 40'000, 50'000));
   BOOST_CHECK(applied.state == applied_state::done);
   BOOST_TEST(applied.outcome.now.covered_ms == 50'000);
@@ -41,7 +42,8 @@ BOOST_AUTO_TEST_CASE(a_pair_in_more_pieces_than_the_hot_store_takes_is_refused_a
     for (int i = 0; i < 600; ++i)
       part.state.covered.add({from_ms + i * 1'000, from_ms + i * 1'000 + 500});
     part.state.duration_ms = 80'000'000;
-    BOOST_REQUIRE(w.ledger_of_record->checkpoint({&part, 1}, w.now_ms).has_value());
+    BOOST_REQUIRE(
+        w.ledger_of_record->checkpoint({&part, 1}, w.clock.wall_now().value()).has_value());
   }
   const auto applied = w.apply_one(w.request(0, 30'000'000, 30'010'000));
   BOOST_CHECK(applied.state == applied_state::done);
@@ -76,7 +78,7 @@ BOOST_AUTO_TEST_CASE(a_pair_that_cannot_be_read_fails_its_own_heartbeats_alone) 
   auto other = w.request(1, 0, 10'000);
   other.credit.module = *module_id::parse("m2");
   const tiered_request both[] = {w.request(2, 0, 10'000), other};
-  (void)w.tiers.apply(both, w.now_ms);
+  (void)w.tiers.apply(both);
   BOOST_TEST(w.modes == std::vector<bool>{true}, boost::test_tools::per_element());
 }
 
@@ -87,11 +89,11 @@ BOOST_AUTO_TEST_CASE(what_the_hot_store_does_not_take_back_is_saved_in_the_ledge
     known.state.covered.add({0, 40'000});
     known.state.duration_ms = 100'000;
     w.of_merge = fault;
-    BOOST_TEST(w.tiers.refill({&known, 1}, w.now_ms).has_value());
+    BOOST_TEST(w.tiers.refill({&known, 1}).has_value());
     BOOST_TEST(w.in_ledger()->covered.covered_ms() == 40'000);
     BOOST_TEST(!w.in_hot().has_value());
     w.of_merge = store_fault::lost_request;  // of a store that is away nothing is known
-    BOOST_TEST(!w.tiers.refill({&known, 1}, w.now_ms).has_value());
+    BOOST_TEST(!w.tiers.refill({&known, 1}).has_value());
   }
 }
 
@@ -109,8 +111,8 @@ BOOST_AUTO_TEST_CASE(a_hot_store_that_refuses_all_is_not_asked_for_each_pair) {
     return store_fault::refused;
   });
   hanging_hot_store h(w);
-  tiered_store tiers(hot, *w.ledger_of_record, h.observer());
-  BOOST_TEST(tiers.refill(pairs, w.now_ms).has_value());
+  tiered_store tiers(hot, *w.ledger_of_record, w.clock, h.observer());
+  BOOST_TEST(tiers.refill(pairs).has_value());
   BOOST_TEST(merges == 1);
   const pair_key last[] = {pairs.back().key};
   BOOST_TEST((*w.ledger_of_record->read(last))[0]->covered.covered_ms() ==

@@ -13,6 +13,7 @@
 
 #include "storage/memory/faulty_store.hpp"
 #include "storage/tiered_store.hpp"
+#include "tests/base/manual_clock.hpp"
 
 /// What the tests of the tiered store share.
 namespace watchkeeper::storage::testing {
@@ -37,22 +38,23 @@ struct tiered_store_world {
     r.credit.session = *session_id::parse("s1");
     r.credit.sequence = sequence;
     r.credit.interval = {from_ms, to_ms};
-    r.credit.played_at_ms = now_ms;
-    r.credit.now_ms = now_ms;
+    r.credit.played_at_ms = clock.wall_now().value();
+    r.credit.now_ms = clock.wall_now().value();
     r.credit.duration_ms = 100'000;
     r.credit.mastery_covered_ms = 95'000;
     r.credit.max_rate_permille = 2000;
     return r;
   }
   applied_credit apply_one(const tiered_request& r) {
-    auto all = tiers.apply({&r, 1}, now_ms);
+    auto all = tiers.apply({&r, 1});
     BOOST_REQUIRE(all.size() == 1u);
     return all[0];
   }
   /// What any gateway does, past the hot store: erase(), then the ledger.
   void erase_in_ledger() {
     BOOST_REQUIRE(
-        ledger_of_record->erase_student(who, "an admin", "asked for it", now_ms).has_value());
+        ledger_of_record->erase_student(who, "an admin", "asked for it", clock.wall_now().value())
+            .has_value());
   }
   void enrol_in_ledger() {
     device_record device;
@@ -70,7 +72,7 @@ struct tiered_store_world {
 
   std::filesystem::path folder =
       std::filesystem::temp_directory_path() / ("tiered-" + std::to_string(getpid()));
-  unix_ms now_ms = 1'800'000'000'000;
+  test::manual_clock clock;
   student_id who = *student_id::parse("ann");
   std::unique_ptr<hot_store> inner = make_memory_store();
   store_fault fault = store_fault::none;     // of every call, until it is changed
@@ -86,6 +88,7 @@ struct tiered_store_world {
   tiered_store tiers{
       hot,
       *ledger_of_record,
+      clock,
       {.mode_changed = [this](bool degraded, const std::string&) { modes.push_back(degraded); },
        .hot_failed = [](const storage_failure&) {},
        .ledger_failed = [](const storage_failure&) {},
@@ -115,14 +118,13 @@ struct hanging_hot_store {
             .ledger_failed = [](const storage_failure&) {},
             .data_lost = [] {},
             .heatmaps_grown = {},
-            .now = [this] { return deps.now_ms; },
             .hot_successes =
                 asks_elsewhere ? [this] { return elsewhere; } : std::function<std::uint64_t()>()};
   }
   store_fault of(std::string_view operation) {
     ++asked[std::string(operation)];
     if (!hangs) return store_fault::none;
-    deps.now_ms += 2'000;
+    deps.clock.advance(2'000);
     return store_fault::lost_request;
   }
   tiered_store_world& deps;

@@ -9,7 +9,7 @@ std::optional<net::http_response> get_health(immediate_call&) {
 }
 
 std::optional<net::http_response> get_readiness(immediate_call& c) {
-  return c.services.ready.respond(c.now_ms);
+  return c.services.ready.respond(c.time.monotonic_now());
 }
 
 }  // namespace watchkeeper::server

@@ -100,7 +100,7 @@ net::http_response get_heatmap(call& c) {
       c.gateway.heatmap_of(module.id, module.rules.duration_ms, c.store.ledger(), c.store.hot()));
   // The time after the read. What was credited since then is not in the document; each change of
   // the live stream has the time of its first heartbeat.
-  return json_response(document_of(module.id, view, bins, c.now()));
+  return json_response(document_of(module.id, view, bins, c.time.wall_now().value()));
 }
 
 net::http_response list_by_status(call& c, const module_id& module) {
@@ -109,7 +109,8 @@ net::http_response list_by_status(call& c, const module_id& module) {
   status_cursor cursor;
   std::shared_ptr<const status_list> list;
   if (given.empty()) {
-    list = c.lists_by_status.newest(module, c.now_ms, [&] { return make_status_list(c, module); });
+    list = c.lists_by_status.newest(module, c.time.monotonic_now(),
+                                    [&] { return make_status_list(c, module); });
   } else {
     cursor = parse_cursor(given);
     list = c.lists_by_status.find(cursor.list, module);

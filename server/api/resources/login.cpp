@@ -28,7 +28,7 @@ net::http_response login_response(const logins& console, const logins::opened& o
 std::optional<net::http_response> post_login(immediate_call& c) {
   auto& console = c.services.console;
   const auto token = read_login(c.request);
-  const auto found = console.open(token, c.request.peer, c.now_ms);
+  const auto found = console.open(token, c.request.peer);
   if (const auto* wait = std::get_if<authenticator::too_many>(&found))
     return too_many_wrong_tokens(wait->retry_after_ms, c.now_ms);
   const auto* opened = std::get_if<logins::opened>(&found);
@@ -45,15 +45,14 @@ std::optional<net::http_response> post_login(immediate_call& c) {
 
 std::optional<net::http_response> get_login(immediate_call& c) {
   auto& console = c.services.console;
-  if (const auto opened = console.find(c.request, c.now_ms))
-    return login_response(console, *opened);
+  if (const auto opened = console.find(c.request)) return login_response(console, *opened);
   return problem_response(problem::unauthorized,
                           "The request has no login: sign in with POST /v1/session", c.now_ms);
 }
 
 std::optional<net::http_response> delete_login(immediate_call& c) {
   auto& console = c.services.console;
-  const auto opened = console.find(c.request, c.now_ms);
+  const auto opened = console.find(c.request);
   if (opened && !console.may_write(c.request, opened->what)) return csrf_problem(c.now_ms);
   auto response = no_content();
   response.headers.emplace_back("set-cookie", logins::no_cookie());

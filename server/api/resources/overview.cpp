@@ -28,8 +28,7 @@ void write_module(json_writer& out, const module_id& module, const storage::modu
 }  // namespace
 
 net::http_response get_overview(call& c) {
-  const auto summaries =
-      c.summaries.get([&] { return c.store.ledger().summarize_modules(); }, c.now_ms);
+  const auto summaries = c.summaries.get([&] { return c.store.ledger().summarize_modules(); });
   const auto& recorded = summaries->modules;
   const auto live = c.gateway.activity();
   std::string body;

@@ -7,12 +7,11 @@
 
 namespace watchkeeper::server {
 
-net::http_response readiness::respond(unix_ms now_ms) {
+net::http_response readiness::respond(mono_ms now) {
   const mutex_lock lock(mutex_);
-  const auto age_ms = now_ms - cached_at_ms_;
-  if (!cached_ || age_ms < 0 || age_ms >= api_limits::readiness_age_max_ms) {
+  if (!cached_ || now - cached_at_ >= api_limits::readiness_age_max_ms) {
     cached_ = compute();
-    cached_at_ms_ = now_ms;
+    cached_at_ = now;
   }
   return *cached_;
 }

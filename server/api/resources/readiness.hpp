@@ -3,8 +3,8 @@
 #include <functional>
 #include <optional>
 
+#include "base/clock.hpp"
 #include "base/thread_safety.hpp"
-#include "base/units.hpp"
 #include "net/shared/http.hpp"
 #include "server/api/gateway_port.hpp"
 
@@ -15,7 +15,7 @@ namespace watchkeeper::server {
 class readiness {
  public:
   explicit readiness(gateway_port& gateway) : gateway_(gateway) {}
-  [[nodiscard]] net::http_response respond(unix_ms now_ms);
+  [[nodiscard]] net::http_response respond(mono_ms now);
   /// From now on: not ready, "draining".
   void begin_drain();
 
@@ -26,7 +26,7 @@ class readiness {
   annotated_mutex mutex_;
   bool draining_ GUARDED_BY(mutex_) = false;
   std::optional<net::http_response> cached_ GUARDED_BY(mutex_);
-  unix_ms cached_at_ms_ GUARDED_BY(mutex_) = 0;
+  mono_ms cached_at_ GUARDED_BY(mutex_);
 };
 
 }  // namespace watchkeeper::server

@@ -63,7 +63,7 @@ status_list make_status_list(call& c, const module_id& module) {
   });
   status_list made;
   made.module = module;
-  made.made_ms = c.now_ms;
+  made.made_at = c.time.monotonic_now();
   made.truncated = truncated;
   made.students.reserve(all.size());
   for (const auto& each : all) made.students.push_back(each.entry);
@@ -79,14 +79,14 @@ status_lists::shared status_lists::latest(const module_id& module) const {
   const auto found =
       std::max_element(lists_.begin(), lists_.end(), [&](const auto& a, const auto& b) {
         const auto age = [&](const shared& list) {
-          return std::tuple(list->module == module, list->made_ms);
+          return std::tuple(list->module == module, list->made_at);
         };
         return age(a) < age(b);
       });
   return found != lists_.end() && (*found)->module == module ? *found : nullptr;
 }
 
-status_lists::shared status_lists::newest(const module_id& module, unix_ms now_ms,
+status_lists::shared status_lists::newest(const module_id& module, mono_ms now,
                                           const make_function& make) {
   std::uint64_t drops = 0;
   {
@@ -94,8 +94,7 @@ status_lists::shared status_lists::newest(const module_id& module, unix_ms now_m
     for (;;) {
       drops = drops_;
       auto previous = latest(module);
-      const auto age_ms = previous ? now_ms - previous->made_ms : -1;
-      const bool fresh = age_ms >= 0 && age_ms < api_limits::status_list_fresh_ms;
+      const bool fresh = previous && now - previous->made_at < api_limits::status_list_fresh_ms;
       // While another thread makes a list, the previous one will do: a wait would delay others.
       if (previous && (fresh || making_.contains(module))) return previous;
       if (making_.insert(module).second) break;

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/thread_safety.hpp"
-#include "base/units.hpp"
 #include "domain/ids.hpp"
 #include "domain/student_status.hpp"
 #include "server/api/api_limits.hpp"
@@ -27,7 +27,7 @@ struct status_list {
   };
   std::string id;  // begins its cursors
   module_id module;
-  unix_ms made_ms = 0;
+  mono_ms made_at;
   std::vector<entry> students;
   bool truncated = false;  // there are more than api_limits::status_list_students_max
 };
@@ -45,7 +45,7 @@ class status_lists {
   /// A list that is at most api_limits::status_list_fresh_ms old, or the previous one while another
   /// thread makes a new one; otherwise `make` makes it, and its exceptions pass. One thread at a
   /// time makes a list of a module. A thread waits for another only if the module has no list.
-  shared newest(const module_id& module, unix_ms now_ms, const make_function& make);
+  shared newest(const module_id& module, mono_ms now, const make_function& make);
   /// The list with this id; null if it was evicted, or if it is another gateway's.
   shared find(std::string_view id, const module_id& module);
   /// Drops all lists, also one that is being made: a student is erased.

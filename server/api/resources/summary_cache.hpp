@@ -6,8 +6,8 @@
 #include <optional>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/thread_safety.hpp"
-#include "base/units.hpp"
 #include "storage/ledger.hpp"
 
 namespace watchkeeper::server {
@@ -26,26 +26,27 @@ class summary_cache {
   using failure_function = std::function<void(const storage::storage_failure&)>;
 
   /// `on_failure` is called for each read that fails, on the thread that reads.
-  explicit summary_cache(failure_function on_failure) : on_failure_(std::move(on_failure)) {}
+  summary_cache(const time_source& time, failure_function on_failure)
+      : time_(time), on_failure_(std::move(on_failure)) {}
 
   /// Calls `fresh` if a read is due. Throws storage_fault if there are no summaries yet: with the
   /// failure of the last read, or `unavailable` if the first one is not done after
   /// api_limits::overview_wait_ms.
-  std::shared_ptr<const summaries> get(const read_function& fresh, unix_ms now_ms);
+  std::shared_ptr<const summaries> get(const read_function& fresh);
 
  private:
   [[nodiscard]] std::shared_ptr<const summaries> cached() const REQUIRES(mutex_);
-  void note(storage::stored<std::vector<storage::module_summary>>&& found, unix_ms now_ms,
-            std::int64_t took_ms) REQUIRES(mutex_);
+  void note(storage::stored<std::vector<storage::module_summary>>&& found, unix_ms as_of_ms,
+            mono_ms begun) REQUIRES(mutex_);
 
+  const time_source& time_;
   const failure_function on_failure_;
   annotated_mutex mutex_;
   std::condition_variable read_done_;
   bool reading_ GUARDED_BY(mutex_) = false;
   std::shared_ptr<const summaries> cached_ GUARDED_BY(mutex_);  // null: no read has succeeded yet
   std::optional<storage::storage_failure> failure_ GUARDED_BY(mutex_);  // of the last read
-  unix_ms read_at_ms_ GUARDED_BY(mutex_) = 0;
-  unix_ms due_ms_ GUARDED_BY(mutex_) = 0;
+  mono_ms due_at_ GUARDED_BY(mutex_);
 };
 
 }  // namespace watchkeeper::server

@@ -64,8 +64,8 @@ BOOST_AUTO_TEST_CASE(dirty_pairs_are_handed_over_when_the_hot_store_may_have_los
     w.finish_batch();
   }
   BOOST_TEST(w.probe.dirty == 3u);
-  w.clock.now_ms += 1;
-  w.shard->checkpointed(w.clock.now_ms, w.clock.now_ms);
+  w.clock.advance(1);
+  w.shard->checkpointed(w.clock.monotonic_now(), w.clock.monotonic_now());
   BOOST_TEST(w.probe.dirty == 0u);
   w.heartbeat(1, 1, 10'000, 20'000);
   w.finish_batch();
@@ -117,25 +117,25 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_cleans_no_pair_that_the_hot_store_lost_before)
   w.heartbeat(1, 0, 0, 10'000);
   w.finish_batch();
   w.hot_probe.refill_epoch = 1;  // emptied, and no tick has come since
-  w.clock.now_ms += 5;
-  const auto started_ms = w.clock.now_ms;
-  w.clock.now_ms += 5;
-  w.shard->checkpointed(started_ms, w.clock.now_ms);
+  w.clock.advance(5);
+  const auto started = w.clock.monotonic_now();
+  w.clock.advance(5);
+  w.shard->checkpointed(started, w.clock.monotonic_now());
   BOOST_REQUIRE(w.services.refilled.size() == 1u);
   BOOST_TEST(w.probe.dirty == 1u);  // until a round that began after the hand-over
-  w.clock.now_ms += 1;
-  w.shard->checkpointed(w.clock.now_ms, w.clock.now_ms);
+  w.clock.advance(1);
+  w.shard->checkpointed(w.clock.monotonic_now(), w.clock.monotonic_now());
   BOOST_TEST(w.probe.dirty == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(a_checkpoint_cleans_no_pair_whose_batch_was_in_flight_when_it_began) {
   shard_world w;
   w.heartbeat(1, 0, 0, 10'000);  // its batch goes out now
-  w.clock.now_ms += 5;
-  const auto started_ms = w.clock.now_ms;
-  w.clock.now_ms += 5;
+  w.clock.advance(5);
+  const auto started = w.clock.monotonic_now();
+  w.clock.advance(5);
   w.finish_batch();
-  w.shard->checkpointed(started_ms, w.clock.now_ms);
+  w.shard->checkpointed(started, w.clock.monotonic_now());
   BOOST_TEST(w.probe.dirty == 1u);
 }
 
@@ -155,12 +155,12 @@ BOOST_AUTO_TEST_CASE(nothing_is_clean_while_a_hand_over_is_not_done) {
   shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   w.finish_batch();
-  w.clock.now_ms += 1;
+  w.clock.advance(1);
   w.services.unsaved_refills = true;
-  w.shard->checkpointed(w.clock.now_ms, w.clock.now_ms);
+  w.shard->checkpointed(w.clock.monotonic_now(), w.clock.monotonic_now());
   BOOST_TEST(w.probe.dirty == 1u);
   w.services.unsaved_refills = false;
-  w.shard->checkpointed(w.clock.now_ms, w.clock.now_ms);
+  w.shard->checkpointed(w.clock.monotonic_now(), w.clock.monotonic_now());
   BOOST_TEST(w.probe.dirty == 0u);
 }
 
@@ -170,14 +170,14 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_cleans_no_pair_that_was_handed_over_during_it)
   w.finish_batch();
   w.hot_probe.refill_epoch = 1;
   w.shard->tick();  // handed over, and it waits
-  w.clock.now_ms += 5;
-  const auto started_ms = w.clock.now_ms;  // the round passes the pair by
-  w.clock.now_ms += 5;
-  w.hot_probe.refilled_ms = w.clock.now_ms;  // only now it is in the hot store
-  w.shard->checkpointed(started_ms, w.clock.now_ms);
+  w.clock.advance(5);
+  const auto started = w.clock.monotonic_now();  // the round passes the pair by
+  w.clock.advance(5);
+  w.hot_probe.refilled_at = w.clock.monotonic_now();  // only now it is in the hot store
+  w.shard->checkpointed(started, w.clock.monotonic_now());
   BOOST_TEST(w.probe.dirty == 1u);
-  w.clock.now_ms += 1;
-  w.shard->checkpointed(w.clock.now_ms, w.clock.now_ms);
+  w.clock.advance(1);
+  w.shard->checkpointed(w.clock.monotonic_now(), w.clock.monotonic_now());
   BOOST_TEST(w.probe.dirty == 0u);
 }
 
@@ -188,11 +188,11 @@ BOOST_AUTO_TEST_CASE(a_hand_over_that_fails_while_a_checkpoint_is_taken_leaves_i
   w.hot_probe.refill_epoch = 1;
   w.shard->tick();
   BOOST_REQUIRE(w.services.refilled.size() == 1u);
-  w.clock.now_ms += 5'000;
+  w.clock.advance(5'000);
   // The writer fails and requests it again: first it moves the epoch, then there is nothing
   // unsaved, and the shard has looked at the epoch before.
   w.services.on_unsaved_query = [&] { w.hot_probe.refill_epoch = 2; };
-  w.shard->checkpointed(w.clock.now_ms, w.clock.now_ms);
+  w.shard->checkpointed(w.clock.monotonic_now(), w.clock.monotonic_now());
   BOOST_TEST(w.probe.dirty == 1u);
   w.services.on_unsaved_query = {};
   w.shard->tick();
@@ -203,20 +203,21 @@ BOOST_AUTO_TEST_CASE(a_hand_over_that_is_done_while_the_word_of_a_checkpoint_is_
   shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   w.finish_batch();
-  const auto started_ms = w.clock.now_ms + 1, ended_ms = started_ms + 5;
-  w.hot_probe.refilled_ms = ended_ms + 1;
-  w.clock.now_ms = ended_ms + 2;  // now the shard comes to it
-  w.shard->checkpointed(started_ms, ended_ms);
+  const auto started = w.clock.monotonic_now() + 1, ended = started + 5;
+  w.hot_probe.refilled_at = ended + 1;
+  w.clock.advance(8);  // now the shard comes to it
+  w.shard->checkpointed(started, ended);
   BOOST_TEST(w.probe.dirty == 1u);
 }
 
-BOOST_AUTO_TEST_CASE(a_hand_over_before_the_clock_was_set_back_keeps_nothing_dirty) {
+BOOST_AUTO_TEST_CASE(a_wall_clock_that_is_set_back_keeps_nothing_dirty) {
   shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   w.finish_batch();
-  w.hot_probe.refilled_ms = w.clock.now_ms + 3'600'000;
-  w.clock.now_ms += 1;
-  w.shard->checkpointed(w.clock.now_ms, w.clock.now_ms);
+  w.hot_probe.refilled_at = w.clock.monotonic_now();
+  w.clock.step_wall(-3'600'000);
+  w.clock.advance(1);
+  w.shard->checkpointed(w.clock.monotonic_now(), w.clock.monotonic_now());
   BOOST_TEST(w.probe.dirty == 0u);
 }
 
@@ -226,7 +227,7 @@ BOOST_AUTO_TEST_CASE(what_a_duplicate_brought_is_handed_over_too) {
   auto elsewhere =
       verified_job(w.listener, w.heartbeats, w.clock, student(1), 0, 0, 10'000, 600'000);
   auto credit = elsewhere->credit;
-  credit.now_ms = w.clock.now_ms;
+  credit.now_ms = w.clock.wall_now().value();
   const storage::pair_progress blank{credit.pair(), {}};
   BOOST_REQUIRE(w.hot->merge({&blank, 1}, false).has_value());
   const storage::hot_request first{credit, false};

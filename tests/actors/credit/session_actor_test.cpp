@@ -19,16 +19,12 @@ namespace {
 /// One session's actor before one shard; messages move when the test says so.
 struct actor_world : world {
   actor_world() {
-    deps.verified = [this](const session_key_id& key, const session_handle& found, unix_ms now_ms) {
-      directory.put(key, found, now_ms);
-    };
-    shards.push_back(
-        system.spawn(actors::progress_shard,
-                     shard_dependencies{.services = services,
-                                        .probe = shard_state,
-                                        .hot = hot_state,
-                                        .now = [this] { return clock.now_ms; },
-                                        .monotonic_us = [this] { return clock.monotonic_us; }}));
+    deps.verified = [this](const session_key_id& key, const session_handle& found,
+                           mono_ms admitted_at) { directory.put(key, found, admitted_at); };
+    shards.push_back(system.spawn(
+        actors::progress_shard,
+        shard_dependencies{
+            .services = services, .probe = shard_state, .hot = hot_state, .time = clock}));
     one = system.spawn(session, &deps);
   }
   ~actor_world() {
@@ -42,14 +38,14 @@ struct actor_world : world {
   /// Through screening to the actor, until nothing moves any more.
   void give(const token_claims& what) {
     auto j = job(signer.sign_token(what));
-    BOOST_REQUIRE(parse_job(*j, policy, clock.now_ms).has_value());
+    BOOST_REQUIRE(parse_job(*j, policy, clock.wall_now().value()).has_value());
     BOOST_REQUIRE(std::holds_alternative<ok_t>(
-        screen_job(*j, policy, registry_cache, addresses, clock.now_ms)));
+        screen_job(*j, policy, registry_cache, addresses, clock.monotonic_now())));
     caf::anon_send(one, std::move(j));
     run();
   }
   bool is_found() {
-    return directory.find({signer.kid(), claims().session}, clock.now_ms).actor == one;
+    return directory.find({signer.kid(), claims().session}, clock.monotonic_now()).actor == one;
   }
   std::size_t at_the_shard() const { return shard_state.parked + shard_state.queued; }
 
@@ -79,7 +75,7 @@ BOOST_AUTO_TEST_CASE(an_evicted_session_that_plays_on_is_found_again) {
   w.give(w.claims(0));
   // As for an idle session; a request in flight still references the actor.
   for (std::size_t i = 0; i < session_directory::stripe_count(); ++i)
-    w.directory.sweep(w.clock.now_ms + 1);
+    w.directory.sweep(w.clock.monotonic_now() + 1);
   BOOST_TEST(!w.is_found());
   w.give(w.claims(1));
   BOOST_TEST(w.is_found());
@@ -109,11 +105,12 @@ BOOST_AUTO_TEST_CASE(a_session_whose_first_offer_was_malformed_is_found_from_the
 BOOST_AUTO_TEST_CASE(a_heartbeat_that_cannot_be_handled_does_not_end_its_session) {
   actor_world w;
   w.give(w.claims(0));
-  w.deps.monotonic_us = []() -> std::uint64_t { throw std::bad_alloc(); };
+  const auto verified = w.deps.verified;
+  w.deps.verified = [](const auto&, const auto&, mono_ms) { throw std::bad_alloc(); };
   w.give(w.claims(1));
   BOOST_REQUIRE_EQUAL(w.listener->results.size(), 1u);
   BOOST_TEST(w.listener->results[0].outcome.why == problem::overloaded);  // the device keeps it
-  w.deps.monotonic_us = [&w] { return w.clock.monotonic_us; };
+  w.deps.verified = verified;
   w.give(w.claims(1));
   BOOST_TEST(w.listener->results.size() == 1u);
   BOOST_TEST(w.at_the_shard() == 2u);

@@ -30,9 +30,9 @@ struct key_world : world {
   /// Takes a token through screening and the session, and returns the job, which has no result yet.
   heartbeat_job_ptr passed(session_core& session, const std::string& token) {
     auto j = job(token);
-    BOOST_REQUIRE(parse_job(*j, policy, clock.now_ms).has_value());
+    BOOST_REQUIRE(parse_job(*j, policy, clock.wall_now().value()).has_value());
     BOOST_REQUIRE(std::holds_alternative<ok_t>(
-        screen_job(*j, policy, registry_cache, addresses, clock.now_ms)));
+        screen_job(*j, policy, registry_cache, addresses, clock.monotonic_now())));
     return session.verify(*j) ? j : nullptr;
   }
   void report(const heartbeat_job_ptr& j, credit_status status) {
@@ -104,7 +104,7 @@ BOOST_AUTO_TEST_CASE(every_accepted_offer_replaces_the_key_even_a_duplicate) {
   session_core session(w.deps);
   auto first = w.no_key, second = w.no_key;
   w.report(w.passed(session, w.offering(0, first)), credit_status::credited);
-  w.clock.now_ms += 1;  // another iat: another salt
+  w.clock.advance(1);  // another iat: another salt
   w.report(w.passed(session, w.offering(0, second)), credit_status::duplicate);
   BOOST_TEST(w.verified(session, w.mac(1, second)) == problem::none);
   BOOST_TEST(w.verified(session, w.mac(2, first)) == problem::bad_signature);
@@ -115,7 +115,7 @@ BOOST_AUTO_TEST_CASE(an_offer_that_was_not_accepted_leaves_the_key_as_it_was) {
   session_core session(w.deps);
   auto first = w.no_key, second = w.no_key;
   w.report(w.passed(session, w.offering(0, first)), credit_status::credited);
-  w.clock.now_ms += 1;
+  w.clock.advance(1);
   auto waiting = w.passed(session, w.offering(1, second));
   // After an offer in flight both keys are valid: a device sends its buffer in one go.
   BOOST_TEST(w.verified(session, w.mac(2, first)) == problem::none);
@@ -230,7 +230,7 @@ BOOST_AUTO_TEST_CASE(macs_obey_the_rules_of_signatures) {
   second.id = module_named("m2");
   second.rules.duration_ms = 600'000;
   w.registry_cache.put_module(second.id, second, w.registry_cache.generation(second.id),
-                              w.clock.now_ms);
+                              w.clock.monotonic_now());
   auto elsewhere = w.claims(1);
   elsewhere.module = second.id;
   BOOST_TEST(w.verified(session, w.signer.mac_token(elsewhere, key)) == problem::session_mismatch);
@@ -248,9 +248,9 @@ BOOST_AUTO_TEST_CASE(a_mac_is_checked_without_the_sessions_actor) {
   auto key = w.no_key;
   const auto check = [&](const std::string& token) {
     auto j = w.job(token);
-    BOOST_REQUIRE(parse_job(*j, w.policy, w.clock.now_ms).has_value());
+    BOOST_REQUIRE(parse_job(*j, w.policy, w.clock.wall_now().value()).has_value());
     BOOST_REQUIRE(std::holds_alternative<ok_t>(
-        screen_job(*j, w.policy, w.registry_cache, w.addresses, w.clock.now_ms)));
+        screen_job(*j, w.policy, w.registry_cache, w.addresses, w.clock.monotonic_now())));
     return verify_mac(*j, *session.memory(), w.deps);
   };
   BOOST_TEST(check(w.mac(1, key)) == mac_check::undecided);
@@ -259,8 +259,8 @@ BOOST_AUTO_TEST_CASE(a_mac_is_checked_without_the_sessions_actor) {
   BOOST_TEST(check(w.mac(2, w.no_key)) == mac_check::undecided);
   BOOST_TEST(check(w.mac(2, key)) == mac_check::valid);
   auto j = w.job(w.mac(3, key));
-  BOOST_REQUIRE(parse_job(*j, w.policy, w.clock.now_ms).has_value());
-  j->device = w.registry_cache.find_device(w.signer.kid(), w.clock.now_ms).entry;
+  BOOST_REQUIRE(parse_job(*j, w.policy, w.clock.wall_now().value()).has_value());
+  j->device = w.registry_cache.find_device(w.signer.kid(), w.clock.monotonic_now()).entry;
   BOOST_TEST(verify_mac(*j, *session.memory(), w.deps) == mac_check::rejected);
   BOOST_TEST(w.last_problem() == problem::rate_limited);
 }

@@ -22,7 +22,7 @@ BOOST_AUTO_TEST_CASE(screening_names_each_problem) {
   BOOST_TEST(w.screened(w.signer.sign_token(stale)) == problem::stale_token);
   BOOST_TEST(std::get<rejection>(w.last).stale == stale_cause::time);
   auto expired = w.claims();
-  expired.expires_at_ms = w.clock.now_ms - 1;
+  expired.expires_at_ms = w.clock.wall_now().value() - 1;
   BOOST_TEST(w.screened(w.signer.sign_token(expired)) == problem::stale_token);
   auto future = w.claims();
   future.issued_at_ms += 30'001;
@@ -43,14 +43,15 @@ BOOST_AUTO_TEST_CASE(screening_names_each_problem) {
   BOOST_TEST(w.screened(w.signer.sign_token(elsewhere)) == problem::none);
   BOOST_TEST(w.last == screening_result(registry_record::module));
   w.registry_cache.put_module(elsewhere.module, std::nullopt,
-                              w.registry_cache.generation(elsewhere.module), w.clock.now_ms);
+                              w.registry_cache.generation(elsewhere.module),
+                              w.clock.monotonic_now());
   BOOST_TEST(w.screened(w.signer.sign_token(elsewhere)) == problem::unknown_module);
 
   const auto stranger = crypto::device_signer::generate(signature_algorithm::es256);
   BOOST_TEST(w.screened(stranger.sign_token(w.claims())) == problem::none);
   BOOST_TEST(w.last == screening_result(registry_record::device));
   w.registry_cache.put_device(stranger.kid(), std::nullopt,
-                              w.registry_cache.generation(stranger.kid()), w.clock.now_ms);
+                              w.registry_cache.generation(stranger.kid()), w.clock.monotonic_now());
   BOOST_TEST(w.screened(stranger.sign_token(w.claims())) == problem::unknown_device);
   w.registry_cache.forget_device(stranger.kid());
   w.enrol(stranger, student(1), true);
@@ -60,10 +61,12 @@ BOOST_AUTO_TEST_CASE(screening_names_each_problem) {
   BOOST_TEST(w.screened(w.signer.sign_token(w.claims())) == problem::none);
   BOOST_TEST(w.last == screening_result(registry_record::assignment));
   const pair_key pair{student(1), module_named("m1")};
-  w.registry_cache.put_assignment(pair, false, w.registry_cache.generation(pair), w.clock.now_ms);
+  w.registry_cache.put_assignment(pair, false, w.registry_cache.generation(pair),
+                                  w.clock.monotonic_now());
   BOOST_TEST(w.screened(w.signer.sign_token(w.claims())) == problem::not_assigned);
   w.registry_cache.forget_assignment(pair);
-  w.registry_cache.put_assignment(pair, true, w.registry_cache.generation(pair), w.clock.now_ms);
+  w.registry_cache.put_assignment(pair, true, w.registry_cache.generation(pair),
+                                  w.clock.monotonic_now());
   BOOST_TEST(w.screened(w.signer.sign_token(w.claims())) == problem::none);
 }
 
@@ -72,9 +75,9 @@ BOOST_AUTO_TEST_CASE(an_overshoot_of_the_end_is_clipped) {
   auto claims = w.claims();
   claims.interval = {595'000, 601'000};
   auto j = w.job(w.signer.sign_token(claims));
-  BOOST_REQUIRE(parse_job(*j, w.policy, w.clock.now_ms).has_value());
+  BOOST_REQUIRE(parse_job(*j, w.policy, w.clock.wall_now().value()).has_value());
   BOOST_REQUIRE(std::holds_alternative<ok_t>(
-      screen_job(*j, w.policy, w.registry_cache, w.addresses, w.clock.now_ms)));
+      screen_job(*j, w.policy, w.registry_cache, w.addresses, w.clock.monotonic_now())));
   BOOST_TEST(j->credit.interval.to_ms == 600'000);
 }
 
@@ -99,7 +102,7 @@ BOOST_AUTO_TEST_CASE(a_session_stays_with_its_module) {
   second.id = module_named("m2");
   second.rules.duration_ms = 600'000;
   w.registry_cache.put_module(second.id, second, w.registry_cache.generation(second.id),
-                              w.clock.now_ms);
+                              w.clock.monotonic_now());
   session_core session(w.deps);
   BOOST_TEST(w.passes(session, w.signer.sign_token(w.claims())));
   auto claims = w.claims(1);
@@ -123,7 +126,7 @@ BOOST_AUTO_TEST_CASE(only_tokens_that_verify_count_against_the_device) {
     BOOST_TEST(w.passes(session, w.signer.sign_token(w.claims(i))));
   BOOST_TEST(w.screened(w.signer.sign_token(w.claims(9))) == problem::rate_limited);
   BOOST_TEST(std::get<rejection>(w.last).retry_after_ms > 0);
-  w.clock.now_ms += 1000;
+  w.clock.advance(1000);
   BOOST_TEST(w.screened(w.signer.sign_token(w.claims(9))) == problem::none);
 }
 
@@ -137,12 +140,12 @@ BOOST_AUTO_TEST_CASE(of_heartbeats_that_wait_together_no_more_are_verified_than_
     c = c == 'A' ? 'B' : 'A';
     waiting.push_back(w.job(token));
     auto& j = *waiting.back();
-    BOOST_REQUIRE(parse_job(j, w.policy, w.clock.now_ms).has_value());
+    BOOST_REQUIRE(parse_job(j, w.policy, w.clock.wall_now().value()).has_value());
     BOOST_REQUIRE(std::holds_alternative<ok_t>(
-        screen_job(j, w.policy, w.registry_cache, w.addresses, w.clock.now_ms)));
+        screen_job(j, w.policy, w.registry_cache, w.addresses, w.clock.monotonic_now())));
   }
   // Verified 20 ms later: the time of the verification counts, not that of the arrival.
-  w.clock.now_ms += 20;
+  w.clock.advance(20);
   for (auto& each : waiting) BOOST_TEST(!session.verify(*each));
   BOOST_TEST(w.verifications.failures[0] == 5u);
   BOOST_TEST(w.last_problem() == problem::rate_limited);
@@ -174,23 +177,25 @@ BOOST_AUTO_TEST_CASE(the_directory_is_bounded_and_forgets_the_idle) {
     k.session = *session_id::parse("s" + std::to_string(i));
     return k;
   };
-  for (int i = 0; i < 5000; ++i) directory.put(key(i), session_handle{}, 1000 + i);
+  for (int i = 0; i < 5000; ++i) directory.put(key(i), session_handle{}, mono_ms(1000 + i));
   BOOST_TEST(directory.size() <= 640u + session_directory::stripe_count());
   BOOST_TEST(directory.size() > 300u);
-  for (std::size_t i = 0; i < session_directory::stripe_count(); ++i) directory.sweep(100'000);
+  for (std::size_t i = 0; i < session_directory::stripe_count(); ++i)
+    directory.sweep(mono_ms(100'000));
   BOOST_TEST(directory.size() == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(a_read_that_was_overtaken_is_not_stored) {
   registry registry_cache;
   const auto id = module_named("m1");
+  constexpr mono_ms now(1000);
   const auto generation = registry_cache.generation(id);
   registry_cache.forget_module(id);  // somebody changed it while it was being read
-  registry_cache.put_module(id, module_record{id, "old", {}, 0}, generation, 1000);
-  BOOST_TEST(!registry_cache.find_module(id, 1000).is_cached);
-  registry_cache.put_module(id, std::nullopt, registry_cache.generation(id), 1000);
-  BOOST_TEST(registry_cache.find_module(id, 1000 + registry::absence_ttl_ms).is_cached);
-  BOOST_TEST(!registry_cache.find_module(id, 1001 + registry::absence_ttl_ms).is_cached);
+  registry_cache.put_module(id, module_record{id, "old", {}, 0}, generation, now);
+  BOOST_TEST(!registry_cache.find_module(id, now).is_cached);
+  registry_cache.put_module(id, std::nullopt, registry_cache.generation(id), now);
+  BOOST_TEST(registry_cache.find_module(id, now + registry::absence_ttl_ms).is_cached);
+  BOOST_TEST(!registry_cache.find_module(id, now + 1 + registry::absence_ttl_ms).is_cached);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

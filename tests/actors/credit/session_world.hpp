@@ -15,25 +15,26 @@ struct world {
     module.id = module_named("m1");
     module.rules.duration_ms = 600'000;
     registry_cache.put_module(module.id, module, registry_cache.generation(module.id),
-                              clock.now_ms);
+                              clock.monotonic_now());
     enrol(signer, student(1));
   }
   void enrol(const crypto::device_signer& device, const student_id& who, bool revoked = false) {
-    device_record record{device.kid(), who, device.public_key(), revoked, clock.now_ms};
+    device_record record{device.kid(), who, device.public_key(), revoked, clock.wall_now().value()};
     registry_cache.put_device(device.kid(), record, registry_cache.generation(device.kid()),
-                              clock.now_ms);
+                              clock.monotonic_now());
   }
   heartbeat_job_ptr job(const std::string& token) {
     (void)heartbeats.admit(1000);
     return std::make_shared<heartbeat_job>(heartbeat_request{token, listener, 0, {}}, heartbeats,
-                                           &manual_clock::read, &clock);
+                                           clock);
   }
   token_claims claims(std::uint32_t sequence = 0) const {
-    return claims_of(student(1), sequence, 0, 10'000, clock.now_ms);
+    return claims_of(student(1), sequence, 0, 10'000, clock.wall_now().value());
   }
   screening_result screen(heartbeat_job& j) {
-    if (const auto parsed = parse_job(j, policy, clock.now_ms); !parsed) return parsed.error();
-    return screen_job(j, policy, registry_cache, addresses, clock.now_ms);
+    if (const auto parsed = parse_job(j, policy, clock.wall_now().value()); !parsed)
+      return parsed.error();
+    return screen_job(j, policy, registry_cache, addresses, clock.monotonic_now());
   }
   /// The problem that screening finds in a token; `none` if it passes, or a record is missing.
   problem screened(const std::string& token) {
@@ -46,9 +47,9 @@ struct world {
   /// Takes a token through screening and the session. True: it goes on to the shard.
   bool passes(session_core& session, const std::string& token) {
     auto j = job(token);
-    BOOST_REQUIRE(parse_job(*j, policy, clock.now_ms).has_value());
+    BOOST_REQUIRE(parse_job(*j, policy, clock.wall_now().value()).has_value());
     BOOST_REQUIRE(std::holds_alternative<ok_t>(
-        screen_job(*j, policy, registry_cache, addresses, clock.now_ms)));
+        screen_job(*j, policy, registry_cache, addresses, clock.monotonic_now())));
     return session.verify(*j);
   }
   problem last_problem() const { return listener->results.back().outcome.why; }
@@ -66,8 +67,7 @@ struct world {
                             .addresses = addresses,
                             .probe = verifications,
                             .shards = shards,
-                            .now = [this] { return clock.now_ms; },
-                            .monotonic_us = [this] { return clock.monotonic_us; },
+                            .time = clock,
                             .verified = {},
                             .keys = &keys};
   crypto::device_signer signer = crypto::device_signer::generate(signature_algorithm::es256);

@@ -47,16 +47,14 @@ struct recording_observer final : watch_observer {
 /// A shard over a hot store in memory. A batch becomes durable when the test says so.
 struct shard_world {
   explicit shard_world(std::size_t pairs_max = 1000)
-      : shard(std::make_unique<progress_shard_core>(
-            shard_dependencies{.index = 3,
-                               .services = services,
-                               .probe = probe,
-                               .hot = hot_probe,
-                               .now = [this] { return clock.now_ms; },
-                               .monotonic_us = [this] { return clock.monotonic_us; },
-                               .pairs_max = pairs_max,
-                               .idle_pair_ms = 60'000,
-                               .observer = &watching})) {}
+      : shard(std::make_unique<progress_shard_core>(shard_dependencies{.index = 3,
+                                                                       .services = services,
+                                                                       .probe = probe,
+                                                                       .hot = hot_probe,
+                                                                       .time = clock,
+                                                                       .pairs_max = pairs_max,
+                                                                       .idle_pair_ms = 60'000,
+                                                                       .observer = &watching})) {}
 
   void heartbeat(int who, std::uint32_t sequence, media_ms from_ms, media_ms to_ms,
                  media_ms duration_ms = 600'000) {

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <array>
+#include <future>
 #include <thread>
 
 #include "actors/live/message.hpp"
@@ -63,8 +65,34 @@ BOOST_AUTO_TEST_CASE(totals_are_those_of_all_gateways) {
   BOOST_TEST(seen[0].credited.back() == 3u);
   // Who says nothing any more has gone.
   there.feed.stop();
-  here.now_ms += live_feed::gateway_ms;
+  here.clock.advance(live_feed::gateway_ms);
   who->wait_for(R"({"gateways":1,)");
+  here.feed.stop();
+}
+
+BOOST_AUTO_TEST_CASE(a_wall_clock_that_is_set_back_does_not_delay_what_is_repeated) {
+  wire between;
+  feeding here(std::make_unique<wire::end_point>(between));
+  wire::end_point there(between);
+  std::array<std::promise<void>, 2> announced;
+  std::size_t count = 0;  // the thread's
+  there.start({.message =
+                   [&](std::string_view text) {
+                     const auto message = decode_live_message(text);
+                     if (message && std::holds_alternative<live_interest>(message->what) &&
+                         count < announced.size())
+                       announced[count++].set_value();
+                   },
+               .gap = [] {}});
+  const auto comes = [&](std::size_t which) {
+    return announced[which].get_future().wait_for(std::chrono::seconds(20)) ==
+           std::future_status::ready;
+  };
+  BOOST_TEST(here.feed.subscribe(std::make_shared<reader>(), film, "", 0) != 0u);
+  BOOST_TEST(comes(0));
+  here.clock.step_wall(-3'600'000);
+  here.clock.advance(live_feed::interest_interval_ms);
+  BOOST_TEST(comes(1));
   here.feed.stop();
 }
 

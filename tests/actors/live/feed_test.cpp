@@ -144,7 +144,7 @@ BOOST_AUTO_TEST_CASE(subscriptions_end) {
   feeding f;
   auto until = std::make_shared<reader>();
   BOOST_TEST(f.feed.subscribe(until, film, "", noon_ms + 1000) != 0u);
-  f.now_ms += 1000;
+  f.clock.advance(1000);
   BOOST_TEST(until->wait_for_end());
   auto all = std::make_shared<reader>();
   BOOST_TEST(f.feed.subscribe(all, film, "", 0) != 0u);

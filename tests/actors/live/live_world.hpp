@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <chrono>
 #include <condition_variable>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "actors/live/feed.hpp"
+#include "tests/base/manual_clock.hpp"
 
 /// What the tests of the live view share.
 namespace watchkeeper::actors::live_testing {
@@ -131,7 +131,7 @@ class wire {
 struct feeding {
   explicit feeding(
       std::unique_ptr<storage::live_channel> channel = storage::make_null_live_channel())
-      : feed({.now = [this] { return now_ms.load(); },
+      : feed({.time = clock,
               .channel = std::move(channel),
               .log = [](log_level, const std::string&, const std::string&) {}}) {
     feed.start([this] {
@@ -140,7 +140,7 @@ struct feeding {
     });
   }
   ~feeding() { feed.stop(); }
-  std::atomic<unix_ms> now_ms{noon_ms};
+  test::manual_clock clock{wall_ms(noon_ms)};
   std::mutex mutex;
   live_counts counts;
   live_feed feed;

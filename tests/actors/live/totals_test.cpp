@@ -29,7 +29,7 @@ BOOST_AUTO_TEST_CASE(totals_come_each_second_to_everybody) {
   BOOST_TEST(text.find("amy") == std::string::npos);
   one->wait_for("event: totals");
   all->wait_for(R"("credited":0,)");
-  f.now_ms += live_feed::keep_alive_ms;
+  f.clock.advance(live_feed::keep_alive_ms);
   all->wait_for("\n:\n\n");
 }
 
@@ -63,12 +63,12 @@ BOOST_AUTO_TEST_CASE(totals_do_not_grow_with_the_number_of_modules) {
 BOOST_AUTO_TEST_CASE(announcements_to_other_gateways_have_a_limit) {
   activity_tracker board;
   const pair_key amy{named("amy"), film};
-  board.count(amy, credit_status::credited, noon_ms);
+  board.count(amy, credit_status::credited, mono_ms(1000));
   BOOST_TEST(board.take_changes().empty());  // there is nobody to announce them to
   board.collect_changes(true);
   for (std::size_t i = 0; i <= activity_tracker::stripe_changes_max; ++i)
-    board.count(amy, credit_status::credited, noon_ms);
-  board.count_elsewhere({named("bob"), film}, 1, noon_ms);
+    board.count(amy, credit_status::credited, mono_ms(1000));
+  board.count_elsewhere({named("bob"), film}, 1, mono_ms(1000));
   const auto changes = board.take_changes();
   BOOST_REQUIRE_EQUAL(changes.size(), 1u);
   BOOST_TEST(changes[0].credited == activity_tracker::stripe_changes_max);
@@ -80,7 +80,7 @@ BOOST_AUTO_TEST_CASE(the_board_counts_who_is_there_and_what_was_earned) {
   activity_tracker board;
   const pair_key amy{named("amy"), film};
   const pair_key bob{named("bob"), film};
-  const unix_ms start = 1'000'000'000'000;  // where a slot begins
+  const mono_ms start(1'000'000'000);  // where a slot begins
   board.count(amy, credit_status::credited, start);
   board.count(amy, credit_status::limited, start);
   board.count(amy, credit_status::duplicate, start);

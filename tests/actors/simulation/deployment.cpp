@@ -93,7 +93,7 @@ caf::scheduler::test_coordinator& deployment::scheduler() {
 }
 
 void deployment::note(const std::string& what) const {
-  if (trace) std::cerr << world_.clock.now_ms % 100'000'000 << " " << what << "\n";
+  if (trace) std::cerr << world_.clock.wall_now().value() % 100'000'000 << " " << what << "\n";
 }
 
 std::string deployment::name_of(const pair_key& pair) {
@@ -141,8 +141,7 @@ void deployment::one_step() {
 }
 
 void deployment::pass_time(std::uint64_t ms) {
-  world_.clock.now_ms += static_cast<std::int64_t>(ms);
-  world_.clock.monotonic_us += ms * 1000;
+  world_.clock.advance(static_cast<std::int64_t>(ms));
 }
 
 void deployment::start(std::shared_ptr<simulated_process>& place) {
@@ -226,7 +225,7 @@ void deployment::play(std::size_t who) {
   made.session = *session_id::parse("s" + std::to_string(d.sessions));
   made.sequence = d.next_sequence++;
   made.claims = claims_of(d.student, made.sequence, made.interval.from_ms, made.interval.to_ms,
-                          world_.clock.now_ms, std::string(made.session.view()),
+                          world_.clock.wall_now().value(), std::string(made.session.view()),
                           std::string(made.pair.module.view()));
   made.token = d.signer->sign_token(made.claims);
   d.beats.push_back(std::move(made));
@@ -251,8 +250,9 @@ void deployment::send(std::size_t who, std::size_t which) {
   auto job = process.job_for(b.token, std::make_shared<ear>(*this, who, which, process.life()));
   job->token = *parse_engagement_token(job->text);
   job->parsed = true;
-  job->received_ms = process.now_ms();
-  job->credit = credit_of(b.claims, d.signer->kid(), process.now_ms(), duration_ms);
+  job->received_ms = process.time().wall_now().value();
+  job->credit =
+      credit_of(b.claims, d.signer->kid(), process.time().wall_now().value(), duration_ms);
   job->credit.played_at_ms = b.claims.issued_at_ms;
   if (!course_.tight_bucket) job->credit.max_rate_permille = 400'000;
   job->device = std::make_shared<const device_entry>(

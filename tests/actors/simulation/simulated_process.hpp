@@ -63,7 +63,8 @@ class simulated_process final : public shard_services {
   /// A listener reads it before it passes a result to its device.
   [[nodiscard]] std::shared_ptr<const bool> life() const noexcept { return alive_; }
   [[nodiscard]] bool is_degraded() const noexcept { return hot_state_.degraded; }
-  [[nodiscard]] unix_ms now_ms() const noexcept { return world_.clock.now_ms + clock_offset_ms; }
+  /// The clocks of its machine.
+  [[nodiscard]] const time_source& time() const noexcept { return time_; }
   [[nodiscard]] bool is_busy() const noexcept { return *alive_ && orders_ > 0; }
   [[nodiscard]] std::uint64_t faults() const noexcept {
     return hot_link.faults + ledger_link.faults;
@@ -88,7 +89,7 @@ class simulated_process final : public shard_services {
   heartbeat_job_ptr job_for(const std::string& token, std::shared_ptr<heartbeat_listener> ear) {
     (void)heartbeats_.admit(actor_limits::heartbeats_in_flight_max);
     return std::make_shared<heartbeat_job>(heartbeat_request{token, std::move(ear), 0, {}},
-                                           heartbeats_, &manual_clock::read, &world_.clock);
+                                           heartbeats_, time_);
   }
 
   void turn_of_the_writer() {
@@ -134,12 +135,19 @@ class simulated_process final : public shard_services {
     if (*alive_) checkpoints_->checkpoint_now(std::move(pairs));
   }
 
-  std::int64_t clock_offset_ms = 0;
+  std::int64_t clock_offset_ms = 0;  // of its wall clock
   fate end_;
   store_link hot_link;
   store_link ledger_link;
 
  private:
+  struct offset_clock final : time_source {
+    explicit offset_clock(const simulated_process& process) : of(process) {}
+    mono_us monotonic_now_us() const override { return of.world_.clock.monotonic_now_us(); }
+    wall_ms wall_now() const override { return of.world_.clock.wall_now() + of.clock_offset_ms; }
+    const simulated_process& of;
+  };
+
   template <class Work>
   void mortal(Work work) {
     if (!*alive_) return;
@@ -157,7 +165,6 @@ class simulated_process final : public shard_services {
     return std::make_unique<simulated_ledger>(
         world_.ledger, weather_plan(world_.ledger_weather, ledger_link, end_, world_.random), end_);
   }
-  std::uint64_t now_us() const noexcept { return world_.clock.monotonic_us; }
 
   void start(bool hot_is_there, std::size_t pairs_max) {
     *alive_ = true;
@@ -170,12 +177,11 @@ class simulated_process final : public shard_services {
         .hot_probe = hot_state_,
         .heat = heat_,
         .interval_ms = 20'000,
-        .now = [this] { return now_ms(); },
-        .monotonic_us = [this] { return now_us(); },
+        .time = time_,
         .done =
-            [this](unix_ms started_ms) {
+            [this](mono_ms started) {
               for (auto& shard : shards_)
-                caf::anon_send(shard, checkpoint_done{started_ms, now_ms()});
+                caf::anon_send(shard, checkpoint_done{started, time_.monotonic_now()});
             },
         .log = [](log_level, const std::string&, const std::string&) {}});
     writer_.emplace(hot_writer::dependencies{
@@ -183,8 +189,7 @@ class simulated_process final : public shard_services {
         .ledger = make_ledger(),
         .hot_probe = hot_state_,
         .ledger_state = ledger_state_,
-        .now = [this] { return now_ms(); },
-        .monotonic_us = [this] { return now_us(); },
+        .time = time_,
         .stored =
             [this](std::shared_ptr<credit_batch> batch) {
               if (*alive_) caf::anon_send(shards_[batch->shard], batch_stored{batch});
@@ -195,26 +200,24 @@ class simulated_process final : public shard_services {
         .start_degraded = !hot_is_there,
         .own_thread = false});
     for (std::uint32_t i = 0; i < shard_count; ++i)
-      shards_.push_back(system_.spawn(
-          progress_shard, shard_dependencies{.index = i,
-                                             .services = *this,
-                                             .probe = probes_[i],
-                                             .hot = hot_state_,
-                                             .now = [this] { return now_ms(); },
-                                             .monotonic_us = [this] { return now_us(); },
-                                             .pairs_max = pairs_max,
-                                             .observer = &heat_}));
+      shards_.push_back(system_.spawn(progress_shard, shard_dependencies{.index = i,
+                                                                         .services = *this,
+                                                                         .probe = probes_[i],
+                                                                         .hot = hot_state_,
+                                                                         .time = time_,
+                                                                         .pairs_max = pairs_max,
+                                                                         .observer = &heat_}));
     deps_.emplace(session_dependencies{.policy = world_.policy,
                                        .addresses = addresses_,
                                        .probe = verifications_,
                                        .shards = shards_,
-                                       .now = [this] { return now_ms(); },
-                                       .monotonic_us = [this] { return now_us(); },
-                                       .verified = [](const auto&, const auto&, unix_ms) {}});
+                                       .time = time_,
+                                       .verified = [](const auto&, const auto&, mono_ms) {}});
     if (hot_is_there) (void)checkpoint_all();  // what an earlier process has left
   }
 
   simulated_world& world_;
+  offset_clock time_{*this};
   caf::actor_system& system_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(false);
   std::uint64_t orders_ = 0;

@@ -56,21 +56,18 @@ class simulation {
   explicit simulation(std::uint64_t seed)
       : random_(seed), system_(config_), addresses_({10'000, 1000}, seed) {
     for (std::uint32_t i = 0; i < 2; ++i)
-      shards_.push_back(system_.spawn(
-          progress_shard, shard_dependencies{.index = i,
-                                             .services = services_,
-                                             .probe = shard_probes_[i],
-                                             .hot = hot_probe_,
-                                             .now = [this] { return clock_.now_ms; },
-                                             .monotonic_us = [this] { return clock_.monotonic_us; },
-                                             .pairs_max = 3}));
+      shards_.push_back(system_.spawn(progress_shard, shard_dependencies{.index = i,
+                                                                         .services = services_,
+                                                                         .probe = shard_probes_[i],
+                                                                         .hot = hot_probe_,
+                                                                         .time = clock_,
+                                                                         .pairs_max = 3}));
     deps_.emplace(session_dependencies{.policy = policy_,
                                        .addresses = addresses_,
                                        .probe = verifications_,
                                        .shards = shards_,
-                                       .now = [this] { return clock_.now_ms; },
-                                       .monotonic_us = [this] { return clock_.monotonic_us; },
-                                       .verified = [](const auto&, const auto&, unix_ms) {}});
+                                       .time = clock_,
+                                       .verified = [](const auto&, const auto&, mono_ms) {}});
     for (int i = 0; i < student_count; ++i) sessions_.push_back(system_.spawn(session, &*deps_));
   }
   ~simulation() {
@@ -99,7 +96,7 @@ class simulation {
           turn_of_the_store();
           break;
       }
-      clock_.now_ms += below(4000);
+      clock_.advance(static_cast<std::int64_t>(below(4000)));
     }
     settle();
     check();
@@ -143,15 +140,15 @@ class simulation {
     const auto interval = device.played[sequence];
     // The session verifies it for real.
     const auto claims = claims_of(student(static_cast<int>(who)), sequence, interval.from_ms,
-                                  interval.to_ms, clock_.now_ms);
+                                  interval.to_ms, clock_.wall_now().value());
     const auto text = device.signer.sign_token(claims);
     (void)heartbeats_.admit(actor_limits::heartbeats_in_flight_max);
     auto job = std::make_shared<heartbeat_job>(heartbeat_request{text, device.listener, 0, {}},
-                                               heartbeats_, &manual_clock::read, &clock_);
+                                               heartbeats_, clock_);
     job->token = *parse_engagement_token(job->text);
     job->parsed = true;
-    job->received_ms = clock_.now_ms;
-    job->credit = credit_of(claims, device.signer.kid(), clock_.now_ms, duration_ms);
+    job->received_ms = clock_.wall_now().value();
+    job->credit = credit_of(claims, device.signer.kid(), clock_.wall_now().value(), duration_ms);
     job->device = std::make_shared<const device_entry>(device_record{
         device.signer.kid(), student(static_cast<int>(who)), device.signer.public_key(), false, 0});
     caf::anon_send(sessions_[who], std::move(job));

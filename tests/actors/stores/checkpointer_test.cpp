@@ -46,12 +46,9 @@ struct checkpointing {
         .hot_probe = hot_state,
         .heat = heat,
         .interval_ms = 30'000,
-        .now = [this] { return clock.now_ms; },
-        .monotonic_us = [this] { return clock.monotonic_us; },
+        .time = clock,
         .done =
-            [this](unix_ms started_ms) {
-              done.emplace_back(started_ms, hot_state.refill_epoch.load());
-            },
+            [this](mono_ms started) { done.emplace_back(started, hot_state.refill_epoch.load()); },
         .log = [](log_level, const std::string&, const std::string&) {}});
   }
   static pair_key key_of(int who) { return {student(who), module_named("m1")}; }
@@ -94,7 +91,7 @@ struct checkpointing {
   hot_store_probe hot_state;
   ledger_probe ledger_state;
   heatmap heat{1};
-  std::vector<std::pair<unix_ms, std::uint64_t>> done;  // when it began, and the epoch at its end
+  std::vector<std::pair<mono_ms, std::uint64_t>> done;  // when it began, and the epoch at its end
   std::optional<checkpointer> checkpoints;
 };
 
@@ -111,12 +108,12 @@ BOOST_AUTO_TEST_CASE(a_round_brings_all_dirty_pairs_into_the_ledger) {
   BOOST_TEST(w.dirty() == 0u);
   BOOST_TEST(w.ledger_state.checkpointed_pairs.load() == std::uint64_t{students});
   BOOST_REQUIRE(w.done.size() == 1u);
-  BOOST_TEST(w.done[0].first == w.clock.now_ms);
+  BOOST_TEST(w.done[0].first == w.clock.monotonic_now());
 }
 
 BOOST_AUTO_TEST_CASE(what_the_ledger_knows_better_the_hot_store_learns) {
   checkpointing w;
-  (void)w.ledger.checkpoint({checkpointing::played(1, 50'000)}, w.clock.now_ms);
+  (void)w.ledger.checkpoint({checkpointing::played(1, 50'000)}, w.clock.wall_now().value());
   w.play(1, 10'000);
   BOOST_TEST(w.round());
   BOOST_TEST(w.written_ms(1) == 50'000);
@@ -240,15 +237,19 @@ BOOST_AUTO_TEST_CASE(a_mastered_pair_is_written_at_once_and_the_others_when_thei
   turn();
   BOOST_TEST(w.written_ms(2) == 60'000);
   BOOST_TEST(w.written_ms(1) == 0);
-  w.clock.now_ms += 29'999;
+  w.clock.advance(29'999);
   turn();
   BOOST_TEST(w.written_ms(1) == 0);
-  w.clock.now_ms += 1;
+  w.clock.advance(1);
   turn();
   BOOST_TEST(w.written_ms(1) == 10'000);
-  // A clock that is set back stretches no wait.
+  // A wall clock that is set back changes nothing.
   w.play(3, 10'000);
-  w.clock.now_ms -= 3'600'000;
+  w.clock.step_wall(-3'600'000);
+  w.clock.advance(29'999);
+  turn();
+  BOOST_TEST(w.written_ms(3) == 0);
+  w.clock.advance(1);
   turn();
   BOOST_TEST(w.written_ms(3) == 10'000);
 }
@@ -257,7 +258,7 @@ BOOST_AUTO_TEST_CASE(the_last_round_is_abandoned_in_time) {
   checkpointing w;
   w.play(1, 10'000);
   w.checkpoints->start();
-  w.checkpoints->stop(true, w.clock.monotonic_us);  // no time is left
+  w.checkpoints->stop(true, w.clock.monotonic_now_us());  // no time is left
   BOOST_TEST(!w.checkpoints->last_one_complete());
   BOOST_TEST(w.dirty() == 1u);  // whoever starts next has it
 }
@@ -266,7 +267,7 @@ BOOST_AUTO_TEST_CASE(the_last_round_writes_what_is_there) {
   checkpointing w;
   w.play(1, 10'000);
   w.checkpoints->start();
-  w.checkpoints->stop(true, w.clock.monotonic_us + 1);
+  w.checkpoints->stop(true, w.clock.monotonic_now_us() + 1);
   BOOST_TEST(w.checkpoints->last_one_complete());
   BOOST_TEST(w.written_ms(1) == 10'000);
 }

@@ -23,8 +23,7 @@ struct writing {
         .ledger = std::make_unique<simulated_ledger>(ledger, ledger_plan, never),
         .hot_probe = hot_state,
         .ledger_state = ledger_state,
-        .now = [this] { return clock.now_ms; },
-        .monotonic_us = [this] { return clock.monotonic_us; },
+        .time = clock,
         .stored = [this](std::shared_ptr<credit_batch> batch) { back.push_back(std::move(batch)); },
         .heatmaps_grown = {},
         .log = [this](log_level level, const std::string&,
@@ -41,10 +40,11 @@ struct writing {
     made->count = beats;
     for (std::size_t i = 0; i < beats; ++i) {
       const auto number = sequence + static_cast<std::uint32_t>(i);
-      const auto claims = claims_of(student(who), number, static_cast<media_ms>(number * 1000),
-                                    static_cast<media_ms>(number * 1000 + 1000), clock.now_ms);
-      auto credit = credit_of(claims, {}, clock.now_ms, 600'000);
-      credit.now_ms = clock.now_ms;
+      const auto claims =
+          claims_of(student(who), number, static_cast<media_ms>(number * 1000),
+                    static_cast<media_ms>(number * 1000 + 1000), clock.wall_now().value());
+      auto credit = credit_of(claims, {}, clock.wall_now().value(), 600'000);
+      credit.now_ms = clock.wall_now().value();
       made->requests.push_back({credit, std::nullopt});
     }
     return made;
@@ -89,7 +89,7 @@ class hung_ledger final : public simulated_ledger {
   storage::stored<std::vector<std::optional<progress>>> read(
       std::span<const pair_key> keys) override {
     if (!hangs) return simulated_ledger::read(keys);
-    clock_.now_ms += 2'000;
+    clock_.advance(2'000);
     return storage::storage_failure{storage::storage_error::unavailable, "no reply in time"};
   }
 
@@ -165,17 +165,17 @@ BOOST_AUTO_TEST_CASE(away_and_back_through_the_ledger) {
 
   const auto epoch = w.hot_state.refill_epoch.load();
   w.befalls = [](auto) { return storage::store_fault::none; };
-  w.clock.now_ms += storage::tiered_store::retry_interval_ms - 1;
+  w.clock.advance(storage::tiered_store::retry_interval_ms - 1);
   w.turn();  // too early to try again
   BOOST_TEST(w.hot_state.degraded.load());
-  w.clock.now_ms += 1;
+  w.clock.advance(1);
   w.turn();
   BOOST_TEST(!w.hot_state.degraded.load());
   BOOST_TEST(w.hot_state.refill_epoch.load() > epoch);
   BOOST_TEST(w.stored_ms(1) == 1000);
 }
 
-BOOST_AUTO_TEST_CASE(a_clock_that_was_set_back_does_not_stretch_the_wait) {
+BOOST_AUTO_TEST_CASE(a_wall_clock_that_is_set_back_changes_no_wait) {
   writing w;
   w.befalls = [](auto) { return storage::store_fault::lost_request; };
   BOOST_TEST(w.writer->refill({{{student(1), module_named("m1")}, {}}}));
@@ -185,10 +185,16 @@ BOOST_AUTO_TEST_CASE(a_clock_that_was_set_back_does_not_stretch_the_wait) {
   BOOST_TEST(w.hot_state.degraded.load());
   w.befalls = [](auto) { return storage::store_fault::none; };
   const auto epoch = w.hot_state.refill_epoch.load();
-  w.clock.now_ms -= 3'600'000;
+  w.clock.step_wall(-3'600'000);
+  w.turn();
+  BOOST_TEST(w.hot_state.degraded.load());
+  w.clock.advance(storage::tiered_store::retry_interval_ms);
   w.turn();
   BOOST_TEST(!w.hot_state.degraded.load());
-  BOOST_TEST(w.hot_state.refill_epoch.load() == epoch + 2);  // it is back, and the refill failed
+  BOOST_TEST(w.hot_state.refill_epoch.load() == epoch + 1);  // it is back
+  w.clock.advance(5'000);
+  w.turn();
+  BOOST_TEST(w.hot_state.refill_epoch.load() == epoch + 2);  // what failed is requested again
 }
 
 BOOST_AUTO_TEST_CASE(both_away_nothing_is_credited) {
@@ -217,7 +223,7 @@ BOOST_AUTO_TEST_CASE(a_refill_that_fails_is_asked_for_again_later) {
   w.turn();
   BOOST_TEST(w.hot_state.refill_epoch.load() == epoch);
   BOOST_TEST(w.writer->has_unsaved_refills());  // it failed, and was not asked for again
-  w.clock.now_ms += 5'000;
+  w.clock.advance(5'000);
   w.turn();
   BOOST_TEST(w.hot_state.refill_epoch.load() == epoch + 1);
   BOOST_TEST(!w.writer->has_unsaved_refills());
@@ -235,12 +241,12 @@ BOOST_AUTO_TEST_CASE(a_refill_that_is_done_says_when) {
   w.befalls = [](auto) { return storage::store_fault::lost_request; };
   BOOST_TEST(w.writer->refill({pair}));
   w.turn();
-  BOOST_TEST(w.hot_state.refilled_ms.load() == 0);
+  BOOST_TEST(w.hot_state.refilled_at.load() == mono_ms{});
   w.befalls = [](auto) { return storage::store_fault::none; };
-  w.clock.now_ms += 7;
+  w.clock.advance(7);
   BOOST_TEST(w.writer->refill({pair}));
   w.turn();
-  BOOST_TEST(w.hot_state.refilled_ms.load() == w.clock.now_ms);
+  BOOST_TEST(w.hot_state.refilled_at.load() == w.clock.monotonic_now());
 }
 
 BOOST_AUTO_TEST_CASE(a_refill_in_which_the_store_throws_is_asked_for_again_later) {
@@ -256,7 +262,7 @@ BOOST_AUTO_TEST_CASE(a_refill_in_which_the_store_throws_is_asked_for_again_later
   w.turn();
   BOOST_TEST(w.writer->has_unsaved_refills());
   const auto epoch = w.hot_state.refill_epoch.load();
-  w.clock.now_ms += 5'000;
+  w.clock.advance(5'000);
   w.turn();
   BOOST_TEST(w.hot_state.refill_epoch.load() == epoch + 1);
   BOOST_TEST(!w.writer->has_unsaved_refills());
@@ -268,7 +274,7 @@ BOOST_AUTO_TEST_CASE(a_fault_loses_no_order_that_was_taken_with_it) {
   w.writer->store(w.batch(0, 1, 0));  // degraded: the writer has a copy of the pair
   w.turn();
   BOOST_TEST(w.hot_state.degraded.load());
-  w.clock.now_ms += storage::tiered_store::retry_interval_ms;
+  w.clock.advance(storage::tiered_store::retry_interval_ms);
   progress state;
   state.covered.add({0, 5000});
   state.duration_ms = 600'000;
@@ -282,7 +288,7 @@ BOOST_AUTO_TEST_CASE(a_fault_loses_no_order_that_was_taken_with_it) {
   BOOST_TEST(writing::all(*w.back[0], failed));
 
   w.befalls = [](auto) { return storage::store_fault::none; };
-  w.clock.now_ms += storage::tiered_store::retry_interval_ms;
+  w.clock.advance(storage::tiered_store::retry_interval_ms);
   w.turn();
   BOOST_TEST(!w.hot_state.degraded.load());
   BOOST_TEST(w.stored_ms(1) == 0);  // forgotten, not given to the hot store
@@ -316,7 +322,7 @@ BOOST_AUTO_TEST_CASE(a_closed_writer_sends_batches_back_failed) {
 struct beside_a_hung_ledger : writing {
   bool is_stored(int who, std::uint32_t sequence = 0) {
     const auto asked = batch(0, who, sequence);
-    return tiers.apply(asked->requests, clock.now_ms)[0].state == storage::applied_state::done;
+    return tiers.apply(asked->requests)[0].state == storage::applied_state::done;
   }
   hung_ledger ledger_behind{*this};
   std::uint64_t replies = 0;  // of the ledger, to a thread that may wait for it
@@ -324,43 +330,43 @@ struct beside_a_hung_ledger : writing {
                               [this](std::string_view operation) { return befalls(operation); }};
   storage::tiered_store tiers{front,
                               ledger_behind,
+                              clock,
                               {.mode_changed = [](bool, const std::string&) {},
                                .hot_failed = [](const storage::storage_failure&) {},
                                .ledger_failed = [](const storage::storage_failure&) {},
                                .data_lost = [] {},
                                .heatmaps_grown = {},
-                               .now = [this] { return clock.now_ms; },
                                .hot_successes = {},
                                .ledger_successes = [this] { return replies; }}};
 };
 
 BOOST_AUTO_TEST_CASE(a_ledger_that_hangs_is_waited_for_once_until_it_replies_to_another_thread) {
   beside_a_hung_ledger w;
-  const auto began_ms = w.clock.now_ms;
+  const auto began = w.clock.monotonic_now();
   for (int who = 1; who < 5; ++who) BOOST_TEST(w.is_stored(who));
-  BOOST_TEST(w.clock.now_ms == began_ms + 2'000);
-  w.clock.now_ms += 60'000;
+  BOOST_TEST(w.clock.monotonic_now() == began + 2'000);
+  w.clock.advance(60'000);
   BOOST_TEST(w.is_stored(5));
-  BOOST_TEST(w.clock.now_ms == began_ms + 62'000);
+  BOOST_TEST(w.clock.monotonic_now() == began + 62'000);
   w.replies = 1;  // and it hangs anew
   BOOST_TEST(w.is_stored(6));
   BOOST_TEST(w.is_stored(7));
-  BOOST_TEST(w.clock.now_ms == began_ms + 64'000);
+  BOOST_TEST(w.clock.monotonic_now() == began + 64'000);
 }
 
 BOOST_AUTO_TEST_CASE(degraded_nobody_waits_for_a_ledger_that_hangs_but_the_first) {
   beside_a_hung_ledger w;
   w.befalls = [](auto) { return storage::store_fault::lost_request; };
-  const auto began_ms = w.clock.now_ms;
+  const auto began = w.clock.monotonic_now();
   for (int who = 1; who < 5; ++who) BOOST_TEST(!w.is_stored(who));
-  BOOST_TEST(w.clock.now_ms == began_ms + 2'000);
+  BOOST_TEST(w.clock.monotonic_now() == began + 2'000);
   w.ledger_behind.hangs = false;
   BOOST_TEST(!w.is_stored(5));  // no reply has come yet
   w.replies = 1;
-  w.clock.now_ms += storage::circuit_breaker::pause_ms;
+  w.clock.advance(storage::circuit_breaker::pause_ms);
   BOOST_TEST(w.is_stored(5));
   BOOST_TEST(w.is_stored(5, 1));
-  BOOST_TEST(w.clock.now_ms == began_ms + 2'000 + storage::circuit_breaker::pause_ms);
+  BOOST_TEST(w.clock.monotonic_now() == began + 2'000 + storage::circuit_breaker::pause_ms);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -99,21 +99,21 @@ struct following {
   /// As the reader does for a heartbeat.
   void cache() {
     registry_cache.put_module(module.id, ledger.modules[module.id],
-                              registry_cache.generation(module.id), now_ms);
+                              registry_cache.generation(module.id), clock.monotonic_now());
     cache(device);
   }
   void cache(const device_record& which) {
     registry_cache.put_device(which.kid, ledger.devices[which.kid],
-                              registry_cache.generation(which.kid), now_ms);
+                              registry_cache.generation(which.kid), clock.monotonic_now());
   }
   registry::devices_cache::lookup cached_device() const {
-    return registry_cache.find_device(device.kid, now_ms);
+    return registry_cache.find_device(device.kid, clock.monotonic_now());
   }
   registry::modules_cache::lookup cached_module() const {
-    return registry_cache.find_module(module.id, now_ms);
+    return registry_cache.find_module(module.id, clock.monotonic_now());
   }
 
-  unix_ms now_ms = 1'800'000'000'000;
+  test::manual_clock clock;
   test::ledger_model shared;
   store_weather fine;
   store_link link;
@@ -126,7 +126,7 @@ struct following {
   registry_follower follower{
       {.ledger = ledger,
        .registry_cache = registry_cache,
-       .now = [this] { return now_ms; },
+       .time = clock,
        .student_erased = [this](const student_id& who) { erased.push_back(who); }}};
   module_record module;
   device_record device;
@@ -181,7 +181,8 @@ BOOST_AUTO_TEST_CASE(many_devices_in_use_are_read_together_and_all_renewed) {
   BOOST_TEST(f.ledger.questions == 3);
   int renewed = 0;
   for (int i = 1; i <= count; ++i) {
-    const auto entry = f.registry_cache.find_device(following::made_device(i).kid, f.now_ms).entry;
+    const auto entry =
+        f.registry_cache.find_device(following::made_device(i).kid, f.clock.monotonic_now()).entry;
     renewed += entry && entry->record.revoked ? 1 : 0;
   }
   BOOST_TEST(renewed == count);
@@ -219,7 +220,7 @@ BOOST_AUTO_TEST_CASE(a_ledger_that_stays_away_leaves_the_copies_until_it_is_back
   following f;
   f.ledger.is_away = true;
   for (int i = 0; i < 200; ++i) {
-    f.now_ms += 60'000;
+    f.clock.advance(60'000);
     BOOST_TEST(!f.follower.follow().has_value());
   }
   BOOST_TEST(f.cached_device().entry);
@@ -241,7 +242,8 @@ BOOST_AUTO_TEST_CASE(a_read_from_before_the_change_does_not_come_back) {
   f.device.revoked = true;
   f.ledger.put(f.device);
   BOOST_TEST(f.follower.follow().has_value());
-  f.registry_cache.put_device(old.kid, old, generation, f.now_ms);  // a reader that was slow
+  f.registry_cache.put_device(old.kid, old, generation,
+                              f.clock.monotonic_now());  // a reader that was slow
   BOOST_REQUIRE(f.cached_device().entry);
   BOOST_TEST(f.cached_device().entry->record.revoked);
 }
@@ -280,7 +282,7 @@ BOOST_AUTO_TEST_CASE(assignments_are_renewed_up_to_a_limit_and_forgotten_beyond_
   for (int i = 0; i < count; ++i) {
     pairs.push_back({student(i), f.module.id});
     f.registry_cache.put_assignment(pairs.back(), true, f.registry_cache.generation(pairs.back()),
-                                    f.now_ms);
+                                    f.clock.monotonic_now());
   }
   for (const auto& pair : pairs)
     f.ledger.changed(storage::registry_change::kind::assignment,
@@ -289,7 +291,7 @@ BOOST_AUTO_TEST_CASE(assignments_are_renewed_up_to_a_limit_and_forgotten_beyond_
   BOOST_TEST(f.ledger.questions == static_cast<int>(registry_follower::read_alone_max));
   int unassigned = 0, forgotten = 0;
   for (const auto& pair : pairs) {
-    const auto found = f.registry_cache.find_assignment(pair, f.now_ms);
+    const auto found = f.registry_cache.find_assignment(pair, f.clock.monotonic_now());
     unassigned += found.is_cached && !found.entry ? 1 : 0;
     forgotten += found.is_cached ? 0 : 1;
   }

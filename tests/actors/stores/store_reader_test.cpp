@@ -58,17 +58,17 @@ struct reading : world {
                                                          ++hot_questions;
                                                          if (!hot_hangs)
                                                            return storage::store_fault::none;
-                                                         clock.now_ms += 2'000;
+                                                         clock.advance(2'000);
                                                          return storage::store_fault::lost_request;
                                                        }),
         .ledger = std::move(made),
         .registry_cache = registry_cache,
         .ledger_state = ledger_state,
-        .now = [this] { return clock.now_ms; },
+        .time = clock,
         .loaded =
             [this](heartbeat_job_ptr job) {
               const auto screened =
-                  screen_job(*job, policy, registry_cache, addresses, clock.now_ms);
+                  screen_job(*job, policy, registry_cache, addresses, clock.monotonic_now());
               if (const auto* cause = std::get_if<rejection>(&screened)) {
                 job->reject(*cause);
               } else if (std::holds_alternative<ok_t>(screened)) {
@@ -79,7 +79,7 @@ struct reading : world {
               }
             },
         .module_absent =
-            [this](const heartbeat_job& job) { addresses.failed(job.peer, clock.now_ms); },
+            [this](const heartbeat_job& job) { addresses.failed(job.peer, clock.monotonic_now()); },
         .found = [this](progress_found) { ++found; },
         .idle =
             [this] {
@@ -88,12 +88,13 @@ struct reading : world {
   }
   ~reading() { reader->close(); }
   void device(const crypto::device_signer& which) {
-    enrolled[which.kid()] = {which.kid(), student(1), which.public_key(), false, clock.now_ms};
+    enrolled[which.kid()] = {which.kid(), student(1), which.public_key(), false,
+                             clock.wall_now().value()};
     registry_cache.forget_device(which.kid());
   }
   void load(const crypto::device_signer& by, std::uint32_t sequence) {
     auto one = job(by.sign_token(claims(sequence)));
-    BOOST_REQUIRE(parse_job(*one, policy, clock.now_ms).has_value());
+    BOOST_REQUIRE(parse_job(*one, policy, clock.wall_now().value()).has_value());
     reader->load(std::move(one), registry_record::device);
   }
   /// Ends the reader, which serves what it had first.
@@ -145,7 +146,7 @@ BOOST_AUTO_TEST_CASE(made_up_modules_count_against_their_address) {
     auto made_up = r.claims(static_cast<std::uint32_t>(i));
     made_up.module = module_named("made-up-" + std::to_string(i));
     auto one = r.job(r.signer.sign_token(made_up));
-    BOOST_REQUIRE(parse_job(*one, r.policy, r.clock.now_ms).has_value());
+    BOOST_REQUIRE(parse_job(*one, r.policy, r.clock.wall_now().value()).has_value());
     r.reader->load(std::move(one), registry_record::module);
   }
   const auto& results = r.results();
@@ -222,7 +223,7 @@ BOOST_AUTO_TEST_CASE(a_ledger_that_is_away_is_read_once_for_modules_and_for_all_
     auto claims = r.claims(sequence);
     claims.module = module_named("module-" + std::to_string(sequence));
     auto one = r.job(r.signer.sign_token(claims));
-    BOOST_REQUIRE(parse_job(*one, r.policy, r.clock.now_ms).has_value());
+    BOOST_REQUIRE(parse_job(*one, r.policy, r.clock.wall_now().value()).has_value());
     r.reader->load(std::move(one), registry_record::module);
   };
   load(0);
@@ -245,13 +246,13 @@ BOOST_AUTO_TEST_CASE(a_ledger_that_is_away_is_read_once_for_modules_and_for_all_
 BOOST_AUTO_TEST_CASE(a_hot_store_that_hangs_is_read_once_for_all_queries) {
   reading r;
   r.hot_hangs = true;
-  const auto began_ms = r.clock.now_ms;
+  const auto began = r.clock.monotonic_now();
   for (int who = 0; who < 1200; ++who)
     r.reader->load(std::make_shared<progress_query>(pair_key{student(who), module_named("m1")}));
   (void)r.results();
   BOOST_TEST(r.found == 1200);  // each has its reply, from the ledger
   BOOST_TEST(r.hot_questions == 1);
-  BOOST_TEST(r.clock.now_ms == began_ms + 2'000);
+  BOOST_TEST(r.clock.monotonic_now() == began + 2'000);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -18,6 +18,7 @@
 #include "crypto/digest.hpp"
 #include "server/api/api.hpp"
 #include "server/api/route_table.hpp"
+#include "tests/base/manual_clock.hpp"
 
 namespace watchkeeper::server::testing {
 
@@ -197,7 +198,7 @@ class api_fixture {
             .deferred_heartbeats = [] { return deferred_statistics{}; },
             .build = {"0.1.0", "abc", "g++", "Release"},
             .event_source = "urn:test",
-            .now = [this] { return now_ms.load(); },
+            .time = clock,
             .log =
                 [this](log_level, const std::string&, const std::string& message) {
                   const std::lock_guard lock(log_mutex);
@@ -242,11 +243,11 @@ class api_fixture {
   }
 
   temporary_directory directory;
-  std::atomic<unix_ms> now_ms{start_ms};
+  test::manual_clock clock{wall_ms(start_ms)};
   crypto::agreement_key_ring session_keys;
   fake_gateway gateway;
   collected_responses responses;
-  actors::live_feed feed{{.now = [this] { return now_ms.load(); },
+  actors::live_feed feed{{.time = clock,
                           .channel = storage::make_null_live_channel(),
                           .log = [](log_level, const std::string&, const std::string&) {}}};
   live_endpoint live{feed, responses};

@@ -42,7 +42,7 @@ BOOST_FIXTURE_TEST_CASE(a_device_is_enrolled_read_and_revoked, api_fixture) {
                    (std::vector<std::string>{"readmit_student s1", "forget_device " + d.kid}),
                boost::test_tools::per_element());
 
-    now_ms += 1000;  // the time of enrolment stays
+    clock.advance(1000);  // the time of enrolment stays
     const auto again = put(d.path(), {{"student", "s1"}, {"jwk", d.jwk}});
     BOOST_TEST(again.status == 200);
     BOOST_TEST(json_of(again) == document);

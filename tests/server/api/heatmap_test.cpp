@@ -128,11 +128,11 @@ BOOST_FIXTURE_TEST_CASE(students_in_the_order_of_their_need, heatmap_fixture) {
   // Only the last lists stay: those that were made or read last.
   for (std::size_t i = 0; i < api_limits::status_lists_max; ++i) {
     BOOST_TEST(from("order=attention&cursor=" + next).status == 200);
-    now_ms += api_limits::status_list_fresh_ms;
+    clock.advance(api_limits::status_list_fresh_ms);
     students("order=attention");
   }
   for (std::size_t i = 0; i < api_limits::status_lists_max; ++i) {
-    now_ms += api_limits::status_list_fresh_ms;
+    clock.advance(api_limits::status_list_fresh_ms);
     students("order=attention");
   }
   check_problem(from("order=attention&cursor=" + next), 409, "conflict");

@@ -17,17 +17,18 @@ constexpr auto lists_max = api_limits::status_lists_max;
 module_id module_named(const std::string& name) {
   return *module_id::parse(name);
 }
-status_list list_of(const module_id& module, unix_ms made_ms) {
+status_list list_of(const module_id& module, mono_ms made_at) {
   status_list list;
   list.module = module;
-  list.made_ms = made_ms;
+  list.made_at = made_at;
   return list;
 }
 struct fixture {
   status_lists lists;
-  status_lists::shared first_page(const std::string& module, unix_ms now_ms) {
+  status_lists::shared first_page(const std::string& module, std::int64_t now_ms) {
     const auto id = module_named(module);
-    return lists.newest(id, now_ms, [&] { return list_of(id, now_ms); });
+    const mono_ms now(now_ms);
+    return lists.newest(id, now, [&] { return list_of(id, now); });
   }
 };
 
@@ -45,7 +46,7 @@ BOOST_FIXTURE_TEST_CASE(a_fresh_list_serves_again_and_an_old_one_does_not, fixtu
 
 BOOST_FIXTURE_TEST_CASE(who_looks_at_one_module_over_and_over_ends_nobody_elses_reading, fixture) {
   const auto quiet = first_page("quiet", 0);
-  for (unix_ms now = 0; now < 100 * fresh_ms; now += fresh_ms) first_page("busy", now);
+  for (std::int64_t now = 0; now < 100 * fresh_ms; now += fresh_ms) first_page("busy", now);
   BOOST_TEST(lists.find(quiet->id, quiet->module) == quiet);
 }
 
@@ -66,10 +67,10 @@ BOOST_FIXTURE_TEST_CASE(a_list_in_the_making_holds_up_no_other_module_nor_who_ha
   const auto now_ms = fresh_ms;
   std::promise<void> making, go_on;
   std::thread maker([&] {
-    const auto made = lists.newest(module_named("slow"), now_ms, [&] {
+    const auto made = lists.newest(module_named("slow"), mono_ms(now_ms), [&] {
       making.set_value();
       go_on.get_future().wait();
-      return list_of(module_named("slow"), now_ms);
+      return list_of(module_named("slow"), mono_ms(now_ms));
     });
     BOOST_TEST(made != old);
   });
@@ -83,16 +84,16 @@ BOOST_FIXTURE_TEST_CASE(a_list_in_the_making_holds_up_no_other_module_nor_who_ha
 
 BOOST_FIXTURE_TEST_CASE(one_that_cannot_be_made_is_tried_by_the_next, fixture) {
   const auto id = module_named("m");
-  BOOST_CHECK_THROW(lists.newest(id, 0, []() -> status_list { throw std::bad_alloc(); }),
+  BOOST_CHECK_THROW(lists.newest(id, mono_ms{}, []() -> status_list { throw std::bad_alloc(); }),
                     std::bad_alloc);
   BOOST_TEST(first_page("m", 0) != nullptr);
 }
 
 BOOST_FIXTURE_TEST_CASE(no_list_that_may_have_an_erased_student_stays, fixture) {
   const auto before = first_page("m", 0);
-  const auto during = lists.newest(module_named("n"), 0, [&] {
+  const auto during = lists.newest(module_named("n"), mono_ms{}, [&] {
     lists.drop_all();
-    return list_of(module_named("n"), 0);
+    return list_of(module_named("n"), mono_ms{});
   });
   BOOST_TEST(lists.find(before->id, before->module) == nullptr);
   BOOST_TEST(lists.find(during->id, during->module) == nullptr);

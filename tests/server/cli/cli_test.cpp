@@ -10,6 +10,7 @@
 
 #include "crypto/digest.hpp"
 #include "server/cli/cli.hpp"
+#include "tests/base/manual_clock.hpp"
 #include "tests/server/scratch.hpp"
 
 namespace {
@@ -38,6 +39,7 @@ struct program {
   int run(const std::vector<std::string>& arguments) {
     out.str("");
     err.str("");
+    const test::manual_clock clock{wall_ms(moment_ms)};
     command_handlers handlers{.serve =
                                   [this](const auto& loaded) {
                                     served = loaded;
@@ -53,7 +55,7 @@ struct program {
                                     top_run = options;
                                     return 0;
                                   },
-                              .now = [] { return moment; },
+                              .time = clock,
                               .environment = environment,
                               .out = out,
                               .err = err};

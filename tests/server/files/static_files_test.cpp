@@ -106,7 +106,7 @@ struct served : tree {
   explicit served(static_folder more = {}) {
     more.path = "/player/";
     more.folder = folder();
-    files = std::make_unique<static_files>(std::vector{more}, responses, [] { return unix_ms{1}; });
+    files = std::make_unique<static_files>(std::vector{more}, responses, system_time_source());
   }
   using fields = std::vector<std::pair<net::request_field, std::string>>;
   net::response_address submit(const std::string& target, fields more = {},
@@ -380,7 +380,7 @@ BOOST_AUTO_TEST_CASE(large_files_at_once_are_bounded_and_closed_when_the_client_
 
 BOOST_AUTO_TEST_CASE(without_folders_nothing_is_served) {
   pulled_responses responses;
-  const static_files none({}, responses, [] { return unix_ms{1}; });
+  const static_files none({}, responses, system_time_source());
   for (const auto* path : {"/", "/player/", "/index.html", ""}) BOOST_TEST(!none.accepts(path));
 }
 
@@ -389,7 +389,7 @@ BOOST_AUTO_TEST_CASE(the_longest_path_wins) {
   pulled_responses responses;
   static_files some(
       {{.path = "/", .folder = t.folder()}, {.path = "/a/b/", .folder = t.folder() + "/assets"}},
-      responses, [] { return unix_ms{1}; });
+      responses, system_time_source());
   for (const auto* path : {"/", "/x", "/a", "/a/b", "/a/b/app.js"}) BOOST_TEST(some.accepts(path));
   net::http_request request;
   request.path = "/a/b/app.js";

@@ -1,6 +1,7 @@
 // What the endpoint defers, for how long, and in which order it passes it on.
 #include "server/heartbeats/heartbeat_endpoint.hpp"
 #include "server/heartbeats/heartbeat_limits.hpp"
+#include "tests/base/manual_clock.hpp"
 
 #include <fmt/format.h>
 
@@ -31,7 +32,7 @@ struct dispatcher {
   collected_statuses responses;
   std::vector<actors::heartbeat_request> passed;
   std::vector<std::size_t> groups;  // how many came together
-  unix_ms now_ms = 1'800'000'000'000;
+  test::manual_clock clock;
   bool reports_at_once = false;
   heartbeat_endpoint endpoint{[this](std::span<actors::heartbeat_request> all) {
                                 groups.push_back(all.size());
@@ -39,7 +40,7 @@ struct dispatcher {
                                 if (reports_at_once)
                                   report_results(passed.size() - all.size(), all.size());
                               },
-                              responses, [this] { return now_ms; }, 1};
+                              responses, clock, 1};
   std::int32_t last_stream = -1;
 
   /// A request with tokens of the names; its stream.
@@ -162,9 +163,10 @@ BOOST_AUTO_TEST_CASE(what_waits_too_long_comes_again) {
   dispatcher d;
   for (std::size_t i = 0; i < room; ++i) d.send_several("early");
   const auto old = d.send_several("old");
-  d.now_ms += 1;
+  d.clock.advance(1);
   const auto late = d.send_several("late");
-  d.now_ms += heartbeat_limits::deferred_wait_max_ms;  // of the later one: just not too long
+  d.clock.step_wall(3'600'000);                             // which counts for nothing
+  d.clock.advance(heartbeat_limits::deferred_wait_max_ms);  // of the later one: just not too long
   d.endpoint.on_round_end(0);
   BOOST_TEST(d.responses.status.at(old) == 503);
   BOOST_TEST(!d.responses.status.contains(late));

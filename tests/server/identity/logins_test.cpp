@@ -164,7 +164,7 @@ BOOST_FIXTURE_TEST_CASE(a_login_ends_by_time_by_signing_out_and_with_its_token, 
 
   const auto later = cookie_of(log_in_as("admin"));
   BOOST_TEST(reads(later) == 200);
-  now_ms += 3'600'000;
+  clock.advance(3'600'000);
   BOOST_TEST(reads(later) == 401);
 
   const auto last = cookie_of(log_in_as("admin"));
@@ -241,7 +241,8 @@ BOOST_FIXTURE_TEST_CASE(a_logout_waits_for_a_ledger_that_is_away, logging_in) {
 }
 
 BOOST_AUTO_TEST_CASE(so_many_ended_logins_are_remembered) {
-  login_revocations ends({.make_ledger = {}, .now = [] { return unix_ms{now_ms}; }, .log = {}});
+  const test::manual_clock clock{wall_ms(now_ms)};
+  login_revocations ends({.make_ledger = {}, .time = clock, .log = {}});
   const auto numbered = [](std::size_t i) {
     login::id_type id{};
     for (auto& byte : id) byte = static_cast<std::uint8_t>(i), i >>= 8;

@@ -54,27 +54,27 @@ BOOST_AUTO_TEST_SUITE(self_signed_certificate)
 
 BOOST_AUTO_TEST_CASE(a_client_that_trusts_the_certificate_accepts_it) {
   const scratch_directory scratch;
-  const auto made = make_self_signed_pair((scratch.path / "deep" / "er").string(), moment);
+  const auto made = make_self_signed_pair((scratch.path / "deep" / "er").string(), moment_ms);
   BOOST_REQUIRE(made.has_value());
   BOOST_TEST(made->made_now);
   const auto certificate = read_certificate(made->certificate_path);
   BOOST_REQUIRE(certificate != nullptr);
-  BOOST_TEST(verifies(*certificate, "localhost", nullptr, moment));
-  BOOST_TEST(verifies(*certificate, nullptr, "127.0.0.1", moment));
-  BOOST_TEST(verifies(*certificate, nullptr, "::1", moment));
-  BOOST_TEST(!verifies(*certificate, "example.org", nullptr, moment));
-  BOOST_TEST(!verifies(*certificate, nullptr, "10.0.0.1", moment));
+  BOOST_TEST(verifies(*certificate, "localhost", nullptr, moment_ms));
+  BOOST_TEST(verifies(*certificate, nullptr, "127.0.0.1", moment_ms));
+  BOOST_TEST(verifies(*certificate, nullptr, "::1", moment_ms));
+  BOOST_TEST(!verifies(*certificate, "example.org", nullptr, moment_ms));
+  BOOST_TEST(!verifies(*certificate, nullptr, "10.0.0.1", moment_ms));
   // 825 days, and a client whose clock is half an hour slow.
-  BOOST_TEST(verifies(*certificate, "localhost", nullptr, moment - 1'800'000));
-  BOOST_TEST(verifies(*certificate, "localhost", nullptr, moment + 824 * day_ms));
-  BOOST_TEST(!verifies(*certificate, "localhost", nullptr, moment + 826 * day_ms));
-  BOOST_TEST(made->not_after_ms / 1000 == (moment + 825 * day_ms) / 1000);
+  BOOST_TEST(verifies(*certificate, "localhost", nullptr, moment_ms - 1'800'000));
+  BOOST_TEST(verifies(*certificate, "localhost", nullptr, moment_ms + 824 * day_ms));
+  BOOST_TEST(!verifies(*certificate, "localhost", nullptr, moment_ms + 826 * day_ms));
+  BOOST_TEST(made->not_after_ms / 1000 == (moment_ms + 825 * day_ms) / 1000);
   BOOST_TEST(made->fingerprint.size() == 32 * 3 - 1U);
 }
 
 BOOST_AUTO_TEST_CASE(the_key_is_p256_and_for_its_owner_only) {
   const scratch_directory scratch;
-  const auto made = make_self_signed_pair(scratch.path.string(), moment);
+  const auto made = make_self_signed_pair(scratch.path.string(), moment_ms);
   BOOST_REQUIRE(made.has_value());
   struct stat status {};
   BOOST_REQUIRE(::stat(made->key_path.c_str(), &status) == 0);
@@ -90,13 +90,13 @@ BOOST_AUTO_TEST_CASE(the_key_is_p256_and_for_its_owner_only) {
 BOOST_AUTO_TEST_CASE(a_good_pair_stays_and_an_old_one_is_renewed) {
   const scratch_directory scratch;
   const auto directory = scratch.path.string();
-  const auto first = make_self_signed_pair(directory, moment);
+  const auto first = make_self_signed_pair(directory, moment_ms);
   BOOST_REQUIRE(first.has_value());
-  const auto second = make_self_signed_pair(directory, moment + 817 * day_ms);
+  const auto second = make_self_signed_pair(directory, moment_ms + 817 * day_ms);
   BOOST_REQUIRE(second.has_value());
   BOOST_TEST(!second->made_now);
   BOOST_TEST(second->fingerprint == first->fingerprint);
-  const auto renewed = make_self_signed_pair(directory, moment + 819 * day_ms);
+  const auto renewed = make_self_signed_pair(directory, moment_ms + 819 * day_ms);
   BOOST_REQUIRE(renewed.has_value());
   BOOST_TEST(renewed->made_now);
   BOOST_TEST(renewed->fingerprint != first->fingerprint);
@@ -104,26 +104,26 @@ BOOST_AUTO_TEST_CASE(a_good_pair_stays_and_an_old_one_is_renewed) {
 
 BOOST_AUTO_TEST_CASE(files_that_are_broken_or_do_not_belong_together_are_replaced) {
   const scratch_directory scratch;
-  const auto a = make_self_signed_pair((scratch.path / "a").string(), moment);
-  const auto b = make_self_signed_pair((scratch.path / "b").string(), moment);
+  const auto a = make_self_signed_pair((scratch.path / "a").string(), moment_ms);
+  const auto b = make_self_signed_pair((scratch.path / "b").string(), moment_ms);
   BOOST_REQUIRE((a.has_value() && b.has_value()));
   std::filesystem::copy_file(b->key_path, a->key_path,
                              std::filesystem::copy_options::overwrite_existing);
-  const auto fixed = make_self_signed_pair((scratch.path / "a").string(), moment);
+  const auto fixed = make_self_signed_pair((scratch.path / "a").string(), moment_ms);
   BOOST_REQUIRE(fixed.has_value());
   BOOST_TEST(fixed->made_now);
   std::ofstream(fixed->certificate_path) << "-----BEGIN CERTIFICATE-----\nAAAA\n";
-  const auto again = make_self_signed_pair((scratch.path / "a").string(), moment);
+  const auto again = make_self_signed_pair((scratch.path / "a").string(), moment_ms);
   BOOST_REQUIRE(again.has_value());
   BOOST_TEST(again->made_now);
-  BOOST_TEST(!make_self_signed_pair((scratch.path / "a").string(), moment)->made_now);
+  BOOST_TEST(!make_self_signed_pair((scratch.path / "a").string(), moment_ms)->made_now);
 }
 
 BOOST_AUTO_TEST_CASE(an_error_names_the_file) {
   const scratch_directory scratch;
   std::filesystem::create_directories(scratch.path);
   std::ofstream(scratch.path / "file") << "in the way";
-  const auto failed = make_self_signed_pair((scratch.path / "file" / "x").string(), moment);
+  const auto failed = make_self_signed_pair((scratch.path / "file" / "x").string(), moment_ms);
   BOOST_REQUIRE(!failed.has_value());
   BOOST_TEST(failed.error().find("file") != std::string::npos);
   BOOST_TEST(content_of((scratch.path / "file").string()) == "in the way");

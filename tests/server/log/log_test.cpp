@@ -42,7 +42,7 @@ std::vector<std::string> lines_of(const std::string& file) {
 BOOST_AUTO_TEST_SUITE(log_lines)
 
 BOOST_AUTO_TEST_CASE(a_line_has_the_documented_members) {
-  const auto line = format_log_line(moment, log_level::warning, "store", "slow \"disk\"\n",
+  const auto line = format_log_line(moment_ms, log_level::warning, "store", "slow \"disk\"\n",
                                     {{"ms", 12},
                                      {"share", 0.5},
                                      {"ok", false},
@@ -63,30 +63,32 @@ BOOST_AUTO_TEST_CASE(any_bytes_make_one_line_of_valid_json) {
   for (int round = 0; round < 2000; ++round) {
     std::string text(random() % 80, '\0');
     for (auto& c : text) c = static_cast<char>(random() % 256);
-    const auto line = format_log_line(moment, log_level::info, text, text, {{text, text}});
+    const auto line = format_log_line(moment_ms, log_level::info, text, text, {{text, text}});
     BOOST_REQUIRE(line.find('\n') == std::string::npos);
     BOOST_REQUIRE_NO_THROW(parse(line));
   }
-  const auto line = format_log_line(moment, log_level::info, "a", "\xff\xc3\x28\xed\xa0\x80", {});
+  const auto line =
+      format_log_line(moment_ms, log_level::info, "a", "\xff\xc3\x28\xed\xa0\x80", {});
   BOOST_TEST(parse(line)["message"].get<std::string>().find("\xef\xbf\xbd") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(long_texts_are_cut_and_stay_valid) {
   for (std::size_t shift = 0; shift < 4; ++shift) {
     const auto text = std::string(log_text_bytes_max - shift, 'x') + "€€€€";
-    const auto line = format_log_line(moment, log_level::info, "a", text, {});
+    const auto line = format_log_line(moment_ms, log_level::info, "a", text, {});
     const auto message = parse(line)["message"].get<std::string>();
     BOOST_TEST(message.ends_with("…"));
     BOOST_TEST(message.size() <= log_text_bytes_max + 8);
   }
-  BOOST_TEST(format_log_line(moment, log_level::info, "a", std::string(1 << 20, '.'), {}).size() <
-             3 * log_text_bytes_max);
+  BOOST_TEST(
+      format_log_line(moment_ms, log_level::info, "a", std::string(1 << 20, '.'), {}).size() <
+      3 * log_text_bytes_max);
 }
 
 BOOST_AUTO_TEST_CASE(secrets_never_reach_a_line) {
   const auto message = "authorization: Bearer " + secret + " token=" + jws + " redis://u:pw9@h";
   const auto line =
-      format_log_line(moment, log_level::error, "api", message, {{"token", jws}, {"s", secret}});
+      format_log_line(moment_ms, log_level::error, "api", message, {{"token", jws}, {"s", secret}});
   for (const auto* hidden : {"AbCdEfGh", "eyJ", "c2lnbmF0", "pw9"})
     BOOST_TEST(line.find(hidden) == std::string::npos, hidden);
   BOOST_TEST(parse(line)["s"] == "wk_admin_***");

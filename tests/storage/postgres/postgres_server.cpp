@@ -26,7 +26,6 @@ extern "C" const char* __lsan_default_suppressions() {
 }
 
 namespace watchkeeper::test {
-using namespace storage;
 namespace {
 
 namespace fs = std::filesystem;

@@ -4,7 +4,6 @@
 #include <string>
 
 namespace watchkeeper::test {
-using namespace storage;
 
 /// A private PostgreSQL: initdb into a temporary folder, a unix socket there and no port. Started
 /// as the user `postgres` when the tests run as root (PostgreSQL refuses root). Ended, and the
