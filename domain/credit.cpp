@@ -42,8 +42,7 @@ credit_outcome apply_credit(const credit_request& request, session_state& sessio
   if (number == replay_window::sequence_state::too_old) return rejected(problem::stale_token);
   if (number == replay_window::sequence_state::seen) {
     const auto rest_ms = rest_of(interval, pair.covered);
-    if (!rest_ms) return rejected(problem::sequence_reused);
-    if (*rest_ms == interval.to_ms) return unchanged(credit_status::duplicate, 0, pair);
+    if (!rest_ms || *rest_ms == interval.to_ms) return unchanged(credit_status::duplicate, 0, pair);
     interval.from_ms = *rest_ms;
   }
 

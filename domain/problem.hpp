@@ -40,10 +40,8 @@ enum class problem : std::uint8_t {
   conflict,
   request_timeout,
   misdirected_request,
-  // Heartbeats again: a new one comes last.
-  sequence_reused,
 };
-inline constexpr std::size_t problem_count = 30;
+inline constexpr std::size_t problem_count = 29;
 
 struct problem_info {
   std::string_view name;   // "stale-token"; the type is urn:watchkeeper:problem:<name>

@@ -25,8 +25,8 @@ struct storage_failure {
 
 /// Whether the failure concerns single pairs of a call, and not the store.
 inline bool is_of_single_pairs(const storage_failure& failure) noexcept {
-  return failure.code == storage_error::too_many_pieces ||
-         failure.code == storage_error::corrupt || failure.code == storage_error::contended;
+  return failure.code == storage_error::too_many_pieces || failure.code == storage_error::corrupt ||
+         failure.code == storage_error::contended;
 }
 
 template <class T>

@@ -23,7 +23,6 @@ BOOST_AUTO_TEST_CASE(statuses_are_those_of_the_protocol) {
                                         {p::revoked_device, 403},
                                         {p::subject_mismatch, 403},
                                         {p::session_mismatch, 403},
-                                        {p::sequence_reused, 409},
                                         {p::not_assigned, 403},
                                         {p::unknown_module, 404},
                                         {p::implausible_interval, 422},
@@ -69,7 +68,6 @@ BOOST_AUTO_TEST_CASE(values_are_stable) {
   BOOST_TEST(static_cast<int>(problem::implausible_interval) == 14);
   BOOST_TEST(static_cast<int>(problem::storage_unavailable) == 17);
   BOOST_TEST(static_cast<int>(problem::misdirected_request) == 28);
-  BOOST_TEST(static_cast<int>(problem::sequence_reused) == 29);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -52,7 +52,7 @@ for (const variant of variants) {
     });
 
     test('5: over the budget an interval is cut at its end', async () => {
-      const scene = await Scene.make(gateway, { durationMs: 600_000, more: { max_rate: 0.25 } });
+      const scene = await Scene.make(gateway, { durationMs: 600_000, more: { max_rate: 1 } });
       let last;
       for (let i = 0; i < 3; ++i) last = await scene.credited(i * 30_000, (i + 1) * 30_000);
       assert.equal(last.status, 'limited');
@@ -60,15 +60,15 @@ for (const variant of variants) {
       assert.equal(progress.coverage.length, 1);
       const [[from, to]] = progress.coverage;
       assert.equal(from, 0);
-      // 60 s at the start, and 0.275 s for each second that the test has taken.
-      assert.ok(to >= 60_000 && to < 65_000, `${to}`);
+      // 60 s at the start, and 1.1 s for each second that the test has taken.
+      assert.ok(to >= 60_000 && to < 90_000, `${to}`);
       assert.equal(last.credited_ms, to - 60_000);
       assert.equal(progress.playtime_ms, to);
     });
 
     test("5: the budget is the student's, over devices, sessions and modules", async () => {
-      const scene = await Scene.make(gateway, { durationMs: 600_000, more: { max_rate: 0.25 } });
-      await gateway.putModule(`${scene.module}-b`, 600_000, { max_rate: 0.25 });
+      const scene = await Scene.make(gateway, { durationMs: 600_000, more: { max_rate: 1 } });
+      await gateway.putModule(`${scene.module}-b`, 600_000, { max_rate: 1 });
       await scene.credited(0, 30_000);
       await scene.credited(30_000, 60_000);
       scene.device = await Device.make('EdDSA');
@@ -76,7 +76,7 @@ for (const variant of variants) {
       scene.sid = uuid();
       const result = await scene.credited(0, 30_000, { cid: `${scene.module}-b` });
       assert.equal(result.status, 'limited');
-      assert.ok(result.credited_ms < 5_000, `${result.credited_ms}`);
+      assert.ok(result.credited_ms < 30_000, `${result.credited_ms}`);
     });
 
     test('6: a number seen is a duplicate, one older than 64 is stale', async () => {
