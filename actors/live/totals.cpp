@@ -120,11 +120,12 @@ void live_feed::announce_totals(mono_ms now) {
   totals_at_ = now;
   const bool keep_alive = now - last_keep_alive_at_ >= keep_alive_ms;
   if (keep_alive) last_keep_alive_at_ = now;
-  const auto append = [&](live_stream& stream, std::span<const module_activity* const> named) {
-    if (keep_alive) stream.outgoing += ":\n\n";
-    stream.outgoing += stream.passing("totals", text.with(named));
-    ++events_;
-  };
+  const auto append = [&](live_stream& stream, std::span<const module_activity* const> named)
+                          REQUIRES(mutex_) {
+                            if (keep_alive) stream.outgoing += ":\n\n";
+                            stream.outgoing += stream.passing("totals", text.with(named));
+                            ++events_;
+                          };
   // A subscriber of a module gets only this module: the event does not grow with their number.
   for (const auto& [module, stream] : streams_) {
     if (stream->subscribers.empty()) continue;

@@ -153,7 +153,7 @@ bool engine::send_keys_request(const instant& now) {
   request.path = "/v1/keys";
   // The gateways lost the keys agreed on with their earlier key; a cache may still have that key.
   if (key_losses_ > 0) request.cache_control = "no-cache";
-  in_flight_.emplace();
+  in_flight_.emplace(sent_request{});
   in_flight_->asks_for_keys = true;
   in_flight_->sent_ms = now.monotonic_ms;
   return send(request);

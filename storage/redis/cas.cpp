@@ -105,7 +105,7 @@ bool workspace::load() {
       entry.value = redis_codec::decode_session(value);
       if (!entry.value) return false;
     }
-    sessions_.push_back(std::move(entry));
+    sessions_.push_back(entry);
   }
   return true;
 }
