@@ -67,7 +67,7 @@ describe('transport', () => {
   });
 
   test('prefer: return=minimal gives 204 unless there is something to say', async () => {
-    const scene = await Scene.make(gateway, { durationMs: 600_000, more: { max_rate: 0.25 } });
+    const scene = await Scene.make(gateway, { durationMs: 600_000, more: { max_rate: 1 } });
     const headers = { prefer: 'return=minimal' };
     const token = await scene.token(0, 30_000);
     for (let i = 0; i < 2; ++i) {
