@@ -181,11 +181,14 @@ coverage::intervals coverage::without(const coverage& other) const {
   return rest;
 }
 
+media_ms coverage::covered_until(media_ms from_ms) const noexcept {
+  const auto after = std::partition_point(intervals_.begin(), intervals_.end(),
+                                          [&](const auto& p) { return p.from_ms <= from_ms; });
+  return after == intervals_.begin() ? from_ms : std::max(std::prev(after)->to_ms, from_ms);
+}
+
 bool coverage::contains(media_interval interval) const noexcept {
-  const auto after = std::partition_point(intervals_.begin(), intervals_.end(), [&](const auto& p) {
-    return p.from_ms <= interval.from_ms;
-  });
-  return after != intervals_.begin() && std::prev(after)->to_ms >= interval.to_ms;
+  return covered_until(interval.from_ms) >= interval.to_ms;
 }
 
 std::string coverage::encode() const {

@@ -57,6 +57,8 @@ class coverage {
   /// they may lie less than limits::gap_closed_ms apart.
   [[nodiscard]] intervals without(const coverage& other) const;
   [[nodiscard]] bool contains(media_interval interval) const noexcept;
+  /// Up to where it is covered from `from_ms` on without a break; `from_ms` if it is not covered.
+  [[nodiscard]] media_ms covered_until(media_ms from_ms) const noexcept;
   [[nodiscard]] bool empty() const noexcept { return intervals_.empty(); }
   [[nodiscard]] std::span<const media_interval> pieces() const noexcept {
     return {intervals_.data(), intervals_.size()};

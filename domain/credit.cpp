@@ -1,7 +1,6 @@
 #include "domain/credit.hpp"
 
 #include <algorithm>
-#include <optional>
 
 namespace watchkeeper {
 namespace {
@@ -21,15 +20,6 @@ credit_outcome unchanged(credit_status status, media_ms credited_ms, const progr
   return outcome;
 }
 
-/// What the coverage lacks of an interval whose number was used before; the end of the interval if
-/// it lacks nothing. Nothing if the coverage lacks the beginning too.
-std::optional<media_ms> rest_of(media_interval interval, const coverage& covered) {
-  for (const auto& piece : covered.pieces())
-    if (piece.from_ms <= interval.from_ms && interval.from_ms < piece.to_ms)
-      return std::min(piece.to_ms, interval.to_ms);
-  return std::nullopt;
-}
-
 }  // namespace
 
 credit_outcome apply_credit(const credit_request& request, session_state& session,
@@ -41,9 +31,10 @@ credit_outcome apply_credit(const credit_request& request, session_state& sessio
   const auto number = session.window.check(request.sequence);
   if (number == replay_window::sequence_state::too_old) return rejected(problem::stale_token);
   if (number == replay_window::sequence_state::seen) {
-    const auto rest_ms = rest_of(interval, pair.covered);
-    if (!rest_ms || *rest_ms == interval.to_ms) return unchanged(credit_status::duplicate, 0, pair);
-    interval.from_ms = *rest_ms;
+    const auto rest_ms = pair.covered.covered_until(interval.from_ms);
+    if (rest_ms == interval.from_ms || rest_ms >= interval.to_ms)
+      return unchanged(credit_status::duplicate, 0, pair);
+    interval.from_ms = rest_ms;
   }
 
   // A copy: a heartbeat that is refused further down must not leave a refilled bucket behind.

@@ -127,7 +127,6 @@ void progress_shard_core::remember(const storage::tiered_request& request,
       erased_in_flight_.end())
     return;
   acknowledged_heartbeat acknowledged{.request = credit, .outcome = outcome};
-  acknowledged.played = outcome.played;
   coverage::intervals fresh;
   const auto* pair = update(request, applied, acknowledged, fresh);
   if (!deps_.observer) return;
@@ -142,7 +141,7 @@ pair_entry* progress_shard_core::update(const storage::tiered_request& request,
                                         coverage::intervals& fresh) {
   const auto& credit = request.credit;
   const auto& outcome = applied.outcome;
-  const auto played = acknowledged.played;
+  const auto played = outcome.played;
   acknowledged.fresh_is_exact = played.from_ms == played.to_ms;
   auto* entry = pairs_.find(credit.pair());
   if (applied.covered) {

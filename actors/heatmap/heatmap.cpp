@@ -30,7 +30,7 @@ heatmap::heatmap(std::size_t lanes, bool shared)
 heatmap::~heatmap() = default;
 
 void heatmap::acknowledged(const acknowledged_heartbeat& heartbeat) noexcept {
-  if (heartbeat.played.from_ms == heartbeat.played.to_ms) return;
+  if (heartbeat.outcome.played.empty()) return;
   try {
     const auto& credit = heartbeat.request;
     const auto partition = partition_of(credit.student);
@@ -40,12 +40,12 @@ void heatmap::acknowledged(const acknowledged_heartbeat& heartbeat) noexcept {
     event.student = credit.student;
     event.module = credit.module;
     event.duration_ms = credit.duration_ms;
-    event.played = heartbeat.played;
+    event.played = heartbeat.outcome.played;
     event.fresh.assign(heartbeat.fresh.begin(), heartbeat.fresh.end());
     event.round = into.round[partition];
     event.doubtful = into.open[partition];
     event.first = heartbeat.fresh_is_exact &&
-                  heartbeat.outcome.now.playtime_ms == heartbeat.played.length_ms();
+                  heartbeat.outcome.now.playtime_ms == heartbeat.outcome.played.length_ms();
     if (!heartbeat.fresh_is_exact && heartbeat.covered) event.unread = *heartbeat.covered;
     if (into.events.size() >= lane_events) {
       const mutex_lock central(mutex_);

@@ -61,7 +61,8 @@ live_update update_of(const acknowledged_heartbeat& heartbeat) {
   update.last = heartbeat.request.interval;
   if (heartbeat.fresh_is_exact)
     for (const auto& range : heartbeat.fresh) update.fresh.add(range);
-  if (heartbeat.played.from_ms < heartbeat.played.to_ms) update.played.push_back(heartbeat.played);
+  if (const auto played = heartbeat.outcome.played; !played.empty())
+    update.played.push_back(played);
   return update;
 }
 

@@ -19,10 +19,7 @@ namespace watchkeeper::actors {
 /// and spans are valid during the call only.
 struct acknowledged_heartbeat {
   const credit_request& request;  // student, module, device, session, sequence, now_ms …
-  const credit_outcome& outcome;  // status, credited_ms, the numbers afterwards, newly_mastered
-  /// What was played and counted: the interval, cut at its end to what was credited. It is empty
-  /// (from_ms == to_ms) for a duplicate, and for a heartbeat that was limited to nothing.
-  media_interval played;
+  const credit_outcome& outcome;  // status, what was played, the numbers afterwards, newly_mastered
   /// The ranges that became covered, closed gaps included: sorted and disjoint. Their sum is what
   /// covered_ms grew by. Set only if `fresh_is_exact`.
   std::span<const media_interval> fresh;

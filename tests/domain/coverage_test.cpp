@@ -237,6 +237,19 @@ BOOST_AUTO_TEST_CASE(asking_for_the_gain_allocates_nothing) {
   BOOST_TEST(gain.pieces == 90u);
 }
 
+BOOST_AUTO_TEST_CASE(covered_until_is_the_end_of_the_piece_or_where_it_began) {
+  coverage c;
+  BOOST_TEST(c.covered_until(5) == 5);
+  c.add({1'000, 2'000});
+  c.add({3'000, 4'000});
+  BOOST_TEST(c.covered_until(999) == 999);
+  BOOST_TEST(c.covered_until(1'000) == 2'000);
+  BOOST_TEST(c.covered_until(1'999) == 2'000);
+  BOOST_TEST(c.covered_until(2'000) == 2'000);
+  BOOST_TEST(c.covered_until(3'500) == 4'000);
+  BOOST_TEST(c.covered_until(9'000) == 9'000);
+}
+
 BOOST_AUTO_TEST_CASE(measured_is_cut_to_the_module_and_closed_at_its_ends) {
   const auto measured = [](std::initializer_list<media_interval> pieces, media_ms duration_ms) {
     coverage c;

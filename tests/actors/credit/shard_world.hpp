@@ -21,7 +21,7 @@ struct recording_observer final : watch_observer {
   };
   void acknowledged(const acknowledged_heartbeat& heartbeat) noexcept override {
     events.push_back({heartbeat.outcome.status,
-                      heartbeat.played,
+                      heartbeat.outcome.played,
                       {heartbeat.fresh.begin(), heartbeat.fresh.end()},
                       heartbeat.fresh_is_exact,
                       heartbeat.covered ? heartbeat.covered->covered_ms() : -1});

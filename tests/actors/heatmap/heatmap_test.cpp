@@ -45,9 +45,9 @@ class stage {
     credit_outcome outcome;
     outcome.status = credit_status::credited;
     outcome.credited_ms = interval.length_ms();
+    outcome.played = interval;
     outcome.now = summarize(state);
     acknowledged_heartbeat acknowledged{.request = request, .outcome = outcome};
-    acknowledged.played = interval;
     if (in_memory) acknowledged.fresh = {fresh.data(), fresh.size()};
     acknowledged.fresh_is_exact = in_memory;
     acknowledged.covered = &state.covered;
@@ -347,9 +347,9 @@ struct two_gateways {
     credit_outcome outcome;
     outcome.status = credit_status::credited;
     outcome.credited_ms = interval.length_ms();
+    outcome.played = interval;
     outcome.now = summarize(state);
     acknowledged_heartbeat acknowledged{.request = request, .outcome = outcome};
-    acknowledged.played = interval;
     if (in_memory) acknowledged.fresh = {fresh.data(), fresh.size()};
     acknowledged.fresh_is_exact = in_memory;
     acknowledged.covered = &state.covered;

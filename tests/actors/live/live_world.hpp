@@ -38,10 +38,10 @@ inline void play(watch_observer& observer, const module_id& module, const std::s
   outcome.now = {to, duration, to, to, at_ms, 0};
   const media_interval played{from, to};
   const bool counts = status != credit_status::duplicate;
+  if (counts) outcome.played = played;
   observer.acknowledged(
       {.request = request,
        .outcome = outcome,
-       .played = counts ? played : media_interval{},
        .fresh = counts ? std::span(&played, 1) : std::span<const media_interval>{},
        .fresh_is_exact = true});
 }
