@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <boost/container/small_vector.hpp>
 #include <cassert>
 #include <iterator>
 
@@ -70,12 +71,10 @@ static_assert(groups_per_call_max < 256, "the number of a group is one byte");
 
 /// What a batch asks for one student.
 struct redis_store::student_group {
-  enum class state : std::uint8_t { open, done, failed };
-
   const student_id* student = nullptr;
   redis_cas::question asked;
-  std::vector<module_id> modules;  // of what is asked, each once
-  state is = state::open;
+  boost::container::small_vector<module_id, 1> modules;  // of what is asked, each once
+  bool has_failed = false;
   bool goes_alone = false;  // a call with others failed, perhaps for what is stored of this student
   unsigned misses = 0;      // how often Redis held something else
 
@@ -92,7 +91,7 @@ struct redis_store::batch {
   bool has_too_many_pieces = false;
 
   void fail(student_group& group, storage_failure why) {
-    group.is = student_group::state::failed;
+    group.has_failed = true;
     for (const auto i : group.asked.chain) applied[i] = {};
     failure = std::move(why);
   }
@@ -241,8 +240,7 @@ void redis_store::decide_looked_up(batch& all, const look_up& asked,
         add_to_calls(group, std::move(decision), calls);
         break;
       case redis_cas::decision::kind::nothing:
-        group.is = student_group::state::done;
-        all.has_too_many_pieces = all.has_too_many_pieces || decision.has_too_many_pieces;
+        all.has_too_many_pieces |= decision.has_too_many_pieces;
         break;
       default:
         all.fail(group, corrupt("a stored pair, student or session is not of the format"));
@@ -329,8 +327,7 @@ bool redis_store::decide_found(batch& all, student_group& group, const redis_cas
     return true;
   }
   if (decision.what != redis_cas::decision::kind::nothing) return false;
-  group.is = student_group::state::done;
-  all.has_too_many_pieces = all.has_too_many_pieces || decision.has_too_many_pieces;
+  all.has_too_many_pieces |= decision.has_too_many_pieces;
   return true;
 }
 
@@ -349,8 +346,7 @@ void redis_store::take_cas(batch& all, cas_call& call, const redis_reply& reply,
     auto& group = *call.groups[i];
     auto& decision = call.decisions[i];
     if (missed.find(static_cast<char>(i + 1)) == std::string_view::npos) {
-      group.is = student_group::state::done;
-      all.has_too_many_pieces = all.has_too_many_pieces || decision.has_too_many_pieces;
+      all.has_too_many_pieces |= decision.has_too_many_pieces;
       if (group.has_one_pair() && !decision.student_after.empty())
         cache_.put(group.pair(),
                    {std::move(decision.pairs.front().after), std::move(decision.student_after)});
@@ -431,7 +427,7 @@ hot_store::merged_and_applied redis_store::merge_and_apply(std::span<const pair_
     merged =
         storage_failure{storage_error::too_many_pieces, "a united coverage has too many pieces"};
   if (all.failure && std::any_of(all.groups.begin(), all.groups.end(), [](const auto& group) {
-        return group.is == student_group::state::failed && !group.asked.merges.empty();
+        return group.has_failed && !group.asked.merges.empty();
       }))
     merged = *all.failure;
   // A pair that is missing is known, too, but no reason to believe that a store is well which
