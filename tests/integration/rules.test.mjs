@@ -61,7 +61,7 @@ for (const variant of variants) {
       const [[from, to]] = progress.coverage;
       assert.equal(from, 0);
       // 60 s at the start, and 1.1 s for each second that the test has taken.
-      assert.ok(to >= 60_000 && to < 90_000, `${to}`);
+      assert.ok(to >= 60_000 && to < 80_000, `${to}`);
       assert.equal(last.credited_ms, to - 60_000);
       assert.equal(progress.playtime_ms, to);
     });
@@ -76,7 +76,7 @@ for (const variant of variants) {
       scene.sid = uuid();
       const result = await scene.credited(0, 30_000, { cid: `${scene.module}-b` });
       assert.equal(result.status, 'limited');
-      assert.ok(result.credited_ms < 30_000, `${result.credited_ms}`);
+      assert.ok(result.credited_ms < 20_000, `${result.credited_ms}`);
     });
 
     test('6: a number seen is a duplicate, one older than 64 is stale', async () => {

@@ -77,7 +77,7 @@ export class GatewayProcess {
         if (!this.isUp) throw new Error(`it has ended: ${this.said.slice(-2000)}`);
         return portOf(this.said);
       },
-      { timeoutMs: 120_000, everyMs: 10 },
+      { timeoutMs: 30_000, everyMs: 10 },
     );
     this.client = new Client(`https://127.0.0.1:${this.port}`);
   }
