@@ -10,6 +10,7 @@
 #include "domain/engagement_token.hpp"
 #include "server/heartbeats/heartbeat_endpoint.hpp"
 #include "server/heartbeats/heartbeat_limits.hpp"
+#include "tests/base/manual_clock.hpp"
 #include "tests/fuzz/require.hpp"
 
 /// The bodies of /v1/heartbeats and /v1/heartbeats/stream, from the HTTP/2 layer's side to that of
@@ -107,9 +108,9 @@ inline void check_heartbeats(std::string_view input) {
   std::string body(input.substr(2));
   pretended_actors actors((how & 1) != 0);
   said responses;
+  const test::manual_clock clock;
   {
-    server::heartbeat_endpoint endpoint([&](auto all) { actors.take(all); }, responses,
-                                        [] { return unix_ms{1'763'812'345'123}; }, 1);
+    server::heartbeat_endpoint endpoint([&](auto all) { actors.take(all); }, responses, clock, 1);
     auto request = heartbeats_of(body);
     if ((how & 2) != 0) request.query = std::exchange(request.body, {});
     if ((how & 4) != 0) request.respond_to.io_thread = 1;  // one that is not collected for
@@ -147,10 +148,10 @@ inline void check_stream(std::string_view input) {
     return;  // more only take longer
   pretended_actors actors((how & 1) != 0);
   said responses;
+  const test::manual_clock clock;
   const net::response_address to{1, 0, 1};
   {
-    server::heartbeat_endpoint endpoint([&](auto all) { actors.take(all); }, responses,
-                                        [] { return unix_ms{1'763'812'345'123}; }, 1);
+    server::heartbeat_endpoint endpoint([&](auto all) { actors.take(all); }, responses, clock, 1);
     endpoint.on_stream_opened(heartbeats_of({}));
     std::size_t at = 0;
     do {
