@@ -54,11 +54,24 @@ finish() {
 
 group='' # the process group of the step that runs in this shell
 
+# Whether a process group has a process that runs. `kill -0` would count those that ended and that nobody waited for;
+# in a container whose first process waits for none, they never go.
+group_runs() {
+  local file line state leader
+  for file in /proc/[0-9]*/stat; do
+    # PID (NAME) STATE PARENT GROUP …, and a name may have blanks and parentheses.
+    { read -r line <"$file"; } 2>/dev/null || continue
+    read -r state _ leader _ <<<"${line##*) }"
+    [ "$leader" != "$1" ] || [[ $state == [ZX] ]] || return 0
+  done
+  return 1
+}
+
 # Ends a process group: asked first, so that what it started outside of it is ended as well.
 end_group() {
   local end=$((SECONDS + 30))
   kill -TERM -- "-$1" 2>/dev/null || return 0
-  while kill -0 -- "-$1" 2>/dev/null; do
+  while group_runs "$1"; do
     ((SECONDS < end)) || {
       kill -KILL -- "-$1" 2>/dev/null
       return 0
