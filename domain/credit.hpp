@@ -48,10 +48,10 @@ struct session_state {
   friend bool operator==(const session_state&, const session_state&) = default;
 };
 
-/// The rules of docs/protocol.md section 5 (4 to 7) in their order: session binding, replay window,
-/// bucket, coverage, mastery. The one definition of what a heartbeat earns: the Redis function
-/// mirrors it, and the tests compare every store with it. Changes the three states only if the
-/// outcome is `credited` or `limited`; the caller then stores all three together.
+/// The rules of docs/protocol.md section 5, rules 2 and 4 to 7, in the order of the list below. The
+/// one definition of what a heartbeat earns: Redis, the embedded store and degraded mode all call
+/// it, and the tests compare every store with it. Changes the three states only if the outcome is
+/// `credited` or `limited`; the caller then stores all three together.
 ///
 /// 1. `session.module` set and different: rejected, session_mismatch.
 /// 2. Window: too old -> rejected, stale_token. Seen before: duplicate; but if the coverage has the

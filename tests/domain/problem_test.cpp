@@ -61,7 +61,7 @@ BOOST_AUTO_TEST_CASE(names_are_distinct_and_lead_back) {
   BOOST_TEST(!problem_from_name(""));
 }
 
-// The Redis function returns these numbers.
+// A new problem goes to the end, so that the numbers of the others stay.
 BOOST_AUTO_TEST_CASE(values_are_stable) {
   BOOST_TEST(static_cast<int>(problem::stale_token) == 6);
   BOOST_TEST(static_cast<int>(problem::session_mismatch) == 11);
