@@ -10,23 +10,23 @@ export interface ModuleProgress {
   /** 0 to 100, two decimals. */
   completionPercentage: number;
   state: MasteryState;
-  /** Where playback ended last: the place to resume. */
+  /** Where playback last ended: the position to resume at. */
   resumeMs: number;
 }
 
-/** `progress`: the gateway gave the result of a heartbeat, with progress. Never a guess. */
+/** `progress`: the gateway returned the result of a heartbeat, with progress. */
 export interface ProgressEvent extends ModuleProgress {
   session: string;
   sequence: number;
   /** The interval of the heartbeat, milliseconds of media time. */
   fromMs: number;
   toMs: number;
-  /** `limited`: only the beginning of the interval counted. `duplicate`: it had been counted before. */
+  /** `limited`: only the beginning of the interval counted. `duplicate`: the heartbeat had been credited before. */
   status: 'credited' | 'limited' | 'duplicate';
   creditedMs: number;
 }
 
-/** `drop`: heartbeats that will never be credited. */
+/** `drop`: heartbeats that the gateway will never credit. */
 export interface DropEvent {
   count: number;
   /** `buffer-full`, or the name of the gateway's problem. */
@@ -34,7 +34,7 @@ export interface DropEvent {
   heartbeats: { module: string; session: string; sequence: number; fromMs: number; toMs: number }[];
 }
 
-/** `failure`: something went wrong, whether or not heartbeats were lost by it. */
+/** `failure`: something went wrong. A `drop` follows if heartbeats are lost. */
 export interface FailureEvent {
   /**
    * The gateway's name for it, or one of this module's own: `unreachable` (no connection, or no
@@ -46,11 +46,11 @@ export interface FailureEvent {
   /** The HTTP status, 0 when there was none. */
   status: number;
   detail: string;
-  /** `now`: sent again already; `later`: still buffered; `enrol`: buffered until `flush()`; `never`: dropped. */
+  /** `now`: sent again at once; `later`: still buffered; `enrol`: buffered until `flush()`; `never`: a `drop` follows. */
   retry: 'now' | 'later' | 'enrol' | 'never';
 }
 
-/** `status`: what `status()` gives has changed. */
+/** `status`: `state`, `buffered` or `storage` has changed. */
 export interface Status {
   /**
    * `idle`: nothing is waiting. `sending`. `waiting`: something failed, there will be another try.
@@ -65,7 +65,7 @@ export interface Status {
   storage: 'indexeddb' | 'memory';
   /** The gateway's clock less the device's, milliseconds; 0 while it is unknown. */
   clockOffsetMs: number;
-  /** What this page has sent and received in bodies, without header fields and TLS. */
+  /** What this tracker has sent and received in bodies, without header fields and TLS. */
   traffic: { requests: number; heartbeats: number; bytesUp: number; bytesDown: number };
 }
 
@@ -83,15 +83,15 @@ export interface Options {
   gateway: string;
   student: string;
   module: string;
-  /** Media time of one heartbeat, milliseconds; 10 000 unless given, at most 30 000. */
+  /** Media time of one heartbeat, 1 000 ms to `maxIntervalMs`; 10 000 unless given, or `maxIntervalMs` if that is less. */
   heartbeatMs?: number;
-  /** Longest interval that buffered heartbeats are joined to, milliseconds; 30 000 unless given, at most that. */
+  /** The longest interval that buffered heartbeats are joined to, 1 000 to 30 000 ms; 30 000 unless given. */
   maxIntervalMs?: number;
   /**
-   * One response in so many has the progress in it, 1 to 1 000; 2 unless given. The others are empty: then
-   * there is no event `progress` for that heartbeat. See docs/sdk-web.md for where one comes in any case.
+   * One response in this many contains the progress, 1 to 1 000; 2 unless given. The others are empty and cause
+   * no event `progress`. docs/sdk-web.md says when the SDK always asks for progress.
    */
   fullResponseEvery?: number;
-  /** Whether to agree on a session key where the gateway offers it; true unless given. */
+  /** Whether to agree on a session key if the gateway supports session keys; true unless given. */
   sessionKeys?: boolean;
 }
