@@ -279,7 +279,7 @@ int dispatch(const command_set& set, parsed_line& line, command_handlers& handle
 }  // namespace
 
 int run_command_line(int argc, const char* const* argv, command_handlers& handlers) {
-  CLI::App app("watchkeeper: turns device-signed playback heartbeats into trusted watch progress.",
+  CLI::App app("watchkeeper: records which parts of a video a student actually watched.",
                "watchkeeper");
   parsed_line line;
   app.fallthrough();

@@ -80,13 +80,15 @@ constexpr auto table = std::to_array<key_description>({
      .member = [](settings& s) -> text { return s.store.hot; },
      .help = "The hot store, where credit is made durable before the device gets its response.",
      .check = check_hot_store,
-     .form = "embedded, redis://[user:password@]host[:port][/db] or redis+unix:///path[?db=N]",
+     .form = "embedded, redis://[user:password@]host[:port][/db] or "
+             "redis+unix://[user:password@]/path[?db=N]",
      .may_hold_secret = true},
     {.path = "store.ledger",
      .member = [](settings& s) -> text { return s.store.ledger; },
      .help = "The system of record; a relative SQLite path is relative to data_dir.",
      .check = check_ledger,
-     .form = "sqlite:FILE or postgresql://[user[:password]@]host[:port]/database",
+     .form = "sqlite:FILE, or a libpq URL: "
+             "postgresql://[user[:password]@][host[:port]]/database[?option=value]",
      .may_hold_secret = true},
     {.path = "store.checkpoint_interval_s",
      .member = [](settings& s) -> integer { return s.store.checkpoint_interval_s; },
@@ -111,7 +113,9 @@ constexpr auto table = std::to_array<key_description>({
      .maximum = age_s_max},
     {.path = "policy.max_interval_ms",
      .member = [](settings& s) -> integer { return s.policy.max_interval_ms; },
-     .help = "The longest interval of media that one heartbeat may report.",
+     .help =
+         "The longest interval of media that one heartbeat may report. The SDKs report 10,000 ms, "
+         "and up to 30,000 ms after an outage.",
      .minimum = 1000,
      .maximum = interval_ms_max},
     {.path = "policy.require_assignment",
@@ -202,7 +206,7 @@ constexpr auto table = std::to_array<key_description>({
      .help = "Web origins whose pages may send heartbeats and read progress; an empty list turns "
              "CORS off.",
      .check = check_origin,
-     .form = "a list of https://host[:port], or of * alone"},
+     .form = "a list of https://host[:port] or http://host[:port], or of * alone"},
     {.path = "cors.max_age_s",
      .member = [](settings& s) -> integer { return s.cors.max_age_s; },
      .help = "Seconds that a browser may cache the response to a preflight request.",
