@@ -69,7 +69,8 @@ class hot_store {
   /// Applies `apply_credit` to each request, in order, and returns one element per request.
   /// Requests of an erased student are rejected as unknown_device. Every element that is `done` is
   /// durable when the call returns. If the call fails as a whole, each request may or may not have
-  /// taken effect. Takes at most storage_limits::batch_heartbeats_max requests.
+  /// taken effect. A store that refuses to write fails the call as a whole, even if some requests
+  /// needed no write. Takes at most storage_limits::batch_heartbeats_max requests.
   virtual stored<std::vector<applied_credit>> apply(std::span<const hot_request> requests) = 0;
 
   virtual stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) = 0;

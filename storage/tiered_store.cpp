@@ -1,6 +1,8 @@
 #include "storage/tiered_store.hpp"
 #include "storage/limits.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -72,6 +74,7 @@ bool tiered_store::apply_hot(std::span<const tiered_request> requests, results& 
     return false;
   }
   out = *std::move(applied);
+  report_failed(requests, out);
   std::vector<std::size_t> missing;
   for (std::size_t i = 0; i < out.size(); ++i)
     if (out[i].state == applied_state::pair_missing) missing.push_back(i);
@@ -79,6 +82,20 @@ bool tiered_store::apply_hot(std::span<const tiered_request> requests, results& 
   // The hot store broke off in between: what is still missing goes through the ledger.
   apply_through_ledger(requests, missing, out);
   return true;
+}
+
+void tiered_store::report_failed(std::span<const tiered_request> requests, const results& out) {
+  std::size_t count = 0, first = 0;
+  for (std::size_t i = out.size(); i-- > 0;) {
+    if (out[i].state != applied_state::failed) continue;
+    ++count;
+    first = i;
+  }
+  if (count == 0) return;
+  const auto pair = requests[first].credit.pair();
+  observer_.hot_failed(
+      {storage_error::refused, fmt::format("{} of {} heartbeats failed, the first of {}/{}", count,
+                                           out.size(), pair.student.view(), pair.module.view())});
 }
 
 template <class Question>

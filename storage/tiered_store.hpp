@@ -115,6 +115,8 @@ class tiered_store {
   };
 
   bool apply_hot(std::span<const tiered_request> requests, results& out);
+  /// Notifies the observer of heartbeats that failed beside others that did not.
+  void report_failed(std::span<const tiered_request> requests, const results& out);
   bool load_missing(std::span<const tiered_request> requests,
                     const std::vector<std::size_t>& missing, results& out);
   void apply_through_ledger(std::span<const tiered_request> requests,

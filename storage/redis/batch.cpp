@@ -87,13 +87,13 @@ struct redis_store::batch {
   std::span<applied_credit> applied;
   std::vector<student_group> groups;
   places merges, chains;
-  std::optional<storage_failure> failure;  // of the last group that failed
+  std::optional<storage_failure> failure;  // of a group; rather of the store than of single pairs
   bool has_too_many_pieces = false;
 
   void fail(student_group& group, storage_failure why) {
     group.has_failed = true;
     for (const auto i : group.asked.chain) applied[i] = {};
-    failure = std::move(why);
+    if (!failure || is_of_single_pairs(*failure)) failure = std::move(why);
   }
 };
 
@@ -430,12 +430,11 @@ hot_store::merged_and_applied redis_store::merge_and_apply(std::span<const pair_
         return group.has_failed && !group.asked.merges.empty();
       }))
     merged = *all.failure;
-  // A pair that is missing is known, too, but no reason to believe that a store is well which
-  // refuses.
+  // A store that refuses writes can still be read: only what was written proves that it is well,
+  // not a duplicate, a rejection, or a pair that is missing.
   const bool is_of_store = all.failure && !is_of_single_pairs(*all.failure);
   const bool all_failed = std::all_of(applied.begin(), applied.end(), [&](const auto& each) {
-    return each.state == applied_state::failed ||
-           (is_of_store && each.state == applied_state::pair_missing);
+    return each.state == applied_state::failed || (is_of_store && each.outcome.played.empty());
   });
   if (all.failure && all_failed) return {std::move(merged), *all.failure};
   return {std::move(merged), std::move(applied)};
