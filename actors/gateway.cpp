@@ -26,16 +26,18 @@ storage::stored<ok_t> gateway::forget_student(const student_id& student) {
   self.registry_cache.forget_devices_of(student);
   // First the shard, so that no batch with this student follows; then the store; then the shard
   // again, for what was in flight in between.
-  auto forgotten = [&] {
-    auto promise = std::make_shared<std::promise<void>>();
-    auto done = promise->get_future();
-    caf::anon_send(self.shard_for(student), student_erased{student, std::move(promise)});
-    done.wait();
-  };
-  forgotten();
+  self.forget_in_shard(student);
   auto erased = self.writer->forget_student(student);
-  if (erased) forgotten();
+  if (erased) self.forget_in_shard(student);
   return erased;
+}
+
+void gateway::implementation::forget_in_shard(const student_id& student) {
+  auto promise = std::make_shared<std::promise<void>>();
+  auto done = promise->get_future();
+  caf::anon_send(shard_for(student), student_erased{student, std::move(promise)});
+  done.wait();
+  checkpoints->forget_student(student);
 }
 
 storage::stored<ok_t> gateway::readmit_student(const student_id& student) {

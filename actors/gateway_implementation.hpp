@@ -80,6 +80,9 @@ struct gateway::implementation final : shard_services {
   progress_shard_actor& shard_for(const student_id& student) {
     return shards[shard_of(student, shards.size())];
   }
+  /// Waits until the shard has forgotten the student, so that it hands over nothing more of them,
+  /// and drops what waits for the checkpointer.
+  void forget_in_shard(const student_id& student);
 
   // -- shard_services
 

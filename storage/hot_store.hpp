@@ -20,6 +20,11 @@ struct pair_progress {
   progress state;
 };
 
+/// Removes the pairs of the student.
+inline void erase_pairs_of(const student_id& student, std::vector<pair_progress>& pairs) {
+  std::erase_if(pairs, [&](const pair_progress& pair) { return pair.key.student == student; });
+}
+
 /// A pair whose state the ledger may not have yet. `version` differs after each change of the pair.
 /// It starts at any number, so that a pair that was erased and created again is not mistaken for
 /// the old one.

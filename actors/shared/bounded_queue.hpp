@@ -49,6 +49,13 @@ class bounded_queue {
     return taken;
   }
 
+  /// Changes the items that wait, in order. The producers wait meanwhile.
+  template <class Change>
+  void visit(Change change) {
+    const mutex_lock lock(mutex_);
+    for (auto& item : items_) change(item);
+  }
+
   /// No item comes in any more. The items that are in the queue can still be taken.
   void close() {
     {

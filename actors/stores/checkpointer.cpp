@@ -40,6 +40,10 @@ void checkpointer::checkpoint_now(std::vector<storage::pair_progress> pairs) {
   (void)urgent_.push(std::move(pairs));
 }
 
+void checkpointer::forget_student(const student_id& student) {
+  urgent_.visit([&](auto& pairs) { storage::erase_pairs_of(student, pairs); });
+}
+
 void checkpointer::run() {
   while (!urgent_.finished()) turn(std::chrono::milliseconds(deps_.interval_ms));
   try {

@@ -193,8 +193,17 @@ void hot_writer::take(order& taken, std::vector<std::shared_ptr<credit_batch>>& 
     if (auto* student = std::get_if<std::shared_ptr<student_order>>(&taken))
       execute(**student);
     else
-      (void)run_guarded([&] { tiers_.drop_copies(std::get<drop_order>(taken).student); });
+      drop(std::get<drop_order>(taken).student);
   }
+}
+
+void hot_writer::drop(const student_id& student) {
+  drop_refills(student);
+  (void)run_guarded([&] { tiers_.drop_copies(student); });
+}
+
+void hot_writer::drop_refills(const student_id& student) {
+  for (auto& pairs : refills_) storage::erase_pairs_of(student, pairs);
 }
 
 /// One at a time: the batches of heartbeats come first.
@@ -256,6 +265,7 @@ void hot_writer::store_together(std::vector<std::shared_ptr<credit_batch>>& batc
 void hot_writer::execute(student_order& taken) {
   storage::stored<ok_t> done =
       storage::storage_failure{storage::storage_error::unavailable, "the writer failed"};
+  if (taken.erase) drop_refills(taken.student);  // also if it fails: the shard has forgotten them
   (void)run_guarded([&] {
     // An erasure fails if the hot store does not confirm it, and the caller tries again. A student
     // who enrols again while the hot store is away may earn credit at once; the hot store follows

@@ -59,7 +59,8 @@ class hot_writer {
   /// Any thread. See shard_services.
   [[nodiscard]] bool has_unsaved_refills() const noexcept { return refills_unsaved_ > 0; }
   /// Any thread. To be called when the ledger has an erasure of the student, by this gateway or
-  /// another: drops the copies for degraded mode.
+  /// another, and the shard has forgotten the student: drops the copies for degraded mode, and the
+  /// refills that wait.
   void forget_copies(const student_id& student);
   /// Any thread but its own. Waits until the student is forgotten in the hot store and here.
   storage::stored<ok_t> forget_student(const student_id& student);
@@ -89,8 +90,12 @@ class hot_writer {
   [[nodiscard]] bool run_guarded(Step step);
   void store_or_fail(std::vector<std::shared_ptr<credit_batch>>& batches);
   void refill_one();
+  /// What waits of the student is from before an erasure. It is not to be merged after it: once the
+  /// student has enrolled again, no store would skip it.
+  void drop_refills(const student_id& student);
   void store_together(std::vector<std::shared_ptr<credit_batch>>& batches);
   void execute(student_order& taken);
+  void drop(const student_id& student);
   storage::stored<ok_t> command(const student_id& student, bool erase);
 
   dependencies deps_;

@@ -254,6 +254,17 @@ BOOST_AUTO_TEST_CASE(a_mastered_pair_is_written_at_once_and_the_others_when_thei
   BOOST_TEST(w.written_ms(3) == 10'000);
 }
 
+BOOST_AUTO_TEST_CASE(a_mastered_pair_that_waits_is_not_written_after_an_erasure) {
+  checkpointing w;
+  w.checkpoints->checkpoint_now(
+      {checkpointing::played(1, 60'000), checkpointing::played(2, 60'000)});
+  w.checkpoints->checkpoint_now({checkpointing::played(1, 60'000)});
+  w.checkpoints->forget_student(student(1));
+  w.checkpoints->turn(std::chrono::milliseconds(0));
+  BOOST_TEST(!w.ledger.pairs.contains(test::ledger_model::key_of(checkpointing::key_of(1))));
+  BOOST_TEST(w.written_ms(2) == 60'000);
+}
+
 BOOST_AUTO_TEST_CASE(the_last_round_is_abandoned_in_time) {
   checkpointing w;
   w.play(1, 10'000);

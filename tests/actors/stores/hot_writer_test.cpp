@@ -1,7 +1,9 @@
 #include "actors/stores/hot_writer.hpp"
 
+#include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <stdexcept>
+#include <thread>
 
 #include "storage/limits.hpp"
 #include "tests/actors/simulation/simulated_stores.hpp"
@@ -55,6 +57,28 @@ struct writing {
     for (const auto& result : one.results)
       if (result.state != state) return false;
     return true;
+  }
+  static storage::pair_progress played(int who) {
+    storage::pair_progress pair{{student(who), module_named("m1")}, {}};
+    pair.state.covered.add({0, 5000});
+    pair.state.duration_ms = 600'000;
+    return pair;
+  }
+  /// As the API does. Both calls wait for a turn of the writer.
+  void erase_and_enrol(int who) {
+    std::atomic<bool> finished{false};
+    std::thread other([&] {
+      BOOST_CHECK(writer->forget_student(student(who)).has_value());
+      BOOST_CHECK(writer->readmit_student(student(who)).has_value());
+      finished = true;
+    });
+    while (!finished) writer->turn(std::chrono::milliseconds(1));
+    other.join();
+  }
+  media_ms written_ms(int who) {
+    const auto found =
+        ledger.pairs.find(test::ledger_model::key_of({student(who), module_named("m1")}));
+    return found == ledger.pairs.end() ? 0 : found->second.covered.covered_ms();
   }
   media_ms stored_ms(int who) {
     const pair_key key{student(who), module_named("m1")};
@@ -294,6 +318,28 @@ BOOST_AUTO_TEST_CASE(a_fault_loses_no_order_that_was_taken_with_it) {
   BOOST_TEST(w.stored_ms(1) == 0);  // forgotten, not given to the hot store
   w.turn();
   BOOST_TEST(!w.writer->has_unsaved_refills());
+}
+
+BOOST_AUTO_TEST_CASE(a_refill_that_waits_is_not_merged_after_an_erasure) {
+  for (const bool here : {true, false})
+    for (const bool is_degraded : {false, true}) {
+      if (here && is_degraded) continue;  // a hot store that is away confirms no erasure
+      BOOST_TEST_CONTEXT((here ? "here" : "elsewhere") << (is_degraded ? ", degraded" : "")) {
+        writing w(false, is_degraded);
+        if (is_degraded) w.befalls = [](auto) { return storage::store_fault::lost_request; };
+        // One a turn is written: that of the students waits behind many.
+        for (int i = 0; i < 2000; ++i) BOOST_REQUIRE(w.writer->refill({}));
+        BOOST_REQUIRE(w.writer->refill({w.played(1), w.played(2)}));
+        if (here)
+          w.erase_and_enrol(1);
+        else
+          w.writer->forget_copies(student(1));
+        BOOST_TEST(w.writer->has_unsaved_refills());
+        while (w.writer->has_unsaved_refills()) w.turn();
+        BOOST_TEST(w.stored_ms(1) + w.written_ms(1) == 0);
+        BOOST_TEST(w.stored_ms(2) + w.written_ms(2) == 5000);
+      }
+    }
 }
 
 BOOST_AUTO_TEST_CASE(refills_have_a_limit_that_takes_no_place_from_batches) {
