@@ -1,5 +1,6 @@
 #include "storage/tiered_store.hpp"
 #include "storage/limits.hpp"
+#include "storage/single_pairs.hpp"
 
 #include <fmt/format.h>
 
@@ -19,11 +20,6 @@ std::vector<pair_key> distinct_pairs(std::span<const tiered_request> requests,
   std::sort(keys.begin(), keys.end());
   keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
   return keys;
-}
-
-std::size_t index_of(const std::vector<pair_key>& sorted, const pair_key& key) {
-  return static_cast<std::size_t>(std::lower_bound(sorted.begin(), sorted.end(), key) -
-                                  sorted.begin());
 }
 
 bool is_of_one_pair(std::span<const tiered_request> requests) {
@@ -107,29 +103,65 @@ auto tiered_store::ask_ledger(circuit_breaker& guard, Question question) -> decl
   if (!result) {
     if (result.error().code == storage_error::unavailable)
       guard.failed(began, time_.monotonic_now());
-    observer_.ledger_failed(result.error());
+    if (!is_of_single_pairs(result.error())) observer_.ledger_failed(result.error());
   }
   return result;
 }
 
-bool tiered_store::load_missing(std::span<const tiered_request> requests,
-                                const std::vector<std::size_t>& missing, results& out) {
-  const auto keys = distinct_pairs(requests, missing);
-  std::vector<pair_progress> states(keys.size());
-  for (std::size_t i = 0; i < keys.size(); ++i) states[i].key = keys[i];
+void tiered_store::report_row(const pair_key& pair, const storage_failure& why) {
+  observer_.ledger_failed(
+      {why.code, fmt::format("{}/{}: {}", pair.student.view(), pair.module.view(), why.detail)});
+}
 
+stored<std::vector<tiered_store::ledger_row>> tiered_store::read_ledger(
+    std::span<const pair_key> keys) {
+  std::vector<ledger_row> rows(keys.size(), std::optional<progress>());
+  const auto read = [&](std::span<const pair_key> part) -> stored<ok_t> {
+    auto found = ask_ledger(reads_hang_, [&] { return ledger_.read(part); });
+    if (!found) return found.error();
+    std::move(found->begin(), found->end(), rows.begin() + (part.data() - keys.data()));
+    return ok;
+  };
+  const auto unreadable = [&](const pair_key& key, const storage_failure& why) {
+    report_row(key, why);
+    rows[static_cast<std::size_t>(&key - keys.data())] = why;
+  };
+  if (auto done = run_in_parts(keys, read, unreadable); !done) return done.error();
+  return rows;
+}
+
+bool tiered_store::load_missing(std::span<const tiered_request> requests,
+                                std::vector<std::size_t> missing, results& out) {
+  const auto keys = distinct_pairs(requests, missing);
   // With the ledger away too, the pair starts from what is known here; the next checkpoint unites
   // it with the row that could not be read now, and gives the union back to the hot store. All
   // heartbeats wait here, so a ledger that hangs is not waited for each time.
-  if (const auto rows = ask_ledger(reads_hang_, [&] { return ledger_.read(keys); }))
-    for (std::size_t i = 0; i < keys.size(); ++i)
-      if ((*rows)[i]) merge(states[i].state, *(*rows)[i]);
+  const auto rows = read_ledger(keys);
+  std::vector<pair_progress> states;
+  states.reserve(keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (rows && !(*rows)[i]) continue;  // no checkpoint would unite it with a row that is damaged
+    auto& pair = states.emplace_back(pair_progress{keys[i], {}});
+    if (rows && *(*rows)[i]) pair.state = **(*rows)[i];
+  }
+  const auto state_of = [&](std::size_t i) -> progress* {
+    const auto pair = requests[i].credit.pair();
+    const auto at = std::lower_bound(
+        states.begin(), states.end(), pair,
+        [](const pair_progress& each, const pair_key& key) { return each.key < key; });
+    return at != states.end() && at->key == pair ? &at->state : nullptr;
+  };
+  std::erase_if(missing, [&](std::size_t i) {
+    if (state_of(i)) return false;
+    out[i] = {};
+    return true;
+  });
+  if (missing.empty()) return true;
   bool lost = false;
   for (auto i : missing) {
-    const auto& request = requests[i];
-    if (!request.in_memory) continue;
+    if (!requests[i].in_memory) continue;
     lost = true;
-    merge(states[index_of(keys, request.credit.pair())].state, *request.in_memory);
+    merge(*state_of(i), *requests[i].in_memory);
   }
   std::vector<hot_request> again;
   again.reserve(missing.size());
@@ -154,7 +186,7 @@ bool tiered_store::load_missing(std::span<const tiered_request> requests,
     auto& element = (*applied)[i];
     if (element.state == applied_state::pair_missing) {
       const auto& request = requests[missing[i]];
-      const auto& whole = states[index_of(keys, request.credit.pair())].state.covered;
+      const auto& whole = state_of(missing[i])->covered;
       element = {};
       // Several gateways' credit, united, is in more pieces than the hot store takes: that is the
       // student's doing and stays so. Else the pair was lost again in between.
@@ -178,10 +210,10 @@ bool tiered_store::load_into_overlay(std::span<const tiered_request> requests,
   const auto room = most_.pairs_max - std::min(most_.pairs_max, overlay_.pairs.size());
   if (absent.size() > room) absent.resize(room);
   if (absent.empty()) return true;
-  const auto rows = ask_ledger(reads_hang_, [&] { return ledger_.read(absent); });
+  const auto rows = read_ledger(absent);
   if (!rows) return false;
   for (std::size_t i = 0; i < absent.size(); ++i)
-    overlay_.pairs.emplace(absent[i], (*rows)[i] ? *(*rows)[i] : progress{});
+    if (const auto& row = (*rows)[i]) overlay_.pairs.emplace(absent[i], row->value_or(progress{}));
   for (auto i : which) {
     const auto& request = requests[i];
     if (!request.in_memory) continue;
@@ -218,7 +250,7 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
       result.outcome.why = problem::unknown_device;
       continue;
     }
-    if (!overlay_.pairs.contains(credit.pair())) continue;  // no room
+    if (!overlay_.pairs.contains(credit.pair())) continue;  // no room, or no row to be read
     const auto key = credit.session_key();
     if (!overlay_.sessions.contains(key) && !sessions.contains(key)) {
       if (overlay_.sessions.size() + new_sessions >= most_.sessions_max) continue;
@@ -242,23 +274,27 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
     for (auto i : which) out[i] = {};
     return;
   }
-  map<pair_key, bool> passed_over;
+  set<pair_key> failed, passed_over;
   for (std::size_t i = 0; i < states.size(); ++i) {
     auto& united = (*stored_states)[i];
-    // The ledger passes over a student whom another gateway has erased: that is no credit.
-    if (united.covered.covered_ms() < states[i].state.covered.covered_ms()) {
-      passed_over[states[i].key] = true;
+    if (!united) {
+      failed.insert(states[i].key);
+    } else if (united->covered.covered_ms() < states[i].state.covered.covered_ms()) {
+      // The ledger passes over a student whom another gateway has erased: that is no credit.
+      passed_over.insert(states[i].key);
       overlay_.pairs.erase(states[i].key);
     } else {
-      overlay_.pairs[states[i].key] = std::move(united);
+      overlay_.pairs[states[i].key] = *std::move(united);
     }
   }
-  for (auto i : which)
-    if (passed_over.contains(requests[i].credit.pair())) {
-      out[i] = {};
-      out[i].state = applied_state::done;
-      out[i].outcome.why = problem::unknown_device;
-    }
+  for (auto i : which) {
+    const auto pair = requests[i].credit.pair();
+    if (!failed.contains(pair) && !passed_over.contains(pair)) continue;
+    out[i] = {};
+    if (failed.contains(pair)) continue;
+    out[i].state = applied_state::done;
+    out[i].outcome.why = problem::unknown_device;
+  }
   for (auto& [key, state] : sessions) overlay_.sessions[key] = state;
   for (auto& [key, state] : buckets) overlay_.buckets[key] = state;
   // Nobody's room goes to what was refused.
@@ -268,20 +304,36 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
   }
 }
 
-stored<std::vector<progress>> tiered_store::checkpoint(std::span<const pair_progress> pairs) {
-  std::vector<heatmap_delta> grown;
-  auto done = ask_ledger(
-      writes_hang_, [&] { return ledger_.checkpoint(pairs, time_.wall_now().value(), &grown); });
-  if (done && observer_.heatmaps_grown && !grown.empty()) observer_.heatmaps_grown(grown);
-  return done;
+stored<std::vector<std::optional<progress>>> tiered_store::checkpoint(
+    std::span<const pair_progress> pairs) {
+  std::vector<std::optional<progress>> states(pairs.size());
+  const auto write = [&](std::span<const pair_progress> part) -> stored<ok_t> {
+    std::vector<heatmap_delta> grown;
+    auto united = ask_ledger(
+        writes_hang_, [&] { return ledger_.checkpoint(part, time_.wall_now().value(), &grown); });
+    if (!united) return united.error();
+    std::move(united->begin(), united->end(), states.begin() + (part.data() - pairs.data()));
+    if (observer_.heatmaps_grown && !grown.empty()) observer_.heatmaps_grown(grown);
+    return ok;
+  };
+  const auto failed = [&](const pair_progress& pair, const storage_failure& why) {
+    report_row(pair.key, why);
+  };
+  if (auto done = run_in_parts(pairs, write, failed); !done) return done.error();
+  return states;
+}
+
+stored<ok_t> tiered_store::save(std::span<const pair_progress> pairs) {
+  const auto states = checkpoint(pairs);
+  if (!states) return states.error();
+  if (std::all_of(states->begin(), states->end(), [](const auto& each) { return bool(each); }))
+    return ok;
+  return storage_failure{storage_error::corrupt, "the ledger could not write some of the pairs"};
 }
 
 stored<ok_t> tiered_store::refill(std::span<const pair_progress> pairs) {
   if (pairs.empty()) return ok;
-  if (degraded_) {
-    if (auto done = checkpoint(pairs); !done) return done.error();
-    return ok;
-  }
+  if (degraded_) return save(pairs);
   // Those that the hot store does not take are safe in the ledger.
   std::vector<pair_progress> left;
   if (auto given = give_to_hot_store(pairs, left); !given) {
@@ -289,24 +341,20 @@ stored<ok_t> tiered_store::refill(std::span<const pair_progress> pairs) {
     left.assign(pairs.begin(), pairs.end());
   }
   if (left.empty()) return ok;
-  if (auto saved = checkpoint(left); !saved) return saved.error();
-  return ok;
+  return save(left);
 }
 
 stored<ok_t> tiered_store::give_to_hot_store(std::span<const pair_progress> pairs,
                                              std::vector<pair_progress>& not_taken) {
-  const auto merged = hot_.merge(pairs, true);
-  if (merged) return ok;
-  observer_.hot_failed(merged.error());
-  if (!is_of_single_pairs(merged.error())) return merged.error();
-  // One is in too many pieces, or cannot be read: which?
-  for (const auto& pair : pairs) {
-    const auto alone = hot_.merge({&pair, 1}, true);
-    if (alone) continue;
-    if (!is_of_single_pairs(alone.error())) return alone.error();
+  // One may be in too many pieces, or cannot be read.
+  const auto give = [&](std::span<const pair_progress> part) { return hot_.merge(part, true); };
+  const auto refused = [&](const pair_progress& pair, const storage_failure& why) {
+    observer_.hot_failed(why);
     not_taken.push_back(pair);
-  }
-  return ok;
+  };
+  auto given = run_in_parts(pairs, give, refused);
+  if (!given) observer_.hot_failed(given.error());
+  return given;
 }
 
 void tiered_store::probe() {

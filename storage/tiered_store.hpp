@@ -117,18 +117,27 @@ class tiered_store {
   bool apply_hot(std::span<const tiered_request> requests, results& out);
   /// Notifies the observer of heartbeats that failed beside others that did not.
   void report_failed(std::span<const tiered_request> requests, const results& out);
-  bool load_missing(std::span<const tiered_request> requests,
-                    const std::vector<std::size_t>& missing, results& out);
+  bool load_missing(std::span<const tiered_request> requests, std::vector<std::size_t> missing,
+                    results& out);
   void apply_through_ledger(std::span<const tiered_request> requests,
                             const std::vector<std::size_t>& which, results& out);
-  /// Returns false if the ledger failed. Pairs for which there is no room are left out.
+  /// Returns false if the ledger failed. Pairs for which there is no room, and those whose rows
+  /// cannot be read, are left out.
   bool load_into_overlay(std::span<const tiered_request> requests,
                          const std::vector<std::size_t>& which);
-  /// Runs `question` unless the breaker is open, and reports a failure to the observer.
+  /// Runs `question` unless the breaker is open. Reports a failure of the ledger to the observer,
+  /// but not one of single pairs.
   template <class Question>
   auto ask_ledger(circuit_breaker& guard, Question question) -> decltype(question());
-  /// Writes to the ledger, and notifies the observer of the growth of its heatmaps.
-  stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs);
+  void report_row(const pair_key& pair, const storage_failure& why);
+  /// A row, which may be absent, or why it cannot be read.
+  using ledger_row = stored<std::optional<progress>>;
+  stored<std::vector<ledger_row>> read_ledger(std::span<const pair_key> keys);
+  /// Writes to the ledger, and notifies the observer of the growth of its heatmaps. Returns the
+  /// merged states; nothing for a pair that the ledger cannot write beside its row.
+  stored<std::vector<std::optional<progress>>> checkpoint(std::span<const pair_progress> pairs);
+  /// The same; fails if a single pair does.
+  stored<ok_t> save(std::span<const pair_progress> pairs);
   void try_recover();
   /// Fails if the hot store is away or refuses all pairs. A problem with one pair is no failure.
   stored<ok_t> give_to_hot_store(std::span<const pair_progress> pairs,

@@ -2,6 +2,9 @@
 #include "actors/shared/actor_limits.hpp"
 #include "storage/limits.hpp"
 
+#include "storage/single_pairs.hpp"
+
+#include <fmt/format.h>
 #include <pthread.h>
 
 #include <algorithm>
@@ -78,7 +81,7 @@ void checkpointer::write_mastered(std::vector<std::vector<storage::pair_progress
     for (auto& pair : batch) merge(distinct[pair.key], pair.state);
   std::vector<storage::pair_progress> pairs;
   for (auto& [key, state] : distinct) pairs.push_back({key, std::move(state)});
-  (void)write(pairs, nullptr);
+  (void)write(pairs);
 }
 
 bool checkpointer::probe_hot_store() {
@@ -157,6 +160,7 @@ result<ok_t, storage::storage_error> checkpointer::checkpoint_partition(partitio
   // Pairs may become dirty again as fast as they are written. A round takes about as many as were
   // there at its beginning, and leaves the rest to the next.
   bool was_short = false;
+  bool all_written = true;
   std::size_t rounds_left =
       actor_limits::shard_pairs_max / storage_limits::checkpoint_batch_pairs_max + 1;
   while (rounds_left-- > 0) {
@@ -167,65 +171,97 @@ result<ok_t, storage::storage_error> checkpointer::checkpoint_partition(partitio
     const bool is_short = dirty->size() < storage_limits::checkpoint_batch_pairs_max;
     const bool last_round = is_short && was_short;
     was_short = is_short;
-    if (dirty->empty()) {
-      if (last_round) return ok;
-      continue;
+    if (!dirty->empty()) {
+      const auto written = checkpoint_sample(partition, *dirty);
+      if (!written) return written.error();
+      pairs += *written;
+      all_written = all_written && *written == dirty->size();
     }
-    std::vector<storage::pair_progress> states;
-    states.reserve(dirty->size());
-    for (const auto& pair : *dirty) states.push_back({pair.key, pair.state});
-    std::vector<progress> united;
-    if (auto written = write(states, &united); !written) return written;
-    pairs += states.size();
-
-    // If the ledger had more, the hot store gets it: a pair may have started anew there while the
-    // ledger was away.
-    std::vector<storage::pair_progress> richer;
-    for (std::size_t i = 0; i < states.size(); ++i)
-      if (united[i].covered.covered_ms() != states[i].state.covered.covered_ms() ||
-          united[i].mastered_ms != states[i].state.mastered_ms)
-        richer.push_back({states[i].key, united[i]});
-    if (!richer.empty())
-      if (auto merged = deps_.hot->merge(richer, false); !merged)
-        if (auto code = hot_failed(merged.error()); code != storage::storage_error::refused &&
-                                                    code != storage::storage_error::too_many_pieces)
-          return code;
-    if (auto cleaned = deps_.hot->mark_clean(partition, *dirty); !cleaned)
-      return hot_failed(cleaned.error());
-    if (last_round) return ok;
+    if (last_round) break;
     if (deps_.time.monotonic_now_us() >= deadline_.load())
       return storage::storage_error::unavailable;
   }
+  if (!all_written) return storage::storage_error::corrupt;
   return ok;
 }
 
-result<ok_t, storage::storage_error> checkpointer::write(std::vector<storage::pair_progress>& pairs,
-                                                         std::vector<progress>* united) {
-  std::size_t first = 0;
-  while (first < pairs.size()) {
-    const auto count = std::min(pairs.size() - first, storage_limits::checkpoint_batch_pairs_max);
-    const auto started_at = deps_.time.monotonic_now_us();
-    std::vector<storage::heatmap_delta> grown;
-    // Until the heatmap is notified, it reads nothing of what this writes.
-    auto turn = deps_.heat.ledger_turn();
-    auto done = deps_.ledger->checkpoint({pairs.data() + first, count},
-                                         deps_.time.wall_now().value(), &grown);
-    if (done) deps_.heat.grown(grown);
-    turn.unlock();
-    deps_.probe.latency.record_us(deps_.time.monotonic_now_us() - started_at);
-    if (!done) {
+result<std::size_t, storage::storage_error> checkpointer::checkpoint_sample(
+    partition_index partition, const std::vector<storage::dirty_pair>& dirty) {
+  std::vector<storage::pair_progress> states;
+  states.reserve(dirty.size());
+  for (const auto& pair : dirty) states.push_back({pair.key, pair.state});
+  const auto united = write(states);
+  if (!united) return united.error();
+
+  // If the ledger had more, the hot store gets it: a pair may have started anew there while the
+  // ledger was away.
+  std::vector<storage::pair_progress> richer;
+  std::vector<storage::dirty_pair> written;
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    const auto& state = (*united)[i];
+    if (!state) continue;
+    if (state->covered.covered_ms() != states[i].state.covered.covered_ms() ||
+        state->mastered_ms != states[i].state.mastered_ms)
+      richer.push_back({states[i].key, *state});
+    written.push_back(dirty[i]);
+  }
+  if (!richer.empty())
+    if (auto merged = deps_.hot->merge(richer, false); !merged)
+      if (auto code = hot_failed(merged.error()); code != storage::storage_error::refused &&
+                                                  code != storage::storage_error::too_many_pieces)
+        return code;
+  if (auto cleaned = deps_.hot->mark_clean(partition, written); !cleaned)
+    return hot_failed(cleaned.error());
+  return written.size();
+}
+
+result<checkpointer::merged_states, storage::storage_error> checkpointer::write(
+    const std::vector<storage::pair_progress>& pairs) {
+  merged_states states(pairs.size());
+  const auto part_of_all =
+      [&](std::span<const storage::pair_progress> part) -> storage::stored<ok_t> {
+    auto united = write_part(part);
+    if (!united) return united.error();
+    std::move(united->begin(), united->end(), states.begin() + (part.data() - pairs.data()));
+    return ok;
+  };
+  const auto failed = [&](const storage::pair_progress& pair, const storage::storage_failure& why) {
+    ledger_failed(fmt::format("{}/{} could not be written: {}", pair.key.student.view(),
+                              pair.key.module.view(), why.detail));
+  };
+  const std::span<const storage::pair_progress> all(pairs);
+  for (std::size_t first = 0; first < all.size();) {
+    const auto part = all.subspan(
+        first, std::min(all.size() - first, storage_limits::checkpoint_batch_pairs_max));
+    if (const auto done = storage::run_in_parts(part, part_of_all, failed); !done) {
       deps_.probe.up = false;
-      deps_.probe.failed(done.error());
-      deps_.log(log_level::warning, "ledger",
-                "a checkpoint failed and will be tried again: " + done.error().detail);
+      ledger_failed("a checkpoint failed and will be tried again: " + done.error().detail);
       return done.error().code;
     }
-    deps_.probe.up = true;
-    bump(deps_.probe.checkpointed_pairs, count);
-    if (united) std::move(done->begin(), done->end(), std::back_inserter(*united));
-    first += count;
+    first += part.size();
   }
-  return ok;
+  return states;
+}
+
+storage::stored<std::vector<progress>> checkpointer::write_part(
+    std::span<const storage::pair_progress> pairs) {
+  const auto started_at = deps_.time.monotonic_now_us();
+  std::vector<storage::heatmap_delta> grown;
+  // Until the heatmap is notified, it reads nothing of what this writes.
+  auto turn = deps_.heat.ledger_turn();
+  auto done = deps_.ledger->checkpoint(pairs, deps_.time.wall_now().value(), &grown);
+  if (done) deps_.heat.grown(grown);
+  turn.unlock();
+  deps_.probe.latency.record_us(deps_.time.monotonic_now_us() - started_at);
+  if (!done) return done;
+  deps_.probe.up = true;
+  bump(deps_.probe.checkpointed_pairs, pairs.size());
+  return done;
+}
+
+void checkpointer::ledger_failed(const std::string& what) {
+  deps_.probe.failed({storage::storage_error::unavailable, what});
+  deps_.log(log_level::warning, "ledger", what);
 }
 
 }  // namespace watchkeeper::actors

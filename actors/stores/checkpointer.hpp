@@ -4,6 +4,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -62,8 +64,16 @@ class checkpointer {
   void write_mastered(std::vector<std::vector<storage::pair_progress>>& batches);
   result<ok_t, storage::storage_error> checkpoint_partition(partition_index partition,
                                                             std::uint64_t& pairs);
-  result<ok_t, storage::storage_error> write(std::vector<storage::pair_progress>& pairs,
-                                             std::vector<progress>* united);
+  /// Returns how many of them are in the ledger now, and marked clean.
+  result<std::size_t, storage::storage_error> checkpoint_sample(
+      partition_index partition, const std::vector<storage::dirty_pair>& dirty);
+  /// Returns the merged states; nothing for a pair that the ledger cannot write beside its row. The
+  /// other pairs are written.
+  using merged_states = std::vector<std::optional<progress>>;
+  result<merged_states, storage::storage_error> write(
+      const std::vector<storage::pair_progress>& pairs);
+  storage::stored<std::vector<progress>> write_part(std::span<const storage::pair_progress> pairs);
+  void ledger_failed(const std::string& what);  // counts and logs it
   /// Counts and logs the failure. Returns its code.
   storage::storage_error hot_failed(const storage::storage_failure& failure);
   /// False: the hot store did not reply. If it is another store than before, the shards are

@@ -1,5 +1,6 @@
 #include "actors/stores/checkpointer.hpp"
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <optional>
 #include <utility>
@@ -13,12 +14,12 @@ using namespace watchkeeper::actors::testing;
 
 namespace {
 
-/// A ledger in which somebody may have locked the rows of a student.
+/// A ledger in which somebody may have locked or damaged the rows of a student.
 class lockable_ledger final : public simulated_ledger {
  public:
   lockable_ledger(test::ledger_model& shared, const weather_plan& plan, fate& end,
-                  const std::optional<student_id>& locked)
-      : simulated_ledger(shared, plan, end), locked_(locked) {}
+                  const std::optional<student_id>& locked, const std::optional<student_id>& damaged)
+      : simulated_ledger(shared, plan, end), locked_(locked), damaged_(damaged) {}
   using storage::ledger::checkpoint;
   storage::stored<std::vector<progress>> checkpoint(
       std::span<const storage::pair_progress> pairs, unix_ms now_ms,
@@ -27,11 +28,15 @@ class lockable_ledger final : public simulated_ledger {
       if (locked_ && pair.key.student == *locked_)
         return storage::storage_failure{storage::storage_error::unavailable,
                                         "the statement timed out"};
+    for (const auto& pair : pairs)
+      if (damaged_ && pair.key.student == *damaged_)
+        return storage::storage_failure{storage::storage_error::corrupt, "a row is damaged"};
     return simulated_ledger::checkpoint(pairs, now_ms, grown);
   }
 
  private:
   const std::optional<student_id>& locked_;
+  const std::optional<student_id>& damaged_;
 };
 
 /// A checkpointer over model stores, turned by hand. `befalls` decides the fault of each call of
@@ -41,7 +46,7 @@ struct checkpointing {
     checkpoints.emplace(checkpointer::dependencies{
         .hot = std::make_unique<storage::faulty_store>(
             hot, [this](std::string_view operation) { return befalls(operation); }),
-        .ledger = std::make_unique<lockable_ledger>(ledger, ledger_plan, never, locked),
+        .ledger = std::make_unique<lockable_ledger>(ledger, ledger_plan, never, locked, damaged),
         .probe = ledger_state,
         .hot_probe = hot_state,
         .heat = heat,
@@ -49,7 +54,13 @@ struct checkpointing {
         .time = clock,
         .done =
             [this](mono_ms started) { done.emplace_back(started, hot_state.refill_epoch.load()); },
-        .log = [](log_level, const std::string&, const std::string&) {}});
+        .log = [this](log_level, const std::string&,
+                      const std::string& text) { log.push_back(text); }});
+  }
+  bool has_logged(std::string_view what) const {
+    return std::any_of(log.begin(), log.end(), [&](const std::string& line) {
+      return line.find(what) != std::string::npos;
+    });
   }
   static pair_key key_of(int who) { return {student(who), module_named("m1")}; }
   static storage::pair_progress played(int who, media_ms to_ms) {
@@ -85,6 +96,8 @@ struct checkpointing {
   std::mt19937_64 random{1};
   weather_plan ledger_plan{ledger_weather, link, never, random};
   std::optional<student_id> locked;
+  std::optional<student_id> damaged;
+  std::vector<std::string> log;
   std::function<storage::store_fault(std::string_view)> befalls = [](auto) {
     return storage::store_fault::none;
   };
@@ -164,6 +177,26 @@ BOOST_AUTO_TEST_CASE(a_row_that_is_locked_for_long_keeps_the_others_for_one_roun
   BOOST_TEST(w.round());
   BOOST_TEST(w.written_ms(7) == 10'000);
   BOOST_TEST(w.dirty() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_damaged_row_keeps_no_other_pair_from_the_ledger) {
+  checkpointing w;
+  // Of one partition, so that they are in one sample.
+  w.damaged = student(7);
+  std::vector<int> of_partition;
+  for (int who = 0; of_partition.size() < 20; ++who)
+    if (partition_of(student(who)) == partition_of(*w.damaged)) of_partition.push_back(who);
+  for (const auto who : of_partition) w.play(who, 10'000);
+  BOOST_TEST(!w.round());
+  BOOST_TEST(w.done.empty());
+  for (const auto who : of_partition) BOOST_TEST(w.written_ms(who) == (who == 7 ? 0 : 10'000));
+  BOOST_TEST(w.dirty() == 1u);
+  BOOST_TEST(w.ledger_state.checkpointed_pairs.load() == of_partition.size() - 1);
+  BOOST_TEST(w.has_logged("damaged"));
+  BOOST_TEST(w.has_logged(std::string(student(7).view()) + "/m1"));
+  w.damaged.reset();
+  BOOST_TEST(w.round());
+  BOOST_TEST(w.written_ms(7) == 10'000);
 }
 
 BOOST_AUTO_TEST_CASE(a_hot_store_that_is_away_is_asked_once) {
