@@ -117,7 +117,8 @@ class school {
   std::size_t checkpoint() {
     std::size_t pairs = 0;
     for (partition_index p = 0; p < limits::partitions; ++p) {
-      const auto dirty = must(store_.read_dirty(p, storage_limits::checkpoint_batch_pairs_max));
+      const auto dirty =
+          must(store_.read_dirty(p, storage_limits::checkpoint_batch_pairs_max)).pairs;
       must(store_.mark_clean(p, dirty));
       pairs += dirty.size();
     }

@@ -34,6 +34,13 @@ struct dirty_pair {
   std::uint64_t version = 0;
 };
 
+/// Dirty pairs of a partition.
+struct dirty_sample {
+  std::vector<dirty_pair> pairs;
+  std::vector<std::string> unreadable;  // what else is dirty, named for the log
+  [[nodiscard]] std::size_t size() const noexcept { return pairs.size() + unreadable.size(); }
+};
+
 enum class applied_state : std::uint8_t {
   done,          // the outcome is durable
   pair_missing,  // nothing changed, because the store lacks the pair: merge() it and apply again
@@ -101,9 +108,9 @@ class hot_store {
   /// The modules in which the student has a pair, in any order.
   virtual stored<std::vector<module_id>> modules_of(const student_id& student) = 0;
 
-  /// Up to `pairs_max` dirty pairs of the partition, in any order. They stay dirty.
-  virtual stored<std::vector<dirty_pair>> read_dirty(partition_index partition,
-                                                     std::size_t pairs_max) = 0;
+  /// Up to `pairs_max` dirty pairs of the partition, in any order. They stay dirty. What cannot be
+  /// read is among them, and keeps no other pair from being read.
+  virtual stored<dirty_sample> read_dirty(partition_index partition, std::size_t pairs_max) = 0;
   /// Marks those pairs clean whose version has not changed.
   virtual stored<ok_t> mark_clean(partition_index partition, std::span<const dirty_pair> pairs) = 0;
   virtual stored<std::uint64_t> dirty_count() = 0;

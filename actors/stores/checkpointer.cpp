@@ -1,5 +1,4 @@
 #include "actors/stores/checkpointer.hpp"
-#include "actors/shared/actor_limits.hpp"
 #include "storage/limits.hpp"
 
 #include "storage/single_pairs.hpp"
@@ -157,36 +156,37 @@ storage::storage_error checkpointer::hot_failed(const storage::storage_failure& 
 
 result<ok_t, storage::storage_error> checkpointer::checkpoint_partition(partition_index partition,
                                                                         std::uint64_t& pairs) {
-  // Pairs may become dirty again as fast as they are written. A round takes about as many as were
-  // there at its beginning, and leaves the rest to the next.
   bool was_short = false;
-  bool all_written = true;
-  std::size_t rounds_left =
-      actor_limits::shard_pairs_max / storage_limits::checkpoint_batch_pairs_max + 1;
-  while (rounds_left-- > 0) {
-    auto dirty = deps_.hot->read_dirty(partition, storage_limits::checkpoint_batch_pairs_max);
+  bool all_read = true, all_written = true;
+  for (std::size_t samples = 0; samples < deps_.samples_max; ++samples) {
+    const auto dirty = deps_.hot->read_dirty(partition, storage_limits::checkpoint_batch_pairs_max);
     if (!dirty) return hot_failed(dirty.error());
+    if (!dirty->unreadable.empty() && std::exchange(all_read, false))
+      hot_failed({storage::storage_error::corrupt,
+                  fmt::format("{} ({} in this sample) cannot be read", dirty->unreadable.front(),
+                              dirty->unreadable.size())});
+    const auto written = checkpoint_sample(partition, dirty->pairs);
+    if (!written) return written.error();
+    pairs += *written;
+    all_written = all_written && *written == dirty->pairs.size();
     // A sample may be short because pairs have vanished from the store meanwhile: only the second
     // short sample in a row means that no pairs are left.
     const bool is_short = dirty->size() < storage_limits::checkpoint_batch_pairs_max;
-    const bool last_round = is_short && was_short;
+    const bool nothing_left = is_short && was_short;
     was_short = is_short;
-    if (!dirty->empty()) {
-      const auto written = checkpoint_sample(partition, *dirty);
-      if (!written) return written.error();
-      pairs += *written;
-      all_written = all_written && *written == dirty->size();
-    }
-    if (last_round) break;
+    if (nothing_left && all_read && all_written) return ok;
+    if (nothing_left || (dirty->size() > 0 && *written == 0))
+      return storage::storage_error::corrupt;  // what is left cannot be checkpointed
     if (deps_.time.monotonic_now_us() >= deadline_.load())
       return storage::storage_error::unavailable;
   }
-  if (!all_written) return storage::storage_error::corrupt;
-  return ok;
+  // Pairs became dirty as fast as they were written: perhaps not all have had their turn.
+  return storage::storage_error::contended;
 }
 
 result<std::size_t, storage::storage_error> checkpointer::checkpoint_sample(
     partition_index partition, const std::vector<storage::dirty_pair>& dirty) {
+  if (dirty.empty()) return std::size_t{0};
   std::vector<storage::pair_progress> states;
   states.reserve(dirty.size());
   for (const auto& pair : dirty) states.push_back({pair.key, pair.state});

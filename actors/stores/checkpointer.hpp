@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "actors/heatmap/heatmap.hpp"
+#include "actors/shared/actor_limits.hpp"
 #include "actors/shared/bounded_queue.hpp"
 #include "actors/shared/probes.hpp"
 #include "base/clock.hpp"
@@ -18,6 +19,7 @@
 #include "domain/ids.hpp"
 #include "storage/hot_store.hpp"
 #include "storage/ledger.hpp"
+#include "storage/limits.hpp"
 
 namespace watchkeeper::actors {
 
@@ -33,6 +35,10 @@ class checkpointer {
     hot_store_probe& hot_probe;
     heatmap& heat;  // is notified of the growth of the ledger's heatmaps; its plays are written
     std::int64_t interval_ms = 30'000;
+    /// Of a partition in one round; then pairs become dirty again as fast as they are written, and
+    /// the rest is left to the next round.
+    std::size_t samples_max =
+        actor_limits::shard_pairs_max / storage_limits::checkpoint_batch_pairs_max + 1;
     const time_source& time;
     std::function<void(mono_ms started)> done;  // every change before is in the ledger
     log_function log;

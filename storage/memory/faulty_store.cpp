@@ -58,8 +58,7 @@ stored<std::vector<module_id>> faulty_store::modules_of(const student_id& studen
   return befall("modules_of", [&] { return inner_.modules_of(student); });
 }
 
-stored<std::vector<dirty_pair>> faulty_store::read_dirty(partition_index partition,
-                                                         std::size_t pairs_max) {
+stored<dirty_sample> faulty_store::read_dirty(partition_index partition, std::size_t pairs_max) {
   return befall("read_dirty", [&] { return inner_.read_dirty(partition, pairs_max); });
 }
 

@@ -149,13 +149,12 @@ stored<std::vector<module_id>> memory_store::modules_of(const student_id& studen
   return modules;
 }
 
-stored<std::vector<dirty_pair>> memory_store::read_dirty(partition_index partition,
-                                                         std::size_t pairs_max) {
-  std::vector<dirty_pair> found;
+stored<dirty_sample> memory_store::read_dirty(partition_index partition, std::size_t pairs_max) {
+  dirty_sample found;
   for (const auto& key : dirty_.at(partition)) {
     if (found.size() == pairs_max) break;
     const auto& entry = pairs_.at(key);
-    found.push_back({key, entry.state, entry.version});
+    found.pairs.push_back({key, entry.state, entry.version});
   }
   return found;
 }

@@ -25,8 +25,7 @@ class memory_store final : public hot_store {
   stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) override;
   stored<ok_t> merge(std::span<const pair_progress> pairs, bool dirty) override;
   stored<std::vector<module_id>> modules_of(const student_id& student) override;
-  stored<std::vector<dirty_pair>> read_dirty(partition_index partition,
-                                             std::size_t pairs_max) override;
+  stored<dirty_sample> read_dirty(partition_index partition, std::size_t pairs_max) override;
   stored<ok_t> mark_clean(partition_index partition, std::span<const dirty_pair> pairs) override;
   stored<std::uint64_t> dirty_count() override;
   stored<ok_t> erase(const student_id& student) override;

@@ -110,9 +110,8 @@ stored<std::vector<module_id>> redis_store::modules_of(const student_id& student
   return modules;
 }
 
-stored<std::vector<dirty_pair>> redis_store::read_dirty(partition_index partition,
-                                                        std::size_t pairs_max) {
-  std::vector<dirty_pair> found;
+stored<dirty_sample> redis_store::read_dirty(partition_index partition, std::size_t pairs_max) {
+  dirty_sample found;
   if (pairs_max == 0) return found;
   const auto dirty_key = redis_keys::dirty(partition);
   auto sampled = run_all(one({"SRANDMEMBER", dirty_key, std::to_string(pairs_max)}));
@@ -125,30 +124,29 @@ stored<std::vector<dirty_pair>> redis_store::read_dirty(partition_index partitio
   std::vector<redis_command> calls;
   for (std::size_t i = 0; i < members.elements; ++i) {
     const auto key = redis_keys::parse_member(text_of(*members.element[i]));
-    if (!key || partition_of(key->student) != partition)
-      return corrupt("dirty: a member that is no pair of the partition");
-    keys.push_back(*key);
-    calls.push_back({"GET", redis_keys::progress(partition, *key)});
+    if (key && partition_of(key->student) == partition) {
+      keys.push_back(*key);
+      calls.push_back({"GET", redis_keys::progress(partition, *key)});
+    } else {
+      found.unreadable.push_back("a member of " + dirty_key + " that is no pair of the partition");
+    }
   }
-  if (keys.empty()) return found;
   auto got = run(std::move(calls));
   if (!got) return got.error();
 
   std::vector<dirty_pair> vanished;
-  std::optional<storage_failure> failure;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const auto& reply = *got.value()[i];
+    if (is_error(reply) && failure_of(reply).code != storage_error::corrupt)
+      return failure_of(reply);
     auto pair = pair_of(reply);
-    if (!pair) {
-      // One bad pair must not keep the others from being checkpointed.
-      failure = is_error(reply) ? failure_of(reply) : corrupt("a stored pair is not of the format");
-    } else if (!*pair) {
+    if (!pair)
+      found.unreadable.push_back(redis_keys::progress(partition, keys[i]));
+    else if (!*pair)
       vanished.push_back({keys[i], {}, 0});
-    } else {
-      found.push_back({keys[i], std::move((*pair)->state), (*pair)->nonce});
-    }
+    else
+      found.pairs.push_back({keys[i], std::move((*pair)->state), (*pair)->nonce});
   }
-  if (found.empty() && failure) return *failure;
   if (!vanished.empty())
     if (auto cleaned = mark_clean(partition, vanished); !cleaned) return cleaned.error();
   return found;

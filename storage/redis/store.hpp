@@ -33,8 +33,7 @@ class redis_store final : public hot_store {
   merged_and_applied merge_and_apply(std::span<const pair_progress> pairs, bool dirty,
                                      std::span<const hot_request> requests) override;
   stored<std::vector<module_id>> modules_of(const student_id& student) override;
-  stored<std::vector<dirty_pair>> read_dirty(partition_index partition,
-                                             std::size_t pairs_max) override;
+  stored<dirty_sample> read_dirty(partition_index partition, std::size_t pairs_max) override;
   stored<ok_t> mark_clean(partition_index partition, std::span<const dirty_pair> pairs) override;
   stored<std::uint64_t> dirty_count() override;
   stored<ok_t> erase(const student_id& student) override;

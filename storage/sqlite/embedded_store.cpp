@@ -126,24 +126,22 @@ stored<std::vector<module_id>> embedded_store::modules_of(const student_id& stud
   });
 }
 
-stored<std::vector<dirty_pair>> embedded_store::read_dirty(partition_index partition,
-                                                           std::size_t pairs_max) {
-  return in_transaction(false, [&]() -> stored<std::vector<dirty_pair>> {
-    std::vector<dirty_pair> found;
-    bool corrupt = false;
+stored<dirty_sample> embedded_store::read_dirty(partition_index partition, std::size_t pairs_max) {
+  return in_transaction(false, [&]() -> stored<dirty_sample> {
+    dirty_sample found;
     auto rows = database_.prepare(query::dirty_pairs);
     rows.bind(std::int64_t{partition}).bind(static_cast<std::int64_t>(pairs_max));
     while (rows.step()) {
       const auto student = student_id::parse(rows.bytes());
       const auto module = module_id::parse(rows.bytes());
       auto pair = read_embedded_pair(rows);
-      // One bad row must not keep the others from being checkpointed.
       if (student && module && pair)
-        found.push_back({{*student, *module}, std::move(pair->state), pair->version});
+        found.pairs.push_back({{*student, *module}, std::move(pair->state), pair->version});
+      else if (student && module)
+        found.unreadable.push_back(fmt::format("{}/{}", student->view(), module->view()));
       else
-        corrupt = true;
+        found.unreadable.emplace_back("a pair whose key is no pair of ids");
     }
-    if (found.empty() && corrupt) return corrupt_row();
     return found;
   });
 }

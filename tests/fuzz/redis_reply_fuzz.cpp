@@ -104,11 +104,11 @@ void check_call(std::uint8_t what, std::uint8_t first, std::uint8_t second,
       const auto partition = partition_of(keys.front().student);
       if (const auto got = store.read_dirty(partition, second); fine(got)) {
         REQUIRE(got->size() <= second);
-        for (const auto& each : *got) {
+        for (const auto& each : got->pairs) {
           REQUIRE(partition_of(each.key.student) == partition);
           check_progress(each.state);
         }
-        (void)fine(store.mark_clean(partition, *got));
+        (void)fine(store.mark_clean(partition, got->pairs));
       }
       break;
     }

@@ -196,7 +196,7 @@ BOOST_AUTO_TEST_CASE(a_pair_that_came_back_is_not_taken_for_the_old_one) {
     const auto pair = pair_of("ada", "m1");
     create(store, {pair});
     apply_one(store, heartbeat(pair, 0, 0, 1000));
-    const auto before = must(store.read_dirty(partition_of(pair.student), 10));
+    const auto before = must(store.read_dirty(partition_of(pair.student), 10)).pairs;
     must(store.erase(pair.student));
     must(store.readmit(pair.student));
     create(store, {pair});

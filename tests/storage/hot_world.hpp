@@ -295,7 +295,7 @@ class contract_run {
   /// Everything that is dirty, by its key; the versions are each store's own.
   std::map<std::string, dirty_pair> dirty_of(hot_store& from, partition_index partition) {
     std::map<std::string, dirty_pair> found;
-    for (auto& pair : must(from.read_dirty(partition, 1000))) found[text_of(pair.key)] = pair;
+    for (auto& pair : must(from.read_dirty(partition, 1000)).pairs) found[text_of(pair.key)] = pair;
     return found;
   }
 
@@ -310,7 +310,7 @@ class contract_run {
       return text;
     };
     same("read_dirty", list(captured_model_), list(captured_));
-    const auto some = must(store().read_dirty(partition, 2));
+    const auto some = must(store().read_dirty(partition, 2)).pairs;
     same("read_dirty, two", std::to_string(std::min<std::size_t>(2, captured_model_.size())),
          std::to_string(some.size()));
   }

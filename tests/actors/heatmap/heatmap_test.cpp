@@ -366,7 +366,7 @@ struct two_gateways {
     heat.round_begins();
     for (partition_index p = 0; p < limits::partitions; ++p) {
       heat.partition_begins(p);
-      const auto dirty = wt::need(hot->read_dirty(p, 100));
+      const auto dirty = wt::need(hot->read_dirty(p, 100)).pairs;
       if (!dirty.empty()) {
         in_between();
         std::vector<storage::pair_progress> pairs;

@@ -99,8 +99,8 @@ class mortal_store final : public storage::hot_store {
   storage::stored<std::vector<module_id>> modules_of(const student_id& student) override {
     return then(inner_.modules_of(student));
   }
-  storage::stored<std::vector<storage::dirty_pair>> read_dirty(partition_index partition,
-                                                               std::size_t max) override {
+  storage::stored<storage::dirty_sample> read_dirty(partition_index partition,
+                                                    std::size_t max) override {
     return then(inner_.read_dirty(partition, max));
   }
   storage::stored<ok_t> mark_clean(partition_index partition,
@@ -146,8 +146,8 @@ class simulated_hot_store final : public storage::hot_store {
   storage::stored<std::vector<module_id>> modules_of(const student_id& student) override {
     return faulty_.modules_of(student);
   }
-  storage::stored<std::vector<storage::dirty_pair>> read_dirty(partition_index partition,
-                                                               std::size_t max) override {
+  storage::stored<storage::dirty_sample> read_dirty(partition_index partition,
+                                                    std::size_t max) override {
     return faulty_.read_dirty(partition, max);
   }
   storage::stored<ok_t> mark_clean(partition_index partition,

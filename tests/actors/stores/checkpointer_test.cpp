@@ -39,18 +39,63 @@ class lockable_ledger final : public simulated_ledger {
   const std::optional<student_id>& damaged_;
 };
 
+/// A hot store with a value that cannot be read in the partition of a student.
+class partly_unreadable final : public storage::hot_store {
+ public:
+  storage::stored<std::vector<storage::applied_credit>> apply(
+      std::span<const storage::hot_request> requests) override {
+    return inner.apply(requests);
+  }
+  storage::stored<std::vector<std::optional<progress>>> read(
+      std::span<const pair_key> keys) override {
+    return inner.read(keys);
+  }
+  storage::stored<ok_t> merge(std::span<const storage::pair_progress> pairs, bool dirty) override {
+    return inner.merge(pairs, dirty);
+  }
+  storage::stored<std::vector<module_id>> modules_of(const student_id& student) override {
+    return inner.modules_of(student);
+  }
+  storage::stored<storage::dirty_sample> read_dirty(partition_index partition,
+                                                    std::size_t pairs_max) override {
+    if (before_read) before_read(partition);
+    auto found = inner.read_dirty(partition, pairs_max);
+    if (unreadable && partition == partition_of(*unreadable))
+      found->unreadable.emplace_back("wk:what");
+    return found;
+  }
+  storage::stored<ok_t> mark_clean(partition_index partition,
+                                   std::span<const storage::dirty_pair> pairs) override {
+    return inner.mark_clean(partition, pairs);
+  }
+  storage::stored<std::uint64_t> dirty_count() override { return inner.dirty_count(); }
+  storage::stored<ok_t> erase(const student_id& student) override { return inner.erase(student); }
+  storage::stored<ok_t> readmit(const student_id& student) override {
+    return inner.readmit(student);
+  }
+  storage::stored<storage::hot_store_health> health() override { return inner.health(); }
+
+  storage::memory_store inner{10'000};
+  std::optional<student_id> unreadable;
+  std::function<void(partition_index)> before_read;
+};
+
 /// A checkpointer over model stores, turned by hand. `befalls` decides the fault of each call of
 /// the hot store, `ledger_weather` those of the ledger.
 struct checkpointing {
-  checkpointing() {
+  /// `other` takes the place of the model, if it is not null.
+  explicit checkpointing(std::unique_ptr<storage::hot_store> other = nullptr) {
+    if (!other)
+      other = std::make_unique<storage::faulty_store>(
+          hot, [this](std::string_view operation) { return befalls(operation); });
     checkpoints.emplace(checkpointer::dependencies{
-        .hot = std::make_unique<storage::faulty_store>(
-            hot, [this](std::string_view operation) { return befalls(operation); }),
+        .hot = std::move(other),
         .ledger = std::make_unique<lockable_ledger>(ledger, ledger_plan, never, locked, damaged),
         .probe = ledger_state,
         .hot_probe = hot_state,
         .heat = heat,
         .interval_ms = 30'000,
+        .samples_max = 3,
         .time = clock,
         .done =
             [this](mono_ms started) { done.emplace_back(started, hot_state.refill_epoch.load()); },
@@ -197,6 +242,46 @@ BOOST_AUTO_TEST_CASE(a_damaged_row_keeps_no_other_pair_from_the_ledger) {
   w.damaged.reset();
   BOOST_TEST(w.round());
   BOOST_TEST(w.written_ms(7) == 10'000);
+}
+
+BOOST_AUTO_TEST_CASE(a_round_that_cannot_read_a_dirty_pair_is_not_complete) {
+  for (const bool beside_others : {true, false}) {
+    partly_unreadable* hot = nullptr;
+    auto owned = std::make_unique<partly_unreadable>();
+    hot = owned.get();
+    checkpointing w(std::move(owned));
+    if (beside_others) {
+      const auto pair = checkpointing::played(1, 10'000);
+      BOOST_REQUIRE(hot->inner.merge({&pair, 1}, true).has_value());
+    }
+    hot->unreadable = student(1);
+    BOOST_TEST(!w.round());
+    BOOST_TEST(w.done.empty());
+    BOOST_TEST(w.written_ms(1) == (beside_others ? 10'000 : 0));
+    BOOST_TEST(w.has_logged("wk:what"));
+    hot->unreadable.reset();
+    BOOST_TEST(w.round());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_round_that_finds_more_than_it_may_take_is_not_complete) {
+  auto owned = std::make_unique<partly_unreadable>();
+  auto* const hot = owned.get();
+  checkpointing w(std::move(owned));
+  // As fast as pairs are written others become dirty: there is always a full sample.
+  hot->before_read = [&](partition_index partition) {
+    if (partition != partition_of(student(1))) return;
+    std::vector<storage::pair_progress> pairs;
+    for (std::size_t i = 0; i < storage_limits::checkpoint_batch_pairs_max; ++i) {
+      pairs.push_back(checkpointing::played(1, 10'000));
+      pairs.back().key.module = module_named("m" + std::to_string(i));
+    }
+    BOOST_REQUIRE(hot->inner.merge(pairs, true).has_value());
+  };
+  BOOST_TEST(!w.round());
+  BOOST_TEST(w.done.empty());
+  hot->before_read = {};
+  BOOST_TEST(w.round());
 }
 
 BOOST_AUTO_TEST_CASE(a_hot_store_that_is_away_is_asked_once) {

@@ -130,8 +130,8 @@ BOOST_AUTO_TEST_CASE(two_gateways_that_remember_answer_as_the_model) {
       BOOST_REQUIRE_EQUAL(text_of(got[i]), text_of(expected[i]));
     if (play.below(5) == 0) {  // a checkpoint of some
       const auto partition = partition_of(play.pairs[play.below(play.pairs.size())].student);
-      must(gateway.mark_clean(partition, must(gateway.read_dirty(partition, 100))));
-      must(model->mark_clean(partition, must(model->read_dirty(partition, 100))));
+      must(gateway.mark_clean(partition, must(gateway.read_dirty(partition, 100)).pairs));
+      must(model->mark_clean(partition, must(model->read_dirty(partition, 100)).pairs));
     }
     if (play.below(40) != 0) continue;
     const auto student = play.pairs[play.below(play.pairs.size())].student;
@@ -219,7 +219,7 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_in_between_is_no_difference_and_the_mark_comes
   apply_one(w.first, heartbeat(pair, 0, 0, 1000));
   w.watch_calls();
   for (std::uint32_t sn = 1; sn < 10; ++sn) {
-    must(w.first.mark_clean(partition, must(w.first.read_dirty(partition, 10))));
+    must(w.first.mark_clean(partition, must(w.first.read_dirty(partition, 10)).pairs));
     BOOST_TEST(must(w.first.dirty_count()) == 0u);
     apply_one(w.first, heartbeat(pair, sn, static_cast<media_ms>(sn) * 1000,
                                  static_cast<media_ms>(sn) * 1000 + 1000));
@@ -241,7 +241,7 @@ BOOST_AUTO_TEST_CASE(a_dirty_set_of_a_foreign_type_fails_the_pairs_of_its_partit
   const auto partition = partition_of(pair.student);
   create(w.first, {pair});
   apply_one(w.first, heartbeat(pair, 0, 0, 1000));
-  must(w.first.mark_clean(partition, must(w.first.read_dirty(partition, 10))));
+  must(w.first.mark_clean(partition, must(w.first.read_dirty(partition, 10)).pairs));
   const auto dirty = fmt::format("wk:{{p{}}}:dirty", partition);
   w.server.command({"SET", dirty, "foreign"});
   const auto other = pair_of("bob", "m1");

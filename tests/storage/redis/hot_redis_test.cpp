@@ -251,7 +251,7 @@ BOOST_AUTO_TEST_CASE(a_full_memory_refuses_credit_but_lets_the_checkpoint_go_on)
   BOOST_REQUIRE(!merged.has_value());
   BOOST_TEST(int(merged.error().code) == int(storage_error::refused));
 
-  const auto dirty = must(store->read_dirty(partition_of(pair.student), 10));
+  const auto dirty = must(store->read_dirty(partition_of(pair.student), 10)).pairs;
   BOOST_REQUIRE_EQUAL(dirty.size(), 1u);
   BOOST_TEST(dirty[0].state.covered.covered_ms() == 1000);
   must(store->mark_clean(partition_of(pair.student), dirty));
@@ -433,14 +433,29 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_leaves_out_what_is_corrupt) {
   server.command({"DEL", key_of("progress", sick)});
   server.command({"LPUSH", key_of("progress", sick), "of another type"});
   const auto dirty = must(store->read_dirty(partition, 10));
-  BOOST_REQUIRE_EQUAL(dirty.size(), 1u);
-  BOOST_TEST(text_of(dirty[0].key) == "ada/m2");
-  must(store->mark_clean(partition, dirty));
+  BOOST_REQUIRE_EQUAL(dirty.pairs.size(), 1u);
+  BOOST_TEST(text_of(dirty.pairs[0].key) == "ada/m2");
+  BOOST_REQUIRE_EQUAL(dirty.unreadable.size(), 1u);
+  BOOST_TEST(dirty.unreadable[0] == key_of("progress", sick));
+  must(store->mark_clean(partition, dirty.pairs));
   BOOST_TEST(server.command({"SMEMBERS", key_of("dirty", sick)}) == "ada/m1\n");
   // The mark is off: the next change marks again.
   other.credit.sequence = 1;
   apply_one(*store, other);
   BOOST_TEST(must(store->dirty_count()) == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(a_checkpoint_leaves_out_a_dirty_mark_that_names_no_pair_of_the_partition) {
+  redis_server server;
+  const auto store = make_redis_store(server.url());
+  const auto pair = pair_of("ada", "m1");
+  create(*store, {pair});
+  apply_one(*store, heartbeat(pair, 0, 0, 1000));
+  BOOST_REQUIRE(partition_of(id_of<student_id>("bob")) != partition_of(pair.student));
+  server.command({"SADD", key_of("dirty", pair), "no pair", "bob/m1"});
+  const auto dirty = must(store->read_dirty(partition_of(pair.student), 10));
+  BOOST_REQUIRE_EQUAL(dirty.pairs.size(), 1u);
+  BOOST_TEST(dirty.unreadable.size() == 2u);
 }
 
 BOOST_AUTO_TEST_CASE(a_call_that_fails_leaves_the_others_of_its_batch_done) {
@@ -469,7 +484,7 @@ BOOST_AUTO_TEST_CASE(a_dirty_mark_without_its_pair_is_dropped) {
   create(*store, {pair});
   apply_one(*store, heartbeat(pair, 0, 0, 1000));
   server.command({"DEL", key_of("progress", pair)});
-  BOOST_TEST(must(store->read_dirty(partition_of(pair.student), 10)).empty());
+  BOOST_TEST(must(store->read_dirty(partition_of(pair.student), 10)).pairs.empty());
   BOOST_TEST(must(store->dirty_count()) == 0u);
 }
 

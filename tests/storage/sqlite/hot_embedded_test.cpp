@@ -164,6 +164,11 @@ BOOST_AUTO_TEST_CASE(a_corrupt_row_fails_alone) {
   BOOST_TEST(int(applied[0].state) == int(applied_state::failed));
   BOOST_TEST(int(applied[1].state) == int(applied_state::done));
   BOOST_TEST(int(error_of_apply(*store, both[0])) == int(storage_error::corrupt));
+  execute(file, "UPDATE hot_pair SET dirty = 1");
+  BOOST_TEST(must(store->read_dirty(partition_of(well.student), 10)).pairs.size() == 1u);
+  const auto dirty = must(store->read_dirty(partition_of(sick.student), 10));
+  BOOST_REQUIRE_EQUAL(dirty.unreadable.size(), 1u);
+  BOOST_TEST(dirty.unreadable[0] == "ada/m1");
 }
 
 BOOST_AUTO_TEST_CASE(what_has_expired_is_swept) {
