@@ -206,7 +206,7 @@ stored<std::vector<std::optional<std::string_view>>> redis_store::values_of(
   // More keys than values: some are of a foreign type, for which MGET gives nothing, or empty.
   std::vector<redis_command> calls;
   for (const auto i : doubtful) calls.push_back({"EXISTS", asked.keys[i]});
-  const auto counts = run_all(std::move(calls));
+  const auto counts = read_all(std::move(calls));
   if (!counts) return counts.error();
   for (std::size_t i = 0; i < doubtful.size(); ++i)
     if (counts.value()[i]->integer != 0) values[doubtful[i]] = std::nullopt;
@@ -387,7 +387,9 @@ stored<ok_t> redis_store::run_batch(batch& all) {
     for (const auto& call : decided) commands.push_back(command_of(call));
     const auto asked = plan_look_up(std::exchange(to_read, {}));
     add_look_up(asked, commands);
-    const auto got = run(std::move(commands));
+    // wk_cas alone needs no question for the role: a replica refuses it.
+    const auto got =
+        asked.groups.empty() ? run(std::move(commands)) : run_on_master(std::move(commands));
     if (!got) return got.error();
     const std::span<const redis_reply> answered = got.value();
     std::vector<cas_call> again;

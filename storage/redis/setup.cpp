@@ -50,8 +50,15 @@ void judge_eviction(std::string_view policy, hot_store_health& found) {
                   policy, of_all ? "what was acknowledged is" : "replay windows are");
 }
 
+std::string new_incarnation() {
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}", random(), random());
+}
+
+}  // namespace
+
 /// A replica must not be asked: what it has may be old, and it takes no writes.
-stored<ok_t> judge_role(const redisReply& replication_info) {
+stored<ok_t> redis_store::judge_role(const redisReply& replication_info) {
   if (is_error(replication_info)) return failure_of(replication_info);
   const auto role = info_value(text_of(replication_info), "role");
   if (role == "master") return ok;
@@ -59,13 +66,6 @@ stored<ok_t> judge_role(const redisReply& replication_info) {
                          role == "slave" ? "this Redis is a replica, not a master"
                                          : "this Redis does not say that it is a master"};
 }
-
-std::string new_incarnation() {
-  std::random_device random;
-  return fmt::format("{:08x}{:08x}", random(), random());
-}
-
-}  // namespace
 
 stored<ok_t> redis_store::ready() {
   if (connection_.usable()) return ok;

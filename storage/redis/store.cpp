@@ -80,13 +80,34 @@ stored<redis_store::replies> redis_store::run_all(std::vector<redis_command> com
   return got;
 }
 
+stored<redis_store::replies> redis_store::run_on_master(std::vector<redis_command> commands) {
+  if (commands.empty()) return replies{};
+  commands.push_back({"INFO", "replication"});
+  auto got = run(std::move(commands));
+  if (!got) return got;
+  if (auto fine = judge_role(*got.value().back()); !fine) {
+    connection_.close();
+    return fine.error();
+  }
+  got.value().pop_back();
+  return got;
+}
+
+stored<redis_store::replies> redis_store::read_all(std::vector<redis_command> commands) {
+  auto got = run_on_master(std::move(commands));
+  if (!got) return got;
+  for (const auto& reply : got.value())
+    if (is_error(*reply)) return failure_of(*reply);
+  return got;
+}
+
 stored<std::vector<std::optional<progress>>> redis_store::read(std::span<const pair_key> keys) {
   std::vector<std::optional<progress>> found;
   if (keys.empty()) return found;
   std::vector<redis_command> calls;
   for (const auto& key : keys)
     calls.push_back({"GET", redis_keys::progress(partition_of(key.student), key)});
-  auto got = run_all(std::move(calls));
+  auto got = read_all(std::move(calls));
   if (!got) return got.error();
   for (const auto& reply : got.value()) {
     auto pair = pair_of(*reply);
@@ -97,7 +118,7 @@ stored<std::vector<std::optional<progress>>> redis_store::read(std::span<const p
 }
 
 stored<std::vector<module_id>> redis_store::modules_of(const student_id& student) {
-  auto got = run_all(one({"SMEMBERS", redis_keys::pairs(partition_of(student), student)}));
+  auto got = read_all(one({"SMEMBERS", redis_keys::pairs(partition_of(student), student)}));
   if (!got) return got.error();
   const auto& reply = *got.value().front();
   if (reply.type != REDIS_REPLY_ARRAY) return corrupt("pairs: a reply of a foreign type");
@@ -114,7 +135,7 @@ stored<dirty_sample> redis_store::read_dirty(partition_index partition, std::siz
   dirty_sample found;
   if (pairs_max == 0) return found;
   const auto dirty_key = redis_keys::dirty(partition);
-  auto sampled = run_all(one({"SRANDMEMBER", dirty_key, std::to_string(pairs_max)}));
+  auto sampled = read_all(one({"SRANDMEMBER", dirty_key, std::to_string(pairs_max)}));
   if (!sampled) return sampled.error();
   const auto& members = *sampled.value().front();
   if (members.type != REDIS_REPLY_ARRAY || members.elements > pairs_max)
@@ -131,7 +152,7 @@ stored<dirty_sample> redis_store::read_dirty(partition_index partition, std::siz
       found.unreadable.push_back("a member of " + dirty_key + " that is no pair of the partition");
     }
   }
-  auto got = run(std::move(calls));
+  auto got = run_on_master(std::move(calls));
   if (!got) return got.error();
 
   std::vector<dirty_pair> vanished;
@@ -178,7 +199,7 @@ stored<std::uint64_t> redis_store::dirty_count() {
   std::vector<redis_command> calls;
   for (partition_index p = 0; p < limits::partitions; ++p)
     calls.push_back({"SCARD", redis_keys::dirty(p)});
-  auto got = run_all(std::move(calls));
+  auto got = read_all(std::move(calls));
   if (!got) return got.error();
   std::uint64_t count = 0;
   for (const auto& reply : got.value()) {

@@ -46,6 +46,7 @@ class redis_store final : public hot_store {
   stored<ok_t> ready();
   /// Whether it is a master.
   stored<ok_t> check_role();
+  static stored<ok_t> judge_role(const redisReply& replication_info);
   stored<ok_t> load_library();
   stored<ok_t> check_deployment();
   /// Connects if need be and runs the commands; calls that find no function are sent once more
@@ -53,6 +54,10 @@ class redis_store final : public hot_store {
   stored<replies> run(std::vector<redis_command> commands);
   /// The same, where an error reply to any of them fails the whole.
   stored<replies> run_all(std::vector<redis_command> commands);
+  /// As run() and run_all(), for commands that read. A master that was made a replica since the
+  /// store has connected still replies to them, with what may be old: then they fail.
+  stored<replies> run_on_master(std::vector<redis_command> commands);
+  stored<replies> read_all(std::vector<redis_command> commands);
 
   // Running a batch (storage/redis/batch.cpp).
   struct student_group;

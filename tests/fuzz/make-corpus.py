@@ -152,33 +152,34 @@ write("redis-reply", "cas-new-session", call(8), student, pair((0, 9_000), windo
 write("redis-reply", "student", call(10), student)
 write("redis-reply", "session", call(10), struct.pack(">IQI", 3, 5, now_ms // 1000), "m1")
 write("redis-reply", "member", call(13), "ada/m1")
-absent = array(*[b"$-1\r\n"] * 3) + b":0\r\n"  # student, pair and session
-there = array(bulk(student), bulk(one), b"$-1\r\n") + b":2\r\n"
+master = bulk("role:master\r\n")  # follows whatever was read
+absent = array(*[b"$-1\r\n"] * 3) + b":0\r\n" + master  # student, pair and session
+there = array(bulk(student), bulk(one), b"$-1\r\n") + b":2\r\n" + master
 write("redis-reply", "apply-missing", call(0), absent)
 write("redis-reply", "apply", call(0), there, bulk(""))
 write("redis-reply", "apply-missed", call(1), there, array(bulk("\x01"), bulk(student), bulk(one), bulk("")), bulk(""),
       bulk(""))
 write("redis-reply", "apply-missed-short", call(0), there, array(bulk("\x01"), bulk(student)), there, bulk(""))
-write("redis-reply", "apply-foreign", call(0), array(*[b"$-1\r\n"] * 3), ":1\r\n", ":0\r\n:1\r\n:0\r\n")
+write("redis-reply", "apply-foreign", call(0), array(*[b"$-1\r\n"] * 3), ":1\r\n", master, ":0\r\n:1\r\n:0\r\n", master)
 write("redis-reply", "apply-oom", call(0), there, "-OOM command not allowed\r\n")
 write("redis-reply", "apply-alone", call(0), there, "-WRONGTYPE of a set\r\n", there, "-WRONGTYPE of a set\r\n")
 write("redis-reply", "apply-library", call(0), there, "-ERR Function not found\r\n", ":6\r\n", bulk(""))
-write("redis-reply", "read", call(2, 0x02, 2), bulk(one), "$-1\r\n", bulk(many))
-write("redis-reply", "merge", call(3, 0x01, 0), array(b"$-1\r\n", b"$-1\r\n"), ":0\r\n", bulk(""))
-write("redis-reply", "merge-united", call(3, 0x00, 1), array(bulk(student), bulk(many)), ":2\r\n", bulk(""))
-write("redis-reply", "modules", call(4), array(bulk("m1"), bulk("m2")))
-write("redis-reply", "dirty", call(5, 0, 5), array(bulk("s0/m1"), bulk("s0/m2"), bulk("s0/m3")),
-      bulk(one), bulk(many), "$-1\r\n", ":1\r\n", ":1\r\n")
+write("redis-reply", "read", call(2, 0x02, 2), bulk(one), "$-1\r\n", bulk(many), master)
+write("redis-reply", "merge", call(3, 0x01, 0), array(b"$-1\r\n", b"$-1\r\n"), ":0\r\n", master, bulk(""))
+write("redis-reply", "merge-united", call(3, 0x00, 1), array(bulk(student), bulk(many)), ":2\r\n", master, bulk(""))
+write("redis-reply", "modules", call(4), array(bulk("m1"), bulk("m2")), master)
+write("redis-reply", "dirty", call(5, 0, 5), array(bulk("s0/m1"), bulk("s0/m2"), bulk("s0/m3")), master,
+      bulk(one), bulk(many), "$-1\r\n", master, ":1\r\n", ":1\r\n")
 write("redis-reply", "health", call(6), bulk("# Server\r\nredis_version:7.0.15\r\n"),
       array(bulk("appendonly"), bulk("yes"), bulk("appendfsync"), bulk("everysec")),
       bulk("aof_enabled:1\r\n"), bulk("maxmemory:0\r\n"), bulk("role:master\r\n"))
 write("redis-reply", "health-managed", call(6), bulk("redis_version:7.0.15\r\n"),
       "-ERR unknown command 'CONFIG'\r\n", bulk("aof_enabled:1\r\n"))
 write("redis-reply", "connect", call(4, 0x80), bulk("# Replication\r\nrole:master\r\n"), ":2\r\n", "+OK\r\n", array(b"$-1\r\n", b"$-1\r\n"),
-      ":1\r\n:1\r\n", array(bulk("256"), bulk("3")), array())
+      ":1\r\n:1\r\n", array(bulk("256"), bulk("3")), array(), master)
 write("redis-reply", "replica", call(6, 0x80), bulk("role:slave\r\n"))
 write("redis-reply", "demoted", call(0), there, "-READONLY You can't write against a read only replica.\r\n")
-write("redis-reply", "counts", call(7), ":1\r\n" * 258)
+write("redis-reply", "counts", call(7), ":1\r\n" * 256, master, ":1\r\n" * 2)
 head = "wk1 1f "
 write("redis-reply", "message-updates", call(14), head, "updates m1\n"
       "ada 0 9000 60000 9000 9000 1763812345123 0 0 9000 1 0 9000 1 0 9000\n"

@@ -277,11 +277,46 @@ BOOST_AUTO_TEST_CASE(a_redis_that_was_made_a_replica_is_away_until_it_is_a_maste
     BOOST_TEST(int(health.error().code) == int(storage_error::unavailable));
     BOOST_TEST(health.error().detail == "this Redis is a replica, not a master");
   }
-  // What a replica has may be old: it is not read either.
-  BOOST_TEST(!store->read(std::span(&pair, 1)).has_value());
   BOOST_TEST(!make_redis_store(server.url())->read(std::span(&pair, 1)).has_value());
   server.command({"REPLICAOF", "NO", "ONE"});
   BOOST_TEST(apply_one(*store, heartbeat(pair, 1, 1000, 2000)).outcome.now.covered_ms == 2000);
+}
+
+// Unlike a write, a read is not refused by a replica; and what a replica has may be old.
+BOOST_AUTO_TEST_CASE(a_connection_from_before_a_demotion_reads_nothing_from_the_replica) {
+  redis_server server;
+  const auto pair = pair_of("ada", "m1");
+  {
+    const auto store = make_redis_store(server.url());
+    create(*store, {pair});
+    apply_one(*store, heartbeat(pair, 0, 0, 1000));
+  }
+  const auto partition = partition_of(pair.student);
+  const auto code_of = [](const auto& got) {
+    return got ? std::string("read") : std::to_string(int(got.error().code));
+  };
+  const std::vector<std::function<std::string(hot_store&)>> reads{
+      [&](hot_store& s) { return code_of(s.read(std::span(&pair, 1))); },
+      [&](hot_store& s) { return code_of(s.modules_of(pair.student)); },
+      [&](hot_store& s) { return code_of(s.read_dirty(partition, 10)); },
+      [&](hot_store& s) { return code_of(s.read_dirty(partition_index(partition ^ 1), 10)); },
+      [&](hot_store& s) { return code_of(s.dirty_count()); },
+      // A duplicate is decided by reading alone.
+      [&](hot_store& s) {
+        const auto again = heartbeat(pair, 0, 0, 1000);
+        return code_of(s.apply(std::span(&again, 1)));
+      },
+  };
+  std::vector<std::unique_ptr<hot_store>> connected;
+  for (const auto& read : reads) {
+    connected.push_back(make_redis_store(server.url()));
+    BOOST_TEST(read(*connected.back()) == "read");
+  }
+  server.command({"REPLICAOF", "127.0.0.1", "1"});
+  for (std::size_t i = 0; i < reads.size(); ++i)
+    BOOST_TEST(reads[i](*connected[i]) == std::to_string(int(storage_error::unavailable)));
+  server.command({"REPLICAOF", "NO", "ONE"});
+  for (std::size_t i = 0; i < reads.size(); ++i) BOOST_TEST(reads[i](*connected[i]) == "read");
 }
 
 BOOST_AUTO_TEST_CASE(a_redis_that_hangs_is_given_up) {
