@@ -208,7 +208,9 @@ pair_entry* progress_shard_core::update(const storage::tiered_request& request,
   }
   state.duration_ms = outcome.now.duration_ms;
   state.playtime_ms = outcome.now.playtime_ms;
-  state.resume_at_ms = std::max(state.resume_at_ms, credit.played_at_ms);
+  // The stores move it with credit only. Else memory would win over a later position of another
+  // gateway when the two are merged.
+  if (!played.empty()) state.resume_at_ms = std::max(state.resume_at_ms, credit.played_at_ms);
   state.resume_ms = outcome.now.resume_ms;
   state.updated_ms = outcome.now.updated_ms;
   state.mastered_ms = outcome.now.mastered_ms;

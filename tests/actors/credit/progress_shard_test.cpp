@@ -55,6 +55,18 @@ BOOST_AUTO_TEST_CASE(memory_follows_the_store) {
   BOOST_TEST(in_memory->covered.covered_ms() == 50'000);
 }
 
+BOOST_AUTO_TEST_CASE(what_earns_nothing_does_not_move_the_resume_position_in_memory) {
+  shard_world w;
+  w.heartbeat(1, 0, 0, 10'000);
+  w.finish_batch();
+  w.clock.advance(1'000);
+  w.heartbeat(1, 0, 0, 10'000);
+  w.finish_batch();
+  BOOST_TEST(w.listener->results[1].outcome.status == credit_status::duplicate);
+  const pair_key keys[] = {{student(1), module_named("m1")}};
+  BOOST_TEST(w.ask(1) == (*w.hot->read(keys))[0]);
+}
+
 BOOST_AUTO_TEST_CASE(a_pair_that_another_gateway_changed_is_read_anew) {
   shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
