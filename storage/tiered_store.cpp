@@ -240,7 +240,7 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
     return copies[key] =
                entry == originals.end() ? std::decay_t<decltype(copies[key])>{} : entry->second;
   };
-  std::size_t new_sessions = 0;
+  set<session_key_id> new_sessions;
   set<pair_key> earned;  // a pair of which everything was refused is not made by that
   for (auto i : which) {
     const auto& credit = requests[i].credit;
@@ -252,14 +252,13 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
     }
     if (!overlay_.pairs.contains(credit.pair())) continue;  // no room, or no row to be read
     const auto key = credit.session_key();
-    if (!overlay_.sessions.contains(key) && !sessions.contains(key)) {
-      if (overlay_.sessions.size() + new_sessions >= most_.sessions_max) continue;
-      ++new_sessions;
-    }
+    const bool is_new = !overlay_.sessions.contains(key) && !new_sessions.contains(key);
+    if (is_new && overlay_.sessions.size() + new_sessions.size() >= most_.sessions_max) continue;
     auto& pair = working(pairs, overlay_.pairs, credit.pair());
     auto& session = working(sessions, overlay_.sessions, key);
     auto& bucket = working(buckets, overlay_.buckets, credit.student);
     result.outcome = apply_credit(credit, session, bucket, pair);
+    if (is_new && !result.outcome.played.empty()) new_sessions.insert(key);
     if (!result.outcome.played.empty() || result.outcome.status == credit_status::duplicate)
       earned.insert(credit.pair());
     result.state = applied_state::done;
@@ -295,9 +294,13 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
     out[i].state = applied_state::done;
     out[i].outcome.why = problem::unknown_device;
   }
-  for (auto& [key, state] : sessions) overlay_.sessions[key] = state;
-  for (auto& [key, state] : buckets) overlay_.buckets[key] = state;
-  // Nobody's room goes to what was refused.
+  // Nobody's room goes to what earned nothing.
+  for (auto i : which) {
+    if (out[i].outcome.played.empty()) continue;
+    const auto& credit = requests[i].credit;
+    overlay_.sessions[credit.session_key()] = sessions[credit.session_key()];
+    overlay_.buckets[credit.student] = buckets[credit.student];
+  }
   for (const auto& [key, state] : pairs) {
     const auto entry = overlay_.pairs.find(key);
     if (entry != overlay_.pairs.end() && entry->second == progress{}) overlay_.pairs.erase(entry);

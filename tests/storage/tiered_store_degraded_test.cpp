@@ -134,6 +134,33 @@ BOOST_AUTO_TEST_CASE(at_its_limits_degraded_mode_goes_on_with_those_that_it_has)
   BOOST_TEST(how({ask("cyd", "u1", 0), ask("bob", "t2", 2)}) == "cc");
 }
 
+BOOST_AUTO_TEST_CASE(sessions_that_earn_nothing_take_nobodys_room) {
+  tiered_store_world w;
+  w.fault = store_fault::lost_request;
+  tiered_store tiers{w.hot, *w.ledger_of_record, w.clock, no_observer(), {.sessions_max = 2}};
+  const auto ask = [&](const char* session, std::int32_t max_rate_permille) {
+    auto r = w.request(0, 0, 10'000);
+    r.credit.session = *session_id::parse(session);
+    r.credit.max_rate_permille = max_rate_permille;
+    return r;
+  };
+  const auto is_done = [](const applied_credit& applied) {
+    return applied.state == applied_state::done;
+  };
+  BOOST_TEST(is_done(tiers.apply(std::vector{ask("s0", 2000)})[0]));
+  for (const auto* session : {"s1", "s2", "s3", "s4"}) {
+    const auto applied = tiers.apply(std::vector{ask(session, 0)});
+    BOOST_TEST(is_done(applied[0]));
+    BOOST_CHECK(applied[0].outcome.status == credit_status::limited);
+  }
+  // In one batch too, and then the room is used up.
+  const std::vector batch{ask("s5", 0), ask("s6", 0), ask("s7", 2000), ask("s8", 2000)};
+  const auto applied = tiers.apply(batch);
+  BOOST_TEST(is_done(applied[2]));
+  BOOST_CHECK(applied[2].outcome.status == credit_status::credited);
+  BOOST_TEST(!is_done(applied[3]));
+}
+
 BOOST_AUTO_TEST_CASE(degraded_mastery_makes_one_completion) {
   tiered_store_world w;
   w.fault = store_fault::refused;
