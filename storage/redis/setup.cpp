@@ -79,13 +79,13 @@ stored<ok_t> redis_store::ready() {
 }
 
 stored<ok_t> redis_store::check_role() {
-  const auto asked = connection_.run({"INFO", "replication"});
+  const auto asked = send({"INFO", "replication"});
   if (!asked) return asked.error();
   return judge_role(*asked.value());
 }
 
 stored<ok_t> redis_store::load_library() {
-  auto asked = connection_.run({"FCALL", "wk_version", "0"});
+  auto asked = send({"FCALL", "wk_version", "0"});
   if (!asked) return asked.error();
   const auto& reply = *asked.value();
   if (reply.type == REDIS_REPLY_INTEGER) {
@@ -101,7 +101,7 @@ stored<ok_t> redis_store::load_library() {
     return is_error(reply) ? failure_of(reply)
                            : storage_failure{storage_error::corrupt, "wk_version: a foreign reply"};
   }
-  auto loaded = connection_.run({"FUNCTION", "LOAD", "REPLACE", redis_library_source});
+  auto loaded = send({"FUNCTION", "LOAD", "REPLACE", redis_library_source});
   if (!loaded) return loaded.error();
   if (is_error(*loaded.value())) return failure_of(*loaded.value());
   return ok;
@@ -112,7 +112,7 @@ stored<ok_t> redis_store::check_deployment() {
   const redis_command get{"HMGET", redis_keys::deployment, "partitions", "format", "incarnation"};
   // The second round is for a Redis that was empty; of two gateways that fill it one comes first.
   for (int round = 0; round < 2; ++round) {
-    auto configured = connection_.run(get);
+    auto configured = send(get);
     if (!configured) return configured.error();
     const auto& reply = *configured.value();
     if (is_error(reply)) return failure_of(reply);
@@ -130,7 +130,7 @@ stored<ok_t> redis_store::check_deployment() {
         {"HSETNX", redis_keys::deployment, "format", redis_format},
         {"HSETNX", redis_keys::deployment, "incarnation", new_incarnation()},
     };
-    auto set = connection_.run(put);
+    auto set = send(put);
     if (!set) return set.error();
     for (const auto& reply_to_set : set.value())
       if (is_error(*reply_to_set)) return failure_of(*reply_to_set);

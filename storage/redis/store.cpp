@@ -47,15 +47,27 @@ redis_store::redis_store(redis_url address, options chosen)
       cache_(chosen.cached_students_max, chosen.cached_bytes_max),
       next_nonce_(random_nonces()) {}
 
-stored<redis_store::replies> redis_store::run(std::vector<redis_command> commands) {
-  if (auto fine = ready(); !fine) return fine.error();
-  auto first = connection_.run(commands);
-  if (!first) return first.error();
-  for (const auto& reply : first.value())
+stored<redis_store::replies> redis_store::send(std::span<const redis_command> commands) {
+  auto got = connection_.run(commands);
+  if (!got) return got;
+  for (const auto& reply : got.value())
     if (is_out_of_service(*reply)) {
       connection_.close();
       return failure_of(*reply);
     }
+  return got;
+}
+
+stored<redis_reply> redis_store::send(const redis_command& command) {
+  auto got = send(std::span(&command, 1));
+  if (!got) return got.error();
+  return std::move(got.value().front());
+}
+
+stored<redis_store::replies> redis_store::run(std::vector<redis_command> commands) {
+  if (auto fine = ready(); !fine) return fine.error();
+  auto first = send(commands);
+  if (!first) return first;
   std::vector<std::size_t> missed;
   for (std::size_t i = 0; i < commands.size(); ++i)
     if (is_function_missing(*first.value()[i])) missed.push_back(i);
@@ -65,8 +77,8 @@ stored<redis_store::replies> redis_store::run(std::vector<redis_command> command
   if (auto loaded = load_library(); !loaded) return loaded.error();
   std::vector<redis_command> again;
   for (auto i : missed) again.push_back(std::move(commands[i]));
-  auto second = connection_.run(again);
-  if (!second) return second.error();
+  auto second = send(again);
+  if (!second) return second;
   for (std::size_t i = 0; i < missed.size(); ++i)
     first.value()[missed[i]] = std::move(second.value()[i]);
   return first;

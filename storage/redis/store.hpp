@@ -49,6 +49,10 @@ class redis_store final : public hot_store {
   static stored<ok_t> judge_role(const redisReply& replication_info);
   stored<ok_t> load_library();
   stored<ok_t> check_deployment();
+  /// Sends the commands on the connection that is open. Closes it and fails if a reply says that
+  /// this Redis does not serve now.
+  stored<replies> send(std::span<const redis_command> commands);
+  stored<redis_reply> send(const redis_command& command);
   /// Connects if need be and runs the commands; calls that find no function are sent once more
   /// after the library has been loaded again.
   stored<replies> run(std::vector<redis_command> commands);

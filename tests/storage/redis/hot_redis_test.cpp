@@ -5,6 +5,7 @@
 #include "storage/redis/library.hpp"
 #include "storage/redis/url.hpp"
 #include "tests/storage/hot_world.hpp"
+#include "tests/storage/redis/redis_proxy.hpp"
 #include "tests/storage/redis/redis_server.hpp"
 
 using namespace watchkeeper;
@@ -317,6 +318,36 @@ BOOST_AUTO_TEST_CASE(a_connection_from_before_a_demotion_reads_nothing_from_the_
     BOOST_TEST(reads[i](*connected[i]) == std::to_string(int(storage_error::unavailable)));
   server.command({"REPLICAOF", "NO", "ONE"});
   for (std::size_t i = 0; i < reads.size(); ++i) BOOST_TEST(reads[i](*connected[i]) == "read");
+}
+
+// Another Redis may be at the address by now: so the next call connects anew.
+BOOST_AUTO_TEST_CASE(a_demotion_while_the_functions_are_loaded_again_closes_the_connection) {
+  // Before the library is loaded, and after it, before the calls that are sent again.
+  for (const bool before_loading : {true, false}) {
+    redis_server server;
+    bool armed = false, has_loaded = false;
+    redis_proxy proxy(server, [&](const redis_proxy::words& command) {
+      const bool loads = command[0] == "FUNCTION";
+      if (armed && (before_loading ? loads : has_loaded && command[0] == "FCALL")) {
+        server.command({"REPLICAOF", "127.0.0.1", "1"});
+        armed = false;
+      }
+      has_loaded = has_loaded || loads;
+    });
+    const auto store = make_redis_store(proxy.url());
+    const auto pair = pair_of("ada", "m1");
+    create(*store, {pair});
+    apply_one(*store, heartbeat(pair, 0, 0, 1000));
+    server.command({"FUNCTION", "FLUSH"});
+    has_loaded = false;
+    armed = true;
+    BOOST_TEST(int(error_of_apply(*store, heartbeat(pair, 1, 1000, 2000))) ==
+               int(storage_error::unavailable));
+    BOOST_TEST(!armed);
+    server.command({"REPLICAOF", "NO", "ONE"});
+    BOOST_TEST(apply_one(*store, heartbeat(pair, 1, 1000, 2000)).outcome.now.covered_ms == 2000);
+    BOOST_TEST(proxy.connections() == 2);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_redis_that_hangs_is_given_up) {
