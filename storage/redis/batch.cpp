@@ -194,22 +194,27 @@ stored<std::vector<std::optional<std::string_view>>> redis_store::values_of(
       return corrupt("a look-up: a reply of a foreign type");
     long long present = 0;
     for (std::size_t i = 0; i < some.elements; ++i) {
-      const auto text = text_of(*some.element[i]);
-      if (!text.empty()) ++present;
-      values.emplace_back(text);
+      const auto& value = *some.element[i];
+      const auto text = text_of(value);
+      if (value.type != REDIS_REPLY_NIL) ++present;
+      const bool is_empty = value.type != REDIS_REPLY_NIL && text.empty();  // no value of ours is
+      values.push_back(is_empty ? std::nullopt : std::optional(text));
     }
     if (count.integer == present) continue;
     for (auto i = first; i < values.size(); ++i)
-      if (values[i]->empty()) doubtful.push_back(i);
+      if (values[i] && values[i]->empty()) doubtful.push_back(i);
   }
   if (doubtful.empty()) return values;
-  // More keys than values: some are of a foreign type, for which MGET gives nothing, or empty.
+  // More keys than values: some are of a foreign type, for which MGET gives nothing. A string has
+  // been created since, by another gateway: wk_cas will find it.
   std::vector<redis_command> calls;
-  for (const auto i : doubtful) calls.push_back({"EXISTS", asked.keys[i]});
-  const auto counts = read_all(std::move(calls));
-  if (!counts) return counts.error();
-  for (std::size_t i = 0; i < doubtful.size(); ++i)
-    if (counts.value()[i]->integer != 0) values[doubtful[i]] = std::nullopt;
+  for (const auto i : doubtful) calls.push_back({"TYPE", asked.keys[i]});
+  const auto types = read_all(std::move(calls));
+  if (!types) return types.error();
+  for (std::size_t i = 0; i < doubtful.size(); ++i) {
+    const auto type = text_of(*types.value()[i]);
+    if (type != "none" && type != "string") values[doubtful[i]] = std::nullopt;
+  }
   return values;
 }
 

@@ -160,7 +160,7 @@ write("redis-reply", "apply", call(0), there, bulk(""))
 write("redis-reply", "apply-missed", call(1), there, array(bulk("\x01"), bulk(student), bulk(one), bulk("")), bulk(""),
       bulk(""))
 write("redis-reply", "apply-missed-short", call(0), there, array(bulk("\x01"), bulk(student)), there, bulk(""))
-write("redis-reply", "apply-foreign", call(0), array(*[b"$-1\r\n"] * 3), ":1\r\n", master, ":0\r\n:1\r\n:0\r\n", master)
+write("redis-reply", "apply-foreign", call(0), array(*[b"$-1\r\n"] * 3), ":1\r\n", master, "+none\r\n+list\r\n+string\r\n", master)
 write("redis-reply", "apply-oom", call(0), there, "-OOM command not allowed\r\n")
 write("redis-reply", "apply-alone", call(0), there, "-WRONGTYPE of a set\r\n", there, "-WRONGTYPE of a set\r\n")
 write("redis-reply", "apply-library", call(0), there, "-ERR Function not found\r\n", ":6\r\n", bulk(""))

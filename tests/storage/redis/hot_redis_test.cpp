@@ -1,6 +1,8 @@
 // What is particular to Redis: its bytes, its failures, its settings.
 #include <boost/test/unit_test.hpp>
 
+#include <atomic>
+
 #include "storage/limits.hpp"
 #include "storage/redis/library.hpp"
 #include "storage/redis/url.hpp"
@@ -325,14 +327,14 @@ BOOST_AUTO_TEST_CASE(a_demotion_while_the_functions_are_loaded_again_closes_the_
   // Before the library is loaded, and after it, before the calls that are sent again.
   for (const bool before_loading : {true, false}) {
     redis_server server;
-    bool armed = false, has_loaded = false;
+    std::atomic<bool> armed{false}, has_loaded{false};
     redis_proxy proxy(server, [&](const redis_proxy::words& command) {
       const bool loads = command[0] == "FUNCTION";
       if (armed && (before_loading ? loads : has_loaded && command[0] == "FCALL")) {
         server.command({"REPLICAOF", "127.0.0.1", "1"});
         armed = false;
       }
-      has_loaded = has_loaded || loads;
+      if (loads) has_loaded = true;
     });
     const auto store = make_redis_store(proxy.url());
     const auto pair = pair_of("ada", "m1");
@@ -432,6 +434,8 @@ BOOST_AUTO_TEST_CASE(a_corrupt_pair_fails_alone) {
       {"SET", key, with_count(5)},
       {"SET", key, with_count(2)},
       {"HSET", key, "of", "another type"},
+      {"SET", key, ""},
+      {"SET", student, ""},
       {"SET", student, "three"},
       {"LPUSH", student, "of another type"},
       {"LPUSH", session_key_of(sick, "0b10d9fe6383a3"), "of another type"},
@@ -470,6 +474,32 @@ BOOST_AUTO_TEST_CASE(pieces_out_of_order_and_a_wrong_length_are_corrupt) {
        {std::string("\0\0\x27\x10\0\0\x27\x11\0\0\0\0\0\0\0\1", 16), std::string()}) {
     server.command({"SET", key, head + coverage});
     check_read_is_corrupt(*store, pair);
+  }
+}
+
+// Between the values (MGET) and their number (EXISTS) another gateway makes what was absent.
+BOOST_AUTO_TEST_CASE(what_is_created_while_a_student_is_looked_up_is_not_corrupt) {
+  for (const bool has_pair : {true, false}) {
+    redis_server server;
+    const auto other = make_redis_store(server.url());
+    const auto pair = pair_of("ada", "m1");
+    if (has_pair) create(*other, {pair});
+    std::atomic<bool> armed{true};
+    redis_proxy proxy(server, [&](const redis_proxy::words& command) {
+      if (command[0] != "EXISTS" || !armed.exchange(false)) return;
+      if (!has_pair) create(*other, {pair});
+      apply_one(*other, heartbeat(pair, 0, 0, 1000));
+    });
+    const auto store = make_redis_store(proxy.url());
+    const auto asked = heartbeat(pair, 1, 1000, 2000);
+    auto applied = apply_one(*store, asked);
+    BOOST_TEST(!armed);
+    if (!has_pair) {  // it was missing when it was read
+      BOOST_TEST(int(applied.state) == int(applied_state::pair_missing));
+      applied = apply_one(*store, asked);
+    }
+    BOOST_TEST(int(applied.state) == int(applied_state::done));
+    BOOST_TEST(applied.outcome.now.covered_ms == 2000);
   }
 }
 
