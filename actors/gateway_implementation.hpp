@@ -83,6 +83,11 @@ struct gateway::implementation final : shard_services {
   /// Waits until the shard has forgotten the student, so that it hands over nothing more of them,
   /// and drops what waits for the checkpointer.
   void forget_in_shard(const student_id& student);
+  /// The ledger has the erasure of the student. False: try again later.
+  [[nodiscard]] bool forget_erased(const student_id& student) {
+    forget_in_shard(student);
+    return writer->forget_copies(student);
+  }
 
   // -- shard_services
 

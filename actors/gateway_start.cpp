@@ -134,26 +134,22 @@ void gateway::implementation::start_reader() {
 }
 
 void gateway::implementation::start_watcher(std::int64_t last_change) {
-  store_watcher = std::make_unique<watcher>(
-      watcher::dependencies{.hot = options.make_hot_store(),
-                            .ledger = options.make_ledger(),
-                            .registry_cache = registry_cache,
-                            .hot_probe = hot_state,
-                            .ledger_state = ledger_state,
-                            .required = options.require_durability,
-                            .last_change = last_change,
-                            .time = time,
-                            .student_erased =
-                                [this](const student_id& student) {
-                                  forget_in_shard(student);
-                                  writer->forget_copies(student);
-                                },
-                            .housekeeping =
-                                [this] {
-                                  sessions.sweep(time.monotonic_now() - idle_session_ms);
-                                  for (auto& shard : shards) caf::anon_send(shard, shard_tick{});
-                                },
-                            .log = options.log});
+  store_watcher = std::make_unique<watcher>(watcher::dependencies{
+      .hot = options.make_hot_store(),
+      .ledger = options.make_ledger(),
+      .registry_cache = registry_cache,
+      .hot_probe = hot_state,
+      .ledger_state = ledger_state,
+      .required = options.require_durability,
+      .last_change = last_change,
+      .time = time,
+      .student_erased = [this](const student_id& student) { return forget_erased(student); },
+      .housekeeping =
+          [this] {
+            sessions.sweep(time.monotonic_now() - idle_session_ms);
+            for (auto& shard : shards) caf::anon_send(shard, shard_tick{});
+          },
+      .log = options.log});
 }
 
 bool gateway::implementation::admit_hot_store(storage::hot_store& hot) {

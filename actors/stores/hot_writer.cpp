@@ -10,8 +10,10 @@ namespace watchkeeper::actors {
 
 namespace {
 
+// Each kind of order is counted by itself, so that none takes the place of a batch.
 constexpr std::size_t refills_waiting_max = 4096;
-constexpr std::size_t student_orders_max = 256;
+constexpr std::size_t drops_waiting_max = 256;
+constexpr std::size_t student_orders_max = 256;  // the callers wait, and are fewer
 constexpr std::int64_t refill_again_after_ms = 5'000;
 constexpr std::chrono::milliseconds idle_wait{500};
 
@@ -45,7 +47,7 @@ hot_writer::hot_writer(dependencies deps)
            .heatmaps_grown = deps_.heatmaps_grown,
            .hot_successes = deps_.hot_successes,
            .ledger_successes = deps_.ledger_successes}),
-      orders_(deps_.shards + refills_waiting_max + student_orders_max) {
+      orders_(deps_.shards + refills_waiting_max + drops_waiting_max + student_orders_max) {
   if (deps_.start_degraded) tiers_.start_degraded("not reachable at start");
   if (deps_.own_thread)
     thread_ = std::thread([this] {
@@ -82,8 +84,11 @@ bool hot_writer::refill(std::vector<storage::pair_progress> pairs) {
   return false;
 }
 
-void hot_writer::forget_copies(const student_id& student) {
-  (void)orders_.push(drop_order{student});
+bool hot_writer::forget_copies(const student_id& student) {
+  if (drops_waiting_.fetch_add(1) < drops_waiting_max && orders_.push(drop_order{student}))
+    return true;
+  drops_waiting_.fetch_sub(1);
+  return false;
 }
 
 storage::stored<ok_t> hot_writer::command(const student_id& student, bool erase) {
@@ -198,6 +203,7 @@ void hot_writer::take(order& taken, std::vector<std::shared_ptr<credit_batch>>& 
 }
 
 void hot_writer::drop(const student_id& student) {
+  drops_waiting_.fetch_sub(1);
   drop_refills(student);
   (void)run_guarded([&] { tiers_.drop_copies(student); });
 }

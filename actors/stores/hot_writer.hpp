@@ -60,8 +60,8 @@ class hot_writer {
   [[nodiscard]] bool has_unsaved_refills() const noexcept { return refills_unsaved_ > 0; }
   /// Any thread. To be called when the ledger has an erasure of the student, by this gateway or
   /// another, and the shard has forgotten the student: drops the copies for degraded mode, and the
-  /// refills that wait.
-  void forget_copies(const student_id& student);
+  /// refills that wait. False: too many such orders wait; try again later.
+  [[nodiscard]] bool forget_copies(const student_id& student);
   /// Any thread but its own. Waits until the student is forgotten in the hot store and here.
   storage::stored<ok_t> forget_student(const student_id& student);
   storage::stored<ok_t> readmit_student(const student_id& student);
@@ -103,6 +103,7 @@ class hot_writer {
   batch_linger linger_;
   bounded_queue<order> orders_;
   std::atomic<std::size_t> refills_waiting_{0};
+  std::atomic<std::size_t> drops_waiting_{0};
   std::deque<refill_order> refills_;             // the thread's; counted in refills_waiting_
   std::atomic<std::size_t> refills_unsaved_{0};  // waiting, or failed and not requested again
   std::size_t refills_failed_ = 0;               // the thread's

@@ -41,7 +41,9 @@ storage::stored<ok_t> registry_follower::follow() {
     // They are forgotten only now that the ledger can be read again; until now nothing was better.
     if (followed_at_ && now - *followed_at_ > storage::registry_change_retention_ms / 2)
       deps_.registry_cache.forget_everything();
-    if (auto done = apply(*changes); !done) return done;
+    const auto done = apply(*changes);
+    if (!done) return done.error();
+    if (!*done) break;
     followed_at_ = now;
     if (!changes->empty()) deps_.last_change = changes->back().sequence;
     if (changes->size() < changes_per_question) break;
@@ -49,10 +51,11 @@ storage::stored<ok_t> registry_follower::follow() {
   return ok;
 }
 
-storage::stored<ok_t> registry_follower::apply(std::span<const storage::registry_change> changes) {
+storage::stored<bool> registry_follower::apply(std::span<const storage::registry_change> changes) {
   std::vector<thumbprint> devices;
   std::vector<module_id> modules;
   std::vector<pair_key> assignments;
+  bool erasure_waits = false;
   for (const auto& change : changes) {
     switch (change.what) {
       case storage::registry_change::kind::device:
@@ -67,10 +70,10 @@ storage::stored<ok_t> registry_follower::apply(std::span<const storage::registry
       case storage::registry_change::kind::student_erased: {
         // An erasure does not wait for a read, and is not repeated if a read fails.
         const auto student = student_id::parse(change.key);
-        if (!student || change.sequence <= erased_up_to_) break;
+        if (!student || change.sequence <= erased_up_to_ || erasure_waits) break;
         deps_.registry_cache.forget_devices_of(*student);
-        deps_.student_erased(*student);
-        erased_up_to_ = change.sequence;
+        erasure_waits = !deps_.student_erased(*student);
+        if (!erasure_waits) erased_up_to_ = change.sequence;
         break;
       }
     }
@@ -78,12 +81,12 @@ storage::stored<ok_t> registry_follower::apply(std::span<const storage::registry
   make_distinct(devices);
   make_distinct(modules);
   make_distinct(assignments);
-  if (auto done = renew_devices(devices); !done) return done;
+  if (auto done = renew_devices(devices); !done) return done.error();
   for (const auto& id : modules)
-    if (auto done = renew_module(id); !done) return done;
+    if (auto done = renew_module(id); !done) return done.error();
   for (const auto& pair : assignments)
-    if (auto done = renew_assignment(pair); !done) return done;
-  return ok;
+    if (auto done = renew_assignment(pair); !done) return done.error();
+  return !erasure_waits;
 }
 
 storage::stored<ok_t> registry_follower::renew_devices(const std::vector<thumbprint>& changed) {

@@ -24,11 +24,13 @@ class registry_follower {
     registry& registry_cache;
     std::int64_t last_change = 0;  // changes up to here are in memory
     const time_source& time;
-    std::function<void(const student_id&)> student_erased;  // once for each erasure
+    /// Once for each erasure, unless it returns false: then it is called again with the next
+    /// follow().
+    std::function<bool(const student_id&)> student_erased;
   };
   explicit registry_follower(dependencies deps) : deps_(std::move(deps)) {}
 
-  /// Reads the changes since the last call. A failure is the ledger's; the next call begins where
+  /// Reads the changes since the last call. A failure is the ledger's. The next call begins where
   /// this one stopped.
   storage::stored<ok_t> follow();
 
@@ -39,7 +41,8 @@ class registry_follower {
   static constexpr std::size_t read_alone_max = 64;
 
  private:
-  storage::stored<ok_t> apply(std::span<const storage::registry_change> changes);
+  /// False: an erasure has to wait, so these changes do not count as read.
+  storage::stored<bool> apply(std::span<const storage::registry_change> changes);
   storage::stored<ok_t> renew_devices(const std::vector<thumbprint>& changed);
   storage::stored<ok_t> renew_module(const module_id& id);
   storage::stored<ok_t> renew_assignment(const pair_key& pair);

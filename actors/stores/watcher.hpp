@@ -28,7 +28,8 @@ class watcher {
     storage::durability_level required = storage::durability_level::log;
     std::int64_t last_change = 0;  // registry changes up to here are in memory
     const time_source& time;
-    std::function<void(const student_id&)> student_erased;  // by another gateway, or by this one
+    /// By another gateway, or by this one. False: it has to wait.
+    std::function<bool(const student_id&)> student_erased;
     std::function<void()> housekeeping;
     log_function log;
     std::chrono::milliseconds interval{1000};

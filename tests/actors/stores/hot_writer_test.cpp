@@ -304,7 +304,7 @@ BOOST_AUTO_TEST_CASE(a_fault_loses_no_order_that_was_taken_with_it) {
   state.duration_ms = 600'000;
   w.befalls = [](auto) -> storage::store_fault { throw std::runtime_error("broken"); };
   w.writer->store(w.batch(0, 2, 0));
-  w.writer->forget_copies(student(1));
+  BOOST_TEST(w.writer->forget_copies(student(1)));
   BOOST_TEST(w.writer->refill({{{student(3), module_named("m1")}, state}}));
   w.back.clear();
   w.turn();  // the batch meets the fault
@@ -333,7 +333,7 @@ BOOST_AUTO_TEST_CASE(a_refill_that_waits_is_not_merged_after_an_erasure) {
         if (here)
           w.erase_and_enrol(1);
         else
-          w.writer->forget_copies(student(1));
+          BOOST_REQUIRE(w.writer->forget_copies(student(1)));
         BOOST_TEST(w.writer->has_unsaved_refills());
         while (w.writer->has_unsaved_refills()) w.turn();
         BOOST_TEST(w.stored_ms(1) + w.written_ms(1) == 0);
@@ -352,6 +352,21 @@ BOOST_AUTO_TEST_CASE(refills_have_a_limit_that_takes_no_place_from_batches) {
   w.turn();
   BOOST_REQUIRE(w.back.size() == 1u);
   BOOST_TEST(writing::all(*w.back[0], done));
+}
+
+BOOST_AUTO_TEST_CASE(erasures_have_a_limit_that_takes_no_place_from_batches) {
+  writing w;
+  int taken = 0;
+  while (taken < 10'000 && w.writer->forget_copies(student(taken))) ++taken;
+  BOOST_TEST(taken == 256);
+  for (std::uint32_t shard = 0; shard < 4; ++shard)
+    w.writer->store(w.batch(shard, static_cast<int>(shard), 0));
+  BOOST_TEST(w.writer->refill({}));
+  BOOST_TEST(w.back.empty());  // they wait; none was sent back
+  w.turn();
+  BOOST_TEST(w.back.size() == 4u);
+  for (const auto& batch : w.back) BOOST_TEST(writing::all(*batch, done));
+  BOOST_TEST(w.writer->forget_copies(student(taken)));
 }
 
 BOOST_AUTO_TEST_CASE(a_closed_writer_sends_batches_back_failed) {

@@ -123,11 +123,16 @@ struct following {
   changing_ledger ledger{shared, plan, never};
   registry registry_cache;
   std::vector<student_id> erased;
-  registry_follower follower{
-      {.ledger = ledger,
-       .registry_cache = registry_cache,
-       .time = clock,
-       .student_erased = [this](const student_id& who) { erased.push_back(who); }}};
+  int room = 1000;  // for erasures
+  registry_follower follower{{.ledger = ledger,
+                              .registry_cache = registry_cache,
+                              .time = clock,
+                              .student_erased = [this](const student_id& who) {
+                                if (room == 0) return false;
+                                --room;
+                                erased.push_back(who);
+                                return true;
+                              }}};
   module_record module;
   device_record device;
 };
@@ -273,6 +278,23 @@ BOOST_AUTO_TEST_CASE(an_erasure_is_done_once_though_the_ledger_fails_behind_it) 
   f.ledger.goes_away_behind_changes = f.ledger.is_away = false;
   BOOST_TEST(f.follower.follow().has_value());
   BOOST_TEST((f.erased == std::vector<student_id>{student(1)}));
+}
+
+BOOST_AUTO_TEST_CASE(erasures_that_have_to_wait_are_done_later_in_order_and_once) {
+  following f;
+  for (const auto* who : {"student-3", "student-4", "student-1", "student-5"})
+    f.ledger.changed(storage::registry_change::kind::student_erased, who);
+  f.room = 2;
+  BOOST_TEST(f.follower.follow().has_value());
+  BOOST_TEST((f.erased == std::vector<student_id>{student(3), student(4)}));
+  BOOST_TEST(f.follower.follow().has_value());
+  BOOST_TEST(f.erased.size() == 2u);
+  f.room = 1000;
+  BOOST_TEST(f.follower.follow().has_value());
+  BOOST_TEST((f.erased == std::vector<student_id>{student(3), student(4), student(1), student(5)}));
+  BOOST_TEST(!f.cached_device().is_cached);
+  BOOST_TEST(f.follower.follow().has_value());
+  BOOST_TEST(f.erased.size() == 4u);
 }
 
 BOOST_AUTO_TEST_CASE(assignments_are_renewed_up_to_a_limit_and_forgotten_beyond_it) {
