@@ -159,9 +159,11 @@ stored<hot_store_health> redis_store::health() {
   const auto version = info_value(text_of(*got.value()[0]), "redis_version");
   const auto eviction = eviction_of(text_of(*got.value()[3]));
   hot_store_health found;
-  // A Redis that was started anew may have lost the last of its log.
+  // A Redis that was started anew may have lost the last of its log. One that was a replica for a
+  // while has what its master had then: after a promotion it has another replication id.
   found.incarnation =
-      fmt::format("{} {}", incarnation_, info_value(text_of(*got.value()[0]), "run_id"));
+      fmt::format("{} {} {}", incarnation_, info_value(text_of(*got.value()[0]), "run_id"),
+                  info_value(text_of(*got.value()[4]), "master_replid"));
   if (is_error(config) || config_value(config, "appendonly").empty()) {
     // Managed services refuse CONFIG.
     const auto enabled = info_value(text_of(*got.value()[2]), "aof_enabled");

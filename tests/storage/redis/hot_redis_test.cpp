@@ -183,6 +183,12 @@ BOOST_AUTO_TEST_CASE(a_redis_that_may_have_lost_something_is_another_incarnation
   server.start();
   const auto restarted = incarnation(*store);
   BOOST_TEST(restarted != emptied);
+  // A replica for a while, between two questions: the process and the data are the same.
+  server.command({"REPLICAOF", "127.0.0.1", "1"});
+  server.command({"REPLICAOF", "NO", "ONE"});
+  const auto promoted = incarnation(*store);
+  BOOST_TEST(promoted != restarted);
+  BOOST_TEST(incarnation(*other) == promoted);
   server.kill();
   server.lose_everything();
   server.start();
