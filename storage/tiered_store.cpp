@@ -384,21 +384,26 @@ void tiered_store::try_recover() {
 bool tiered_store::give_overlay_back() {
   // The hot store was told of every erasure before it came here, and may since have been told by
   // another gateway that the student is back: what they earned there must not be erased again.
-  for (const auto& student : overlay_.readmitted)
-    if (!hot_.readmit(student)) return false;
-  std::vector<pair_progress> states;
-  const auto flush = [&] {
-    std::vector<pair_progress> not_taken;  // stays behind, in the ledger
-    const auto given = give_to_hot_store(states, not_taken);
-    states.clear();
-    return given.has_value();
-  };
-  for (const auto& [key, state] : overlay_.pairs) {
-    if (overlay_.erased.contains(key.student) || state == progress{}) continue;
-    states.push_back({key, state});
-    if (states.size() == storage_limits::batch_heartbeats_max && !flush()) return false;
+  // For the same reason, nothing that was given back is given a second time after a failure.
+  while (!overlay_.readmitted.empty()) {
+    const auto student = overlay_.readmitted.begin();
+    if (!hot_.readmit(*student)) return false;
+    overlay_.readmitted.erase(student);
   }
-  return states.empty() || flush();
+  boost::unordered::erase_if(overlay_.pairs, [&](const auto& item) {
+    return overlay_.erased.contains(item.first.student) || item.second == progress{};
+  });
+  while (!overlay_.pairs.empty()) {
+    std::vector<pair_progress> states;
+    for (const auto& [key, state] : overlay_.pairs) {
+      states.push_back({key, state});
+      if (states.size() == storage_limits::batch_heartbeats_max) break;
+    }
+    std::vector<pair_progress> not_taken;  // stays behind, in the ledger
+    if (!give_to_hot_store(states, not_taken)) return false;
+    for (const auto& pair : states) overlay_.pairs.erase(pair.key);
+  }
+  return true;
 }
 
 void tiered_store::enter_degraded(const std::string& why) {

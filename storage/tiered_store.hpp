@@ -142,6 +142,7 @@ class tiered_store {
   /// Fails if the hot store is away or refuses all pairs. A problem with one pair is no failure.
   stored<ok_t> give_to_hot_store(std::span<const pair_progress> pairs,
                                  std::vector<pair_progress>& not_taken);
+  /// Gives the hot store what it lacks. After a failure the next call goes on with the rest.
   [[nodiscard]] bool give_overlay_back();
   void enter_degraded(const std::string& why);
   void wait_before_retry();

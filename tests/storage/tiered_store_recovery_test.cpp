@@ -35,6 +35,46 @@ BOOST_AUTO_TEST_CASE(the_ledger_takes_over_while_the_hot_store_is_away_and_gives
   BOOST_CHECK((w.modes == std::vector<bool>{true, false}));
 }
 
+BOOST_AUTO_TEST_CASE(what_was_given_back_before_a_failure_is_not_given_again) {
+  tiered_store_world w;
+  constexpr std::size_t pairs = 3 * storage_limits::batch_heartbeats_max;
+  std::map<std::string, int> calls;
+  bool is_away = true;
+  int fails_at = 0;
+  faulty_store hot(*w.inner, [&](std::string_view operation) {
+    const auto call = ++calls[std::string(operation)];
+    return is_away || (operation == "merge" && call == fails_at) ? store_fault::lost_request
+                                                                 : store_fault::none;
+  });
+  tiered_store tiers(hot, *w.ledger_of_record, w.clock, no_observer());
+  tiers.start_degraded("away");
+  std::vector<tiered_request> asked;
+  for (std::size_t i = 0; i < pairs; ++i) {
+    asked.push_back(w.request(0, 0, 1'000));
+    asked.back().credit.student = *student_id::parse("s" + std::to_string(i));
+    asked.back().credit.session = *session_id::parse("p" + std::to_string(i));
+    if (asked.size() < storage_limits::batch_heartbeats_max) continue;
+    BOOST_CHECK(tiers.apply(asked).back().state == applied_state::done);
+    asked.clear();
+  }
+  BOOST_TEST(tiers.readmit_later(w.who));
+  is_away = false;
+  calls.clear();
+  fails_at = 3;
+  w.clock.advance(tiered_store::retry_interval_ms);
+  tiers.probe();
+  BOOST_TEST(tiers.degraded());
+  // Another gateway erases the student who was let in again; the rest is given back after that.
+  BOOST_TEST(calls["readmit"] == 1);
+  BOOST_REQUIRE(w.inner->erase(w.who).has_value());
+  w.clock.advance(tiered_store::retry_interval_max_ms);
+  tiers.probe();
+  BOOST_TEST(!tiers.degraded());
+  BOOST_TEST(calls["readmit"] == 1);
+  BOOST_TEST(calls["merge"] == 4);
+  BOOST_TEST(*w.inner->dirty_count() == pairs);
+}
+
 BOOST_AUTO_TEST_CASE(the_hot_store_is_back_though_it_cannot_read_one_pair) {
   tiered_store_world w;
   w.fault = store_fault::lost_request;
