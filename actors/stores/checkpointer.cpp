@@ -31,11 +31,10 @@ void checkpointer::start() {
 }
 
 void checkpointer::stop(bool last_checkpoint, mono_us end) {
-  if (!thread_.joinable()) return;
   want_last_ = last_checkpoint;
   deadline_ = end;
   urgent_.close();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void checkpointer::checkpoint_now(std::vector<storage::pair_progress> pairs) {
@@ -231,6 +230,8 @@ result<checkpointer::merged_states, storage::storage_error> checkpointer::write(
   };
   const std::span<const storage::pair_progress> all(pairs);
   for (std::size_t first = 0; first < all.size();) {
+    if (deps_.time.monotonic_now_us() >= deadline_.load())
+      return storage::storage_error::unavailable;
     const auto part = all.subspan(
         first, std::min(all.size() - first, storage_limits::checkpoint_batch_pairs_max));
     if (const auto done = storage::run_in_parts(part, part_of_all, failed); !done) {

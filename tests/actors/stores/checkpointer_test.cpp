@@ -18,12 +18,17 @@ namespace {
 class lockable_ledger final : public simulated_ledger {
  public:
   lockable_ledger(test::ledger_model& shared, const weather_plan& plan, fate& end,
-                  const std::optional<student_id>& locked, const std::optional<student_id>& damaged)
-      : simulated_ledger(shared, plan, end), locked_(locked), damaged_(damaged) {}
+                  const std::optional<student_id>& locked, const std::optional<student_id>& damaged,
+                  const std::function<void()>& on_checkpoint)
+      : simulated_ledger(shared, plan, end),
+        locked_(locked),
+        damaged_(damaged),
+        on_checkpoint_(on_checkpoint) {}
   using storage::ledger::checkpoint;
   storage::stored<std::vector<progress>> checkpoint(
       std::span<const storage::pair_progress> pairs, unix_ms now_ms,
       std::vector<storage::heatmap_delta>* grown) override {
+    if (on_checkpoint_) on_checkpoint_();
     for (const auto& pair : pairs)
       if (locked_ && pair.key.student == *locked_)
         return storage::storage_failure{storage::storage_error::unavailable,
@@ -37,6 +42,7 @@ class lockable_ledger final : public simulated_ledger {
  private:
   const std::optional<student_id>& locked_;
   const std::optional<student_id>& damaged_;
+  const std::function<void()>& on_checkpoint_;
 };
 
 /// A hot store with a value that cannot be read in the partition of a student.
@@ -90,7 +96,8 @@ struct checkpointing {
           hot, [this](std::string_view operation) { return befalls(operation); });
     checkpoints.emplace(checkpointer::dependencies{
         .hot = std::move(other),
-        .ledger = std::make_unique<lockable_ledger>(ledger, ledger_plan, never, locked, damaged),
+        .ledger = std::make_unique<lockable_ledger>(ledger, ledger_plan, never, locked, damaged,
+                                                    on_checkpoint),
         .probe = ledger_state,
         .hot_probe = hot_state,
         .heat = heat,
@@ -142,6 +149,7 @@ struct checkpointing {
   weather_plan ledger_plan{ledger_weather, link, never, random};
   std::optional<student_id> locked;
   std::optional<student_id> damaged;
+  std::function<void()> on_checkpoint;  // of the ledger
   std::vector<std::string> log;
   std::function<storage::store_fault(std::string_view)> befalls = [](auto) {
     return storage::store_fault::none;
@@ -390,6 +398,24 @@ BOOST_AUTO_TEST_CASE(the_last_round_is_abandoned_in_time) {
   w.checkpoints->stop(true, w.clock.monotonic_now_us());  // no time is left
   BOOST_TEST(!w.checkpoints->last_one_complete());
   BOOST_TEST(w.dirty() == 1u);  // whoever starts next has it
+}
+
+BOOST_AUTO_TEST_CASE(mastered_pairs_that_wait_are_not_written_when_the_time_is_over) {
+  checkpointing w;
+  const auto play = [&](int first) {
+    std::vector<storage::pair_progress> mastered;
+    for (std::size_t i = 0; i < storage_limits::checkpoint_batch_pairs_max; ++i)
+      mastered.push_back(checkpointing::played(first + static_cast<int>(i), 60'000));
+    w.checkpoints->checkpoint_now(std::move(mastered));
+  };
+  play(0);
+  play(10'000);
+  // Each statement takes 3 s, of which 5 are left: the second one is begun, a third would be late.
+  play(20'000);
+  w.on_checkpoint = [&] { w.clock.advance(3'000); };
+  w.checkpoints->stop(false, w.clock.monotonic_now_us() + 5'000'000);
+  w.checkpoints->turn(std::chrono::milliseconds(0));
+  BOOST_TEST(w.ledger.pairs.size() == 2 * storage_limits::checkpoint_batch_pairs_max);
 }
 
 BOOST_AUTO_TEST_CASE(the_last_round_writes_what_is_there) {
