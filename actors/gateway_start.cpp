@@ -217,7 +217,7 @@ bool gateway::implementation::stop(std::chrono::milliseconds deadline) {
   const bool all_finished = heartbeats.wait_until_idle(deadline);
   // The threads end first, but their objects stay: an actor that still gives them something gets it
   // back as failed, and reports that.
-  if (writer) writer->close();
+  if (writer) writer->close(end);
   if (reader) reader->close();
   store_watcher.reset();  // after them: they may wait for the replies that it counts
   bool all_written = false;

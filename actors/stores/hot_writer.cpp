@@ -1,6 +1,7 @@
 #include "actors/stores/hot_writer.hpp"
 #include "storage/limits.hpp"
 
+#include <fmt/format.h>
 #include <pthread.h>
 
 #include <algorithm>
@@ -57,12 +58,13 @@ hot_writer::hot_writer(dependencies deps)
 }
 
 hot_writer::~hot_writer() {
-  close();
+  if (thread_.joinable()) close();
 }
 
-void hot_writer::close() {
+void hot_writer::close(mono_us end) {
   orders_.close();
   if (thread_.joinable()) thread_.join();
+  hand_over_the_rest(end);
 }
 
 void hot_writer::store(std::shared_ptr<credit_batch> batch) {
@@ -110,7 +112,6 @@ storage::stored<ok_t> hot_writer::readmit_student(const student_id& student) {
 
 void hot_writer::run() {
   while (!orders_.finished()) turn(refills_.empty() ? idle_wait : std::chrono::milliseconds(0));
-  hand_over_the_rest();
 }
 
 void hot_writer::turn(std::chrono::milliseconds wait_max) {
@@ -147,9 +148,13 @@ void hot_writer::store_or_fail(std::vector<std::shared_ptr<credit_batch>>& batch
 }
 
 /// At the end the refills that wait are still written; the first failure ends that.
-void hot_writer::hand_over_the_rest() {
+void hot_writer::hand_over_the_rest(mono_us end) {
   try {
-    while (!refills_.empty() && !refill_again_at_) refill_one();
+    while (!refills_.empty() && !refill_again_at_ && deps_.time.monotonic_now_us() < end)
+      refill_one();
+    if (const auto left = std::exchange(refills_, {}).size(); left > 0)
+      deps_.log(log_level::error, "hot_store",
+                fmt::format("{} groups of pairs were not handed over at the end", left));
   } catch (const std::exception& e) {
     deps_.log(log_level::error, "hot_store",
               std::string("pairs were not handed over at the end: ") + e.what());

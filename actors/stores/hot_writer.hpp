@@ -43,11 +43,11 @@ class hot_writer {
     bool own_thread = true;  // false: the owner calls `turn`
   };
   explicit hot_writer(dependencies deps);
-  ~hot_writer();  // as close()
+  ~hot_writer();  // as close(), if the thread still runs
 
   /// Finishes what is queued and ends the thread; from then on every batch comes back failed at
-  /// once.
-  void close();
+  /// once. Refills that have not begun at `end` are left out.
+  void close(mono_us end = mono_us(INT64_MAX));
   /// One turn of the thread's loop: waits for orders, and executes those that are there.
   void turn(std::chrono::milliseconds wait_max);
 
@@ -80,7 +80,7 @@ class hot_writer {
                              std::shared_ptr<student_order>, drop_order>;
 
   void run();
-  void hand_over_the_rest();
+  void hand_over_the_rest(mono_us end);
   /// The orders that wait. If batches are among them, under load, also those that come within a
   /// moment.
   std::vector<order> take_orders(std::chrono::milliseconds wait_max);

@@ -369,6 +369,26 @@ BOOST_AUTO_TEST_CASE(erasures_have_a_limit_that_takes_no_place_from_batches) {
   BOOST_TEST(w.writer->forget_copies(student(taken)));
 }
 
+BOOST_AUTO_TEST_CASE(refills_that_wait_are_written_at_the_end_while_there_is_time) {
+  for (const std::int64_t time_ms : {3'000, 60'000}) {
+    writing w;
+    w.befalls = [&](std::string_view operation) {
+      if (operation == "merge") w.clock.advance(1'000);
+      return storage::store_fault::none;
+    };
+    for (int who = 0; who < 10; ++who) BOOST_TEST(w.writer->refill({w.played(who)}));
+    w.turn();  // takes them all, and writes one
+    w.writer->close(w.clock.monotonic_now_us() + time_ms * 1'000);
+    int stored = 0;
+    for (int who = 0; who < 10; ++who) stored += w.stored_ms(who) == 5000 ? 1 : 0;
+    BOOST_TEST(stored == (time_ms == 3'000 ? 4 : 10));
+    BOOST_TEST(w.log.empty() == (stored == 10));
+    w.writer.reset();
+    BOOST_TEST(w.clock.monotonic_now() ==
+               manual_clock::monotonic_start + std::int64_t{stored} * 1'000);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_closed_writer_sends_batches_back_failed) {
   writing w(true);
   w.writer->close();
