@@ -50,14 +50,14 @@ void gateway::implementation::submit(heartbeat_request&& request, route& last, o
     result.detail = "too many heartbeats are in flight; send it again a little later";
     annotator.rejected({.why = problem::overloaded,
                         .detail = result.detail,
-                        .received_ms = time.wall_now().value(),
+                        .received_ms = time.wall_now(),
                         .token = nullptr});
     heartbeats.rejected_at_admission(problem::overloaded);
     request.listener->on_result(request.index, result);
     return;
   }
   auto job = std::make_shared<heartbeat_job>(std::move(request), heartbeats, time, &annotator);
-  job->received_ms = time.wall_now().value();
+  job->received_ms = time.wall_now();
   if (draining.load(std::memory_order_relaxed))
     return job->reject({problem::draining, "the gateway is about to stop; send it again"});
   // Before the token is parsed, which is half of the cost of a rejected token.

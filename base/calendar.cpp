@@ -8,15 +8,15 @@
 namespace watchkeeper {
 namespace {
 
-constexpr unix_ms first_ms = -62'167'219'200'000;  // 0000-01-01
-constexpr unix_ms last_ms = 253'402'300'799'999;   // 9999-12-31T23:59:59.999Z
+constexpr std::int64_t first_ms = -62'167'219'200'000;  // 0000-01-01
+constexpr std::int64_t last_ms = 253'402'300'799'999;   // 9999-12-31T23:59:59.999Z
 
 }  // namespace
 
-calendar_time calendar_time_of(unix_ms time_ms) noexcept {
+calendar_time calendar_time_of(wall_ms time_ms) noexcept {
   namespace chrono = std::chrono;
   const chrono::sys_time<chrono::milliseconds> time{
-      chrono::milliseconds{std::clamp(time_ms, first_ms, last_ms)}};
+      chrono::milliseconds{std::clamp(time_ms.value(), first_ms, last_ms)}};
   const auto day = chrono::floor<chrono::days>(time);
   const chrono::year_month_day date{day};
   const chrono::hh_mm_ss<chrono::milliseconds> clock{time - day};
@@ -30,7 +30,7 @@ calendar_time calendar_time_of(unix_ms time_ms) noexcept {
           static_cast<int>(clock.subseconds().count())};
 }
 
-std::string rfc3339(unix_ms time_ms) {
+std::string rfc3339(wall_ms time_ms) {
   const auto t = calendar_time_of(time_ms);
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", t.year, t.month, t.day, t.hour,
                      t.minute, t.second, t.millisecond);

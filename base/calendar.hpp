@@ -15,9 +15,9 @@ struct calendar_time {
   int hour, minute, second, millisecond;
 };
 /// For years 0 to 9999; times outside are clamped to them.
-calendar_time calendar_time_of(unix_ms time_ms) noexcept;
+calendar_time calendar_time_of(wall_ms time_ms) noexcept;
 
 /// RFC 3339 with milliseconds, UTC, always 24 characters: "2025-11-22T12:00:00.123Z".
-std::string rfc3339(unix_ms time_ms);
+std::string rfc3339(wall_ms time_ms);
 
 }  // namespace watchkeeper

@@ -100,7 +100,7 @@ class driven_shard {
     const auto from_ms = static_cast<media_ms>(number * step_ms);
     credit.interval = {from_ms, from_ms + step_ms};
     credit.duration_ms = duration_ms;
-    credit.played_at_ms = 1'763'812'345'000 + number;
+    credit.played_at_ms = wall_ms{1'763'812'345'000 + number};
     return made;
   }
 

@@ -32,8 +32,8 @@ namespace {
 
 using namespace watchkeeper;
 
-constexpr unix_ms epoch_ms = 1'763'812'345'000;
-constexpr unix_ms period_ms = 10'000;
+constexpr wall_ms epoch_ms{1'763'812'345'000};
+constexpr std::int64_t period_ms = 10'000;
 constexpr int phases = 45;  // of the 450 s after which a session is written anew
 constexpr int rounds_a_checkpoint = 3;
 constexpr media_ms duration_ms = 24 * 3'600'000;
@@ -88,7 +88,7 @@ class school {
       // The first heartbeat of each: at a time of its own within the last 450 s.
       credit.interval = {0, 10'000};
       credit.now_ms = credit.played_at_ms =
-          epoch_ms - period_ms * static_cast<unix_ms>(1 + i % phases);
+          epoch_ms - period_ms * static_cast<std::int64_t>(1 + i % phases);
       requests_.push_back(r);
     }
     for (std::size_t at = 0; at < students; at += 64) {
@@ -137,7 +137,7 @@ class school {
 
   storage::hot_store& store_;
   std::vector<storage::hot_request> requests_;
-  unix_ms now_ms_ = epoch_ms;
+  wall_ms now_ms_ = epoch_ms;
 };
 
 /// Of one batch size: the best of its groups of rounds, so that a neighbour on the machine does not

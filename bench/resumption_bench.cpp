@@ -107,7 +107,7 @@ int main() try {
     const char* path;
     ~removed() { std::filesystem::remove_all(path); }
   } at_the_end{directory};
-  const auto now_ms = static_cast<unix_ms>(::time(nullptr)) * 1000;
+  const auto now_ms = from_unix_s(::time(nullptr));
   const auto pair = server::make_self_signed_pair(directory, now_ms);
   if (!pair) throw std::runtime_error(pair.error());
   const auto keys = std::make_shared<const net::ticket_key_list>(1, net::random_ticket_key());

@@ -286,7 +286,7 @@ token_claims example_claims() {
   claims.session = *session_id::parse("0f8fad5b-d9cb-469f-a165-70867728950e");
   claims.sequence = 17;
   claims.interval = {160'000, 170'000};
-  claims.issued_at_ms = 1'763'812'345'123;
+  claims.issued_at_ms = wall_ms{1'763'812'345'123};
   return claims;
 }
 

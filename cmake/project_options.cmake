@@ -135,11 +135,8 @@ function(watchkeeper_test folder)
     endif()
   endforeach()
   target_link_libraries(${name}_test PRIVATE boost_unit_test_framework)
-  target_precompile_headers(${name}_test PRIVATE <boost/test/unit_test.hpp>)
-  # Failed checks say what they saw.
-  if(name MATCHES "^(base|domain|crypto|storage|server|actors)$")
-    target_precompile_headers(${name}_test PRIVATE <tests/support/printers.hpp>)
-  endif()
+  # With the second, failed checks say what they saw.
+  target_precompile_headers(${name}_test PRIVATE <boost/test/unit_test.hpp> <tests/support/printers.hpp>)
   # The module's main is made by a macro that must come before the header.
   set_source_files_properties(test_main.cpp PROPERTIES SKIP_PRECOMPILE_HEADERS ON SKIP_UNITY_BUILD_INCLUSION ON)
   watchkeeper_unity(${name}_test)

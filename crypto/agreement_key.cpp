@@ -15,7 +15,7 @@ constexpr std::string_view key_info = "watchkeeper session key v1";
 
 }  // namespace
 
-agreement_key agreement_key::generate(unix_ms now_ms) {
+agreement_key agreement_key::generate(wall_ms now_ms) {
   agreement_key made;
   p256::generate(made.secret_, made.public_.bytes);
   made.kid_ = thumbprint_of(made.public_);
@@ -24,7 +24,7 @@ agreement_key agreement_key::generate(unix_ms now_ms) {
 }
 
 std::optional<agreement_key> agreement_key::from_secret(const p256::private_key& secret,
-                                                        unix_ms created_ms) {
+                                                        wall_ms created_ms) {
   agreement_key made;
   if (!p256::public_of(secret, made.public_.bytes)) return std::nullopt;
   made.secret_ = secret;

@@ -20,10 +20,10 @@ namespace watchkeeper::crypto {
 /// One of the gateway's own key pairs for ECDH on P-256. Wiped when it ends.
 class agreement_key {
  public:
-  static agreement_key generate(unix_ms now_ms);
+  static agreement_key generate(wall_ms now_ms);
   /// Nothing for a secret that is no scalar of P-256.
   static std::optional<agreement_key> from_secret(const p256::private_key& secret,
-                                                  unix_ms created_ms);
+                                                  wall_ms created_ms);
   ~agreement_key();
   agreement_key(const agreement_key&) = default;
   agreement_key& operator=(const agreement_key&) = default;
@@ -31,7 +31,7 @@ class agreement_key {
   [[nodiscard]] const device_public_key& public_key() const noexcept { return public_; }
   /// RFC 7638 thumbprint: what devices name as `skid`.
   [[nodiscard]] const thumbprint& kid() const noexcept { return kid_; }
-  [[nodiscard]] unix_ms created_ms() const noexcept { return created_ms_; }
+  [[nodiscard]] wall_ms created_ms() const noexcept { return created_ms_; }
   [[nodiscard]] const p256::private_key& secret() const noexcept { return secret_; }
 
  private:
@@ -40,7 +40,7 @@ class agreement_key {
   p256::private_key secret_{};
   device_public_key public_;
   thumbprint kid_;
-  unix_ms created_ms_ = 0;  // 0: not known
+  wall_ms created_ms_;  // 0: not known
 };
 
 /// Z of both sides to the key of the session: HKDF-SHA-256, the salt being the SHA-256 of the

@@ -36,8 +36,9 @@ std::span<const std::uint8_t> bytes_of(const fmt::memory_buffer& text) noexcept 
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
-void put_date(fmt::memory_buffer& out, std::string_view name, unix_ms at) {
-  fmt::format_to(std::back_inserter(out), R"(,"{}":{}.{:03})", name, at / 1000, at % 1000);
+void put_date(fmt::memory_buffer& out, std::string_view name, wall_ms at_ms) {
+  fmt::format_to(std::back_inserter(out), R"(,"{}":{}.{:03})", name, at_ms.value() / 1000,
+                 at_ms.value() % 1000);
 }
 
 }  // namespace

@@ -68,7 +68,7 @@ credit_outcome apply_credit(const credit_request& request, session_state& sessio
       allowed_ms < interval.length_ms() ? credit_status::limited : credit_status::credited,
       before_ms + allowed_ms, pair);
   outcome.played = played;
-  if (pair.mastered_ms == 0 && outcome.now.covered_ms >= request.mastery_covered_ms) {
+  if (pair.mastered_ms == never && outcome.now.covered_ms >= request.mastery_covered_ms) {
     pair.mastered_ms = outcome.now.mastered_ms = request.now_ms;
     outcome.newly_mastered = true;
   }

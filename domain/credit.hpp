@@ -18,8 +18,8 @@ struct credit_request {
   session_id session;
   std::uint32_t sequence = 0;
   media_interval interval;
-  unix_ms played_at_ms = 0;            // `iat`
-  unix_ms now_ms = 0;                  // the server's clock
+  wall_ms played_at_ms;                // `iat`
+  wall_ms now_ms;                      // the server's clock
   media_ms duration_ms = 0;            // of the module, from the catalogue
   media_ms mastery_covered_ms = 0;     // see mastery_covered_ms(const module_rules&)
   std::int32_t max_rate_permille = 0;  // of the module, from the catalogue

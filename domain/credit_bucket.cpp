@@ -4,8 +4,8 @@
 
 namespace watchkeeper {
 
-void credit_bucket::refill(unix_ms now_ms) noexcept {
-  if (refilled_at_ms_ == 0 || refilled_at_ms_ - now_ms > limits::clock_difference_ms_max) {
+void credit_bucket::refill(wall_ms now_ms) noexcept {
+  if (refilled_at_ms_ == never || refilled_at_ms_ - now_ms > limits::clock_difference_ms_max) {
     refilled_at_ms_ = now_ms;
     return;
   }

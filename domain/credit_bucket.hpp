@@ -12,13 +12,13 @@ namespace watchkeeper {
 class credit_bucket {
  public:
   credit_bucket() = default;  // a student seen for the first time
-  credit_bucket(credit_us level_us, unix_ms refilled_at_ms)
+  credit_bucket(credit_us level_us, wall_ms refilled_at_ms)
       : level_us_(level_us), refilled_at_ms_(refilled_at_ms) {}
 
   /// Earns 1.1 times the time since the last refill, up to the capacity. The first refill only sets
   /// the time. If the last refill lies in the future, nothing is earned; if it lies further ahead
   /// than clocks differ, a clock was set back, and time counts from now on.
-  void refill(unix_ms now_ms) noexcept;
+  void refill(wall_ms now_ms) noexcept;
 
   /// Whole milliseconds of media that may be credited in a module; never negative.
   [[nodiscard]] media_ms available_ms(std::int32_t max_rate_permille) const noexcept;
@@ -26,12 +26,12 @@ class credit_bucket {
   void charge(media_ms media, std::int32_t max_rate_permille) noexcept;
 
   [[nodiscard]] credit_us level_us() const noexcept { return level_us_; }
-  [[nodiscard]] unix_ms refilled_at_ms() const noexcept { return refilled_at_ms_; }
+  [[nodiscard]] wall_ms refilled_at_ms() const noexcept { return refilled_at_ms_; }
   friend bool operator==(const credit_bucket&, const credit_bucket&) = default;
 
  private:
   credit_us level_us_ = limits::bucket_start_us;
-  unix_ms refilled_at_ms_ = 0;  // 0: never
+  wall_ms refilled_at_ms_;  // 0: never
 };
 
 }  // namespace watchkeeper

@@ -26,7 +26,7 @@ struct device_record {
   student_id student;
   device_public_key key;
   bool revoked = false;
-  unix_ms created_ms = 0;
+  wall_ms created_ms;
   friend bool operator==(const device_record&, const device_record&) = default;
 };
 

@@ -110,13 +110,13 @@ complaint read_rate(json_scanner& json, std::int32_t& permille) noexcept {
   return nullptr;
 }
 
-complaint read_date(json_scanner& json, unix_ms& out) noexcept {
+complaint read_date(json_scanner& json, wall_ms& out) noexcept {
   const auto number = json.number();
   const auto value = number ? to_thousandths(*number) : std::nullopt;
   if (!value || value->floor > numeric_date_max_ms ||
       (value->floor == numeric_date_max_ms && !value->exact))
     return "iat and exp must be NumericDates up to the year 9999";
-  out = value->floor;
+  out = wall_ms(value->floor);
   return nullptr;
 }
 
@@ -293,7 +293,7 @@ result<engagement_token, problem> parse_engagement_token(std::string_view text,
   return token;
 }
 
-problem check_time(const token_claims& claims, unix_ms now_ms, const time_policy& policy) noexcept {
+problem check_time(const token_claims& claims, wall_ms now_ms, const time_policy& policy) noexcept {
   if (claims.issued_at_ms < now_ms - policy.max_age_ms) return problem::stale_token;
   if (claims.expires_at_ms && *claims.expires_at_ms <= now_ms) return problem::stale_token;
   if (claims.issued_at_ms > now_ms + policy.max_skew_ms) return problem::future_token;

@@ -34,8 +34,8 @@ struct token_claims {
   std::uint32_t sequence = 0;                  // sn
   media_interval interval;                     // from, to
   std::int32_t playback_rate_permille = 1000;  // pr, rounded to the nearest thousandth
-  unix_ms issued_at_ms = 0;                    // iat, rounded down
-  std::optional<unix_ms> expires_at_ms;        // exp
+  wall_ms issued_at_ms;                        // iat, rounded down
+  std::optional<wall_ms> expires_at_ms;        // exp
   std::optional<session_key_offer> key_offer;  // epk and skid
 };
 
@@ -68,7 +68,7 @@ struct time_policy {
   std::int64_t max_skew_ms = 30'000;
 };
 /// none, stale_token or future_token.
-problem check_time(const token_claims& claims, unix_ms now_ms, const time_policy& policy) noexcept;
+problem check_time(const token_claims& claims, wall_ms now_ms, const time_policy& policy) noexcept;
 
 /// Rule 3 of section 5: the interval clipped to the duration, or implausible_interval.
 result<media_interval, problem> plausible_interval(media_interval claimed, media_ms duration_ms,

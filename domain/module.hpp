@@ -12,7 +12,7 @@ struct module_record {
   module_id id;
   std::string title;  // UTF-8, at most 512 bytes
   module_rules rules;
-  unix_ms updated_ms = 0;
+  wall_ms updated_ms;
   std::string preview_url;  // https or an absolute path; empty: none
   friend bool operator==(const module_record&, const module_record&) = default;
 };

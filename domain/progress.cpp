@@ -26,9 +26,9 @@ void merge(progress& into, const progress& other) {
     into.resume_ms = std::max(into.resume_ms, other.resume_ms);
   }
 
-  if (into.mastered_ms == 0)
+  if (into.mastered_ms == never)
     into.mastered_ms = other.mastered_ms;
-  else if (other.mastered_ms != 0)
+  else if (other.mastered_ms != never)
     into.mastered_ms = std::min(into.mastered_ms, other.mastered_ms);
 }
 

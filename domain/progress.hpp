@@ -14,9 +14,9 @@ struct progress {
   media_ms duration_ms = 0;      // of the module when last credited
   std::int64_t playtime_ms = 0;  // all that was credited, rewatching included
   media_ms resume_ms = 0;        // end of the interval played last by the device's clock
-  unix_ms resume_at_ms = 0;      // `iat` of that interval
-  unix_ms updated_ms = 0;        // server's clock at the last credit
-  unix_ms mastered_ms = 0;
+  wall_ms resume_at_ms;          // `iat` of that interval
+  wall_ms updated_ms;            // server's clock at the last credit
+  wall_ms mastered_ms;
   friend bool operator==(const progress&, const progress&) = default;
 };
 
@@ -26,8 +26,8 @@ struct progress_summary {
   media_ms duration_ms = 0;
   std::int64_t playtime_ms = 0;
   media_ms resume_ms = 0;
-  unix_ms updated_ms = 0;
-  unix_ms mastered_ms = 0;
+  wall_ms updated_ms;
+  wall_ms mastered_ms;
   friend bool operator==(const progress_summary&, const progress_summary&) = default;
 };
 progress_summary summarize(const progress& p) noexcept;

@@ -23,8 +23,8 @@ inline constexpr std::int32_t nearly_done_centipercent = 8'000;
 /// The first that is true, in the order of the enum; of a module that is mastered none is. Left out
 /// is a part that was not seen before a part that was, or before the first, if playback is beyond
 /// it now (resume_ms): who goes back to it is on the way.
-inline student_status student_status_of(const progress& state, unix_ms now_ms) noexcept {
-  if (state.mastered_ms != 0) return student_status::mastered;
+inline student_status student_status_of(const progress& state, wall_ms now_ms) noexcept {
+  if (state.mastered_ms != never) return student_status::mastered;
   media_ms end_ms = 0;
   for (const auto& piece : state.covered.pieces()) {
     if (piece.from_ms >= state.resume_ms) break;

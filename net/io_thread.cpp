@@ -176,10 +176,10 @@ void io_thread::apply_and_flush() {
 void io_thread::read_clocks() noexcept {
   state_.now = time_.monotonic_now();
   state_.wall_now = time_.wall_now();
-  const auto second = state_.wall_now.value() / 1000;
+  const auto second = to_unix_s(state_.wall_now);
   if (second == date_second_) return;
   date_second_ = second;
-  state_.date = http_date_of(state_.wall_now.value());
+  state_.date = http_date_of(state_.wall_now);
 }
 
 void io_thread::on_ready(std::uint64_t id, bool to_write) {

@@ -36,7 +36,7 @@ struct completion {
   media_ms covered_ms = 0;
   media_ms duration_ms = 0;
   std::int32_t threshold_centipercent = 9500;
-  unix_ms mastered_ms = 0;
+  wall_ms mastered_ms;
   friend bool operator==(const completion&, const completion&) = default;
 };
 
@@ -58,7 +58,7 @@ struct module_summary {
 /// A login to the console that was ended by signing out.
 struct revoked_login {
   std::array<std::uint8_t, 16> id{};
-  unix_ms expires_ms = 0;  // when it would have expired
+  wall_ms expires_ms;  // when it would have expired
 };
 
 /// A change of the registry by any gateway, after which the others drop their copies.
@@ -135,9 +135,9 @@ class ledger {
   /// coverage to the heatmap of its module in the same transaction, and reports it in `grown`
   /// unless that is null, each module at most once.
   virtual stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs,
-                                                   unix_ms now_ms,
+                                                   wall_ms now_ms,
                                                    std::vector<heatmap_delta>* grown) = 0;
-  stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs, unix_ms now_ms) {
+  stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs, wall_ms now_ms) {
     return checkpoint(pairs, now_ms, nullptr);
   }
   virtual stored<page<pair_progress>> progress_of_student(const student_id& student,
@@ -195,7 +195,7 @@ class ledger {
   virtual stored<std::vector<device_record>> devices_of(const student_id& student) = 0;
 
   // Assignments.
-  virtual stored<ok_t> put_assignment(const pair_key& pair, unix_ms now_ms) = 0;
+  virtual stored<ok_t> put_assignment(const pair_key& pair, wall_ms now_ms) = 0;
   virtual stored<bool> remove_assignment(const pair_key& pair) = 0;
   virtual stored<bool> is_assigned(const pair_key& pair) = 0;
 
@@ -206,12 +206,12 @@ class ledger {
   /// and late checkpoints are skipped in that case, too. Registry changes that name the student are
   /// deleted with the others, after the retention.
   virtual stored<bool> erase_student(const student_id& student, std::string_view actor,
-                                     std::string_view student_digest_hex, unix_ms now_ms) = 0;
+                                     std::string_view student_digest_hex, wall_ms now_ms) = 0;
 
   // Logins that were ended. Writing is idempotent, and deletes those that have expired by `now_ms`;
   // reading returns the others, those that expire last first.
-  virtual stored<ok_t> revoke_logins(std::span<const revoked_login> ended, unix_ms now_ms) = 0;
-  virtual stored<std::vector<revoked_login>> revoked_logins(unix_ms now_ms, std::size_t limit) = 0;
+  virtual stored<ok_t> revoke_logins(std::span<const revoked_login> ended, wall_ms now_ms) = 0;
+  virtual stored<std::vector<revoked_login>> revoked_logins(wall_ms now_ms, std::size_t limit) = 0;
 
   /// Changes after `after_sequence`, oldest first. `last_change` is where to start.
   virtual stored<std::vector<registry_change>> changes(std::int64_t after_sequence,

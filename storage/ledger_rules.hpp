@@ -44,6 +44,6 @@ struct mastery_decision {
   completion event;    // valid where `state` is, or is to be, mastered; sequence 0
 };
 mastery_decision decide_mastery(const pair_key& key, const progress& state,
-                                const std::optional<module_rules>& rules, unix_ms now_ms);
+                                const std::optional<module_rules>& rules, wall_ms now_ms);
 
 }  // namespace watchkeeper::storage

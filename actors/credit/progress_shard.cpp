@@ -53,7 +53,7 @@ void progress_shard_core::take(std::span<heartbeat_job_ptr> jobs) {
   update_probe();
 }
 
-storage::tiered_request progress_shard_core::request_of(heartbeat_job& job, unix_ms now_ms) const {
+storage::tiered_request progress_shard_core::request_of(heartbeat_job& job, wall_ms now_ms) const {
   job.credit.now_ms = now_ms;
   storage::tiered_request request{job.credit, std::nullopt};
   if (const auto* entry = pairs_.find(job.credit.pair())) {
@@ -65,7 +65,7 @@ storage::tiered_request progress_shard_core::request_of(heartbeat_job& job, unix
 
 void progress_shard_core::join_batch() {
   auto& job = waiting_.back();
-  if (!in_flight_ || !in_flight_->join(request_of(*job, deps_.time.wall_now().value()))) return;
+  if (!in_flight_ || !in_flight_->join(request_of(*job, deps_.time.wall_now()))) return;
   parked_.push_back(std::move(job));
   waiting_.pop_back();
   bump(deps_.probe.batch_heartbeats);
@@ -80,7 +80,7 @@ void progress_shard_core::send_batch() {
   batch->count = count;
   batch->requests.reserve(count);
   parked_.reserve(count);
-  const auto now_ms = deps_.time.wall_now().value();
+  const auto now_ms = deps_.time.wall_now();
   for (std::size_t i = 0; i < count; ++i) {
     auto& job = waiting_.front();
     batch->requests.push_back(request_of(*job, now_ms));
@@ -155,7 +155,7 @@ pair_entry* progress_shard_core::update(const storage::tiered_request& request,
         acknowledged.fresh_is_exact = true;
         fresh.push_back(played);
       }
-    } else if (!acknowledged.fresh_is_exact && entry->state.updated_ms != 0) {
+    } else if (!acknowledged.fresh_is_exact && entry->state.updated_ms != never) {
       // Another heartbeat of the batch has brought the pair into memory.
       auto before = entry->state.covered;
       fresh = before.fresh_ranges(played);

@@ -11,7 +11,7 @@ rejection rejected(problem why, std::string_view detail, std::int64_t retry_afte
 }  // namespace
 
 result<ok_t, rejection> parse_job(heartbeat_job& job, const gateway_policy& policy,
-                                  unix_ms now_ms) {
+                                  wall_ms now_ms) {
   job.received_ms = now_ms;
   std::string_view detail;
   auto parsed = parse_engagement_token(job.text, &detail);

@@ -24,7 +24,7 @@ using screening_result = std::variant<ok_t, rejection, registry_record>;
 
 /// Parses `job.text`; sets `parsed` and `token`, and `received_ms`.
 [[nodiscard]] result<ok_t, rejection> parse_job(heartbeat_job& job, const gateway_policy& policy,
-                                                unix_ms now_ms);
+                                                wall_ms now_ms);
 
 /// All checks of docs/protocol.md sections 4 and 5 that need no signature, the cheapest first: the
 /// device is enrolled, not revoked, and the student's; the module exists; the interval is

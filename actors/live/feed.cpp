@@ -87,7 +87,7 @@ void live_feed::acknowledged(const acknowledged_heartbeat& heartbeat) noexcept {
     const auto pair = heartbeat.request.pair();
     board_.count(pair, heartbeat.outcome.status, deps_.time.monotonic_now());
     if (watched_[bucket_of(pair.module)].load(std::memory_order_relaxed) == 0) return;
-    raw_update raw{pair.module, update_of(heartbeat), deps_.time.wall_now().value()};
+    raw_update raw{pair.module, update_of(heartbeat), deps_.time.wall_now()};
     bool first = false;
     {
       const mutex_lock lock(queue_mutex_);
@@ -107,7 +107,7 @@ void live_feed::acknowledged(const acknowledged_heartbeat& heartbeat) noexcept {
 
 std::uint64_t live_feed::subscribe(std::shared_ptr<live_subscriber> who,
                                    const std::optional<module_id>& module,
-                                   std::string_view last_event_id, unix_ms until_ms) {
+                                   std::string_view last_event_id, wall_ms until_ms) {
   std::uint64_t number = 0;
   {
     const mutex_lock lock(mutex_);
@@ -121,7 +121,7 @@ std::uint64_t live_feed::subscribe(std::shared_ptr<live_subscriber> who,
     stream->write_out(0);  // the newcomer gets this text with the greeting
     number = ++last_number_;
     stream->subscribers.emplace(number, who.get());
-    who->write(stream->greeting(last_event_id, deps_.time.wall_now().value(), retry_ms));
+    who->write(stream->greeting(last_event_id, deps_.time.wall_now(), retry_ms));
     subscriptions_.emplace(number, subscription{std::move(who), stream, until_ms});
   }
   if (module) {
@@ -233,12 +233,12 @@ void live_feed::run() {
 }
 
 void live_feed::housekeep(mono_ms now) {
-  const auto wall_now_ms = deps_.time.wall_now().value();
+  const auto wall_now_ms = deps_.time.wall_now();
   for (auto at = subscriptions_.begin(); at != subscriptions_.end();) {
     const auto number = at->first;
     const auto until_ms = at->second.until_ms;
     ++at;
-    if (until_ms != 0 && until_ms <= wall_now_ms) remove_subscriber(number, true);
+    if (until_ms != never && until_ms <= wall_now_ms) remove_subscriber(number, true);
   }
   std::erase_if(streams_, [&](const auto& each) {
     const auto& stream = *each.second;

@@ -100,7 +100,7 @@ class live_feed final : public watch_observer {
   /// nothing was written.
   [[nodiscard]] std::uint64_t subscribe(std::shared_ptr<live_subscriber> who,
                                         const std::optional<module_id>& module,
-                                        std::string_view last_event_id, unix_ms until_ms);
+                                        std::string_view last_event_id, wall_ms until_ms);
   /// Nothing is written once it has returned.
   void unsubscribe(std::uint64_t number);
   /// Ends the client's stream. Nothing is written once it has returned.
@@ -115,7 +115,7 @@ class live_feed final : public watch_observer {
   struct raw_update {
     module_id module;
     live_update update;
-    unix_ms at_ms = 0;  // when it was acknowledged
+    wall_ms at_ms;  // when it was acknowledged
   };
   static constexpr std::size_t buckets = 1024;
   static std::size_t bucket_of(const module_id& module) noexcept {
@@ -170,7 +170,7 @@ class live_feed final : public watch_observer {
   struct subscription {
     std::shared_ptr<live_subscriber> who;
     live_stream* stream = nullptr;
-    unix_ms until_ms = 0;
+    wall_ms until_ms;
   };
   /// Its seconds and ours do not keep step: up to two of its seconds wait, so that `totals`
   /// includes each of them once.

@@ -24,7 +24,7 @@ void live_feed::burst(mono_ms now) {
   forget_erased(now);
   announce_seen();
   bool more = false;
-  const auto at_ms = deps_.time.wall_now().value();
+  const auto at_ms = deps_.time.wall_now();
   for (auto& [module, stream] : streams_) {
     stream->outgoing += stream->next_burst(at_ms, events_);
     more = more || stream->has_pending();
@@ -55,7 +55,7 @@ void live_feed::take_messages(mono_ms now) {
     texts.swap(messages_);
     message_bytes_ = 0;
   }
-  const auto at_ms = deps_.time.wall_now().value();
+  const auto at_ms = deps_.time.wall_now();
   for (const auto& text : texts) {
     const auto message = decode_live_message(text);
     if (!message || message->gateway == gateway_) continue;

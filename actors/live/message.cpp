@@ -56,8 +56,8 @@ void append_line(std::string& out, const live_update& update) {
   const auto& now = update.now;
   fmt::format_to(to, "{} {} {} {} {} {} {} {} {} {} {}", update.student.view(),
                  static_cast<int>(update.status), now.covered_ms, now.duration_ms, now.playtime_ms,
-                 now.resume_ms, now.updated_ms, now.mastered_ms, update.last.from_ms,
-                 update.last.to_ms, update.fresh.pieces().size());
+                 now.resume_ms, now.updated_ms.value(), now.mastered_ms.value(),
+                 update.last.from_ms, update.last.to_ms, update.fresh.pieces().size());
   for (const auto& range : update.fresh.pieces())
     fmt::format_to(to, " {} {}", range.from_ms, range.to_ms);
   fmt::format_to(to, " {}", update.played.size());
@@ -102,8 +102,8 @@ std::optional<live_update> read_line(std::string_view line) {
   now.duration_ms = in.media();
   now.playtime_ms = in.number<std::int64_t>(0, time_max);
   now.resume_ms = in.media();
-  now.updated_ms = in.number<unix_ms>(0, time_max);
-  now.mastered_ms = in.number<unix_ms>(0, time_max);
+  now.updated_ms = wall_ms(in.number<std::int64_t>(0, time_max));
+  now.mastered_ms = wall_ms(in.number<std::int64_t>(0, time_max));
   update.last = in.interval();
   const auto fresh = in.number<std::size_t>(0, limits::coverage_intervals_max);
   for (std::size_t i = 0; i < fresh && in.good(); ++i) {

@@ -24,7 +24,7 @@ refusal_kind classify(credit_status status, problem why, stale_cause stale) noex
 /// One heartbeat that was rejected, limited or a duplicate. If it was rejected before its signature
 /// was checked, its contents are not verified.
 struct refusal_entry {
-  unix_ms at_ms = 0;
+  wall_ms at_ms;
   module_id module;
   thumbprint device;
   session_id session;

@@ -30,7 +30,7 @@ std::string event_text(std::string_view id, std::string_view kind, std::string_v
 live_stream::live_stream(std::optional<module_id> module)
     : module_(module), serial_(random_serial()) {}
 
-bool live_stream::add(const live_update& update, unix_ms at_ms) {
+bool live_stream::add(const live_update& update, wall_ms at_ms) {
   if (const auto place = places_.find(update.student); place != places_.end()) {
     order_[place->second - order_base_].append(update);
   } else {
@@ -42,7 +42,7 @@ bool live_stream::add(const live_update& update, unix_ms at_ms) {
   return true;
 }
 
-void live_stream::add_heat(const live_update& update, unix_ms at_ms) {
+void live_stream::add_heat(const live_update& update, wall_ms at_ms) {
   const auto layout = heatmap_layout::of(update.now.duration_ms);
   if (layout.bins == 0) return;
   if (layout != layout_) {
@@ -60,7 +60,7 @@ void live_stream::add_heat(const live_update& update, unix_ms at_ms) {
   for (const auto& range : update.played) spread(range, &heat::played_ms);
 }
 
-std::string live_stream::next_burst(unix_ms now_ms, std::uint64_t& events) {
+std::string live_stream::next_burst(wall_ms now_ms, std::uint64_t& events) {
   std::string out;
   if (!order_.empty()) {
     std::string data;
@@ -157,7 +157,7 @@ std::string live_stream::passing(std::string_view kind, std::string_view data) c
   return event_text(id_of(number_), kind, data);
 }
 
-std::string live_stream::greeting(std::string_view last_event_id, unix_ms now_ms,
+std::string live_stream::greeting(std::string_view last_event_id, wall_ms now_ms,
                                   std::int64_t retry_ms) const {
   std::string hello;
   json_writer(hello)

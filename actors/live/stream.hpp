@@ -54,11 +54,11 @@ class live_stream {
   mono_ms remote_until;  // another gateway has watchers
 
   /// False: too many students wait, and the update is lost. `at_ms`: when it was acknowledged.
-  bool add(const live_update& update, unix_ms at_ms);
+  bool add(const live_update& update, wall_ms at_ms);
   [[nodiscard]] bool has_pending() const noexcept { return !order_.empty() || !heat_.empty(); }
   /// Returns the next events, if there are any, and appends them to the backlog. `events` counts
   /// them.
-  std::string next_burst(unix_ms now_ms, std::uint64_t& events);
+  std::string next_burst(wall_ms now_ms, std::uint64_t& events);
   /// Whether a next event or one of the backlog names the student. Searches the whole backlog.
   [[nodiscard]] bool names(const student_id& student) const;
   /// Whether the stream has to begin anew for an erasure: it names the student, or did so within
@@ -78,7 +78,7 @@ class live_stream {
 
   /// The first text for a subscriber that saw `last_event_id` last (empty: it is new): `hello`,
   /// then the events that it missed, or `reset`.
-  [[nodiscard]] std::string greeting(std::string_view last_event_id, unix_ms now_ms,
+  [[nodiscard]] std::string greeting(std::string_view last_event_id, wall_ms now_ms,
                                      std::int64_t retry_ms) const;
 
  private:
@@ -92,7 +92,7 @@ class live_stream {
   };
   [[nodiscard]] std::string id_of(std::uint64_t number) const;
   std::string append_to_backlog(std::string_view kind, std::string_view data);
-  void add_heat(const live_update& update, unix_ms at_ms);
+  void add_heat(const live_update& update, wall_ms at_ms);
 
   std::optional<module_id> module_;
   std::uint64_t serial_;  // random: tells ids of other streams, processes and gateways apart
@@ -106,7 +106,7 @@ class live_stream {
   boost::unordered_flat_map<student_id, std::uint64_t, std::hash<student_id>> places_;
   std::deque<std::pair<std::uint64_t, mono_ms>> erased_;  // digest of the student, until when
   std::map<std::uint32_t, heat> heat_;
-  unix_ms heat_since_ms_ = 0;  // when the first of it was acknowledged
+  wall_ms heat_since_ms_;  // when the first of it was acknowledged
   heatmap_layout layout_;
 };
 

@@ -20,7 +20,7 @@ std::string_view name_of(credit_status status) noexcept {
 }
 
 std::string_view state_of(const progress_summary& now) noexcept {
-  if (now.mastered_ms != 0) return "MASTERED";
+  if (now.mastered_ms != never) return "MASTERED";
   return now.covered_ms == 0 ? "NOT_STARTED" : "IN_PROGRESS";
 }
 

@@ -77,7 +77,7 @@ class heartbeat_job {
   engagement_token token;  // valid once `parsed`
   bool parsed = false;
   std::array<std::uint8_t, 16> peer;
-  unix_ms received_ms = 0;  // the server's clock at admission
+  wall_ms received_ms;  // the server's clock at admission
   /// The moment of the admission on the monotonic clock, for rates.
   [[nodiscard]] mono_ms admitted_at() const noexcept { return to_ms(admitted_at_); }
 

@@ -36,7 +36,7 @@ struct rejected_heartbeat {
   problem why = problem::none;
   std::string_view detail;  // a sentence in static storage; may be empty
   stale_cause stale = stale_cause::none;
-  unix_ms received_ms = 0;  // the server's clock
+  wall_ms received_ms;  // the server's clock
   /// What the token says. It is not verified if the rejection came before the check of the
   /// signature. Null if the text is no token.
   const engagement_token* token = nullptr;

@@ -250,7 +250,7 @@ storage::stored<std::vector<progress>> checkpointer::write_part(
   std::vector<storage::heatmap_delta> grown;
   // Until the heatmap is notified, it reads nothing of what this writes.
   auto turn = deps_.heat.ledger_turn();
-  auto done = deps_.ledger->checkpoint(pairs, deps_.time.wall_now().value(), &grown);
+  auto done = deps_.ledger->checkpoint(pairs, deps_.time.wall_now(), &grown);
   if (done) deps_.heat.grown(grown);
   turn.unlock();
   deps_.probe.latency.record_us(deps_.time.monotonic_now_us() - started_at);

@@ -127,8 +127,7 @@ void http2_connection_state::finish_headers(http2_stream& stream, bool ended) {
   stream.common_fields = worker_.sink.common_fields(request);
   if (stream.oversized_headers) return submit_too_large_headers(stream);
   if (stream.is_connect) {
-    auto refusal =
-        make_problem(problem::method_not_allowed, "this is no proxy", worker_.wall_now.value());
+    auto refusal = make_problem(problem::method_not_allowed, "this is no proxy", worker_.wall_now);
     refusal.headers.emplace_back("allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS");
     return submit(stream, std::move(refusal), true);
   }

@@ -66,8 +66,8 @@ ssize_t http2_connection_state::read_body(nghttp2_session*, std::int32_t, std::u
 void http2_connection_state::submit(http2_stream& stream, http_response&& response, bool whole) {
   if (!stream.delivered) stream.request = {};  // refused here: nobody wants it
   if (response.body.size() > bounds::response_bytes_free && !has_room_for(response.body.size())) {
-    response = make_problem(problem::overloaded, "too many responses wait to be read",
-                            worker_.wall_now.value());
+    response =
+        make_problem(problem::overloaded, "too many responses wait to be read", worker_.wall_now);
     whole = true;
   }
   stream.response = std::move(response);
@@ -123,7 +123,7 @@ void http2_connection_state::submit(http2_stream& stream, http_response&& respon
 
 void http2_connection_state::submit_problem(http2_stream& stream, problem what,
                                             std::string_view detail) {
-  submit(stream, make_problem(what, detail, worker_.wall_now.value()), true);
+  submit(stream, make_problem(what, detail, worker_.wall_now), true);
 }
 
 void http2_connection_state::submit_too_large_headers(http2_stream& stream) {
@@ -133,7 +133,7 @@ void http2_connection_state::submit_too_large_headers(http2_stream& stream) {
   response.content_type = "application/problem+json";
   response.body = problem_document(describe(problem::malformed_request).name,
                                    "The header fields are too large.", status,
-                                   "at most 100 fields and 16 KiB", worker_.wall_now.value());
+                                   "at most 100 fields and 16 KiB", worker_.wall_now);
   submit(stream, std::move(response), true);
 }
 

@@ -6,7 +6,7 @@
 
 namespace watchkeeper::net {
 
-http_date http_date_of(unix_ms time_ms) noexcept {
+http_date http_date_of(wall_ms time_ms) noexcept {
   static constexpr char weekdays[] = "SunMonTueWedThuFriSat";
   static constexpr char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
   const auto t = calendar_time_of(time_ms);

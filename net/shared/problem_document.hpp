@@ -9,6 +9,6 @@ namespace watchkeeper::net {
 
 /// The document of RFC 9457 for a problem of this name, with whatever status fits.
 std::string problem_document(std::string_view name, std::string_view title, int status,
-                             std::string_view detail, unix_ms now_ms);
+                             std::string_view detail, wall_ms now_ms);
 
 }  // namespace watchkeeper::net

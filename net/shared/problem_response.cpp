@@ -22,11 +22,11 @@ void append_padded(std::string& out, std::int64_t value, int width) {
 
 }  // namespace
 
-std::string numeric_date(unix_ms time_ms) {
+std::string numeric_date(wall_ms time_ms) {
   std::string out;
-  const bool negative = time_ms < 0;
-  const std::uint64_t magnitude =
-      negative ? 0 - static_cast<std::uint64_t>(time_ms) : static_cast<std::uint64_t>(time_ms);
+  const bool negative = time_ms.value() < 0;
+  const auto bits = static_cast<std::uint64_t>(time_ms.value());
+  const std::uint64_t magnitude = negative ? 0 - bits : bits;
   if (negative) out += '-';
   append_padded(out, static_cast<std::int64_t>(magnitude / 1000), 1);
   out += '.';
@@ -35,7 +35,7 @@ std::string numeric_date(unix_ms time_ms) {
 }
 
 std::string problem_document(std::string_view name, std::string_view title, int status,
-                             std::string_view detail, unix_ms now_ms) {
+                             std::string_view detail, wall_ms now_ms) {
   std::string out;
   json_writer(out)
       .begin_object()
@@ -49,7 +49,7 @@ std::string problem_document(std::string_view name, std::string_view title, int 
   return out;
 }
 
-http_response make_problem(problem what, std::string_view detail, unix_ms now_ms,
+http_response make_problem(problem what, std::string_view detail, wall_ms now_ms,
                            std::optional<int> retry_after_s) {
   const auto& info = describe(what);
   http_response response;

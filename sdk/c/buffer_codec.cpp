@@ -51,8 +51,9 @@ std::optional<pending_heartbeat> decode_record(std::string_view line) {
   const auto clock = cut(line, ' ');
   if (clock != "d" && clock != "s") return std::nullopt;
   made.ended_by = clock == "d" ? end_time::stored_device : end_time::stored_server;
-  if (!read<std::int64_t>(cut(line, ' '), made.ended.wall_ms, 0, 253'402'300'799'000))
-    return std::nullopt;
+  std::int64_t ended_ms = 0;
+  if (!read<std::int64_t>(cut(line, ' '), ended_ms, 0, 253'402'300'799'000)) return std::nullopt;
+  made.ended.wall = wall_ms(ended_ms);
   if (line != "?" && line != "-") return std::nullopt;
   made.in_doubt = line == "?";
   return made;
@@ -70,7 +71,7 @@ std::string encode_buffer(const student_id& student,
     const bool server = each.ended_by == end_time::stored_server ||
                         (each.ended_by == end_time::of_this_run && clock.is_set());
     const auto ended_ms =
-        each.ended_by == end_time::of_this_run ? clock.at(each.ended) : each.ended.wall_ms;
+        each.ended_by == end_time::of_this_run ? clock.at(each.ended) : each.ended.wall;
     std::string record{each.session.view()};
     record += ' ';
     record += each.module.view();
@@ -79,7 +80,7 @@ std::string encode_buffer(const student_id& student,
           std::int64_t{each.interval.to_ms}, std::int64_t{each.rate_permille}})
       record += ' ' + std::to_string(number);
     record += server ? " s " : " d ";
-    record += std::to_string(ended_ms < 0 ? 0 : ended_ms);
+    record += std::to_string(std::max<std::int64_t>(0, ended_ms.value()));
     // What is in flight when the program ends is in doubt for the next run.
     record += each.in_doubt || each.in_flight ? " ?" : " -";
     text += record + ' ' + checksum(record) + '\n';

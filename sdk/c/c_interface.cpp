@@ -101,7 +101,7 @@ wk_result report(wk_client* client, std::int64_t position_ms, Report what) noexc
     if (position_ms < -1 || position_ms > limits::media_duration_ms_max) return WK_ERROR_ARGUMENT;
     auto* player = on.player();
     if (player == nullptr) return WK_ERROR_STATE;
-    const auto result = what(*player, static_cast<media_ms>(position_ms), on.now().monotonic_ms);
+    const auto result = what(*player, static_cast<media_ms>(position_ms), on.now().monotonic);
     on.collect();
     return result;
   });
@@ -191,14 +191,13 @@ wk_result wk_client_open(wk_client* client, const char* module, const char* sess
 }
 
 // The app is about to show the progress.
-#define WK_BREAK(name, call)                                                      \
-  wk_result wk_client_##name(wk_client* client, int64_t position_ms) {            \
-    if (client != nullptr && !in_clock(client)) client->engine->want_progress();  \
-    return report(client, position_ms,                                            \
-                  [](interval_cutter& player, media_ms at, std::int64_t now_ms) { \
-                    player.call(at, now_ms);                                      \
-                    return WK_OK;                                                 \
-                  });                                                             \
+#define WK_BREAK(name, call)                                                                   \
+  wk_result wk_client_##name(wk_client* client, int64_t position_ms) {                         \
+    if (client != nullptr && !in_clock(client)) client->engine->want_progress();               \
+    return report(client, position_ms, [](interval_cutter& player, media_ms at, mono_ms now) { \
+      player.call(at, now);                                                                    \
+      return WK_OK;                                                                            \
+    });                                                                                        \
   }
 WK_BREAK(pause, pause)
 WK_BREAK(seeking, seeking)
@@ -206,13 +205,12 @@ WK_BREAK(background, background)
 WK_BREAK(ended, ended)
 #undef WK_BREAK
 
-#define WK_REPORT(name, call)                                                     \
-  wk_result wk_client_##name(wk_client* client, int64_t position_ms) {            \
-    return report(client, position_ms,                                            \
-                  [](interval_cutter& player, media_ms at, std::int64_t now_ms) { \
-                    player.call(at, now_ms);                                      \
-                    return WK_OK;                                                 \
-                  });                                                             \
+#define WK_REPORT(name, call)                                                                  \
+  wk_result wk_client_##name(wk_client* client, int64_t position_ms) {                         \
+    return report(client, position_ms, [](interval_cutter& player, media_ms at, mono_ms now) { \
+      player.call(at, now);                                                                    \
+      return WK_OK;                                                                            \
+    });                                                                                        \
   }
 WK_REPORT(play, play)
 WK_REPORT(position, position)
@@ -223,12 +221,11 @@ WK_REPORT(foreground, foreground)
 #undef WK_REPORT
 
 wk_result wk_client_rate(wk_client* client, int64_t position_ms, double rate) {
-  return report(
-      client, position_ms, [rate](interval_cutter& player, media_ms at, std::int64_t now) {
-        const bool usable = std::isfinite(rate) && rate > 0 && rate < 1000;
-        const auto permille = usable ? static_cast<std::int32_t>(std::lround(rate * 1000)) : 0;
-        return player.rate(at, permille, now) ? WK_OK : WK_ERROR_ARGUMENT;
-      });
+  return report(client, position_ms, [rate](interval_cutter& player, media_ms at, mono_ms now) {
+    const bool usable = std::isfinite(rate) && rate > 0 && rate < 1000;
+    const auto permille = usable ? static_cast<std::int32_t>(std::lround(rate * 1000)) : 0;
+    return player.rate(at, permille, now) ? WK_OK : WK_ERROR_ARGUMENT;
+  });
 }
 
 wk_result wk_client_poll(wk_client* client) {

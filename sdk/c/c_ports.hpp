@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,14 +15,13 @@ class c_clock final : public device_clock {
  public:
   explicit c_clock(const wk_clock& of) : of_(of) {}
   instant now() override {
-    instant made;
     running_ = true;
-    of_.now(of_.user, &made.wall_ms, &made.monotonic_ms);
+    std::int64_t wall = 0, monotonic = 0;
+    of_.now(of_.user, &wall, &monotonic);
     running_ = false;
     // Whatever the host's clock does, ours never goes back.
-    if (made.monotonic_ms < last_ms_) made.monotonic_ms = last_ms_;
-    last_ms_ = made.monotonic_ms;
-    return made;
+    last_ms_ = std::max(last_ms_, monotonic);
+    return {wall_ms(wall), mono_ms(last_ms_)};
   }
   /// The host's function runs: what it calls of the client would need the time itself.
   [[nodiscard]] bool running() const noexcept { return running_; }

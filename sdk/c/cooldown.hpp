@@ -5,47 +5,47 @@
 #include <optional>
 
 #include "base/backoff.hpp"
+#include "base/units.hpp"
 #include "sdk/c/limits.hpp"
 
 namespace watchkeeper::sdk {
 
 /// The one pause for everything that a device sends: a backoff, and never before the time that
-/// `Retry-After` asked for. Times are of a monotonic clock. `random` is evenly distributed over all
-/// its values.
+/// `Retry-After` asked for. `random` is evenly distributed over all its values.
 class cooldown {
  public:
   cooldown(std::int64_t base_ms, std::int64_t cap_ms) noexcept : backoff_(base_ms, cap_ms) {}
 
-  void failed(std::int64_t now_ms, std::optional<std::int64_t> retry_after_ms,
+  void failed(mono_ms now, std::optional<std::int64_t> retry_after_ms,
               std::uint64_t random) noexcept {
     const auto asked_ms =
         std::clamp<std::int64_t>(retry_after_ms.value_or(0), 0, sdk_limits::retry_after_ms_max);
-    asked_until_ms_ = now_ms + asked_ms;
-    until_ms_ = asked_until_ms_ + backoff_.next_ms(random);
+    asked_until_ = now + asked_ms;
+    until_ = asked_until_ + backoff_.next_ms(random);
   }
   /// Until somebody else acts, an attempt is of no use: waits for `wait_ms`, and up to a quarter
   /// more.
-  void wait(std::int64_t now_ms, std::int64_t wait_ms, std::uint64_t random) noexcept {
-    failed(now_ms, std::nullopt, random);
-    until_ms_ = now_ms + wait_ms +
-                static_cast<std::int64_t>(random % static_cast<std::uint64_t>(wait_ms / 4 + 1));
+  void wait(mono_ms now, std::int64_t wait_ms, std::uint64_t random) noexcept {
+    failed(now, std::nullopt, random);
+    until_ = now + wait_ms +
+             static_cast<std::int64_t>(random % static_cast<std::uint64_t>(wait_ms / 4 + 1));
   }
   void succeeded() noexcept {
     backoff_.reset();
-    until_ms_ = asked_until_ms_ = 0;
+    until_ = asked_until_ = {};
   }
   /// Ends the pause, but for the time that the gateway asked for.
-  void hurry() noexcept { until_ms_ = asked_until_ms_; }
+  void hurry() noexcept { until_ = asked_until_; }
 
-  [[nodiscard]] std::int64_t left_ms(std::int64_t now_ms) const noexcept {
-    return failures() == 0 ? 0 : std::max<std::int64_t>(0, until_ms_ - now_ms);
+  [[nodiscard]] std::int64_t left_ms(mono_ms now) const noexcept {
+    return failures() == 0 ? 0 : std::max<std::int64_t>(0, until_ - now);
   }
   [[nodiscard]] unsigned failures() const noexcept { return backoff_.failures(); }
 
  private:
   backoff backoff_;
-  std::int64_t until_ms_ = 0;
-  std::int64_t asked_until_ms_ = 0;
+  mono_ms until_;
+  mono_ms asked_until_;
 };
 
 }  // namespace watchkeeper::sdk

@@ -46,7 +46,7 @@ instant system_clock::now() {
 #else
   constexpr auto steady = CLOCK_MONOTONIC;
 #endif
-  return {read_ms(CLOCK_REALTIME), read_ms(steady)};
+  return {wall_ms(read_ms(CLOCK_REALTIME)), mono_ms(read_ms(steady))};
 }
 
 std::optional<std::string> file_storage::load() {

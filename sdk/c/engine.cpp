@@ -48,7 +48,7 @@ void engine::drop_session_key() noexcept {
 
 void engine::open(const module_id& module, const session_id& session) {
   if (open_) {
-    cutter_.pause(interval_cutter::unknown, now().monotonic_ms);
+    cutter_.pause(interval_cutter::unknown, now().monotonic);
     collect();
   }
   if (module_ != module) progress_.reset();
@@ -83,22 +83,22 @@ void engine::collect() {
 
 void engine::close() {
   if (open_) {
-    cutter_.pause(interval_cutter::unknown, now().monotonic_ms);
+    cutter_.pause(interval_cutter::unknown, now().monotonic);
     collect();
     open_ = false;
   }
   if (in_flight_) ports_.network->cancel(in_flight_->id);
   in_flight_.reset();
   dirty_ = dirty_ || !buffer_.empty();
-  storage_retry_ms_ = 0;  // the last chance
+  storage_retry_at_ = {};  // the last chance
   persist(now());
 }
 
 void engine::poll() {
   const auto when = now();
-  if (!loaded_ && when.monotonic_ms >= storage_retry_ms_) load(when);  // before anything newer goes
-  ports_.network->poll(when.monotonic_ms, *this);
-  if (in_flight_ && when.monotonic_ms - in_flight_->sent_ms >= options_.request_timeout_ms) {
+  if (!loaded_ && when.monotonic >= storage_retry_at_) load(when);  // before anything newer goes
+  ports_.network->poll(when.monotonic, *this);
+  if (in_flight_ && when.monotonic - in_flight_->sent_at >= options_.request_timeout_ms) {
     const auto id = in_flight_->id;
     // First, so that a host whose `cancel` polls does not find it again.
     on_failure(id, true, "the gateway did not respond in time");
@@ -111,21 +111,21 @@ void engine::poll() {
 void engine::flush() {
   want_progress();
   cooldown_.hurry();
-  storage_retry_ms_ = 0;
+  storage_retry_at_ = {};
   poll();
 }
 
 std::int64_t engine::next_due_ms() {
-  const auto when = now().monotonic_ms;
+  const auto when = now().monotonic;
   std::int64_t due = -1;
   const auto at_most = [&due](std::int64_t ms) {
     if (ms >= 0) due = due < 0 ? ms : std::min(due, ms);
   };
   if ((dirty_ || !loaded_) && ports_.storage != nullptr)
-    at_most(std::max<std::int64_t>(0, storage_retry_ms_ - when));
+    at_most(std::max<std::int64_t>(0, storage_retry_at_ - when));
   at_most(ports_.network->next_due_ms(when));
   if (in_flight_)
-    at_most(std::max<std::int64_t>(0, in_flight_->sent_ms + options_.request_timeout_ms - when));
+    at_most(std::max<std::int64_t>(0, in_flight_->sent_at + options_.request_timeout_ms - when));
   else if (!buffer_.empty() && !signing_)
     at_most(cooldown_.left_ms(when));
   return due;
@@ -136,7 +136,7 @@ std::int64_t engine::next_due_ms() {
 void engine::pump(const instant& now) {
   // More than one round only with a transport that responds within `send`.
   for (int round = 0; round < 8 && !in_flight_ && !signing_; ++round) {
-    if (buffer_.empty() || cooldown_.left_ms(now.monotonic_ms) > 0) return;
+    if (buffer_.empty() || cooldown_.left_ms(now.monotonic) > 0) return;
     if (!(wants_keys(now) ? send_keys_request(now) : send_heartbeats(now))) return;
   }
 }
@@ -144,7 +144,7 @@ void engine::pump(const instant& now) {
 bool engine::wants_keys(const instant& now) const noexcept {
   return options_.session_keys && open_ && !gateway_key_ &&
          key_losses_ < sdk_limits::session_key_losses_max &&
-         (!keys_asked_ || now.monotonic_ms >= keys_not_before_ms_);
+         (!keys_asked_ || now.monotonic >= keys_not_before_);
 }
 
 bool engine::send_keys_request(const instant& now) {
@@ -155,7 +155,7 @@ bool engine::send_keys_request(const instant& now) {
   if (key_losses_ > 0) request.cache_control = "no-cache";
   in_flight_.emplace(sent_request{});
   in_flight_->asks_for_keys = true;
-  in_flight_->sent_ms = now.monotonic_ms;
+  in_flight_->sent_at = now.monotonic;
   return send(request);
 }
 
@@ -180,7 +180,7 @@ bool engine::minimal_will_do(std::size_t count) const noexcept {
 bool engine::send_heartbeats(const instant& now) {
   const auto count = batch_size();
   sent_request made;
-  made.sent_ms = now.monotonic_ms;
+  made.sent_at = now.monotonic;
   made.minimal = minimal_will_do(count);
   // What asks for progress from now on is served by the next request.
   if (!made.minimal) wants_progress_ = false;
@@ -311,7 +311,7 @@ void engine::load(const instant& now) {
   }
   if (!content) {
     storage_failing_ = true;
-    storage_retry_ms_ = now.monotonic_ms + sdk_limits::storage_retry_ms;
+    storage_retry_at_ = now.monotonic + sdk_limits::storage_retry_ms;
     report_failure(failure_kind::storage_load,
                    "the stored heartbeats cannot be read; nothing is written until they can");
     return;
@@ -337,7 +337,7 @@ void engine::load(const instant& now) {
 
 void engine::persist(const instant& now) {
   if (ports_.storage == nullptr || !dirty_ || storing_) return;
-  if (storage_failing_ && now.monotonic_ms < storage_retry_ms_) return;
+  if (storage_failing_ && now.monotonic < storage_retry_at_) return;
   // Overwriting what could not be read would lose it.
   if (!loaded_) load(now);
   if (!loaded_ || ports_.storage == nullptr) return;
@@ -350,7 +350,7 @@ void engine::persist(const instant& now) {
   }
   if (!saved) {
     dirty_ = storage_failing_ = true;
-    storage_retry_ms_ = now.monotonic_ms + sdk_limits::storage_retry_ms;
+    storage_retry_at_ = now.monotonic + sdk_limits::storage_retry_ms;
     report_failure(failure_kind::storage_save,
                    "heartbeats cannot be stored; they stay in memory, and the client tries again");
     return;

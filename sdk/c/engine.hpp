@@ -123,7 +123,7 @@ class engine final : public transport_events {
   [[nodiscard]] const engine_counts& counts() const noexcept { return counts_; }
   [[nodiscard]] const heartbeat_buffer& buffer() const noexcept { return buffer_; }
   [[nodiscard]] const server_clock& clock() const noexcept { return clock_; }
-  [[nodiscard]] std::int64_t cooldown_ms() { return cooldown_.left_ms(now().monotonic_ms); }
+  [[nodiscard]] std::int64_t cooldown_ms() { return cooldown_.left_ms(now().monotonic); }
   [[nodiscard]] bool storage_failing() const noexcept { return storage_failing_; }
   [[nodiscard]] bool in_flight() const noexcept { return in_flight_.has_value(); }
   [[nodiscard]] const std::optional<progress_report>& progress() const noexcept {
@@ -135,8 +135,8 @@ class engine final : public transport_events {
   struct sent_request {
     std::uint64_t id = 0;
     bool asks_for_keys = false;
-    bool minimal = false;      // asked for a response without content
-    std::int64_t sent_ms = 0;  // monotonic
+    bool minimal = false;  // asked for a response without content
+    mono_ms sent_at;
     std::vector<sent_token> tokens;
     std::optional<std::size_t> offer;  // the token that carries `epk`
     std::array<std::uint8_t, 64> offer_point{};
@@ -219,7 +219,7 @@ class engine final : public transport_events {
   std::string device_header_;
   std::string session_header_;
   std::optional<gateway_key> gateway_key_;
-  std::int64_t keys_not_before_ms_ = 0;
+  mono_ms keys_not_before_;
   bool keys_asked_ = false;
   std::optional<session_key> key_;
   int key_losses_ = 0;  // in a row, of the open session
@@ -231,7 +231,7 @@ class engine final : public transport_events {
   std::optional<stashed> stashed_;
   bool one_by_one_ = false;
   bool probing_ = false;  // the last attempt left heartbeats in doubt
-  std::int64_t catching_up_until_ms_ = 0;
+  mono_ms catching_up_until_;
   bool wants_progress_ = true;
   int empty_responses_ = 0;  // in a row
 
@@ -240,7 +240,7 @@ class engine final : public transport_events {
   bool dirty_ = false;
   bool storing_ = false;  // the host reads or writes; a report from within waits its turn
   bool storage_failing_ = false;
-  std::int64_t storage_retry_ms_ = 0;
+  mono_ms storage_retry_at_;
   unsigned reported_failures_ = 0;
   std::vector<event> events_;
   engine_counts counts_;

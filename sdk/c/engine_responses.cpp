@@ -50,7 +50,7 @@ bool engine::on_failure(std::uint64_t id, bool sent, std::string_view why) {
   if (keys) {
     // A proxy may fail this one path for ever: heartbeats do not wait for it.
     keys_asked_ = true;
-    keys_not_before_ms_ = when.monotonic_ms + options_.backoff_cap_ms;
+    keys_not_before_ = when.monotonic + options_.backoff_cap_ms;
   } else {
     const auto count = buffer_.in_flight();
     if (sent) {
@@ -71,9 +71,9 @@ void engine::read_keys(http_response&& response, const instant& now) {
   if (response.status == 200 && !response.too_long) gateway_key_ = read_key_set(response.body);
   // Heartbeats do not wait for the key: they go with the device's signature.
   const bool later = response.status == 429 || response.status >= 500;
-  keys_not_before_ms_ = now.monotonic_ms + (later ? std::max(options_.backoff_cap_ms,
-                                                             response.retry_after_ms.value_or(0))
-                                                  : sdk_limits::keys_retry_ms);
+  keys_not_before_ = now.monotonic +
+                     (later ? std::max(options_.backoff_cap_ms, response.retry_after_ms.value_or(0))
+                            : sdk_limits::keys_retry_ms);
 }
 
 void engine::on_heartbeat_response(http_response&& response, const instant& now) {
@@ -106,7 +106,7 @@ void engine::on_heartbeat_response(http_response&& response, const instant& now)
   if (effects.pauses)
     pause(now, response.retry_after_ms);
   else if (not_enrolled)
-    cooldown_.wait(now.monotonic_ms, sdk_limits::enrolment_retry_ms, ports_.random());
+    cooldown_.wait(now.monotonic, sdk_limits::enrolment_retry_ms, ports_.random());
   else
     cooldown_.succeeded();
   // The budget fills with time; a remainder that is sent too early would only be cut again.
@@ -116,8 +116,7 @@ void engine::on_heartbeat_response(http_response&& response, const instant& now)
 
 void engine::learn_clock(const heartbeat_response& read, const sent_request& request,
                          const instant& now) {
-  if (read.server_time_ms)
-    clock_.learn(*read.server_time_ms, now.monotonic_ms - request.sent_ms, now);
+  if (read.server_time_ms) clock_.learn(*read.server_time_ms, now.monotonic - request.sent_at, now);
 }
 
 void engine::learn_session_key(const heartbeat_response& read, const sent_request& request) {
@@ -132,7 +131,7 @@ void engine::note_late(const std::vector<pending_heartbeat>& sent, const instant
       sent.size() > 1 || std::any_of(sent.begin(), sent.end(), [&](const pending_heartbeat& each) {
         return clock_.at(now) - clock_.issued_at(each, now) >= sdk_limits::late_ms;
       });
-  if (late) catching_up_until_ms_ = now.monotonic_ms + sdk_limits::catching_up_ms;
+  if (late) catching_up_until_ = now.monotonic + sdk_limits::catching_up_ms;
 }
 
 void engine::on_token_result(pending_heartbeat& of, const sent_token& token,
@@ -155,7 +154,7 @@ void engine::lose_session_key() {
   // The gateways' own key may be another one by now.
   drop_session_key();
   gateway_key_.reset();
-  keys_not_before_ms_ = 0;
+  keys_not_before_ = {};
 }
 
 void engine::report_response(int status, response_defect defect, bool not_enrolled, bool pauses) {
@@ -196,7 +195,7 @@ void engine::note_progress(int status, const heartbeat_response& read) noexcept 
 /// its own. Otherwise playback is faster than the module allows, and the result is final.
 bool engine::keep_remainder(pending_heartbeat& of, const token_result& result, const instant& now) {
   if (result.credit != credit_status::limited || !result.credited_ms ||
-      of.remainders >= sdk_limits::remainders_max || now.monotonic_ms >= catching_up_until_ms_ ||
+      of.remainders >= sdk_limits::remainders_max || now.monotonic >= catching_up_until_ ||
       *result.credited_ms >= of.interval.length_ms())
     return false;
   const auto session = session_id::parse(make_uuid(ports_.random(), ports_.random()));
@@ -254,7 +253,7 @@ bool engine::apply_result(pending_heartbeat& of, const sent_token& token,
 }
 
 void engine::pause(const instant& now, std::optional<std::int64_t> retry_after_ms) {
-  cooldown_.failed(now.monotonic_ms, retry_after_ms, ports_.random());
+  cooldown_.failed(now.monotonic, retry_after_ms, ports_.random());
 }
 
 }  // namespace watchkeeper::sdk

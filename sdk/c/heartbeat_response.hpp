@@ -56,7 +56,7 @@ enum class response_defect : std::uint8_t { none, not_understood, redirected, to
 
 struct heartbeat_response {
   std::vector<token_result> results;  // one for each token, in order
-  std::optional<unix_ms> server_time_ms;
+  std::optional<wall_ms> server_time_ms;
   bool pause = false;       // the shared pause begins, or grows
   bool one_by_one = false;  // what waits is sent one heartbeat at a time
   response_defect defect = response_defect::none;
@@ -66,7 +66,7 @@ struct sent_token {
   session_id session;
   std::uint32_t sequence = 0;
   bool session_key = false;  // signed by HS256
-  unix_ms issued_at_ms = 0;
+  wall_ms issued_at_ms;
 };
 
 /// Reads the response to a request with the tokens `sent` (docs/protocol.md, sections 3 and 4;

@@ -30,8 +30,8 @@ class connection_transport final : public transport {
 
   bool send(const transport_request& request, transport_events& events) override;
   void cancel(std::uint64_t id) override;
-  void poll(std::int64_t now_ms, transport_events& events) override;
-  std::int64_t next_due_ms(std::int64_t now_ms) override;
+  void poll(mono_ms now, transport_events& events) override;
+  std::int64_t next_due_ms(mono_ms now) override;
   int descriptor(short& events) override;
   std::uint64_t bytes_up() const override { return earlier_.up + bytes().up; }
   std::uint64_t bytes_down() const override { return earlier_.down + bytes().down; }
@@ -39,8 +39,8 @@ class connection_transport final : public transport {
  private:
   enum class progress : std::uint8_t { waits, goes_on, failed };
 
-  progress step(std::int64_t now_ms, transport_events& events);
-  progress connect(std::int64_t now_ms);
+  progress step(mono_ms now, transport_events& events);
+  progress connect(mono_ms now);
   progress exchange_bytes(transport_events& events);
   progress reconnect();
   bool make_context();
@@ -64,8 +64,8 @@ class connection_transport final : public transport {
   std::size_t next_address_ = 0;
   std::optional<connection> connection_;
   bool proven_ = false;  // the connection has carried a response
-  std::int64_t connect_deadline_ms_ = 0;
-  std::int64_t used_ms_ = 0;
+  mono_ms connect_deadline_;
+  mono_ms used_at_;
   std::optional<std::uint64_t> id_;  // of the request in flight
   std::optional<waiting_request> waiting_;
   std::string failure_;
@@ -102,7 +102,7 @@ bool connection_transport::make_context() {
   return context_ != nullptr;
 }
 
-connection_transport::progress connection_transport::connect(std::int64_t now_ms) {
+connection_transport::progress connection_transport::connect(mono_ms now) {
   if (!make_context()) return progress::failed;
   if (addresses_.empty()) {
     addresses_ = http2::resolve(options_.to.host, options_.to.port, failure_);
@@ -112,23 +112,22 @@ connection_transport::progress connection_transport::connect(std::int64_t now_ms
   if (!connection_) connection_.emplace(*context_);
   while (next_address_ < addresses_.size())
     if (connection_->connect(addresses_[next_address_++])) {
-      connect_deadline_ms_ = now_ms + sdk_limits::connect_timeout_ms;
+      connect_deadline_ = now + sdk_limits::connect_timeout_ms;
       return progress::goes_on;
     }
   return fail(connection_->failure());
 }
 
-connection_transport::progress connection_transport::step(std::int64_t now_ms,
-                                                          transport_events& events) {
+connection_transport::progress connection_transport::step(mono_ms now, transport_events& events) {
   const auto before = state();
-  if (before == connection::state::closed) return waiting_ ? connect(now_ms) : progress::waits;
+  if (before == connection::state::closed) return waiting_ ? connect(now) : progress::waits;
   if (before >= connection::state::greeting) return exchange_bytes(events);
   std::array<char, 4096> buffer;
   const bool good = connection_->advance(buffer);
   const bool has_next = next_address_ < addresses_.size();
   if (before == connection::state::connecting && has_next) {
     if (!good) return progress::goes_on;
-    if (state() == before && now_ms >= connect_deadline_ms_) {
+    if (state() == before && now >= connect_deadline_) {
       connection_->close(false);
       return progress::goes_on;
     }
@@ -207,10 +206,10 @@ void connection_transport::disconnect(bool politely) noexcept {
   proven_ = false;
 }
 
-void connection_transport::poll(std::int64_t now_ms, transport_events& events) {
-  if (id_) used_ms_ = now_ms;
+void connection_transport::poll(mono_ms now, transport_events& events) {
+  if (id_) used_at_ = now;
   auto made = progress::goes_on;
-  for (int steps = 0; steps < 16 && made == progress::goes_on; ++steps) made = step(now_ms, events);
+  for (int steps = 0; steps < 16 && made == progress::goes_on; ++steps) made = step(now, events);
   if (made == progress::failed) {
     const auto why = std::exchange(failure_, std::string{});
     const auto id = std::exchange(id_, std::nullopt);
@@ -219,17 +218,17 @@ void connection_transport::poll(std::int64_t now_ms, transport_events& events) {
     if (id) events.on_failure(*id, sent, why);
   }
   if (!id_ && state() != connection::state::closed &&
-      now_ms - used_ms_ >= sdk_limits::idle_connection_ms)
+      now - used_at_ >= sdk_limits::idle_connection_ms)
     disconnect(true);
 }
 
-std::int64_t connection_transport::next_due_ms(std::int64_t now_ms) {
+std::int64_t connection_transport::next_due_ms(mono_ms now) {
   const auto at = state();
   if (waiting_ && (at == connection::state::closed || connection_->room() > 0)) return 0;
   if (at == connection::state::connecting && next_address_ < addresses_.size())
-    return std::max<std::int64_t>(0, connect_deadline_ms_ - now_ms);
+    return std::max<std::int64_t>(0, connect_deadline_ - now);
   if (!id_ && at != connection::state::closed)
-    return std::max<std::int64_t>(0, used_ms_ + sdk_limits::idle_connection_ms - now_ms);
+    return std::max<std::int64_t>(0, used_at_ + sdk_limits::idle_connection_ms - now);
   return -1;
 }
 

@@ -21,9 +21,9 @@ namespace watchkeeper::sdk {
 /// pieces become intervals however short: the rest of playback that gave a heartbeat before, and
 /// what plays up to the end of the module, once for each place where it began.
 ///
-/// Pure: positions in milliseconds of media, `now_ms` of a monotonic clock. `unknown` stands for a
-/// position that is not known; the last reported one then counts. After every report, call `next`
-/// until it is empty. Intervals come in the order in which they were played.
+/// Pure. `unknown` stands for a position that is not known; the last reported one then counts.
+/// After every report, call `next` until it is empty. Intervals come in the order in which they
+/// were played.
 class interval_cutter {
  public:
   static constexpr media_ms unknown = -1;
@@ -42,20 +42,20 @@ class interval_cutter {
 
   explicit interval_cutter(media_ms heartbeat_ms = 10'000) noexcept : heartbeat_ms_(heartbeat_ms) {}
 
-  void play(media_ms at, std::int64_t now_ms) noexcept;
-  void pause(media_ms at, std::int64_t now_ms) noexcept;
-  void position(media_ms at, std::int64_t now_ms) noexcept;
+  void play(media_ms at, mono_ms now) noexcept;
+  void pause(media_ms at, mono_ms now) noexcept;
+  void position(media_ms at, mono_ms now) noexcept;
   /// The user begins to seek at `at`; nothing counts until `sought`.
-  void seeking(media_ms at, std::int64_t now_ms) noexcept;
-  void sought(media_ms to, std::int64_t now_ms) noexcept;
+  void seeking(media_ms at, mono_ms now) noexcept;
+  void sought(media_ms to, mono_ms now) noexcept;
   /// False for a rate outside 250 to 4000: nothing counts until a valid rate comes.
-  bool rate(media_ms at, std::int32_t permille, std::int64_t now_ms) noexcept;
-  void stalled(media_ms at, std::int64_t now_ms) noexcept;
-  void resumed(media_ms at, std::int64_t now_ms) noexcept;
-  void background(media_ms at, std::int64_t now_ms) noexcept;
-  void foreground(media_ms at, std::int64_t now_ms) noexcept;
+  bool rate(media_ms at, std::int32_t permille, mono_ms now) noexcept;
+  void stalled(media_ms at, mono_ms now) noexcept;
+  void resumed(media_ms at, mono_ms now) noexcept;
+  void background(media_ms at, mono_ms now) noexcept;
+  void foreground(media_ms at, mono_ms now) noexcept;
   /// The end of the module. Leaving a session earlier is a pause.
-  void ended(media_ms at, std::int64_t now_ms) noexcept;
+  void ended(media_ms at, mono_ms now) noexcept;
 
   struct piece {
     media_interval interval;
@@ -73,13 +73,13 @@ class interval_cutter {
   static constexpr std::int64_t percent = 100;
   /// Playback without a break.
   struct run {
-    std::int64_t reported_ms = 0;  // when the position was last reported
-    std::int64_t room = 0;         // how far it may move without time
-    bool gave = false;             // a heartbeat
+    mono_ms reported;       // when the position was last reported
+    std::int64_t room = 0;  // how far it may move without time
+    bool gave = false;      // a heartbeat
   };
-  void advance(media_ms at, std::int64_t now_ms) noexcept;
+  void advance(media_ms at, mono_ms now) noexcept;
   void stop(bool at_end = false) noexcept;
-  void go_on(media_ms at, std::int64_t now_ms) noexcept;
+  void go_on(media_ms at, mono_ms now) noexcept;
 
   media_ms heartbeat_ms_;
   std::int32_t rate_permille_ = 1000;

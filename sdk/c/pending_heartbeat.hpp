@@ -12,8 +12,8 @@ namespace watchkeeper::sdk {
 /// One moment on both clocks of a device. The wall clock may jump; the monotonic one may not, and
 /// goes on while the device sleeps.
 struct instant {
-  unix_ms wall_ms = 0;
-  std::int64_t monotonic_ms = 0;
+  wall_ms wall;
+  mono_ms monotonic;
 };
 
 /// Which clock says when the media time of a heartbeat ended.

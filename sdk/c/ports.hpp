@@ -73,9 +73,9 @@ class transport {
   /// follows.
   virtual bool send(const transport_request& request, transport_events& events) = 0;
   virtual void cancel(std::uint64_t id) = 0;
-  virtual void poll(std::int64_t /*monotonic_ms*/, transport_events& /*events*/) {}
+  virtual void poll(mono_ms /*now*/, transport_events& /*events*/) {}
   /// Until `poll` has something to do without the descriptor being ready; -1: nothing.
-  virtual std::int64_t next_due_ms(std::int64_t /*monotonic_ms*/) { return -1; }
+  virtual std::int64_t next_due_ms(mono_ms /*now*/) { return -1; }
   virtual int descriptor(short& events) {
     events = 0;
     return -1;

@@ -21,15 +21,16 @@ class response_parser {
 
   std::optional<response_document> parse() {
     response_document made;
+    std::optional<std::int64_t> server_time_ms;
     std::optional<std::string_view> type;
     const bool good = object([&](std::string_view name) {
-      if (name == "server_time") return thousandths(made.server_time_ms, server_time_ms_max);
+      if (name == "server_time") return thousandths(server_time_ms, server_time_ms_max);
       if (name == "results") return results(made.results.emplace());
       if (name == "type") return text(type);
       return json_.skip_value();
     });
     if (!good || !json_.at_end()) return std::nullopt;
-    if (made.server_time_ms < server_time_ms_min) made.server_time_ms.reset();
+    if (server_time_ms >= server_time_ms_min) made.server_time_ms = wall_ms(*server_time_ms);
     if (type && type->starts_with(problem_prefix) &&
         is_problem_name(type->substr(problem_prefix.size())))
       made.problem = type->substr(problem_prefix.size());

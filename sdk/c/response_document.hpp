@@ -26,7 +26,7 @@ struct result_entry {
 
 /// The body of a response: the results of the tokens, or a problem document.
 struct response_document {
-  std::optional<unix_ms> server_time_ms;
+  std::optional<wall_ms> server_time_ms;
   std::optional<std::vector<result_entry>> results;
   std::string_view problem;  // the name in the `type` of a problem document; empty without
 };

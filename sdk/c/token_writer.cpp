@@ -70,10 +70,10 @@ std::string signing_input(std::string_view header, const token_claims& claims,
     put_thousandths(json, claims.playback_rate_permille);
   }
   json += R"(,"iat":)";
-  put_thousandths(json, claims.issued_at_ms);
+  put_thousandths(json, claims.issued_at_ms.value());
   if (claims.expires_at_ms) {
     json += R"(,"exp":)";
-    put_thousandths(json, *claims.expires_at_ms);
+    put_thousandths(json, claims.expires_at_ms->value());
   }
   if (offer != nullptr) {
     const std::span point{offer->point};

@@ -22,7 +22,7 @@ namespace {
 using net::http_response;
 
 /// For an exception that nobody expects: the reason goes to the log only.
-http_response internal_error(unix_ms now_ms) {
+http_response internal_error(wall_ms now_ms) {
   http_response response;
   response.status = 500;
   response.content_type = "application/problem+json";
@@ -66,11 +66,11 @@ struct api::implementation {
   }
 
   void respond_problem(const net::http_request& request, problem what, std::string_view detail) {
-    respond(request, problem_response(what, detail, with.time.wall_now().value()));
+    respond(request, problem_response(what, detail, with.time.wall_now()));
   }
 
   http_response no_route(const route_match& match) const {
-    const auto now_ms = with.time.wall_now().value();
+    const auto now_ms = with.time.wall_now();
     if (match.why_not == problem::malformed_request)
       return problem_response(match.why_not,
                               "The path has a malformed percent escape, or a segment that is too "
@@ -106,8 +106,8 @@ struct api::implementation {
 
   void run_at_once(const net::http_request& request, const route& found, immediate_handler handler,
                    const identity& caller) {
-    immediate_call current{
-        request, found.parameters, caller, services, with.time.wall_now().value(), with.time};
+    immediate_call current{request,  found.parameters,     caller,
+                           services, with.time.wall_now(), with.time};
     try {
       if (auto response = handler(current)) respond(request, std::move(*response));
     } catch (const api_problem& thrown) {
@@ -130,7 +130,7 @@ struct api::implementation {
             problem_response(stopped ? problem::draining : problem::overloaded,
                              "The module is stored, but its heatmap is not recounted, because "
                              "too many recounts wait; repeat the request later",
-                             with.time.wall_now().value());
+                             with.time.wall_now());
       }
     } catch (...) {  // out of memory while saying so
       response = http_response{.status = 503, .content_type = {}, .body = {}, .headers = {}};
@@ -139,7 +139,7 @@ struct api::implementation {
   }
 
   http_response response_or_problem(const queued_request& queued, stores& own) {
-    const auto now_ms = with.time.wall_now().value();
+    const auto now_ms = with.time.wall_now();
     try {
       return make_response(queued, own, now_ms);
     } catch (const api_problem& thrown) {
@@ -158,7 +158,7 @@ struct api::implementation {
     }
   }
 
-  http_response make_response(const queued_request& queued, stores& own, unix_ms now_ms) {
+  http_response make_response(const queued_request& queued, stores& own, wall_ms now_ms) {
     const auto waited_ms = with.time.monotonic_now() - queued.queued_at;
     if (queued.rest && stopped)
       throw api_problem(problem::draining, "The gateway is stopping; repeat the request");

@@ -66,7 +66,7 @@ struct call {
   summary_cache& summaries;
   const std::function<statistics_snapshot()>& statistics;
   const std::string& event_source;
-  unix_ms now_ms;  // when the call began
+  wall_ms now_ms;  // when the call began
   const time_source& time;
   const log_function& log;
 
@@ -93,7 +93,7 @@ struct immediate_call {
   std::span<const std::string_view> parameters;  // of the route
   const identity& caller;
   api_services& services;
-  unix_ms now_ms;  // when the call began
+  wall_ms now_ms;  // when the call began
   const time_source& time;
 
   /// Throws api_problem(malformed_request).

@@ -51,7 +51,7 @@ net::tls_files tls_files_of(const configuration& settings) {
   }
   if (!settings.tls.certificate.empty())
     return {settings.tls.certificate, settings.tls.key, std::move(tickets)};
-  auto pair = make_self_signed_pair(settings.data_dir, system_time_source().wall_now().value());
+  auto pair = make_self_signed_pair(settings.data_dir, system_time_source().wall_now());
   if (!pair) throw std::runtime_error("tls: " + pair.error());
   log_event(
       log_level::info, "tls",
@@ -124,7 +124,7 @@ actors::gateway_options gateway_options_of(
 /// The keys of the file, unless the policy requires a signature on every heartbeat. Throws.
 agreement_keys session_keys_of(const configuration& settings) {
   if (settings.policy.signature != "session") return {};
-  auto loaded = load_session_keys(settings, system_time_source().wall_now().value());
+  auto loaded = load_session_keys(settings, system_time_source().wall_now());
   if (!loaded) throw std::runtime_error("session_keys: " + loaded.error());
   log_event(
       log_level::info, "session_keys",

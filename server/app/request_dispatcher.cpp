@@ -44,7 +44,7 @@ void request_dispatcher::on_request(net::http_request&& request) noexcept {
 
 void request_dispatcher::show_console(const net::http_request& request) noexcept {
   try {
-    responses_->respond(request.respond_to, pages_.respond(request, time_.wall_now().value()));
+    responses_->respond(request.respond_to, pages_.respond(request, time_.wall_now()));
   } catch (...) {  // out of memory
     responses_->respond(request.respond_to,
                         {.status = 503, .content_type = {}, .body = {}, .headers = {}});

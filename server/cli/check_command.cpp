@@ -79,7 +79,7 @@ void check_data_dir(const configuration& settings, check_list& list) {
 }
 
 // Loads the certificate and its key as the gateway does.
-void check_tls(const configuration& settings, unix_ms now_ms, check_list& list) {
+void check_tls(const configuration& settings, wall_ms now_ms, check_list& list) {
   if (settings.listen.empty()) return list.note("tls", "no TLS listener is configured");
   if (settings.tls.certificate.empty())
     return list.note("tls",
@@ -95,7 +95,7 @@ void check_tls(const configuration& settings, unix_ms now_ms, check_list& list) 
     list.bad("tls", files.key + " is not the private key of " + files.certificate,
              "set tls.key to the unencrypted PEM file with the private key of the certificate");
   } else {
-    auto now_s = static_cast<std::time_t>(now_ms / 1000);
+    auto now_s = std::time_t{to_unix_s(now_ms)};
     const auto* end = X509_get0_notAfter(SSL_CTX_get0_certificate(context.get()));
     int days = 0;
     int seconds = 0;
@@ -226,7 +226,7 @@ void check_ledger_of(const configuration& settings, check_list& list) {
 
 }  // namespace
 
-int run_check(const loaded_configuration& loaded, unix_ms now_ms, std::ostream& out) {
+int run_check(const loaded_configuration& loaded, wall_ms now_ms, std::ostream& out) {
   check_list list(out);
   check_settings(loaded, list);
   if (loaded.usable()) {

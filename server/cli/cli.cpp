@@ -234,7 +234,7 @@ int dispatch(const command_set& set, parsed_line& line, command_handlers& handle
   if (set.device->parsed())
     return run_device(line.device, line.kid_only, handlers.out, handlers.err);
   if (set.sign->parsed())
-    return run_sign(line.sign, handlers.time.wall_now().value(), handlers.out, handlers.err);
+    return run_sign(line.sign, handlers.time.wall_now(), handlers.out, handlers.err);
   if (set.fleet->parsed()) return handlers.fleet(line.fleet);
   if (set.top->parsed()) return handlers.top(line.top);
   if (set.config->parsed() && line.as_markdown) {
@@ -247,7 +247,7 @@ int dispatch(const command_set& set, parsed_line& line, command_handlers& handle
     line.sources.file_must_exist = false;
   }
   if (set.check->parsed())
-    return run_check(load_configuration(std::move(line.sources)), handlers.time.wall_now().value(),
+    return run_check(load_configuration(std::move(line.sources)), handlers.time.wall_now(),
                      handlers.out);
   if (set.config->parsed())
     return with_configuration(line, handlers, "config", [&](const auto& loaded) {
@@ -259,9 +259,9 @@ int dispatch(const command_set& set, parsed_line& line, command_handlers& handle
     return with_configuration(line, handlers, "keys", [&](const auto& loaded) {
       const auto& settings = loaded.values;
       if (set.keys_new->parsed())
-        return run_keys_new(settings, handlers.time.wall_now().value(), handlers.out, handlers.err);
+        return run_keys_new(settings, handlers.time.wall_now(), handlers.out, handlers.err);
       if (set.keys_rotate->parsed())
-        return run_keys_rotate(settings, line.keys, handlers.time.wall_now().value(), handlers.out,
+        return run_keys_rotate(settings, line.keys, handlers.time.wall_now(), handlers.out,
                                handlers.err);
       return run_keys_list(settings, handlers.out, handlers.err);
     });

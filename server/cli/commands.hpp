@@ -19,13 +19,13 @@ struct keys_request {
   std::int64_t keep_count = static_cast<std::int64_t>(session_keys_after_rotation);
 };
 // `watchkeeper keys …`: the file of session_keys.file.
-int run_keys_new(const configuration& settings, unix_ms now_ms, std::ostream& out,
+int run_keys_new(const configuration& settings, wall_ms now_ms, std::ostream& out,
                  std::ostream& err);
 int run_keys_list(const configuration& settings, std::ostream& out, std::ostream& err);
-int run_keys_rotate(const configuration& settings, const keys_request& request, unix_ms now_ms,
+int run_keys_rotate(const configuration& settings, const keys_request& request, wall_ms now_ms,
                     std::ostream& out, std::ostream& err);
 
-int run_check(const loaded_configuration& loaded, unix_ms now_ms, std::ostream& out);
+int run_check(const loaded_configuration& loaded, wall_ms now_ms, std::ostream& out);
 int run_migrate(const loaded_configuration& loaded, std::ostream& out, std::ostream& err);
 struct recount_request {
   std::string module;  // empty: all

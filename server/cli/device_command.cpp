@@ -81,7 +81,7 @@ int run_device(const device_request& request, bool kid_only, std::ostream& out, 
   return exit_ok;
 }
 
-int run_sign(const sign_request& request, unix_ms now_ms, std::ostream& out, std::ostream& err) {
+int run_sign(const sign_request& request, wall_ms now_ms, std::ostream& out, std::ostream& err) {
   const auto device = device_in(request.key_file, err);
   if (!device) return exit_problem;
   const auto module = id_of<module_id>(request.module, "module", err);

@@ -28,6 +28,6 @@ struct sign_request {
 /// `kid_only`: then it alone goes to `out`.
 int run_device(const device_request& request, bool kid_only, std::ostream& out, std::ostream& err);
 /// Prints one engagement token of the device.
-int run_sign(const sign_request& request, unix_ms now_ms, std::ostream& out, std::ostream& err);
+int run_sign(const sign_request& request, wall_ms now_ms, std::ostream& out, std::ostream& err);
 
 }  // namespace watchkeeper::server

@@ -19,7 +19,7 @@ int failed(std::ostream& err, std::string_view command, std::string_view why) {
 void print(const agreement_keys& keys, std::ostream& out) {
   for (const auto& key : keys) {
     const auto made =
-        key.created_ms() > 0 ? rfc3339(key.created_ms()) : std::string("at an unknown time");
+        key.created_ms() != never ? rfc3339(key.created_ms()) : std::string("at an unknown time");
     out << fmt::format("  {}  created {}{}\n", key.kid().text(), made,
                        &key == &keys.front() ? "  (announced)" : "");
   }
@@ -27,7 +27,7 @@ void print(const agreement_keys& keys, std::ostream& out) {
 
 }  // namespace
 
-int run_keys_new(const configuration& settings, unix_ms now_ms, std::ostream& out,
+int run_keys_new(const configuration& settings, wall_ms now_ms, std::ostream& out,
                  std::ostream& err) {
   const auto path = session_key_path(settings);
   std::error_code error;
@@ -58,7 +58,7 @@ int run_keys_list(const configuration& settings, std::ostream& out, std::ostream
   return exit_ok;
 }
 
-int run_keys_rotate(const configuration& settings, const keys_request& request, unix_ms now_ms,
+int run_keys_rotate(const configuration& settings, const keys_request& request, wall_ms now_ms,
                     std::ostream& out, std::ostream& err) {
   const auto path = session_key_path(settings);
   const auto keep_count_max = static_cast<std::int64_t>(session_keys_max);

@@ -92,7 +92,7 @@ const console_asset* console_pages::find(std::string_view name) const noexcept {
   return nullptr;
 }
 
-net::http_response console_pages::respond(const net::http_request& request, unix_ms now_ms) const {
+net::http_response console_pages::respond(const net::http_request& request, wall_ms now_ms) const {
   if (!std::string_view(request.path).starts_with(prefix)) return redirect_to_console();
   const auto name = std::string_view(request.path).substr(prefix.size());
 

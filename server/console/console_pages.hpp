@@ -17,7 +17,7 @@ class console_pages {
       : assets_(assets) {}
 
   /// The request is GET or HEAD.
-  [[nodiscard]] net::http_response respond(const net::http_request& request, unix_ms now_ms) const;
+  [[nodiscard]] net::http_response respond(const net::http_request& request, wall_ms now_ms) const;
 
  private:
   [[nodiscard]] const console_asset* find(std::string_view name) const noexcept;

@@ -19,7 +19,7 @@ using net::http_method;
 using net::request_field;
 
 std::string http_date_text(std::int64_t changed_ns) {
-  const auto date = net::http_date_of(changed_ns / 1'000'000);
+  const auto date = net::http_date_of(wall_ms(changed_ns / 1'000'000));
   return {date.data(), date.size()};
 }
 
@@ -142,7 +142,7 @@ void static_files::work() {
 
 void static_files::respond_problem(const net::http_request& request, problem what,
                                    std::string_view detail) {
-  auto response = net::make_problem(what, detail, time_.wall_now().value());
+  auto response = net::make_problem(what, detail, time_.wall_now());
   if (what == problem::method_not_allowed) response.headers.emplace_back("allow", "GET, HEAD");
   responses_.respond(request.respond_to, std::move(response));
 }

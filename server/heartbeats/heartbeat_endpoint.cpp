@@ -50,7 +50,7 @@ bool heartbeat_endpoint::has_right_type(const net::http_request& request) {
     responses_.respond(request.respond_to,
                        net::make_problem(problem::unsupported_media_type,
                                          "The content-type of heartbeats must be application/jose",
-                                         time_.wall_now().value()));
+                                         time_.wall_now()));
     return false;
   }
   return true;
@@ -59,8 +59,7 @@ bool heartbeat_endpoint::has_right_type(const net::http_request& request) {
 void heartbeat_endpoint::on_request(net::http_request&& request) noexcept {
   if (!has_right_type(request)) return;
   auto respond_problem = [&](problem why, std::string_view detail) {
-    responses_.respond(request.respond_to,
-                       net::make_problem(why, detail, time_.wall_now().value()));
+    responses_.respond(request.respond_to, net::make_problem(why, detail, time_.wall_now()));
   };
   std::string_view text = request.body;
   const auto from_query = token_of_query(request.query);
@@ -131,7 +130,7 @@ void heartbeat_endpoint::shed(std::size_t tokens, const net::response_address& r
       respond_to, net::make_problem(problem::overloaded,
                                     "Too many requests with several heartbeats wait. None of this "
                                     "request was taken; send it again",
-                                    time_.wall_now().value(), retry_after_s));
+                                    time_.wall_now(), retry_after_s));
 }
 
 void heartbeat_endpoint::pass_on(std::span<actors::heartbeat_request> of_one_request,

@@ -16,7 +16,7 @@ void pending_response::on_result(std::size_t index,
 void pending_response::finish() noexcept {
   // First: the response wakes the I/O thread, which passes on what has waited for this.
   if (in_flight_ != nullptr) in_flight_->fetch_sub(tokens_, std::memory_order_release);
-  const auto now_ms = time_.wall_now().value();
+  const auto now_ms = time_.wall_now();
   const std::span<const actors::heartbeat_result> results =
       all_ ? std::span<const actors::heartbeat_result>(all_->data(), tokens_)
            : std::span<const actors::heartbeat_result>(&first_, 1);

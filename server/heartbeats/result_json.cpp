@@ -25,13 +25,13 @@ void write_result(json_writer& out, const actors::heartbeat_result& result) {
         .member("seconds_watched", seconds_watched(now.covered_ms))
         .key("completion_percentage")
         .trimmed(completion_centipercent(now.covered_ms, now.duration_ms), 2)
-        .member("state", now.mastered_ms > 0 ? "MASTERED" : "IN_PROGRESS")
+        .member("state", now.mastered_ms != never ? "MASTERED" : "IN_PROGRESS")
         .member("resume_ms", now.resume_ms);
   }
   out.end_object();
 }
 
-std::string results_document(std::span<const actors::heartbeat_result> results, unix_ms now_ms) {
+std::string results_document(std::span<const actors::heartbeat_result> results, wall_ms now_ms) {
   std::string text;
   text.reserve(64 + 208 * results.size());
   json_writer out(text);

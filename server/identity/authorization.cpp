@@ -21,7 +21,7 @@ bool carries_cookie(const net::http_request& request) {
 
 }  // namespace
 
-net::http_response problem_response(problem what, std::string_view detail, unix_ms now_ms,
+net::http_response problem_response(problem what, std::string_view detail, wall_ms now_ms,
                                     std::optional<int> retry_after_s) {
   auto response = net::make_problem(what, detail, now_ms, retry_after_s);
   if (what == problem::unauthorized)
@@ -29,12 +29,12 @@ net::http_response problem_response(problem what, std::string_view detail, unix_
   return response;
 }
 
-net::http_response too_many_wrong_tokens(std::int64_t retry_after_ms, unix_ms now_ms) {
+net::http_response too_many_wrong_tokens(std::int64_t retry_after_ms, wall_ms now_ms) {
   return problem_response(problem::rate_limited, "This address has sent too many wrong tokens",
                           now_ms, static_cast<int>((retry_after_ms + 999) / 1000));
 }
 
-net::http_response csrf_problem(unix_ms now_ms) {
+net::http_response csrf_problem(wall_ms now_ms) {
   return problem_response(problem::forbidden,
                           "A request with the login cookie that changes something must have the "
                           "header x-watchkeeper-csrf with the value of csrf of GET /v1/session",
@@ -50,11 +50,11 @@ authorization::authorize_result authorization::authorize(const net::http_request
   return problem_response(problem::forbidden,
                           "The role of this token, " + std::string(name_of(caller->role)) +
                               ", does not permit this call",
-                          time_.wall_now().value());
+                          time_.wall_now());
 }
 
 authorization::authorize_result authorization::by_cookie(const net::http_request& request) {
-  const auto now_ms = time_.wall_now().value();
+  const auto now_ms = time_.wall_now();
   auto found = console_.find(request);
   if (!found)
     return problem_response(problem::unauthorized,
@@ -65,7 +65,7 @@ authorization::authorize_result authorization::by_cookie(const net::http_request
 }
 
 authorization::authorize_result authorization::by_token(const net::http_request& request) {
-  const auto now_ms = time_.wall_now().value();
+  const auto now_ms = time_.wall_now();
   auto found = tokens_.identify(request.authorization, request.peer, time_.monotonic_now());
   if (auto* caller = std::get_if<identity>(&found)) return std::move(*caller);
   if (const auto* wait = std::get_if<authenticator::too_many>(&found))

@@ -15,12 +15,12 @@
 namespace watchkeeper::server {
 
 /// A response of application/problem+json; a 401 has `www-authenticate` (RFC 6750, section 3).
-net::http_response problem_response(problem what, std::string_view detail, unix_ms now_ms,
+net::http_response problem_response(problem what, std::string_view detail, wall_ms now_ms,
                                     std::optional<int> retry_after_s = std::nullopt);
 /// 429: this address has sent too many wrong tokens.
-net::http_response too_many_wrong_tokens(std::int64_t retry_after_ms, unix_ms now_ms);
+net::http_response too_many_wrong_tokens(std::int64_t retry_after_ms, wall_ms now_ms);
 /// 403: a request with a cookie needs the CSRF token to change anything.
-net::http_response csrf_problem(unix_ms now_ms);
+net::http_response csrf_problem(wall_ms now_ms);
 
 /// Decides whether a request may do what it asks for. Every request of the API passes here once. A
 /// bearer token counts before a cookie. Thread: any.

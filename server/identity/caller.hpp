@@ -20,7 +20,7 @@ bool allows(access needs, token_role role) noexcept;
 struct identity {
   std::string name;  // for the log and the audit trail
   token_role role = token_role::viewer;
-  unix_ms expires_ms = 0;                    // of a login; 0: a token, which does not expire
+  wall_ms expires_ms;                        // of a login; 0: a token, which does not expire
   std::optional<login::id_type> login_id{};  // of a request with the console's cookie
 };
 

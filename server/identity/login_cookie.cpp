@@ -23,7 +23,7 @@ std::string body_of(const login& opened) {
   std::string body;
   body.append(reinterpret_cast<const char*>(opened.id.data()), opened.id.size());
   body.append(reinterpret_cast<const char*>(opened.token.data()), opened.token.size());
-  const auto expires_s = static_cast<std::uint64_t>(opened.expires_ms / 1000);
+  const auto expires_s = static_cast<std::uint64_t>(to_unix_s(opened.expires_ms));
   for (int shift = 56; shift >= 0; shift -= 8)
     body += static_cast<char>((expires_s >> shift) & 0xff);
   return body;
@@ -58,7 +58,7 @@ std::string cookie_sealer::seal(const login& opened) const {
   return base64url::encode(bytes_of(sealed));
 }
 
-std::optional<login> cookie_sealer::open(std::string_view sealed, unix_ms now_ms) const {
+std::optional<login> cookie_sealer::open(std::string_view sealed, wall_ms now_ms) const {
   std::array<std::uint8_t, sealed_bytes> bytes{};
   if (sealed.size() != sealed_chars || base64url::decode(sealed, bytes) != bytes.size())
     return std::nullopt;
@@ -73,7 +73,7 @@ std::optional<login> cookie_sealer::open(std::string_view sealed, unix_ms now_ms
   at += found.token.size();
   std::uint64_t expires_s = 0;
   for (std::size_t i = 0; i < time_bytes; ++i) expires_s = expires_s << 8 | *at++;
-  found.expires_ms = static_cast<unix_ms>(expires_s) * 1000;
+  found.expires_ms = from_unix_s(static_cast<std::int64_t>(expires_s));
   if (found.expires_ms <= now_ms) return std::nullopt;
   return found;
 }

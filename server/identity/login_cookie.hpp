@@ -26,7 +26,7 @@ struct login {
   using token_fingerprint = std::array<std::uint8_t, fingerprint_bytes>;
   id_type id{};  // random
   token_fingerprint token{};
-  unix_ms expires_ms = 0;  // whole seconds
+  wall_ms expires_ms;  // whole seconds
 };
 
 /// The fingerprint of a token by the digest that the configuration holds.
@@ -42,7 +42,7 @@ class cookie_sealer {
   /// The cookie's value: base64url, 96 characters.
   [[nodiscard]] std::string seal(const login& opened) const;
   /// Nothing if the cookie was not made with this key, or if it has expired.
-  [[nodiscard]] std::optional<login> open(std::string_view sealed, unix_ms now_ms) const;
+  [[nodiscard]] std::optional<login> open(std::string_view sealed, wall_ms now_ms) const;
   /// What a request that writes must show beside the cookie: only a page of this origin has read
   /// it.
   [[nodiscard]] std::string csrf_of(const login& opened) const;

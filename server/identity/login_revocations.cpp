@@ -26,7 +26,7 @@ bool login_revocations::has(const login::id_type& id) const {
   return revoked_.contains(id);
 }
 
-void login_revocations::revoke(const login::id_type& id, unix_ms expires_ms,
+void login_revocations::revoke(const login::id_type& id, wall_ms expires_ms,
                                std::function<void()> then) {
   {
     const mutex_lock lock(mutex_);
@@ -48,9 +48,9 @@ void login_revocations::revoke(const login::id_type& id, unix_ms expires_ms,
     wake_.notify_one();
 }
 
-bool login_revocations::note(const login::id_type& id, unix_ms expires_ms) {
+bool login_revocations::note(const login::id_type& id, wall_ms expires_ms) {
   if (revoked_.size() >= identity_limits::revoked_logins_max && !revoked_.contains(id)) {
-    const auto now_ms = deps_.time.wall_now().value();
+    const auto now_ms = deps_.time.wall_now();
     std::erase_if(revoked_, [&](const auto& each) { return each.second <= now_ms; });
     if (revoked_.size() >= identity_limits::revoked_logins_max)
       revoked_.erase(
@@ -86,7 +86,7 @@ bool login_revocations::write_and_read() {
     const mutex_lock lock(mutex_);
     fresh = unwritten_;
   }
-  const auto now_ms = deps_.time.wall_now().value();
+  const auto now_ms = deps_.time.wall_now();
   std::string why;
   try {
     if (!ledger_) ledger_ = deps_.make_ledger();

@@ -44,14 +44,14 @@ class login_revocations {
   /// Ends the login: here at once, and at the other gateways when `then` is called, on the thread
   /// of this class (at once if there is no ledger). If the ledger is away, the thread tries again
   /// each second; `then` does not wait for that.
-  void revoke(const login::id_type& id, unix_ms expires_ms, std::function<void()> then);
+  void revoke(const login::id_type& id, wall_ms expires_ms, std::function<void()> then);
   /// Writes what waits, and ends the thread. Blocks. May be called several times.
   void stop();
 
  private:
   void run();
   /// False: the login was noted before.
-  bool note(const login::id_type& id, unix_ms expires_ms) REQUIRES(mutex_);
+  bool note(const login::id_type& id, wall_ms expires_ms) REQUIRES(mutex_);
   bool write_and_read();
 
   const dependencies deps_;
@@ -59,7 +59,7 @@ class login_revocations {
   bool failed_ = false;                      // the thread's
   mutable annotated_mutex mutex_;
   std::condition_variable wake_;
-  std::map<login::id_type, unix_ms> revoked_ GUARDED_BY(mutex_);
+  std::map<login::id_type, wall_ms> revoked_ GUARDED_BY(mutex_);
   std::vector<storage::revoked_login> unwritten_ GUARDED_BY(mutex_);
   std::vector<std::function<void()>> waiting_ GUARDED_BY(mutex_);
   bool stopping_ GUARDED_BY(mutex_) = false;

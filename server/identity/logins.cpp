@@ -13,14 +13,14 @@ logins::open_result logins::open(std::string_view token, const net::peer_address
   made.owner = std::move(holder->owner);
   crypto::random_bytes(made.what.id);
   made.what.token = holder->fingerprint;
-  made.what.expires_ms = (time_.wall_now().value() + login_ms_) / 1000 * 1000;
+  made.what.expires_ms = from_unix_s(to_unix_s(time_.wall_now() + login_ms_));
   return made;
 }
 
 std::optional<logins::opened> logins::find(const net::http_request& request) {
   const auto cookie = login_cookie_of(request.field(request_field::cookie));
   if (cookie.empty()) return std::nullopt;
-  const auto what = sealer_.open(cookie, time_.wall_now().value());
+  const auto what = sealer_.open(cookie, time_.wall_now());
   if (!what || revocations_.has(what->id)) return std::nullopt;
   auto owner = tokens_.holder_of(what->token);
   if (!owner) return std::nullopt;

@@ -58,10 +58,10 @@ result<agreement_key, failure> read_jwk(const json& jwk) {
   OPENSSL_cleanse(encoded.data(), encoded.size());
   if (!decoded) return failure("has no private member d of 32 bytes in base64url");
   const auto issued = jwk.find("iat");
-  unix_ms created_ms = 0;
+  wall_ms created_ms;
   if (issued != jwk.end() && issued->is_number_unsigned() &&
       issued->get<std::uint64_t>() < 253'402'300'799)
-    created_ms = static_cast<unix_ms>(issued->get<std::uint64_t>()) * 1000;
+    created_ms = from_unix_s(issued->get<std::int64_t>());
   const auto key = agreement_key::from_secret(secret, created_ms);
   OPENSSL_cleanse(secret.data(), secret.size());
   if (!key) return failure("has a member d that is not a scalar of P-256");
@@ -133,7 +133,7 @@ std::string private_key_set(const agreement_keys& keys) {
     out.begin_object();
     write_public_members(out, key);
     out.member("d", base64url::encode(key.secret()));
-    if (key.created_ms() > 0) out.member("iat", key.created_ms() / 1000);
+    if (key.created_ms() != never) out.member("iat", to_unix_s(key.created_ms()));
     out.end_object();
   }
   out.end_array().end_object();
@@ -154,7 +154,7 @@ std::string announced_key_set(const agreement_keys& keys) {
 }
 
 result<loaded_session_keys, std::string> load_session_keys(const configuration& settings,
-                                                           unix_ms now_ms) {
+                                                           wall_ms now_ms) {
   loaded_session_keys loaded;
   loaded.path = session_key_path(settings);
   std::error_code error;

@@ -44,6 +44,6 @@ struct loaded_session_keys {
 /// The keys for a start of the gateway. If no file is configured and data_dir has none, creates it
 /// there with mode 0600.
 result<loaded_session_keys, std::string> load_session_keys(const configuration& settings,
-                                                           unix_ms now_ms);
+                                                           wall_ms now_ms);
 
 }  // namespace watchkeeper::server

@@ -35,7 +35,7 @@ std::optional<crypto::agreement_key> key_of(const EVP_PKEY& key) {
   crypto::p256::private_key secret{};
   if (BN_bn2binpad(scalar.get(), secret.data(), static_cast<int>(secret.size())) < 0)
     return std::nullopt;
-  auto made = crypto::agreement_key::from_secret(secret, 0);
+  auto made = crypto::agreement_key::from_secret(secret, never);
   OPENSSL_cleanse(secret.data(), secret.size());
   return made;
 }

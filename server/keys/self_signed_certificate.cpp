@@ -37,14 +37,14 @@ std::string fingerprint_of(const X509& certificate) {
   return out;
 }
 
-unix_ms not_after_ms(const X509& certificate) {
+wall_ms not_after_ms(const X509& certificate) {
   std::tm when{};
-  if (ASN1_TIME_to_tm(X509_get0_notAfter(&certificate), &when) != 1) return 0;
-  return static_cast<unix_ms>(timegm(&when)) * 1000;
+  if (ASN1_TIME_to_tm(X509_get0_notAfter(&certificate), &when) != 1) return never;
+  return from_unix_s(timegm(&when));
 }
 
 // Whatever is wrong with the files is a reason to make new ones.
-std::optional<self_signed_pair> load(const self_signed_pair& paths, unix_ms now_ms) {
+std::optional<self_signed_pair> load(const self_signed_pair& paths, wall_ms now_ms) {
   const bio_ptr certificate_file(BIO_new_file(paths.certificate_path.c_str(), "r"));
   const bio_ptr key_file(BIO_new_file(paths.key_path.c_str(), "r"));
   if (!certificate_file || !key_file) return {};
@@ -67,7 +67,7 @@ bool add_extension(X509& certificate, int nid, const char* value) {
   return extension && X509_add_ext(&certificate, extension.get(), -1) == 1;
 }
 
-certificate_ptr make_certificate(EVP_PKEY& key, unix_ms now_ms) {
+certificate_ptr make_certificate(EVP_PKEY& key, wall_ms now_ms) {
   certificate_ptr certificate(X509_new());
   if (!certificate) return nullptr;
   auto* x = certificate.get();
@@ -75,7 +75,7 @@ certificate_ptr make_certificate(EVP_PKEY& key, unix_ms now_ms) {
   if (RAND_bytes(serial.data(), serial.size()) != 1) return nullptr;
   serial[0] = (serial[0] & 0x7f) | 0x40;  // positive and of full length
   owned<BIGNUM, BN_free> number(BN_bin2bn(serial.data(), serial.size(), nullptr));
-  auto now_s = static_cast<std::time_t>(now_ms / 1000);
+  auto now_s = std::time_t{to_unix_s(now_ms)};
   auto* name = X509_get_subject_name(x);
   const bool made =
       number && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(x)) != nullptr &&
@@ -104,7 +104,7 @@ std::string text_of(BIO* memory) {
 }  // namespace
 
 result<self_signed_pair, std::string> make_self_signed_pair(const std::string& data_dir,
-                                                            unix_ms now_ms) {
+                                                            wall_ms now_ms) {
   const std::filesystem::path directory(data_dir);
   self_signed_pair pair;
   pair.certificate_path = (directory / "tls-certificate.pem").string();

@@ -13,7 +13,7 @@ struct self_signed_pair {
   std::string certificate_path;
   std::string key_path;
   std::string fingerprint;  // SHA-256 of the certificate, "AB:CD:…"
-  unix_ms not_after_ms = 0;
+  wall_ms not_after_ms;
   bool made_now = false;  // false: the one on the disk was good
 };
 
@@ -25,6 +25,6 @@ inline constexpr std::int64_t self_signed_renewal_days = 7;
 /// otherwise makes a new one: P-256, for localhost, 127.0.0.1 and ::1. The key's file has mode
 /// 0600; both appear whole or not at all. The error is a sentence that names the file.
 result<self_signed_pair, std::string> make_self_signed_pair(const std::string& data_dir,
-                                                            unix_ms now_ms);
+                                                            wall_ms now_ms);
 
 }  // namespace watchkeeper::server

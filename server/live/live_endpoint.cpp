@@ -41,7 +41,7 @@ class client final : public actors::live_subscriber {
 }  // namespace
 
 bool live_endpoint::open(const net::http_request& request, const std::optional<module_id>& module,
-                         unix_ms until_ms, const login_id& of) {
+                         wall_ms until_ms, const login_id& of) {
   if (request.method == net::http_method::head) {
     responses_.respond(request.respond_to, stream_head());
     return true;

@@ -27,7 +27,7 @@ class live_endpoint {
   /// Responds with a stream until `until_ms` (0: without end). The caller has authorized the
   /// request. False, and no response, if there are too many streams.
   [[nodiscard]] bool open(const net::http_request& request, const std::optional<module_id>& module,
-                          unix_ms until_ms, const login_id& of = std::nullopt);
+                          wall_ms until_ms, const login_id& of = std::nullopt);
   /// Ends the streams that were opened with this login.
   void end_login(const std::array<std::uint8_t, 16>& ended);
   /// The client has gone.

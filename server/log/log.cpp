@@ -93,7 +93,7 @@ struct event_log::implementation {
   std::atomic<mono_ms> drop_report_at{};
 
   // At most once a second, so that the report does not add to the flood.
-  void report_drops(unix_ms now_ms) {
+  void report_drops(wall_ms now_ms) {
     const auto now = system_time_source().monotonic_now();
     auto due = drop_report_at.load(std::memory_order_relaxed);
     if (now < due || !drop_report_at.compare_exchange_strong(due, now + drop_report_interval_ms))
@@ -133,7 +133,7 @@ void event_log::write(log_level level, std::string_view component, std::string_v
                       std::initializer_list<log_field> fields) noexcept {
   if (!enabled(level)) return;
   try {
-    const auto now_ms = system_time_source().wall_now().value();
+    const auto now_ms = system_time_source().wall_now();
     implementation_->report_drops(now_ms);
     const auto line = format_log_line(now_ms, level, component, message, fields);
     implementation_->logger->log(spdlog_level(level), spdlog::string_view_t(line));
@@ -146,7 +146,7 @@ void event_log::write_through(log_level level, std::string_view component, std::
   if (!enabled(level)) return;
   try {
     const auto line =
-        format_log_line(system_time_source().wall_now().value(), level, component, message, fields);
+        format_log_line(system_time_source().wall_now(), level, component, message, fields);
     implementation_->sink->log(
         {spdlog::string_view_t("watchkeeper"), spdlog_level(level), spdlog::string_view_t(line)});
   } catch (...) {  // out of memory: a line less

@@ -43,7 +43,7 @@ inline constexpr std::size_t log_fields_max = 16;         // of one line; furthe
 inline constexpr std::size_t log_queue_lines_max = 4096;  // when full, the oldest line is dropped
 
 /// The line, without its end: secrets masked, invalid UTF-8 replaced, always one valid JSON object.
-std::string format_log_line(unix_ms now_ms, log_level level, std::string_view component,
+std::string format_log_line(wall_ms now_ms, log_level level, std::string_view component,
                             std::string_view message, std::initializer_list<log_field> fields);
 
 struct log_settings {

@@ -49,7 +49,7 @@ std::optional<log_level> log_level_from_name(std::string_view name) noexcept {
   return static_cast<log_level>(found - level_names.begin());
 }
 
-std::string format_log_line(unix_ms now_ms, log_level level, std::string_view component,
+std::string format_log_line(wall_ms now_ms, log_level level, std::string_view component,
                             std::string_view message, std::initializer_list<log_field> fields) {
   std::string line;
   json_writer out(line);

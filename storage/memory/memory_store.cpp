@@ -31,11 +31,11 @@ memory_store::memory_store(std::size_t pairs_max) : pairs_max_(pairs_max) {
   incarnation_ = std::to_string(made.fetch_add(1, std::memory_order_relaxed));
 }
 
-bool memory_store::is_erased(const student_id& student, unix_ms now_ms) {
+bool memory_store::is_erased(const student_id& student, wall_ms now_ms) {
   const auto it = students_.find(student);
   if (it == students_.end() || !it->second.erased) return false;
   // No request had told the time when the student was erased: the refusal starts with this one.
-  if (it->second.touched_ms == 0) it->second.touched_ms = now_ms;
+  if (it->second.touched_ms == never) it->second.touched_ms = now_ms;
   return now_ms - it->second.touched_ms < storage_limits::student_ttl_ms;
 }
 
@@ -103,7 +103,7 @@ void memory_store::sweep(std::size_t entries) {
     return latest_now_ms_ - s.touched_ms >= storage_limits::session_ttl_ms;
   });
   sweep_buckets(students_, student_cursor_, entries, [this](const student_entry& s) {
-    return s.touched_ms != 0 && latest_now_ms_ - s.touched_ms >= storage_limits::student_ttl_ms;
+    return s.touched_ms != never && latest_now_ms_ - s.touched_ms >= storage_limits::student_ttl_ms;
   });
 }
 

@@ -40,15 +40,15 @@ class memory_store final : public hot_store {
   struct student_entry {
     credit_bucket bucket;
     bool erased = false;
-    unix_ms touched_ms = 0;  // of an erased one 0: the clock was not known then
+    wall_ms touched_ms;  // of an erased one 0: the clock was not known then
   };
   struct session_entry {
     session_state state;
-    unix_ms touched_ms = 0;
+    wall_ms touched_ms;
   };
 
   applied_credit apply_one(const hot_request& request);
-  bool is_erased(const student_id& student, unix_ms now_ms);
+  bool is_erased(const student_id& student, wall_ms now_ms);
   void sweep(std::size_t entries);
 
   std::size_t pairs_max_;
@@ -59,7 +59,7 @@ class memory_store final : public hot_store {
   std::unordered_map<session_key_id, session_entry> sessions_;
   std::array<std::unordered_set<pair_key>, limits::partitions> dirty_;
   std::uint64_t last_version_ = 0;  // one counter for all pairs: no version comes twice
-  unix_ms latest_now_ms_ = 0;
+  wall_ms latest_now_ms_;
   std::size_t session_cursor_ = 0;
   std::size_t student_cursor_ = 0;
 };

@@ -8,25 +8,25 @@
 
 namespace watchkeeper::storage::postgres {
 
-stored<ok_t> postgres_ledger::revoke_logins(std::span<const revoked_login> ended, unix_ms now_ms) {
+stored<ok_t> postgres_ledger::revoke_logins(std::span<const revoked_login> ended, wall_ms now_ms) {
   return session_.call([&](pqxx::connection& connection) {
     pqxx::work work(connection);
-    work.exec_prepared("forget_console_ends", now_ms);
+    work.exec_prepared("forget_console_ends", now_ms.value());
     for (const auto& each : ended)
       work.exec_prepared("end_console_session",
                          bytea({reinterpret_cast<const char*>(each.id.data()), each.id.size()}),
-                         each.expires_ms);
+                         each.expires_ms.value());
     work.commit();
     return ok;
   });
 }
 
-stored<std::vector<revoked_login>> postgres_ledger::revoked_logins(unix_ms now_ms,
+stored<std::vector<revoked_login>> postgres_ledger::revoked_logins(wall_ms now_ms,
                                                                    std::size_t limit) {
   return session_.call([&](pqxx::connection& connection) {
     pqxx::nontransaction reading(connection);
-    const auto rows =
-        reading.exec_prepared("ended_console_sessions", now_ms, static_cast<std::int64_t>(limit));
+    const auto rows = reading.exec_prepared("ended_console_sessions", now_ms.value(),
+                                            static_cast<std::int64_t>(limit));
     std::vector<revoked_login> ended;
     ended.reserve(rows.size());
     for (const auto& row : rows) {
@@ -35,7 +35,7 @@ stored<std::vector<revoked_login>> postgres_ledger::revoked_logins(unix_ms now_m
       if (!id || id->size() != made.id.size())
         throw decode_error("a console session's id is not of 16 bytes");
       std::copy(id->begin(), id->end(), made.id.begin());
-      made.expires_ms = number_of<unix_ms>(row[1]);
+      made.expires_ms = wall_time_of(row[1]);
     }
     return ended;
   });

@@ -19,7 +19,7 @@ class postgres_ledger final : public ledger {
 
   stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) override;
   using ledger::checkpoint;
-  stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs, unix_ms now_ms,
+  stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs, wall_ms now_ms,
                                            std::vector<heatmap_delta>* grown) override;
   stored<page<pair_progress>> progress_of_student(const student_id& student,
                                                   std::string_view cursor,
@@ -52,15 +52,15 @@ class postgres_ledger final : public ledger {
   stored<bool> revoke_device(const thumbprint& kid) override;
   stored<std::vector<device_record>> devices_of(const student_id& student) override;
 
-  stored<ok_t> put_assignment(const pair_key& pair, unix_ms now_ms) override;
+  stored<ok_t> put_assignment(const pair_key& pair, wall_ms now_ms) override;
   stored<bool> remove_assignment(const pair_key& pair) override;
   stored<bool> is_assigned(const pair_key& pair) override;
 
   stored<bool> erase_student(const student_id& student, std::string_view actor,
-                             std::string_view student_digest_hex, unix_ms now_ms) override;
+                             std::string_view student_digest_hex, wall_ms now_ms) override;
 
-  stored<ok_t> revoke_logins(std::span<const revoked_login> ended, unix_ms now_ms) override;
-  stored<std::vector<revoked_login>> revoked_logins(unix_ms now_ms, std::size_t limit) override;
+  stored<ok_t> revoke_logins(std::span<const revoked_login> ended, wall_ms now_ms) override;
+  stored<std::vector<revoked_login>> revoked_logins(wall_ms now_ms, std::size_t limit) override;
 
   stored<std::vector<registry_change>> changes(std::int64_t after_sequence,
                                                std::size_t limit) override;

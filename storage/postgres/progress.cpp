@@ -22,9 +22,9 @@ progress progress_from(const pqxx::row& row, pqxx::row::size_type first) {
   state.duration_ms = number_of<media_ms>(row[first + 1]);
   state.playtime_ms = number_of<std::int64_t>(row[first + 2]);
   state.resume_ms = number_of<media_ms>(row[first + 3]);
-  state.resume_at_ms = number_of<unix_ms>(row[first + 4]);
-  state.updated_ms = number_of<unix_ms>(row[first + 5]);
-  state.mastered_ms = number_of<unix_ms>(row[first + 6]);
+  state.resume_at_ms = wall_time_of(row[first + 4]);
+  state.updated_ms = wall_time_of(row[first + 5]);
+  state.mastered_ms = wall_time_of(row[first + 6]);
   return state;
 }
 constexpr pqxx::row::size_type state_columns = 7;
@@ -76,14 +76,14 @@ struct checkpoint_columns {
 };
 
 /// Pairs that are mastered from now on.
-void set_mastered(pqxx::work& work, const std::vector<pair_key>& pairs, unix_ms now_ms) {
+void set_mastered(pqxx::work& work, const std::vector<pair_key>& pairs, wall_ms now_ms) {
   if (pairs.empty()) return;
   array_literal students, modules;
   for (const auto& pair : pairs) {
     students.add(pair.student.view());
     modules.add(pair.module.view());
   }
-  work.exec_prepared("set_mastered", students.text(), modules.text(), now_ms);
+  work.exec_prepared("set_mastered", students.text(), modules.text(), now_ms.value());
 }
 
 void add_completions(pqxx::work& work, const std::vector<completion>& events) {
@@ -137,7 +137,7 @@ stored<std::vector<std::optional<progress>>> postgres_ledger::read(std::span<con
 }
 
 stored<std::vector<progress>> postgres_ledger::checkpoint(std::span<const pair_progress> pairs,
-                                                          unix_ms now_ms,
+                                                          wall_ms now_ms,
                                                           std::vector<heatmap_delta>* grown) {
   if (grown) grown->clear();
   if (pairs.empty()) return std::vector<progress>{};
@@ -178,7 +178,7 @@ stored<std::vector<progress>> postgres_ledger::checkpoint(std::span<const pair_p
         state.mastered_ms = now_ms;
         newly_mastered.push_back(key);
       }
-      if (state.mastered_ms != 0 && !row[after_state + 2].as<bool>())
+      if (state.mastered_ms != never && !row[after_state + 2].as<bool>())
         events.push_back(decision.event);
     }
     set_mastered(work, newly_mastered, now_ms);
@@ -249,7 +249,7 @@ stored<std::vector<completion>> postgres_ledger::read_completions(const char* st
                        .covered_ms = number_of<media_ms>(row[4]),
                        .duration_ms = number_of<media_ms>(row[5]),
                        .threshold_centipercent = number_of<std::int32_t>(row[6]),
-                       .mastered_ms = number_of<unix_ms>(row[7])});
+                       .mastered_ms = wall_time_of(row[7])});
     return items;
   });
 }

@@ -29,7 +29,7 @@ module_record module_from(const pqxx::row& row) {
           .rules = {.duration_ms = number_of<media_ms>(row[2]),
                     .mastery_centipercent = number_of<std::int32_t>(row[3]),
                     .max_rate_permille = number_of<std::int32_t>(row[4])},
-          .updated_ms = number_of<unix_ms>(row[5]),
+          .updated_ms = wall_time_of(row[5]),
           .preview_url = text(text_of(row[6]))};
 }
 
@@ -47,7 +47,7 @@ device_record device_from(const pqxx::row& row) {
   std::copy(key->begin(), key->end(), device.key.bytes.begin());
   device.student = id_of<student_id>(row[1]);
   device.revoked = row[4].as<bool>();
-  device.created_ms = number_of<unix_ms>(row[5]);
+  device.created_ms = wall_time_of(row[5]);
   return device;
 }
 
@@ -58,7 +58,8 @@ stored<ok_t> postgres_ledger::put_module(const module_record& module) {
     pqxx::nontransaction writing(connection);
     writing.exec_prepared("put_module", text(module.id.view()), module.title,
                           module.rules.duration_ms, module.rules.mastery_centipercent,
-                          module.rules.max_rate_permille, module.updated_ms, module.preview_url);
+                          module.rules.max_rate_permille, module.updated_ms.value(),
+                          module.preview_url);
     return ok;
   });
 }
@@ -100,7 +101,7 @@ stored<bool> postgres_ledger::put_device(const device_record& device) {
     const auto rows = writing.exec_prepared(
         "put_device", bytea(bytes_of(device.kid.bytes)), text(device.student.view()),
         static_cast<int>(device.key.algorithm), bytea(bytes_of(device.key.raw())), device.revoked,
-        device.created_ms, device.kid.text());
+        device.created_ms.value(), device.kid.text());
     return !rows.empty();
   });
 }
@@ -148,11 +149,11 @@ stored<std::vector<device_record>> postgres_ledger::devices_of(const student_id&
   });
 }
 
-stored<ok_t> postgres_ledger::put_assignment(const pair_key& pair, unix_ms now_ms) {
+stored<ok_t> postgres_ledger::put_assignment(const pair_key& pair, wall_ms now_ms) {
   return session_.call([&](pqxx::connection& connection) {
     pqxx::nontransaction writing(connection);
     writing.exec_prepared("put_assignment", text(pair.student.view()), text(pair.module.view()),
-                          now_ms, pair_text(pair));
+                          now_ms.value(), pair_text(pair));
     return ok;
   });
 }
@@ -177,7 +178,7 @@ stored<bool> postgres_ledger::is_assigned(const pair_key& pair) {
 }
 
 stored<bool> postgres_ledger::erase_student(const student_id& student, std::string_view actor,
-                                            std::string_view student_digest_hex, unix_ms now_ms) {
+                                            std::string_view student_digest_hex, wall_ms now_ms) {
   return session_.call([&](pqxx::connection& connection) {
     pqxx::work work(connection);
     // A statement of its own: the next one has to see what the checkpoints it waited for wrote.
@@ -190,7 +191,7 @@ stored<bool> postgres_ledger::erase_student(const student_id& student, std::stri
     }
     change_viewers(work, seen, false);
     const auto rows = work.exec_prepared("erase_student", text(student.view()), text(actor),
-                                         text(student_digest_hex), now_ms);
+                                         text(student_digest_hex), now_ms.value());
     const auto gone = number_of<std::int64_t>(rows.at(0)[0]);
     work.commit();
     return gone > 0;

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/units.hpp"
 #include "domain/ids.hpp"
 #include "storage/postgres/database.hpp"
 
@@ -27,6 +28,10 @@ Id id_of(const pqxx::field& field) {
 template <class T>
 T number_of(const pqxx::field& field) {
   return field.as<T>();
+}
+/// The same.
+inline wall_ms wall_time_of(const pqxx::field& field) {
+  return wall_ms(number_of<std::int64_t>(field));
 }
 
 inline std::string text(std::string_view view) {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/units.hpp"
 #include "domain/coverage.hpp"
 
 /// The text forms in which values go to PostgreSQL and come back.
@@ -17,6 +18,7 @@ class array_literal {
  public:
   void add(std::string_view element);
   void add(std::int64_t element);
+  void add(wall_ms element) { add(element.value()); }
   /// As bytea in hexadecimal.
   void add_bytes(std::string_view bytes);
   /// Ends the literal; nothing may be added afterwards.

@@ -19,10 +19,10 @@ constexpr std::int64_t session_renewed_ms = storage_limits::session_ttl_ms / 8;
 /// A marked pair is marked again at one change in so many, should the set have lost it.
 constexpr std::uint64_t marked_again = 16;
 
-std::int64_t age_ms(std::uint32_t renewed_s, unix_ms now_ms) noexcept {
-  return now_ms - std::int64_t{renewed_s} * 1000;
+std::int64_t age_ms(std::uint32_t renewed_s, wall_ms now_ms) noexcept {
+  return now_ms - from_unix_s(renewed_s);
 }
-bool lives(std::uint32_t renewed_s, unix_ms now_ms) noexcept {
+bool lives(std::uint32_t renewed_s, wall_ms now_ms) noexcept {
   return age_ms(renewed_s, now_ms) < storage_limits::session_ttl_ms;
 }
 
@@ -65,10 +65,10 @@ class workspace {
 
   pair_entry* find(const module_id& module);
   session_entry* find(std::uint64_t tag);
-  found_session find_session(const pair_entry& pair, std::uint64_t tag, unix_ms now_ms);
+  found_session find_session(const pair_entry& pair, std::uint64_t tag, wall_ms now_ms);
   /// Puts the window in front of the others, as it is after a credit.
   void use_session(pair_entry& pair, const found_session& found, session_window used,
-                   unix_ms now_ms);
+                   wall_ms now_ms);
   /// To be written to the session's own key.
   void write_session(const session_window& window, const module_id& module);
   pair_write write_of(pair_entry& pair);
@@ -143,7 +143,7 @@ void workspace::merge(const pair_progress& given, bool dirty) {
 }
 
 workspace::found_session workspace::find_session(const pair_entry& pair, std::uint64_t tag,
-                                                 unix_ms now_ms) {
+                                                 wall_ms now_ms) {
   using enum found_session::place;
   const auto& windows = pair.value->windows;
   for (std::size_t i = 0; i < windows.size(); ++i)
@@ -182,7 +182,7 @@ void workspace::credit(const hot_request& request, applied_credit& result) {
   } else {
     session_state session{found.is_bound ? credit.module : module_id{}, found.window};
     auto bucket = bucket_;
-    if (bucket.refilled_at_ms() != 0 &&
+    if (bucket.refilled_at_ms() != never &&
         credit.now_ms - bucket.refilled_at_ms() >= storage_limits::student_ttl_ms)
       bucket = {};
     result.outcome = apply_credit(credit, session, bucket, pair->value->state);
@@ -197,10 +197,10 @@ void workspace::credit(const hot_request& request, applied_credit& result) {
 }
 
 void workspace::use_session(pair_entry& pair, const found_session& found, session_window used,
-                            unix_ms now_ms) {
+                            wall_ms now_ms) {
   const auto since_ms = age_ms(used.renewed_s, now_ms);
   if (since_ms < 0 || since_ms >= session_renewed_ms) {
-    used.renewed_s = static_cast<std::uint32_t>(now_ms / 1000);
+    used.renewed_s = static_cast<std::uint32_t>(to_unix_s(now_ms));
     write_session(used, pair.module);
   }
   auto& windows = pair.value->windows;

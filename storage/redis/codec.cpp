@@ -17,6 +17,9 @@ constexpr std::int64_t number_max = std::int64_t{1} << 53;
 constexpr bool is_sound(std::int64_t number) noexcept {
   return number > -number_max && number < number_max;
 }
+constexpr bool is_sound(wall_ms when) noexcept {
+  return is_sound(when.value());
+}
 
 struct header {
   bool is_marked = false;
@@ -61,9 +64,9 @@ std::string encode(const pair_value& pair) {
   put.u32(static_cast<std::uint32_t>(state.duration_ms));
   put.u32(static_cast<std::uint32_t>(state.resume_ms));
   put.i64(state.playtime_ms);
-  put.i64(state.resume_at_ms);
-  put.i64(state.updated_ms);
-  put.i64(state.mastered_ms);
+  put.i64(state.resume_at_ms.value());
+  put.i64(state.updated_ms.value());
+  put.i64(state.mastered_ms.value());
   put.u8(static_cast<std::uint8_t>(pair.windows.size()));
   for (const auto& entry : pair.windows) {
     put.u64(entry.tag);
@@ -82,7 +85,7 @@ std::string encode(const student_value& student) {
   byte_writer put(out);
   put_header(put, false, student.nonce);
   put.i64(student.bucket.level_us());
-  put.i64(student.bucket.refilled_at_ms());
+  put.i64(student.bucket.refilled_at_ms().value());
   return out;
 }
 
@@ -106,9 +109,9 @@ std::optional<pair_value> decode_pair(std::string_view value) {
   state.duration_ms = in.media();
   state.resume_ms = in.media();
   state.playtime_ms = in.i64();
-  state.resume_at_ms = in.i64();
-  state.updated_ms = in.i64();
-  state.mastered_ms = in.i64();
+  state.resume_at_ms = wall_ms(in.i64());
+  state.updated_ms = wall_ms(in.i64());
+  state.mastered_ms = wall_ms(in.i64());
   const std::size_t windows = in.u8();
   if (!in.good() || windows > windows_max || state.playtime_ms < 0 ||
       !is_sound(state.playtime_ms) || !is_sound(state.resume_at_ms) ||
@@ -133,7 +136,7 @@ std::optional<student_value> decode_student(std::string_view value) {
   byte_reader in(value);
   const auto head = get_header(in);
   const auto level_us = in.i64();
-  const auto refilled_at_ms = in.i64();
+  const wall_ms refilled_at_ms(in.i64());
   if (!head || !is_sound(level_us) || !is_sound(refilled_at_ms)) return std::nullopt;
   return student_value{{level_us, refilled_at_ms}, head->nonce};
 }

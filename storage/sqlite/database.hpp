@@ -7,6 +7,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "base/units.hpp"
 #include "storage/storage_error.hpp"
 
 struct sqlite3;
@@ -43,6 +44,7 @@ class sqlite_statement {
   sqlite_statement& operator=(const sqlite_statement&) = delete;
 
   sqlite_statement& bind(int parameter, std::int64_t value);
+  sqlite_statement& bind(int parameter, wall_ms value) { return bind(parameter, value.value()); }
   // These copy the bytes.
   sqlite_statement& bind_text(int parameter, std::string_view value);
   sqlite_statement& bind_blob(int parameter, std::string_view value);
@@ -59,6 +61,7 @@ class sqlite_statement {
   void reset() noexcept;
 
   [[nodiscard]] std::int64_t integer(int column) const;
+  [[nodiscard]] wall_ms wall_time(int column) const { return wall_ms(integer(column)); }
   /// Valid until the next step or reset.
   [[nodiscard]] std::string_view text(int column) const;
   [[nodiscard]] std::string_view blob(int column) const;
@@ -87,6 +90,7 @@ class sqlite_cursor {
     statement_.bind(++bound_, number);
     return *this;
   }
+  sqlite_cursor& bind(wall_ms when) { return bind(when.value()); }
   sqlite_cursor& bind(std::string_view text) {
     statement_.bind_borrowed_text(++bound_, text);
     return *this;
@@ -101,6 +105,7 @@ class sqlite_cursor {
     return statement_.step();
   }
   std::int64_t number() { return statement_.integer(read_++); }
+  wall_ms wall_time() { return statement_.wall_time(read_++); }
   std::string_view bytes() { return statement_.blob(read_++); }
 
  private:

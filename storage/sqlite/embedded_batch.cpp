@@ -33,9 +33,9 @@ std::optional<embedded_pair_row> read_embedded_pair(sqlite_cursor& row) {
   const auto duration_ms = row.number();
   pair.state.playtime_ms = row.number();
   const auto resume_ms = row.number();
-  pair.state.resume_at_ms = row.number();
-  pair.state.updated_ms = row.number();
-  pair.state.mastered_ms = row.number();
+  pair.state.resume_at_ms = row.wall_time();
+  pair.state.updated_ms = row.wall_time();
+  pair.state.mastered_ms = row.wall_time();
   pair.version = static_cast<std::uint64_t>(row.number());
   if (!covered || !is_media(duration_ms) || !is_media(resume_ms) || pair.state.playtime_ms < 0)
     return std::nullopt;
@@ -73,9 +73,9 @@ embedded_store::student_entry& embedded_store::load_student(const student_id& id
   if (!row.step()) return student;
   student.erased = row.number() != 0;
   const auto level_us = row.number();
-  const auto refilled_at_ms = row.number();
+  const auto refilled_at_ms = row.wall_time();
   student.bucket = credit_bucket(level_us, refilled_at_ms);
-  student.touched_ms = row.number();
+  student.touched_ms = row.wall_time();
   return student;
 }
 
@@ -90,7 +90,7 @@ embedded_store::session_entry& embedded_store::load_session(const session_key_id
   const auto module = module_id::parse(row.bytes());
   const auto highest = row.number();
   const auto seen = static_cast<std::uint64_t>(row.number());
-  session.touched_ms = row.number();
+  session.touched_ms = row.wall_time();
   session.corrupt = !module || highest < 0 || highest > limits::sequence_max || seen == 0;
   if (session.corrupt) return session;
   session.state.module = *module;
@@ -98,9 +98,9 @@ embedded_store::session_entry& embedded_store::load_session(const session_key_id
   return session;
 }
 
-bool embedded_store::is_erased(student_entry& student, unix_ms now_ms) {
+bool embedded_store::is_erased(student_entry& student, wall_ms now_ms) {
   if (!student.erased) return false;
-  if (student.touched_ms == 0) {
+  if (student.touched_ms == never) {
     // No request had told the time when the student was erased: the refusal starts with this one.
     student.touched_ms = now_ms;
     student.changed = true;
@@ -203,7 +203,7 @@ void embedded_store::sweep(std::size_t requests) {
       for (; rows.step(); ++seen) {
         swept_device_ = rows.bytes();
         swept_session_ = rows.bytes();
-        if (latest_now_ms_ - rows.number() >= storage_limits::session_ttl_ms)
+        if (latest_now_ms_ - rows.wall_time() >= storage_limits::session_ttl_ms)
           gone.emplace_back(swept_device_, swept_session_);
       }
     }
@@ -219,8 +219,8 @@ void embedded_store::sweep(std::size_t requests) {
       rows.bind(student).bind(std::int64_t{sweep_rows});
       for (; rows.step(); ++seen) {
         swept_student_ = rows.bytes();
-        const auto touched_ms = rows.number();
-        if (touched_ms != 0 && latest_now_ms_ - touched_ms >= storage_limits::student_ttl_ms)
+        const auto touched_ms = rows.wall_time();
+        if (touched_ms != never && latest_now_ms_ - touched_ms >= storage_limits::student_ttl_ms)
           gone.emplace_back(swept_student_, std::string{});
       }
     }

@@ -45,12 +45,12 @@ class embedded_store final : public hot_store {
   struct student_entry {
     credit_bucket bucket;
     bool erased = false;
-    unix_ms touched_ms = 0;
+    wall_ms touched_ms;
     bool changed = false;
   };
   struct session_entry {
     session_state state;
-    unix_ms touched_ms = 0;
+    wall_ms touched_ms;
     bool corrupt = false;
     bool changed = false;
   };
@@ -72,12 +72,12 @@ class embedded_store final : public hot_store {
   session_entry& load_session(const session_key_id& session, batch& loaded);
   void save(const batch& loaded);
   void save_pair(const pair_key& key, const pair_entry& pair);
-  static bool is_erased(student_entry& student, unix_ms now_ms);
+  static bool is_erased(student_entry& student, wall_ms now_ms);
   void sweep(std::size_t requests);
 
   embedded_database database_;
   std::mt19937_64 versions_;
-  unix_ms latest_now_ms_ = 0;
+  wall_ms latest_now_ms_;
   std::size_t unswept_requests_ = 0;
   std::string swept_device_;  // how far the sweep of the sessions has come ...
   std::string swept_session_;

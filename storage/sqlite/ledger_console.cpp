@@ -4,7 +4,7 @@
 
 namespace watchkeeper::storage {
 
-stored<ok_t> sqlite_ledger::revoke_logins(std::span<const revoked_login> ended, unix_ms now_ms) {
+stored<ok_t> sqlite_ledger::revoke_logins(std::span<const revoked_login> ended, wall_ms now_ms) {
   return call([&](sqlite_database& database) {
     sqlite_transaction work(database, sqlite_transaction::mode::write);
     database.prepared("DELETE FROM console_session_end WHERE expires_ms <= ?1")
@@ -23,7 +23,7 @@ stored<ok_t> sqlite_ledger::revoke_logins(std::span<const revoked_login> ended, 
   });
 }
 
-stored<std::vector<revoked_login>> sqlite_ledger::revoked_logins(unix_ms now_ms,
+stored<std::vector<revoked_login>> sqlite_ledger::revoked_logins(wall_ms now_ms,
                                                                  std::size_t limit) {
   return call([&](sqlite_database& database) {
     auto& row = database.prepared(
@@ -36,7 +36,7 @@ stored<std::vector<revoked_login>> sqlite_ledger::revoked_logins(unix_ms now_ms,
       auto& made = ended.emplace_back();
       if (id.size() != made.id.size()) throw_corrupt("a console session's id is not of 16 bytes");
       std::copy(id.begin(), id.end(), made.id.begin());
-      made.expires_ms = row.integer(1);
+      made.expires_ms = row.wall_time(1);
     }
     return ended;
   });

@@ -15,9 +15,9 @@ progress progress_from(const sqlite_statement& row, int first) {
   state.duration_ms = static_cast<media_ms>(row.integer(first + 1));
   state.playtime_ms = row.integer(first + 2);
   state.resume_ms = static_cast<media_ms>(row.integer(first + 3));
-  state.resume_at_ms = row.integer(first + 4);
-  state.updated_ms = row.integer(first + 5);
-  state.mastered_ms = row.integer(first + 6);
+  state.resume_at_ms = row.wall_time(first + 4);
+  state.updated_ms = row.wall_time(first + 5);
+  state.mastered_ms = row.wall_time(first + 6);
   return state;
 }
 
@@ -84,7 +84,7 @@ void add_completion(sqlite_database& database, const completion& event) {
       .run();
 }
 
-progress checkpoint_one(sqlite_database& database, const pair_progress& pair, unix_ms now_ms,
+progress checkpoint_one(sqlite_database& database, const pair_progress& pair, wall_ms now_ms,
                         heatmap_growth& growth) {
   if (is_erased(database, pair.key.student)) return {};
   const auto recorded = read_one(database, pair.key);
@@ -96,7 +96,7 @@ progress checkpoint_one(sqlite_database& database, const pair_progress& pair, un
   const auto decision = decide_mastery(pair.key, state, rules, now_ms);
   if (decision.newly) state.mastered_ms = now_ms;
   if (!recorded || *recorded != state) write_one(database, pair.key, state);
-  if (state.mastered_ms != 0) add_completion(database, decision.event);
+  if (state.mastered_ms != never) add_completion(database, decision.event);
   return state;
 }
 
@@ -126,7 +126,7 @@ std::vector<completion> read_completions(sqlite_statement& row, std::int64_t seq
                      .covered_ms = static_cast<media_ms>(row.integer(4)),
                      .duration_ms = static_cast<media_ms>(row.integer(5)),
                      .threshold_centipercent = static_cast<std::int32_t>(row.integer(6)),
-                     .mastered_ms = row.integer(7)});
+                     .mastered_ms = row.wall_time(7)});
   return items;
 }
 
@@ -159,7 +159,7 @@ stored<std::vector<std::optional<progress>>> sqlite_ledger::read(std::span<const
 }
 
 stored<std::vector<progress>> sqlite_ledger::checkpoint(std::span<const pair_progress> pairs,
-                                                        unix_ms now_ms,
+                                                        wall_ms now_ms,
                                                         std::vector<heatmap_delta>* grown) {
   return call([&](sqlite_database& database) {
     std::vector<progress> states;

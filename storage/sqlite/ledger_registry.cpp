@@ -26,7 +26,7 @@ module_record module_from(const sqlite_statement& row) {
           .rules = {.duration_ms = static_cast<media_ms>(row.integer(2)),
                     .mastery_centipercent = static_cast<std::int32_t>(row.integer(3)),
                     .max_rate_permille = static_cast<std::int32_t>(row.integer(4))},
-          .updated_ms = row.integer(5),
+          .updated_ms = row.wall_time(5),
           .preview_url = std::string(row.text(6))};
 }
 
@@ -43,7 +43,7 @@ device_record device_from(const sqlite_statement& row) {
   std::copy(key.begin(), key.end(), device.key.bytes.begin());
   device.student = sqlite_id<student_id>(row, 1);
   device.revoked = row.integer(4) != 0;
-  device.created_ms = row.integer(5);
+  device.created_ms = row.wall_time(5);
   return device;
 }
 
@@ -193,7 +193,7 @@ stored<std::vector<device_record>> sqlite_ledger::devices_of(const student_id& s
 
 // --- assignments ---------------------------------------------------------------------------------
 
-stored<ok_t> sqlite_ledger::put_assignment(const pair_key& pair, unix_ms now_ms) {
+stored<ok_t> sqlite_ledger::put_assignment(const pair_key& pair, wall_ms now_ms) {
   return call([&](sqlite_database& database) {
     sqlite_transaction work(database, mode::write);
     database
@@ -239,7 +239,7 @@ stored<bool> sqlite_ledger::is_assigned(const pair_key& pair) {
 // --- erasure -------------------------------------------------------------------------------------
 
 stored<bool> sqlite_ledger::erase_student(const student_id& student, std::string_view actor,
-                                          std::string_view student_digest_hex, unix_ms now_ms) {
+                                          std::string_view student_digest_hex, wall_ms now_ms) {
   return call([&](sqlite_database& database) {
     sqlite_transaction work(database, mode::write);
     heatmap_growth seen;

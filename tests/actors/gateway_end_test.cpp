@@ -68,7 +68,7 @@ class breakable_gateway {
     module.rules.duration_ms = 600'000;
     static_cast<void>(ledger->put_module(module).value());
     const device_record device{signer_.kid(), student(1), signer_.public_key(), false,
-                               breakable_clock::wall.value()};
+                               breakable_clock::wall};
     static_cast<void>(ledger->put_device(device).value());
     gateway_options options;
     options.worker_threads = 1;
@@ -87,8 +87,8 @@ class breakable_gateway {
     auto listener = std::make_shared<one_result>();
     auto status = listener->status.get_future();
     heartbeat_request request{
-        signer_.sign_token(claims_of(student(1), sequence, from_ms, from_ms + 10'000,
-                                     breakable_clock::wall.value())),
+        signer_.sign_token(
+            claims_of(student(1), sequence, from_ms, from_ms + 10'000, breakable_clock::wall)),
         listener,
         0,
         {}};

@@ -34,7 +34,7 @@ inline module_id module_named(const std::string& name) {
 }
 
 inline token_claims claims_of(const student_id& who, std::uint32_t sequence, media_ms from_ms,
-                              media_ms to_ms, unix_ms now_ms, const std::string& session = "s1",
+                              media_ms to_ms, wall_ms now_ms, const std::string& session = "s1",
                               const std::string& module = "m1") {
   token_claims claims;
   claims.student = who;
@@ -48,7 +48,7 @@ inline token_claims claims_of(const student_id& who, std::uint32_t sequence, med
 
 /// The credit request that screening makes of the claims.
 inline credit_request credit_of(const token_claims& claims, const thumbprint& device,
-                                unix_ms now_ms, media_ms duration_ms) {
+                                wall_ms now_ms, media_ms duration_ms) {
   credit_request credit;
   credit.student = claims.student;
   credit.module = claims.module;
@@ -77,9 +77,9 @@ inline heartbeat_job_ptr verified_job(const std::shared_ptr<result_recorder>& li
   const auto device_number = stable_hash(who.view());
   std::memcpy(device.bytes.data(), &device_number, sizeof device_number);
   job->parsed = true;
-  job->token.claims = claims_of(who, sequence, from_ms, to_ms, clock.wall_now().value());
-  job->received_ms = clock.wall_now().value();
-  job->credit = credit_of(job->token.claims, device, clock.wall_now().value(), duration_ms);
+  job->token.claims = claims_of(who, sequence, from_ms, to_ms, clock.wall_now());
+  job->received_ms = clock.wall_now();
+  job->credit = credit_of(job->token.claims, device, clock.wall_now(), duration_ms);
   return job;
 }
 

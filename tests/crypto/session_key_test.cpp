@@ -103,7 +103,7 @@ BOOST_AUTO_TEST_CASE(the_vectors_of_the_protocol_hold) {
   std::size_t accepted = 0, refused = 0;
   for (const auto& v : file["vectors"]) {
     BOOST_TEST_CONTEXT(v["name"].get<std::string>()) {
-      const auto gateway = agreement_key::from_secret(fixed(v["gateway"]["d"]), 0);
+      const auto gateway = agreement_key::from_secret(fixed(v["gateway"]["d"]), wall_ms{0});
       BOOST_REQUIRE(gateway.has_value());
       BOOST_TEST(gateway->kid().text() == v["gateway_kid"].get<std::string>());
       BOOST_TEST(gateway->public_key().bytes == point_of(v["gateway"]));
@@ -124,7 +124,7 @@ BOOST_AUTO_TEST_CASE(the_vectors_of_the_protocol_hold) {
           (hkdf_sha256(shared, fixed(v["salt"]), "watchkeeper session key v1") == fixed(v["key"])));
 
       agreement_key_ring ring;
-      ring.replace({agreement_key::generate(1), *gateway});
+      ring.replace({agreement_key::generate(wall_ms{1}), *gateway});
       const auto key = ring.accept(*token.claims.key_offer, token.signing_input);
       BOOST_REQUIRE(key.has_value());
       BOOST_TEST(key->mac("x") == hmac_sha256(fixed(v["key"])).mac("x"));
@@ -149,11 +149,11 @@ BOOST_AUTO_TEST_CASE(the_vectors_of_the_protocol_hold) {
 
 BOOST_AUTO_TEST_CASE(a_point_that_is_not_on_the_curve_is_refused) {
   agreement_key_ring ring;
-  const auto key = agreement_key::generate(1);
+  const auto key = agreement_key::generate(wall_ms{1});
   ring.replace({key});
   session_key_offer offer;
   offer.gateway_key = key.kid();
-  offer.point = agreement_key::generate(1).public_key().bytes;
+  offer.point = agreement_key::generate(wall_ms{1}).public_key().bytes;
   BOOST_TEST(ring.accept(offer, "x").has_value());
   auto bad = offer;
   const auto refused = [&](agreement_key_ring::failure why) {
@@ -182,21 +182,21 @@ BOOST_AUTO_TEST_CASE(a_point_that_is_not_on_the_curve_is_refused) {
 
 BOOST_AUTO_TEST_CASE(a_secret_is_a_scalar_of_the_group) {
   p256::private_key secret{};
-  BOOST_TEST(!agreement_key::from_secret(secret, 0).has_value());
+  BOOST_TEST(!agreement_key::from_secret(secret, wall_ms{0}).has_value());
   const auto order = from_hex("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551");
   std::copy(order.begin(), order.end(), secret.begin());
-  BOOST_TEST(!agreement_key::from_secret(secret, 0).has_value());
+  BOOST_TEST(!agreement_key::from_secret(secret, wall_ms{0}).has_value());
   secret[31] -= 1;
-  BOOST_TEST(agreement_key::from_secret(secret, 0).has_value());
-  const auto made = agreement_key::generate(7);
-  const auto again = agreement_key::from_secret(made.secret(), 7);
+  BOOST_TEST(agreement_key::from_secret(secret, wall_ms{0}).has_value());
+  const auto made = agreement_key::generate(wall_ms{7});
+  const auto again = agreement_key::from_secret(made.secret(), wall_ms{7});
   BOOST_REQUIRE(again.has_value());
   BOOST_TEST(again->kid() == made.kid());
-  BOOST_TEST(again->created_ms() == 7);
+  BOOST_TEST(again->created_ms() == wall_ms{7});
 }
 
 BOOST_AUTO_TEST_CASE(the_signer_makes_both_kinds_of_token) {
-  const auto gateway = agreement_key::generate(1);
+  const auto gateway = agreement_key::generate(wall_ms{1});
   agreement_key_ring ring;
   ring.replace({gateway});
   const auto device = device_signer::generate(signature_algorithm::eddsa);
@@ -209,7 +209,7 @@ BOOST_AUTO_TEST_CASE(the_signer_makes_both_kinds_of_token) {
   claims.module = *module_id::parse("m");
   claims.session = *session_id::parse("s.1");
   claims.interval = {0, 1000};
-  claims.issued_at_ms = 1'763'812'345'123;
+  claims.issued_at_ms = wall_ms{1'763'812'345'123};
   claims.key_offer = offer;
   const auto first = device.sign_token(claims);
   const auto parsed = parse_engagement_token(first).value();

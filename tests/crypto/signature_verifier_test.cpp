@@ -26,7 +26,7 @@ token_claims some_claims() {
   c.session = *session_id::parse("0f8fad5b-d9cb-469f-a165-70867728950e");
   c.sequence = 0x7fff'ffff;
   c.interval = {0, 10'000};
-  c.issued_at_ms = 1'763'812'345'007;
+  c.issued_at_ms = wall_ms{1'763'812'345'007};
   return c;
 }
 
@@ -42,7 +42,7 @@ BOOST_AUTO_TEST_CASE(a_signed_token_parses_and_verifies) {
       auto claims = some_claims();
       if (i % 2 == 1) {
         claims.playback_rate_permille = 250 + 125 * i;
-        claims.expires_at_ms = 1'763'812'999'000 + i;
+        claims.expires_at_ms = wall_ms{1'763'812'999'000 + i};
       }
       const auto text = signer.sign_token(claims);
       const auto token = parse_engagement_token(text).value();

@@ -74,7 +74,7 @@ class credit_model {
       pair.resume_at_ms = request.played_at_ms;
       pair.resume_ms = from + allowed;
     }
-    if (pair.mastered_ms == 0 && pair.covered.covered_ms() >= request.mastery_covered_ms) {
+    if (pair.mastered_ms == never && pair.covered.covered_ms() >= request.mastery_covered_ms) {
       pair.mastered_ms = request.now_ms;
       out.newly_mastered = true;
     }
@@ -97,9 +97,9 @@ class credit_model {
     media_ms duration_ms = 0;
     std::int64_t playtime_ms = 0;
     media_ms resume_ms = 0;
-    unix_ms resume_at_ms = 0;
-    unix_ms updated_ms = 0;
-    unix_ms mastered_ms = 0;
+    wall_ms resume_at_ms;
+    wall_ms updated_ms;
+    wall_ms mastered_ms;
   };
   /// Where what is to be credited begins: of a number that was used, behind what is covered.
   [[nodiscard]] media_ms first_uncovered(const credit_request& request,
@@ -110,9 +110,9 @@ class credit_model {
     return from;
   }
   /// One millisecond after the other.
-  static void refill(std::int64_t& level_us, unix_ms& refilled_at, unix_ms now_ms) {
-    if (refilled_at == 0 || refilled_at > now_ms + 60'000) refilled_at = now_ms;
-    for (; refilled_at < now_ms; ++refilled_at) {
+  static void refill(std::int64_t& level_us, wall_ms& refilled_at, wall_ms now_ms) {
+    if (refilled_at == never || refilled_at > now_ms + 60'000) refilled_at = now_ms;
+    for (; refilled_at < now_ms; refilled_at += 1) {
       level_us += 1'100;
       if (level_us > 150'000'000) level_us = 150'000'000;
     }
@@ -128,7 +128,7 @@ class credit_model {
   std::string bound_to_;
   std::set<std::uint32_t> seen_;
   std::int64_t level_us_ = 60'000'000;
-  unix_ms refilled_at_ = 0;
+  wall_ms refilled_at_;
 };
 
 }  // namespace watchkeeper::test

@@ -12,10 +12,10 @@ using namespace watchkeeper;
 
 namespace {
 
-constexpr unix_ms start_ms = 1'763'812'345'000;
+constexpr wall_ms start_ms{1'763'812'345'000};
 
 credit_request request_for(std::uint32_t sequence, media_interval interval,
-                           unix_ms now_ms = start_ms) {
+                           wall_ms now_ms = start_ms) {
   credit_request r;
   r.student = *student_id::parse("student");
   r.module = *module_id::parse("module-a");
@@ -59,7 +59,7 @@ BOOST_AUTO_TEST_CASE(a_first_heartbeat_is_credited) {
   BOOST_TEST(out.status == credit_status::credited);
   BOOST_TEST(out.why == problem::none);
   BOOST_TEST(out.credited_ms == 10'000);
-  BOOST_TEST((out.now == progress_summary{10'000, 600'000, 10'000, 10'000, start_ms, 0}));
+  BOOST_TEST((out.now == progress_summary{10'000, 600'000, 10'000, 10'000, start_ms, wall_ms{0}}));
   BOOST_TEST(session.module == *module_id::parse("module-a"));
   BOOST_TEST(bucket.level_us() == 55'000'000);  // 10 s of media at 2.0 are 5 s
   BOOST_TEST((out.played == media_interval{0, 10'000}));
@@ -232,12 +232,12 @@ BOOST_AUTO_TEST_CASE(any_sequence_equals_the_slow_model) {
       session_state mine;
       credit_bucket budget;
       std::map<std::string, progress> pairs;
-      unix_ms now = start_ms;
+      wall_ms now = start_ms;
       std::uint32_t near = 0;
       media_ms place = 0;
       for (int step = 0; step < 60; ++step) {
-        now += random.one_in(20) ? random.between<unix_ms>(-3'000, 60'000)
-                                 : random.between<unix_ms>(0, 3'000);
+        now += random.one_in(20) ? random.between<std::int64_t>(-3'000, 60'000)
+                                 : random.between<std::int64_t>(0, 3'000);
         if (random.one_in(15)) near += random.between(0u, 70u);
         if (random.one_in(5)) place = random.between<media_ms>(0, universe_ms - 1);
         const auto from =
@@ -247,7 +247,7 @@ BOOST_AUTO_TEST_CASE(any_sequence_equals_the_slow_model) {
         place = std::min(to, universe_ms - 1);
         auto r =
             request_for(random.one_in(6) ? random.between(0u, near + 3) : near++, {from, to}, now);
-        r.played_at_ms = now - random.between<unix_ms>(0, 5'000);
+        r.played_at_ms = now - random.between<std::int64_t>(0, 5'000);
         r.duration_ms = universe_ms;
         r.mastery_covered_ms = random.between<media_ms>(20'000, universe_ms);
         r.max_rate_permille = random.between<std::int32_t>(0, round % 2 == 0 ? 2000 : 300);

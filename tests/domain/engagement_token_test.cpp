@@ -61,8 +61,8 @@ BOOST_AUTO_TEST_CASE(all_claims_are_read) {
   BOOST_TEST(t.claims.sequence == 17u);
   BOOST_TEST((t.claims.interval == media_interval{160'000, 170'000}));
   BOOST_TEST(t.claims.playback_rate_permille == 1500);
-  BOOST_TEST(t.claims.issued_at_ms == 1'763'812'345'123);
-  BOOST_TEST(t.claims.expires_at_ms.value() == 1'763'812'999'000);
+  BOOST_TEST(t.claims.issued_at_ms == wall_ms{1'763'812'345'123});
+  BOOST_TEST(t.claims.expires_at_ms.value() == wall_ms{1'763'812'999'000});
   BOOST_TEST(t.signing_input == text.substr(0, text.rfind('.')));
   BOOST_TEST(t.signing_input.data() == text.data());
   BOOST_TEST(t.signature_bytes == 64);
@@ -261,7 +261,7 @@ BOOST_AUTO_TEST_CASE(dates_are_rounded_down_to_milliseconds) {
     const auto token = with_claim("iat", text);
     const auto parsed = parse_engagement_token(token);
     BOOST_REQUIRE_MESSAGE(parsed.has_value(), text);
-    BOOST_TEST(parsed->claims.issued_at_ms == ms, text);
+    BOOST_TEST(parsed->claims.issued_at_ms == wall_ms{ms}, text);
     BOOST_TEST(accepted(with_claim("exp", text)), text);
   }
   for (const char* bad : {"-1", "-0", "-0.0", "253402300799.0000000000000000000001", "253402300800",
@@ -378,9 +378,9 @@ BOOST_AUTO_TEST_SUITE(token_rules)
 
 BOOST_AUTO_TEST_CASE(times_have_exact_bounds) {
   const time_policy policy;
-  constexpr unix_ms now = 1'763'812'345'000;
+  constexpr wall_ms now{1'763'812'345'000};
   token_claims c;
-  const auto at = [&](unix_ms issued) {
+  const auto at = [&](wall_ms issued) {
     c.issued_at_ms = issued;
     return check_time(c, now, policy);
   };

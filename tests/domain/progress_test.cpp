@@ -17,9 +17,9 @@ progress random_progress(test::random_source& random) {
   p.duration_ms = random.between<media_ms>(5, 7) * 1000;
   p.playtime_ms = random.between<std::int64_t>(0, 5);
   p.resume_ms = random.between<media_ms>(0, 3);
-  p.resume_at_ms = random.between<unix_ms>(0, 2);
-  p.updated_ms = random.between<unix_ms>(0, 2);
-  p.mastered_ms = random.between<unix_ms>(0, 2);
+  p.resume_at_ms = wall_ms{random.between<std::int64_t>(0, 2)};
+  p.updated_ms = wall_ms{random.between<std::int64_t>(0, 2)};
+  p.mastered_ms = wall_ms{random.between<std::int64_t>(0, 2)};
   return p;
 }
 
@@ -55,8 +55,8 @@ BOOST_AUTO_TEST_CASE(merging_never_takes_anything_back) {
       for (const auto& piece : b.covered.pieces()) BOOST_REQUIRE(both.covered.contains(piece));
       BOOST_REQUIRE(both.playtime_ms >= a.playtime_ms);
       BOOST_REQUIRE(both.updated_ms >= a.updated_ms);
-      if (a.mastered_ms != 0) {
-        BOOST_REQUIRE(both.mastered_ms != 0);
+      if (a.mastered_ms != never) {
+        BOOST_REQUIRE(both.mastered_ms != never);
         BOOST_REQUIRE(both.mastered_ms <= a.mastered_ms);
       }
     }
@@ -65,21 +65,23 @@ BOOST_AUTO_TEST_CASE(merging_never_takes_anything_back) {
 
 BOOST_AUTO_TEST_CASE(the_later_position_wins_and_the_earliest_mastery) {
   progress a, b;
-  a.resume_ms = 9'000, a.resume_at_ms = 100, a.mastered_ms = 0, a.duration_ms = 5, a.updated_ms = 1;
-  b.resume_ms = 1'000, b.resume_at_ms = 200, b.mastered_ms = 70, b.duration_ms = 4,
-  b.updated_ms = 2;
+  a.resume_ms = 9'000, a.resume_at_ms = wall_ms{100}, a.mastered_ms = never, a.duration_ms = 5,
+  a.updated_ms = wall_ms{1};
+  b.resume_ms = 1'000, b.resume_at_ms = wall_ms{200}, b.mastered_ms = wall_ms{70},
+  b.duration_ms = 4, b.updated_ms = wall_ms{2};
   const auto both = merged(a, b);
   BOOST_TEST(both.resume_ms == 1'000);
-  BOOST_TEST(both.resume_at_ms == 200);
-  BOOST_TEST(both.mastered_ms == 70);
+  BOOST_TEST(both.resume_at_ms == wall_ms{200});
+  BOOST_TEST(both.mastered_ms == wall_ms{70});
   BOOST_TEST(both.duration_ms == 4);
 }
 
 BOOST_AUTO_TEST_CASE(a_summary_has_the_numbers) {
   progress p;
   p.covered.add({0, 1'500});
-  p.duration_ms = 3'000, p.playtime_ms = 9, p.resume_ms = 8, p.updated_ms = 7, p.mastered_ms = 6;
-  BOOST_TEST((summarize(p) == progress_summary{1'500, 3'000, 9, 8, 7, 6}));
+  p.duration_ms = 3'000, p.playtime_ms = 9, p.resume_ms = 8, p.updated_ms = wall_ms{7},
+  p.mastered_ms = wall_ms{6};
+  BOOST_TEST((summarize(p) == progress_summary{1'500, 3'000, 9, 8, wall_ms{7}, wall_ms{6}}));
 }
 
 BOOST_AUTO_TEST_CASE(percentages_are_rounded_down) {

@@ -202,11 +202,11 @@ bool read_claims(const std::map<std::string, member>& all, token_claims& claims)
   if (all.count("iat") == 0) return false;
   const auto issued = date_of(all.at("iat"));
   if (!issued) return false;
-  claims.issued_at_ms = *issued;
+  claims.issued_at_ms = wall_ms(*issued);
   if (all.count("exp") != 0) {
     const auto expires = date_of(all.at("exp"));
     if (!expires) return false;
-    claims.expires_at_ms = *expires;
+    claims.expires_at_ms = wall_ms(*expires);
   }
   return true;
 }

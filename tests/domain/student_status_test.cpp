@@ -9,7 +9,7 @@ using namespace watchkeeper;
 
 namespace {
 
-constexpr unix_ms now = 1'763'812'345'000;
+constexpr wall_ms now{1'763'812'345'000};
 
 progress seen(std::initializer_list<media_interval> pieces, media_ms resume_ms) {
   progress state;
@@ -61,14 +61,14 @@ BOOST_AUTO_TEST_CASE(the_vectors_shared_with_the_console) {
   std::ifstream file(std::string{WATCHKEEPER_SOURCE_DIR} + "/tests/vectors/attention.json");
   BOOST_REQUIRE(file);
   const auto vectors = nlohmann::json::parse(file);
-  const unix_ms now_ms = vectors.at("now_ms");
+  const wall_ms now_ms{vectors.at("now_ms").get<std::int64_t>()};
   BOOST_TEST(vectors.at("cases").size() > 10u);
   for (const auto& each : vectors.at("cases")) {
     progress state;
     for (const auto& piece : each.at("coverage")) state.covered.add({piece.at(0), piece.at(1)});
     state.duration_ms = vectors.at("duration_ms");
     state.resume_ms = each.at("resume_ms");
-    state.updated_ms = now_ms - each.at("ago_ms").get<unix_ms>();
+    state.updated_ms = now_ms - each.at("ago_ms").get<std::int64_t>();
     if (each.at("mastered")) state.mastered_ms = now_ms;
     BOOST_TEST(name_of(student_status_of(state, now_ms)) == each.at("attention").get<std::string>(),
                each.at("what").get<std::string>());

@@ -25,7 +25,7 @@ using nlohmann::json;
 
 namespace {
 
-constexpr unix_ms now_ms = 1'763'812'345'123;
+constexpr wall_ms now_ms{1'763'812'345'123};
 
 /// Counts what a parser that lets everything pass meets.
 class counter : public nlohmann::json_sax<json> {

@@ -19,7 +19,7 @@ using namespace watchkeeper::fuzz;
 
 namespace {
 
-constexpr unix_ms now_ms = 1'763'812'345'123;
+constexpr wall_ms now_ms{1'763'812'345'123};
 
 /// Up to 70 heartbeats of a few students, as the numbers say: more than fit into one call.
 std::vector<storage::hot_request> requests_of(std::uint8_t first, std::uint8_t second) {
@@ -33,7 +33,7 @@ std::vector<storage::hot_request> requests_of(std::uint8_t first, std::uint8_t s
     credit.interval = {static_cast<media_ms>(i * 10'000),
                        static_cast<media_ms>(i * 10'000 + 9'000)};
     credit.played_at_ms = now_ms - 1000;
-    credit.now_ms = now_ms + static_cast<unix_ms>(i) * 10;
+    credit.now_ms = now_ms + static_cast<std::int64_t>(i) * 10;
     credit.duration_ms = 700'000;
     credit.mastery_covered_ms = 15'000;
     credit.max_rate_permille = 2000;
@@ -156,7 +156,7 @@ void check_cas(std::uint8_t first, std::uint8_t second, std::string_view bytes) 
   check_progress(after->state);
   REQUIRE(after->state.covered.covered_ms() >= pair->state.covered.covered_ms());
   REQUIRE(after->state.playtime_ms >= pair->state.playtime_ms);
-  REQUIRE(after->state.mastered_ms == pair->state.mastered_ms || pair->state.mastered_ms == 0);
+  REQUIRE(after->state.mastered_ms == pair->state.mastered_ms || pair->state.mastered_ms == never);
 }
 
 /// A student and a session: what can be read is written as the same bytes.

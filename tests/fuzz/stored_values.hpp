@@ -38,7 +38,7 @@ inline progress some_progress(std::uint8_t number) {
   progress state;
   for (media_ms i = 0; i < number % 4; ++i) state.covered.add({i * 2000, i * 2000 + 1000});
   state.duration_ms = 60'000;
-  state.updated_ms = 1'763'812'345'123;
+  state.updated_ms = wall_ms{1'763'812'345'123};
   return state;
 }
 

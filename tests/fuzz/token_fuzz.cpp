@@ -48,8 +48,9 @@ void check_ranges(const engagement_token& token) {
   REQUIRE(c.interval.from_ms >= 0 && c.interval.from_ms < c.interval.to_ms);
   REQUIRE(c.interval.to_ms <= limits::media_duration_ms_max);
   REQUIRE(c.playback_rate_permille >= 250 && c.playback_rate_permille <= 4000);
-  REQUIRE(c.issued_at_ms >= 0 && c.issued_at_ms <= 253'402'300'799'000);
-  REQUIRE(!c.expires_at_ms || (*c.expires_at_ms >= 0 && *c.expires_at_ms <= 253'402'300'799'000));
+  REQUIRE(c.issued_at_ms >= never && c.issued_at_ms <= wall_ms{253'402'300'799'000});
+  REQUIRE(!c.expires_at_ms ||
+          (*c.expires_at_ms >= never && *c.expires_at_ms <= wall_ms{253'402'300'799'000}));
   REQUIRE(token.signature_bytes >= 1 && token.signature_bytes <= 65);
 }
 

@@ -9,7 +9,7 @@
 namespace watchkeeper::server::testing {
 
 /// Some time of day.
-inline constexpr unix_ms moment_ms = 1'763'812'345'123;
+inline constexpr wall_ms moment_ms{1'763'812'345'123};
 
 /// A directory of its own, gone with the test.
 struct scratch_directory {

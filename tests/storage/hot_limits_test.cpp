@@ -162,31 +162,31 @@ BOOST_AUTO_TEST_CASE(sessions_and_buckets_end_by_the_clock_of_the_requests) {
     const auto pair = pair_of("ada", "m1");
     const auto other = pair_of("ada", "m2");
     create(store, {pair, other});
-    const auto status_of = [&](const pair_key& key, std::uint32_t sequence, unix_ms after_ms) {
+    const auto status_of = [&](const pair_key& key, std::uint32_t sequence, std::int64_t after_ms) {
       return int(apply_one(store, heartbeat(key, sequence, 0, 100, some_time_ms + after_ms))
                      .outcome.status);
     };
     BOOST_TEST(status_of(pair, 5, 0) == int(credit_status::credited));
     // In use, it lives on; an hour after the last use it is forgotten.
-    unix_ms now_ms = 0;
+    std::int64_t after_ms = 0;
     for (std::uint32_t sequence = 6; sequence < 26; ++sequence) {
-      now_ms += 10 * 60'000;
-      BOOST_TEST(status_of(pair, sequence, now_ms) == int(credit_status::credited));
+      after_ms += 10 * 60'000;
+      BOOST_TEST(status_of(pair, sequence, after_ms) == int(credit_status::credited));
     }
-    BOOST_TEST(status_of(pair, 20, now_ms + 50 * 60'000) == int(credit_status::duplicate));
-    BOOST_TEST(status_of(other, 0, now_ms + 50 * 60'000) == int(credit_status::rejected));
-    now_ms += storage_limits::session_ttl_ms;
-    BOOST_TEST(status_of(other, 0, now_ms) == int(credit_status::credited));
-    BOOST_TEST(status_of(pair, 30, now_ms) == int(credit_status::rejected));
-    now_ms += storage_limits::session_ttl_ms;
-    BOOST_TEST(status_of(pair, 20, now_ms) == int(credit_status::credited));
+    BOOST_TEST(status_of(pair, 20, after_ms + 50 * 60'000) == int(credit_status::duplicate));
+    BOOST_TEST(status_of(other, 0, after_ms + 50 * 60'000) == int(credit_status::rejected));
+    after_ms += storage_limits::session_ttl_ms;
+    BOOST_TEST(status_of(other, 0, after_ms) == int(credit_status::credited));
+    BOOST_TEST(status_of(pair, 30, after_ms) == int(credit_status::rejected));
+    after_ms += storage_limits::session_ttl_ms;
+    BOOST_TEST(status_of(pair, 20, after_ms) == int(credit_status::credited));
 
     // A bucket that rested for less than a day is full, then it begins anew.
-    now_ms += storage_limits::student_ttl_ms - 1;
-    auto longest = heartbeat(pair, 40, 0, 310'000, some_time_ms + now_ms);
+    after_ms += storage_limits::student_ttl_ms - 1;
+    auto longest = heartbeat(pair, 40, 0, 310'000, some_time_ms + after_ms);
     BOOST_TEST(apply_one(store, longest).outcome.credited_ms == 2 * 150'000);
-    now_ms += storage_limits::student_ttl_ms;
-    longest = heartbeat(pair, 41, 0, 310'000, some_time_ms + now_ms);
+    after_ms += storage_limits::student_ttl_ms;
+    longest = heartbeat(pair, 41, 0, 310'000, some_time_ms + after_ms);
     BOOST_TEST(apply_one(store, longest).outcome.credited_ms == 2 * 60'000);
   });
 }

@@ -31,11 +31,11 @@ inline thumbprint kid_of(std::uint8_t number) {
   return kid;
 }
 
-constexpr unix_ms some_time_ms = 1'763'812'345'000;
+constexpr wall_ms some_time_ms{1'763'812'345'000};
 
 /// A heartbeat like most: device 1, session "s", rate 2.2, of a module of ten minutes.
 inline hot_request heartbeat(const pair_key& pair, std::uint32_t sequence, media_ms from_ms,
-                             media_ms to_ms, unix_ms now_ms = some_time_ms) {
+                             media_ms to_ms, wall_ms now_ms = some_time_ms) {
   hot_request request;
   auto& credit = request.credit;
   credit.student = pair.student;
@@ -59,8 +59,8 @@ inline std::string text_of(const coverage& covered) {
 }
 inline std::string text_of(const progress& p) {
   return fmt::format("duration {} playtime {} resume {}@{} updated {} mastered {} {}",
-                     p.duration_ms, p.playtime_ms, p.resume_ms, p.resume_at_ms, p.updated_ms,
-                     p.mastered_ms, text_of(p.covered));
+                     p.duration_ms, p.playtime_ms, p.resume_ms, p.resume_at_ms.value(),
+                     p.updated_ms.value(), p.mastered_ms.value(), text_of(p.covered));
 }
 inline std::string text_of(const applied_credit& a) {
   const auto& o = a.outcome;
@@ -70,7 +70,7 @@ inline std::string text_of(const applied_credit& a) {
       "updated {} mastered {} {}",
       int(a.state), int(o.status), int(o.why), o.credited_ms, o.played.from_ms, o.played.to_ms,
       o.newly_mastered, o.now.covered_ms, o.now.duration_ms, o.now.playtime_ms, o.now.resume_ms,
-      o.now.updated_ms, o.now.mastered_ms, a.covered ? text_of(*a.covered) : "-");
+      o.now.updated_ms.value(), o.now.mastered_ms.value(), a.covered ? text_of(*a.covered) : "-");
 }
 inline std::string text_of(const pair_key& key) {
   return fmt::format("{}/{}", key.student.view(), key.module.view());
@@ -106,8 +106,8 @@ inline storage_error error_of_apply(hot_store& store, const hot_request& request
 class contract_run {
  public:
   /// `stores` share their data; each operation goes to one of them. `advance_max_ms` a heartbeat.
-  contract_run(std::vector<hot_store*> stores, std::uint64_t seed, unix_ms advance_max_ms,
-               unix_ms back_max_ms)
+  contract_run(std::vector<hot_store*> stores, std::uint64_t seed, std::int64_t advance_max_ms,
+               std::int64_t back_max_ms)
       : stores_(std::move(stores)),
         model_(make_memory_store()),
         random_(seed),
@@ -190,7 +190,7 @@ class contract_run {
     credit.interval = {position, to};
     position = to;
 
-    now_ms_ += static_cast<unix_ms>(below(static_cast<std::size_t>(advance_max_ms_) + 1));
+    now_ms_ += static_cast<std::int64_t>(below(static_cast<std::size_t>(advance_max_ms_) + 1));
     credit.now_ms = now_ms_;
     if (back_max_ms_ > 0 && chance(0.1))
       credit.now_ms -= between(0, static_cast<media_ms>(back_max_ms_));
@@ -211,8 +211,8 @@ class contract_run {
     p.playtime_ms = between(0, 100'000);
     p.resume_ms = between(0, 20'000);
     p.resume_at_ms = now_ms_ - between(0, 10'000);
-    p.updated_ms = chance(0.2) ? 0 : now_ms_ - between(0, 10'000);
-    p.mastered_ms = chance(0.1) ? now_ms_ - between(0, 10'000) : 0;
+    p.updated_ms = chance(0.2) ? never : now_ms_ - between(0, 10'000);
+    p.mastered_ms = chance(0.1) ? now_ms_ - between(0, 10'000) : never;
     return p;
   }
 
@@ -364,9 +364,9 @@ class contract_run {
   std::unique_ptr<hot_store> model_;
   std::mt19937_64 random_;
   std::uint64_t seed_;
-  unix_ms advance_max_ms_;
-  unix_ms back_max_ms_;
-  unix_ms now_ms_ = some_time_ms;
+  std::int64_t advance_max_ms_;
+  std::int64_t back_max_ms_;
+  wall_ms now_ms_ = some_time_ms;
   std::map<std::pair<std::string, std::string>, std::uint32_t> next_sequence_;
   std::map<std::string, media_ms> position_;
   std::map<std::string, dirty_pair> captured_model_, captured_;

@@ -13,7 +13,7 @@ completion some_completion() {
   event.module = module_id::parse("safety:2025").value();
   event.covered_ms = 570'900;
   event.duration_ms = 600'000;
-  event.mastered_ms = 1'763'812'345'007;
+  event.mastered_ms = wall_ms{1'763'812'345'007};
   return event;
 }
 }  // namespace

@@ -22,7 +22,7 @@ std::vector<pair_progress> batch_of(int gateway, int round, std::mt19937_64& ran
     for (int piece = gateway; piece <= 2 * round; piece += 2)
       state.covered.add({piece * 1'000, (piece + 1) * 1'000});
     state.duration_ms = duration_ms;
-    state.updated_ms = round;
+    state.updated_ms = wall_ms{round};
     batch.push_back({pair("s" + std::to_string(i), "m" + std::to_string(i % 3)), state});
   }
   std::shuffle(batch.begin(), batch.end(), random);  // each in an order of its own
@@ -45,7 +45,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(two_gateways_checkpoint_the_same_pairs, Place, pla
     std::mt19937_64 random(seed + static_cast<unsigned>(number));
     for (int round = 1; round < rounds; ++round) {
       together.arrive_and_wait();
-      const auto states = own->checkpoint(batch_of(number, round, random), 1'000 + round);
+      const auto states = own->checkpoint(batch_of(number, round, random), wall_ms{1'000 + round});
       if (!states) failures[number].push_back(states.error().detail);
     }
   };
@@ -62,7 +62,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(two_gateways_checkpoint_the_same_pairs, Place, pla
     const auto state = need(reader->read(std::vector<pair_key>{key}))[0];
     BOOST_REQUIRE(state.has_value());
     BOOST_TEST(state->covered == covering({{0, (2 * rounds - 1) * 1'000}}));
-    BOOST_TEST(state->mastered_ms >= 1'000);
+    BOOST_TEST(state->mastered_ms >= wall_ms{1'000});
   }
   const auto events = need(reader->completions(0, 500));
   std::set<ledger_model::key> distinct;
@@ -85,8 +85,9 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_reader_of_the_outbox_misses_nothing, Place, plac
     for (int i = 0; i < each; ++i) {
       const auto id = "s" + std::to_string(number) + "-" + std::to_string(i);
       const progress state{.covered = covering({{0, 1'000}}), .duration_ms = 1'000};
-      if (!own->checkpoint(std::vector<pair_progress>{{pair(id, "m"), state}}, 5)) ++failed;
-      if (!own->put_assignment(pair(id, "m"), 5)) ++failed;
+      if (!own->checkpoint(std::vector<pair_progress>{{pair(id, "m"), state}}, wall_ms{5}))
+        ++failed;
+      if (!own->put_assignment(pair(id, "m"), wall_ms{5})) ++failed;
     }
     --writing;
   };
@@ -132,12 +133,12 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(an_erasure_and_checkpoints_at_once_leave_nothing, 
         const auto own = place.make();
         together.arrive_and_wait();
         for (int i = 0; i < 4; ++i)
-          if (!own->checkpoint(batch, 7)) ++failed;
+          if (!own->checkpoint(batch, wall_ms{7})) ++failed;
       });
       std::jthread erasure([&] {
         const auto own = place.make();
         together.arrive_and_wait();
-        if (!own->erase_student(student(who), "admin", "00", 8)) ++failed;
+        if (!own->erase_student(student(who), "admin", "00", wall_ms{8})) ++failed;
       });
     }
     BOOST_TEST(failed == 0);

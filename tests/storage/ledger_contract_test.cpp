@@ -101,7 +101,7 @@ class random_walk {
   void put_device() {
     const auto n = number();
     auto record = device(n, a_student().view(), n % 2 == 0);
-    record.created_ms += static_cast<unix_ms>(random_() % 3);
+    record.created_ms += static_cast<std::int64_t>(random_() % 3);
     BOOST_TEST(need(tested_.put_device(record)) == model_.put_device(record));
   }
 
@@ -159,7 +159,7 @@ class random_walk {
       auto& summary = expected[name];
       summary.module = *module_id::parse(name);
       ++summary.students;
-      if (state.mastered_ms != 0) ++summary.mastered;
+      if (state.mastered_ms != never) ++summary.mastered;
       centipercent[name] += completion_centipercent(state.covered.covered_ms(), state.duration_ms);
     }
     const auto found = need(tested_.summarize_modules());
@@ -288,7 +288,7 @@ class random_walk {
   ledger& tested_;
   ledger_model model_;
   std::mt19937_64 random_;
-  unix_ms now_ms_ = 1'700'000'100'000;
+  wall_ms now_ms_{1'700'000'100'000};
   module_id last_module_;
   std::int64_t outbox_read_ = 0;
   std::int64_t changes_read_ = 0;
@@ -320,10 +320,10 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_full_batch_comes_back_in_its_order, Place, place
   for (std::size_t i = 0; i < storage_limits::checkpoint_batch_pairs_max; ++i)
     batch.push_back({pair("s" + std::to_string(i * 7919 % 1000), "m" + std::to_string(i)),
                      random_progress(random, 1'000'000)});
-  for (auto& one : batch) one.state.mastered_ms = 0;
-  auto states = need(tested->checkpoint(batch, 5));
+  for (auto& one : batch) one.state.mastered_ms = never;
+  auto states = need(tested->checkpoint(batch, wall_ms{5}));
   for (std::size_t i = 0; i < batch.size(); ++i) BOOST_TEST(states[i] == batch[i].state);
-  states = need(tested->checkpoint(batch, 6));
+  states = need(tested->checkpoint(batch, wall_ms{6}));
   for (std::size_t i = 0; i < batch.size(); ++i) BOOST_TEST(states[i] == batch[i].state);
 }
 
@@ -338,8 +338,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_union_may_have_more_pieces_than_a_device_may_rep
   }
   even.duration_ms = odd.duration_ms = 80'000'000;
   const auto key = pair("s", "m");
-  need(tested->checkpoint(std::vector<pair_progress>{{key, even}}, 1));
-  auto states = need(tested->checkpoint(std::vector<pair_progress>{{key, odd}}, 2));
+  need(tested->checkpoint(std::vector<pair_progress>{{key, even}}, wall_ms{1}));
+  auto states = need(tested->checkpoint(std::vector<pair_progress>{{key, odd}}, wall_ms{2}));
   merge(even, odd);
   BOOST_TEST(even.covered.pieces().size() == 2 * limits::coverage_intervals_max);
   BOOST_TEST(states[0] == even);
@@ -350,27 +350,28 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(mastery_is_decided_by_the_catalogue, Place, places
   const Place place;
   const auto tested = make_migrated(place);
   need(tested->put_module(
-      {module("m"), "M", {.duration_ms = 10'000, .mastery_centipercent = 9'000}, 1}));
+      {module("m"), "M", {.duration_ms = 10'000, .mastery_centipercent = 9'000}, wall_ms{1}}));
   progress state{.covered = covering({{0, 8'999}}), .duration_ms = 10'000};
-  const auto checkpoint = [&](std::string_view m, unix_ms now_ms) {
+  const auto checkpoint = [&](std::string_view m, wall_ms now_ms) {
     return need(tested->checkpoint(std::vector<pair_progress>{{pair("s", m), state}}, now_ms))[0];
   };
-  BOOST_TEST(checkpoint("m", 100).mastered_ms == 0);
+  BOOST_TEST(checkpoint("m", wall_ms{100}).mastered_ms == never);
   state.covered.add({8'999, 9'000});
-  BOOST_TEST(checkpoint("m", 200).mastered_ms == 200);
-  BOOST_TEST(checkpoint("m", 300).mastered_ms == 200);  // once and for good
-  BOOST_TEST(checkpoint("unknown", 400).mastered_ms == 0);
+  BOOST_TEST(checkpoint("m", wall_ms{200}).mastered_ms == wall_ms{200});
+  BOOST_TEST(checkpoint("m", wall_ms{300}).mastered_ms == wall_ms{200});  // once and for good
+  BOOST_TEST(checkpoint("unknown", wall_ms{400}).mastered_ms == never);
   state.covered.add({9'000, 9'500});
-  BOOST_TEST(checkpoint("unknown", 500).mastered_ms == 500);  // 95.00 % of its own duration
+  BOOST_TEST(checkpoint("unknown", wall_ms{500}).mastered_ms ==
+             wall_ms{500});  // 95.00 % of its own duration
   need(tested->remove_module(module("m")));
-  BOOST_TEST(checkpoint("m", 600).mastered_ms == 200);
+  BOOST_TEST(checkpoint("m", wall_ms{600}).mastered_ms == wall_ms{200});
   state.duration_ms = 0;
-  BOOST_TEST(checkpoint("no-duration", 700).mastered_ms == 0);
+  BOOST_TEST(checkpoint("no-duration", wall_ms{700}).mastered_ms == never);
 
   const auto events = need(tested->completions(0, 10));
   BOOST_REQUIRE(events.size() == 2u);
-  const completion first{
-      events[0].sequence, student("s"), module("m"), 1, 9'000, 10'000, 9'000, 200};
+  const completion first{events[0].sequence, student("s"), module("m"), 1, 9'000, 10'000, 9'000,
+                         wall_ms{200}};
   BOOST_TEST(events[0] == first);
   BOOST_TEST(events[1].threshold_centipercent == 9'500);
   BOOST_TEST(need(tested->completions(events[0].sequence, 10)).size() == 1u);
@@ -383,28 +384,28 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(what_is_carried_of_an_erased_student_is_not_writte
   const std::vector<pair_progress> late{
       {pair("gone", "m"), {.covered = covering({{0, 9'999}}), .duration_ms = 10'000}},
       {pair("here", "m"), {.covered = covering({{0, 5}}), .duration_ms = 10'000}}};
-  need(tested->checkpoint(late, 1));
-  BOOST_TEST(need(tested->erase_student(student("gone"), "admin", "00ff", 2)));
-  BOOST_TEST(!need(tested->erase_student(student("gone"), "admin", "00ff", 3)));
+  need(tested->checkpoint(late, wall_ms{1}));
+  BOOST_TEST(need(tested->erase_student(student("gone"), "admin", "00ff", wall_ms{2})));
+  BOOST_TEST(!need(tested->erase_student(student("gone"), "admin", "00ff", wall_ms{3})));
   BOOST_TEST(need(tested->completions(0, 10)).empty());
 
-  const auto states = need(tested->checkpoint(late, 4));
+  const auto states = need(tested->checkpoint(late, wall_ms{4}));
   BOOST_TEST(states[0] == progress{});
   BOOST_TEST(states[1] == late[1].state);
   BOOST_TEST(!need(tested->read(std::vector<pair_key>{late[0].key}))[0].has_value());
   BOOST_TEST(need(tested->completions(0, 10)).empty());
 
   BOOST_TEST(need(tested->put_device(device(1, "gone"))));  // enrols anew
-  BOOST_TEST(need(tested->checkpoint(late, 5))[0].mastered_ms == 5);
+  BOOST_TEST(need(tested->checkpoint(late, wall_ms{5}))[0].mastered_ms == wall_ms{5});
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(strange_arguments_are_harmless, Place, places) {
   const Place place;
   const auto tested = make_migrated(place);
-  need(tested->checkpoint(std::vector<pair_progress>{{pair("NULL", "null"), {}}}, 1));
+  need(tested->checkpoint(std::vector<pair_progress>{{pair("NULL", "null"), {}}}, wall_ms{1}));
   BOOST_TEST(need(tested->read(std::vector<pair_key>{pair("NULL", "null")}))[0].has_value());
   BOOST_TEST(need(tested->read({})).empty());
-  BOOST_TEST(need(tested->checkpoint({}, 1)).empty());
+  BOOST_TEST(need(tested->checkpoint({}, wall_ms{1})).empty());
   BOOST_TEST(need(tested->get_devices({})).empty());
   for (const std::string_view cursor : {"\xff", "a b", "' OR 1=1 --", "{", "%"}) {
     BOOST_TEST(need(tested->progress_of_student(student("NULL"), cursor, 10)).items.empty());
@@ -425,7 +426,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_pair_in_very_many_pieces_counts_like_any_other, 
     pair_progress part{pair("s", "m"), {.duration_ms = 2'000'000}};
     for (int i = 0; i < 700; ++i)
       part.state.covered.add({from_ms + i * 1'000, from_ms + i * 1'000 + 500});
-    need(tested->checkpoint(std::vector{part}, 1));
+    need(tested->checkpoint(std::vector{part}, wall_ms{1}));
   }
   const auto found = need(tested->summarize_modules());
   BOOST_REQUIRE(found.size() == 1u);

@@ -90,7 +90,7 @@ inline device_record device(std::uint8_t number, std::string_view owner, bool ed
   made.key.algorithm = eddsa ? signature_algorithm::eddsa : signature_algorithm::es256;
   for (std::size_t i = 0; i < made.key.raw().size(); ++i)
     made.key.bytes[i] = static_cast<std::uint8_t>(number + i);
-  made.created_ms = 1'000 + number;
+  made.created_ms = wall_ms{1'000 + number};
   return made;
 }
 
@@ -114,9 +114,9 @@ inline progress random_progress(std::mt19937_64& random, media_ms duration_ms) {
   made.duration_ms = duration_ms;
   made.playtime_ms = static_cast<std::int64_t>(random() % 100'000);
   made.resume_ms = static_cast<media_ms>(random() % 20'000);
-  made.resume_at_ms = static_cast<unix_ms>(1'700'000'000'000 + random() % 5);
-  made.updated_ms = static_cast<unix_ms>(1'700'000'000'000 + random() % 5);
-  if (random() % 12 == 0) made.mastered_ms = static_cast<unix_ms>(1'600'000'000'000 + random() % 9);
+  made.resume_at_ms = static_cast<wall_ms>(1'700'000'000'000 + random() % 5);
+  made.updated_ms = static_cast<wall_ms>(1'700'000'000'000 + random() % 5);
+  if (random() % 12 == 0) made.mastered_ms = static_cast<wall_ms>(1'600'000'000'000 + random() % 9);
   return made;
 }
 
@@ -129,8 +129,8 @@ inline std::ostream& operator<<(std::ostream& out, const progress& p) {
   for (const auto& piece : p.covered.pieces())
     out << "[" << piece.from_ms << "," << piece.to_ms << ")";
   return out << " duration " << p.duration_ms << " playtime " << p.playtime_ms << " resume "
-             << p.resume_ms << "@" << p.resume_at_ms << " updated " << p.updated_ms << " mastered "
-             << p.mastered_ms << "}";
+             << p.resume_ms << "@" << p.resume_at_ms.value() << " updated " << p.updated_ms.value()
+             << " mastered " << p.mastered_ms.value() << "}";
 }
 }  // namespace watchkeeper
 
@@ -138,6 +138,6 @@ namespace watchkeeper::storage {
 inline std::ostream& operator<<(std::ostream& out, const completion& c) {
   return out << "{" << c.student.view() << "/" << c.module.view() << " v" << c.rule_version << " "
              << c.covered_ms << "/" << c.duration_ms << " >= " << c.threshold_centipercent << " at "
-             << c.mastered_ms << "}";
+             << c.mastered_ms.value() << "}";
 }
 }  // namespace watchkeeper::storage

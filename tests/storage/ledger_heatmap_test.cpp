@@ -26,7 +26,7 @@ pair_progress seen(std::string_view who, std::string_view what, const coverage& 
 }
 
 void checkpoint(ledger& tested, std::vector<pair_progress> pairs) {
-  need(tested.checkpoint(pairs, 1));
+  need(tested.checkpoint(pairs, wall_ms{1}));
 }
 
 /// Every millisecond that a pair of the ledger covers is in its module's bins, once.
@@ -56,13 +56,13 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_checkpoint_adds_what_is_new, Place, places) {
   const Place place;
   const auto tested = make_migrated(place);
   BOOST_TEST(!need(tested->heatmap_of(module("m"))).has_value());
-  need(tested->put_module({module("m"), "M", {.duration_ms = 2'500}, 1}));
+  need(tested->put_module({module("m"), "M", {.duration_ms = 2'500}, wall_ms{1}}));
 
   std::vector<heatmap_delta> grown;
   const std::vector<pair_progress> first{seen("ann", "m", covering({{0, 1'500}})),
                                          seen("bob", "m", covering({{500, 2'500}})),
                                          seen("cid", "other", covering({{0, 700'000}}), 700'000)};
-  need(tested->checkpoint(first, 1, &grown));
+  need(tested->checkpoint(first, wall_ms{1}, &grown));
   BOOST_REQUIRE(grown.size() == 2u);
   BOOST_TEST(grown[0].module == module("m"));
   BOOST_TEST(grown[0].duration_ms == 2'500);
@@ -73,11 +73,12 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_checkpoint_adds_what_is_new, Place, places) {
   BOOST_TEST(found.bins.play_ms == bin_sums(3), boost::test_tools::per_element());
   BOOST_TEST(need_heatmap(*tested, "other").bins.layout.bins == 700u);
 
-  need(tested->checkpoint(first, 2, &grown));  // again: nothing is new
+  need(tested->checkpoint(first, wall_ms{2}, &grown));  // again: nothing is new
   BOOST_TEST(grown.empty());
   BOOST_TEST(need_heatmap(*tested, "m").bins == found.bins);
   // From another gateway: what both know counts once, and so does a gap of 200 ms that closes.
-  need(tested->checkpoint(std::vector{seen("ann", "m", covering({{1'700, 2'000}}))}, 3, &grown));
+  need(tested->checkpoint(std::vector{seen("ann", "m", covering({{1'700, 2'000}}))}, wall_ms{3},
+                          &grown));
   BOOST_REQUIRE(grown.size() == 1u);
   BOOST_TEST(grown[0].ms == (bin_sums{0, 500, 0}), boost::test_tools::per_element());
   check_conservation(*tested);
@@ -98,10 +99,10 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(any_checkpoints_and_erasures_conserve, Place, plac
     std::vector<pair_progress> given;
     for (auto& [name, each] : batch) given.push_back(each);
     std::shuffle(given.begin(), given.end(), random);
-    need(tested->checkpoint(given, round));
+    need(tested->checkpoint(given, wall_ms{round}));
     if (random() % 6 == 0) {
       const auto who = "s" + std::to_string(random() % 8);
-      need(tested->erase_student(student(who), "admin", "00", round));
+      need(tested->erase_student(student(who), "admin", "00", wall_ms{round}));
       if (random() % 2 == 0)
         need(tested->put_device(device(static_cast<std::uint8_t>(round), who)));
     }
@@ -124,7 +125,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(an_erasure_takes_the_viewer_and_leaves_the_plays, 
                        seen("ann", "n", covering({{0, 1'000}}))});
   const std::vector<heatmap_delta> plays{{module("m"), 600'000, bin_sums(600, 7)}};
   need(tested->add_plays(plays, "gateway-1", 1));
-  BOOST_TEST(need(tested->erase_student(student("ann"), "admin", "00", 2)));
+  BOOST_TEST(need(tested->erase_student(student("ann"), "admin", "00", wall_ms{2})));
   const auto found = need_heatmap(*tested, "m");
   BOOST_TEST(found.students == 1u);
   BOOST_TEST(total(found.bins.viewer_ms) == 15'000u);
@@ -160,13 +161,13 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(plays_are_added_once_a_sequence_number, Place, pla
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_recount_follows_the_catalogue, Place, places) {
   const Place place;
   const auto tested = make_migrated(place);
-  need(tested->put_module({module("m"), "M", {.duration_ms = 10'000}, 1}));
+  need(tested->put_module({module("m"), "M", {.duration_ms = 10'000}, wall_ms{1}}));
   checkpoint(*tested, {seen("ann", "m", covering({{0, 9'500}}), 10'000)});
   need(tested->add_plays(std::vector<heatmap_delta>{{module("m"), 10'000, bin_sums(10, 100)}}, "g",
                          1));
   BOOST_TEST(need(tested->recount_heatmap(module("m"), false)).right());
 
-  need(tested->put_module({module("m"), "M", {.duration_ms = 4'000}, 2}));
+  need(tested->put_module({module("m"), "M", {.duration_ms = 4'000}, wall_ms{2}}));
   auto told = need(tested->recount_heatmap(module("m"), false));
   BOOST_TEST(told.other_duration);
   BOOST_TEST(told.recorded_ms == 9'500u);
@@ -229,7 +230,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(modules_that_are_watched_are_listed, Place, places
   BOOST_TEST(!need(tested->next_watched_module({})).has_value());
   checkpoint(*tested, {seen("ann", "b", {}), seen("ann", "B", covering({{0, 1}}))});
   need(tested->add_plays(std::vector<heatmap_delta>{{module("c"), 1'000, {1}}}, "g", 1));
-  need(tested->put_module({module("bb"), "not watched", {.duration_ms = 1}, 1}));
+  need(tested->put_module({module("bb"), "not watched", {.duration_ms = 1}, wall_ms{1}}));
   std::string all;
   std::optional<module_id> at;
   while ((at = need(tested->next_watched_module(at)))) all += std::string(at->view()) + " ";
@@ -273,11 +274,12 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(gateways_at_once_count_once, Place, places) {
           std::vector<heatmap_delta> plays{{module("m0"), 20'000, bin_sums(20, 1)},
                                            {module("m3"), 20'000, bin_sums(20, 1)}};
           together.arrive_and_wait();
-          if (!own->checkpoint(batch, round)) ++failed;
+          if (!own->checkpoint(batch, wall_ms{round})) ++failed;
           if (!own->add_plays(plays, "g" + std::to_string(g), round)) ++failed;
           if (g == 0 && round % 3 == 0 && !own->recount_heatmap(module("m1"), true)) ++failed;
           if (g == 1 && round % 4 == 0 &&
-              !own->erase_student(student("s" + std::to_string(round) + "-1"), "admin", "00", 1))
+              !own->erase_student(student("s" + std::to_string(round) + "-1"), "admin", "00",
+                                  wall_ms{1}))
             ++failed;
         }
       });

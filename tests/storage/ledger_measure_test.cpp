@@ -33,7 +33,7 @@ void measure(ledger& tested, const char* what, State&& state) {
       pairs.push_back(
           {pair("student-" + std::to_string(i), "module-" + std::to_string(i % 20)), state(batch)});
     const auto begun = std::chrono::steady_clock::now();
-    need(tested.checkpoint(pairs, batch));
+    need(tested.checkpoint(pairs, wall_ms{batch}));
     const std::chrono::duration<double, std::micro> lasted =
         std::chrono::steady_clock::now() - begun;
     us.push_back(lasted.count() / static_cast<double>(pairs.size()));
@@ -53,7 +53,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(checkpoint_of_512_pairs, Place, measured) {
   const auto tested = make_migrated(place);
   BOOST_TEST_MESSAGE(need(tested->health()));
   const auto state = [](coverage covered, int batch) {
-    return progress{.covered = std::move(covered), .duration_ms = 3'600'000, .updated_ms = batch};
+    return progress{
+        .covered = std::move(covered), .duration_ms = 3'600'000, .updated_ms = wall_ms{batch}};
   };
   measure(*tested, "coverage grows at its end", [&](int batch) {
     return state(covering({{0, (batch + 1) * 30'000}}), batch);

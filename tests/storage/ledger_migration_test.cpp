@@ -29,7 +29,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(migrating_twice_changes_nothing, Place, places) {
   BOOST_TEST(version.applied == 0);
   BOOST_TEST(version.newest >= 1);
   need(tested->migrate());
-  need(tested->put_module({module("m"), "M", {.duration_ms = 1}, 1}));
+  need(tested->put_module({module("m"), "M", {.duration_ms = 1}, wall_ms{1}}));
   need(tested->migrate());
   version = need(place.make()->version());
   BOOST_TEST(version.applied == version.newest);
@@ -89,7 +89,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(ids_of_erased_students_are_forgotten, Place, place
   constexpr bool sqlite = std::is_same_v<Place, sqlite_place>;
   const Place place;
   const auto tested = make_migrated(place);
-  need(tested->erase_student(student("gone"), "admin", "00", 1));
+  need(tested->erase_student(student("gone"), "admin", "00", wall_ms{1}));
   BOOST_TEST(need(tested->changes(0, 10)).size() == 1u);
 
   const std::string hour_ago =
@@ -100,14 +100,14 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(ids_of_erased_students_are_forgotten, Place, place
   };
   age();
   const auto sequence = need(tested->last_change());
-  need(tested->put_module({module("m"), "M", {.duration_ms = 1}, 1}));  // any write
+  need(tested->put_module({module("m"), "M", {.duration_ms = 1}, wall_ms{1}}));  // any write
   const auto left = need(tested->changes(0, 10));
   BOOST_REQUIRE(left.size() == 1u);
   BOOST_TEST(left[0].key == "m");
   BOOST_TEST(left[0].sequence > sequence);
 
   // Nobody writes any more: polling alone does it, sooner or later.
-  need(tested->erase_student(student("gone"), "admin", "00", 1));
+  need(tested->erase_student(student("gone"), "admin", "00", wall_ms{1}));
   const auto newest = need(tested->last_change());
   age();
   for (int poll = 0; poll < 300; ++poll) need(tested->changes(newest, 10));
@@ -119,7 +119,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(what_cannot_be_read_is_corrupt, Place, places) {
   const Place place;
   const auto tested = make_migrated(place);
   const std::vector<pair_progress> batch{{pair("s", "m"), {.covered = covering({{0, 9}})}}};
-  need(tested->checkpoint(batch, 1));
+  need(tested->checkpoint(batch, wall_ms{1}));
   need(tested->put_device(device(1, "s")));
   // A gap of 100 ms that is not closed.
   execute(place, sqlite ? "UPDATE progress SET coverage = x'00000000000000090000006d000000ff'"

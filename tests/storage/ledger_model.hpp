@@ -29,7 +29,7 @@ class ledger_model {
   std::set<std::string> erased;
   std::vector<std::pair<registry_change::kind, std::string>> changes;
 
-  std::vector<progress> checkpoint(const std::vector<pair_progress>& batch, unix_ms now_ms) {
+  std::vector<progress> checkpoint(const std::vector<pair_progress>& batch, wall_ms now_ms) {
     std::vector<progress> states;
     for (const auto& [pair, given] : batch) {
       const auto at = key_of(pair);
@@ -45,8 +45,8 @@ class ledger_model {
                                      : module_rules{found.duration_ms, 9500, 2000};
       const bool reached =
           rules.duration_ms > 0 && found.covered.covered_ms() >= mastery_covered_ms(rules);
-      if (reached && found.mastered_ms == 0) found.mastered_ms = now_ms;
-      if (found.mastered_ms != 0)
+      if (reached && found.mastered_ms == never) found.mastered_ms = now_ms;
+      if (found.mastered_ms != never)
         completions.try_emplace(
             at, completion{0, pair.student, pair.module, 1, found.covered.covered_ms(),
                            reached ? rules.duration_ms : found.duration_ms,

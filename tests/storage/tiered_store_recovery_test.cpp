@@ -93,8 +93,7 @@ BOOST_AUTO_TEST_CASE(a_lone_pair_in_too_many_pieces_does_not_keep_the_hot_store_
   for (media_ms i = 0; i <= static_cast<media_ms>(limits::coverage_intervals_max); ++i)
     shredded.state.covered.add({i * 1'000, i * 1'000 + 100});
   shredded.state.duration_ms = 100'000;
-  BOOST_REQUIRE(
-      w.ledger_of_record->checkpoint({&shredded, 1}, w.clock.wall_now().value()).has_value());
+  BOOST_REQUIRE(w.ledger_of_record->checkpoint({&shredded, 1}, w.clock.wall_now()).has_value());
   w.fault = store_fault::lost_request;
   BOOST_CHECK(w.apply_one(w.request(0, 100, 999)).state == applied_state::done);
   BOOST_TEST(w.tiers.degraded());

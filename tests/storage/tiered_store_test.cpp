@@ -14,8 +14,7 @@ BOOST_AUTO_TEST_CASE(a_pair_the_hot_store_lacks_comes_from_the_ledger) {
   pair_progress earlier{{w.who, *module_id::parse("m1")}, {}};
   earlier.state.covered.add({0, 40'000});
   earlier.state.duration_ms = 100'000;
-  BOOST_REQUIRE(
-      w.ledger_of_record->checkpoint({&earlier, 1}, w.clock.wall_now().value()).has_value());
+  BOOST_REQUIRE(w.ledger_of_record->checkpoint({&earlier, 1}, w.clock.wall_now()).has_value());
   const auto applied = w.apply_one(w.request(0, 40'000, 50'000));
   BOOST_CHECK(applied.state == applied_state::done);
   BOOST_TEST(applied.outcome.now.covered_ms == 50'000);
@@ -42,8 +41,7 @@ BOOST_AUTO_TEST_CASE(a_pair_in_more_pieces_than_the_hot_store_takes_is_refused_a
     for (int i = 0; i < 600; ++i)
       part.state.covered.add({from_ms + i * 1'000, from_ms + i * 1'000 + 500});
     part.state.duration_ms = 80'000'000;
-    BOOST_REQUIRE(
-        w.ledger_of_record->checkpoint({&part, 1}, w.clock.wall_now().value()).has_value());
+    BOOST_REQUIRE(w.ledger_of_record->checkpoint({&part, 1}, w.clock.wall_now()).has_value());
   }
   const auto applied = w.apply_one(w.request(0, 30'000'000, 30'010'000));
   BOOST_CHECK(applied.state == applied_state::done);

@@ -38,8 +38,8 @@ struct tiered_store_world {
     r.credit.session = *session_id::parse("s1");
     r.credit.sequence = sequence;
     r.credit.interval = {from_ms, to_ms};
-    r.credit.played_at_ms = clock.wall_now().value();
-    r.credit.now_ms = clock.wall_now().value();
+    r.credit.played_at_ms = clock.wall_now();
+    r.credit.now_ms = clock.wall_now();
     r.credit.duration_ms = 100'000;
     r.credit.mastery_covered_ms = 95'000;
     r.credit.max_rate_permille = 2000;
@@ -52,9 +52,8 @@ struct tiered_store_world {
   }
   /// What any gateway does, past the hot store: erase(), then the ledger.
   void erase_in_ledger() {
-    BOOST_REQUIRE(
-        ledger_of_record->erase_student(who, "an admin", "asked for it", clock.wall_now().value())
-            .has_value());
+    BOOST_REQUIRE(ledger_of_record->erase_student(who, "an admin", "asked for it", clock.wall_now())
+                      .has_value());
   }
   void enrol_in_ledger() {
     device_record device;

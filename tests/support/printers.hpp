@@ -4,6 +4,7 @@
 #include <boost/test/unit_test.hpp>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <ostream>
 #include <ranges>
 #include <string_view>
@@ -120,6 +121,10 @@ void print(std::ostream& out, const T& value) {
     out << ", ";
     print(out, value.second);
     out << ')';
+  } else if constexpr (requires {
+                         { value.value() } -> std::same_as<std::int64_t>;
+                       }) {
+    out << value.value();  // a moment
   } else if constexpr (std::ranges::input_range<const T>) {
     print_elements(out, value);
   } else if constexpr (std::is_aggregate_v<T>) {

@@ -14,11 +14,11 @@ namespace {
 
 /// Ids and base64url need no escaping in JSON.
 void begin_line(std::string& line, std::string_view event, const player& device,
-                const heartbeat& beat, unix_ms now_ms) {
+                const heartbeat& beat, wall_ms now_ms) {
   fmt::format_to(std::back_inserter(line),
                  R"({{"event":"{}","t_ms":{},"kid":"{}","student":"{}","module":"{}","sid":"{}",)"
                  R"("sn":{},"from":{},"to":{},"attempt":{})",
-                 event, now_ms, device.key().kid_text(), device.student().view(),
+                 event, now_ms.value(), device.key().kid_text(), device.student().view(),
                  beat.claims.module.view(), beat.claims.session.view(), beat.claims.sequence,
                  beat.claims.interval.from_ms, beat.claims.interval.to_ms, beat.attempts);
 }
@@ -46,7 +46,7 @@ ack_log& ack_log::operator=(ack_log&& other) noexcept {
   return *this;
 }
 
-void ack_log::sent(const player& device, std::span<const heartbeat> beats, unix_ms now_ms) {
+void ack_log::sent(const player& device, std::span<const heartbeat> beats, wall_ms now_ms) {
   if (descriptor_ < 0) return;
   for (const auto& beat : beats) {
     begin_line(line_, "sent", device, beat, now_ms);
@@ -56,7 +56,7 @@ void ack_log::sent(const player& device, std::span<const heartbeat> beats, unix_
 }
 
 void ack_log::answered(const player& device, std::span<const heartbeat> beats,
-                       std::span<const outcome> outcomes, unix_ms now_ms) {
+                       std::span<const outcome> outcomes, wall_ms now_ms) {
   if (descriptor_ < 0) return;
   for (std::size_t i = 0; i < beats.size(); ++i) {
     const auto& what = outcomes[i];

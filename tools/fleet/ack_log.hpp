@@ -32,9 +32,9 @@ class ack_log {
   ack_log(ack_log&& other) noexcept;
   ack_log& operator=(ack_log&& other) noexcept;
 
-  void sent(const player& device, std::span<const heartbeat> beats, unix_ms now_ms);
+  void sent(const player& device, std::span<const heartbeat> beats, wall_ms now_ms);
   void answered(const player& device, std::span<const heartbeat> beats,
-                std::span<const outcome> outcomes, unix_ms now_ms);
+                std::span<const outcome> outcomes, wall_ms now_ms);
   /// A sentence once a line could not be written: the record is not complete from then on.
   [[nodiscard]] const std::string& failure() const noexcept { return failure_; }
 

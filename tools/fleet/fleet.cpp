@@ -11,6 +11,7 @@
 #include <random>
 #include <utility>
 
+#include "base/clock.hpp"
 #include "tools/fleet/catalogue.hpp"
 #include "tools/fleet/enrolment.hpp"
 #include "tools/fleet/fleet_check.hpp"
@@ -20,7 +21,6 @@
 #include "tools/fleet/report.hpp"
 #include "tools/fleet/stop_signal.hpp"
 #include "tools/fleet/uri_file.hpp"
-#include "tools/fleet/wall_clock.hpp"
 
 namespace watchkeeper::fleet {
 namespace {
@@ -130,11 +130,11 @@ int write_uris(const fleet_options& options, std::vector<player>& players,
   rules.heartbeat_ms =
       static_cast<media_ms>(std::lround(options.interval_s * options.playback_rate * 1000));
   rules.rate_permille = static_cast<std::int32_t>(std::lround(options.playback_rate * 1000));
-  const auto problem =
-      write_uri_file(options.uri_file, players, options.heartbeats_per_device, rules,
-                     wall_clock_ms(), seeded, [&](std::size_t done, std::size_t whole) {
-                       progress.step("signing", done, whole, event_loop::clock::now());
-                     });
+  const auto problem = write_uri_file(
+      options.uri_file, players, options.heartbeats_per_device, rules,
+      system_time_source().wall_now(), seeded, [&](std::size_t done, std::size_t whole) {
+        progress.step("signing", done, whole, event_loop::clock::now());
+      });
   return problem.empty() ? exit_clean : complain(problem);
 }
 

@@ -9,7 +9,7 @@
 #include <memory>
 #include <utility>
 
-#include "tools/fleet/wall_clock.hpp"
+#include "base/clock.hpp"
 
 namespace watchkeeper::fleet {
 namespace {
@@ -211,7 +211,7 @@ bool playback::warm_up() {
 }
 
 void playback::play(std::uint32_t number) {
-  auto made = players_[number].play(rules_, wall_clock_ms(), random_);
+  auto made = players_[number].play(rules_, system_time_source().wall_now(), random_);
   ++counts_.generated;
   counts_.dropped += players_[number].add(std::move(made), rules_.buffer_heartbeats);
 }
@@ -266,7 +266,7 @@ bool playback::send(std::uint32_t number, line& on) {
     if (beat.attempts > 1) ++counts_.resent;
   }
   places_[number].sent = true;
-  log_.sent(who, beats, wall_clock_ms());
+  log_.sent(who, beats, system_time_source().wall_now());
   counts_.sent += beats.size();
   ++counts_.requests;
   on.bytes.sent(beats.size());
@@ -299,7 +299,7 @@ void playback::on_response(std::uint32_t number, line& on, http2_response&& resp
     if (outcomes[i].mastered && !std::exchange(places_[number].mastered, true))
       ++counts_.students_mastered;
   }
-  log_.answered(who, beats, outcomes, wall_clock_ms());
+  log_.answered(who, beats, outcomes, system_time_source().wall_now());
   counts_.count(outcomes, latencies_us);
   if (arrived) on.bytes.answered(on.connection->bytes());
   counts_.dropped += who.complete(again, pause, now, rules_.buffer_heartbeats, random_);

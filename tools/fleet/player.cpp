@@ -41,23 +41,23 @@ player::playback_session player::begin(std::size_t module, media_ms at_ms) const
   made.module = module;
   // A heartbeat is cut by the pause behind it, at the length that the options say.
   made.cutter = sdk::interval_cutter{limits::media_duration_ms_max};
-  made.cutter.position(at_ms, 0);
+  made.cutter.position(at_ms, {});
   return made;
 }
 
-heartbeat player::play(const playing_rules& rules, unix_ms now_ms, random& source) {
+heartbeat player::play(const playing_rules& rules, wall_ms now_ms, random& source) {
   auto& session = sessions_[turn_++ % sessions_.size()];
   const auto& module = modules_[session.module];
   auto& cutter = session.cutter;
 
   const auto from_ms = cutter.last_position();
   const auto to_ms = std::min(from_ms + rules.heartbeat_ms, module.duration_ms);
-  cutter.rate(from_ms, rules.rate_permille, session.played_until_ms);
-  cutter.play(from_ms, session.played_until_ms);
+  cutter.rate(from_ms, rules.rate_permille, session.played_until);
+  cutter.play(from_ms, session.played_until);
   // Rounded up: the last position must lie within what the clock allows.
-  session.played_until_ms +=
+  session.played_until +=
       (std::int64_t{to_ms - from_ms} * 1000 + rules.rate_permille - 1) / rules.rate_permille;
-  cutter.pause(to_ms, session.played_until_ms);
+  cutter.pause(to_ms, session.played_until);
   const auto piece = cutter.next();
 
   token_claims claims;
@@ -72,7 +72,7 @@ heartbeat player::play(const playing_rules& rules, unix_ms now_ms, random& sourc
   auto position_ms = to_ms;
   if (cheats_) {
     position_ms += std::uniform_int_distribution<media_ms>(0, 60'000)(source);
-    cutter.sought(std::min(position_ms, module.duration_ms), session.played_until_ms);
+    cutter.sought(std::min(position_ms, module.duration_ms), session.played_until);
   }
 
   heartbeat made;

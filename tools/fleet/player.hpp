@@ -46,7 +46,7 @@ class player {
 
   /// Plays on by one heartbeat and signs it. At a module's end: the heartbeat is cut there, and the
   /// next module begins in a new session. Sessions take turns.
-  [[nodiscard]] heartbeat play(const playing_rules& rules, unix_ms now_ms, random& source);
+  [[nodiscard]] heartbeat play(const playing_rules& rules, wall_ms now_ms, random& source);
 
   /// Signs the heartbeat in flight by the device's key, because the gateway does not know the
   /// session's; its session agrees on a new one.
@@ -82,7 +82,7 @@ class player {
     std::size_t module = 0;
     std::uint32_t next_sequence = 0;
     sdk::interval_cutter cutter;
-    std::int64_t played_until_ms = 0;  // the session's own clock, which a heartbeat moves on
+    mono_ms played_until;  // the session's own clock, which a heartbeat moves on
     std::optional<sdk::session_mac_key> key;
   };
   /// Signs the claims of `of`. `session` (may be null) gives the session's key, or agrees on one.

@@ -11,7 +11,7 @@ namespace watchkeeper::fleet {
 
 std::string write_uri_file(const std::string& path, std::vector<player>& players,
                            unsigned heartbeats_per_device, const playing_rules& rules,
-                           unix_ms now_ms, player::random& source,
+                           wall_ms now_ms, player::random& source,
                            const std::function<void(std::size_t, std::size_t)>& progress) {
   const auto failure = [&] {
     return fmt::format("the URI file '{}' cannot be written: {}", path, std::strerror(errno));

@@ -14,7 +14,7 @@ namespace watchkeeper::fleet {
 /// every client a part of its own.) Returns a sentence, empty when written.
 std::string write_uri_file(
     const std::string& path, std::vector<player>& players, unsigned heartbeats_per_device,
-    const playing_rules& rules, unix_ms now_ms, player::random& source,
+    const playing_rules& rules, wall_ms now_ms, player::random& source,
     const std::function<void(std::size_t done, std::size_t whole)>& progress);
 
 }  // namespace watchkeeper::fleet

@@ -6,12 +6,12 @@ namespace watchkeeper::server {
 namespace {
 
 std::string_view state_of(const progress& state) {
-  if (state.mastered_ms != 0) return "MASTERED";
+  if (state.mastered_ms != never) return "MASTERED";
   return state.covered.empty() ? "NOT_STARTED" : "IN_PROGRESS";
 }
 
-void write_time_or_null(json_writer& out, unix_ms time_ms) {
-  if (time_ms == 0)
+void write_time_or_null(json_writer& out, wall_ms time_ms) {
+  if (time_ms == never)
     out.null();
   else
     out.value(rfc3339(time_ms));

@@ -86,7 +86,7 @@ device_public_key read_key(const nlohmann::json& jwk) {
 
 }  // namespace
 
-module_record read_module(const net::http_request& request, const module_id& id, unix_ms now_ms) {
+module_record read_module(const net::http_request& request, const module_id& id, wall_ms now_ms) {
   const auto body = parse_object(request);
   const object_reader members(body, "");
   members.only({"title", "duration_ms", "mastery_threshold", "max_rate", "preview_url"});
@@ -117,7 +117,7 @@ module_record read_module(const net::http_request& request, const module_id& id,
 }
 
 device_record read_device(const net::http_request& request, const thumbprint& kid_of_path,
-                          unix_ms now_ms) {
+                          wall_ms now_ms) {
   const auto body = parse_object(request);
   const object_reader members(body, "");
   members.only({"student", "jwk"});

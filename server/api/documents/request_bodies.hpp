@@ -12,10 +12,10 @@
 namespace watchkeeper::server {
 
 /// The body of PUT /v1/modules/{module}.
-module_record read_module(const net::http_request& request, const module_id& id, unix_ms now_ms);
+module_record read_module(const net::http_request& request, const module_id& id, wall_ms now_ms);
 /// The body of PUT /v1/devices/{kid}; `kid_of_path` must be the thumbprint of its key.
 device_record read_device(const net::http_request& request, const thumbprint& kid_of_path,
-                          unix_ms now_ms);
+                          wall_ms now_ms);
 /// The token in the body of POST /v1/session.
 std::string read_login(const net::http_request& request);
 

@@ -31,7 +31,7 @@ std::int64_t hundredths(double value) {
 }
 
 std::string document_of(const module_id& module, const actors::heatmap_view& view,
-                        std::size_t bins_max, unix_ms now_ms) {
+                        std::size_t bins_max, wall_ms now_ms) {
   const auto drawn = downsampled(view.bins, bins_max);
   std::string text;
   json_writer out(text);
@@ -100,7 +100,7 @@ net::http_response get_heatmap(call& c) {
       c.gateway.heatmap_of(module.id, module.rules.duration_ms, c.store.ledger(), c.store.hot()));
   // The time after the read. What was credited since then is not in the document; each change of
   // the live stream has the time of its first heartbeat.
-  return json_response(document_of(module.id, view, bins, c.time.wall_now().value()));
+  return json_response(document_of(module.id, view, bins, c.time.wall_now()));
 }
 
 net::http_response list_by_status(call& c, const module_id& module) {

@@ -17,11 +17,11 @@ namespace {
 
 struct ranked {
   status_list::entry entry;
-  unix_ms updated_ms;
+  wall_ms updated_ms;
 };
 
 void rank(std::vector<ranked>& all, const student_id& student, const progress& state,
-          unix_ms now_ms) {
+          wall_ms now_ms) {
   all.push_back({{student, student_status_of(state, now_ms)}, state.updated_ms});
 }
 

@@ -9,7 +9,7 @@ namespace watchkeeper::server {
 
 std::shared_ptr<const summary_cache::summaries> summary_cache::get(const read_function& fresh) {
   const auto begun = time_.monotonic_now();
-  const auto as_of_ms = time_.wall_now().value();
+  const auto as_of_ms = time_.wall_now();
   {
     mutex_lock lock(mutex_);
     if (begun < due_at_) return cached();
@@ -36,7 +36,7 @@ std::shared_ptr<const summary_cache::summaries> summary_cache::get(const read_fu
 }
 
 void summary_cache::note(storage::stored<std::vector<storage::module_summary>>&& found,
-                         unix_ms as_of_ms, mono_ms begun) {
+                         wall_ms as_of_ms, mono_ms begun) {
   reading_ = false;
   const auto took_ms = time_.monotonic_now() - begun;
   due_at_ = begun + std::max<std::int64_t>(api_limits::overview_age_max_ms, 10 * took_ms);

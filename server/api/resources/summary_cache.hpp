@@ -20,7 +20,7 @@ class summary_cache {
  public:
   struct summaries {
     std::vector<storage::module_summary> modules;
-    unix_ms as_of_ms = 0;  // when the read began
+    wall_ms as_of_ms;  // when the read began
   };
   using read_function = std::function<storage::stored<std::vector<storage::module_summary>>()>;
   using failure_function = std::function<void(const storage::storage_failure&)>;
@@ -36,7 +36,7 @@ class summary_cache {
 
  private:
   [[nodiscard]] std::shared_ptr<const summaries> cached() const REQUIRES(mutex_);
-  void note(storage::stored<std::vector<storage::module_summary>>&& found, unix_ms as_of_ms,
+  void note(storage::stored<std::vector<storage::module_summary>>&& found, wall_ms as_of_ms,
             mono_ms begun) REQUIRES(mutex_);
 
   const time_source& time_;

@@ -227,7 +227,7 @@ BOOST_AUTO_TEST_CASE(what_a_duplicate_brought_is_handed_over_too) {
   auto elsewhere =
       verified_job(w.listener, w.heartbeats, w.clock, student(1), 0, 0, 10'000, 600'000);
   auto credit = elsewhere->credit;
-  credit.now_ms = w.clock.wall_now().value();
+  credit.now_ms = w.clock.wall_now();
   const storage::pair_progress blank{credit.pair(), {}};
   BOOST_REQUIRE(w.hot->merge({&blank, 1}, false).has_value());
   const storage::hot_request first{credit, false};

@@ -129,7 +129,7 @@ BOOST_AUTO_TEST_CASE(mastery_goes_to_the_ledger_at_once_and_once) {
     w.finish_batch();
   }
   BOOST_REQUIRE(w.services.mastered.size() == 1u);
-  BOOST_TEST(w.services.mastered[0][0].state.mastered_ms == w.clock.wall_now().value());
+  BOOST_TEST(w.services.mastered[0][0].state.mastered_ms == w.clock.wall_now());
   w.heartbeat(1, 2, 0, 10'000, 20'000);
   w.finish_batch();
   BOOST_TEST(w.services.mastered.size() == 1u);

@@ -38,7 +38,7 @@ struct actor_world : world {
   /// Through screening to the actor, until nothing moves any more.
   void give(const token_claims& what) {
     auto j = job(signer.sign_token(what));
-    BOOST_REQUIRE(parse_job(*j, policy, clock.wall_now().value()).has_value());
+    BOOST_REQUIRE(parse_job(*j, policy, clock.wall_now()).has_value());
     BOOST_REQUIRE(std::holds_alternative<ok_t>(
         screen_job(*j, policy, registry_cache, addresses, clock.monotonic_now())));
     caf::anon_send(one, std::move(j));

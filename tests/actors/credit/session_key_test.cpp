@@ -30,7 +30,7 @@ struct key_world : world {
   /// Takes a token through screening and the session, and returns the job, which has no result yet.
   heartbeat_job_ptr passed(session_core& session, const std::string& token) {
     auto j = job(token);
-    BOOST_REQUIRE(parse_job(*j, policy, clock.wall_now().value()).has_value());
+    BOOST_REQUIRE(parse_job(*j, policy, clock.wall_now()).has_value());
     BOOST_REQUIRE(std::holds_alternative<ok_t>(
         screen_job(*j, policy, registry_cache, addresses, clock.monotonic_now())));
     return session.verify(*j) ? j : nullptr;
@@ -50,7 +50,7 @@ struct key_world : world {
     return problem::none;
   }
 
-  crypto::agreement_key gateway_key = crypto::agreement_key::generate(1);
+  crypto::agreement_key gateway_key = crypto::agreement_key::generate(wall_ms{1});
   crypto::p256::private_key ephemeral{};
   session_key_offer offer = [this] {
     session_key_offer made;
@@ -149,11 +149,11 @@ BOOST_AUTO_TEST_CASE(an_offer_to_another_gateway_key_is_credited_without_a_sessi
 BOOST_AUTO_TEST_CASE(keys_that_are_no_longer_announced_still_do) {
   key_world w;
   session_core session(w.deps);
-  w.keys.replace({crypto::agreement_key::generate(2), w.gateway_key});
+  w.keys.replace({crypto::agreement_key::generate(wall_ms{2}), w.gateway_key});
   auto key = w.no_key;
   BOOST_TEST(w.verified(session, w.offering(0, key)) == problem::none);
   BOOST_TEST(w.verified(session, w.mac(1, key)) == problem::none);
-  w.keys.replace({crypto::agreement_key::generate(3)});
+  w.keys.replace({crypto::agreement_key::generate(wall_ms{3})});
   BOOST_TEST(w.verified(session, w.mac(2, key)) == problem::none);  // the session has its key
   BOOST_TEST(w.verified(session, w.offering(3, key)) == problem::none);
   BOOST_TEST(w.verified(session, w.mac(4, key)) == problem::session_key_unknown);
@@ -248,7 +248,7 @@ BOOST_AUTO_TEST_CASE(a_mac_is_checked_without_the_sessions_actor) {
   auto key = w.no_key;
   const auto check = [&](const std::string& token) {
     auto j = w.job(token);
-    BOOST_REQUIRE(parse_job(*j, w.policy, w.clock.wall_now().value()).has_value());
+    BOOST_REQUIRE(parse_job(*j, w.policy, w.clock.wall_now()).has_value());
     BOOST_REQUIRE(std::holds_alternative<ok_t>(
         screen_job(*j, w.policy, w.registry_cache, w.addresses, w.clock.monotonic_now())));
     return verify_mac(*j, *session.memory(), w.deps);
@@ -259,7 +259,7 @@ BOOST_AUTO_TEST_CASE(a_mac_is_checked_without_the_sessions_actor) {
   BOOST_TEST(check(w.mac(2, w.no_key)) == mac_check::undecided);
   BOOST_TEST(check(w.mac(2, key)) == mac_check::valid);
   auto j = w.job(w.mac(3, key));
-  BOOST_REQUIRE(parse_job(*j, w.policy, w.clock.wall_now().value()).has_value());
+  BOOST_REQUIRE(parse_job(*j, w.policy, w.clock.wall_now()).has_value());
   j->device = w.registry_cache.find_device(w.signer.kid(), w.clock.monotonic_now()).entry;
   BOOST_TEST(verify_mac(*j, *session.memory(), w.deps) == mac_check::rejected);
   BOOST_TEST(w.last_problem() == problem::rate_limited);

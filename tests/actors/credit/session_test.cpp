@@ -22,7 +22,7 @@ BOOST_AUTO_TEST_CASE(screening_names_each_problem) {
   BOOST_TEST(w.screened(w.signer.sign_token(stale)) == problem::stale_token);
   BOOST_TEST(std::get<rejection>(w.last).stale == stale_cause::time);
   auto expired = w.claims();
-  expired.expires_at_ms = w.clock.wall_now().value() - 1;
+  expired.expires_at_ms = w.clock.wall_now() - 1;
   BOOST_TEST(w.screened(w.signer.sign_token(expired)) == problem::stale_token);
   auto future = w.claims();
   future.issued_at_ms += 30'001;
@@ -75,7 +75,7 @@ BOOST_AUTO_TEST_CASE(an_overshoot_of_the_end_is_clipped) {
   auto claims = w.claims();
   claims.interval = {595'000, 601'000};
   auto j = w.job(w.signer.sign_token(claims));
-  BOOST_REQUIRE(parse_job(*j, w.policy, w.clock.wall_now().value()).has_value());
+  BOOST_REQUIRE(parse_job(*j, w.policy, w.clock.wall_now()).has_value());
   BOOST_REQUIRE(std::holds_alternative<ok_t>(
       screen_job(*j, w.policy, w.registry_cache, w.addresses, w.clock.monotonic_now())));
   BOOST_TEST(j->credit.interval.to_ms == 600'000);
@@ -140,7 +140,7 @@ BOOST_AUTO_TEST_CASE(of_heartbeats_that_wait_together_no_more_are_verified_than_
     c = c == 'A' ? 'B' : 'A';
     waiting.push_back(w.job(token));
     auto& j = *waiting.back();
-    BOOST_REQUIRE(parse_job(j, w.policy, w.clock.wall_now().value()).has_value());
+    BOOST_REQUIRE(parse_job(j, w.policy, w.clock.wall_now()).has_value());
     BOOST_REQUIRE(std::holds_alternative<ok_t>(
         screen_job(j, w.policy, w.registry_cache, w.addresses, w.clock.monotonic_now())));
   }
@@ -191,7 +191,7 @@ BOOST_AUTO_TEST_CASE(a_read_that_was_overtaken_is_not_stored) {
   constexpr mono_ms now(1000);
   const auto generation = registry_cache.generation(id);
   registry_cache.forget_module(id);  // somebody changed it while it was being read
-  registry_cache.put_module(id, module_record{id, "old", {}, 0}, generation, now);
+  registry_cache.put_module(id, module_record{id, "old", {}, wall_ms{0}}, generation, now);
   BOOST_TEST(!registry_cache.find_module(id, now).is_cached);
   registry_cache.put_module(id, std::nullopt, registry_cache.generation(id), now);
   BOOST_TEST(registry_cache.find_module(id, now + registry::absence_ttl_ms).is_cached);

@@ -19,7 +19,7 @@ struct world {
     enrol(signer, student(1));
   }
   void enrol(const crypto::device_signer& device, const student_id& who, bool revoked = false) {
-    device_record record{device.kid(), who, device.public_key(), revoked, clock.wall_now().value()};
+    device_record record{device.kid(), who, device.public_key(), revoked, clock.wall_now()};
     registry_cache.put_device(device.kid(), record, registry_cache.generation(device.kid()),
                               clock.monotonic_now());
   }
@@ -29,11 +29,10 @@ struct world {
                                            clock);
   }
   token_claims claims(std::uint32_t sequence = 0) const {
-    return claims_of(student(1), sequence, 0, 10'000, clock.wall_now().value());
+    return claims_of(student(1), sequence, 0, 10'000, clock.wall_now());
   }
   screening_result screen(heartbeat_job& j) {
-    if (const auto parsed = parse_job(j, policy, clock.wall_now().value()); !parsed)
-      return parsed.error();
+    if (const auto parsed = parse_job(j, policy, clock.wall_now()); !parsed) return parsed.error();
     return screen_job(j, policy, registry_cache, addresses, clock.monotonic_now());
   }
   /// The problem that screening finds in a token; `none` if it passes, or a record is missing.
@@ -47,7 +46,7 @@ struct world {
   /// Takes a token through screening and the session. True: it goes on to the shard.
   bool passes(session_core& session, const std::string& token) {
     auto j = job(token);
-    BOOST_REQUIRE(parse_job(*j, policy, clock.wall_now().value()).has_value());
+    BOOST_REQUIRE(parse_job(*j, policy, clock.wall_now()).has_value());
     BOOST_REQUIRE(std::holds_alternative<ok_t>(
         screen_job(*j, policy, registry_cache, addresses, clock.monotonic_now())));
     return session.verify(*j);

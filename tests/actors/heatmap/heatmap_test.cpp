@@ -87,7 +87,7 @@ class stage {
          first += storage_limits::checkpoint_batch_pairs_max) {
       const auto count = std::min(storage_limits::checkpoint_batch_pairs_max, pairs.size() - first);
       std::vector<storage::heatmap_delta> grown;
-      wt::need(ledger->checkpoint({pairs.data() + first, count}, 1, &grown));
+      wt::need(ledger->checkpoint({pairs.data() + first, count}, wall_ms{1}, &grown));
       heat.grown(grown);
     }
   }
@@ -271,7 +271,7 @@ BOOST_AUTO_TEST_CASE(another_gateway_is_seen_after_the_next_round) {
   wt::need(s.place.make()->checkpoint(
       std::vector<storage::pair_progress>{{{who(2), m1}, s.hot[{who(2), m1}]},
                                           {{who(1), m1}, s.hot[{who(1), m1}]}},
-      1));
+      wall_ms{1}));
   s.round([] {});
   BOOST_TEST(s.look(m1).bins.viewer_ms == s.truth(m1), boost::test_tools::per_element());
   BOOST_TEST(s.look(m1).students == 2u);
@@ -374,7 +374,7 @@ struct two_gateways {
         std::vector<storage::heatmap_delta> grown;
         {
           const auto turn = heat.ledger_turn();
-          wt::need(ledger->checkpoint(pairs, 1, &grown));
+          wt::need(ledger->checkpoint(pairs, wall_ms{1}, &grown));
           heat.grown(grown);
         }
         in_between();

@@ -20,7 +20,7 @@ BOOST_AUTO_TEST_CASE(gateways_exchange_updates_of_watched_modules) {
   feeding here(std::make_unique<wire::end_point>(between));
   feeding there(std::make_unique<wire::end_point>(between));
   auto who = std::make_shared<reader>();
-  BOOST_TEST(here.feed.subscribe(who, film, "", 0) != 0u);
+  BOOST_TEST(here.feed.subscribe(who, film, "", wall_ms{0}) != 0u);
   // The other gateway learns of it soon; from then on what it credits is seen here.
   for (int i = 0; i < 200 && who->text().find("amy") == std::string::npos; ++i) {
     play(there.feed, film, "amy", 0, 5000);
@@ -41,7 +41,7 @@ BOOST_AUTO_TEST_CASE(totals_are_those_of_all_gateways) {
   feeding here(std::make_unique<wire::end_point>(between));
   feeding there(std::make_unique<wire::end_point>(between));
   auto who = std::make_shared<reader>();
-  BOOST_TEST(here.feed.subscribe(who, std::nullopt, "", 0) != 0u);
+  BOOST_TEST(here.feed.subscribe(who, std::nullopt, "", wall_ms{0}) != 0u);
   {
     const std::lock_guard lock(there.mutex);
     there.counts.by_status = {7, 1, 2, 3};
@@ -88,7 +88,7 @@ BOOST_AUTO_TEST_CASE(a_wall_clock_that_is_set_back_does_not_delay_what_is_repeat
     return announced[which].get_future().wait_for(std::chrono::seconds(20)) ==
            std::future_status::ready;
   };
-  BOOST_TEST(here.feed.subscribe(std::make_shared<reader>(), film, "", 0) != 0u);
+  BOOST_TEST(here.feed.subscribe(std::make_shared<reader>(), film, "", wall_ms{0}) != 0u);
   BOOST_TEST(comes(0));
   here.clock.step_wall(-3'600'000);
   here.clock.advance(live_feed::interest_interval_ms);
@@ -100,7 +100,7 @@ BOOST_AUTO_TEST_CASE(seconds_of_other_gateways_that_come_together_count_once_eac
   wire between;
   feeding here(std::make_unique<wire::end_point>(between));
   auto who = std::make_shared<reader>();
-  BOOST_TEST(here.feed.subscribe(who, std::nullopt, "", 0) != 0u);
+  BOOST_TEST(here.feed.subscribe(who, std::nullopt, "", wall_ms{0}) != 0u);
   wire::end_point there(between);
   constexpr int seconds = live_feed::waiting_seconds_max + 3;
   for (int i = 1; i <= seconds; ++i) {

@@ -14,7 +14,7 @@ BOOST_AUTO_TEST_SUITE(live)
 BOOST_AUTO_TEST_CASE(a_watcher_gets_events_of_its_module_only) {
   feeding f;
   auto who = std::make_shared<reader>();
-  BOOST_TEST(f.feed.subscribe(who, film, "", 0) != 0u);
+  BOOST_TEST(f.feed.subscribe(who, film, "", wall_ms{0}) != 0u);
   BOOST_TEST(who->text().starts_with("retry: 2000\nid: "));
   BOOST_TEST(
       who->text().find(R"(data: {"server_time":"2025-11-22T11:52:25.123Z","retry_ms":2000})") !=
@@ -36,7 +36,7 @@ BOOST_AUTO_TEST_CASE(a_watcher_gets_events_of_its_module_only) {
 BOOST_AUTO_TEST_CASE(many_heartbeats_are_one_item_a_student) {
   feeding f;
   auto who = std::make_shared<reader>();
-  BOOST_TEST(f.feed.subscribe(who, film, "", 0) != 0u);
+  BOOST_TEST(f.feed.subscribe(who, film, "", wall_ms{0}) != 0u);
   play(f.feed, film, "first", 0, 1000);
   who->wait_for("first");  // from here on a burst is due only after burst_ms
   for (int i = 0; i < 20; ++i) play(f.feed, film, "amy", i * 1000, (i + 1) * 1000);
@@ -52,17 +52,17 @@ BOOST_AUTO_TEST_CASE(many_heartbeats_are_one_item_a_student) {
 BOOST_AUTO_TEST_CASE(who_comes_back_gets_what_it_missed) {
   feeding f;
   auto who = std::make_shared<reader>();
-  const auto number = f.feed.subscribe(who, film, "", 0);
+  const auto number = f.feed.subscribe(who, film, "", wall_ms{0});
   play(f.feed, film, "amy", 0, 5000);
   const auto seen = who->wait_for("event: progress");
   f.feed.unsubscribe(number);
   auto witness = std::make_shared<reader>();
-  BOOST_TEST(f.feed.subscribe(witness, film, "", 0) != 0u);
+  BOOST_TEST(f.feed.subscribe(witness, film, "", wall_ms{0}) != 0u);
   play(f.feed, film, "bob", 0, 5000);
   witness->wait_for("bob");
 
   auto again = std::make_shared<reader>();
-  BOOST_TEST(f.feed.subscribe(again, film, id_of(seen, "progress"), 0) != 0u);
+  BOOST_TEST(f.feed.subscribe(again, film, id_of(seen, "progress"), wall_ms{0}) != 0u);
   const auto text = again->text();
   BOOST_TEST(text.find("event: hello") < text.find("bob"));
   BOOST_TEST(text.find("amy") == std::string::npos);  // the progress it had seen; the heatmap not
@@ -73,7 +73,7 @@ BOOST_AUTO_TEST_CASE(who_comes_back_gets_what_it_missed) {
   for (const auto& id : {std::string("0123456789abcdef-1"), std::string("x"), serial + "99", serial,
                          serial + "-1"}) {
     auto lost = std::make_shared<reader>();
-    BOOST_TEST(f.feed.subscribe(lost, film, id, 0) != 0u);
+    BOOST_TEST(f.feed.subscribe(lost, film, id, wall_ms{0}) != 0u);
     BOOST_TEST(lost->text().find("event: reset") != std::string::npos, id);
   }
 }
@@ -82,8 +82,8 @@ BOOST_AUTO_TEST_CASE(an_erased_student_is_in_no_stream) {
   feeding f;
   auto watching = std::make_shared<reader>();
   auto elsewhere = std::make_shared<reader>();
-  BOOST_TEST(f.feed.subscribe(watching, film, "", 0) != 0u);
-  BOOST_TEST(f.feed.subscribe(elsewhere, other, "", 0) != 0u);
+  BOOST_TEST(f.feed.subscribe(watching, film, "", wall_ms{0}) != 0u);
+  BOOST_TEST(f.feed.subscribe(elsewhere, other, "", wall_ms{0}) != 0u);
   play(f.feed, film, "amy", 0, 5000);
   play(f.feed, other, "bob", 0, 5000);
   const auto seen = watching->wait_for("amy");
@@ -92,7 +92,7 @@ BOOST_AUTO_TEST_CASE(an_erased_student_is_in_no_stream) {
   watching->wait_for("event: reset");
   // A client that comes back with an id from before does not get the student again.
   auto again = std::make_shared<reader>();
-  BOOST_TEST(f.feed.subscribe(again, film, id_of(seen, "hello"), 0) != 0u);
+  BOOST_TEST(f.feed.subscribe(again, film, id_of(seen, "hello"), wall_ms{0}) != 0u);
   BOOST_TEST(again->text().find("amy") == std::string::npos);
   BOOST_TEST(again->text().find("event: reset") != std::string::npos);
   BOOST_TEST(elsewhere->text().find("event: reset") == std::string::npos);
@@ -113,14 +113,14 @@ BOOST_AUTO_TEST_CASE(an_erased_student_is_in_no_stream) {
   play(f.feed, film, "dan", 0, 5000);
   watching->wait_for("dan");
   auto late = std::make_shared<reader>();
-  BOOST_TEST(f.feed.subscribe(late, film, id_of(seen, "hello"), 0) != 0u);
+  BOOST_TEST(f.feed.subscribe(late, film, id_of(seen, "hello"), wall_ms{0}) != 0u);
   BOOST_TEST(late->text().find("cid") == std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(more_erasures_than_fit_the_queue_reset_every_stream) {
   feeding f;
   auto who = std::make_shared<reader>();
-  BOOST_TEST(f.feed.subscribe(who, film, "", 0) != 0u);
+  BOOST_TEST(f.feed.subscribe(who, film, "", wall_ms{0}) != 0u);
   for (std::size_t i = 0; i < 20 * live_feed::queued_erasures_max; ++i)
     f.feed.student_erased(named("s" + std::to_string(i)));
   who->wait_for("event: reset");
@@ -130,8 +130,8 @@ BOOST_AUTO_TEST_CASE(one_subscription_ends) {
   feeding f;
   auto first = std::make_shared<reader>();
   auto second = std::make_shared<reader>();
-  const auto number = f.feed.subscribe(first, film, "", 0);
-  BOOST_TEST(f.feed.subscribe(second, film, "", 0) != 0u);
+  const auto number = f.feed.subscribe(first, film, "", wall_ms{0});
+  BOOST_TEST(f.feed.subscribe(second, film, "", wall_ms{0}) != 0u);
   f.feed.end(number);
   BOOST_TEST(first->wait_for_end());
   f.feed.end(number);  // once more: nothing
@@ -147,26 +147,26 @@ BOOST_AUTO_TEST_CASE(subscriptions_end) {
   f.clock.advance(1000);
   BOOST_TEST(until->wait_for_end());
   auto all = std::make_shared<reader>();
-  BOOST_TEST(f.feed.subscribe(all, film, "", 0) != 0u);
+  BOOST_TEST(f.feed.subscribe(all, film, "", wall_ms{0}) != 0u);
   f.feed.end_all();
   BOOST_TEST(all->wait_for_end());
   f.feed.stop();
-  BOOST_TEST(f.feed.subscribe(all, film, "", 0) == 0u);
+  BOOST_TEST(f.feed.subscribe(all, film, "", wall_ms{0}) == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(there_is_room_for_so_many_watchers) {
   feeding f;
   std::uint64_t last = 0;
   for (std::size_t i = 0; i < live_feed::subscribers_max; ++i) {
-    last = f.feed.subscribe(std::make_shared<reader>(), film, "", 0);
+    last = f.feed.subscribe(std::make_shared<reader>(), film, "", wall_ms{0});
     BOOST_REQUIRE(last != 0u);
   }
   auto late = std::make_shared<reader>();
-  BOOST_TEST(f.feed.subscribe(late, film, "", 0) == 0u);
+  BOOST_TEST(f.feed.subscribe(late, film, "", wall_ms{0}) == 0u);
   BOOST_TEST(late->text().empty());
   BOOST_TEST(f.feed.statistics().subscribers_refused == 1u);
   f.feed.unsubscribe(last);
-  BOOST_TEST(f.feed.subscribe(late, film, "", 0) != 0u);
+  BOOST_TEST(f.feed.subscribe(late, film, "", wall_ms{0}) != 0u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -15,7 +15,7 @@
 /// What the tests of the live view share.
 namespace watchkeeper::actors::live_testing {
 
-inline constexpr unix_ms noon_ms = 1'763'812'345'123;
+inline constexpr wall_ms noon_ms{1'763'812'345'123};
 inline const module_id film = *module_id::parse("film");
 inline const module_id other = *module_id::parse("other");
 
@@ -26,7 +26,7 @@ inline student_id named(const std::string& name) {
 /// Notifies the observer of one heartbeat.
 inline void play(watch_observer& observer, const module_id& module, const std::string& who,
                  media_ms from, media_ms to, credit_status status = credit_status::credited,
-                 media_ms duration = 60'000, unix_ms at_ms = noon_ms) {
+                 media_ms duration = 60'000, wall_ms at_ms = noon_ms) {
   credit_request request;
   request.student = named(who);
   request.module = module;
@@ -35,7 +35,7 @@ inline void play(watch_observer& observer, const module_id& module, const std::s
   request.now_ms = at_ms;
   credit_outcome outcome;
   outcome.status = status;
-  outcome.now = {to, duration, to, to, at_ms, 0};
+  outcome.now = {to, duration, to, to, at_ms, never};
   const media_interval played{from, to};
   const bool counts = status != credit_status::duplicate;
   if (counts) outcome.played = played;

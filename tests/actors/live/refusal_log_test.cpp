@@ -31,10 +31,11 @@ BOOST_AUTO_TEST_CASE(refusals_are_listed_newest_first_and_bounded) {
   BOOST_TEST(log.of(named("amy"), 10).empty());  // it was credited
   for (std::size_t i = 0; i <= refusal_log::per_student_max; ++i)
     play(log, film, "amy", 0, 1000, credit_status::limited, 60'000,
-         noon_ms + static_cast<unix_ms>(i));
+         noon_ms + static_cast<std::int64_t>(i));
   auto found = log.of(named("amy"), 1000);
   BOOST_TEST(found.size() == refusal_log::per_student_max);
-  BOOST_TEST(found.front().at_ms == noon_ms + static_cast<unix_ms>(refusal_log::per_student_max));
+  BOOST_TEST(found.front().at_ms ==
+             noon_ms + static_cast<std::int64_t>(refusal_log::per_student_max));
   BOOST_TEST(found.back().at_ms == noon_ms + 1);
   BOOST_TEST(log.of(named("amy"), 3).size() == 3u);
   engagement_token token;

@@ -13,8 +13,8 @@ BOOST_AUTO_TEST_CASE(totals_come_each_second_to_everybody) {
   feeding f;
   auto all = std::make_shared<reader>();
   auto one = std::make_shared<reader>();
-  BOOST_TEST(f.feed.subscribe(all, std::nullopt, "", 0) != 0u);
-  BOOST_TEST(f.feed.subscribe(one, film, "", 0) != 0u);
+  BOOST_TEST(f.feed.subscribe(all, std::nullopt, "", wall_ms{0}) != 0u);
+  BOOST_TEST(f.feed.subscribe(one, film, "", wall_ms{0}) != 0u);
   {
     const std::lock_guard lock(f.mutex);
     f.counts.by_status = {7, 1, 2, 3};
@@ -37,8 +37,8 @@ BOOST_AUTO_TEST_CASE(totals_do_not_grow_with_the_number_of_modules) {
   feeding f;
   auto all = std::make_shared<reader>();
   auto one = std::make_shared<reader>();
-  BOOST_TEST(f.feed.subscribe(all, std::nullopt, "", 0) != 0u);
-  BOOST_TEST(f.feed.subscribe(one, film, "", 0) != 0u);
+  BOOST_TEST(f.feed.subscribe(all, std::nullopt, "", wall_ms{0}) != 0u);
+  BOOST_TEST(f.feed.subscribe(one, film, "", wall_ms{0}) != 0u);
   constexpr std::size_t modules = 3 * live_feed::totals_modules_max;
   for (std::size_t i = 0; i < modules; ++i)
     play(f.feed, *module_id::parse("module-" + std::to_string(i)), "amy", 0, 1000);

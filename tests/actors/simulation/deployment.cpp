@@ -225,7 +225,7 @@ void deployment::play(std::size_t who) {
   made.session = *session_id::parse("s" + std::to_string(d.sessions));
   made.sequence = d.next_sequence++;
   made.claims = claims_of(d.student, made.sequence, made.interval.from_ms, made.interval.to_ms,
-                          world_.clock.wall_now().value(), std::string(made.session.view()),
+                          world_.clock.wall_now(), std::string(made.session.view()),
                           std::string(made.pair.module.view()));
   made.token = d.signer->sign_token(made.claims);
   d.beats.push_back(std::move(made));
@@ -250,13 +250,12 @@ void deployment::send(std::size_t who, std::size_t which) {
   auto job = process.job_for(b.token, std::make_shared<ear>(*this, who, which, process.life()));
   job->token = *parse_engagement_token(job->text);
   job->parsed = true;
-  job->received_ms = process.time().wall_now().value();
-  job->credit =
-      credit_of(b.claims, d.signer->kid(), process.time().wall_now().value(), duration_ms);
+  job->received_ms = process.time().wall_now();
+  job->credit = credit_of(b.claims, d.signer->kid(), process.time().wall_now(), duration_ms);
   job->credit.played_at_ms = b.claims.issued_at_ms;
   if (!course_.tight_bucket) job->credit.max_rate_permille = 400'000;
   job->device = std::make_shared<const device_entry>(
-      device_record{d.signer->kid(), d.student, d.signer->public_key(), false, 0});
+      device_record{d.signer->kid(), d.student, d.signer->public_key(), false, wall_ms{0}});
   process.submit(std::move(job));
 }
 

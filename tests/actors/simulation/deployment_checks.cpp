@@ -102,7 +102,7 @@ void deployment::check() {
         fail("I2: " + name + ": sent " + show(sent) + ", stored is " + show(*stored));
     const bool mastered = ledger_covered.covered_ms() >= mastery_ms;
     const auto events = world_.ledger.completions.count(test::ledger_model::key_of(pair));
-    if (events != (mastered ? 1u : 0u) || (ledger && (ledger->mastered_ms != 0) != mastered))
+    if (events != (mastered ? 1u : 0u) || (ledger && (ledger->mastered_ms != never) != mastered))
       fail("I3: " + name + ": " + std::to_string(events) + " completions at " +
            std::to_string(ledger_covered.covered_ms()) + " ms");
     counts.mastered += events;
@@ -113,9 +113,9 @@ void deployment::check() {
                 : (hot ? hot_covered != ledger_covered : ledger && !emptied_))
       fail("I5: " + name + ": the hot store has " + show(hot_covered) + ", the ledger " +
            show(ledger_covered));
-    if (hot && hot->mastered_ms != 0 && !mastered)
+    if (hot && hot->mastered_ms != never && !mastered)
       fail("I5: " + name + ": mastered in the hot store, not in the ledger");
-    if (hot && hot->mastered_ms == 0 && mastered && !may_lag)
+    if (hot && hot->mastered_ms == never && mastered && !may_lag)
       fail("I5: " + name + ": mastered in the ledger, not in the hot store");
     for (auto& process : processes_) check_memory(*process, pair, ledger_covered);
   });

@@ -186,7 +186,7 @@ class simulated_ledger : public storage::ledger {
   }
   using storage::ledger::checkpoint;
   storage::stored<std::vector<progress>> checkpoint(std::span<const storage::pair_progress> pairs,
-                                                    unix_ms now_ms,
+                                                    wall_ms now_ms,
                                                     std::vector<storage::heatmap_delta>*) override {
     return befall<std::vector<progress>>("checkpoint", [&] {
       return shared_.checkpoint({pairs.begin(), pairs.end()}, now_ms);
@@ -252,11 +252,11 @@ class simulated_ledger : public storage::ledger {
   storage::stored<std::vector<device_record>> devices_of(const student_id&) override {
     return not_asked();
   }
-  storage::stored<ok_t> put_assignment(const pair_key&, unix_ms) override { return not_asked(); }
+  storage::stored<ok_t> put_assignment(const pair_key&, wall_ms) override { return not_asked(); }
   storage::stored<bool> remove_assignment(const pair_key&) override { return not_asked(); }
   storage::stored<bool> is_assigned(const pair_key&) override { return not_asked(); }
   storage::stored<bool> erase_student(const student_id&, std::string_view, std::string_view,
-                                      unix_ms) override {
+                                      wall_ms) override {
     return not_asked();
   }
   storage::stored<std::vector<storage::registry_change>> changes(std::int64_t,
@@ -264,10 +264,10 @@ class simulated_ledger : public storage::ledger {
     return not_asked();
   }
   storage::stored<std::int64_t> last_change() override { return not_asked(); }
-  storage::stored<ok_t> revoke_logins(std::span<const storage::revoked_login>, unix_ms) override {
+  storage::stored<ok_t> revoke_logins(std::span<const storage::revoked_login>, wall_ms) override {
     return not_asked();
   }
-  storage::stored<std::vector<storage::revoked_login>> revoked_logins(unix_ms,
+  storage::stored<std::vector<storage::revoked_login>> revoked_logins(wall_ms,
                                                                       std::size_t) override {
     return not_asked();
   }

@@ -140,17 +140,18 @@ class simulation {
     const auto interval = device.played[sequence];
     // The session verifies it for real.
     const auto claims = claims_of(student(static_cast<int>(who)), sequence, interval.from_ms,
-                                  interval.to_ms, clock_.wall_now().value());
+                                  interval.to_ms, clock_.wall_now());
     const auto text = device.signer.sign_token(claims);
     (void)heartbeats_.admit(actor_limits::heartbeats_in_flight_max);
     auto job = std::make_shared<heartbeat_job>(heartbeat_request{text, device.listener, 0, {}},
                                                heartbeats_, clock_);
     job->token = *parse_engagement_token(job->text);
     job->parsed = true;
-    job->received_ms = clock_.wall_now().value();
-    job->credit = credit_of(claims, device.signer.kid(), clock_.wall_now().value(), duration_ms);
-    job->device = std::make_shared<const device_entry>(device_record{
-        device.signer.kid(), student(static_cast<int>(who)), device.signer.public_key(), false, 0});
+    job->received_ms = clock_.wall_now();
+    job->credit = credit_of(claims, device.signer.kid(), clock_.wall_now(), duration_ms);
+    job->device = std::make_shared<const device_entry>(
+        device_record{device.signer.kid(), student(static_cast<int>(who)),
+                      device.signer.public_key(), false, wall_ms{0}});
     caf::anon_send(sessions_[who], std::move(job));
   }
 

@@ -26,7 +26,7 @@ class lockable_ledger final : public simulated_ledger {
         on_checkpoint_(on_checkpoint) {}
   using storage::ledger::checkpoint;
   storage::stored<std::vector<progress>> checkpoint(
-      std::span<const storage::pair_progress> pairs, unix_ms now_ms,
+      std::span<const storage::pair_progress> pairs, wall_ms now_ms,
       std::vector<storage::heatmap_delta>* grown) override {
     if (on_checkpoint_) on_checkpoint_();
     for (const auto& pair : pairs)
@@ -179,7 +179,7 @@ BOOST_AUTO_TEST_CASE(a_round_brings_all_dirty_pairs_into_the_ledger) {
 
 BOOST_AUTO_TEST_CASE(what_the_ledger_knows_better_the_hot_store_learns) {
   checkpointing w;
-  (void)w.ledger.checkpoint({checkpointing::played(1, 50'000)}, w.clock.wall_now().value());
+  (void)w.ledger.checkpoint({checkpointing::played(1, 50'000)}, w.clock.wall_now());
   w.play(1, 10'000);
   BOOST_TEST(w.round());
   BOOST_TEST(w.written_ms(1) == 50'000);

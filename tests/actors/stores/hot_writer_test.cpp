@@ -42,11 +42,10 @@ struct writing {
     made->count = beats;
     for (std::size_t i = 0; i < beats; ++i) {
       const auto number = sequence + static_cast<std::uint32_t>(i);
-      const auto claims =
-          claims_of(student(who), number, static_cast<media_ms>(number * 1000),
-                    static_cast<media_ms>(number * 1000 + 1000), clock.wall_now().value());
-      auto credit = credit_of(claims, {}, clock.wall_now().value(), 600'000);
-      credit.now_ms = clock.wall_now().value();
+      const auto claims = claims_of(student(who), number, static_cast<media_ms>(number * 1000),
+                                    static_cast<media_ms>(number * 1000 + 1000), clock.wall_now());
+      auto credit = credit_of(claims, {}, clock.wall_now(), 600'000);
+      credit.now_ms = clock.wall_now();
       made->requests.push_back({credit, std::nullopt});
     }
     return made;

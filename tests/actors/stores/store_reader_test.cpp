@@ -88,13 +88,12 @@ struct reading : world {
   }
   ~reading() { reader->close(); }
   void device(const crypto::device_signer& which) {
-    enrolled[which.kid()] = {which.kid(), student(1), which.public_key(), false,
-                             clock.wall_now().value()};
+    enrolled[which.kid()] = {which.kid(), student(1), which.public_key(), false, clock.wall_now()};
     registry_cache.forget_device(which.kid());
   }
   void load(const crypto::device_signer& by, std::uint32_t sequence) {
     auto one = job(by.sign_token(claims(sequence)));
-    BOOST_REQUIRE(parse_job(*one, policy, clock.wall_now().value()).has_value());
+    BOOST_REQUIRE(parse_job(*one, policy, clock.wall_now()).has_value());
     reader->load(std::move(one), registry_record::device);
   }
   /// Ends the reader, which serves what it had first.
@@ -146,7 +145,7 @@ BOOST_AUTO_TEST_CASE(made_up_modules_count_against_their_address) {
     auto made_up = r.claims(static_cast<std::uint32_t>(i));
     made_up.module = module_named("made-up-" + std::to_string(i));
     auto one = r.job(r.signer.sign_token(made_up));
-    BOOST_REQUIRE(parse_job(*one, r.policy, r.clock.wall_now().value()).has_value());
+    BOOST_REQUIRE(parse_job(*one, r.policy, r.clock.wall_now()).has_value());
     r.reader->load(std::move(one), registry_record::module);
   }
   const auto& results = r.results();
@@ -223,7 +222,7 @@ BOOST_AUTO_TEST_CASE(a_ledger_that_is_away_is_read_once_for_modules_and_for_all_
     auto claims = r.claims(sequence);
     claims.module = module_named("module-" + std::to_string(sequence));
     auto one = r.job(r.signer.sign_token(claims));
-    BOOST_REQUIRE(parse_job(*one, r.policy, r.clock.wall_now().value()).has_value());
+    BOOST_REQUIRE(parse_job(*one, r.policy, r.clock.wall_now()).has_value());
     r.reader->load(std::move(one), registry_record::module);
   };
   load(0);

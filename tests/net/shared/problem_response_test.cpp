@@ -20,18 +20,18 @@ std::string field(const http_response& response, const std::string& name) {
 BOOST_AUTO_TEST_SUITE(problem_response_test)
 
 BOOST_AUTO_TEST_CASE(dates) {
-  BOOST_TEST(numeric_date(1763812345123) == "1763812345.123");
-  BOOST_TEST(numeric_date(0) == "0.000");
-  BOOST_TEST(numeric_date(7) == "0.007");
-  BOOST_TEST(numeric_date(-1500) == "-1.500");
-  const auto date = http_date_of(784111777000);
+  BOOST_TEST(numeric_date(wall_ms{1763812345123}) == "1763812345.123");
+  BOOST_TEST(numeric_date(wall_ms{0}) == "0.000");
+  BOOST_TEST(numeric_date(wall_ms{7}) == "0.007");
+  BOOST_TEST(numeric_date(wall_ms{-1500}) == "-1.500");
+  const auto date = http_date_of(wall_ms{784111777000});
   BOOST_TEST(std::string_view(date.data(), date.size()) == "Sun, 06 Nov 1994 08:49:37 GMT");
-  const auto leap = http_date_of(951782400000);
+  const auto leap = http_date_of(wall_ms{951782400000});
   BOOST_TEST(std::string_view(leap.data(), leap.size()) == "Tue, 29 Feb 2000 00:00:00 GMT");
 }
 
 BOOST_AUTO_TEST_CASE(problem_documents) {
-  const auto stale = make_problem(problem::stale_token, "iat is \"old\"", 1763812345123);
+  const auto stale = make_problem(problem::stale_token, "iat is \"old\"", wall_ms{1763812345123});
   BOOST_TEST(stale.status == 401);
   BOOST_TEST(stale.content_type == "application/problem+json");
   BOOST_TEST(stale.body.starts_with(R"({"type":"urn:watchkeeper:problem:stale-token","title":")"));
@@ -42,10 +42,11 @@ BOOST_AUTO_TEST_CASE(problem_documents) {
 }
 
 BOOST_AUTO_TEST_CASE(fields_of_problems) {
-  BOOST_TEST(field(make_problem(problem::rate_limited, "", 0), "retry-after") == "1");
-  BOOST_TEST(field(make_problem(problem::overloaded, "", 0), "retry-after") == "1");
-  BOOST_TEST(field(make_problem(problem::draining, "", 0, 7), "retry-after") == "7");
-  BOOST_TEST(field(make_problem(problem::unauthorized, "", 0), "www-authenticate") == "Bearer");
+  BOOST_TEST(field(make_problem(problem::rate_limited, "", wall_ms{0}), "retry-after") == "1");
+  BOOST_TEST(field(make_problem(problem::overloaded, "", wall_ms{0}), "retry-after") == "1");
+  BOOST_TEST(field(make_problem(problem::draining, "", wall_ms{0}, 7), "retry-after") == "7");
+  BOOST_TEST(field(make_problem(problem::unauthorized, "", wall_ms{0}), "www-authenticate") ==
+             "Bearer");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

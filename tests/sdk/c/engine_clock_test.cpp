@@ -18,21 +18,21 @@ BOOST_FIXTURE_TEST_CASE(a_time_that_no_gateway_has_is_not_learned, device) {
   play();
   on->poll();
   const auto sent = tokens();
-  respond(200, response_to(sent, credited, 1000));
+  respond(200, response_to(sent, credited, wall_ms{1000}));
   BOOST_CHECK(on->buffer().empty());  // the results count all the same
   BOOST_CHECK(!on->clock().is_set());
   play();
   on->poll();
   const auto next = tokens();
   BOOST_REQUIRE_EQUAL(next.size(), 1);
-  BOOST_CHECK_EQUAL(claims_of(next[0]).issued_at_ms, clock.at.wall_ms);
+  BOOST_CHECK_EQUAL(claims_of(next[0]).issued_at_ms, clock.at.wall);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_clock_that_is_off_is_set_by_the_response_and_the_heartbeat_signed_again,
                         device) {
   start();
   play();
-  const auto real = clock.at.wall_ms + 3'600'000;
+  const auto real = clock.at.wall + 3'600'000;
   on->poll();
   const auto first = claims_of(tokens()[0]);
   respond(401, problem_text("stale-token", real));
@@ -54,7 +54,7 @@ BOOST_FIXTURE_TEST_CASE(a_gateway_that_calls_everything_the_future_is_asked_agai
     random = 100;
     on->poll();
     BOOST_REQUIRE_EQUAL(tokens().size(), 1);
-    respond(401, problem_text("future-token", clock.at.wall_ms));
+    respond(401, problem_text("future-token", clock.at.wall));
     BOOST_CHECK_EQUAL(on->buffer().size(), 1);
     clock.pass(100'000);
   }
@@ -66,10 +66,10 @@ BOOST_FIXTURE_TEST_CASE(
   start();
   play();
   on->poll();
-  respond(200, response_to(tokens(), credited, clock.at.wall_ms));
+  respond(200, response_to(tokens(), credited, clock.at.wall));
   play();
-  const auto ended = clock.at.wall_ms;
-  clock.at.wall_ms -= 3'600'000;
+  const auto ended = clock.at.wall;
+  clock.at.wall -= 3'600'000;
   on->poll();
   BOOST_CHECK_EQUAL(claims_of(tokens()[0]).issued_at_ms, ended);
   respond(200, response_to({}, ""));  // nonsense: it waits
@@ -88,12 +88,12 @@ BOOST_FIXTURE_TEST_CASE(a_jump_before_the_first_response_and_over_a_restart_lose
   start();
   play();
   on.reset();  // killed: what is stored is by the device's clock, which ran an hour ahead
-  clock.at.wall_ms -= 3'600'000;
+  clock.at.wall -= 3'600'000;
   start("s2");
   on->poll();
   const auto sent = tokens();
   BOOST_REQUIRE_EQUAL(sent.size(), 1);
-  BOOST_CHECK_EQUAL(claims_of(sent[0]).issued_at_ms, clock.at.wall_ms);  // never the future
+  BOOST_CHECK_EQUAL(claims_of(sent[0]).issued_at_ms, clock.at.wall);  // never the future
   BOOST_CHECK_EQUAL(claims_of(sent[0]).session.view(), "s1");
 }
 

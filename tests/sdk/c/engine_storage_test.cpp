@@ -38,7 +38,7 @@ BOOST_FIXTURE_TEST_CASE(as_much_is_read_again_as_a_full_buffer_and_a_full_reques
     made.sequence = limits::sequence_max;
     made.interval = {limits::media_duration_ms_max - 10'000, limits::media_duration_ms_max};
     made.rate_permille = 4000;
-    made.ended = {253'402'300'799'000, 0};
+    made.ended = {wall_ms{253'402'300'799'000}, {}};
     all.push_back(made);
   }
   const auto one_more = decode_buffer(encode_buffer(options.student, all, {}), options.student);

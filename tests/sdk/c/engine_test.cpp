@@ -28,12 +28,12 @@ BOOST_FIXTURE_TEST_CASE(a_heartbeat_goes_out_signed_and_its_response_is_reported
   const auto token = parse_engagement_token(sent[0], &detail);
   BOOST_REQUIRE_MESSAGE(token, detail);
   BOOST_CHECK((token->claims.interval == media_interval{0, 10'000}));
-  BOOST_CHECK_EQUAL(token->claims.issued_at_ms, clock.at.wall_ms);
+  BOOST_CHECK_EQUAL(token->claims.issued_at_ms, clock.at.wall);
   BOOST_CHECK(crypto::signature_verifier{key.key.public_key()}.verify(token->signing_input,
                                                                       token->signature));
   on->poll();
   BOOST_CHECK(network.requests.empty());  // one at a time
-  respond(200, response_to(sent, credited, clock.at.wall_ms));
+  respond(200, response_to(sent, credited, clock.at.wall));
   const auto received = events();
   BOOST_REQUIRE_EQUAL(received.size(), 1);
   BOOST_CHECK_EQUAL(received[0].progress.seconds_watched, 10);
@@ -52,7 +52,7 @@ BOOST_FIXTURE_TEST_CASE(a_session_that_is_opened_again_goes_on_with_its_numbers,
     on->poll();
     const auto sent = tokens();
     BOOST_REQUIRE_EQUAL(sent.size(), 1);
-    respond(200, response_to(sent, credited, clock.at.wall_ms));
+    respond(200, response_to(sent, credited, clock.at.wall));
     return parse_engagement_token(sent[0], nullptr)->claims.sequence;
   };
   BOOST_CHECK_EQUAL(sequence(), 0);
@@ -106,10 +106,10 @@ BOOST_FIXTURE_TEST_CASE(scrubbing_while_offline_pushes_no_real_heartbeat_out, de
   for (int i = 0; i < 5; ++i) play();
   for (int i = 0; i < 50; ++i) {
     clock.pass(20);
-    on->player()->seeking(at + 20, clock.at.monotonic_ms);
+    on->player()->seeking(at + 20, clock.at.monotonic);
     on->collect();
     at += 7000;
-    on->player()->sought(at, clock.at.monotonic_ms);
+    on->player()->sought(at, clock.at.monotonic);
     on->collect();
     on->poll();
   }
@@ -117,7 +117,7 @@ BOOST_FIXTURE_TEST_CASE(scrubbing_while_offline_pushes_no_real_heartbeat_out, de
     open(("look" + std::to_string(i)).c_str());
     clock.pass(20);
     at += 20;
-    on->player()->position(at, clock.at.monotonic_ms);
+    on->player()->position(at, clock.at.monotonic);
     on->collect();
   }
   BOOST_CHECK(drops().empty());
@@ -130,7 +130,7 @@ BOOST_FIXTURE_TEST_CASE(scrubbing_while_offline_pushes_no_real_heartbeat_out, de
 BOOST_FIXTURE_TEST_CASE(close_cuts_and_stores_what_was_played, device) {
   start();
   clock.pass(3000);
-  on->player()->position(3000, clock.at.monotonic_ms);
+  on->player()->position(3000, clock.at.monotonic);
   on->collect();
   on->close();
   const auto stored = decode_buffer(storage.content, options.student);
@@ -156,9 +156,9 @@ BOOST_AUTO_TEST_CASE(whatever_goes_wrong_each_played_second_is_credited_dropped_
       d.random = random();
       if (pick(3) == 0) d.play(1000 * (1 + pick(12)));
       d.clock.pass(pick(4000));
-      d.on->player()->pause(d.at, d.clock.at.monotonic_ms);
+      d.on->player()->pause(d.at, d.clock.at.monotonic);
       d.on->collect();
-      d.on->player()->play(d.at, d.clock.at.monotonic_ms);
+      d.on->player()->play(d.at, d.clock.at.monotonic);
       d.on->poll();
       if (d.network.requests.empty()) continue;
       const auto sent = d.tokens();
@@ -184,12 +184,12 @@ BOOST_AUTO_TEST_CASE(whatever_goes_wrong_each_played_second_is_credited_dropped_
         }
         default:
           for (const auto& token : sent) mark(credited_s, claims_of(token).interval);
-          d.respond(200, response_to(sent, credited, d.clock.at.wall_ms));
+          d.respond(200, response_to(sent, credited, d.clock.at.wall));
       }
       for (const auto& each : d.drops()) mark(dropped_s, each.what.interval);
       BOOST_REQUIRE_LE(d.on->buffer().size(), sdk_limits::heartbeats_per_request_max);
     }
-    d.on->player()->pause(d.at, d.clock.at.monotonic_ms);
+    d.on->player()->pause(d.at, d.clock.at.monotonic);
     d.on->collect();
     for (const auto& each : d.drops()) mark(dropped_s, each.what.interval);
     std::vector<char> buffered_s(4000);

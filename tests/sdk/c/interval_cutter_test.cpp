@@ -31,24 +31,24 @@ BOOST_AUTO_TEST_SUITE(interval_cutter_suite)
 
 BOOST_AUTO_TEST_CASE(a_heartbeat_for_each_ten_seconds_and_the_rest_at_a_pause) {
   interval_cutter c;
-  c.play(0, 1000);
+  c.play(0, mono_ms{1000});
   for (int ms = 250; ms < 10'000; ms += 250) {
-    c.position(ms, 1000 + ms);
+    c.position(ms, mono_ms{1000 + ms});
     BOOST_CHECK(take(c).empty());
   }
-  c.position(10'100, 11'100);
+  c.position(10'100, mono_ms{11'100});
   BOOST_CHECK((take(c) == pieces{{0, 10'000}}));
-  c.pause(12'345, 13'345);
+  c.pause(12'345, mono_ms{13'345});
   BOOST_CHECK((take(c) == pieces{{10'000, 12'345}}));
   BOOST_CHECK(!c.running());
-  c.position(20'000, 30'000);  // paused: it counts nothing
-  c.pause(20'000, 31'000);
+  c.position(20'000, mono_ms{30'000});  // paused: it counts nothing
+  c.pause(20'000, mono_ms{31'000});
   BOOST_CHECK(take(c).empty());
 }
 
 BOOST_AUTO_TEST_CASE(each_break_cuts_and_nothing_counts_until_it_is_over) {
   interval_cutter c;
-  std::int64_t now = 0;
+  mono_ms now;
   c.play(0, now);
   c.seeking(1000, now += 1000);
   BOOST_CHECK((take(c) == pieces{{0, 1000}}));
@@ -74,34 +74,34 @@ BOOST_AUTO_TEST_CASE(each_break_cuts_and_nothing_counts_until_it_is_over) {
 
 BOOST_AUTO_TEST_CASE(a_seek_that_nobody_reported_is_cut_at_the_last_position_that_was) {
   interval_cutter c;
-  c.play(0, 0);
-  c.position(2000, 2000);
-  c.position(40'000, 2250);
+  c.play(0, mono_ms{0});
+  c.position(2000, mono_ms{2000});
+  c.position(40'000, mono_ms{2250});
   BOOST_CHECK((take(c) == pieces{{0, 2000}}));
-  c.position(40'250, 2500);
-  c.position(10'000, 2750);  // backwards
+  c.position(40'250, mono_ms{2500});
+  c.position(10'000, mono_ms{2750});  // backwards
   BOOST_CHECK((take(c) == pieces{{40'000, 40'250}}));
-  c.pause(59'000, 3000);  // the report that ends it is one itself
+  c.pause(59'000, mono_ms{3000});  // the report that ends it is one itself
   BOOST_CHECK(take(c).empty());
 }
 
 BOOST_AUTO_TEST_CASE(positions_run_ahead_of_the_clock_by_the_slack_and_no_further) {
   for (const auto& [ahead_ms, whole] : {std::pair{750, true}, std::pair{751, false}}) {
     interval_cutter c;
-    c.play(0, 0);
-    c.position(ahead_ms, 0);
-    c.pause(unknown, 1);
+    c.play(0, mono_ms{0});
+    c.position(ahead_ms, mono_ms{0});
+    c.pause(unknown, mono_ms{1});
     BOOST_CHECK_EQUAL(take(c).size(), whole ? 1 : 0);
   }
   // Many small steps ahead do not add up.
   interval_cutter c;
-  c.play(0, 0);
+  c.play(0, mono_ms{0});
   std::int64_t claimed = 0;
   for (int i = 1; i <= 1000; ++i) {
-    c.position(i * 400, i * 10);  // forty times as fast as the clock
+    c.position(i * 400, mono_ms{i * 10});  // forty times as fast as the clock
     for (const auto& piece : take(c)) claimed += piece.length_ms();
   }
-  c.pause(unknown, 10'000);
+  c.pause(unknown, mono_ms{10'000});
   for (const auto& piece : take(c)) claimed += piece.length_ms();
   BOOST_TEST_MESSAGE("claimed " << claimed);
   BOOST_CHECK_LE(claimed, 10'000 * 101 / 100 + 1000 * 750);
@@ -112,12 +112,12 @@ BOOST_AUTO_TEST_CASE(a_stall_that_nobody_reported_is_no_room_for_a_jump) {
   for (const auto& [jump_ms, counts] : {std::pair{1750, true}, {1760, false}, {20'000, false}}) {
     for (const std::int32_t rate : {1000, 4000}) {
       interval_cutter c;
-      c.rate(0, rate, 0);
-      c.play(0, 0);
-      for (int i = 1; i <= 80; ++i) c.position(0, i * 250);
+      c.rate(0, rate, mono_ms{0});
+      c.play(0, mono_ms{0});
+      for (int i = 1; i <= 80; ++i) c.position(0, mono_ms{i * 250});
       const auto at = jump_ms * rate / 1000;
-      c.position(at, 20'250);
-      c.pause(unknown, 20'250);
+      c.position(at, mono_ms{20'250});
+      c.pause(unknown, mono_ms{20'250});
       std::int64_t claimed = 0;
       for (const auto& piece : take(c)) claimed += piece.length_ms();
       BOOST_CHECK_EQUAL(claimed, counts ? at : 0);
@@ -125,11 +125,12 @@ BOOST_AUTO_TEST_CASE(a_stall_that_nobody_reported_is_no_room_for_a_jump) {
   }
   // Nor do many such stalls add up.
   interval_cutter c;
-  c.play(0, 0);
+  c.play(0, mono_ms{0});
   for (int i = 1; i <= 10; ++i)
-    for (int look = 1; look <= 40; ++look) c.position((i - 1) * 250, i * 10'000 + look * 250);
-  c.position(60'000, 110'250);
-  c.pause(unknown, 110'250);
+    for (int look = 1; look <= 40; ++look)
+      c.position((i - 1) * 250, mono_ms{i * 10'000 + look * 250});
+  c.position(60'000, mono_ms{110'250});
+  c.pause(unknown, mono_ms{110'250});
   std::int64_t claimed = 0;
   for (const auto& piece : take(c)) claimed += piece.length_ms();
   BOOST_CHECK_LE(claimed, 2250);
@@ -138,28 +139,28 @@ BOOST_AUTO_TEST_CASE(a_stall_that_nobody_reported_is_no_room_for_a_jump) {
 BOOST_AUTO_TEST_CASE(players_that_report_whole_seconds_and_clocks_that_differ_lose_nothing) {
   for (const std::int32_t rate : {250, 1000, 2000, 4000}) {
     interval_cutter c;
-    c.rate(0, rate, 0);
-    c.play(0, 0);
+    c.rate(0, rate, mono_ms{0});
+    c.play(0, mono_ms{0});
     std::int64_t claimed = 0;
     const auto count_pieces = [&] {
       while (const auto piece = c.next()) claimed += piece->interval.length_ms();
     };
     for (int ms = 250; ms <= 600'000; ms += 250) {
-      c.position(static_cast<media_ms>(std::int64_t{ms} * rate / 1'000'000 * 1000), ms);
+      c.position(static_cast<media_ms>(std::int64_t{ms} * rate / 1'000'000 * 1000), mono_ms{ms});
       count_pieces();
     }
-    c.ended(unknown, 600'000);
+    c.ended(unknown, mono_ms{600'000});
     count_pieces();
     BOOST_CHECK_EQUAL(claimed, 600 * rate);
   }
   interval_cutter c;  // sound that is one percent fast, received a hundred times a second
-  c.play(0, 0);
+  c.play(0, mono_ms{0});
   std::int64_t claimed = 0;
   for (int ms = 10; ms <= 600'000; ms += 10) {
-    c.position(ms + ms / 100, ms);
+    c.position(ms + ms / 100, mono_ms{ms});
     while (const auto piece = c.next()) claimed += piece->interval.length_ms();
   }
-  c.ended(unknown, 600'000);
+  c.ended(unknown, mono_ms{600'000});
   while (const auto piece = c.next()) claimed += piece->interval.length_ms();
   BOOST_CHECK_EQUAL(claimed, 606'000);
 }
@@ -167,7 +168,7 @@ BOOST_AUTO_TEST_CASE(players_that_report_whole_seconds_and_clocks_that_differ_lo
 BOOST_AUTO_TEST_CASE(scrubbing_gives_no_pieces_of_a_few_ms) {
   for (const auto& [played_ms, given] : {std::pair{99, 0}, std::pair{100, 20}}) {
     interval_cutter c;
-    std::int64_t now = 0;
+    mono_ms now;
     int count = 0;
     c.play(0, now);
     for (int i = 1; i <= 20; ++i) {
@@ -182,7 +183,7 @@ BOOST_AUTO_TEST_CASE(scrubbing_gives_no_pieces_of_a_few_ms) {
 
 BOOST_AUTO_TEST_CASE(short_pieces_that_go_on_where_the_last_stopped_are_put_together) {
   interval_cutter c;
-  std::int64_t now = 0;
+  mono_ms now;
   pieces made;
   for (int at = 0; at < 400; at += 40) {  // a player that stalls every 40 ms
     c.play(at, now);
@@ -204,17 +205,17 @@ BOOST_AUTO_TEST_CASE(short_pieces_that_go_on_where_the_last_stopped_are_put_toge
 
 BOOST_AUTO_TEST_CASE(a_short_rest_of_what_gave_a_heartbeat_is_given) {
   interval_cutter c;
-  c.play(0, 0);
-  c.position(10'000, 10'000);
+  c.play(0, mono_ms{0});
+  c.position(10'000, mono_ms{10'000});
   BOOST_CHECK((take(c) == pieces{{0, 10'000}}));
-  c.seeking(10'005, 10'005);
+  c.seeking(10'005, mono_ms{10'005});
   BOOST_CHECK((take(c) == pieces{{10'000, 10'005}}));
 }
 
 BOOST_AUTO_TEST_CASE(a_short_end_is_given_once_for_each_place_it_began) {
   for (const bool pauses_first : {false, true}) {
     interval_cutter c;
-    std::int64_t now = 0;
+    mono_ms now;
     const auto play_end = [&](media_ms from) {
       c.sought(from, now);
       c.play(from, now);
@@ -231,47 +232,47 @@ BOOST_AUTO_TEST_CASE(a_short_end_is_given_once_for_each_place_it_began) {
 
 BOOST_AUTO_TEST_CASE(one_late_report_gives_what_was_played_in_pieces) {
   interval_cutter c;
-  c.play(0, 0);
-  c.pause(35'000, 35'000);
+  c.play(0, mono_ms{0});
+  c.pause(35'000, mono_ms{35'000});
   BOOST_CHECK(
       (take(c) == pieces{{0, 10'000}, {10'000, 20'000}, {20'000, 30'000}, {30'000, 35'000}}));
 }
 
 BOOST_AUTO_TEST_CASE(positions_that_are_not_known_or_impossible) {
   interval_cutter c;
-  c.play(unknown, 0);  // begins with the first position
+  c.play(unknown, mono_ms{0});  // begins with the first position
   BOOST_CHECK(!c.running());
-  c.position(5000, 100);
+  c.position(5000, mono_ms{100});
   BOOST_CHECK(c.running());
-  c.position(6000, 1100);
-  c.pause(unknown, 5000);
+  c.position(6000, mono_ms{1100});
+  c.pause(unknown, mono_ms{5000});
   BOOST_CHECK((take(c) == pieces{{5000, 6000}}));
-  c.play(0, 6000);
-  c.sought(unknown, 7000);
+  c.play(0, mono_ms{6000});
+  c.sought(unknown, mono_ms{7000});
   BOOST_CHECK(!c.running());
-  c.position(9000, 7100);
-  c.position(9500, 7600);
-  c.ended(limits::media_duration_ms_max + 1, 7700);
+  c.position(9000, mono_ms{7100});
+  c.position(9500, mono_ms{7600});
+  c.ended(limits::media_duration_ms_max + 1, mono_ms{7700});
   BOOST_CHECK((take(c) == pieces{{9000, 9500}}));
 }
 
 BOOST_AUTO_TEST_CASE(with_a_rate_out_of_range_nothing_counts_until_a_good_one_comes) {
   interval_cutter c;
-  c.play(0, 0);
-  for (const auto rate : {0, 249, 4001, -1000}) BOOST_CHECK(!c.rate(1000, rate, 1000));
+  c.play(0, mono_ms{0});
+  for (const auto rate : {0, 249, 4001, -1000}) BOOST_CHECK(!c.rate(1000, rate, mono_ms{1000}));
   BOOST_CHECK((take(c) == pieces{{0, 1000}}));
-  c.position(5000, 5000);
-  BOOST_CHECK(c.rate(5000, 4000, 5000));
-  c.pause(9000, 6000);
+  c.position(5000, mono_ms{5000});
+  BOOST_CHECK(c.rate(5000, 4000, mono_ms{5000}));
+  c.pause(9000, mono_ms{6000});
   BOOST_CHECK((take(c) == pieces{{5000, 9000}}));
 }
 
 BOOST_AUTO_TEST_CASE(a_clock_that_goes_back_claims_nothing_more) {
   interval_cutter c;
-  c.play(0, 3'600'000);
-  c.position(400, 0);
-  c.position(2000, 1000);  // an hour back: beyond the slack
-  c.pause(unknown, 1000);
+  c.play(0, mono_ms{3'600'000});
+  c.position(400, mono_ms{0});
+  c.position(2000, mono_ms{1000});  // an hour back: beyond the slack
+  c.pause(unknown, mono_ms{1000});
   BOOST_CHECK((take(c) == pieces{{0, 400}}));
 }
 
@@ -338,14 +339,14 @@ class true_player {
   [[nodiscard]] std::int64_t counted_ms() const { return counted_us_ / 1000; }
   /// After which playback goes on elsewhere, or in another way.
   [[nodiscard]] int breaks() const { return breaks_; }
-  [[nodiscard]] std::int64_t now() const { return now_; }
+  [[nodiscard]] mono_ms now() const { return now_; }
   [[nodiscard]] media_ms at() const { return static_cast<media_ms>(position_ / 1000); }
 
  private:
   int pick(int below) { return std::uniform_int_distribution<int>(0, below - 1)(random_); }
   void let_time_pass() {
     for (auto left = pick(4) == 0 ? pick(20'000) : pick(400); left > 0; --left) {
-      ++now_;
+      now_ += 1;
       if (!playing_ || stalled_) continue;
       const auto next = position_ + rate_;
       if (static_cast<std::size_t>(next / 1000) >= shown_.size()) shown_.resize(shown_.size() * 2);
@@ -360,7 +361,7 @@ class true_player {
 
   std::mt19937_64 random_;
   std::vector<char> shown_;
-  std::int64_t now_ = 1'000'000;
+  mono_ms now_{1'000'000};
   std::int64_t position_ = 0;  // in microseconds of media
   std::int64_t counted_us_ = 0;
   std::int32_t rate_ = 1000;

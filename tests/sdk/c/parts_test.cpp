@@ -35,7 +35,7 @@ pending_heartbeat made(std::uint32_t sequence, media_ms from, media_ms to,
   c.session = *session_id::parse(session);
   c.sequence = sequence;
   c.interval = {from, to};
-  c.ended = {1'763'812'345'000 + to, to};
+  c.ended = {wall_ms{1'763'812'345'000 + to}, mono_ms{to}};
   return c;
 }
 
@@ -130,7 +130,7 @@ BOOST_AUTO_TEST_CASE(the_stored_form_is_what_the_grammar_says) {
   BOOST_CHECK(back.heartbeats[0].in_doubt);
   BOOST_CHECK(back.heartbeats[0].ended_by == end_time::stored_device);
   server_clock clock;
-  clock.learn(1'000'000'000'000, 0, {5'000, 100});
+  clock.learn(wall_ms{1'000'000'000'000}, 0, {wall_ms{5'000}, mono_ms{100}});
   BOOST_CHECK(encode_buffer(ada, {c}, clock).find(" s 1000000009900 ? ") != std::string::npos);
 }
 
@@ -192,9 +192,9 @@ BOOST_AUTO_TEST_CASE(jitter_is_full_and_the_ceiling_doubles_to_the_cap) {
     std::int64_t least = ceiling, most = 0;
     for (int i = 0; i < 2000; ++i) {
       cooldown b{1000, 60'000};
-      for (unsigned n = 0; n < failures; ++n) b.failed(0, std::nullopt, random());
-      least = std::min(least, b.left_ms(0));
-      most = std::max(most, b.left_ms(0));
+      for (unsigned n = 0; n < failures; ++n) b.failed(mono_ms{0}, std::nullopt, random());
+      least = std::min(least, b.left_ms(mono_ms{0}));
+      most = std::max(most, b.left_ms(mono_ms{0}));
     }
     BOOST_CHECK_LE(most, ceiling);
     BOOST_CHECK_GE(most, ceiling * 95 / 100);
@@ -204,27 +204,28 @@ BOOST_AUTO_TEST_CASE(jitter_is_full_and_the_ceiling_doubles_to_the_cap) {
 
 BOOST_AUTO_TEST_CASE(retry_after_is_bounded_and_success_begins_anew) {
   cooldown b{1000, 60'000};
-  b.failed(0, 999'999'999'999, 0);
-  BOOST_CHECK_EQUAL(b.left_ms(0), sdk_limits::retry_after_ms_max);
+  b.failed(mono_ms{0}, 999'999'999'999, 0);
+  BOOST_CHECK_EQUAL(b.left_ms(mono_ms{0}), sdk_limits::retry_after_ms_max);
   b.hurry();
-  BOOST_CHECK_EQUAL(b.left_ms(0), sdk_limits::retry_after_ms_max);
+  BOOST_CHECK_EQUAL(b.left_ms(mono_ms{0}), sdk_limits::retry_after_ms_max);
   b.succeeded();
-  BOOST_CHECK_EQUAL(b.left_ms(0), 0);
-  b.failed(0, -5, 1000);
-  BOOST_CHECK_EQUAL(b.left_ms(0), 1000);
+  BOOST_CHECK_EQUAL(b.left_ms(mono_ms{0}), 0);
+  b.failed(mono_ms{0}, -5, 1000);
+  BOOST_CHECK_EQUAL(b.left_ms(mono_ms{0}), 1000);
   b.hurry();
-  BOOST_CHECK_EQUAL(b.left_ms(0), 0);
+  BOOST_CHECK_EQUAL(b.left_ms(mono_ms{0}), 0);
 }
 
 BOOST_AUTO_TEST_CASE(the_gateways_time_is_carried_on_by_the_monotonic_clock) {
   server_clock clock;
-  BOOST_CHECK_EQUAL(clock.at({1000, 5}), 1000);
-  clock.learn(9'000'000, 200, {1000, 50});
-  BOOST_CHECK_EQUAL(clock.at({1000, 50}), 9'000'100);
-  BOOST_CHECK_EQUAL(clock.at({-777, 60}), 9'000'110);
-  BOOST_CHECK_EQUAL(clock.offset_ms({2000, 60}), 9'000'110 - 2000);
-  clock.learn(9'000'000, 3'600'000, {0, 0});  // no round trip takes an hour
-  BOOST_CHECK_EQUAL(clock.at({0, 0}), 9'005'000);
+  BOOST_CHECK_EQUAL(clock.at({wall_ms{1000}, mono_ms{5}}), wall_ms{1000});
+  clock.learn(wall_ms{9'000'000}, 200, {wall_ms{1000}, mono_ms{50}});
+  BOOST_CHECK_EQUAL(clock.at({wall_ms{1000}, mono_ms{50}}), wall_ms{9'000'100});
+  BOOST_CHECK_EQUAL(clock.at({wall_ms{-777}, mono_ms{60}}), wall_ms{9'000'110});
+  BOOST_CHECK_EQUAL(clock.offset_ms({wall_ms{2000}, mono_ms{60}}), 9'000'110 - 2000);
+  clock.learn(wall_ms{9'000'000}, 3'600'000,
+              {wall_ms{0}, mono_ms{0}});  // no round trip takes an hour
+  BOOST_CHECK_EQUAL(clock.at({wall_ms{0}, mono_ms{0}}), wall_ms{9'005'000});
 }
 
 BOOST_AUTO_TEST_SUITE_END()
@@ -239,7 +240,7 @@ BOOST_AUTO_TEST_CASE(a_response_as_the_protocol_shows_it) {
       R"("seconds_watched":170,"completion_percentage":28.33,"state":"IN_PROGRESS","resume_ms":170000,"new":[{}]}]})";
   const sent_token token{*session_id::parse("4f"), 17, false};
   const auto read = read_heartbeat_response(response, std::span{&token, 1});
-  BOOST_CHECK_EQUAL(*read.server_time_ms, 1'763'812'345'123);
+  BOOST_CHECK_EQUAL(*read.server_time_ms, wall_ms{1'763'812'345'123});
   BOOST_REQUIRE_EQUAL(read.results.size(), 1);
   BOOST_CHECK(read.results[0].kind == result_kind::accepted &&
               read.results[0].credit == credit_status::limited);
@@ -364,7 +365,7 @@ BOOST_AUTO_TEST_CASE(what_is_signed_is_what_the_strict_parser_reads_and_the_veri
     claims.interval.from_ms = static_cast<media_ms>(random() % 86'000'000);
     claims.interval.to_ms = claims.interval.from_ms + 1 + static_cast<media_ms>(random() % 30'000);
     claims.playback_rate_permille = 250 + static_cast<std::int32_t>(random() % 3751);
-    claims.issued_at_ms = static_cast<unix_ms>(random() % 4'000'000'000'000);
+    claims.issued_at_ms = static_cast<wall_ms>(random() % 4'000'000'000'000);
     const auto token = key.sign_token(claims);
     std::string_view detail;
     const auto parsed = parse_engagement_token(token, &detail);
@@ -387,7 +388,7 @@ BOOST_AUTO_TEST_CASE(the_longest_token_with_an_offered_key_is_within_the_limit) 
   claims.sequence = limits::sequence_max;
   claims.interval = {limits::media_duration_ms_max - 1, limits::media_duration_ms_max};
   claims.playback_rate_permille = 1001;
-  claims.issued_at_ms = 253'402'300'799'999;
+  claims.issued_at_ms = wall_ms{253'402'300'799'999};
   key_offer offer;
   const auto kid = std::string(limits::id_chars_max, 'k');
   offer.gateway_kid = kid;

@@ -13,11 +13,11 @@
 namespace watchkeeper::sdk::testing {
 
 struct manual_clock final : device_clock {
-  instant at{1'763'812'345'000, 500'000};
+  instant at{wall_ms{1'763'812'345'000}, mono_ms{500'000}};
   instant now() override { return at; }
   void pass(std::int64_t ms) {
-    at.wall_ms += ms;
-    at.monotonic_ms += ms;
+    at.wall += ms;
+    at.monotonic += ms;
   }
 };
 
@@ -125,13 +125,13 @@ struct device {
   }
   void open(const char* session) {
     on->open(*module_id::parse("m1"), *session_id::parse(session));
-    on->player()->play(at, clock.at.monotonic_ms);
+    on->player()->play(at, clock.at.monotonic);
   }
   /// Plays on for so long, then reports where it is.
   void play(media_ms ms = 10'000) {
     clock.pass(ms);
     at += ms;
-    on->player()->position(at, clock.at.monotonic_ms);
+    on->player()->position(at, clock.at.monotonic);
     on->collect();
   }
   /// Nothing, when no request was made.
@@ -180,11 +180,11 @@ inline std::string result_of(const std::string& token, const std::string& rest) 
 
 /// A 200 with one result a token.
 inline std::string response_to(const std::vector<std::string>& tokens, const std::string& rest,
-                               unix_ms server_ms = 0) {
+                               wall_ms server_ms = {}) {
   std::string text = "{";
-  if (server_ms != 0)
-    text += R"("server_time":)" + std::to_string(server_ms / 1000) + "." +
-            std::to_string(1000 + server_ms % 1000).substr(1) + ",";
+  if (server_ms != never)
+    text += R"("server_time":)" + std::to_string(to_unix_s(server_ms)) + "." +
+            std::to_string(1000 + server_ms.value() % 1000).substr(1) + ",";
   text += R"("results":[)";
   for (std::size_t i = 0; i < tokens.size(); ++i)
     text += (i == 0 ? "" : ",") + result_of(tokens[i], rest);
@@ -200,9 +200,10 @@ inline std::string limited(int credited_ms) {
 }
 
 /// The problem document of an error response.
-inline std::string problem_text(const std::string& name, unix_ms server_ms = 0) {
+inline std::string problem_text(const std::string& name, wall_ms server_ms = {}) {
   return R"({"type":"urn:watchkeeper:problem:)" + name + R"(","status":401)" +
-         (server_ms == 0 ? "" : R"(,"server_time":)" + std::to_string(server_ms / 1000)) + "}";
+         (server_ms == never ? "" : R"(,"server_time":)" + std::to_string(to_unix_s(server_ms))) +
+         "}";
 }
 
 }  // namespace watchkeeper::sdk::testing

@@ -54,7 +54,8 @@ std::string name_of(result_kind kind) {
 /// Where the response does not bring the gateway's time, the engine has nothing to correct with.
 std::string what_follows(const token_result& result, bool has_time) {
   if (result.kind != result_kind::set_clock || has_time) return name_of(result.kind);
-  return correct_clock(result.problem, 0, 0, 0) == clock_correction::retry_later ? "later" : "drop";
+  return correct_clock(result.problem, {}, {}, 0) == clock_correction::retry_later ? "later"
+                                                                                   : "drop";
 }
 
 std::string body_of(const json& body) {
@@ -62,18 +63,22 @@ std::string body_of(const json& body) {
   return body.is_string() ? body.get<std::string>() : body.dump();
 }
 
+wall_ms wall_of(const json& number) {
+  return wall_ms(number.get<std::int64_t>());
+}
+
 server_clock clock_after(const json& responses) {
   server_clock made;
   for (const auto& each : responses) {
-    const std::int64_t received_ms = each["received_mono_ms"];
-    made.learn(each["server_time_ms"], received_ms - each["sent_mono_ms"].get<std::int64_t>(),
-               {0, received_ms});
+    const mono_ms received{each["received_mono_ms"].get<std::int64_t>()};
+    const mono_ms sent{each["sent_mono_ms"].get<std::int64_t>()};
+    made.learn(wall_of(each["server_time_ms"]), received - sent, {{}, received});
   }
   return made;
 }
 
 instant instant_of(const json& at) {
-  return {at["wall_ms"], at["mono_ms"]};
+  return {wall_of(at["wall_ms"]), mono_ms(at["mono_ms"].get<std::int64_t>())};
 }
 
 }  // namespace
@@ -110,10 +115,10 @@ BOOST_AUTO_TEST_CASE(what_a_response_means) {
       if (!enrols) BOOST_CHECK_EQUAL(pauses, !expected["pause_ms"].is_null());
       if (pauses) {
         cooldown pause{sdk_limits::backoff_base_ms, sdk_limits::backoff_cap_ms};
-        pause.failed(0, retry_after_ms(vector["headers"].value("retry-after", json{})), 0);
-        BOOST_CHECK_EQUAL(pause.left_ms(0), expected["pause_ms"].get<std::int64_t>());
+        pause.failed(mono_ms{0}, retry_after_ms(vector["headers"].value("retry-after", json{})), 0);
+        BOOST_CHECK_EQUAL(pause.left_ms(mono_ms{0}), expected["pause_ms"].get<std::int64_t>());
       }
-      BOOST_CHECK_EQUAL(read.server_time_ms.value_or(0),
+      BOOST_CHECK_EQUAL(read.server_time_ms.value_or(never).value(),
                         expected["server_time_ms"].is_null()
                             ? 0
                             : expected["server_time_ms"].get<std::int64_t>());
@@ -126,9 +131,11 @@ BOOST_AUTO_TEST_CASE(how_long_a_pause_is) {
     BOOST_TEST_CONTEXT(vector["name"]) {
       const auto pause_ms = [&](auto random_of) {
         cooldown pause{sdk_limits::backoff_base_ms, sdk_limits::backoff_cap_ms};
-        for (int i = 0; i < vector["failures"].get<int>(); ++i) pause.failed(0, std::nullopt, 0);
-        pause.failed(0, retry_after_ms(vector["retry_after"]), random_of(pause.failures()));
-        return pause.left_ms(0);
+        for (int i = 0; i < vector["failures"].get<int>(); ++i)
+          pause.failed(mono_ms{0}, std::nullopt, 0);
+        pause.failed(mono_ms{0}, retry_after_ms(vector["retry_after"]),
+                     random_of(pause.failures()));
+        return pause.left_ms(mono_ms{0});
       };
       BOOST_CHECK_EQUAL(pause_ms([](unsigned) { return 0; }), vector["least_ms"]);
       // The largest random number of the range: the pause is taken modulo one more.
@@ -142,7 +149,7 @@ BOOST_AUTO_TEST_CASE(how_long_a_pause_is) {
 BOOST_AUTO_TEST_CASE(the_time_of_the_gateway) {
   for (const auto document = read_vectors("clock.json"); const auto& vector : document["learn"])
     BOOST_TEST_CONTEXT(vector["name"])
-  BOOST_CHECK_EQUAL(clock_after(vector["responses"]).at(instant_of(vector["now"])),
+  BOOST_CHECK_EQUAL(clock_after(vector["responses"]).at(instant_of(vector["now"])).value(),
                     vector["now_ms"]);
 }
 
@@ -155,10 +162,11 @@ BOOST_AUTO_TEST_CASE(the_date_of_a_heartbeat) {
       if (ended["run"] == "earlier") {
         of.ended_by =
             ended["server_ms"].is_null() ? end_time::stored_device : end_time::stored_server;
-        if (!ended["server_ms"].is_null()) of.ended.wall_ms = ended["server_ms"];
+        if (!ended["server_ms"].is_null()) of.ended.wall = wall_of(ended["server_ms"]);
       }
-      BOOST_CHECK_EQUAL(clock_after(vector["responses"]).issued_at(of, instant_of(vector["now"])),
-                        vector["iat_ms"]);
+      BOOST_CHECK_EQUAL(
+          clock_after(vector["responses"]).issued_at(of, instant_of(vector["now"])).value(),
+          vector["iat_ms"]);
     }
 }
 
@@ -166,8 +174,9 @@ BOOST_AUTO_TEST_CASE(corrections_of_the_clock) {
   for (const auto document = read_vectors("clock.json");
        const auto& vector : document["corrections"])
     BOOST_TEST_CONTEXT(vector["name"]) {
-      const auto made = correct_clock(vector["problem"].get<std::string>(), vector["sent_iat_ms"],
-                                      vector["new_iat_ms"], vector["corrections"]);
+      const auto made =
+          correct_clock(vector["problem"].get<std::string>(), wall_of(vector["sent_iat_ms"]),
+                        wall_of(vector["new_iat_ms"]), vector["corrections"]);
       const auto* then = made == clock_correction::sign_again    ? "now"
                          : made == clock_correction::retry_later ? "later"
                                                                  : "drop";
@@ -189,18 +198,18 @@ BOOST_AUTO_TEST_CASE(the_slack_of_a_position) {
             played.emplace_back(from, to);
         }
       };
-      std::int64_t now_ms = 0;
+      mono_ms now;
       double at = 0;
-      cutter.rate(0, static_cast<std::int32_t>(vector["rate"].get<double>() * 1000), 0);
-      cutter.play(0, 0);
+      cutter.rate(0, static_cast<std::int32_t>(vector["rate"].get<double>() * 1000), mono_ms{0});
+      cutter.play(0, mono_ms{0});
       for (const auto& step : vector["steps"])
         for (int i = 0; i < step["count"].get<int>(); ++i) {
-          now_ms += step["clock_ms"].get<std::int64_t>();
+          now += step["clock_ms"].get<std::int64_t>();
           at += step["media_ms"].get<double>();
-          cutter.position(static_cast<media_ms>(at), now_ms);
+          cutter.position(static_cast<media_ms>(at), now);
           take();
         }
-      cutter.pause(static_cast<media_ms>(at), now_ms);
+      cutter.pause(static_cast<media_ms>(at), now);
       take();
       BOOST_CHECK_EQUAL(json(played), vector["played"]);
     }

@@ -165,7 +165,7 @@ inline void submit_to(api& to, net::http_request&& request) {
 /// An API on a SQLite ledger and an embedded hot store in a directory of its own.
 class api_fixture {
  public:
-  static constexpr unix_ms start_ms = 1'763'812'345'123;
+  static constexpr wall_ms start_ms{1'763'812'345'123};
 
   api_fixture() {
     ledger_store = make_ledger();
@@ -273,12 +273,12 @@ inline void check_problem(const net::http_response& response, int status, const 
   BOOST_TEST(response.content_type == "application/problem+json");
   BOOST_TEST(json_of(response).value("type", "") == "urn:watchkeeper:problem:" + name);
 }
-inline constexpr unix_ms now = api_fixture::start_ms;
+inline constexpr wall_ms now = api_fixture::start_ms;
 
 inline pair_key pair_of(std::string_view student, std::string_view module) {
   return {*student_id::parse(student), *module_id::parse(module)};
 }
-inline progress progress_of(media_interval seen, media_ms duration_ms, unix_ms updated_ms) {
+inline progress progress_of(media_interval seen, media_ms duration_ms, wall_ms updated_ms) {
   progress p;
   p.covered.add(seen);
   p.duration_ms = duration_ms;

@@ -35,14 +35,14 @@ BOOST_AUTO_TEST_CASE(a_device_signs_tokens_that_parse) {
   sign_request request;
   request.key_file = folder.file();
   request.sequence = 7;
-  BOOST_TEST(run_sign(request, 1'800'000'000'123, token, err) == exit_ok);
+  BOOST_TEST(run_sign(request, wall_ms{1'800'000'000'123}, token, err) == exit_ok);
   const auto text = token.str().substr(0, token.str().size() - 1);
   const auto parsed = parse_engagement_token(text);
   BOOST_REQUIRE(parsed.has_value());
   BOOST_TEST(parsed->device.text() + "\n" == kid.str());
   BOOST_TEST(parsed->claims.student.view() == "ann");
   BOOST_TEST(parsed->claims.sequence == 7u);
-  BOOST_TEST(parsed->claims.issued_at_ms == 1'800'000'000'123);
+  BOOST_TEST(parsed->claims.issued_at_ms == wall_ms{1'800'000'000'123});
   BOOST_TEST(err.str().empty());
 }
 
@@ -55,9 +55,9 @@ BOOST_AUTO_TEST_CASE(what_is_wrong_is_said) {
   BOOST_TEST(run_device({folder.file(), "ann"}, true, out, err) == exit_ok);
   BOOST_TEST(run_device({folder.file(), "bob"}, true, out, err) == exit_problem);
   sign_request backwards{folder.file(), "m", "s", 0, 10, 10};
-  BOOST_TEST(run_sign(backwards, 0, out, err) == exit_usage);
+  BOOST_TEST(run_sign(backwards, wall_ms{0}, out, err) == exit_usage);
   sign_request nowhere{folder.file() + "x", "m", "s", 0, 0, 10};
-  BOOST_TEST(run_sign(nowhere, 0, out, err) == exit_problem);
+  BOOST_TEST(run_sign(nowhere, wall_ms{0}, out, err) == exit_problem);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -27,7 +27,7 @@ net::http_response get(const console_pages& pages, const std::string& path,
   request.method = method;
   request.path = path;
   request.others = std::move(fields);
-  return pages.respond(request, 1'763'812'345'123);
+  return pages.respond(request, wall_ms{1'763'812'345'123});
 }
 
 }  // namespace

@@ -17,9 +17,9 @@ using net::request_field;
 
 namespace {
 
-constexpr unix_ms now_ms = 1'763'812'345'000;
+constexpr wall_ms now_ms{1'763'812'345'000};
 
-login a_login(unix_ms expires_ms) {
+login a_login(wall_ms expires_ms) {
   login made;
   made.id[3] = 7;
   made.token[0] = 9;
@@ -61,7 +61,7 @@ BOOST_AUTO_TEST_CASE(a_sealer_accepts_only_its_own_cookies) {
   BOOST_TEST(sealed.size() == 96u);
   const auto opened = seal.open(sealed, now_ms);
   BOOST_REQUIRE(opened);
-  BOOST_TEST((opened->id == a_login(0).id && opened->token == a_login(0).token));
+  BOOST_TEST((opened->id == a_login(wall_ms{0}).id && opened->token == a_login(wall_ms{0}).token));
   BOOST_TEST(opened->expires_ms == now_ms + 5000);
   BOOST_TEST(!seal.open(sealed, now_ms + 5000));  // the end is not part of it
   BOOST_TEST(!cookie_sealer(cookie_sealer::key{2}).open(sealed, now_ms));
@@ -249,7 +249,7 @@ BOOST_AUTO_TEST_CASE(so_many_ended_logins_are_remembered) {
     return id;
   };
   for (std::size_t i = 0; i <= identity_limits::revoked_logins_max; ++i)
-    ends.revoke(numbered(i), now_ms + 1 + static_cast<unix_ms>(i), [] {});
+    ends.revoke(numbered(i), now_ms + 1 + static_cast<std::int64_t>(i), [] {});
   BOOST_TEST(!ends.has(numbered(0)));  // ends soonest by itself
   BOOST_TEST(ends.has(numbered(1)));
   BOOST_TEST(ends.has(numbered(identity_limits::revoked_logins_max)));

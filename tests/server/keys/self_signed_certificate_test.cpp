@@ -20,7 +20,7 @@ using namespace watchkeeper;
 using namespace watchkeeper::server;
 using namespace watchkeeper::server::testing;
 
-constexpr unix_ms day_ms = 86'400'000;
+constexpr std::int64_t day_ms = 86'400'000;
 using certificate_ptr = owned<X509, X509_free>;
 
 certificate_ptr read_certificate(const std::string& path) {
@@ -30,14 +30,14 @@ certificate_ptr read_certificate(const std::string& path) {
 }
 
 // As a TLS client would: trusting the certificate itself, for that name, at that time.
-bool verifies(X509& certificate, const char* name, const char* address, unix_ms now_ms) {
+bool verifies(X509& certificate, const char* name, const char* address, wall_ms now_ms) {
   const owned<X509_STORE, X509_STORE_free> store(X509_STORE_new());
   X509_STORE_add_cert(store.get(), &certificate);
   const owned<X509_STORE_CTX, X509_STORE_CTX_free> context(X509_STORE_CTX_new());
   X509_STORE_CTX_init(context.get(), store.get(), &certificate, nullptr);
   auto* parameters = X509_STORE_CTX_get0_param(context.get());
   X509_STORE_CTX_set_default(context.get(), "ssl_server");
-  X509_VERIFY_PARAM_set_time(parameters, static_cast<std::time_t>(now_ms / 1000));
+  X509_VERIFY_PARAM_set_time(parameters, std::time_t{to_unix_s(now_ms)});
   if (name != nullptr) X509_VERIFY_PARAM_set1_host(parameters, name, 0);
   if (address != nullptr) X509_VERIFY_PARAM_set1_ip_asc(parameters, address);
   return X509_verify_cert(context.get()) == 1;
@@ -68,7 +68,7 @@ BOOST_AUTO_TEST_CASE(a_client_that_trusts_the_certificate_accepts_it) {
   BOOST_TEST(verifies(*certificate, "localhost", nullptr, moment_ms - 1'800'000));
   BOOST_TEST(verifies(*certificate, "localhost", nullptr, moment_ms + 824 * day_ms));
   BOOST_TEST(!verifies(*certificate, "localhost", nullptr, moment_ms + 826 * day_ms));
-  BOOST_TEST(made->not_after_ms / 1000 == (moment_ms + 825 * day_ms) / 1000);
+  BOOST_TEST(to_unix_s(made->not_after_ms) == to_unix_s(moment_ms + 825 * day_ms));
   BOOST_TEST(made->fingerprint.size() == 32 * 3 - 1U);
 }
 

@@ -47,7 +47,7 @@ mode_t mode_of(const std::string& path) {
 
 nlohmann::json set_of(std::initializer_list<int> ages) {
   agreement_keys keys;
-  for (const int age : ages) keys.push_back(crypto::agreement_key::generate(age * 1000));
+  for (const int age : ages) keys.push_back(crypto::agreement_key::generate(from_unix_s(age)));
   return nlohmann::json::parse(private_key_set(keys));
 }
 
@@ -57,21 +57,21 @@ BOOST_AUTO_TEST_SUITE(session_key_file_test)
 
 BOOST_AUTO_TEST_CASE(a_first_start_makes_a_key_for_the_gateway_alone) {
   const key_directory directory;
-  const auto first = load_session_keys(directory.settings(), 1'763'812'345'999);
+  const auto first = load_session_keys(directory.settings(), wall_ms{1'763'812'345'999});
   BOOST_REQUIRE(first.has_value());
   BOOST_TEST(first->made_now);
   BOOST_TEST(first->keys.size() == 1u);
   BOOST_TEST(mode_of(directory.file()) == 0600u);
-  const auto second = load_session_keys(directory.settings(), 0);
+  const auto second = load_session_keys(directory.settings(), wall_ms{0});
   BOOST_REQUIRE(second.has_value());
   BOOST_TEST(!second->made_now);
   BOOST_TEST(second->keys.front().kid() == first->keys.front().kid());
   BOOST_TEST(second->keys.front().secret() == first->keys.front().secret());
-  BOOST_TEST(second->keys.front().created_ms() == 1'763'812'345'000);
+  BOOST_TEST(second->keys.front().created_ms() == wall_ms{1'763'812'345'000});
   // One that is configured is never made: the gateways of a deployment would each have their own.
   auto shared = directory.settings();
   shared.session_keys.file = (directory.path / "shared.json").string();
-  const auto missing = load_session_keys(shared, 0);
+  const auto missing = load_session_keys(shared, wall_ms{0});
   BOOST_REQUIRE(!missing.has_value());
   BOOST_TEST(holds(missing.error(), "watchkeeper keys new"));
   BOOST_TEST(!std::filesystem::exists(shared.session_keys.file));
@@ -159,27 +159,27 @@ BOOST_AUTO_TEST_CASE(keys_new_list_and_rotate) {
   std::ostringstream out, err;
   BOOST_TEST(run_keys_list(settings, out, err) == exit_problem);
   BOOST_TEST(err.str().find("watchkeeper keys new") != std::string::npos);
-  BOOST_TEST(run_keys_rotate(settings, {}, 1000, out, err) == exit_problem);
+  BOOST_TEST(run_keys_rotate(settings, {}, wall_ms{1000}, out, err) == exit_problem);
   BOOST_TEST(!std::filesystem::exists(directory.file()));
-  BOOST_TEST(run_keys_new(settings, 1'763'812'345'000, out, err) == exit_ok);
+  BOOST_TEST(run_keys_new(settings, wall_ms{1'763'812'345'000}, out, err) == exit_ok);
   BOOST_TEST(mode_of(directory.file()) == 0600u);
   const auto first = read_session_keys(directory.file())->keys.front().kid();
-  BOOST_TEST(run_keys_new(settings, 2000, out, err) == exit_problem);
+  BOOST_TEST(run_keys_new(settings, wall_ms{2000}, out, err) == exit_problem);
   BOOST_TEST(holds(err.str(), "exists already"));
 
   BOOST_REQUIRE(chmod(directory.file().c_str(), 0640) == 0);
   for (int i = 2; i <= 5; ++i)
-    BOOST_TEST(run_keys_rotate(settings, {}, 1'763'812'345'000 + i * 1000, out, err) == exit_ok);
+    BOOST_TEST(run_keys_rotate(settings, {}, from_unix_s(1'763'812'345 + i), out, err) == exit_ok);
   BOOST_TEST(mode_of(directory.file()) == 0640u);  // as its owner has made it
   const auto left = read_session_keys(directory.file())->keys;
   BOOST_REQUIRE(left.size() == 3u);
-  BOOST_TEST(left[0].created_ms() == 1'763'812'350'000);
-  BOOST_TEST(left[2].created_ms() == 1'763'812'348'000);
+  BOOST_TEST(left[0].created_ms() == wall_ms{1'763'812'350'000});
+  BOOST_TEST(left[2].created_ms() == wall_ms{1'763'812'348'000});
   for (const auto& key : left) BOOST_TEST(key.kid() != first);
-  BOOST_TEST(run_keys_rotate(settings, {.keep_count = 1}, 9000, out, err) == exit_ok);
+  BOOST_TEST(run_keys_rotate(settings, {.keep_count = 1}, wall_ms{9000}, out, err) == exit_ok);
   BOOST_TEST(read_session_keys(directory.file())->keys.size() == 1u);
-  BOOST_TEST(run_keys_rotate(settings, {.keep_count = 0}, 9000, out, err) == exit_usage);
-  BOOST_TEST(run_keys_rotate(settings, {.keep_count = 17}, 9000, out, err) == exit_usage);
+  BOOST_TEST(run_keys_rotate(settings, {.keep_count = 0}, wall_ms{9000}, out, err) == exit_usage);
+  BOOST_TEST(run_keys_rotate(settings, {.keep_count = 17}, wall_ms{9000}, out, err) == exit_usage);
 
   std::ostringstream listed;
   BOOST_TEST(run_keys_list(settings, listed, err) == exit_ok);
@@ -227,8 +227,8 @@ BOOST_FIXTURE_TEST_CASE(the_announced_key_is_public_and_may_be_cached, api_fixtu
     return responses.wait_for(number);
   };
   BOOST_TEST(ask("").body == R"({"keys":[]})");
-  const auto newest = crypto::agreement_key::generate(2);
-  session_keys.replace({newest, crypto::agreement_key::generate(1)});
+  const auto newest = crypto::agreement_key::generate(wall_ms{2});
+  session_keys.replace({newest, crypto::agreement_key::generate(wall_ms{1})});
   const auto response = ask("\"old\"");
   BOOST_TEST(response.status == 200);
   BOOST_TEST(response.content_type == "application/jwk-set+json");

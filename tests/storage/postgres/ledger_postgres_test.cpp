@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 
 const std::vector<pair_progress> short_batch{
     {{student_id::parse("s").value(), module_id::parse("m").value()},
-     {.covered = covering({{0, 1'000}}), .duration_ms = 5'000, .updated_ms = 7}}};
+     {.covered = covering({{0, 1'000}}), .duration_ms = 5'000, .updated_ms = wall_ms{7}}}};
 
 }  // namespace
 
@@ -45,18 +45,18 @@ BOOST_AUTO_TEST_CASE(golden_rows) {
   const postgres_place place;
   const auto tested = make_migrated(place);
   auto record = device(7, "s.1", true);
-  need(tested->put_module({module("m@1"), "T\xc3\xaftle", {10'000, 9'000, 1'500}, 11}));
+  need(tested->put_module({module("m@1"), "T\xc3\xaftle", {10'000, 9'000, 1'500}, wall_ms{11}}));
   need(tested->put_device(record));
-  need(tested->put_assignment(pair("s.1", "m@1"), 12));
+  need(tested->put_assignment(pair("s.1", "m@1"), wall_ms{12}));
   need(tested->checkpoint(
       std::vector<pair_progress>{{pair("s.1", "m@1"),
                                   {.covered = covering({{0, 9'000}, {9'500, 9'600}}),
                                    .duration_ms = 10'000,
                                    .playtime_ms = 12'345,
                                    .resume_ms = 9'600,
-                                   .resume_at_ms = 13,
-                                   .updated_ms = 14}}},
-      15));
+                                   .resume_at_ms = wall_ms{13},
+                                   .updated_ms = wall_ms{14}}}},
+      wall_ms{15}));
   pqxx::connection connection(place.url);
   pqxx::nontransaction sql(connection);
   const auto row = [&](const std::string& table) {
@@ -74,7 +74,7 @@ BOOST_AUTO_TEST_CASE(golden_rows) {
                       " registry_change")[0][0]
                  .as<std::string>() ==
              "0 m@1, 1 XAAHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc, 2 s.1/m@1");
-  need(tested->erase_student(student("s.1"), "ops", "ab12", 16));
+  need(tested->erase_student(student("s.1"), "ops", "ab12", wall_ms{16}));
   BOOST_TEST(row("audit") == "(1,16,ops,student-erased,ab12,1,1,1,1)");
 }
 
@@ -82,17 +82,17 @@ BOOST_AUTO_TEST_CASE(a_server_that_is_killed_is_unavailable_until_it_is_back) {
   auto& server = postgres_server::instance();
   const postgres_place place;
   const auto tested = make_migrated(place);
-  need(tested->checkpoint(short_batch, 1));
+  need(tested->checkpoint(short_batch, wall_ms{1}));
 
   server.kill();
   for (int i = 0; i < 2; ++i) {
-    const auto broken = tested->checkpoint(short_batch, 2);
+    const auto broken = tested->checkpoint(short_batch, wall_ms{2});
     BOOST_REQUIRE(!broken.has_value());
     BOOST_TEST(broken.error().code == storage_error::unavailable);
   }
   server.start();
   BOOST_TEST(need(tested->read(std::vector<pair_key>{short_batch[0].key}))[0].has_value());
-  BOOST_TEST(need(tested->checkpoint(short_batch, 3))[0] == short_batch[0].state);
+  BOOST_TEST(need(tested->checkpoint(short_batch, wall_ms{3}))[0] == short_batch[0].state);
 }
 
 BOOST_AUTO_TEST_CASE(a_server_that_is_stuck_does_not_hold_the_caller) {
@@ -101,29 +101,29 @@ BOOST_AUTO_TEST_CASE(a_server_that_is_stuck_does_not_hold_the_caller) {
   const auto tested = make_migrated(place);
   server.suspend();
   const auto begun = std::chrono::steady_clock::now();
-  const auto stuck = tested->checkpoint(short_batch, 1);
+  const auto stuck = tested->checkpoint(short_batch, wall_ms{1});
   const auto lasted = std::chrono::steady_clock::now() - begun;
   server.resume();
   BOOST_REQUIRE(!stuck.has_value());
   BOOST_TEST(stuck.error().code == storage_error::unavailable);
   BOOST_TEST(lasted < 10s);
-  BOOST_TEST(need(tested->checkpoint(short_batch, 2)).size() == 1u);
+  BOOST_TEST(need(tested->checkpoint(short_batch, wall_ms{2})).size() == 1u);
 }
 
 BOOST_AUTO_TEST_CASE(a_lock_that_is_held_too_long_is_unavailable) {
   const postgres_place place;
   const auto tested = make_migrated(place);
-  need(tested->checkpoint(short_batch, 1));
+  need(tested->checkpoint(short_batch, wall_ms{1}));
   {
     pqxx::connection other(place.url);
     pqxx::nontransaction sql(other);
     sql.exec("BEGIN");
     sql.exec("SELECT FROM progress FOR UPDATE");
-    const auto waited = tested->checkpoint(short_batch, 2);
+    const auto waited = tested->checkpoint(short_batch, wall_ms{2});
     BOOST_REQUIRE(!waited.has_value());
     BOOST_TEST(waited.error().code == storage_error::unavailable);
   }
-  need(tested->checkpoint(short_batch, 3));
+  need(tested->checkpoint(short_batch, wall_ms{3}));
 }
 
 BOOST_AUTO_TEST_CASE(changes_become_visible_in_the_order_of_their_numbers) {
@@ -135,7 +135,7 @@ BOOST_AUTO_TEST_CASE(changes_become_visible_in_the_order_of_their_numbers) {
   early.exec("SELECT watchkeeper_note_change(0, 'drawn-first')");
 
   // The later one has to wait, or a reader could see it and go on past the earlier one.
-  std::jthread later([&] { need(tested->put_module({module("later"), "", {}, 1})); });
+  std::jthread later([&] { need(tested->put_module({module("later"), "", {}, wall_ms{1}})); });
   const auto end = std::chrono::steady_clock::now() + 4s;
   int waiting = 0;
   while (waiting == 0 && std::chrono::steady_clock::now() < end)
@@ -169,7 +169,7 @@ BOOST_AUTO_TEST_CASE(a_server_that_turned_read_only_is_away_until_it_takes_write
   const auto url = server.new_database();
   const auto tested = make_postgres_ledger(url);
   need(tested->migrate());
-  need(tested->checkpoint(short_batch, 1));
+  need(tested->checkpoint(short_batch, wall_ms{1}));
   pqxx::connection other(url);
   const auto read_only = [&](const char* on_or_off) {
     pqxx::nontransaction work(other);
@@ -183,16 +183,17 @@ BOOST_AUTO_TEST_CASE(a_server_that_turned_read_only_is_away_until_it_takes_write
     return holds();
   };
   read_only("on");
-  BOOST_REQUIRE(eventually([&] { return !tested->checkpoint(short_batch, 2).has_value(); }));
+  BOOST_REQUIRE(
+      eventually([&] { return !tested->checkpoint(short_batch, wall_ms{2}).has_value(); }));
   // Nor is it read: as a standby it may have less than was acknowledged.
-  const auto written = tested->checkpoint(short_batch, 3);
+  const auto written = tested->checkpoint(short_batch, wall_ms{3});
   BOOST_REQUIRE(!written.has_value());
   BOOST_TEST(written.error().code == storage_error::unavailable);
   const auto read = tested->last_change();
   BOOST_REQUIRE(!read.has_value());
   BOOST_TEST(read.error().code == storage_error::unavailable);
   read_only("off");
-  BOOST_TEST(eventually([&] { return tested->checkpoint(short_batch, 4).has_value(); }));
+  BOOST_TEST(eventually([&] { return tested->checkpoint(short_batch, wall_ms{4}).has_value(); }));
 }
 
 BOOST_AUTO_TEST_CASE(a_failure_tells_no_password) {

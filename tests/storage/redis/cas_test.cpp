@@ -82,7 +82,7 @@ class random_heartbeats {
     return std::uniform_int_distribution<std::size_t>(0, n - 1)(random_);
   }
   std::vector<hot_request> some() {
-    now_ms_ += static_cast<unix_ms>(below(4'000));
+    now_ms_ += static_cast<std::int64_t>(below(4'000));
     std::vector<hot_request> requests(1 + below(12));
     for (auto& request : requests) request = one();
     return requests;
@@ -101,7 +101,7 @@ class random_heartbeats {
         below(8) == 0 && next > 0 ? next - 1 - std::uint32_t(below(next) / 2) : next++;
     const auto from = static_cast<media_ms>(below(3) == 0 ? below(500'000) : sequence * 2'000);
     auto request = heartbeat(pair, sequence, from, from + 1 + static_cast<media_ms>(below(2'000)),
-                             now_ms_ + static_cast<unix_ms>(below(50)));
+                             now_ms_ + static_cast<std::int64_t>(below(50)));
     request.credit.session = id_of<session_id>(session);
     // A device belongs to one student.
     request.credit.device = kid_of(static_cast<std::uint8_t>(pair.student.view().back()));
@@ -110,7 +110,7 @@ class random_heartbeats {
   }
 
   std::mt19937_64 random_;
-  unix_ms now_ms_ = some_time_ms;
+  wall_ms now_ms_ = some_time_ms;
   std::map<std::string, std::uint32_t> next_sequence_;
 };
 

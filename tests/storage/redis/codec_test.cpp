@@ -17,7 +17,7 @@ namespace {
 constexpr std::int64_t largest = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t smallest = std::numeric_limits<std::int64_t>::min();
 constexpr std::int64_t beyond = std::int64_t{1} << 53;
-constexpr unix_ms now_ms = 1'763'812'345'123;
+constexpr wall_ms now_ms{1'763'812'345'123};
 
 struct stored_head {
   std::uint8_t format = redis_codec::format_byte, marked = 1;
@@ -33,7 +33,8 @@ struct stored_head {
 struct stored_pair {
   stored_head head;
   std::uint32_t covered_ms = 9000, duration_ms = 60'000, resume_ms = 9000;
-  std::int64_t playtime_ms = 9000, resume_at_ms = now_ms, updated_ms = now_ms, mastered_ms = 0;
+  std::int64_t playtime_ms = 9000, resume_at_ms = now_ms.value(), updated_ms = now_ms.value(),
+               mastered_ms = 0;
 
   /// With a window of the request's session.
   [[nodiscard]] std::string bytes() const;
@@ -69,7 +70,7 @@ std::string stored_pair::bytes() const {
   put.u64(redis_codec::session_tag(a_request().credit.session_key()));
   put.u32(3);
   put.u64(1);
-  put.u32(static_cast<std::uint32_t>(now_ms / 1000));
+  put.u32(static_cast<std::uint32_t>(to_unix_s(now_ms)));
   put.u32(0);
   put.u32(9000);
   return out;
@@ -118,7 +119,7 @@ BOOST_AUTO_TEST_CASE(a_sound_pair_is_read_and_credited) {
   const auto pair = redis_codec::decode_pair(stored_pair{}.bytes());
   BOOST_REQUIRE(pair);
   BOOST_TEST(redis_codec::encode(*pair) == stored_pair{}.bytes());
-  const auto made = decide(student_of(60'000'000, now_ms), stored_pair{}.bytes());
+  const auto made = decide(student_of(60'000'000, now_ms.value()), stored_pair{}.bytes());
   BOOST_REQUIRE(made.decision.what == kind::write);
   BOOST_TEST(made.applied.outcome.credited_ms == 2000);
   const auto after = redis_codec::decode_pair(made.decision.pairs.at(0).after);
@@ -130,21 +131,21 @@ BOOST_AUTO_TEST_CASE(a_sound_pair_is_read_and_credited) {
 BOOST_AUTO_TEST_CASE(a_pair_with_numbers_that_nobody_wrote_is_none) {
   for (const auto& pair : unsound) {
     BOOST_TEST(!redis_codec::decode_pair(pair.bytes()).has_value());
-    BOOST_TEST(
-        (decide(student_of(60'000'000, now_ms), pair.bytes()).decision.what == kind::corrupt));
+    BOOST_TEST((decide(student_of(60'000'000, now_ms.value()), pair.bytes()).decision.what ==
+                kind::corrupt));
   }
 }
 
 BOOST_AUTO_TEST_CASE(a_bucket_with_such_numbers_is_corrupt) {
   for (const auto number : {largest, smallest, beyond, -beyond}) {
-    BOOST_TEST(
-        (decide(student_of(number, now_ms), stored_pair{}.bytes()).decision.what == kind::corrupt));
+    BOOST_TEST((decide(student_of(number, now_ms.value()), stored_pair{}.bytes()).decision.what ==
+                kind::corrupt));
     BOOST_TEST((decide(student_of(60'000'000, number), stored_pair{}.bytes()).decision.what ==
                 kind::corrupt));
   }
-  for (const auto& student :
-       {student_of(1, now_ms, {.format = 0x82}), student_of(1, now_ms, {.nonce = 0}),
-        student_of(1, now_ms) + "x", std::string("three")})
+  for (const auto& student : {student_of(1, now_ms.value(), {.format = 0x82}),
+                              student_of(1, now_ms.value(), {.nonce = 0}),
+                              student_of(1, now_ms.value()) + "x", std::string("three")})
     BOOST_TEST((decide(student, stored_pair{}.bytes()).decision.what == kind::corrupt));
 }
 
@@ -158,7 +159,7 @@ BOOST_AUTO_TEST_CASE(a_value_of_the_format_before_is_no_pair) {
 BOOST_AUTO_TEST_CASE(a_session_with_no_window_in_its_pair_is_asked_for) {
   auto other = stored_pair{}.bytes();
   other[55] = static_cast<char>(other[55] + 1);  // the tag of another session
-  const auto made = decide(student_of(60'000'000, now_ms), other);
+  const auto made = decide(student_of(60'000'000, now_ms.value()), other);
   BOOST_TEST((made.decision.what == kind::needs_sessions));
 }
 

@@ -14,11 +14,11 @@ const std::vector<pair_progress> some_batch{
       .duration_ms = 20'000,
       .playtime_ms = 12'345,
       .resume_ms = 9'600,
-      .resume_at_ms = 13,
-      .updated_ms = 14}}};
+      .resume_at_ms = wall_ms{13},
+      .updated_ms = wall_ms{14}}}};
 
 storage_error code_of_write(ledger& tested) {
-  const auto applied = tested.checkpoint(some_batch, 1);
+  const auto applied = tested.checkpoint(some_batch, wall_ms{1});
   BOOST_REQUIRE(!applied.has_value());
   BOOST_TEST(!applied.error().detail.empty());
   return applied.error().code;
@@ -31,7 +31,7 @@ BOOST_AUTO_TEST_SUITE(ledger_sqlite)
 BOOST_AUTO_TEST_CASE(golden_row) {
   const sqlite_place place;
   const auto tested = make_migrated(place);
-  need(tested->checkpoint(some_batch, 15));
+  need(tested->checkpoint(some_batch, wall_ms{15}));
   sqlite_database file(place.url, {});
   auto& row = file.prepared(
       "SELECT hex(coverage) || '|' || others FROM (SELECT coverage, student_id || '|' ||"
@@ -70,7 +70,7 @@ BOOST_AUTO_TEST_CASE(a_writer_that_does_not_end_makes_others_unavailable) {
     BOOST_TEST(code_of_write(*tested) == storage_error::unavailable);  // after 5 s
     BOOST_TEST(need(tested->last_change()) == 0);                      // readers go on
   }
-  need(tested->checkpoint(some_batch, 2));
+  need(tested->checkpoint(some_batch, wall_ms{2}));
 }
 
 BOOST_AUTO_TEST_CASE(a_failed_checkpoint_leaves_nothing_behind) {
@@ -81,12 +81,12 @@ BOOST_AUTO_TEST_CASE(a_failed_checkpoint_leaves_nothing_behind) {
           "CREATE TRIGGER full BEFORE INSERT ON completion BEGIN SELECT RAISE(ABORT, 'no'); END");
   auto batch = some_batch;
   batch.push_back({pair("s", "mastered"), {.covered = covering({{0, 10}}), .duration_ms = 10}});
-  const auto applied = tested->checkpoint(batch, 1);
+  const auto applied = tested->checkpoint(batch, wall_ms{1});
   BOOST_REQUIRE(!applied.has_value());
   BOOST_TEST(applied.error().code == storage_error::refused);
   BOOST_TEST(need(tested->progress_of_student(student("s"), "", 10)).items.empty());
   sqlite_database(place.url, {}).execute("DROP TRIGGER full");
-  need(tested->checkpoint(batch, 2));
+  need(tested->checkpoint(batch, wall_ms{2}));
   BOOST_TEST(need(tested->completions(0, 10)).size() == 1u);
 }
 

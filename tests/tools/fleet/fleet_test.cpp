@@ -185,10 +185,11 @@ BOOST_AUTO_TEST_CASE(refusals_lost_connections_and_goaway_lose_nothing) {
     BOOST_CHECK_EQUAL(number(s, "acknowledged"), 300);
     const auto counts = gateway.counts();
     BOOST_CHECK_EQUAL(number(counts, "credited"), 300);  // each once
-    BOOST_CHECK_EQUAL(number(counts, "duplicate"), number(s, "duplicate"));
+    BOOST_CHECK_EQUAL(number(s, "credited") + number(s, "duplicate"), 300);
     BOOST_CHECK_GT(number(counts, "dropped"), 0);
     BOOST_CHECK_GT(number(counts, "goaways"), 0);
-    // A refusal may be lost with its connection, and is then counted as that.
+    // A response may be lost with its connection, whatever it says, and is then counted as that.
+    BOOST_CHECK_LE(number(s, "duplicate"), number(counts, "duplicate"));
     const auto refusals = s["retries"]["storage-unavailable"].get<std::uint64_t>();
     BOOST_CHECK_GT(refusals, 0);
     BOOST_CHECK_LE(refusals, number(counts, "refused"));

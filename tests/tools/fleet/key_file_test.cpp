@@ -19,7 +19,7 @@ sdk::software_key::secret secret_of(std::uint8_t last) {
 }
 
 std::string error_of(const std::string& text) {
-  const testing::temporary_directory directory;
+  const fleet::testing::temporary_directory directory;
   std::ofstream{directory.file("keys")} << text;
   const auto loaded = load_keys(directory.file("keys"));
   return loaded ? "" : loaded.error();
@@ -48,7 +48,7 @@ BOOST_AUTO_TEST_CASE(scalars_out_of_range_are_no_keys) {
 }
 
 BOOST_AUTO_TEST_CASE(devices_come_back_as_they_were) {
-  const testing::temporary_directory directory;
+  const fleet::testing::temporary_directory directory;
   const auto path = directory.file("keys");
   std::vector<fleet_device> devices;
   for (const char* student : {"ada", "grace:hopper@navy", "x"})
@@ -70,12 +70,12 @@ BOOST_AUTO_TEST_CASE(a_golden_file_is_read_and_written_byte_by_byte) {
   const std::string golden =
       "watchkeeper-fleet-keys 1\n"
       "ada 0000000000000000000000000000000000000000000000000000000000000001\n";
-  const testing::temporary_directory directory;
+  const fleet::testing::temporary_directory directory;
   std::ofstream{directory.file("keys")} << golden;
   const auto loaded = load_keys(directory.file("keys"));
   BOOST_REQUIRE(loaded);
   BOOST_REQUIRE(save_keys(directory.file("again"), *loaded).has_value());
-  BOOST_CHECK_EQUAL(testing::read_whole(directory.file("again")), golden);
+  BOOST_CHECK_EQUAL(fleet::testing::read_whole(directory.file("again")), golden);
 }
 
 BOOST_AUTO_TEST_CASE(what_is_no_key_file_is_refused_with_its_line) {
