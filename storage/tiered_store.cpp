@@ -312,8 +312,8 @@ stored<std::vector<std::optional<progress>>> tiered_store::checkpoint(
   std::vector<std::optional<progress>> states(pairs.size());
   const auto write = [&](std::span<const pair_progress> part) -> stored<ok_t> {
     std::vector<heatmap_delta> grown;
-    auto united = ask_ledger(
-        writes_hang_, [&] { return ledger_.checkpoint(part, time_.wall_now(), &grown); });
+    auto united = ask_ledger(writes_hang_,
+                             [&] { return ledger_.checkpoint(part, time_.wall_now(), &grown); });
     if (!united) return united.error();
     std::move(united->begin(), united->end(), states.begin() + (part.data() - pairs.data()));
     if (observer_.heatmaps_grown && !grown.empty()) observer_.heatmaps_grown(grown);

@@ -33,7 +33,7 @@ struct damaged_ledger {
       row.state.duration_ms = 600'000;
       rows.push_back(row);
     }
-    need(of_record->checkpoint(rows, 1));
+    need(of_record->checkpoint(rows, wall_ms{1}));
   }
   /// One heartbeat of each student.
   std::vector<applied_credit> play(std::uint32_t sequence) {
