@@ -52,16 +52,25 @@ void engine::open(const module_id& module, const session_id& session) {
     collect();
   }
   if (module_ != module) progress_.reset();
-  // A number stands for one interval: of a session that is opened again they go on.
-  if (session_ != session) next_sequence_ = 0;
   module_ = module;
-  session_ = session;
   open_ = true;
   cutter_ = interval_cutter{options_.heartbeat_ms};
+  // A number stands for one interval: of a session that is opened again they go on.
+  if (opened_session_ == session || session_ == session)
+    begin_session(session_, next_sequence_);
+  else
+    begin_session(session, 0);
+  opened_session_ = session;
+  want_progress();
+}
+
+/// A key belongs to one session, so the new one agrees on its own.
+void engine::begin_session(const session_id& session, std::uint32_t next_sequence) {
+  session_ = session;
+  next_sequence_ = next_sequence;
   drop_session_key();
   key_losses_ = 0;
   session_header_ = session_header(options_.identity.kid_text, session);
-  want_progress();
 }
 
 void engine::collect() {

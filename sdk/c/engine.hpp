@@ -153,7 +153,8 @@ class engine final : public transport_events {
   struct response_effects {
     bool pauses = false;
     bool lost_session_key = false;
-    std::int64_t remaining_ms = 0;  // media time that waits for the budget
+    std::int64_t remaining_ms = 0;          // media time that waits for the budget
+    std::vector<session_id> used_sessions;  // another run used their numbers
     std::vector<bool> removed;
     std::vector<dropped_heartbeat> dropped;
   };
@@ -175,6 +176,8 @@ class engine final : public transport_events {
                                         sent_request& with);
   void prepare_session_key(const pending_heartbeat& of);
   void drop_session_key() noexcept;
+  void begin_session(const session_id& session, std::uint32_t next_sequence);
+  std::optional<session_id> random_session();
 
   void read_keys(http_response&& response, const instant& now);
   void on_heartbeat_response(http_response&& response, const instant& now);
@@ -188,6 +191,7 @@ class engine final : public transport_events {
   bool apply_result(pending_heartbeat& of, const sent_token& token, const token_result& result,
                     const instant& now, response_effects& effects);
   bool keep_remainder(pending_heartbeat& of, const token_result& result, const instant& now);
+  void renew_session(const session_id& used);
   void report_response(int status, response_defect defect, bool not_enrolled, bool pauses);
   void report_progress(const std::vector<pending_heartbeat>& heartbeats,
                        const std::vector<token_result>& results);
@@ -212,7 +216,8 @@ class engine final : public transport_events {
   interval_cutter cutter_;
   bool open_ = false;
   module_id module_;
-  session_id session_;
+  session_id opened_session_;  // as the app named it
+  session_id session_;         // as the gateway knows it
   std::uint32_t next_sequence_ = 0;
   std::optional<progress_report> progress_;
 

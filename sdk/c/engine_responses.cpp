@@ -96,6 +96,7 @@ void engine::on_heartbeat_response(http_response&& response, const instant& now)
   if (effects.lost_session_key) lose_session_key();
   dirty_ = true;
   auto pushed_out = buffer_.complete(effects.removed);
+  for (const auto& used : effects.used_sessions) renew_session(used);
   one_by_one_ = read.one_by_one || (one_by_one_ && !buffer_.empty());
 
   report_progress(sent, read.results);
@@ -198,7 +199,7 @@ bool engine::keep_remainder(pending_heartbeat& of, const token_result& result, c
       of.remainders >= sdk_limits::remainders_max || now.monotonic >= catching_up_until_ ||
       *result.credited_ms >= of.interval.length_ms())
     return false;
-  const auto session = session_id::parse(make_uuid(ports_.random(), ports_.random()));
+  const auto session = random_session();
   if (!session) return false;
   of.session = *session;
   of.sequence = 0;
@@ -208,6 +209,27 @@ bool engine::keep_remainder(pending_heartbeat& of, const token_result& result, c
   ++of.remainders;
   ++counts_.made;
   return true;
+}
+
+std::optional<session_id> engine::random_session() {
+  return session_id::parse(make_uuid(ports_.random(), ports_.random()));
+}
+
+/// Another run used the numbers of the session `used`: what waits moves to a new session, in order,
+/// and so does the session itself if it is open. What is in doubt stays, because it may have been
+/// credited under its number; if it was not, the gateway says `sequence-reused` of it too.
+void engine::renew_session(const session_id& used) {
+  const auto renewed = random_session();
+  if (!renewed) return;
+  std::uint32_t sequence = 0;
+  for (std::size_t i = 0; i < buffer_.size(); ++i) {
+    auto& each = buffer_.at(i);
+    if (each.session != used || each.in_doubt) continue;
+    each.session = *renewed;
+    each.sequence = sequence++;
+    each.device_signature = false;
+  }
+  if (session_ == used) begin_session(*renewed, sequence);
 }
 
 /// True if `of` is done with: it leaves the buffer.
@@ -230,6 +252,17 @@ bool engine::apply_result(pending_heartbeat& of, const sent_token& token,
     case result_kind::sign_by_device:
       of.device_signature = true;
       return false;
+    case result_kind::renew_session:
+      // The number is another interval's, so this one was never credited under it.
+      of.in_doubt = false;
+      if (!of.renewed) {
+        of.renewed = true;
+        if (std::find(effects.used_sessions.begin(), effects.used_sessions.end(), of.session) ==
+            effects.used_sessions.end())
+          effects.used_sessions.push_back(of.session);
+        return false;
+      }
+      [[fallthrough]];
     case result_kind::rejected:
       effects.dropped.push_back({of, drop_reason::rejected, result.problem});
       return true;

@@ -13,7 +13,7 @@ struct problem_row {
   result_kind kind;
 };
 // docs/protocol.md, section 4.
-constexpr std::array<problem_row, 18> heartbeat_problems{{
+constexpr std::array<problem_row, 19> heartbeat_problems{{
     {"malformed-token", result_kind::rejected},
     {"token-too-large", result_kind::rejected},
     {"too-many-tokens", result_kind::rejected},
@@ -28,6 +28,7 @@ constexpr std::array<problem_row, 18> heartbeat_problems{{
     {"stale-token", result_kind::set_clock},
     {"future-token", result_kind::set_clock},
     {"session-key-unknown", result_kind::sign_by_device},
+    {"sequence-reused", result_kind::renew_session},
     {"rate-limited", result_kind::retry},
     {"overloaded", result_kind::retry},
     {"storage-unavailable", result_kind::retry},
@@ -54,8 +55,11 @@ bool is_passing(int status) noexcept {
 
 /// What a problem means for a heartbeat, as far as its signature does not matter.
 result_kind kind_of_problem(std::string_view name, int status) noexcept {
-  if (is_passing(status)) return result_kind::retry;
-  if (const auto* row = find_heartbeat_problem(name)) return row->kind;
+  const auto* row = find_heartbeat_problem(name);
+  // Its status is 409, like that of conflicts that pass.
+  const bool renews = row != nullptr && row->kind == result_kind::renew_session && status < 500;
+  if (is_passing(status) && !renews) return result_kind::retry;
+  if (row != nullptr) return row->kind;
   if (std::find(request_problems.begin(), request_problems.end(), name) != request_problems.end())
     return result_kind::retry;
   // A name of a later gateway. The status of a batch, 200, is about none of its tokens.

@@ -31,7 +31,9 @@ enum class result_kind : std::uint8_t {
   enrol,           // not credited: send it again once the device is enrolled
   sign_by_device,  // the gateway does not know the session's key: sign it by the device's key at
                    // once
-  rejected,        // never credited
+  renew_session,  // another interval was credited under its number: send it again at once, in a new
+                  // session
+  rejected,       // never credited
 };
 
 enum class credit_status : std::uint8_t { unspecified, credited, limited, duplicate };

@@ -36,6 +36,7 @@ struct pending_heartbeat {
   bool in_doubt = false;
   bool in_flight = false;
   bool device_signature = false;  // the gateway did not know the session's key
+  bool renewed = false;           // its number was used before: it got a new session
   std::uint8_t clock_tries = 0;
   std::uint8_t remainders = 0;  // how often it was cut to what the budget had no room for
 };

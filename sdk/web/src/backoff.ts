@@ -1,9 +1,5 @@
 /** How long to wait after a failure. Pure: randomness comes as an argument. */
-
-export interface BackoffLimits {
-  baseMs: number;
-  maxMs: number;
-}
+import { BACKOFF_BASE_MS, BACKOFF_MAX_MS } from './limits.js';
 
 /** A gateway that asks for a longer wait than this is asked again all the same. */
 export const MAX_RETRY_AFTER_MS = 3_600_000;
@@ -11,17 +7,16 @@ export const MAX_RETRY_AFTER_MS = 3_600_000;
 export const CLOCK_SLEW_MS = 1_000;
 
 /**
- * Exponential with full jitter: any time up to `base × 2^failures`, so that devices which failed
+ * Exponential with full jitter: any time up to `BACKOFF_BASE_MS × 2^failures`, so that devices which failed
  * together do not come back together. What the gateway asked for comes before it.
  * `random` gives a number from 0 up to 1.
  */
 export function waitMs(
   failures: number,
   retryAfterMs: number | undefined,
-  limits: BackoffLimits,
   random: () => number,
 ): number {
-  const ceiling = Math.min(limits.maxMs, limits.baseMs * 2 ** failures);
+  const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_BASE_MS * 2 ** failures);
   return Math.round(Math.min(retryAfterMs ?? 0, MAX_RETRY_AFTER_MS) + random() * ceiling);
 }
 

@@ -26,6 +26,8 @@ export interface PendingHeartbeat {
   corrections?: number;
   /** It is the rest of a heartbeat that exceeded the budget: how often the rest was sent again. */
   remainder?: number;
+  /** Its number was used before, so it got a new session. */
+  renewed?: boolean;
 }
 
 export interface BufferLimits {

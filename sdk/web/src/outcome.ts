@@ -40,6 +40,13 @@ export function retryOf(
     signer.keyRejected();
     return bySession ? 'now' : 'later';
   }
+  if (reaction === 'now') {
+    // The second time it would go on for ever.
+    if (heartbeat.renewed) return 'never';
+    heartbeat.renewed = true;
+    heartbeat.sid = signer.renew(heartbeat.sid);
+    return 'now';
+  }
   if (reaction !== 'clock') return reaction;
   heartbeat.corrections = (heartbeat.corrections ?? 0) + 1;
   // Signed with the right time already: then it is too old, and always will be.
@@ -69,14 +76,17 @@ export function remember(
 ): QueueState['progress'] {
   const best: QueueState['progress'] = {};
   for (const [{ cid: module }, accepted] of acceptances) {
-    const { secondsWatched, completionPercentage, resumeMs } = accepted;
     const before = best[module];
-    const further =
-      before && before.secondsWatched > secondsWatched
-        ? before
-        : { secondsWatched, completionPercentage };
-    const state = before?.state === 'MASTERED' ? before.state : accepted.state;
-    best[module] = { ...further, module, state, resumeMs };
+    const { secondsWatched, completionPercentage } =
+      before && before.secondsWatched > accepted.secondsWatched ? before : accepted;
+    const { state, resumeMs } = accepted;
+    best[module] = {
+      module,
+      secondsWatched,
+      completionPercentage,
+      state: before?.state === 'MASTERED' ? before.state : state,
+      resumeMs,
+    };
   }
   // The module that was heard of last is last.
   const others = Object.entries(known).filter(([module]) => !best[module]);

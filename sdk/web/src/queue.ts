@@ -1,5 +1,5 @@
 /** The heartbeats that are buffered for one gateway and student, and when they may be sent: shared by all tabs. */
-import { type BackoffLimits, remainingMs, waitMs } from './backoff.js';
+import { remainingMs, waitMs } from './backoff.js';
 import { type BufferLimits, type PendingHeartbeat, trim } from './buffer.js';
 import type { Environment } from './http.js';
 import { LOCK_TIMEOUT_MS, MAX_TOKENS } from './limits.js';
@@ -11,7 +11,6 @@ export const NO_FAILURE = -1;
 export interface QueueOptions {
   queue: string;
   buffer: BufferLimits;
-  backoff: BackoffLimits;
 }
 
 export class Queue {
@@ -90,7 +89,7 @@ export class Queue {
 
   /** Puts off the next try, in the draft of a transaction. */
   postpone(state: QueueState, failures: number, askedMs: number | undefined): void {
-    state.waitMs = waitMs(failures, askedMs, this.#options.backoff, this.#environment.random);
+    state.waitMs = waitMs(failures, askedMs, this.#environment.random);
     state.untilMs = this.#environment.reading().wallMs + state.waitMs;
     state.failures = failures + 1;
     state.asked = askedMs !== undefined;

@@ -39,11 +39,6 @@ const isAmount = (value: unknown): value is number =>
   typeof value === 'number' && value >= 0 && value < MAX_AMOUNT;
 const isName = (value: unknown): value is string => typeof value === 'string' && NAME.test(value);
 
-/** NumericDate to milliseconds, if it is a time that can be. */
-function gatewayMs(value: unknown): number | undefined {
-  return isAmount(value) && value > MIN_TIME_S ? value * 1000 : undefined;
-}
-
 function resultOf(result: unknown, heartbeat: PendingHeartbeat): Result | undefined {
   if (!isObject(result)) return undefined;
   const { status, problem } = result;
@@ -94,16 +89,15 @@ export function readResponse(
     return undefined;
   }
   if (!isObject(body)) return undefined;
-  const content: Content = { gatewayMs: gatewayMs(body['server_time']) };
+  const { server_time: time, results, type, title, detail } = body;
+  const content: Content = isAmount(time) && time > MIN_TIME_S ? { gatewayMs: time * 1000 } : {};
   if (status === 200) {
-    const { results } = body;
     if (!Array.isArray(results) || results.length !== heartbeats.length) return undefined;
     const read = results.map((result, i) => resultOf(result, heartbeats[i]!));
     if (read.includes(undefined)) return undefined;
     content.results = read as Result[];
     return content;
   }
-  const { type, title, detail } = body;
   const [before, problem] = String(type).split(PREFIX);
   if (status < 400 || before || !isName(problem)) return undefined;
   content.rejection = { problem, detail: String(detail ?? title ?? '') };
@@ -111,16 +105,21 @@ export function readResponse(
   return content;
 }
 
-/** What a problem means for the heartbeat that has it. `alone`: only a response of its own can say. */
-export type Reaction = 'never' | 'later' | 'clock' | 'device-key' | 'enrol' | 'alone';
+/**
+ * What a problem means for the heartbeat that has it. `alone`: only a response of its own can say. `now`: at
+ * once, in a new session.
+ */
+export type Reaction = 'never' | 'later' | 'clock' | 'device-key' | 'enrol' | 'alone' | 'now';
 
 /**
- * By status or name. A status goes before a name: it says that the request passes later, whatever its problem
+ * By status or name; the first that has either counts. A status goes before a name: it says that the request passes later, whatever its problem
  * is called (RFC 9110, 15.5.9, 15.5.20 and 15.6; RFC 8470, 5.2; RFC 6585, 4). The gateway gives the other statuses
  * and names of `later` that pass to no heartbeat at all: a proxy has made another request of this one.
  * sdk/vectors/responses.json holds for all SDKs.
  */
 const REACTIONS: [Reaction, string][] = [
+  // The one name that goes before its status, 409.
+  ['now', 'sequence-reused'],
   [
     'later',
     '405 408 409 415 421 425 429 rate-limited overloaded storage-unavailable draining malformed-request unauthorized forbidden not-found payload-too-large',
@@ -133,14 +132,14 @@ const REACTIONS: [Reaction, string][] = [
     'malformed-token token-too-large bad-signature revoked-device subject-mismatch session-mismatch not-assigned unknown-module implausible-interval',
   ],
 ];
-const find = (key: string): Reaction | undefined =>
-  REACTIONS.find(([, keys]) => keys.split(' ').includes(key))?.[0];
-
 /**
  * A name that is not known is taken by the status: `4xx` is about the token, and final. The status of
  * a batch, 200, is about none of its tokens.
  */
 export function reactionTo(name: string, status: number): Reaction {
   if (status >= 500) return 'later';
-  return find(`${status}`) ?? find(name) ?? (status < 400 ? 'alone' : 'never');
+  const found = REACTIONS.find(([, keys]) =>
+    keys.split(' ').some((key) => key === name || key === `${status}`),
+  );
+  return found?.[0] ?? (status < 400 ? 'alone' : 'never');
 }

@@ -8,11 +8,14 @@ import { Clock } from './clock.js';
 import type { DeviceKey } from './device.js';
 import { type Environment, exchange, type HttpResponse } from './http.js';
 import {
+  BACKOFF_BASE_MS,
+  BACKOFF_MAX_MS,
   CATCHING_UP_MS,
   LATE_MS,
   MAX_DETAIL,
   MAX_REMAINDER_WAIT_MS,
   NEAR_MASTERY,
+  TIMEOUT_MS,
 } from './limits.js';
 import { pieceOf, remainderOf, remember, retryOf } from './outcome.js';
 import { NO_FAILURE, Queue, type QueueOptions } from './queue.js';
@@ -24,25 +27,24 @@ import {
   readResponse,
 } from './response.js';
 import { type Signed, Signer, type SignerOptions } from './signer.js';
-import type { QueueState, Store } from './store.js';
+import { emptyState, type QueueState, type Store } from './store.js';
 import type { Events, FailureEvent, ModuleProgress, Status } from './types.js';
 
 export interface SenderOptions extends QueueOptions, SignerOptions {
   module: string;
   fullResponseEvery: number;
-  timeoutMs: number;
 }
 
 type Emit = <K extends keyof Events>(name: K, event: Events[K]) => void;
 
 export class Sender {
   readonly clock: Clock;
+  readonly signer: Signer;
   /** The next response is to be a full one. */
   askFull = true;
   readonly #options: SenderOptions;
   readonly #environment: Environment;
   readonly #store: Store;
-  readonly #signer: Signer;
   readonly #device: Promise<DeviceKey>;
   readonly #emit: Emit;
   readonly #traffic = { requests: 0, heartbeats: 0, bytesUp: 0, bytesDown: 0 };
@@ -73,7 +75,7 @@ export class Sender {
     this.#device = device;
     this.clock = new Clock(environment.newId());
     this.#queue = new Queue(options, store, environment);
-    this.#signer = new Signer(options, environment, this.#traffic, device, this.clock);
+    this.signer = new Signer(options, environment, this.#traffic, device, this.clock);
   }
 
   /** Stores the heartbeat, then sends. */
@@ -92,10 +94,10 @@ export class Sender {
         try {
           // Another tab is busy for that long: its turn, and ours later.
           if (!(await this.#queue.exclusively(() => this.#sendAll())))
-            this.#schedule(this.#options.backoff.baseMs);
+            this.#schedule(BACKOFF_BASE_MS);
         } catch (error) {
           // What is buffered stays, and is tried again. Not by the queue's own waiting, which may be what failed.
-          this.#schedule(this.#options.backoff.maxMs);
+          this.#schedule(BACKOFF_MAX_MS);
           const name = await this.#device.then(
             () => 'internal',
             () => 'no-key',
@@ -189,14 +191,14 @@ export class Sender {
   }
 
   /** Where the application is about to show the progress, where the state may change, and of what was late. */
-  #wantsFull([first, second]: PendingHeartbeat[]): boolean {
+  #wantsFull([first, second]: PendingHeartbeat[]): unknown {
     const { failures, progress } = this.#queue.state!;
     const last = progress[first!.cid];
     return (
       this.askFull ||
-      !!second ||
-      !!first!.remainder ||
-      failures > 0 ||
+      second ||
+      first!.remainder ||
+      failures ||
       this.#empty + 1 >= this.#options.fullResponseEvery ||
       (last?.state === 'IN_PROGRESS' && last.completionPercentage >= NEAR_MASTERY)
     );
@@ -204,7 +206,7 @@ export class Sender {
 
   /** Gives whether to go on with what is left. */
   async #deliver(heartbeats: PendingHeartbeat[]): Promise<boolean> {
-    const signed = await this.#signer.sign(heartbeats, !this.#queue.state!.failures);
+    const signed = await this.signer.sign(heartbeats, !this.#queue.state!.failures);
     const full = this.#wantsFull(heartbeats);
     // What asks for more from now on is for the next one.
     if (full) this.askFull = false;
@@ -219,7 +221,7 @@ export class Sender {
         this.#environment,
         this.#traffic,
         `${this.#options.gateway}/v1/heartbeats`,
-        this.#options.timeoutMs,
+        TIMEOUT_MS,
         { method: 'POST', headers, body },
       );
     } catch (error) {
@@ -253,7 +255,7 @@ export class Sender {
     results: Result[],
     { status, askedMs }: HttpResponse,
   ): Promise<true> {
-    const isBatch = !!signed[1];
+    const isBatch = signed[1];
     const doneIds = new Set<number>();
     const acceptances: [PendingHeartbeat, Accepted][] = [];
     const drops: [PendingHeartbeat, string][] = [];
@@ -277,9 +279,7 @@ export class Sender {
     const remainders = this.#remaindersOf(signed, acceptances);
     await this.#queue.change((draft) => {
       const state: QueueState = {
-        failures: 0,
-        untilMs: 0,
-        waitMs: 0,
+        ...emptyState(),
         progress: remember(draft.state.progress, acceptances),
       };
       if (retries.has('later')) this.#queue.postpone(state, draft.state.failures, askedMs);
@@ -290,10 +290,14 @@ export class Sender {
       }
       if (retries.has('enrol')) state.halted = true;
       draft.state = state;
-      const taken = new Map(signed.map(({ heartbeat }) => [heartbeat.id, heartbeat]));
       draft.pendingHeartbeats = draft.pendingHeartbeats
         .filter(({ id }) => !doneIds.has(id!))
-        .map((heartbeat) => taken.get(heartbeat.id) ?? heartbeat)
+        .map((stored) => {
+          const taken = signed.find(({ heartbeat }) => heartbeat.id === stored.id);
+          // One that was sent may have been credited under its number; if not, it is rejected like this one.
+          const sid = !stored.sent && this.signer.renewals[stored.sid];
+          return taken?.heartbeat ?? (sid ? { ...stored, sid } : stored);
+        })
         .concat(remainders);
     });
     for (const [heartbeat, accepted] of acceptances) this.#report(heartbeat, accepted);
@@ -319,11 +323,11 @@ export class Sender {
     one: Signed,
     { problem, detail }: Rejection,
     status: number,
-    isBatch: boolean,
+    isBatch: unknown,
   ): FailureEvent['retry'] | 'alone' {
     // A rejection has no progress in it.
     this.askFull = true;
-    const reaction = retryOf(one, problem, status, this.#signer);
+    const reaction = retryOf(one, problem, status, this.signer);
     // One that was sent alone already has to wait.
     const retry = reaction !== 'alone' || isBatch ? reaction : 'later';
     // That a session key is gone is nothing the application has to know.

@@ -3,7 +3,6 @@
  * on by ECDH with the gateway's public key; it is never stored and cannot be extracted.
  */
 
-import { MAX_MISSES } from './limits.js';
 import { type PublicJwk, publicJwk, utf8 } from './token.js';
 
 const CURVE = { name: 'ECDH', namedCurve: 'P-256' };
@@ -60,30 +59,19 @@ export async function deriveSessionKey(
 export class SessionKey {
   /** The key for the next tokens; undefined: the device key signs. */
   mac: CryptoKey | undefined;
+  /** Rejections of keys in a row; after MAX_MISSES no key is offered. */
+  misses = 0;
   #pair: CryptoKeyPair | undefined;
-  #epk: PublicJwk | undefined;
-  #misses = 0;
-
-  get isOffered(): boolean {
-    return this.#misses < MAX_MISSES;
-  }
 
   /** The claims that offer a key: the same ephemeral key each time. */
   async offer(gateway: GatewayKey): Promise<{ epk: PublicJwk; skid: string }> {
     this.#pair ??= await crypto.subtle.generateKey(CURVE, false, ['deriveBits']);
-    this.#epk ??= await publicJwk(this.#pair.publicKey);
-    return { epk: this.#epk, skid: gateway.kid };
+    return { epk: await publicJwk(this.#pair.publicKey), skid: gateway.kid };
   }
 
   /** The gateway accepted the token that made the offer. */
   async accepted(gateway: GatewayKey, signingInput: string): Promise<void> {
-    if (!this.isOffered) return;
     this.mac = await deriveSessionKey(this.#pair!.privateKey, gateway.key, signingInput);
-  }
-
-  /** The gateway credited a token with the session's key. */
-  keyAccepted(): void {
-    this.#misses = 0;
   }
 
   /**
@@ -93,6 +81,6 @@ export class SessionKey {
   keyRejected(): boolean {
     if (!this.mac) return false;
     this.mac = undefined;
-    return ++this.#misses === 2;
+    return ++this.misses === 2;
   }
 }

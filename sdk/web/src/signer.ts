@@ -3,19 +3,19 @@ import type { PendingHeartbeat } from './buffer.js';
 import type { Clock } from './clock.js';
 import type { DeviceKey } from './device.js';
 import { type Environment, exchange, type Traffic } from './http.js';
-import { KEYS_TIMEOUT_MS, MAX_KEYS_TRIES } from './limits.js';
+import { KEYS_TIMEOUT_MS, MAX_KEYS_TRIES, MAX_MISSES } from './limits.js';
 import { type GatewayKey, gatewayKey, SessionKey } from './session-key.js';
-import { signWithDevice, signWithSession } from './token.js';
+import { sign } from './token.js';
 
 /** One heartbeat on its way. */
 export interface Signed {
   heartbeat: PendingHeartbeat;
   text: string;
   /** Signed with the session's key. */
-  bySession: boolean;
+  bySession: unknown;
   iat: number;
   /** To be called when the gateway has accepted it. */
-  accepted: () => Promise<void> | void;
+  accepted: () => unknown;
 }
 
 export interface SignerOptions {
@@ -26,12 +26,16 @@ export interface SignerOptions {
 }
 
 export class Signer {
+  /** The one whose key this is. */
+  session: string;
+  /** The new sessions of those whose numbers were used before, by the last response. */
+  renewals!: Partial<Record<string, string>>;
   readonly #environment: Environment;
   readonly #traffic: Traffic;
   readonly #options: SignerOptions;
   readonly #device: Promise<DeviceKey>;
   readonly #clock: Clock;
-  readonly #key = new SessionKey();
+  #key = new SessionKey();
   #gatewayKey: GatewayKey | undefined;
   #keysTries: number;
   #cache: RequestCache = 'default';
@@ -44,6 +48,7 @@ export class Signer {
     clock: Clock,
   ) {
     this.#options = options;
+    this.session = options.session;
     this.#environment = environment;
     this.#traffic = traffic;
     this.#keysTries = options.sessionKeys ? MAX_KEYS_TRIES : 0;
@@ -67,12 +72,23 @@ export class Signer {
     this.#cache = 'reload';
   }
 
+  /** The new session for what was to go to the session `sid`. */
+  renew(sid: string): string {
+    this.renewals[sid] ??= this.#environment.newId();
+    if (sid === this.session) {
+      this.session = this.renewals[sid];
+      this.#key = new SessionKey();
+    }
+    return this.renewals[sid];
+  }
+
   /** `calm`: the last request went well, so that one for the gateway's key may be worth it. */
   async sign(heartbeats: readonly PendingHeartbeat[], calm: boolean): Promise<Signed[]> {
     const { kid, privateKey } = await this.#device;
     const key = this.#key;
+    this.renewals = {};
     // The gateway may credit a batch in any order, so only one token of it offers a key.
-    let gateway = heartbeats.some((heartbeat) => this.#isOwn(heartbeat))
+    let gateway = heartbeats.some(({ sid }) => sid === this.session)
       ? await this.#loadGatewayKey(calm)
       : undefined;
     const signed: Signed[] = [];
@@ -80,34 +96,29 @@ export class Signer {
       const { sub, cid, sid, sn, fromMs: from, toMs: to, rate } = heartbeat;
       const iat = this.iat(heartbeat);
       const payload = { sub, cid, sid, sn, from, to, pr: rate === 1 ? undefined : rate, iat };
-      const mac = this.#isOwn(heartbeat) ? key.mac : undefined;
-      if (mac) {
-        const { text } = await signWithSession(kid, mac, payload);
-        signed.push({ heartbeat, text, bySession: true, iat, accepted: () => key.keyAccepted() });
-        continue;
-      }
-      const offered = this.#isOwn(heartbeat) ? gateway : undefined;
-      const offer = offered && (await key.offer(offered));
+      const isOwn = sid === this.session;
+      const mac = isOwn && key.mac;
+      const offered = isOwn && !mac && gateway;
       if (offered) gateway = undefined;
-      const { text, signingInput } = await signWithDevice(kid, privateKey, {
-        ...payload,
-        ...offer,
-      });
+      const { text, signingInput } = mac
+        ? await sign('HS256', `${kid}.${sid}`, mac, payload)
+        : await sign('ES256', kid, privateKey, {
+            ...payload,
+            ...(offered && (await key.offer(offered))),
+          });
       // Where no key can be computed the device goes on signing: the heartbeat is credited all the same.
-      const accepted = (): Promise<void> | void =>
-        offered && key.accepted(offered, signingInput).catch(() => undefined);
-      signed.push({ heartbeat, text, bySession: false, iat, accepted });
+      const accepted = (): unknown => {
+        if (mac) key.misses = 0;
+        return offered && key.accepted(offered, signingInput).catch(() => undefined);
+      };
+      signed.push({ heartbeat, text, bySession: mac, iat, accepted });
     }
     return signed;
   }
 
-  #isOwn(heartbeat: PendingHeartbeat): boolean {
-    return heartbeat.sid === this.#options.session;
-  }
-
   /** The gateway's key, asked for until there is a response; undefined where there is none. */
   async #loadGatewayKey(calm: boolean): Promise<GatewayKey | undefined> {
-    if (!this.#key.isOffered) return undefined;
+    if (this.#key.misses >= MAX_MISSES) return undefined;
     if (!this.#gatewayKey && this.#keysTries > 0 && calm) {
       --this.#keysTries;
       try {

@@ -47,7 +47,7 @@ const covers = (stored: PendingHeartbeat, heartbeat: PendingHeartbeat): boolean 
   stored.fromMs <= heartbeat.fromMs &&
   stored.toMs >= heartbeat.toMs;
 
-const emptyState = (): QueueState => ({ failures: 0, untilMs: 0, waitMs: 0, progress: {} });
+export const emptyState = (): QueueState => ({ failures: 0, untilMs: 0, waitMs: 0, progress: {} });
 
 export class MemoryStore implements Store {
   readonly kind = 'memory';
@@ -87,7 +87,7 @@ export class MemoryStore implements Store {
   }
 
   async getOrPut<T>(name: string, value?: T): Promise<T | undefined> {
-    if (!this.#named.has(name) && value !== undefined) this.#named.set(name, value);
+    if (this.#named.get(name) === undefined) this.#named.set(name, value);
     return this.#named.get(name) as T | undefined;
   }
 }

@@ -5,7 +5,7 @@ export const utf8 = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder()
 export function base64url(bytes: ArrayBuffer | Uint8Array): string {
   let binary = '';
   for (const byte of new Uint8Array(bytes)) binary += String.fromCharCode(byte);
-  return btoa(binary).replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '');
+  return btoa(binary).replace(/\+/g, '-').replace(/\//g, '_').replace(/=/g, '');
 }
 
 /** The public half of a P-256 key: exactly the members of an RFC 7638 thumbprint. */
@@ -46,7 +46,8 @@ export interface Token {
   signingInput: string;
 }
 
-async function sign(
+/** By the device's key, or by that of a session, whose `kid` names the session too. */
+export async function sign(
   alg: 'ES256' | 'HS256',
   kid: string,
   key: CryptoKey,
@@ -59,9 +60,3 @@ async function sign(
   const signature = await crypto.subtle.sign(how, key, utf8(signingInput));
   return { text: `${signingInput}.${base64url(signature)}`, signingInput };
 }
-
-export const signWithDevice = (kid: string, key: CryptoKey, claims: TokenClaims): Promise<Token> =>
-  sign('ES256', kid, key, claims);
-
-export const signWithSession = (kid: string, key: CryptoKey, claims: TokenClaims): Promise<Token> =>
-  sign('HS256', `${kid}.${claims.sid}`, key, claims);

@@ -4,13 +4,7 @@ import { type Cause, Cutter, type Snapshot } from './cutter.js';
 import { type DeviceKey, deviceKey, type Enrolment } from './device.js';
 import { Emitter } from './emitter.js';
 import type { Environment } from './http.js';
-import {
-  BACKOFF_BASE_MS,
-  BACKOFF_MAX_MS,
-  MAX_HEARTBEATS,
-  MAX_INTERVAL_MS,
-  TIMEOUT_MS,
-} from './limits.js';
+import { MAX_HEARTBEATS, MAX_INTERVAL_MS } from './limits.js';
 import { Sender } from './sender.js';
 import { DurableStore } from './store.js';
 import { base64url } from './token.js';
@@ -81,8 +75,6 @@ export async function enrolment(student: string): Promise<Enrolment> {
 export class Tracker extends Emitter<Events> {
   /** Resolves with what the gateway last said about this module in this browser, if it ever did. */
   readonly ready: Promise<{ progress: ModuleProgress | undefined }>;
-  /** Names this playback. */
-  readonly session: string;
   readonly #media: HTMLMediaElement;
   readonly #options: Options;
   readonly #environment: Environment;
@@ -120,7 +112,6 @@ export class Tracker extends Emitter<Events> {
     this.#media = media;
     this.#options = options;
     this.#environment = environment;
-    this.session = environment.newId();
     this.#queue = `${gateway} ${options.student}`;
     this.#cutter = new Cutter(heartbeatMs);
     this.#store = new DurableStore((detail) => {
@@ -135,12 +126,10 @@ export class Tracker extends Emitter<Events> {
         gateway,
         queue: this.#queue,
         module: options.module,
-        session: this.session,
+        session: environment.newId(),
         fullResponseEvery: within('fullResponseEvery', options.fullResponseEvery, 2, 1, 1_000),
         sessionKeys: options.sessionKeys ?? true,
-        timeoutMs: TIMEOUT_MS,
         buffer: { maxHeartbeats: MAX_HEARTBEATS, longestMs },
-        backoff: { baseMs: BACKOFF_BASE_MS, maxMs: BACKOFF_MAX_MS },
       },
       environment,
       this.#store,
@@ -164,6 +153,11 @@ export class Tracker extends Emitter<Events> {
       return this.#stopped ? undefined : this.#sender.retryNow();
     });
     this.#look('tick');
+  }
+
+  /** Names this playback. */
+  get session(): string {
+    return this.#sender.signer.session;
   }
 
   /** The public key to be enrolled. Rejects where the browser makes no keys. */
@@ -202,12 +196,16 @@ export class Tracker extends Emitter<Events> {
 
   #listen(): void {
     const { signal } = this.#detach;
-    for (const [name, cause] of Object.entries(CAUSES)) {
-      this.#media.addEventListener(name, () => void this.#look(cause), { signal });
-    }
-    document.addEventListener('visibilitychange', () => void this.#look('tick'), { signal });
-    window.addEventListener('pagehide', () => void this.#look('cut'), { signal });
-    window.addEventListener('online', () => void this.#sender.retryNow(), { signal });
+    const listen = (target: EventTarget, name: string, cause?: Cause): void =>
+      target.addEventListener(
+        name,
+        () => void (cause ? this.#look(cause) : this.#sender.retryNow()),
+        { signal },
+      );
+    for (const [name, cause] of Object.entries(CAUSES)) listen(this.#media, name, cause);
+    listen(document, 'visibilitychange', 'tick');
+    listen(window, 'pagehide', 'cut');
+    listen(window, 'online');
   }
 
   #snapshot(): Snapshot {
@@ -217,12 +215,7 @@ export class Tracker extends Emitter<Events> {
       positionMs: media.currentTime * 1000,
       rate: media.playbackRate,
       ended: media.ended,
-      isPlaying:
-        !this.#stopped &&
-        !media.paused &&
-        !media.ended &&
-        !media.seeking &&
-        !this.#environment.hidden(),
+      isPlaying: !media.paused && !media.ended && !media.seeking && !this.#environment.hidden(),
     };
   }
 

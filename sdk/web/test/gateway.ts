@@ -155,6 +155,9 @@ export class ModelGateway {
     const claims = JSON.parse(new TextDecoder().decode(payload)) as Claims;
     if (claims.iat * 1000 < this.time * 1000 - this.maxAgeMs) return rejected('stale-token', 401);
     if (claims.iat > this.time + 30) return rejected('future-token', 401);
+    const before = this.seen.get(`${claims.sid} ${claims.sn}`);
+    if (before && (before.from !== claims.from || before.to !== claims.to))
+      return rejected('sequence-reused', 409);
     const counted = this.count(claims);
     if (claims.epk) await this.takeOffer(device, claims, token.slice(0, token.lastIndexOf('.')));
     const secondsWatched = Math.floor(this.coveredMs / 1000);
@@ -167,6 +170,12 @@ export class ModelGateway {
       state: secondsWatched >= 95 ? 'MASTERED' : 'IN_PROGRESS',
       resume_ms: claims.to,
     };
+  }
+
+  /** Another run sent heartbeats of other intervals under the first numbers of the session. */
+  use(sid: string, count: number): void {
+    for (let sn = 0; sn < count; ++sn)
+      this.seen.set(`${sid} ${sn}`, { sub: '', cid: '', sid, sn, from: -1, to: 0, iat: 0 });
   }
 
   /** Adds the interval to the coverage, once. */

@@ -206,7 +206,6 @@ describe('an outage', () => {
     const limits = {
       queue: QUEUE,
       buffer: { maxHeartbeats: 5, longestMs: 30_000 },
-      backoff: { baseMs: 1_000, maxMs: 60_000 },
     };
     const [dropped] = await new Queue(limits, twice, time.environment(gateway)).takeNext(false);
     expect(dropped.map(({ sid }) => sid)).toEqual(['one', 'a']);

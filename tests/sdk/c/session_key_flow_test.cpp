@@ -27,6 +27,7 @@ struct keyed_device : device {
   software_key gateway = software_key::generate();
   std::optional<session_mac_key> gateway_mac_key;
   std::string alg, epk_x;
+  std::string used_session;  // another run used its numbers
 
   keyed_device() { options.session_keys = true; }
 
@@ -51,6 +52,7 @@ struct keyed_device : device {
     const auto header = nlohmann::json::parse(decoded(input.substr(0, input.find('.'))));
     const auto claims = nlohmann::json::parse(decoded(input.substr(input.find('.') + 1)));
     alg = header["alg"];
+    if (claims["sid"] == used_session) return "sequence-reused";
     if (alg == "HS256") {
       BOOST_CHECK_EQUAL(header["kid"].get<std::string>(),
                         key.key.kid_text() + "." + claims["sid"].get<std::string>());
@@ -315,6 +317,27 @@ BOOST_FIXTURE_TEST_CASE(an_offer_whose_pair_went_while_it_was_signed_makes_no_ke
   BOOST_CHECK_EQUAL(turn(), "HS256");
   BOOST_CHECK(on->buffer().empty());
   BOOST_CHECK_EQUAL(on->counts().device_signatures, 3);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_renewed_session_agrees_on_a_key_of_its_own, keyed_device) {
+  start();
+  play();
+  respond_with_keys(200, keys());
+  BOOST_CHECK_EQUAL(turn(), "ES256");
+  play();
+  BOOST_CHECK_EQUAL(turn(), "HS256");
+  const auto first_epk_x = epk_x;
+  used_session = "s1";
+  play();
+  BOOST_CHECK_EQUAL(turn(), "HS256");
+  BOOST_CHECK(!on->has_session_key());
+  BOOST_CHECK_EQUAL(turn(), "ES256");
+  BOOST_CHECK_NE(epk_x, first_epk_x);
+  BOOST_CHECK(on->has_session_key());
+  play();
+  BOOST_CHECK_EQUAL(turn(), "HS256");
+  BOOST_CHECK(on->buffer().empty());
+  BOOST_CHECK_EQUAL(on->counts().dropped, 0);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -112,7 +112,7 @@ struct device {
     options.identity = key.key.identity();
     options.session_keys = false;
   }
-  void start(const char* session = "s1") {
+  void start(const char* session = "s1", std::function<std::uint64_t()> random_numbers = {}) {
     engine_ports ports;
     ports.clock = &clock;
     ports.key = &key;
@@ -120,6 +120,7 @@ struct device {
     ports.storage = &storage;
     ports.network = &network;
     ports.random = [this] { return random; };
+    if (random_numbers) ports.random = std::move(random_numbers);
     on.emplace(options, std::move(ports));
     open(session);
   }

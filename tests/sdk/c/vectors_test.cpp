@@ -45,6 +45,8 @@ std::string name_of(result_kind kind) {
       return "enrol";
     case result_kind::sign_by_device:
       return "device-key";
+    case result_kind::renew_session:
+      return "new-session";
     case result_kind::rejected:
       return "drop";
   }
