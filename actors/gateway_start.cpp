@@ -108,6 +108,7 @@ void gateway::implementation::start_writer(std::unique_ptr<storage::hot_store> h
       .shards = shard_probes.size(),
       .hot_successes = [this] { return hot_state.health_successes.load(); },
       .ledger_successes = [this] { return ledger_state.health_successes.load(); },
+      .required = options.require_durability,
       .start_degraded = !hot_is_there});
 }
 
@@ -140,7 +141,6 @@ void gateway::implementation::start_watcher(std::int64_t last_change) {
       .registry_cache = registry_cache,
       .hot_probe = hot_state,
       .ledger_state = ledger_state,
-      .required = options.require_durability,
       .last_change = last_change,
       .time = time,
       .student_erased = [this](const student_id& student) { return forget_erased(student); },

@@ -21,6 +21,7 @@ gateway_statistics gateway::statistics() const {
     s.heartbeats_by_status[i] = self.heartbeats.by_status(i);
   for (std::size_t i = 0; i < s.heartbeats_by_problem.size(); ++i)
     s.heartbeats_by_problem[i] = self.heartbeats.by_problem(i);
+  s.heartbeats_past_end = self.heartbeats.past_end();
   for (std::size_t i = 0; i < s.verification.size(); ++i) {
     s.verification[i] = summarize(self.verifications.latency[i]);
     s.verification_failures[i] = self.verifications.failures[i];
@@ -38,6 +39,7 @@ gateway_statistics gateway::statistics() const {
            self.hot_state.degraded,
            self.hot_state.description.get(),
            self.hot_state.durability,
+           self.hot_state.durability.load() >= self.options.require_durability,
            summarize(self.hot_state.latency),
            self.hot_state.failures,
            self.hot_state.last_failure.get()};

@@ -32,8 +32,8 @@ credit_outcome apply_credit(const credit_request& request, session_state& sessio
   if (number == replay_window::sequence_state::too_old) return rejected(problem::stale_token);
   if (number == replay_window::sequence_state::seen) {
     const auto rest_ms = pair.covered.covered_until(interval.from_ms);
-    if (rest_ms == interval.from_ms || rest_ms >= interval.to_ms)
-      return unchanged(credit_status::duplicate, 0, pair);
+    if (rest_ms == interval.from_ms) return rejected(problem::sequence_reused);
+    if (rest_ms >= interval.to_ms) return unchanged(credit_status::duplicate, 0, pair);
     interval.from_ms = rest_ms;
   }
 

@@ -32,7 +32,7 @@ enum class credit_status : std::uint8_t { credited = 0, limited = 1, duplicate =
 
 struct credit_outcome {
   credit_status status = credit_status::rejected;
-  problem why = problem::none;  // of `rejected`: stale_token, session_mismatch,
+  problem why = problem::none;  // of `rejected`: stale_token, session_mismatch, sequence_reused,
                                 // implausible_interval, unknown_device (the student was erased),
                                 // storage_unavailable
   media_ms credited_ms = 0;  // length of the part of the interval that counts, from its beginning
@@ -54,9 +54,9 @@ struct session_state {
 /// `credited` or `limited`; the caller then stores all three together.
 ///
 /// 1. `session.module` set and different: rejected, session_mismatch.
-/// 2. Window: too old -> rejected, stale_token. Seen before: duplicate; but if the coverage has the
-///    beginning of the interval and not the end, the rest is credited, as that of a heartbeat that
-///    was `limited`.
+/// 2. Window: too old -> rejected, stale_token. Seen before: if the coverage has the interval, a
+///    duplicate; if it has the beginning, the rest is credited, as that of a heartbeat that was
+///    `limited`; if it has not even that, this is another interval: rejected, sequence_reused.
 /// 3. The bucket is refilled with `now_ms`; allowed = min(length, available). allowed < length ->
 ///    limited, the interval is cut at its end to `allowed`. With 0, nothing changes.
 /// 4. A coverage that would have more than limits::coverage_intervals_max pieces: rejected,

@@ -303,8 +303,7 @@ problem check_time(const token_claims& claims, wall_ms now_ms, const time_policy
 result<media_interval, problem> plausible_interval(media_interval claimed, media_ms duration_ms,
                                                    media_ms max_interval_ms) noexcept {
   if (claimed.from_ms < 0 || claimed.from_ms >= claimed.to_ms || claimed.from_ms >= duration_ms ||
-      claimed.length_ms() > max_interval_ms ||
-      std::int64_t{claimed.to_ms} > std::int64_t{duration_ms} + limits::interval_overshoot_ms)
+      claimed.length_ms() > max_interval_ms)
     return problem::implausible_interval;
   return media_interval{claimed.from_ms, std::min(claimed.to_ms, duration_ms)};
 }

@@ -70,7 +70,8 @@ struct time_policy {
 /// none, stale_token or future_token.
 problem check_time(const token_claims& claims, wall_ms now_ms, const time_policy& policy) noexcept;
 
-/// Rule 3 of section 5: the interval clipped to the duration, or implausible_interval.
+/// Rule 3 of section 5: the interval, cut at the end of the module however far it goes on, or
+/// implausible_interval.
 result<media_interval, problem> plausible_interval(media_interval claimed, media_ms duration_ms,
                                                    media_ms max_interval_ms) noexcept;
 

@@ -23,7 +23,8 @@ inline constexpr std::uint32_t sequence_max = 0x7fff'ffff;
 
 /// The longest module.
 inline constexpr media_ms media_duration_ms_max = 24 * 60 * 60 * 1000;
-/// How far `to` may pass the end of the module; the rest is cut off.
+/// An interval that passes the end of its module by more is counted (`past_end` of the statistics):
+/// that is no rounding of a player, and the duration in the catalogue may be wrong.
 inline constexpr media_ms interval_overshoot_ms = 1000;
 /// Gaps of up to this length between two intervals are closed, because players report their
 /// position at 4 Hz.

@@ -36,8 +36,9 @@ constexpr std::array<problem_info, problem_count> problems{{
     {"conflict", "The request contradicts what is stored.", 409},
     {"request-timeout", "The request did not arrive in time.", 408},
     {"misdirected-request", "This server does not answer for that authority.", 421},
+    {"sequence-reused", "The session used this number for another interval.", 409},
 }};
-static_assert(static_cast<std::size_t>(problem::misdirected_request) + 1 == problem_count);
+static_assert(static_cast<std::size_t>(problem::sequence_reused) + 1 == problem_count);
 static_assert(!problems.back().name.empty());
 
 }  // namespace

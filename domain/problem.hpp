@@ -40,8 +40,10 @@ enum class problem : std::uint8_t {
   conflict,
   request_timeout,
   misdirected_request,
+  // Of a heartbeat, too.
+  sequence_reused,
 };
-inline constexpr std::size_t problem_count = 29;
+inline constexpr std::size_t problem_count = 30;
 
 struct problem_info {
   std::string_view name;   // "stale-token"; the type is urn:watchkeeper:problem:<name>

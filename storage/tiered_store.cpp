@@ -22,6 +22,9 @@ std::vector<pair_key> distinct_pairs(std::span<const tiered_request> requests,
   return keys;
 }
 
+constexpr std::string_view too_little_durability =
+    "its acknowledgements are less durable than store.require_durability demands";
+
 bool is_of_one_pair(std::span<const tiered_request> requests) {
   return std::all_of(requests.begin(), requests.end(), [&](const tiered_request& each) {
     return each.credit.pair() == requests.front().credit.pair();
@@ -37,17 +40,19 @@ std::vector<std::size_t> all_of(std::size_t count) {
 }  // namespace
 
 tiered_store::tiered_store(hot_store& hot, ledger& of_record, const time_source& time,
-                           observer observed_by, capacity most)
+                           observer observed_by, durability_level required, capacity most)
     : hot_(hot),
       ledger_(of_record),
       time_(time),
       observer_(std::move(observed_by)),
+      required_(required),
       most_(most),
       reads_hang_(observer_.ledger_successes),
       writes_hang_(observer_.ledger_successes) {}
 
 std::vector<applied_credit> tiered_store::apply(std::span<const tiered_request> requests) {
   results out(requests.size());
+  check_durability();
   if (degraded_) try_recover();
   if (!degraded_ && apply_hot(requests, out)) {
     next_probe_at_ = time_.monotonic_now() + probe_interval_ms;
@@ -361,9 +366,10 @@ stored<ok_t> tiered_store::give_to_hot_store(std::span<const pair_progress> pair
 }
 
 void tiered_store::probe() {
+  check_durability();
   if (degraded_) return try_recover();
   if (time_.monotonic_now() < next_probe_at_) return;
-  const auto health = hot_.health();
+  const auto health = ask_health();
   next_probe_at_ = time_.monotonic_now() + probe_interval_ms;
   if (health) return;
   observer_.hot_failed(health.error());
@@ -373,7 +379,7 @@ void tiered_store::probe() {
 void tiered_store::try_recover() {
   if (!degraded_ || time_.monotonic_now() < next_retry_at_) return;
   if (observer_.hot_successes && observer_.hot_successes() == successes_at_failure_) return;
-  const auto health = hot_.health();
+  const auto health = ask_health();
   if (!health || !give_overlay_back()) return wait_before_retry();
   overlay_ = {};
   degraded_ = false;
@@ -404,6 +410,18 @@ bool tiered_store::give_overlay_back() {
     for (const auto& pair : states) overlay_.pairs.erase(pair.key);
   }
   return true;
+}
+
+stored<hot_store_health> tiered_store::ask_health() {
+  auto health = hot_.health();
+  if (health && health->durability < required_)
+    return storage_failure{storage_error::unavailable, std::string(too_little_durability)};
+  return health;
+}
+
+void tiered_store::check_durability() {
+  if (!degraded_ && observer_.hot_durability && observer_.hot_durability() < required_)
+    enter_degraded(std::string(too_little_durability));
 }
 
 void tiered_store::enter_degraded(const std::string& why) {

@@ -32,7 +32,8 @@ struct tiered_request {
 ///
 /// - A pair that is missing in the hot store is read from the ledger, merged with the state that
 ///   the caller has in memory, put into the hot store, and then credited.
-/// - While the hot store is away or refuses to write, this object runs the same rules, holds the
+/// - While the hot store is away, refuses to write or acknowledges too little, this object runs the
+/// same rules, holds the
 ///   sessions and buckets, and the ledger makes the outcomes durable (`degraded`). When the hot
 ///   store is back, the credit of that time is merged into it.
 /// - When both are away, the elements are `failed` and nothing has changed.
@@ -53,6 +54,9 @@ class tiered_store {
     success_counter hot_successes;
     /// The same for the ledger, after it has hung.
     success_counter ledger_successes;
+    /// The durability of the hot store as that caller saw it last. If empty, only the calls of this
+    /// object tell.
+    std::function<durability_level()> hot_durability;
   };
 
   /// Limits of the memory of degraded mode. Heartbeats of further pairs and sessions are `failed`.
@@ -61,7 +65,9 @@ class tiered_store {
     std::size_t sessions_max = 400'000;
   };
 
+  /// While the hot store's acknowledgements are less durable than `required`, it counts as away.
   tiered_store(hot_store& hot, ledger& of_record, const time_source& time, observer observed_by,
+               durability_level required = durability_level::memory,
                capacity most = {200'000, 400'000});
 
   /// Returns one element per request, in order: `done` or `failed`, never `pair_missing`. `covered`
@@ -145,6 +151,10 @@ class tiered_store {
   /// Gives the hot store what it lacks. After a failure the next call goes on with the rest.
   [[nodiscard]] bool give_overlay_back();
   void enter_degraded(const std::string& why);
+  /// Enters degraded mode if the hot store acknowledges less than `required`.
+  void check_durability();
+  /// The hot store's health; a durability below `required` is a failure, `unavailable`.
+  stored<hot_store_health> ask_health();
   void wait_before_retry();
   void forget_states(const student_id& student);
 
@@ -152,6 +162,7 @@ class tiered_store {
   ledger& ledger_;
   const time_source& time_;
   observer observer_;
+  durability_level required_;
   capacity most_;
   bool degraded_ = false;
   mono_ms next_retry_at_;

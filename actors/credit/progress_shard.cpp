@@ -23,6 +23,8 @@ rejection rejection_of(problem why) noexcept {
       return {why, "the session is bound to another module"};
     case problem::unknown_device:
       return {why, "the student was erased"};
+    case problem::sequence_reused:
+      return {why, "sn came before, with an interval that begins elsewhere"};
     case problem::implausible_interval:
       return {why, "the coverage is in too many pieces"};
     default:

@@ -3,13 +3,14 @@
 namespace watchkeeper::actors {
 
 std::string_view name_of(refusal_kind kind) noexcept {
-  constexpr std::string_view names[] = {"skipping", "spoofing", "replay", "clock", "other"};
+  constexpr std::string_view names[] = {"too_fast", "skipping", "spoofing",
+                                        "replay",   "clock",    "other"};
   return names[static_cast<std::size_t>(kind)];
 }
 
 refusal_kind classify(credit_status status, problem why, stale_cause stale) noexcept {
-  // More media than time has passed: the player jumped, or plays faster than allowed.
-  if (status == credit_status::limited) return refusal_kind::skipping;
+  // More media than time has passed.
+  if (status == credit_status::limited) return refusal_kind::too_fast;
   if (status == credit_status::duplicate) return refusal_kind::replay;
   switch (why) {
     case problem::implausible_interval:

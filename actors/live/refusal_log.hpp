@@ -15,7 +15,7 @@
 namespace watchkeeper::actors {
 
 /// What a heartbeat that earned less than it asked for points at.
-enum class refusal_kind : std::uint8_t { skipping, spoofing, replay, clock, other };
+enum class refusal_kind : std::uint8_t { too_fast, skipping, spoofing, replay, clock, other };
 std::string_view name_of(refusal_kind kind) noexcept;
 /// `status` must not be `credited`. `why` and `stale` are those of a rejection. A stale_token is a
 /// replay if its sequence number is too old, and a wrong clock if its time is.

@@ -70,7 +70,10 @@ class heartbeat_job {
                            .token = parsed ? &token : nullptr});
     // In this order: the gateway must not look idle while the last result is being written.
     listener->on_result(index_, result);
-    probe_.finished(outcome, time_.monotonic_now_us() - admitted_at_);
+    const bool is_past_end =
+        outcome.status != credit_status::rejected &&
+        token.claims.interval.to_ms - credit.duration_ms > limits::interval_overshoot_ms;
+    probe_.finished(outcome, is_past_end, time_.monotonic_now_us() - admitted_at_);
   }
 
   const std::string text;

@@ -43,8 +43,10 @@ class guarded_string {
 /// All heartbeats, from their admission to their result.
 class heartbeat_probe {
  public:
-  void finished(const credit_outcome& outcome, std::int64_t latency_us) noexcept {
+  /// `is_past_end`: the interval went on well after the end of the module.
+  void finished(const credit_outcome& outcome, bool is_past_end, std::int64_t latency_us) noexcept {
     bump(by_status_[static_cast<std::size_t>(outcome.status)]);
+    if (is_past_end) bump(past_end_);
     if (outcome.status == credit_status::rejected)
       bump(by_problem_[static_cast<std::size_t>(outcome.why)]);
     if (outcome.newly_mastered) bump(mastered_);
@@ -75,6 +77,7 @@ class heartbeat_probe {
   }
   [[nodiscard]] std::uint64_t by_status(std::size_t i) const noexcept { return by_status_[i]; }
   [[nodiscard]] std::uint64_t by_problem(std::size_t i) const noexcept { return by_problem_[i]; }
+  [[nodiscard]] std::uint64_t past_end() const noexcept { return past_end_; }
   [[nodiscard]] std::uint64_t mastered() const noexcept { return mastered_; }
   [[nodiscard]] const latency_histogram& latency() const noexcept { return latency_; }
 
@@ -87,6 +90,7 @@ class heartbeat_probe {
 
   std::array<counter, 4> by_status_{};
   std::array<counter, problem_count> by_problem_{};
+  counter past_end_{0};
   counter mastered_{0};
   latency_histogram latency_;
   std::atomic<std::uint64_t> in_flight_{0};

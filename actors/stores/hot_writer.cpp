@@ -47,7 +47,9 @@ hot_writer::hot_writer(dependencies deps)
                },
            .heatmaps_grown = deps_.heatmaps_grown,
            .hot_successes = deps_.hot_successes,
-           .ledger_successes = deps_.ledger_successes}),
+           .ledger_successes = deps_.ledger_successes,
+           .hot_durability = [this] { return deps_.hot_probe.durability.load(); }},
+          deps_.required),
       orders_(deps_.shards + refills_waiting_max + drops_waiting_max + student_orders_max) {
   if (deps_.start_degraded) tiers_.start_degraded("not reachable at start");
   if (deps_.own_thread)

@@ -39,6 +39,7 @@ class hot_writer {
     /// Count the stores' replies to the watcher; see tiered_store::observer. Empty: the writer asks
     /// the stores itself.
     storage::success_counter hot_successes, ledger_successes;
+    storage::durability_level required = storage::durability_level::memory;
     bool start_degraded = false;
     bool own_thread = true;  // false: the owner calls `turn`
   };

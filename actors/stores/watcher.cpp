@@ -63,17 +63,12 @@ void watcher::probe_hot_store() {
     deps_.hot_probe.up = false;
     return;
   }
-  bump(deps_.hot_probe.health_successes);
   deps_.hot_probe.description.set(hot->description);
   deps_.hot_probe.durability = hot->durability;
-  // While degraded the writer decides when the hot store is used again.
+  bump(deps_.hot_probe.health_successes);  // last: the writer then believes the others
+  // While degraded the writer decides when the hot store is used again, as it does when the
+  // durability has fallen.
   if (!deps_.hot_probe.degraded) deps_.hot_probe.up = true;
-  const bool too_little = hot->durability < deps_.required;
-  if (too_little && !warned_of_durability_)
-    deps_.log(log_level::warning, "hot_store",
-              "its acknowledgements are less durable than store.require_durability demands: " +
-                  hot->description);
-  warned_of_durability_ = too_little;
 }
 
 }  // namespace watchkeeper::actors

@@ -25,7 +25,6 @@ class watcher {
     registry& registry_cache;
     hot_store_probe& hot_probe;
     ledger_probe& ledger_state;
-    storage::durability_level required = storage::durability_level::log;
     std::int64_t last_change = 0;  // registry changes up to here are in memory
     const time_source& time;
     /// By another gateway, or by this one. False: it has to wait.
@@ -44,7 +43,6 @@ class watcher {
 
   dependencies deps_;
   registry_follower follower_;
-  bool warned_of_durability_ = false;
   bounded_queue<int> end_;  // always empty: closing it ends the wait
   std::thread thread_;
 };

@@ -29,7 +29,7 @@ fault_plan scripted_faults(std::vector<store_fault> script);
 fault_plan random_faults(std::uint64_t seed, double rate);
 
 /// Decorates a store with faults; for tests. Thread: as the store it wraps, which outlives it.
-class faulty_store final : public hot_store {
+class faulty_store : public hot_store {
  public:
   faulty_store(hot_store& inner, fault_plan plan);
 

@@ -30,8 +30,11 @@ class credit_model {
       return out;
     }
     const auto from = first_uncovered(request, pair);
-    const bool lacks_all = from == request.interval.from_ms && seen_.count(request.sequence) != 0;
-    if (lacks_all || from == request.interval.to_ms) {
+    if (from == request.interval.from_ms && seen_.count(request.sequence) != 0) {
+      out.why = problem::sequence_reused;
+      return out;
+    }
+    if (from == request.interval.to_ms) {
       out.status = credit_status::duplicate;
       out.now = summary(pair);
       return out;

@@ -94,9 +94,19 @@ BOOST_AUTO_TEST_CASE(a_number_behind_the_window_is_stale) {
 
 BOOST_AUTO_TEST_CASE(another_interval_under_a_used_number_counts_nothing) {
   apply(request_for(7, {0, 10'000}));
-  const auto out = apply(request_for(7, {20'000, 30'000}, start_ms + 9'000));
-  BOOST_TEST(out.status == credit_status::duplicate);
-  BOOST_TEST(out.now.covered_ms == 10'000);
+  const auto reused = [&](media_interval interval) {
+    return refused(request_for(7, interval, start_ms + 9'000)) == problem::sequence_reused;
+  };
+  BOOST_TEST(reused({20'000, 30'000}));
+  BOOST_TEST(reused({10'000, 20'000}));
+  BOOST_TEST(reused({10'251, 10'300}));
+}
+
+// A gap that was closed afterwards: the number is not known to be of another interval.
+BOOST_AUTO_TEST_CASE(a_used_number_with_an_interval_that_is_covered_is_a_duplicate) {
+  apply(request_for(7, {0, 10'000}));
+  apply(request_for(8, {10'200, 20'000}));
+  BOOST_TEST(apply(request_for(7, {10'100, 10'150})).status == credit_status::duplicate);
 }
 
 BOOST_AUTO_TEST_CASE(an_interval_over_the_budget_is_cut_at_its_end) {

@@ -39,7 +39,8 @@ BOOST_AUTO_TEST_CASE(statuses_are_those_of_the_protocol) {
                                         {p::payload_too_large, 413},
                                         {p::conflict, 409},
                                         {p::request_timeout, 408},
-                                        {p::misdirected_request, 421}};
+                                        {p::misdirected_request, 421},
+                                        {p::sequence_reused, 409}};
   BOOST_TEST(std::size(statuses) == problem_count);
   for (const auto& [which, status] : statuses)
     BOOST_TEST(describe(which).http_status == status, describe(which).name);
@@ -68,6 +69,7 @@ BOOST_AUTO_TEST_CASE(values_are_stable) {
   BOOST_TEST(static_cast<int>(problem::implausible_interval) == 14);
   BOOST_TEST(static_cast<int>(problem::storage_unavailable) == 17);
   BOOST_TEST(static_cast<int>(problem::misdirected_request) == 28);
+  BOOST_TEST(static_cast<int>(problem::sequence_reused) == 29);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

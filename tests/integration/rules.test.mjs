@@ -12,12 +12,18 @@ for (const variant of variants) {
     before(async () => (gateway = await Gateway.start({ variant })));
     after(() => gateway?.stop());
 
-    test('3: `to` may pass the duration by a second and is clipped', async () => {
+    test('3: an interval is cut at the end of the module, however far it goes on', async () => {
       const scene = await Scene.make(gateway, { durationMs: 20_000 });
       const result = await scene.credited(15_000, 21_000);
       assert.equal(result.credited_ms, 5_000);
       assert.deepEqual((await scene.progress()).coverage, [[15_000, 20_000]]);
-      assertProblem(await scene.play(15_000, 21_001), 422, 'implausible-interval');
+      const pastEnd = async () =>
+        (await gateway.operator('GET', '/v1/stats')).json.heartbeats.past_end;
+      const before = await pastEnd();
+      const far = await scene.credited(16_000, 40_000);
+      assert.equal(far.credited_ms, 4_000);
+      assert.equal(await pastEnd(), before + 1);
+      assert.deepEqual((await scene.progress()).coverage, [[15_000, 20_000]]);
       assertProblem(await scene.play(20_000, 20_500), 422, 'implausible-interval');
     });
 
@@ -82,13 +88,29 @@ for (const variant of variants) {
     test('6: a number seen is a duplicate, one older than 64 is stale', async () => {
       const scene = await Scene.make(gateway);
       await scene.credited(0, 1_000, { sn: 100 });
-      assert.equal((await scene.credited(5_000, 9_000, { sn: 100 })).status, 'duplicate');
+      assert.equal((await scene.credited(0, 1_000, { sn: 100 })).status, 'duplicate');
       assert.equal((await scene.credited(1_000, 2_000, { sn: 37 })).status, 'credited');
       assertProblem(await scene.play(2_000, 3_000, { sn: 36 }), 401, 'stale-token');
       const progress = await scene.progress();
       assert.deepEqual(progress.coverage, [[0, 2_000]]);
       scene.sid = uuid(); // another session has numbers of its own
       assert.equal((await scene.credited(2_000, 3_000, { sn: 36 })).status, 'credited');
+    });
+
+    test('6: a number seen, with another interval, is no duplicate', async () => {
+      const scene = await Scene.make(gateway);
+      await scene.credited(0, 1_000, { sn: 7 });
+      assertProblem(await scene.play(5_000, 9_000, { sn: 7 }), 409, 'sequence-reused');
+      const response = await gateway.viewer('GET', `/v1/students/${scene.student}/refusals`);
+      const [refusal] = response.json.items;
+      assert.equal(refusal.problem, 'sequence-reused');
+      assert.equal(refusal.kind, 'other');
+      scene.sid = uuid();
+      assert.equal((await scene.credited(5_000, 9_000, { sn: 7 })).status, 'credited');
+      assert.deepEqual((await scene.progress()).coverage, [
+        [0, 1_000],
+        [5_000, 9_000],
+      ]);
     });
 
     test('6: out of order and many at once come to the same', async () => {

@@ -98,8 +98,8 @@ BOOST_AUTO_TEST_CASE(an_erased_student_is_refused_whatever_is_asked) {
                int(applied_state::pair_missing));
     create(store, {pair});
     // A number from before the erasure stays used up.
-    BOOST_TEST(int(apply_one(store, heartbeat(pair, 0, 0, 1000)).outcome.status) ==
-               int(credit_status::duplicate));
+    BOOST_TEST(int(apply_one(store, heartbeat(pair, 0, 0, 1000)).outcome.why) ==
+               int(problem::sequence_reused));
     BOOST_TEST(int(apply_one(store, heartbeat(pair, 1, 1000, 2000)).outcome.status) ==
                int(credit_status::credited));
   });

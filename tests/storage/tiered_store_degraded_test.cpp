@@ -93,7 +93,8 @@ BOOST_AUTO_TEST_CASE(no_batch_waits_for_a_hot_store_that_hangs_but_the_first) {
 BOOST_AUTO_TEST_CASE(what_is_refused_takes_nobodys_room) {
   tiered_store_world w;
   w.fault = store_fault::lost_request;
-  tiered_store tiers{w.hot, *w.ledger_of_record, w.clock, no_observer(), {.pairs_max = 2}};
+  tiered_store tiers{w.hot,         *w.ledger_of_record,      w.clock,
+                     no_observer(), durability_level::memory, {.pairs_max = 2}};
   const auto ask = [&](const char* module, std::uint32_t sequence) {
     auto r = w.request(sequence, 0, 10'000);
     r.credit.module = *module_id::parse(module);
@@ -107,8 +108,8 @@ BOOST_AUTO_TEST_CASE(what_is_refused_takes_nobodys_room) {
 BOOST_AUTO_TEST_CASE(at_its_limits_degraded_mode_goes_on_with_those_that_it_has) {
   tiered_store_world w;
   w.fault = store_fault::lost_request;
-  tiered_store tiers{
-      w.hot, *w.ledger_of_record, w.clock, no_observer(), {.pairs_max = 2, .sessions_max = 3}};
+  tiered_store tiers{w.hot,         *w.ledger_of_record,      w.clock,
+                     no_observer(), durability_level::memory, {.pairs_max = 2, .sessions_max = 3}};
   const auto ask = [&](const char* student, const char* session, std::uint32_t sequence) {
     auto r = w.request(sequence, 10'000 * sequence, 10'000 * sequence + 10'000);
     r.credit.student = *student_id::parse(student);
@@ -137,7 +138,8 @@ BOOST_AUTO_TEST_CASE(at_its_limits_degraded_mode_goes_on_with_those_that_it_has)
 BOOST_AUTO_TEST_CASE(sessions_that_earn_nothing_take_nobodys_room) {
   tiered_store_world w;
   w.fault = store_fault::lost_request;
-  tiered_store tiers{w.hot, *w.ledger_of_record, w.clock, no_observer(), {.sessions_max = 2}};
+  tiered_store tiers{w.hot,         *w.ledger_of_record,      w.clock,
+                     no_observer(), durability_level::memory, {.sessions_max = 2}};
   const auto ask = [&](const char* session, std::int32_t max_rate_permille) {
     auto r = w.request(0, 0, 10'000);
     r.credit.session = *session_id::parse(session);
@@ -170,6 +172,71 @@ BOOST_AUTO_TEST_CASE(degraded_mastery_makes_one_completion) {
     w.clock.advance(10'000);
   }
   BOOST_TEST(w.ledger_of_record->completions(0, 10)->size() == 1u);
+}
+
+// An operator turns the log of a Redis off, or a replica without one is promoted.
+BOOST_AUTO_TEST_CASE(a_hot_store_that_acknowledges_too_little_counts_as_away) {
+  struct weakened_store final : faulty_store {
+    explicit weakened_store(hot_store& inner)
+        : faulty_store(inner, [](std::string_view) { return store_fault::none; }) {}
+    stored<hot_store_health> health() override {
+      return hot_store_health{offered, "weakened", "incarnation"};
+    }
+    durability_level offered = durability_level::log;
+  };
+  tiered_store_world w;
+  weakened_store hot(*w.inner);
+  auto seen = durability_level::log;  // by the watcher
+  std::vector<std::string> reasons;
+  auto observer = no_observer();
+  observer.hot_durability = [&] { return seen; };
+  observer.mode_changed = [&](bool degraded, const std::string& why) {
+    if (degraded) reasons.push_back(why);
+  };
+  tiered_store tiers{hot, *w.ledger_of_record, w.clock, observer, durability_level::log};
+  const auto apply = [&](const tiered_request& request) {
+    BOOST_TEST(int(tiers.apply({&request, 1}).at(0).outcome.status) ==
+               int(credit_status::credited));
+  };
+  apply(w.request(0, 0, 1'000));
+  BOOST_TEST(!tiers.degraded());
+
+  hot.offered = seen = durability_level::memory;
+  auto next = w.request(1, 1'000, 2'000);
+  next.in_memory.emplace().covered.add({0, 1'000});
+  apply(next);
+  BOOST_TEST(tiers.degraded());
+  BOOST_TEST(w.in_ledger()->covered.covered_ms() == 2'000);  // what was only in the hot store, too
+  BOOST_TEST(w.in_hot()->covered.covered_ms() == 1'000);
+  BOOST_TEST(reasons.at(0).find("store.require_durability") != std::string::npos);
+  // It does not come back while either the watcher or the store itself says so.
+  w.clock.advance(tiered_store::retry_interval_max_ms);
+  tiers.probe();
+  BOOST_TEST(tiers.degraded());
+  hot.offered = durability_level::log;
+  seen = durability_level::log;
+  w.clock.advance(tiered_store::retry_interval_max_ms);
+  tiers.probe();
+  BOOST_TEST(!tiers.degraded());
+  BOOST_TEST(w.in_hot()->covered.covered_ms() == 2'000);
+
+  // Without traffic as well, and without a watcher.
+  hot.offered = durability_level::memory;
+  w.clock.advance(tiered_store::probe_interval_ms);
+  tiers.probe();
+  BOOST_TEST(tiers.degraded());
+}
+
+// Away at the start, it was not looked at: it has to show what it offers before it is used.
+BOOST_AUTO_TEST_CASE(a_hot_store_that_comes_later_must_be_durable_as_well) {
+  tiered_store_world w;  // its memory offers less than a log
+  tiered_store tiers{w.hot, *w.ledger_of_record, w.clock, no_observer(), durability_level::log};
+  tiers.start_degraded("away");
+  for (int i = 0; i < 3; ++i) {
+    w.clock.advance(tiered_store::retry_interval_max_ms);
+    tiers.probe();
+    BOOST_TEST(tiers.degraded());
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

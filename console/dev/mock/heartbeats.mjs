@@ -22,7 +22,7 @@ function problemOf({ kid }, { sub, cid, from, to, iat }) {
   if (device.student !== sub) return ['subject-mismatch', 'spoofing'];
   if (!db.modules[cid]) return ['unknown-module', 'other'];
   if (iat < Date.now() / 1000 - 900) return ['stale-token', 'clock'];
-  if (to - from > 30_000 || to > db.modules[cid].duration_ms + 1000)
+  if (to - from > 30_000 || from >= db.modules[cid].duration_ms)
     return ['implausible-interval', 'skipping'];
   return undefined;
 }

@@ -64,7 +64,7 @@ export interface Refusal {
   status: 'rejected' | 'limited' | 'duplicate';
   problem: string | null;
   detail: string;
-  kind: 'skipping' | 'spoofing' | 'replay' | 'clock' | 'other';
+  kind: 'too_fast' | 'skipping' | 'spoofing' | 'replay' | 'clock' | 'other';
 }
 export interface CompletionEvent {
   id: string;

@@ -284,6 +284,7 @@ export const t = {
       sequence: 'No.',
     },
     kind: {
+      too_fast: 'Too fast',
       skipping: 'Skipping',
       spoofing: 'Spoofing',
       replay: 'Replay',
@@ -349,6 +350,7 @@ export const t = {
     'not-assigned': 'Not assigned',
     'unknown-module': 'Unknown module',
     'implausible-interval': 'Implausible piece',
+    'sequence-reused': 'Number used before',
     'rate-limited': 'Too many at once',
     overloaded: 'Overloaded',
     'storage-unavailable': 'Store away',

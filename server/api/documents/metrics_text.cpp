@@ -126,6 +126,11 @@ void write_heartbeats(exposition& out, const actors::gateway_statistics& gateway
   for (std::size_t i = 1; i < problem_count; ++i)
     out.sample(gateway.heartbeats_by_problem[i],
                {{"problem", describe(static_cast<problem>(i)).name}});
+  out.one(
+      "watchkeeper_heartbeats_past_end_total", counter,
+      "Heartbeats whose interval went on more than 1 s after the end of the module: its duration "
+      "in the catalogue may be too short.",
+      gateway.heartbeats_past_end);
   out.one("watchkeeper_heartbeats_in_flight", gauge, "Heartbeats in flight.",
           gateway.heartbeats_in_flight);
   out.one("watchkeeper_heartbeats_deferred", gauge,

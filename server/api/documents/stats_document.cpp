@@ -44,6 +44,7 @@ void write_heartbeats(json_writer& out, const actors::gateway_statistics& gatewa
       .member("limited", by[1])
       .member("duplicate", by[2])
       .member("rejected", by[3])
+      .member("past_end", gateway.heartbeats_past_end)
       .member("in_flight", gateway.heartbeats_in_flight)
       .member("deferred", deferred.deferred)
       .member("shed", deferred.shed);

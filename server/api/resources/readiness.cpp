@@ -35,6 +35,11 @@ net::http_response readiness::compute() const {
   out.key("reasons").begin_array();
   if (draining_) out.value("draining");
   if (!of_gateway) out.value(of_gateway.error());
+  // Fixed sentences: anybody may read them.
+  if (hot.degraded && !hot.durable_enough)
+    out.value("the hot store's acknowledgements are less durable than is required");
+  else if (hot.degraded)
+    out.value("the hot store is away");
   out.end_array().end_object();
   auto response = json_response(std::move(body), ready ? 200 : 503);
   response.headers.emplace_back("cache-control", "no-store");

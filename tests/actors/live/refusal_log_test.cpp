@@ -11,7 +11,7 @@ BOOST_AUTO_TEST_SUITE(live)
 
 BOOST_AUTO_TEST_CASE(refusals_are_classified) {
   using enum refusal_kind;
-  BOOST_TEST(classify(credit_status::limited, problem::none, stale_cause::none) == skipping);
+  BOOST_TEST(classify(credit_status::limited, problem::none, stale_cause::none) == too_fast);
   BOOST_TEST(classify(credit_status::duplicate, problem::none, stale_cause::none) == replay);
   const auto rejected = [](problem why, stale_cause stale = stale_cause::none) {
     return classify(credit_status::rejected, why, stale);
@@ -22,6 +22,7 @@ BOOST_AUTO_TEST_CASE(refusals_are_classified) {
   BOOST_TEST(rejected(problem::stale_token, stale_cause::time) == clock);
   BOOST_TEST(rejected(problem::future_token) == clock);
   BOOST_TEST(rejected(problem::stale_token, stale_cause::sequence_number) == replay);
+  BOOST_TEST(rejected(problem::sequence_reused) == other);  // no replay
   BOOST_TEST(rejected(problem::overloaded) == other);
 }
 

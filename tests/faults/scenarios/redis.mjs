@@ -102,6 +102,14 @@ export const redisScenarios = {
       (world) => world.settings(world.redis, ['maxmemory', '0']),
     ),
   },
+  'redis-without-log': {
+    what: "Redis' log is turned off: it acknowledges less than is required",
+    faults: { full: 8 },
+    run: rounds(
+      (world) => world.settings(world.redis, ['appendonly', 'no']),
+      (world) => world.settings(world.redis, ['appendonly', 'yes']),
+    ),
+  },
   'redis-read-only': {
     what: 'Redis becomes a read-only replica, and a master again',
     faults: { full: 8 },

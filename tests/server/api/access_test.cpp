@@ -144,6 +144,19 @@ BOOST_FIXTURE_TEST_CASE(health_and_readiness_need_no_token, api_fixture) {
   BOOST_TEST(
       json_of(ready) ==
       nlohmann::json::parse(R"({"ready":true,"degraded":false,"durability":"log","reasons":[]})"));
+  gateway.figures.hot.degraded = true;
+  const auto reason = [&] {
+    clock.advance(api_limits::readiness_age_max_ms);
+    const auto degraded = get("/readyz", "");
+    BOOST_TEST(degraded.status == 200);
+    return json_of(degraded)["reasons"].at(0).get<std::string>();
+  };
+  BOOST_TEST(reason() == "the hot store's acknowledgements are less durable than is required");
+  gateway.figures.hot.durable_enough = true;
+  BOOST_TEST(reason() == "the hot store is away");
+  gateway.figures.hot.degraded = false;
+  clock.advance(api_limits::readiness_age_max_ms);
+  BOOST_TEST(json_of(get("/readyz", ""))["reasons"].empty());
   gateway.is_ready = false;
   BOOST_TEST(get("/readyz", "").status == 200);  // cached for a moment
   clock.step_wall(-3'600'000);

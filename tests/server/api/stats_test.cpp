@@ -29,8 +29,13 @@ statistics_snapshot sample() {
   gateway.shards.resize(2);
   gateway.shards[0].batches = 3;
   gateway.shards[0].batch_heartbeats = 10;
-  gateway.hot = {true,         false, "Redis \"7\"\nx", storage::durability_level::log,
-                 {1, 2, 3, 4}, 5,     "last \xff"};
+  gateway.heartbeats_past_end = 6;
+  gateway.hot = {.up = true,
+                 .description = "Redis \"7\"\nx",
+                 .durability = storage::durability_level::log,
+                 .latency = {1, 2, 3, 4},
+                 .failures = 5,
+                 .last_failure = "last \xff"};
   gateway.ledger.description = "SQLite";
   return now;
 }
@@ -54,6 +59,7 @@ BOOST_AUTO_TEST_CASE(the_document_has_the_documented_members) {
   BOOST_TEST(document["heartbeats"]["problems"].dump() == R"({"stale-token":3})");
   BOOST_TEST(document["heartbeats"]["deferred"] == 40);
   BOOST_TEST(document["heartbeats"]["shed"] == 5);
+  BOOST_TEST(document["heartbeats"]["past_end"] == 6);
   BOOST_TEST(document["shards"][0]["batch_size_mean"] == 3.33);
   BOOST_TEST(document["shards"][1]["batch_size_mean"] == 0.0);
   BOOST_TEST(document["verification"]["ES256"]["p99_us"] == 120);
