@@ -121,6 +121,7 @@ void gateway::implementation::start_reader() {
       .time = time,
       .hot_successes = [this] { return hot_state.health_successes.load(); },
       .ledger_successes = [this] { return ledger_state.health_successes.load(); },
+      .is_degraded = [this] { return hot_state.degraded.load(); },
       .loaded = [this](heartbeat_job_ptr job) { loaded(std::move(job)); },
       // A made-up module costs a read of the ledger, like a made-up device.
       .module_absent =
@@ -166,6 +167,7 @@ bool gateway::implementation::admit_hot_store(storage::hot_store& hot) {
     return false;
   }
   hot_state.up = true;
+  hot_state.answers = true;
   hot_state.durability = health->durability;
   hot_state.description.set(health->description);
   if (health->durability < options.require_durability)

@@ -39,7 +39,8 @@ gateway_statistics gateway::statistics() const {
            self.hot_state.degraded,
            self.hot_state.description.get(),
            self.hot_state.durability,
-           self.hot_state.durability.load() >= self.options.require_durability,
+           !self.hot_state.answers ||
+               self.hot_state.durability.load() >= self.options.require_durability,
            summarize(self.hot_state.latency),
            self.hot_state.failures,
            self.hot_state.last_failure.get()};

@@ -36,8 +36,8 @@ struct hot_store_statistics {
   bool degraded = false;  // acknowledgements go through the ledger
   std::string description;
   storage::durability_level durability = storage::durability_level::memory;
-  bool durable_enough = false;  // as `require_durability` demands
-  latency_summary latency;      // of a call
+  bool durable_enough = true;  // as `require_durability` demands; also while it is away
+  latency_summary latency;     // of a call
   std::uint64_t failures = 0;
   std::string last_failure;
 };
@@ -58,7 +58,8 @@ struct ledger_statistics {
 struct gateway_statistics {
   std::array<std::uint64_t, 4> heartbeats_by_status{};  // index: credit_status
   std::array<std::uint64_t, problem_count> heartbeats_by_problem{};
-  std::uint64_t heartbeats_past_end = 0;  // limits::interval_overshoot_ms or more; not rejected
+  std::uint64_t heartbeats_past_end =
+      0;  // by more than limits::interval_overshoot_ms; not rejected
   std::array<latency_summary, signature_algorithm_count> verification{};
   std::array<std::uint64_t, signature_algorithm_count> verification_failures{};
   std::uint64_t heartbeats_in_flight = 0;

@@ -379,6 +379,9 @@ void tiered_store::probe() {
 void tiered_store::try_recover() {
   if (!degraded_ || time_.monotonic_now() < next_retry_at_) return;
   if (observer_.hot_successes && observer_.hot_successes() == successes_at_failure_) return;
+  // Else the next batch would find what the caller with time saw, and begin the mode again.
+  if (observer_.hot_durability && observer_.hot_durability() < required_)
+    return wait_before_retry();
   const auto health = ask_health();
   if (!health || !give_overlay_back()) return wait_before_retry();
   overlay_ = {};

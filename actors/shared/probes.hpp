@@ -121,6 +121,8 @@ struct shard_probe {
 struct hot_store_probe {
   std::atomic<bool> up{false};
   std::atomic<bool> degraded{false};
+  std::atomic<bool> answers{false};  // the watcher, the last time
+  /// Of the last reply.
   std::atomic<storage::durability_level> durability{storage::durability_level::memory};
   guarded_string description;
   guarded_string last_failure;

@@ -181,9 +181,15 @@ std::optional<progress> store_reader::in_hot_store(const pair_key& key, sources&
 void store_reader::load_progress(const std::shared_ptr<progress_query>& query, sources& asks) {
   using reply_type = storage::stored<std::optional<progress>>;
   auto reply = std::make_shared<reply_type>(in_hot_store(query->key, asks));
-  if (!reply->value()) {
+  auto& found = reply->value();
+  if (!found || (deps_.is_degraded && deps_.is_degraded())) {
     const auto row = read_ledger(asks, [&] { return deps_.ledger->read({&query->key, 1}); });
-    *reply = row ? reply_type((*row)[0]) : reply_type(row.error());
+    if (!row && !found)
+      *reply = row.error();
+    else if (row && (*row)[0] && found)
+      merge(*found, *(*row)[0]);
+    else if (row && (*row)[0])
+      found = (*row)[0];
   }
   deps_.found({query, std::move(reply)});
 }

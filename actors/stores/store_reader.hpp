@@ -29,6 +29,9 @@ class store_reader {
     /// Count the stores' replies to the watcher. Empty: a store that has hung is asked again after
     /// a while.
     storage::success_counter hot_successes = {}, ledger_successes = {};
+    /// Whether credit goes to the ledger: it may then have more of a pair than the hot store, which
+    /// can often still be read. Empty: never.
+    std::function<bool()> is_degraded = {};
     /// The record that the heartbeat needed is in memory: screen it again.
     std::function<void(heartbeat_job_ptr)> loaded;
     std::function<void(const heartbeat_job&)> module_absent;  // its module is not in the ledger

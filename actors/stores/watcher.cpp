@@ -60,12 +60,14 @@ void watcher::probe_hot_store() {
   auto hot = deps_.hot->health();
   if (!hot) {
     deps_.hot_probe.failed(hot.error());
-    deps_.hot_probe.up = false;
+    deps_.hot_probe.up = deps_.hot_probe.answers = false;
     return;
   }
   deps_.hot_probe.description.set(hot->description);
   deps_.hot_probe.durability = hot->durability;
-  bump(deps_.hot_probe.health_successes);  // last: the writer then believes the others
+  deps_.hot_probe.answers = true;
+  // Last, and seen last by other threads: the writer then believes the durability.
+  deps_.hot_probe.health_successes.fetch_add(1, std::memory_order_release);
   // While degraded the writer decides when the hot store is used again, as it does when the
   // durability has fallen.
   if (!deps_.hot_probe.degraded) deps_.hot_probe.up = true;

@@ -26,6 +26,7 @@ const names =
 
 const reasons = [
   ['implausible-interval', 'skipping', 'to − from is 54,000 ms; at most 30,000'],
+  [null, 'too_fast', ''],
   ['bad-signature', 'spoofing', 'the signature does not verify'],
   ['stale-token', 'clock', 'iat is 1,204 s behind'],
   [null, 'replay', 'number 17 of this session was credited before'],
@@ -86,7 +87,7 @@ function refusalAt(random, atMs) {
     device: 'yZ4Lz0nT3o4sXG1mX0cQnC2b0h6mK5rXJq2o6Qv6u3M',
     session: '4f1c9a52-7d0e-4c55-9a55-0b6c1c6b9e11',
     sequence: Math.floor(random() * 60),
-    status: problem ? 'rejected' : 'duplicate',
+    status: problem ? 'rejected' : kind === 'too_fast' ? 'limited' : 'duplicate',
     problem,
     detail,
     kind,

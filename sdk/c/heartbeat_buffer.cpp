@@ -20,6 +20,7 @@ bool heartbeat_buffer::join_one() {
   for (std::size_t i = 1; i < heartbeats_.size(); ++i) {
     if (!adjoin(heartbeats_[i - 1], heartbeats_[i], interval_ms_max_)) continue;
     heartbeats_[i].interval.from_ms = heartbeats_[i - 1].interval.from_ms;
+    heartbeats_[i].renewed |= heartbeats_[i - 1].renewed;
     heartbeats_.erase(heartbeats_.begin() + static_cast<std::ptrdiff_t>(i - 1));
     return true;
   }

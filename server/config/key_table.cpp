@@ -98,7 +98,7 @@ constexpr auto table = std::to_array<key_description>({
     {.path = "store.require_durability",
      .member = [](settings& s) -> text { return s.store.require_durability; },
      .help = "The least durability of an acknowledgement; the gateway does not start if the hot "
-             "store offers less.",
+             "store offers less, and becomes degraded if that happens later.",
      .choices = "fsync|log|memory"},
 
     {.path = "policy.max_age_s",

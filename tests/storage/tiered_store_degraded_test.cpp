@@ -210,11 +210,16 @@ BOOST_AUTO_TEST_CASE(a_hot_store_that_acknowledges_too_little_counts_as_away) {
   BOOST_TEST(w.in_hot()->covered.covered_ms() == 1'000);
   BOOST_TEST(reasons.at(0).find("store.require_durability") != std::string::npos);
   // It does not come back while either the watcher or the store itself says so.
-  w.clock.advance(tiered_store::retry_interval_max_ms);
-  tiers.probe();
-  BOOST_TEST(tiers.degraded());
-  hot.offered = durability_level::log;
-  seen = durability_level::log;
+  for (const auto& [offered, seen_last] :
+       {std::pair{durability_level::log, durability_level::memory},
+        {durability_level::memory, durability_level::log}}) {
+    hot.offered = offered;
+    seen = seen_last;
+    w.clock.advance(tiered_store::retry_interval_max_ms);
+    tiers.probe();
+    BOOST_TEST(tiers.degraded());
+  }
+  hot.offered = seen = durability_level::log;
   w.clock.advance(tiered_store::retry_interval_max_ms);
   tiers.probe();
   BOOST_TEST(!tiers.degraded());

@@ -6,17 +6,19 @@ import { dateTime, fullDateTime, timeOfDay } from '../text/format';
 import { TableToggle } from './controls';
 import { Notice } from './states';
 
-const KINDS = ['skipping', 'spoofing', 'replay', 'clock', 'other'] as const;
-type Kind = (typeof KINDS)[number];
+type Kind = Refusal['kind'];
+/** Those that the gateway has, in the order of the lanes; of each a shape and a colour. */
+const KINDS = Object.keys(t.student.kind) as Kind[];
 const kindOf = (refusal: Refusal): Kind => KINDS.find((kind) => kind === refusal.kind) ?? 'other';
 const reasonOf = (refusal: Refusal): string =>
   refusal.problem
     ? (t.problem[refusal.problem] ?? refusal.problem)
     : t.student.status[refusal.status];
 
-/** Marks of one kind differ by shape as well: dot, diamond, ring, bar, square. */
+/** Marks of one kind differ by shape as well: arrow, two arrows, diamond, ring, hourglass, square. */
 function Mark({ kind, x, y, title }: { kind: Kind; x: number; y: number; title: string }) {
   const shapes: Record<Kind, string> = {
+    too_fast: `M${x - 5} ${y - 6}L${x + 6} ${y}L${x - 5} ${y + 6}z`,
     skipping: `M${x - 5} ${y - 5}L${x + 1} ${y}L${x - 5} ${y + 5}zM${x + 1} ${y - 5}L${x + 6} ${y}L${x + 1} ${y + 5}z`,
     spoofing: `M${x} ${y - 6}L${x + 6} ${y}L${x} ${y + 6}L${x - 6} ${y}z`,
     replay: `M${x} ${y - 5}a5 5 0 1 0 .01 0z`,

@@ -1,6 +1,7 @@
 // Heartbeats whose look-up is overtaken by a change of the record that it reads.
 #include "actors/stores/store_reader.hpp"
 
+#include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <future>
 #include <map>
@@ -65,6 +66,7 @@ struct reading : world {
         .registry_cache = registry_cache,
         .ledger_state = ledger_state,
         .time = clock,
+        .is_degraded = [this] { return is_degraded.load(); },
         .loaded =
             [this](heartbeat_job_ptr job) {
               const auto screened =
@@ -80,7 +82,11 @@ struct reading : world {
             },
         .module_absent =
             [this](const heartbeat_job& job) { addresses.failed(job.peer, clock.monotonic_now()); },
-        .found = [this](progress_found) { ++found; },
+        .found =
+            [this](const progress_found& reply) {
+              ++found;
+              last_found = *reply.found;
+            },
         .idle =
             [this] {
               if (!std::exchange(was_idle, true)) idle.set_value();
@@ -113,7 +119,9 @@ struct reading : world {
   storage::memory_store inner{10};
   bool hot_hangs = false;  // for two seconds, each time
   int hot_questions = 0;
+  std::atomic<bool> is_degraded{false};
   int passed = 0, found = 0;
+  storage::stored<std::optional<progress>> last_found = std::optional<progress>{};
   bool was_idle = false;
   std::promise<void> idle;
   std::unique_ptr<store_reader> reader;
@@ -252,6 +260,32 @@ BOOST_AUTO_TEST_CASE(a_hot_store_that_hangs_is_read_once_for_all_queries) {
   BOOST_TEST(r.found == 1200);  // each has its reply, from the ledger
   BOOST_TEST(r.hot_questions == 1);
   BOOST_TEST(r.clock.monotonic_now() == began + 2'000);
+}
+
+// The hot store can be read, but is refused or does not keep: the ledger has what came since.
+BOOST_AUTO_TEST_CASE(while_degraded_both_stores_are_read) {
+  const auto covered_with = [](bool is_degraded, bool ledger_is_away) {
+    reading r;
+    const pair_key key{student(1), module_named("m1")};
+    const auto played = [&](media_ms from_ms, media_ms to_ms) {
+      progress state{.duration_ms = 600'000, .updated_ms = r.clock.wall_now()};
+      state.covered.add({from_ms, to_ms});
+      return storage::pair_progress{key, state};
+    };
+    const auto in_hot = played(0, 10'000), in_ledger = played(10'000, 30'000);
+    BOOST_REQUIRE(r.inner.merge({&in_hot, 1}, true).has_value());
+    (void)r.shared.checkpoint({in_ledger}, r.clock.wall_now());
+    r.link.is_cut = ledger_is_away;
+    r.is_degraded = is_degraded;
+    r.reader->load(std::make_shared<progress_query>(key));
+    (void)r.results();
+    BOOST_REQUIRE_EQUAL(r.found, 1);
+    BOOST_REQUIRE(r.last_found.has_value() && r.last_found->has_value());
+    return (*r.last_found)->covered.covered_ms();
+  };
+  BOOST_TEST(covered_with(false, false) == 10'000);
+  BOOST_TEST(covered_with(true, false) == 30'000);
+  BOOST_TEST(covered_with(true, true) == 10'000);  // better than nothing
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -145,6 +145,7 @@ BOOST_FIXTURE_TEST_CASE(health_and_readiness_need_no_token, api_fixture) {
       json_of(ready) ==
       nlohmann::json::parse(R"({"ready":true,"degraded":false,"durability":"log","reasons":[]})"));
   gateway.figures.hot.degraded = true;
+  gateway.figures.hot.durable_enough = false;
   const auto reason = [&] {
     clock.advance(api_limits::readiness_age_max_ms);
     const auto degraded = get("/readyz", "");
