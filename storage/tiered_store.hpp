@@ -33,9 +33,8 @@ struct tiered_request {
 /// - A pair that is missing in the hot store is read from the ledger, merged with the state that
 ///   the caller has in memory, put into the hot store, and then credited.
 /// - While the hot store is away, refuses to write or acknowledges too little, this object runs the
-/// same rules, holds the
-///   sessions and buckets, and the ledger makes the outcomes durable (`degraded`). When the hot
-///   store is back, the credit of that time is merged into it.
+///   same rules, holds the sessions and buckets, and the ledger makes the outcomes durable
+///   (`degraded`). When the hot store is back, the credit of that time is merged into it.
 /// - When both are away, the elements are `failed` and nothing has changed.
 ///
 /// Thread: one, and it blocks. Borrows both stores and the clocks.

@@ -1,7 +1,4 @@
 #include "actors/stores/checkpointer.hpp"
-#include "storage/limits.hpp"
-
-#include "storage/single_pairs.hpp"
 
 #include <fmt/format.h>
 #include <pthread.h>
@@ -9,6 +6,8 @@
 #include <algorithm>
 #include <unordered_map>
 #include <utility>
+
+#include "storage/single_pairs.hpp"
 
 namespace watchkeeper::actors {
 
@@ -158,23 +157,24 @@ result<ok_t, storage::storage_error> checkpointer::checkpoint_partition(partitio
   bool was_short = false;
   bool all_read = true, all_written = true;
   for (std::size_t samples = 0; samples < deps_.samples_max; ++samples) {
-    const auto dirty = deps_.hot->read_dirty(partition, storage_limits::checkpoint_batch_pairs_max);
+    auto dirty = deps_.hot->read_dirty(partition, storage_limits::checkpoint_batch_pairs_max);
     if (!dirty) return hot_failed(dirty.error());
     if (!dirty->unreadable.empty() && std::exchange(all_read, false))
       hot_failed({storage::storage_error::corrupt,
                   fmt::format("{} ({} in this sample) cannot be read", dirty->unreadable.front(),
                               dirty->unreadable.size())});
-    const auto written = checkpoint_sample(partition, dirty->pairs);
+    const auto found = dirty->size(), readable = dirty->pairs.size();
+    const auto written = checkpoint_sample(partition, std::move(dirty->pairs));
     if (!written) return written.error();
     pairs += *written;
-    all_written = all_written && *written == dirty->pairs.size();
+    all_written = all_written && *written == readable;
     // A sample may be short because pairs have vanished from the store meanwhile: only the second
     // short sample in a row means that no pairs are left.
-    const bool is_short = dirty->size() < storage_limits::checkpoint_batch_pairs_max;
+    const bool is_short = found < storage_limits::checkpoint_batch_pairs_max;
     const bool nothing_left = is_short && was_short;
     was_short = is_short;
     if (nothing_left && all_read && all_written) return ok;
-    if (nothing_left || (dirty->size() > 0 && *written == 0))
+    if (nothing_left || (found > 0 && *written == 0))
       return storage::storage_error::corrupt;  // what is left cannot be checkpointed
     if (deps_.time.monotonic_now_us() >= deadline_.load())
       return storage::storage_error::unavailable;
@@ -184,7 +184,7 @@ result<ok_t, storage::storage_error> checkpointer::checkpoint_partition(partitio
 }
 
 result<std::size_t, storage::storage_error> checkpointer::checkpoint_sample(
-    partition_index partition, const std::vector<storage::dirty_pair>& dirty) {
+    partition_index partition, std::vector<storage::dirty_pair> dirty) {
   if (dirty.empty()) return std::size_t{0};
   std::vector<storage::pair_progress> states;
   states.reserve(dirty.size());
@@ -195,23 +195,24 @@ result<std::size_t, storage::storage_error> checkpointer::checkpoint_sample(
   // If the ledger had more, the hot store gets it: a pair may have started anew there while the
   // ledger was away.
   std::vector<storage::pair_progress> richer;
-  std::vector<storage::dirty_pair> written;
+  std::size_t written = 0;  // of them, moved to the front
   for (std::size_t i = 0; i < states.size(); ++i) {
     const auto& state = (*united)[i];
     if (!state) continue;
     if (state->covered.covered_ms() != states[i].state.covered.covered_ms() ||
         state->mastered_ms != states[i].state.mastered_ms)
       richer.push_back({states[i].key, *state});
-    written.push_back(dirty[i]);
+    if (written != i) dirty[written] = std::move(dirty[i]);
+    ++written;
   }
   if (!richer.empty())
     if (auto merged = deps_.hot->merge(richer, false); !merged)
       if (auto code = hot_failed(merged.error()); code != storage::storage_error::refused &&
                                                   code != storage::storage_error::too_many_pieces)
         return code;
-  if (auto cleaned = deps_.hot->mark_clean(partition, written); !cleaned)
+  if (auto cleaned = deps_.hot->mark_clean(partition, std::span(dirty).first(written)); !cleaned)
     return hot_failed(cleaned.error());
-  return written.size();
+  return written;
 }
 
 result<checkpointer::merged_states, storage::storage_error> checkpointer::write(

@@ -72,7 +72,7 @@ class checkpointer {
                                                             std::uint64_t& pairs);
   /// Returns how many of them are in the ledger now, and marked clean.
   result<std::size_t, storage::storage_error> checkpoint_sample(
-      partition_index partition, const std::vector<storage::dirty_pair>& dirty);
+      partition_index partition, std::vector<storage::dirty_pair> dirty);
   /// Returns the merged states; nothing for a pair that the ledger cannot write beside its row. The
   /// other pairs are written.
   using merged_states = std::vector<std::optional<progress>>;

@@ -40,7 +40,7 @@ class memory_store final : public hot_store {
   struct student_entry {
     credit_bucket bucket;
     bool erased = false;
-    wall_ms touched_ms;  // of an erased one 0: the clock was not known then
+    wall_ms touched_ms;  // of an erased one `never`: the clock was not known then
   };
   struct session_entry {
     session_state state;
