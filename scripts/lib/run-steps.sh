@@ -29,6 +29,9 @@ show_failure() {
     excerpt=$(cat "$log")
   else
     excerpt=$(
+      # First the lines that name a failed test: what only looks like an error must not crowd them out.
+      grep -n -E '^ *not ok |^ *✖ ' "$log" | head -n 40
+      echo '…'
       grep -n -i -E -B 2 -A 12 \
         'error[: ]|ERROR:|runtime error|fatal|FAILED|\*\*\*Failed|not ok |✖|assertion .*failed|Sanitizer' "$log" |
         head -n 160
