@@ -21,15 +21,15 @@ std::future<storage::stored<std::optional<progress>>> gateway::progress_of(const
   return future;
 }
 
-storage::stored<ok_t> gateway::forget_student(const student_id& student) {
+storage::stored<ok_t> gateway::end_epochs_below(const student_id& student, std::uint32_t epoch) {
   auto& self = *implementation_;
   self.registry_cache.forget_devices_of(student);
   // First the shard, so that no batch with this student follows; then the store; then the shard
   // again, for what was in flight in between.
   self.forget_in_shard(student);
-  auto erased = self.writer->forget_student(student);
-  if (erased) self.forget_in_shard(student);
-  return erased;
+  auto ended = self.writer->end_epochs_below(student, epoch);
+  if (ended) self.forget_in_shard(student);
+  return ended;
 }
 
 void gateway::implementation::forget_in_shard(const student_id& student) {
@@ -37,11 +37,13 @@ void gateway::implementation::forget_in_shard(const student_id& student) {
   auto done = promise->get_future();
   caf::anon_send(shard_for(student), student_erased{student, std::move(promise)});
   done.wait();
-  checkpoints->forget_student(student);
 }
 
-storage::stored<ok_t> gateway::readmit_student(const student_id& student) {
-  return implementation_->writer->readmit_student(student);
+storage::stored<ok_t> gateway::begin_attempt(const storage::pair_progress& pair) {
+  auto& self = *implementation_;
+  auto begun = self.writer->begin_attempt(pair);
+  caf::anon_send(self.shard_for(pair.key.student), progress_reset{pair.key});
+  return begun;
 }
 
 storage::stored<heatmap_view> gateway::heatmap_of(const module_id& module, media_ms duration_ms,

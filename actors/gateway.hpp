@@ -71,12 +71,13 @@ class gateway {
   [[nodiscard]] std::future<storage::stored<std::optional<progress>>> progress_of(
       const pair_key& pair);
 
-  /// Forgets the student in the memory of the actors and in the hot store, and rejects the
-  /// student's heartbeats in flight. The caller erases the student from the ledger. Blocks; any
-  /// thread but an actor's.
-  storage::stored<ok_t> forget_student(const student_id& student);
-  /// The student may earn credit again: to be called when a device is enrolled. Blocks.
-  storage::stored<ok_t> readmit_student(const student_id& student);
+  /// Ends the student's epochs below `epoch` in the memory of the actors and in the hot store, and
+  /// rejects the student's heartbeats in flight. The caller erases the student from the ledger.
+  /// Blocks; any thread but an actor's.
+  storage::stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch);
+  /// The ledger has begun a new attempt of the pair, with this state: brings it to the hot store,
+  /// and forgets what memory has of the one before. Blocks; any thread but an actor's.
+  storage::stored<ok_t> begin_attempt(const storage::pair_progress& pair);
 
   /// A module's heatmap with all credit until now; see actors::heatmap. Reads the stores through
   /// `ledger` and `hot`, which are the caller's. Blocks; any thread but an actor's.
@@ -85,7 +86,7 @@ class gateway {
   /// Another gateway acknowledged heartbeats of these students. Without students it only says that
   /// another gateway exists. Any thread.
   void seen_elsewhere(const module_id& module, std::span<const student_id> students) noexcept;
-  /// To be called when the ledger has forgotten the student, after `forget_student`: notifies the
+  /// To be called when the ledger has forgotten the student, after `end_epochs_below`: notifies the
   /// observers once more. Any thread.
   void student_has_gone(const student_id& student);
   /// To be called when an erasure or a recount has changed the ledger's heatmaps.

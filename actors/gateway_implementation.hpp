@@ -3,6 +3,7 @@
 #include <atomic>
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
+#include <caf/send.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -80,13 +81,17 @@ struct gateway::implementation final : shard_services {
   progress_shard_actor& shard_for(const student_id& student) {
     return shards[shard_of(student, shards.size())];
   }
-  /// Waits until the shard has forgotten the student, so that it hands over nothing more of them,
-  /// and drops what waits for the checkpointer.
+  /// Waits until the shard has forgotten the student, so that it hands over nothing more of them.
   void forget_in_shard(const student_id& student);
   /// The ledger has the erasure of the student. False: try again later.
   [[nodiscard]] bool forget_erased(const student_id& student) {
     forget_in_shard(student);
     return writer->forget_copies(student);
+  }
+  /// The ledger has a reset of the pair, by any gateway. False: try again later.
+  [[nodiscard]] bool forget_attempt(const pair_key& pair) {
+    caf::anon_send(shard_for(pair.student), progress_reset{pair});
+    return writer->forget_copies(pair.student);
   }
 
   // -- shard_services
@@ -97,6 +102,7 @@ struct gateway::implementation final : shard_services {
   }
   bool has_unsaved_refills() const override { return writer->has_unsaved_refills(); }
   void load(std::shared_ptr<progress_query> query) override { reader->load(std::move(query)); }
+  void forget_device(const thumbprint& device) override { registry_cache.forget_device(device); }
   void checkpoint_now(std::vector<storage::pair_progress> pairs) override {
     checkpoints->checkpoint_now(std::move(pairs));
   }

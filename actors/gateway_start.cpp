@@ -145,6 +145,7 @@ void gateway::implementation::start_watcher(std::int64_t last_change) {
       .last_change = last_change,
       .time = time,
       .student_erased = [this](const student_id& student) { return forget_erased(student); },
+      .progress_reset = [this](const pair_key& pair) { return forget_attempt(pair); },
       .housekeeping =
           [this] {
             sessions.sweep(time.monotonic_now() - idle_session_ms);

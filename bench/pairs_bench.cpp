@@ -50,6 +50,7 @@ struct generous_store final : shard_services {
   bool refill(std::vector<storage::pair_progress>) override { return true; }
   void load(std::shared_ptr<progress_query>) override {}
   void checkpoint_now(std::vector<storage::pair_progress>) override {}
+  void forget_device(const thumbprint&) override {}
   std::shared_ptr<credit_batch> batch;
 };
 
@@ -97,6 +98,7 @@ class driven_shard {
     credit.module = *module_id::parse("linear-algebra-07");
     credit.session = *session_id::parse("0f8fad5b-d9cb-469f-a165-70867728950e");
     credit.sequence = static_cast<std::uint32_t>(number);
+    credit.epoch = 1;
     const auto from_ms = static_cast<media_ms>(number * step_ms);
     credit.interval = {from_ms, from_ms + step_ms};
     credit.duration_ms = duration_ms;
@@ -119,6 +121,7 @@ class driven_shard {
         outcome.now.duration_ms = duration_ms;
         outcome.now.resume_ms = request.credit.interval.to_ms;
         outcome.now.updated_ms = request.credit.played_at_ms;
+        outcome.now.life = {1, 1};
         if (!request.in_memory) {
           applied.covered.emplace();
           applied.covered->add({0, request.credit.interval.to_ms});

@@ -95,7 +95,7 @@ class school {
       std::vector<storage::pair_progress> pairs;
       for (std::size_t i = at; i < std::min(students, at + 64); ++i)
         pairs.push_back({requests_[i].credit.pair(), {}});
-      must(store_.merge(pairs, false));
+      must(store_.merge(pairs, storage::merge_origin::ledger));
     }
     send(64);
     now_ms_ = epoch_ms;

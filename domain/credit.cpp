@@ -5,9 +5,10 @@
 namespace watchkeeper {
 namespace {
 
-credit_outcome rejected(problem why) noexcept {
+credit_outcome rejected(problem why, stale_cause stale = stale_cause::none) noexcept {
   credit_outcome outcome;
   outcome.why = why;
+  outcome.stale = stale;
   return outcome;
 }
 
@@ -22,14 +23,24 @@ credit_outcome unchanged(credit_status status, media_ms credited_ms, const progr
 
 }  // namespace
 
+epoch_check check_epoch(std::uint32_t requested, std::uint32_t student_epoch,
+                        const progress* pair) noexcept {
+  if (requested < student_epoch || (pair && requested < pair->life.epoch))
+    return epoch_check::ended;
+  return pair && requested == pair->life.epoch ? epoch_check::same : epoch_check::pair_missing;
+}
+
 credit_outcome apply_credit(const credit_request& request, session_state& session,
                             credit_bucket& bucket, progress& pair) {
   if (!session.module.empty() && session.module != request.module)
     return rejected(problem::session_mismatch);
+  if (request.played_at_ms < pair.begins_ms)
+    return rejected(problem::stale_token, stale_cause::life);
 
   auto interval = request.interval;
   const auto number = session.window.check(request.sequence);
-  if (number == replay_window::sequence_state::too_old) return rejected(problem::stale_token);
+  if (number == replay_window::sequence_state::too_old)
+    return rejected(problem::stale_token, stale_cause::sequence_number);
   if (number == replay_window::sequence_state::seen) {
     const auto rest_ms = pair.covered.covered_until(interval.from_ms);
     if (rest_ms == interval.from_ms) return rejected(problem::sequence_reused);

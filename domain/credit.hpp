@@ -17,6 +17,7 @@ struct credit_request {
   thumbprint device;
   session_id session;
   std::uint32_t sequence = 0;
+  std::uint32_t epoch = 0;  // of the student, from the device's record
   media_interval interval;
   wall_ms played_at_ms;                // `iat`
   wall_ms now_ms;                      // the server's clock
@@ -30,11 +31,17 @@ struct credit_request {
 
 enum class credit_status : std::uint8_t { credited = 0, limited = 1, duplicate = 2, rejected = 3 };
 
+/// What is stale in a heartbeat that is rejected with problem::stale_token: `iat` or `exp` by the
+/// server's clock, the sequence number by the session's replay window, or `iat` because it lies
+/// before the life of the pair began.
+enum class stale_cause : std::uint8_t { none, time, sequence_number, life };
+
 struct credit_outcome {
   credit_status status = credit_status::rejected;
   problem why = problem::none;  // of `rejected`: stale_token, session_mismatch, sequence_reused,
                                 // implausible_interval, unknown_device (the student was erased),
                                 // storage_unavailable
+  stale_cause stale = stale_cause::none;
   media_ms credited_ms = 0;  // length of the part of the interval that counts, from its beginning
   media_interval played;     // the part that was credited just now; empty if nothing was
   bool newly_mastered = false;
@@ -48,12 +55,24 @@ struct session_state {
   friend bool operator==(const session_state&, const session_state&) = default;
 };
 
+/// How the epoch of a request compares with what a store holds of the student.
+enum class epoch_check : std::uint8_t {
+  same,
+  ended,         // the request's: the student was erased since, and is not enrolled, or anew
+  pair_missing,  // the pair is absent, or of an epoch that ended
+};
+/// `student_epoch`: the highest that the store has seen of the student. `pair`: null if absent.
+[[nodiscard]] epoch_check check_epoch(std::uint32_t requested, std::uint32_t student_epoch,
+                                      const progress* pair) noexcept;
+
 /// The rules of docs/protocol.md section 5, rules 2 and 4 to 7, in the order of the list below. The
 /// one definition of what a heartbeat earns: Redis, the embedded store and degraded mode all call
 /// it, and the tests compare every store with it. Changes the three states only if the outcome is
-/// `credited` or `limited`; the caller then stores all three together.
+/// `credited` or `limited`; the caller then stores all three together. Precondition: check_epoch
+/// gave `same`.
 ///
-/// 1. `session.module` set and different: rejected, session_mismatch.
+/// 1. `session.module` set and different: rejected, session_mismatch. Played before the life of the
+///    pair began: rejected, stale_token.
 /// 2. Window: too old -> rejected, stale_token. Seen before: if the coverage has the interval, a
 ///    duplicate; if it has the beginning, the rest is credited, as that of a heartbeat that was
 ///    `limited`; if it has not even that, this is another interval: rejected, sequence_reused.

@@ -27,6 +27,7 @@ struct device_record {
   device_public_key key;
   bool revoked = false;
   wall_ms created_ms;
+  std::uint32_t epoch = 0;  // that the student is in; the ledger sets it
   friend bool operator==(const device_record&, const device_record&) = default;
 };
 

@@ -6,10 +6,27 @@ namespace watchkeeper {
 
 progress_summary summarize(const progress& p) noexcept {
   return {p.covered.covered_ms(), p.duration_ms, p.playtime_ms, p.resume_ms,
-          p.updated_ms,           p.mastered_ms};
+          p.updated_ms,           p.mastered_ms, p.life};
+}
+
+progress blank_progress(const student_life& life) noexcept {
+  progress blank;
+  blank.life = life.first_attempt();
+  blank.begins_ms = life.begins_ms;
+  return blank;
+}
+
+bool is_blank(const progress& p) noexcept {
+  return p.life.attempt <= 1 && p.updated_ms == never && p.covered.empty();
 }
 
 void merge(progress& into, const progress& other) {
+  if (into.life != other.life) {
+    if (into.life < other.life) into = other;
+    return;
+  }
+  // Both are the same, unless a clock was set while the life began in two stores.
+  into.begins_ms = std::max(into.begins_ms, other.begins_ms);
   into.covered.unite(other.covered);
   if (other.updated_ms > into.updated_ms)
     into.duration_ms = other.duration_ms;

@@ -5,11 +5,14 @@
 #include "base/units.hpp"
 #include "domain/coverage.hpp"
 #include "domain/ids.hpp"
+#include "domain/life.hpp"
 
 namespace watchkeeper {
 
 /// What is kept of a {student, module} pair. `mastered_ms` = 0: not mastered.
 struct progress {
+  life_number life;   // that all of this belongs to
+  wall_ms begins_ms;  // of the life: what was played before does not count. `never`: all counts
   coverage covered;
   media_ms duration_ms = 0;      // of the module when last credited
   std::int64_t playtime_ms = 0;  // all that was credited, rewatching included
@@ -28,13 +31,20 @@ struct progress_summary {
   media_ms resume_ms = 0;
   wall_ms updated_ms;
   wall_ms mastered_ms;
+  life_number life;
   friend bool operator==(const progress_summary&, const progress_summary&) = default;
 };
 progress_summary summarize(const progress& p) noexcept;
 
-/// Two copies of one pair become one: coverage is united, times and playtime take the larger, the
-/// resume position the later one, the earliest mastery wins. Idempotent, commutative, associative.
-/// `duration_ms` takes that of the copy updated last (the larger on a tie).
+/// A pair in the first attempt of an epoch, with nothing in it.
+[[nodiscard]] progress blank_progress(const student_life& life) noexcept;
+/// Whether nothing was ever credited in it, and it was not reset: there is nothing to show.
+[[nodiscard]] bool is_blank(const progress& p) noexcept;
+
+/// Two copies of one pair become one. Of two lives the higher one wins as a whole. Within a life,
+/// coverage is united, times and playtime take the larger, the resume position the later one, the
+/// earliest mastery wins; `duration_ms` takes that of the copy updated last (the larger on a tie).
+/// Idempotent, commutative, associative. A default-constructed progress changes nothing.
 void merge(progress& into, const progress& other);
 
 /// floor(covered_ms / 1000).

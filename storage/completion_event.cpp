@@ -14,8 +14,11 @@ std::string completion_event_id(const completion& event) {
   static const auto project = boost::uuids::string_generator{}(completion_event_namespace.begin(),
                                                                completion_event_namespace.end());
   const boost::uuids::name_generator_sha1 version_5(project);
-  return boost::uuids::to_string(version_5(
-      fmt::format("{}/{}/{}", event.student.view(), event.module.view(), event.rule_version)));
+  auto name =
+      fmt::format("{}/{}/{}", event.student.view(), event.module.view(), event.rule_version);
+  if (event.life != life_before_lives)
+    name += fmt::format("/{}/{}", event.life.epoch, event.life.attempt);
+  return boost::uuids::to_string(version_5(name));
 }
 
 void write_completion_event(json_writer& out, const completion& event, std::string_view source) {
@@ -40,6 +43,7 @@ void write_completion_event(json_writer& out, const completion& event, std::stri
       .member("mastered_at", time)
       .key("threshold")
       .fixed(event.threshold_centipercent, 2)
+      .member("attempt", event.life.attempt)
       .end_object();
   out.end_object();
 }

@@ -13,7 +13,11 @@ namespace watchkeeper::storage {
 inline constexpr std::string_view completion_event_namespace =
     "710f712c-be26-4e1b-9efc-43441fe973c4";
 
-/// UUID version 5 of "<student>/<module>/<rule version>", lower case. Ids hold no '/'.
+/// The life of all completions from before there were lives.
+inline constexpr life_number life_before_lives{1, 1};
+
+/// UUID version 5 of "<student>/<module>/<rule version>/<epoch>/<attempt>", lower case, without the
+/// life where that is life_before_lives. Ids hold no '/'.
 std::string completion_event_id(const completion& event);
 
 /// The event of docs/protocol.md section 8: CloudEvents 1.0, structured JSON, one line, members in

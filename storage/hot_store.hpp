@@ -43,7 +43,9 @@ struct dirty_sample {
 
 enum class applied_state : std::uint8_t {
   done,          // the outcome is durable
-  pair_missing,  // nothing changed, because the store lacks the pair: merge() it and apply again
+  pair_missing,  // nothing changed, because the store lacks the pair in the life of the request, or
+                 // may have lost changes since it was compared with the ledger: merge() it with
+                 // what the ledger has, and apply again
   failed,        // it is unknown whether the request took effect
 };
 
@@ -60,10 +62,32 @@ struct hot_request {
   bool want_coverage = false;
 };
 
+/// The result of a request whose epoch has ended.
+inline applied_credit rejected_as_ended(bool wants_coverage) {
+  applied_credit applied;
+  applied.state = applied_state::done;
+  applied.outcome.why = problem::unknown_device;
+  if (wants_coverage) applied.covered.emplace();
+  return applied;
+}
+
+/// Where the states of a merge come from.
+enum class merge_origin : std::uint8_t {
+  ledger,             // as the ledger has them: not marked as dirty
+  ledger_and_memory,  // compared with the ledger, which lacks some of it: marked as dirty
+  memory,             // not compared: marked as dirty; the next request finds the pair missing
+};
+[[nodiscard]] constexpr bool is_dirty(merge_origin from) noexcept {
+  return from != merge_origin::ledger;
+}
+[[nodiscard]] constexpr bool is_compared(merge_origin from) noexcept {
+  return from != merge_origin::memory;
+}
+
 struct hot_store_health {
   durability_level durability = durability_level::memory;
   std::string description;  // "Redis 7.0.15, appendonly yes, appendfsync everysec"
-  /// Changes when the store may have lost data. It has no other meaning.
+  /// Changes when the store may have lost data, or come back older. It has no other meaning.
   std::string incarnation;
 };
 
@@ -79,28 +103,31 @@ class hot_store {
   virtual ~hot_store() = default;
 
   /// Applies `apply_credit` to each request, in order, and returns one element per request.
-  /// Requests of an erased student are rejected as unknown_device. Every element that is `done` is
-  /// durable when the call returns. If the call fails as a whole, each request may or may not have
-  /// taken effect. A store that refuses to write fails the call as a whole, even if some requests
-  /// needed no write. Takes at most storage_limits::batch_heartbeats_max requests.
+  /// Requests of an epoch that ended (check_epoch) are rejected as unknown_device; a request that
+  /// earns in a higher epoch than before begins it, with a new bucket. Every element that is `done`
+  /// is durable when the call returns. If the call fails as a whole, each request may or may not
+  /// have taken effect. A store that refuses to write fails the call as a whole, even if some
+  /// requests needed no write. Takes at most storage_limits::batch_heartbeats_max requests.
   virtual stored<std::vector<applied_credit>> apply(std::span<const hot_request> requests) = 0;
 
   virtual stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) = 0;
 
-  /// Merges each state (watchkeeper::merge) with the stored one, and creates missing pairs. With
-  /// `dirty`, marks them as not checkpointed. Skips pairs of erased students.
+  /// Merges each state (watchkeeper::merge) with the stored one, and creates missing pairs. Marks
+  /// them as not checkpointed, and as compared with the ledger, as `from` says. Skips states of
+  /// epochs that ended.
   /// A pair whose union would have more than limits::coverage_intervals_max pieces stays as it is,
   /// and the call returns `too_many_pieces`; the other pairs are merged nevertheless.
-  virtual stored<ok_t> merge(std::span<const pair_progress> pairs, bool dirty) = 0;
+  virtual stored<ok_t> merge(std::span<const pair_progress> pairs, merge_origin from) = 0;
   /// merge(), then apply(), perhaps in one round trip. If merging failed as a whole, the requests
   /// may or may not have taken effect.
   struct merged_and_applied {
     stored<ok_t> merged;
     stored<std::vector<applied_credit>> applied;
   };
-  virtual merged_and_applied merge_and_apply(std::span<const pair_progress> pairs, bool dirty,
+  virtual merged_and_applied merge_and_apply(std::span<const pair_progress> pairs,
+                                             merge_origin from,
                                              std::span<const hot_request> requests) {
-    auto merged = merge(pairs, dirty);
+    auto merged = merge(pairs, from);
     if (!merged && !is_of_single_pairs(merged.error())) return {merged, merged.error()};
     return {std::move(merged), apply(requests)};
   }
@@ -115,12 +142,13 @@ class hot_store {
   virtual stored<ok_t> mark_clean(partition_index partition, std::span<const dirty_pair> pairs) = 0;
   virtual stored<std::uint64_t> dirty_count() = 0;
 
-  /// Removes the student and rejects credit for storage_limits::student_ttl_ms, so that heartbeats
-  /// in flight do not bring anything back. `readmit` ends that when the student enrols again.
-  /// Replay windows stay for storage_limits::session_ttl_ms, so that a heartbeat from before the
-  /// erasure is not credited after a readmission either.
-  virtual stored<ok_t> erase(const student_id& student) = 0;
-  virtual stored<ok_t> readmit(const student_id& student) = 0;
+  /// Ends the epochs of the student below `epoch`: removes their pairs and the bucket, and rejects
+  /// their requests from now on. What comes late all the same belongs to a life that ended, for
+  /// merge() and for the ledger. The store remembers the epoch for storage_limits::student_ttl_ms
+  /// after the last change. Replay windows stay for storage_limits::session_ttl_ms.
+  virtual stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) = 0;
+  /// The highest epoch that the store has seen of the student; 0: none.
+  virtual stored<std::uint32_t> epoch_of(const student_id& student) = 0;
 
   /// Reads the settings of the store. Connects if necessary.
   virtual stored<hot_store_health> health() = 0;

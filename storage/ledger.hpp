@@ -27,7 +27,8 @@ inline constexpr std::int32_t completion_rule_version = 1;
 /// read the changes for that long must drop all of its copies, because it may have missed some.
 inline constexpr std::int64_t registry_change_retention_ms = 3'600'000;
 
-/// The mastery of a pair: a row of the outbox, which has exactly one per pair and rule version.
+/// The mastery of a pair: a row of the outbox, which has exactly one per pair, life and rule
+/// version.
 struct completion {
   std::int64_t sequence = 0;  // increases in the order in which completions become visible
   student_id student;
@@ -37,6 +38,7 @@ struct completion {
   media_ms duration_ms = 0;
   std::int32_t threshold_centipercent = 9500;
   wall_ms mastered_ms;
+  life_number life;
   friend bool operator==(const completion&, const completion&) = default;
 };
 
@@ -63,10 +65,54 @@ struct revoked_login {
 
 /// A change of the registry by any gateway, after which the others drop their copies.
 struct registry_change {
-  enum class kind : std::uint8_t { module = 0, device = 1, assignment = 2, student_erased = 3 };
+  enum class kind : std::uint8_t {
+    module = 0,
+    device = 1,
+    assignment = 2,
+    student_erased = 3,
+    progress_reset = 4
+  };
   std::int64_t sequence = 0;
   kind what = kind::module;
-  std::string key;  // module id · kid in base64url · "student/module" · student id
+  std::string key;  // module id · kid in base64url · "student/module" · student id · the same
+};
+
+/// A pair as the ledger has it.
+struct recorded_pair {
+  student_life student;           // with epoch 0 nothing of the pair counts, wherever it is found
+  std::optional<progress> state;  // in the student's epoch
+};
+
+/// Whether another store's copy of the pair is of the life that the ledger has, or of a later one,
+/// so that the two may be merged. Else it is a remainder of a life that ended.
+inline bool is_living(const recorded_pair& row, const progress& copy) noexcept {
+  return row.student.epoch > 0 && copy.life.epoch >= row.student.epoch &&
+         (!row.state || copy.life >= row.state->life);
+}
+
+/// What a checkpoint returns for a pair that it has passed over, because its epoch ended: nothing,
+/// in a life that is higher than that of the pair. By watchkeeper::merge it wins over every copy.
+inline progress ended_progress(std::uint32_t epoch) noexcept {
+  progress none;
+  none.life.epoch = epoch;
+  return none;
+}
+/// Whether a state that a checkpoint returned is such a one. Its epoch is the lowest that may live.
+inline bool has_ended(const progress& united) noexcept {
+  return united.life.attempt == 0 && united.life.epoch > 0;
+}
+
+/// Who resets a pair, and why: for the audit.
+struct reset_order {
+  std::string_view actor;
+  std::string_view reason;
+  wall_ms now_ms;
+};
+
+/// When a device is enrolled, and the highest epoch that the hot store knows of its student.
+struct enrolment {
+  wall_ms now_ms;
+  std::uint32_t hot_epoch = 0;
 };
 
 /// Media time, bin by bin, that is or was added to the heatmap of a module.
@@ -122,7 +168,9 @@ class ledger {
   virtual stored<schema_version> version() = 0;
 
   // Progress.
-  virtual stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) = 0;
+  virtual stored<std::vector<recorded_pair>> look_up(std::span<const pair_key> keys) = 0;
+  /// The states of look_up().
+  stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys);
   /// Merges each state with its row (watchkeeper::merge, with gaps closed as coverage closes them).
   /// In the same transaction, sets mastered_ms where the merged coverage reaches the threshold of
   /// the module (to `now_ms`, unless the state has its own), and creates the completion of each
@@ -130,8 +178,10 @@ class ledger {
   /// storage_limits::checkpoint_batch_pairs_max pairs, each once.
   /// Threshold and duration are those of the catalogue. For a module that is not in it, they are
   /// 95.00 % and the duration of the state; a duration of 0 masters nothing.
-  /// Skips pairs of a student who was erased within registry_change_retention_ms and has enrolled
-  /// no device since: nothing is written, and an empty state is returned. Adds the growth of each
+  /// Passes over pairs of an epoch that ended, and those of a student who is not enrolled: nothing
+  /// is written, and ended_progress() is returned. A pair of a higher epoch than the student is in
+  /// begins it: the ledger has come back older, and what it has is of a life that ended since. The
+  /// same holds for attempts. Adds the growth of each
   /// coverage to the heatmap of its module in the same transaction, and reports it in `grown`
   /// unless that is null, each module at most once.
   virtual stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs,
@@ -185,10 +235,14 @@ class ledger {
   virtual stored<bool> remove_module(const module_id& id) = 0;  // false: there was none
   virtual stored<page<module_record>> list_modules(std::string_view cursor, std::size_t limit) = 0;
 
-  // Devices. `put_device` returns false, and changes nothing, if the kid is enrolled for another
-  // student. It enrols a revoked device again; `created_ms` stays that of the first enrolment.
-  // `devices_of` returns the oldest first, and at most storage_limits::list_items_max.
-  virtual stored<bool> put_device(const device_record& device) = 0;
+  // Devices. `put_device` returns the life that the student is in; nothing, and changes nothing, if
+  // the kid is enrolled for another student. Who is not enrolled begins an epoch: that of `at` in
+  // unix seconds, or the highest that was ever given out, whichever is higher. It enrols a revoked
+  // device again; `created_ms` stays that of the first enrolment. `epoch` of a record that is given
+  // is not used. `devices_of` returns the oldest first, at most storage_limits::list_items_max.
+  virtual stored<std::optional<student_life>> put_device(const device_record& device,
+                                                         const enrolment& at) = 0;
+  virtual stored<student_life> life_of(const student_id& student) = 0;
   virtual stored<std::vector<std::optional<device_record>>> get_devices(
       std::span<const thumbprint> kids) = 0;
   virtual stored<bool> revoke_device(const thumbprint& kid) = 0;  // false: not enrolled
@@ -199,14 +253,24 @@ class ledger {
   virtual stored<bool> remove_assignment(const pair_key& pair) = 0;
   virtual stored<bool> is_assigned(const pair_key& pair) = 0;
 
-  /// Deletes the progress, completions, assignments and devices of the student, and subtracts the
+  /// Begins a new attempt of the pair, with nothing watched: a life above those of its row and of
+  /// `known`, which is what the hot store and memory have. Subtracts its coverage from the heatmap,
+  /// writes an audit row. Its completion stays. Returns the new state; nothing if the student is
+  /// not enrolled, or has no progress in the module.
+  virtual stored<std::optional<progress>> reset_progress(const pair_key& pair,
+                                                         const std::optional<progress>& known,
+                                                         const reset_order& order) = 0;
+
+  /// Ends the student's epoch. Deletes the progress, completions, assignments and devices, and
+  /// subtracts the
   /// coverage from the viewers of the heatmaps; plays name nobody and stay. Writes an audit row
   /// with the time, the actor, the SHA-256 of the student's id instead of the id, and the number of
   /// rows that were deleted. Returns false if there was nothing to delete; the audit row is written
-  /// and late checkpoints are skipped in that case, too. Registry changes that name the student are
-  /// deleted with the others, after the retention.
+  /// in that case, too. Registry changes that name the student are deleted with the others, after
+  /// the retention. The next epoch of the student will be `next_epoch` at least.
   virtual stored<bool> erase_student(const student_id& student, std::string_view actor,
-                                     std::string_view student_digest_hex, wall_ms now_ms) = 0;
+                                     std::string_view student_digest_hex, wall_ms now_ms,
+                                     std::uint32_t next_epoch) = 0;
 
   // Logins that were ended. Writing is idempotent, and deletes those that have expired by `now_ms`;
   // reading returns the others, those that expire last first.

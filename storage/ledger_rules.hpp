@@ -43,6 +43,11 @@ struct mastery_decision {
   bool newly = false;  // state.mastered_ms is to be set to `now_ms`
   completion event;    // valid where `state` is, or is to be, mastered; sequence 0
 };
+/// The state of a pair in its next attempt. `recorded` and `known`: what is known of it, of which
+/// at least one is there.
+progress next_attempt(const std::optional<progress>& recorded, const std::optional<progress>& known,
+                      wall_ms now_ms);
+
 mastery_decision decide_mastery(const pair_key& key, const progress& state,
                                 const std::optional<module_rules>& rules, wall_ms now_ms);
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 namespace watchkeeper::storage {
@@ -120,9 +121,9 @@ void tiered_store::report_row(const pair_key& pair, const storage_failure& why) 
 
 stored<std::vector<tiered_store::ledger_row>> tiered_store::read_ledger(
     std::span<const pair_key> keys) {
-  std::vector<ledger_row> rows(keys.size(), std::optional<progress>());
+  std::vector<ledger_row> rows(keys.size(), recorded_pair{});
   const auto read = [&](std::span<const pair_key> part) -> stored<ok_t> {
-    auto found = ask_ledger(reads_hang_, [&] { return ledger_.read(part); });
+    auto found = ask_ledger(reads_hang_, [&] { return ledger_.look_up(part); });
     if (!found) return found.error();
     std::move(found->begin(), found->end(), rows.begin() + (part.data() - keys.data()));
     return ok;
@@ -135,45 +136,61 @@ stored<std::vector<tiered_store::ledger_row>> tiered_store::read_ledger(
   return rows;
 }
 
+std::optional<progress> tiered_store::start_of(const recorded_pair& row, std::uint32_t epoch) {
+  if (row.student.epoch == 0 || row.student.epoch > epoch) return std::nullopt;
+  // A ledger that has come back older may have the student in an epoch that ended since.
+  if (row.student.epoch < epoch) return blank_progress({epoch, never});
+  return row.state.value_or(blank_progress(row.student));
+}
+
 bool tiered_store::load_missing(std::span<const tiered_request> requests,
                                 std::vector<std::size_t> missing, results& out) {
   const auto keys = distinct_pairs(requests, missing);
-  // With the ledger away too, the pair starts from what is known here; the next checkpoint unites
-  // it with the row that could not be read now, and gives the union back to the hot store. All
-  // heartbeats wait here, so a ledger that hangs is not waited for each time.
+  // All heartbeats wait here, so a ledger that hangs is not waited for each time.
   const auto rows = read_ledger(keys);
-  std::vector<pair_progress> states;
-  states.reserve(keys.size());
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (rows && !(*rows)[i]) continue;  // no checkpoint would unite it with a row that is damaged
-    auto& pair = states.emplace_back(pair_progress{keys[i], {}});
-    if (rows && *(*rows)[i]) pair.state = **(*rows)[i];
-  }
-  const auto state_of = [&](std::size_t i) -> progress* {
-    const auto pair = requests[i].credit.pair();
-    const auto at = std::lower_bound(
-        states.begin(), states.end(), pair,
-        [](const pair_progress& each, const pair_key& key) { return each.key < key; });
-    return at != states.end() && at->key == pair ? &at->state : nullptr;
+  const auto row_of = [&](std::size_t i) -> const ledger_row* {
+    if (!rows) return nullptr;
+    const auto at = std::lower_bound(keys.begin(), keys.end(), requests[i].credit.pair());
+    return &(*rows)[static_cast<std::size_t>(at - keys.begin())];
   };
+  std::map<pair_key, progress> starts;
+  bool lost = false;
   std::erase_if(missing, [&](std::size_t i) {
-    if (state_of(i)) return false;
-    out[i] = {};
-    return true;
+    const auto& [credit, in_memory, is_partial] = requests[i];
+    const auto* const row = row_of(i);
+    std::optional<progress> start;
+    if (row && *row) {
+      start = start_of(**row, credit.epoch);
+      if (!start) {
+        out[i] = rejected_as_ended(requests[i].wants_coverage());
+        return true;
+      }
+    } else if (!row && in_memory && in_memory->life.epoch == credit.epoch) {
+      // The next checkpoint unites it with the row that could not be read now, and gives the union
+      // back to the hot store. (No checkpoint would unite it with a row that is damaged.)
+      start = progress{};
+    } else {
+      out[i] = {};
+      return true;
+    }
+    if (in_memory && in_memory->life >= start->life) {
+      merge(*start, *in_memory);
+      lost = true;
+    }
+    merge(starts[credit.pair()], *start);
+    return false;
   });
   if (missing.empty()) return true;
-  bool lost = false;
-  for (auto i : missing) {
-    if (!requests[i].in_memory) continue;
-    lost = true;
-    merge(*state_of(i), *requests[i].in_memory);
-  }
+  std::vector<pair_progress> states;
+  states.reserve(starts.size());
+  for (auto& [key, state] : starts) states.push_back({key, std::move(state)});
   std::vector<hot_request> again;
   again.reserve(missing.size());
   for (auto i : missing) again.push_back({requests[i].credit, true});
   // What only memory knew must reach the ledger: those pairs are dirty. One pair may be in too many
   // pieces to be merged, or what is held of it unreadable: the others are there all the same.
-  auto [merged, applied] = hot_.merge_and_apply(states, lost, again);
+  const auto from = lost ? merge_origin::ledger_and_memory : merge_origin::ledger;
+  auto [merged, applied] = hot_.merge_and_apply(states, from, again);
   for (const auto* failure :
        {merged ? nullptr : &merged.error(), applied ? nullptr : &applied.error()}) {
     if (!failure) continue;
@@ -191,7 +208,11 @@ bool tiered_store::load_missing(std::span<const tiered_request> requests,
     auto& element = (*applied)[i];
     if (element.state == applied_state::pair_missing) {
       const auto& request = requests[missing[i]];
-      const auto& whole = state_of(missing[i])->covered;
+      const auto& whole = std::lower_bound(states.begin(), states.end(), request.credit.pair(),
+                                           [](const pair_progress& each, const pair_key& key) {
+                                             return each.key < key;
+                                           })
+                              ->state.covered;
       element = {};
       // Several gateways' credit, united, is in more pieces than the hot store takes: that is the
       // student's doing and stays so. Else the pair was lost again in between.
@@ -217,8 +238,13 @@ bool tiered_store::load_into_overlay(std::span<const tiered_request> requests,
   if (absent.empty()) return true;
   const auto rows = read_ledger(absent);
   if (!rows) return false;
-  for (std::size_t i = 0; i < absent.size(); ++i)
-    if (const auto& row = (*rows)[i]) overlay_.pairs.emplace(absent[i], row->value_or(progress{}));
+  for (std::size_t i = 0; i < absent.size(); ++i) {
+    const auto& row = (*rows)[i];
+    if (!row) continue;
+    overlay_.pairs.emplace(absent[i], row->student.epoch == 0
+                                          ? ended_progress(UINT32_MAX)  // whatever the request's
+                                          : row->state.value_or(blank_progress(row->student)));
+  }
   for (auto i : which) {
     const auto& request = requests[i];
     if (!request.in_memory) continue;
@@ -250,16 +276,18 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
   for (auto i : which) {
     const auto& credit = requests[i].credit;
     auto& result = out[i];
-    if (overlay_.erased.contains(credit.student)) {
-      result.state = applied_state::done;
-      result.outcome.why = problem::unknown_device;
-      continue;
-    }
     if (!overlay_.pairs.contains(credit.pair())) continue;  // no room, or no row to be read
     const auto key = credit.session_key();
     const bool is_new = !overlay_.sessions.contains(key) && !new_sessions.contains(key);
     if (is_new && overlay_.sessions.size() + new_sessions.size() >= most_.sessions_max) continue;
     auto& pair = working(pairs, overlay_.pairs, credit.pair());
+    const auto checked = check_epoch(credit.epoch, 0, &pair);
+    if (checked == epoch_check::ended) {
+      result = rejected_as_ended(requests[i].wants_coverage());
+      continue;
+    }
+    // Enrolled anew since the overlay has the pair, or the ledger has come back older.
+    if (checked == epoch_check::pair_missing) pair = blank_progress({credit.epoch, never});
     auto& session = working(sessions, overlay_.sessions, key);
     auto& bucket = working(buckets, overlay_.buckets, credit.student);
     result.outcome = apply_credit(credit, session, bucket, pair);
@@ -278,26 +306,24 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
     for (auto i : which) out[i] = {};
     return;
   }
-  set<pair_key> failed, passed_over;
+  set<pair_key> failed, ended;
   for (std::size_t i = 0; i < states.size(); ++i) {
     auto& united = (*stored_states)[i];
     if (!united) {
       failed.insert(states[i].key);
-    } else if (united->covered.covered_ms() < states[i].state.covered.covered_ms()) {
-      // The ledger passes over a student whom another gateway has erased: that is no credit.
-      passed_over.insert(states[i].key);
+    } else if (has_ended(*united)) {  // the ledger writes nothing of a student who was erased
+      ended.insert(states[i].key);
       overlay_.pairs.erase(states[i].key);
     } else {
+      // Reset meanwhile: the attempt in which this was to count has ended.
+      if (united->life != states[i].state.life) failed.insert(states[i].key);
       overlay_.pairs[states[i].key] = *std::move(united);
     }
   }
   for (auto i : which) {
     const auto pair = requests[i].credit.pair();
-    if (!failed.contains(pair) && !passed_over.contains(pair)) continue;
-    out[i] = {};
-    if (failed.contains(pair)) continue;
-    out[i].state = applied_state::done;
-    out[i].outcome.why = problem::unknown_device;
+    if (failed.contains(pair)) out[i] = {};
+    if (ended.contains(pair)) out[i] = rejected_as_ended(requests[i].wants_coverage());
   }
   // Nobody's room goes to what earned nothing.
   for (auto i : which) {
@@ -308,7 +334,7 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
   }
   for (const auto& [key, state] : pairs) {
     const auto entry = overlay_.pairs.find(key);
-    if (entry != overlay_.pairs.end() && entry->second == progress{}) overlay_.pairs.erase(entry);
+    if (entry != overlay_.pairs.end() && is_blank(entry->second)) overlay_.pairs.erase(entry);
   }
 }
 
@@ -344,7 +370,7 @@ stored<ok_t> tiered_store::refill(std::span<const pair_progress> pairs) {
   if (degraded_) return save(pairs);
   // Those that the hot store does not take are safe in the ledger.
   std::vector<pair_progress> left;
-  if (auto given = give_to_hot_store(pairs, left); !given) {
+  if (auto given = give_to_hot_store(pairs, merge_origin::memory, left); !given) {
     if (given.error().code != storage_error::refused) return given.error();
     left.assign(pairs.begin(), pairs.end());
   }
@@ -353,9 +379,10 @@ stored<ok_t> tiered_store::refill(std::span<const pair_progress> pairs) {
 }
 
 stored<ok_t> tiered_store::give_to_hot_store(std::span<const pair_progress> pairs,
+                                             merge_origin from,
                                              std::vector<pair_progress>& not_taken) {
   // One may be in too many pieces, or cannot be read.
-  const auto give = [&](std::span<const pair_progress> part) { return hot_.merge(part, true); };
+  const auto give = [&](std::span<const pair_progress> part) { return hot_.merge(part, from); };
   const auto refused = [&](const pair_progress& pair, const storage_failure& why) {
     observer_.hot_failed(why);
     not_taken.push_back(pair);
@@ -391,17 +418,8 @@ void tiered_store::try_recover() {
 }
 
 bool tiered_store::give_overlay_back() {
-  // The hot store was told of every erasure before it came here, and may since have been told by
-  // another gateway that the student is back: what they earned there must not be erased again.
-  // For the same reason, nothing that was given back is given a second time after a failure.
-  while (!overlay_.readmitted.empty()) {
-    const auto student = overlay_.readmitted.begin();
-    if (!hot_.readmit(*student)) return false;
-    overlay_.readmitted.erase(student);
-  }
-  boost::unordered::erase_if(overlay_.pairs, [&](const auto& item) {
-    return overlay_.erased.contains(item.first.student) || item.second == progress{};
-  });
+  boost::unordered::erase_if(overlay_.pairs,
+                             [](const auto& item) { return is_blank(item.second); });
   while (!overlay_.pairs.empty()) {
     std::vector<pair_progress> states;
     for (const auto& [key, state] : overlay_.pairs) {
@@ -409,7 +427,7 @@ bool tiered_store::give_overlay_back() {
       if (states.size() == storage_limits::batch_heartbeats_max) break;
     }
     std::vector<pair_progress> not_taken;  // stays behind, in the ledger
-    if (!give_to_hot_store(states, not_taken)) return false;
+    if (!give_to_hot_store(states, merge_origin::ledger_and_memory, not_taken)) return false;
     for (const auto& pair : states) overlay_.pairs.erase(pair.key);
   }
   return true;
@@ -443,41 +461,10 @@ void tiered_store::wait_before_retry() {
   if (observer_.hot_successes) successes_at_failure_ = observer_.hot_successes();
 }
 
-void tiered_store::forget_states(const student_id& student) {
+void tiered_store::drop_copies(const student_id& student) {
   boost::unordered::erase_if(overlay_.pairs,
                              [&](const auto& item) { return item.first.student == student; });
   overlay_.buckets.erase(student);
-}
-
-void tiered_store::forget_student(const student_id& student) {
-  if (!degraded_) return;
-  forget_states(student);
-  overlay_.readmitted.erase(student);  // that was before this erasure
-  overlay_.erased.insert(student);
-}
-
-void tiered_store::drop_copies(const student_id& student) {
-  if (!degraded_) return;
-  forget_states(student);
-  overlay_.erased.erase(student);
-  if (!overlay_.readmitted.contains(student)) return;
-  // Which of the two came first? An erasure takes all devices; who has one has enrolled since.
-  auto devices = ledger_.devices_of(student);
-  if (!devices)
-    observer_.ledger_failed(devices.error());
-  else if (devices->empty())
-    overlay_.readmitted.erase(student);
-}
-
-void tiered_store::readmit_student(const student_id& student) {
-  overlay_.erased.erase(student);
-}
-
-bool tiered_store::readmit_later(const student_id& student) {
-  if (!degraded_ || overlay_.readmitted.size() >= most_.pairs_max) return false;
-  overlay_.erased.erase(student);
-  overlay_.readmitted.insert(student);
-  return true;
 }
 
 }  // namespace watchkeeper::storage

@@ -30,8 +30,10 @@ struct tiered_request {
 
 /// Makes credit durable in the hot store, or in the ledger while the hot store is away.
 ///
-/// - A pair that is missing in the hot store is read from the ledger, merged with the state that
-///   the caller has in memory, put into the hot store, and then credited.
+/// - A pair that is missing in the hot store, or was not compared with the ledger since the hot
+///   store may have lost changes, is read from the ledger, merged with the state that the caller
+///   has in memory, put into the hot store, and then credited. If the ledger is away, that is
+///   possible only for a pair that the caller has in memory: nobody else knows its life.
 /// - While the hot store is away, refuses to write or acknowledges too little, this object runs the
 ///   same rules, holds the sessions and buckets, and the ledger makes the outcomes durable
 ///   (`degraded`). When the hot store is back, the credit of that time is merged into it.
@@ -83,16 +85,9 @@ class tiered_store {
   /// Enters degraded mode because the hot store was away at the start.
   void start_degraded(const std::string& why) { enter_degraded(why); }
 
-  /// The hot store has the erasure; the ledger may not have it yet. Until `drop_copies`, the
-  /// student is rejected here while degraded.
-  void forget_student(const student_id& student);
-  /// The ledger has the erasure of the student, by any gateway. From now on the ledger decides,
-  /// because it also knows who has enrolled again since.
+  /// An epoch of the student, or an attempt, has ended: forgets what degraded mode holds of the
+  /// student. What it reads anew is of the life that the ledger has.
   void drop_copies(const student_id& student);
-  void readmit_student(const student_id& student);
-  /// While degraded: lets the student earn again now, and in the hot store when that is back.
-  /// Returns false if not degraded, or if too many students wait for that.
-  [[nodiscard]] bool readmit_later(const student_id& student);
 
   [[nodiscard]] bool degraded() const noexcept { return degraded_; }
 
@@ -115,8 +110,6 @@ class tiered_store {
     map<pair_key, progress> pairs;
     map<session_key_id, session_state> sessions;
     map<student_id, credit_bucket> buckets;
-    set<student_id> erased;      // in the hot store, and perhaps not yet in the ledger
-    set<student_id> readmitted;  // not yet in the hot store
   };
 
   bool apply_hot(std::span<const tiered_request> requests, results& out);
@@ -135,9 +128,12 @@ class tiered_store {
   template <class Question>
   auto ask_ledger(circuit_breaker& guard, Question question) -> decltype(question());
   void report_row(const pair_key& pair, const storage_failure& why);
-  /// A row, which may be absent, or why it cannot be read.
-  using ledger_row = stored<std::optional<progress>>;
+  /// A pair in the ledger, or why it cannot be read.
+  using ledger_row = stored<recorded_pair>;
   stored<std::vector<ledger_row>> read_ledger(std::span<const pair_key> keys);
+  /// From what a pair that is missing in the hot store goes on in an epoch, by its row. Nothing:
+  /// the epoch has ended.
+  static std::optional<progress> start_of(const recorded_pair& row, std::uint32_t epoch);
   /// Writes to the ledger, and notifies the observer of the growth of its heatmaps. Returns the
   /// merged states; nothing for a pair that the ledger cannot write beside its row.
   stored<std::vector<std::optional<progress>>> checkpoint(std::span<const pair_progress> pairs);
@@ -145,7 +141,7 @@ class tiered_store {
   stored<ok_t> save(std::span<const pair_progress> pairs);
   void try_recover();
   /// Fails if the hot store is away or refuses all pairs. A problem with one pair is no failure.
-  stored<ok_t> give_to_hot_store(std::span<const pair_progress> pairs,
+  stored<ok_t> give_to_hot_store(std::span<const pair_progress> pairs, merge_origin from,
                                  std::vector<pair_progress>& not_taken);
   /// Gives the hot store what it lacks. After a failure the next call goes on with the rest.
   [[nodiscard]] bool give_overlay_back();
@@ -155,7 +151,6 @@ class tiered_store {
   /// The hot store's health; a durability below `required` is a failure, `unavailable`.
   stored<hot_store_health> ask_health();
   void wait_before_retry();
-  void forget_states(const student_id& student);
 
   hot_store& hot_;
   ledger& ledger_;

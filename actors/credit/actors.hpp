@@ -26,6 +26,7 @@ using progress_shard_actor =
     caf::typed_actor<caf::reacts_to<credit_job>, caf::reacts_to<credit_jobs>,
                      caf::reacts_to<batch_stored>, caf::reacts_to<progress_lookup>,
                      caf::reacts_to<progress_found>, caf::reacts_to<checkpoint_done>,
-                     caf::reacts_to<student_erased>, caf::reacts_to<shard_tick>>;
+                     caf::reacts_to<student_erased>, caf::reacts_to<progress_reset>,
+                     caf::reacts_to<shard_tick>>;
 
 }  // namespace watchkeeper::actors

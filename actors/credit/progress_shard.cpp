@@ -12,17 +12,18 @@ namespace {
 
 constexpr std::size_t candidates_examined_max = 32;
 
-/// The store's `why` of a rejection, with its sentence.
-rejection rejection_of(problem why) noexcept {
+/// A rejection by a store, with its sentence.
+rejection rejection_of(const credit_outcome& outcome) noexcept {
+  const auto why = outcome.why;
   switch (why) {
     case problem::stale_token:
       return {.why = why,
-              .detail = "sn is older than the last 64 of the session",
-              .stale = stale_cause::sequence_number};
+              .detail = outcome.stale == stale_cause::life
+                            ? "iat is before the progress began anew"
+                            : "sn is older than the last 64 of the session",
+              .stale = outcome.stale};
     case problem::session_mismatch:
       return {why, "the session is bound to another module"};
-    case problem::unknown_device:
-      return {why, "the student was erased"};
     case problem::sequence_reused:
       return {why, "sn came before, with an interval that begins elsewhere"};
     case problem::implausible_interval:
@@ -30,6 +31,12 @@ rejection rejection_of(problem why) noexcept {
     default:
       return {why};
   }
+}
+
+progress begun_anew(const life_number& life) {
+  progress state;
+  state.life = life;
+  return state;
 }
 
 }  // namespace
@@ -146,10 +153,13 @@ pair_entry* progress_shard_core::update(const storage::tiered_request& request,
   const auto played = outcome.played;
   acknowledged.fresh_is_exact = played.from_ms == played.to_ms;
   auto* entry = pairs_.find(credit.pair());
+  if (entry && outcome.now.life < entry->state.life) return nullptr;  // it ended meanwhile
+  if (entry && outcome.now.life > entry->state.life) entry->state = begun_anew(outcome.now.life);
   if (applied.covered) {
     if (!entry) {
       make_room();
       entry = &pairs_.add(credit.pair());
+      entry->state = begun_anew(outcome.now.life);
       // The first credit of all: all of the coverage is new. In every other case only the store
       // knows the coverage from before.
       if (outcome.now.playtime_ms == played.length_ms() && !acknowledged.fresh_is_exact &&
@@ -227,7 +237,14 @@ void progress_shard_core::report_result(heartbeat_job& job, const storage::tiere
     return;
   }
   const auto& outcome = applied.outcome;
-  job.report(outcome, rejection_of(outcome.why));
+  if (outcome.why == problem::unknown_device) {
+    // The device's record is of an epoch that ended. If the student has enrolled again, the record
+    // that is read next is of the new one, and the heartbeat, sent again, may count.
+    deps_.services.forget_device(request.credit.device);
+    job.reject({problem::storage_unavailable, "the student's devices have changed; send it again"});
+    return;
+  }
+  job.report(outcome, rejection_of(outcome));
   if (!outcome.newly_mastered) return;
   const auto key = request.credit.pair();
   if (const auto* entry = pairs_.find(key); entry && !entry->is_partial)
@@ -291,6 +308,14 @@ void progress_shard_core::forget(const student_id& student) {
   });
   // After the heartbeats that waited: the observers must forget their rejections too.
   if (deps_.observer) deps_.observer->student_erased(student);
+  update_probe();
+}
+
+void progress_shard_core::forget_pair(const pair_key& key) {
+  auto* const entry = pairs_.find(key);
+  if (!entry) return;
+  set_dirty(*entry, false);
+  pairs_.erase(*entry);
   update_probe();
 }
 
@@ -402,6 +427,7 @@ progress_shard_actor::behavior_type progress_shard(
         self->state.core->forget(message.student);
         if (message.forgotten) message.forgotten->set_value();
       },
+      [self](progress_reset& message) { self->state.core->forget_pair(message.pair); },
       [self](shard_tick) { self->state.core->tick(); },
   };
 }

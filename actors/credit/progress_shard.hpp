@@ -49,6 +49,8 @@ class progress_shard_core {
   void found(progress_query& query, storage::stored<std::optional<progress>>& found);
   void checkpointed(mono_ms started, mono_ms now);
   void forget(const student_id& student);
+  /// The pair was reset: the stores know how it goes on.
+  void forget_pair(const pair_key& pair);
   void tick();
 
   [[nodiscard]] std::size_t pairs() const noexcept { return pairs_.size(); }

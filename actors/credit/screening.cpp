@@ -92,6 +92,7 @@ screening_result screen_job(heartbeat_job& job, const gateway_policy& policy,
   credit.device = token.device;
   credit.session = claims.session;
   credit.sequence = claims.sequence;
+  credit.epoch = record.epoch;
   credit.interval = *interval;
   credit.played_at_ms = claims.issued_at_ms;
   credit.duration_ms = rules.duration_ms;

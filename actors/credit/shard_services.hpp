@@ -21,6 +21,8 @@ class shard_services {
   [[nodiscard]] virtual bool has_unsaved_refills() const { return false; }
   /// The reply is `progress_found`, always.
   virtual void load(std::shared_ptr<progress_query> query) = 0;
+  /// The record of the device in memory is outdated: it is to be read again. No reply.
+  virtual void forget_device(const thumbprint& device) = 0;
   /// Pairs that have just been mastered, for the ledger at once. No reply.
   virtual void checkpoint_now(std::vector<storage::pair_progress> pairs) = 0;
 };

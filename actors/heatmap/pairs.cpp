@@ -10,15 +10,14 @@ namespace {
 constexpr int reads_max = 3;
 constexpr int rounds_after_announcement = 2;
 
-/// The states of all keys, list_items_max at a time.
-template <class Store>
-storage::stored<std::vector<std::optional<progress>>> read_all(Store& from,
-                                                               std::span<const pair_key> keys) {
-  std::vector<std::optional<progress>> all;
+/// What `read` gives of all keys, list_items_max at a time.
+template <class Read>
+auto read_all(std::span<const pair_key> keys, Read read) -> decltype(read(keys)) {
+  std::decay_t<decltype(*read(keys))> all;
   all.reserve(keys.size());
   for (std::size_t first = 0; first < keys.size(); first += storage_limits::list_items_max) {
-    auto some = from.read(
-        keys.subspan(first, std::min(storage_limits::list_items_max, keys.size() - first)));
+    auto some =
+        read(keys.subspan(first, std::min(storage_limits::list_items_max, keys.size() - first)));
     if (!some) return some.error();
     std::move(some->begin(), some->end(), std::back_inserter(all));
   }
@@ -89,13 +88,14 @@ storage::stored<storage::heatmap_record> heatmap::read_pairs(const module_id& mo
                                                              storage::hot_store& hot) {
   const auto keys = touched_in(module);
   std::optional<storage::heatmap_record> row;
-  std::vector<std::optional<progress>> current, recorded;
+  std::vector<std::optional<progress>> current;
+  std::vector<storage::recorded_pair> recorded;
   for (int reads = 0; reads < reads_max; ++reads) {
     auto before = ledger.heatmap_of(module);
     if (!before) return before.error();
-    auto in_hot = read_all(hot, keys);
+    auto in_hot = read_all(keys, [&](auto some) { return hot.read(some); });
     if (!in_hot) return in_hot.error();
-    auto in_ledger = read_all(ledger, keys);
+    auto in_ledger = read_all(keys, [&](auto some) { return ledger.look_up(some); });
     if (!in_ledger) return in_ledger.error();
     row = *std::move(before);
     current = *std::move(in_hot);
@@ -114,9 +114,10 @@ storage::stored<storage::heatmap_record> heatmap::read_pairs(const module_id& mo
   bins.viewer_ms.resize(bins.layout.bins);
   bins.play_ms.resize(bins.layout.bins);
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (!current[i]) continue;
-    if (!recorded[i]) ++shown.students;
-    const auto& in_row = recorded[i] ? recorded[i]->covered : coverage{};
+    if (!current[i] || !storage::is_living(recorded[i], *current[i])) continue;
+    const auto& state = recorded[i].state;
+    if (!state) ++shown.students;
+    const auto& in_row = state ? state->covered : coverage{};
     for (const auto& range : current[i]->covered.without(in_row))
       add_range(bins.viewer_ms, bins.layout, range);
   }

@@ -10,10 +10,6 @@
 
 namespace watchkeeper::actors {
 
-/// What is stale in a heartbeat that was rejected with problem::stale_token: `iat` or `exp` by the
-/// server's clock, or the sequence number by the session's replay window.
-enum class stale_cause : std::uint8_t { none, time, sequence_number };
-
 /// Why a heartbeat is rejected.
 struct rejection {
   problem why = problem::none;

@@ -113,6 +113,11 @@ struct student_erased {
   std::shared_ptr<std::promise<void>> forgotten;  // may be null
 };
 
+/// The pair was reset: forget what memory has of it.
+struct progress_reset {
+  pair_key pair;
+};
+
 /// Sent about once a second, so that a shard without traffic does its periodic work too.
 struct shard_tick {};
 
@@ -126,4 +131,5 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::progress_lookup)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::progress_found)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::checkpoint_done)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::student_erased)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::progress_reset)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(watchkeeper::actors::shard_tick)

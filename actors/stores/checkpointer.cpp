@@ -40,10 +40,6 @@ void checkpointer::checkpoint_now(std::vector<storage::pair_progress> pairs) {
   (void)urgent_.push(std::move(pairs));
 }
 
-void checkpointer::forget_student(const student_id& student) {
-  urgent_.visit([&](auto& pairs) { storage::erase_pairs_of(student, pairs); });
-}
-
 void checkpointer::run() {
   while (!urgent_.finished()) turn(std::chrono::milliseconds(deps_.interval_ms));
   try {
@@ -192,21 +188,25 @@ result<std::size_t, storage::storage_error> checkpointer::checkpoint_sample(
   const auto united = write(states);
   if (!united) return united.error();
 
-  // If the ledger had more, the hot store gets it: a pair may have started anew there while the
-  // ledger was away.
+  // If the ledger had more, the hot store gets it: it may have lost some of it, or the pair was
+  // reset. What the ledger passed over goes from the hot store, too.
   std::vector<storage::pair_progress> richer;
   std::size_t written = 0;  // of them, moved to the front
   for (std::size_t i = 0; i < states.size(); ++i) {
     const auto& state = (*united)[i];
     if (!state) continue;
-    if (state->covered.covered_ms() != states[i].state.covered.covered_ms() ||
-        state->mastered_ms != states[i].state.mastered_ms)
+    if (storage::has_ended(*state)) {
+      const auto ended = deps_.hot->end_epochs_below(states[i].key.student, state->life.epoch);
+      if (!ended) return hot_failed(ended.error());
+    } else if (state->life != states[i].state.life ||
+               state->covered.covered_ms() != states[i].state.covered.covered_ms() ||
+               state->mastered_ms != states[i].state.mastered_ms)
       richer.push_back({states[i].key, *state});
     if (written != i) dirty[written] = std::move(dirty[i]);
     ++written;
   }
   if (!richer.empty())
-    if (auto merged = deps_.hot->merge(richer, false); !merged)
+    if (auto merged = deps_.hot->merge(richer, storage::merge_origin::ledger); !merged)
       if (auto code = hot_failed(merged.error()); code != storage::storage_error::refused &&
                                                   code != storage::storage_error::too_many_pieces)
         return code;

@@ -56,9 +56,6 @@ class checkpointer {
   /// Any thread. At the queue's limit it does nothing: the pairs are dirty, and the next round has
   /// them.
   void checkpoint_now(std::vector<storage::pair_progress> pairs);
-  /// Any thread. Drops what waits of a student who was erased: once they have enrolled again, the
-  /// ledger would take it for new.
-  void forget_student(const student_id& student);
   /// Ends the thread after a last complete checkpoint. The checkpoint is abandoned at `end`,
   /// after the statement in flight.
   void stop(bool last_checkpoint, mono_us end);

@@ -95,21 +95,25 @@ bool hot_writer::forget_copies(const student_id& student) {
   return false;
 }
 
-storage::stored<ok_t> hot_writer::command(const student_id& student, bool erase) {
+storage::stored<ok_t> hot_writer::end_epochs_below(const student_id& student, std::uint32_t epoch) {
   auto asked = std::make_shared<student_order>();
   asked->student = student;
-  asked->erase = erase;
+  asked->epoch = epoch;
+  return order_and_wait(std::move(asked));
+}
+
+storage::stored<ok_t> hot_writer::begin_attempt(const storage::pair_progress& pair) {
+  auto asked = std::make_shared<student_order>();
+  asked->student = pair.key.student;
+  asked->attempt = pair;
+  return order_and_wait(std::move(asked));
+}
+
+storage::stored<ok_t> hot_writer::order_and_wait(std::shared_ptr<student_order> asked) {
   auto done = asked->done.get_future();
   if (!orders_.push(std::move(asked)))
     return storage::storage_failure{storage::storage_error::unavailable, "the writer is stopping"};
   return done.get();
-}
-
-storage::stored<ok_t> hot_writer::forget_student(const student_id& student) {
-  return command(student, true);
-}
-storage::stored<ok_t> hot_writer::readmit_student(const student_id& student) {
-  return command(student, false);
 }
 
 void hot_writer::run() {
@@ -278,20 +282,13 @@ void hot_writer::store_together(std::vector<std::shared_ptr<credit_batch>>& batc
 void hot_writer::execute(student_order& taken) {
   storage::stored<ok_t> done =
       storage::storage_failure{storage::storage_error::unavailable, "the writer failed"};
-  if (taken.erase) drop_refills(taken.student);  // also if it fails: the shard has forgotten them
+  // Also if it fails: the shard has forgotten them. Those of a reset pair lose against the new
+  // attempt wherever they arrive.
+  if (!taken.attempt) drop_refills(taken.student);
   (void)run_guarded([&] {
-    // An erasure fails if the hot store does not confirm it, and the caller tries again. A student
-    // who enrols again while the hot store is away may earn credit at once; the hot store follows
-    // later.
-    auto reply = taken.erase ? deps_.hot->erase(taken.student) : deps_.hot->readmit(taken.student);
-    if (taken.erase) {
-      if (reply) tiers_.forget_student(taken.student);
-    } else if (reply) {
-      tiers_.readmit_student(taken.student);
-    } else if (tiers_.readmit_later(taken.student)) {
-      reply = ok;
-    }
-    done = std::move(reply);
+    done = taken.attempt ? deps_.hot->merge({&*taken.attempt, 1}, storage::merge_origin::ledger)
+                         : deps_.hot->end_epochs_below(taken.student, taken.epoch);
+    if (done) tiers_.drop_copies(taken.student);
   });
   taken.done.set_value(std::move(done));
 }

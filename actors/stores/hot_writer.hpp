@@ -59,18 +59,22 @@ class hot_writer {
   [[nodiscard]] bool refill(std::vector<storage::pair_progress> pairs);
   /// Any thread. See shard_services.
   [[nodiscard]] bool has_unsaved_refills() const noexcept { return refills_unsaved_ > 0; }
-  /// Any thread. To be called when the ledger has an erasure of the student, by this gateway or
-  /// another, and the shard has forgotten the student: drops the copies for degraded mode, and the
-  /// refills that wait. False: too many such orders wait; try again later.
+  /// Any thread. To be called when the ledger has an erasure or a reset of the student, by this
+  /// gateway or another, and the shard has forgotten the student: drops the copies for degraded
+  /// mode, and the refills that wait. False: too many such orders wait; try again later.
   [[nodiscard]] bool forget_copies(const student_id& student);
-  /// Any thread but its own. Waits until the student is forgotten in the hot store and here.
-  storage::stored<ok_t> forget_student(const student_id& student);
-  storage::stored<ok_t> readmit_student(const student_id& student);
+  /// Any thread but its own. Ends the student's epochs below `epoch` in the hot store and here, and
+  /// waits until that is done.
+  storage::stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch);
+  /// Any thread but its own. Brings a new attempt of a pair, which the ledger has, to the hot
+  /// store.
+  storage::stored<ok_t> begin_attempt(const storage::pair_progress& pair);
 
  private:
   struct student_order {
     student_id student;
-    bool erase = false;
+    std::uint32_t epoch = 0;                        // ends those below it; 0: none
+    std::optional<storage::pair_progress> attempt;  // begins it
     std::promise<storage::stored<ok_t>> done;
   };
   using refill_order = std::vector<storage::pair_progress>;
@@ -95,9 +99,9 @@ class hot_writer {
   /// student has enrolled again, no store would skip it.
   void drop_refills(const student_id& student);
   void store_together(std::vector<std::shared_ptr<credit_batch>>& batches);
+  storage::stored<ok_t> order_and_wait(std::shared_ptr<student_order> asked);
   void execute(student_order& taken);
   void drop(const student_id& student);
-  storage::stored<ok_t> command(const student_id& student, bool erase);
 
   dependencies deps_;
   storage::tiered_store tiers_;

@@ -55,7 +55,13 @@ storage::stored<bool> registry_follower::apply(std::span<const storage::registry
   std::vector<thumbprint> devices;
   std::vector<module_id> modules;
   std::vector<pair_key> assignments;
-  bool erasure_waits = false;
+  bool one_waits = false;
+  // Neither waits for a read, nor is repeated if a read fails.
+  const auto forget = [&](const storage::registry_change& change, auto forget_it) {
+    if (change.sequence <= forgotten_up_to_ || one_waits) return;
+    one_waits = !forget_it();
+    if (!one_waits) forgotten_up_to_ = change.sequence;
+  };
   for (const auto& change : changes) {
     switch (change.what) {
       case storage::registry_change::kind::device:
@@ -68,14 +74,17 @@ storage::stored<bool> registry_follower::apply(std::span<const storage::registry
         if (const auto pair = pair_of(change.key)) assignments.push_back(*pair);
         break;
       case storage::registry_change::kind::student_erased: {
-        // An erasure does not wait for a read, and is not repeated if a read fails.
-        const auto student = student_id::parse(change.key);
-        if (!student || change.sequence <= erased_up_to_ || erasure_waits) break;
-        deps_.registry_cache.forget_devices_of(*student);
-        erasure_waits = !deps_.student_erased(*student);
-        if (!erasure_waits) erased_up_to_ = change.sequence;
+        if (const auto student = student_id::parse(change.key))
+          forget(change, [&] {
+            deps_.registry_cache.forget_devices_of(*student);
+            return deps_.student_erased(*student);
+          });
         break;
       }
+      case storage::registry_change::kind::progress_reset:
+        if (const auto pair = pair_of(change.key))
+          forget(change, [&] { return deps_.progress_reset(*pair); });
+        break;
     }
   }
   make_distinct(devices);
@@ -86,7 +95,7 @@ storage::stored<bool> registry_follower::apply(std::span<const storage::registry
     if (auto done = renew_module(id); !done) return done.error();
   for (const auto& pair : assignments)
     if (auto done = renew_assignment(pair); !done) return done.error();
-  return !erasure_waits;
+  return !one_waits;
 }
 
 storage::stored<ok_t> registry_follower::renew_devices(const std::vector<thumbprint>& changed) {

@@ -27,6 +27,8 @@ class registry_follower {
     /// Once for each erasure, unless it returns false: then it is called again with the next
     /// follow().
     std::function<bool(const student_id&)> student_erased;
+    /// The same for each reset of a pair.
+    std::function<bool(const pair_key&)> progress_reset;
   };
   explicit registry_follower(dependencies deps) : deps_(std::move(deps)) {}
 
@@ -41,7 +43,7 @@ class registry_follower {
   static constexpr std::size_t read_alone_max = 64;
 
  private:
-  /// False: an erasure has to wait, so these changes do not count as read.
+  /// False: an erasure or a reset has to wait, so these changes do not count as read.
   storage::stored<bool> apply(std::span<const storage::registry_change> changes);
   storage::stored<ok_t> renew_devices(const std::vector<thumbprint>& changed);
   storage::stored<ok_t> renew_module(const module_id& id);
@@ -49,7 +51,7 @@ class registry_follower {
 
   dependencies deps_;
   std::optional<mono_ms> followed_at_;  // when the changes were last read
-  std::int64_t erased_up_to_ = 0;       // erasures up to this change are done
+  std::int64_t forgotten_up_to_ = 0;    // erasures and resets up to this change are done
   std::size_t read_alone_ = 0;          // in this call
 };
 

@@ -10,7 +10,8 @@ watcher::watcher(dependencies deps)
                  .registry_cache = deps_.registry_cache,
                  .last_change = deps_.last_change,
                  .time = deps_.time,
-                 .student_erased = deps_.student_erased}),
+                 .student_erased = deps_.student_erased,
+                 .progress_reset = deps_.progress_reset}),
       end_(1) {
   thread_ = std::thread([this] {
     ::pthread_setname_np(::pthread_self(), "wk-watcher");

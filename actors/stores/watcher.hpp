@@ -29,6 +29,7 @@ class watcher {
     const time_source& time;
     /// By another gateway, or by this one. False: it has to wait.
     std::function<bool(const student_id&)> student_erased;
+    std::function<bool(const pair_key&)> progress_reset;
     std::function<void()> housekeeping;
     log_function log;
     std::chrono::milliseconds interval{1000};

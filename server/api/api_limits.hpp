@@ -44,6 +44,8 @@ inline constexpr std::size_t status_list_fresh_students_max = 5'000;
 inline constexpr std::size_t json_depth_max = 8;
 /// Title of a module.
 inline constexpr std::size_t title_bytes_max = 512;
+/// Reason of a reset.
+inline constexpr std::size_t reason_bytes_max = 512;
 /// Preview URL of a module.
 inline constexpr std::size_t preview_url_bytes_max = 2048;
 

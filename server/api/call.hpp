@@ -123,6 +123,7 @@ net::http_response delete_assignment(call& c);
 net::http_response list_student_progress(call& c);
 net::http_response get_progress(call& c);
 net::http_response delete_student(call& c);
+net::http_response reset_progress(call& c);
 net::http_response list_student_devices(call& c);
 net::http_response list_student_refusals(call& c);
 net::http_response list_completions(call& c);

@@ -14,11 +14,11 @@ class actor_gateway_port final : public gateway_port {
   std::future<storage::stored<std::optional<progress>>> progress_of(const pair_key& pair) override {
     return gateway_.progress_of(pair);
   }
-  storage::stored<ok_t> forget_student(const student_id& student) override {
-    return gateway_.forget_student(student);
+  storage::stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override {
+    return gateway_.end_epochs_below(student, epoch);
   }
-  storage::stored<ok_t> readmit_student(const student_id& student) override {
-    return gateway_.readmit_student(student);
+  storage::stored<ok_t> begin_attempt(const storage::pair_progress& pair) override {
+    return gateway_.begin_attempt(pair);
   }
   storage::stored<actors::heatmap_view> heatmap_of(const module_id& module, media_ms duration_ms,
                                                    storage::ledger& ledger,

@@ -28,8 +28,9 @@ class gateway_port {
 
   virtual std::future<storage::stored<std::optional<progress>>> progress_of(
       const pair_key& pair) = 0;
-  virtual storage::stored<ok_t> forget_student(const student_id& student) = 0;
-  virtual storage::stored<ok_t> readmit_student(const student_id& student) = 0;
+  virtual storage::stored<ok_t> end_epochs_below(const student_id& student,
+                                                 std::uint32_t epoch) = 0;
+  virtual storage::stored<ok_t> begin_attempt(const storage::pair_progress& pair) = 0;
 
   /// As actors::gateway::heatmap_of. `ledger` is the caller's own.
   virtual storage::stored<actors::heatmap_view> heatmap_of(const module_id& module,
@@ -42,7 +43,7 @@ class gateway_port {
   virtual void forget_module(const module_id& id) = 0;
   virtual void forget_device(const thumbprint& kid) = 0;
   virtual void forget_assignment(const pair_key& pair) = 0;
-  virtual void student_has_gone(const student_id& student) = 0;  // after forget_student
+  virtual void student_has_gone(const student_id& student) = 0;  // after end_epochs_below
 
   // Those who watch.
   [[nodiscard]] virtual std::vector<actors::module_activity> activity() const = 0;

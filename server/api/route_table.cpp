@@ -110,6 +110,7 @@ constexpr auto table = std::to_array<route>({
     on_thread(get, "/v1/students/{student}/refusals", viewer, list_student_refusals, limit_only),
     on_thread(del, "/v1/students/{student}", admin, delete_student),
     with_cors(on_thread(get, "/v1/progress/{student}/{module}", viewer, get_progress)),
+    on_thread(post, "/v1/progress/{student}/{module}/reset", admin, reset_progress),
 
     on_thread(get, "/v1/completions", viewer, list_completions, completions),
     on_thread(get, "/v1/completions.csv", viewer, list_completions_csv, completions),

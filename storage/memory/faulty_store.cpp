@@ -50,8 +50,8 @@ stored<std::vector<std::optional<progress>>> faulty_store::read(std::span<const 
   return befall("read", [&] { return inner_.read(keys); });
 }
 
-stored<ok_t> faulty_store::merge(std::span<const pair_progress> pairs, bool dirty) {
-  return befall("merge", [&] { return inner_.merge(pairs, dirty); });
+stored<ok_t> faulty_store::merge(std::span<const pair_progress> pairs, merge_origin from) {
+  return befall("merge", [&] { return inner_.merge(pairs, from); });
 }
 
 stored<std::vector<module_id>> faulty_store::modules_of(const student_id& student) {
@@ -71,12 +71,12 @@ stored<std::uint64_t> faulty_store::dirty_count() {
   return befall("dirty_count", [&] { return inner_.dirty_count(); });
 }
 
-stored<ok_t> faulty_store::erase(const student_id& student) {
-  return befall("erase", [&] { return inner_.erase(student); });
+stored<ok_t> faulty_store::end_epochs_below(const student_id& student, std::uint32_t epoch) {
+  return befall("end_epochs_below", [&] { return inner_.end_epochs_below(student, epoch); });
 }
 
-stored<ok_t> faulty_store::readmit(const student_id& student) {
-  return befall("readmit", [&] { return inner_.readmit(student); });
+stored<std::uint32_t> faulty_store::epoch_of(const student_id& student) {
+  return befall("epoch_of", [&] { return inner_.epoch_of(student); });
 }
 
 stored<hot_store_health> faulty_store::health() {

@@ -35,13 +35,13 @@ class faulty_store : public hot_store {
 
   stored<std::vector<applied_credit>> apply(std::span<const hot_request> requests) override;
   stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) override;
-  stored<ok_t> merge(std::span<const pair_progress> pairs, bool dirty) override;
+  stored<ok_t> merge(std::span<const pair_progress> pairs, merge_origin from) override;
   stored<std::vector<module_id>> modules_of(const student_id& student) override;
   stored<dirty_sample> read_dirty(partition_index partition, std::size_t pairs_max) override;
   stored<ok_t> mark_clean(partition_index partition, std::span<const dirty_pair> pairs) override;
   stored<std::uint64_t> dirty_count() override;
-  stored<ok_t> erase(const student_id& student) override;
-  stored<ok_t> readmit(const student_id& student) override;
+  stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override;
+  stored<std::uint32_t> epoch_of(const student_id& student) override;
   stored<hot_store_health> health() override;
 
  private:

@@ -28,15 +28,19 @@ storage_failure full() {
 
 memory_store::memory_store(std::size_t pairs_max) : pairs_max_(pairs_max) {
   static std::atomic<std::uint64_t> made{0};
-  incarnation_ = std::to_string(made.fetch_add(1, std::memory_order_relaxed));
+  incarnation_ = made.fetch_add(1, std::memory_order_relaxed) + 1;
 }
 
-bool memory_store::is_erased(const student_id& student, wall_ms now_ms) {
-  const auto it = students_.find(student);
-  if (it == students_.end() || !it->second.erased) return false;
-  // No request had told the time when the student was erased: the refusal starts with this one.
-  if (it->second.touched_ms == never) it->second.touched_ms = now_ms;
-  return now_ms - it->second.touched_ms < storage_limits::student_ttl_ms;
+memory_store::student_entry memory_store::student_in(const student_id& student, std::uint32_t epoch,
+                                                     wall_ms now_ms) const {
+  const auto found = students_.find(student);
+  if (found == students_.end()) return {.bucket = {}, .epoch = 0, .touched_ms = {}};
+  auto entry = found->second;
+  const bool is_idle =
+      entry.touched_ms != never && now_ms - entry.touched_ms >= storage_limits::student_ttl_ms;
+  if (is_idle) return {.bucket = {}, .epoch = 0, .touched_ms = entry.touched_ms};
+  if (epoch > entry.epoch) entry.bucket = {};
+  return entry;
 }
 
 applied_credit memory_store::apply_one(const hot_request& request) {
@@ -44,15 +48,19 @@ applied_credit memory_store::apply_one(const hot_request& request) {
   const auto now_ms = credit.now_ms;
   latest_now_ms_ = std::max(latest_now_ms_, now_ms);
   applied_credit applied;
-  if (is_erased(credit.student, now_ms)) {
-    applied.state = applied_state::done;
-    applied.outcome.status = credit_status::rejected;
-    applied.outcome.why = problem::unknown_device;
-    if (request.want_coverage) applied.covered.emplace();
-    return applied;
-  }
+  auto student = student_in(credit.student, credit.epoch, now_ms);
   const auto pair = pairs_.find(credit.pair());
-  if (pair == pairs_.end()) {
+  switch (check_epoch(credit.epoch, student.epoch,
+                      pair == pairs_.end() ? nullptr : &pair->second.state)) {
+    case epoch_check::ended:
+      return rejected_as_ended(request.want_coverage);
+    case epoch_check::pair_missing:
+      applied.state = applied_state::pair_missing;
+      return applied;
+    case epoch_check::same:
+      break;
+  }
+  if (pair->second.compared_in != incarnation_) {
     applied.state = applied_state::pair_missing;
     return applied;
   }
@@ -63,20 +71,16 @@ applied_credit memory_store::apply_one(const hot_request& request) {
   if (session_found != sessions_.end() &&
       now_ms - session_found->second.touched_ms < storage_limits::session_ttl_ms)
     session = session_found->second;
-  student_entry student;
-  const auto student_found = students_.find(credit.student);
-  if (student_found != students_.end() && !student_found->second.erased &&
-      now_ms - student_found->second.touched_ms < storage_limits::student_ttl_ms)
-    student = student_found->second;
   if ((session_found == sessions_.end() &&
        sessions_.size() >= storage_limits::memory_store_sessions_max) ||
-      (student_found == students_.end() && students_.size() >= pairs_max_))
+      (!students_.contains(credit.student) && students_.size() >= pairs_max_))
     return applied;  // failed
 
   applied.outcome = apply_credit(credit, session.state, student.bucket, pair->second.state);
   applied.state = applied_state::done;
   if (!applied.outcome.played.empty()) {
     session.touched_ms = student.touched_ms = now_ms;
+    student.epoch = credit.epoch;
     sessions_[credit.session_key()] = session;
     students_[credit.student] = student;
     pair->second.version = ++last_version_;
@@ -102,8 +106,9 @@ void memory_store::sweep(std::size_t entries) {
   sweep_buckets(sessions_, session_cursor_, entries, [this](const session_entry& s) {
     return latest_now_ms_ - s.touched_ms >= storage_limits::session_ttl_ms;
   });
-  sweep_buckets(students_, student_cursor_, entries, [this](const student_entry& s) {
-    return s.touched_ms != never && latest_now_ms_ - s.touched_ms >= storage_limits::student_ttl_ms;
+  sweep_buckets(students_, student_cursor_, entries, [this](student_entry& s) {
+    if (s.touched_ms == never) s.touched_ms = latest_now_ms_;  // its time begins now
+    return latest_now_ms_ - s.touched_ms >= storage_limits::student_ttl_ms;
   });
 }
 
@@ -117,10 +122,11 @@ stored<std::vector<std::optional<progress>>> memory_store::read(std::span<const 
   return found;
 }
 
-stored<ok_t> memory_store::merge(std::span<const pair_progress> pairs, bool dirty) {
+stored<ok_t> memory_store::merge(std::span<const pair_progress> pairs, merge_origin from) {
   bool too_many_pieces = false;
   for (const auto& [key, state] : pairs) {
-    if (is_erased(key.student, latest_now_ms_)) continue;
+    const auto epoch = state.life.epoch;
+    if (epoch < student_in(key.student, epoch, latest_now_ms_).epoch) continue;
     auto it = pairs_.find(key);
     auto united = it == pairs_.end() ? state : it->second.state;
     if (it != pairs_.end()) watchkeeper::merge(united, state);
@@ -130,12 +136,14 @@ stored<ok_t> memory_store::merge(std::span<const pair_progress> pairs, bool dirt
     }
     if (it == pairs_.end()) {
       if (pairs_.size() >= pairs_max_) return full();
-      pairs_.emplace(key, pair_entry{std::move(united), ++last_version_});
+      it = pairs_.emplace(key, pair_entry{std::move(united), ++last_version_}).first;
       modules_[key.student].insert(key.module);
     } else if (united != it->second.state) {
-      it->second = {std::move(united), ++last_version_};
+      it->second.state = std::move(united);
+      it->second.version = ++last_version_;
     }
-    if (dirty) dirty_[partition_of(key.student)].insert(key);
+    if (is_compared(from)) it->second.compared_in = incarnation_;
+    if (is_dirty(from)) dirty_[partition_of(key.student)].insert(key);
   }
   if (too_many_pieces)
     return storage_failure{storage_error::too_many_pieces, "a united coverage has too many pieces"};
@@ -175,27 +183,31 @@ stored<std::uint64_t> memory_store::dirty_count() {
   return count;
 }
 
-stored<ok_t> memory_store::erase(const student_id& student) {
-  if (const auto it = modules_.find(student); it != modules_.end()) {
-    for (const auto& module : it->second) {
-      const pair_key key{student, module};
-      pairs_.erase(key);
-      dirty_[partition_of(student)].erase(key);
-    }
-    modules_.erase(it);
-  }
-  students_[student] = {credit_bucket{}, true, latest_now_ms_};
+stored<ok_t> memory_store::end_epochs_below(const student_id& student, std::uint32_t epoch) {
+  if (!students_.contains(student) && students_.size() >= pairs_max_) return full();
+  auto known = student_in(student, epoch, latest_now_ms_);
+  if (known.epoch < epoch) known = {credit_bucket{}, epoch, latest_now_ms_};
+  students_[student] = known;
+  const auto it = modules_.find(student);
+  if (it == modules_.end()) return ok;
+  std::erase_if(it->second, [&](const module_id& module) {
+    const pair_key key{student, module};
+    if (pairs_.at(key).state.life.epoch >= known.epoch) return false;
+    pairs_.erase(key);
+    dirty_[partition_of(student)].erase(key);
+    return true;
+  });
+  if (it->second.empty()) modules_.erase(it);
   return ok;
 }
 
-stored<ok_t> memory_store::readmit(const student_id& student) {
-  const auto it = students_.find(student);
-  if (it != students_.end() && it->second.erased) students_.erase(it);
-  return ok;
+stored<std::uint32_t> memory_store::epoch_of(const student_id& student) {
+  return student_in(student, 0, latest_now_ms_).epoch;
 }
 
 stored<hot_store_health> memory_store::health() {
-  return hot_store_health{durability_level::memory, "memory of this process", incarnation_};
+  return hot_store_health{durability_level::memory, "memory of this process",
+                          std::to_string(incarnation_)};
 }
 
 std::unique_ptr<hot_store> make_memory_store(std::size_t pairs_max) {

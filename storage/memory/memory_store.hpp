@@ -23,24 +23,25 @@ class memory_store final : public hot_store {
 
   stored<std::vector<applied_credit>> apply(std::span<const hot_request> requests) override;
   stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) override;
-  stored<ok_t> merge(std::span<const pair_progress> pairs, bool dirty) override;
+  stored<ok_t> merge(std::span<const pair_progress> pairs, merge_origin from) override;
   stored<std::vector<module_id>> modules_of(const student_id& student) override;
   stored<dirty_sample> read_dirty(partition_index partition, std::size_t pairs_max) override;
   stored<ok_t> mark_clean(partition_index partition, std::span<const dirty_pair> pairs) override;
   stored<std::uint64_t> dirty_count() override;
-  stored<ok_t> erase(const student_id& student) override;
-  stored<ok_t> readmit(const student_id& student) override;
+  stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override;
+  stored<std::uint32_t> epoch_of(const student_id& student) override;
   stored<hot_store_health> health() override;
 
  private:
   struct pair_entry {
     progress state;
     std::uint64_t version = 0;
+    std::uint64_t compared_in = 0;  // the incarnation in which it was compared with the ledger
   };
   struct student_entry {
     credit_bucket bucket;
-    bool erased = false;
-    wall_ms touched_ms;  // of an erased one `never`: the clock was not known then
+    std::uint32_t epoch = 0;  // the highest that was seen
+    wall_ms touched_ms;       // `never`: no request had told the time when the epoch was ended
   };
   struct session_entry {
     session_state state;
@@ -48,11 +49,12 @@ class memory_store final : public hot_store {
   };
 
   applied_credit apply_one(const hot_request& request);
-  bool is_erased(const student_id& student, wall_ms now_ms);
+  /// The student as a request in the epoch at this time finds them.
+  student_entry student_in(const student_id& student, std::uint32_t epoch, wall_ms now_ms) const;
   void sweep(std::size_t entries);
 
   std::size_t pairs_max_;
-  std::string incarnation_;
+  std::uint64_t incarnation_;  // from 1 on
   std::unordered_map<pair_key, pair_entry> pairs_;
   std::unordered_map<student_id, std::unordered_set<module_id>> modules_;
   std::unordered_map<student_id, student_entry> students_;

@@ -17,7 +17,7 @@ class postgres_ledger final : public ledger {
   stored<ok_t> migrate() override;
   stored<schema_version> version() override;
 
-  stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) override;
+  stored<std::vector<recorded_pair>> look_up(std::span<const pair_key> keys) override;
   using ledger::checkpoint;
   stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs, wall_ms now_ms,
                                            std::vector<heatmap_delta>* grown) override;
@@ -46,7 +46,9 @@ class postgres_ledger final : public ledger {
   stored<bool> remove_module(const module_id& id) override;
   stored<page<module_record>> list_modules(std::string_view cursor, std::size_t limit) override;
 
-  stored<bool> put_device(const device_record& device) override;
+  stored<std::optional<student_life>> put_device(const device_record& device,
+                                                 const enrolment& at) override;
+  stored<student_life> life_of(const student_id& student) override;
   stored<std::vector<std::optional<device_record>>> get_devices(
       std::span<const thumbprint> kids) override;
   stored<bool> revoke_device(const thumbprint& kid) override;
@@ -56,8 +58,12 @@ class postgres_ledger final : public ledger {
   stored<bool> remove_assignment(const pair_key& pair) override;
   stored<bool> is_assigned(const pair_key& pair) override;
 
+  stored<std::optional<progress>> reset_progress(const pair_key& pair,
+                                                 const std::optional<progress>& known,
+                                                 const reset_order& order) override;
   stored<bool> erase_student(const student_id& student, std::string_view actor,
-                             std::string_view student_digest_hex, wall_ms now_ms) override;
+                             std::string_view student_digest_hex, wall_ms now_ms,
+                             std::uint32_t next_epoch) override;
 
   stored<ok_t> revoke_logins(std::span<const revoked_login> ended, wall_ms now_ms) override;
   stored<std::vector<revoked_login>> revoked_logins(wall_ms now_ms, std::size_t limit) override;

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <iterator>
+#include <map>
 #include <numeric>
 #include <pqxx/nontransaction.hxx>
 #include <pqxx/transaction.hxx>
@@ -7,6 +9,7 @@
 #include "storage/ledger_rules.hpp"
 #include "storage/postgres/heatmap.hpp"
 #include "storage/postgres/ledger.hpp"
+#include "storage/postgres/lives.hpp"
 #include "storage/postgres/row.hpp"
 #include "storage/postgres/text.hpp"
 
@@ -25,9 +28,11 @@ progress progress_from(const pqxx::row& row, pqxx::row::size_type first) {
   state.resume_at_ms = wall_time_of(row[first + 4]);
   state.updated_ms = wall_time_of(row[first + 5]);
   state.mastered_ms = wall_time_of(row[first + 6]);
+  state.life = {number_of<std::uint32_t>(row[first + 7]), number_of<std::uint32_t>(row[first + 8])};
+  state.begins_ms = wall_time_of(row[first + 9]);
   return state;
 }
-constexpr pqxx::row::size_type state_columns = 7;
+constexpr pqxx::row::size_type state_columns = 10;
 
 pair_key key_from(const pqxx::row& row) {
   return {id_of<student_id>(row[0]), id_of<module_id>(row[1])};
@@ -57,10 +62,10 @@ auto find_place(const std::vector<std::size_t>& places, const pair_key& key, Key
   return at;
 }
 
-/// The nine arrays of the statement `checkpoint`.
+/// The arrays of the statement `checkpoint`.
 struct checkpoint_columns {
   array_literal students, modules, covered, durations, playtimes, resumes, resumed_at, updated,
-      mastered;
+      mastered, epochs, attempts, begins;
 
   void add(const pair_progress& pair) {
     students.add(pair.key.student.view());
@@ -72,6 +77,9 @@ struct checkpoint_columns {
     resumed_at.add(pair.state.resume_at_ms);
     updated.add(pair.state.updated_ms);
     mastered.add(pair.state.mastered_ms);
+    epochs.add(std::int64_t{pair.state.life.epoch});
+    attempts.add(std::int64_t{pair.state.life.attempt});
+    begins.add(pair.state.begins_ms);
   }
 };
 
@@ -88,7 +96,7 @@ void set_mastered(pqxx::work& work, const std::vector<pair_key>& pairs, wall_ms 
 
 void add_completions(pqxx::work& work, const std::vector<completion>& events) {
   if (events.empty()) return;
-  array_literal students, modules, covered, durations, thresholds, mastered;
+  array_literal students, modules, covered, durations, thresholds, mastered, epochs, attempts;
   for (const auto& event : events) {
     students.add(event.student.view());
     modules.add(event.module.view());
@@ -96,10 +104,104 @@ void add_completions(pqxx::work& work, const std::vector<completion>& events) {
     durations.add(std::int64_t{event.duration_ms});
     thresholds.add(std::int64_t{event.threshold_centipercent});
     mastered.add(event.mastered_ms);
+    epochs.add(std::int64_t{event.life.epoch});
+    attempts.add(std::int64_t{event.life.attempt});
   }
   work.exec_prepared("lock_completion");
   work.exec_prepared("add_completions", students.text(), modules.text(), covered.text(),
-                     durations.text(), thresholds.text(), mastered.text(), completion_rule_version);
+                     durations.text(), thresholds.text(), mastered.text(), completion_rule_version,
+                     epochs.text(), attempts.text());
+}
+
+std::vector<progress> checkpoint_once(pqxx::connection& connection,
+                                      std::span<const pair_progress> pairs, wall_ms now_ms,
+                                      std::vector<heatmap_delta>* grown) {
+  const auto key_at = [&](std::size_t i) -> const pair_key& { return pairs[i].key; };
+  const auto places = sorted_places(pairs.size(), key_at);
+  checkpoint_columns given;
+  for (const auto place : places) given.add(pairs[place]);
+
+  pqxx::work work(connection);
+  work.exec_prepared("lock_erasure_shared");
+  const auto rows = work.exec_prepared(
+      "checkpoint", given.students.text(), given.modules.text(), given.covered.text(),
+      given.durations.text(), given.playtimes.text(), given.resumes.text(), given.resumed_at.text(),
+      given.updated.text(), given.mastered.text(), completion_rule_version, given.epochs.text(),
+      given.attempts.text(), given.begins.text());
+
+  std::vector<progress> states(pairs.size());
+  std::vector<pair_key> newly_mastered;
+  std::vector<completion> events;
+  heatmap_growth growth, removed;
+  for (const auto& row : rows) {
+    const auto place = *find_place(places, key_from(row), key_at);
+    const auto& key = pairs[place].key;
+    auto& state = states[place];
+    state = progress_from(row, 2);
+
+    constexpr pqxx::row::size_type after_state = 2 + state_columns;
+    std::optional<module_rules> rules;
+    if (!row[after_state].is_null())
+      rules = {.duration_ms = number_of<media_ms>(row[after_state]),
+               .mastery_centipercent = number_of<std::int32_t>(row[after_state + 1])};
+    const auto fresh = parse_ranges(text_of(row[after_state + 3]));
+    const auto gone = parse_ranges(text_of(row[after_state + 4]));  // of an attempt that ended
+    if (!fresh || !gone) throw decode_error("what a coverage grew by is not sorted");
+    growth.add(key.module, rules ? rules->duration_ms : state.duration_ms, *fresh);
+    removed.add(key.module, 0, *gone);
+    const auto decision = decide_mastery(key, state, rules, now_ms);
+    if (decision.newly) {
+      state.mastered_ms = now_ms;
+      newly_mastered.push_back(key);
+    }
+    if (state.mastered_ms != never && !row[after_state + 2].as<bool>())
+      events.push_back(decision.event);
+  }
+  set_mastered(work, newly_mastered, now_ms);
+  change_viewers(work, removed, false);
+  auto added = change_viewers(work, growth, true);
+  add_completions(work, events);
+  work.commit();
+  if (grown) *grown = std::move(added);
+  return states;
+}
+
+/// Looks at the pairs that checkpoint_once() has passed over, whose state is of no life. Begins the
+/// epochs that are later than those of their students, and puts the places of these pairs into
+/// `to_repeat`; the others have ended.
+void judge_passed_over(pqxx::connection& connection, std::span<const pair_progress> pairs,
+                       std::vector<progress>& states, std::vector<std::size_t>& to_repeat) {
+  array_literal students;
+  bool any = false;
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    if (states[i].life != life_number{}) continue;
+    any = true;
+    students.add(pairs[i].key.student.view());
+  }
+  if (!any) return;
+  pqxx::work work(connection);
+  work.exec_prepared("lock_erasure");
+  std::map<student_id, student_life> lives;
+  for (const auto& row : work.exec_prepared("lives", students.text()))
+    lives.emplace(id_of<student_id>(row[0]), life_from(row, 1));
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    if (states[i].life != life_number{}) continue;
+    const auto& [key, state] = pairs[i];
+    const auto epoch = state.life.epoch;
+    const auto found = lives.find(key.student);
+    if (found == lives.end()) {
+      states[i] = ended_progress(epoch + 1);
+    } else if (epoch < found->second.epoch) {
+      states[i] = ended_progress(found->second.epoch);
+    } else {
+      if (epoch > found->second.epoch) {
+        (void)remove_epochs_below(work, key.student, epoch);
+        put_life(work, key.student, found->second = {epoch, state.begins_ms});
+      }
+      to_repeat.push_back(i);
+    }
+  }
+  work.commit();
 }
 
 std::vector<pair_progress> pairs_from(const pqxx::result& rows) {
@@ -111,9 +213,9 @@ std::vector<pair_progress> pairs_from(const pqxx::result& rows) {
 
 }  // namespace
 
-stored<std::vector<std::optional<progress>>> postgres_ledger::read(std::span<const pair_key> keys) {
-  std::vector<std::optional<progress>> states(keys.size());
-  if (keys.empty()) return states;
+stored<std::vector<recorded_pair>> postgres_ledger::look_up(std::span<const pair_key> keys) {
+  std::vector<recorded_pair> found(keys.size());
+  if (keys.empty()) return found;
   return session_.call([&](pqxx::connection& connection) {
     array_literal students, modules;
     for (const auto& key : keys) {
@@ -121,18 +223,20 @@ stored<std::vector<std::optional<progress>>> postgres_ledger::read(std::span<con
       modules.add(key.module.view());
     }
     pqxx::nontransaction reading(connection);
-    const auto rows = reading.exec_prepared("read", students.text(), modules.text());
+    const auto rows = reading.exec_prepared("look_up", students.text(), modules.text());
 
     const auto key_at = [&](std::size_t i) -> const pair_key& { return keys[i]; };
     const auto places = sorted_places(keys.size(), key_at);
+    constexpr pqxx::row::size_type after_state = 2 + state_columns;
     for (const auto& row : rows) {
       const auto key = key_from(row);
-      const auto state = progress_from(row, 2);
+      recorded_pair pair{.student = life_from(row, after_state), .state = std::nullopt};
+      if (!row[2].is_null()) pair.state = progress_from(row, 2);
       // A key that was asked for twice has a row for each time, and is answered in both places.
       for (auto at = find_place(places, key, key_at); at != places.end() && keys[*at] == key; ++at)
-        states[*at] = state;
+        found[*at] = pair;
     }
-    return std::move(states);
+    return std::move(found);
   });
 }
 
@@ -141,52 +245,50 @@ stored<std::vector<progress>> postgres_ledger::checkpoint(std::span<const pair_p
                                                           std::vector<heatmap_delta>* grown) {
   if (grown) grown->clear();
   if (pairs.empty()) return std::vector<progress>{};
-  const auto key_at = [&](std::size_t i) -> const pair_key& { return pairs[i].key; };
-  const auto places = sorted_places(pairs.size(), key_at);
-  checkpoint_columns given;
-  for (const auto place : places) given.add(pairs[place]);
-
   return session_.call([&](pqxx::connection& connection) {
-    pqxx::work work(connection);
-    work.exec_prepared("lock_erasure_shared");
-    const auto rows =
-        work.exec_prepared("checkpoint", given.students.text(), given.modules.text(),
-                           given.covered.text(), given.durations.text(), given.playtimes.text(),
-                           given.resumes.text(), given.resumed_at.text(), given.updated.text(),
-                           given.mastered.text(), completion_rule_version);
-
-    std::vector<progress> states(pairs.size());
-    std::vector<pair_key> newly_mastered;
-    std::vector<completion> events;
-    heatmap_growth growth;
-    for (const auto& row : rows) {
-      const auto place = *find_place(places, key_from(row), key_at);
-      const auto& key = pairs[place].key;
-      auto& state = states[place];
-      state = progress_from(row, 2);
-
-      const pqxx::row::size_type after_state = 2 + state_columns;
-      std::optional<module_rules> rules;
-      if (!row[after_state].is_null())
-        rules = {.duration_ms = number_of<media_ms>(row[after_state]),
-                 .mastery_centipercent = number_of<std::int32_t>(row[after_state + 1])};
-      const auto fresh = parse_ranges(text_of(row[after_state + 3]));
-      if (!fresh) throw decode_error("what a coverage grew by is not sorted");
-      growth.add(key.module, rules ? rules->duration_ms : state.duration_ms, *fresh);
-      const auto decision = decide_mastery(key, state, rules, now_ms);
-      if (decision.newly) {
-        state.mastered_ms = now_ms;
-        newly_mastered.push_back(key);
-      }
-      if (state.mastered_ms != never && !row[after_state + 2].as<bool>())
-        events.push_back(decision.event);
-    }
-    set_mastered(work, newly_mastered, now_ms);
-    auto added = change_viewers(work, growth, true);
-    add_completions(work, events);
-    work.commit();
-    if (grown) *grown = std::move(added);
+    auto states = checkpoint_once(connection, pairs, now_ms, grown);
+    // Passed over: of an epoch that ended, of nobody who is enrolled, or, because this ledger has
+    // come back older, of one that is to begin.
+    std::vector<pair_progress> of_later_epochs;
+    std::vector<std::size_t> places;
+    judge_passed_over(connection, pairs, states, places);
+    if (places.empty()) return states;
+    for (const auto i : places) of_later_epochs.push_back(pairs[i]);
+    std::vector<heatmap_delta> more;
+    const auto again = checkpoint_once(connection, of_later_epochs, now_ms, &more);
+    for (std::size_t i = 0; i < places.size(); ++i) states[places[i]] = again[i];
+    // The heatmaps of epochs that ended have shrunk, which deltas do not tell.
+    if (grown) std::move(more.begin(), more.end(), std::back_inserter(*grown));
     return states;
+  });
+}
+
+stored<std::optional<progress>> postgres_ledger::reset_progress(
+    const pair_key& pair, const std::optional<progress>& known, const reset_order& order) {
+  return session_.call([&](pqxx::connection& connection) -> std::optional<progress> {
+    pqxx::work work(connection);
+    work.exec_prepared("lock_erasure");  // no checkpoint of the pair goes on meanwhile
+    array_literal students, modules;
+    students.add(pair.student.view());
+    modules.add(pair.module.view());
+    const auto rows = work.exec_prepared("look_up", students.text(), modules.text());
+    if (rows.empty()) return std::nullopt;
+    std::optional<progress> recorded;
+    if (!rows[0][2].is_null()) recorded = progress_from(rows[0], 2);
+    if (!recorded && !known) return std::nullopt;
+    const auto state = next_attempt(recorded, known, order.now_ms);
+    if (life_from(rows[0], 2 + state_columns).epoch != state.life.epoch) return std::nullopt;
+    work.exec_prepared("put_progress", text(pair.student.view()), text(pair.module.view()),
+                       state.duration_ms, state.updated_ms.value(), std::int64_t{state.life.epoch},
+                       std::int64_t{state.life.attempt}, state.begins_ms.value());
+    heatmap_growth seen;
+    if (recorded) seen.add(pair.module, 0, recorded->covered.pieces());
+    change_viewers(work, seen, false);
+    work.exec_prepared("audit_reset", order.now_ms.value(), text(order.actor),
+                       text(pair.student.view()), text(pair.module.view()), text(order.reason));
+    work.exec_prepared("note_reset", text(pair.student.view()) + "/" + text(pair.module.view()));
+    work.commit();
+    return state;
   });
 }
 
@@ -242,14 +344,16 @@ stored<std::vector<completion>> postgres_ledger::read_completions(const char* st
     std::vector<completion> items;
     items.reserve(rows.size());
     for (const auto& row : rows)
-      items.push_back({.sequence = number_of<std::int64_t>(row[0]),
-                       .student = id_of<student_id>(row[1]),
-                       .module = id_of<module_id>(row[2]),
-                       .rule_version = number_of<std::int32_t>(row[3]),
-                       .covered_ms = number_of<media_ms>(row[4]),
-                       .duration_ms = number_of<media_ms>(row[5]),
-                       .threshold_centipercent = number_of<std::int32_t>(row[6]),
-                       .mastered_ms = wall_time_of(row[7])});
+      items.push_back(
+          {.sequence = number_of<std::int64_t>(row[0]),
+           .student = id_of<student_id>(row[1]),
+           .module = id_of<module_id>(row[2]),
+           .rule_version = number_of<std::int32_t>(row[3]),
+           .covered_ms = number_of<media_ms>(row[4]),
+           .duration_ms = number_of<media_ms>(row[5]),
+           .threshold_centipercent = number_of<std::int32_t>(row[6]),
+           .mastered_ms = wall_time_of(row[7]),
+           .life = {number_of<std::uint32_t>(row[8]), number_of<std::uint32_t>(row[9])}});
     return items;
   });
 }

@@ -8,6 +8,7 @@
 #include "storage/limits.hpp"
 #include "storage/postgres/heatmap.hpp"
 #include "storage/postgres/ledger.hpp"
+#include "storage/postgres/lives.hpp"
 #include "storage/postgres/row.hpp"
 #include "storage/postgres/text.hpp"
 
@@ -48,7 +49,41 @@ device_record device_from(const pqxx::row& row) {
   device.student = id_of<student_id>(row[1]);
   device.revoked = row[4].as<bool>();
   device.created_ms = wall_time_of(row[5]);
+  device.epoch = number_of<std::uint32_t>(row[6]);
   return device;
+}
+
+/// One transaction of put_device(), under one of the erasure locks.
+struct enrolled {
+  std::optional<student_life> life;
+  bool is_older = false;  // nothing is written: the hot store knows of a later life, and only the
+                          // exclusive lock will do
+};
+enrolled enrol(pqxx::connection& connection, const device_record& device, const enrolment& at,
+               std::string_view lock) {
+  const auto kid = bytea(bytes_of(device.kid.bytes));
+  const auto student = text(device.student.view());
+  pqxx::work work(connection);
+  const auto owner = work.exec_prepared("owner_of", kid);
+  if (!owner.empty() && text_of(owner[0][0]) != student) return {};
+  // A statement of its own: the next one has to see what an erasure that it waited for did.
+  work.exec_prepared(text(lock));
+  const auto drawn =
+      work.exec_prepared("enrol", student, at.now_ms.value(), std::int64_t{at.hot_epoch});
+  auto life = life_from(drawn.at(0), 0);
+  if (life.epoch < at.hot_epoch) {
+    if (lock != "lock_erasure") return {.life = std::nullopt, .is_older = true};
+    life = {at.hot_epoch, at.now_ms};
+    (void)remove_epochs_below(work, device.student, life.epoch);
+    put_life(work, device.student, life);
+  }
+  const auto rows =
+      work.exec_prepared("put_device", kid, student, static_cast<int>(device.key.algorithm),
+                         bytea(bytes_of(device.key.raw())), device.revoked,
+                         device.created_ms.value(), device.kid.text());
+  if (rows.empty()) return {};  // another gateway was first, for another student
+  work.commit();
+  return {.life = life};
 }
 
 }  // namespace
@@ -95,14 +130,13 @@ stored<page<module_record>> postgres_ledger::list_modules(std::string_view curso
   });
 }
 
-stored<bool> postgres_ledger::put_device(const device_record& device) {
+stored<std::optional<student_life>> postgres_ledger::put_device(const device_record& device,
+                                                                const enrolment& at) {
   return session_.call([&](pqxx::connection& connection) {
-    pqxx::nontransaction writing(connection);
-    const auto rows = writing.exec_prepared(
-        "put_device", bytea(bytes_of(device.kid.bytes)), text(device.student.view()),
-        static_cast<int>(device.key.algorithm), bytea(bytes_of(device.key.raw())), device.revoked,
-        device.created_ms.value(), device.kid.text());
-    return !rows.empty();
+    auto [life, is_older] = enrol(connection, device, at, "lock_erasure_shared");
+    // What the ledger has of the student is to go: no checkpoint must run.
+    if (is_older) life = enrol(connection, device, at, "lock_erasure").life;
+    return life;
   });
 }
 
@@ -178,20 +212,20 @@ stored<bool> postgres_ledger::is_assigned(const pair_key& pair) {
 }
 
 stored<bool> postgres_ledger::erase_student(const student_id& student, std::string_view actor,
-                                            std::string_view student_digest_hex, wall_ms now_ms) {
+                                            std::string_view student_digest_hex, wall_ms now_ms,
+                                            std::uint32_t next_epoch) {
   return session_.call([&](pqxx::connection& connection) {
     pqxx::work work(connection);
     // A statement of its own: the next one has to see what the checkpoints it waited for wrote.
     work.exec_prepared("lock_erasure");
-    heatmap_growth seen;
-    for (const auto& row : work.exec_prepared("seen_by_student", text(student.view()))) {
-      const auto covered = parse_multirange(text_of(row[1]));
-      if (!covered) throw decode_error("a coverage is not sorted, or its gaps are not closed");
-      seen.add(id_of<module_id>(row[0]), 0, covered->pieces());
-    }
-    change_viewers(work, seen, false);
-    const auto rows = work.exec_prepared("erase_student", text(student.view()), text(actor),
-                                         text(student_digest_hex), now_ms.value());
+    array_literal students;
+    students.add(student.view());
+    const auto lives = work.exec_prepared("lives", students.text());
+    const auto epoch = lives.empty() ? 0 : life_from(lives[0], 1).epoch;
+    const auto [pairs, completions_gone] = remove_epochs_below(work, student, INT64_MAX);
+    const auto rows = work.exec_prepared(
+        "erase_student", text(student.view()), text(actor), text(student_digest_hex),
+        now_ms.value(), pairs, completions_gone, std::int64_t{std::max(next_epoch, epoch + 1)});
     const auto gone = number_of<std::int64_t>(rows.at(0)[0]);
     work.commit();
     return gone > 0;
@@ -208,7 +242,7 @@ stored<std::vector<registry_change>> postgres_ledger::changes(std::int64_t after
     items.reserve(rows.size());
     for (const auto& row : rows) {
       const auto kind = number_of<int>(row[1]);
-      if (kind < 0 || kind > 3) throw decode_error("a registry change is of an unknown kind");
+      if (kind < 0 || kind > 4) throw decode_error("a registry change is of an unknown kind");
       items.push_back({.sequence = number_of<std::int64_t>(row[0]),
                        .what = static_cast<registry_change::kind>(kind),
                        .key = text(text_of(row[2]))});

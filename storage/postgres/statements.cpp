@@ -10,7 +10,16 @@ static_assert(registry_change_retention_ms == 3'600'000, "the SQL says: interval
 // What a progress is read from, in this order: see progress_from in postgres_progress.cpp.
 #define WATCHKEEPER_STATE(table)                                                               \
   table ".coverage, " table ".duration_ms, " table ".playtime_ms, " table ".resume_ms, " table \
-        ".resume_at_ms, " table ".updated_ms, " table ".mastered_ms"
+        ".resume_at_ms, " table ".updated_ms, " table ".mastered_ms, " table ".epoch, " table  \
+        ".attempt, " table ".begins_ms"
+
+// A column of the row that a checkpoint makes: of two lives that of the higher, else `merged`.
+#define WATCHKEEPER_BY_LIFE(column, merged)                                            \
+  column                                                                               \
+      " = CASE WHEN (excluded.epoch, excluded.attempt) > (p.epoch, p.attempt) THEN"    \
+      " excluded." column                                                              \
+      " WHEN (excluded.epoch, excluded.attempt) < (p.epoch, p.attempt) THEN p." column \
+      " ELSE " merged " END"
 
 constexpr struct {
   const char* name;
@@ -22,59 +31,96 @@ constexpr struct {
     {"lock_erasure", "SELECT pg_advisory_xact_lock(30539, 1)"},
     {"lock_completion", "SELECT pg_advisory_xact_lock(30539, 2)"},
 
-    {"read",
+    {"look_up",
      "SELECT k.student_id, k.module_id, " WATCHKEEPER_STATE(
-         "p") " FROM unnest($1::text[], $2::text[]) AS k (student_id, module_id)"
-              " JOIN progress p ON p.student_id = k.student_id AND p.module_id = k.module_id"},
+         "p") ", s.epoch, s.begins_ms FROM unnest($1::text[], $2::text[]) AS k (student_id,"
+              " module_id) JOIN student s ON s.student_id = k.student_id"
+              " LEFT JOIN progress p ON p.student_id = k.student_id AND p.module_id = k.module_id"},
+    {"lives",
+     "SELECT student_id, epoch, begins_ms FROM student WHERE student_id = ANY ($1::text[])"},
 
     // watchkeeper::merge (domain/progress.cpp), column by column. Rows in the order of their key,
     // so that two gateways cannot wait for each other. Uniting is left out where one coverage holds
     // the other, which is the rule: the hot store sends all that was ever credited. `prior` is what
     // the row held when it was locked: what lies between is counted once, whoever came first.
-    {"checkpoint",
-     "WITH given AS ("
-     " SELECT * FROM unnest($1::text[], $2::text[], $3::int4multirange[], $4::int4[], $5::int8[],"
-     "  $6::int4[], $7::int8[], $8::int8[], $9::int8[]) AS g (student_id, module_id, coverage,"
-     "  duration_ms, playtime_ms, resume_ms, resume_at_ms, updated_ms, mastered_ms)"
-     " WHERE NOT EXISTS (SELECT FROM erased_student e WHERE e.student_id = g.student_id"
-     "  AND e.erased_at >= now() - interval '1 hour')"
-     "), united AS ("
-     " INSERT INTO progress AS p (student_id, module_id, coverage, duration_ms, playtime_ms,"
-     "  resume_ms, resume_at_ms, updated_ms, mastered_ms)"
-     "  SELECT * FROM given ORDER BY student_id, module_id"
-     " ON CONFLICT (student_id, module_id) DO UPDATE SET prior = p.coverage,"
-     "  coverage = CASE WHEN excluded.coverage @> p.coverage THEN excluded.coverage"
-     "   WHEN p.coverage @> excluded.coverage THEN p.coverage"
-     "   ELSE watchkeeper_unite(p.coverage, excluded.coverage) END,"
-     "  duration_ms = CASE WHEN excluded.updated_ms > p.updated_ms THEN excluded.duration_ms"
-     "   WHEN excluded.updated_ms < p.updated_ms THEN p.duration_ms"
-     "   ELSE greatest(p.duration_ms, excluded.duration_ms) END,"
-     "  playtime_ms = greatest(p.playtime_ms, excluded.playtime_ms),"
-     "  resume_ms = CASE WHEN excluded.resume_at_ms > p.resume_at_ms THEN excluded.resume_ms"
-     "   WHEN excluded.resume_at_ms < p.resume_at_ms THEN p.resume_ms"
-     "   ELSE greatest(p.resume_ms, excluded.resume_ms) END,"
-     "  resume_at_ms = greatest(p.resume_at_ms, excluded.resume_at_ms),"
-     "  updated_ms = greatest(p.updated_ms, excluded.updated_ms),"
-     "  mastered_ms = CASE WHEN p.mastered_ms = 0 THEN excluded.mastered_ms"
-     "   WHEN excluded.mastered_ms = 0 THEN p.mastered_ms"
-     "   ELSE least(p.mastered_ms, excluded.mastered_ms) END"
-     " RETURNING *)"
-     "SELECT u.student_id, u.module_id, " WATCHKEEPER_STATE(
-         "u") ", m.duration_ms, m.mastery_centipercent,"
-              " EXISTS (SELECT FROM completion c WHERE c.student_id = u.student_id"
-              "  AND c.module_id = u.module_id AND c.rule_version = $10), u.coverage - u.prior"
-              " FROM united u LEFT JOIN module m ON m.module_id = u.module_id"},
+    {
+        "checkpoint",
+        "WITH given AS ("
+        " SELECT g.* FROM unnest($1::text[], $2::text[], $3::int4multirange[], $4::int4[], "
+        "$5::int8[],"
+        "  $6::int4[], $7::int8[], $8::int8[], $9::int8[], $11::int8[], $12::int8[], $13::int8[])"
+        "  AS g (student_id, module_id, coverage, duration_ms, playtime_ms, resume_ms, "
+        "resume_at_ms,"
+        "  updated_ms, mastered_ms, epoch, attempt, begins_ms)"
+        " JOIN student s ON s.student_id = g.student_id AND s.epoch = g.epoch"
+        "), united AS ("
+        " INSERT INTO progress AS p (student_id, module_id, coverage, duration_ms, playtime_ms,"
+        "  resume_ms, resume_at_ms, updated_ms, mastered_ms, epoch, attempt, begins_ms)"
+        "  SELECT * FROM given ORDER BY student_id, module_id"
+        " ON CONFLICT (student_id, module_id) DO UPDATE SET prior = "
+        "p.coverage, " WATCHKEEPER_BY_LIFE("coverage",
+                                           "CASE WHEN excluded.coverage @> p.coverage THEN "
+                                           "excluded.coverage"
+                                           " WHEN p.coverage @> excluded.coverage THEN p.coverage"
+                                           " ELSE watchkeeper_unite(p.coverage, excluded.coverage) "
+                                           "END") ", " WATCHKEEPER_BY_LIFE("duration_ms",
+                                                                           "CASE WHEN "
+                                                                           "excluded.updated_ms > "
+                                                                           "p.updated_ms THEN "
+                                                                           "excluded.duration_ms"
+                                                                           " WHEN "
+                                                                           "excluded.updated_ms < "
+                                                                           "p.updated_ms THEN "
+                                                                           "p.duration_ms"
+                                                                           " ELSE "
+                                                                           "greatest(p.duration_ms,"
+                                                                           " excluded.duration_ms) "
+                                                                           "END") ","
+                                                                                  " " WATCHKEEPER_BY_LIFE("playtime_ms",
+                                                                                                          "greatest(p.playtime_ms, excluded.playtime_ms)") ", " WATCHKEEPER_BY_LIFE("resume_ms",
+                                                                                                                                                                                    "CASE WHEN excluded.resume_at_ms > p.resume_at_ms THEN excluded.resume_ms"
+                                                                                                                                                                                    " WHEN excluded.resume_at_ms < p.resume_at_ms THEN p.resume_ms"
+                                                                                                                                                                                    " ELSE greatest(p.resume_ms, excluded.resume_ms) END") ", " WATCHKEEPER_BY_LIFE("resume_at_ms",
+                                                                                                                                                                                                                                                                    "greatest(p.resume_at_ms, excluded.resume_at_ms)") ", " WATCHKEEPER_BY_LIFE("updated_ms",
+                                                                                                                                                                                                                                                                                                                                                "greatest(p.updated_ms, excluded.updated_ms)") ", " WATCHKEEPER_BY_LIFE("begins_ms",
+                                                                                                                                                                                                                                                                                                                                                                                                                        "greatest(p.begins_ms, excluded.begins_ms)") ", " WATCHKEEPER_BY_LIFE("mastered_ms",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "CASE WHEN p.mastered_ms = 0 THEN excluded.mastered_ms"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              " WHEN excluded.mastered_ms = 0 THEN p.mastered_ms"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              " ELSE least(p.mastered_ms, excluded.mastered_ms) END") ","
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                      "  epoch = greatest(p.epoch, excluded.epoch), " WATCHKEEPER_BY_LIFE("attempt",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                          "p.attempt") " RETURNING *)"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                       "SELECT u.student_id, u.module_id, " WATCHKEEPER_STATE("u") ", m.duration_ms, m.mastery_centipercent,"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                   " EXISTS (SELECT FROM completion c WHERE c.student_id = u.student_id"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                   "  AND c.module_id = u.module_id AND c.rule_version = $10 AND c.epoch = u.epoch"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                   "  AND c.attempt = u.attempt), u.coverage - u.prior, u.prior - u.coverage"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                   " FROM united u LEFT JOIN module m ON m.module_id = u.module_id"},
     {"set_mastered",
      "UPDATE progress p SET mastered_ms = $3::int8"
      " FROM unnest($1::text[], $2::text[]) AS g (student_id, module_id)"
      " WHERE p.student_id = g.student_id AND p.module_id = g.module_id AND p.mastered_ms = 0"},
     {"add_completions",
      "INSERT INTO completion (student_id, module_id, rule_version, covered_ms, duration_ms,"
-     "  threshold_centipercent, mastered_ms)"
+     "  threshold_centipercent, mastered_ms, epoch, attempt)"
      " SELECT g.student_id, g.module_id, $7::int4, g.covered_ms, g.duration_ms, g.threshold,"
-     "  g.mastered_ms FROM unnest($1::text[], $2::text[], $3::int4[], $4::int4[], $5::int4[],"
-     "  $6::int8[]) AS g (student_id, module_id, covered_ms, duration_ms, threshold, mastered_ms)"
-     " ON CONFLICT (student_id, module_id, rule_version) DO NOTHING"},
+     "  g.mastered_ms, g.epoch, g.attempt"
+     " FROM unnest($1::text[], $2::text[], $3::int4[], $4::int4[], $5::int4[], $6::int8[],"
+     "  $8::int8[], $9::int8[]) AS g (student_id, module_id, covered_ms, duration_ms, threshold,"
+     "  mastered_ms, epoch, attempt)"
+     " ON CONFLICT (student_id, module_id, rule_version, epoch, attempt) DO NOTHING"},
+    // In the order of WATCHKEEPER_STATE.
+    {"put_progress",
+     "INSERT INTO progress AS p (student_id, module_id, coverage, duration_ms, playtime_ms,"
+     "  resume_ms, resume_at_ms, updated_ms, mastered_ms, epoch, attempt, begins_ms)"
+     " VALUES ($1, $2, '{}', $3, 0, 0, 0, $4, 0, $5, $6, $7)"
+     " ON CONFLICT (student_id, module_id) DO UPDATE SET coverage = '{}', prior = '{}',"
+     "  duration_ms = excluded.duration_ms, playtime_ms = 0, resume_ms = 0, resume_at_ms = 0,"
+     "  updated_ms = excluded.updated_ms, mastered_ms = 0, epoch = excluded.epoch,"
+     "  attempt = excluded.attempt, begins_ms = excluded.begins_ms"},
+    {"audit_reset",
+     "INSERT INTO audit (at_ms, actor, action, subject_sha256, progress_rows, completion_rows,"
+     "  assignment_rows, device_rows, student_id, module_id, reason)"
+     " VALUES ($1, $2, 'progress-reset', '', 1, 0, 0, 0, $3, $4, $5)"},
+    {"note_reset", "SELECT watchkeeper_note_change(4, $1)"},
 
     {"progress_of_student", "SELECT p.student_id, p.module_id, " WATCHKEEPER_STATE(
                                 "p") " FROM progress p WHERE p.student_id = $1 AND p.module_id > "
@@ -133,16 +179,26 @@ constexpr struct {
     {"clear_heatmap",
      "WITH gone AS (DELETE FROM heatmap_part WHERE module_id = $1)"
      "UPDATE heatmap SET duration_ms = $2 WHERE module_id = $1"},
-    {"seen_by_student", "SELECT module_id, coverage FROM progress WHERE student_id = $1"},
+    {"seen_in_epochs",
+     "SELECT module_id, coverage FROM progress WHERE student_id = $1 AND epoch < $2"},
+    {"remove_epochs",
+     "WITH p AS (DELETE FROM progress WHERE student_id = $1 AND epoch < $2 RETURNING 1),"
+     " c AS (DELETE FROM completion WHERE student_id = $1 AND epoch < $2 RETURNING 1)"
+     "SELECT (SELECT count(*) FROM p), (SELECT count(*) FROM c)"},
+    {"put_life",
+     "WITH put AS (INSERT INTO student VALUES ($1, $2, $3) ON CONFLICT (student_id) DO UPDATE"
+     "  SET epoch = excluded.epoch, begins_ms = excluded.begins_ms)"
+     "SELECT watchkeeper_raise_highest_epoch($2)"},
+    {"enrol", "SELECT epoch, begins_ms FROM watchkeeper_enrol($1, $2, $3)"},
 
     {"completions",
      "SELECT sequence, student_id, module_id, rule_version, covered_ms, duration_ms,"
-     " threshold_centipercent, mastered_ms FROM completion WHERE sequence > $1"
+     " threshold_centipercent, mastered_ms, epoch, attempt FROM completion WHERE sequence > $1"
      " AND ($3::text = '' OR student_id = $3) AND ($4::text = '' OR module_id = $4)"
      " ORDER BY sequence LIMIT $2"},
     {"newest_completions",
      "SELECT sequence, student_id, module_id, rule_version, covered_ms, duration_ms,"
-     " threshold_centipercent, mastered_ms FROM completion WHERE sequence < $1"
+     " threshold_centipercent, mastered_ms, epoch, attempt FROM completion WHERE sequence < $1"
      " AND ($3::text = '' OR student_id = $3) AND ($4::text = '' OR module_id = $4)"
      " ORDER BY sequence DESC LIMIT $2"},
 
@@ -178,19 +234,20 @@ constexpr struct {
      "  created_ms) VALUES ($1::bytea, $2, $3, $4::bytea, $5, $6)"
      " ON CONFLICT (kid) DO UPDATE SET algorithm = excluded.algorithm,"
      "  public_key = excluded.public_key, revoked = excluded.revoked"
-     "  WHERE d.student_id = excluded.student_id RETURNING d.kid"
-     "), back AS (DELETE FROM erased_student WHERE student_id = $2"
-     "  AND EXISTS (SELECT FROM put))"
+     "  WHERE d.student_id = excluded.student_id RETURNING d.kid)"
      "SELECT watchkeeper_note_change(1, $7) FROM put"},
     {"get_devices",
-     "SELECT kid, student_id, algorithm, public_key, revoked, created_ms FROM device"
-     " WHERE kid = ANY ($1::bytea[])"},
+     "SELECT d.kid, d.student_id, d.algorithm, d.public_key, d.revoked, d.created_ms, s.epoch"
+     " FROM device d JOIN student s ON s.student_id = d.student_id WHERE d.kid = ANY "
+     "($1::bytea[])"},
+    {"owner_of", "SELECT student_id FROM device WHERE kid = $1::bytea"},
     {"revoke_device",
      "WITH put AS (UPDATE device SET revoked = true WHERE kid = $1::bytea RETURNING kid)"
      "SELECT watchkeeper_note_change(1, $2) FROM put"},
     {"devices_of",
-     "SELECT kid, student_id, algorithm, public_key, revoked, created_ms FROM device"
-     " WHERE student_id = $1 ORDER BY created_ms, kid LIMIT $2"},
+     "SELECT d.kid, d.student_id, d.algorithm, d.public_key, d.revoked, d.created_ms, s.epoch"
+     " FROM device d JOIN student s ON s.student_id = d.student_id WHERE d.student_id = $1"
+     " ORDER BY d.created_ms, d.kid LIMIT $2"},
 
     {"put_assignment",
      "WITH put AS (INSERT INTO assignment AS a VALUES ($1, $2, $3)"
@@ -202,20 +259,22 @@ constexpr struct {
      "SELECT watchkeeper_note_change(2, $3) FROM gone"},
     {"is_assigned", "SELECT FROM assignment WHERE student_id = $1 AND module_id = $2"},
 
+    // The progress and completions have gone already: $5 and $6 say how many.
     {"erase_student",
-     "WITH p AS (DELETE FROM progress WHERE student_id = $1 RETURNING 1),"
-     " c AS (DELETE FROM completion WHERE student_id = $1 RETURNING 1),"
-     " a AS (DELETE FROM assignment WHERE student_id = $1 RETURNING 1),"
+     "WITH a AS (DELETE FROM assignment WHERE student_id = $1 RETURNING 1),"
      " d AS (DELETE FROM device WHERE student_id = $1 RETURNING 1),"
-     " refused AS (INSERT INTO erased_student (student_id) VALUES ($1)"
-     "  ON CONFLICT (student_id) DO UPDATE SET erased_at = now()),"
+     " s AS (DELETE FROM student WHERE student_id = $1),"
+     " refused AS (INSERT INTO erased_student (student_id, next_epoch, begins_ms)"
+     "  VALUES ($1, $7, $4) ON CONFLICT (student_id) DO UPDATE SET erased_at = now(),"
+     "  next_epoch = excluded.next_epoch, begins_ms = excluded.begins_ms),"
+     " forgotten AS (UPDATE audit SET student_id = '' WHERE student_id = $1),"
      " audited AS (INSERT INTO audit (at_ms, actor, action, subject_sha256, progress_rows,"
      "  completion_rows, assignment_rows, device_rows)"
-     "  SELECT $4::int8, $2::text, 'student-erased', $3::text, (SELECT count(*) FROM p), (SELECT "
-     "count(*) FROM c),"
+     "  SELECT $4::int8, $2::text, 'student-erased', $3::text, $5::int8, $6::int8,"
      "   (SELECT count(*) FROM a), (SELECT count(*) FROM d)"
      "  RETURNING progress_rows + completion_rows + assignment_rows + device_rows AS gone)"
-     "SELECT audited.gone, watchkeeper_note_change(3, $1) FROM audited"},
+     "SELECT audited.gone, watchkeeper_raise_highest_epoch($7), watchkeeper_note_change(3, $1)"
+     " FROM audited"},
 
     {"forget_console_ends", "DELETE FROM console_session_end WHERE expires_ms <= $1"},
     {"end_console_session",

@@ -1,5 +1,5 @@
 // How redis_store merges pairs and applies heartbeats: it reads what it does not know, decides
-// (cas.hpp), and has Redis compare and write (wk_cas).
+// (cas.hpp), and has Redis compare and write (wk_swap).
 #include <fmt/format.h>
 #include <hiredis/hiredis.h>
 
@@ -97,7 +97,7 @@ struct redis_store::batch {
   }
 };
 
-/// Decisions on their way to Redis in one call of wk_cas.
+/// Decisions on their way to Redis in one call of wk_swap.
 struct redis_store::cas_call {
   std::vector<student_group*> groups;
   std::vector<redis_cas::decision> decisions;
@@ -112,8 +112,8 @@ struct redis_store::look_up {
   std::vector<std::size_t> session_count;  // of each group
 };
 
-void redis_store::group_by_student(batch& made, std::span<const pair_progress> pairs, bool dirty,
-                                   std::span<const hot_request> requests) {
+void redis_store::group_by_student(batch& made, std::span<const pair_progress> pairs,
+                                   merge_origin from, std::span<const hot_request> requests) {
   distinct_students students;
   const auto group_of = [&](const student_id& student) {
     const auto at = students.place_of(student);
@@ -131,7 +131,7 @@ void redis_store::group_by_student(batch& made, std::span<const pair_progress> p
     group.asked = {
         .pairs = pairs,
         .merges = std::span(made.merges).subspan(merges[at].first, merges[at].second),
-        .dirty = dirty,
+        .from = from,
         .requests = requests,
         .chain = std::span(made.chains).subspan(chains[at].first, chains[at].second),
     };
@@ -206,7 +206,7 @@ stored<std::vector<std::optional<std::string_view>>> redis_store::values_of(
   }
   if (doubtful.empty()) return values;
   // More keys than values: some are of a foreign type, for which MGET gives nothing. A string has
-  // been created since, by another gateway: wk_cas will find it.
+  // been created since, by another gateway: wk_swap will find it.
   std::vector<redis_command> calls;
   for (const auto i : doubtful) calls.push_back({"TYPE", asked.keys[i]});
   const auto types = read_all(std::move(calls));
@@ -287,7 +287,7 @@ void redis_store::add_to_calls(student_group& group, redis_cas::decision decisio
 }
 
 redis_command redis_store::command_of(const cas_call& call) {
-  redis_command command{"FCALL", "wk_cas", std::to_string(call.keys)};
+  redis_command command{"FCALL", "wk_swap", std::to_string(call.keys)};
   std::string plan;
   byte_writer put(plan);
   redis_command values;
@@ -373,7 +373,7 @@ void redis_store::take_cas(batch& all, cas_call& call, const redis_reply& reply,
 void redis_store::fail_call(batch& all, cas_call& call, const redisReply& reply,
                             std::vector<student_group*>& to_read) {
   const auto why =
-      is_error(reply) ? failure_of(reply) : corrupt("wk_cas: a reply of a foreign type");
+      is_error(reply) ? failure_of(reply) : corrupt("wk_swap: a reply of a foreign type");
   for (auto* group : call.groups) {
     cache_.forget(*group->student);
     // What is stored of one student may have failed the call of all: each is tried alone.
@@ -384,7 +384,15 @@ void redis_store::fail_call(batch& all, cas_call& call, const redisReply& reply,
   }
 }
 
+stored<ok_t> redis_store::begin_round(batch& all) {
+  if (auto fine = ready(); !fine) return fine.error();
+  for (auto& group : all.groups) group.asked.incarnation = incarnation_tag_;
+  return ok;
+}
+
 stored<ok_t> redis_store::run_batch(batch& all) {
+  // Connected before anything is decided: decisions rest on the incarnation of Redis.
+  if (auto fine = begin_round(all); !fine) return fine.error();
   std::vector<cas_call> decided;
   auto to_read = decide_cached(all, decided);
   while (!decided.empty() || !to_read.empty()) {
@@ -392,7 +400,7 @@ stored<ok_t> redis_store::run_batch(batch& all) {
     for (const auto& call : decided) commands.push_back(command_of(call));
     const auto asked = plan_look_up(std::exchange(to_read, {}));
     add_look_up(asked, commands);
-    // wk_cas alone needs no question for the role: a replica refuses it.
+    // wk_swap alone needs no question for the role: a replica refuses it.
     const auto got =
         asked.groups.empty() ? run(std::move(commands)) : run_on_master(std::move(commands));
     if (!got) return got.error();
@@ -402,6 +410,7 @@ stored<ok_t> redis_store::run_batch(batch& all) {
       take_cas(all, decided[i], answered[i], again, to_read);
     const auto values = values_of(asked, answered.subspan(decided.size()));
     if (!values) return values.error();
+    if (auto fine = begin_round(all); !fine) return fine.error();
     decide_looked_up(all, asked, *values, again);
     decided = std::move(again);
   }
@@ -409,25 +418,25 @@ stored<ok_t> redis_store::run_batch(batch& all) {
 }
 
 hot_store::merged_and_applied redis_store::merge_and_apply(std::span<const pair_progress> pairs,
-                                                           bool dirty,
+                                                           merge_origin from,
                                                            std::span<const hot_request> requests) {
   assert(requests.size() <= storage_limits::batch_heartbeats_max);
   // Merges beyond one batch come first, without heartbeats.
   while (pairs.size() > storage_limits::batch_heartbeats_max) {
     const auto first = pairs.first(storage_limits::batch_heartbeats_max);
     pairs = pairs.subspan(storage_limits::batch_heartbeats_max);
-    auto part = merge_and_apply(first, dirty, {});
+    auto part = merge_and_apply(first, from, {});
     if (!part.merged && !is_of_single_pairs(part.merged.error()))
       return {part.merged.error(), part.merged.error()};
     if (!part.merged) {
-      auto rest = merge_and_apply(pairs, dirty, requests);
+      auto rest = merge_and_apply(pairs, from, requests);
       if (rest.merged) rest.merged = part.merged.error();
       return rest;
     }
   }
   std::vector<applied_credit> applied(requests.size());
   batch all{.applied = applied};
-  group_by_student(all, pairs, dirty, requests);
+  group_by_student(all, pairs, from, requests);
   if (const auto done = run_batch(all); !done) return {done.error(), done.error()};
   stored<ok_t> merged = ok;
   if (all.has_too_many_pieces)
@@ -449,12 +458,12 @@ hot_store::merged_and_applied redis_store::merge_and_apply(std::span<const pair_
 
 stored<std::vector<applied_credit>> redis_store::apply(std::span<const hot_request> requests) {
   if (requests.empty()) return std::vector<applied_credit>{};
-  return merge_and_apply({}, false, requests).applied;
+  return merge_and_apply({}, merge_origin::ledger, requests).applied;
 }
 
-stored<ok_t> redis_store::merge(std::span<const pair_progress> pairs, bool dirty) {
+stored<ok_t> redis_store::merge(std::span<const pair_progress> pairs, merge_origin from) {
   if (pairs.empty()) return ok;
-  return merge_and_apply(pairs, dirty, {}).merged;
+  return merge_and_apply(pairs, from, {}).merged;
 }
 
 }  // namespace watchkeeper::storage

@@ -29,12 +29,12 @@ bool lives(std::uint32_t renewed_s, wall_ms now_ms) noexcept {
 /// The values of one student while they are changed.
 class workspace {
  public:
-  workspace(const student_values& before, const nonce_source& next_nonce)
-      : before_(before), next_nonce_(next_nonce) {}
+  workspace(const student_values& before, std::uint64_t incarnation, const nonce_source& next_nonce)
+      : before_(before), incarnation_(incarnation), next_nonce_(next_nonce) {}
 
   /// False: a value does not have the format.
   bool load();
-  void merge(const pair_progress& given, bool dirty);
+  void merge(const pair_progress& given, merge_origin from);
   void credit(const hot_request& request, applied_credit& result);
   decision finish();
 
@@ -74,8 +74,9 @@ class workspace {
   pair_write write_of(pair_entry& pair);
 
   const student_values& before_;
+  const std::uint64_t incarnation_;
   const nonce_source& next_nonce_;
-  bool is_erased_ = false;
+  std::uint32_t epoch_ = 0;
   bool has_changed_bucket_ = false;
   bool needs_sessions_ = false;
   bool has_too_many_pieces_ = false;
@@ -85,10 +86,10 @@ class workspace {
 };
 
 bool workspace::load() {
-  is_erased_ = before_.student == redis_codec::erased;
-  if (!is_erased_ && !before_.student.empty()) {
+  if (!before_.student.empty()) {
     const auto student = redis_codec::decode_student(before_.student);
     if (!student) return false;
+    epoch_ = student->epoch;
     bucket_ = student->bucket;
   }
   for (const auto& [module, value] : before_.pairs) {
@@ -122,9 +123,9 @@ workspace::session_entry* workspace::find(std::uint64_t tag) {
   return nullptr;
 }
 
-void workspace::merge(const pair_progress& given, bool dirty) {
+void workspace::merge(const pair_progress& given, merge_origin from) {
   auto* const pair = find(given.key.module);
-  if (is_erased_ || !pair) return;
+  if (given.state.life.epoch < epoch_ || !pair) return;
   auto united = pair->value ? pair->value->state : given.state;
   if (pair->value) watchkeeper::merge(united, given.state);
   if (united.covered.pieces().size() > limits::coverage_intervals_max) {
@@ -139,7 +140,11 @@ void workspace::merge(const pair_progress& given, bool dirty) {
     pair->value->state = std::move(united);
     pair->has_changed = true;
   }
-  pair->is_dirtied = pair->is_dirtied || dirty;
+  if (is_compared(from) && pair->value->compared_in != incarnation_) {
+    pair->value->compared_in = incarnation_;
+    pair->has_changed = true;
+  }
+  pair->is_dirtied = pair->is_dirtied || is_dirty(from);
 }
 
 workspace::found_session workspace::find_session(const pair_entry& pair, std::uint64_t tag,
@@ -159,14 +164,18 @@ workspace::found_session workspace::find_session(const pair_entry& pair, std::ui
 void workspace::credit(const hot_request& request, applied_credit& result) {
   const auto& credit = request.credit;
   result = {};
-  if (is_erased_) {
-    result.state = applied_state::done;
-    result.outcome.why = problem::unknown_device;
-    if (request.want_coverage) result.covered.emplace();
+  auto* const pair = find(credit.module);
+  const bool is_there = pair && pair->value;
+  // A bucket that was not used for so long counts as absent, and the epoch with it.
+  const bool is_idle = bucket_.refilled_at_ms() != never &&
+                       credit.now_ms - bucket_.refilled_at_ms() >= storage_limits::student_ttl_ms;
+  const auto epoch = is_idle ? 0 : epoch_;
+  const auto checked = check_epoch(credit.epoch, epoch, is_there ? &pair->value->state : nullptr);
+  if (checked == epoch_check::ended) {
+    result = rejected_as_ended(request.want_coverage);
     return;
   }
-  auto* const pair = find(credit.module);
-  if (!pair || !pair->value) {
+  if (checked == epoch_check::pair_missing || pair->value->compared_in != incarnation_) {
     result.state = applied_state::pair_missing;
     return;
   }
@@ -181,13 +190,11 @@ void workspace::credit(const hot_request& request, applied_credit& result) {
     result.outcome.why = problem::session_mismatch;
   } else {
     session_state session{found.is_bound ? credit.module : module_id{}, found.window};
-    auto bucket = bucket_;
-    if (bucket.refilled_at_ms() != never &&
-        credit.now_ms - bucket.refilled_at_ms() >= storage_limits::student_ttl_ms)
-      bucket = {};
+    auto bucket = is_idle || credit.epoch > epoch ? credit_bucket{} : bucket_;
     result.outcome = apply_credit(credit, session, bucket, pair->value->state);
     if (!result.outcome.played.empty()) {
       bucket_ = bucket;
+      epoch_ = credit.epoch;
       has_changed_bucket_ = true;
       pair->has_changed = pair->is_dirtied = true;
       use_session(*pair, found, {tag, session.window, found.renewed_s}, credit.now_ms);
@@ -257,7 +264,7 @@ decision workspace::finish() {
       made.sessions.push_back(
           {session.tag, session.was_read, std::string(session.before), encode(*session.value)});
   if (has_changed_bucket_)
-    made.student_after = encode(redis_codec::student_value{bucket_, next_nonce_()});
+    made.student_after = encode(redis_codec::student_value{epoch_, bucket_, next_nonce_()});
   if (made.pairs.empty()) return made;
   made.what = decision::kind::write;
   made.expected_student_nonce = redis_codec::nonce_of(before_.student);
@@ -268,9 +275,9 @@ decision workspace::finish() {
 
 decision decide(const student_values& before, const question& asked,
                 std::span<applied_credit> applied, const nonce_source& next_nonce) {
-  workspace work(before, next_nonce);
+  workspace work(before, asked.incarnation, next_nonce);
   if (!work.load()) return {.what = decision::kind::corrupt};
-  for (const auto i : asked.merges) work.merge(asked.pairs[i], asked.dirty);
+  for (const auto i : asked.merges) work.merge(asked.pairs[i], asked.from);
   for (const auto i : asked.chain) work.credit(asked.requests[i], applied[i]);
   return work.finish();
 }

@@ -29,9 +29,12 @@ struct student_values {
 struct question {
   std::span<const pair_progress> pairs;
   std::span<const std::uint16_t> merges;
-  bool dirty = false;  // the merged pairs are marked
+  merge_origin from = merge_origin::ledger;
   std::span<const hot_request> requests;
   std::span<const std::uint16_t> chain;
+  /// Of Redis now. A pair that was compared with the ledger in another one may be older than the
+  /// ledger, or lack changes that memory has: it counts as missing.
+  std::uint64_t incarnation = 0;
 };
 
 struct pair_write {

@@ -21,7 +21,10 @@ constexpr bool is_sound(wall_ms when) noexcept {
   return is_sound(when.value());
 }
 
+constexpr life_number first_life{1, 1};  // of what format 3 wrote
+
 struct header {
+  bool is_of_format_3 = false;
   bool is_marked = false;
   std::uint64_t nonce = 0;
 };
@@ -36,8 +39,10 @@ void put_header(byte_writer& put, bool is_marked, std::uint64_t nonce) {
 std::optional<header> get_header(byte_reader& in) {
   const auto format = in.u8();
   const auto mark = in.u8();
-  const header read{mark == 1, in.u64()};
-  if (!in.good() || format != format_byte || mark > 1 || read.nonce == 0) return std::nullopt;
+  const header read{format == format_byte_3, mark == 1, in.u64()};
+  if (!in.good() || (format != format_byte && format != format_byte_3) || mark > 1 ||
+      read.nonce == 0)
+    return std::nullopt;
   return read;
 }
 
@@ -57,9 +62,13 @@ replay_window get_window(byte_reader& in) {
 std::string encode(const pair_value& pair) {
   const auto& state = pair.state;
   std::string out;
-  out.reserve(header_bytes + 45 + 24 * pair.windows.size() + 8 * state.covered.pieces().size());
+  out.reserve(header_bytes + 69 + 24 * pair.windows.size() + 8 * state.covered.pieces().size());
   byte_writer put(out);
   put_header(put, pair.is_marked, pair.nonce);
+  put.u32(state.life.epoch);
+  put.u32(state.life.attempt);
+  put.u64(pair.compared_in);
+  put.i64(state.begins_ms.value());
   put.u32(static_cast<std::uint32_t>(state.covered.covered_ms()));
   put.u32(static_cast<std::uint32_t>(state.duration_ms));
   put.u32(static_cast<std::uint32_t>(state.resume_ms));
@@ -81,9 +90,10 @@ std::string encode(const pair_value& pair) {
 
 std::string encode(const student_value& student) {
   std::string out;
-  out.reserve(student_bytes);
+  out.reserve(header_bytes + 20);
   byte_writer put(out);
   put_header(put, false, student.nonce);
+  put.u32(student.epoch);
   put.i64(student.bucket.level_us());
   put.i64(student.bucket.refilled_at_ms().value());
   return out;
@@ -105,6 +115,13 @@ std::optional<pair_value> decode_pair(std::string_view value) {
   pair->is_marked = head->is_marked;
   pair->nonce = head->nonce;
   auto& state = pair->state;
+  state.life = first_life;
+  if (!head->is_of_format_3) {
+    state.life.epoch = in.u32();
+    state.life.attempt = in.u32();
+    pair->compared_in = in.u64();
+    state.begins_ms = wall_ms(in.i64());
+  }
   const auto covered_ms = in.media();
   state.duration_ms = in.media();
   state.resume_ms = in.media();
@@ -114,7 +131,7 @@ std::optional<pair_value> decode_pair(std::string_view value) {
   state.mastered_ms = wall_ms(in.i64());
   const std::size_t windows = in.u8();
   if (!in.good() || windows > windows_max || state.playtime_ms < 0 ||
-      !is_sound(state.playtime_ms) || !is_sound(state.resume_at_ms) ||
+      !is_sound(state.playtime_ms) || !is_sound(state.resume_at_ms) || !is_sound(state.begins_ms) ||
       !is_sound(state.updated_ms) || !is_sound(state.mastered_ms))
     return std::nullopt;
   for (std::size_t i = 0; i < windows; ++i) {
@@ -132,13 +149,15 @@ std::optional<pair_value> decode_pair(std::string_view value) {
 }
 
 std::optional<student_value> decode_student(std::string_view value) {
-  if (value.size() != student_bytes) return std::nullopt;
+  if (value == erased_3) return student_value{first_life.epoch + 1, {}, 0};
   byte_reader in(value);
   const auto head = get_header(in);
+  const auto epoch = head && head->is_of_format_3 ? first_life.epoch : in.u32();
   const auto level_us = in.i64();
   const wall_ms refilled_at_ms(in.i64());
-  if (!head || !is_sound(level_us) || !is_sound(refilled_at_ms)) return std::nullopt;
-  return student_value{{level_us, refilled_at_ms}, head->nonce};
+  if (!head || !in.good() || !in.rest().empty() || !is_sound(level_us) || !is_sound(refilled_at_ms))
+    return std::nullopt;
+  return student_value{epoch, {level_us, refilled_at_ms}, head->nonce};
 }
 
 std::optional<session_value> decode_session(std::string_view value) {
@@ -154,6 +173,8 @@ std::optional<session_value> decode_session(std::string_view value) {
 
 std::string_view nonce_of(std::string_view value) noexcept {
   static constexpr char absent[nonce_bytes] = {};
+  static constexpr char of_erased_3[nonce_bytes] = {'e', 'r', 'a', 's', 'e', 'd'};
+  if (value == erased_3) return {of_erased_3, nonce_bytes};
   return value.empty() ? std::string_view(absent, nonce_bytes)
                        : value.substr(nonce_offset, nonce_bytes);
 }

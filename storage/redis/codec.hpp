@@ -14,16 +14,19 @@
 /// strict: what is not exactly of the format is nothing.
 namespace watchkeeper::storage::redis_codec {
 
-/// The first byte of a pair and of a student. No value of an earlier format begins with it.
-inline constexpr std::uint8_t format_byte = 0x83;
+/// The first byte of a pair and of a student.
+inline constexpr std::uint8_t format_byte = 0x84;
+/// Of format 3, which knew no lives: its values belong to the first, and are written anew with
+/// their next change.
+inline constexpr std::uint8_t format_byte_3 = 0x83;
 /// A pair and a student begin with format byte, mark and nonce.
 inline constexpr std::size_t mark_offset = 1;
 inline constexpr std::size_t nonce_offset = 2;
 inline constexpr std::size_t nonce_bytes = 8;
-inline constexpr std::size_t student_bytes = nonce_offset + nonce_bytes + 16;
 inline constexpr std::size_t windows_max = 4;
-/// The value of the key of a student who was erased.
-inline constexpr std::string_view erased = "erased";
+/// The value of the key of a student who was erased, in format 3. It decodes as that of a student
+/// whose first epoch ended.
+inline constexpr std::string_view erased_3 = "erased";
 
 /// The replay window of a session, in its pair.
 struct session_window {
@@ -35,6 +38,8 @@ struct session_window {
 
 struct pair_value {
   progress state;
+  /// The incarnation of Redis in which it was compared with the ledger; 0: in none.
+  std::uint64_t compared_in = 0;
   /// Those of the sessions that were used last, the last one first.
   boost::container::static_vector<session_window, windows_max> windows;
   std::uint64_t nonce = 0;  // random; another one after each change. Never 0.
@@ -42,6 +47,7 @@ struct pair_value {
 };
 
 struct student_value {
+  std::uint32_t epoch = 0;  // the highest that was seen
   credit_bucket bucket;
   std::uint64_t nonce = 0;  // as that of a pair
 };
@@ -61,7 +67,8 @@ std::optional<pair_value> decode_pair(std::string_view value);
 std::optional<student_value> decode_student(std::string_view value);
 std::optional<session_value> decode_session(std::string_view value);
 
-/// The nonce in the value of a pair or a student, as its bytes; zeros if `value` is empty, which
+/// The nonce in the value of a pair or a student, as its bytes, of erased_3 that value
+/// with zeros behind it; zeros if `value` is empty, which
 /// stands for a key that is absent. Precondition: `value` is empty or was decoded.
 std::string_view nonce_of(std::string_view value) noexcept;
 

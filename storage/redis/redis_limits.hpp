@@ -8,7 +8,7 @@
 /// Limits of the hot store that is Redis.
 namespace watchkeeper::storage::redis_limits {
 
-/// Keys in one call of wk_cas. One student's keys may be more: they are in a call of their own.
+/// Keys in one call of wk_swap. One student's keys may be more: they are in a call of their own.
 inline constexpr std::size_t cas_keys_max = 256;
 /// Keys that one command looks up.
 inline constexpr std::size_t look_up_keys_max = 256;

@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 #include <hiredis/hiredis.h>
 
+#include <algorithm>
 #include <random>
 
+#include "base/hash.hpp"
 #include "storage/redis/keys.hpp"
 #include "storage/redis/library.hpp"
 #include "storage/redis/store.hpp"
@@ -74,6 +76,7 @@ stored<ok_t> redis_store::ready() {
   auto fine = check_role();
   if (fine) fine = load_library();
   if (fine) fine = check_deployment();
+  if (fine) fine = identify();
   if (!fine) connection_.close();
   return fine;
 }
@@ -82,6 +85,27 @@ stored<ok_t> redis_store::check_role() {
   const auto asked = send({"INFO", "replication"});
   if (!asked) return asked.error();
   return judge_role(*asked.value());
+}
+
+stored<ok_t> redis_store::identify() {
+  const redis_command questions[] = {{"INFO", "server"}, {"INFO", "replication"}};
+  const auto asked = send(questions);
+  if (!asked) return asked.error();
+  for (const auto& reply : asked.value())
+    if (is_error(*reply)) return failure_of(*reply);
+  take_identity(*asked.value()[0], *asked.value()[1]);
+  return ok;
+}
+
+/// A Redis that was started anew may have lost the last of its log. One that was a replica for a
+/// while has what its master had then: after a promotion it has another replication id.
+void redis_store::take_identity(const redisReply& server, const redisReply& replication) {
+  auto now = fmt::format("{} {} {}", deployment_, info_value(text_of(server), "run_id"),
+                         info_value(text_of(replication), "master_replid"));
+  if (now == incarnation_) return;
+  cache_.clear();
+  incarnation_tag_ = std::max<std::uint64_t>(stable_hash(now), 1);
+  incarnation_ = std::move(now);
 }
 
 stored<ok_t> redis_store::load_library() {
@@ -110,7 +134,8 @@ stored<ok_t> redis_store::load_library() {
 stored<ok_t> redis_store::check_deployment() {
   const auto partitions = std::to_string(limits::partitions);
   const redis_command get{"HMGET", redis_keys::deployment, "partitions", "format", "incarnation"};
-  // The second round is for a Redis that was empty; of two gateways that fill it one comes first.
+  // The second round is for a Redis that was empty, or of the format before; of two gateways that
+  // change that one comes first.
   for (int round = 0; round < 2; ++round) {
     auto configured = send(get);
     if (!configured) return configured.error();
@@ -118,11 +143,17 @@ stored<ok_t> redis_store::check_deployment() {
     if (is_error(reply)) return failure_of(reply);
     if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 3) break;
     const auto missing = [&](std::size_t i) { return reply.element[i]->type == REDIS_REPLY_NIL; };
-    if ((!missing(0) && text_of(*reply.element[0]) != partitions) ||
-        (!missing(1) && text_of(*reply.element[1]) != redis_format))
-      break;
+    if (!missing(0) && text_of(*reply.element[0]) != partitions) break;
+    if (!missing(1) && text_of(*reply.element[1]) == redis_format_before) {
+      // From here on gateways of before refuse this Redis.
+      const auto raised = send({"HSET", redis_keys::deployment, "format", redis_format});
+      if (!raised) return raised.error();
+      if (is_error(*raised.value())) return failure_of(*raised.value());
+      continue;
+    }
+    if (!missing(1) && text_of(*reply.element[1]) != redis_format) break;
     if (!missing(0) && !missing(1) && !missing(2)) {
-      incarnation_ = text_of(*reply.element[2]);
+      deployment_ = text_of(*reply.element[2]);
       return ok;
     }
     const redis_command put[] = {
@@ -159,11 +190,8 @@ stored<hot_store_health> redis_store::health() {
   const auto version = info_value(text_of(*got.value()[0]), "redis_version");
   const auto eviction = eviction_of(text_of(*got.value()[3]));
   hot_store_health found;
-  // A Redis that was started anew may have lost the last of its log. One that was a replica for a
-  // while has what its master had then: after a promotion it has another replication id.
-  found.incarnation =
-      fmt::format("{} {} {}", incarnation_, info_value(text_of(*got.value()[0]), "run_id"),
-                  info_value(text_of(*got.value()[4]), "master_replid"));
+  take_identity(*got.value()[0], *got.value()[4]);
+  found.incarnation = incarnation_;
   if (is_error(config) || config_value(config, "appendonly").empty()) {
     // Managed services refuse CONFIG.
     const auto enabled = info_value(text_of(*got.value()[2]), "aof_enabled");

@@ -222,21 +222,24 @@ stored<std::uint64_t> redis_store::dirty_count() {
   return count;
 }
 
-stored<ok_t> redis_store::erase(const student_id& student) {
+stored<ok_t> redis_store::end_epochs_below(const student_id& student, std::uint32_t epoch) {
   cache_.forget(student);
   const auto partition = partition_of(student);
-  auto got = run_all(one({"FCALL", "wk_erase", "3", redis_keys::student(partition, student),
-                          redis_keys::pairs(partition, student), redis_keys::dirty(partition)}));
+  auto got = run_all(one({"FCALL", "wk_end_epochs", "3", redis_keys::student(partition, student),
+                          redis_keys::pairs(partition, student), redis_keys::dirty(partition),
+                          encode(redis_codec::student_value{epoch, {}, next_nonce_()})}));
   if (!got) return got.error();
   return ok;
 }
 
-stored<ok_t> redis_store::readmit(const student_id& student) {
-  cache_.forget(student);
-  auto got = run_all(
-      one({"FCALL", "wk_readmit", "1", redis_keys::student(partition_of(student), student)}));
+stored<std::uint32_t> redis_store::epoch_of(const student_id& student) {
+  auto got = read_all(one({"GET", redis_keys::student(partition_of(student), student)}));
   if (!got) return got.error();
-  return ok;
+  const auto& reply = *got.value().front();
+  if (reply.type == REDIS_REPLY_NIL) return std::uint32_t{0};
+  const auto value = redis_codec::decode_student(text_of(reply));
+  if (!value) return corrupt("a stored student is not of the format");
+  return value->epoch;
 }
 
 std::unique_ptr<hot_store> make_redis_store(const std::string& url) {

@@ -15,9 +15,10 @@ namespace watchkeeper::storage {
 
 /// The hot store in Redis 7. It has one connection. This object decides what heartbeats earn, from
 /// the values that Redis holds of a student; it knows them from its cache, or reads them. Redis
-/// compares and writes in one call (wk_cas, docs/adr/0017-one-rule-in-one-language.md); if it holds
-/// something else by then, the values are read and the heartbeats decided anew. On connecting, the
-/// store brings the function library up to date and checks `wk:deployment`. Thread: one at a time.
+/// compares and writes in one call (wk_swap, docs/adr/0017-one-rule-in-one-language.md); if it
+/// holds something else by then, the values are read and the heartbeats decided anew. On
+/// connecting, the store brings the function library up to date and checks `wk:deployment`. Thread:
+/// one at a time.
 class redis_store final : public hot_store {
  public:
   struct options {
@@ -29,15 +30,15 @@ class redis_store final : public hot_store {
 
   stored<std::vector<applied_credit>> apply(std::span<const hot_request> requests) override;
   stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) override;
-  stored<ok_t> merge(std::span<const pair_progress> pairs, bool dirty) override;
-  merged_and_applied merge_and_apply(std::span<const pair_progress> pairs, bool dirty,
+  stored<ok_t> merge(std::span<const pair_progress> pairs, merge_origin from) override;
+  merged_and_applied merge_and_apply(std::span<const pair_progress> pairs, merge_origin from,
                                      std::span<const hot_request> requests) override;
   stored<std::vector<module_id>> modules_of(const student_id& student) override;
   stored<dirty_sample> read_dirty(partition_index partition, std::size_t pairs_max) override;
   stored<ok_t> mark_clean(partition_index partition, std::span<const dirty_pair> pairs) override;
   stored<std::uint64_t> dirty_count() override;
-  stored<ok_t> erase(const student_id& student) override;
-  stored<ok_t> readmit(const student_id& student) override;
+  stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override;
+  stored<std::uint32_t> epoch_of(const student_id& student) override;
   stored<hot_store_health> health() override;
 
  private:
@@ -46,6 +47,10 @@ class redis_store final : public hot_store {
   stored<ok_t> ready();
   /// Whether it is a master.
   stored<ok_t> check_role();
+  /// Which incarnation it is.
+  stored<ok_t> identify();
+  /// Takes note of what INFO says of the server and its replication.
+  void take_identity(const redisReply& server, const redisReply& replication);
   static stored<ok_t> judge_role(const redisReply& replication_info);
   stored<ok_t> load_library();
   stored<ok_t> check_deployment();
@@ -68,7 +73,7 @@ class redis_store final : public hot_store {
   struct batch;
   struct cas_call;
   struct look_up;
-  static void group_by_student(batch& made, std::span<const pair_progress> pairs, bool dirty,
+  static void group_by_student(batch& made, std::span<const pair_progress> pairs, merge_origin from,
                                std::span<const hot_request> requests);
   /// Decides what the cache allows; returns the groups whose values must be read.
   std::vector<student_group*> decide_cached(batch& all, std::vector<cas_call>& calls);
@@ -90,16 +95,20 @@ class redis_store final : public hot_store {
   /// The groups of a call that Redis refused fail, or are added to `to_read` to be tried alone.
   void fail_call(batch& all, cas_call& call, const redisReply& reply,
                  std::vector<student_group*>& to_read);
-  /// Decides a group with the values that wk_cas found. False: they do not suffice.
+  /// Decides a group with the values that wk_swap found. False: they do not suffice.
   bool decide_found(batch& all, student_group& group, const redis_cas::decision& before,
                     std::span<redisReply* const> values, std::vector<cas_call>& again);
+  /// Connects if need be, and tells the groups in which incarnation of Redis they are decided.
+  stored<ok_t> begin_round(batch& all);
   /// Runs all groups to their end. Fails if the connection does.
   stored<ok_t> run_batch(batch& all);
 
   redis_connection connection_;
   options options_;
   cas_cache cache_;
-  std::string incarnation_;  // when it was last looked at
+  std::string deployment_;   // drawn when the data were created; a flushed Redis has another one
+  std::string incarnation_;  // of these data in this process of Redis
+  std::uint64_t incarnation_tag_ = 0;  // the same as a number other than 0
   redis_cas::nonce_source next_nonce_;
 };
 

@@ -10,7 +10,7 @@ namespace watchkeeper::storage {
 namespace {
 
 constexpr std::int64_t application_id = 0x776b'6873;  // "wkhs"
-constexpr std::int64_t format_version = 1;
+constexpr std::int64_t format_version = 2;
 constexpr int busy_ms = 2000;
 
 constexpr const char* schema = R"sql(
@@ -18,13 +18,14 @@ CREATE TABLE hot_meta(name TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL)
   STRICT, WITHOUT ROWID;
 CREATE TABLE hot_pair(
   student TEXT NOT NULL, module TEXT NOT NULL, partition INTEGER NOT NULL,
-  covered BLOB NOT NULL, duration_ms INTEGER NOT NULL, playtime_ms INTEGER NOT NULL,
+  epoch INTEGER NOT NULL, attempt INTEGER NOT NULL, begins_ms INTEGER NOT NULL,
+  compared_in INTEGER NOT NULL, covered BLOB NOT NULL, duration_ms INTEGER NOT NULL, playtime_ms INTEGER NOT NULL,
   resume_ms INTEGER NOT NULL, resume_at_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL,
   mastered_ms INTEGER NOT NULL, version INTEGER NOT NULL, dirty INTEGER NOT NULL,
   PRIMARY KEY(student, module)) STRICT, WITHOUT ROWID;
 CREATE INDEX hot_pair_dirty ON hot_pair(partition) WHERE dirty = 1;
 CREATE TABLE hot_student(
-  student TEXT NOT NULL PRIMARY KEY, erased INTEGER NOT NULL, level_us INTEGER NOT NULL,
+  student TEXT NOT NULL PRIMARY KEY, epoch INTEGER NOT NULL, level_us INTEGER NOT NULL,
   refilled_at_ms INTEGER NOT NULL, touched_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE hot_session(
   device BLOB NOT NULL, session TEXT NOT NULL, module TEXT NOT NULL, highest INTEGER NOT NULL,
@@ -38,27 +39,30 @@ constexpr std::array<const char*, embedded_database::queries> statements_sql{
     "BEGIN",
     "BEGIN IMMEDIATE",
     "COMMIT",
-    "SELECT covered, duration_ms, playtime_ms, resume_ms, resume_at_ms, updated_ms, mastered_ms,"
-    " version, dirty FROM hot_pair WHERE student = ?1 AND module = ?2",
-    "INSERT OR REPLACE INTO hot_pair(student, module, covered, duration_ms, playtime_ms, resume_ms,"
-    " resume_at_ms, updated_ms, mastered_ms, version, partition, dirty)"
-    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-    "UPDATE hot_pair SET covered = ?3, duration_ms = ?4, playtime_ms = ?5, resume_ms = ?6,"
-    " resume_at_ms = ?7, updated_ms = ?8, mastered_ms = ?9, version = ?10"
+    "SELECT epoch, attempt, begins_ms, covered, duration_ms, playtime_ms, resume_ms, resume_at_ms,"
+    " updated_ms, mastered_ms, version, compared_in, dirty FROM hot_pair WHERE student = ?1 AND "
+    "module = ?2",
+    "INSERT OR REPLACE INTO hot_pair(student, module, epoch, attempt, begins_ms, covered,"
+    " duration_ms, playtime_ms, resume_ms, resume_at_ms, updated_ms, mastered_ms, version,"
+    " compared_in, partition, dirty)"
+    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+    "UPDATE hot_pair SET epoch = ?3, attempt = ?4, begins_ms = ?5, covered = ?6, duration_ms = ?7,"
+    " playtime_ms = ?8, resume_ms = ?9, resume_at_ms = ?10, updated_ms = ?11, mastered_ms = ?12,"
+    " version = ?13, compared_in = ?14"
     " WHERE student = ?1 AND module = ?2",
     "SELECT module FROM hot_pair WHERE student = ?1",
-    "SELECT student, module, covered, duration_ms, playtime_ms, resume_ms, resume_at_ms, "
-    "updated_ms,"
-    " mastered_ms, version FROM hot_pair WHERE dirty = 1 AND partition = ?1 LIMIT ?2",
+    "SELECT student, module, epoch, attempt, begins_ms, covered, duration_ms, playtime_ms,"
+    " resume_ms, resume_at_ms, updated_ms, mastered_ms, version FROM hot_pair WHERE dirty = 1 AND "
+    "partition = ?1 LIMIT ?2",
     "UPDATE hot_pair SET dirty = 0 WHERE student = ?1 AND module = ?2 AND version = ?3",
     "SELECT count(*) FROM hot_pair WHERE dirty = 1",
-    "DELETE FROM hot_pair WHERE student = ?1",
-    "SELECT erased, level_us, refilled_at_ms, touched_ms FROM hot_student WHERE student = ?1",
-    "INSERT OR REPLACE INTO hot_student(student, erased, level_us, refilled_at_ms, touched_ms)"
+    "DELETE FROM hot_pair WHERE student = ?1 AND epoch < ?2",
+    "SELECT epoch, level_us, refilled_at_ms, touched_ms FROM hot_student WHERE student = ?1",
+    "INSERT OR REPLACE INTO hot_student(student, epoch, level_us, refilled_at_ms, touched_ms)"
     " VALUES(?1, ?2, ?3, ?4, ?5)",
-    "DELETE FROM hot_student WHERE student = ?1 AND erased = 1",
     "SELECT student, touched_ms FROM hot_student WHERE student > ?1 ORDER BY student LIMIT ?2",
     "DELETE FROM hot_student WHERE student = ?1",
+    "UPDATE hot_student SET touched_ms = ?2 WHERE student = ?1 AND touched_ms = 0",
     "SELECT module, highest, seen, touched_ms FROM hot_session WHERE device = ?1 AND session = ?2",
     "INSERT OR REPLACE INTO hot_session(device, session, module, highest, seen, touched_ms)"
     " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
@@ -66,6 +70,18 @@ constexpr std::array<const char*, embedded_database::queries> statements_sql{
     " ORDER BY device, session LIMIT ?3",
     "DELETE FROM hot_session WHERE device = ?1 AND session = ?2",
 };
+
+/// From format 1: everybody is in their first life, except who was erased.
+constexpr const char* from_format_1 = R"sql(
+ALTER TABLE hot_pair ADD COLUMN epoch INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE hot_pair ADD COLUMN attempt INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE hot_pair ADD COLUMN begins_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE hot_pair ADD COLUMN compared_in INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE hot_student ADD COLUMN epoch INTEGER NOT NULL DEFAULT 1;
+UPDATE hot_student SET epoch = 2 WHERE erased = 1;
+ALTER TABLE hot_student DROP COLUMN erased;
+PRAGMA user_version = 2;
+)sql";
 
 [[noreturn]] void refuse(const std::string& why) {
   throw sqlite_error(storage_error::mismatch, SQLITE_OK, why);
@@ -110,6 +126,13 @@ void embedded_database::create_schema() {
   work.commit();
 }
 
+void embedded_database::migrate_schema() {
+  sqlite_transaction work(*file_, sqlite_transaction::mode::write);
+  // Another process may have been first.
+  if (file_->number("PRAGMA user_version") == 1) file_->execute(from_format_1);
+  work.commit();
+}
+
 void embedded_database::check_schema() {
   const bool is_new = file_->number("PRAGMA application_id") == 0 &&
                       file_->number("PRAGMA user_version") == 0 &&
@@ -117,6 +140,7 @@ void embedded_database::check_schema() {
   if (is_new) create_schema();
   if (file_->number("PRAGMA application_id") != application_id)
     refuse("the SQLite file is not a hot store");
+  if (file_->number("PRAGMA user_version") == 1) migrate_schema();
   if (const auto version = file_->number("PRAGMA user_version"); version != format_version)
     refuse(fmt::format("the hot store has format {}, not {}", version, format_version));
   if (const auto partitions = file_->number("SELECT value FROM hot_meta WHERE name = 'partitions'");

@@ -25,12 +25,12 @@ class embedded_database {
     dirty_pairs,
     clean_pair,
     dirty_count,
-    erase_pairs,
+    end_pairs,
     get_student,
     put_student,
-    readmit,
     sweep_students,
     drop_student,
+    date_student,
     get_session,
     put_session,
     sweep_sessions,
@@ -55,6 +55,7 @@ class embedded_database {
  private:
   void check_schema();
   void create_schema();
+  void migrate_schema();
 
   std::string path_;
   durability_level durability_;

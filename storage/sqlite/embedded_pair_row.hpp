@@ -8,7 +8,7 @@
 
 namespace watchkeeper::storage {
 
-/// The columns covered … version, in that order.
+/// The columns epoch … version, in that order.
 struct embedded_pair_row {
   progress state;
   std::uint64_t version = 0;

@@ -77,35 +77,11 @@ stored<std::vector<std::optional<progress>>> embedded_store::read(std::span<cons
   });
 }
 
-stored<ok_t> embedded_store::merge(std::span<const pair_progress> pairs, bool dirty) {
+stored<ok_t> embedded_store::merge(std::span<const pair_progress> pairs, merge_origin from) {
   return in_transaction(true, [&]() -> stored<ok_t> {
     batch loaded;
     std::optional<storage_failure> failure;
-    for (const auto& [key, state] : pairs) {
-      if (is_erased(load_student(key.student, loaded), latest_now_ms_)) continue;
-      auto& pair = load_pair(key, loaded);
-      if (pair.corrupt) {
-        failure = corrupt_row();
-        continue;
-      }
-      auto united = pair.state;
-      if (pair.exists || pair.changed)
-        watchkeeper::merge(united, state);
-      else
-        united = state;
-      if (united.covered.pieces().size() > limits::coverage_intervals_max) {
-        if (!failure)
-          failure = {storage_error::too_many_pieces, "a united coverage has too many pieces"};
-        continue;
-      }
-      const bool is_new = !pair.exists && !pair.changed;
-      // Anywhere below 2^62, so that it can be counted up and stays positive in the file.
-      if (is_new) pair.version = (versions_() >> 2) + 1;
-      if (!is_new && united != pair.state) ++pair.version;
-      pair.changed = pair.changed || is_new || united != pair.state || (dirty && !pair.dirty);
-      pair.mark_dirty = pair.mark_dirty || dirty;
-      pair.state = std::move(united);
-    }
+    for (const auto& pair : pairs) merge_one(pair, from, loaded, failure);
     save(loaded);
     if (failure) return *failure;
     return ok;
@@ -166,20 +142,22 @@ stored<std::uint64_t> embedded_store::dirty_count() {
   });
 }
 
-stored<ok_t> embedded_store::erase(const student_id& student) {
+stored<ok_t> embedded_store::end_epochs_below(const student_id& student, std::uint32_t epoch) {
   return in_transaction(true, [&]() -> stored<ok_t> {
-    database_.prepare(query::erase_pairs).bind(student.view()).step();
     batch loaded;
-    loaded.students[student] = {credit_bucket{}, true, latest_now_ms_, true};
+    auto& known = load_student(student, loaded);
+    if (known.epoch_at(latest_now_ms_) < epoch)
+      known = {credit_bucket{}, epoch, latest_now_ms_, true};
+    database_.prepare(query::end_pairs).bind(student.view()).bind(std::int64_t{known.epoch}).step();
     save(loaded);
     return ok;
   });
 }
 
-stored<ok_t> embedded_store::readmit(const student_id& student) {
-  return in_transaction(true, [&]() -> stored<ok_t> {
-    database_.prepare(query::readmit).bind(student.view()).step();
-    return ok;
+stored<std::uint32_t> embedded_store::epoch_of(const student_id& student) {
+  return in_transaction(false, [&]() -> stored<std::uint32_t> {
+    batch loaded;
+    return load_student(student, loaded).epoch_at(latest_now_ms_);
   });
 }
 

@@ -22,13 +22,13 @@ class embedded_store final : public hot_store {
 
   stored<std::vector<applied_credit>> apply(std::span<const hot_request> requests) override;
   stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) override;
-  stored<ok_t> merge(std::span<const pair_progress> pairs, bool dirty) override;
+  stored<ok_t> merge(std::span<const pair_progress> pairs, merge_origin from) override;
   stored<std::vector<module_id>> modules_of(const student_id& student) override;
   stored<dirty_sample> read_dirty(partition_index partition, std::size_t pairs_max) override;
   stored<ok_t> mark_clean(partition_index partition, std::span<const dirty_pair> pairs) override;
   stored<std::uint64_t> dirty_count() override;
-  stored<ok_t> erase(const student_id& student) override;
-  stored<ok_t> readmit(const student_id& student) override;
+  stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override;
+  stored<std::uint32_t> epoch_of(const student_id& student) override;
   stored<hot_store_health> health() override;
 
  private:
@@ -36,17 +36,23 @@ class embedded_store final : public hot_store {
   struct pair_entry {
     progress state;
     std::uint64_t version = 0;
-    bool dirty = false;   // in the file
-    bool exists = false;  // in the file
+    std::int64_t compared_in = 0;  // the incarnation in which it was compared with the ledger
+    bool dirty = false;            // in the file
+    bool exists = false;           // in the file
     bool corrupt = false;
     bool changed = false;
     bool mark_dirty = false;
   };
   struct student_entry {
     credit_bucket bucket;
-    bool erased = false;
+    std::uint32_t epoch = 0;
     wall_ms touched_ms;
     bool changed = false;
+    /// Whether bucket and epoch count as absent.
+    [[nodiscard]] bool is_idle(wall_ms now_ms) const noexcept;
+    [[nodiscard]] std::uint32_t epoch_at(wall_ms now_ms) const noexcept {
+      return is_idle(now_ms) ? 0 : epoch;
+    }
   };
   struct session_entry {
     session_state state;
@@ -72,8 +78,11 @@ class embedded_store final : public hot_store {
   session_entry& load_session(const session_key_id& session, batch& loaded);
   void save(const batch& loaded);
   void save_pair(const pair_key& key, const pair_entry& pair);
-  static bool is_erased(student_entry& student, wall_ms now_ms);
+  void merge_one(const pair_progress& pair, merge_origin from, batch& loaded,
+                 std::optional<storage_failure>& failure);
   void sweep(std::size_t requests);
+  void sweep_sessions();
+  void sweep_students();
 
   embedded_database database_;
   std::mt19937_64 versions_;

@@ -117,7 +117,7 @@ stored<std::vector<registry_change>> sqlite_ledger::changes(std::int64_t after_s
     std::vector<registry_change> items;
     while (row.step()) {
       const auto kind = row.integer(1);
-      if (kind < 0 || kind > 3) throw_corrupt("a registry change is of an unknown kind");
+      if (kind < 0 || kind > 4) throw_corrupt("a registry change is of an unknown kind");
       items.push_back({.sequence = row.integer(0),
                        .what = static_cast<registry_change::kind>(kind),
                        .key = std::string(row.text(2))});

@@ -19,7 +19,7 @@ class sqlite_ledger final : public ledger {
   stored<ok_t> migrate() override;
   stored<schema_version> version() override;
 
-  stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) override;
+  stored<std::vector<recorded_pair>> look_up(std::span<const pair_key> keys) override;
   using ledger::checkpoint;
   stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs, wall_ms now_ms,
                                            std::vector<heatmap_delta>* grown) override;
@@ -48,7 +48,9 @@ class sqlite_ledger final : public ledger {
   stored<bool> remove_module(const module_id& id) override;
   stored<page<module_record>> list_modules(std::string_view cursor, std::size_t limit) override;
 
-  stored<bool> put_device(const device_record& device) override;
+  stored<std::optional<student_life>> put_device(const device_record& device,
+                                                 const enrolment& at) override;
+  stored<student_life> life_of(const student_id& student) override;
   stored<std::vector<std::optional<device_record>>> get_devices(
       std::span<const thumbprint> kids) override;
   stored<bool> revoke_device(const thumbprint& kid) override;
@@ -58,8 +60,12 @@ class sqlite_ledger final : public ledger {
   stored<bool> remove_assignment(const pair_key& pair) override;
   stored<bool> is_assigned(const pair_key& pair) override;
 
+  stored<std::optional<progress>> reset_progress(const pair_key& pair,
+                                                 const std::optional<progress>& known,
+                                                 const reset_order& order) override;
   stored<bool> erase_student(const student_id& student, std::string_view actor,
-                             std::string_view student_digest_hex, wall_ms now_ms) override;
+                             std::string_view student_digest_hex, wall_ms now_ms,
+                             std::uint32_t next_epoch) override;
 
   stored<ok_t> revoke_logins(std::span<const revoked_login> ended, wall_ms now_ms) override;
   stored<std::vector<revoked_login>> revoked_logins(wall_ms now_ms, std::size_t limit) override;
@@ -103,6 +109,20 @@ void forget_old(sqlite_database& database);
 class heatmap_growth;
 std::vector<heatmap_delta> change_viewers(sqlite_database& database, const heatmap_growth& growth,
                                           bool add);
+/// The epoch that the student is in, if any.
+student_life life_in(sqlite_database& database, const student_id& student);
+/// Inside a transaction that writes: removes what the student has from epochs below `epoch`.
+/// Returns the number of pairs and of completions.
+struct removed_rows {
+  std::int64_t pairs = 0;
+  std::int64_t completions = 0;
+};
+removed_rows remove_epochs_below(sqlite_database& database, const student_id& student,
+                                 std::int64_t epoch);
+/// Inside a transaction that writes: the student is in this life from now on.
+void put_life(sqlite_database& database, const student_id& student, const student_life& life);
+void raise_highest_epoch(sqlite_database& database, std::uint32_t epoch);
+
 /// A coverage as it is stored; any number of pieces.
 coverage decode_coverage(std::string_view bytes);
 

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <utility>
+
 #include "storage/heatmap_growth.hpp"
 #include "storage/ledger_rules.hpp"
 #include "storage/sqlite/ledger.hpp"
@@ -5,8 +8,18 @@
 namespace watchkeeper::storage {
 namespace {
 
-#define WATCHKEEPER_STATE \
-  "coverage, duration_ms, playtime_ms, resume_ms, resume_at_ms, updated_ms, mastered_ms"
+#define WATCHKEEPER_STATE                                                                        \
+  "coverage, duration_ms, playtime_ms, resume_ms, resume_at_ms, updated_ms, mastered_ms, epoch," \
+  " attempt, begins_ms"
+
+/// The columns epoch and attempt.
+life_number life_from(const sqlite_statement& row, int first) {
+  const auto epoch = row.integer(first);
+  const auto attempt = row.integer(first + 1);
+  if (epoch < 0 || epoch > 0xffff'ffff || attempt < 0 || attempt > 0xffff'ffff)
+    throw_corrupt("an epoch or an attempt is no number of 32 bits");
+  return {static_cast<std::uint32_t>(epoch), static_cast<std::uint32_t>(attempt)};
+}
 
 /// The columns of WATCHKEEPER_STATE, of which `first` is the first.
 progress progress_from(const sqlite_statement& row, int first) {
@@ -18,6 +31,8 @@ progress progress_from(const sqlite_statement& row, int first) {
   state.resume_at_ms = row.wall_time(first + 4);
   state.updated_ms = row.wall_time(first + 5);
   state.mastered_ms = row.wall_time(first + 6);
+  state.life = life_from(row, first + 7);
+  state.begins_ms = row.wall_time(first + 9);
   return state;
 }
 
@@ -34,7 +49,7 @@ std::optional<progress> read_one(sqlite_database& database, const pair_key& key)
 void write_one(sqlite_database& database, const pair_key& key, const progress& state) {
   database
       .prepared("INSERT OR REPLACE INTO progress (student_id, module_id, " WATCHKEEPER_STATE
-                ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")
+                ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")
       .bind_text(1, key.student.view())
       .bind_text(2, key.module.view())
       .bind_blob(3, state.covered.encode())
@@ -44,16 +59,10 @@ void write_one(sqlite_database& database, const pair_key& key, const progress& s
       .bind(7, state.resume_at_ms)
       .bind(8, state.updated_ms)
       .bind(9, state.mastered_ms)
+      .bind(10, state.life.epoch)
+      .bind(11, state.life.attempt)
+      .bind(12, state.begins_ms)
       .run();
-}
-
-bool is_erased(sqlite_database& database, const student_id& student) {
-  auto& row = database.prepared(
-      "SELECT 1 FROM erased_student WHERE student_id = ?1 AND erased_at >= unixepoch() - ?2");
-  row.bind_text(1, student.view()).bind(2, registry_change_retention_ms / 1000);
-  const bool erased = row.step();
-  row.reset();
-  return erased;
 }
 
 std::optional<module_rules> rules_of(sqlite_database& database, const module_id& module) {
@@ -71,9 +80,9 @@ void add_completion(sqlite_database& database, const completion& event) {
   database
       .prepared(
           "INSERT INTO completion (student_id, module_id, rule_version, covered_ms,"
-          " duration_ms, threshold_centipercent, mastered_ms)"
-          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
-          " ON CONFLICT (student_id, module_id, rule_version) DO NOTHING")
+          " duration_ms, threshold_centipercent, mastered_ms, epoch, attempt)"
+          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+          " ON CONFLICT (student_id, module_id, rule_version, epoch, attempt) DO NOTHING")
       .bind_text(1, event.student.view())
       .bind_text(2, event.module.view())
       .bind(3, event.rule_version)
@@ -81,18 +90,49 @@ void add_completion(sqlite_database& database, const completion& event) {
       .bind(5, event.duration_ms)
       .bind(6, event.threshold_centipercent)
       .bind(7, event.mastered_ms)
+      .bind(8, event.life.epoch)
+      .bind(9, event.life.attempt)
       .run();
 }
 
+/// What one checkpoint changes of the heatmaps.
+struct heatmap_change {
+  heatmap_growth added;
+  heatmap_growth removed;  // of attempts that ended
+  std::vector<heatmap_delta> grown;
+
+  void write(sqlite_database& database) {
+    change_viewers(database, std::exchange(removed, {}), false);
+    for (auto& delta : change_viewers(database, std::exchange(added, {}), true)) {
+      const auto same = std::find_if(grown.begin(), grown.end(),
+                                     [&](const auto& each) { return each.module == delta.module; });
+      if (same == grown.end())
+        grown.push_back(std::move(delta));
+      else
+        add_sums(same->ms, delta.ms);
+    }
+  }
+};
+
 progress checkpoint_one(sqlite_database& database, const pair_progress& pair, wall_ms now_ms,
-                        heatmap_growth& growth) {
-  if (is_erased(database, pair.key.student)) return {};
+                        heatmap_change& change) {
+  const auto student = life_in(database, pair.key.student);
+  const auto epoch = pair.state.life.epoch;
+  if (student.epoch == 0) return ended_progress(epoch + 1);
+  if (epoch < student.epoch) return ended_progress(student.epoch);
+  if (epoch > student.epoch) {
+    change.write(database);  // what the rows have that go now is in the heatmaps then
+    remove_epochs_below(database, pair.key.student, epoch);
+    put_life(database, pair.key.student, {epoch, pair.state.begins_ms});
+  }
   const auto recorded = read_one(database, pair.key);
   progress state = pair.state;
   if (recorded) merge(state, *recorded);
   const auto rules = rules_of(database, pair.key.module);
-  const auto fresh = state.covered.without(recorded ? recorded->covered : coverage{});
-  growth.add(pair.key.module, rules ? rules->duration_ms : state.duration_ms, fresh);
+  const auto before = recorded ? recorded->covered : coverage{};
+  change.added.add(pair.key.module, rules ? rules->duration_ms : state.duration_ms,
+                   state.covered.without(before));
+  change.removed.add(pair.key.module, 0, before.without(state.covered));
   const auto decision = decide_mastery(pair.key, state, rules, now_ms);
   if (decision.newly) state.mastered_ms = now_ms;
   if (!recorded || *recorded != state) write_one(database, pair.key, state);
@@ -108,9 +148,9 @@ std::vector<pair_progress> read_pairs(sqlite_statement& row) {
   return items;
 }
 
-#define WATCHKEEPER_COMPLETION                                              \
-  "sequence, student_id, module_id, rule_version, covered_ms, duration_ms," \
-  " threshold_centipercent, mastered_ms FROM completion WHERE (?3 = '' OR"  \
+#define WATCHKEEPER_COMPLETION                                                             \
+  "sequence, student_id, module_id, rule_version, covered_ms, duration_ms,"                \
+  " threshold_centipercent, mastered_ms, epoch, attempt FROM completion WHERE (?3 = '' OR" \
   " student_id = ?3) AND (?4 = '' OR module_id = ?4)"
 
 std::vector<completion> read_completions(sqlite_statement& row, std::int64_t sequence,
@@ -126,7 +166,8 @@ std::vector<completion> read_completions(sqlite_statement& row, std::int64_t seq
                      .covered_ms = static_cast<media_ms>(row.integer(4)),
                      .duration_ms = static_cast<media_ms>(row.integer(5)),
                      .threshold_centipercent = static_cast<std::int32_t>(row.integer(6)),
-                     .mastered_ms = row.wall_time(7)});
+                     .mastered_ms = row.wall_time(7),
+                     .life = life_from(row, 8)});
   return items;
 }
 
@@ -147,14 +188,24 @@ coverage decode_coverage(std::string_view bytes) {
   return whole;
 }
 
-stored<std::vector<std::optional<progress>>> sqlite_ledger::read(std::span<const pair_key> keys) {
+student_life life_in(sqlite_database& database, const student_id& student) {
+  auto& row = database.prepared("SELECT epoch, begins_ms FROM student WHERE student_id = ?1");
+  row.bind_text(1, student.view());
+  if (!row.step()) return {};
+  const student_life life{static_cast<std::uint32_t>(row.integer(0)), row.wall_time(1)};
+  row.reset();
+  return life;
+}
+
+stored<std::vector<recorded_pair>> sqlite_ledger::look_up(std::span<const pair_key> keys) {
   return call([&](sqlite_database& database) {
-    std::vector<std::optional<progress>> states;
-    states.reserve(keys.size());
+    std::vector<recorded_pair> found;
+    found.reserve(keys.size());
     sqlite_transaction reading(database, sqlite_transaction::mode::read);
-    for (const auto& key : keys) states.push_back(read_one(database, key));
+    for (const auto& key : keys)
+      found.push_back({life_in(database, key.student), read_one(database, key)});
     reading.commit();
-    return states;
+    return found;
   });
 }
 
@@ -165,12 +216,43 @@ stored<std::vector<progress>> sqlite_ledger::checkpoint(std::span<const pair_pro
     std::vector<progress> states;
     states.reserve(pairs.size());
     sqlite_transaction work(database, sqlite_transaction::mode::write);
-    heatmap_growth growth;
-    for (const auto& pair : pairs) states.push_back(checkpoint_one(database, pair, now_ms, growth));
-    auto added = change_viewers(database, growth, true);
+    heatmap_change change;
+    for (const auto& pair : pairs) states.push_back(checkpoint_one(database, pair, now_ms, change));
+    change.write(database);
     work.commit();
-    if (grown) *grown = std::move(added);
+    if (grown) *grown = std::move(change.grown);
     return states;
+  });
+}
+
+stored<std::optional<progress>> sqlite_ledger::reset_progress(const pair_key& pair,
+                                                              const std::optional<progress>& known,
+                                                              const reset_order& order) {
+  return call([&](sqlite_database& database) -> std::optional<progress> {
+    sqlite_transaction work(database, sqlite_transaction::mode::write);
+    const auto recorded = read_one(database, pair);
+    if (!recorded && !known) return std::nullopt;
+    const auto state = next_attempt(recorded, known, order.now_ms);
+    if (life_in(database, pair.student).epoch != state.life.epoch) return std::nullopt;
+    heatmap_growth seen;
+    if (recorded) seen.add(pair.module, 0, recorded->covered.pieces());
+    change_viewers(database, seen, false);
+    write_one(database, pair, state);
+    database
+        .prepared(
+            "INSERT INTO audit (at_ms, actor, action, subject_sha256, progress_rows,"
+            " completion_rows, assignment_rows, device_rows, student_id, module_id, reason)"
+            " VALUES (?1, ?2, 'progress-reset', '', 1, 0, 0, 0, ?3, ?4, ?5)")
+        .bind(1, order.now_ms)
+        .bind_text(2, order.actor)
+        .bind_text(3, pair.student.view())
+        .bind_text(4, pair.module.view())
+        .bind_text(5, order.reason)
+        .run();
+    note_change(database, registry_change::kind::progress_reset,
+                std::string(pair.student.view()) + "/" + std::string(pair.module.view()));
+    work.commit();
+    return state;
   });
 }
 

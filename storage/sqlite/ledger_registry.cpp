@@ -44,10 +44,37 @@ device_record device_from(const sqlite_statement& row) {
   device.student = sqlite_id<student_id>(row, 1);
   device.revoked = row.integer(4) != 0;
   device.created_ms = row.wall_time(5);
+  device.epoch = static_cast<std::uint32_t>(row.integer(6));
   return device;
 }
 
-std::int64_t delete_of(sqlite_database& database, std::string_view sql, const student_id& student) {
+/// Inside a transaction that writes: the life that a student who enrols a device is in.
+student_life enrol(sqlite_database& database, const student_id& student, const enrolment& at) {
+  auto life = life_in(database, student);
+  if (life.epoch > 0 && at.hot_epoch <= life.epoch) return life;
+  if (life.epoch > 0) {
+    // The hot store knows of a later life: this ledger has come back older.
+    life = {at.hot_epoch, at.now_ms};
+    remove_epochs_below(database, student, life.epoch);
+  } else {
+    auto& row = database.prepared(
+        "SELECT max(?2 / 1000, ?3, h.epoch, coalesce(e.next_epoch, 0)),"
+        " coalesce(e.begins_ms, 0)"
+        " FROM highest_epoch h LEFT JOIN erased_student e ON e.student_id = ?1");
+    row.bind_text(1, student.view()).bind(2, at.now_ms).bind(3, at.hot_epoch);
+    row.step();
+    life = {static_cast<std::uint32_t>(row.integer(0)), row.wall_time(1)};
+    row.reset();
+    database.prepared("DELETE FROM erased_student WHERE student_id = ?1")
+        .bind_text(1, student.view())
+        .run();
+  }
+  put_life(database, student, life);
+  return life;
+}
+
+/// Runs a statement on the rows of a student; gives their number.
+std::int64_t change_of(sqlite_database& database, std::string_view sql, const student_id& student) {
   database.prepared(sql).bind_text(1, student.view()).run();
   return database.changes();
 }
@@ -119,8 +146,50 @@ stored<page<module_record>> sqlite_ledger::list_modules(std::string_view cursor,
 
 // --- devices -------------------------------------------------------------------------------------
 
-stored<bool> sqlite_ledger::put_device(const device_record& device) {
-  return call([&](sqlite_database& database) {
+void put_life(sqlite_database& database, const student_id& student, const student_life& life) {
+  database
+      .prepared("INSERT OR REPLACE INTO student (student_id, epoch, begins_ms) VALUES (?1, ?2, ?3)")
+      .bind_text(1, student.view())
+      .bind(2, life.epoch)
+      .bind(3, life.begins_ms)
+      .run();
+  raise_highest_epoch(database, life.epoch);
+}
+
+void raise_highest_epoch(sqlite_database& database, std::uint32_t epoch) {
+  database.prepared("UPDATE highest_epoch SET epoch = ?1 WHERE epoch < ?1").bind(1, epoch).run();
+}
+
+removed_rows remove_epochs_below(sqlite_database& database, const student_id& student,
+                                 std::int64_t epoch) {
+  heatmap_growth seen;
+  auto& rows = database.prepared(
+      "SELECT module_id, coverage FROM progress WHERE student_id = ?1 AND epoch < ?2");
+  rows.bind_text(1, student.view()).bind(2, epoch);
+  while (rows.step())
+    seen.add(sqlite_id<module_id>(rows, 0), 0, decode_coverage(rows.blob(1)).pieces());
+  change_viewers(database, seen, false);
+  removed_rows removed;
+  database.prepared("DELETE FROM progress WHERE student_id = ?1 AND epoch < ?2")
+      .bind_text(1, student.view())
+      .bind(2, epoch)
+      .run();
+  removed.pairs = database.changes();
+  database.prepared("DELETE FROM completion WHERE student_id = ?1 AND epoch < ?2")
+      .bind_text(1, student.view())
+      .bind(2, epoch)
+      .run();
+  removed.completions = database.changes();
+  return removed;
+}
+
+stored<student_life> sqlite_ledger::life_of(const student_id& student) {
+  return call([&](sqlite_database& database) { return life_in(database, student); });
+}
+
+stored<std::optional<student_life>> sqlite_ledger::put_device(const device_record& device,
+                                                              const enrolment& at) {
+  return call([&](sqlite_database& database) -> std::optional<student_life> {
     sqlite_transaction work(database, mode::write);
     database
         .prepared(
@@ -136,11 +205,11 @@ stored<bool> sqlite_ledger::put_device(const device_record& device) {
         .bind(5, device.revoked ? 1 : 0)
         .bind(6, device.created_ms)
         .run();
-    if (database.changes() == 0) return false;
-    delete_of(database, "DELETE FROM erased_student WHERE student_id = ?1", device.student);
+    if (database.changes() == 0) return std::nullopt;
+    const auto life = enrol(database, device.student, at);
     note_change(database, kind::device, device.kid.text());
     work.commit();
-    return true;
+    return life;
   });
 }
 
@@ -152,8 +221,9 @@ stored<std::vector<std::optional<device_record>>> sqlite_ledger::get_devices(
     sqlite_transaction reading(database, mode::read);
     for (const auto& kid : kids) {
       auto& row = database.prepared(
-          "SELECT kid, student_id, algorithm, public_key, revoked, created_ms FROM device"
-          " WHERE kid = ?1");
+          "SELECT kid, student_id, algorithm, public_key, revoked, created_ms,"
+          " coalesce((SELECT epoch FROM student s WHERE s.student_id = d.student_id), 0)"
+          " FROM device d WHERE kid = ?1");
       row.bind_blob(1, bytes_of(kid.bytes));
       devices.emplace_back();
       if (!row.step()) continue;
@@ -181,8 +251,9 @@ stored<bool> sqlite_ledger::revoke_device(const thumbprint& kid) {
 stored<std::vector<device_record>> sqlite_ledger::devices_of(const student_id& student) {
   return call([&](sqlite_database& database) {
     auto& row = database.prepared(
-        "SELECT kid, student_id, algorithm, public_key, revoked, created_ms FROM device"
-        " WHERE student_id = ?1 ORDER BY created_ms, kid LIMIT ?2");
+        "SELECT kid, student_id, algorithm, public_key, revoked, created_ms,"
+        " coalesce((SELECT epoch FROM student s WHERE s.student_id = d.student_id), 0)"
+        " FROM device d WHERE student_id = ?1 ORDER BY created_ms, kid LIMIT ?2");
     row.bind_text(1, student.view())
         .bind(2, static_cast<std::int64_t>(storage_limits::list_items_max));
     std::vector<device_record> devices;
@@ -239,24 +310,25 @@ stored<bool> sqlite_ledger::is_assigned(const pair_key& pair) {
 // --- erasure -------------------------------------------------------------------------------------
 
 stored<bool> sqlite_ledger::erase_student(const student_id& student, std::string_view actor,
-                                          std::string_view student_digest_hex, wall_ms now_ms) {
+                                          std::string_view student_digest_hex, wall_ms now_ms,
+                                          std::uint32_t next_epoch) {
   return call([&](sqlite_database& database) {
     sqlite_transaction work(database, mode::write);
-    heatmap_growth seen;
-    auto& rows =
-        database.prepared("SELECT module_id, coverage FROM progress WHERE student_id = ?1");
-    rows.bind_text(1, student.view());
-    while (rows.step())
-      seen.add(sqlite_id<module_id>(rows, 0), 0, decode_coverage(rows.blob(1)).pieces());
-    change_viewers(database, seen, false);
-    const auto pairs = delete_of(database, "DELETE FROM progress WHERE student_id = ?1", student);
-    const auto completions_gone =
-        delete_of(database, "DELETE FROM completion WHERE student_id = ?1", student);
+    const auto next = std::max(next_epoch, life_in(database, student).epoch + 1);
+    const auto [pairs, completions_gone] = remove_epochs_below(database, student, INT64_MAX);
     const auto assignments =
-        delete_of(database, "DELETE FROM assignment WHERE student_id = ?1", student);
-    const auto devices = delete_of(database, "DELETE FROM device WHERE student_id = ?1", student);
-    database.prepared("INSERT OR REPLACE INTO erased_student (student_id) VALUES (?1)")
+        change_of(database, "DELETE FROM assignment WHERE student_id = ?1", student);
+    const auto devices = change_of(database, "DELETE FROM device WHERE student_id = ?1", student);
+    change_of(database, "DELETE FROM student WHERE student_id = ?1", student);
+    raise_highest_epoch(database, next);
+    change_of(database, "UPDATE audit SET student_id = '' WHERE student_id = ?1", student);
+    database
+        .prepared(
+            "INSERT OR REPLACE INTO erased_student (student_id, next_epoch, begins_ms)"
+            " VALUES (?1, ?2, ?3)")
         .bind_text(1, student.view())
+        .bind(2, next)
+        .bind(3, now_ms)
         .run();
     database
         .prepared(

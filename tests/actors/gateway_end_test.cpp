@@ -26,6 +26,7 @@ using namespace watchkeeper::actors::testing;
 namespace {
 
 struct full_services final : shard_services {
+  void forget_device(const thumbprint&) override {}
   void store(std::shared_ptr<credit_batch>) override { throw std::bad_alloc(); }
   bool refill(std::vector<storage::pair_progress>) override { return true; }
   void load(std::shared_ptr<progress_query>) override {}
@@ -69,7 +70,7 @@ class breakable_gateway {
     static_cast<void>(ledger->put_module(module).value());
     const device_record device{signer_.kid(), student(1), signer_.public_key(), false,
                                breakable_clock::wall};
-    static_cast<void>(ledger->put_device(device).value());
+    static_cast<void>(ledger->put_device(device, {}).value());
     gateway_options options;
     options.worker_threads = 1;
     options.require_durability = storage::durability_level::memory;

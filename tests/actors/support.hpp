@@ -46,6 +46,11 @@ inline token_claims claims_of(const student_id& who, std::uint32_t sequence, med
   return claims;
 }
 
+/// The first attempt of the first epoch, with nothing in it.
+inline progress blank() {
+  return blank_progress({.epoch = 1, .begins_ms = never});
+}
+
 /// The credit request that screening makes of the claims.
 inline credit_request credit_of(const token_claims& claims, const thumbprint& device,
                                 wall_ms now_ms, media_ms duration_ms) {
@@ -55,6 +60,7 @@ inline credit_request credit_of(const token_claims& claims, const thumbprint& de
   credit.device = device;
   credit.session = claims.session;
   credit.sequence = claims.sequence;
+  credit.epoch = 1;
   credit.interval = claims.interval;
   credit.played_at_ms = now_ms;
   credit.duration_ms = duration_ms;
@@ -103,6 +109,8 @@ struct scripted_services final : shard_services {
   void checkpoint_now(std::vector<storage::pair_progress> pairs) override {
     mastered.push_back(std::move(pairs));
   }
+  void forget_device(const thumbprint& device) override { outdated.push_back(device); }
+  std::vector<thumbprint> outdated;
   std::vector<std::shared_ptr<credit_batch>> batches;
   std::vector<std::vector<storage::pair_progress>> refilled;
   std::vector<std::shared_ptr<progress_query>> queries;
@@ -111,13 +119,14 @@ struct scripted_services final : shard_services {
 
 /// Stores a batch in `hot`, as the writer does, for pairs that may not be in the hot store yet.
 inline void store_batch(credit_batch& batch, storage::hot_store& hot) {
-  std::vector<storage::pair_progress> blank;
+  std::vector<storage::pair_progress> begun;
   std::vector<storage::hot_request> requests;
   for (const auto& request : batch.requests) {
-    blank.push_back({request.credit.pair(), {}});
+    begun.push_back(
+        {request.credit.pair(), blank_progress({.epoch = request.credit.epoch, .begins_ms = {}})});
     requests.push_back({request.credit, request.wants_coverage()});
   }
-  (void)hot.merge(blank, false).has_value();
+  (void)hot.merge(begun, storage::merge_origin::ledger).has_value();
   batch.results = *hot.apply(requests);
 }
 

@@ -44,9 +44,9 @@ BOOST_AUTO_TEST_SUITE(hot_limits)
 BOOST_AUTO_TEST_CASE(a_coverage_in_too_many_pieces) {
   on_each([](hot_store& store) {
     const auto pair = pair_of("ada", "m1");
-    pair_progress found{pair, {}};
+    pair_progress found{pair, blank()};
     found.state.covered = every_other(limits::coverage_intervals_max, 0);
-    must(store.merge(std::span(&found, 1), false));
+    must(store.merge(std::span(&found, 1), merge_origin::ledger));
 
     auto beyond = heartbeat(pair, 0, 2'000'000, 2'000'100);
     beyond.credit.duration_ms = 3'000'000;
@@ -58,11 +58,11 @@ BOOST_AUTO_TEST_CASE(a_coverage_in_too_many_pieces) {
     BOOST_TEST(int(applied.outcome.status) == int(credit_status::credited));
     BOOST_TEST(applied.covered->pieces().size() == limits::coverage_intervals_max - 1);
 
-    pair_progress other{pair, {}};
+    pair_progress other{pair, blank()};
     other.state.covered = every_other(limits::coverage_intervals_max, 500'000'000);
-    const pair_progress innocent{pair_of("bob", "m1"), {}};
+    const pair_progress innocent{pair_of("bob", "m1"), blank()};
     const std::vector<pair_progress> both{other, innocent};
-    const auto merged = store.merge(both, true);
+    const auto merged = store.merge(both, merge_origin::ledger_and_memory);
     BOOST_REQUIRE(!merged.has_value());
     BOOST_TEST(int(merged.error().code) == int(storage_error::too_many_pieces));
     const std::vector<pair_key> keys{pair, innocent.key};
@@ -70,21 +70,23 @@ BOOST_AUTO_TEST_CASE(a_coverage_in_too_many_pieces) {
     BOOST_TEST(read[0]->covered == *applied.covered);
     BOOST_TEST(read[1].has_value());
 
-    pair_progress absent{pair_of("cyd", "m1"), {}};
+    pair_progress absent{pair_of("cyd", "m1"), blank()};
     absent.state.covered = every_other(limits::coverage_intervals_max + 1, 0);
-    const auto created = store.merge(std::span(&absent, 1), true);
+    const auto created = store.merge(std::span(&absent, 1), merge_origin::ledger_and_memory);
     BOOST_REQUIRE(!created.has_value());
     BOOST_TEST(int(created.error().code) == int(storage_error::too_many_pieces));
     BOOST_TEST(!must(store.read(std::span(&absent.key, 1))).at(0).has_value());
   });
 }
 
-BOOST_AUTO_TEST_CASE(an_erased_student_is_refused_whatever_is_asked) {
+BOOST_AUTO_TEST_CASE(an_ended_epoch_is_refused_whatever_is_asked) {
   on_each([](hot_store& store) {
     const auto pair = pair_of("ada", "m1");
     create(store, {pair});
     apply_one(store, heartbeat(pair, 0, 0, 1000));
-    must(store.erase(pair.student));
+    BOOST_TEST(must(store.epoch_of(pair.student)) == 1u);
+    must(store.end_epochs_below(pair.student, 2));
+    BOOST_TEST(must(store.epoch_of(pair.student)) == 2u);
     const auto late = apply_one(store, heartbeat(pair, 1, 1000, 2000));
     BOOST_TEST(int(late.state) == int(applied_state::done));
     BOOST_TEST(int(late.outcome.why) == int(problem::unknown_device));
@@ -93,15 +95,78 @@ BOOST_AUTO_TEST_CASE(an_erased_student_is_refused_whatever_is_asked) {
     BOOST_TEST(must(store.modules_of(pair.student)).empty());
     BOOST_TEST(must(store.dirty_count()) == 0u);
 
-    must(store.readmit(pair.student));
-    BOOST_TEST(int(apply_one(store, heartbeat(pair, 1, 1000, 2000)).state) ==
-               int(applied_state::pair_missing));
-    create(store, {pair});
+    const auto in_epoch = [&](std::uint32_t epoch, std::uint32_t sequence, media_ms from_ms) {
+      auto request = heartbeat(pair, sequence, from_ms, from_ms + 1000);
+      request.credit.epoch = epoch;
+      return apply_one(store, request);
+    };
+    const pair_progress anew{pair, blank_progress({.epoch = 2, .begins_ms = never})};
+    BOOST_TEST(int(in_epoch(2, 1, 1000).state) == int(applied_state::pair_missing));
+    must(store.merge(std::span(&anew, 1), merge_origin::ledger));
     // A number from before the erasure stays used up.
-    BOOST_TEST(int(apply_one(store, heartbeat(pair, 0, 0, 1000)).outcome.why) ==
-               int(problem::sequence_reused));
-    BOOST_TEST(int(apply_one(store, heartbeat(pair, 1, 1000, 2000)).outcome.status) ==
-               int(credit_status::credited));
+    BOOST_TEST(int(in_epoch(2, 0, 0).outcome.why) == int(problem::sequence_reused));
+    BOOST_TEST(int(in_epoch(2, 1, 1000).outcome.status) == int(credit_status::credited));
+    BOOST_TEST(int(in_epoch(1, 2, 2000).outcome.why) == int(problem::unknown_device));
+    // What is living is not ended by an erasure from before.
+    must(store.end_epochs_below(pair.student, 2));
+    BOOST_TEST(must(store.read(std::span(&pair, 1))).at(0)->covered.covered_ms() == 1000);
+  });
+}
+
+BOOST_AUTO_TEST_CASE(a_higher_epoch_begins_with_a_full_bucket_and_finds_the_pair_missing) {
+  on_each([](hot_store& store) {
+    const auto pair = pair_of("ada", "m1");
+    create(store, {pair});
+    auto greedy = heartbeat(pair, 0, 0, 300'000);
+    greedy.credit.duration_ms = 600'000;
+    BOOST_TEST(int(apply_one(store, greedy).outcome.status) == int(credit_status::limited));
+    // The store has not heard of the erasure, only of the enrolment after it.
+    auto request = heartbeat(pair, 1, 0, 10'000);
+    request.credit.epoch = 5;
+    BOOST_TEST(int(apply_one(store, request).state) == int(applied_state::pair_missing));
+    auto anew = blank_progress({.epoch = 5, .begins_ms = some_time_ms});
+    const pair_progress begun{pair, anew};
+    must(store.merge(std::span(&begun, 1), merge_origin::ledger));
+    request.want_coverage = true;
+    const auto applied = apply_one(store, request);
+    BOOST_TEST(int(applied.outcome.status) == int(credit_status::credited));
+    BOOST_TEST(applied.outcome.now.life.epoch == 5u);
+    BOOST_TEST(applied.covered->covered_ms() == 10'000);
+    BOOST_TEST(must(store.epoch_of(pair.student)) == 5u);
+    // What was played before it began is not of this life.
+    request.credit.sequence = 2;
+    request.credit.interval = {20'000, 30'000};
+    request.credit.played_at_ms = some_time_ms - 1;
+    const auto early = apply_one(store, request);
+    BOOST_TEST(int(early.outcome.why) == int(problem::stale_token));
+    BOOST_TEST(int(early.outcome.stale) == int(stale_cause::life));
+    // A copy of the ended life changes nothing.
+    pair_progress old{pair, blank()};
+    old.state.covered.add({0, 500'000});
+    must(store.merge(std::span(&old, 1), merge_origin::memory));
+    BOOST_TEST(must(store.read(std::span(&pair, 1))).at(0)->covered.covered_ms() == 10'000);
+  });
+}
+
+BOOST_AUTO_TEST_CASE(a_pair_that_was_not_compared_with_the_ledger_counts_as_missing) {
+  on_each([](hot_store& store) {
+    const auto pair = pair_of("ada", "m1");
+    pair_progress known{pair, blank()};
+    known.state.covered.add({0, 1000});
+    must(store.merge(std::span(&known, 1), merge_origin::memory));
+    BOOST_TEST(int(apply_one(store, heartbeat(pair, 0, 1000, 2000)).state) ==
+               int(applied_state::pair_missing));
+    BOOST_TEST(must(store.dirty_count()) == 1u);
+    // A reset that the ledger knows of: the higher attempt wins as a whole.
+    known.state = blank();
+    known.state.life.attempt = 2;
+    must(store.merge(std::span(&known, 1), merge_origin::ledger));
+    const auto applied = apply_one(store, heartbeat(pair, 0, 1000, 2000));
+    BOOST_TEST(applied.outcome.now.covered_ms == 1000);
+    BOOST_TEST(applied.outcome.now.life.attempt == 2u);
+    must(store.merge(std::span(&known, 1), merge_origin::memory));  // once compared is enough
+    BOOST_TEST(int(apply_one(store, heartbeat(pair, 1, 2000, 3000)).state) ==
+               int(applied_state::done));
   });
 }
 
@@ -197,10 +262,12 @@ BOOST_AUTO_TEST_CASE(a_pair_that_came_back_is_not_taken_for_the_old_one) {
     create(store, {pair});
     apply_one(store, heartbeat(pair, 0, 0, 1000));
     const auto before = must(store.read_dirty(partition_of(pair.student), 10)).pairs;
-    must(store.erase(pair.student));
-    must(store.readmit(pair.student));
-    create(store, {pair});
-    apply_one(store, heartbeat(pair, 1, 1000, 2000));
+    must(store.end_epochs_below(pair.student, 2));
+    const pair_progress anew{pair, blank_progress({.epoch = 2, .begins_ms = never})};
+    must(store.merge(std::span(&anew, 1), merge_origin::ledger));
+    auto later = heartbeat(pair, 1, 1000, 2000);
+    later.credit.epoch = 2;
+    apply_one(store, later);
     must(store.mark_clean(partition_of(pair.student), before));
     BOOST_TEST(must(store.dirty_count()) == 1u);
   });
@@ -221,19 +288,19 @@ BOOST_AUTO_TEST_CASE(the_largest_batch) {
     BOOST_TEST(must(store.dirty_count()) == storage_limits::batch_heartbeats_max);
     BOOST_TEST(must(store.apply({})).empty());
     BOOST_TEST(must(store.read({})).empty());
-    must(store.merge({}, true));
+    must(store.merge({}, merge_origin::ledger_and_memory));
   });
 }
 
 BOOST_AUTO_TEST_CASE(the_memory_store_is_bounded) {
   const auto store = make_memory_store(2);
   create(*store, {pair_of("ada", "m1"), pair_of("bob", "m1")});
-  const pair_progress third{pair_of("cyd", "m1"), {}};
-  const auto merged = store->merge(std::span(&third, 1), false);
+  const pair_progress third{pair_of("cyd", "m1"), blank()};
+  const auto merged = store->merge(std::span(&third, 1), merge_origin::ledger);
   BOOST_REQUIRE(!merged.has_value());
   BOOST_TEST(int(merged.error().code) == int(storage_error::refused));
-  must(store->erase(id_of<student_id>("bob")));
-  must(store->merge(std::span(&third, 1), false));
+  must(store->end_epochs_below(id_of<student_id>("bob"), 2));
+  must(store->merge(std::span(&third, 1), merge_origin::ledger));
 }
 
 BOOST_AUTO_TEST_CASE(faults_come_as_they_are_planned) {

@@ -43,6 +43,7 @@ inline hot_request heartbeat(const pair_key& pair, std::uint32_t sequence, media
   credit.device = kid_of(1);
   credit.session = id_of<session_id>("s");
   credit.sequence = sequence;
+  credit.epoch = 1;
   credit.interval = {from_ms, to_ms};
   credit.played_at_ms = credit.now_ms = now_ms;
   credit.duration_ms = 600'000;
@@ -58,19 +59,22 @@ inline std::string text_of(const coverage& covered) {
   return text;
 }
 inline std::string text_of(const progress& p) {
-  return fmt::format("duration {} playtime {} resume {}@{} updated {} mastered {} {}",
-                     p.duration_ms, p.playtime_ms, p.resume_ms, p.resume_at_ms.value(),
-                     p.updated_ms.value(), p.mastered_ms.value(), text_of(p.covered));
+  return fmt::format(
+      "life {}.{} from {} duration {} playtime {} resume {}@{} updated {} mastered {} {}",
+      p.life.epoch, p.life.attempt, p.begins_ms.value(), p.duration_ms, p.playtime_ms, p.resume_ms,
+      p.resume_at_ms.value(), p.updated_ms.value(), p.mastered_ms.value(), text_of(p.covered));
 }
 inline std::string text_of(const applied_credit& a) {
   const auto& o = a.outcome;
   return fmt::format(
-      "state {} status {} why {} credited {} played {}-{} newly {} covered {} duration {} playtime "
+      "state {} status {} why {} stale {} life {}.{} credited {} played {}-{} newly {} covered {} "
+      "duration {} playtime "
       "{} resume {} "
       "updated {} mastered {} {}",
-      int(a.state), int(o.status), int(o.why), o.credited_ms, o.played.from_ms, o.played.to_ms,
-      o.newly_mastered, o.now.covered_ms, o.now.duration_ms, o.now.playtime_ms, o.now.resume_ms,
-      o.now.updated_ms.value(), o.now.mastered_ms.value(), a.covered ? text_of(*a.covered) : "-");
+      int(a.state), int(o.status), int(o.why), int(o.stale), o.now.life.epoch, o.now.life.attempt,
+      o.credited_ms, o.played.from_ms, o.played.to_ms, o.newly_mastered, o.now.covered_ms,
+      o.now.duration_ms, o.now.playtime_ms, o.now.resume_ms, o.now.updated_ms.value(),
+      o.now.mastered_ms.value(), a.covered ? text_of(*a.covered) : "-");
 }
 inline std::string text_of(const pair_key& key) {
   return fmt::format("{}/{}", key.student.view(), key.module.view());
@@ -85,11 +89,16 @@ T must(stored<T> applied) {
   return std::move(applied).value();
 }
 
+/// The first attempt of the first epoch, with nothing in it.
+inline progress blank() {
+  return blank_progress({.epoch = 1, .begins_ms = never});
+}
+
 /// Creates the pairs, empty.
 inline void create(hot_store& store, std::vector<pair_key> keys) {
   std::vector<pair_progress> pairs;
-  for (const auto& key : keys) pairs.push_back({key, {}});
-  must(store.merge(pairs, false));
+  for (const auto& key : keys) pairs.push_back({key, blank()});
+  must(store.merge(pairs, merge_origin::ledger));
 }
 
 inline applied_credit apply_one(hot_store& store, const hot_request& request) {
@@ -166,6 +175,7 @@ class contract_run {
     // Usually a session of this module alone; at times one that another module may be bound to.
     credit.session = id_of<session_id>(
         chance(0.9) ? fmt::format("s{}-{}", below(2), pair.module.view()) : std::string("shared"));
+    credit.epoch = any_epoch_of(pair.student);
     auto& next = next_sequence_[{text_of(pair), std::string(credit.session.view())}];
     const auto kind = below(100);
     if (kind < 65)
@@ -200,8 +210,18 @@ class contract_run {
     return request;
   }
 
-  progress any_progress() {
+  /// Mostly the one that the student is in.
+  std::uint32_t any_epoch_of(const student_id& student) {
+    auto epoch = epochs_.try_emplace(std::string(student.view()), 1u).first->second;
+    if (chance(0.03)) epoch += 1;
+    if (chance(0.03)) epoch -= 1;
+    return epoch;
+  }
+
+  progress any_progress(const student_id& student) {
     progress p;
+    p.life = {any_epoch_of(student), chance(0.97) ? 1u : 2u};
+    if (chance(0.05)) p.begins_ms = now_ms_ - between(0, 4'000);
     const auto pieces = below(6);
     for (std::size_t i = 0; i < pieces; ++i) {
       const auto from = between(0, 20'000);
@@ -214,6 +234,16 @@ class contract_run {
     p.updated_ms = chance(0.2) ? never : now_ms_ - between(0, 10'000);
     p.mastered_ms = chance(0.1) ? now_ms_ - between(0, 10'000) : never;
     return p;
+  }
+
+  pair_progress any_pair_and_progress() {
+    const auto key = any_pair();
+    return {key, any_progress(key.student)};
+  }
+  merge_origin any_origin() {
+    return chance(0.5)   ? merge_origin::ledger
+           : chance(0.8) ? merge_origin::ledger_and_memory
+                         : merge_origin::memory;
   }
 
   void operation() {
@@ -234,10 +264,8 @@ class contract_run {
       modules_of();
     else if (kind < 96)
       count();
-    else if (kind < 98)
-      erase();
     else
-      readmit();
+      end_epochs();
   }
 
   void apply() {
@@ -250,12 +278,13 @@ class contract_run {
     std::vector<hot_request> requests(below(6));
     for (auto& request : requests) request = any_request();
     std::vector<pair_progress> pairs(below(4));
-    for (auto& pair : pairs) pair = {any_pair(), any_progress()};
+    for (auto& pair : pairs) pair = any_pair_and_progress();
     for (const auto& request : requests)  // nearly always that of a request
-      if (chance(0.7)) pairs.push_back({request.credit.pair(), any_progress()});
-    const bool dirty = chance(0.5);
-    auto expected = model_->merge_and_apply(pairs, dirty, requests);
-    auto got = store().merge_and_apply(pairs, dirty, requests);
+      if (chance(0.7))
+        pairs.push_back({request.credit.pair(), any_progress(request.credit.student)});
+    const auto from = any_origin();
+    auto expected = model_->merge_and_apply(pairs, from, requests);
+    auto got = store().merge_and_apply(pairs, from, requests);
     must(std::move(expected.merged));
     must(std::move(got.merged));
     same_answers(requests, must(std::move(expected.applied)), must(std::move(got.applied)));
@@ -275,10 +304,10 @@ class contract_run {
 
   void merge() {
     std::vector<pair_progress> pairs(1 + below(4));
-    for (auto& pair : pairs) pair = {any_pair(), any_progress()};
-    const bool dirty = chance(0.5);
-    must(model_->merge(pairs, dirty));
-    must(store().merge(pairs, dirty));
+    for (auto& pair : pairs) pair = any_pair_and_progress();
+    const auto from = any_origin();
+    must(model_->merge(pairs, from));
+    must(store().merge(pairs, from));
   }
 
   void read_all() {
@@ -345,19 +374,16 @@ class contract_run {
          std::to_string(must(store().dirty_count())));
   }
 
-  void erase() {
+  /// Most of the time the student is in the next epoch then.
+  void end_epochs() {
     const auto student = any_student();
-    must(model_->erase(student));
-    must(store().erase(student));
-  }
-
-  void readmit() {
-    // Most of the time everybody is let in again, so that something happens.
-    for (int i = 0; i < 4; ++i) {
-      const auto student = any_student();
-      must(model_->readmit(student));
-      must(store().readmit(student));
-    }
+    auto& epoch = epochs_.try_emplace(std::string(student.view()), 1u).first->second;
+    if (chance(0.7)) ++epoch;
+    const auto ended = any_epoch_of(student);
+    must(model_->end_epochs_below(student, ended));
+    must(store().end_epochs_below(student, ended));
+    same("epoch_of", std::to_string(must(model_->epoch_of(student))),
+         std::to_string(must(store().epoch_of(student))));
   }
 
   std::vector<hot_store*> stores_;
@@ -369,6 +395,7 @@ class contract_run {
   wall_ms now_ms_ = some_time_ms;
   std::map<std::pair<std::string, std::string>, std::uint32_t> next_sequence_;
   std::map<std::string, media_ms> position_;
+  std::map<std::string, std::uint32_t> epochs_;
   std::map<std::string, dirty_pair> captured_model_, captured_;
   partition_index captured_partition_ = 0;
   std::map<std::tuple<int, int, int>, int> outcomes_;

@@ -14,6 +14,7 @@ completion some_completion() {
   event.covered_ms = 570'900;
   event.duration_ms = 600'000;
   event.mastered_ms = wall_ms{1'763'812'345'007};
+  event.life = life_before_lives;
   return event;
 }
 }  // namespace
@@ -29,10 +30,10 @@ BOOST_AUTO_TEST_CASE(golden) {
              R"("subject":"s-1@school.example/safety:2025","time":"2025-11-22T11:52:25.007Z",)"
              R"("datacontenttype":"application/json","data":{"student":"s-1@school.example",)"
              R"("module":"safety:2025","seconds_watched":570,"completion_percentage":95.15,)"
-             R"("mastered_at":"2025-11-22T11:52:25.007Z","threshold":95.00}})");
+             R"("mastered_at":"2025-11-22T11:52:25.007Z","threshold":95.00,"attempt":1}})");
 }
 
-BOOST_AUTO_TEST_CASE(the_id_is_of_student_module_and_rule_version_alone) {
+BOOST_AUTO_TEST_CASE(the_id_is_of_student_module_rule_version_and_life_alone) {
   auto event = some_completion();
   const auto id = completion_event_id(event);
   event.sequence = 9;
@@ -42,6 +43,13 @@ BOOST_AUTO_TEST_CASE(the_id_is_of_student_module_and_rule_version_alone) {
   BOOST_TEST(completion_event_id(event) == id);
   event.rule_version = 2;
   BOOST_TEST(completion_event_id(event) != id);
+  event.rule_version = 1;
+  event.life = {1, 2};
+  const auto of_second_attempt = completion_event_id(event);
+  BOOST_TEST(of_second_attempt != id);
+  event.life = {2, 1};
+  BOOST_TEST(completion_event_id(event) != id);
+  BOOST_TEST(completion_event_id(event) != of_second_attempt);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

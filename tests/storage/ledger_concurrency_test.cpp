@@ -18,7 +18,7 @@ constexpr media_ms duration_ms = 60'000;
 std::vector<pair_progress> batch_of(int gateway, int round, std::mt19937_64& random) {
   std::vector<pair_progress> batch;
   for (std::size_t i = 0; i < pairs; ++i) {
-    progress state;
+    auto state = blank_progress({.epoch = 1, .begins_ms = {}});
     for (int piece = gateway; piece <= 2 * round; piece += 2)
       state.covered.add({piece * 1'000, (piece + 1) * 1'000});
     state.duration_ms = duration_ms;
@@ -35,7 +35,7 @@ BOOST_AUTO_TEST_SUITE(ledger_concurrency)
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(two_gateways_checkpoint_the_same_pairs, Place, places) {
   const Place place;
-  make_migrated(place);
+  enrol(*make_migrated(place), names(int{pairs}, [](int i) { return "s" + std::to_string(i); }));
   const auto seed = ledger_seed();
   std::barrier together(2);
   std::vector<std::string> failures[2];
@@ -74,9 +74,13 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(two_gateways_checkpoint_the_same_pairs, Place, pla
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_reader_of_the_outbox_misses_nothing, Place, places) {
   const Place place;
-  make_migrated(place);
+  const auto migrated = make_migrated(place);
   constexpr int writers = 3;
   constexpr int each = 60;
+  for (int number = 0; number < writers; ++number)
+    enrol(*migrated, names(each, [&](int i) {
+      return "s" + std::to_string(number) + "-" + std::to_string(i);
+    }));
   std::atomic<int> writing{writers};
   std::atomic<int> failed{0};
 
@@ -84,20 +88,21 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_reader_of_the_outbox_misses_nothing, Place, plac
     const auto own = place.make();
     for (int i = 0; i < each; ++i) {
       const auto id = "s" + std::to_string(number) + "-" + std::to_string(i);
-      const progress state{.covered = covering({{0, 1'000}}), .duration_ms = 1'000};
+      const progress state{.life = {1, 1}, .covered = covering({{0, 1'000}}), .duration_ms = 1'000};
       if (!own->checkpoint(std::vector<pair_progress>{{pair(id, "m"), state}}, wall_ms{5}))
         ++failed;
       if (!own->put_assignment(pair(id, "m"), wall_ms{5})) ++failed;
     }
     --writing;
   };
+  const auto first_change = need(migrated->last_change());
   std::vector<std::jthread> threads;
   for (int i = 0; i < writers; ++i) threads.emplace_back(write, i);
 
   // Goes on from the last number it saw, as the dispatcher does: a number that appeared below it
   // later would be lost, and the sum too small.
   const auto reader = place.make();
-  std::int64_t outbox = 0, change = 0;
+  std::int64_t outbox = 0, change = first_change;
   int completions = 0, changes = 0;
   for (bool last = false; !last;) {
     last = writing == 0;
@@ -119,13 +124,14 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_reader_of_the_outbox_misses_nothing, Place, plac
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(an_erasure_and_checkpoints_at_once_leave_nothing, Place, places) {
   const Place place;
-  make_migrated(place);
+  const auto migrated = make_migrated(place);
   for (int round = 0; round < 20; ++round) {
     const auto who = "s" + std::to_string(round);
+    enrol(*migrated, {who});
     std::vector<pair_progress> batch;
     for (int m = 0; m < 8; ++m)
       batch.push_back({pair(who, "m" + std::to_string(m)),
-                       {.covered = covering({{0, 1'000}}), .duration_ms = 1'000}});
+                       {.life = {1, 1}, .covered = covering({{0, 1'000}}), .duration_ms = 1'000}});
     std::barrier together(2);
     std::atomic<int> failed{0};
     {
@@ -138,7 +144,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(an_erasure_and_checkpoints_at_once_leave_nothing, 
       std::jthread erasure([&] {
         const auto own = place.make();
         together.arrive_and_wait();
-        if (!own->erase_student(student(who), "admin", "00", wall_ms{8})) ++failed;
+        if (!own->erase_student(student(who), "admin", "00", wall_ms{8}, 0)) ++failed;
       });
     }
     BOOST_TEST(failed == 0);

@@ -17,7 +17,7 @@ class random_walk {
   random_walk(ledger& tested, std::uint64_t seed) : tested_(tested), random_(seed) {}
 
   void step() {
-    switch (random_() % 13) {
+    switch (random_() % 14) {
       case 0:
       case 1:
       case 2:
@@ -51,10 +51,13 @@ class random_walk {
       case 11:
         if (random_() % 4 == 0) {
           const auto who = a_student();
-          BOOST_TEST(need(tested_.erase_student(who, "admin", "digest", now_ms_)) ==
-                     model_.erase_student(who));
+          const auto next = static_cast<std::uint32_t>(random_() % 3);
+          BOOST_TEST(need(tested_.erase_student(who, "admin", "digest", now_ms_, next)) ==
+                     model_.erase_student(who, now_ms_, next));
         }
         return;
+      case 12:
+        return reset();
       default:
         return compare();
     }
@@ -78,7 +81,7 @@ class random_walk {
     std::map<ledger_model::key, pair_progress> batch;
     for (auto left = 1 + random_() % 6; left > 0; --left) {
       const auto key = a_pair();
-      batch[ledger_model::key_of(key)] = {key, random_progress(random_, 12'000)};
+      batch[ledger_model::key_of(key)] = {key, any_progress(key)};
     }
     std::vector<pair_progress> given;
     for (const auto& [key, one] : batch) given.push_back(one);
@@ -87,6 +90,34 @@ class random_walk {
     const auto expected = model_.checkpoint(given, now_ms_);
     BOOST_TEST(states == expected, boost::test_tools::per_element());
     compare_completions();
+  }
+
+  /// Mostly of the life that the model has.
+  progress any_progress(const pair_key& key) {
+    auto state = random_progress(random_, 12'000);
+    if (const auto found = model_.students.find(std::string(key.student.view()));
+        found != model_.students.end())
+      state.life.epoch = found->second.epoch;
+    if (const auto found = model_.pairs.find(ledger_model::key_of(key));
+        found != model_.pairs.end())
+      state.life.attempt = found->second.life.attempt;
+    if (random_() % 16 == 0) state.life.epoch += 1;
+    if (random_() % 16 == 0 && state.life.epoch > 0) state.life.epoch -= 1;
+    if (random_() % 16 == 0) state.life.attempt += 1;
+    if (random_() % 16 == 0 && state.life.attempt > 1) state.life.attempt -= 1;
+    if (random_() % 8 == 0) state.begins_ms = now_ms_;
+    return state;
+  }
+
+  void reset() {
+    const auto key = a_pair();
+    std::optional<progress> known;
+    if (random_() % 2 == 0) known = any_progress(key);
+    const auto begun =
+        need(tested_.reset_progress(key, known, {.actor = "a", .reason = "r", .now_ms = now_ms_}));
+    const auto expected = model_.reset_progress(key, known, now_ms_);
+    BOOST_REQUIRE(begun.has_value() == expected.has_value());
+    if (begun) BOOST_TEST(*begun == *expected);
   }
 
   void put_module() {
@@ -102,7 +133,15 @@ class random_walk {
     const auto n = number();
     auto record = device(n, a_student().view(), n % 2 == 0);
     record.created_ms += static_cast<std::int64_t>(random_() % 3);
-    BOOST_TEST(need(tested_.put_device(record)) == model_.put_device(record));
+    enrolment at;
+    if (random_() % 8 == 0) at.hot_epoch = model_.highest_epoch + random_() % 2;
+    if (random_() % 8 == 0) at.now_ms = wall_ms{1'000 * (model_.highest_epoch + 1)};
+    const auto life = need(tested_.put_device(record, at));
+    const auto expected = model_.put_device(record, at);
+    BOOST_REQUIRE(life.has_value() == expected.has_value());
+    if (!life) return;
+    BOOST_TEST(life->epoch == expected->epoch);
+    BOOST_TEST(life->begins_ms == expected->begins_ms);
   }
 
   /// What is new in the outbox since the last look is what the model has more.
@@ -112,8 +151,8 @@ class random_walk {
       BOOST_TEST(event.sequence > outbox_read_);
       outbox_read_ = event.sequence;
       event.sequence = 0;
-      const auto expected =
-          model_.completions.find(ledger_model::key_of({event.student, event.module}));
+      const auto expected = model_.completions.find(
+          {ledger_model::key_of({event.student, event.module}), event.life});
       BOOST_REQUIRE(expected != model_.completions.end());
       BOOST_TEST(event == expected->second);
     }
@@ -260,7 +299,8 @@ class random_walk {
     for (std::size_t i = 0; i < kids.size(); ++i) {
       const auto found = model_.devices.find(kids[i]);
       BOOST_TEST(devices[i].has_value() == (found != model_.devices.end()));
-      if (devices[i] && found != model_.devices.end()) BOOST_TEST(*devices[i] == found->second);
+      if (devices[i] && found != model_.devices.end())
+        BOOST_TEST(*devices[i] == model_.with_epoch(found->second));
     }
     const auto who = a_student();
     BOOST_TEST(need(tested_.devices_of(who)) == model_.devices_of(who));
@@ -315,6 +355,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(any_sequence_of_calls_equals_the_model, Place, pla
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_full_batch_comes_back_in_its_order, Place, places) {
   const Place place;
   const auto tested = make_migrated(place);
+  enrol(*tested, names(1'000, [](int i) { return "s" + std::to_string(i); }));
   std::mt19937_64 random(ledger_seed());
   std::vector<pair_progress> batch;
   for (std::size_t i = 0; i < storage_limits::checkpoint_batch_pairs_max; ++i)
@@ -331,7 +372,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_union_may_have_more_pieces_than_a_device_may_rep
                               places) {
   const Place place;
   const auto tested = make_migrated(place);
-  progress even, odd;
+  enrol(*tested, {"s"});
+  auto even = blank_progress({.epoch = 1, .begins_ms = {}}), odd = even;
   for (media_ms i = 0; i < static_cast<media_ms>(limits::coverage_intervals_max); ++i) {
     even.covered.add({i * 2'000, i * 2'000 + 500});
     odd.covered.add({i * 2'000 + 1'000, i * 2'000 + 1'500});
@@ -351,7 +393,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(mastery_is_decided_by_the_catalogue, Place, places
   const auto tested = make_migrated(place);
   need(tested->put_module(
       {module("m"), "M", {.duration_ms = 10'000, .mastery_centipercent = 9'000}, wall_ms{1}}));
-  progress state{.covered = covering({{0, 8'999}}), .duration_ms = 10'000};
+  enrol(*tested, {"s"});
+  progress state{.life = {1, 1}, .covered = covering({{0, 8'999}}), .duration_ms = 10'000};
   const auto checkpoint = [&](std::string_view m, wall_ms now_ms) {
     return need(tested->checkpoint(std::vector<pair_progress>{{pair("s", m), state}}, now_ms))[0];
   };
@@ -371,38 +414,131 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(mastery_is_decided_by_the_catalogue, Place, places
   const auto events = need(tested->completions(0, 10));
   BOOST_REQUIRE(events.size() == 2u);
   const completion first{events[0].sequence, student("s"), module("m"), 1, 9'000, 10'000, 9'000,
-                         wall_ms{200}};
+                         wall_ms{200},       {1, 1}};
   BOOST_TEST(events[0] == first);
   BOOST_TEST(events[1].threshold_centipercent == 9'500);
   BOOST_TEST(need(tested->completions(events[0].sequence, 10)).size() == 1u);
   BOOST_TEST(need(tested->completions(0, 1)).size() == 1u);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(what_is_carried_of_an_erased_student_is_not_written, Place, places) {
+BOOST_AUTO_TEST_CASE_TEMPLATE(nothing_of_an_epoch_that_ended_is_written, Place, places) {
   const Place place;
   const auto tested = make_migrated(place);
+  enrol(*tested, {"gone", "here"});
   const std::vector<pair_progress> late{
-      {pair("gone", "m"), {.covered = covering({{0, 9'999}}), .duration_ms = 10'000}},
-      {pair("here", "m"), {.covered = covering({{0, 5}}), .duration_ms = 10'000}}};
+      {pair("gone", "m"),
+       {.life = {1, 1}, .covered = covering({{0, 9'999}}), .duration_ms = 10'000}},
+      {pair("here", "m"), {.life = {1, 1}, .covered = covering({{0, 5}}), .duration_ms = 10'000}}};
   need(tested->checkpoint(late, wall_ms{1}));
-  BOOST_TEST(need(tested->erase_student(student("gone"), "admin", "00ff", wall_ms{2})));
-  BOOST_TEST(!need(tested->erase_student(student("gone"), "admin", "00ff", wall_ms{3})));
+  BOOST_TEST(need(tested->erase_student(student("gone"), "admin", "00ff", wall_ms{2'000}, 2)));
+  BOOST_TEST(!need(tested->erase_student(student("gone"), "admin", "00ff", wall_ms{3'000}, 2)));
   BOOST_TEST(need(tested->completions(0, 10)).empty());
+  BOOST_TEST(need(tested->life_of(student("gone"))).epoch == 0u);
 
-  const auto states = need(tested->checkpoint(late, wall_ms{4}));
-  BOOST_TEST(states[0] == progress{});
+  auto states = need(tested->checkpoint(late, wall_ms{4}));
+  BOOST_TEST(has_ended(states[0]));
+  BOOST_TEST(states[0].life.epoch == 2u);
   BOOST_TEST(states[1] == late[1].state);
   BOOST_TEST(!need(tested->read(std::vector<pair_key>{late[0].key}))[0].has_value());
   BOOST_TEST(need(tested->completions(0, 10)).empty());
 
-  BOOST_TEST(need(tested->put_device(device(1, "gone"))));  // enrols anew
-  BOOST_TEST(need(tested->checkpoint(late, wall_ms{5}))[0].mastered_ms == wall_ms{5});
+  // Who enrols anew is in a later epoch, which begins with the erasure.
+  const auto life = need(tested->put_device(device(1, "gone"), {}));
+  BOOST_REQUIRE(life.has_value());
+  BOOST_TEST(life->epoch == 2u);
+  BOOST_TEST(life->begins_ms == wall_ms{3'000});
+  BOOST_TEST(need(tested->get_devices(std::vector{device(1, "gone").kid}))[0]->epoch == 2u);
+  states = need(tested->checkpoint(late, wall_ms{5}));
+  BOOST_TEST(has_ended(states[0]));
+  BOOST_TEST(states[0].life.epoch == 2u);
+  const auto found = need(tested->look_up(std::vector<pair_key>{late[0].key}))[0];
+  BOOST_TEST(found.student.epoch == 2u);
+  BOOST_TEST(!found.state.has_value());
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_later_life_wins_as_a_whole, Place, places) {
+  const Place place;
+  const auto tested = make_migrated(place);
+  enrol(*tested, {"s"});
+  const auto in = [](life_number life, coverage covered) {
+    return std::vector<pair_progress>{
+        {pair("s", "m"), {.life = life, .covered = std::move(covered), .duration_ms = 10'000}}};
+  };
+  const auto viewers = [&] {
+    std::uint64_t total = 0;
+    const auto found = need(tested->heatmap_of(module("m")));
+    for (const auto ms : found->bins.viewer_ms) total += ms;
+    return total;
+  };
+  need(tested->checkpoint(in({1, 1}, covering({{0, 9'600}})), wall_ms{10}));
+  BOOST_TEST(viewers() == 9'600u);
+  // A ledger that came back older learns of a reset from the hot store ...
+  auto states = need(tested->checkpoint(in({1, 2}, covering({{0, 1'000}})), wall_ms{20}));
+  BOOST_TEST(states[0].covered == covering({{0, 1'000}}));
+  BOOST_TEST(states[0].mastered_ms == never);
+  BOOST_TEST(viewers() == 1'000u);
+  states = need(tested->checkpoint(in({1, 1}, covering({{0, 9'600}})), wall_ms{30}));
+  BOOST_TEST(states[0].life == (life_number{1, 2}));
+  BOOST_TEST(states[0].covered == covering({{0, 1'000}}));
+  // ... and of an erasure, after which the student enrolled again.
+  states = need(tested->checkpoint(in({7, 1}, covering({{2'000, 5'000}})), wall_ms{40}));
+  BOOST_TEST(states[0].covered == covering({{2'000, 5'000}}));
+  BOOST_TEST(need(tested->life_of(student("s"))).epoch == 7u);
+  BOOST_TEST(viewers() == 3'000u);
+  BOOST_TEST(need(tested->completions(0, 10)).empty());  // those of epoch 1 have gone
+  BOOST_TEST(need(tested->recount_heatmap(module("m"), false)).right());
+  // No later epoch is lower, whoever enrols.
+  BOOST_TEST(need(tested->put_device(device(2, "another"), {}))->epoch == 7u);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_reset_begins_the_next_attempt, Place, places) {
+  const Place place;
+  const auto tested = make_migrated(place);
+  enrol(*tested, {"s"});
+  const auto key = pair("s", "m");
+  const reset_order order{.actor = "admin", .reason = "watched by another", .now_ms = wall_ms{50}};
+  BOOST_TEST(!need(tested->reset_progress(key, std::nullopt, order)).has_value());
+  const std::vector<pair_progress> first{
+      {key, {.life = {1, 1}, .covered = covering({{0, 9'600}}), .duration_ms = 10'000}}};
+  need(tested->checkpoint(first, wall_ms{10}));
+  const auto change = need(tested->last_change());
+  const auto begun = need(tested->reset_progress(key, std::nullopt, order));
+  BOOST_REQUIRE(begun.has_value());
+  const progress expected{
+      .life = {1, 2}, .begins_ms = wall_ms{50}, .duration_ms = 10'000, .updated_ms = wall_ms{50}};
+  BOOST_TEST(*begun == expected);
+  BOOST_TEST(need(tested->read(std::vector<pair_key>{key}))[0] == expected);
+  const auto changes = need(tested->changes(change, 10));
+  BOOST_REQUIRE(changes.size() == 1u);
+  BOOST_CHECK(changes[0].what == registry_change::kind::progress_reset);
+  BOOST_TEST(changes[0].key == "s/m");
+  BOOST_TEST(need(tested->recount_heatmap(module("m"), false)).right());
+  // The earlier completion stays; what is carried of that attempt is not written.
+  BOOST_TEST(need(tested->completions(0, 10)).size() == 1u);
+  BOOST_TEST(need(tested->checkpoint(first, wall_ms{60}))[0] == expected);
+  // The next completion is one of its own.
+  auto second = first;
+  second[0].state.life.attempt = 2;
+  need(tested->checkpoint(second, wall_ms{70}));
+  const auto events = need(tested->completions(0, 10));
+  BOOST_REQUIRE(events.size() == 2u);
+  BOOST_TEST(events[0].life.attempt == 1u);
+  BOOST_TEST(events[1].life.attempt == 2u);
+  // Memory may know of a later attempt than a ledger that has come back older.
+  auto known = second[0].state;
+  known.life.attempt = 5;
+  BOOST_TEST(need(tested->reset_progress(key, known, order))->life.attempt == 6u);
+  // Nobody's: not enrolled.
+  BOOST_TEST(!need(tested->reset_progress(pair("x", "m"), known, order)).has_value());
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(strange_arguments_are_harmless, Place, places) {
   const Place place;
   const auto tested = make_migrated(place);
-  need(tested->checkpoint(std::vector<pair_progress>{{pair("NULL", "null"), {}}}, wall_ms{1}));
+  enrol(*tested, {"NULL"});
+  need(tested->checkpoint(
+      std::vector<pair_progress>{{pair("NULL", "null"), {.life = {1, 1}, .begins_ms = {}}}},
+      wall_ms{1}));
   BOOST_TEST(need(tested->read(std::vector<pair_key>{pair("NULL", "null")}))[0].has_value());
   BOOST_TEST(need(tested->read({})).empty());
   BOOST_TEST(need(tested->checkpoint({}, wall_ms{1})).empty());
@@ -422,8 +558,9 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(strange_arguments_are_harmless, Place, places) {
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_pair_in_very_many_pieces_counts_like_any_other, Place, places) {
   const Place place;
   const auto tested = make_migrated(place);
+  enrol(*tested, {"s"});
   for (const media_ms from_ms : {0, 1'000'000}) {
-    pair_progress part{pair("s", "m"), {.duration_ms = 2'000'000}};
+    pair_progress part{pair("s", "m"), {.life = {1, 1}, .duration_ms = 2'000'000}};
     for (int i = 0; i < 700; ++i)
       part.state.covered.add({from_ms + i * 1'000, from_ms + i * 1'000 + 500});
     need(tested->checkpoint(std::vector{part}, wall_ms{1}));

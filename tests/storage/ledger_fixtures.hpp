@@ -9,7 +9,9 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "base/hash.hpp"
 #include "storage/ledger.hpp"
 #include "tests/storage/postgres/postgres_server.hpp"
 
@@ -75,6 +77,27 @@ inline pair_key pair(std::string_view s, std::string_view m) {
   return {student(s), module(m)};
 }
 
+/// Enrols a device for each student, so that their progress is written: in epoch 1, if the ledger
+/// is new.
+inline void enrol(ledger& into, const std::vector<std::string>& students) {
+  for (const auto& who : students) {
+    device_record device;
+    device.student = student(who);
+    const auto digest = stable_hash(who);
+    for (std::size_t i = 0; i < device.kid.bytes.size(); ++i)
+      device.kid.bytes[i] = static_cast<std::uint8_t>(digest >> 8 * (i % 8));
+    BOOST_REQUIRE(need(into.put_device(device, {})).has_value());
+  }
+}
+
+/// The names that `name(i)` gives for i from 0 to `count`.
+template <class Name>
+std::vector<std::string> names(int count, Name&& name) {
+  std::vector<std::string> all;
+  for (int i = 0; i < count; ++i) all.push_back(name(i));
+  return all;
+}
+
 inline coverage covering(std::initializer_list<media_interval> pieces) {
   coverage made;
   for (const auto& piece : pieces) made.add(piece);
@@ -110,6 +133,7 @@ inline coverage random_coverage(std::mt19937_64& random, int pieces_max, media_m
 
 inline progress random_progress(std::mt19937_64& random, media_ms duration_ms) {
   progress made;
+  made.life = {1, 1};
   made.covered = random_coverage(random, 6, duration_ms);
   made.duration_ms = duration_ms;
   made.playtime_ms = static_cast<std::int64_t>(random() % 100'000);
@@ -128,7 +152,8 @@ inline std::ostream& operator<<(std::ostream& out, const progress& p) {
   out << "{";
   for (const auto& piece : p.covered.pieces())
     out << "[" << piece.from_ms << "," << piece.to_ms << ")";
-  return out << " duration " << p.duration_ms << " playtime " << p.playtime_ms << " resume "
+  return out << " life " << p.life.epoch << "." << p.life.attempt << " from " << p.begins_ms.value()
+             << " duration " << p.duration_ms << " playtime " << p.playtime_ms << " resume "
              << p.resume_ms << "@" << p.resume_at_ms.value() << " updated " << p.updated_ms.value()
              << " mastered " << p.mastered_ms.value() << "}";
 }
@@ -137,7 +162,7 @@ inline std::ostream& operator<<(std::ostream& out, const progress& p) {
 namespace watchkeeper::storage {
 inline std::ostream& operator<<(std::ostream& out, const completion& c) {
   return out << "{" << c.student.view() << "/" << c.module.view() << " v" << c.rule_version << " "
-             << c.covered_ms << "/" << c.duration_ms << " >= " << c.threshold_centipercent << " at "
-             << c.mastered_ms.value() << "}";
+             << c.life.epoch << "." << c.life.attempt << " " << c.covered_ms << "/" << c.duration_ms
+             << " >= " << c.threshold_centipercent << " at " << c.mastered_ms.value() << "}";
 }
 }  // namespace watchkeeper::storage

@@ -22,10 +22,12 @@ heatmap_record need_heatmap(ledger& tested, std::string_view id) {
 
 pair_progress seen(std::string_view who, std::string_view what, const coverage& covered,
                    media_ms duration_ms = 600'000) {
-  return {pair(who, what), {.covered = covered, .duration_ms = duration_ms}};
+  return {pair(who, what), {.life = {1, 1}, .covered = covered, .duration_ms = duration_ms}};
 }
 
+/// Of students who enrol with it.
 void checkpoint(ledger& tested, std::vector<pair_progress> pairs) {
+  for (const auto& each : pairs) enrol(tested, {std::string(each.key.student.view())});
   need(tested.checkpoint(pairs, wall_ms{1}));
 }
 
@@ -58,6 +60,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_checkpoint_adds_what_is_new, Place, places) {
   BOOST_TEST(!need(tested->heatmap_of(module("m"))).has_value());
   need(tested->put_module({module("m"), "M", {.duration_ms = 2'500}, wall_ms{1}}));
 
+  enrol(*tested, {"ann", "bob", "cid"});
   std::vector<heatmap_delta> grown;
   const std::vector<pair_progress> first{seen("ann", "m", covering({{0, 1'500}})),
                                          seen("bob", "m", covering({{500, 2'500}})),
@@ -87,6 +90,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_checkpoint_adds_what_is_new, Place, places) {
 BOOST_AUTO_TEST_CASE_TEMPLATE(any_checkpoints_and_erasures_conserve, Place, places) {
   const Place place;
   const auto tested = make_migrated(place);
+  enrol(*tested, names(8, [](int i) { return "s" + std::to_string(i); }));
   std::mt19937_64 random(ledger_seed());
   for (int round = 0; round < 60; ++round) {
     std::map<std::string, pair_progress> batch;
@@ -95,6 +99,11 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(any_checkpoints_and_erasures_conserve, Place, plac
       const auto m = "m" + std::to_string(random() % 3);
       // Now and then beyond the duration of the bins: the module was longer once.
       batch[s + m] = {pair(s, m), random_progress(random, random() % 5 == 0 ? 90'000 : 20'000)};
+      // Mostly of the life that the ledger has; a later one ends it.
+      auto& life = batch[s + m].state.life;
+      life.epoch = std::max(need(tested->life_of(student(s))).epoch, 1u);
+      if (random() % 40 == 0) ++life.epoch;
+      if (random() % 20 == 0) ++life.attempt;
     }
     std::vector<pair_progress> given;
     for (auto& [name, each] : batch) given.push_back(each);
@@ -102,9 +111,9 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(any_checkpoints_and_erasures_conserve, Place, plac
     need(tested->checkpoint(given, wall_ms{round}));
     if (random() % 6 == 0) {
       const auto who = "s" + std::to_string(random() % 8);
-      need(tested->erase_student(student(who), "admin", "00", wall_ms{round}));
+      need(tested->erase_student(student(who), "admin", "00", wall_ms{round}, 0));
       if (random() % 2 == 0)
-        need(tested->put_device(device(static_cast<std::uint8_t>(round), who)));
+        need(tested->put_device(device(static_cast<std::uint8_t>(round), who), {}));
     }
     if (random() % 10 == 0) need(tested->recount_heatmap(module("m1"), true));
   }
@@ -125,7 +134,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(an_erasure_takes_the_viewer_and_leaves_the_plays, 
                        seen("ann", "n", covering({{0, 1'000}}))});
   const std::vector<heatmap_delta> plays{{module("m"), 600'000, bin_sums(600, 7)}};
   need(tested->add_plays(plays, "gateway-1", 1));
-  BOOST_TEST(need(tested->erase_student(student("ann"), "admin", "00", wall_ms{2})));
+  BOOST_TEST(need(tested->erase_student(student("ann"), "admin", "00", wall_ms{2}, 0)));
   const auto found = need_heatmap(*tested, "m");
   BOOST_TEST(found.students == 1u);
   BOOST_TEST(total(found.bins.viewer_ms) == 15'000u);
@@ -253,8 +262,11 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_broken_part_is_corrupt, Place, places) {
 /// The same pairs, new to the ledger, from two gateways at once: each millisecond counts once.
 BOOST_AUTO_TEST_CASE_TEMPLATE(gateways_at_once_count_once, Place, places) {
   const Place place;
-  make_migrated(place);
+  const auto migrated = make_migrated(place);
   constexpr int rounds = 12;
+  for (int round = 0; round < rounds; ++round)
+    enrol(*migrated,
+          names(30, [&](int i) { return "s" + std::to_string(round) + "-" + std::to_string(i); }));
   constexpr int gateways = 3;
   std::barrier together(gateways);
   std::atomic<int> failed{0};
@@ -279,7 +291,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(gateways_at_once_count_once, Place, places) {
           if (g == 0 && round % 3 == 0 && !own->recount_heatmap(module("m1"), true)) ++failed;
           if (g == 1 && round % 4 == 0 &&
               !own->erase_student(student("s" + std::to_string(round) + "-1"), "admin", "00",
-                                  wall_ms{1}))
+                                  wall_ms{1}, 0))
             ++failed;
         }
       });

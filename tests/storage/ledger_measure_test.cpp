@@ -52,9 +52,13 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(checkpoint_of_512_pairs, Place, measured) {
   const Place place;
   const auto tested = make_migrated(place);
   BOOST_TEST_MESSAGE(need(tested->health()));
+  enrol(*tested, names(static_cast<int>(storage_limits::checkpoint_batch_pairs_max),
+                       [](int i) { return "student-" + std::to_string(i); }));
   const auto state = [](coverage covered, int batch) {
-    return progress{
-        .covered = std::move(covered), .duration_ms = 3'600'000, .updated_ms = wall_ms{batch}};
+    return progress{.life = {1, 1},
+                    .covered = std::move(covered),
+                    .duration_ms = 3'600'000,
+                    .updated_ms = wall_ms{batch}};
   };
   measure(*tested, "coverage grows at its end", [&](int batch) {
     return state(covering({{0, (batch + 1) * 30'000}}), batch);

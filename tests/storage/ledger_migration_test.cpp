@@ -89,7 +89,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(ids_of_erased_students_are_forgotten, Place, place
   constexpr bool sqlite = std::is_same_v<Place, sqlite_place>;
   const Place place;
   const auto tested = make_migrated(place);
-  need(tested->erase_student(student("gone"), "admin", "00", wall_ms{1}));
+  need(tested->erase_student(student("gone"), "admin", "00", wall_ms{1}, 0));
   BOOST_TEST(need(tested->changes(0, 10)).size() == 1u);
 
   const std::string hour_ago =
@@ -107,7 +107,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(ids_of_erased_students_are_forgotten, Place, place
   BOOST_TEST(left[0].sequence > sequence);
 
   // Nobody writes any more: polling alone does it, sooner or later.
-  need(tested->erase_student(student("gone"), "admin", "00", wall_ms{1}));
+  need(tested->erase_student(student("gone"), "admin", "00", wall_ms{1}, 0));
   const auto newest = need(tested->last_change());
   age();
   for (int poll = 0; poll < 300; ++poll) need(tested->changes(newest, 10));
@@ -118,9 +118,10 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(what_cannot_be_read_is_corrupt, Place, places) {
   constexpr bool sqlite = std::is_same_v<Place, sqlite_place>;
   const Place place;
   const auto tested = make_migrated(place);
-  const std::vector<pair_progress> batch{{pair("s", "m"), {.covered = covering({{0, 9}})}}};
+  const std::vector<pair_progress> batch{
+      {pair("s", "m"), {.life = {1, 1}, .covered = covering({{0, 9}})}}};
+  need(tested->put_device(device(1, "s"), {}));
   need(tested->checkpoint(batch, wall_ms{1}));
-  need(tested->put_device(device(1, "s")));
   // A gap of 100 ms that is not closed.
   execute(place, sqlite ? "UPDATE progress SET coverage = x'00000000000000090000006d000000ff'"
                         : "UPDATE progress SET coverage = '{[0,9),[109,255)}'");

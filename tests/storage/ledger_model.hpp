@@ -22,21 +22,40 @@ class ledger_model {
   }
 
   std::map<key, progress> pairs;
-  std::map<key, completion> completions;
+  std::map<std::pair<key, life_number>, completion> completions;
   std::map<std::string, module_record> modules;
   std::map<thumbprint, device_record> devices;
   std::set<key> assignments;
-  std::set<std::string> erased;
+  std::map<std::string, student_life> students;
+  std::map<std::string, student_life> next_lives;  // of those who were erased
+  std::uint32_t highest_epoch = 1;
+  /// Whoever was not erased counts as enrolled, in epoch 1.
+  bool has_everybody = false;
+
+  student_life life_of(const std::string& who) const {
+    if (const auto found = students.find(who); found != students.end()) return found->second;
+    if (has_everybody && !next_lives.contains(who)) return {.epoch = 1, .begins_ms = never};
+    return {};
+  }
+  recorded_pair look_up(const pair_key& pair) const {
+    const auto at = key_of(pair);
+    const auto found = pairs.find(at);
+    return {.student = life_of(at.first),
+            .state = found == pairs.end() ? std::nullopt : std::optional(found->second)};
+  }
   std::vector<std::pair<registry_change::kind, std::string>> changes;
 
   std::vector<progress> checkpoint(const std::vector<pair_progress>& batch, wall_ms now_ms) {
     std::vector<progress> states;
     for (const auto& [pair, given] : batch) {
       const auto at = key_of(pair);
-      if (erased.contains(at.first)) {
-        states.emplace_back();
+      const auto student = life_of(at.first);
+      const auto epoch = given.life.epoch;
+      if (student.epoch == 0 || epoch < student.epoch) {
+        states.push_back(ended_progress(student.epoch == 0 ? epoch + 1 : student.epoch));
         continue;
       }
+      if (epoch > student.epoch) begin_epoch(at.first, {epoch, given.begins_ms});
       auto& found = pairs.try_emplace(at, given).first->second;
       merge(found, given);
       const auto known = modules.find(at.second);
@@ -48,9 +67,10 @@ class ledger_model {
       if (reached && found.mastered_ms == never) found.mastered_ms = now_ms;
       if (found.mastered_ms != never)
         completions.try_emplace(
-            at, completion{0, pair.student, pair.module, 1, found.covered.covered_ms(),
-                           reached ? rules.duration_ms : found.duration_ms,
-                           rules.mastery_centipercent, found.mastered_ms});
+            std::pair(at, found.life),
+            completion{0, pair.student, pair.module, 1, found.covered.covered_ms(),
+                       reached ? rules.duration_ms : found.duration_ms, rules.mastery_centipercent,
+                       found.mastered_ms, found.life});
       states.push_back(found);
     }
     return states;
@@ -66,15 +86,42 @@ class ledger_model {
     return true;
   }
 
-  bool put_device(const device_record& device) {
+  std::optional<student_life> put_device(const device_record& device, const enrolment& at) {
     const auto found = devices.find(device.kid);
-    if (found != devices.end() && found->second.student != device.student) return false;
+    if (found != devices.end() && found->second.student != device.student) return std::nullopt;
+    const std::string who(device.student.view());
+    if (!students.contains(who)) {
+      auto life = next_lives[who];
+      life.epoch = std::max({static_cast<std::uint32_t>(to_unix_s(at.now_ms)), highest_epoch,
+                             at.hot_epoch, life.epoch});
+      next_lives.erase(who);
+      begin_epoch(who, life);
+    } else if (students[who].epoch < at.hot_epoch) {
+      begin_epoch(who, {at.hot_epoch, at.now_ms});
+    }
     const auto created_ms = found != devices.end() ? found->second.created_ms : device.created_ms;
     devices[device.kid] = device;
     devices[device.kid].created_ms = created_ms;
-    erased.erase(std::string(device.student.view()));
     note(registry_change::kind::device, device.kid.text());
-    return true;
+    return students[who];
+  }
+
+  std::optional<progress> reset_progress(const pair_key& pair, const std::optional<progress>& known,
+                                         wall_ms now_ms) {
+    const auto at = key_of(pair);
+    const auto found = pairs.find(at);
+    if (found == pairs.end() && !known) return std::nullopt;
+    auto before = found == pairs.end() ? progress{} : found->second;
+    if (known) merge(before, *known);
+    const auto student = students.find(at.first);
+    if (student == students.end() || student->second.epoch != before.life.epoch)
+      return std::nullopt;
+    progress next;
+    next.life = {before.life.epoch, before.life.attempt + 1};
+    next.begins_ms = next.updated_ms = now_ms;
+    next.duration_ms = before.duration_ms;
+    note(registry_change::kind::progress_reset, at.first + "/" + at.second);
+    return pairs[at] = next;
   }
   bool revoke_device(const thumbprint& kid) {
     const auto found = devices.find(kid);
@@ -86,7 +133,7 @@ class ledger_model {
   std::vector<device_record> devices_of(const student_id& student) const {
     std::vector<device_record> found;
     for (const auto& [kid, device] : devices)
-      if (device.student == student) found.push_back(device);
+      if (device.student == student) found.push_back(with_epoch(device));
     std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
       return std::pair(a.created_ms, a.kid) < std::pair(b.created_ms, b.kid);
     });
@@ -102,19 +149,41 @@ class ledger_model {
     return true;
   }
 
-  bool erase_student(const student_id& student) {
+  bool erase_student(const student_id& student, wall_ms now_ms, std::uint32_t next_epoch) {
     const std::string id(student.view());
-    const auto of_student = [&](const auto& entry) { return entry.first.first == id; };
-    std::size_t gone = std::erase_if(pairs, of_student);
-    gone += std::erase_if(completions, of_student);
+    if (students.contains(id)) next_epoch = std::max(next_epoch, students[id].epoch + 1);
+    next_epoch = std::max(next_epoch, 1u);
+    std::size_t gone = forget_lives(id, UINT32_MAX);
+    students.erase(id);
+    next_lives[id] = {next_epoch, now_ms};
+    highest_epoch = std::max(highest_epoch, next_epoch);
     gone += std::erase_if(assignments, [&](const key& entry) { return entry.first == id; });
     gone += std::erase_if(devices, [&](const auto& e) { return e.second.student == student; });
-    erased.insert(id);
     note(registry_change::kind::student_erased, id);
     return gone > 0;
   }
 
+  device_record with_epoch(device_record device) const {
+    device.epoch = students.at(std::string(device.student.view())).epoch;
+    return device;
+  }
+
  private:
+  /// What the student has from epochs below `epoch` goes.
+  std::size_t forget_lives(const std::string& who, std::uint32_t epoch) {
+    return std::erase_if(pairs,
+                         [&](const auto& entry) {
+                           return entry.first.first == who && entry.second.life.epoch < epoch;
+                         }) +
+           std::erase_if(completions, [&](const auto& entry) {
+             return entry.first.first.first == who && entry.first.second.epoch < epoch;
+           });
+  }
+  void begin_epoch(const std::string& who, const student_life& life) {
+    forget_lives(who, life.epoch);
+    students[who] = life;
+    highest_epoch = std::max(highest_epoch, life.epoch);
+  }
   void note(registry_change::kind what, std::string text) {
     changes.emplace_back(what, std::move(text));
   }

@@ -124,6 +124,7 @@ BOOST_AUTO_TEST_CASE(at_its_limits_degraded_mode_goes_on_with_those_that_it_has)
                                                                : '?';
     return seen;
   };
+  for (const auto* name : {"bob", "cyd"}) w.enrol(*student_id::parse(name));
   BOOST_TEST(how({ask("ann", "s1", 0), ask("bob", "t1", 0)}) == "cc");
   // A third pair has no room; the two in the same batch have.
   BOOST_TEST(how({ask("ann", "s1", 1), ask("cyd", "u1", 0), ask("bob", "t1", 1)}) == "cfc");
@@ -203,7 +204,7 @@ BOOST_AUTO_TEST_CASE(a_hot_store_that_acknowledges_too_little_counts_as_away) {
 
   hot.offered = seen = durability_level::memory;
   auto next = w.request(1, 1'000, 2'000);
-  next.in_memory.emplace().covered.add({0, 1'000});
+  next.in_memory.emplace(blank()).covered.add({0, 1'000});
   apply(next);
   BOOST_TEST(tiers.degraded());
   BOOST_TEST(w.in_ledger()->covered.covered_ms() == 2'000);  // what was only in the hot store, too

@@ -26,9 +26,10 @@ void damage(const postgres_place& place, const std::string& student) {
 template <class Place>
 struct damaged_ledger {
   damaged_ledger() {
+    enrol(*of_record, names(10, [](int who) { return "s" + std::to_string(who); }));
     std::vector<pair_progress> rows;
     for (int who = 0; who < 10; ++who) {
-      pair_progress row{pair_of("s" + std::to_string(who), "m1"), {}};
+      pair_progress row{pair_of("s" + std::to_string(who), "m1"), storage::testing::blank()};
       row.state.covered.add({0, 40'000});
       row.state.duration_ms = 600'000;
       rows.push_back(row);
@@ -115,7 +116,7 @@ BOOST_AUTO_TEST_CASE(what_is_handed_over_while_degraded_is_saved_but_for_a_damag
   w.tiers.start_degraded("away");
   std::vector<pair_progress> pairs;
   for (int who = 0; who < 10; ++who) {
-    pairs.push_back({pair_of("s" + std::to_string(who), "m1"), {}});
+    pairs.push_back({pair_of("s" + std::to_string(who), "m1"), storage::testing::blank()});
     pairs.back().state.covered.add({50'000, 60'000});
   }
   BOOST_TEST(!w.tiers.refill(pairs).has_value());

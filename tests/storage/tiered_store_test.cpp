@@ -11,7 +11,7 @@ BOOST_AUTO_TEST_SUITE(tiered)
 
 BOOST_AUTO_TEST_CASE(a_pair_the_hot_store_lacks_comes_from_the_ledger) {
   tiered_store_world w;
-  pair_progress earlier{{w.who, *module_id::parse("m1")}, {}};
+  pair_progress earlier{{w.who, *module_id::parse("m1")}, blank()};
   earlier.state.covered.add({0, 40'000});
   earlier.state.duration_ms = 100'000;
   BOOST_REQUIRE(w.ledger_of_record->checkpoint({&earlier, 1}, w.clock.wall_now()).has_value());
@@ -37,7 +37,7 @@ BOOST_AUTO_TEST_CASE(a_pair_in_more_pieces_than_the_hot_store_takes_is_refused_a
   tiered_store_world w;
   // Each half is within the limit; two gateways' credit, united, is not.
   for (const media_ms from_ms : {0, 40'000'000}) {
-    pair_progress part{{w.who, *module_id::parse("m1")}, {}};
+    pair_progress part{{w.who, *module_id::parse("m1")}, blank()};
     for (int i = 0; i < 600; ++i)
       part.state.covered.add({from_ms + i * 1'000, from_ms + i * 1'000 + 500});
     part.state.duration_ms = 80'000'000;
@@ -59,7 +59,7 @@ BOOST_AUTO_TEST_CASE(a_pair_in_more_pieces_than_the_hot_store_takes_is_refused_a
 BOOST_AUTO_TEST_CASE(what_memory_knows_fills_an_emptied_hot_store) {
   tiered_store_world w;
   auto r = w.request(7, 20'000, 30'000);
-  r.in_memory.emplace();
+  r.in_memory = blank();
   r.in_memory->covered.add({0, 20'000});
   const auto applied = w.apply_one(r);
   BOOST_TEST(applied.outcome.now.covered_ms == 30'000);
@@ -83,7 +83,7 @@ BOOST_AUTO_TEST_CASE(a_pair_that_cannot_be_read_fails_its_own_heartbeats_alone) 
 BOOST_AUTO_TEST_CASE(what_the_hot_store_does_not_take_back_is_saved_in_the_ledger) {
   for (const auto fault : {store_fault::refused, store_fault::corrupt}) {
     tiered_store_world w;
-    pair_progress known{{w.who, *module_id::parse("m1")}, {}};
+    pair_progress known{{w.who, *module_id::parse("m1")}, blank()};
     known.state.covered.add({0, 40'000});
     known.state.duration_ms = 100'000;
     w.of_merge = fault;
@@ -100,6 +100,8 @@ BOOST_AUTO_TEST_CASE(a_hot_store_that_refuses_all_is_not_asked_for_each_pair) {
   std::vector<pair_progress> pairs(200);
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     pairs[i].key = {*student_id::parse("s" + std::to_string(i)), *module_id::parse("m1")};
+    w.enrol(pairs[i].key.student);
+    pairs[i].state = blank();
     pairs[i].state.covered.add({0, 1'000});
     pairs[i].state.duration_ms = 100'000;
   }

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
+#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -11,9 +12,11 @@
 #include <string>
 #include <vector>
 
+#include "base/hash.hpp"
 #include "storage/memory/faulty_store.hpp"
 #include "storage/tiered_store.hpp"
 #include "tests/base/manual_clock.hpp"
+#include "tests/storage/hot_world.hpp"
 
 /// What the tests of the tiered store share.
 namespace watchkeeper::storage::testing {
@@ -28,6 +31,7 @@ struct tiered_store_world {
     module.title = "one";
     module.rules.duration_ms = 100'000;
     BOOST_REQUIRE(ledger_of_record->put_module(module).has_value());
+    enrol(who);
   }
   ~tiered_store_world() { std::filesystem::remove_all(folder); }
 
@@ -37,6 +41,7 @@ struct tiered_store_world {
     r.credit.module = *module_id::parse("m1");
     r.credit.session = *session_id::parse("s1");
     r.credit.sequence = sequence;
+    r.credit.epoch = epoch;
     r.credit.interval = {from_ms, to_ms};
     r.credit.played_at_ms = clock.wall_now();
     r.credit.now_ms = clock.wall_now();
@@ -51,15 +56,21 @@ struct tiered_store_world {
     return all[0];
   }
   /// What any gateway does, past the hot store: erase(), then the ledger.
-  void erase_in_ledger() {
-    BOOST_REQUIRE(ledger_of_record->erase_student(who, "an admin", "asked for it", clock.wall_now())
-                      .has_value());
-  }
-  void enrol_in_ledger() {
+  /// Returns the epoch that the student is in.
+  std::uint32_t enrol(const student_id& student) {
     device_record device;
-    device.student = who;
-    BOOST_REQUIRE(ledger_of_record->put_device(device).value());
+    device.student = student;
+    const auto digest = stable_hash(student.view());
+    std::memcpy(device.kid.bytes.data(), &digest, sizeof digest);
+    return ledger_of_record->put_device(device, {}).value().value().epoch;
   }
+  void erase_in_ledger() {
+    BOOST_REQUIRE(
+        ledger_of_record->erase_student(who, "an admin", "asked for it", clock.wall_now(), 0)
+            .has_value());
+  }
+  /// The student's requests are of the new epoch from now on.
+  void enrol_anew() { epoch = enrol(who); }
   std::optional<progress> in_ledger() {
     const pair_key keys[] = {{who, *module_id::parse("m1")}};
     return (*ledger_of_record->read(keys))[0];
@@ -73,6 +84,7 @@ struct tiered_store_world {
       std::filesystem::temp_directory_path() / ("tiered-" + std::to_string(getpid()));
   test::manual_clock clock;
   student_id who = *student_id::parse("ann");
+  std::uint32_t epoch = 1;
   std::unique_ptr<hot_store> inner = make_memory_store();
   store_fault fault = store_fault::none;     // of every call, until it is changed
   store_fault of_merge = store_fault::none;  // of that one

@@ -7,7 +7,7 @@ namespace {
 
 std::string_view state_of(const progress& state) {
   if (state.mastered_ms != never) return "MASTERED";
-  return state.covered.empty() ? "NOT_STARTED" : "IN_PROGRESS";
+  return is_blank(state) ? "NOT_STARTED" : "IN_PROGRESS";
 }
 
 void write_time_or_null(json_writer& out, wall_ms time_ms) {
@@ -34,6 +34,7 @@ void write_progress_members(json_writer& out, const pair_key& key, const progres
   out.member("playtime_ms", state.playtime_ms).member("resume_ms", state.resume_ms);
   write_time_or_null(out.key("updated_at"), state.updated_ms);
   write_time_or_null(out.key("mastered_at"), state.mastered_ms);
+  out.member("attempt", state.life.attempt);
 }
 
 void write_items_and_next(json_writer& out, std::span<const storage::pair_progress> items,

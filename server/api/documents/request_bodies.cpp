@@ -11,8 +11,8 @@
 namespace watchkeeper::server {
 namespace {
 
-bool is_title(const std::string& text) {
-  if (text.empty() || text.size() > api_limits::title_bytes_max) return false;
+bool is_one_line(const std::string& text, std::size_t bytes_max) {
+  if (text.empty() || text.size() > bytes_max) return false;
   for (const char c : text)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return false;
   return true;
@@ -95,7 +95,7 @@ module_record read_module(const net::http_request& request, const module_id& id,
   module.id = id;
   constexpr auto title_right = "a string of 1 to 512 bytes of UTF-8 without control characters";
   module.title = members.text("title", title_right);
-  if (!is_title(module.title)) members.fail("title", title_right);
+  if (!is_one_line(module.title, api_limits::title_bytes_max)) members.fail("title", title_right);
   module.rules.duration_ms =
       static_cast<media_ms>(members.integer("duration_ms", 1, limits::media_duration_ms_max));
   if (members.has("mastery_threshold"))
@@ -140,6 +140,16 @@ device_record read_device(const net::http_request& request, const thumbprint& ki
     key_members.fail("kid", "the key's thumbprint, as in the path, or left out");
   device.created_ms = now_ms;
   return device;
+}
+
+std::string read_reset_reason(const net::http_request& request) {
+  const auto body = parse_object(request);
+  const object_reader members(body, "");
+  members.only({"reason"});
+  constexpr auto right = "a string of 1 to 512 bytes of UTF-8 without control characters";
+  auto reason = members.text("reason", right);
+  if (!is_one_line(reason, api_limits::reason_bytes_max)) members.fail("reason", right);
+  return reason;
 }
 
 std::string read_login(const net::http_request& request) {

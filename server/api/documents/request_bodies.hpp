@@ -16,6 +16,8 @@ module_record read_module(const net::http_request& request, const module_id& id,
 /// The body of PUT /v1/devices/{kid}; `kid_of_path` must be the thumbprint of its key.
 device_record read_device(const net::http_request& request, const thumbprint& kid_of_path,
                           wall_ms now_ms);
+/// The reason in the body of POST /v1/progress/{student}/{module}/reset.
+std::string read_reset_reason(const net::http_request& request);
 /// The token in the body of POST /v1/session.
 std::string read_login(const net::http_request& request);
 

@@ -50,10 +50,12 @@ net::http_response put_device(call& c) {
   auto device = read_device(c.request, c.kid_at(0), c.now_ms);
   const auto enrolled = find_device(c, device.kid);
   if (enrolled && enrolled->student == device.student) device.created_ms = enrolled->created_ms;
-  if (!need(c.store.ledger().put_device(device)))
+  // The hot store knows of an erasure that a ledger which has come back older does not. Without it,
+  // the clock and the ledger's own numbers have to do.
+  const auto hot_epoch = c.store.hot().epoch_of(device.student);
+  const storage::enrolment at{.now_ms = c.now_ms, .hot_epoch = hot_epoch ? *hot_epoch : 0};
+  if (!need(c.store.ledger().put_device(device, at)))
     throw api_problem(problem::conflict, "The device is enrolled for another student");
-  // After the ledger has the device: from here on an erased student may earn again.
-  need(c.gateway.readmit_student(device.student));
   c.gateway.forget_device(device.kid);
   return device_response(device, enrolled ? 200 : 201);
 }

@@ -124,7 +124,7 @@ net::http_response list_by_status(call& c, const module_id& module) {
   const auto end = std::min(students.size(), cursor.place + limit);
   std::vector<pair_key> keys;
   for (auto i = cursor.place; i < end; ++i) keys.push_back({students[i].student, module});
-  const auto states = read_latest(c, keys, need(c.store.ledger().read(keys)));
+  const auto states = read_latest(c, keys, need(c.store.ledger().look_up(keys)));
 
   std::string body;
   json_writer out(body);

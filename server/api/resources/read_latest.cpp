@@ -16,21 +16,22 @@ deadline soon() {
   return std::chrono::steady_clock::now() + std::chrono::milliseconds(api_limits::progress_wait_ms);
 }
 
-void unite(std::optional<progress>& into, const std::optional<progress>& other) {
-  if (!other) return;
-  if (into)
-    merge(*into, *other);
+void unite(storage::recorded_pair& into, const std::optional<progress>& other) {
+  if (!other || !storage::is_living(into, *other)) return;
+  if (into.state)
+    merge(*into.state, *other);
   else
-    into = other;
+    into.state = other;
 }
 
 /// A pair whose heartbeats were all rejected may be in the hot store, with nothing in it.
-void forget_blank(std::optional<progress>& found) {
-  if (found && *found == progress{}) found.reset();
+std::optional<progress> shown(storage::recorded_pair&& found) {
+  if (found.state && is_blank(*found.state)) return std::nullopt;
+  return std::move(found.state);
 }
 
 /// Unites with the reply of the actors; false if it does not come in time or is a failure.
-bool unite_reply(std::optional<progress>& into, progress_reply& coming, deadline until) {
+bool unite_reply(storage::recorded_pair& into, progress_reply& coming, deadline until) {
   if (!coming.valid() || coming.wait_until(until) != std::future_status::ready) return false;
   const auto state = coming.get();
   if (!state) return false;
@@ -41,36 +42,49 @@ bool unite_reply(std::optional<progress>& into, progress_reply& coming, deadline
 }  // namespace
 
 std::vector<std::optional<progress>> read_latest(call& c, std::span<const pair_key> keys,
-                                                 std::vector<std::optional<progress>> recorded) {
-  if (keys.empty()) return recorded;
+                                                 std::vector<storage::recorded_pair> recorded) {
+  std::vector<std::optional<progress>> states;
+  if (keys.empty()) return states;
   if (const auto hot = c.store.hot().read(keys)) {
-    for (std::size_t i = 0; i < keys.size(); ++i) {
-      unite(recorded[i], (*hot)[i]);
-      forget_blank(recorded[i]);
-    }
-    return recorded;
+    for (std::size_t i = 0; i < keys.size(); ++i) unite(recorded[i], (*hot)[i]);
+  } else {
+    std::vector<progress_reply> coming;
+    coming.reserve(keys.size());
+    for (const auto& key : keys) coming.push_back(c.gateway.progress_of(key));
+    const auto until = soon();
+    for (std::size_t i = 0; i < keys.size(); ++i) (void)unite_reply(recorded[i], coming[i], until);
   }
-  std::vector<progress_reply> coming;
-  coming.reserve(keys.size());
-  for (const auto& key : keys) coming.push_back(c.gateway.progress_of(key));
-  const auto until = soon();
-  for (std::size_t i = 0; i < keys.size(); ++i) (void)unite_reply(recorded[i], coming[i], until);
-  return recorded;
+  states.reserve(keys.size());
+  for (auto& pair : recorded) states.push_back(shown(std::move(pair)));
+  return states;
+}
+
+std::vector<std::optional<progress>> read_latest(call& c,
+                                                 std::vector<storage::pair_progress> rows) {
+  std::vector<pair_key> keys;
+  std::vector<storage::recorded_pair> recorded;
+  for (auto& row : rows) {
+    keys.push_back(row.key);
+    const student_life student{.epoch = row.state.life.epoch, .begins_ms = {}};
+    recorded.push_back({.student = student, .state = std::move(row.state)});
+  }
+  return read_latest(c, keys, std::move(recorded));
 }
 
 std::optional<progress> read_latest(call& c, const pair_key& key) {
   auto coming = c.gateway.progress_of(key);
   const auto hot = c.store.hot().read({&key, 1});
-  const auto recorded = c.store.ledger().read({&key, 1});
-  std::optional<progress> found;
+  auto recorded = c.store.ledger().look_up({&key, 1});
+  // Without the ledger nobody knows which life goes on: what the others have is shown.
+  storage::recorded_pair found{.student = {.epoch = 1, .begins_ms = {}}, .state = std::nullopt};
+  if (recorded) found = std::move(recorded.value().front());
   if (hot) unite(found, hot.value().front());
-  if (recorded) unite(found, recorded.value().front());
   const bool replied = unite_reply(found, coming, soon());
-  forget_blank(found);
+  auto state = shown(std::move(found));
   // The pair is certainly absent only if both stores were read, or if the actors replied.
-  if (!found && !replied && !(hot && recorded))
+  if (!state && !replied && !(hot && recorded))
     throw storage_fault(hot ? recorded.error() : hot.error());
-  return found;
+  return state;
 }
 
 }  // namespace watchkeeper::server

@@ -37,15 +37,11 @@ status_list make_status_list(call& c, const module_id& module) {
     cursor = page.next.value_or("");
     // Fresh state for a class; of a large module the last checkpoint has to do.
     if (all.size() < api_limits::status_list_fresh_students_max) {
-      std::vector<pair_key> keys;
-      std::vector<std::optional<progress>> recorded;
-      for (auto& item : page.items) {
-        keys.push_back(item.key);
-        recorded.emplace_back(std::move(item.state));
-      }
-      const auto states = read_latest(c, keys, std::move(recorded));
-      for (std::size_t i = 0; i < keys.size(); ++i)
-        if (states[i]) rank(all, keys[i].student, *states[i], c.now_ms);
+      std::vector<student_id> students;
+      for (const auto& item : page.items) students.push_back(item.key.student);
+      const auto states = read_latest(c, std::move(page.items));
+      for (std::size_t i = 0; i < students.size(); ++i)
+        if (states[i]) rank(all, students[i], *states[i], c.now_ms);
     } else {
       for (const auto& item : page.items) rank(all, item.key.student, item.state, c.now_ms);
     }

@@ -6,6 +6,7 @@
 #include "server/api/api_problem.hpp"
 #include "server/api/call.hpp"
 #include "server/api/documents/progress_json.hpp"
+#include "server/api/documents/request_bodies.hpp"
 #include "server/api/resources/read_latest.hpp"
 #include "server/api/resources/status_lists.hpp"
 #include "storage/limits.hpp"
@@ -71,7 +72,7 @@ net::http_response list_student_progress(call& c) {
   }
   std::vector<pair_key> keys;
   for (const auto& module : modules) keys.push_back({student, module});
-  auto recorded = need(c.store.ledger().read(keys));
+  auto recorded = need(c.store.ledger().look_up(keys));
   const auto items = present_pairs(keys, read_latest(c, keys, std::move(recorded)));
   std::string body;
   json_writer out(body);
@@ -90,12 +91,8 @@ net::http_response list_module_students(call& c) {
                       "The query parameter order must be student or attention");
   auto page = need(c.store.ledger().progress_of_module(module, c.query.cursor(), c.query.limit()));
   std::vector<pair_key> keys;
-  std::vector<std::optional<progress>> recorded;
-  for (auto& item : page.items) {
-    keys.push_back(item.key);
-    recorded.emplace_back(std::move(item.state));
-  }
-  const auto items = present_pairs(keys, read_latest(c, keys, std::move(recorded)));
+  for (const auto& item : page.items) keys.push_back(item.key);
+  const auto items = present_pairs(keys, read_latest(c, std::move(page.items)));
   std::string body;
   json_writer out(body);
   out.begin_object();
@@ -107,11 +104,15 @@ net::http_response list_module_students(call& c) {
 
 net::http_response delete_student(call& c) {
   const auto student = c.student_at(0);
-  // First the actors and the hot store: no checkpoint must bring back what the ledger erases.
-  need(c.gateway.forget_student(student));
+  // First the hot store learns which epochs have ended: what breaks off or comes late from here on
+  // is of one of them, wherever it arrives.
+  const auto epoch = std::max(need(c.store.ledger().life_of(student)).epoch,
+                              need(c.store.hot().epoch_of(student))) +
+                     1;
+  need(c.gateway.end_epochs_below(student, epoch));
   const auto digest = crypto::hex(crypto::sha256(student.view()));
   const bool erased =
-      need(c.store.ledger().erase_student(student, c.caller.name, digest, c.now_ms));
+      need(c.store.ledger().erase_student(student, c.caller.name, digest, c.now_ms, epoch));
   c.gateway.student_has_gone(student);
   c.gateway.forget_heatmap_rows();
   c.lists_by_status.drop_all();
@@ -119,6 +120,20 @@ net::http_response delete_student(call& c) {
   c.log(log_level::info, "api",
         erased ? "a student was erased by " + c.caller.name
                : "an erasure by " + c.caller.name + " found no such student in the ledger");
+  return no_content();
+}
+
+net::http_response reset_progress(call& c) {
+  const pair_key key{c.student_at(0), c.module_at(1)};
+  const auto reason = read_reset_reason(c.request);
+  const auto known = read_latest(c, key);
+  const auto begun = need(c.store.ledger().reset_progress(
+      key, known, {.actor = c.caller.name, .reason = reason, .now_ms = c.now_ms}));
+  if (!begun) throw api_problem(problem::not_found, "The student has no progress in this module");
+  need(c.gateway.begin_attempt({key, *begun}));
+  c.gateway.forget_heatmap_rows();
+  c.lists_by_status.drop_all();
+  c.log(log_level::info, "api", "a progress was reset by " + c.caller.name);
   return no_content();
 }
 

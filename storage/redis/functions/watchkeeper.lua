@@ -3,23 +3,23 @@
 -- (domain/credit.hpp), and these functions compare what Redis holds with what the gateway read, and write. The keys,
 -- values, arguments and replies are specified in docs/storage-format.md.
 
-local VERSION = 6
+local VERSION = 7
 
 local SESSION_TTL_MS = 3600000
-local ERASED_TTL_MS = 86400000
-local ERASED = 'erased'
+local ENDED_TTL_MS = 86400000
 
--- A pair and a student begin with a format byte, the mark (of a pair, 1: it is in the dirty set) and the nonce.
+-- A pair and a student begin with a format byte, the mark (of a pair, 1: it is in the dirty set), the nonce and the
+-- epoch. Of a pair follow: attempt, compared_in, begins_ms, covered_ms, duration_ms, resume_ms, playtime_ms,
+-- resume_at_ms, updated_ms, mastered_ms, number of windows; the windows, each led by the tag of its session; the pieces
+-- of the coverage.
 local MARK_AT, NONCE_AT, HEADER_BYTES = 2, 3, 10
 local NO_NONCE = '\0\0\0\0\0\0\0\0'
--- The rest of a pair: covered_ms, duration_ms, resume_ms, playtime_ms, resume_at_ms, updated_ms, mastered_ms, number of
--- windows; the windows, each of 24 bytes and led by the tag of its session; the pieces of the coverage.
-local NUMBERS = '>I4I4I4i8i8i8i8B'
-local COUNTED_BYTES = 55
-local TAGGED_BYTES = 24
-local PIECE_BYTES = 8
+local NUMBERS = '>I4I4i8i8I4I4I4i8i8i8i8B'
+local COUNTED_BYTES, TAGGED_BYTES, PIECE_BYTES = 79, 24, 8
+-- Format 3 had no lives: no epoch to begins_ms in a pair, no epoch in a student, and one value for all who were erased.
+local FORMAT_3, COUNTED_BYTES_3, ERASED_3, ERASED_3_NONCE = 0x83, 55, 'erased', 'erased\0\0'
 
--- What wk_cas does with a pair beside the write.
+-- What wk_swap does with a pair beside the write.
 local DIRTY_PAIR, MARK_ANEW, NEW_PAIR = 1, 2, 4
 
 local call, unpack_bytes, sub, byte  -- see `bound`
@@ -40,6 +40,7 @@ end
 
 -- Whether a key holds what the gateway expects. What is absent for MGET may be of a foreign type.
 local function is_expected(value, key, nonce)
+  if value == ERASED_3 then return nonce == ERASED_3_NONCE end
   if value then return sub(value, NONCE_AT, HEADER_BYTES) == nonce end
   return nonce == NO_NONCE and call('EXISTS', key) == 0
 end
@@ -133,48 +134,62 @@ local function mark_clean(keys, args)
   return cleaned
 end
 
--- KEYS: student, pairs and dirty key. Forgets the student's pairs and refuses credit from now on. The replay windows
--- of the pairs stay, in the keys of their sessions.
-local function erase(keys)
-  local partition = sub(keys[3], 1, -6)  -- "wk:{p17}:" of "wk:{p17}:dirty"
-  local student = sub(keys[1], #partition + 9)  -- what follows "student:"
-  for _, module in ipairs(call('SMEMBERS', keys[2])) do
-    local pair_key = partition .. 'progress:' .. student .. '/' .. module
-    local value = redis.pcall('GET', pair_key)
-    if type(value) == 'string' then
-      for i = 1, byte(value, COUNTED_BYTES) or 0 do
-        local window = sub(value, COUNTED_BYTES + (i - 1) * TAGGED_BYTES + 1, COUNTED_BYTES + i * TAGGED_BYTES)
-        if #window == TAGGED_BYTES then
-          local session_key = string.format('%ssession:%s/%014x', partition, student, unpack_bytes('>I8', window))
-          call('SET', session_key, sub(window, 9) .. module, 'PX', SESSION_TTL_MS)
-        end
-      end
-    end
-    call('UNLINK', pair_key)
-    call('SREM', keys[3], student .. '/' .. module)
-  end
-  call('UNLINK', keys[2])
-  call('SET', keys[1], ERASED, 'PX', ERASED_TTL_MS)
-  return 1
+-- The epoch of a student or of a pair; 0 for what is no such value.
+local function epoch_of(value)
+  if type(value) ~= 'string' then return 0 end
+  if value == ERASED_3 then return 2 end
+  if byte(value) == FORMAT_3 then return 1 end
+  return #value >= HEADER_BYTES + 4 and unpack_bytes('>I4', value, HEADER_BYTES + 1) or 0
 end
 
--- KEYS: student key. Ends the refusal.
-local function readmit(keys)
-  if call('GET', keys[1]) == ERASED then return call('DEL', keys[1]) end
-  return 0
+-- Writes the windows of a pair to the keys of their sessions.
+local function keep_windows(value, prefix, student, module)
+  local counted = byte(value) == FORMAT_3 and COUNTED_BYTES_3 or COUNTED_BYTES
+  for i = 1, byte(value, counted) or 0 do
+    local window = sub(value, counted + (i - 1) * TAGGED_BYTES + 1, counted + i * TAGGED_BYTES)
+    if #window < TAGGED_BYTES then return end
+    local session_key = string.format('%ssession:%s/%014x', prefix, student, unpack_bytes('>I8', window))
+    call('SET', session_key, sub(window, 9) .. module, 'PX', SESSION_TTL_MS)
+  end
+end
+
+-- KEYS: student, pairs and dirty key. ARGV[1]: the value of a student with an epoch in which nothing was earned. Ends
+-- the epochs below it.
+local function end_epochs(keys, args)
+  local prefix = sub(keys[3], 1, -6)  -- "wk:{p17}:" of "wk:{p17}:dirty"
+  local student = sub(keys[1], #prefix + 9)  -- what follows "student:"
+  local epoch = epoch_of(redis.pcall('GET', keys[1]))
+  if epoch < epoch_of(args[1]) then
+    epoch = epoch_of(args[1])
+    call('SET', keys[1], args[1], 'PX', ENDED_TTL_MS)
+  end
+  for _, module in ipairs(call('SMEMBERS', keys[2])) do
+    local pair_key = prefix .. 'progress:' .. student .. '/' .. module
+    local value = redis.pcall('GET', pair_key)
+    if epoch_of(value) < epoch then
+      if type(value) == 'string' then keep_windows(value, prefix, student, module) end
+      call('UNLINK', pair_key)
+      call('SREM', keys[3], student .. '/' .. module)
+      call('SREM', keys[2], module)
+    end
+  end
+  return 1
 end
 
 -- KEYS: pair key. What an operator wants to see of it, in text: FCALL_RO wk_show 1 <key>
 local function show(keys)
   local value = redis.pcall('GET', keys[1])
   if value == false then return 'none' end
+  if type(value) == 'string' and byte(value) == FORMAT_3 then
+    value = sub(value, 1, HEADER_BYTES) .. struct.pack('>I4I4i8i8', 1, 1, 0, 0) .. sub(value, HEADER_BYTES + 1)
+  end
   if type(value) ~= 'string' or #value < COUNTED_BYTES then return 'corrupt' end
-  local covered_ms, duration_ms, resume_ms, playtime_ms, resume_at_ms, updated_ms, mastered_ms, windows =
-    unpack_bytes(NUMBERS, value, HEADER_BYTES + 1)
+  local epoch, attempt, _, _, covered_ms, duration_ms, resume_ms, playtime_ms, resume_at_ms, updated_ms, mastered_ms,
+    windows = unpack_bytes(NUMBERS, value, HEADER_BYTES + 1)
   local text = { string.format('covered_ms=%.0f duration_ms=%.0f playtime_ms=%.0f resume_ms=%.0f resume_at_ms=%.0f ' ..
-    'updated_ms=%.0f mastered_ms=%.0f marked=%.0f sessions=%.0f state=%s', covered_ms, duration_ms, playtime_ms,
-    resume_ms, resume_at_ms, updated_ms, mastered_ms, byte(value, MARK_AT), windows,
-    mastered_ms ~= 0 and 'MASTERED' or 'IN_PROGRESS') }
+    'updated_ms=%.0f mastered_ms=%.0f marked=%.0f sessions=%.0f epoch=%.0f attempt=%.0f state=%s', covered_ms,
+    duration_ms, playtime_ms, resume_ms, resume_at_ms, updated_ms, mastered_ms, byte(value, MARK_AT), windows, epoch,
+    attempt, mastered_ms ~= 0 and 'MASTERED' or 'IN_PROGRESS') }
   for i = COUNTED_BYTES + windows * TAGGED_BYTES + 1, #value - PIECE_BYTES + 1, PIECE_BYTES do
     text[#text + 1] = string.format('[%.0f,%.0f)', unpack_bytes('>I4I4', value, i))
   end
@@ -191,10 +206,9 @@ end
 
 -- Without allow-oom Redis refuses a call at its start when memory is full, before anything happens. What frees memory,
 -- or has to go through all the same, is let through.
-redis.register_function('wk_cas', bound(compare_and_swap))
+redis.register_function('wk_swap', bound(compare_and_swap))
 redis.register_function{ function_name = 'wk_mark_clean', callback = bound(mark_clean), flags = { 'allow-oom' } }
-redis.register_function{ function_name = 'wk_erase', callback = bound(erase), flags = { 'allow-oom' } }
-redis.register_function{ function_name = 'wk_readmit', callback = bound(readmit), flags = { 'allow-oom' } }
+redis.register_function{ function_name = 'wk_end_epochs', callback = bound(end_epochs), flags = { 'allow-oom' } }
 redis.register_function{ function_name = 'wk_show', callback = bound(show), flags = { 'no-writes' } }
 redis.register_function{ function_name = 'wk_version', callback = function() return VERSION end,
   flags = { 'no-writes' } }

@@ -44,11 +44,11 @@ BOOST_AUTO_TEST_CASE(an_observer_learns_what_is_new) {
 
 BOOST_AUTO_TEST_CASE(what_was_covered_before_the_shard_knew_the_pair_is_not_guessed) {
   shard_world w;
-  progress earlier;
+  auto earlier = blank();
   earlier.covered.add({0, 15'000});
   earlier.playtime_ms = 15'000;
   const storage::pair_progress stored{{student(1), module_named("m1")}, earlier};
-  BOOST_TEST(w.hot->merge({&stored, 1}, false).has_value());
+  BOOST_TEST(w.hot->merge({&stored, 1}, storage::merge_origin::ledger).has_value());
   w.heartbeat(1, 0, 10'000, 20'000);
   w.heartbeat(1, 1, 20'000, 30'000);
   w.heartbeat(1, 2, 25'000, 35'000);
@@ -79,10 +79,10 @@ BOOST_AUTO_TEST_CASE(fresh_is_not_exact_while_another_gateway_credits_the_pair) 
   shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   w.finish_batch();
-  progress elsewhere;
+  auto elsewhere = blank();
   elsewhere.covered.add({10'000, 20'000});
   const storage::pair_progress stored{{student(1), module_named("m1")}, elsewhere};
-  BOOST_TEST(w.hot->merge({&stored, 1}, true).has_value());
+  BOOST_TEST(w.hot->merge({&stored, 1}, storage::merge_origin::ledger_and_memory).has_value());
   w.heartbeat(1, 1, 20'000, 30'000);
   w.finish_batch();
   BOOST_TEST(!w.watching.events.back().fresh_is_exact);

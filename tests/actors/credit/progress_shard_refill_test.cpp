@@ -17,9 +17,10 @@ BOOST_AUTO_TEST_CASE(a_partial_pair_that_another_gateway_changed_too_is_handed_o
   shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   w.finish_batch();
-  storage::pair_progress elsewhere{{student(1), module_named("m1")}, {}};
+  storage::pair_progress elsewhere{{student(1), module_named("m1")}, blank()};
   elsewhere.state.covered.add({100'000, 120'000});
-  BOOST_REQUIRE(w.hot->merge({&elsewhere, 1}, true).has_value());
+  BOOST_REQUIRE(
+      w.hot->merge({&elsewhere, 1}, storage::merge_origin::ledger_and_memory).has_value());
   w.heartbeat(1, 1, 10'000, 20'000);
   w.finish_batch();
   BOOST_TEST(w.probe.dirty == 1u);
@@ -41,14 +42,16 @@ BOOST_AUTO_TEST_CASE(a_store_that_lost_a_part_meanwhile_takes_nothing_from_memor
   shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   w.finish_batch();
-  storage::pair_progress elsewhere{{student(1), module_named("m1")}, {}};
+  storage::pair_progress elsewhere{{student(1), module_named("m1")}, blank()};
   elsewhere.state.covered.add({100'000, 120'000});
-  BOOST_REQUIRE(w.hot->merge({&elsewhere, 1}, true).has_value());
+  BOOST_REQUIRE(
+      w.hot->merge({&elsewhere, 1}, storage::merge_origin::ledger_and_memory).has_value());
   w.heartbeat(1, 1, 10'000, 20'000);
   w.finish_batch();
   // Emptied; then another gateway plays the pair, so that it is not missing.
   w.hot = storage::make_memory_store();
-  BOOST_REQUIRE(w.hot->merge({&elsewhere, 1}, true).has_value());
+  BOOST_REQUIRE(
+      w.hot->merge({&elsewhere, 1}, storage::merge_origin::ledger_and_memory).has_value());
   w.heartbeat(1, 2, 20'000, 30'000);
   w.finish_batch();
   BOOST_TEST(w.ask(1).value().covered.covered_ms() == 50'000);
@@ -228,8 +231,8 @@ BOOST_AUTO_TEST_CASE(what_a_duplicate_brought_is_handed_over_too) {
       verified_job(w.listener, w.heartbeats, w.clock, student(1), 0, 0, 10'000, 600'000);
   auto credit = elsewhere->credit;
   credit.now_ms = w.clock.wall_now();
-  const storage::pair_progress blank{credit.pair(), {}};
-  BOOST_REQUIRE(w.hot->merge({&blank, 1}, false).has_value());
+  const storage::pair_progress begun{credit.pair(), blank()};
+  BOOST_REQUIRE(w.hot->merge({&begun, 1}, storage::merge_origin::ledger).has_value());
   const storage::hot_request first{credit, false};
   BOOST_REQUIRE((*w.hot->apply({&first, 1}))[0].outcome.status == credit_status::credited);
   w.heartbeat(1, 0, 0, 10'000);

@@ -71,9 +71,10 @@ BOOST_AUTO_TEST_CASE(a_pair_that_another_gateway_changed_is_read_anew) {
   shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   w.finish_batch();
-  storage::pair_progress elsewhere{{student(1), module_named("m1")}, {}};
+  storage::pair_progress elsewhere{{student(1), module_named("m1")}, blank()};
   elsewhere.state.covered.add({100'000, 120'000});
-  BOOST_REQUIRE(w.hot->merge({&elsewhere, 1}, true).has_value());
+  BOOST_REQUIRE(
+      w.hot->merge({&elsewhere, 1}, storage::merge_origin::ledger_and_memory).has_value());
   w.heartbeat(1, 1, 10'000, 20'000);
   w.finish_batch();
   BOOST_TEST(w.listener->results[1].outcome.now.covered_ms == 40'000);
@@ -105,6 +106,40 @@ BOOST_AUTO_TEST_CASE(a_student_erased_while_a_batch_is_in_flight_leaves_nothing_
   w.finish_batch();
   BOOST_TEST(w.shard->pairs() == 0u);
   BOOST_TEST(w.probe.dirty == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_heartbeat_of_an_ended_epoch_is_to_be_sent_again_with_a_fresh_record) {
+  shard_world w;
+  BOOST_REQUIRE(w.hot->end_epochs_below(student(1), 2).has_value());
+  w.heartbeat(1, 0, 0, 10'000);
+  w.finish_batch();
+  BOOST_REQUIRE(w.listener->results.size() == 1u);
+  BOOST_TEST(w.listener->results[0].outcome.why == problem::storage_unavailable);
+  BOOST_TEST(w.services.outdated.size() == 1u);
+  BOOST_TEST(w.shard->pairs() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(memory_follows_a_pair_into_its_next_attempt) {
+  for (const bool is_told : {true, false}) {
+    shard_world w;
+    w.heartbeat(1, 0, 0, 10'000);
+    w.finish_batch();
+    w.heartbeat(1, 1, 10'000, 20'000);  // in flight while another gateway resets the pair
+    storage::pair_progress begun{{student(1), module_named("m1")}, blank()};
+    begun.state.life.attempt = 2;
+    begun.state.updated_ms = w.clock.wall_now();
+    BOOST_REQUIRE(w.hot->merge({&begun, 1}, storage::merge_origin::ledger).has_value());
+    if (is_told) w.shard->forget_pair(begun.key);
+    w.finish_batch();
+    BOOST_TEST(w.listener->results[1].outcome.now.covered_ms == 10'000);
+    w.heartbeat(1, 2, 20'000, 30'000);
+    w.finish_batch();
+    const pair_key keys[] = {begun.key};
+    const auto in_memory = w.ask(1);
+    BOOST_REQUIRE(in_memory.has_value());
+    BOOST_TEST(in_memory->life.attempt == 2u);
+    BOOST_TEST(in_memory->covered == (*w.hot->read(keys))[0]->covered);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(memory_is_bounded_and_idle_pairs_are_evicted) {

@@ -19,7 +19,7 @@ struct world {
     enrol(signer, student(1));
   }
   void enrol(const crypto::device_signer& device, const student_id& who, bool revoked = false) {
-    device_record record{device.kid(), who, device.public_key(), revoked, clock.wall_now()};
+    device_record record{device.kid(), who, device.public_key(), revoked, clock.wall_now(), 1};
     registry_cache.put_device(device.kid(), record, registry_cache.generation(device.kid()),
                               clock.monotonic_now());
   }

@@ -26,7 +26,11 @@ constexpr media_ms duration_ms = 30'000;
 /// Shards, hot store and checkpointer, played: what happens when is the test's choice.
 class stage {
  public:
-  explicit stage(std::size_t lanes = 3) : heat(lanes) {}
+  explicit stage(std::size_t lanes = 3) : heat(lanes) {
+    wt::enrol(*ledger, wt::names(130, [](int n) {
+      return std::string(actors::testing::student(n).view());
+    }));
+  }
 
   /// `in_memory`: the shard had the pair before.
   void play(const student_id& who, const module_id& what, media_interval interval,
@@ -37,6 +41,7 @@ class stage {
     request.duration_ms = duration_ms;
     request.interval = interval;
     auto& state = hot[{who, what}];
+    state.life = {1, 1};
     const auto fresh = state.covered.fresh_ranges(interval);
     state.covered.add(interval);
     state.duration_ms = duration_ms;
@@ -244,8 +249,10 @@ BOOST_AUTO_TEST_CASE(pairs_from_before_a_start_are_read) {
   stage s;
   const auto key = pair_key{who(1), m1};
   s.used.insert(partition_of(who(1)));
-  s.hot[key] = {
-      .covered = wt::covering({{0, 10'000}}), .duration_ms = duration_ms, .playtime_ms = 10'000};
+  s.hot[key] = {.life = {1, 1},
+                .covered = wt::covering({{0, 10'000}}),
+                .duration_ms = duration_ms,
+                .playtime_ms = 10'000};
   s.write({{key, s.hot[key]}});
   s.play(who(1), m1, {8'000, 12'000}, false);
   BOOST_TEST(s.look(m1).bins.viewer_ms == s.truth(m1), boost::test_tools::per_element());
@@ -267,7 +274,8 @@ BOOST_AUTO_TEST_CASE(another_gateway_is_seen_after_the_next_round) {
   s.used = {partition_of(who(1))};
   s.play(who(1), m1, {0, 5'000});
   s.check(m1);
-  s.hot[{who(2), m1}] = {.covered = wt::covering({{0, 9'000}}), .duration_ms = duration_ms};
+  s.hot[{who(2), m1}] = {
+      .life = {1, 1}, .covered = wt::covering({{0, 9'000}}), .duration_ms = duration_ms};
   wt::need(s.place.make()->checkpoint(
       std::vector<storage::pair_progress>{{{who(2), m1}, s.hot[{who(2), m1}]},
                                           {{who(1), m1}, s.hot[{who(1), m1}]}},
@@ -331,6 +339,10 @@ namespace {
 
 /// Two gateways with one hot store and one ledger. The test decides what they announce, and when.
 struct two_gateways {
+  two_gateways() {
+    wt::enrol(*ledger, {"amy", "bob"});
+    wt::enrol(*ledger, wt::names(12, [](int n) { return "s" + std::to_string(n); }));
+  }
   void play(std::size_t at, const student_id& who, media_interval interval, bool in_memory) {
     credit_request request;
     request.student = who;
@@ -338,12 +350,13 @@ struct two_gateways {
     request.duration_ms = duration_ms;
     request.interval = interval;
     auto& state = all[who];
+    state.life = {1, 1};
     const auto fresh = state.covered.fresh_ranges(interval);
     state.covered.add(interval);
     state.duration_ms = duration_ms;
     state.playtime_ms += interval.length_ms();
     const storage::pair_progress pair{{who, m1}, state};
-    wt::need(hot->merge({&pair, 1}, true));
+    wt::need(hot->merge({&pair, 1}, storage::merge_origin::ledger_and_memory));
     credit_outcome outcome;
     outcome.status = credit_status::credited;
     outcome.credited_ms = interval.length_ms();

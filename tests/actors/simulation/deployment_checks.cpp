@@ -101,7 +101,7 @@ void deployment::check() {
       if (!includes(sent, *stored))
         fail("I2: " + name + ": sent " + show(sent) + ", stored is " + show(*stored));
     const bool mastered = ledger_covered.covered_ms() >= mastery_ms;
-    const auto events = world_.ledger.completions.count(test::ledger_model::key_of(pair));
+    const auto events = world_.ledger.completions.count({test::ledger_model::key_of(pair), {1, 1}});
     if (events != (mastered ? 1u : 0u) || (ledger && (ledger->mastered_ms != never) != mastered))
       fail("I3: " + name + ": " + std::to_string(events) + " completions at " +
            std::to_string(ledger_covered.covered_ms()) + " ms");

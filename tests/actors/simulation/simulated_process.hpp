@@ -25,7 +25,7 @@ struct simulated_world {
   std::mt19937_64 random;
   manual_clock clock;
   storage::memory_store hot{1000};
-  test::ledger_model ledger;
+  test::ledger_model ledger{.has_everybody = true};
   store_weather hot_weather;
   store_weather ledger_weather;
   gateway_policy policy;
@@ -131,6 +131,7 @@ class simulated_process final : public shard_services {
   void load(std::shared_ptr<progress_query> query) override {
     query->reply(std::optional<progress>{});  // the simulation itself reads the stores
   }
+  void forget_device(const thumbprint&) override {}
   void checkpoint_now(std::vector<storage::pair_progress> pairs) override {
     if (*alive_) checkpoints_->checkpoint_now(std::move(pairs));
   }

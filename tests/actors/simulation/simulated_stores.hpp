@@ -93,8 +93,9 @@ class mortal_store final : public storage::hot_store {
       std::span<const pair_key> keys) override {
     return then(inner_.read(keys));
   }
-  storage::stored<ok_t> merge(std::span<const storage::pair_progress> pairs, bool dirty) override {
-    return then(inner_.merge(pairs, dirty));
+  storage::stored<ok_t> merge(std::span<const storage::pair_progress> pairs,
+                              storage::merge_origin from) override {
+    return then(inner_.merge(pairs, from));
   }
   storage::stored<std::vector<module_id>> modules_of(const student_id& student) override {
     return then(inner_.modules_of(student));
@@ -108,11 +109,11 @@ class mortal_store final : public storage::hot_store {
     return then(inner_.mark_clean(partition, pairs));
   }
   storage::stored<std::uint64_t> dirty_count() override { return then(inner_.dirty_count()); }
-  storage::stored<ok_t> erase(const student_id& student) override {
-    return then(inner_.erase(student));
+  storage::stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override {
+    return then(inner_.end_epochs_below(student, epoch));
   }
-  storage::stored<ok_t> readmit(const student_id& student) override {
-    return then(inner_.readmit(student));
+  storage::stored<std::uint32_t> epoch_of(const student_id& student) override {
+    return then(inner_.epoch_of(student));
   }
   storage::stored<storage::hot_store_health> health() override { return then(inner_.health()); }
 
@@ -140,8 +141,9 @@ class simulated_hot_store final : public storage::hot_store {
       std::span<const pair_key> keys) override {
     return faulty_.read(keys);
   }
-  storage::stored<ok_t> merge(std::span<const storage::pair_progress> pairs, bool dirty) override {
-    return faulty_.merge(pairs, dirty);
+  storage::stored<ok_t> merge(std::span<const storage::pair_progress> pairs,
+                              storage::merge_origin from) override {
+    return faulty_.merge(pairs, from);
   }
   storage::stored<std::vector<module_id>> modules_of(const student_id& student) override {
     return faulty_.modules_of(student);
@@ -155,9 +157,11 @@ class simulated_hot_store final : public storage::hot_store {
     return faulty_.mark_clean(partition, pairs);
   }
   storage::stored<std::uint64_t> dirty_count() override { return faulty_.dirty_count(); }
-  storage::stored<ok_t> erase(const student_id& student) override { return faulty_.erase(student); }
-  storage::stored<ok_t> readmit(const student_id& student) override {
-    return faulty_.readmit(student);
+  storage::stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override {
+    return faulty_.end_epochs_below(student, epoch);
+  }
+  storage::stored<std::uint32_t> epoch_of(const student_id& student) override {
+    return faulty_.epoch_of(student);
   }
   storage::stored<storage::hot_store_health> health() override { return faulty_.health(); }
 
@@ -173,14 +177,11 @@ class simulated_ledger : public storage::ledger {
   simulated_ledger(test::ledger_model& shared, const weather_plan& plan, fate& end)
       : shared_(shared), plan_(plan), end_(end) {}
 
-  storage::stored<std::vector<std::optional<progress>>> read(
+  storage::stored<std::vector<storage::recorded_pair>> look_up(
       std::span<const pair_key> keys) override {
-    return befall<std::vector<std::optional<progress>>>("read", [&] {
-      std::vector<std::optional<progress>> found;
-      for (const auto& key : keys) {
-        const auto row = shared_.pairs.find(test::ledger_model::key_of(key));
-        found.push_back(row == shared_.pairs.end() ? std::nullopt : std::optional(row->second));
-      }
+    return befall<std::vector<storage::recorded_pair>>("read", [&] {
+      std::vector<storage::recorded_pair> found;
+      for (const auto& key : keys) found.push_back(shared_.look_up(key));
       return found;
     });
   }
@@ -243,7 +244,16 @@ class simulated_ledger : public storage::ledger {
                                                              std::size_t) override {
     return not_asked();
   }
-  storage::stored<bool> put_device(const device_record&) override { return not_asked(); }
+  storage::stored<std::optional<student_life>> put_device(const device_record&,
+                                                          const storage::enrolment&) override {
+    return not_asked();
+  }
+  storage::stored<student_life> life_of(const student_id&) override { return not_asked(); }
+  storage::stored<std::optional<progress>> reset_progress(const pair_key&,
+                                                          const std::optional<progress>&,
+                                                          const storage::reset_order&) override {
+    return not_asked();
+  }
   storage::stored<std::vector<std::optional<device_record>>> get_devices(
       std::span<const thumbprint>) override {
     return not_asked();
@@ -256,7 +266,7 @@ class simulated_ledger : public storage::ledger {
   storage::stored<bool> remove_assignment(const pair_key&) override { return not_asked(); }
   storage::stored<bool> is_assigned(const pair_key&) override { return not_asked(); }
   storage::stored<bool> erase_student(const student_id&, std::string_view, std::string_view,
-                                      wall_ms) override {
+                                      wall_ms, std::uint32_t) override {
     return not_asked();
   }
   storage::stored<std::vector<storage::registry_change>> changes(std::int64_t,

@@ -38,6 +38,7 @@ struct simulated_services final : shard_services {
   void checkpoint_now(std::vector<storage::pair_progress> pairs) override {
     for (const auto& pair : pairs) ++mastered[pair.key];
   }
+  void forget_device(const thumbprint&) override {}
   std::vector<std::shared_ptr<credit_batch>> batches;
   std::map<pair_key, int> mastered;
 };
@@ -167,13 +168,13 @@ class simulation {
     const auto which = below(services_.batches.size());
     auto batch = services_.batches[which];
     services_.batches.erase(services_.batches.begin() + static_cast<std::ptrdiff_t>(which));
-    std::vector<storage::pair_progress> blank;
+    std::vector<storage::pair_progress> begun;
     std::vector<storage::hot_request> requests;
     for (const auto& request : batch->requests) {
-      blank.push_back({request.credit.pair(), {}});
+      begun.push_back({request.credit.pair(), blank()});
       requests.push_back({request.credit, request.wants_coverage()});
     }
-    (void)model_.merge(blank, false);
+    (void)model_.merge(begun, storage::merge_origin::ledger);
     auto applied = hot_.apply(requests);
     if (applied)
       batch->results = *std::move(applied);

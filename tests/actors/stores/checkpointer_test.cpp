@@ -56,8 +56,9 @@ class partly_unreadable final : public storage::hot_store {
       std::span<const pair_key> keys) override {
     return inner.read(keys);
   }
-  storage::stored<ok_t> merge(std::span<const storage::pair_progress> pairs, bool dirty) override {
-    return inner.merge(pairs, dirty);
+  storage::stored<ok_t> merge(std::span<const storage::pair_progress> pairs,
+                              storage::merge_origin from) override {
+    return inner.merge(pairs, from);
   }
   storage::stored<std::vector<module_id>> modules_of(const student_id& student) override {
     return inner.modules_of(student);
@@ -75,9 +76,11 @@ class partly_unreadable final : public storage::hot_store {
     return inner.mark_clean(partition, pairs);
   }
   storage::stored<std::uint64_t> dirty_count() override { return inner.dirty_count(); }
-  storage::stored<ok_t> erase(const student_id& student) override { return inner.erase(student); }
-  storage::stored<ok_t> readmit(const student_id& student) override {
-    return inner.readmit(student);
+  storage::stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override {
+    return inner.end_epochs_below(student, epoch);
+  }
+  storage::stored<std::uint32_t> epoch_of(const student_id& student) override {
+    return inner.epoch_of(student);
   }
   storage::stored<storage::hot_store_health> health() override { return inner.health(); }
 
@@ -116,13 +119,13 @@ struct checkpointing {
   }
   static pair_key key_of(int who) { return {student(who), module_named("m1")}; }
   static storage::pair_progress played(int who, media_ms to_ms) {
-    storage::pair_progress pair{key_of(who), {}};
+    storage::pair_progress pair{key_of(who), blank()};
     pair.state.covered.add({0, to_ms});
     return pair;
   }
   void play(int who, media_ms to_ms) {
     const auto pair = played(who, to_ms);
-    BOOST_REQUIRE(hot.merge({&pair, 1}, true).has_value());
+    BOOST_REQUIRE(hot.merge({&pair, 1}, storage::merge_origin::ledger_and_memory).has_value());
   }
   media_ms stored_ms(int who) {
     const auto key = key_of(who);
@@ -141,7 +144,7 @@ struct checkpointing {
 
   manual_clock clock;
   storage::memory_store hot{1000};
-  test::ledger_model ledger;
+  test::ledger_model ledger{.has_everybody = true};
   store_weather ledger_weather;
   store_link link;
   fate never;
@@ -260,7 +263,8 @@ BOOST_AUTO_TEST_CASE(a_round_that_cannot_read_a_dirty_pair_is_not_complete) {
     checkpointing w(std::move(owned));
     if (beside_others) {
       const auto pair = checkpointing::played(1, 10'000);
-      BOOST_REQUIRE(hot->inner.merge({&pair, 1}, true).has_value());
+      BOOST_REQUIRE(
+          hot->inner.merge({&pair, 1}, storage::merge_origin::ledger_and_memory).has_value());
     }
     hot->unreadable = student(1);
     BOOST_TEST(!w.round());
@@ -284,7 +288,7 @@ BOOST_AUTO_TEST_CASE(a_round_that_finds_more_than_it_may_take_is_not_complete) {
       pairs.push_back(checkpointing::played(1, 10'000));
       pairs.back().key.module = module_named("m" + std::to_string(i));
     }
-    BOOST_REQUIRE(hot->inner.merge(pairs, true).has_value());
+    BOOST_REQUIRE(hot->inner.merge(pairs, storage::merge_origin::ledger_and_memory).has_value());
   };
   BOOST_TEST(!w.round());
   BOOST_TEST(w.done.empty());
@@ -380,12 +384,44 @@ BOOST_AUTO_TEST_CASE(a_mastered_pair_is_written_at_once_and_the_others_when_thei
   BOOST_TEST(w.written_ms(3) == 10'000);
 }
 
+BOOST_AUTO_TEST_CASE(what_the_ledger_passes_over_goes_from_the_hot_store) {
+  for (const bool is_enrolled_anew : {false, true}) {
+    checkpointing w;
+    w.play(1, 10'000);
+    w.play(2, 10'000);
+    // Another gateway has erased the student, and the hot store has lost that.
+    w.ledger.next_lives["student-1"] = {.epoch = 2, .begins_ms = {}};
+    if (is_enrolled_anew) w.ledger.students["student-1"] = {.epoch = 5, .begins_ms = {}};
+    BOOST_TEST(w.checkpoints->checkpoint_all());
+    BOOST_TEST(w.written_ms(1) == 0);
+    BOOST_TEST(w.written_ms(2) == 10'000);
+    const pair_key keys[] = {checkpointing::key_of(1), checkpointing::key_of(2)};
+    const auto left = *w.hot.read(keys);
+    BOOST_TEST(!left[0].has_value());
+    BOOST_TEST(left[1].has_value());
+    BOOST_TEST(*w.hot.epoch_of(student(1)) == (is_enrolled_anew ? 5u : 2u));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(an_attempt_that_ended_is_replaced_in_the_hot_store) {
+  checkpointing w;
+  w.play(1, 10'000);
+  auto reset = blank();
+  reset.life.attempt = 2;
+  reset.updated_ms = wall_ms{1};
+  w.ledger.pairs[test::ledger_model::key_of(checkpointing::key_of(1))] = reset;
+  BOOST_TEST(w.checkpoints->checkpoint_all());
+  const pair_key keys[] = {checkpointing::key_of(1)};
+  BOOST_TEST((*w.hot.read(keys))[0]->life.attempt == 2u);
+  BOOST_TEST((*w.hot.read(keys))[0]->covered.empty());
+}
+
 BOOST_AUTO_TEST_CASE(a_mastered_pair_that_waits_is_not_written_after_an_erasure) {
   checkpointing w;
   w.checkpoints->checkpoint_now(
       {checkpointing::played(1, 60'000), checkpointing::played(2, 60'000)});
   w.checkpoints->checkpoint_now({checkpointing::played(1, 60'000)});
-  w.checkpoints->forget_student(student(1));
+  w.ledger.next_lives["student-1"] = {.epoch = 2, .begins_ms = {}};
   w.checkpoints->turn(std::chrono::milliseconds(0));
   BOOST_TEST(!w.ledger.pairs.contains(test::ledger_model::key_of(checkpointing::key_of(1))));
   BOOST_TEST(w.written_ms(2) == 60'000);

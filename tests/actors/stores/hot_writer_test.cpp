@@ -58,17 +58,16 @@ struct writing {
     return true;
   }
   static storage::pair_progress played(int who) {
-    storage::pair_progress pair{{student(who), module_named("m1")}, {}};
+    storage::pair_progress pair{{student(who), module_named("m1")}, blank()};
     pair.state.covered.add({0, 5000});
     pair.state.duration_ms = 600'000;
     return pair;
   }
-  /// As the API does. Both calls wait for a turn of the writer.
-  void erase_and_enrol(int who) {
+  /// As the API does. The call waits for a turn of the writer.
+  void erase(int who) {
     std::atomic<bool> finished{false};
     std::thread other([&] {
-      BOOST_CHECK(writer->forget_student(student(who)).has_value());
-      BOOST_CHECK(writer->readmit_student(student(who)).has_value());
+      BOOST_CHECK(writer->end_epochs_below(student(who), 2).has_value());
       finished = true;
     });
     while (!finished) writer->turn(std::chrono::milliseconds(1));
@@ -87,7 +86,7 @@ struct writing {
 
   manual_clock clock;
   storage::memory_store hot{1000};
-  test::ledger_model ledger;
+  test::ledger_model ledger{.has_everybody = true};
   store_weather fine;
   store_link link;
   fate never;
@@ -109,9 +108,9 @@ class hung_ledger final : public simulated_ledger {
   bool hangs = true;
   explicit hung_ledger(writing& w)
       : simulated_ledger(w.ledger, w.ledger_plan, w.never), clock_(w.clock) {}
-  storage::stored<std::vector<std::optional<progress>>> read(
+  storage::stored<std::vector<storage::recorded_pair>> look_up(
       std::span<const pair_key> keys) override {
-    if (!hangs) return simulated_ledger::read(keys);
+    if (!hangs) return simulated_ledger::look_up(keys);
     clock_.advance(2'000);
     return storage::storage_failure{storage::storage_error::unavailable, "no reply in time"};
   }
@@ -168,10 +167,8 @@ BOOST_AUTO_TEST_CASE(a_store_that_throws_in_the_second_call_fails_no_batch_that_
 BOOST_AUTO_TEST_CASE(orders_for_students_fail_when_the_store_throws) {
   writing w(true);
   w.befalls = [](auto) -> storage::store_fault { throw std::runtime_error("broken"); };
-  auto erased = w.writer->forget_student(student(1));
-  BOOST_TEST(!erased.has_value());
-  auto readmitted = w.writer->readmit_student(student(1));
-  BOOST_TEST(!readmitted.has_value());
+  BOOST_TEST(!w.writer->end_epochs_below(student(1), 2).has_value());
+  BOOST_TEST(!w.writer->begin_attempt(writing::played(1)).has_value());
   w.writer->close();
 }
 
@@ -233,7 +230,7 @@ BOOST_AUTO_TEST_CASE(both_away_nothing_is_credited) {
 
 BOOST_AUTO_TEST_CASE(a_refill_that_fails_is_asked_for_again_later) {
   writing w;
-  progress state;
+  auto state = blank();
   state.covered.add({0, 5000});
   state.duration_ms = 600'000;
   w.befalls = [](std::string_view operation) {
@@ -260,7 +257,7 @@ BOOST_AUTO_TEST_CASE(a_refill_that_fails_is_asked_for_again_later) {
 
 BOOST_AUTO_TEST_CASE(a_refill_that_is_done_says_when) {
   writing w;
-  const storage::pair_progress pair{{student(1), module_named("m1")}, {}};
+  const storage::pair_progress pair{{student(1), module_named("m1")}, blank()};
   w.befalls = [](auto) { return storage::store_fault::lost_request; };
   BOOST_TEST(w.writer->refill({pair}));
   w.turn();
@@ -274,7 +271,7 @@ BOOST_AUTO_TEST_CASE(a_refill_that_is_done_says_when) {
 
 BOOST_AUTO_TEST_CASE(a_refill_in_which_the_store_throws_is_asked_for_again_later) {
   writing w;
-  progress state;
+  auto state = blank();
   state.covered.add({0, 5000});
   state.duration_ms = 600'000;
   w.befalls = [](std::string_view operation) {
@@ -298,7 +295,7 @@ BOOST_AUTO_TEST_CASE(a_fault_loses_no_order_that_was_taken_with_it) {
   w.turn();
   BOOST_TEST(w.hot_state.degraded.load());
   w.clock.advance(storage::tiered_store::retry_interval_ms);
-  progress state;
+  auto state = blank();
   state.covered.add({0, 5000});
   state.duration_ms = 600'000;
   w.befalls = [](auto) -> storage::store_fault { throw std::runtime_error("broken"); };
@@ -330,7 +327,7 @@ BOOST_AUTO_TEST_CASE(a_refill_that_waits_is_not_merged_after_an_erasure) {
         for (int i = 0; i < 2000; ++i) BOOST_REQUIRE(w.writer->refill({}));
         BOOST_REQUIRE(w.writer->refill({w.played(1), w.played(2)}));
         if (here)
-          w.erase_and_enrol(1);
+          w.erase(1);
         else
           BOOST_REQUIRE(w.writer->forget_copies(student(1)));
         BOOST_TEST(w.writer->has_unsaved_refills());
@@ -395,13 +392,15 @@ BOOST_AUTO_TEST_CASE(a_closed_writer_sends_batches_back_failed) {
   BOOST_REQUIRE(w.back.size() == 1u);
   BOOST_TEST(writing::all(*w.back[0], failed));
   BOOST_TEST(!w.writer->refill({}));
-  BOOST_TEST(!w.writer->forget_student(student(1)).has_value());
+  BOOST_TEST(!w.writer->end_epochs_below(student(1), 2).has_value());
 }
 
 /// With a hot store that is away (lost_request), or there.
 struct beside_a_hung_ledger : writing {
   bool is_stored(int who, std::uint32_t sequence = 0) {
     const auto asked = batch(0, who, sequence);
+    // Its life is known here; else nothing could be credited without the ledger.
+    for (auto& request : asked->requests) request.in_memory = blank();
     return tiers.apply(asked->requests)[0].state == storage::applied_state::done;
   }
   hung_ledger ledger_behind{*this};

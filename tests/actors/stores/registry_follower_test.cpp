@@ -114,7 +114,7 @@ struct following {
   }
 
   test::manual_clock clock;
-  test::ledger_model shared;
+  test::ledger_model shared{.has_everybody = true};
   store_weather fine;
   store_link link;
   fate never;
@@ -123,16 +123,25 @@ struct following {
   changing_ledger ledger{shared, plan, never};
   registry registry_cache;
   std::vector<student_id> erased;
+  std::vector<pair_key> reset;
   int room = 1000;  // for erasures
   registry_follower follower{{.ledger = ledger,
                               .registry_cache = registry_cache,
                               .time = clock,
-                              .student_erased = [this](const student_id& who) {
-                                if (room == 0) return false;
-                                --room;
-                                erased.push_back(who);
-                                return true;
-                              }}};
+                              .student_erased =
+                                  [this](const student_id& who) {
+                                    if (room == 0) return false;
+                                    --room;
+                                    erased.push_back(who);
+                                    return true;
+                                  },
+                              .progress_reset =
+                                  [this](const pair_key& pair) {
+                                    if (room == 0) return false;
+                                    --room;
+                                    reset.push_back(pair);
+                                    return true;
+                                  }}};
   module_record module;
   device_record device;
 };
@@ -295,6 +304,23 @@ BOOST_AUTO_TEST_CASE(erasures_that_have_to_wait_are_done_later_in_order_and_once
   BOOST_TEST(!f.cached_device().is_cached);
   BOOST_TEST(f.follower.follow().has_value());
   BOOST_TEST(f.erased.size() == 4u);
+}
+
+BOOST_AUTO_TEST_CASE(resets_and_erasures_are_done_in_order_and_once) {
+  following f;
+  f.ledger.changed(storage::registry_change::kind::progress_reset, "student-3/m1");
+  f.ledger.changed(storage::registry_change::kind::student_erased, "student-4");
+  f.ledger.changed(storage::registry_change::kind::progress_reset, "no pair");
+  f.ledger.changed(storage::registry_change::kind::progress_reset, "student-5/m1");
+  f.room = 1;
+  BOOST_TEST(f.follower.follow().has_value());
+  BOOST_TEST(f.reset.size() == 1u);
+  BOOST_TEST(f.erased.empty());
+  f.room = 1000;
+  BOOST_TEST(f.follower.follow().has_value());
+  BOOST_REQUIRE(f.reset.size() == 2u);
+  BOOST_CHECK(f.reset[1] == (pair_key{student(5), module_named("m1")}));
+  BOOST_TEST((f.erased == std::vector<student_id>{student(4)}));
 }
 
 BOOST_AUTO_TEST_CASE(assignments_are_renewed_up_to_a_limit_and_forgotten_beyond_it) {

@@ -108,7 +108,7 @@ struct reading : world {
     return listener->results;
   }
   std::map<thumbprint, device_record> enrolled;
-  test::ledger_model shared;
+  test::ledger_model shared{.has_everybody = true};
   store_weather fine;
   store_link link;
   fate never;
@@ -268,12 +268,13 @@ BOOST_AUTO_TEST_CASE(while_degraded_both_stores_are_read) {
     reading r;
     const pair_key key{student(1), module_named("m1")};
     const auto played = [&](media_ms from_ms, media_ms to_ms) {
-      progress state{.duration_ms = 600'000, .updated_ms = r.clock.wall_now()};
+      progress state{.life = {1, 1}, .duration_ms = 600'000, .updated_ms = r.clock.wall_now()};
       state.covered.add({from_ms, to_ms});
       return storage::pair_progress{key, state};
     };
     const auto in_hot = played(0, 10'000), in_ledger = played(10'000, 30'000);
-    BOOST_REQUIRE(r.inner.merge({&in_hot, 1}, true).has_value());
+    BOOST_REQUIRE(
+        r.inner.merge({&in_hot, 1}, storage::merge_origin::ledger_and_memory).has_value());
     (void)r.shared.checkpoint({in_ledger}, r.clock.wall_now());
     r.link.is_cut = ledger_is_away;
     r.is_degraded = is_degraded;

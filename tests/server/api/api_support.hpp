@@ -18,6 +18,7 @@
 #include "crypto/digest.hpp"
 #include "server/api/api.hpp"
 #include "server/api/route_table.hpp"
+#include "storage/sqlite/database.hpp"
 #include "tests/base/manual_clock.hpp"
 
 namespace watchkeeper::server::testing {
@@ -75,11 +76,13 @@ class fake_gateway final : public gateway_port {
       reply.set_value(std::optional<progress>());
     return reply.get_future();
   }
-  storage::stored<ok_t> forget_student(const student_id& student) override {
-    return note("forget_student", student.view());
+  storage::stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override {
+    return note("end_epochs_below", std::string(student.view()) + ' ' + std::to_string(epoch));
   }
-  storage::stored<ok_t> readmit_student(const student_id& student) override {
-    return note("readmit_student", student.view());
+  storage::stored<ok_t> begin_attempt(const storage::pair_progress& pair) override {
+    return note("begin_attempt", std::string(pair.key.student.view()) + '/' +
+                                     std::string(pair.key.module.view()) + ' ' +
+                                     std::to_string(pair.state.life.attempt));
   }
   storage::stored<actors::heatmap_view> heatmap_of(const module_id& module, media_ms duration_ms,
                                                    storage::ledger& ledger,
@@ -235,6 +238,22 @@ class api_fixture {
   }
   net::http_response del(const std::string& target) { return call(net::http_method::del, target); }
 
+  /// In epoch 1, unless others were erased before.
+  void enrol(const student_id& student) {
+    device_record device;
+    device.student = student;
+    device.kid.bytes = crypto::sha256(student.view());
+    BOOST_REQUIRE(ledger_store->put_device(device, {}).value().has_value());
+  }
+  /// s0, s1 …, all at once.
+  void enrol_many(std::size_t count) {
+    storage::sqlite_database((directory.path / "ledger.db").string(), {})
+        .execute(
+            "INSERT INTO student WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1"
+            " FROM n WHERE i + 1 < " +
+            std::to_string(count) + ") SELECT 's' || i, 1, 0 FROM n");
+  }
+
   std::string logged() {
     const std::lock_guard lock(log_mutex);
     std::string all;
@@ -279,7 +298,7 @@ inline pair_key pair_of(std::string_view student, std::string_view module) {
   return {*student_id::parse(student), *module_id::parse(module)};
 }
 inline progress progress_of(media_interval seen, media_ms duration_ms, wall_ms updated_ms) {
-  progress p;
+  auto p = blank_progress({.epoch = 1, .begins_ms = never});
   p.covered.add(seen);
   p.duration_ms = duration_ms;
   p.playtime_ms = seen.length_ms();

@@ -12,6 +12,7 @@ using nlohmann::json;
 namespace {
 
 struct completions_fixture : api_fixture {
+  completions_fixture() { enrol_many(2'000); }
   void master(int from, int to) {
     std::vector<storage::pair_progress> pairs;
     for (int i = from; i < to; ++i) {

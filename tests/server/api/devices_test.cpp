@@ -38,8 +38,7 @@ BOOST_FIXTURE_TEST_CASE(a_device_is_enrolled_read_and_revoked, api_fixture) {
     BOOST_TEST(document["student"] == "s1");
     BOOST_TEST(document["jwk"] == d.jwk);
     BOOST_TEST(document["revoked"] == false);
-    BOOST_TEST(gateway.take_notes() ==
-                   (std::vector<std::string>{"readmit_student s1", "forget_device " + d.kid}),
+    BOOST_TEST(gateway.take_notes() == (std::vector<std::string>{"forget_device " + d.kid}),
                boost::test_tools::per_element());
 
     clock.advance(1000);  // the time of enrolment stays
@@ -109,15 +108,14 @@ BOOST_FIXTURE_TEST_CASE(malformed_keys_are_rejected, api_fixture) {
 }
 
 BOOST_FIXTURE_TEST_CASE(a_failing_gateway_is_503_and_says_nothing_of_the_store, api_fixture) {
-  const device d(signature_algorithm::es256);
   gateway.fails = true;
-  const auto response = put(d.path(), {{"student", "s1"}, {"jwk", d.jwk}});
+  const auto response = del("/v1/students/s1");
   check_problem(response, 503, "storage-unavailable");
   BOOST_TEST(response.body.find("secret of the store") == std::string::npos);
   BOOST_TEST(header_of(response, "retry-after") != "");
   BOOST_TEST(logged().find("secret of the store") != std::string::npos);
   gateway.fails = false;
-  BOOST_TEST(put(d.path(), {{"student", "s1"}, {"jwk", d.jwk}}).status == 200);
+  BOOST_TEST(del("/v1/students/s1").status == 204);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -19,6 +19,7 @@ struct heatmap_fixture : api_fixture {
   }
   void in_ledger(const std::string& student, const progress& state) {
     const storage::pair_progress item{pair_of(student, "m1"), state};
+    enrol(item.key.student);
     BOOST_REQUIRE(ledger_store->checkpoint({&item, 1}, now).has_value());
   }
   json heatmap(const std::string& query = {}) {
@@ -139,6 +140,7 @@ BOOST_FIXTURE_TEST_CASE(students_in_the_order_of_their_need, heatmap_fixture) {
 }
 
 BOOST_FIXTURE_TEST_CASE(a_list_ends_at_its_limit, heatmap_fixture) {
+  enrol_many(api_limits::status_list_students_max + 1);
   std::vector<storage::pair_progress> batch;
   for (std::size_t i = 0; i <= api_limits::status_list_students_max; ++i) {
     batch.push_back({pair_of("s" + std::to_string(i), "m1"), progress_of({0, 1'000}, 60'000, now)});

@@ -13,11 +13,13 @@ namespace {
 struct progress_fixture : api_fixture {
   void in_ledger(const pair_key& key, const progress& state) {
     const storage::pair_progress item{key, state};
+    enrol(key.student);
     BOOST_REQUIRE(ledger_store->checkpoint({&item, 1}, now).has_value());
   }
   void in_hot(const pair_key& key, const progress& state) {
     const storage::pair_progress item{key, state};
-    BOOST_REQUIRE(hot->merge({&item, 1}, true).has_value());
+    enrol(key.student);
+    BOOST_REQUIRE(hot->merge({&item, 1}, storage::merge_origin::ledger_and_memory).has_value());
   }
   void add_module(const std::string& id) {
     BOOST_REQUIRE(put("/v1/modules/" + id, {{"title", "t"}, {"duration_ms", 60'000}}).status < 300);
@@ -50,11 +52,12 @@ BOOST_FIXTURE_TEST_CASE(one_pair_is_united_from_everywhere, progress_fixture) {
   BOOST_TEST(json_of(response) == json::parse(R"({"student":"s1","module":"m1",
     "seconds_watched":19,"completion_percentage":32.24,"state":"IN_PROGRESS",
     "coverage":[[0,12345],[20000,27000]],"playtime_ms":10000,"resume_ms":12345,
-    "updated_at":"2025-11-22T11:52:24.123Z","mastered_at":null})"));
+    "updated_at":"2025-11-22T11:52:24.123Z","mastered_at":null,"attempt":1})"));
 }
 
 BOOST_FIXTURE_TEST_CASE(mastery_and_small_percentages, progress_fixture) {
   add_module("m1");
+  enrol(pair_of("s1", "m1").student);
   auto state = progress_of({0, 60'000}, 60'000, now);
   state.mastered_ms = now - 5;
   gateway.memory[pair_of("s1", "m1")] = state;
@@ -100,7 +103,8 @@ BOOST_FIXTURE_TEST_CASE(a_student_s_list_unites_both_stores_without_gaps, progre
 BOOST_FIXTURE_TEST_CASE(a_pair_with_nothing_in_it_is_none, progress_fixture) {
   add_module("m1");
   add_module("m2");
-  in_hot(pair_of("s1", "m1"), {});  // every heartbeat of it was rejected
+  in_hot(pair_of("s1", "m1"),
+         blank_progress({.epoch = 1, .begins_ms = never}));  // every heartbeat of it was rejected
   BOOST_TEST(get("/v1/progress/s1/m1").status == 404);
   in_hot(pair_of("s1", "m2"), progress_of({0, 5000}, 60'000, now));
   BOOST_TEST(listed("/v1/students/s1/progress", "module") == std::vector<std::string>{"m2"},
@@ -145,12 +149,13 @@ BOOST_FIXTURE_TEST_CASE(without_the_hot_store_the_actors_and_the_ledger_are_read
 
 BOOST_FIXTURE_TEST_CASE(an_erasure_goes_everywhere_and_leaves_no_id, progress_fixture) {
   add_module("m1");
+  enrol(pair_of("s2", "m1").student);
   in_ledger(pair_of("s1", "m1"), progress_of({0, 60'000}, 60'000, now));
   BOOST_TEST(json_of(get("/v1/completions"))["items"].size() == 1u);
   (void)gateway.take_notes();
   BOOST_TEST(del("/v1/students/s1").status == 204);
   BOOST_TEST(gateway.take_notes() ==
-                 (std::vector<std::string>{"forget_student s1", "student_has_gone s1"}),
+                 (std::vector<std::string>{"end_epochs_below s1 2", "student_has_gone s1"}),
              boost::test_tools::per_element());
   check_problem(get("/v1/progress/s1/m1"), 404, "not-found");
   BOOST_TEST(json_of(get("/v1/completions"))["items"].empty());
@@ -161,6 +166,70 @@ BOOST_FIXTURE_TEST_CASE(an_erasure_goes_everywhere_and_leaves_no_id, progress_fi
   in_ledger(pair_of("s2", "m1"), progress_of({0, 1000}, 60'000, now));
   check_problem(del("/v1/students/s2"), 503, "storage-unavailable");
   BOOST_TEST(get("/v1/progress/s2/m1").status == 200);
+}
+
+/// Other stores and gateways may still have it.
+BOOST_FIXTURE_TEST_CASE(nothing_of_an_ended_life_is_shown, progress_fixture) {
+  add_module("m1");
+  const auto key = pair_of("s1", "m1");
+  in_ledger(key, progress_of({0, 60'000}, 60'000, now));
+  BOOST_TEST(del("/v1/students/s1").status == 204);
+  const auto late = progress_of({0, 60'000}, 60'000, now);
+  const storage::pair_progress item{key, late};
+  const auto look = [&] {
+    gateway.memory[key] = late;
+    BOOST_REQUIRE(hot->merge({&item, 1}, storage::merge_origin::ledger_and_memory).has_value());
+    check_problem(get("/v1/progress/s1/m1"), 404, "not-found");
+    BOOST_TEST(json_of(get("/v1/students/s1/progress"))["items"].empty());
+    BOOST_TEST(json_of(get("/v1/modules/m1/students"))["items"].empty());
+    BOOST_TEST(json_of(get("/v1/completions"))["items"].empty());
+  };
+  look();
+  enrol(key.student);  // in epoch 2
+  look();
+  auto anew = blank_progress({.epoch = 2, .begins_ms = now});
+  anew.covered.add({0, 6'000});
+  anew.duration_ms = 60'000;
+  anew.updated_ms = now;
+  gateway.memory[key] = anew;
+  BOOST_TEST(json_of(get("/v1/progress/s1/m1"))["seconds_watched"] == 6);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_reset_begins_anew_and_keeps_the_history, progress_fixture) {
+  add_module("m1");
+  const auto reset = [&](const std::string& body, const std::string& who = "admin") {
+    return call(net::http_method::post, "/v1/progress/s1/m1/reset", body, who);
+  };
+  const std::string reason = R"({"reason":"watched by somebody else"})";
+  check_problem(reset(reason), 404, "not-found");
+  in_ledger(pair_of("s1", "m1"), progress_of({0, 60'000}, 60'000, now));
+  in_ledger(pair_of("s1", "m2"), progress_of({0, 1'000}, 60'000, now));
+  for (const auto* wrong : {"", "{}", R"({"reason":""})", R"({"reason":7})", R"({"because":"x"})",
+                            "{\"reason\":\"two\\nlines\"}"})
+    check_problem(reset(wrong), 400, "malformed-request");
+  check_problem(reset(R"({"reason":")" + std::string(513, 'x') + "\"}"), 400, "malformed-request");
+  check_problem(reset(reason, "viewer"), 403, "forbidden");
+  (void)gateway.take_notes();
+  BOOST_TEST(reset(reason).status == 204);
+  BOOST_TEST(gateway.take_notes() == std::vector<std::string>{"begin_attempt s1/m1 2"},
+             boost::test_tools::per_element());
+  const auto document = json_of(get("/v1/progress/s1/m1"));
+  BOOST_TEST(document["seconds_watched"] == 0);
+  BOOST_TEST(document["state"] == "IN_PROGRESS");
+  BOOST_TEST(document["attempt"] == 2);
+  BOOST_TEST(document["mastered_at"].is_null());
+  BOOST_TEST(json_of(get("/v1/progress/s1/m2"))["seconds_watched"] == 1);
+  const auto events = json_of(get("/v1/completions"))["items"];
+  BOOST_REQUIRE(events.size() == 1u);
+  BOOST_TEST(events[0]["data"]["attempt"] == 1);
+  // What only memory or the hot store has counts, too.
+  auto further = progress_of({0, 5'000}, 60'000, now);
+  further.life.attempt = 4;
+  gateway.memory[pair_of("s1", "m1")] = further;
+  BOOST_TEST(reset(reason).status == 204);
+  BOOST_TEST(json_of(get("/v1/progress/s1/m1"))["attempt"] == 5);
+  gateway.fails = true;  // the hot store is away: the call is repeated
+  check_problem(reset(reason), 503, "storage-unavailable");
 }
 
 BOOST_FIXTURE_TEST_CASE(completions_come_in_order_and_can_be_continued, progress_fixture) {

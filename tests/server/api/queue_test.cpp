@@ -68,6 +68,7 @@ BOOST_FIXTURE_TEST_CASE(recounts_wait_for_a_thread_of_their_own, api_fixture) {
     BOOST_TEST(put(module_of(n), {{"title", "t"}, {"duration_ms", 60'000}}).status < 300);
     const storage::pair_progress seen{pair_of("s", "m" + std::to_string(n)),
                                       progress_of({0, 5'000}, 60'000, start_ms)};
+    enrol(seen.key.student);
     BOOST_REQUIRE(ledger_store->checkpoint({&seen, 1}, start_ms).has_value());
   }
   std::vector<std::uint64_t> waiting;

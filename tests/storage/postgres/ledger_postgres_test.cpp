@@ -17,7 +17,10 @@ using namespace std::chrono_literals;
 
 const std::vector<pair_progress> short_batch{
     {{student_id::parse("s").value(), module_id::parse("m").value()},
-     {.covered = covering({{0, 1'000}}), .duration_ms = 5'000, .updated_ms = wall_ms{7}}}};
+     {.life = {1, 1},
+      .covered = covering({{0, 1'000}}),
+      .duration_ms = 5'000,
+      .updated_ms = wall_ms{7}}}};
 
 }  // namespace
 
@@ -46,11 +49,12 @@ BOOST_AUTO_TEST_CASE(golden_rows) {
   const auto tested = make_migrated(place);
   auto record = device(7, "s.1", true);
   need(tested->put_module({module("m@1"), "T\xc3\xaftle", {10'000, 9'000, 1'500}, wall_ms{11}}));
-  need(tested->put_device(record));
+  need(tested->put_device(record, {}));
   need(tested->put_assignment(pair("s.1", "m@1"), wall_ms{12}));
   need(tested->checkpoint(
       std::vector<pair_progress>{{pair("s.1", "m@1"),
-                                  {.covered = covering({{0, 9'000}, {9'500, 9'600}}),
+                                  {.life = {1, 1},
+                                   .covered = covering({{0, 9'000}, {9'500, 9'600}}),
                                    .duration_ms = 10'000,
                                    .playtime_ms = 12'345,
                                    .resume_ms = 9'600,
@@ -63,8 +67,9 @@ BOOST_AUTO_TEST_CASE(golden_rows) {
     return sql.exec("SELECT row(t.*)::text FROM " + table + " t")[0][0].as<std::string>();
   };
   BOOST_TEST(row("progress") ==
-             R"((s.1,m@1,"{[0,9000),[9500,9600)}",10000,12345,9600,13,14,15,{},9100))");
-  BOOST_TEST(row("completion") == "(1,s.1,m@1,1,9100,10000,9000,15)");
+             R"((s.1,m@1,"{[0,9000),[9500,9600)}",10000,12345,9600,13,14,15,{},9100,1,1,0))");
+  BOOST_TEST(row("student") == "(s.1,1,0)");
+  BOOST_TEST(row("completion") == "(1,s.1,m@1,1,9100,10000,9000,15,1,1)");
   BOOST_TEST(row("module") == "(m@1,T\xc3\xaftle,10000,9000,1500,11,\"\")");
   BOOST_TEST(row("assignment") == "(s.1,m@1,12)");
   BOOST_TEST(row("device") ==
@@ -74,14 +79,15 @@ BOOST_AUTO_TEST_CASE(golden_rows) {
                       " registry_change")[0][0]
                  .as<std::string>() ==
              "0 m@1, 1 XAAHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc, 2 s.1/m@1");
-  need(tested->erase_student(student("s.1"), "ops", "ab12", wall_ms{16}));
-  BOOST_TEST(row("audit") == "(1,16,ops,student-erased,ab12,1,1,1,1)");
+  need(tested->erase_student(student("s.1"), "ops", "ab12", wall_ms{16}, 0));
+  BOOST_TEST(row("audit") == R"((1,16,ops,student-erased,ab12,1,1,1,1,"","",""))");
 }
 
 BOOST_AUTO_TEST_CASE(a_server_that_is_killed_is_unavailable_until_it_is_back) {
   auto& server = postgres_server::instance();
   const postgres_place place;
   const auto tested = make_migrated(place);
+  enrol(*tested, {"s"});
   need(tested->checkpoint(short_batch, wall_ms{1}));
 
   server.kill();
@@ -99,6 +105,7 @@ BOOST_AUTO_TEST_CASE(a_server_that_is_stuck_does_not_hold_the_caller) {
   auto& server = postgres_server::instance();
   const postgres_place place;
   const auto tested = make_migrated(place);
+  enrol(*tested, {"s"});
   server.suspend();
   const auto begun = std::chrono::steady_clock::now();
   const auto stuck = tested->checkpoint(short_batch, wall_ms{1});
@@ -113,6 +120,7 @@ BOOST_AUTO_TEST_CASE(a_server_that_is_stuck_does_not_hold_the_caller) {
 BOOST_AUTO_TEST_CASE(a_lock_that_is_held_too_long_is_unavailable) {
   const postgres_place place;
   const auto tested = make_migrated(place);
+  enrol(*tested, {"s"});
   need(tested->checkpoint(short_batch, wall_ms{1}));
   {
     pqxx::connection other(place.url);
@@ -169,6 +177,7 @@ BOOST_AUTO_TEST_CASE(a_server_that_turned_read_only_is_away_until_it_takes_write
   const auto url = server.new_database();
   const auto tested = make_postgres_ledger(url);
   need(tested->migrate());
+  enrol(*tested, {"s"});
   need(tested->checkpoint(short_batch, wall_ms{1}));
   pqxx::connection other(url);
   const auto read_only = [&](const char* on_or_off) {

@@ -32,6 +32,9 @@ struct stored_head {
 
 struct stored_pair {
   stored_head head;
+  std::uint32_t epoch = 1, attempt = 1;
+  std::uint64_t compared_in = 7;
+  std::int64_t begins_ms = 0;
   std::uint32_t covered_ms = 9000, duration_ms = 60'000, resume_ms = 9000;
   std::int64_t playtime_ms = 9000, resume_at_ms = now_ms.value(), updated_ms = now_ms.value(),
                mastered_ms = 0;
@@ -47,6 +50,7 @@ hot_request a_request() {
   credit.module = *module_id::parse("m1");
   credit.session = *session_id::parse("s1");
   credit.sequence = 4;
+  credit.epoch = 1;
   credit.interval = {10'000, 12'000};
   credit.played_at_ms = credit.now_ms = now_ms;
   credit.duration_ms = 60'000;
@@ -59,6 +63,12 @@ std::string stored_pair::bytes() const {
   std::string out;
   byte_writer put(out);
   head.put(put);
+  if (head.format != redis_codec::format_byte_3) {
+    put.u32(epoch);
+    put.u32(attempt);
+    put.u64(compared_in);
+    put.i64(begins_ms);
+  }
   put.u32(covered_ms);
   put.u32(duration_ms);
   put.u32(resume_ms);
@@ -81,6 +91,7 @@ std::string student_of(std::int64_t level_us, std::int64_t refilled_at_ms,
   std::string bytes;
   byte_writer put(bytes);
   head.put(put);
+  if (head.format != redis_codec::format_byte_3) put.u32(1);
   put.i64(level_us);
   put.i64(refilled_at_ms);
   return bytes;
@@ -90,7 +101,8 @@ const stored_pair unsound[] = {
     {.head = {.format = 0x82}}, {.head = {.marked = 2}},      {.head = {.nonce = 0}},
     {.covered_ms = 9001},       {.duration_ms = 0x8000'0000}, {.resume_ms = 0xffff'ffff},
     {.playtime_ms = -1},        {.playtime_ms = largest},     {.playtime_ms = beyond},
-    {.resume_at_ms = smallest}, {.updated_ms = largest},      {.mastered_ms = -beyond},
+    {.begins_ms = largest},     {.resume_at_ms = smallest},   {.updated_ms = largest},
+    {.mastered_ms = -beyond},
 };
 
 struct decided {
@@ -104,8 +116,9 @@ decided decide(std::string_view student, std::string_view pair) {
   const hot_request requests[] = {a_request()};
   const std::uint16_t chain[] = {0};
   decided made;
-  made.decision = redis_cas::decide(before, {.requests = requests, .chain = chain},
-                                    std::span(&made.applied, 1), [] { return std::uint64_t{99}; });
+  made.decision =
+      redis_cas::decide(before, {.requests = requests, .chain = chain, .incarnation = 7},
+                        std::span(&made.applied, 1), [] { return std::uint64_t{99}; });
   return made;
 }
 
@@ -149,7 +162,24 @@ BOOST_AUTO_TEST_CASE(a_bucket_with_such_numbers_is_corrupt) {
     BOOST_TEST((decide(student, stored_pair{}.bytes()).decision.what == kind::corrupt));
 }
 
-BOOST_AUTO_TEST_CASE(a_value_of_the_format_before_is_no_pair) {
+BOOST_AUTO_TEST_CASE(a_value_of_format_3_is_of_the_first_life) {
+  const stored_head head{.format = redis_codec::format_byte_3};
+  const auto pair = redis_codec::decode_pair(stored_pair{.head = head}.bytes());
+  BOOST_REQUIRE(pair);
+  BOOST_TEST(pair->state.life.epoch == 1u);
+  BOOST_TEST(pair->state.life.attempt == 1u);
+  BOOST_TEST(pair->compared_in == 0u);
+  BOOST_TEST(pair->state.covered.covered_ms() == 9000);
+  BOOST_TEST(redis_codec::encode(*pair) == stored_pair{.compared_in = 0}.bytes());
+  const auto student =
+      redis_codec::decode_student(student_of(5, 6, {.format = redis_codec::format_byte_3}));
+  BOOST_REQUIRE(student);
+  BOOST_TEST(student->epoch == 1u);
+  BOOST_TEST(redis_codec::decode_student("erased")->epoch == 2u);
+  BOOST_TEST(redis_codec::nonce_of("erased").size() == redis_codec::nonce_bytes);
+}
+
+BOOST_AUTO_TEST_CASE(a_value_of_format_2_is_no_pair) {
   // It began with covered_ms, whose first bit is never set.
   std::string before(86, '\0');
   BOOST_TEST(!redis_codec::decode_pair(before).has_value());
@@ -158,7 +188,7 @@ BOOST_AUTO_TEST_CASE(a_value_of_the_format_before_is_no_pair) {
 
 BOOST_AUTO_TEST_CASE(a_session_with_no_window_in_its_pair_is_asked_for) {
   auto other = stored_pair{}.bytes();
-  other[55] = static_cast<char>(other[55] + 1);  // the tag of another session
+  other[79] = static_cast<char>(other[79] + 1);  // the tag of another session
   const auto made = decide(student_of(60'000'000, now_ms.value()), other);
   BOOST_TEST((made.decision.what == kind::needs_sessions));
 }

@@ -1,6 +1,7 @@
 // What is particular to Redis: its bytes, its failures, its settings.
 #include <boost/test/unit_test.hpp>
 
+#include "storage/byte_codec.hpp"
 #include "storage/limits.hpp"
 #include "storage/redis/library.hpp"
 #include "storage/redis/url.hpp"
@@ -41,12 +42,12 @@ void check_read_is_corrupt(hot_store& store, const pair_key& pair) {
 void check_value_is_corrupt(hot_store& store, const pair_key& sick, const pair_key& well,
                             std::span<const hot_request> both) {
   check_read_is_corrupt(store, sick);
-  const pair_progress state{sick, {}};
-  const auto merged = store.merge(std::span(&state, 1), false);
+  const pair_progress state{sick, blank()};
+  const auto merged = store.merge(std::span(&state, 1), merge_origin::ledger);
   BOOST_REQUIRE(!merged.has_value());
   BOOST_TEST(int(merged.error().code) == int(storage_error::corrupt));
-  const std::vector<pair_progress> states{{sick, {}}, {well, {}}};
-  const auto together = store.merge_and_apply(states, false, both);
+  const std::vector<pair_progress> states{{sick, blank()}, {well, blank()}};
+  const auto together = store.merge_and_apply(states, merge_origin::ledger, both);
   BOOST_REQUIRE(!together.merged.has_value());
   BOOST_TEST(int(together.merged.error().code) == int(storage_error::corrupt));
   BOOST_TEST(int((*together.applied)[0].state) == int(applied_state::failed));
@@ -66,11 +67,15 @@ BOOST_AUTO_TEST_CASE(the_bytes_are_those_of_the_storage_format) {
   apply_one(*store, heartbeat(pair, 2, 20'000, 30'000));
 
   BOOST_TEST(server.command({"KEYS", "wk:deployment"}) == "wk:deployment\n");
-  BOOST_TEST(server.command({"HMGET", "wk:deployment", "partitions", "format"}) == "256\n3\n");
+  BOOST_TEST(server.command({"HMGET", "wk:deployment", "partitions", "format"}) == "256\n4\n");
   const auto value = server.command({"GET", key_of("progress", pair)});
-  BOOST_REQUIRE_EQUAL(value.size(), 95u);
-  BOOST_TEST(hex(value.substr(0, 2)) == "8301");  // format, marked; a nonce of 8 bytes follows
-  BOOST_TEST(hex(value.substr(10, 44)) ==
+  BOOST_REQUIRE_EQUAL(value.size(), 119u);
+  BOOST_TEST(hex(value.substr(0, 2)) == "8401");  // format, marked; a nonce of 8 bytes follows
+  BOOST_TEST(hex(value.substr(10, 8)) ==
+             "00000001"    // epoch
+             "00000001");  // attempt; compared_in of 8 bytes follows
+  BOOST_TEST(hex(value.substr(26, 52)) ==
+             "0000000000000000"    // begins_ms
              "00004e20"            // covered_ms 20,000
              "000927c0"            // duration_ms 600,000
              "00007530"            // resume_ms 30,000
@@ -78,7 +83,7 @@ BOOST_AUTO_TEST_CASE(the_bytes_are_those_of_the_storage_format) {
              "0000019aab6884a8"    // resume_at_ms
              "0000019aab6884a8"    // updated_ms
              "0000000000000000");  // mastered_ms
-  BOOST_TEST(hex(value.substr(54)) ==
+  BOOST_TEST(hex(value.substr(78)) ==
              "01"                  // one window
              "000acc63017b638e"    // the session's tag
              "00000002"            // highest
@@ -88,8 +93,9 @@ BOOST_AUTO_TEST_CASE(the_bytes_are_those_of_the_storage_format) {
              "0000000000002710"    // [0,10000)
              "00004e2000007530");  // [20000,30000)
   const auto student = server.command({"GET", key_of("student", pair)});
-  BOOST_TEST(hex(student.substr(0, 2)) == "8300");
+  BOOST_TEST(hex(student.substr(0, 2)) == "8400");
   BOOST_TEST(hex(student.substr(10)) ==
+             "00000001"            // epoch
              "0000000002faf080"    // level_us 50,000,000: 20 s of media at a max_rate of 2
              "0000019aab6884a8");  // refilled_at_ms
   BOOST_TEST(server.command({"TTL", key_of("student", pair)}) == "-1");
@@ -107,8 +113,13 @@ BOOST_AUTO_TEST_CASE(the_bytes_are_those_of_the_storage_format) {
   BOOST_TEST(server.command({"FCALL_RO", "wk_show", "1", key_of("progress", pair)})
                  .starts_with("covered_ms=20000 duration_ms=600000 playtime_ms=20000 "));
 
-  must(store->erase(pair.student));
-  BOOST_TEST(server.command({"GET", key_of("student", pair)}) == "erased");
+  must(store->end_epochs_below(pair.student, 2));
+  const auto ended = server.command({"GET", key_of("student", pair)});
+  BOOST_TEST(hex(ended.substr(0, 2)) == "8400");
+  BOOST_TEST(hex(ended.substr(10)) ==
+             "00000002"            // epoch
+             "0000000003938700"    // level_us 60,000,000
+             "0000000000000000");  // refilled_at_ms
   const auto student_ttl = std::stoll(server.command({"PTTL", key_of("student", pair)}));
   BOOST_TEST((student_ttl > 86'300'000 && student_ttl <= storage_limits::student_ttl_ms));
   // The window outlives the pair.
@@ -133,19 +144,26 @@ BOOST_AUTO_TEST_CASE(what_was_acknowledged_survives_a_killed_redis) {
   BOOST_TEST(int(error_of_apply(*store, heartbeat(pair, 20, 20'000, 21'000))) ==
              int(storage_error::unavailable));
   server.start();
+  // It may have lost something since: the pair is to be compared with the ledger first.
+  BOOST_TEST(int(apply_one(*store, heartbeat(pair, 20, 20'000, 21'000)).state) ==
+             int(applied_state::pair_missing));
+  create(*store, {pair});
   const auto applied = apply_one(*store, heartbeat(pair, 20, 20'000, 21'000));
   BOOST_TEST(applied.outcome.now.covered_ms == 21'000);
   BOOST_TEST(int(apply_one(*store, heartbeat(pair, 19, 19'000, 20'000)).outcome.status) ==
              int(credit_status::duplicate));
 }
 
-BOOST_AUTO_TEST_CASE(a_restart_between_two_calls_is_not_noticed) {
+BOOST_AUTO_TEST_CASE(after_a_restart_between_two_calls_pairs_are_compared_with_the_ledger) {
   redis_server server;
   const auto store = make_redis_store(server.url());
   const auto pair = pair_of("ada", "m1");
   create(*store, {pair});
   server.kill();
   server.start();
+  BOOST_TEST(int(apply_one(*store, heartbeat(pair, 0, 0, 1000)).state) ==
+             int(applied_state::pair_missing));
+  create(*store, {pair});
   BOOST_TEST(apply_one(*store, heartbeat(pair, 0, 0, 1000)).outcome.now.covered_ms == 1000);
 }
 
@@ -230,12 +248,64 @@ BOOST_AUTO_TEST_CASE(another_deployment_is_refused) {
   redis_server server;
   const auto pair = pair_of("ada", "m1");
   const std::vector<std::pair<std::string, std::string>> others{
-      {"128", "3"}, {"256", "2"}, {"256", "4"}};
+      {"128", "4"}, {"128", "3"}, {"256", "2"}, {"256", "5"}};
   for (const auto& [partitions, format] : others) {
     server.command({"HSET", "wk:deployment", "partitions", partitions, "format", format});
     BOOST_TEST(int(error_of_apply(*make_redis_store(server.url()), heartbeat(pair, 0, 0, 1000))) ==
                int(storage_error::mismatch));
   }
+}
+
+/// As a gateway of format 3 has left it: the values keep what they say, in the first life.
+BOOST_AUTO_TEST_CASE(a_redis_of_format_3_is_brought_along) {
+  redis_server server;
+  const auto pair = pair_of("ada", "m1");
+  const auto erased = pair_of("bob", "m1");
+  std::string value, student;
+  {
+    byte_writer put(value);
+    put.u8(0x83), put.u8(1), put.u64(17);
+    put.u32(9'000), put.u32(600'000), put.u32(9'000), put.i64(9'000);
+    for (int i = 0; i < 3; ++i) put.i64(i < 2 ? some_time_ms.value() : 0);
+    put.u8(0), put.u32(0), put.u32(9'000);
+    byte_writer put_student(student);
+    put_student.u8(0x83), put_student.u8(0), put_student.u64(18);
+    put_student.i64(5'000'000), put_student.i64(some_time_ms.value());
+  }
+  server.command({"HSET", "wk:deployment", "partitions", "256", "format", "3", "incarnation", "x"});
+  server.command({"SET", key_of("progress", pair), value});
+  server.command({"SADD", key_of("dirty", pair), "ada/m1"});
+  server.command({"SADD", key_of("pairs", pair), "m1"});
+  server.command({"SET", key_of("student", pair), student});
+  server.command({"SET", key_of("student", erased), "erased"});
+
+  const auto store = make_redis_store(server.url());
+  const auto dirty = must(store->read_dirty(partition_of(pair.student), 10)).pairs;
+  BOOST_REQUIRE_EQUAL(dirty.size(), 1u);
+  BOOST_TEST(dirty[0].state.life.epoch == 1u);
+  BOOST_TEST(server.command({"HGET", "wk:deployment", "format"}) == "4");
+  // Not compared with the ledger in this format.
+  BOOST_TEST(int(apply_one(*store, heartbeat(pair, 0, 9'000, 10'000)).state) ==
+             int(applied_state::pair_missing));
+  create(*store, {pair});
+  const auto applied = apply_one(*store, heartbeat(pair, 0, 9'000, 10'000));
+  BOOST_TEST(applied.outcome.now.covered_ms == 10'000);
+  BOOST_TEST(hex(server.command({"GET", key_of("progress", pair)}).substr(0, 1)) == "84");
+  BOOST_TEST(hex(server.command({"GET", key_of("student", pair)}).substr(0, 1)) == "84");
+  // Who was erased is in the second epoch, at least.
+  BOOST_TEST(must(store->epoch_of(erased.student)) == 2u);
+  BOOST_TEST(int(apply_one(*store, heartbeat(erased, 0, 0, 1'000)).outcome.why) ==
+             int(problem::unknown_device));
+  const pair_progress anew{erased, blank_progress({.epoch = 7, .begins_ms = never})};
+  must(store->merge(std::span(&anew, 1), merge_origin::ledger));
+  auto request = heartbeat(erased, 0, 0, 1'000);
+  request.credit.epoch = 7;
+  BOOST_TEST(int(apply_one(*store, request).outcome.status) == int(credit_status::credited));
+  BOOST_TEST(must(store->epoch_of(erased.student)) == 7u);
+  // An erasure removes values of both formats.
+  server.command({"SET", key_of("progress", pair), value});
+  must(store->end_epochs_below(pair.student, 2));
+  BOOST_TEST(server.command({"EXISTS", key_of("progress", pair)}) == "0");
 }
 
 BOOST_AUTO_TEST_CASE(a_full_memory_refuses_credit_but_lets_the_checkpoint_go_on) {
@@ -247,13 +317,13 @@ BOOST_AUTO_TEST_CASE(a_full_memory_refuses_credit_but_lets_the_checkpoint_go_on)
   server.command({"CONFIG", "SET", "maxmemory-policy", "noeviction", "maxmemory", "1"});
   BOOST_TEST(int(error_of_apply(*store, heartbeat(pair, 1, 1000, 2000))) ==
              int(storage_error::refused));
-  const pair_progress another{pair_of("bob", "m1"), {}};
+  const pair_progress another{pair_of("bob", "m1"), blank()};
   const hot_request with_a_new_one[] = {heartbeat(another.key, 0, 0, 1000),
                                         heartbeat(pair, 1, 1000, 2000)};
   const auto together = store->apply(with_a_new_one);
   BOOST_REQUIRE(!together.has_value());
   BOOST_TEST(int(together.error().code) == int(storage_error::refused));
-  const auto merged = store->merge(std::span(&another, 1), false);
+  const auto merged = store->merge(std::span(&another, 1), merge_origin::ledger);
   BOOST_REQUIRE(!merged.has_value());
   BOOST_TEST(int(merged.error().code) == int(storage_error::refused));
 
@@ -262,7 +332,7 @@ BOOST_AUTO_TEST_CASE(a_full_memory_refuses_credit_but_lets_the_checkpoint_go_on)
   BOOST_TEST(dirty[0].state.covered.covered_ms() == 1000);
   must(store->mark_clean(partition_of(pair.student), dirty));
   BOOST_TEST(must(store->dirty_count()) == 0u);
-  must(store->erase(id_of<student_id>("bob")));
+  must(store->end_epochs_below(id_of<student_id>("bob"), 2));
 
   server.command({"CONFIG", "SET", "maxmemory", "0"});
   BOOST_TEST(apply_one(*store, heartbeat(pair, 1, 1000, 2000)).outcome.now.covered_ms == 2000);
@@ -337,16 +407,16 @@ BOOST_AUTO_TEST_CASE(a_corrupt_pair_fails_alone) {
   const std::string intact = server.command({"GET", key});
   const auto student = key_of("student", sick);
   const std::string bucket = server.command({"GET", student});
-  BOOST_REQUIRE_EQUAL(intact.size(), 87u);
+  BOOST_REQUIRE_EQUAL(intact.size(), 111u);
   const auto with_count = [&](char windows) {
-    return intact.substr(0, 54) + std::string(1, windows) + intact.substr(55);
+    return intact.substr(0, 78) + std::string(1, windows) + intact.substr(79);
   };
   // Each is repaired before the next.
   const std::vector<std::vector<std::string>> damages{
       {"SET", key, "short"},
-      {"SET", key, intact.substr(0, 54)},
+      {"SET", key, intact.substr(0, 78)},
       {"SET", key, intact + "not eight"},
-      {"SET", key, intact.substr(0, 61)},
+      {"SET", key, intact.substr(0, 85)},
       {"SET", key, with_count(5)},
       {"SET", key, with_count(2)},
       {"HSET", key, "of", "another type"},
@@ -398,7 +468,7 @@ BOOST_AUTO_TEST_CASE(a_student_of_a_foreign_type_keeps_no_other_pair_from_being_
   const auto store = make_redis_store(server.url());
   const std::vector<pair_progress> states{{pair_of("ada", "m1"), {}}, {pair_of("bob", "m1"), {}}};
   server.command({"LPUSH", key_of("student", states[0].key), "of another type"});
-  const auto merged = store->merge(states, false);
+  const auto merged = store->merge(states, merge_origin::ledger);
   BOOST_REQUIRE(!merged.has_value());
   BOOST_TEST(int(merged.error().code) == int(storage_error::corrupt));
   BOOST_TEST(!must(store->read(std::span(&states[0].key, 1))).at(0).has_value());

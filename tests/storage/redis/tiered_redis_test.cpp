@@ -13,7 +13,13 @@ using namespace watchkeeper::storage::testing;
 namespace {
 
 struct redis_and_ledger {
-  redis_and_ledger() { BOOST_REQUIRE(ledger_of_record->migrate().has_value()); }
+  redis_and_ledger() {
+    BOOST_REQUIRE(ledger_of_record->migrate().has_value());
+    for (const auto* name : {"ada", "bob", "cyd"})
+      must(ledger_of_record->put_device(
+          {.kid = kid_of(static_cast<std::uint8_t>(*name)), .student = id_of<student_id>(name)},
+          {}));
+  }
   tiered_request request(std::string_view student, std::uint32_t sequence) {
     const auto from_ms = static_cast<media_ms>(sequence) * 1'000;
     tiered_request made;
@@ -65,7 +71,7 @@ BOOST_AUTO_TEST_CASE(what_needed_no_write_does_not_hide_that_redis_refuses_to_wr
         other_module.credit.session = id_of<session_id>("t");
         BOOST_CHECK(w.apply_one(other_module).state == applied_state::done);
         BOOST_CHECK(w.apply_one(w.request("bob", 0)).state == applied_state::done);
-        must(w.hot->erase(id_of<student_id>("cyd")));
+        must(w.hot->end_epochs_below(id_of<student_id>("cyd"), 2));
         w.server.command({"CONFIG", "SET", "maxmemory-policy", "noeviction", "maxmemory", "1"});
         auto of_ada = w.request("ada", 0);
         idle[i](of_ada);
