@@ -71,9 +71,8 @@ class gateway {
   [[nodiscard]] std::future<storage::stored<std::optional<progress>>> progress_of(
       const pair_key& pair);
 
-  /// Ends the student's epochs below `epoch` in the memory of the actors and in the hot store, and
-  /// rejects the student's heartbeats in flight. The caller erases the student from the ledger.
-  /// Blocks; any thread but an actor's.
+  /// Ends the student's epochs below `epoch` in the memory of the actors and in the hot store. The
+  /// caller erases the student from the ledger. Blocks; any thread but an actor's.
   storage::stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch);
   /// The ledger has begun a new attempt of the pair, with this state: brings it to the hot store,
   /// and forgets what memory has of the one before. Blocks; any thread but an actor's.

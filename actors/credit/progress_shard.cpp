@@ -296,17 +296,13 @@ void progress_shard_core::checkpointed(mono_ms started, mono_ms now) {
 }
 
 void progress_shard_core::forget(const student_id& student) {
-  for (auto& job : waiting_)
-    if (job->credit.student == student)
-      job->reject({problem::unknown_device, "the student was erased"});
-  std::erase_if(waiting_, [&](const auto& job) { return job->credit.student == student; });
+  // Heartbeats that wait go on: by their epoch the store knows those of the life that ended.
   if (!parked_.empty()) erased_in_flight_.push_back(student);
   pairs_.erase_if([&](pair_entry& pair) {
     if (pair.key.student != student) return false;
     set_dirty(pair, false);
     return true;
   });
-  // After the heartbeats that waited: the observers must forget their rejections too.
   if (deps_.observer) deps_.observer->student_erased(student);
   update_probe();
 }

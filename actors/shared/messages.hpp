@@ -107,7 +107,7 @@ struct checkpoint_done {
   mono_ms now;
 };
 
-/// The student is erased: forget the student, and reject the heartbeats that wait.
+/// The student is erased: forget what memory has of the student.
 struct student_erased {
   student_id student;
   std::shared_ptr<std::promise<void>> forgotten;  // may be null

@@ -77,6 +77,7 @@ for (const variant of variants) {
           completion_percentage: 100,
           mastered_at: progress.mastered_at,
           threshold: 95,
+          attempt: 1,
         });
         assert.deepEqual(await scene.progress(), progress);
       });

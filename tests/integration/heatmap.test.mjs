@@ -275,15 +275,9 @@ if (variants.includes('servers'))
   describe('heatmap, two gateways', () => {
     test('their students add up', async () => {
       const one = await Gateway.start({ variant: 'servers', store: 'checkpoint_interval_s = 1' });
-      const two = new Gateway();
+      let two;
       try {
-        // On the same stores, with a data directory of its own.
-        two.stores = { ...one.stores, settings: one.stores.settings, stop() {} };
-        two.directory = fs.mkdtempSync(`${one.directory}-two-`);
-        two.file = path.join(two.directory, 'watchkeeper.toml');
-        two.store = one.store;
-        two.settings = '';
-        await two.launch();
+        two = await one.beside();
         const scene = await Scene.make(one, { durationMs: 60_000 });
         const other = await Scene.make(one, { module: scene.module });
         other.gateway = two;

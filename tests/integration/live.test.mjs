@@ -411,13 +411,7 @@ describe('two gateways', { skip: !variants.includes('servers') }, () => {
   let one, two;
   before(async () => {
     one = await Gateway.start({ variant: 'servers' });
-    two = new Gateway();
-    two.stores = { settings: one.stores.settings, stop() {} };
-    two.directory = temporaryDirectory('gateway');
-    two.file = path.join(two.directory, 'watchkeeper.toml');
-    two.store = '';
-    two.settings = '';
-    await two.launch();
+    two = await one.beside();
   });
   after(async () => {
     await two?.stop();

@@ -292,14 +292,9 @@ describe('session keys of a deployment', () => {
     skip: !variants.includes('servers'),
   }, async () => {
     const one = await Gateway.start({ settings: settings(), variant: 'servers' });
-    const two = new Gateway();
-    two.stores = one.stores;
-    two.directory = temporaryDirectory('gateway');
-    two.file = path.join(two.directory, 'watchkeeper.toml');
-    two.store = '';
-    two.settings = settings();
+    let two;
     try {
-      await two.launch();
+      two = await one.beside();
       const player = await Player.make(one);
       await player.play(0, 10_000);
       await player.play(10_000, 20_000);

@@ -98,14 +98,18 @@ BOOST_AUTO_TEST_CASE(a_student_erased_while_a_batch_is_in_flight_leaves_nothing_
   w.heartbeat(1, 0, 0, 10'000);
   w.heartbeat(1, 1, 10'000, 20'000);  // waits
   w.shard->forget(student(1));
-  BOOST_REQUIRE(w.listener->results.size() == 1u);
-  BOOST_TEST(w.listener->results[0].outcome.why == problem::unknown_device);
-  // After the rejection, so that an observer that stores rejections forgets this one as well.
-  BOOST_REQUIRE(w.watching.erased_after.size() == 1u);
-  BOOST_TEST(w.watching.erased_after[0] == 1u);
+  BOOST_TEST(w.watching.erased_after.size() == 1u);
   w.finish_batch();
+  BOOST_REQUIRE(w.listener->results.size() == 1u);
+  BOOST_TEST(w.listener->results[0].outcome.status == credit_status::credited);
   BOOST_TEST(w.shard->pairs() == 0u);
   BOOST_TEST(w.probe.dirty == 0u);
+  // What waited meets the end of the epoch in the store.
+  BOOST_REQUIRE(w.hot->end_epochs_below(student(1), 2).has_value());
+  w.finish_batch();
+  BOOST_REQUIRE(w.listener->results.size() == 2u);
+  BOOST_TEST(w.listener->results[1].outcome.why == problem::storage_unavailable);
+  BOOST_TEST(w.shard->pairs() == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(a_heartbeat_of_an_ended_epoch_is_to_be_sent_again_with_a_fresh_record) {

@@ -48,6 +48,24 @@ export class Gateway {
     return gateway;
   }
 
+  /** Another gateway on the stores of this one, which has to outlive it. */
+  async beside() {
+    const other = new Gateway();
+    other.environment = this.environment;
+    other.stores = { variant: this.stores.variant, settings: this.stores.settings, stop() {} };
+    other.directory = temporaryDirectory('gateway');
+    other.file = path.join(other.directory, 'watchkeeper.toml');
+    other.store = this.store;
+    other.settings = this.settings;
+    try {
+      await other.launch();
+    } catch (error) {
+      other.remove();
+      throw error;
+    }
+    return other;
+  }
+
   writeConfiguration(extra = '') {
     const text =
       `listen = "127.0.0.1:${this.port}"\nh2c_listen = "127.0.0.1:${this.cleartextPort}"\n` +

@@ -49,6 +49,14 @@ export class Stores {
     return printed.trim().split('\n').at(-1);
   }
 
+  /** Starts one of them that was halted again, with what its folder has now. */
+  resume(name) {
+    this.run(name);
+  }
+  folderOf(name) {
+    return path.join(this.directory, name);
+  }
+
   /** Ends one of them, as a fault. */
   halt(name) {
     const at = this.running.findIndex(([running]) => running === name);

@@ -1,0 +1,229 @@
+// Lives: what an erasure or a reset has ended comes back through no gateway, and from no store.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { Gateway } from './lib/gateway.mjs';
+import { assertProblem, Scene } from './lib/scene.mjs';
+import { variants } from './lib/stores.mjs';
+import { after, before, describe, test } from './lib/test.mjs';
+import { until } from './lib/wait.mjs';
+
+/** Sends the heartbeat again after each 503, as a device does, and gives its result. */
+async function sentUntilCredited(gateway, token) {
+  let result;
+  await until(
+    'the heartbeat is credited',
+    async () => {
+      const response = await gateway.send(token);
+      if (response.status === 503) return false;
+      assert.equal(response.status, 200, response.text);
+      [result] = response.json.results;
+      return true;
+    },
+    { everyMs: 5 },
+  );
+  return result;
+}
+const erase = async (gateway, student) =>
+  assert.equal((await gateway.admin('DELETE', `/v1/students/${student}`)).status, 204);
+const reset = (gateway, scene, body = { reason: 'watched by somebody else' }) =>
+  gateway.admin('POST', `/v1/progress/${scene.student}/${scene.module}/reset`, body);
+const completionsOf = async (gateway, scene) =>
+  (await gateway.completions()).filter(({ data }) => data.student === scene.student);
+/** The next heartbeats are of a new session. */
+const anew = (scene, gateway = scene.gateway) => {
+  scene.gateway = gateway;
+  scene.sid = crypto.randomUUID();
+  scene.sn = 0;
+};
+
+for (const variant of variants) {
+  describe(`lives, ${variant}`, () => {
+    let gateway;
+    before(async () => {
+      gateway = await Gateway.start({ variant, store: 'checkpoint_interval_s = 1' });
+    });
+    after(() => gateway?.stop());
+
+    test('a reset begins a new attempt; the history, and all else, stays', async () => {
+      const scene = await Scene.make(gateway);
+      for (let i = 0; i < 6; ++i) await scene.credited(i * 10_000, (i + 1) * 10_000);
+      const [first] = await until('its completion is there', async () => {
+        const events = await completionsOf(gateway, scene);
+        return events.length === 1 && events;
+      });
+      assert.equal(first.data.attempt, 1);
+      const kept = await scene.token(0, 10_000); // from before the reset, in the buffer of a device
+      assertProblem(await reset(gateway, scene, {}), 400, 'malformed-request');
+      assert.equal((await reset(gateway, scene)).status, 204);
+      const { updated_at, ...shown } = await scene.progress();
+      assert.ok(updated_at);
+      assert.deepEqual(shown, {
+        student: scene.student,
+        module: scene.module,
+        seconds_watched: 0,
+        completion_percentage: 0,
+        state: 'IN_PROGRESS',
+        coverage: [],
+        playtime_ms: 0,
+        resume_ms: 0,
+        mastered_at: null,
+        attempt: 2,
+      });
+      assertProblem(await gateway.send(kept), 401, 'stale-token');
+      const before = await scene.credited(0, 30_000);
+      assert.equal(before.seconds_watched, 30);
+      assert.equal(before.state, 'IN_PROGRESS');
+      assert.equal((await scene.credited(30_000, 60_000)).state, 'MASTERED');
+      const events = await until('the second completion is there', async () => {
+        const all = await completionsOf(gateway, scene);
+        return all.length === 2 && all;
+      });
+      assert.deepEqual(
+        events.map(({ data }) => data.attempt),
+        [1, 2],
+      );
+      assert.equal(events[0].id, first.id);
+      assert.notEqual(events[1].id, first.id);
+      const heatmap = await gateway.viewer('GET', `/v1/modules/${scene.module}/heatmap`);
+      assert.equal(heatmap.json.students, 1);
+      assert.ok(
+        heatmap.json.viewers.every((viewers) => viewers === 1),
+        heatmap.text,
+      );
+    });
+
+    test('the completion of a later life has an id of its own', async () => {
+      const scene = await Scene.make(gateway);
+      const ids = new Set();
+      for (let life = 0; life < 2; ++life) {
+        for (let i = 0; i < 6; ++i) await scene.credited(i * 10_000, (i + 1) * 10_000);
+        const [event] = await until('its completion is there', async () => {
+          const events = await completionsOf(gateway, scene);
+          return events.length === 1 && events;
+        });
+        ids.add(event.id);
+        await erase(gateway, scene.student);
+        await gateway.enrol(scene.device, scene.student);
+        anew(scene);
+      }
+      assert.equal(ids.size, 2);
+    });
+
+    test('a heartbeat from before the erasure does not count after a new enrolment', async () => {
+      const scene = await Scene.make(gateway);
+      await scene.credited(0, 10_000);
+      const kept = await scene.token(10_000, 20_000);
+      await erase(gateway, scene.student);
+      await gateway.enrol(scene.device, scene.student);
+      assertProblem(await gateway.send(kept), 401, 'stale-token');
+      anew(scene);
+      assert.equal((await scene.credited(20_000, 23_000)).seconds_watched, 3);
+    });
+  });
+}
+
+describe('lives, two gateways', { skip: !variants.includes('servers') }, () => {
+  let one, two;
+  before(async () => {
+    one = await Gateway.start({ variant: 'servers', store: 'checkpoint_interval_s = 1' });
+    two = await one.beside();
+  });
+  after(async () => {
+    await two?.stop();
+    await one?.stop();
+  });
+
+  /** Mastered at `two`, which has the pair in its memory then. */
+  async function mastered() {
+    const scene = await Scene.make(one);
+    scene.gateway = two;
+    for (let i = 0; i < 6; ++i) await scene.credited(i * 10_000, (i + 1) * 10_000);
+    return scene;
+  }
+  /** Whether the gateway has completed a checkpoint since then. */
+  async function hasCheckpointed(gateway, sinceMs) {
+    const elapsedMs = Date.now() - sinceMs;
+    const { json } = await gateway.operator('GET', '/v1/stats');
+    return json.ledger.lag_ms < elapsedMs;
+  }
+  /** What both gateways show, until each has begun and completed a checkpoint. */
+  async function shows(scene, seconds) {
+    const look = async () => {
+      for (const gateway of [one, two]) {
+        const progress = await gateway.progress(scene.student, scene.module);
+        assert.equal(progress.seconds_watched, seconds);
+        assert.equal(progress.state, 'IN_PROGRESS');
+      }
+    };
+    for (let rounds = 0; rounds < 2; ++rounds) {
+      const begunMs = Date.now();
+      await until('each has completed a checkpoint', async () => {
+        await look();
+        return (await hasCheckpointed(one, begunMs)) && hasCheckpointed(two, begunMs);
+      });
+    }
+    await look();
+    assert.deepEqual(await completionsOf(one, scene), []);
+  }
+
+  const hotStoreIsBack = () =>
+    until('the hot store is back', async () => {
+      for (const gateway of [one, two])
+        if ((await gateway.operator('GET', '/readyz')).json.degraded !== false) return false;
+      return true;
+    });
+
+  test('what the other one has in memory does not come back after an erasure', async () => {
+    for (let round = 0; round < 4; ++round) {
+      const scene = await mastered();
+      await erase(one, scene.student);
+      await one.enrol(scene.device, scene.student);
+      anew(scene, two);
+      const result = await sentUntilCredited(two, await scene.token(0, 5_000));
+      assert.equal(result.seconds_watched, 5);
+      if (round === 0) await shows(scene, 5);
+    }
+  });
+
+  test('what the other one has in memory does not come back after a reset', async () => {
+    const scene = await mastered();
+    assert.equal((await reset(one, scene)).status, 204);
+    const result = await scene.credited(0, 5_000);
+    assert.equal(result.seconds_watched, 5);
+    assert.equal((await two.progress(scene.student, scene.module)).attempt, 2);
+  });
+
+  test('a Redis that came back older undoes neither', async () => {
+    const erased = await mastered();
+    const again = await mastered();
+    await until('it is in the ledger', async () => {
+      const events = await one.completions();
+      return [erased, again].every(({ student }) =>
+        events.some(({ data }) => data.student === student),
+      );
+    });
+    // As a replica that was promoted without the last writes, or a backup, would be.
+    const folder = one.stores.folderOf('private-redis');
+    const older = `${folder}-older`;
+    const restart = () => one.stores.resume('private-redis');
+    one.stores.halt('private-redis');
+    fs.cpSync(folder, older, { recursive: true });
+    restart();
+    await hotStoreIsBack();
+    await erase(one, erased.student);
+    await one.enrol(erased.device, erased.student);
+    assert.equal((await reset(one, again)).status, 204);
+    one.stores.halt('private-redis');
+    fs.rmSync(folder, { recursive: true });
+    fs.cpSync(older, folder, { recursive: true });
+    restart();
+    await hotStoreIsBack();
+    for (const scene of [erased, again]) {
+      anew(scene, two);
+      const result = await sentUntilCredited(two, await scene.token(0, 5_000));
+      assert.equal(result.seconds_watched, 5, scene === erased ? 'erased' : 'reset');
+    }
+    await shows(erased, 5);
+    assert.equal((await two.progress(again.student, again.module)).attempt, 2);
+  });
+});
