@@ -42,11 +42,13 @@ struct dirty_sample {
 };
 
 enum class applied_state : std::uint8_t {
-  done,          // the outcome is durable
-  pair_missing,  // nothing changed, because the store lacks the pair in the life of the request, or
-                 // may have lost changes since it was compared with the ledger: merge() it with
-                 // what the ledger has, and apply again
-  failed,        // it is unknown whether the request took effect
+  done,  // the outcome is durable
+  // Nothing changed: merge() the pair with what the ledger has, and apply again. The store lacks it
+  // in the life of the request; or it may have lost changes, or come back older, since it was
+  // compared with the ledger.
+  pair_missing,
+  not_compared,
+  failed,  // it is unknown whether the request took effect
 };
 
 /// What became of one request of a batch.
@@ -75,7 +77,7 @@ inline applied_credit rejected_as_ended(bool wants_coverage) {
 enum class merge_origin : std::uint8_t {
   ledger,             // as the ledger has them: not marked as dirty
   ledger_and_memory,  // compared with the ledger, which lacks some of it: marked as dirty
-  memory,             // not compared: marked as dirty; the next request finds the pair missing
+  memory,             // not compared: marked as dirty
 };
 [[nodiscard]] constexpr bool is_dirty(merge_origin from) noexcept {
   return from != merge_origin::ledger;

@@ -109,6 +109,12 @@ struct reset_order {
   wall_ms now_ms;
 };
 
+/// A student who was erased: the epochs below `next_epoch` have ended.
+struct erased_student {
+  student_id student;
+  std::uint32_t next_epoch = 0;
+};
+
 /// When a device is enrolled, and the highest epoch that the hot store knows of its student.
 struct enrolment {
   wall_ms now_ms;
@@ -236,8 +242,9 @@ class ledger {
   virtual stored<page<module_record>> list_modules(std::string_view cursor, std::size_t limit) = 0;
 
   // Devices. `put_device` returns the life that the student is in; nothing, and changes nothing, if
-  // the kid is enrolled for another student. Who is not enrolled begins an epoch: that of `at` in
-  // unix seconds, or the highest that was ever given out, whichever is higher. It enrols a revoked
+  // the kid is enrolled for another student. Who is not enrolled begins an epoch: the highest of
+  // `at` in unix seconds, those that were ever given out, and what the hot store and the erasure of
+  // the student say. It enrols a revoked
   // device again; `created_ms` stays that of the first enrolment. `epoch` of a record that is given
   // is not used. `devices_of` returns the oldest first, at most storage_limits::list_items_max.
   virtual stored<std::optional<student_life>> put_device(const device_record& device,
@@ -271,6 +278,10 @@ class ledger {
   virtual stored<bool> erase_student(const student_id& student, std::string_view actor,
                                      std::string_view student_digest_hex, wall_ms now_ms,
                                      std::uint32_t next_epoch) = 0;
+
+  /// Who was erased within registry_change_retention_ms, enrolled anew or not, for a hot store that
+  /// may have lost that.
+  virtual stored<std::vector<erased_student>> erased_students() = 0;
 
   // Logins that were ended. Writing is idempotent, and deletes those that have expired by `now_ms`;
   // reading returns the others, those that expire last first.

@@ -48,6 +48,12 @@ struct mastery_decision {
 progress next_attempt(const std::optional<progress>& recorded, const std::optional<progress>& known,
                       wall_ms now_ms);
 
+/// The life of a student, by a pair that shows that its epoch has begun. When it began is not known
+/// of a pair that was reset since.
+inline student_life life_of_epoch(const progress& state) noexcept {
+  return {state.life.epoch, state.life.attempt == 1 ? state.begins_ms : never};
+}
+
 mastery_decision decide_mastery(const pair_key& key, const progress& state,
                                 const std::optional<module_rules>& rules, wall_ms now_ms);
 

@@ -13,8 +13,7 @@ namespace watchkeeper::storage_limits {
 
 /// A session without a heartbeat ends in the stores after this time.
 inline constexpr std::int64_t session_ttl_ms = 3'600'000;
-/// An unused credit bucket counts as absent after this time; an erased student is rejected for this
-/// long.
+/// An unused credit bucket counts as absent after this time, and the epoch of the student with it.
 inline constexpr std::int64_t student_ttl_ms = 86'400'000;
 
 // The store in memory.

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <numeric>
 
 namespace watchkeeper::storage {
@@ -79,8 +78,9 @@ bool tiered_store::apply_hot(std::span<const tiered_request> requests, results& 
   report_failed(requests, out);
   std::vector<std::size_t> missing;
   for (std::size_t i = 0; i < out.size(); ++i)
-    if (out[i].state == applied_state::pair_missing) missing.push_back(i);
-  if (missing.empty() || load_missing(requests, missing, out)) return true;
+    if (out[i].state == applied_state::pair_missing || out[i].state == applied_state::not_compared)
+      missing.push_back(i);
+  if (missing.empty() || load_missing(requests, {.which = missing}, out)) return true;
   // The hot store broke off in between: what is still missing goes through the ledger.
   apply_through_ledger(requests, missing, out);
   return true;
@@ -143,9 +143,9 @@ std::optional<progress> tiered_store::start_of(const recorded_pair& row, std::ui
   return row.state.value_or(blank_progress(row.student));
 }
 
-bool tiered_store::load_missing(std::span<const tiered_request> requests,
-                                std::vector<std::size_t> missing, results& out) {
-  const auto keys = distinct_pairs(requests, missing);
+bool tiered_store::begin_pairs(std::span<const tiered_request> requests, missing_pairs& missing,
+                               results& out) {
+  const auto keys = distinct_pairs(requests, missing.which);
   // All heartbeats wait here, so a ledger that hangs is not waited for each time.
   const auto rows = read_ledger(keys);
   const auto row_of = [&](std::size_t i) -> const ledger_row* {
@@ -153,10 +153,9 @@ bool tiered_store::load_missing(std::span<const tiered_request> requests,
     const auto at = std::lower_bound(keys.begin(), keys.end(), requests[i].credit.pair());
     return &(*rows)[static_cast<std::size_t>(at - keys.begin())];
   };
-  std::map<pair_key, progress> starts;
-  bool lost = false;
-  std::erase_if(missing, [&](std::size_t i) {
+  std::erase_if(missing.which, [&](std::size_t i) {
     const auto& [credit, in_memory, is_partial] = requests[i];
+    const bool is_absent = out[i].state == applied_state::pair_missing;
     const auto* const row = row_of(i);
     std::optional<progress> start;
     if (row && *row) {
@@ -175,21 +174,27 @@ bool tiered_store::load_missing(std::span<const tiered_request> requests,
     }
     if (in_memory && in_memory->life >= start->life) {
       merge(*start, *in_memory);
-      lost = true;
+      missing.has_memory = true;
+      missing.lost = missing.lost || is_absent;
     }
-    merge(starts[credit.pair()], *start);
+    merge(missing.starts[credit.pair()], *start);
     return false;
   });
-  if (missing.empty()) return true;
+  return !missing.which.empty();
+}
+
+bool tiered_store::load_missing(std::span<const tiered_request> requests, missing_pairs missing,
+                                results& out) {
+  if (!begin_pairs(requests, missing, out)) return true;
   std::vector<pair_progress> states;
-  states.reserve(starts.size());
-  for (auto& [key, state] : starts) states.push_back({key, std::move(state)});
+  states.reserve(missing.starts.size());
+  for (const auto& [key, state] : missing.starts) states.push_back({key, state});
   std::vector<hot_request> again;
-  again.reserve(missing.size());
-  for (auto i : missing) again.push_back({requests[i].credit, true});
+  again.reserve(missing.which.size());
+  for (auto i : missing.which) again.push_back({requests[i].credit, true});
   // What only memory knew must reach the ledger: those pairs are dirty. One pair may be in too many
   // pieces to be merged, or what is held of it unreadable: the others are there all the same.
-  const auto from = lost ? merge_origin::ledger_and_memory : merge_origin::ledger;
+  const auto from = missing.has_memory ? merge_origin::ledger_and_memory : merge_origin::ledger;
   auto [merged, applied] = hot_.merge_and_apply(states, from, again);
   for (const auto* failure :
        {merged ? nullptr : &merged.error(), applied ? nullptr : &applied.error()}) {
@@ -199,32 +204,31 @@ bool tiered_store::load_missing(std::span<const tiered_request> requests,
     enter_degraded(failure->detail);
     return false;
   }
-  if (lost) observer_.data_lost();
-  if (!applied) {  // nothing of them can be read
-    for (auto i : missing) out[i] = {};
-    return true;
-  }
-  for (std::size_t i = 0; i < missing.size(); ++i) {
-    auto& element = (*applied)[i];
-    if (element.state == applied_state::pair_missing) {
-      const auto& request = requests[missing[i]];
-      const auto& whole = std::lower_bound(states.begin(), states.end(), request.credit.pair(),
-                                           [](const pair_progress& each, const pair_key& key) {
-                                             return each.key < key;
-                                           })
-                              ->state.covered;
-      element = {};
-      // Several gateways' credit, united, is in more pieces than the hot store takes: that is the
-      // student's doing and stays so. Else the pair was lost again in between.
-      if (whole.pieces().size() > limits::coverage_intervals_max) {
-        element.state = applied_state::done;
-        element.outcome.why = problem::implausible_interval;
-        if (request.wants_coverage()) element.covered = whole;
-      }
-    }
-    out[missing[i]] = std::move(element);
+  if (missing.lost) observer_.data_lost();
+  for (std::size_t i = 0; i < missing.which.size(); ++i) {
+    auto& result = out[missing.which[i]];
+    if (!applied)  // nothing of them can be read
+      result = {};
+    else if ((*applied)[i].state == applied_state::pair_missing ||
+             (*applied)[i].state == applied_state::not_compared)
+      result = still_missing(requests[missing.which[i]], missing);
+    else
+      result = std::move((*applied)[i]);
   }
   return true;
+}
+
+applied_credit tiered_store::still_missing(const tiered_request& request,
+                                           const missing_pairs& missing) {
+  applied_credit result;
+  const auto& whole = missing.starts.at(request.credit.pair()).covered;
+  // Several gateways' credit, united, is in more pieces than the hot store takes: that is the
+  // student's doing and stays so. Else the pair was lost again in between.
+  if (whole.pieces().size() <= limits::coverage_intervals_max) return result;
+  result.state = applied_state::done;
+  result.outcome.why = problem::implausible_interval;
+  if (request.wants_coverage()) result.covered = whole;
+  return result;
 }
 
 bool tiered_store::load_into_overlay(std::span<const tiered_request> requests,

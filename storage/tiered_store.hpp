@@ -5,6 +5,7 @@
 #include <boost/unordered/unordered_flat_set.hpp>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -115,8 +116,20 @@ class tiered_store {
   bool apply_hot(std::span<const tiered_request> requests, results& out);
   /// Notifies the observer of heartbeats that failed beside others that did not.
   void report_failed(std::span<const tiered_request> requests, const results& out);
-  bool load_missing(std::span<const tiered_request> requests, std::vector<std::size_t> missing,
-                    results& out);
+  /// Requests whose pairs the hot store lacks, or has not compared with the ledger.
+  struct missing_pairs {
+    std::vector<std::size_t> which = {};       // of the requests
+    std::map<pair_key, progress> starts = {};  // from what each pair goes on
+    bool has_memory = false;                   // some of it was in the callers' memory
+    bool lost = false;                         // and was missing in the hot store
+  };
+  /// Sets the starts. Requests of which that is not possible get their result and are taken out.
+  /// False: none is left.
+  bool begin_pairs(std::span<const tiered_request> requests, missing_pairs& missing, results& out);
+  /// False: the hot store broke off.
+  bool load_missing(std::span<const tiered_request> requests, missing_pairs missing, results& out);
+  /// The result of a request whose pair was merged and is missing all the same.
+  static applied_credit still_missing(const tiered_request& request, const missing_pairs& missing);
   void apply_through_ledger(std::span<const tiered_request> requests,
                             const std::vector<std::size_t>& which, results& out);
   /// Returns false if the ledger failed. Pairs for which there is no room, and those whose rows

@@ -84,11 +84,27 @@ bool checkpointer::probe_hot_store() {
     return false;
   }
   if (hot_incarnation_ == health->incarnation) return true;
+  // Remembered only once the erasures are repeated: else the next round tries again.
+  if (!repeat_erasures()) return false;
   if (hot_incarnation_)
     deps_.log(log_level::warning, "hot_store",
               "is not the one that it was; it is given what it may have lost");
   hot_incarnation_ = health->incarnation;
   deps_.hot_probe.refill_epoch.fetch_add(1, std::memory_order_acq_rel);
+  return true;
+}
+
+bool checkpointer::repeat_erasures() {
+  const auto erased = deps_.ledger->erased_students();
+  if (!erased) {
+    ledger_failed("the erasures could not be read: " + erased.error().detail);
+    return false;
+  }
+  for (const auto& [student, epoch] : *erased)
+    if (auto done = deps_.hot->end_epochs_below(student, epoch); !done) {
+      hot_failed(done.error());
+      return false;
+    }
   return true;
 }
 

@@ -82,6 +82,9 @@ class checkpointer {
   /// False: the hot store did not reply. If it is another store than before, the shards are
   /// requested to hand over what may be in their memory only.
   [[nodiscard]] bool probe_hot_store();
+  /// Ends in the hot store what erasures of the last hour have ended: it may have lost that. False:
+  /// a store failed.
+  [[nodiscard]] bool repeat_erasures();
 
   dependencies deps_;
   std::optional<std::string> hot_incarnation_;

@@ -61,7 +61,7 @@ applied_credit memory_store::apply_one(const hot_request& request) {
       break;
   }
   if (pair->second.compared_in != incarnation_) {
-    applied.state = applied_state::pair_missing;
+    applied.state = applied_state::not_compared;
     return applied;
   }
 

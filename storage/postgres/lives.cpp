@@ -1,5 +1,7 @@
 #include "storage/postgres/lives.hpp"
 
+#include <pqxx/nontransaction.hxx>
+
 #include "storage/heatmap_growth.hpp"
 #include "storage/postgres/heatmap.hpp"
 #include "storage/postgres/ledger.hpp"
@@ -27,6 +29,16 @@ removed_rows remove_epochs_below(pqxx::work& work, const student_id& student, st
 void put_life(pqxx::work& work, const student_id& student, const student_life& life) {
   work.exec_prepared("put_life", text(student.view()), std::int64_t{life.epoch},
                      life.begins_ms.value());
+}
+
+stored<std::vector<erased_student>> postgres_ledger::erased_students() {
+  return session_.call([&](pqxx::connection& connection) {
+    pqxx::nontransaction reading(connection);
+    std::vector<erased_student> all;
+    for (const auto& row : reading.exec_prepared("erased_students"))
+      all.push_back({id_of<student_id>(row[0]), number_of<std::uint32_t>(row[1])});
+    return all;
+  });
 }
 
 stored<student_life> postgres_ledger::life_of(const student_id& student) {

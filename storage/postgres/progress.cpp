@@ -196,7 +196,7 @@ void judge_passed_over(pqxx::connection& connection, std::span<const pair_progre
     } else {
       if (epoch > found->second.epoch) {
         (void)remove_epochs_below(work, key.student, epoch);
-        put_life(work, key.student, found->second = {epoch, state.begins_ms});
+        put_life(work, key.student, found->second = life_of_epoch(state));
       }
       to_repeat.push_back(i);
     }

@@ -25,7 +25,8 @@ constexpr struct {
   const char* name;
   const char* sql;
 } statements[] = {
-    // Advisory locks (30539, n), held to the end of the transaction. 1: an erasure waits for the
+    // Advisory locks (30539, n), held to the end of the transaction. 1: an erasure waits for
+    // the
     // checkpoints that run, and they for it. 2, 3: see the migrations.
     {"lock_erasure_shared", "SELECT pg_advisory_xact_lock_shared(30539, 1)"},
     {"lock_erasure", "SELECT pg_advisory_xact_lock(30539, 1)"},
@@ -35,20 +36,25 @@ constexpr struct {
      "SELECT k.student_id, k.module_id, " WATCHKEEPER_STATE(
          "p") ", s.epoch, s.begins_ms FROM unnest($1::text[], $2::text[]) AS k (student_id,"
               " module_id) JOIN student s ON s.student_id = k.student_id"
-              " LEFT JOIN progress p ON p.student_id = k.student_id AND p.module_id = k.module_id"},
+              " LEFT JOIN progress p ON p.student_id = k.student_id AND p.module_id = "
+              "k.module_id"},
     {"lives",
      "SELECT student_id, epoch, begins_ms FROM student WHERE student_id = ANY ($1::text[])"},
 
-    // watchkeeper::merge (domain/progress.cpp), column by column. Rows in the order of their key,
-    // so that two gateways cannot wait for each other. Uniting is left out where one coverage holds
-    // the other, which is the rule: the hot store sends all that was ever credited. `prior` is what
+    // watchkeeper::merge (domain/progress.cpp), column by column. Rows in the order of their
+    // key,
+    // so that two gateways cannot wait for each other. Uniting is left out where one coverage
+    // holds
+    // the other, which is the rule: the hot store sends all that was ever credited. `prior` is
+    // what
     // the row held when it was locked: what lies between is counted once, whoever came first.
     {
         "checkpoint",
         "WITH given AS ("
         " SELECT g.* FROM unnest($1::text[], $2::text[], $3::int4multirange[], $4::int4[], "
         "$5::int8[],"
-        "  $6::int4[], $7::int8[], $8::int8[], $9::int8[], $11::int8[], $12::int8[], $13::int8[])"
+        "  $6::int4[], $7::int8[], $8::int8[], $9::int8[], $11::int8[], $12::int8[], "
+        "$13::int8[])"
         "  AS g (student_id, module_id, coverage, duration_ms, playtime_ms, resume_ms, "
         "resume_at_ms,"
         "  updated_ms, mastered_ms, epoch, attempt, begins_ms)"
@@ -76,24 +82,221 @@ constexpr struct {
                                                                            "greatest(p.duration_ms,"
                                                                            " excluded.duration_ms) "
                                                                            "END") ","
-                                                                                  " " WATCHKEEPER_BY_LIFE("playtime_ms",
-                                                                                                          "greatest(p.playtime_ms, excluded.playtime_ms)") ", " WATCHKEEPER_BY_LIFE("resume_ms",
-                                                                                                                                                                                    "CASE WHEN excluded.resume_at_ms > p.resume_at_ms THEN excluded.resume_ms"
-                                                                                                                                                                                    " WHEN excluded.resume_at_ms < p.resume_at_ms THEN p.resume_ms"
-                                                                                                                                                                                    " ELSE greatest(p.resume_ms, excluded.resume_ms) END") ", " WATCHKEEPER_BY_LIFE("resume_at_ms",
-                                                                                                                                                                                                                                                                    "greatest(p.resume_at_ms, excluded.resume_at_ms)") ", " WATCHKEEPER_BY_LIFE("updated_ms",
-                                                                                                                                                                                                                                                                                                                                                "greatest(p.updated_ms, excluded.updated_ms)") ", " WATCHKEEPER_BY_LIFE("begins_ms",
-                                                                                                                                                                                                                                                                                                                                                                                                                        "greatest(p.begins_ms, excluded.begins_ms)") ", " WATCHKEEPER_BY_LIFE("mastered_ms",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "CASE WHEN p.mastered_ms = 0 THEN excluded.mastered_ms"
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              " WHEN excluded.mastered_ms = 0 THEN p.mastered_ms"
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              " ELSE least(p.mastered_ms, excluded.mastered_ms) END") ","
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                      "  epoch = greatest(p.epoch, excluded.epoch), " WATCHKEEPER_BY_LIFE("attempt",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                          "p.attempt") " RETURNING *)"
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                       "SELECT u.student_id, u.module_id, " WATCHKEEPER_STATE("u") ", m.duration_ms, m.mastery_centipercent,"
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                   " EXISTS (SELECT FROM completion c WHERE c.student_id = u.student_id"
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                   "  AND c.module_id = u.module_id AND c.rule_version = $10 AND c.epoch = u.epoch"
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                   "  AND c.attempt = u.attempt), u.coverage - u.prior, u.prior - u.coverage"
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                   " FROM united u LEFT JOIN module m ON m.module_id = u.module_id"},
+                                                                                  " " WATCHKEEPER_BY_LIFE(
+                                                                                      "playtime_ms",
+                                                                                      "greatest(p."
+                                                                                      "playtime_ms,"
+                                                                                      " "
+                                                                                      "excluded."
+                                                                                      "playtime_"
+                                                                                      "ms)") ","
+                                                                                             " " WATCHKEEPER_BY_LIFE(
+                                                                                                 "r"
+                                                                                                 "e"
+                                                                                                 "s"
+                                                                                                 "u"
+                                                                                                 "m"
+                                                                                                 "e"
+                                                                                                 "_"
+                                                                                                 "m"
+                                                                                                 "s",
+                                                                                                 "C"
+                                                                                                 "A"
+                                                                                                 "S"
+                                                                                                 "E"
+                                                                                                 " "
+                                                                                                 "W"
+                                                                                                 "H"
+                                                                                                 "E"
+                                                                                                 "N"
+                                                                                                 " "
+                                                                                                 "e"
+                                                                                                 "x"
+                                                                                                 "c"
+                                                                                                 "l"
+                                                                                                 "u"
+                                                                                                 "d"
+                                                                                                 "e"
+                                                                                                 "d"
+                                                                                                 "."
+                                                                                                 "r"
+                                                                                                 "e"
+                                                                                                 "s"
+                                                                                                 "u"
+                                                                                                 "m"
+                                                                                                 "e"
+                                                                                                 "_"
+                                                                                                 "a"
+                                                                                                 "t"
+                                                                                                 "_"
+                                                                                                 "m"
+                                                                                                 "s"
+                                                                                                 " "
+                                                                                                 ">"
+                                                                                                 " "
+                                                                                                 "p"
+                                                                                                 "."
+                                                                                                 "r"
+                                                                                                 "e"
+                                                                                                 "s"
+                                                                                                 "u"
+                                                                                                 "m"
+                                                                                                 "e"
+                                                                                                 "_"
+                                                                                                 "a"
+                                                                                                 "t"
+                                                                                                 "_"
+                                                                                                 "m"
+                                                                                                 "s"
+                                                                                                 " "
+                                                                                                 "T"
+                                                                                                 "H"
+                                                                                                 "E"
+                                                                                                 "N"
+                                                                                                 " "
+                                                                                                 "e"
+                                                                                                 "x"
+                                                                                                 "c"
+                                                                                                 "l"
+                                                                                                 "u"
+                                                                                                 "d"
+                                                                                                 "e"
+                                                                                                 "d"
+                                                                                                 "."
+                                                                                                 "r"
+                                                                                                 "e"
+                                                                                                 "s"
+                                                                                                 "u"
+                                                                                                 "m"
+                                                                                                 "e"
+                                                                                                 "_"
+                                                                                                 "m"
+                                                                                                 "s"
+                                                                                                 " "
+                                                                                                 "W"
+                                                                                                 "H"
+                                                                                                 "E"
+                                                                                                 "N"
+                                                                                                 " "
+                                                                                                 "e"
+                                                                                                 "x"
+                                                                                                 "c"
+                                                                                                 "l"
+                                                                                                 "u"
+                                                                                                 "d"
+                                                                                                 "e"
+                                                                                                 "d"
+                                                                                                 "."
+                                                                                                 "r"
+                                                                                                 "e"
+                                                                                                 "s"
+                                                                                                 "u"
+                                                                                                 "m"
+                                                                                                 "e"
+                                                                                                 "_"
+                                                                                                 "a"
+                                                                                                 "t"
+                                                                                                 "_"
+                                                                                                 "m"
+                                                                                                 "s"
+                                                                                                 " "
+                                                                                                 "<"
+                                                                                                 " "
+                                                                                                 "p"
+                                                                                                 "."
+                                                                                                 "r"
+                                                                                                 "e"
+                                                                                                 "s"
+                                                                                                 "u"
+                                                                                                 "m"
+                                                                                                 "e"
+                                                                                                 "_"
+                                                                                                 "a"
+                                                                                                 "t"
+                                                                                                 "_"
+                                                                                                 "m"
+                                                                                                 "s"
+                                                                                                 " "
+                                                                                                 "T"
+                                                                                                 "H"
+                                                                                                 "E"
+                                                                                                 "N"
+                                                                                                 " "
+                                                                                                 "p"
+                                                                                                 "."
+                                                                                                 "r"
+                                                                                                 "e"
+                                                                                                 "s"
+                                                                                                 "u"
+                                                                                                 "m"
+                                                                                                 "e"
+                                                                                                 "_"
+                                                                                                 "m"
+                                                                                                 "s"
+                                                                                                 " "
+                                                                                                 "E"
+                                                                                                 "L"
+                                                                                                 "S"
+                                                                                                 "E"
+                                                                                                 " "
+                                                                                                 "g"
+                                                                                                 "r"
+                                                                                                 "e"
+                                                                                                 "a"
+                                                                                                 "t"
+                                                                                                 "e"
+                                                                                                 "s"
+                                                                                                 "t"
+                                                                                                 "("
+                                                                                                 "p"
+                                                                                                 "."
+                                                                                                 "r"
+                                                                                                 "e"
+                                                                                                 "s"
+                                                                                                 "u"
+                                                                                                 "m"
+                                                                                                 "e"
+                                                                                                 "_"
+                                                                                                 "m"
+                                                                                                 "s"
+                                                                                                 ","
+                                                                                                 " "
+                                                                                                 "e"
+                                                                                                 "x"
+                                                                                                 "c"
+                                                                                                 "l"
+                                                                                                 "u"
+                                                                                                 "d"
+                                                                                                 "e"
+                                                                                                 "d"
+                                                                                                 "."
+                                                                                                 "r"
+                                                                                                 "e"
+                                                                                                 "s"
+                                                                                                 "u"
+                                                                                                 "m"
+                                                                                                 "e"
+                                                                                                 "_"
+                                                                                                 "m"
+                                                                                                 "s"
+                                                                                                 ")"
+                                                                                                 " "
+                                                                                                 "E"
+                                                                                                 "N"
+                                                                                                 "D") ", " WATCHKEEPER_BY_LIFE("resume_at_ms",
+                                                                                                                               "greatest(p.resume_at_ms, excluded.resume_at_ms)") ", " WATCHKEEPER_BY_LIFE("updated_ms",
+                                                                                                                                                                                                           "greatest(p.updated_ms, excluded.updated_ms)") ", " WATCHKEEPER_BY_LIFE("begins_ms",
+                                                                                                                                                                                                                                                                                   "greatest(p.begins_ms, excluded.begins_ms)") ", " WATCHKEEPER_BY_LIFE("mastered_ms",
+                                                                                                                                                                                                                                                                                                                                                         "CASE WHEN p.mastered_ms = 0 THEN excluded.mastered_ms"
+                                                                                                                                                                                                                                                                                                                                                         " WHEN excluded.mastered_ms = 0 THEN p.mastered_ms"
+                                                                                                                                                                                                                                                                                                                                                         " ELSE least(p.mastered_ms, excluded.mastered_ms) END") ","
+                                                                                                                                                                                                                                                                                                                                                                                                                 "  epoch = greatest(p.epoch, excluded.epoch), " WATCHKEEPER_BY_LIFE("attempt",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                     "p.attempt") " RETURNING *)"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                  "SELECT u.student_id, u.module_id, " WATCHKEEPER_STATE("u") ", m.duration_ms, m.mastery_centipercent,"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              " EXISTS (SELECT FROM completion c WHERE c.student_id = u.student_id"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "  AND c.module_id = u.module_id AND c.rule_version = $10 AND c.epoch = u.epoch"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "  AND c.attempt = u.attempt), u.coverage - u.prior, u.prior - u.coverage"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              " FROM united u LEFT JOIN module m ON m.module_id = u.module_id"},
     {"set_mastered",
      "UPDATE progress p SET mastered_ms = $3::int8"
      " FROM unnest($1::text[], $2::text[]) AS g (student_id, module_id)"
@@ -104,7 +307,8 @@ constexpr struct {
      " SELECT g.student_id, g.module_id, $7::int4, g.covered_ms, g.duration_ms, g.threshold,"
      "  g.mastered_ms, g.epoch, g.attempt"
      " FROM unnest($1::text[], $2::text[], $3::int4[], $4::int4[], $5::int4[], $6::int8[],"
-     "  $8::int8[], $9::int8[]) AS g (student_id, module_id, covered_ms, duration_ms, threshold,"
+     "  $8::int8[], $9::int8[]) AS g (student_id, module_id, covered_ms, duration_ms, "
+     "threshold,"
      "  mastered_ms, epoch, attempt)"
      " ON CONFLICT (student_id, module_id, rule_version, epoch, attempt) DO NOTHING"},
     // In the order of WATCHKEEPER_STATE.
@@ -202,31 +406,38 @@ constexpr struct {
      " AND ($3::text = '' OR student_id = $3) AND ($4::text = '' OR module_id = $4)"
      " ORDER BY sequence DESC LIMIT $2"},
 
-    // completion_centipercent (domain/progress.cpp), summed up. Module ids compare by their bytes.
+    // completion_centipercent (domain/progress.cpp), summed up. Module ids compare by their
+    // bytes.
     {"summarize_modules",
      "SELECT p.module_id, count(*), count(*) FILTER (WHERE p.mastered_ms <> 0),"
      " coalesce(sum(CASE WHEN p.duration_ms > 0"
-     "  THEN least(10000, p.covered_ms * 10000 / p.duration_ms) ELSE 0 END)::int8 / count(*), 0)"
+     "  THEN least(10000, p.covered_ms * 10000 / p.duration_ms) ELSE 0 END)::int8 / count(*), "
+     "0)"
      " FROM progress p GROUP BY p.module_id ORDER BY p.module_id"},
 
-    // The writes of the registry: the change is noted last, since its lock is held to the commit.
+    // The writes of the registry: the change is noted last, since its lock is held to the
+    // commit.
     {"put_module",
-     "WITH put AS (INSERT INTO module AS m (module_id, title, duration_ms, mastery_centipercent,"
+     "WITH put AS (INSERT INTO module AS m (module_id, title, duration_ms, "
+     "mastery_centipercent,"
      "  max_rate_permille, updated_ms, preview_url) VALUES ($1, $2, $3, $4, $5, $6, $7)"
      " ON CONFLICT (module_id) DO UPDATE SET title = excluded.title,"
-     "  duration_ms = excluded.duration_ms, mastery_centipercent = excluded.mastery_centipercent,"
+     "  duration_ms = excluded.duration_ms, mastery_centipercent = "
+     "excluded.mastery_centipercent,"
      "  max_rate_permille = excluded.max_rate_permille, updated_ms = excluded.updated_ms,"
      "  preview_url = excluded.preview_url"
      " RETURNING m.module_id)"
      "SELECT watchkeeper_note_change(0, put.module_id) FROM put"},
     {"get_module",
-     "SELECT module_id, title, duration_ms, mastery_centipercent, max_rate_permille, updated_ms,"
+     "SELECT module_id, title, duration_ms, mastery_centipercent, max_rate_permille, "
+     "updated_ms,"
      " preview_url FROM module WHERE module_id = $1"},
     {"remove_module",
      "WITH gone AS (DELETE FROM module WHERE module_id = $1 RETURNING module_id)"
      "SELECT watchkeeper_note_change(0, gone.module_id) FROM gone"},
     {"list_modules",
-     "SELECT module_id, title, duration_ms, mastery_centipercent, max_rate_permille, updated_ms,"
+     "SELECT module_id, title, duration_ms, mastery_centipercent, max_rate_permille, "
+     "updated_ms,"
      " preview_url FROM module WHERE module_id > $1 ORDER BY module_id LIMIT $2"},
 
     {"put_device",
@@ -275,6 +486,10 @@ constexpr struct {
      "  RETURNING progress_rows + completion_rows + assignment_rows + device_rows AS gone)"
      "SELECT audited.gone, watchkeeper_raise_highest_epoch($7), watchkeeper_note_change(3, $1)"
      " FROM audited"},
+
+    {"erased_students",
+     "SELECT student_id, next_epoch FROM erased_student"
+     " WHERE erased_at >= now() - interval '1 hour'"},
 
     {"forget_console_ends", "DELETE FROM console_session_end WHERE expires_ms <= $1"},
     {"end_console_session",

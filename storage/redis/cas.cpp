@@ -175,8 +175,12 @@ void workspace::credit(const hot_request& request, applied_credit& result) {
     result = rejected_as_ended(request.want_coverage);
     return;
   }
-  if (checked == epoch_check::pair_missing || pair->value->compared_in != incarnation_) {
+  if (checked == epoch_check::pair_missing) {
     result.state = applied_state::pair_missing;
+    return;
+  }
+  if (pair->value->compared_in != incarnation_) {
+    result.state = applied_state::not_compared;
     return;
   }
   const auto tag = redis_codec::session_tag(credit.session_key());

@@ -133,9 +133,12 @@ applied_credit embedded_store::apply_one(const hot_request& request, batch& load
   const auto checked =
       check_epoch(credit.epoch, student.epoch_at(now_ms), is_readable ? &pair.state : nullptr);
   if (checked == epoch_check::ended) return rejected_as_ended(request.want_coverage);
-  if (!pair.exists || (!pair.corrupt && (checked == epoch_check::pair_missing ||
-                                         pair.compared_in != incarnation()))) {
+  if (!pair.exists || (is_readable && checked == epoch_check::pair_missing)) {
     applied.state = applied_state::pair_missing;
+    return applied;
+  }
+  if (is_readable && pair.compared_in != incarnation()) {
+    applied.state = applied_state::not_compared;
     return applied;
   }
   auto& session = load_session(credit.session_key(), loaded);

@@ -67,6 +67,8 @@ class sqlite_ledger final : public ledger {
                              std::string_view student_digest_hex, wall_ms now_ms,
                              std::uint32_t next_epoch) override;
 
+  stored<std::vector<erased_student>> erased_students() override;
+
   stored<ok_t> revoke_logins(std::span<const revoked_login> ended, wall_ms now_ms) override;
   stored<std::vector<revoked_login>> revoked_logins(wall_ms now_ms, std::size_t limit) override;
 

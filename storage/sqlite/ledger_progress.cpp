@@ -123,7 +123,7 @@ progress checkpoint_one(sqlite_database& database, const pair_progress& pair, wa
   if (epoch > student.epoch) {
     change.write(database);  // what the rows have that go now is in the heatmaps then
     remove_epochs_below(database, pair.key.student, epoch);
-    put_life(database, pair.key.student, {epoch, pair.state.begins_ms});
+    put_life(database, pair.key.student, life_of_epoch(pair.state));
   }
   const auto recorded = read_one(database, pair.key);
   progress state = pair.state;

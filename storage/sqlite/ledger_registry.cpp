@@ -65,9 +65,6 @@ student_life enrol(sqlite_database& database, const student_id& student, const e
     row.step();
     life = {static_cast<std::uint32_t>(row.integer(0)), row.wall_time(1)};
     row.reset();
-    database.prepared("DELETE FROM erased_student WHERE student_id = ?1")
-        .bind_text(1, student.view())
-        .run();
   }
   put_life(database, student, life);
   return life;
@@ -181,6 +178,18 @@ removed_rows remove_epochs_below(sqlite_database& database, const student_id& st
       .run();
   removed.completions = database.changes();
   return removed;
+}
+
+stored<std::vector<erased_student>> sqlite_ledger::erased_students() {
+  return call([&](sqlite_database& database) {
+    auto& row = database.prepared(
+        "SELECT student_id, next_epoch FROM erased_student WHERE erased_at >= unixepoch() - ?1");
+    row.bind(1, registry_change_retention_ms / 1000);
+    std::vector<erased_student> all;
+    while (row.step())
+      all.push_back({sqlite_id<student_id>(row, 0), static_cast<std::uint32_t>(row.integer(1))});
+    return all;
+  });
 }
 
 stored<student_life> sqlite_ledger::life_of(const student_id& student) {

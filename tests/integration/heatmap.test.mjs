@@ -1,8 +1,6 @@
 // The heatmap is what the students' coverages add up to: at once, after checkpoints, after kill -9,
 // and with two gateways on one pair of stores.
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import path from 'node:path';
 import { run } from './lib/command.mjs';
 import { Gateway, program, tokens } from './lib/gateway.mjs';
 import { stretch } from './lib/machine.mjs';
@@ -318,22 +316,16 @@ if (variants.includes('servers'))
         assert.equal(checked.code, 0, checked.text);
         assert.match(checked.text, /1 module, 0 wrong/);
       } finally {
-        if (two.child) await two.end().catch(() => {});
-        if (two.directory) fs.rmSync(two.directory, { recursive: true, force: true });
+        await two?.stop();
         await one.stop();
       }
     });
 
     test('what one credits the other shows at once, with nobody watching, and once', async () => {
       const one = await Gateway.start({ variant: 'servers', store: 'checkpoint_interval_s = 600' });
-      const two = new Gateway();
+      let two;
       try {
-        two.stores = { settings: one.stores.settings, stop() {} };
-        two.directory = fs.mkdtempSync(`${one.directory}-two-`);
-        two.file = path.join(two.directory, 'watchkeeper.toml');
-        two.store = one.store;
-        two.settings = '';
-        await two.launch();
+        two = await one.beside();
         const scene = await Scene.make(one, { durationMs: 60_000 });
         const other = await Scene.make(one, { module: scene.module });
         const shows = async (gateway, seconds, students) => {
@@ -388,8 +380,7 @@ if (variants.includes('servers'))
         const checked = await recount(one, '--check');
         assert.equal(checked.code, 0, checked.text);
       } finally {
-        if (two.child) await two.end().catch(() => {});
-        if (two.directory) fs.rmSync(two.directory, { recursive: true, force: true });
+        await two?.stop();
         await one.stop();
       }
     });

@@ -1,7 +1,6 @@
 // The live view, by clients as they are: Node's http2 and curl.
 import assert from 'node:assert/strict';
 import http2 from 'node:http2';
-import path from 'node:path';
 import { Client } from './lib/client.mjs';
 import { run } from './lib/command.mjs';
 import { claims, Device, uuid } from './lib/device.mjs';
@@ -9,7 +8,7 @@ import { Events, itemOf } from './lib/events.mjs';
 import { Gateway, tokens } from './lib/gateway.mjs';
 import { mean, stretch } from './lib/machine.mjs';
 import { assertProblem, Scene } from './lib/scene.mjs';
-import { temporaryDirectory, variants } from './lib/stores.mjs';
+import { variants } from './lib/stores.mjs';
 import { after, before, describe, test } from './lib/test.mjs';
 import { event, until, within } from './lib/wait.mjs';
 

@@ -307,8 +307,7 @@ describe('session keys of a deployment', () => {
       assert.equal(player.problem, 'bad-signature');
       await player.expect(50);
     } finally {
-      if (two.child) await two.end();
-      fs.rmSync(two.directory, { recursive: true, force: true });
+      await two?.stop();
       await one.stop();
     }
   });

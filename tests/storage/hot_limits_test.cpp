@@ -148,14 +148,14 @@ BOOST_AUTO_TEST_CASE(a_higher_epoch_begins_with_a_full_bucket_and_finds_the_pair
   });
 }
 
-BOOST_AUTO_TEST_CASE(a_pair_that_was_not_compared_with_the_ledger_counts_as_missing) {
+BOOST_AUTO_TEST_CASE(a_pair_that_was_not_compared_with_the_ledger_is_not_credited) {
   on_each([](hot_store& store) {
     const auto pair = pair_of("ada", "m1");
     pair_progress known{pair, blank()};
     known.state.covered.add({0, 1000});
     must(store.merge(std::span(&known, 1), merge_origin::memory));
     BOOST_TEST(int(apply_one(store, heartbeat(pair, 0, 1000, 2000)).state) ==
-               int(applied_state::pair_missing));
+               int(applied_state::not_compared));
     BOOST_TEST(must(store.dirty_count()) == 1u);
     // A reset that the ledger knows of: the higher attempt wins as a whole.
     known.state = blank();

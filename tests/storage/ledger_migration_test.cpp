@@ -91,6 +91,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(ids_of_erased_students_are_forgotten, Place, place
   const auto tested = make_migrated(place);
   need(tested->erase_student(student("gone"), "admin", "00", wall_ms{1}, 0));
   BOOST_TEST(need(tested->changes(0, 10)).size() == 1u);
+  BOOST_TEST(need(tested->erased_students()).size() == 1u);
 
   const std::string hour_ago =
       sqlite ? "unixepoch() - 3605" : "now() - interval '1 hour 5 seconds'";
@@ -99,6 +100,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(ids_of_erased_students_are_forgotten, Place, place
     execute(place, "UPDATE erased_student SET erased_at = " + hour_ago);
   };
   age();
+  BOOST_TEST(need(tested->erased_students()).empty());
   const auto sequence = need(tested->last_change());
   need(tested->put_module({module("m"), "M", {.duration_ms = 1}, wall_ms{1}}));  // any write
   const auto left = need(tested->changes(0, 10));

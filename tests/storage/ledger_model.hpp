@@ -27,7 +27,7 @@ class ledger_model {
   std::map<thumbprint, device_record> devices;
   std::set<key> assignments;
   std::map<std::string, student_life> students;
-  std::map<std::string, student_life> next_lives;  // of those who were erased
+  std::map<std::string, student_life> next_lives;  // of those who were erased, enrolled anew or not
   std::uint32_t highest_epoch = 1;
   /// Whoever was not erased counts as enrolled, in epoch 1.
   bool has_everybody = false;
@@ -91,10 +91,10 @@ class ledger_model {
     if (found != devices.end() && found->second.student != device.student) return std::nullopt;
     const std::string who(device.student.view());
     if (!students.contains(who)) {
-      auto life = next_lives[who];
+      student_life life;
+      if (const auto found = next_lives.find(who); found != next_lives.end()) life = found->second;
       life.epoch = std::max({static_cast<std::uint32_t>(to_unix_s(at.now_ms)), highest_epoch,
                              at.hot_epoch, life.epoch});
-      next_lives.erase(who);
       begin_epoch(who, life);
     } else if (students[who].epoch < at.hot_epoch) {
       begin_epoch(who, {at.hot_epoch, at.now_ms});

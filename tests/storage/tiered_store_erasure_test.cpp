@@ -79,6 +79,25 @@ BOOST_AUTO_TEST_CASE(a_hot_store_that_lost_an_erasure_brings_nothing_back) {
   BOOST_TEST(w.lost == 0);
 }
 
+// A Redis that was started again has the pair, but may have lost changes: no reason to have all
+// shards hand over what they have with each of the pairs.
+BOOST_AUTO_TEST_CASE(a_pair_that_is_only_to_be_compared_is_not_lost) {
+  tiered_store_world w;
+  pair_progress known{{w.who, *module_id::parse("m1")}, blank()};
+  known.state.covered.add({0, 10'000});
+  BOOST_REQUIRE(w.inner->merge({&known, 1}, merge_origin::memory).has_value());
+  auto request = w.request(0, 10'000, 20'000);
+  request.in_memory = known.state;
+  BOOST_CHECK(w.apply_one(request).outcome.status == credit_status::credited);
+  BOOST_TEST(w.lost == 0);
+  request = w.request(1, 20'000, 30'000);
+  request.credit.module = *module_id::parse("m2");
+  request.credit.session = *session_id::parse("s2");
+  request.in_memory = blank();
+  BOOST_CHECK(w.apply_one(request).outcome.status == credit_status::credited);
+  BOOST_TEST(w.lost == 1);
+}
+
 BOOST_AUTO_TEST_CASE(a_heartbeat_from_before_the_life_began_is_stale) {
   tiered_store_world w;
   const auto early = w.request(0, 0, 10'000);

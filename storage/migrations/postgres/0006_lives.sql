@@ -59,7 +59,6 @@ BEGIN
   INTO epoch, begins_ms
   FROM highest_epoch h LEFT JOIN erased_student e ON e.student_id = who;
   PERFORM watchkeeper_raise_highest_epoch(epoch);
-  DELETE FROM erased_student WHERE student_id = who;
   -- Of two gateways that enrol devices of one student, one comes first.
   INSERT INTO student AS s VALUES (who, epoch, begins_ms)
   ON CONFLICT (student_id) DO UPDATE SET epoch = s.epoch

@@ -269,6 +269,14 @@ class simulated_ledger : public storage::ledger {
                                       wall_ms, std::uint32_t) override {
     return not_asked();
   }
+  storage::stored<std::vector<storage::erased_student>> erased_students() override {
+    return befall<std::vector<storage::erased_student>>("erased_students", [&] {
+      std::vector<storage::erased_student> all;
+      for (const auto& [who, life] : shared_.next_lives)
+        all.push_back({*student_id::parse(who), life.epoch});
+      return all;
+    });
+  }
   storage::stored<std::vector<storage::registry_change>> changes(std::int64_t,
                                                                  std::size_t) override {
     return not_asked();

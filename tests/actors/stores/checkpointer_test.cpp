@@ -387,6 +387,7 @@ BOOST_AUTO_TEST_CASE(a_mastered_pair_is_written_at_once_and_the_others_when_thei
 BOOST_AUTO_TEST_CASE(what_the_ledger_passes_over_goes_from_the_hot_store) {
   for (const bool is_enrolled_anew : {false, true}) {
     checkpointing w;
+    BOOST_TEST(w.round());  // the hot store is known, and its erasures are
     w.play(1, 10'000);
     w.play(2, 10'000);
     // Another gateway has erased the student, and the hot store has lost that.
@@ -401,6 +402,25 @@ BOOST_AUTO_TEST_CASE(what_the_ledger_passes_over_goes_from_the_hot_store) {
     BOOST_TEST(left[1].has_value());
     BOOST_TEST(*w.hot.epoch_of(student(1)) == (is_enrolled_anew ? 5u : 2u));
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_hot_store_that_came_back_older_gets_its_erasures_again) {
+  checkpointing w;
+  BOOST_TEST(w.round());
+  w.ledger.next_lives["student-1"] = {.epoch = 2, .begins_ms = {}};
+  w.empty_hot_store();  // another one; it has the pair, clean, and has not heard of the erasure
+  const storage::pair_progress old{checkpointing::key_of(1), checkpointing::played(1, 500).state};
+  BOOST_REQUIRE(w.hot.merge({&old, 1}, storage::merge_origin::ledger).has_value());
+  // A store that fails meanwhile is tried again with the next round.
+  w.befalls = [](std::string_view operation) {
+    return operation == "end_epochs_below" ? storage::store_fault::lost_request
+                                           : storage::store_fault::none;
+  };
+  BOOST_TEST(!w.round());
+  w.befalls = [](auto) { return storage::store_fault::none; };
+  BOOST_TEST(w.round());
+  BOOST_TEST(w.stored_ms(1) == 0);
+  BOOST_TEST(*w.hot.epoch_of(student(1)) == 2u);
 }
 
 BOOST_AUTO_TEST_CASE(an_attempt_that_ended_is_replaced_in_the_hot_store) {

@@ -161,7 +161,7 @@ BOOST_AUTO_TEST_CASE(a_pair_of_another_process_is_compared_with_the_ledger) {
   apply_one(*store, heartbeat(pair, 0, 0, 1000));
   execute(file, "UPDATE hot_pair SET compared_in = 77");
   BOOST_TEST(int(apply_one(*store, heartbeat(pair, 1, 1000, 2000)).state) ==
-             int(applied_state::pair_missing));
+             int(applied_state::not_compared));
   create(*store, {pair});
   BOOST_TEST(apply_one(*store, heartbeat(pair, 1, 1000, 2000)).outcome.now.covered_ms == 2000);
 }

@@ -1,0 +1,67 @@
+// A Redis of the format before, which knew no lives, is brought along.
+#include <boost/test/unit_test.hpp>
+
+#include "storage/byte_codec.hpp"
+#include "tests/storage/hot_world.hpp"
+#include "tests/storage/redis/redis_server.hpp"
+#include "tests/storage/redis/stored_keys.hpp"
+
+using namespace watchkeeper;
+using namespace watchkeeper::storage;
+using namespace watchkeeper::storage::testing;
+
+BOOST_AUTO_TEST_SUITE(redis_format_3)
+
+/// As a gateway of format 3 has left it: the values keep what they say, in the first life.
+BOOST_AUTO_TEST_CASE(a_redis_of_format_3_is_brought_along) {
+  redis_server server;
+  const auto pair = pair_of("ada", "m1");
+  const auto erased = pair_of("bob", "m1");
+  std::string value, student;
+  {
+    byte_writer put(value);
+    put.u8(0x83), put.u8(1), put.u64(17);
+    put.u32(9'000), put.u32(600'000), put.u32(9'000), put.i64(9'000);
+    for (int i = 0; i < 3; ++i) put.i64(i < 2 ? some_time_ms.value() : 0);
+    put.u8(0), put.u32(0), put.u32(9'000);
+    byte_writer put_student(student);
+    put_student.u8(0x83), put_student.u8(0), put_student.u64(18);
+    put_student.i64(5'000'000), put_student.i64(some_time_ms.value());
+  }
+  server.command({"HSET", "wk:deployment", "partitions", "256", "format", "3", "incarnation", "x"});
+  server.command({"SET", key_of("progress", pair), value});
+  server.command({"SADD", key_of("dirty", pair), "ada/m1"});
+  server.command({"SADD", key_of("pairs", pair), "m1"});
+  server.command({"SET", key_of("student", pair), student});
+  server.command({"SET", key_of("student", erased), "erased"});
+
+  const auto store = make_redis_store(server.url());
+  const auto dirty = must(store->read_dirty(partition_of(pair.student), 10)).pairs;
+  BOOST_REQUIRE_EQUAL(dirty.size(), 1u);
+  BOOST_TEST(dirty[0].state.life.epoch == 1u);
+  BOOST_TEST(server.command({"HGET", "wk:deployment", "format"}) == "4");
+  // Not compared with the ledger in this format.
+  BOOST_TEST(int(apply_one(*store, heartbeat(pair, 0, 9'000, 10'000)).state) ==
+             int(applied_state::not_compared));
+  create(*store, {pair});
+  const auto applied = apply_one(*store, heartbeat(pair, 0, 9'000, 10'000));
+  BOOST_TEST(applied.outcome.now.covered_ms == 10'000);
+  BOOST_TEST(hex(server.command({"GET", key_of("progress", pair)}).substr(0, 1)) == "84");
+  BOOST_TEST(hex(server.command({"GET", key_of("student", pair)}).substr(0, 1)) == "84");
+  // Who was erased is in the second epoch, at least.
+  BOOST_TEST(must(store->epoch_of(erased.student)) == 2u);
+  BOOST_TEST(int(apply_one(*store, heartbeat(erased, 0, 0, 1'000)).outcome.why) ==
+             int(problem::unknown_device));
+  const pair_progress anew{erased, blank_progress({.epoch = 7, .begins_ms = never})};
+  must(store->merge(std::span(&anew, 1), merge_origin::ledger));
+  auto request = heartbeat(erased, 0, 0, 1'000);
+  request.credit.epoch = 7;
+  BOOST_TEST(int(apply_one(*store, request).outcome.status) == int(credit_status::credited));
+  BOOST_TEST(must(store->epoch_of(erased.student)) == 7u);
+  // An erasure removes values of both formats.
+  server.command({"SET", key_of("progress", pair), value});
+  must(store->end_epochs_below(pair.student, 2));
+  BOOST_TEST(server.command({"EXISTS", key_of("progress", pair)}) == "0");
+}
+
+BOOST_AUTO_TEST_SUITE_END()

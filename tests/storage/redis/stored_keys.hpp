@@ -1,0 +1,26 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include <string>
+#include <string_view>
+
+#include "tests/storage/hot_world.hpp"
+
+/// The keys of Redis as docs/storage-format.md has them, written down a second time.
+namespace watchkeeper::storage::testing {
+
+inline std::string hex(std::string_view bytes) {
+  std::string text;
+  for (const char c : bytes) text += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  return text;
+}
+
+inline std::string key_of(std::string_view kind, const pair_key& pair) {
+  const auto prefix = fmt::format("wk:{{p{}}}:", partition_of(pair.student));
+  if (kind == "progress") return fmt::format("{}progress:{}", prefix, text_of(pair));
+  if (kind == "dirty") return prefix + "dirty";
+  return fmt::format("{}{}:{}", prefix, kind, pair.student.view());
+}
+
+}  // namespace watchkeeper::storage::testing
