@@ -91,7 +91,7 @@ struct gateway::implementation final : shard_services {
   /// The ledger has a reset of the pair, by any gateway. False: try again later.
   [[nodiscard]] bool forget_attempt(const pair_key& pair) {
     caf::anon_send(shard_for(pair.student), progress_reset{pair});
-    return writer->forget_copies(pair.student);
+    return writer->take_attempt(pair);
   }
 
   // -- shard_services

@@ -6,7 +6,7 @@ namespace watchkeeper {
 
 progress_summary summarize(const progress& p) noexcept {
   return {p.covered.covered_ms(), p.duration_ms, p.playtime_ms, p.resume_ms,
-          p.updated_ms,           p.mastered_ms, p.life};
+          p.updated_ms,           p.mastered_ms, p.life,        p.begins_ms};
 }
 
 progress blank_progress(const student_life& life) noexcept {

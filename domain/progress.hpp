@@ -32,6 +32,7 @@ struct progress_summary {
   wall_ms updated_ms;
   wall_ms mastered_ms;
   life_number life;
+  wall_ms begins_ms;
   friend bool operator==(const progress_summary&, const progress_summary&) = default;
 };
 progress_summary summarize(const progress& p) noexcept;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
@@ -41,6 +42,19 @@ class heatmap_growth {
  private:
   std::map<module_id, of_module> modules_;
 };
+
+/// Adds deltas to those of other transactions: each module once.
+inline void add_deltas(std::vector<heatmap_delta>& into, std::span<const heatmap_delta> more) {
+  for (const auto& delta : more) {
+    const auto same = std::find_if(into.begin(), into.end(), [&](const heatmap_delta& each) {
+      return each.module == delta.module && each.duration_ms == delta.duration_ms;
+    });
+    if (same == into.end())
+      into.push_back(delta);
+    else
+      add_sums(same->ms, delta.ms);
+  }
+}
 
 /// Calls `take(part, bins)` for each part that has a bin other than 0.
 template <class Take>

@@ -86,6 +86,12 @@ enum class merge_origin : std::uint8_t {
   return from != merge_origin::memory;
 }
 
+struct hot_student {
+  std::uint32_t epoch = 0;  // the highest that the store has seen; 0: none
+  bool is_living = false;   // something was earned in it: it is not only the end of those before
+  friend bool operator==(const hot_student&, const hot_student&) = default;
+};
+
 struct hot_store_health {
   durability_level durability = durability_level::memory;
   std::string description;  // "Redis 7.0.15, appendonly yes, appendfsync everysec"
@@ -149,8 +155,8 @@ class hot_store {
   /// merge() and for the ledger. The store remembers the epoch for storage_limits::student_ttl_ms
   /// after the last change. Replay windows stay for storage_limits::session_ttl_ms.
   virtual stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) = 0;
-  /// The highest epoch that the store has seen of the student; 0: none.
-  virtual stored<std::uint32_t> epoch_of(const student_id& student) = 0;
+  /// What the store knows of the student's epochs.
+  virtual stored<hot_student> find_student(const student_id& student) = 0;
 
   /// Reads the settings of the store. Connects if necessary.
   virtual stored<hot_store_health> health() = 0;

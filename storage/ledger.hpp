@@ -91,7 +91,10 @@ inline bool is_living(const recorded_pair& row, const progress& copy) noexcept {
 }
 
 /// What a checkpoint returns for a pair that it has passed over, because its epoch ended: nothing,
-/// in a life that is higher than that of the pair. By watchkeeper::merge it wins over every copy.
+/// in a life that is higher than that of the pair. By watchkeeper::merge it wins over every copy. A
+/// pair of a student who is not enrolled, and of whom no erasure is known, is passed over as well:
+/// a default-constructed progress, of no life. The student was erased long ago, or this ledger has
+/// come back older and lost the enrolment: other stores keep what they have.
 inline progress ended_progress(std::uint32_t epoch) noexcept {
   progress none;
   none.life.epoch = epoch;
@@ -100,6 +103,9 @@ inline progress ended_progress(std::uint32_t epoch) noexcept {
 /// Whether a state that a checkpoint returned is such a one. Its epoch is the lowest that may live.
 inline bool has_ended(const progress& united) noexcept {
   return united.life.attempt == 0 && united.life.epoch > 0;
+}
+inline bool is_passed_over(const progress& united) noexcept {
+  return united.life.attempt == 0;
 }
 
 /// Who resets a pair, and why: for the audit.
@@ -115,10 +121,10 @@ struct erased_student {
   std::uint32_t next_epoch = 0;
 };
 
-/// When a device is enrolled, and the highest epoch that the hot store knows of its student.
+/// When a device is enrolled, and what the hot store knows of its student.
 struct enrolment {
   wall_ms now_ms;
-  std::uint32_t hot_epoch = 0;
+  hot_student in_hot_store = {};
 };
 
 /// Media time, bin by bin, that is or was added to the heatmap of a module.
@@ -185,11 +191,11 @@ class ledger {
   /// Threshold and duration are those of the catalogue. For a module that is not in it, they are
   /// 95.00 % and the duration of the state; a duration of 0 masters nothing.
   /// Passes over pairs of an epoch that ended, and those of a student who is not enrolled: nothing
-  /// is written, and ended_progress() is returned. A pair of a higher epoch than the student is in
-  /// begins it: the ledger has come back older, and what it has is of a life that ended since. The
-  /// same holds for attempts. Adds the growth of each
-  /// coverage to the heatmap of its module in the same transaction, and reports it in `grown`
-  /// unless that is null, each module at most once.
+  /// is written; see ended_progress() for what is returned. A pair of a higher epoch than the
+  /// student is in begins it: the ledger has come back older, and what it has is of a life that
+  /// ended since. The same holds for attempts. Adds the growth of each coverage to the heatmap of
+  /// its module in the same transaction, and reports it in `grown` unless that is null, each module
+  /// at most once.
   virtual stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs,
                                                    wall_ms now_ms,
                                                    std::vector<heatmap_delta>* grown) = 0;
@@ -244,7 +250,8 @@ class ledger {
   // Devices. `put_device` returns the life that the student is in; nothing, and changes nothing, if
   // the kid is enrolled for another student. Who is not enrolled begins an epoch: the highest of
   // `at` in unix seconds, those that were ever given out, and what the hot store and the erasure of
-  // the student say. It enrols a revoked
+  // the student say. But if nobody erased the student and the hot store has them in a living epoch,
+  // the ledger has come back older, and this epoch goes on. It enrols a revoked
   // device again; `created_ms` stays that of the first enrolment. `epoch` of a record that is given
   // is not used. `devices_of` returns the oldest first, at most storage_limits::list_items_max.
   virtual stored<std::optional<student_life>> put_device(const device_record& device,

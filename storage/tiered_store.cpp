@@ -11,17 +11,6 @@ namespace watchkeeper::storage {
 
 namespace {
 
-/// The distinct pairs of the chosen requests, in order of first appearance.
-std::vector<pair_key> distinct_pairs(std::span<const tiered_request> requests,
-                                     const std::vector<std::size_t>& which) {
-  std::vector<pair_key> keys;
-  keys.reserve(which.size());
-  for (auto i : which) keys.push_back(requests[i].credit.pair());
-  std::sort(keys.begin(), keys.end());
-  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
-  return keys;
-}
-
 constexpr std::string_view too_little_durability =
     "its acknowledgements are less durable than store.require_durability demands";
 
@@ -38,6 +27,16 @@ std::vector<std::size_t> all_of(std::size_t count) {
 }
 
 }  // namespace
+
+std::vector<pair_key> tiered_store::distinct_pairs(std::span<const tiered_request> requests,
+                                                   const std::vector<std::size_t>& which) {
+  std::vector<pair_key> keys;
+  keys.reserve(which.size());
+  for (auto i : which) keys.push_back(requests[i].credit.pair());
+  std::sort(keys.begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+  return keys;
+}
 
 tiered_store::tiered_store(hot_store& hot, ledger& of_record, const time_source& time,
                            observer observed_by, durability_level required, capacity most)
@@ -231,117 +230,6 @@ applied_credit tiered_store::still_missing(const tiered_request& request,
   return result;
 }
 
-bool tiered_store::load_into_overlay(std::span<const tiered_request> requests,
-                                     const std::vector<std::size_t>& which) {
-  std::vector<pair_key> absent;
-  for (const auto& key : distinct_pairs(requests, which))
-    if (!overlay_.pairs.contains(key)) absent.push_back(key);
-  // Who was there first goes on.
-  const auto room = most_.pairs_max - std::min(most_.pairs_max, overlay_.pairs.size());
-  if (absent.size() > room) absent.resize(room);
-  if (absent.empty()) return true;
-  const auto rows = read_ledger(absent);
-  if (!rows) return false;
-  for (std::size_t i = 0; i < absent.size(); ++i) {
-    const auto& row = (*rows)[i];
-    if (!row) continue;
-    overlay_.pairs.emplace(absent[i], row->student.epoch == 0
-                                          ? ended_progress(UINT32_MAX)  // whatever the request's
-                                          : row->state.value_or(blank_progress(row->student)));
-  }
-  for (auto i : which) {
-    const auto& request = requests[i];
-    if (!request.in_memory) continue;
-    const auto entry = overlay_.pairs.find(request.credit.pair());
-    if (entry != overlay_.pairs.end()) merge(entry->second, *request.in_memory);
-  }
-  return true;
-}
-
-void tiered_store::apply_through_ledger(std::span<const tiered_request> requests,
-                                        const std::vector<std::size_t>& which, results& out) {
-  if (which.empty()) return;
-  for (auto i : which) out[i] = {};
-  if (!load_into_overlay(requests, which)) return;
-
-  // Work on copies: they replace the originals only once the ledger has committed.
-  map<pair_key, progress> pairs;
-  map<session_key_id, session_state> sessions;
-  map<student_id, credit_bucket> buckets;
-  auto working = [](auto& copies, const auto& originals, const auto& key) -> auto& {
-    auto found = copies.find(key);
-    if (found != copies.end()) return found->second;
-    const auto entry = originals.find(key);
-    return copies[key] =
-               entry == originals.end() ? std::decay_t<decltype(copies[key])>{} : entry->second;
-  };
-  set<session_key_id> new_sessions;
-  set<pair_key> earned;  // a pair of which everything was refused is not made by that
-  for (auto i : which) {
-    const auto& credit = requests[i].credit;
-    auto& result = out[i];
-    if (!overlay_.pairs.contains(credit.pair())) continue;  // no room, or no row to be read
-    const auto key = credit.session_key();
-    const bool is_new = !overlay_.sessions.contains(key) && !new_sessions.contains(key);
-    if (is_new && overlay_.sessions.size() + new_sessions.size() >= most_.sessions_max) continue;
-    auto& pair = working(pairs, overlay_.pairs, credit.pair());
-    const auto checked = check_epoch(credit.epoch, 0, &pair);
-    if (checked == epoch_check::ended) {
-      result = rejected_as_ended(requests[i].wants_coverage());
-      continue;
-    }
-    // Enrolled anew since the overlay has the pair, or the ledger has come back older.
-    if (checked == epoch_check::pair_missing) pair = blank_progress({credit.epoch, never});
-    auto& session = working(sessions, overlay_.sessions, key);
-    auto& bucket = working(buckets, overlay_.buckets, credit.student);
-    result.outcome = apply_credit(credit, session, bucket, pair);
-    if (is_new && !result.outcome.played.empty()) new_sessions.insert(key);
-    if (!result.outcome.played.empty() || result.outcome.status == credit_status::duplicate)
-      earned.insert(credit.pair());
-    result.state = applied_state::done;
-    if (requests[i].wants_coverage()) result.covered = pair.covered;
-  }
-  std::vector<pair_progress> states;
-  states.reserve(pairs.size());
-  for (auto& [key, state] : pairs)
-    if (earned.contains(key)) states.push_back({key, state});
-  auto stored_states = checkpoint(states);
-  if (!stored_states) {
-    for (auto i : which) out[i] = {};
-    return;
-  }
-  set<pair_key> failed, ended;
-  for (std::size_t i = 0; i < states.size(); ++i) {
-    auto& united = (*stored_states)[i];
-    if (!united) {
-      failed.insert(states[i].key);
-    } else if (has_ended(*united)) {  // the ledger writes nothing of a student who was erased
-      ended.insert(states[i].key);
-      overlay_.pairs.erase(states[i].key);
-    } else {
-      // Reset meanwhile: the attempt in which this was to count has ended.
-      if (united->life != states[i].state.life) failed.insert(states[i].key);
-      overlay_.pairs[states[i].key] = *std::move(united);
-    }
-  }
-  for (auto i : which) {
-    const auto pair = requests[i].credit.pair();
-    if (failed.contains(pair)) out[i] = {};
-    if (ended.contains(pair)) out[i] = rejected_as_ended(requests[i].wants_coverage());
-  }
-  // Nobody's room goes to what earned nothing.
-  for (auto i : which) {
-    if (out[i].outcome.played.empty()) continue;
-    const auto& credit = requests[i].credit;
-    overlay_.sessions[credit.session_key()] = sessions[credit.session_key()];
-    overlay_.buckets[credit.student] = buckets[credit.student];
-  }
-  for (const auto& [key, state] : pairs) {
-    const auto entry = overlay_.pairs.find(key);
-    if (entry != overlay_.pairs.end() && is_blank(entry->second)) overlay_.pairs.erase(entry);
-  }
-}
-
 stored<std::vector<std::optional<progress>>> tiered_store::checkpoint(
     std::span<const pair_progress> pairs) {
   std::vector<std::optional<progress>> states(pairs.size());
@@ -421,22 +309,6 @@ void tiered_store::try_recover() {
   observer_.mode_changed(false, health->description);
 }
 
-bool tiered_store::give_overlay_back() {
-  boost::unordered::erase_if(overlay_.pairs,
-                             [](const auto& item) { return is_blank(item.second); });
-  while (!overlay_.pairs.empty()) {
-    std::vector<pair_progress> states;
-    for (const auto& [key, state] : overlay_.pairs) {
-      states.push_back({key, state});
-      if (states.size() == storage_limits::batch_heartbeats_max) break;
-    }
-    std::vector<pair_progress> not_taken;  // stays behind, in the ledger
-    if (!give_to_hot_store(states, merge_origin::ledger_and_memory, not_taken)) return false;
-    for (const auto& pair : states) overlay_.pairs.erase(pair.key);
-  }
-  return true;
-}
-
 stored<hot_store_health> tiered_store::ask_health() {
   auto health = hot_.health();
   if (health && health->durability < required_)
@@ -463,12 +335,6 @@ void tiered_store::enter_degraded(const std::string& why) {
 void tiered_store::wait_before_retry() {
   next_retry_at_ = time_.monotonic_now() + retry_wait_ms_;
   if (observer_.hot_successes) successes_at_failure_ = observer_.hot_successes();
-}
-
-void tiered_store::drop_copies(const student_id& student) {
-  boost::unordered::erase_if(overlay_.pairs,
-                             [&](const auto& item) { return item.first.student == student; });
-  overlay_.buckets.erase(student);
 }
 
 }  // namespace watchkeeper::storage

@@ -89,6 +89,11 @@ class tiered_store {
   /// An epoch of the student, or an attempt, has ended: forgets what degraded mode holds of the
   /// student. What it reads anew is of the life that the ledger has.
   void drop_copies(const student_id& student);
+  /// The ledger has begun a new attempt of the pair: brings it to the hot store, or to what
+  /// degraded mode holds of it, and from there to the hot store when that is back.
+  stored<ok_t> begin_attempt(const pair_progress& pair);
+  /// The same, of any gateway's: reads the state from the ledger.
+  stored<ok_t> take_attempt(const pair_key& pair);
 
   [[nodiscard]] bool degraded() const noexcept { return degraded_; }
 
@@ -113,6 +118,9 @@ class tiered_store {
     map<student_id, credit_bucket> buckets;
   };
 
+  /// The distinct pairs of the chosen requests, sorted.
+  static std::vector<pair_key> distinct_pairs(std::span<const tiered_request> requests,
+                                              const std::vector<std::size_t>& which);
   bool apply_hot(std::span<const tiered_request> requests, results& out);
   /// Notifies the observer of heartbeats that failed beside others that did not.
   void report_failed(std::span<const tiered_request> requests, const results& out);

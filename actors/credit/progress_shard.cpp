@@ -33,9 +33,10 @@ rejection rejection_of(const credit_outcome& outcome) noexcept {
   }
 }
 
-progress begun_anew(const life_number& life) {
+progress begun_anew(const progress_summary& now) {
   progress state;
-  state.life = life;
+  state.life = now.life;
+  state.begins_ms = now.begins_ms;
   return state;
 }
 
@@ -154,12 +155,12 @@ pair_entry* progress_shard_core::update(const storage::tiered_request& request,
   acknowledged.fresh_is_exact = played.from_ms == played.to_ms;
   auto* entry = pairs_.find(credit.pair());
   if (entry && outcome.now.life < entry->state.life) return nullptr;  // it ended meanwhile
-  if (entry && outcome.now.life > entry->state.life) entry->state = begun_anew(outcome.now.life);
+  if (entry && outcome.now.life > entry->state.life) entry->state = begun_anew(outcome.now);
   if (applied.covered) {
     if (!entry) {
       make_room();
       entry = &pairs_.add(credit.pair());
-      entry->state = begun_anew(outcome.now.life);
+      entry->state = begun_anew(outcome.now);
       // The first credit of all: all of the coverage is new. In every other case only the store
       // knows the coverage from before.
       if (outcome.now.playtime_ms == played.length_ms() && !acknowledged.fresh_is_exact &&
@@ -308,11 +309,8 @@ void progress_shard_core::forget(const student_id& student) {
 }
 
 void progress_shard_core::forget_pair(const pair_key& key) {
-  auto* const entry = pairs_.find(key);
-  if (!entry) return;
-  set_dirty(*entry, false);
-  pairs_.erase(*entry);
-  update_probe();
+  // It may be of the new attempt already, and the copy from which the hot store is filled again.
+  if (auto* const entry = pairs_.find(key)) entry->is_partial = true;
 }
 
 void progress_shard_core::tick() {

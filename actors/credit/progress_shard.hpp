@@ -49,7 +49,7 @@ class progress_shard_core {
   void found(progress_query& query, storage::stored<std::optional<progress>>& found);
   void checkpointed(mono_ms started, mono_ms now);
   void forget(const student_id& student);
-  /// The pair was reset: the stores know how it goes on.
+  /// The pair was reset: the stores know how it goes on, and the next heartbeat asks them.
   void forget_pair(const pair_key& pair);
   void tick();
 

@@ -23,6 +23,7 @@ refusal_kind classify(credit_status status, problem why, stale_cause stale) noex
     case problem::malformed_token:
       return refusal_kind::spoofing;
     case problem::stale_token:
+      if (stale == stale_cause::life) return refusal_kind::other;  // kept since before it began
       return stale == stale_cause::sequence_number ? refusal_kind::replay : refusal_kind::clock;
     case problem::future_token:
       return refusal_kind::clock;

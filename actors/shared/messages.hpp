@@ -113,7 +113,7 @@ struct student_erased {
   std::shared_ptr<std::promise<void>> forgotten;  // may be null
 };
 
-/// The pair was reset: forget what memory has of it.
+/// The pair was reset: memory may have an attempt that has ended.
 struct progress_reset {
   pair_key pair;
 };

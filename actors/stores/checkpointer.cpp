@@ -214,10 +214,12 @@ result<std::size_t, storage::storage_error> checkpointer::checkpoint_sample(
     if (storage::has_ended(*state)) {
       const auto ended = deps_.hot->end_epochs_below(states[i].key.student, state->life.epoch);
       if (!ended) return hot_failed(ended.error());
-    } else if (state->life != states[i].state.life ||
-               state->covered.covered_ms() != states[i].state.covered.covered_ms() ||
-               state->mastered_ms != states[i].state.mastered_ms)
+    } else if (!storage::is_passed_over(*state) &&
+               (state->life != states[i].state.life ||
+                state->covered.covered_ms() != states[i].state.covered.covered_ms() ||
+                state->mastered_ms != states[i].state.mastered_ms)) {
       richer.push_back({states[i].key, *state});
+    }
     if (written != i) dirty[written] = std::move(dirty[i]);
     ++written;
   }

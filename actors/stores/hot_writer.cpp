@@ -95,6 +95,13 @@ bool hot_writer::forget_copies(const student_id& student) {
   return false;
 }
 
+bool hot_writer::take_attempt(const pair_key& pair) {
+  if (drops_waiting_.fetch_add(1) < drops_waiting_max && orders_.push(attempt_order{pair}))
+    return true;
+  drops_waiting_.fetch_sub(1);
+  return false;
+}
+
 storage::stored<ok_t> hot_writer::end_epochs_below(const student_id& student, std::uint32_t epoch) {
   auto asked = std::make_shared<student_order>();
   asked->student = student;
@@ -123,10 +130,18 @@ void hot_writer::run() {
 void hot_writer::turn(std::chrono::milliseconds wait_max) {
   std::vector<std::shared_ptr<credit_batch>> batches;
   auto taken = take_orders(wait_max);
+  look_at_hot_store();
   if (taken.empty()) (void)run_guarded([&] { tiers_.probe(); });
   for (auto& o : taken) take(o, batches);
   store_or_fail(batches);
   (void)run_guarded([&] { refill_one(); });
+}
+
+void hot_writer::look_at_hot_store() {
+  const auto epoch = deps_.hot_probe.refill_epoch.load(std::memory_order_acquire);
+  if (epoch == looked_at_epoch_ || tiers_.degraded()) return;
+  looked_at_epoch_ = epoch;
+  (void)run_guarded([&] { (void)deps_.hot->health(); });
 }
 
 template <class Step>
@@ -208,6 +223,8 @@ void hot_writer::take(order& taken, std::vector<std::shared_ptr<credit_batch>>& 
     store_or_fail(batches);  // what came before an erasure is stored before it
     if (auto* student = std::get_if<std::shared_ptr<student_order>>(&taken))
       execute(**student);
+    else if (const auto* attempt = std::get_if<attempt_order>(&taken))
+      take_attempt_now(attempt->pair);
     else
       drop(std::get<drop_order>(taken).student);
   }
@@ -217,6 +234,12 @@ void hot_writer::drop(const student_id& student) {
   drops_waiting_.fetch_sub(1);
   drop_refills(student);
   (void)run_guarded([&] { tiers_.drop_copies(student); });
+}
+
+void hot_writer::take_attempt_now(const pair_key& pair) {
+  drops_waiting_.fetch_sub(1);
+  // If that fails, the next checkpoint of the pair finds the attempt in the ledger.
+  (void)run_guarded([&] { (void)tiers_.take_attempt(pair); });
 }
 
 void hot_writer::drop_refills(const student_id& student) {
@@ -286,8 +309,11 @@ void hot_writer::execute(student_order& taken) {
   // attempt wherever they arrive.
   if (!taken.attempt) drop_refills(taken.student);
   (void)run_guarded([&] {
-    done = taken.attempt ? deps_.hot->merge({&*taken.attempt, 1}, storage::merge_origin::ledger)
-                         : deps_.hot->end_epochs_below(taken.student, taken.epoch);
+    if (taken.attempt) {
+      done = tiers_.begin_attempt(*taken.attempt);
+      return;
+    }
+    done = deps_.hot->end_epochs_below(taken.student, taken.epoch);
     if (done) tiers_.drop_copies(taken.student);
   });
   taken.done.set_value(std::move(done));

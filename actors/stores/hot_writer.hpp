@@ -59,10 +59,13 @@ class hot_writer {
   [[nodiscard]] bool refill(std::vector<storage::pair_progress> pairs);
   /// Any thread. See shard_services.
   [[nodiscard]] bool has_unsaved_refills() const noexcept { return refills_unsaved_ > 0; }
-  /// Any thread. To be called when the ledger has an erasure or a reset of the student, by this
-  /// gateway or another, and the shard has forgotten the student: drops the copies for degraded
-  /// mode, and the refills that wait. False: too many such orders wait; try again later.
+  /// Any thread. To be called when the ledger has an erasure of the student, by this gateway or
+  /// another, and the shard has forgotten the student: drops the copies for degraded mode, and the
+  /// refills that wait. False: too many such orders wait; try again later.
   [[nodiscard]] bool forget_copies(const student_id& student);
+  /// Any thread. To be called when the ledger has a reset of the pair, by any gateway: brings the
+  /// new attempt to the hot store. False: too many such orders wait; try again later.
+  [[nodiscard]] bool take_attempt(const pair_key& pair);
   /// Any thread but its own. Ends the student's epochs below `epoch` in the hot store and here, and
   /// waits until that is done.
   storage::stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch);
@@ -81,8 +84,11 @@ class hot_writer {
   struct drop_order {
     student_id student;
   };
+  struct attempt_order {
+    pair_key pair;
+  };
   using order = std::variant<std::shared_ptr<credit_batch>, refill_order,
-                             std::shared_ptr<student_order>, drop_order>;
+                             std::shared_ptr<student_order>, drop_order, attempt_order>;
 
   void run();
   void hand_over_the_rest(mono_us end);
@@ -98,12 +104,16 @@ class hot_writer {
   /// What waits of the student is from before an erasure. It is not to be merged after it: once the
   /// student has enrolled again, no store would skip it.
   void drop_refills(const student_id& student);
+  void take_attempt_now(const pair_key& pair);
+  /// Looks at the hot store again after somebody has found that it is not the one that it was.
+  void look_at_hot_store();
   void store_together(std::vector<std::shared_ptr<credit_batch>>& batches);
   storage::stored<ok_t> order_and_wait(std::shared_ptr<student_order> asked);
   void execute(student_order& taken);
   void drop(const student_id& student);
 
   dependencies deps_;
+  std::uint64_t looked_at_epoch_ = 0;
   storage::tiered_store tiers_;
   batch_linger linger_;
   bounded_queue<order> orders_;

@@ -75,8 +75,8 @@ stored<ok_t> faulty_store::end_epochs_below(const student_id& student, std::uint
   return befall("end_epochs_below", [&] { return inner_.end_epochs_below(student, epoch); });
 }
 
-stored<std::uint32_t> faulty_store::epoch_of(const student_id& student) {
-  return befall("epoch_of", [&] { return inner_.epoch_of(student); });
+stored<hot_student> faulty_store::find_student(const student_id& student) {
+  return befall("find_student", [&] { return inner_.find_student(student); });
 }
 
 stored<hot_store_health> faulty_store::health() {

@@ -41,7 +41,7 @@ class faulty_store : public hot_store {
   stored<ok_t> mark_clean(partition_index partition, std::span<const dirty_pair> pairs) override;
   stored<std::uint64_t> dirty_count() override;
   stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override;
-  stored<std::uint32_t> epoch_of(const student_id& student) override;
+  stored<hot_student> find_student(const student_id& student) override;
   stored<hot_store_health> health() override;
 
  private:

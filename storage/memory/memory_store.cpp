@@ -201,8 +201,9 @@ stored<ok_t> memory_store::end_epochs_below(const student_id& student, std::uint
   return ok;
 }
 
-stored<std::uint32_t> memory_store::epoch_of(const student_id& student) {
-  return student_in(student, 0, latest_now_ms_).epoch;
+stored<hot_student> memory_store::find_student(const student_id& student) {
+  const auto known = student_in(student, 0, latest_now_ms_);
+  return hot_student{known.epoch, known.bucket != credit_bucket{}};
 }
 
 stored<hot_store_health> memory_store::health() {

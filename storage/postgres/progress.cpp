@@ -184,13 +184,18 @@ void judge_passed_over(pqxx::connection& connection, std::span<const pair_progre
   std::map<student_id, student_life> lives;
   for (const auto& row : work.exec_prepared("lives", students.text()))
     lives.emplace(id_of<student_id>(row[0]), life_from(row, 1));
+  std::map<student_id, std::uint32_t> next_epochs;  // of those who were erased
+  for (const auto& row : work.exec_prepared("next_epochs", students.text()))
+    next_epochs.emplace(id_of<student_id>(row[0]), number_of<std::uint32_t>(row[1]));
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     if (states[i].life != life_number{}) continue;
     const auto& [key, state] = pairs[i];
     const auto epoch = state.life.epoch;
     const auto found = lives.find(key.student);
     if (found == lives.end()) {
-      states[i] = ended_progress(epoch + 1);
+      const auto next = next_epochs.find(key.student);
+      if (next != next_epochs.end() && next->second > epoch)
+        states[i] = ended_progress(next->second);
     } else if (epoch < found->second.epoch) {
       states[i] = ended_progress(found->second.epoch);
     } else {
@@ -258,7 +263,7 @@ stored<std::vector<progress>> postgres_ledger::checkpoint(std::span<const pair_p
     const auto again = checkpoint_once(connection, of_later_epochs, now_ms, &more);
     for (std::size_t i = 0; i < places.size(); ++i) states[places[i]] = again[i];
     // The heatmaps of epochs that ended have shrunk, which deltas do not tell.
-    if (grown) std::move(more.begin(), more.end(), std::back_inserter(*grown));
+    if (grown) add_deltas(*grown, more);
     return states;
   });
 }

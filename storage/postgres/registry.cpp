@@ -63,19 +63,22 @@ enrolled enrol(pqxx::connection& connection, const device_record& device, const 
                std::string_view lock) {
   const auto kid = bytea(bytes_of(device.kid.bytes));
   const auto student = text(device.student.view());
+  const auto& hot = at.in_hot_store;
   pqxx::work work(connection);
   const auto owner = work.exec_prepared("owner_of", kid);
   if (!owner.empty() && text_of(owner[0][0]) != student) return {};
   // A statement of its own: the next one has to see what an erasure that it waited for did.
   work.exec_prepared(text(lock));
-  const auto drawn =
-      work.exec_prepared("enrol", student, at.now_ms.value(), std::int64_t{at.hot_epoch});
+  const auto drawn = work.exec_prepared("enrol", student, at.now_ms.value(),
+                                        std::int64_t{hot.epoch}, hot.is_living);
   auto life = life_from(drawn.at(0), 0);
-  if (life.epoch < at.hot_epoch) {
+  if (life.epoch < hot.epoch) {
     if (lock != "lock_erasure") return {.life = std::nullopt, .is_older = true};
-    life = {at.hot_epoch, at.now_ms};
+    // An erasure has not reached this ledger, or it has come back older.
+    life = {hot.epoch, at.now_ms};
     (void)remove_epochs_below(work, device.student, life.epoch);
     put_life(work, device.student, life);
+    work.exec_prepared("note_erased", student);
   }
   const auto rows =
       work.exec_prepared("put_device", kid, student, static_cast<int>(device.key.algorithm),

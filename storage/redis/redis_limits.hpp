@@ -15,8 +15,9 @@ inline constexpr std::size_t look_up_keys_max = 256;
 /// Pairs whose marks one command takes.
 inline constexpr std::size_t mark_clean_pairs_max = 64;
 /// How often a heartbeat is decided anew because another gateway changed the student meanwhile.
-/// Each time somebody's write went through; of two that never rest, each has an even chance.
-inline constexpr unsigned cas_misses_max = 64;
+/// Each time somebody's write went through. A gateway that writes one student without a rest can
+/// keep another from it, whose reads always come after its writes: no student plays that much.
+inline constexpr unsigned cas_misses_max = 256;
 /// Students whose values in Redis the writer remembers. One takes about 0.4 KB, so 100 MB at most;
 /// a student who is not in it costs one more look-up.
 inline constexpr std::size_t cas_cache_students_max = 262'144;

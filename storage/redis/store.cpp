@@ -232,14 +232,14 @@ stored<ok_t> redis_store::end_epochs_below(const student_id& student, std::uint3
   return ok;
 }
 
-stored<std::uint32_t> redis_store::epoch_of(const student_id& student) {
+stored<hot_student> redis_store::find_student(const student_id& student) {
   auto got = read_all(one({"GET", redis_keys::student(partition_of(student), student)}));
   if (!got) return got.error();
   const auto& reply = *got.value().front();
-  if (reply.type == REDIS_REPLY_NIL) return std::uint32_t{0};
+  if (reply.type == REDIS_REPLY_NIL) return hot_student{};
   const auto value = redis_codec::decode_student(text_of(reply));
   if (!value) return corrupt("a stored student is not of the format");
-  return value->epoch;
+  return hot_student{value->epoch, value->bucket != credit_bucket{}};
 }
 
 std::unique_ptr<hot_store> make_redis_store(const std::string& url) {

@@ -154,10 +154,12 @@ stored<ok_t> embedded_store::end_epochs_below(const student_id& student, std::ui
   });
 }
 
-stored<std::uint32_t> embedded_store::epoch_of(const student_id& student) {
-  return in_transaction(false, [&]() -> stored<std::uint32_t> {
+stored<hot_student> embedded_store::find_student(const student_id& student) {
+  return in_transaction(false, [&]() -> stored<hot_student> {
     batch loaded;
-    return load_student(student, loaded).epoch_at(latest_now_ms_);
+    const auto& known = load_student(student, loaded);
+    if (known.is_idle(latest_now_ms_)) return hot_student{};
+    return hot_student{known.epoch, known.bucket != credit_bucket{}};
   });
 }
 

@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <utility>
 
 #include "storage/heatmap_growth.hpp"
@@ -95,6 +94,16 @@ void add_completion(sqlite_database& database, const completion& event) {
       .run();
 }
 
+/// The epoch that may follow an erasure of the student; 0: no erasure is known.
+std::uint32_t next_epoch_of(sqlite_database& database, const student_id& student) {
+  auto& row = database.prepared("SELECT next_epoch FROM erased_student WHERE student_id = ?1");
+  row.bind_text(1, student.view());
+  if (!row.step()) return 0;
+  const auto epoch = static_cast<std::uint32_t>(row.integer(0));
+  row.reset();
+  return epoch;
+}
+
 /// What one checkpoint changes of the heatmaps.
 struct heatmap_change {
   heatmap_growth added;
@@ -103,14 +112,7 @@ struct heatmap_change {
 
   void write(sqlite_database& database) {
     change_viewers(database, std::exchange(removed, {}), false);
-    for (auto& delta : change_viewers(database, std::exchange(added, {}), true)) {
-      const auto same = std::find_if(grown.begin(), grown.end(),
-                                     [&](const auto& each) { return each.module == delta.module; });
-      if (same == grown.end())
-        grown.push_back(std::move(delta));
-      else
-        add_sums(same->ms, delta.ms);
-    }
+    add_deltas(grown, change_viewers(database, std::exchange(added, {}), true));
   }
 };
 
@@ -118,7 +120,10 @@ progress checkpoint_one(sqlite_database& database, const pair_progress& pair, wa
                         heatmap_change& change) {
   const auto student = life_in(database, pair.key.student);
   const auto epoch = pair.state.life.epoch;
-  if (student.epoch == 0) return ended_progress(epoch + 1);
+  if (student.epoch == 0) {
+    const auto next_epoch = next_epoch_of(database, pair.key.student);
+    return next_epoch > epoch ? ended_progress(next_epoch) : progress{};
+  }
   if (epoch < student.epoch) return ended_progress(student.epoch);
   if (epoch > student.epoch) {
     change.write(database);  // what the rows have that go now is in the heatmaps then

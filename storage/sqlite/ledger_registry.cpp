@@ -50,18 +50,25 @@ device_record device_from(const sqlite_statement& row) {
 
 /// Inside a transaction that writes: the life that a student who enrols a device is in.
 student_life enrol(sqlite_database& database, const student_id& student, const enrolment& at) {
+  const auto& hot = at.in_hot_store;
   auto life = life_in(database, student);
-  if (life.epoch > 0 && at.hot_epoch <= life.epoch) return life;
+  if (life.epoch > 0 && hot.epoch <= life.epoch) return life;
   if (life.epoch > 0) {
-    // The hot store knows of a later life: this ledger has come back older.
-    life = {at.hot_epoch, at.now_ms};
+    // The hot store knows of a later life: an erasure has not reached this ledger, or it has come
+    // back older.
+    life = {hot.epoch, at.now_ms};
     remove_epochs_below(database, student, life.epoch);
+    note_change(database, kind::student_erased, student.view());
   } else {
     auto& row = database.prepared(
-        "SELECT max(?2 / 1000, ?3, h.epoch, coalesce(e.next_epoch, 0)),"
+        "SELECT CASE WHEN ?4 AND e.student_id IS NULL THEN ?3"
+        " ELSE max(?2 / 1000, ?3, h.epoch, coalesce(e.next_epoch, 0)) END,"
         " coalesce(e.begins_ms, 0)"
         " FROM highest_epoch h LEFT JOIN erased_student e ON e.student_id = ?1");
-    row.bind_text(1, student.view()).bind(2, at.now_ms).bind(3, at.hot_epoch);
+    row.bind_text(1, student.view())
+        .bind(2, at.now_ms)
+        .bind(3, hot.epoch)
+        .bind(4, hot.is_living ? 1 : 0);
     row.step();
     life = {static_cast<std::uint32_t>(row.integer(0)), row.wall_time(1)};
     row.reset();
@@ -330,7 +337,8 @@ stored<bool> sqlite_ledger::erase_student(const student_id& student, std::string
     const auto devices = change_of(database, "DELETE FROM device WHERE student_id = ?1", student);
     change_of(database, "DELETE FROM student WHERE student_id = ?1", student);
     raise_highest_epoch(database, next);
-    change_of(database, "UPDATE audit SET student_id = '' WHERE student_id = ?1", student);
+    change_of(database, "UPDATE audit SET student_id = '', reason = '' WHERE student_id = ?1",
+              student);
     database
         .prepared(
             "INSERT OR REPLACE INTO erased_student (student_id, next_epoch, begins_ms)"

@@ -84,9 +84,9 @@ BOOST_AUTO_TEST_CASE(an_ended_epoch_is_refused_whatever_is_asked) {
     const auto pair = pair_of("ada", "m1");
     create(store, {pair});
     apply_one(store, heartbeat(pair, 0, 0, 1000));
-    BOOST_TEST(must(store.epoch_of(pair.student)) == 1u);
+    BOOST_TEST(must(store.find_student(pair.student)).epoch == 1u);
     must(store.end_epochs_below(pair.student, 2));
-    BOOST_TEST(must(store.epoch_of(pair.student)) == 2u);
+    BOOST_TEST(must(store.find_student(pair.student)).epoch == 2u);
     const auto late = apply_one(store, heartbeat(pair, 1, 1000, 2000));
     BOOST_TEST(int(late.state) == int(applied_state::done));
     BOOST_TEST(int(late.outcome.why) == int(problem::unknown_device));
@@ -132,7 +132,7 @@ BOOST_AUTO_TEST_CASE(a_higher_epoch_begins_with_a_full_bucket_and_finds_the_pair
     BOOST_TEST(int(applied.outcome.status) == int(credit_status::credited));
     BOOST_TEST(applied.outcome.now.life.epoch == 5u);
     BOOST_TEST(applied.covered->covered_ms() == 10'000);
-    BOOST_TEST(must(store.epoch_of(pair.student)) == 5u);
+    BOOST_TEST(must(store.find_student(pair.student)).epoch == 5u);
     // What was played before it began is not of this life.
     request.credit.sequence = 2;
     request.credit.interval = {20'000, 30'000};

@@ -382,8 +382,11 @@ class contract_run {
     const auto ended = any_epoch_of(student);
     must(model_->end_epochs_below(student, ended));
     must(store().end_epochs_below(student, ended));
-    same("epoch_of", std::to_string(must(model_->epoch_of(student))),
-         std::to_string(must(store().epoch_of(student))));
+    const auto text = [&](hot_store& from) {
+      const auto known = must(from.find_student(student));
+      return fmt::format("{} {}", known.epoch, known.is_living ? "living" : "ended");
+    };
+    same("find_student", text(*model_), text(store()));
   }
 
   std::vector<hot_store*> stores_;

@@ -134,7 +134,9 @@ class random_walk {
     auto record = device(n, a_student().view(), n % 2 == 0);
     record.created_ms += static_cast<std::int64_t>(random_() % 3);
     enrolment at;
-    if (random_() % 8 == 0) at.hot_epoch = model_.highest_epoch + random_() % 2;
+    if (random_() % 8 == 0)
+      at.in_hot_store = {static_cast<std::uint32_t>(model_.highest_epoch + random_() % 2),
+                         random_() % 2 == 0};
     if (random_() % 8 == 0) at.now_ms = wall_ms{1'000 * (model_.highest_epoch + 1)};
     const auto life = need(tested_.put_device(record, at));
     const auto expected = model_.put_device(record, at);

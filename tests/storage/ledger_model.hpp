@@ -51,8 +51,15 @@ class ledger_model {
       const auto at = key_of(pair);
       const auto student = life_of(at.first);
       const auto epoch = given.life.epoch;
-      if (student.epoch == 0 || epoch < student.epoch) {
-        states.push_back(ended_progress(student.epoch == 0 ? epoch + 1 : student.epoch));
+      if (student.epoch == 0) {
+        const auto erased = next_lives.find(at.first);
+        states.push_back(erased != next_lives.end() && erased->second.epoch > epoch
+                             ? ended_progress(erased->second.epoch)
+                             : progress{});
+        continue;
+      }
+      if (epoch < student.epoch) {
+        states.push_back(ended_progress(student.epoch));
         continue;
       }
       if (epoch > student.epoch) begin_epoch(at.first, {epoch, given.begins_ms});
@@ -90,14 +97,19 @@ class ledger_model {
     const auto found = devices.find(device.kid);
     if (found != devices.end() && found->second.student != device.student) return std::nullopt;
     const std::string who(device.student.view());
+    const auto& hot = at.in_hot_store;
     if (!students.contains(who)) {
       student_life life;
-      if (const auto found = next_lives.find(who); found != next_lives.end()) life = found->second;
-      life.epoch = std::max({static_cast<std::uint32_t>(to_unix_s(at.now_ms)), highest_epoch,
-                             at.hot_epoch, life.epoch});
+      const auto erased = next_lives.find(who);
+      if (erased != next_lives.end()) life = erased->second;
+      life.epoch = erased == next_lives.end() && hot.is_living
+                       ? hot.epoch
+                       : std::max({static_cast<std::uint32_t>(to_unix_s(at.now_ms)), highest_epoch,
+                                   hot.epoch, life.epoch});
       begin_epoch(who, life);
-    } else if (students[who].epoch < at.hot_epoch) {
-      begin_epoch(who, {at.hot_epoch, at.now_ms});
+    } else if (students[who].epoch < hot.epoch) {
+      begin_epoch(who, {hot.epoch, at.now_ms});
+      note(registry_change::kind::student_erased, who);
     }
     const auto created_ms = found != devices.end() ? found->second.created_ms : device.created_ms;
     devices[device.kid] = device;

@@ -169,6 +169,36 @@ BOOST_AUTO_TEST_CASE(a_pair_that_was_reset_goes_on_in_its_new_attempt) {
   BOOST_TEST(w.in_hot()->covered.covered_ms() == 10'000);
 }
 
+BOOST_AUTO_TEST_CASE(a_reset_while_the_hot_store_is_away_reaches_it_when_it_is_back) {
+  for (const bool is_here : {true, false}) {
+    tiered_store_world w;
+    BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).state == applied_state::done);
+    const pair_key key{w.who, *module_id::parse("m1")};
+    w.clock.advance(1);
+    const auto begun =
+        w.ledger_of_record
+            ->reset_progress(key, w.in_hot(),
+                             {.actor = "a", .reason = "r", .now_ms = w.clock.wall_now()})
+            .value()
+            .value();
+    w.fault = store_fault::lost_request;
+    // By the API of this gateway, or by news of another's.
+    BOOST_TEST(
+        (is_here ? w.tiers.begin_attempt({key, begun}) : w.tiers.take_attempt(key)).has_value());
+    BOOST_TEST(w.tiers.degraded());
+    BOOST_TEST(w.in_hot()->life.attempt == 1u);
+    const auto applied = w.apply_one(w.request(1, 10'000, 15'000));
+    BOOST_TEST(applied.outcome.now.life.attempt == 2u);
+    BOOST_TEST(applied.outcome.now.covered_ms == 5'000);
+    w.fault = store_fault::none;
+    w.clock.advance(tiered_store::retry_interval_ms);
+    w.tiers.probe();
+    BOOST_TEST(!w.tiers.degraded());
+    BOOST_TEST(w.in_hot()->life.attempt == 2u);
+    BOOST_TEST(w.in_hot()->covered.covered_ms() == 5'000);
+  }
+}
+
 // The ledger has come back older than the device's record, or than an erasure.
 BOOST_AUTO_TEST_CASE(an_epoch_that_the_ledger_has_not_heard_of_is_begun_there) {
   for (const bool is_degraded : {false, true}) {

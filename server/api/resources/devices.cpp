@@ -52,8 +52,9 @@ net::http_response put_device(call& c) {
   if (enrolled && enrolled->student == device.student) device.created_ms = enrolled->created_ms;
   // The hot store knows of an erasure that a ledger which has come back older does not. Without it,
   // the clock and the ledger's own numbers have to do.
-  const auto hot_epoch = c.store.hot().epoch_of(device.student);
-  const storage::enrolment at{.now_ms = c.now_ms, .hot_epoch = hot_epoch ? *hot_epoch : 0};
+  const auto known = c.store.hot().find_student(device.student);
+  const storage::enrolment at{.now_ms = c.now_ms,
+                              .in_hot_store = known ? *known : storage::hot_student{}};
   if (!need(c.store.ledger().put_device(device, at)))
     throw api_problem(problem::conflict, "The device is enrolled for another student");
   c.gateway.forget_device(device.kid);

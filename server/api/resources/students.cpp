@@ -106,9 +106,11 @@ net::http_response delete_student(call& c) {
   const auto student = c.student_at(0);
   // First the hot store learns which epochs have ended: what breaks off or comes late from here on
   // is of one of them, wherever it arrives.
-  const auto epoch = std::max(need(c.store.ledger().life_of(student)).epoch,
-                              need(c.store.hot().epoch_of(student))) +
-                     1;
+  const auto in_ledger = need(c.store.ledger().life_of(student));
+  const auto in_hot = c.store.hot().find_student(student);
+  // What cannot be read there is overwritten.
+  if (!in_hot && !storage::is_of_single_pairs(in_hot.error())) throw storage_fault(in_hot.error());
+  const auto epoch = std::max(in_ledger.epoch, in_hot ? in_hot->epoch : 0) + 1;
   need(c.gateway.end_epochs_below(student, epoch));
   const auto digest = crypto::hex(crypto::sha256(student.view()));
   const bool erased =
@@ -127,6 +129,11 @@ net::http_response reset_progress(call& c) {
   const pair_key key{c.student_at(0), c.module_at(1)};
   const auto reason = read_reset_reason(c.request);
   const auto known = read_latest(c, key);
+  // What was acknowledged in the attempt that ends is still worth its completion.
+  if (known) {
+    const storage::pair_progress last{key, *known};
+    need(c.store.ledger().checkpoint({&last, 1}, c.now_ms));
+  }
   const auto begun = need(c.store.ledger().reset_progress(
       key, known, {.actor = c.caller.name, .reason = reason, .now_ms = c.now_ms}));
   if (!begun) throw api_problem(problem::not_found, "The student has no progress in this module");

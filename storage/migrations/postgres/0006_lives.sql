@@ -45,8 +45,9 @@ CREATE FUNCTION watchkeeper_raise_highest_epoch(given bigint) RETURNS void LANGU
 $$;
 
 -- Draws the epoch of a student who enrols, or gives the one that the student is in. The erasure lock
--- is held. hot_epoch: the highest that the hot store knows of the student.
-CREATE FUNCTION watchkeeper_enrol(who text, now_ms bigint, hot_epoch bigint,
+-- is held. hot_epoch: the highest that the hot store knows of the student. If that is living, and no
+-- erasure is known, it goes on: this ledger has come back older.
+CREATE FUNCTION watchkeeper_enrol(who text, now_ms bigint, hot_epoch bigint, is_living boolean,
                                   OUT epoch bigint, OUT begins_ms bigint)
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -54,7 +55,8 @@ BEGIN
   IF FOUND THEN
     RETURN;
   END IF;
-  SELECT greatest(now_ms / 1000, h.epoch, hot_epoch, coalesce(e.next_epoch, 0)),
+  SELECT CASE WHEN is_living AND e.student_id IS NULL THEN hot_epoch
+    ELSE greatest(now_ms / 1000, h.epoch, hot_epoch, coalesce(e.next_epoch, 0)) END,
     coalesce(e.begins_ms, 0)
   INTO epoch, begins_ms
   FROM highest_epoch h LEFT JOIN erased_student e ON e.student_id = who;

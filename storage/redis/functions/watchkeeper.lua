@@ -17,7 +17,7 @@ local NO_NONCE = '\0\0\0\0\0\0\0\0'
 local NUMBERS = '>I4I4i8i8I4I4I4i8i8i8i8B'
 local COUNTED_BYTES, TAGGED_BYTES, PIECE_BYTES = 79, 24, 8
 -- Format 3 had no lives: no epoch to begins_ms in a pair, no epoch in a student, and one value for all who were erased.
-local FORMAT_3, COUNTED_BYTES_3, ERASED_3, ERASED_3_NONCE = 0x83, 55, 'erased', 'erased\0\0'
+local FORMAT, FORMAT_3, COUNTED_BYTES_3, ERASED_3, ERASED_3_NONCE = 0x84, 0x83, 55, 'erased', 'erased\0\0'
 
 -- What wk_swap does with a pair beside the write.
 local DIRTY_PAIR, MARK_ANEW, NEW_PAIR = 1, 2, 4
@@ -139,7 +139,8 @@ local function epoch_of(value)
   if type(value) ~= 'string' then return 0 end
   if value == ERASED_3 then return 2 end
   if byte(value) == FORMAT_3 then return 1 end
-  return #value >= HEADER_BYTES + 4 and unpack_bytes('>I4', value, HEADER_BYTES + 1) or 0
+  if byte(value) ~= FORMAT or #value < HEADER_BYTES + 4 then return 0 end
+  return (unpack_bytes('>I4', value, HEADER_BYTES + 1))
 end
 
 -- Writes the windows of a pair to the keys of their sessions.

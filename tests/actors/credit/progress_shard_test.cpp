@@ -124,26 +124,36 @@ BOOST_AUTO_TEST_CASE(a_heartbeat_of_an_ended_epoch_is_to_be_sent_again_with_a_fr
 }
 
 BOOST_AUTO_TEST_CASE(memory_follows_a_pair_into_its_next_attempt) {
-  for (const bool is_told : {true, false}) {
-    shard_world w;
-    w.heartbeat(1, 0, 0, 10'000);
-    w.finish_batch();
-    w.heartbeat(1, 1, 10'000, 20'000);  // in flight while another gateway resets the pair
-    storage::pair_progress begun{{student(1), module_named("m1")}, blank()};
-    begun.state.life.attempt = 2;
-    begun.state.updated_ms = w.clock.wall_now();
-    BOOST_REQUIRE(w.hot->merge({&begun, 1}, storage::merge_origin::ledger).has_value());
-    if (is_told) w.shard->forget_pair(begun.key);
-    w.finish_batch();
-    BOOST_TEST(w.listener->results[1].outcome.now.covered_ms == 10'000);
-    w.heartbeat(1, 2, 20'000, 30'000);
-    w.finish_batch();
-    const pair_key keys[] = {begun.key};
-    const auto in_memory = w.ask(1);
-    BOOST_REQUIRE(in_memory.has_value());
-    BOOST_TEST(in_memory->life.attempt == 2u);
-    BOOST_TEST(in_memory->covered == (*w.hot->read(keys))[0]->covered);
-  }
+  for (const bool is_told : {true, false})
+    for (const bool is_stored_before : {true, false}) {
+      shard_world w;
+      w.heartbeat(1, 0, 0, 10'000);
+      w.finish_batch();
+      // In flight while another gateway resets the pair: stored before that, or after.
+      w.heartbeat(1, 1, 10'000, 20'000);
+      auto batch = w.services.batches.front();
+      w.services.batches.clear();
+      if (is_stored_before) store_batch(*batch, *w.hot);
+      storage::pair_progress begun{{student(1), module_named("m1")}, blank()};
+      begun.state.life.attempt = 2;
+      begun.state.begins_ms = begun.state.updated_ms = w.clock.wall_now();
+      BOOST_REQUIRE(w.hot->merge({&begun, 1}, storage::merge_origin::ledger).has_value());
+      if (!is_stored_before) store_batch(*batch, *w.hot);
+      if (is_told) w.shard->forget_pair(begun.key);
+      w.shard->stored(*batch);
+      BOOST_TEST(w.listener->results[1].outcome.now.covered_ms ==
+                 (is_stored_before ? 20'000 : 10'000));
+      for (std::uint32_t i = 2; i < 4; ++i) {
+        w.heartbeat(1, i, static_cast<media_ms>(i) * 10'000, static_cast<media_ms>(i + 1) * 10'000);
+        w.finish_batch();
+      }
+      const pair_key keys[] = {begun.key};
+      const auto in_memory = w.ask(1);
+      BOOST_REQUIRE(in_memory.has_value());
+      BOOST_TEST(in_memory->life.attempt == 2u);
+      BOOST_TEST(in_memory->begins_ms == begun.state.begins_ms);
+      BOOST_TEST(in_memory->covered == (*w.hot->read(keys))[0]->covered);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(memory_is_bounded_and_idle_pairs_are_evicted) {

@@ -22,6 +22,7 @@ BOOST_AUTO_TEST_CASE(refusals_are_classified) {
   BOOST_TEST(rejected(problem::stale_token, stale_cause::time) == clock);
   BOOST_TEST(rejected(problem::future_token) == clock);
   BOOST_TEST(rejected(problem::stale_token, stale_cause::sequence_number) == replay);
+  BOOST_TEST(rejected(problem::stale_token, stale_cause::life) == other);
   BOOST_TEST(rejected(problem::sequence_reused) == other);  // no replay
   BOOST_TEST(rejected(problem::overloaded) == other);
 }

@@ -112,8 +112,8 @@ class mortal_store final : public storage::hot_store {
   storage::stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override {
     return then(inner_.end_epochs_below(student, epoch));
   }
-  storage::stored<std::uint32_t> epoch_of(const student_id& student) override {
-    return then(inner_.epoch_of(student));
+  storage::stored<storage::hot_student> find_student(const student_id& student) override {
+    return then(inner_.find_student(student));
   }
   storage::stored<storage::hot_store_health> health() override { return then(inner_.health()); }
 
@@ -160,8 +160,8 @@ class simulated_hot_store final : public storage::hot_store {
   storage::stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override {
     return faulty_.end_epochs_below(student, epoch);
   }
-  storage::stored<std::uint32_t> epoch_of(const student_id& student) override {
-    return faulty_.epoch_of(student);
+  storage::stored<storage::hot_student> find_student(const student_id& student) override {
+    return faulty_.find_student(student);
   }
   storage::stored<storage::hot_store_health> health() override { return faulty_.health(); }
 

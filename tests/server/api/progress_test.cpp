@@ -222,6 +222,13 @@ BOOST_FIXTURE_TEST_CASE(a_reset_begins_anew_and_keeps_the_history, progress_fixt
   const auto events = json_of(get("/v1/completions"))["items"];
   BOOST_REQUIRE(events.size() == 1u);
   BOOST_TEST(events[0]["data"]["attempt"] == 1);
+  // Mastered, and not in the ledger yet: the attempt that ends keeps its completion.
+  auto again = progress_of({0, 60'000}, 60'000, now);
+  again.life.attempt = 2;
+  gateway.memory[pair_of("s1", "m1")] = again;
+  BOOST_TEST(reset(reason).status == 204);
+  BOOST_TEST(json_of(get("/v1/completions"))["items"].size() == 2u);
+  BOOST_TEST(json_of(get("/v1/progress/s1/m1"))["attempt"] == 3);
   // What only memory or the hot store has counts, too.
   auto further = progress_of({0, 5'000}, 60'000, now);
   further.life.attempt = 4;

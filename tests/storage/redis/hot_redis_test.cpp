@@ -231,18 +231,6 @@ BOOST_AUTO_TEST_CASE(an_older_library_is_replaced_and_a_newer_refused) {
   BOOST_TEST(server.command({"FCALL", "wk_version", "0"}) == "99");
 }
 
-BOOST_AUTO_TEST_CASE(another_deployment_is_refused) {
-  redis_server server;
-  const auto pair = pair_of("ada", "m1");
-  const std::vector<std::pair<std::string, std::string>> others{
-      {"128", "4"}, {"128", "3"}, {"256", "2"}, {"256", "5"}};
-  for (const auto& [partitions, format] : others) {
-    server.command({"HSET", "wk:deployment", "partitions", partitions, "format", format});
-    BOOST_TEST(int(error_of_apply(*make_redis_store(server.url()), heartbeat(pair, 0, 0, 1000))) ==
-               int(storage_error::mismatch));
-  }
-}
-
 BOOST_AUTO_TEST_CASE(a_full_memory_refuses_credit_but_lets_the_checkpoint_go_on) {
   redis_server server;
   const auto store = make_redis_store(server.url());

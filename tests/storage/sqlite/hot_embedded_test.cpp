@@ -200,7 +200,7 @@ PRAGMA application_id = 2003527795; PRAGMA user_version = 1;
   BOOST_TEST(found->covered.covered_ms() == 9000);
   create(*store, {pair});
   BOOST_TEST(apply_one(*store, heartbeat(pair, 0, 9000, 10'000)).outcome.now.covered_ms == 10'000);
-  BOOST_TEST(must(store->epoch_of(id_of<student_id>("bob"))) == 2u);
+  BOOST_TEST(must(store->find_student(id_of<student_id>("bob"))).epoch == 2u);
   BOOST_TEST(int(apply_one(*store, heartbeat(pair_of("bob", "m1"), 0, 0, 1000)).outcome.why) ==
              int(problem::unknown_device));
 }

@@ -1,4 +1,4 @@
-// A Redis of the format before, which knew no lives, is brought along.
+// A Redis of the format before, which knew no lives, is brought along; one of another is refused.
 #include <boost/test/unit_test.hpp>
 
 #include "storage/byte_codec.hpp"
@@ -10,7 +10,7 @@ using namespace watchkeeper;
 using namespace watchkeeper::storage;
 using namespace watchkeeper::storage::testing;
 
-BOOST_AUTO_TEST_SUITE(redis_format_3)
+BOOST_AUTO_TEST_SUITE(redis_formats)
 
 /// As a gateway of format 3 has left it: the values keep what they say, in the first life.
 BOOST_AUTO_TEST_CASE(a_redis_of_format_3_is_brought_along) {
@@ -49,7 +49,7 @@ BOOST_AUTO_TEST_CASE(a_redis_of_format_3_is_brought_along) {
   BOOST_TEST(hex(server.command({"GET", key_of("progress", pair)}).substr(0, 1)) == "84");
   BOOST_TEST(hex(server.command({"GET", key_of("student", pair)}).substr(0, 1)) == "84");
   // Who was erased is in the second epoch, at least.
-  BOOST_TEST(must(store->epoch_of(erased.student)) == 2u);
+  BOOST_TEST(must(store->find_student(erased.student)).epoch == 2u);
   BOOST_TEST(int(apply_one(*store, heartbeat(erased, 0, 0, 1'000)).outcome.why) ==
              int(problem::unknown_device));
   const pair_progress anew{erased, blank_progress({.epoch = 7, .begins_ms = never})};
@@ -57,11 +57,23 @@ BOOST_AUTO_TEST_CASE(a_redis_of_format_3_is_brought_along) {
   auto request = heartbeat(erased, 0, 0, 1'000);
   request.credit.epoch = 7;
   BOOST_TEST(int(apply_one(*store, request).outcome.status) == int(credit_status::credited));
-  BOOST_TEST(must(store->epoch_of(erased.student)) == 7u);
+  BOOST_TEST(must(store->find_student(erased.student)).epoch == 7u);
   // An erasure removes values of both formats.
   server.command({"SET", key_of("progress", pair), value});
   must(store->end_epochs_below(pair.student, 2));
   BOOST_TEST(server.command({"EXISTS", key_of("progress", pair)}) == "0");
+}
+
+BOOST_AUTO_TEST_CASE(another_deployment_is_refused) {
+  redis_server server;
+  const auto pair = pair_of("ada", "m1");
+  const std::vector<std::pair<std::string, std::string>> others{
+      {"128", "4"}, {"128", "3"}, {"256", "2"}, {"256", "5"}};
+  for (const auto& [partitions, format] : others) {
+    server.command({"HSET", "wk:deployment", "partitions", partitions, "format", format});
+    BOOST_TEST(int(error_of_apply(*make_redis_store(server.url()), heartbeat(pair, 0, 0, 1000))) ==
+               int(storage_error::mismatch));
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

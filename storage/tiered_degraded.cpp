@@ -1,0 +1,173 @@
+// The tiered store while the hot store is away: credit through the ledger, and what is given back
+// afterwards.
+#include <algorithm>
+
+#include "storage/limits.hpp"
+#include "storage/tiered_store.hpp"
+
+namespace watchkeeper::storage {
+
+bool tiered_store::load_into_overlay(std::span<const tiered_request> requests,
+                                     const std::vector<std::size_t>& which) {
+  // Enrolled anew since: the ledger says when that was.
+  for (auto i : which) {
+    const auto& credit = requests[i].credit;
+    const auto known = overlay_.pairs.find(credit.pair());
+    if (known != overlay_.pairs.end() && known->second.life.epoch < credit.epoch)
+      overlay_.pairs.erase(known);
+  }
+  std::vector<pair_key> absent;
+  for (const auto& key : distinct_pairs(requests, which))
+    if (!overlay_.pairs.contains(key)) absent.push_back(key);
+  // Who was there first goes on.
+  const auto room = most_.pairs_max - std::min(most_.pairs_max, overlay_.pairs.size());
+  if (absent.size() > room) absent.resize(room);
+  if (absent.empty()) return true;
+  const auto rows = read_ledger(absent);
+  if (!rows) return false;
+  for (std::size_t i = 0; i < absent.size(); ++i) {
+    const auto& row = (*rows)[i];
+    if (!row) continue;
+    overlay_.pairs.emplace(absent[i], row->student.epoch == 0
+                                          ? ended_progress(UINT32_MAX)  // whatever the request's
+                                          : row->state.value_or(blank_progress(row->student)));
+  }
+  for (auto i : which) {
+    const auto& request = requests[i];
+    if (!request.in_memory) continue;
+    const auto entry = overlay_.pairs.find(request.credit.pair());
+    if (entry != overlay_.pairs.end()) merge(entry->second, *request.in_memory);
+  }
+  return true;
+}
+
+void tiered_store::apply_through_ledger(std::span<const tiered_request> requests,
+                                        const std::vector<std::size_t>& which, results& out) {
+  if (which.empty()) return;
+  for (auto i : which) out[i] = {};
+  if (!load_into_overlay(requests, which)) return;
+
+  // Work on copies: they replace the originals only once the ledger has committed.
+  map<pair_key, progress> pairs;
+  map<session_key_id, session_state> sessions;
+  map<student_id, credit_bucket> buckets;
+  auto working = [](auto& copies, const auto& originals, const auto& key) -> auto& {
+    auto found = copies.find(key);
+    if (found != copies.end()) return found->second;
+    const auto entry = originals.find(key);
+    return copies[key] =
+               entry == originals.end() ? std::decay_t<decltype(copies[key])>{} : entry->second;
+  };
+  set<session_key_id> new_sessions;
+  set<pair_key> earned;  // a pair of which everything was refused is not made by that
+  for (auto i : which) {
+    const auto& credit = requests[i].credit;
+    auto& result = out[i];
+    if (!overlay_.pairs.contains(credit.pair())) continue;  // no room, or no row to be read
+    const auto key = credit.session_key();
+    const bool is_new = !overlay_.sessions.contains(key) && !new_sessions.contains(key);
+    if (is_new && overlay_.sessions.size() + new_sessions.size() >= most_.sessions_max) continue;
+    auto& pair = working(pairs, overlay_.pairs, credit.pair());
+    const auto checked = check_epoch(credit.epoch, 0, &pair);
+    if (checked == epoch_check::ended) {
+      result = rejected_as_ended(requests[i].wants_coverage());
+      continue;
+    }
+    // The ledger has come back older.
+    if (checked == epoch_check::pair_missing) pair = blank_progress({credit.epoch, never});
+    auto& session = working(sessions, overlay_.sessions, key);
+    auto& bucket = working(buckets, overlay_.buckets, credit.student);
+    result.outcome = apply_credit(credit, session, bucket, pair);
+    if (is_new && !result.outcome.played.empty()) new_sessions.insert(key);
+    if (!result.outcome.played.empty() || result.outcome.status == credit_status::duplicate)
+      earned.insert(credit.pair());
+    result.state = applied_state::done;
+    if (requests[i].wants_coverage()) result.covered = pair.covered;
+  }
+  std::vector<pair_progress> states;
+  states.reserve(pairs.size());
+  for (auto& [key, state] : pairs)
+    if (earned.contains(key)) states.push_back({key, state});
+  auto stored_states = checkpoint(states);
+  if (!stored_states) {
+    for (auto i : which) out[i] = {};
+    return;
+  }
+  set<pair_key> failed, ended;
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    auto& united = (*stored_states)[i];
+    if (!united) {
+      failed.insert(states[i].key);
+    } else if (is_passed_over(*united)) {  // nothing is written of who is not enrolled
+      ended.insert(states[i].key);
+      overlay_.pairs.erase(states[i].key);
+    } else {
+      // Reset meanwhile: the attempt in which this was to count has ended.
+      if (united->life != states[i].state.life) failed.insert(states[i].key);
+      overlay_.pairs[states[i].key] = *std::move(united);
+    }
+  }
+  for (auto i : which) {
+    const auto pair = requests[i].credit.pair();
+    if (failed.contains(pair)) out[i] = {};
+    if (ended.contains(pair)) out[i] = rejected_as_ended(requests[i].wants_coverage());
+  }
+  // Nobody's room goes to what earned nothing.
+  for (auto i : which) {
+    if (out[i].outcome.played.empty()) continue;
+    const auto& credit = requests[i].credit;
+    overlay_.sessions[credit.session_key()] = sessions[credit.session_key()];
+    overlay_.buckets[credit.student] = buckets[credit.student];
+  }
+  for (const auto& [key, state] : pairs) {
+    const auto entry = overlay_.pairs.find(key);
+    if (entry != overlay_.pairs.end() && is_blank(entry->second)) overlay_.pairs.erase(entry);
+  }
+}
+
+bool tiered_store::give_overlay_back() {
+  boost::unordered::erase_if(overlay_.pairs,
+                             [](const auto& item) { return is_blank(item.second); });
+  while (!overlay_.pairs.empty()) {
+    std::vector<pair_progress> states;
+    for (const auto& [key, state] : overlay_.pairs) {
+      states.push_back({key, state});
+      if (states.size() == storage_limits::batch_heartbeats_max) break;
+    }
+    std::vector<pair_progress> not_taken;  // stays behind, in the ledger
+    if (!give_to_hot_store(states, merge_origin::ledger_and_memory, not_taken)) return false;
+    for (const auto& pair : states) overlay_.pairs.erase(pair.key);
+  }
+  return true;
+}
+
+stored<ok_t> tiered_store::begin_attempt(const pair_progress& pair) {
+  if (!degraded_) {
+    auto merged = hot_.merge({&pair, 1}, merge_origin::ledger);
+    if (merged) return merged;
+    observer_.hot_failed(merged.error());
+    if (is_of_single_pairs(merged.error())) return merged;
+    enter_degraded(merged.error().detail);
+  }
+  if (overlay_.pairs.size() >= most_.pairs_max && !overlay_.pairs.contains(pair.key))
+    return storage_failure{storage_error::refused, "degraded mode holds no more pairs"};
+  merge(overlay_.pairs[pair.key], pair.state);
+  return ok;
+}
+
+stored<ok_t> tiered_store::take_attempt(const pair_key& pair) {
+  const auto rows = read_ledger({&pair, 1});
+  if (!rows) return rows.error();
+  const auto& row = rows->front();
+  if (!row) return row.error();
+  if (!row->state) return ok;  // erased since
+  return begin_attempt({pair, *row->state});
+}
+
+void tiered_store::drop_copies(const student_id& student) {
+  boost::unordered::erase_if(overlay_.pairs,
+                             [&](const auto& item) { return item.first.student == student; });
+  overlay_.buckets.erase(student);
+}
+
+}  // namespace watchkeeper::storage
