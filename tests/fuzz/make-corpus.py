@@ -57,8 +57,12 @@ write("json-body", "query", QUERY, "limit=500&cursor=a%2Eb&after=922337203685477
 now_ms = 1_763_812_345_123
 
 
-def head(nonce=17, mark=1):
-    return struct.pack(">BBQ", 0x83, mark, nonce)
+def head(nonce=17, mark=1, value_format=0x84):
+    return struct.pack(">BBQ", value_format, mark, nonce)
+
+
+def life(epoch=1, attempt=1, compared_in=0, begins_ms=0):
+    return struct.pack(">IIQq", epoch, attempt, compared_in, begins_ms)
 
 
 def numbers(covered, mastered=0):
@@ -76,7 +80,7 @@ def coverage(*pieces):
 
 def pair(*pieces, windows=(), **more):
     covered = sum(to - start for start, to in pieces)
-    return (head() + numbers(covered, **more) + bytes([len(windows)]) + b"".join(windows)
+    return (head() + life() + numbers(covered, **more) + bytes([len(windows)]) + b"".join(windows)
             + coverage(*pieces))
 
 
@@ -136,7 +140,7 @@ def xxh64(text):
 
 # The session of the target's requests: a device of 32 zero bytes, sid "p".
 tag = xxh64(bytes(32) + b"p") >> 11
-student = head(mark=0) + struct.pack(">qq", 60_000_000, now_ms - 60_000)
+student = head(mark=0) + struct.pack(">Iqq", 1, 60_000_000, now_ms - 60_000)
 one = pair((0, 9_000), windows=[window(tag)])
 many = pair(*((i * 10_000, i * 10_000 + 5_000) for i in range(60)),
             windows=[window(5), window(tag), window(7)])
@@ -150,6 +154,11 @@ write("redis-reply", "cas-mastered", call(8, 0x41, 9), student,
       pair((0, 14_000), windows=[window(tag, 0, 0, 1_763_812_000 - 500)]))
 write("redis-reply", "cas-new-session", call(8), student, pair((0, 9_000), windows=[window(5)] * 4))
 write("redis-reply", "student", call(10), student)
+write("redis-reply", "student-format-3", call(10), head(mark=0, value_format=0x83),
+      struct.pack(">qq", 60_000_000, now_ms - 60_000))
+write("redis-reply", "student-erased-format-3", call(10), "erased")
+write("redis-reply", "pair-format-3", call(11), head(value_format=0x83), numbers(9_000), b"\x00",
+      coverage((0, 9_000)))
 write("redis-reply", "session", call(10), struct.pack(">IQI", 3, 5, now_ms // 1000), "m1")
 write("redis-reply", "member", call(13), "ada/m1")
 master = bulk("role:master\r\n")  # follows whatever was read
