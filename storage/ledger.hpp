@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -304,9 +305,16 @@ class ledger {
   virtual stored<std::string> health() = 0;
 };
 
-/// `url` is any connection string of libpq, usually `postgresql://…`. Time limits: 2 s to connect,
-/// 5 s per statement.
-std::unique_ptr<ledger> make_postgres_ledger(const std::string& url);
+/// How long a call waits for PostgreSQL before it is `unavailable`.
+struct postgres_time_limits {
+  std::chrono::seconds connect{2};
+  std::chrono::milliseconds statement{5'000};  // kept by the server
+  std::chrono::milliseconds call{7'000};       // for a server that keeps no limit any more
+};
+
+/// `url` is any connection string of libpq, usually `postgresql://…`.
+std::unique_ptr<ledger> make_postgres_ledger(const std::string& url,
+                                             const postgres_time_limits& limits = {});
 std::unique_ptr<ledger> make_sqlite_ledger(const std::string& path);
 
 }  // namespace watchkeeper::storage

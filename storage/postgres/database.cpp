@@ -16,7 +16,7 @@ namespace {
 /// these costs would trigger, takes longer than running it, as does planning over 16 partitions
 /// each time (1 ms of 1.35 for some pairs; they are pruned when the plan runs).
 constexpr const char* server_options =
-    "-c statement_timeout=5000 -c idle_in_transaction_session_timeout=10000 "
+    "-c idle_in_transaction_session_timeout=10000 "
     "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off "
     "-c plan_cache_mode=force_generic_plan";
 
@@ -35,7 +35,7 @@ struct option_list_deleter {
 
 }  // namespace
 
-connection_settings settings_from(const std::string& url) {
+connection_settings settings_from(const std::string& url, const postgres_time_limits& limits) {
   char* reason = nullptr;
   const std::unique_ptr<PQconninfoOption, option_list_deleter> parsed(
       PQconninfoParse(url.c_str(), &reason));
@@ -45,7 +45,7 @@ connection_settings settings_from(const std::string& url) {
   std::map<std::string, std::string> options{{"application_name", "watchkeeper"}};
   for (const auto* option = parsed.get(); option->keyword != nullptr; ++option)
     if (option->val != nullptr) options[option->keyword] = option->val;
-  options["connect_timeout"] = "2";
+  options["connect_timeout"] = std::to_string(limits.connect.count());
   options["keepalives"] = "1";
   options["keepalives_idle"] = "2";
   options["keepalives_interval"] = "1";
@@ -55,7 +55,9 @@ connection_settings settings_from(const std::string& url) {
   // What a standby has may be old. Of several hosts, this chooses the primary.
   options["target_session_attrs"] = "read-write";
   auto& server = options["options"];
-  server = server.empty() ? server_options : server + " " + server_options;
+  if (!server.empty()) server += ' ';
+  server +=
+      "-c statement_timeout=" + std::to_string(limits.statement.count()) + ' ' + server_options;
 
   connection_settings settings;
   for (const auto& [keyword, value] : options)
@@ -79,8 +81,10 @@ storage_error classify_sqlstate(std::string_view sqlstate) noexcept {
   return storage_error::refused;  // 53 out of resources, 22 and 23 our own data …
 }
 
-session::session(const std::string& url)
-    : settings_(settings_from(url)), deadline_(std::make_unique<call_deadline>()) {}
+session::session(const std::string& url, const postgres_time_limits& limits)
+    : limits_(limits),
+      settings_(settings_from(url, limits)),
+      deadline_(std::make_unique<call_deadline>()) {}
 
 session::~session() = default;
 

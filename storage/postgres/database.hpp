@@ -2,11 +2,13 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <pqxx/connection.hxx>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
+#include "storage/ledger.hpp"
 #include "storage/storage_error.hpp"
 
 /// The connection of the PostgreSQL ledger: when it is made and given up, how long a call may take,
@@ -30,7 +32,7 @@ struct connection_settings {
   std::string conninfo;  // libpq keyword=value form; empty: `url` is none that libpq takes
   std::string password;  // to be kept out of messages; may be empty
 };
-connection_settings settings_from(const std::string& url);
+connection_settings settings_from(const std::string& url, const postgres_time_limits& limits);
 
 /// Breaks a connection whose call has not come back in time: `statement_timeout` is kept by the
 /// server, which may be the one that is stuck (stopped, frozen disk, network gone).
@@ -39,7 +41,7 @@ class call_deadline;
 /// Thread: one at a time. Blocks.
 class session {
  public:
-  explicit session(const std::string& url);
+  session(const std::string& url, const postgres_time_limits& limits);
   ~session();
   session(const session&) = delete;
   session& operator=(const session&) = delete;
@@ -47,13 +49,13 @@ class session {
   /// Calls `work(pqxx::connection&)` with an open connection, made now if need be, and once more if
   /// PostgreSQL chose it as the victim of a deadlock. Whatever `work` throws becomes a failure.
   template <class Work>
-  auto call(Work&& work, std::chrono::milliseconds limit = call_limit)
+  auto call(Work&& work, std::optional<std::chrono::milliseconds> limit = {})
       -> stored<std::decay_t<decltype(work(std::declval<pqxx::connection&>()))>> {
     for (bool retried = false;; retried = true) {
       storage_failure failure;
       bool again = false;
       try {
-        const armed guard(*this, limit);
+        const armed guard(*this, limit.value_or(limits_.call));
         return work(*connection_);
       } catch (...) {
         again = note_failure(failure);
@@ -61,9 +63,6 @@ class session {
       if (!again || retried) return failure;
     }
   }
-
-  /// More than statement_timeout: the server's own answer is the better one.
-  static constexpr std::chrono::milliseconds call_limit{7'000};
 
  private:
   /// Opens the connection and keeps the deadline while a call runs.
@@ -84,6 +83,7 @@ class session {
   bool note_failure(storage_failure& failure);
   [[nodiscard]] std::string without_secrets(std::string text) const;
 
+  const postgres_time_limits limits_;
   connection_settings settings_;
   std::unique_ptr<pqxx::connection> connection_;
   std::unique_ptr<call_deadline> deadline_;

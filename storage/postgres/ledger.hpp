@@ -12,7 +12,8 @@ namespace watchkeeper::storage::postgres {
 /// postgres_migrate.cpp; SQL: postgres_statements.cpp.
 class postgres_ledger final : public ledger {
  public:
-  explicit postgres_ledger(const std::string& url) : session_(url) {}
+  postgres_ledger(const std::string& url, const postgres_time_limits& limits)
+      : session_(url, limits) {}
 
   stored<ok_t> migrate() override;
   stored<schema_version> version() override;

@@ -280,8 +280,9 @@ stored<std::string> postgres_ledger::health() {
 
 namespace watchkeeper::storage {
 
-std::unique_ptr<ledger> make_postgres_ledger(const std::string& url) {
-  return std::make_unique<postgres::postgres_ledger>(url);
+std::unique_ptr<ledger> make_postgres_ledger(const std::string& url,
+                                             const postgres_time_limits& limits) {
+  return std::make_unique<postgres::postgres_ledger>(url, limits);
 }
 
 }  // namespace watchkeeper::storage

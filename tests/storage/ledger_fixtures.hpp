@@ -45,10 +45,17 @@ struct sqlite_place {
   [[nodiscard]] std::unique_ptr<ledger> make() const { return make_sqlite_ledger(url); }
 };
 
+/// For tests that are not about these limits: a busy machine must not break them.
+inline constexpr postgres_time_limits patient{
+    .connect = std::chrono::seconds(60),
+    .statement = std::chrono::seconds(60),
+    .call = std::chrono::seconds(90),
+};
+
 struct postgres_place {
   static constexpr const char* name = "PostgreSQL";
   std::string url = postgres_server::instance().new_database();
-  [[nodiscard]] std::unique_ptr<ledger> make() const { return make_postgres_ledger(url); }
+  [[nodiscard]] std::unique_ptr<ledger> make() const { return make_postgres_ledger(url, patient); }
 };
 
 using places = std::tuple<sqlite_place, postgres_place>;
