@@ -10,6 +10,7 @@
 #include "domain/credit.hpp"
 #include "domain/ids.hpp"
 #include "domain/progress.hpp"
+#include "storage/ledger_identity.hpp"
 #include "storage/limits.hpp"
 #include "storage/storage_error.hpp"
 
@@ -149,6 +150,15 @@ class hot_store {
   /// Marks those pairs clean whose version has not changed.
   virtual stored<ok_t> mark_clean(partition_index partition, std::span<const dirty_pair> pairs) = 0;
   virtual stored<std::uint64_t> dirty_count() = 0;
+  /// One step of marking all pairs as not checkpointed: of about
+  /// storage_limits::mark_dirty_pairs_max pairs. An empty cursor begins. Returns the cursor of the
+  /// next step; an empty one: every pair that was there at the first step is marked. Versions do
+  /// not change. A cursor is `unavailable` if the store is not the one that gave it: begin anew.
+  virtual stored<std::string> mark_all_dirty(const std::string& cursor) = 0;
+
+  /// The ledger from which pairs were marked clean, as the gateways remember it here.
+  virtual stored<std::optional<ledger_identity>> known_ledger() = 0;
+  virtual stored<ok_t> remember_ledger(const ledger_identity& seen) = 0;
 
   /// Ends the epochs of the student below `epoch`: removes their pairs and the bucket, and rejects
   /// their requests from now on. What comes late all the same belongs to a life that ended, for

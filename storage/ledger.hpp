@@ -16,6 +16,7 @@
 #include "domain/module.hpp"
 #include "domain/progress.hpp"
 #include "storage/hot_store.hpp"
+#include "storage/ledger_identity.hpp"
 #include "storage/limits.hpp"
 #include "storage/storage_error.hpp"
 
@@ -31,7 +32,10 @@ inline constexpr std::int64_t registry_change_retention_ms = 3'600'000;
 /// The mastery of a pair: a row of the outbox, which has exactly one per pair, life and rule
 /// version.
 struct completion {
-  std::int64_t sequence = 0;  // increases in the order in which completions become visible
+  /// Increases in the order in which completions become visible: the highest that the outbox gave
+  /// out before plus one, or the unix time in milliseconds if that is more. So what a ledger gives
+  /// out after it went back is above what it gave out before.
+  std::int64_t sequence = 0;
   student_id student;
   module_id module;
   std::int32_t rule_version = completion_rule_version;
@@ -251,8 +255,8 @@ class ledger {
   // Devices. `put_device` returns the life that the student is in; nothing, and changes nothing, if
   // the kid is enrolled for another student. Who is not enrolled begins an epoch: the highest of
   // `at` in unix seconds, those that were ever given out, and what the hot store and the erasure of
-  // the student say. But if nobody erased the student and the hot store has them in a living epoch,
-  // the ledger has come back older, and this epoch goes on. It enrols a revoked
+  // the student say. But if the hot store has the student in a living epoch that no erasure has
+  // ended, the ledger has come back older, and this epoch goes on. It enrols a revoked
   // device again; `created_ms` stays that of the first enrolment. `epoch` of a record that is given
   // is not used. `devices_of` returns the oldest first, at most storage_limits::list_items_max.
   virtual stored<std::optional<student_life>> put_device(const device_record& device,
@@ -300,6 +304,12 @@ class ledger {
   virtual stored<std::vector<registry_change>> changes(std::int64_t after_sequence,
                                                        std::size_t limit) = 0;
   virtual stored<std::int64_t> last_change() = 0;
+
+  /// Which ledger it is, and how far it has come. Every checkpoint, registry change, reset, erasure
+  /// and revocation of logins counts as a transaction.
+  virtual stored<ledger_identity> identity() = 0;
+  /// The outbox and the epochs go on above what was given out before this ledger went back.
+  virtual stored<ok_t> go_on_above(std::int64_t last_sequence, std::uint32_t highest_epoch) = 0;
 
   /// Makes a round trip, and describes the store: "PostgreSQL 15.18, synchronous_commit on".
   virtual stored<std::string> health() = 0;

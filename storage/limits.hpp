@@ -16,6 +16,10 @@ inline constexpr std::int64_t session_ttl_ms = 3'600'000;
 /// An unused credit bucket counts as absent after this time, and the epoch of the student with it.
 inline constexpr std::int64_t student_ttl_ms = 86'400'000;
 
+/// Erasures in the log beside the stores; beyond it the oldest are dropped. One takes about 0.2 KB
+/// of memory.
+inline constexpr std::size_t logged_erasures_max = 262'144;
+
 // The store in memory.
 
 /// Pairs, and as many students. Beyond it the store refuses, and beyond the next limit too.
@@ -31,6 +35,8 @@ inline constexpr std::size_t batch_heartbeats_max = 512;
 inline constexpr std::size_t function_cas_pairs_max = 64;
 /// Pairs in one transaction of a checkpoint.
 inline constexpr std::size_t checkpoint_batch_pairs_max = 512;
+/// Pairs that one step marks as not checkpointed, after the ledger went back.
+inline constexpr std::size_t mark_dirty_pairs_max = 1024;
 /// Modules whose plays go to the ledger in one write.
 inline constexpr std::size_t heatmap_play_modules_max = 64;
 /// The most that `limit` may ask for.

@@ -71,6 +71,18 @@ stored<std::uint64_t> faulty_store::dirty_count() {
   return befall("dirty_count", [&] { return inner_.dirty_count(); });
 }
 
+stored<std::string> faulty_store::mark_all_dirty(const std::string& cursor) {
+  return befall("mark_all_dirty", [&] { return inner_.mark_all_dirty(cursor); });
+}
+
+stored<std::optional<ledger_identity>> faulty_store::known_ledger() {
+  return befall("known_ledger", [&] { return inner_.known_ledger(); });
+}
+
+stored<ok_t> faulty_store::remember_ledger(const ledger_identity& seen) {
+  return befall("remember_ledger", [&] { return inner_.remember_ledger(seen); });
+}
+
 stored<ok_t> faulty_store::end_epochs_below(const student_id& student, std::uint32_t epoch) {
   return befall("end_epochs_below", [&] { return inner_.end_epochs_below(student, epoch); });
 }

@@ -40,6 +40,9 @@ class faulty_store : public hot_store {
   stored<dirty_sample> read_dirty(partition_index partition, std::size_t pairs_max) override;
   stored<ok_t> mark_clean(partition_index partition, std::span<const dirty_pair> pairs) override;
   stored<std::uint64_t> dirty_count() override;
+  stored<std::string> mark_all_dirty(const std::string& cursor) override;
+  stored<std::optional<ledger_identity>> known_ledger() override;
+  stored<ok_t> remember_ledger(const ledger_identity& seen) override;
   stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override;
   stored<hot_student> find_student(const student_id& student) override;
   stored<hot_store_health> health() override;

@@ -183,6 +183,20 @@ stored<std::uint64_t> memory_store::dirty_count() {
   return count;
 }
 
+stored<std::string> memory_store::mark_all_dirty(const std::string&) {
+  for (const auto& [key, entry] : pairs_) dirty_[partition_of(key.student)].insert(key);
+  return std::string();
+}
+
+stored<std::optional<ledger_identity>> memory_store::known_ledger() {
+  return known_ledger_;
+}
+
+stored<ok_t> memory_store::remember_ledger(const ledger_identity& seen) {
+  known_ledger_ = seen;
+  return ok;
+}
+
 stored<ok_t> memory_store::end_epochs_below(const student_id& student, std::uint32_t epoch) {
   if (!students_.contains(student) && students_.size() >= pairs_max_) return full();
   auto known = student_in(student, epoch, latest_now_ms_);

@@ -28,6 +28,9 @@ class memory_store final : public hot_store {
   stored<dirty_sample> read_dirty(partition_index partition, std::size_t pairs_max) override;
   stored<ok_t> mark_clean(partition_index partition, std::span<const dirty_pair> pairs) override;
   stored<std::uint64_t> dirty_count() override;
+  stored<std::string> mark_all_dirty(const std::string& cursor) override;
+  stored<std::optional<ledger_identity>> known_ledger() override;
+  stored<ok_t> remember_ledger(const ledger_identity& seen) override;
   stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override;
   stored<hot_student> find_student(const student_id& student) override;
   stored<hot_store_health> health() override;
@@ -60,6 +63,7 @@ class memory_store final : public hot_store {
   std::unordered_map<student_id, student_entry> students_;
   std::unordered_map<session_key_id, session_entry> sessions_;
   std::array<std::unordered_set<pair_key>, limits::partitions> dirty_;
+  std::optional<ledger_identity> known_ledger_;
   std::uint64_t last_version_ = 0;  // one counter for all pairs: no version comes twice
   wall_ms latest_now_ms_;
   std::size_t session_cursor_ = 0;

@@ -16,6 +16,7 @@ stored<ok_t> postgres_ledger::revoke_logins(std::span<const revoked_login> ended
       work.exec_prepared("end_console_session",
                          bytea({reinterpret_cast<const char*>(each.id.data()), each.id.size()}),
                          each.expires_ms.value());
+    if (!ended.empty()) work.exec_prepared("count_transaction");
     work.commit();
     return ok;
   });

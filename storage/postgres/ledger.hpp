@@ -74,6 +74,8 @@ class postgres_ledger final : public ledger {
   stored<std::vector<registry_change>> changes(std::int64_t after_sequence,
                                                std::size_t limit) override;
   stored<std::int64_t> last_change() override;
+  stored<ledger_identity> identity() override;
+  stored<ok_t> go_on_above(std::int64_t last_sequence, std::uint32_t highest_epoch) override;
   stored<std::string> health() override;
 
  private:

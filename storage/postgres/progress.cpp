@@ -94,7 +94,7 @@ void set_mastered(pqxx::work& work, const std::vector<pair_key>& pairs, wall_ms 
   work.exec_prepared("set_mastered", students.text(), modules.text(), now_ms.value());
 }
 
-void add_completions(pqxx::work& work, const std::vector<completion>& events) {
+void add_completions(pqxx::work& work, const std::vector<completion>& events, wall_ms now_ms) {
   if (events.empty()) return;
   array_literal students, modules, covered, durations, thresholds, mastered, epochs, attempts;
   for (const auto& event : events) {
@@ -110,7 +110,7 @@ void add_completions(pqxx::work& work, const std::vector<completion>& events) {
   work.exec_prepared("lock_completion");
   work.exec_prepared("add_completions", students.text(), modules.text(), covered.text(),
                      durations.text(), thresholds.text(), mastered.text(), completion_rule_version,
-                     epochs.text(), attempts.text());
+                     epochs.text(), attempts.text(), now_ms.value());
 }
 
 std::vector<progress> checkpoint_once(pqxx::connection& connection,
@@ -160,7 +160,8 @@ std::vector<progress> checkpoint_once(pqxx::connection& connection,
   set_mastered(work, newly_mastered, now_ms);
   change_viewers(work, removed, false);
   auto added = change_viewers(work, growth, true);
-  add_completions(work, events);
+  add_completions(work, events, now_ms);
+  work.exec_prepared("count_transaction");
   work.commit();
   if (grown) *grown = std::move(added);
   return states;

@@ -102,6 +102,15 @@ constexpr struct {
      "SELECT sequence, kind, key FROM registry_change WHERE sequence > $1"
      " ORDER BY sequence LIMIT $2"},
     {"last_change", "SELECT coalesce(max(sequence), 0) FROM registry_change"},
+    // The timeline is that of the WAL that is written now; `pg_control_checkpoint` shows it later.
+    {"identity",
+     "SELECT encode(i.ledger_id, 'hex'),"
+     " substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8), i.transactions,"
+     " (SELECT last_sequence FROM outbox), (SELECT epoch FROM highest_epoch)"
+     " FROM ledger_identity i"},
+    {"count_transaction", "SELECT watchkeeper_count_transaction()"},
+    {"raise_last_sequence", "UPDATE outbox SET last_sequence = $1 WHERE last_sequence < $1"},
+    {"raise_highest_epoch", "SELECT watchkeeper_raise_highest_epoch($1)"},
     {"forget_old", "SELECT watchkeeper_forget_old()"},
     {"health", "SELECT current_setting('server_version'), current_setting('synchronous_commit')"},
 };

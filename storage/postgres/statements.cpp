@@ -301,14 +301,18 @@ constexpr struct {
      " FROM unnest($1::text[], $2::text[]) AS g (student_id, module_id)"
      " WHERE p.student_id = g.student_id AND p.module_id = g.module_id AND p.mastered_ms = 0"},
     {"add_completions",
-     "INSERT INTO completion (student_id, module_id, rule_version, covered_ms, duration_ms,"
-     "  threshold_centipercent, mastered_ms, epoch, attempt)"
-     " SELECT g.student_id, g.module_id, $7::int4, g.covered_ms, g.duration_ms, g.threshold,"
-     "  g.mastered_ms, g.epoch, g.attempt"
-     " FROM unnest($1::text[], $2::text[], $3::int4[], $4::int4[], $5::int4[], $6::int8[],"
-     "  $8::int8[], $9::int8[]) AS g (student_id, module_id, covered_ms, duration_ms, "
-     "threshold,"
-     "  mastered_ms, epoch, attempt)"
+     "WITH given AS ("
+     " SELECT g.* FROM unnest($1::text[], $2::text[], $3::int4[],"
+     "  $4::int4[], $5::int4[], $6::int8[], $8::int8[], $9::int8[]) WITH ORDINALITY"
+     "  AS g (student_id, module_id, covered_ms, duration_ms, threshold, mastered_ms, epoch,"
+     "  attempt, place)"
+     "), drawn AS ("
+     " UPDATE outbox SET last_sequence = greatest(last_sequence, $10::int8 - 1) + cardinality($1)"
+     "  RETURNING last_sequence - cardinality($1) AS below)"
+     "INSERT INTO completion (sequence, student_id, module_id, rule_version, covered_ms,"
+     "  duration_ms, threshold_centipercent, mastered_ms, epoch, attempt)"
+     " SELECT d.below + g.place, g.student_id, g.module_id, $7::int4, g.covered_ms,"
+     "  g.duration_ms, g.threshold, g.mastered_ms, g.epoch, g.attempt FROM given g, drawn d"
      " ON CONFLICT (student_id, module_id, rule_version, epoch, attempt) DO NOTHING"},
     // In the order of WATCHKEEPER_STATE.
     {"put_progress",

@@ -38,4 +38,10 @@ std::optional<pair_key> parse_member(std::string_view text) noexcept {
   return pair_key{*student, *module};
 }
 
+std::string_view member_of_progress(std::string_view key) noexcept {
+  constexpr std::string_view infix = "}:progress:";
+  const auto at = key.find(infix);
+  return at == std::string_view::npos ? std::string_view() : key.substr(at + infix.size());
+}
+
 }  // namespace watchkeeper::storage::redis_keys

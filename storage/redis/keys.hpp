@@ -12,6 +12,10 @@
 namespace watchkeeper::storage::redis_keys {
 
 inline constexpr std::string_view deployment = "wk:deployment";
+/// The ledger from which pairs were marked clean.
+inline constexpr std::string_view ledger = "wk:ledger";
+/// Of every pair, for SCAN.
+inline constexpr std::string_view all_progress = "wk:{p*}:progress:*";
 
 std::string progress(partition_index partition, const pair_key& pair);
 std::string student(partition_index partition, const student_id& student);
@@ -22,5 +26,7 @@ std::string pairs(partition_index partition, const student_id& student);
 /// "<student>/<module>", a member of a dirty set.
 std::string member(const pair_key& pair);
 std::optional<pair_key> parse_member(std::string_view text) noexcept;
+/// The member of a key that progress() gives; empty: it is none.
+std::string_view member_of_progress(std::string_view key) noexcept;
 
 }  // namespace watchkeeper::storage::redis_keys

@@ -33,6 +33,11 @@ CREATE TABLE hot_session(
   PRIMARY KEY(device, session)) STRICT, WITHOUT ROWID;
 )sql";
 
+/// What came later without another format: a program that does not know it leaves it alone.
+constexpr const char* schema_added =
+    "CREATE TABLE IF NOT EXISTS hot_ledger("
+    "one INTEGER NOT NULL PRIMARY KEY, identity TEXT NOT NULL) STRICT";
+
 // In the order of embedded_database::query. An update of a pair that is dirty already leaves the
 // column alone, so that its index need not be touched.
 constexpr std::array<const char*, embedded_database::queries> statements_sql{
@@ -56,6 +61,12 @@ constexpr std::array<const char*, embedded_database::queries> statements_sql{
     "partition = ?1 LIMIT ?2",
     "UPDATE hot_pair SET dirty = 0 WHERE student = ?1 AND module = ?2 AND version = ?3",
     "SELECT count(*) FROM hot_pair WHERE dirty = 1",
+    "SELECT student, module FROM hot_pair WHERE (student, module) > (?1, ?2)"
+    " ORDER BY student, module LIMIT 1 OFFSET ?3",
+    "UPDATE hot_pair SET dirty = 1 WHERE (student, module) > (?1, ?2)"
+    " AND (student, module) <= (?3, ?4) AND dirty = 0",
+    "SELECT identity FROM hot_ledger",
+    "INSERT OR REPLACE INTO hot_ledger(one, identity) VALUES(1, ?1)",
     "DELETE FROM hot_pair WHERE student = ?1 AND epoch < ?2",
     "SELECT epoch, level_us, refilled_at_ms, touched_ms FROM hot_student WHERE student = ?1",
     "INSERT OR REPLACE INTO hot_student(student, epoch, level_us, refilled_at_ms, touched_ms)"
@@ -105,6 +116,7 @@ void embedded_database::open() {
                                       .synchronous_full = durability_ == durability_level::fsync,
                                       .busy_timeout_ms = busy_ms});
   check_schema();
+  file_->execute(schema_added);
   // A batch of 512 touches some 1,500 pages: checkpoint every few, in one sweep over the file.
   file_->execute(
       "PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;"

@@ -25,6 +25,10 @@ class embedded_database {
     dirty_pairs,
     clean_pair,
     dirty_count,
+    last_to_mark,
+    mark_dirty,
+    known_ledger,
+    remember_ledger,
     end_pairs,
     get_student,
     put_student,
@@ -36,7 +40,7 @@ class embedded_database {
     sweep_sessions,
     drop_session,
   };
-  static constexpr std::size_t queries = 20;
+  static constexpr std::size_t queries = 24;
   /// 64 GiB of 4 KiB pages: what a file may grow to before it is refused as full.
   static constexpr std::int64_t pages_max = 16 * 1024 * 1024;
 

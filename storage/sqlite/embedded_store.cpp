@@ -142,6 +142,52 @@ stored<std::uint64_t> embedded_store::dirty_count() {
   });
 }
 
+stored<std::string> embedded_store::mark_all_dirty(const std::string& cursor) {
+  return in_transaction(true, [&]() -> stored<std::string> {
+    // The key of the last pair of the step before, and that of this one's; '/' is in no id.
+    const auto slash = std::min(cursor.find('/'), cursor.size());
+    const auto student = cursor.substr(0, slash);
+    const auto module = cursor.substr(std::min(slash + 1, cursor.size()));
+    std::string last_student, last_module;
+    {
+      auto row = database_.prepare(query::last_to_mark);
+      row.bind(student).bind(module).bind(
+          static_cast<std::int64_t>(storage_limits::mark_dirty_pairs_max) - 1);
+      if (row.step()) {
+        last_student = row.bytes();
+        last_module = row.bytes();
+      }
+    }
+    const bool is_last = last_student.empty();
+    if (is_last) last_student = "\x7f";  // above every id
+    database_.prepare(query::mark_dirty)
+        .bind(student)
+        .bind(module)
+        .bind(last_student)
+        .bind(last_module)
+        .step();
+    return is_last ? std::string() : last_student + "/" + last_module;
+  });
+}
+
+stored<std::optional<ledger_identity>> embedded_store::known_ledger() {
+  return in_transaction(false, [&]() -> stored<std::optional<ledger_identity>> {
+    auto row = database_.prepare(query::known_ledger);
+    if (!row.step()) return std::optional<ledger_identity>();
+    auto known = decode_ledger_identity(row.bytes());
+    if (!known) return corrupt_row();
+    return known;
+  });
+}
+
+stored<ok_t> embedded_store::remember_ledger(const ledger_identity& seen) {
+  return in_transaction(true, [&]() -> stored<ok_t> {
+    const auto text = encode(seen);
+    database_.prepare(query::remember_ledger).bind(text).step();
+    return ok;
+  });
+}
+
 stored<ok_t> embedded_store::end_epochs_below(const student_id& student, std::uint32_t epoch) {
   return in_transaction(true, [&]() -> stored<ok_t> {
     batch loaded;

@@ -105,6 +105,7 @@ void note_change(sqlite_database& database, registry_change::kind what, std::str
       .bind(1, static_cast<std::int64_t>(what))
       .bind_text(2, key)
       .run();
+  count_transaction(database);
 }
 
 stored<std::vector<registry_change>> sqlite_ledger::changes(std::int64_t after_sequence,

@@ -11,7 +11,7 @@ namespace watchkeeper::storage {
 /// The ledger in a SQLite file in WAL mode, synchronous = FULL: it is the system of record, and
 /// what it has committed is on the disk. Progress: ledger_progress.cpp; heatmaps:
 /// ledger_heatmap.cpp; catalogue, devices, assignments, erasure: ledger_registry.cpp; ended logins:
-/// ledger_console.cpp; schema and registry changes: ledger.cpp.
+/// ledger_console.cpp; identity: ledger_identity.cpp; schema and registry changes: ledger.cpp.
 class sqlite_ledger final : public ledger {
  public:
   explicit sqlite_ledger(std::string path) : path_(std::move(path)) {}
@@ -75,6 +75,8 @@ class sqlite_ledger final : public ledger {
   stored<std::vector<registry_change>> changes(std::int64_t after_sequence,
                                                std::size_t limit) override;
   stored<std::int64_t> last_change() override;
+  stored<ledger_identity> identity() override;
+  stored<ok_t> go_on_above(std::int64_t last_sequence, std::uint32_t highest_epoch) override;
   stored<std::string> health() override;
 
  private:
@@ -105,6 +107,9 @@ class sqlite_ledger final : public ledger {
 /// older than registry_change_retention_ms.
 void note_change(sqlite_database& database, registry_change::kind what, std::string_view key);
 void forget_old(sqlite_database& database);
+
+/// Inside a transaction that writes: counts it.
+void count_transaction(sqlite_database& database);
 
 /// Inside a transaction that writes: what it changes of the heatmaps, added to the viewers or taken
 /// off. Gives what was added.

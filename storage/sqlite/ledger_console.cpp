@@ -18,6 +18,7 @@ stored<ok_t> sqlite_ledger::revoke_logins(std::span<const revoked_login> ended, 
           .bind_blob(1, {reinterpret_cast<const char*>(each.id.data()), each.id.size()})
           .bind(2, each.expires_ms)
           .run();
+    if (!ended.empty()) count_transaction(database);
     work.commit();
     return ok;
   });

@@ -75,12 +75,13 @@ std::optional<module_rules> rules_of(sqlite_database& database, const module_id&
   return rules;
 }
 
-void add_completion(sqlite_database& database, const completion& event) {
+void add_completion(sqlite_database& database, const completion& event, wall_ms now_ms) {
   database
       .prepared(
           "INSERT INTO completion (student_id, module_id, rule_version, covered_ms,"
-          " duration_ms, threshold_centipercent, mastered_ms, epoch, attempt)"
-          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+          " duration_ms, threshold_centipercent, mastered_ms, epoch, attempt, sequence)"
+          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
+          "  (SELECT max(last_sequence + 1, ?10) FROM outbox))"
           " ON CONFLICT (student_id, module_id, rule_version, epoch, attempt) DO NOTHING")
       .bind_text(1, event.student.view())
       .bind_text(2, event.module.view())
@@ -91,6 +92,11 @@ void add_completion(sqlite_database& database, const completion& event) {
       .bind(7, event.mastered_ms)
       .bind(8, event.life.epoch)
       .bind(9, event.life.attempt)
+      .bind(10, now_ms)
+      .run();
+  if (database.changes() == 0) return;
+  database.prepared("UPDATE outbox SET last_sequence = ?1")
+      .bind(1, database.last_insert_rowid())
       .run();
 }
 
@@ -141,7 +147,7 @@ progress checkpoint_one(sqlite_database& database, const pair_progress& pair, wa
   const auto decision = decide_mastery(pair.key, state, rules, now_ms);
   if (decision.newly) state.mastered_ms = now_ms;
   if (!recorded || *recorded != state) write_one(database, pair.key, state);
-  if (state.mastered_ms != never) add_completion(database, decision.event);
+  if (state.mastered_ms != never) add_completion(database, decision.event, now_ms);
   return state;
 }
 
@@ -224,6 +230,7 @@ stored<std::vector<progress>> sqlite_ledger::checkpoint(std::span<const pair_pro
     heatmap_change change;
     for (const auto& pair : pairs) states.push_back(checkpoint_one(database, pair, now_ms, change));
     change.write(database);
+    count_transaction(database);
     work.commit();
     if (grown) *grown = std::move(change.grown);
     return states;

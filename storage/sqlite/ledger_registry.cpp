@@ -61,7 +61,7 @@ student_life enrol(sqlite_database& database, const student_id& student, const e
     note_change(database, kind::student_erased, student.view());
   } else {
     auto& row = database.prepared(
-        "SELECT CASE WHEN ?4 AND e.student_id IS NULL THEN ?3"
+        "SELECT CASE WHEN ?4 AND ?3 >= coalesce(e.next_epoch, 0) THEN ?3"
         " ELSE max(?2 / 1000, ?3, h.epoch, coalesce(e.next_epoch, 0)) END,"
         " coalesce(e.begins_ms, 0)"
         " FROM highest_epoch h LEFT JOIN erased_student e ON e.student_id = ?1");

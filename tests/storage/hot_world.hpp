@@ -264,6 +264,8 @@ class contract_run {
       modules_of();
     else if (kind < 96)
       count();
+    else if (kind < 97)
+      mark_all_dirty();
     else
       end_epochs();
   }
@@ -288,6 +290,14 @@ class contract_run {
     must(std::move(expected.merged));
     must(std::move(got.merged));
     same_answers(requests, must(std::move(expected.applied)), must(std::move(got.applied)));
+  }
+
+  void mark_all_dirty() {
+    for (auto* const marked : {model_.get(), &store()}) {
+      std::string cursor;
+      do cursor = must(marked->mark_all_dirty(cursor));
+      while (!cursor.empty());
+    }
   }
 
   void same_answers(const std::vector<hot_request>& requests,

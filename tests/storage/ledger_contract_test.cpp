@@ -325,8 +325,14 @@ class random_walk {
       }
     BOOST_TEST(changes_seen_ == model_.changes.size());
     BOOST_TEST(need(tested_.last_change()) == changes_read_);
+    const auto identity = need(tested_.identity());
+    BOOST_TEST(identity.highest_epoch == model_.highest_epoch);
+    BOOST_TEST(identity.last_sequence >= outbox_read_);
+    BOOST_TEST(identity.transactions >= transactions_);
+    transactions_ = identity.transactions;
   }
 
+  std::int64_t transactions_ = 0;
   ledger& tested_;
   ledger_model model_;
   std::mt19937_64 random_;

@@ -29,6 +29,19 @@ class ledger_model {
   std::map<std::string, student_life> students;
   std::map<std::string, student_life> next_lives;  // of those who were erased, enrolled anew or not
   std::uint32_t highest_epoch = 1;
+  std::string history = "model";
+  std::int64_t transactions = 0;
+  std::int64_t last_sequence = 0;
+  ledger_identity identity() const {
+    return {.history = history,
+            .transactions = transactions,
+            .last_sequence = last_sequence,
+            .highest_epoch = highest_epoch};
+  }
+  void go_on_above(std::int64_t sequence, std::uint32_t epoch) {
+    last_sequence = std::max(last_sequence, sequence);
+    highest_epoch = std::max(highest_epoch, epoch);
+  }
   /// Whoever was not erased counts as enrolled, in epoch 1.
   bool has_everybody = false;
 
@@ -47,6 +60,7 @@ class ledger_model {
 
   std::vector<progress> checkpoint(const std::vector<pair_progress>& batch, wall_ms now_ms) {
     std::vector<progress> states;
+    ++transactions;
     for (const auto& [pair, given] : batch) {
       const auto at = key_of(pair);
       const auto student = life_of(at.first);
@@ -72,12 +86,14 @@ class ledger_model {
       const bool reached =
           rules.duration_ms > 0 && found.covered.covered_ms() >= mastery_covered_ms(rules);
       if (reached && found.mastered_ms == never) found.mastered_ms = now_ms;
-      if (found.mastered_ms != never)
-        completions.try_emplace(
-            std::pair(at, found.life),
-            completion{0, pair.student, pair.module, 1, found.covered.covered_ms(),
-                       reached ? rules.duration_ms : found.duration_ms, rules.mastery_centipercent,
-                       found.mastered_ms, found.life});
+      if (found.mastered_ms != never &&
+          completions
+              .try_emplace(std::pair(at, found.life),
+                           completion{0, pair.student, pair.module, 1, found.covered.covered_ms(),
+                                      reached ? rules.duration_ms : found.duration_ms,
+                                      rules.mastery_centipercent, found.mastered_ms, found.life})
+              .second)
+        last_sequence = std::max(last_sequence + 1, now_ms.value());
       states.push_back(found);
     }
     return states;
@@ -102,7 +118,7 @@ class ledger_model {
       student_life life;
       const auto erased = next_lives.find(who);
       if (erased != next_lives.end()) life = erased->second;
-      life.epoch = erased == next_lives.end() && hot.is_living
+      life.epoch = hot.is_living && hot.epoch >= life.epoch
                        ? hot.epoch
                        : std::max({static_cast<std::uint32_t>(to_unix_s(at.now_ms)), highest_epoch,
                                    hot.epoch, life.epoch});
@@ -197,6 +213,7 @@ class ledger_model {
     highest_epoch = std::max(highest_epoch, life.epoch);
   }
   void note(registry_change::kind what, std::string text) {
+    ++transactions;
     changes.emplace_back(what, std::move(text));
   }
   void note_assignment(const pair_key& pair) {

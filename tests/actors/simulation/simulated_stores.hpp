@@ -109,6 +109,15 @@ class mortal_store final : public storage::hot_store {
     return then(inner_.mark_clean(partition, pairs));
   }
   storage::stored<std::uint64_t> dirty_count() override { return then(inner_.dirty_count()); }
+  storage::stored<std::string> mark_all_dirty(const std::string& cursor) override {
+    return then(inner_.mark_all_dirty(cursor));
+  }
+  storage::stored<std::optional<storage::ledger_identity>> known_ledger() override {
+    return then(inner_.known_ledger());
+  }
+  storage::stored<ok_t> remember_ledger(const storage::ledger_identity& seen) override {
+    return then(inner_.remember_ledger(seen));
+  }
   storage::stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override {
     return then(inner_.end_epochs_below(student, epoch));
   }
@@ -157,6 +166,15 @@ class simulated_hot_store final : public storage::hot_store {
     return faulty_.mark_clean(partition, pairs);
   }
   storage::stored<std::uint64_t> dirty_count() override { return faulty_.dirty_count(); }
+  storage::stored<std::string> mark_all_dirty(const std::string& cursor) override {
+    return faulty_.mark_all_dirty(cursor);
+  }
+  storage::stored<std::optional<storage::ledger_identity>> known_ledger() override {
+    return faulty_.known_ledger();
+  }
+  storage::stored<ok_t> remember_ledger(const storage::ledger_identity& seen) override {
+    return faulty_.remember_ledger(seen);
+  }
   storage::stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override {
     return faulty_.end_epochs_below(student, epoch);
   }
@@ -282,6 +300,16 @@ class simulated_ledger : public storage::ledger {
     return not_asked();
   }
   storage::stored<std::int64_t> last_change() override { return not_asked(); }
+  storage::stored<storage::ledger_identity> identity() override {
+    return befall<storage::ledger_identity>("identity", [&] { return shared_.identity(); });
+  }
+  storage::stored<ok_t> go_on_above(std::int64_t last_sequence,
+                                    std::uint32_t highest_epoch) override {
+    return befall<ok_t>("go_on_above", [&] {
+      shared_.go_on_above(last_sequence, highest_epoch);
+      return ok;
+    });
+  }
   storage::stored<ok_t> revoke_logins(std::span<const storage::revoked_login>, wall_ms) override {
     return not_asked();
   }

@@ -76,6 +76,15 @@ class partly_unreadable final : public storage::hot_store {
     return inner.mark_clean(partition, pairs);
   }
   storage::stored<std::uint64_t> dirty_count() override { return inner.dirty_count(); }
+  storage::stored<std::string> mark_all_dirty(const std::string& cursor) override {
+    return inner.mark_all_dirty(cursor);
+  }
+  storage::stored<std::optional<storage::ledger_identity>> known_ledger() override {
+    return inner.known_ledger();
+  }
+  storage::stored<ok_t> remember_ledger(const storage::ledger_identity& seen) override {
+    return inner.remember_ledger(seen);
+  }
   storage::stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override {
     return inner.end_epochs_below(student, epoch);
   }
