@@ -46,6 +46,10 @@ storage::stored<ok_t> gateway::begin_attempt(const storage::pair_progress& pair)
   return begun;
 }
 
+void gateway::judge_modules() {
+  implementation_->checkpoints->judge_now();
+}
+
 storage::stored<heatmap_view> gateway::heatmap_of(const module_id& module, media_ms duration_ms,
                                                   storage::ledger& ledger,
                                                   storage::hot_store& hot) {

@@ -88,6 +88,9 @@ class gateway {
   /// To be called when the ledger has forgotten the student, after `end_epochs_below`: notifies the
   /// observers once more. Any thread.
   void student_has_gone(const student_id& student);
+  /// To be called when the rules of a module have changed: all of its pairs are judged by them, in
+  /// the background. Any thread.
+  void judge_modules();
   /// To be called when an erasure or a recount has changed the ledger's heatmaps.
   void forget_heatmap_rows();
 

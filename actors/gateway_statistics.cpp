@@ -54,6 +54,8 @@ gateway_statistics gateway::statistics() const {
               self.ledger_state.dirty_pairs,
               self.ledger_state.failures,
               self.ledger_state.last_failure.get()};
+  for (auto& job : self.checkpoints->jobs())
+    s.jobs.push_back({job.module, job.revision, job.done, job.total});
   return s;
 }
 

@@ -2,11 +2,13 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "domain/credit.hpp"
 #include "domain/engagement_token.hpp"
+#include "domain/ids.hpp"
 #include "domain/problem.hpp"
 #include "storage/storage_error.hpp"
 
@@ -55,6 +57,14 @@ struct ledger_statistics {
   std::string last_failure;
 };
 
+/// How far the pairs of a module are judged by its new rules, by any gateway.
+struct judging_statistics {
+  module_id module;
+  std::int32_t revision = 0;
+  std::uint64_t done = 0;              // pairs
+  std::optional<std::uint64_t> total;  // nothing: it has not begun
+};
+
 struct gateway_statistics {
   std::array<std::uint64_t, 4> heartbeats_by_status{};  // index: credit_status
   std::array<std::uint64_t, problem_count> heartbeats_by_problem{};
@@ -70,6 +80,7 @@ struct gateway_statistics {
   std::vector<shard_statistics> shards;
   hot_store_statistics hot;
   ledger_statistics ledger;
+  std::vector<judging_statistics> jobs;  // at most revision_judge::jobs_max
 };
 
 }  // namespace watchkeeper::actors

@@ -83,7 +83,7 @@ class school {
         credit.device.bytes[b] = static_cast<std::uint8_t>((i >> (b % 3 * 8)) + b);
       credit.session = session_id::parse(fmt::format("session-{:012}", i)).value();
       credit.duration_ms = duration_ms;
-      credit.mastery_covered_ms = duration_ms / 100 * 95;
+      credit.mastery_measured_ms = duration_ms / 100 * 95;
       credit.max_rate_permille = 2000;
       // The first heartbeat of each: at a time of its own within the last 450 s.
       credit.interval = {0, 10'000};

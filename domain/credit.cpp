@@ -13,11 +13,12 @@ credit_outcome rejected(problem why, stale_cause stale = stale_cause::none) noex
 }
 
 /// The outcome of a heartbeat that changes nothing.
-credit_outcome unchanged(credit_status status, media_ms credited_ms, const progress& pair) {
+credit_outcome unchanged(credit_status status, media_ms credited_ms, const credit_request& request,
+                         const progress& pair) {
   credit_outcome outcome;
   outcome.status = status;
   outcome.credited_ms = credited_ms;
-  outcome.now = summarize(pair);
+  outcome.now = summarize(pair, request.duration_ms);
   return outcome;
 }
 
@@ -44,7 +45,7 @@ credit_outcome apply_credit(const credit_request& request, session_state& sessio
   if (number == replay_window::sequence_state::seen) {
     const auto rest_ms = pair.covered.covered_until(interval.from_ms);
     if (rest_ms == interval.from_ms) return rejected(problem::sequence_reused);
-    if (rest_ms >= interval.to_ms) return unchanged(credit_status::duplicate, 0, pair);
+    if (rest_ms >= interval.to_ms) return unchanged(credit_status::duplicate, 0, request, pair);
     interval.from_ms = rest_ms;
   }
 
@@ -54,7 +55,7 @@ credit_outcome apply_credit(const credit_request& request, session_state& sessio
   const auto rate_permille = request.max_rate_permille;
   const auto allowed_ms = std::min(interval.length_ms(), refilled.available_ms(rate_permille));
   const auto before_ms = interval.from_ms - request.interval.from_ms;
-  if (allowed_ms == 0) return unchanged(credit_status::limited, before_ms, pair);
+  if (allowed_ms == 0) return unchanged(credit_status::limited, before_ms, request, pair);
   const media_interval played{interval.from_ms, interval.from_ms + allowed_ms};
 
   const auto gain = pair.covered.gain_of(played);
@@ -77,9 +78,9 @@ credit_outcome apply_credit(const credit_request& request, session_state& sessio
 
   auto outcome = unchanged(
       allowed_ms < interval.length_ms() ? credit_status::limited : credit_status::credited,
-      before_ms + allowed_ms, pair);
+      before_ms + allowed_ms, request, pair);
   outcome.played = played;
-  if (pair.mastered_ms == never && outcome.now.covered_ms >= request.mastery_covered_ms) {
+  if (pair.mastered_ms == never && outcome.now.measured_ms >= request.mastery_measured_ms) {
     pair.mastered_ms = outcome.now.mastered_ms = request.now_ms;
     outcome.newly_mastered = true;
   }

@@ -22,7 +22,7 @@ struct credit_request {
   wall_ms played_at_ms;                // `iat`
   wall_ms now_ms;                      // the server's clock
   media_ms duration_ms = 0;            // of the module, from the catalogue
-  media_ms mastery_covered_ms = 0;     // see mastery_covered_ms(const module_rules&)
+  media_ms mastery_measured_ms = 0;    // see mastery_measured_ms(const module_rules&)
   std::int32_t max_rate_permille = 0;  // of the module, from the catalogue
 
   [[nodiscard]] pair_key pair() const noexcept { return {student, module}; }
@@ -83,7 +83,8 @@ enum class epoch_check : std::uint8_t {
 /// 5. The bucket is charged the (cut) length plus the gap that was closed outside of it.
 /// 6. resume_ms = end of the (cut) interval when played_at_ms >= resume_at_ms; updated_ms =
 ///    max(now); duration_ms = request's; playtime_ms += cut length.
-/// 7. covered_ms >= mastery_covered_ms and not mastered yet: mastered_ms = now_ms, newly_mastered.
+/// 7. measured_ms >= mastery_measured_ms and not mastered yet: mastered_ms = now_ms,
+/// newly_mastered.
 credit_outcome apply_credit(const credit_request& request, session_state& session,
                             credit_bucket& bucket, progress& pair);
 

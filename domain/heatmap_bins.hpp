@@ -22,7 +22,7 @@ struct heatmap_layout {
   /// The layout of a module of this duration; no bins where it is not above 0.
   static heatmap_layout of(media_ms duration_ms) noexcept;
 
-  /// The bin that holds this position; what lies behind the end belongs to the last.
+  /// The bin that holds this position; of one beyond the end, the last.
   /// Precondition: bins > 0.
   [[nodiscard]] std::size_t bin_at(media_ms position_ms) const noexcept {
     return std::min(static_cast<std::size_t>(std::max(position_ms, 0) / bin_ms), bins - 1);
@@ -35,13 +35,15 @@ struct heatmap_layout {
   [[nodiscard]] media_ms length_ms(std::size_t bin) const noexcept {
     return start_ms(bin + 1) - start_ms(bin);
   }
-  /// Calls `take(bin, ms)` for every bin that the range touches: the sum of `ms` is its length.
+  /// Calls `take(bin, ms)` for every bin that the range touches: the sum of `ms` is the length of
+  /// the part that lies within the duration.
   template <class Take>
   void for_each_bin(media_interval range, Take&& take) const {
-    if (bins == 0) return;
+    const auto end_ms = std::min(range.to_ms, duration_ms);
     auto from_ms = range.from_ms;
-    for (auto bin = bin_at(from_ms); from_ms < range.to_ms; ++bin) {
-      const auto to_ms = bin + 1 < bins ? std::min(range.to_ms, start_ms(bin + 1)) : range.to_ms;
+    if (bins == 0 || from_ms >= end_ms) return;
+    for (auto bin = bin_at(from_ms); from_ms < end_ms; ++bin) {
+      const auto to_ms = std::min(end_ms, start_ms(bin + 1));
       take(bin, to_ms - from_ms);
       from_ms = to_ms;
     }
@@ -58,8 +60,8 @@ void add_range(bin_sums& sums, const heatmap_layout& layout, media_interval rang
 void add_sums(bin_sums& into, std::span<const std::uint64_t> more);
 
 /// The same sums in another layout, for a module whose duration has changed: each bin is spread
-/// evenly over its length. Positions stay; what lies behind the new end comes into the last bin.
-/// The total stays the same to the millisecond.
+/// evenly over its length. Positions stay; what lies beyond the new end is left out. Without that,
+/// the total stays the same to the millisecond.
 bin_sums rebinned(std::span<const std::uint64_t> sums, const heatmap_layout& from,
                   const heatmap_layout& to);
 

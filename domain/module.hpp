@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "domain/ids.hpp"
@@ -14,6 +15,8 @@ struct module_record {
   module_rules rules;
   wall_ms updated_ms;
   std::string preview_url;  // https or an absolute path; empty: none
+  // Counts the changes of the rules, from 1 on; a return after a removal counts as one.
+  std::int32_t revision = 1;
   friend bool operator==(const module_record&, const module_record&) = default;
 };
 

@@ -4,9 +4,16 @@
 
 namespace watchkeeper {
 
-progress_summary summarize(const progress& p) noexcept {
-  return {p.covered.covered_ms(), p.duration_ms, p.playtime_ms, p.resume_ms,
-          p.updated_ms,           p.mastered_ms, p.life,        p.begins_ms};
+progress_summary summarize(const progress& p, media_ms duration_ms) noexcept {
+  return {.covered_ms = p.covered.covered_ms(),
+          .measured_ms = p.covered.measured_ms(duration_ms),
+          .duration_ms = duration_ms,
+          .playtime_ms = p.playtime_ms,
+          .resume_ms = p.resume_ms,
+          .updated_ms = p.updated_ms,
+          .mastered_ms = p.mastered_ms,
+          .life = p.life,
+          .begins_ms = p.begins_ms};
 }
 
 progress blank_progress(const student_life& life) noexcept {
@@ -49,19 +56,24 @@ void merge(progress& into, const progress& other) {
     into.mastered_ms = std::min(into.mastered_ms, other.mastered_ms);
 }
 
-std::int64_t seconds_watched(media_ms covered_ms) noexcept {
-  return covered_ms / 1000;
+std::int64_t seconds_watched(media_ms measured_ms) noexcept {
+  return measured_ms / 1000;
 }
 
-std::int32_t completion_centipercent(media_ms covered_ms, media_ms duration_ms) noexcept {
-  if (duration_ms <= 0 || covered_ms <= 0) return 0;
+std::int32_t completion_centipercent(media_ms measured_ms, media_ms duration_ms) noexcept {
+  if (duration_ms <= 0 || measured_ms <= 0) return 0;
   return static_cast<std::int32_t>(
-      std::min<std::int64_t>(std::int64_t{covered_ms} * 10'000 / duration_ms, 10'000));
+      std::min<std::int64_t>(std::int64_t{measured_ms} * 10'000 / duration_ms, 10'000));
 }
 
-media_ms mastery_covered_ms(const module_rules& rules) noexcept {
+media_ms mastery_measured_ms(const module_rules& rules) noexcept {
   const auto scaled = std::int64_t{rules.duration_ms} * rules.mastery_centipercent;
   return static_cast<media_ms>(std::max<std::int64_t>((scaled + 9'999) / 10'000, 1));
+}
+
+bool reaches_mastery(const coverage& covered, const module_rules& rules) noexcept {
+  return rules.duration_ms > 0 &&
+         covered.measured_ms(rules.duration_ms) >= mastery_measured_ms(rules);
 }
 
 }  // namespace watchkeeper

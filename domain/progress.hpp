@@ -25,8 +25,9 @@ struct progress {
 
 /// The numbers of a progress without its coverage: what a response to a device needs.
 struct progress_summary {
-  media_ms covered_ms = 0;
-  media_ms duration_ms = 0;
+  media_ms covered_ms = 0;   // all that was ever seen, of whatever duration the module was then
+  media_ms measured_ms = 0;  // what counts of it: coverage::measured_ms(duration_ms)
+  media_ms duration_ms = 0;  // of the module now
   std::int64_t playtime_ms = 0;
   media_ms resume_ms = 0;
   wall_ms updated_ms;
@@ -35,7 +36,8 @@ struct progress_summary {
   wall_ms begins_ms;
   friend bool operator==(const progress_summary&, const progress_summary&) = default;
 };
-progress_summary summarize(const progress& p) noexcept;
+/// `duration_ms`: of the module now.
+progress_summary summarize(const progress& p, media_ms duration_ms) noexcept;
 
 /// A pair in the first attempt of an epoch, with nothing in it.
 [[nodiscard]] progress blank_progress(const student_life& life) noexcept;
@@ -48,11 +50,11 @@ progress_summary summarize(const progress& p) noexcept;
 /// Idempotent, commutative, associative. A default-constructed progress changes nothing.
 void merge(progress& into, const progress& other);
 
-/// floor(covered_ms / 1000).
-std::int64_t seconds_watched(media_ms covered_ms) noexcept;
-/// covered / duration × 100 in hundredths of a percent, rounded down, at most 10000; 0 for no
+/// floor(measured_ms / 1000).
+std::int64_t seconds_watched(media_ms measured_ms) noexcept;
+/// measured / duration × 100 in hundredths of a percent, rounded down, at most 10000; 0 for no
 /// duration.
-std::int32_t completion_centipercent(media_ms covered_ms, media_ms duration_ms) noexcept;
+std::int32_t completion_centipercent(media_ms measured_ms, media_ms duration_ms) noexcept;
 
 /// What the catalogue says of a module.
 struct module_rules {
@@ -61,8 +63,10 @@ struct module_rules {
   std::int32_t max_rate_permille = 2000;     // 2.0 ×
   friend bool operator==(const module_rules&, const module_rules&) = default;
 };
-/// The coverage from which a pair is mastered: the smallest covered_ms with
-/// covered_ms / duration_ms × 100 >= threshold; at least 1.
-media_ms mastery_covered_ms(const module_rules& rules) noexcept;
+/// The coverage from which a pair is mastered: the smallest measured_ms with
+/// measured_ms / duration_ms × 100 >= threshold; at least 1.
+media_ms mastery_measured_ms(const module_rules& rules) noexcept;
+/// Whether a pair with this coverage is mastered by these rules; false for no duration.
+bool reaches_mastery(const coverage& covered, const module_rules& rules) noexcept;
 
 }  // namespace watchkeeper

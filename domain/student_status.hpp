@@ -20,20 +20,21 @@ inline constexpr media_ms skipping_gap_ms = 5'000;
 inline constexpr std::int64_t stalled_after_ms = 24 * 3'600'000;
 inline constexpr std::int32_t nearly_done_centipercent = 8'000;
 
-/// The first that is true, in the order of the enum; of a module that is mastered none is. Left out
-/// is a part that was not seen before a part that was, or before the first, if playback is beyond
-/// it now (resume_ms): who goes back to it is on the way.
+/// `state.duration_ms` is that of the module now. The first that is true, in the order of the enum;
+/// of a module that is mastered none is. Left out is a part that was not seen before a part that
+/// was, or before the first, if playback is beyond it now (resume_ms): who goes back to it is on
+/// the way.
 inline student_status student_status_of(const progress& state, wall_ms now_ms) noexcept {
   if (state.mastered_ms != never) return student_status::mastered;
   media_ms end_ms = 0;
-  for (const auto& piece : state.covered.pieces()) {
+  const auto measured = state.covered.measured(state.duration_ms);
+  for (const auto& piece : measured.pieces()) {
     if (piece.from_ms >= state.resume_ms) break;
     if (piece.from_ms - end_ms > skipping_gap_ms) return student_status::skipping;
     end_ms = piece.to_ms;
   }
   if (now_ms - state.updated_ms >= stalled_after_ms) return student_status::stalled;
-  if (completion_centipercent(state.covered.covered_ms(), state.duration_ms) >=
-      nearly_done_centipercent)
+  if (completion_centipercent(measured.covered_ms(), state.duration_ms) >= nearly_done_centipercent)
     return student_status::nearly_done;
   return student_status::none;
 }

@@ -62,7 +62,7 @@ class router {
   [[nodiscard]] matched match(http_method method, std::string_view path) const noexcept;
 
  private:
-  static constexpr std::size_t methods = 6;  // without `other`
+  static constexpr std::size_t methods = 7;  // without `other`
   struct route {
     std::vector<std::string> segments;  // empty string: captured
     std::array<bool, methods> has{};

@@ -44,6 +44,7 @@ void write_completion_event(json_writer& out, const completion& event, std::stri
       .key("threshold")
       .fixed(event.threshold_centipercent, 2)
       .member("attempt", event.life.attempt)
+      .member("revision", event.revision)
       .end_object();
   out.end_object();
 }

@@ -25,16 +25,17 @@ using heatmap_part = std::array<std::int64_t, heatmap_part_bins>;
 class heatmap_growth {
  public:
   struct of_module {
-    media_ms duration_ms = 0;  // of the bins, should the module have none yet
+    media_ms duration_ms = 0;  // of the bins, should the module have none yet; 0: not known
     std::vector<media_interval> ranges;
   };
 
-  /// `fresh`: what became covered. `duration_ms`: what is known of the module's; where it is not,
-  /// the end of what was covered will do.
+  /// `fresh`: what became covered. `duration_ms`: the module's; 0 where it is not known, and the
+  /// end of what was covered has to do.
   void add(const module_id& module, media_ms duration_ms, std::span<const media_interval> fresh) {
     if (fresh.empty()) return;
     auto& growth = modules_[module];
-    growth.duration_ms = std::max({growth.duration_ms, duration_ms, fresh.back().to_ms});
+    growth.duration_ms =
+        std::max(growth.duration_ms, duration_ms > 0 ? duration_ms : fresh.back().to_ms);
     growth.ranges.insert(growth.ranges.end(), fresh.begin(), fresh.end());
   }
   [[nodiscard]] const std::map<module_id, of_module>& modules() const noexcept { return modules_; }

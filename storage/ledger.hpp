@@ -44,6 +44,7 @@ struct completion {
   std::int32_t threshold_centipercent = 9500;
   wall_ms mastered_ms;
   life_number life;
+  std::int32_t revision = 1;  // of the module, whose duration and threshold these are
   friend bool operator==(const completion&, const completion&) = default;
 };
 
@@ -86,6 +87,12 @@ struct registry_change {
 struct recorded_pair {
   student_life student;           // with epoch 0 nothing of the pair counts, wherever it is found
   std::optional<progress> state;  // in the student's epoch
+  media_ms duration_ms = 0;       // of the module now, removed or not; 0: the ledger has none such
+};
+
+/// A pair of a list. `state.duration_ms` is that of the last credit.
+struct listed_pair : pair_progress {
+  media_ms duration_ms = 0;  // as in recorded_pair
 };
 
 /// Whether another store's copy of the pair is of the life that the ledger has, or of a later one,
@@ -112,6 +119,27 @@ inline bool has_ended(const progress& united) noexcept {
 inline bool is_passed_over(const progress& united) noexcept {
   return united.life.attempt == 0;
 }
+
+/// A module after it was put.
+struct module_put {
+  module_record module;
+  bool is_new = false;  // there was none, or it had been removed
+};
+
+/// One step of judging the pairs of a module by its newest revision.
+struct judging_step {
+  module_id module;
+  std::vector<pair_progress> mastered;  // whom the revision has mastered just now
+};
+
+/// How far the pairs of a module are judged by its newest revision.
+struct judging_progress {
+  module_id module;
+  std::int32_t revision = 0;
+  std::uint64_t done = 0;              // pairs
+  std::optional<std::uint64_t> total;  // pairs when it began; nothing: it has not
+  friend bool operator==(const judging_progress&, const judging_progress&) = default;
+};
 
 /// Who resets a pair, and why: for the audit.
 struct reset_order {
@@ -193,26 +221,28 @@ class ledger {
   /// the module (to `now_ms`, unless the state has its own), and creates the completion of each
   /// mastered pair that has none. Returns the merged states in the order of `pairs`. Takes at most
   /// storage_limits::checkpoint_batch_pairs_max pairs, each once.
-  /// Threshold and duration are those of the catalogue. For a module that is not in it, they are
-  /// 95.00 % and the duration of the state; a duration of 0 masters nothing.
-  /// Passes over pairs of an epoch that ended, and those of a student who is not enrolled: nothing
-  /// is written; see ended_progress() for what is returned. A pair of a higher epoch than the
-  /// student is in begins it: the ledger has come back older, and what it has is of a life that
-  /// ended since. The same holds for attempts. Adds the growth of each coverage to the heatmap of
-  /// its module in the same transaction, and reports it in `grown` unless that is null, each module
-  /// at most once.
+  /// Threshold and duration are those of the newest revision of the module; one that was removed,
+  /// or that the ledger does not have, masters nothing. A completion names the newest revision by
+  /// which the pair is mastered, since the hot store may have mastered it by an earlier one, and
+  /// the newest of all if there is none; that of a module that the ledger does not have is created
+  /// when the module is put. Passes over pairs of an epoch that ended, and those of a student who
+  /// is not enrolled: nothing is written; see ended_progress() for what is returned. A pair of a
+  /// higher epoch than the student is in begins it, before any pair is written: the ledger has come
+  /// back older, and what it has is of a life that ended since. The same holds for attempts. Adds
+  /// the growth of each coverage to the heatmap of its module in the same transaction, and reports
+  /// it in `grown` unless that is null, each module at most once.
   virtual stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs,
                                                    wall_ms now_ms,
                                                    std::vector<heatmap_delta>* grown) = 0;
   stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs, wall_ms now_ms) {
     return checkpoint(pairs, now_ms, nullptr);
   }
-  virtual stored<page<pair_progress>> progress_of_student(const student_id& student,
-                                                          std::string_view cursor,
-                                                          std::size_t limit) = 0;
-  virtual stored<page<pair_progress>> progress_of_module(const module_id& module,
-                                                         std::string_view cursor,
-                                                         std::size_t limit) = 0;
+  virtual stored<page<listed_pair>> progress_of_student(const student_id& student,
+                                                        std::string_view cursor,
+                                                        std::size_t limit) = 0;
+  virtual stored<page<listed_pair>> progress_of_module(const module_id& module,
+                                                       std::string_view cursor,
+                                                       std::size_t limit) = 0;
   /// The number of students who have progress in the module.
   virtual stored<std::uint64_t> students_of(const module_id& module) = 0;
   /// Completions after a sequence number, oldest first.
@@ -225,10 +255,19 @@ class ledger {
   /// Every module that has a pair, by id. Reads every pair, so it is not for every request.
   virtual stored<std::vector<module_summary>> summarize_modules() = 0;
 
-  // Heatmaps. The viewers' bins always equal the sum of the coverages of the module's pairs: each
-  // student counts once for each millisecond. Their layout is that of the module's duration at the
-  // first credit or the last recount; coverage behind its end counts in the last bin. The result is
-  // empty if nobody has progress in the module.
+  // Judging. A module whose revision is new has to have all of its pairs judged by it: whom it
+  // masters is mastered, with a completion; who is mastered already stays so, and gets the
+  // completion if it is missing. Any number of gateways may take part.
+  /// Judges the next pairs, at most `pairs_max`, of some module that no other gateway is judging at
+  /// the moment. Nothing: there is none.
+  virtual stored<std::optional<judging_step>> judge_next(wall_ms now_ms, std::size_t pairs_max) = 0;
+  /// What is not finished, by module; at most `limit`.
+  virtual stored<std::vector<judging_progress>> judgings(std::size_t limit) = 0;
+
+  // Heatmaps. The viewers' bins always equal the sum of the coverages of the module's pairs within
+  // the module: each student counts once for each millisecond. Their layout is that of the module's
+  // duration at the first credit or the last recount; what lies beyond its end does not count. The
+  // result is empty if nobody has progress in the module.
   virtual stored<std::optional<heatmap_record>> heatmap_of(const module_id& module) = 0;
   /// Adds plays. `sequence` grows by one with each addition of a `writer`, an id of the process
   /// with 1 to 64 characters. An addition with a number that was used before has no effect, so that
@@ -246,8 +285,16 @@ class ledger {
   virtual stored<std::optional<module_id>> next_watched_module(
       const std::optional<module_id>& after) = 0;
 
-  // Catalogue. A removed module keeps its progress, which is back when the module is put again.
-  virtual stored<ok_t> put_module(const module_record& module) = 0;
+  // Catalogue. A removed module keeps its progress and its rules, but masters nobody; it is back
+  // when it is put again.
+  /// Other rules than before begin a revision, and so does a module that had been removed; another
+  /// duration or threshold has all pairs judged. `module.revision` is not used. With `replaces`,
+  /// returns nothing and changes nothing unless the module is that, to the last member.
+  virtual stored<std::optional<module_put>> put_module(const module_record& module,
+                                                       const module_record* replaces) = 0;
+  stored<std::optional<module_put>> put_module(const module_record& module) {
+    return put_module(module, nullptr);
+  }
   virtual stored<std::optional<module_record>> get_module(const module_id& id) = 0;
   virtual stored<bool> remove_module(const module_id& id) = 0;  // false: there was none
   virtual stored<page<module_record>> list_modules(std::string_view cursor, std::size_t limit) = 0;

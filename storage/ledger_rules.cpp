@@ -1,24 +1,63 @@
 #include "storage/ledger_rules.hpp"
 
+#include <algorithm>
+
 namespace watchkeeper::storage {
 
 mastery_decision decide_mastery(const pair_key& key, const progress& state,
-                                const std::optional<module_rules>& rules, wall_ms now_ms) {
-  const module_rules in_force = rules ? *rules : module_rules{.duration_ms = state.duration_ms};
-  const auto covered_ms = state.covered.covered_ms();
-  const bool reached = in_force.duration_ms > 0 && covered_ms >= mastery_covered_ms(in_force);
-
+                                const std::optional<recorded_module>& module, wall_ms now_ms) {
+  const bool reached = module && reaches_mastery(state.covered, module->newest.rules);
   mastery_decision decision;
-  decision.newly = reached && state.mastered_ms == never;
-  decision.event.student = key.student;
-  decision.event.module = key.module;
-  decision.event.life = state.life;
-  decision.event.covered_ms = covered_ms;
-  // A pair that was mastered before the catalogue changed keeps the duration it was mastered under.
-  decision.event.duration_ms = reached ? in_force.duration_ms : state.duration_ms;
-  decision.event.threshold_centipercent = in_force.mastery_centipercent;
-  decision.event.mastered_ms = decision.newly ? now_ms : state.mastered_ms;
+  decision.newly = reached && !module->is_removed && state.mastered_ms == never;
+  if (!decision.newly && state.mastered_ms == never) return decision;
+  auto& event = decision.event.emplace();
+  event.student = key.student;
+  event.module = key.module;
+  event.life = state.life;
+  event.mastered_ms = decision.newly ? now_ms : state.mastered_ms;
+  event.revision = 0;
+  if (reached) name_revision(decision.event, state.covered, {&module->newest, 1});
   return decision;
+}
+
+void name_revision(std::optional<completion>& event, const coverage& covered,
+                   std::span<const module_revision> newest_first) {
+  if (newest_first.empty()) return event.reset();
+  const auto found = std::find_if(newest_first.begin(), newest_first.end(), [&](const auto& each) {
+    return reaches_mastery(covered, each.rules);
+  });
+  const auto& [revision, rules] = found == newest_first.end() ? newest_first.front() : *found;
+  event->revision = revision;
+  event->covered_ms = covered.measured_ms(rules.duration_ms);
+  event->duration_ms = rules.duration_ms;
+  event->threshold_centipercent = rules.mastery_centipercent;
+}
+
+module_change change_of(const std::optional<recorded_module>& before, const module_rules& rules) {
+  if (!before) return {};
+  const auto& [revision, had] = before->newest;
+  if (before->is_removed) return {.revision = revision + 1};
+  if (had == rules)
+    return {.revision = revision, .is_new = false, .begins_revision = false, .judges_pairs = false};
+  return {.revision = revision + 1,
+          .is_new = false,
+          .begins_revision = true,
+          .judges_pairs = had.duration_ms != rules.duration_ms ||
+                          had.mastery_centipercent != rules.mastery_centipercent};
+}
+
+void judge(judged_pairs& into, const pair_progress& pair, bool is_completed,
+           const recorded_module& module, std::span<const module_revision> newest_first,
+           wall_ms now_ms) {
+  auto decision = decide_mastery(pair.key, pair.state, module, now_ms);
+  if (decision.newly) {
+    into.mastered.push_back(pair);
+    into.mastered.back().state.mastered_ms = now_ms;
+  }
+  if (!decision.event || is_completed) return;
+  if (decision.event->revision == 0)
+    name_revision(decision.event, pair.state.covered, newest_first);
+  if (decision.event) into.events.push_back(*decision.event);
 }
 
 progress next_attempt(const std::optional<progress>& recorded, const std::optional<progress>& known,

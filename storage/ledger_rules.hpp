@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "domain/progress.hpp"
 #include "storage/ledger.hpp"
@@ -38,11 +40,52 @@ page<T> make_page(std::vector<T>&& items, std::size_t limit, IdOf&& id_of) {
   return made;
 }
 
-/// What a ledger decides of a pair after uniting. `rules`: the catalogue's, if it has the module.
+/// The rules of a module by one of its revisions.
+struct module_revision {
+  std::int32_t revision = 0;
+  module_rules rules;
+};
+
+/// A module as the ledger has it.
+struct recorded_module {
+  module_revision newest;
+  bool is_removed = false;
+};
+
+/// What a ledger decides of a pair after uniting.
 struct mastery_decision {
   bool newly = false;  // state.mastered_ms is to be set to `now_ms`
-  completion event;    // valid where `state` is, or is to be, mastered; sequence 0
+  // Of a pair that is, or is to be, mastered; sequence 0. If its `revision` is 0, the newest one
+  // does not master the pair, and name_revision() has to choose from the earlier ones.
+  std::optional<completion> event;
 };
+mastery_decision decide_mastery(const pair_key& key, const progress& state,
+                                const std::optional<recorded_module>& module, wall_ms now_ms);
+
+/// Gives an event the newest of the revisions by which the pair is mastered, or the newest of all.
+/// Without any, nobody knows the rules, and there is no event until the module is put again.
+void name_revision(std::optional<completion>& event, const coverage& covered,
+                   std::span<const module_revision> newest_first);
+
+/// What putting a module changes of its rules.
+struct module_change {
+  std::int32_t revision = 1;
+  bool is_new = true;  // there was none, or it had been removed
+  bool begins_revision = true;
+  bool judges_pairs = true;  // other pairs may be mastered by it
+};
+module_change change_of(const std::optional<recorded_module>& before, const module_rules& rules);
+
+/// The pairs that one step of a judging masters, or whose completion is missing.
+struct judged_pairs {
+  std::vector<pair_progress> mastered;
+  std::vector<completion> events;
+};
+/// `is_completed`: the pair has its completion. Precondition: the module is not removed.
+void judge(judged_pairs& into, const pair_progress& pair, bool is_completed,
+           const recorded_module& module, std::span<const module_revision> newest_first,
+           wall_ms now_ms);
+
 /// The state of a pair in its next attempt. `recorded` and `known`: what is known of it, of which
 /// at least one is there.
 progress next_attempt(const std::optional<progress>& recorded, const std::optional<progress>& known,
@@ -53,8 +96,5 @@ progress next_attempt(const std::optional<progress>& recorded, const std::option
 inline student_life life_of_epoch(const progress& state) noexcept {
   return {state.life.epoch, state.life.attempt == 1 ? state.begins_ms : never};
 }
-
-mastery_decision decide_mastery(const pair_key& key, const progress& state,
-                                const std::optional<module_rules>& rules, wall_ms now_ms);
 
 }  // namespace watchkeeper::storage

@@ -42,4 +42,10 @@ inline constexpr std::size_t heatmap_play_modules_max = 64;
 /// The most that `limit` may ask for.
 inline constexpr std::size_t list_items_max = 500;
 
+// What the ledger keeps.
+
+/// Revisions of a module. A pair that an older one mastered, and that has no completion yet, gets
+/// one that names the newest revision.
+inline constexpr std::int32_t module_revisions_max = 100;
+
 }  // namespace watchkeeper::storage_limits

@@ -96,7 +96,7 @@ screening_result screen_job(heartbeat_job& job, const gateway_policy& policy,
   credit.interval = *interval;
   credit.played_at_ms = claims.issued_at_ms;
   credit.duration_ms = rules.duration_ms;
-  credit.mastery_covered_ms = mastery_covered_ms(rules);
+  credit.mastery_measured_ms = mastery_measured_ms(rules);
   credit.max_rate_permille = rules.max_rate_permille;
   return ok;
 }

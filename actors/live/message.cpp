@@ -55,7 +55,7 @@ void append_line(std::string& out, const live_update& update) {
   const auto to = std::back_inserter(out);
   const auto& now = update.now;
   fmt::format_to(to, "{} {} {} {} {} {} {} {} {} {} {}", update.student.view(),
-                 static_cast<int>(update.status), now.covered_ms, now.duration_ms, now.playtime_ms,
+                 static_cast<int>(update.status), now.measured_ms, now.duration_ms, now.playtime_ms,
                  now.resume_ms, now.updated_ms.value(), now.mastered_ms.value(),
                  update.last.from_ms, update.last.to_ms, update.fresh.pieces().size());
   for (const auto& range : update.fresh.pieces())
@@ -98,7 +98,7 @@ std::optional<live_update> read_line(std::string_view line) {
   update.student = in.id<student_id>();
   update.status = static_cast<credit_status>(in.number<int>(0, 2));
   auto& now = update.now;
-  now.covered_ms = in.media();
+  now.measured_ms = in.media();
   now.duration_ms = in.media();
   now.playtime_ms = in.number<std::int64_t>(0, time_max);
   now.resume_ms = in.media();

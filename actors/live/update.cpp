@@ -21,7 +21,7 @@ std::string_view name_of(credit_status status) noexcept {
 
 std::string_view state_of(const progress_summary& now) noexcept {
   if (now.mastered_ms != never) return "MASTERED";
-  return now.covered_ms == 0 ? "NOT_STARTED" : "IN_PROGRESS";
+  return now.playtime_ms == 0 ? "NOT_STARTED" : "IN_PROGRESS";
 }
 
 template <class Ranges>
@@ -70,9 +70,9 @@ void write_item(json_writer& out, const live_update& update) {
   const auto& now = update.now;
   out.begin_object()
       .member("student", update.student.view())
-      .member("seconds_watched", seconds_watched(now.covered_ms))
+      .member("seconds_watched", seconds_watched(now.measured_ms))
       .key("completion_percentage")
-      .fixed(completion_centipercent(now.covered_ms, now.duration_ms), 2)
+      .fixed(completion_centipercent(now.measured_ms, now.duration_ms), 2)
       .member("state", state_of(now))
       .member("resume_ms", now.resume_ms)
       .member("from_ms", update.last.from_ms)

@@ -16,7 +16,14 @@ constexpr std::size_t urgent_batches_max = 4096;
 }
 
 checkpointer::checkpointer(dependencies deps)
-    : deps_(std::move(deps)), urgent_(urgent_batches_max) {}
+    : deps_(std::move(deps)),
+      judge_({.hot = *deps_.hot,
+              .ledger = *deps_.ledger,
+              .probe = deps_.probe,
+              .hot_probe = deps_.hot_probe,
+              .time = deps_.time,
+              .log = deps_.log}),
+      urgent_(urgent_batches_max) {}
 
 checkpointer::~checkpointer() {
   stop(false, {});
@@ -40,6 +47,11 @@ void checkpointer::checkpoint_now(std::vector<storage::pair_progress> pairs) {
   (void)urgent_.push(std::move(pairs));
 }
 
+void checkpointer::judge_now() {
+  judge_.request();
+  (void)urgent_.push({});  // wakes the thread; if the queue is full, it is awake
+}
+
 void checkpointer::run() {
   while (!urgent_.finished()) turn(std::chrono::milliseconds(deps_.interval_ms));
   try {
@@ -53,13 +65,16 @@ void checkpointer::turn(std::chrono::milliseconds wait_max) {
   if (!next_round_at_) next_round_at_ = deps_.time.monotonic_now() + deps_.interval_ms;
   const std::chrono::milliseconds left(
       std::max<std::int64_t>(*next_round_at_ - deps_.time.monotonic_now(), 0));
+  if (judge_.is_due()) wait_max = std::chrono::milliseconds(0);
   auto taken = urgent_.take_all(std::min(left, wait_max));
   try {
     write_mastered(taken);
     if (const auto now = deps_.time.monotonic_now(); now >= *next_round_at_) {
       next_round_at_ = now + deps_.interval_ms;
       (void)checkpoint_all();
+      judge_.request();  // for what other gateways have begun and left
     }
+    if (judge_.is_due() && !urgent_.closed()) judge_.step();
   } catch (const std::exception& e) {
     deps_.log(log_level::error, "ledger",
               std::string("a checkpoint failed and will be tried again: ") + e.what());
@@ -74,7 +89,7 @@ void checkpointer::write_mastered(std::vector<std::vector<storage::pair_progress
     for (auto& pair : batch) merge(distinct[pair.key], pair.state);
   std::vector<storage::pair_progress> pairs;
   for (auto& [key, state] : distinct) pairs.push_back({key, std::move(state)});
-  (void)write(pairs);
+  if (!pairs.empty()) (void)write(pairs);
 }
 
 bool checkpointer::probe_hot_store() {

@@ -13,6 +13,7 @@
 #include "actors/shared/actor_limits.hpp"
 #include "actors/shared/bounded_queue.hpp"
 #include "actors/shared/probes.hpp"
+#include "actors/stores/revision_judge.hpp"
 #include "base/clock.hpp"
 #include "base/log_level.hpp"
 #include "base/result.hpp"
@@ -25,7 +26,8 @@ namespace watchkeeper::actors {
 
 /// The thread that brings pairs from the hot store to the ledger: at every interval all dirty pairs
 /// of all partitions (whichever gateway made them dirty), a pair that was just mastered at once,
-/// and all dirty pairs once more at the end.
+/// and all dirty pairs once more at the end. In between it judges the pairs of modules whose rules
+/// have changed.
 class checkpointer {
  public:
   struct dependencies {
@@ -56,6 +58,10 @@ class checkpointer {
   /// Any thread. At the queue's limit it does nothing: the pairs are dirty, and the next round has
   /// them.
   void checkpoint_now(std::vector<storage::pair_progress> pairs);
+  /// Any thread: a module has other rules than before.
+  void judge_now();
+  /// Any thread. As revision_judge::jobs.
+  [[nodiscard]] std::vector<storage::judging_progress> jobs() const { return judge_.jobs(); }
   /// Ends the thread after a last complete checkpoint. The checkpoint is abandoned at `end`,
   /// after the statement in flight.
   void stop(bool last_checkpoint, mono_us end);
@@ -87,6 +93,7 @@ class checkpointer {
   [[nodiscard]] bool repeat_erasures();
 
   dependencies deps_;
+  revision_judge judge_;
   std::optional<std::string> hot_incarnation_;
   partition_index first_partition_ = 0;   // of the next round
   std::optional<mono_ms> next_round_at_;  // the thread's; empty: none is planned yet

@@ -15,8 +15,8 @@ std::string_view text_of(nghttp2_rcbuf* buffer) noexcept {
 }
 
 http_method method_of(std::string_view name) noexcept {
-  for (auto method : {http_method::post, http_method::get, http_method::put, http_method::del,
-                      http_method::head, http_method::options})
+  for (auto method : {http_method::post, http_method::get, http_method::put, http_method::patch,
+                      http_method::del, http_method::head, http_method::options})
     if (name == name_of(method)) return method;
   return http_method::other;
 }

@@ -17,6 +17,8 @@ std::string_view name_of(http_method method) noexcept {
       return "POST";
     case http_method::put:
       return "PUT";
+    case http_method::patch:
+      return "PATCH";
     case http_method::del:
       return "DELETE";
     case http_method::options:

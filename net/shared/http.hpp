@@ -10,7 +10,7 @@
 /// The seam between the HTTP/2 layer and what responds to requests: neither includes the other.
 namespace watchkeeper::net {
 
-enum class http_method : std::uint8_t { get, head, post, put, del, options, other };
+enum class http_method : std::uint8_t { get, head, post, put, patch, del, options, other };
 std::string_view name_of(http_method method) noexcept;
 
 /// IPv6, or IPv4 mapped into it.

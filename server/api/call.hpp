@@ -108,6 +108,7 @@ using immediate_handler = std::optional<net::http_response> (*)(immediate_call&)
 
 // The handlers, by resource.
 net::http_response put_module(call& c);
+net::http_response patch_module(call& c);
 net::http_response finish_put_module(call& c, bool is_new);
 net::http_response get_module(call& c);
 net::http_response delete_module(call& c);

@@ -26,6 +26,7 @@ class actor_gateway_port final : public gateway_port {
     return gateway_.heatmap_of(module, duration_ms, ledger, hot);
   }
   void forget_heatmap_rows() override { gateway_.forget_heatmap_rows(); }
+  void judge_modules() override { gateway_.judge_modules(); }
   void forget_module(const module_id& id) override { gateway_.registry_cache().forget_module(id); }
   void forget_device(const thumbprint& kid) override {
     gateway_.registry_cache().forget_device(kid);

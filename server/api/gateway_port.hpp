@@ -38,6 +38,7 @@ class gateway_port {
                                                            storage::ledger& ledger,
                                                            storage::hot_store& hot) = 0;
   virtual void forget_heatmap_rows() = 0;
+  virtual void judge_modules() = 0;
 
   // What changed in the ledger, so that the registry's copy goes.
   virtual void forget_module(const module_id& id) = 0;

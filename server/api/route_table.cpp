@@ -93,6 +93,7 @@ constexpr auto table = std::to_array<route>({
     on_thread(get, "/v1/modules", viewer, list_modules, page),
     on_thread(get, "/v1/modules/{module}", viewer, get_module),
     on_thread(put, "/v1/modules/{module}", admin, put_module),
+    on_thread(patch, "/v1/modules/{module}", admin, patch_module),
     on_thread(del, "/v1/modules/{module}", admin, delete_module),
     on_thread(get, "/v1/modules/{module}/students", viewer, list_module_students, page_in_order),
     on_thread(get, "/v1/modules/{module}/heatmap", viewer, get_heatmap, bins_only),

@@ -22,9 +22,9 @@ void write_result(json_writer& out, const actors::heartbeat_result& result) {
   } else {
     const auto& now = outcome.now;
     out.member("credited_ms", outcome.credited_ms)
-        .member("seconds_watched", seconds_watched(now.covered_ms))
+        .member("seconds_watched", seconds_watched(now.measured_ms))
         .key("completion_percentage")
-        .trimmed(completion_centipercent(now.covered_ms, now.duration_ms), 2)
+        .trimmed(completion_centipercent(now.measured_ms, now.duration_ms), 2)
         .member("state", now.mastered_ms != never ? "MASTERED" : "IN_PROGRESS")
         .member("resume_ms", now.resume_ms);
   }

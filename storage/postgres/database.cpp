@@ -1,4 +1,5 @@
 #include "storage/postgres/database.hpp"
+#include "storage/postgres/statements.hpp"
 
 #include <libpq-fe.h>
 

@@ -92,10 +92,4 @@ class session {
 /// What an SQLSTATE means for the caller; empty: the connection broke.
 storage_error classify_sqlstate(std::string_view sqlstate) noexcept;
 
-/// Makes the statements of the ledger known to a new connection; they are parsed at their first
-/// use.
-void prepare_statements(pqxx::connection& connection);
-/// Those of the registry; called by prepare_statements.
-void prepare_registry_statements(pqxx::connection& connection);
-
 }  // namespace watchkeeper::storage::postgres

@@ -7,6 +7,7 @@
 
 #include "storage/heatmap_growth.hpp"
 #include "storage/ledger_rules.hpp"
+#include "storage/postgres/completions.hpp"
 #include "storage/postgres/heatmap.hpp"
 #include "storage/postgres/ledger.hpp"
 #include "storage/postgres/lives.hpp"
@@ -14,9 +15,7 @@
 #include "storage/postgres/text.hpp"
 
 namespace watchkeeper::storage::postgres {
-namespace {
 
-/// The columns of WATCHKEEPER_STATE, of which `first` is the first.
 progress progress_from(const pqxx::row& row, pqxx::row::size_type first) {
   auto covered = parse_multirange(text_of(row[first]));
   if (!covered) throw decode_error("a coverage is not sorted, or its gaps are not closed");
@@ -32,7 +31,39 @@ progress progress_from(const pqxx::row& row, pqxx::row::size_type first) {
   state.begins_ms = wall_time_of(row[first + 9]);
   return state;
 }
-constexpr pqxx::row::size_type state_columns = 10;
+
+void set_mastered(pqxx::work& work, const std::vector<pair_key>& pairs, wall_ms now_ms) {
+  if (pairs.empty()) return;
+  array_literal students, modules;
+  for (const auto& pair : pairs) {
+    students.add(pair.student.view());
+    modules.add(pair.module.view());
+  }
+  work.exec_prepared("set_mastered", students.text(), modules.text(), now_ms.value());
+}
+
+void add_completions(pqxx::work& work, const std::vector<completion>& events, wall_ms now_ms) {
+  if (events.empty()) return;
+  array_literal students, modules, covered, durations, thresholds, mastered, epochs, attempts,
+      revisions;
+  for (const auto& event : events) {
+    students.add(event.student.view());
+    modules.add(event.module.view());
+    covered.add(std::int64_t{event.covered_ms});
+    durations.add(std::int64_t{event.duration_ms});
+    thresholds.add(std::int64_t{event.threshold_centipercent});
+    mastered.add(event.mastered_ms);
+    epochs.add(std::int64_t{event.life.epoch});
+    attempts.add(std::int64_t{event.life.attempt});
+    revisions.add(std::int64_t{event.revision});
+  }
+  work.exec_prepared("lock_completion");
+  work.exec_prepared("add_completions", students.text(), modules.text(), covered.text(),
+                     durations.text(), thresholds.text(), mastered.text(), completion_rule_version,
+                     epochs.text(), attempts.text(), revisions.text(), now_ms.value());
+}
+
+namespace {
 
 pair_key key_from(const pqxx::row& row) {
   return {id_of<student_id>(row[0]), id_of<module_id>(row[1])};
@@ -83,36 +114,6 @@ struct checkpoint_columns {
   }
 };
 
-/// Pairs that are mastered from now on.
-void set_mastered(pqxx::work& work, const std::vector<pair_key>& pairs, wall_ms now_ms) {
-  if (pairs.empty()) return;
-  array_literal students, modules;
-  for (const auto& pair : pairs) {
-    students.add(pair.student.view());
-    modules.add(pair.module.view());
-  }
-  work.exec_prepared("set_mastered", students.text(), modules.text(), now_ms.value());
-}
-
-void add_completions(pqxx::work& work, const std::vector<completion>& events, wall_ms now_ms) {
-  if (events.empty()) return;
-  array_literal students, modules, covered, durations, thresholds, mastered, epochs, attempts;
-  for (const auto& event : events) {
-    students.add(event.student.view());
-    modules.add(event.module.view());
-    covered.add(std::int64_t{event.covered_ms});
-    durations.add(std::int64_t{event.duration_ms});
-    thresholds.add(std::int64_t{event.threshold_centipercent});
-    mastered.add(event.mastered_ms);
-    epochs.add(std::int64_t{event.life.epoch});
-    attempts.add(std::int64_t{event.life.attempt});
-  }
-  work.exec_prepared("lock_completion");
-  work.exec_prepared("add_completions", students.text(), modules.text(), covered.text(),
-                     durations.text(), thresholds.text(), mastered.text(), completion_rule_version,
-                     epochs.text(), attempts.text(), now_ms.value());
-}
-
 std::vector<progress> checkpoint_once(pqxx::connection& connection,
                                       std::span<const pair_progress> pairs, wall_ms now_ms,
                                       std::vector<heatmap_delta>* grown) {
@@ -126,8 +127,8 @@ std::vector<progress> checkpoint_once(pqxx::connection& connection,
   const auto rows = work.exec_prepared(
       "checkpoint", given.students.text(), given.modules.text(), given.covered.text(),
       given.durations.text(), given.playtimes.text(), given.resumes.text(), given.resumed_at.text(),
-      given.updated.text(), given.mastered.text(), completion_rule_version, given.epochs.text(),
-      given.attempts.text(), given.begins.text());
+      given.updated.text(), given.mastered.text(), given.epochs.text(), given.attempts.text(),
+      given.begins.text());
 
   std::vector<progress> states(pairs.size());
   std::vector<pair_key> newly_mastered;
@@ -140,22 +141,23 @@ std::vector<progress> checkpoint_once(pqxx::connection& connection,
     state = progress_from(row, 2);
 
     constexpr pqxx::row::size_type after_state = 2 + state_columns;
-    std::optional<module_rules> rules;
-    if (!row[after_state].is_null())
-      rules = {.duration_ms = number_of<media_ms>(row[after_state]),
-               .mastery_centipercent = number_of<std::int32_t>(row[after_state + 1])};
-    const auto fresh = parse_ranges(text_of(row[after_state + 3]));
-    const auto gone = parse_ranges(text_of(row[after_state + 4]));  // of an attempt that ended
+    std::optional<recorded_module> module;
+    if (!row[after_state].is_null()) module = module_rules_from(row, after_state);
+    constexpr pqxx::row::size_type after_rules = after_state + rules_columns;
+    const auto fresh = parse_ranges(text_of(row[after_rules + 1]));
+    const auto gone = parse_ranges(text_of(row[after_rules + 2]));  // of an attempt that ended
     if (!fresh || !gone) throw decode_error("what a coverage grew by is not sorted");
-    growth.add(key.module, rules ? rules->duration_ms : state.duration_ms, *fresh);
+    growth.add(key.module, module ? module->newest.rules.duration_ms : state.duration_ms, *fresh);
     removed.add(key.module, 0, *gone);
-    const auto decision = decide_mastery(key, state, rules, now_ms);
+    auto decision = decide_mastery(key, state, module, now_ms);
     if (decision.newly) {
       state.mastered_ms = now_ms;
       newly_mastered.push_back(key);
     }
-    if (state.mastered_ms != never && !row[after_state + 2].as<bool>())
-      events.push_back(decision.event);
+    if (!decision.event || row[after_rules].as<bool>()) continue;
+    if (decision.event->revision == 0)
+      name_revision(decision.event, state.covered, revisions_of(work, key.module));
+    if (decision.event) events.push_back(*decision.event);
   }
   set_mastered(work, newly_mastered, now_ms);
   change_viewers(work, removed, false);
@@ -207,13 +209,26 @@ void judge_passed_over(pqxx::connection& connection, std::span<const pair_progre
       to_repeat.push_back(i);
     }
   }
+  // What the same call has written in an epoch that ended just now is gone again.
+  for (std::size_t i = 0; i < pairs.size(); ++i)
+    if (const auto found = lives.find(pairs[i].key.student);
+        found != lives.end() && states[i].life.attempt > 0 &&
+        states[i].life.epoch < found->second.epoch)
+      states[i] = ended_progress(found->second.epoch);
   work.commit();
 }
 
-std::vector<pair_progress> pairs_from(const pqxx::result& rows) {
-  std::vector<pair_progress> items;
+/// The duration of a module that the ledger may not have.
+media_ms duration_from(const pqxx::field& field) {
+  return field.is_null() ? 0 : number_of<media_ms>(field);
+}
+
+std::vector<listed_pair> pairs_from(const pqxx::result& rows) {
+  std::vector<listed_pair> items;
   items.reserve(rows.size());
-  for (const auto& row : rows) items.push_back({key_from(row), progress_from(row, 2)});
+  for (const auto& row : rows)
+    items.push_back(
+        {{key_from(row), progress_from(row, 2)}, duration_from(row[2 + state_columns])});
   return items;
 }
 
@@ -236,7 +251,9 @@ stored<std::vector<recorded_pair>> postgres_ledger::look_up(std::span<const pair
     constexpr pqxx::row::size_type after_state = 2 + state_columns;
     for (const auto& row : rows) {
       const auto key = key_from(row);
-      recorded_pair pair{.student = life_from(row, after_state), .state = std::nullopt};
+      recorded_pair pair{.student = life_from(row, after_state),
+                         .state = std::nullopt,
+                         .duration_ms = duration_from(row[after_state + 2])};
       if (!row[2].is_null()) pair.state = progress_from(row, 2);
       // A key that was asked for twice has a row for each time, and is answered in both places.
       for (auto at = find_place(places, key, key_at); at != places.end() && keys[*at] == key; ++at)
@@ -298,10 +315,10 @@ stored<std::optional<progress>> postgres_ledger::reset_progress(
   });
 }
 
-stored<page<pair_progress>> postgres_ledger::progress_of_student(const student_id& student,
-                                                                 std::string_view cursor,
-                                                                 std::size_t limit) {
-  if (!is_cursor<module_id>(cursor)) return page<pair_progress>{};
+stored<page<listed_pair>> postgres_ledger::progress_of_student(const student_id& student,
+                                                               std::string_view cursor,
+                                                               std::size_t limit) {
+  if (!is_cursor<module_id>(cursor)) return page<listed_pair>{};
   return session_.call([&](pqxx::connection& connection) {
     const auto items = page_items(limit);
     pqxx::nontransaction reading(connection);
@@ -311,10 +328,10 @@ stored<page<pair_progress>> postgres_ledger::progress_of_student(const student_i
   });
 }
 
-stored<page<pair_progress>> postgres_ledger::progress_of_module(const module_id& module,
-                                                                std::string_view cursor,
-                                                                std::size_t limit) {
-  if (!is_cursor<student_id>(cursor)) return page<pair_progress>{};
+stored<page<listed_pair>> postgres_ledger::progress_of_module(const module_id& module,
+                                                              std::string_view cursor,
+                                                              std::size_t limit) {
+  if (!is_cursor<student_id>(cursor)) return page<listed_pair>{};
   return session_.call([&](pqxx::connection& connection) {
     const auto items = page_items(limit);
     pqxx::nontransaction reading(connection);
@@ -350,16 +367,16 @@ stored<std::vector<completion>> postgres_ledger::read_completions(const char* st
     std::vector<completion> items;
     items.reserve(rows.size());
     for (const auto& row : rows)
-      items.push_back(
-          {.sequence = number_of<std::int64_t>(row[0]),
-           .student = id_of<student_id>(row[1]),
-           .module = id_of<module_id>(row[2]),
-           .rule_version = number_of<std::int32_t>(row[3]),
-           .covered_ms = number_of<media_ms>(row[4]),
-           .duration_ms = number_of<media_ms>(row[5]),
-           .threshold_centipercent = number_of<std::int32_t>(row[6]),
-           .mastered_ms = wall_time_of(row[7]),
-           .life = {number_of<std::uint32_t>(row[8]), number_of<std::uint32_t>(row[9])}});
+      items.push_back({.sequence = number_of<std::int64_t>(row[0]),
+                       .student = id_of<student_id>(row[1]),
+                       .module = id_of<module_id>(row[2]),
+                       .rule_version = number_of<std::int32_t>(row[3]),
+                       .covered_ms = number_of<media_ms>(row[4]),
+                       .duration_ms = number_of<media_ms>(row[5]),
+                       .threshold_centipercent = number_of<std::int32_t>(row[6]),
+                       .mastered_ms = wall_time_of(row[7]),
+                       .life = {number_of<std::uint32_t>(row[8]), number_of<std::uint32_t>(row[9])},
+                       .revision = number_of<std::int32_t>(row[10])});
     return items;
   });
 }

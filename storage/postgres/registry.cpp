@@ -24,16 +24,6 @@ std::string pair_text(const pair_key& pair) {
   return std::string(pair.student.view()) + "/" + std::string(pair.module.view());
 }
 
-module_record module_from(const pqxx::row& row) {
-  return {.id = id_of<module_id>(row[0]),
-          .title = text(text_of(row[1])),
-          .rules = {.duration_ms = number_of<media_ms>(row[2]),
-                    .mastery_centipercent = number_of<std::int32_t>(row[3]),
-                    .max_rate_permille = number_of<std::int32_t>(row[4])},
-          .updated_ms = wall_time_of(row[5]),
-          .preview_url = text(text_of(row[6]))};
-}
-
 device_record device_from(const pqxx::row& row) {
   device_record device;
   const auto kid = parse_bytea(text_of(row[0]));
@@ -90,48 +80,6 @@ enrolled enrol(pqxx::connection& connection, const device_record& device, const 
 }
 
 }  // namespace
-
-stored<ok_t> postgres_ledger::put_module(const module_record& module) {
-  return session_.call([&](pqxx::connection& connection) {
-    pqxx::nontransaction writing(connection);
-    writing.exec_prepared("put_module", text(module.id.view()), module.title,
-                          module.rules.duration_ms, module.rules.mastery_centipercent,
-                          module.rules.max_rate_permille, module.updated_ms.value(),
-                          module.preview_url);
-    return ok;
-  });
-}
-
-stored<std::optional<module_record>> postgres_ledger::get_module(const module_id& id) {
-  return session_.call([&](pqxx::connection& connection) -> std::optional<module_record> {
-    pqxx::nontransaction reading(connection);
-    const auto rows = reading.exec_prepared("get_module", text(id.view()));
-    if (rows.empty()) return std::nullopt;
-    return module_from(rows[0]);
-  });
-}
-
-stored<bool> postgres_ledger::remove_module(const module_id& id) {
-  return session_.call([&](pqxx::connection& connection) {
-    pqxx::nontransaction writing(connection);
-    return !writing.exec_prepared("remove_module", text(id.view())).empty();
-  });
-}
-
-stored<page<module_record>> postgres_ledger::list_modules(std::string_view cursor,
-                                                          std::size_t limit) {
-  if (!is_cursor<module_id>(cursor)) return page<module_record>{};
-  return session_.call([&](pqxx::connection& connection) {
-    const auto items = page_items(limit);
-    pqxx::nontransaction reading(connection);
-    const auto rows =
-        reading.exec_prepared("list_modules", text(cursor), static_cast<std::int64_t>(items + 1));
-    std::vector<module_record> modules;
-    modules.reserve(rows.size());
-    for (const auto& row : rows) modules.push_back(module_from(row));
-    return make_page(std::move(modules), items, [](const auto& item) { return item.id; });
-  });
-}
 
 stored<std::optional<student_life>> postgres_ledger::put_device(const device_record& device,
                                                                 const enrolment& at) {

@@ -23,11 +23,10 @@ class sqlite_ledger final : public ledger {
   using ledger::checkpoint;
   stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs, wall_ms now_ms,
                                            std::vector<heatmap_delta>* grown) override;
-  stored<page<pair_progress>> progress_of_student(const student_id& student,
-                                                  std::string_view cursor,
-                                                  std::size_t limit) override;
-  stored<page<pair_progress>> progress_of_module(const module_id& module, std::string_view cursor,
-                                                 std::size_t limit) override;
+  stored<page<listed_pair>> progress_of_student(const student_id& student, std::string_view cursor,
+                                                std::size_t limit) override;
+  stored<page<listed_pair>> progress_of_module(const module_id& module, std::string_view cursor,
+                                               std::size_t limit) override;
   stored<std::vector<completion>> completions(std::int64_t after_sequence, std::size_t limit,
                                               const completion_filter& filter) override;
   stored<std::vector<completion>> newest_completions(std::int64_t before_sequence,
@@ -43,7 +42,10 @@ class sqlite_ledger final : public ledger {
   stored<std::optional<module_id>> next_watched_module(
       const std::optional<module_id>& after) override;
 
-  stored<ok_t> put_module(const module_record& module) override;
+  stored<std::optional<module_put>> put_module(const module_record& module,
+                                               const module_record* replaces) override;
+  stored<std::optional<judging_step>> judge_next(wall_ms now_ms, std::size_t pairs_max) override;
+  stored<std::vector<judging_progress>> judgings(std::size_t limit) override;
   stored<std::optional<module_record>> get_module(const module_id& id) override;
   stored<bool> remove_module(const module_id& id) override;
   stored<page<module_record>> list_modules(std::string_view cursor, std::size_t limit) override;

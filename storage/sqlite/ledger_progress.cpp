@@ -3,6 +3,7 @@
 #include "storage/heatmap_growth.hpp"
 #include "storage/ledger_rules.hpp"
 #include "storage/sqlite/ledger.hpp"
+#include "storage/sqlite/ledger_rows.hpp"
 
 namespace watchkeeper::storage {
 namespace {
@@ -10,6 +11,9 @@ namespace {
 #define WATCHKEEPER_STATE                                                                        \
   "coverage, duration_ms, playtime_ms, resume_ms, resume_at_ms, updated_ms, mastered_ms, epoch," \
   " attempt, begins_ms"
+// The duration of a module now. A look-up by the key of the module, of which a page has few.
+#define WATCHKEEPER_MODULE_DURATION \
+  "coalesce((SELECT m.duration_ms FROM module m WHERE m.module_id = progress.module_id), 0)"
 
 /// The columns epoch and attempt.
 life_number life_from(const sqlite_statement& row, int first) {
@@ -45,61 +49,6 @@ std::optional<progress> read_one(sqlite_database& database, const pair_key& key)
   return state;
 }
 
-void write_one(sqlite_database& database, const pair_key& key, const progress& state) {
-  database
-      .prepared("INSERT OR REPLACE INTO progress (student_id, module_id, " WATCHKEEPER_STATE
-                ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")
-      .bind_text(1, key.student.view())
-      .bind_text(2, key.module.view())
-      .bind_blob(3, state.covered.encode())
-      .bind(4, state.duration_ms)
-      .bind(5, state.playtime_ms)
-      .bind(6, state.resume_ms)
-      .bind(7, state.resume_at_ms)
-      .bind(8, state.updated_ms)
-      .bind(9, state.mastered_ms)
-      .bind(10, state.life.epoch)
-      .bind(11, state.life.attempt)
-      .bind(12, state.begins_ms)
-      .run();
-}
-
-std::optional<module_rules> rules_of(sqlite_database& database, const module_id& module) {
-  auto& row = database.prepared(
-      "SELECT duration_ms, mastery_centipercent FROM module WHERE module_id = ?1");
-  row.bind_text(1, module.view());
-  if (!row.step()) return std::nullopt;
-  const module_rules rules{.duration_ms = static_cast<media_ms>(row.integer(0)),
-                           .mastery_centipercent = static_cast<std::int32_t>(row.integer(1))};
-  row.reset();
-  return rules;
-}
-
-void add_completion(sqlite_database& database, const completion& event, wall_ms now_ms) {
-  database
-      .prepared(
-          "INSERT INTO completion (student_id, module_id, rule_version, covered_ms,"
-          " duration_ms, threshold_centipercent, mastered_ms, epoch, attempt, sequence)"
-          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
-          "  (SELECT max(last_sequence + 1, ?10) FROM outbox))"
-          " ON CONFLICT (student_id, module_id, rule_version, epoch, attempt) DO NOTHING")
-      .bind_text(1, event.student.view())
-      .bind_text(2, event.module.view())
-      .bind(3, event.rule_version)
-      .bind(4, event.covered_ms)
-      .bind(5, event.duration_ms)
-      .bind(6, event.threshold_centipercent)
-      .bind(7, event.mastered_ms)
-      .bind(8, event.life.epoch)
-      .bind(9, event.life.attempt)
-      .bind(10, now_ms)
-      .run();
-  if (database.changes() == 0) return;
-  database.prepared("UPDATE outbox SET last_sequence = ?1")
-      .bind(1, database.last_insert_rowid())
-      .run();
-}
-
 /// The epoch that may follow an erasure of the student; 0: no erasure is known.
 std::uint32_t next_epoch_of(sqlite_database& database, const student_id& student) {
   auto& row = database.prepared("SELECT next_epoch FROM erased_student WHERE student_id = ?1");
@@ -122,6 +71,16 @@ struct heatmap_change {
   }
 };
 
+/// Begins the epochs of these pairs that are later than those of their students.
+void begin_later_epochs(sqlite_database& database, std::span<const pair_progress> pairs) {
+  for (const auto& [key, state] : pairs) {
+    const auto student = life_in(database, key.student);
+    if (student.epoch == 0 || state.life.epoch <= student.epoch) continue;
+    remove_epochs_below(database, key.student, state.life.epoch);
+    put_life(database, key.student, life_of_epoch(state));
+  }
+}
+
 progress checkpoint_one(sqlite_database& database, const pair_progress& pair, wall_ms now_ms,
                         heatmap_change& change) {
   const auto student = life_in(database, pair.key.student);
@@ -131,37 +90,39 @@ progress checkpoint_one(sqlite_database& database, const pair_progress& pair, wa
     return next_epoch > epoch ? ended_progress(next_epoch) : progress{};
   }
   if (epoch < student.epoch) return ended_progress(student.epoch);
-  if (epoch > student.epoch) {
-    change.write(database);  // what the rows have that go now is in the heatmaps then
-    remove_epochs_below(database, pair.key.student, epoch);
-    put_life(database, pair.key.student, life_of_epoch(pair.state));
-  }
   const auto recorded = read_one(database, pair.key);
   progress state = pair.state;
   if (recorded) merge(state, *recorded);
-  const auto rules = rules_of(database, pair.key.module);
+  const auto module = module_rules_of(database, pair.key.module);
   const auto before = recorded ? recorded->covered : coverage{};
-  change.added.add(pair.key.module, rules ? rules->duration_ms : state.duration_ms,
+  change.added.add(pair.key.module, module ? module->newest.rules.duration_ms : state.duration_ms,
                    state.covered.without(before));
   change.removed.add(pair.key.module, 0, before.without(state.covered));
-  const auto decision = decide_mastery(pair.key, state, rules, now_ms);
+  auto decision = decide_mastery(pair.key, state, module, now_ms);
   if (decision.newly) state.mastered_ms = now_ms;
   if (!recorded || *recorded != state) write_one(database, pair.key, state);
-  if (state.mastered_ms != never) add_completion(database, decision.event, now_ms);
+  if (decision.event && decision.event->revision == 0)
+    name_revision(decision.event, state.covered, revisions_of(database, pair.key.module));
+  if (decision.event) add_completion(database, *decision.event, now_ms);
   return state;
 }
 
-std::vector<pair_progress> read_pairs(sqlite_statement& row) {
-  std::vector<pair_progress> items;
+constexpr int state_columns = 10;
+
+/// The columns student_id, module_id, WATCHKEEPER_STATE and WATCHKEEPER_MODULE_DURATION.
+std::vector<listed_pair> read_pairs(sqlite_statement& row) {
+  std::vector<listed_pair> items;
   while (row.step())
     items.push_back(
-        {{sqlite_id<student_id>(row, 0), sqlite_id<module_id>(row, 1)}, progress_from(row, 2)});
+        {{{sqlite_id<student_id>(row, 0), sqlite_id<module_id>(row, 1)}, progress_from(row, 2)},
+         static_cast<media_ms>(row.integer(2 + state_columns))});
   return items;
 }
 
-#define WATCHKEEPER_COMPLETION                                                             \
-  "sequence, student_id, module_id, rule_version, covered_ms, duration_ms,"                \
-  " threshold_centipercent, mastered_ms, epoch, attempt FROM completion WHERE (?3 = '' OR" \
+#define WATCHKEEPER_COMPLETION                                                                     \
+  "sequence, student_id, module_id, rule_version, covered_ms, duration_ms,"                        \
+  " threshold_centipercent, mastered_ms, epoch, attempt, revision FROM completion WHERE (?3 = '' " \
+  "OR"                                                                                             \
   " student_id = ?3) AND (?4 = '' OR module_id = ?4)"
 
 std::vector<completion> read_completions(sqlite_statement& row, std::int64_t sequence,
@@ -178,11 +139,88 @@ std::vector<completion> read_completions(sqlite_statement& row, std::int64_t seq
                      .duration_ms = static_cast<media_ms>(row.integer(5)),
                      .threshold_centipercent = static_cast<std::int32_t>(row.integer(6)),
                      .mastered_ms = row.wall_time(7),
-                     .life = life_from(row, 8)});
+                     .life = life_from(row, 8),
+                     .revision = static_cast<std::int32_t>(row.integer(10))});
   return items;
 }
 
+media_ms duration_of_module(sqlite_database& database, const module_id& module) {
+  const auto found = module_rules_of(database, module);
+  return found ? found->newest.rules.duration_ms : 0;
+}
+
 }  // namespace
+
+void write_one(sqlite_database& database, const pair_key& key, const progress& state) {
+  database
+      .prepared("INSERT OR REPLACE INTO progress (student_id, module_id, " WATCHKEEPER_STATE
+                ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")
+      .bind_text(1, key.student.view())
+      .bind_text(2, key.module.view())
+      .bind_blob(3, state.covered.encode())
+      .bind(4, state.duration_ms)
+      .bind(5, state.playtime_ms)
+      .bind(6, state.resume_ms)
+      .bind(7, state.resume_at_ms)
+      .bind(8, state.updated_ms)
+      .bind(9, state.mastered_ms)
+      .bind(10, state.life.epoch)
+      .bind(11, state.life.attempt)
+      .bind(12, state.begins_ms)
+      .run();
+}
+
+void add_completion(sqlite_database& database, const completion& event, wall_ms now_ms) {
+  database
+      .prepared(
+          "INSERT INTO completion (student_id, module_id, rule_version, covered_ms,"
+          " duration_ms, threshold_centipercent, mastered_ms, epoch, attempt, revision, sequence)"
+          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
+          "  (SELECT max(last_sequence + 1, ?11) FROM outbox))"
+          " ON CONFLICT (student_id, module_id, rule_version, epoch, attempt) DO NOTHING")
+      .bind_text(1, event.student.view())
+      .bind_text(2, event.module.view())
+      .bind(3, event.rule_version)
+      .bind(4, event.covered_ms)
+      .bind(5, event.duration_ms)
+      .bind(6, event.threshold_centipercent)
+      .bind(7, event.mastered_ms)
+      .bind(8, event.life.epoch)
+      .bind(9, event.life.attempt)
+      .bind(10, event.revision)
+      .bind(11, now_ms)
+      .run();
+  if (database.changes() == 0) return;
+  database.prepared("UPDATE outbox SET last_sequence = ?1")
+      .bind(1, database.last_insert_rowid())
+      .run();
+}
+
+bool is_completed(sqlite_database& database, const pair_progress& pair) {
+  auto& row = database.prepared(
+      "SELECT 1 FROM completion WHERE student_id = ?1 AND module_id = ?2 AND rule_version = ?3"
+      " AND epoch = ?4 AND attempt = ?5");
+  row.bind_text(1, pair.key.student.view())
+      .bind_text(2, pair.key.module.view())
+      .bind(3, completion_rule_version)
+      .bind(4, pair.state.life.epoch)
+      .bind(5, pair.state.life.attempt);
+  const bool found = row.step();
+  row.reset();
+  return found;
+}
+
+std::vector<pair_progress> read_pairs_of_module(sqlite_database& database, const module_id& module,
+                                                std::string_view student, std::size_t limit) {
+  auto& rows = database.prepared(
+      "SELECT student_id, module_id, " WATCHKEEPER_STATE
+      " FROM progress WHERE module_id = ?1 AND student_id > ?2 ORDER BY student_id LIMIT ?3");
+  rows.bind_text(1, module.view()).bind_text(2, student).bind(3, static_cast<std::int64_t>(limit));
+  std::vector<pair_progress> pairs;
+  while (rows.step())
+    pairs.push_back({{sqlite_id<student_id>(rows, 0), module}, progress_from(rows, 2)});
+  return pairs;
+}
 
 /// As coverage::decode, but a union may have more pieces than one device's coverage may.
 coverage decode_coverage(std::string_view bytes) {
@@ -214,7 +252,8 @@ stored<std::vector<recorded_pair>> sqlite_ledger::look_up(std::span<const pair_k
     found.reserve(keys.size());
     sqlite_transaction reading(database, sqlite_transaction::mode::read);
     for (const auto& key : keys)
-      found.push_back({life_in(database, key.student), read_one(database, key)});
+      found.push_back({life_in(database, key.student), read_one(database, key),
+                       duration_of_module(database, key.module)});
     reading.commit();
     return found;
   });
@@ -227,6 +266,7 @@ stored<std::vector<progress>> sqlite_ledger::checkpoint(std::span<const pair_pro
     std::vector<progress> states;
     states.reserve(pairs.size());
     sqlite_transaction work(database, sqlite_transaction::mode::write);
+    begin_later_epochs(database, pairs);
     heatmap_change change;
     for (const auto& pair : pairs) states.push_back(checkpoint_one(database, pair, now_ms, change));
     change.write(database);
@@ -268,14 +308,14 @@ stored<std::optional<progress>> sqlite_ledger::reset_progress(const pair_key& pa
   });
 }
 
-stored<page<pair_progress>> sqlite_ledger::progress_of_student(const student_id& student,
-                                                               std::string_view cursor,
-                                                               std::size_t limit) {
-  if (!is_cursor<module_id>(cursor)) return page<pair_progress>{};
+stored<page<listed_pair>> sqlite_ledger::progress_of_student(const student_id& student,
+                                                             std::string_view cursor,
+                                                             std::size_t limit) {
+  if (!is_cursor<module_id>(cursor)) return page<listed_pair>{};
   return call([&](sqlite_database& database) {
     const auto items = page_items(limit);
     auto& rows = database.prepared(
-        "SELECT student_id, module_id, " WATCHKEEPER_STATE
+        "SELECT student_id, module_id, " WATCHKEEPER_STATE ", " WATCHKEEPER_MODULE_DURATION
         " FROM progress WHERE student_id = ?1 AND module_id > ?2 ORDER BY module_id LIMIT ?3");
     rows.bind_text(1, student.view()).bind_text(2, cursor);
     rows.bind(3, static_cast<std::int64_t>(items + 1));
@@ -283,14 +323,14 @@ stored<page<pair_progress>> sqlite_ledger::progress_of_student(const student_id&
   });
 }
 
-stored<page<pair_progress>> sqlite_ledger::progress_of_module(const module_id& module,
-                                                              std::string_view cursor,
-                                                              std::size_t limit) {
-  if (!is_cursor<student_id>(cursor)) return page<pair_progress>{};
+stored<page<listed_pair>> sqlite_ledger::progress_of_module(const module_id& module,
+                                                            std::string_view cursor,
+                                                            std::size_t limit) {
+  if (!is_cursor<student_id>(cursor)) return page<listed_pair>{};
   return call([&](sqlite_database& database) {
     const auto items = page_items(limit);
     auto& rows = database.prepared(
-        "SELECT student_id, module_id, " WATCHKEEPER_STATE
+        "SELECT student_id, module_id, " WATCHKEEPER_STATE ", " WATCHKEEPER_MODULE_DURATION
         " FROM progress WHERE module_id = ?1 AND student_id > ?2 ORDER BY student_id LIMIT ?3");
     rows.bind_text(1, module.view()).bind_text(2, cursor);
     rows.bind(3, static_cast<std::int64_t>(items + 1));
@@ -321,7 +361,8 @@ stored<std::vector<completion>> sqlite_ledger::newest_completions(std::int64_t b
 stored<std::vector<module_summary>> sqlite_ledger::summarize_modules() {
   return call([&](sqlite_database& database) {
     auto& row = database.prepared(
-        "SELECT module_id, coverage, duration_ms, mastered_ms FROM progress ORDER BY module_id");
+        "SELECT p.module_id, p.coverage, coalesce(m.duration_ms, p.duration_ms), p.mastered_ms"
+        " FROM progress p LEFT JOIN module m ON m.module_id = p.module_id ORDER BY p.module_id");
     std::vector<module_summary> found;
     std::int64_t centipercent = 0;
     const auto finish = [&] {
@@ -338,8 +379,8 @@ stored<std::vector<module_summary>> sqlite_ledger::summarize_modules() {
       const auto covered = decode_coverage(row.blob(1));
       ++found.back().students;
       if (row.integer(3) != 0) ++found.back().mastered;
-      centipercent +=
-          completion_centipercent(covered.covered_ms(), static_cast<media_ms>(row.integer(2)));
+      const auto duration_ms = static_cast<media_ms>(row.integer(2));
+      centipercent += completion_centipercent(covered.measured_ms(duration_ms), duration_ms);
     }
     finish();
     return found;

@@ -20,16 +20,6 @@ std::string pair_text(const pair_key& pair) {
   return std::string(pair.student.view()) + "/" + std::string(pair.module.view());
 }
 
-module_record module_from(const sqlite_statement& row) {
-  return {.id = sqlite_id<module_id>(row, 0),
-          .title = std::string(row.text(1)),
-          .rules = {.duration_ms = static_cast<media_ms>(row.integer(2)),
-                    .mastery_centipercent = static_cast<std::int32_t>(row.integer(3)),
-                    .max_rate_permille = static_cast<std::int32_t>(row.integer(4))},
-          .updated_ms = row.wall_time(5),
-          .preview_url = std::string(row.text(6))};
-}
-
 device_record device_from(const sqlite_statement& row) {
   device_record device;
   const auto kid = row.blob(0);
@@ -84,69 +74,6 @@ std::int64_t change_of(sqlite_database& database, std::string_view sql, const st
 }
 
 }  // namespace
-
-// --- catalogue -----------------------------------------------------------------------------------
-
-stored<ok_t> sqlite_ledger::put_module(const module_record& module) {
-  return call([&](sqlite_database& database) {
-    sqlite_transaction work(database, mode::write);
-    database
-        .prepared(
-            "INSERT OR REPLACE INTO module (module_id, title, duration_ms,"
-            " mastery_centipercent, max_rate_permille, updated_ms, preview_url)"
-            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")
-        .bind_text(1, module.id.view())
-        .bind_text(2, module.title)
-        .bind(3, module.rules.duration_ms)
-        .bind(4, module.rules.mastery_centipercent)
-        .bind(5, module.rules.max_rate_permille)
-        .bind(6, module.updated_ms)
-        .bind_text(7, module.preview_url)
-        .run();
-    note_change(database, kind::module, module.id.view());
-    work.commit();
-    return ok;
-  });
-}
-
-stored<std::optional<module_record>> sqlite_ledger::get_module(const module_id& id) {
-  return call([&](sqlite_database& database) -> std::optional<module_record> {
-    auto& row = database.prepared(
-        "SELECT module_id, title, duration_ms, mastery_centipercent, max_rate_permille, updated_ms,"
-        " preview_url FROM module WHERE module_id = ?1");
-    row.bind_text(1, id.view());
-    if (!row.step()) return std::nullopt;
-    auto module = module_from(row);
-    row.reset();
-    return module;
-  });
-}
-
-stored<bool> sqlite_ledger::remove_module(const module_id& id) {
-  return call([&](sqlite_database& database) {
-    sqlite_transaction work(database, mode::write);
-    database.prepared("DELETE FROM module WHERE module_id = ?1").bind_text(1, id.view()).run();
-    if (database.changes() == 0) return false;
-    note_change(database, kind::module, id.view());
-    work.commit();
-    return true;
-  });
-}
-
-stored<page<module_record>> sqlite_ledger::list_modules(std::string_view cursor,
-                                                        std::size_t limit) {
-  if (!is_cursor<module_id>(cursor)) return page<module_record>{};
-  return call([&](sqlite_database& database) {
-    const auto items = page_items(limit);
-    auto& row = database.prepared(
-        "SELECT module_id, title, duration_ms, mastery_centipercent, max_rate_permille, updated_ms,"
-        " preview_url FROM module WHERE module_id > ?1 ORDER BY module_id LIMIT ?2");
-    row.bind_text(1, cursor).bind(2, static_cast<std::int64_t>(items + 1));
-    std::vector<module_record> modules;
-    while (row.step()) modules.push_back(module_from(row));
-    return make_page(std::move(modules), items, [](const auto& item) { return item.id; });
-  });
-}
 
 // --- devices -------------------------------------------------------------------------------------
 

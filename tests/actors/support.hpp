@@ -64,7 +64,7 @@ inline credit_request credit_of(const token_claims& claims, const thumbprint& de
   credit.interval = claims.interval;
   credit.played_at_ms = now_ms;
   credit.duration_ms = duration_ms;
-  credit.mastery_covered_ms = mastery_covered_ms({duration_ms, 9500, 2000});
+  credit.mastery_measured_ms = mastery_measured_ms({duration_ms, 9500, 2000});
   credit.max_rate_permille = 2000;
   return credit;
 }

@@ -36,7 +36,7 @@ class credit_model {
     }
     if (from == request.interval.to_ms) {
       out.status = credit_status::duplicate;
-      out.now = summary(pair);
+      out.now = summary(pair, request.duration_ms);
       return out;
     }
 
@@ -52,7 +52,7 @@ class credit_model {
     out.credited_ms = from - request.interval.from_ms + allowed;
     out.status = allowed < asked ? credit_status::limited : credit_status::credited;
     if (allowed == 0) {
-      out.now = summary(pair);
+      out.now = summary(pair, request.duration_ms);
       return out;
     }
 
@@ -77,12 +77,13 @@ class credit_model {
       pair.resume_at_ms = request.played_at_ms;
       pair.resume_ms = from + allowed;
     }
-    if (pair.mastered_ms == never && pair.covered.covered_ms() >= request.mastery_covered_ms) {
+    if (pair.mastered_ms == never &&
+        measured(pair.covered, request.duration_ms) >= request.mastery_measured_ms) {
       pair.mastered_ms = request.now_ms;
       out.newly_mastered = true;
     }
     out.played = {from, from + allowed};
-    out.now = summary(pair);
+    out.now = summary(pair, request.duration_ms);
     return out;
   }
 
@@ -121,9 +122,27 @@ class credit_model {
     }
   }
 
-  static progress_summary summary(const pair_model& p) {
-    return {p.covered.covered_ms(), p.duration_ms, p.playtime_ms, p.resume_ms,
-            p.updated_ms,           p.mastered_ms};
+  /// Millisecond by millisecond: those within the duration, and short gaps at its ends.
+  static media_ms measured(const media_bitmap& covered, media_ms duration_ms) {
+    std::vector<bool> counts(static_cast<std::size_t>(duration_ms));
+    for (media_ms at = 0; at < duration_ms; ++at)
+      counts[static_cast<std::size_t>(at)] = covered.contains(at);
+    const auto close = [&](auto first, auto last) {
+      const auto seen = std::find(first, last, true);
+      if (seen != last && seen - first <= limits::gap_closed_ms) std::fill(first, seen, true);
+    };
+    close(counts.begin(), counts.end());
+    close(counts.rbegin(), counts.rend());
+    return static_cast<media_ms>(std::count(counts.begin(), counts.end(), true));
+  }
+  static progress_summary summary(const pair_model& p, media_ms duration_ms) {
+    return {.covered_ms = p.covered.covered_ms(),
+            .measured_ms = measured(p.covered, duration_ms),
+            .duration_ms = duration_ms,
+            .playtime_ms = p.playtime_ms,
+            .resume_ms = p.resume_ms,
+            .updated_ms = p.updated_ms,
+            .mastered_ms = p.mastered_ms};
   }
 
   media_ms universe_ms_;

@@ -25,7 +25,7 @@ credit_request request_for(std::uint32_t sequence, media_interval interval,
   r.now_ms = now_ms;
   r.played_at_ms = now_ms;
   r.duration_ms = 600'000;
-  r.mastery_covered_ms = 570'000;
+  r.mastery_measured_ms = 570'000;
   r.max_rate_permille = 2000;
   return r;
 }
@@ -59,11 +59,39 @@ BOOST_AUTO_TEST_CASE(a_first_heartbeat_is_credited) {
   BOOST_TEST(out.status == credit_status::credited);
   BOOST_TEST(out.why == problem::none);
   BOOST_TEST(out.credited_ms == 10'000);
-  BOOST_TEST((out.now == progress_summary{10'000, 600'000, 10'000, 10'000, start_ms, wall_ms{0}}));
+  BOOST_TEST((out.now == progress_summary{.covered_ms = 10'000,
+                                          .measured_ms = 10'000,
+                                          .duration_ms = 600'000,
+                                          .playtime_ms = 10'000,
+                                          .resume_ms = 10'000,
+                                          .updated_ms = start_ms}));
   BOOST_TEST(session.module == *module_id::parse("module-a"));
   BOOST_TEST(bucket.level_us() == 55'000'000);  // 10 s of media at 2.0 are 5 s
   BOOST_TEST((out.played == media_interval{0, 10'000}));
   BOOST_TEST(bucket.refilled_at_ms() == start_ms);
+}
+
+BOOST_AUTO_TEST_CASE(only_what_lies_within_the_module_counts) {
+  pair.covered.add({60'000, 115'000});  // of a time when the module was longer
+  pair.duration_ms = 120'000;
+  auto r = request_for(0, {0, 3'000});
+  r.duration_ms = 60'000;
+  r.mastery_measured_ms = 57'000;
+  const auto out = apply(r);
+  BOOST_TEST(!out.newly_mastered);
+  BOOST_TEST(out.now.measured_ms == 3'000);
+  BOOST_TEST(out.now.covered_ms == 58'000);
+  BOOST_TEST(out.now.duration_ms == 60'000);
+}
+
+BOOST_AUTO_TEST_CASE(short_gaps_at_the_ends_count_as_seen) {
+  for (const auto& [at_the_start_ms, mastered] :
+       std::initializer_list<std::pair<media_ms, bool>>{{250, true}, {251, false}}) {
+    fixture fresh;
+    auto r = request_for(0, {at_the_start_ms, 9'750});
+    r.duration_ms = r.mastery_measured_ms = 10'000;
+    BOOST_TEST(fresh.apply(r).newly_mastered == mastered);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_session_keeps_to_its_first_module) {
@@ -80,7 +108,7 @@ BOOST_AUTO_TEST_CASE(a_duplicate_changes_nothing_and_tells_the_progress) {
   BOOST_TEST(out.status == credit_status::duplicate);
   BOOST_TEST((out.played == media_interval{}));
   BOOST_TEST(out.credited_ms == 0);
-  BOOST_TEST(out.now == summarize(before.pair));
+  BOOST_TEST(out.now == summarize(before.pair, 600'000));
   BOOST_TEST(bucket == before.bucket);
   BOOST_TEST(pair == before.pair);
   BOOST_TEST(session == before.session);
@@ -143,7 +171,7 @@ BOOST_AUTO_TEST_CASE(an_empty_budget_changes_nothing) {
   const auto out = apply(request_for(0, {10'000, 20'000}));
   BOOST_TEST(out.status == credit_status::limited);
   BOOST_TEST(out.credited_ms == 0);
-  BOOST_TEST(out.now == progress_summary{});
+  BOOST_TEST(out.now == summarize({}, 600'000));
   BOOST_TEST(session == before.session);
   BOOST_TEST(bucket == before.bucket);
   BOOST_TEST(pair == before.pair);
@@ -207,7 +235,7 @@ BOOST_AUTO_TEST_CASE(the_position_is_the_one_played_last_by_the_devices_clock) {
 
 BOOST_AUTO_TEST_CASE(mastery_comes_once_and_stays) {
   auto r = request_for(0, {0, 10'000});
-  r.mastery_covered_ms = 15'000;
+  r.mastery_measured_ms = 15'000;
   BOOST_TEST(!apply(r).newly_mastered);
   r.sequence = 1, r.interval = {10'000, 15'000}, r.now_ms += 5'000;
   const auto out = apply(r);
@@ -217,7 +245,7 @@ BOOST_AUTO_TEST_CASE(mastery_comes_once_and_stays) {
   const auto again = apply(r);
   BOOST_TEST(!again.newly_mastered);
   BOOST_TEST(again.now.mastered_ms == out.now.mastered_ms);
-  r.sequence = 3, r.mastery_covered_ms = 500'000;
+  r.sequence = 3, r.mastery_measured_ms = 500'000;
   BOOST_TEST(apply(r).now.mastered_ms == out.now.mastered_ms);
 }
 
@@ -258,8 +286,9 @@ BOOST_AUTO_TEST_CASE(any_sequence_equals_the_slow_model) {
         auto r =
             request_for(random.one_in(6) ? random.between(0u, near + 3) : near++, {from, to}, now);
         r.played_at_ms = now - random.between<std::int64_t>(0, 5'000);
-        r.duration_ms = universe_ms;
-        r.mastery_covered_ms = random.between<media_ms>(20'000, universe_ms);
+        // A catalogue that changes all the time.
+        r.duration_ms = random.one_in(2) ? universe_ms : random.between<media_ms>(to, universe_ms);
+        r.mastery_measured_ms = random.between<media_ms>(10'000, r.duration_ms + 10'000);
         r.max_rate_permille = random.between<std::int32_t>(0, round % 2 == 0 ? 2000 : 300);
         if (random.one_in(12)) r.module = *module_id::parse("module-b");
 

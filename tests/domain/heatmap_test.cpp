@@ -75,11 +75,11 @@ BOOST_AUTO_TEST_CASE(ranges_equal_one_millisecond_at_a_time) {
       BOOST_REQUIRE_LE(layout.bins, limits::heatmap_bins_max);
       bin_sums sums, slow(layout.bins);
       for (int i = 0; i < 12; ++i) {
-        // Behind the end as well: a module may have been longer.
+        // Beyond the end as well: a module may have been longer.
         const auto range = random_range(random, duration_ms + (random.one_in(3) ? 5'000 : 0));
         add_range(sums, layout, range);
-        for (auto t = range.from_ms; t < range.to_ms; ++t)
-          ++slow[std::min(static_cast<std::size_t>(t / layout.bin_ms), layout.bins - 1)];
+        for (auto t = range.from_ms; t < std::min(range.to_ms, duration_ms); ++t)
+          ++slow[static_cast<std::size_t>(t / layout.bin_ms)];
       }
       BOOST_REQUIRE(sums == slow);
     }
@@ -139,7 +139,7 @@ BOOST_AUTO_TEST_CASE(downsampling_keeps_every_millisecond) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(another_duration_keeps_the_total) {
+BOOST_AUTO_TEST_CASE(another_duration_keeps_what_lies_within_it) {
   test::random_source random;
   WATCHKEEPER_REPLAY(random) {
     for (int round = 0; round < 500; ++round) {
@@ -149,7 +149,8 @@ BOOST_AUTO_TEST_CASE(another_duration_keeps_the_total) {
       for (auto& each : sums) each = random.between<std::uint64_t>(0, 1'000'000'000'000);
       const auto moved = rebinned(sums, from, to);
       BOOST_REQUIRE_EQUAL(moved.size(), to.bins);
-      BOOST_REQUIRE_EQUAL(total(moved), total(sums));
+      BOOST_REQUIRE_LE(total(moved), total(sums));
+      if (to.duration_ms >= from.duration_ms) BOOST_REQUIRE_EQUAL(total(moved), total(sums));
     }
   }
   // The same bins, a longer module: everything stays where it is.
@@ -157,7 +158,7 @@ BOOST_AUTO_TEST_CASE(another_duration_keeps_the_total) {
   BOOST_TEST((rebinned(three, heatmap_layout::of(3'000), heatmap_layout::of(5'000)) ==
               bin_sums{1, 2, 3, 0, 0}));
   BOOST_TEST(
-      (rebinned(three, heatmap_layout::of(3'000), heatmap_layout::of(2'000)) == bin_sums{1, 5}));
+      (rebinned(three, heatmap_layout::of(3'000), heatmap_layout::of(2'000)) == bin_sums{1, 2}));
   BOOST_TEST(rebinned({}, {}, heatmap_layout::of(2'000)) == bin_sums(2),
              boost::test_tools::per_element());
 }

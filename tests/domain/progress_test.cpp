@@ -79,9 +79,27 @@ BOOST_AUTO_TEST_CASE(the_later_position_wins_and_the_earliest_mastery) {
 BOOST_AUTO_TEST_CASE(a_summary_has_the_numbers) {
   progress p;
   p.covered.add({0, 1'500});
+  p.covered.add({2'500, 4'500});  // beyond the end
   p.duration_ms = 3'000, p.playtime_ms = 9, p.resume_ms = 8, p.updated_ms = wall_ms{7},
   p.mastered_ms = wall_ms{6};
-  BOOST_TEST((summarize(p) == progress_summary{1'500, 3'000, 9, 8, wall_ms{7}, wall_ms{6}}));
+  BOOST_TEST((summarize(p, 3'200) == progress_summary{.covered_ms = 3'500,
+                                                      .measured_ms = 2'200,
+                                                      .duration_ms = 3'200,
+                                                      .playtime_ms = 9,
+                                                      .resume_ms = 8,
+                                                      .updated_ms = wall_ms{7},
+                                                      .mastered_ms = wall_ms{6}}));
+}
+
+BOOST_AUTO_TEST_CASE(mastery_is_reached_by_what_lies_within_the_module) {
+  coverage covered;
+  covered.add({60'000, 115'000});
+  covered.add({0, 3'000});
+  BOOST_TEST(!reaches_mastery(covered, {.duration_ms = 60'000}));
+  BOOST_TEST(!reaches_mastery(covered, {.duration_ms = 120'000}));
+  covered.add({3'000, 57'000});
+  BOOST_TEST(reaches_mastery(covered, {.duration_ms = 60'000}));
+  BOOST_TEST(!reaches_mastery(covered, {.duration_ms = 0, .mastery_centipercent = 0}));
 }
 
 BOOST_AUTO_TEST_CASE(percentages_are_rounded_down) {
@@ -104,16 +122,16 @@ BOOST_AUTO_TEST_CASE(mastery_begins_exactly_where_the_percentage_reaches_the_thr
       rules.duration_ms = random.one_in(2) ? random.between<media_ms>(1, 2'000)
                                            : random.between<media_ms>(1, 86'400'000);
       rules.mastery_centipercent = random.between<std::int32_t>(1, 10'000);
-      const auto needed = mastery_covered_ms(rules);
+      const auto needed = mastery_measured_ms(rules);
       BOOST_REQUIRE(completion_centipercent(needed, rules.duration_ms) >=
                     rules.mastery_centipercent);
       BOOST_REQUIRE(completion_centipercent(needed - 1, rules.duration_ms) <
                     rules.mastery_centipercent);
     }
   }
-  BOOST_TEST(mastery_covered_ms({600'000, 9500, 2000}) == 570'000);
-  BOOST_TEST(mastery_covered_ms({600'000, 0, 2000}) == 1);
-  BOOST_TEST(mastery_covered_ms({0, 9500, 2000}) == 1);
+  BOOST_TEST(mastery_measured_ms({600'000, 9500, 2000}) == 570'000);
+  BOOST_TEST(mastery_measured_ms({600'000, 0, 2000}) == 1);
+  BOOST_TEST(mastery_measured_ms({0, 9500, 2000}) == 1);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -115,7 +115,7 @@ void check_module(std::string_view body) {
   REQUIRE(rules.duration_ms >= 1 && rules.duration_ms <= limits::media_duration_ms_max);
   REQUIRE(rules.mastery_centipercent >= 1 && rules.mastery_centipercent <= 10'000);
   REQUIRE(rules.max_rate_permille >= 250 && rules.max_rate_permille <= 16'000);
-  REQUIRE(mastery_covered_ms(rules) >= 1 && mastery_covered_ms(rules) <= rules.duration_ms);
+  REQUIRE(mastery_measured_ms(rules) >= 1 && mastery_measured_ms(rules) <= rules.duration_ms);
   const auto& url = module->preview_url;
   REQUIRE(url.size() <= api_limits::preview_url_bytes_max);
   REQUIRE(url.empty() || url.starts_with("https://") ||

@@ -36,7 +36,7 @@ std::vector<storage::hot_request> requests_of(std::uint8_t first, std::uint8_t s
     credit.played_at_ms = now_ms - 1000;
     credit.now_ms = now_ms + static_cast<std::int64_t>(i) * 10;
     credit.duration_ms = 700'000;
-    credit.mastery_covered_ms = 15'000;
+    credit.mastery_measured_ms = 15'000;
     credit.max_rate_permille = 2000;
     requests[i].want_coverage = (first & 8) != 0;
   }

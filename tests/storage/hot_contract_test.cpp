@@ -66,7 +66,7 @@ void share_one_pair(Make make) {
       const auto from = static_cast<media_ms>(2 * i + half) * 50;
       auto request = heartbeat(pair, i, from, from + 50);
       request.credit.device = kid_of(static_cast<std::uint8_t>(half + 1));
-      request.credit.mastery_covered_ms = 2 * each * 50;
+      request.credit.mastery_measured_ms = 2 * each * 50;
       mastered += must(store->apply(std::span(&request, 1))).at(0).outcome.newly_mastered;
     }
     return mastered;

@@ -47,7 +47,7 @@ inline hot_request heartbeat(const pair_key& pair, std::uint32_t sequence, media
   credit.interval = {from_ms, to_ms};
   credit.played_at_ms = credit.now_ms = now_ms;
   credit.duration_ms = 600'000;
-  credit.mastery_covered_ms = 570'000;
+  credit.mastery_measured_ms = 570'000;
   credit.max_rate_permille = 2000;
   return request;
 }
@@ -190,7 +190,7 @@ class contract_run {
     static constexpr media_ms durations[] = {600'000, 20'000, 5'000};
     const auto kind_of_module = pair.module.view().size() % 3;
     credit.duration_ms = durations[kind_of_module];
-    credit.mastery_covered_ms = credit.duration_ms * 95 / 100;
+    credit.mastery_measured_ms = credit.duration_ms * 95 / 100;
     auto& position = position_[text_of(pair)];
     if (chance(0.3)) position = between(0, credit.duration_ms - 1);
     if (chance(0.1)) position = std::min(credit.duration_ms - 1, position + between(1, 600));

@@ -23,14 +23,15 @@ BOOST_AUTO_TEST_CASE(golden) {
   std::string text;
   json_writer out(text);
   write_completion_event(out, some_completion(), "https://watch.example/\"a\\b\n");
-  BOOST_TEST(text ==
-             R"({"specversion":"1.0","id":"35a3e9ce-36ac-5992-91d4-489ba80688eb",)"
-             R"("source":"https://watch.example/\"a\\b\n",)"
-             R"("type":"org.watchkeeper.module.mastered.v1",)"
-             R"("subject":"s-1@school.example/safety:2025","time":"2025-11-22T11:52:25.007Z",)"
-             R"("datacontenttype":"application/json","data":{"student":"s-1@school.example",)"
-             R"("module":"safety:2025","seconds_watched":570,"completion_percentage":95.15,)"
-             R"("mastered_at":"2025-11-22T11:52:25.007Z","threshold":95.00,"attempt":1}})");
+  BOOST_TEST(
+      text ==
+      R"({"specversion":"1.0","id":"35a3e9ce-36ac-5992-91d4-489ba80688eb",)"
+      R"("source":"https://watch.example/\"a\\b\n",)"
+      R"("type":"org.watchkeeper.module.mastered.v1",)"
+      R"("subject":"s-1@school.example/safety:2025","time":"2025-11-22T11:52:25.007Z",)"
+      R"("datacontenttype":"application/json","data":{"student":"s-1@school.example",)"
+      R"("module":"safety:2025","seconds_watched":570,"completion_percentage":95.15,)"
+      R"("mastered_at":"2025-11-22T11:52:25.007Z","threshold":95.00,"attempt":1,"revision":1}})");
 }
 
 BOOST_AUTO_TEST_CASE(the_id_is_of_student_module_rule_version_and_life_alone) {

@@ -35,7 +35,9 @@ BOOST_AUTO_TEST_SUITE(ledger_concurrency)
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(two_gateways_checkpoint_the_same_pairs, Place, places) {
   const Place place;
-  enrol(*make_migrated(place), names(int{pairs}, [](int i) { return "s" + std::to_string(i); }));
+  const auto migrated = make_migrated(place);
+  enrol(*migrated, names(int{pairs}, [](int i) { return "s" + std::to_string(i); }));
+  put_modules(*migrated, {"m0", "m1", "m2"}, (2 * rounds - 1) * 1'000);
   const auto seed = ledger_seed();
   std::barrier together(2);
   std::vector<std::string> failures[2];
@@ -81,6 +83,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_reader_of_the_outbox_misses_nothing, Place, plac
     enrol(*migrated, names(each, [&](int i) {
       return "s" + std::to_string(number) + "-" + std::to_string(i);
     }));
+  put_modules(*migrated, {"m"}, 1'000);
   std::atomic<int> writing{writers};
   std::atomic<int> failed{0};
 

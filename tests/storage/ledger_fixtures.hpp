@@ -97,6 +97,13 @@ inline void enrol(ledger& into, const std::vector<std::string>& students) {
   }
 }
 
+/// Puts modules with a threshold of 95 %.
+inline void put_modules(ledger& into, const std::vector<std::string>& modules,
+                        media_ms duration_ms) {
+  for (const auto& id : modules)
+    need(into.put_module({module(id), "Title", {.duration_ms = duration_ms}, wall_ms{1}}));
+}
+
 /// The names that `name(i)` gives for i from 0 to `count`.
 template <class Name>
 std::vector<std::string> names(int count, Name&& name) {

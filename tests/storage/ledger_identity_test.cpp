@@ -64,6 +64,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(what_others_rely_on_is_counted, Place, places) {
   const module_record record{module("m"), "M", {}, wall_ms{1}, ""};
   const std::function<void()> writes[] = {
       [&] { need(tested->put_module(record)); },
+      [&] { BOOST_TEST(need(tested->judge_next(wall_ms{1}, 10)).has_value()); },
       [&] { need(tested->put_device(device(1, "s"), {})); },
       [&] {
         need(tested->checkpoint({&both, 1}, wall_ms{1}));
@@ -98,6 +99,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_number_is_the_time_unless_it_came_before, Place,
   const Place place;
   const auto tested = make_migrated(place);
   enrol(*tested, names(9, [](int i) { return "s" + std::to_string(i); }));
+  put_modules(*tested, {"m"}, 10'000);
   const auto master = [&](std::initializer_list<int> who, std::int64_t now_ms) {
     std::vector<pair_progress> pairs;
     for (const auto i : who) pairs.push_back(played("s" + std::to_string(i), "m", 10'000));
@@ -121,6 +123,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(it_goes_on_above_what_was_given_out, Place, places
   const Place place;
   const auto tested = make_migrated(place);
   enrol(*tested, {"s"});
+  put_modules(*tested, {"m"}, 10'000);
   need(tested->go_on_above(5'000, 77));
   need(tested->go_on_above(4'000, 76));
   const auto now = need(tested->identity());

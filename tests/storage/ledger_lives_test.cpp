@@ -87,6 +87,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_reset_begins_the_next_attempt, Place, places) {
   const Place place;
   const auto tested = make_migrated(place);
   enrol(*tested, {"s"});
+  put_modules(*tested, {"m"}, 10'000);
   const auto key = pair("s", "m");
   const reset_order order{.actor = "admin", .reason = "watched by another", .now_ms = wall_ms{50}};
   BOOST_TEST(!need(tested->reset_progress(key, std::nullopt, order)).has_value());

@@ -23,7 +23,15 @@ class ledger_model {
 
   std::map<key, progress> pairs;
   std::map<std::pair<key, life_number>, completion> completions;
-  std::map<std::string, module_record> modules;
+  std::map<std::string, module_record> modules;                // without those that were removed
+  std::map<std::string, std::vector<module_rules>> revisions;  // of all modules; the first is 1
+  struct judging {
+    std::size_t revision = 0;  // by which all pairs are judged
+    std::string after;         // the student who was judged last by the next one
+    std::uint64_t done = 0;
+    std::optional<std::uint64_t> total = std::nullopt;
+  };
+  std::map<std::string, judging> judgings;
   std::map<thumbprint, device_record> devices;
   std::set<key> assignments;
   std::map<std::string, student_life> students;
@@ -54,11 +62,22 @@ class ledger_model {
     const auto at = key_of(pair);
     const auto found = pairs.find(at);
     return {.student = life_of(at.first),
-            .state = found == pairs.end() ? std::nullopt : std::optional(found->second)};
+            .state = found == pairs.end() ? std::nullopt : std::optional(found->second),
+            .duration_ms = duration_of(at.second)};
+  }
+  media_ms duration_of(const std::string& module) const {
+    const auto known = revisions.find(module);
+    return known == revisions.end() ? 0 : known->second.back().duration_ms;
   }
   std::vector<std::pair<registry_change::kind, std::string>> changes;
 
   std::vector<progress> checkpoint(const std::vector<pair_progress>& batch, wall_ms now_ms) {
+    for (const auto& [pair, given] : batch) {
+      const std::string who(pair.student.view());
+      const auto student = life_of(who);
+      if (student.epoch > 0 && given.life.epoch > student.epoch)
+        begin_epoch(who, {given.life.epoch, given.begins_ms});
+    }
     std::vector<progress> states;
     ++transactions;
     for (const auto& [pair, given] : batch) {
@@ -76,37 +95,76 @@ class ledger_model {
         states.push_back(ended_progress(student.epoch));
         continue;
       }
-      if (epoch > student.epoch) begin_epoch(at.first, {epoch, given.begins_ms});
       auto& found = pairs.try_emplace(at, given).first->second;
       merge(found, given);
-      const auto known = modules.find(at.second);
-      const module_rules rules = known != modules.end()
-                                     ? known->second.rules
-                                     : module_rules{found.duration_ms, 9500, 2000};
-      const bool reached =
-          rules.duration_ms > 0 && found.covered.covered_ms() >= mastery_covered_ms(rules);
-      if (reached && found.mastered_ms == never) found.mastered_ms = now_ms;
-      if (found.mastered_ms != never &&
-          completions
-              .try_emplace(std::pair(at, found.life),
-                           completion{0, pair.student, pair.module, 1, found.covered.covered_ms(),
-                                      reached ? rules.duration_ms : found.duration_ms,
-                                      rules.mastery_centipercent, found.mastered_ms, found.life})
-              .second)
-        last_sequence = std::max(last_sequence + 1, now_ms.value());
+      settle(pair, found, now_ms);
       states.push_back(found);
     }
     return states;
   }
 
-  void put_module(const module_record& module) {
-    modules[std::string(module.id.view())] = module;
-    note(registry_change::kind::module, std::string(module.id.view()));
+  /// What the ledger returns of it.
+  module_put put_module(module_record module) {
+    const std::string id(module.id.view());
+    auto& all = revisions[id];
+    auto& judged = judgings[id];
+    const bool is_new = !modules.contains(id);
+    if (is_new || all.back() != module.rules) {
+      const bool same_mastery =
+          !is_new && all.back().duration_ms == module.rules.duration_ms &&
+          all.back().mastery_centipercent == module.rules.mastery_centipercent;
+      all.push_back(module.rules);
+      if (same_mastery)
+        ++judged.revision;
+      else
+        judged = {.revision = all.size() - 1};
+    }
+    module.revision = static_cast<std::int32_t>(all.size());
+    modules[id] = module;
+    note(registry_change::kind::module, id);
+    return {module, is_new};
   }
   bool remove_module(const module_id& id) {
     if (modules.erase(std::string(id.view())) == 0) return false;
     note(registry_change::kind::module, std::string(id.view()));
     return true;
+  }
+
+  std::vector<judging_progress> unfinished() const {
+    std::vector<judging_progress> found;
+    for (const auto& [id, module] : modules) {
+      const auto& judged = judgings.at(id);
+      if (judged.revision < revisions.at(id).size())
+        found.push_back({module.id, module.revision, judged.done, judged.total});
+    }
+    return found;
+  }
+  std::optional<judging_step> judge_next(wall_ms now_ms, std::size_t pairs_max) {
+    const auto left = unfinished();
+    if (left.empty()) return std::nullopt;
+    ++transactions;
+    judging_step step{.module = left.front().module, .mastered = {}};
+    const std::string id(step.module.view());
+    auto& judged = judgings[id];
+    const auto all = [&] {
+      std::uint64_t count = 0;
+      for (const auto& [at, state] : pairs) count += at.second == id ? 1 : 0;
+      return count;
+    };
+    if (!judged.total) judged.total = all();
+    std::size_t count = 0;
+    for (auto& [at, state] : pairs) {
+      if (at.second != id || at.first <= judged.after || count == pairs_max) continue;
+      ++count;
+      const bool before = state.mastered_ms != never;
+      const pair_key pair{*student_id::parse(at.first), step.module};
+      settle(pair, state, now_ms);
+      if (!before && state.mastered_ms != never) step.mastered.push_back({pair, state});
+      judged.after = at.first;
+      ++judged.done;
+    }
+    if (count < pairs_max) judged = {.revision = revisions[id].size()};
+    return step;
   }
 
   std::optional<student_life> put_device(const device_record& device, const enrolment& at) {
@@ -197,6 +255,37 @@ class ledger_model {
   }
 
  private:
+  static bool reaches(const coverage& covered, const module_rules& rules) {
+    const std::int64_t measured_ms = covered.measured(rules.duration_ms).covered_ms();
+    return measured_ms > 0 &&
+           measured_ms * 10'000 >= std::int64_t{rules.duration_ms} * rules.mastery_centipercent;
+  }
+  /// Masters the pair if the newest revision does, and makes its completion.
+  void settle(const pair_key& pair, progress& state, wall_ms now_ms) {
+    const auto at = key_of(pair);
+    const auto known = revisions.find(at.second);
+    if (known == revisions.end()) return;
+    const auto& all = known->second;
+    if (modules.contains(at.second) && state.mastered_ms == never &&
+        reaches(state.covered, all.back()))
+      state.mastered_ms = now_ms;
+    if (state.mastered_ms == never) return;
+    auto chosen = all.size();
+    while (chosen > 0 && !reaches(state.covered, all[chosen - 1])) --chosen;
+    if (chosen == 0) chosen = all.size();
+    const auto& rules = all[chosen - 1];
+    const auto [made, is_new] = completions.try_emplace(
+        std::pair(at, state.life),
+        completion{.student = pair.student,
+                   .module = pair.module,
+                   .covered_ms = state.covered.measured(rules.duration_ms).covered_ms(),
+                   .duration_ms = rules.duration_ms,
+                   .threshold_centipercent = rules.mastery_centipercent,
+                   .mastered_ms = state.mastered_ms,
+                   .life = state.life,
+                   .revision = static_cast<std::int32_t>(chosen)});
+    if (is_new) last_sequence = std::max(last_sequence + 1, now_ms.value());
+  }
   /// What the student has from epochs below `epoch` goes.
   std::size_t forget_lives(const std::string& who, std::uint32_t epoch) {
     return std::erase_if(pairs,

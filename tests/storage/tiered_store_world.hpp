@@ -46,7 +46,7 @@ struct tiered_store_world {
     r.credit.played_at_ms = clock.wall_now();
     r.credit.now_ms = clock.wall_now();
     r.credit.duration_ms = 100'000;
-    r.credit.mastery_covered_ms = 95'000;
+    r.credit.mastery_measured_ms = 95'000;
     r.credit.max_rate_permille = 2000;
     return r;
   }

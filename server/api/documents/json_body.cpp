@@ -11,10 +11,9 @@
 namespace watchkeeper::server {
 namespace {
 
-bool is_json(std::string_view content_type) {
+bool is_of_type(std::string_view content_type, std::string_view expected) {
   auto type = content_type.substr(0, content_type.find(';'));
   while (!type.empty() && type.back() == ' ') type.remove_suffix(1);
-  constexpr std::string_view expected = "application/json";
   return std::equal(type.begin(), type.end(), expected.begin(), expected.end(),
                     [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
 }
@@ -51,11 +50,10 @@ class strictness {
   std::vector<std::set<std::string>> names_;
 };
 
-}  // namespace
+constexpr std::string_view json_type = "application/json";
+constexpr std::string_view merge_patch_type = "application/merge-patch+json";
 
-nlohmann::json parse_object(const net::http_request& request) {
-  if (!request.content_type.empty() && !is_json(request.content_type))
-    throw api_problem(problem::unsupported_media_type, "The body must be application/json");
+nlohmann::json parse_body(const net::http_request& request) {
   strictness strict;
   nlohmann::json document;
   try {
@@ -75,6 +73,22 @@ nlohmann::json parse_object(const net::http_request& request) {
   if (!document.is_object())
     throw api_problem(problem::malformed_request, "The body must be a JSON object");
   return document;
+}
+
+}  // namespace
+
+nlohmann::json parse_object(const net::http_request& request) {
+  if (!request.content_type.empty() && !is_of_type(request.content_type, json_type))
+    throw api_problem(problem::unsupported_media_type, "The body must be application/json");
+  return parse_body(request);
+}
+
+nlohmann::json parse_merge_patch(const net::http_request& request) {
+  if (!request.content_type.empty() && !is_of_type(request.content_type, merge_patch_type) &&
+      !is_of_type(request.content_type, json_type))
+    throw api_problem(problem::unsupported_media_type,
+                      "The body must be application/merge-patch+json");
+  return parse_body(request);
 }
 
 void object_reader::only(std::initializer_list<std::string_view> allowed) const {

@@ -15,6 +15,10 @@ namespace watchkeeper::server {
 /// UTF-8, not an object, nested deeper than api_limits::json_depth_max, or has a member twice.
 nlohmann::json parse_object(const net::http_request& request);
 
+/// The same of a request whose body is a merge patch (RFC 7396): application/merge-patch+json, or
+/// application/json.
+nlohmann::json parse_merge_patch(const net::http_request& request);
+
 /// Reads the members of an object one by one. Each function throws api_problem(malformed_request)
 /// that names the member, what is wrong and what would be right.
 class object_reader {

@@ -20,15 +20,16 @@ void write_time_or_null(json_writer& out, wall_ms time_ms) {
 }  // namespace
 
 void write_progress_members(json_writer& out, const pair_key& key, const progress& state) {
-  const auto covered_ms = state.covered.covered_ms();
+  const auto measured = state.covered.measured(state.duration_ms);
+  const auto measured_ms = measured.covered_ms();
   out.member("student", key.student.view())
       .member("module", key.module.view())
-      .member("seconds_watched", seconds_watched(covered_ms))
+      .member("seconds_watched", seconds_watched(measured_ms))
       .key("completion_percentage")
-      .fixed(completion_centipercent(covered_ms, state.duration_ms), 2)
+      .fixed(completion_centipercent(measured_ms, state.duration_ms), 2)
       .member("state", state_of(state));
   out.key("coverage").begin_array();
-  for (const auto& piece : state.covered.pieces())
+  for (const auto& piece : measured.pieces())
     out.begin_array().value(piece.from_ms).value(piece.to_ms).end_array();
   out.end_array();
   out.member("playtime_ms", state.playtime_ms).member("resume_ms", state.resume_ms);

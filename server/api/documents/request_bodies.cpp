@@ -86,8 +86,9 @@ device_public_key read_key(const nlohmann::json& jwk) {
 
 }  // namespace
 
-module_record read_module(const net::http_request& request, const module_id& id, wall_ms now_ms) {
-  const auto body = parse_object(request);
+namespace {
+
+module_record module_from(const nlohmann::json& body, const module_id& id, wall_ms now_ms) {
   const object_reader members(body, "");
   members.only({"title", "duration_ms", "mastery_threshold", "max_rate", "preview_url"});
 
@@ -114,6 +115,31 @@ module_record read_module(const net::http_request& request, const module_id& id,
   }
   module.updated_ms = now_ms;
   return module;
+}
+
+/// The body that would put the module as it is.
+nlohmann::json members_of(const module_record& module) {
+  auto members = nlohmann::json::object({
+      {"title", module.title},
+      {"duration_ms", module.rules.duration_ms},
+      {"mastery_threshold", module.rules.mastery_centipercent / 100.0},
+      {"max_rate", module.rules.max_rate_permille / 1000.0},
+  });
+  if (!module.preview_url.empty()) members["preview_url"] = module.preview_url;
+  return members;
+}
+
+}  // namespace
+
+module_record read_module(const net::http_request& request, const module_id& id, wall_ms now_ms) {
+  return module_from(parse_object(request), id, now_ms);
+}
+
+module_record patched_module(const module_record& before, const net::http_request& request,
+                             wall_ms now_ms) {
+  auto members = members_of(before);
+  members.merge_patch(parse_merge_patch(request));
+  return module_from(members, before.id, now_ms);
 }
 
 device_record read_device(const net::http_request& request, const thumbprint& kid_of_path,

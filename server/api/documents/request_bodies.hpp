@@ -13,6 +13,10 @@ namespace watchkeeper::server {
 
 /// The body of PUT /v1/modules/{module}.
 module_record read_module(const net::http_request& request, const module_id& id, wall_ms now_ms);
+/// The body of PATCH /v1/modules/{module}, a merge patch (RFC 7396): `before` with what it changes.
+/// A member that it sets to null gets its default, or is missing.
+module_record patched_module(const module_record& before, const net::http_request& request,
+                             wall_ms now_ms);
 /// The body of PUT /v1/devices/{kid}; `kid_of_path` must be the thumbprint of its key.
 device_record read_device(const net::http_request& request, const thumbprint& kid_of_path,
                           wall_ms now_ms);

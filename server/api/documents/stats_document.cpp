@@ -116,6 +116,23 @@ void write_ledger(json_writer& out, const actors::ledger_statistics& ledger) {
       .end_object();
 }
 
+void write_jobs(json_writer& out, const std::vector<actors::judging_statistics>& jobs) {
+  out.begin_array();
+  for (const auto& job : jobs) {
+    out.begin_object()
+        .member("module", job.module.view())
+        .member("revision", job.revision)
+        .member("done", job.done)
+        .key("total");
+    if (job.total)
+      out.value(*job.total);
+    else
+      out.null();
+    out.end_object();
+  }
+  out.end_array();
+}
+
 void write_live(json_writer& out, const actors::live_feed_statistics& live) {
   const auto& channel = live.channel;
   out.begin_object()
@@ -216,6 +233,7 @@ std::string stats_document(const statistics_snapshot& now, std::string_view filt
   add("shards", [&](json_writer& to) { write_shards(to, gateway); });
   add("hot_store", [&](json_writer& to) { write_hot_store(to, gateway.hot); });
   add("ledger", [&](json_writer& to) { write_ledger(to, gateway.ledger); });
+  add("jobs", [&](json_writer& to) { write_jobs(to, gateway.jobs); });
   add("live", [&](json_writer& to) { write_live(to, now.live); });
   add("memory", [&](json_writer& to) { write_single(to, "resident_bytes", now.resident_bytes); });
   out.end_object();

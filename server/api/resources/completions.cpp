@@ -87,15 +87,16 @@ net::http_response list_completions_csv(call& c) {
   const auto found = read(c);
   std::string body =
       "sequence,student,module,seconds_watched,duration_seconds,completion_percentage,"
-      "threshold,rule_version,mastered_at\r\n";
+      "threshold,rule_version,mastered_at,attempt,revision\r\n";
   for (const auto& item : found) {
     const auto centipercent = completion_centipercent(item.covered_ms, item.duration_ms);
-    fmt::format_to(std::back_inserter(body), "{},{},{},{},{}.{:03},{}.{:02},{}.{:02},{},{}\r\n",
-                   item.sequence, cell(item.student.view()), cell(item.module.view()),
+    fmt::format_to(std::back_inserter(body),
+                   "{},{},{},{},{}.{:03},{}.{:02},{}.{:02},{},{},{},{}\r\n", item.sequence,
+                   cell(item.student.view()), cell(item.module.view()),
                    seconds_watched(item.covered_ms), item.duration_ms / 1000,
                    item.duration_ms % 1000, centipercent / 100, centipercent % 100,
                    item.threshold_centipercent / 100, item.threshold_centipercent % 100,
-                   item.rule_version, rfc3339(item.mastered_ms));
+                   item.rule_version, rfc3339(item.mastered_ms), item.life.attempt, item.revision);
   }
   net::http_response response;
   response.content_type = "text/csv; charset=utf-8";

@@ -18,7 +18,9 @@ void write_module(json_writer& out, const module_record& module) {
       .key("max_rate")
       .trimmed(module.rules.max_rate_permille, 3);
   if (!module.preview_url.empty()) out.member("preview_url", module.preview_url);
-  out.member("updated_at", rfc3339(module.updated_ms)).end_object();
+  out.member("revision", module.revision)
+      .member("updated_at", rfc3339(module.updated_ms))
+      .end_object();
 }
 
 net::http_response module_response(const module_record& module, int status = 200) {
@@ -34,13 +36,13 @@ module_record existing(call& c) {
   return *std::move(module);
 }
 
-}  // namespace
+constexpr int patch_tries_max = 8;
 
-net::http_response put_module(call& c) {
-  const auto module = read_module(c.request, c.module_at(0), c.now_ms);
-  const bool is_new = !need(c.store.ledger().get_module(module.id)).has_value();
-  need(c.store.ledger().put_module(module));
+/// What follows from a module that was put.
+net::http_response take_effect(call& c, const storage::module_put& put) {
+  const auto& [module, is_new] = put;
   c.gateway.forget_module(module.id);
+  c.gateway.judge_modules();
   // Another duration has other bins. The stored heatmap is compared, so that a request that is
   // repeated after a failure in between recounts as well.
   const auto heatmap = need(c.store.ledger().heatmap_of(module.id));
@@ -49,9 +51,27 @@ net::http_response put_module(call& c) {
   return module_response(module, is_new ? 201 : 200);
 }
 
-net::http_response finish_put_module(call& c, bool is_new) {
+}  // namespace
+
+net::http_response put_module(call& c) {
   const auto module = read_module(c.request, c.module_at(0), c.now_ms);
+  return take_effect(c, *need(c.store.ledger().put_module(module)));
+}
+
+net::http_response patch_module(call& c) {
+  // Another request may change the module between the two calls of the ledger.
+  for (int tries = 0; tries < patch_tries_max; ++tries) {
+    const auto before = existing(c);
+    const auto after = patched_module(before, c.request, c.now_ms);
+    if (const auto put = need(c.store.ledger().put_module(after, &before)))
+      return take_effect(c, *put);
+  }
+  throw api_problem(problem::conflict, "The module is being changed by others: try again");
+}
+
+net::http_response finish_put_module(call& c, bool is_new) {
   // The catalogue counts, not the request: the module may have been put again meanwhile.
+  const auto module = existing(c);
   need(c.store.ledger().recount_heatmap(module.id, true));
   c.gateway.forget_heatmap_rows();
   return module_response(module, is_new ? 201 : 200);

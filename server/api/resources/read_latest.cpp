@@ -24,9 +24,11 @@ void unite(storage::recorded_pair& into, const std::optional<progress>& other) {
     into.state = other;
 }
 
-/// A pair whose heartbeats were all rejected may be in the hot store, with nothing in it.
+/// With the duration that the module has now. A pair whose heartbeats were all rejected may be in
+/// the hot store, with nothing in it.
 std::optional<progress> shown(storage::recorded_pair&& found) {
-  if (found.state && is_blank(*found.state)) return std::nullopt;
+  if (!found.state || is_blank(*found.state)) return std::nullopt;
+  if (found.duration_ms > 0) found.state->duration_ms = found.duration_ms;
   return std::move(found.state);
 }
 
@@ -59,14 +61,14 @@ std::vector<std::optional<progress>> read_latest(call& c, std::span<const pair_k
   return states;
 }
 
-std::vector<std::optional<progress>> read_latest(call& c,
-                                                 std::vector<storage::pair_progress> rows) {
+std::vector<std::optional<progress>> read_latest(call& c, std::vector<storage::listed_pair> rows) {
   std::vector<pair_key> keys;
   std::vector<storage::recorded_pair> recorded;
   for (auto& row : rows) {
     keys.push_back(row.key);
     const student_life student{.epoch = row.state.life.epoch, .begins_ms = {}};
-    recorded.push_back({.student = student, .state = std::move(row.state)});
+    recorded.push_back(
+        {.student = student, .state = std::move(row.state), .duration_ms = row.duration_ms});
   }
   return read_latest(c, keys, std::move(recorded));
 }

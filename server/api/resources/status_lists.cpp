@@ -43,7 +43,10 @@ status_list make_status_list(call& c, const module_id& module) {
       for (std::size_t i = 0; i < students.size(); ++i)
         if (states[i]) rank(all, students[i], *states[i], c.now_ms);
     } else {
-      for (const auto& item : page.items) rank(all, item.key.student, item.state, c.now_ms);
+      for (auto& item : page.items) {
+        if (item.duration_ms > 0) item.state.duration_ms = item.duration_ms;
+        rank(all, item.key.student, item.state, c.now_ms);
+      }
     }
     if (all.size() > api_limits::status_list_students_max) {
       all.resize(api_limits::status_list_students_max);

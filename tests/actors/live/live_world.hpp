@@ -35,7 +35,12 @@ inline void play(watch_observer& observer, const module_id& module, const std::s
   request.now_ms = at_ms;
   credit_outcome outcome;
   outcome.status = status;
-  outcome.now = {to, duration, to, to, at_ms, never};
+  outcome.now = {.covered_ms = to,
+                 .measured_ms = to,
+                 .duration_ms = duration,
+                 .playtime_ms = to,
+                 .resume_ms = to,
+                 .updated_ms = at_ms};
   const media_interval played{from, to};
   const bool counts = status != credit_status::duplicate;
   if (counts) outcome.played = played;

@@ -13,7 +13,12 @@ BOOST_AUTO_TEST_CASE(messages_between_gateways_come_back_as_they_were) {
   live_update update;
   update.student = named("a:b@c");
   update.status = credit_status::limited;
-  update.now = {1000, 60'000, 123'456'789'012, 2000, noon_ms, noon_ms + 1};
+  update.now = {.measured_ms = 1000,
+                .duration_ms = 60'000,
+                .playtime_ms = 123'456'789'012,
+                .resume_ms = 2000,
+                .updated_ms = noon_ms,
+                .mastered_ms = noon_ms + 1};
   update.last = {0, 2500};
   update.fresh.add({0, 500});
   update.fresh.add({1000, 1500});

@@ -221,14 +221,14 @@ class simulated_ledger : public storage::ledger {
 
   storage::stored<ok_t> migrate() override { return not_asked(); }
   storage::stored<storage::ledger::schema_version> version() override { return not_asked(); }
-  storage::stored<storage::page<storage::pair_progress>> progress_of_student(const student_id&,
-                                                                             std::string_view,
-                                                                             std::size_t) override {
+  storage::stored<storage::page<storage::listed_pair>> progress_of_student(const student_id&,
+                                                                           std::string_view,
+                                                                           std::size_t) override {
     return not_asked();
   }
-  storage::stored<storage::page<storage::pair_progress>> progress_of_module(const module_id&,
-                                                                            std::string_view,
-                                                                            std::size_t) override {
+  storage::stored<storage::page<storage::listed_pair>> progress_of_module(const module_id&,
+                                                                          std::string_view,
+                                                                          std::size_t) override {
     return not_asked();
   }
   storage::stored<std::uint64_t> students_of(const module_id&) override { return not_asked(); }
@@ -253,7 +253,19 @@ class simulated_ledger : public storage::ledger {
       const std::optional<module_id>&) override {
     return not_asked();
   }
-  storage::stored<ok_t> put_module(const module_record&) override { return not_asked(); }
+  storage::stored<std::optional<storage::module_put>> put_module(const module_record&,
+                                                                 const module_record*) override {
+    return not_asked();
+  }
+  storage::stored<std::optional<storage::judging_step>> judge_next(wall_ms now_ms,
+                                                                   std::size_t pairs_max) override {
+    return befall<std::optional<storage::judging_step>>(
+        "judge_next", [&] { return shared_.judge_next(now_ms, pairs_max); });
+  }
+  storage::stored<std::vector<storage::judging_progress>> judgings(std::size_t) override {
+    return befall<std::vector<storage::judging_progress>>("judgings",
+                                                          [&] { return shared_.unfinished(); });
+  }
   storage::stored<std::optional<module_record>> get_module(const module_id&) override {
     return not_asked();
   }

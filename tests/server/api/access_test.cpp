@@ -121,7 +121,7 @@ BOOST_FIXTURE_TEST_CASE(paths_and_methods, api_fixture) {
   check_problem(get("/v1/modules/"), 404, "not-found");
   const auto wrong = call(http_method::post, "/v1/modules/m");
   check_problem(wrong, 405, "method-not-allowed");
-  BOOST_TEST(header_of(wrong, "allow") == "GET, HEAD, PUT, DELETE");
+  BOOST_TEST(header_of(wrong, "allow") == "GET, HEAD, PUT, PATCH, DELETE");
   check_problem(get("/v1/modules/%zz"), 400, "malformed-request");
   check_problem(get("/v1/modules/a%2Fb"), 400, "malformed-request");
   check_problem(get("/v1/modules/" + std::string(65, 'a')), 400, "malformed-request");

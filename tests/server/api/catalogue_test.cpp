@@ -15,16 +15,18 @@ BOOST_FIXTURE_TEST_CASE(a_module_is_put_read_listed_and_removed, api_fixture) {
   BOOST_TEST(first.status == 201);
   const auto expected = json::parse(
       R"({"module":"m1","title":"Öl & <Wasser>","duration_ms":60000,"mastery_threshold":95.0,
-          "max_rate":2.0,"updated_at":"2025-11-22T11:52:25.123Z"})");
+          "max_rate":2.0,"revision":1,"updated_at":"2025-11-22T11:52:25.123Z"})");
   BOOST_TEST(json_of(first) == expected);
   BOOST_TEST(json_of(get("/v1/modules/m1", "viewer")) == expected);
-  BOOST_TEST(gateway.take_notes() == std::vector<std::string>{"forget_module m1"},
-             boost::test_tools::per_element());
+  BOOST_TEST(
+      gateway.take_notes() == (std::vector<std::string>{"forget_module m1", "judge_modules "}),
+      boost::test_tools::per_element());
 
   const auto second =
       put("/v1/modules/m1",
           {{"title", "Two"}, {"duration_ms", 1}, {"mastery_threshold", 33.33}, {"max_rate", 0.25}});
   BOOST_TEST(second.status == 200);
+  BOOST_TEST(json_of(second)["revision"] == 2);
   const auto stored = ledger_store->get_module(*module_id::parse("m1"));
   BOOST_REQUIRE((stored && stored.value()));
   BOOST_TEST(stored.value()->rules.mastery_centipercent == 3333);
@@ -47,6 +49,47 @@ BOOST_FIXTURE_TEST_CASE(a_module_is_put_read_listed_and_removed, api_fixture) {
   BOOST_TEST(del("/v1/modules/m1").status == 204);
   BOOST_TEST(del("/v1/modules/m1").status == 204);
   check_problem(get("/v1/modules/m1"), 404, "not-found");
+  const auto again = put("/v1/modules/m1", {{"title", "Back"}, {"duration_ms", 1}});
+  BOOST_TEST(again.status == 201);
+  BOOST_TEST(json_of(again)["revision"] == 3);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_patch_changes_what_it_names, api_fixture) {
+  const auto patch = [&](const std::string& body, std::string type) {
+    net::http_request request;
+    request.method = http_method::patch;
+    request.path = "/v1/modules/m";
+    request.body = body;
+    request.content_type = std::move(type);
+    request.authorization = "Bearer admin-secret";
+    return call(std::move(request));
+  };
+  const std::string merge_patch = "application/merge-patch+json";
+  check_problem(patch("{}", merge_patch), 404, "not-found");
+  put("/v1/modules/m", {{"title", "One"},
+                        {"duration_ms", 60'000},
+                        {"mastery_threshold", 33.33},
+                        {"max_rate", 1.125},
+                        {"preview_url", "/a.mp4"}});
+  gateway.take_notes();
+  auto document = json_of(patch(R"({"title":"Two"})", merge_patch));
+  BOOST_TEST(document == json::parse(R"({"module":"m","title":"Two","duration_ms":60000,
+    "mastery_threshold":33.33,"max_rate":1.125,"preview_url":"/a.mp4","revision":1,
+    "updated_at":"2025-11-22T11:52:25.123Z"})"));
+  BOOST_TEST(document == json_of(get("/v1/modules/m")));
+  BOOST_TEST(
+      gateway.take_notes() == (std::vector<std::string>{"forget_module m", "judge_modules "}),
+      boost::test_tools::per_element());
+  // null takes a member away, so that it gets its default.
+  document = json_of(patch(R"({"mastery_threshold":null,"preview_url":null})", "application/json"));
+  BOOST_TEST(document["mastery_threshold"] == 95.0);
+  BOOST_TEST(document["revision"] == 2);
+  BOOST_TEST(!document.contains("preview_url"));
+  BOOST_TEST(json_of(patch("{}", merge_patch + "; charset=utf-8"))["revision"] == 2);
+  for (const auto* wrong : {R"({"title":null})", R"({"titel":"x"})", R"({"duration_ms":0})",
+                            R"({"module":"x"})", "[]", "3", "", R"({"title":"a","title":"b"})"})
+    check_problem(patch(wrong, merge_patch), 400, "malformed-request");
+  check_problem(patch("{}", "text/plain"), 415, "unsupported-media-type");
 }
 
 BOOST_FIXTURE_TEST_CASE(a_module_may_have_a_preview, api_fixture) {

@@ -12,7 +12,10 @@ using nlohmann::json;
 namespace {
 
 struct completions_fixture : api_fixture {
-  completions_fixture() { enrol_many(2'000); }
+  completions_fixture() {
+    enrol_many(2'000);
+    BOOST_REQUIRE(put("/v1/modules/m", {{"title", "t"}, {"duration_ms", 10'000}}).status == 201);
+  }
   void master(int from, int to) {
     std::vector<storage::pair_progress> pairs;
     for (int i = from; i < to; ++i) {

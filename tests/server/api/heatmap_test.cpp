@@ -68,7 +68,7 @@ BOOST_FIXTURE_TEST_CASE(another_duration_has_other_bins, heatmap_fixture) {
   add_module(10'000);
   const auto map = heatmap();
   BOOST_TEST(map["bins"] == 10);
-  BOOST_TEST(map["viewers"] == json::parse("[1,1,1,1,1,1,1,1,1,41]"));
+  BOOST_TEST(map["viewers"] == json::parse("[1,1,1,1,1,1,1,1,1,1]"));
 }
 
 BOOST_FIXTURE_TEST_CASE(an_erased_student_is_no_viewer, heatmap_fixture) {

@@ -65,8 +65,9 @@ BOOST_FIXTURE_TEST_CASE(mastery_and_small_percentages, progress_fixture) {
   BOOST_TEST(document["state"] == "MASTERED");
   BOOST_TEST(document["mastered_at"] == "2025-11-22T11:52:25.118Z");
   BOOST_TEST(document["completion_percentage"] == 100.0);
-  gateway.memory[pair_of("s1", "m1")] = progress_of({0, 6}, 86'400'000, now);
-  document = json_of(get("/v1/progress/s1/m1"));
+  // Of a module that the catalogue does not have, the duration of the last credit has to do.
+  gateway.memory[pair_of("s1", "gone")] = progress_of({0, 6}, 86'400'000, now);
+  document = json_of(get("/v1/progress/s1/gone"));
   BOOST_TEST(document["completion_percentage"] == 0.0);
   gateway.memory[pair_of("s1", "m1")] = progress_of({0, 3}, 60'000, now);
   BOOST_TEST(get("/v1/progress/s1/m1").body.find("\"completion_percentage\":0.00,") !=
@@ -74,6 +75,29 @@ BOOST_FIXTURE_TEST_CASE(mastery_and_small_percentages, progress_fixture) {
   gateway.memory[pair_of("s1", "m1")] = progress_of({0, 36}, 60'000, now);
   BOOST_TEST(get("/v1/progress/s1/m1").body.find("\"completion_percentage\":0.06,") !=
              std::string::npos);
+}
+
+BOOST_FIXTURE_TEST_CASE(the_duration_of_today_counts_everywhere, progress_fixture) {
+  const auto seen = progress_of({30'000, 60'000}, 60'000, now);
+  add_module("m1");
+  in_ledger(pair_of("s1", "m1"), seen);
+  in_hot(pair_of("s1", "m1"), progress_of({0, 20'000}, 60'000, now));
+  const auto shorter = [&] {
+    return put("/v1/modules/m1", {{"title", "t"}, {"duration_ms", 40'000}}).status;
+  };
+  BOOST_TEST(json_of(get("/v1/progress/s1/m1"))["completion_percentage"] == 83.33);
+  BOOST_TEST(shorter() == 200);
+  for (const bool is_removed : {false, true}) {
+    if (is_removed) BOOST_TEST(del("/v1/modules/m1").status == 204);
+    const auto one = json_of(get("/v1/progress/s1/m1"));
+    BOOST_TEST(one["completion_percentage"] == 75.0);
+    BOOST_TEST(one["seconds_watched"] == 30);
+    BOOST_TEST(one["coverage"] == json::parse("[[0,20000],[30000,40000]]"));
+    BOOST_TEST(json_of(get("/v1/students/s1/progress"))["items"][0] == one);
+    BOOST_TEST(json_of(get("/v1/modules/m1/students"))["items"][0] == one);
+    const auto ranked = json_of(get("/v1/modules/m1/students?order=attention"))["items"][0];
+    BOOST_TEST(ranked["completion_percentage"] == 75.0);
+  }
 }
 
 BOOST_FIXTURE_TEST_CASE(a_student_s_list_unites_both_stores_without_gaps, progress_fixture) {

@@ -37,6 +37,7 @@ statistics_snapshot sample() {
                  .failures = 5,
                  .last_failure = "last \xff"};
   gateway.ledger.description = "SQLite";
+  gateway.jobs = {{*module_id::parse("m1"), 2, 500, 1'200}, {*module_id::parse("m2"), 7, 0, {}}};
   return now;
 }
 
@@ -48,14 +49,29 @@ BOOST_AUTO_TEST_CASE(the_document_has_the_documented_members) {
   const auto document = nlohmann::ordered_json::parse(stats_document(sample(), ""));
   std::vector<std::string> names;
   for (const auto& [name, value] : document.items()) names.push_back(name);
-  const std::vector<std::string> expected = {
-      "build",    "uptime_s",       "connections",       "streams",
-      "bytes",    "requests",       "responses_dropped", "heartbeats",
-      "sessions", "devices_cached", "modules_cached",    "verification",
-      "crypto",   "shards",         "hot_store",         "ledger",
-      "live",     "memory"};
+  const std::vector<std::string> expected = {"build",
+                                             "uptime_s",
+                                             "connections",
+                                             "streams",
+                                             "bytes",
+                                             "requests",
+                                             "responses_dropped",
+                                             "heartbeats",
+                                             "sessions",
+                                             "devices_cached",
+                                             "modules_cached",
+                                             "verification",
+                                             "crypto",
+                                             "shards",
+                                             "hot_store",
+                                             "ledger",
+                                             "jobs",
+                                             "live",
+                                             "memory"};
   BOOST_TEST(names == expected, boost::test_tools::per_element());
   BOOST_TEST(document["uptime_s"] == 12.35);
+  BOOST_TEST(document["jobs"].dump() == R"([{"module":"m1","revision":2,"done":500,"total":1200},)"
+                                        R"({"module":"m2","revision":7,"done":0,"total":null}])");
   BOOST_TEST(document["heartbeats"]["problems"].dump() == R"({"stale-token":3})");
   BOOST_TEST(document["heartbeats"]["deferred"] == 40);
   BOOST_TEST(document["heartbeats"]["shed"] == 5);

@@ -69,8 +69,9 @@ BOOST_AUTO_TEST_CASE(golden_rows) {
   BOOST_TEST(row("progress") ==
              R"((s.1,m@1,"{[0,9000),[9500,9600)}",10000,12345,9600,13,14,15,{},9100,1,1,0))");
   BOOST_TEST(row("student") == "(s.1,1,0)");
-  BOOST_TEST(row("completion") == "(15,s.1,m@1,1,9100,10000,9000,15,1,1)");
-  BOOST_TEST(row("module") == "(m@1,T\xc3\xaftle,10000,9000,1500,11,\"\")");
+  BOOST_TEST(row("completion") == "(15,s.1,m@1,1,9100,10000,9000,15,1,1,1)");
+  BOOST_TEST(row("module") == "(m@1,T\xc3\xaftle,10000,9000,1500,11,\"\",1,f,0,\"\",0,)");
+  BOOST_TEST(row("module_revision") == "(m@1,1,10000,9000,1500)");
   BOOST_TEST(row("assignment") == "(s.1,m@1,12)");
   BOOST_TEST(row("device") ==
              R"(("\\x5c00070707070707070707070707070707070707070707070707070707070707",s.1,1,)"

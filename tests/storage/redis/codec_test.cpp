@@ -54,7 +54,7 @@ hot_request a_request() {
   credit.interval = {10'000, 12'000};
   credit.played_at_ms = credit.now_ms = now_ms;
   credit.duration_ms = 60'000;
-  credit.mastery_covered_ms = 57'000;
+  credit.mastery_measured_ms = 57'000;
   credit.max_rate_permille = 2000;
   return request;
 }

@@ -80,6 +80,7 @@ BOOST_AUTO_TEST_CASE(a_failed_checkpoint_leaves_nothing_behind) {
   const sqlite_place place;
   const auto tested = make_migrated(place);
   enrol(*tested, {"s"});
+  put_modules(*tested, {"mastered"}, 10);
   sqlite_database(place.url, {})
       .execute(
           "CREATE TRIGGER full BEFORE INSERT ON completion BEGIN SELECT RAISE(ABORT, 'no'); END");
