@@ -431,35 +431,6 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_union_may_have_more_pieces_than_a_device_may_rep
   BOOST_TEST(need(tested->read(std::vector<pair_key>{key}))[0] == even);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(mastery_is_decided_by_the_catalogue, Place, places) {
-  const Place place;
-  const auto tested = make_migrated(place);
-  need(tested->put_module(
-      {module("m"), "M", {.duration_ms = 10'000, .mastery_centipercent = 9'000}, wall_ms{1}}));
-  enrol(*tested, {"s"});
-  progress state{.life = {1, 1}, .covered = covering({{0, 8'999}}), .duration_ms = 10'000};
-  const auto checkpoint = [&](std::string_view m, wall_ms now_ms) {
-    return need(tested->checkpoint(std::vector<pair_progress>{{pair("s", m), state}}, now_ms))[0];
-  };
-  BOOST_TEST(checkpoint("m", wall_ms{100}).mastered_ms == never);
-  state.covered.add({8'999, 9'000});
-  BOOST_TEST(checkpoint("m", wall_ms{200}).mastered_ms == wall_ms{200});
-  BOOST_TEST(checkpoint("m", wall_ms{300}).mastered_ms == wall_ms{200});  // once and for good
-  BOOST_TEST(checkpoint("unknown", wall_ms{400}).mastered_ms == never);
-  state.covered.add({9'000, 9'500});
-  // Nobody knows its threshold.
-  BOOST_TEST(checkpoint("unknown", wall_ms{500}).mastered_ms == never);
-  need(tested->remove_module(module("m")));
-  BOOST_TEST(checkpoint("m", wall_ms{600}).mastered_ms == wall_ms{200});
-
-  const auto events = need(tested->completions(0, 10));
-  BOOST_REQUIRE(events.size() == 1u);
-  const completion first{events[0].sequence, student("s"), module("m"), 1, 9'000, 10'000, 9'000,
-                         wall_ms{200},       {1, 1}};
-  BOOST_TEST(events[0] == first);
-  BOOST_TEST(need(tested->completions(events[0].sequence, 10)).empty());
-}
-
 BOOST_AUTO_TEST_CASE_TEMPLATE(strange_arguments_are_harmless, Place, places) {
   const Place place;
   const auto tested = make_migrated(place);

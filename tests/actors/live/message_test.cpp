@@ -9,7 +9,7 @@ using namespace watchkeeper::actors::live_testing;
 
 BOOST_AUTO_TEST_SUITE(live)
 
-BOOST_AUTO_TEST_CASE(messages_between_gateways_come_back_as_they_were) {
+BOOST_AUTO_TEST_CASE(updates_between_gateways_come_back_as_they_were) {
   live_update update;
   update.student = named("a:b@c");
   update.status = credit_status::limited;
@@ -35,9 +35,6 @@ BOOST_AUTO_TEST_CASE(messages_between_gateways_come_back_as_they_were) {
   BOOST_REQUIRE(back);
   BOOST_TEST(back->gateway == 0xfeedfacecafebeef);
   BOOST_TEST(encode(*back) == text);
-  BOOST_TEST(encode(*decode_live_message("wk1 1 interest\nfilm\nother\n")) ==
-             "wk1 1 interest\nfilm\nother\n");
-  BOOST_TEST(std::holds_alternative<live_gap>(decode_live_message("wk1 1 gap\n")->what));
   // Cut anywhere, or with any byte changed, it is invalid or another message, but never a crash.
   for (std::size_t i = 0; i < text.size(); ++i) {
     (void)decode_live_message(text.substr(0, i));
@@ -45,6 +42,12 @@ BOOST_AUTO_TEST_CASE(messages_between_gateways_come_back_as_they_were) {
     changed[i] = static_cast<char>(changed[i] ^ 0x15);
     (void)decode_live_message(changed);
   }
+}
+
+BOOST_AUTO_TEST_CASE(other_messages_between_gateways_come_back_as_they_were) {
+  BOOST_TEST(encode(*decode_live_message("wk1 1 interest\nfilm\nother\n")) ==
+             "wk1 1 interest\nfilm\nother\n");
+  BOOST_TEST(std::holds_alternative<live_gap>(decode_live_message("wk1 1 gap\n")->what));
   const std::string seen = "wk1 2a seen film\namy 3\nbob 0\n";
   BOOST_TEST(encode(*decode_live_message(seen)) == seen);
   const std::string second = "wk1 2a second 1004 5 6 1 2 3 4\nstale-token 1\nbad-signature 3\n";
@@ -59,6 +62,9 @@ BOOST_AUTO_TEST_CASE(messages_between_gateways_come_back_as_they_were) {
   for (std::size_t i = 0; i < live_message::students_max; ++i) crowd += "amy 1\n";
   BOOST_TEST(decode_live_message(crowd).has_value());
   BOOST_TEST(!decode_live_message(crowd + "amy 1\n"));
+}
+
+BOOST_AUTO_TEST_CASE(messages_that_are_none_are_recognized) {
   for (const auto* bad : {"wk1 1 seen film\namy\n",
                           "wk1 1 seen film\namy -1\n",
                           "wk1 1 seen\n",
