@@ -112,6 +112,14 @@ export function stats() {
     verification: verification(),
     shards: shards(),
     ...stores(),
+    jobs: Object.keys(db.modules)
+      .slice(0, 2)
+      .map((module, at) => ({
+        module,
+        revision: 2 + at,
+        done: 1_200 * (1 - at),
+        total: at ? null : 2_000,
+      })),
     memory: { resident_bytes: 88_000_000 + Math.floor(Math.random() * 400_000) },
   };
 }

@@ -228,6 +228,46 @@ function Verification({ stats }: { stats: Stats }) {
   );
 }
 
+function Jobs({ jobs }: { jobs: Stats['jobs'] }) {
+  const words = t.machine;
+  return (
+    <section class="card" aria-labelledby="jobs-title">
+      <div class="card-head">
+        <h2 id="jobs-title">{words.jobs}</h2>
+        <span class="count">{number(jobs.length)}</span>
+      </div>
+      <p class="card-lead">{words.jobsLead}</p>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{words.job}</th>
+            <th scope="col" class="right">
+              {words.revision}
+            </th>
+            <th scope="col" class="right">
+              {words.judged}
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {jobs.map(({ module, revision, done, total }) => (
+            <tr key={module}>
+              <th scope="row">{module}</th>
+              <td class="right">{number(revision)}</td>
+              <td
+                class="right depth"
+                style={{ '--depth': `${total ? Math.min(1, done / total) * 100 : 0}%` }}
+              >
+                {total === null ? words.waiting : words.judgedOf(number(done), number(total))}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
 function Connections({ stats, rates }: { stats: Stats; rates: Rates }) {
   const words = t.machine;
   return (
@@ -318,6 +358,7 @@ export function Machine() {
           height={200}
         />
       </div>
+      {stats.jobs.length > 0 && <Jobs jobs={stats.jobs} />}
       <Shards shards={stats.shards} />
       <div class="side-by-side">
         <Stores stats={stats} />
