@@ -65,8 +65,7 @@ void checkpointer::turn(std::chrono::milliseconds wait_max) {
   if (!next_round_at_) next_round_at_ = deps_.time.monotonic_now() + deps_.interval_ms;
   const std::chrono::milliseconds left(
       std::max<std::int64_t>(*next_round_at_ - deps_.time.monotonic_now(), 0));
-  if (judge_.is_due()) wait_max = std::chrono::milliseconds(0);
-  auto taken = urgent_.take_all(std::min(left, wait_max));
+  auto taken = urgent_.take_all(std::min(left, judge_.wait_max(wait_max)));
   try {
     write_mastered(taken);
     if (const auto now = deps_.time.monotonic_now(); now >= *next_round_at_) {

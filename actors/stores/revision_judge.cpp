@@ -1,19 +1,31 @@
 #include "actors/stores/revision_judge.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace watchkeeper::actors {
 
+namespace {
+constexpr std::chrono::milliseconds look_again_after{1000};
+}
+
 void revision_judge::step() {
   // Before the step: a request that comes meanwhile must not be lost.
   is_due_.store(false, std::memory_order_release);
+  others_judge_ = false;
   auto judged = deps_.ledger.judge_next(deps_.time.wall_now(), deps_.pairs_a_step);
   if (!judged) return failed(judged.error());
-  if (*judged) {
+  const bool has_judged = judged->has_value();
+  if (has_judged) {
     request();
     tell_hot_store(std::move((*judged)->mastered));
   }
-  note_jobs();
+  others_judge_ = note_jobs() && !has_judged;
+}
+
+std::chrono::milliseconds revision_judge::wait_max(std::chrono::milliseconds else_ms) const {
+  if (is_due_.load(std::memory_order_acquire)) return std::chrono::milliseconds(0);
+  return others_judge_ ? std::min(else_ms, look_again_after) : else_ms;
 }
 
 void revision_judge::failed(const storage::storage_failure& failure) {
@@ -38,11 +50,15 @@ void revision_judge::tell_hot_store(std::vector<storage::pair_progress> mastered
     deps_.hot_probe.failed(merged.error());
 }
 
-void revision_judge::note_jobs() {
+bool revision_judge::note_jobs() {
   auto left = deps_.ledger.judgings(jobs_max);
-  if (!left) return failed(left.error());
+  if (!left) {
+    failed(left.error());
+    return false;
+  }
   const mutex_lock lock(mutex_);
   jobs_ = std::move(*left);
+  return !jobs_.empty();
 }
 
 std::vector<storage::judging_progress> revision_judge::jobs() const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <vector>
 
@@ -34,11 +35,17 @@ class revision_judge {
 
   /// Any thread: there may be something to judge.
   void request() noexcept { is_due_.store(true, std::memory_order_release); }
-  [[nodiscard]] bool is_due() const noexcept { return is_due_.load(std::memory_order_acquire); }
+  /// The thread's, as all that follows but jobs(). After the wait that wait_max() allows.
+  [[nodiscard]] bool is_due() const noexcept {
+    return others_judge_ || is_due_.load(std::memory_order_acquire);
+  }
 
   /// One step. Afterwards it is due again unless nothing was left or a store failed; then the next
   /// request goes on.
   void step();
+  /// How long the thread may wait until the next step. While other gateways judge what is left, it
+  /// looks every second how far they are.
+  [[nodiscard]] std::chrono::milliseconds wait_max(std::chrono::milliseconds else_ms) const;
 
   /// Any thread: what was not finished when the last step ended.
   [[nodiscard]] std::vector<storage::judging_progress> jobs() const;
@@ -47,10 +54,12 @@ class revision_judge {
   void failed(const storage::storage_failure& failure);
   /// Brings the news to the copies that the hot store has; the others are read from the ledger.
   void tell_hot_store(std::vector<storage::pair_progress> mastered);
-  void note_jobs();
+  /// Reads what is left; returns whether that is something.
+  [[nodiscard]] bool note_jobs();
 
   dependencies deps_;
   std::atomic<bool> is_due_{true};
+  bool others_judge_ = false;  // the thread's
   mutable annotated_mutex mutex_;
   std::vector<storage::judging_progress> jobs_ GUARDED_BY(mutex_);
 };

@@ -32,6 +32,7 @@ class ledger_model {
     std::optional<std::uint64_t> total = std::nullopt;
   };
   std::map<std::string, judging> judgings;
+  bool judged_elsewhere = false;  // another gateway has locked what is left
   std::map<thumbprint, device_record> devices;
   std::set<key> assignments;
   std::map<std::string, student_life> students;
@@ -141,7 +142,7 @@ class ledger_model {
   }
   std::optional<judging_step> judge_next(wall_ms now_ms, std::size_t pairs_max) {
     const auto left = unfinished();
-    if (left.empty()) return std::nullopt;
+    if (left.empty() || judged_elsewhere) return std::nullopt;
     ++transactions;
     judging_step step{.module = left.front().module, .mastered = {}};
     const std::string id(step.module.view());

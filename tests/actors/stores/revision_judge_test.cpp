@@ -97,6 +97,27 @@ BOOST_AUTO_TEST_CASE(the_jobs_show_how_far_it_is) {
   BOOST_TEST((j.judge.jobs()[0] == storage::judging_progress{module_named("m1"), 3, 2, 5}));
 }
 
+BOOST_AUTO_TEST_CASE(while_another_gateway_judges_it_looks_every_second) {
+  judging j;
+  j.play(1, 10'000, false);
+  using std::chrono::milliseconds;
+  const milliseconds round(30'000);
+  BOOST_TEST((j.judge.wait_max(round) == round));
+  j.put(9'000);
+  j.judge.request();
+  BOOST_TEST((j.judge.wait_max(round) == milliseconds(0)));
+  j.ledger.judged_elsewhere = true;
+  j.judge.step();
+  BOOST_TEST((j.judge.wait_max(round) == milliseconds(1000)));
+  BOOST_TEST(j.judge.is_due());
+  j.ledger.judged_elsewhere = false;
+  j.judge.step();
+  BOOST_TEST((j.judge.wait_max(round) == milliseconds(0)));
+  j.judge.step();
+  BOOST_TEST((j.judge.wait_max(round) == round));
+  BOOST_TEST(!j.judge.is_due());
+}
+
 BOOST_AUTO_TEST_CASE(a_ledger_that_is_away_is_asked_again_when_requested) {
   judging j;
   j.play(1, 55'000, false);
