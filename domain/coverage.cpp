@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <vector>
 
 namespace watchkeeper {
 namespace {
@@ -47,16 +48,22 @@ std::uint32_t get_u32(const char* at) noexcept {
   return v;
 }
 
-}  // namespace
-
-namespace {
-
 /// A piece as it counts in a module of `duration_ms`; nothing if it lies beyond the end.
 std::optional<media_interval> measured_piece(media_interval piece, media_ms duration_ms) noexcept {
   if (piece.from_ms >= duration_ms) return std::nullopt;
   if (joins(0, piece.from_ms)) piece.from_ms = 0;
   if (joins(piece.to_ms, duration_ms)) piece.to_ms = duration_ms;
   return piece;
+}
+
+media_ms measured_length_ms(media_interval piece, media_ms duration_ms) noexcept {
+  const auto counts = measured_piece(piece, duration_ms);
+  return counts ? counts->length_ms() : 0;
+}
+
+/// The order in which pieces go, beyond the limit. Total: no two pieces begin at the same place.
+bool goes_before(media_interval a, media_interval b) noexcept {
+  return a.length_ms() != b.length_ms() ? a.length_ms() < b.length_ms() : a.from_ms < b.from_ms;
 }
 
 }  // namespace
@@ -157,6 +164,24 @@ void coverage::unite(const coverage& other) {
       united.push_back(next);
   }
   intervals_ = std::move(united);
+}
+
+void coverage::trim(std::size_t pieces_max) {
+  assert(pieces_max > 0);
+  if (intervals_.size() <= pieces_max) return;
+  const auto surplus = intervals_.size() - pieces_max;
+  std::vector<media_interval> ranked(intervals_.begin(), intervals_.end());
+  const auto first_to_stay = ranked.begin() + static_cast<std::ptrdiff_t>(surplus);
+  std::nth_element(ranked.begin(), first_to_stay, ranked.end(), goes_before);
+  intervals_.erase(std::remove_if(intervals_.begin(), intervals_.end(),
+                                  [&](auto piece) { return goes_before(piece, *first_to_stay); }),
+                   intervals_.end());
+}
+
+bool coverage::makes_room_for(media_interval added, media_ms duration_ms) const noexcept {
+  const auto first = std::min_element(intervals_.begin(), intervals_.end(), goes_before);
+  return first != intervals_.end() && goes_before(*first, added) &&
+         measured_length_ms(*first, duration_ms) <= measured_length_ms(added, duration_ms);
 }
 
 media_ms coverage::covered_ms() const noexcept {

@@ -24,6 +24,12 @@ struct media_interval {
 /// The set of media time that a student has seen of a module: sorted, disjoint intervals with gaps
 /// of more than limits::gap_closed_ms between them (smaller gaps are closed and count as seen).
 /// Uniting is idempotent, commutative and associative, the closing of gaps included.
+///
+/// What is stored is bounded: trim() takes away the shortest pieces beyond the limit, in one order
+/// that is the same everywhere (docs/adr/0020-a-way-out-at-the-limit-of-pieces.md). Uniting and
+/// then trimming is idempotent and commutative, adds nothing that was not seen, and covers at least
+/// as much as each of two trimmed operands does. Only beyond the limit does the order of several
+/// unions matter: pieces that have gone cannot join those that come later.
 class coverage {
  public:
   using intervals = boost::container::small_vector<media_interval, 2>;
@@ -45,6 +51,13 @@ class coverage {
   /// Unites; returns the media time that became covered. Precondition: from_ms < to_ms.
   media_ms add(media_interval added);
   void unite(const coverage& other);
+
+  /// Keeps the `pieces_max` longest pieces; of equal ones those that are later in the media.
+  void trim(std::size_t pieces_max = limits::coverage_intervals_max);
+  /// Of a coverage that has all the pieces that it may have, and of an interval that would be one
+  /// more: whether add() and trim() take away another piece and keep this one, and the coverage
+  /// measured in a module of `duration_ms` is no less than before.
+  [[nodiscard]] bool makes_room_for(media_interval added, media_ms duration_ms) const noexcept;
 
   [[nodiscard]] media_ms covered_ms() const noexcept;
   /// The part within a module of `duration_ms`, as it is shown and as it counts for mastery: cut to

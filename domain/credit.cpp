@@ -44,7 +44,12 @@ credit_outcome apply_credit(const credit_request& request, session_state& sessio
     return rejected(problem::stale_token, stale_cause::sequence_number);
   if (number == replay_window::sequence_state::seen) {
     const auto rest_ms = pair.covered.covered_until(interval.from_ms);
-    if (rest_ms == interval.from_ms) return rejected(problem::sequence_reused);
+    if (rest_ms == interval.from_ms) {
+      // At the limit of pieces it may have counted, and have given way since.
+      if (pair.covered.pieces().size() < limits::coverage_intervals_max)
+        return rejected(problem::sequence_reused);
+      return unchanged(credit_status::duplicate, 0, request, pair);
+    }
     if (rest_ms >= interval.to_ms) return unchanged(credit_status::duplicate, 0, request, pair);
     interval.from_ms = rest_ms;
   }
@@ -59,10 +64,13 @@ credit_outcome apply_credit(const credit_request& request, session_state& sessio
   const media_interval played{interval.from_ms, interval.from_ms + allowed_ms};
 
   const auto gain = pair.covered.gain_of(played);
-  if (gain.pieces > limits::coverage_intervals_max) return rejected(problem::implausible_interval);
+  if (gain.pieces > limits::coverage_intervals_max &&
+      !pair.covered.makes_room_for(played, request.duration_ms))
+    return rejected(problem::implausible_interval);
 
   // Nothing is refused from here on.
   pair.covered.add(played);
+  pair.covered.trim();
   refilled.charge(allowed_ms + gain.closed_gap_ms, rate_permille);
   bucket = refilled;
   session.module = request.module;

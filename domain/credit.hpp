@@ -75,11 +75,13 @@ enum class epoch_check : std::uint8_t {
 ///    pair began: rejected, stale_token.
 /// 2. Window: too old -> rejected, stale_token. Seen before: if the coverage has the interval, a
 ///    duplicate; if it has the beginning, the rest is credited, as that of a heartbeat that was
-///    `limited`; if it has not even that, this is another interval: rejected, sequence_reused.
+///    `limited`; if it has not even that, this is another interval: rejected, sequence_reused. (Of
+///    a coverage that has all the pieces it may have: a duplicate, whose piece may have given way.)
 /// 3. The bucket is refilled with `now_ms`; allowed = min(length, available). allowed < length ->
 ///    limited, the interval is cut at its end to `allowed`. With 0, nothing changes.
-/// 4. A coverage that would have more than limits::coverage_intervals_max pieces: rejected,
-///    implausible_interval (checked before anything changes).
+/// 4. Where a coverage would have more than limits::coverage_intervals_max pieces, the shortest
+///    gives way to a longer new one. A new one that is the shortest itself: rejected,
+///    implausible_interval (checked before anything changes). So covered_ms never falls.
 /// 5. The bucket is charged the (cut) length plus the gap that was closed outside of it.
 /// 6. resume_ms = end of the (cut) interval when played_at_ms >= resume_at_ms; updated_ms =
 ///    max(now); duration_ms = request's; playtime_ms += cut length.

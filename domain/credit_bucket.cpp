@@ -2,10 +2,19 @@
 
 #include <algorithm>
 
+#include "domain/wall_clock.hpp"
+
 namespace watchkeeper {
 
+credit_bucket credit_bucket::since(wall_ms credited_ms, wall_ms now_ms) noexcept {
+  if (credited_ms == never || was_set_back(credited_ms, now_ms)) return {};
+  credit_bucket empty{0, std::min(credited_ms, now_ms)};
+  empty.refill(now_ms);
+  return {std::min(empty.level_us_, limits::bucket_start_us), now_ms};
+}
+
 void credit_bucket::refill(wall_ms now_ms) noexcept {
-  if (refilled_at_ms_ == never || refilled_at_ms_ - now_ms > limits::clock_difference_ms_max) {
+  if (refilled_at_ms_ == never || was_set_back(refilled_at_ms_, now_ms)) {
     refilled_at_ms_ = now_ms;
     return;
   }

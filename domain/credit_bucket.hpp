@@ -14,6 +14,10 @@ class credit_bucket {
   credit_bucket() = default;  // a student seen for the first time
   credit_bucket(credit_us level_us, wall_ms refilled_at_ms)
       : level_us_(level_us), refilled_at_ms_(refilled_at_ms) {}
+  /// In place of a bucket that cannot be read: what was earned since the student was last credited,
+  /// at most what a new student has. `never`, or a time from before a clock was set back: a new
+  /// student's.
+  [[nodiscard]] static credit_bucket since(wall_ms credited_ms, wall_ms now_ms) noexcept;
 
   /// Earns 1.1 times the time since the last refill, up to the capacity. The first refill only sets
   /// the time. If the last refill lies in the future, nothing is earned; if it lies further ahead

@@ -29,8 +29,9 @@ inline constexpr media_ms interval_overshoot_ms = 1000;
 /// Gaps of up to this length between two intervals are closed, because players report their
 /// position at 4 Hz.
 inline constexpr media_ms gap_closed_ms = 250;
-/// Separate intervals of the coverage of a pair. A heartbeat that would make one more is
-/// `implausible-interval`; a viewer who skips about does not come near it.
+/// Separate intervals of the coverage of a pair. Beyond it the shortest gives way to a longer new
+/// one; a heartbeat that is shorter than all of them is `implausible-interval`. A viewer who skips
+/// about does not come near it.
 inline constexpr std::size_t coverage_intervals_max = 1024;
 
 // Credit bucket (section 5, rule 5).
@@ -42,9 +43,10 @@ inline constexpr credit_us bucket_capacity_us = 150'000'000;
 inline constexpr credit_us bucket_start_us = 60'000'000;
 /// The bucket fills this much faster than time passes.
 inline constexpr std::int32_t bucket_allowance_permille = 1100;
-/// A last refill further in the future than this is from before a clock was set back. Clocks of
-/// gateways may differ by less.
-inline constexpr std::int64_t clock_difference_ms_max = 60'000;
+/// A time further in the future than this was noted before a clock was set back. The clocks of
+/// gateways may differ by less. The longest interval of the default policy: a new student's bucket
+/// outlasts the wait for a clock that is this far ahead.
+inline constexpr std::int64_t clock_difference_ms_max = 30'000;
 
 // Replay window (section 5, rule 6).
 

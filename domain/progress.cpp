@@ -35,6 +35,7 @@ void merge(progress& into, const progress& other) {
   // Both are the same, unless a clock was set while the life began in two stores.
   into.begins_ms = std::max(into.begins_ms, other.begins_ms);
   into.covered.unite(other.covered);
+  into.covered.trim();
   if (other.updated_ms > into.updated_ms)
     into.duration_ms = other.duration_ms;
   else if (other.updated_ms == into.updated_ms)

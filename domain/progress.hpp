@@ -47,7 +47,8 @@ progress_summary summarize(const progress& p, media_ms duration_ms) noexcept;
 /// Two copies of one pair become one. Of two lives the higher one wins as a whole. Within a life,
 /// coverage is united, times and playtime take the larger, the resume position the later one, the
 /// earliest mastery wins; `duration_ms` takes that of the copy updated last (the larger on a tie).
-/// Idempotent, commutative, associative. A default-constructed progress changes nothing.
+/// Idempotent, commutative, associative (at the limit of pieces with the exception that the comment
+/// of `coverage` tells). A default-constructed progress changes nothing.
 void merge(progress& into, const progress& other);
 
 /// floor(measured_ms / 1000).

@@ -124,8 +124,7 @@ class hot_store {
   /// Merges each state (watchkeeper::merge) with the stored one, and creates missing pairs. Marks
   /// them as not checkpointed, and as compared with the ledger, as `from` says. Skips states of
   /// epochs that ended.
-  /// A pair whose union would have more than limits::coverage_intervals_max pieces stays as it is,
-  /// and the call returns `too_many_pieces`; the other pairs are merged nevertheless.
+  /// No pair has more than limits::coverage_intervals_max pieces afterwards (coverage::trim).
   virtual stored<ok_t> merge(std::span<const pair_progress> pairs, merge_origin from) = 0;
   /// merge(), then apply(), perhaps in one round trip. If merging failed as a whole, the requests
   /// may or may not have taken effect.

@@ -88,6 +88,8 @@ struct recorded_pair {
   student_life student;           // with epoch 0 nothing of the pair counts, wherever it is found
   std::optional<progress> state;  // in the student's epoch
   media_ms duration_ms = 0;       // of the module now, removed or not; 0: the ledger has none such
+  /// The student's last credit in any module; `never`: there was none.
+  wall_ms student_updated_ms = never;
 };
 
 /// A pair of a list. `state.duration_ms` is that of the last credit.

@@ -9,12 +9,11 @@ namespace watchkeeper::storage {
 
 /// Failures, which are on our side, as opposed to problems, which are on the client's.
 enum class storage_error : std::uint8_t {
-  unavailable,      // cannot be reached, or broke off: whether the last call took effect is unknown
-  refused,          // reached, but does not write: out of memory, read-only, disk full
-  too_many_pieces,  // the merged coverage of a pair has too many pieces; the others are written
-  corrupt,          // stored data does not have the documented format
-  contended,        // other gateways kept changing the pair; nothing of it is written
-  mismatch,         // made for another deployment: partitions, schema or function library
+  unavailable,  // cannot be reached, or broke off: whether the last call took effect is unknown
+  refused,      // reached, but does not write: out of memory, read-only, disk full
+  corrupt,      // stored data does not have the documented format
+  contended,    // other gateways kept changing the pair; nothing of it is written
+  mismatch,     // made for another deployment: partitions, schema or function library
 };
 
 struct storage_failure {
@@ -25,8 +24,7 @@ struct storage_failure {
 
 /// Whether the failure concerns single pairs of a call, and not the store.
 inline bool is_of_single_pairs(const storage_failure& failure) noexcept {
-  return failure.code == storage_error::too_many_pieces || failure.code == storage_error::corrupt ||
-         failure.code == storage_error::contended;
+  return failure.code == storage_error::corrupt || failure.code == storage_error::contended;
 }
 
 template <class T>

@@ -7,8 +7,8 @@
 
 namespace watchkeeper::storage {
 
-bool tiered_store::load_into_overlay(std::span<const tiered_request> requests,
-                                     const std::vector<std::size_t>& which) {
+std::optional<tiered_store::last_credits> tiered_store::load_into_overlay(
+    std::span<const tiered_request> requests, const std::vector<std::size_t>& which) {
   // Enrolled anew since: the ledger says when that was.
   for (auto i : which) {
     const auto& credit = requests[i].credit;
@@ -16,36 +16,53 @@ bool tiered_store::load_into_overlay(std::span<const tiered_request> requests,
     if (known != overlay_.pairs.end() && known->second.life.epoch < credit.epoch)
       overlay_.pairs.erase(known);
   }
-  std::vector<pair_key> absent;
-  for (const auto& key : distinct_pairs(requests, which))
-    if (!overlay_.pairs.contains(key)) absent.push_back(key);
+  std::vector<pair_key> asked;
   // Who was there first goes on.
-  const auto room = most_.pairs_max - std::min(most_.pairs_max, overlay_.pairs.size());
-  if (absent.size() > room) absent.resize(room);
-  if (absent.empty()) return true;
-  const auto rows = read_ledger(absent);
-  if (!rows) return false;
-  for (std::size_t i = 0; i < absent.size(); ++i) {
-    const auto& row = (*rows)[i];
-    if (!row) continue;
-    overlay_.pairs.emplace(absent[i], row->student.epoch == 0
-                                          ? ended_progress(UINT32_MAX)  // whatever the request's
-                                          : row->state.value_or(blank_progress(row->student)));
+  auto room = most_.pairs_max - std::min(most_.pairs_max, overlay_.pairs.size());
+  for (const auto& key : distinct_pairs(requests, which)) {
+    if (overlay_.pairs.contains(key)) {
+      // Nothing was earned yet: when the student was credited last, the ledger says again.
+      if (!overlay_.buckets.contains(key.student)) asked.push_back(key);
+    } else if (room > 0) {
+      asked.push_back(key);
+      --room;
+    }
+  }
+  last_credits credits;
+  const auto note = [&](const student_id& student, wall_ms credited_ms) {
+    if (overlay_.buckets.contains(student)) return;
+    auto& known = credits[student];
+    known = std::max(known, credited_ms);
+  };
+  if (!asked.empty()) {
+    const auto rows = read_ledger(asked);
+    if (!rows) return std::nullopt;
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      const auto& row = (*rows)[i];
+      if (!row) continue;
+      note(asked[i].student, row->student_updated_ms);
+      overlay_.pairs.emplace(asked[i], row->student.epoch == 0
+                                           ? ended_progress(UINT32_MAX)  // whatever the request's
+                                           : row->state.value_or(blank_progress(row->student)));
+    }
   }
   for (auto i : which) {
     const auto& request = requests[i];
-    if (!request.in_memory) continue;
     const auto entry = overlay_.pairs.find(request.credit.pair());
-    if (entry != overlay_.pairs.end()) merge(entry->second, *request.in_memory);
+    if (entry == overlay_.pairs.end()) continue;
+    if (request.in_memory && !asked.empty()) merge(entry->second, *request.in_memory);
+    // Where nothing was played, it is the time of a reset.
+    if (entry->second.playtime_ms > 0) note(request.credit.student, entry->second.updated_ms);
   }
-  return true;
+  return credits;
 }
 
 void tiered_store::apply_through_ledger(std::span<const tiered_request> requests,
                                         const std::vector<std::size_t>& which, results& out) {
   if (which.empty()) return;
   for (auto i : which) out[i] = {};
-  if (!load_into_overlay(requests, which)) return;
+  const auto credits = load_into_overlay(requests, which);
+  if (!credits) return;
 
   // Work on copies: they replace the originals only once the ledger has committed.
   map<pair_key, progress> pairs;
@@ -57,6 +74,17 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
     const auto entry = originals.find(key);
     return copies[key] =
                entry == originals.end() ? std::decay_t<decltype(copies[key])>{} : entry->second;
+  };
+  // The buckets are in the hot store. In their place a student has what was earned since the last
+  // credit, so that nobody begins anew because the hot store is away.
+  const auto bucket_of = [&](const credit_request& credit) -> auto& {
+    const bool is_new =
+        !buckets.contains(credit.student) && !overlay_.buckets.contains(credit.student);
+    auto& bucket = working(buckets, overlay_.buckets, credit.student);
+    const auto last = credits->find(credit.student);
+    if (is_new && last != credits->end())
+      bucket = credit_bucket::since(last->second, credit.now_ms);
+    return bucket;
   };
   set<session_key_id> new_sessions;
   set<pair_key> earned;  // a pair of which everything was refused is not made by that
@@ -76,7 +104,7 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
     // The ledger has come back older.
     if (checked == epoch_check::pair_missing) pair = blank_progress({credit.epoch, never});
     auto& session = working(sessions, overlay_.sessions, key);
-    auto& bucket = working(buckets, overlay_.buckets, credit.student);
+    auto& bucket = bucket_of(credit);
     result.outcome = apply_credit(credit, session, bucket, pair);
     if (is_new && !result.outcome.played.empty()) new_sessions.insert(key);
     if (!result.outcome.played.empty() || result.outcome.status == credit_status::duplicate)

@@ -191,8 +191,8 @@ bool tiered_store::load_missing(std::span<const tiered_request> requests, missin
   std::vector<hot_request> again;
   again.reserve(missing.which.size());
   for (auto i : missing.which) again.push_back({requests[i].credit, true});
-  // What only memory knew must reach the ledger: those pairs are dirty. One pair may be in too many
-  // pieces to be merged, or what is held of it unreadable: the others are there all the same.
+  // What only memory knew must reach the ledger: those pairs are dirty. What is held of
+  // one pair may be unreadable: the others are there all the same.
   const auto from = missing.has_memory ? merge_origin::ledger_and_memory : merge_origin::ledger;
   auto [merged, applied] = hot_.merge_and_apply(states, from, again);
   for (const auto* failure :
@@ -206,28 +206,14 @@ bool tiered_store::load_missing(std::span<const tiered_request> requests, missin
   if (missing.lost) observer_.data_lost();
   for (std::size_t i = 0; i < missing.which.size(); ++i) {
     auto& result = out[missing.which[i]];
-    if (!applied)  // nothing of them can be read
+    // Nothing of them can be read, or the pair was lost again in between.
+    if (!applied || (*applied)[i].state == applied_state::pair_missing ||
+        (*applied)[i].state == applied_state::not_compared)
       result = {};
-    else if ((*applied)[i].state == applied_state::pair_missing ||
-             (*applied)[i].state == applied_state::not_compared)
-      result = still_missing(requests[missing.which[i]], missing);
     else
       result = std::move((*applied)[i]);
   }
   return true;
-}
-
-applied_credit tiered_store::still_missing(const tiered_request& request,
-                                           const missing_pairs& missing) {
-  applied_credit result;
-  const auto& whole = missing.starts.at(request.credit.pair()).covered;
-  // Several gateways' credit, united, is in more pieces than the hot store takes: that is the
-  // student's doing and stays so. Else the pair was lost again in between.
-  if (whole.pieces().size() <= limits::coverage_intervals_max) return result;
-  result.state = applied_state::done;
-  result.outcome.why = problem::implausible_interval;
-  if (request.wants_coverage()) result.covered = whole;
-  return result;
 }
 
 stored<std::vector<std::optional<progress>>> tiered_store::checkpoint(
@@ -273,7 +259,7 @@ stored<ok_t> tiered_store::refill(std::span<const pair_progress> pairs) {
 stored<ok_t> tiered_store::give_to_hot_store(std::span<const pair_progress> pairs,
                                              merge_origin from,
                                              std::vector<pair_progress>& not_taken) {
-  // One may be in too many pieces, or cannot be read.
+  // One may be unreadable.
   const auto give = [&](std::span<const pair_progress> part) { return hot_.merge(part, from); };
   const auto refused = [&](const pair_progress& pair, const storage_failure& why) {
     observer_.hot_failed(why);

@@ -136,14 +136,14 @@ class tiered_store {
   bool begin_pairs(std::span<const tiered_request> requests, missing_pairs& missing, results& out);
   /// False: the hot store broke off.
   bool load_missing(std::span<const tiered_request> requests, missing_pairs missing, results& out);
-  /// The result of a request whose pair was merged and is missing all the same.
-  static applied_credit still_missing(const tiered_request& request, const missing_pairs& missing);
   void apply_through_ledger(std::span<const tiered_request> requests,
                             const std::vector<std::size_t>& which, results& out);
-  /// Returns false if the ledger failed. Pairs for which there is no room, and those whose rows
-  /// cannot be read, are left out.
-  bool load_into_overlay(std::span<const tiered_request> requests,
-                         const std::vector<std::size_t>& which);
+  /// When students were last credited, as far as this gateway and the ledger know.
+  using last_credits = map<student_id, wall_ms>;
+  /// Returns nothing if the ledger failed. Pairs for which there is no room, and those whose rows
+  /// cannot be read, are left out. The last credits are those of students without a bucket.
+  std::optional<last_credits> load_into_overlay(std::span<const tiered_request> requests,
+                                                const std::vector<std::size_t>& which);
   /// Runs `question` unless the breaker is open. Reports a failure of the ledger to the observer,
   /// but not one of single pairs.
   template <class Question>

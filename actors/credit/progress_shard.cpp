@@ -27,7 +27,7 @@ rejection rejection_of(const credit_outcome& outcome) noexcept {
     case problem::sequence_reused:
       return {why, "sn came before, with an interval that begins elsewhere"};
     case problem::implausible_interval:
-      return {why, "the coverage is in too many pieces"};
+      return {why, "the coverage has as many pieces as it may, and each is longer"};
     default:
       return {why};
   }
@@ -173,13 +173,12 @@ pair_entry* progress_shard_core::update(const storage::tiered_request& request,
       auto before = entry->state.covered;
       fresh = before.fresh_ranges(played);
       before.add(played);
+      before.trim();
       acknowledged.fresh_is_exact = before == *applied.covered;
     }
     // United: the store may have lost what memory has.
-    if (entry->state.covered.pieces().empty())
-      entry->state.covered = *applied.covered;
-    else
-      entry->state.covered.unite(*applied.covered);
+    entry->state.covered.unite(*applied.covered);
+    entry->state.covered.trim();
     entry->is_partial = false;
   } else if (!entry) {
     return nullptr;  // evicted while the batch was in flight: the stores have it
@@ -187,6 +186,7 @@ pair_entry* progress_shard_core::update(const storage::tiered_request& request,
     acknowledged.fresh_is_exact = true;
     fresh = entry->state.covered.fresh_ranges(played);
     entry->state.covered.add(played);
+    entry->state.covered.trim();  // as the store did, if it was at the limit
   }
   if (!acknowledged.fresh_is_exact) fresh.clear();
   auto& pair = *entry;

@@ -229,8 +229,7 @@ result<std::size_t, storage::storage_error> checkpointer::checkpoint_sample(
       const auto ended = deps_.hot->end_epochs_below(states[i].key.student, state->life.epoch);
       if (!ended) return hot_failed(ended.error());
     } else if (!storage::is_passed_over(*state) &&
-               (state->life != states[i].state.life ||
-                state->covered.covered_ms() != states[i].state.covered.covered_ms() ||
+               (state->life != states[i].state.life || state->covered != states[i].state.covered ||
                 state->mastered_ms != states[i].state.mastered_ms)) {
       richer.push_back({states[i].key, *state});
     }
@@ -239,8 +238,7 @@ result<std::size_t, storage::storage_error> checkpointer::checkpoint_sample(
   }
   if (!richer.empty())
     if (auto merged = deps_.hot->merge(richer, storage::merge_origin::ledger); !merged)
-      if (auto code = hot_failed(merged.error()); code != storage::storage_error::refused &&
-                                                  code != storage::storage_error::too_many_pieces)
+      if (auto code = hot_failed(merged.error()); code != storage::storage_error::refused)
         return code;
   if (auto cleaned = deps_.hot->mark_clean(partition, std::span(dirty).first(written)); !cleaned)
     return hot_failed(cleaned.error());

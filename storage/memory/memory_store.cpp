@@ -1,4 +1,5 @@
 #include "storage/memory/memory_store.hpp"
+#include "domain/wall_clock.hpp"
 #include "storage/limits.hpp"
 
 #include <algorithm>
@@ -46,7 +47,7 @@ memory_store::student_entry memory_store::student_in(const student_id& student, 
 applied_credit memory_store::apply_one(const hot_request& request) {
   const auto& credit = request.credit;
   const auto now_ms = credit.now_ms;
-  latest_now_ms_ = std::max(latest_now_ms_, now_ms);
+  latest_now_ms_ = latest_of(latest_now_ms_, now_ms);
   applied_credit applied;
   auto student = student_in(credit.student, credit.epoch, now_ms);
   const auto pair = pairs_.find(credit.pair());
@@ -123,17 +124,13 @@ stored<std::vector<std::optional<progress>>> memory_store::read(std::span<const 
 }
 
 stored<ok_t> memory_store::merge(std::span<const pair_progress> pairs, merge_origin from) {
-  bool too_many_pieces = false;
   for (const auto& [key, state] : pairs) {
     const auto epoch = state.life.epoch;
     if (epoch < student_in(key.student, epoch, latest_now_ms_).epoch) continue;
     auto it = pairs_.find(key);
     auto united = it == pairs_.end() ? state : it->second.state;
     if (it != pairs_.end()) watchkeeper::merge(united, state);
-    if (united.covered.pieces().size() > limits::coverage_intervals_max) {
-      too_many_pieces = true;
-      continue;
-    }
+    united.covered.trim();
     if (it == pairs_.end()) {
       if (pairs_.size() >= pairs_max_) return full();
       it = pairs_.emplace(key, pair_entry{std::move(united), ++last_version_}).first;
@@ -145,8 +142,6 @@ stored<ok_t> memory_store::merge(std::span<const pair_progress> pairs, merge_ori
     if (is_compared(from)) it->second.compared_in = incarnation_;
     if (is_dirty(from)) dirty_[partition_of(key.student)].insert(key);
   }
-  if (too_many_pieces)
-    return storage_failure{storage_error::too_many_pieces, "a united coverage has too many pieces"};
   return ok;
 }
 

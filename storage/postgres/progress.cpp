@@ -114,6 +114,27 @@ struct checkpoint_columns {
   }
 };
 
+/// What a coverage gained in a checkpoint, and what it lost: of an attempt that ended, or pieces
+/// that gave way.
+struct coverage_change {
+  std::vector<media_interval> fresh, gone;
+};
+
+coverage_change change_from(const pqxx::row& row, pqxx::row::size_type first) {
+  auto fresh = parse_ranges(text_of(row[first]));
+  auto gone = parse_ranges(text_of(row[first + 1]));
+  if (!fresh || !gone) throw decode_error("what a coverage grew by is not sorted");
+  return {*std::move(fresh), *std::move(gone)};
+}
+
+/// The upsert unites without a limit: this takes away what a union has beyond it.
+coverage_change trim(pqxx::work& work, const pair_key& pair, coverage& covered) {
+  covered.trim();
+  const auto rows = work.exec_prepared("put_coverage", text(pair.student.view()),
+                                       text(pair.module.view()), multirange(covered));
+  return change_from(rows.at(0), 0);
+}
+
 std::vector<progress> checkpoint_once(pqxx::connection& connection,
                                       std::span<const pair_progress> pairs, wall_ms now_ms,
                                       std::vector<heatmap_delta>* grown) {
@@ -144,11 +165,12 @@ std::vector<progress> checkpoint_once(pqxx::connection& connection,
     std::optional<recorded_module> module;
     if (!row[after_state].is_null()) module = module_rules_from(row, after_state);
     constexpr pqxx::row::size_type after_rules = after_state + rules_columns;
-    const auto fresh = parse_ranges(text_of(row[after_rules + 1]));
-    const auto gone = parse_ranges(text_of(row[after_rules + 2]));  // of an attempt that ended
-    if (!fresh || !gone) throw decode_error("what a coverage grew by is not sorted");
-    growth.add(key.module, module ? module->newest.rules.duration_ms : state.duration_ms, *fresh);
-    removed.add(key.module, 0, *gone);
+    auto change = change_from(row, after_rules + 1);
+    if (state.covered.pieces().size() > limits::coverage_intervals_max)
+      change = trim(work, key, state.covered);
+    growth.add(key.module, module ? module->newest.rules.duration_ms : state.duration_ms,
+               change.fresh);
+    removed.add(key.module, 0, change.gone);
     auto decision = decide_mastery(key, state, module, now_ms);
     if (decision.newly) {
       state.mastered_ms = now_ms;
@@ -253,7 +275,8 @@ stored<std::vector<recorded_pair>> postgres_ledger::look_up(std::span<const pair
       const auto key = key_from(row);
       recorded_pair pair{.student = life_from(row, after_state),
                          .state = std::nullopt,
-                         .duration_ms = duration_from(row[after_state + 2])};
+                         .duration_ms = duration_from(row[after_state + 2]),
+                         .student_updated_ms = wall_time_of(row[after_state + 3])};
       if (!row[2].is_null()) pair.state = progress_from(row, 2);
       // A key that was asked for twice has a row for each time, and is answered in both places.
       for (auto at = find_place(places, key, key_at); at != places.end() && keys[*at] == key; ++at)

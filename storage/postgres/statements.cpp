@@ -74,7 +74,9 @@ constexpr statement progress_statements[] = {
     {"lock_completion", "SELECT pg_advisory_xact_lock(30539, 2)"},
 
     {"look_up", R"(
-      SELECT k.student_id, k.module_id, STATE(p), s.epoch, s.begins_ms, m.duration_ms
+      SELECT k.student_id, k.module_id, STATE(p), s.epoch, s.begins_ms, m.duration_ms,
+        (SELECT coalesce(max(u.updated_ms), 0) FROM progress u
+         WHERE u.student_id = k.student_id AND u.playtime_ms > 0)
       FROM unnest($1::text[], $2::text[]) AS k (student_id, module_id)
       JOIN student s ON s.student_id = k.student_id
       LEFT JOIN progress p ON p.student_id = k.student_id AND p.module_id = k.module_id
@@ -82,6 +84,11 @@ constexpr statement progress_statements[] = {
     {"lives", R"(
       SELECT student_id, epoch, begins_ms FROM student WHERE student_id = ANY ($1::text[]))"},
 
+    // Of a row that the upsert just wrote: what it grew by, and what it lost, is told anew.
+    {"put_coverage", R"(
+      UPDATE progress AS p SET coverage = $3::int4multirange
+      WHERE student_id = $1 AND module_id = $2
+      RETURNING coverage - prior, prior - coverage)"},
     {"set_mastered", R"(
       UPDATE progress p SET mastered_ms = $3::int8
       FROM unnest($1::text[], $2::text[]) AS g (student_id, module_id)

@@ -37,8 +37,8 @@ std::optional<std::string> parse_bytea(std::string_view text);
 
 /// int4multirange: `{[0,10000),[20000,30000)}`.
 std::string multirange(const coverage& covered);
-/// Nothing unless `text` is what `multirange` gives of some coverage. Any number of pieces: a union
-/// may have more than limits::coverage_intervals_max.
+/// Nothing unless `text` is what `multirange` gives of some coverage. Any number of pieces: the
+/// upsert of a checkpoint may give more than limits::coverage_intervals_max.
 std::optional<coverage> parse_multirange(std::string_view text);
 
 /// Ranges as a multirange has them: `{[0,100),[200,300)}`, sorted and disjoint, with gaps of any

@@ -88,7 +88,6 @@ struct redis_store::batch {
   std::vector<student_group> groups;
   places merges, chains;
   std::optional<storage_failure> failure;  // of a group; rather of the store than of single pairs
-  bool has_too_many_pieces = false;
 
   void fail(student_group& group, storage_failure why) {
     group.has_failed = true;
@@ -245,7 +244,6 @@ void redis_store::decide_looked_up(batch& all, const look_up& asked,
         add_to_calls(group, std::move(decision), calls);
         break;
       case redis_cas::decision::kind::nothing:
-        all.has_too_many_pieces |= decision.has_too_many_pieces;
         break;
       default:
         all.fail(group, corrupt("a stored pair, student or session is not of the format"));
@@ -331,9 +329,7 @@ bool redis_store::decide_found(batch& all, student_group& group, const redis_cas
     add_to_calls(group, std::move(decision), again);
     return true;
   }
-  if (decision.what != redis_cas::decision::kind::nothing) return false;
-  all.has_too_many_pieces |= decision.has_too_many_pieces;
-  return true;
+  return decision.what == redis_cas::decision::kind::nothing;
 }
 
 void redis_store::take_cas(batch& all, cas_call& call, const redis_reply& reply,
@@ -351,7 +347,6 @@ void redis_store::take_cas(batch& all, cas_call& call, const redis_reply& reply,
     auto& group = *call.groups[i];
     auto& decision = call.decisions[i];
     if (missed.find(static_cast<char>(i + 1)) == std::string_view::npos) {
-      all.has_too_many_pieces |= decision.has_too_many_pieces;
       if (group.has_one_pair() && !decision.student_after.empty())
         cache_.put(group.pair(),
                    {std::move(decision.pairs.front().after), std::move(decision.student_after)});
@@ -439,9 +434,6 @@ hot_store::merged_and_applied redis_store::merge_and_apply(std::span<const pair_
   group_by_student(all, pairs, from, requests);
   if (const auto done = run_batch(all); !done) return {done.error(), done.error()};
   stored<ok_t> merged = ok;
-  if (all.has_too_many_pieces)
-    merged =
-        storage_failure{storage_error::too_many_pieces, "a united coverage has too many pieces"};
   if (all.failure && std::any_of(all.groups.begin(), all.groups.end(), [](const auto& group) {
         return group.has_failed && !group.asked.merges.empty();
       }))

@@ -79,7 +79,6 @@ class workspace {
   std::uint32_t epoch_ = 0;
   bool has_changed_bucket_ = false;
   bool needs_sessions_ = false;
-  bool has_too_many_pieces_ = false;
   credit_bucket bucket_;
   boost::container::small_vector<pair_entry, 1> pairs_;
   boost::container::small_vector<session_entry, 2> sessions_;
@@ -128,10 +127,7 @@ void workspace::merge(const pair_progress& given, merge_origin from) {
   if (given.state.life.epoch < epoch_ || !pair) return;
   auto united = pair->value ? pair->value->state : given.state;
   if (pair->value) watchkeeper::merge(united, given.state);
-  if (united.covered.pieces().size() > limits::coverage_intervals_max) {
-    has_too_many_pieces_ = true;
-    return;
-  }
+  united.covered.trim();
   if (!pair->value) {
     pair->value.emplace();
     pair->has_changed = true;
@@ -256,7 +252,6 @@ pair_write workspace::write_of(pair_entry& pair) {
 
 decision workspace::finish() {
   decision made;
-  made.has_too_many_pieces = has_too_many_pieces_;
   if (needs_sessions_) {
     made.what = decision::kind::needs_sessions;
     return made;

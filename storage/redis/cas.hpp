@@ -64,7 +64,6 @@ struct decision {
     corrupt,         // a value does not have the format, and there are no results
   };
   kind what = kind::nothing;
-  bool has_too_many_pieces = false;  // a merge was refused; the other merges were not
   std::string expected_student_nonce;
   std::string student_after;  // empty: the student's value stays
   boost::container::small_vector<pair_write, 1> pairs;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <random>
 
+#include "domain/wall_clock.hpp"
 #include "storage/limits.hpp"
 #include "storage/sqlite/embedded_pair_row.hpp"
 #include "storage/sqlite/embedded_store.hpp"
@@ -125,7 +126,7 @@ bool embedded_store::student_entry::is_idle(wall_ms now_ms) const noexcept {
 applied_credit embedded_store::apply_one(const hot_request& request, batch& loaded) {
   const auto& credit = request.credit;
   const auto now_ms = credit.now_ms;
-  latest_now_ms_ = std::max(latest_now_ms_, now_ms);
+  latest_now_ms_ = latest_of(latest_now_ms_, now_ms);
   applied_credit applied;
   auto& student = load_student(credit.student, loaded);
   auto& pair = load_pair(credit.pair(), loaded);
@@ -174,11 +175,7 @@ void embedded_store::merge_one(const pair_progress& given, merge_origin from, ba
   const bool is_new = !pair.exists && !pair.changed;
   auto united = is_new ? state : pair.state;
   if (!is_new) watchkeeper::merge(united, state);
-  if (united.covered.pieces().size() > limits::coverage_intervals_max) {
-    if (!failure)
-      failure = {storage_error::too_many_pieces, "a united coverage has too many pieces"};
-    return;
-  }
+  united.covered.trim();
   // Anywhere below 2^62, so that it can be counted up and stays positive in the file.
   if (is_new) pair.version = (versions_() >> 2) + 1;
   if (!is_new && united != pair.state) ++pair.version;

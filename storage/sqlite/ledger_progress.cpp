@@ -93,6 +93,7 @@ progress checkpoint_one(sqlite_database& database, const pair_progress& pair, wa
   const auto recorded = read_one(database, pair.key);
   progress state = pair.state;
   if (recorded) merge(state, *recorded);
+  state.covered.trim();
   const auto module = module_rules_of(database, pair.key.module);
   const auto before = recorded ? recorded->covered : coverage{};
   change.added.add(pair.key.module, module ? module->newest.rules.duration_ms : state.duration_ms,
@@ -222,7 +223,7 @@ std::vector<pair_progress> read_pairs_of_module(sqlite_database& database, const
   return pairs;
 }
 
-/// As coverage::decode, but a union may have more pieces than one device's coverage may.
+/// As coverage::decode, but a row that was written before there was a limit may have more pieces.
 coverage decode_coverage(std::string_view bytes) {
   constexpr std::size_t part_bytes = limits::coverage_intervals_max * 8;
   coverage whole;
@@ -246,6 +247,20 @@ student_life life_in(sqlite_database& database, const student_id& student) {
   return life;
 }
 
+namespace {
+
+wall_ms last_credit_of(sqlite_database& database, const student_id& student) {
+  auto& row = database.prepared(
+      "SELECT max(updated_ms) FROM progress WHERE student_id = ?1 AND playtime_ms > 0");
+  row.bind_text(1, student.view());
+  row.step();
+  const auto updated_ms = row.wall_time(0);  // of no row NULL, which reads as 0
+  row.reset();
+  return updated_ms;
+}
+
+}  // namespace
+
 stored<std::vector<recorded_pair>> sqlite_ledger::look_up(std::span<const pair_key> keys) {
   return call([&](sqlite_database& database) {
     std::vector<recorded_pair> found;
@@ -253,7 +268,8 @@ stored<std::vector<recorded_pair>> sqlite_ledger::look_up(std::span<const pair_k
     sqlite_transaction reading(database, sqlite_transaction::mode::read);
     for (const auto& key : keys)
       found.push_back({life_in(database, key.student), read_one(database, key),
-                       duration_of_module(database, key.module)});
+                       duration_of_module(database, key.module),
+                       last_credit_of(database, key.student)});
     reading.commit();
     return found;
   });

@@ -217,6 +217,8 @@ BOOST_AUTO_TEST_CASE(decoding_stops_at_the_limit_of_intervals) {
   BOOST_TEST(coverage::decode(c.encode()).has_value());
   c.add({2'000'000, 2'000'001});
   BOOST_TEST(!coverage::decode(c.encode()));
+  c.trim();
+  BOOST_TEST(coverage::decode(c.encode()).has_value());
 }
 
 BOOST_AUTO_TEST_CASE(positions_at_the_end_of_the_type_do_not_overflow) {
@@ -248,6 +250,111 @@ BOOST_AUTO_TEST_CASE(covered_until_is_the_end_of_the_piece_or_where_it_began) {
   BOOST_TEST(c.covered_until(2'000) == 2'000);
   BOOST_TEST(c.covered_until(3'500) == 4'000);
   BOOST_TEST(c.covered_until(9'000) == 9'000);
+}
+
+// As slowly as it can be said: one piece after the other is looked for and taken away.
+std::vector<media_interval> longest_of(std::vector<media_interval> pieces, std::size_t pieces_max) {
+  while (pieces.size() > pieces_max) {
+    auto least = pieces.begin();
+    for (auto at = pieces.begin(); at != pieces.end(); ++at)
+      if (at->length_ms() < least->length_ms()) least = at;  // of equal ones the earliest
+    pieces.erase(least);
+  }
+  return pieces;
+}
+
+coverage trimmed(coverage c, std::size_t pieces_max) {
+  c.trim(pieces_max);
+  return c;
+}
+
+BOOST_AUTO_TEST_CASE(trimming_keeps_the_longest_pieces) {
+  coverage c;
+  for (const auto& piece : {media_interval{0, 100}, media_interval{1'000, 1'050},
+                            media_interval{2'000, 2'050}, media_interval{3'000, 3'200}})
+    c.add(piece);
+  BOOST_TEST(trimmed(c, 4).encode() == c.encode());
+  BOOST_TEST(trimmed(c, 3).encode() == raw({0, 100, 2'000, 2'050, 3'000, 3'200}));
+  BOOST_TEST(trimmed(c, 2).encode() == raw({0, 100, 3'000, 3'200}));
+  BOOST_TEST(trimmed(c, 1).encode() == raw({3'000, 3'200}));
+}
+
+BOOST_AUTO_TEST_CASE(trimmed_unions_lose_no_length_and_add_nothing_unseen) {
+  test::random_source random;
+  int beyond = 0;
+  WATCHKEEPER_REPLAY(random) {
+    for (int round = 0; round < 2'000; ++round) {
+      const auto most = random.between<std::size_t>(1, 5);
+      test::media_bitmap seen(universe_ms);
+      const auto a = trimmed(random_coverage(random, &seen), most);
+      const auto b = trimmed(random_coverage(random, &seen), most);
+      const auto both = united(a, b);
+      const auto c = trimmed(both, most);
+      beyond += both.pieces().size() > most;
+      const auto expected = longest_of({both.pieces().begin(), both.pieces().end()}, most);
+      BOOST_REQUIRE(std::ranges::equal(c.pieces(), expected));
+      BOOST_REQUIRE(trimmed(c, most) == c);
+      BOOST_REQUIRE(trimmed(united(a, a), most) == a);
+      BOOST_REQUIRE(trimmed(united(b, a), most) == c);
+      // Two copies that are united with each other agree, whichever came first.
+      BOOST_REQUIRE(trimmed(united(a, c), most) == c);
+      BOOST_REQUIRE(trimmed(united(c, b), most) == c);
+      BOOST_REQUIRE_GE(c.covered_ms(), std::max(a.covered_ms(), b.covered_ms()));
+      for (const auto& piece : c.pieces()) BOOST_REQUIRE(seen.contains(piece));
+    }
+  }
+  BOOST_TEST(beyond > 500);
+}
+
+BOOST_AUTO_TEST_CASE(a_new_piece_takes_the_place_of_the_shortest_only_if_it_is_longer) {
+  test::random_source random;
+  int made_room = 0, refused = 0;
+  WATCHKEEPER_REPLAY(random) {
+    for (int round = 0; round < 200; ++round) {
+      const auto most = random.between<std::size_t>(1, 6);
+      const auto duration_ms = random.between<media_ms>(100, universe_ms);
+      coverage c;
+      test::media_bitmap seen(universe_ms);
+      for (int step = 0; step < 60; ++step) {
+        const auto added = random_interval(random);
+        const auto before = c;
+        if (c.gain_of(added).pieces > most) {
+          const bool makes_room = c.makes_room_for(added, duration_ms);
+          made_room += makes_room;
+          refused += !makes_room;
+          auto without_rule = united(c, coverage{});
+          without_rule.add(added);
+          without_rule.trim(most);
+          if (makes_room)
+            BOOST_REQUIRE(without_rule.contains(added));
+          else
+            BOOST_REQUIRE(!without_rule.contains(added) ||
+                          without_rule.measured_ms(duration_ms) < c.measured_ms(duration_ms));
+          if (!makes_room) continue;
+        }
+        seen.add(added);
+        c.add(added);
+        c.trim(most);
+        BOOST_REQUIRE_LE(c.pieces().size(), most);
+        BOOST_REQUIRE(c.contains(added));
+        BOOST_REQUIRE_GE(c.covered_ms(), before.covered_ms());
+        BOOST_REQUIRE_GE(c.measured_ms(duration_ms), before.measured_ms(duration_ms));
+        for (const auto& piece : c.pieces()) BOOST_REQUIRE(seen.contains(piece));
+      }
+    }
+  }
+  BOOST_TEST(made_room > 100);
+  BOOST_TEST(refused > 100);
+}
+
+BOOST_AUTO_TEST_CASE(a_piece_at_an_edge_gives_way_only_to_one_that_counts_as_much) {
+  coverage c;
+  c.add({200, 300});  // counts from 0 on
+  c.add({5'000, 6'000});
+  BOOST_TEST(!c.makes_room_for({2'000, 2'299}, 10'000));
+  BOOST_TEST(c.makes_room_for({2'000, 2'300}, 10'000));
+  BOOST_TEST(!c.makes_room_for({2'000, 2'100}, 10'000));
+  BOOST_TEST(!coverage{}.makes_room_for({0, 1'000}, 10'000));
 }
 
 BOOST_AUTO_TEST_CASE(measured_is_cut_to_the_module_and_closed_at_its_ends) {

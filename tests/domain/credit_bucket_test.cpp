@@ -72,6 +72,30 @@ BOOST_AUTO_TEST_CASE(a_clock_that_was_set_back_costs_nothing) {
   BOOST_TEST(b.level_us() == 6'100'000);
 }
 
+BOOST_AUTO_TEST_CASE(a_clock_that_is_ahead_by_no_more_than_clocks_differ_is_waited_for) {
+  for (const auto ahead_ms :
+       {limits::clock_difference_ms_max, limits::clock_difference_ms_max + 1}) {
+    credit_bucket b{0, wall_ms{100'000} + ahead_ms};
+    b.refill(wall_ms{100'000});
+    b.refill(wall_ms{101'000});
+    BOOST_TEST(b.level_us() == (ahead_ms > limits::clock_difference_ms_max ? 1'100'000 : 0));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(without_its_bucket_a_student_has_what_was_earned_since_the_last_credit) {
+  const wall_ms now{1'000'000'000};
+  BOOST_TEST(credit_bucket::since(now, now).available_ms(1000) == 0);
+  BOOST_TEST(credit_bucket::since(now - 10'000, now).available_ms(1000) == 11'000);
+  BOOST_TEST(credit_bucket::since(now - 54'545, now).available_ms(1000) == 59'999);
+  BOOST_TEST(credit_bucket::since(now - 54'546, now).available_ms(1000) == 60'000);
+  BOOST_TEST(credit_bucket::since(now - 900'000'000, now).available_ms(1000) == 60'000);
+  BOOST_TEST(credit_bucket::since(now - 10'000, now).refilled_at_ms() == now);
+  BOOST_TEST(credit_bucket::since(never, now).available_ms(1000) == 60'000);
+  // Another gateway's clock is a little ahead; or it was set back since.
+  BOOST_TEST(credit_bucket::since(now + 30'000, now).available_ms(1000) == 0);
+  BOOST_TEST(credit_bucket::since(now + 30'001, now).available_ms(1000) == 60'000);
+}
+
 BOOST_AUTO_TEST_CASE(debt_is_not_available_and_repaid_first) {
   credit_bucket b{100'000, wall_ms{10'000}};
   b.charge(100, 1000);

@@ -115,7 +115,7 @@ class credit_model {
   }
   /// One millisecond after the other.
   static void refill(std::int64_t& level_us, wall_ms& refilled_at, wall_ms now_ms) {
-    if (refilled_at == never || refilled_at > now_ms + 60'000) refilled_at = now_ms;
+    if (refilled_at == never || refilled_at > now_ms + 30'000) refilled_at = now_ms;
     for (; refilled_at < now_ms; refilled_at += 1) {
       level_us += 1'100;
       if (level_us > 150'000'000) level_us = 150'000'000;

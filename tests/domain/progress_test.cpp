@@ -76,6 +76,32 @@ BOOST_AUTO_TEST_CASE(the_later_position_wins_and_the_earliest_mastery) {
   BOOST_TEST(both.duration_ms == 4);
 }
 
+// At the limit two copies become one that every store can read again.
+BOOST_AUTO_TEST_CASE(merging_never_gives_more_pieces_than_a_store_takes) {
+  progress even, odd;
+  for (media_ms i = 0; i < static_cast<media_ms>(limits::coverage_intervals_max); ++i) {
+    even.covered.add({i * 2'000, i * 2'000 + 500});
+    odd.covered.add({i * 2'000 + 1'000, i * 2'000 + 1'400});
+  }
+  const auto both = merged(even, odd);
+  BOOST_TEST(both.covered.pieces().size() == limits::coverage_intervals_max);
+  BOOST_REQUIRE(coverage::decode(both.covered.encode()).has_value());
+  BOOST_REQUIRE(both == even);  // its pieces are the longer ones
+  BOOST_REQUIRE(merged(odd, even) == even);
+  BOOST_REQUIRE(merged(both, odd) == even);
+}
+
+// Positions are those of copies of one pair: where the one that was played last ended, also if a
+// budget cut it there.
+BOOST_AUTO_TEST_CASE(a_merged_position_is_never_farther_than_what_counted_last) {
+  progress whole, cut;
+  whole.covered.add({0, 60'000}), whole.resume_ms = 60'000, whole.resume_at_ms = wall_ms{100};
+  cut.covered.add({10'000, 14'000}), cut.resume_ms = 14'000, cut.resume_at_ms = wall_ms{101};
+  BOOST_TEST(merged(whole, cut).resume_ms == 14'000);
+  BOOST_TEST(merged(cut, whole).resume_ms == 14'000);
+  BOOST_TEST(merged(cut, progress{}).resume_ms == 14'000);
+}
+
 BOOST_AUTO_TEST_CASE(a_summary_has_the_numbers) {
   progress p;
   p.covered.add({0, 1'500});

@@ -125,6 +125,28 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_reset_begins_the_next_attempt, Place, places) {
   BOOST_TEST(!need(tested->reset_progress(pair("x", "m"), known, order)).has_value());
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_look_up_says_when_the_student_was_last_credited, Place, places) {
+  const Place place;
+  const auto tested = make_migrated(place);
+  enrol(*tested, {"s", "t"});
+  auto state = blank_progress({.epoch = 1, .begins_ms = {}});
+  state.covered.add({0, 1'000});
+  state.playtime_ms = 1'000;
+  const auto put = [&](const char* student, const char* of, std::int64_t updated_ms) {
+    state.updated_ms = wall_ms{updated_ms};
+    need(tested->checkpoint(std::vector<pair_progress>{{pair(student, of), state}}, wall_ms{1}));
+  };
+  put("s", "m1", 5'000);
+  put("s", "m2", 7'000);
+  state.playtime_ms = 0;  // begun anew, and not played since
+  put("s", "m4", 9'000);
+  const std::vector<pair_key> keys{pair("s", "m1"), pair("s", "m3"), pair("t", "m1")};
+  const auto found = need(tested->look_up(keys));
+  BOOST_TEST(found[0].student_updated_ms == wall_ms{7'000});
+  BOOST_TEST(found[1].student_updated_ms == wall_ms{7'000});  // of another module
+  BOOST_TEST(found[2].student_updated_ms == never);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace watchkeeper::test

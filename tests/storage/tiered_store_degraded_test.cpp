@@ -136,6 +136,102 @@ BOOST_AUTO_TEST_CASE(at_its_limits_degraded_mode_goes_on_with_those_that_it_has)
   BOOST_TEST(how({ask("cyd", "u1", 0), ask("bob", "t2", 2)}) == "cc");
 }
 
+/// Of a student, in a module whose max_rate is 1: how much of five minutes counts.
+media_ms budget_of(tiered_store_world& w, const char* module, std::optional<progress> in_memory) {
+  auto r = w.request(900, 1'000'000, 1'300'000);
+  r.credit.module = *module_id::parse(module);
+  r.credit.session = *session_id::parse("budget");
+  r.credit.max_rate_permille = 1000;
+  r.in_memory = std::move(in_memory);
+  const auto applied = w.apply_one(r);
+  BOOST_TEST(int(applied.outcome.status) == int(credit_status::limited));
+  BOOST_TEST(applied.outcome.now.resume_ms ==
+             (applied.outcome.played.empty() ? 0 : applied.outcome.played.to_ms));
+  return applied.outcome.credited_ms;
+}
+
+BOOST_AUTO_TEST_CASE(a_degraded_budget_is_what_was_earned_since_the_last_credit) {
+  const auto budget_after = [](std::int64_t pause_ms, const char* module) {
+    tiered_store_world w;
+    pair_progress known{{w.who, *module_id::parse("m1")}, blank()};
+    known.state.covered.add({0, 10'000});
+    known.state.playtime_ms = 10'000;
+    known.state.updated_ms = w.clock.wall_now();
+    BOOST_REQUIRE(w.ledger_of_record->checkpoint({&known, 1}, w.clock.wall_now()).has_value());
+    w.fault = store_fault::lost_request;
+    w.clock.advance(pause_ms);
+    return budget_of(w, module, std::nullopt);
+  };
+  for (const auto* module : {"m1", "m2"}) {  // the student's last credit in any module
+    BOOST_TEST(budget_after(0, module) == 0);
+    BOOST_TEST(budget_after(10'000, module) == 11'000);
+    BOOST_TEST(budget_after(54'000, module) == 59'400);
+    BOOST_TEST(budget_after(3'600'000, module) == 60'000);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(only_a_new_student_starts_degraded_with_a_full_budget) {
+  tiered_store_world w;
+  w.fault = store_fault::lost_request;
+  BOOST_TEST(budget_of(w, "m1", std::nullopt) == 60'000);
+  // It is used up now, and fills by the clock.
+  w.clock.advance(10'000);
+  auto next = w.request(901, 2'000'000, 2'300'000);
+  next.credit.session = *session_id::parse("budget");
+  next.credit.max_rate_permille = 1000;
+  BOOST_TEST(w.apply_one(next).outcome.credited_ms == 11'000);
+}
+
+// The ledger is up to a checkpoint behind: what this gateway has in memory is newer.
+BOOST_AUTO_TEST_CASE(a_degraded_budget_knows_what_is_in_memory) {
+  tiered_store_world w;
+  auto known = blank();
+  known.covered.add({0, 10'000});
+  known.playtime_ms = 10'000;
+  known.updated_ms = w.clock.wall_now();
+  w.fault = store_fault::lost_request;
+  w.clock.advance(20'000);
+  BOOST_TEST(budget_of(w, "m1", known) == 22'000);
+}
+
+BOOST_AUTO_TEST_CASE(a_degraded_budget_that_earned_nothing_yet_goes_on_from_the_last_credit) {
+  tiered_store_world w;
+  auto known = blank();
+  known.covered.add({0, 10'000});
+  known.playtime_ms = 10'000;
+  known.updated_ms = w.clock.wall_now();
+  w.fault = store_fault::lost_request;
+  BOOST_TEST(budget_of(w, "m1", known) == 0);
+  w.clock.advance(10'000);
+  BOOST_TEST(budget_of(w, "m1", known) == 11'000);
+}
+
+BOOST_AUTO_TEST_CASE(a_degraded_budget_waits_for_no_clock_that_was_set_back) {
+  tiered_store_world w;
+  auto known = blank();
+  known.covered.add({0, 10'000});
+  known.playtime_ms = 10'000;
+  known.updated_ms = w.clock.wall_now();
+  w.fault = store_fault::lost_request;
+  w.clock.step_wall(-3'600'000);
+  BOOST_TEST(budget_of(w, "m1", known) == 60'000);
+}
+
+BOOST_AUTO_TEST_CASE(what_a_degraded_budget_cuts_off_moves_no_position) {
+  tiered_store_world w;
+  w.fault = store_fault::lost_request;
+  auto r = w.request(0, 10'000, 90'000);
+  r.credit.max_rate_permille = 1000;
+  const auto applied = w.apply_one(r);
+  BOOST_TEST(applied.outcome.credited_ms == 60'000);
+  BOOST_TEST(applied.outcome.now.resume_ms == 70'000);
+  BOOST_TEST(w.in_ledger()->resume_ms == 70'000);
+  w.fault = store_fault::none;
+  w.clock.advance(tiered_store::retry_interval_ms);
+  w.tiers.probe();
+  BOOST_TEST(w.in_hot()->resume_ms == 70'000);
+}
+
 BOOST_AUTO_TEST_CASE(sessions_that_earn_nothing_take_nobodys_room) {
   tiered_store_world w;
   w.fault = store_fault::lost_request;

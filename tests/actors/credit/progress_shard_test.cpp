@@ -55,6 +55,26 @@ BOOST_AUTO_TEST_CASE(memory_follows_the_store) {
   BOOST_TEST(in_memory->covered.covered_ms() == 50'000);
 }
 
+// A piece that gives way at the limit goes in memory as well.
+BOOST_AUTO_TEST_CASE(memory_follows_the_store_at_the_limit_of_pieces) {
+  shard_world w;
+  storage::pair_progress known{{student(1), module_named("m1")}, blank()};
+  for (media_ms i = 0; i < static_cast<media_ms>(limits::coverage_intervals_max); ++i)
+    known.state.covered.add({i * 500, i * 500 + 100 + i % 7});
+  BOOST_REQUIRE(w.hot->merge({&known, 1}, storage::merge_origin::ledger_and_memory).has_value());
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    const auto from_ms = 520'000 + static_cast<media_ms>(i) * 2'000;
+    w.heartbeat(1, i, from_ms, from_ms + 1'000);
+    w.finish_batch();
+    w.clock.advance(1'000);
+    BOOST_TEST(w.listener->results[i].outcome.status == credit_status::credited);
+    const auto in_store = (*w.hot->read({&known.key, 1}))[0];
+    BOOST_TEST(in_store->covered.pieces().size() == limits::coverage_intervals_max);
+    BOOST_TEST(w.ask(1) == in_store);
+    BOOST_TEST(w.watching.events.back().covered_ms == in_store->covered.covered_ms());
+  }
+}
+
 BOOST_AUTO_TEST_CASE(what_earns_nothing_does_not_move_the_resume_position_in_memory) {
   shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
