@@ -36,6 +36,9 @@ void refusal_log::acknowledged(const acknowledged_heartbeat& heartbeat) noexcept
   const auto status = heartbeat.outcome.status;
   if (status == credit_status::credited) return;
   const auto& request = heartbeat.request;
+  media_interval refused;
+  if (status == credit_status::limited)
+    refused = {request.interval.from_ms + heartbeat.outcome.credited_ms, request.interval.to_ms};
   add(request.student,
       {.at_ms = request.now_ms,
        .module = request.module,
@@ -43,7 +46,8 @@ void refusal_log::acknowledged(const acknowledged_heartbeat& heartbeat) noexcept
        .session = request.session,
        .sequence = request.sequence,
        .status = status,
-       .kind = classify(status, problem::none, stale_cause::none)},
+       .kind = classify(status, problem::none, stale_cause::none),
+       .refused = refused},
       rejected_heartbeat::ownership::of_student);  // it was verified
 }
 

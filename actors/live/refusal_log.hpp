@@ -31,6 +31,7 @@ struct refusal_entry {
   std::uint32_t sequence = 0;
   credit_status status = credit_status::rejected;
   refusal_kind kind = refusal_kind::other;
+  media_interval refused;       // of `limited`: the part that did not count
   problem why = problem::none;  // of `rejected`
   std::string_view detail;      // in static storage; may be empty
 };

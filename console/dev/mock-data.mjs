@@ -91,6 +91,7 @@ function refusalAt(random, atMs) {
     problem,
     detail,
     kind,
+    refused: null,
   };
 }
 

@@ -9,6 +9,7 @@ interface Case {
   resume_ms: number;
   ago_ms: number;
   mastered: boolean;
+  refused?: Range[];
   attention: Attention;
 }
 const vectors = JSON.parse(
@@ -22,7 +23,7 @@ const vectors = JSON.parse(
 describe('what a student needs, as the gateway says it', () => {
   test.each(vectors.cases)(
     '$what',
-    ({ coverage, resume_ms: resumeMs, ago_ms: agoMs, mastered, attention }) => {
+    ({ coverage, resume_ms: resumeMs, ago_ms: agoMs, mastered, refused, attention }) => {
       const coveredMs = coverage.reduce((sum, [from, to]) => sum + to - from, 0);
       const progress = {
         state: mastered ? ('MASTERED' as const) : ('IN_PROGRESS' as const),
@@ -31,7 +32,7 @@ describe('what a student needs, as the gateway says it', () => {
         completionPercentage: Math.floor((coveredMs * 10_000) / vectors.duration_ms) / 100,
         updatedMs: vectors.now_ms - agoMs,
       };
-      expect(attentionOf(progress, vectors.now_ms)).toBe(attention);
+      expect(attentionOf(progress, vectors.now_ms, refused)).toBe(attention);
     },
   );
 });

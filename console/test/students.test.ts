@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { ProgressDocument } from '../src/core/api';
+import type { ProgressDocument, Refusal } from '../src/core/api';
 import { STALLED_AFTER_MS } from '../src/core/attention';
 import { heatmapEvent, progressEvent, timeOf, totalsEvent } from '../src/core/live-events';
 import { durationText, parseDuration, parseModule } from '../src/core/module-input';
@@ -8,11 +8,13 @@ import {
   AGAIN_MAX,
   type LiveItem,
   ROWS_MAX,
+  refusedOf,
   rowOf,
   StudentRows,
   withLive,
 } from '../src/core/students';
 import { visibleRows } from '../src/parts/visible';
+import { t } from '../src/text/en';
 
 const now = Date.parse('2026-03-01T12:00:00Z');
 const document = (over: Partial<ProgressDocument> = {}): ProgressDocument => ({
@@ -55,6 +57,42 @@ describe('what a student needs', () => {
     expect(rowOf(skipped(5_001), now).attention).toBe('skipping');
     expect(rowOf(skipped(5_000), now).attention).toBe('none');
     expect(rowOf(document({ ...skipped(8_000), resume_ms: 5_000 }), now).attention).toBe('none');
+  });
+  test('too fast: parts that were refused are not taken for skipped ones', () => {
+    const gappy = document({
+      coverage: [
+        [0, 10_000],
+        [16_000, 30_000],
+      ],
+      resume_ms: 30_000,
+    });
+    const refusal = (over: Partial<Refusal>): Refusal => ({
+      at: '2026-03-01T11:59:00Z',
+      module: 'm',
+      device: 'd',
+      session: 's',
+      sequence: 1,
+      status: 'limited',
+      problem: null,
+      detail: '',
+      refused: [10_000, 16_000],
+      kind: 'too_fast',
+      ...over,
+    });
+    const attention = (over: Partial<Refusal>, of: Partial<ProgressDocument> = {}) => {
+      const shown = { ...gappy, ...of };
+      return rowOf(shown, now, refusedOf(shown, [refusal(over)])).attention;
+    };
+    expect(attention({})).toBe('too_fast');
+    expect(attention({ module: 'other' })).toBe('skipping');
+    expect(attention({ status: 'duplicate', refused: null })).toBe('skipping');
+    expect(attention({}, { attempt: 2 })).toBe('skipping');
+    expect(t.students.attention.too_fast).toBe('Too fast');
+  });
+  test('too fast stays through live changes, until the module is mastered', () => {
+    const row = rowOf(document({ attention: 'too_fast' }), now);
+    expect(withLive(row, item(), now).attention).toBe('too_fast');
+    expect(withLive(row, item({ state: 'MASTERED' }), now).attention).toBe('none');
   });
   test('stalled from a day on, nearly done from 80 percent on, nothing once mastered', () => {
     const updatedAt = (ago: number) => ({ updated_at: new Date(now - ago).toISOString() });

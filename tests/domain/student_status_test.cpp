@@ -70,7 +70,11 @@ BOOST_AUTO_TEST_CASE(the_vectors_shared_with_the_console) {
     state.resume_ms = each.at("resume_ms");
     state.updated_ms = now_ms - each.at("ago_ms").get<std::int64_t>();
     if (each.at("mastered")) state.mastered_ms = now_ms;
-    BOOST_TEST(name_of(student_status_of(state, now_ms)) == each.at("attention").get<std::string>(),
+    coverage refused;
+    for (const auto& piece : each.value("refused", nlohmann::json::array()))
+      refused.add({piece.at(0), piece.at(1)});
+    BOOST_TEST(name_of(student_status_of(state, now_ms, refused)) ==
+                   each.at("attention").get<std::string>(),
                each.at("what").get<std::string>());
   }
 }

@@ -70,6 +70,10 @@ for (const variant of variants) {
       assert.ok(to >= 60_000 && to < 80_000, `${to}`);
       assert.equal(last.credited_ms, to - 60_000);
       assert.equal(progress.playtime_ms, to);
+      assert.equal(progress.resume_ms, to); // not beyond what counted
+      const refusals = await gateway.viewer('GET', `/v1/students/${scene.student}/refusals`);
+      const [{ kind, refused }] = refusals.json.items;
+      assert.deepEqual([kind, refused], ['too_fast', [to, 90_000]]);
     });
 
     test("5: the budget is the student's, over devices, sessions and modules", async () => {

@@ -25,7 +25,7 @@ export const shown = ({ passes, ...document }) => ({
   rewatched_ms: Math.max(0, document.playtime_ms - lengthOf(document.coverage)),
 });
 
-const rank = { skipping: 0, stalled: 1, nearly_done: 2, none: 3 };
+const rank = { too_fast: 0, skipping: 1, stalled: 2, nearly_done: 3, none: 4 };
 function attention(document) {
   if (document.state === 'MASTERED') return 'none';
   for (let at = 1; at < document.coverage.length; ++at)

@@ -45,6 +45,7 @@ export interface ProgressDocument {
   resume_ms: number;
   updated_at: string;
   mastered_at: string | null;
+  attempt?: number;
   rewatched_ms?: number;
   attention?: Attention;
 }
@@ -64,6 +65,8 @@ export interface Refusal {
   status: 'rejected' | 'limited' | 'duplicate';
   problem: string | null;
   detail: string;
+  /** Of `limited`: the part of the interval that did not count. */
+  refused?: Range | null;
   kind: 'too_fast' | 'skipping' | 'spoofing' | 'replay' | 'clock' | 'other';
 }
 export interface CompletionEvent {

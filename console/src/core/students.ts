@@ -1,4 +1,4 @@
-import type { List, ProgressDocument } from './api';
+import type { List, ProgressDocument, Refusal } from './api';
 import { type Attention, attentionOf, type State } from './attention';
 import { CLOSED_GAP_MS, type Range, subtract, unite } from './ranges';
 
@@ -37,7 +37,11 @@ export interface LiveItem {
   played?: Range[];
 }
 
-export function rowOf(document: ProgressDocument, nowMs: number): Row {
+export function rowOf(
+  document: ProgressDocument,
+  nowMs: number,
+  refused: readonly Range[] = [],
+): Row {
   const coveredMs = document.coverage.reduce((sum, [from, to]) => sum + to - from, 0);
   const row = {
     student: document.student,
@@ -51,7 +55,18 @@ export function rowOf(document: ProgressDocument, nowMs: number): Row {
     updatedMs: Date.parse(document.updated_at),
     version: 0,
   };
-  return { ...row, attention: document.attention ?? attentionOf(row, nowMs) };
+  return { ...row, attention: document.attention ?? attentionOf(row, nowMs, refused) };
+}
+
+/**
+ * What of the module was refused because it was played too fast. After a reset nobody can tell the
+ * attempts of the refusals apart, so there is none.
+ */
+export function refusedOf(document: ProgressDocument, refusals: readonly Refusal[]): Range[] {
+  if ((document.attempt ?? 1) > 1) return [];
+  return refusals.flatMap(({ module, refused }) =>
+    refused && module === document.module ? [refused] : [],
+  );
 }
 
 /** What `item` changes in a row. Pure. */
@@ -74,7 +89,9 @@ export function withLive(row: Row, item: LiveItem, atMs: number): Row {
     updatedMs: Math.max(row.updatedMs, atMs),
     version: row.version + 1,
   };
-  return { ...next, attention: attentionOf(next, atMs) };
+  // What was refused is in no event: only the next list can take the mark away.
+  const stays = row.attention === 'too_fast' && next.state !== 'MASTERED';
+  return { ...next, attention: stays ? row.attention : attentionOf(next, atMs) };
 }
 
 /** The students of a module as far as they were read, in the order they were read in. */

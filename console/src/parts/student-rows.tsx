@@ -9,6 +9,7 @@ import { missingText, Strip } from './strip';
 
 export type Need = Row['attention'] | 'mastered';
 const icons: Record<Need, IconName> = {
+  too_fast: 'fast',
   skipping: 'skip',
   stalled: 'pause',
   nearly_done: 'near',

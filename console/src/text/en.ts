@@ -216,6 +216,7 @@ export const t = {
       state: 'State',
     },
     attention: {
+      too_fast: 'Too fast',
       skipping: 'Skips',
       stalled: 'Stalled',
       nearly_done: 'Nearly done',
@@ -223,6 +224,7 @@ export const t = {
       mastered: 'Mastered',
     },
     attentionHint: {
+      too_fast: 'Played parts faster than the module allows; those parts did not count',
       skipping: 'Jumped over a part and went on behind it',
       stalled: 'Nothing for a day, and not mastered',
       nearly_done: 'Over 80 percent, and not mastered',

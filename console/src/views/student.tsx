@@ -64,7 +64,11 @@ export function Student({ id }: ViewProps) {
         </div>
       </header>
       {loaded.data ? (
-        <Progress items={loaded.data.items} modules={loaded.data.modules} />
+        <Progress
+          items={loaded.data.items}
+          modules={loaded.data.modules}
+          refusals={refusals.data ?? []}
+        />
       ) : !valid ? (
         <Notice icon="empty" title={t.student.noProgressTitle}>
           {t.student.noProgress}

@@ -26,7 +26,12 @@ net::http_response list_student_refusals(call& c) {
       out.value(describe(entry.why).name);
     else
       out.null();
-    out.member("detail", entry.detail).member("kind", actors::name_of(entry.kind)).end_object();
+    out.member("detail", entry.detail).key("refused");
+    if (entry.refused.empty())
+      out.null();
+    else
+      out.begin_array().value(entry.refused.from_ms).value(entry.refused.to_ms).end_array();
+    out.member("kind", actors::name_of(entry.kind)).end_object();
   }
   // One page has them all: refusal_log::per_student_max.
   out.end_array().key("next").null().end_object();

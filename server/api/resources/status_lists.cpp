@@ -20,9 +20,19 @@ struct ranked {
   wall_ms updated_ms;
 };
 
-void rank(std::vector<ranked>& all, const student_id& student, const progress& state,
-          wall_ms now_ms) {
-  all.push_back({{student, student_status_of(state, now_ms)}, state.updated_ms});
+/// What this gateway refused since the attempt began, because it was played too fast.
+coverage refused_as_too_fast(const call& c, const pair_key& pair, wall_ms begins_ms) {
+  coverage refused;
+  for (const auto& entry :
+       c.gateway.refusals_of(pair.student, actors::refusal_log::per_student_max))
+    if (!entry.refused.empty() && entry.module == pair.module && entry.at_ms >= begins_ms)
+      refused.add(entry.refused);
+  return refused;
+}
+
+void rank(const call& c, const pair_key& pair, const progress& state, std::vector<ranked>& all) {
+  const auto refused = refused_as_too_fast(c, pair, state.begins_ms);
+  all.push_back({{pair.student, student_status_of(state, c.now_ms, refused)}, state.updated_ms});
 }
 
 }  // namespace
@@ -41,11 +51,11 @@ status_list make_status_list(call& c, const module_id& module) {
       for (const auto& item : page.items) students.push_back(item.key.student);
       const auto states = read_latest(c, std::move(page.items));
       for (std::size_t i = 0; i < students.size(); ++i)
-        if (states[i]) rank(all, students[i], *states[i], c.now_ms);
+        if (states[i]) rank(c, {students[i], module}, *states[i], all);
     } else {
       for (auto& item : page.items) {
         if (item.duration_ms > 0) item.state.duration_ms = item.duration_ms;
-        rank(all, item.key.student, item.state, c.now_ms);
+        rank(c, item.key, item.state, all);
       }
     }
     if (all.size() > api_limits::status_list_students_max) {

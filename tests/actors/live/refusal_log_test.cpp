@@ -55,6 +55,22 @@ BOOST_AUTO_TEST_CASE(refusals_are_listed_newest_first_and_bounded) {
   BOOST_TEST(log.of(named("bob"), 10).empty());
 }
 
+BOOST_AUTO_TEST_CASE(a_limited_heartbeat_says_what_did_not_count) {
+  refusal_log log;
+  credit_request request;
+  request.student = named("amy");
+  request.module = film;
+  request.interval = {10'000, 20'000};
+  credit_outcome outcome;
+  outcome.status = credit_status::limited;
+  outcome.credited_ms = 4'000;
+  log.acknowledged({.request = request, .outcome = outcome});
+  BOOST_TEST((log.of(named("amy"), 1).at(0).refused == media_interval{14'000, 20'000}));
+  outcome.status = credit_status::duplicate;
+  log.acknowledged({.request = request, .outcome = outcome});
+  BOOST_TEST(log.of(named("amy"), 1).at(0).refused.empty());
+}
+
 BOOST_AUTO_TEST_CASE(refusals_of_an_erased_student_are_not_stored_until_a_new_enrolment) {
   using ownership = rejected_heartbeat::ownership;
   refusal_log log;

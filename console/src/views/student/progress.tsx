@@ -1,8 +1,8 @@
 import { useState } from 'preact/hooks';
-import type { ModuleDocument, ProgressDocument } from '../../core/api';
+import type { ModuleDocument, ProgressDocument, Refusal } from '../../core/api';
 import { gaps, type Range } from '../../core/ranges';
 import { pathOf } from '../../core/router';
-import { rowOf } from '../../core/students';
+import { refusedOf, rowOf } from '../../core/students';
 import { useNow, useWidth } from '../../core/use';
 import { TableToggle } from '../../parts/controls';
 import { Notice } from '../../parts/states';
@@ -17,17 +17,19 @@ const listed = (ranges: readonly Range[]): string =>
 function ModuleStrip({
   item,
   module,
+  refusals,
   asTable,
   width,
   nowMs,
 }: {
   item: ProgressDocument;
   module: ModuleDocument | undefined;
+  refusals: readonly Refusal[];
   asTable: boolean;
   width: number;
   nowMs: number;
 }) {
-  const row = rowOf(item, nowMs);
+  const row = rowOf(item, nowMs, refusedOf(item, refusals));
   // A removed module has no length any more: what was seen last is the best there is.
   const durationMs = module?.duration_ms ?? Math.max(item.coverage.at(-1)?.[1] ?? 1, 1);
   const missing = missingText(item.coverage, durationMs);
@@ -82,9 +84,11 @@ function ModuleStrip({
 export function Progress({
   items,
   modules,
+  refusals,
 }: {
   items: readonly ProgressDocument[];
   modules: ReadonlyMap<string, ModuleDocument>;
+  refusals: readonly Refusal[];
 }) {
   const [table, setTable] = useState(false);
   const [measure, width] = useWidth<HTMLUListElement>();
@@ -108,6 +112,7 @@ export function Progress({
               key={item.module}
               item={item}
               module={modules.get(item.module)}
+              refusals={refusals}
               asTable={table}
               width={width}
               nowMs={nowMs}
