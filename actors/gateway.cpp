@@ -61,6 +61,13 @@ void gateway::seen_elsewhere(const module_id& module,
   implementation_->heat->seen_elsewhere(module, students);
 }
 
+storage::stored<ok_t> gateway::log_erasure(const student_id& student, std::uint32_t next_epoch) {
+  const auto now_ms = implementation_->time.wall_now();
+  const storage::logged_erasure erasure{student, next_epoch, now_ms};
+  if (!implementation_->options.erasures) return ok;
+  return implementation_->options.erasures->add({&erasure, 1}, now_ms);
+}
+
 void gateway::student_has_gone(const student_id& student) {
   // Until now the registry could read the student's devices again, for heartbeats that still came.
   implementation_->registry_cache.forget_devices_of(student);

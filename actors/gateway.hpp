@@ -21,6 +21,7 @@
 #include "crypto/agreement_key.hpp"
 #include "domain/credit.hpp"
 #include "domain/engagement_token.hpp"
+#include "storage/erasure_log.hpp"
 #include "storage/hot_store.hpp"
 #include "storage/ledger.hpp"
 
@@ -36,6 +37,8 @@ struct gateway_options {
   std::int64_t checkpoint_interval_ms = 30'000;
   storage::durability_level require_durability = storage::durability_level::log;
   bool shared_stores = false;  // other gateways may use them
+  /// What a ledger that came back older gets its erasures from again. Null: nothing.
+  std::shared_ptr<storage::erasure_log> erasures;
   gateway_policy policy;
   /// Outlives the gateway; null: no session gets a key.
   const crypto::agreement_key_ring* session_keys = nullptr;
@@ -85,6 +88,9 @@ class gateway {
   /// Another gateway acknowledged heartbeats of these students. Without students it only says that
   /// another gateway exists. Any thread.
   void seen_elsewhere(const module_id& module, std::span<const student_id> students) noexcept;
+  /// To be called when the ledger has ended the student's epochs, before the caller is told: writes
+  /// that into the log of erasures. Blocks; any thread.
+  storage::stored<ok_t> log_erasure(const student_id& student, std::uint32_t next_epoch);
   /// To be called when the ledger has forgotten the student, after `end_epochs_below`: notifies the
   /// observers once more. Any thread.
   void student_has_gone(const student_id& student);

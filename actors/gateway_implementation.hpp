@@ -88,6 +88,10 @@ struct gateway::implementation final : shard_services {
     forget_in_shard(student);
     return writer->forget_copies(student);
   }
+  /// Erases again whom the ledger has in an epoch that the log of erasures says has ended.
+  storage::stored<ok_t> repeat_erasures(storage::ledger& in);
+  /// The ledger has these erasures, of any gateway.
+  storage::stored<ok_t> log_erasures(std::span<const storage::erased_student> erased);
   /// The ledger has a reset of the pair, by any gateway. False: try again later.
   [[nodiscard]] bool forget_attempt(const pair_key& pair) {
     caf::anon_send(shard_for(pair.student), progress_reset{pair});

@@ -53,6 +53,7 @@ gateway::implementation::implementation(gateway_options given)
   require(first_ledger->migrate(), "store.ledger");
   const auto last_change = require(first_ledger->last_change(), "store.ledger");
   ledger_state.up = true;
+  require(repeat_erasures(*first_ledger), "store.ledger");
   auto first_hot = options.make_hot_store();
   const bool hot_is_there = admit_hot_store(*first_hot);
 
@@ -69,7 +70,8 @@ gateway::implementation::implementation(gateway_options given)
             for (auto& shard : shards)
               caf::anon_send(shard, checkpoint_done{started, time.monotonic_now()});
           },
-      .log = options.log});
+      .log = options.log,
+      .repeat_erasures = [this](storage::ledger& in) { return repeat_erasures(in); }});
   if (hot_is_there) recover();
 
   start_writer(std::move(first_hot), std::move(first_ledger), hot_is_there);
@@ -146,6 +148,8 @@ void gateway::implementation::start_watcher(std::int64_t last_change) {
       .time = time,
       .student_erased = [this](const student_id& student) { return forget_erased(student); },
       .progress_reset = [this](const pair_key& pair) { return forget_attempt(pair); },
+      .erased = [this](std::span<const storage::erased_student> all) { return log_erasures(all); },
+      .ledger_went_back = [this] { checkpoints->checkpoint_now({}); },
       .housekeeping =
           [this] {
             sessions.sweep(time.monotonic_now() - idle_session_ms);

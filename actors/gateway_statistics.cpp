@@ -53,7 +53,9 @@ gateway_statistics gateway::statistics() const {
               checkpointed_at != mono_ms{} ? self.time.monotonic_now() - checkpointed_at : 0,
               self.ledger_state.dirty_pairs,
               self.ledger_state.failures,
-              self.ledger_state.last_failure.get()};
+              self.ledger_state.last_failure.get(),
+              self.ledger_state.memory.losses(),
+              self.ledger_state.memory.is_catching_up()};
   for (auto& job : self.checkpoints->jobs())
     s.jobs.push_back({job.module, job.revision, job.done, job.total});
   return s;

@@ -55,6 +55,8 @@ struct ledger_statistics {
   std::uint64_t dirty_pairs = 0;  // in the hot store at the last checkpoint
   std::uint64_t failures = 0;
   std::string last_failure;
+  std::uint64_t went_back = 0;  // how often it was found to lack transactions that it had
+  bool catching_up = false;     // it is not yet given all that it lacks
 };
 
 /// How far the pairs of a module are judged by its new rules, by any gateway.

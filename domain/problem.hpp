@@ -42,8 +42,9 @@ enum class problem : std::uint8_t {
   misdirected_request,
   // Of a heartbeat, too.
   sequence_reused,
+  cursor_from_the_future,  // of a list
 };
-inline constexpr std::size_t problem_count = 30;
+inline constexpr std::size_t problem_count = 31;
 
 struct problem_info {
   std::string_view name;   // "stale-token"; the type is urn:watchkeeper:problem:<name>

@@ -5,6 +5,7 @@
 #include <caf/sec.hpp>
 #include <cstdlib>
 #include <exception>
+#include <utility>
 
 namespace watchkeeper::actors {
 
@@ -321,9 +322,12 @@ void progress_shard_core::tick() {
 void progress_shard_core::refill_if_requested() {
   const auto epoch = deps_.hot.refill_epoch.load(std::memory_order_acquire);
   if (epoch == refill_epoch_) return;
-  if (epoch != handing_epoch_)
-    pairs_.visit_while([](pair_entry& pair) {
+  const auto lost = deps_.hot.checkpoints_lost.load(std::memory_order_acquire);
+  const bool all_lost = std::exchange(checkpoints_lost_, lost) != lost;
+  if (epoch != handing_epoch_ || all_lost)
+    pairs_.visit_while([&](pair_entry& pair) {
       pair.handed_over = false;
+      if (all_lost) set_dirty(pair, true);
       return true;
     });
   handing_epoch_ = epoch;

@@ -83,7 +83,8 @@ class progress_shard_core {
   std::vector<student_id> erased_in_flight_;
   std::uint64_t handing_epoch_ = 0;
   std::uint64_t refill_epoch_ = 0;
-  std::uint64_t epoch_of_batch_ = 0;  // when the batch in flight was sent
+  std::uint64_t checkpoints_lost_ = 0;  // as this shard has seen it
+  std::uint64_t epoch_of_batch_ = 0;    // when the batch in flight was sent
 };
 
 struct progress_shard_state {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "actors/shared/ledger_memory.hpp"
 #include "base/clock.hpp"
 #include "base/latency_histogram.hpp"
 #include "base/thread_safety.hpp"
@@ -131,6 +132,9 @@ struct hot_store_probe {
   /// Moves whenever the hot store may have lost changes or may lack them: the shards then hand over
   /// the pairs in their memory that are not checkpointed.
   std::atomic<std::uint64_t> refill_epoch{0};
+  /// Moves, before `refill_epoch`, when the ledger went back: what was checkpointed may be lost, so
+  /// no pair in the memory of a shard counts as clean.
+  std::atomic<std::uint64_t> checkpoints_lost{0};
   /// When a hand-over was last done. A checkpoint that began earlier may have missed it.
   std::atomic<mono_ms> refilled_at{};
   counter health_successes{
@@ -144,6 +148,7 @@ struct hot_store_probe {
 
 struct ledger_probe {
   std::atomic<bool> up{false};
+  ledger_memory memory;
   guarded_string description;
   guarded_string last_failure;
   counter failures{0};

@@ -23,6 +23,13 @@ checkpointer::checkpointer(dependencies deps)
               .hot_probe = deps_.hot_probe,
               .time = deps_.time,
               .log = deps_.log}),
+      recovery_({.hot = *deps_.hot,
+                 .ledger = *deps_.ledger,
+                 .probe = deps_.probe,
+                 .hot_probe = deps_.hot_probe,
+                 .repeat_erasures = deps_.repeat_erasures,
+                 .time = deps_.time,
+                 .log = deps_.log}),
       urgent_(urgent_batches_max) {}
 
 checkpointer::~checkpointer() {
@@ -67,8 +74,11 @@ void checkpointer::turn(std::chrono::milliseconds wait_max) {
       std::max<std::int64_t>(*next_round_at_ - deps_.time.monotonic_now(), 0));
   auto taken = urgent_.take_all(std::min(left, judge_.wait_max(wait_max)));
   try {
+    // The watcher reports that the ledger went back by a batch without pairs.
+    const bool is_called =
+        std::any_of(taken.begin(), taken.end(), [](const auto& batch) { return batch.empty(); });
     write_mastered(taken);
-    if (const auto now = deps_.time.monotonic_now(); now >= *next_round_at_) {
+    if (const auto now = deps_.time.monotonic_now(); is_called || now >= *next_round_at_) {
       next_round_at_ = now + deps_.interval_ms;
       (void)checkpoint_all();
       judge_.request();  // for what other gateways have begun and left
@@ -122,13 +132,24 @@ bool checkpointer::repeat_erasures() {
   return true;
 }
 
+bool checkpointer::look_at_ledger() {
+  const auto before = deps_.probe.memory.changes();
+  const bool is_fine = recovery_.look(deadline_.load());
+  if (deps_.probe.memory.changes() != before) deps_.heat.forget_rows();
+  return is_fine;
+}
+
 bool checkpointer::checkpoint_all() {
   const auto started = deps_.time.monotonic_now();
   deps_.heat.round_begins();
   std::uint64_t pairs = 0;
-  // Lost data leaves no mark in the store: a round would find nothing to do, and all pairs would
+  // Lost data leaves no mark in a store: a round would find nothing to do, and all pairs would
   // count as saved. Checked before the round and after it, because data may be lost in between.
-  const bool complete = probe_hot_store() && checkpoint_partitions(pairs) && probe_hot_store();
+  const auto probe_stores = [&] {
+    const bool is_hot_store_fine = probe_hot_store();
+    return look_at_ledger() && is_hot_store_fine;  // erasures need the ledger only
+  };
+  const bool complete = probe_stores() && checkpoint_partitions(pairs) && probe_stores();
   if (deps_.time.monotonic_now_us() < deadline_.load())
     if (const auto flushed = deps_.heat.flush_plays(*deps_.ledger); !flushed) {
       deps_.probe.failed(flushed.error());

@@ -13,6 +13,7 @@
 #include "actors/shared/actor_limits.hpp"
 #include "actors/shared/bounded_queue.hpp"
 #include "actors/shared/probes.hpp"
+#include "actors/stores/ledger_recovery.hpp"
 #include "actors/stores/revision_judge.hpp"
 #include "base/clock.hpp"
 #include "base/log_level.hpp"
@@ -44,6 +45,8 @@ class checkpointer {
     const time_source& time;
     std::function<void(mono_ms started)> done;  // every change before is in the ledger
     log_function log;
+    /// See ledger_recovery.
+    std::function<storage::stored<ok_t>(storage::ledger&)> repeat_erasures = {};
   };
   explicit checkpointer(dependencies deps);
   ~checkpointer();
@@ -91,9 +94,12 @@ class checkpointer {
   /// Ends in the hot store what erasures of the last hour have ended: it may have lost that. False:
   /// a store failed.
   [[nodiscard]] bool repeat_erasures();
+  /// False: the ledger may lack what was checkpointed.
+  [[nodiscard]] bool look_at_ledger();
 
   dependencies deps_;
   revision_judge judge_;
+  ledger_recovery recovery_;
   std::optional<std::string> hot_incarnation_;
   partition_index first_partition_ = 0;   // of the next round
   std::optional<mono_ms> next_round_at_;  // the thread's; empty: none is planned yet

@@ -33,6 +33,8 @@ void make_distinct(std::vector<Key>& keys) {
 
 storage::stored<ok_t> registry_follower::follow() {
   read_alone_ = 0;
+  if (deps_.memory && deps_.memory->changes() != memory_changes_)
+    if (const auto begun = begin_anew(); !begun) return begun.error();
   for (int i = 0; i < questions_max; ++i) {
     const auto now = deps_.time.monotonic_now();
     const auto changes = deps_.ledger.changes(deps_.last_change, changes_per_question);
@@ -51,11 +53,23 @@ storage::stored<ok_t> registry_follower::follow() {
   return ok;
 }
 
+storage::stored<ok_t> registry_follower::begin_anew() {
+  const auto changes = deps_.memory->changes();
+  const auto newest = deps_.ledger.last_change();
+  if (!newest) return newest.error();
+  // What is read from here on is not older than the newest change.
+  deps_.registry_cache.forget_everything();
+  deps_.last_change = *newest;
+  forgotten_up_to_ = 0;
+  memory_changes_ = changes;
+  return ok;
+}
+
 storage::stored<bool> registry_follower::apply(std::span<const storage::registry_change> changes) {
   std::vector<thumbprint> devices;
   std::vector<module_id> modules;
   std::vector<pair_key> assignments;
-  bool one_waits = false;
+  bool one_waits = false, is_erasure_among = false;
   // Neither waits for a read, nor is repeated if a read fails.
   const auto forget = [&](const storage::registry_change& change, auto forget_it) {
     if (change.sequence <= forgotten_up_to_ || one_waits) return;
@@ -74,6 +88,7 @@ storage::stored<bool> registry_follower::apply(std::span<const storage::registry
         if (const auto pair = pair_of(change.key)) assignments.push_back(*pair);
         break;
       case storage::registry_change::kind::student_erased: {
+        is_erasure_among = true;
         if (const auto student = student_id::parse(change.key))
           forget(change, [&] {
             deps_.registry_cache.forget_devices_of(*student);
@@ -90,6 +105,11 @@ storage::stored<bool> registry_follower::apply(std::span<const storage::registry
   make_distinct(devices);
   make_distinct(modules);
   make_distinct(assignments);
+  if (is_erasure_among && deps_.erased) {
+    const auto erased = deps_.ledger.erased_students();
+    if (!erased) return erased.error();
+    if (auto done = deps_.erased(*erased); !done) return done.error();
+  }
   if (auto done = renew_devices(devices); !done) return done.error();
   for (const auto& id : modules)
     if (auto done = renew_module(id); !done) return done.error();

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "actors/shared/ledger_memory.hpp"
 #include "actors/shared/registry.hpp"
 #include "base/clock.hpp"
 #include "storage/ledger.hpp"
@@ -29,6 +30,12 @@ class registry_follower {
     std::function<bool(const student_id&)> student_erased;
     /// The same for each reset of a pair.
     std::function<bool(const pair_key&)> progress_reset;
+    /// After an erasure: those of the last hour. Until it succeeds, the change does not count as
+    /// read. Empty: nobody needs them.
+    std::function<storage::stored<ok_t>(std::span<const storage::erased_student>)> erased = {};
+    /// Says when the ledger went back: then the copies, and the number of the last change, are
+    /// worth nothing. Null: it never does.
+    const ledger_memory* memory = nullptr;
   };
   explicit registry_follower(dependencies deps) : deps_(std::move(deps)) {}
 
@@ -43,6 +50,8 @@ class registry_follower {
   static constexpr std::size_t read_alone_max = 64;
 
  private:
+  /// Forgets all copies, and goes on behind the newest change.
+  storage::stored<ok_t> begin_anew();
   /// False: an erasure or a reset has to wait, so these changes do not count as read.
   storage::stored<bool> apply(std::span<const storage::registry_change> changes);
   storage::stored<ok_t> renew_devices(const std::vector<thumbprint>& changed);
@@ -53,6 +62,7 @@ class registry_follower {
   std::optional<mono_ms> followed_at_;  // when the changes were last read
   std::int64_t forgotten_up_to_ = 0;    // erasures and resets up to this change are done
   std::size_t read_alone_ = 0;          // in this call
+  std::uint64_t memory_changes_ = 0;    // of deps_.memory, up to which the copies were forgotten
 };
 
 }  // namespace watchkeeper::actors

@@ -2,6 +2,10 @@
 
 #include <pthread.h>
 
+#include <utility>
+
+#include "actors/stores/ledger_recovery.hpp"
+
 namespace watchkeeper::actors {
 
 watcher::watcher(dependencies deps)
@@ -11,7 +15,9 @@ watcher::watcher(dependencies deps)
                  .last_change = deps_.last_change,
                  .time = deps_.time,
                  .student_erased = deps_.student_erased,
-                 .progress_reset = deps_.progress_reset}),
+                 .progress_reset = deps_.progress_reset,
+                 .erased = deps_.erased,
+                 .memory = &deps_.ledger_state.memory}),
       end_(1) {
   thread_ = std::thread([this] {
     ::pthread_setname_np(::pthread_self(), "wk-watcher");
@@ -40,7 +46,13 @@ void watcher::run() {
 }
 
 void watcher::probe_ledger() {
-  const auto followed = follower_.follow();
+  // First: the changes of a ledger that went back are not those that follow.
+  const auto identity =
+      read_identity(*deps_.ledger, deps_.ledger_state, deps_.hot_probe, deps_.log);
+  if (const auto losses = deps_.ledger_state.memory.losses();
+      std::exchange(losses_, losses) != losses)
+    deps_.ledger_went_back();
+  const auto followed = identity ? follower_.follow() : storage::stored<ok_t>(identity.error());
   // A ledger that is away is not waited for twice.
   const bool is_away = !followed && followed.error().code == storage::storage_error::unavailable;
   const auto health =

@@ -30,6 +30,10 @@ class watcher {
     /// By another gateway, or by this one. False: it has to wait.
     std::function<bool(const student_id&)> student_erased;
     std::function<bool(const pair_key&)> progress_reset;
+    /// See registry_follower.
+    std::function<storage::stored<ok_t>(std::span<const storage::erased_student>)> erased;
+    /// Once each time that the ledger went back.
+    std::function<void()> ledger_went_back;
     std::function<void()> housekeeping;
     log_function log;
     std::chrono::milliseconds interval{1000};
@@ -44,7 +48,8 @@ class watcher {
 
   dependencies deps_;
   registry_follower follower_;
-  bounded_queue<int> end_;  // always empty: closing it ends the wait
+  std::uint64_t losses_ = 0;  // of the ledger, that were reported
+  bounded_queue<int> end_;    // always empty: closing it ends the wait
   std::thread thread_;
 };
 

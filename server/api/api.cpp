@@ -38,6 +38,17 @@ http_response internal_error(wall_ms now_ms) {
   return response;
 }
 
+http_response response_of(const api_problem& thrown, wall_ms now_ms) {
+  auto response = problem_response(thrown.what_problem(), thrown.detail(), now_ms);
+  if (const auto& more = thrown.more(); !more.name.empty()) {
+    std::string member;
+    json_writer(member).begin_object().member(more.name, more.value).end_object();
+    member.front() = ',';  // in the place of the document's last brace
+    response.body.replace(response.body.size() - 1, 1, member);
+  }
+  return response;
+}
+
 }  // namespace
 
 struct api::implementation {
@@ -143,7 +154,7 @@ struct api::implementation {
     try {
       return make_response(queued, own, now_ms);
     } catch (const api_problem& thrown) {
-      return problem_response(thrown.what_problem(), thrown.detail(), now_ms);
+      return response_of(thrown, now_ms);
     } catch (const storage_fault& fault) {
       with.log(log_level::error, "api", "a store failed: " + fault.failure().detail);
       return problem_response(problem::storage_unavailable,

@@ -2,6 +2,7 @@
 
 #include <exception>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "domain/problem.hpp"
@@ -16,13 +17,22 @@ namespace watchkeeper::server {
 class api_problem : public std::exception {
  public:
   api_problem(problem what, std::string detail) : what_(what), detail_(std::move(detail)) {}
+  /// With one more member of the document, a string.
+  api_problem(problem what, std::string detail, std::string_view name, std::string value)
+      : what_(what), detail_(std::move(detail)), member_{name, std::move(value)} {}
   [[nodiscard]] problem what_problem() const noexcept { return what_; }
   [[nodiscard]] const std::string& detail() const noexcept { return detail_; }
   [[nodiscard]] const char* what() const noexcept override { return detail_.c_str(); }
+  struct member {
+    std::string_view name = {};  // empty: there is none
+    std::string value = {};
+  };
+  [[nodiscard]] const member& more() const noexcept { return member_; }
 
  private:
   problem what_;
   std::string detail_;
+  member member_;
 };
 
 /// A store failed: the client gets 503, the log gets the failure.

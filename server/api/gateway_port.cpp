@@ -34,6 +34,9 @@ class actor_gateway_port final : public gateway_port {
   void forget_assignment(const pair_key& pair) override {
     gateway_.registry_cache().forget_assignment(pair);
   }
+  storage::stored<ok_t> log_erasure(const student_id& student, std::uint32_t next_epoch) override {
+    return gateway_.log_erasure(student, next_epoch);
+  }
   void student_has_gone(const student_id& student) override { gateway_.student_has_gone(student); }
   [[nodiscard]] std::vector<actors::module_activity> activity() const override {
     return live_.activity();

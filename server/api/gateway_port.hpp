@@ -44,6 +44,8 @@ class gateway_port {
   virtual void forget_module(const module_id& id) = 0;
   virtual void forget_device(const thumbprint& kid) = 0;
   virtual void forget_assignment(const pair_key& pair) = 0;
+  virtual storage::stored<ok_t> log_erasure(const student_id& student,
+                                            std::uint32_t next_epoch) = 0;
   virtual void student_has_gone(const student_id& student) = 0;  // after end_epochs_below
 
   // Those who watch.

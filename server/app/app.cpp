@@ -91,6 +91,18 @@ actors::live_feed::dependencies live_dependencies_of(const configuration& settin
           .log = write_log};
 }
 
+/// Throws.
+std::shared_ptr<storage::erasure_log> erasure_log_of(const configuration& settings) {
+  auto log = storage::erasure_log::open(erasure_log_path(settings),
+                                        settings.privacy.erasure_log_days * 86'400'000,
+                                        system_time_source().wall_now());
+  if (!log) throw std::runtime_error("the log of erasures: " + log.error().detail);
+  if (const auto lines = (*log)->unreadable(); lines > 0)
+    log_event(log_level::error, "erasures", "lines of the log cannot be read, and are left out",
+              {{"lines", lines}});
+  return *std::move(log);
+}
+
 actors::gateway_options gateway_options_of(
     const configuration& settings, const crypto::agreement_key_ring& keys,
     std::vector<std::shared_ptr<actors::watch_observer>> observers) {
@@ -109,6 +121,7 @@ actors::gateway_options gateway_options_of(
   policy.address_failures = {1'000'000 / settings.rate.address_failures_per_s,
                              settings.rate.address_failures_burst};
   options.session_keys = &keys;
+  options.erasures = erasure_log_of(settings);
   options.make_hot_store = [settings] { return open_hot_store(settings); };
   options.make_ledger = [settings] { return open_ledger(settings); };
   options.log = write_log;

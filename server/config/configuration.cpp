@@ -43,6 +43,10 @@ std::string embedded_store_path(const configuration& settings) {
   return (std::filesystem::path(settings.data_dir) / "hot.db").string();
 }
 
+std::string erasure_log_path(const configuration& settings) {
+  return (std::filesystem::path(settings.data_dir) / "erasures").string();
+}
+
 result<ok_t, std::string> prepare_data_dir(const configuration& settings) {
   std::error_code error;
   std::filesystem::create_directories(settings.data_dir, error);

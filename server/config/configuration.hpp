@@ -74,6 +74,10 @@ struct configuration {
   } policy;
 
   struct {
+    std::int64_t erasure_log_days = 400;
+  } privacy;
+
+  struct {
     std::int64_t connections_max = 65'536;
     std::int64_t connections_per_address_max = 65'536;
     std::int64_t concurrent_streams_max = 128;
@@ -128,8 +132,9 @@ storage::durability_level required_durability(const configuration& settings) noe
 std::string sqlite_ledger_path(const configuration& settings);
 /// The file of `store.hot = "embedded"`: hot.db in data_dir; empty when the hot store is another.
 std::string embedded_store_path(const configuration& settings);
-/// Creates data_dir for an embedded store or the self-signed certificate. The error is a
-/// sentence.
+/// The log of erasures in data_dir.
+std::string erasure_log_path(const configuration& settings);
+/// Creates data_dir. The error is a sentence.
 result<ok_t, std::string> prepare_data_dir(const configuration& settings);
 
 /// Makes `crypto.p256` what verifies ES256 in this process; only the first call of a process

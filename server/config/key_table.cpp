@@ -126,6 +126,13 @@ constexpr auto table = std::to_array<key_description>({
      .help = "Which heartbeats need a device signature: every one, or only the first of a session.",
      .choices = "session|every"},
 
+    {.path = "privacy.erasure_log_days",
+     .member = [](settings& s) -> integer { return s.privacy.erasure_log_days; },
+     .help = "Days for which the file erasures in data_dir keeps the id of an erased student, so "
+             "that a restored ledger is given the erasure again; longer than backups are kept.",
+     .minimum = 1,
+     .maximum = 3650},
+
     {.path = "limits.connections_max",
      .member = [](settings& s) -> integer { return s.limits.connections_max; },
      .help = "Open connections in total; further ones are closed at once.",

@@ -80,6 +80,23 @@ void login_revocations::run() {
   }
 }
 
+storage::stored<ok_t> login_revocations::look_at_ledger(wall_ms now_ms) {
+  const auto now = ledger_->identity();
+  if (!now) return now.error();
+  const bool went_back = seen_ && may_lack(*now, *seen_);
+  seen_ = *now;
+  if (!went_back) return ok;
+  std::vector<storage::revoked_login> all;
+  {
+    const mutex_lock lock(mutex_);
+    for (const auto& [id, expires_ms] : revoked_)
+      if (expires_ms > now_ms) all.push_back({id, expires_ms});
+  }
+  const auto written = ledger_->revoke_logins(all, now_ms);
+  if (!written) seen_ = storage::ledger_identity{};  // again with the next call
+  return written;
+}
+
 bool login_revocations::write_and_read() {
   std::vector<storage::revoked_login> fresh;
   {
@@ -90,7 +107,8 @@ bool login_revocations::write_and_read() {
   std::string why;
   try {
     if (!ledger_) ledger_ = deps_.make_ledger();
-    if (!fresh.empty())
+    if (const auto looked = look_at_ledger(now_ms); !looked) why = looked.error().detail;
+    if (why.empty() && !fresh.empty())
       if (const auto written = ledger_->revoke_logins(fresh, now_ms); !written)
         why = written.error().detail;
     if (why.empty()) {

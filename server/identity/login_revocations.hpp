@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -53,10 +54,13 @@ class login_revocations {
   /// False: the login was noted before.
   bool note(const login::id_type& id, wall_ms expires_ms) REQUIRES(mutex_);
   bool write_and_read();
+  /// If the ledger went back, it is given all that are known here.
+  storage::stored<ok_t> look_at_ledger(wall_ms now_ms);
 
   const dependencies deps_;
-  std::unique_ptr<storage::ledger> ledger_;  // the thread's
-  bool failed_ = false;                      // the thread's
+  std::unique_ptr<storage::ledger> ledger_;       // the thread's
+  bool failed_ = false;                           // the thread's
+  std::optional<storage::ledger_identity> seen_;  // the thread's
   mutable annotated_mutex mutex_;
   std::condition_variable wake_;
   std::map<login::id_type, wall_ms> revoked_ GUARDED_BY(mutex_);

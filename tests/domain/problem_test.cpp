@@ -40,7 +40,8 @@ BOOST_AUTO_TEST_CASE(statuses_are_those_of_the_protocol) {
                                         {p::conflict, 409},
                                         {p::request_timeout, 408},
                                         {p::misdirected_request, 421},
-                                        {p::sequence_reused, 409}};
+                                        {p::sequence_reused, 409},
+                                        {p::cursor_from_the_future, 409}};
   BOOST_TEST(std::size(statuses) == problem_count);
   for (const auto& [which, status] : statuses)
     BOOST_TEST(describe(which).http_status == status, describe(which).name);
@@ -70,6 +71,7 @@ BOOST_AUTO_TEST_CASE(values_are_stable) {
   BOOST_TEST(static_cast<int>(problem::storage_unavailable) == 17);
   BOOST_TEST(static_cast<int>(problem::misdirected_request) == 28);
   BOOST_TEST(static_cast<int>(problem::sequence_reused) == 29);
+  BOOST_TEST(static_cast<int>(problem::cursor_from_the_future) == 30);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -3,9 +3,12 @@
 
 #include <boost/test/unit_test.hpp>
 #include <functional>
+#include <type_traits>
 
+#include "storage/migrations.hpp"
 #include "tests/storage/hot_world.hpp"
 #include "tests/storage/ledger_fixtures.hpp"
+#include "tests/storage/ledger_sql.hpp"
 #include "tests/storage/redis/redis_server.hpp"
 
 namespace watchkeeper::test {
@@ -133,6 +136,44 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(it_goes_on_above_what_was_given_out, Place, places
   need(tested->checkpoint({&mastered, 1}, wall_ms{1}));
   BOOST_TEST(numbers_of(*tested).back() == 5'001);
   BOOST_TEST(need(tested->put_device(device(9, "new"), {}))->epoch == 77u);
+}
+
+/// The migrations before the one that gives the ledger its identity.
+template <class Place>
+void migrate_to_before(const Place& place) {
+  constexpr bool is_sqlite = std::is_same_v<Place, sqlite_place>;
+  execute(place, is_sqlite ? "CREATE TABLE schema_migration (number INTEGER PRIMARY KEY,"
+                             " name TEXT NOT NULL, applied_at INTEGER NOT NULL DEFAULT 0) STRICT"
+                           : "CREATE TABLE schema_migration (number integer PRIMARY KEY,"
+                             " name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())");
+  for (const auto& step : is_sqlite ? sqlite_migrations() : postgres_migrations()) {
+    if (step.name.ends_with("ledger_identity")) return;
+    execute(place, std::string(step.sql));
+    execute(place, "INSERT INTO schema_migration (number, name) VALUES (" +
+                       std::to_string(step.number) + ", '" + std::string(step.name) + "')");
+  }
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(the_numbers_of_a_ledger_from_before_go_on, Place, places) {
+  const Place empty;
+  migrate_to_before(empty);
+  BOOST_TEST(need(make_migrated(empty)->identity()).last_sequence == 0);
+
+  const Place place;
+  migrate_to_before(place);
+  for (const auto* who : {"a", "b", "c"})
+    execute(place, std::string("INSERT INTO completion (student_id, module_id, rule_version,"
+                               " epoch, attempt, covered_ms, duration_ms, threshold_centipercent,"
+                               " mastered_ms) VALUES ('") +
+                       who + "', 'm', 1, 1, 1, 9600, 10000, 9500, 5)");
+  execute(place, "DELETE FROM completion WHERE student_id = 'c'");
+  const auto tested = make_migrated(place);
+  BOOST_TEST(need(tested->identity()).last_sequence == 3);
+  enrol(*tested, {"s"});
+  const auto mastered = played("s", "m", 10'000);
+  need(tested->checkpoint({&mastered, 1}, wall_ms{2}));
+  const std::vector<std::int64_t> expected{1, 2, 4};
+  BOOST_TEST(numbers_of(*tested) == expected, boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_CASE(the_text_of_an_identity_is_read_again) {

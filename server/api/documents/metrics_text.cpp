@@ -219,6 +219,8 @@ void write_stores(exposition& out, const actors::gateway_statistics& gateway) {
   out.one("watchkeeper_ledger_completions_total", counter,
           "Pairs mastered by heartbeats of this gateway; one completion event each.",
           ledger.completions_created);
+  out.one("watchkeeper_ledger_went_back_total", counter,
+          "How often the ledger was found to lack transactions that it had.", ledger.went_back);
   out.one("watchkeeper_ledger_failures_total", counter, "Checkpoint batches that failed.",
           ledger.failures);
 }

@@ -111,6 +111,8 @@ void write_ledger(json_writer& out, const actors::ledger_statistics& ledger) {
       .member("dirty_pairs", ledger.dirty_pairs)
       .member("checkpointed_pairs", ledger.checkpointed_pairs)
       .member("completions_created", ledger.completions_created)
+      .member("went_back", ledger.went_back)
+      .member("catching_up", ledger.catching_up)
       .member("failures", ledger.failures)
       .member("last_failure", ledger.last_failure)
       .end_object();

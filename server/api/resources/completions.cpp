@@ -31,6 +31,17 @@ bool is_newest_first(const call& c) {
   return order == "desc";
 }
 
+/// A cursor of a ledger that went back, and of which no store remembers how far it had come, could
+/// pass over events that are still to come.
+void require_present(call& c, std::int64_t after) {
+  const auto latest = need(c.store.ledger().identity()).last_sequence;
+  if (after <= latest) return;
+  throw api_problem(problem::cursor_from_the_future,
+                    "The query parameter after is larger than every number that was given out; "
+                    "go on after latest",
+                    "latest", std::to_string(latest));
+}
+
 /// `order=asc` reads after a sequence number, for consumers of the outbox; `order=desc` before one,
 /// for people.
 std::vector<storage::completion> read(call& c) {
@@ -41,8 +52,12 @@ std::vector<storage::completion> read(call& c) {
     throw api_problem(problem::malformed_request,
                       "The query parameter after belongs to order=asc, and before to order=desc");
   const auto limit = c.query.limit();
-  if (!newest_first)
-    return need(c.store.ledger().completions(c.query.sequence("after"), limit, filter));
+  if (!newest_first) {
+    const auto after = c.query.sequence("after");
+    auto found = need(c.store.ledger().completions(after, limit, filter));
+    if (found.empty()) require_present(c, after);
+    return found;
+  }
   const auto before = c.query.find("before") ? c.query.sequence("before") : INT64_MAX;
   return need(c.store.ledger().newest_completions(before, limit, filter));
 }

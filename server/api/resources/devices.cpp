@@ -44,6 +44,20 @@ std::optional<device_record> find_device(call& c, const thumbprint& kid) {
   return found.empty() ? std::nullopt : found.front();
 }
 
+/// The student may go on in an epoch whose enrolment the ledger has lost: checkpoints passed over
+/// what the hot store has of it.
+void mark_pairs_dirty(call& c, const student_id& student) {
+  std::vector<pair_key> keys;
+  for (const auto& module : need(c.store.hot().modules_of(student)))
+    keys.push_back({student, module});
+  const auto states = need(c.store.hot().read(keys));
+  std::vector<storage::pair_progress> pairs;
+  for (std::size_t i = 0; i < keys.size(); ++i)
+    if (states[i]) pairs.push_back({keys[i], *states[i]});
+  if (pairs.empty()) return;
+  need(c.store.hot().merge(pairs, storage::merge_origin::memory));
+}
+
 }  // namespace
 
 net::http_response put_device(call& c) {
@@ -55,8 +69,11 @@ net::http_response put_device(call& c) {
   const auto known = c.store.hot().find_student(device.student);
   const storage::enrolment at{.now_ms = c.now_ms,
                               .in_hot_store = known ? *known : storage::hot_student{}};
+  const bool goes_on = !enrolled && at.in_hot_store.is_living &&
+                       need(c.store.ledger().life_of(device.student)).epoch == 0;
   if (!need(c.store.ledger().put_device(device, at)))
     throw api_problem(problem::conflict, "The device is enrolled for another student");
+  if (goes_on) mark_pairs_dirty(c, device.student);
   c.gateway.forget_device(device.kid);
   return device_response(device, enrolled ? 200 : 201);
 }

@@ -25,7 +25,8 @@ void readiness::begin_drain() {
 net::http_response readiness::compute() const {
   const auto of_gateway = gateway_.ready();
   const bool ready = of_gateway && !draining_;
-  const auto hot = gateway_.statistics().hot;
+  const auto statistics = gateway_.statistics();
+  const auto& hot = statistics.hot;
   std::string body;
   json_writer out(body);
   out.begin_object()
@@ -40,6 +41,7 @@ net::http_response readiness::compute() const {
     out.value("the hot store's acknowledgements are less durable than is required");
   else if (hot.degraded)
     out.value("the hot store is away");
+  if (statistics.ledger.catching_up) out.value("the ledger went back, and is given what it lacks");
   out.end_array().end_object();
   auto response = json_response(std::move(body), ready ? 200 : 503);
   response.headers.emplace_back("cache-control", "no-store");

@@ -115,6 +115,8 @@ net::http_response delete_student(call& c) {
   const auto digest = crypto::hex(crypto::sha256(student.view()));
   const bool erased =
       need(c.store.ledger().erase_student(student, c.caller.name, digest, c.now_ms, epoch));
+  // A call that fails here is repeated until the erasure outlives a restore of the ledger.
+  need(c.gateway.log_erasure(student, epoch));
   c.gateway.student_has_gone(student);
   c.gateway.forget_heatmap_rows();
   c.lists_by_status.drop_all();

@@ -245,4 +245,27 @@ BOOST_AUTO_TEST_CASE(what_a_duplicate_brought_is_handed_over_too) {
   BOOST_TEST(w.services.refilled[0][0].state.covered.covered_ms() == 10'000);
 }
 
+BOOST_AUTO_TEST_CASE(no_pair_counts_as_clean_after_the_ledger_went_back) {
+  shard_world w;
+  w.heartbeat(1, 0, 0, 10'000);
+  w.finish_batch();
+  w.clock.advance(10);
+  w.shard->checkpointed(w.clock.monotonic_now(), w.clock.monotonic_now());
+  BOOST_TEST(w.probe.dirty == 0u);
+  const auto begun = w.clock.monotonic_now();
+  w.clock.advance(10);
+  w.hot_probe.checkpoints_lost = 1;
+  w.hot_probe.refill_epoch = 1;
+  // The round had begun before: it does not make it clean.
+  w.shard->checkpointed(begun, w.clock.monotonic_now());
+  BOOST_TEST(w.probe.dirty == 1u);
+  BOOST_REQUIRE(w.services.refilled.size() == 1u);
+  BOOST_TEST(w.services.refilled[0][0].state.covered.covered_ms() == 10'000);
+  w.clock.advance(10);
+  w.shard->checkpointed(w.clock.monotonic_now(), w.clock.monotonic_now());
+  BOOST_TEST(w.probe.dirty == 0u);
+  w.shard->tick();
+  BOOST_TEST(w.services.refilled.size() == 1u);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -47,6 +47,10 @@ class changing_ledger final : public simulated_ledger {
     const auto row = modules.find(id);
     return row == modules.end() ? std::optional<module_record>{} : row->second;
   }
+  storage::stored<std::int64_t> last_change() override {
+    if (is_away) return away();
+    return log.empty() ? 0 : log.back().sequence;
+  }
   storage::stored<bool> is_assigned(const pair_key& pair) override {
     if (is_away) return away();
     ++questions;
@@ -125,23 +129,34 @@ struct following {
   std::vector<student_id> erased;
   std::vector<pair_key> reset;
   int room = 1000;  // for erasures
-  registry_follower follower{{.ledger = ledger,
-                              .registry_cache = registry_cache,
-                              .time = clock,
-                              .student_erased =
-                                  [this](const student_id& who) {
-                                    if (room == 0) return false;
-                                    --room;
-                                    erased.push_back(who);
-                                    return true;
-                                  },
-                              .progress_reset =
-                                  [this](const pair_key& pair) {
-                                    if (room == 0) return false;
-                                    --room;
-                                    reset.push_back(pair);
-                                    return true;
-                                  }}};
+  ledger_memory memory;
+  std::vector<storage::erased_student> logged;
+  bool log_is_full = false;
+  registry_follower follower{
+      {.ledger = ledger,
+       .registry_cache = registry_cache,
+       .time = clock,
+       .student_erased =
+           [this](const student_id& who) {
+             if (room == 0) return false;
+             --room;
+             erased.push_back(who);
+             return true;
+           },
+       .progress_reset =
+           [this](const pair_key& pair) {
+             if (room == 0) return false;
+             --room;
+             reset.push_back(pair);
+             return true;
+           },
+       .erased = [this](std::span<const storage::erased_student> all) -> storage::stored<ok_t> {
+         if (log_is_full)
+           return storage::storage_failure{storage::storage_error::unavailable, "full"};
+         logged.assign(all.begin(), all.end());
+         return ok;
+       },
+       .memory = &memory}};
   module_record module;
   device_record device;
 };
@@ -345,6 +360,56 @@ BOOST_AUTO_TEST_CASE(assignments_are_renewed_up_to_a_limit_and_forgotten_beyond_
   }
   BOOST_TEST(unassigned == static_cast<int>(registry_follower::read_alone_max));
   BOOST_TEST(forgotten == 10);
+}
+
+/// Numbers of the lost ledger are behind those that it gives out again.
+BOOST_FIXTURE_TEST_CASE(after_the_ledger_went_back_everything_is_read_anew, following) {
+  const storage::ledger_identity seen{
+      .history = "a", .transactions = 9, .last_sequence = 0, .highest_epoch = 1};
+  auto older = seen;
+  older.transactions = 3;
+  BOOST_TEST(!memory.sees(seen, memory.take()));
+  const auto backup = ledger.log;
+  for (int i = 0; i < 5; ++i) ledger.put(module);
+  BOOST_REQUIRE(follower.follow().has_value());
+  cache();
+  ledger.log = backup;
+  ledger.devices.clear();
+  ledger.is_away = true;
+  BOOST_TEST(memory.sees(older, memory.take()));
+  BOOST_TEST(!follower.follow().has_value());
+  BOOST_TEST(cached_device().entry);  // nothing is better yet
+  ledger.is_away = false;
+  BOOST_REQUIRE(follower.follow().has_value());
+  BOOST_TEST(!cached_device().is_cached);
+  BOOST_TEST(!cached_module().is_cached);
+  // The next changes have numbers that it has seen before.
+  cache();
+  module.rules.duration_ms = 1'000;
+  ledger.put(module);
+  BOOST_REQUIRE(follower.follow().has_value());
+  BOOST_REQUIRE(cached_module().entry);
+  BOOST_TEST(cached_module().entry->rules.duration_ms == 1'000);
+  // Once more when the ledger has its erasures again.
+  memory.caught_up(older);
+  BOOST_REQUIRE(follower.follow().has_value());
+  BOOST_TEST(!cached_module().is_cached);
+  cache();
+  BOOST_REQUIRE(follower.follow().has_value());
+  BOOST_TEST(cached_module().is_cached);
+}
+
+BOOST_FIXTURE_TEST_CASE(an_erasure_counts_as_read_when_it_is_logged, following) {
+  shared.next_lives["s1"] = {.epoch = 7, .begins_ms = {}};
+  ledger.changed(storage::registry_change::kind::student_erased, "s1");
+  log_is_full = true;
+  BOOST_TEST(!follower.follow().has_value());
+  BOOST_TEST(erased.size() == 1u);
+  log_is_full = false;
+  BOOST_REQUIRE(follower.follow().has_value());
+  BOOST_TEST(erased.size() == 1u);
+  BOOST_REQUIRE(logged.size() == 1u);
+  BOOST_TEST(logged[0].next_epoch == 7u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -97,6 +97,9 @@ class fake_gateway final : public gateway_port {
     (void)note("forget_assignment",
                std::string(pair.student.view()) + '/' + std::string(pair.module.view()));
   }
+  storage::stored<ok_t> log_erasure(const student_id& student, std::uint32_t next_epoch) override {
+    return note("log_erasure", std::string(student.view()) + ' ' + std::to_string(next_epoch));
+  }
   void student_has_gone(const student_id& student) override {
     (void)note("student_has_gone", student.view());
   }

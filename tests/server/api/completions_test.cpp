@@ -70,6 +70,24 @@ BOOST_FIXTURE_TEST_CASE(an_order_has_its_own_cursor, completions_fixture) {
     check_problem(get(std::string("/v1/completions?") + wrong, "viewer"), 400, "malformed-request");
 }
 
+BOOST_FIXTURE_TEST_CASE(a_cursor_from_the_future_is_told_where_to_go_on, completions_fixture) {
+  master(0, 2);
+  const std::string last = list("")["next"];
+  BOOST_TEST(last == std::to_string(now.value() + 1));
+  BOOST_TEST(list("after=" + last)["items"].empty());
+  const auto beyond = std::to_string(std::stoll(last) + 1);
+  for (const auto* form : {"/v1/completions?after=", "/v1/completions.csv?after="}) {
+    const auto response = get(form + beyond, "viewer");
+    check_problem(response, 409, "cursor-from-the-future");
+    BOOST_TEST(json_of(response)["latest"] == last);
+    // So it is where none of the events is meant.
+    check_problem(get(form + beyond + "&student=nobody", "viewer"), 409, "cursor-from-the-future");
+  }
+  BOOST_TEST(list("order=desc&before=" + beyond)["items"].size() == 2u);
+  master(2, 3);
+  BOOST_TEST(list("after=" + last)["next"] == beyond);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_table_of_many_parts_has_every_row_once, completions_fixture) {
   constexpr int rows = storage_limits::list_items_max + 1;
   master(0, rows);

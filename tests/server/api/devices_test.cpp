@@ -60,6 +60,43 @@ BOOST_FIXTURE_TEST_CASE(a_device_is_enrolled_read_and_revoked, api_fixture) {
   }
 }
 
+/// Its enrolment is back, and what the hot store has of the student reaches the ledger unplayed.
+BOOST_FIXTURE_TEST_CASE(who_enrols_after_the_ledger_lost_it_goes_on, api_fixture) {
+  const device d(signature_algorithm::es256);
+  const json body{{"student", "s1"}, {"jwk", d.jwk}};
+  BOOST_TEST(put(d.path(), body).status == 201);
+  const auto life = ledger_store->life_of(pair_of("s1", "m1").student).value();
+  storage::hot_request played;
+  auto& credit = played.credit;
+  credit.student = pair_of("s1", "m1").student;
+  credit.module = pair_of("s1", "m1").module;
+  credit.session = *session_id::parse("s");
+  credit.epoch = life.epoch;
+  credit.interval = {0, 1'000};
+  credit.played_at_ms = credit.now_ms = now;
+  credit.duration_ms = 60'000;
+  credit.mastery_covered_ms = 57'000;
+  credit.max_rate_permille = 2000;
+  const storage::pair_progress blank{credit.pair(), blank_progress(life)};
+  BOOST_REQUIRE(hot->merge({&blank, 1}, storage::merge_origin::ledger).has_value());
+  BOOST_REQUIRE(hot->apply({&played, 1}).value()[0].state == storage::applied_state::done);
+  const auto partition = partition_of(credit.student);
+  const auto make_clean = [&] {
+    const auto dirty = hot->read_dirty(partition, 10).value().pairs;
+    BOOST_REQUIRE(hot->mark_clean(partition, dirty).has_value());
+    BOOST_TEST(hot->dirty_count().value() == 0u);
+  };
+  make_clean();
+  const device second(signature_algorithm::eddsa);
+  BOOST_TEST(put(second.path(), {{"student", "s1"}, {"jwk", second.jwk}}).status == 201);
+  BOOST_TEST(hot->dirty_count().value() == 0u);
+  storage::sqlite_database((directory.path / "ledger.db").string(), {})
+      .execute("DELETE FROM device; DELETE FROM student");
+  BOOST_TEST(put(d.path(), body).status == 201);
+  BOOST_TEST(ledger_store->life_of(credit.student).value().epoch == life.epoch);
+  BOOST_TEST(hot->dirty_count().value() == 1u);
+}
+
 BOOST_FIXTURE_TEST_CASE(malformed_keys_are_rejected, api_fixture) {
   const device d(signature_algorithm::es256);
   const device e(signature_algorithm::eddsa);

@@ -240,6 +240,24 @@ BOOST_FIXTURE_TEST_CASE(a_logout_waits_for_a_ledger_that_is_away, logging_in) {
     BOOST_REQUIRE(std::chrono::steady_clock::now() < deadline);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_ledger_that_went_back_is_given_the_logouts_again, logging_in) {
+  auto with = dependencies();
+  with.make_login_ledger = [this] { return make_ledger(); };
+  made = std::make_unique<api>(std::move(with));
+  const auto response = log_in_as("admin");
+  BOOST_TEST(ask(http_method::del, "/v1/session", "",
+                 {{request_field::cookie, cookie_of(response)},
+                  {request_field::csrf, json_of(response)["csrf"].get<std::string>()}})
+                 .status == 204);
+  BOOST_TEST(ledger_store->revoked_logins(now_ms, 10).value().size() == 1u);
+  storage::sqlite_database((directory.path / "ledger.db").string(), {})
+      .execute(
+          "DELETE FROM console_session_end; UPDATE ledger_identity SET ledger_id = zeroblob(16)");
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (ledger_store->revoked_logins(now_ms, 10).value().empty())
+    BOOST_REQUIRE(std::chrono::steady_clock::now() < deadline);
+}
+
 BOOST_AUTO_TEST_CASE(so_many_ended_logins_are_remembered) {
   const test::manual_clock clock{wall_ms(now_ms)};
   login_revocations ends({.make_ledger = {}, .time = clock, .log = {}});
