@@ -67,7 +67,7 @@ for (const variant of variants) {
       const { updated_at: updatedAt, ...rest } = (
         await gateway.viewer('GET', '/v1/modules/written')
       ).json;
-      assert.deepEqual(rest, { module: 'written', ...document });
+      assert.deepEqual(rest, { module: 'written', ...document, revision: 1 });
       assert.match(updatedAt, /Z$/);
       for (const [change, named] of [
         [{ title: '' }, /title/],

@@ -78,6 +78,7 @@ for (const variant of variants) {
           mastered_at: progress.mastered_at,
           threshold: 95,
           attempt: 1,
+          revision: 1,
         });
         assert.deepEqual(await scene.progress(), progress);
       });
@@ -89,8 +90,9 @@ for (const variant of variants) {
       for (let i = 0; i < 2; ++i) scenes.push(await Scene.make(gateway, { module: first.module }));
       for (const scene of scenes) await scene.credited(0, 10_000);
       await first.credited(20_000, 27_000);
-      const bySudent = (await gateway.viewer('GET', `/v1/students/${first.student}/progress`)).json;
-      assert.deepEqual(bySudent, { items: [await first.progress()], next: null });
+      const byStudent = (await gateway.viewer('GET', `/v1/students/${first.student}/progress`))
+        .json;
+      assert.deepEqual(byStudent, { items: [await first.progress()], next: null });
       // The list of a module pages through the ledger, which has the pair at the next checkpoint.
       const listed = await until(
         'all are checkpointed',

@@ -170,6 +170,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(the_numbers_of_a_ledger_from_before_go_on, Place, 
   const auto tested = make_migrated(place);
   BOOST_TEST(need(tested->identity()).last_sequence == 3);
   enrol(*tested, {"s"});
+  put_modules(*tested, {"m"}, 10'000);
   const auto mastered = played("s", "m", 10'000);
   need(tested->checkpoint({&mastered, 1}, wall_ms{2}));
   const std::vector<std::int64_t> expected{1, 2, 4};

@@ -75,7 +75,7 @@ BOOST_FIXTURE_TEST_CASE(who_enrols_after_the_ledger_lost_it_goes_on, api_fixture
   credit.interval = {0, 1'000};
   credit.played_at_ms = credit.now_ms = now;
   credit.duration_ms = 60'000;
-  credit.mastery_covered_ms = 57'000;
+  credit.mastery_measured_ms = 57'000;
   credit.max_rate_permille = 2000;
   const storage::pair_progress blank{credit.pair(), blank_progress(life)};
   BOOST_REQUIRE(hot->merge({&blank, 1}, storage::merge_origin::ledger).has_value());
