@@ -20,6 +20,7 @@
 #include "actors/gateway.hpp"
 #include "actors/stores/checkpointer.hpp"
 #include "actors/stores/hot_writer.hpp"
+#include "actors/stores/row_loader.hpp"
 #include "actors/stores/store_reader.hpp"
 #include "actors/stores/watcher.hpp"
 #include "base/address_rate_limiter.hpp"
@@ -52,6 +53,7 @@ struct gateway::implementation final : shard_services {
   void recover();
   void start_writer(std::unique_ptr<storage::hot_store> hot,
                     std::unique_ptr<storage::ledger> ledger, bool hot_is_there);
+  void start_row_loader();
   void start_reader();
   void start_shards();
   void start_watcher(std::int64_t last_change);
@@ -95,12 +97,13 @@ struct gateway::implementation final : shard_services {
   /// The ledger has a reset of the pair, by any gateway. False: try again later.
   [[nodiscard]] bool forget_attempt(const pair_key& pair) {
     caf::anon_send(shard_for(pair.student), progress_reset{pair});
-    return writer->take_attempt(pair);
+    return rows->load_attempt(pair);
   }
 
   // -- shard_services
 
   void store(std::shared_ptr<credit_batch> batch) override { writer->store(std::move(batch)); }
+  void load_rows(std::shared_ptr<credit_batch> batch) override { rows->load(std::move(batch)); }
   bool refill(std::vector<storage::pair_progress> pairs) override {
     return writer->refill(std::move(pairs));
   }
@@ -135,6 +138,7 @@ struct gateway::implementation final : shard_services {
   std::optional<session_dependencies> session_deps;
   std::unique_ptr<checkpointer> checkpoints;
   std::unique_ptr<hot_writer> writer;
+  std::unique_ptr<row_loader> rows;
   std::unique_ptr<store_reader> reader;
   std::unique_ptr<watcher> store_watcher;
 };

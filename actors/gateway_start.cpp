@@ -75,6 +75,7 @@ gateway::implementation::implementation(gateway_options given)
   if (hot_is_there) recover();
 
   start_writer(std::move(first_hot), std::move(first_ledger), hot_is_there);
+  start_row_loader();
   start_reader();
   start_shards();
   session_deps.emplace(session_dependencies{
@@ -112,6 +113,19 @@ void gateway::implementation::start_writer(std::unique_ptr<storage::hot_store> h
       .ledger_successes = [this] { return ledger_state.health_successes.load(); },
       .required = options.require_durability,
       .start_degraded = !hot_is_there});
+}
+
+void gateway::implementation::start_row_loader() {
+  rows = std::make_unique<row_loader>(row_loader::dependencies{
+      .ledger = options.make_ledger(),
+      .ledger_state = ledger_state,
+      .time = time,
+      .loaded =
+          [this](std::shared_ptr<credit_batch> batch) { writer->store_loaded(std::move(batch)); },
+      .failed = [this](std::shared_ptr<credit_batch> batch) { writer->fail(std::move(batch)); },
+      .attempt = [this](const storage::pair_progress& pair) { writer->take_attempt(pair); },
+      .log = options.log,
+      .ledger_successes = [this] { return ledger_state.health_successes.load(); }});
 }
 
 void gateway::implementation::start_reader() {
@@ -224,6 +238,7 @@ bool gateway::implementation::stop(std::chrono::milliseconds deadline) {
   const bool all_finished = heartbeats.wait_until_idle(deadline);
   // The threads end first, but their objects stay: an actor that still gives them something gets it
   // back as failed, and reports that.
+  if (rows) rows->close();  // first: it hands its batches to the writer
   if (writer) writer->close(end);
   if (reader) reader->close();
   store_watcher.reset();  // after them: they may wait for the replies that it counts

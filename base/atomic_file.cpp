@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <functional>
@@ -96,9 +97,12 @@ result<file_content, std::string> read_whole(const std::string& path, std::size_
   if (!S_ISREG(about.st_mode)) return failed("it is not a file");
   file_content found;
   found.mode = about.st_mode & 07777;
-  found.text.resize(bytes_max + 1);
+  // Not the most that it may be: that would be memory, and time, for nothing. It may grow meanwhile.
+  const auto expected = static_cast<std::size_t>(about.st_size) + 1;
+  found.text.resize(std::min(expected, bytes_max + 1));
   std::size_t size = 0;
-  while (size < found.text.size()) {
+  while (size <= bytes_max) {
+    if (size == found.text.size()) found.text.resize(std::min(2 * size, bytes_max + 1));
     const auto got = ::read(file.get(), found.text.data() + size, found.text.size() - size);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return failed(std::strerror(errno));

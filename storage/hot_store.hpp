@@ -52,6 +52,11 @@ enum class applied_state : std::uint8_t {
   failed,  // it is unknown whether the request took effect
 };
 
+/// Whether the request waits for the pair's row of the ledger.
+[[nodiscard]] constexpr bool needs_row(applied_state state) noexcept {
+  return state == applied_state::pair_missing || state == applied_state::not_compared;
+}
+
 /// What became of one request of a batch.
 struct applied_credit {
   applied_state state = applied_state::failed;

@@ -35,15 +35,15 @@ std::optional<tiered_store::last_credits> tiered_store::load_into_overlay(
     known = std::max(known, credited_ms);
   };
   if (!asked.empty()) {
-    const auto rows = read_ledger(asked);
-    if (!rows) return std::nullopt;
-    for (std::size_t i = 0; i < asked.size(); ++i) {
-      const auto& row = (*rows)[i];
+    const auto read = reader_.read(asked);
+    if (!read.rows) return std::nullopt;
+    for (const auto& key : asked) {
+      const auto& row = *read.find(key);
       if (!row) continue;
-      note(asked[i].student, row->student_updated_ms);
-      overlay_.pairs.emplace(asked[i], row->student.epoch == 0
-                                           ? ended_progress(UINT32_MAX)  // whatever the request's
-                                           : row->state.value_or(blank_progress(row->student)));
+      note(key.student, row->student_updated_ms);
+      overlay_.pairs.emplace(key, row->student.epoch == 0
+                                      ? ended_progress(UINT32_MAX)  // whatever the request's
+                                      : row->state.value_or(blank_progress(row->student)));
     }
   }
   for (auto i : which) {
@@ -181,15 +181,6 @@ stored<ok_t> tiered_store::begin_attempt(const pair_progress& pair) {
     return storage_failure{storage_error::refused, "degraded mode holds no more pairs"};
   merge(overlay_.pairs[pair.key], pair.state);
   return ok;
-}
-
-stored<ok_t> tiered_store::take_attempt(const pair_key& pair) {
-  const auto rows = read_ledger({&pair, 1});
-  if (!rows) return rows.error();
-  const auto& row = rows->front();
-  if (!row) return row.error();
-  if (!row->state) return ok;  // erased since
-  return begin_attempt({pair, *row->state});
 }
 
 void tiered_store::drop_copies(const student_id& student) {

@@ -46,7 +46,8 @@ tiered_store::tiered_store(hot_store& hot, ledger& of_record, const time_source&
       observer_(std::move(observed_by)),
       required_(required),
       most_(most),
-      reads_hang_(observer_.ledger_successes),
+      reader_(of_record, time, observer_.ledger_successes,
+              [this](const storage_failure& failure) { observer_.ledger_failed(failure); }),
       writes_hang_(observer_.ledger_successes) {}
 
 std::vector<applied_credit> tiered_store::apply(std::span<const tiered_request> requests) {
@@ -75,14 +76,16 @@ bool tiered_store::apply_hot(std::span<const tiered_request> requests, results& 
   }
   out = *std::move(applied);
   report_failed(requests, out);
-  std::vector<std::size_t> missing;
-  for (std::size_t i = 0; i < out.size(); ++i)
-    if (out[i].state == applied_state::pair_missing || out[i].state == applied_state::not_compared)
-      missing.push_back(i);
-  if (missing.empty() || load_missing(requests, {.which = missing}, out)) return true;
-  // The hot store broke off in between: what is still missing goes through the ledger.
-  apply_through_ledger(requests, missing, out);
   return true;
+}
+
+void tiered_store::apply_found(std::span<const tiered_request> requests, const ledger_rows& rows,
+                               results& out) {
+  if (degraded_) return apply_through_ledger(requests, all_of(requests.size()), out);
+  missing_pairs missing{.which = all_of(requests.size())};
+  if (!begin_pairs(requests, rows, missing, out)) return;
+  // The hot store broke off in between: what is still missing goes through the ledger.
+  if (!merge_missing(requests, missing, out)) apply_through_ledger(requests, missing.which, out);
 }
 
 void tiered_store::report_failed(std::span<const tiered_request> requests, const results& out) {
@@ -99,42 +102,6 @@ void tiered_store::report_failed(std::span<const tiered_request> requests, const
                                            out.size(), pair.student.view(), pair.module.view())});
 }
 
-template <class Question>
-auto tiered_store::ask_ledger(circuit_breaker& guard, Question question) -> decltype(question()) {
-  const auto began = time_.monotonic_now();
-  if (guard.blocks(began))
-    return storage_failure{storage_error::unavailable, "the ledger hung just before"};
-  auto result = question();
-  if (!result) {
-    if (result.error().code == storage_error::unavailable)
-      guard.failed(began, time_.monotonic_now());
-    if (!is_of_single_pairs(result.error())) observer_.ledger_failed(result.error());
-  }
-  return result;
-}
-
-void tiered_store::report_row(const pair_key& pair, const storage_failure& why) {
-  observer_.ledger_failed(
-      {why.code, fmt::format("{}/{}: {}", pair.student.view(), pair.module.view(), why.detail)});
-}
-
-stored<std::vector<tiered_store::ledger_row>> tiered_store::read_ledger(
-    std::span<const pair_key> keys) {
-  std::vector<ledger_row> rows(keys.size(), recorded_pair{});
-  const auto read = [&](std::span<const pair_key> part) -> stored<ok_t> {
-    auto found = ask_ledger(reads_hang_, [&] { return ledger_.look_up(part); });
-    if (!found) return found.error();
-    std::move(found->begin(), found->end(), rows.begin() + (part.data() - keys.data()));
-    return ok;
-  };
-  const auto unreadable = [&](const pair_key& key, const storage_failure& why) {
-    report_row(key, why);
-    rows[static_cast<std::size_t>(&key - keys.data())] = why;
-  };
-  if (auto done = run_in_parts(keys, read, unreadable); !done) return done.error();
-  return rows;
-}
-
 std::optional<progress> tiered_store::start_of(const recorded_pair& row, std::uint32_t epoch) {
   if (row.student.epoch == 0 || row.student.epoch > epoch) return std::nullopt;
   // A ledger that has come back older may have the student in an epoch that ended since.
@@ -142,20 +109,12 @@ std::optional<progress> tiered_store::start_of(const recorded_pair& row, std::ui
   return row.state.value_or(blank_progress(row.student));
 }
 
-bool tiered_store::begin_pairs(std::span<const tiered_request> requests, missing_pairs& missing,
-                               results& out) {
-  const auto keys = distinct_pairs(requests, missing.which);
-  // All heartbeats wait here, so a ledger that hangs is not waited for each time.
-  const auto rows = read_ledger(keys);
-  const auto row_of = [&](std::size_t i) -> const ledger_row* {
-    if (!rows) return nullptr;
-    const auto at = std::lower_bound(keys.begin(), keys.end(), requests[i].credit.pair());
-    return &(*rows)[static_cast<std::size_t>(at - keys.begin())];
-  };
+bool tiered_store::begin_pairs(std::span<const tiered_request> requests, const ledger_rows& rows,
+                               missing_pairs& missing, results& out) {
   std::erase_if(missing.which, [&](std::size_t i) {
     const auto& [credit, in_memory, is_partial] = requests[i];
     const bool is_absent = out[i].state == applied_state::pair_missing;
-    const auto* const row = row_of(i);
+    const auto* const row = rows.find(credit.pair());
     std::optional<progress> start;
     if (row && *row) {
       start = start_of(**row, credit.epoch);
@@ -182,9 +141,8 @@ bool tiered_store::begin_pairs(std::span<const tiered_request> requests, missing
   return !missing.which.empty();
 }
 
-bool tiered_store::load_missing(std::span<const tiered_request> requests, missing_pairs missing,
-                                results& out) {
-  if (!begin_pairs(requests, missing, out)) return true;
+bool tiered_store::merge_missing(std::span<const tiered_request> requests,
+                                 const missing_pairs& missing, results& out) {
   std::vector<pair_progress> states;
   states.reserve(missing.starts.size());
   for (const auto& [key, state] : missing.starts) states.push_back({key, state});
@@ -207,8 +165,7 @@ bool tiered_store::load_missing(std::span<const tiered_request> requests, missin
   for (std::size_t i = 0; i < missing.which.size(); ++i) {
     auto& result = out[missing.which[i]];
     // Nothing of them can be read, or the pair was lost again in between.
-    if (!applied || (*applied)[i].state == applied_state::pair_missing ||
-        (*applied)[i].state == applied_state::not_compared)
+    if (!applied || needs_row((*applied)[i].state))
       result = {};
     else
       result = std::move((*applied)[i]);
@@ -221,7 +178,7 @@ stored<std::vector<std::optional<progress>>> tiered_store::checkpoint(
   std::vector<std::optional<progress>> states(pairs.size());
   const auto write = [&](std::span<const pair_progress> part) -> stored<ok_t> {
     std::vector<heatmap_delta> grown;
-    auto united = ask_ledger(writes_hang_,
+    auto united = ask_ledger(writes_hang_, time_, observer_.ledger_failed,
                              [&] { return ledger_.checkpoint(part, time_.wall_now(), &grown); });
     if (!united) return united.error();
     std::move(united->begin(), united->end(), states.begin() + (part.data() - pairs.data()));
@@ -229,7 +186,7 @@ stored<std::vector<std::optional<progress>>> tiered_store::checkpoint(
     return ok;
   };
   const auto failed = [&](const pair_progress& pair, const storage_failure& why) {
-    report_row(pair.key, why);
+    observer_.ledger_failed(failure_of_row(pair.key, why));
   };
   if (auto done = run_in_parts(pairs, write, failed); !done) return done.error();
   return states;

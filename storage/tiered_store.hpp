@@ -16,6 +16,7 @@
 #include "storage/circuit_breaker.hpp"
 #include "storage/hot_store.hpp"
 #include "storage/ledger.hpp"
+#include "storage/ledger_reader.hpp"
 #include "storage/limits.hpp"
 
 namespace watchkeeper::storage {
@@ -32,9 +33,11 @@ struct tiered_request {
 /// Makes credit durable in the hot store, or in the ledger while the hot store is away.
 ///
 /// - A pair that is missing in the hot store, or was not compared with the ledger since the hot
-///   store may have lost changes, is read from the ledger, merged with the state that the caller
-///   has in memory, put into the hot store, and then credited. If the ledger is away, that is
-///   possible only for a pair that the caller has in memory: nobody else knows its life.
+///   store may have lost changes, needs its row of the ledger. The caller reads it, where no other
+///   heartbeat waits for that, and comes back with it (`apply_found`): it is merged with the state
+///   that the caller has in memory, put into the hot store, and then credited. If the ledger is
+///   away, that is possible only for a pair that the caller has in memory: nobody else knows its
+///   life.
 /// - While the hot store is away, refuses to write or acknowledges too little, this object runs the
 ///   same rules, holds the sessions and buckets, and the ledger makes the outcomes durable
 ///   (`degraded`). When the hot store is back, the credit of that time is merged into it.
@@ -72,10 +75,14 @@ class tiered_store {
                durability_level required = durability_level::memory,
                capacity most = {200'000, 400'000});
 
-  /// Returns one element per request, in order: `done` or `failed`, never `pair_missing`. `covered`
-  /// is set for each `done` request without `in_memory`. Takes at most
-  /// storage_limits::batch_heartbeats_max requests.
+  /// Returns one element per request, in order. `covered` is set for each `done` request without
+  /// `in_memory`. Nothing changed for those that need a row of the ledger (needs_row): see
+  /// `apply_found`. Takes at most storage_limits::batch_heartbeats_max requests.
   std::vector<applied_credit> apply(std::span<const tiered_request> requests);
+  /// Applies requests that need a row, now that the rows have been read. `out` has what `apply`
+  /// returned of them, and gets `done` or `failed`.
+  void apply_found(std::span<const tiered_request> requests, const ledger_rows& rows,
+                   std::vector<applied_credit>& out);
 
   /// Merges states that may be in no store yet into the hot store or, if degraded, the ledger.
   stored<ok_t> refill(std::span<const pair_progress> pairs);
@@ -92,8 +99,6 @@ class tiered_store {
   /// The ledger has begun a new attempt of the pair: brings it to the hot store, or to what
   /// degraded mode holds of it, and from there to the hot store when that is back.
   stored<ok_t> begin_attempt(const pair_progress& pair);
-  /// The same, of any gateway's: reads the state from the ledger.
-  stored<ok_t> take_attempt(const pair_key& pair);
 
   [[nodiscard]] bool degraded() const noexcept { return degraded_; }
 
@@ -133,9 +138,11 @@ class tiered_store {
   };
   /// Sets the starts. Requests of which that is not possible get their result and are taken out.
   /// False: none is left.
-  bool begin_pairs(std::span<const tiered_request> requests, missing_pairs& missing, results& out);
+  static bool begin_pairs(std::span<const tiered_request> requests, const ledger_rows& rows,
+                          missing_pairs& missing, results& out);
   /// False: the hot store broke off.
-  bool load_missing(std::span<const tiered_request> requests, missing_pairs missing, results& out);
+  bool merge_missing(std::span<const tiered_request> requests, const missing_pairs& missing,
+                     results& out);
   void apply_through_ledger(std::span<const tiered_request> requests,
                             const std::vector<std::size_t>& which, results& out);
   /// When students were last credited, as far as this gateway and the ledger know.
@@ -144,14 +151,6 @@ class tiered_store {
   /// cannot be read, are left out. The last credits are those of students without a bucket.
   std::optional<last_credits> load_into_overlay(std::span<const tiered_request> requests,
                                                 const std::vector<std::size_t>& which);
-  /// Runs `question` unless the breaker is open. Reports a failure of the ledger to the observer,
-  /// but not one of single pairs.
-  template <class Question>
-  auto ask_ledger(circuit_breaker& guard, Question question) -> decltype(question());
-  void report_row(const pair_key& pair, const storage_failure& why);
-  /// A pair in the ledger, or why it cannot be read.
-  using ledger_row = stored<recorded_pair>;
-  stored<std::vector<ledger_row>> read_ledger(std::span<const pair_key> keys);
   /// From what a pair that is missing in the hot store goes on in an epoch, by its row. Nothing:
   /// the epoch has ended.
   static std::optional<progress> start_of(const recorded_pair& row, std::uint32_t epoch);
@@ -186,7 +185,8 @@ class tiered_store {
   std::uint64_t successes_at_failure_ = 0;
   mono_ms next_probe_at_;
   // Two breakers, because rows that somebody has locked for long can still be read.
-  circuit_breaker reads_hang_, writes_hang_;
+  ledger_reader reader_;
+  circuit_breaker writes_hang_;
   overlay overlay_;
 };
 

@@ -47,7 +47,7 @@ progress_shard_core::~progress_shard_core() = default;  // the jobs that wait ge
 
 void progress_shard_core::take(heartbeat_job_ptr job) {
   waiting_.push_back(std::move(job));
-  if (parked_.empty())
+  if (!in_flight_.batch)
     send_batch();
   else if (waiting_.size() == 1)  // no earlier heartbeat waits for the next batch
     join_batch();
@@ -55,7 +55,7 @@ void progress_shard_core::take(heartbeat_job_ptr job) {
 }
 
 void progress_shard_core::take(std::span<heartbeat_job_ptr> jobs) {
-  const bool idle = parked_.empty();
+  const bool idle = !in_flight_.batch;
   for (auto& job : jobs) {
     waiting_.push_back(std::move(job));
     if (!idle && waiting_.size() == 1) join_batch();
@@ -76,11 +76,12 @@ storage::tiered_request progress_shard_core::request_of(heartbeat_job& job, wall
 
 void progress_shard_core::join_batch() {
   auto& job = waiting_.back();
-  if (!in_flight_ || !in_flight_->join(request_of(*job, deps_.time.wall_now()))) return;
-  parked_.push_back(std::move(job));
+  if (!in_flight_.batch->join(request_of(*job, deps_.time.wall_now()))) return;
+  auto& jobs = in_flight_.jobs;
+  jobs.push_back(std::move(job));
   waiting_.pop_back();
   bump(deps_.probe.batch_heartbeats);
-  if (parked_.size() > deps_.probe.batch_size_max) deps_.probe.batch_size_max = parked_.size();
+  if (jobs.size() > deps_.probe.batch_size_max) deps_.probe.batch_size_max = jobs.size();
 }
 
 void progress_shard_core::send_batch() {
@@ -90,52 +91,99 @@ void progress_shard_core::send_batch() {
   batch->shard = deps_.index;
   batch->count = count;
   batch->requests.reserve(count);
-  parked_.reserve(count);
+  in_flight_.jobs.reserve(count);
   const auto now_ms = deps_.time.wall_now();
   for (std::size_t i = 0; i < count; ++i) {
     auto& job = waiting_.front();
     batch->requests.push_back(request_of(*job, now_ms));
-    parked_.push_back(std::move(job));
+    in_flight_.jobs.push_back(std::move(job));
     waiting_.pop_front();
   }
   bump(deps_.probe.batches);
   bump(deps_.probe.batch_heartbeats, count);
   if (count > deps_.probe.batch_size_max) deps_.probe.batch_size_max = count;
   batch->sent_at = deps_.time.monotonic_now_us();
-  in_flight_ = batch;
-  epoch_of_batch_ = deps_.hot.refill_epoch.load(std::memory_order_acquire);
+  in_flight_.batch = batch;
+  in_flight_.refill_epoch = deps_.hot.refill_epoch.load(std::memory_order_acquire);
   deps_.services.store(std::move(batch));
 }
 
 void progress_shard_core::stored(credit_batch& batch) {
-  deps_.probe.batch_latency.record_us(deps_.time.monotonic_now_us() - batch.sent_at);
-  // The next batch goes out before the results of this one: the store works while they are sent.
-  auto jobs = std::move(parked_);
-  parked_.clear();
-  in_flight_.reset();
-  std::vector<storage::pair_progress> mastered;
-  for (std::size_t i = 0; i < jobs.size(); ++i) remember(batch.requests[i], batch.results[i]);
-  erased_in_flight_.clear();
-  // The hot store may have lost this batch while its results were on their way here. The hand-over
-  // at that time did not include it.
-  if (deps_.hot.refill_epoch.load(std::memory_order_acquire) != epoch_of_batch_)
-    refill_epoch_ = epoch_of_batch_;
-  send_batch();
-  for (std::size_t i = 0; i < jobs.size(); ++i)
-    report_result(*jobs[i], batch.requests[i], batch.results[i], mastered);
-  if (!mastered.empty()) deps_.services.checkpoint_now(std::move(mastered));
+  if (in_flight_.batch.get() == &batch) {
+    deps_.probe.batch_latency.record_us(deps_.time.monotonic_now_us() - batch.sent_at);
+    auto back = std::exchange(in_flight_, {});
+    load_rows(back);
+    finish(back);
+  } else {
+    const auto found = std::find_if(loading_.begin(), loading_.end(),
+                                    [&](const flight& each) { return each.batch.get() == &batch; });
+    if (found == loading_.end()) return;
+    auto back = std::move(*found);
+    loading_.erase(found);
+    finish(back);
+  }
   refill_if_requested();
   update_probe();
 }
 
-void progress_shard_core::remember(const storage::tiered_request& request,
+void progress_shard_core::load_rows(flight& back) {
+  auto& requests = back.batch->requests;
+  auto& results = back.batch->results;
+  const auto waits = [](const storage::applied_credit& each) {
+    return storage::needs_row(each.state);
+  };
+  if (std::none_of(results.begin(), results.end(), waits)) return;
+  auto batch = std::make_shared<credit_batch>();
+  batch->shard = deps_.index;
+  flight sent{.batch = batch,
+              .refill_epoch = deps_.hot.refill_epoch.load(std::memory_order_acquire)};
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (waits(results[i])) {
+      batch->requests.push_back(std::move(requests[i]));
+      batch->results.push_back(std::move(results[i]));
+      sent.jobs.push_back(std::move(back.jobs[i]));
+    } else {
+      if (kept != i) {
+        requests[kept] = std::move(requests[i]);
+        results[kept] = std::move(results[i]);
+        back.jobs[kept] = std::move(back.jobs[i]);
+      }
+      ++kept;
+    }
+  }
+  requests.resize(kept);
+  results.resize(kept);
+  back.jobs.resize(kept);
+  batch->count = batch->requests.size();
+  batch->sent_at = deps_.time.monotonic_now_us();
+  loading_.push_back(std::move(sent));
+  deps_.services.load_rows(std::move(batch));
+}
+
+void progress_shard_core::finish(flight& back) {
+  auto& batch = *back.batch;
+  for (std::size_t i = 0; i < back.jobs.size(); ++i)
+    remember(back, batch.requests[i], batch.results[i]);
+  // The hot store may have lost this batch while its results were on their way here. The hand-over
+  // at that time did not include it.
+  if (deps_.hot.refill_epoch.load(std::memory_order_acquire) != back.refill_epoch)
+    refill_epoch_ = back.refill_epoch;
+  // The next batch goes out before the results of this one: the store works while they are sent.
+  if (!in_flight_.batch) send_batch();
+  std::vector<storage::pair_progress> mastered;
+  for (std::size_t i = 0; i < back.jobs.size(); ++i)
+    report_result(*back.jobs[i], batch.requests[i], batch.results[i], mastered);
+  if (!mastered.empty()) deps_.services.checkpoint_now(std::move(mastered));
+}
+
+void progress_shard_core::remember(const flight& back, const storage::tiered_request& request,
                                    const storage::applied_credit& applied) {
   const auto& outcome = applied.outcome;
   if (applied.state != storage::applied_state::done || outcome.status == credit_status::rejected)
     return;
   const auto& credit = request.credit;
-  if (std::find(erased_in_flight_.begin(), erased_in_flight_.end(), credit.student) !=
-      erased_in_flight_.end())
+  if (std::find(back.erased.begin(), back.erased.end(), credit.student) != back.erased.end())
     return;
   acknowledged_heartbeat acknowledged{.request = credit, .outcome = outcome};
   coverage::intervals fresh;
@@ -299,7 +347,8 @@ void progress_shard_core::checkpointed(mono_ms started, mono_ms now) {
 
 void progress_shard_core::forget(const student_id& student) {
   // Heartbeats that wait go on: by their epoch the store knows those of the life that ended.
-  if (!parked_.empty()) erased_in_flight_.push_back(student);
+  if (in_flight_.batch) in_flight_.erased.push_back(student);
+  for (auto& each : loading_) each.erased.push_back(student);
   pairs_.erase_if([&](pair_entry& pair) {
     if (pair.key.student != student) return false;
     set_dirty(pair, false);
@@ -384,7 +433,7 @@ void progress_shard_core::set_dirty(pair_entry& pair, bool dirty) noexcept {
 void progress_shard_core::update_probe() noexcept {
   deps_.probe.pairs.store(pairs_.size(), std::memory_order_relaxed);
   deps_.probe.dirty.store(dirty_, std::memory_order_relaxed);
-  deps_.probe.parked.store(parked_.size(), std::memory_order_relaxed);
+  deps_.probe.parked.store(in_flight_.jobs.size(), std::memory_order_relaxed);
   deps_.probe.queued.store(waiting_.size(), std::memory_order_relaxed);
 }
 

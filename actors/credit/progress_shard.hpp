@@ -56,14 +56,25 @@ class progress_shard_core {
   [[nodiscard]] std::size_t pairs() const noexcept { return pairs_.size(); }
 
  private:
+  /// Heartbeats on their way to the stores and back.
+  struct flight {
+    std::shared_ptr<credit_batch> batch;  // null: there is none
+    std::vector<heartbeat_job_ptr> jobs;  // in the order of its requests
+    std::vector<student_id> erased;       // since it was sent
+    std::uint64_t refill_epoch = 0;       // when it was sent
+  };
   void send_batch();
+  /// Sends those that need a row of the ledger on their way, and takes them out of `back`.
+  void load_rows(flight& back);
+  void finish(flight& back);
   /// Adds the heartbeat that came last to the batch in flight, if the writer has not taken it yet.
   void join_batch();
   storage::tiered_request request_of(heartbeat_job& job, wall_ms now_ms) const;
   void report_result(heartbeat_job& job, const storage::tiered_request& request,
                      storage::applied_credit& applied,
                      std::vector<storage::pair_progress>& mastered);
-  void remember(const storage::tiered_request& request, const storage::applied_credit& applied);
+  void remember(const flight& back, const storage::tiered_request& request,
+                const storage::applied_credit& applied);
   /// Takes the outcome into the pair's entry, and sets `fresh_is_exact` and `fresh`. Null: the
   /// shard does not have the whole pair in memory.
   pair_entry* update(const storage::tiered_request& request, const storage::applied_credit& applied,
@@ -78,13 +89,11 @@ class progress_shard_core {
   std::uint64_t dirty_ = 0;
   std::deque<heartbeat_job_ptr>
       waiting_;  // bounded by actor_limits::heartbeats_in_flight_max at admission
-  std::vector<heartbeat_job_ptr> parked_;  // their batch is in flight; same order as its requests
-  std::shared_ptr<credit_batch> in_flight_;
-  std::vector<student_id> erased_in_flight_;
+  flight in_flight_;
+  std::vector<flight> loading_;  // bounded as `waiting_`
   std::uint64_t handing_epoch_ = 0;
   std::uint64_t refill_epoch_ = 0;
   std::uint64_t checkpoints_lost_ = 0;  // as this shard has seen it
-  std::uint64_t epoch_of_batch_ = 0;    // when the batch in flight was sent
 };
 
 struct progress_shard_state {

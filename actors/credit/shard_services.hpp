@@ -11,8 +11,11 @@ namespace watchkeeper::actors {
 class shard_services {
  public:
   virtual ~shard_services() = default;
-  /// The reply is `batch_stored`, always. A shard has at most one batch in flight.
+  /// The reply is `batch_stored`, always. A shard has at most one such batch in flight.
   virtual void store(std::shared_ptr<credit_batch> batch) = 0;
+  /// Reads the rows that the requests of the batch need, and stores it. The reply is
+  /// `batch_stored`, always. A shard may have many such batches in flight.
+  virtual void load_rows(std::shared_ptr<credit_batch> batch) = 0;
   /// Pairs whose last changes may be in memory only. No reply. False: too many wait, try again
   /// later.
   [[nodiscard]] virtual bool refill(std::vector<storage::pair_progress> pairs) = 0;

@@ -20,6 +20,10 @@ inline constexpr std::size_t sessions_max = 1'000'000;
 inline constexpr std::size_t shard_pairs_max = 2'000'000;
 /// Look-ups in the ledger that wait. Beyond it the problem is `overloaded`.
 inline constexpr std::size_t registry_lookups_queued_max = 16'384;
+/// Heartbeats that wait for a row of the ledger, because the hot store lacks their pair. Beyond it
+/// the problem is `storage-unavailable`, so that a slow ledger leaves room for those that do not
+/// wait.
+inline constexpr std::size_t row_loads_waiting_max = 16'384;
 
 // The heatmap.
 
@@ -28,6 +32,7 @@ inline constexpr std::size_t heatmap_modules_max = 4096;
 /// Pairs whose coverage must be read from the ledger.
 inline constexpr std::size_t heatmap_unread_pairs_max = 16'384;
 
-static_assert(storage_limits::batch_heartbeats_max <= heartbeats_in_flight_max);
+static_assert(storage_limits::batch_heartbeats_max <= row_loads_waiting_max);
+static_assert(row_loads_waiting_max <= heartbeats_in_flight_max / 2);
 
 }  // namespace watchkeeper::actor_limits

@@ -28,13 +28,16 @@ struct credit_jobs {
 };
 
 /// One batch of one shard, on its way to the hot store and back. While it waits for the writer, its
-/// shard may add to it. From `close` on it belongs to the writer alone, until it comes back.
+/// shard may add to it. From `close` on it belongs to the writer alone, until it comes back. What
+/// needs a row of the ledger goes once more, by way of the row loader, as a batch that is closed.
 struct credit_batch {
   std::uint32_t shard = 0;
   std::size_t count = 0;  // of `requests`
   mono_us sent_at;
   std::vector<storage::tiered_request> requests;
   std::vector<storage::applied_credit> results;  // in the order of `requests`, once it is back
+  /// Of the requests, once they have been read; `results` then has what the hot store said first.
+  std::shared_ptr<const storage::ledger_rows> rows;
 
   /// Called by the writer, before the batch is in its queue.
   void open() {

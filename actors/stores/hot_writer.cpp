@@ -1,4 +1,5 @@
 #include "actors/stores/hot_writer.hpp"
+#include "actors/shared/actor_limits.hpp"
 #include "storage/limits.hpp"
 
 #include <fmt/format.h>
@@ -50,7 +51,8 @@ hot_writer::hot_writer(dependencies deps)
            .ledger_successes = deps_.ledger_successes,
            .hot_durability = [this] { return deps_.hot_probe.durability.load(); }},
           deps_.required),
-      orders_(deps_.shards + refills_waiting_max + drops_waiting_max + student_orders_max) {
+      orders_(deps_.shards + actor_limits::row_loads_waiting_max + refills_waiting_max +
+              drops_waiting_max + student_orders_max) {
   if (deps_.start_degraded) tiers_.start_degraded("not reachable at start");
   if (deps_.own_thread)
     thread_ = std::thread([this] {
@@ -73,7 +75,16 @@ void hot_writer::store(std::shared_ptr<credit_batch> batch) {
   batch->open();
   if (orders_.push(batch)) return;
   batch->close();
-  batch->results.assign(batch->requests.size(), {});
+  fail(std::move(batch));
+}
+
+void hot_writer::store_loaded(std::shared_ptr<credit_batch> batch) {
+  if (!orders_.push(batch)) fail(std::move(batch));
+}
+
+void hot_writer::fail(std::shared_ptr<credit_batch> batch) {
+  batch->results.assign(batch->count, {});
+  batch->requests.resize(batch->count);
   deps_.stored(std::move(batch));
 }
 
@@ -95,11 +106,9 @@ bool hot_writer::forget_copies(const student_id& student) {
   return false;
 }
 
-bool hot_writer::take_attempt(const pair_key& pair) {
-  if (drops_waiting_.fetch_add(1) < drops_waiting_max && orders_.push(attempt_order{pair}))
-    return true;
+void hot_writer::take_attempt(const storage::pair_progress& pair) {
+  if (drops_waiting_.fetch_add(1) < drops_waiting_max && orders_.push(attempt_order{pair})) return;
   drops_waiting_.fetch_sub(1);
-  return false;
 }
 
 storage::stored<ok_t> hot_writer::end_epochs_below(const student_id& student, std::uint32_t epoch) {
@@ -128,12 +137,13 @@ void hot_writer::run() {
 }
 
 void hot_writer::turn(std::chrono::milliseconds wait_max) {
-  std::vector<std::shared_ptr<credit_batch>> batches;
+  taken_batches batches;
   auto taken = take_orders(wait_max);
   look_at_hot_store();
   if (taken.empty()) (void)run_guarded([&] { tiers_.probe(); });
   for (auto& o : taken) take(o, batches);
-  store_or_fail(batches);
+  store_or_fail(batches.fresh);
+  apply_loaded(batches.loaded);
   (void)run_guarded([&] { refill_one(); });
 }
 
@@ -160,12 +170,20 @@ void hot_writer::store_or_fail(std::vector<std::shared_ptr<credit_batch>>& batch
   if (run_guarded([&] { store_together(batches); })) return;
   // After a fault some batches are left, and their shards wait for them.
   for (auto& batch : batches) {
-    if (!batch) continue;
-    batch->results.assign(batch->count, {});
-    batch->requests.resize(batch->count);
-    deps_.stored(std::move(batch));
+    if (batch) fail(std::move(batch));
   }
   batches.clear();
+}
+
+void hot_writer::apply_loaded(std::vector<std::shared_ptr<credit_batch>>& batches) {
+  for (auto& batch : batches) {
+    const bool is_done =
+        run_guarded([&] { tiers_.apply_found(batch->requests, *batch->rows, batch->results); });
+    if (is_done)
+      deps_.stored(std::move(batch));
+    else
+      fail(std::move(batch));
+  }
 }
 
 /// At the end the refills that wait are still written; the first failure ends that.
@@ -214,13 +232,14 @@ std::vector<hot_writer::order> hot_writer::take_orders(std::chrono::milliseconds
   return taken;
 }
 
-void hot_writer::take(order& taken, std::vector<std::shared_ptr<credit_batch>>& batches) {
+void hot_writer::take(order& taken, taken_batches& batches) {
   if (auto* batch = std::get_if<std::shared_ptr<credit_batch>>(&taken)) {
-    batches.push_back(std::move(*batch));
+    auto& those = (*batch)->rows ? batches.loaded : batches.fresh;
+    those.push_back(std::move(*batch));
   } else if (auto* pairs = std::get_if<refill_order>(&taken)) {
     refills_.push_back(std::move(*pairs));
   } else {
-    store_or_fail(batches);  // what came before an erasure is stored before it
+    store_or_fail(batches.fresh);  // what came before an erasure is stored before it
     if (auto* student = std::get_if<std::shared_ptr<student_order>>(&taken))
       execute(**student);
     else if (const auto* attempt = std::get_if<attempt_order>(&taken))
@@ -236,10 +255,10 @@ void hot_writer::drop(const student_id& student) {
   (void)run_guarded([&] { tiers_.drop_copies(student); });
 }
 
-void hot_writer::take_attempt_now(const pair_key& pair) {
+void hot_writer::take_attempt_now(const storage::pair_progress& pair) {
   drops_waiting_.fetch_sub(1);
   // If that fails, the next checkpoint of the pair finds the attempt in the ledger.
-  (void)run_guarded([&] { (void)tiers_.take_attempt(pair); });
+  (void)run_guarded([&] { (void)tiers_.begin_attempt(pair); });
 }
 
 void hot_writer::drop_refills(const student_id& student) {

@@ -55,6 +55,10 @@ class hot_writer {
   /// Any thread. The batch always comes back through `stored`. If the queue is full, it comes back
   /// at once, as failed.
   void store(std::shared_ptr<credit_batch> batch);
+  /// Any thread. The same, for a batch that has the rows of the ledger that it needs.
+  void store_loaded(std::shared_ptr<credit_batch> batch);
+  /// Any thread. Hands a batch back as failed.
+  void fail(std::shared_ptr<credit_batch> batch);
   /// Any thread. False: too many wait; hand these over again later.
   [[nodiscard]] bool refill(std::vector<storage::pair_progress> pairs);
   /// Any thread. See shard_services.
@@ -63,9 +67,10 @@ class hot_writer {
   /// another, and the shard has forgotten the student: drops the copies for degraded mode, and the
   /// refills that wait. False: too many such orders wait; try again later.
   [[nodiscard]] bool forget_copies(const student_id& student);
-  /// Any thread. To be called when the ledger has a reset of the pair, by any gateway: brings the
-  /// new attempt to the hot store. False: too many such orders wait; try again later.
-  [[nodiscard]] bool take_attempt(const pair_key& pair);
+  /// Any thread. The ledger has a reset of the pair, by any gateway: brings the new attempt to the
+  /// hot store. If too many such orders wait, it does nothing: the next checkpoint of the pair
+  /// finds the attempt in the ledger.
+  void take_attempt(const storage::pair_progress& pair);
   /// Any thread but its own. Ends the student's epochs below `epoch` in the hot store and here, and
   /// waits until that is done.
   storage::stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch);
@@ -85,7 +90,7 @@ class hot_writer {
     student_id student;
   };
   struct attempt_order {
-    pair_key pair;
+    storage::pair_progress pair;
   };
   using order = std::variant<std::shared_ptr<credit_batch>, refill_order,
                              std::shared_ptr<student_order>, drop_order, attempt_order>;
@@ -95,16 +100,20 @@ class hot_writer {
   /// The orders that wait. If batches are among them, under load, also those that come within a
   /// moment.
   std::vector<order> take_orders(std::chrono::milliseconds wait_max);
-  void take(order& taken, std::vector<std::shared_ptr<credit_batch>>& batches);
+  struct taken_batches {
+    std::vector<std::shared_ptr<credit_batch>> fresh, loaded;
+  };
+  void take(order& taken, taken_batches& batches);
   /// Runs `step`. False: it threw, which is logged. A fault ends one step, not the orders after it.
   template <class Step>
   [[nodiscard]] bool run_guarded(Step step);
   void store_or_fail(std::vector<std::shared_ptr<credit_batch>>& batches);
+  void apply_loaded(std::vector<std::shared_ptr<credit_batch>>& batches);
   void refill_one();
   /// What waits of the student is from before an erasure. It is not to be merged after it: once the
   /// student has enrolled again, no store would skip it.
   void drop_refills(const student_id& student);
-  void take_attempt_now(const pair_key& pair);
+  void take_attempt_now(const storage::pair_progress& pair);
   /// Looks at the hot store again after somebody has found that it is not the one that it was.
   void look_at_hot_store();
   void store_together(std::vector<std::shared_ptr<credit_batch>>& batches);

@@ -62,14 +62,35 @@ struct api::implementation {
         console(tokens, revocations, with.sealer, with.login_ms, with.time),
         gate(tokens, console, with.time, with.log),
         ready(with.gateway),
-        recounts(
-            1, api_limits::recounts_queued_max,
-            [this](queued_request&& queued, stores& own) { run(std::move(queued), own); },
-            with.make_ledger, with.make_hot_store),
-        pool(
-            api_limits::threads, api_limits::requests_queued_max,
-            [this](queued_request&& queued, stores& own) { run(std::move(queued), own); },
-            with.make_ledger, with.make_hot_store) {}
+        recounts(1, api_limits::recounts_queued_max, run_queued, with.make_ledger,
+                 with.make_hot_store),
+        memory(api_limits::memory_threads, api_limits::requests_queued_max, run_queued,
+               with.make_ledger, with.make_hot_store),
+        reads(api_limits::threads, api_limits::requests_queued_max, run_queued, with.make_ledger,
+              with.make_hot_store),
+        reports(api_limits::threads, api_limits::requests_queued_max, run_queued, with.make_ledger,
+                with.make_hot_store),
+        writes(api_limits::threads, api_limits::requests_queued_max, run_queued, with.make_ledger,
+               with.make_hot_store) {}
+
+  worker_pool& pool_of(limit_class limits) noexcept {
+    switch (limits) {
+      case limit_class::api_memory:
+        return memory;
+      case limit_class::api_reports:
+        return reports;
+      case limit_class::api_writes:
+        return writes;
+      default:
+        return reads;
+    }
+  }
+  void stop() {
+    stopped = true;
+    for (auto* pool : {&memory, &reads, &reports, &writes}) pool->stop();
+    recounts.stop();
+    revocations.stop();
+  }
 
   // The HTTP/2 layer omits the content of a response to HEAD.
   void respond(const net::http_request& request, http_response&& response) noexcept {
@@ -108,7 +129,7 @@ struct api::implementation {
     auto captured = match.captured();
     queued_request queued{std::move(request), &found, std::move(captured), std::move(caller),
                           with.time.monotonic_now()};
-    if (pool.push(queued)) return;
+    if (pool_of(found.limits).push(queued)) return;
     if (stopped)
       respond_problem(queued.request, problem::draining, "The gateway is stopping");
     else
@@ -214,8 +235,11 @@ struct api::implementation {
   const std::function<statistics_snapshot()> statistics = [this] { return snapshot(); };
   std::atomic<bool> stopped{false};
   status_lists lists_by_status;
+  const std::function<void(queued_request&&, stores&)> run_queued =
+      [this](queued_request&& queued, stores& own) { run(std::move(queued), own); };
+  // Last: their threads use everything above.
   worker_pool recounts;
-  worker_pool pool;  // last: its threads use everything above
+  worker_pool memory, reads, reports, writes;
 };
 
 api::api(api_dependencies with)
@@ -249,10 +273,7 @@ void api::begin_drain() {
 }
 
 void api::stop() {
-  implementation_->stopped = true;
-  implementation_->pool.stop();
-  implementation_->recounts.stop();
-  implementation_->revocations.stop();
+  implementation_->stop();
 }
 
 }  // namespace watchkeeper::server

@@ -47,10 +47,10 @@ struct api_dependencies {
 /// The reading and administering calls of docs/protocol.md, section 7.
 ///
 /// A request is authorized on the I/O thread that brings it (one SHA-256). Then its handler runs,
-/// at once or on one of api_limits::threads threads, which have their own ledger and hot store. At
-/// most api_limits::requests_queued_max wait for a thread; further ones get `overloaded`. Recounts
-/// of heatmaps have a thread and a bounded queue of their own. Every submitted request gets exactly
-/// one response.
+/// at once or on a thread of its class (limit_class), which has its own ledger and hot store. At
+/// most api_limits::requests_queued_max of a class wait for a thread; further ones get
+/// `overloaded`. Recounts of heatmaps have a thread and a bounded queue of their own. Every
+/// submitted request gets exactly one response.
 class api {
  public:
   explicit api(api_dependencies with);

@@ -10,12 +10,15 @@ namespace watchkeeper::server::api_limits {
 
 /// Body of an API request. A longer one is `payload-too-large`.
 inline constexpr std::size_t body_bytes_max = 64 * 1024;
-/// API calls that wait for a thread. Beyond it the response is 503.
+/// API calls of one class that wait for a thread; the classes are single rows, reports, writes, and
+/// what memory alone has. Beyond it the response is 503.
 inline constexpr std::size_t requests_queued_max = 1024;
 /// Students in a list by status; a longer list is truncated.
 inline constexpr std::size_t status_list_students_max = 50'000;
-/// Threads that run calls.
+/// Threads that run the calls of one class.
 inline constexpr unsigned threads = 2;
+/// The same, for what memory alone has.
+inline constexpr unsigned memory_threads = 1;
 /// A call that waited longer for a thread gets 503: its caller has stopped waiting.
 inline constexpr std::int64_t queued_ms_max = 10'000;
 /// Recounts of a heatmap that wait. One runs at a time, which may take minutes; beyond it the

@@ -30,15 +30,31 @@ constexpr auto admin = access::admin;
 constexpr auto anyone = access::anyone;
 constexpr auto operators = access::operator_role;
 
-/// A call that runs on an API thread and may block on a store.
+/// A call that runs on an API thread of its class.
 constexpr route on_thread(net::http_method method, std::string_view pattern, access needs,
-                          thread_handler handler, parameter_names parameters = {}) {
+                          thread_handler handler, parameter_names parameters, limit_class limits) {
   return {.method = method,
           .pattern = pattern,
           .needs = needs,
           .served_by = handler,
-          .limits = limit_class::api_queue,
+          .limits = limits,
           .parameters = parameters};
+}
+constexpr route reads(std::string_view pattern, access needs, thread_handler handler,
+                      parameter_names parameters = {}) {
+  return on_thread(get, pattern, needs, handler, parameters, limit_class::api_reads);
+}
+constexpr route reports(std::string_view pattern, access needs, thread_handler handler,
+                        parameter_names parameters = {}) {
+  return on_thread(get, pattern, needs, handler, parameters, limit_class::api_reports);
+}
+constexpr route reads_memory(std::string_view pattern, access needs, thread_handler handler,
+                             parameter_names parameters = {}) {
+  return on_thread(get, pattern, needs, handler, parameters, limit_class::api_memory);
+}
+constexpr route writes(net::http_method method, std::string_view pattern, access needs,
+                       thread_handler handler) {
+  return on_thread(method, pattern, needs, handler, {}, limit_class::api_writes);
 }
 /// A call that runs on the I/O thread, in microseconds.
 constexpr route at_once(net::http_method method, std::string_view pattern, access needs,
@@ -90,40 +106,39 @@ constexpr auto table = std::to_array<route>({
         heartbeats("/v1/heartbeats/stream", endpoint::heartbeat_stream, net::body_mode::streamed)),
     with_cors(at_once(get, "/v1/keys", anyone, get_session_keys)),
 
-    on_thread(get, "/v1/modules", viewer, list_modules, page),
-    on_thread(get, "/v1/modules/{module}", viewer, get_module),
-    on_thread(put, "/v1/modules/{module}", admin, put_module),
-    on_thread(patch, "/v1/modules/{module}", admin, patch_module),
-    on_thread(del, "/v1/modules/{module}", admin, delete_module),
-    on_thread(get, "/v1/modules/{module}/students", viewer, list_module_students, page_in_order),
-    on_thread(get, "/v1/modules/{module}/heatmap", viewer, get_heatmap, bins_only),
+    reads("/v1/modules", viewer, list_modules, page),
+    reads("/v1/modules/{module}", viewer, get_module),
+    writes(put, "/v1/modules/{module}", admin, put_module),
+    writes(patch, "/v1/modules/{module}", admin, patch_module),
+    writes(del, "/v1/modules/{module}", admin, delete_module),
+    reports("/v1/modules/{module}/students", viewer, list_module_students, page_in_order),
+    reports("/v1/modules/{module}/heatmap", viewer, get_heatmap, bins_only),
 
-    on_thread(get, "/v1/devices/{kid}", admin, get_device),
-    on_thread(put, "/v1/devices/{kid}", admin, put_device),
-    on_thread(del, "/v1/devices/{kid}", admin, delete_device),
+    reads("/v1/devices/{kid}", admin, get_device),
+    writes(put, "/v1/devices/{kid}", admin, put_device),
+    writes(del, "/v1/devices/{kid}", admin, delete_device),
 
-    on_thread(put, "/v1/assignments/{student}/{module}", admin, put_assignment),
-    on_thread(del, "/v1/assignments/{student}/{module}", admin, delete_assignment),
+    writes(put, "/v1/assignments/{student}/{module}", admin, put_assignment),
+    writes(del, "/v1/assignments/{student}/{module}", admin, delete_assignment),
 
-    with_cors(
-        on_thread(get, "/v1/students/{student}/progress", viewer, list_student_progress, page)),
-    on_thread(get, "/v1/students/{student}/devices", admin, list_student_devices),
-    on_thread(get, "/v1/students/{student}/refusals", viewer, list_student_refusals, limit_only),
-    on_thread(del, "/v1/students/{student}", admin, delete_student),
-    with_cors(on_thread(get, "/v1/progress/{student}/{module}", viewer, get_progress)),
-    on_thread(post, "/v1/progress/{student}/{module}/reset", admin, reset_progress),
+    with_cors(reads("/v1/students/{student}/progress", viewer, list_student_progress, page)),
+    reads("/v1/students/{student}/devices", admin, list_student_devices),
+    reads_memory("/v1/students/{student}/refusals", viewer, list_student_refusals, limit_only),
+    writes(del, "/v1/students/{student}", admin, delete_student),
+    with_cors(reads("/v1/progress/{student}/{module}", viewer, get_progress)),
+    writes(post, "/v1/progress/{student}/{module}/reset", admin, reset_progress),
 
-    on_thread(get, "/v1/completions", viewer, list_completions, completions),
-    on_thread(get, "/v1/completions.csv", viewer, list_completions_csv, completions),
-    on_thread(get, "/v1/overview", viewer, get_overview),
+    reads("/v1/completions", viewer, list_completions, completions),
+    reports("/v1/completions.csv", viewer, list_completions_csv, completions),
+    reports("/v1/overview", viewer, get_overview),
     live_stream("/v1/live", viewer, open_live_stream, module_only),
 
     at_once(post, "/v1/session", anyone, post_login),
     at_once(get, "/v1/session", anyone, get_login),
     at_once(del, "/v1/session", anyone, delete_login),
 
-    on_thread(get, "/v1/stats", operators, get_statistics, statistics),
-    on_thread(get, "/metrics", operators, get_metrics),
+    reads_memory("/v1/stats", operators, get_statistics, statistics),
+    reads_memory("/metrics", operators, get_metrics),
     at_once(get, "/healthz", anyone, get_health),
     at_once(get, "/readyz", anyone, get_readiness),
 
@@ -150,10 +165,14 @@ static_assert(std::ranges::all_of(table,
                                     return r.pattern == "/" || is_own_path(r.pattern);
                                   }),
               "a [[static]] folder could hide a route: add its first segment to own_segments");
+constexpr bool waits_for_thread(limit_class limits) noexcept {
+  return limits == limit_class::api_memory || limits == limit_class::api_reads ||
+         limits == limit_class::api_reports || limits == limit_class::api_writes;
+}
 static_assert(std::ranges::all_of(table,
                                   [](const route& r) {
                                     return std::holds_alternative<thread_handler>(r.served_by) ==
-                                           (r.limits == limit_class::api_queue);
+                                           waits_for_thread(r.limits);
                                   }),
               "what runs on an API thread waits in its queue");
 

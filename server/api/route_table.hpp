@@ -24,8 +24,13 @@ enum class endpoint : std::uint8_t { heartbeats, heartbeat_stream, console };
 
 /// What bounds the requests of a route, and what happens at the bound.
 enum class limit_class : std::uint8_t {
-  heartbeats,    // admission of the actors, heartbeat_limits: the problem `overloaded`
-  api_queue,     // api_limits::requests_queued_max calls wait for a thread: `overloaded`
+  heartbeats,  // admission of the actors, heartbeat_limits: the problem `overloaded`
+  // Calls that wait for a thread, api_limits::requests_queued_max of each class: `overloaded`. Each
+  // class has its own threads, so that what waits for a store holds up its own kind alone.
+  api_memory,   // of the gateway's memory alone: a store that hangs does not hide the statistics
+  api_reads,    // of single rows, or a page of them
+  api_reports,  // that are counted or put in order, and may wait for a checkpoint
+  api_writes,
   io_thread,     // made at once on the I/O thread: the streams of the connection bound them
   live_streams,  // the subscribers of the live feed: `overloaded`
 };
@@ -38,7 +43,7 @@ struct route {
   std::string_view pattern;  // "/v1/modules/{module}"; "/*" at the end: all paths below
   access needs = access::anyone;
   std::variant<thread_handler, immediate_handler, endpoint> served_by;
-  limit_class limits = limit_class::api_queue;
+  limit_class limits = limit_class::api_reads;
   std::span<const std::string_view> parameters{};  // that the query may have
   net::body_mode body = net::body_mode::whole;
   bool cors = false;  // a page of a configured origin may call it

@@ -28,6 +28,7 @@ namespace {
 struct full_services final : shard_services {
   void forget_device(const thumbprint&) override {}
   void store(std::shared_ptr<credit_batch>) override { throw std::bad_alloc(); }
+  void load_rows(std::shared_ptr<credit_batch>) override {}
   bool refill(std::vector<storage::pair_progress>) override { return true; }
   void load(std::shared_ptr<progress_query>) override {}
   void checkpoint_now(std::vector<storage::pair_progress>) override {}

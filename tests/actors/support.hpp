@@ -92,6 +92,9 @@ inline heartbeat_job_ptr verified_job(const std::shared_ptr<result_recorder>& li
 /// The threads that serve a shard, played by the test: nothing happens until the test does it.
 struct scripted_services final : shard_services {
   void store(std::shared_ptr<credit_batch> batch) override { batches.push_back(std::move(batch)); }
+  void load_rows(std::shared_ptr<credit_batch> batch) override {
+    loading.push_back(std::move(batch));
+  }
   bool refill(std::vector<storage::pair_progress> pairs) override {
     if (refuse_refills || refilled.size() >= refills_max) return false;
     refilled.push_back(std::move(pairs));
@@ -111,7 +114,7 @@ struct scripted_services final : shard_services {
   }
   void forget_device(const thumbprint& device) override { outdated.push_back(device); }
   std::vector<thumbprint> outdated;
-  std::vector<std::shared_ptr<credit_batch>> batches;
+  std::vector<std::shared_ptr<credit_batch>> batches, loading;
   std::vector<std::vector<storage::pair_progress>> refilled;
   std::vector<std::shared_ptr<progress_query>> queries;
   std::vector<std::vector<storage::pair_progress>> mastered;

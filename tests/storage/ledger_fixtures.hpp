@@ -13,6 +13,7 @@
 
 #include "base/hash.hpp"
 #include "storage/ledger.hpp"
+#include "tests/base/scratch_root.hpp"
 #include "tests/storage/postgres/postgres_server.hpp"
 
 /// What the tests of both ledgers share.
@@ -31,7 +32,7 @@ struct sqlite_place {
   std::string url;
 
   sqlite_place() {
-    auto path = (std::filesystem::temp_directory_path() / "wk-ledger-XXXXXX").string();
+    auto path = (test::scratch_root() / "wk-ledger-XXXXXX").string();
     BOOST_REQUIRE(::mkdtemp(path.data()) != nullptr);
     folder = path;
     url = (folder / "ledger.db").string();

@@ -50,7 +50,7 @@ BOOST_AUTO_TEST_CASE(nothing_counts_when_both_are_away) {
   w.fault = store_fault::lost_request;
   // A ledger that cannot be opened: its folder is a file.
   auto broken = make_sqlite_ledger("/dev/null/ledger.db");
-  tiered_store tiers{w.hot, *broken, w.clock, no_observer()};
+  loading_store tiers{w.hot, *broken, w.clock, no_observer()};
   const auto r = w.request(0, 0, 10'000);
   BOOST_CHECK(tiers.apply({&r, 1})[0].state == applied_state::failed);
   BOOST_CHECK(tiers.apply({&r, 1})[0].state == applied_state::failed);
@@ -59,7 +59,7 @@ BOOST_AUTO_TEST_CASE(nothing_counts_when_both_are_away) {
 BOOST_AUTO_TEST_CASE(no_batch_waits_for_a_hot_store_that_hangs_but_the_first) {
   tiered_store_world w;
   hanging_hot_store h(w);
-  tiered_store tiers(h.hot, *w.ledger_of_record, w.clock, h.observer());
+  loading_store tiers(h.hot, *w.ledger_of_record, w.clock, h.observer());
   const auto play = [&](std::uint32_t i) {
     const auto r =
         w.request(i, static_cast<media_ms>(i) * 1'000, static_cast<media_ms>(i) * 1'000 + 1'000);
@@ -93,8 +93,8 @@ BOOST_AUTO_TEST_CASE(no_batch_waits_for_a_hot_store_that_hangs_but_the_first) {
 BOOST_AUTO_TEST_CASE(what_is_refused_takes_nobodys_room) {
   tiered_store_world w;
   w.fault = store_fault::lost_request;
-  tiered_store tiers{w.hot,         *w.ledger_of_record,      w.clock,
-                     no_observer(), durability_level::memory, {.pairs_max = 2}};
+  loading_store tiers{w.hot,         *w.ledger_of_record,      w.clock,
+                      no_observer(), durability_level::memory, {.pairs_max = 2}};
   const auto ask = [&](const char* module, std::uint32_t sequence) {
     auto r = w.request(sequence, 0, 10'000);
     r.credit.module = *module_id::parse(module);
@@ -108,8 +108,8 @@ BOOST_AUTO_TEST_CASE(what_is_refused_takes_nobodys_room) {
 BOOST_AUTO_TEST_CASE(at_its_limits_degraded_mode_goes_on_with_those_that_it_has) {
   tiered_store_world w;
   w.fault = store_fault::lost_request;
-  tiered_store tiers{w.hot,         *w.ledger_of_record,      w.clock,
-                     no_observer(), durability_level::memory, {.pairs_max = 2, .sessions_max = 3}};
+  loading_store tiers{w.hot,         *w.ledger_of_record,      w.clock,
+                      no_observer(), durability_level::memory, {.pairs_max = 2, .sessions_max = 3}};
   const auto ask = [&](const char* student, const char* session, std::uint32_t sequence) {
     auto r = w.request(sequence, 10'000 * sequence, 10'000 * sequence + 10'000);
     r.credit.student = *student_id::parse(student);
@@ -235,8 +235,8 @@ BOOST_AUTO_TEST_CASE(what_a_degraded_budget_cuts_off_moves_no_position) {
 BOOST_AUTO_TEST_CASE(sessions_that_earn_nothing_take_nobodys_room) {
   tiered_store_world w;
   w.fault = store_fault::lost_request;
-  tiered_store tiers{w.hot,         *w.ledger_of_record,      w.clock,
-                     no_observer(), durability_level::memory, {.sessions_max = 2}};
+  loading_store tiers{w.hot,         *w.ledger_of_record,      w.clock,
+                      no_observer(), durability_level::memory, {.sessions_max = 2}};
   const auto ask = [&](const char* session, std::int32_t max_rate_permille) {
     auto r = w.request(0, 0, 10'000);
     r.credit.session = *session_id::parse(session);
@@ -290,7 +290,7 @@ BOOST_AUTO_TEST_CASE(a_hot_store_that_acknowledges_too_little_counts_as_away) {
   observer.mode_changed = [&](bool degraded, const std::string& why) {
     if (degraded) reasons.push_back(why);
   };
-  tiered_store tiers{hot, *w.ledger_of_record, w.clock, observer, durability_level::log};
+  loading_store tiers{hot, *w.ledger_of_record, w.clock, observer, durability_level::log};
   const auto apply = [&](const tiered_request& request) {
     BOOST_TEST(int(tiers.apply({&request, 1}).at(0).outcome.status) ==
                int(credit_status::credited));
@@ -332,7 +332,7 @@ BOOST_AUTO_TEST_CASE(a_hot_store_that_acknowledges_too_little_counts_as_away) {
 // Away at the start, it was not looked at: it has to show what it offers before it is used.
 BOOST_AUTO_TEST_CASE(a_hot_store_that_comes_later_must_be_durable_as_well) {
   tiered_store_world w;  // its memory offers less than a log
-  tiered_store tiers{w.hot, *w.ledger_of_record, w.clock, no_observer(), durability_level::log};
+  loading_store tiers{w.hot, *w.ledger_of_record, w.clock, no_observer(), durability_level::log};
   tiers.start_degraded("away");
   for (int i = 0; i < 3; ++i) {
     w.clock.advance(tiered_store::retry_interval_max_ms);

@@ -43,7 +43,7 @@ BOOST_AUTO_TEST_CASE(what_degraded_mode_held_of_an_ended_epoch_is_not_given_back
     w.erase_in_ledger();
     w.enrol_anew();
     if (is_told) w.tiers.drop_copies(w.who);
-    tiered_store other{*w.inner, *w.ledger_of_record, w.clock, no_observer()};
+    loading_store other{*w.inner, *w.ledger_of_record, w.clock, no_observer()};
     w.clock.advance(1);
     const auto elsewhere = w.request(1, 20'000, 30'000);
     BOOST_CHECK(other.apply({&elsewhere, 1})[0].outcome.status == credit_status::credited);
@@ -118,7 +118,7 @@ BOOST_AUTO_TEST_CASE(without_the_ledger_only_memory_knows_the_life_of_a_missing_
   std::filesystem::rename(w.folder, w.folder.string() + "-away");
   w.ledger_of_record.reset();
   auto away = make_sqlite_ledger((w.folder / "ledger.db").string());
-  tiered_store tiers(*w.inner, *away, w.clock, no_observer());
+  loading_store tiers(*w.inner, *away, w.clock, no_observer());
   auto request = w.request(0, 0, 10'000);
   BOOST_CHECK(tiers.apply({&request, 1})[0].state == applied_state::failed);
   request.in_memory = blank();

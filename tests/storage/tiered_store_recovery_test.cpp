@@ -46,7 +46,7 @@ BOOST_AUTO_TEST_CASE(what_was_given_back_before_a_failure_is_not_given_again) {
     return is_away || (operation == "merge" && call == fails_at) ? store_fault::lost_request
                                                                  : store_fault::none;
   });
-  tiered_store tiers(hot, *w.ledger_of_record, w.clock, no_observer());
+  loading_store tiers(hot, *w.ledger_of_record, w.clock, no_observer());
   tiers.start_degraded("away");
   std::vector<tiered_request> asked;
   for (std::size_t i = 0; i < pairs; ++i) {
@@ -103,7 +103,7 @@ BOOST_AUTO_TEST_CASE(a_hot_store_that_greets_well_and_then_hangs_is_tried_less_a
   tiered_store_world w;
   hanging_hot_store h(w);
   h.asks_elsewhere = false;
-  tiered_store tiers(h.hot, *w.ledger_of_record, w.clock, h.observer());
+  loading_store tiers(h.hot, *w.ledger_of_record, w.clock, h.observer());
   std::vector<std::int64_t> waits;
   std::uint32_t sequence = 0;
   for (int i = 0; i < 6; ++i) {

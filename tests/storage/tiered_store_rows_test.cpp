@@ -64,7 +64,7 @@ struct damaged_ledger {
                    }};
   manual_clock clock;
   std::vector<std::string> failures;
-  tiered_store tiers{
+  loading_store tiers{
       hot,
       *of_record,
       clock,

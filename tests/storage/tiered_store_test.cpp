@@ -106,7 +106,7 @@ BOOST_AUTO_TEST_CASE(a_hot_store_that_refuses_all_is_not_asked_for_each_pair) {
     return store_fault::refused;
   });
   hanging_hot_store h(w);
-  tiered_store tiers(hot, *w.ledger_of_record, w.clock, h.observer());
+  loading_store tiers(hot, *w.ledger_of_record, w.clock, h.observer());
   BOOST_TEST(tiers.refill(pairs).has_value());
   BOOST_TEST(merges == 1);
   const pair_key last[] = {pairs.back().key};

@@ -16,7 +16,9 @@
 #include "storage/memory/faulty_store.hpp"
 #include "storage/tiered_store.hpp"
 #include "tests/base/manual_clock.hpp"
+#include "tests/base/scratch_root.hpp"
 #include "tests/storage/hot_world.hpp"
+#include "tests/storage/loading_store.hpp"
 
 /// What the tests of the tiered store share.
 namespace watchkeeper::storage::testing {
@@ -80,8 +82,7 @@ struct tiered_store_world {
     return (*inner->read(keys))[0];
   }
 
-  std::filesystem::path folder =
-      std::filesystem::temp_directory_path() / ("tiered-" + std::to_string(getpid()));
+  std::filesystem::path folder = test::scratch_root() / ("tiered-" + std::to_string(getpid()));
   test::manual_clock clock;
   student_id who = *student_id::parse("ann");
   std::uint32_t epoch = 1;
@@ -96,7 +97,7 @@ struct tiered_store_world {
       make_sqlite_ledger((folder_made() / "ledger.db").string());
   int lost = 0;
   std::vector<bool> modes;
-  tiered_store tiers{
+  loading_store tiers{
       hot,
       *ledger_of_record,
       clock,

@@ -104,4 +104,105 @@ BOOST_AUTO_TEST_CASE(a_batch_holds_no_more_than_its_limit) {
   BOOST_TEST(w.listener->results.size() == static_cast<std::size_t>(count) + 1);
 }
 
+namespace {
+
+/// What the writer says of the oldest batch: the hot store has none of the pairs of `missing`.
+void come_back(shard_world& w, std::initializer_list<int> missing) {
+  auto batch = w.services.batches.at(0);
+  w.services.batches.erase(w.services.batches.begin());
+  store_batch(*batch, *w.hot);
+  for (std::size_t i = 0; i < batch->count; ++i)
+    for (const int who : missing)
+      if (batch->requests[i].credit.student == student(who))
+        batch->results[i] = {.state = storage::applied_state::pair_missing};
+  w.shard->stored(*batch);
+}
+/// The rows have been read, and the batch is stored.
+void finish_loading(shard_world& w, std::size_t which) {
+  auto batch = w.services.loading.at(which);
+  w.services.loading.erase(w.services.loading.begin() + static_cast<std::ptrdiff_t>(which));
+  w.hot = storage::make_memory_store();
+  store_batch(*batch, *w.hot);
+  w.shard->stored(*batch);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(who_waits_for_the_ledger_holds_nobody_up) {
+  shard_world w;
+  for (int who = 1; who <= 3; ++who) w.heartbeat(who, 0, 0, 10'000);
+  come_back(w, {});  // the first went alone
+  come_back(w, {3});
+  BOOST_TEST(w.listener->results.size() == 2u);
+  BOOST_REQUIRE_EQUAL(w.services.loading.size(), 1u);
+  BOOST_TEST(w.services.loading[0]->count == 1u);
+  BOOST_CHECK(w.services.loading[0]->results.at(0).state == storage::applied_state::pair_missing);
+  w.heartbeat(1, 1, 10'000, 20'000);
+  come_back(w, {});
+  BOOST_TEST(w.listener->results.size() == 3u);
+  w.heartbeat(4, 0, 0, 10'000);
+  come_back(w, {4});  // another wait does not wait for the first
+  BOOST_REQUIRE_EQUAL(w.services.loading.size(), 2u);
+  finish_loading(w, 1);
+  BOOST_TEST(w.ask(4)->covered.covered_ms() == 10'000);
+  finish_loading(w, 0);
+  BOOST_TEST(w.ask(3)->covered.covered_ms() == 10'000);
+  BOOST_REQUIRE_EQUAL(w.listener->results.size(), 5u);
+  for (const auto& result : w.listener->results)
+    BOOST_TEST(result.outcome.status == credit_status::credited);
+  BOOST_TEST(w.services.batches.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_loaded_batch_that_comes_back_lets_the_one_in_flight_be) {
+  shard_world w;
+  w.heartbeat(1, 0, 0, 10'000);
+  come_back(w, {1});
+  w.heartbeat(2, 0, 0, 10'000);
+  w.heartbeat(3, 0, 0, 10'000);  // waits for that of 2
+  BOOST_TEST(w.services.batches.size() == 1u);
+  finish_loading(w, 0);
+  BOOST_TEST(w.services.batches.size() == 1u);
+  BOOST_TEST(w.probe.parked == 1u);
+  BOOST_TEST(w.probe.queued == 1u);
+  w.finish_batch();
+  w.finish_batch();
+  BOOST_TEST(w.listener->results.size() == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(nothing_of_who_is_erased_comes_back_from_the_ledger) {
+  shard_world w;
+  w.heartbeat(1, 0, 0, 10'000);
+  w.heartbeat(2, 0, 0, 10'000);
+  come_back(w, {1});
+  come_back(w, {2});
+  w.shard->forget(student(1));
+  finish_loading(w, 0);
+  finish_loading(w, 0);
+  BOOST_TEST(!w.ask(1).has_value());
+  BOOST_TEST(w.services.queries.size() == 1u);
+  w.services.queries.clear();
+  BOOST_TEST(w.ask(2)->covered.covered_ms() == 10'000);
+}
+
+BOOST_AUTO_TEST_CASE(a_hot_store_that_lost_a_loaded_batch_gets_it_again) {
+  shard_world w;
+  w.heartbeat(1, 0, 0, 10'000);
+  come_back(w, {1});
+  w.hot_probe.refill_epoch = 1;  // between the store and the shard
+  finish_loading(w, 0);
+  BOOST_REQUIRE_EQUAL(w.services.refilled.size(), 1u);
+  BOOST_TEST(w.services.refilled[0].at(0).state.covered.covered_ms() == 10'000);
+}
+
+BOOST_AUTO_TEST_CASE(who_cannot_be_loaded_is_told_so) {
+  shard_world w;
+  w.heartbeat(1, 0, 0, 10'000);
+  come_back(w, {1});
+  auto batch = w.services.loading.at(0);
+  batch->results.assign(1, {});
+  w.shard->stored(*batch);
+  BOOST_REQUIRE_EQUAL(w.listener->results.size(), 1u);
+  BOOST_CHECK(w.listener->results[0].outcome.why == problem::storage_unavailable);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

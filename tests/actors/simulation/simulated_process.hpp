@@ -12,6 +12,7 @@
 #include "actors/shared/actor_limits.hpp"
 #include "actors/stores/checkpointer.hpp"
 #include "actors/stores/hot_writer.hpp"
+#include "actors/stores/row_loader.hpp"
 #include "tests/actors/simulation/simulated_stores.hpp"
 #include "tests/actors/support.hpp"
 
@@ -95,6 +96,9 @@ class simulated_process final : public shard_services {
   void turn_of_the_writer() {
     mortal([&] {
       orders_ = 0;
+      // The loader may be late.
+      if (world_.below(4) > 0) rows_->turn(std::chrono::milliseconds(0));
+      orders_ += rows_->waiting();
       writer_->turn(std::chrono::milliseconds(0));
     });
   }
@@ -121,6 +125,11 @@ class simulated_process final : public shard_services {
     if (!*alive_) return;
     ++orders_;
     writer_->store(std::move(batch));
+  }
+  void load_rows(std::shared_ptr<credit_batch> batch) override {
+    if (!*alive_) return;
+    ++orders_;
+    rows_->load(std::move(batch));
   }
   bool refill(std::vector<storage::pair_progress> pairs) override {
     if (!*alive_) return true;
@@ -200,6 +209,15 @@ class simulated_process final : public shard_services {
         .shards = shard_count,
         .start_degraded = !hot_is_there,
         .own_thread = false});
+    rows_.emplace(row_loader::dependencies{
+        .ledger = make_ledger(),
+        .ledger_state = ledger_state_,
+        .time = time_,
+        .loaded = [this](std::shared_ptr<credit_batch> batch) { writer_->store_loaded(batch); },
+        .failed = [this](std::shared_ptr<credit_batch> batch) { writer_->fail(batch); },
+        .attempt = [this](const storage::pair_progress& pair) { writer_->take_attempt(pair); },
+        .log = [](log_level, const std::string&, const std::string&) {},
+        .own_thread = false});
     for (std::uint32_t i = 0; i < shard_count; ++i)
       shards_.push_back(system_.spawn(progress_shard, shard_dependencies{.index = i,
                                                                          .services = *this,
@@ -234,6 +252,7 @@ class simulated_process final : public shard_services {
   std::optional<session_dependencies> deps_;
   std::optional<checkpointer> checkpoints_;
   std::optional<hot_writer> writer_;
+  std::optional<row_loader> rows_;
 };
 
 }  // namespace watchkeeper::actors::testing

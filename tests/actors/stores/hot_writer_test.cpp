@@ -8,6 +8,7 @@
 #include "storage/limits.hpp"
 #include "tests/actors/simulation/simulated_stores.hpp"
 #include "tests/actors/support.hpp"
+#include "tests/storage/loading_store.hpp"
 
 using namespace watchkeeper;
 using namespace watchkeeper::actors;
@@ -35,8 +36,15 @@ struct writing {
         .own_thread = own_thread};
     writer = std::make_unique<hot_writer>(std::move(deps));
   }
+  /// Of a pair that the hot store knows.
   std::shared_ptr<credit_batch> batch(std::uint32_t shard, int who, std::uint32_t sequence,
                                       std::size_t beats = 1) {
+    const storage::pair_progress known{{student(who), module_named("m1")}, blank()};
+    BOOST_REQUIRE(hot.merge({&known, 1}, storage::merge_origin::ledger).has_value());
+    return new_batch(shard, who, sequence, beats);
+  }
+  std::shared_ptr<credit_batch> new_batch(std::uint32_t shard, int who, std::uint32_t sequence,
+                                          std::size_t beats = 1) {
     auto made = std::make_shared<credit_batch>();
     made->shard = shard;
     made->count = beats;
@@ -153,7 +161,7 @@ BOOST_AUTO_TEST_CASE(a_store_that_throws_in_the_second_call_fails_no_batch_that_
   // More than one call takes: the first is stored, the second meets the fault.
   int applied = 0;
   w.befalls = [&](std::string_view operation) {
-    if (operation == "apply" && ++applied > 2) throw std::runtime_error("broken");
+    if (operation == "apply" && ++applied > 1) throw std::runtime_error("broken");
     return storage::store_fault::none;
   };
   w.writer->store(w.batch(1, 1, 0, storage_limits::batch_heartbeats_max));
@@ -162,6 +170,48 @@ BOOST_AUTO_TEST_CASE(a_store_that_throws_in_the_second_call_fails_no_batch_that_
   BOOST_REQUIRE(w.back.size() == 2u);
   BOOST_TEST(writing::all(*w.back[0], done));
   BOOST_TEST(writing::all(*w.back[1], failed));
+}
+
+BOOST_AUTO_TEST_CASE(what_the_hot_store_lacks_goes_back_and_comes_again_with_its_row) {
+  writing w;
+  w.writer->store(w.batch(0, 1, 0));
+  w.writer->store(w.new_batch(1, 2, 1));
+  w.turn();
+  BOOST_REQUIRE(w.back.size() == 2u);
+  BOOST_TEST(writing::all(*w.back[0], done));
+  BOOST_TEST(writing::all(*w.back[1], storage::applied_state::pair_missing));
+  auto again = std::exchange(w.back, {}).at(1);
+  const pair_key key{student(2), module_named("m1")};
+  storage::recorded_pair row{.student = {.epoch = 1, .begins_ms = {}}, .state = blank()};
+  row.state->covered.add({500'000, 550'000});
+  again->rows = std::make_shared<const storage::ledger_rows>(
+      storage::ledger_rows{{key}, std::vector<storage::ledger_row>{row}});
+  w.writer->store_loaded(again);
+  w.turn();
+  BOOST_REQUIRE(w.back.size() == 1u);
+  BOOST_TEST(writing::all(*w.back[0], done));
+  BOOST_CHECK(w.back[0]->results[0].outcome.status == credit_status::credited);
+  BOOST_TEST(w.stored_ms(2) == 51'000);
+}
+
+BOOST_AUTO_TEST_CASE(without_a_row_nothing_is_credited_of_a_pair_that_nobody_knows) {
+  writing w;
+  for (const bool throws : {false, true}) {
+    w.writer->store(w.new_batch(1, 2, 0));
+    w.turn();
+    auto again = std::exchange(w.back, {}).at(0);
+    again->rows = std::make_shared<const storage::ledger_rows>(storage::ledger_rows{
+        {}, storage::storage_failure{storage::storage_error::unavailable, "away"}});
+    if (throws) again->rows = {};
+    if (throws)
+      w.writer->fail(again);
+    else
+      w.writer->store_loaded(again);
+    w.turn();
+    BOOST_REQUIRE(w.back.size() == 1u);
+    BOOST_TEST(writing::all(*std::exchange(w.back, {}).at(0), failed));
+    BOOST_TEST(w.stored_ms(2) == 0);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(orders_for_students_fail_when_the_store_throws) {
@@ -398,7 +448,7 @@ BOOST_AUTO_TEST_CASE(a_closed_writer_sends_batches_back_failed) {
 /// With a hot store that is away (lost_request), or there.
 struct beside_a_hung_ledger : writing {
   bool is_stored(int who, std::uint32_t sequence = 0) {
-    const auto asked = batch(0, who, sequence);
+    const auto asked = new_batch(0, who, sequence);
     // Its life is known here; else nothing could be credited without the ledger.
     for (auto& request : asked->requests) request.in_memory = blank();
     return tiers.apply(asked->requests)[0].state == storage::applied_state::done;
@@ -407,16 +457,16 @@ struct beside_a_hung_ledger : writing {
   std::uint64_t replies = 0;  // of the ledger, to a thread that may wait for it
   storage::faulty_store front{hot,
                               [this](std::string_view operation) { return befalls(operation); }};
-  storage::tiered_store tiers{front,
-                              ledger_behind,
-                              clock,
-                              {.mode_changed = [](bool, const std::string&) {},
-                               .hot_failed = [](const storage::storage_failure&) {},
-                               .ledger_failed = [](const storage::storage_failure&) {},
-                               .data_lost = [] {},
-                               .heatmaps_grown = {},
-                               .hot_successes = {},
-                               .ledger_successes = [this] { return replies; }}};
+  storage::testing::loading_store tiers{front,
+                                        ledger_behind,
+                                        clock,
+                                        {.mode_changed = [](bool, const std::string&) {},
+                                         .hot_failed = [](const storage::storage_failure&) {},
+                                         .ledger_failed = [](const storage::storage_failure&) {},
+                                         .data_lost = [] {},
+                                         .heatmaps_grown = {},
+                                         .hot_successes = {},
+                                         .ledger_successes = [this] { return replies; }}};
 };
 
 BOOST_AUTO_TEST_CASE(a_ledger_that_hangs_is_waited_for_once_until_it_replies_to_another_thread) {

@@ -20,6 +20,7 @@
 #include "server/api/route_table.hpp"
 #include "storage/sqlite/database.hpp"
 #include "tests/base/manual_clock.hpp"
+#include "tests/base/scratch_root.hpp"
 
 namespace watchkeeper::server::testing {
 
@@ -148,7 +149,7 @@ class fake_gateway final : public gateway_port {
 class temporary_directory {
  public:
   temporary_directory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "watchkeeper-api-XXXXXX");
+    std::string pattern = (test::scratch_root() / "watchkeeper-api-XXXXXX");
     BOOST_REQUIRE(mkdtemp(pattern.data()) != nullptr);
     path = pattern;
   }

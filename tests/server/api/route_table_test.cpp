@@ -138,7 +138,7 @@ BOOST_AUTO_TEST_CASE(the_console_has_everything_below_its_path) {
 
 BOOST_AUTO_TEST_CASE(bodies_are_bounded_by_the_class_of_limits) {
   BOOST_TEST(body_bytes_max(limit_class::heartbeats) == heartbeat_limits::body_bytes_max);
-  BOOST_TEST(body_bytes_max(limit_class::api_queue) == api_limits::body_bytes_max);
+  BOOST_TEST(body_bytes_max(limit_class::api_writes) == api_limits::body_bytes_max);
   std::set<std::string_view> streamed;
   for (const auto& row : all_routes())
     if (row.body == net::body_mode::streamed) streamed.insert(row.pattern);

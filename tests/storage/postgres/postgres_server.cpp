@@ -17,6 +17,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include "tests/base/scratch_root.hpp"
+
 /// libpqxx 6.4.5 forgets a result (2 KB) whenever a connection breaks in the middle of a call. The
 /// leak checker of the sanitizer build, which asks here, would report it for every test of a broken
 /// server.
@@ -114,7 +116,7 @@ postgres_server& postgres_server::instance() {
 }
 
 postgres_server::postgres_server() {
-  std::string name = (fs::temp_directory_path() / "wk-postgres-XXXXXX").string();
+  std::string name = (test::scratch_root() / "wk-postgres-XXXXXX").string();
   if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
   folder_ = name;
   if (const auto as = server_account(); as.change && ::chown(name.c_str(), as.uid, as.gid) != 0)

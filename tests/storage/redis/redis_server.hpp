@@ -15,13 +15,15 @@
 #include <thread>
 #include <vector>
 
+#include "tests/base/scratch_root.hpp"
+
 namespace watchkeeper::storage::testing {
 
 /// A directory of its own under the system's one for temporary files; gone with the object.
 class temporary_directory {
  public:
   temporary_directory() {
-    auto name = (std::filesystem::temp_directory_path() / "wk-hot-XXXXXX").string();
+    auto name = (test::scratch_root() / "wk-hot-XXXXXX").string();
     if (!mkdtemp(name.data())) throw std::runtime_error("mkdtemp");
     path_ = name;
   }

@@ -36,7 +36,7 @@ struct redis_and_ledger {
   std::unique_ptr<hot_store> hot = make_redis_store(server.url());
   std::unique_ptr<ledger> ledger_of_record = make_sqlite_ledger(folder.file("ledger.db"));
   std::vector<std::string> failures;
-  tiered_store tiers{
+  loading_store tiers{
       *hot,
       *ledger_of_record,
       clock,

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "actors/shared/bounded_queue.hpp"
+#include "actors/shared/messages.hpp"
+#include "actors/shared/probes.hpp"
+#include "base/clock.hpp"
+#include "base/log_level.hpp"
+#include "storage/ledger.hpp"
+#include "storage/ledger_reader.hpp"
+
+namespace watchkeeper::actors {
+
+/// The thread that reads rows of the ledger for what the hot store lacks: heartbeats of pairs that
+/// are new, returned or lost, and attempts that have begun. A ledger that is slow, or locked, holds
+/// up these alone: the writer never waits for it. It reads what several wait for once.
+class row_loader {
+ public:
+  struct dependencies {
+    std::unique_ptr<storage::ledger> ledger;
+    ledger_probe& ledger_state;
+    const time_source& time;
+    /// Takes a batch with its rows, for the writer.
+    std::function<void(std::shared_ptr<credit_batch>)> loaded;
+    /// Takes a batch that could not be loaded: it comes back failed.
+    std::function<void(std::shared_ptr<credit_batch>)> failed;
+    /// The ledger has this attempt of a pair.
+    std::function<void(const storage::pair_progress&)> attempt;
+    log_function log;
+    storage::success_counter ledger_successes = {};  // see ledger_reader
+    bool own_thread = true;                          // false: the owner calls `turn`
+  };
+  explicit row_loader(dependencies deps);
+  ~row_loader();  // as close()
+
+  /// Finishes what is queued and ends the thread; from then on every batch comes back failed at
+  /// once.
+  void close();
+  /// One turn of the thread's loop: waits for orders, and executes those that are there.
+  void turn(std::chrono::milliseconds wait_max);
+
+  /// Any thread. The batch always reaches `loaded` or `failed`. It fails at once if it would make
+  /// more heartbeats wait than actor_limits::row_loads_waiting_max.
+  void load(std::shared_ptr<credit_batch> batch);
+  /// Any thread. False: too many wait; try again later.
+  [[nodiscard]] bool load_attempt(const pair_key& pair);
+
+  /// Any thread. Heartbeats that wait.
+  [[nodiscard]] std::size_t waiting() const noexcept { return heartbeats_waiting_; }
+
+ private:
+  using order = std::variant<std::shared_ptr<credit_batch>, pair_key>;
+
+  void run();
+  void read_together(std::vector<order>& taken);
+
+  dependencies deps_;
+  storage::ledger_reader reader_;
+  bounded_queue<order> orders_;
+  std::atomic<std::size_t> heartbeats_waiting_{0};
+  std::atomic<std::size_t> attempts_waiting_{0};
+  std::thread thread_;
+};
+
+}  // namespace watchkeeper::actors
