@@ -87,10 +87,11 @@ constexpr statement registry_statements[] = {
         d AS (DELETE FROM device WHERE student_id = $1 RETURNING 1),
         s AS (DELETE FROM student WHERE student_id = $1),
         refused AS (
-          INSERT INTO erased_student (student_id, next_epoch, begins_ms) VALUES ($1, $7, $4)
+          INSERT INTO erased_student AS e (student_id, next_epoch, begins_ms)
+          VALUES ($1, $7, $4)
           ON CONFLICT (student_id) DO UPDATE
-          SET erased_at = now(), next_epoch = excluded.next_epoch,
-            begins_ms = excluded.begins_ms),
+          SET erased_at = now(), next_epoch = greatest(e.next_epoch, excluded.next_epoch),
+            begins_ms = greatest(e.begins_ms, excluded.begins_ms)),
         forgotten AS (UPDATE audit SET student_id = '', reason = '' WHERE student_id = $1),
         audited AS (
           INSERT INTO audit (at_ms, actor, action, subject_sha256, progress_rows,

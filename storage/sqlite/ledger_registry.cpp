@@ -268,8 +268,10 @@ stored<bool> sqlite_ledger::erase_student(const student_id& student, std::string
               student);
     database
         .prepared(
-            "INSERT OR REPLACE INTO erased_student (student_id, next_epoch, begins_ms)"
-            " VALUES (?1, ?2, ?3)")
+            "INSERT INTO erased_student (student_id, next_epoch, begins_ms) VALUES (?1, ?2, ?3)"
+            " ON CONFLICT (student_id) DO UPDATE SET erased_at = unixepoch(),"
+            " next_epoch = max(next_epoch, excluded.next_epoch),"
+            " begins_ms = max(begins_ms, excluded.begins_ms)")
         .bind_text(1, student.view())
         .bind(2, next)
         .bind(3, now_ms)

@@ -48,6 +48,21 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(nothing_of_an_epoch_that_ended_is_written, Place, 
   BOOST_TEST(!found.state.has_value());
 }
 
+/// A hot store that came back older knows no epoch any more; and of two erasures, the one that
+/// began first may be the last to reach the ledger.
+BOOST_AUTO_TEST_CASE_TEMPLATE(an_erasure_takes_nothing_back_that_another_said, Place, places) {
+  const Place place;
+  const auto tested = make_migrated(place);
+  enrol(*tested, {"s"});
+  need(tested->erase_student(student("s"), "admin", "00ff", wall_ms{5'000}, 9));
+  need(tested->erase_student(student("s"), "admin", "00ff", wall_ms{2'000}, 1));
+  const auto erased = need(tested->erased_students());
+  BOOST_REQUIRE(erased.size() == 1u);
+  BOOST_TEST(erased[0].next_epoch == 9u);
+  const auto life = need(tested->put_device(device(1, "s"), {}));
+  BOOST_TEST((*life == student_life{.epoch = 9, .begins_ms = wall_ms{5'000}}));
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_later_life_wins_as_a_whole, Place, places) {
   const Place place;
   const auto tested = make_migrated(place);

@@ -242,7 +242,9 @@ class ledger_model {
     next_epoch = std::max(next_epoch, 1u);
     std::size_t gone = forget_lives(id, UINT32_MAX);
     students.erase(id);
-    next_lives[id] = {next_epoch, now_ms};
+    auto& next = next_lives[id];
+    next_epoch = std::max(next_epoch, next.epoch);
+    next = {next_epoch, std::max(now_ms, next.begins_ms)};
     highest_epoch = std::max(highest_epoch, next_epoch);
     gone += std::erase_if(assignments, [&](const key& entry) { return entry.first == id; });
     gone += std::erase_if(devices, [&](const auto& e) { return e.second.student == student; });
