@@ -124,6 +124,9 @@ net::http_response delete_student(call& c) {
   c.log(log_level::info, "api",
         erased ? "a student was erased by " + c.caller.name
                : "an erasure by " + c.caller.name + " found no such student in the ledger");
+  // A hot store that came back older in between has lost what it learned above, and whoever has
+  // repeated the erasures there since did not know of this one.
+  need(c.gateway.end_epochs_below(student, epoch));
   return no_content();
 }
 
