@@ -27,7 +27,7 @@ storage::stored<ok_t> gateway::end_epochs_below(const student_id& student, std::
   // First the shard, so that no batch with this student follows; then the store; then the shard
   // again, for what was in flight in between.
   self.forget_in_shard(student);
-  auto ended = self.writer->end_epochs_below(student, epoch);
+  auto ended = self.writer->end_epochs_below(student, epoch).get();
   if (ended) self.forget_in_shard(student);
   return ended;
 }
@@ -41,7 +41,7 @@ void gateway::implementation::forget_in_shard(const student_id& student) {
 
 storage::stored<ok_t> gateway::begin_attempt(const storage::pair_progress& pair) {
   auto& self = *implementation_;
-  auto begun = self.writer->begin_attempt(pair);
+  auto begun = self.writer->begin_attempt(pair).get();
   caf::anon_send(self.shard_for(pair.key.student), progress_reset{pair.key});
   return begun;
 }

@@ -56,7 +56,7 @@ struct gateway::implementation final : shard_services {
   void start_row_loader();
   void start_reader();
   void start_shards();
-  void start_watcher(std::int64_t last_change);
+  void start_watcher();
   void stop_after_fatal(const std::string& why) const;
 
   // -- the way in: gateway_submit.cpp
@@ -95,9 +95,10 @@ struct gateway::implementation final : shard_services {
   /// The ledger has these erasures, of any gateway.
   storage::stored<ok_t> log_erasures(std::span<const storage::erased_student> erased);
   /// The ledger has a reset of the pair, by any gateway. False: try again later.
-  [[nodiscard]] bool forget_attempt(const pair_key& pair) {
-    caf::anon_send(shard_for(pair.student), progress_reset{pair});
-    return rows->load_attempt(pair);
+  [[nodiscard]] bool begin_reset(const storage::pair_progress& reset) {
+    caf::anon_send(shard_for(reset.key.student), progress_reset{reset.key});
+    const auto begun = writer->begin_attempt(reset).get();
+    return begun || begun.error().code != storage::storage_error::unavailable;
   }
 
   // -- shard_services

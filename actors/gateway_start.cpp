@@ -51,7 +51,6 @@ gateway::implementation::implementation(gateway_options given)
 
   auto first_ledger = options.make_ledger();
   require(first_ledger->migrate(), "store.ledger");
-  const auto last_change = require(first_ledger->last_change(), "store.ledger");
   ledger_state.up = true;
   require(repeat_erasures(*first_ledger), "store.ledger");
   auto first_hot = options.make_hot_store();
@@ -88,7 +87,7 @@ gateway::implementation::implementation(gateway_options given)
                          mono_ms admitted_at) { sessions.put(key, session, admitted_at); },
       .keys = options.session_keys});
   checkpoints->start();
-  start_watcher(last_change);
+  start_watcher();
 }
 
 void gateway::implementation::start_writer(std::unique_ptr<storage::hot_store> hot,
@@ -123,7 +122,6 @@ void gateway::implementation::start_row_loader() {
       .loaded =
           [this](std::shared_ptr<credit_batch> batch) { writer->store_loaded(std::move(batch)); },
       .failed = [this](std::shared_ptr<credit_batch> batch) { writer->fail(std::move(batch)); },
-      .attempt = [this](const storage::pair_progress& pair) { writer->take_attempt(pair); },
       .log = options.log,
       .ledger_successes = [this] { return ledger_state.health_successes.load(); }});
 }
@@ -151,17 +149,19 @@ void gateway::implementation::start_reader() {
       .idle = [this] { after_reading = {}; }});
 }
 
-void gateway::implementation::start_watcher(std::int64_t last_change) {
+void gateway::implementation::start_watcher() {
   store_watcher = std::make_unique<watcher>(watcher::dependencies{
       .hot = options.make_hot_store(),
       .ledger = options.make_ledger(),
       .registry_cache = registry_cache,
       .hot_probe = hot_state,
       .ledger_state = ledger_state,
-      .last_change = last_change,
+      // All changes that are still there: of a reset, only a gateway that ended since may have
+      // known, before the hot store did.
+      .last_change = 0,
       .time = time,
       .student_erased = [this](const student_id& student) { return forget_erased(student); },
-      .progress_reset = [this](const pair_key& pair) { return forget_attempt(pair); },
+      .progress_reset = [this](const storage::pair_progress& reset) { return begin_reset(reset); },
       .erased = [this](std::span<const storage::erased_student> all) { return log_erasures(all); },
       .ledger_went_back = [this] { checkpoints->checkpoint_now({}); },
       .housekeeping =

@@ -106,30 +106,26 @@ bool hot_writer::forget_copies(const student_id& student) {
   return false;
 }
 
-void hot_writer::take_attempt(const storage::pair_progress& pair) {
-  if (drops_waiting_.fetch_add(1) < drops_waiting_max && orders_.push(attempt_order{pair})) return;
-  drops_waiting_.fetch_sub(1);
-}
-
-storage::stored<ok_t> hot_writer::end_epochs_below(const student_id& student, std::uint32_t epoch) {
+hot_writer::reply hot_writer::end_epochs_below(const student_id& student, std::uint32_t epoch) {
   auto asked = std::make_shared<student_order>();
   asked->student = student;
   asked->epoch = epoch;
-  return order_and_wait(std::move(asked));
+  return push(std::move(asked));
 }
 
-storage::stored<ok_t> hot_writer::begin_attempt(const storage::pair_progress& pair) {
+hot_writer::reply hot_writer::begin_attempt(const storage::pair_progress& pair) {
   auto asked = std::make_shared<student_order>();
   asked->student = pair.key.student;
   asked->attempt = pair;
-  return order_and_wait(std::move(asked));
+  return push(std::move(asked));
 }
 
-storage::stored<ok_t> hot_writer::order_and_wait(std::shared_ptr<student_order> asked) {
+hot_writer::reply hot_writer::push(std::shared_ptr<student_order> asked) {
   auto done = asked->done.get_future();
-  if (!orders_.push(std::move(asked)))
-    return storage::storage_failure{storage::storage_error::unavailable, "the writer is stopping"};
-  return done.get();
+  if (!orders_.push(asked))
+    asked->done.set_value(
+        storage::storage_failure{storage::storage_error::unavailable, "the writer is stopping"});
+  return done;
 }
 
 void hot_writer::run() {
@@ -242,8 +238,6 @@ void hot_writer::take(order& taken, taken_batches& batches) {
     store_or_fail(batches.fresh);  // what came before an erasure is stored before it
     if (auto* student = std::get_if<std::shared_ptr<student_order>>(&taken))
       execute(**student);
-    else if (const auto* attempt = std::get_if<attempt_order>(&taken))
-      take_attempt_now(attempt->pair);
     else
       drop(std::get<drop_order>(taken).student);
   }
@@ -253,12 +247,6 @@ void hot_writer::drop(const student_id& student) {
   drops_waiting_.fetch_sub(1);
   drop_refills(student);
   (void)run_guarded([&] { tiers_.drop_copies(student); });
-}
-
-void hot_writer::take_attempt_now(const storage::pair_progress& pair) {
-  drops_waiting_.fetch_sub(1);
-  // If that fails, the next checkpoint of the pair finds the attempt in the ledger.
-  (void)run_guarded([&] { (void)tiers_.begin_attempt(pair); });
 }
 
 void hot_writer::drop_refills(const student_id& student) {
@@ -326,7 +314,7 @@ void hot_writer::execute(student_order& taken) {
       storage::storage_failure{storage::storage_error::unavailable, "the writer failed"};
   // Also if it fails: the shard has forgotten them. Those of a reset pair lose against the new
   // attempt wherever they arrive.
-  if (!taken.attempt) drop_refills(taken.student);
+  if (taken.epoch > 0) drop_refills(taken.student);
   (void)run_guarded([&] {
     if (taken.attempt) {
       done = tiers_.begin_attempt(*taken.attempt);

@@ -67,16 +67,12 @@ class hot_writer {
   /// another, and the shard has forgotten the student: drops the copies for degraded mode, and the
   /// refills that wait. False: too many such orders wait; try again later.
   [[nodiscard]] bool forget_copies(const student_id& student);
-  /// Any thread. The ledger has a reset of the pair, by any gateway: brings the new attempt to the
-  /// hot store. If too many such orders wait, it does nothing: the next checkpoint of the pair
-  /// finds the attempt in the ledger.
-  void take_attempt(const storage::pair_progress& pair);
-  /// Any thread but its own. Ends the student's epochs below `epoch` in the hot store and here, and
-  /// waits until that is done.
-  storage::stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch);
-  /// Any thread but its own. Brings a new attempt of a pair, which the ledger has, to the hot
-  /// store.
-  storage::stored<ok_t> begin_attempt(const storage::pair_progress& pair);
+  /// What becomes of an order, once it is executed. Not to be waited for on the writer's thread.
+  using reply = std::future<storage::stored<ok_t>>;
+  /// Any thread. Ends the student's epochs below `epoch` in the hot store and here.
+  [[nodiscard]] reply end_epochs_below(const student_id& student, std::uint32_t epoch);
+  /// Any thread. Brings a new attempt of a pair, which the ledger has, to the hot store.
+  [[nodiscard]] reply begin_attempt(const storage::pair_progress& pair);
 
  private:
   struct student_order {
@@ -89,11 +85,8 @@ class hot_writer {
   struct drop_order {
     student_id student;
   };
-  struct attempt_order {
-    storage::pair_progress pair;
-  };
   using order = std::variant<std::shared_ptr<credit_batch>, refill_order,
-                             std::shared_ptr<student_order>, drop_order, attempt_order>;
+                             std::shared_ptr<student_order>, drop_order>;
 
   void run();
   void hand_over_the_rest(mono_us end);
@@ -113,11 +106,10 @@ class hot_writer {
   /// What waits of the student is from before an erasure. It is not to be merged after it: once the
   /// student has enrolled again, no store would skip it.
   void drop_refills(const student_id& student);
-  void take_attempt_now(const storage::pair_progress& pair);
   /// Looks at the hot store again after somebody has found that it is not the one that it was.
   void look_at_hot_store();
   void store_together(std::vector<std::shared_ptr<credit_batch>>& batches);
-  storage::stored<ok_t> order_and_wait(std::shared_ptr<student_order> asked);
+  reply push(std::shared_ptr<student_order> asked);
   void execute(student_order& taken);
   void drop(const student_id& student);
 

@@ -65,6 +65,14 @@ storage::stored<ok_t> registry_follower::begin_anew() {
   return ok;
 }
 
+bool registry_follower::take_reset(const pair_key& pair) {
+  const auto rows = deps_.ledger.look_up({&pair, 1});
+  // Of a row that cannot be read, the next checkpoint of the pair finds out.
+  if (!rows) return rows.error().code != storage::storage_error::unavailable;
+  const auto& state = rows->front().state;
+  return !state || deps_.progress_reset({pair, *state});  // without a state: erased since
+}
+
 storage::stored<bool> registry_follower::apply(std::span<const storage::registry_change> changes) {
   std::vector<thumbprint> devices;
   std::vector<module_id> modules;
@@ -98,7 +106,7 @@ storage::stored<bool> registry_follower::apply(std::span<const storage::registry
       }
       case storage::registry_change::kind::progress_reset:
         if (const auto pair = pair_of(change.key))
-          forget(change, [&] { return deps_.progress_reset(*pair); });
+          forget(change, [&] { return take_reset(*pair); });
         break;
     }
   }

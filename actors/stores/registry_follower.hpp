@@ -28,8 +28,8 @@ class registry_follower {
     /// Once for each erasure, unless it returns false: then it is called again with the next
     /// follow().
     std::function<bool(const student_id&)> student_erased;
-    /// The same for each reset of a pair.
-    std::function<bool(const pair_key&)> progress_reset;
+    /// The same for each reset of a pair, with the attempt that the ledger has now.
+    std::function<bool(const storage::pair_progress&)> progress_reset;
     /// After an erasure: those of the last hour. Until it succeeds, the change does not count as
     /// read. Empty: nobody needs them.
     std::function<storage::stored<ok_t>(std::span<const storage::erased_student>)> erased = {};
@@ -54,6 +54,8 @@ class registry_follower {
   storage::stored<ok_t> begin_anew();
   /// False: an erasure or a reset has to wait, so these changes do not count as read.
   storage::stored<bool> apply(std::span<const storage::registry_change> changes);
+  /// False: it has to wait.
+  bool take_reset(const pair_key& pair);
   storage::stored<ok_t> renew_devices(const std::vector<thumbprint>& changed);
   storage::stored<ok_t> renew_module(const module_id& id);
   storage::stored<ok_t> renew_assignment(const pair_key& pair);

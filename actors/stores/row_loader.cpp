@@ -11,7 +11,6 @@ namespace watchkeeper::actors {
 
 namespace {
 
-constexpr std::size_t attempts_waiting_max = 256;
 constexpr std::chrono::milliseconds idle_wait{1000};
 
 }  // namespace
@@ -21,7 +20,7 @@ row_loader::row_loader(dependencies deps)
       reader_(*deps_.ledger, deps_.time, deps_.ledger_successes,
               [this](const storage::storage_failure& why) { deps_.ledger_state.failed(why); }),
       // A batch has one heartbeat at least.
-      orders_(actor_limits::row_loads_waiting_max + attempts_waiting_max) {
+      orders_(actor_limits::row_loads_waiting_max) {
   if (deps_.own_thread)
     thread_ = std::thread([this] {
       ::pthread_setname_np(::pthread_self(), "wk-row-loader");
@@ -47,13 +46,6 @@ void row_loader::load(std::shared_ptr<credit_batch> batch) {
   deps_.failed(std::move(batch));
 }
 
-bool row_loader::load_attempt(const pair_key& pair) {
-  if (attempts_waiting_.fetch_add(1) < attempts_waiting_max && orders_.push(pair_key(pair)))
-    return true;
-  attempts_waiting_.fetch_sub(1);
-  return false;
-}
-
 void row_loader::run() {
   while (!orders_.finished()) turn(idle_wait);
 }
@@ -67,35 +59,20 @@ void row_loader::turn(std::chrono::milliseconds wait_max) {
     deps_.log(log_level::error, "ledger",
               std::string("rows could not be loaded, and the loader goes on: ") + e.what());
   }
-  for (auto& each : taken) {
-    if (std::holds_alternative<pair_key>(each)) {
-      attempts_waiting_.fetch_sub(1);
-    } else if (auto& batch = std::get<std::shared_ptr<credit_batch>>(each)) {
-      heartbeats_waiting_.fetch_sub(batch->count);  // left by the fault
-      deps_.failed(std::move(batch));
-    }
+  for (auto& batch : taken) {
+    if (!batch) continue;
+    heartbeats_waiting_.fetch_sub(batch->count);  // left by the fault
+    deps_.failed(std::move(batch));
   }
 }
 
 void row_loader::read_together(std::vector<order>& taken) {
   std::vector<pair_key> keys;
-  for (const auto& each : taken) {
-    if (const auto* pair = std::get_if<pair_key>(&each)) {
-      keys.push_back(*pair);
-      continue;
-    }
-    for (const auto& request : std::get<std::shared_ptr<credit_batch>>(each)->requests)
-      keys.push_back(request.credit.pair());
-  }
+  for (const auto& batch : taken)
+    for (const auto& request : batch->requests) keys.push_back(request.credit.pair());
   const auto rows = std::make_shared<const storage::ledger_rows>(reader_.read(std::move(keys)));
   for (auto& each : taken) {
-    if (const auto* pair = std::get_if<pair_key>(&each)) {
-      // If that fails, the next checkpoint of the pair finds the attempt in the ledger.
-      const auto* const row = rows->find(*pair);
-      if (row && *row && (*row)->state) deps_.attempt({*pair, *(*row)->state});
-      continue;
-    }
-    auto batch = std::move(std::get<std::shared_ptr<credit_batch>>(each));
+    auto batch = std::move(each);
     batch->rows = rows;
     heartbeats_waiting_.fetch_sub(batch->count);
     deps_.loaded(std::move(batch));

@@ -5,7 +5,6 @@
 #include <functional>
 #include <memory>
 #include <thread>
-#include <variant>
 #include <vector>
 
 #include "actors/shared/bounded_queue.hpp"
@@ -18,9 +17,9 @@
 
 namespace watchkeeper::actors {
 
-/// The thread that reads rows of the ledger for what the hot store lacks: heartbeats of pairs that
-/// are new, returned or lost, and attempts that have begun. A ledger that is slow, or locked, holds
-/// up these alone: the writer never waits for it. It reads what several wait for once.
+/// The thread that reads rows of the ledger for heartbeats of pairs that the hot store lacks: they
+/// are new, returned or lost. A ledger that is slow, or locked, holds up these alone: the writer
+/// does not wait for it while the hot store is there. It reads what several wait for once.
 class row_loader {
  public:
   struct dependencies {
@@ -31,8 +30,6 @@ class row_loader {
     std::function<void(std::shared_ptr<credit_batch>)> loaded;
     /// Takes a batch that could not be loaded: it comes back failed.
     std::function<void(std::shared_ptr<credit_batch>)> failed;
-    /// The ledger has this attempt of a pair.
-    std::function<void(const storage::pair_progress&)> attempt;
     log_function log;
     storage::success_counter ledger_successes = {};  // see ledger_reader
     bool own_thread = true;                          // false: the owner calls `turn`
@@ -49,14 +46,12 @@ class row_loader {
   /// Any thread. The batch always reaches `loaded` or `failed`. It fails at once if it would make
   /// more heartbeats wait than actor_limits::row_loads_waiting_max.
   void load(std::shared_ptr<credit_batch> batch);
-  /// Any thread. False: too many wait; try again later.
-  [[nodiscard]] bool load_attempt(const pair_key& pair);
 
   /// Any thread. Heartbeats that wait.
   [[nodiscard]] std::size_t waiting() const noexcept { return heartbeats_waiting_; }
 
  private:
-  using order = std::variant<std::shared_ptr<credit_batch>, pair_key>;
+  using order = std::shared_ptr<credit_batch>;
 
   void run();
   void read_together(std::vector<order>& taken);
@@ -65,7 +60,6 @@ class row_loader {
   storage::ledger_reader reader_;
   bounded_queue<order> orders_;
   std::atomic<std::size_t> heartbeats_waiting_{0};
-  std::atomic<std::size_t> attempts_waiting_{0};
   std::thread thread_;
 };
 

@@ -29,7 +29,7 @@ class watcher {
     const time_source& time;
     /// By another gateway, or by this one. False: it has to wait.
     std::function<bool(const student_id&)> student_erased;
-    std::function<bool(const pair_key&)> progress_reset;
+    std::function<bool(const storage::pair_progress&)> progress_reset;
     /// See registry_follower.
     std::function<storage::stored<ok_t>(std::span<const storage::erased_student>)> erased;
     /// Once each time that the ledger went back.

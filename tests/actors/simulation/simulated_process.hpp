@@ -215,7 +215,6 @@ class simulated_process final : public shard_services {
         .time = time_,
         .loaded = [this](std::shared_ptr<credit_batch> batch) { writer_->store_loaded(batch); },
         .failed = [this](std::shared_ptr<credit_batch> batch) { writer_->fail(batch); },
-        .attempt = [this](const storage::pair_progress& pair) { writer_->take_attempt(pair); },
         .log = [](log_level, const std::string&, const std::string&) {},
         .own_thread = false});
     for (std::uint32_t i = 0; i < shard_count; ++i)

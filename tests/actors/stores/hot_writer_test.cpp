@@ -75,7 +75,7 @@ struct writing {
   void erase(int who) {
     std::atomic<bool> finished{false};
     std::thread other([&] {
-      BOOST_CHECK(writer->end_epochs_below(student(who), 2).has_value());
+      BOOST_CHECK(writer->end_epochs_below(student(who), 2).get().has_value());
       finished = true;
     });
     while (!finished) writer->turn(std::chrono::milliseconds(1));
@@ -217,8 +217,8 @@ BOOST_AUTO_TEST_CASE(without_a_row_nothing_is_credited_of_a_pair_that_nobody_kno
 BOOST_AUTO_TEST_CASE(orders_for_students_fail_when_the_store_throws) {
   writing w(true);
   w.befalls = [](auto) -> storage::store_fault { throw std::runtime_error("broken"); };
-  BOOST_TEST(!w.writer->end_epochs_below(student(1), 2).has_value());
-  BOOST_TEST(!w.writer->begin_attempt(writing::played(1)).has_value());
+  BOOST_TEST(!w.writer->end_epochs_below(student(1), 2).get().has_value());
+  BOOST_TEST(!w.writer->begin_attempt(writing::played(1)).get().has_value());
   w.writer->close();
 }
 
@@ -442,7 +442,7 @@ BOOST_AUTO_TEST_CASE(a_closed_writer_sends_batches_back_failed) {
   BOOST_REQUIRE(w.back.size() == 1u);
   BOOST_TEST(writing::all(*w.back[0], failed));
   BOOST_TEST(!w.writer->refill({}));
-  BOOST_TEST(!w.writer->end_epochs_below(student(1), 2).has_value());
+  BOOST_TEST(!w.writer->end_epochs_below(student(1), 2).get().has_value());
 }
 
 /// With a hot store that is away (lost_request), or there.

@@ -57,6 +57,11 @@ class changing_ledger final : public simulated_ledger {
     return assigned.contains(pair);
   }
 
+  storage::stored<std::vector<storage::recorded_pair>> look_up(
+      std::span<const pair_key> keys) override {
+    if (is_away) return away();
+    return simulated_ledger::look_up(keys);
+  }
   void changed(storage::registry_change::kind what, std::string key) {
     log.push_back({static_cast<std::int64_t>(log.size()) + 1, what, std::move(key)});
   }
@@ -99,6 +104,12 @@ struct following {
     made.kid.bytes[1] = static_cast<std::uint8_t>(number >> 8);
     made.student = student(number);
     return made;
+  }
+  /// The ledger has the second attempt of the student's pair.
+  void begun_anew(int who) {
+    auto& state = shared.pairs[test::ledger_model::key_of({student(who), module_named("m1")})];
+    state = blank();
+    state.life.attempt = 2;
   }
   /// As the reader does for a heartbeat.
   void cache() {
@@ -144,10 +155,11 @@ struct following {
              return true;
            },
        .progress_reset =
-           [this](const pair_key& pair) {
+           [this](const storage::pair_progress& begun) {
              if (room == 0) return false;
              --room;
-             reset.push_back(pair);
+             reset.push_back(begun.key);
+             BOOST_TEST(begun.state.life.attempt == 2u);
              return true;
            },
        .erased = [this](std::span<const storage::erased_student> all) -> storage::stored<ok_t> {
@@ -323,6 +335,7 @@ BOOST_AUTO_TEST_CASE(erasures_that_have_to_wait_are_done_later_in_order_and_once
 
 BOOST_AUTO_TEST_CASE(resets_and_erasures_are_done_in_order_and_once) {
   following f;
+  for (const int who : {3, 5}) f.begun_anew(who);
   f.ledger.changed(storage::registry_change::kind::progress_reset, "student-3/m1");
   f.ledger.changed(storage::registry_change::kind::student_erased, "student-4");
   f.ledger.changed(storage::registry_change::kind::progress_reset, "no pair");
@@ -336,6 +349,19 @@ BOOST_AUTO_TEST_CASE(resets_and_erasures_are_done_in_order_and_once) {
   BOOST_REQUIRE(f.reset.size() == 2u);
   BOOST_CHECK(f.reset[1] == (pair_key{student(5), module_named("m1")}));
   BOOST_TEST((f.erased == std::vector<student_id>{student(4)}));
+}
+
+BOOST_AUTO_TEST_CASE(a_reset_whose_attempt_cannot_be_read_has_to_wait) {
+  following f;
+  f.begun_anew(3);
+  f.ledger.changed(storage::registry_change::kind::progress_reset, "student-4/m1");  // erased since
+  f.ledger.changed(storage::registry_change::kind::progress_reset, "student-3/m1");
+  f.ledger.goes_away_behind_changes = true;
+  (void)f.follower.follow();
+  BOOST_TEST(f.reset.empty());
+  f.ledger.goes_away_behind_changes = f.ledger.is_away = false;
+  BOOST_TEST(f.follower.follow().has_value());
+  BOOST_CHECK(f.reset == (std::vector<pair_key>{{student(3), module_named("m1")}}));
 }
 
 BOOST_AUTO_TEST_CASE(assignments_are_renewed_up_to_a_limit_and_forgotten_beyond_it) {

@@ -43,7 +43,6 @@ struct loading {
               .time = clock,
               .loaded = [this](std::shared_ptr<credit_batch> b) { loaded.push_back(std::move(b)); },
               .failed = [this](std::shared_ptr<credit_batch> b) { failed.push_back(std::move(b)); },
-              .attempt = [this](const storage::pair_progress& p) { attempts.push_back(p); },
               .log = [this](log_level, const std::string&,
                             const std::string& text) { log.push_back(text); },
               .own_thread = own_thread}) {}
@@ -84,7 +83,6 @@ struct loading {
   bool throws = false;
   ledger_probe ledger_state;
   std::vector<std::shared_ptr<credit_batch>> loaded, failed;
-  std::vector<storage::pair_progress> attempts;
   std::vector<std::string> log;
   row_loader rows;
 };
@@ -99,7 +97,6 @@ BOOST_AUTO_TEST_CASE(what_several_wait_for_is_read_once) {
   l.rows.load(l.batch({1, 2, 1}));
   l.rows.load(l.batch({2, 3}));
   BOOST_TEST(l.rows.waiting() == 5u);
-  BOOST_TEST(l.rows.load_attempt(l.pair(1)));
   l.turn();
   BOOST_TEST(l.calls == 1u);
   BOOST_TEST(l.rows.waiting() == 0u);
@@ -112,8 +109,6 @@ BOOST_AUTO_TEST_CASE(what_several_wait_for_is_read_once) {
   BOOST_REQUIRE(l.loaded[1]->rows->find(l.pair(3)));
   BOOST_TEST(!(*l.loaded[1]->rows->find(l.pair(3)))->state.has_value());
   BOOST_TEST(!l.loaded[0]->rows->find(l.pair(4)));
-  BOOST_REQUIRE(l.attempts.size() == 1u);
-  BOOST_TEST(l.attempts[0].state.covered.covered_ms() == 5'000);
 }
 
 BOOST_AUTO_TEST_CASE(more_than_one_call_takes_is_read_in_parts) {
@@ -147,28 +142,14 @@ BOOST_AUTO_TEST_CASE(beyond_the_limit_heartbeats_fail_at_once_and_the_others_go_
   BOOST_TEST(l.failed.size() == 1u);
 }
 
-BOOST_AUTO_TEST_CASE(attempts_have_a_limit_that_takes_no_place_from_heartbeats) {
-  loading l;
-  int taken = 0;
-  while (taken < 10'000 && l.rows.load_attempt(l.pair(taken))) ++taken;
-  BOOST_TEST(taken == 256);
-  l.rows.load(l.batch({1}));
-  BOOST_TEST(l.failed.empty());
-  l.turn();
-  BOOST_TEST(l.loaded.size() == 1u);
-  BOOST_TEST(l.rows.load_attempt(l.pair(1)));
-}
-
 BOOST_AUTO_TEST_CASE(a_ledger_that_is_away_is_said_with_the_batch) {
   loading l;
   l.weather.is_down = true;
   l.rows.load(l.batch({1}));
-  BOOST_TEST(l.rows.load_attempt(l.pair(1)));
   l.turn();
   BOOST_REQUIRE(l.loaded.size() == 1u);
   BOOST_TEST(!l.loaded[0]->rows->rows.has_value());
   BOOST_TEST(!l.loaded[0]->rows->find(l.pair(1)));
-  BOOST_TEST(l.attempts.empty());
   BOOST_TEST(l.ledger_state.failures > 0u);
 }
 
@@ -177,7 +158,6 @@ BOOST_AUTO_TEST_CASE(a_fault_fails_the_batches_in_hand_and_not_those_that_come_l
   l.throws = true;
   l.rows.load(l.batch({1}));
   l.rows.load(l.batch({2, 3}));
-  BOOST_TEST(l.rows.load_attempt(l.pair(1)));
   l.turn();
   BOOST_TEST(l.failed.size() == 2u);
   BOOST_TEST(l.rows.waiting() == 0u);
@@ -195,7 +175,6 @@ BOOST_AUTO_TEST_CASE(what_waits_at_the_end_is_loaded_and_what_comes_later_fails)
   BOOST_TEST(l.loaded.size() == 1u);
   l.rows.load(l.batch({2}));
   BOOST_TEST(l.failed.size() == 1u);
-  BOOST_TEST(!l.rows.load_attempt(l.pair(1)));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
