@@ -104,6 +104,10 @@ inline bool is_living(const recorded_pair& row, const progress& copy) noexcept {
          (!row.state || copy.life >= row.state->life);
 }
 
+/// Merges a copy of another store or of a memory into what is shown of the pair, unless the copy is
+/// a remainder of a life that ended.
+void merge_if_living(recorded_pair& into, const std::optional<progress>& copy);
+
 /// What a checkpoint returns for a pair that it has passed over, because its epoch ended: nothing,
 /// in a life that is higher than that of the pair. By watchkeeper::merge it wins over every copy. A
 /// pair of a student who is not enrolled, and of whom no erasure is known, is passed over as well:
@@ -335,7 +339,8 @@ class ledger {
   /// with the time, the actor, the SHA-256 of the student's id instead of the id, and the number of
   /// rows that were deleted. Returns false if there was nothing to delete; the audit row is written
   /// in that case, too. Registry changes that name the student are deleted with the others, after
-  /// the retention. The next epoch of the student will be `next_epoch` at least.
+  /// the retention. The next epoch of the student will be `next_epoch` at least, and what earlier
+  /// erasures of the student said.
   virtual stored<bool> erase_student(const student_id& student, std::string_view actor,
                                      std::string_view student_digest_hex, wall_ms now_ms,
                                      std::uint32_t next_epoch) = 0;

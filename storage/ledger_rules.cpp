@@ -71,6 +71,14 @@ progress next_attempt(const std::optional<progress>& recorded, const std::option
   return next;
 }
 
+void merge_if_living(recorded_pair& into, const std::optional<progress>& copy) {
+  if (!copy || !is_living(into, *copy)) return;
+  if (into.state)
+    merge(*into.state, *copy);
+  else
+    into.state = copy;
+}
+
 stored<std::vector<std::optional<progress>>> ledger::read(std::span<const pair_key> keys) {
   auto found = look_up(keys);
   if (!found) return found.error();

@@ -21,15 +21,26 @@ void sweep_buckets(Map& map, std::size_t& cursor, std::size_t buckets, Expired e
   }
 }
 
+/// From 1 on.
+std::uint64_t new_incarnation() {
+  static std::atomic<std::uint64_t> made{0};
+  return made.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
 storage_failure full() {
   return {storage_error::refused, "the memory store is full"};
 }
 
 }  // namespace
 
-memory_store::memory_store(std::size_t pairs_max) : pairs_max_(pairs_max) {
-  static std::atomic<std::uint64_t> made{0};
-  incarnation_ = made.fetch_add(1, std::memory_order_relaxed) + 1;
+memory_store::memory_store(std::size_t pairs_max)
+    : pairs_max_(pairs_max), incarnation_(new_incarnation()) {}
+
+void memory_store::come_back_as(const memory_store& copy) {
+  const auto last_version = last_version_;
+  *this = copy;
+  last_version_ = last_version;
+  incarnation_ = new_incarnation();
 }
 
 memory_store::student_entry memory_store::student_in(const student_id& student, std::uint32_t epoch,

@@ -35,6 +35,10 @@ class memory_store final : public hot_store {
   stored<hot_student> find_student(const student_id& student) override;
   stored<hot_store_health> health() override;
 
+  /// For tests: as a store that is restarted from an older copy of its data. It is in a new
+  /// incarnation.
+  void come_back_as(const memory_store& copy);
+
  private:
   struct pair_entry {
     progress state;

@@ -16,14 +16,6 @@ deadline soon() {
   return std::chrono::steady_clock::now() + std::chrono::milliseconds(api_limits::progress_wait_ms);
 }
 
-void unite(storage::recorded_pair& into, const std::optional<progress>& other) {
-  if (!other || !storage::is_living(into, *other)) return;
-  if (into.state)
-    merge(*into.state, *other);
-  else
-    into.state = other;
-}
-
 /// With the duration that the module has now. A pair whose heartbeats were all rejected may be in
 /// the hot store, with nothing in it.
 std::optional<progress> shown(storage::recorded_pair&& found) {
@@ -37,7 +29,7 @@ bool unite_reply(storage::recorded_pair& into, progress_reply& coming, deadline 
   if (!coming.valid() || coming.wait_until(until) != std::future_status::ready) return false;
   const auto state = coming.get();
   if (!state) return false;
-  unite(into, *state);
+  merge_if_living(into, *state);
   return true;
 }
 
@@ -48,7 +40,7 @@ std::vector<std::optional<progress>> read_latest(call& c, std::span<const pair_k
   std::vector<std::optional<progress>> states;
   if (keys.empty()) return states;
   if (const auto hot = c.store.hot().read(keys)) {
-    for (std::size_t i = 0; i < keys.size(); ++i) unite(recorded[i], (*hot)[i]);
+    for (std::size_t i = 0; i < keys.size(); ++i) merge_if_living(recorded[i], (*hot)[i]);
   } else {
     std::vector<progress_reply> coming;
     coming.reserve(keys.size());
@@ -80,7 +72,7 @@ std::optional<progress> read_latest(call& c, const pair_key& key) {
   // Without the ledger nobody knows which life goes on: what the others have is shown.
   storage::recorded_pair found{.student = {.epoch = 1, .begins_ms = {}}, .state = std::nullopt};
   if (recorded) found = std::move(recorded.value().front());
-  if (hot) unite(found, hot.value().front());
+  if (hot) merge_if_living(found, hot.value().front());
   const bool replied = unite_reply(found, coming, soon());
   auto state = shown(std::move(found));
   // The pair is certainly absent only if both stores were read, or if the actors replied.

@@ -28,6 +28,10 @@ std::ostream& operator<<(std::ostream& out, const course& c) {
   if (c.kills) out << ", kills";
   if (c.clock_steps) out << ", clock steps";
   if (c.hot_emptied) out << ", hot store emptied";
+  if (c.hot_older) out << ", hot store older";
+  if (c.lives) out << ", lives";
+  if (c.fair) out << ", fair weather";
+  if (c.slow_news) out << ", slow news";
   if (c.tight_bucket) out << ", tight bucket";
   if (c.few_pairs) out << ", few pairs";
   return out << ", fault rate " << c.fault_rate;
@@ -36,17 +40,23 @@ std::ostream& operator<<(std::ostream& out, const course& c) {
 /// Listens to the result of one heartbeat, as long as its gateway lives.
 class deployment::ear final : public heartbeat_listener {
  public:
-  ear(deployment& home, std::size_t device, std::size_t beat, std::shared_ptr<const bool> life)
-      : home_(home), device_(device), beat_(beat), life_(std::move(life)) {}
+  ear(deployment& home, std::size_t device, std::size_t beat, const sending& sent,
+      std::shared_ptr<const bool> gateway_lives)
+      : home_(home),
+        device_(device),
+        beat_(beat),
+        sent_(sent),
+        gateway_lives_(std::move(gateway_lives)) {}
   void on_result(std::size_t, const heartbeat_result& result) noexcept override {
-    if (*life_) home_.take_result(device_, beat_, result);
+    if (*gateway_lives_) home_.take_result(device_, beat_, result, sent_);
   }
 
  private:
   deployment& home_;
   std::size_t device_;
   std::size_t beat_;
-  std::shared_ptr<const bool> life_;
+  sending sent_;
+  std::shared_ptr<const bool> gateway_lives_;
 };
 
 deployment::deployment(std::uint64_t seed)
@@ -58,6 +68,7 @@ deployment::deployment(std::uint64_t seed)
     world_.ledger.put_module(module);
     modules_.push_back(module.id);
   }
+  world_.hot.keeps_history = course_.hot_older;
   world_.hot_weather.fault_rate = world_.ledger_weather.fault_rate = 0;
   for (std::size_t i = 0; i < course_.processes; ++i) start(processes_.emplace_back());
   for (std::size_t i = 0; i < device_count; ++i) {
@@ -65,11 +76,14 @@ deployment::deployment(std::uint64_t seed)
     d.signer = &signer_of(i);
     d.student = student(static_cast<int>(i));
     d.at = i % course_.processes;
+    d.pairs.resize(modules_.size());
+    (void)world_.ledger.put_device(record_of(d), {.now_ms = world_.clock.wall_now()});
     devices_.push_back(std::move(d));
   }
 }
 
 deployment::~deployment() {
+  calls_.clear();
   for (auto& process : everyone_) process->end();
   while (scheduler().has_job()) scheduler().run_once();
 }
@@ -119,7 +133,7 @@ bool deployment::includes(const coverage& whole, const coverage& part) {
 
 void deployment::one_step() {
   pass_time(below(1800));
-  const auto dice = below(100);
+  const auto dice = below(course_.lives ? 126 : 100);
   if (dice < 22)
     play(below(device_count));
   else if (dice < 34)
@@ -131,13 +145,26 @@ void deployment::one_step() {
   else if (dice < 88)
     any().turn_of_the_checkpointer();
   else if (dice < 90)
-    any().tick();
+    turn_of_a_watcher();
   else if (dice < 92)
     devices_[below(device_count)].at = below(course_.processes);
   else if (dice < 98)
     weather();
-  else
+  else if (dice < 100)
     disaster();
+  else if (dice < 104)
+    turn_of_a_watcher();
+  else if (dice < 110)
+    begin_some_call();
+  else if (dice < 114)
+    devices_[below(device_count)].at = below(course_.processes);
+  else if (!calls_.empty())
+    turn_of_a_call(below(calls_.size()));
+}
+
+void deployment::turn_of_a_watcher() {
+  auto& process = any();
+  process.turn_of_the_watcher(!course_.slow_news || chance(12));
 }
 
 void deployment::pass_time(std::uint64_t ms) {
@@ -158,7 +185,7 @@ void deployment::weather() {
   note(std::string("hot store ") + state_of(world_.hot_weather) + ", ledger " +
        state_of(world_.ledger_weather));
   // What is wrong is put right more often than the other way round.
-  switch (below(6)) {
+  switch (course_.fair && !chance(4) ? 3 + below(3) : below(6)) {
     case 0:
       store.is_down = true;
       break;
@@ -196,15 +223,33 @@ void deployment::disaster() {
   if (course_.hot_emptied && chance(2)) {
     // As a store that ends and comes back empty: its clients may have noticed that it was away.
     ++counts.emptied;
-    world_.hot = storage::memory_store(1000);
+    world_.hot.store = storage::memory_store(1000);
     note("the hot store is emptied");
     if (chance(2)) process->hot_link.is_cut = true;
-    emptied_ = true;
+    note_loss();
+  }
+  if (course_.hot_older && chance(2)) {
+    take_hot_store_back();
+    if (chance(2)) process->hot_link.is_cut = true;
   }
   if (course_.clock_steps) {
     constexpr std::int64_t steps_ms[] = {0, 0, 3'600'000, -3'600'000, 600'000, -30'000};
     process->clock_offset_ms = steps_ms[below(std::size(steps_ms))];
   }
+}
+
+void deployment::take_hot_store_back() {
+  ++counts.older;
+  const auto writes = 1 + below(chance(2) ? 8 : shared_hot_store::writes_max);
+  world_.hot.come_back_older(writes);
+  note("the hot store comes back " + std::to_string(writes) + " writes older");
+  note_loss();
+}
+
+void deployment::note_loss() {
+  has_lost_ = true;
+  lost_at_ = world_.checkpoints;
+  ledger_faults_at_loss_ = ledger_faults();
 }
 
 void deployment::play(std::size_t who) {
@@ -228,6 +273,7 @@ void deployment::play(std::size_t who) {
                           world_.clock.wall_now(), std::string(made.session.view()),
                           std::string(made.pair.module.view()));
   made.token = d.signer->sign_token(made.claims);
+  truth_of(d, made.pair.module).playable.add(made.interval);
   d.beats.push_back(std::move(made));
   send(who, d.beats.size() - 1);
 }
@@ -247,49 +293,76 @@ void deployment::send(std::size_t who, std::size_t which) {
        std::string(b.session.view()) + "/" + std::to_string(b.sequence) + " " +
        show_interval(b.interval) + " to gateway " + std::to_string(d.at));
   if (!process.is_alive()) return;
-  auto job = process.job_for(b.token, std::make_shared<ear>(*this, who, which, process.life()));
+  const auto found = process.find_device(d.signer->kid());
+  if (!found) return;  // the ledger is away: 503
+  if (!*found) {
+    note("it is unknown there");
+    if (d.life_calls == 0) fail("a device is unknown whose student was never erased");
+    return;
+  }
+  const auto& record = (*found)->record;
+  const auto& truth = truth_of(d, b.pair.module);
+  const sending sent{.floor = truth.floor, .ends = truth.ends, .changes = process.changes_heard()};
+  auto job =
+      process.job_for(b.token, std::make_shared<ear>(*this, who, which, sent, process.liveness()));
   job->token = *parse_engagement_token(job->text);
   job->parsed = true;
   job->received_ms = process.time().wall_now();
   job->credit = credit_of(b.claims, d.signer->kid(), process.time().wall_now(), duration_ms);
+  job->credit.epoch = record.epoch;
   job->credit.played_at_ms = b.claims.issued_at_ms;
   if (!course_.tight_bucket) job->credit.max_rate_permille = 400'000;
-  job->device = std::make_shared<const device_entry>(
-      device_record{d.signer->kid(), d.student, d.signer->public_key(), false, wall_ms{0}});
+  job->device = std::make_shared<const device_entry>(record);  // with a rate of its own
   process.submit(std::move(job));
 }
 
-void deployment::take_result(std::size_t who, std::size_t which, const heartbeat_result& result) {
-  auto& b = devices_[who].beats[which];
+void deployment::take_result(std::size_t who, std::size_t which, const heartbeat_result& result,
+                             const sending& sent) {
+  auto& d = devices_[who];
+  auto& b = d.beats[which];
   const auto& outcome = result.outcome;
   note("device " + std::to_string(who) + " gets the result " +
        std::to_string(static_cast<int>(outcome.status)) + " (" +
        std::string(describe(outcome.why).name) + ") " + std::to_string(outcome.credited_ms) +
        " ms for " + name_of(b.pair) + " " + show_interval(b.interval));
-  if (outcome.status == credit_status::rejected) {
-    ++counts.rejected;
-    // A replay window starts anew while the hot store is away, and is then far behind.
-    if (outcome.why == problem::stale_token)
-      b.settled = true;
-    else if (outcome.why != problem::storage_unavailable && outcome.why != problem::overloaded)
-      fail("a heartbeat was rejected for " + std::string(name_of_problem(outcome.why)));
-    return;
-  }
+  if (outcome.status == credit_status::rejected) return take_rejection(d, b, outcome);
   ++counts.acknowledged;
   b.settled = true;
+  acknowledgement ack{outcome.now.life, outcome.credited_ms, sent};
   if (outcome.status == credit_status::duplicate) {
     ++counts.duplicates;
     // Its first result may have been lost. If nothing is cut, it was credited whole.
-    if (!b.credited_ms && !course_.may_cut()) b.credited_ms = length_of(b.interval);
-  } else {
-    b.credited_ms = std::max(b.credited_ms.value_or(0), outcome.credited_ms);
+    if (!course_.may_cut()) ack.credited_ms = length_of(b.interval);
   }
-  if (b.credited_ms.value_or(0) == 0 || emptied_) return;
-  // The promise, at the moment it is given.
-  const auto stored = durable(b.pair);
-  if (coverage part = promised(b); !includes(stored, part))
-    fail("I1: " + name_of(b.pair) + ": the result credits " + show(part) +
-         ", but the stores have " + show(stored));
+  b.acks.push_back(ack);
+  check_promise(d, b, ack);
+}
+
+void deployment::take_rejection(device& d, beat& b, const credit_outcome& outcome) {
+  ++counts.rejected;
+  const auto& truth = truth_of(d, b.pair.module);
+  switch (outcome.why) {
+    case problem::storage_unavailable:
+    case problem::overloaded:
+      return;
+    case problem::stale_token:
+      // A replay window starts anew while the hot store is away, and is then far behind.
+      b.settled = true;
+      if (outcome.stale == stale_cause::life && !course_.clock_steps &&
+          b.claims.issued_at_ms >= truth.last_end_ms)
+        fail(name_of(b.pair) + ": a heartbeat is stale, although no later life has begun");
+      return;
+    case problem::sequence_reused:
+      // It was credited in a life that ended later: while the call that ended it was in flight, or
+      // whose end a clock has dated back.
+      if (truth.ends == 0) break;
+      if (!course_.clock_steps && b.claims.issued_at_ms > truth.ended_ms) break;
+      b.settled = true;
+      return;
+    default:
+      break;
+  }
+  fail("a heartbeat was rejected for " + std::string(name_of_problem(outcome.why)));
 }
 
 media_ms deployment::length_of(const media_interval& i) {
@@ -300,10 +373,9 @@ std::string_view deployment::name_of_problem(problem why) {
   return describe(why).name;
 }
 
-coverage deployment::promised(const beat& b) {
+coverage deployment::promised(const beat& b, const acknowledgement& ack) {
   coverage part;
-  if (b.credited_ms.value_or(0) > 0)
-    part.add({b.interval.from_ms, b.interval.from_ms + *b.credited_ms});
+  if (ack.credited_ms > 0) part.add({b.interval.from_ms, b.interval.from_ms + ack.credited_ms});
   return part;
 }
 

@@ -2,6 +2,8 @@
 
 #include <caf/actor_system.hpp>
 #include <caf/send.hpp>
+#include <future>
+#include <map>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -10,9 +12,12 @@
 #include "actors/credit/progress_shard.hpp"
 #include "actors/credit/session.hpp"
 #include "actors/shared/actor_limits.hpp"
+#include "actors/shared/registry.hpp"
 #include "actors/stores/checkpointer.hpp"
 #include "actors/stores/hot_writer.hpp"
+#include "actors/stores/registry_follower.hpp"
 #include "actors/stores/row_loader.hpp"
+#include "tests/actors/simulation/simulated_api.hpp"
 #include "tests/actors/simulation/simulated_stores.hpp"
 #include "tests/actors/support.hpp"
 
@@ -25,18 +30,19 @@ struct simulated_world {
 
   std::mt19937_64 random;
   manual_clock clock;
-  storage::memory_store hot{1000};
-  test::ledger_model ledger{.has_everybody = true};
+  shared_hot_store hot;
+  test::ledger_model ledger;
   store_weather hot_weather;
   store_weather ledger_weather;
   gateway_policy policy;
+  std::uint64_t checkpoints = 0;  // complete ones, of any process
 };
 
-/// One gateway without its threads: the sessions, shards, writer and checkpointer of the product,
-/// wired as in actors/gateway.cpp. They move when the simulation gives them a turn. It dies at the
-/// point that its fate sets, in the middle of a call of a store, and is silent from then on.
-/// Borrows the world and the actor system. It has to live until the end of the run, because its
-/// actors may still have messages.
+/// One gateway without its threads: the sessions, shards, writer, checkpointer and follower of the
+/// registry of the product, wired as in actors/gateway*.cpp. They move when the simulation gives
+/// them a turn. It dies at the point that its fate sets, in the middle of a call of a store, and is
+/// silent from then on. Borrows the world and the actor system. It has to live until the end of the
+/// run, because its actors may still have messages.
 class simulated_process final : public shard_services {
  public:
   static constexpr std::uint32_t shard_count = 2;
@@ -62,7 +68,7 @@ class simulated_process final : public shard_services {
 
   [[nodiscard]] bool is_alive() const noexcept { return *alive_; }
   /// A listener reads it before it passes a result to its device.
-  [[nodiscard]] std::shared_ptr<const bool> life() const noexcept { return alive_; }
+  [[nodiscard]] std::shared_ptr<const bool> liveness() const noexcept { return alive_; }
   [[nodiscard]] bool is_degraded() const noexcept { return hot_state_.degraded; }
   /// The clocks of its machine.
   [[nodiscard]] const time_source& time() const noexcept { return time_; }
@@ -93,13 +99,46 @@ class simulated_process final : public shard_services {
                                            heartbeats_, time_);
   }
 
+  /// The device as screening finds it. Empty: the ledger could not be read.
+  std::optional<std::shared_ptr<const device_entry>> find_device(const thumbprint& kid) {
+    auto found = registry_.find_device(kid, time_.monotonic_now());
+    if (!found.is_cached) {
+      mortal([&] {
+        const auto generation = registry_.generation(kid);
+        if (const auto records = ledger_->get_devices({&kid, 1}))
+          registry_.put_device(kid, records->front(), generation, time_.monotonic_now());
+      });
+      found = registry_.find_device(kid, time_.monotonic_now());
+    }
+    if (!*alive_ || !found.is_cached) return std::nullopt;
+    return found.entry;
+  }
+  simulated_api& api() { return *api_; }
+  /// Gives a call of the API its turn. It may end with the process.
+  void go_on(simulated_call& call) {
+    mortal([&] {
+      ++orders_;
+      try {
+        call.go_on();
+      } catch (const failed_call&) {
+      }
+    });
+  }
+  /// Changes of the registry up to here have reached memory and the hot store.
+  [[nodiscard]] std::int64_t changes_heard() const noexcept { return changes_heard_; }
+  [[nodiscard]] bool has_heard_all() const {
+    return changes_heard_ >= static_cast<std::int64_t>(world_.ledger.changes.size());
+  }
+
   void turn_of_the_writer() {
     mortal([&] {
       orders_ = 0;
       // The loader may be late.
       if (world_.below(4) > 0) rows_->turn(std::chrono::milliseconds(0));
       orders_ += rows_->waiting();
+      const auto ordered = ledger_->changes_read;
       writer_->turn(std::chrono::milliseconds(0));
+      changes_heard_ = ordered;
     });
   }
   void turn_of_the_checkpointer() {
@@ -110,8 +149,11 @@ class simulated_process final : public shard_services {
     mortal([&] { complete = checkpoints_->checkpoint_all(); });
     return complete;
   }
-  void tick() {
-    for (auto& shard : shards_) caf::anon_send(shard, shard_tick{});
+  void turn_of_the_watcher(bool follows = true) {
+    mortal([&] {
+      if (follows) (void)follower_->follow();
+      for (auto& shard : shards_) caf::anon_send(shard, shard_tick{});
+    });
   }
   /// Queries the shard's memory by a message. The reply comes after a turn of the actors.
   std::shared_ptr<progress_query> ask(const pair_key& key) {
@@ -140,7 +182,7 @@ class simulated_process final : public shard_services {
   void load(std::shared_ptr<progress_query> query) override {
     query->reply(std::optional<progress>{});  // the simulation itself reads the stores
   }
-  void forget_device(const thumbprint&) override {}
+  void forget_device(const thumbprint& device) override { registry_.forget_device(device); }
   void checkpoint_now(std::vector<storage::pair_progress> pairs) override {
     if (*alive_) checkpoints_->checkpoint_now(std::move(pairs));
   }
@@ -171,9 +213,36 @@ class simulated_process final : public shard_services {
     return std::make_unique<simulated_hot_store>(
         world_.hot, weather_plan(world_.hot_weather, hot_link, end_, world_.random), end_);
   }
-  std::unique_ptr<storage::ledger> make_ledger() {
+  std::unique_ptr<simulated_ledger> make_ledger() {
     return std::make_unique<simulated_ledger>(
         world_.ledger, weather_plan(world_.ledger_weather, ledger_link, end_, world_.random), end_);
+  }
+
+  /// The erasure is news. The product's thread waits for the shard; this one looks again later.
+  bool forget_erased(const student_id& student) {
+    auto& done = erasures_[student];
+    if (!done.valid()) {
+      auto promise = std::make_shared<std::promise<void>>();
+      done = promise->get_future();
+      caf::anon_send(shards_[shard_of(student, shards_.size())],
+                     student_erased{student, std::move(promise)});
+    }
+    if (done.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return false;
+    erasures_.erase(student);
+    ++orders_;
+    return writer_->forget_copies(student);
+  }
+  bool begin_reset(const storage::pair_progress& reset) {
+    auto& begun = resets_[reset.key];
+    if (!begun.valid()) {
+      caf::anon_send(shards_[shard_of(reset.key.student, shards_.size())],
+                     progress_reset{reset.key});
+      ++orders_;
+      begun = writer_->begin_attempt(reset);
+    }
+    if (begun.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return false;
+    const auto done = resets_.extract(reset.key).mapped().get();
+    return done || done.error().code != storage::storage_error::unavailable;
   }
 
   void start(bool hot_is_there, std::size_t pairs_max) {
@@ -190,6 +259,7 @@ class simulated_process final : public shard_services {
         .time = time_,
         .done =
             [this](mono_ms started) {
+              ++world_.checkpoints;
               for (auto& shard : shards_)
                 caf::anon_send(shard, checkpoint_done{started, time_.monotonic_now()});
             },
@@ -231,6 +301,22 @@ class simulated_process final : public shard_services {
                                        .shards = shards_,
                                        .time = time_,
                                        .verified = [](const auto&, const auto&, mono_ms) {}});
+    ledger_ = make_ledger();
+    follower_.emplace(registry_follower::dependencies{
+        .ledger = *ledger_,
+        .registry_cache = registry_,
+        .last_change = 0,
+        .time = time_,
+        .student_erased = [this](const student_id& who) { return forget_erased(who); },
+        .progress_reset =
+            [this](const storage::pair_progress& reset) { return begin_reset(reset); }});
+    api_.emplace(simulated_api::dependencies{.hot = make_hot(),
+                                             .ledger = make_ledger(),
+                                             .registry_cache = registry_,
+                                             .writer = *writer_,
+                                             .shards = shards_.data(),
+                                             .shard_count = shards_.size(),
+                                             .time = time_});
     if (hot_is_there) (void)checkpoint_all();  // what an earlier process has left
   }
 
@@ -249,6 +335,13 @@ class simulated_process final : public shard_services {
   std::vector<progress_shard_actor> shards_;
   std::unordered_map<session_key_id, session_actor> sessions_;
   std::optional<session_dependencies> deps_;
+  registry registry_;
+  std::unique_ptr<simulated_ledger> ledger_;  // of the threads that only read the registry
+  std::int64_t changes_heard_ = 0;
+  std::map<student_id, std::future<void>> erasures_;  // heard of, and on their way to the shard
+  std::map<pair_key, hot_writer::reply> resets_;
+  std::optional<registry_follower> follower_;
+  std::optional<simulated_api> api_;
   std::optional<checkpointer> checkpoints_;
   std::optional<hot_writer> writer_;
   std::optional<row_loader> rows_;

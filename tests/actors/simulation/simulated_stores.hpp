@@ -1,6 +1,9 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <random>
 #include <string>
@@ -62,10 +65,14 @@ class weather_plan {
   }
 
  private:
+  static bool writes(std::string_view operation) {
+    constexpr std::array<std::string_view, 6> reads = {"read",         "read_dirty",   "modules_of",
+                                                       "find_student", "known_ledger", "health"};
+    return std::find(reads.begin(), reads.end(), operation) == reads.end();
+  }
   storage::store_fault pick(std::string_view operation) {
     if (weather_.is_down || link_.is_cut) return storage::store_fault::lost_request;
-    const bool writes = operation != "read" && operation != "read_dirty" && operation != "health";
-    if (weather_.refuses_writes && writes) return storage::store_fault::refused;
+    if (weather_.refuses_writes && writes(operation)) return storage::store_fault::refused;
     if (std::uniform_real_distribution<double>()(random_) >= weather_.fault_rate)
       return storage::store_fault::none;
     constexpr storage::store_fault faults[] = {
@@ -80,13 +87,36 @@ class weather_plan {
   std::mt19937_64& random_;
 };
 
+/// The hot store that all processes share, with what it was before each of its last writes.
+struct shared_hot_store {
+  static constexpr std::size_t writes_max = 64;
+
+  storage::memory_store store{1000};
+  bool keeps_history = false;
+  std::deque<storage::memory_store> history;  // the oldest first
+
+  void about_to_write() {
+    if (!keeps_history) return;
+    history.push_back(store);
+    if (history.size() > writes_max) history.pop_front();
+  }
+  /// As a Redis that lost the end of its log, or a replica that lacked it and was promoted.
+  void come_back_older(std::size_t writes) {
+    writes = std::min(writes, history.size());
+    if (writes > 0) store.come_back_as(history[history.size() - writes]);
+    history.resize(history.size() - writes, storage::memory_store(0));
+  }
+};
+
 /// Lies between a faulty_store and the store: a process may die once the store has done its work.
 class mortal_store final : public storage::hot_store {
  public:
-  mortal_store(storage::hot_store& inner, fate& end) : inner_(inner), end_(end) {}
+  mortal_store(shared_hot_store& shared, fate& end)
+      : shared_(shared), inner_(shared.store), end_(end) {}
 
   storage::stored<std::vector<storage::applied_credit>> apply(
       std::span<const storage::hot_request> requests) override {
+    shared_.about_to_write();
     return then(inner_.apply(requests));
   }
   storage::stored<std::vector<std::optional<progress>>> read(
@@ -95,6 +125,7 @@ class mortal_store final : public storage::hot_store {
   }
   storage::stored<ok_t> merge(std::span<const storage::pair_progress> pairs,
                               storage::merge_origin from) override {
+    shared_.about_to_write();
     return then(inner_.merge(pairs, from));
   }
   storage::stored<std::vector<module_id>> modules_of(const student_id& student) override {
@@ -106,19 +137,23 @@ class mortal_store final : public storage::hot_store {
   }
   storage::stored<ok_t> mark_clean(partition_index partition,
                                    std::span<const storage::dirty_pair> pairs) override {
+    shared_.about_to_write();
     return then(inner_.mark_clean(partition, pairs));
   }
   storage::stored<std::uint64_t> dirty_count() override { return then(inner_.dirty_count()); }
   storage::stored<std::string> mark_all_dirty(const std::string& cursor) override {
+    shared_.about_to_write();
     return then(inner_.mark_all_dirty(cursor));
   }
   storage::stored<std::optional<storage::ledger_identity>> known_ledger() override {
     return then(inner_.known_ledger());
   }
   storage::stored<ok_t> remember_ledger(const storage::ledger_identity& seen) override {
+    shared_.about_to_write();
     return then(inner_.remember_ledger(seen));
   }
   storage::stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override {
+    shared_.about_to_write();
     return then(inner_.end_epochs_below(student, epoch));
   }
   storage::stored<storage::hot_student> find_student(const student_id& student) override {
@@ -132,14 +167,15 @@ class mortal_store final : public storage::hot_store {
     if (end_.strikes_after()) throw process_death{};
     return done;
   }
-  storage::hot_store& inner_;
+  shared_hot_store& shared_;
+  storage::memory_store& inner_;
   fate& end_;
 };
 
 /// One process' hot store: the shared one, through faults.
 class simulated_hot_store final : public storage::hot_store {
  public:
-  simulated_hot_store(storage::hot_store& shared, const weather_plan& plan, fate& end)
+  simulated_hot_store(shared_hot_store& shared, const weather_plan& plan, fate& end)
       : mortal_(shared, end), faulty_(mortal_, plan) {}
 
   storage::stored<std::vector<storage::applied_credit>> apply(
@@ -188,8 +224,9 @@ class simulated_hot_store final : public storage::hot_store {
   storage::faulty_store faulty_;
 };
 
-/// One process' ledger: the shared model of tests/storage, through faults. What the writer and the
-/// checkpointer ask of it is there; nothing else is asked in the simulation.
+/// One process' ledger: the shared model of tests/storage, through faults. What the writer, the
+/// checkpointer, the follower of the registry and the simulated API ask of it is there; nothing
+/// else is asked in the simulation.
 class simulated_ledger : public storage::ledger {
  public:
   simulated_ledger(test::ledger_model& shared, const weather_plan& plan, fate& end)
@@ -274,19 +311,33 @@ class simulated_ledger : public storage::ledger {
                                                              std::size_t) override {
     return not_asked();
   }
-  storage::stored<std::optional<student_life>> put_device(const device_record&,
-                                                          const storage::enrolment&) override {
-    return not_asked();
+  storage::stored<std::optional<student_life>> put_device(const device_record& device,
+                                                          const storage::enrolment& at) override {
+    return befall<std::optional<student_life>>("put_device",
+                                               [&] { return shared_.put_device(device, at); });
   }
-  storage::stored<student_life> life_of(const student_id&) override { return not_asked(); }
-  storage::stored<std::optional<progress>> reset_progress(const pair_key&,
-                                                          const std::optional<progress>&,
-                                                          const storage::reset_order&) override {
-    return not_asked();
+  storage::stored<student_life> life_of(const student_id& student) override {
+    return befall<student_life>("read",
+                                [&] { return shared_.life_of(std::string(student.view())); });
+  }
+  storage::stored<std::optional<progress>> reset_progress(
+      const pair_key& pair, const std::optional<progress>& known,
+      const storage::reset_order& order) override {
+    return befall<std::optional<progress>>(
+        "reset_progress", [&] { return shared_.reset_progress(pair, known, order.now_ms); });
   }
   storage::stored<std::vector<std::optional<device_record>>> get_devices(
-      std::span<const thumbprint>) override {
-    return not_asked();
+      std::span<const thumbprint> kids) override {
+    return befall<std::vector<std::optional<device_record>>>("read", [&] {
+      std::vector<std::optional<device_record>> found;
+      for (const auto& kid : kids) {
+        const auto device = shared_.devices.find(kid);
+        found.push_back(device == shared_.devices.end()
+                            ? std::nullopt
+                            : std::optional(shared_.with_epoch(device->second)));
+      }
+      return found;
+    });
   }
   storage::stored<bool> revoke_device(const thumbprint&) override { return not_asked(); }
   storage::stored<std::vector<device_record>> devices_of(const student_id&) override {
@@ -295,25 +346,38 @@ class simulated_ledger : public storage::ledger {
   storage::stored<ok_t> put_assignment(const pair_key&, wall_ms) override { return not_asked(); }
   storage::stored<bool> remove_assignment(const pair_key&) override { return not_asked(); }
   storage::stored<bool> is_assigned(const pair_key&) override { return not_asked(); }
-  storage::stored<bool> erase_student(const student_id&, std::string_view, std::string_view,
-                                      wall_ms, std::uint32_t) override {
-    return not_asked();
+  storage::stored<bool> erase_student(const student_id& student, std::string_view, std::string_view,
+                                      wall_ms now_ms, std::uint32_t next_epoch) override {
+    return befall<bool>("erase_student",
+                        [&] { return shared_.erase_student(student, now_ms, next_epoch); });
   }
   storage::stored<std::vector<storage::erased_student>> erased_students() override {
-    return befall<std::vector<storage::erased_student>>("erased_students", [&] {
+    return befall<std::vector<storage::erased_student>>("read", [&] {
       std::vector<storage::erased_student> all;
       for (const auto& [who, life] : shared_.next_lives)
         all.push_back({*student_id::parse(who), life.epoch});
       return all;
     });
   }
-  storage::stored<std::vector<storage::registry_change>> changes(std::int64_t,
-                                                                 std::size_t) override {
-    return not_asked();
+  storage::stored<std::vector<storage::registry_change>> changes(std::int64_t after_sequence,
+                                                                 std::size_t limit) override {
+    changes_read = after_sequence;
+    return befall<std::vector<storage::registry_change>>("read", [&] {
+      std::vector<storage::registry_change> found;
+      const auto& all = shared_.changes;
+      for (auto i = static_cast<std::size_t>(after_sequence); i < all.size(); ++i) {
+        if (found.size() == limit) break;
+        found.push_back({static_cast<std::int64_t>(i + 1), all[i].first, all[i].second});
+      }
+      return found;
+    });
   }
-  storage::stored<std::int64_t> last_change() override { return not_asked(); }
+  storage::stored<std::int64_t> last_change() override {
+    return befall<std::int64_t>("read",
+                                [&] { return static_cast<std::int64_t>(shared_.changes.size()); });
+  }
   storage::stored<storage::ledger_identity> identity() override {
-    return befall<storage::ledger_identity>("identity", [&] { return shared_.identity(); });
+    return befall<storage::ledger_identity>("read", [&] { return shared_.identity(); });
   }
   storage::stored<ok_t> go_on_above(std::int64_t last_sequence,
                                     std::uint32_t highest_epoch) override {
@@ -329,6 +393,8 @@ class simulated_ledger : public storage::ledger {
                                                                       std::size_t) override {
     return not_asked();
   }
+
+  std::int64_t changes_read = 0;  // whoever asks for changes has dealt with those up to here
 
  private:
   static storage::storage_failure not_asked() {
