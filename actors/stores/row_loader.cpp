@@ -40,7 +40,7 @@ void row_loader::close() {
 void row_loader::load(std::shared_ptr<credit_batch> batch) {
   const auto count = batch->count;
   if (heartbeats_waiting_.fetch_add(count) + count <= actor_limits::row_loads_waiting_max &&
-      orders_.push(batch))
+      orders_.push(std::shared_ptr(batch)))
     return;
   heartbeats_waiting_.fetch_sub(count);
   deps_.failed(std::move(batch));

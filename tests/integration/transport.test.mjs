@@ -180,7 +180,8 @@ describe('transport', () => {
       ['GET', '/v1/heartbeats/stream', /POST/],
       ['POST', '/v1/modules/m', /PUT/],
       ['DELETE', '/v1/modules', /GET/],
-      ['PATCH', '/v1/modules/m', /DELETE/],
+      ['PATCH', '/v1/modules', /GET/],
+      ['POST', '/v1/modules/m', /PATCH/],
       ['POST', '/healthz', /GET/],
     ]) {
       const response = await gateway.client.request(method, target);

@@ -245,6 +245,17 @@ class simulated_process final : public shard_services {
     return done || done.error().code != storage::storage_error::unavailable;
   }
 
+  void start_row_loader() {
+    rows_.emplace(row_loader::dependencies{
+        .ledger = make_ledger(),
+        .ledger_state = ledger_state_,
+        .time = time_,
+        .loaded = [this](std::shared_ptr<credit_batch> batch) { writer_->store_loaded(batch); },
+        .failed = [this](std::shared_ptr<credit_batch> batch) { writer_->fail(batch); },
+        .log = [](log_level, const std::string&, const std::string&) {},
+        .own_thread = false});
+  }
+
   void start(bool hot_is_there, std::size_t pairs_max) {
     *alive_ = true;
     hot_state_.degraded = !hot_is_there;
@@ -279,14 +290,7 @@ class simulated_process final : public shard_services {
         .shards = shard_count,
         .start_degraded = !hot_is_there,
         .own_thread = false});
-    rows_.emplace(row_loader::dependencies{
-        .ledger = make_ledger(),
-        .ledger_state = ledger_state_,
-        .time = time_,
-        .loaded = [this](std::shared_ptr<credit_batch> batch) { writer_->store_loaded(batch); },
-        .failed = [this](std::shared_ptr<credit_batch> batch) { writer_->fail(batch); },
-        .log = [](log_level, const std::string&, const std::string&) {},
-        .own_thread = false});
+    start_row_loader();
     for (std::uint32_t i = 0; i < shard_count; ++i)
       shards_.push_back(system_.spawn(progress_shard, shard_dependencies{.index = i,
                                                                          .services = *this,

@@ -196,17 +196,13 @@ BOOST_AUTO_TEST_CASE(what_the_hot_store_lacks_goes_back_and_comes_again_with_its
 
 BOOST_AUTO_TEST_CASE(without_a_row_nothing_is_credited_of_a_pair_that_nobody_knows) {
   writing w;
-  for (const bool throws : {false, true}) {
+  for (const bool is_full : {false, true}) {
     w.writer->store(w.new_batch(1, 2, 0));
     w.turn();
     auto again = std::exchange(w.back, {}).at(0);
     again->rows = std::make_shared<const storage::ledger_rows>(storage::ledger_rows{
         {}, storage::storage_failure{storage::storage_error::unavailable, "away"}});
-    if (throws) again->rows = {};
-    if (throws)
-      w.writer->fail(again);
-    else
-      w.writer->store_loaded(again);
+    is_full ? w.writer->fail(again) : w.writer->store_loaded(again);
     w.turn();
     BOOST_REQUIRE(w.back.size() == 1u);
     BOOST_TEST(writing::all(*std::exchange(w.back, {}).at(0), failed));

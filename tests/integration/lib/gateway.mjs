@@ -30,8 +30,17 @@ export const tokenTable = (name, role, secret) =>
   `sha256 = "${crypto.createHash('sha256').update(secret).digest('hex')}"\n`;
 
 export class Gateway {
-  /** `settings`: more tables of the configuration; `store`: more keys of its table [store]. */
-  static async start({ variant = 'embedded', settings = '', store = '', environment = {} } = {}) {
+  /**
+   * `settings`: more tables of the configuration; `store`: more keys of its table [store];
+   * `through`: is called with the stores before the gateway starts, and may change how it reaches them.
+   */
+  static async start({
+    variant = 'embedded',
+    settings = '',
+    store = '',
+    environment = {},
+    through = async () => {},
+  } = {}) {
     const gateway = new Gateway();
     gateway.environment = environment;
     gateway.stores = Stores.start(variant);
@@ -40,6 +49,7 @@ export class Gateway {
     gateway.store = store;
     gateway.settings = settings;
     try {
+      await through(gateway.stores);
       await gateway.launch();
     } catch (error) {
       gateway.remove();
