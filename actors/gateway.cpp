@@ -72,6 +72,7 @@ void gateway::student_has_gone(const student_id& student) {
   // Until now the registry could read the student's devices again, for heartbeats that still came.
   implementation_->registry_cache.forget_devices_of(student);
   implementation_->annotator.student_erased(student);
+  bump(implementation_->erasures);
 }
 
 void gateway::forget_heatmap_rows() {

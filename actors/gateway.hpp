@@ -92,7 +92,8 @@ class gateway {
   /// that into the log of erasures. Blocks; any thread.
   storage::stored<ok_t> log_erasure(const student_id& student, std::uint32_t next_epoch);
   /// To be called when the ledger has forgotten the student, after `end_epochs_below`: notifies the
-  /// observers once more. Any thread.
+  /// observers once more, and has the files of the stores drop what they have of the student. Any
+  /// thread.
   void student_has_gone(const student_id& student);
   /// To be called when the rules of a module have changed: all of its pairs are judged by them, in
   /// the background. Any thread.

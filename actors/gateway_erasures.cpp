@@ -18,27 +18,27 @@ storage::stored<ok_t> gateway::implementation::log_erasures(
 
 storage::stored<ok_t> gateway::implementation::repeat_erasures(storage::ledger& in) {
   if (!options.erasures) return ok;
-  const auto erasures = options.erasures->all();
+  const auto logged = options.erasures->all();
   std::uint32_t highest_epoch = 0;
   std::size_t repeated = 0;
   // The life of a student comes with any pair.
   const auto any_module = *module_id::parse("-");
   std::vector<pair_key> keys;
-  for (std::size_t first = 0; first < erasures.size(); first += keys.size()) {
+  for (std::size_t first = 0; first < logged.size(); first += keys.size()) {
     keys.clear();
     const auto count =
-        std::min(erasures.size() - first, storage_limits::checkpoint_batch_pairs_max);
+        std::min(logged.size() - first, storage_limits::checkpoint_batch_pairs_max);
     for (std::size_t i = first; i < first + count; ++i)
-      keys.push_back({erasures[i].student, any_module});
+      keys.push_back({logged[i].student, any_module});
     const auto found = in.look_up(keys);
     if (!found) return found.error();
     for (std::size_t i = 0; i < count; ++i) {
-      const auto& [student, next_epoch, at_ms] = erasures[first + i];
+      const auto& [student, next_epoch, at_ms] = logged[first + i];
       highest_epoch = std::max(highest_epoch, next_epoch);
       const auto epoch = (*found)[i].student.epoch;
       if (epoch == 0 || epoch >= next_epoch) continue;
-      const auto done = in.erase_student(
-          student, "erasure-log", crypto::hex(crypto::sha256(student.view())), at_ms, next_epoch);
+      const auto done =
+          in.erase_student(student, "erasure-log", crypto::random_uuid(), at_ms, next_epoch);
       if (!done) return done.error();
       ++repeated;
       registry_cache.forget_devices_of(student);
@@ -46,6 +46,7 @@ storage::stored<ok_t> gateway::implementation::repeat_erasures(storage::ledger& 
       if (writer && !shards.empty()) (void)forget_erased(student);
     }
   }
+  bump(erasures, repeated);
   if (repeated > 0)
     options.log(
         log_level::warning, "ledger",

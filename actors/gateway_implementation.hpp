@@ -126,6 +126,7 @@ struct gateway::implementation final : shard_services {
   verification_probe verifications;
   hot_store_probe hot_state;
   ledger_probe ledger_state;
+  counter erasures{0};  // that the stores have from this gateway: their files may still have more
   std::vector<shard_probe> shard_probes;
   address_rate_limiter addresses;
   std::atomic<bool> draining{false};

@@ -150,6 +150,9 @@ void gateway::implementation::start_reader() {
 }
 
 void gateway::implementation::start_watcher() {
+  std::vector<wall_ms> earlier_erasures;
+  if (options.erasures)
+    for (const auto& erasure : options.erasures->all()) earlier_erasures.push_back(erasure.at_ms);
   store_watcher = std::make_unique<watcher>(watcher::dependencies{
       .hot = options.make_hot_store(),
       .ledger = options.make_ledger(),
@@ -163,6 +166,8 @@ void gateway::implementation::start_watcher() {
       .student_erased = [this](const student_id& student) { return forget_erased(student); },
       .progress_reset = [this](const storage::pair_progress& reset) { return begin_reset(reset); },
       .erased = [this](std::span<const storage::erased_student> all) { return log_erasures(all); },
+      .erasures = erasures,
+      .earlier_erasures = std::move(earlier_erasures),
       .ledger_went_back = [this] { checkpoints->checkpoint_now({}); },
       .housekeeping =
           [this] {

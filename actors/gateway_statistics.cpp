@@ -12,6 +12,12 @@ latency_summary summarize(const latency_histogram& histogram) {
           histogram.quantile_us(0.99)};
 }
 
+trace_statistics summarize(const trace_probe& traces) {
+  const auto removed_at = traces.removed_at.load();
+  return {traces.is_due, removed_at == never ? std::nullopt : std::optional(removed_at),
+          traces.refusal.get()};
+}
+
 }  // namespace
 
 gateway_statistics gateway::statistics() const {
@@ -43,7 +49,8 @@ gateway_statistics gateway::statistics() const {
                self.hot_state.durability.load() >= self.options.require_durability,
            summarize(self.hot_state.latency),
            self.hot_state.failures,
-           self.hot_state.last_failure.get()};
+           self.hot_state.last_failure.get(),
+           summarize(self.hot_state.traces)};
   const auto checkpointed_at = self.ledger_state.last_checkpoint_at.load();
   s.ledger = {self.ledger_state.up,
               self.ledger_state.description.get(),

@@ -33,6 +33,13 @@ struct shard_statistics {
   latency_summary batch_latency;  // from handing a batch to the hot store until it is durable
 };
 
+/// Whether the files of a store have dropped what they had of erased students.
+struct trace_statistics {
+  bool is_due = false;
+  std::optional<wall_ms> removed_at;  // the last time
+  std::string refusal;                // why the store does not; empty: it does
+};
+
 struct hot_store_statistics {
   bool up = false;
   bool degraded = false;  // acknowledgements go through the ledger
@@ -42,6 +49,7 @@ struct hot_store_statistics {
   latency_summary latency;     // of a call
   std::uint64_t failures = 0;
   std::string last_failure;
+  trace_statistics traces;
 };
 
 struct ledger_statistics {

@@ -47,4 +47,14 @@ void random_bytes(std::span<std::uint8_t> out) noexcept {
   }
 }
 
+std::string random_uuid() {
+  std::array<std::uint8_t, 16> bytes;
+  random_bytes(bytes);
+  bytes[6] = static_cast<std::uint8_t>((bytes[6] & 0x0f) | 0x40);  // version 4
+  bytes[8] = static_cast<std::uint8_t>((bytes[8] & 0x3f) | 0x80);  // variant 10
+  auto text = hex(bytes);
+  for (const std::size_t hyphen : {8, 13, 18, 23}) text.insert(hyphen, 1, '-');
+  return text;
+}
+
 }  // namespace watchkeeper::crypto

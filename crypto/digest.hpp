@@ -15,5 +15,7 @@ std::string hex(std::span<const std::uint8_t> bytes);
 bool constant_time_equal(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b) noexcept;
 /// From the operating system; aborts the process when there is none to be had.
 void random_bytes(std::span<std::uint8_t> out) noexcept;
+/// Of random bits: RFC 9562, version 4.
+std::string random_uuid();
 
 }  // namespace watchkeeper::crypto

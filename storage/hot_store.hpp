@@ -13,6 +13,7 @@
 #include "storage/ledger_identity.hpp"
 #include "storage/limits.hpp"
 #include "storage/storage_error.hpp"
+#include "storage/trace_removal.hpp"
 
 namespace watchkeeper::storage {
 
@@ -171,6 +172,12 @@ class hot_store {
   virtual stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) = 0;
   /// What the store knows of the student's epochs.
   virtual stored<hot_student> find_student(const student_id& student) = 0;
+
+  /// One step of having the files of the store drop what they still have of deleted values; see
+  /// trace_removal. Waits for no other call. A store without files has none.
+  virtual stored<trace_removal> remove_traces() { return trace_removal::done; }
+  /// The least time from one removal to the next, because it costs the store something.
+  [[nodiscard]] virtual std::int64_t trace_removal_pause_ms() const noexcept { return 0; }
 
   /// Reads the settings of the store. Connects if necessary.
   virtual stored<hot_store_health> health() = 0;

@@ -19,6 +19,7 @@
 #include "storage/ledger_identity.hpp"
 #include "storage/limits.hpp"
 #include "storage/storage_error.hpp"
+#include "storage/trace_removal.hpp"
 
 namespace watchkeeper::storage {
 
@@ -334,16 +335,20 @@ class ledger {
                                                          const reset_order& order) = 0;
 
   /// Ends the student's epoch. Deletes the progress, completions, assignments and devices, and
-  /// subtracts the
-  /// coverage from the viewers of the heatmaps; plays name nobody and stay. Writes an audit row
-  /// with the time, the actor, the SHA-256 of the student's id instead of the id, and the number of
-  /// rows that were deleted. Returns false if there was nothing to delete; the audit row is written
-  /// in that case, too. Registry changes that name the student are deleted with the others, after
-  /// the retention. The next epoch of the student will be `next_epoch` at least, and what earlier
-  /// erasures of the student said.
+  /// subtracts the coverage from the viewers of the heatmaps; plays name nobody and stay. Writes an
+  /// audit row with the time, the actor, the random id of the erasure, and the number of
+  /// rows that were deleted; nothing in it derives from the student's id. Returns false if there
+  /// was nothing to delete; the audit row is written in that case, too. Registry changes that name
+  /// the student are deleted with the others, after the retention. The next epoch of the student
+  /// will be `next_epoch` at least, and what earlier erasures of the student said.
   virtual stored<bool> erase_student(const student_id& student, std::string_view actor,
-                                     std::string_view student_digest_hex, wall_ms now_ms,
+                                     std::string_view erasure_id, wall_ms now_ms,
                                      std::uint32_t next_epoch) = 0;
+
+  /// Forgets what is over registry_change_retention_ms, and has its files drop what they still have
+  /// of deleted rows, as far as that is done in passing; see trace_removal. Waits for no other
+  /// call.
+  virtual stored<trace_removal> remove_traces() = 0;
 
   /// Who was erased within registry_change_retention_ms, enrolled anew or not, for a hot store that
   /// may have lost that.

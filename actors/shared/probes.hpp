@@ -118,6 +118,13 @@ struct shard_probe {
   latency_histogram batch_latency;
 };
 
+/// What the files of a store still have of erased students.
+struct trace_probe {
+  std::atomic<bool> is_due{false};  // a removal, or it is not at its end
+  std::atomic<wall_ms> removed_at{never};
+  guarded_string refusal;  // why the store does not remove them; empty: it does
+};
+
 /// The hot store as the writer sees it.
 struct hot_store_probe {
   std::atomic<bool> up{false};
@@ -129,6 +136,7 @@ struct hot_store_probe {
   guarded_string last_failure;
   counter failures{0};
   latency_histogram latency;
+  trace_probe traces;
   /// Moves whenever the hot store may have lost changes or may lack them: the shards then hand over
   /// the pairs in their memory that are not checkpointed.
   std::atomic<std::uint64_t> refill_epoch{0};
@@ -158,6 +166,7 @@ struct ledger_probe {
   counter health_successes{
       0};  // to the watcher, the one thread that may wait for a store that hangs
   latency_histogram latency;
+  trace_probe traces;
 
   void failed(const storage::storage_failure& failure) {
     bump(failures);

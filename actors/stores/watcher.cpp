@@ -8,6 +8,15 @@
 
 namespace watchkeeper::actors {
 
+namespace {
+
+/// The epoch of an erased student, which is told once more to a hot store that came back older than
+/// an erasure of the last hour.
+constexpr std::int64_t hot_store_keeps_ms =
+    storage_limits::student_ttl_ms + storage::registry_change_retention_ms;
+
+}  // namespace
+
 watcher::watcher(dependencies deps)
     : deps_(std::move(deps)),
       follower_({.ledger = *deps_.ledger,
@@ -18,7 +27,22 @@ watcher::watcher(dependencies deps)
                  .progress_reset = deps_.progress_reset,
                  .erased = deps_.erased,
                  .memory = &deps_.ledger_state.memory}),
+      hot_traces_({.probe = deps_.hot_probe.traces,
+                   .time = deps_.time,
+                   .log = deps_.log,
+                   .component = "hot_store",
+                   .kept_ms = hot_store_keeps_ms,
+                   .pause_ms = deps_.hot->trace_removal_pause_ms()}),
+      ledger_traces_({.probe = deps_.ledger_state.traces,
+                      .time = deps_.time,
+                      .log = deps_.log,
+                      .component = "ledger",
+                      .kept_ms = storage::registry_change_retention_ms}),
       end_(1) {
+  for (const auto at_ms : deps_.earlier_erasures) {
+    hot_traces_.erased_before(at_ms);
+    ledger_traces_.erased_before(at_ms);
+  }
   thread_ = std::thread([this] {
     ::pthread_setname_np(::pthread_self(), "wk-watcher");
     run();
@@ -36,16 +60,27 @@ void watcher::run() {
     if (end_.finished()) return;
     try {
       // The hot store first: the writer waits for it, and the ledger may hang.
-      probe_hot_store();
-      probe_ledger();
+      note_erasures();
+      // The files last: nobody waits for them.
+      const bool has_hot_store = probe_hot_store();
+      const bool has_ledger = probe_ledger();
       deps_.housekeeping();
+      if (has_hot_store) hot_traces_.step([&] { return deps_.hot->remove_traces(); });
+      if (has_ledger) ledger_traces_.step([&] { return deps_.ledger->remove_traces(); });
     } catch (const std::exception& e) {
       deps_.log(log_level::error, "watcher", std::string("failed and goes on: ") + e.what());
     }
   }
 }
 
-void watcher::probe_ledger() {
+void watcher::note_erasures() {
+  const auto erasures = deps_.erasures.load();
+  if (std::exchange(erasures_, erasures) == erasures) return;
+  hot_traces_.erased();
+  ledger_traces_.erased();
+}
+
+bool watcher::probe_ledger() {
   // First: the changes of a ledger that went back are not those that follow.
   const auto identity =
       read_identity(*deps_.ledger, deps_.ledger_state, deps_.hot_probe, deps_.log);
@@ -67,14 +102,15 @@ void watcher::probe_ledger() {
   if (deps_.ledger_state.up.exchange(health.has_value()) != health.has_value())
     deps_.log(health ? log_level::info : log_level::error, "ledger",
               health ? "back" : "away: " + health.error().detail);
+  return health.has_value();
 }
 
-void watcher::probe_hot_store() {
+bool watcher::probe_hot_store() {
   auto hot = deps_.hot->health();
   if (!hot) {
     deps_.hot_probe.failed(hot.error());
     deps_.hot_probe.up = deps_.hot_probe.answers = false;
-    return;
+    return false;
   }
   deps_.hot_probe.description.set(hot->description);
   deps_.hot_probe.durability = hot->durability;
@@ -84,6 +120,7 @@ void watcher::probe_hot_store() {
   // While degraded the writer decides when the hot store is used again, as it does when the
   // durability has fallen.
   if (!deps_.hot_probe.degraded) deps_.hot_probe.up = true;
+  return true;
 }
 
 }  // namespace watchkeeper::actors

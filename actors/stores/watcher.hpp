@@ -8,6 +8,7 @@
 #include "actors/shared/probes.hpp"
 #include "actors/shared/registry.hpp"
 #include "actors/stores/registry_follower.hpp"
+#include "actors/stores/trace_remover.hpp"
 #include "base/clock.hpp"
 #include "base/log_level.hpp"
 #include "storage/hot_store.hpp"
@@ -16,7 +17,8 @@
 namespace watchkeeper::actors {
 
 /// The thread that once a second reads what other gateways changed in the registry, asks both
-/// stores for their health and durability, and calls the housekeeping of its owner.
+/// stores for their health and durability, has their files drop what they have of erased students,
+/// and calls the housekeeping of its owner.
 class watcher {
  public:
   struct dependencies {
@@ -32,6 +34,8 @@ class watcher {
     std::function<bool(const storage::pair_progress&)> progress_reset;
     /// See registry_follower.
     std::function<storage::stored<ok_t>(std::span<const storage::erased_student>)> erased;
+    const counter& erasures;                // by this gateway
+    std::vector<wall_ms> earlier_erasures;  // by earlier processes
     /// Once each time that the ledger went back.
     std::function<void()> ledger_went_back;
     std::function<void()> housekeeping;
@@ -43,11 +47,15 @@ class watcher {
 
  private:
   void run();
-  void probe_hot_store();
-  void probe_ledger();
+  void note_erasures();
+  /// False: it is away.
+  bool probe_hot_store();
+  bool probe_ledger();
 
   dependencies deps_;
   registry_follower follower_;
+  trace_remover hot_traces_, ledger_traces_;
+  std::uint64_t erasures_ = 0;  // of the gateway, that are noted
   std::uint64_t losses_ = 0;  // of the ledger, that were reported
   bounded_queue<int> end_;    // always empty: closing it ends the wait
   std::thread thread_;

@@ -163,7 +163,7 @@ stored<bool> postgres_ledger::is_assigned(const pair_key& pair) {
 }
 
 stored<bool> postgres_ledger::erase_student(const student_id& student, std::string_view actor,
-                                            std::string_view student_digest_hex, wall_ms now_ms,
+                                            std::string_view erasure_id, wall_ms now_ms,
                                             std::uint32_t next_epoch) {
   return session_.call([&](pqxx::connection& connection) {
     pqxx::work work(connection);
@@ -175,11 +175,20 @@ stored<bool> postgres_ledger::erase_student(const student_id& student, std::stri
     const auto epoch = lives.empty() ? 0 : life_from(lives[0], 1).epoch;
     const auto [pairs, completions_gone] = remove_epochs_below(work, student, INT64_MAX);
     const auto rows = work.exec_prepared(
-        "erase_student", text(student.view()), text(actor), text(student_digest_hex),
+        "erase_student", text(student.view()), text(actor), text(erasure_id),
         now_ms.value(), pairs, completions_gone, std::int64_t{std::max(next_epoch, epoch + 1)});
     const auto gone = number_of<std::int64_t>(rows.at(0)[0]);
     work.commit();
     return gone > 0;
+  });
+}
+
+/// The server's vacuum and checkpoints do the rest (docs/privacy.md).
+stored<trace_removal> postgres_ledger::remove_traces() {
+  return session_.call([](pqxx::connection& connection) {
+    pqxx::nontransaction writing(connection);
+    writing.exec_prepared("forget_old");
+    return trace_removal::done;
   });
 }
 

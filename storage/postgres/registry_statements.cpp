@@ -94,7 +94,7 @@ constexpr statement registry_statements[] = {
             begins_ms = greatest(e.begins_ms, excluded.begins_ms)),
         forgotten AS (UPDATE audit SET student_id = '', reason = '' WHERE student_id = $1),
         audited AS (
-          INSERT INTO audit (at_ms, actor, action, subject_sha256, progress_rows,
+          INSERT INTO audit (at_ms, actor, action, erasure_id, progress_rows,
             completion_rows, assignment_rows, device_rows)
           SELECT $4::int8, $2::text, 'student-erased', $3::text, $5::int8, $6::int8,
             (SELECT count(*) FROM a), (SELECT count(*) FROM d)

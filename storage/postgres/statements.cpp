@@ -121,7 +121,7 @@ constexpr statement progress_statements[] = {
         resume_ms = 0, resume_at_ms = 0, updated_ms = excluded.updated_ms, mastered_ms = 0,
         epoch = excluded.epoch, attempt = excluded.attempt, begins_ms = excluded.begins_ms)"},
     {"audit_reset", R"(
-      INSERT INTO audit (at_ms, actor, action, subject_sha256, progress_rows, completion_rows,
+      INSERT INTO audit (at_ms, actor, action, erasure_id, progress_rows, completion_rows,
         assignment_rows, device_rows, student_id, module_id, reason)
       VALUES ($1, $2, 'progress-reset', '', 1, 0, 0, 0, $3, $4, $5))"},
     {"note_reset", "SELECT watchkeeper_note_change(4, $1)"},

@@ -24,4 +24,7 @@ inline constexpr std::size_t cas_cache_students_max = 262'144;
 /// Values that the writer remembers, without their keys.
 inline constexpr std::size_t cas_cache_bytes_max = 64 * 1024 * 1024;
 
+/// The least time between two rewrites of the append-only file that one gateway asks for.
+inline constexpr std::int64_t log_rewrite_pause_ms = 3'600'000;
+
 }  // namespace watchkeeper::storage::redis_limits

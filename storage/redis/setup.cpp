@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <random>
+#include <utility>
 
 #include "base/hash.hpp"
 #include "storage/redis/keys.hpp"
@@ -169,6 +170,40 @@ stored<ok_t> redis_store::check_deployment() {
   return storage_failure{storage_error::mismatch,
                          fmt::format("wk:deployment is not that of {} partitions, format {}",
                                      partitions, redis_format)};
+}
+
+stored<trace_removal> redis_store::remove_traces() {
+  std::vector<redis_command> question;
+  question.push_back({"INFO", "persistence"});
+  const auto asked = run_all(std::move(question));
+  if (!asked) return asked.error();
+  const auto info = text_of(*asked.value().front());
+  const bool is_running = info_value(info, "aof_rewrite_in_progress") == "1" ||
+                          info_value(info, "aof_rewrite_scheduled") == "1";
+  // One that was started anew, or another one, rewrites nothing that was asked for before.
+  if (const auto in = std::exchange(rewriting_in_, {}); !in.empty() && in == incarnation_) {
+    if (is_running) {
+      rewriting_in_ = in;
+      return trace_removal::running;
+    }
+    if (info_value(info, "aof_last_bgrewrite_status") == "ok") return trace_removal::done;
+    return storage_failure{storage_error::refused,
+                           "Redis could not rewrite its append-only file: its log says why"};
+  }
+  // It would make the file.
+  if (info_value(info, "aof_enabled") != "1") return trace_removal::done;
+  if (is_running) return trace_removal::waiting;
+  const auto begun = send({"BGREWRITEAOF"});
+  if (!begun) return begun.error();
+  const auto& reply = *begun.value();
+  if (is_error(reply)) {
+    // Somebody else asked in between.
+    if (text_of(reply).find("already in progress") != std::string_view::npos)
+      return trace_removal::waiting;
+    return failure_of(reply);
+  }
+  rewriting_in_ = incarnation_;
+  return trace_removal::begun;
 }
 
 stored<hot_store_health> redis_store::health() {

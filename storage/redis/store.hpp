@@ -42,6 +42,11 @@ class redis_store final : public hot_store {
   stored<ok_t> remember_ledger(const ledger_identity& seen) override;
   stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override;
   stored<hot_student> find_student(const student_id& student) override;
+  /// Has the append-only file rewritten, which else keeps the commands that named a student.
+  stored<trace_removal> remove_traces() override;
+  [[nodiscard]] std::int64_t trace_removal_pause_ms() const noexcept override {
+    return redis_limits::log_rewrite_pause_ms;
+  }
   stored<hot_store_health> health() override;
 
  private:
@@ -111,6 +116,7 @@ class redis_store final : public hot_store {
   cas_cache cache_;
   std::string deployment_;   // drawn when the data were created; a flushed Redis has another one
   std::string incarnation_;  // of these data in this process of Redis
+  std::string rewriting_in_;  // the incarnation that rewrites its log; empty: none
   std::uint64_t incarnation_tag_ = 0;  // the same as a number other than 0
   redis_cas::nonce_source next_nonce_;
 };

@@ -151,6 +151,8 @@ sqlite_database::sqlite_database(const std::string& path, const sqlite_options& 
     sqlite3_busy_timeout(database_, busy_timeout_ms_);
     if (options.wal) enter_wal_mode();
     execute(options.synchronous_full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+    // Whether this is the default depends on how the library was built.
+    execute("PRAGMA secure_delete = ON");
   } catch (...) {
     statements_.clear();
     sqlite3_close(database_);
@@ -188,6 +190,18 @@ void sqlite_database::execute(const std::string& sql) {
 std::int64_t sqlite_database::number(std::string_view sql) {
   sqlite_statement statement(database_, sql);
   return statement.step() ? statement.integer(0) : 0;
+}
+
+bool sqlite_database::truncate_wal() {
+  // It keeps writers out while it waits for readers, and a recount reads for minutes.
+  constexpr int wait_ms = 50;
+  sqlite3_busy_timeout(database_, wait_ms);
+  const int code = sqlite3_wal_checkpoint_v2(database_, nullptr, SQLITE_CHECKPOINT_TRUNCATE,
+                                             nullptr, nullptr);
+  sqlite3_busy_timeout(database_, busy_timeout_ms_);
+  if (code == SQLITE_BUSY || code == SQLITE_LOCKED) return false;
+  if (code != SQLITE_OK) raise(database_, code);
+  return true;
 }
 
 sqlite_statement& sqlite_database::prepared(std::string_view sql) {

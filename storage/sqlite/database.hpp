@@ -122,7 +122,7 @@ struct sqlite_options {
   int busy_timeout_ms = 5000;
 };
 
-/// One connection to a file. Thread: one at a time. Any number of connections, in one process or in
+/// One connection to a file, which overwrites what it deletes (secure_delete). Thread: one at a time. Any number of connections, in one process or in
 /// many, may be open on a file. All functions throw sqlite_error.
 class sqlite_database {
  public:
@@ -137,6 +137,10 @@ class sqlite_database {
   std::int64_t number(std::string_view sql);
   /// Turns the file to WAL mode. Several connections may do so at the same time.
   void enter_wal_mode();
+
+  /// Moves what the log of writes has into the file, and cuts the log off. False: somebody reads or
+  /// writes at the moment, who may hold this up for some 50 ms only.
+  bool truncate_wal();
 
   /// The statement of this text, prepared at the first call and kept: reset, parameters cleared.
   /// For texts known when compiled, of which there are few; the cache is not bounded otherwise. A

@@ -54,6 +54,8 @@ class embedded_database {
   [[nodiscard]] sqlite_cursor prepare(query q);
   void run(query q);
   [[nodiscard]] durability_level durability() const noexcept { return durability_; }
+  /// As sqlite_database::truncate_wal. No transaction is open.
+  [[nodiscard]] bool truncate_wal() { return file_->truncate_wal(); }
   [[nodiscard]] bool syncs_fully() { return file_->number("PRAGMA synchronous") >= 2; }
 
  private:

@@ -209,6 +209,16 @@ stored<hot_student> embedded_store::find_student(const student_id& student) {
   });
 }
 
+stored<trace_removal> embedded_store::remove_traces() {
+  try {
+    database_.open();
+    return database_.truncate_wal() ? trace_removal::done : trace_removal::waiting;
+  } catch (const sqlite_error& error) {
+    database_.close();
+    return error.failure();
+  }
+}
+
 stored<hot_store_health> embedded_store::health() {
   return in_transaction(false, [&]() -> stored<hot_store_health> {
     const auto full = database_.syncs_fully();

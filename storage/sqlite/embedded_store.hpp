@@ -32,6 +32,7 @@ class embedded_store final : public hot_store {
   stored<ok_t> remember_ledger(const ledger_identity& seen) override;
   stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override;
   stored<hot_student> find_student(const student_id& student) override;
+  stored<trace_removal> remove_traces() override;
   stored<hot_store_health> health() override;
 
  private:

@@ -73,9 +73,11 @@ void throw_corrupt(const std::string& what) {
 
 stored<ok_t> sqlite_ledger::migrate() {
   auto done = call([](sqlite_database& database) {
-    while (apply_next(database)) {
-    }
+    bool has_changed = false;
+    while (apply_next(database)) has_changed = true;
     check_deployment(database);
+    // A step may remove what the log of writes must not keep; what reads the file now ends soon.
+    if (has_changed) (void)database.truncate_wal();
     return ok;
   });
   if (!done) return done;
@@ -131,6 +133,15 @@ stored<std::vector<registry_change>> sqlite_ledger::changes(std::int64_t after_s
       work.commit();
     }
     return items;
+  });
+}
+
+stored<trace_removal> sqlite_ledger::remove_traces() {
+  return call([](sqlite_database& database) {
+    sqlite_transaction work(database, sqlite_transaction::mode::write);
+    forget_old(database);
+    work.commit();
+    return database.truncate_wal() ? trace_removal::done : trace_removal::waiting;
   });
 }
 

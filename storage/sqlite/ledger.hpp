@@ -66,8 +66,9 @@ class sqlite_ledger final : public ledger {
                                                  const std::optional<progress>& known,
                                                  const reset_order& order) override;
   stored<bool> erase_student(const student_id& student, std::string_view actor,
-                             std::string_view student_digest_hex, wall_ms now_ms,
+                             std::string_view erasure_id, wall_ms now_ms,
                              std::uint32_t next_epoch) override;
+  stored<trace_removal> remove_traces() override;
 
   stored<std::vector<erased_student>> erased_students() override;
 

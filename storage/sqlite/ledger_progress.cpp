@@ -308,7 +308,7 @@ stored<std::optional<progress>> sqlite_ledger::reset_progress(const pair_key& pa
     write_one(database, pair, state);
     database
         .prepared(
-            "INSERT INTO audit (at_ms, actor, action, subject_sha256, progress_rows,"
+            "INSERT INTO audit (at_ms, actor, action, erasure_id, progress_rows,"
             " completion_rows, assignment_rows, device_rows, student_id, module_id, reason)"
             " VALUES (?1, ?2, 'progress-reset', '', 1, 0, 0, 0, ?3, ?4, ?5)")
         .bind(1, order.now_ms)

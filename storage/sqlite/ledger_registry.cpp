@@ -253,7 +253,7 @@ stored<bool> sqlite_ledger::is_assigned(const pair_key& pair) {
 // --- erasure -------------------------------------------------------------------------------------
 
 stored<bool> sqlite_ledger::erase_student(const student_id& student, std::string_view actor,
-                                          std::string_view student_digest_hex, wall_ms now_ms,
+                                          std::string_view erasure_id, wall_ms now_ms,
                                           std::uint32_t next_epoch) {
   return call([&](sqlite_database& database) {
     sqlite_transaction work(database, mode::write);
@@ -278,12 +278,12 @@ stored<bool> sqlite_ledger::erase_student(const student_id& student, std::string
         .run();
     database
         .prepared(
-            "INSERT INTO audit (at_ms, actor, action, subject_sha256, progress_rows,"
+            "INSERT INTO audit (at_ms, actor, action, erasure_id, progress_rows,"
             " completion_rows, assignment_rows, device_rows)"
             " VALUES (?1, ?2, 'student-erased', ?3, ?4, ?5, ?6, ?7)")
         .bind(1, now_ms)
         .bind_text(2, actor)
-        .bind_text(3, student_digest_hex)
+        .bind_text(3, erasure_id)
         .bind(4, pairs)
         .bind(5, completions_gone)
         .bind(6, assignments)

@@ -65,6 +65,7 @@ const stores = () => ({
     latency_us: latency(540, 3900),
     failures: 0,
     last_failure: '',
+    traces: { due: false, removed_at: null, refusal: '' },
   },
   ledger: {
     up: true,

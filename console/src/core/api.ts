@@ -140,6 +140,7 @@ export interface Stats {
     latency_us: Latency;
     failures: number;
     last_failure: string;
+    traces: { due: boolean; removed_at: string | null; refusal: string };
   };
   ledger: {
     up: boolean;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "base/calendar.hpp"
 #include "base/json_writer.hpp"
 #include "domain/problem.hpp"
 
@@ -101,7 +102,13 @@ void write_hot_store(json_writer& out, const actors::hot_store_statistics& hot) 
       .member("description", hot.description)
       .member("durability", durability_name(hot.durability));
   write_latency(out, "latency_us", hot.latency);
-  out.member("failures", hot.failures).member("last_failure", hot.last_failure).end_object();
+  out.member("failures", hot.failures).member("last_failure", hot.last_failure);
+  out.key("traces").begin_object().member("due", hot.traces.is_due).key("removed_at");
+  if (hot.traces.removed_at)
+    out.value(rfc3339(*hot.traces.removed_at));
+  else
+    out.null();
+  out.member("refusal", hot.traces.refusal).end_object().end_object();
 }
 
 void write_ledger(json_writer& out, const actors::ledger_statistics& ledger) {

@@ -112,9 +112,9 @@ net::http_response delete_student(call& c) {
   if (!in_hot && !storage::is_of_single_pairs(in_hot.error())) throw storage_fault(in_hot.error());
   const auto epoch = std::max(in_ledger.epoch, in_hot ? in_hot->epoch : 0) + 1;
   need(c.gateway.end_epochs_below(student, epoch));
-  const auto digest = crypto::hex(crypto::sha256(student.view()));
+  const auto erasure = crypto::random_uuid();
   const bool erased =
-      need(c.store.ledger().erase_student(student, c.caller.name, digest, c.now_ms, epoch));
+      need(c.store.ledger().erase_student(student, c.caller.name, erasure, c.now_ms, epoch));
   // A call that fails here is repeated until the erasure outlives a restore of the ledger.
   need(c.gateway.log_erasure(student, epoch));
   c.gateway.student_has_gone(student);
@@ -127,7 +127,9 @@ net::http_response delete_student(call& c) {
   // A hot store that came back older in between has lost what it learned above, and whoever has
   // repeated the erasures there since did not know of this one.
   need(c.gateway.end_epochs_below(student, epoch));
-  return no_content();
+  auto response = no_content();
+  response.headers.emplace_back("erasure-id", erasure);
+  return response;
 }
 
 net::http_response reset_progress(call& c) {

@@ -5,12 +5,16 @@ import { claims, Device, uuid } from './device.mjs';
 let scenes = 0;
 
 export class Scene {
-  /** A module of its own unless one is given. */
-  static async make(gateway, { alg = 'ES256', module, durationMs = 60_000, more = {} } = {}) {
+  /** A module and a student of its own unless they are given. */
+  static async make(
+    gateway,
+    { alg = 'ES256', module, student, durationMs = 60_000, more = {} } = {},
+  ) {
     const scene = new Scene();
     scene.gateway = gateway;
-    scene.student = `student-${process.pid}-${++scenes}`;
-    scene.module = module ?? `module-${process.pid}-${scenes}`;
+    const number = ++scenes;
+    scene.student = student ?? `student-${process.pid}-${number}`;
+    scene.module = module ?? `module-${process.pid}-${number}`;
     if (!module) await gateway.putModule(scene.module, durationMs, more);
     scene.device = await Device.make(alg);
     await gateway.enrol(scene.device, scene.student);
