@@ -26,8 +26,7 @@ storage::stored<ok_t> gateway::implementation::repeat_erasures(storage::ledger& 
   std::vector<pair_key> keys;
   for (std::size_t first = 0; first < logged.size(); first += keys.size()) {
     keys.clear();
-    const auto count =
-        std::min(logged.size() - first, storage_limits::checkpoint_batch_pairs_max);
+    const auto count = std::min(logged.size() - first, storage_limits::checkpoint_batch_pairs_max);
     for (std::size_t i = first; i < first + count; ++i)
       keys.push_back({logged[i].student, any_module});
     const auto found = in.look_up(keys);

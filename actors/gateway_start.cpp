@@ -173,6 +173,9 @@ void gateway::implementation::start_watcher() {
           [this] {
             sessions.sweep(time.monotonic_now() - idle_session_ms);
             for (auto& shard : shards) caf::anon_send(shard, shard_tick{});
+            if (!options.erasures) return;
+            if (const auto done = options.erasures->forget_old(time.wall_now()); !done)
+              options.log(log_level::error, "erasures", done.error().detail);
           },
       .log = options.log});
 }

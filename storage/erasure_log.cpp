@@ -182,13 +182,23 @@ stored<ok_t> erasure_log::add(std::span<const logged_erasure> erasures, wall_ms 
   const auto appended = append(lines);
   for (const auto* erasure : fresh)
     erasures_[erasure->student] = {erasure->next_epoch, erasure->at_ms};
-  const bool is_due = now_ms - pruned_ms_ >= day_ms || now_ms < pruned_ms_ ||
-                      erasures_.size() > storage_limits::logged_erasures_max;
+  const bool is_due =
+      is_pruning_due(now_ms) || erasures_.size() > storage_limits::logged_erasures_max;
   if (appended && !is_due) return ok;
   auto written = write_anew(now_ms);
   if (!written)
     for (const auto* erasure : fresh) erasures_.erase(erasure->student);
   return written;
+}
+
+bool erasure_log::is_pruning_due(wall_ms now_ms) const {
+  return now_ms - pruned_ms_ >= day_ms || now_ms < pruned_ms_;
+}
+
+stored<ok_t> erasure_log::forget_old(wall_ms now_ms) {
+  const mutex_lock lock(mutex_);
+  if (!is_pruning_due(now_ms)) return ok;
+  return write_anew(now_ms);
 }
 
 std::vector<logged_erasure> erasure_log::all() const {

@@ -38,6 +38,8 @@ class erasure_log {
   /// On the disk when this returns. Those that the log has, in this epoch or a higher one, are left
   /// out.
   stored<ok_t> add(std::span<const logged_erasure> erasures, wall_ms now_ms);
+  /// Once a day: leaves out what is older than the retention. To be called every now and then.
+  stored<ok_t> forget_old(wall_ms now_ms);
   /// The last erasure of each student, in any order.
   [[nodiscard]] std::vector<logged_erasure> all() const;
   /// The lines of the file that could not be read when it was opened.
@@ -55,6 +57,7 @@ class erasure_log {
   void drop_old(wall_ms now_ms) REQUIRES(mutex_);
   stored<ok_t> write_anew(wall_ms now_ms) REQUIRES(mutex_);
   stored<ok_t> append(const std::string& lines) REQUIRES(mutex_);
+  [[nodiscard]] bool is_pruning_due(wall_ms now_ms) const REQUIRES(mutex_);
 
   const std::string path_;
   const std::int64_t retention_ms_;

@@ -48,9 +48,9 @@ void trace_remover::failed(const storage::storage_failure& why, mono_ms now) {
   not_before_ = now + std::max(deps_.pause_ms, pause_after_refusal_ms);
   deps_.probe.refusal.set(why.detail);
   if (!std::exchange(is_refused_, true))
-    deps_.log(log_level::warning, deps_.component,
-              "keeps in its files what they have of erased students (docs/privacy.md): " +
-                  why.detail);
+    deps_.log(
+        log_level::warning, deps_.component,
+        "keeps in its files what they have of erased students (docs/privacy.md): " + why.detail);
 }
 
 void trace_remover::succeeded() {

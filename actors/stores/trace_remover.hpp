@@ -20,9 +20,9 @@ class trace_remover {
     trace_probe& probe;
     const time_source& time;
     log_function log;
-    std::string component;            // of the log
-    std::int64_t kept_ms = 0;         // what the store keeps of an erasure, and for how long
-    std::int64_t pause_ms = 0;        // from the beginning of a removal to that of the next
+    std::string component;      // of the log
+    std::int64_t kept_ms = 0;   // what the store keeps of an erasure, and for how long
+    std::int64_t pause_ms = 0;  // from the beginning of a removal to that of the next
   };
   using step_of_store = std::function<storage::stored<storage::trace_removal>()>;
 

@@ -56,8 +56,8 @@ class watcher {
   registry_follower follower_;
   trace_remover hot_traces_, ledger_traces_;
   std::uint64_t erasures_ = 0;  // of the gateway, that are noted
-  std::uint64_t losses_ = 0;  // of the ledger, that were reported
-  bounded_queue<int> end_;    // always empty: closing it ends the wait
+  std::uint64_t losses_ = 0;    // of the ledger, that were reported
+  bounded_queue<int> end_;      // always empty: closing it ends the wait
   std::thread thread_;
 };
 

@@ -174,9 +174,9 @@ stored<bool> postgres_ledger::erase_student(const student_id& student, std::stri
     const auto lives = work.exec_prepared("lives", students.text());
     const auto epoch = lives.empty() ? 0 : life_from(lives[0], 1).epoch;
     const auto [pairs, completions_gone] = remove_epochs_below(work, student, INT64_MAX);
-    const auto rows = work.exec_prepared(
-        "erase_student", text(student.view()), text(actor), text(erasure_id),
-        now_ms.value(), pairs, completions_gone, std::int64_t{std::max(next_epoch, epoch + 1)});
+    const auto rows = work.exec_prepared("erase_student", text(student.view()), text(actor),
+                                         text(erasure_id), now_ms.value(), pairs, completions_gone,
+                                         std::int64_t{std::max(next_epoch, epoch + 1)});
     const auto gone = number_of<std::int64_t>(rows.at(0)[0]);
     work.commit();
     return gone > 0;

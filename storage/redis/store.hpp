@@ -114,8 +114,8 @@ class redis_store final : public hot_store {
   redis_connection connection_;
   options options_;
   cas_cache cache_;
-  std::string deployment_;   // drawn when the data were created; a flushed Redis has another one
-  std::string incarnation_;  // of these data in this process of Redis
+  std::string deployment_;    // drawn when the data were created; a flushed Redis has another one
+  std::string incarnation_;   // of these data in this process of Redis
   std::string rewriting_in_;  // the incarnation that rewrites its log; empty: none
   std::uint64_t incarnation_tag_ = 0;  // the same as a number other than 0
   redis_cas::nonce_source next_nonce_;

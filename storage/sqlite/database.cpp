@@ -196,8 +196,8 @@ bool sqlite_database::truncate_wal() {
   // It keeps writers out while it waits for readers, and a recount reads for minutes.
   constexpr int wait_ms = 50;
   sqlite3_busy_timeout(database_, wait_ms);
-  const int code = sqlite3_wal_checkpoint_v2(database_, nullptr, SQLITE_CHECKPOINT_TRUNCATE,
-                                             nullptr, nullptr);
+  const int code =
+      sqlite3_wal_checkpoint_v2(database_, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
   sqlite3_busy_timeout(database_, busy_timeout_ms_);
   if (code == SQLITE_BUSY || code == SQLITE_LOCKED) return false;
   if (code != SQLITE_OK) raise(database_, code);

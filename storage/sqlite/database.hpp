@@ -122,8 +122,9 @@ struct sqlite_options {
   int busy_timeout_ms = 5000;
 };
 
-/// One connection to a file, which overwrites what it deletes (secure_delete). Thread: one at a time. Any number of connections, in one process or in
-/// many, may be open on a file. All functions throw sqlite_error.
+/// One connection to a file, which overwrites what it deletes (secure_delete). Thread: one at a
+/// time. Any number of connections, in one process or in many, may be open on a file. All functions
+/// throw sqlite_error.
 class sqlite_database {
  public:
   sqlite_database(const std::string& path, const sqlite_options& options);

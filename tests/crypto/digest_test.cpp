@@ -32,6 +32,19 @@ BOOST_AUTO_TEST_CASE(equality_in_constant_time) {
   BOOST_TEST(!crypto::constant_time_equal(a, {}));
 }
 
+BOOST_AUTO_TEST_CASE(random_uuids_are_of_version_4_and_differ) {
+  std::set<std::string> all;
+  for (int i = 0; i < 100; ++i) {
+    const auto uuid = crypto::random_uuid();
+    BOOST_REQUIRE(uuid.size() == 36u);
+    for (const std::size_t hyphen : {8, 13, 18, 23}) BOOST_TEST(uuid[hyphen] == '-');
+    BOOST_TEST(uuid[14] == '4');
+    BOOST_TEST(std::string("89ab").find(uuid[19]) != std::string::npos);
+    all.insert(uuid);
+  }
+  BOOST_TEST(all.size() == 100u);
+}
+
 BOOST_AUTO_TEST_CASE(random_bytes_fill_and_differ) {
   std::set<test::bytes> seen;
   for (int i = 0; i < 100; ++i) {

@@ -98,6 +98,18 @@ BOOST_AUTO_TEST_CASE(it_forgets_after_the_retention) {
   BOOST_TEST(folder.text().find(" young ") == std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(it_forgets_though_nobody_is_erased_any_more) {
+  const log_folder folder;
+  const auto log = folder.open();
+  add(*log, "old", 2, start_ms);
+  need(log->forget_old(start_ms + 399 * day_ms));
+  need(log->forget_old(start_ms + 400 * day_ms - 1));  // it has just looked
+  BOOST_TEST(folder.text().find(" old ") != std::string::npos);
+  need(log->forget_old(start_ms + 400 * day_ms));
+  BOOST_TEST(log->all().empty());
+  BOOST_TEST(folder.text().find(" old ") == std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(damaged_lines_cost_only_themselves) {
   const log_folder folder;
   {

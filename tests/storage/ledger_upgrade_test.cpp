@@ -1,4 +1,6 @@
 #include <boost/test/unit_test.hpp>
+#include <fstream>
+#include <iterator>
 #include <pqxx/connection.hxx>
 #include <pqxx/nontransaction.hxx>
 #include <pqxx/transaction.hxx>
@@ -61,6 +63,34 @@ void apply_migrations(std::span<const migration> steps, int last, Execute&& exec
         (what == 0 ? "9000" : "9500") + ", 2000, 1, '')");
 }
 
+constexpr const char* erasure_of_before =
+    "INSERT INTO audit (at_ms, actor, action, subject_sha256, progress_rows, completion_rows,"
+    " assignment_rows, device_rows) VALUES (1, 'admin', 'student-erased', 'digest-of-an-id', 1, 0,"
+    " 0, 1)";
+
+/// The ids of the erasures in the audit, and whether the digests are in the file.
+std::string audited(const sqlite_place& place) {
+  for (const auto* ending : {"", "-wal"}) {
+    std::ifstream file(place.url + ending, std::ios::binary);
+    const std::string content{std::istreambuf_iterator<char>(file), {}};
+    BOOST_TEST(content.find("digest-of-an-id") == std::string::npos);
+  }
+  sqlite_database database(place.url, {});
+  auto& row = database.prepared("SELECT group_concat('(' || erasure_id || ')') FROM audit");
+  BOOST_REQUIRE(row.step());
+  return std::string(row.text(0));
+}
+std::string audited(const postgres_place& place) {
+  pqxx::connection connection(place.url);
+  pqxx::nontransaction reading(connection);
+  // A dead row of it, too, would need a page.
+  return reading
+      .exec(
+          "SELECT string_agg('(' || erasure_id || ')', ',') FROM audit"
+          " WHERE ctid = '(0,1)'")[0][0]
+      .as<std::string>();
+}
+
 void write_pairs(sqlite_database& database) {
   for (int who = 0; who < students; ++who) {
     const auto id = student_name(who);
@@ -101,6 +131,7 @@ void write_old_ledger(const sqlite_place& place) {
   sqlite_database database(place.url, {});
   sqlite_transaction work(database, sqlite_transaction::mode::write);
   apply_migrations(sqlite_migrations(), 4, [&](const std::string& sql) { database.execute(sql); });
+  database.execute(erasure_of_before);
   write_pairs(database);
   work.commit();
 }
@@ -109,6 +140,7 @@ void write_old_ledger(const postgres_place& place) {
   pqxx::connection connection(place.url);
   pqxx::work work(connection);
   apply_migrations(postgres_migrations(), 5, [&](const std::string& sql) { work.exec(sql); });
+  work.exec(erasure_of_before);
   const auto people = "generate_series(0, " + std::to_string(students - 1) + ") AS who";
   const auto pairs = people + ", generate_series(0, " + std::to_string(modules - 1) + ") AS what";
   const std::string covered = "(1000 * (who % 60) + 500)";
@@ -169,6 +201,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_ledger_from_before_lives_loses_nothing, Place, p
   write_old_ledger(place);
   const auto upgraded = make_migrated(place);
   check_completions(*upgraded, false);
+  BOOST_TEST(audited(place) == "()");
   for (const auto& summary : need(upgraded->summarize_modules()))
     BOOST_REQUIRE(summary.students == students);
   for (const int who : {0, 1, 56, 59, students - 1}) {

@@ -351,6 +351,7 @@ class simulated_ledger : public storage::ledger {
     return befall<bool>("erase_student",
                         [&] { return shared_.erase_student(student, now_ms, next_epoch); });
   }
+  storage::stored<storage::trace_removal> remove_traces() override { return not_asked(); }
   storage::stored<std::vector<storage::erased_student>> erased_students() override {
     return befall<std::vector<storage::erased_student>>("read", [&] {
       std::vector<storage::erased_student> all;

@@ -35,7 +35,8 @@ statistics_snapshot sample() {
                  .durability = storage::durability_level::log,
                  .latency = {1, 2, 3, 4},
                  .failures = 5,
-                 .last_failure = "last \xff"};
+                 .last_failure = "last \xff",
+                 .traces = {true, wall_ms{1'800'000'000'000}, "NOPERM"}};
   gateway.ledger.description = "SQLite";
   gateway.jobs = {{*module_id::parse("m1"), 2, 500, 1'200}, {*module_id::parse("m2"), 7, 0, {}}};
   return now;

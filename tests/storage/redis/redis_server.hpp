@@ -10,6 +10,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -52,6 +54,18 @@ class redis_server {
   [[nodiscard]] std::string url() const { return "redis+unix://" + socket(); }
   [[nodiscard]] std::string socket() const { return directory_.file("redis.sock"); }
   [[nodiscard]] pid_t pid() const { return pid_; }
+
+  /// Whether a file of the append-only log has the text.
+  [[nodiscard]] bool log_has(const std::string& text) const {
+    const std::filesystem::path folder = directory_.file("appendonlydir");
+    if (!std::filesystem::exists(folder)) return false;
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+      std::ifstream file(entry.path(), std::ios::binary);
+      const std::string content{std::istreambuf_iterator<char>(file), {}};
+      if (content.find(text) != std::string::npos) return true;
+    }
+    return false;
+  }
 
   /// Starts and waits, at most 10 s, until it answers.
   void start() {

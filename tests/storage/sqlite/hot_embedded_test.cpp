@@ -261,4 +261,43 @@ BOOST_AUTO_TEST_CASE(its_worth_is_the_one_asked_for) {
   }
 }
 
+namespace {
+
+bool has(const std::string& file, const std::string& text) {
+  std::ifstream from(file, std::ios::binary);
+  const std::string content{std::istreambuf_iterator<char>(from), {}};
+  return content.find(text) != std::string::npos;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_removal_of_traces_cuts_the_log_off) {
+  temporary_directory directory;
+  const auto file = directory.file("hot.db");
+  const auto store = make_embedded_store(file, durability_level::log);
+  const auto pair = pair_of("ada", "a-module-that-nobody-else-has");
+  create(*store, {pair});
+  apply_one(*store, heartbeat(pair, 0, 0, 10'000));
+  must(store->end_epochs_below(pair.student, 2));
+  execute(
+      file,
+      "PRAGMA secure_delete = ON; DELETE FROM hot_session");  // as the sweep does, an hour later
+  BOOST_TEST(has(file + "-wal", "a-module-that-nobody-else-has"));
+  {
+    // Somebody reads what was there before: the removal waits, and nobody waits for it for long.
+    sqlite3* reader = nullptr;
+    BOOST_REQUIRE(sqlite3_open(file.c_str(), &reader) == SQLITE_OK);
+    BOOST_REQUIRE(sqlite3_exec(reader, "BEGIN; SELECT * FROM hot_pair", nullptr, nullptr,
+                               nullptr) == SQLITE_OK);
+    BOOST_TEST(int(must(store->remove_traces())) == int(trace_removal::waiting));
+    must(store->dirty_count());
+    sqlite3_close_v2(reader);
+  }
+  BOOST_TEST(int(must(store->remove_traces())) == int(trace_removal::done));
+  BOOST_TEST(std::filesystem::file_size(file + "-wal") == 0u);
+  BOOST_TEST(!has(file, "a-module-that-nobody-else-has"));
+  BOOST_TEST(has(file, "ada"));  // the epoch, for a day
+  BOOST_TEST(store->trace_removal_pause_ms() == 0);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
