@@ -136,7 +136,7 @@ for (const variant of variants) {
       gateway = await Gateway.start({
         variant,
         store: 'checkpoint_interval_s = 1',
-        settings: '[log]\nlevel = "debug"',
+        settings: '[log]\nlevel = "debug"\n[rate]\ndevice_per_s = 1000\ndevice_burst = 10000',
       });
       stores = variant === 'servers' ? new Servers(gateway) : new Files(gateway);
       await stores.prepare();
@@ -179,11 +179,9 @@ for (const variant of variants) {
         sn: 0,
       });
       await other.credited(0, 10_000);
-      const reset = await gateway.admin(
-        'POST',
-        `/v1/progress/${student}/${other.module}/reset`,
-        { reason: 'watched by somebody else' },
-      );
+      const reset = await gateway.admin('POST', `/v1/progress/${student}/${other.module}/reset`, {
+        reason: 'watched by somebody else',
+      });
       assert.equal(reset.status, 204, reset.text);
       await other.credited(0, 10_000);
       return scene;
@@ -200,7 +198,9 @@ for (const variant of variants) {
       await bystander.credited(0, 10_000);
       const scene = await live();
       const before = found(scene);
-      for (const store of variant === 'servers' ? [/aof/, /pg_wal/] : [/hot\.db/, /watchkeeper\.db/])
+      for (const store of variant === 'servers'
+        ? [/aof/, /pg_wal/]
+        : [/hot\.db/, /watchkeeper\.db/])
         assert.ok(
           before.some((place) => store.test(place)),
           `the search finds nothing in ${store}: ${before}`,

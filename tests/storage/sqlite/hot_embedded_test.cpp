@@ -263,7 +263,7 @@ BOOST_AUTO_TEST_CASE(its_worth_is_the_one_asked_for) {
 
 namespace {
 
-bool has(const std::string& file, const std::string& text) {
+bool file_has(const std::string& file, const std::string& text) {
   std::ifstream from(file, std::ios::binary);
   const std::string content{std::istreambuf_iterator<char>(from), {}};
   return content.find(text) != std::string::npos;
@@ -282,7 +282,7 @@ BOOST_AUTO_TEST_CASE(a_removal_of_traces_cuts_the_log_off) {
   execute(
       file,
       "PRAGMA secure_delete = ON; DELETE FROM hot_session");  // as the sweep does, an hour later
-  BOOST_TEST(has(file + "-wal", "a-module-that-nobody-else-has"));
+  BOOST_TEST(file_has(file + "-wal", "a-module-that-nobody-else-has"));
   {
     // Somebody reads what was there before: the removal waits, and nobody waits for it for long.
     sqlite3* reader = nullptr;
@@ -295,8 +295,8 @@ BOOST_AUTO_TEST_CASE(a_removal_of_traces_cuts_the_log_off) {
   }
   BOOST_TEST(int(must(store->remove_traces())) == int(trace_removal::done));
   BOOST_TEST(std::filesystem::file_size(file + "-wal") == 0u);
-  BOOST_TEST(!has(file, "a-module-that-nobody-else-has"));
-  BOOST_TEST(has(file, "ada"));  // the epoch, for a day
+  BOOST_TEST(!file_has(file, "a-module-that-nobody-else-has"));
+  BOOST_TEST(file_has(file, "ada"));  // the epoch, for a day
   BOOST_TEST(store->trace_removal_pause_ms() == 0);
 }
 

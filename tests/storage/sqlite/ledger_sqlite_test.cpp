@@ -98,7 +98,7 @@ BOOST_AUTO_TEST_CASE(a_failed_checkpoint_leaves_nothing_behind) {
 
 namespace {
 
-bool has(const std::string& file, const std::string& text) {
+bool file_has(const std::string& file, const std::string& text) {
   std::ifstream from(file, std::ios::binary);
   const std::string content{std::istreambuf_iterator<char>(from), {}};
   return content.find(text) != std::string::npos;
@@ -113,15 +113,15 @@ BOOST_AUTO_TEST_CASE(a_removal_of_traces_forgets_old_rows_and_cuts_the_log_off) 
   need(tested->erase_student(student("somebody-unique"), "admin", "an-id", wall_ms{1}, 0));
   BOOST_TEST((need(tested->remove_traces()) == trace_removal::done));
   BOOST_TEST(std::filesystem::file_size(place.url + "-wal") == 0u);
-  BOOST_TEST(has(place.url, "somebody-unique"));  // other gateways have an hour to hear of it
+  BOOST_TEST(file_has(place.url, "somebody-unique"));  // other gateways have an hour to hear of it
   sqlite_database(place.url, {})
       .execute(
           "UPDATE registry_change SET noted_at = noted_at - 3601;"
           "UPDATE erased_student SET erased_at = erased_at - 3601");
   BOOST_TEST((need(tested->remove_traces()) == trace_removal::done));
-  BOOST_TEST(!has(place.url, "somebody-unique"));
-  BOOST_TEST(!has(place.url + "-wal", "somebody-unique"));
-  BOOST_TEST(has(place.url, "an-id"));
+  BOOST_TEST(!file_has(place.url, "somebody-unique"));
+  BOOST_TEST(!file_has(place.url + "-wal", "somebody-unique"));
+  BOOST_TEST(file_has(place.url, "an-id"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
