@@ -14,6 +14,8 @@ namespace {
 /// an erasure of the last hour.
 constexpr std::int64_t hot_store_keeps_ms =
     storage_limits::student_ttl_ms + storage::registry_change_retention_ms;
+/// What other gateways have to hear of. Its clock counts seconds.
+constexpr std::int64_t ledger_keeps_ms = storage::registry_change_retention_ms + 60'000;
 
 }  // namespace
 
@@ -37,7 +39,7 @@ watcher::watcher(dependencies deps)
                       .time = deps_.time,
                       .log = deps_.log,
                       .component = "ledger",
-                      .kept_ms = storage::registry_change_retention_ms}),
+                      .kept_ms = ledger_keeps_ms}),
       end_(1) {
   for (const auto at_ms : deps_.earlier_erasures) {
     hot_traces_.erased_before(at_ms);

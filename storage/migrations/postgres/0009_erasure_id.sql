@@ -1,4 +1,4 @@
--- An erasure has a random id of its own (docs/adr/0022-traces.md). The SHA-256 of a student's id, which
+-- An erasure has a random id of its own (docs/adr/0023-traces.md). The SHA-256 of a student's id, which
 -- stood here before, could be found by whoever has a list of ids. To change the type writes the table
 -- anew: an update would leave the digests in its dead rows. Rows of other actions, and those from
 -- before, have no id.

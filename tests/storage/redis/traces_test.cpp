@@ -44,12 +44,12 @@ BOOST_AUTO_TEST_CASE(a_removal_of_traces_rewrites_the_log) {
 }
 
 BOOST_AUTO_TEST_CASE(a_rewrite_of_somebody_else_is_waited_for) {
-  // The child that rewrites goes on for as long as the test wants: 1,000 keys at 5 ms each.
+  // The child that rewrites goes on for as long as the test wants: 1,000 keys at 2 ms each.
   redis_server server({"--enable-debug-command", "yes"});
   const auto store = make_redis_store(server.url());
   must(store->health());
   server.command({"DEBUG", "POPULATE", "1000"});
-  server.command({"CONFIG", "SET", "rdb-key-save-delay", "5000"});
+  server.command({"CONFIG", "SET", "rdb-key-save-delay", "2000"});
   server.command({"BGREWRITEAOF"});
   const auto steps = remove_traces(*store);
   BOOST_TEST(int(steps.front()) == int(trace_removal::waiting));
