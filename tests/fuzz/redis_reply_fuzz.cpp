@@ -120,6 +120,7 @@ void check_call(std::uint8_t what, std::uint8_t first, std::uint8_t second,
       break;
     default:
       (void)fine(store.dirty_count());
+      (void)fine(store.remove_traces());
       (void)fine(store.end_epochs_below(keys.front().student, second));
       (void)fine(store.find_student(keys.front().student));
   }
