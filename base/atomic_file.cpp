@@ -97,7 +97,8 @@ result<file_content, std::string> read_whole(const std::string& path, std::size_
   if (!S_ISREG(about.st_mode)) return failed("it is not a file");
   file_content found;
   found.mode = about.st_mode & 07777;
-  // Not the most that it may be: that would be memory, and time, for nothing. It may grow meanwhile.
+  // Not the most that it may be: that would be memory, and time, for nothing. It may grow
+  // meanwhile.
   const auto expected = static_cast<std::size_t>(about.st_size) + 1;
   found.text.resize(std::min(expected, bytes_max + 1));
   std::size_t size = 0;
