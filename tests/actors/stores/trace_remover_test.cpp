@@ -21,7 +21,7 @@ const storage::storage_failure refused{storage::storage_error::refused, "NOPERM"
 const storage::storage_failure away{storage::storage_error::unavailable, "away"};
 
 /// As Redis: a rewrite takes until the next second, and is asked for once an hour.
-struct world {
+struct removal_world {
   /// A second later.
   void tick() {
     clock.advance(1'000);
@@ -66,7 +66,7 @@ struct world {
 
 BOOST_AUTO_TEST_SUITE(trace_removers)
 
-BOOST_FIXTURE_TEST_CASE(a_store_is_left_alone_until_somebody_is_erased, world) {
+BOOST_FIXTURE_TEST_CASE(a_store_is_left_alone_until_somebody_is_erased, removal_world) {
   wait(100 * hour_ms);
   BOOST_TEST(calls == 0);
   BOOST_TEST(!probe.is_due);
@@ -74,7 +74,7 @@ BOOST_FIXTURE_TEST_CASE(a_store_is_left_alone_until_somebody_is_erased, world) {
 }
 
 BOOST_FIXTURE_TEST_CASE(an_erasure_is_followed_by_a_removal_at_once_and_one_when_the_rest_is_gone,
-                        world) {
+                        removal_world) {
   remover.erased();
   step();
   BOOST_TEST(begun == 1);
@@ -92,7 +92,7 @@ BOOST_FIXTURE_TEST_CASE(an_erasure_is_followed_by_a_removal_at_once_and_one_when
   BOOST_TEST(calls == 4);
 }
 
-BOOST_FIXTURE_TEST_CASE(erasures_of_an_hour_share_one_removal_when_it_is_over, world) {
+BOOST_FIXTURE_TEST_CASE(erasures_of_an_hour_share_one_removal_when_it_is_over, removal_world) {
   remover.erased();
   step();
   tick();
@@ -117,7 +117,7 @@ BOOST_FIXTURE_TEST_CASE(erasures_of_an_hour_share_one_removal_when_it_is_over, w
   BOOST_TEST(begun >= 3);
 }
 
-BOOST_FIXTURE_TEST_CASE(an_erasure_while_a_removal_runs_needs_another_one, world) {
+BOOST_FIXTURE_TEST_CASE(an_erasure_while_a_removal_runs_needs_another_one, removal_world) {
   remover.erased();
   step();
   remover.erased();
@@ -128,7 +128,8 @@ BOOST_FIXTURE_TEST_CASE(an_erasure_while_a_removal_runs_needs_another_one, world
   BOOST_TEST(!probe.is_due);
 }
 
-BOOST_FIXTURE_TEST_CASE(a_removal_of_somebody_else_is_waited_for_and_asked_for_again, world) {
+BOOST_FIXTURE_TEST_CASE(a_removal_of_somebody_else_is_waited_for_and_asked_for_again,
+                        removal_world) {
   next = {removal::waiting, removal::waiting};
   remover.erased();
   step();
@@ -146,7 +147,7 @@ BOOST_FIXTURE_TEST_CASE(a_removal_of_somebody_else_is_waited_for_and_asked_for_a
   BOOST_TEST(lines.empty());
 }
 
-BOOST_FIXTURE_TEST_CASE(a_store_that_refuses_is_said_once_and_asked_once_an_hour, world) {
+BOOST_FIXTURE_TEST_CASE(a_store_that_refuses_is_said_once_and_asked_once_an_hour, removal_world) {
   next = {refused, refused};
   remover.erased();
   for (int i = 0; i < 10; ++i) tick();
@@ -164,7 +165,7 @@ BOOST_FIXTURE_TEST_CASE(a_store_that_refuses_is_said_once_and_asked_once_an_hour
   BOOST_TEST(lines[log_level::info] == 1);
 }
 
-BOOST_FIXTURE_TEST_CASE(a_removal_that_broke_off_is_begun_again, world) {
+BOOST_FIXTURE_TEST_CASE(a_removal_that_broke_off_is_begun_again, removal_world) {
   remover.erased();
   step();
   next = {away};
@@ -177,7 +178,7 @@ BOOST_FIXTURE_TEST_CASE(a_removal_that_broke_off_is_begun_again, world) {
   BOOST_TEST(!probe.is_due);
 }
 
-BOOST_FIXTURE_TEST_CASE(a_store_that_is_away_is_asked_each_second, world) {
+BOOST_FIXTURE_TEST_CASE(a_store_that_is_away_is_asked_each_second, removal_world) {
   next = {away, away, away};
   remover.erased();
   for (int i = 0; i < 4; ++i) tick();
@@ -186,7 +187,7 @@ BOOST_FIXTURE_TEST_CASE(a_store_that_is_away_is_asked_each_second, world) {
 }
 
 BOOST_FIXTURE_TEST_CASE(an_erasure_before_the_start_counts_while_something_of_it_may_be_left,
-                        world) {
+                        removal_world) {
   const auto now = clock.wall_now();
   remover.erased_before(now + -(kept_ms + hour_ms + trace_remover::grain_ms + 1));
   wait(10 * minute_ms);
