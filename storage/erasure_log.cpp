@@ -141,7 +141,7 @@ void erasure_log::drop_old(wall_ms now_ms) {
 
 stored<ok_t> erasure_log::write_anew(wall_ms now_ms) {
   // Another process of the same folder may have added to it.
-  if (const auto done = read(); !done) return done;
+  if (auto done = read(); !done) return done;
   drop_old(now_ms);
   pruned_ms_ = now_ms;
   std::string text(first_line);
@@ -149,7 +149,7 @@ stored<ok_t> erasure_log::write_anew(wall_ms now_ms) {
     text += line_of({student, each.next_epoch, each.at_ms});
   if (const auto written = write_whole(path_, text, 0600); !written)
     return storage_failure{storage_error::unavailable, written.error()};
-  if (const auto synced = sync_folder_of(path_); !synced) return synced;
+  if (auto synced = sync_folder_of(path_); !synced) return synced;
   if (file_ >= 0) ::close(file_);
   file_ = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
   if (file_ < 0) return failed(path_, "open");

@@ -92,7 +92,7 @@ storage::stored<ok_t> login_revocations::look_at_ledger(wall_ms now_ms) {
     for (const auto& [id, expires_ms] : revoked_)
       if (expires_ms > now_ms) all.push_back({id, expires_ms});
   }
-  const auto written = ledger_->revoke_logins(all, now_ms);
+  auto written = ledger_->revoke_logins(all, now_ms);
   if (!written) seen_ = storage::ledger_identity{};  // again with the next call
   return written;
 }
