@@ -62,10 +62,8 @@ void gateway::seen_elsewhere(const module_id& module,
 }
 
 storage::stored<ok_t> gateway::log_erasure(const student_id& student, std::uint32_t next_epoch) {
-  const auto now_ms = implementation_->time.wall_now();
-  const storage::logged_erasure erasure{student, next_epoch, now_ms};
-  if (!implementation_->options.erasures) return ok;
-  return implementation_->options.erasures->add({&erasure, 1}, now_ms);
+  const storage::erased_student erased{student, next_epoch};
+  return implementation_->log_erasures({&erased, 1});
 }
 
 void gateway::student_has_gone(const student_id& student) {

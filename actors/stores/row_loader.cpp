@@ -71,11 +71,12 @@ void row_loader::read_together(std::vector<order>& taken) {
   for (const auto& batch : taken)
     for (const auto& request : batch->requests) keys.push_back(request.credit.pair());
   const auto rows = std::make_shared<const storage::ledger_rows>(reader_.read(std::move(keys)));
-  for (auto& each : taken) {
-    auto batch = std::move(each);
+  for (auto& batch : taken) {
     batch->rows = rows;
-    heartbeats_waiting_.fetch_sub(batch->count);
-    deps_.loaded(std::move(batch));
+    const auto count = batch->count;
+    deps_.loaded(batch);  // if this throws, the batch is still here, and comes back failed
+    batch.reset();
+    heartbeats_waiting_.fetch_sub(count);
   }
 }
 

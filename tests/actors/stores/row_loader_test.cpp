@@ -41,7 +41,11 @@ struct loading {
       : rows({.ledger = std::make_unique<counting_ledger>(ledger, plan, never, calls, throws),
               .ledger_state = ledger_state,
               .time = clock,
-              .loaded = [this](std::shared_ptr<credit_batch> b) { loaded.push_back(std::move(b)); },
+              .loaded =
+                  [this](std::shared_ptr<credit_batch> b) {
+                    if (loaded.size() == room) throw std::bad_alloc();
+                    loaded.push_back(std::move(b));
+                  },
               .failed = [this](std::shared_ptr<credit_batch> b) { failed.push_back(std::move(b)); },
               .log = [this](log_level, const std::string&,
                             const std::string& text) { log.push_back(text); },
@@ -81,6 +85,7 @@ struct loading {
   weather_plan plan{weather, link, never, random};
   std::size_t calls = 0;
   bool throws = false;
+  std::size_t room = SIZE_MAX;  // for what is loaded
   ledger_probe ledger_state;
   std::vector<std::shared_ptr<credit_batch>> loaded, failed;
   std::vector<std::string> log;
@@ -166,6 +171,16 @@ BOOST_AUTO_TEST_CASE(a_fault_fails_the_batches_in_hand_and_not_those_that_come_l
   l.rows.load(l.batch({1}));
   l.turn();
   BOOST_TEST(l.loaded.size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(a_batch_that_cannot_be_handed_over_comes_back_failed) {
+  loading l;
+  l.room = 1;
+  for (const int who : {1, 2, 3}) l.rows.load(l.batch({who}));
+  l.turn();
+  BOOST_TEST(l.loaded.size() == 1u);
+  BOOST_TEST(l.failed.size() == 2u);
+  BOOST_TEST(l.rows.waiting() == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(what_waits_at_the_end_is_loaded_and_what_comes_later_fails) {
