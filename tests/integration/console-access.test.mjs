@@ -192,7 +192,6 @@ describe('the console and who looks at it', () => {
   test('a gateway that restarts: said calmly, and live again by itself', async () => {
     await browser.goto('modules/nasty');
     await page().locator('[data-stream=open]').waitFor();
-    const { port } = gateway;
     await gateway.end();
     await page().locator('[data-stream=waiting]').waitFor();
     await page()
@@ -200,7 +199,7 @@ describe('the console and who looks at it', () => {
       .waitFor();
     // What was on screen stays there.
     await page().locator(`[data-student="${through.student}"]`).waitFor();
-    await gateway.launch(port);
+    await gateway.launch();
     await page().locator('[data-stream=open]').waitFor({ timeout: 30_000 });
     const scene = await Scene.make(gateway, { module: 'nasty' });
     await scene.credited(0, 10_000);

@@ -97,10 +97,9 @@ async function kill(gateway, fleet, log, number) {
     },
     { timeoutMs: 30_000, everyMs: 100 },
   );
-  const { port } = gateway;
   gateway.child.kill('SIGKILL');
   assert.equal((await gateway.hasEnded()).signal, 'SIGKILL');
-  await gateway.launch(port);
+  await gateway.launch();
 }
 
 /** What was acknowledged is there, and what is there was sent. Gives whether the pair is mastered. */

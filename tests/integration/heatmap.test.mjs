@@ -157,10 +157,9 @@ for (const variant of variants) {
           },
           { timeoutMs: 30_000 },
         );
-        const { port } = gateway;
         gateway.child.kill('SIGKILL');
         await gateway.hasEnded();
-        await gateway.launch(port);
+        await gateway.launch();
         await running;
         // Students whose first heartbeat came after the last checkpoint are in no list yet.
         await until(

@@ -342,7 +342,6 @@ describe('the player page', { concurrency: 3 }, () => {
       });
       await Promise.all([patient, leaver].map((player) => player.play()));
       await Promise.all([patient, leaver].map((player) => player.reaches(12_000)));
-      const { port } = gateway;
       await gateway.end('SIGKILL');
       const from = await patient.position();
       await patient.reaches(from + 40_000);
@@ -358,7 +357,7 @@ describe('the player page', { concurrency: 3 }, () => {
       assert.ok(offers.length > 0, 'no key was offered');
       assert.equal(sent.at(-1)[0].alg, 'HS256');
       sent.length = 0;
-      await gateway.launch(port);
+      await gateway.launch();
       // As when the browser says that it is online again; else the next try may be a minute away.
       for (const player of [patient, leaver]) await player.evaluate(() => tracker.flush());
       await patient.reaches(from + 50_000);
@@ -428,7 +427,7 @@ describe('the player page', { concurrency: 3 }, () => {
       const from = await player.position();
       await player.reaches(from + seconds * 1000, seconds * 2000);
       assert.equal((await player.status()).buffered, 5);
-      await gateway.launch(gateway.port);
+      await gateway.launch();
       const back = await player.position();
       await player.evaluate(() => tracker.flush());
       // Until the first of the five is away, each new heartbeat takes the place of the oldest.

@@ -101,7 +101,7 @@ class SqliteBackup {
   async stopped(work) {
     await this.gateway.end();
     work();
-    await this.gateway.launch(this.gateway.port);
+    await this.gateway.launch();
   }
   take() {
     return this.stopped(() => fs.copyFileSync(this.file, this.copy));

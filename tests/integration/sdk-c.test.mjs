@@ -43,7 +43,7 @@ describe('the C SDK', { concurrency: 1 }, () => {
     await until('it was noticed', () => watcher.out.includes('failure 0'));
     const down = Date.now();
     await until('four seconds passed', () => Date.now() - down >= 4000);
-    await gateway.launch(gateway.port);
+    await gateway.launch();
     const { code } = await watcher.ended();
     assert.equal(code, 0, watcher.out);
     const progress = await gateway.progress(watcher.student, 'c-outage');
@@ -60,7 +60,7 @@ describe('the C SDK', { concurrency: 1 }, () => {
     await until('two heartbeats are credited', () => count(watcher.out, 'progress') >= 2);
     await gateway.end('SIGKILL');
     await until('three had to go', () => count(watcher.out, 'drop ') >= 3, { timeoutMs: 20_000 });
-    await gateway.launch(gateway.port);
+    await gateway.launch();
     await watcher.ended();
     const progress = await gateway.progress(watcher.student, 'c-long');
     const drops = [...watcher.out.matchAll(/drop sn \d+ \[(\d+), (\d+)\) buffer-full/g)];
@@ -92,7 +92,7 @@ describe('the C SDK', { concurrency: 1 }, () => {
       .split('\n')
       .slice(1)
       .map((line) => line.split(' '));
-    await gateway.launch(gateway.port);
+    await gateway.launch();
     const { code } = await watcher.play('--from', '100', '--seconds', '1', ...quick).ended();
     assert.equal(code, 0, watcher.out);
     const progress = await gateway.progress(watcher.student, 'c-restart');
@@ -108,7 +108,7 @@ describe('the C SDK', { concurrency: 1 }, () => {
     watcher.play('--seconds', '8', '--linger', '15', ...quick);
     await until('three heartbeats are credited', () => count(watcher.out, 'progress') >= 3);
     await gateway.end('SIGKILL');
-    await gateway.launch(gateway.port);
+    await gateway.launch();
     const { code } = await watcher.ended();
     assert.equal(code, 0, watcher.out);
     assert.deepEqual((await gateway.progress(watcher.student, 'c-keys')).coverage, [[0, 8000]]);

@@ -136,7 +136,7 @@ describe('the C SDK through outages of full length', { concurrency: 1 }, () => {
     assert.deepEqual(start, [[0, 35_000]], 'with the pause the rest was reported');
     await gateway.end('SIGKILL');
     const down = await device.play(seconds);
-    await gateway.launch(gateway.port);
+    await gateway.launch();
     await device.play(90);
     const status = await device.rest(180);
     const { coverage } = await gateway.progress(device.student, module);

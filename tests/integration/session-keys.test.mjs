@@ -237,7 +237,7 @@ for (const variant of variants) {
       await player.play(10_000, 20_000);
       const announced = player.keys[0].kid;
       await gateway.end('SIGKILL');
-      await gateway.launch(gateway.port);
+      await gateway.launch();
       await player.play(20_000, 30_000);
       assert.equal(player.problem, 'session-key-unknown');
       await player.play(30_000, 40_000);

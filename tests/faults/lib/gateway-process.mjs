@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { Client } from '../../integration/lib/client.mjs';
 import { program, tokens, tokenTable } from '../../integration/lib/gateway.mjs';
-import { until, within } from '../../integration/lib/wait.mjs';
+import { Hopeless, until, within } from '../../integration/lib/wait.mjs';
 
 const faketimeLibrary = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1';
 
@@ -74,7 +74,7 @@ export class GatewayProcess {
     this.port = await until(
       `${this.name} listens`,
       () => {
-        if (!this.isUp) throw new Error(`it has ended: ${this.said.slice(-2000)}`);
+        if (!this.isUp) throw new Hopeless(`it has ended: ${this.said.slice(-2000)}`);
         return portOf(this.said);
       },
       { timeoutMs: 30_000, everyMs: 10 },

@@ -2,11 +2,11 @@
 import { spawn } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
-import net from 'node:net';
 import path from 'node:path';
 import { Client } from './client.mjs';
+import { ownPort } from './ports.mjs';
 import { root, Stores, temporaryDirectory } from './stores.mjs';
-import { event, until, within } from './wait.mjs';
+import { Hopeless, until, within } from './wait.mjs';
 
 export const program =
   process.env.WATCHKEEPER_PROGRAM ?? path.join(root, 'build', 'release', 'watchkeeper');
@@ -16,14 +16,6 @@ export const tokens = {
   admin: 'admin-secret',
   operator: 'operator-secret',
 };
-
-async function freePort() {
-  const probe = net.createServer();
-  await event('a free port', probe.listen(0, '127.0.0.1'), 'listening');
-  const { port } = probe.address();
-  await event('the port is free again', probe.close(), 'close');
-  return port;
-}
 
 export const tokenTable = (name, role, secret) =>
   `\n[[token]]\nname = "${name}"\nrole = "${role}"\n` +
@@ -88,10 +80,10 @@ export class Gateway {
     fs.writeFileSync(this.file, text);
   }
 
-  /** Starts the process, also again after it ended: on the same data, and the same port if given. */
-  async launch(port) {
-    this.port = port ?? (await freePort());
-    this.cleartextPort = await freePort();
+  /** Starts the process, also again after it ended: on the same data and the same ports. */
+  async launch() {
+    this.port ??= await ownPort();
+    this.cleartextPort ??= await ownPort();
     this.writeConfiguration();
     this.log = '';
     this.child = spawn(program, ['--config', this.file], {
@@ -108,7 +100,8 @@ export class Gateway {
     this.cleartextOrigin = `http://127.0.0.1:${this.cleartextPort}`;
     try {
       await until('the gateway is ready', async () => {
-        if (this.child.exitCode !== null) throw new Error('it has ended');
+        if (this.child.exitCode !== null || this.child.signalCode !== null)
+          throw new Hopeless(`it ended with ${this.child.signalCode ?? this.child.exitCode}`);
         const probe = new Client(this.origin);
         try {
           return (await probe.request('GET', '/readyz', { timeoutMs: 5_000 })).status === 200;

@@ -24,6 +24,9 @@ export async function within(what, promise, timeoutMs = 30_000) {
   }
 }
 
+/** Thrown by a probe when what is waited for can no longer come: ends the wait at once. */
+export class Hopeless extends Error {}
+
 /** A probe that does not come back has so long after the end of its wait. */
 const probeGraceMs = 10_000;
 
@@ -39,6 +42,7 @@ export async function until(what, probe, { timeoutMs = 30_000, everyMs = 25 } = 
         if (value) return value;
         last = undefined;
       } catch (error) {
+        if (error instanceof Hopeless) throw new Error(`${what}: ${error.message}`);
         last = error;
       }
       if (Date.now() > deadline)
