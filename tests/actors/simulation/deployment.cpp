@@ -239,8 +239,11 @@ void deployment::disaster() {
 }
 
 void deployment::take_hot_store_back() {
+  const auto known = world_.hot.history.size();
+  if (known == 0) return;
   ++counts.older;
-  const auto writes = 1 + below(chance(2) ? 8 : shared_hot_store::writes_max);
+  // Of those that it has made: one that lacks them all is empty, and has nothing old to bring back.
+  const auto writes = 1 + below(chance(2) ? std::min<std::size_t>(known, 8) : known);
   world_.hot.come_back_older(writes);
   note("the hot store comes back " + std::to_string(writes) + " writes older");
   note_loss();
