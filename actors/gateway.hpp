@@ -35,6 +35,7 @@ struct gateway_options {
   unsigned worker_threads = 0;  // 0: one for each core
   unsigned shards = 0;          // 0: two for each worker
   std::int64_t checkpoint_interval_ms = 30'000;
+  std::int64_t hot_retention_ms = 604'800'000;  // of a pair that is idle, in the hot store
   storage::durability_level require_durability = storage::durability_level::log;
   bool shared_stores = false;  // other gateways may use them
   /// What a ledger that came back older gets its erasures from again. Null: nothing.

@@ -63,6 +63,7 @@ gateway::implementation::implementation(gateway_options given)
       .hot_probe = hot_state,
       .heat = *heat,
       .interval_ms = options.checkpoint_interval_ms,
+      .retention_ms = options.hot_retention_ms,
       .time = time,
       .done =
           [this](mono_ms started) {
@@ -111,6 +112,7 @@ void gateway::implementation::start_writer(std::unique_ptr<storage::hot_store> h
       .hot_successes = [this] { return hot_state.health_successes.load(); },
       .ledger_successes = [this] { return ledger_state.health_successes.load(); },
       .required = options.require_durability,
+      .retention_ms = options.hot_retention_ms,
       .start_degraded = !hot_is_there});
 }
 

@@ -48,6 +48,7 @@ gateway_statistics gateway::statistics() const {
            !self.hot_state.answers ||
                self.hot_state.durability.load() >= self.options.require_durability,
            summarize(self.hot_state.latency),
+           self.hot_state.retired_pairs,
            self.hot_state.failures,
            self.hot_state.last_failure.get(),
            summarize(self.hot_state.traces)};

@@ -45,8 +45,9 @@ struct hot_store_statistics {
   bool degraded = false;  // acknowledgements go through the ledger
   std::string description;
   storage::durability_level durability = storage::durability_level::memory;
-  bool durable_enough = true;  // as `require_durability` demands; also while it is away
-  latency_summary latency;     // of a call
+  bool durable_enough = true;       // as `require_durability` demands; also while it is away
+  latency_summary latency;          // of a call
+  std::uint64_t retired_pairs = 0;  // by this gateway, since it was started
   std::uint64_t failures = 0;
   std::string last_failure;
   trace_statistics traces;

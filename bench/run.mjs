@@ -22,6 +22,7 @@ const parts = [
   'cores',
   'overload',
   'attacks',
+  'retention',
   'soak',
 ];
 
@@ -67,7 +68,9 @@ const today = new Date().toISOString().slice(0, 10);
 const file =
   options.values.out ?? path.join(root, 'bench/results', `${today}-${commit.split(',')[0]}.md`);
 const wanted =
-  options.positionals.length > 0 ? options.positionals : parts.filter((name) => name !== 'soak');
+  options.positionals.length > 0
+    ? options.positionals
+    : parts.filter((name) => !['retention', 'soak'].includes(name));
 const cpu = os.cpus();
 
 const lines = [

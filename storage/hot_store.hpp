@@ -43,6 +43,15 @@ struct dirty_sample {
   [[nodiscard]] std::size_t size() const noexcept { return pairs.size() + unreadable.size(); }
 };
 
+/// A clean pair that was not credited for long.
+using idle_pair = dirty_pair;
+
+/// Idle pairs of one step of a walk.
+struct idle_sample {
+  std::string cursor;  // of the next step; empty: the walk is over
+  std::vector<idle_pair> pairs;
+};
+
 enum class applied_state : std::uint8_t {
   done,  // the outcome is durable
   // Nothing changed: merge() the pair with what the ledger has, and apply again. The store lacks it
@@ -160,6 +169,16 @@ class hot_store {
   /// next step; an empty one: every pair that was there at the first step is marked. Versions do
   /// not change. A cursor is `unavailable` if the store is not the one that gave it: begin anew.
   virtual stored<std::string> mark_all_dirty(const std::string& cursor) = 0;
+
+  /// One step of a walk over all pairs, which looks at about storage_limits::retire_pairs_max of
+  /// them: those that are clean and were not credited for `idle_ms` or longer at `now_ms`. Cursors
+  /// are as those of mark_all_dirty. What cannot be read is left out.
+  virtual stored<idle_sample> read_idle(const std::string& cursor, wall_ms now_ms,
+                                        std::int64_t idle_ms) = 0;
+  /// Takes those pairs out of the store that are still clean and whose version has not changed.
+  /// Returns how many. Their replay windows stay for storage_limits::session_ttl_ms after the last
+  /// use, and bucket and epoch of the student for storage_limits::student_ttl_ms.
+  virtual stored<std::uint64_t> retire(std::span<const idle_pair> pairs, wall_ms now_ms) = 0;
 
   /// The ledger from which pairs were marked clean, as the gateways remember it here.
   virtual stored<std::optional<ledger_identity>> known_ledger() = 0;

@@ -37,6 +37,8 @@ inline constexpr std::size_t function_cas_pairs_max = 64;
 inline constexpr std::size_t checkpoint_batch_pairs_max = 512;
 /// Pairs that one step marks as not checkpointed, after the ledger went back.
 inline constexpr std::size_t mark_dirty_pairs_max = 1024;
+/// Pairs, of Redis keys, that one step of the walk for idle pairs looks at.
+inline constexpr std::size_t retire_pairs_max = 512;
 /// Modules whose plays go to the ledger in one write.
 inline constexpr std::size_t heatmap_play_modules_max = 64;
 /// The most that `limit` may ask for.

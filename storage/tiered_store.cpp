@@ -39,13 +39,15 @@ std::vector<pair_key> tiered_store::distinct_pairs(std::span<const tiered_reques
 }
 
 tiered_store::tiered_store(hot_store& hot, ledger& of_record, const time_source& time,
-                           observer observed_by, durability_level required, capacity most)
+                           observer observed_by, durability_level required, capacity most,
+                           std::int64_t retention_ms)
     : hot_(hot),
       ledger_(of_record),
       time_(time),
       observer_(std::move(observed_by)),
       required_(required),
       most_(most),
+      retention_ms_(retention_ms),
       reader_(of_record, time, observer_.ledger_successes,
               [this](const storage_failure& failure) { observer_.ledger_failed(failure); }),
       writes_hang_(observer_.ledger_successes) {}
@@ -110,7 +112,7 @@ std::optional<progress> tiered_store::start_of(const recorded_pair& row, std::ui
 }
 
 bool tiered_store::begin_pairs(std::span<const tiered_request> requests, const ledger_rows& rows,
-                               missing_pairs& missing, results& out) {
+                               missing_pairs& missing, results& out) const {
   std::erase_if(missing.which, [&](std::size_t i) {
     const auto& [credit, in_memory, is_partial] = requests[i];
     const bool is_absent = out[i].state == applied_state::pair_missing;
@@ -133,7 +135,8 @@ bool tiered_store::begin_pairs(std::span<const tiered_request> requests, const l
     if (in_memory && in_memory->life >= start->life) {
       merge(*start, *in_memory);
       missing.has_memory = true;
-      missing.lost = missing.lost || is_absent;
+      const bool may_have_left = credit.now_ms - in_memory->updated_ms >= retention_ms_;
+      missing.lost = missing.lost || (is_absent && !may_have_left);
     }
     merge(missing.starts[credit.pair()], *start);
     return false;

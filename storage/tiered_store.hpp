@@ -71,9 +71,10 @@ class tiered_store {
   };
 
   /// While the hot store's acknowledgements are less durable than `required`, it counts as away.
+  /// After `retention_ms` without credit a pair may have left it by itself (hot_store::retire).
   tiered_store(hot_store& hot, ledger& of_record, const time_source& time, observer observed_by,
                durability_level required = durability_level::memory,
-               capacity most = {200'000, 400'000});
+               capacity most = {200'000, 400'000}, std::int64_t retention_ms = INT64_MAX);
 
   /// Returns one element per request, in order. `covered` is set for each `done` request without
   /// `in_memory`. Nothing changed for those that need a row of the ledger (needs_row): see
@@ -138,8 +139,8 @@ class tiered_store {
   };
   /// Sets the starts. Requests of which that is not possible get their result and are taken out.
   /// False: none is left.
-  static bool begin_pairs(std::span<const tiered_request> requests, const ledger_rows& rows,
-                          missing_pairs& missing, results& out);
+  bool begin_pairs(std::span<const tiered_request> requests, const ledger_rows& rows,
+                   missing_pairs& missing, results& out) const;
   /// False: the hot store broke off.
   bool merge_missing(std::span<const tiered_request> requests, const missing_pairs& missing,
                      results& out);
@@ -178,6 +179,7 @@ class tiered_store {
   observer observer_;
   durability_level required_;
   capacity most_;
+  std::int64_t retention_ms_;
   bool degraded_ = false;
   mono_ms next_retry_at_;
   std::int64_t retry_wait_ms_ = retry_interval_ms;

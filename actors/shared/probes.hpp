@@ -136,6 +136,7 @@ struct hot_store_probe {
   guarded_string last_failure;
   counter failures{0};
   latency_histogram latency;
+  counter retired_pairs{0};
   trace_probe traces;
   /// Moves whenever the hot store may have lost changes or may lack them: the shards then hand over
   /// the pairs in their memory that are not checkpointed.

@@ -30,6 +30,13 @@ checkpointer::checkpointer(dependencies deps)
                  .repeat_erasures = deps_.repeat_erasures,
                  .time = deps_.time,
                  .log = deps_.log}),
+      retirer_({.hot = *deps_.hot,
+                .ledger = *deps_.ledger,
+                .probe = deps_.probe,
+                .hot_probe = deps_.hot_probe,
+                .retention_ms = deps_.retention_ms,
+                .time = deps_.time,
+                .log = deps_.log}),
       urgent_(urgent_batches_max) {}
 
 checkpointer::~checkpointer() {
@@ -72,7 +79,7 @@ void checkpointer::turn(std::chrono::milliseconds wait_max) {
   if (!next_round_at_) next_round_at_ = deps_.time.monotonic_now() + deps_.interval_ms;
   const std::chrono::milliseconds left(
       std::max<std::int64_t>(*next_round_at_ - deps_.time.monotonic_now(), 0));
-  auto taken = urgent_.take_all(std::min(left, judge_.wait_max(wait_max)));
+  auto taken = urgent_.take_all(std::min(left, retirer_.wait_max(judge_.wait_max(wait_max))));
   try {
     // The watcher reports that the ledger went back by a batch without pairs.
     const bool is_called =
@@ -84,6 +91,7 @@ void checkpointer::turn(std::chrono::milliseconds wait_max) {
       judge_.request();  // for what other gateways have begun and left
     }
     if (judge_.is_due() && !urgent_.closed()) judge_.step();
+    if (retirer_.is_due() && !urgent_.closed()) retirer_.step();
   } catch (const std::exception& e) {
     deps_.log(log_level::error, "ledger",
               std::string("a checkpoint failed and will be tried again: ") + e.what());
@@ -157,6 +165,7 @@ bool checkpointer::checkpoint_all() {
                 "plays could not be written, and will be: " + flushed.error().detail);
     }
   deps_.heat.round_ends(complete, *deps_.ledger);
+  retirer_.round_ended();
   if (const auto left_out = deps_.heat.left_out(); left_out != left_out_) {
     deps_.log(log_level::warning, "heatmap",
               std::to_string(left_out - left_out_) +

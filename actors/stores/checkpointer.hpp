@@ -14,6 +14,7 @@
 #include "actors/shared/bounded_queue.hpp"
 #include "actors/shared/probes.hpp"
 #include "actors/stores/ledger_recovery.hpp"
+#include "actors/stores/pair_retirer.hpp"
 #include "actors/stores/revision_judge.hpp"
 #include "base/clock.hpp"
 #include "base/log_level.hpp"
@@ -28,7 +29,7 @@ namespace watchkeeper::actors {
 /// The thread that brings pairs from the hot store to the ledger: at every interval all dirty pairs
 /// of all partitions (whichever gateway made them dirty), a pair that was just mastered at once,
 /// and all dirty pairs once more at the end. In between it judges the pairs of modules whose rules
-/// have changed.
+/// have changed, and takes idle pairs out of the hot store.
 class checkpointer {
  public:
   struct dependencies {
@@ -38,6 +39,7 @@ class checkpointer {
     hot_store_probe& hot_probe;
     heatmap& heat;  // is notified of the growth of the ledger's heatmaps; its plays are written
     std::int64_t interval_ms = 30'000;
+    std::int64_t retention_ms = INT64_MAX;  // of pairs in the hot store
     /// Of a partition in one round; then pairs become dirty again as fast as they are written, and
     /// the rest is left to the next round.
     std::size_t samples_max =
@@ -100,6 +102,7 @@ class checkpointer {
   dependencies deps_;
   revision_judge judge_;
   ledger_recovery recovery_;
+  pair_retirer retirer_;
   std::optional<std::string> hot_incarnation_;
   partition_index first_partition_ = 0;   // of the next round
   std::optional<mono_ms> next_round_at_;  // the thread's; empty: none is planned yet

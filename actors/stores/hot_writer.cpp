@@ -50,7 +50,7 @@ hot_writer::hot_writer(dependencies deps)
            .hot_successes = deps_.hot_successes,
            .ledger_successes = deps_.ledger_successes,
            .hot_durability = [this] { return deps_.hot_probe.durability.load(); }},
-          deps_.required),
+          deps_.required, {}, deps_.retention_ms),
       orders_(deps_.shards + actor_limits::row_loads_waiting_max + refills_waiting_max +
               drops_waiting_max + student_orders_max) {
   if (deps_.start_degraded) tiers_.start_degraded("not reachable at start");

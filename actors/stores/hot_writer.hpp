@@ -40,6 +40,7 @@ class hot_writer {
     /// the stores itself.
     storage::success_counter hot_successes, ledger_successes;
     storage::durability_level required = storage::durability_level::memory;
+    std::int64_t retention_ms = INT64_MAX;  // of pairs in the hot store
     bool start_degraded = false;
     bool own_thread = true;  // false: the owner calls `turn`
   };

@@ -110,6 +110,7 @@ actors::gateway_options gateway_options_of(
   options.worker_threads = static_cast<unsigned>(settings.worker_threads);
   options.shards = static_cast<unsigned>(settings.shards);
   options.checkpoint_interval_ms = settings.store.checkpoint_interval_s * 1000;
+  options.hot_retention_ms = settings.store.hot_retention_s * 1000;
   options.require_durability = required_durability(settings);
   options.shared_stores = settings.store.hot != "embedded";
   auto& policy = options.policy;

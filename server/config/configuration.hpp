@@ -62,6 +62,7 @@ struct configuration {
     std::string hot = "embedded";
     std::string ledger = "sqlite:watchkeeper.db";
     std::int64_t checkpoint_interval_s = 30;
+    std::int64_t hot_retention_s = 604'800;
     std::string require_durability = "log";
   } store;
 

@@ -18,6 +18,7 @@ using list = std::vector<std::string>&;
 // admit one full request (docs/protocol.md, sections 3 and 5).
 constexpr std::int64_t age_s_max = storage_limits::session_ttl_ms / 1000 - 1;
 constexpr std::int64_t interval_ms_max = limits::bucket_capacity_us / 1000;
+constexpr std::int64_t hot_retention_s_max = 10LL * 366 * 86'400;
 constexpr std::int64_t burst_min = limits::tokens_per_request_max;
 
 constexpr std::string_view listen_form = "address:port, [IPv6]:port, or empty for none";
@@ -95,6 +96,13 @@ constexpr auto table = std::to_array<key_description>({
      .help = "Seconds between two checkpoints, which write changed progress to the ledger.",
      .minimum = 1,
      .maximum = 3600},
+    {.path = "store.hot_retention_s",
+     .member = [](settings& s) -> integer { return s.store.hot_retention_s; },
+     .help =
+         "Seconds without credit after which a pair that is in the ledger leaves the hot store. "
+         "Longer than the oldest backup of the ledger that would be restored.",
+     .minimum = 1,
+     .maximum = hot_retention_s_max},
     {.path = "store.require_durability",
      .member = [](settings& s) -> text { return s.store.require_durability; },
      .help = "The least durability of an acknowledgement; the gateway does not start if the hot "

@@ -75,6 +75,15 @@ stored<std::string> faulty_store::mark_all_dirty(const std::string& cursor) {
   return befall("mark_all_dirty", [&] { return inner_.mark_all_dirty(cursor); });
 }
 
+stored<idle_sample> faulty_store::read_idle(const std::string& cursor, wall_ms now_ms,
+                                            std::int64_t idle_ms) {
+  return befall("read_idle", [&] { return inner_.read_idle(cursor, now_ms, idle_ms); });
+}
+
+stored<std::uint64_t> faulty_store::retire(std::span<const idle_pair> pairs, wall_ms now_ms) {
+  return befall("retire", [&] { return inner_.retire(pairs, now_ms); });
+}
+
 stored<std::optional<ledger_identity>> faulty_store::known_ledger() {
   return befall("known_ledger", [&] { return inner_.known_ledger(); });
 }

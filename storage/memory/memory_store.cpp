@@ -194,6 +194,32 @@ stored<std::string> memory_store::mark_all_dirty(const std::string&) {
   return std::string();
 }
 
+stored<idle_sample> memory_store::read_idle(const std::string&, wall_ms now_ms,
+                                            std::int64_t idle_ms) {
+  idle_sample found;
+  for (const auto& [key, entry] : pairs_)
+    if (now_ms - entry.state.updated_ms >= idle_ms &&
+        !dirty_[partition_of(key.student)].contains(key))
+      found.pairs.push_back({key, entry.state, entry.version});
+  return found;
+}
+
+stored<std::uint64_t> memory_store::retire(std::span<const idle_pair> pairs, wall_ms) {
+  std::uint64_t retired = 0;
+  for (const auto& pair : pairs) {
+    const auto it = pairs_.find(pair.key);
+    if (it == pairs_.end() || it->second.version != pair.version ||
+        dirty_[partition_of(pair.key.student)].contains(pair.key))
+      continue;
+    pairs_.erase(it);
+    const auto of_student = modules_.find(pair.key.student);
+    of_student->second.erase(pair.key.module);
+    if (of_student->second.empty()) modules_.erase(of_student);
+    ++retired;
+  }
+  return retired;
+}
+
 stored<std::optional<ledger_identity>> memory_store::known_ledger() {
   return known_ledger_;
 }

@@ -29,6 +29,9 @@ class memory_store final : public hot_store {
   stored<ok_t> mark_clean(partition_index partition, std::span<const dirty_pair> pairs) override;
   stored<std::uint64_t> dirty_count() override;
   stored<std::string> mark_all_dirty(const std::string& cursor) override;
+  stored<idle_sample> read_idle(const std::string& cursor, wall_ms now_ms,
+                                std::int64_t idle_ms) override;
+  stored<std::uint64_t> retire(std::span<const idle_pair> pairs, wall_ms now_ms) override;
   stored<std::optional<ledger_identity>> known_ledger() override;
   stored<ok_t> remember_ledger(const ledger_identity& seen) override;
   stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override;

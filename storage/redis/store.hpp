@@ -38,6 +38,9 @@ class redis_store final : public hot_store {
   stored<ok_t> mark_clean(partition_index partition, std::span<const dirty_pair> pairs) override;
   stored<std::uint64_t> dirty_count() override;
   stored<std::string> mark_all_dirty(const std::string& cursor) override;
+  stored<idle_sample> read_idle(const std::string& cursor, wall_ms now_ms,
+                                std::int64_t idle_ms) override;
+  stored<std::uint64_t> retire(std::span<const idle_pair> pairs, wall_ms now_ms) override;
   stored<std::optional<ledger_identity>> known_ledger() override;
   stored<ok_t> remember_ledger(const ledger_identity& seen) override;
   stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override;
@@ -75,6 +78,15 @@ class redis_store final : public hot_store {
   /// store has connected still replies to them, with what may be old: then they fail.
   stored<replies> run_on_master(std::vector<redis_command> commands);
   stored<replies> read_all(std::vector<redis_command> commands);
+
+  /// Some pairs that exist, in no order, perhaps some twice.
+  struct scanned_pairs {
+    std::string cursor;  // of the next step; empty: this was the last
+    std::vector<pair_key> keys;
+  };
+  /// One step of SCAN over `keys` keys, of which some are pairs (storage/redis/retirement.cpp).
+  stored<scanned_pairs> scan_pairs(const std::string& cursor, std::size_t keys);
+  stored<idle_sample> without_dirty(idle_sample found);
 
   // Running a batch (storage/redis/batch.cpp).
   struct student_group;

@@ -130,11 +130,12 @@ applied_credit embedded_store::apply_one(const hot_request& request, batch& load
   applied_credit applied;
   auto& student = load_student(credit.student, loaded);
   auto& pair = load_pair(credit.pair(), loaded);
-  const bool is_readable = pair.exists && !pair.corrupt;
+  const bool is_there = pair.exists || pair.changed;  // or made by this batch
+  const bool is_readable = is_there && !pair.corrupt;
   const auto checked =
       check_epoch(credit.epoch, student.epoch_at(now_ms), is_readable ? &pair.state : nullptr);
   if (checked == epoch_check::ended) return rejected_as_ended(request.want_coverage);
-  if (!pair.exists || (is_readable && checked == epoch_check::pair_missing)) {
+  if (!is_there || (is_readable && checked == epoch_check::pair_missing)) {
     applied.state = applied_state::pair_missing;
     return applied;
   }

@@ -65,6 +65,10 @@ constexpr std::array<const char*, embedded_database::queries> statements_sql{
     " ORDER BY student, module LIMIT 1 OFFSET ?3",
     "UPDATE hot_pair SET dirty = 1 WHERE (student, module) > (?1, ?2)"
     " AND (student, module) <= (?3, ?4) AND dirty = 0",
+    "SELECT student, module, dirty = 0 AND updated_ms <= ?3, epoch, attempt, begins_ms, covered,"
+    " duration_ms, playtime_ms, resume_ms, resume_at_ms, updated_ms, mastered_ms, version"
+    " FROM hot_pair WHERE (student, module) > (?1, ?2) ORDER BY student, module LIMIT ?4",
+    "DELETE FROM hot_pair WHERE student = ?1 AND module = ?2 AND version = ?3 AND dirty = 0",
     "SELECT identity FROM hot_ledger",
     "INSERT OR REPLACE INTO hot_ledger(one, identity) VALUES(1, ?1)",
     "DELETE FROM hot_pair WHERE student = ?1 AND epoch < ?2",

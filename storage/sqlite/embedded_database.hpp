@@ -27,6 +27,8 @@ class embedded_database {
     dirty_count,
     last_to_mark,
     mark_dirty,
+    walk_pairs,
+    retire_pair,
     known_ledger,
     remember_ledger,
     end_pairs,
@@ -40,7 +42,7 @@ class embedded_database {
     sweep_sessions,
     drop_session,
   };
-  static constexpr std::size_t queries = 24;
+  static constexpr std::size_t queries = 26;
   /// 64 GiB of 4 KiB pages: what a file may grow to before it is refused as full.
   static constexpr std::int64_t pages_max = 16 * 1024 * 1024;
 
@@ -53,6 +55,8 @@ class embedded_database {
   /// The file must be open.
   [[nodiscard]] sqlite_cursor prepare(query q);
   void run(query q);
+  /// Rows that the last statement that writes has changed.
+  [[nodiscard]] std::int64_t changes() const noexcept { return file_->changes(); }
   [[nodiscard]] durability_level durability() const noexcept { return durability_; }
   /// As sqlite_database::truncate_wal. No transaction is open.
   [[nodiscard]] bool truncate_wal() { return file_->truncate_wal(); }

@@ -19,6 +19,12 @@ storage_failure corrupt_row() {
   return {storage_error::corrupt, "a row of the hot store is not of the format"};
 }
 
+/// A cursor has the key of the last pair of the step before; '/' is in no id.
+std::pair<std::string, std::string> key_of(const std::string& cursor) {
+  const auto slash = std::min(cursor.find('/'), cursor.size());
+  return {cursor.substr(0, slash), cursor.substr(std::min(slash + 1, cursor.size()))};
+}
+
 }  // namespace
 
 embedded_store::embedded_store(std::string path, durability_level durability,
@@ -43,19 +49,46 @@ stored<std::vector<applied_credit>> embedded_store::apply(std::span<const hot_re
   assert(requests.size() <= storage_limits::batch_heartbeats_max);
   if (requests.empty()) return std::vector<applied_credit>{};
   return in_transaction(true, [&]() -> stored<std::vector<applied_credit>> {
-    std::vector<applied_credit> applied;
-    applied.reserve(requests.size());
     batch loaded;
-    bool all_failed = true;
-    for (const auto& request : requests) {
-      applied.push_back(apply_one(request, loaded));
-      all_failed = all_failed && applied.back().state == applied_state::failed;
-    }
-    if (all_failed) return corrupt_row();
+    auto applied = apply_all(requests, loaded);
+    if (!applied) return corrupt_row();
     save(loaded);
     sweep(requests.size());
-    return applied;
+    return *std::move(applied);
   });
+}
+
+std::optional<std::vector<applied_credit>> embedded_store::apply_all(
+    std::span<const hot_request> requests, batch& loaded) {
+  std::vector<applied_credit> applied;
+  applied.reserve(requests.size());
+  bool all_failed = !requests.empty();
+  for (const auto& request : requests) {
+    applied.push_back(apply_one(request, loaded));
+    all_failed = all_failed && applied.back().state == applied_state::failed;
+  }
+  if (all_failed) return std::nullopt;
+  return applied;
+}
+
+hot_store::merged_and_applied embedded_store::merge_and_apply(
+    std::span<const pair_progress> pairs, merge_origin from,
+    std::span<const hot_request> requests) {
+  assert(requests.size() <= storage_limits::batch_heartbeats_max);
+  auto done = in_transaction(true, [&]() -> stored<merged_and_applied> {
+    batch loaded;
+    std::optional<storage_failure> failure;
+    for (const auto& pair : pairs) merge_one(pair, from, loaded, failure);
+    auto applied = apply_all(requests, loaded);
+    save(loaded);
+    sweep(requests.size());
+    merged_and_applied both{ok, corrupt_row()};
+    if (failure) both.merged = *failure;
+    if (applied) both.applied = *std::move(applied);
+    return both;
+  });
+  if (!done) return {done.error(), done.error()};
+  return *std::move(done);
 }
 
 stored<std::vector<std::optional<progress>>> embedded_store::read(std::span<const pair_key> keys) {
@@ -144,10 +177,7 @@ stored<std::uint64_t> embedded_store::dirty_count() {
 
 stored<std::string> embedded_store::mark_all_dirty(const std::string& cursor) {
   return in_transaction(true, [&]() -> stored<std::string> {
-    // The key of the last pair of the step before, and that of this one's; '/' is in no id.
-    const auto slash = std::min(cursor.find('/'), cursor.size());
-    const auto student = cursor.substr(0, slash);
-    const auto module = cursor.substr(std::min(slash + 1, cursor.size()));
+    const auto [student, module] = key_of(cursor);
     std::string last_student, last_module;
     {
       auto row = database_.prepare(query::last_to_mark);
@@ -167,6 +197,46 @@ stored<std::string> embedded_store::mark_all_dirty(const std::string& cursor) {
         .bind(last_module)
         .step();
     return is_last ? std::string() : last_student + "/" + last_module;
+  });
+}
+
+stored<idle_sample> embedded_store::read_idle(const std::string& cursor, wall_ms now_ms,
+                                              std::int64_t idle_ms) {
+  return in_transaction(false, [&]() -> stored<idle_sample> {
+    const auto [student, module] = key_of(cursor);
+    auto rows = database_.prepare(query::walk_pairs);
+    rows.bind(student)
+        .bind(module)
+        .bind(now_ms - idle_ms)
+        .bind(static_cast<std::int64_t>(storage_limits::retire_pairs_max));
+    idle_sample found;
+    for (std::size_t seen = 1; rows.step(); ++seen) {
+      const std::string last_student(rows.bytes()), last_module(rows.bytes());
+      if (seen == storage_limits::retire_pairs_max) found.cursor = last_student + "/" + last_module;
+      if (rows.number() == 0) continue;
+      auto pair = read_embedded_pair(rows);
+      const auto student_of = student_id::parse(last_student);
+      const auto module_of = module_id::parse(last_module);
+      if (pair && student_of && module_of)
+        found.pairs.push_back({{*student_of, *module_of}, std::move(pair->state), pair->version});
+    }
+    return found;
+  });
+}
+
+stored<std::uint64_t> embedded_store::retire(std::span<const idle_pair> pairs, wall_ms) {
+  if (pairs.empty()) return std::uint64_t{0};
+  return in_transaction(true, [&]() -> stored<std::uint64_t> {
+    std::uint64_t retired = 0;
+    for (const auto& pair : pairs) {
+      database_.prepare(query::retire_pair)
+          .bind(pair.key.student.view())
+          .bind(pair.key.module.view())
+          .bind(static_cast<std::int64_t>(pair.version))
+          .step();
+      retired += static_cast<std::uint64_t>(database_.changes());
+    }
+    return retired;
   });
 }
 

@@ -23,11 +23,17 @@ class embedded_store final : public hot_store {
   stored<std::vector<applied_credit>> apply(std::span<const hot_request> requests) override;
   stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys) override;
   stored<ok_t> merge(std::span<const pair_progress> pairs, merge_origin from) override;
+  /// In one transaction: nobody takes out in between what was merged.
+  merged_and_applied merge_and_apply(std::span<const pair_progress> pairs, merge_origin from,
+                                     std::span<const hot_request> requests) override;
   stored<std::vector<module_id>> modules_of(const student_id& student) override;
   stored<dirty_sample> read_dirty(partition_index partition, std::size_t pairs_max) override;
   stored<ok_t> mark_clean(partition_index partition, std::span<const dirty_pair> pairs) override;
   stored<std::uint64_t> dirty_count() override;
   stored<std::string> mark_all_dirty(const std::string& cursor) override;
+  stored<idle_sample> read_idle(const std::string& cursor, wall_ms now_ms,
+                                std::int64_t idle_ms) override;
+  stored<std::uint64_t> retire(std::span<const idle_pair> pairs, wall_ms now_ms) override;
   stored<std::optional<ledger_identity>> known_ledger() override;
   stored<ok_t> remember_ledger(const ledger_identity& seen) override;
   stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override;
@@ -77,6 +83,9 @@ class embedded_store final : public hot_store {
 
   // These throw sqlite_error.
   applied_credit apply_one(const hot_request& request, batch& loaded);
+  /// Nothing if all of them failed.
+  std::optional<std::vector<applied_credit>> apply_all(std::span<const hot_request> requests,
+                                                       batch& loaded);
   pair_entry& load_pair(const pair_key& key, batch& loaded);
   student_entry& load_student(const student_id& student, batch& loaded);
   session_entry& load_session(const session_key_id& session, batch& loaded);

@@ -10,7 +10,7 @@ namespace watchkeeper::test {
 /// syncs of a ledger may take a second, and no test is about the disk itself.
 inline std::filesystem::path scratch_root() {
   constexpr std::uintmax_t room_bytes_min = 2'000'000'000;
-  const std::filesystem::path in_memory = "/dev/shm";
+  std::filesystem::path in_memory = "/dev/shm";
   std::error_code failed;
   const auto room = std::filesystem::space(in_memory, failed);
   if (!failed && room.available >= room_bytes_min) return in_memory;

@@ -3,30 +3,13 @@
 
 #include "storage/limits.hpp"
 #include "storage/memory/faulty_store.hpp"
-#include "tests/storage/hot_world.hpp"
-#include "tests/storage/redis/redis_server.hpp"
+#include "tests/storage/each_hot_store.hpp"
 
 using namespace watchkeeper;
 using namespace watchkeeper::storage;
 using namespace watchkeeper::storage::testing;
 
 namespace {
-
-/// Runs the check on each kind of store.
-template <class Check>
-void on_each(Check check) {
-  redis_server server;
-  temporary_directory directory;
-  BOOST_TEST_CONTEXT("memory") {
-    check(*make_memory_store());
-  }
-  BOOST_TEST_CONTEXT("embedded") {
-    check(*make_embedded_store(directory.file("hot.db"), durability_level::log));
-  }
-  BOOST_TEST_CONTEXT("redis") {
-    check(*make_redis_store(server.url()));
-  }
-}
 
 coverage every_other(std::size_t pieces, media_ms first) {
   coverage covered;

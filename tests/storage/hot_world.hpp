@@ -111,6 +111,32 @@ inline storage_error error_of_apply(hot_store& store, const hot_request& request
   return applied.error().code;
 }
 
+/// Walks over all pairs.
+inline std::vector<idle_pair> read_all_idle(hot_store& store, wall_ms now_ms,
+                                            std::int64_t idle_ms) {
+  std::vector<idle_pair> all;
+  std::string cursor;
+  do {
+    auto found = must(store.read_idle(cursor, now_ms, idle_ms));
+    all.insert(all.end(), found.pairs.begin(), found.pairs.end());
+    cursor = std::move(found.cursor);
+  } while (!cursor.empty());
+  return all;
+}
+
+/// As after a checkpoint.
+inline void clean_all(hot_store& store) {
+  for (std::uint32_t p = 0; p < limits::partitions; ++p) {
+    const auto partition = static_cast<partition_index>(p);
+    must(store.mark_clean(partition, must(store.read_dirty(partition, 10'000)).pairs));
+  }
+}
+
+/// Takes out what was idle for so long, and says how many that were.
+inline std::uint64_t retire_all(hot_store& store, wall_ms now_ms, std::int64_t idle_ms) {
+  return must(store.retire(read_all_idle(store, now_ms, idle_ms), now_ms));
+}
+
 /// Plays random operations against a store and the model, and compares every answer.
 class contract_run {
  public:
@@ -252,8 +278,12 @@ class contract_run {
       apply();
     else if (kind < 40)
       merge_and_apply();
-    else if (kind < 60)
+    else if (kind < 58)
       merge();
+    else if (kind < 59)
+      read_idle();
+    else if (kind < 60)
+      retire();
     else if (kind < 70)
       read_all();
     else if (kind < 80)
@@ -367,6 +397,36 @@ class contract_run {
     count();
   }
 
+  void read_idle() {
+    const auto idle_ms = static_cast<std::int64_t>(below(6'000));
+    const auto found = [&](hot_store& from) {
+      std::map<std::string, idle_pair> by_name;
+      for (auto& pair : read_all_idle(from, now_ms_, idle_ms)) by_name[text_of(pair.key)] = pair;
+      return by_name;
+    };
+    idle_model_ = found(*model_);
+    idle_ = found(store());
+    const auto list = [](const auto& pairs) {
+      std::string text;
+      for (const auto& [name, pair] : pairs) text += name + " " + text_of(pair.state) + "\n";
+      return text;
+    };
+    same("read_idle", list(idle_model_), list(idle_));
+  }
+
+  /// Those read some operations ago: some have changed since, or are marked.
+  void retire() {
+    std::vector<idle_pair> of_model, of_store;
+    for (const auto& [name, pair] : idle_model_) {
+      if (chance(0.3)) continue;
+      of_model.push_back(pair);
+      of_store.push_back(idle_.at(name));
+    }
+    same("retire", std::to_string(must(model_->retire(of_model, now_ms_))),
+         std::to_string(must(store().retire(of_store, now_ms_))));
+    read_all();
+  }
+
   void modules_of() {
     const auto student = any_student();
     const auto list = [](std::vector<module_id> modules) {
@@ -410,6 +470,7 @@ class contract_run {
   std::map<std::string, media_ms> position_;
   std::map<std::string, std::uint32_t> epochs_;
   std::map<std::string, dirty_pair> captured_model_, captured_;
+  std::map<std::string, idle_pair> idle_model_, idle_;
   partition_index captured_partition_ = 0;
   std::map<std::tuple<int, int, int>, int> outcomes_;
   int failures_ = 0;

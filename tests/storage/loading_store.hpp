@@ -14,8 +14,8 @@ class loading_store : public tiered_store {
  public:
   loading_store(hot_store& hot, ledger& of_record, const time_source& time, observer observed_by,
                 durability_level required = durability_level::memory,
-                capacity most = {200'000, 400'000})
-      : tiered_store(hot, of_record, time, observed_by, required, most),
+                capacity most = {200'000, 400'000}, std::int64_t retention_ms = INT64_MAX)
+      : tiered_store(hot, of_record, time, observed_by, required, most, retention_ms),
         reader_(of_record, time, observed_by.ledger_successes, observed_by.ledger_failed) {}
 
   std::vector<applied_credit> apply(std::span<const tiered_request> requests) {

@@ -114,4 +114,32 @@ BOOST_AUTO_TEST_CASE(a_hot_store_that_refuses_all_is_not_asked_for_each_pair) {
              1'000);  // all are in the ledger
 }
 
+BOOST_AUTO_TEST_CASE(a_pair_that_may_have_left_by_itself_is_no_loss) {
+  for (const bool is_long_ago : {true, false}) {
+    tiered_store_world w;
+    loading_store tiers(w.hot, *w.ledger_of_record, w.clock,
+                        {.mode_changed = [](bool, const std::string&) {},
+                         .hot_failed = [](const storage_failure&) {},
+                         .ledger_failed = [](const storage_failure&) {},
+                         .data_lost = [&] { ++w.lost; }},
+                        durability_level::memory, {}, 60'000);
+    const auto apply = [&](const tiered_request& asked) { return tiers.apply({&asked, 1})[0]; };
+    auto applied = apply(w.request(0, 0, 10'000));
+    auto next = w.request(1, 10'000, 20'000);
+    next.in_memory = *w.in_hot();
+    const pair_progress played{next.credit.pair(), *w.in_hot()};
+    BOOST_REQUIRE(w.ledger_of_record->checkpoint({&played, 1}, w.clock.wall_now()).has_value());
+    clean_all(*w.inner);
+    BOOST_TEST(retire_all(*w.inner, w.clock.wall_now(), 0) == 1u);
+    w.clock.advance(is_long_ago ? 60'000 : 59'999);
+    next.credit.now_ms = next.credit.played_at_ms = w.clock.wall_now();
+    applied = apply(next);
+    BOOST_CHECK(applied.outcome.status == credit_status::credited);
+    BOOST_TEST(applied.outcome.now.covered_ms == 20'000);
+    BOOST_TEST(w.lost == (is_long_ago ? 0 : 1));
+    // And what is replayed stays a duplicate.
+    BOOST_CHECK(apply(w.request(0, 0, 10'000)).outcome.status == credit_status::duplicate);
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()

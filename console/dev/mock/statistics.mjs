@@ -63,6 +63,7 @@ const stores = () => ({
     description: 'Redis 7.0 at 127.0.0.1:6379, appendfsync everysec',
     durability: 'log',
     latency_us: latency(540, 3900),
+    retired_pairs: 0,
     failures: 0,
     last_failure: '',
     traces: { due: false, removed_at: null, refusal: '' },

@@ -205,6 +205,8 @@ void write_stores(exposition& out, const actors::gateway_statistics& gateway) {
     out.sample(durability == hot.durability ? 1 : 0, {{"level", durability_name(durability)}});
   out.family("watchkeeper_hot_store_duration_seconds", summary, "Time of a call.");
   out.quantiles(hot.latency);
+  out.one("watchkeeper_hot_store_retired_pairs_total", counter,
+          "Idle pairs that this gateway took out of the hot store.", hot.retired_pairs);
   out.one("watchkeeper_hot_store_failures_total", counter, "Calls that failed.", hot.failures);
   const auto& ledger = gateway.ledger;
   out.one("watchkeeper_ledger_up", gauge, "1 while the ledger replies.", ledger.up ? 1 : 0);

@@ -102,7 +102,9 @@ void write_hot_store(json_writer& out, const actors::hot_store_statistics& hot) 
       .member("description", hot.description)
       .member("durability", durability_name(hot.durability));
   write_latency(out, "latency_us", hot.latency);
-  out.member("failures", hot.failures).member("last_failure", hot.last_failure);
+  out.member("retired_pairs", hot.retired_pairs)
+      .member("failures", hot.failures)
+      .member("last_failure", hot.last_failure);
   out.key("traces").begin_object().member("due", hot.traces.is_due).key("removed_at");
   if (hot.traces.removed_at)
     out.value(rfc3339(*hot.traces.removed_at));

@@ -3,7 +3,7 @@
 -- (domain/credit.hpp), and these functions compare what Redis holds with what the gateway read, and write. The keys,
 -- values, arguments and replies are specified in docs/storage-format.md.
 
-local VERSION = 7
+local VERSION = 8
 
 local SESSION_TTL_MS = 3600000
 local ENDED_TTL_MS = 86400000
@@ -30,12 +30,8 @@ local function parts_of(pair_key)
 end
 
 local function add_to(sets, key, member)
-  local members = sets[key]
-  if not members then
-    members = {}
-    sets[key] = members
-  end
-  members[#members + 1] = member
+  local members = sets[key] or {}
+  sets[key], members[#members + 1] = members, member
 end
 
 -- Whether a key holds what the gateway expects. What is absent for MGET may be of a foreign type.
@@ -143,15 +139,19 @@ local function epoch_of(value)
   return (unpack_bytes('>I4', value, HEADER_BYTES + 1))
 end
 
--- Writes the windows of a pair to the keys of their sessions.
-local function keep_windows(value, prefix, student, module)
+-- Takes a pair out. Its windows that were renewed after the second `since_s` stay, in the keys of their sessions.
+local function remove(pair_key, value, since_s)
+  local prefix, student, module = parts_of(pair_key)
   local counted = byte(value) == FORMAT_3 and COUNTED_BYTES_3 or COUNTED_BYTES
-  for i = 1, byte(value, counted) or 0 do
-    local window = sub(value, counted + (i - 1) * TAGGED_BYTES + 1, counted + i * TAGGED_BYTES)
-    if #window < TAGGED_BYTES then return end
-    local session_key = string.format('%ssession:%s/%014x', prefix, student, unpack_bytes('>I8', window))
-    call('SET', session_key, sub(window, 9) .. module, 'PX', SESSION_TTL_MS)
+  local last = math.min(#value, counted + (byte(value, counted) or 0) * TAGGED_BYTES)
+  for at = counted + 1, last - TAGGED_BYTES + 1, TAGGED_BYTES do
+    if unpack_bytes('>I4', value, at + 20) > since_s then
+      call('SET', string.format('%ssession:%s/%014x', prefix, student, unpack_bytes('>I8', value, at)),
+        sub(value, at + 8, at + TAGGED_BYTES - 1) .. module, 'PX', SESSION_TTL_MS)
+    end
   end
+  call('UNLINK', pair_key)
+  call('SREM', prefix .. 'pairs:' .. student, module)
 end
 
 -- KEYS: student, pairs and dirty key. ARGV[1]: the value of a student with an epoch in which nothing was earned. Ends
@@ -168,13 +168,29 @@ local function end_epochs(keys, args)
     local pair_key = prefix .. 'progress:' .. student .. '/' .. module
     local value = redis.pcall('GET', pair_key)
     if epoch_of(value) < epoch then
-      if type(value) == 'string' then keep_windows(value, prefix, student, module) end
-      call('UNLINK', pair_key)
+      remove(pair_key, type(value) == 'string' and value or '', -1)
       call('SREM', keys[3], student .. '/' .. module)
-      call('SREM', keys[2], module)
     end
   end
   return 1
+end
+
+-- KEYS: pairs. ARGV: their nonces in one string; the second for `remove`. Takes out each pair that is still so and not
+-- dirty. A student without pairs expires once the bucket counts as absent.
+local function retire(keys, args)
+  local values, retired = call('MGET', unpack(keys)), 0
+  for i, key in ipairs(keys) do
+    local prefix, student, module = parts_of(key)
+    if is_expected(values[i], key, sub(args[1], 8 * i - 7, 8 * i))
+      and call('SISMEMBER', prefix .. 'dirty', student .. '/' .. module) == 0 then
+      remove(key, values[i], tonumber(args[2]))
+      if call('SCARD', prefix .. 'pairs:' .. student) == 0 then
+        call('PEXPIRE', prefix .. 'student:' .. student, ENDED_TTL_MS)
+      end
+      retired = retired + 1
+    end
+  end
+  return retired
 end
 
 -- KEYS: pair key. What an operator wants to see of it, in text: FCALL_RO wk_show 1 <key>
@@ -210,6 +226,7 @@ end
 redis.register_function('wk_swap', bound(compare_and_swap))
 redis.register_function{ function_name = 'wk_mark_clean', callback = bound(mark_clean), flags = { 'allow-oom' } }
 redis.register_function{ function_name = 'wk_end_epochs', callback = bound(end_epochs), flags = { 'allow-oom' } }
+redis.register_function{ function_name = 'wk_retire', callback = bound(retire), flags = { 'allow-oom' } }
 redis.register_function{ function_name = 'wk_show', callback = bound(show), flags = { 'no-writes' } }
 redis.register_function{ function_name = 'wk_version', callback = function() return VERSION end,
   flags = { 'no-writes' } }

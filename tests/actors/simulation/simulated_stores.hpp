@@ -145,6 +145,14 @@ class mortal_store final : public storage::hot_store {
     shared_.about_to_write();
     return then(inner_.mark_all_dirty(cursor));
   }
+  storage::stored<storage::idle_sample> read_idle(const std::string& cursor, wall_ms now_ms,
+                                                  std::int64_t idle_ms) override {
+    return then(inner_.read_idle(cursor, now_ms, idle_ms));
+  }
+  storage::stored<std::uint64_t> retire(std::span<const storage::idle_pair> pairs,
+                                        wall_ms now_ms) override {
+    return then(inner_.retire(pairs, now_ms));
+  }
   storage::stored<std::optional<storage::ledger_identity>> known_ledger() override {
     return then(inner_.known_ledger());
   }
@@ -204,6 +212,14 @@ class simulated_hot_store final : public storage::hot_store {
   storage::stored<std::uint64_t> dirty_count() override { return faulty_.dirty_count(); }
   storage::stored<std::string> mark_all_dirty(const std::string& cursor) override {
     return faulty_.mark_all_dirty(cursor);
+  }
+  storage::stored<storage::idle_sample> read_idle(const std::string& cursor, wall_ms now_ms,
+                                                  std::int64_t idle_ms) override {
+    return faulty_.read_idle(cursor, now_ms, idle_ms);
+  }
+  storage::stored<std::uint64_t> retire(std::span<const storage::idle_pair> pairs,
+                                        wall_ms now_ms) override {
+    return faulty_.retire(pairs, now_ms);
   }
   storage::stored<std::optional<storage::ledger_identity>> known_ledger() override {
     return faulty_.known_ledger();

@@ -46,23 +46,9 @@ class lockable_ledger final : public simulated_ledger {
 };
 
 /// A hot store with a value that cannot be read in the partition of a student.
-class partly_unreadable final : public storage::hot_store {
+class partly_unreadable final : public storage::faulty_store {
  public:
-  storage::stored<std::vector<storage::applied_credit>> apply(
-      std::span<const storage::hot_request> requests) override {
-    return inner.apply(requests);
-  }
-  storage::stored<std::vector<std::optional<progress>>> read(
-      std::span<const pair_key> keys) override {
-    return inner.read(keys);
-  }
-  storage::stored<ok_t> merge(std::span<const storage::pair_progress> pairs,
-                              storage::merge_origin from) override {
-    return inner.merge(pairs, from);
-  }
-  storage::stored<std::vector<module_id>> modules_of(const student_id& student) override {
-    return inner.modules_of(student);
-  }
+  partly_unreadable() : faulty_store(inner, storage::scripted_faults({})) {}
   storage::stored<storage::dirty_sample> read_dirty(partition_index partition,
                                                     std::size_t pairs_max) override {
     if (before_read) before_read(partition);
@@ -71,27 +57,6 @@ class partly_unreadable final : public storage::hot_store {
       found->unreadable.emplace_back("wk:what");
     return found;
   }
-  storage::stored<ok_t> mark_clean(partition_index partition,
-                                   std::span<const storage::dirty_pair> pairs) override {
-    return inner.mark_clean(partition, pairs);
-  }
-  storage::stored<std::uint64_t> dirty_count() override { return inner.dirty_count(); }
-  storage::stored<std::string> mark_all_dirty(const std::string& cursor) override {
-    return inner.mark_all_dirty(cursor);
-  }
-  storage::stored<std::optional<storage::ledger_identity>> known_ledger() override {
-    return inner.known_ledger();
-  }
-  storage::stored<ok_t> remember_ledger(const storage::ledger_identity& seen) override {
-    return inner.remember_ledger(seen);
-  }
-  storage::stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override {
-    return inner.end_epochs_below(student, epoch);
-  }
-  storage::stored<storage::hot_student> find_student(const student_id& student) override {
-    return inner.find_student(student);
-  }
-  storage::stored<storage::hot_store_health> health() override { return inner.health(); }
 
   storage::memory_store inner{10'000};
   std::optional<student_id> unreadable;

@@ -22,7 +22,7 @@ class counting_ledger final : public simulated_ledger {
  public:
   counting_ledger(test::ledger_model& model, weather_plan plan, fate& end, std::size_t& calls,
                   bool& throws)
-      : simulated_ledger(model, std::move(plan), end), calls_(calls), throws_(throws) {}
+      : simulated_ledger(model, plan, end), calls_(calls), throws_(throws) {}
   storage::stored<std::vector<storage::recorded_pair>> look_up(
       std::span<const pair_key> keys) override {
     ++calls_;

@@ -31,7 +31,7 @@ struct removal_world {
     remover.step([this]() -> storage::stored<removal> {
       ++calls;
       if (!next.empty()) {
-        const auto given = next.front();
+        auto given = next.front();
         next.pop_front();
         return given;
       }

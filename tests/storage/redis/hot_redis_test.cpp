@@ -14,11 +14,6 @@ using namespace watchkeeper::storage::testing;
 
 namespace {
 
-std::string session_key_of(const pair_key& pair, std::string_view tag) {
-  return fmt::format("wk:{{p{}}}:session:{}/{}", partition_of(pair.student), pair.student.view(),
-                     tag);
-}
-
 void check_read_is_corrupt(hot_store& store, const pair_key& pair) {
   const auto read = store.read(std::span(&pair, 1));
   BOOST_REQUIRE(!read.has_value());

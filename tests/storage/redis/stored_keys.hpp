@@ -23,4 +23,9 @@ inline std::string key_of(std::string_view kind, const pair_key& pair) {
   return fmt::format("{}{}:{}", prefix, kind, pair.student.view());
 }
 
+inline std::string session_key_of(const pair_key& pair, std::string_view tag) {
+  return fmt::format("wk:{{p{}}}:session:{}/{}", partition_of(pair.student), pair.student.view(),
+                     tag);
+}
+
 }  // namespace watchkeeper::storage::testing

@@ -1,8 +1,10 @@
 // What is particular to the SQLite file: reopening, killed processes, full disks, foreign files.
 #include <sqlite3.h>
 
+#include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <fstream>
+#include <thread>
 
 #include "storage/limits.hpp"
 #include "storage/sqlite/embedded_store.hpp"
@@ -298,6 +300,49 @@ BOOST_AUTO_TEST_CASE(a_removal_of_traces_cuts_the_log_off) {
   BOOST_TEST(!file_has(file, "a-module-that-nobody-else-has"));
   BOOST_TEST(file_has(file, "ada"));  // the epoch, for a day
   BOOST_TEST(store->trace_removal_pause_ms() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(the_room_of_retired_pairs_is_used_again) {
+  temporary_directory directory;
+  const auto file = directory.file("hot.db");
+  const auto store = make_embedded_store(file, durability_level::log);
+  const auto pages = [&] {
+    sqlite_database opened(file, {.wal = false});
+    return opened.number("PRAGMA page_count");
+  };
+  std::int64_t most = 0;
+  for (int round = 0; round < 6; ++round) {
+    std::vector<pair_key> keys;
+    for (int i = 0; i < 2'000; ++i)
+      keys.push_back(pair_of(fmt::format("student-{}-{}", round, i), "m1"));
+    create(*store, keys);
+    if (round == 0) most = pages();
+    BOOST_TEST(retire_all(*store, some_time_ms, 1) == keys.size());
+  }
+  BOOST_TEST(pages() <= most + most / 10);
+}
+
+BOOST_AUTO_TEST_CASE(a_merged_pair_cannot_leave_before_its_heartbeats) {
+  temporary_directory directory;
+  const auto file = directory.file("hot.db");
+  const auto store = make_embedded_store(file, durability_level::log);
+  const auto other = make_embedded_store(file, durability_level::log);
+  const auto pair = pair_of("ada", "m1");
+  std::atomic<bool> is_over{false};
+  std::thread retiring([&] {
+    while (!is_over) retire_all(*other, some_time_ms, 1);
+  });
+  int missing = 0;
+  for (std::uint32_t i = 0; i < 300; ++i) {
+    const pair_progress row{pair, blank()};  // whose last credit was long ago
+    const auto request = heartbeat(pair, i, 0, 100);
+    const auto done = store->merge_and_apply({&row, 1}, merge_origin::ledger, {&request, 1});
+    missing += must(done.applied).at(0).state != applied_state::done;
+    clean_all(*store);
+  }
+  is_over = true;
+  retiring.join();
+  BOOST_TEST(missing == 0);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,99 @@
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
+import { Gateway } from '../../tests/integration/lib/gateway.mjs';
+import { ManyPairs } from '../../tests/integration/lib/many-pairs.mjs';
+import { until } from '../../tests/integration/lib/wait.mjs';
+import { ms, pause, row, stats } from '../lib/measure.mjs';
+
+export const title = 'Retention: idle pairs leave Redis, and are back with their next heartbeat';
+
+const students = 2_000;
+const modules = Number(process.env.WATCHKEEPER_RETENTION_MODULES ?? 500); // pairs of each student
+const retentionS = Number(process.env.WATCHKEEPER_RETENTION_S ?? 600);
+const returning = 10_000;
+const perSecond = 100;
+
+const mib = (bytes) => `${(bytes / 2 ** 20).toFixed(0)} MB`;
+
+/** Bytes that Redis needs for its data, and keys. */
+function redisNow(gateway) {
+  const ask = (...words) =>
+    execFileSync(
+      'redis-cli',
+      ['-s', path.join(gateway.stores.folderOf('private-redis'), 'redis.sock'), ...words],
+      { encoding: 'utf8' },
+    );
+  return {
+    bytes: Number(/^used_memory_dataset:(\d+)/m.exec(ask('INFO', 'memory'))[1]),
+    keys: Number(ask('DBSIZE')),
+  };
+}
+
+/** Pairs spread over all of them return at an even rate. How long each waits from when it was due, in µs. */
+async function comeBack(many) {
+  const waits = [];
+  const beats = [];
+  const beginsMs = performance.now();
+  const stride = Math.floor(many.count / returning);
+  for (let n = 0; n < returning; n++) {
+    const dueMs = beginsMs + (n * 1000) / perSecond;
+    const left = dueMs - performance.now();
+    if (left > 0) await pause(left);
+    const token = many.token(n * stride + (n % stride), 1, 100, 200);
+    const sentMs = Math.max(dueMs, performance.now());
+    beats.push(
+      many.gateway.send([token]).then(({ status, json, text }) => {
+        if (status !== 200 || json.results[0].status !== 'credited') throw new Error(text);
+        waits.push((performance.now() - sentMs) * 1000);
+      }),
+    );
+  }
+  await Promise.all(beats);
+  return waits.sort((a, b) => a - b);
+}
+
+export async function measure() {
+  const gateway = await Gateway.start({
+    variant: 'servers',
+    settings: `[log]\nlevel = "warning"\n${ManyPairs.settings}`,
+    store: `checkpoint_interval_s = 5\nhot_retention_s = ${retentionS}`,
+  });
+  try {
+    const many = await ManyPairs.make(gateway, { students, modules });
+    const empty = redisNow(gateway);
+    await many.play(0, 0, 100);
+    const full = redisNow(gateway);
+    const playedMs = performance.now();
+    const retired = async () => (await stats(gateway)).hot_store.retired_pairs;
+    await until('all have left', async () => (await retired()) >= many.count, {
+      timeoutMs: (retentionS * 2 + 1_800) * 1000,
+      everyMs: 500,
+    });
+    const tookS = (performance.now() - playedMs) / 1000;
+    const left = redisNow(gateway);
+    const waits = await comeBack(many);
+    const p99 = waits[Math.ceil(waits.length * 0.99) - 1];
+    const failures = (await stats(gateway)).hot_store.failures;
+    return [
+      row('pairs played', many.count),
+      row(
+        'Redis per pair, with its session',
+        `${((full.bytes - empty.bytes) / many.count).toFixed(0)} bytes`,
+      ),
+      row('Redis with all of them', `${mib(full.bytes)}, ${full.keys} keys`),
+      row('Redis after they have left', `${mib(left.bytes)}, ${left.keys} keys`),
+      row(`all have left, with a retention of ${retentionS} s`, `after ${tookS.toFixed(0)} s`),
+      row(
+        'their next heartbeats, credited',
+        `${waits.length}`,
+        returning,
+        waits.length === returning,
+      ),
+      row('median of these heartbeats', ms(waits[waits.length >> 1])),
+      row('p99 of these heartbeats', ms(p99), '≤ 20 ms', p99 <= 20_000),
+      row('calls of Redis that failed', failures, '0', failures === 0),
+    ];
+  } finally {
+    await gateway.stop();
+  }
+}
