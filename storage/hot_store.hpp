@@ -187,10 +187,12 @@ class hot_store {
   /// Ends the epochs of the student below `epoch`: removes their pairs and the bucket, and rejects
   /// their requests from now on. What comes late all the same belongs to a life that ended, for
   /// merge() and for the ledger. The store remembers the epoch for storage_limits::student_ttl_ms
-  /// after the last change. Replay windows stay for storage_limits::session_ttl_ms.
-  virtual stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) = 0;
+  /// after the last change. Replay windows stay for storage_limits::session_ttl_ms. If the call
+  /// fails, some of the pairs may be gone.
+  virtual stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch,
+                                        wall_ms now_ms) = 0;
   /// What the store knows of the student's epochs.
-  virtual stored<hot_student> find_student(const student_id& student) = 0;
+  virtual stored<hot_student> find_student(const student_id& student, wall_ms now_ms) = 0;
 
   /// One step of having the files of the store drop what they still have of deleted values; see
   /// trace_removal. Waits for no other call. A store without files has none.

@@ -133,7 +133,7 @@ bool checkpointer::repeat_erasures() {
     return false;
   }
   for (const auto& [student, epoch] : *erased)
-    if (auto done = deps_.hot->end_epochs_below(student, epoch); !done) {
+    if (auto done = deps_.hot->end_epochs_below(student, epoch, deps_.time.wall_now()); !done) {
       hot_failed(done.error());
       return false;
     }
@@ -256,7 +256,8 @@ result<std::size_t, storage::storage_error> checkpointer::checkpoint_sample(
     const auto& state = (*united)[i];
     if (!state) continue;
     if (storage::has_ended(*state)) {
-      const auto ended = deps_.hot->end_epochs_below(states[i].key.student, state->life.epoch);
+      const auto ended = deps_.hot->end_epochs_below(states[i].key.student, state->life.epoch,
+                                                     deps_.time.wall_now());
       if (!ended) return hot_failed(ended.error());
     } else if (!storage::is_passed_over(*state) &&
                (state->life != states[i].state.life || state->covered != states[i].state.covered ||

@@ -320,7 +320,7 @@ void hot_writer::execute(student_order& taken) {
       done = tiers_.begin_attempt(*taken.attempt);
       return;
     }
-    done = deps_.hot->end_epochs_below(taken.student, taken.epoch);
+    done = deps_.hot->end_epochs_below(taken.student, taken.epoch, deps_.time.wall_now());
     if (done) tiers_.drop_copies(taken.student);
   });
   taken.done.set_value(std::move(done));

@@ -92,12 +92,14 @@ stored<ok_t> faulty_store::remember_ledger(const ledger_identity& seen) {
   return befall("remember_ledger", [&] { return inner_.remember_ledger(seen); });
 }
 
-stored<ok_t> faulty_store::end_epochs_below(const student_id& student, std::uint32_t epoch) {
-  return befall("end_epochs_below", [&] { return inner_.end_epochs_below(student, epoch); });
+stored<ok_t> faulty_store::end_epochs_below(const student_id& student, std::uint32_t epoch,
+                                            wall_ms now_ms) {
+  return befall("end_epochs_below",
+                [&] { return inner_.end_epochs_below(student, epoch, now_ms); });
 }
 
-stored<hot_student> faulty_store::find_student(const student_id& student) {
-  return befall("find_student", [&] { return inner_.find_student(student); });
+stored<hot_student> faulty_store::find_student(const student_id& student, wall_ms now_ms) {
+  return befall("find_student", [&] { return inner_.find_student(student, now_ms); });
 }
 
 stored<hot_store_health> faulty_store::health() {

@@ -229,10 +229,11 @@ stored<ok_t> memory_store::remember_ledger(const ledger_identity& seen) {
   return ok;
 }
 
-stored<ok_t> memory_store::end_epochs_below(const student_id& student, std::uint32_t epoch) {
+stored<ok_t> memory_store::end_epochs_below(const student_id& student, std::uint32_t epoch,
+                                            wall_ms now_ms) {
   if (!students_.contains(student) && students_.size() >= pairs_max_) return full();
-  auto known = student_in(student, epoch, latest_now_ms_);
-  if (known.epoch < epoch) known = {credit_bucket{}, epoch, latest_now_ms_};
+  auto known = student_in(student, epoch, now_ms);
+  if (known.epoch < epoch) known = {credit_bucket{}, epoch, now_ms};
   students_[student] = known;
   const auto it = modules_.find(student);
   if (it == modules_.end()) return ok;
@@ -247,8 +248,8 @@ stored<ok_t> memory_store::end_epochs_below(const student_id& student, std::uint
   return ok;
 }
 
-stored<hot_student> memory_store::find_student(const student_id& student) {
-  const auto known = student_in(student, 0, latest_now_ms_);
+stored<hot_student> memory_store::find_student(const student_id& student, wall_ms now_ms) {
+  const auto known = student_in(student, 0, now_ms);
   return hot_student{known.epoch, known.bucket != credit_bucket{}};
 }
 

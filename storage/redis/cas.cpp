@@ -10,6 +10,8 @@ namespace watchkeeper::storage::redis_cas {
 
 namespace {
 
+using redis_codec::age_ms;
+using redis_codec::is_alive;
 using redis_codec::pair_value;
 using redis_codec::session_value;
 using redis_codec::session_window;
@@ -18,13 +20,6 @@ using redis_codec::session_window;
 constexpr std::int64_t session_renewed_ms = storage_limits::session_ttl_ms / 8;
 /// A marked pair is marked again at one change in so many, should the set have lost it.
 constexpr std::uint64_t marked_again = 16;
-
-std::int64_t age_ms(std::uint32_t renewed_s, wall_ms now_ms) noexcept {
-  return now_ms - from_unix_s(renewed_s);
-}
-bool lives(std::uint32_t renewed_s, wall_ms now_ms) noexcept {
-  return age_ms(renewed_s, now_ms) < storage_limits::session_ttl_ms;
-}
 
 /// The values of one student while they are changed.
 class workspace {
@@ -148,11 +143,11 @@ workspace::found_session workspace::find_session(const pair_entry& pair, std::ui
   using enum found_session::place;
   const auto& windows = pair.value->windows;
   for (std::size_t i = 0; i < windows.size(); ++i)
-    if (windows[i].tag == tag && lives(windows[i].renewed_s, now_ms))
+    if (windows[i].tag == tag && is_alive(windows[i].renewed_s, now_ms))
       return {of_pair, i, windows[i].window, windows[i].renewed_s, true};
   const auto* const own = find(tag);
   if (!own) return {unread};
-  if (!own->value || !lives(own->value->renewed_s, now_ms)) return {new_to_pair};
+  if (!own->value || !is_alive(own->value->renewed_s, now_ms)) return {new_to_pair};
   if (own->value->module != pair.module) return {of_other_module};
   return {new_to_pair, 0, own->value->window, own->value->renewed_s, true};
 }
@@ -162,9 +157,7 @@ void workspace::credit(const hot_request& request, applied_credit& result) {
   result = {};
   auto* const pair = find(credit.module);
   const bool is_there = pair && pair->value;
-  // A bucket that was not used for so long counts as absent, and the epoch with it.
-  const bool is_idle = bucket_.refilled_at_ms() != never &&
-                       credit.now_ms - bucket_.refilled_at_ms() >= storage_limits::student_ttl_ms;
+  const bool is_idle = redis_codec::student_value{epoch_, bucket_, 0}.is_idle(credit.now_ms);
   const auto epoch = is_idle ? 0 : epoch_;
   const auto checked = check_epoch(credit.epoch, epoch, is_there ? &pair->value->state : nullptr);
   if (checked == epoch_check::ended) {
@@ -219,7 +212,7 @@ void workspace::use_session(pair_entry& pair, const found_session& found, sessio
   decltype(pair.value->windows) sorted{used};
   for (std::size_t i = 0; i < windows.size(); ++i) {
     if (found.where == found_session::place::of_pair && i == found.index) continue;
-    if (!lives(windows[i].renewed_s, now_ms)) continue;
+    if (!is_alive(windows[i].renewed_s, now_ms)) continue;
     if (sorted.size() == redis_codec::windows_max)
       write_session(windows[i], pair.module);
     else

@@ -9,6 +9,7 @@
 #include "domain/credit.hpp"
 #include "domain/progress.hpp"
 #include "storage/hot_store.hpp"
+#include "storage/limits.hpp"
 
 /// The binary values of the Redis hot store, as docs/storage-format.md specifies them. Decoding is
 /// strict: what is not exactly of the format is nothing.
@@ -32,9 +33,18 @@ inline constexpr std::string_view erased_3 = "erased";
 struct session_window {
   std::uint64_t tag = 0;
   replay_window window;
-  std::uint32_t renewed_s =
-      0;  // the second of the server's clock when the session's key was written
+  /// The second of the gateway's clock when the session's key was written.
+  std::uint32_t renewed_s = 0;
 };
+
+/// How long ago a session's key was written; below 0 if the clock went back.
+inline std::int64_t age_ms(std::uint32_t renewed_s, wall_ms now_ms) noexcept {
+  return now_ms - from_unix_s(renewed_s);
+}
+/// Whether the session has not ended.
+inline bool is_alive(std::uint32_t renewed_s, wall_ms now_ms) noexcept {
+  return age_ms(renewed_s, now_ms) < storage_limits::session_ttl_ms;
+}
 
 struct pair_value {
   progress state;
@@ -50,6 +60,12 @@ struct student_value {
   std::uint32_t epoch = 0;  // the highest that was seen
   credit_bucket bucket;
   std::uint64_t nonce = 0;  // as that of a pair
+
+  /// A bucket that was not used for so long counts as absent, and the epoch with it.
+  [[nodiscard]] bool is_idle(wall_ms now_ms) const noexcept {
+    return bucket.refilled_at_ms() != never &&
+           now_ms - bucket.refilled_at_ms() >= storage_limits::student_ttl_ms;
+  }
 };
 
 /// The value of a session's own key, where its window is when its pair has no room for it.

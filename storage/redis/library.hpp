@@ -8,7 +8,7 @@ namespace watchkeeper::storage {
 extern const std::string_view redis_library_source;
 /// Its VERSION. Raised with every change of the file: a Redis that holds an older one is upgraded,
 /// a gateway that meets a newer one refuses to work with it.
-inline constexpr long long redis_library_version = 8;
+inline constexpr long long redis_library_version = 9;
 
 /// Of the keys and values; stored in wk:deployment.
 inline constexpr std::string_view redis_format = "4";

@@ -14,8 +14,8 @@ inline constexpr std::size_t cas_keys_max = 256;
 inline constexpr std::size_t look_up_keys_max = 256;
 /// Pairs whose marks one command takes.
 inline constexpr std::size_t mark_clean_pairs_max = 64;
-/// Idle pairs that one command takes out.
-inline constexpr std::size_t retire_call_pairs_max = 64;
+/// Pairs of a student whose epoch ended that one command takes out.
+inline constexpr std::size_t take_out_pairs_max = 64;
 /// How often a heartbeat is decided anew because another gateway changed the student meanwhile.
 /// Each time somebody's write went through. A gateway that writes one student without a rest can
 /// keep another from it, whose reads always come after its writes: no student plays that much.

@@ -1,9 +1,8 @@
-// How redis_store walks over all pairs, and takes out those that have been idle for long.
+// How redis_store walks over all pairs, and finds those that have been idle for long.
 #include <hiredis/hiredis.h>
 
 #include <algorithm>
 
-#include "storage/byte_codec.hpp"
 #include "storage/redis/codec.hpp"
 #include "storage/redis/keys.hpp"
 #include "storage/redis/redis_limits.hpp"
@@ -92,34 +91,6 @@ stored<idle_sample> redis_store::without_dirty(idle_sample found) {
   }
   found.pairs.resize(clean);
   return found;
-}
-
-stored<std::uint64_t> redis_store::retire(std::span<const idle_pair> pairs, wall_ms now_ms) {
-  if (pairs.empty()) return std::uint64_t{0};
-  const auto since_s = std::to_string((now_ms.value() - storage_limits::session_ttl_ms) / 1000);
-  std::vector<redis_command> calls;
-  for (std::size_t at = 0; at < pairs.size(); at += redis_limits::retire_call_pairs_max) {
-    const auto some =
-        pairs.subspan(at, std::min(redis_limits::retire_call_pairs_max, pairs.size() - at));
-    redis_command call{"FCALL", "wk_retire", std::to_string(some.size())};
-    std::string nonces;
-    byte_writer put(nonces);
-    for (const auto& pair : some) {
-      call.add(redis_keys::progress(partition_of(pair.key.student), pair.key));
-      put.u64(pair.version);
-    }
-    call.add(nonces).add(since_s);
-    calls.push_back(std::move(call));
-  }
-  const auto got = run_all(std::move(calls));
-  if (!got) return got.error();
-  std::uint64_t retired = 0;
-  for (const auto& reply : got.value()) {
-    if (reply->type != REDIS_REPLY_INTEGER || reply->integer < 0)
-      return storage_failure{storage_error::corrupt, "wk_retire: a reply of a foreign type"};
-    retired += static_cast<std::uint64_t>(reply->integer);
-  }
-  return retired;
 }
 
 }  // namespace watchkeeper::storage

@@ -222,23 +222,14 @@ stored<std::uint64_t> redis_store::dirty_count() {
   return count;
 }
 
-stored<ok_t> redis_store::end_epochs_below(const student_id& student, std::uint32_t epoch) {
-  cache_.forget(student);
-  const auto partition = partition_of(student);
-  auto got = run_all(one({"FCALL", "wk_end_epochs", "3", redis_keys::student(partition, student),
-                          redis_keys::pairs(partition, student), redis_keys::dirty(partition),
-                          encode(redis_codec::student_value{epoch, {}, next_nonce_()})}));
-  if (!got) return got.error();
-  return ok;
-}
-
-stored<hot_student> redis_store::find_student(const student_id& student) {
+stored<hot_student> redis_store::find_student(const student_id& student, wall_ms now_ms) {
   auto got = read_all(one({"GET", redis_keys::student(partition_of(student), student)}));
   if (!got) return got.error();
   const auto& reply = *got.value().front();
   if (reply.type == REDIS_REPLY_NIL) return hot_student{};
   const auto value = redis_codec::decode_student(text_of(reply));
   if (!value) return corrupt("a stored student is not of the format");
+  if (value->is_idle(now_ms)) return hot_student{};
   return hot_student{value->epoch, value->bucket != credit_bucket{}};
 }
 

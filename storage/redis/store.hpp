@@ -8,6 +8,7 @@
 #include "storage/hot_store.hpp"
 #include "storage/redis/cas.hpp"
 #include "storage/redis/cas_cache.hpp"
+#include "storage/redis/codec.hpp"
 #include "storage/redis/connection.hpp"
 #include "storage/redis/redis_limits.hpp"
 
@@ -43,8 +44,9 @@ class redis_store final : public hot_store {
   stored<std::uint64_t> retire(std::span<const idle_pair> pairs, wall_ms now_ms) override;
   stored<std::optional<ledger_identity>> known_ledger() override;
   stored<ok_t> remember_ledger(const ledger_identity& seen) override;
-  stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override;
-  stored<hot_student> find_student(const student_id& student) override;
+  stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch,
+                                wall_ms now_ms) override;
+  stored<hot_student> find_student(const student_id& student, wall_ms now_ms) override;
   /// Has the append-only file rewritten, which else keeps the commands that named a student.
   stored<trace_removal> remove_traces() override;
   [[nodiscard]] std::int64_t trace_removal_pause_ms() const noexcept override {
@@ -87,6 +89,18 @@ class redis_store final : public hot_store {
   /// One step of SCAN over `keys` keys, of which some are pairs (storage/redis/retirement.cpp).
   stored<scanned_pairs> scan_pairs(const std::string& cursor, std::size_t keys);
   stored<idle_sample> without_dirty(idle_sample found);
+
+  // Taking pairs out (storage/redis/removal.cpp).
+  class take_out;
+  struct found_pair {
+    bool is_there = false;
+    std::optional<redis_codec::pair_value> value;  // nothing: absent, or not of the format
+  };
+  stored<std::vector<found_pair>> read_pairs(std::span<const pair_key> keys);
+  /// Gives the student's epoch afterwards.
+  stored<std::uint32_t> raise_epoch(const student_id& student, std::uint32_t epoch, wall_ms now_ms);
+  stored<ok_t> remove_ended(std::span<const pair_key> keys, std::uint32_t living_epoch,
+                            wall_ms now_ms);
 
   // Running a batch (storage/redis/batch.cpp).
   struct student_group;

@@ -258,23 +258,23 @@ stored<ok_t> embedded_store::remember_ledger(const ledger_identity& seen) {
   });
 }
 
-stored<ok_t> embedded_store::end_epochs_below(const student_id& student, std::uint32_t epoch) {
+stored<ok_t> embedded_store::end_epochs_below(const student_id& student, std::uint32_t epoch,
+                                              wall_ms now_ms) {
   return in_transaction(true, [&]() -> stored<ok_t> {
     batch loaded;
     auto& known = load_student(student, loaded);
-    if (known.epoch_at(latest_now_ms_) < epoch)
-      known = {credit_bucket{}, epoch, latest_now_ms_, true};
+    if (known.epoch_at(now_ms) < epoch) known = {credit_bucket{}, epoch, now_ms, true};
     database_.prepare(query::end_pairs).bind(student.view()).bind(std::int64_t{known.epoch}).step();
     save(loaded);
     return ok;
   });
 }
 
-stored<hot_student> embedded_store::find_student(const student_id& student) {
+stored<hot_student> embedded_store::find_student(const student_id& student, wall_ms now_ms) {
   return in_transaction(false, [&]() -> stored<hot_student> {
     batch loaded;
     const auto& known = load_student(student, loaded);
-    if (known.is_idle(latest_now_ms_)) return hot_student{};
+    if (known.is_idle(now_ms)) return hot_student{};
     return hot_student{known.epoch, known.bucket != credit_bucket{}};
   });
 }

@@ -121,8 +121,8 @@ void check_call(std::uint8_t what, std::uint8_t first, std::uint8_t second,
     default:
       (void)fine(store.dirty_count());
       (void)fine(store.remove_traces());
-      (void)fine(store.end_epochs_below(keys.front().student, second));
-      (void)fine(store.find_student(keys.front().student));
+      (void)fine(store.end_epochs_below(keys.front().student, second, now_ms));
+      (void)fine(store.find_student(keys.front().student, now_ms));
       if (const auto got = store.read_idle("", now_ms, second); fine(got)) {
         for (const auto& each : got->pairs) check_progress(each.state);
         (void)fine(store.retire(got->pairs, now_ms));

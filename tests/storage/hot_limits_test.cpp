@@ -114,9 +114,9 @@ BOOST_AUTO_TEST_CASE(an_ended_epoch_is_refused_whatever_is_asked) {
     const auto pair = pair_of("ada", "m1");
     create(store, {pair});
     apply_one(store, heartbeat(pair, 0, 0, 1000));
-    BOOST_TEST(must(store.find_student(pair.student)).epoch == 1u);
-    must(store.end_epochs_below(pair.student, 2));
-    BOOST_TEST(must(store.find_student(pair.student)).epoch == 2u);
+    BOOST_TEST(must(store.find_student(pair.student, some_time_ms)).epoch == 1u);
+    must(store.end_epochs_below(pair.student, 2, some_time_ms));
+    BOOST_TEST(must(store.find_student(pair.student, some_time_ms)).epoch == 2u);
     const auto late = apply_one(store, heartbeat(pair, 1, 1000, 2000));
     BOOST_TEST(int(late.state) == int(applied_state::done));
     BOOST_TEST(int(late.outcome.why) == int(problem::unknown_device));
@@ -138,7 +138,7 @@ BOOST_AUTO_TEST_CASE(an_ended_epoch_is_refused_whatever_is_asked) {
     BOOST_TEST(int(in_epoch(2, 1, 1000).outcome.status) == int(credit_status::credited));
     BOOST_TEST(int(in_epoch(1, 2, 2000).outcome.why) == int(problem::unknown_device));
     // What is living is not ended by an erasure from before.
-    must(store.end_epochs_below(pair.student, 2));
+    must(store.end_epochs_below(pair.student, 2, some_time_ms));
     BOOST_TEST(must(store.read(std::span(&pair, 1))).at(0)->covered.covered_ms() == 1000);
   });
 }
@@ -162,7 +162,7 @@ BOOST_AUTO_TEST_CASE(a_higher_epoch_begins_with_a_full_bucket_and_finds_the_pair
     BOOST_TEST(int(applied.outcome.status) == int(credit_status::credited));
     BOOST_TEST(applied.outcome.now.life.epoch == 5u);
     BOOST_TEST(applied.covered->covered_ms() == 10'000);
-    BOOST_TEST(must(store.find_student(pair.student)).epoch == 5u);
+    BOOST_TEST(must(store.find_student(pair.student, some_time_ms)).epoch == 5u);
     // What was played before it began is not of this life.
     request.credit.sequence = 2;
     request.credit.interval = {20'000, 30'000};
@@ -292,7 +292,7 @@ BOOST_AUTO_TEST_CASE(a_pair_that_came_back_is_not_taken_for_the_old_one) {
     create(store, {pair});
     apply_one(store, heartbeat(pair, 0, 0, 1000));
     const auto before = must(store.read_dirty(partition_of(pair.student), 10)).pairs;
-    must(store.end_epochs_below(pair.student, 2));
+    must(store.end_epochs_below(pair.student, 2, some_time_ms));
     const pair_progress anew{pair, blank_progress({.epoch = 2, .begins_ms = never})};
     must(store.merge(std::span(&anew, 1), merge_origin::ledger));
     auto later = heartbeat(pair, 1, 1000, 2000);
@@ -329,7 +329,7 @@ BOOST_AUTO_TEST_CASE(the_memory_store_is_bounded) {
   const auto merged = store->merge(std::span(&third, 1), merge_origin::ledger);
   BOOST_REQUIRE(!merged.has_value());
   BOOST_TEST(int(merged.error().code) == int(storage_error::refused));
-  must(store->end_epochs_below(id_of<student_id>("bob"), 2));
+  must(store->end_epochs_below(id_of<student_id>("bob"), 2, some_time_ms));
   must(store->merge(std::span(&third, 1), merge_origin::ledger));
 }
 

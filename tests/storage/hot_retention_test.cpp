@@ -64,8 +64,8 @@ BOOST_AUTO_TEST_CASE(what_a_retired_pair_leaves_behind) {
     const auto idle = read_all_idle(store, now_ms, 10);
     BOOST_TEST(idle.size() == 2u);
     BOOST_TEST(must(store.retire(idle, now_ms)) == 2u);
-    BOOST_TEST(must(store.find_student(pair.student)).epoch == 1u);
-    BOOST_TEST(must(store.find_student(pair.student)).is_living);
+    BOOST_TEST(must(store.find_student(pair.student, some_time_ms)).epoch == 1u);
+    BOOST_TEST(must(store.find_student(pair.student, some_time_ms)).is_living);
 
     auto replayed = heartbeat(pair, 0, 0, 20'000, now_ms);
     replayed.credit.session = id_of<session_id>("s0");
@@ -114,8 +114,8 @@ BOOST_AUTO_TEST_CASE(a_retired_pair_is_erased_and_reset_as_one_that_is_there) {
     BOOST_TEST(int(apply_one(store, heartbeat(pair, 0, 2000, 3000)).outcome.why) ==
                int(problem::sequence_reused));
     retire_it();
-    must(store.end_epochs_below(pair.student, 2));
-    BOOST_TEST(must(store.find_student(pair.student)).epoch == 2u);
+    must(store.end_epochs_below(pair.student, 2, some_time_ms));
+    BOOST_TEST(must(store.find_student(pair.student, some_time_ms)).epoch == 2u);
     BOOST_TEST(int(apply_one(store, heartbeat(pair, 2, 2000, 3000)).outcome.why) ==
                int(problem::unknown_device));
     create(store, {pair});  // of the first epoch

@@ -450,10 +450,10 @@ class contract_run {
     auto& epoch = epochs_.try_emplace(std::string(student.view()), 1u).first->second;
     if (chance(0.7)) ++epoch;
     const auto ended = any_epoch_of(student);
-    must(model_->end_epochs_below(student, ended));
-    must(store().end_epochs_below(student, ended));
+    must(model_->end_epochs_below(student, ended, now_ms_));
+    must(store().end_epochs_below(student, ended, now_ms_));
     const auto text = [&](hot_store& from) {
-      const auto known = must(from.find_student(student));
+      const auto known = must(from.find_student(student, now_ms_));
       return fmt::format("{} {}", known.epoch, known.is_living ? "living" : "ended");
     };
     same("find_student", text(*model_), text(store()));

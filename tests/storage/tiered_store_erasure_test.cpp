@@ -39,7 +39,7 @@ BOOST_AUTO_TEST_CASE(what_degraded_mode_held_of_an_ended_epoch_is_not_given_back
     w.fault = store_fault::lost_request;
     const auto before = w.request(0, 0, 10'000);
     BOOST_CHECK(w.apply_one(before).state == applied_state::done);
-    BOOST_REQUIRE(w.inner->end_epochs_below(w.who, 2).has_value());
+    BOOST_REQUIRE(w.inner->end_epochs_below(w.who, 2, some_time_ms).has_value());
     w.erase_in_ledger();
     w.enrol_anew();
     if (is_told) w.tiers.drop_copies(w.who);

@@ -66,7 +66,7 @@ net::http_response put_device(call& c) {
   if (enrolled && enrolled->student == device.student) device.created_ms = enrolled->created_ms;
   // The hot store knows of an erasure that a ledger which has come back older does not. Without it,
   // the clock and the ledger's own numbers have to do.
-  const auto known = c.store.hot().find_student(device.student);
+  const auto known = c.store.hot().find_student(device.student, c.now_ms);
   const storage::enrolment at{.now_ms = c.now_ms,
                               .in_hot_store = known ? *known : storage::hot_student{}};
   const bool goes_on = !enrolled && at.in_hot_store.is_living &&

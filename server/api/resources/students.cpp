@@ -107,7 +107,7 @@ net::http_response delete_student(call& c) {
   // First the hot store learns which epochs have ended: what breaks off or comes late from here on
   // is of one of them, wherever it arrives.
   const auto in_ledger = need(c.store.ledger().life_of(student));
-  const auto in_hot = c.store.hot().find_student(student);
+  const auto in_hot = c.store.hot().find_student(student, c.now_ms);
   // What cannot be read there is overwritten.
   if (!in_hot && !storage::is_of_single_pairs(in_hot.error())) throw storage_fault(in_hot.error());
   const auto epoch = std::max(in_ledger.epoch, in_hot ? in_hot->epoch : 0) + 1;

@@ -125,7 +125,7 @@ BOOST_AUTO_TEST_CASE(a_student_erased_while_a_batch_is_in_flight_leaves_nothing_
   BOOST_TEST(w.shard->pairs() == 0u);
   BOOST_TEST(w.probe.dirty == 0u);
   // What waited meets the end of the epoch in the store.
-  BOOST_REQUIRE(w.hot->end_epochs_below(student(1), 2).has_value());
+  BOOST_REQUIRE(w.hot->end_epochs_below(student(1), 2, w.clock.wall_now()).has_value());
   w.finish_batch();
   BOOST_REQUIRE(w.listener->results.size() == 2u);
   BOOST_TEST(w.listener->results[1].outcome.why == problem::storage_unavailable);
@@ -134,7 +134,7 @@ BOOST_AUTO_TEST_CASE(a_student_erased_while_a_batch_is_in_flight_leaves_nothing_
 
 BOOST_AUTO_TEST_CASE(a_heartbeat_of_an_ended_epoch_is_to_be_sent_again_with_a_fresh_record) {
   shard_world w;
-  BOOST_REQUIRE(w.hot->end_epochs_below(student(1), 2).has_value());
+  BOOST_REQUIRE(w.hot->end_epochs_below(student(1), 2, w.clock.wall_now()).has_value());
   w.heartbeat(1, 0, 0, 10'000);
   w.finish_batch();
   BOOST_REQUIRE(w.listener->results.size() == 1u);

@@ -52,7 +52,7 @@ class simulated_api {
     const storage::enrolment now{.now_ms = deps_.time.wall_now()};
     (void)need(deps_.ledger->get_devices({&device.kid, 1}));
     co_await others();
-    const auto known = deps_.hot->find_student(device.student);
+    const auto known = deps_.hot->find_student(device.student, now.now_ms);
     co_await others();
     const storage::enrolment at{.now_ms = now.now_ms,
                                 .in_hot_store = known ? *known : storage::hot_student{}};
@@ -67,7 +67,7 @@ class simulated_api {
     const auto now_ms = deps_.time.wall_now();
     const auto in_ledger = need(deps_.ledger->life_of(student));
     co_await others();
-    const auto in_hot = deps_.hot->find_student(student);
+    const auto in_hot = deps_.hot->find_student(student, now_ms);
     if (!in_hot && !storage::is_of_single_pairs(in_hot.error())) throw failed_call{};
     co_await others();
     const auto epoch = std::max(in_ledger.epoch, in_hot ? in_hot->epoch : 0) + 1;

@@ -160,12 +160,14 @@ class mortal_store final : public storage::hot_store {
     shared_.about_to_write();
     return then(inner_.remember_ledger(seen));
   }
-  storage::stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override {
+  storage::stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch,
+                                         wall_ms now_ms) override {
     shared_.about_to_write();
-    return then(inner_.end_epochs_below(student, epoch));
+    return then(inner_.end_epochs_below(student, epoch, now_ms));
   }
-  storage::stored<storage::hot_student> find_student(const student_id& student) override {
-    return then(inner_.find_student(student));
+  storage::stored<storage::hot_student> find_student(const student_id& student,
+                                                     wall_ms now_ms) override {
+    return then(inner_.find_student(student, now_ms));
   }
   storage::stored<storage::hot_store_health> health() override { return then(inner_.health()); }
 
@@ -227,11 +229,13 @@ class simulated_hot_store final : public storage::hot_store {
   storage::stored<ok_t> remember_ledger(const storage::ledger_identity& seen) override {
     return faulty_.remember_ledger(seen);
   }
-  storage::stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch) override {
-    return faulty_.end_epochs_below(student, epoch);
+  storage::stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch,
+                                         wall_ms now_ms) override {
+    return faulty_.end_epochs_below(student, epoch, now_ms);
   }
-  storage::stored<storage::hot_student> find_student(const student_id& student) override {
-    return faulty_.find_student(student);
+  storage::stored<storage::hot_student> find_student(const student_id& student,
+                                                     wall_ms now_ms) override {
+    return faulty_.find_student(student, now_ms);
   }
   storage::stored<storage::hot_store_health> health() override { return faulty_.health(); }
 

@@ -374,7 +374,8 @@ BOOST_AUTO_TEST_CASE(what_the_ledger_passes_over_goes_from_the_hot_store) {
     const auto left = *w.hot.read(keys);
     BOOST_TEST(!left[0].has_value());
     BOOST_TEST(left[1].has_value());
-    BOOST_TEST(w.hot.find_student(student(1))->epoch == (is_enrolled_anew ? 5u : 2u));
+    BOOST_TEST(w.hot.find_student(student(1), w.clock.wall_now())->epoch ==
+               (is_enrolled_anew ? 5u : 2u));
   }
 }
 
@@ -405,7 +406,7 @@ BOOST_AUTO_TEST_CASE(a_hot_store_that_came_back_older_gets_its_erasures_again) {
   w.befalls = [](auto) { return storage::store_fault::none; };
   BOOST_TEST(w.round());
   BOOST_TEST(w.stored_ms(1) == 0);
-  BOOST_TEST(w.hot.find_student(student(1))->epoch == 2u);
+  BOOST_TEST(w.hot.find_student(student(1), w.clock.wall_now())->epoch == 2u);
 }
 
 BOOST_AUTO_TEST_CASE(an_attempt_that_ended_is_replaced_in_the_hot_store) {

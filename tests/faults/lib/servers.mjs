@@ -5,6 +5,7 @@ import path from 'node:path';
 import { run } from '../../integration/lib/command.mjs';
 import { root } from '../../integration/lib/stores.mjs';
 import { until, within } from '../../integration/lib/wait.mjs';
+import { hexOf, hotPairOf } from './hot-pair.mjs';
 
 const script = (name) => path.join(root, 'scripts', name);
 
@@ -82,20 +83,11 @@ export class RedisServer {
   async progress() {
     const keys = (await this.pipeline(['KEYS wk:*:progress:*'])).filter((key) => key !== '');
     const states = new Map();
-    const shown = await this.pipeline(keys.map((key) => `FCALL_RO wk_show 1 ${key}`));
-    if (shown.length !== keys.length)
-      throw new Error(`Redis: ${keys.length} pairs, ${shown.length} replies`);
+    const values = await this.pipeline(keys.map(hexOf));
+    if (values.length !== keys.length)
+      throw new Error(`Redis: ${keys.length} pairs, ${values.length} replies`);
     keys.forEach((key, i) => {
-      const covered = /(?:^|\s)covered_ms=(\d+)/.exec(shown[i]);
-      if (!covered) throw new Error(`Redis: ${key} is ${shown[i]}`);
-      states.set(key.slice(key.indexOf(':progress:') + 10), {
-        coverage: [...shown[i].matchAll(/\[(\d+),(\d+)\)/g)].map(([, from, to]) => [
-          Number(from),
-          Number(to),
-        ]),
-        covered_ms: Number(covered[1]),
-        mastered: shown[i].includes('state=MASTERED'),
-      });
+      states.set(key.slice(key.indexOf(':progress:') + 10), hotPairOf(values[i]));
     });
     return states;
   }

@@ -9,6 +9,7 @@
 #include "storage/redis/library.hpp"
 #include "storage/redis/store.hpp"
 #include "tests/storage/hot_world.hpp"
+#include "tests/storage/redis/changed_library.hpp"
 #include "tests/storage/redis/redis_server.hpp"
 
 using namespace watchkeeper;
@@ -140,7 +141,7 @@ BOOST_AUTO_TEST_CASE(two_gateways_that_remember_answer_as_the_model) {
     const auto student = play.pairs[play.below(play.pairs.size())].student;
     play.epochs.try_emplace(student, 1u);
     for (hot_store* store : {static_cast<hot_store*>(&gateway), model.get()}) {
-      must(store->end_epochs_below(student, play.epochs[student] + 1));
+      must(store->end_epochs_below(student, play.epochs[student] + 1, some_time_ms));
       for (const auto& pair : play.pairs) {
         const pair_progress anew{
             pair, blank_progress({.epoch = play.epochs[student] + 1, .begins_ms = never})};
@@ -213,7 +214,7 @@ BOOST_AUTO_TEST_CASE(an_erased_student_earns_nothing_from_what_is_remembered) {
   const auto pair = pair_of("ada", "m1");
   create(w.first, {pair});
   apply_one(w.first, heartbeat(pair, 0, 0, 1000));
-  must(other.end_epochs_below(pair.student, 2));
+  must(other.end_epochs_below(pair.student, 2, some_time_ms));
   BOOST_TEST(int(apply_one(w.first, heartbeat(pair, 1, 1000, 2000)).outcome.why) ==
              int(problem::unknown_device));
   auto anew = heartbeat(pair, 1, 1000, 2000);
@@ -276,15 +277,18 @@ BOOST_AUTO_TEST_CASE(a_student_whom_others_keep_changing_fails_after_a_bounded_n
   create(w.first, {pair});
   // A function library that misses everything stands in for the others.
   auto source = std::string(redis_library_source);
-  const std::string begin = "  local plan = args[1]\n";
-  const auto at = source.find(begin);
-  BOOST_REQUIRE(at != std::string::npos);
-  source.insert(at, "  if args then return { '\\1' } end\n");
+  source =
+      with_first_line(std::move(source), "compare_and_swap", "if args then return { '\\1' } end");
+  source = with_first_line(std::move(source), "take_out", "if args then return 0 end");
   w.server.command({"FUNCTION", "LOAD", "REPLACE", source});
   w.watch_calls();
   BOOST_TEST(int(error_of_apply(w.first, heartbeat(pair, 0, 0, 1000))) ==
              int(storage_error::contended));
   BOOST_TEST(w.calls("wk_swap") == redis_limits::cas_misses_max);
+  const auto ended = w.first.end_epochs_below(pair.student, 2, some_time_ms);
+  BOOST_REQUIRE(!ended);
+  BOOST_TEST(int(ended.error().code) == int(storage_error::contended));
+  BOOST_TEST(w.calls("wk_take_out") == redis_limits::cas_misses_max);
 }
 
 BOOST_AUTO_TEST_CASE(the_cache_keeps_to_its_limits) {

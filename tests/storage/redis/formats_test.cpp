@@ -49,7 +49,7 @@ BOOST_AUTO_TEST_CASE(a_redis_of_format_3_is_brought_along) {
   BOOST_TEST(hex(server.command({"GET", key_of("progress", pair)}).substr(0, 1)) == "84");
   BOOST_TEST(hex(server.command({"GET", key_of("student", pair)}).substr(0, 1)) == "84");
   // Who was erased is in the second epoch, at least.
-  BOOST_TEST(must(store->find_student(erased.student)).epoch == 2u);
+  BOOST_TEST(must(store->find_student(erased.student, some_time_ms)).epoch == 2u);
   BOOST_TEST(int(apply_one(*store, heartbeat(erased, 0, 0, 1'000)).outcome.why) ==
              int(problem::unknown_device));
   const pair_progress anew{erased, blank_progress({.epoch = 7, .begins_ms = never})};
@@ -57,10 +57,10 @@ BOOST_AUTO_TEST_CASE(a_redis_of_format_3_is_brought_along) {
   auto request = heartbeat(erased, 0, 0, 1'000);
   request.credit.epoch = 7;
   BOOST_TEST(int(apply_one(*store, request).outcome.status) == int(credit_status::credited));
-  BOOST_TEST(must(store->find_student(erased.student)).epoch == 7u);
+  BOOST_TEST(must(store->find_student(erased.student, some_time_ms)).epoch == 7u);
   // An erasure removes values of both formats.
   server.command({"SET", key_of("progress", pair), value});
-  must(store->end_epochs_below(pair.student, 2));
+  must(store->end_epochs_below(pair.student, 2, some_time_ms));
   BOOST_TEST(server.command({"EXISTS", key_of("progress", pair)}) == "0");
 }
 

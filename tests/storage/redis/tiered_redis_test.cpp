@@ -71,7 +71,7 @@ BOOST_AUTO_TEST_CASE(what_needed_no_write_does_not_hide_that_redis_refuses_to_wr
         other_module.credit.session = id_of<session_id>("t");
         BOOST_CHECK(w.apply_one(other_module).state == applied_state::done);
         BOOST_CHECK(w.apply_one(w.request("bob", 0)).state == applied_state::done);
-        must(w.hot->end_epochs_below(id_of<student_id>("cyd"), 2));
+        must(w.hot->end_epochs_below(id_of<student_id>("cyd"), 2, some_time_ms));
         w.server.command({"CONFIG", "SET", "maxmemory-policy", "noeviction", "maxmemory", "1"});
         auto of_ada = w.request("ada", 0);
         idle[i](of_ada);

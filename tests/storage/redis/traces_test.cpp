@@ -33,7 +33,7 @@ BOOST_AUTO_TEST_CASE(a_removal_of_traces_rewrites_the_log) {
   create(*store, {pair});
   apply_one(*store, heartbeat(pair, 0, 0, 10'000));
   BOOST_TEST(server.log_has("progress:ada/m1"));
-  must(store->end_epochs_below(pair.student, 2));
+  must(store->end_epochs_below(pair.student, 2, some_time_ms));
   BOOST_TEST(server.log_has("progress:ada/m1"));
   const auto steps = remove_traces(*store);
   BOOST_TEST(int(steps.front()) == int(trace_removal::begun));

@@ -42,7 +42,7 @@ BOOST_AUTO_TEST_CASE(a_reopened_file_holds_everything) {
     const auto store = make_embedded_store(file, durability_level::log);
     create(*store, {pair});
     apply_one(*store, heartbeat(pair, 0, 0, 10'000));
-    must(store->end_epochs_below(id_of<student_id>("bob"), 2));
+    must(store->end_epochs_below(id_of<student_id>("bob"), 2, some_time_ms));
   }
   const auto store = make_embedded_store(file, durability_level::log);
   BOOST_TEST(must(store->read(std::span(&pair, 1))).at(0)->covered.covered_ms() == 10'000);
@@ -128,7 +128,7 @@ BOOST_AUTO_TEST_CASE(a_full_disk_refuses_and_harms_nothing) {
   BOOST_TEST(found.size() > 100u);
   for (const auto& state : must(store.read(found))) BOOST_TEST(state.has_value());
   // There is room again.
-  must(store.end_epochs_below(found[0].student, 2));
+  must(store.end_epochs_below(found[0].student, 2, some_time_ms));
   BOOST_TEST(must(embedded_store(file, durability_level::log).dirty_count()) == found.size() - 1);
 }
 
@@ -202,7 +202,7 @@ PRAGMA application_id = 2003527795; PRAGMA user_version = 1;
   BOOST_TEST(found->covered.covered_ms() == 9000);
   create(*store, {pair});
   BOOST_TEST(apply_one(*store, heartbeat(pair, 0, 9000, 10'000)).outcome.now.covered_ms == 10'000);
-  BOOST_TEST(must(store->find_student(id_of<student_id>("bob"))).epoch == 2u);
+  BOOST_TEST(must(store->find_student(id_of<student_id>("bob"), some_time_ms)).epoch == 2u);
   BOOST_TEST(int(apply_one(*store, heartbeat(pair_of("bob", "m1"), 0, 0, 1000)).outcome.why) ==
              int(problem::unknown_device));
 }
@@ -280,7 +280,7 @@ BOOST_AUTO_TEST_CASE(a_removal_of_traces_cuts_the_log_off) {
   const auto pair = pair_of("ada", "a-module-that-nobody-else-has");
   create(*store, {pair});
   apply_one(*store, heartbeat(pair, 0, 0, 10'000));
-  must(store->end_epochs_below(pair.student, 2));
+  must(store->end_epochs_below(pair.student, 2, some_time_ms));
   execute(
       file,
       "PRAGMA secure_delete = ON; DELETE FROM hot_session");  // as the sweep does, an hour later
