@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "base/base64url.hpp"
 
@@ -33,15 +34,16 @@ void make_distinct(std::vector<Key>& keys) {
 
 storage::stored<ok_t> registry_follower::follow() {
   read_alone_ = 0;
-  if (deps_.memory && deps_.memory->changes() != memory_changes_)
-    if (const auto begun = begin_anew(); !begun) return begun.error();
+  if (deps_.memory && deps_.memory->changes() != memory_changes_) begin_anew();
   for (int i = 0; i < questions_max; ++i) {
     const auto now = deps_.time.monotonic_now();
     const auto changes = deps_.ledger.changes(deps_.last_change, changes_per_question);
     if (!changes) return changes.error();
     // The ledger deletes changes after a while: after a long silence the copies cannot be trusted.
     // They are forgotten only now that the ledger can be read again; until now nothing was better.
-    if (followed_at_ && now - *followed_at_ > storage::registry_change_retention_ms / 2)
+    const bool was_silent =
+        followed_at_ && now - *followed_at_ > storage::registry_change_retention_ms / 2;
+    if (std::exchange(are_copies_outdated_, false) || was_silent)
       deps_.registry_cache.forget_everything();
     const auto done = apply(*changes);
     if (!done) return done.error();
@@ -53,16 +55,12 @@ storage::stored<ok_t> registry_follower::follow() {
   return ok;
 }
 
-storage::stored<ok_t> registry_follower::begin_anew() {
-  const auto changes = deps_.memory->changes();
-  const auto newest = deps_.ledger.last_change();
-  if (!newest) return newest.error();
-  // What is read from here on is not older than the newest change.
-  deps_.registry_cache.forget_everything();
-  deps_.last_change = *newest;
+void registry_follower::begin_anew() {
+  memory_changes_ = deps_.memory->changes();
+  are_copies_outdated_ = true;
+  // Not behind the newest one: others may have erased or reset somebody since the ledger went back.
+  deps_.last_change = 0;
   forgotten_up_to_ = 0;
-  memory_changes_ = changes;
-  return ok;
 }
 
 bool registry_follower::take_reset(const pair_key& pair) {

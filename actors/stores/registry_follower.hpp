@@ -50,8 +50,8 @@ class registry_follower {
   static constexpr std::size_t read_alone_max = 64;
 
  private:
-  /// Forgets all copies, and goes on behind the newest change.
-  storage::stored<ok_t> begin_anew();
+  /// From the first change that is still there; the copies are worth nothing.
+  void begin_anew();
   /// False: an erasure or a reset has to wait, so these changes do not count as read.
   storage::stored<bool> apply(std::span<const storage::registry_change> changes);
   /// False: it has to wait.
@@ -64,7 +64,8 @@ class registry_follower {
   std::optional<mono_ms> followed_at_;  // when the changes were last read
   std::int64_t forgotten_up_to_ = 0;    // erasures and resets up to this change are done
   std::size_t read_alone_ = 0;          // in this call
-  std::uint64_t memory_changes_ = 0;    // of deps_.memory, up to which the copies were forgotten
+  std::uint64_t memory_changes_ = 0;    // of deps_.memory, with which it began anew
+  bool are_copies_outdated_ = false;    // since then
 };
 
 }  // namespace watchkeeper::actors

@@ -4,7 +4,7 @@
 #include <boost/test/unit_test.hpp>
 #include <map>
 
-#include "tests/actors/simulation/simulated_stores.hpp"
+#include "tests/actors/simulation/simulated_ledger.hpp"
 #include "tests/actors/support.hpp"
 
 using namespace watchkeeper;
@@ -423,6 +423,26 @@ BOOST_FIXTURE_TEST_CASE(after_the_ledger_went_back_everything_is_read_anew, foll
   cache();
   BOOST_REQUIRE(follower.follow().has_value());
   BOOST_TEST(cached_module().is_cached);
+}
+
+/// By another gateway, which has noticed the loss sooner.
+BOOST_FIXTURE_TEST_CASE(an_erasure_between_the_loss_and_its_notice_is_heard_of, following) {
+  const storage::ledger_identity seen{
+      .history = "a", .transactions = 9, .last_sequence = 0, .highest_epoch = 1};
+  BOOST_TEST(!memory.sees(seen, memory.take()));
+  const auto backup = ledger.log;
+  for (int i = 0; i < 5; ++i) ledger.put(module);
+  BOOST_REQUIRE(follower.follow().has_value());
+  ledger.log = backup;
+  ledger.changed(storage::registry_change::kind::student_erased, "s1");
+  auto older = seen;
+  older.transactions = 4;
+  BOOST_TEST(memory.sees(older, memory.take()));
+  BOOST_REQUIRE(follower.follow().has_value());
+  BOOST_REQUIRE(erased.size() == 1u);
+  BOOST_TEST(erased[0].view() == "s1");
+  BOOST_REQUIRE(follower.follow().has_value());
+  BOOST_TEST(erased.size() == 1u);
 }
 
 BOOST_FIXTURE_TEST_CASE(an_erasure_counts_as_read_when_it_is_logged, following) {
