@@ -1,0 +1,42 @@
+#include "actors/stores/repeated_erasures.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "crypto/digest.hpp"
+#include "storage/limits.hpp"
+
+namespace watchkeeper::actors {
+
+storage::stored<std::size_t> repeat_erasures(storage::ledger& in,
+                                             std::span<const storage::logged_erasure> logged,
+                                             const std::function<void(const student_id&)>& erased) {
+  std::uint32_t highest_epoch = 0;
+  std::size_t repeated = 0;
+  // The life of a student comes with any pair.
+  const auto any_module = *module_id::parse("-");
+  std::vector<pair_key> keys;
+  for (std::size_t first = 0; first < logged.size(); first += keys.size()) {
+    keys.clear();
+    const auto count = std::min(logged.size() - first, storage_limits::checkpoint_batch_pairs_max);
+    for (std::size_t i = first; i < first + count; ++i)
+      keys.push_back({logged[i].student, any_module});
+    const auto found = in.look_up(keys);
+    if (!found) return found.error();
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto& [student, next_epoch, at_ms] = logged[first + i];
+      highest_epoch = std::max(highest_epoch, next_epoch);
+      const auto epoch = (*found)[i].student.epoch;
+      if (epoch == 0 || epoch >= next_epoch) continue;
+      const auto done =
+          in.erase_student(student, "erasure-log", crypto::random_uuid(), at_ms, next_epoch);
+      if (!done) return done.error();
+      ++repeated;
+      erased(student);
+    }
+  }
+  if (const auto raised = in.go_on_above(0, highest_epoch); !raised) return raised.error();
+  return repeated;
+}
+
+}  // namespace watchkeeper::actors

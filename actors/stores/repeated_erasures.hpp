@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <span>
+
+#include "storage/erasure_log.hpp"
+#include "storage/ledger.hpp"
+
+namespace watchkeeper::actors {
+
+/// Erases in a ledger that came back older whom it has in an epoch that has ended by the log of
+/// erasures, and calls `erased` for each of them. Returns how many there were. After a failure the
+/// next call does the rest.
+storage::stored<std::size_t> repeat_erasures(storage::ledger& in,
+                                             std::span<const storage::logged_erasure> logged,
+                                             const std::function<void(const student_id&)>& erased);
+
+}  // namespace watchkeeper::actors
