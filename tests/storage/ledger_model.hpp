@@ -287,7 +287,9 @@ class ledger_model {
                    .mastered_ms = state.mastered_ms,
                    .life = state.life,
                    .revision = static_cast<std::int32_t>(chosen)});
-    if (is_new) last_sequence = std::max(last_sequence + 1, now_ms.value());
+    if (!is_new) return;
+    last_sequence = std::max(last_sequence + 1, now_ms.value());
+    made->second.sequence = last_sequence;
   }
   /// What the student has from epochs below `epoch` goes.
   std::size_t forget_lives(const std::string& who, std::uint32_t epoch) {

@@ -4,8 +4,7 @@
 #include <iostream>
 #include <utility>
 
-/// What happens in a simulated deployment: devices play and retry, actors and threads get turns,
-/// stores fail and gateways die.
+/// What happens in a simulated deployment: devices play and retry, actors and threads get turns.
 namespace watchkeeper::actors::testing::simulation {
 
 namespace {
@@ -29,6 +28,9 @@ std::ostream& operator<<(std::ostream& out, const course& c) {
   if (c.clock_steps) out << ", clock steps";
   if (c.hot_emptied) out << ", hot store emptied";
   if (c.hot_older) out << ", hot store older";
+  if (c.ledger_older) out << ", ledger older";
+  if (c.catalogue) out << ", catalogue";
+  if (c.retires) out << ", pairs retire";
   if (c.lives) out << ", lives";
   if (c.fair) out << ", fair weather";
   if (c.slow_news) out << ", slow news";
@@ -67,7 +69,9 @@ deployment::deployment(std::uint64_t seed)
     module.rules.duration_ms = duration_ms;
     world_.ledger.put_module(module);
     modules_.push_back(module.id);
+    module_truths_.push_back({.rules = {module.rules}});
   }
+  if (course_.retires) world_.retention_ms = static_cast<std::int64_t>(20'000 + below(40'000));
   world_.hot.keeps_history = course_.hot_older;
   world_.hot_weather.fault_rate = world_.ledger_weather.fault_rate = 0;
   for (std::size_t i = 0; i < course_.processes; ++i) start(processes_.emplace_back());
@@ -80,6 +84,7 @@ deployment::deployment(std::uint64_t seed)
     (void)world_.ledger.put_device(record_of(d), {.now_ms = world_.clock.wall_now()});
     devices_.push_back(std::move(d));
   }
+  world_.past.is_kept = course_.ledger_older;
 }
 
 deployment::~deployment() {
@@ -91,15 +96,35 @@ deployment::~deployment() {
 result<ok_t, std::string> deployment::run() {
   world_.hot_weather.fault_rate = course_.fault_rate;
   world_.ledger_weather.fault_rate = course_.fault_rate / 2;
-  for (int step = 0; step < 400 && !wrong_; ++step) {
+  for (; step_ < 400 && !wrong_; ++step_) {
     one_step();
     watch();
   }
   if (!wrong_) settle();
   if (!wrong_) check();
-  for (const auto& process : everyone_) counts.faults += process->faults();
+  note_totals();
   if (wrong_) return *wrong_;
   return ok;
+}
+
+void deployment::note_totals() {
+  std::uint64_t retired = 0;
+  for (const auto& process : everyone_) {
+    counts.faults += process->faults();
+    retired += process->retired_pairs();
+  }
+  const auto add = [&](std::string_view kind, std::uint64_t times) {
+    if (times > 0) counts.happened[kind] += times;
+  };
+  for (const auto* store : {&world_.hot_weather, &world_.ledger_weather}) {
+    add("request lost", store->lost_requests);
+    add("reply lost", store->lost_replies);
+    add("call refused", store->refused);
+  }
+  add("pair retired", retired);
+  add("call half done", counts.half_done);
+  if (course_.slow_news) add("news late", 1);
+  if (course_.few_pairs) add("pairs evicted", 1);
 }
 
 caf::scheduler::test_coordinator& deployment::scheduler() {
@@ -133,6 +158,9 @@ bool deployment::includes(const coverage& whole, const coverage& part) {
 
 void deployment::one_step() {
   pass_time(below(1800));
+  if (course_.catalogue && chance(40)) return begin_some_change();
+  if (!calls_.empty() && chance(2)) turn_of_a_call(below(calls_.size()));
+  if (course_.ledger_older && course_.lives && chance(8)) return begin_some_call();
   const auto dice = below(course_.lives ? 126 : 100);
   if (dice < 22)
     play(below(device_count));
@@ -171,104 +199,24 @@ void deployment::pass_time(std::uint64_t ms) {
   world_.clock.advance(static_cast<std::int64_t>(ms));
 }
 
-void deployment::start(std::shared_ptr<simulated_process>& place) {
-  place = std::make_shared<simulated_process>(world_, system_, course_.few_pairs ? 3 : 1000);
-  everyone_.push_back(place);
-}
-
-std::string deployment::state_of(const store_weather& w) {
-  return w.is_down ? "down" : w.refuses_writes ? "refuses writes" : "up";
-}
-
-void deployment::weather() {
-  auto& store = chance(2) ? world_.hot_weather : world_.ledger_weather;
-  note(std::string("hot store ") + state_of(world_.hot_weather) + ", ledger " +
-       state_of(world_.ledger_weather));
-  // What is wrong is put right more often than the other way round.
-  switch (course_.fair && !chance(4) ? 3 + below(3) : below(6)) {
-    case 0:
-      store.is_down = true;
-      break;
-    case 1:
-      store.refuses_writes = true;
-      break;
-    case 2:
-      (chance(2) ? any().hot_link : any().ledger_link).is_cut = true;
-      break;
-    case 3:
-      store.is_down = false;
-      break;
-    case 4:
-      store.refuses_writes = false;
-      break;
-    case 5:
-      for (auto& process : processes_)
-        process->hot_link.is_cut = process->ledger_link.is_cut = false;
-      break;
-  }
-}
-
-void deployment::disaster() {
-  auto& process = processes_[below(processes_.size())];
-  note("a disaster");
-  if (!process->is_alive()) return start(process);
-  if (course_.kills) {
-    if (chance(2)) {
-      process->end();
-    } else {  // in the middle of a call
-      process->end_.calls_left = 1 + below(6);
-      process->end_.after_the_call = chance(2);
-    }
-  }
-  if (course_.hot_emptied && chance(2)) {
-    // As a store that ends and comes back empty: its clients may have noticed that it was away.
-    ++counts.emptied;
-    world_.hot.store = storage::memory_store(1000);
-    note("the hot store is emptied");
-    if (chance(2)) process->hot_link.is_cut = true;
-    note_loss();
-  }
-  if (course_.hot_older && chance(2)) {
-    take_hot_store_back();
-    if (chance(2)) process->hot_link.is_cut = true;
-  }
-  if (course_.clock_steps) {
-    constexpr std::int64_t steps_ms[] = {0, 0, 3'600'000, -3'600'000, 600'000, -30'000};
-    process->clock_offset_ms = steps_ms[below(std::size(steps_ms))];
-  }
-}
-
-void deployment::take_hot_store_back() {
-  const auto known = world_.hot.history.size();
-  if (known == 0) return;
-  ++counts.older;
-  // Of those that it has made: one that lacks them all is empty, and has nothing old to bring back.
-  const auto writes = 1 + below(chance(2) ? std::min<std::size_t>(known, 8) : known);
-  world_.hot.come_back_older(writes);
-  note("the hot store comes back " + std::to_string(writes) + " writes older");
-  note_loss();
-}
-
-void deployment::note_loss() {
-  has_lost_ = true;
-  lost_at_ = world_.checkpoints;
-  ledger_faults_at_loss_ = ledger_faults();
-}
-
 void deployment::play(std::size_t who) {
   auto& d = devices_[who];
-  if (d.sessions == 0 || chance(12) || d.position_ms >= duration_ms) {  // a new playback
-    if (d.position_ms >= duration_ms) d.module = (d.module + 1) % modules_.size();
+  if (d.sessions == 0 || chance(12) || d.position_ms >= rules_of(d.module).duration_ms) {
+    // A new playback.
+    if (d.position_ms >= rules_of(d.module).duration_ms)
+      d.module = (d.module + 1) % modules_.size();
     ++d.sessions;
     d.next_sequence = 0;
-    d.position_ms = chance(3) ? static_cast<media_ms>(below(duration_ms - 1000)) : 0;
+    const auto last_ms = static_cast<std::uint64_t>(rules_of(d.module).duration_ms - 1000);
+    d.position_ms = chance(3) ? static_cast<media_ms>(below(last_ms)) : 0;
   }
   beat made;
   made.pair = {d.student, modules_[d.module]};
   // Where duplicates must be whole, all that a device plays fits into a new bucket.
   const auto length_ms =
       static_cast<media_ms>(course_.may_cut() ? 2000 + below(9000) : 1000 + below(1000));
-  made.interval = {d.position_ms, std::min(d.position_ms + length_ms, duration_ms)};
+  made.interval = {d.position_ms,
+                   std::min(d.position_ms + length_ms, rules_of(d.module).duration_ms)};
   d.position_ms = made.interval.to_ms;
   made.session = *session_id::parse("s" + std::to_string(d.sessions));
   made.sequence = d.next_sequence++;
@@ -304,14 +252,33 @@ void deployment::send(std::size_t who, std::size_t which) {
     return;
   }
   const auto& record = (*found)->record;
+  const auto module = process.find_module(b.pair.module);
+  if (!module || !*module) return note("the module is unknown there");
+  const auto& rules = (*module)->rules;
+  const auto interval =
+      plausible_interval(b.interval, rules.duration_ms, world_.policy.max_interval_ms);
+  if (!interval) {  // it lies behind the end that the module has now
+    ++counts.rejected;
+    d.beats[which].settled = true;
+    return;
+  }
   const auto& truth = truth_of(d, b.pair.module);
-  const sending sent{.floor = truth.floor, .ends = truth.ends, .changes = process.changes_heard()};
+  const sending sent{.floor = truth.floor,
+                     .ends = truth.ends,
+                     .changes = process.changes_heard(),
+                     .losses = world_.past.losses,
+                     .is_ledger_behind = is_ledger_behind_,
+                     .step = step_,
+                     .interval = *interval,
+                     .by = &process};
   auto job =
       process.job_for(b.token, std::make_shared<ear>(*this, who, which, sent, process.liveness()));
   job->token = *parse_engagement_token(job->text);
   job->parsed = true;
   job->received_ms = process.time().wall_now();
-  job->credit = credit_of(b.claims, d.signer->kid(), process.time().wall_now(), duration_ms);
+  job->credit = credit_of(b.claims, d.signer->kid(), process.time().wall_now(), rules.duration_ms);
+  job->credit.interval = *interval;
+  job->credit.mastery_measured_ms = mastery_measured_ms(rules);
   job->credit.epoch = record.epoch;
   job->credit.played_at_ms = b.claims.issued_at_ms;
   if (!course_.tight_bucket) job->credit.max_rate_permille = 400'000;
@@ -331,11 +298,12 @@ void deployment::take_result(std::size_t who, std::size_t which, const heartbeat
   if (outcome.status == credit_status::rejected) return take_rejection(d, b, outcome);
   ++counts.acknowledged;
   b.settled = true;
-  acknowledgement ack{outcome.now.life, outcome.credited_ms, sent};
+  if (outcome.status == credit_status::limited) happened("credit limited");
+  acknowledgement ack{outcome.now.life, outcome.credited_ms, sent.by->is_degraded(), sent};
   if (outcome.status == credit_status::duplicate) {
     ++counts.duplicates;
     // Its first result may have been lost. If nothing is cut, it was credited whole.
-    if (!course_.may_cut()) ack.credited_ms = length_of(b.interval);
+    if (!course_.may_cut()) ack.credited_ms = length_of(sent.interval);
   }
   b.acks.push_back(ack);
   check_promise(d, b, ack);

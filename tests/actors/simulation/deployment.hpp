@@ -8,8 +8,10 @@
 #include <ostream>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "tests/actors/simulation/course.hpp"
 #include "tests/actors/simulation/simulated_process.hpp"
 #include "tests/actors/testing_system.hpp"
 
@@ -18,60 +20,25 @@
 namespace watchkeeper::actors::testing::simulation {
 
 inline constexpr std::size_t device_count = 4;
-inline constexpr media_ms duration_ms = 60'000;
-inline constexpr media_ms mastery_ms = 57'000;
-
-/// What may happen in a run, drawn from its seed.
-struct course {
-  std::size_t processes = 1;
-  bool kills = false;
-  bool clock_steps = false;
-  bool hot_emptied = false;
-  bool hot_older = false;  // it comes back without its last writes
-  bool lives = false;      // students are erased and enrolled again, pairs are reset
-  bool fair = false;       // the stores are well for most of the time
-  bool slow_news = false;  // gateways hear late of what others have changed
-  bool tight_bucket = false;
-  bool few_pairs = false;  // shards must evict pairs
-  double fault_rate = 0;
-
-  /// A bucket that is not filled as fast as is played, or not while the clock stands behind.
-  bool may_cut() const { return tight_bucket || clock_steps; }
-  /// What the hot store loses may have been in the memory of a dead gateway only.
-  bool may_lose() const { return kills && (hot_emptied || hot_older); }
-
-  static course of(std::mt19937_64& random) {
-    course c;
-    c.processes = 1 + random() % 3;
-    c.lives = random() % 3 != 0;
-    c.fair = c.lives && random() % 2 == 0;
-    c.slow_news = c.lives && random() % 3 == 0;
-    c.hot_emptied = random() % 6 == 0;
-    c.hot_older = !c.hot_emptied && random() % 3 == 0;
-    const bool hot_loses = c.hot_emptied || c.hot_older;
-    c.kills = hot_loses ? c.hot_older && c.lives && random() % 4 == 0 : random() % 3 != 0;
-    c.clock_steps = random() % 4 == 0;
-    c.tight_bucket = random() % 3 == 0;
-    c.few_pairs = !hot_loses && random() % 3 == 0;
-    constexpr double rates[] = {0, 0.01, 0.05, 0.2};
-    c.fault_rate = rates[random() % std::size(rates)];
-    return c;
-  }
-};
-
-std::ostream& operator<<(std::ostream& out, const course& c);
+inline constexpr media_ms duration_ms = 60'000;  // of all modules, until the catalogue changes
 
 /// What was known of a pair when a heartbeat of it was sent.
 struct sending {
-  life_number floor;         // lower lives had ended for certain
-  std::uint64_t ends = 0;    // see pair_truth
-  std::int64_t changes = 0;  // of the registry, that the gateway had heard of
+  life_number floor;          // lower lives had ended for certain
+  std::uint64_t ends = 0;     // see pair_truth
+  registry_position changes;  // that the gateway had heard of
+  std::uint64_t losses = 0;   // of the ledger
+  bool is_ledger_behind = false;
+  int step = 0;
+  media_interval interval;  // what the module has of it
+  const simulated_process* by = nullptr;
 };
 
 /// A result that says how much of a heartbeat counts.
 struct acknowledgement {
   life_number life;
   media_ms credited_ms = 0;
+  bool is_degraded = false;  // the gateway
   sending sent;
 };
 
@@ -89,16 +56,25 @@ struct beat {
 
 /// What must be true of a pair.
 struct pair_truth {
-  life_number floor;              // lower lives have ended: an erasure or a reset was answered
-  coverage playable;              // of the heartbeats that may count
-  wall_ms last_end_ms;            // when the last call began that may end a life
-  wall_ms ended_ms;               // when the last such call ended, by the clock of devices
-  std::uint64_t ends = 0;         // beginnings and ends of such calls
-  unsigned ends_in_flight = 0;    // such calls
-  std::int64_t last_reset = 0;    // the registry's last change after the last reset
-  std::int64_t last_erasure = 0;  // the same for erasures
-  storage::recorded_pair seen;    // what the API would have shown after the step before,
-  std::uint64_t seen_ends = 0;    // and how many calls may have ended it by then
+  struct beginning {
+    life_number life;
+    wall_ms begun_ms;  // by the clock of the gateway
+  };
+  std::vector<beginning> begun;    // by erasures and resets that were answered
+  life_number floor;               // the last of them: lower lives have ended
+  coverage playable;               // of the heartbeats that may count
+  wall_ms last_end_ms;             // when the last call began that may end a life
+  wall_ms ended_ms;                // when the last such call ended, by the clock of devices
+  std::uint64_t ends = 0;          // beginnings and ends of such calls
+  unsigned ends_in_flight = 0;     // such calls
+  bool may_end_late = false;       // by a reset that only a degraded gateway still knows
+  registry_position last_reset;    // the registry's last change after the last reset
+  registry_position last_erasure;  // the same for erasures
+  storage::recorded_pair seen;     // what the API would have shown after the step before,
+  std::uint64_t seen_ends = 0;     // and how many calls may have ended it by then
+
+  /// At any moment from now on.
+  bool may_end() const { return ends_in_flight > 0 || may_end_late; }
 };
 
 /// Whether a student is enrolled, as far as the answers of the API say so.
@@ -109,8 +85,12 @@ struct device {
   const crypto::device_signer* signer = nullptr;
   student_id student;
   enrolment_state state = enrolment_state::enrolled;
-  bool is_half_erased = false;   // an erasure has failed, or its answer was lost
-  std::uint64_t life_calls = 0;  // beginnings and ends of erasures and enrolments
+  bool is_half_erased = false;       // an erasure has failed, or its answer was lost
+  std::uint64_t life_calls = 0;      // beginnings and ends of erasures and enrolments
+  std::uint32_t erased_below = 0;    // these epochs have ended, by the last answered erasure,
+  std::uint64_t erased_at_loss = 0;  // which began after so many losses of the ledger
+  int back_at_step = -1;             // when the ledger had a student who was erased
+  std::uint64_t enrolment_lost = 0;  // by this loss of the ledger; 0: it was not
   std::vector<pair_truth> pairs;
   std::size_t at = 0;  // the process it talks to
   std::size_t module = 0;
@@ -120,28 +100,15 @@ struct device {
   std::vector<beat> beats;
 };
 
-/// What happened in a run.
-struct totals {
-  std::uint64_t sent = 0;
-  std::uint64_t acknowledged = 0;
-  std::uint64_t duplicates = 0;
-  std::uint64_t rejected = 0;
-  std::uint64_t deaths = 0;
-  std::uint64_t faults = 0;
-  std::uint64_t emptied = 0;
-  std::uint64_t older = 0;
-  std::uint64_t enrolled = 0;
-  std::uint64_t erased = 0;
-  std::uint64_t reset = 0;
-  std::uint64_t read = 0;
-  std::uint64_t half_done = 0;  // such calls that failed, or whose answers were lost
-  std::uint64_t mastered = 0;
-  std::uint64_t degraded = 0;
+/// What has been put for a module, whether the ledger still has it or not.
+struct module_truth {
+  std::vector<module_rules> rules;
+  bool is_revision_lost = false;  // the ledger has lost a change
 };
 
 /// A call of the API in flight.
 struct api_call {
-  enum class kind : std::uint8_t { enrol, erase, reset, read };
+  enum class kind : std::uint8_t { enrol, erase, reset, read, put_module, remove_module };
   kind what = kind::read;
   std::size_t who = 0;
   std::size_t module = 0;  // of a reset and a read
@@ -150,7 +117,12 @@ struct api_call {
   std::uint64_t life_calls = 0;  // of the device, with this one's beginning
   std::uint64_t ends = 0;        // of the pair, before
   life_number floor;             // of the pair, before
+  std::uint64_t losses = 0;      // of the ledger, before
+  bool is_ledger_behind = false;
   bool was_absent = false;
+  bool was_removed = false;          // the module
+  std::optional<life_number> event;  // the life in which the pair had a completion, before
+  module_rules rules;                // that are put
   api_reply reply;
   std::optional<simulated_call> steps;
 };
@@ -184,19 +156,27 @@ class deployment {
   static std::string show_interval(const media_interval& i);
   static bool includes(const coverage& whole, const coverage& part);
 
-  // What happens (deployment.cpp).
+  // What happens (deployment.cpp, deployment_faults.cpp).
 
   void one_step();
   void turn_of_a_watcher();
   void pass_time(std::uint64_t ms);
+  void note_totals();
   simulated_process& any() { return *processes_[below(processes_.size())]; }
   void start(std::shared_ptr<simulated_process>& place);
   static std::string state_of(const store_weather& w);
   void weather();
   void disaster();
+  void happened(std::string_view kind) { ++counts.happened[kind]; }
   void take_hot_store_back();
   /// The hot store has just lost something.
   void note_loss();
+  void take_ledger_back(std::size_t transactions_max);
+  /// As a file that is put back: its clock is lower. False: some gateway would not notice.
+  bool is_loss_noticed();
+  void note_ledger_loss(const test::ledger_model& before);
+  void note_lost_life(device& d, const test::ledger_model& before);
+  void note_lost_reset(device& d, std::size_t module, const test::ledger_model& before);
   void play(std::size_t who);
   void retry(std::size_t who);
   void send(std::size_t who, std::size_t which);
@@ -228,9 +208,35 @@ class deployment {
   void finish_read(const api_call& call, device& d);
   /// An erasure or a reset was answered: what belongs to lower lives is gone.
   void raise_floor(device& d, std::size_t module, life_number floor, wall_ms begun_ms);
+  /// After the beginnings have changed.
+  void set_floor(device& d, std::size_t module);
+  /// Else only a degraded gateway may have it in memory.
+  bool is_in_a_store(const device& d, std::size_t module, life_number life);
+  /// The ledger has the last answered erasure, or was given it again after it went back.
+  bool is_erased_in_ledger(const device& d) const;
   /// Until everybody is enrolled or not, for certain.
   void settle_lives();
-  bool call_and_wait(api_call::kind what, std::size_t who);
+  bool call_and_wait(api_call::kind what, std::size_t who, std::size_t module = 0);
+
+  // The catalogue (deployment_catalogue.cpp).
+
+  void begin_some_change();
+  /// Begins the call of a change.
+  void change_module(api_call& call);
+  void finish_change(const api_call& call);
+  /// The rules of the newest revision, also of a module that was removed.
+  const module_rules& rules_of(std::size_t module) const;
+  bool is_removed(std::size_t module) const;
+  /// The one that the ledger has for the life, if any.
+  const storage::completion* event_of(const pair_key& pair, life_number life) const;
+  /// I7 and the numbers of the outbox, after each step.
+  void watch_events();
+  void check_new_event(const storage::completion& event);
+  /// I3 and I7 of a pair.
+  void check_mastery(std::size_t module, const pair_key& pair,
+                     const std::optional<progress>& recorded);
+  /// Some of the removed modules return.
+  void settle_catalogue();
 
   // What must hold (deployment_checks.cpp).
 
@@ -259,6 +265,21 @@ class deployment {
   static bool is_unheard(const pair_truth& truth, const sending& sent) {
     return sent.changes < truth.last_reset;
   }
+  /// Only the ledger had it, which has lost it: the gateway has died before it could give it to the
+  /// hot store, or the student was unknown when it could.
+  bool is_lost_with_the_ledger(const device& d, const acknowledgement& ack) const;
+  /// The ledger went back, and not all that it lacks is there again.
+  bool is_behind_since(bool was_behind, std::uint64_t losses) const {
+    return was_behind || is_ledger_behind_ || losses != world_.past.losses;
+  }
+  /// Of this student. It is in the hot store, unless half an erasure has removed it there.
+  bool may_lack_reset(const device& d) const { return is_ledger_behind_ || is_half_known(d); }
+  bool is_half_known(const device& d) const {
+    return world_.past.losses > 0 && d.state == enrolment_state::unknown;
+  }
+  void watch_ledger();
+  /// Until all gateways have noticed that the ledger went back.
+  void spread_losses();
   /// Puts everything right, and waits until each heartbeat has its result and is checkpointed.
   void settle();
   /// Until each gateway knows what has changed in the ledger.
@@ -268,7 +289,8 @@ class deployment {
   /// At the end: the invariants of each pair.
   void check();
   void check_absent(const device& d, const pair_key& pair);
-  void check_enrolled(const device& d, const pair_truth& truth, const pair_key& pair);
+  void check_enrolled(const device& d, std::size_t module);
+  void check_stores_agree(const pair_key& pair, const std::optional<progress>& recorded);
   /// Credit that was acknowledged, and did not end with its life.
   coverage acknowledged(const device& d, const pair_truth& truth, const pair_key& pair,
                         life_number life);
@@ -283,6 +305,9 @@ class deployment {
   testing_config config_;
   caf::actor_system system_;
   std::vector<module_id> modules_;
+  std::vector<module_truth> module_truths_;
+  std::map<std::int64_t, std::pair<test::ledger_model::key, life_number>> outbox_;  // ever seen
+  int step_ = 0;
   std::vector<std::shared_ptr<simulated_process>> processes_;
   std::vector<std::shared_ptr<simulated_process>> everyone_;  // the dead as well
   std::vector<device> devices_;
@@ -291,6 +316,7 @@ class deployment {
   bool has_lost_ = false;                 // the hot store was emptied, or came back older
   std::optional<std::uint64_t> lost_at_;  // when, in complete checkpoints
   std::uint64_t ledger_faults_at_loss_ = 0;
+  bool is_ledger_behind_ = false;  // it went back, and not all gateways have caught up
   std::optional<std::string> wrong_;
 };
 

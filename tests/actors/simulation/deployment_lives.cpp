@@ -9,7 +9,7 @@ namespace watchkeeper::actors::testing::simulation {
 
 namespace {
 
-constexpr std::size_t calls_max = 3;
+constexpr std::size_t calls_max = 4;
 
 const char* name_of_kind(api_call::kind what) {
   switch (what) {
@@ -21,6 +21,10 @@ const char* name_of_kind(api_call::kind what) {
       return "reset";
     case api_call::kind::read:
       return "read";
+    case api_call::kind::put_module:
+      return "change";
+    case api_call::kind::remove_module:
+      return "removal";
   }
   return "";
 }
@@ -49,11 +53,15 @@ void deployment::begin_some_call() {
   const auto who = below(device_count);
   const auto module = chance(3) ? below(modules_.size()) : devices_[who].module;
   using enum api_call::kind;
+  // A reset needs progress.
+  if (devices_[who].state == enrolment_state::enrolled && course_.ledger_older && chance(3))
+    for (std::size_t m = 0; m < modules_.size(); ++m)
+      if (in_hot({devices_[who].student, modules_[m]})) return begin_call(reset, who, m);
   const auto dice = below(12);
   switch (devices_[who].state) {
     case enrolment_state::enrolled:
-      return begin_call(dice < 3    ? erase
-                        : dice < 7  ? reset
+      return begin_call(dice < 2    ? erase
+                        : dice < 8  ? reset
                         : dice < 11 ? read
                                     : enrol,
                         who, module);
@@ -83,6 +91,8 @@ void deployment::begin_call(api_call::kind what, std::size_t who, std::size_t mo
   call->was_absent = d.state != enrolment_state::enrolled;
   call->floor = d.pairs[module].floor;
   call->ends = d.pairs[module].ends;
+  call->losses = world_.past.losses;
+  call->is_ledger_behind = is_ledger_behind_;
   const bool is_of_life = what == api_call::kind::erase || what == api_call::kind::enrol;
   if (is_of_life) ++d.life_calls;
   if (what == api_call::kind::erase) d.is_half_erased = true;
@@ -97,6 +107,7 @@ void deployment::begin_call(api_call::kind what, std::size_t who, std::size_t mo
     });
   const pair_key pair{d.student, modules_[module]};
   note(std::string(name_of_kind(what)) + " of " + name_of(pair) + " begins");
+  if (const auto row = in_ledger(pair); row && event_of(pair, row->life)) call->event = row->life;
   auto& api = at->api();
   switch (what) {
     case api_call::kind::enrol:
@@ -110,6 +121,10 @@ void deployment::begin_call(api_call::kind what, std::size_t who, std::size_t mo
       break;
     case api_call::kind::read:
       call->steps.emplace(api.read(pair, call->reply));
+      break;
+    case api_call::kind::put_module:
+    case api_call::kind::remove_module:
+      change_module(*call);
       break;
   }
   calls_.push_back(std::move(call));
@@ -130,7 +145,10 @@ void deployment::turn_of_a_call(std::size_t which) {
   finish(*finished);
   // A replica that lacks what was just written is promoted.
   const bool has_ended = finished->what != api_call::kind::read && finished->reply.is_answered;
-  if (has_ended && course_.hot_older && !is_settling_ && chance(3)) take_hot_store_back();
+  if (!has_ended || is_settling_) return;
+  if (course_.hot_older && chance(3)) take_hot_store_back();
+  const bool is_reset = finished->reply.begun.attempt > 0;
+  if (course_.ledger_older && (is_reset || !chance(3))) take_ledger_back(is_reset ? 2 : 4);
 }
 
 void deployment::finish(const api_call& call) {
@@ -150,12 +168,19 @@ void deployment::finish(const api_call& call) {
     case api_call::kind::erase:
       return finish_erasure(call, d);
     case api_call::kind::reset:
-      d.pairs[call.module].last_reset = static_cast<std::int64_t>(world_.ledger.changes.size());
+      d.pairs[call.module].last_reset = world_.newest_change();
       if (!call.reply.is_answered || call.reply.begun == life_number{}) return;
-      ++counts.reset;
+      happened("reset");
+      if (call.losses != world_.past.losses && !is_in_a_store(d, call.module, call.reply.begun)) {
+        d.pairs[call.module].may_end_late = true;
+        return;
+      }
       return raise_floor(d, call.module, call.reply.begun, call.begun_ms);
     case api_call::kind::read:
       return finish_read(call, d);
+    case api_call::kind::put_module:
+    case api_call::kind::remove_module:
+      return finish_change(call);
   }
 }
 
@@ -163,19 +188,26 @@ void deployment::finish_enrolment(const api_call& call, device& d) {
   const bool is_alone = d.life_calls == call.life_calls;
   ++d.life_calls;
   if (!call.reply.is_answered) return;
-  ++counts.enrolled;
-  if (is_alone && !d.is_half_erased) d.state = enrolment_state::enrolled;
+  if (call.was_absent) happened("enrolled again");
+  // A ledger that went back may have the student from before an erasure, until it is repeated.
+  const bool is_known = call.losses == world_.past.losses && is_erased_in_ledger(d);
+  if (is_alone && !d.is_half_erased && is_known) d.state = enrolment_state::enrolled;
 }
 
 void deployment::finish_erasure(const api_call& call, device& d) {
   const bool is_alone = d.life_calls == call.life_calls;
   ++d.life_calls;
-  for (auto& truth : d.pairs)
-    truth.last_erasure = static_cast<std::int64_t>(world_.ledger.changes.size());
+  for (auto& truth : d.pairs) truth.last_erasure = world_.newest_change();
   if (!call.reply.is_answered) return;
-  ++counts.erased;
-  for (std::size_t m = 0; m < modules_.size(); ++m)
+  happened("erased");
+  if (call.reply.begun.epoch >= d.erased_below) {
+    d.erased_below = call.reply.begun.epoch;
+    d.erased_at_loss = call.losses;
+  }
+  for (std::size_t m = 0; m < modules_.size(); ++m) {
+    if (call.losses == world_.past.losses) d.pairs[m].may_end_late = false;
     raise_floor(d, m, call.reply.begun, call.begun_ms);
+  }
   if (!is_alone) return;
   d.state = enrolment_state::absent;
   d.is_half_erased = false;
@@ -184,11 +216,36 @@ void deployment::finish_erasure(const api_call& call, device& d) {
 void deployment::raise_floor(device& d, std::size_t module, life_number floor, wall_ms begun_ms) {
   auto& truth = d.pairs[module];
   if (floor <= truth.floor) return;
-  truth.floor = floor;
+  truth.begun.push_back({floor, begun_ms});
+  set_floor(d, module);
+}
+
+void deployment::set_floor(device& d, std::size_t module) {
+  auto& truth = d.pairs[module];
+  const auto last = truth.begun.empty() ? pair_truth::beginning{} : truth.begun.back();
+  truth.floor = last.life;
   truth.playable = {};
   for (const auto& b : d.beats)
-    if (b.pair.module == modules_[module] && b.claims.issued_at_ms >= begun_ms)
+    if (b.pair.module == modules_[module] &&
+        (truth.begun.empty() || b.claims.issued_at_ms >= last.begun_ms))
       truth.playable.add(b.interval);
+}
+
+bool deployment::is_in_a_store(const device& d, std::size_t module, life_number life) {
+  const pair_key pair{d.student, modules_[module]};
+  const auto row = in_ledger(pair), hot = in_hot(pair);
+  return (row && row->life >= life) || (hot && hot->life >= life);
+}
+
+bool deployment::is_erased_in_ledger(const device& d) const {
+  if (d.erased_below == 0 || d.erased_at_loss == world_.past.losses) return true;
+  return std::any_of(
+      world_.erasure_logs.begin(), world_.erasure_logs.end(), [&](const auto& of_place) {
+        const auto& log = of_place.second;
+        const auto logged = log.entries.find(d.student);
+        return log.repeated_at_loss == world_.past.losses && logged != log.entries.end() &&
+               logged->second.next_epoch >= d.erased_below;
+      });
 }
 
 void deployment::finish_read(const api_call& call, device& d) {
@@ -199,6 +256,9 @@ void deployment::finish_read(const api_call& call, device& d) {
   const auto& truth = d.pairs[call.module];
   const auto& shown = *call.reply.shown;
   const auto name = name_of({d.student, modules_[call.module]});
+  if (is_behind_since(call.is_ledger_behind, call.losses)) return;
+  if (call.event && shown.life == *call.event && shown.mastered_ms == never)
+    fail("I7: " + name + ": the API shows no mastery, although its event is in the outbox");
   if (shown.life < call.floor)
     fail("I6: " + name + ": the API shows the life " + text_of(shown.life) + " after " +
          text_of(call.floor) + " has begun");
@@ -210,17 +270,21 @@ void deployment::finish_read(const api_call& call, device& d) {
 void deployment::settle_lives() {
   for (std::size_t who = 0; who < device_count && !wrong_; ++who) {
     const auto& d = devices_[who];
-    if (d.state == enrolment_state::unknown && !call_and_wait(api_call::kind::erase, who))
+    using enum api_call::kind;
+    // Whose enrolment is lost enrols again, and goes on.
+    if (d.state == enrolment_state::unknown && d.enrolment_lost > 0 && !d.is_half_erased &&
+        !chance(4) && !call_and_wait(enrol, who))
+      return fail("an enrolment fails though all is well");
+    if (d.state == enrolment_state::unknown && !call_and_wait(erase, who))
       return fail("an erasure fails though all is well");
-    if (d.state == enrolment_state::absent && chance(2) &&
-        !call_and_wait(api_call::kind::enrol, who))
+    if (d.state == enrolment_state::absent && chance(2) && !call_and_wait(enrol, who))
       return fail("an enrolment fails though all is well");
   }
 }
 
-bool deployment::call_and_wait(api_call::kind what, std::size_t who) {
+bool deployment::call_and_wait(api_call::kind what, std::size_t who, std::size_t module) {
   const auto before = counts.half_done;
-  begin_call(what, who, 0);
+  begin_call(what, who, module);
   quieten();
   return counts.half_done == before;
 }

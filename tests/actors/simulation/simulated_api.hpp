@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <caf/send.hpp>
 #include <cstdint>
+#include <functional>
 #include <future>
 #include <memory>
 #include <optional>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "actors/credit/actors.hpp"
 #include "actors/shared/messages.hpp"
@@ -30,10 +32,10 @@ struct api_reply {
 /// A call ended because a store failed.
 struct failed_call {};
 
-/// The calls of one gateway's API that begin and end lives or show them: the steps of
-/// server/api/resources (students.cpp, devices.cpp, read_latest.cpp) and of actors/gateway.cpp, on
-/// the product's stores, writer and shards, but with a pause wherever others may come in between.
-/// They throw failed_call when the product answers 503.
+/// The calls of one gateway's API that begin and end lives, show them, or change the catalogue: the
+/// steps of server/api/resources (students.cpp, devices.cpp, modules.cpp, read_latest.cpp) and of
+/// actors/gateway.cpp, on the product's stores, writer and shards, but with a pause wherever others
+/// may come in between. They throw failed_call when the product answers 503.
 class simulated_api {
  public:
   struct dependencies {
@@ -44,20 +46,40 @@ class simulated_api {
     const progress_shard_actor* shards;
     std::size_t shard_count;
     const time_source& time;
+    /// See gateway::log_erasure and gateway::judge_modules.
+    std::function<void(const student_id&, std::uint32_t next_epoch)> log_erasure;
+    std::function<void()> judge_modules;
   };
   explicit simulated_api(dependencies deps) : deps_(std::move(deps)) {}
 
   /// PUT /v1/devices/{kid}
   simulated_call enrol(device_record device, api_reply& reply) {
     const storage::enrolment now{.now_ms = deps_.time.wall_now()};
-    (void)need(deps_.ledger->get_devices({&device.kid, 1}));
+    const bool enrolled = need(deps_.ledger->get_devices({&device.kid, 1})).front().has_value();
     co_await others();
     const auto known = deps_.hot->find_student(device.student, now.now_ms);
     co_await others();
     const storage::enrolment at{.now_ms = now.now_ms,
                                 .in_hot_store = known ? *known : storage::hot_student{}};
+    bool goes_on = !enrolled && at.in_hot_store.is_living;
+    if (goes_on) {
+      goes_on = need(deps_.ledger->life_of(device.student)).epoch == 0;
+      co_await others();
+    }
     (void)need(deps_.ledger->put_device(device, at));
     co_await others();
+    if (goes_on) {
+      std::vector<pair_key> keys;
+      for (const auto& module : need(deps_.hot->modules_of(device.student)))
+        keys.push_back({device.student, module});
+      co_await others();
+      const auto states = need(deps_.hot->read(keys));
+      co_await others();
+      std::vector<storage::pair_progress> pairs;
+      for (std::size_t i = 0; i < keys.size(); ++i)
+        if (states[i]) pairs.push_back({keys[i], *states[i]});
+      if (!pairs.empty()) (void)need(deps_.hot->merge(pairs, storage::merge_origin::memory));
+    }
     deps_.registry_cache.forget_device(device.kid);
     reply.is_answered = true;
   }
@@ -83,6 +105,7 @@ class simulated_api {
       if (is_again) break;
       (void)need(deps_.ledger->erase_student(student, "somebody", "", now_ms, epoch));
       co_await others();
+      deps_.log_erasure(student, epoch);
       deps_.registry_cache.forget_devices_of(student);
     }
     reply.begun = {epoch, 0};
@@ -129,6 +152,23 @@ class simulated_api {
     co_await until(coming);
     reply.shown = latest(hot, recorded, coming.get());
     reply.ledger_replied = recorded.has_value();
+    reply.is_answered = true;
+  }
+
+  /// PUT /v1/modules/{module}
+  simulated_call put_module(module_record module, api_reply& reply) {
+    (void)need(deps_.ledger->put_module(module, nullptr));
+    co_await others();
+    deps_.registry_cache.forget_module(module.id);
+    deps_.judge_modules();
+    reply.is_answered = true;
+  }
+
+  /// DELETE /v1/modules/{module}
+  simulated_call remove_module(module_id module, api_reply& reply) {
+    (void)need(deps_.ledger->remove_module(module));
+    co_await others();
+    deps_.registry_cache.forget_module(module);
     reply.is_answered = true;
   }
 

@@ -15,28 +15,15 @@
 #include "actors/shared/registry.hpp"
 #include "actors/stores/checkpointer.hpp"
 #include "actors/stores/hot_writer.hpp"
+#include "actors/stores/ledger_recovery.hpp"
 #include "actors/stores/registry_follower.hpp"
+#include "actors/stores/repeated_erasures.hpp"
 #include "actors/stores/row_loader.hpp"
 #include "tests/actors/simulation/simulated_api.hpp"
-#include "tests/actors/simulation/simulated_stores.hpp"
+#include "tests/actors/simulation/simulated_world.hpp"
 #include "tests/actors/support.hpp"
 
 namespace watchkeeper::actors::testing {
-
-/// What outlives the processes of a simulated deployment.
-struct simulated_world {
-  explicit simulated_world(std::uint64_t seed) : random(seed) {}
-  std::uint64_t below(std::uint64_t bound) { return random() % bound; }
-
-  std::mt19937_64 random;
-  manual_clock clock;
-  shared_hot_store hot;
-  test::ledger_model ledger;
-  store_weather hot_weather;
-  store_weather ledger_weather;
-  gateway_policy policy;
-  std::uint64_t checkpoints = 0;  // complete ones, of any process
-};
 
 /// One gateway without its threads: the sessions, shards, writer, checkpointer and follower of the
 /// registry of the product, wired as in actors/gateway*.cpp. They move when the simulation gives
@@ -47,15 +34,18 @@ class simulated_process final : public shard_services {
  public:
   static constexpr std::uint32_t shard_count = 2;
 
-  simulated_process(simulated_world& world, caf::actor_system& system, std::size_t pairs_max)
+  simulated_process(simulated_world& world, caf::actor_system& system, std::size_t place,
+                    std::size_t pairs_max)
       : world_(world),
         system_(system),
+        erasures_log_(world.erasure_logs[place]),
         addresses_({10'000, 1000}, 1),
         heat_(shard_count),
         probes_(shard_count) {
     // As in the product, a process whose ledger is away does not start.
     try {
-      if (!make_ledger()->health()) return;
+      const auto ledger = make_ledger();
+      if (!ledger->health() || !repeat_erasures(*ledger)) return;
       const bool hot_is_there = make_hot()->health().has_value();
       start(hot_is_there, pairs_max);
     } catch (const process_death&) {
@@ -113,6 +103,20 @@ class simulated_process final : public shard_services {
     if (!*alive_ || !found.is_cached) return std::nullopt;
     return found.entry;
   }
+  /// The same for a module.
+  std::optional<std::shared_ptr<const module_record>> find_module(const module_id& id) {
+    auto found = registry_.find_module(id, time_.monotonic_now());
+    if (!found.is_cached) {
+      mortal([&] {
+        const auto generation = registry_.generation(id);
+        if (const auto record = ledger_->get_module(id))
+          registry_.put_module(id, *record, generation, time_.monotonic_now());
+      });
+      found = registry_.find_module(id, time_.monotonic_now());
+    }
+    if (!*alive_ || !found.is_cached) return std::nullopt;
+    return found.entry;
+  }
   simulated_api& api() { return *api_; }
   /// Gives a call of the API its turn. It may end with the process.
   void go_on(simulated_call& call) {
@@ -125,10 +129,15 @@ class simulated_process final : public shard_services {
     });
   }
   /// Changes of the registry up to here have reached memory and the hot store.
-  [[nodiscard]] std::int64_t changes_heard() const noexcept { return changes_heard_; }
-  [[nodiscard]] bool has_heard_all() const {
-    return changes_heard_ >= static_cast<std::int64_t>(world_.ledger.changes.size());
+  [[nodiscard]] registry_position changes_heard() const noexcept { return changes_heard_; }
+  [[nodiscard]] bool has_heard_all() const { return changes_heard_ >= world_.newest_change(); }
+  /// Whether it has noticed that the ledger went back, and has not caught up with it.
+  [[nodiscard]] bool has_noticed_loss() const { return ledger_state_.memory.is_catching_up(); }
+  /// Complete rounds of checkpoints since the ledger has last gone back.
+  [[nodiscard]] unsigned rounds_since_loss() const {
+    return rounds_at_loss_ == world_.past.losses ? rounds_since_loss_ : 0;
   }
+  [[nodiscard]] std::uint64_t retired_pairs() const { return hot_state_.retired_pairs; }
 
   void turn_of_the_writer() {
     mortal([&] {
@@ -136,7 +145,7 @@ class simulated_process final : public shard_services {
       // The loader may be late.
       if (world_.below(4) > 0) rows_->turn(std::chrono::milliseconds(0));
       orders_ += rows_->waiting();
-      const auto ordered = ledger_->changes_read;
+      const registry_position ordered{ledger_->begun_at_loss, ledger_->changes_read};
       writer_->turn(std::chrono::milliseconds(0));
       changes_heard_ = ordered;
     });
@@ -151,7 +160,7 @@ class simulated_process final : public shard_services {
   }
   void turn_of_the_watcher(bool follows = true) {
     mortal([&] {
-      if (follows) (void)follower_->follow();
+      if (follows) look_at_ledger();
       for (auto& shard : shards_) caf::anon_send(shard, shard_tick{});
     });
   }
@@ -200,6 +209,32 @@ class simulated_process final : public shard_services {
     const simulated_process& of;
   };
 
+  /// As watcher::probe_ledger.
+  void look_at_ledger() {
+    for (auto next = erased_again_.begin(); next != erased_again_.end();) {
+      const auto it = next++;
+      (void)forget_erased(it->first, erased_again_);
+    }
+    const auto identity = read_identity(*ledger_, ledger_state_, hot_state_,
+                                        [](log_level, const std::string&, const std::string&) {});
+    if (const auto losses = ledger_state_.memory.losses(); std::exchange(losses_, losses) != losses)
+      checkpoints_->checkpoint_now({});
+    if (identity) (void)follower_->follow();
+  }
+  /// As gateway::implementation::repeat_erasures.
+  storage::stored<ok_t> repeat_erasures(storage::ledger& in) {
+    const auto loss = world_.past.losses;
+    std::vector<storage::logged_erasure> logged;
+    for (const auto& [who, erasure] : erasures_log_.entries) logged.push_back(erasure);
+    const auto repeated = actors::repeat_erasures(in, logged, [this](const student_id& student) {
+      registry_.forget_devices_of(student);
+      if (writer_) erased_again_.try_emplace(student);
+    });
+    if (!repeated) return repeated.error();
+    erasures_log_.repeated_at_loss = loss;
+    return ok;
+  }
+
   template <class Work>
   void mortal(Work work) {
     if (!*alive_) return;
@@ -215,12 +250,14 @@ class simulated_process final : public shard_services {
   }
   std::unique_ptr<simulated_ledger> make_ledger() {
     return std::make_unique<simulated_ledger>(
-        world_.ledger, weather_plan(world_.ledger_weather, ledger_link, end_, world_.random), end_);
+        world_.ledger, weather_plan(world_.ledger_weather, ledger_link, end_, world_.random), end_,
+        world_.past, world_.clock);
   }
 
   /// The erasure is news. The product's thread waits for the shard; this one looks again later.
-  bool forget_erased(const student_id& student) {
-    auto& done = erasures_[student];
+  using forgetting = std::map<student_id, std::future<void>>;
+  bool forget_erased(const student_id& student, forgetting& begun) {
+    auto& done = begun[student];
     if (!done.valid()) {
       auto promise = std::make_shared<std::promise<void>>();
       done = promise->get_future();
@@ -228,7 +265,7 @@ class simulated_process final : public shard_services {
                      student_erased{student, std::move(promise)});
     }
     if (done.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return false;
-    erasures_.erase(student);
+    begun.erase(student);
     ++orders_;
     return writer_->forget_copies(student);
   }
@@ -245,88 +282,22 @@ class simulated_process final : public shard_services {
     return done || done.error().code != storage::storage_error::unavailable;
   }
 
-  void start_row_loader() {
-    rows_.emplace(row_loader::dependencies{
-        .ledger = make_ledger(),
-        .ledger_state = ledger_state_,
-        .time = time_,
-        .loaded = [this](std::shared_ptr<credit_batch> batch) { writer_->store_loaded(batch); },
-        .failed = [this](std::shared_ptr<credit_batch> batch) { writer_->fail(batch); },
-        .log = [](log_level, const std::string&, const std::string&) {},
-        .own_thread = false});
+  void log_erasure(const student_id& student, std::uint32_t next_epoch) {
+    erasures_log_.add({student, next_epoch, time_.wall_now()});
   }
 
-  void start(bool hot_is_there, std::size_t pairs_max) {
-    *alive_ = true;
-    hot_state_.degraded = !hot_is_there;
-    hot_state_.up = hot_is_there;
-    checkpoints_.emplace(checkpointer::dependencies{
-        .hot = make_hot(),
-        .ledger = make_ledger(),
-        .probe = ledger_state_,
-        .hot_probe = hot_state_,
-        .heat = heat_,
-        .interval_ms = 20'000,
-        .time = time_,
-        .done =
-            [this](mono_ms started) {
-              ++world_.checkpoints;
-              for (auto& shard : shards_)
-                caf::anon_send(shard, checkpoint_done{started, time_.monotonic_now()});
-            },
-        .log = [](log_level, const std::string&, const std::string&) {}});
-    writer_.emplace(hot_writer::dependencies{
-        .hot = make_hot(),
-        .ledger = make_ledger(),
-        .hot_probe = hot_state_,
-        .ledger_state = ledger_state_,
-        .time = time_,
-        .stored =
-            [this](std::shared_ptr<credit_batch> batch) {
-              if (*alive_) caf::anon_send(shards_[batch->shard], batch_stored{batch});
-            },
-        .heatmaps_grown = [this](const auto& deltas) { heat_.grown(deltas); },
-        .log = [](log_level, const std::string&, const std::string&) {},
-        .shards = shard_count,
-        .start_degraded = !hot_is_there,
-        .own_thread = false});
-    start_row_loader();
-    for (std::uint32_t i = 0; i < shard_count; ++i)
-      shards_.push_back(system_.spawn(progress_shard, shard_dependencies{.index = i,
-                                                                         .services = *this,
-                                                                         .probe = probes_[i],
-                                                                         .hot = hot_state_,
-                                                                         .time = time_,
-                                                                         .pairs_max = pairs_max,
-                                                                         .observer = &heat_}));
-    deps_.emplace(session_dependencies{.policy = world_.policy,
-                                       .addresses = addresses_,
-                                       .probe = verifications_,
-                                       .shards = shards_,
-                                       .time = time_,
-                                       .verified = [](const auto&, const auto&, mono_ms) {}});
-    ledger_ = make_ledger();
-    follower_.emplace(registry_follower::dependencies{
-        .ledger = *ledger_,
-        .registry_cache = registry_,
-        .last_change = 0,
-        .time = time_,
-        .student_erased = [this](const student_id& who) { return forget_erased(who); },
-        .progress_reset =
-            [this](const storage::pair_progress& reset) { return begin_reset(reset); }});
-    api_.emplace(simulated_api::dependencies{.hot = make_hot(),
-                                             .ledger = make_ledger(),
-                                             .registry_cache = registry_,
-                                             .writer = *writer_,
-                                             .shards = shards_.data(),
-                                             .shard_count = shards_.size(),
-                                             .time = time_});
-    if (hot_is_there) (void)checkpoint_all();  // what an earlier process has left
-  }
+  void start_checkpointer();
+  void start_writer(bool hot_is_there);
+  void start_row_loader();
+  void start_actors(std::size_t pairs_max);
+  void start_follower();
+  void start_api();
+  void start(bool hot_is_there, std::size_t pairs_max);
 
   simulated_world& world_;
   offset_clock time_{*this};
   caf::actor_system& system_;
+  simulated_erasure_log& erasures_log_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(false);
   std::uint64_t orders_ = 0;
   address_rate_limiter addresses_;
@@ -341,8 +312,12 @@ class simulated_process final : public shard_services {
   std::optional<session_dependencies> deps_;
   registry registry_;
   std::unique_ptr<simulated_ledger> ledger_;  // of the threads that only read the registry
-  std::int64_t changes_heard_ = 0;
-  std::map<student_id, std::future<void>> erasures_;  // heard of, and on their way to the shard
+  registry_position changes_heard_;
+  std::uint64_t losses_ = 0;  // of the ledger, that the checkpointer was told
+  std::uint64_t rounds_at_loss_ = 0;
+  unsigned rounds_since_loss_ = 0;
+  forgetting erasures_;      // heard of, and on their way to the shard
+  forgetting erased_again_;  // in the ledger, by this gateway's log
   std::map<pair_key, hot_writer::reply> resets_;
   std::optional<registry_follower> follower_;
   std::optional<simulated_api> api_;

@@ -5,7 +5,7 @@
 #include <optional>
 #include <utility>
 
-#include "tests/actors/simulation/simulated_stores.hpp"
+#include "tests/actors/simulation/simulated_ledger.hpp"
 #include "tests/actors/support.hpp"
 
 using namespace watchkeeper;

@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "storage/limits.hpp"
-#include "tests/actors/simulation/simulated_stores.hpp"
+#include "tests/actors/simulation/simulated_ledger.hpp"
 #include "tests/actors/support.hpp"
 #include "tests/storage/loading_store.hpp"
 

@@ -6,7 +6,7 @@
 #include <map>
 
 #include "actors/stores/checkpointer.hpp"
-#include "tests/actors/simulation/simulated_stores.hpp"
+#include "tests/actors/simulation/simulated_ledger.hpp"
 #include "tests/actors/support.hpp"
 
 using namespace watchkeeper;

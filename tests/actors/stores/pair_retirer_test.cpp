@@ -3,7 +3,7 @@
 #include <boost/test/unit_test.hpp>
 #include <optional>
 
-#include "tests/actors/simulation/simulated_stores.hpp"
+#include "tests/actors/simulation/simulated_ledger.hpp"
 #include "tests/actors/support.hpp"
 
 using namespace watchkeeper;

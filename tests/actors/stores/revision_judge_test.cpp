@@ -5,7 +5,7 @@
 #include "actors/stores/revision_judge.hpp"
 #include "storage/memory/faulty_store.hpp"
 #include "storage/memory/memory_store.hpp"
-#include "tests/actors/simulation/simulated_stores.hpp"
+#include "tests/actors/simulation/simulated_ledger.hpp"
 #include "tests/actors/support.hpp"
 
 namespace watchkeeper::actors::testing {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "actors/shared/actor_limits.hpp"
-#include "tests/actors/simulation/simulated_stores.hpp"
+#include "tests/actors/simulation/simulated_ledger.hpp"
 #include "tests/actors/support.hpp"
 
 using namespace watchkeeper;

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "tests/actors/credit/session_world.hpp"
-#include "tests/actors/simulation/simulated_stores.hpp"
+#include "tests/actors/simulation/simulated_ledger.hpp"
 
 using namespace watchkeeper;
 using namespace watchkeeper::actors;
