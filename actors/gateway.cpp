@@ -23,7 +23,7 @@ std::future<storage::stored<std::optional<progress>>> gateway::progress_of(const
 
 storage::stored<ok_t> gateway::end_epochs_below(const student_id& student, std::uint32_t epoch) {
   auto& self = *implementation_;
-  self.registry_cache.forget_devices_of(student);
+  self.registry_cache.forget_student(student);
   // First the shard, so that no batch with this student follows; then the store; then the shard
   // again, for what was in flight in between.
   self.forget_in_shard(student);
@@ -67,8 +67,9 @@ storage::stored<ok_t> gateway::log_erasure(const student_id& student, std::uint3
 }
 
 void gateway::student_has_gone(const student_id& student) {
-  // Until now the registry could read the student's devices again, for heartbeats that still came.
-  implementation_->registry_cache.forget_devices_of(student);
+  // Until now the registry could read devices and assignments again, for heartbeats that still
+  // came.
+  implementation_->registry_cache.forget_student(student);
   implementation_->annotator.student_erased(student);
   bump(implementation_->erasures);
 }

@@ -18,7 +18,7 @@ storage::stored<ok_t> gateway::implementation::repeat_erasures(storage::ledger& 
   if (!options.erasures) return ok;
   const auto logged = options.erasures->all();
   const auto repeated = actors::repeat_erasures(in, logged, [this](const student_id& student) {
-    registry_cache.forget_devices_of(student);
+    registry_cache.forget_student(student);
     // At the start there is neither a shard nor a writer yet, and nothing in their memory.
     if (writer && !shards.empty()) (void)forget_erased(student);
     bump(erasures);

@@ -69,14 +69,14 @@ class striped_cache {
     s.generation.fetch_add(1, std::memory_order_acq_rel);
     s.entries.erase(key);
   }
-  /// Forgets what matches, and everything that does not exist.
+  /// Forgets what matches, called with key and value, and everything that does not exist.
   template <class Predicate>
   void forget_if(Predicate&& matches) {
     for (auto& s : all_) {
       const exclusive_lock lock(s.mutex);
       s.generation.fetch_add(1, std::memory_order_acq_rel);
       boost::unordered::erase_if(s.entries, [&](const auto& item) {
-        return !item.second.value || matches(*item.second.value);
+        return !item.second.value || matches(item.first, *item.second.value);
       });
     }
   }

@@ -75,9 +75,10 @@ screening_result screen_job(heartbeat_job& job, const gateway_policy& policy,
                     "from and to must lie within the module, and not too far apart");
 
   if (policy.require_assignment) {
-    const auto assigned = registry_cache.find_assignment({claims.student, claims.module}, now);
+    const auto assigned =
+        registry_cache.find_assignment({claims.student, claims.module}, record.epoch, now);
     if (!assigned.is_cached) return registry_record::assignment;
-    if (!assigned.entry || !*assigned.entry)
+    if (!assigned.entry)
       return rejected(problem::not_assigned, "the module is not assigned to the student");
   }
 

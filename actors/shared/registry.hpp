@@ -36,7 +36,8 @@ class registry {
 
   using devices_cache = striped_cache<thumbprint, const device_entry>;
   using modules_cache = striped_cache<module_id, const module_record>;
-  using assignments_cache = striped_cache<pair_key, const bool>;
+  /// The epoch of the student for which it was read.
+  using assignments_cache = striped_cache<pair_key, const std::uint32_t>;
 
   [[nodiscard]] devices_cache::lookup find_device(const thumbprint& kid, mono_ms now) const {
     return devices_.find(kid, now);
@@ -44,8 +45,17 @@ class registry {
   [[nodiscard]] modules_cache::lookup find_module(const module_id& id, mono_ms now) const {
     return modules_.find(id, now);
   }
-  [[nodiscard]] assignments_cache::lookup find_assignment(const pair_key& p, mono_ms now) const {
-    return assignments_.find(p, now);
+  /// An assignment of another epoch is none: it was made before the student was erased.
+  [[nodiscard]] assignments_cache::lookup find_assignment(const pair_key& pair, std::uint32_t epoch,
+                                                          mono_ms now) const {
+    auto found = assignments_.find(pair, now);
+    if (found.entry && *found.entry != epoch) return {};
+    return found;
+  }
+  /// Whatever its epoch; null: none is in memory.
+  [[nodiscard]] std::shared_ptr<const std::uint32_t> assignment_in_use(const pair_key& pair,
+                                                                       mono_ms now) const {
+    return assignments_.find(pair, now).entry;
   }
 
   // A reader of the ledger takes the generation, reads, and puts. If the entry was forgotten in
@@ -67,8 +77,11 @@ class registry {
                   std::uint64_t generation, mono_ms now) {
     modules_.put(id, entry_of(record), generation, now);
   }
-  void put_assignment(const pair_key& pair, bool assigned, std::uint64_t generation, mono_ms now) {
-    assignments_.put(pair, entry_of(assigned), generation, now);
+  /// `epoch`: that of the device's record, which was read before.
+  void put_assignment(const pair_key& pair, bool assigned, std::uint32_t epoch,
+                      std::uint64_t generation, mono_ms now) {
+    assignments_.put(pair, assigned ? std::make_shared<const std::uint32_t>(epoch) : nullptr,
+                     generation, now);
   }
   // For a change of an entry that is in use: the entry stays in use until the new one, which was
   // read after the change, replaces it.
@@ -80,23 +93,27 @@ class registry {
                     const std::optional<module_record>& record, mono_ms now) {
     modules_.renew(id, before, entry_of(record), now);
   }
-  void renew_assignment(const pair_key& pair, const std::shared_ptr<const bool>& before,
+  void renew_assignment(const pair_key& pair, const std::shared_ptr<const std::uint32_t>& before,
                         bool assigned, mono_ms now) {
-    assignments_.renew(pair, before, entry_of(assigned), now);
+    assignments_.renew(pair, before, assigned ? before : nullptr, now);
   }
 
   // To be called after a change of the ledger.
   void forget_device(const thumbprint& kid) { devices_.forget(kid); }
   void forget_module(const module_id& id) { modules_.forget(id); }
   void forget_assignment(const pair_key& pair) { assignments_.forget(pair); }
-  void forget_devices_of(const student_id& student) {
-    devices_.forget_if([&](const device_entry& entry) { return entry.record.student == student; });
+  /// Devices and assignments: an erasure ends both.
+  void forget_student(const student_id& student) {
+    devices_.forget_if(
+        [&](const auto&, const device_entry& entry) { return entry.record.student == student; });
+    assignments_.forget_if(
+        [&](const pair_key& pair, const auto&) { return pair.student == student; });
   }
   /// For a gateway that may have missed changes.
   void forget_everything() {
-    devices_.forget_if([](const auto&) { return true; });
-    modules_.forget_if([](const auto&) { return true; });
-    assignments_.forget_if([](const auto&) { return true; });
+    devices_.forget_if([](const auto&, const auto&) { return true; });
+    modules_.forget_if([](const auto&, const auto&) { return true; });
+    assignments_.forget_if([](const auto&, const auto&) { return true; });
   }
 
   [[nodiscard]] std::size_t devices() const { return devices_.size(); }
@@ -108,9 +125,6 @@ class registry {
   }
   static std::shared_ptr<const module_record> entry_of(const std::optional<module_record>& record) {
     return record ? std::make_shared<const module_record>(*record) : nullptr;
-  }
-  static std::shared_ptr<const bool> entry_of(bool assigned) {
-    return assigned ? std::make_shared<const bool>(true) : nullptr;
   }
 
   devices_cache devices_{entries_max, absence_ttl_ms};

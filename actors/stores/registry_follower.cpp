@@ -97,7 +97,7 @@ storage::stored<bool> registry_follower::apply(std::span<const storage::registry
         is_erasure_among = true;
         if (const auto student = student_id::parse(change.key))
           forget(change, [&] {
-            deps_.registry_cache.forget_devices_of(*student);
+            deps_.registry_cache.forget_student(*student);
             return deps_.student_erased(*student);
           });
         break;
@@ -165,7 +165,7 @@ storage::stored<ok_t> registry_follower::renew_module(const module_id& id) {
 }
 
 storage::stored<ok_t> registry_follower::renew_assignment(const pair_key& pair) {
-  const auto before = deps_.registry_cache.find_assignment(pair, deps_.time.monotonic_now()).entry;
+  const auto before = deps_.registry_cache.assignment_in_use(pair, deps_.time.monotonic_now());
   if (!before || ++read_alone_ > read_alone_max) {
     deps_.registry_cache.forget_assignment(pair);
     return ok;

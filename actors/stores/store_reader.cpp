@@ -159,11 +159,16 @@ void store_reader::load_module(heartbeat_job_ptr& job, sources& asks) {
 
 void store_reader::load_assignment(heartbeat_job_ptr& job, sources& asks) {
   const pair_key pair{job->token.claims.student, job->token.claims.module};
-  if (!deps_.registry_cache.find_assignment(pair, deps_.time.monotonic_now()).is_cached) {
+  const auto now = deps_.time.monotonic_now();
+  // Without it the next screening asks for the device first.
+  const auto device = deps_.registry_cache.find_device(job->token.device, now).entry;
+  const auto epoch = device ? device->record.epoch : 0;
+  if (device && !deps_.registry_cache.find_assignment(pair, epoch, now).is_cached) {
     const auto generation = deps_.registry_cache.generation(pair);
     const auto assigned = read_ledger(asks, [&] { return deps_.ledger->is_assigned(pair); });
     if (!assigned) return job->reject({problem::storage_unavailable, unreadable});
-    deps_.registry_cache.put_assignment(pair, *assigned, generation, deps_.time.monotonic_now());
+    deps_.registry_cache.put_assignment(pair, *assigned, epoch, generation,
+                                        deps_.time.monotonic_now());
   }
   deps_.loaded(std::move(job));
 }

@@ -7,8 +7,8 @@ import { ms, pause, row, stats } from '../lib/measure.mjs';
 
 export const title = 'Retention: idle pairs leave Redis, and are back with their next heartbeat';
 
-const students = 2_000;
-const modules = Number(process.env.WATCHKEEPER_RETENTION_MODULES ?? 500); // pairs of each student
+const students = 20_000;
+const modules = Number(process.env.WATCHKEEPER_RETENTION_MODULES ?? 50); // pairs of each student
 const retentionS = Number(process.env.WATCHKEEPER_RETENTION_S ?? 600);
 const returning = 10_000;
 const perSecond = 100;

@@ -227,3 +227,45 @@ describe('lives, two gateways', { skip: !variants.includes('servers') }, () => {
     assert.equal((await two.progress(again.student, again.module)).attempt, 2);
   });
 });
+
+for (const variant of variants) {
+  describe(`lives of those who may play only what is assigned, ${variant}`, () => {
+    let one, two;
+    before(async () => {
+      one = await Gateway.start({ variant, settings: '[policy]\nrequire_assignment = true\n' });
+      two = variant === 'servers' ? await one.beside() : one;
+    });
+    after(async () => {
+      if (two !== one) await two?.stop();
+      await one?.stop();
+    });
+
+    test('an assignment ends with the erasure, at each gateway', async () => {
+      const scene = await Scene.make(one);
+      const assign = () => one.admin('PUT', `/v1/assignments/${scene.student}/${scene.module}`);
+      assert.equal((await assign()).status, 204);
+      for (const gateway of [one, two]) {
+        anew(scene, gateway);
+        await sentUntilCredited(gateway, await scene.token(0, 1_000));
+      }
+      await erase(one, scene.student);
+      await one.enrol(scene.device, scene.student);
+      for (const gateway of [one, two]) {
+        anew(scene, gateway);
+        const refused = await until('the new enrolment is known', async () => {
+          const response = await scene.play(0, 1_000);
+          return ![401, 503].includes(response.status) && response;
+        });
+        assertProblem(refused, 403, 'not-assigned');
+      }
+      assert.equal((await assign()).status, 204);
+      for (const gateway of [one, two]) {
+        anew(scene, gateway);
+        await until('the assignment is known', async () => {
+          const response = await scene.play(0, 1_000);
+          return response.status === 200;
+        });
+      }
+    });
+  });
+}

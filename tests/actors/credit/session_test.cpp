@@ -61,13 +61,21 @@ BOOST_AUTO_TEST_CASE(screening_names_each_problem) {
   BOOST_TEST(w.screened(w.signer.sign_token(w.claims())) == problem::none);
   BOOST_TEST(w.last == screening_result(registry_record::assignment));
   const pair_key pair{student(1), module_named("m1")};
-  w.registry_cache.put_assignment(pair, false, w.registry_cache.generation(pair),
-                                  w.clock.monotonic_now());
+  const auto assign = [&](bool assigned, std::uint32_t epoch) {
+    w.registry_cache.forget_assignment(pair);
+    w.registry_cache.put_assignment(pair, assigned, epoch, w.registry_cache.generation(pair),
+                                    w.clock.monotonic_now());
+  };
+  const auto epoch =
+      w.registry_cache.find_device(w.signer.kid(), w.clock.monotonic_now()).entry->record.epoch;
+  assign(false, epoch);
   BOOST_TEST(w.screened(w.signer.sign_token(w.claims())) == problem::not_assigned);
-  w.registry_cache.forget_assignment(pair);
-  w.registry_cache.put_assignment(pair, true, w.registry_cache.generation(pair),
-                                  w.clock.monotonic_now());
+  assign(true, epoch + 1);  // of before or after an erasure: it has to be read again
   BOOST_TEST(w.screened(w.signer.sign_token(w.claims())) == problem::none);
+  BOOST_TEST(w.last == screening_result(registry_record::assignment));
+  assign(true, epoch);
+  BOOST_TEST(w.screened(w.signer.sign_token(w.claims())) == problem::none);
+  BOOST_TEST(w.last == screening_result(ok));
 }
 
 BOOST_AUTO_TEST_CASE(an_overshoot_of_the_end_is_clipped) {

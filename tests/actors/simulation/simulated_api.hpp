@@ -94,7 +94,7 @@ class simulated_api {
     co_await others();
     const auto epoch = std::max(in_ledger.epoch, in_hot ? in_hot->epoch : 0) + 1;
     for (const bool is_again : {false, true}) {
-      deps_.registry_cache.forget_devices_of(student);
+      deps_.registry_cache.forget_student(student);
       const auto before = forget_in_shard(student);
       co_await until(before);
       auto ended = deps_.writer.end_epochs_below(student, epoch);
@@ -106,7 +106,7 @@ class simulated_api {
       (void)need(deps_.ledger->erase_student(student, "somebody", "", now_ms, epoch));
       co_await others();
       deps_.log_erasure(student, epoch);
-      deps_.registry_cache.forget_devices_of(student);
+      deps_.registry_cache.forget_student(student);
     }
     reply.begun = {epoch, 0};
     reply.is_answered = true;

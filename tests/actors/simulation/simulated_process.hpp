@@ -227,7 +227,7 @@ class simulated_process final : public shard_services {
     std::vector<storage::logged_erasure> logged;
     for (const auto& [who, erasure] : erasures_log_.entries) logged.push_back(erasure);
     const auto repeated = actors::repeat_erasures(in, logged, [this](const student_id& student) {
-      registry_.forget_devices_of(student);
+      registry_.forget_student(student);
       if (writer_) erased_again_.try_emplace(student);
     });
     if (!repeated) return repeated.error();

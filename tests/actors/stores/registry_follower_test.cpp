@@ -370,8 +370,8 @@ BOOST_AUTO_TEST_CASE(assignments_are_renewed_up_to_a_limit_and_forgotten_beyond_
   std::vector<pair_key> pairs;
   for (int i = 0; i < count; ++i) {
     pairs.push_back({student(i), f.module.id});
-    f.registry_cache.put_assignment(pairs.back(), true, f.registry_cache.generation(pairs.back()),
-                                    f.clock.monotonic_now());
+    f.registry_cache.put_assignment(
+        pairs.back(), true, 1, f.registry_cache.generation(pairs.back()), f.clock.monotonic_now());
   }
   for (const auto& pair : pairs)
     f.ledger.changed(storage::registry_change::kind::assignment,
@@ -380,12 +380,27 @@ BOOST_AUTO_TEST_CASE(assignments_are_renewed_up_to_a_limit_and_forgotten_beyond_
   BOOST_TEST(f.ledger.questions == static_cast<int>(registry_follower::read_alone_max));
   int unassigned = 0, forgotten = 0;
   for (const auto& pair : pairs) {
-    const auto found = f.registry_cache.find_assignment(pair, f.clock.monotonic_now());
+    const auto found = f.registry_cache.find_assignment(pair, 1, f.clock.monotonic_now());
     unassigned += found.is_cached && !found.entry ? 1 : 0;
     forgotten += found.is_cached ? 0 : 1;
   }
   BOOST_TEST(unassigned == static_cast<int>(registry_follower::read_alone_max));
   BOOST_TEST(forgotten == 10);
+}
+
+BOOST_AUTO_TEST_CASE(an_erasure_ends_the_assignments_of_the_student_alone) {
+  following f;
+  const pair_key erased{student(1), f.module.id}, other{student(2), f.module.id};
+  const auto cached = [&](const pair_key& pair) {
+    return f.registry_cache.find_assignment(pair, 1, f.clock.monotonic_now()).is_cached;
+  };
+  for (const auto& pair : {erased, other})
+    f.registry_cache.put_assignment(pair, true, 1, f.registry_cache.generation(pair),
+                                    f.clock.monotonic_now());
+  f.ledger.changed(storage::registry_change::kind::student_erased, "student-1");
+  BOOST_TEST(f.follower.follow().has_value());
+  BOOST_TEST(!cached(erased));
+  BOOST_TEST(cached(other));
 }
 
 /// Numbers of the lost ledger are behind those that it gives out again.

@@ -166,7 +166,7 @@ BOOST_AUTO_TEST_CASE(a_change_of_another_record_rejects_no_heartbeat) {
   reading r;
   r.ledger->meanwhile = [&] {
     r.ledger->meanwhile = {};
-    r.registry_cache.forget_devices_of(
+    r.registry_cache.forget_student(
         student(99));  // every stripe of the registry has forgotten something
   };
   r.load(r.signer, 0);
