@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "tests/actors/simulation/deployment.hpp"
 
@@ -35,6 +36,8 @@ void deployment::watch() {
 }
 
 void deployment::watch_ledger() {
+  // No backup is restored that is older than what has left the hot store.
+  if (std::exchange(world_.hot.retired, 0) > 0) world_.past.states.clear();
   if (!is_ledger_behind_) return;
   // What the first round has marked, and what the shards have handed over since, the next ones
   // have written.

@@ -98,15 +98,10 @@ void deployment::take_hot_store_back() {
 
 void deployment::take_ledger_back(std::size_t transactions_max) {
   auto& past = world_.past;
-  // What has left the hot store has to be in each backup that is restored.
-  std::erase_if(past.states, [&](const auto& state) {
-    return world_.clock.monotonic_now() - state.until >= world_.retention_ms;
-  });
   if (past.states.empty()) return;
   const auto known = past.states.size();
   const auto transactions = 1 + below(std::min(known, transactions_max));
-  const auto before =
-      std::exchange(world_.ledger, std::move(past.states[known - transactions].model));
+  const auto before = std::exchange(world_.ledger, std::move(past.states[known - transactions]));
   past.states.erase(past.states.end() - static_cast<std::ptrdiff_t>(transactions),
                     past.states.end());
   ++past.losses;

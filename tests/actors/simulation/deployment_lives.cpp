@@ -173,7 +173,7 @@ void deployment::finish(const api_call& call) {
       happened("reset");
       if (call.losses != world_.past.losses && !is_in_a_store(d, call.module, call.reply.begun)) {
         d.pairs[call.module].may_end_late = true;
-        return;
+        return set_floor(d, call.module);
       }
       return raise_floor(d, call.module, call.reply.begun, call.begun_ms);
     case api_call::kind::read:
@@ -222,12 +222,15 @@ void deployment::raise_floor(device& d, std::size_t module, life_number floor, w
 
 void deployment::set_floor(device& d, std::size_t module) {
   auto& truth = d.pairs[module];
-  const auto last = truth.begun.empty() ? pair_truth::beginning{} : truth.begun.back();
-  truth.floor = last.life;
+  truth.floor = truth.begun.empty() ? life_number{} : truth.begun.back().life;
+  auto since = truth.begun.rbegin();
+  // An attempt that the ledger has lost may be in the memory of a degraded gateway, and have the
+  // number that it gives to another one.
+  while (truth.may_end_late && since != truth.begun.rend() && since->life.attempt > 0) ++since;
   truth.playable = {};
   for (const auto& b : d.beats)
     if (b.pair.module == modules_[module] &&
-        (truth.begun.empty() || b.claims.issued_at_ms >= last.begun_ms))
+        (since == truth.begun.rend() || b.claims.issued_at_ms >= since->begun_ms))
       truth.playable.add(b.interval);
 }
 

@@ -19,21 +19,17 @@ namespace watchkeeper::actors::testing {
 struct ledger_history {
   static constexpr std::size_t transactions_max = 32;
 
-  struct state {
-    test::ledger_model model;
-    mono_ms until;  // when the transaction after it came
-  };
   bool is_kept = false;
-  std::deque<state> states;  // the oldest first
-  std::uint64_t losses = 0;  // how often the ledger went back
+  std::deque<test::ledger_model> states;  // the oldest first
+  std::uint64_t losses = 0;               // how often the ledger went back
 
-  void about_to_write(const test::ledger_model& model, mono_ms now) {
+  void about_to_write(const test::ledger_model& model) {
     if (!is_kept) return;
-    states.push_back({model, now});
+    states.push_back(model);
     if (states.size() > transactions_max) states.pop_front();
   }
   void has_written(const test::ledger_model& model) {
-    if (is_kept && model.transactions == states.back().model.transactions) states.pop_back();
+    if (is_kept && model.transactions == states.back().transactions) states.pop_back();
   }
 };
 
@@ -45,13 +41,12 @@ class simulated_ledger : public storage::ledger {
   simulated_ledger(test::ledger_model& shared, const weather_plan& plan, fate& end)
       : shared_(shared), plan_(plan), end_(end) {}
   simulated_ledger(test::ledger_model& shared, const weather_plan& plan, fate& end,
-                   ledger_history& history, const time_source& time)
+                   ledger_history& history)
       : begun_at_loss(history.losses),
         shared_(shared),
         plan_(plan),
         end_(end),
-        history_(&history),
-        time_(&time) {}
+        history_(&history) {}
 
   storage::stored<std::vector<storage::recorded_pair>> look_up(
       std::span<const pair_key> keys) override {
@@ -235,7 +230,7 @@ class simulated_ledger : public storage::ledger {
   storage::stored<T> befall(std::string_view operation, Call change) {
     const auto call = [&] {
       const bool is_change = history_ && writes(operation);
-      if (is_change) history_->about_to_write(shared_, time_->monotonic_now());
+      if (is_change) history_->about_to_write(shared_);
       auto done = change();
       if (is_change) history_->has_written(shared_);
       return done;
@@ -263,7 +258,6 @@ class simulated_ledger : public storage::ledger {
   weather_plan plan_;
   fate& end_;
   ledger_history* history_ = nullptr;
-  const time_source* time_ = nullptr;
 };
 
 }  // namespace watchkeeper::actors::testing

@@ -219,6 +219,12 @@ class simulated_process final : public shard_services {
                                         [](log_level, const std::string&, const std::string&) {});
     if (const auto losses = ledger_state_.memory.losses(); std::exchange(losses_, losses) != losses)
       checkpoints_->checkpoint_now({});
+    // The follower begins anew: what it waited for may not be among the changes any more.
+    if (const auto changes = ledger_state_.memory.changes();
+        std::exchange(memory_changes_, changes) != changes) {
+      erasures_.clear();
+      resets_.clear();
+    }
     if (identity) (void)follower_->follow();
   }
   /// As gateway::implementation::repeat_erasures.
@@ -251,7 +257,7 @@ class simulated_process final : public shard_services {
   std::unique_ptr<simulated_ledger> make_ledger() {
     return std::make_unique<simulated_ledger>(
         world_.ledger, weather_plan(world_.ledger_weather, ledger_link, end_, world_.random), end_,
-        world_.past, world_.clock);
+        world_.past);
   }
 
   /// The erasure is news. The product's thread waits for the shard; this one looks again later.
@@ -313,7 +319,8 @@ class simulated_process final : public shard_services {
   registry registry_;
   std::unique_ptr<simulated_ledger> ledger_;  // of the threads that only read the registry
   registry_position changes_heard_;
-  std::uint64_t losses_ = 0;  // of the ledger, that the checkpointer was told
+  std::uint64_t losses_ = 0;          // of the ledger, that the checkpointer was told
+  std::uint64_t memory_changes_ = 0;  // up to which the follower has begun anew
   std::uint64_t rounds_at_loss_ = 0;
   unsigned rounds_since_loss_ = 0;
   forgetting erasures_;      // heard of, and on their way to the shard

@@ -8,6 +8,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "storage/memory/faulty_store.hpp"
 #include "storage/memory/memory_store.hpp"
@@ -99,6 +100,7 @@ struct shared_hot_store {
 
   storage::memory_store store{1000};
   bool keeps_history = false;
+  std::uint64_t retired = 0;                  // pairs since somebody looked
   std::deque<storage::memory_store> history;  // the oldest first
 
   void about_to_write() {
@@ -157,7 +159,9 @@ class mortal_store final : public storage::hot_store {
   }
   storage::stored<std::uint64_t> retire(std::span<const storage::idle_pair> pairs,
                                         wall_ms now_ms) override {
-    return then(inner_.retire(pairs, now_ms));
+    auto retired = inner_.retire(pairs, now_ms);
+    if (retired) shared_.retired += *retired;
+    return then(std::move(retired));
   }
   storage::stored<std::optional<storage::ledger_identity>> known_ledger() override {
     return then(inner_.known_ledger());
