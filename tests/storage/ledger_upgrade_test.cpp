@@ -1,72 +1,24 @@
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
+#include <cstdint>
 #include <fstream>
 #include <iterator>
-#include <pqxx/connection.hxx>
+#include <numeric>
 #include <pqxx/nontransaction.hxx>
-#include <pqxx/transaction.hxx>
-#include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "domain/progress.hpp"
-#include "storage/migrations.hpp"
-#include "storage/sqlite/database.hpp"
+#include "storage/completion_event.hpp"
+#include "tests/storage/ledger_before_lives.hpp"
 #include "tests/storage/ledger_fixtures.hpp"
-#include "tests/storage/ledger_sql.hpp"
 
 /// A ledger that the version before lives wrote, with 100,000 pairs, becomes one of today.
 namespace watchkeeper::test {
 using namespace storage;
+using namespace before_lives;
 namespace {
 
-constexpr int students = 5'000;
-constexpr int modules = 20;
-constexpr media_ms duration_ms = 60'000;
-constexpr wall_ms mastered_at_ms{1'700'000'000'000};
-
-// The schema of before has no rows of lives; module 0 had its threshold lowered to 90 % after most
-// of its pairs were checkpointed.
-media_ms covered_ms_of(int who) {
-  return 1'000 * (who % 60) + 500;
-}
-bool was_mastered(int who) {
-  return covered_ms_of(who) >= 57'000;
-}
-bool is_mastered(int who, int what) {
-  return covered_ms_of(who) >= (what == 0 ? 54'000 : 57'000);
-}
-std::string student_name(int who) {
-  return "s" + std::to_string(who);
-}
-std::string module_name(int what) {
-  return "m" + std::to_string(what);
-}
-
-/// The statements that both schemas know, up to the migration with this number.
-template <class Execute>
-void apply_migrations(std::span<const migration> steps, int last, Execute&& execute) {
-  execute("CREATE TABLE schema_migration (number INTEGER PRIMARY KEY, name TEXT NOT NULL)");
-  for (const auto& step : steps.first(static_cast<std::size_t>(last))) {
-    execute(std::string(step.sql));
-    execute("INSERT INTO schema_migration VALUES (" + std::to_string(step.number) + ", '" +
-            std::string(step.name) + "')");
-  }
-  for (const auto& [key, value] : deployment_settings())
-    execute("INSERT INTO deployment VALUES ('" + std::string(key) + "', '" + std::string(value) +
-            "')");
-  for (int what = 0; what < modules; ++what)
-    execute(
-        "INSERT INTO module (module_id, title, duration_ms, mastery_centipercent,"
-        " max_rate_permille, updated_ms, preview_url) VALUES ('" +
-        module_name(what) + "', 'T', " + std::to_string(duration_ms) + ", " +
-        (what == 0 ? "9000" : "9500") + ", 2000, 1, '')");
-}
-
-constexpr const char* erasure_of_before =
-    "INSERT INTO audit (at_ms, actor, action, subject_sha256, progress_rows, completion_rows,"
-    " assignment_rows, device_rows) VALUES (1, 'admin', 'student-erased', 'digest-of-an-id', 1, 0,"
-    " 0, 1)";
+constexpr wall_ms now_ms{1'800'000'000'000};
 
 /// The ids of the erasures in the audit, and whether the digests are in the file.
 std::string audited(const sqlite_place& place) {
@@ -91,77 +43,6 @@ std::string audited(const postgres_place& place) {
       .as<std::string>();
 }
 
-void write_pairs(sqlite_database& database) {
-  for (int who = 0; who < students; ++who) {
-    const auto id = student_name(who);
-    std::string kid(32, '\0');
-    kid.replace(0, id.size(), id);
-    database.prepared("INSERT INTO device VALUES (?1, ?2, 0, ?3, 0, 1)")
-        .bind_blob(1, kid)
-        .bind_text(2, id)
-        .bind_blob(3, std::string(64, 'k'))
-        .run();
-    for (int what = 0; what < modules; ++what) {
-      database.prepared("INSERT INTO progress VALUES (?1, ?2, ?3, ?4, ?5, ?5, 1, 1, ?6)")
-          .bind_text(1, id)
-          .bind_text(2, module_name(what))
-          .bind_blob(3, covering({{0, covered_ms_of(who)}}).encode())
-          .bind(4, duration_ms)
-          .bind(5, covered_ms_of(who))
-          .bind(6, was_mastered(who) ? mastered_at_ms : never)
-          .run();
-      if (!was_mastered(who)) continue;
-      database
-          .prepared(
-              "INSERT INTO completion (student_id, module_id, rule_version, covered_ms,"
-              " duration_ms, threshold_centipercent, mastered_ms) VALUES (?1, ?2, 1, ?3, ?4, ?5, "
-              "?6)")
-          .bind_text(1, id)
-          .bind_text(2, module_name(what))
-          .bind(3, covered_ms_of(who))
-          .bind(4, duration_ms)
-          .bind(5, what == 0 ? 9'000 : 9'500)
-          .bind(6, mastered_at_ms)
-          .run();
-    }
-  }
-}
-
-void write_old_ledger(const sqlite_place& place) {
-  sqlite_database database(place.url, {});
-  sqlite_transaction work(database, sqlite_transaction::mode::write);
-  apply_migrations(sqlite_migrations(), 4, [&](const std::string& sql) { database.execute(sql); });
-  database.execute(erasure_of_before);
-  write_pairs(database);
-  work.commit();
-}
-
-void write_old_ledger(const postgres_place& place) {
-  pqxx::connection connection(place.url);
-  pqxx::work work(connection);
-  apply_migrations(postgres_migrations(), 5, [&](const std::string& sql) { work.exec(sql); });
-  work.exec(erasure_of_before);
-  const auto people = "generate_series(0, " + std::to_string(students - 1) + ") AS who";
-  const auto pairs = people + ", generate_series(0, " + std::to_string(modules - 1) + ") AS what";
-  const std::string covered = "(1000 * (who % 60) + 500)";
-  work.exec(
-      "INSERT INTO device SELECT sha256(('s' || who)::bytea), 's' || who, 0,"
-      " decode(repeat('6b', 64), 'hex'), false, 1 FROM " +
-      people);
-  work.exec(
-      "INSERT INTO progress (student_id, module_id, coverage, duration_ms, playtime_ms, resume_ms,"
-      " resume_at_ms, updated_ms, mastered_ms) SELECT 's' || who, 'm' || what,"
-      " int4multirange(int4range(0, " +
-      covered + ")), 60000, " + covered + ", " + covered + ", 1, 1, CASE WHEN " + covered +
-      " >= 57000 THEN 1700000000000 ELSE 0 END FROM " + pairs);
-  work.exec(
-      "INSERT INTO completion (student_id, module_id, rule_version, covered_ms, duration_ms,"
-      " threshold_centipercent, mastered_ms) SELECT 's' || who, 'm' || what, 1, " +
-      covered + ", 60000, CASE WHEN what = 0 THEN 9000 ELSE 9500 END, 1700000000000 FROM " + pairs +
-      " WHERE " + covered + " >= 57000 ORDER BY who, what");
-  work.commit();
-}
-
 std::vector<completion> all_completions(ledger& from) {
   std::vector<completion> all;
   for (;;) {
@@ -171,25 +52,98 @@ std::vector<completion> all_completions(ledger& from) {
   }
 }
 
-/// Whoever is mastered now, in modules and in students.
-std::set<std::pair<std::string, std::string>> expected_completions(bool afterwards) {
-  std::set<std::pair<std::string, std::string>> expected;
-  for (int who = 0; who < students; ++who)
-    for (int what = 0; what < modules; ++what)
-      if (afterwards ? is_mastered(who, what) : was_mastered(who))
-        expected.emplace(student_name(who), module_name(what));
-  return expected;
+void check_pairs(ledger& upgraded) {
+  constexpr int at_a_time = 500;
+  for (int first = 0; first < pairs; first += at_a_time) {
+    std::vector<pair_key> keys;
+    for (int i = first; i < first + at_a_time; ++i)
+      keys.push_back(key_of(i / modules, i % modules));
+    const auto found = need(upgraded.look_up(keys));
+    BOOST_REQUIRE(found.size() == keys.size());
+    for (int i = 0; i < at_a_time; ++i) {
+      const auto& row = found[static_cast<std::size_t>(i)];
+      const int who = (first + i) / modules;
+      BOOST_REQUIRE((row.student == student_life{.epoch = 1, .begins_ms = never}));
+      BOOST_REQUIRE(row.state.has_value());
+      BOOST_REQUIRE(*row.state == progress_of(who, (first + i) % modules));
+      BOOST_REQUIRE(row.duration_ms == duration_ms);
+    }
+  }
 }
 
-void check_completions(ledger& upgraded, bool afterwards) {
-  auto expected = expected_completions(afterwards);
-  for (const auto& event : all_completions(upgraded)) {
-    BOOST_REQUIRE(
-        expected.erase({std::string(event.student.view()), std::string(event.module.view())}) == 1);
-    BOOST_REQUIRE((event.life == life_number{1, 1}));
-    BOOST_REQUIRE(event.revision == 1);
+void check_registry(ledger& upgraded) {
+  for (int what = 0; what < modules; ++what) {
+    const auto found = need(upgraded.get_module(module(module_name(what))));
+    const module_record expected{
+        .id = module(module_name(what)),
+        .title = "Title",
+        .rules = {.duration_ms = duration_ms, .mastery_centipercent = threshold_of(what)},
+        .updated_ms = wall_ms{1},
+        .preview_url = "https://video.example/1",
+        .revision = 1};
+    BOOST_REQUIRE((found == expected));
   }
-  BOOST_TEST(expected.empty());
+  constexpr int at_a_time = 500;
+  for (int first = 0; first < students; first += at_a_time) {
+    std::vector<device_record> expected;
+    std::vector<thumbprint> kids;
+    for (int who = first; who < first + at_a_time; ++who) {
+      expected.push_back(device_of(who));
+      kids.push_back(expected.back().kid);
+    }
+    const auto found = need(upgraded.get_devices(kids));
+    BOOST_REQUIRE(std::equal(found.begin(), found.end(), expected.begin(), expected.end()));
+  }
+  for (int who = 0; who < 20; ++who)
+    for (int what = 0; what < modules; ++what)
+      BOOST_REQUIRE(need(upgraded.is_assigned(key_of(who, what))) == is_assigned(who, what));
+}
+
+void check_heatmaps(ledger& upgraded) {
+  for (int what = 0; what < 4; ++what)
+    BOOST_TEST(need(upgraded.recount_heatmap(module(module_name(what)), false)).right());
+  const auto of_m3 = need(upgraded.heatmap_of(module("m3")));
+  BOOST_REQUIRE(of_m3.has_value());
+  BOOST_TEST(of_m3->students == static_cast<std::uint64_t>(students));
+  BOOST_TEST(std::accumulate(of_m3->bins.play_ms.begin(), of_m3->bins.play_ms.end(), 0u) ==
+             static_cast<unsigned>(played_ms));
+}
+
+/// Those whom the threshold of today masters, and whom nobody had looked at since, get it now.
+void check_judging(ledger& upgraded) {
+  const auto before = completions();
+  while (need(upgraded.judge_next(now_ms, 500)).has_value()) {
+  }
+  const auto after = all_completions(upgraded);
+  BOOST_REQUIRE(after.size() > before.size());
+  BOOST_TEST(std::equal(before.begin(), before.end(), after.begin()));
+  std::size_t expected = 0;
+  for (int i = 0; i < pairs; ++i) expected += is_mastered(i / modules, i % modules);
+  BOOST_TEST(after.size() == expected);
+  for (auto i = before.size(); i < after.size(); ++i) BOOST_TEST(after[i].module == module("m0"));
+}
+
+/// A pair goes on where it was, and its student can be erased for good.
+void check_further_life(ledger& upgraded) {
+  pair_progress more{key_of(1, 5), progress_of(1, 5)};
+  more.state.covered.add({2'000, duration_ms});
+  more.state.updated_ms = now_ms;
+  const std::vector<pair_progress> batch{more};
+  const auto united = need(upgraded.checkpoint(batch, now_ms)).at(0);
+  BOOST_TEST(united.covered == covering({{0, 1'500}, {2'000, duration_ms}}));
+  BOOST_TEST(united.mastered_ms == now_ms);
+  const auto newest = need(upgraded.newest_completions(INT64_MAX, 1)).at(0);
+  BOOST_TEST(newest.student == more.key.student);
+  BOOST_TEST(newest.sequence > completions().back().sequence);
+
+  BOOST_TEST(need(upgraded.erase_student(more.key.student, "admin", "1", now_ms, 2)));
+  BOOST_TEST(has_ended(need(upgraded.checkpoint(batch, now_ms)).at(0)));
+  BOOST_TEST(need(upgraded.progress_of_student(more.key.student, "", 500)).items.empty());
+  const auto anew = need(upgraded.put_device(device_of(1), {.now_ms = now_ms}));
+  BOOST_REQUIRE(anew.has_value());
+  BOOST_TEST(anew->epoch > 1u);
+  BOOST_TEST(has_ended(need(upgraded.checkpoint(batch, now_ms)).at(0)));
+  BOOST_TEST(need(upgraded.recount_heatmap(module("m5"), false)).right());
 }
 
 }  // namespace
@@ -198,47 +152,23 @@ BOOST_AUTO_TEST_SUITE(ledger_upgrade)
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_ledger_from_before_lives_loses_nothing, Place, places) {
   const Place place;
-  write_old_ledger(place);
+  before_lives::write(place);
   const auto upgraded = make_migrated(place);
-  check_completions(*upgraded, false);
+  check_pairs(*upgraded);
+  BOOST_TEST((all_completions(*upgraded) == completions()));
+  // Receivers know a completion by this id, which that version gave it.
+  BOOST_TEST(completion_event_id(completions().at(1)) == "e7da0dc7-01ab-5f34-8839-c24b647e976c");
+  check_registry(*upgraded);
+  check_heatmaps(*upgraded);
   BOOST_TEST(audited(place) == "()");
-  for (const auto& summary : need(upgraded->summarize_modules()))
-    BOOST_REQUIRE(summary.students == students);
-  for (const int who : {0, 1, 56, 59, students - 1}) {
-    const auto found =
-        need(upgraded->look_up(std::vector<pair_key>{pair(student_name(who), "m7")}));
-    BOOST_REQUIRE(found[0].state.has_value());
-    BOOST_TEST(found[0].student.epoch == 1u);
-    BOOST_TEST(found[0].duration_ms == duration_ms);
-    const auto& state = *found[0].state;
-    BOOST_TEST((state.life == life_number{1, 1}));
-    BOOST_TEST(state.covered == covering({{0, covered_ms_of(who)}}));
-    BOOST_TEST(state.mastered_ms == (was_mastered(who) ? mastered_at_ms : never));
-  }
-  BOOST_TEST(need(upgraded->recount_heatmap(module("m0"), false)).right());
-
-  // Those whom the threshold of today masters, and whom nobody had looked at since, get it now.
-  while (need(upgraded->judge_next(mastered_at_ms + 1, 500)).has_value()) {
-  }
-  check_completions(*upgraded, true);
-}
-
-BOOST_AUTO_TEST_CASE(a_gateway_from_before_cannot_write_into_it) {
-  const postgres_place place;
-  write_old_ledger(place);
-  need(place.make()->migrate());
-  pqxx::connection connection(place.url);
-  for (const char* sql :
-       {"INSERT INTO progress (student_id, module_id, coverage, duration_ms, playtime_ms, "
-        "resume_ms,"
-        " resume_at_ms, updated_ms, mastered_ms) VALUES ('s0', 'new', '{}', 1, 0, 0, 0, 0, 0)",
-        "INSERT INTO completion (student_id, module_id, rule_version, covered_ms, duration_ms,"
-        " threshold_centipercent, mastered_ms) VALUES ('s0', 'm1', 1, 1, 1, 9500, 1)",
-        "INSERT INTO module (module_id, title, duration_ms, mastery_centipercent,"
-        " max_rate_permille, updated_ms, preview_url) VALUES ('new', 'T', 1, 9500, 2000, 1, '')",
-        "INSERT INTO device VALUES (sha256('x'), 'nobody', 0, '', false, 1)"}) {
-    BOOST_CHECK_THROW(pqxx::nontransaction(connection).exec(sql), pqxx::sql_error);
-  }
+  // Whoever was erased shortly before begins an epoch above that of the copies of before.
+  auto enrolled = device(1, "erased");
+  enrolled.kid.bytes.fill(9);
+  const auto again = need(upgraded->put_device(enrolled, {.now_ms = wall_ms{1}}));
+  BOOST_REQUIRE(again.has_value());
+  BOOST_TEST(again->epoch == 2u);
+  check_judging(*upgraded);
+  check_further_life(*upgraded);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

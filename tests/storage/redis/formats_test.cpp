@@ -64,6 +64,36 @@ BOOST_AUTO_TEST_CASE(a_redis_of_format_3_is_brought_along) {
   BOOST_TEST(server.command({"EXISTS", key_of("progress", pair)}) == "0");
 }
 
+/// A gateway of format 3 that is connected goes on calling the functions of its library.
+BOOST_AUTO_TEST_CASE(the_functions_of_format_3_are_gone) {
+  redis_server server;
+  const std::vector<std::string> writing{"cas", "erase", "readmit"};
+  std::string library = "#!lua name=watchkeeper\n";
+  for (const auto& name : writing)
+    library +=
+        "redis.register_function('wk_" + name +
+        "', function(keys) return redis.call('SET', keys[1], 'of a gateway of before') end)\n";
+  library += "redis.register_function('wk_version', function() return 6 end)\n";
+  server.command({"FUNCTION", "LOAD", library});
+  server.command({"HSET", "wk:deployment", "partitions", "256", "format", "3", "incarnation", "x"});
+  const auto pair = pair_of("ada", "m1");
+  const auto key = key_of("progress", pair);
+  BOOST_TEST(server.command({"FCALL", "wk_" + writing[0], "1", key}) == "OK");
+  server.command({"DEL", key});
+
+  const auto store = make_redis_store(server.url());
+  create(*store, {pair});
+  apply_one(*store, heartbeat(pair, 0, 0, 10'000));
+  const auto value = server.command({"GET", key});
+  for (const auto& name : writing)
+    BOOST_TEST(server.command({"FCALL", "wk_" + name, "1", key}).find("Function not found") !=
+               std::string::npos);
+  BOOST_TEST(server.command({"GET", key}) == value);
+  // It looks at these two before it does anything else, and refuses both.
+  BOOST_TEST(std::stoi(server.command({"FCALL", "wk_version", "0"})) > 6);
+  BOOST_TEST(server.command({"HGET", "wk:deployment", "format"}) == "4");
+}
+
 BOOST_AUTO_TEST_CASE(another_deployment_is_refused) {
   redis_server server;
   const auto pair = pair_of("ada", "m1");

@@ -168,45 +168,6 @@ BOOST_AUTO_TEST_CASE(a_pair_of_another_process_is_compared_with_the_ledger) {
   BOOST_TEST(apply_one(*store, heartbeat(pair, 1, 1000, 2000)).outcome.now.covered_ms == 2000);
 }
 
-BOOST_AUTO_TEST_CASE(a_file_of_format_1_is_brought_along) {
-  temporary_directory directory;
-  const auto file = directory.file("hot.db");
-  const auto pair = pair_of("ada", "m1");
-  execute(file, R"sql(
-CREATE TABLE hot_meta(name TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL)
-  STRICT, WITHOUT ROWID;
-CREATE TABLE hot_pair(
-  student TEXT NOT NULL, module TEXT NOT NULL, partition INTEGER NOT NULL,
-  covered BLOB NOT NULL, duration_ms INTEGER NOT NULL, playtime_ms INTEGER NOT NULL,
-  resume_ms INTEGER NOT NULL, resume_at_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL,
-  mastered_ms INTEGER NOT NULL, version INTEGER NOT NULL, dirty INTEGER NOT NULL,
-  PRIMARY KEY(student, module)) STRICT, WITHOUT ROWID;
-CREATE INDEX hot_pair_dirty ON hot_pair(partition) WHERE dirty = 1;
-CREATE TABLE hot_student(
-  student TEXT NOT NULL PRIMARY KEY, erased INTEGER NOT NULL, level_us INTEGER NOT NULL,
-  refilled_at_ms INTEGER NOT NULL, touched_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE hot_session(
-  device BLOB NOT NULL, session TEXT NOT NULL, module TEXT NOT NULL, highest INTEGER NOT NULL,
-  seen INTEGER NOT NULL, touched_ms INTEGER NOT NULL,
-  PRIMARY KEY(device, session)) STRICT, WITHOUT ROWID;
-INSERT INTO hot_meta VALUES('partitions', 256);
-INSERT INTO hot_pair VALUES('ada', 'm1', 5, x'0000000000002328', 600000, 9000, 9000, 1, 1, 0, 9, 0);
-INSERT INTO hot_student VALUES('bob', 1, 60000000, 0, 0);
-PRAGMA application_id = 2003527795; PRAGMA user_version = 1;
-)sql");
-  const auto store = make_embedded_store(file, durability_level::log);
-  const auto found = must(store->read(std::span(&pair, 1))).at(0);
-  BOOST_REQUIRE(found.has_value());
-  BOOST_TEST(found->life.epoch == 1u);
-  BOOST_TEST(found->life.attempt == 1u);
-  BOOST_TEST(found->covered.covered_ms() == 9000);
-  create(*store, {pair});
-  BOOST_TEST(apply_one(*store, heartbeat(pair, 0, 9000, 10'000)).outcome.now.covered_ms == 10'000);
-  BOOST_TEST(must(store->find_student(id_of<student_id>("bob"), some_time_ms)).epoch == 2u);
-  BOOST_TEST(int(apply_one(*store, heartbeat(pair_of("bob", "m1"), 0, 0, 1000)).outcome.why) ==
-             int(problem::unknown_device));
-}
-
 BOOST_AUTO_TEST_CASE(a_corrupt_row_fails_alone) {
   temporary_directory directory;
   const auto file = directory.file("hot.db");
