@@ -57,6 +57,10 @@ void merge(progress& into, const progress& other) {
     into.mastered_ms = std::min(into.mastered_ms, other.mastered_ms);
 }
 
+media_ms resume_within(media_ms resume_ms, media_ms duration_ms) noexcept {
+  return std::min(resume_ms, duration_ms);
+}
+
 std::int64_t seconds_watched(media_ms measured_ms) noexcept {
   return measured_ms / 1000;
 }

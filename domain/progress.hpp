@@ -51,6 +51,10 @@ progress_summary summarize(const progress& p, media_ms duration_ms) noexcept;
 /// of `coverage` tells). A default-constructed progress changes nothing.
 void merge(progress& into, const progress& other);
 
+/// Where playback goes on, in a module of this duration: not beyond its end, where playback may
+/// have been before the module became shorter.
+[[nodiscard]] media_ms resume_within(media_ms resume_ms, media_ms duration_ms) noexcept;
+
 /// floor(measured_ms / 1000).
 std::int64_t seconds_watched(media_ms measured_ms) noexcept;
 /// measured / duration × 100 in hundredths of a percent, rounded down, at most 10000; 0 for no

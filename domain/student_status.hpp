@@ -31,7 +31,7 @@ inline constexpr std::int32_t nearly_done_centipercent = 8'000;
 inline student_status student_status_of(const progress& state, wall_ms now_ms,
                                         const coverage& refused = {}) {
   if (state.mastered_ms != never) return student_status::mastered;
-  const auto behind_ms = std::min(state.resume_ms, state.duration_ms);
+  const auto behind_ms = resume_within(state.resume_ms, state.duration_ms);
   media_ms lost_ms = 0;
   for (const auto& range : refused.without(state.covered))
     lost_ms += std::max(0, std::min(range.to_ms, behind_ms) - range.from_ms);
@@ -39,7 +39,7 @@ inline student_status student_status_of(const progress& state, wall_ms now_ms,
   media_ms end_ms = 0;
   const auto measured = state.covered.measured(state.duration_ms);
   for (const auto& piece : measured.pieces()) {
-    if (piece.from_ms >= state.resume_ms) break;
+    if (piece.from_ms >= behind_ms) break;
     if (piece.from_ms - end_ms > skipping_gap_ms) return student_status::skipping;
     end_ms = piece.to_ms;
   }

@@ -74,7 +74,7 @@ void write_item(json_writer& out, const live_update& update) {
       .key("completion_percentage")
       .fixed(completion_centipercent(now.measured_ms, now.duration_ms), 2)
       .member("state", state_of(now))
-      .member("resume_ms", now.resume_ms)
+      .member("resume_ms", resume_within(now.resume_ms, now.duration_ms))
       .member("from_ms", update.last.from_ms)
       .member("to_ms", update.last.to_ms)
       .member("status", name_of(update.status));

@@ -26,7 +26,7 @@ void write_result(json_writer& out, const actors::heartbeat_result& result) {
         .key("completion_percentage")
         .trimmed(completion_centipercent(now.measured_ms, now.duration_ms), 2)
         .member("state", now.mastered_ms != never ? "MASTERED" : "IN_PROGRESS")
-        .member("resume_ms", now.resume_ms);
+        .member("resume_ms", resume_within(now.resume_ms, now.duration_ms));
   }
   out.end_object();
 }

@@ -117,6 +117,13 @@ BOOST_AUTO_TEST_CASE(a_summary_has_the_numbers) {
                                                       .mastered_ms = wall_ms{6}}));
 }
 
+BOOST_AUTO_TEST_CASE(playback_goes_on_at_the_end_at_the_latest) {
+  BOOST_TEST(resume_within(59'999, 60'000) == 59'999);
+  BOOST_TEST(resume_within(60'000, 60'000) == 60'000);
+  BOOST_TEST(resume_within(115'000, 60'000) == 60'000);
+  BOOST_TEST(resume_within(0, 0) == 0);
+}
+
 BOOST_AUTO_TEST_CASE(mastery_is_reached_by_what_lies_within_the_module) {
   coverage covered;
   covered.add({60'000, 115'000});

@@ -52,6 +52,7 @@ for (const variant of variants) {
       assert.deepEqual(shown.coverage, []);
       assert.equal(shown.completion_percentage, 0);
       assert.equal(shown.state, 'IN_PROGRESS');
+      assert.equal(shown.resume_ms, 60_000);
       const result = await scene.credited(0, 3_000);
       assert.equal(result.completion_percentage, 5);
       assert.equal(result.state, 'IN_PROGRESS');

@@ -32,7 +32,8 @@ void write_progress_members(json_writer& out, const pair_key& key, const progres
   for (const auto& piece : measured.pieces())
     out.begin_array().value(piece.from_ms).value(piece.to_ms).end_array();
   out.end_array();
-  out.member("playtime_ms", state.playtime_ms).member("resume_ms", state.resume_ms);
+  out.member("playtime_ms", state.playtime_ms)
+      .member("resume_ms", resume_within(state.resume_ms, state.duration_ms));
   write_time_or_null(out.key("updated_at"), state.updated_ms);
   write_time_or_null(out.key("mastered_at"), state.mastered_ms);
   out.member("attempt", state.life.attempt);
