@@ -8,7 +8,7 @@ import { Gateway, program, tokens } from './lib/gateway.mjs';
 import { lengthOf, union } from './lib/scene.mjs';
 import { variants } from './lib/stores.mjs';
 import { describe, test } from './lib/test.mjs';
-import { event, until } from './lib/wait.mjs';
+import { event, Hopeless, until } from './lib/wait.mjs';
 
 const promised = new Set(['credited', 'limited', 'duplicate', 'accepted']);
 const devices = 120;
@@ -58,10 +58,9 @@ function startFleet(gateway, log) {
     'admin-token': tokens.admin,
     devices,
     connections: 8,
-    // Half a second of media in 0.4 s: the module ends before the test does.
     interval: 0.4,
     'playback-rate': 2,
-    duration: 40,
+    duration: 120, // at most: the test ends it
     'module-duration': moduleS,
     'ack-log': log,
     'request-timeout': 3,
@@ -91,7 +90,7 @@ async function kill(gateway, fleet, log, number) {
   await until(
     `heartbeats before kill ${number}`,
     () => {
-      if (fleet.child.exitCode !== null) throw new Error(`the fleet ended: ${fleet.said}`);
+      if (fleet.child.exitCode !== null) throw new Hopeless(`the fleet ended: ${fleet.said}`);
       const lines = readLog(log);
       return lines.filter(isAcknowledged).length > number * devices * 4 && lines.length > seen;
     },
@@ -130,6 +129,15 @@ for (const variant of variants) {
         const log = path.join(gateway.directory, 'ack.jsonl');
         fleet = startFleet(gateway, log);
         for (let number = 1; number <= 2; ++number) await kill(gateway, fleet, log, number);
+        await until(
+          'a pair is mastered',
+          async () => {
+            if (fleet.child.exitCode !== null) throw new Hopeless(`the fleet ended: ${fleet.said}`);
+            return (await gateway.completions()).length > 0;
+          },
+          { timeoutMs: 100_000, everyMs: 200 },
+        );
+        fleet.child.kill('SIGTERM');
         await fleet.ended;
 
         const pairs = byPair(readLog(log));
