@@ -26,16 +26,16 @@ storage::stored<ok_t> gateway::end_epochs_below(const student_id& student, std::
   self.registry_cache.forget_student(student);
   // First the shard, so that no batch with this student follows; then the store; then the shard
   // again, for what was in flight in between.
-  self.forget_in_shard(student);
+  self.forget_in_shard({student, epoch});
   auto ended = self.writer->end_epochs_below(student, epoch).get();
-  if (ended) self.forget_in_shard(student);
+  if (ended) self.forget_in_shard({student, epoch});
   return ended;
 }
 
-void gateway::implementation::forget_in_shard(const student_id& student) {
+void gateway::implementation::forget_in_shard(const storage::erased_student& erased) {
   auto promise = std::make_shared<std::promise<void>>();
   auto done = promise->get_future();
-  caf::anon_send(shard_for(student), student_erased{student, std::move(promise)});
+  caf::anon_send(shard_for(erased.student), student_erased{erased, std::move(promise)});
   done.wait();
 }
 

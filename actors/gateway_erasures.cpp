@@ -17,12 +17,13 @@ storage::stored<ok_t> gateway::implementation::log_erasures(
 storage::stored<ok_t> gateway::implementation::repeat_erasures(storage::ledger& in) {
   if (!options.erasures) return ok;
   const auto logged = options.erasures->all();
-  const auto repeated = actors::repeat_erasures(in, logged, [this](const student_id& student) {
-    registry_cache.forget_student(student);
-    // At the start there is neither a shard nor a writer yet, and nothing in their memory.
-    if (writer && !shards.empty()) (void)forget_erased(student);
-    bump(erasures);
-  });
+  const auto repeated =
+      actors::repeat_erasures(in, logged, [this](const storage::erased_student& erased) {
+        registry_cache.forget_student(erased.student);
+        // At the start there is neither a shard nor a writer yet, and nothing in their memory.
+        if (writer && !shards.empty()) (void)forget_erased(erased);
+        bump(erasures);
+      });
   if (!repeated) return repeated.error();
   if (*repeated > 0)
     options.log(

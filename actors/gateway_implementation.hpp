@@ -84,11 +84,11 @@ struct gateway::implementation final : shard_services {
     return shards[shard_of(student, shards.size())];
   }
   /// Waits until the shard has forgotten the student, so that it hands over nothing more of them.
-  void forget_in_shard(const student_id& student);
+  void forget_in_shard(const storage::erased_student& erased);
   /// The ledger has the erasure of the student. False: try again later.
-  [[nodiscard]] bool forget_erased(const student_id& student) {
-    forget_in_shard(student);
-    return writer->forget_copies(student);
+  [[nodiscard]] bool forget_erased(const storage::erased_student& erased) {
+    forget_in_shard(erased);
+    return writer->forget_copies(erased);
   }
   /// Erases again whom the ledger has in an epoch that the log of erasures says has ended.
   storage::stored<ok_t> repeat_erasures(storage::ledger& in);

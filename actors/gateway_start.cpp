@@ -165,7 +165,8 @@ void gateway::implementation::start_watcher() {
       // known, before the hot store did.
       .last_change = 0,
       .time = time,
-      .student_erased = [this](const student_id& student) { return forget_erased(student); },
+      .student_erased =
+          [this](const storage::erased_student& erased) { return forget_erased(erased); },
       .progress_reset = [this](const storage::pair_progress& reset) { return begin_reset(reset); },
       .erased = [this](std::span<const storage::erased_student> all) { return log_erasures(all); },
       .erasures = erasures,

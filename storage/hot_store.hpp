@@ -23,8 +23,11 @@ struct pair_progress {
 };
 
 /// Removes the pairs of the student.
-inline void erase_pairs_of(const student_id& student, std::vector<pair_progress>& pairs) {
-  std::erase_if(pairs, [&](const pair_progress& pair) { return pair.key.student == student; });
+inline void erase_pairs_below(const student_id& student, std::uint32_t epoch,
+                              std::vector<pair_progress>& pairs) {
+  std::erase_if(pairs, [&](const pair_progress& pair) {
+    return pair.key.student == student && pair.state.life.epoch < epoch;
+  });
 }
 
 /// A pair whose state the ledger may not have yet. `version` differs after each change of the pair.

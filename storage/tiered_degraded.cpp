@@ -183,10 +183,11 @@ stored<ok_t> tiered_store::begin_attempt(const pair_progress& pair) {
   return ok;
 }
 
-void tiered_store::drop_copies(const student_id& student) {
-  boost::unordered::erase_if(overlay_.pairs,
-                             [&](const auto& item) { return item.first.student == student; });
-  overlay_.buckets.erase(student);
+void tiered_store::drop_copies(const erased_student& erased) {
+  const auto dropped = boost::unordered::erase_if(overlay_.pairs, [&](const auto& item) {
+    return item.first.student == erased.student && item.second.life.epoch < erased.next_epoch;
+  });
+  if (dropped > 0) overlay_.buckets.erase(erased.student);
 }
 
 }  // namespace watchkeeper::storage

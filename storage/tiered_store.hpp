@@ -94,9 +94,9 @@ class tiered_store {
   /// Enters degraded mode because the hot store was away at the start.
   void start_degraded(const std::string& why) { enter_degraded(why); }
 
-  /// An epoch of the student, or an attempt, has ended: forgets what degraded mode holds of the
-  /// student. What it reads anew is of the life that the ledger has.
-  void drop_copies(const student_id& student);
+  /// Epochs of the student have ended: forgets what degraded mode holds of them. What it has of a
+  /// later one may be the only copy, if the ledger went back since.
+  void drop_copies(const erased_student& erased);
   /// The ledger has begun a new attempt of the pair: brings it to the hot store, or to what
   /// degraded mode holds of it, and from there to the hot store when that is back.
   stored<ok_t> begin_attempt(const pair_progress& pair);

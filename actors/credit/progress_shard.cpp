@@ -183,8 +183,10 @@ void progress_shard_core::remember(const flight& back, const storage::tiered_req
   if (applied.state != storage::applied_state::done || outcome.status == credit_status::rejected)
     return;
   const auto& credit = request.credit;
-  if (std::find(back.erased.begin(), back.erased.end(), credit.student) != back.erased.end())
-    return;
+  const auto ended = [&](const storage::erased_student& erased) {
+    return erased.student == credit.student && credit.epoch < erased.next_epoch;
+  };
+  if (std::any_of(back.erased.begin(), back.erased.end(), ended)) return;
   acknowledged_heartbeat acknowledged{.request = credit, .outcome = outcome};
   coverage::intervals fresh;
   const auto* pair = update(request, applied, acknowledged, fresh);
@@ -345,16 +347,17 @@ void progress_shard_core::checkpointed(mono_ms started, mono_ms now) {
   update_probe();
 }
 
-void progress_shard_core::forget(const student_id& student) {
+void progress_shard_core::forget(const storage::erased_student& erased) {
   // Heartbeats that wait go on: by their epoch the store knows those of the life that ended.
-  if (in_flight_.batch) in_flight_.erased.push_back(student);
-  for (auto& each : loading_) each.erased.push_back(student);
+  if (in_flight_.batch) in_flight_.erased.push_back(erased);
+  for (auto& each : loading_) each.erased.push_back(erased);
   pairs_.erase_if([&](pair_entry& pair) {
-    if (pair.key.student != student) return false;
+    if (pair.key.student != erased.student || pair.state.life.epoch >= erased.next_epoch)
+      return false;
     set_dirty(pair, false);
     return true;
   });
-  if (deps_.observer) deps_.observer->student_erased(student);
+  if (deps_.observer) deps_.observer->student_erased(erased.student);
   update_probe();
 }
 
@@ -471,7 +474,7 @@ progress_shard_actor::behavior_type progress_shard(
         self->state.core->checkpointed(message.started, message.now);
       },
       [self](student_erased& message) {
-        self->state.core->forget(message.student);
+        self->state.core->forget(message.erased);
         if (message.forgotten) message.forgotten->set_value();
       },
       [self](progress_reset& message) { self->state.core->forget_pair(message.pair); },

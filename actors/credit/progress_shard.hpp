@@ -48,7 +48,8 @@ class progress_shard_core {
   void look_up(std::shared_ptr<progress_query> query);
   void found(progress_query& query, storage::stored<std::optional<progress>>& found);
   void checkpointed(mono_ms started, mono_ms now);
-  void forget(const student_id& student);
+  /// Forgets the epochs that have ended, and nothing of those that began since.
+  void forget(const storage::erased_student& erased);
   /// The pair was reset: the stores know how it goes on, and the next heartbeat asks them.
   void forget_pair(const pair_key& pair);
   void tick();
@@ -58,10 +59,10 @@ class progress_shard_core {
  private:
   /// Heartbeats on their way to the stores and back.
   struct flight {
-    std::shared_ptr<credit_batch> batch;  // null: there is none
-    std::vector<heartbeat_job_ptr> jobs;  // in the order of its requests
-    std::vector<student_id> erased;       // since it was sent
-    std::uint64_t refill_epoch = 0;       // when it was sent
+    std::shared_ptr<credit_batch> batch;          // null: there is none
+    std::vector<heartbeat_job_ptr> jobs;          // in the order of its requests
+    std::vector<storage::erased_student> erased;  // since it was sent
+    std::uint64_t refill_epoch = 0;               // when it was sent
   };
   void send_batch();
   /// Sends those that need a row of the ledger on their way, and takes them out of `back`.

@@ -110,9 +110,9 @@ struct checkpoint_done {
   mono_ms now;
 };
 
-/// The student is erased: forget what memory has of the student.
+/// The student is erased: forget what memory has of the epochs that have ended.
 struct student_erased {
-  student_id student;
+  storage::erased_student erased;
   std::shared_ptr<std::promise<void>> forgotten;  // may be null
 };
 

@@ -99,8 +99,8 @@ bool hot_writer::refill(std::vector<storage::pair_progress> pairs) {
   return false;
 }
 
-bool hot_writer::forget_copies(const student_id& student) {
-  if (drops_waiting_.fetch_add(1) < drops_waiting_max && orders_.push(drop_order{student}))
+bool hot_writer::forget_copies(const storage::erased_student& erased) {
+  if (drops_waiting_.fetch_add(1) < drops_waiting_max && orders_.push(drop_order{erased}))
     return true;
   drops_waiting_.fetch_sub(1);
   return false;
@@ -239,18 +239,18 @@ void hot_writer::take(order& taken, taken_batches& batches) {
     if (auto* student = std::get_if<std::shared_ptr<student_order>>(&taken))
       execute(**student);
     else
-      drop(std::get<drop_order>(taken).student);
+      drop(std::get<drop_order>(taken).erased);
   }
 }
 
-void hot_writer::drop(const student_id& student) {
+void hot_writer::drop(const storage::erased_student& erased) {
   drops_waiting_.fetch_sub(1);
-  drop_refills(student);
-  (void)run_guarded([&] { tiers_.drop_copies(student); });
+  drop_refills(erased);
+  (void)run_guarded([&] { tiers_.drop_copies(erased); });
 }
 
-void hot_writer::drop_refills(const student_id& student) {
-  for (auto& pairs : refills_) storage::erase_pairs_of(student, pairs);
+void hot_writer::drop_refills(const storage::erased_student& erased) {
+  for (auto& pairs : refills_) storage::erase_pairs_below(erased.student, erased.next_epoch, pairs);
 }
 
 /// One at a time: the batches of heartbeats come first.
@@ -314,14 +314,14 @@ void hot_writer::execute(student_order& taken) {
       storage::storage_failure{storage::storage_error::unavailable, "the writer failed"};
   // Also if it fails: the shard has forgotten them. Those of a reset pair lose against the new
   // attempt wherever they arrive.
-  if (taken.epoch > 0) drop_refills(taken.student);
+  if (taken.epoch > 0) drop_refills({taken.student, taken.epoch});
   (void)run_guarded([&] {
     if (taken.attempt) {
       done = tiers_.begin_attempt(*taken.attempt);
       return;
     }
     done = deps_.hot->end_epochs_below(taken.student, taken.epoch, deps_.time.wall_now());
-    if (done) tiers_.drop_copies(taken.student);
+    if (done) tiers_.drop_copies({taken.student, taken.epoch});
   });
   taken.done.set_value(std::move(done));
 }

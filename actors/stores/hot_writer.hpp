@@ -67,7 +67,7 @@ class hot_writer {
   /// Any thread. To be called when the ledger has an erasure of the student, by this gateway or
   /// another, and the shard has forgotten the student: drops the copies for degraded mode, and the
   /// refills that wait. False: too many such orders wait; try again later.
-  [[nodiscard]] bool forget_copies(const student_id& student);
+  [[nodiscard]] bool forget_copies(const storage::erased_student& erased);
   /// What becomes of an order, once it is executed. Not to be waited for on the writer's thread.
   using reply = std::future<storage::stored<ok_t>>;
   /// Any thread. Ends the student's epochs below `epoch` in the hot store and here.
@@ -84,7 +84,7 @@ class hot_writer {
   };
   using refill_order = std::vector<storage::pair_progress>;
   struct drop_order {
-    student_id student;
+    storage::erased_student erased;
   };
   using order = std::variant<std::shared_ptr<credit_batch>, refill_order,
                              std::shared_ptr<student_order>, drop_order>;
@@ -106,13 +106,13 @@ class hot_writer {
   void refill_one();
   /// What waits of the student is from before an erasure. It is not to be merged after it: once the
   /// student has enrolled again, no store would skip it.
-  void drop_refills(const student_id& student);
+  void drop_refills(const storage::erased_student& erased);
   /// Looks at the hot store again after somebody has found that it is not the one that it was.
   void look_at_hot_store();
   void store_together(std::vector<std::shared_ptr<credit_batch>>& batches);
   reply push(std::shared_ptr<student_order> asked);
   void execute(student_order& taken);
-  void drop(const student_id& student);
+  void drop(const storage::erased_student& erased);
 
   dependencies deps_;
   std::uint64_t looked_at_epoch_ = 0;

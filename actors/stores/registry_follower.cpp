@@ -1,6 +1,7 @@
 #include "actors/stores/registry_follower.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <utility>
 
@@ -28,6 +29,14 @@ template <class Key>
 void make_distinct(std::vector<Key>& keys) {
   std::sort(keys.begin(), keys.end());
   keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+}
+
+/// All epochs, if the ledger does not know the erasure any more.
+std::uint32_t ended_below(std::span<const storage::erased_student> erased,
+                          const student_id& student) {
+  const auto found = std::find_if(erased.begin(), erased.end(),
+                                  [&](const auto& each) { return each.student == student; });
+  return found == erased.end() ? UINT32_MAX : found->next_epoch;
 }
 
 }  // namespace
@@ -71,11 +80,27 @@ bool registry_follower::take_reset(const pair_key& pair) {
   return !state || deps_.progress_reset({pair, *state});  // without a state: erased since
 }
 
+storage::stored<std::vector<storage::erased_student>> registry_follower::read_erasures(
+    std::span<const storage::registry_change> changes) {
+  bool is_one_among = false;
+  for (const auto& change : changes) {
+    if (change.what != storage::registry_change::kind::student_erased) continue;
+    is_one_among = true;
+    // Whatever of the student is in use is read anew: that needs no epoch.
+    if (const auto student = student_id::parse(change.key))
+      deps_.registry_cache.forget_student(*student);
+  }
+  if (!is_one_among) return std::vector<storage::erased_student>{};
+  return deps_.ledger.erased_students();
+}
+
 storage::stored<bool> registry_follower::apply(std::span<const storage::registry_change> changes) {
   std::vector<thumbprint> devices;
   std::vector<module_id> modules;
   std::vector<pair_key> assignments;
-  bool one_waits = false, is_erasure_among = false;
+  bool one_waits = false;
+  const auto ended = read_erasures(changes);
+  if (!ended) return ended.error();
   // Neither waits for a read, nor is repeated if a read fails.
   const auto forget = [&](const storage::registry_change& change, auto forget_it) {
     if (change.sequence <= forgotten_up_to_ || one_waits) return;
@@ -93,15 +118,12 @@ storage::stored<bool> registry_follower::apply(std::span<const storage::registry
       case storage::registry_change::kind::assignment:
         if (const auto pair = pair_of(change.key)) assignments.push_back(*pair);
         break;
-      case storage::registry_change::kind::student_erased: {
-        is_erasure_among = true;
+      case storage::registry_change::kind::student_erased:
         if (const auto student = student_id::parse(change.key))
           forget(change, [&] {
-            deps_.registry_cache.forget_student(*student);
-            return deps_.student_erased(*student);
+            return deps_.student_erased({*student, ended_below(*ended, *student)});
           });
         break;
-      }
       case storage::registry_change::kind::progress_reset:
         if (const auto pair = pair_of(change.key))
           forget(change, [&] { return take_reset(*pair); });
@@ -111,11 +133,8 @@ storage::stored<bool> registry_follower::apply(std::span<const storage::registry
   make_distinct(devices);
   make_distinct(modules);
   make_distinct(assignments);
-  if (is_erasure_among && deps_.erased) {
-    const auto erased = deps_.ledger.erased_students();
-    if (!erased) return erased.error();
-    if (auto done = deps_.erased(*erased); !done) return done.error();
-  }
+  if (!ended->empty() && deps_.erased)
+    if (auto done = deps_.erased(*ended); !done) return done.error();
   if (auto done = renew_devices(devices); !done) return done.error();
   for (const auto& id : modules)
     if (auto done = renew_module(id); !done) return done.error();

@@ -27,7 +27,7 @@ class registry_follower {
     const time_source& time;
     /// Once for each erasure, unless it returns false: then it is called again with the next
     /// follow().
-    std::function<bool(const student_id&)> student_erased;
+    std::function<bool(const storage::erased_student&)> student_erased;
     /// The same for each reset of a pair, with the attempt that the ledger has now.
     std::function<bool(const storage::pair_progress&)> progress_reset;
     /// After an erasure: those of the last hour. Until it succeeds, the change does not count as
@@ -52,6 +52,10 @@ class registry_follower {
  private:
   /// From the first change that is still there; the copies are worth nothing.
   void begin_anew();
+  /// The erasures of the last hour if one is among the changes. The copies in the registry of who
+  /// was erased are gone afterwards, also if it fails.
+  storage::stored<std::vector<storage::erased_student>> read_erasures(
+      std::span<const storage::registry_change> changes);
   /// False: an erasure or a reset has to wait, so these changes do not count as read.
   storage::stored<bool> apply(std::span<const storage::registry_change> changes);
   /// False: it has to wait.

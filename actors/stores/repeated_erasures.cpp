@@ -8,9 +8,9 @@
 
 namespace watchkeeper::actors {
 
-storage::stored<std::size_t> repeat_erasures(storage::ledger& in,
-                                             std::span<const storage::logged_erasure> logged,
-                                             const std::function<void(const student_id&)>& erased) {
+storage::stored<std::size_t> repeat_erasures(
+    storage::ledger& in, std::span<const storage::logged_erasure> logged,
+    const std::function<void(const storage::erased_student&)>& erased) {
   std::uint32_t highest_epoch = 0;
   std::size_t repeated = 0;
   // The life of a student comes with any pair.
@@ -32,7 +32,7 @@ storage::stored<std::size_t> repeat_erasures(storage::ledger& in,
           in.erase_student(student, "erasure-log", crypto::random_uuid(), at_ms, next_epoch);
       if (!done) return done.error();
       ++repeated;
-      erased(student);
+      erased({student, next_epoch});
     }
   }
   if (const auto raised = in.go_on_above(0, highest_epoch); !raised) return raised.error();

@@ -12,8 +12,8 @@ namespace watchkeeper::actors {
 /// Erases in a ledger that came back older whom it has in an epoch that has ended by the log of
 /// erasures, and calls `erased` for each of them. Returns how many there were. After a failure the
 /// next call does the rest.
-storage::stored<std::size_t> repeat_erasures(storage::ledger& in,
-                                             std::span<const storage::logged_erasure> logged,
-                                             const std::function<void(const student_id&)>& erased);
+storage::stored<std::size_t> repeat_erasures(
+    storage::ledger& in, std::span<const storage::logged_erasure> logged,
+    const std::function<void(const storage::erased_student&)>& erased);
 
 }  // namespace watchkeeper::actors

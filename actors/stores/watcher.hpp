@@ -30,7 +30,7 @@ class watcher {
     std::int64_t last_change = 0;  // registry changes up to here are in memory
     const time_source& time;
     /// By another gateway, or by this one. False: it has to wait.
-    std::function<bool(const student_id&)> student_erased;
+    std::function<bool(const storage::erased_student&)> student_erased;
     std::function<bool(const storage::pair_progress&)> progress_reset;
     /// See registry_follower.
     std::function<storage::stored<ok_t>(std::span<const storage::erased_student>)> erased;

@@ -15,7 +15,7 @@ BOOST_AUTO_TEST_CASE(an_erased_student_earns_nothing_while_degraded_until_enroll
     w.fault = store_fault::lost_request;
     BOOST_CHECK(w.apply_one(w.request(0, 0, 10'000)).state == applied_state::done);
     w.erase_in_ledger();
-    if (is_told) w.tiers.drop_copies(w.who);  // else the watcher has not read it yet
+    if (is_told) w.tiers.drop_copies({w.who, 2});  // else the watcher has not read it yet
     const auto late = w.apply_one(w.request(1, 10'000, 20'000));
     BOOST_CHECK(late.state == applied_state::done);
     BOOST_CHECK(late.outcome.why == problem::unknown_device);
@@ -31,6 +31,24 @@ BOOST_AUTO_TEST_CASE(an_erased_student_earns_nothing_while_degraded_until_enroll
   }
 }
 
+// A ledger that went back may lack what degraded mode holds: then it is the only copy.
+BOOST_AUTO_TEST_CASE(an_erasure_that_is_heard_of_late_takes_no_copy_of_the_next_epoch) {
+  for (const std::uint32_t next_epoch : {1u, 2u}) {
+    tiered_store_world w;
+    w.fault = store_fault::lost_request;
+    const auto beat = w.request(0, 0, 10'000);
+    BOOST_CHECK(w.apply_one(beat).state == applied_state::done);
+    w.tiers.drop_copies({w.who, next_epoch});
+    w.fault = store_fault::none;
+    w.clock.advance(tiered_store::retry_interval_ms);
+    w.tiers.probe();
+    const auto pair = beat.credit.pair();
+    const auto in_hot = w.inner->read({&pair, 1});
+    BOOST_REQUIRE(in_hot.has_value());
+    BOOST_TEST((*in_hot)[0].has_value() == (next_epoch == 1));
+  }
+}
+
 // Another gateway erased the student, enrolled them anew and credited them, all while this one did
 // not reach the hot store and held their progress.
 BOOST_AUTO_TEST_CASE(what_degraded_mode_held_of_an_ended_epoch_is_not_given_back) {
@@ -42,7 +60,7 @@ BOOST_AUTO_TEST_CASE(what_degraded_mode_held_of_an_ended_epoch_is_not_given_back
     BOOST_REQUIRE(w.inner->end_epochs_below(w.who, 2, some_time_ms).has_value());
     w.erase_in_ledger();
     w.enrol_anew();
-    if (is_told) w.tiers.drop_copies(w.who);
+    if (is_told) w.tiers.drop_copies({w.who, 2});
     loading_store other{*w.inner, *w.ledger_of_record, w.clock, no_observer()};
     w.clock.advance(1);
     const auto elsewhere = w.request(1, 20'000, 30'000);

@@ -175,7 +175,7 @@ BOOST_AUTO_TEST_CASE(nothing_of_who_is_erased_comes_back_from_the_ledger) {
   w.heartbeat(2, 0, 0, 10'000);
   come_back(w, {1});
   come_back(w, {2});
-  w.shard->forget(student(1));
+  w.shard->forget({student(1), 2});
   finish_loading(w, 0);
   finish_loading(w, 0);
   BOOST_TEST(!w.ask(1).has_value());

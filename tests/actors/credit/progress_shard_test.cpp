@@ -117,7 +117,7 @@ BOOST_AUTO_TEST_CASE(a_student_erased_while_a_batch_is_in_flight_leaves_nothing_
   shard_world w;
   w.heartbeat(1, 0, 0, 10'000);
   w.heartbeat(1, 1, 10'000, 20'000);  // waits
-  w.shard->forget(student(1));
+  w.shard->forget({student(1), 2});
   BOOST_TEST(w.watching.erased_after.size() == 1u);
   w.finish_batch();
   BOOST_REQUIRE(w.listener->results.size() == 1u);
@@ -130,6 +130,18 @@ BOOST_AUTO_TEST_CASE(a_student_erased_while_a_batch_is_in_flight_leaves_nothing_
   BOOST_REQUIRE(w.listener->results.size() == 2u);
   BOOST_TEST(w.listener->results[1].outcome.why == problem::storage_unavailable);
   BOOST_TEST(w.shard->pairs() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(an_erasure_that_is_heard_of_late_takes_nothing_from_the_next_epoch) {
+  shard_world w;
+  w.heartbeat(1, 0, 0, 10'000);
+  w.finish_batch();
+  w.heartbeat(1, 1, 10'000, 20'000);
+  w.shard->forget({student(1), 1});  // the epochs before that of the heartbeats
+  w.finish_batch();
+  BOOST_TEST(w.shard->pairs() == 1u);
+  BOOST_TEST(w.probe.dirty == 1u);
+  BOOST_TEST(w.ask(1).value().covered.covered_ms() == 20'000);
 }
 
 BOOST_AUTO_TEST_CASE(a_heartbeat_of_an_ended_epoch_is_to_be_sent_again_with_a_fresh_record) {

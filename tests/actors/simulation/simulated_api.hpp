@@ -95,17 +95,18 @@ class simulated_api {
     const auto epoch = std::max(in_ledger.epoch, in_hot ? in_hot->epoch : 0) + 1;
     for (const bool is_again : {false, true}) {
       deps_.registry_cache.forget_student(student);
-      const auto before = forget_in_shard(student);
+      const auto before = forget_in_shard({student, epoch});
       co_await until(before);
       auto ended = deps_.writer.end_epochs_below(student, epoch);
       co_await until(ended);
       (void)need(ended.get());
-      const auto after = forget_in_shard(student);
+      const auto after = forget_in_shard({student, epoch});
       co_await until(after);
       if (is_again) break;
+      deps_.log_erasure(student, epoch);
+      co_await others();
       (void)need(deps_.ledger->erase_student(student, "somebody", "", now_ms, epoch));
       co_await others();
-      deps_.log_erasure(student, epoch);
       deps_.registry_cache.forget_student(student);
     }
     reply.begun = {epoch, 0};
@@ -181,10 +182,10 @@ class simulated_api {
   const progress_shard_actor& shard_for(const student_id& student) const {
     return deps_.shards[shard_of(student, deps_.shard_count)];
   }
-  std::future<void> forget_in_shard(const student_id& student) {
+  std::future<void> forget_in_shard(const storage::erased_student& erased) {
     auto promise = std::make_shared<std::promise<void>>();
     auto done = promise->get_future();
-    caf::anon_send(shard_for(student), student_erased{student, std::move(promise)});
+    caf::anon_send(shard_for(erased.student), student_erased{erased, std::move(promise)});
     return done;
   }
   std::shared_ptr<progress_query> ask(const pair_key& key) {

@@ -94,7 +94,8 @@ void simulated_process::start_follower() {
       .registry_cache = registry_,
       .last_change = 0,
       .time = time_,
-      .student_erased = [this](const student_id& who) { return forget_erased(who, erasures_); },
+      .student_erased =
+          [this](const storage::erased_student& who) { return forget_erased(who, erasures_); },
       .progress_reset = [this](const storage::pair_progress& reset) { return begin_reset(reset); },
       .erased =
           [this](std::span<const storage::erased_student> all) {

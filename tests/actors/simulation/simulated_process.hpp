@@ -213,7 +213,7 @@ class simulated_process final : public shard_services {
   void look_at_ledger() {
     for (auto next = erased_again_.begin(); next != erased_again_.end();) {
       const auto it = next++;
-      (void)forget_erased(it->first, erased_again_);
+      (void)forget_erased({it->first, it->second.next_epoch}, erased_again_);
     }
     const auto identity = read_identity(*ledger_, ledger_state_, hot_state_,
                                         [](log_level, const std::string&, const std::string&) {});
@@ -232,10 +232,11 @@ class simulated_process final : public shard_services {
     const auto loss = world_.past.losses;
     std::vector<storage::logged_erasure> logged;
     for (const auto& [who, erasure] : erasures_log_.entries) logged.push_back(erasure);
-    const auto repeated = actors::repeat_erasures(in, logged, [this](const student_id& student) {
-      registry_.forget_student(student);
-      if (writer_) erased_again_.try_emplace(student);
-    });
+    const auto repeated =
+        actors::repeat_erasures(in, logged, [this](const storage::erased_student& erased) {
+          registry_.forget_student(erased.student);
+          if (writer_) erased_again_[erased.student].next_epoch = erased.next_epoch;
+        });
     if (!repeated) return repeated.error();
     erasures_log_.repeated_at_loss = loss;
     return ok;
@@ -261,19 +262,24 @@ class simulated_process final : public shard_services {
   }
 
   /// The erasure is news. The product's thread waits for the shard; this one looks again later.
-  using forgetting = std::map<student_id, std::future<void>>;
-  bool forget_erased(const student_id& student, forgetting& begun) {
-    auto& done = begun[student];
+  struct forgotten {
+    std::uint32_t next_epoch = 0;
+    std::future<void> done;
+  };
+  using forgetting = std::map<student_id, forgotten>;
+  bool forget_erased(const storage::erased_student& erased, forgetting& begun) {
+    auto& [next_epoch, done] = begun[erased.student];
+    next_epoch = erased.next_epoch;
     if (!done.valid()) {
       auto promise = std::make_shared<std::promise<void>>();
       done = promise->get_future();
-      caf::anon_send(shards_[shard_of(student, shards_.size())],
-                     student_erased{student, std::move(promise)});
+      caf::anon_send(shards_[shard_of(erased.student, shards_.size())],
+                     student_erased{erased, std::move(promise)});
     }
     if (done.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return false;
-    begun.erase(student);
+    begun.erase(erased.student);
     ++orders_;
-    return writer_->forget_copies(student);
+    return writer_->forget_copies(erased);
   }
   bool begin_reset(const storage::pair_progress& reset) {
     auto& begun = resets_[reset.key];

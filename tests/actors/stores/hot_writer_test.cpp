@@ -344,7 +344,7 @@ BOOST_AUTO_TEST_CASE(a_fault_loses_no_order_that_was_taken_with_it) {
   state.duration_ms = 600'000;
   w.befalls = [](auto) -> storage::store_fault { throw std::runtime_error("broken"); };
   w.writer->store(w.batch(0, 2, 0));
-  BOOST_TEST(w.writer->forget_copies(student(1)));
+  BOOST_TEST(w.writer->forget_copies({student(1), 2}));
   BOOST_TEST(w.writer->refill({{{student(3), module_named("m1")}, state}}));
   w.back.clear();
   w.turn();  // the batch meets the fault
@@ -373,7 +373,7 @@ BOOST_AUTO_TEST_CASE(a_refill_that_waits_is_not_merged_after_an_erasure) {
         if (here)
           w.erase(1);
         else
-          BOOST_REQUIRE(w.writer->forget_copies(student(1)));
+          BOOST_REQUIRE(w.writer->forget_copies({student(1), 2}));
         BOOST_TEST(w.writer->has_unsaved_refills());
         while (w.writer->has_unsaved_refills()) w.turn();
         BOOST_TEST(w.stored_ms(1) + w.written_ms(1) == 0);
@@ -397,7 +397,7 @@ BOOST_AUTO_TEST_CASE(refills_have_a_limit_that_takes_no_place_from_batches) {
 BOOST_AUTO_TEST_CASE(erasures_have_a_limit_that_takes_no_place_from_batches) {
   writing w;
   int taken = 0;
-  while (taken < 10'000 && w.writer->forget_copies(student(taken))) ++taken;
+  while (taken < 10'000 && w.writer->forget_copies({student(taken), 2})) ++taken;
   BOOST_TEST(taken == 256);
   for (std::uint32_t shard = 0; shard < 4; ++shard)
     w.writer->store(w.batch(shard, static_cast<int>(shard), 0));
@@ -406,7 +406,7 @@ BOOST_AUTO_TEST_CASE(erasures_have_a_limit_that_takes_no_place_from_batches) {
   w.turn();
   BOOST_TEST(w.back.size() == 4u);
   for (const auto& batch : w.back) BOOST_TEST(writing::all(*batch, done));
-  BOOST_TEST(w.writer->forget_copies(student(taken)));
+  BOOST_TEST(w.writer->forget_copies({student(taken), 2}));
 }
 
 BOOST_AUTO_TEST_CASE(refills_that_wait_are_written_at_the_end_while_there_is_time) {

@@ -57,6 +57,10 @@ class changing_ledger final : public simulated_ledger {
     return assigned.contains(pair);
   }
 
+  storage::stored<std::vector<storage::erased_student>> erased_students() override {
+    if (is_away) return away();
+    return simulated_ledger::erased_students();
+  }
   storage::stored<std::vector<storage::recorded_pair>> look_up(
       std::span<const pair_key> keys) override {
     if (is_away) return away();
@@ -138,6 +142,7 @@ struct following {
   changing_ledger ledger{shared, plan, never};
   registry registry_cache;
   std::vector<student_id> erased;
+  std::vector<std::uint32_t> next_epochs;  // of `erased`
   std::vector<pair_key> reset;
   int room = 1000;  // for erasures
   ledger_memory memory;
@@ -148,10 +153,11 @@ struct following {
        .registry_cache = registry_cache,
        .time = clock,
        .student_erased =
-           [this](const student_id& who) {
+           [this](const storage::erased_student& who) {
              if (room == 0) return false;
              --room;
-             erased.push_back(who);
+             erased.push_back(who.student);
+             next_epochs.push_back(who.next_epoch);
              return true;
            },
        .progress_reset =
@@ -386,6 +392,16 @@ BOOST_AUTO_TEST_CASE(assignments_are_renewed_up_to_a_limit_and_forgotten_beyond_
   }
   BOOST_TEST(unassigned == static_cast<int>(registry_follower::read_alone_max));
   BOOST_TEST(forgotten == 10);
+}
+
+BOOST_AUTO_TEST_CASE(an_erasure_is_told_with_the_epoch_below_which_it_ended_all) {
+  following f;
+  f.shared.next_lives["student-1"] = {.epoch = 7, .begins_ms = {}};
+  for (const auto* who : {"student-1", "student-2"})
+    f.ledger.changed(storage::registry_change::kind::student_erased, who);
+  BOOST_TEST(f.follower.follow().has_value());
+  // Of the second the ledger knows nothing any more.
+  BOOST_TEST((f.next_epochs == std::vector<std::uint32_t>{7, UINT32_MAX}));
 }
 
 BOOST_AUTO_TEST_CASE(an_erasure_ends_the_assignments_of_the_student_alone) {
