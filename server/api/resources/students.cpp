@@ -112,11 +112,12 @@ net::http_response delete_student(call& c) {
   if (!in_hot && !storage::is_of_single_pairs(in_hot.error())) throw storage_fault(in_hot.error());
   const auto epoch = std::max(in_ledger.epoch, in_hot ? in_hot->epoch : 0) + 1;
   need(c.gateway.end_epochs_below(student, epoch));
+  // Before the ledger erases: one that goes back just then would have the student again for good.
+  // If the call breaks off behind this and nobody repeats it, the next gateway that starts does.
+  need(c.gateway.log_erasure(student, epoch));
   const auto erasure = crypto::random_uuid();
   const bool erased =
       need(c.store.ledger().erase_student(student, c.caller.name, erasure, c.now_ms, epoch));
-  // A call that fails here is repeated until the erasure outlives a restore of the ledger.
-  need(c.gateway.log_erasure(student, epoch));
   c.gateway.student_has_gone(student);
   c.gateway.forget_heatmap_rows();
   c.lists_by_status.drop_all();
