@@ -134,6 +134,8 @@ stored<std::optional<student_life>> sqlite_ledger::put_device(const device_recor
                                                               const enrolment& at) {
   return call([&](sqlite_database& database) -> std::optional<student_life> {
     sqlite_transaction work(database, mode::write);
+    // First: a trigger refuses the device of somebody who is not enrolled.
+    const auto life = enrol(database, device.student, at);
     database
         .prepared(
             "INSERT INTO device (kid, student_id, algorithm, public_key, revoked, created_ms)"
@@ -148,8 +150,7 @@ stored<std::optional<student_life>> sqlite_ledger::put_device(const device_recor
         .bind(5, device.revoked ? 1 : 0)
         .bind(6, device.created_ms)
         .run();
-    if (database.changes() == 0) return std::nullopt;
-    const auto life = enrol(database, device.student, at);
+    if (database.changes() == 0) return std::nullopt;  // and the enrolment is undone
     note_change(database, kind::device, device.kid.text());
     work.commit();
     return life;

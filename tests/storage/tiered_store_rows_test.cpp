@@ -9,6 +9,7 @@
 namespace watchkeeper::test {
 using namespace storage;
 using storage::testing::heartbeat;
+using storage::testing::loading_store;
 using storage::testing::pair_of;
 
 namespace {
