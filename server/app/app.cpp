@@ -315,8 +315,8 @@ int serve(const loaded_configuration& loaded) {
     for (const auto& warning : loaded.warnings)
       log_event(log_level::warning, "config", warning.what, {{"where", warning.where}});
     try {
-      if (const auto made = prepare_data_dir(settings); !made)
-        throw std::runtime_error(made.error());
+      const auto lock = lock_data_dir(settings);
+      if (!lock) throw std::runtime_error(lock.error());
       running_gateway running(settings);
       for (;;) {
         if (signals.wait() != SIGHUP) break;

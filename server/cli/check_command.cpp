@@ -5,8 +5,10 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <ostream>
 
+#include "base/file_lock.hpp"
 #include "base/owned.hpp"
 #include "server/cli/commands.hpp"
 #include "server/keys/ticket_key_file.hpp"
@@ -252,8 +254,11 @@ int run_migrate(const loaded_configuration& loaded, std::ostream& out, std::ostr
     err << "watchkeeper migrate: " << mask_secrets(why) << '\n';
     return static_cast<int>(exit_problem);
   };
-  if (!sqlite_ledger_path(loaded.values).empty())
-    if (const auto made = prepare_data_dir(loaded.values); !made) return failed(made.error());
+  std::optional<result<file_lock, std::string>> lock;
+  if (!sqlite_ledger_path(loaded.values).empty()) {
+    lock.emplace(lock_data_dir(loaded.values));
+    if (!*lock) return failed(lock->error());
+  }
   const auto opened = open_ledger(loaded.values);
   const auto before = opened->version();
   if (!before) return failed(before.error().detail);

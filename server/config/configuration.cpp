@@ -56,6 +56,17 @@ result<ok_t, std::string> prepare_data_dir(const configuration& settings) {
   return ok;
 }
 
+result<file_lock, std::string> lock_data_dir(const configuration& settings) {
+  if (const auto made = prepare_data_dir(settings); !made) return made.error();
+  auto lock = file_lock::take((std::filesystem::path(settings.data_dir) / "lock").string());
+  if (!lock)
+    return fmt::format(
+        "data_dir: {}; each gateway needs a directory of its own, and `watchkeeper migrate` of a "
+        "SQLite ledger one that no gateway uses",
+        lock.error());
+  return lock;
+}
+
 std::unique_ptr<storage::hot_store> open_hot_store(const configuration& settings) {
   if (const auto path = embedded_store_path(settings); !path.empty()) {
     const bool sync = required_durability(settings) == storage::durability_level::fsync;

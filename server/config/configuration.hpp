@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/file_lock.hpp"
 #include "base/result.hpp"
 #include "crypto/es256.hpp"
 #include "storage/hot_store.hpp"
@@ -137,6 +138,9 @@ std::string embedded_store_path(const configuration& settings);
 std::string erasure_log_path(const configuration& settings);
 /// Creates data_dir. The error is a sentence.
 result<ok_t, std::string> prepare_data_dir(const configuration& settings);
+/// Creates data_dir and takes its file `lock`: a second gateway, or a migration beside a gateway,
+/// must not touch what is in it. The error is a sentence.
+result<file_lock, std::string> lock_data_dir(const configuration& settings);
 
 /// Makes `crypto.p256` what verifies ES256 in this process; only the first call of a process
 /// counts.

@@ -37,7 +37,9 @@ constexpr auto table = std::to_array<key_description>({
      .form = listen_form},
     {.path = "data_dir",
      .member = [](settings& s) -> text { return s.data_dir; },
-     .help = "Directory of the embedded stores and of the self-signed certificate.",
+     .help =
+         "Directory of the embedded stores, the log of erasures, and the keys and the certificate "
+         "that the gateway makes; no other gateway may use it.",
      .check = check_not_empty,
      .form = "a directory"},
     {.path = "io_threads",

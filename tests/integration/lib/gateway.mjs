@@ -173,7 +173,6 @@ export class Gateway {
     return within('the gateway ends', this.ended, timeoutMs);
   }
 
-  /** Ends the process with the signal and gives {code, signal}. */
   /** From the return of this on the process does nothing, until `thaw` or its end. */
   async freeze() {
     const { pid } = this.child;
@@ -186,6 +185,7 @@ export class Gateway {
     this.child.kill('SIGCONT');
   }
 
+  /** Ends the process with the signal and gives {code, signal}. */
   async end(signal = 'SIGTERM') {
     await this.client?.close();
     if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill(signal);
