@@ -20,7 +20,8 @@ storage::stored<ok_t> gateway::implementation::repeat_erasures(storage::ledger& 
   const auto repeated =
       actors::repeat_erasures(in, logged, [this](const storage::erased_student& erased) {
         registry_cache.forget_student(erased.student);
-        // At the start there is neither a shard nor a writer yet, and nothing in their memory.
+        // At the start there is neither a shard nor a writer yet, and nothing in their memory. The
+        // registry's follower hears of the erasure as well, and tries again if the queue is full.
         if (writer && !shards.empty()) (void)forget_erased(erased);
         bump(erasures);
       });

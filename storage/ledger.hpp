@@ -89,8 +89,6 @@ struct recorded_pair {
   student_life student;           // with epoch 0 nothing of the pair counts, wherever it is found
   std::optional<progress> state;  // in the student's epoch
   media_ms duration_ms = 0;       // of the module now, removed or not; 0: the ledger has none such
-  /// The student's last credit in any module; `never`: there was none.
-  wall_ms student_updated_ms = never;
 };
 
 /// A pair of a list. `state.duration_ms` is that of the last credit.
@@ -223,6 +221,9 @@ class ledger {
   virtual stored<std::vector<recorded_pair>> look_up(std::span<const pair_key> keys) = 0;
   /// The states of look_up().
   stored<std::vector<std::optional<progress>>> read(std::span<const pair_key> keys);
+  /// When each student was last credited, in any module; `never`: there was nothing. Reads all rows
+  /// of each student: only for those of whom the hot store cannot say.
+  virtual stored<std::vector<wall_ms>> last_credits(std::span<const student_id> students) = 0;
   /// Merges each state with its row (watchkeeper::merge, with gaps closed as coverage closes them).
   /// In the same transaction, sets mastered_ms where the merged coverage reaches the threshold of
   /// the module (to `now_ms`, unless the state has its own), and creates the completion of each
@@ -359,10 +360,9 @@ class ledger {
   virtual stored<ok_t> revoke_logins(std::span<const revoked_login> ended, wall_ms now_ms) = 0;
   virtual stored<std::vector<revoked_login>> revoked_logins(wall_ms now_ms, std::size_t limit) = 0;
 
-  /// Changes after `after_sequence`, oldest first. `last_change` is where to start.
+  /// Changes after `after_sequence`, oldest first.
   virtual stored<std::vector<registry_change>> changes(std::int64_t after_sequence,
                                                        std::size_t limit) = 0;
-  virtual stored<std::int64_t> last_change() = 0;
 
   /// Which ledger it is, and how far it has come. Every checkpoint, registry change, reset, erasure
   /// and revocation of logins counts as a transaction.

@@ -45,4 +45,19 @@ ledger_rows ledger_reader::read(std::vector<pair_key> keys) {
   return {std::move(keys), std::move(rows)};
 }
 
+stored<std::vector<wall_ms>> ledger_reader::last_credits(std::span<const student_id> students) {
+  std::vector<wall_ms> all;
+  all.reserve(students.size());
+  while (!students.empty()) {
+    const auto some =
+        students.first(std::min(storage_limits::batch_heartbeats_max, students.size()));
+    const auto found =
+        ask_ledger(hangs_, time_, failed_, [&] { return ledger_.last_credits(some); });
+    if (!found) return found.error();
+    all.insert(all.end(), found->begin(), found->end());
+    students = students.subspan(some.size());
+  }
+  return all;
+}
+
 }  // namespace watchkeeper::storage

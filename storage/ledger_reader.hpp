@@ -43,7 +43,7 @@ auto ask_ledger(circuit_breaker& guard, const time_source& time, const failure_r
 /// The failure of one pair's row, named for the log.
 storage_failure failure_of_row(const pair_key& pair, const storage_failure& why);
 
-/// Reads pairs for heartbeats that wait. A row that cannot be read harms no other, and a ledger
+/// Reads for heartbeats that wait. A row that cannot be read harms no other, and a ledger
 /// that hangs is not waited for each time.
 /// Thread: one, and it blocks. Borrows the ledger and the clock.
 class ledger_reader {
@@ -55,6 +55,8 @@ class ledger_reader {
 
   /// Takes the keys in any order, and repeated.
   [[nodiscard]] ledger_rows read(std::vector<pair_key> keys);
+  /// ledger::last_credits.
+  [[nodiscard]] stored<std::vector<wall_ms>> last_credits(std::span<const student_id> students);
 
  private:
   ledger& ledger_;

@@ -17,14 +17,17 @@ std::optional<tiered_store::last_credits> tiered_store::load_into_overlay(
       overlay_.pairs.erase(known);
   }
   std::vector<pair_key> asked;
+  std::vector<student_id> without_bucket;
   // Who was there first goes on.
   auto room = most_.pairs_max - std::min(most_.pairs_max, overlay_.pairs.size());
   for (const auto& key : distinct_pairs(requests, which)) {
+    // Nothing was earned yet: when the student was credited last, the ledger says again.
+    const bool lacks_bucket = !overlay_.buckets.contains(key.student);
     if (overlay_.pairs.contains(key)) {
-      // Nothing was earned yet: when the student was credited last, the ledger says again.
-      if (!overlay_.buckets.contains(key.student)) asked.push_back(key);
+      if (lacks_bucket) without_bucket.push_back(key.student);
     } else if (room > 0) {
       asked.push_back(key);
+      if (lacks_bucket) without_bucket.push_back(key.student);
       --room;
     }
   }
@@ -40,17 +43,25 @@ std::optional<tiered_store::last_credits> tiered_store::load_into_overlay(
     for (const auto& key : asked) {
       const auto& row = *read.find(key);
       if (!row) continue;
-      note(key.student, row->student_updated_ms);
       overlay_.pairs.emplace(key, row->student.epoch == 0
                                       ? ended_progress(UINT32_MAX)  // whatever the request's
                                       : row->state.value_or(blank_progress(row->student)));
     }
   }
+  if (!without_bucket.empty()) {
+    // Sorted by student, as the pairs are.
+    without_bucket.erase(std::unique(without_bucket.begin(), without_bucket.end()),
+                         without_bucket.end());
+    const auto read = reader_.last_credits(without_bucket);
+    if (!read) return std::nullopt;
+    for (std::size_t i = 0; i < without_bucket.size(); ++i) note(without_bucket[i], (*read)[i]);
+  }
   for (auto i : which) {
     const auto& request = requests[i];
     const auto entry = overlay_.pairs.find(request.credit.pair());
     if (entry == overlay_.pairs.end()) continue;
-    if (request.in_memory && !asked.empty()) merge(entry->second, *request.in_memory);
+    if (request.in_memory && !(asked.empty() && without_bucket.empty()))
+      merge(entry->second, *request.in_memory);
     // Where nothing was played, it is the time of a reset.
     if (entry->second.playtime_ms > 0) note(request.credit.student, entry->second.updated_ms);
   }

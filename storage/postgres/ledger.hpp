@@ -19,6 +19,7 @@ class postgres_ledger final : public ledger {
   stored<schema_version> version() override;
 
   stored<std::vector<recorded_pair>> look_up(std::span<const pair_key> keys) override;
+  stored<std::vector<wall_ms>> last_credits(std::span<const student_id> students) override;
   using ledger::checkpoint;
   stored<std::vector<progress>> checkpoint(std::span<const pair_progress> pairs, wall_ms now_ms,
                                            std::vector<heatmap_delta>* grown) override;
@@ -76,7 +77,6 @@ class postgres_ledger final : public ledger {
 
   stored<std::vector<registry_change>> changes(std::int64_t after_sequence,
                                                std::size_t limit) override;
-  stored<std::int64_t> last_change() override;
   stored<ledger_identity> identity() override;
   stored<ok_t> go_on_above(std::int64_t last_sequence, std::uint32_t highest_epoch) override;
   stored<std::string> health() override;

@@ -275,13 +275,29 @@ stored<std::vector<recorded_pair>> postgres_ledger::look_up(std::span<const pair
       const auto key = key_from(row);
       recorded_pair pair{.student = life_from(row, after_state),
                          .state = std::nullopt,
-                         .duration_ms = duration_from(row[after_state + 2]),
-                         .student_updated_ms = wall_time_of(row[after_state + 3])};
+                         .duration_ms = duration_from(row[after_state + 2])};
       if (!row[2].is_null()) pair.state = progress_from(row, 2);
       // A key that was asked for twice has a row for each time, and is answered in both places.
       for (auto at = find_place(places, key, key_at); at != places.end() && keys[*at] == key; ++at)
         found[*at] = pair;
     }
+    return std::move(found);
+  });
+}
+
+stored<std::vector<wall_ms>> postgres_ledger::last_credits(std::span<const student_id> students) {
+  std::vector<wall_ms> found(students.size(), never);
+  if (students.empty()) return found;
+  return session_.call([&](pqxx::connection& connection) {
+    array_literal ids;
+    for (const auto& student : students) ids.add(student.view());
+    pqxx::nontransaction reading(connection);
+    std::map<std::string_view, wall_ms> credited;
+    const auto rows = reading.exec_prepared("last_credits", ids.text());
+    for (const auto& row : rows) credited.emplace(text_of(row[0]), wall_time_of(row[1]));
+    for (std::size_t i = 0; i < students.size(); ++i)
+      if (const auto at = credited.find(students[i].view()); at != credited.end())
+        found[i] = at->second;
     return std::move(found);
   });
 }

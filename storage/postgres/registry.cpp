@@ -216,13 +216,6 @@ stored<std::vector<registry_change>> postgres_ledger::changes(std::int64_t after
   });
 }
 
-stored<std::int64_t> postgres_ledger::last_change() {
-  return session_.call([&](pqxx::connection& connection) {
-    pqxx::nontransaction reading(connection);
-    return number_of<std::int64_t>(reading.exec_prepared("last_change").at(0)[0]);
-  });
-}
-
 stored<std::string> postgres_ledger::health() {
   return session_.call([&](pqxx::connection& connection) {
     pqxx::nontransaction reading(connection);

@@ -119,7 +119,6 @@ constexpr statement registry_statements[] = {
     {"changes", R"(
       SELECT sequence, kind, key FROM registry_change
       WHERE sequence > $1 ORDER BY sequence LIMIT $2)"},
-    {"last_change", "SELECT coalesce(max(sequence), 0) FROM registry_change"},
     // The timeline is that of the WAL that is written now; `pg_control_checkpoint` shows it later.
     {"identity", R"(
       SELECT encode(i.ledger_id, 'hex'),

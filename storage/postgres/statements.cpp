@@ -74,13 +74,14 @@ constexpr statement progress_statements[] = {
     {"lock_completion", "SELECT pg_advisory_xact_lock(30539, 2)"},
 
     {"look_up", R"(
-      SELECT k.student_id, k.module_id, STATE(p), s.epoch, s.begins_ms, m.duration_ms,
-        (SELECT coalesce(max(u.updated_ms), 0) FROM progress u
-         WHERE u.student_id = k.student_id AND u.playtime_ms > 0)
+      SELECT k.student_id, k.module_id, STATE(p), s.epoch, s.begins_ms, m.duration_ms
       FROM unnest($1::text[], $2::text[]) AS k (student_id, module_id)
       JOIN student s ON s.student_id = k.student_id
       LEFT JOIN progress p ON p.student_id = k.student_id AND p.module_id = k.module_id
       LEFT JOIN module m ON m.module_id = k.module_id)"},
+    {"last_credits", R"(
+      SELECT student_id, max(updated_ms) FROM progress
+      WHERE student_id = ANY ($1::text[]) AND playtime_ms > 0 GROUP BY student_id)"},
     {"lives", R"(
       SELECT student_id, epoch, begins_ms FROM student WHERE student_id = ANY ($1::text[]))"},
 

@@ -145,16 +145,6 @@ stored<trace_removal> sqlite_ledger::remove_traces() {
   });
 }
 
-stored<std::int64_t> sqlite_ledger::last_change() {
-  return call([](sqlite_database& database) {
-    auto& row = database.prepared("SELECT coalesce(max(sequence), 0) FROM registry_change");
-    row.step();
-    const auto newest = row.integer(0);
-    row.reset();
-    return newest;
-  });
-}
-
 stored<std::string> sqlite_ledger::health() {
   return call([](sqlite_database& database) {
     // Reads the file, which the version of the library alone would not.

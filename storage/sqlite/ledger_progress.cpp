@@ -268,9 +268,17 @@ stored<std::vector<recorded_pair>> sqlite_ledger::look_up(std::span<const pair_k
     sqlite_transaction reading(database, sqlite_transaction::mode::read);
     for (const auto& key : keys)
       found.push_back({life_in(database, key.student), read_one(database, key),
-                       duration_of_module(database, key.module),
-                       last_credit_of(database, key.student)});
+                       duration_of_module(database, key.module)});
     reading.commit();
+    return found;
+  });
+}
+
+stored<std::vector<wall_ms>> sqlite_ledger::last_credits(std::span<const student_id> students) {
+  return call([&](sqlite_database& database) {
+    std::vector<wall_ms> found;
+    found.reserve(students.size());
+    for (const auto& student : students) found.push_back(last_credit_of(database, student));
     return found;
   });
 }

@@ -98,7 +98,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_reader_of_the_outbox_misses_nothing, Place, plac
     }
     --writing;
   };
-  const auto first_change = need(migrated->last_change());
+  const auto first_change = newest_change(*migrated);
   std::vector<std::jthread> threads;
   for (int i = 0; i < writers; ++i) threads.emplace_back(write, i);
 

@@ -98,6 +98,16 @@ inline void enrol(ledger& into, const std::vector<std::string>& students) {
   }
 }
 
+/// The number of the last change of the registry; 0: there is none.
+inline std::int64_t newest_change(ledger& of) {
+  std::int64_t newest = 0;
+  for (;;) {
+    const auto some = need(of.changes(newest, 1'000));
+    if (some.empty()) return newest;
+    newest = some.back().sequence;
+  }
+}
+
 /// Puts modules with a threshold of 95 %.
 inline void put_modules(ledger& into, const std::vector<std::string>& modules,
                         media_ms duration_ms) {

@@ -109,7 +109,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_reset_begins_the_next_attempt, Place, places) {
   const std::vector<pair_progress> first{
       {key, {.life = {1, 1}, .covered = covering({{0, 9'600}}), .duration_ms = 10'000}}};
   need(tested->checkpoint(first, wall_ms{10}));
-  const auto change = need(tested->last_change());
+  const auto change = newest_change(*tested);
   const auto begun = need(tested->reset_progress(key, std::nullopt, order));
   BOOST_REQUIRE(begun.has_value());
   const progress expected{
@@ -140,10 +140,10 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_reset_begins_the_next_attempt, Place, places) {
   BOOST_TEST(!need(tested->reset_progress(pair("x", "m"), known, order)).has_value());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(a_look_up_says_when_the_student_was_last_credited, Place, places) {
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_ledger_says_when_a_student_was_last_credited, Place, places) {
   const Place place;
   const auto tested = make_migrated(place);
-  enrol(*tested, {"s", "t"});
+  enrol(*tested, {"s", "t", "u"});
   auto state = blank_progress({.epoch = 1, .begins_ms = {}});
   state.covered.add({0, 1'000});
   state.playtime_ms = 1'000;
@@ -153,13 +153,14 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_look_up_says_when_the_student_was_last_credited,
   };
   put("s", "m1", 5'000);
   put("s", "m2", 7'000);
+  put("u", "m1", 8'000);
   state.playtime_ms = 0;  // begun anew, and not played since
   put("s", "m4", 9'000);
-  const std::vector<pair_key> keys{pair("s", "m1"), pair("s", "m3"), pair("t", "m1")};
-  const auto found = need(tested->look_up(keys));
-  BOOST_TEST(found[0].student_updated_ms == wall_ms{7'000});
-  BOOST_TEST(found[1].student_updated_ms == wall_ms{7'000});  // of another module
-  BOOST_TEST(found[2].student_updated_ms == never);
+  const std::vector<student_id> students{student("t"), student("s"), student("x"), student("u"),
+                                         student("s")};
+  const std::vector<wall_ms> expected{never, wall_ms{7'000}, never, wall_ms{8'000}, wall_ms{7'000}};
+  BOOST_TEST(need(tested->last_credits(students)) == expected, boost::test_tools::per_element());
+  BOOST_TEST(need(tested->last_credits({})).empty());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -66,6 +66,13 @@ class ledger_model {
             .state = found == pairs.end() ? std::nullopt : std::optional(found->second),
             .duration_ms = duration_of(at.second)};
   }
+  wall_ms last_credit_of(const student_id& student) const {
+    wall_ms last = never;
+    for (const auto& [key, state] : pairs)
+      if (key.first == student.view() && state.playtime_ms > 0)
+        last = std::max(last, state.updated_ms);
+    return last;
+  }
   media_ms duration_of(const std::string& module) const {
     const auto known = revisions.find(module);
     return known == revisions.end() ? 0 : known->second.back().duration_ms;

@@ -47,10 +47,6 @@ class changing_ledger final : public simulated_ledger {
     const auto row = modules.find(id);
     return row == modules.end() ? std::optional<module_record>{} : row->second;
   }
-  storage::stored<std::int64_t> last_change() override {
-    if (is_away) return away();
-    return log.empty() ? 0 : log.back().sequence;
-  }
   storage::stored<bool> is_assigned(const pair_key& pair) override {
     if (is_away) return away();
     ++questions;
