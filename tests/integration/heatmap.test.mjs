@@ -95,7 +95,6 @@ for (const variant of variants) {
         assert.deepEqual(empty.viewers, new Array(31).fill(0));
 
         assert.equal((await scene.credited(0, 10_000)).status, 'credited');
-        const sentMs = Date.now();
         let map = await until(
           'the heartbeat is seen',
           async () => {
@@ -104,7 +103,6 @@ for (const variant of variants) {
           },
           { timeoutMs: 1_000 * stretch(), everyMs: 20 },
         );
-        assert.ok(Date.now() - sentMs < 1_000);
         assert.deepEqual(map.viewers.slice(0, 12), [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0]);
         assert.equal(map.students, 1);
 

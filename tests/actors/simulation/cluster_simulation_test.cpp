@@ -80,11 +80,8 @@ BOOST_AUTO_TEST_CASE(results_that_devices_got_stay_true) {
   BOOST_TEST(all.read > 0u);
   // Each kind in 500 of 20,000 seeds, or at all in a short run.
   if (count < 200) return;
-  for (const auto kind : kinds) {
-    // A part of the resets that were answered just before the ledger came back older.
-    const auto one_of = kind == "reset lost" ? 100u : 40u;
-    BOOST_TEST(seeds_with[kind] >= (count < 2000 ? 1 : count / one_of), kind);
-  }
+  for (const auto kind : kinds)
+    BOOST_TEST(seeds_with[kind] >= (count < 2000 ? 1 : count / 40), kind);
 }
 
 BOOST_AUTO_TEST_CASE(a_seed_runs_the_same_way_again) {

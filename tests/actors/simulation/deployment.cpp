@@ -160,7 +160,7 @@ void deployment::one_step() {
   pass_time(below(1800));
   if (course_.catalogue && chance(40)) return begin_some_change();
   if (!calls_.empty() && chance(2)) turn_of_a_call(below(calls_.size()));
-  if (course_.ledger_older && course_.lives && chance(8)) return begin_some_call();
+  if (course_.ledger_older && course_.lives && chance(5)) return begin_some_call();
   const auto dice = below(course_.lives ? 126 : 100);
   if (dice < 22)
     play(below(device_count));
@@ -281,7 +281,7 @@ void deployment::send(std::size_t who, std::size_t which) {
   job->credit.mastery_measured_ms = mastery_measured_ms(rules);
   job->credit.epoch = record.epoch;
   job->credit.played_at_ms = b.claims.issued_at_ms;
-  if (!course_.tight_bucket) job->credit.max_rate_permille = 400'000;
+  job->credit.max_rate_permille = rate_of(index_of(b.pair.module));
   job->device = std::make_shared<const device_entry>(record);  // with a rate of its own
   process.submit(std::move(job));
 }
@@ -297,6 +297,7 @@ void deployment::take_result(std::size_t who, std::size_t which, const heartbeat
        " ms for " + name_of(b.pair) + " " + show_interval(b.interval));
   if (outcome.status == credit_status::rejected) return take_rejection(d, b, outcome);
   ++counts.acknowledged;
+  note_earned(d, index_of(b.pair.module), outcome.played.length_ms());
   b.settled = true;
   if (outcome.status == credit_status::limited) happened("credit limited");
   acknowledgement ack{outcome.now.life, outcome.credited_ms, sent.by->is_degraded(), sent};

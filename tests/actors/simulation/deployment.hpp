@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "domain/limits.hpp"
 #include "tests/actors/simulation/course.hpp"
 #include "tests/actors/simulation/simulated_process.hpp"
 #include "tests/actors/testing_system.hpp"
@@ -98,6 +99,8 @@ struct device {
   std::uint32_t next_sequence = 0;
   media_ms position_ms = 0;
   std::vector<beat> beats;
+  credit_us earned_us = 0;  // real time: what was acknowledged, by the rates of the modules,
+  credit_us allowed_us = limits::bucket_start_us;  // and what the bucket may have had
 };
 
 /// What has been put for a module, whether the ledger still has it or not.
@@ -194,6 +197,8 @@ class deployment {
   pair_truth& truth_of(device& d, const module_id& module) { return d.pairs[index_of(module)]; }
   device_record record_of(const device& d) const;
   void begin_some_call();
+  /// Of a pair that has progress, if the student has any.
+  void begin_reset_of_played(std::size_t who);
   void begin_call(api_call::kind what, std::size_t who, std::size_t module);
   static bool may_end(const api_call& call) {
     return call.what == api_call::kind::erase || call.what == api_call::kind::reset ||
@@ -237,6 +242,15 @@ class deployment {
                      const std::optional<progress>& recorded);
   /// Some of the removed modules return.
   void settle_catalogue();
+
+  // Buckets (deployment_buckets.cpp).
+
+  /// The `max_rate` of the module, in thousandths. It stays what it is.
+  std::int32_t rate_of(std::size_t module) const;
+  void allow_everybody(credit_us more_us);
+  void note_earned(device& d, std::size_t module, media_ms played_ms);
+  /// I8, after each step.
+  void watch_buckets();
 
   // What must hold (deployment_checks.cpp).
 
@@ -316,6 +330,7 @@ class deployment {
   bool has_lost_ = false;                 // the hot store was emptied, or came back older
   std::optional<std::uint64_t> lost_at_;  // when, in complete checkpoints
   std::uint64_t ledger_faults_at_loss_ = 0;
+  wall_ms buckets_watched_at_ms_ = world_.clock.wall_now();
   bool is_ledger_behind_ = false;  // it went back, and not all gateways have caught up
   std::optional<std::string> wrong_;
 };

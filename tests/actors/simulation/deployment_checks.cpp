@@ -22,6 +22,7 @@ storage::recorded_pair deployment::shown(const pair_key& key) {
 }
 
 void deployment::watch() {
+  watch_buckets();
   watch_ledger();
   for (auto& d : devices_) {
     if (!is_erased_in_ledger(d)) d.back_at_step = step_;

@@ -180,6 +180,8 @@ void deployment::note_lost_reset(device& d, std::size_t module, const test::ledg
 
 void deployment::note_loss() {
   has_lost_ = true;
+  // What it had was spent since.
+  allow_everybody(limits::bucket_capacity_us);
   lost_at_ = world_.checkpoints;
   ledger_faults_at_loss_ = ledger_faults();
 }

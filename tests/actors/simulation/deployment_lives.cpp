@@ -53,10 +53,7 @@ void deployment::begin_some_call() {
   const auto who = below(device_count);
   const auto module = chance(3) ? below(modules_.size()) : devices_[who].module;
   using enum api_call::kind;
-  // A reset needs progress.
-  if (devices_[who].state == enrolment_state::enrolled && course_.ledger_older && chance(3))
-    for (std::size_t m = 0; m < modules_.size(); ++m)
-      if (in_hot({devices_[who].student, modules_[m]})) return begin_call(reset, who, m);
+  if (course_.ledger_older && chance(2)) return begin_reset_of_played(who);
   const auto dice = below(12);
   switch (devices_[who].state) {
     case enrolment_state::enrolled:
@@ -69,6 +66,22 @@ void deployment::begin_some_call() {
       return begin_call(dice < 1 ? erase : dice < 2 ? reset : dice < 4 ? read : enrol, who, module);
     case enrolment_state::unknown:
       return begin_call(dice < 5 ? erase : dice < 6 ? read : enrol, who, module);
+  }
+}
+
+void deployment::begin_reset_of_played(std::size_t who) {
+  const auto& d = devices_[who];
+  if (d.state != enrolment_state::enrolled) return;
+  for (std::size_t m = 0; m < modules_.size(); ++m) {
+    if (!in_hot({d.student, modules_[m]})) continue;
+    begin_call(api_call::kind::reset, who, m);
+    // Mostly before much else happens: a ledger that goes back then has had little more.
+    for (int turn = 0; turn < 40 && !chance(40) && !calls_.empty(); ++turn) {
+      turn_of_an_actor();
+      for (auto& process : processes_) process->turn_of_the_writer();
+      turn_of_a_call(calls_.size() - 1);
+    }
+    return;
   }
 }
 
@@ -95,7 +108,10 @@ void deployment::begin_call(api_call::kind what, std::size_t who, std::size_t mo
   call->is_ledger_behind = is_ledger_behind_;
   const bool is_of_life = what == api_call::kind::erase || what == api_call::kind::enrol;
   if (is_of_life) ++d.life_calls;
-  if (what == api_call::kind::erase) d.is_half_erased = true;
+  if (what == api_call::kind::erase) {
+    d.is_half_erased = true;
+    d.allowed_us += limits::bucket_start_us;  // of the next epoch
+  }
   if (what == api_call::kind::erase || (is_of_life && call->was_absent))
     d.state = enrolment_state::unknown;
   call->life_calls = d.life_calls;

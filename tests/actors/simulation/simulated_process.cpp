@@ -51,7 +51,11 @@ void simulated_process::start_writer(bool hot_is_there) {
             if (*alive_) caf::anon_send(shards_[batch->shard], batch_stored{batch});
           },
       .heatmaps_grown = [this](const auto& deltas) { heat_.grown(deltas); },
-      .log = [](log_level, const std::string&, const std::string&) {},
+      .log =
+          [this](log_level level, const std::string& component, const std::string&) {
+            // What the writer says when it becomes degraded.
+            if (level == log_level::error && component == "hot_store") ++degraded_spells_;
+          },
       .shards = shard_count,
       .retention_ms = world_.retention_ms,
       .start_degraded = !hot_is_there,

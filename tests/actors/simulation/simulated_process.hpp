@@ -60,6 +60,8 @@ class simulated_process final : public shard_services {
   /// A listener reads it before it passes a result to its device.
   [[nodiscard]] std::shared_ptr<const bool> liveness() const noexcept { return alive_; }
   [[nodiscard]] bool is_degraded() const noexcept { return hot_state_.degraded; }
+  /// How many began since the call before.
+  [[nodiscard]] std::uint64_t take_degraded_spells() { return std::exchange(degraded_spells_, 0); }
   /// The clocks of its machine.
   [[nodiscard]] const time_source& time() const noexcept { return time_; }
   [[nodiscard]] bool is_busy() const noexcept { return *alive_ && orders_ > 0; }
@@ -325,7 +327,8 @@ class simulated_process final : public shard_services {
   registry registry_;
   std::unique_ptr<simulated_ledger> ledger_;  // of the threads that only read the registry
   registry_position changes_heard_;
-  std::uint64_t losses_ = 0;          // of the ledger, that the checkpointer was told
+  std::uint64_t losses_ = 0;  // of the ledger, that the checkpointer was told
+  std::uint64_t degraded_spells_ = 0;
   std::uint64_t memory_changes_ = 0;  // up to which the follower has begun anew
   std::uint64_t rounds_at_loss_ = 0;
   unsigned rounds_since_loss_ = 0;
