@@ -66,6 +66,11 @@ storage::stored<ok_t> gateway::log_erasure(const student_id& student, std::uint3
   return implementation_->log_erasures({&erased, 1});
 }
 
+std::uint32_t gateway::erased_below(const student_id& student) const {
+  const auto& log = implementation_->options.erasures;
+  return log ? log->next_epoch_of(student) : 0;
+}
+
 void gateway::student_has_gone(const student_id& student) {
   // Until now the registry could read devices and assignments again, for heartbeats that still
   // came.

@@ -92,6 +92,8 @@ class gateway {
   /// To be called when the ledger has ended the student's epochs, before the caller is told: writes
   /// that into the log of erasures. Blocks; any thread.
   storage::stored<ok_t> log_erasure(const student_id& student, std::uint32_t next_epoch);
+  /// The next epoch of a student in the log of erasures; 0: it has none. Any thread.
+  [[nodiscard]] std::uint32_t erased_below(const student_id& student) const;
   /// To be called when the ledger has forgotten the student, after `end_epochs_below`: notifies the
   /// observers once more, and has the files of the stores drop what they have of the student. Any
   /// thread.

@@ -153,16 +153,25 @@ stored<ok_t> erasure_log::write_anew(wall_ms now_ms) {
   if (file_ >= 0) ::close(file_);
   file_ = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
   if (file_ < 0) return failed(path_, "open");
+  is_torn_ = false;
   return ok;
 }
 
 stored<ok_t> erasure_log::append(const std::string& lines) {
+  const storage_failure unfit{storage_error::unavailable, path_ + " has to be written anew"};
   struct stat about {};
+  if (is_torn_) return unfit;
   if (file_ < 0 || ::fstat(file_, &about) != 0) return failed(path_, "write");
   // Another process of the same folder has written the file anew.
-  if (about.st_nlink == 0) return storage_failure{storage_error::unavailable, path_ + " was moved"};
+  if (about.st_nlink == 0) return unfit;
+  // The same students may be erased again and again: each adds a line.
+  if (static_cast<std::size_t>(about.st_size) + lines.size() > file_bytes_max / 2) return unfit;
+  is_torn_ = true;
   const auto written = ::write(file_, lines.data(), lines.size());
-  if (written == static_cast<ssize_t>(lines.size()) && ::fdatasync(file_) == 0) return ok;
+  if (written == static_cast<ssize_t>(lines.size()) && ::fdatasync(file_) == 0) {
+    is_torn_ = false;
+    return ok;
+  }
   if (written >= 0 && written < static_cast<ssize_t>(lines.size())) errno = ENOSPC;
   return failed(path_, "write");
 }
@@ -178,7 +187,8 @@ stored<ok_t> erasure_log::add(std::span<const logged_erasure> erasures, wall_ms 
     fresh.push_back(&erasure);
   }
   if (fresh.empty()) return ok;
-  // A write that broke off has left the beginning of a line: then the file is written anew.
+  // A write that broke off has left the beginning of a line, or what it wrote is not on the disk
+  // though a later sync succeeds. Then the file is written anew.
   const auto appended = append(lines);
   for (const auto* erasure : fresh)
     erasures_[erasure->student] = {erasure->next_epoch, erasure->at_ms};
@@ -199,6 +209,12 @@ stored<ok_t> erasure_log::forget_old(wall_ms now_ms) {
   const mutex_lock lock(mutex_);
   if (!is_pruning_due(now_ms)) return ok;
   return write_anew(now_ms);
+}
+
+std::uint32_t erasure_log::next_epoch_of(const student_id& student) const {
+  const mutex_lock lock(mutex_);
+  const auto known = erasures_.find(student);
+  return known == erasures_.end() ? 0 : known->second.next_epoch;
 }
 
 std::vector<logged_erasure> erasure_log::all() const {

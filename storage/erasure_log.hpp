@@ -42,6 +42,8 @@ class erasure_log {
   stored<ok_t> forget_old(wall_ms now_ms);
   /// The last erasure of each student, in any order.
   [[nodiscard]] std::vector<logged_erasure> all() const;
+  /// 0: it has none of the student.
+  [[nodiscard]] std::uint32_t next_epoch_of(const student_id& student) const;
   /// The lines of the file that could not be read when it was opened.
   [[nodiscard]] std::size_t unreadable() const noexcept { return unreadable_; }
 
@@ -56,6 +58,7 @@ class erasure_log {
   stored<ok_t> read() REQUIRES(mutex_);
   void drop_old(wall_ms now_ms) REQUIRES(mutex_);
   stored<ok_t> write_anew(wall_ms now_ms) REQUIRES(mutex_);
+  /// Fails also if the file has to be written anew.
   stored<ok_t> append(const std::string& lines) REQUIRES(mutex_);
   [[nodiscard]] bool is_pruning_due(wall_ms now_ms) const REQUIRES(mutex_);
 
@@ -65,6 +68,8 @@ class erasure_log {
   mutable annotated_mutex mutex_;
   std::unordered_map<student_id, entry> erasures_ GUARDED_BY(mutex_);
   int file_ GUARDED_BY(mutex_) = -1;
+  /// What was appended last may be half a line, or not on the disk.
+  bool is_torn_ GUARDED_BY(mutex_) = false;
   wall_ms pruned_ms_ GUARDED_BY(mutex_);
 };
 

@@ -197,6 +197,10 @@ class hot_store {
   /// What the store knows of the student's epochs.
   virtual stored<hot_student> find_student(const student_id& student, wall_ms now_ms) = 0;
 
+  /// Another instance has ended epochs of the student: drops what this one has in its memory. The
+  /// store itself stays as it is.
+  virtual void forget_copies(const student_id& /*student*/) {}
+
   /// One step of having the files of the store drop what they still have of deleted values; see
   /// trace_removal. Waits for no other call. A store without files has none.
   virtual stored<trace_removal> remove_traces() { return trace_removal::done; }

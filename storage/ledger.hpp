@@ -345,6 +345,10 @@ class ledger {
   virtual stored<bool> erase_student(const student_id& student, std::string_view actor,
                                      std::string_view erasure_id, wall_ms now_ms,
                                      std::uint32_t next_epoch) = 0;
+  /// The same for an erasure that this ledger has lost, by the log of erasures; but if the student
+  /// lives in `next_epoch` or a later one by now, nothing happens, and it returns false.
+  virtual stored<bool> repeat_erasure(const student_id& student, std::string_view erasure_id,
+                                      wall_ms at_ms, std::uint32_t next_epoch) = 0;
 
   /// Forgets what is over registry_change_retention_ms, and has its files drop what they still have
   /// of deleted rows, as far as that is done in passing; see trace_removal. Waits for no other

@@ -195,10 +195,16 @@ stored<ok_t> tiered_store::begin_attempt(const pair_progress& pair) {
 }
 
 void tiered_store::drop_copies(const erased_student& erased) {
-  const auto dropped = boost::unordered::erase_if(overlay_.pairs, [&](const auto& item) {
-    return item.first.student == erased.student && item.second.life.epoch < erased.next_epoch;
+  hot_.forget_copies(erased.student);
+  bool is_there = false;
+  boost::unordered::erase_if(overlay_.pairs, [&](const auto& item) {
+    if (item.first.student != erased.student) return false;
+    const bool has_ended = item.second.life.epoch < erased.next_epoch;
+    is_there = is_there || !has_ended;
+    return has_ended;
   });
-  if (dropped > 0) overlay_.buckets.erase(erased.student);
+  // Also where what was of the student has gone before, with a checkpoint that passed over it.
+  if (!is_there) overlay_.buckets.erase(erased.student);
 }
 
 }  // namespace watchkeeper::storage

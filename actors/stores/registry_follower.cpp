@@ -31,12 +31,17 @@ void make_distinct(std::vector<Key>& keys) {
   keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
 }
 
-/// All epochs, if the ledger does not know the erasure any more.
-std::uint32_t ended_below(std::span<const storage::erased_student> erased,
-                          const student_id& student) {
+/// Below which epoch those of the student have ended. If the ledger does not know the erasure any
+/// more: below the one that the student lives in, or all.
+storage::stored<std::uint32_t> ended_below(storage::ledger& in,
+                                           std::span<const storage::erased_student> erased,
+                                           const student_id& student) {
   const auto found = std::find_if(erased.begin(), erased.end(),
                                   [&](const auto& each) { return each.student == student; });
-  return found == erased.end() ? UINT32_MAX : found->next_epoch;
+  if (found != erased.end()) return found->next_epoch;
+  const auto life = in.life_of(student);
+  if (!life) return life.error();
+  return life->epoch > 0 ? life->epoch : UINT32_MAX;
 }
 
 }  // namespace
@@ -121,7 +126,8 @@ storage::stored<bool> registry_follower::apply(std::span<const storage::registry
       case storage::registry_change::kind::student_erased:
         if (const auto student = student_id::parse(change.key))
           forget(change, [&] {
-            return deps_.student_erased({*student, ended_below(*ended, *student)});
+            const auto next_epoch = ended_below(deps_.ledger, *ended, *student);
+            return next_epoch && deps_.student_erased({*student, *next_epoch});
           });
         break;
       case storage::registry_change::kind::progress_reset:

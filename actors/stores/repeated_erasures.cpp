@@ -1,6 +1,7 @@
 #include "actors/stores/repeated_erasures.hpp"
 
 #include <algorithm>
+#include <map>
 #include <vector>
 
 #include "crypto/digest.hpp"
@@ -9,8 +10,12 @@
 namespace watchkeeper::actors {
 
 storage::stored<std::size_t> repeat_erasures(
-    storage::ledger& in, std::span<const storage::logged_erasure> logged,
+    storage::ledger& in, std::span<const storage::logged_erasure> logged, wall_ms now_ms,
     const std::function<void(const storage::erased_student&)>& erased) {
+  const auto recorded = in.erased_students();
+  if (!recorded) return recorded.error();
+  std::map<student_id, std::uint32_t> recorded_epochs;
+  for (const auto& [student, next_epoch] : *recorded) recorded_epochs[student] = next_epoch;
   std::uint32_t highest_epoch = 0;
   std::size_t repeated = 0;
   // The life of a student comes with any pair.
@@ -27,10 +32,15 @@ storage::stored<std::size_t> repeat_erasures(
       const auto& [student, next_epoch, at_ms] = logged[first + i];
       highest_epoch = std::max(highest_epoch, next_epoch);
       const auto epoch = (*found)[i].student.epoch;
-      if (epoch == 0 || epoch >= next_epoch) continue;
-      const auto done =
-          in.erase_student(student, "erasure-log", crypto::random_uuid(), at_ms, next_epoch);
+      const bool is_in_place = epoch > 0
+                                   ? epoch >= next_epoch
+                                   : now_ms - at_ms >= storage::registry_change_retention_ms ||
+                                         recorded_epochs[student] >= next_epoch;
+      if (is_in_place) continue;
+      // Nothing happens if the student has been enrolled anew just now.
+      const auto done = in.repeat_erasure(student, crypto::random_uuid(), at_ms, next_epoch);
       if (!done) return done.error();
+      if (!*done) continue;
       ++repeated;
       erased({student, next_epoch});
     }

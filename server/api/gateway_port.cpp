@@ -37,6 +37,9 @@ class actor_gateway_port final : public gateway_port {
   storage::stored<ok_t> log_erasure(const student_id& student, std::uint32_t next_epoch) override {
     return gateway_.log_erasure(student, next_epoch);
   }
+  [[nodiscard]] std::uint32_t erased_below(const student_id& student) const override {
+    return gateway_.erased_below(student);
+  }
   void student_has_gone(const student_id& student) override { gateway_.student_has_gone(student); }
   [[nodiscard]] std::vector<actors::module_activity> activity() const override {
     return live_.activity();

@@ -46,6 +46,8 @@ class gateway_port {
   virtual void forget_assignment(const pair_key& pair) = 0;
   virtual storage::stored<ok_t> log_erasure(const student_id& student,
                                             std::uint32_t next_epoch) = 0;
+  /// The next epoch of a student in the log of erasures; 0: it has none.
+  [[nodiscard]] virtual std::uint32_t erased_below(const student_id& student) const = 0;
   virtual void student_has_gone(const student_id& student) = 0;  // after end_epochs_below
 
   // Those who watch.

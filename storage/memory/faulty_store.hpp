@@ -46,6 +46,7 @@ class faulty_store : public hot_store {
   stored<std::uint64_t> retire(std::span<const idle_pair> pairs, wall_ms now_ms) override;
   stored<std::optional<ledger_identity>> known_ledger() override;
   stored<ok_t> remember_ledger(const ledger_identity& seen) override;
+  void forget_copies(const student_id& student) override { inner_.forget_copies(student); }
   stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch,
                                 wall_ms now_ms) override;
   stored<hot_student> find_student(const student_id& student, wall_ms now_ms) override;

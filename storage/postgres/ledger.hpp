@@ -68,6 +68,8 @@ class postgres_ledger final : public ledger {
   stored<bool> erase_student(const student_id& student, std::string_view actor,
                              std::string_view erasure_id, wall_ms now_ms,
                              std::uint32_t next_epoch) override;
+  stored<bool> repeat_erasure(const student_id& student, std::string_view erasure_id, wall_ms at_ms,
+                              std::uint32_t next_epoch) override;
   stored<trace_removal> remove_traces() override;
 
   stored<std::vector<erased_student>> erased_students() override;

@@ -191,50 +191,74 @@ std::vector<progress> checkpoint_once(pqxx::connection& connection,
   return states;
 }
 
+/// What the ledger knows of the epochs of some students.
+struct known_epochs {
+  std::map<student_id, student_life> lives;
+  std::map<student_id, std::uint32_t> next;  // of those who were erased
+};
+
+known_epochs read_epochs(pqxx::transaction_base& reading, std::span<const pair_progress> pairs,
+                         const std::vector<std::size_t>& places) {
+  array_literal students;
+  for (const auto i : places) students.add(pairs[i].key.student.view());
+  known_epochs known;
+  for (const auto& row : reading.exec_prepared("lives", students.text()))
+    known.lives.emplace(id_of<student_id>(row[0]), life_from(row, 1));
+  for (const auto& row : reading.exec_prepared("next_epochs", students.text()))
+    known.next.emplace(id_of<student_id>(row[0]), number_of<std::uint32_t>(row[1]));
+  return known;
+}
+
+/// Whether a pair that was passed over is not to be written: its epoch has ended, which `state`
+/// then says, or nobody is enrolled for it.
+bool is_over(const known_epochs& known, const pair_progress& pair, progress& state) {
+  const auto epoch = pair.state.life.epoch;
+  if (const auto found = known.lives.find(pair.key.student); found != known.lives.end()) {
+    if (epoch >= found->second.epoch) return false;
+    state = ended_progress(found->second.epoch);
+    return true;
+  }
+  const auto next = known.next.find(pair.key.student);
+  if (next != known.next.end() && next->second > epoch) state = ended_progress(next->second);
+  return true;
+}
+
 /// Looks at the pairs that checkpoint_once() has passed over, whose state is of no life. Begins the
 /// epochs that are later than those of their students, and puts the places of these pairs into
 /// `to_repeat`; the others have ended.
 void judge_passed_over(pqxx::connection& connection, std::span<const pair_progress> pairs,
                        std::vector<progress>& states, std::vector<std::size_t>& to_repeat) {
-  array_literal students;
-  bool any = false;
-  for (std::size_t i = 0; i < pairs.size(); ++i) {
-    if (states[i].life != life_number{}) continue;
-    any = true;
-    students.add(pairs[i].key.student.view());
+  std::vector<std::size_t> left;
+  for (std::size_t i = 0; i < pairs.size(); ++i)
+    if (states[i].life == life_number{}) left.push_back(i);
+  const auto drop_ended = [&](const known_epochs& known) {
+    std::erase_if(left, [&](std::size_t i) { return is_over(known, pairs[i], states[i]); });
+  };
+  if (left.empty()) return;
+  {
+    // Mostly all of them: that takes no lock for which other checkpoints would have to wait, and
+    // whose wait would fail the call although its pairs are committed.
+    pqxx::nontransaction reading(connection);
+    drop_ended(read_epochs(reading, pairs, left));
   }
-  if (!any) return;
+  if (left.empty()) return;
   pqxx::work work(connection);
   work.exec_prepared("lock_erasure");
-  std::map<student_id, student_life> lives;
-  for (const auto& row : work.exec_prepared("lives", students.text()))
-    lives.emplace(id_of<student_id>(row[0]), life_from(row, 1));
-  std::map<student_id, std::uint32_t> next_epochs;  // of those who were erased
-  for (const auto& row : work.exec_prepared("next_epochs", students.text()))
-    next_epochs.emplace(id_of<student_id>(row[0]), number_of<std::uint32_t>(row[1]));
-  for (std::size_t i = 0; i < pairs.size(); ++i) {
-    if (states[i].life != life_number{}) continue;
+  auto known = read_epochs(work, pairs, left);
+  drop_ended(known);
+  for (const auto i : left) {
     const auto& [key, state] = pairs[i];
-    const auto epoch = state.life.epoch;
-    const auto found = lives.find(key.student);
-    if (found == lives.end()) {
-      const auto next = next_epochs.find(key.student);
-      if (next != next_epochs.end() && next->second > epoch)
-        states[i] = ended_progress(next->second);
-    } else if (epoch < found->second.epoch) {
-      states[i] = ended_progress(found->second.epoch);
-    } else {
-      if (epoch > found->second.epoch) {
-        (void)remove_epochs_below(work, key.student, epoch);
-        put_life(work, key.student, found->second = life_of_epoch(state));
-      }
-      to_repeat.push_back(i);
+    auto& life = known.lives.at(key.student);
+    if (state.life.epoch > life.epoch) {
+      (void)remove_epochs_below(work, key.student, state.life.epoch);
+      put_life(work, key.student, life = life_of_epoch(state));
     }
+    to_repeat.push_back(i);
   }
   // What the same call has written in an epoch that ended just now is gone again.
   for (std::size_t i = 0; i < pairs.size(); ++i)
-    if (const auto found = lives.find(pairs[i].key.student);
-        found != lives.end() && states[i].life.attempt > 0 &&
+    if (const auto found = known.lives.find(pairs[i].key.student);
+        found != known.lives.end() && states[i].life.attempt > 0 &&
         states[i].life.epoch < found->second.epoch)
       states[i] = ended_progress(found->second.epoch);
   work.commit();

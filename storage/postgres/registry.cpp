@@ -162,24 +162,50 @@ stored<bool> postgres_ledger::is_assigned(const pair_key& pair) {
   });
 }
 
+namespace {
+
+/// Inside a transaction: the student's epoch, which nobody else changes until the commit.
+std::uint32_t lock_epoch_of(pqxx::work& work, const student_id& student) {
+  // A statement of its own: the next one has to see what the checkpoints it waited for wrote.
+  work.exec_prepared("lock_erasure");
+  array_literal students;
+  students.add(student.view());
+  const auto lives = work.exec_prepared("lives", students.text());
+  return lives.empty() ? 0 : life_from(lives[0], 1).epoch;
+}
+
+/// Gives the number of rows that went.
+std::int64_t erase(pqxx::work& work, const student_id& student, std::string_view actor,
+                   std::string_view erasure_id, wall_ms at_ms, std::uint32_t next_epoch) {
+  const auto [pairs, completions_gone] = remove_epochs_below(work, student, INT64_MAX);
+  const auto rows =
+      work.exec_prepared("erase_student", text(student.view()), text(actor), text(erasure_id),
+                         at_ms.value(), pairs, completions_gone, std::int64_t{next_epoch});
+  return number_of<std::int64_t>(rows.at(0)[0]);
+}
+
+}  // namespace
+
 stored<bool> postgres_ledger::erase_student(const student_id& student, std::string_view actor,
                                             std::string_view erasure_id, wall_ms now_ms,
                                             std::uint32_t next_epoch) {
   return session_.call([&](pqxx::connection& connection) {
     pqxx::work work(connection);
-    // A statement of its own: the next one has to see what the checkpoints it waited for wrote.
-    work.exec_prepared("lock_erasure");
-    array_literal students;
-    students.add(student.view());
-    const auto lives = work.exec_prepared("lives", students.text());
-    const auto epoch = lives.empty() ? 0 : life_from(lives[0], 1).epoch;
-    const auto [pairs, completions_gone] = remove_epochs_below(work, student, INT64_MAX);
-    const auto rows = work.exec_prepared("erase_student", text(student.view()), text(actor),
-                                         text(erasure_id), now_ms.value(), pairs, completions_gone,
-                                         std::int64_t{std::max(next_epoch, epoch + 1)});
-    const auto gone = number_of<std::int64_t>(rows.at(0)[0]);
+    const auto next = std::max(next_epoch, lock_epoch_of(work, student) + 1);
+    const auto gone = erase(work, student, actor, erasure_id, now_ms, next);
     work.commit();
     return gone > 0;
+  });
+}
+
+stored<bool> postgres_ledger::repeat_erasure(const student_id& student, std::string_view erasure_id,
+                                             wall_ms at_ms, std::uint32_t next_epoch) {
+  return session_.call([&](pqxx::connection& connection) {
+    pqxx::work work(connection);
+    if (lock_epoch_of(work, student) >= next_epoch) return false;
+    (void)erase(work, student, "erasure-log", erasure_id, at_ms, next_epoch);
+    work.commit();
+    return true;
   });
 }
 

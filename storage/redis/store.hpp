@@ -44,6 +44,9 @@ class redis_store final : public hot_store {
   stored<std::uint64_t> retire(std::span<const idle_pair> pairs, wall_ms now_ms) override;
   stored<std::optional<ledger_identity>> known_ledger() override;
   stored<ok_t> remember_ledger(const ledger_identity& seen) override;
+  void forget_copies(const student_id& student) override { cache_.forget(student); }
+  /// Whose values it remembers, for the tests.
+  [[nodiscard]] std::size_t remembered_students() const noexcept { return cache_.students(); }
   stored<ok_t> end_epochs_below(const student_id& student, std::uint32_t epoch,
                                 wall_ms now_ms) override;
   stored<hot_student> find_student(const student_id& student, wall_ms now_ms) override;

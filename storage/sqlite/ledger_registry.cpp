@@ -253,46 +253,75 @@ stored<bool> sqlite_ledger::is_assigned(const pair_key& pair) {
 
 // --- erasure -------------------------------------------------------------------------------------
 
+namespace {
+
+struct erasure_order {
+  std::string_view actor;
+  std::string_view erasure_id;
+  wall_ms at_ms;
+  std::uint32_t next_epoch = 0;
+};
+
+/// Inside a transaction that writes. Gives the number of rows that went.
+std::int64_t erase(sqlite_database& database, const student_id& student,
+                   const erasure_order& order) {
+  const auto [pairs, completions_gone] = remove_epochs_below(database, student, INT64_MAX);
+  const auto assignments =
+      change_of(database, "DELETE FROM assignment WHERE student_id = ?1", student);
+  const auto devices = change_of(database, "DELETE FROM device WHERE student_id = ?1", student);
+  change_of(database, "DELETE FROM student WHERE student_id = ?1", student);
+  raise_highest_epoch(database, order.next_epoch);
+  change_of(database, "UPDATE audit SET student_id = '', reason = '' WHERE student_id = ?1",
+            student);
+  database
+      .prepared(
+          "INSERT INTO erased_student (student_id, next_epoch, begins_ms) VALUES (?1, ?2, ?3)"
+          " ON CONFLICT (student_id) DO UPDATE SET erased_at = unixepoch(),"
+          " next_epoch = max(next_epoch, excluded.next_epoch),"
+          " begins_ms = max(begins_ms, excluded.begins_ms)")
+      .bind_text(1, student.view())
+      .bind(2, order.next_epoch)
+      .bind(3, order.at_ms)
+      .run();
+  database
+      .prepared(
+          "INSERT INTO audit (at_ms, actor, action, erasure_id, progress_rows,"
+          " completion_rows, assignment_rows, device_rows)"
+          " VALUES (?1, ?2, 'student-erased', ?3, ?4, ?5, ?6, ?7)")
+      .bind(1, order.at_ms)
+      .bind_text(2, order.actor)
+      .bind_text(3, order.erasure_id)
+      .bind(4, pairs)
+      .bind(5, completions_gone)
+      .bind(6, assignments)
+      .bind(7, devices)
+      .run();
+  note_change(database, kind::student_erased, student.view());
+  return pairs + completions_gone + assignments + devices;
+}
+
+}  // namespace
+
 stored<bool> sqlite_ledger::erase_student(const student_id& student, std::string_view actor,
                                           std::string_view erasure_id, wall_ms now_ms,
                                           std::uint32_t next_epoch) {
   return call([&](sqlite_database& database) {
     sqlite_transaction work(database, mode::write);
     const auto next = std::max(next_epoch, life_in(database, student).epoch + 1);
-    const auto [pairs, completions_gone] = remove_epochs_below(database, student, INT64_MAX);
-    const auto assignments =
-        change_of(database, "DELETE FROM assignment WHERE student_id = ?1", student);
-    const auto devices = change_of(database, "DELETE FROM device WHERE student_id = ?1", student);
-    change_of(database, "DELETE FROM student WHERE student_id = ?1", student);
-    raise_highest_epoch(database, next);
-    change_of(database, "UPDATE audit SET student_id = '', reason = '' WHERE student_id = ?1",
-              student);
-    database
-        .prepared(
-            "INSERT INTO erased_student (student_id, next_epoch, begins_ms) VALUES (?1, ?2, ?3)"
-            " ON CONFLICT (student_id) DO UPDATE SET erased_at = unixepoch(),"
-            " next_epoch = max(next_epoch, excluded.next_epoch),"
-            " begins_ms = max(begins_ms, excluded.begins_ms)")
-        .bind_text(1, student.view())
-        .bind(2, next)
-        .bind(3, now_ms)
-        .run();
-    database
-        .prepared(
-            "INSERT INTO audit (at_ms, actor, action, erasure_id, progress_rows,"
-            " completion_rows, assignment_rows, device_rows)"
-            " VALUES (?1, ?2, 'student-erased', ?3, ?4, ?5, ?6, ?7)")
-        .bind(1, now_ms)
-        .bind_text(2, actor)
-        .bind_text(3, erasure_id)
-        .bind(4, pairs)
-        .bind(5, completions_gone)
-        .bind(6, assignments)
-        .bind(7, devices)
-        .run();
-    note_change(database, kind::student_erased, student.view());
+    const auto gone = erase(database, student, {actor, erasure_id, now_ms, next});
     work.commit();
-    return pairs + completions_gone + assignments + devices > 0;
+    return gone > 0;
+  });
+}
+
+stored<bool> sqlite_ledger::repeat_erasure(const student_id& student, std::string_view erasure_id,
+                                           wall_ms at_ms, std::uint32_t next_epoch) {
+  return call([&](sqlite_database& database) {
+    sqlite_transaction work(database, mode::write);
+    if (life_in(database, student).epoch >= next_epoch) return false;
+    (void)erase(database, student, {"erasure-log", erasure_id, at_ms, next_epoch});
+    work.commit();
+    return true;
   });
 }
 

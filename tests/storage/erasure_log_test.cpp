@@ -1,5 +1,7 @@
 #include "storage/erasure_log.hpp"
 
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -139,6 +141,41 @@ BOOST_AUTO_TEST_CASE(damaged_lines_cost_only_themselves) {
   folder.write("something else\n");
   BOOST_TEST(!erasure_log::open(folder.path, day_ms, start_ms).has_value());
   BOOST_TEST(folder.text() == "something else\n");
+}
+
+/// As a disk that is full: until the limit is raised, a write ends in the middle of a line.
+BOOST_AUTO_TEST_CASE(a_line_that_was_torn_spoils_no_later_one) {
+  struct file_size_limit {
+    explicit file_size_limit(std::uintmax_t bytes) {
+      BOOST_REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+      auto lower = before;
+      lower.rlim_cur = bytes;
+      BOOST_REQUIRE(::setrlimit(RLIMIT_FSIZE, &lower) == 0);
+    }
+    ~file_size_limit() {
+      ::setrlimit(RLIMIT_FSIZE, &before);
+      ::signal(SIGXFSZ, handler);
+    }
+    rlimit before{};
+    void (*handler)(int) = ::signal(SIGXFSZ, SIG_IGN);
+  };
+  const log_folder folder;
+  const auto log = folder.open();
+  add(*log, "before", 2);
+  const auto whole = folder.text();
+  const logged_erasure torn{student("torn"), 3, start_ms};
+  {
+    const file_size_limit limit(whole.size() + 10);
+    BOOST_TEST(!log->add({&torn, 1}, start_ms).has_value());
+    BOOST_TEST(folder.text().size() == whole.size() + 10);
+    BOOST_TEST(!log->add({&torn, 1}, start_ms).has_value());  // the file cannot be written anew
+  }
+  add(*log, "after", 4);
+  const auto again = folder.open();
+  BOOST_TEST(again->unreadable() == 0u);
+  BOOST_TEST(again->next_epoch_of(student("before")) == 2u);
+  BOOST_TEST(again->next_epoch_of(student("after")) == 4u);
+  BOOST_TEST(again->next_epoch_of(student("torn")) == 0u);  // its erasure was not answered
 }
 
 BOOST_AUTO_TEST_CASE(two_processes_of_one_folder_lose_nothing) {

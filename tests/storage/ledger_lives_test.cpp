@@ -140,6 +140,24 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_reset_begins_the_next_attempt, Place, places) {
   BOOST_TEST(!need(tested->reset_progress(pair("x", "m"), known, order)).has_value());
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(an_erasure_that_is_repeated_ends_no_later_epoch, Place, places) {
+  const Place place;
+  const auto tested = make_migrated(place);
+  enrol(*tested, {"s"});
+  const auto s = student("s");
+  const auto first = need(tested->life_of(s)).epoch;
+  BOOST_TEST(need(tested->repeat_erasure(s, "00", wall_ms{5'000}, first + 1)));
+  BOOST_TEST(need(tested->life_of(s)).epoch == 0u);
+  // The ledger had nothing of this one; it has to know when the next epoch begins.
+  BOOST_TEST(need(tested->repeat_erasure(student("t"), "00", wall_ms{7'000}, 9)));
+  enrol(*tested, {"s", "t"});
+  BOOST_TEST((need(tested->life_of(s)) == student_life{9, wall_ms{5'000}}));
+  BOOST_TEST((need(tested->life_of(student("t"))) == student_life{9, wall_ms{7'000}}));
+  // Enrolled anew between the look at the epoch and the erasure.
+  BOOST_TEST(!need(tested->repeat_erasure(s, "00", wall_ms{5'000}, 9)));
+  BOOST_TEST((need(tested->life_of(s)) == student_life{9, wall_ms{5'000}}));
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_ledger_says_when_a_student_was_last_credited, Place, places) {
   const Place place;
   const auto tested = make_migrated(place);

@@ -259,6 +259,12 @@ class ledger_model {
     return gone > 0;
   }
 
+  bool repeat_erasure(const student_id& student, wall_ms at_ms, std::uint32_t next_epoch) {
+    if (life_of(std::string(student.view())).epoch >= next_epoch) return false;
+    (void)erase_student(student, at_ms, next_epoch);
+    return true;
+  }
+
   device_record with_epoch(device_record device) const {
     device.epoch = students.at(std::string(device.student.view())).epoch;
     return device;

@@ -49,6 +49,24 @@ BOOST_AUTO_TEST_CASE(an_erasure_that_is_heard_of_late_takes_no_copy_of_the_next_
   }
 }
 
+// What was of the student has gone with a checkpoint that passed over it; a bucket has not.
+BOOST_AUTO_TEST_CASE(the_next_epoch_does_not_begin_with_the_bucket_of_the_one_before) {
+  tiered_store_world w;
+  w.fault = store_fault::lost_request;
+  const auto play = [&](std::uint32_t n, std::uint32_t epoch) {
+    auto request = w.request(n, media_ms(n) * 30'000, media_ms(n + 1) * 30'000);
+    request.credit.epoch = epoch;
+    return w.apply_one(request);
+  };
+  BOOST_TEST(play(0, 1).outcome.credited_ms == 30'000);
+  w.erase_in_ledger();
+  BOOST_TEST(play(1, 1).outcome.credited_ms == 0);
+  w.tiers.drop_copies({w.who, 2});
+  w.enrol_anew();
+  // At the module's rate of 2, a new student may report 120 s of it.
+  for (std::uint32_t n = 2; n < 6; ++n) BOOST_TEST(play(n, 2).outcome.credited_ms == 30'000);
+}
+
 // Another gateway erased the student, enrolled them anew and credited them, all while this one did
 // not reach the hot store and held their progress.
 BOOST_AUTO_TEST_CASE(what_degraded_mode_held_of_an_ended_epoch_is_not_given_back) {

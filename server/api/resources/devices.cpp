@@ -6,6 +6,7 @@
 #include "server/api/call.hpp"
 #include "server/api/documents/request_bodies.hpp"
 #include "storage/limits.hpp"
+#include "storage/lost_enrolment.hpp"
 
 namespace watchkeeper::server {
 namespace {
@@ -44,36 +45,28 @@ std::optional<device_record> find_device(call& c, const thumbprint& kid) {
   return found.empty() ? std::nullopt : found.front();
 }
 
-/// The student may go on in an epoch whose enrolment the ledger has lost: checkpoints passed over
-/// what the hot store has of it.
-void mark_pairs_dirty(call& c, const student_id& student) {
-  std::vector<pair_key> keys;
-  for (const auto& module : need(c.store.hot().modules_of(student)))
-    keys.push_back({student, module});
-  const auto states = need(c.store.hot().read(keys));
-  std::vector<storage::pair_progress> pairs;
-  for (std::size_t i = 0; i < keys.size(); ++i)
-    if (states[i]) pairs.push_back({keys[i], *states[i]});
-  if (pairs.empty()) return;
-  need(c.store.hot().merge(pairs, storage::merge_origin::memory));
-}
-
 }  // namespace
 
 net::http_response put_device(call& c) {
   auto device = read_device(c.request, c.kid_at(0), c.now_ms);
   const auto enrolled = find_device(c, device.kid);
   if (enrolled && enrolled->student == device.student) device.created_ms = enrolled->created_ms;
+  auto& hot = c.store.hot();
+  const auto& student = device.student;
+  const bool is_known = need(c.store.ledger().life_of(student)).epoch > 0;
   // The hot store knows of an erasure that a ledger which has come back older does not. Without it,
   // the clock and the ledger's own numbers have to do.
-  const auto known = c.store.hot().find_student(device.student, c.now_ms);
+  const auto known =
+      is_known ? hot.find_student(student, c.now_ms)
+               : storage::living_epoch(hot, student, c.gateway.erased_below(student), c.now_ms);
   const storage::enrolment at{.now_ms = c.now_ms,
                               .in_hot_store = known ? *known : storage::hot_student{}};
-  const bool goes_on = !enrolled && at.in_hot_store.is_living &&
-                       need(c.store.ledger().life_of(device.student)).epoch == 0;
   if (!need(c.store.ledger().put_device(device, at)))
     throw api_problem(problem::conflict, "The device is enrolled for another student");
-  if (goes_on) mark_pairs_dirty(c, device.student);
+  // A call that is repeated finds both enrolled, though the one before may have failed here.
+  if (at.in_hot_store.is_living && (!is_known || enrolled) &&
+      need(c.store.ledger().life_of(student)).epoch == at.in_hot_store.epoch)
+    need(storage::mark_pairs_dirty(hot, student));
   c.gateway.forget_device(device.kid);
   return device_response(device, enrolled ? 200 : 201);
 }

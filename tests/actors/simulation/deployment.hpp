@@ -156,6 +156,7 @@ class deployment {
   }
   static std::string name_of(const pair_key& pair);
   static std::string show(const coverage& covered);
+  static std::string show_life(const life_number& life);
   static std::string show_interval(const media_interval& i);
   static bool includes(const coverage& whole, const coverage& part);
 

@@ -98,6 +98,7 @@ void deployment::check_promise(device& d, const beat& b, const acknowledgement& 
           : unheard || may_lack_reset(d) || is_behind_since(sent.is_ledger_behind, sent.losses);
   if (ack.life < sent.floor && !is_excused && d.back_at_step < sent.step - 1)
     fail("I6: " + name_of(b.pair) + ": a heartbeat is acknowledged in a life that ended");
+  if (ack.life < sent.floor) return;  // it ends with that life
   const bool may_have_ended = truth.may_end() || truth.ends != sent.ends || unheard;
   if (ack.credited_ms == 0 || has_lost_ || may_have_ended) return;
   if (sent.losses != world_.past.losses) return;  // while it was on its way
@@ -106,8 +107,9 @@ void deployment::check_promise(device& d, const beat& b, const acknowledgement& 
   if (stored.student.epoch < ack.life.epoch && d.enrolment_lost > 0) return;
   const auto covered = stored.state ? stored.state->covered : coverage{};
   if (coverage part = promised(b, ack); !includes(covered, part))
-    fail("I1: " + name_of(b.pair) + ": the result credits " + show(part) +
-         ", but the stores have " + show(covered));
+    fail("I1: " + name_of(b.pair) + ": the result credits " + show(part) + " in " +
+         show_life(ack.life) + ", but the stores have " + show(covered) + " in " +
+         show_life(stored.state ? stored.state->life : stored.student.first_attempt()));
 }
 
 std::uint64_t deployment::ledger_faults() const {
@@ -222,7 +224,8 @@ coverage deployment::acknowledged(const device& d, const pair_truth& truth, cons
     for (const auto& ack : b.acks) {
       const bool unheard = is_unheard(truth, ack.sent) || ack.sent.changes < truth.last_erasure;
       const bool has_ended =
-          ack.life != life && (ack.sent.ends != truth.ends || truth.may_end() || unheard);
+          ack.life < ack.sent.floor ||
+          (ack.life != life && (ack.sent.ends != truth.ends || truth.may_end() || unheard));
       if (!has_ended && !is_lost_with_the_ledger(d, ack)) all.unite(promised(b, ack));
     }
   }

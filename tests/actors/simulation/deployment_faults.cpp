@@ -130,6 +130,8 @@ void deployment::note_ledger_loss(const test::ledger_model& before) {
   for (auto& d : devices_) {
     note_lost_life(d, before);
     for (std::size_t m = 0; m < modules_.size(); ++m) {
+      // An erasure that failed may be in the log of erasures: the ledger is given it now.
+      if (d.is_half_erased) d.pairs[m].may_end_late = true;
       note_lost_reset(d, m, before);
       d.pairs[m].seen = {};
     }

@@ -29,11 +29,11 @@ const char* name_of_kind(api_call::kind what) {
   return "";
 }
 
-std::string text_of(const life_number& life) {
+}  // namespace
+
+std::string deployment::show_life(const life_number& life) {
   return std::to_string(life.epoch) + "." + std::to_string(life.attempt);
 }
-
-}  // namespace
 
 std::size_t deployment::index_of(const module_id& module) const {
   return static_cast<std::size_t>(std::find(modules_.begin(), modules_.end(), module) -
@@ -170,7 +170,7 @@ void deployment::turn_of_a_call(std::size_t which) {
 void deployment::finish(const api_call& call) {
   auto& d = devices_[call.who];
   note(std::string(name_of_kind(call.what)) + " of " + name_of({d.student, modules_[call.module]}) +
-       (call.reply.is_answered ? " is answered, life " + text_of(call.reply.begun) : " fails"));
+       (call.reply.is_answered ? " is answered, life " + show_life(call.reply.begun) : " fails"));
   if (may_end(call))
     each_pair_of(call, [&](pair_truth& truth) {
       ++truth.ends;
@@ -279,8 +279,8 @@ void deployment::finish_read(const api_call& call, device& d) {
   if (call.event && shown.life == *call.event && shown.mastered_ms == never)
     fail("I7: " + name + ": the API shows no mastery, although its event is in the outbox");
   if (shown.life < call.floor)
-    fail("I6: " + name + ": the API shows the life " + text_of(shown.life) + " after " +
-         text_of(call.floor) + " has begun");
+    fail("I6: " + name + ": the API shows the life " + show_life(shown.life) + " after " +
+         show_life(call.floor) + " has begun");
   if (truth.ends == call.ends && !includes(truth.playable, shown.covered))
     fail("I6: " + name + ": the API shows " + show(shown.covered) + ", but only " +
          show(truth.playable) + " was played in the life");

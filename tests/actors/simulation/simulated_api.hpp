@@ -17,6 +17,7 @@
 #include "actors/stores/hot_writer.hpp"
 #include "base/clock.hpp"
 #include "storage/ledger.hpp"
+#include "storage/lost_enrolment.hpp"
 #include "tests/actors/simulation/simulated_call.hpp"
 
 namespace watchkeeper::actors::testing {
@@ -48,6 +49,7 @@ class simulated_api {
     const time_source& time;
     /// See gateway::log_erasure and gateway::judge_modules.
     std::function<void(const student_id&, std::uint32_t next_epoch)> log_erasure;
+    std::function<std::uint32_t(const student_id&)> erased_below;
     std::function<void()> judge_modules;
   };
   explicit simulated_api(dependencies deps) : deps_(std::move(deps)) {}
@@ -57,28 +59,22 @@ class simulated_api {
     const storage::enrolment now{.now_ms = deps_.time.wall_now()};
     const bool enrolled = need(deps_.ledger->get_devices({&device.kid, 1})).front().has_value();
     co_await others();
-    const auto known = deps_.hot->find_student(device.student, now.now_ms);
+    const bool is_known = need(deps_.ledger->life_of(device.student)).epoch > 0;
+    co_await others();
+    const auto known = is_known
+                           ? deps_.hot->find_student(device.student, now.now_ms)
+                           : storage::living_epoch(*deps_.hot, device.student,
+                                                   deps_.erased_below(device.student), now.now_ms);
     co_await others();
     const storage::enrolment at{.now_ms = now.now_ms,
                                 .in_hot_store = known ? *known : storage::hot_student{}};
-    bool goes_on = !enrolled && at.in_hot_store.is_living;
-    if (goes_on) {
-      goes_on = need(deps_.ledger->life_of(device.student)).epoch == 0;
-      co_await others();
-    }
     (void)need(deps_.ledger->put_device(device, at));
     co_await others();
-    if (goes_on) {
-      std::vector<pair_key> keys;
-      for (const auto& module : need(deps_.hot->modules_of(device.student)))
-        keys.push_back({device.student, module});
+    if (at.in_hot_store.is_living && (!is_known || enrolled)) {
+      const auto epoch = need(deps_.ledger->life_of(device.student)).epoch;
       co_await others();
-      const auto states = need(deps_.hot->read(keys));
-      co_await others();
-      std::vector<storage::pair_progress> pairs;
-      for (std::size_t i = 0; i < keys.size(); ++i)
-        if (states[i]) pairs.push_back({keys[i], *states[i]});
-      if (!pairs.empty()) (void)need(deps_.hot->merge(pairs, storage::merge_origin::memory));
+      if (epoch == at.in_hot_store.epoch)
+        (void)need(storage::mark_pairs_dirty(*deps_.hot, device.student));
     }
     deps_.registry_cache.forget_device(device.kid);
     reply.is_answered = true;

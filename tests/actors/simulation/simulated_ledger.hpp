@@ -182,6 +182,11 @@ class simulated_ledger : public storage::ledger {
     return befall<bool>("erase_student",
                         [&] { return shared_.erase_student(student, now_ms, next_epoch); });
   }
+  storage::stored<bool> repeat_erasure(const student_id& student, std::string_view, wall_ms at_ms,
+                                       std::uint32_t next_epoch) override {
+    return befall<bool>("erase_student",
+                        [&] { return shared_.repeat_erasure(student, at_ms, next_epoch); });
+  }
   storage::stored<storage::trace_removal> remove_traces() override { return not_asked(); }
   storage::stored<std::vector<storage::erased_student>> erased_students() override {
     return befall<std::vector<storage::erased_student>>("read", [&] {

@@ -120,6 +120,11 @@ void simulated_process::start_api() {
       .time = time_,
       .log_erasure = [this](const student_id& who,
                             std::uint32_t epoch) { log_erasure(who, epoch); },
+      .erased_below =
+          [this](const student_id& who) {
+            const auto known = erasures_log_.entries.find(who);
+            return known == erasures_log_.entries.end() ? 0 : known->second.next_epoch;
+          },
       .judge_modules = [this] { checkpoints_->judge_now(); }});
 }
 

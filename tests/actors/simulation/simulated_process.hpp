@@ -234,8 +234,8 @@ class simulated_process final : public shard_services {
     const auto loss = world_.past.losses;
     std::vector<storage::logged_erasure> logged;
     for (const auto& [who, erasure] : erasures_log_.entries) logged.push_back(erasure);
-    const auto repeated =
-        actors::repeat_erasures(in, logged, [this](const storage::erased_student& erased) {
+    const auto repeated = actors::repeat_erasures(
+        in, logged, time_.wall_now(), [this](const storage::erased_student& erased) {
           registry_.forget_student(erased.student);
           if (writer_) erased_again_[erased.student].next_epoch = erased.next_epoch;
         });

@@ -396,8 +396,13 @@ BOOST_AUTO_TEST_CASE(an_erasure_is_told_with_the_epoch_below_which_it_ended_all)
   for (const auto* who : {"student-1", "student-2"})
     f.ledger.changed(storage::registry_change::kind::student_erased, who);
   BOOST_TEST(f.follower.follow().has_value());
-  // Of the second the ledger knows nothing any more.
-  BOOST_TEST((f.next_epochs == std::vector<std::uint32_t>{7, UINT32_MAX}));
+  // The second is enrolled, in epoch 1, and the ledger does not know the erasure any more.
+  BOOST_TEST((f.next_epochs == std::vector<std::uint32_t>{7, 1}));
+  f.next_epochs.clear();
+  f.shared.has_everybody = false;  // of the third it knows nothing at all
+  f.ledger.changed(storage::registry_change::kind::student_erased, "student-3");
+  BOOST_TEST(f.follower.follow().has_value());
+  BOOST_TEST((f.next_epochs == std::vector<std::uint32_t>{UINT32_MAX}));
 }
 
 BOOST_AUTO_TEST_CASE(an_erasure_ends_the_assignments_of_the_student_alone) {

@@ -101,6 +101,10 @@ class fake_gateway final : public gateway_port {
   storage::stored<ok_t> log_erasure(const student_id& student, std::uint32_t next_epoch) override {
     return note("log_erasure", std::string(student.view()) + ' ' + std::to_string(next_epoch));
   }
+  [[nodiscard]] std::uint32_t erased_below(const student_id& student) const override {
+    const auto known = erased.find(student);
+    return known == erased.end() ? 0 : known->second;
+  }
   void student_has_gone(const student_id& student) override {
     (void)note("student_has_gone", student.view());
   }
@@ -127,6 +131,7 @@ class fake_gateway final : public gateway_port {
   actors::heatmap heat{2};
   mutable std::mutex mutex;
   std::map<pair_key, progress> memory;
+  std::map<student_id, std::uint32_t> erased;  // the log of erasures
   std::vector<std::string> notes;
   bool responses = true;
   bool fails = false;

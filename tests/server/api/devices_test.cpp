@@ -1,5 +1,6 @@
 #include <boost/test/unit_test.hpp>
 
+#include "storage/limits.hpp"
 #include "tests/server/api/api_support.hpp"
 
 using namespace watchkeeper;
@@ -19,6 +20,43 @@ struct device {
   std::string kid;
   json jwk;
   [[nodiscard]] std::string path() const { return "/v1/devices/" + kid; }
+};
+
+/// A student whose progress is in the hot store alone, clean, once the ledger has lost the
+/// enrolment.
+struct lost_enrolment : api_fixture {
+  lost_enrolment() {
+    BOOST_TEST(enrol_again() == 201);
+    life = ledger_store->life_of(student).value();
+    storage::hot_request played;
+    auto& credit = played.credit;
+    credit.student = student;
+    credit.module = pair_of("s1", "m1").module;
+    credit.session = *session_id::parse("s");
+    credit.epoch = life.epoch;
+    credit.interval = {0, 1'000};
+    credit.played_at_ms = credit.now_ms = now;
+    credit.duration_ms = 60'000;
+    credit.mastery_measured_ms = 57'000;
+    credit.max_rate_permille = 2000;
+    const storage::pair_progress blank{credit.pair(), blank_progress(life)};
+    BOOST_REQUIRE(hot->merge({&blank, 1}, storage::merge_origin::ledger).has_value());
+    BOOST_REQUIRE(hot->apply({&played, 1}).value()[0].state == storage::applied_state::done);
+    const auto partition = partition_of(student);
+    const auto dirty = hot->read_dirty(partition, 10).value().pairs;
+    BOOST_REQUIRE(hot->mark_clean(partition, dirty).has_value());
+    BOOST_TEST(hot->dirty_count().value() == 0u);
+  }
+  void lose() const {
+    storage::sqlite_database((directory.path / "ledger.db").string(), {})
+        .execute("DELETE FROM device; DELETE FROM student");
+  }
+  int enrol_again() { return put(d.path(), {{"student", "s1"}, {"jwk", d.jwk}}).status; }
+  std::uint32_t epoch() { return ledger_store->life_of(student).value().epoch; }
+
+  const device d{signature_algorithm::es256};
+  const student_id student = pair_of("s1", "m1").student;
+  student_life life;
 };
 
 }  // namespace
@@ -60,41 +98,47 @@ BOOST_FIXTURE_TEST_CASE(a_device_is_enrolled_read_and_revoked, api_fixture) {
   }
 }
 
-/// Its enrolment is back, and what the hot store has of the student reaches the ledger unplayed.
-BOOST_FIXTURE_TEST_CASE(who_enrols_after_the_ledger_lost_it_goes_on, api_fixture) {
-  const device d(signature_algorithm::es256);
-  const json body{{"student", "s1"}, {"jwk", d.jwk}};
-  BOOST_TEST(put(d.path(), body).status == 201);
-  const auto life = ledger_store->life_of(pair_of("s1", "m1").student).value();
-  storage::hot_request played;
-  auto& credit = played.credit;
-  credit.student = pair_of("s1", "m1").student;
-  credit.module = pair_of("s1", "m1").module;
-  credit.session = *session_id::parse("s");
-  credit.epoch = life.epoch;
-  credit.interval = {0, 1'000};
-  credit.played_at_ms = credit.now_ms = now;
-  credit.duration_ms = 60'000;
-  credit.mastery_measured_ms = 57'000;
-  credit.max_rate_permille = 2000;
-  const storage::pair_progress blank{credit.pair(), blank_progress(life)};
-  BOOST_REQUIRE(hot->merge({&blank, 1}, storage::merge_origin::ledger).has_value());
-  BOOST_REQUIRE(hot->apply({&played, 1}).value()[0].state == storage::applied_state::done);
-  const auto partition = partition_of(credit.student);
-  const auto make_clean = [&] {
-    const auto dirty = hot->read_dirty(partition, 10).value().pairs;
-    BOOST_REQUIRE(hot->mark_clean(partition, dirty).has_value());
-    BOOST_TEST(hot->dirty_count().value() == 0u);
-  };
-  make_clean();
+BOOST_FIXTURE_TEST_CASE(who_enrols_after_the_ledger_lost_it_goes_on, lost_enrolment) {
   const device second(signature_algorithm::eddsa);
   BOOST_TEST(put(second.path(), {{"student", "s1"}, {"jwk", second.jwk}}).status == 201);
   BOOST_TEST(hot->dirty_count().value() == 0u);
-  storage::sqlite_database((directory.path / "ledger.db").string(), {})
-      .execute("DELETE FROM device; DELETE FROM student");
-  BOOST_TEST(put(d.path(), body).status == 201);
-  BOOST_TEST(ledger_store->life_of(credit.student).value().epoch == life.epoch);
+  lose();
+  BOOST_TEST(enrol_again() == 201);
+  BOOST_TEST(epoch() == life.epoch);
   BOOST_TEST(hot->dirty_count().value() == 1u);
+}
+
+BOOST_FIXTURE_TEST_CASE(so_does_who_has_not_played_for_days, lost_enrolment) {
+  lose();
+  clock.advance(3 * storage_limits::student_ttl_ms);
+  BOOST_TEST(enrol_again() == 201);
+  BOOST_TEST(epoch() == life.epoch);
+  BOOST_TEST(hot->dirty_count().value() == 1u);
+}
+
+BOOST_FIXTURE_TEST_CASE(so_does_who_enrols_twice_because_the_hot_store_failed, lost_enrolment) {
+  lose();
+  {
+    storage::sqlite_database other((directory.path / "hot.db").string(), {});
+    const storage::sqlite_transaction held(other, storage::sqlite_transaction::mode::write);
+    BOOST_TEST(enrol_again() == 503);  // after 2 s
+  }
+  BOOST_TEST(hot->dirty_count().value() == 0u);
+  BOOST_TEST(enrol_again() == 200);
+  BOOST_TEST(epoch() == life.epoch);
+  BOOST_TEST(hot->dirty_count().value() == 1u);
+}
+
+/// The hot store has come back older than an erasure that the ledger has forgotten since.
+BOOST_FIXTURE_TEST_CASE(who_was_erased_begins_anew_whatever_the_hot_store_has, lost_enrolment) {
+  for (const auto idle_ms : {std::int64_t{0}, 3 * storage_limits::student_ttl_ms}) {
+    lose();
+    clock.advance(idle_ms);
+    gateway.erased[student] = life.epoch + 1;
+    BOOST_TEST(enrol_again() == 201);
+    BOOST_TEST(epoch() > life.epoch);
+    BOOST_TEST(hot->dirty_count().value() == 0u);
+  }
 }
 
 BOOST_FIXTURE_TEST_CASE(malformed_keys_are_rejected, api_fixture) {

@@ -1,6 +1,7 @@
 // The gateway decides and Redis compares and writes (wk_swap): whatever the gateway's memory of
 // Redis is worth, the results are those of the model, and a heartbeat of a session in use is one
 // call.
+#include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 
 #include <map>
@@ -208,13 +209,19 @@ BOOST_AUTO_TEST_CASE(a_redis_that_went_back_in_time_is_not_believed_to_be_ahead)
              int(credit_status::duplicate));
 }
 
-BOOST_AUTO_TEST_CASE(an_erased_student_earns_nothing_from_what_is_remembered) {
+BOOST_DATA_TEST_CASE(an_erased_student_earns_nothing_from_what_is_remembered,
+                     boost::unit_test::data::make({false, true}), is_told) {
   two_gateways w;
   redis_store other(*parse_redis_url(w.server.url()));
   const auto pair = pair_of("ada", "m1");
   create(w.first, {pair});
   apply_one(w.first, heartbeat(pair, 0, 0, 1000));
   must(other.end_epochs_below(pair.student, 2, some_time_ms));
+  if (is_told) {
+    BOOST_TEST(w.first.remembered_students() == 1u);
+    w.first.forget_copies(pair.student);
+    BOOST_TEST(w.first.remembered_students() == 0u);
+  }
   BOOST_TEST(int(apply_one(w.first, heartbeat(pair, 1, 1000, 2000)).outcome.why) ==
              int(problem::unknown_device));
   auto anew = heartbeat(pair, 1, 1000, 2000);
