@@ -182,7 +182,8 @@ bool tiered_store::give_overlay_back() {
 
 stored<ok_t> tiered_store::begin_attempt(const pair_progress& pair) {
   if (!degraded_) {
-    auto merged = hot_.merge({&pair, 1}, merge_origin::ledger);
+    // Dirty: the ledger may have gone back since it began the attempt.
+    auto merged = hot_.merge({&pair, 1}, merge_origin::ledger_and_memory);
     if (merged) return merged;
     observer_.hot_failed(merged.error());
     if (is_of_single_pairs(merged.error())) return merged;

@@ -231,7 +231,12 @@ void deployment::finish_erasure(const api_call& call, device& d) {
 
 void deployment::raise_floor(device& d, std::size_t module, life_number floor, wall_ms begun_ms) {
   auto& truth = d.pairs[module];
-  if (floor <= truth.floor) return;
+  if (floor < truth.floor) return;
+  if (floor == truth.floor) {
+    // Two resets at once, with a ledger that went back in between: their attempts are united.
+    if (floor.attempt > 0) truth.may_end_late = true;
+    return set_floor(d, module);
+  }
   truth.begun.push_back({floor, begun_ms});
   set_floor(d, module);
 }
