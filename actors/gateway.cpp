@@ -37,12 +37,14 @@ void gateway::implementation::forget_in_shard(const storage::erased_student& era
   auto done = promise->get_future();
   caf::anon_send(shard_for(erased.student), student_erased{erased, std::move(promise)});
   done.wait();
+  heat->student_erased(erased);
 }
 
 storage::stored<ok_t> gateway::begin_attempt(const storage::pair_progress& pair) {
   auto& self = *implementation_;
   auto begun = self.writer->begin_attempt(pair).get();
   caf::anon_send(self.shard_for(pair.key.student), progress_reset{pair.key});
+  self.heat->progress_reset(pair.key);
   return begun;
 }
 

@@ -37,7 +37,6 @@ struct gateway_options {
   std::int64_t checkpoint_interval_ms = 30'000;
   std::int64_t hot_retention_ms = 604'800'000;  // of a pair that is idle, in the hot store
   storage::durability_level require_durability = storage::durability_level::log;
-  bool shared_stores = false;  // other gateways may use them
   /// What a ledger that came back older gets its erasures from again. Null: nothing.
   std::shared_ptr<storage::erasure_log> erasures;
   gateway_policy policy;

@@ -98,6 +98,7 @@ struct gateway::implementation final : shard_services {
   [[nodiscard]] bool begin_reset(const storage::pair_progress& reset) {
     caf::anon_send(shard_for(reset.key.student), progress_reset{reset.key});
     const auto begun = writer->begin_attempt(reset).get();
+    heat->progress_reset(reset.key);
     return begun || begun.error().code != storage::storage_error::unavailable;
   }
 

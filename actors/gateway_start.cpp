@@ -42,7 +42,7 @@ T require(storage::stored<T> outcome, const std::string& what) {
 
 gateway::implementation::implementation(gateway_options given)
     : options(std::move(given)),
-      heat(std::make_shared<heatmap>(shards_of(options), options.shared_stores)),
+      heat(std::make_shared<heatmap>(shards_of(options))),
       observers(with(heat, options.observers)),
       addresses(options.policy.address_failures, reinterpret_cast<std::uintptr_t>(this)),
       config(worker_count(options)),

@@ -23,8 +23,8 @@ std::string random_id() {
 
 }  // namespace
 
-heatmap::heatmap(std::size_t lanes, bool shared)
-    : lanes_(std::max<std::size_t>(lanes, 1)), shared_(shared), writer_(random_id()) {
+heatmap::heatmap(std::size_t lanes)
+    : lanes_(std::max<std::size_t>(lanes, 1)), writer_(random_id()) {
   for (auto& each : lanes_) each.events.reserve(lane_events);
 }
 heatmap::~heatmap() = default;
@@ -39,6 +39,7 @@ void heatmap::acknowledged(const acknowledged_heartbeat& heartbeat) noexcept {
     auto& event = into.events.emplace_back();
     event.student = credit.student;
     event.module = credit.module;
+    event.epoch = credit.epoch;
     event.duration_ms = credit.duration_ms;
     event.played = heartbeat.outcome.played;
     event.fresh.assign(heartbeat.fresh.begin(), heartbeat.fresh.end());
@@ -81,7 +82,7 @@ module_overlay* heatmap::overlay_of(const module_id& module, const heatmap_layou
 void heatmap::apply(const std::vector<heatmap_event>& events) {
   for (const auto& event : events) {
     const bool since = event.round == round_ && round_ > 0;
-    if (shared_) touch(event.module, event.student, since);
+    touch(event.module, event.student, {since, event.epoch});
     auto* overlay = overlay_of(event.module, heatmap_layout::of(event.duration_ms));
     if (!overlay) {
       ++left_out_;
@@ -257,6 +258,13 @@ storage::stored<ok_t> heatmap::read_unread(const module_id& module, storage::led
   return ok;
 }
 
+storage::stored<storage::heatmap_record> heatmap::read_row(const module_id& module,
+                                                           storage::ledger& ledger) {
+  auto record = ledger.heatmap_of(module);
+  if (!record) return record.error();
+  return *record ? **std::move(record) : storage::heatmap_record{};
+}
+
 storage::stored<storage::heatmap_record> heatmap::read_sums(const module_id& module,
                                                             storage::ledger& ledger) {
   bool room = true;
@@ -268,20 +276,15 @@ storage::stored<storage::heatmap_record> heatmap::read_sums(const module_id& mod
     else
       room = modules_.size() < actor_limits::heatmap_modules_max;
   }
+  if (!room) return read_row(module, ledger);
+  if (needs_row)
+    if (auto loaded = load_row(module, ledger); !loaded) return loaded.error();
+  if (auto unread = read_unread(module, ledger); !unread) return unread.error();
   storage::heatmap_record shown;
-  if (!room) {
-    auto record = ledger.heatmap_of(module);
-    if (!record) return record.error();
-    if (*record) shown = **std::move(record);
-  } else {
-    if (needs_row)
-      if (auto loaded = load_row(module, ledger); !loaded) return loaded.error();
-    if (auto unread = read_unread(module, ledger); !unread) return unread.error();
-    const mutex_lock lock(mutex_);
-    if (const auto found = modules_.find(module); found != modules_.end()) {
-      found->second.looked_at = true;
-      shown = found->second.shown();
-    }
+  const mutex_lock lock(mutex_);
+  if (const auto found = modules_.find(module); found != modules_.end()) {
+    found->second.looked_at = true;
+    shown = found->second.shown();
   }
   return shown;
 }
@@ -292,16 +295,19 @@ storage::stored<heatmap_view> heatmap::read(const module_id& module, media_ms du
   const auto turn = ledger_turn();
   drain();
   bool others = false;
+  bool ended_life = false;
   {
     const mutex_lock lock(mutex_);
     others = others_for_rounds_ > 0;
+    const auto at = modules_.find(module);
+    ended_life = at != modules_.end() && at->second.rounds_with_ended_life > 0;
   }
   std::optional<storage::heatmap_record> found;
-  // If the hot store is away, it has nothing to add: each gateway has only its own credit then.
-  if (others)
+  if (others || ended_life)
     if (auto pairs = read_pairs(module, duration_ms, ledger, hot)) found = *std::move(pairs);
   if (!found) {
-    auto sums = read_sums(module, ledger);
+    // If the hot store is away, it has nothing to add: each gateway has only its own credit then.
+    auto sums = ended_life ? read_row(module, ledger) : read_sums(module, ledger);
     if (!sums) return sums.error();
     found = *std::move(sums);
   }

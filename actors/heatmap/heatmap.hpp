@@ -43,6 +43,10 @@ struct heatmap_view {
 /// store beyond that in the ledger, for each pair that any gateway has credited since this one's
 /// last complete checkpoint began. A late or lost message makes the result late, never wrong, and
 /// nothing counts twice. The others' plays appear when they have written them.
+///
+/// The sums do not say whose credit they are, so an ended life cannot be taken out of them. After
+/// an erasure or a reset the modules concerned are answered in the same way, pair by pair, until
+/// complete rounds have replaced their sums.
 class heatmap final : public watch_observer {
  public:
   /// Pairs of all modules that are to be looked up. Further ones appear with the next checkpoint.
@@ -50,8 +54,8 @@ class heatmap final : public watch_observer {
   /// Pairs of one module that are looked up for one reader.
   static constexpr std::size_t looked_up_max = 20'000;
 
-  /// `lanes`: the number of shards. `shared`: other gateways may use the stores.
-  explicit heatmap(std::size_t lanes, bool shared = false);
+  /// `lanes`: the number of shards.
+  explicit heatmap(std::size_t lanes);
   ~heatmap() override;
   heatmap(const heatmap&) = delete;
   heatmap& operator=(const heatmap&) = delete;
@@ -79,6 +83,12 @@ class heatmap final : public watch_observer {
   /// Another gateway acknowledged heartbeats of these students. No students: another gateway is
   /// there. Any thread.
   void seen_elsewhere(const module_id& module, std::span<const student_id> students) noexcept;
+
+  /// The student's epochs below `next_epoch` have ended, and the shard notifies of no more credit
+  /// of theirs. Any thread.
+  void student_erased(const storage::erased_student& erased);
+  /// A new attempt has begun. Any thread.
+  void progress_reset(const pair_key& pair);
 
   /// Reads what is missing from `ledger` and `hot`, which are the caller's. Any thread but an
   /// actor's; waits for one batch of a checkpoint at most. `duration_ms` is the catalogue's, for a
@@ -114,11 +124,20 @@ class heatmap final : public watch_observer {
       REQUIRES(mutex_);
   void gather_plays();
   void finish_touched(bool complete) REQUIRES(mutex_);
-  void touch(const module_id& module, const student_id& student, bool since) REQUIRES(mutex_);
+  /// A pair that may not be in the ledger.
+  struct touched_pair {
+    bool since = false;       // touched since the round began
+    std::uint32_t epoch = 0;  // of the student; 0: another gateway's, which does not say
+  };
+  using touched_pairs = boost::unordered_flat_map<student_id, touched_pair, std::hash<student_id>>;
+  void touch(const module_id& module, const student_id& student, touched_pair how) REQUIRES(mutex_);
+  void end_life(const pair_key& pair) REQUIRES(mutex_);
   std::vector<pair_key> touched_in(const module_id& module);
   storage::stored<storage::heatmap_record> read_pairs(const module_id& module, media_ms duration_ms,
                                                       storage::ledger& ledger,
                                                       storage::hot_store& hot);
+  storage::stored<storage::heatmap_record> read_row(const module_id& module,
+                                                    storage::ledger& ledger);
   storage::stored<storage::heatmap_record> read_sums(const module_id& module,
                                                      storage::ledger& ledger);
   [[nodiscard]] storage::stored<ok_t> load_row(const module_id& module, storage::ledger& ledger);
@@ -131,10 +150,7 @@ class heatmap final : public watch_observer {
   std::map<module_id, module_overlay> modules_ GUARDED_BY(mutex_);
   std::uint32_t round_ GUARDED_BY(mutex_) = 0;
   std::size_t unread_ GUARDED_BY(mutex_) = 0;
-  // Pairs that may not be in the ledger; true: touched since the round began.
-  const bool shared_;
-  std::map<module_id, boost::unordered_flat_map<student_id, bool, std::hash<student_id>>> touched_
-      GUARDED_BY(mutex_);
+  std::map<module_id, touched_pairs> touched_ GUARDED_BY(mutex_);
   std::size_t touched_pairs_ GUARDED_BY(mutex_) = 0;
   bool in_round_ GUARDED_BY(mutex_) = false;
   // Complete rounds for which another gateway counts as there.

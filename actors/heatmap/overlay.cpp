@@ -48,7 +48,17 @@ void module_overlay::add_unread(const student_id& student, const coverage& cover
   pair->second.accounted.unite(covered);
 }
 
+void module_overlay::end_life(const student_id& student) {
+  unread.erase(student);
+  rounds_with_ended_life = rounds_with_ended_life_max;
+}
+
 void module_overlay::complete_round() {
+  if (rounds_with_ended_life > 0) {
+    --rounds_with_ended_life;
+    constexpr auto in_sums_above = rounds_with_ended_life_max - rounds_with_ended_life_min;
+    if (rounds_with_ended_life <= in_sums_above && nothing(doubtful)) rounds_with_ended_life = 0;
+  }
   // The growth of the ledger beyond `before` is what was written of `doubtful`. Growth by others
   // (another gateway, pairs that were not read) is in it too; hence at most `doubtful`.
   bin_sums written;
@@ -82,8 +92,9 @@ void module_overlay::abandon_round() {
 }
 
 bool module_overlay::empty() const noexcept {
-  return !row && new_before + new_since == 0 && unread.empty() && nothing(before) &&
-         nothing(since) && nothing(grown) && nothing(plays) && nothing(plays_in_flight);
+  return !row && rounds_with_ended_life == 0 && new_before + new_since == 0 && unread.empty() &&
+         nothing(before) && nothing(since) && nothing(grown) && nothing(plays) &&
+         nothing(plays_in_flight);
 }
 
 storage::heatmap_record module_overlay::shown() const {

@@ -1,4 +1,4 @@
-// The heatmap while several gateways use the stores: see heatmap.hpp.
+// The heatmap while several gateways use the stores, or after a life ended: see heatmap.hpp.
 #include <algorithm>
 
 #include "actors/heatmap/heatmap.hpp"
@@ -33,14 +33,43 @@ bool same(const std::optional<storage::heatmap_record>& a,
 
 }  // namespace
 
-void heatmap::touch(const module_id& module, const student_id& student, bool since) {
+void heatmap::touch(const module_id& module, const student_id& student, touched_pair how) {
   auto& students = touched_[module];
   if (const auto found = students.find(student); found != students.end()) {
-    found->second = found->second || since;
+    found->second.since = found->second.since || how.since;
+    found->second.epoch = std::max(found->second.epoch, how.epoch);
   } else if (touched_pairs_ < touched_pairs_max) {
-    students.emplace(student, since);
+    students.emplace(student, how);
     ++touched_pairs_;
   }
+}
+
+void heatmap::end_life(const pair_key& pair) {
+  auto* const overlay = overlay_of(pair.module, {});
+  if (!overlay) return;  // the module is shown from the ledger
+  unread_ -= overlay->unread.count(pair.student);
+  overlay->end_life(pair.student);
+}
+
+void heatmap::student_erased(const storage::erased_student& erased) {
+  drain(lane_of(partition_of(erased.student)));
+  const mutex_lock lock(mutex_);
+  // Whom there was no room to remember may be in any module.
+  if (touched_pairs_ >= touched_pairs_max)
+    for (const auto& [module, overlay] : modules_) end_life({erased.student, module});
+  for (auto& [module, students] : touched_) {
+    const auto found = students.find(erased.student);
+    if (found == students.end() || found->second.epoch >= erased.next_epoch) continue;
+    end_life({erased.student, module});
+    students.erase(found);
+    --touched_pairs_;
+  }
+}
+
+void heatmap::progress_reset(const pair_key& pair) {
+  drain(lane_of(partition_of(pair.student)));
+  const mutex_lock lock(mutex_);
+  end_life(pair);
 }
 
 void heatmap::seen_elsewhere(const module_id& module,
@@ -50,7 +79,7 @@ void heatmap::seen_elsewhere(const module_id& module,
     others_for_rounds_ = rounds_after_announcement;
     // Announced before a round begins: the credit is in the hot store, and the round takes it
     // along.
-    for (const auto& student : students) touch(module, student, in_round_);
+    for (const auto& student : students) touch(module, student, {in_round_, 0});
   } catch (...) {  // out of memory: it appears with the next checkpoint
     ++left_out_;
   }
@@ -63,8 +92,8 @@ void heatmap::finish_touched(bool complete) {
     auto& students = at->second;
     if (complete)
       touched_pairs_ -=
-          boost::unordered::erase_if(students, [](const auto& each) { return !each.second; });
-    for (auto& [student, since] : students) since = false;
+          boost::unordered::erase_if(students, [](const auto& each) { return !each.second.since; });
+    for (auto& [student, pair] : students) pair.since = false;
     at = students.empty() ? touched_.erase(at) : std::next(at);
   }
 }

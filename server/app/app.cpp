@@ -112,7 +112,6 @@ actors::gateway_options gateway_options_of(
   options.checkpoint_interval_ms = settings.store.checkpoint_interval_s * 1000;
   options.hot_retention_ms = settings.store.hot_retention_s * 1000;
   options.require_durability = required_durability(settings);
-  options.shared_stores = settings.store.hot != "embedded";
   auto& policy = options.policy;
   policy.time = {settings.policy.max_age_s * 1000, settings.policy.max_skew_s * 1000};
   policy.max_interval_ms = static_cast<media_ms>(settings.policy.max_interval_ms);

@@ -5,7 +5,6 @@
 #include <map>
 #include <mutex>
 #include <numeric>
-#include <random>
 #include <set>
 #include <thread>
 
@@ -38,14 +37,17 @@ class stage {
     credit_request request;
     request.student = who;
     request.module = what;
+    request.epoch = epochs.try_emplace(who, 1).first->second;
     request.duration_ms = duration_ms;
     request.interval = interval;
     auto& state = hot[{who, what}];
-    state.life = {1, 1};
+    state.life = {request.epoch, std::max<std::uint32_t>(state.life.attempt, 1)};
     const auto fresh = state.covered.fresh_ranges(interval);
     state.covered.add(interval);
     state.duration_ms = duration_ms;
     state.playtime_ms += interval.length_ms();
+    const storage::pair_progress pair{{who, what}, state};
+    wt::need(hot_store->merge({&pair, 1}, storage::merge_origin::ledger_and_memory));
     dirty.insert({who, what});
     credit_outcome outcome;
     outcome.status = credit_status::credited;
@@ -58,6 +60,31 @@ class stage {
     acknowledged.covered = &state.covered;
     heat.acknowledged(acknowledged);
     add_range(played[what], heatmap_layout::of(duration_ms), interval);
+  }
+
+  /// The student is enrolled again at once.
+  void erase(const student_id& who) {
+    const auto next = epochs.try_emplace(who, 1).first->second + 1;
+    wt::need(hot_store->end_epochs_below(who, next, wall_ms{1}));
+    heat.student_erased({who, next});
+    std::erase_if(hot, [&](const auto& each) { return each.first.student == who; });
+    std::erase_if(dirty, [&](const auto& each) { return each.student == who; });
+    wt::need(ledger->erase_student(who, "admin", "an-erasure", wall_ms{1}, next));
+    heat.forget_rows();
+    wt::enrol(*ledger, {std::string(who.view())});
+    epochs[who] = wt::need(ledger->life_of(who)).epoch;
+  }
+  void reset(const pair_key& pair) {
+    const auto known = hot.at(pair);
+    wt::need(ledger->checkpoint({{{pair, known}}}, wall_ms{1}));
+    const auto begun = wt::need(ledger->reset_progress(
+        pair, known, {.actor = "admin", .reason = "again", .now_ms = wall_ms{1}}));
+    hot[pair] = begun.value();
+    dirty.erase(pair);
+    const storage::pair_progress anew{pair, *begun};
+    wt::need(hot_store->merge({&anew, 1}, storage::merge_origin::ledger));
+    heat.progress_reset(pair);
+    heat.forget_rows();
   }
 
   /// One round; `in_between` is called wherever something may happen.
@@ -106,7 +133,7 @@ class stage {
     return sums;
   }
   heatmap_view look(const module_id& what) {
-    return wt::need(heat.read(what, duration_ms, *reader, *nobody_elsewhere));
+    return wt::need(heat.read(what, duration_ms, *reader, *hot_store));
   }
   void check(const module_id& what) {
     const auto view = look(what);
@@ -121,8 +148,9 @@ class stage {
   wt::sqlite_place place;
   std::unique_ptr<storage::ledger> ledger = wt::make_migrated(place);
   std::unique_ptr<storage::ledger> reader = place.make();
-  std::unique_ptr<storage::hot_store> nobody_elsewhere = storage::make_memory_store();
+  std::unique_ptr<storage::hot_store> hot_store = storage::make_memory_store();
   heatmap heat;
+  std::map<student_id, std::uint32_t> epochs;
   std::map<pair_key, progress> hot;
   std::set<pair_key> dirty;
   std::set<partition_index> used;
@@ -152,6 +180,12 @@ BOOST_AUTO_TEST_CASE(what_is_shown_is_what_was_credited) {
           const auto from = random.between<media_ms>(0, duration_ms - 1);
           s.play(who(random.between(0, students - 1)), modules[random.between(0, 1)],
                  {from, random.between<media_ms>(from + 1, std::min(duration_ms, from + 8'000))});
+        }
+        if (random.one_in(20)) s.erase(who(random.between(0, students - 1)));
+        if (random.one_in(20) && !s.hot.empty()) {
+          auto any = s.hot.begin();
+          std::advance(any, random.between<std::size_t>(0, s.hot.size() - 1));
+          s.reset(any->first);
         }
         if (random.one_in(4)) s.check(modules[random.between(0, 1)]);
       };
@@ -188,6 +222,74 @@ BOOST_AUTO_TEST_CASE(a_heartbeat_is_seen_at_once) {
   BOOST_TEST(view.students == 1u);
   const auto nobody = s.look(*module_id::parse("nobody"));
   BOOST_TEST(nobody.bins.viewer_ms == bin_sums(30), boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(an_erased_student_is_gone_at_once) {
+  stage s;
+  s.used = {partition_of(who(1)), partition_of(who(2))};
+  s.play(who(1), m1, {0, 10'000});
+  s.erase(who(1));
+  s.check(m1);
+  BOOST_TEST(s.look(m1).students == 0u);
+  s.play(who(2), m1, {5'000, 8'000});
+  s.check(m1);
+  BOOST_TEST(s.look(m1).students == 1u);
+  // In the middle of a round, and with coverage that nobody has read yet.
+  s.round([&] {
+    if (s.epochs[who(2)] > 1) return;
+    s.play(who(2), m1, {0, 9'000}, false);
+    s.erase(who(2));
+    s.check(m1);
+  });
+  s.check(m1);
+  BOOST_TEST(s.look(m1).students == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(nothing_of_an_ended_attempt_is_shown) {
+  stage s;
+  s.play(who(1), m1, {0, 10'000});
+  s.reset({who(1), m1});
+  s.check(m1);
+  BOOST_TEST(s.look(m1).students == 1u);  // the row of the new attempt
+  s.play(who(1), m1, {0, 4'000}, false);
+  s.check(m1);
+  BOOST_TEST(s.look(m1).students == 1u);
+}
+
+/// Each module is answered from its sums again, once they are free of the life.
+BOOST_AUTO_TEST_CASE(an_ended_life_leaves_the_sums) {
+  const auto amy = *student_id::parse("amy");
+  module_overlay overlay;
+  overlay.layout = heatmap_layout::of(duration_ms);
+  overlay.unread[amy].covered = wt::covering({{0, 1'000}});
+  overlay.end_life(amy);
+  BOOST_TEST(overlay.unread.empty());
+  overlay.complete_round();
+  BOOST_TEST(overlay.rounds_with_ended_life > 0);
+  heatmap_event event;
+  event.played = {0, 9'000};
+  event.fresh.push_back({0, 9'000});
+  event.doubtful = true;
+  overlay.take(event, true);
+  overlay.complete_round();
+  BOOST_TEST(overlay.rounds_with_ended_life > 0);
+  overlay.complete_round();
+  BOOST_TEST(overlay.rounds_with_ended_life == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_life_does_not_stay_in_doubt_for_ever) {
+  module_overlay overlay;
+  overlay.layout = heatmap_layout::of(duration_ms);
+  overlay.end_life(*student_id::parse("amy"));
+  for (int i = 0; i < module_overlay::rounds_with_ended_life_max; ++i) {
+    BOOST_TEST(overlay.rounds_with_ended_life > 0);
+    heatmap_event event;
+    event.fresh.push_back({0, 9'000});
+    event.doubtful = true;
+    overlay.take(event, true);
+    overlay.complete_round();
+  }
+  BOOST_TEST(overlay.rounds_with_ended_life == 0);
 }
 
 /// Shards, readers and the checkpointer side by side: nothing is lost, nothing counts twice.
@@ -332,156 +434,6 @@ BOOST_AUTO_TEST_CASE(a_module_whose_duration_changes_keeps_what_lies_within_it) 
   const auto shown = overlay.shown();
   BOOST_TEST(shown.bins.viewer_ms == bin_sums(4, 1'000), boost::test_tools::per_element());
   BOOST_TEST(shown.bins.play_ms == shown.bins.viewer_ms, boost::test_tools::per_element());
-}
-
-namespace {
-
-/// Two gateways with one hot store and one ledger. The test decides what they announce, and when.
-struct two_gateways {
-  two_gateways() {
-    wt::enrol(*ledger, {"amy", "bob"});
-    wt::enrol(*ledger, wt::names(12, [](int n) { return "s" + std::to_string(n); }));
-  }
-  void play(std::size_t at, const student_id& who, media_interval interval, bool in_memory) {
-    credit_request request;
-    request.student = who;
-    request.module = m1;
-    request.duration_ms = duration_ms;
-    request.interval = interval;
-    auto& state = all[who];
-    state.life = {1, 1};
-    const auto fresh = state.covered.fresh_ranges(interval);
-    state.covered.add(interval);
-    state.duration_ms = duration_ms;
-    state.playtime_ms += interval.length_ms();
-    const storage::pair_progress pair{{who, m1}, state};
-    wt::need(hot->merge({&pair, 1}, storage::merge_origin::ledger_and_memory));
-    credit_outcome outcome;
-    outcome.status = credit_status::credited;
-    outcome.credited_ms = interval.length_ms();
-    outcome.played = interval;
-    outcome.now = summarize(state, duration_ms);
-    acknowledged_heartbeat acknowledged{.request = request, .outcome = outcome};
-    if (in_memory) acknowledged.fresh = {fresh.data(), fresh.size()};
-    acknowledged.fresh_is_exact = in_memory;
-    acknowledged.covered = &state.covered;
-    gateways[at]->acknowledged(acknowledged);
-    on_the_wire.emplace_back(1 - at, who);
-  }
-  void deliver() {
-    for (const auto& [to, who] : on_the_wire) gateways[to]->seen_elsewhere(m1, {&who, 1});
-    on_the_wire.clear();
-  }
-  template <class InBetween>
-  void round(std::size_t at, bool complete, InBetween&& in_between) {
-    auto& heat = *gateways[at];
-    heat.round_begins();
-    for (partition_index p = 0; p < limits::partitions; ++p) {
-      heat.partition_begins(p);
-      const auto dirty = wt::need(hot->read_dirty(p, 100)).pairs;
-      if (!dirty.empty()) {
-        in_between();
-        std::vector<storage::pair_progress> pairs;
-        for (const auto& each : dirty) pairs.push_back({each.key, each.state});
-        std::vector<storage::heatmap_delta> grown;
-        {
-          const auto turn = heat.ledger_turn();
-          wt::need(ledger->checkpoint(pairs, wall_ms{1}, &grown));
-          heat.grown(grown);
-        }
-        in_between();
-        wt::need(hot->mark_clean(p, dirty));
-      }
-      heat.partition_ends(p);
-    }
-    in_between();
-    BOOST_TEST(heat.flush_plays(*ledger).has_value());
-    heat.round_ends(complete, *ledger);
-  }
-  void check() {
-    bin_sums truth(heatmap_layout::of(duration_ms).bins);
-    for (const auto& [who, state] : all)
-      for (const auto& piece : state.covered.pieces())
-        add_range(truth, heatmap_layout::of(duration_ms), piece);
-    for (auto& heat : gateways) {
-      const auto view = wt::need(heat->read(m1, duration_ms, *ledger, *hot));
-      BOOST_REQUIRE(view.bins.viewer_ms == truth);
-      BOOST_REQUIRE(view.students == all.size());
-    }
-  }
-  const module_id m1 = *module_id::parse("m1");
-  wt::sqlite_place place;
-  std::unique_ptr<storage::ledger> ledger = wt::make_migrated(place);
-  std::unique_ptr<storage::hot_store> hot = storage::make_memory_store();
-  std::array<std::unique_ptr<heatmap>, 2> gateways{std::make_unique<heatmap>(3, true),
-                                                   std::make_unique<heatmap>(2, true)};
-  std::map<student_id, progress> all;
-  std::vector<std::pair<std::size_t, student_id>> on_the_wire;
-};
-
-}  // namespace
-
-BOOST_AUTO_TEST_CASE(two_gateways_show_the_same_and_nothing_twice) {
-  const auto seed = wt::ledger_seed();
-  BOOST_TEST_CONTEXT("seed " << seed) {
-    std::mt19937_64 random(seed);
-    two_gateways two;
-    const auto play = [&] {
-      const auto from = static_cast<media_ms>(random() % 28'000);
-      const auto who = *student_id::parse("s" + std::to_string(random() % 12));
-      two.play(random() % 2, who, {from, from + 100 + static_cast<media_ms>(random() % 1'900)},
-               random() % 3 > 0);
-    };
-    play();
-    two.deliver();
-    for (int i = 0; i < 150; ++i) {
-      play();
-      if (random() % 2 == 0) {
-        two.deliver();
-        two.check();
-      }
-      if (random() % 10 > 0) continue;
-      two.round(random() % 2, random() % 4 > 0, [&] {
-        if (random() % 3 == 0) play();
-        if (random() % 2 > 0) return;
-        two.deliver();
-        two.check();
-      });
-    }
-    two.deliver();
-    two.check();
-    BOOST_TEST(wt::need(two.ledger->recount_heatmap(two.m1, false)).right());
-  }
-}
-
-BOOST_AUTO_TEST_CASE(a_message_that_is_lost_makes_it_late_and_not_wrong) {
-  two_gateways two;
-  for (auto& heat : two.gateways) heat->seen_elsewhere({}, {});
-  const auto amy = *student_id::parse("amy");
-  const auto bob = *student_id::parse("bob");
-  two.play(0, amy, {0, 5'000}, true);
-  two.deliver();
-  two.play(0, bob, {0, 5'000}, true);
-  two.on_the_wire.clear();
-  auto view = wt::need(two.gateways[1]->read(two.m1, duration_ms, *two.ledger, *two.hot));
-  BOOST_TEST(view.bins.viewer_ms[0] == 1'000u);
-  two.round(1, true, [] {});
-  two.check();
-}
-
-BOOST_AUTO_TEST_CASE(so_many_pairs_are_remembered) {
-  two_gateways two;
-  std::vector<student_id> crowd;
-  for (std::size_t i = 0; i <= heatmap::touched_pairs_max; ++i)
-    crowd.push_back(*student_id::parse("c" + std::to_string(i)));
-  two.gateways[0]->seen_elsewhere(two.m1, crowd);
-  const auto amy = *student_id::parse("amy");
-  two.play(0, amy, {0, 5'000}, true);
-  auto view = wt::need(two.gateways[0]->read(two.m1, duration_ms, *two.ledger, *two.hot));
-  BOOST_TEST(view.bins.viewer_ms[0] == 0u);  // no room: with the next checkpoint
-  two.round(0, true, [] {});
-  view = wt::need(two.gateways[0]->read(two.m1, duration_ms, *two.ledger, *two.hot));
-  BOOST_TEST(view.bins.viewer_ms[0] == 1'000u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
