@@ -1,5 +1,7 @@
 #include "actors/live/refusal_log.hpp"
 
+#include <algorithm>
+
 namespace watchkeeper::actors {
 
 std::string_view name_of(refusal_kind kind) noexcept {
@@ -101,6 +103,13 @@ std::vector<refusal_entry> refusal_log::of(const student_id& student, std::size_
   std::vector<refusal_entry> newest(entries->rbegin(), entries->rend());
   if (newest.size() > limit) newest.resize(limit);
   return newest;
+}
+
+void refusal_log::remember_erased(std::vector<storage::logged_erasure> earlier) noexcept {
+  // The latest last: they stay longest.
+  std::sort(earlier.begin(), earlier.end(),
+            [](const auto& a, const auto& b) { return a.at_ms < b.at_ms; });
+  for (const auto& erasure : earlier) student_erased(erasure.student);
 }
 
 void refusal_log::student_erased(const student_id& student) noexcept {

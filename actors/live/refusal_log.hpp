@@ -11,6 +11,7 @@
 #include "actors/shared/watch_observer.hpp"
 #include "base/lru_map.hpp"
 #include "base/thread_safety.hpp"
+#include "storage/erasure_log.hpp"
 
 namespace watchkeeper::actors {
 
@@ -49,6 +50,9 @@ class refusal_log final : public watch_observer {
   static constexpr std::size_t erased_max = 65'536;  // erased students that it remembers
 
   explicit refusal_log(std::size_t all_max = entries_max) : stripe_max_(all_max / stripes) {}
+
+  /// Takes over who was erased before this process began. Of more than erased_max, the latest.
+  void remember_erased(std::vector<storage::logged_erasure> earlier) noexcept;
 
   void acknowledged(const acknowledged_heartbeat& heartbeat) noexcept override;
   void rejected(const rejected_heartbeat& heartbeat) noexcept override;

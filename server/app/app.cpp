@@ -105,6 +105,7 @@ std::shared_ptr<storage::erasure_log> erasure_log_of(const configuration& settin
 
 actors::gateway_options gateway_options_of(
     const configuration& settings, const crypto::agreement_key_ring& keys,
+    std::shared_ptr<storage::erasure_log> erasures,
     std::vector<std::shared_ptr<actors::watch_observer>> observers) {
   actors::gateway_options options;
   options.worker_threads = static_cast<unsigned>(settings.worker_threads);
@@ -121,7 +122,7 @@ actors::gateway_options gateway_options_of(
   policy.address_failures = {1'000'000 / settings.rate.address_failures_per_s,
                              settings.rate.address_failures_burst};
   options.session_keys = &keys;
-  options.erasures = erasure_log_of(settings);
+  options.erasures = std::move(erasures);
   options.make_hot_store = [settings] { return open_hot_store(settings); };
   options.make_ledger = [settings] { return open_ledger(settings); };
   options.log = write_log;
@@ -132,6 +133,13 @@ actors::gateway_options gateway_options_of(
   };
   options.observers = std::move(observers);
   return options;
+}
+
+/// Of whom was erased before the start, it stores nothing either.
+std::shared_ptr<actors::refusal_log> refusal_log_of(const storage::erasure_log& erasures) {
+  auto log = std::make_shared<actors::refusal_log>();
+  log->remember_erased(erasures.all());
+  return log;
 }
 
 /// The keys of the file, unless the policy requires a signature on every heartbeat. Throws.
@@ -164,9 +172,10 @@ class running_gateway {
   explicit running_gateway(const configuration& settings)
       : settings_(settings),
         live_(std::make_shared<actors::live_feed>(live_dependencies_of(settings))),
-        refusals_(std::make_shared<actors::refusal_log>()),
+        erasure_log_(erasure_log_of(settings)),
+        refusals_(refusal_log_of(*erasure_log_)),
         erasures_(std::make_shared<erasure_relay>()),
-        gateway_(gateway_options_of(settings, keys_, {live_, refusals_, erasures_})),
+        gateway_(gateway_options_of(settings, keys_, erasure_log_, {live_, refusals_, erasures_})),
         port_(make_gateway_port(gateway_, *live_, *refusals_)),
         dispatcher_(cors(settings.cors.origins, settings.cors.max_age_s), system_time_source()),
         server_(server_options_of(settings), dispatcher_),
@@ -282,6 +291,7 @@ class running_gateway {
   const configuration settings_;
   crypto::agreement_key_ring keys_;
   std::shared_ptr<actors::live_feed> live_;
+  std::shared_ptr<storage::erasure_log> erasure_log_;
   std::shared_ptr<actors::refusal_log> refusals_;
   std::shared_ptr<erasure_relay> erasures_;
   actors::gateway gateway_;

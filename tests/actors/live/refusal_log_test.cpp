@@ -98,6 +98,26 @@ BOOST_AUTO_TEST_CASE(refusals_of_an_erased_student_are_not_stored_until_a_new_en
   BOOST_TEST(reject(ownership::unknown) == 2u);
 }
 
+BOOST_AUTO_TEST_CASE(who_was_erased_before_the_start_is_remembered) {
+  const auto stored = [](refusal_log& log, const std::string& student) {
+    engagement_token token;
+    token.claims.student = named(student);
+    log.rejected({.why = problem::stale_token, .received_ms = noon_ms, .token = &token});
+    return log.of(named(student), 10).size();
+  };
+  refusal_log log;
+  log.remember_erased({{named("amy"), 2, noon_ms}});
+  BOOST_TEST(stored(log, "amy") == 0u);
+  BOOST_TEST(stored(log, "bob") == 1u);
+  // There is no room for all, and the log of erasures is in any order.
+  std::vector<storage::logged_erasure> many{{named("amy"), 2, noon_ms + 1}};
+  for (std::size_t i = 0; i < 2 * refusal_log::erased_max; ++i)
+    many.push_back({named("s" + std::to_string(i)), 2, noon_ms});
+  refusal_log full;
+  full.remember_erased(many);
+  BOOST_TEST(stored(full, "amy") == 0u);
+}
+
 BOOST_AUTO_TEST_CASE(the_log_evicts_the_student_with_the_oldest_refusal) {
   constexpr std::size_t all = 16 * 4;  // four of each stripe
   refusal_log log(all);
