@@ -89,6 +89,27 @@ BOOST_AUTO_TEST_CASE(the_published_description_has_every_call_with_its_role) {
   BOOST_TEST(lines_of(calls_of_openapi()) == lines_of(routed), boost::test_tools::per_element());
 }
 
+BOOST_AUTO_TEST_CASE(the_protocol_lists_every_call) {
+  std::ifstream file(WATCHKEEPER_SOURCE_DIR "/docs/protocol.md");
+  BOOST_REQUIRE(file.good());
+  std::vector<std::string> listed;
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("| `")) listed.push_back(line);
+  for (const auto& row : all_routes()) {
+    // Heartbeats have sections of their own.
+    if (is_console(row) || row.pattern.starts_with("/v1/heartbeats")) continue;
+    const auto method = "`" + std::string(net::name_of(row.method));
+    const auto path = " " + std::string(row.pattern) + "`";
+    BOOST_TEST(std::any_of(listed.begin(), listed.end(),
+                           [&](const std::string& line) {
+                             return line.find(path) != line.npos &&
+                                    (line.find(method + " ") != line.npos ||
+                                     line.find(method + "`") != line.npos);
+                           }),
+               method + path);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(each_row_is_found_by_its_own_pattern) {
   for (const auto& row : all_routes()) {
     if (row.pattern.ends_with("/*")) continue;
