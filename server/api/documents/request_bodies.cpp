@@ -88,10 +88,14 @@ device_public_key read_key(const nlohmann::json& jwk) {
 
 namespace {
 
-module_record module_from(const nlohmann::json& body, const module_id& id, wall_ms now_ms) {
-  const object_reader members(body, "");
-  members.only({"title", "duration_ms", "mastery_threshold", "max_rate", "preview_url"});
+void only_members_of_module(const nlohmann::json& body) {
+  object_reader(body, "").only(
+      {"title", "duration_ms", "mastery_threshold", "max_rate", "preview_url"});
+}
 
+module_record module_from(const nlohmann::json& body, const module_id& id, wall_ms now_ms) {
+  only_members_of_module(body);
+  const object_reader members(body, "");
   module_record module;
   module.id = id;
   constexpr auto title_right = "a string of 1 to 512 bytes of UTF-8 without control characters";
@@ -137,8 +141,10 @@ module_record read_module(const net::http_request& request, const module_id& id,
 
 module_record patched_module(const module_record& before, const net::http_request& request,
                              wall_ms now_ms) {
+  const auto patch = parse_merge_patch(request);
+  only_members_of_module(patch);  // the merge drops those that are null
   auto members = members_of(before);
-  members.merge_patch(parse_merge_patch(request));
+  members.merge_patch(patch);
   return module_from(members, before.id, now_ms);
 }
 

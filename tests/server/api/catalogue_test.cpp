@@ -86,8 +86,9 @@ BOOST_FIXTURE_TEST_CASE(a_patch_changes_what_it_names, api_fixture) {
   BOOST_TEST(document["revision"] == 2);
   BOOST_TEST(!document.contains("preview_url"));
   BOOST_TEST(json_of(patch("{}", merge_patch + "; charset=utf-8"))["revision"] == 2);
-  for (const auto* wrong : {R"({"title":null})", R"({"titel":"x"})", R"({"duration_ms":0})",
-                            R"({"module":"x"})", "[]", "3", "", R"({"title":"a","title":"b"})"})
+  for (const auto* wrong :
+       {R"({"title":null})", R"({"titel":"x"})", R"({"max_rat":null})", R"({"duration_ms":0})",
+        R"({"module":"x"})", "[]", "3", "", R"({"title":"a","title":"b"})"})
     check_problem(patch(wrong, merge_patch), 400, "malformed-request");
   check_problem(patch("{}", "text/plain"), 415, "unsupported-media-type");
 }
