@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "domain/limits.hpp"
+#include "net/shared/media_type.hpp"
 #include "net/shared/problem_response.hpp"
 #include "server/heartbeats/heartbeat_limits.hpp"
 #include "server/heartbeats/pending_response.hpp"
@@ -32,8 +33,8 @@ bool asks_for_minimal(std::string_view prefer) {
 
 /// `application/jose`, with or without parameters; nothing said passes as well.
 bool is_jose(std::string_view content_type) {
-  const auto type = content_type.substr(0, content_type.find(';'));
-  return type.empty() || type == "application/jose" || type == "application/jose ";
+  return content_type.empty() || content_type.starts_with(';') ||
+         net::is_media_type(content_type, "application/jose");
 }
 
 }  // namespace

@@ -5,18 +5,12 @@
 #include <set>
 #include <vector>
 
+#include "net/shared/media_type.hpp"
 #include "server/api/api_limits.hpp"
 #include "server/api/api_problem.hpp"
 
 namespace watchkeeper::server {
 namespace {
-
-bool is_of_type(std::string_view content_type, std::string_view expected) {
-  auto type = content_type.substr(0, content_type.find(';'));
-  while (!type.empty() && type.back() == ' ') type.remove_suffix(1);
-  return std::equal(type.begin(), type.end(), expected.begin(), expected.end(),
-                    [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
-}
 
 /// Follows the parser and rejects what it accepts: members given twice, and deep nesting.
 class strictness {
@@ -78,14 +72,15 @@ nlohmann::json parse_body(const net::http_request& request) {
 }  // namespace
 
 nlohmann::json parse_object(const net::http_request& request) {
-  if (!request.content_type.empty() && !is_of_type(request.content_type, json_type))
+  if (!request.content_type.empty() && !net::is_media_type(request.content_type, json_type))
     throw api_problem(problem::unsupported_media_type, "The body must be application/json");
   return parse_body(request);
 }
 
 nlohmann::json parse_merge_patch(const net::http_request& request) {
-  if (!request.content_type.empty() && !is_of_type(request.content_type, merge_patch_type) &&
-      !is_of_type(request.content_type, json_type))
+  if (!request.content_type.empty() &&
+      !net::is_media_type(request.content_type, merge_patch_type) &&
+      !net::is_media_type(request.content_type, json_type))
     throw api_problem(problem::unsupported_media_type,
                       "The body must be application/merge-patch+json");
   return parse_body(request);

@@ -86,6 +86,25 @@ BOOST_AUTO_TEST_CASE(what_comes_in_a_round_is_passed_on_together_and_in_order) {
   BOOST_TEST(d.groups.size() == 1u);
 }
 
+BOOST_AUTO_TEST_CASE(the_content_type_has_any_case_and_parameters) {
+  const auto status_of = [](const std::string& content_type) {
+    dispatcher d;
+    net::http_request request;
+    request.method = net::http_method::post;
+    request.content_type = content_type;
+    request.body = "a";
+    request.respond_to.stream = 1;
+    d.endpoint.on_request(std::move(request));
+    d.endpoint.on_round_end(0);
+    return d.passed.size() == 1 ? 0 : d.responses.status[1];
+  };
+  for (const auto* right : {"", "application/jose", "Application/JOSE", "application/jose; a=b",
+                            "application/jose\t;a=b", "application/jose "})
+    BOOST_TEST(status_of(right) == 0, right);
+  for (const auto* wrong : {"application/json", "application/jose+json", "jose", " "})
+    BOOST_TEST(status_of(wrong) == 415, wrong);
+}
+
 BOOST_AUTO_TEST_CASE(a_full_round_is_passed_on_before_its_end) {
   dispatcher d;
   for (std::size_t i = 0; i + 1 < heartbeat_endpoint::gathered_max; ++i) d.ask({"a"});
