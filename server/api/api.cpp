@@ -202,7 +202,7 @@ struct api::implementation {
         queued.request, queued.captured, std::move(query), queued.caller, own,
         with.gateway,   lists_by_status, summaries,        statistics,    with.event_source,
         now_ms,         with.time,       with.log};
-    if (queued.rest) return finish_put_module(current, queued.rest->is_new);
+    if (queued.rest) return finish_put_module(current, queued.rest->put);
     return std::get<thread_handler>(found.served_by)(current);
   }
 

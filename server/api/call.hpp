@@ -50,7 +50,7 @@ struct statistics_snapshot;
 /// recount takes time in proportion to the module's students, so it runs on a thread of its own,
 /// where `finish_put_module` makes the response.
 struct recount_needed {
-  bool is_new = false;  // the module was not there before
+  storage::module_put put;
 };
 
 /// What a handler on an API thread may use for one request. It borrows everything for the time of
@@ -109,7 +109,7 @@ using immediate_handler = std::optional<net::http_response> (*)(immediate_call&)
 // The handlers, by resource.
 net::http_response put_module(call& c);
 net::http_response patch_module(call& c);
-net::http_response finish_put_module(call& c, bool is_new);
+net::http_response finish_put_module(call& c, const storage::module_put& put);
 net::http_response get_module(call& c);
 net::http_response delete_module(call& c);
 net::http_response list_modules(call& c);

@@ -64,10 +64,12 @@ std::string document_of(const module_id& module, const actors::heatmap_view& vie
   return text;
 }
 
-module_record existing(call& c, const module_id& id) {
-  auto module = need(c.store.ledger().get_module(id));
-  if (!module) throw api_problem(problem::not_found, "The catalogue has no such module");
-  return *std::move(module);
+/// Of a module that was removed, the duration of its heatmap: it stays readable.
+media_ms duration_of(call& c, const module_id& id) {
+  if (const auto module = need(c.store.ledger().get_module(id))) return module->rules.duration_ms;
+  if (const auto heatmap = need(c.store.ledger().heatmap_of(id)))
+    return heatmap->bins.layout.duration_ms;
+  throw api_problem(problem::not_found, "The catalogue has no such module");
 }
 
 /// `<list>.<place>`
@@ -95,12 +97,12 @@ status_cursor parse_cursor(std::string_view text) {
 net::http_response get_heatmap(call& c) {
   const auto bins =
       c.query.count("bins", 1, limits::heatmap_bins_max).value_or(limits::heatmap_bins_max);
-  const auto module = existing(c, c.module_at(0));
-  const auto view = need(
-      c.gateway.heatmap_of(module.id, module.rules.duration_ms, c.store.ledger(), c.store.hot()));
+  const auto module = c.module_at(0);
+  const auto view =
+      need(c.gateway.heatmap_of(module, duration_of(c, module), c.store.ledger(), c.store.hot()));
   // The time after the read. What was credited since then is not in the document; each change of
   // the live stream has the time of its first heartbeat.
-  return json_response(document_of(module.id, view, bins, c.time.wall_now()));
+  return json_response(document_of(module, view, bins, c.time.wall_now()));
 }
 
 net::http_response list_by_status(call& c, const module_id& module) {

@@ -47,7 +47,7 @@ net::http_response take_effect(call& c, const storage::module_put& put) {
   // repeated after a failure in between recounts as well.
   const auto heatmap = need(c.store.ledger().heatmap_of(module.id));
   if (heatmap && heatmap->bins.layout.duration_ms != module.rules.duration_ms)
-    throw recount_needed{is_new};
+    throw recount_needed{put};
   return module_response(module, is_new ? 201 : 200);
 }
 
@@ -69,12 +69,13 @@ net::http_response patch_module(call& c) {
   throw api_problem(problem::conflict, "The module is being changed by others: try again");
 }
 
-net::http_response finish_put_module(call& c, bool is_new) {
-  // The catalogue counts, not the request: the module may have been put again meanwhile.
-  const auto module = existing(c);
+net::http_response finish_put_module(call& c, const storage::module_put& put) {
+  // The catalogue counts, not the request: the module may have been put again meanwhile. If it was
+  // removed, the request was carried out before that.
+  const auto module = need(c.store.ledger().get_module(put.module.id)).value_or(put.module);
   need(c.store.ledger().recount_heatmap(module.id, true));
   c.gateway.forget_heatmap_rows();
-  return module_response(module, is_new ? 201 : 200);
+  return module_response(module, put.is_new ? 201 : 200);
 }
 
 net::http_response get_module(call& c) {

@@ -91,7 +91,10 @@ class fake_gateway final : public gateway_port {
     return heat.read(module, duration_ms, ledger, hot);
   }
   void forget_heatmap_rows() override { heat.forget_rows(); }
-  void judge_modules() override { (void)note("judge_modules", ""); }
+  void judge_modules() override {
+    (void)note("judge_modules", "");
+    if (on_judge_modules) on_judge_modules();
+  }
   void forget_module(const module_id& id) override { (void)note("forget_module", id.view()); }
   void forget_device(const thumbprint& kid) override { (void)note("forget_device", kid.text()); }
   void forget_assignment(const pair_key& pair) override {
@@ -133,6 +136,7 @@ class fake_gateway final : public gateway_port {
   std::map<pair_key, progress> memory;
   std::map<student_id, std::uint32_t> erased;  // the log of erasures
   std::vector<std::string> notes;
+  std::function<void()> on_judge_modules;
   bool responses = true;
   bool fails = false;
   std::atomic<bool> is_ready{true};

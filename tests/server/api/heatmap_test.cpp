@@ -83,6 +83,24 @@ BOOST_FIXTURE_TEST_CASE(another_duration_has_other_bins, heatmap_fixture) {
   BOOST_TEST(map["viewers"] == json::parse("[1,1,1,1,1,1,1,1,1,1]"));
 }
 
+BOOST_FIXTURE_TEST_CASE(the_heatmap_of_a_removed_module_stays, heatmap_fixture) {
+  in_ledger("s1", progress_of({0, 50'000}, 60'000, now));
+  const auto before = heatmap();
+  BOOST_TEST(del("/v1/modules/m1").status == 204);
+  BOOST_TEST(heatmap() == before);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_module_that_is_removed_before_its_recount_was_put, heatmap_fixture) {
+  in_ledger("s1", progress_of({0, 50'000}, 60'000, now));
+  // Another gateway removes it as soon as it is put.
+  gateway.on_judge_modules = [&] {
+    BOOST_REQUIRE(ledger_store->remove_module(*module_id::parse("m1")).has_value());
+  };
+  const auto response = put("/v1/modules/m1", {{"title", "t"}, {"duration_ms", 10'000}});
+  BOOST_TEST(response.status == 200);
+  BOOST_TEST(json_of(response)["duration_ms"] == 10'000);
+}
+
 BOOST_FIXTURE_TEST_CASE(an_erased_student_is_no_viewer, heatmap_fixture) {
   in_ledger("s1", progress_of({0, 5'000}, 60'000, now));
   BOOST_TEST(heatmap()["viewers"][0] == 1);
