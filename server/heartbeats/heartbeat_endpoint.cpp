@@ -173,16 +173,17 @@ void heartbeat_endpoint::on_stream_opened(net::http_request&& request) noexcept 
   if (!has_right_type(request)) return;
   auto opened = std::make_shared<heartbeat_stream>(submit_, responses_, request.respond_to,
                                                    request.peer.bytes);
+  // First: what begin_drain() sends to a stream that it finds must not overtake the head.
+  net::http_response head;
+  head.content_type = "application/x-ndjson";
+  head.headers.emplace_back("cache-control", "no-store");
+  responses_.begin(request.respond_to, std::move(head));
   bool draining = false;
   {
     const mutex_lock lock(streams_mutex_);
     streams_.emplace(request.respond_to, opened);
     draining = draining_;
   }
-  net::http_response head;
-  head.content_type = "application/x-ndjson";
-  head.headers.emplace_back("cache-control", "no-store");
-  responses_.begin(request.respond_to, std::move(head));
   if (draining) opened->finish();  // an open stream would delay the end
 }
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <boost/test/unit_test.hpp>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -20,10 +21,17 @@ class collected_statuses final : public net::response_port {
   void respond(const net::response_address& to, net::http_response&& response) noexcept override {
     status[to.stream] = response.status;
   }
-  void begin(const net::response_address&, net::http_response&&) noexcept override {}
-  void send(const net::response_address&, std::string&&, bool) noexcept override {}
+  void begin(const net::response_address&, net::http_response&&) noexcept override {
+    if (during_begin) during_begin();
+    sent.emplace_back("begin");
+  }
+  void send(const net::response_address&, std::string&&, bool last) noexcept override {
+    sent.emplace_back(last ? "last" : "data");
+  }
   void consumed(const net::response_address&, std::size_t) noexcept override {}
   std::map<std::int32_t, int> status;  // by stream
+  std::function<void()> during_begin;  // what another thread does meanwhile
+  std::vector<std::string> sent;       // of all streams
 };
 
 /// An endpoint of one I/O thread, and what it passed on; `report_results` gives those their
@@ -103,6 +111,19 @@ BOOST_AUTO_TEST_CASE(the_content_type_has_any_case_and_parameters) {
     BOOST_TEST(status_of(right) == 0, right);
   for (const auto* wrong : {"application/json", "application/jose+json", "jose", " "})
     BOOST_TEST(status_of(wrong) == 415, wrong);
+}
+
+/// The drain waits for every stream, so none may miss its end.
+BOOST_AUTO_TEST_CASE(a_stream_that_is_opened_while_the_drain_begins_ends) {
+  dispatcher d;
+  d.responses.during_begin = [&] { d.endpoint.begin_drain(); };
+  net::http_request request;
+  request.method = net::http_method::post;
+  request.content_type = "application/jose";
+  request.respond_to.stream = 1;
+  d.endpoint.on_stream_opened(std::move(request));
+  BOOST_TEST(d.responses.sent == (std::vector<std::string>{"begin", "last"}),
+             boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_CASE(a_full_round_is_passed_on_before_its_end) {
