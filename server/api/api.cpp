@@ -227,7 +227,8 @@ struct api::implementation {
   logins console;
   authorization gate;
   readiness ready;
-  api_services services{console, ready, with.live, with.session_keys, with.responses, with.log};
+  api_services services{tokens,         console, ready, with.live, with.session_keys,
+                        with.responses, with.log};
   summary_cache summaries{with.time, [this](const storage::storage_failure& failure) {
                             with.log(log_level::warning, "api",
                                      "cannot read the summaries of modules: " + failure.detail);

@@ -78,6 +78,7 @@ struct call {
 
 /// The parts of the API that handlers on I/O threads use. The API owns or borrows them.
 struct api_services {
+  authenticator& tokens;
   logins& console;
   readiness& ready;
   live_endpoint& live;

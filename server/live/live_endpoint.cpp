@@ -56,6 +56,17 @@ bool live_endpoint::open(const net::http_request& request, const std::optional<m
   return true;
 }
 
+void live_endpoint::end(const net::response_address& opened_by) {
+  std::uint64_t number = 0;
+  {
+    const mutex_lock lock(mutex_);
+    const auto found = open_.find(key_of(opened_by));
+    if (found == open_.end()) return;
+    number = found->second.number;
+  }
+  feed_.end(number);
+}
+
 void live_endpoint::end_login(const std::array<std::uint8_t, 16>& ended) {
   std::vector<std::uint64_t> numbers;
   {

@@ -28,6 +28,8 @@ class live_endpoint {
   /// request. False, and no response, if there are too many streams.
   [[nodiscard]] bool open(const net::http_request& request, const std::optional<module_id>& module,
                           wall_ms until_ms, const login_id& of = std::nullopt);
+  /// Ends the stream that was opened by this request, if it is there.
+  void end(const net::response_address& opened_by);
   /// Ends the streams that were opened with this login.
   void end_login(const std::array<std::uint8_t, 16>& ended);
   /// The client has gone.

@@ -5,6 +5,16 @@
 #include "server/live/live_endpoint.hpp"
 
 namespace watchkeeper::server {
+namespace {
+
+bool has_token_still(immediate_call& c) {
+  const auto found =
+      c.services.tokens.identify(c.request.authorization, c.request.peer, c.time.monotonic_now());
+  const auto* const owner = std::get_if<identity>(&found);
+  return owner != nullptr && allows(access::viewer, owner->role);
+}
+
+}  // namespace
 
 std::optional<net::http_response> open_live_stream(immediate_call& c) {
   const auto query = c.query();
@@ -22,6 +32,8 @@ std::optional<net::http_response> open_live_stream(immediate_call& c) {
   // If the login was ended in between, the end of its streams did not include this one.
   if (c.caller.login_id && c.services.console.is_revoked(*c.caller.login_id))
     live.end_login(*c.caller.login_id);
+  // The same of a bearer token that a reload removed in between.
+  if (!c.caller.login_id && !has_token_still(c)) live.end(c.request.respond_to);
   return std::nullopt;
 }
 

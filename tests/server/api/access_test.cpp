@@ -173,4 +173,60 @@ BOOST_FIXTURE_TEST_CASE(health_and_readiness_need_no_token, api_fixture) {
   BOOST_TEST(json_of(draining)["reasons"].at(0) == "draining");
 }
 
+namespace {
+
+/// Calls back whenever somebody reads the wall clock.
+class observed_clock final : public time_source {
+ public:
+  [[nodiscard]] mono_us monotonic_now_us() const override { return clock.monotonic_now_us(); }
+  [[nodiscard]] wall_ms wall_now() const override {
+    if (read) std::exchange(read, {})();
+    return clock.wall_now();
+  }
+  test::manual_clock clock;
+  mutable std::function<void()> read;
+};
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_CASE(a_token_that_goes_while_a_stream_is_opened_keeps_none, api_fixture) {
+  observed_clock observed;
+  actors::live_feed watched{{.time = clock,
+                             .channel = storage::make_null_live_channel(),
+                             .log = [](log_level, const std::string&, const std::string&) {}}};
+  watched.start([] { return actors::live_counts{}; });
+  live_endpoint streams{watched, responses};
+  auto with = dependencies();
+  api tested({.gateway = with.gateway,
+              .responses = with.responses,
+              .live = streams,
+              .make_ledger = with.make_ledger,
+              .make_hot_store = with.make_hot_store,
+              .make_login_ledger = {},
+              .tokens = with.tokens,
+              .session_keys = with.session_keys,
+              .sealer = with.sealer,
+              .login_ms = with.login_ms,
+              .server_statistics = with.server_statistics,
+              .deferred_heartbeats = with.deferred_heartbeats,
+              .build = with.build,
+              .event_source = with.event_source,
+              .time = observed,
+              .log = with.log});
+  const auto open = [&] {
+    net::http_request request;
+    request.method = http_method::get;
+    request.path = "/v1/live";
+    request.authorization = "Bearer viewer-secret";
+    request.respond_to.connection = ++requests;
+    submit_to(tested, std::move(request));
+    return watched.statistics().subscribers;
+  };
+  BOOST_TEST(open() == 1u);
+  // The clock is read after the authorization and before the stream is there.
+  observed.read = [&] { tested.replace_tokens({token_named("admin", token_role::admin)}); };
+  BOOST_TEST(open() == 0u);
+  BOOST_TEST(!observed.read);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
