@@ -37,7 +37,7 @@ void gateway::implementation::forget_in_shard(const storage::erased_student& era
   auto done = promise->get_future();
   caf::anon_send(shard_for(erased.student), student_erased{erased, std::move(promise)});
   done.wait();
-  heat->student_erased(erased);
+  heat->end_epochs(erased);
 }
 
 storage::stored<ok_t> gateway::begin_attempt(const storage::pair_progress& pair) {

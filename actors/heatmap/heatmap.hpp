@@ -86,7 +86,7 @@ class heatmap final : public watch_observer {
 
   /// The student's epochs below `next_epoch` have ended, and the shard notifies of no more credit
   /// of theirs. Any thread.
-  void student_erased(const storage::erased_student& erased);
+  void end_epochs(const storage::erased_student& erased);
   /// A new attempt has begun. Any thread.
   void progress_reset(const pair_key& pair);
 

@@ -51,7 +51,7 @@ void heatmap::end_life(const pair_key& pair) {
   overlay->end_life(pair.student);
 }
 
-void heatmap::student_erased(const storage::erased_student& erased) {
+void heatmap::end_epochs(const storage::erased_student& erased) {
   drain(lane_of(partition_of(erased.student)));
   const mutex_lock lock(mutex_);
   // Whom there was no room to remember may be in any module.

@@ -66,7 +66,7 @@ class stage {
   void erase(const student_id& who) {
     const auto next = epochs.try_emplace(who, 1).first->second + 1;
     wt::need(hot_store->end_epochs_below(who, next, wall_ms{1}));
-    heat.student_erased({who, next});
+    heat.end_epochs({who, next});
     std::erase_if(hot, [&](const auto& each) { return each.first.student == who; });
     std::erase_if(dirty, [&](const auto& each) { return each.student == who; });
     wt::need(ledger->erase_student(who, "admin", "an-erasure", wall_ms{1}, next));
