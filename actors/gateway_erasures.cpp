@@ -17,17 +17,14 @@ storage::stored<ok_t> gateway::implementation::log_erasures(
 storage::stored<ok_t> gateway::implementation::repeat_erasures(storage::ledger& in) {
   if (!options.erasures) return ok;
   const auto logged = options.erasures->all();
-  const auto repeated = actors::repeat_erasures(in, logged, time.wall_now(),
-                                                [this](const storage::erased_student& erased) {
-                                                  registry_cache.forget_student(erased.student);
-                                                  // At the start there is neither a shard nor a
-                                                  // writer yet, and nothing in their memory. The
-                                                  // registry's follower hears of the erasure as
-                                                  // well, and tries again if the queue is full.
-                                                  if (writer && !shards.empty())
-                                                    (void)forget_erased(erased);
-                                                  bump(erasures);
-                                                });
+  const auto forget = [this](const storage::erased_student& erased) {
+    registry_cache.forget_student(erased.student);
+    // At the start there is neither a shard nor a writer yet, and nothing in their memory. The
+    // registry's follower hears of the erasure as well, and tries again if the queue is full.
+    if (writer && !shards.empty()) (void)forget_erased(erased);
+    bump(erasures);
+  };
+  const auto repeated = actors::repeat_erasures(in, logged, time.wall_now(), forget);
   if (!repeated) return repeated.error();
   if (*repeated > 0)
     options.log(

@@ -27,13 +27,15 @@ std::string holder_of(int file) {
 
 }  // namespace
 
-result<file_lock, std::string> file_lock::take(const std::string& path) {
-  const auto failed = [&] { return fmt::format("cannot lock {}: {}", path, std::strerror(errno)); };
+result<file_lock, file_lock::failure> file_lock::take(const std::string& path) {
+  const auto failed = [&] {
+    return failure{fmt::format("cannot lock {}: {}", path, std::strerror(errno)), false};
+  };
   file_lock lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (lock.descriptor_ < 0) return failed();
   if (::flock(lock.descriptor_, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return failed();
-    return fmt::format("{} is locked by {}", path, holder_of(lock.descriptor_));
+    return failure{fmt::format("{} is locked by {}", path, holder_of(lock.descriptor_)), true};
   }
   const auto id = fmt::format("{}\n", ::getpid());
   if (::ftruncate(lock.descriptor_, 0) != 0 ||

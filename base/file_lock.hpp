@@ -12,9 +12,12 @@ namespace watchkeeper {
 /// only who takes the lock, too, is. Movable, not copyable.
 class file_lock {
  public:
-  /// Does not wait. The error is a sentence without a full stop; if another process has the lock,
-  /// it names the id that this process has written into the file.
-  [[nodiscard]] static result<file_lock, std::string> take(const std::string& path);
+  struct failure {
+    std::string what;               // without a full stop; names the file
+    bool is_held_by_other = false;  // then `what` names the id that the other process has written
+  };
+  /// Does not wait.
+  [[nodiscard]] static result<file_lock, failure> take(const std::string& path);
 
   file_lock(file_lock&& other) noexcept;
   file_lock& operator=(file_lock&&) = delete;

@@ -22,7 +22,7 @@ struct pair_progress {
   progress state;
 };
 
-/// Removes the pairs of the student.
+/// Removes the pairs of the student in epochs below `epoch`.
 inline void erase_pairs_below(const student_id& student, std::uint32_t epoch,
                               std::vector<pair_progress>& pairs) {
   std::erase_if(pairs, [&](const pair_progress& pair) {

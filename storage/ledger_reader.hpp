@@ -43,8 +43,8 @@ auto ask_ledger(circuit_breaker& guard, const time_source& time, const failure_r
 /// The failure of one pair's row, named for the log.
 storage_failure failure_of_row(const pair_key& pair, const storage_failure& why);
 
-/// Reads for heartbeats that wait. A row that cannot be read harms no other, and a ledger
-/// that hangs is not waited for each time.
+/// Reads for heartbeats that wait. A row that cannot be read harms no other, and a ledger that
+/// hangs is not waited for each time.
 /// Thread: one, and it blocks. Borrows the ledger and the clock.
 class ledger_reader {
  public:

@@ -16,6 +16,12 @@ storage::stored<std::size_t> repeat_erasures(
   if (!recorded) return recorded.error();
   std::map<student_id, std::uint32_t> recorded_epochs;
   for (const auto& [student, next_epoch] : *recorded) recorded_epochs[student] = next_epoch;
+  const auto is_in_place = [&](const storage::logged_erasure& erasure, std::uint32_t epoch) {
+    if (epoch > 0) return epoch >= erasure.next_epoch;
+    const auto known = recorded_epochs.find(erasure.student);
+    return now_ms - erasure.at_ms >= storage::registry_change_retention_ms ||
+           (known != recorded_epochs.end() && known->second >= erasure.next_epoch);
+  };
   std::uint32_t highest_epoch = 0;
   std::size_t repeated = 0;
   // The life of a student comes with any pair.
@@ -31,12 +37,7 @@ storage::stored<std::size_t> repeat_erasures(
     for (std::size_t i = 0; i < count; ++i) {
       const auto& [student, next_epoch, at_ms] = logged[first + i];
       highest_epoch = std::max(highest_epoch, next_epoch);
-      const auto epoch = (*found)[i].student.epoch;
-      const bool is_in_place = epoch > 0
-                                   ? epoch >= next_epoch
-                                   : now_ms - at_ms >= storage::registry_change_retention_ms ||
-                                         recorded_epochs[student] >= next_epoch;
-      if (is_in_place) continue;
+      if (is_in_place(logged[first + i], (*found)[i].student.epoch)) continue;
       // Nothing happens if the student has been enrolled anew just now.
       const auto done = in.repeat_erasure(student, crypto::random_uuid(), at_ms, next_epoch);
       if (!done) return done.error();

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <ostream>
+#include <utility>
 
 #include "base/file_lock.hpp"
 #include "base/owned.hpp"
@@ -254,10 +255,11 @@ int run_migrate(const loaded_configuration& loaded, std::ostream& out, std::ostr
     err << "watchkeeper migrate: " << mask_secrets(why) << '\n';
     return static_cast<int>(exit_problem);
   };
-  std::optional<result<file_lock, std::string>> lock;
+  std::optional<file_lock> lock;
   if (!sqlite_ledger_path(loaded.values).empty()) {
-    lock.emplace(lock_data_dir(loaded.values));
-    if (!*lock) return failed(lock->error());
+    auto taken = lock_data_dir(loaded.values);
+    if (!taken) return failed(taken.error());
+    lock.emplace(*std::move(taken));
   }
   const auto opened = open_ledger(loaded.values);
   const auto before = opened->version();

@@ -59,12 +59,13 @@ result<ok_t, std::string> prepare_data_dir(const configuration& settings) {
 result<file_lock, std::string> lock_data_dir(const configuration& settings) {
   if (const auto made = prepare_data_dir(settings); !made) return made.error();
   auto lock = file_lock::take((std::filesystem::path(settings.data_dir) / "lock").string());
-  if (!lock)
-    return fmt::format(
-        "data_dir: {}; each gateway needs a directory of its own, and `watchkeeper migrate` of a "
-        "SQLite ledger one that no gateway uses",
-        lock.error());
-  return lock;
+  if (lock) return *std::move(lock);
+  const auto& [what, is_held_by_other] = lock.error();
+  return fmt::format("data_dir: {}{}", what,
+                     is_held_by_other ? "; each gateway needs a directory of its own, and "
+                                        "`watchkeeper migrate` of a SQLite ledger one that no "
+                                        "gateway uses"
+                                      : "");
 }
 
 std::unique_ptr<storage::hot_store> open_hot_store(const configuration& settings) {

@@ -52,7 +52,9 @@ BOOST_FIXTURE_TEST_CASE(one_has_it_until_it_is_gone, folder) {
     BOOST_TEST(!another_process_gets(file()));
     const auto second = file_lock::take(file());
     BOOST_REQUIRE(!second);
-    BOOST_TEST(second.error() == fmt::format("{} is locked by process {}", file(), ::getpid()));
+    BOOST_TEST(second.error().what ==
+               fmt::format("{} is locked by process {}", file(), ::getpid()));
+    BOOST_TEST(second.error().is_held_by_other);
   }
   BOOST_TEST(another_process_gets(file()));
   BOOST_TEST(file_lock::take(file()).has_value());  // which has ended
@@ -72,13 +74,14 @@ BOOST_FIXTURE_TEST_CASE(what_the_holder_wrote_need_not_be_an_id, folder) {
   std::ofstream(file()) << "12; 13";
   const auto second = file_lock::take(file());
   BOOST_REQUIRE(!second);
-  BOOST_TEST(second.error() == file() + " is locked by another process");
+  BOOST_TEST(second.error().what == file() + " is locked by another process");
 }
 
 BOOST_FIXTURE_TEST_CASE(where_there_is_no_folder_there_is_no_lock, folder) {
   const auto taken = file_lock::take((path / "none" / "lock").string());
   BOOST_REQUIRE(!taken);
-  BOOST_TEST(taken.error().ends_with("No such file or directory"));
+  BOOST_TEST(taken.error().what.ends_with("No such file or directory"));
+  BOOST_TEST(!taken.error().is_held_by_other);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_link_is_not_followed, folder) {
