@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <boost/test/unit_test.hpp>
@@ -12,6 +13,7 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "base/base64url.hpp"
 #include "crypto/device_signer.hpp"
@@ -42,6 +44,16 @@ class collected_responses final : public net::response_port {
     BOOST_REQUIRE(arrived_.wait_for(lock, std::chrono::seconds(20),
                                     [&] { return responses_.contains(number); }));
     return responses_[number];
+  }
+  /// The number of one of these requests that has a response.
+  std::uint64_t wait_for_any(const std::vector<std::uint64_t>& numbers) {
+    std::unique_lock lock(mutex_);
+    auto found = numbers.end();
+    BOOST_REQUIRE(arrived_.wait_for(lock, std::chrono::seconds(20), [&] {
+      found = std::ranges::find_if(numbers, [&](auto n) { return responses_.contains(n); });
+      return found != numbers.end();
+    }));
+    return *found;
   }
   std::size_t count() {
     const std::lock_guard lock(mutex_);
