@@ -43,7 +43,8 @@ void gateway::implementation::forget_in_shard(const storage::erased_student& era
 storage::stored<ok_t> gateway::begin_attempt(const storage::pair_progress& pair) {
   auto& self = *implementation_;
   auto begun = self.writer->begin_attempt(pair).get();
-  caf::anon_send(self.shard_for(pair.key.student), progress_reset{pair.key});
+  // Behind the results of what the hot store credited to the attempt before.
+  caf::anon_send(self.shard_for(pair.key.student), progress_reset{pair.key, pair.state.life});
   self.heat->progress_reset(pair.key);
   return begun;
 }
@@ -77,7 +78,6 @@ void gateway::student_has_gone(const student_id& student) {
   // Until now the registry could read devices and assignments again, for heartbeats that still
   // came.
   implementation_->registry_cache.forget_student(student);
-  implementation_->annotator.student_erased(student);
   bump(implementation_->erasures);
 }
 

@@ -93,8 +93,8 @@ class gateway {
   storage::stored<ok_t> log_erasure(const student_id& student, std::uint32_t next_epoch);
   /// The next epoch of a student in the log of erasures; 0: it has none. Any thread.
   [[nodiscard]] std::uint32_t erased_below(const student_id& student) const;
-  /// To be called when the ledger has forgotten the student, after `end_epochs_below`: notifies the
-  /// observers once more, and has the files of the stores drop what they have of the student. Any
+  /// To be called when the ledger has forgotten the student, before the last call of
+  /// `end_epochs_below`: has the files of the stores drop what they have of the student. Any
   /// thread.
   void student_has_gone(const student_id& student);
   /// To be called when the rules of a module have changed: all of its pairs are judged by them, in

@@ -96,9 +96,13 @@ struct gateway::implementation final : shard_services {
   storage::stored<ok_t> log_erasures(std::span<const storage::erased_student> erased);
   /// The ledger has a reset of the pair, by any gateway. False: try again later.
   [[nodiscard]] bool begin_reset(const storage::pair_progress& reset) {
-    caf::anon_send(shard_for(reset.key.student), progress_reset{reset.key});
+    const progress_reset message{reset.key, reset.state.life};
+    auto& shard = shard_for(reset.key.student);
+    caf::anon_send(shard, message);
     const auto begun = writer->begin_attempt(reset).get();
     heat->progress_reset(reset.key);
+    // Once more, behind the results of what the hot store credited to the attempt before.
+    caf::anon_send(shard, message);
     return begun || begun.error().code != storage::storage_error::unavailable;
   }
 

@@ -357,13 +357,14 @@ void progress_shard_core::forget(const storage::erased_student& erased) {
     set_dirty(pair, false);
     return true;
   });
-  if (deps_.observer) deps_.observer->student_erased(erased.student);
+  if (deps_.observer) deps_.observer->student_erased(erased.student, erased.next_epoch);
   update_probe();
 }
 
-void progress_shard_core::forget_pair(const pair_key& key) {
+void progress_shard_core::forget_pair(const pair_key& key, life_number begun) {
   // It may be of the new attempt already, and the copy from which the hot store is filled again.
   if (auto* const entry = pairs_.find(key)) entry->is_partial = true;
+  if (deps_.observer) deps_.observer->progress_reset(key, begun);
 }
 
 void progress_shard_core::tick() {
@@ -477,7 +478,9 @@ progress_shard_actor::behavior_type progress_shard(
         self->state.core->forget(message.erased);
         if (message.forgotten) message.forgotten->set_value();
       },
-      [self](progress_reset& message) { self->state.core->forget_pair(message.pair); },
+      [self](progress_reset& message) {
+        self->state.core->forget_pair(message.pair, message.begun);
+      },
       [self](shard_tick) { self->state.core->tick(); },
   };
 }

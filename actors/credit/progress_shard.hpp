@@ -51,7 +51,8 @@ class progress_shard_core {
   /// Forgets the epochs that have ended, and nothing of those that began since.
   void forget(const storage::erased_student& erased);
   /// The pair was reset: the stores know how it goes on, and the next heartbeat asks them.
-  void forget_pair(const pair_key& pair);
+  /// All lives below `begun` have ended.
+  void forget_pair(const pair_key& pair, life_number begun);
   void tick();
 
   [[nodiscard]] std::size_t pairs() const noexcept { return pairs_.size(); }

@@ -26,8 +26,11 @@ class refusal_annotator final : public watch_observer {
     }
     next_.rejected(annotated);
   }
-  void student_erased(const student_id& student) noexcept override {
-    next_.student_erased(student);
+  void student_erased(const student_id& student, std::uint32_t next_epoch) noexcept override {
+    next_.student_erased(student, next_epoch);
+  }
+  void progress_reset(const pair_key& pair, life_number begun) noexcept override {
+    next_.progress_reset(pair, begun);
   }
 
  private:

@@ -144,12 +144,20 @@ void live_feed::end(std::uint64_t number) {
   remove_subscriber(number, true);
 }
 
-void live_feed::student_erased(const student_id& student) noexcept {
+void live_feed::student_erased(const student_id& student, std::uint32_t next_epoch) noexcept {
+  queue({student, std::nullopt, {.epoch = next_epoch, .attempt = 0}});
+}
+
+void live_feed::progress_reset(const pair_key& pair, life_number begun) noexcept {
+  queue({pair.student, pair.module, begun});
+}
+
+void live_feed::queue(const ended_life& ended) noexcept {
   try {
     {
       const mutex_lock lock(queue_mutex_);
-      if (erased_.size() < queued_erasures_max)
-        erased_.push_back(student);
+      if (ended_.size() < queued_ended_max)
+        ended_.push_back(ended);
       else
         gap_ = true;
     }
@@ -207,7 +215,7 @@ void live_feed::run() {
       ready_.wait_until(lock.native(), burst_at,
                         [&]() REQUIRES(queue_mutex_) { return stopping_; });
       ready_.wait_until(lock.native(), wake_at, [&]() REQUIRES(queue_mutex_) {
-        return stopping_ || !queue_.empty() || !messages_.empty() || !erased_.empty() || gap_ ||
+        return stopping_ || !queue_.empty() || !messages_.empty() || !ended_.empty() || gap_ ||
                interest_changed_ || unfinished_;
       });
       if (stopping_) return;
@@ -250,25 +258,16 @@ void live_feed::housekeep(mono_ms now) {
 }
 
 void live_feed::gap_everywhere() {
-  for (const auto& [module, stream] : streams_) begin_anew(*stream);
+  for (const auto& [module, stream] : streams_) stream->begin_anew();
 }
 
-void live_feed::begin_anew(live_stream& stream) {
-  stream.outgoing += stream.reset();
-  ++events_;
-}
-
-void live_feed::forget_erased(mono_ms now) {
-  std::vector<student_id> erased;
-  {
-    const mutex_lock lock(queue_mutex_);
-    erased.swap(erased_);
-  }
-  if (erased.empty()) return;
-  for (const auto& [module, stream] : streams_) {
-    bool anew = false;
-    for (const auto& student : erased) anew = stream->erased(student, now) || anew;
-    if (anew) begin_anew(*stream);
+void live_feed::take_ended(std::span<const ended_life> ended) {
+  for (const auto& life : ended) {
+    ended_lately_.add(life);
+    if (!life.module)
+      gap_everywhere();
+    else if (auto* stream = find(*life.module))
+      stream->begin_anew();
   }
 }
 

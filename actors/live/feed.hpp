@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "actors/live/activity_tracker.hpp"
+#include "actors/live/ended_lives.hpp"
 #include "actors/live/message.hpp"
 #include "actors/live/stream.hpp"
 #include "actors/shared/watch_observer.hpp"
@@ -43,9 +44,10 @@ struct live_feed_statistics {
 /// A heartbeat is counted. If its module is watched, a copy goes into a queue. One thread coalesces
 /// the copies, encodes them once for each module, and gives the text to each subscriber. Each event
 /// has an id. A subscriber that comes back with the last id it saw gets the events that it missed,
-/// or a `reset` event: fetch again. With a live_channel, gateways announce to each other which
-/// modules have watchers, who had a heartbeat in any module, and the sums of each second: `totals`
-/// and `activity` are those of all gateways.
+/// or a `reset` event: fetch again. After an erasure or a reset of a progress all subscribers of
+/// those modules get it: they may show what no event named. With a live_channel, gateways announce
+/// to each other which modules have watchers, who had a heartbeat in any module, and the sums of
+/// each second: `totals` and `activity` are those of all gateways.
 class live_feed final : public watch_observer {
  public:
   static constexpr std::size_t subscribers_max = 1000;
@@ -70,8 +72,8 @@ class live_feed final : public watch_observer {
   static constexpr std::size_t queued_updates_max = 65'536;
   static constexpr std::size_t queued_message_bytes_max = 16 * 1024 * 1024;
   static constexpr std::size_t streams_max = 2048;
-  static constexpr std::size_t totals_modules_max = 100;   // that `totals` names
-  static constexpr std::size_t queued_erasures_max = 256;  // beyond them every stream begins anew
+  static constexpr std::size_t totals_modules_max = 100;  // that `totals` names
+  static constexpr std::size_t queued_ended_max = 256;    // beyond them every stream begins anew
 
   struct dependencies {
     const time_source& time;
@@ -91,8 +93,10 @@ class live_feed final : public watch_observer {
 
   void acknowledged(const acknowledged_heartbeat& heartbeat) noexcept override;
   void rejected(const rejected_heartbeat&) noexcept override {}
-  /// Streams with events about the student begin anew: their watchers fetch again.
-  void student_erased(const student_id& student) noexcept override;
+  /// All streams begin anew: their watchers fetch again.
+  void student_erased(const student_id& student, std::uint32_t next_epoch) noexcept override;
+  /// The module's stream begins anew.
+  void progress_reset(const pair_key& pair, life_number begun) noexcept override;
 
   /// Writes events to `who` from now on, `hello` first. Without a module: totals only.
   /// `last_event_id`: as the client sent it; empty: none. Ends at `until_ms` (0: no end). Returns
@@ -126,6 +130,8 @@ class live_feed final : public watch_observer {
   void burst(mono_ms now);
   void take_messages(mono_ms now) REQUIRES(mutex_);
   void take_updates(std::vector<raw_update>&& raw, mono_ms now) REQUIRES(mutex_);
+  /// Adds the update to the next events. False: it is lost, or of a life that ended.
+  bool add(live_stream& stream, const live_update& update, wall_ms at_ms) REQUIRES(mutex_);
   void take_seen(const live_seen& seen, mono_ms now) REQUIRES(mutex_);
   void announce_seen() REQUIRES(mutex_);
   /// The last second of all gateways; `second` is this one's.
@@ -137,8 +143,8 @@ class live_feed final : public watch_observer {
   [[nodiscard]] std::int64_t write_out();
   void housekeep(mono_ms now) REQUIRES(mutex_);
   void gap_everywhere() REQUIRES(mutex_);
-  void begin_anew(live_stream& stream) REQUIRES(mutex_);
-  void forget_erased(mono_ms now) REQUIRES(mutex_);
+  void queue(const ended_life& ended) noexcept;
+  void take_ended(std::span<const ended_life> ended) REQUIRES(mutex_);
   live_stream* find(const module_id& module) noexcept REQUIRES(mutex_);
   live_stream* find_or_make(const module_id& module, mono_ms now) REQUIRES(mutex_);
   void remove_subscriber(std::uint64_t number, bool notify) REQUIRES(mutex_);
@@ -157,7 +163,7 @@ class live_feed final : public watch_observer {
   std::condition_variable ready_;
   std::vector<raw_update> queue_ GUARDED_BY(queue_mutex_);
   std::vector<std::string> messages_ GUARDED_BY(queue_mutex_);
-  std::vector<student_id> erased_ GUARDED_BY(queue_mutex_);
+  std::vector<ended_life> ended_ GUARDED_BY(queue_mutex_);
   std::size_t message_bytes_ GUARDED_BY(queue_mutex_) = 0;
   // Something did not fit into the queue, or never came.
   bool gap_ GUARDED_BY(queue_mutex_) = false;
@@ -189,6 +195,7 @@ class live_feed final : public watch_observer {
   std::map<std::uint64_t, subscription> subscriptions_ GUARDED_BY(mutex_);
   std::map<module_id, std::unique_ptr<live_stream>> streams_ GUARDED_BY(mutex_);
   live_stream totals_only_ GUARDED_BY(mutex_);
+  ended_lives ended_lately_ GUARDED_BY(mutex_);
   std::uint64_t last_number_ GUARDED_BY(mutex_) = 0;
   std::uint64_t refused_ GUARDED_BY(mutex_) = 0;
   bool closed_ GUARDED_BY(mutex_) = true;

@@ -7,26 +7,29 @@ namespace watchkeeper::actors {
 
 void live_feed::burst(mono_ms now) {
   std::vector<raw_update> raw;
+  std::vector<ended_life> ended;
   bool gap = false;
   bool ours = false;
   {
     const mutex_lock lock(queue_mutex_);
     raw.swap(queue_);
+    ended.swap(ended_);
     std::swap(gap, gap_);
     std::swap(ours, gap_is_ours_);
     unfinished_ = false;
   }
   const mutex_lock lock(mutex_);
+  // Before the updates: those of a life that ended are in none of the next events.
+  take_ended(ended);
   if (gap) gap_everywhere();
   if (ours && deps_.channel->state().shared) deps_.channel->publish(encode({gateway_, live_gap{}}));
   take_messages(now);
   take_updates(std::move(raw), now);
-  forget_erased(now);
   announce_seen();
   bool more = false;
   const auto at_ms = deps_.time.wall_now();
   for (auto& [module, stream] : streams_) {
-    stream->outgoing += stream->next_burst(at_ms, events_);
+    stream->outgoing += stream->next_burst(now, at_ms, events_);
     more = more || stream->has_pending();
   }
   announce_interest(now);
@@ -64,8 +67,7 @@ void live_feed::take_messages(mono_ms now) {
         if (auto* stream = find_or_make(module, now)) stream->remote_until = now + interest_ms;
     } else if (const auto* updates = std::get_if<live_updates>(&message->what)) {
       if (auto* stream = find(updates->module))
-        for (const auto& item : updates->items)
-          if (!stream->add(item, at_ms)) lost_.fetch_add(1, std::memory_order_relaxed);
+        for (const auto& item : updates->items) add(*stream, item, at_ms);
     } else if (const auto* seen = std::get_if<live_seen>(&message->what)) {
       take_seen(*seen, now);
     } else if (const auto* second = std::get_if<live_second>(&message->what)) {
@@ -113,11 +115,7 @@ void live_feed::take_updates(std::vector<raw_update>&& raw, mono_ms now) {
       std::vector<live_update> coalesced;
       boost::unordered_flat_map<student_id, std::size_t, std::hash<student_id>> places;
       for (auto each = at; each != end; ++each) {
-        if (!stream->add(each->update, each->at_ms)) {
-          lost_.fetch_add(1, std::memory_order_relaxed);
-          continue;
-        }
-        if (stream->remote_until <= now) continue;
+        if (!add(*stream, each->update, each->at_ms) || stream->remote_until <= now) continue;
         const auto [place, is_new] = places.emplace(each->update.student, coalesced.size());
         if (is_new)
           coalesced.push_back(std::move(each->update));
@@ -128,6 +126,13 @@ void live_feed::take_updates(std::vector<raw_update>&& raw, mono_ms now) {
     }
     at = end;
   }
+}
+
+bool live_feed::add(live_stream& stream, const live_update& update, wall_ms at_ms) {
+  if (ended_lately_.contains(*stream.module(), update)) return false;
+  if (stream.add(update, at_ms)) return true;
+  lost_.fetch_add(1, std::memory_order_relaxed);
+  return false;
 }
 
 void live_feed::publish(const live_stream& stream, std::span<const live_update> updates) {

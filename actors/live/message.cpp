@@ -8,7 +8,7 @@
 namespace watchkeeper::actors {
 namespace {
 
-constexpr std::string_view version = "wk1";
+constexpr std::string_view version = "wk2";
 
 /// Takes words and numbers off a line, and records whether all were there.
 class line_reader {
@@ -54,10 +54,11 @@ class line_reader {
 void append_line(std::string& out, const live_update& update) {
   const auto to = std::back_inserter(out);
   const auto& now = update.now;
-  fmt::format_to(to, "{} {} {} {} {} {} {} {} {} {} {}", update.student.view(),
-                 static_cast<int>(update.status), now.measured_ms, now.duration_ms, now.playtime_ms,
-                 now.resume_ms, now.updated_ms.value(), now.mastered_ms.value(),
-                 update.last.from_ms, update.last.to_ms, update.fresh.pieces().size());
+  fmt::format_to(to, "{} {} {} {} {} {} {} {} {} {} {} {} {}", update.student.view(),
+                 now.life.epoch, now.life.attempt, static_cast<int>(update.status), now.measured_ms,
+                 now.duration_ms, now.playtime_ms, now.resume_ms, now.updated_ms.value(),
+                 now.mastered_ms.value(), update.last.from_ms, update.last.to_ms,
+                 update.fresh.pieces().size());
   for (const auto& range : update.fresh.pieces())
     fmt::format_to(to, " {} {}", range.from_ms, range.to_ms);
   fmt::format_to(to, " {}", update.played.size());
@@ -96,8 +97,10 @@ std::optional<live_update> read_line(std::string_view line) {
   line_reader in(line);
   live_update update;
   update.student = in.id<student_id>();
-  update.status = static_cast<credit_status>(in.number<int>(0, 2));
   auto& now = update.now;
+  now.life.epoch = in.number<std::uint32_t>(1, UINT32_MAX);
+  now.life.attempt = in.number<std::uint32_t>(1, UINT32_MAX);
+  update.status = static_cast<credit_status>(in.number<int>(0, 2));
   now.measured_ms = in.media();
   now.duration_ms = in.media();
   now.playtime_ms = in.number<std::int64_t>(0, time_max);

@@ -109,10 +109,10 @@ void refusal_log::remember_erased(std::vector<storage::logged_erasure> earlier) 
   // The latest last: they stay longest.
   std::sort(earlier.begin(), earlier.end(),
             [](const auto& a, const auto& b) { return a.at_ms < b.at_ms; });
-  for (const auto& erasure : earlier) student_erased(erasure.student);
+  for (const auto& erasure : earlier) student_erased(erasure.student, erasure.next_epoch);
 }
 
-void refusal_log::student_erased(const student_id& student) noexcept {
+void refusal_log::student_erased(const student_id& student, std::uint32_t /*next_epoch*/) noexcept {
   auto& s = stripe_of(student);
   const mutex_lock lock(s.mutex);
   if (const auto* const entries = s.students.peek(student)) {

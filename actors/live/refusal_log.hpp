@@ -59,7 +59,7 @@ class refusal_log final : public watch_observer {
 
   /// Newest first.
   [[nodiscard]] std::vector<refusal_entry> of(const student_id& student, std::size_t limit) const;
-  void student_erased(const student_id& student) noexcept override;
+  void student_erased(const student_id& student, std::uint32_t next_epoch) noexcept override;
 
  private:
   static constexpr std::size_t stripes = 16;

@@ -60,73 +60,70 @@ void live_stream::add_heat(const live_update& update, wall_ms at_ms) {
   for (const auto& range : update.played) spread(range, &heat::played_ms);
 }
 
-std::string live_stream::next_burst(wall_ms now_ms, std::uint64_t& events) {
+std::string live_stream::next_burst(mono_ms now, wall_ms now_ms, std::uint64_t& events) {
   std::string out;
+  if (owes_reset_ && (!reset_at_ || now - *reset_at_ >= reset_ms)) {
+    owes_reset_ = false;
+    reset_at_ = now;
+    // Who comes back with an id from before it gets another one.
+    backlog_.clear();
+    backlog_bytes_ = 0;
+    backlog_after_ = ++number_;
+    out += passing("reset", "{}");
+    ++events;
+  }
   if (!order_.empty()) {
-    std::string data;
-    json_writer json(data);
-    json.begin_object().member("module", module_->view()).member("at", rfc3339(now_ms));
-    json.key("items").begin_array();
-    while (!order_.empty() && data.size() < event_bytes_max) {
-      write_item(json, order_.front());
-      places_.erase(order_.front().student);
-      order_.pop_front();
-      ++order_base_;
-    }
-    json.end_array().end_object();
-    out += append_to_backlog("progress", data);
+    out += progress_event(now_ms);
     ++events;
   }
   if (!heat_.empty()) {
-    std::string data;
-    json_writer json(data);
-    json.begin_object().member("module", module_->view()).key("bins").begin_array();
-    for (const auto& [bin, added] : heat_) {
-      // With four decimals at most. Mostly it is a whole number, a bin that was played through.
-      const auto amount = [length = static_cast<double>(layout_.length_ms(bin))](std::int64_t ms) {
-        return std::llround(static_cast<double>(ms) * 10'000 / length);
-      };
-      json.begin_array().value(bin);
-      json.trimmed(amount(added.fresh_ms), 4).trimmed(amount(added.played_ms), 4).end_array();
-    }
-    json.end_array().member("since", rfc3339(heat_since_ms_)).end_object();
-    heat_.clear();
-    out += append_to_backlog("heatmap", data);
+    out += heatmap_event();
     ++events;
   }
   return out;
 }
 
-bool live_stream::names(const student_id& student) const {
-  if (places_.contains(student)) return true;
-  const auto named = fmt::format(R"("student":"{}")", student.view());
-  return std::any_of(backlog_.begin(), backlog_.end(), [&](const backlog_event& event) {
-    return event.text.find(named) != std::string::npos;
-  });
+std::string live_stream::progress_event(wall_ms now_ms) {
+  std::string data;
+  json_writer json(data);
+  json.begin_object().member("module", module_->view()).member("at", rfc3339(now_ms));
+  json.key("items").begin_array();
+  while (!order_.empty() && data.size() < event_bytes_max) {
+    write_item(json, order_.front());
+    places_.erase(order_.front().student);
+    order_.pop_front();
+    ++order_base_;
+  }
+  json.end_array().end_object();
+  return append_to_backlog("progress", data);
 }
 
-bool live_stream::erased(const student_id& student, mono_ms now) {
-  std::erase_if(erased_, [&](const auto& each) { return each.second <= now; });
-  const auto digest = stable_hash(student.view());
-  const bool lately = std::any_of(erased_.begin(), erased_.end(),
-                                  [&](const auto& each) { return each.first == digest; });
-  if (lately) return true;
-  if (!names(student)) return false;
-  erased_.emplace_back(digest, now + erased_ms);
-  if (erased_.size() > erased_max) erased_.pop_front();
-  return true;
+std::string live_stream::heatmap_event() {
+  std::string data;
+  json_writer json(data);
+  json.begin_object().member("module", module_->view()).key("bins").begin_array();
+  for (const auto& [bin, added] : heat_) {
+    // With four decimals at most. Mostly it is a whole number, a bin that was played through.
+    const auto amount = [length = static_cast<double>(layout_.length_ms(bin))](std::int64_t ms) {
+      return std::llround(static_cast<double>(ms) * 10'000 / length);
+    };
+    json.begin_array().value(bin);
+    json.trimmed(amount(added.fresh_ms), 4).trimmed(amount(added.played_ms), 4).end_array();
+  }
+  json.end_array().member("since", rfc3339(heat_since_ms_)).end_object();
+  heat_.clear();
+  return append_to_backlog("heatmap", data);
 }
 
-std::string live_stream::reset() {
+void live_stream::begin_anew() {
+  owes_reset_ = true;
   backlog_.clear();
   backlog_bytes_ = 0;
+  backlog_after_ = number_;
   order_base_ += order_.size();
   order_.clear();
   places_.clear();
   heat_.clear();
-  auto text = event_text(id_of(++number_), "reset", "{}");
-  backlog_after_ = number_;
-  return text;
 }
 
 std::size_t live_stream::write_out(std::size_t per_write_bytes) {

@@ -37,8 +37,7 @@ class live_stream {
   /// Of `progress`: beyond it no item is added; the rest follows with the next events.
   static constexpr std::size_t event_bytes_max = 12 * 1024;
   static constexpr std::size_t backlog_events_max = 512;
-  static constexpr std::int64_t erased_ms = 10'000;
-  static constexpr std::size_t erased_max = 64;  // beyond it the oldest erasure is forgotten
+  static constexpr std::int64_t reset_ms = 2000;  // between two resets: clients fetch a lot then
   /// The whole backlog may be written at once, to a client that comes back.
   static constexpr std::size_t backlog_bytes_max = 160 * 1024;
 
@@ -55,19 +54,16 @@ class live_stream {
 
   /// False: too many students wait, and the update is lost. `at_ms`: when it was acknowledged.
   bool add(const live_update& update, wall_ms at_ms);
-  [[nodiscard]] bool has_pending() const noexcept { return !order_.empty() || !heat_.empty(); }
-  /// Returns the next events, if there are any, and appends them to the backlog. `events` counts
+  [[nodiscard]] bool has_pending() const noexcept {
+    return owes_reset_ || !order_.empty() || !heat_.empty();
+  }
+  /// Returns the next events, if there are any, and appends them to the backlog. A reset that is
+  /// owed is the first of them, but not less than `reset_ms` after the last one. `events` counts
   /// them.
-  std::string next_burst(wall_ms now_ms, std::uint64_t& events);
-  /// Whether a next event or one of the backlog names the student. Searches the whole backlog.
-  [[nodiscard]] bool names(const student_id& student) const;
-  /// Whether the stream has to begin anew for an erasure: it names the student, or did so within
-  /// the last `erased_ms`. An erasure is announced before and after the ledger makes it; what a
-  /// client fetched in between is from before.
-  bool erased(const student_id& student, mono_ms now);
-  /// Returns the event that sends clients to fetch everything again. Drops the next events and the
-  /// backlog.
-  std::string reset();
+  std::string next_burst(mono_ms now, wall_ms now_ms, std::uint64_t& events);
+  /// Drops the next events and the backlog; the event that sends clients to fetch everything again
+  /// is owed to them.
+  void begin_anew();
 
   /// Writes the outgoing text to every subscriber. Returns the cost in bytes, with
   /// `per_write_bytes` for each write.
@@ -91,6 +87,8 @@ class live_stream {
     std::int64_t played_ms = 0;
   };
   [[nodiscard]] std::string id_of(std::uint64_t number) const;
+  std::string progress_event(wall_ms now_ms);
+  std::string heatmap_event();
   std::string append_to_backlog(std::string_view kind, std::string_view data);
   void add_heat(const live_update& update, wall_ms at_ms);
 
@@ -104,7 +102,8 @@ class live_stream {
   std::deque<live_update> order_;  // by the time of the first update
   std::uint64_t order_base_ = 0;   // the place of order_.front()
   boost::unordered_flat_map<student_id, std::uint64_t, std::hash<student_id>> places_;
-  std::deque<std::pair<std::uint64_t, mono_ms>> erased_;  // digest of the student, until when
+  bool owes_reset_ = false;
+  std::optional<mono_ms> reset_at_;  // the last one
   std::map<std::uint32_t, heat> heat_;
   wall_ms heat_since_ms_;  // when the first of it was acknowledged
   heatmap_layout layout_;

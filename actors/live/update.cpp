@@ -35,6 +35,10 @@ void write_ranges(json_writer& out, const Ranges& ranges) {
 }  // namespace
 
 void live_update::append(const live_update& newer) {
+  if (newer.now.life != now.life) {  // nothing of a life that ended counts in another one
+    if (now.life < newer.now.life) *this = newer;
+    return;
+  }
   if (newer.now.updated_ms >= now.updated_ms) {
     status = newer.status;
     now = newer.now;
@@ -70,6 +74,7 @@ void write_item(json_writer& out, const live_update& update) {
   const auto& now = update.now;
   out.begin_object()
       .member("student", update.student.view())
+      .member("attempt", now.life.attempt)
       .member("seconds_watched", seconds_watched(now.measured_ms))
       .key("completion_percentage")
       .fixed(completion_centipercent(now.measured_ms, now.duration_ms), 2)

@@ -27,7 +27,8 @@ struct live_update {
   coverage fresh;                      // what became covered
   std::vector<media_interval> played;  // what counted, in the order of playing
 
-  /// Adds `newer`, which happened after this one, at any gateway.
+  /// Adds `newer`, which happened after this one, at any gateway. Of two lives the higher one wins
+  /// as a whole.
   void append(const live_update& newer);
 };
 

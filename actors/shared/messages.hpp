@@ -119,6 +119,7 @@ struct student_erased {
 /// The pair was reset: memory may have an attempt that has ended.
 struct progress_reset {
   pair_key pair;
+  life_number begun;  // the new attempt
 };
 
 /// Sent about once a second, so that a shard without traffic does its periodic work too.

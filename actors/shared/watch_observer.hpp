@@ -11,6 +11,8 @@
 #include "domain/coverage.hpp"
 #include "domain/credit.hpp"
 #include "domain/engagement_token.hpp"
+#include "domain/ids.hpp"
+#include "domain/life.hpp"
 
 /// How the heatmap, the live view and others learn of the results of heartbeats.
 namespace watchkeeper::actors {
@@ -53,9 +55,13 @@ class watch_observer {
   virtual ~watch_observer() = default;
   virtual void acknowledged(const acknowledged_heartbeat& heartbeat) noexcept = 0;
   virtual void rejected(const rejected_heartbeat& heartbeat) noexcept = 0;
-  /// The student is to be forgotten. Called more than once for one erasure: before and after the
-  /// heartbeats that were in flight have their results.
-  virtual void student_erased(const student_id&) noexcept {}
+  /// The student is to be forgotten: all epochs below `next_epoch` have ended. Called more than
+  /// once for one erasure: before and after the heartbeats that were in flight have their results,
+  /// and before and after the ledger erases.
+  virtual void student_erased(const student_id&, std::uint32_t /*next_epoch*/) noexcept {}
+  /// All lives of the pair below `begun` have ended. Called more than once for one reset, at last
+  /// after the hot store has the new attempt.
+  virtual void progress_reset(const pair_key&, life_number /*begun*/) noexcept {}
 };
 
 /// Notifies several observers. They are given at the start and never change.
@@ -71,8 +77,11 @@ class watch_observers final : public watch_observer {
   void rejected(const rejected_heartbeat& heartbeat) noexcept override {
     for (const auto& each : all_) each->rejected(heartbeat);
   }
-  void student_erased(const student_id& student) noexcept override {
-    for (const auto& each : all_) each->student_erased(student);
+  void student_erased(const student_id& student, std::uint32_t next_epoch) noexcept override {
+    for (const auto& each : all_) each->student_erased(student, next_epoch);
+  }
+  void progress_reset(const pair_key& pair, life_number begun) noexcept override {
+    for (const auto& each : all_) each->progress_reset(pair, begun);
   }
 
  private:

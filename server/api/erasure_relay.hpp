@@ -7,11 +7,12 @@
 
 namespace watchkeeper::server {
 
-/// Notifies the API that a student is erased, at this gateway or another. The actors get their
-/// observers before the API exists, so this relay stands between them. Thread: any.
+/// Notifies the API that a student is erased or a progress reset, at this gateway or another. The
+/// actors get their observers before the API exists, so this relay stands between them. Thread:
+/// any.
 class erasure_relay final : public actors::watch_observer {
  public:
-  /// Sets what is called for each erasure; empty: nothing. The previous observer is not called any
+  /// Sets what is called for each of them; empty: nothing. The previous observer is not called any
   /// more once this returns.
   void observe(std::function<void()> observer) {
     const mutex_lock lock(mutex_);
@@ -19,12 +20,15 @@ class erasure_relay final : public actors::watch_observer {
   }
   void acknowledged(const actors::acknowledged_heartbeat&) noexcept override {}
   void rejected(const actors::rejected_heartbeat&) noexcept override {}
-  void student_erased(const student_id&) noexcept override {
+  void student_erased(const student_id&, std::uint32_t) noexcept override { notify(); }
+  void progress_reset(const pair_key&, life_number) noexcept override { notify(); }
+
+ private:
+  void notify() noexcept {
     const mutex_lock lock(mutex_);
     if (observer_) observer_();
   }
 
- private:
   annotated_mutex mutex_;
   std::function<void()> observer_ GUARDED_BY(mutex_);  // does not throw
 };

@@ -171,7 +171,7 @@ BOOST_AUTO_TEST_CASE(memory_follows_a_pair_into_its_next_attempt) {
       begun.state.begins_ms = begun.state.updated_ms = w.clock.wall_now();
       BOOST_REQUIRE(w.hot->merge({&begun, 1}, storage::merge_origin::ledger).has_value());
       if (!is_stored_before) store_batch(*batch, *w.hot);
-      if (is_told) w.shard->forget_pair(begun.key);
+      if (is_told) w.shard->forget_pair(begun.key, begun.state.life);
       w.shard->stored(*batch);
       BOOST_TEST(w.listener->results[1].outcome.now.covered_ms ==
                  (is_stored_before ? 20'000 : 10'000));

@@ -33,7 +33,7 @@ struct recording_observer final : watch_observer {
   }
   std::vector<event> events;
   /// How many rejections came before each erasure.
-  void student_erased(const student_id&) noexcept override {
+  void student_erased(const student_id&, std::uint32_t) noexcept override {
     erased_after.push_back(rejections.size());
   }
   std::vector<std::size_t> erased_after;

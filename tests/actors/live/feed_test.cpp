@@ -26,7 +26,7 @@ BOOST_AUTO_TEST_CASE(a_watcher_gets_events_of_its_module_only) {
   BOOST_TEST(
       text.find(
           R"(data: {"module":"film","at":"2025-11-22T11:52:25.123Z","items":[{"student":"amy",)"
-          R"("seconds_watched":5,"completion_percentage":8.33,"state":"IN_PROGRESS",)"
+          R"("attempt":1,"seconds_watched":5,"completion_percentage":8.33,"state":"IN_PROGRESS",)"
           R"("resume_ms":5000,"from_ms":0,"to_ms":5000,"status":"credited",)"
           R"("new":[[0,5000]],"played":[[0,5000]]}]})") != std::string::npos,
       text);
@@ -78,6 +78,14 @@ BOOST_AUTO_TEST_CASE(who_comes_back_gets_what_it_missed) {
   }
 }
 
+/// Waits until the watcher got `count` resets, and expects that there are no more.
+void wait_for_resets(reader& who, std::size_t count) {
+  const auto resets = [&] { return count_of(who.text(), "event: reset"); };
+  for (int i = 0; i < 2000 && resets() < count; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  BOOST_TEST(resets() == count);
+}
+
 BOOST_AUTO_TEST_CASE(an_erased_student_is_in_no_stream) {
   feeding f;
   auto watching = std::make_shared<reader>();
@@ -85,44 +93,67 @@ BOOST_AUTO_TEST_CASE(an_erased_student_is_in_no_stream) {
   BOOST_TEST(f.feed.subscribe(watching, film, "", wall_ms{0}) != 0u);
   BOOST_TEST(f.feed.subscribe(elsewhere, other, "", wall_ms{0}) != 0u);
   play(f.feed, film, "amy", 0, 5000);
-  play(f.feed, other, "bob", 0, 5000);
   const auto seen = watching->wait_for("amy");
-  elsewhere->wait_for("bob");
-  f.feed.student_erased(named("amy"));
-  watching->wait_for("event: reset");
+  f.feed.student_erased(named("amy"), 2);
+  wait_for_resets(*watching, 1);
+  // A list that was fetched can show the student in a module of which no event named them.
+  wait_for_resets(*elsewhere, 1);
   // A client that comes back with an id from before does not get the student again.
   auto again = std::make_shared<reader>();
   BOOST_TEST(f.feed.subscribe(again, film, id_of(seen, "hello"), wall_ms{0}) != 0u);
   BOOST_TEST(again->text().find("amy") == std::string::npos);
   BOOST_TEST(again->text().find("event: reset") != std::string::npos);
-  BOOST_TEST(elsewhere->text().find("event: reset") == std::string::npos);
   // Once more, when the ledger has forgotten the student too: what a client fetched meanwhile is
   // from before.
-  const auto resets = [&] { return count_of(watching->text(), "event: reset"); };
-  const auto wait_for_resets = [&](std::size_t count) {
-    for (int i = 0; i < 2000 && resets() < count; ++i)
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    BOOST_TEST(resets() == count);
-  };
-  f.feed.student_erased(named("amy"));
-  wait_for_resets(2);
-  // A heartbeat that was acknowledged just before, and is in no event yet, appears in none.
+  f.feed.student_erased(named("amy"), 2);
+  f.clock.advance(live_stream::reset_ms);
+  wait_for_resets(*watching, 2);
+  // A heartbeat that was acknowledged just before, or comes late from another thread, appears in no
+  // event; those of the next epoch do.
   play(f.feed, film, "cid", 0, 5000);
-  f.feed.student_erased(named("cid"));
-  wait_for_resets(3);
+  f.feed.student_erased(named("cid"), 2);
+  play(f.feed, film, "cid", 5000, 9000);
+  f.clock.advance(live_stream::reset_ms);
+  wait_for_resets(*watching, 3);
+  play(f.feed, film, "cid", 9000, 12'000);
+  play(f.feed, film, "cid", 0, 1000, credit_status::credited, 60'000, noon_ms,
+       {.epoch = 2, .attempt = 1});
   play(f.feed, film, "dan", 0, 5000);
-  watching->wait_for("dan");
-  auto late = std::make_shared<reader>();
-  BOOST_TEST(f.feed.subscribe(late, film, id_of(seen, "hello"), wall_ms{0}) != 0u);
-  BOOST_TEST(late->text().find("cid") == std::string::npos);
+  const auto text = watching->wait_for("dan");
+  BOOST_TEST(count_of(text, R"("student":"cid")") == 1u);
+  BOOST_TEST(text.find(R"({"student":"cid","attempt":1,"seconds_watched":1,)") !=
+             std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_reset_of_a_progress_resets_the_stream_of_its_module) {
+  feeding f;
+  auto watching = std::make_shared<reader>();
+  auto elsewhere = std::make_shared<reader>();
+  BOOST_TEST(f.feed.subscribe(watching, film, "", wall_ms{0}) != 0u);
+  BOOST_TEST(f.feed.subscribe(elsewhere, other, "", wall_ms{0}) != 0u);
+  play(f.feed, film, "amy", 0, 50'000);
+  const auto seen = watching->wait_for("amy");
+  f.feed.progress_reset({named("amy"), film}, {.epoch = 1, .attempt = 2});
+  play(f.feed, film, "amy", 50'000, 51'000);  // late, of the attempt that ended
+  play(f.feed, other, "amy", 0, 2000);        // another module, another progress
+  elsewhere->wait_for("amy");
+  wait_for_resets(*watching, 1);
+  wait_for_resets(*elsewhere, 0);
+  play(f.feed, film, "amy", 0, 3000, credit_status::credited, 60'000, noon_ms,
+       {.epoch = 1, .attempt = 2});
+  const auto text = watching->wait_for(R"({"student":"amy","attempt":2,"seconds_watched":3,)");
+  BOOST_TEST(count_of(text, R"("student":"amy")") == 2u);
+  auto again = std::make_shared<reader>();
+  BOOST_TEST(f.feed.subscribe(again, film, id_of(seen, "hello"), wall_ms{0}) != 0u);
+  BOOST_TEST(again->text().find("event: reset") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(more_erasures_than_fit_the_queue_reset_every_stream) {
   feeding f;
   auto who = std::make_shared<reader>();
   BOOST_TEST(f.feed.subscribe(who, film, "", wall_ms{0}) != 0u);
-  for (std::size_t i = 0; i < 20 * live_feed::queued_erasures_max; ++i)
-    f.feed.student_erased(named("s" + std::to_string(i)));
+  for (std::size_t i = 0; i < 20 * live_feed::queued_ended_max; ++i)
+    f.feed.student_erased(named("s" + std::to_string(i)), 2);
   who->wait_for("event: reset");
 }
 

@@ -26,7 +26,8 @@ inline student_id named(const std::string& name) {
 /// Notifies the observer of one heartbeat.
 inline void play(watch_observer& observer, const module_id& module, const std::string& who,
                  media_ms from, media_ms to, credit_status status = credit_status::credited,
-                 media_ms duration = 60'000, wall_ms at_ms = noon_ms) {
+                 media_ms duration = 60'000, wall_ms at_ms = noon_ms,
+                 life_number life = {.epoch = 1, .attempt = 1}) {
   credit_request request;
   request.student = named(who);
   request.module = module;
@@ -40,7 +41,8 @@ inline void play(watch_observer& observer, const module_id& module, const std::s
                  .duration_ms = duration,
                  .playtime_ms = to,
                  .resume_ms = to,
-                 .updated_ms = at_ms};
+                 .updated_ms = at_ms,
+                 .life = life};
   const media_interval played{from, to};
   const bool counts = status != credit_status::duplicate;
   if (counts) outcome.played = played;

@@ -51,7 +51,7 @@ BOOST_AUTO_TEST_CASE(refusals_are_listed_newest_first_and_bounded) {
   BOOST_REQUIRE(found.size() == 1u);
   BOOST_TEST(found[0].sequence == 9u);
   BOOST_TEST(found[0].why == problem::bad_signature);
-  log.student_erased(named("bob"));
+  log.student_erased(named("bob"), 2);
   BOOST_TEST(log.of(named("bob"), 10).empty());
 }
 
@@ -87,14 +87,14 @@ BOOST_AUTO_TEST_CASE(refusals_of_an_erased_student_are_not_stored_until_a_new_en
   BOOST_TEST(reject(ownership::of_nobody_or_another) == 0u);  // anybody may write a name
   BOOST_TEST(reject(ownership::unknown) == 1u);
   BOOST_TEST(reject(ownership::of_student) == 2u);
-  log.student_erased(named("amy"));
+  log.student_erased(named("amy"), 2);
   BOOST_TEST(log.of(named("amy"), 10).empty());
   BOOST_TEST(reject(ownership::unknown) == 0u);  // the device goes on
   BOOST_TEST(reject(ownership::of_nobody_or_another) == 0u);
   BOOST_TEST(reject(ownership::of_student) == 1u);  // enrolled again
   // It remembers a limited number of erased students.
   for (std::size_t i = 0; i < 2 * refusal_log::erased_max; ++i)
-    log.student_erased(named("s" + std::to_string(i)));
+    log.student_erased(named("s" + std::to_string(i)), 2);
   BOOST_TEST(reject(ownership::unknown) == 2u);
 }
 

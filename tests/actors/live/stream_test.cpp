@@ -1,4 +1,5 @@
 #include "actors/live/stream.hpp"
+#include "actors/live/ended_lives.hpp"
 #include "tests/actors/live/live_world.hpp"
 
 /// The stream of one module: its events, its backlog and its pace.
@@ -17,16 +18,16 @@ BOOST_AUTO_TEST_CASE(events_beyond_the_backlog_become_a_reset) {
   update.now.duration_ms = 60'000;
   update.last = {0, 1000};
   BOOST_TEST(stream.add(update, noon_ms));
-  const auto first = stream.next_burst(noon_ms, events);
+  const auto first = stream.next_burst(mono_ms{0}, noon_ms, events);
   for (std::size_t i = 0; i < live_stream::backlog_events_max; ++i) {
     BOOST_TEST(stream.greeting(last_id(first), noon_ms, 1).find("reset") == std::string::npos);
     BOOST_TEST(stream.add(update, noon_ms));
-    (void)stream.next_burst(noon_ms, events);
+    (void)stream.next_burst(mono_ms{0}, noon_ms, events);
   }
   BOOST_TEST(count_of(stream.greeting(last_id(first), noon_ms, 1), "event: progress") ==
              live_stream::backlog_events_max);
   BOOST_TEST(stream.add(update, noon_ms));
-  (void)stream.next_burst(noon_ms, events);
+  (void)stream.next_burst(mono_ms{0}, noon_ms, events);
   BOOST_TEST(stream.greeting(last_id(first), noon_ms, 1).find("reset") != std::string::npos);
   BOOST_TEST(events == live_stream::backlog_events_max + 2);
 }
@@ -42,7 +43,7 @@ BOOST_AUTO_TEST_CASE(an_event_has_an_end_and_the_rest_comes_next) {
     BOOST_TEST(stream.add(update, noon_ms));
   }
   while (stream.has_pending()) {
-    const auto text = stream.next_burst(noon_ms, events);
+    const auto text = stream.next_burst(mono_ms{0}, noon_ms, events);
     BOOST_TEST(text.size() < live_stream::event_bytes_max + 1024);
     students += count_of(text, "\"student\"");
   }
@@ -94,18 +95,89 @@ BOOST_AUTO_TEST_CASE(what_begins_anew_forgets_what_was_to_come) {
   update.last = {0, 1000};
   update.fresh.add({0, 1000});
   BOOST_TEST(stream.add(update, noon_ms));
-  (void)stream.reset();  // a client that fetches everything now finds that second in it
-  BOOST_TEST(!stream.has_pending());
+  stream.begin_anew();  // a client that fetches everything now finds that second in it
+  BOOST_TEST(stream.has_pending());
   update.student = named("bob");
   update.fresh = {};
   update.fresh.add({5000, 6000});
   BOOST_TEST(stream.add(update, noon_ms + 7));
   BOOST_TEST(stream.add(update, noon_ms + 9));
-  const auto text = stream.next_burst(noon_ms + 250, events);
+  const auto text = stream.next_burst(mono_ms{250}, noon_ms + 250, events);
+  BOOST_TEST(text.find("event: reset") < text.find("bob"));
   BOOST_TEST(text.find("amy") == std::string::npos);
   BOOST_TEST(
       text.find(R"("bins":[[5,2,0]],"since":"2025-11-22T11:52:25.130Z"})") != std::string::npos,
       text);
+}
+
+BOOST_AUTO_TEST_CASE(resets_have_a_distance) {
+  live_stream stream(film);
+  std::uint64_t events = 0;
+  live_update update;
+  update.student = named("amy");
+  mono_ms now{1000};
+  const auto burst = [&] { return stream.next_burst(now, noon_ms, events); };
+  stream.begin_anew();
+  const auto first = burst();
+  BOOST_TEST(count_of(first, "event: reset") == 1u);
+  BOOST_TEST(!stream.has_pending());
+  // The next one is owed until it is due; the events go on meanwhile.
+  stream.begin_anew();
+  now += live_stream::reset_ms - 1;
+  BOOST_TEST(stream.add(update, noon_ms));
+  const auto between = burst();
+  BOOST_TEST(count_of(between, "event: progress") == 1u);
+  BOOST_TEST(count_of(between, "event: reset") == 0u);
+  BOOST_TEST(stream.has_pending());
+  // Who comes back now missed nothing and is owed the reset like everybody else; afterwards an id
+  // from before it leads to one.
+  BOOST_TEST(count_of(stream.greeting(last_id(between), noon_ms, 1), "event: reset") == 0u);
+  now += 1;
+  const auto second = burst();
+  BOOST_TEST(count_of(second, "event: reset") == 1u);
+  BOOST_TEST(!stream.has_pending());
+  BOOST_TEST(count_of(stream.greeting(last_id(between), noon_ms, 1), "event: reset") == 1u);
+  BOOST_TEST(count_of(stream.greeting(last_id(second), noon_ms, 1), "event: reset") == 0u);
+  BOOST_TEST(events == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(of_two_attempts_within_one_event_the_later_one_counts) {
+  live_update first;
+  first.student = named("amy");
+  first.now = {
+      .measured_ms = 50'000, .updated_ms = noon_ms + 9, .life = {.epoch = 1, .attempt = 1}};
+  first.fresh.add({0, 50'000});
+  first.played = {{0, 50'000}};
+  auto second = first;
+  second.now = {.measured_ms = 1000, .updated_ms = noon_ms, .life = {.epoch = 1, .attempt = 2}};
+  second.fresh = {};
+  second.fresh.add({7000, 8000});
+  second.played = {{7000, 8000}};
+  const auto is_second = [&](const live_update& each) {
+    return each.now == second.now && each.fresh == second.fresh && each.played == second.played;
+  };
+  auto either = first;
+  either.append(second);
+  BOOST_TEST(is_second(either));
+  either.append(first);
+  BOOST_TEST(is_second(either));
+}
+
+BOOST_AUTO_TEST_CASE(so_many_ended_lives_are_remembered) {
+  ended_lives ended;
+  live_update update;
+  update.student = named("amy");
+  update.now.life = {.epoch = 5, .attempt = 3};
+  BOOST_TEST(!ended.contains(film, update));
+  ended.add({named("amy"), std::nullopt, {.epoch = 5, .attempt = 0}});
+  BOOST_TEST(!ended.contains(film, update));
+  ended.add({named("amy"), film, {.epoch = 5, .attempt = 4}});
+  ended.add({named("amy"), film, {.epoch = 5, .attempt = 2}});  // an older one changes nothing
+  BOOST_TEST(ended.contains(film, update));
+  BOOST_TEST(!ended.contains(other, update));
+  for (std::size_t i = 0; i < ended_lives::entries_max; ++i)
+    ended.add({named("s" + std::to_string(i)), std::nullopt, {.epoch = 2, .attempt = 0}});
+  BOOST_TEST(!ended.contains(film, update));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -131,7 +131,7 @@ class simulated_api {
     if (begun) {
       auto taken = deps_.writer.begin_attempt({key, *begun});
       co_await until(taken);
-      caf::anon_send(shard_for(key.student), progress_reset{key});
+      caf::anon_send(shard_for(key.student), progress_reset{key, begun->life});
       (void)need(taken.get());
       reply.begun = begun->life;
     }

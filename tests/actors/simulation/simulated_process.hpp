@@ -287,7 +287,7 @@ class simulated_process final : public shard_services {
     auto& begun = resets_[reset.key];
     if (!begun.valid()) {
       caf::anon_send(shards_[shard_of(reset.key.student, shards_.size())],
-                     progress_reset{reset.key});
+                     progress_reset{reset.key, reset.state.life});
       ++orders_;
       begun = writer_->begin_attempt(reset);
     }
