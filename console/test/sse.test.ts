@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
+  BACKOFF_FIRST_MS,
   BACKOFF_MOST_MS,
   backoffMs,
   EVENT_CHARACTERS_MAX,
+  firstPauseOf,
   LiveStream,
   type SseEvent,
   SseParser,
@@ -117,6 +119,19 @@ describe('a live stream', () => {
     expect(requests[1]!.headers['last-event-id']).toBe('42');
     expect(states.at(-1)).toEqual({ phase: 'open' });
     stream.close();
+  });
+
+  test('waits as long as the greeting says', async () => {
+    const { stream, bodies, states, write } = scripted([]);
+    await turn();
+    write('id: 1\nevent: hello\ndata: {"server_time":"x","retry_ms":2000}\n\n');
+    await turn();
+    bodies[0]!.close();
+    await turn();
+    expect(states.at(-1)).toEqual({ phase: 'waiting', retryAtMs: 2000, attempt: 1 });
+    stream.close();
+    for (const hello of ['{}', '{"retry_ms":99}', '{"retry_ms":10001}', 'no JSON'])
+      expect(firstPauseOf(hello)).toBe(BACKOFF_FIRST_MS);
   });
 
   test('waits longer after each failure, and starts over once an event came', async () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { ProgressDocument, Refusal } from '../src/core/api';
 import { STALLED_AFTER_MS } from '../src/core/attention';
 import { heatmapEvent, progressEvent, timeOf, totalsEvent } from '../src/core/live-events';
-import { durationText, parseDuration, parseModule } from '../src/core/module-input';
+import { changesOf, durationText, parseDuration, parseModule } from '../src/core/module-input';
 import { Ring } from '../src/core/ring';
 import {
   AGAIN_MAX,
@@ -32,6 +32,7 @@ const document = (over: Partial<ProgressDocument> = {}): ProgressDocument => ({
 });
 const item = (over: Partial<LiveItem> = {}): LiveItem => ({
   student: 'ann',
+  attempt: 1,
   seconds_watched: 20,
   completion_percentage: 33.33,
   state: 'IN_PROGRESS',
@@ -132,6 +133,26 @@ describe('the rows of a module', () => {
     const row = withLive(mastered, item(), now - 1e6);
     expect([row.state, row.completionPercentage, row.secondsWatched]).toEqual(['MASTERED', 96, 58]);
     expect(row.updatedMs).toBe(mastered.updatedMs);
+  });
+  test('a later attempt begins with nothing, a late event of an earlier one changes nothing', () => {
+    const mastered = rowOf(
+      document({ state: 'MASTERED', completion_percentage: 96, seconds_watched: 58, attempt: 2 }),
+      now,
+    );
+    expect(withLive(mastered, item({ attempt: 1 }), now)).toBe(mastered);
+    const row = withLive(
+      mastered,
+      item({ attempt: 3, seconds_watched: 10, completion_percentage: 16.66 }),
+      now,
+    );
+    expect([row.attempt, row.state, row.completionPercentage, row.secondsWatched]).toEqual([
+      3,
+      'IN_PROGRESS',
+      16.66,
+      10,
+    ]);
+    expect(row.coverage).toEqual([[10_000, 20_000]]);
+    expect([row.again, row.rewatchedMs]).toEqual([[], 0]);
   });
   test('what passed again is bounded', () => {
     let row = rowOf(document({ coverage: [[0, 4_000_000]] }), now);
@@ -241,6 +262,16 @@ describe('what is typed about a module', () => {
       max_rate: 1.5,
       preview_url: '/p.mp4',
     }));
+  test('a change names only what somebody changed', () => {
+    const shown = parseModule({ ...good, preview: '/p.mp4' }).input!;
+    expect(changesOf(shown, shown)).toEqual({});
+    expect(changesOf(shown, { ...shown, max_rate: 3 })).toEqual({ max_rate: 3 });
+    const without = parseModule(good).input!;
+    expect(changesOf(shown, without)).toEqual({ preview_url: null });
+    expect(changesOf(without, shown)).toEqual({ preview_url: '/p.mp4' });
+    // Of a module that the form cannot show, everything.
+    expect(changesOf(undefined, without)).toEqual(without);
+  });
   test.each([
     ['id', 'a b'],
     ['id', 'x'.repeat(65)],

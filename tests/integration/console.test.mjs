@@ -185,14 +185,32 @@ describe('the views of the console', () => {
     await page().keyboard.press('End');
     const element = await slider.elementHandle();
     const again = page().waitForResponse((response) => response.url().endsWith('/heatmap'));
-    // The stream says `reset`, since it has named somebody who is to be forgotten.
+    // The stream says `reset`, for somebody who is to be forgotten.
     assert.equal((await gateway.admin('DELETE', `/v1/students/${leaves.student}`)).status, 204);
     assert.equal((await again).status(), 200);
+    for (const list of ['recent', 'student'])
+      await page().locator(`[data-${list}="${leaves.student}"]`).waitFor({ state: 'detached' });
+    await page().locator(`[data-student="${stays.student}"]`).waitFor();
     await page().keyboard.press('Home');
     assert.ok(
       await element.evaluate((shown) => shown.isConnected && document.activeElement === shown),
     );
     assert.ok(await page().getByLabel('Number', { exact: true }).isChecked());
+  });
+
+  test('a module: who was reset is shown as the new attempt', async () => {
+    const scene = await Scene.make(gateway, { durationMs: 20_000 });
+    await browser.goto(`modules/${scene.module}`);
+    await page().locator('[data-stream=open]').waitFor();
+    await scene.credited(0, 10_000);
+    await scene.credited(10_000, 20_000);
+    const row = page().locator(`[data-student="${scene.student}"]`);
+    await row.getByText('100%').waitFor();
+    const reset = `/v1/progress/${scene.student}/${scene.module}/reset`;
+    assert.equal((await gateway.admin('POST', reset, { reason: 'a test' })).status, 204);
+    await row.getByText('0%', { exact: true }).waitFor();
+    await scene.credited(0, 5000);
+    await row.getByText('25%').waitFor();
   });
 
   test('a module: a click on a time opens its preview there', async () => {

@@ -21,6 +21,8 @@ export interface ModuleDocument {
   preview_url?: string;
 }
 export type ModuleInput = Omit<ModuleDocument, 'module' | 'updated_at'>;
+/** RFC 7396: only what changes; null resets a member. */
+export type ModulePatch = { [Name in keyof ModuleInput]?: ModuleInput[Name] | null };
 export interface ModuleOverview {
   students: number;
   mastered: number;
@@ -202,7 +204,7 @@ async function problemOf(response: Response): Promise<Problem> {
 }
 
 interface CallOptions {
-  method?: 'GET' | 'PUT' | 'POST' | 'DELETE';
+  method?: 'GET' | 'PUT' | 'PATCH' | 'POST' | 'DELETE';
   body?: unknown;
   signal?: AbortSignal | undefined;
   /** Signing in: a 401 is its result and not the end of a login. */
@@ -229,7 +231,9 @@ export async function request<T>(
 ): Promise<T> {
   const { method = 'GET', body, signal, quiet, again } = options;
   const headers: Record<string, string> = { accept };
-  if (body !== undefined) headers['content-type'] = 'application/json';
+  if (body !== undefined)
+    headers['content-type'] =
+      method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
   if (method !== 'GET' && authority.csrf) headers['x-watchkeeper-csrf'] = authority.csrf;
   const deadline = AbortSignal.timeout(RESPONSE_WITHIN_MS);
   let response: Response;
@@ -272,6 +276,8 @@ export const api = {
     call<ModuleDocument>(`/v1/modules/${id(module)}`, { signal }),
   putModule: (module: string, body: ModuleInput) =>
     call<ModuleDocument>(`/v1/modules/${id(module)}`, { method: 'PUT', body }),
+  patchModule: (module: string, body: ModulePatch) =>
+    call<ModuleDocument>(`/v1/modules/${id(module)}`, { method: 'PATCH', body }),
   overview: (signal?: AbortSignal) => call<Overview>('/v1/overview', { signal }),
   heatmap: (module: string, signal?: AbortSignal) =>
     call<HeatmapDocument>(`/v1/modules/${id(module)}/heatmap`, { signal }),

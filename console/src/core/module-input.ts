@@ -1,4 +1,4 @@
-import type { ModuleInput } from './api';
+import type { ModuleInput, ModulePatch } from './api';
 
 /** What somebody typed about a module, and what is wrong with it. Pure. */
 export interface ModuleText {
@@ -68,4 +68,16 @@ export function parseModule(text: ModuleText): {
     },
     mistakes,
   };
+}
+
+/**
+ * What somebody changed, compared with what the form showed at first: the rest stays as it is, even
+ * if another person changed it meanwhile.
+ */
+export function changesOf(before: ModuleInput | undefined, after: ModuleInput): ModulePatch {
+  const members = new Set([...Object.keys(before ?? {}), ...Object.keys(after)]);
+  const changed = [...(members as Set<keyof ModuleInput>)].filter(
+    (name) => before?.[name] !== after[name],
+  );
+  return Object.fromEntries(changed.map((name) => [name, after[name] ?? null]));
 }

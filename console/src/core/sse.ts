@@ -102,14 +102,24 @@ export function backoffMs(attempt: number, random: number, firstMs = BACKOFF_FIR
   return Math.round(whole / 2 + (whole / 2) * random);
 }
 
+/** The first pause that the gateway asks for in its greeting, within reason. */
+export function firstPauseOf(hello: string): number {
+  try {
+    const { retry_ms: retryMs } = JSON.parse(hello) as { retry_ms?: unknown };
+    if (typeof retryMs === 'number' && retryMs >= 100 && retryMs <= 10_000) return retryMs;
+  } catch {
+    // Another kind of greeting.
+  }
+  return BACKOFF_FIRST_MS;
+}
+
 /** Statuses after which asking again changes nothing. */
 const FINAL = new Set([400, 401, 403, 404]);
 
 /** Keeps one stream open until `close`, and reports its state. */
 export class LiveStream {
   private lastId = '';
-  /** The first pause; the gateway may say another in its greeting. */
-  firstPauseMs = BACKOFF_FIRST_MS;
+  private firstPauseMs = BACKOFF_FIRST_MS;
   private attempt = 0;
   private closed = false;
   private controller: AbortController | undefined;
@@ -174,6 +184,7 @@ export class LiveStream {
           for (const event of parser.push(value)) {
             this.lastId = event.id;
             this.attempt = 0;
+            if (event.event === 'hello') this.firstPauseMs = firstPauseOf(event.data);
             onEvent(event);
           }
         }

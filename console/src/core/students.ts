@@ -9,6 +9,8 @@ export const AGAIN_MAX = 200;
 
 export interface Row {
   student: string;
+  /** 1, and one more after each reset of the progress. */
+  attempt: number;
   state: State;
   completionPercentage: number;
   secondsWatched: number;
@@ -26,6 +28,7 @@ export interface Row {
 /** One student of an `event: progress`. */
 export interface LiveItem {
   student: string;
+  attempt: number;
   seconds_watched: number;
   completion_percentage: number;
   state: State;
@@ -45,6 +48,7 @@ export function rowOf(
   const coveredMs = document.coverage.reduce((sum, [from, to]) => sum + to - from, 0);
   const row = {
     student: document.student,
+    attempt: document.attempt ?? 1,
     state: document.state,
     completionPercentage: document.completion_percentage,
     secondsWatched: document.seconds_watched,
@@ -69,8 +73,22 @@ export function refusedOf(document: ProgressDocument, refusals: readonly Refusal
   );
 }
 
+/** A row without progress, in a later attempt. */
+const begunAnew = (row: Row, attempt: number): Row => ({
+  ...row,
+  attempt,
+  state: 'IN_PROGRESS',
+  completionPercentage: 0,
+  secondsWatched: 0,
+  coverage: [],
+  again: [],
+  rewatchedMs: 0,
+});
+
 /** What `item` changes in a row. Pure. */
-export function withLive(row: Row, item: LiveItem, atMs: number): Row {
+export function withLive(known: Row, item: LiveItem, atMs: number): Row {
+  if (item.attempt < known.attempt) return known; // late, of an attempt that has ended
+  const row = item.attempt > known.attempt ? begunAnew(known, item.attempt) : known;
   const played =
     item.played ?? (item.to_ms > item.from_ms ? [[item.from_ms, item.to_ms] as const] : []);
   const passed = item.new ? subtract(played, item.new) : played;
@@ -78,7 +96,8 @@ export function withLive(row: Row, item: LiveItem, atMs: number): Row {
   const again = unite(row.again, passed).slice(-AGAIN_MAX);
   const next = {
     student: row.student,
-    // Progress never falls: an event that was overtaken must not take anything back.
+    attempt: row.attempt,
+    // The progress of an attempt never falls: an event that was overtaken must not take anything back.
     state: row.state === 'MASTERED' ? row.state : item.state,
     completionPercentage: Math.max(row.completionPercentage, item.completion_percentage),
     secondsWatched: Math.max(row.secondsWatched, item.seconds_watched),
@@ -129,6 +148,10 @@ export class StudentRows {
     this.complete = page.next === null;
     if (this.complete) this.total = this.rows.length;
     this.total = Math.max(this.total, this.rows.length);
+  }
+
+  has(student: string): boolean {
+    return this.index.has(student);
   }
 
   /** Gives the students that are not among the rows. */

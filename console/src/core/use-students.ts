@@ -1,3 +1,4 @@
+import type { RefObject } from 'preact';
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { api, Problem } from './api';
 import { type LiveItem, StudentRows } from './students';
@@ -32,8 +33,80 @@ export interface Students {
   readTo: (row: number) => void;
 }
 
-/** Reads the list of students from its beginning whenever `key` changes. */
-function usePages(module: string, order: Order, key: string, onExpired: () => void) {
+interface Shown {
+  list: RefObject<StudentRows | undefined>;
+  lastRow: RefObject<number>;
+  controller: RefObject<AbortController | undefined>;
+  show: (fresh: StudentRows) => void;
+}
+
+/** Reads the list anew behind the one that is shown, which stays until it reaches as far: nobody loses their place. */
+function useReplacement({ module, order, key, restart }: Asked, shown: Shown) {
+  const next = useRef<StudentRows | undefined>(undefined);
+  const isOutdated = useRef(false);
+  const readAnew = useCallback(async () => {
+    const of = shown.controller.current;
+    if (!of || !shown.list.current) return restart();
+    isOutdated.current = true;
+    if (next.current) return; // once more, after the one that is being read
+    try {
+      while (isOutdated.current) {
+        isOutdated.current = false;
+        const fresh = new StudentRows();
+        next.current = fresh;
+        do {
+          const cursor = fresh.nextCursor;
+          const page = await api.students(module, { order, limit: PAGE, cursor }, of.signal);
+          if (of.signal.aborted) return;
+          fresh.add(page, Date.now());
+        } while (
+          !fresh.complete &&
+          !fresh.full &&
+          fresh.rows.length < shown.lastRow.current + FIRST_PAGE
+        );
+        shown.show(fresh);
+      }
+    } catch {
+      if (!of.signal.aborted) restart();
+    } finally {
+      if (shown.controller.current === of) next.current = undefined;
+    }
+  }, [key]);
+  return { next, readAnew };
+}
+
+/** What is read: from its beginning whenever `key` changes. */
+interface Asked {
+  module: string;
+  order: Order;
+  key: string;
+  restart: () => void;
+}
+
+/** Reads pages into the list one after the other, as far as somebody looks, and reports each. */
+async function readOn(
+  { module, order }: Asked,
+  { list, lastRow }: Pick<Shown, 'list' | 'lastRow'>,
+  signal: AbortSignal,
+  report: () => void,
+) {
+  for (;;) {
+    const known = list.current;
+    if (known?.complete || known?.full) return;
+    if (known && known.rows.length >= lastRow.current + FIRST_PAGE) return;
+    const limit = known ? PAGE : FIRST_PAGE;
+    const page = await api.students(module, { order, limit, cursor: known?.nextCursor }, signal);
+    if (signal.aborted) return;
+    if (list.current !== known) continue; // read anew meanwhile
+    list.current = known ?? new StudentRows();
+    list.current.add(page, Date.now());
+    report();
+  }
+}
+
+/** Reads the list of students page by page. */
+function usePages(asked: Asked) {
+  const { key, restart } = asked;
   const [problem, setProblem] = useState<Problem>();
   const redraw = useRedraw();
   const list = useRef<StudentRows | undefined>(undefined);
@@ -42,27 +115,15 @@ function usePages(module: string, order: Order, key: string, onExpired: () => vo
   const begunMs = useRef(0);
   const controller = useRef<AbortController | undefined>(undefined);
 
-  // Pages are read one after the other, as far as somebody looks.
   const read = useCallback(async () => {
     const of = controller.current;
     if (isReading.current || !of) return;
     isReading.current = true;
     try {
-      for (;;) {
-        const known = list.current;
-        if (known?.complete || known?.full) break;
-        if (known && known.rows.length >= lastRow.current + FIRST_PAGE) break;
-        const page = await api.students(
-          module,
-          { order, limit: known ? PAGE : FIRST_PAGE, cursor: known?.nextCursor },
-          of.signal,
-        );
-        if (of.signal.aborted) return;
-        list.current = known ?? new StudentRows();
-        list.current.add(page, Date.now());
+      await readOn(asked, { list, lastRow }, of.signal, () => {
         setProblem(undefined);
         redraw();
-      }
+      });
     } catch (error) {
       if (of.signal.aborted) return;
       const found = error instanceof Problem ? error : new Problem('fault', 0, '');
@@ -70,17 +131,26 @@ function usePages(module: string, order: Order, key: string, onExpired: () => vo
       // had any more, so the list begins again by itself. Not over and over: a first page that was
       // just read has to bring further than this.
       if (found.status === 409 && list.current && Date.now() - begunMs.current > BEGIN_AGAIN_MS)
-        onExpired();
+        restart();
       else setProblem(found);
     } finally {
       if (controller.current === of) isReading.current = false;
     }
   }, [key]);
 
+  const show = (fresh: StudentRows) => {
+    list.current = fresh;
+    begunMs.current = Date.now();
+    setProblem(undefined);
+    redraw();
+  };
+  const { next, readAnew } = useReplacement(asked, { list, lastRow, controller, show });
+
   useEffect(() => {
     const fresh = new AbortController();
     controller.current = fresh;
     isReading.current = false;
+    next.current = undefined;
     list.current = undefined;
     begunMs.current = Date.now();
     lastRow.current = 0;
@@ -98,7 +168,7 @@ function usePages(module: string, order: Order, key: string, onExpired: () => vo
     },
     [read],
   );
-  return { list, problem, read, readTo, controller };
+  return { list, next, problem, read, readAnew, readTo, controller };
 }
 
 export function useStudents(module: string, order: Order, feed: Feed): Students {
@@ -106,25 +176,22 @@ export function useStudents(module: string, order: Order, feed: Feed): Students 
   const [turn, setTurn] = useState(0);
   const restart = () => setTurn((n) => n + 1);
   const key = `${module} ${order} ${turn} ${revision}`;
-  const { list, problem, read, readTo, controller } = usePages(module, order, key, restart);
+  const pages = usePages({ module, order, key, restart });
+  const { list, next, problem, read, readTo, controller } = pages;
   const redraw = useRedraw();
   const asked = useRef(new Set<string>());
   useEffect(() => asked.current.clear(), [key]);
 
-  feed.progress = (items, atMs) => {
+  /** Students whom the gateway knows, and its list does not have yet. */
+  const ask = (students: readonly string[]) => {
     const known = list.current;
-    if (!known) return;
-    const strangers = known.apply(items, atMs);
-    redraw();
-    // Only where all were read can somebody be new; else they are on a page still to come.
-    if (!known.complete) return;
-    for (const student of strangers) {
+    for (const student of students) {
       if (asked.current.has(student) || asked.current.size >= ASKED_MAX) continue;
       asked.current.add(student);
       api
         .progress(student, module, controller.current?.signal)
         .then((document) => {
-          if (list.current !== known) return;
+          if (!known || list.current !== known) return;
           known.add({ items: [document], next: null }, Date.now());
           redraw();
         })
@@ -132,6 +199,21 @@ export function useStudents(module: string, order: Order, feed: Feed): Students 
         .finally(() => asked.current.delete(student));
     }
   };
-  feed.reset = restart;
+  feed.progress = (items, atMs) => {
+    const known = list.current;
+    if (!known) return;
+    const strangers = known.apply(items, atMs);
+    next.current?.apply(items, atMs);
+    redraw();
+    // Only where all were read can somebody be new; else they are on a page still to come.
+    if (known.complete) ask(strangers);
+  };
+  feed.reset = async () => {
+    const before = list.current;
+    await pages.readAnew();
+    const now = list.current;
+    if (before && now?.complete)
+      ask(before.rows.map(({ student }) => student).filter((student) => !now.has(student)));
+  };
   return { list: list.current, problem, key, restart, retry: () => void read(), readTo };
 }

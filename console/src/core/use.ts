@@ -114,14 +114,7 @@ export function useStream(
   useEffect(() => {
     const opened = new LiveStream({
       url,
-      onEvent: (event) => {
-        if (event.event === 'hello') {
-          const { retryMs } = JSON.parse(event.data) as { retryMs?: number };
-          if (typeof retryMs === 'number' && retryMs >= 100 && retryMs <= 10_000)
-            opened.firstPauseMs = retryMs;
-        }
-        handler.current(event);
-      },
+      onEvent: (event) => handler.current(event),
       onState: (next) => {
         setState(next);
         // The stream does not recognise an expired cookie by itself: the login has to be asked.

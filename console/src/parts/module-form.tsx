@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks';
 import { api, type ModuleDocument, Problem } from '../core/api';
 import {
+  changesOf,
   durationText,
   type ModuleMistakes,
   type ModuleText,
@@ -47,8 +48,11 @@ function useSubmit(
     }
     setBusy(true);
     try {
-      const taken = !of && (await exists(text.id));
-      if (!taken) return onSaved(await api.putModule(text.id, input));
+      if (of) {
+        const shown = parseModule(textOf(of)).input;
+        return onSaved(await api.patchModule(of.module, changesOf(shown, input)));
+      }
+      if (!(await exists(text.id))) return onSaved(await api.putModule(text.id, input));
       setRefused(t.moduleForm.taken);
     } catch (problem) {
       setRefused(

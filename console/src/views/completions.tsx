@@ -46,6 +46,9 @@ const withNewer = (list: List, items: CompletionEvent[], newest: string): List =
   newest,
 });
 
+/** Whether the same call can get another response later. */
+const mayChange = ({ status }: Problem) => status < 400 || status >= 500 || status === 429;
+
 /** Runs at once and then every few seconds; until a refusal, which will not change by asking again. */
 function useRepeated(
   work: (signal: AbortSignal) => Promise<void>,
@@ -58,6 +61,7 @@ function useRepeated(
     let timer: ReturnType<typeof setTimeout> | undefined;
     const run = async () => {
       timer = undefined;
+      let pauseMs = AGAIN_MS;
       try {
         await work(signal);
       } catch (error) {
@@ -65,9 +69,10 @@ function useRepeated(
         const found = asProblem(error);
         // What was there stays.
         setProblem(found);
-        if (found.status >= 400 && found.status < 500) return;
+        if (!mayChange(found)) return;
+        pauseMs = Math.max(pauseMs, found.retryAfterS * 1000);
       }
-      if (!signal.aborted) timer = setTimeout(run, AGAIN_MS);
+      if (!signal.aborted) timer = setTimeout(run, pauseMs);
     };
     void run();
     return () => {
@@ -114,8 +119,15 @@ function useCompletions({ student, module }: Filter) {
 
   const refresh = async (signal: AbortSignal) => {
     const known = current();
-    if (known) await readNewer(known, signal);
-    else await readOlder(signal);
+    try {
+      if (known) await readNewer(known, signal);
+      else await readOlder(signal);
+    } catch (error) {
+      if (!known || signal.aborted || asProblem(error).status !== 409) throw error;
+      // The outbox came back older than this list: what it lost will be numbered anew.
+      list.current = undefined;
+      await readOlder(signal);
+    }
     if (signal.aborted) return;
     setProblem(undefined);
     redraw();

@@ -154,6 +154,7 @@ function useFollowed(module: ModuleDocument) {
       } else if (event.event === 'totals') {
         setActive(totalsEvent(event.data)?.active[module.module] ?? 0);
       } else if (event.event === 'reset') {
+        recent.current.clear(); // of a student who was erased, perhaps
         feed.current.reset?.();
         picture.loaded.reload();
       }
