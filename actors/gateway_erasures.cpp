@@ -14,7 +14,8 @@ storage::stored<ok_t> gateway::implementation::log_erasures(
   return options.erasures->add(all, now_ms);
 }
 
-storage::stored<ok_t> gateway::implementation::repeat_erasures(storage::ledger& in) {
+storage::stored<ok_t> gateway::implementation::repeat_erasures(
+    storage::ledger& in, const std::function<bool()>& is_time_up) {
   if (!options.erasures) return ok;
   const auto logged = options.erasures->all();
   const auto forget = [this](const storage::erased_student& erased) {
@@ -24,7 +25,7 @@ storage::stored<ok_t> gateway::implementation::repeat_erasures(storage::ledger& 
     if (writer && !shards.empty()) (void)forget_erased(erased);
     bump(erasures);
   };
-  const auto repeated = actors::repeat_erasures(in, logged, time.wall_now(), forget);
+  const auto repeated = actors::repeat_erasures(in, logged, time.wall_now(), forget, is_time_up);
   if (!repeated) return repeated.error();
   if (*repeated > 0)
     options.log(

@@ -91,7 +91,8 @@ struct gateway::implementation final : shard_services {
     return writer->forget_copies(erased);
   }
   /// Erases again whom the ledger has in an epoch that the log of erasures says has ended.
-  storage::stored<ok_t> repeat_erasures(storage::ledger& in);
+  storage::stored<ok_t> repeat_erasures(storage::ledger& in,
+                                        const std::function<bool()>& is_time_up);
   /// The ledger has these erasures, of any gateway.
   storage::stored<ok_t> log_erasures(std::span<const storage::erased_student> erased);
   /// The ledger has a reset of the pair, by any gateway. False: try again later.
@@ -100,9 +101,9 @@ struct gateway::implementation final : shard_services {
     auto& shard = shard_for(reset.key.student);
     caf::anon_send(shard, message);
     const auto begun = writer->begin_attempt(reset).get();
-    heat->progress_reset(reset.key);
     // Once more, behind the results of what the hot store credited to the attempt before.
     caf::anon_send(shard, message);
+    heat->progress_reset(reset.key);
     return begun || begun.error().code != storage::storage_error::unavailable;
   }
 

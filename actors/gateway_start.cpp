@@ -52,7 +52,7 @@ gateway::implementation::implementation(gateway_options given)
   auto first_ledger = options.make_ledger();
   require(first_ledger->migrate(), "store.ledger");
   ledger_state.up = true;
-  require(repeat_erasures(*first_ledger), "store.ledger");
+  require(repeat_erasures(*first_ledger, [] { return false; }), "store.ledger");
   auto first_hot = options.make_hot_store();
   const bool hot_is_there = admit_hot_store(*first_hot);
 
@@ -71,7 +71,10 @@ gateway::implementation::implementation(gateway_options given)
               caf::anon_send(shard, checkpoint_done{started, time.monotonic_now()});
           },
       .log = options.log,
-      .repeat_erasures = [this](storage::ledger& in) { return repeat_erasures(in); }});
+      .repeat_erasures =
+          [this](storage::ledger& in, const std::function<bool()>& is_time_up) {
+            return repeat_erasures(in, is_time_up);
+          }});
   if (hot_is_there) recover();
 
   start_writer(std::move(first_hot), std::move(first_ledger), hot_is_there);

@@ -219,6 +219,15 @@ std::unique_ptr<hot_store> make_redis_store(const std::string& url);
 /// means synchronous = NORMAL, and fsync means FULL.
 std::unique_ptr<hot_store> make_embedded_store(const std::string& path,
                                                durability_level durability);
+/// What `watchkeeper check` sees of a store that a gateway of another version may be using.
+struct hot_store_look {
+  hot_store_health health;
+  std::string at_start;  // what a gateway of this version changes in it first; may be empty
+};
+/// As health(), but the store stays as it is: no function library, no migration. `url`,
+/// `path` and `durability`: as above; the file has to be there. Fails where a gateway would.
+stored<hot_store_look> look_at_redis_store(const std::string& url);
+stored<hot_store_look> look_at_embedded_store(const std::string& path, durability_level durability);
 /// The reference model. Instances share nothing. It holds at most `pairs_max` pairs: a merge that
 /// would create one more is `refused`.
 std::unique_ptr<hot_store> make_memory_store(

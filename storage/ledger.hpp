@@ -135,14 +135,16 @@ struct module_put {
 struct judging_step {
   module_id module;
   std::vector<pair_progress> mastered;  // whom the revision has mastered just now
+  std::vector<pair_key> unreadable;     // left as they are
 };
 
 /// How far the pairs of a module are judged by its newest revision.
 struct judging_progress {
   module_id module;
   std::int32_t revision = 0;
-  std::uint64_t done = 0;              // pairs
-  std::optional<std::uint64_t> total;  // pairs when it began; nothing: it has not
+  std::uint64_t done = 0;  // pairs
+  /// Pairs when it began. Nothing: it has not begun, or they could not be counted in time.
+  std::optional<std::uint64_t> total;
   friend bool operator==(const judging_progress&, const judging_progress&) = default;
 };
 

@@ -72,61 +72,70 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
                                         const std::vector<std::size_t>& which, results& out) {
   if (which.empty()) return;
   for (auto i : which) out[i] = {};
-  const auto credits = load_into_overlay(requests, which);
-  if (!credits) return;
+  if (const auto credits = load_into_overlay(requests, which)) {
+    degraded_batch batch;
+    for (auto i : which) credit_degraded(requests[i], *credits, batch, out[i]);
+    commit(requests, which, batch, out);
+  }
+  // Nobody's room goes to what earned nothing, nor to what has ended.
+  for (auto i : which) {
+    const auto entry = overlay_.pairs.find(requests[i].credit.pair());
+    if (entry != overlay_.pairs.end() && (is_blank(entry->second) || is_passed_over(entry->second)))
+      overlay_.pairs.erase(entry);
+  }
+}
 
-  // Work on copies: they replace the originals only once the ledger has committed.
-  map<pair_key, progress> pairs;
-  map<session_key_id, session_state> sessions;
-  map<student_id, credit_bucket> buckets;
-  auto working = [](auto& copies, const auto& originals, const auto& key) -> auto& {
-    auto found = copies.find(key);
-    if (found != copies.end()) return found->second;
-    const auto entry = originals.find(key);
-    return copies[key] =
-               entry == originals.end() ? std::decay_t<decltype(copies[key])>{} : entry->second;
-  };
+namespace {
+
+/// The copy of a value of the overlay that a batch works on, made now if need be.
+template <class Map, class Key>
+auto& working_copy(Map& copies, const Map& originals, const Key& key) {
+  const auto found = copies.find(key);
+  if (found != copies.end()) return found->second;
+  const auto entry = originals.find(key);
+  return copies[key] = entry == originals.end() ? typename Map::mapped_type{} : entry->second;
+}
+
+}  // namespace
+
+void tiered_store::credit_degraded(const tiered_request& request, const last_credits& credits,
+                                   degraded_batch& batch, applied_credit& result) const {
+  const auto& credit = request.credit;
+  if (!overlay_.pairs.contains(credit.pair())) return;  // no room, or no row to be read
+  const auto key = credit.session_key();
+  const bool is_new = !overlay_.sessions.contains(key) && !batch.new_sessions.contains(key);
+  if (is_new && overlay_.sessions.size() + batch.new_sessions.size() >= most_.sessions_max) return;
+  auto& pair = working_copy(batch.pairs, overlay_.pairs, credit.pair());
+  const auto checked = check_epoch(credit.epoch, 0, &pair);
+  if (checked == epoch_check::ended) {
+    result = rejected_as_ended(request.wants_coverage());
+    return;
+  }
+  // The ledger has come back older.
+  if (checked == epoch_check::pair_missing) pair = blank_progress({credit.epoch, never});
+  auto& session = working_copy(batch.sessions, overlay_.sessions, key);
+  const bool has_bucket =
+      batch.buckets.contains(credit.student) || overlay_.buckets.contains(credit.student);
+  auto& bucket = working_copy(batch.buckets, overlay_.buckets, credit.student);
   // The buckets are in the hot store. In their place a student has what was earned since the last
   // credit, so that nobody begins anew because the hot store is away.
-  const auto bucket_of = [&](const credit_request& credit) -> auto& {
-    const bool is_new =
-        !buckets.contains(credit.student) && !overlay_.buckets.contains(credit.student);
-    auto& bucket = working(buckets, overlay_.buckets, credit.student);
-    const auto last = credits->find(credit.student);
-    if (is_new && last != credits->end())
-      bucket = credit_bucket::since(last->second, credit.now_ms);
-    return bucket;
-  };
-  set<session_key_id> new_sessions;
-  set<pair_key> earned;  // a pair of which everything was refused is not made by that
-  for (auto i : which) {
-    const auto& credit = requests[i].credit;
-    auto& result = out[i];
-    if (!overlay_.pairs.contains(credit.pair())) continue;  // no room, or no row to be read
-    const auto key = credit.session_key();
-    const bool is_new = !overlay_.sessions.contains(key) && !new_sessions.contains(key);
-    if (is_new && overlay_.sessions.size() + new_sessions.size() >= most_.sessions_max) continue;
-    auto& pair = working(pairs, overlay_.pairs, credit.pair());
-    const auto checked = check_epoch(credit.epoch, 0, &pair);
-    if (checked == epoch_check::ended) {
-      result = rejected_as_ended(requests[i].wants_coverage());
-      continue;
-    }
-    // The ledger has come back older.
-    if (checked == epoch_check::pair_missing) pair = blank_progress({credit.epoch, never});
-    auto& session = working(sessions, overlay_.sessions, key);
-    auto& bucket = bucket_of(credit);
-    result.outcome = apply_credit(credit, session, bucket, pair);
-    if (is_new && !result.outcome.played.empty()) new_sessions.insert(key);
-    if (!result.outcome.played.empty() || result.outcome.status == credit_status::duplicate)
-      earned.insert(credit.pair());
-    result.state = applied_state::done;
-    if (requests[i].wants_coverage()) result.covered = pair.covered;
-  }
+  if (const auto last = credits.find(credit.student); !has_bucket && last != credits.end())
+    bucket = credit_bucket::since(last->second, credit.now_ms);
+  result.outcome = apply_credit(credit, session, bucket, pair);
+  if (is_new && !result.outcome.played.empty()) batch.new_sessions.insert(key);
+  if (!result.outcome.played.empty() || result.outcome.status == credit_status::duplicate)
+    batch.earned.insert(credit.pair());
+  result.state = applied_state::done;
+  if (request.wants_coverage()) result.covered = pair.covered;
+}
+
+void tiered_store::commit(std::span<const tiered_request> requests,
+                          const std::vector<std::size_t>& which, degraded_batch& batch,
+                          results& out) {
   std::vector<pair_progress> states;
-  states.reserve(pairs.size());
-  for (auto& [key, state] : pairs)
-    if (earned.contains(key)) states.push_back({key, state});
+  states.reserve(batch.earned.size());
+  for (const auto& [key, state] : batch.pairs)
+    if (batch.earned.contains(key)) states.push_back({key, state});
   auto stored_states = checkpoint(states);
   if (!stored_states) {
     for (auto i : which) out[i] = {};
@@ -147,20 +156,13 @@ void tiered_store::apply_through_ledger(std::span<const tiered_request> requests
     }
   }
   for (auto i : which) {
-    const auto pair = requests[i].credit.pair();
+    const auto& credit = requests[i].credit;
+    const auto pair = credit.pair();
     if (failed.contains(pair)) out[i] = {};
     if (ended.contains(pair)) out[i] = rejected_as_ended(requests[i].wants_coverage());
-  }
-  // Nobody's room goes to what earned nothing.
-  for (auto i : which) {
     if (out[i].outcome.played.empty()) continue;
-    const auto& credit = requests[i].credit;
-    overlay_.sessions[credit.session_key()] = sessions[credit.session_key()];
-    overlay_.buckets[credit.student] = buckets[credit.student];
-  }
-  for (const auto& [key, state] : pairs) {
-    const auto entry = overlay_.pairs.find(key);
-    if (entry != overlay_.pairs.end() && is_blank(entry->second)) overlay_.pairs.erase(entry);
+    overlay_.sessions[credit.session_key()] = batch.sessions[credit.session_key()];
+    overlay_.buckets[credit.student] = batch.buckets[credit.student];
   }
 }
 

@@ -148,6 +148,22 @@ class tiered_store {
                             const std::vector<std::size_t>& which, results& out);
   /// When students were last credited, as far as this gateway and the ledger know.
   using last_credits = map<student_id, wall_ms>;
+  /// What a degraded batch works on: copies, which take the place of those of the overlay once the
+  /// ledger has committed.
+  struct degraded_batch {
+    map<pair_key, progress> pairs;
+    map<session_key_id, session_state> sessions;
+    map<student_id, credit_bucket> buckets;
+    set<session_key_id> new_sessions;
+    set<pair_key> earned;  // a pair of which everything was refused is not made by that
+  };
+  /// Leaves the result as it is (failed) if there is no room.
+  void credit_degraded(const tiered_request& request, const last_credits& credits,
+                       degraded_batch& batch, applied_credit& result) const;
+  /// Writes to the ledger what a batch has earned. What the ledger does not take gets another
+  /// result.
+  void commit(std::span<const tiered_request> requests, const std::vector<std::size_t>& which,
+              degraded_batch& batch, results& out);
   /// Returns nothing if the ledger failed. Pairs for which there is no room, and those whose rows
   /// cannot be read, are left out. The last credits are those of students without a bucket.
   std::optional<last_credits> load_into_overlay(std::span<const tiered_request> requests,

@@ -28,7 +28,7 @@ checkpointer::checkpointer(dependencies deps)
                  .probe = deps_.probe,
                  .hot_probe = deps_.hot_probe,
                  .repeat_erasures = deps_.repeat_erasures,
-                 .time = deps_.time,
+                 .is_time_up = [this] { return is_time_up(); },
                  .log = deps_.log}),
       retirer_({.hot = *deps_.hot,
                 .ledger = *deps_.ledger,
@@ -132,17 +132,19 @@ bool checkpointer::repeat_erasures() {
     ledger_failed("the erasures could not be read: " + erased.error().detail);
     return false;
   }
-  for (const auto& [student, epoch] : *erased)
+  for (const auto& [student, epoch] : *erased) {
+    if (is_time_up()) return false;
     if (auto done = deps_.hot->end_epochs_below(student, epoch, deps_.time.wall_now()); !done) {
       hot_failed(done.error());
       return false;
     }
+  }
   return true;
 }
 
 bool checkpointer::look_at_ledger() {
   const auto before = deps_.probe.memory.changes();
-  const bool is_fine = recovery_.look(deadline_.load());
+  const bool is_fine = recovery_.look();
   if (deps_.probe.memory.changes() != before) deps_.heat.forget_rows();
   return is_fine;
 }
@@ -158,7 +160,7 @@ bool checkpointer::checkpoint_all() {
     return look_at_ledger() && is_hot_store_fine;  // erasures need the ledger only
   };
   const bool complete = probe_stores() && checkpoint_partitions(pairs) && probe_stores();
-  if (deps_.time.monotonic_now_us() < deadline_.load())
+  if (!is_time_up())
     if (const auto flushed = deps_.heat.flush_plays(*deps_.ledger); !flushed) {
       deps_.probe.failed(flushed.error());
       deps_.log(log_level::warning, "ledger",
@@ -184,7 +186,7 @@ bool checkpointer::checkpoint_partitions(std::uint64_t& pairs) {
   const auto begin = std::exchange(first_partition_, partition_index{0});
   for (std::uint32_t i = 0; i < limits::partitions; ++i) {
     const auto p = static_cast<partition_index>((begin + i) % limits::partitions);
-    if (deps_.time.monotonic_now_us() >= deadline_.load()) return false;
+    if (is_time_up()) return false;
     deps_.heat.partition_begins(p);
     const auto done = checkpoint_partition(p, pairs);
     deps_.heat.partition_ends(p);
@@ -232,8 +234,7 @@ result<ok_t, storage::storage_error> checkpointer::checkpoint_partition(partitio
     if (nothing_left && all_read && all_written) return ok;
     if (nothing_left || (found > 0 && *written == 0))
       return storage::storage_error::corrupt;  // what is left cannot be checkpointed
-    if (deps_.time.monotonic_now_us() >= deadline_.load())
-      return storage::storage_error::unavailable;
+    if (is_time_up()) return storage::storage_error::unavailable;
   }
   // Pairs became dirty as fast as they were written: perhaps not all have had their turn.
   return storage::storage_error::contended;
@@ -292,8 +293,7 @@ result<checkpointer::merged_states, storage::storage_error> checkpointer::write(
   };
   const std::span<const storage::pair_progress> all(pairs);
   for (std::size_t first = 0; first < all.size();) {
-    if (deps_.time.monotonic_now_us() >= deadline_.load())
-      return storage::storage_error::unavailable;
+    if (is_time_up()) return storage::storage_error::unavailable;
     const auto part = all.subspan(
         first, std::min(all.size() - first, storage_limits::checkpoint_batch_pairs_max));
     if (const auto done = storage::run_in_parts(part, part_of_all, failed); !done) {

@@ -48,7 +48,7 @@ class checkpointer {
     std::function<void(mono_ms started)> done;  // every change before is in the ledger
     log_function log;
     /// See ledger_recovery.
-    std::function<storage::stored<ok_t>(storage::ledger&)> repeat_erasures = {};
+    ledger_recovery::repeat_function repeat_erasures = {};
   };
   explicit checkpointer(dependencies deps);
   ~checkpointer();
@@ -96,6 +96,9 @@ class checkpointer {
   /// Ends in the hot store what erasures of the last hour have ended: it may have lost that. False:
   /// a store failed.
   [[nodiscard]] bool repeat_erasures();
+  [[nodiscard]] bool is_time_up() const {
+    return deps_.time.monotonic_now_us() >= deadline_.load();
+  }
   /// False: the ledger may lack what was checkpointed.
   [[nodiscard]] bool look_at_ledger();
 

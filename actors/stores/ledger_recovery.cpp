@@ -28,8 +28,8 @@ storage::stored<storage::ledger_identity> read_identity(storage::ledger& ledger,
   return now;
 }
 
-bool ledger_recovery::look(mono_us deadline) {
-  const auto done = try_look(deadline);
+bool ledger_recovery::look() {
+  const auto done = try_look();
   if (done) return *done;
   deps_.probe.failed(done.error());
   deps_.log(log_level::warning, "ledger",
@@ -37,7 +37,7 @@ bool ledger_recovery::look(mono_us deadline) {
   return false;
 }
 
-storage::stored<bool> ledger_recovery::try_look(mono_us deadline) {
+storage::stored<bool> ledger_recovery::try_look() {
   auto& memory = deps_.probe.memory;
   // Before the identity: other gateways go on, and remember that.
   const auto remembered = known_to_hot_store();
@@ -47,9 +47,10 @@ storage::stored<bool> ledger_recovery::try_look(mono_us deadline) {
     tell_loss(deps_.hot_probe, deps_.log);
   // Without the hot store as well: who was erased must not be shown.
   if (deps_.repeat_erasures && memory.is_catching_up())
-    if (const auto done = deps_.repeat_erasures(deps_.ledger); !done) return done.error();
+    if (const auto done = deps_.repeat_erasures(deps_.ledger, deps_.is_time_up); !done)
+      return done.error();
   if (!remembered) return remembered.error();
-  if (memory.is_catching_up()) return catch_up(*now, *remembered, deadline);
+  if (memory.is_catching_up()) return catch_up(*now, *remembered);
   if (*remembered == *now) return true;
   if (const auto done = deps_.hot.remember_ledger(*now); !done) return done.error();
   return true;
@@ -63,8 +64,8 @@ storage::stored<std::optional<storage::ledger_identity>> ledger_recovery::known_
 }
 
 storage::stored<bool> ledger_recovery::catch_up(
-    const storage::ledger_identity& now, const std::optional<storage::ledger_identity>& remembered,
-    mono_us deadline) {
+    const storage::ledger_identity& now,
+    const std::optional<storage::ledger_identity>& remembered) {
   std::int64_t last_sequence = 0;
   std::uint32_t highest_epoch = 0;
   for (const auto& known : {remembered, deps_.probe.memory.seen()}) {
@@ -76,7 +77,7 @@ storage::stored<bool> ledger_recovery::catch_up(
     return done.error();
   std::string cursor;
   do {
-    if (deps_.time.monotonic_now_us() >= deadline) return false;
+    if (deps_.is_time_up()) return false;
     auto next = deps_.hot.mark_all_dirty(cursor);
     if (!next) return next.error();
     cursor = *std::move(next);

@@ -24,29 +24,30 @@ storage::stored<storage::ledger_identity> read_identity(storage::ledger& ledger,
 /// gateway that dies in between leaves the rest to any other. Thread: the checkpointer's.
 class ledger_recovery {
  public:
+  using repeat_function = std::function<storage::stored<ok_t>(
+      storage::ledger&, const std::function<bool()>& is_time_up)>;
   struct dependencies {
     storage::hot_store& hot;
     storage::ledger& ledger;
     ledger_probe& probe;
     hot_store_probe& hot_probe;
     /// Erases in the ledger again whom a log outside of the stores has. Empty: there is no log.
-    std::function<storage::stored<ok_t>(storage::ledger&)> repeat_erasures;
-    const time_source& time;
+    repeat_function repeat_erasures;
+    std::function<bool()> is_time_up;  // asked again and again: a stop can come at any moment
     log_function log;
   };
   explicit ledger_recovery(dependencies deps) : deps_(std::move(deps)) {}
 
   /// False: a store failed, or the time is up, and the pairs in the hot store do not count as what
   /// the ledger lacks; the next call begins anew.
-  [[nodiscard]] bool look(mono_us deadline);
+  [[nodiscard]] bool look();
 
  private:
-  storage::stored<bool> try_look(mono_us deadline);
+  storage::stored<bool> try_look();
   /// Nothing as well if it is no identity.
   storage::stored<std::optional<storage::ledger_identity>> known_to_hot_store();
   storage::stored<bool> catch_up(const storage::ledger_identity& now,
-                                 const std::optional<storage::ledger_identity>& remembered,
-                                 mono_us deadline);
+                                 const std::optional<storage::ledger_identity>& remembered);
 
   dependencies deps_;
 };

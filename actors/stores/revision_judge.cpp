@@ -1,5 +1,7 @@
 #include "actors/stores/revision_judge.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -18,6 +20,11 @@ void revision_judge::step() {
   const bool has_judged = judged->has_value();
   if (has_judged) {
     request();
+    for (const auto& pair : (*judged)->unreadable)
+      deps_.log(
+          log_level::warning, "ledger",
+          fmt::format("{}/{} cannot be read, and is not judged by the new rules of its module",
+                      pair.student.view(), pair.module.view()));
     tell_hot_store(std::move((*judged)->mastered));
   }
   others_judge_ = note_jobs() && !has_judged;

@@ -188,15 +188,19 @@ bool is_missing(const std::string& path) {
 void check_hot_store(const configuration& settings, check_list& list) {
   const auto file = embedded_store_path(settings);
   if (is_missing(file)) return list.note("store.hot", file + " is created at the first start");
-  const auto health = open_hot_store(settings)->health();
-  if (!health)
-    return list.bad("store.hot", health.error().detail,
+  // The gateway that is to be replaced may still run: the store stays as it is.
+  const auto look = look_at_hot_store(settings);
+  if (!look)
+    return list.bad("store.hot", look.error().detail,
                     file.empty() ? "check that Redis is running, and that store.hot is its address"
                                  : "check that the gateway's user may read and write the file");
-  const auto durability = health->durability;
-  const auto found = fmt::format("{}; durability of an acknowledgement: {}", health->description,
-                                 name_of(durability));
-  if (durability >= required_durability(settings)) return list.good("store.hot", found);
+  const auto durability = look->health.durability;
+  const auto found = fmt::format("{}; durability of an acknowledgement: {}",
+                                 look->health.description, name_of(durability));
+  if (durability >= required_durability(settings)) {
+    if (look->at_start.empty()) return list.good("store.hot", found);
+    return list.note("store.hot", fmt::format("{}; at the next start {}", found, look->at_start));
+  }
   list.bad("store.hot", found,
            settings.store.require_durability == "fsync"
                ? "set `appendonly yes` and `appendfsync always` in Redis, or lower "

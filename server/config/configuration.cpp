@@ -68,13 +68,25 @@ result<file_lock, std::string> lock_data_dir(const configuration& settings) {
                                       : "");
 }
 
+namespace {
+/// What an embedded store has to be opened with.
+storage::durability_level embedded_durability(const configuration& settings) {
+  return required_durability(settings) == storage::durability_level::fsync
+             ? storage::durability_level::fsync
+             : storage::durability_level::log;
+}
+}  // namespace
+
 std::unique_ptr<storage::hot_store> open_hot_store(const configuration& settings) {
-  if (const auto path = embedded_store_path(settings); !path.empty()) {
-    const bool sync = required_durability(settings) == storage::durability_level::fsync;
-    return storage::make_embedded_store(
-        path, sync ? storage::durability_level::fsync : storage::durability_level::log);
-  }
+  if (const auto path = embedded_store_path(settings); !path.empty())
+    return storage::make_embedded_store(path, embedded_durability(settings));
   return storage::make_redis_store(settings.store.hot);
+}
+
+storage::stored<storage::hot_store_look> look_at_hot_store(const configuration& settings) {
+  if (const auto path = embedded_store_path(settings); !path.empty())
+    return storage::look_at_embedded_store(path, embedded_durability(settings));
+  return storage::look_at_redis_store(settings.store.hot);
 }
 
 std::unique_ptr<storage::ledger> open_ledger(const configuration& settings) {

@@ -1,4 +1,5 @@
 #include <pqxx/nontransaction.hxx>
+#include <pqxx/subtransaction.hxx>
 #include <pqxx/transaction.hxx>
 
 #include "storage/ledger_rules.hpp"
@@ -56,6 +57,30 @@ std::optional<module_to_judge> lock_module_to_judge(pqxx::work& work) {
   if (!row[after_rules + 2].is_null())
     found.progress.total = number_of<std::uint64_t>(row[after_rules + 2]);
   return found;
+}
+
+std::optional<progress> progress_if_readable(const pqxx::row& row, pqxx::row::size_type first) {
+  try {
+    return progress_from(row, first);
+  } catch (const decode_error&) {
+    return std::nullopt;
+  }
+}
+
+/// The pairs of a module, for those who watch the job. Nothing: there are so many that counting
+/// would hold up the judging.
+std::optional<std::uint64_t> count_in_time(pqxx::work& work, const module_id& module) {
+  pqxx::subtransaction counting(work);
+  try {
+    counting.exec("SET LOCAL statement_timeout = 1000");
+    const auto rows = counting.exec_prepared("students_of_module", text(module.view()));
+    const auto count = number_of<std::uint64_t>(rows.at(0)[0]);
+    counting.abort();  // with its time limit; nothing was written
+    return count;
+  } catch (const pqxx::sql_error& error) {
+    if (error.sqlstate() != "57014") throw;  // canceled by its time limit
+    return std::nullopt;
+  }
 }
 
 }  // namespace
@@ -141,15 +166,20 @@ stored<std::optional<judging_step>> postgres_ledger::judge_next(wall_ms now_ms,
     const auto& module = found->progress.module;
     const auto id = text(module.view());
     auto total = found->progress.total;
-    if (!total)
-      total = number_of<std::uint64_t>(work.exec_prepared("students_of_module", id).at(0)[0]);
+    if (!total && found->progress.done == 0) total = count_in_time(work, module);
     const auto rows = work.exec_prepared("pairs_to_judge", id, found->after,
                                          static_cast<std::int64_t>(page_items(pairs_max)));
     const auto revisions = revisions_of(work, module);
     judged_pairs judged;
-    for (const auto& row : rows)
-      judge(judged, {{id_of<student_id>(row[0]), module}, progress_from(row, 2)},
-            row[2 + state_columns].as<bool>(), found->module, revisions, now_ms);
+    std::vector<pair_key> unreadable;
+    for (const auto& row : rows) {
+      const pair_key key{id_of<student_id>(row[0]), module};
+      if (const auto state = progress_if_readable(row, 2))
+        judge(judged, {key, *state}, row[2 + state_columns].as<bool>(), found->module, revisions,
+              now_ms);
+      else
+        unreadable.push_back(key);
+    }
     std::vector<pair_key> keys;
     for (const auto& pair : judged.mastered) keys.push_back(pair.key);
     set_mastered(work, keys, now_ms);
@@ -157,10 +187,13 @@ stored<std::optional<judging_step>> postgres_ledger::judge_next(wall_ms now_ms,
     const bool is_last = rows.size() < page_items(pairs_max);
     work.exec_prepared("judged", id, is_last ? std::string() : text(text_of(rows.back()[0])),
                        static_cast<std::int64_t>(found->progress.done + rows.size()),
-                       static_cast<std::int64_t>(*total), is_last);
+                       total ? std::optional(static_cast<std::int64_t>(*total)) : std::nullopt,
+                       is_last);
     work.exec_prepared("count_transaction");
     work.commit();
-    return judging_step{.module = module, .mastered = std::move(judged.mastered)};
+    return judging_step{.module = module,
+                        .mastered = std::move(judged.mastered),
+                        .unreadable = std::move(unreadable)};
   });
 }
 

@@ -126,6 +126,10 @@ stored<ok_t> redis_store::load_library() {
     return is_error(reply) ? failure_of(reply)
                            : storage_failure{storage_error::corrupt, "wk_version: a foreign reply"};
   }
+  if (options_.changes_nothing) {
+    at_start_ = fmt::format("its function library is replaced by version {}", redis_library_version);
+    return ok;
+  }
   auto loaded = send({"FUNCTION", "LOAD", "REPLACE", redis_library_source});
   if (!loaded) return loaded.error();
   if (is_error(*loaded.value())) return failure_of(*loaded.value());
@@ -146,6 +150,11 @@ stored<ok_t> redis_store::check_deployment() {
     const auto missing = [&](std::size_t i) { return reply.element[i]->type == REDIS_REPLY_NIL; };
     if (!missing(0) && text_of(*reply.element[0]) != partitions) break;
     if (!missing(1) && text_of(*reply.element[1]) == redis_format_before) {
+      if (options_.changes_nothing) {
+        at_start_ = fmt::format("its format becomes {} instead of {}", redis_format,
+                                redis_format_before);
+        return ok;
+      }
       // From here on gateways of before refuse this Redis.
       const auto raised = send({"HSET", redis_keys::deployment, "format", redis_format});
       if (!raised) return raised.error();
@@ -155,6 +164,10 @@ stored<ok_t> redis_store::check_deployment() {
     if (!missing(1) && text_of(*reply.element[1]) != redis_format) break;
     if (!missing(0) && !missing(1) && !missing(2)) {
       deployment_ = text_of(*reply.element[2]);
+      return ok;
+    }
+    if (options_.changes_nothing) {
+      at_start_ = "it is empty, and is made ready for use";
       return ok;
     }
     const redis_command put[] = {

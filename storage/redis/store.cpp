@@ -239,4 +239,13 @@ std::unique_ptr<hot_store> make_redis_store(const std::string& url) {
   return std::make_unique<redis_store>(*address);
 }
 
+stored<hot_store_look> look_at_redis_store(const std::string& url) {
+  const auto address = parse_redis_url(url);
+  if (!address) return storage_failure{storage_error::mismatch, "this is no address of a Redis"};
+  redis_store store(*address, {.changes_nothing = true});
+  auto health = store.health();
+  if (!health) return health.error();
+  return hot_store_look{*std::move(health), store.at_start()};
+}
+
 }  // namespace watchkeeper::storage

@@ -25,6 +25,7 @@ class redis_store final : public hot_store {
   struct options {
     std::size_t cached_students_max = redis_limits::cas_cache_students_max;
     std::size_t cached_bytes_max = redis_limits::cas_cache_bytes_max;
+    bool changes_nothing = false;  // only health() may be called then
   };
   explicit redis_store(redis_url address) : redis_store(std::move(address), options{}) {}
   redis_store(redis_url address, options chosen);
@@ -56,6 +57,8 @@ class redis_store final : public hot_store {
     return redis_limits::log_rewrite_pause_ms;
   }
   stored<hot_store_health> health() override;
+  /// With `changes_nothing`, after health(): what a gateway would change first.
+  [[nodiscard]] const std::string& at_start() const noexcept { return at_start_; }
 
  private:
   using replies = std::vector<redis_reply>;
@@ -145,6 +148,7 @@ class redis_store final : public hot_store {
   cas_cache cache_;
   std::string deployment_;    // drawn when the data were created; a flushed Redis has another one
   std::string incarnation_;   // of these data in this process of Redis
+  std::string at_start_;      // with options::changes_nothing
   std::string rewriting_in_;  // the incarnation that rewrites its log; empty: none
   std::uint64_t incarnation_tag_ = 0;  // the same as a number other than 0
   redis_cas::nonce_source next_nonce_;

@@ -102,6 +102,24 @@ PRAGMA user_version = 2;
   throw sqlite_error(storage_error::mismatch, SQLITE_OK, why);
 }
 
+bool is_new(sqlite_database& file) {
+  return file.number("PRAGMA application_id") == 0 && file.number("PRAGMA user_version") == 0 &&
+         file.number("SELECT count(*) FROM sqlite_schema") == 0;
+}
+
+void require_hot_store(sqlite_database& file) {
+  if (file.number("PRAGMA application_id") != application_id)
+    refuse("the SQLite file is not a hot store");
+}
+
+void require_format(sqlite_database& file, std::int64_t format) {
+  if (const auto version = file.number("PRAGMA user_version"); version != format)
+    refuse(fmt::format("the hot store has format {}, not {}", version, format_version));
+  if (const auto partitions = file.number("SELECT value FROM hot_meta WHERE name = 'partitions'");
+      partitions != limits::partitions)
+    refuse(fmt::format("the hot store has {} partitions, not {}", partitions, limits::partitions));
+}
+
 }  // namespace
 
 embedded_database::embedded_database(std::string path, durability_level durability,
@@ -150,18 +168,20 @@ void embedded_database::migrate_schema() {
 }
 
 void embedded_database::check_schema() {
-  const bool is_new = file_->number("PRAGMA application_id") == 0 &&
-                      file_->number("PRAGMA user_version") == 0 &&
-                      file_->number("SELECT count(*) FROM sqlite_schema") == 0;
-  if (is_new) create_schema();
-  if (file_->number("PRAGMA application_id") != application_id)
-    refuse("the SQLite file is not a hot store");
+  if (is_new(*file_)) create_schema();
+  require_hot_store(*file_);
   if (file_->number("PRAGMA user_version") == 1) migrate_schema();
-  if (const auto version = file_->number("PRAGMA user_version"); version != format_version)
-    refuse(fmt::format("the hot store has format {}, not {}", version, format_version));
-  if (const auto partitions = file_->number("SELECT value FROM hot_meta WHERE name = 'partitions'");
-      partitions != limits::partitions)
-    refuse(fmt::format("the hot store has {} partitions, not {}", partitions, limits::partitions));
+  require_format(*file_, format_version);
+}
+
+std::string embedded_database::changes_at_start(const std::string& path) {
+  sqlite_database file(path, {.wal = false, .busy_timeout_ms = busy_ms});
+  if (is_new(file)) return "it is empty, and its tables are made";
+  require_hot_store(file);
+  const auto version = file.number("PRAGMA user_version");
+  require_format(file, version == 1 ? 1 : format_version);
+  if (version == format_version) return {};
+  return fmt::format("its format becomes {} instead of {}", format_version, version);
 }
 
 sqlite_cursor embedded_database::prepare(query q) {

@@ -48,6 +48,10 @@ class embedded_database {
 
   embedded_database(std::string path, durability_level durability, std::int64_t max_pages);
 
+  /// What open() would change in a file that is there, which stays as it is; mostly nothing. Throws
+  /// where open() would.
+  static std::string changes_at_start(const std::string& path);
+
   /// Opens the file if it is closed: creates it, or checks its format and deployment.
   void open();
   /// Rolls back an open transaction.

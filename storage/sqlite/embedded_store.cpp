@@ -289,13 +289,27 @@ stored<trace_removal> embedded_store::remove_traces() {
   }
 }
 
+namespace {
+hot_store_health health_of(bool syncs_fully) {
+  return {syncs_fully ? durability_level::fsync : durability_level::log,
+          fmt::format("SQLite {}, WAL, synchronous {}", sqlite3_libversion(),
+                      syncs_fully ? "full" : "normal")};
+}
+}  // namespace
+
 stored<hot_store_health> embedded_store::health() {
-  return in_transaction(false, [&]() -> stored<hot_store_health> {
-    const auto full = database_.syncs_fully();
-    return hot_store_health{full ? durability_level::fsync : durability_level::log,
-                            fmt::format("SQLite {}, WAL, synchronous {}", sqlite3_libversion(),
-                                        full ? "full" : "normal")};
-  });
+  return in_transaction(
+      false, [&]() -> stored<hot_store_health> { return health_of(database_.syncs_fully()); });
+}
+
+stored<hot_store_look> look_at_embedded_store(const std::string& path,
+                                              durability_level durability) {
+  try {
+    return hot_store_look{health_of(durability == durability_level::fsync),
+                          embedded_database::changes_at_start(path)};
+  } catch (const sqlite_error& error) {
+    return error.failure();
+  }
 }
 
 std::unique_ptr<hot_store> make_embedded_store(const std::string& path,

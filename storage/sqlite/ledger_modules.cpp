@@ -233,20 +233,22 @@ stored<std::optional<judging_step>> sqlite_ledger::judge_next(wall_ms now_ms,
     auto& progress = found->progress;
     if (!progress.total) progress.total = count_pairs(database, progress.module);
     const auto revisions = revisions_of(database, progress.module);
-    const auto pairs =
+    auto pairs =
         read_pairs_of_module(database, progress.module, found->after, page_items(pairs_max));
     judged_pairs judged;
-    for (const auto& pair : pairs)
+    for (const auto& pair : pairs.readable)
       judge(judged, pair, is_completed(database, pair), found->module, revisions, now_ms);
     for (const auto& pair : judged.mastered) write_one(database, pair.key, pair.state);
     for (const auto& event : judged.events) add_completion(database, event, now_ms);
-    progress.done += pairs.size();
-    const bool is_last = pairs.size() < page_items(pairs_max);
-    note_judged(database, progress, is_last ? std::string_view{} : pairs.back().key.student.view(),
-                is_last);
+    const auto count = pairs.readable.size() + pairs.unreadable.size();
+    progress.done += count;
+    const bool is_last = count < page_items(pairs_max);
+    note_judged(database, progress, is_last ? std::string_view{} : pairs.last->view(), is_last);
     count_transaction(database);
     work.commit();
-    return judging_step{.module = progress.module, .mastered = std::move(judged.mastered)};
+    return judging_step{.module = progress.module,
+                        .mastered = std::move(judged.mastered),
+                        .unreadable = std::move(pairs.unreadable)};
   });
 }
 

@@ -211,16 +211,20 @@ bool is_completed(sqlite_database& database, const pair_progress& pair) {
   return found;
 }
 
-std::vector<pair_progress> read_pairs_of_module(sqlite_database& database, const module_id& module,
-                                                std::string_view student, std::size_t limit) {
+pairs_of_module read_pairs_of_module(sqlite_database& database, const module_id& module,
+                                     std::string_view student, std::size_t limit) {
   auto& rows = database.prepared(
       "SELECT student_id, module_id, " WATCHKEEPER_STATE
       " FROM progress WHERE module_id = ?1 AND student_id > ?2 ORDER BY student_id LIMIT ?3");
   rows.bind_text(1, module.view()).bind_text(2, student).bind(3, static_cast<std::int64_t>(limit));
-  std::vector<pair_progress> pairs;
-  while (rows.step())
-    pairs.push_back({{sqlite_id<student_id>(rows, 0), module}, progress_from(rows, 2)});
-  return pairs;
+  pairs_of_module found;
+  while (rows.step()) {
+    const pair_key key{sqlite_id<student_id>(rows, 0), module};
+    found.last = key.student;
+    if (!is_readable([&] { found.readable.push_back({key, progress_from(rows, 2)}); }))
+      found.unreadable.push_back(key);
+  }
+  return found;
 }
 
 /// As coverage::decode, but a row that was written before there was a limit may have more pieces.

@@ -5,6 +5,7 @@
 #include "storage/ledger_rules.hpp"
 #include "storage/limits.hpp"
 #include "storage/sqlite/ledger.hpp"
+#include "storage/sqlite/ledger_rows.hpp"
 
 namespace watchkeeper::storage {
 namespace {
@@ -97,8 +98,11 @@ removed_rows remove_epochs_below(sqlite_database& database, const student_id& st
   auto& rows = database.prepared(
       "SELECT module_id, coverage FROM progress WHERE student_id = ?1 AND epoch < ?2");
   rows.bind_text(1, student.view()).bind(2, epoch);
-  while (rows.step())
-    seen.add(sqlite_id<module_id>(rows, 0), 0, decode_coverage(rows.blob(1)).pieces());
+  while (rows.step()) {
+    const auto module = sqlite_id<module_id>(rows, 0);
+    // What cannot be read is removed like the rest. Nobody knows what it added to the heatmap.
+    (void)is_readable([&] { seen.add(module, 0, decode_coverage(rows.blob(1)).pieces()); });
+  }
   change_viewers(database, seen, false);
   removed_rows removed;
   database.prepared("DELETE FROM progress WHERE student_id = ?1 AND epoch < ?2")

@@ -135,6 +135,51 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(what_cannot_be_read_is_corrupt, Place, places) {
   BOOST_TEST(newest_change(*tested) > 0);  // the others still work
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(what_cannot_be_read_keeps_nobody_from_being_erased_or_judged, Place,
+                              places) {
+  constexpr bool sqlite = std::is_same_v<Place, sqlite_place>;
+  const Place place;
+  const auto tested = make_migrated(place);
+  for (const auto* name : {"m", "z"})
+    need(tested->put_module({module(name),
+                             "Title",
+                             {.duration_ms = 10'000, .mastery_centipercent = 9'000},
+                             wall_ms{1}}));
+  std::vector<pair_progress> batch;
+  for (const auto* name : {"a", "b", "c"}) {
+    need(tested->put_device(device(name[0], name), {}));
+    for (const auto* of : {"m", "z"})
+      batch.push_back({pair(name, of),
+                       {.life = {1, 1}, .covered = covering({{0, 8'000}}), .duration_ms = 10'000}});
+  }
+  need(tested->checkpoint(batch, wall_ms{1}));
+  execute(place, std::string(sqlite ? "UPDATE progress SET coverage = x'0000'"
+                                    : "UPDATE progress SET coverage = '{[0,9),[109,255)}'") +
+                     " WHERE student_id = 'b' AND module_id = 'm'");
+  for (const auto* name : {"m", "z"})
+    need(tested->put_module({module(name),
+                             "Title",
+                             {.duration_ms = 10'000, .mastery_centipercent = 5'000},
+                             wall_ms{2}}));
+  std::vector<std::string> mastered, unreadable;
+  const auto text = [](const pair_key& key) {
+    return std::string(key.student.view()) + '/' + std::string(key.module.view());
+  };
+  // In steps of one pair: it is the first of a step, the last, and the only one.
+  while (const auto step = need(tested->judge_next(wall_ms{3}, 1))) {
+    for (const auto& each : step->mastered) mastered.push_back(text(each.key));
+    for (const auto& each : step->unreadable) unreadable.push_back(text(each));
+  }
+  BOOST_TEST(mastered == (std::vector<std::string>{"a/m", "c/m", "a/z", "b/z", "c/z"}),
+             boost::test_tools::per_element());
+  BOOST_TEST(unreadable == std::vector<std::string>{"b/m"}, boost::test_tools::per_element());
+  BOOST_TEST(need(tested->judgings(10)).empty());
+
+  BOOST_TEST(need(tested->erase_student(student("b"), "admin", "00", wall_ms{4}, 2)));
+  BOOST_TEST(need(tested->progress_of_student(student("b"), "", 10)).items.empty());
+  BOOST_TEST(need(tested->heatmap_of(module("z")))->students == 2u);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace watchkeeper::test

@@ -136,6 +136,24 @@ BOOST_AUTO_TEST_CASE(at_its_limits_degraded_mode_goes_on_with_those_that_it_has)
   BOOST_TEST(how({ask("cyd", "u1", 0), ask("bob", "t2", 2)}) == "cc");
 }
 
+BOOST_AUTO_TEST_CASE(pairs_whose_sessions_have_no_room_take_nobodys_room) {
+  tiered_store_world w;
+  w.fault = store_fault::lost_request;
+  loading_store tiers{w.hot,         *w.ledger_of_record,      w.clock,
+                      no_observer(), durability_level::memory, {.pairs_max = 2, .sessions_max = 1}};
+  const auto ask = [&](const char* module, const char* session, std::uint32_t sequence) {
+    auto r = w.request(sequence, 10'000 * sequence, 10'000 * sequence + 10'000);
+    r.credit.module = *module_id::parse(module);
+    r.credit.session = *session_id::parse(session);
+    return tiers.apply({&r, 1})[0].state;
+  };
+  BOOST_CHECK(ask("m1", "s1", 0) == applied_state::done);
+  BOOST_CHECK(ask("m2", "s2", 0) == applied_state::failed);  // a second session
+  // The second pair is that of the module that the session is in.
+  BOOST_CHECK(ask("m3", "s1", 1) == applied_state::done);
+  BOOST_CHECK(ask("m1", "s1", 2) == applied_state::done);
+}
+
 /// Of a student, in a module whose max_rate is 1: how much of five minutes counts.
 media_ms budget_of(tiered_store_world& w, const char* module, std::optional<progress> in_memory) {
   auto r = w.request(900, 1'000'000, 1'300'000);

@@ -35,8 +35,10 @@ void simulated_process::start_checkpointer() {
             for (auto& shard : shards_)
               caf::anon_send(shard, checkpoint_done{started, time_.monotonic_now()});
           },
-      .log = [](log_level, const std::string&, const std::string&) {},
-      .repeat_erasures = [this](storage::ledger& in) { return repeat_erasures(in); }});
+      .log = [this](log_level level, const std::string&,
+                    const std::string& what) { world_.hear(level, what); },
+      .repeat_erasures = [this](storage::ledger& in,
+                                const std::function<bool()>&) { return repeat_erasures(in); }});
 }
 
 void simulated_process::start_writer(bool hot_is_there) {

@@ -238,7 +238,8 @@ class simulated_process final : public shard_services {
         in, logged, time_.wall_now(), [this](const storage::erased_student& erased) {
           registry_.forget_student(erased.student);
           if (writer_) erased_again_[erased.student].next_epoch = erased.next_epoch;
-        });
+        },
+        [] { return false; });
     if (!repeated) return repeated.error();
     erasures_log_.repeated_at_loss = loss;
     return ok;

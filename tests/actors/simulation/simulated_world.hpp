@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <map>
 #include <random>
+#include <string>
 
 #include "actors/shared/policy.hpp"
+#include "base/log_level.hpp"
 #include "storage/erasure_log.hpp"
 #include "tests/actors/simulation/simulated_ledger.hpp"
 #include "tests/base/manual_clock.hpp"
@@ -51,6 +53,13 @@ struct simulated_world {
   store_weather ledger_weather;
   gateway_policy policy;
   std::uint64_t checkpoints = 0;  // complete ones, of any process
+  std::uint64_t hot_losses = 0;   // the hot store was emptied, or came back older
+  std::string unexpected;         // an exception that a thread of a process has survived
+
+  /// For the log of a process: nothing but a store may fail in the simulation.
+  void hear(log_level level, const std::string& what) {
+    if (level == log_level::error && what.find("goes on: ") != std::string::npos) unexpected = what;
+  }
 };
 
 }  // namespace watchkeeper::actors::testing

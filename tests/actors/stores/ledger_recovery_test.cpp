@@ -40,12 +40,24 @@ class failing_ledger final : public simulated_ledger {
   const faults& befalls_;
 };
 
+/// A store with so many pairs that marking them all takes for ever.
+class endless_store final : public storage::faulty_store {
+ public:
+  using faulty_store::faulty_store;
+  storage::stored<std::string> mark_all_dirty(const std::string& cursor) override {
+    auto next = faulty_store::mark_all_dirty(cursor);
+    if (next) *next = "more";
+    return next;
+  }
+};
+
 /// One gateway's checkpointer and probes. Several may share the stores.
 struct recovering {
-  recovering(storage::hot_store& hot, test::ledger_model& ledger) {
+  recovering(storage::hot_store& hot, test::ledger_model& ledger, bool is_endless = false) {
+    const auto plan = [this](std::string_view operation) { return befalls(operation); };
     checkpoints.emplace(checkpointer::dependencies{
-        .hot = std::make_unique<storage::faulty_store>(
-            hot, [this](std::string_view operation) { return befalls(operation); }),
+        .hot = is_endless ? std::make_unique<endless_store>(hot, plan)
+                          : std::make_unique<storage::faulty_store>(hot, plan),
         .ledger = std::make_unique<failing_ledger>(ledger, ledger_plan, never, befalls),
         .probe = ledger_state,
         .hot_probe = hot_state,
@@ -54,7 +66,7 @@ struct recovering {
         .done = [](mono_ms) {},
         .log = [this](log_level level, const std::string&, const std::string&) { ++lines[level]; },
         .repeat_erasures =
-            [this](storage::ledger&) {
+            [this](storage::ledger&, const std::function<bool()>&) {
               ++erasures_repeated;
               return erasures_fail ? storage::stored<ok_t>(storage::storage_failure{
                                          storage::storage_error::unavailable, "injected"})
@@ -202,6 +214,33 @@ BOOST_FIXTURE_TEST_CASE(gateways_that_write_at_the_same_time_are_no_loss, recove
   for (int round = 0; round < 3; ++round) (void)one.checkpoints->checkpoint_all();
   BOOST_TEST(one.losses() == 0u);
   BOOST_TEST(other.losses() == 0u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_stop_breaks_off_what_takes_long, recovery_world) {
+  recovering first(hot, ledger);
+  play(1, 1'000);
+  BOOST_TEST(first.checkpoints->checkpoint_all());
+  ledger = test::ledger_model{.has_everybody = true};  // another ledger: all is marked anew
+  recovering gateway(hot, ledger, true);
+  int steps = 0;
+  const auto stop_at = [&steps](recovering& which, std::string_view what, int count) {
+    steps = 0;
+    which.befalls = [&which, &steps, what, count](std::string_view operation) {
+      if (operation == what && ++steps == count)
+        which.checkpoints->stop(true, which.clock.monotonic_now_us());
+      return storage::store_fault::none;
+    };
+  };
+  stop_at(gateway, "mark_all_dirty", 3);
+  BOOST_TEST(!gateway.checkpoints->checkpoint_all());
+  BOOST_TEST(steps == 3);
+  BOOST_TEST(gateway.is_catching_up());
+
+  for (int who = 1; who <= 5; ++who) (void)ledger.erase_student(student(who), wall_ms{1}, 2);
+  recovering other(hot, ledger);
+  stop_at(other, "end_epochs_below", 2);
+  BOOST_TEST(!other.checkpoints->checkpoint_all());
+  BOOST_TEST(steps == 2);
 }
 
 BOOST_AUTO_TEST_CASE(two_threads_that_read_one_after_the_other_see_no_loss) {

@@ -35,11 +35,15 @@ BOOST_AUTO_TEST_CASE(a_redis_of_format_3_is_brought_along) {
   server.command({"SET", key_of("student", pair), student});
   server.command({"SET", key_of("student", erased), "erased"});
 
+  const auto look = [&] { return must(look_at_redis_store(server.url())); };
+  BOOST_TEST(look().at_start == "its format becomes 4 instead of 3");
+  BOOST_TEST(server.command({"HGET", "wk:deployment", "format"}) == "3");
   const auto store = make_redis_store(server.url());
   const auto dirty = must(store->read_dirty(partition_of(pair.student), 10)).pairs;
   BOOST_REQUIRE_EQUAL(dirty.size(), 1u);
   BOOST_TEST(dirty[0].state.life.epoch == 1u);
   BOOST_TEST(server.command({"HGET", "wk:deployment", "format"}) == "4");
+  BOOST_TEST(look().at_start.empty());
   // Not compared with the ledger in this format.
   BOOST_TEST(int(apply_one(*store, heartbeat(pair, 0, 9'000, 10'000)).state) ==
              int(applied_state::not_compared));
@@ -103,6 +107,8 @@ BOOST_AUTO_TEST_CASE(another_deployment_is_refused) {
     server.command({"HSET", "wk:deployment", "partitions", partitions, "format", format});
     BOOST_TEST(int(error_of_apply(*make_redis_store(server.url()), heartbeat(pair, 0, 0, 1000))) ==
                int(storage_error::mismatch));
+    const auto look = look_at_redis_store(server.url());
+    BOOST_TEST(!look.has_value());
   }
 }
 

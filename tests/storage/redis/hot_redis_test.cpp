@@ -215,6 +215,10 @@ BOOST_AUTO_TEST_CASE(an_older_library_is_replaced_and_a_newer_refused) {
   };
   const auto pair = pair_of("ada", "m1");
   server.command({"FUNCTION", "LOAD", library(0)});
+  // A gateway of before may still use it, and this Redis is empty besides.
+  BOOST_TEST(must(look_at_redis_store(server.url())).at_start == "it is empty, and is made ready for use");
+  BOOST_TEST(server.command({"FCALL", "wk_version", "0"}) == "0");
+  BOOST_TEST(server.command({"DBSIZE"}) == "0");
   create(*make_redis_store(server.url()), {pair});
   BOOST_TEST(server.command({"FCALL", "wk_version", "0"}) == std::to_string(redis_library_version));
 
@@ -222,6 +226,11 @@ BOOST_AUTO_TEST_CASE(an_older_library_is_replaced_and_a_newer_refused) {
   BOOST_TEST(int(error_of_apply(*make_redis_store(server.url()), heartbeat(pair, 0, 0, 1000))) ==
              int(storage_error::mismatch));
   BOOST_TEST(server.command({"FCALL", "wk_version", "0"}) == "99");
+  BOOST_TEST(!look_at_redis_store(server.url()).has_value());
+  server.command({"FUNCTION", "LOAD", "REPLACE", library(0)});
+  BOOST_TEST(must(look_at_redis_store(server.url())).at_start ==
+             fmt::format("its function library is replaced by version {}", redis_library_version));
+  BOOST_TEST(server.command({"FCALL", "wk_version", "0"}) == "0");
 }
 
 BOOST_AUTO_TEST_CASE(a_full_memory_refuses_credit_but_lets_the_checkpoint_go_on) {

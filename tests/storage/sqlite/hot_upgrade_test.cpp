@@ -133,8 +133,13 @@ BOOST_AUTO_TEST_CASE(a_file_from_before_lives_loses_nothing) {
   temporary_directory directory;
   const auto file = directory.file("hot.db");
   write_format_1(file);
+  const auto look = [&] { return must(look_at_embedded_store(file, durability_level::log)); };
+  BOOST_TEST(look().at_start == "its format becomes 2 instead of 1");
+  BOOST_TEST(sqlite_database(file, {}).number("PRAGMA user_version") == 1);
   const auto store = make_embedded_store(file, durability_level::log);
   check_dirty(*store);
+  BOOST_TEST(look().at_start.empty());
+  BOOST_TEST(look().health.description == must(store->health()).description);
   check_pairs(*store);
 
   // A pair is compared with the ledger before it goes on; then the replay window and the bucket
