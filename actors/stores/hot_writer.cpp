@@ -162,6 +162,13 @@ bool hot_writer::run_guarded(Step step) {
   }
 }
 
+/// A batch may have waited for long, while another gateway credited the same student: by its own
+/// time a clock would seem to have been set back, and the bucket would fill twice.
+void hot_writer::date(std::span<storage::tiered_request> requests) const {
+  const auto now_ms = deps_.time.wall_now();
+  for (auto& request : requests) request.credit.now_ms = now_ms;
+}
+
 void hot_writer::store_or_fail(std::vector<std::shared_ptr<credit_batch>>& batches) {
   if (run_guarded([&] { store_together(batches); })) return;
   // After a fault some batches are left, and their shards wait for them.
@@ -173,6 +180,7 @@ void hot_writer::store_or_fail(std::vector<std::shared_ptr<credit_batch>>& batch
 
 void hot_writer::apply_loaded(std::vector<std::shared_ptr<credit_batch>>& batches) {
   for (auto& batch : batches) {
+    date(batch->requests);
     const bool is_done =
         run_guarded([&] { tiers_.apply_found(batch->requests, *batch->rows, batch->results); });
     if (is_done)
@@ -288,6 +296,7 @@ void hot_writer::store_together(std::vector<std::shared_ptr<credit_batch>>& batc
       auto& more = batches[last++]->requests;
       std::move(more.begin(), more.end(), std::back_inserter(requests));
     }
+    date(requests);
     const auto started = deps_.time.monotonic_now_us();
     auto results = tiers_.apply(requests);
     deps_.hot_probe.latency.record_us(deps_.time.monotonic_now_us() - started);

@@ -109,6 +109,7 @@ class hot_writer {
   void drop_refills(const storage::erased_student& erased);
   /// Looks at the hot store again after somebody has found that it is not the one that it was.
   void look_at_hot_store();
+  void date(std::span<storage::tiered_request> requests) const;
   void store_together(std::vector<std::shared_ptr<credit_batch>>& batches);
   reply push(std::shared_ptr<student_order> asked);
   void execute(student_order& taken);

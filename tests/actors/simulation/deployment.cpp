@@ -267,10 +267,14 @@ void deployment::send(std::size_t who, std::size_t which) {
                      .ends = truth.ends,
                      .changes = process.changes_heard(),
                      .losses = world_.past.losses,
+                     .hot_losses = world_.hot_losses,
+                     .is_degraded = process.is_degraded(),
+                     .degraded_spells = process.degraded_spells(),
                      .is_ledger_behind = is_ledger_behind_,
                      .step = step_,
                      .interval = *interval,
                      .by = &process};
+  if (d.sent_ms == never) d.sent_ms = world_.clock.wall_now();
   auto job =
       process.job_for(b.token, std::make_shared<ear>(*this, who, which, sent, process.liveness()));
   job->token = *parse_engagement_token(job->text);
@@ -297,7 +301,7 @@ void deployment::take_result(std::size_t who, std::size_t which, const heartbeat
        " ms for " + name_of(b.pair) + " " + show_interval(b.interval));
   if (outcome.status == credit_status::rejected) return take_rejection(d, b, outcome);
   ++counts.acknowledged;
-  note_earned(d, index_of(b.pair.module), outcome.played.length_ms());
+  note_earned(d, index_of(b.pair.module), outcome, sent);
   b.settled = true;
   if (outcome.status == credit_status::limited) happened("credit limited");
   acknowledgement ack{outcome.now.life, outcome.credited_ms, sent.by->is_degraded(), sent};

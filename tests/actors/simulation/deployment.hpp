@@ -29,6 +29,9 @@ struct sending {
   std::uint64_t ends = 0;     // see pair_truth
   registry_position changes;  // that the gateway had heard of
   std::uint64_t losses = 0;   // of the ledger
+  std::uint64_t hot_losses = 0;
+  bool is_degraded = false;           // the gateway,
+  std::uint64_t degraded_spells = 0;  // which had been so often
   bool is_ledger_behind = false;
   int step = 0;
   media_interval interval;  // what the module has of it
@@ -81,6 +84,15 @@ struct pair_truth {
 /// Whether a student is enrolled, as far as the answers of the API say so.
 enum class enrolment_state : std::uint8_t { enrolled, absent, unknown };
 
+/// What came of one bucket of a student, in real time by the rates of the modules.
+struct bucket_account {
+  credit_us granted_us = 0;  // at the beginning, and by losses since
+  credit_us earned_us = 0;   // what was acknowledged
+  wall_ms begins_ms;         // time counts from here on,
+  wall_ms last_ms;           // up to the last heartbeat that earned something
+  std::uint64_t spell = 0;   // of a degraded gateway, by simulated_process::degraded_spells
+};
+
 /// A device, with all heartbeats that it made. Its student has no other.
 struct device {
   const crypto::device_signer* signer = nullptr;
@@ -99,8 +111,12 @@ struct device {
   std::uint32_t next_sequence = 0;
   media_ms position_ms = 0;
   std::vector<beat> beats;
-  credit_us earned_us = 0;  // real time: what was acknowledged, by the rates of the modules,
-  credit_us allowed_us = limits::bucket_start_us;  // and what the bucket may have had
+  /// Of the bucket in the hot store.
+  bucket_account hot{.granted_us = limits::bucket_start_us, .begins_ms = {}, .last_ms = {}};
+  /// Of the buckets that gateways without their hot store have in its place.
+  std::map<const simulated_process*, bucket_account> degraded;
+  wall_ms sent_ms;      // the first heartbeat
+  wall_ms recorded_ms;  // the last credit that the ledger had before this step
 };
 
 /// What has been put for a module, whether the ledger still has it or not.
@@ -249,7 +265,12 @@ class deployment {
   /// The `max_rate` of the module, in thousandths. It stays what it is.
   std::int32_t rate_of(std::size_t module) const;
   void allow_everybody(credit_us more_us);
-  void note_earned(device& d, std::size_t module, media_ms played_ms);
+  void note_earned(device& d, std::size_t module, const credit_outcome& outcome,
+                   const sending& sent);
+  /// With the first credit begins the time of the bucket in the hot store.
+  void watch_first_credits();
+  void watch_degraded_buckets(const simulated_process& process);
+  void check_bucket(const device& d, const bucket_account& account);
   /// I8, after each step.
   void watch_buckets();
 
@@ -293,6 +314,7 @@ class deployment {
     return world_.past.losses > 0 && d.state == enrolment_state::unknown;
   }
   void watch_ledger();
+  void watch_hot_store();
   /// Until all gateways have noticed that the ledger went back.
   void spread_losses();
   /// Puts everything right, and waits until each heartbeat has its result and is checkpointed.
@@ -329,9 +351,9 @@ class deployment {
   std::vector<std::unique_ptr<api_call>> calls_;
   bool is_settling_ = false;
   bool has_lost_ = false;                 // the hot store was emptied, or came back older
+  bool is_hot_behind_ = false;            // and not all gateways have given it what they have
   std::optional<std::uint64_t> lost_at_;  // when, in complete checkpoints
   std::uint64_t ledger_faults_at_loss_ = 0;
-  wall_ms buckets_watched_at_ms_ = world_.clock.wall_now();
   bool is_ledger_behind_ = false;  // it went back, and not all gateways have caught up
   std::optional<std::string> wrong_;
 };

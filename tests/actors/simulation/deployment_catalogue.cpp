@@ -96,11 +96,11 @@ void deployment::check_new_event(const storage::completion& event) {
   if (const auto row = in_ledger(pair); row && row->life == event.life && row->mastered_ms == never)
     fail("I7: " + name + ": there is an event of a pair that is not mastered");
   // A gateway that has not heard of the removal masters the pair in the hot store first.
-  const bool is_degraded = std::any_of(everyone_.begin(), everyone_.end(),
+  const bool is_degraded = std::any_of(processes_.begin(), processes_.end(),
                                        [](const auto& each) { return each->is_degraded(); });
   const auto hot = in_hot(pair);
   if (is_removed(module) && hot && hot->life == event.life && hot->mastered_ms == never &&
-      !is_degraded && !has_lost_ && world_.past.losses == 0)
+      !is_degraded && !is_hot_behind_ && world_.past.losses == 0)
     fail("I7: " + name + ": mastered while the module is removed");
 }
 

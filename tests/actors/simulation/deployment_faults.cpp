@@ -181,9 +181,10 @@ void deployment::note_lost_reset(device& d, std::size_t module, const test::ledg
 }
 
 void deployment::note_loss() {
-  has_lost_ = true;
-  // What it had was spent since.
-  allow_everybody(limits::bucket_capacity_us);
+  has_lost_ = is_hot_behind_ = true;
+  ++world_.hot_losses;
+  // An emptied one begins anew; of an older one, what it had was spent since.
+  allow_everybody(course_.hot_emptied ? limits::bucket_start_us : limits::bucket_capacity_us);
   lost_at_ = world_.checkpoints;
   ledger_faults_at_loss_ = ledger_faults();
 }

@@ -110,7 +110,7 @@ void deployment::begin_call(api_call::kind what, std::size_t who, std::size_t mo
   if (is_of_life) ++d.life_calls;
   if (what == api_call::kind::erase) {
     d.is_half_erased = true;
-    d.allowed_us += limits::bucket_start_us;  // of the next epoch
+    d.hot.granted_us += limits::bucket_start_us;  // of the next epoch
   }
   if (what == api_call::kind::erase || (is_of_life && call->was_absent))
     d.state = enrolment_state::unknown;

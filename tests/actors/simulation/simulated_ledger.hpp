@@ -33,6 +33,10 @@ struct ledger_history {
   }
 };
 
+/// A call that the simulation does not know. No std::exception, so that nobody takes it for a store
+/// that fails.
+struct not_simulated {};
+
 /// One process' ledger: the shared model of tests/storage, through faults. What the writer, the
 /// checkpointer, the follower of the registry and the simulated API ask of it is there; nothing
 /// else is asked in the simulation.
@@ -232,9 +236,7 @@ class simulated_ledger : public storage::ledger {
   std::uint64_t begun_at_loss = 0;  // of the ledger as it was after so many losses
 
  private:
-  static storage::storage_failure not_asked() {
-    throw std::logic_error("the simulated ledger is not asked for this");
-  }
+  static storage::storage_failure not_asked() { throw not_simulated{}; }
   template <class T, class Call>
   storage::stored<T> befall(std::string_view operation, Call change) {
     const auto call = [&] {

@@ -32,6 +32,9 @@ void simulated_process::start_checkpointer() {
             const auto loss = world_.past.losses;
             if (std::exchange(rounds_at_loss_, loss) != loss) rounds_since_loss_ = 0;
             ++rounds_since_loss_;
+            if (std::exchange(rounds_at_hot_loss_, world_.hot_losses) != world_.hot_losses)
+              rounds_since_hot_loss_ = 0;
+            ++rounds_since_hot_loss_;
             for (auto& shard : shards_)
               caf::anon_send(shard, checkpoint_done{started, time_.monotonic_now()});
           },
@@ -54,9 +57,9 @@ void simulated_process::start_writer(bool hot_is_there) {
           },
       .heatmaps_grown = [this](const auto& deltas) { heat_.grown(deltas); },
       .log =
-          [this](log_level level, const std::string& component, const std::string&) {
-            // What the writer says when it becomes degraded.
-            if (level == log_level::error && component == "hot_store") ++degraded_spells_;
+          [this](log_level level, const std::string&, const std::string& what) {
+            world_.hear(level, what);
+            if (level == log_level::error && what.starts_with("away; ")) ++degraded_spells_;
           },
       .shards = shard_count,
       .retention_ms = world_.retention_ms,
@@ -71,7 +74,8 @@ void simulated_process::start_row_loader() {
       .time = time_,
       .loaded = [this](std::shared_ptr<credit_batch> batch) { writer_->store_loaded(batch); },
       .failed = [this](std::shared_ptr<credit_batch> batch) { writer_->fail(batch); },
-      .log = [](log_level, const std::string&, const std::string&) {},
+      .log = [this](log_level level, const std::string&,
+                    const std::string& what) { world_.hear(level, what); },
       .own_thread = false});
 }
 

@@ -61,7 +61,8 @@ class simulated_process final : public shard_services {
   [[nodiscard]] std::shared_ptr<const bool> liveness() const noexcept { return alive_; }
   [[nodiscard]] bool is_degraded() const noexcept { return hot_state_.degraded; }
   /// How many began since the call before.
-  [[nodiscard]] std::uint64_t take_degraded_spells() { return std::exchange(degraded_spells_, 0); }
+  /// How often the writer has become degraded.
+  [[nodiscard]] std::uint64_t degraded_spells() const noexcept { return degraded_spells_; }
   /// The clocks of its machine.
   [[nodiscard]] const time_source& time() const noexcept { return time_; }
   [[nodiscard]] bool is_busy() const noexcept { return *alive_ && orders_ > 0; }
@@ -138,6 +139,10 @@ class simulated_process final : public shard_services {
   /// Complete rounds of checkpoints since the ledger has last gone back.
   [[nodiscard]] unsigned rounds_since_loss() const {
     return rounds_at_loss_ == world_.past.losses ? rounds_since_loss_ : 0;
+  }
+  /// The same since the hot store has last lost something.
+  [[nodiscard]] unsigned rounds_since_hot_loss() const {
+    return rounds_at_hot_loss_ == world_.hot_losses ? rounds_since_hot_loss_ : 0;
   }
   [[nodiscard]] std::uint64_t retired_pairs() const { return hot_state_.retired_pairs; }
 
@@ -235,7 +240,8 @@ class simulated_process final : public shard_services {
     std::vector<storage::logged_erasure> logged;
     for (const auto& [who, erasure] : erasures_log_.entries) logged.push_back(erasure);
     const auto repeated = actors::repeat_erasures(
-        in, logged, time_.wall_now(), [this](const storage::erased_student& erased) {
+        in, logged, time_.wall_now(),
+        [this](const storage::erased_student& erased) {
           registry_.forget_student(erased.student);
           if (writer_) erased_again_[erased.student].next_epoch = erased.next_epoch;
         },
@@ -333,6 +339,8 @@ class simulated_process final : public shard_services {
   std::uint64_t memory_changes_ = 0;  // up to which the follower has begun anew
   std::uint64_t rounds_at_loss_ = 0;
   unsigned rounds_since_loss_ = 0;
+  std::uint64_t rounds_at_hot_loss_ = 0;
+  unsigned rounds_since_hot_loss_ = 0;
   forgetting erasures_;      // heard of, and on their way to the shard
   forgetting erased_again_;  // in the ledger, by this gateway's log
   std::map<pair_key, hot_writer::reply> resets_;
