@@ -5,6 +5,7 @@ import path from 'node:path';
 import { run } from './lib/command.mjs';
 import { Gateway, program } from './lib/gateway.mjs';
 import { ownPort } from './lib/ports.mjs';
+import { Scene } from './lib/scene.mjs';
 import { after, before, describe, test } from './lib/test.mjs';
 
 /** Runs the program on the data directory of `gateway`; {code, text}. */
@@ -15,7 +16,8 @@ async function beside(gateway, command) {
     WATCHKEEPER_LISTEN: `127.0.0.1:${await ownPort()}`,
     WATCHKEEPER_H2C_LISTEN: `127.0.0.1:${await ownPort()}`,
   };
-  return run(program, ['--config', gateway.file, command], { env: environment }).then(
+  const options = { env: environment, timeout: 30_000 }; // `run` would not end by itself
+  return run(program, ['--config', gateway.file, command], options).then(
     ({ stdout, stderr }) => ({ code: 0, text: stdout + stderr }),
     ({ code, stdout, stderr }) => ({ code, text: stdout + stderr }),
   );
@@ -36,11 +38,18 @@ describe('a data directory that a gateway uses', () => {
   };
 
   test('is not opened by a second gateway', async () => {
-    const log = fs.readFileSync(path.join(data, 'erasures'), 'utf8');
+    const file = path.join(data, 'erasures');
+    const scene = await Scene.make(gateway);
+    await scene.credited(0, 10_000);
+    assert.equal((await gateway.admin('DELETE', `/v1/students/${scene.student}`)).status, 204);
+    const log = fs.readFileSync(file, 'utf8');
+    assert.match(log, new RegExp(scene.student));
+    const { ino, mtimeMs } = fs.statSync(file);
     const { code, text } = await beside(gateway, 'run');
     assert.equal(code, 1, text);
     namesHolder(text);
-    assert.equal(fs.readFileSync(path.join(data, 'erasures'), 'utf8'), log);
+    assert.equal(fs.readFileSync(file, 'utf8'), log);
+    assert.deepEqual([fs.statSync(file).ino, fs.statSync(file).mtimeMs], [ino, mtimeMs]);
     assert.equal((await gateway.viewer('GET', '/v1/modules')).status, 200);
   });
 
@@ -51,7 +60,9 @@ describe('a data directory that a gateway uses', () => {
   });
 
   test('may be checked', async () => {
-    const { text } = await beside(gateway, 'check');
+    const { code, text } = await beside(gateway, 'check');
+    assert.equal(code, 0, text);
+    assert.match(text, /✓ store\.hot/);
     assert.doesNotMatch(text, /locked/);
   });
 

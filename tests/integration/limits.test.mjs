@@ -6,7 +6,7 @@ import path from 'node:path';
 import { run } from './lib/command.mjs';
 import { isRunning, processesOf } from './lib/processes.mjs';
 import { describe, test } from './lib/test.mjs';
-import { event, openWaits, until, within } from './lib/wait.mjs';
+import { always, event, openWaits, until, within } from './lib/wait.mjs';
 
 const here = import.meta.dirname;
 
@@ -92,6 +92,19 @@ describe('waits', () => {
       /the probe: not within/,
     ),
   );
+
+  test('a probe fails at once where something may never be so', async () => {
+    let asked = 0;
+    const probe = () => always(() => assert.equal(++asked, 0, 'counted twice'));
+    await assert.rejects(until('the probe', probe), /the probe: counted twice/);
+    assert.equal(asked, 1);
+    await until('a refused connection is over', () =>
+      always(() => {
+        if (++asked < 4) throw new TypeError('refused');
+        return true;
+      }),
+    );
+  });
 
   test('are named while they last', async () => {
     let done;

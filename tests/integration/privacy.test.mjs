@@ -81,8 +81,13 @@ class Servers {
   }
   /** What expires within a day is over. */
   async age({ student }) {
-    const keys = (await this.redis('--scan', '--pattern', `wk:*${student}*`)).split('\n');
-    assert.ok(keys.length > 0);
+    const keys = (await this.redis('--scan', '--pattern', `wk:*${student}*`))
+      .split('\n')
+      .filter(Boolean);
+    assert.ok(
+      keys.some((key) => key.includes(':student:')),
+      keys.join(' '),
+    );
     for (const key of keys) await this.redis('PEXPIRE', key, '1');
     await until('the keys have expired', async () => (await this.redis('EXISTS', ...keys)) === '0');
     await this.sql(

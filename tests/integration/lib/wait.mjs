@@ -1,4 +1,5 @@
 // Waiting for a condition, never for a time, and never without a limit.
+import { AssertionError } from 'node:assert';
 
 const open = new Map(); // a number for each wait → what it waits for
 let waits = 0;
@@ -26,6 +27,18 @@ export async function within(what, promise, timeoutMs = 30_000) {
 
 /** Thrown by a probe when what is waited for can no longer come: ends the wait at once. */
 export class Hopeless extends Error {}
+
+/**
+ * For a probe: what `check` asserts has to hold each time, so its AssertionError ends the wait. An assertion
+ * outside of it is only waited for.
+ */
+export async function always(check) {
+  try {
+    return await check();
+  } catch (error) {
+    throw error instanceof AssertionError ? new Hopeless(error.message) : error;
+  }
+}
 
 /** A probe that does not come back has so long after the end of its wait. */
 const probeGraceMs = 10_000;
