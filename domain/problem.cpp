@@ -37,7 +37,7 @@ constexpr std::array<problem_info, problem_count> problems{{
     {"request-timeout", "The request did not arrive in time.", 408},
     {"misdirected-request", "This server does not answer for that authority.", 421},
     {"sequence-reused", "The session used this number for another interval.", 409},
-    {"cursor-from-the-future", "The cursor lies behind everything that there is.", 409},
+    {"cursor-from-the-future", "The cursor is past the end of the outbox.", 409},
 }};
 static_assert(static_cast<std::size_t>(problem::cursor_from_the_future) + 1 == problem_count);
 static_assert(!problems.back().name.empty());

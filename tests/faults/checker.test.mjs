@@ -185,8 +185,20 @@ const damages = {
   'progress that fell': [
     (data, random) => {
       const watch = new ProgressWatch();
-      for (const coveredMs of [0, 800, 1600, random.between(0, 1599), 2400])
-        watch.saw('api', 's-1/m-1', coveredMs);
+      for (const toMs of [0, 800, 1600, random.between(0, 1599), 2400])
+        watch.saw('api', 's-1/m-1', toMs === 0 ? [] : [[0, toMs]]);
+      assert.equal(watch.looks, 5);
+      data.falls = watch.falls;
+    },
+    ['I4'],
+  ],
+  'progress that fell while it grew elsewhere': [
+    (data) => {
+      const watch = new ProgressWatch();
+      watch.saw('api', 's-1/m-1', [[0, 800]]);
+      watch.saw('api', 's-1/m-1', [[0, 1600]]);
+      assert.deepEqual(watch.falls, []);
+      watch.saw('api', 's-1/m-1', [[4000, 9000]]);
       data.falls = watch.falls;
     },
     ['I4'],

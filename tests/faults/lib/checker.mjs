@@ -53,7 +53,11 @@ export function check({
   }
   checkCompletions(holders, completions, readers, thresholdOf, report);
   for (const fall of falls)
-    report('I4', fall.pair, `${fall.at}: fell from ${fall.beforeMs} ms to ${fall.afterMs} ms`);
+    report(
+      'I4',
+      fall.pair,
+      `${fall.at}: lost ${show(fall.lost)}, and shows ${show(fall.coverage)}`,
+    );
   checkAgreement(holders, mayLack, mayLag, report);
   return found;
 }
@@ -173,18 +177,20 @@ function checkAgreement(holders, mayLack, mayLag, report) {
   }
 }
 
-/** I4 as it is seen while faults happen: the highest progress of each pair that a reader was shown. */
+/** I4 as it is seen while faults happen: all that a reader was ever shown of each pair. */
 export class ProgressWatch {
   constructor() {
-    this.highest = new Map();
+    this.shown = new Map();
     this.falls = [];
-    this.looks = 0;
+    this.looks = 0; // that were judged
+    this.blind = 0; // at a gateway that may show less
   }
   /** `at`: who showed it, for the report. Falls are judged over all readers together. */
-  saw(at, pair, coveredMs) {
+  saw(at, pair, coverage) {
     ++this.looks;
-    const beforeMs = this.highest.get(pair) ?? 0;
-    if (coveredMs < beforeMs) this.falls.push({ at, pair, beforeMs, afterMs: coveredMs });
-    else this.highest.set(pair, coveredMs);
+    const before = this.shown.get(pair) ?? [];
+    const lost = before.filter((interval) => !contains(coverage, interval));
+    if (lost.length > 0) this.falls.push({ at, pair, lost, coverage });
+    this.shown.set(pair, union([...before, ...coverage]));
   }
 }

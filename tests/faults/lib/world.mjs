@@ -25,6 +25,10 @@ const modules = Array.from(
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** Whether a call failed because the gateway, a store or the way to it is away. */
+const isAway = (error) =>
+  error.code !== undefined || /not within|GET progress: 503/.test(error.message);
+
 export class World {
   /**
    * `servers`: {redis, postgres}, running; they are fixed and left at the end. `options`: gateways
@@ -236,11 +240,15 @@ export class World {
       try {
         const blind = this.mayShowLess?.(gateway) ?? false;
         const state = await gateway.progress(pair);
-        const coveredMs = (state?.coverage ?? []).reduce((sum, [from, to]) => sum + to - from, 0);
-        if (blind || this.mayShowLess?.(gateway)) ++this.watch.looks;
-        else this.watch.saw(`${gateway.name}, start ${gateway.starts}`, pair, coveredMs);
-      } catch {
-        // It is away, or does not know: that is no fall.
+        if (blind || this.mayShowLess?.(gateway)) ++this.watch.blind;
+        else
+          this.watch.saw(`${gateway.name}, start ${gateway.starts}`, pair, state?.coverage ?? []);
+      } catch (error) {
+        // It is away, or does not know: that is no fall. A response of another kind is a fault.
+        if (!isAway(error)) {
+          this.watchFailure = error;
+          return;
+        }
       }
       await pause(10);
     }
@@ -277,6 +285,9 @@ export class World {
     await within('the players end', this.fleetEnded, 90_000);
     this.isOver = true;
     await this.watching;
+    if (this.watchFailure) throw this.watchFailure;
+    if (this.watch.looks < 10)
+      throw new Error(`nobody looked at the progress: ${this.watch.looks} looks`);
     this.record.read();
     for (const gateway of this.gateways)
       await until(
