@@ -4,6 +4,7 @@
 
 #include "base/base64url.hpp"
 #include "base/json_scanner.hpp"
+#include "domain/given_id.hpp"
 
 namespace watchkeeper {
 namespace {
@@ -82,8 +83,10 @@ template <class Id>
 complaint read_id(json_scanner& json, Id& out) noexcept {
   const auto text = json.string();
   if (!text) return "sub, cid and sid must be valid JSON strings";
-  const auto id = Id::parse(*text);
-  if (!id) return "sub, cid and sid are 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -";
+  const auto id = parse_given_id<Id>(*text);
+  if (!id)
+    return "sub, cid and sid are 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -, and neither '.' "
+           "nor '..'";
   out = *id;
   return nullptr;
 }

@@ -274,6 +274,7 @@ describe('what is typed about a module', () => {
   });
   test.each([
     ['id', 'a b'],
+    ['id', '..'],
     ['id', 'x'.repeat(65)],
     ['title', ' '],
     ['title', 'ü'.repeat(257)],

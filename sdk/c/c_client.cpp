@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "domain/given_id.hpp"
 #include "sdk/c/defaults.hpp"
 #include "sdk/c/gateway_url.hpp"
 #include "sdk/c/http2_transport.hpp"
@@ -27,9 +28,9 @@ const char* find_range_error(const wk_options& given) {
 }
 
 wk_result read_numbers(const wk_options& given, engine_options& options, std::string& why) {
-  const auto student = student_id::parse(given.student == nullptr ? "" : given.student);
+  const auto student = parse_given_id<student_id>(given.student == nullptr ? "" : given.student);
   if (!student) {
-    why = "the student's id must be 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -";
+    why = std::string("the student's id must be ") + given_id_form;
     return WK_ERROR_ARGUMENT;
   }
   if (const auto* error = find_range_error(given)) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "domain/given_id.hpp"
 #include "sdk/c/c_client.hpp"
 #include "sdk/c/defaults.hpp"
 #include "sdk/c/der_signature.hpp"
@@ -181,8 +182,8 @@ void wk_client_destroy(wk_client* client) {
 
 wk_result wk_client_open(wk_client* client, const char* module, const char* session) {
   return guarded(client, [&](engine& on) {
-    const auto of = module_id::parse(text_of(module));
-    const auto as = session_id::parse(
+    const auto of = parse_given_id<module_id>(text_of(module));
+    const auto as = parse_given_id<session_id>(
         session == nullptr ? make_uuid(random_number(), random_number()) : std::string{session});
     if (!of || !as) return WK_ERROR_ARGUMENT;
     on.open(*of, *as);

@@ -1,6 +1,7 @@
 #include "server/api/call.hpp"
 
 #include "base/base64url.hpp"
+#include "domain/given_id.hpp"
 #include "server/api/api_problem.hpp"
 
 namespace watchkeeper::server {
@@ -8,12 +9,13 @@ namespace {
 
 template <class Id>
 Id id_at(const call& c, std::size_t index, const char* what) {
-  const auto id = Id::parse(c.captured[index]);
+  // Other calls reach, and can remove, what an earlier version accepted.
+  const bool makes_records = c.request.method == net::http_method::put;
+  const auto id =
+      makes_records ? parse_given_id<Id>(c.captured[index]) : Id::parse(c.captured[index]);
   if (!id)
-    throw api_problem(
-        problem::malformed_request,
-        std::string("The ") + what +
-            " in the path must be an id: 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -");
+    throw api_problem(problem::malformed_request,
+                      std::string("The ") + what + " in the path must be an id: " + given_id_form);
   return *id;
 }
 

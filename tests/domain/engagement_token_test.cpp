@@ -354,6 +354,14 @@ BOOST_AUTO_TEST_CASE(whitespace_is_what_json_allows_and_nothing_follows) {
   BOOST_TEST(!accepted(compact_jws("", payload, signature_text)));
 }
 
+BOOST_AUTO_TEST_CASE(an_id_that_paths_drop_is_rejected) {
+  for (const char* claim : {"sub", "cid", "sid"}) {
+    BOOST_TEST(!accepted(with_claim(claim, R"(".")")), claim);
+    BOOST_TEST(!accepted(with_claim(claim, R"("..")")), claim);
+    BOOST_TEST(accepted(with_claim(claim, R"("...")")), claim);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(parsing_allocates_nothing) {
   const auto good = with_claim("unknown", R"({"a":["\u00e9",1.5e3,null]})");
   const auto bad = with_claim("sub", R"("not allowed")");

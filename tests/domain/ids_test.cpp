@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "domain/given_id.hpp"
 #include "domain/ids.hpp"
 #include "tests/domain/support.hpp"
 
@@ -25,6 +26,17 @@ BOOST_AUTO_TEST_CASE(length_is_1_to_64) {
   BOOST_TEST(student_id::parse(std::string(64, 'a')).has_value());
   BOOST_TEST(!student_id::parse(std::string(65, 'a')));
   BOOST_TEST(student_id{}.empty());
+}
+
+/// They disappear from the path of a URL. What a store has of them stays readable.
+BOOST_AUTO_TEST_CASE(a_given_id_is_no_segment_that_paths_drop) {
+  for (const auto* dropped : {".", ".."}) {
+    BOOST_TEST(!parse_given_id<student_id>(dropped));
+    BOOST_TEST(student_id::parse(dropped).has_value());
+  }
+  for (const auto* kept : {"...", ".a", "a..", "-"})
+    BOOST_TEST(parse_given_id<student_id>(kept).has_value());
+  BOOST_TEST(!parse_given_id<student_id>(""));
 }
 
 BOOST_AUTO_TEST_CASE(compares_by_text) {

@@ -141,7 +141,8 @@ template <class Id>
 bool id_of(const std::map<std::string, member>& all, const std::string& name, Id& out) {
   const auto found = all.find(name);
   if (found == all.end() || found->second.what != member::kind::string) return false;
-  const auto id = Id::parse(found->second.text);
+  const auto& text = found->second.text;
+  const auto id = text == "." || text == ".." ? std::nullopt : Id::parse(text);
   if (id) out = *id;
   return id.has_value();
 }

@@ -7,7 +7,7 @@ import { Problem } from './problem.mjs';
 import { db } from './state.mjs';
 import { overview, stats } from './statistics.mjs';
 
-const ID = /^[A-Za-z0-9._~:@-]{1,64}$/;
+const ID = /^(?!\.{1,2}$)[A-Za-z0-9._~:@-]{1,64}$/;
 
 function moduleOf(id) {
   const module = db.modules[id];

@@ -13,7 +13,7 @@ export type ModuleMistakes = Partial<Record<keyof ModuleText, true>>;
 
 /** A control character: below the space, or DEL. */
 const CONTROL = /[^ -~\u0080-\u{10ffff}]/u;
-export const ID = /^[A-Za-z0-9._~:@-]{1,64}$/;
+export const ID = /^(?!\.{1,2}$)[A-Za-z0-9._~:@-]{1,64}$/;
 
 /** "90" is seconds, "1:30" minutes and seconds, "1:02:03" hours as well; a fraction may follow. */
 export function parseDuration(text: string): number | undefined {

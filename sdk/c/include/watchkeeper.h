@@ -10,7 +10,7 @@
  * request. Within the clock callback every call fails with WK_ERROR_STATE.
  *
  * Text: UTF-8, terminated by a zero byte. In both directions the pointer is valid during the call
- * only. An id has 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -
+ * only. An id has 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ - and is neither . nor ..
  *
  * Units: Times are milliseconds. Positions are milliseconds of media; the position -1 means "not
  * known", and the last reported position then counts.

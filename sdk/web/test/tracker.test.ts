@@ -63,6 +63,12 @@ function arrive(media = new Media(time), student = 'ann'): { media: Media; track
 }
 const heartbeats = (): number => gateway.requests.filter(({ tokens }) => tokens.length).length;
 
+test('an id that URLs drop from a path is refused', () => {
+  for (const student of ['.', '..', '', 'a b'])
+    expect(() => arrive(undefined, student)).toThrow(TypeError);
+  expect(() => arrive(undefined, '...')).not.toThrow();
+});
+
 test('a new page sends at once what waited for the enrolment, and nobody has to flush', async () => {
   const { media, tracker } = arrive();
   await tracker.ready;

@@ -4,6 +4,7 @@
 
 #include "base/base64url.hpp"
 #include "crypto/device_key.hpp"
+#include "domain/given_id.hpp"
 #include "server/api/api_limits.hpp"
 #include "server/api/api_problem.hpp"
 #include "server/api/documents/json_body.hpp"
@@ -155,8 +156,8 @@ device_record read_device(const net::http_request& request, const thumbprint& ki
   members.only({"student", "jwk"});
   device_record device;
   device.kid = kid_of_path;
-  constexpr auto student_right = "an id: 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -";
-  const auto student = student_id::parse(members.text("student", student_right));
+  const auto student_right = std::string("an id: ") + given_id_form;
+  const auto student = parse_given_id<student_id>(members.text("student", student_right));
   if (!student) members.fail("student", student_right);
   device.student = *student;
   const auto& jwk = members.need("jwk", "the device's public key as a JWK");

@@ -232,6 +232,7 @@ BOOST_FIXTURE_TEST_CASE(arguments_out_of_range_are_refused_by_name, app) {
   for (const double rate : {0.0, -1.0, 4.1, 1e300, std::nan(""), HUGE_VAL})
     BOOST_CHECK_EQUAL(wk_client_rate(client, 0, rate), WK_ERROR_ARGUMENT);
   BOOST_CHECK_EQUAL(wk_client_open(client, "no spaces", nullptr), WK_ERROR_ARGUMENT);
+  BOOST_CHECK_EQUAL(wk_client_open(client, "..", nullptr), WK_ERROR_ARGUMENT);
   BOOST_CHECK_EQUAL(wk_client_open(client, nullptr, nullptr), WK_ERROR_ARGUMENT);
   BOOST_CHECK_EQUAL(wk_client_respond(client, 1, nullptr), WK_ERROR_ARGUMENT);
   BOOST_CHECK_EQUAL(wk_client_play(nullptr, 0), WK_ERROR_ARGUMENT);

@@ -54,6 +54,21 @@ BOOST_FIXTURE_TEST_CASE(a_module_is_put_read_listed_and_removed, api_fixture) {
   BOOST_TEST(json_of(again)["revision"] == 3);
 }
 
+BOOST_FIXTURE_TEST_CASE(an_id_that_paths_drop_is_not_put_and_can_be_removed, api_fixture) {
+  const json module{{"title", "t"}, {"duration_ms", 1000}};
+  check_problem(put("/v1/modules/..", module), 400, "malformed-request");
+  check_problem(put("/v1/modules/%2e", module), 400, "malformed-request");
+  // An earlier version accepted it.
+  module_record earlier;
+  earlier.id = *module_id::parse("..");
+  earlier.title = "t";
+  earlier.rules.duration_ms = 1000;
+  BOOST_REQUIRE(ledger_store->put_module(earlier).has_value());
+  BOOST_TEST(get("/v1/modules/..").status == 200);
+  BOOST_TEST(del("/v1/modules/..").status == 204);
+  BOOST_TEST(del("/v1/students/..").status == 204);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_patch_changes_what_it_names, api_fixture) {
   const auto patch = [&](const std::string& body, std::string type) {
     net::http_request request;

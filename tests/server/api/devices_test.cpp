@@ -183,6 +183,7 @@ BOOST_FIXTURE_TEST_CASE(malformed_keys_are_rejected, api_fixture) {
   BOOST_TEST(put(d.path(), {{"student", "s1"}, {"jwk", tolerated}}).status == 201);
   check_problem(put(d.path(), {{"student", "no spaces"}, {"jwk", d.jwk}}), 400,
                 "malformed-request");
+  check_problem(put(d.path(), {{"student", ".."}, {"jwk", d.jwk}}), 400, "malformed-request");
   check_problem(put(d.path(), {{"jwk", d.jwk}}), 400, "malformed-request");
   check_problem(put("/v1/devices/short", {{"student", "s1"}, {"jwk", d.jwk}}), 400,
                 "malformed-request");
