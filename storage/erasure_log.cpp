@@ -95,6 +95,7 @@ stored<std::unique_ptr<erasure_log>> erasure_log::open(std::string path, std::in
                                                        wall_ms now_ms) {
   std::unique_ptr<erasure_log> log(new erasure_log(std::move(path), retention_ms));
   const mutex_lock lock(log->mutex_);
+  if (auto done = log->read(); !done) return done.error();
   // Whatever was damaged, or is there twice, is gone then; and so is the end of a torn line.
   if (const auto written = log->write_anew(now_ms); !written) return written.error();
   return log;
@@ -140,8 +141,6 @@ void erasure_log::drop_old(wall_ms now_ms) {
 }
 
 stored<ok_t> erasure_log::write_anew(wall_ms now_ms) {
-  // Another process of the same folder may have added to it.
-  if (auto done = read(); !done) return done;
   drop_old(now_ms);
   pruned_ms_ = now_ms;
   std::string text(first_line);
@@ -162,8 +161,7 @@ stored<ok_t> erasure_log::append(const std::string& lines) {
   struct stat about {};
   if (is_torn_) return unfit;
   if (file_ < 0 || ::fstat(file_, &about) != 0) return failed(path_, "write");
-  // Another process of the same folder has written the file anew.
-  if (about.st_nlink == 0) return unfit;
+  if (about.st_nlink == 0) return unfit;  // somebody has removed the file
   // The same students may be erased again and again: each adds a line.
   if (static_cast<std::size_t>(about.st_size) + lines.size() > file_bytes_max / 2) return unfit;
   is_torn_ = true;
@@ -180,11 +178,13 @@ stored<ok_t> erasure_log::add(std::span<const logged_erasure> erasures, wall_ms 
   const mutex_lock lock(mutex_);
   std::string lines;
   std::vector<const logged_erasure*> fresh;
+  std::vector<std::optional<entry>> before;  // in step with `fresh`
   for (const auto& erasure : erasures) {
     const auto known = erasures_.find(erasure.student);
     if (known != erasures_.end() && known->second.next_epoch >= erasure.next_epoch) continue;
     lines += line_of(erasure);
     fresh.push_back(&erasure);
+    before.push_back(known == erasures_.end() ? std::nullopt : std::optional(known->second));
   }
   if (fresh.empty()) return ok;
   // A write that broke off has left the beginning of a line, or what it wrote is not on the disk
@@ -196,8 +196,12 @@ stored<ok_t> erasure_log::add(std::span<const logged_erasure> erasures, wall_ms 
       is_pruning_due(now_ms) || erasures_.size() > storage_limits::logged_erasures_max;
   if (appended && !is_due) return ok;
   auto written = write_anew(now_ms);
-  if (!written)
-    for (const auto* erasure : fresh) erasures_.erase(erasure->student);
+  for (std::size_t i = fresh.size(); i-- > 0 && !written;) {
+    if (before[i])
+      erasures_[fresh[i]->student] = *before[i];
+    else
+      erasures_.erase(fresh[i]->student);
+  }
   return written;
 }
 

@@ -135,7 +135,8 @@ BOOST_AUTO_TEST_CASE(damaged_lines_cost_only_themselves) {
     folder.write(damaged);
     const auto log = folder.open();
     BOOST_TEST(log->unreadable() >= 1u);
-    BOOST_TEST(log->all().size() >= 1u);
+    const bool joins_two = whole[at] == '\n' && at + 1 < whole.size();
+    BOOST_TEST(log->all().size() == (joins_two ? 1u : 2u));
     for (const auto& each : log->all()) BOOST_TEST(each.next_epoch == 2u);
   }
   folder.write("something else\n");
@@ -178,14 +179,13 @@ BOOST_AUTO_TEST_CASE(a_line_that_was_torn_spoils_no_later_one) {
   BOOST_TEST(again->next_epoch_of(student("torn")) == 0u);  // its erasure was not answered
 }
 
-BOOST_AUTO_TEST_CASE(two_processes_of_one_folder_lose_nothing) {
+BOOST_AUTO_TEST_CASE(a_file_that_somebody_removed_is_written_anew) {
   const log_folder folder;
-  const auto one = folder.open();
-  add(*one, "a", 2);
-  const auto other = folder.open();  // writes the file anew
-  add(*one, "b", 2);
-  add(*other, "c", 2);
-  BOOST_TEST(listed(*folder.open()) == "a 2 1763812345000; b 2 1763812345000; c 2 1763812345000; ");
+  const auto log = folder.open();
+  add(*log, "a", 2);
+  std::filesystem::remove(folder.path);
+  add(*log, "b", 2);
+  BOOST_TEST(listed(*folder.open()) == "a 2 1763812345000; b 2 1763812345000; ");
 }
 
 BOOST_AUTO_TEST_CASE(at_its_limit_the_oldest_go) {
@@ -208,13 +208,14 @@ BOOST_AUTO_TEST_CASE(at_its_limit_the_oldest_go) {
 BOOST_AUTO_TEST_CASE(what_cannot_be_written_is_not_taken_for_written) {
   const log_folder folder;
   const auto log = folder.open();
+  add(*log, "known", 2);
   std::filesystem::remove_all(folder.place.folder);
-  const logged_erasure erasure{student("a"), 2, start_ms};
-  BOOST_TEST(!log->add({&erasure, 1}, start_ms).has_value());
-  BOOST_TEST(log->all().empty());
+  const logged_erasure erasures[] = {{student("a"), 2, start_ms}, {student("known"), 3, start_ms}};
+  BOOST_TEST(!log->add(erasures, start_ms).has_value());
+  BOOST_TEST(listed(*log) == "known 2 1763812345000; ");
   std::filesystem::create_directory(folder.place.folder);
-  need(log->add({&erasure, 1}, start_ms));
-  BOOST_TEST(folder.open()->all().size() == 1u);
+  need(log->add(erasures, start_ms));
+  BOOST_TEST(listed(*folder.open()) == "a 2 1763812345000; known 3 1763812345000; ");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -160,9 +160,19 @@ class contract_run {
       }
     }
     read_all();
-    // Credited, duplicate, stale, bound elsewhere, erased, missing; limited, where time goes
-    // slowly.
-    BOOST_TEST(outcomes_.size() >= (advance_max_ms_ <= 100 ? 7u : 6u));
+    const auto has = [&](applied_state state, credit_status status, problem why) {
+      BOOST_TEST(outcomes_.contains({int(state), int(status), int(why)}),
+                 "nothing was " << int(state) << '/' << int(status) << '/' << describe(why).name);
+    };
+    using enum credit_status;
+    has(applied_state::done, credited, problem::none);
+    has(applied_state::done, duplicate, problem::none);
+    has(applied_state::done, rejected, problem::stale_token);
+    has(applied_state::done, rejected, problem::session_mismatch);
+    has(applied_state::done, rejected, problem::unknown_device);
+    has(applied_state::pair_missing, rejected, problem::none);
+    if (advance_max_ms_ <= 100)
+      has(applied_state::done, limited, problem::none);  // time goes slowly
   }
 
  private:

@@ -33,9 +33,11 @@ void checkpoint(ledger& tested, std::vector<pair_progress> pairs) {
 
 /// Every millisecond that a pair of the ledger covers is in its module's bins, once.
 void check_conservation(ledger& tested) {
+  std::size_t modules = 0;
   std::optional<module_id> at;
   while (auto next = need(tested.next_watched_module(at))) {
     at = next;
+    ++modules;
     std::uint64_t covered_ms = 0;
     std::string cursor;
     do {
@@ -48,6 +50,7 @@ void check_conservation(ledger& tested) {
     BOOST_TEST(covered_ms == (found ? total(found->bins.viewer_ms) : 0));
     BOOST_TEST(need(tested.recount_heatmap(*at, false)).right());
   }
+  BOOST_TEST(modules > 0u);
 }
 
 }  // namespace

@@ -178,7 +178,7 @@ function inTime<R>(
   return new Promise<R>((resolve, reject) => {
     const undone = work(resolve, reject);
     timer = setTimeout(() => {
-      reject(new Error('IndexedDB hangs'));
+      reject(new Error('no IndexedDB'));
       try {
         undone?.abort();
       } catch {

@@ -10,7 +10,7 @@ import { DurableStore } from './store.js';
 import { base64url } from './token.js';
 import type { Events, ModuleProgress, Options, Status } from './types.js';
 
-const ID = /^(?!\.{1,2}$)[A-Za-z0-9._~:@-]{1,64}$/;
+const ID = /^(?!\.\.?$)[\w.~:@-]{1,64}$/;
 
 /**
  * When to look, and how. Around a stall there are cuts and no more: its time is not played, since the

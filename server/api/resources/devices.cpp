@@ -61,11 +61,10 @@ net::http_response put_device(call& c) {
                : storage::living_epoch(hot, student, c.gateway.erased_below(student), c.now_ms);
   const storage::enrolment at{.now_ms = c.now_ms,
                               .in_hot_store = known ? *known : storage::hot_student{}};
-  if (!need(c.store.ledger().put_device(device, at)))
-    throw api_problem(problem::conflict, "The device is enrolled for another student");
+  const auto life = need(c.store.ledger().put_device(device, at));
+  if (!life) throw api_problem(problem::conflict, "The device is enrolled for another student");
   // A call that is repeated finds both enrolled, though the one before may have failed here.
-  if (at.in_hot_store.is_living && (!is_known || enrolled) &&
-      need(c.store.ledger().life_of(student)).epoch == at.in_hot_store.epoch)
+  if (at.in_hot_store.is_living && (!is_known || enrolled) && life->epoch == at.in_hot_store.epoch)
     need(storage::mark_pairs_dirty(hot, student));
   c.gateway.forget_device(device.kid);
   return device_response(device, enrolled ? 200 : 201);

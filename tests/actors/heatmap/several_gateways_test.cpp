@@ -78,7 +78,8 @@ struct two_gateways {
     BOOST_TEST(heat.flush_plays(*ledger).has_value());
     heat.round_ends(complete, *ledger);
   }
-  void check() {
+  /// In a round the number of students may lack those who are new.
+  void check(bool in_round = false) {
     bin_sums truth(heatmap_layout::of(duration_ms).bins);
     for (const auto& [who, state] : all)
       for (const auto& piece : state.covered.pieces())
@@ -86,7 +87,7 @@ struct two_gateways {
     for (auto& heat : gateways) {
       const auto view = wt::need(heat->read(m1, duration_ms, *ledger, *hot));
       BOOST_REQUIRE(view.bins.viewer_ms == truth);
-      BOOST_REQUIRE(view.students == all.size());
+      BOOST_REQUIRE(in_round ? view.students <= all.size() : view.students == all.size());
     }
   }
   const module_id m1 = *module_id::parse("m1");
@@ -127,7 +128,7 @@ BOOST_AUTO_TEST_CASE(two_gateways_show_the_same_and_nothing_twice) {
         if (random() % 3 == 0) play();
         if (random() % 2 > 0) return;
         two.deliver();
-        two.check();
+        two.check(true);
       });
     }
     two.deliver();
