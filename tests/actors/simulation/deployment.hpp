@@ -2,6 +2,7 @@
 
 #include <caf/scheduler/test_coordinator.hpp>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -313,6 +314,8 @@ class deployment {
   bool is_half_known(const device& d) const {
     return world_.past.losses > 0 && d.state == enrolment_state::unknown;
   }
+  /// Whether each gateway that lives has its hot store and has caught up, and one lives.
+  bool have_caught_up(const std::function<bool(const simulated_process&)>& has_caught_up) const;
   void watch_ledger();
   void watch_hot_store();
   /// Until all gateways have noticed that the ledger went back.

@@ -77,6 +77,15 @@ void deployment::watch_events() {
       fail("I7: the number " + std::to_string(event.sequence) + " of " +
            name_of({event.student, event.module}) + " was that of another event");
   }
+  if (world_.past.losses > 0) return;
+  // Those of earlier attempts are history. They go with the student.
+  for (const auto& [number, key] : outbox_) {
+    const auto student = world_.ledger.students.find(key.first.first);
+    if (student != world_.ledger.students.end() && student->second.epoch == key.second.epoch &&
+        !world_.ledger.completions.contains(key))
+      fail("I7: the event " + std::to_string(number) + " of " + key.first.first + '/' +
+           key.first.second + " has vanished");
+  }
 }
 
 void deployment::check_new_event(const storage::completion& event) {

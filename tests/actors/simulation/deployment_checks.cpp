@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <chrono>
+#include <future>
 #include <utility>
 
 #include "tests/actors/simulation/deployment.hpp"
@@ -38,27 +40,31 @@ void deployment::watch() {
     if (process->is_degraded()) happened("degraded");
 }
 
+bool deployment::have_caught_up(
+    const std::function<bool(const simulated_process&)>& has_caught_up) const {
+  bool somebody_lives = false;
+  for (const auto& process : processes_) {
+    if (!process->is_alive()) continue;  // what it had is lost, or somebody else's by now
+    if (process->is_degraded() || !has_caught_up(*process)) return false;
+    somebody_lives = true;
+  }
+  return somebody_lives;
+}
+
 void deployment::watch_ledger() {
   // No backup is restored that is older than what has left the hot store.
   if (std::exchange(world_.hot.retired, 0) > 0) world_.past.states.clear();
   if (!is_ledger_behind_) return;
   // What the first round has marked, and what the shards have handed over since, the next ones
   // have written.
-  is_ledger_behind_ = std::any_of(processes_.begin(), processes_.end(), [](const auto& process) {
-    return !process->is_alive() || process->is_degraded() || process->rounds_since_loss() < 3;
-  });
+  is_ledger_behind_ = !have_caught_up(
+      [](const simulated_process& process) { return process.rounds_since_loss() >= 3; });
 }
 
 void deployment::watch_hot_store() {
   if (!is_hot_behind_) return;
-  const auto has_caught_up = [](const auto& process) {
-    return !process->is_degraded() && process->rounds_since_hot_loss() >= 3;
-  };
-  const auto is_dead = [](const auto& process) { return !process->is_alive(); };
-  is_hot_behind_ = std::all_of(processes_.begin(), processes_.end(), is_dead) ||
-                   !std::all_of(processes_.begin(), processes_.end(), [&](const auto& process) {
-                     return is_dead(process) || has_caught_up(process);
-                   });
+  is_hot_behind_ = !have_caught_up(
+      [](const simulated_process& process) { return process.rounds_since_hot_loss() >= 3; });
 }
 
 void deployment::watch_pair(device& d, std::size_t module) {
@@ -309,6 +315,8 @@ void deployment::check_memory(simulated_process& process, const pair_key& pair,
   auto query = process.ask(pair);
   auto reply = query->future();
   quieten();
+  if (reply.wait_for(std::chrono::seconds(0)) != std::future_status::ready)
+    return fail("I5: " + name_of(pair) + ": a shard does not reply");
   const auto found = reply.get();
   if (!found || !*found) return;
   const auto& state = **found;
