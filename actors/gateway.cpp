@@ -45,7 +45,7 @@ storage::stored<ok_t> gateway::begin_attempt(const storage::pair_progress& pair)
   auto begun = self.writer->begin_attempt(pair).get();
   // Behind the results of what the hot store credited to the attempt before.
   caf::anon_send(self.shard_for(pair.key.student), progress_reset{pair.key, pair.state.life});
-  self.heat->progress_reset(pair.key);
+  self.heat->end_attempt(pair.key);
   return begun;
 }
 

@@ -103,7 +103,7 @@ struct gateway::implementation final : shard_services {
     const auto begun = writer->begin_attempt(reset).get();
     // Once more, behind the results of what the hot store credited to the attempt before.
     caf::anon_send(shard, message);
-    heat->progress_reset(reset.key);
+    heat->end_attempt(reset.key);
     return begun || begun.error().code != storage::storage_error::unavailable;
   }
 

@@ -88,7 +88,7 @@ class heatmap final : public watch_observer {
   /// of theirs. Any thread.
   void end_epochs(const storage::erased_student& erased);
   /// A new attempt has begun. Any thread.
-  void progress_reset(const pair_key& pair);
+  void end_attempt(const pair_key& pair);
 
   /// Reads what is missing from `ledger` and `hot`, which are the caller's. Any thread but an
   /// actor's; waits for one batch of a checkpoint at most. `duration_ms` is the catalogue's, for a

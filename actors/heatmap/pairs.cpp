@@ -66,7 +66,7 @@ void heatmap::end_epochs(const storage::erased_student& erased) {
   }
 }
 
-void heatmap::progress_reset(const pair_key& pair) {
+void heatmap::end_attempt(const pair_key& pair) {
   drain(lane_of(partition_of(pair.student)));
   const mutex_lock lock(mutex_);
   end_life(pair);

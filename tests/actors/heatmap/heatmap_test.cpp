@@ -83,7 +83,7 @@ class stage {
     dirty.erase(pair);
     const storage::pair_progress anew{pair, *begun};
     wt::need(hot_store->merge({&anew, 1}, storage::merge_origin::ledger));
-    heat.progress_reset(pair);
+    heat.end_attempt(pair);
     heat.forget_rows();
   }
 
