@@ -145,6 +145,8 @@ void live_feed::end(std::uint64_t number) {
 }
 
 void live_feed::student_erased(const student_id& student, std::uint32_t next_epoch) noexcept {
+  // The ledger no longer knows which ones: the next one is not to be left out.
+  if (next_epoch == UINT32_MAX) next_epoch = 0;
   queue({student, std::nullopt, {.epoch = next_epoch, .attempt = 0}});
 }
 

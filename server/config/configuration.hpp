@@ -149,7 +149,8 @@ crypto::es256::arithmetic use_configured_es256(const configuration& settings) no
 /// What opens the configured stores; they connect at their first call. The embedded store syncs
 /// each batch where `store.require_durability` is fsync, else it promises what a log promises.
 std::unique_ptr<storage::hot_store> open_hot_store(const configuration& settings);
-/// What it is, and what the next start changes in it. Changes nothing; an embedded store must exist.
+/// What it is, and what the next start changes in it. Changes nothing; an embedded store must
+/// exist.
 storage::stored<storage::hot_store_look> look_at_hot_store(const configuration& settings);
 std::unique_ptr<storage::ledger> open_ledger(const configuration& settings);
 

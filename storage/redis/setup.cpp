@@ -127,7 +127,8 @@ stored<ok_t> redis_store::load_library() {
                            : storage_failure{storage_error::corrupt, "wk_version: a foreign reply"};
   }
   if (options_.changes_nothing) {
-    at_start_ = fmt::format("its function library is replaced by version {}", redis_library_version);
+    at_start_ =
+        fmt::format("its function library is replaced by version {}", redis_library_version);
     return ok;
   }
   auto loaded = send({"FUNCTION", "LOAD", "REPLACE", redis_library_source});
@@ -151,8 +152,8 @@ stored<ok_t> redis_store::check_deployment() {
     if (!missing(0) && text_of(*reply.element[0]) != partitions) break;
     if (!missing(1) && text_of(*reply.element[1]) == redis_format_before) {
       if (options_.changes_nothing) {
-        at_start_ = fmt::format("its format becomes {} instead of {}", redis_format,
-                                redis_format_before);
+        at_start_ =
+            fmt::format("its format becomes {} instead of {}", redis_format, redis_format_before);
         return ok;
       }
       // From here on gateways of before refuse this Redis.

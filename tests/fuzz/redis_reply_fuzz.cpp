@@ -149,7 +149,7 @@ void check_cas(std::uint8_t first, std::uint8_t second, std::string_view bytes) 
     before.sessions.emplace_back(codec::session_tag(request.credit.session_key()), "");
   }
   std::vector<storage::applied_credit> answers(requests.size());
-  std::uint64_t nonce = 0;
+  std::uint64_t nonce = pair ? pair->nonce : 0;  // another one, as random numbers are
   const auto made = storage::redis_cas::decide(
       before, {.requests = requests, .chain = chain, .incarnation = pair ? pair->compared_in : 0},
       answers, [&] { return ++nonce; });

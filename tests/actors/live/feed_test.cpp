@@ -125,6 +125,17 @@ BOOST_AUTO_TEST_CASE(an_erased_student_is_in_no_stream) {
              std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(an_erasure_that_the_ledger_has_forgotten_hides_no_later_epoch) {
+  feeding f;
+  auto watching = std::make_shared<reader>();
+  BOOST_TEST(f.feed.subscribe(watching, film, "", wall_ms{0}) != 0u);
+  f.feed.student_erased(named("amy"), UINT32_MAX);
+  wait_for_resets(*watching, 1);
+  play(f.feed, film, "amy", 0, 5000, credit_status::credited, 60'000, noon_ms,
+       {.epoch = 2, .attempt = 1});
+  watching->wait_for("amy");
+}
+
 BOOST_AUTO_TEST_CASE(a_reset_of_a_progress_resets_the_stream_of_its_module) {
   feeding f;
   auto watching = std::make_shared<reader>();

@@ -25,9 +25,14 @@ const modules = Array.from(
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Whether a call failed because the gateway, a store or the way to it is away. */
+/**
+ * Whether a call failed because the gateway, a store or the way to it is away: not with a response of another
+ * kind, nor by a mistake in these tests. A body that breaks off is no JSON.
+ */
 const isAway = (error) =>
-  error.code !== undefined || /not within|GET progress: 503/.test(error.message);
+  !(error instanceof TypeError) &&
+  !(error instanceof ReferenceError) &&
+  !/^GET progress: (?!503)/.test(error.message);
 
 export class World {
   /**

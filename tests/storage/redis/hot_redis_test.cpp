@@ -216,7 +216,8 @@ BOOST_AUTO_TEST_CASE(an_older_library_is_replaced_and_a_newer_refused) {
   const auto pair = pair_of("ada", "m1");
   server.command({"FUNCTION", "LOAD", library(0)});
   // A gateway of before may still use it, and this Redis is empty besides.
-  BOOST_TEST(must(look_at_redis_store(server.url())).at_start == "it is empty, and is made ready for use");
+  BOOST_TEST(must(look_at_redis_store(server.url())).at_start ==
+             "it is empty, and is made ready for use");
   BOOST_TEST(server.command({"FCALL", "wk_version", "0"}) == "0");
   BOOST_TEST(server.command({"DBSIZE"}) == "0");
   create(*make_redis_store(server.url()), {pair});
