@@ -272,7 +272,7 @@ class deployment {
   void watch_first_credits();
   void watch_degraded_buckets(const simulated_process& process);
   void check_bucket(const device& d, const bucket_account& account);
-  /// I8, after each step.
+  /// For I8, which is checked with each result.
   void watch_buckets();
 
   // What must hold (deployment_checks.cpp).
