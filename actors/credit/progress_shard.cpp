@@ -64,8 +64,7 @@ void progress_shard_core::take(std::span<heartbeat_job_ptr> jobs) {
   update_probe();
 }
 
-storage::tiered_request progress_shard_core::request_of(heartbeat_job& job, wall_ms now_ms) const {
-  job.credit.now_ms = now_ms;
+storage::tiered_request progress_shard_core::request_of(const heartbeat_job& job) const {
   storage::tiered_request request{job.credit, std::nullopt};
   if (const auto* entry = pairs_.find(job.credit.pair())) {
     request.in_memory = entry->state;
@@ -76,7 +75,7 @@ storage::tiered_request progress_shard_core::request_of(heartbeat_job& job, wall
 
 void progress_shard_core::join_batch() {
   auto& job = waiting_.back();
-  if (!in_flight_.batch->join(request_of(*job, deps_.time.wall_now()))) return;
+  if (!in_flight_.batch->join(request_of(*job))) return;
   auto& jobs = in_flight_.jobs;
   jobs.push_back(std::move(job));
   waiting_.pop_back();
@@ -92,10 +91,9 @@ void progress_shard_core::send_batch() {
   batch->count = count;
   batch->requests.reserve(count);
   in_flight_.jobs.reserve(count);
-  const auto now_ms = deps_.time.wall_now();
   for (std::size_t i = 0; i < count; ++i) {
     auto& job = waiting_.front();
-    batch->requests.push_back(request_of(*job, now_ms));
+    batch->requests.push_back(request_of(*job));
     in_flight_.jobs.push_back(std::move(job));
     waiting_.pop_front();
   }

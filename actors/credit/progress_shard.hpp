@@ -71,7 +71,7 @@ class progress_shard_core {
   void finish(flight& back);
   /// Adds the heartbeat that came last to the batch in flight, if the writer has not taken it yet.
   void join_batch();
-  storage::tiered_request request_of(heartbeat_job& job, wall_ms now_ms) const;
+  storage::tiered_request request_of(const heartbeat_job& job) const;
   void report_result(heartbeat_job& job, const storage::tiered_request& request,
                      storage::applied_credit& applied,
                      std::vector<storage::pair_progress>& mastered);

@@ -29,7 +29,7 @@ using screening_result = std::variant<ok_t, rejection, registry_record>;
 /// All checks of docs/protocol.md sections 4 and 5 that need no signature, the cheapest first: the
 /// device is enrolled, not revoked, and the student's; the module exists; the interval is
 /// plausible; the module is assigned; the rates. If it returns `ok`, `job.device` and `job.credit`
-/// are set (but not `job.credit.now_ms`, which the shard sets). Thread: any. Precondition:
+/// are set (but not `job.credit.now_ms`, which the writer sets). Thread: any. Precondition:
 /// parse_job returned `ok`.
 [[nodiscard]] screening_result screen_job(heartbeat_job& job, const gateway_policy& policy,
                                           const registry& registry_cache,

@@ -12,6 +12,7 @@
 
 #include "actors/credit/progress_shard.hpp"
 #include "actors/gateway.hpp"
+#include "storage/memory/faulty_store.hpp"
 #include "tests/actors/support.hpp"
 #include "tests/actors/testing_system.hpp"
 #include "tests/storage/ledger_fixtures.hpp"
@@ -42,24 +43,53 @@ struct one_result final : heartbeat_listener {
   std::promise<credit_status> status;
 };
 
-/// A clock that stands still. Once it is broken, its wall time throws on every thread but the one
-/// that made it.
+/// A clock that stands still. Once it is broken, it throws on every thread but the one that made it
+/// and the one that broke it.
 class breakable_clock final : public time_source {
  public:
   static constexpr wall_ms wall{1'800'000'000'000};
-  mono_us monotonic_now_us() const override { return mono_us(1'000'000); }
+  mono_us monotonic_now_us() const override {
+    throw_if_broken();
+    return mono_us(1'000'000);
+  }
   wall_ms wall_now() const override {
-    if (is_broken && std::this_thread::get_id() != maker_)
-      throw std::runtime_error("the clock is broken");
+    throw_if_broken();
     return wall;
+  }
+  /// Thread: always the same one.
+  void break_for_others() {
+    if (!is_broken) breaker_ = std::this_thread::get_id();
+    is_broken = true;
   }
   std::atomic<bool> is_broken{false};
 
  private:
+  void throw_if_broken() const {
+    if (!is_broken) return;
+    const auto self = std::this_thread::get_id();
+    if (self != maker_ && self != breaker_) throw std::runtime_error("the clock is broken");
+  }
+
   const std::thread::id maker_ = std::this_thread::get_id();
+  std::thread::id breaker_;
 };
 
-/// A whole gateway. When its clock breaks, the shard meets that with the next batch.
+struct owned_store {
+  std::unique_ptr<storage::hot_store> store = storage::make_memory_store();
+};
+
+/// A hot store that, when told to, breaks the clock while it stores a batch: the shard to which the
+/// batch goes back is the next that reads it.
+class clock_breaking_store final : owned_store, public storage::faulty_store {
+ public:
+  clock_breaking_store(breakable_clock& clock, const std::atomic<bool>& breaks)
+      : faulty_store(*store, [&](std::string_view operation) {
+          if (operation == "apply" && breaks) clock.break_for_others();
+          return storage::store_fault::none;
+        }) {}
+};
+
+/// A whole gateway. When its clock breaks, the shard meets that as its batch comes back.
 class breakable_gateway {
  public:
   breakable_gateway(const test::sqlite_place& place, int log_to) {
@@ -75,7 +105,9 @@ class breakable_gateway {
     gateway_options options;
     options.worker_threads = 1;
     options.require_durability = storage::durability_level::memory;
-    options.make_hot_store = [] { return storage::make_memory_store(); };
+    options.make_hot_store = [this] {
+      return std::make_unique<clock_breaking_store>(clock, breaks_clock);
+    };
     options.make_ledger = [&place] { return place.make(); };
     options.time = &clock;
     options.log = [log_to](log_level, const std::string& component, const std::string& message) {
@@ -99,6 +131,7 @@ class breakable_gateway {
   }
 
   breakable_clock clock;
+  std::atomic<bool> breaks_clock{false};
 
  private:
   crypto::device_signer signer_ = crypto::device_signer::generate(signature_algorithm::es256);
@@ -111,8 +144,9 @@ int outlive_a_shard(const test::sqlite_place& place, int log_to) {
   try {
     breakable_gateway gateway(place, log_to);
     if (gateway.play(0) != credit_status::credited) return 10;
-    gateway.clock.is_broken = true;
+    gateway.breaks_clock = true;
     static_cast<void>(gateway.play(1));
+    gateway.breaks_clock = false;
     gateway.clock.is_broken = false;
     return gateway.play(1) == credit_status::credited ? 12 : 11;
   } catch (...) {

@@ -121,10 +121,12 @@ struct scripted_services final : shard_services {
 };
 
 /// Stores a batch in `hot`, as the writer does, for pairs that may not be in the hot store yet.
-inline void store_batch(credit_batch& batch, storage::hot_store& hot) {
+/// As the writer does, which dates the heartbeats.
+inline void store_batch(credit_batch& batch, storage::hot_store& hot, wall_ms now_ms) {
   std::vector<storage::pair_progress> begun;
   std::vector<storage::hot_request> requests;
-  for (const auto& request : batch.requests) {
+  for (auto& request : batch.requests) {
+    request.credit.now_ms = now_ms;
     begun.push_back(
         {request.credit.pair(), blank_progress({.epoch = request.credit.epoch, .begins_ms = {}})});
     requests.push_back({request.credit, request.wants_coverage()});

@@ -90,14 +90,26 @@ BOOST_AUTO_TEST_CASE(no_batch_waits_for_a_hot_store_that_hangs_but_the_first) {
   BOOST_TEST(!tiers.degraded());
 }
 
+/// Degraded, with room for so much.
+loading_store with_room(tiered_store_world& w, tiered_store::capacity most) {
+  w.fault = store_fault::lost_request;
+  return {w.hot, *w.ledger_of_record, w.clock, no_observer(), durability_level::memory, most};
+}
+/// A heartbeat of 10 s, for each sequence number the next ones.
+tiered_request beat_of(tiered_store_world& w, const char* student, const char* module,
+                       const char* session, std::uint32_t sequence) {
+  auto r = w.request(sequence, 10'000 * sequence, 10'000 * sequence + 10'000);
+  r.credit.student = *student_id::parse(student);
+  r.credit.module = *module_id::parse(module);
+  r.credit.session = *session_id::parse(session);
+  return r;
+}
+
 BOOST_AUTO_TEST_CASE(what_is_refused_takes_nobodys_room) {
   tiered_store_world w;
-  w.fault = store_fault::lost_request;
-  loading_store tiers{w.hot,         *w.ledger_of_record,      w.clock,
-                      no_observer(), durability_level::memory, {.pairs_max = 2}};
+  auto tiers = with_room(w, {.pairs_max = 2});
   const auto ask = [&](const char* module, std::uint32_t sequence) {
-    auto r = w.request(sequence, 0, 10'000);
-    r.credit.module = *module_id::parse(module);
+    const auto r = beat_of(w, "ann", module, "s1", sequence);
     return tiers.apply({&r, 1})[0];
   };
   BOOST_CHECK(ask("m1", 0).outcome.status == credit_status::credited);
@@ -107,14 +119,9 @@ BOOST_AUTO_TEST_CASE(what_is_refused_takes_nobodys_room) {
 
 BOOST_AUTO_TEST_CASE(at_its_limits_degraded_mode_goes_on_with_those_that_it_has) {
   tiered_store_world w;
-  w.fault = store_fault::lost_request;
-  loading_store tiers{w.hot,         *w.ledger_of_record,      w.clock,
-                      no_observer(), durability_level::memory, {.pairs_max = 2, .sessions_max = 3}};
+  auto tiers = with_room(w, {.pairs_max = 2, .sessions_max = 3});
   const auto ask = [&](const char* student, const char* session, std::uint32_t sequence) {
-    auto r = w.request(sequence, 10'000 * sequence, 10'000 * sequence + 10'000);
-    r.credit.student = *student_id::parse(student);
-    r.credit.session = *session_id::parse(session);
-    return r;
+    return beat_of(w, student, "m1", session, sequence);
   };
   const auto how = [&](const std::vector<tiered_request>& asked) {
     std::string seen;
@@ -138,20 +145,16 @@ BOOST_AUTO_TEST_CASE(at_its_limits_degraded_mode_goes_on_with_those_that_it_has)
 
 BOOST_AUTO_TEST_CASE(pairs_whose_sessions_have_no_room_take_nobodys_room) {
   tiered_store_world w;
-  w.fault = store_fault::lost_request;
-  loading_store tiers{w.hot,         *w.ledger_of_record,      w.clock,
-                      no_observer(), durability_level::memory, {.pairs_max = 2, .sessions_max = 1}};
+  auto tiers = with_room(w, {.pairs_max = 2, .sessions_max = 1});
   const auto ask = [&](const char* module, const char* session, std::uint32_t sequence) {
-    auto r = w.request(sequence, 10'000 * sequence, 10'000 * sequence + 10'000);
-    r.credit.module = *module_id::parse(module);
-    r.credit.session = *session_id::parse(session);
-    return tiers.apply({&r, 1})[0].state;
+    const auto r = beat_of(w, "ann", module, session, sequence);
+    return tiers.apply({&r, 1})[0];
   };
-  BOOST_CHECK(ask("m1", "s1", 0) == applied_state::done);
-  BOOST_CHECK(ask("m2", "s2", 0) == applied_state::failed);  // a second session
-  // The second pair is that of the module that the session is in.
-  BOOST_CHECK(ask("m3", "s1", 1) == applied_state::done);
-  BOOST_CHECK(ask("m1", "s1", 2) == applied_state::done);
+  BOOST_CHECK(ask("m1", "s1", 0).outcome.status == credit_status::credited);
+  BOOST_CHECK(ask("m2", "s2", 0).state == applied_state::failed);  // a second session
+  // A second pair has room still, and so the heartbeat gets the reason why it does not count.
+  BOOST_CHECK(ask("m3", "s1", 1).outcome.why == problem::session_mismatch);
+  BOOST_CHECK(ask("m1", "s1", 2).outcome.status == credit_status::credited);
 }
 
 /// Of a student, in a module whose max_rate is 1: how much of five minutes counts.

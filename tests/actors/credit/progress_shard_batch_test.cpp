@@ -110,7 +110,7 @@ namespace {
 void come_back(shard_world& w, std::initializer_list<int> missing) {
   auto batch = w.services.batches.at(0);
   w.services.batches.erase(w.services.batches.begin());
-  store_batch(*batch, *w.hot);
+  store_batch(*batch, *w.hot, w.clock.wall_now());
   for (std::size_t i = 0; i < batch->count; ++i)
     for (const int who : missing)
       if (batch->requests[i].credit.student == student(who))
@@ -122,7 +122,7 @@ void finish_loading(shard_world& w, std::size_t which) {
   auto batch = w.services.loading.at(which);
   w.services.loading.erase(w.services.loading.begin() + static_cast<std::ptrdiff_t>(which));
   w.hot = storage::make_memory_store();
-  store_batch(*batch, *w.hot);
+  store_batch(*batch, *w.hot, w.clock.wall_now());
   w.shard->stored(*batch);
 }
 

@@ -165,12 +165,12 @@ BOOST_AUTO_TEST_CASE(memory_follows_a_pair_into_its_next_attempt) {
       w.heartbeat(1, 1, 10'000, 20'000);
       auto batch = w.services.batches.front();
       w.services.batches.clear();
-      if (is_stored_before) store_batch(*batch, *w.hot);
+      if (is_stored_before) store_batch(*batch, *w.hot, w.clock.wall_now());
       storage::pair_progress begun{{student(1), module_named("m1")}, blank()};
       begun.state.life.attempt = 2;
       begun.state.begins_ms = begun.state.updated_ms = w.clock.wall_now();
       BOOST_REQUIRE(w.hot->merge({&begun, 1}, storage::merge_origin::ledger).has_value());
-      if (!is_stored_before) store_batch(*batch, *w.hot);
+      if (!is_stored_before) store_batch(*batch, *w.hot, w.clock.wall_now());
       if (is_told) w.shard->forget_pair(begun.key, begun.state.life);
       w.shard->stored(*batch);
       BOOST_TEST(w.listener->results[1].outcome.now.covered_ms ==

@@ -66,7 +66,7 @@ struct shard_world {
     BOOST_REQUIRE(!services.batches.empty());
     auto batch = services.batches.front();
     services.batches.erase(services.batches.begin());
-    store_batch(*batch, *hot);
+    store_batch(*batch, *hot, clock.wall_now());
     shard->stored(*batch);
   }
   std::optional<progress> ask(int who) {
