@@ -17,6 +17,10 @@ struct life_number {
   friend auto operator<=>(const life_number&, const life_number&) = default;
 };
 
+/// In place of the lowest epoch that lives: all that there were have ended, whichever they were. A
+/// later one may live.
+inline constexpr std::uint32_t all_epochs = UINT32_MAX;
+
 /// The epoch that a student is in.
 struct student_life {
   std::uint32_t epoch = 0;  // 0: the student is not enrolled, or was erased

@@ -44,7 +44,7 @@ std::optional<tiered_store::last_credits> tiered_store::load_into_overlay(
       const auto& row = *read.find(key);
       if (!row) continue;
       overlay_.pairs.emplace(key, row->student.epoch == 0
-                                      ? ended_progress(UINT32_MAX)  // whatever the request's
+                                      ? ended_progress(all_epochs)  // whatever the request's
                                       : row->state.value_or(blank_progress(row->student)));
     }
   }

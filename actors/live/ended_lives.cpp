@@ -4,6 +4,7 @@
 #include <functional>
 
 namespace watchkeeper::actors {
+
 void ended_lives::add(const ended_life& ended) {
   const auto digest = ended.module ? std::hash<pair_key>{}({ended.student, *ended.module})
                                    : std::hash<student_id>{}(ended.student);
@@ -12,8 +13,7 @@ void ended_lives::add(const ended_life& ended) {
 }
 
 bool ended_lives::contains(const module_id& module, const live_update& update) {
-  if (living_.empty()) return false;
-  const auto ended = [&](std::uint64_t digest) {
+  const auto ended = [&](std::size_t digest) {
     const auto* const living = living_.find(digest);
     return living && update.now.life < *living;
   };

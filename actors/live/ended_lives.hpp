@@ -20,8 +20,7 @@ struct ended_life {
 /// stored. Thread: one at a time (the feed's lock).
 class ended_lives {
  public:
-  static constexpr std::size_t entries_max =
-      8192;  // beyond it those used least lately are forgotten
+  static constexpr std::size_t entries_max = 8192;  // beyond it the least used are forgotten
 
   void add(const ended_life& ended);
   /// Whether the update belongs to one of these lives.

@@ -145,9 +145,9 @@ void live_feed::end(std::uint64_t number) {
 }
 
 void live_feed::student_erased(const student_id& student, std::uint32_t next_epoch) noexcept {
-  // The ledger no longer knows which ones: the next one is not to be left out.
-  if (next_epoch == UINT32_MAX) next_epoch = 0;
-  queue({student, std::nullopt, {.epoch = next_epoch, .attempt = 0}});
+  // If nobody knows which ones, none is left out: it could be the next one.
+  const auto living = next_epoch == all_epochs ? 0 : next_epoch;
+  queue({student, std::nullopt, {.epoch = living, .attempt = 0}});
 }
 
 void live_feed::progress_reset(const pair_key& pair, life_number begun) noexcept {
@@ -237,6 +237,8 @@ void live_feed::run() {
     } catch (const std::exception& error) {
       deps_.log(log_level::error, "live", std::string("a live event was lost: ") + error.what());
       lost_.fetch_add(1, std::memory_order_relaxed);
+      const mutex_lock lock(queue_mutex_);
+      gap_ = true;  // what the burst had taken is in no event
     }
     burst_at = clock::now() + std::chrono::milliseconds(pause_ms);
   }

@@ -73,7 +73,8 @@ class live_feed final : public watch_observer {
   static constexpr std::size_t queued_message_bytes_max = 16 * 1024 * 1024;
   static constexpr std::size_t streams_max = 2048;
   static constexpr std::size_t totals_modules_max = 100;  // that `totals` names
-  static constexpr std::size_t queued_ended_max = 256;    // beyond them every stream begins anew
+  /// Beyond it every stream begins anew, and what comes late of the further ones is shown.
+  static constexpr std::size_t queued_ended_max = ended_lives::entries_max;
 
   struct dependencies {
     const time_source& time;

@@ -65,10 +65,8 @@ std::string live_stream::next_burst(mono_ms now, wall_ms now_ms, std::uint64_t& 
   if (owes_reset_ && (!reset_at_ || now - *reset_at_ >= reset_ms)) {
     owes_reset_ = false;
     reset_at_ = now;
-    // Who comes back with an id from before it gets another one.
-    backlog_.clear();
-    backlog_bytes_ = 0;
-    backlog_after_ = ++number_;
+    ++number_;
+    drop_backlog();  // who comes back with an id from before it gets another one
     out += passing("reset", "{}");
     ++events;
   }
@@ -115,11 +113,15 @@ std::string live_stream::heatmap_event() {
   return append_to_backlog("heatmap", data);
 }
 
-void live_stream::begin_anew() {
-  owes_reset_ = true;
+void live_stream::drop_backlog() {
   backlog_.clear();
   backlog_bytes_ = 0;
   backlog_after_ = number_;
+}
+
+void live_stream::begin_anew() {
+  owes_reset_ = true;
+  drop_backlog();
   order_base_ += order_.size();
   order_.clear();
   places_.clear();

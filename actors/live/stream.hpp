@@ -87,6 +87,7 @@ class live_stream {
     std::int64_t played_ms = 0;
   };
   [[nodiscard]] std::string id_of(std::uint64_t number) const;
+  void drop_backlog();
   std::string progress_event(wall_ms now_ms);
   std::string heatmap_event();
   std::string append_to_backlog(std::string_view kind, std::string_view data);

@@ -55,9 +55,9 @@ class watch_observer {
   virtual ~watch_observer() = default;
   virtual void acknowledged(const acknowledged_heartbeat& heartbeat) noexcept = 0;
   virtual void rejected(const rejected_heartbeat& heartbeat) noexcept = 0;
-  /// The student is to be forgotten: all epochs below `next_epoch` have ended. Called more than
-  /// once for one erasure: before and after the heartbeats that were in flight have their results,
-  /// and before and after the ledger erases.
+  /// The student is to be forgotten: all epochs below `next_epoch` have ended (all_epochs: the
+  /// ledger no longer knows which ones). Called more than once for one erasure: before and after
+  /// the heartbeats that were in flight have their results, and before and after the ledger erases.
   virtual void student_erased(const student_id&, std::uint32_t /*next_epoch*/) noexcept {}
   /// All lives of the pair below `begun` have ended. Called more than once for one reset, at last
   /// after the hot store has the new attempt.

@@ -41,7 +41,7 @@ storage::stored<std::uint32_t> ended_below(storage::ledger& in,
   if (found != erased.end()) return found->next_epoch;
   const auto life = in.life_of(student);
   if (!life) return life.error();
-  return life->epoch > 0 ? life->epoch : UINT32_MAX;
+  return life->epoch > 0 ? life->epoch : all_epochs;
 }
 
 }  // namespace

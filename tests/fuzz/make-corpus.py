@@ -189,10 +189,10 @@ write("redis-reply", "connect", call(4, 0x80), bulk("# Replication\r\nrole:maste
 write("redis-reply", "replica", call(6, 0x80), bulk("role:slave\r\n"))
 write("redis-reply", "demoted", call(0), there, "-READONLY You can't write against a read only replica.\r\n")
 write("redis-reply", "counts", call(7), ":1\r\n" * 256, master, ":1\r\n" * 2)
-head = "wk1 1f "
+head = "wk2 1f "
 write("redis-reply", "message-updates", call(14), head, "updates m1\n"
-      "ada 0 9000 60000 9000 9000 1763812345123 0 0 9000 1 0 9000 1 0 9000\n"
-      "bob 2 0 60000 0 0 0 0 10 20 0 0\n")
+      "ada 7 1 0 9000 60000 9000 9000 1763812345123 0 0 9000 1 0 9000 1 0 9000\n"
+      "bob 7 3 2 0 60000 0 0 0 0 10 20 0 0\n")
 write("redis-reply", "message-second", call(14), head, "second 1000 5 4 1 2 3 4\nstale_token 1\n")
 write("redis-reply", "message-seen", call(14), head, "seen m1\nada 1\nbob 0\n")
 write("redis-reply", "message-interest", call(14), head, "interest\nm1\nm2\n")

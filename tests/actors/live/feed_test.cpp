@@ -78,85 +78,86 @@ BOOST_AUTO_TEST_CASE(who_comes_back_gets_what_it_missed) {
   }
 }
 
-/// Waits until the watcher got `count` resets, and expects that there are no more.
-void wait_for_resets(reader& who, std::size_t count) {
-  const auto resets = [&] { return count_of(who.text(), "event: reset"); };
-  for (int i = 0; i < 2000 && resets() < count; ++i)
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  BOOST_TEST(resets() == count);
-}
+/// Two watchers, of two modules.
+struct watched : feeding {
+  watched() {
+    BOOST_TEST(feed.subscribe(watching, film, "", wall_ms{0}) != 0u);
+    BOOST_TEST(feed.subscribe(elsewhere, other, "", wall_ms{0}) != 0u);
+  }
+  /// A heartbeat of the film in a later life.
+  void play_in(life_number life, const std::string& who, media_ms to_ms) {
+    play(feed, film, who, 0, to_ms, credit_status::credited, 60'000, noon_ms, life);
+  }
+  static std::size_t resets_of(reader& who, std::size_t count) {
+    return who.wait_for_count("event: reset", count);
+  }
+  /// What a client gets that comes back to the film.
+  std::string back_from(const std::string& last_event_id) {
+    auto again = std::make_shared<reader>();
+    BOOST_TEST(feed.subscribe(again, film, last_event_id, wall_ms{0}) != 0u);
+    return again->text();
+  }
+  std::shared_ptr<reader> watching = std::make_shared<reader>();
+  std::shared_ptr<reader> elsewhere = std::make_shared<reader>();
+};
 
-BOOST_AUTO_TEST_CASE(an_erased_student_is_in_no_stream) {
-  feeding f;
-  auto watching = std::make_shared<reader>();
-  auto elsewhere = std::make_shared<reader>();
-  BOOST_TEST(f.feed.subscribe(watching, film, "", wall_ms{0}) != 0u);
-  BOOST_TEST(f.feed.subscribe(elsewhere, other, "", wall_ms{0}) != 0u);
-  play(f.feed, film, "amy", 0, 5000);
+BOOST_FIXTURE_TEST_CASE(an_erased_student_is_in_no_stream, watched) {
+  play(feed, film, "amy", 0, 5000);
   const auto seen = watching->wait_for("amy");
-  f.feed.student_erased(named("amy"), 2);
-  wait_for_resets(*watching, 1);
+  feed.student_erased(named("amy"), 2);
+  BOOST_TEST(resets_of(*watching, 1) == 1u);
   // A list that was fetched can show the student in a module of which no event named them.
-  wait_for_resets(*elsewhere, 1);
+  BOOST_TEST(resets_of(*elsewhere, 1) == 1u);
   // A client that comes back with an id from before does not get the student again.
-  auto again = std::make_shared<reader>();
-  BOOST_TEST(f.feed.subscribe(again, film, id_of(seen, "hello"), wall_ms{0}) != 0u);
-  BOOST_TEST(again->text().find("amy") == std::string::npos);
-  BOOST_TEST(again->text().find("event: reset") != std::string::npos);
+  const auto again = back_from(id_of(seen, "hello"));
+  BOOST_TEST(again.find("amy") == std::string::npos);
+  BOOST_TEST(again.find("event: reset") != std::string::npos);
   // Once more, when the ledger has forgotten the student too: what a client fetched meanwhile is
   // from before.
-  f.feed.student_erased(named("amy"), 2);
-  f.clock.advance(live_stream::reset_ms);
-  wait_for_resets(*watching, 2);
-  // A heartbeat that was acknowledged just before, or comes late from another thread, appears in no
-  // event; those of the next epoch do.
-  play(f.feed, film, "cid", 0, 5000);
-  f.feed.student_erased(named("cid"), 2);
-  play(f.feed, film, "cid", 5000, 9000);
-  f.clock.advance(live_stream::reset_ms);
-  wait_for_resets(*watching, 3);
-  play(f.feed, film, "cid", 9000, 12'000);
-  play(f.feed, film, "cid", 0, 1000, credit_status::credited, 60'000, noon_ms,
-       {.epoch = 2, .attempt = 1});
-  play(f.feed, film, "dan", 0, 5000);
-  const auto text = watching->wait_for("dan");
-  BOOST_TEST(count_of(text, R"("student":"cid")") == 1u);
-  BOOST_TEST(text.find(R"({"student":"cid","attempt":1,"seconds_watched":1,)") !=
-             std::string::npos);
+  feed.student_erased(named("amy"), 2);
+  clock.advance(live_stream::reset_ms);
+  BOOST_TEST(resets_of(*watching, 2) == 2u);
 }
 
-BOOST_AUTO_TEST_CASE(an_erasure_that_the_ledger_has_forgotten_hides_no_later_epoch) {
-  feeding f;
-  auto watching = std::make_shared<reader>();
-  BOOST_TEST(f.feed.subscribe(watching, film, "", wall_ms{0}) != 0u);
-  f.feed.student_erased(named("amy"), UINT32_MAX);
-  wait_for_resets(*watching, 1);
-  play(f.feed, film, "amy", 0, 5000, credit_status::credited, 60'000, noon_ms,
-       {.epoch = 2, .attempt = 1});
+BOOST_FIXTURE_TEST_CASE(what_is_in_the_queue_of_an_ended_life_is_in_no_event, watched) {
+  const auto held = std::make_shared<gate>();
+  BOOST_TEST(feed.subscribe(held, film, "", wall_ms{0}) != 0u);
+  play(feed, film, "dan", 0, 5000);
+  held->wait_until_held();
+  // Acknowledged just before, and late from another thread; those of the next epoch are shown.
+  play(feed, film, "cid", 0, 5000);
+  feed.student_erased(named("cid"), 2);
+  play(feed, film, "cid", 5000, 9000);
+  play_in({.epoch = 2, .attempt = 1}, "cid", 1000);
+  held->open();
+  const auto text = watching->wait_for("cid");
+  BOOST_TEST(text.find(R"({"student":"cid","attempt":1,"seconds_watched":1,)") !=
+             std::string::npos);
+  play(feed, film, "cid", 9000, 12'000);
+  play(feed, film, "eve", 0, 5000);
+  BOOST_TEST(count_of(watching->wait_for("eve"), R"("student":"cid")") == 1u);
+}
+
+BOOST_FIXTURE_TEST_CASE(an_erasure_that_the_ledger_has_forgotten_hides_no_later_epoch, watched) {
+  feed.student_erased(named("amy"), all_epochs);
+  BOOST_TEST(resets_of(*watching, 1) == 1u);
+  play_in({.epoch = 2, .attempt = 1}, "amy", 5000);
   watching->wait_for("amy");
 }
 
-BOOST_AUTO_TEST_CASE(a_reset_of_a_progress_resets_the_stream_of_its_module) {
-  feeding f;
-  auto watching = std::make_shared<reader>();
-  auto elsewhere = std::make_shared<reader>();
-  BOOST_TEST(f.feed.subscribe(watching, film, "", wall_ms{0}) != 0u);
-  BOOST_TEST(f.feed.subscribe(elsewhere, other, "", wall_ms{0}) != 0u);
-  play(f.feed, film, "amy", 0, 50'000);
+BOOST_FIXTURE_TEST_CASE(a_reset_of_a_progress_resets_the_stream_of_its_module, watched) {
+  play(feed, film, "amy", 0, 50'000);
   const auto seen = watching->wait_for("amy");
-  f.feed.progress_reset({named("amy"), film}, {.epoch = 1, .attempt = 2});
-  play(f.feed, film, "amy", 50'000, 51'000);  // late, of the attempt that ended
-  play(f.feed, other, "amy", 0, 2000);        // another module, another progress
+  feed.progress_reset({named("amy"), film}, {.epoch = 1, .attempt = 2});
+  play(feed, film, "amy", 50'000, 51'000);  // late, of the attempt that ended
+  play(feed, other, "amy", 0, 2000);        // another module, another progress
   elsewhere->wait_for("amy");
-  wait_for_resets(*watching, 1);
-  wait_for_resets(*elsewhere, 0);
-  play(f.feed, film, "amy", 0, 3000, credit_status::credited, 60'000, noon_ms,
-       {.epoch = 1, .attempt = 2});
+  BOOST_TEST(resets_of(*watching, 1) == 1u);
+  BOOST_TEST(resets_of(*elsewhere, 0) == 0u);
+  play_in({.epoch = 1, .attempt = 2}, "amy", 3000);
   const auto text = watching->wait_for(R"({"student":"amy","attempt":2,"seconds_watched":3,)");
   BOOST_TEST(count_of(text, R"("student":"amy")") == 2u);
-  auto again = std::make_shared<reader>();
-  BOOST_TEST(f.feed.subscribe(again, film, id_of(seen, "hello"), wall_ms{0}) != 0u);
-  BOOST_TEST(again->text().find("event: reset") != std::string::npos);
+  BOOST_TEST(back_from(id_of(seen, "hello")).find("event: reset") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(more_erasures_than_fit_the_queue_reset_every_stream) {

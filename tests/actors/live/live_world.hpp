@@ -53,6 +53,12 @@ inline void play(watch_observer& observer, const module_id& module, const std::s
        .fresh_is_exact = true});
 }
 
+inline std::size_t count_of(const std::string& text, const std::string& what) {
+  std::size_t count = 0;
+  for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++count;
+  return count;
+}
+
 /// Gets the events of one subscription.
 class reader final : public live_subscriber {
  public:
@@ -73,6 +79,13 @@ class reader final : public live_subscriber {
                                          [&] { return text_.find(expected) != std::string::npos; });
     BOOST_REQUIRE_MESSAGE(found, "no " << expected << " in " << text_);
     return text_;
+  }
+  /// Waits until the text contains `expected` so often; returns how often it does then.
+  std::size_t wait_for_count(const std::string& expected, std::size_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::seconds(20),
+                      [&] { return count_of(text_, expected) >= count; });
+    return count_of(text_, expected);
   }
   bool wait_for_end() {
     std::unique_lock lock(mutex_);
@@ -99,12 +112,6 @@ inline std::string id_of(const std::string& text, const std::string& kind) {
   BOOST_REQUIRE(at != std::string::npos);
   return last_id(text.substr(0, at));
 }
-inline std::size_t count_of(const std::string& text, const std::string& what) {
-  std::size_t count = 0;
-  for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++count;
-  return count;
-}
-
 /// Two gateways that hear each other.
 class wire {
  public:
@@ -132,6 +139,35 @@ class wire {
   std::mutex mutex;
   std::vector<storage::live_channel::receiver> receivers;
   std::size_t published = 0;
+};
+
+/// Holds up the thread of the feed from its next event on: what is told meanwhile is taken
+/// together.
+class gate final : public live_subscriber {
+ public:
+  void write(std::string_view events) noexcept override {
+    if (events.find("event: hello") != std::string_view::npos) return;  // the subscriber's thread
+    std::unique_lock lock(mutex_);
+    is_held_ = true;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return is_open_; });
+  }
+  void end() noexcept override {}
+  void wait_until_held() {
+    std::unique_lock lock(mutex_);
+    BOOST_REQUIRE(changed_.wait_for(lock, std::chrono::seconds(20), [&] { return is_held_; }));
+  }
+  void open() {
+    const std::lock_guard lock(mutex_);
+    is_open_ = true;
+    changed_.notify_all();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool is_held_ = false;
+  bool is_open_ = false;
 };
 
 /// A live feed that runs, at noon.

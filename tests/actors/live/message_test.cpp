@@ -66,6 +66,8 @@ BOOST_AUTO_TEST_CASE(other_messages_between_gateways_come_back_as_they_were) {
 }
 
 BOOST_AUTO_TEST_CASE(messages_that_are_none_are_recognized) {
+  BOOST_TEST(
+      decode_live_message("wk2 1 updates film\namy 1 1 0 0 0 0 0 0 0 0 1 0 0\n").has_value());
   for (const auto* bad : {"wk2 1 seen film\namy\n",
                           "wk2 1 seen film\namy -1\n",
                           "wk2 1 seen\n",
@@ -83,10 +85,13 @@ BOOST_AUTO_TEST_CASE(messages_that_are_none_are_recognized) {
                           "wk2 1 interest\na b\n",
                           "wk2 1 updates\n",
                           "wk2 1 updates film\namy\n",
-                          "wk2 1 updates film\namy 3 0 0 0 0 0 0 0 1 0 0\n",
-                          "wk2 1 updates film\namy 0 0 0 0 0 0 0 1 1 0 0\n",
-                          "wk2 1 updates film\namy 0 0 0 0 0 0 0 0 1 0 65\n",
-                          "wk2 1 updates film\namy 0 0 0 0 0 0 0 0 1 0 0 7\n"})
+                          "wk2 1 updates film\namy 0 1 0 0 0 0 0 0 0 0 1 0 0\n",
+                          "wk2 1 updates film\namy 1 0 0 0 0 0 0 0 0 0 1 0 0\n",
+                          "wk2 1 updates film\namy 1 1 3 0 0 0 0 0 0 0 1 0 0\n",
+                          "wk2 1 updates film\namy 1 1 0 0 0 0 0 0 0 1 1 0 0\n",
+                          "wk2 1 updates film\namy 1 1 0 0 0 0 0 0 0 0 1 0 65\n",
+                          "wk2 1 updates film\namy 1 1 0 0 0 0 0 0 0 0 1 0\n",
+                          "wk2 1 updates film\namy 1 1 0 0 0 0 0 0 0 0 1 0 0 7\n"})
     BOOST_TEST(!decode_live_message(bad), bad);
 }
 

@@ -60,7 +60,6 @@ class simulated_process final : public shard_services {
   /// A listener reads it before it passes a result to its device.
   [[nodiscard]] std::shared_ptr<const bool> liveness() const noexcept { return alive_; }
   [[nodiscard]] bool is_degraded() const noexcept { return hot_state_.degraded; }
-  /// How many began since the call before.
   /// How often the writer has become degraded.
   [[nodiscard]] std::uint64_t degraded_spells() const noexcept { return degraded_spells_; }
   /// The clocks of its machine.
@@ -292,14 +291,17 @@ class simulated_process final : public shard_services {
   }
   bool begin_reset(const storage::pair_progress& reset) {
     auto& begun = resets_[reset.key];
+    auto& shard = shards_[shard_of(reset.key.student, shards_.size())];
+    const progress_reset message{reset.key, reset.state.life};
     if (!begun.valid()) {
-      caf::anon_send(shards_[shard_of(reset.key.student, shards_.size())],
-                     progress_reset{reset.key, reset.state.life});
+      caf::anon_send(shard, message);
       ++orders_;
       begun = writer_->begin_attempt(reset);
     }
     if (begun.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return false;
     const auto done = resets_.extract(reset.key).mapped().get();
+    caf::anon_send(shard, message);
+    ++orders_;
     return done || done.error().code != storage::storage_error::unavailable;
   }
 
