@@ -265,8 +265,12 @@ void api::replace_tokens(const std::vector<configured_token>& tokens) {
   implementation_->with.live.end_all();  // clients that may still watch come back
 }
 
-void api::forget_lists() noexcept {
-  implementation_->lists_by_status.drop_all();
+void api::forget_lists(const std::optional<module_id>& module) noexcept {
+  auto& lists = implementation_->lists_by_status;
+  if (module)
+    lists.drop(*module);
+  else
+    lists.drop_all();
 }
 
 void api::begin_drain() {

@@ -66,9 +66,9 @@ class api {
   /// SIGHUP: from now on these tokens. Any thread.
   void replace_tokens(const std::vector<configured_token>& tokens);
 
-  /// Drops the lists of students: a student is erased, here or at another gateway. Any thread; does
-  /// not block.
-  void forget_lists() noexcept;
+  /// Drops the lists of the students of all modules (a student is erased, here or at another
+  /// gateway), or of one (a progress in it was reset). Any thread; does not block.
+  void forget_lists(const std::optional<module_id>& module) noexcept;
 
   /// From now on /readyz responds 503; everything else goes on. Any thread.
   void begin_drain();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "actors/shared/watch_observer.hpp"
 #include "base/thread_safety.hpp"
@@ -12,25 +13,27 @@ namespace watchkeeper::server {
 /// any.
 class erasure_relay final : public actors::watch_observer {
  public:
+  /// Called with the module of a reset, and without one for an erasure. Does not throw.
+  using function = std::function<void(const std::optional<module_id>& module)>;
   /// Sets what is called for each of them; empty: nothing. The previous observer is not called any
   /// more once this returns.
-  void observe(std::function<void()> observer) {
+  void observe(function observer) {
     const mutex_lock lock(mutex_);
     observer_ = std::move(observer);
   }
   void acknowledged(const actors::acknowledged_heartbeat&) noexcept override {}
   void rejected(const actors::rejected_heartbeat&) noexcept override {}
-  void student_erased(const student_id&, std::uint32_t) noexcept override { notify(); }
-  void progress_reset(const pair_key&, life_number) noexcept override { notify(); }
+  void student_erased(const student_id&, std::uint32_t) noexcept override { notify(std::nullopt); }
+  void progress_reset(const pair_key& pair, life_number) noexcept override { notify(pair.module); }
 
  private:
-  void notify() noexcept {
+  void notify(const std::optional<module_id>& module) noexcept {
     const mutex_lock lock(mutex_);
-    if (observer_) observer_();
+    if (observer_) observer_(module);
   }
 
   annotated_mutex mutex_;
-  std::function<void()> observer_ GUARDED_BY(mutex_);  // does not throw
+  function observer_ GUARDED_BY(mutex_);
 };
 
 }  // namespace watchkeeper::server

@@ -201,7 +201,8 @@ class running_gateway {
               .log = write_log}) {
     choose_es256(settings);
     keys_.replace(session_keys_of(settings));
-    erasures_->observe([this] { api_.forget_lists(); });
+    erasures_->observe(
+        [this](const std::optional<module_id>& module) { api_.forget_lists(module); });
     dispatcher_.open(server_.responses(), heartbeats_, files_, watching_, api_);
     server_.start();
     // Last: everything that it counts exists now, and nothing after it fails.

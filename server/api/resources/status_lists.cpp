@@ -146,6 +146,12 @@ status_lists::shared status_lists::find(std::string_view id, const module_id& mo
   return lists_.back();
 }
 
+void status_lists::drop(const module_id& module) {
+  const mutex_lock lock(mutex_);
+  std::erase_if(lists_, [&](const shared& list) { return list->module == module; });
+  ++drops_;
+}
+
 void status_lists::drop_all() {
   const mutex_lock lock(mutex_);
   lists_.clear();

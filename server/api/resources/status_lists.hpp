@@ -50,6 +50,8 @@ class status_lists {
   shared find(std::string_view id, const module_id& module);
   /// Drops all lists, also one that is being made: a student is erased.
   void drop_all();
+  /// Drops those of a module: a progress in it was reset.
+  void drop(const module_id& module);
 
  private:
   [[nodiscard]] shared latest(const module_id& module) const REQUIRES(mutex_);

@@ -147,7 +147,7 @@ net::http_response reset_progress(call& c) {
   if (!begun) throw api_problem(problem::not_found, "The student has no progress in this module");
   need(c.gateway.begin_attempt({key, *begun}));
   c.gateway.forget_heatmap_rows();
-  c.lists_by_status.drop_all();
+  c.lists_by_status.drop(key.module);
   c.log(log_level::info, "api", "a progress was reset by " + c.caller.name);
   return no_content();
 }

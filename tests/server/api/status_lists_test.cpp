@@ -89,6 +89,19 @@ BOOST_FIXTURE_TEST_CASE(one_that_cannot_be_made_is_tried_by_the_next, fixture) {
   BOOST_TEST(first_page("m", 0) != nullptr);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_reset_drops_the_lists_of_its_module, fixture) {
+  const auto reset = first_page("m", 0);
+  const auto other = first_page("n", 0);
+  lists.drop(module_named("m"));
+  BOOST_TEST(lists.find(reset->id, reset->module) == nullptr);
+  BOOST_TEST(lists.find(other->id, other->module) == other);
+  const auto during = lists.newest(module_named("o"), mono_ms{}, [&] {
+    lists.drop(module_named("o"));
+    return list_of(module_named("o"), mono_ms{});
+  });
+  BOOST_TEST(lists.find(during->id, during->module) == nullptr);
+}
+
 BOOST_FIXTURE_TEST_CASE(no_list_that_may_have_an_erased_student_stays, fixture) {
   const auto before = first_page("m", 0);
   const auto during = lists.newest(module_named("n"), mono_ms{}, [&] {
