@@ -196,7 +196,8 @@ stored<ok_t> erasure_log::add(std::span<const logged_erasure> erasures, wall_ms 
       is_pruning_due(now_ms) || erasures_.size() > storage_limits::logged_erasures_max;
   if (appended && !is_due) return ok;
   auto written = write_anew(now_ms);
-  for (std::size_t i = fresh.size(); i-- > 0 && !written;) {
+  if (written) return ok;
+  for (std::size_t i = fresh.size(); i-- > 0;) {  // the last first: a student may be there twice
     if (before[i])
       erasures_[fresh[i]->student] = *before[i];
     else

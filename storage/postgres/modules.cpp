@@ -64,6 +64,8 @@ std::optional<progress> progress_if_readable(const pqxx::row& row, pqxx::row::si
     return progress_from(row, first);
   } catch (const decode_error&) {
     return std::nullopt;
+  } catch (const pqxx::conversion_error&) {
+    return std::nullopt;
   }
 }
 
@@ -72,7 +74,7 @@ std::optional<progress> progress_if_readable(const pqxx::row& row, pqxx::row::si
 std::optional<std::uint64_t> count_in_time(pqxx::work& work, const module_id& module) {
   pqxx::subtransaction counting(work);
   try {
-    counting.exec("SET LOCAL statement_timeout = 1000");
+    counting.exec("SET LOCAL statement_timeout = 1000");  // ms
     const auto rows = counting.exec_prepared("students_of_module", text(module.view()));
     const auto count = number_of<std::uint64_t>(rows.at(0)[0]);
     counting.abort();  // with its time limit; nothing was written

@@ -127,8 +127,7 @@ stored<ok_t> redis_store::load_library() {
                            : storage_failure{storage_error::corrupt, "wk_version: a foreign reply"};
   }
   if (options_.changes_nothing) {
-    at_start_ =
-        fmt::format("its function library is replaced by version {}", redis_library_version);
+    at_start_.insert(fmt::format("its function library becomes version {}", redis_library_version));
     return ok;
   }
   auto loaded = send({"FUNCTION", "LOAD", "REPLACE", redis_library_source});
@@ -152,8 +151,8 @@ stored<ok_t> redis_store::check_deployment() {
     if (!missing(0) && text_of(*reply.element[0]) != partitions) break;
     if (!missing(1) && text_of(*reply.element[1]) == redis_format_before) {
       if (options_.changes_nothing) {
-        at_start_ =
-            fmt::format("its format becomes {} instead of {}", redis_format, redis_format_before);
+        at_start_.insert(
+            fmt::format("its format becomes {} instead of {}", redis_format, redis_format_before));
         return ok;
       }
       // From here on gateways of before refuse this Redis.
@@ -168,7 +167,7 @@ stored<ok_t> redis_store::check_deployment() {
       return ok;
     }
     if (options_.changes_nothing) {
-      at_start_ = "it is empty, and is made ready for use";
+      at_start_.insert("it is empty, and is made ready for use");
       return ok;
     }
     const redis_command put[] = {

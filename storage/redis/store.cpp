@@ -1,6 +1,7 @@
 #include "storage/redis/store.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <hiredis/hiredis.h>
 
 #include <algorithm>
@@ -245,7 +246,7 @@ stored<hot_store_look> look_at_redis_store(const std::string& url) {
   redis_store store(*address, {.changes_nothing = true});
   auto health = store.health();
   if (!health) return health.error();
-  return hot_store_look{*std::move(health), store.at_start()};
+  return hot_store_look{*std::move(health), fmt::format("{}", fmt::join(store.at_start(), "; "))};
 }
 
 }  // namespace watchkeeper::storage

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -58,7 +59,7 @@ class redis_store final : public hot_store {
   }
   stored<hot_store_health> health() override;
   /// With `changes_nothing`, after health(): what a gateway would change first.
-  [[nodiscard]] const std::string& at_start() const noexcept { return at_start_; }
+  [[nodiscard]] const std::set<std::string>& at_start() const noexcept { return at_start_; }
 
  private:
   using replies = std::vector<redis_reply>;
@@ -146,10 +147,10 @@ class redis_store final : public hot_store {
   redis_connection connection_;
   options options_;
   cas_cache cache_;
-  std::string deployment_;    // drawn when the data were created; a flushed Redis has another one
-  std::string incarnation_;   // of these data in this process of Redis
-  std::string at_start_;      // with options::changes_nothing
-  std::string rewriting_in_;  // the incarnation that rewrites its log; empty: none
+  std::string deployment_;   // drawn when the data were created; a flushed Redis has another one
+  std::string incarnation_;  // of these data in this process of Redis
+  std::set<std::string> at_start_;     // with options::changes_nothing
+  std::string rewriting_in_;           // the incarnation that rewrites its log; empty: none
   std::uint64_t incarnation_tag_ = 0;  // the same as a number other than 0
   redis_cas::nonce_source next_nonce_;
 };

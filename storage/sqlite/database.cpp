@@ -143,9 +143,9 @@ bool sqlite_statement::is_null(int column) const {
 
 sqlite_database::sqlite_database(const std::string& path, const sqlite_options& options)
     : busy_timeout_ms_(options.busy_timeout_ms) {
-  const int code =
-      sqlite3_open_v2(path.c_str(), &database_,
-                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int mode =
+      options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  const int code = sqlite3_open_v2(path.c_str(), &database_, mode | SQLITE_OPEN_NOMUTEX, nullptr);
   try {
     if (code != SQLITE_OK) raise(database_, code);
     sqlite3_busy_timeout(database_, busy_timeout_ms_);

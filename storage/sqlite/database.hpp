@@ -117,6 +117,9 @@ class sqlite_cursor {
 struct sqlite_options {
   /// Turns the file to WAL mode when it is opened. False: the caller does, once it knows the file.
   bool wal = true;
+  /// The file has to be there, and stays as it is: nothing of its log of writes is moved into it
+  /// either. For reading only; not together with `wal`.
+  bool read_only = false;
   /// NORMAL: a commit survives the end of the process. FULL: it is on the disk as well.
   bool synchronous_full = true;
   int busy_timeout_ms = 5000;

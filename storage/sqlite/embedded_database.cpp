@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include "domain/limits.hpp"
 
@@ -175,13 +176,18 @@ void embedded_database::check_schema() {
 }
 
 std::string embedded_database::changes_at_start(const std::string& path) {
-  sqlite_database file(path, {.wal = false, .busy_timeout_ms = busy_ms});
+  if (::access(path.c_str(), W_OK) != 0)
+    throw sqlite_error(storage_error::refused, SQLITE_READONLY, path + " cannot be written");
+  sqlite_database file(path, {.wal = false, .read_only = true, .busy_timeout_ms = busy_ms});
   if (is_new(file)) return "it is empty, and its tables are made";
   require_hot_store(file);
   const auto version = file.number("PRAGMA user_version");
   require_format(file, version == 1 ? 1 : format_version);
-  if (version == format_version) return {};
-  return fmt::format("its format becomes {} instead of {}", format_version, version);
+  if (version != format_version)
+    return fmt::format("its format becomes {} instead of {}", format_version, version);
+  if (file.number("SELECT count(*) FROM sqlite_schema WHERE name = 'hot_ledger'") == 0)
+    return "the table hot_ledger is added";
+  return {};
 }
 
 sqlite_cursor embedded_database::prepare(query q) {

@@ -137,6 +137,46 @@ BOOST_AUTO_TEST_CASE(a_lock_that_is_held_too_long_is_unavailable) {
   need(tested->checkpoint(short_batch, wall_ms{3}));
 }
 
+BOOST_AUTO_TEST_CASE(pairs_that_cannot_be_counted_in_time_are_judged_all_the_same) {
+  const postgres_place place;
+  const auto tested = make_migrated(place);
+  const auto put = [&](std::int32_t threshold_centipercent) {
+    need(tested->put_module(
+        {module("m"), "", {.duration_ms = 5'000, .mastery_centipercent = threshold_centipercent}}));
+  };
+  put(9'000);
+  enrol(*tested, {"s", "t"});
+  auto batch = short_batch;
+  batch.push_back(batch[0]);
+  batch[1].key.student = student("t");
+  need(tested->checkpoint(batch, wall_ms{1}));
+  put(1'000);
+  pqxx::connection first(place.url), observer(place.url);
+  pqxx::nontransaction lock(first), sql(observer);
+  lock.exec("BEGIN");
+  lock.exec("LOCK TABLE progress IN ACCESS EXCLUSIVE MODE");
+  std::jthread later([&] {
+    const auto step = need(tested->judge_next(wall_ms{2}, 1));
+    BOOST_TEST(step->mastered.size() == 1u);
+  });
+  // It has given up counting once it waits for the pairs themselves.
+  const auto end = std::chrono::steady_clock::now() + 30s;
+  int waiting = 0;
+  while (waiting == 0 && std::chrono::steady_clock::now() < end)
+    waiting = sql.exec(
+                     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND"
+                     " query LIKE '%ORDER BY p.student_id LIMIT%' AND pid <> pg_backend_pid()")
+                  .at(0)[0]
+                  .as<int>();
+  BOOST_TEST(waiting == 1);
+  lock.exec("COMMIT");
+  later.join();
+  const auto left = need(tested->judgings(10));
+  BOOST_REQUIRE(left.size() == 1u);
+  BOOST_TEST(left[0].done == 1u);
+  BOOST_TEST(!left[0].total.has_value());
+}
+
 BOOST_AUTO_TEST_CASE(changes_become_visible_in_the_order_of_their_numbers) {
   const postgres_place place;
   const auto tested = make_migrated(place);

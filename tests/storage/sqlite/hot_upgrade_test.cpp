@@ -140,6 +140,8 @@ BOOST_AUTO_TEST_CASE(a_file_from_before_lives_loses_nothing) {
   check_dirty(*store);
   BOOST_TEST(look().at_start.empty());
   BOOST_TEST(look().health.description == must(store->health()).description);
+  sqlite_database(file, {}).execute("DROP TABLE hot_ledger");
+  BOOST_TEST(look().at_start == "the table hot_ledger is added");
   check_pairs(*store);
 
   // A pair is compared with the ledger before it goes on; then the replay window and the bucket
