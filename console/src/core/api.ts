@@ -154,7 +154,7 @@ export interface Stats {
     failures: number;
     last_failure: string;
   };
-  /** Modules whose students are being judged by new rules. `total`: null before it has begun. */
+  /** Modules whose students are being judged by new rules. `total`: null before it has begun, or if it is unknown. */
   jobs: { module: string; revision: number; done: number; total: number | null }[];
   memory: { resident_bytes: number };
 }

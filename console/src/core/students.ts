@@ -83,6 +83,7 @@ const begunAnew = (row: Row, attempt: number): Row => ({
   coverage: [],
   again: [],
   rewatchedMs: 0,
+  attention: 'none',
 });
 
 /** What `item` changes in a row. Pure. */
@@ -138,7 +139,10 @@ export class StudentRows {
       // The order shifts while pages are read: who comes twice is shown once.
       if (at !== undefined) {
         const old = this.rows[at]!;
-        this.rows[at] = { ...rowOf(document, nowMs), again: old.again, version: old.version + 1 };
+        const row = rowOf(document, nowMs);
+        if (row.attempt < old.attempt) continue; // read before the reset
+        const again = row.attempt === old.attempt ? old.again : [];
+        this.rows[at] = { ...row, again, version: old.version + 1 };
         continue;
       }
       this.index.set(document.student, this.rows.length);

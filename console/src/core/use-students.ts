@@ -6,9 +6,14 @@ import { useRedraw, useRevision } from './use';
 
 const FIRST_PAGE = 60;
 const PAGE = 500;
-/** Students that a live event names and no page has yet: asked for one by one, so many at most. */
+/** Students that a live event names and no page has yet: asked for one by one, so many at a time. */
 const ASKED_MAX = 8;
+/** Beyond these the next pages have to bring them. */
+const WAITING_MAX = 1_000;
 const BEGIN_AGAIN_MS = 5_000;
+/** A list that is read anew and broke off is read from its beginning, so often and after so long. */
+const TRIES = 5;
+const TRY_AGAIN_MS = 1_000;
 
 export type Order = 'attention' | 'student';
 
@@ -44,33 +49,42 @@ interface Shown {
 function useReplacement({ module, order, key, restart }: Asked, shown: Shown) {
   const next = useRef<StudentRows | undefined>(undefined);
   const isOutdated = useRef(false);
+  /** Undefined: the list is shown no more. */
+  const readAll = async (signal: AbortSignal): Promise<StudentRows | undefined> => {
+    const fresh = new StudentRows();
+    next.current = fresh;
+    do {
+      const cursor = fresh.nextCursor;
+      const page = await api.students(module, { order, limit: PAGE, cursor }, signal);
+      if (signal.aborted) return undefined;
+      fresh.add(page, Date.now());
+    } while (
+      !fresh.complete &&
+      !fresh.full &&
+      fresh.rows.length < shown.lastRow.current + FIRST_PAGE
+    );
+    return fresh;
+  };
   const readAnew = useCallback(async () => {
     const of = shown.controller.current;
     if (!of || !shown.list.current) return restart();
     isOutdated.current = true;
     if (next.current) return; // once more, after the one that is being read
-    try {
-      while (isOutdated.current) {
-        isOutdated.current = false;
-        const fresh = new StudentRows();
-        next.current = fresh;
-        do {
-          const cursor = fresh.nextCursor;
-          const page = await api.students(module, { order, limit: PAGE, cursor }, of.signal);
-          if (of.signal.aborted) return;
-          fresh.add(page, Date.now());
-        } while (
-          !fresh.complete &&
-          !fresh.full &&
-          fresh.rows.length < shown.lastRow.current + FIRST_PAGE
-        );
-        shown.show(fresh);
+    // The gateway drops its lists more than once for an erasure: then a second page is not to be had.
+    for (let tries = 1; isOutdated.current && !of.signal.aborted; ) {
+      isOutdated.current = false;
+      try {
+        const fresh = await readAll(of.signal);
+        if (fresh) shown.show(fresh);
+        tries = 1;
+      } catch {
+        if (of.signal.aborted) break;
+        if (tries++ === TRIES) return restart();
+        isOutdated.current = true;
+        await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN_MS));
       }
-    } catch {
-      if (!of.signal.aborted) restart();
-    } finally {
-      if (shown.controller.current === of) next.current = undefined;
     }
+    if (shown.controller.current === of) next.current = undefined;
   }, [key]);
   return { next, readAnew };
 }
@@ -180,24 +194,40 @@ export function useStudents(module: string, order: Order, feed: Feed): Students 
   const { list, next, problem, read, readTo, controller } = pages;
   const redraw = useRedraw();
   const asked = useRef(new Set<string>());
-  useEffect(() => asked.current.clear(), [key]);
+  const waiting = useRef(new Set<string>());
+  useEffect(() => {
+    asked.current.clear();
+    waiting.current.clear();
+  }, [key]);
 
-  /** Students whom the gateway knows, and its list does not have yet. */
-  const ask = (students: readonly string[]) => {
-    const known = list.current;
-    for (const student of students) {
-      if (asked.current.has(student) || asked.current.size >= ASKED_MAX) continue;
+  const askNext = () => {
+    const signal = controller.current?.signal;
+    for (const student of waiting.current) {
+      if (asked.current.size >= ASKED_MAX) break;
+      waiting.current.delete(student);
       asked.current.add(student);
       api
-        .progress(student, module, controller.current?.signal)
+        .progress(student, module, signal)
         .then((document) => {
-          if (!known || list.current !== known) return;
-          known.add({ items: [document], next: null }, Date.now());
+          if (signal?.aborted) return;
+          for (const rows of [list.current, next.current])
+            if (rows?.complete) rows.add({ items: [document], next: null }, Date.now());
           redraw();
         })
         .catch(() => {})
-        .finally(() => asked.current.delete(student));
+        .finally(() => {
+          if (signal?.aborted) return;
+          asked.current.delete(student);
+          askNext();
+        });
     }
+  };
+  /** Students whom the gateway knows, and its list does not have yet. */
+  const ask = (students: readonly string[]) => {
+    for (const student of students)
+      if (waiting.current.size < WAITING_MAX && !asked.current.has(student))
+        waiting.current.add(student);
+    askNext();
   };
   feed.progress = (items, atMs) => {
     const known = list.current;

@@ -49,8 +49,8 @@ function useSubmit(
     setBusy(true);
     try {
       if (of) {
-        const shown = parseModule(textOf(of)).input;
-        return onSaved(await api.patchModule(of.module, changesOf(shown, input)));
+        const changes = changesOf(parseModule(textOf(of)).input, input);
+        return onSaved(await api.patchModule(of.module, changes));
       }
       if (!(await exists(text.id))) return onSaved(await api.putModule(text.id, input));
       setRefused(t.moduleForm.taken);
@@ -77,7 +77,9 @@ export function ModuleForm({
   onSaved: (module: ModuleDocument) => void;
 }) {
   const [text, setText] = useState<ModuleText>(textOf(of));
-  const { mistakes, refused, busy, submit } = useSubmit(text, of, onSaved);
+  // Not the module as somebody else has changed it meanwhile.
+  const [shown] = useState(of);
+  const { mistakes, refused, busy, submit } = useSubmit(text, shown, onSaved);
   const words = t.moduleForm;
   const field = (
     name: keyof ModuleText,

@@ -92,16 +92,16 @@ function useCompletions({ student, module }: Filter) {
   const isReading = useRef(false);
   const current = () => (list.current?.of === of ? list.current : undefined);
 
-  /** The next older ones, or the newest where nothing was read yet. */
-  const readOlder = async (signal?: AbortSignal) => {
+  /** The next older ones than `from`, or the newest. */
+  const readOlder = async (from: List | undefined, signal?: AbortSignal) => {
     const known = current();
     const { items, next, newest } = await api.completions(
-      { order: 'desc', before: known?.before ?? undefined, limit: PAGE, student, module },
+      { order: 'desc', before: from?.before ?? undefined, limit: PAGE, student, module },
       signal,
     );
     if (current() !== known) return;
     list.current = withOlder(
-      known ?? { of, events: [], before: null, newest: newest ?? '0' },
+      from ?? { of, events: [], before: null, newest: newest ?? '0' },
       items,
       next,
     );
@@ -121,12 +121,11 @@ function useCompletions({ student, module }: Filter) {
     const known = current();
     try {
       if (known) await readNewer(known, signal);
-      else await readOlder(signal);
+      else await readOlder(undefined, signal);
     } catch (error) {
       if (!known || signal.aborted || asProblem(error).status !== 409) throw error;
       // The outbox came back older than this list: what it lost will be numbered anew.
-      list.current = undefined;
-      await readOlder(signal);
+      await readOlder(undefined, signal);
     }
     if (signal.aborted) return;
     setProblem(undefined);
@@ -138,7 +137,7 @@ function useCompletions({ student, module }: Filter) {
     if (isReading.current) return;
     isReading.current = true;
     try {
-      await readOlder();
+      await readOlder(current());
       redraw();
     } catch (error) {
       setProblem(asProblem(error));

@@ -258,7 +258,11 @@ function Jobs({ jobs }: { jobs: Stats['jobs'] }) {
                 class="right depth"
                 style={{ '--depth': `${total ? Math.min(1, done / total) * 100 : 0}%` }}
               >
-                {total === null ? words.waiting : words.judgedOf(number(done), number(total))}
+                {total !== null
+                  ? words.judgedOf(number(done), number(total))
+                  : done > 0
+                    ? number(done)
+                    : words.waiting}
               </td>
             </tr>
           ))}
