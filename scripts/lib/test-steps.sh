@@ -102,6 +102,9 @@ run_fuzz() { scripts/fuzz --jobs 6 --seed "$seed"; }
 define unit-seed 1500 ctest long build 'unit tests in C++, with a random seed'
 run_unit_seed() { WATCHKEEPER_SEED=$long_seed ctest_in build/release; }
 
+define mutants 7200 counted long dependencies 'unit tests and simulation fail when one fix is taken out'
+run_mutants() { tests/mutants/run; }
+
 define repeat 86400 counted long build 'fault scenarios with 50 seeds each, integration files 20 times on busy cores'
 run_repeat() { scripts/test-repeat --seed "$long_seed"; }
 

@@ -86,6 +86,21 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(what_lies_beyond_the_end_does_not_count, Place, pl
   BOOST_TEST(event.threshold_centipercent == 4'800);
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_duration_alone_is_reason_to_judge, Place, places) {
+  const Place place;
+  const auto tested = make_migrated(place);
+  enrol(*tested, {"s", "t"});
+  put(*tested, 100'000, 9'500);
+  BOOST_TEST(judge(*tested).empty());
+  BOOST_TEST(checkpoint(*tested, "s", {{0, 90'000}}).mastered_ms == never);
+  BOOST_TEST(checkpoint(*tested, "t", {{0, 80'000}}).mastered_ms == never);
+  put(*tested, 90'000, 9'500);
+  BOOST_TEST(judge(*tested) == std::vector<std::string>{"s"}, boost::test_tools::per_element());
+  const auto event = need(tested->completions(0, 10)).at(0);
+  BOOST_TEST(event.revision == 2);
+  BOOST_TEST(event.duration_ms == 90'000);
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_removed_module_masters_nobody_until_it_is_back, Place, places) {
   const Place place;
   const auto tested = make_migrated(place);
