@@ -86,7 +86,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(what_lies_beyond_the_end_does_not_count, Place, pl
   BOOST_TEST(event.threshold_centipercent == 4'800);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(a_duration_alone_is_reason_to_judge, Place, places) {
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_duration_or_a_threshold_alone_is_reason_to_judge, Place, places) {
   const Place place;
   const auto tested = make_migrated(place);
   enrol(*tested, {"s", "t"});
@@ -99,6 +99,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_duration_alone_is_reason_to_judge, Place, places
   const auto event = need(tested->completions(0, 10)).at(0);
   BOOST_TEST(event.revision == 2);
   BOOST_TEST(event.duration_ms == 90'000);
+  put(*tested, 90'000, 8'000);
+  BOOST_TEST(judge(*tested) == std::vector<std::string>{"t"}, boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_removed_module_masters_nobody_until_it_is_back, Place, places) {
