@@ -2,6 +2,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "tests/storage/ledger_fixtures.hpp"
+#include "tests/storage/ledger_sql.hpp"
 
 namespace watchkeeper::test {
 using namespace storage;
@@ -138,6 +139,27 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_reset_begins_the_next_attempt, Place, places) {
   BOOST_TEST(need(tested->reset_progress(key, known, order))->life.attempt == 6u);
   // Nobody's: not enrolled.
   BOOST_TEST(!need(tested->reset_progress(pair("x", "m"), known, order)).has_value());
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_reset_is_in_the_audit_and_an_erasure_takes_the_student_out, Place,
+                              places) {
+  const Place place;
+  const auto tested = make_migrated(place);
+  enrol(*tested, {"s"});
+  put_modules(*tested, {"m"}, 10'000);
+  const std::vector<pair_progress> played{
+      {pair("s", "m"), {.life = {1, 1}, .covered = covering({{0, 5'000}}), .duration_ms = 10'000}}};
+  need(tested->checkpoint(played, wall_ms{10}));
+  const reset_order order{.actor = "admin", .reason = "watched by another", .now_ms = wall_ms{50}};
+  BOOST_REQUIRE(need(tested->reset_progress(pair("s", "m"), std::nullopt, order)).has_value());
+  const auto audited = [&] {
+    return text_of(place,
+                   "SELECT at_ms || ' by ' || actor || ': ' || student_id || '/' || module_id || "
+                   "', ' || reason FROM audit WHERE action = 'progress-reset'");
+  };
+  BOOST_TEST(audited() == "50 by admin: s/m, watched by another");
+  BOOST_TEST(need(tested->erase_student(student("s"), "admin", "id", wall_ms{60}, 2)));
+  BOOST_TEST(audited() == "50 by admin: /m, ");
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(an_erasure_that_is_repeated_ends_no_later_epoch, Place, places) {

@@ -19,4 +19,19 @@ inline void execute(const postgres_place& place, const std::string& sql) {
   pqxx::nontransaction(connection).exec(sql);
 }
 
+/// The one text that a query gives.
+inline std::string text_of(const sqlite_place& place, const std::string& sql) {
+  sqlite_database database(place.url, {});
+  auto& row = database.prepared(sql.c_str());
+  if (!row.step()) return {};
+  std::string text(row.text(0));
+  row.reset();
+  return text;
+}
+inline std::string text_of(const postgres_place& place, const std::string& sql) {
+  pqxx::connection connection(place.url);
+  const auto rows = pqxx::nontransaction(connection).exec(sql);
+  return rows.empty() ? std::string() : rows[0][0].as<std::string>();
+}
+
 }  // namespace watchkeeper::test
