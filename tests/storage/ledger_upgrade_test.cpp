@@ -105,8 +105,8 @@ void check_heatmaps(ledger& upgraded) {
   const auto of_m3 = need(upgraded.heatmap_of(module("m3")));
   BOOST_REQUIRE(of_m3.has_value());
   BOOST_TEST(of_m3->students == static_cast<std::uint64_t>(students));
-  BOOST_TEST(std::accumulate(of_m3->bins.play_ms.begin(), of_m3->bins.play_ms.end(), 0u) ==
-             static_cast<unsigned>(played_ms));
+  BOOST_TEST(std::accumulate(of_m3->bins.play_ms.begin(), of_m3->bins.play_ms.end(),
+                             std::uint64_t{0}) == static_cast<std::uint64_t>(played_ms));
 }
 
 /// Those whom the threshold of today masters, and whom nobody had looked at since, get it now.
