@@ -141,8 +141,8 @@ class wire {
   std::size_t published = 0;
 };
 
-/// Holds up the thread of the feed from its next event on: what is told meanwhile is taken
-/// together.
+/// Holds up the thread of the feed from its next event on, for 20 s at most: what is told meanwhile
+/// is taken together.
 class gate final : public live_subscriber {
  public:
   void write(std::string_view events) noexcept override {
@@ -150,7 +150,7 @@ class gate final : public live_subscriber {
     std::unique_lock lock(mutex_);
     is_held_ = true;
     changed_.notify_all();
-    changed_.wait(lock, [&] { return is_open_; });
+    changed_.wait_for(lock, std::chrono::seconds(20), [&] { return is_open_; });
   }
   void end() noexcept override {}
   void wait_until_held() {
