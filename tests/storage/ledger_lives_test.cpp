@@ -153,9 +153,10 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_reset_is_in_the_audit_and_an_erasure_takes_the_s
   const reset_order order{.actor = "admin", .reason = "watched by another", .now_ms = wall_ms{50}};
   BOOST_REQUIRE(need(tested->reset_progress(pair("s", "m"), std::nullopt, order)).has_value());
   const auto audited = [&] {
-    return text_of(place,
-                   "SELECT at_ms || ' by ' || actor || ': ' || student_id || '/' || module_id || "
-                   "', ' || reason FROM audit WHERE action = 'progress-reset'");
+    return query_text(
+        place,
+        "SELECT at_ms || ' by ' || actor || ': ' || student_id || '/' || module_id || "
+        "', ' || reason FROM audit WHERE action = 'progress-reset'");
   };
   BOOST_TEST(audited() == "50 by admin: s/m, watched by another");
   BOOST_TEST(need(tested->erase_student(student("s"), "admin", "id", wall_ms{60}, 2)));

@@ -19,16 +19,16 @@ inline void execute(const postgres_place& place, const std::string& sql) {
   pqxx::nontransaction(connection).exec(sql);
 }
 
-/// The one text that a query gives.
-inline std::string text_of(const sqlite_place& place, const std::string& sql) {
+/// The text that a query gives; empty: no row.
+inline std::string query_text(const sqlite_place& place, const std::string& sql) {
   sqlite_database database(place.url, {});
-  auto& row = database.prepared(sql.c_str());
+  auto& row = database.prepared(sql);
   if (!row.step()) return {};
   std::string text(row.text(0));
   row.reset();
   return text;
 }
-inline std::string text_of(const postgres_place& place, const std::string& sql) {
+inline std::string query_text(const postgres_place& place, const std::string& sql) {
   pqxx::connection connection(place.url);
   const auto rows = pqxx::nontransaction(connection).exec(sql);
   return rows.empty() ? std::string() : rows[0][0].as<std::string>();

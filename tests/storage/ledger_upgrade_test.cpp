@@ -27,20 +27,13 @@ std::string audited(const sqlite_place& place) {
     const std::string content{std::istreambuf_iterator<char>(file), {}};
     BOOST_TEST(content.find("digest-of-an-id") == std::string::npos);
   }
-  sqlite_database database(place.url, {});
-  auto& row = database.prepared("SELECT group_concat('(' || erasure_id || ')') FROM audit");
-  BOOST_REQUIRE(row.step());
-  return std::string(row.text(0));
+  return query_text(place, "SELECT group_concat('(' || erasure_id || ')') FROM audit");
 }
 std::string audited(const postgres_place& place) {
-  pqxx::connection connection(place.url);
-  pqxx::nontransaction reading(connection);
   // A dead row of it, too, would need a page.
-  return reading
-      .exec(
-          "SELECT string_agg('(' || erasure_id || ')', ',') FROM audit"
-          " WHERE ctid = '(0,1)'")[0][0]
-      .as<std::string>();
+  return query_text(place,
+                    "SELECT string_agg('(' || erasure_id || ')', ',') FROM audit"
+                    " WHERE ctid = '(0,1)'");
 }
 
 std::vector<completion> all_completions(ledger& from) {
