@@ -74,6 +74,11 @@ std::uint32_t gateway::erased_below(const student_id& student) const {
   return log ? log->next_epoch_of(student) : 0;
 }
 
+std::int64_t gateway::last_sequence_seen() const {
+  const auto seen = implementation_->ledger_state.memory.seen();
+  return seen ? seen->last_sequence : 0;
+}
+
 void gateway::student_has_gone(const student_id& student) {
   // Until now the registry could read devices and assignments again, for heartbeats that still
   // came.

@@ -93,6 +93,9 @@ class gateway {
   storage::stored<ok_t> log_erasure(const student_id& student, std::uint32_t next_epoch);
   /// The next epoch of a student in the log of erasures; 0: it has none. Any thread.
   [[nodiscard]] std::uint32_t erased_below(const student_id& student) const;
+  /// The highest number of the outbox that was seen, also if the ledger has gone back since; 0:
+  /// none yet. Any thread.
+  [[nodiscard]] std::int64_t last_sequence_seen() const;
   /// To be called when the ledger has forgotten the student, before the last call of
   /// `end_epochs_below`: has the files of the stores drop what they have of the student. Any
   /// thread.

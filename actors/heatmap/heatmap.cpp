@@ -289,27 +289,47 @@ storage::stored<storage::heatmap_record> heatmap::read_sums(const module_id& mod
   return shown;
 }
 
+std::optional<storage::heatmap_record> heatmap::sums_in_memory(const module_id& module) {
+  const mutex_lock lock(mutex_);
+  const auto found = modules_.find(module);
+  if (found == modules_.end() || !found->second.row) return std::nullopt;
+  auto& overlay = found->second;
+  const auto is_unread = [](const auto& pair) { return !pair.second.covered.empty(); };
+  if (std::any_of(overlay.unread.begin(), overlay.unread.end(), is_unread)) return std::nullopt;
+  overlay.looked_at = true;
+  return overlay.shown();
+}
+
+bool heatmap::is_read_pair_by_pair(const module_id& module) {
+  const mutex_lock lock(mutex_);
+  const auto at = modules_.find(module);
+  return others_for_rounds_ > 0 || (at != modules_.end() && at->second.rounds_with_ended_life > 0);
+}
+
+storage::stored<storage::heatmap_record> heatmap::read_stores(const module_id& module,
+                                                              media_ms duration_ms,
+                                                              storage::ledger& ledger,
+                                                              storage::hot_store& hot) {
+  // Keeps checkpoints of this gateway from coming between the ledger and the overlay. Pair by pair
+  // it goes without, because the row is read once more after the pairs.
+  const auto turn = ledger_turns_.take_within(turn_wait_max);
+  drain();
+  const bool by_pairs = is_read_pair_by_pair(module);
+  if (by_pairs || !turn)
+    if (auto found = read_pairs(module, duration_ms, ledger, hot)) return found;
+  // If the hot store is away, it has nothing to add: each gateway has only its own credit then.
+  return by_pairs || !turn ? read_row(module, ledger) : read_sums(module, ledger);
+}
+
 storage::stored<heatmap_view> heatmap::read(const module_id& module, media_ms duration_ms,
                                             storage::ledger& ledger, storage::hot_store& hot) {
-  // The lock keeps checkpoints of this gateway from coming between the ledger and the overlay.
-  const auto turn = ledger_turn();
   drain();
-  bool others = false;
-  bool ended_life = false;
-  {
-    const mutex_lock lock(mutex_);
-    others = others_for_rounds_ > 0;
-    const auto at = modules_.find(module);
-    ended_life = at != modules_.end() && at->second.rounds_with_ended_life > 0;
-  }
   std::optional<storage::heatmap_record> found;
-  if (others || ended_life)
-    if (auto pairs = read_pairs(module, duration_ms, ledger, hot)) found = *std::move(pairs);
+  if (!is_read_pair_by_pair(module)) found = sums_in_memory(module);
   if (!found) {
-    // If the hot store is away, it has nothing to add: each gateway has only its own credit then.
-    auto sums = ended_life ? read_row(module, ledger) : read_sums(module, ledger);
-    if (!sums) return sums.error();
-    found = *std::move(sums);
+    auto in_stores = read_stores(module, duration_ms, ledger, hot);
+    if (!in_stores) return in_stores.error();
+    found = *std::move(in_stores);
   }
   auto& shown = *found;
   heatmap_view view{std::move(shown.bins), shown.students};

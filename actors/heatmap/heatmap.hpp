@@ -3,15 +3,16 @@
 #include <array>
 #include <atomic>
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "actors/heatmap/ledger_turn.hpp"
 #include "actors/heatmap/overlay.hpp"
 #include "actors/shared/actor_limits.hpp"
 #include "actors/shared/watch_observer.hpp"
@@ -47,12 +48,17 @@ struct heatmap_view {
 /// The sums do not say whose credit they are, so an ended life cannot be taken out of them. After
 /// an erasure or a reset the modules concerned are answered in the same way, pair by pair, until
 /// complete rounds have replaced their sums.
+///
+/// A checkpoint that waits for a locked row holds up no reader for longer than turn_wait_max. Who
+/// has the module's row in memory reads nothing; who does not is answered pair by pair.
 class heatmap final : public watch_observer {
  public:
   /// Pairs of all modules that are to be looked up. Further ones appear with the next checkpoint.
   static constexpr std::size_t touched_pairs_max = 200'000;
   /// Pairs of one module that are looked up for one reader.
   static constexpr std::size_t looked_up_max = 20'000;
+  /// For how long a reader waits for a write to the ledger.
+  static constexpr std::chrono::milliseconds turn_wait_max{100};
 
   /// `lanes`: the number of shards.
   explicit heatmap(std::size_t lanes);
@@ -72,11 +78,9 @@ class heatmap final : public watch_observer {
   void round_ends(bool complete, storage::ledger& ledger);
   /// Writes all plays. After a failure the next call writes those that are left.
   [[nodiscard]] storage::stored<ok_t> flush_plays(storage::ledger& ledger);
-  /// To be locked around a write to the ledger and its call of `grown`, so that nobody reads the
-  /// ledger in between.
-  [[nodiscard]] std::unique_lock<std::mutex> ledger_turn() {
-    return std::unique_lock(ledger_turn_);
-  }
+  /// To be held around a write to the ledger and its call of `grown`, so that nobody takes a row of
+  /// the ledger for the present one in between.
+  [[nodiscard]] ledger_turns::turn ledger_turn() { return ledger_turns_.take(); }
   /// A transaction added this to the ledger's heatmaps. Any thread.
   void grown(const std::vector<storage::heatmap_delta>& deltas) noexcept;
 
@@ -91,8 +95,8 @@ class heatmap final : public watch_observer {
   void end_attempt(const pair_key& pair);
 
   /// Reads what is missing from `ledger` and `hot`, which are the caller's. Any thread but an
-  /// actor's; waits for one batch of a checkpoint at most. `duration_ms` is the catalogue's, for a
-  /// module that nobody has watched yet.
+  /// actor's. `duration_ms` is the catalogue's, for a module that nobody has watched yet. Pair by
+  /// pair, plays that are being written may be in the result twice.
   storage::stored<heatmap_view> read(const module_id& module, media_ms duration_ms,
                                      storage::ledger& ledger, storage::hot_store& hot);
   /// To be called after other changes of the ledger (an erasure, a recount): forgets its rows.
@@ -140,12 +144,19 @@ class heatmap final : public watch_observer {
                                                     storage::ledger& ledger);
   storage::stored<storage::heatmap_record> read_sums(const module_id& module,
                                                      storage::ledger& ledger);
+  storage::stored<storage::heatmap_record> read_stores(const module_id& module,
+                                                       media_ms duration_ms,
+                                                       storage::ledger& ledger,
+                                                       storage::hot_store& hot);
+  /// The sums, if they need nothing of the ledger.
+  std::optional<storage::heatmap_record> sums_in_memory(const module_id& module);
+  bool is_read_pair_by_pair(const module_id& module);
   [[nodiscard]] storage::stored<ok_t> load_row(const module_id& module, storage::ledger& ledger);
   [[nodiscard]] storage::stored<ok_t> read_unread(const module_id& module, storage::ledger& ledger);
 
   std::vector<lane> lanes_;
-  std::mutex ledger_turn_;  // an order of calls; it guards no member
-  annotated_mutex mutex_;   // taken after ledger_turn_ and after a lane's
+  ledger_turns ledger_turns_;
+  annotated_mutex mutex_;  // taken after a lane's
   /// Bounded by refusal, not by eviction: an overlay has the only copy of its plays.
   std::map<module_id, module_overlay> modules_ GUARDED_BY(mutex_);
   std::uint32_t round_ GUARDED_BY(mutex_) = 0;

@@ -21,7 +21,8 @@ std::string_view name_of(credit_status status) noexcept {
 
 std::string_view state_of(const progress_summary& now) noexcept {
   if (now.mastered_ms != never) return "MASTERED";
-  return now.playtime_ms == 0 ? "NOT_STARTED" : "IN_PROGRESS";
+  // As is_blank says of a progress.
+  return now.life.attempt <= 1 && now.updated_ms == never ? "NOT_STARTED" : "IN_PROGRESS";
 }
 
 template <class Ranges>

@@ -309,12 +309,14 @@ result<checkpointer::merged_states, storage::storage_error> checkpointer::write(
 storage::stored<std::vector<progress>> checkpointer::write_part(
     std::span<const storage::pair_progress> pairs) {
   const auto started_at = deps_.time.monotonic_now_us();
-  std::vector<storage::heatmap_delta> grown;
-  // Until the heatmap is notified, it reads nothing of what this writes.
-  auto turn = deps_.heat.ledger_turn();
-  auto done = deps_.ledger->checkpoint(pairs, deps_.time.wall_now(), &grown);
-  if (done) deps_.heat.grown(grown);
-  turn.unlock();
+  auto done = [&] {
+    std::vector<storage::heatmap_delta> grown;
+    // Until the heatmap is notified, it takes no row that this writes for the present one.
+    const auto turn = deps_.heat.ledger_turn();
+    auto written = deps_.ledger->checkpoint(pairs, deps_.time.wall_now(), &grown);
+    if (written) deps_.heat.grown(grown);
+    return written;
+  }();
   deps_.probe.latency.record_us(deps_.time.monotonic_now_us() - started_at);
   if (!done) return done;
   deps_.probe.up = true;

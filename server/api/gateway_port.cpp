@@ -40,6 +40,9 @@ class actor_gateway_port final : public gateway_port {
   [[nodiscard]] std::uint32_t erased_below(const student_id& student) const override {
     return gateway_.erased_below(student);
   }
+  [[nodiscard]] std::int64_t last_sequence_seen() const override {
+    return gateway_.last_sequence_seen();
+  }
   void student_has_gone(const student_id& student) override { gateway_.student_has_gone(student); }
   [[nodiscard]] std::vector<actors::module_activity> activity() const override {
     return live_.activity();

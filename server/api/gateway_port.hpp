@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <future>
 #include <memory>
 #include <optional>
@@ -48,6 +49,9 @@ class gateway_port {
                                             std::uint32_t next_epoch) = 0;
   /// The next epoch of a student in the log of erasures; 0: it has none.
   [[nodiscard]] virtual std::uint32_t erased_below(const student_id& student) const = 0;
+  /// The highest number of the outbox that this gateway has seen, also if the ledger has gone back
+  /// since; 0: none yet.
+  [[nodiscard]] virtual std::int64_t last_sequence_seen() const = 0;
   virtual void student_has_gone(const student_id& student) = 0;  // after end_epochs_below
 
   // Those who watch.

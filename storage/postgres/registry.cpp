@@ -246,6 +246,8 @@ stored<std::string> postgres_ledger::health() {
   return session_.call([&](pqxx::connection& connection) {
     pqxx::nontransaction reading(connection);
     const auto rows = reading.exec_prepared("health");
+    if (text_of(rows.at(0)[2]) == "on")
+      throw pqxx::failure("the server has become read-only; perhaps it is a standby now");
     auto version = text(text_of(rows.at(0)[0]));
     version.erase(std::min(version.find(' '), version.size()));  // "15.18 (Debian 15.18-0…)"
     return "PostgreSQL " + version + ", synchronous_commit " + text(text_of(rows.at(0)[1]));

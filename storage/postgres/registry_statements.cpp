@@ -130,7 +130,8 @@ constexpr statement registry_statements[] = {
     {"raise_highest_epoch", "SELECT watchkeeper_raise_highest_epoch($1)"},
     {"forget_old", "SELECT watchkeeper_forget_old()"},
     {"health", R"(
-      SELECT current_setting('server_version'), current_setting('synchronous_commit'))"},
+      SELECT current_setting('server_version'), current_setting('synchronous_commit'),
+        current_setting('transaction_read_only'))"},
 };
 
 }  // namespace

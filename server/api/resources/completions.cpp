@@ -1,6 +1,7 @@
 // /v1/completions: the outbox, read in order, as events or as a table.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <iterator>
 
@@ -31,10 +32,11 @@ bool is_newest_first(const call& c) {
   return order == "desc";
 }
 
-/// A cursor of a ledger that went back, and of which no store remembers how far it had come, could
-/// pass over events that are still to come.
+/// A cursor of a ledger that went back, and of which nobody remembers how far it had come, could
+/// pass over events that are still to come. What this gateway remembers, the ledger goes on above.
 void require_present(call& c, std::int64_t after) {
-  const auto latest = need(c.store.ledger().identity()).last_sequence;
+  const auto latest =
+      std::max(need(c.store.ledger().identity()).last_sequence, c.gateway.last_sequence_seen());
   if (after <= latest) return;
   throw api_problem(problem::cursor_from_the_future,
                     "The query parameter after is larger than every number that was given out; "

@@ -1,6 +1,8 @@
 #include "server/api/resources/read_latest.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <future>
 
 #include "server/api/api_limits.hpp"
@@ -69,8 +71,10 @@ std::optional<progress> read_latest(call& c, const pair_key& key) {
   auto coming = c.gateway.progress_of(key);
   const auto hot = c.store.hot().read({&key, 1});
   auto recorded = c.store.ledger().look_up({&key, 1});
-  // Without the ledger nobody knows which life goes on: what the others have is shown.
-  storage::recorded_pair found{.student = {.epoch = 1, .begins_ms = {}}, .state = std::nullopt};
+  // Without the ledger the log of erasures says which lives of the student have ended; which
+  // attempts have, nobody does, and what the others have is shown.
+  const auto epoch = std::max(c.gateway.erased_below(key.student), std::uint32_t{1});
+  storage::recorded_pair found{.student = {.epoch = epoch, .begins_ms = {}}, .state = std::nullopt};
   if (recorded) found = std::move(recorded.value().front());
   if (hot) merge_if_living(found, hot.value().front());
   const bool replied = unite_reply(found, coming, soon());

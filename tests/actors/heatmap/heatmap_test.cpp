@@ -187,6 +187,8 @@ BOOST_AUTO_TEST_CASE(what_is_shown_is_what_was_credited) {
           std::advance(any, random.between<std::size_t>(0, s.hot.size() - 1));
           s.reset(any->first);
         }
+        std::optional<ledger_turns::turn> writing;
+        if (random.one_in(60)) writing.emplace(s.heat.ledger_turn());
         if (random.one_in(4)) s.check(modules[random.between(0, 1)]);
       };
       for (int round = 0; round < 5; ++round) {
@@ -222,6 +224,28 @@ BOOST_AUTO_TEST_CASE(a_heartbeat_is_seen_at_once) {
   BOOST_TEST(view.students == 1u);
   const auto nobody = s.look(*module_id::parse("nobody"));
   BOOST_TEST(nobody.bins.viewer_ms == bin_sums(30), boost::test_tools::per_element());
+}
+
+/// A locked row of any module makes a checkpoint wait for seconds.
+BOOST_AUTO_TEST_CASE(a_write_that_waits_holds_up_nobody_who_reads) {
+  stage s;
+  s.used = {partition_of(who(1)), partition_of(who(2))};
+  s.play(who(1), m1, {0, 8'000});
+  s.round([] {});
+  s.play(who(2), m1, {5'000, 12'000});
+  {
+    const auto turn = s.heat.ledger_turn();
+    s.check(m1);  // pair by pair
+    BOOST_TEST(s.look(m1).students == 2u);
+  }
+  s.check(m1);  // reads the row
+  const wt::sqlite_place elsewhere;
+  const auto broken = elsewhere.make();  // not migrated: it has no tables
+  const auto turn = s.heat.ledger_turn();
+  s.play(who(1), m1, {12'000, 14'000});
+  const auto view = wt::need(s.heat.read(m1, duration_ms, *broken, *s.hot_store));
+  BOOST_TEST(view.bins.viewer_ms == s.truth(m1), boost::test_tools::per_element());
+  BOOST_TEST(view.students == 2u);
 }
 
 BOOST_AUTO_TEST_CASE(an_erased_student_is_gone_at_once) {

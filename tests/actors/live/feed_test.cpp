@@ -33,6 +33,25 @@ BOOST_AUTO_TEST_CASE(a_watcher_gets_events_of_its_module_only) {
   BOOST_TEST(text.find(R"(data: {"module":"film","bins":[[0,1,1],[1,1,1],)") != std::string::npos);
 }
 
+/// As the API says it of the progress.
+BOOST_AUTO_TEST_CASE(an_attempt_is_in_progress_from_its_beginning) {
+  const auto shows = [](const progress_summary& now, const std::string& state) {
+    live_update update;
+    update.status = credit_status::limited;
+    update.now = now;
+    std::string text;
+    json_writer out(text);
+    write_item(out, update);
+    return text.find("\"state\":\"" + state + '"') != std::string::npos;
+  };
+  progress_summary nothing{.duration_ms = 60'000, .life = {.epoch = 1, .attempt = 1}};
+  BOOST_TEST(shows(nothing, "NOT_STARTED"));
+  nothing.life.attempt = 2;
+  BOOST_TEST(shows(nothing, "IN_PROGRESS"));
+  nothing.updated_ms = nothing.mastered_ms = noon_ms;
+  BOOST_TEST(shows(nothing, "MASTERED"));
+}
+
 BOOST_AUTO_TEST_CASE(many_heartbeats_are_one_item_a_student) {
   feeding f;
   auto who = std::make_shared<reader>();

@@ -43,8 +43,8 @@ struct course {
     const bool hot_loses = c.hot_emptied || c.hot_older;
     c.kills = hot_loses ? c.hot_older && c.lives && random() % 4 == 0 : random() % 3 != 0;
     c.clock_steps = random() % 4 == 0;
-    c.ledger_older = !hot_loses && random() % 2 == 0;
-    if (c.ledger_older && random() % 4 != 0) c.lives = c.fair = true;
+    c.ledger_older = (!hot_loses || (c.hot_older && !c.kills)) && random() % 2 == 0;
+    if (c.ledger_older && !hot_loses && random() % 4 != 0) c.lives = c.fair = true;
     c.catalogue = random() % 2 == 0;
     c.retires = random() % 3 == 0;
     c.tight_bucket = random() % 3 == 0;
@@ -71,37 +71,15 @@ struct totals {
 };
 
 /// What has to happen in some of the seeds.
-inline constexpr std::string_view kinds[] = {"request lost",
-                                             "reply lost",
-                                             "call refused",
-                                             "hot store down",
-                                             "ledger down",
-                                             "hot store refuses",
-                                             "ledger refuses",
-                                             "link cut",
-                                             "gateway killed",
-                                             "killed in a call",
-                                             "clock set",
-                                             "hot store emptied",
-                                             "hot store older",
-                                             "ledger older",
-                                             "backup restored",
-                                             "enrolment lost",
-                                             "erasure lost",
-                                             "reset lost",
-                                             "catalogue change lost",
-                                             "degraded",
-                                             "credit limited",
-                                             "bucket used up",
-                                             "news late",
-                                             "pairs evicted",
-                                             "pair retired",
-                                             "enrolled again",
-                                             "erased",
-                                             "reset",
-                                             "rules changed",
-                                             "module removed",
-                                             "module returned",
-                                             "call half done"};
+inline constexpr std::string_view kinds[] = {
+    "request lost",    "reply lost",        "call refused",      "hot store down",
+    "ledger down",     "hot store refuses", "ledger refuses",    "link cut",
+    "gateway killed",  "killed in a call",  "clock set",         "hot store emptied",
+    "hot store older", "ledger older",      "both stores older", "backup restored",
+    "enrolment lost",  "erasure lost",      "reset lost",        "catalogue change lost",
+    "degraded",        "credit limited",    "bucket used up",    "news late",
+    "memory small",    "pair retired",      "enrolled again",    "erased",
+    "reset",           "rules changed",     "module removed",    "module returned",
+    "call half done"};
 
 }  // namespace watchkeeper::actors::testing::simulation

@@ -123,8 +123,9 @@ void deployment::note_totals() {
   }
   add("pair retired", retired);
   add("call half done", counts.half_done);
-  if (course_.slow_news) add("news late", 1);
-  if (course_.few_pairs) add("pairs evicted", 1);
+  if (course_.few_pairs) add("memory small", 1);
+  if (const auto hot = counts.happened.find("hot store older"); hot != counts.happened.end())
+    add("both stores older", std::min(hot->second, world_.past.losses));
 }
 
 caf::scheduler::test_coordinator& deployment::scheduler() {
@@ -192,7 +193,9 @@ void deployment::one_step() {
 
 void deployment::turn_of_a_watcher() {
   auto& process = any();
-  process.turn_of_the_watcher(!course_.slow_news || chance(12));
+  const bool follows = !course_.slow_news || chance(12);
+  if (!follows && process.is_alive() && !process.has_heard_all()) happened("news late");
+  process.turn_of_the_watcher(follows);
 }
 
 void deployment::pass_time(std::uint64_t ms) {

@@ -198,6 +198,7 @@ class deployment {
   void note_ledger_loss(const test::ledger_model& before);
   void note_lost_life(device& d, const test::ledger_model& before);
   void note_lost_reset(device& d, std::size_t module, const test::ledger_model& before);
+  void drop_resets_in_no_store(device& d, std::size_t module);
   void play(std::size_t who);
   void retry(std::size_t who);
   void send(std::size_t who, std::size_t which);
@@ -288,7 +289,14 @@ class deployment {
   /// I6: nothing of a life that ended is in a store.
   void check_ended(const device& d, std::size_t module);
   /// The hot store may have lost erasures that have not been repeated.
-  bool lacks_erasures() const { return lost_at_ && *lost_at_ == world_.checkpoints; }
+  bool lacks_erasures() const {
+    // By a clock that was set, an erasure that the ledger has lost is too old to be repeated.
+    const bool may_be_told_no_more = course_.clock_steps && world_.past.losses > 0;
+    return lost_at_ && (*lost_at_ == world_.checkpoints || may_be_told_no_more);
+  }
+  /// Before a reset is answered: no gateway has ever been without the hot store, which has all that
+  /// it was told, as has the ledger.
+  bool is_hot_store_told_of_resets() const;
   /// Of all processes, also the dead ones.
   std::uint64_t ledger_faults() const;
   /// Without the ledger, a gateway goes on from memory if the hot store has lost the pair.

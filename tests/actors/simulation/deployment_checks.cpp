@@ -106,6 +106,15 @@ void deployment::check_ended(const device& d, std::size_t module) {
     fail("I6: " + name + ": the outbox has an epoch that ended");
   if (const auto hot = in_hot(pair); hot && hot->life.epoch < floor.epoch && !lacks_erasures())
     fail("I6: " + name + ": the hot store has an epoch that ended");
+  else if (hot && hot->life < floor && is_hot_store_told_of_resets())
+    fail("I6: " + name + ": the hot store has an attempt that ended");
+}
+
+bool deployment::is_hot_store_told_of_resets() const {
+  return !has_lost_ && world_.past.losses == 0 &&
+         std::all_of(everyone_.begin(), everyone_.end(), [](const auto& process) {
+           return process->degraded_spells() == 0 && !process->is_degraded();
+         });
 }
 
 void deployment::check_promise(device& d, const beat& b, const acknowledgement& ack) {

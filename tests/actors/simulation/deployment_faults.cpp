@@ -82,6 +82,7 @@ void deployment::disaster() {
     constexpr std::int64_t steps_ms[] = {0, 0, 3'600'000, -3'600'000, 600'000, -30'000};
     process->clock_offset_ms = steps_ms[below(std::size(steps_ms))];
     if (process->clock_offset_ms != 0) happened("clock set");
+    note("a clock stands at " + std::to_string(process->clock_offset_ms) + " ms");
   }
 }
 
@@ -94,6 +95,13 @@ void deployment::take_hot_store_back() {
   world_.hot.come_back_older(writes);
   note("the hot store comes back " + std::to_string(writes) + " writes older");
   note_loss();
+  // What the ledger has lost as well is at most in the memory of gateways.
+  if (world_.past.losses == 0) return;
+  for (auto& d : devices_)
+    for (std::size_t m = 0; m < modules_.size(); ++m)
+      if (const auto& truth = d.pairs[m];
+          truth.floor.attempt > 0 && !is_in_a_store(d, m, truth.floor))
+        drop_resets_in_no_store(d, m);
 }
 
 void deployment::take_ledger_back(std::size_t transactions_max) {
@@ -168,8 +176,11 @@ void deployment::note_lost_reset(device& d, std::size_t module, const test::ledg
   if (!had || had->life.attempt < 2) return;
   const auto has = in_ledger({d.student, modules_[module]});
   if (!has || has->life < had->life) happened("reset lost");
-  if (is_in_a_store(d, module, had->life)) return;
-  // Only the ledger had it, answered or not, and perhaps the memory of a degraded gateway.
+  // Else only the ledger had it, answered or not, and perhaps the memory of a degraded gateway.
+  if (!is_in_a_store(d, module, had->life)) drop_resets_in_no_store(d, module);
+}
+
+void deployment::drop_resets_in_no_store(device& d, std::size_t module) {
   auto& truth = d.pairs[module];
   truth.may_end_late = true;
   ++truth.ends;

@@ -84,6 +84,12 @@ BOOST_FIXTURE_TEST_CASE(a_cursor_from_the_future_is_told_where_to_go_on, complet
     check_problem(get(form + beyond + "&student=nobody", "viewer"), 409, "cursor-from-the-future");
   }
   BOOST_TEST(list("order=desc&before=" + beyond)["items"].size() == 2u);
+  // The ledger went back, and will go on above what the gateway has seen.
+  gateway.sequence_seen = std::stoll(beyond);
+  BOOST_TEST(list("after=" + beyond)["items"].empty());
+  const auto further = get("/v1/completions?after=" + beyond + "0", "viewer");
+  check_problem(further, 409, "cursor-from-the-future");
+  BOOST_TEST(json_of(further)["latest"] == beyond);
   master(2, 3);
   BOOST_TEST(list("after=" + last)["next"] == beyond);
 }

@@ -219,9 +219,11 @@ BOOST_AUTO_TEST_CASE(a_server_that_turned_read_only_is_away_until_it_takes_write
   server.start();
   const auto url = server.new_database();
   const auto tested = make_postgres_ledger(url);
+  const auto watched = make_postgres_ledger(url);  // by who writes nothing
   need(tested->migrate());
   enrol(*tested, {"s"});
   need(tested->checkpoint(short_batch, wall_ms{1}));
+  need(watched->health());
   pqxx::connection other(url);
   const auto read_only = [&](const char* on_or_off) {
     pqxx::nontransaction work(other);
@@ -244,7 +246,12 @@ BOOST_AUTO_TEST_CASE(a_server_that_turned_read_only_is_away_until_it_takes_write
   const auto read = tested->changes(0, 1);
   BOOST_REQUIRE(!read.has_value());
   BOOST_TEST(read.error().code == storage_error::unavailable);
+  BOOST_TEST(eventually([&] { return !watched->health().has_value(); }));
+  const auto health = watched->health();
+  BOOST_REQUIRE(!health.has_value());
+  BOOST_TEST(health.error().code == storage_error::unavailable);
   read_only("off");
+  BOOST_TEST(eventually([&] { return watched->health().has_value(); }));
   BOOST_TEST(eventually([&] { return tested->checkpoint(short_batch, wall_ms{4}).has_value(); }));
 }
 
