@@ -100,6 +100,7 @@ class fake_gateway final : public gateway_port {
   storage::stored<actors::heatmap_view> heatmap_of(const module_id& module, media_ms duration_ms,
                                                    storage::ledger& ledger,
                                                    storage::hot_store& hot) override {
+    if (on_heatmap) on_heatmap();
     return heat.read(module, duration_ms, ledger, hot);
   }
   void forget_heatmap_rows() override { heat.forget_rows(); }
@@ -151,6 +152,7 @@ class fake_gateway final : public gateway_port {
   std::int64_t sequence_seen = 0;
   std::vector<std::string> notes;
   std::function<void()> on_judge_modules;
+  std::function<void()> on_heatmap;
   bool responses = true;
   bool fails = false;
   std::atomic<bool> is_ready{true};

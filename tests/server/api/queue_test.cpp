@@ -96,6 +96,28 @@ BOOST_FIXTURE_TEST_CASE(recounts_wait_for_a_thread_of_their_own, api_fixture) {
   BOOST_TEST(responses.most() == 1);
 }
 
+/// A ledger that is slow for one class of calls holds up no other.
+BOOST_FIXTURE_TEST_CASE(each_class_of_calls_waits_alone, api_fixture) {
+  BOOST_TEST(put("/v1/modules/m1", {{"title", "t"}, {"duration_ms", 60'000}}).status < 300);
+  std::latch go_on(1);
+  std::latch occupied(api_limits::threads);
+  gateway.on_heatmap = [&] {
+    occupied.count_down();
+    go_on.wait();
+  };
+  std::vector<std::uint64_t> waiting;
+  for (unsigned i = 0; i < api_limits::threads; ++i)
+    waiting.push_back(
+        submit(http_method::get, "/v1/modules/m1/heatmap", {}, "Bearer viewer-secret"));
+  occupied.wait();
+  BOOST_TEST(get("/v1/modules/m1").status == 200);
+  BOOST_TEST(put("/v1/modules/m2", {{"title", "t"}, {"duration_ms", 60'000}}).status == 201);
+  BOOST_TEST(get("/v1/stats", "operator").status == 200);
+  BOOST_TEST(responses.count() == requests - waiting.size());
+  go_on.count_down();
+  for (const auto each : waiting) BOOST_TEST(responses.wait_for(each).status == 200);
+}
+
 BOOST_FIXTURE_TEST_CASE(what_throws_inside_is_500_without_its_text, api_fixture) {
   made.reset();
   auto with = dependencies();
