@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { selfSignedCertificate } from '../../tests/integration/lib/certificate.mjs';
 import { asset } from './mock/assets.mjs';
 import { call } from './mock/calls.mjs';
-import { credit, refuse } from './mock/credit.mjs';
+import { credit, progressOf, refuse } from './mock/credit.mjs';
 import { openLive } from './mock/live.mjs';
 import { login, whoIs } from './mock/login.mjs';
 import { options } from './mock/options.mjs';
@@ -97,7 +97,7 @@ for (const signal of ['SIGTERM', 'SIGINT'])
     process.exit(0);
   });
 if (!options.stateFile) {
-  generate({ db, credit, refuse, students: options.students, rate: options.rate });
+  generate({ db, credit, progressOf, refuse, students: options.students, rate: options.rate });
   const tokens = options.tokens.map(({ role }) => `${role}-secret`).join(', ');
   console.log(`https://localhost:${options.port}/console/   tokens: ${tokens}`);
 }

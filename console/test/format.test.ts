@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Stats } from '../src/core/api';
 import { type Moment, ratesOf } from '../src/core/machine';
+import { t } from '../src/text/en';
 import { bytes, clock, microseconds, percent, plural, since, span } from '../src/text/format';
 
 describe('formats', () => {
@@ -27,6 +28,19 @@ describe('formats', () => {
       '1 student',
       '2 students',
       '12,345 students',
+    ]);
+  });
+  test('attempts are numbered in words', () => {
+    expect([2, 3, 4, 11, 12, 13, 21, 22, 1_003].map(t.attempt)).toEqual([
+      '2nd attempt',
+      '3rd attempt',
+      '4th attempt',
+      '11th attempt',
+      '12th attempt',
+      '13th attempt',
+      '21st attempt',
+      '22nd attempt',
+      '1,003rd attempt',
     ]);
   });
   test('stretches of time', () => {

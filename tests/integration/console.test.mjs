@@ -206,11 +206,25 @@ describe('the views of the console', () => {
     await scene.credited(10_000, 20_000);
     const row = page().locator(`[data-student="${scene.student}"]`);
     await row.getByText('100%').waitFor();
+    assert.equal(await row.getByText('attempt').count(), 0);
     const reset = `/v1/progress/${scene.student}/${scene.module}/reset`;
     assert.equal((await gateway.admin('POST', reset, { reason: 'a test' })).status, 204);
     await row.getByText('0%', { exact: true }).waitFor();
+    await row.getByText('2nd attempt').waitFor();
     await scene.credited(0, 5000);
     await row.getByText('25%').waitFor();
+    await scene.credited(5000, 20_000);
+    await browser.goto(`students/${scene.student}`);
+    await page().locator(`[data-module="${scene.module}"]`).getByText('2nd attempt').waitFor();
+    await browser.goto(`completions?student=${scene.student}`);
+    // Each attempt has its completion, the newest first; the first attempt is not named.
+    const named = page().getByRole('cell', { name: scene.module });
+    await until('both completions are there', async () => (await named.count()) === 2);
+    assert.deepEqual(await named.allTextContents(), [
+      `${scene.module} 2nd attempt`,
+      `${scene.module} `,
+    ]);
+    assert.deepEqual(await browser.violations(), []);
   });
 
   test('a module: a click on a time opens its preview there', async () => {

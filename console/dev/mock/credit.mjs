@@ -5,7 +5,7 @@ import { showCredit } from './live.mjs';
 import { lengthOf, minus, unite } from './ranges.mjs';
 import { activity, counts, db, second } from './state.mjs';
 
-const newProgress = (student, module) => ({
+const newProgress = (student, module, attempt) => ({
   student,
   module,
   coverage: [],
@@ -13,7 +13,15 @@ const newProgress = (student, module) => ({
   resume_ms: 0,
   mastered_at: null,
   state: 'IN_PROGRESS',
+  attempt,
 });
+
+/** The progress of a pair, which begins with this attempt if there is none. */
+export function progressOf(student, id, attempt = 1) {
+  db.progress[id] ??= {};
+  db.progress[id][student] ??= newProgress(student, id, attempt);
+  return db.progress[id][student];
+}
 
 function master(document, module) {
   document.state = 'MASTERED';
@@ -30,6 +38,7 @@ function master(document, module) {
       completion_percentage: document.completion_percentage,
       mastered_at: document.mastered_at,
       threshold: module.mastery_threshold,
+      attempt: document.attempt,
     },
   });
 }
@@ -39,9 +48,7 @@ export function credit(student, id, from, to, atMs = Date.now()) {
   const module = db.modules[id];
   to = Math.min(to, module.duration_ms);
   const heat = heatOf(id);
-  db.progress[id] ??= {};
-  db.progress[id][student] ??= newProgress(student, id);
-  const document = db.progress[id][student];
+  const document = progressOf(student, id);
   const fresh = minus([from, to], document.coverage);
   document.coverage = unite([...document.coverage, ...fresh]);
   document.playtime_ms += to - from;

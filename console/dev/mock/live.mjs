@@ -37,6 +37,7 @@ export function showCredit(document, played, fresh, deltas) {
     const item = client.items[student] ?? { student, new: [], played: [] };
     client.items[student] = {
       ...item,
+      attempt: document.attempt,
       seconds_watched: document.seconds_watched,
       completion_percentage: document.completion_percentage,
       state: document.state,

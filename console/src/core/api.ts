@@ -81,6 +81,7 @@ export interface CompletionEvent {
     completion_percentage: number;
     mastered_at: string;
     threshold: number;
+    attempt: number;
   };
 }
 export interface List<T> {

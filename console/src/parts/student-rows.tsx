@@ -3,6 +3,7 @@ import { pathOf } from '../core/router';
 import type { Row } from '../core/students';
 import { t } from '../text/en';
 import { clockRange, fullDateTime, percent, since } from '../text/format';
+import { Attempt } from './attempt';
 import { Icon, type IconName } from './icons';
 import { memo } from './memo';
 import { missingText, Strip } from './strip';
@@ -81,6 +82,7 @@ export const StudentRow = memo(function StudentRow({
         >
           {row ? row.student : t.students.loadingRows}
         </a>
+        <Attempt n={row?.attempt ?? 1} />
       </span>
       <span role="cell" class="cell-strip">
         {table ? (

@@ -1,5 +1,5 @@
 /** Every text of the console, in one place. Numbers and plurals come formatted from format.ts. */
-import { clock, clockRange, decimal, number, percent, plural, share } from './format';
+import { clock, clockRange, decimal, number, ordinal, percent, plural, share } from './format';
 
 export const t = {
   product: 'watchkeeper',
@@ -80,6 +80,15 @@ export const t = {
     asPicture: 'Show as picture',
     more: 'Show more',
   },
+
+  attempt: (n: number) =>
+    ordinal(n, {
+      one: '{n}st attempt',
+      two: '{n}nd attempt',
+      few: '{n}rd attempt',
+      other: '{n}th attempt',
+    }),
+  attemptHint: 'Each reset of the progress begins the next attempt',
 
   modules: {
     title: 'Modules',
@@ -447,7 +456,7 @@ export const t = {
 
   completions: {
     title: 'Completions',
-    lead: 'Each student’s mastery of a module, once and for good.',
+    lead: 'Each student’s mastery of a module, once in each attempt and for good.',
     student: 'Student',
     module: 'Module',
     filter: 'Filter',

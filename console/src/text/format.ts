@@ -15,6 +15,7 @@ const compactNumber = new Intl.NumberFormat(locale, {
 });
 const percents = new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 1 });
 const rules = new Intl.PluralRules(locale);
+const ordinals = new Intl.PluralRules(locale, { type: 'ordinal' });
 const timeOnly = new Intl.DateTimeFormat(locale, {
   hour: '2-digit',
   minute: '2-digit',
@@ -42,6 +43,15 @@ export const share = (value: number): string => percents.format(value);
 export function plural(n: number, forms: { one?: string; other: string }): string {
   const form = (rules.select(n) === 'one' ? forms.one : undefined) ?? forms.other;
   return form.replace('{n}', number(n));
+}
+
+/** As `plural`, for the place in a row: 2nd, 3rd, 11th. */
+export function ordinal(
+  n: number,
+  forms: { one: string; two: string; few: string; other: string },
+): string {
+  const rule = ordinals.select(n) as keyof typeof forms;
+  return forms[rule].replace('{n}', number(n));
 }
 
 /** Media time as on a player: 0:07, 12:03, 1:02:03. */

@@ -3,6 +3,7 @@ import { api, type CompletionEvent, Problem } from '../core/api';
 import { amend } from '../core/place';
 import { pathOf } from '../core/router';
 import { useNow, useRedraw, useRevision } from '../core/use';
+import { Attempt } from '../parts/attempt';
 import { ExportButton } from '../parts/export-button';
 import { Loading, Notice, ProblemNotice } from '../parts/states';
 import { t } from '../text/en';
@@ -204,7 +205,8 @@ function Row({ data, nowMs }: { data: CompletionEvent['data']; nowMs: number }) 
         <a href={pathOf({ view: 'student', student: data.student })}>{data.student}</a>
       </td>
       <td data-label={words.module}>
-        <a href={pathOf({ view: 'module', module: data.module })}>{data.module}</a>
+        <a href={pathOf({ view: 'module', module: data.module })}>{data.module}</a>{' '}
+        <Attempt n={data.attempt} />
       </td>
       <td class="right" data-label={words.watched}>
         {clock(data.seconds_watched * 1000)}

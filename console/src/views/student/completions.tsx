@@ -1,6 +1,7 @@
 import { api, type ModuleDocument } from '../../core/api';
 import { pathOf } from '../../core/router';
 import { useLoad } from '../../core/use';
+import { Attempt } from '../../parts/attempt';
 import { Icon } from '../../parts/icons';
 import { Pending } from '../../parts/states';
 import { t } from '../../text/en';
@@ -35,6 +36,7 @@ export function Completions({
               <a href={pathOf({ view: 'module', module: data.module })}>
                 {modules.get(data.module)?.title ?? data.module}
               </a>
+              <Attempt n={data.attempt} />
               <span class="faint">{dateTime(Date.parse(data.mastered_at))}</span>
               <b>{percent(data.completion_percentage)}</b>
             </li>

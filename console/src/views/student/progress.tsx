@@ -4,6 +4,7 @@ import { gaps, type Range } from '../../core/ranges';
 import { pathOf } from '../../core/router';
 import { refusedOf, rowOf } from '../../core/students';
 import { useNow, useWidth } from '../../core/use';
+import { Attempt } from '../../parts/attempt';
 import { TableToggle } from '../../parts/controls';
 import { Notice } from '../../parts/states';
 import { missingText, Strip } from '../../parts/strip';
@@ -38,6 +39,7 @@ function ModuleStrip({
       <div class="module-strip-head">
         <a href={pathOf({ view: 'module', module: item.module })}>{module?.title ?? item.module}</a>
         <NeedMark row={row} />
+        <Attempt n={row.attempt} />
         <span class="push-left nowrap">
           <span title={fullDateTime(row.updatedMs)} class="faint">
             {since(row.updatedMs, nowMs)}
