@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { run } from './lib/command.mjs';
-import { Gateway } from './lib/gateway.mjs';
+import { Gateway, program } from './lib/gateway.mjs';
 import { assertProblem, Scene } from './lib/scene.mjs';
 import { variants } from './lib/stores.mjs';
 import { after, before, describe, test } from './lib/test.mjs';
@@ -221,6 +221,13 @@ for (const variant of variants) {
       assert.equal(anew.state, 'IN_PROGRESS');
     }
 
+    /** Step 5: the commands find nothing, once what was played is checkpointed. */
+    async function isWhole() {
+      for (const each of both()) await checkpoint(each);
+      await run(program, ['recount', '--config', gateway.file, '--check']);
+      await run(program, ['check', '--config', gateway.file]);
+    }
+
     /** Who was enrolled since is enrolled again, and has what was earned without playing. */
     async function goesOn(enrolled, lost) {
       await enrolAgain(enrolled);
@@ -255,6 +262,7 @@ for (const variant of variants) {
         assertProblem(unknown, 401, 'unknown-device');
       }
       await goesOn(enrolled, lost);
+      await isWhole();
     });
   });
 }
@@ -289,20 +297,30 @@ class Standby {
 }
 
 describe('an asynchronous standby', { skip: !variants.includes('servers') }, () => {
-  let gateway;
+  let gateway, other;
   before(async () => {
     gateway = await Gateway.start({ variant: 'servers', store: 'checkpoint_interval_s = 1' });
+    other = await gateway.beside();
   });
-  after(() => gateway?.stop());
+  after(async () => {
+    await other?.stop();
+    await gateway?.stop();
+  });
 
   test('that lacks the last transactions when it is promoted gets them', async () => {
     const standby = new Standby(gateway.stores);
     const lost = await Scene.make(gateway);
     const next = await Scene.make(gateway);
+    const erased = await Scene.make(gateway);
     await lost.credited(0, 10_000);
+    await playAll(erased);
+    erased.gateway = other; // which has the student in its memory, too
+    await erased.credited(0, 1_000);
     await checkpoint(gateway);
     await standby.begin();
     for (let i = 1; i < 6; ++i) await lost.credited(i * 10_000, (i + 1) * 10_000);
+    const { status } = await gateway.admin('DELETE', `/v1/students/${erased.student}`);
+    assert.equal(status, 204);
     const whole = await until('its completion is there', async () => {
       const found = await read(gateway, 0);
       return found.items.some(isOf(lost)) && found;
@@ -316,9 +334,27 @@ describe('an asynchronous standby', { skip: !variants.includes('servers') }, () 
       return response.status === 200 && response.json.items.find(isOf(lost));
     });
     assert.equal(regained.id, whole.items.find(isOf(lost)).id);
-    await checkpoint(gateway);
-    assert.equal((await ledgerOf(gateway)).went_back, 1);
+    for (const each of [gateway, other]) {
+      await checkpoint(each);
+      const { went_back, catching_up } = await ledgerOf(each);
+      assert.deepEqual([went_back, catching_up], [1, false]);
+    }
     const list = await answered(() => gateway.viewer('GET', `/v1/modules/${lost.module}/students`));
     assert.equal(list.json.items[0].state, 'MASTERED');
+    // The standby had the student who was erased, with the completion.
+    assert.ok(!(await read(gateway, 0)).items.some(isOf(erased)));
+    for (const each of [gateway, other]) {
+      erased.gateway = each;
+      assertProblem(await answered(() => erased.play(0, 1_000)), 401, 'unknown-device');
+    }
+    // A revocation at one gateway is heard of at the other one, whose last change was of the lost ledger.
+    const revoked = await answered(() => gateway.admin('DELETE', `/v1/devices/${lost.device.kid}`));
+    assert.equal(revoked.status, 204);
+    lost.gateway = other;
+    const refused = await until('the revocation is known', async () => {
+      const response = await lost.play(0, 1_000);
+      return ![200, 503].includes(response.status) && response;
+    });
+    assertProblem(refused, 403, 'revoked-device');
   });
 });

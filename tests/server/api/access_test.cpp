@@ -156,6 +156,9 @@ BOOST_FIXTURE_TEST_CASE(health_and_readiness_need_no_token, api_fixture) {
   gateway.figures.hot.durable_enough = true;
   BOOST_TEST(reason() == "the hot store is away");
   gateway.figures.hot.degraded = false;
+  gateway.figures.ledger.catching_up = true;
+  BOOST_TEST(reason() == "the ledger went back, and is given what it lacks");
+  gateway.figures.ledger.catching_up = false;
   clock.advance(api_limits::readiness_age_max_ms);
   BOOST_TEST(json_of(get("/readyz", ""))["reasons"].empty());
   gateway.is_ready = false;

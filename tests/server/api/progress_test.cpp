@@ -285,7 +285,7 @@ BOOST_FIXTURE_TEST_CASE(a_reset_begins_anew_and_keeps_the_history, progress_fixt
   auto further = progress_of({0, 5'000}, 60'000, now);
   further.life.attempt = 4;
   gateway.memory[pair_of("s1", "m1")] = further;
-  BOOST_TEST(reset(reason).status == 204);
+  BOOST_TEST(reset(R"({"reason":")" + std::string(512, 'x') + "\"}").status == 204);
   BOOST_TEST(json_of(get("/v1/progress/s1/m1"))["attempt"] == 5);
   gateway.fails = true;  // the hot store is away: the call is repeated
   check_problem(reset(reason), 503, "storage-unavailable");

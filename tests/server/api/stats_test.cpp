@@ -128,14 +128,18 @@ BOOST_AUTO_TEST_CASE(prometheus_finds_nothing_to_complain_about) {
 }
 
 BOOST_AUTO_TEST_CASE(metrics_carry_the_numbers) {
-  const auto text = metrics_text(sample());
+  auto numbers = sample();
+  numbers.gateway.ledger.went_back = 2;
+  numbers.gateway.hot.retired_pairs = 5;
+  const auto text = metrics_text(numbers);
   for (const auto line :
        {"watchkeeper_requests_total 77\n", "watchkeeper_heartbeats_total{status=\"credited\"} 10\n",
         "watchkeeper_heartbeat_problems_total{problem=\"stale-token\"} 3\n",
         "watchkeeper_heartbeat_duration_seconds_sum 0.0016\n",
         "watchkeeper_heartbeat_duration_seconds{quantile=\"0.99\"} 0.0002\n",
         "watchkeeper_shard_batch_heartbeats_total{shard=\"0\"} 10\n",
-        "watchkeeper_hot_store_durability{level=\"log\"} 1\n"})
+        "watchkeeper_hot_store_durability{level=\"log\"} 1\n",
+        "watchkeeper_ledger_went_back_total 2\n", "watchkeeper_hot_store_retired_pairs_total 5\n"})
     BOOST_TEST(text.find(line) != std::string::npos, line);
 }
 

@@ -13,6 +13,21 @@ using namespace watchkeeper;
 using namespace watchkeeper::storage;
 using namespace watchkeeper::storage::testing;
 
+namespace {
+
+/// A pair with its first 9 s covered, as format 3 has it; with the mark, it is in the dirty set.
+std::string pair_of_format_3(bool marked) {
+  std::string value;
+  byte_writer put(value);
+  put.u8(0x83), put.u8(marked), put.u64(17);
+  put.u32(9'000), put.u32(600'000), put.u32(9'000), put.i64(9'000);
+  for (int i = 0; i < 3; ++i) put.i64(i < 2 ? some_time_ms.value() : 0);
+  put.u8(0), put.u32(0), put.u32(9'000);
+  return value;
+}
+
+}  // namespace
+
 BOOST_AUTO_TEST_SUITE(redis_formats)
 
 /// As a gateway of format 3 has left it: the values keep what they say, in the first life.
@@ -20,13 +35,9 @@ BOOST_AUTO_TEST_CASE(a_redis_of_format_3_is_brought_along) {
   redis_server server;
   const auto pair = pair_of("ada", "m1");
   const auto erased = pair_of("bob", "m1");
-  std::string value, student;
+  const auto value = pair_of_format_3(true);
+  std::string student;
   {
-    byte_writer put(value);
-    put.u8(0x83), put.u8(1), put.u64(17);
-    put.u32(9'000), put.u32(600'000), put.u32(9'000), put.i64(9'000);
-    for (int i = 0; i < 3; ++i) put.i64(i < 2 ? some_time_ms.value() : 0);
-    put.u8(0), put.u32(0), put.u32(9'000);
     byte_writer put_student(student);
     put_student.u8(0x83), put_student.u8(0), put_student.u64(18);
     put_student.i64(5'000'000), put_student.i64(some_time_ms.value());
@@ -72,6 +83,48 @@ BOOST_AUTO_TEST_CASE(a_redis_of_format_3_is_brought_along) {
   server.command({"SET", key_of("progress", pair), value});
   must(store->end_epochs_below(pair.student, 2, some_time_ms));
   BOOST_TEST(server.command({"EXISTS", key_of("progress", pair)}) == "0");
+}
+
+/// Clean ones, which nobody plays any more: all of them are there for the ledger that asks.
+BOOST_AUTO_TEST_CASE(a_hundred_thousand_pairs_of_format_3_are_brought_along) {
+  constexpr int students = 1'000, modules_each = 100;
+  redis_server server;
+  const auto value = pair_of_format_3(false);
+  for (int s = 0; s < students; ++s) {
+    std::vector<std::string> values{"MSET"};
+    std::vector<std::string> modules{"SADD", ""};
+    for (int m = 0; m < modules_each; ++m) {
+      const auto pair = pair_of(fmt::format("s{}", s), fmt::format("m{}", m));
+      values.push_back(key_of("progress", pair));
+      values.push_back(value);
+      modules[1] = key_of("pairs", pair);
+      modules.emplace_back(pair.module.view());
+    }
+    server.command(values);
+    server.command(modules);
+  }
+  server.command({"HSET", "wk:deployment", "partitions", "256", "format", "3", "incarnation", "x"});
+
+  const auto store = make_redis_store(server.url());
+  std::string cursor;
+  do cursor = must(store->mark_all_dirty(cursor));
+  while (!cursor.empty());
+  BOOST_TEST(must(store->dirty_count()) == std::uint64_t{students * modules_each});
+  std::size_t found = 0, wrong = 0;
+  for (std::uint32_t p = 0; p < limits::partitions; ++p)
+    while (true) {
+      const auto partition = static_cast<partition_index>(p);
+      const auto dirty =
+          must(store->read_dirty(partition, storage_limits::checkpoint_batch_pairs_max));
+      if (dirty.size() == 0) break;
+      BOOST_REQUIRE(dirty.unreadable.empty());
+      found += dirty.pairs.size();
+      for (const auto& [key, state, version] : dirty.pairs)
+        wrong += state.life != life_number{1, 1} || state.covered.covered_ms() != 9'000;
+      must(store->mark_clean(partition, dirty.pairs));
+    }
+  BOOST_TEST(found == std::size_t{students * modules_each});
+  BOOST_TEST(wrong == 0u);
 }
 
 /// A gateway of format 3 that is connected goes on calling the functions of its library.
