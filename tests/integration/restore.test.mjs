@@ -33,6 +33,14 @@ const isOf =
   ({ data }) =>
     data.student === scene.student && data.module === scene.module;
 const ledgerOf = async (gateway) => (await gateway.operator('GET', '/v1/stats')).json.ledger;
+const reasonsOf = async (gateway) => (await gateway.operator('GET', '/readyz')).json.reasons;
+/** How often the ledger went back, as the metrics and the statistics have it. */
+async function lossesOf(gateway) {
+  const { text } = await gateway.operator('GET', '/metrics');
+  const counted = Number(/^watchkeeper_ledger_went_back_total (.*)$/m.exec(text)?.[1]);
+  assert.equal(counted, (await ledgerOf(gateway)).went_back);
+  return counted;
+}
 
 /** A connection that broke fails the call that finds it broken: a caller tries again after a 503. */
 const answered = (call) =>
@@ -181,7 +189,8 @@ for (const variant of variants) {
           return ledger.went_back > 0 && !ledger.catching_up;
         });
         await checkpoint(each);
-        assert.deepEqual((await each.operator('GET', '/readyz')).json.reasons, []);
+        assert.deepEqual(await reasonsOf(each), []);
+        assert.ok((await lossesOf(each)) >= 1);
         assert.match(each.log, /went back/);
       }
       const list = await answered(() =>
@@ -266,6 +275,51 @@ for (const variant of variants) {
     });
   });
 }
+
+describe('an older ledger beside a hot store that is away', {
+  skip: !variants.includes('servers'),
+}, () => {
+  let gateway;
+  before(async () => {
+    gateway = await Gateway.start({ variant: 'servers', store: 'checkpoint_interval_s = 1' });
+  });
+  after(() => gateway?.stop());
+
+  const away = 'the hot store is away';
+  const wentBack = 'the ledger went back, and is given what it lacks';
+
+  test('is named and counted from when it is noticed, and named until it is caught up with', async () => {
+    const backup = new PostgresBackup(gateway);
+    const lost = await Scene.make(gateway);
+    await lost.credited(0, 10_000);
+    await checkpoint(gateway);
+    await backup.take();
+    await lost.credited(10_000, 30_000);
+    await checkpoint(gateway);
+    assert.equal(await lossesOf(gateway), 0);
+    assert.deepEqual(await reasonsOf(gateway), []);
+
+    // What the ledger lacks is in the hot store: until that is back, the ledger cannot be given it.
+    gateway.stores.halt('private-redis');
+    await until('it is away', async () => (await reasonsOf(gateway)).includes(away));
+    await backup.restore();
+    const { json } = await until('it is noticed', async () => {
+      const response = await gateway.operator('GET', '/readyz');
+      return response.status === 200 && response.json.reasons.includes(wentBack) && response;
+    });
+    assert.deepEqual([json.ready, json.degraded, json.reasons], [true, true, [away, wentBack]]);
+    assert.equal((await ledgerOf(gateway)).catching_up, true);
+    assert.equal(await lossesOf(gateway), 1);
+
+    gateway.stores.resume('private-redis');
+    await until('no reason is left', async () => (await reasonsOf(gateway)).length === 0);
+    assert.equal((await ledgerOf(gateway)).catching_up, false);
+    await checkpoint(gateway);
+    assert.equal(await lossesOf(gateway), 1);
+    const list = await answered(() => gateway.viewer('GET', `/v1/modules/${lost.module}/students`));
+    assert.equal(list.json.items[0].seconds_watched, 30);
+  });
+});
 
 /** A copy of the server that gets nothing more, until it takes the place of the server. */
 class Standby {
