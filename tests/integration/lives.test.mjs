@@ -29,6 +29,13 @@ const reset = (gateway, scene, body = { reason: 'watched by somebody else' }) =>
   gateway.admin('POST', `/v1/progress/${scene.student}/${scene.module}/reset`, body);
 const completionsOf = async (gateway, scene) =>
   (await gateway.completions()).filter(({ data }) => data.student === scene.student);
+/** A heartbeat in the buffer of a device, from before whatever comes next: an `iat` is as exact as a millisecond. */
+async function keptBefore(scene, from, to) {
+  const token = await scene.token(from, to);
+  const signedMs = Date.now();
+  await until('the next millisecond', () => Date.now() > signedMs, { everyMs: 1 });
+  return token;
+}
 /** The next heartbeats are of a new session. */
 const anew = (scene, gateway = scene.gateway) => {
   scene.gateway = gateway;
@@ -52,7 +59,7 @@ for (const variant of variants) {
         return events.length === 1 && events;
       });
       assert.equal(first.data.attempt, 1);
-      const kept = await scene.token(0, 10_000); // from before the reset, in the buffer of a device
+      const kept = await keptBefore(scene, 0, 10_000);
       assertProblem(await reset(gateway, scene, {}), 400, 'malformed-request');
       assert.equal((await reset(gateway, scene)).status, 204);
       const { updated_at, ...shown } = await scene.progress();
@@ -112,7 +119,7 @@ for (const variant of variants) {
     test('a heartbeat from before the erasure does not count after a new enrolment', async () => {
       const scene = await Scene.make(gateway);
       await scene.credited(0, 10_000);
-      const kept = await scene.token(10_000, 20_000);
+      const kept = await keptBefore(scene, 10_000, 20_000);
       await erase(gateway, scene.student);
       await gateway.enrol(scene.device, scene.student);
       assertProblem(await gateway.send(kept), 401, 'stale-token');
