@@ -1,6 +1,7 @@
 // Lives: what an erasure or a reset has ended comes back through no gateway, and from no store.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import path from 'node:path';
 import { Gateway } from './lib/gateway.mjs';
 import { assertProblem, Scene } from './lib/scene.mjs';
 import { variants } from './lib/stores.mjs';
@@ -36,6 +37,7 @@ async function keptBefore(scene, from, to) {
   await until('the next millisecond', () => Date.now() > signedMs, { everyMs: 1 });
   return token;
 }
+const problem = (name) => `urn:watchkeeper:problem:${name}`;
 /** The next heartbeats are of a new session. */
 const anew = (scene, gateway = scene.gateway) => {
   scene.gateway = gateway;
@@ -99,6 +101,19 @@ for (const variant of variants) {
       );
     });
 
+    test('a reset takes a reason of 512 bytes, and no longer one', async () => {
+      const scene = await Scene.make(gateway);
+      await scene.credited(0, 10_000);
+      const longest = 'ä'.repeat(256);
+      assert.equal(Buffer.byteLength(longest), 512);
+      for (const reason of ['', `${longest}x`, 'two\nlines', '\u007f', 17, null])
+        assertProblem(await reset(gateway, scene, { reason }), 400, 'malformed-request');
+      assert.equal((await scene.progress()).attempt, 1);
+      assert.equal((await reset(gateway, scene, { reason: longest })).status, 204);
+      const begun = await scene.progress();
+      assert.deepEqual([begun.attempt, begun.seconds_watched], [2, 0]);
+    });
+
     test('the completion of a later life has an id of its own', async () => {
       const scene = await Scene.make(gateway);
       const ids = new Set();
@@ -153,10 +168,10 @@ describe('lives, two gateways', { skip: !variants.includes('servers') }, () => {
     const { json } = await gateway.operator('GET', '/v1/stats');
     return json.ledger.lag_ms < elapsedMs;
   }
-  /** What both gateways show, until each has begun and completed a checkpoint; `events` of earlier lives stay. */
-  async function shows(scene, seconds, events = 0) {
+  /** What the gateways show, until each has begun and completed a checkpoint; `events` of earlier lives stay. */
+  async function shows(scene, seconds, events = 0, gateways = [one, two]) {
     const look = async () => {
-      for (const gateway of [one, two]) {
+      for (const gateway of gateways) {
         const progress = await gateway.progress(scene.student, scene.module);
         assert.equal(progress.seconds_watched, seconds);
         assert.equal(progress.state, 'IN_PROGRESS');
@@ -166,7 +181,9 @@ describe('lives, two gateways', { skip: !variants.includes('servers') }, () => {
       const begunMs = Date.now();
       await until('each has completed a checkpoint', async () => {
         await always(look);
-        return (await hasCheckpointed(one, begunMs)) && hasCheckpointed(two, begunMs);
+        for (const gateway of gateways)
+          if (!(await hasCheckpointed(gateway, begunMs))) return false;
+        return true;
       });
     }
     await look();
@@ -200,6 +217,90 @@ describe('lives, two gateways', { skip: !variants.includes('servers') }, () => {
     assert.equal((await two.progress(scene.student, scene.module)).attempt, 2);
     await shows(scene, 5, 1);
   });
+
+  test('a third one credits only the epoch that the second one began', async () => {
+    const three = await one.beside();
+    try {
+      const scene = await mastered();
+      anew(scene, three);
+      assert.equal((await scene.credited(0, 10_000)).state, 'MASTERED');
+      const kept = await keptBefore(scene, 10_000, 20_000);
+      await erase(one, scene.student);
+      await two.enrol(scene.device, scene.student);
+      const refused = await until('the enrolment is known', async () => {
+        const response = await three.send(kept);
+        await always(() => assert.ok([401, 503].includes(response.status), response.text));
+        return (
+          response.json.type !== problem('unknown-device') && response.status === 401 && response
+        );
+      });
+      assertProblem(refused, 401, 'stale-token');
+      anew(scene, three);
+      const result = await sentUntilCredited(three, await scene.token(0, 5_000));
+      assert.deepEqual([result.seconds_watched, result.state], [5, 'IN_PROGRESS']);
+      await shows(scene, 5, 0, [one, two, three]);
+      const list = await one.viewer('GET', `/v1/modules/${scene.module}/students`);
+      assert.deepEqual(
+        list.json.items.map(({ student, seconds_watched }) => [student, seconds_watched]),
+        [[scene.student, 5]],
+      );
+    } finally {
+      await three.stop();
+    }
+  });
+
+  /** How Redis can be away, and come back as it was. */
+  const outages = {
+    ended: {
+      begin: () => one.stores.halt('private-redis'),
+      end: () => one.stores.resume('private-redis'),
+    },
+    stopped: {
+      begin: () => signalRedis('SIGSTOP'),
+      end: () => signalRedis('SIGCONT'),
+    },
+  };
+  const signalRedis = (signal) => {
+    const file = path.join(one.stores.folderOf('private-redis'), 'redis.pid');
+    process.kill(Number(fs.readFileSync(file, 'utf8')), signal);
+  };
+
+  for (const [how, outage] of Object.entries(outages))
+    test(`a reset while Redis is ${how} holds when it is back`, async () => {
+      const scene = await mastered();
+      await until(
+        'its completion is there',
+        async () => (await completionsOf(one, scene)).length === 1,
+      );
+      const kept = await keptBefore(scene, 0, 10_000);
+      outage.begin();
+      try {
+        const answer = await reset(two, scene);
+        assert.equal(answer.status, 204, answer.text);
+        const begun = await two.progress(scene.student, scene.module);
+        assert.deepEqual([begun.attempt, begun.seconds_watched, begun.coverage], [2, 0, []]);
+        anew(scene, two);
+        const result = await sentUntilCredited(two, await scene.token(0, 3_000));
+        assert.equal(result.seconds_watched, 3);
+        const refused = await until('the heartbeat from before is refused', async () => {
+          const response = await two.send(kept);
+          return response.status !== 503 && response;
+        });
+        assertProblem(refused, 401, 'stale-token');
+        await until('the other one shows the new attempt', async () => {
+          const { attempt, seconds_watched } = await one.progress(scene.student, scene.module);
+          return attempt === 2 && seconds_watched === 3;
+        });
+      } finally {
+        outage.end();
+      }
+      await hotStoreIsBack();
+      const result = await sentUntilCredited(two, await scene.token(3_000, 8_000));
+      assert.deepEqual([result.seconds_watched, result.state], [8, 'IN_PROGRESS']);
+      await shows(scene, 8, 1);
+      for (const gateway of [one, two])
+        assert.equal((await gateway.progress(scene.student, scene.module)).attempt, 2);
+    });
 
   test('a Redis that came back older undoes neither', async () => {
     const erased = await mastered();
