@@ -337,6 +337,93 @@ describe('lives, two gateways', { skip: !variants.includes('servers') }, () => {
   });
 });
 
+describe('lives, a hot.db that came back older', { skip: !variants.includes('embedded') }, () => {
+  let gateway;
+  before(async () => {
+    gateway = await Gateway.start({ variant: 'embedded', store: 'checkpoint_interval_s = 1' });
+  });
+  after(() => gateway?.stop());
+
+  /** Ends the gateway, works on its files, and starts it again. */
+  async function whileItIsDown(work) {
+    assert.equal((await gateway.end()).code, 0);
+    const data = path.join(gateway.directory, 'data');
+    const files = fs.readdirSync(data).filter((name) => name.startsWith('hot.db'));
+    assert.ok(files.includes('hot.db'), files.join(' '));
+    work(data, files);
+    await gateway.launch();
+  }
+
+  test('lacks nothing that the ledger has, and undoes no end of a life', async () => {
+    const [late, mastered, unseen, erased, gone, again] = await Promise.all(
+      Array.from({ length: 6 }, () => Scene.make(gateway)),
+    );
+    const known = [late, mastered, erased, gone, again];
+    for (const scene of known) await scene.credited(0, 20_000);
+    const older = path.join(gateway.directory, 'older');
+    await whileItIsDown((data, files) => {
+      fs.mkdirSync(older);
+      for (const name of files) fs.copyFileSync(path.join(data, name), path.join(older, name));
+    });
+
+    const last = await late.token(20_000, 30_000);
+    assert.equal((await gateway.send(last)).json.results[0].seconds_watched, 30);
+    for (const from of [20_000, 40_000]) await mastered.credited(from, from + 20_000);
+    await unseen.credited(0, 10_000);
+    const kept = [];
+    for (const scene of [erased, gone, again]) kept.push(await keptBefore(scene, 20_000, 40_000));
+    for (const scene of [erased, gone]) await erase(gateway, scene.student);
+    await gateway.enrol(erased.device, erased.student);
+    assert.equal((await reset(gateway, again)).status, 204);
+    const scenes = [late, mastered, unseen, erased, again];
+    for (const scene of [erased, again]) {
+      anew(scene);
+      await scene.credited(0, 5_000);
+    }
+    const shownBy = () => Promise.all(scenes.map((scene) => scene.progress()));
+    const before = await shownBy();
+    assert.deepEqual(
+      before.map(({ seconds_watched }) => seconds_watched),
+      [30, 60, 10, 5, 5],
+    );
+    const events = await until('its completion is there', async () => {
+      const all = await gateway.completions();
+      return all.length === 1 && all;
+    });
+
+    await whileItIsDown((data, files) => {
+      for (const name of files) fs.rmSync(path.join(data, name));
+      for (const name of fs.readdirSync(older))
+        fs.copyFileSync(path.join(older, name), path.join(data, name));
+    });
+    assert.deepEqual(await shownBy(), before);
+    assert.equal(
+      (await gateway.viewer('GET', `/v1/progress/${gone.student}/${gone.module}`)).status,
+      404,
+    );
+    for (const [i, name] of ['stale-token', 'unknown-device', 'stale-token'].entries())
+      assertProblem(await gateway.send(kept[i]), 401, name);
+    // It has not seen the number of this heartbeat; what it covers counts once all the same.
+    assert.equal((await gateway.send(last)).json.results[0].seconds_watched, 30);
+    const seconds = [40, 60, 20, 15, 15];
+    for (const [i, scene] of scenes.entries()) {
+      anew(scene);
+      const from = 1_000 * (seconds[i] - 10);
+      assert.equal((await scene.credited(from, from + 10_000)).seconds_watched, seconds[i]);
+    }
+    const ledger = await until('nothing is left to checkpoint', async () => {
+      const stats = (await gateway.operator('GET', '/v1/stats')).json;
+      return stats.ledger.dirty_pairs === 0 && stats.ledger;
+    });
+    assert.equal(ledger.went_back, 0);
+    assert.deepEqual(
+      (await shownBy()).map(({ seconds_watched, attempt }) => [seconds_watched, attempt]),
+      [40, 60, 20, 15, 15].map((each, i) => [each, i === 4 ? 2 : 1]),
+    );
+    assert.deepEqual(await gateway.completions(), events);
+  });
+});
+
 for (const variant of variants) {
   describe(`lives of those who may play only what is assigned, ${variant}`, () => {
     let one, two;
