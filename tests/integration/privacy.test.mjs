@@ -25,8 +25,8 @@ function base64Forms(bytes) {
   });
 }
 
-/** What names the student: the id, and what can be made of it or of the device without a secret. */
-function namesOf({ student, device }) {
+/** What names the student: the id, what can be made of it or of the device without a secret, and what was said. */
+function namesOf({ student, device, reason }) {
   const id = Buffer.from(student);
   const digest = crypto.createHash('sha256').update(id).digest();
   const kid = Buffer.from(device.kid, 'base64url');
@@ -36,6 +36,7 @@ function namesOf({ student, device }) {
     ['id in hexadecimal', [id.toString('hex'), id.toString('hex').toUpperCase()]],
     ['digest', [digest, digest.toString('hex'), b64(digest)]],
     ['device', [kid, device.kid, kid.toString('hex')]],
+    ...(reason ? [['reason of a reset', [reason, Buffer.from(reason).toString('hex')]]] : []),
   ]);
 }
 
@@ -184,8 +185,10 @@ for (const variant of variants) {
         sn: 0,
       });
       await other.credited(0, 10_000);
+      // It may name the student in other words: whoever resets writes what they like.
+      scene.reason = `watched by ${crypto.randomBytes(8).toString('hex')}`;
       const reset = await gateway.admin('POST', `/v1/progress/${student}/${other.module}/reset`, {
-        reason: 'watched by somebody else',
+        reason: scene.reason,
       });
       assert.equal(reset.status, 204, reset.text);
       await other.credited(0, 10_000);
@@ -210,6 +213,10 @@ for (const variant of variants) {
           before.some((place) => store.test(place)),
           `the search finds nothing in ${store}: ${before}`,
         );
+      assert.ok(
+        before.some((place) => place.endsWith('reason of a reset')),
+        `the search finds no reason: ${before}`,
+      );
       const begunMs = Date.now();
       const erased = await gateway.admin('DELETE', `/v1/students/${scene.student}`);
       assert.equal(erased.status, 204);
