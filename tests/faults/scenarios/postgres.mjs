@@ -68,7 +68,7 @@ export const postgresScenarios = {
   },
   'postgres-rows-locked': {
     what: 'every row of the progress is locked for longer than a statement may take',
-    faults: { full: 5 },
+    faults: { short: 1, full: 5 },
     async run(world, count) {
       for (let i = 0; i < count; ++i) {
         await world.moment(100, 1500);

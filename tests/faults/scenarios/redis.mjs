@@ -104,7 +104,7 @@ export const redisScenarios = {
   },
   'redis-without-log': {
     what: "Redis' log is turned off: it acknowledges less than is required",
-    faults: { full: 8 },
+    faults: { short: 1, full: 8 },
     run: rounds(
       (world) => world.settings(world.redis, ['appendonly', 'no']),
       (world) => world.settings(world.redis, ['appendonly', 'yes']),
@@ -112,7 +112,7 @@ export const redisScenarios = {
   },
   'redis-read-only': {
     what: 'Redis becomes a read-only replica, and a master again',
-    faults: { full: 8 },
+    faults: { short: 1, full: 8 },
     run: rounds(
       (world) => world.redis.command('REPLICAOF', '127.0.0.1', '1'),
       (world) => world.redis.command('REPLICAOF', 'NO', 'ONE'),
