@@ -169,6 +169,12 @@ void heatmap::grown(const std::vector<storage::heatmap_delta>& deltas) noexcept 
   }
 }
 
+void heatmap::write_failed() {
+  drain();
+  const mutex_lock lock(mutex_);
+  for (auto& [module, overlay] : modules_) overlay.doubt();
+}
+
 void heatmap::gather_plays() {
   const mutex_lock lock(mutex_);
   for (auto& [module, overlay] : modules_) {
@@ -303,7 +309,7 @@ std::optional<storage::heatmap_record> heatmap::sums_in_memory(const module_id& 
 bool heatmap::is_read_pair_by_pair(const module_id& module) {
   const mutex_lock lock(mutex_);
   const auto at = modules_.find(module);
-  return others_for_rounds_ > 0 || (at != modules_.end() && at->second.rounds_with_ended_life > 0);
+  return others_for_rounds_ > 0 || (at != modules_.end() && at->second.rounds_in_doubt > 0);
 }
 
 storage::stored<storage::heatmap_record> heatmap::read_stores(const module_id& module,
@@ -314,11 +320,11 @@ storage::stored<storage::heatmap_record> heatmap::read_stores(const module_id& m
   // it goes without, because the row is read once more after the pairs.
   const auto turn = ledger_turns_.take_within(turn_wait_max);
   drain();
-  const bool by_pairs = is_read_pair_by_pair(module);
-  if (by_pairs || !turn)
+  const bool sums_fit = turn && !is_read_pair_by_pair(module);
+  if (!sums_fit)
     if (auto found = read_pairs(module, duration_ms, ledger, hot)) return found;
   // If the hot store is away, it has nothing to add: each gateway has only its own credit then.
-  return by_pairs || !turn ? read_row(module, ledger) : read_sums(module, ledger);
+  return sums_fit ? read_sums(module, ledger) : read_row(module, ledger);
 }
 
 storage::stored<heatmap_view> heatmap::read(const module_id& module, media_ms duration_ms,

@@ -47,7 +47,8 @@ struct heatmap_view {
 ///
 /// The sums do not say whose credit they are, so an ended life cannot be taken out of them. After
 /// an erasure or a reset the modules concerned are answered in the same way, pair by pair, until
-/// complete rounds have replaced their sums.
+/// complete rounds have replaced their sums; so are all modules after a write that failed, but may
+/// have been committed.
 ///
 /// A checkpoint that waits for a locked row holds up no reader for longer than turn_wait_max. Who
 /// has the module's row in memory reads nothing; who does not is answered pair by pair.
@@ -83,6 +84,8 @@ class heatmap final : public watch_observer {
   [[nodiscard]] ledger_turns::turn ledger_turn() { return ledger_turns_.take(); }
   /// A transaction added this to the ledger's heatmaps. Any thread.
   void grown(const std::vector<storage::heatmap_delta>& deltas) noexcept;
+  /// A transaction failed, but may have been committed. Any thread.
+  void write_failed();
 
   /// Another gateway acknowledged heartbeats of these students. No students: another gateway is
   /// there. Any thread.

@@ -50,14 +50,14 @@ void module_overlay::add_unread(const student_id& student, const coverage& cover
 
 void module_overlay::end_life(const student_id& student) {
   unread.erase(student);
-  rounds_with_ended_life = rounds_with_ended_life_max;
+  doubt();
 }
 
 void module_overlay::complete_round() {
-  if (rounds_with_ended_life > 0) {
-    --rounds_with_ended_life;
-    constexpr auto in_sums_above = rounds_with_ended_life_max - rounds_with_ended_life_min;
-    if (rounds_with_ended_life <= in_sums_above && nothing(doubtful)) rounds_with_ended_life = 0;
+  if (rounds_in_doubt > 0) {
+    --rounds_in_doubt;
+    constexpr auto in_sums_above = rounds_in_doubt_max - rounds_in_doubt_min;
+    if (rounds_in_doubt <= in_sums_above && nothing(doubtful)) rounds_in_doubt = 0;
   }
   // The growth of the ledger beyond `before` is what was written of `doubtful`. Growth by others
   // (another gateway, pairs that were not read) is in it too; hence at most `doubtful`.
@@ -92,7 +92,7 @@ void module_overlay::abandon_round() {
 }
 
 bool module_overlay::empty() const noexcept {
-  return !row && rounds_with_ended_life == 0 && new_before + new_since == 0 && unread.empty() &&
+  return !row && rounds_in_doubt == 0 && new_before + new_since == 0 && unread.empty() &&
          nothing(before) && nothing(since) && nothing(grown) && nothing(plays) &&
          nothing(plays_in_flight);
 }

@@ -53,19 +53,21 @@ struct module_overlay {
   std::optional<ledger_row> row;
   bool looked_at = false;  // since the last complete round
 
-  /// A life that ended is in the sums, which do not say whose credit they are. 0: in none of them.
-  /// Counted down by the complete rounds.
-  int rounds_with_ended_life = 0;
-  static constexpr int rounds_with_ended_life_max = 16;
-  /// The sums no longer have the life after this many, but what was written of `doubtful` may have
-  /// been misjudged by it, and is until a round has nothing doubtful.
-  static constexpr int rounds_with_ended_life_min = 2;
+  /// The sums do not fit the ledger: a life that ended is in them, and they do not say whose credit
+  /// they are, or the ledger may have grown without `grown`. 0: they fit. Counted down by the
+  /// complete rounds.
+  int rounds_in_doubt = 0;
+  static constexpr int rounds_in_doubt_max = 16;
+  /// The cause has left the sums after this many, but what was written of `doubtful` may have been
+  /// misjudged by it, and is until a round has nothing doubtful.
+  static constexpr int rounds_in_doubt_min = 2;
 
   /// Converts all sums to another layout: the module's duration has changed.
   void change_layout(const heatmap_layout& to);
   void take(const heatmap_event& event, bool since_round);
   /// Adds the new part of an unread pair. `recorded`: its coverage in the ledger.
   void add_unread(const student_id& student, const coverage& covered, const coverage& recorded);
+  void doubt() noexcept { rounds_in_doubt = rounds_in_doubt_max; }
   /// A life of the student in this module has ended.
   void end_life(const student_id& student);
   /// The round is complete: see actors::heatmap.

@@ -314,7 +314,10 @@ storage::stored<std::vector<progress>> checkpointer::write_part(
     // Until the heatmap is notified, it takes no row that this writes for the present one.
     const auto turn = deps_.heat.ledger_turn();
     auto written = deps_.ledger->checkpoint(pairs, deps_.time.wall_now(), &grown);
-    if (written) deps_.heat.grown(grown);
+    if (written)
+      deps_.heat.grown(grown);
+    else
+      deps_.heat.write_failed();
     return written;
   }();
   deps_.probe.latency.record_us(deps_.time.monotonic_now_us() - started_at);
