@@ -316,7 +316,7 @@ storage::stored<std::vector<progress>> checkpointer::write_part(
     auto written = deps_.ledger->checkpoint(pairs, deps_.time.wall_now(), &grown);
     if (written)
       deps_.heat.grown(grown);
-    else
+    else if (!storage::is_of_single_pairs(written.error()))  // else the ledger has refused it
       deps_.heat.write_failed();
     return written;
   }();
